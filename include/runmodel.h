@@ -1,0 +1,266 @@
+// runmodel.h - public interface of librunmodel.
+//
+// A tensor runtime that loads trained weights as people have them and runs whole networks on CPUs.
+//
+//   weights file or folder -> rml_weights -> rml_model -> rml_session -> run
+//
+// Every function that can fail returns a status and, where `err` is not NULL, writes one plain
+// sentence. The library never prints, exits or aborts, and holds no global state: objects made with
+// different settings live side by side in one process. Opaque objects are destroyed with a pointer
+// to the pointer, which is set to NULL.
+#ifndef RUNMODEL_H
+#define RUNMODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RML_VERSION_MAJOR 0
+#define RML_VERSION_MINOR 1
+#define RML_VERSION_PATCH 0
+
+#if defined(_WIN32) && defined(RML_SHARED)
+#ifdef RML_BUILDING
+#define RML_API __declspec(dllexport)
+#else
+#define RML_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define RML_API __attribute__((visibility("default")))
+#else
+#define RML_API
+#endif
+
+// ---- status and errors ------------------------------------------------------------------------
+
+typedef enum rml_status {
+    RML_OK = 0,
+    RML_ERR_ARG,         // the caller's argument is wrong
+    RML_ERR_NOMEM,       // the allocator said no
+    RML_ERR_IO,          // the operating system said no
+    RML_ERR_FORMAT,      // the file is damaged or not what it claims to be
+    RML_ERR_UNSUPPORTED, // the file is well formed, and asks for what this build cannot do
+    RML_ERR_SHAPE,       // shapes do not fit together
+    RML_ERR_LIMIT,       // a named limit of this library is exceeded
+    RML_ERR_INTERNAL     // a bug of ours
+} rml_status;
+
+#define RML_MESSAGE_BYTES 4096
+
+typedef struct rml_error {
+    rml_status status;
+    char message[RML_MESSAGE_BYTES]; // UTF-8, zero terminated, cut on a character boundary
+} rml_error;
+
+// Static English name of a status ("bad argument").
+RML_API const char *rml_status_name(rml_status status);
+
+// "0.1.0", of the library that is linked.
+RML_API const char *rml_version(void);
+
+// ---- memory and logging hooks -----------------------------------------------------------------
+
+// `alloc` returns memory aligned to 64 bytes, or NULL. `release` takes what `alloc` gave, or NULL.
+// Both may be called from any thread.
+typedef struct rml_allocator {
+    void *(*alloc)(void *user, size_t bytes);
+    void (*release)(void *user, void *memory);
+    void *user;
+} rml_allocator;
+
+// Called with one line, without a line end, for what a caller may want to show. Never during run.
+typedef void (*rml_log_fn)(void *user, const char *line);
+
+// ---- tensors ----------------------------------------------------------------------------------
+
+#define RML_MAX_RANK 8
+
+typedef enum rml_dtype {
+    RML_F32 = 0,
+    RML_F16,
+    RML_BF16,
+    RML_F64,
+    RML_I8,
+    RML_U8,
+    RML_I16,
+    RML_I32,
+    RML_I64,
+    RML_BOOL
+} rml_dtype;
+
+// A size in each dimension. A dimension of -1 in a model's description may change between runs.
+typedef struct rml_shape {
+    int rank;
+    int64_t dim[RML_MAX_RANK];
+} rml_shape;
+
+RML_API size_t rml_dtype_size(rml_dtype dtype);      // bytes of one element
+RML_API const char *rml_dtype_name(rml_dtype dtype); // "f32"
+
+// ---- weights ----------------------------------------------------------------------------------
+
+typedef struct rml_weights rml_weights;
+
+typedef struct rml_weight_info {
+    const char *name; // as stored, after the "module." prefix of DataParallel is taken off
+    rml_dtype dtype;
+    rml_shape shape;
+} rml_weight_info;
+
+// Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as on
+// a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
+// `allocator` may be NULL and must outlive the weights otherwise.
+RML_API rml_status rml_weights_open(rml_weights **out, const char *path,
+                                    const rml_allocator *allocator, rml_error *err);
+
+RML_API size_t rml_weights_count(const rml_weights *weights);
+RML_API rml_weight_info rml_weights_at(const rml_weights *weights, size_t index);
+
+// Static name of the format: "pytorch zip", "pytorch legacy", "safetensors", ...
+RML_API const char *rml_weights_format(const rml_weights *weights);
+
+// Copies tensor `index`, converted to f32, C order, to `dst` of `count` elements.
+RML_API rml_status rml_weights_read_f32(const rml_weights *weights, size_t index, float *dst,
+                                        size_t count, rml_error *err);
+
+RML_API void rml_weights_close(rml_weights **weights);
+
+// ---- CPU --------------------------------------------------------------------------------------
+
+typedef enum rml_cpu_level {
+    RML_CPU_BEST = 0, // the best that is both built in and detected; RML_CPU in the environment lowers it
+    RML_CPU_PORTABLE,
+    RML_CPU_NEON,
+    RML_CPU_AVX2,  // AVX2 and FMA
+    RML_CPU_AVX512 // AVX-512 F, BW, DQ and VL
+} rml_cpu_level;
+
+RML_API const char *rml_cpu_level_name(rml_cpu_level level);
+RML_API bool rml_cpu_level_parse(const char *name, rml_cpu_level *level);
+RML_API bool rml_cpu_level_available(rml_cpu_level level); // built in, and this CPU and OS run it
+RML_API rml_cpu_level rml_cpu_level_best(void);            // what RML_CPU_BEST means here and now
+
+// min(affinity mask, cgroup quota), at least 1.
+RML_API int rml_threads_default(void);
+
+// ---- models -----------------------------------------------------------------------------------
+
+typedef struct rml_model rml_model;
+
+typedef struct rml_model_desc {
+    const char *name;
+    const char *summary;
+} rml_model_desc;
+
+// The built-in networks, in a fixed order; NULL past the end.
+RML_API const rml_model_desc *rml_model_list(size_t index);
+
+typedef struct rml_model_settings {
+    const rml_allocator *allocator;    // NULL: the C library
+    const char *disabled_passes;       // comma separated names of graph passes to leave out, or NULL
+    rml_log_fn log;                    // may be NULL
+    void *log_user;
+} rml_model_settings;
+
+RML_API rml_model_settings rml_model_settings_default(void);
+
+// Builds network `name` with the widths found in `weights`. Missing and unexpected tensors and wrong
+// shapes are listed all at once in `err`. The model keeps using `weights`, which must outlive it.
+RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
+                                    const rml_model_settings *settings, rml_error *err);
+
+// The same network at its published size with random weights, for benchmarks.
+RML_API rml_status rml_model_create_random(rml_model **out, const char *name, uint64_t seed,
+                                           const rml_model_settings *settings, rml_error *err);
+
+typedef struct rml_port {
+    const char *name;
+    rml_dtype dtype;
+    rml_shape shape; // -1 where the size may change between runs
+} rml_port;
+
+RML_API size_t rml_model_input_count(const rml_model *model);
+RML_API size_t rml_model_output_count(const rml_model *model);
+RML_API rml_port rml_model_input(const rml_model *model, size_t index);
+RML_API rml_port rml_model_output(const rml_model *model, size_t index);
+RML_API uint64_t rml_model_parameters(const rml_model *model); // trainable numbers in use
+
+// Must come after all sessions of the model are destroyed.
+RML_API void rml_model_destroy(rml_model **model);
+
+// ---- sessions ---------------------------------------------------------------------------------
+
+// A session is a model planned for concrete shapes, with its own memory and threads. Several sessions
+// of one model may run at the same time on several threads; one session is used by one at a time.
+typedef struct rml_session rml_session;
+
+typedef struct rml_session_settings {
+    const rml_allocator *allocator; // NULL: the model's
+    int threads;                    // 0: rml_threads_default()
+    rml_cpu_level cpu;
+    void *memory;        // caller's block for activations and scratch, 64-byte aligned, or NULL
+    size_t memory_bytes; // its size; planning fails with RML_ERR_LIMIT when it is too small
+    bool profile;        // measure every node
+    bool no_reuse;       // give every value its own memory (to tell planner faults from others)
+    rml_log_fn log;
+    void *log_user;
+} rml_session_settings;
+
+RML_API rml_session_settings rml_session_settings_default(void);
+
+RML_API rml_status rml_session_create(rml_session **out, rml_model *model,
+                                      const rml_session_settings *settings, rml_error *err);
+
+// Sets the shape of one input; takes effect at the next rml_session_prepare.
+RML_API rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
+                                      rml_error *err);
+
+// Plans for the shapes set, packs weights not packed yet, and makes all memory ready. Cheap when
+// nothing changed. On failure the session keeps its former plan. Pointers from rml_session_input
+// and rml_session_output are valid until the next prepare that changes shapes.
+RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
+
+// Where to write an input and read an output: contiguous, C order, in the session's memory, or what
+// was bound. NULL when there is no such name or nothing is prepared. `shape` may be NULL.
+RML_API float *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
+RML_API const float *rml_session_output(rml_session *session, const char *name, rml_shape *shape);
+
+// Makes the session read an input from, or write an output to, the caller's memory from now on (NULL
+// undoes it). It must hold the whole tensor at every later run, and inputs and outputs not overlap.
+RML_API rml_status rml_session_bind(rml_session *session, const char *name, float *data,
+                                    rml_error *err);
+
+// Runs the network. Allocates nothing, prints nothing, starts nothing.
+RML_API rml_status rml_session_run(rml_session *session, rml_error *err);
+
+RML_API size_t rml_session_planned_bytes(const rml_session *session); // the block: activations + scratch
+RML_API size_t rml_session_packed_bytes(const rml_session *session);  // packed weights it uses
+RML_API uint64_t rml_session_macs(const rml_session *session);        // multiply-adds of one run
+RML_API int rml_session_threads(const rml_session *session);
+RML_API rml_cpu_level rml_session_cpu(const rml_session *session);
+
+typedef struct rml_profile_entry {
+    const char *node;      // name in the weights or file it came from
+    const char *op;        // "conv2d"
+    const char *algorithm; // "winograd-4x4-3x3"
+    const char *precision; // "f32"
+    rml_shape shape;       // of the first output
+    uint64_t macs;
+    uint64_t runs;
+    double total_ms;
+} rml_profile_entry;
+
+// Nodes in order of execution, when the session was made with `profile`.
+RML_API size_t rml_session_profile_count(const rml_session *session);
+RML_API rml_profile_entry rml_session_profile(const rml_session *session, size_t index);
+
+RML_API void rml_session_destroy(rml_session **session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

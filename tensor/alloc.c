@@ -1,0 +1,88 @@
+#define _POSIX_C_SOURCE 200809L
+#include "tensor/alloc.h"
+
+#include "tensor/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *default_alloc(void *user, size_t bytes)
+{
+    (void)user;
+#ifdef _WIN32
+    return _aligned_malloc(bytes, RML_ALIGNMENT);
+#else
+    void *memory = NULL;
+    return posix_memalign(&memory, RML_ALIGNMENT, bytes) == 0 ? memory : NULL;
+#endif
+}
+
+static void default_release(void *user, void *memory)
+{
+    (void)user;
+#ifdef _WIN32
+    _aligned_free(memory);
+#else
+    free(memory);
+#endif
+}
+
+const rml_allocator *rml_allocator_default(void)
+{
+    static const rml_allocator allocator = {default_alloc, default_release, NULL};
+    return &allocator;
+}
+
+void *rml_alloc(const rml_allocator *allocator, size_t bytes)
+{
+    return bytes ? allocator->alloc(allocator->user, bytes) : NULL;
+}
+
+void *rml_alloc_zero(const rml_allocator *allocator, size_t count, size_t element_bytes)
+{
+    size_t bytes;
+    if (!rml_size_mul(count, element_bytes, &bytes))
+        return NULL;
+    void *memory = rml_alloc(allocator, bytes);
+    if (memory)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
+char *rml_alloc_text(const rml_allocator *allocator, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = rml_alloc(allocator, bytes);
+    if (copy)
+        memcpy(copy, text, bytes);
+    return copy;
+}
+
+void *rml_grow(const rml_allocator *allocator, void *array, size_t *capacity, size_t need,
+               size_t element_bytes)
+{
+    if (need <= *capacity)
+        return array;
+    size_t wanted = *capacity ? *capacity : 8;
+    while (wanted < need)
+        if (!rml_size_mul(wanted, 2, &wanted))
+            return NULL;
+    size_t bytes;
+    if (!rml_size_mul(wanted, element_bytes, &bytes))
+        return NULL;
+    void *grown = rml_alloc(allocator, bytes);
+    if (!grown)
+        return NULL;
+    if (array) {
+        memcpy(grown, array, *capacity * element_bytes);
+        rml_free(allocator, array);
+    }
+    *capacity = wanted;
+    return grown;
+}
+
+void rml_free(const rml_allocator *allocator, void *memory)
+{
+    if (memory)
+        allocator->release(allocator->user, memory);
+}

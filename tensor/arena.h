@@ -1,0 +1,21 @@
+// Bump arena: many small objects with one lifetime (graph, names, attributes).
+#ifndef RML_TENSOR_ARENA_H
+#define RML_TENSOR_ARENA_H
+
+#include "tensor/alloc.h"
+
+typedef struct rml_arena {
+    const rml_allocator *allocator;
+    struct rml_arena_block *newest; // blocks form a list; a full one stays until the arena goes
+} rml_arena;
+
+void rml_arena_init(rml_arena *arena, const rml_allocator *allocator);
+
+// 64-byte aligned and zero filled; NULL when the allocator says no.
+void *rml_arena_alloc(rml_arena *arena, size_t count, size_t element_bytes);
+char *rml_arena_text(rml_arena *arena, const char *text);
+
+// Frees everything at once.
+void rml_arena_release(rml_arena *arena);
+
+#endif

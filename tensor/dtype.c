@@ -1,0 +1,129 @@
+#include "tensor/dtype.h"
+
+#include <assert.h>
+#include <string.h>
+
+size_t rml_dtype_size(rml_dtype dtype)
+{
+    switch (dtype) {
+    case RML_F64:
+    case RML_I64:
+        return 8;
+    case RML_F32:
+    case RML_I32:
+        return 4;
+    case RML_F16:
+    case RML_BF16:
+    case RML_I16:
+        return 2;
+    case RML_I8:
+    case RML_U8:
+    case RML_BOOL:
+        return 1;
+    }
+    return 0;
+}
+
+const char *rml_dtype_name(rml_dtype dtype)
+{
+    switch (dtype) {
+    case RML_F32:
+        return "f32";
+    case RML_F16:
+        return "f16";
+    case RML_BF16:
+        return "bf16";
+    case RML_F64:
+        return "f64";
+    case RML_I8:
+        return "i8";
+    case RML_U8:
+        return "u8";
+    case RML_I16:
+        return "i16";
+    case RML_I32:
+        return "i32";
+    case RML_I64:
+        return "i64";
+    case RML_BOOL:
+        return "bool";
+    }
+    return "?";
+}
+
+static float bits_to_f32(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+float rml_bf16_to_f32(uint16_t bfloat)
+{
+    return bits_to_f32((uint32_t)bfloat << 16);
+}
+
+float rml_f16_to_f32(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    uint32_t exponent = (half >> 10) & 0x1F;
+    uint32_t fraction = half & 0x3FF;
+    if (exponent == 0x1F) // infinity and NaN keep their payload
+        return bits_to_f32(sign | 0x7F800000u | (fraction << 13));
+    if (exponent == 0) { // zero and subnormals: fraction * 2^-24, exact in f32
+        float value = (float)fraction * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    return bits_to_f32(sign | ((exponent + 112) << 23) | (fraction << 13));
+}
+
+float rml_dtype_load_f32(rml_dtype dtype, const void *src)
+{
+    // memcpy because tensors inside mapped files start at any byte
+    union {
+        double f64;
+        float f32;
+        uint16_t u16;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        int8_t i8;
+        uint8_t u8;
+    } element;
+    memcpy(&element, src, rml_dtype_size(dtype));
+    switch (dtype) {
+    case RML_F64:
+        return (float)element.f64;
+    case RML_F32:
+        return element.f32;
+    case RML_F16:
+        return rml_f16_to_f32(element.u16);
+    case RML_BF16:
+        return rml_bf16_to_f32(element.u16);
+    case RML_I64:
+        return (float)element.i64;
+    case RML_I32:
+        return (float)element.i32;
+    case RML_I16:
+        return (float)element.i16;
+    case RML_I8:
+        return (float)element.i8;
+    case RML_U8:
+        return (float)element.u8;
+    case RML_BOOL:
+        return element.u8 ? 1.0f : 0.0f;
+    }
+    assert(!"unknown dtype");
+    return 0.0f;
+}
+
+void rml_dtype_to_f32(rml_dtype dtype, const void *src, float *dst, size_t count)
+{
+    if (dtype == RML_F32) {
+        memcpy(dst, src, count * sizeof *dst);
+        return;
+    }
+    size_t element_bytes = rml_dtype_size(dtype);
+    for (size_t i = 0; i < count; i++)
+        dst[i] = rml_dtype_load_f32(dtype, (const char *)src + i * element_bytes);
+}

@@ -1,0 +1,16 @@
+// Element types: sizes, names and conversion to f32.
+#ifndef RML_TENSOR_DTYPE_H
+#define RML_TENSOR_DTYPE_H
+
+#include "runmodel.h"
+
+// Converts one element at `src` (any alignment) to f32. Integers and f64 round to nearest even.
+float rml_dtype_load_f32(rml_dtype dtype, const void *src);
+
+// Converts `count` consecutive elements at `src` (any alignment) to `dst`.
+void rml_dtype_to_f32(rml_dtype dtype, const void *src, float *dst, size_t count);
+
+float rml_f16_to_f32(uint16_t half);
+float rml_bf16_to_f32(uint16_t bfloat);
+
+#endif

@@ -1,0 +1,22 @@
+// Read-only mapping of a whole file.
+#ifndef RML_TENSOR_MAPFILE_H
+#define RML_TENSOR_MAPFILE_H
+
+#include "tensor/status.h"
+
+typedef struct rml_mapfile {
+    const uint8_t *data; // NULL for an empty file
+    size_t size;
+} rml_mapfile;
+
+// Maps `path`. A folder, a missing file and a file that is not a regular one are errors that name it.
+// Touching pages of a file that another process cuts short while mapped raises SIGBUS, as with every
+// mapping; sizes are checked against the size at opening.
+rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err);
+
+// Tells the system that the pages will not be needed soon: resident memory shrinks, contents stay.
+void rml_mapfile_drop_pages(const rml_mapfile *file);
+
+void rml_mapfile_close(rml_mapfile *file);
+
+#endif

@@ -1,0 +1,83 @@
+#include "tensor/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *rml_status_name(rml_status status)
+{
+    switch (status) {
+    case RML_OK:
+        return "ok";
+    case RML_ERR_ARG:
+        return "bad argument";
+    case RML_ERR_NOMEM:
+        return "out of memory";
+    case RML_ERR_IO:
+        return "input/output error";
+    case RML_ERR_FORMAT:
+        return "bad format";
+    case RML_ERR_UNSUPPORTED:
+        return "unsupported";
+    case RML_ERR_SHAPE:
+        return "shapes do not fit";
+    case RML_ERR_LIMIT:
+        return "limit exceeded";
+    case RML_ERR_INTERNAL:
+        return "internal error";
+    }
+    return "unknown status";
+}
+
+const char *rml_version(void)
+{
+#define RML_TEXT_OF(x) #x
+#define RML_TEXT(x) RML_TEXT_OF(x)
+    return RML_TEXT(RML_VERSION_MAJOR) "." RML_TEXT(RML_VERSION_MINOR) "." RML_TEXT(
+        RML_VERSION_PATCH);
+}
+
+// A message cut in the middle of a UTF-8 sequence would print as garbage: step back to its start.
+static void cut_on_character(char *text, size_t capacity)
+{
+    size_t end = strlen(text);
+    if (end + 1 < capacity)
+        return;
+    size_t start = end;
+    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start > 0 && ((unsigned char)text[start - 1] & 0x80))
+        text[start - 1] = 0;
+}
+
+rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_list args)
+{
+    if (err) {
+        err->status = status;
+        // The arguments may point into err->message itself, so format beside it first.
+        char text[RML_MESSAGE_BYTES];
+        vsnprintf(text, sizeof text, format, args);
+        cut_on_character(text, sizeof text);
+        memcpy(err->message, text, strlen(text) + 1);
+    }
+    return status;
+}
+
+rml_status rml_fail(rml_error *err, rml_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    rml_fail_v(err, status, format, args);
+    va_end(args);
+    return status;
+}
+
+rml_status rml_fail_nomem(rml_error *err, size_t bytes, const char *what)
+{
+    return rml_fail(err, RML_ERR_NOMEM, "out of memory: %zu bytes for %s", bytes, what);
+}
+
+void rml_error_prefix(rml_error *err, const char *context)
+{
+    if (err)
+        rml_fail(err, err->status, "%s: %s", context, err->message);
+}

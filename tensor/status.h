@@ -1,0 +1,34 @@
+// Status and message of every function that can fail.
+#ifndef RML_TENSOR_STATUS_H
+#define RML_TENSOR_STATUS_H
+
+#include "runmodel.h"
+
+#include <stdarg.h>
+
+#if defined(__GNUC__)
+#define RML_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
+#else
+#define RML_PRINTF(format_at, args_at)
+#endif
+
+// Writes the message into `err` (which may be NULL) and returns `status`, so that a failure reads
+// `return rml_fail(err, RML_ERR_SHAPE, "%s: weight is %s, expected %s", name, got, want);`
+rml_status rml_fail(rml_error *err, rml_status status, const char *format, ...) RML_PRINTF(3, 4);
+rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_list args);
+
+// The one sentence for an allocation that failed.
+rml_status rml_fail_nomem(rml_error *err, size_t bytes, const char *what);
+
+// Puts "context: " in front of a message that is already there.
+void rml_error_prefix(rml_error *err, const char *context);
+
+// Only where nothing needs freeing; otherwise one `done:` label.
+#define RML_TRY(call)                                                                              \
+    do {                                                                                           \
+        rml_status rml_try_status = (call);                                                        \
+        if (rml_try_status != RML_OK)                                                              \
+            return rml_try_status;                                                                 \
+    } while (0)
+
+#endif

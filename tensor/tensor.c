@@ -1,0 +1,101 @@
+#include "tensor/tensor.h"
+
+#include "tensor/size.h"
+
+#include <stdio.h>
+#include <string.h>
+
+rml_shape rml_shape_make(int rank, const int64_t *dim)
+{
+    rml_shape shape = {.rank = rank};
+    for (int i = 0; i < rank && i < RML_MAX_RANK; i++)
+        shape.dim[i] = dim[i];
+    return shape;
+}
+
+bool rml_shape_equal(const rml_shape *a, const rml_shape *b)
+{
+    if (a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dim[i] != b->dim[i])
+            return false;
+    return true;
+}
+
+bool rml_shape_known(const rml_shape *shape)
+{
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dim[i] < 0)
+            return false;
+    return true;
+}
+
+bool rml_shape_count(const rml_shape *shape, size_t *count)
+{
+    int64_t product = 1;
+    for (int i = 0; i < shape->rank; i++)
+        if (!rml_i64_mul(product, shape->dim[i], &product))
+            return false;
+    if ((uint64_t)product > SIZE_MAX / 8 || product > INT64_MAX / 8)
+        return false;
+    *count = (size_t)product;
+    return true;
+}
+
+const char *rml_shape_text(const rml_shape *shape, char *text)
+{
+    size_t at = 0;
+    text[at++] = '(';
+    for (int i = 0; i < shape->rank; i++) {
+        const char *comma = i ? "," : "";
+        int wrote = shape->dim[i] < 0
+                        ? snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s?", comma)
+                        : snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s%lld", comma,
+                                   (long long)shape->dim[i]);
+        at += (size_t)wrote; // 8 dimensions of at most 21 characters always fit
+    }
+    text[at++] = ')';
+    text[at] = 0;
+    return text;
+}
+
+rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layout)
+{
+    rml_tensor tensor = {.data = data, .rank = shape->rank};
+    memcpy(tensor.dim, shape->dim, sizeof tensor.dim);
+    static const int plain[RML_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+    static const int channels_last[4] = {0, 2, 3, 1};
+    const int *order =
+        layout == RML_LAYOUT_CHANNELS_LAST && shape->rank == 4 ? channels_last : plain;
+    int64_t stride = 1;
+    for (int i = shape->rank - 1; i >= 0; i--) {
+        tensor.stride[order[i]] = stride;
+        stride *= shape->dim[order[i]];
+    }
+    return tensor;
+}
+
+rml_shape rml_tensor_shape(const rml_tensor *tensor)
+{
+    return rml_shape_make(tensor->rank, tensor->dim);
+}
+
+size_t rml_tensor_count(const rml_tensor *tensor)
+{
+    size_t count = 1;
+    for (int i = 0; i < tensor->rank; i++)
+        count *= (size_t)tensor->dim[i];
+    return count;
+}
+
+bool rml_tensor_is_plain(const rml_tensor *tensor)
+{
+    int64_t stride = 1;
+    for (int i = tensor->rank - 1; i >= 0; i--) {
+        if (tensor->dim[i] != 1 && tensor->stride[i] != stride)
+            return false;
+        stride *= tensor->dim[i];
+    }
+    return true;
+}

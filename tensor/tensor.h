@@ -1,0 +1,44 @@
+// Tensor views: where elements lie. A view never owns or allocates memory.
+#ifndef RML_TENSOR_TENSOR_H
+#define RML_TENSOR_TENSOR_H
+
+#include "tensor/status.h"
+
+// An f32 view. `dim` is in logical order (N,C,H,W for images), whatever the order in memory: a
+// channels-last image has stride[1] == 1. Strides are in elements.
+typedef struct rml_tensor {
+    float *data;
+    int rank;
+    int64_t dim[RML_MAX_RANK];
+    int64_t stride[RML_MAX_RANK];
+} rml_tensor;
+
+// Order in memory of a value with four dimensions; other ranks are always PLAIN.
+typedef enum rml_layout {
+    RML_LAYOUT_PLAIN = 0,     // C order of the logical dimensions
+    RML_LAYOUT_CHANNELS_LAST, // N,H,W,C in memory
+} rml_layout;
+
+#define RML_SHAPE_TEXT_BYTES 200
+
+rml_shape rml_shape_make(int rank, const int64_t *dim);
+bool rml_shape_equal(const rml_shape *a, const rml_shape *b);
+
+// True when every dimension is known (not -1).
+bool rml_shape_known(const rml_shape *shape);
+
+// Number of elements; false when a dimension is negative or the product (times 8) does not fit.
+bool rml_shape_count(const rml_shape *shape, size_t *count);
+
+// "(2,3,96,96)", with "?" for -1. Returns `text`, which holds RML_SHAPE_TEXT_BYTES.
+const char *rml_shape_text(const rml_shape *shape, char *text);
+
+// A view of contiguous memory in the given order.
+rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layout);
+rml_shape rml_tensor_shape(const rml_tensor *tensor);
+size_t rml_tensor_count(const rml_tensor *tensor);
+
+// True when elements lie in C order without gaps.
+bool rml_tensor_is_plain(const rml_tensor *tensor);
+
+#endif
