@@ -1,0 +1,21 @@
+# rml_flags: what every source of this project is compiled with.
+add_library(rml_flags INTERFACE)
+target_include_directories(rml_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(rml_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes
+  # A kernel's rounding must not depend on what the compiler chose to fuse.
+  -ffp-contract=off
+  # Function and data sections let a static user drop what it does not call.
+  -ffunction-sections -fdata-sections)
+if(RML_WERROR)
+  target_compile_options(rml_flags INTERFACE -Werror)
+endif()
+if(RML_THREADS)
+  target_compile_definitions(rml_flags INTERFACE RML_WITH_THREADS=1)
+endif()
+if(RML_LIBAV)
+  target_compile_definitions(rml_flags INTERFACE RML_WITH_LIBAV=1)
+endif()
+if(RML_STB)
+  target_compile_definitions(rml_flags INTERFACE RML_WITH_STB=1)
+endif()

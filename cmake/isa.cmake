@@ -1,0 +1,27 @@
+# One object library per CPU level, each with its own flags. Nothing outside these files may use the
+# instructions: the program must start on a CPU that lacks them. Link-time optimisation stays off for
+# them, because it could move code across that line.
+set(rml_isa_objects "")
+
+function(rml_isa_level level folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/${folder}/*_${level}.c)
+  if(sources)
+    add_library(rml_${level} OBJECT ${sources})
+    target_link_libraries(rml_${level} PRIVATE rml_flags)
+    target_compile_options(rml_${level} PRIVATE ${ARGN})
+    set_target_properties(rml_${level} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+    set(rml_isa_objects ${rml_isa_objects} $<TARGET_OBJECTS:rml_${level}> PARENT_SCOPE)
+    string(TOUPPER ${level} upper)
+    target_compile_definitions(rml_flags INTERFACE RML_HAVE_${upper}=1)
+  endif()
+endfunction()
+
+if(RML_ISA)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    rml_isa_level(avx2 x86 -mavx2 -mfma -mf16c -mbmi2)
+    rml_isa_level(avx512 x86 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mbmi2
+                  -mprefer-vector-width=512)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    rml_isa_level(neon arm)
+  endif()
+endif()

@@ -1,0 +1,49 @@
+// The weight store: name to dtype, shape, bytes and lifetime, the same for every file format.
+//
+// The public part (open, count, at, read, close) is in runmodel.h. A reader (pth.c, safetensors.c)
+// adds entries that point into mapped bytes; the store owns the mappings and the names.
+#ifndef RML_LOADERS_WEIGHTS_H
+#define RML_LOADERS_WEIGHTS_H
+
+#include "tensor/arena.h"
+#include "tensor/mapfile.h"
+#include "tensor/status.h"
+
+#define RML_MAX_WEIGHTS 65536    // tensors in one store
+#define RML_MAX_NAME_BYTES 1024  // one tensor's name
+#define RML_MAX_SHARDS 1024      // files of one sharded model
+
+// One tensor as stored. `data` may have any alignment; strides are in elements and may be 0 or leave
+// gaps, never negative; every element lies inside the file (checked when the entry is added).
+typedef struct rml_weight {
+    const char *name;
+    rml_dtype dtype;
+    rml_shape shape;
+    int64_t stride[RML_MAX_RANK];
+    const uint8_t *data;
+} rml_weight;
+
+// The tensor's record, or NULL past the end. Valid as long as the store.
+const rml_weight *rml_weights_entry(const rml_weights *weights, size_t index);
+
+// By name, after prefix removal; NULL when absent.
+const rml_weight *rml_weights_find(const rml_weights *weights, const char *name);
+
+// Converts a whole tensor to f32 in C order; `dst` holds the product of its shape.
+void rml_weight_to_f32(const rml_weight *weight, float *dst);
+
+// The allocator the store was opened with (never NULL).
+const rml_allocator *rml_weights_allocator(const rml_weights *weights);
+
+// A store without files, to which rml_weights_add_f32 adds tensors: random weights for benchmarks.
+rml_status rml_weights_create_empty(rml_weights **out, const rml_allocator *allocator,
+                                    rml_error *err);
+
+// Adds a tensor whose data the store owns; *data is uninitialised and the caller's to fill.
+rml_status rml_weights_add_f32(rml_weights *weights, const char *name, const rml_shape *shape,
+                               float **data, rml_error *err);
+
+// Tells the system that the mapped pages are not needed soon (after packing).
+void rml_weights_drop_pages(const rml_weights *weights);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int rml_media_placeholder;

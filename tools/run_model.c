@@ -1,0 +1,7 @@
+#include "runmodel.h"
+#include <stdio.h>
+int main(void)
+{
+    puts(rml_version());
+    return 0;
+}
