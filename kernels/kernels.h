@@ -10,7 +10,7 @@
 
 #include "runmodel.h"
 
-#define RML_GEMM_MAX_MR 16  // upper bounds over all levels, for buffers on the stack
+#define RML_GEMM_MAX_MR 16 // upper bounds over all levels, for buffers on the stack
 #define RML_GEMM_MAX_NR 64
 
 // One tile of an indirect GEMM, the heart of convolution, transposed convolution and matmul:
@@ -24,48 +24,47 @@
 typedef struct rml_gemm_tile {
     const float *const *a; // [taps][mr]; entries i >= rows are not read
     size_t taps, depth;
-    const float *b;        // one packed panel, see pack.h: [taps*depth][pitch], pitch from cols
-    size_t rows, cols;     // 1..mr, 1..nr
-    float *const *c;       // [rows]
-    const float *bias;     // [cols], or NULL
+    const float *b;    // one packed panel, see pack.h: [taps*depth][pitch], pitch from cols
+    size_t rows, cols; // 1..mr, 1..nr
+    float *const *c;   // [rows]
+    const float *bias; // [cols], or NULL
     const float *const *residual; // [rows], or NULL; residual[i] may equal c[i]
     float low, high;              // -INFINITY, INFINITY for no clamp; NaN passes through the clamp
 } rml_gemm_tile;
 
-typedef void (*rml_gemm_f32_fn)(const rml_gemm_tile *tile);
+typedef void rml_gemm_f32_fn(const rml_gemm_tile *tile);
 
 // One output pixel of a depthwise convolution:
 //   dst[c] = clamp(bias[c] + sum over t of src[t][c] * weight[t*channels + c], low, high)
-typedef void (*rml_conv_dw_f32_fn)(const float *const *src, size_t taps, const float *weight,
-                                   const float *bias, size_t channels, float *dst, float low,
-                                   float high);
+typedef void rml_conv_dw_f32_fn(const float *const *src, size_t taps, const float *weight,
+                                const float *bias, size_t channels, float *dst, float low,
+                                float high);
 
 // One output pixel of a pooling: dst[c] = max over t of src[t][c] (NaN wins), or the sum in rising t
 // times `scale`. taps >= 1.
-typedef void (*rml_pool_f32_fn)(const float *const *src, size_t taps, size_t channels, float scale,
-                                float *dst);
+typedef void rml_pool_f32_fn(const float *const *src, size_t taps, size_t channels, float scale,
+                             float *dst);
 
 // One output pixel of a linear resize: dst[c] = sum over t < 4 of src[t][c] * weight[t].
-typedef void (*rml_lerp_f32_fn)(const float *const *src, const float *weight, size_t channels,
-                                float *dst);
+typedef void rml_lerp_f32_fn(const float *const *src, const float *weight, size_t channels,
+                             float *dst);
 
 // Winograd F(4x4, 3x3), one tile. The interpolation points and matrices are in winograd.h.
 // Input: 36 pixels of a 6x6 window, row by row, `channels` floats each -> dst[p*plane + c], p < 36.
-typedef void (*rml_winograd_input_f32_fn)(const float *const *src, size_t channels, float *dst,
-                                          size_t plane);
+typedef void rml_winograd_input_f32_fn(const float *const *src, size_t channels, float *dst,
+                                       size_t plane);
 // Output: src[p*plane + c], p < 36 -> 16 pixels of a 4x4 window; dst[q] NULL is left out;
 //   dst[q][c] = clamp(value + bias[c] + residual[q][c], low, high). bias and residual may be NULL,
 //   residual[q] is not read where dst[q] is NULL, residual[q] may equal dst[q].
-typedef void (*rml_winograd_output_f32_fn)(const float *src, size_t plane, size_t channels,
-                                           const float *bias, float *const *dst,
-                                           const float *const *residual, float low, float high);
+typedef void rml_winograd_output_f32_fn(const float *src, size_t plane, size_t channels,
+                                        const float *bias, float *const *dst,
+                                        const float *const *residual, float low, float high);
 
 // Elementwise on contiguous runs. dst may equal src (a or b) exactly.
-typedef void (*rml_unary_f32_fn)(const float *src, float *dst, size_t count, const float *param);
-typedef void (*rml_binary_f32_fn)(const float *a, const float *b, float *dst, size_t count);
+typedef void rml_unary_f32_fn(const float *src, float *dst, size_t count, const float *param);
+typedef void rml_binary_f32_fn(const float *a, const float *b, float *dst, size_t count);
 // b is one number: dst[i] = a[i] op b, or with `swap` b op a[i].
-typedef void (*rml_binary_scalar_f32_fn)(const float *a, float b, float *dst, size_t count,
-                                         bool swap);
+typedef void rml_binary_scalar_f32_fn(const float *a, float b, float *dst, size_t count, bool swap);
 
 // param of unary operations: CLAMP {low, high}; LEAKY_RELU {slope}; ELU {alpha}; others none.
 typedef enum rml_unary {
@@ -95,16 +94,16 @@ typedef enum rml_binary {
 } rml_binary;
 
 // Softmax of one contiguous row, with the maximum subtracted. dst may equal src.
-typedef void (*rml_softmax_f32_fn)(const float *src, float *dst, size_t count);
+typedef void rml_softmax_f32_fn(const float *src, float *dst, size_t count);
 
 // L2 normalisation of one pixel: dst[c] = src[c] / (sqrt(sum of src[c]^2) + eps) * scale[c]; eps
 // outside the root. scale may be NULL. dst may equal src.
-typedef void (*rml_l2norm_f32_fn)(const float *src, const float *scale, float eps, size_t channels,
-                                  float *dst);
+typedef void rml_l2norm_f32_fn(const float *src, const float *scale, float eps, size_t channels,
+                               float *dst);
 
 // dst[c*dst_pitch + r] = src[r*src_pitch + c], r < rows, c < cols. Exact. (NCHW <-> NHWC)
-typedef void (*rml_transpose_f32_fn)(const float *src, size_t src_pitch, float *dst,
-                                     size_t dst_pitch, size_t rows, size_t cols);
+typedef void rml_transpose_f32_fn(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
+                                  size_t rows, size_t cols);
 
 // One implementation of each kernel, all fit to run together on one CPU level. Filled by
 // rml_kernels_init and passed by pointer: a test may hold two at once.
@@ -112,18 +111,18 @@ typedef struct rml_kernels {
     rml_cpu_level level;
     size_t mr, nr;  // rows and columns of a full gemm tile
     size_t nr_unit; // panel pitches are multiples of this (the vector length)
-    rml_gemm_f32_fn gemm;
-    rml_conv_dw_f32_fn conv_dw;
-    rml_pool_f32_fn pool_max, pool_sum;
-    rml_lerp_f32_fn lerp;
-    rml_winograd_input_f32_fn winograd_input;
-    rml_winograd_output_f32_fn winograd_output;
-    rml_unary_f32_fn unary[RML_UNARY_COUNT];
-    rml_binary_f32_fn binary[RML_BINARY_COUNT];
-    rml_binary_scalar_f32_fn binary_scalar[RML_BINARY_COUNT];
-    rml_softmax_f32_fn softmax;
-    rml_l2norm_f32_fn l2norm;
-    rml_transpose_f32_fn transpose;
+    rml_gemm_f32_fn *gemm;
+    rml_conv_dw_f32_fn *conv_dw;
+    rml_pool_f32_fn *pool_max, *pool_sum;
+    rml_lerp_f32_fn *lerp;
+    rml_winograd_input_f32_fn *winograd_input;
+    rml_winograd_output_f32_fn *winograd_output;
+    rml_unary_f32_fn *unary[RML_UNARY_COUNT];
+    rml_binary_f32_fn *binary[RML_BINARY_COUNT];
+    rml_binary_scalar_f32_fn *binary_scalar[RML_BINARY_COUNT];
+    rml_softmax_f32_fn *softmax;
+    rml_l2norm_f32_fn *l2norm;
+    rml_transpose_f32_fn *transpose;
 } rml_kernels;
 
 // Fills the table: portable first, then every level up to `level` that is built in and detected puts

@@ -1,0 +1,28 @@
+// Declarations of every implementation, for the files of kernels/ only.
+#ifndef RML_KERNELS_KERNELS_INTERNAL_H
+#define RML_KERNELS_KERNELS_INTERNAL_H
+
+#include "kernels/kernels.h"
+
+#define KERNEL(level, type, field, function) type function;
+#include "kernels/kernels.inc"
+#undef KERNEL
+
+// NaN passes through: both comparisons are false.
+static inline float clamp_f32(float value, float low, float high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+// NaN in either operand wins.
+static inline float max_f32(float a, float b)
+{
+    return a > b || a != a ? a : b;
+}
+
+static inline float min_f32(float a, float b)
+{
+    return a < b || a != a ? a : b;
+}
+
+#endif
