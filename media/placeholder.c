@@ -1,1 +1,0 @@
-typedef int rml_media_placeholder;
