@@ -1,0 +1,44 @@
+#!/bin/sh
+# The one entry: finds out what this machine lacks, asks apt for it, builds, and runs.
+set -eu
+
+cd "$(dirname "$0")"
+. scripts/machine.sh
+
+usage() {
+    cat <<'END'
+usage: ./run.sh COMMAND
+
+  demo    build, then lip-sync the bundled clip; the result lies in results/demo.mp4
+  build   build the program and the libraries: build/release/run-model
+  test    build every preset and run all tests; ./run.sh test --help for the steps
+  help    this text
+
+Missing Debian packages are installed with apt, after asking when a person sits at the terminal.
+END
+}
+
+command=${1:-help}
+[ $# -eq 0 ] || shift
+case $command in
+demo)
+    ensure_packages build
+    exec sh scripts/demo.sh "$@"
+    ;;
+build)
+    ensure_packages build
+    build_release run-model runmodel_static runmodel_shared
+    say "The program is build/release/run-model."
+    ;;
+test)
+    ensure_packages test
+    exec "$PYTHON" scripts/test_all.py --cmake "$CMAKE" --ninja "$NINJA" "$@"
+    ;;
+help | -h | --help)
+    usage
+    ;;
+*)
+    usage >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,26 @@
+#!/bin/sh
+# The main job on the bundled clip. Called by `run.sh demo` once the machine has what it needs.
+set -eu
+
+. scripts/machine.sh
+find_missing build
+
+weights=build/demo/wav2lip_random.safetensors
+result=results/demo.mp4
+
+build_release run-model rml-random-weights
+mkdir -p build/demo results
+if [ ! -f "$weights" ]; then
+    say "Making a checkpoint of full width with random weights (about 140 MB): $weights"
+    build/release/rml-random-weights wav2lip "$weights"
+fi
+say ""
+say "+ run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav ..."
+build/release/run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav \
+    --checkpoint_path "$weights" --box 52 212 92 228 --outfile "$result" "$@"
+say ""
+say "The weights are random, so the mouth region of the result is noise: this shows that the whole"
+say "chain runs. With a trained Wav2Lip checkpoint, give it with --checkpoint_path:"
+say "    build/release/run-model wav2lip --face FACE.mp4 --audio VOICE.wav \\"
+say "        --checkpoint_path wav2lip.pth --s3fd s3fd.pth"
+say "The result lies in $result."

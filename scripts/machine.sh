@@ -1,0 +1,150 @@
+# What this machine has and lacks. Sourced by run.sh and scripts/demo.sh from the root of the tree.
+#
+# Tools are judged by what they do, not by the names of packages: a compiler that cannot link, a
+# cmake that is too old or a python without venv counts as missing. After ensure_packages the
+# variables CMAKE and NINJA, and for tests PYTHON, name programs that work.
+
+MINIMUM_CMAKE=3.25
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+die() {
+    say "error: $*"
+    exit 1
+}
+
+quiet() {
+    "$@" >/dev/null 2>&1 </dev/null
+}
+
+cmake_works() {
+    version=$("$1" --version 2>/dev/null </dev/null | sed -n '1s/^cmake version //p')
+    older=$(printf '%s\n%s\n' "$MINIMUM_CMAKE" "$version" | sort -V | head -n 1)
+    [ -n "$version" ] && [ "$older" = "$MINIMUM_CMAKE" ]
+}
+
+ninja_works() {
+    quiet "$1" --version
+}
+
+python_works() {
+    quiet "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'
+}
+
+# first_that TEST PROGRAM...: prints the first program that passes. Debian's own copy is among the
+# candidates because an older one of somebody else's may stand before it in PATH.
+first_that() {
+    test=$1
+    shift
+    for program in "$@"; do
+        if "$test" "$program"; then
+            printf '%s\n' "$program"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# links LANGUAGE COMPILER FLAG...: can it make a program, with these flags?
+links() {
+    language=$1
+    shift
+    object=$(mktemp) || die "no room for a temporary file"
+    code=0
+    printf 'int main(void) { return 0; }\n' | "$@" -x "$language" - -o "$object" >/dev/null 2>&1 ||
+        code=1
+    rm -f "$object"
+    return $code
+}
+
+has_header() {
+    printf '#include <%s>\n' "$1" | ${CC:-cc} -E -x c - >/dev/null 2>&1
+}
+
+fuzzer_links() {
+    source=$(mktemp) && object=$(mktemp) || die "no room for a temporary file"
+    printf 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n)' >"$source"
+    printf '{ (void)d; (void)n; return 0; }\n' >>"$source"
+    code=0
+    quiet clang -fsanitize=fuzzer,address,undefined -x c "$source" -o "$object" || code=1
+    rm -f "$source" "$object"
+    return $code
+}
+
+# Fills `missing` with the Debian packages that would give what is not there.
+find_missing() {
+    missing=""
+    links c ${CC:-cc} || missing="$missing gcc libc6-dev"
+    CMAKE=$(first_that cmake_works cmake /usr/bin/cmake) || missing="$missing cmake"
+    NINJA=$(first_that ninja_works ninja /usr/bin/ninja) || missing="$missing ninja-build"
+    quiet pkg-config --version || missing="$missing pkg-config"
+    for library in libavformat libavcodec libavutil libswscale libswresample; do
+        quiet pkg-config --exists "$library" || missing="$missing $library-dev"
+    done
+    has_header stb/stb_image.h || missing="$missing libstb-dev"
+    [ "$1" = test ] || return 0
+
+    links c++ ${CXX:-c++} || missing="$missing g++"
+    links c ${CC:-cc} -fsanitize=address,undefined || missing="$missing gcc libc6-dev"
+    links c clang || missing="$missing clang"
+    fuzzer_links || missing="$missing $(clang_runtime_package)"
+    # Another version formats differently, so this one is asked for by number.
+    quiet clang-format-14 --version || missing="$missing clang-format-14"
+    quiet ffmpeg -version || missing="$missing ffmpeg"
+    PYTHON=$(first_that python_works python3 /usr/bin/python3) ||
+        missing="$missing python3 python3-venv"
+}
+
+# The sanitizer and fuzzer runtime has clang's major version in its name.
+clang_runtime_package() {
+    major=$(clang -dumpversion 2>/dev/null | cut -d . -f 1)
+    printf 'libclang-rt-%s-dev' "${major:-14}"
+}
+
+# As root directly, through sudo otherwise.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        sudo env DEBIAN_FRONTEND=noninteractive "$@"
+    fi
+}
+
+# ensure_packages build|test
+ensure_packages() {
+    find_missing "$1"
+    [ -n "$missing" ] || return 0
+    wanted=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+    say "This machine lacks these Debian packages: $wanted"
+    quiet apt-get --version ||
+        die "there is no apt-get here; install what these packages hold and start again"
+    if [ "$(id -u)" -ne 0 ] && ! quiet sudo --version; then
+        die "not root and no sudo; as root, run: apt-get install $wanted"
+    fi
+    if [ -t 0 ] && [ -t 2 ] && [ -z "${CI:-}" ]; then
+        printf 'Install them with apt-get now? [Y/n] ' >&2
+        read -r answer
+        case $answer in
+        "" | y* | Y*) ;;
+        *) die "nothing was installed" ;;
+        esac
+    fi
+    say "Installing with apt-get: $wanted"
+    # A third-party list that cannot be reached must not stop us; a package we need and cannot get
+    # does, in the line after.
+    as_root apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 update >&2 ||
+        say "apt-get update had complaints; going on"
+    as_root apt-get -q -y --no-install-recommends -o Acquire::Retries=3 \
+        -o DPkg::Lock::Timeout=300 install $wanted >&2 </dev/null ||
+        die "apt-get could not install: $wanted"
+    find_missing "$1"
+    [ -z "$missing" ] || die "installed, and still missing what these packages hold: $missing"
+}
+
+# build_release TARGET...: the release preset; only what is named.
+build_release() {
+    "$CMAKE" --preset release -DRML_TESTS=OFF -DCMAKE_MAKE_PROGRAM="$(command -v "$NINJA")" >&2
+    "$CMAKE" --build build/release --target "$@" >&2
+}

@@ -1,0 +1,40 @@
+"""The tree itself: no file too long, no name twice, no marks left, nothing big by accident."""
+
+import os
+import re
+
+import house
+
+MOST_LINES = 800
+MOST_BYTES = 300_000
+TEXTS = (".c", ".h", ".inc", ".py", ".sh", ".cmake", ".md", ".txt")
+# Names that tools ask for, one in each folder.
+COMMON_NAMES = {"CMakeLists.txt", "README.md", "__init__.py", "conftest.py"}
+MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+NAMES_THE_MARKS = "tests/checks/check_files.py"
+
+
+def main():
+    faults, names, paths = [], {}, house.files()
+    for path in paths:
+        name = os.path.basename(path)
+        if name not in COMMON_NAMES and name in names:
+            faults.append(f"{path}: the same name as {names[name]}")
+        names[name] = path
+        size = os.path.getsize(os.path.join(house.ROOT, path))
+        if size > MOST_BYTES:
+            faults.append(f"{path}: {size} bytes, at most {MOST_BYTES}")
+        if not path.endswith(TEXTS):
+            continue
+        text = house.read(path)
+        if text.count("\n") > MOST_LINES:
+            lines = text.count("\n")
+            faults.append(f"{path}: {lines} lines, at most {MOST_LINES}")
+        if path != NAMES_THE_MARKS:
+            for match in MARKS.finditer(text):
+                line = text.count("\n", 0, match.start()) + 1
+                faults.append(f"{path}:{line}: {match.group(1)}")
+    house.finish(len(paths), faults)
+
+
+main()

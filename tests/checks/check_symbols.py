@@ -1,0 +1,101 @@
+"""What the built library shows and uses, read from its object code.
+
+usage: check_symbols.py STATIC_LIBRARY SHARED_LIBRARY MEDIA_LIBRARY
+
+- the shared library exports exactly the functions of runmodel.h
+- every global name of the static libraries begins with rml_: they share one name space with the
+  program they are linked into
+- library code does not print, exit, abort or allocate behind the allocator's back
+- library code has no writable data: no globals, no static state
+"""
+
+import re
+import subprocess
+import sys
+
+import house
+
+PRINTS = """printf fprintf vprintf vfprintf puts fputs putchar putc fputc perror psignal
+            __printf_chk __fprintf_chk __vprintf_chk __vfprintf_chk stdout stderr""".split()
+STOPS = "exit _exit _Exit quick_exit abort raise".split()
+ALLOCATES = """malloc calloc realloc reallocarray free aligned_alloc posix_memalign memalign valloc
+               strdup strndup getline asprintf vasprintf""".split()
+FORBIDDEN = set(PRINTS + STOPS + ALLOCATES)
+
+# Object file to names it may use all the same, each for a reason.
+EXCEPTIONS = {
+    "alloc.c.o": {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign"},
+}
+API = re.compile(r"^RML_API\b[^;{]*?\b(rml_\w+)\(", re.MULTILINE)
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def members(library):
+    """Object name to [(symbol, kind)] of an archive, by nm."""
+    found, current = {}, None
+    for line in run("nm", library).splitlines():
+        if line.endswith(":"):
+            current = found.setdefault(line[:-1], [])
+        elif line.strip():
+            *_, kind, symbol = line.split()
+            current.append((symbol.split("@")[0], kind))
+    return found
+
+
+def writable_data(library):
+    """(object, symbol) of every datum in a section that may be written to."""
+    found, current = [], ""
+    for line in run("objdump", "-t", library).splitlines():
+        header = re.match(r"^(\S+):\s+file format", line)
+        if header:
+            current = header.group(1)
+        entry = re.match(r"^[0-9a-f]+ (.{7}) (\S+)\s+([0-9a-f]+) (?:\.hidden )?(\S+)$", line)
+        if not entry:
+            continue
+        flags, section, size, symbol = entry.groups()
+        constant = section.startswith((".data.rel.ro", ".rodata"))
+        writable = section.startswith((".data", ".bss", ".tbss", ".tdata", "*COM*"))
+        if writable and not constant and "d" not in flags and int(size, 16) > 0:
+            found.append((current, symbol))
+    return found
+
+
+def check_archive(library):
+    faults, objects = [], members(library)
+    for name, symbols in objects.items():
+        for symbol, kind in symbols:
+            if kind.isupper() and kind not in "UVW" and not symbol.startswith("rml_"):
+                faults.append(f"{name}: global name {symbol} does not begin with rml_")
+            allowed = EXCEPTIONS.get(name, ())
+            if kind == "U" and symbol in FORBIDDEN and symbol not in allowed:
+                faults.append(f"{name}: uses {symbol}")
+    for name, symbol in writable_data(library):
+        faults.append(f"{name}: {symbol} is writable data")
+    return len(objects), faults
+
+
+def check_exports(shared):
+    declared = set(API.findall(house.read("include/runmodel.h")))
+    exported = set()
+    for line in run("nm", "-D", "--defined-only", shared).splitlines():
+        exported.add(line.split()[-1].split("@")[0])
+    faults = [f"{name} is declared in runmodel.h and not defined" for name in
+              sorted(declared - exported)]
+    faults += [f"{name} is exported and not declared in runmodel.h" for name in
+               sorted(exported - declared)]
+    if not declared:
+        faults.append("no function found in runmodel.h")
+    return faults
+
+
+def main():
+    static, shared, media = sys.argv[1:4]
+    checked, faults = check_archive(static)
+    more, media_faults = check_archive(media)
+    house.finish(checked + more, check_exports(shared) + faults + media_faults)
+
+
+main()
