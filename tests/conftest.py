@@ -1,0 +1,223 @@
+"""What the Python tests share: the program, its CPU levels, checkpoints, comparisons."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from reference import checkpoints, s3fd, wav2lip  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+NETWORK_TOLERANCE = 5e-5  # of the largest reference value, for a whole network in fp32
+LEVELS = ("portable", "neon", "avx2", "avx512")
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+def find_program() -> Path:
+    return Path(os.environ.get("RUN_MODEL") or ROOT / "build" / "release" / "run-model")
+
+
+class Program:
+    """Runs the program under test."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def command(self, *arguments):
+        return [str(self.path), *(str(a) for a in arguments)]
+
+    def run(self, *arguments, code=0, timeout=300, env=None, cwd=None):
+        """Runs and checks the exit code; `code=None` takes any that is not a signal."""
+        done = subprocess.run(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=cwd,
+            env=None if env is None else {**os.environ, **env},
+        )
+        told = f"{' '.join(done.args)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode >= 0, f"ended by signal {-done.returncode}: {told}"
+        if code is not None:
+            assert done.returncode == code, told
+        return done
+
+    def exec(self, model, weights, inputs, outputs, folder, *options, **settings):
+        """Runs `exec` on arrays; returns the outputs named, in order."""
+        arguments = ["exec", model, "--weights", weights]
+        for name, array in inputs.items():
+            path = Path(folder) / f"in-{name}.npy"
+            np.save(path, np.ascontiguousarray(array, dtype=np.float32))
+            arguments += ["--input", f"{name}={path}"]
+        paths = [Path(folder) / f"out-{name}.npy" for name in outputs]
+        for name, path in zip(outputs, paths):
+            path.unlink(missing_ok=True)
+            arguments += ["--output", f"{name}={path}"]
+        self.run(*arguments, *options, **settings)
+        arrays = [np.load(path) for path in paths]
+        assert all(a.dtype == np.float32 for a in arrays)
+        return arrays
+
+    def wav2lip(self, weights, inputs, folder, *options):
+        audio, face = (t.numpy() for t in inputs)
+        return self.exec(
+            "wav2lip", weights, {"audio": audio, "face": face}, ["frames"], folder, *options
+        )[0]
+
+    def s3fd(self, weights, image, folder, *options):
+        names = s3fd.OUTPUT_NAMES
+        return self.exec("s3fd", weights, {"image": image.numpy()}, names, folder, *options)
+
+
+@pytest.fixture(scope="session")
+def program() -> Program:
+    path = find_program()
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"there is no program at {path}: build it, or set RUN_MODEL", pytrace=False)
+    return Program(path.resolve())
+
+
+def available_levels():
+    """CPU levels that the program can run here; asked once, at collection."""
+    path = find_program()
+    if not os.access(path, os.X_OK):
+        return ["portable"]
+    levels = []
+    for level in LEVELS:
+        command = [str(path), "list", "--cpu", level]
+        if subprocess.run(command, capture_output=True, timeout=60).returncode == 0:
+            levels.append(level)
+    return levels
+
+
+def pytest_generate_tests(metafunc):
+    if "cpu" in metafunc.fixturenames:
+        metafunc.parametrize("cpu", available_levels())
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than a minute")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Media and trained weights that are not in the repository."""
+    named = os.environ.get("RUN_MODEL_TEST_DATA")
+    path = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("needs the shared test data: ../shared/data or RUN_MODEL_TEST_DATA")
+    return path
+
+
+@pytest.fixture(scope="session")
+def key_tables() -> Path:
+    path = ROOT.parent / "shared" / "spec" / "keys"
+    if not path.is_dir():
+        pytest.skip("needs the published key lists in ../shared/spec/keys")
+    return path
+
+
+# ---- networks with random weights, made once ------------------------------------------------------
+
+
+class Network:
+    """A reference network and its weights in files, each written when first asked for."""
+
+    def __init__(self, model, folder: Path):
+        self.model, self.folder = model, folder
+        self.state = checkpoints.state_of(model)
+
+    def file(self, kind: str) -> Path:
+        writers = {
+            "zip": ("w.pth", checkpoints.save_zip),
+            "legacy": ("legacy.pth", checkpoints.save_legacy),
+            "safetensors": ("w.safetensors", checkpoints.save_safetensors),
+            "sharded": ("sharded", checkpoints.save_sharded),
+            "training-zip": ("training.pth", checkpoints.save_training_zip),
+            "training-legacy": ("training-legacy.pth", checkpoints.save_training_legacy),
+            "shared-storage": (
+                "views.pth",
+                lambda state, path: checkpoints.save_zip(checkpoints.shared_storage(state), path),
+            ),
+            "shared-storage-legacy": (
+                "views-legacy.pth",
+                lambda state, path: checkpoints.save_legacy(
+                    checkpoints.shared_storage(state), path
+                ),
+            ),
+        }
+        name, write = writers[kind]
+        path = self.folder / name
+        if not path.exists():
+            write(self.state, path)
+        return path
+
+    def __call__(self, *inputs):
+        with torch.no_grad():
+            return self.model(*inputs)
+
+
+@pytest.fixture(scope="session")
+def wav2lip_network(tmp_path_factory):
+    """wav2lip_network(width): a generator with random weights."""
+    made = {}
+
+    def get(width=0.25, seed=1):
+        if (width, seed) not in made:
+            folder = tmp_path_factory.mktemp("wav2lip")
+            made[width, seed] = Network(wav2lip.random_wav2lip(width, seed), folder)
+        return made[width, seed]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def s3fd_network(tmp_path_factory):
+    """s3fd_network(width): a detector with random weights."""
+    made = {}
+
+    def get(width=0.25, seed=1):
+        if (width, seed) not in made:
+            folder = tmp_path_factory.mktemp("s3fd")
+            made[width, seed] = Network(s3fd.random_s3fd(width, seed), folder)
+        return made[width, seed]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def blob_detector(tmp_path_factory):
+    """A narrow detector that finds the faces of reference.clips."""
+    return Network(s3fd.red_blob_s3fd(), tmp_path_factory.mktemp("blob"))
+
+
+# ---- comparison ---------------------------------------------------------------------------------
+
+
+def relative_error(ours, reference) -> float:
+    """max |ours - reference| / max |reference|, NaN counted as infinite."""
+    ours = np.asarray(ours, dtype=np.float64)
+    reference = np.asarray(reference, dtype=np.float64)
+    assert ours.shape == reference.shape, f"{ours.shape} is not {reference.shape}"
+    difference = np.abs(ours - reference)
+    if not np.isfinite(difference).all():
+        return float("inf")
+    return float(difference.max() / np.abs(reference).max())
+
+
+def assert_network(ours, reference, what=""):
+    error = relative_error(ours, reference)
+    assert error <= NETWORK_TOLERANCE, f"{what}: relative error {error:.2e}"
+
+
+def json_lines(text: str):
+    return [json.loads(line) for line in text.splitlines() if line.strip()]

@@ -1,0 +1,1 @@
+"""Reference definitions in PyTorch, OpenCV and librosa that the program is compared with."""
