@@ -49,10 +49,9 @@ const char *rml_shape_text(const rml_shape *shape, char *text)
     text[at++] = '(';
     for (int i = 0; i < shape->rank; i++) {
         const char *comma = i ? "," : "";
-        int wrote = shape->dim[i] < 0
-                        ? snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s?", comma)
-                        : snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s%lld", comma,
-                                   (long long)shape->dim[i]);
+        int wrote = shape->dim[i] < 0 ? snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s?", comma)
+                                      : snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s%lld",
+                                                 comma, (long long)shape->dim[i]);
         at += (size_t)wrote; // 8 dimensions of at most 21 characters always fit
     }
     text[at++] = ')';

@@ -1,0 +1,228 @@
+// Convolution by Winograd F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144.
+//
+// A work item takes a block of output tiles through all three steps (input transform, 36 products,
+// output transform), so that what lies between them stays in the second-level cache.
+#include "ops/conv.h"
+
+#include "kernels/pack.h"
+#include "kernels/winograd.h"
+#include "tensor/size.h"
+
+#include <math.h>
+#include <string.h>
+
+#define PLANES RML_WINOGRAD_PLANES
+#define SCRATCH_BYTES ((size_t)1280 * 1024) // what a block may take of the second-level cache
+#define MAX_BLOCK 192                       // tiles
+
+bool rml_conv_winograd_accepts(const rml_op_args *args)
+{
+    const rml_conv_attr *conv = &args->attr->conv;
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    if (conv->kernel[0] != 3 || conv->kernel[1] != 3 || conv->stride[0] != 1 ||
+        conv->stride[1] != 1 || conv->dilation[0] != 1 || conv->dilation[1] != 1 ||
+        conv->groups != 1 || conv->act.kind != RML_UNARY_CLAMP)
+        return false;
+    // Few channels: the transforms outweigh the products. Small images: the weights, four times as
+    // many as before, are read for too few tiles, and would not fit the memory promise.
+    return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
+}
+
+typedef struct shape {
+    size_t c, o, tile_rows, tile_cols, tiles, block;
+} shape;
+
+static shape shape_of(const rml_op_args *args)
+{
+    const rml_tensor *out = &args->out[0];
+    shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
+    s.tile_rows = ((size_t)out->dim[2] + RML_WINOGRAD_OUT - 1) / RML_WINOGRAD_OUT;
+    s.tile_cols = ((size_t)out->dim[3] + RML_WINOGRAD_OUT - 1) / RML_WINOGRAD_OUT;
+    s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
+    const size_t mr = args->kernels->mr;
+    const size_t share = (s.tiles + (size_t)args->threads - 1) / (size_t)args->threads;
+    size_t block = SCRATCH_BYTES / (PLANES * (s.c + s.o) * sizeof(float));
+    block = rml_min_size(block, MAX_BLOCK);
+    block = rml_min_size(block, share);
+    s.block = rml_round_up(block ? block : 1, mr);
+    return s;
+}
+
+size_t rml_conv_winograd_packed_count(const rml_op_args *args)
+{
+    const shape s = shape_of(args);
+    return PLANES * rml_pack_count(args->kernels, 1, s.c, s.o);
+}
+
+typedef struct pack_job {
+    const rml_op_args *args;
+    const rml_constant *weight;
+    float *packed, *temp; // temp: [nr][c][9] weights and [36][nr][c] transformed, a worker
+    shape shape;
+} pack_job;
+
+static size_t pack_temp_count(const rml_op_args *args, const shape *s)
+{
+    return args->kernels->nr * s->c * (9 + PLANES);
+}
+
+static void pack_panels(void *context, size_t begin, size_t end, int worker)
+{
+    const pack_job *job = context;
+    const rml_kernels *kernels = job->args->kernels;
+    const size_t c = job->shape.c, plane_count = rml_pack_count(kernels, 1, c, job->shape.o);
+    float *rows = job->temp + (size_t)worker * pack_temp_count(job->args, &job->shape);
+    float *planes = rows + kernels->nr * c * 9;
+    for (size_t panel = begin; panel < end; panel++) {
+        const size_t column = panel * kernels->nr;
+        const size_t count = rml_min_size(kernels->nr, job->shape.o - column);
+        rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
+        for (size_t i = 0; i < count * c; i++) {
+            float u[PLANES];
+            rml_winograd_weight(rows + i * 9, 1, u);
+            for (size_t p = 0; p < PLANES; p++)
+                planes[p * count * c + i] = u[p];
+        }
+        for (size_t p = 0; p < PLANES; p++)
+            rml_pack_panel(kernels, job->packed + p * plane_count + column * c,
+                           planes + p * count * c, 1, c, count, 0, 1, c);
+    }
+}
+
+rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
+                                  float *packed, const rml_allocator *allocator, rml_error *err)
+{
+    pack_job job = {.args = args, .weight = weight, .packed = packed, .shape = shape_of(args)};
+    const size_t bytes = (size_t)args->threads * pack_temp_count(args, &job.shape) * sizeof(float);
+    job.temp = rml_alloc(allocator, bytes);
+    if (!job.temp)
+        return rml_fail_nomem(err, bytes, "packing weights");
+    const size_t panels = (job.shape.o + args->kernels->nr - 1) / args->kernels->nr;
+    rml_pool_run(args->pool, panels, 1, pack_panels, &job);
+    rml_free(allocator, job.temp);
+    return RML_OK;
+}
+
+static size_t zeros_bytes(const shape *s)
+{
+    return rml_round_up(s->c * sizeof(float), RML_ALIGNMENT);
+}
+
+static size_t worker_bytes(const shape *s)
+{
+    return rml_round_up(PLANES * s->block * s->c * sizeof(float), RML_ALIGNMENT) +
+           rml_round_up(PLANES * s->block * s->o * sizeof(float), RML_ALIGNMENT);
+}
+
+size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
+{
+    const shape s = shape_of(args);
+    return zeros_bytes(&s) + (size_t)args->threads * worker_bytes(&s);
+}
+
+typedef struct tile_at {
+    int64_t image, y, x; // of the first output pixel
+} tile_at;
+
+static tile_at locate(const shape *s, size_t tile)
+{
+    const size_t rest = tile % (s->tile_rows * s->tile_cols);
+    return (tile_at){(int64_t)(tile / (s->tile_rows * s->tile_cols)),
+                     (int64_t)(rest / s->tile_cols * RML_WINOGRAD_OUT),
+                     (int64_t)(rest % s->tile_cols * RML_WINOGRAD_OUT)};
+}
+
+static void transform_input(const rml_op_args *args, const shape *s, tile_at at, float *dst)
+{
+    const rml_tensor *in = &args->in[0];
+    const float *src[PLANES], *zeros = (const float *)args->scratch;
+    const float *image = in->data + at.image * in->stride[0];
+    for (int j = 0; j < RML_WINOGRAD_TILE; j++) {
+        const int64_t y = at.y + j - args->attr->conv.pad[0];
+        for (int i = 0; i < RML_WINOGRAD_TILE; i++) {
+            const int64_t x = at.x + i - args->attr->conv.pad[1];
+            const bool inside = y >= 0 && y < in->dim[2] && x >= 0 && x < in->dim[3];
+            src[j * RML_WINOGRAD_TILE + i] =
+                inside ? image + y * in->stride[2] + x * in->stride[3] : zeros;
+        }
+    }
+    args->kernels->winograd_input(src, s->c, dst, s->block * s->c);
+}
+
+static void transform_output(const rml_op_args *args, const shape *s, tile_at at, const float *src)
+{
+    const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
+    const rml_activation *act = &args->attr->conv.act;
+    float *dst[RML_WINOGRAD_OUT * RML_WINOGRAD_OUT];
+    const float *add[RML_WINOGRAD_OUT * RML_WINOGRAD_OUT];
+    for (int j = 0; j < RML_WINOGRAD_OUT; j++)
+        for (int i = 0; i < RML_WINOGRAD_OUT; i++) {
+            const int q = j * RML_WINOGRAD_OUT + i;
+            const int64_t y = at.y + j, x = at.x + i;
+            const bool inside = y < out->dim[2] && x < out->dim[3];
+            dst[q] = inside ? out->data + at.image * out->stride[0] + y * out->stride[2] +
+                                  x * out->stride[3]
+                            : NULL;
+            if (residual)
+                add[q] = inside ? residual->data + at.image * residual->stride[0] +
+                                      y * residual->stride[2] + x * residual->stride[3]
+                                : NULL;
+        }
+    args->kernels->winograd_output(src, s->block * s->o, s->o, rml_conv_bias(args), dst,
+                                   residual ? add : NULL, act->param[0], act->param[1]);
+}
+
+// The 36 products of `count` tiles: m[p] = v[p] * u[p].
+static void multiply(const rml_op_args *args, const shape *s, size_t count, const float *v,
+                     float *m)
+{
+    const rml_kernels *kernels = args->kernels;
+    const size_t plane_count = rml_pack_count(kernels, 1, s->c, s->o);
+    const float *a[RML_GEMM_MAX_MR];
+    float *c[RML_GEMM_MAX_MR];
+    for (size_t p = 0; p < PLANES; p++)
+        for (size_t column = 0; column < s->o; column += kernels->nr) {
+            rml_gemm_tile product = {.a = a,
+                                     .taps = 1,
+                                     .depth = s->c,
+                                     .b = args->packed + p * plane_count + column * s->c,
+                                     .cols = rml_min_size(kernels->nr, s->o - column),
+                                     .c = c,
+                                     .low = -INFINITY,
+                                     .high = INFINITY};
+            for (size_t t = 0; t < count; t += kernels->mr) {
+                product.rows = rml_min_size(kernels->mr, count - t);
+                for (size_t i = 0; i < product.rows; i++) {
+                    a[i] = v + (p * s->block + t + i) * s->c;
+                    c[i] = m + (p * s->block + t + i) * s->o + column;
+                }
+                kernels->gemm(&product);
+            }
+        }
+}
+
+static void run_blocks(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const shape s = shape_of(args);
+    float *v = (float *)(args->scratch + zeros_bytes(&s) + (size_t)worker * worker_bytes(&s));
+    float *m =
+        (float *)((char *)v + rml_round_up(PLANES * s.block * s.c * sizeof(float), RML_ALIGNMENT));
+    for (size_t block = begin; block < end; block++) {
+        const size_t first = block * s.block;
+        const size_t count = rml_min_size(s.block, s.tiles - first);
+        for (size_t t = 0; t < count; t++)
+            transform_input(args, &s, locate(&s, first + t), v + t * s.c);
+        multiply(args, &s, count, v, m);
+        for (size_t t = 0; t < count; t++)
+            transform_output(args, &s, locate(&s, first + t), m + t * s.o);
+    }
+}
+
+void rml_conv_winograd_run(const rml_op_args *args)
+{
+    const shape s = shape_of(args);
+    memset(args->scratch, 0, zeros_bytes(&s));
+    rml_op_args copy = *args;
+    rml_pool_run(args->pool, (s.tiles + s.block - 1) / s.block, 1, run_blocks, &copy);
+}

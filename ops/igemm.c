@@ -1,0 +1,130 @@
+#include "ops/igemm.h"
+
+#include "kernels/pack.h"
+#include "tensor/size.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+// Output pixels of one work item, in gemm tiles: enough to keep a weight panel hot in the second-level
+// cache, few enough to share small images between threads.
+#define BLOCK_TILES 8
+
+size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
+{
+    // zeros long enough for a merged row of taps, then one pointer table a worker
+    return rml_round_up(taps * depth * sizeof(float), RML_ALIGNMENT) +
+           (size_t)threads * rml_round_up(taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT);
+}
+
+typedef struct job {
+    const rml_igemm *product;
+    const rml_kernels *kernels;
+    const float *zeros;
+    char *pointers;
+    size_t pointers_bytes; // of one worker
+    size_t pixels, tiles, block_tiles, blocks, panels;
+    float low, high;
+    bool post;  // an activation that the gemm kernel does not have
+    bool merge; // a row of taps may be one long run of floats
+} job;
+
+// Tables for one tile; returns the number of taps the kernel walks.
+static size_t point(const job *job, rml_window_at at, size_t rows, const float **a, float **c,
+                    const float **residual, size_t column, size_t *depth)
+{
+    const rml_igemm *product = job->product;
+    const rml_window *window = &product->window;
+    bool merge = job->merge;
+    rml_window_at walk = at;
+    for (size_t i = 0; merge && i < rows; i++, rml_window_next(window, &walk))
+        merge = rml_window_inside_cols(window, &walk, product->in);
+    for (size_t i = 0; i < rows; i++, rml_window_next(window, &at)) {
+        rml_window_pointers(window, &at, product->in, product->in_channel, job->zeros, merge, a + i,
+                            job->kernels->mr);
+        c[i] = rml_window_out(window, &at, product->out) + product->out_channel + column;
+        if (product->residual)
+            residual[i] = rml_window_out(window, &at, product->residual) + product->out_channel +
+                          (int64_t)column;
+    }
+    *depth = merge ? product->depth * (size_t)window->taps[1] : product->depth;
+    return (size_t)(merge ? window->taps[0] : window->taps[0] * window->taps[1]);
+}
+
+static void run_items(void *context, size_t begin, size_t end, int worker)
+{
+    const job *job = context;
+    const rml_igemm *product = job->product;
+    const rml_kernels *kernels = job->kernels;
+    const float **a = (const float **)(job->pointers + (size_t)worker * job->pointers_bytes);
+    float *c[RML_GEMM_MAX_MR];
+    const float *residual[RML_GEMM_MAX_MR];
+    const size_t taps = (size_t)(product->window.taps[0] * product->window.taps[1]);
+    for (size_t item = begin; item < end; item++) {
+        const size_t panel = item / job->blocks, block = item % job->blocks;
+        const size_t column = panel * kernels->nr;
+        rml_gemm_tile tile = {.a = a,
+                              .b = product->packed + column * taps * product->depth,
+                              .cols = rml_min_size(kernels->nr, product->cols - column),
+                              .c = c,
+                              .bias = product->bias ? product->bias + column : NULL,
+                              .residual = product->residual ? residual : NULL,
+                              .low = job->low,
+                              .high = job->high};
+        size_t pixel = block * job->block_tiles * kernels->mr;
+        const size_t stop = rml_min_size(job->pixels, (block + 1) * job->block_tiles * kernels->mr);
+        for (; pixel < stop; pixel += kernels->mr) {
+            tile.rows = rml_min_size(kernels->mr, stop - pixel);
+            tile.taps = point(job, rml_window_seek(&product->window, pixel), tile.rows, a, c,
+                              residual, column, &tile.depth);
+            kernels->gemm(&tile);
+            for (size_t i = 0; job->post && i < tile.rows; i++)
+                kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
+        }
+    }
+}
+
+void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t count)
+{
+    const rml_kernels *kernels = args->kernels;
+    size_t zeros_bytes = 0, most_taps = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t taps = (size_t)(products[i].window.taps[0] * products[i].window.taps[1]);
+        const size_t bytes = rml_round_up(taps * products[i].depth * sizeof(float), RML_ALIGNMENT);
+        zeros_bytes = bytes > zeros_bytes ? bytes : zeros_bytes;
+        most_taps = taps > most_taps ? taps : most_taps;
+    }
+    memset(args->scratch, 0, zeros_bytes);
+    for (size_t i = 0; i < count; i++) {
+        const rml_igemm *product = &products[i];
+        const rml_window *window = &product->window;
+        const rml_activation *act = product->act;
+        const bool clamp = act->kind == RML_UNARY_CLAMP;
+        job job = {
+            .product = product,
+            .kernels = kernels,
+            .zeros = (const float *)args->scratch,
+            .pointers = args->scratch + zeros_bytes,
+            .pointers_bytes =
+                rml_round_up(most_taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT),
+            .pixels = (size_t)(product->in->dim[0] * window->rows * window->cols),
+            .panels = (product->cols + kernels->nr - 1) / kernels->nr,
+            .low = clamp ? act->param[0] : -INFINITY,
+            .high = clamp ? act->param[1] : INFINITY,
+            .post = !clamp,
+            // adjacent pixels of a row, all channels of the view
+            .merge = window->tap_step[1] == 1 && window->taps[1] > 1 &&
+                     product->in->stride[3] == (int64_t)product->depth,
+        };
+        job.tiles = (job.pixels + kernels->mr - 1) / kernels->mr;
+        job.block_tiles = BLOCK_TILES;
+        while (job.block_tiles > 1 &&
+               job.panels * ((job.tiles + job.block_tiles - 1) / job.block_tiles) <
+                   4 * (size_t)args->threads)
+            job.block_tiles /= 2;
+        job.blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
+        if (job.pixels)
+            rml_pool_run(args->pool, job.panels * job.blocks, 1, run_items, &job);
+    }
+}

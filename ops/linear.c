@@ -1,0 +1,98 @@
+// Fully connected layer: y = act(x * w^T + bias) over the last dimension.
+//   x [..., K]   w [O,K]   bias [O], optional. Source: torch.nn.Linear.
+#include "ops/igemm.h"
+
+#include "kernels/pack.h"
+#include "tensor/size.h"
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
+    const rml_shape *x = &in[0], *w = &in[1];
+    (void)attr;
+    if (x->rank < 1 || w->rank != 2 || !rml_shape_known(w) || x->dim[x->rank - 1] != w->dim[1] ||
+        w->dim[0] < 1 || w->dim[1] < 1)
+        return rml_fail(err, RML_ERR_SHAPE, "weight %s does not fit input %s",
+                        rml_shape_text(w, w_text), rml_shape_text(x, x_text));
+    if (in_count > 2 && in[2].rank >= 0 && (in[2].rank != 1 || in[2].dim[0] != w->dim[0]))
+        return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
+                        rml_shape_text(&in[2], x_text), (long long)w->dim[0]);
+    *out = *x;
+    out->dim[x->rank - 1] = w->dim[0];
+    return RML_OK;
+}
+
+static uint64_t macs(const rml_op_args *args)
+{
+    return (uint64_t)rml_tensor_count(&args->out[0]) * (uint64_t)args->in[1].dim[1];
+}
+
+static size_t packed_count(const rml_op_args *args)
+{
+    return rml_pack_count(args->kernels, 1, (size_t)args->in[1].dim[1], (size_t)args->in[1].dim[0]);
+}
+
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+                       const rml_allocator *allocator, rml_error *err)
+{
+    const size_t cols = (size_t)args->in[1].dim[0], depth = (size_t)args->in[1].dim[1];
+    const size_t nr = args->kernels->nr, bytes = nr * depth * sizeof(float);
+    float *rows = rml_alloc(allocator, bytes);
+    if (!rows)
+        return rml_fail_nomem(err, bytes, "packing weights");
+    for (size_t column = 0; column < cols; column += nr) {
+        const size_t count = rml_min_size(nr, cols - column);
+        rml_constant_read(weight, 0, (int64_t)column, (int64_t)count, rows);
+        rml_pack_panel(args->kernels, packed + column * depth, rows, 1, depth, count, 0, 1, depth);
+    }
+    rml_free(allocator, rows);
+    return RML_OK;
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    return rml_igemm_scratch_bytes(args->threads, 1, (size_t)args->in[1].dim[1]);
+}
+
+// A plain [..., K] view as one row of pixels with K channels.
+static rml_tensor as_pixels(const rml_tensor *tensor)
+{
+    const int64_t channels = tensor->dim[tensor->rank - 1];
+    const int64_t pixels = channels ? (int64_t)rml_tensor_count(tensor) / channels : 0;
+    return (rml_tensor){.data = tensor->data,
+                        .rank = 4,
+                        .dim = {1, channels, 1, pixels},
+                        .stride = {pixels * channels, 1, pixels * channels, channels}};
+}
+
+static void run(const rml_op_args *args)
+{
+    static const int64_t one[2] = {1, 1}, none[4] = {0, 0, 0, 0};
+    const rml_tensor in = as_pixels(&args->in[0]), out = as_pixels(&args->out[0]);
+    const rml_igemm product = {
+        .window = rml_window_conv(&out, one, one, none, one),
+        .in = &in,
+        .out = &out,
+        .depth = (size_t)in.dim[1],
+        .cols = (size_t)out.dim[1],
+        .packed = args->packed,
+        .bias = args->in_count > 2 && args->in[2].rank >= 0 ? args->in[2].data : NULL,
+        .act = &args->attr->linear.act};
+    rml_igemm_run(args, &product, 1);
+}
+
+static const rml_algorithm algorithms[] = {{.name = "packed-gemm",
+                                            .packed_count = packed_count,
+                                            .pack = pack,
+                                            .scratch_bytes = scratch_bytes,
+                                            .run = run}};
+
+const rml_op rml_op_linear = {.name = "linear",
+                              .min_inputs = 2,
+                              .max_inputs = 3,
+                              .layout = RML_OP_PLAIN,
+                              .packed_input = 1,
+                              .infer = infer,
+                              .macs = macs,
+                              .algorithms = algorithms};

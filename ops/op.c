@@ -1,0 +1,62 @@
+#include "ops/op.h"
+
+#include <math.h>
+
+const rml_op *rml_op_get(rml_op_id id)
+{
+    static const rml_op *const table[RML_OP_COUNT] = {
+#define OP(upper, lower) [RML_OP_##upper] = &rml_op_##lower,
+#include "ops/ops.inc"
+#undef OP
+    };
+    return table[id];
+}
+
+const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args)
+{
+    const rml_algorithm *algorithm = op->algorithms;
+    while (algorithm->accepts && !algorithm->accepts(args))
+        algorithm++;
+    return algorithm;
+}
+
+rml_activation rml_activation_none(void)
+{
+    return (rml_activation){RML_UNARY_CLAMP, {-INFINITY, INFINITY}};
+}
+
+rml_activation rml_activation_relu(void)
+{
+    return (rml_activation){RML_UNARY_CLAMP, {0.0f, INFINITY}};
+}
+
+bool rml_activation_is_none(const rml_activation *act)
+{
+    return act->kind == RML_UNARY_CLAMP && act->param[0] == -INFINITY && act->param[1] == INFINITY;
+}
+
+void rml_constant_read(const rml_constant *constant, int axis, int64_t first, int64_t count,
+                       float *dst)
+{
+    const rml_shape *shape = &constant->stored.shape;
+    rml_stored_read(&constant->stored, axis, first, count, dst);
+    if (!constant->scale)
+        return;
+    const int scaled = constant->scale_axis;
+    int64_t outer = 1, inner = 1;
+    for (int i = 0; i < shape->rank; i++) {
+        int64_t dim = i == axis ? count : shape->dim[i];
+        if (i < scaled)
+            outer *= dim;
+        else if (i > scaled)
+            inner *= dim;
+    }
+    const int64_t base = scaled == axis ? first : 0;
+    const int64_t size = scaled == axis ? count : shape->dim[scaled];
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t s = 0; s < size; s++, dst += inner) {
+            const double factor = constant->scale[base + s];
+            for (int64_t i = 0; i < inner; i++)
+                dst[i] = (float)(factor * (double)dst[i]);
+        }
+}

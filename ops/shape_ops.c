@@ -1,0 +1,204 @@
+// Operators that only move elements: concat, slice, reshape, transpose, reorder.
+#include "ops/walk.h"
+
+#include <string.h>
+
+// ---- concat -------------------------------------------------------------------------------------
+
+static rml_status infer_concat(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    const int axis = attr->concat.axis;
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    *out = in[0];
+    bool fits = axis >= 0 && axis < in[0].rank;
+    for (int k = 0; k < in_count && fits; k++) {
+        fits = in[k].rank == out->rank;
+        for (int i = 0; i < out->rank && fits; i++)
+            if (i != axis) {
+                fits = in[k].dim[i] == out->dim[i] || in[k].dim[i] < 0 || out->dim[i] < 0;
+                if (out->dim[i] < 0)
+                    out->dim[i] = in[k].dim[i];
+            }
+        if (!fits)
+            return rml_fail(err, RML_ERR_SHAPE, "inputs %s and %s cannot be joined along axis %d",
+                            rml_shape_text(&in[0], a), rml_shape_text(&in[k], b), axis);
+        if (k > 0)
+            out->dim[axis] =
+                in[k].dim[axis] < 0 || out->dim[axis] < 0 ? -1 : out->dim[axis] + in[k].dim[axis];
+    }
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", axis,
+                        rml_shape_text(&in[0], a));
+    return RML_OK;
+}
+
+static void run_concat(const rml_op_args *args)
+{
+    const int axis = args->attr->concat.axis;
+    rml_tensor part = args->out[0];
+    for (int k = 0; k < args->in_count; k++) {
+        part.dim[axis] = args->in[k].dim[axis];
+        // The planner lets producers write straight into their part of the output where it can.
+        if (part.data != args->in[k].data)
+            rml_copy_view(args, &args->in[k], &part);
+        part.data += part.dim[axis] * part.stride[axis];
+    }
+}
+
+static const rml_algorithm concat_algorithms[] = {{.name = "copy", .run = run_concat}};
+
+const rml_op rml_op_concat = {.name = "concat",
+                              .min_inputs = 1,
+                              .max_inputs = -1,
+                              .layout = RML_OP_FOLLOW,
+                              .packed_input = -1,
+                              .infer = infer_concat,
+                              .algorithms = concat_algorithms};
+
+// ---- slice --------------------------------------------------------------------------------------
+
+static void slice_range(const rml_slice_attr *slice, int64_t size, int64_t *start, int64_t *count)
+{
+    int64_t first = slice->start < 0 ? slice->start + size : slice->start;
+    int64_t stop = slice->stop < 0 ? slice->stop + size : slice->stop;
+    first = first < 0 ? 0 : first > size ? size : first;
+    stop = stop < first ? first : stop > size ? size : stop;
+    *start = first;
+    *count = (stop - first + slice->step - 1) / slice->step;
+}
+
+static rml_status infer_slice(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    const rml_slice_attr *slice = &attr->slice;
+    char text[RML_SHAPE_TEXT_BYTES];
+    int64_t start, count;
+    (void)in_count;
+    if (slice->axis < 0 || slice->axis >= in[0].rank || slice->step < 1)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d and step %lld do not fit input %s",
+                        slice->axis, (long long)slice->step, rml_shape_text(&in[0], text));
+    *out = in[0];
+    if (in[0].dim[slice->axis] < 0)
+        return RML_OK;
+    slice_range(slice, in[0].dim[slice->axis], &start, &count);
+    out->dim[slice->axis] = count;
+    return RML_OK;
+}
+
+static void run_slice(const rml_op_args *args)
+{
+    const rml_slice_attr *slice = &args->attr->slice;
+    rml_tensor part = args->in[0];
+    int64_t start, count;
+    slice_range(slice, part.dim[slice->axis], &start, &count);
+    part.data += start * part.stride[slice->axis];
+    part.dim[slice->axis] = count;
+    part.stride[slice->axis] *= slice->step;
+    rml_copy_view(args, &part, &args->out[0]);
+}
+
+static const rml_algorithm slice_algorithms[] = {{.name = "copy", .run = run_slice}};
+
+const rml_op rml_op_slice = {.name = "slice",
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .layout = RML_OP_FOLLOW,
+                             .packed_input = -1,
+                             .infer = infer_slice,
+                             .algorithms = slice_algorithms};
+
+// ---- reshape ------------------------------------------------------------------------------------
+
+static rml_status infer_reshape(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                                rml_shape *out, rml_error *err)
+{
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    int rest = -1;
+    (void)in_count;
+    *out = attr->reshape.shape;
+    for (int i = 0; i < out->rank; i++) {
+        if (out->dim[i] == 0 && i < in[0].rank)
+            out->dim[i] = in[0].dim[i];
+        else if (out->dim[i] == -1 && rest < 0)
+            rest = i;
+        else if (out->dim[i] < 1)
+            return rml_fail(err, RML_ERR_SHAPE, "target shape %s is not valid",
+                            rml_shape_text(&attr->reshape.shape, b));
+    }
+    if (!rml_shape_known(&in[0]))
+        return RML_OK;
+    size_t have, want = 1;
+    rml_shape known = *out;
+    if (rest >= 0)
+        known.dim[rest] = 1;
+    bool fits = rml_shape_count(&in[0], &have) && rml_shape_count(&known, &want) && want > 0;
+    if (fits && rest >= 0) {
+        fits = have % want == 0;
+        out->dim[rest] = (int64_t)(have / want);
+    } else if (fits) {
+        fits = have == want;
+    }
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "input %s cannot take shape %s",
+                        rml_shape_text(&in[0], a), rml_shape_text(&attr->reshape.shape, b));
+    return RML_OK;
+}
+
+static void run_reshape(const rml_op_args *args)
+{
+    if (args->out[0].data != args->in[0].data)
+        memcpy(args->out[0].data, args->in[0].data, rml_tensor_count(&args->in[0]) * sizeof(float));
+}
+
+static const rml_algorithm reshape_algorithms[] = {{.name = "copy", .run = run_reshape}};
+
+const rml_op rml_op_reshape = {.name = "reshape",
+                               .min_inputs = 1,
+                               .max_inputs = 1,
+                               .layout = RML_OP_PLAIN,
+                               .packed_input = -1,
+                               .in_place = true,
+                               .infer = infer_reshape,
+                               .algorithms = reshape_algorithms};
+
+// ---- transpose ----------------------------------------------------------------------------------
+
+static rml_status infer_transpose(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                                  rml_shape *out, rml_error *err)
+{
+    const rml_transpose_attr *transpose = &attr->transpose;
+    unsigned seen = 0;
+    (void)in_count;
+    out->rank = in[0].rank;
+    for (int i = 0; i < in[0].rank && transpose->rank == in[0].rank; i++) {
+        if (transpose->order[i] < 0 || transpose->order[i] >= in[0].rank)
+            break;
+        seen |= 1u << transpose->order[i];
+        out->dim[i] = in[0].dim[transpose->order[i]];
+    }
+    if (seen != (1u << in[0].rank) - 1)
+        return rml_fail(err, RML_ERR_SHAPE, "the order is no permutation of %d dimensions",
+                        in[0].rank);
+    return RML_OK;
+}
+
+static void run_transpose(const rml_op_args *args)
+{
+    rml_tensor view = args->in[0];
+    for (int i = 0; i < view.rank; i++) {
+        view.dim[i] = args->in[0].dim[args->attr->transpose.order[i]];
+        view.stride[i] = args->in[0].stride[args->attr->transpose.order[i]];
+    }
+    rml_copy_view(args, &view, &args->out[0]);
+}
+
+static const rml_algorithm transpose_algorithms[] = {{.name = "copy", .run = run_transpose}};
+
+const rml_op rml_op_transpose = {.name = "transpose",
+                                 .min_inputs = 1,
+                                 .max_inputs = 1,
+                                 .layout = RML_OP_PLAIN,
+                                 .packed_input = -1,
+                                 .infer = infer_transpose,
+                                 .algorithms = transpose_algorithms};

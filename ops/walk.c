@@ -1,0 +1,110 @@
+#include "ops/walk.h"
+
+#include "tensor/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_ITEMS 8192 // elements of a work item: enough to outweigh taking it
+
+rml_walk rml_walk_make(const rml_tensor *const *views, int count)
+{
+    const rml_tensor *out = views[0];
+    rml_walk walk = {.views = count};
+    int order[RML_MAX_RANK], kept = 0;
+    for (int i = 0; i < out->rank; i++) {
+        if (out->dim[i] == 1)
+            continue;
+        // insertion by falling stride keeps equal strides in logical order
+        int at = kept++;
+        while (at > 0 && out->stride[order[at - 1]] < out->stride[i]) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = i;
+    }
+    for (int v = 0; v < count; v++)
+        walk.data[v] = views[v]->data;
+    for (int i = 0; i < kept; i++) {
+        int64_t stride[RML_WALK_MAX];
+        bool joins = walk.rank > 0;
+        for (int v = 0; v < count; v++) {
+            const int axis = order[i] - (out->rank - views[v]->rank);
+            stride[v] = axis < 0 || views[v]->dim[axis] == 1 ? 0 : views[v]->stride[axis];
+            joins = joins && walk.stride[v][walk.rank - 1] == stride[v] * out->dim[order[i]];
+        }
+        if (joins)
+            walk.dim[walk.rank - 1] *= out->dim[order[i]];
+        else
+            walk.dim[walk.rank++] = out->dim[order[i]];
+        for (int v = 0; v < count; v++)
+            walk.stride[v][walk.rank - 1] = stride[v];
+    }
+    if (walk.rank == 0)
+        walk.dim[walk.rank++] = 1;
+    return walk;
+}
+
+typedef struct job {
+    const rml_walk *walk;
+    rml_walk_fn fn;
+    const void *context;
+    size_t inner, pieces, piece; // runs are cut into `pieces` of at most `piece` elements
+} job;
+
+static void run_items(void *context, size_t begin, size_t end, int worker)
+{
+    const job *job = context;
+    const rml_walk *walk = job->walk;
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t start = item % job->pieces * job->piece;
+        size_t rest = item / job->pieces;
+        int64_t stride[RML_WALK_MAX];
+        float *at[RML_WALK_MAX];
+        for (int v = 0; v < walk->views; v++) {
+            stride[v] = walk->stride[v][walk->rank - 1];
+            at[v] = walk->data[v] + (int64_t)start * stride[v];
+        }
+        for (int i = walk->rank - 2; i >= 0; i--) {
+            const int64_t index = (int64_t)(rest % (size_t)walk->dim[i]);
+            rest /= (size_t)walk->dim[i];
+            for (int v = 0; v < walk->views; v++)
+                at[v] += index * walk->stride[v][i];
+        }
+        job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
+    }
+}
+
+void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const void *context)
+{
+    job job = {.walk = walk, .fn = fn, .context = context};
+    job.inner = (size_t)walk->dim[walk->rank - 1];
+    size_t outer = 1;
+    for (int i = 0; i < walk->rank - 1; i++)
+        outer *= (size_t)walk->dim[i];
+    if (!job.inner || !outer)
+        return;
+    job.pieces = (job.inner + RUN_ITEMS - 1) / RUN_ITEMS;
+    job.piece = rml_min_size(job.inner, RUN_ITEMS);
+    const size_t chunk = job.inner < RUN_ITEMS ? RUN_ITEMS / job.inner : 1;
+    rml_pool_run(pool, outer * job.pieces, chunk, run_items, &job);
+}
+
+static void copy_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    (void)context;
+    if (stride[0] == 1 && stride[1] == 1) {
+        memcpy(at[0], at[1], count * sizeof(float));
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        at[0][(int64_t)i * stride[0]] = at[1][(int64_t)i * stride[1]];
+}
+
+void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst)
+{
+    const rml_tensor *views[2] = {dst, src};
+    const rml_walk walk = rml_walk_make(views, 2);
+    rml_walk_run(&walk, args->pool, copy_run, NULL);
+}

@@ -1,0 +1,30 @@
+// Walking views: the innermost runs of elementwise work, split over threads.
+#ifndef RML_OPS_WALK_H
+#define RML_OPS_WALK_H
+
+#include "ops/op.h"
+
+#define RML_WALK_MAX 3 // views walked together
+
+// Several views of one shape, reduced to as few dimensions as possible, the last one innermost. A
+// broadcast dimension has stride 0.
+typedef struct rml_walk {
+    int views, rank;
+    int64_t dim[RML_MAX_RANK];
+    int64_t stride[RML_WALK_MAX][RML_MAX_RANK];
+    float *data[RML_WALK_MAX];
+} rml_walk;
+
+// Views are broadcast to the shape of views[0] by the rules of numpy (they fit: infer checked). The
+// dimensions are ordered by views[0]'s strides, so that its memory is walked in order.
+rml_walk rml_walk_make(const rml_tensor *const *views, int count);
+
+// Calls `fn` once for every innermost run: `at` are the views' first elements, `stride` their steps.
+typedef void (*rml_walk_fn)(const void *context, float *const *at, const int64_t *stride,
+                            size_t count);
+void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const void *context);
+
+// dst = src, element by element, for views of one shape.
+void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst);
+
+#endif

@@ -1,0 +1,22 @@
+// A tensor as a file stores it: any element type, strided, at any alignment.
+#ifndef RML_TENSOR_STORED_H
+#define RML_TENSOR_STORED_H
+
+#include "tensor/tensor.h"
+
+// Every element lies inside memory that the owner keeps; strides are in elements and never negative.
+typedef struct rml_stored {
+    rml_dtype dtype;
+    rml_shape shape;
+    int64_t stride[RML_MAX_RANK];
+    const uint8_t *data;
+} rml_stored;
+
+// A view of plain f32 memory.
+rml_stored rml_stored_f32(const float *data, const rml_shape *shape);
+
+// Converts the slice [first, first + count) of dimension `axis` to f32, in C order, at `dst`. A
+// tensor of rank 0 has one element and is read with axis 0, first 0, count 1.
+void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t count, float *dst);
+
+#endif
