@@ -28,14 +28,14 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
     return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
 }
 
-typedef struct shape {
+typedef struct wino_shape {
     size_t c, o, tile_rows, tile_cols, tiles, block;
-} shape;
+} wino_shape;
 
-static shape shape_of(const rml_op_args *args)
+static wino_shape shape_of(const rml_op_args *args)
 {
     const rml_tensor *out = &args->out[0];
-    shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
+    wino_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
     s.tile_rows = ((size_t)out->dim[2] + RML_WINOGRAD_OUT - 1) / RML_WINOGRAD_OUT;
     s.tile_cols = ((size_t)out->dim[3] + RML_WINOGRAD_OUT - 1) / RML_WINOGRAD_OUT;
     s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
@@ -50,7 +50,7 @@ static shape shape_of(const rml_op_args *args)
 
 size_t rml_conv_winograd_packed_count(const rml_op_args *args)
 {
-    const shape s = shape_of(args);
+    const wino_shape s = shape_of(args);
     return PLANES * rml_pack_count(args->kernels, 1, s.c, s.o);
 }
 
@@ -58,10 +58,10 @@ typedef struct pack_job {
     const rml_op_args *args;
     const rml_constant *weight;
     float *packed, *temp; // temp: [nr][c][9] weights and [36][nr][c] transformed, a worker
-    shape shape;
+    wino_shape shape;
 } pack_job;
 
-static size_t pack_temp_count(const rml_op_args *args, const shape *s)
+static size_t pack_temp_count(const rml_op_args *args, const wino_shape *s)
 {
     return args->kernels->nr * s->c * (9 + PLANES);
 }
@@ -103,12 +103,12 @@ rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *w
     return RML_OK;
 }
 
-static size_t zeros_bytes(const shape *s)
+static size_t zeros_bytes(const wino_shape *s)
 {
     return rml_round_up(s->c * sizeof(float), RML_ALIGNMENT);
 }
 
-static size_t worker_bytes(const shape *s)
+static size_t worker_bytes(const wino_shape *s)
 {
     return rml_round_up(PLANES * s->block * s->c * sizeof(float), RML_ALIGNMENT) +
            rml_round_up(PLANES * s->block * s->o * sizeof(float), RML_ALIGNMENT);
@@ -116,7 +116,7 @@ static size_t worker_bytes(const shape *s)
 
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
 {
-    const shape s = shape_of(args);
+    const wino_shape s = shape_of(args);
     return zeros_bytes(&s) + (size_t)args->threads * worker_bytes(&s);
 }
 
@@ -124,7 +124,7 @@ typedef struct tile_at {
     int64_t image, y, x; // of the first output pixel
 } tile_at;
 
-static tile_at locate(const shape *s, size_t tile)
+static tile_at locate(const wino_shape *s, size_t tile)
 {
     const size_t rest = tile % (s->tile_rows * s->tile_cols);
     return (tile_at){(int64_t)(tile / (s->tile_rows * s->tile_cols)),
@@ -132,7 +132,7 @@ static tile_at locate(const shape *s, size_t tile)
                      (int64_t)(rest % s->tile_cols * RML_WINOGRAD_OUT)};
 }
 
-static void transform_input(const rml_op_args *args, const shape *s, tile_at at, float *dst)
+static void transform_input(const rml_op_args *args, const wino_shape *s, tile_at at, float *dst)
 {
     const rml_tensor *in = &args->in[0];
     const float *src[PLANES], *zeros = (const float *)args->scratch;
@@ -149,7 +149,8 @@ static void transform_input(const rml_op_args *args, const shape *s, tile_at at,
     args->kernels->winograd_input(src, s->c, dst, s->block * s->c);
 }
 
-static void transform_output(const rml_op_args *args, const shape *s, tile_at at, const float *src)
+static void transform_output(const rml_op_args *args, const wino_shape *s, tile_at at,
+                             const float *src)
 {
     const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
     const rml_activation *act = &args->attr->conv.act;
@@ -173,7 +174,7 @@ static void transform_output(const rml_op_args *args, const shape *s, tile_at at
 }
 
 // The 36 products of `count` tiles: m[p] = v[p] * u[p].
-static void multiply(const rml_op_args *args, const shape *s, size_t count, const float *v,
+static void multiply(const rml_op_args *args, const wino_shape *s, size_t count, const float *v,
                      float *m)
 {
     const rml_kernels *kernels = args->kernels;
@@ -204,7 +205,7 @@ static void multiply(const rml_op_args *args, const shape *s, size_t count, cons
 static void run_blocks(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
-    const shape s = shape_of(args);
+    const wino_shape s = shape_of(args);
     float *v = (float *)(args->scratch + zeros_bytes(&s) + (size_t)worker * worker_bytes(&s));
     float *m =
         (float *)((char *)v + rml_round_up(PLANES * s.block * s.c * sizeof(float), RML_ALIGNMENT));
@@ -221,7 +222,7 @@ static void run_blocks(void *context, size_t begin, size_t end, int worker)
 
 void rml_conv_winograd_run(const rml_op_args *args)
 {
-    const shape s = shape_of(args);
+    const wino_shape s = shape_of(args);
     memset(args->scratch, 0, zeros_bytes(&s));
     rml_op_args copy = *args;
     rml_pool_run(args->pool, (s.tiles + s.block - 1) / s.block, 1, run_blocks, &copy);

@@ -18,7 +18,7 @@ size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
            (size_t)threads * rml_round_up(taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT);
 }
 
-typedef struct job {
+typedef struct igemm_job {
     const rml_igemm *product;
     const rml_kernels *kernels;
     const float *zeros;
@@ -28,10 +28,10 @@ typedef struct job {
     float low, high;
     bool post;  // an activation that the gemm kernel does not have
     bool merge; // a row of taps may be one long run of floats
-} job;
+} igemm_job;
 
 // Tables for one tile; returns the number of taps the kernel walks.
-static size_t point(const job *job, rml_window_at at, size_t rows, const float **a, float **c,
+static size_t point(const igemm_job *job, rml_window_at at, size_t rows, const float **a, float **c,
                     const float **residual, size_t column, size_t *depth)
 {
     const rml_igemm *product = job->product;
@@ -54,7 +54,7 @@ static size_t point(const job *job, rml_window_at at, size_t rows, const float *
 
 static void run_items(void *context, size_t begin, size_t end, int worker)
 {
-    const job *job = context;
+    const igemm_job *job = context;
     const rml_igemm *product = job->product;
     const rml_kernels *kernels = job->kernels;
     const float **a = (const float **)(job->pointers + (size_t)worker * job->pointers_bytes);
@@ -101,7 +101,7 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t co
         const rml_window *window = &product->window;
         const rml_activation *act = product->act;
         const bool clamp = act->kind == RML_UNARY_CLAMP;
-        job job = {
+        igemm_job job = {
             .product = product,
             .kernels = kernels,
             .zeros = (const float *)args->scratch,

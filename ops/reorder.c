@@ -15,15 +15,15 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
     return RML_OK;
 }
 
-typedef struct job {
+typedef struct reorder_job {
     const rml_op_args *args;
     size_t pixels, pieces;
-} job;
+} reorder_job;
 
 // Pixels of one image as rows of a matrix: plain memory is [C][pixels], channels-last [pixels][C].
 static void run_items(void *context, size_t begin, size_t end, int worker)
 {
-    const job *job = context;
+    const reorder_job *job = context;
     const rml_tensor *in = &job->args->in[0], *out = &job->args->out[0];
     const size_t channels = (size_t)in->dim[1];
     (void)worker;
@@ -49,7 +49,7 @@ static void run(const rml_op_args *args)
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
     const bool to_last = args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST;
     const rml_tensor *last = to_last ? out : in, *plain = to_last ? in : out;
-    job job = {.args = args, .pixels = (size_t)(in->dim[2] * in->dim[3])};
+    reorder_job job = {.args = args, .pixels = (size_t)(in->dim[2] * in->dim[3])};
     job.pieces = (job.pixels + ROW_PIXELS - 1) / ROW_PIXELS;
     // Rows must follow each other without gaps to be one matrix.
     if (rml_tensor_is_plain(plain) && last->stride[1] == 1 &&

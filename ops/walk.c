@@ -45,16 +45,16 @@ rml_walk rml_walk_make(const rml_tensor *const *views, int count)
     return walk;
 }
 
-typedef struct job {
+typedef struct walk_job {
     const rml_walk *walk;
     rml_walk_fn fn;
     const void *context;
     size_t inner, pieces, piece; // runs are cut into `pieces` of at most `piece` elements
-} job;
+} walk_job;
 
 static void run_items(void *context, size_t begin, size_t end, int worker)
 {
-    const job *job = context;
+    const walk_job *job = context;
     const rml_walk *walk = job->walk;
     (void)worker;
     for (size_t item = begin; item < end; item++) {
@@ -78,7 +78,7 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
 
 void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const void *context)
 {
-    job job = {.walk = walk, .fn = fn, .context = context};
+    walk_job job = {.walk = walk, .fn = fn, .context = context};
     job.inner = (size_t)walk->dim[walk->rank - 1];
     size_t outer = 1;
     for (int i = 0; i < walk->rank - 1; i++)
