@@ -8,6 +8,7 @@
 
 typedef struct rml_resampler rml_resampler;
 
+// Rates are 1 or more, rate_in at most 512 times rate_out.
 rml_status rml_resampler_create(rml_resampler **out, int rate_in, int rate_out,
                                 const rml_allocator *allocator, rml_error *err);
 void rml_resampler_destroy(rml_resampler **resampler);
@@ -21,12 +22,12 @@ typedef rml_status (*rml_samples_sink)(void *user, const float *samples, size_t 
 rml_status rml_resampler_push(rml_resampler *resampler, const float *samples, size_t count,
                               rml_samples_sink sink, void *user, rml_error *err);
 
-// End of input: hands on the rest. In all ceil(n * rate_out / rate_in) samples are delivered for n,
-// the last of them 0 where the filter gives one less (as librosa pads). Ready for a new clip after it.
+// End of input: hands on the rest, rml_resample_count(n, ...) samples in all, the last of them 0 where
+// the filter gives fewer (as librosa pads). Ready for a new clip after it.
 rml_status rml_resampler_finish(rml_resampler *resampler, rml_samples_sink sink, void *user,
                                 rml_error *err);
 
-// ceil(n * rate_out / rate_in).
+// ceil(n * (rate_out / rate_in)) in double, rounding included, as librosa computes it.
 int64_t rml_resample_count(int64_t n, int rate_in, int rate_out);
 
 #endif
