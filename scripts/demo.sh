@@ -17,7 +17,7 @@ fi
 say ""
 say "+ run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav ..."
 build/release/run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav \
-    --checkpoint_path "$weights" --box 52 212 92 228 --outfile "$result" "$@"
+    --checkpoint_path "$weights" --box 76 208 94 226 --outfile "$result" "$@"
 say ""
 say "The weights are random, so the mouth region of the result is noise: this shows that the whole"
 say "chain runs. With a trained Wav2Lip checkpoint, give it with --checkpoint_path:"

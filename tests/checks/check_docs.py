@@ -1,0 +1,73 @@
+"""Documentation against the tree and the program: commands, links, the example, the options.
+
+usage: check_docs.py RUN_MODEL_PROGRAM
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+import house
+
+FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+OPTION = re.compile(r"--[a-z0-9][a-z0-9_-]*")
+TABLE_OPTION = re.compile(r"^\| `(--[a-z0-9][a-z0-9_-]*)", re.MULTILINE)
+# Page to the subcommand whose options it lists.
+PAGES = {"docs/wav2lip.md": "wav2lip", "docs/exec.md": "exec", "docs/info.md": "info"}
+EXAMPLE_PAGE, EXAMPLE = "docs/library.md", "examples/run_network.c"
+
+
+def one_spelling(options):
+    """Dashes and underscores are the same to the program."""
+    return {option[2:].replace("_", "-") for option in options}
+
+
+def readme_faults():
+    fences = FENCE.findall(house.read("README.md"))
+    if len(fences) < 2:
+        return ["README.md: fewer than two fenced commands"]
+    faults = []
+    for text in fences[:2]:
+        if text.count("\n") != 1 or not text.startswith("./run.sh "):
+            faults.append(f"README.md: not one line that starts run.sh: {text!r}")
+    if fences[1].strip() not in house.read(".ci/run"):
+        faults.append(".ci/run does not call the README's second command")
+    return faults
+
+
+def link_faults(page):
+    text = FENCE.sub("", house.read(page))
+    for target in LINK.findall(text):
+        path = os.path.join(house.ROOT, os.path.dirname(page), target)
+        if "://" not in target and not os.path.exists(path):
+            yield f"{page}: {target} is not there"
+
+
+def option_faults(program, page, subcommand):
+    done = subprocess.run([program, subcommand, "--help"], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        return [f"run-model {subcommand} --help ends with {done.returncode}"]
+    real = one_spelling(OPTION.findall(done.stdout))
+    shown = one_spelling(TABLE_OPTION.findall(house.read(page)))
+    faults = [f"{page}: --{name} is in --help and not in the table" for name in
+              sorted(real - shown)]
+    return faults + [f"{page}: --{name} is in the table and not in --help" for name in
+                     sorted(shown - real)]
+
+
+def main():
+    program, pages = sys.argv[1], house.files(".md")
+    faults = readme_faults()
+    for page in pages:
+        faults += link_faults(page)
+    for page, subcommand in PAGES.items():
+        faults += option_faults(program, page, subcommand)
+    if house.read(EXAMPLE) not in house.read(EXAMPLE_PAGE):
+        faults.append(f"{EXAMPLE_PAGE}: does not show {EXAMPLE} as it is")
+    house.finish(len(pages), faults)
+
+
+main()
