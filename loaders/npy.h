@@ -1,0 +1,35 @@
+// NumPy .npy files: one array in, one array out.
+#ifndef RML_LOADERS_NPY_H
+#define RML_LOADERS_NPY_H
+
+#include "tensor/mapfile.h"
+#include "tensor/status.h"
+
+#define RML_NPY_MAX_HEADER_BYTES 65536
+
+typedef struct rml_npy {
+    rml_mapfile file;
+    const uint8_t *data; // the elements as stored, any alignment
+    rml_shape shape;     // as NumPy shows it, whatever the order in the file
+    size_t count;        // elements
+    bool fortran;        // the first index runs fastest in the file
+    bool swapped;        // bytes of an element are in big-endian order
+    char kind;           // 'f', 'i', 'u' or 'b'
+    int element_bytes;
+} rml_npy;
+
+// Maps a file of versions 1 to 3 that holds f2, f4, f8, integers or booleans. Every number of the
+// header is checked against the file's size before use. On failure `out` is zeroed.
+rml_status rml_npy_open(rml_npy *out, const char *path, rml_error *err);
+
+// Converts to f32 in C order; `dst` holds `npy->count` elements.
+void rml_npy_read_f32(const rml_npy *npy, float *dst);
+
+void rml_npy_close(rml_npy *npy);
+
+// Writes f32 in C order to a file beside `path`, then renames it to `path`: a reader never sees half
+// an array, and on failure what was at `path` is untouched.
+rml_status rml_npy_write_f32(const char *path, const float *data, const rml_shape *shape,
+                             rml_error *err);
+
+#endif
