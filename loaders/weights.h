@@ -9,9 +9,9 @@
 #include "tensor/mapfile.h"
 #include "tensor/status.h"
 
-#define RML_MAX_WEIGHTS 65536    // tensors in one store
-#define RML_MAX_NAME_BYTES 1024  // one tensor's name
-#define RML_MAX_SHARDS 1024      // files of one sharded model
+#define RML_MAX_WEIGHTS 65536   // tensors in one store
+#define RML_MAX_NAME_BYTES 1024 // one tensor's name
+#define RML_MAX_SHARDS 1024     // files of one sharded model
 
 // One tensor as stored. `data` may have any alignment; strides are in elements and may be 0 or leave
 // gaps, never negative; every element lies inside the file (checked when the entry is added).
