@@ -1,0 +1,126 @@
+// The named builder calls: each fills one attribute struct and appends one node.
+#include "graph/graph.h"
+
+rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad)
+{
+    return (rml_conv_attr){.kernel = {kernel, kernel},
+                           .stride = {stride, stride},
+                           .pad = {pad, pad, pad, pad},
+                           .dilation = {1, 1},
+                           .groups = 1,
+                           .act = rml_activation_none()};
+}
+
+rml_value_id rml_graph_conv2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                              rml_value_id bias, const rml_conv_attr *attr, const char *name)
+{
+    const rml_value_id in[] = {x, weight, bias};
+    return rml_graph_node(graph, RML_OP_CONV2D, &(rml_op_attr){.conv = *attr}, in, 3, name);
+}
+
+rml_value_id rml_graph_conv_transpose2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                        rml_value_id bias, const rml_conv_attr *attr,
+                                        const char *name)
+{
+    const rml_value_id in[] = {x, weight, bias};
+    return rml_graph_node(graph, RML_OP_CONV_TRANSPOSE2D, &(rml_op_attr){.conv = *attr}, in, 3,
+                          name);
+}
+
+rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                  rml_value_id beta, rml_value_id mean, rml_value_id variance,
+                                  float eps, const char *name)
+{
+    const rml_value_id in[] = {x, gamma, beta, mean, variance};
+    return rml_graph_node(graph, RML_OP_BATCH_NORM, &(rml_op_attr){.batch_norm = {eps}}, in, 5,
+                          name);
+}
+
+rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                              rml_value_id bias, const char *name)
+{
+    const rml_value_id in[] = {x, weight, bias};
+    return rml_graph_node(graph, RML_OP_LINEAR, &(rml_op_attr){.linear = {rml_activation_none()}},
+                          in, 3, name);
+}
+
+rml_value_id rml_graph_matmul(rml_graph *graph, rml_value_id a, rml_value_id b, bool transpose_a,
+                              bool transpose_b, const char *name)
+{
+    const rml_value_id in[] = {a, b};
+    return rml_graph_node(graph, RML_OP_MATMUL,
+                          &(rml_op_attr){.matmul = {transpose_a, transpose_b}}, in, 2, name);
+}
+
+rml_value_id rml_graph_unary(rml_graph *graph, rml_value_id x, rml_activation act, const char *name)
+{
+    return rml_graph_node(graph, RML_OP_UNARY, &(rml_op_attr){.unary = act}, &x, 1, name);
+}
+
+rml_value_id rml_graph_binary(rml_graph *graph, rml_binary kind, rml_value_id a, rml_value_id b,
+                              const char *name)
+{
+    const rml_value_id in[] = {a, b};
+    return rml_graph_node(graph, RML_OP_BINARY,
+                          &(rml_op_attr){.binary = {kind, rml_activation_none()}}, in, 2, name);
+}
+
+rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
+                              const char *name)
+{
+    return rml_graph_node(graph, RML_OP_POOL2D, &(rml_op_attr){.pool = *attr}, &x, 1, name);
+}
+
+rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,
+                              const char *name)
+{
+    const rml_value_id in[] = {x, scale};
+    return rml_graph_node(graph, RML_OP_L2NORM, &(rml_op_attr){.l2norm = {eps}}, in, 2, name);
+}
+
+rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name)
+{
+    return rml_graph_node(graph, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = {axis}}, &x, 1, name);
+}
+
+rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind kind, int axis,
+                              bool keep, const char *name)
+{
+    return rml_graph_node(graph, RML_OP_REDUCE, &(rml_op_attr){.reduce = {kind, axis, keep}}, &x, 1,
+                          name);
+}
+
+rml_value_id rml_graph_resize2d(rml_graph *graph, rml_value_id x, const rml_resize_attr *attr,
+                                const char *name)
+{
+    return rml_graph_node(graph, RML_OP_RESIZE2D, &(rml_op_attr){.resize = *attr}, &x, 1, name);
+}
+
+rml_value_id rml_graph_concat(rml_graph *graph, const rml_value_id *in, int in_count, int axis,
+                              const char *name)
+{
+    return rml_graph_node(graph, RML_OP_CONCAT, &(rml_op_attr){.concat = {axis}}, in, in_count,
+                          name);
+}
+
+rml_value_id rml_graph_slice(rml_graph *graph, rml_value_id x, int axis, int64_t start,
+                             int64_t stop, int64_t step, const char *name)
+{
+    return rml_graph_node(graph, RML_OP_SLICE, &(rml_op_attr){.slice = {axis, start, stop, step}},
+                          &x, 1, name);
+}
+
+rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape *shape,
+                               const char *name)
+{
+    return rml_graph_node(graph, RML_OP_RESHAPE, &(rml_op_attr){.reshape = {*shape}}, &x, 1, name);
+}
+
+rml_value_id rml_graph_transpose(rml_graph *graph, rml_value_id x, const int *order, int rank,
+                                 const char *name)
+{
+    rml_op_attr attr = {.transpose = {.rank = rank}};
+    for (int i = 0; i < rank && i < RML_MAX_RANK; i++)
+        attr.transpose.order[i] = order[i];
+    return rml_graph_node(graph, RML_OP_TRANSPOSE, &attr, &x, 1, name);
+}

@@ -1,0 +1,246 @@
+#include "graph/graph.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void rml_graph_init(rml_graph *graph, const rml_allocator *allocator)
+{
+    memset(graph, 0, sizeof *graph);
+    rml_arena_init(&graph->arena, allocator);
+}
+
+void rml_graph_release(rml_graph *graph)
+{
+    const rml_allocator *allocator = graph->arena.allocator;
+    rml_free(allocator, graph->values);
+    rml_free(allocator, graph->nodes);
+    rml_free(allocator, graph->inputs);
+    rml_free(allocator, graph->outputs);
+    rml_free(allocator, (void *)graph->output_names);
+    rml_arena_release(&graph->arena);
+    memset(graph, 0, sizeof *graph);
+}
+
+rml_value_id rml_graph_fail(rml_graph *graph, rml_status status, const char *format, ...)
+{
+    if (graph->error.status == RML_OK) {
+        va_list args;
+        va_start(args, format);
+        rml_fail_v(&graph->error, status, format, args);
+        va_end(args);
+    }
+    return RML_NO_VALUE;
+}
+
+static rml_value_id fail_nomem(rml_graph *graph)
+{
+    return rml_graph_fail(graph, RML_ERR_NOMEM, "out of memory while building the graph");
+}
+
+rml_status rml_graph_finish(const rml_graph *graph, rml_error *err)
+{
+    if (graph->error.status == RML_OK)
+        return RML_OK;
+    return rml_fail(err, graph->error.status, "%s", graph->error.message);
+}
+
+static rml_value_id add_value(rml_graph *graph, rml_value value, const char *name)
+{
+    if (graph->error.status != RML_OK)
+        return RML_NO_VALUE;
+    rml_value *values = rml_grow(graph->arena.allocator, graph->values, &graph->value_capacity,
+                                 graph->value_count + 1, sizeof *values);
+    if (!values)
+        return fail_nomem(graph);
+    graph->values = values;
+    value.name = rml_arena_text(&graph->arena, name);
+    if (!value.name)
+        return fail_nomem(graph);
+    values[graph->value_count] = value;
+    return (rml_value_id)graph->value_count++;
+}
+
+static bool add_id(rml_graph *graph, rml_value_id **ids, size_t *count, size_t *capacity,
+                   rml_value_id id)
+{
+    rml_value_id *grown =
+        rml_grow(graph->arena.allocator, *ids, capacity, *count + 1, sizeof *grown);
+    if (!grown)
+        return false;
+    *ids = grown;
+    grown[(*count)++] = id;
+    return true;
+}
+
+rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape *shape)
+{
+    const rml_value value = {.kind = RML_VALUE_INPUT, .shape = *shape, .producer = RML_NO_NODE};
+    const rml_value_id id = add_value(graph, value, name);
+    if (id != RML_NO_VALUE &&
+        !add_id(graph, &graph->inputs, &graph->input_count, &graph->input_capacity, id))
+        return fail_nomem(graph);
+    return id;
+}
+
+rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_constant *constant)
+{
+    if (graph->error.status != RML_OK)
+        return RML_NO_VALUE;
+    rml_constant *copy = rml_arena_alloc(&graph->arena, 1, sizeof *copy);
+    if (!copy)
+        return fail_nomem(graph);
+    *copy = *constant;
+    const rml_value value = {.kind = RML_VALUE_CONSTANT,
+                             .shape = constant->stored.shape,
+                             .producer = RML_NO_NODE,
+                             .constant = copy};
+    return add_value(graph, value, name);
+}
+
+void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
+{
+    if (graph->error.status != RML_OK)
+        return;
+    if (value >= graph->value_count || graph->values[value].kind != RML_VALUE_ACTIVATION) {
+        rml_graph_fail(graph, RML_ERR_ARG, "output %s is not computed by a node", name);
+        return;
+    }
+    const char **names =
+        rml_grow(graph->arena.allocator, (void *)graph->output_names, &graph->output_name_capacity,
+                 graph->output_count + 1, sizeof *names);
+    char *copy = rml_arena_text(&graph->arena, name);
+    if (names)
+        graph->output_names = names;
+    if (!names || !copy ||
+        !add_id(graph, &graph->outputs, &graph->output_count, &graph->output_capacity, value)) {
+        fail_nomem(graph);
+        return;
+    }
+    names[graph->output_count - 1] = copy;
+}
+
+bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count)
+{
+    rml_value_id *copy = rml_arena_alloc(&graph->arena, (size_t)in_count, sizeof *copy);
+    if (!copy)
+        return false;
+    memcpy(copy, in, (size_t)in_count * sizeof *copy);
+    node->in = copy;
+    node->in_count = in_count;
+    return true;
+}
+
+// Shape of a node's output by its operator's rule, from the shapes of all values.
+static rml_status infer_node(const rml_graph *graph, const rml_node *node, const rml_shape *shapes,
+                             rml_shape *out, rml_error *err)
+{
+    enum { FEW = 8 };
+    rml_shape few[FEW], *in = few;
+    if (node->in_count > FEW) {
+        in = rml_alloc(graph->arena.allocator, (size_t)node->in_count * sizeof *in);
+        if (!in)
+            return rml_fail_nomem(err, (size_t)node->in_count * sizeof *in, "shape inference");
+    }
+    for (int i = 0; i < node->in_count; i++) {
+        if (node->in[i] == RML_NO_VALUE)
+            in[i].rank = -1;
+        else
+            in[i] = shapes ? shapes[node->in[i]] : graph->values[node->in[i]].shape;
+    }
+    const rml_op *op = rml_op_get(node->op);
+    rml_status status = op->infer(&node->attr, in, node->in_count, out, err);
+    if (in != few)
+        rml_free(graph->arena.allocator, in);
+    if (status != RML_OK) {
+        char context[256];
+        snprintf(context, sizeof context, "%s (%s)", node->name, op->name);
+        rml_error_prefix(err, context);
+    }
+    return status;
+}
+
+rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr *attr,
+                            const rml_value_id *in, int in_count, const char *name)
+{
+    if (graph->error.status != RML_OK)
+        return RML_NO_VALUE;
+    const rml_op *op = rml_op_get(op_id);
+    if (in_count < op->min_inputs || (op->max_inputs >= 0 && in_count > op->max_inputs))
+        return rml_graph_fail(graph, RML_ERR_ARG, "%s: %s takes %d to %d inputs, not %d", name,
+                              op->name, op->min_inputs, op->max_inputs, in_count);
+    for (int i = 0; i < in_count; i++)
+        if (in[i] >= graph->value_count && (in[i] != RML_NO_VALUE || i < op->min_inputs))
+            return rml_graph_fail(graph, RML_ERR_ARG, "%s: input %d of %s is missing", name, i,
+                                  op->name);
+    if (graph->node_count >= RML_MAX_NODES)
+        return rml_graph_fail(graph, RML_ERR_LIMIT, "more than %zu nodes", RML_MAX_NODES);
+    rml_node *nodes = rml_grow(graph->arena.allocator, graph->nodes, &graph->node_capacity,
+                               graph->node_count + 1, sizeof *nodes);
+    if (!nodes)
+        return fail_nomem(graph);
+    graph->nodes = nodes;
+    rml_node node = {.op = op_id, .name = rml_arena_text(&graph->arena, name)};
+    if (attr)
+        node.attr = *attr;
+    if (!node.name || !rml_graph_set_inputs(graph, &node, in, in_count))
+        return fail_nomem(graph);
+    rml_value value = {.kind = RML_VALUE_ACTIVATION, .producer = (rml_node_id)graph->node_count};
+    rml_error error;
+    const rml_status status = infer_node(graph, &node, NULL, &value.shape, &error);
+    if (status != RML_OK)
+        return rml_graph_fail(graph, status, "%s", error.message);
+    node.out = add_value(graph, value, name);
+    if (node.out != RML_NO_VALUE)
+        nodes[graph->node_count++] = node;
+    return node.out;
+}
+
+rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error *err)
+{
+    for (size_t i = 0; i < graph->value_count; i++)
+        if (graph->values[i].kind == RML_VALUE_CONSTANT)
+            shapes[i] = graph->values[i].shape;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const rml_node *node = &graph->nodes[i];
+        if (node->dead)
+            continue;
+        rml_shape *out = &shapes[node->out];
+        size_t count;
+        RML_TRY(infer_node(graph, node, shapes, out, err));
+        if (!rml_shape_known(out) || !rml_shape_count(out, &count)) {
+            char text[RML_SHAPE_TEXT_BYTES];
+            return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
+                            rml_shape_text(out, text));
+        }
+    }
+    return RML_OK;
+}
+
+bool rml_graph_is_output(const rml_graph *graph, rml_value_id value)
+{
+    for (size_t i = 0; i < graph->output_count; i++)
+        if (graph->outputs[i] == value)
+            return true;
+    return false;
+}
+
+size_t rml_graph_use_count(const rml_graph *graph, rml_value_id value)
+{
+    size_t uses = rml_graph_is_output(graph, value);
+    for (size_t i = 0; i < graph->node_count; i++)
+        if (!graph->nodes[i].dead)
+            for (int k = 0; k < graph->nodes[i].in_count; k++)
+                uses += graph->nodes[i].in[k] == value;
+    return uses;
+}
+
+void rml_graph_replace(rml_graph *graph, rml_value_id from, rml_value_id to)
+{
+    for (size_t i = 0; i < graph->node_count; i++)
+        for (int k = 0; k < graph->nodes[i].in_count; k++)
+            if (graph->nodes[i].in[k] == from)
+                ((rml_value_id *)(uintptr_t)graph->nodes[i].in)[k] = to; // owned by our arena
+    for (size_t i = 0; i < graph->output_count; i++)
+        if (graph->outputs[i] == from)
+            graph->outputs[i] = to;
+}

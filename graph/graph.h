@@ -1,0 +1,146 @@
+// The one graph: values, nodes, ids. Built-in networks and imported files make the same builder calls.
+//
+// A graph lives in an arena; names and attributes are copied into it. Builder calls infer the shape at
+// once and keep the first error, so that model code reads straight through and checks once at the end:
+//
+//   x = rml_graph_conv2d(g, x, w, b, &(rml_conv_attr){...}, "conv1_1");
+//   ...
+//   RML_TRY(rml_graph_finish(g, err));
+//
+// After an error every builder call returns RML_NO_VALUE and does nothing.
+#ifndef RML_GRAPH_GRAPH_H
+#define RML_GRAPH_GRAPH_H
+
+#include "ops/op.h"
+#include "tensor/arena.h"
+
+typedef uint32_t rml_value_id;
+typedef uint32_t rml_node_id;
+#define RML_NO_VALUE UINT32_MAX // also: an absent optional input
+#define RML_NO_NODE UINT32_MAX
+
+#define RML_MAX_NODES ((size_t)1 << 20)
+
+typedef enum rml_value_kind {
+    RML_VALUE_INPUT,
+    RML_VALUE_CONSTANT,
+    RML_VALUE_ACTIVATION
+} rml_value_kind;
+
+typedef struct rml_value {
+    rml_value_kind kind;
+    const char *name;     // of the input, the weight or the producing node
+    rml_shape shape;      // -1: not known before the inputs' sizes are
+    rml_layout layout;    // set by the layout pass; PLAIN before
+    rml_node_id producer; // RML_NO_NODE for inputs and constants
+    const rml_constant *constant;
+} rml_value;
+
+typedef struct rml_node {
+    rml_op_id op;
+    rml_op_attr attr;
+    const char *name; // state-dict prefix, ONNX node, MIL op
+    const rml_value_id *in;
+    int in_count;
+    rml_value_id out;
+    bool dead; // left out by a pass; skipped everywhere
+} rml_node;
+
+typedef struct rml_graph {
+    rml_arena arena;
+    rml_value *values;
+    size_t value_count, value_capacity;
+    rml_node *nodes; // in an order in which they can run
+    size_t node_count, node_capacity;
+    rml_value_id *inputs, *outputs;
+    const char **output_names;
+    size_t input_count, input_capacity, output_count, output_capacity, output_name_capacity;
+    rml_error error; // the first one
+} rml_graph;
+
+void rml_graph_init(rml_graph *graph, const rml_allocator *allocator);
+void rml_graph_release(rml_graph *graph);
+
+// Keeps the first error; later ones are dropped. Returns RML_NO_VALUE.
+rml_value_id rml_graph_fail(rml_graph *graph, rml_status status, const char *format, ...)
+    RML_PRINTF(3, 4);
+
+rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape *shape);
+
+// `constant` is copied; what it points to must outlive the graph.
+rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_constant *constant);
+
+void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value);
+
+// Appends any node. Absent optional inputs are RML_NO_VALUE.
+rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op, const rml_op_attr *attr,
+                            const rml_value_id *in, int in_count, const char *name);
+
+// OK, or the first error of the builder calls.
+rml_status rml_graph_finish(const rml_graph *graph, rml_error *err);
+
+// ---- builder calls -------------------------------------------------------------------------------
+
+// A bias of RML_NO_VALUE is left out.
+rml_value_id rml_graph_conv2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                              rml_value_id bias, const rml_conv_attr *attr, const char *name);
+rml_value_id rml_graph_conv_transpose2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                        rml_value_id bias, const rml_conv_attr *attr,
+                                        const char *name);
+rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                  rml_value_id beta, rml_value_id mean, rml_value_id variance,
+                                  float eps, const char *name);
+rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                              rml_value_id bias, const char *name);
+rml_value_id rml_graph_matmul(rml_graph *graph, rml_value_id a, rml_value_id b, bool transpose_a,
+                              bool transpose_b, const char *name);
+rml_value_id rml_graph_unary(rml_graph *graph, rml_value_id x, rml_activation act,
+                             const char *name);
+rml_value_id rml_graph_binary(rml_graph *graph, rml_binary kind, rml_value_id a, rml_value_id b,
+                              const char *name);
+rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
+                              const char *name);
+rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,
+                              const char *name);
+rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name);
+rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind kind, int axis,
+                              bool keep, const char *name);
+rml_value_id rml_graph_resize2d(rml_graph *graph, rml_value_id x, const rml_resize_attr *attr,
+                                const char *name);
+rml_value_id rml_graph_concat(rml_graph *graph, const rml_value_id *in, int in_count, int axis,
+                              const char *name);
+rml_value_id rml_graph_slice(rml_graph *graph, rml_value_id x, int axis, int64_t start,
+                             int64_t stop, int64_t step, const char *name);
+rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape *shape,
+                               const char *name);
+rml_value_id rml_graph_transpose(rml_graph *graph, rml_value_id x, const int *order, int rank,
+                                 const char *name);
+
+// Attributes of the common square convolution: one kernel size, stride and padding for both axes.
+rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad);
+
+// ---- looking ------------------------------------------------------------------------------------
+
+// How many live nodes read the value, plus one if it is an output of the graph.
+size_t rml_graph_use_count(const rml_graph *graph, rml_value_id value);
+bool rml_graph_is_output(const rml_graph *graph, rml_value_id value);
+
+// Makes every reader of `from` (nodes and graph outputs) read `to`.
+void rml_graph_replace(rml_graph *graph, rml_value_id from, rml_value_id to);
+
+// Replaces the node's inputs by a copy of `in`; false when memory is out.
+bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count);
+
+// Checks what every pass must leave true: ids in range, inputs computed before they are read, arity,
+// shapes that inference agrees with, layouts that the operators take.
+rml_status rml_graph_validate(const rml_graph *graph, rml_error *err);
+
+// Recomputes every activation's shape from `shapes` of the inputs; `shapes` has value_count entries,
+// of which those of the inputs are set.
+rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error *err);
+
+// One line a live node, for tests and people: "conv1 = conv2d(x, w, b) (1,64,8,8)". Returns the
+// number of bytes the whole text needs, as snprintf.
+size_t rml_graph_dump(const rml_graph *graph, char *text, size_t capacity);
+
+#endif

@@ -1,0 +1,36 @@
+// A model: an optimised graph and the packed weights that its sessions share.
+#ifndef RML_GRAPH_MODEL_H
+#define RML_GRAPH_MODEL_H
+
+#include "graph/graph.h"
+#include "tensor/lock.h"
+
+struct rml_model {
+    const rml_allocator *allocator;
+    rml_graph graph;
+    uint64_t parameters;
+    rml_log_fn log;
+    void *log_user;
+    // What the weights' owner wants to hear: nothing needs the mapped bytes for now; the model is gone.
+    void (*drop_pages)(void *user);
+    void (*destroyed)(void *user);
+    void *user;
+    rml_lock lock; // guards what follows
+    struct rml_pack *packs;
+    size_t pack_count, pack_capacity;
+};
+
+// A model around an empty graph. `*out` is the caller's to fill and to rml_model_destroy.
+rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, rml_error *err);
+
+// The weights of node `node` as `algorithm` wants them, packed on first use. `args` has kernels, pool,
+// attributes and shapes; the result lives as long as the model.
+rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorithm *algorithm,
+                          const rml_op_args *args, const float **packed, size_t *bytes,
+                          rml_error *err);
+
+// A constant as plain f32, read on first use.
+rml_status rml_model_constant(rml_model *model, rml_value_id value, const float **data,
+                              size_t *bytes, rml_error *err);
+
+#endif

@@ -1,0 +1,83 @@
+#include "graph/passes.h"
+
+// The live node that computes `value`, if nobody else reads it.
+static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
+{
+    if (value == RML_NO_VALUE || graph->values[value].kind != RML_VALUE_ACTIVATION ||
+        rml_graph_use_count(graph, value) != 1)
+        return NULL;
+    return &graph->nodes[graph->values[value].producer];
+}
+
+static bool is_conv(const rml_node *node)
+{
+    return node->op == RML_OP_CONV2D || node->op == RML_OP_CONV_TRANSPOSE2D;
+}
+
+// Puts `producer` in the place of `consumer`, which stands later, so that everything it may read by
+// now is computed before it; `consumer`'s output becomes its output.
+static void take_place(rml_node *producer, rml_node *consumer)
+{
+    const rml_value_id out = consumer->out;
+    *consumer = *producer;
+    consumer->out = out;
+    producer->dead = true;
+}
+
+static rml_activation *activation_of(rml_node *node)
+{
+    switch (node->op) {
+    case RML_OP_CONV2D:
+    case RML_OP_CONV_TRANSPOSE2D:
+        return &node->attr.conv.act;
+    case RML_OP_LINEAR:
+        return &node->attr.linear.act;
+    case RML_OP_BINARY:
+        return &node->attr.binary.act;
+    default:
+        return NULL;
+    }
+}
+
+static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml_error *err)
+{
+    for (int side = 0; side < 2; side++) {
+        rml_node *conv = sole_producer(graph, add->in[side]);
+        const rml_value_id other = add->in[1 - side];
+        if (!conv || !is_conv(conv) || conv->in_count > 3 ||
+            !rml_activation_is_none(&conv->attr.conv.act) ||
+            graph->values[other].kind == RML_VALUE_CONSTANT ||
+            !rml_shape_equal(&graph->values[other].shape, &graph->values[conv->out].shape) ||
+            !rml_activation_is_none(&add->attr.binary.act))
+            continue;
+        const rml_value_id in[4] = {conv->in[0], conv->in[1],
+                                    conv->in_count > 2 ? conv->in[2] : RML_NO_VALUE, other};
+        if (!rml_graph_set_inputs(graph, conv, in, 4))
+            return rml_fail_nomem(err, sizeof in, "fusing a residual");
+        take_place(conv, add);
+        ++*changed;
+        return RML_OK;
+    }
+    return RML_OK;
+}
+
+rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        rml_node *node = &graph->nodes[i];
+        if (node->dead)
+            continue;
+        if (node->op == RML_OP_BINARY && node->attr.binary.kind == RML_BINARY_ADD) {
+            RML_TRY(fuse_add(graph, node, changed, err));
+        } else if (node->op == RML_OP_UNARY) {
+            rml_node *producer = sole_producer(graph, node->in[0]);
+            rml_activation *act = producer ? activation_of(producer) : NULL;
+            if (!act || !rml_activation_is_none(act))
+                continue;
+            *act = node->attr.unary;
+            take_place(producer, node);
+            ++*changed;
+        }
+    }
+    return RML_OK;
+}

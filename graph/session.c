@@ -1,0 +1,353 @@
+// Sessions: a model planned for concrete shapes, with memory and threads of its own.
+#define _POSIX_C_SOURCE 200809L
+#include "graph/plan.h"
+
+#include "tensor/size.h"
+
+#include <string.h>
+#include <time.h>
+
+#define MAX_PLANS 4 // kept for shapes that come back, the latest used first
+
+struct rml_session {
+    const rml_allocator *allocator;
+    rml_model *model;
+    rml_session_settings settings;
+    rml_kernels kernels;
+    rml_pool *pool;
+    rml_shape *shapes; // of each input, as set
+    float **bound;     // caller's memory of each input, then of each output
+    rml_plan *plans;   // plans->..., the first is current once `ready`
+    bool ready;
+    char *block;
+    size_t block_bytes;
+    bool block_owned;
+};
+
+rml_session_settings rml_session_settings_default(void)
+{
+    return (rml_session_settings){0};
+}
+
+static const rml_graph *graph_of(const rml_session *session)
+{
+    return &session->model->graph;
+}
+
+void rml_session_destroy(rml_session **session_at)
+{
+    rml_session *session = *session_at;
+    if (!session)
+        return;
+    while (session->plans) {
+        rml_plan *plan = session->plans;
+        session->plans = plan->older;
+        rml_plan_destroy(&plan);
+    }
+    if (session->block_owned)
+        rml_free(session->allocator, session->block);
+    rml_pool_destroy(&session->pool);
+    rml_free(session->allocator, session->shapes);
+    rml_free(session->allocator, session->bound);
+    rml_free(session->allocator, session);
+    *session_at = NULL;
+}
+
+rml_status rml_session_create(rml_session **out, rml_model *model,
+                              const rml_session_settings *settings, rml_error *err)
+{
+    const rml_session_settings given = settings ? *settings : rml_session_settings_default();
+    const rml_allocator *allocator = given.allocator ? given.allocator : model->allocator;
+    const rml_graph *graph = &model->graph;
+    *out = NULL;
+    if (!rml_cpu_level_available(given.cpu))
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "CPU level %s is not available here, the best is %s",
+                        rml_cpu_level_name(given.cpu), rml_cpu_level_name(rml_cpu_level_best()));
+    if (given.memory && (uintptr_t)given.memory % RML_ALIGNMENT)
+        return rml_fail(err, RML_ERR_ARG, "the memory given is not aligned to %d bytes",
+                        RML_ALIGNMENT);
+    rml_session *session = rml_alloc_zero(allocator, 1, sizeof *session);
+    if (!session)
+        return rml_fail_nomem(err, sizeof *session, "the session");
+    session->allocator = allocator;
+    session->model = model;
+    session->settings = given;
+    rml_kernels_init(&session->kernels, given.cpu);
+    session->shapes = rml_alloc_zero(allocator, graph->input_count + 1, sizeof *session->shapes);
+    session->bound = rml_alloc_zero(allocator, graph->input_count + graph->output_count + 1,
+                                    sizeof *session->bound);
+    rml_status status = RML_OK;
+    if (!session->shapes || !session->bound)
+        status = rml_fail_nomem(err, sizeof *session->shapes, "the session");
+    const int threads = given.threads ? given.threads : rml_threads_default();
+    if (status == RML_OK)
+        status = rml_pool_create(&session->pool, threads, allocator, err);
+    if (status != RML_OK) {
+        rml_session_destroy(&session);
+        return status;
+    }
+    // Sizes that may change start at 1 where that is a batch; others must be set before preparing.
+    for (size_t i = 0; i < graph->input_count; i++) {
+        session->shapes[i] = graph->values[graph->inputs[i]].shape;
+        if (session->shapes[i].rank > 0 && session->shapes[i].dim[0] < 0)
+            session->shapes[i].dim[0] = 1;
+    }
+    *out = session;
+    return RML_OK;
+}
+
+static size_t find_input(const rml_session *session, const char *name)
+{
+    const rml_graph *graph = graph_of(session);
+    size_t i = 0;
+    while (i < graph->input_count && strcmp(graph->values[graph->inputs[i]].name, name) != 0)
+        i++;
+    return i;
+}
+
+static size_t find_output(const rml_session *session, const char *name)
+{
+    const rml_graph *graph = graph_of(session);
+    size_t i = 0;
+    while (i < graph->output_count && strcmp(graph->output_names[i], name) != 0)
+        i++;
+    return i;
+}
+
+rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
+                              rml_error *err)
+{
+    const rml_graph *graph = graph_of(session);
+    const size_t index = find_input(session, input);
+    char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
+    if (index == graph->input_count)
+        return rml_fail(err, RML_ERR_ARG, "there is no input \"%s\"", input);
+    const rml_shape *declared = &graph->values[graph->inputs[index]].shape;
+    bool fits = shape.rank == declared->rank;
+    for (int i = 0; i < declared->rank && fits; i++)
+        fits = shape.dim[i] > 0 && (declared->dim[i] < 0 || declared->dim[i] == shape.dim[i]);
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s", input,
+                        rml_shape_text(&shape, got), rml_shape_text(declared, want));
+    session->shapes[index] = shape;
+    return RML_OK;
+}
+
+static bool plan_fits(const rml_session *session, const rml_plan *plan)
+{
+    const rml_graph *graph = graph_of(session);
+    for (size_t i = 0; i < graph->input_count; i++)
+        if (!rml_shape_equal(&plan->shapes[graph->inputs[i]], &session->shapes[i]))
+            return false;
+    return true;
+}
+
+// Moves the plan that fits to the front of the list; false when there is none.
+static bool recall(rml_session *session)
+{
+    for (rml_plan **at = &session->plans; *at; at = &(*at)->older)
+        if (plan_fits(session, *at)) {
+            rml_plan *plan = *at;
+            *at = plan->older;
+            plan->older = session->plans;
+            session->plans = plan;
+            return true;
+        }
+    return false;
+}
+
+static void forget_oldest(rml_session *session)
+{
+    rml_plan **at = &session->plans;
+    for (int i = 0; i < MAX_PLANS && *at; i++)
+        at = &(*at)->older;
+    rml_plan_destroy(at);
+}
+
+// A block for the plan: kept while it is large enough and not more than twice as large.
+static rml_status make_block(rml_session *session, const rml_plan *plan, rml_error *err)
+{
+    const size_t bytes = plan->bytes ? plan->bytes : RML_ALIGNMENT;
+    if (session->settings.memory) {
+        if (plan->bytes > session->settings.memory_bytes)
+            return rml_fail(err, RML_ERR_LIMIT,
+                            "the plan needs %zu bytes, the memory given has %zu", plan->bytes,
+                            session->settings.memory_bytes);
+        session->block = session->settings.memory;
+        session->block_bytes = session->settings.memory_bytes;
+        return RML_OK;
+    }
+    if (session->block && bytes <= session->block_bytes && session->block_bytes / 2 <= bytes)
+        return RML_OK;
+    char *block = rml_alloc(session->allocator, bytes);
+    if (!block)
+        return rml_fail_nomem(err, bytes, "activations and scratch");
+    if (session->block_owned)
+        rml_free(session->allocator, session->block);
+    session->block = block;
+    session->block_bytes = bytes;
+    session->block_owned = true;
+    return RML_OK;
+}
+
+static void point(rml_session *session)
+{
+    const rml_graph *graph = graph_of(session);
+    rml_plan *plan = session->plans;
+    for (size_t i = 0; i < graph->input_count; i++)
+        plan->places[graph->inputs[i]].bound = session->bound[i];
+    for (size_t i = 0; i < graph->output_count; i++)
+        plan->places[graph->outputs[i]].bound = session->bound[graph->input_count + i];
+    rml_plan_point(plan, graph, session->block);
+}
+
+rml_status rml_session_prepare(rml_session *session, rml_error *err)
+{
+    const rml_graph *graph = graph_of(session);
+    rml_plan *former = session->ready ? session->plans : NULL;
+    if (former && plan_fits(session, former))
+        return RML_OK;
+    for (size_t i = 0; i < graph->input_count; i++)
+        if (!rml_shape_known(&session->shapes[i])) {
+            char text[RML_SHAPE_TEXT_BYTES];
+            return rml_fail(err, RML_ERR_SHAPE, "input %s has shape %s: set its size first",
+                            graph->values[graph->inputs[i]].name,
+                            rml_shape_text(&session->shapes[i], text));
+        }
+    if (!recall(session)) {
+        const rml_plan_settings settings = {&session->kernels, session->pool,
+                                            rml_pool_threads(session->pool),
+                                            session->settings.no_reuse};
+        rml_plan *plan;
+        RML_TRY(rml_plan_create(&plan, session->model, session->shapes, &settings,
+                                session->allocator, err));
+        plan->older = session->plans;
+        session->plans = plan;
+        if (session->model->drop_pages)
+            session->model->drop_pages(session->model->user);
+    }
+    const rml_status status = make_block(session, session->plans, err);
+    if (status != RML_OK) {
+        // Back to the former plan, for which the block still fits.
+        for (size_t i = 0; former && i < graph->input_count; i++)
+            session->shapes[i] = former->shapes[graph->inputs[i]];
+        if (former)
+            recall(session);
+        return status;
+    }
+    forget_oldest(session);
+    session->ready = true;
+    point(session);
+    return RML_OK;
+}
+
+static float *data_of(rml_session *session, const char *name, rml_shape *shape, bool input)
+{
+    const rml_graph *graph = graph_of(session);
+    const size_t index = input ? find_input(session, name) : find_output(session, name);
+    if (!session->ready || index == (input ? graph->input_count : graph->output_count))
+        return NULL;
+    const rml_value_id id = input ? graph->inputs[index] : graph->outputs[index];
+    if (shape)
+        *shape = session->plans->shapes[id];
+    return session->plans->places[id].view.data;
+}
+
+float *rml_session_input(rml_session *session, const char *name, rml_shape *shape)
+{
+    return data_of(session, name, shape, true);
+}
+
+const float *rml_session_output(rml_session *session, const char *name, rml_shape *shape)
+{
+    return data_of(session, name, shape, false);
+}
+
+rml_status rml_session_bind(rml_session *session, const char *name, float *data, rml_error *err)
+{
+    const rml_graph *graph = graph_of(session);
+    size_t index = find_input(session, name);
+    if (index == graph->input_count) {
+        const size_t output = find_output(session, name);
+        if (output == graph->output_count)
+            return rml_fail(err, RML_ERR_ARG, "there is no input or output \"%s\"", name);
+        index += output;
+    }
+    session->bound[index] = data;
+    if (session->ready)
+        point(session);
+    return RML_OK;
+}
+
+static double now_ms(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
+}
+
+rml_status rml_session_run(rml_session *session, rml_error *err)
+{
+    if (!session->ready)
+        return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
+    rml_plan *plan = session->plans;
+    const bool profile = session->settings.profile;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        rml_step *step = &plan->steps[i];
+        const double start = profile ? now_ms() : 0;
+        step->algorithm->run(&step->args);
+        if (profile) {
+            step->total_ms += now_ms() - start;
+            step->runs++;
+        }
+    }
+    return RML_OK;
+}
+
+size_t rml_session_planned_bytes(const rml_session *session)
+{
+    return session->ready ? session->plans->bytes : 0;
+}
+
+size_t rml_session_packed_bytes(const rml_session *session)
+{
+    return session->ready ? session->plans->packed_bytes : 0;
+}
+
+uint64_t rml_session_macs(const rml_session *session)
+{
+    return session->ready ? session->plans->macs : 0;
+}
+
+int rml_session_threads(const rml_session *session)
+{
+    return rml_pool_threads(session->pool);
+}
+
+rml_cpu_level rml_session_cpu(const rml_session *session)
+{
+    return session->kernels.level;
+}
+
+size_t rml_session_profile_count(const rml_session *session)
+{
+    return session->ready && session->settings.profile ? session->plans->step_count : 0;
+}
+
+rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
+{
+    rml_profile_entry entry = {0};
+    if (index >= rml_session_profile_count(session))
+        return entry;
+    const rml_step *step = &session->plans->steps[index];
+    const rml_node *node = &graph_of(session)->nodes[step->node];
+    return (rml_profile_entry){.node = node->name,
+                               .op = rml_op_get(node->op)->name,
+                               .algorithm = step->algorithm->name,
+                               .precision = "f32",
+                               .shape = session->plans->shapes[node->out],
+                               .macs = step->macs,
+                               .runs = step->runs,
+                               .total_ms = step->total_ms};
+}

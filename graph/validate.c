@@ -1,0 +1,62 @@
+// Invariants that every pass must leave true.
+#include "graph/graph.h"
+
+static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml_error *err)
+{
+    const rml_op *op = rml_op_get(node->op);
+    const rml_layout out = graph->values[node->out].layout;
+    for (int i = 0; i < node->in_count; i++) {
+        if (node->in[i] == RML_NO_VALUE || i == op->packed_input)
+            continue;
+        const rml_value *in = &graph->values[node->in[i]];
+        if (in->shape.rank != 4 || in->kind == RML_VALUE_CONSTANT)
+            continue;
+        if ((op->layout == RML_OP_PLAIN && in->layout != RML_LAYOUT_PLAIN) ||
+            (op->layout == RML_OP_FOLLOW && graph->values[node->out].shape.rank == 4 &&
+             in->layout != out))
+            return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): input %s has the wrong layout",
+                            node->name, op->name, in->name);
+    }
+    return RML_OK;
+}
+
+rml_status rml_graph_validate(const rml_graph *graph, rml_error *err)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const rml_node *node = &graph->nodes[i];
+        const rml_op *op = rml_op_get(node->op);
+        if (node->dead)
+            continue;
+        if (node->in_count < op->min_inputs ||
+            (op->max_inputs >= 0 && node->in_count > op->max_inputs))
+            return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): %d inputs", node->name, op->name,
+                            node->in_count);
+        for (int k = 0; k < node->in_count; k++) {
+            const rml_value_id in = node->in[k];
+            if (in == RML_NO_VALUE && k >= op->min_inputs)
+                continue;
+            if (in >= graph->value_count)
+                return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): input %d has no value", node->name,
+                                op->name, k);
+            const rml_value *value = &graph->values[in];
+            if (value->kind == RML_VALUE_ACTIVATION &&
+                (value->producer >= i || graph->nodes[value->producer].dead))
+                return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): input %s is not computed before",
+                                node->name, op->name, value->name);
+        }
+        if (node->out >= graph->value_count || graph->values[node->out].producer != i)
+            return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output names another producer",
+                            node->name, op->name);
+        RML_TRY(check_layout(graph, node, err));
+    }
+    for (size_t i = 0; i < graph->output_count; i++) {
+        const rml_value *value = &graph->values[graph->outputs[i]];
+        if (value->kind != RML_VALUE_ACTIVATION || graph->nodes[value->producer].dead)
+            return rml_fail(err, RML_ERR_INTERNAL, "output %s is not computed",
+                            graph->output_names[i]);
+        if (value->layout != RML_LAYOUT_PLAIN)
+            return rml_fail(err, RML_ERR_INTERNAL, "output %s is not plain",
+                            graph->output_names[i]);
+    }
+    return RML_OK;
+}
