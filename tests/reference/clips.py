@@ -12,17 +12,18 @@ from .s3fd import FACE_BGR
 
 
 def picture(index: int, width=160, height=120, face=None) -> np.ndarray:
-    """A moving grey gradient with the frame number in the top left corner and, at face = (x, y),
-    a face-like bump that the red-blob detector fires on."""
+    """A moving grey gradient with its number in the top left corner and, at face = (x, y), a
+    face-like bump scaled with the frame; at 120 pixels of height the red-blob detector fires."""
     yy, xx = np.mgrid[0:height, 0:width]
     grey = (40 + 60 * xx / width + 50 * yy / height + 12 * np.sin((xx + 3 * index) / 9.0))[..., None]
     image = np.repeat(grey, 3, axis=2)
     if face is not None:
-        dx, dy = (xx - face[0]) / 26.0, (yy - face[1]) / 32.0
-        mix = np.clip(1.5 * np.exp(-1.2 * (dx**2 + dy**2)), 0, 1)[..., None]
+        scale = height / 120
+        dx, dy = (xx - face[0]) / scale, (yy - face[1]) / scale
+        mix = np.clip(1.5 * np.exp(-1.2 * ((dx / 26) ** 2 + (dy / 32) ** 2)), 0, 1)[..., None]
         image = image * (1 - mix) + np.array(FACE_BGR) * mix
         for ex, ey, rx, ry in ((-9, -10, 4, 3), (9, -10, 4, 3), (0, 14, 9, 3)):
-            eye = ((xx - face[0] - ex) / rx) ** 2 + ((yy - face[1] - ey) / ry) ** 2 < 1
+            eye = ((dx - ex) / rx) ** 2 + ((dy - ey) / ry) ** 2 < 1
             image[eye] = (20, 20, 120)
     image = image.round().clip(0, 255).astype(np.uint8)
     return stamp(image, index)

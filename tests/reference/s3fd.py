@@ -219,5 +219,5 @@ def red_blob_s3fd(seed: int = 1, width: float = 1.0 / 32) -> S3FD:
             if level == 2:
                 conf.weight[1, 0, 1, 1] = 6.0
                 conf.bias[1] = -13
-                loc.bias.copy_(torch.tensor([0.2, -0.3, -0.7, -0.2]))
+                loc.bias.copy_(torch.tensor([0.278, -0.3, -0.7, -0.2]))
     return model.eval()
