@@ -45,8 +45,6 @@ void rml_model_destroy(rml_model **model_at)
     rml_free(model->allocator, model->packs);
     rml_graph_release(&model->graph);
     rml_lock_release(&model->lock);
-    if (model->destroyed)
-        model->destroyed(model->user);
     rml_free(model->allocator, model);
     *model_at = NULL;
 }

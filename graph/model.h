@@ -11,9 +11,7 @@ struct rml_model {
     uint64_t parameters;
     rml_log_fn log;
     void *log_user;
-    // What the weights' owner wants to hear: nothing needs the mapped bytes for now; the model is gone.
-    void (*drop_pages)(void *user);
-    void (*destroyed)(void *user);
+    void (*drop_pages)(void *user); // tells the weights' owner that nothing reads them for now
     void *user;
     rml_lock lock; // guards what follows
     struct rml_pack *packs;

@@ -127,12 +127,17 @@ RML_API const char *rml_weights_format(const rml_weights *weights);
 RML_API rml_status rml_weights_read_f32(const rml_weights *weights, size_t index, float *dst,
                                         size_t count, rml_error *err);
 
+// Random weights of built-in network `model` at its published size, for benchmarks and tests.
+RML_API rml_status rml_weights_create_random(rml_weights **out, const char *model, uint64_t seed,
+                                             const rml_allocator *allocator, rml_error *err);
+
 RML_API void rml_weights_close(rml_weights **weights);
 
 // ---- CPU --------------------------------------------------------------------------------------
 
 typedef enum rml_cpu_level {
-    RML_CPU_BEST = 0, // the best that is both built in and detected; RML_CPU in the environment lowers it
+    RML_CPU_BEST =
+        0, // the best that is both built in and detected; RML_CPU in the environment lowers it
     RML_CPU_PORTABLE,
     RML_CPU_NEON,
     RML_CPU_AVX2,  // AVX2 and FMA
@@ -160,9 +165,9 @@ typedef struct rml_model_desc {
 RML_API const rml_model_desc *rml_model_list(size_t index);
 
 typedef struct rml_model_settings {
-    const rml_allocator *allocator;    // NULL: the C library
-    const char *disabled_passes;       // comma separated names of graph passes to leave out, or NULL
-    rml_log_fn log;                    // may be NULL
+    const rml_allocator *allocator; // NULL: the C library
+    const char *disabled_passes;    // comma separated names of graph passes to leave out, or NULL
+    rml_log_fn log;                 // may be NULL
     void *log_user;
 } rml_model_settings;
 
@@ -172,10 +177,6 @@ RML_API rml_model_settings rml_model_settings_default(void);
 // shapes are listed all at once in `err`. The model keeps using `weights`, which must outlive it.
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
-
-// The same network at its published size with random weights, for benchmarks.
-RML_API rml_status rml_model_create_random(rml_model **out, const char *name, uint64_t seed,
-                                           const rml_model_settings *settings, rml_error *err);
 
 typedef struct rml_port {
     const char *name;
@@ -237,9 +238,10 @@ RML_API rml_status rml_session_bind(rml_session *session, const char *name, floa
 // Runs the network. Allocates nothing, prints nothing, starts nothing.
 RML_API rml_status rml_session_run(rml_session *session, rml_error *err);
 
-RML_API size_t rml_session_planned_bytes(const rml_session *session); // the block: activations + scratch
-RML_API size_t rml_session_packed_bytes(const rml_session *session);  // packed weights it uses
-RML_API uint64_t rml_session_macs(const rml_session *session);        // multiply-adds of one run
+RML_API size_t
+rml_session_planned_bytes(const rml_session *session); // the block: activations + scratch
+RML_API size_t rml_session_packed_bytes(const rml_session *session); // packed weights it uses
+RML_API uint64_t rml_session_macs(const rml_session *session);       // multiply-adds of one run
 RML_API int rml_session_threads(const rml_session *session);
 RML_API rml_cpu_level rml_session_cpu(const rml_session *session);
 

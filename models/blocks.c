@@ -1,0 +1,73 @@
+#include "models/blocks.h"
+
+#include <stdio.h>
+
+#define OUT_BIT(axis) (1u << (axis))
+
+int64_t rml_channels(rml_params *params, rml_value_id x)
+{
+    // after an error nothing is built any more; the number only has to be a sane one
+    return x == RML_NO_VALUE ? 1 : rml_params_graph(params)->values[x].shape.dim[1];
+}
+
+static rml_value_id parameter(rml_params *params, const char *prefix, const char *name,
+                              const rml_shape *shape, unsigned free, rml_init init)
+{
+    char key[RML_KEY_BYTES];
+    snprintf(key, sizeof key, "%s.%s", prefix, name);
+    return rml_params_get(params, key, shape, free, init);
+}
+
+static rml_value_id vector(rml_params *params, const char *prefix, const char *name, int64_t count,
+                           rml_init init)
+{
+    const rml_shape shape = {1, {count}};
+    return parameter(params, prefix, name, &shape, 0, init);
+}
+
+rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
+                      const rml_conv_attr *attr, int64_t out, bool out_fixed)
+{
+    rml_graph *graph = rml_params_graph(params);
+    const rml_shape shape = {
+        4, {out, rml_channels(params, x) / attr->groups, attr->kernel[0], attr->kernel[1]}};
+    const rml_value_id weight =
+        parameter(params, prefix, "weight", &shape, out_fixed ? 0 : OUT_BIT(0), RML_INIT_WEIGHT);
+    if (weight == RML_NO_VALUE)
+        return weight;
+    const rml_value_id bias =
+        vector(params, prefix, "bias", graph->values[weight].shape.dim[0], RML_INIT_ZERO);
+    return rml_graph_conv2d(graph, x, weight, bias, attr, prefix);
+}
+
+rml_value_id rml_conv_transpose(rml_params *params, rml_value_id x, const char *prefix,
+                                const rml_conv_attr *attr, int64_t out)
+{
+    rml_graph *graph = rml_params_graph(params);
+    const rml_shape shape = {4, {rml_channels(params, x), out, attr->kernel[0], attr->kernel[1]}};
+    const rml_value_id weight =
+        parameter(params, prefix, "weight", &shape, OUT_BIT(1), RML_INIT_WEIGHT_TRANSPOSED);
+    if (weight == RML_NO_VALUE)
+        return weight;
+    const rml_value_id bias =
+        vector(params, prefix, "bias", graph->values[weight].shape.dim[1], RML_INIT_ZERO);
+    return rml_graph_conv_transpose2d(graph, x, weight, bias, attr, prefix);
+}
+
+rml_value_id rml_batch_norm(rml_params *params, rml_value_id x, const char *prefix)
+{
+    const int64_t channels = rml_channels(params, x);
+    const rml_value_id gamma = vector(params, prefix, "weight", channels, RML_INIT_ONE);
+    const rml_value_id beta = vector(params, prefix, "bias", channels, RML_INIT_ZERO);
+    const rml_value_id mean = vector(params, prefix, "running_mean", channels, RML_INIT_ZERO);
+    const rml_value_id variance = vector(params, prefix, "running_var", channels, RML_INIT_ONE);
+    rml_params_not_trained(params, mean);
+    rml_params_not_trained(params, variance);
+    return rml_graph_batch_norm(rml_params_graph(params), x, gamma, beta, mean, variance, 1e-5f,
+                                prefix);
+}
+
+rml_value_id rml_relu(rml_params *params, rml_value_id x, const char *prefix)
+{
+    return rml_graph_unary(rml_params_graph(params), x, rml_activation_relu(), prefix);
+}

@@ -1,0 +1,26 @@
+// Pieces that several networks are made of. A prefix is the state-dict path of a layer.
+#ifndef RML_MODELS_BLOCKS_H
+#define RML_MODELS_BLOCKS_H
+
+#include "models/params.h"
+
+#define RML_KEY_BYTES 160
+
+// Number of channels (dimension 1) of an image value.
+int64_t rml_channels(rml_params *params, rml_value_id x);
+
+// Convolution with bias: "<prefix>.weight" [out, C, Kh, Kw] and "<prefix>.bias". `out` is the published
+// number of output channels, or with `out_fixed` the only one allowed.
+rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
+                      const rml_conv_attr *attr, int64_t out, bool out_fixed);
+
+// The same for a transposed convolution, weight [C, out, Kh, Kw].
+rml_value_id rml_conv_transpose(rml_params *params, rml_value_id x, const char *prefix,
+                                const rml_conv_attr *attr, int64_t out);
+
+// Batch norm, eps 1e-5: weight, bias, running_mean, running_var.
+rml_value_id rml_batch_norm(rml_params *params, rml_value_id x, const char *prefix);
+
+rml_value_id rml_relu(rml_params *params, rml_value_id x, const char *prefix);
+
+#endif

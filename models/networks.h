@@ -1,0 +1,10 @@
+// The built-in networks: one builder each. Every builder reads its widths from the weights.
+#ifndef RML_MODELS_NETWORKS_H
+#define RML_MODELS_NETWORKS_H
+
+#include "models/params.h"
+
+void rml_build_wav2lip(rml_params *params);
+void rml_build_s3fd(rml_params *params);
+
+#endif

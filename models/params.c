@@ -1,0 +1,221 @@
+#include "models/params.h"
+
+#include "tensor/size.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LISTED 12 // keys of each kind that a message names
+
+typedef enum problem_kind { MISSING, MISSHAPEN, UNEXPECTED, PROBLEM_KINDS } problem_kind;
+
+typedef struct problem_list {
+    size_t count;
+    char text[1200]; // the first LISTED, as many as fit
+} problem_list;
+
+struct rml_params {
+    rml_graph *graph;
+    const rml_weights *weights;
+    rml_weights *fill;
+    uint64_t random;
+    bool *used; // of each tensor in the store
+    size_t asked;
+    uint64_t trained;
+    problem_list problems[PROBLEM_KINDS];
+};
+
+static void note(problem_list *list, const char *format, ...) RML_PRINTF(2, 3);
+
+static void note(problem_list *list, const char *format, ...)
+{
+    const size_t length = strlen(list->text);
+    if (list->count++ < LISTED) {
+        va_list args;
+        va_start(args, format);
+        char item[300];
+        vsnprintf(item, sizeof item, format, args);
+        va_end(args);
+        snprintf(list->text + length, sizeof list->text - length, "%s%s", length ? ", " : "", item);
+    }
+}
+
+rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_weights *weights,
+                             rml_weights *fill, uint64_t seed, rml_error *err)
+{
+    const rml_allocator *allocator = graph->arena.allocator;
+    rml_params *params = rml_alloc_zero(allocator, 1, sizeof *params);
+    *out = NULL;
+    if (!params)
+        return rml_fail_nomem(err, sizeof *params, "the parameters");
+    params->graph = graph;
+    params->weights = weights;
+    params->fill = fill;
+    params->random = seed;
+    const size_t count = weights ? rml_weights_count(weights) : 0;
+    params->used = rml_alloc_zero(allocator, count + 1, sizeof *params->used);
+    if (!params->used) {
+        rml_params_destroy(&params);
+        return rml_fail_nomem(err, count, "the parameters");
+    }
+    *out = params;
+    return RML_OK;
+}
+
+void rml_params_destroy(rml_params **params)
+{
+    if (!*params)
+        return;
+    const rml_allocator *allocator = (*params)->graph->arena.allocator;
+    rml_free(allocator, (*params)->used);
+    rml_free(allocator, *params);
+    *params = NULL;
+}
+
+rml_graph *rml_params_graph(rml_params *params)
+{
+    return params->graph;
+}
+
+uint64_t rml_params_trained(const rml_params *params)
+{
+    return params->trained;
+}
+
+static uint64_t element_count(const rml_shape *shape)
+{
+    uint64_t count = 1;
+    for (int i = 0; i < shape->rank; i++)
+        count *= (uint64_t)shape->dim[i];
+    return count;
+}
+
+void rml_params_not_trained(rml_params *params, rml_value_id value)
+{
+    if (value != RML_NO_VALUE)
+        params->trained -= element_count(&params->graph->values[value].shape);
+}
+
+bool rml_params_has(const rml_params *params, const char *key)
+{
+    return params->weights && rml_weights_find(params->weights, key);
+}
+
+// splitmix64: a stream of well mixed numbers from any seed.
+static float next_uniform(uint64_t *state) // [-1, 1)
+{
+    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    return (float)((double)(z >> 40) * 0x1p-23 - 1.0);
+}
+
+static rml_status make_random(rml_params *params, const char *key, const rml_shape *shape,
+                              rml_init init, rml_error *err)
+{
+    float *data;
+    RML_TRY(rml_weights_add_f32(params->fill, key, shape, &data, err));
+    const size_t count = (size_t)element_count(shape);
+    size_t outputs = 1;
+    if (shape->rank > 1)
+        outputs = (size_t)shape->dim[init == RML_INIT_WEIGHT_TRANSPOSED ? 1 : 0];
+    const float range = sqrtf(6.0f / (float)(count / outputs));
+    for (size_t i = 0; i < count; i++)
+        data[i] = init == RML_INIT_ZERO  ? 0.0f
+                  : init == RML_INIT_ONE ? 1.0f
+                                         : range * next_uniform(&params->random);
+    return RML_OK;
+}
+
+// A constant of the wanted shape with nothing behind it: the graph is thrown away in the end.
+static rml_value_id placeholder(rml_params *params, const char *key, const rml_shape *shape)
+{
+    static const float nothing = 0.0f;
+    rml_constant constant = {.stored = rml_stored_f32(&nothing, shape)};
+    memset(constant.stored.stride, 0, sizeof constant.stored.stride);
+    return rml_graph_constant(params->graph, key, &constant);
+}
+
+rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape *shape,
+                            unsigned free, rml_init init)
+{
+    const rml_weights *weights = params->fill ? params->fill : params->weights;
+    params->asked++;
+    params->trained += element_count(shape);
+    if (params->fill) {
+        rml_error error;
+        const rml_status status = make_random(params, key, shape, init, &error);
+        if (status != RML_OK)
+            return rml_graph_fail(params->graph, status, "%s", error.message);
+    }
+    const rml_weight *weight = rml_weights_find(weights, key);
+    if (!weight) {
+        note(&params->problems[MISSING], "%s", key);
+        return placeholder(params, key, shape);
+    }
+    bool fits = weight->shape.rank == shape->rank;
+    for (int i = 0; i < shape->rank && fits; i++)
+        fits = free & (1u << i) ? weight->shape.dim[i] > 0 : weight->shape.dim[i] == shape->dim[i];
+    if (!params->fill)
+        for (size_t i = 0; i < rml_weights_count(weights); i++)
+            if (rml_weights_entry(weights, i) == weight)
+                params->used[i] = true;
+    if (!fits) {
+        char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
+        rml_shape wanted = *shape;
+        for (int i = 0; i < shape->rank; i++)
+            if (free & (1u << i))
+                wanted.dim[i] = -1;
+        note(&params->problems[MISSHAPEN], "%s is %s, expected %s", key,
+             rml_shape_text(&weight->shape, got), rml_shape_text(&wanted, want));
+        return placeholder(params, key, shape);
+    }
+    params->trained += element_count(&weight->shape) - element_count(shape);
+    rml_constant constant = {
+        .stored = {.dtype = weight->dtype, .shape = weight->shape, .data = weight->data}};
+    memcpy(constant.stored.stride, weight->stride, sizeof constant.stored.stride);
+    return rml_graph_constant(params->graph, key, &constant);
+}
+
+static bool ignorable(const char *name)
+{
+    static const char suffix[] = "num_batches_tracked";
+    const size_t length = strlen(name);
+    return length >= sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
+}
+
+rml_status rml_params_finish(const rml_params *params, const char *model, rml_error *err)
+{
+    static const char *const titles[PROBLEM_KINDS] = {"missing", "wrong shape", "unexpected"};
+    problem_list problems[PROBLEM_KINDS];
+    memcpy(problems, params->problems, sizeof problems);
+    const size_t count = params->fill ? 0 : rml_weights_count(params->weights);
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = rml_weights_entry(params->weights, i)->name;
+        used += params->used[i];
+        if (!params->used[i] && !ignorable(name))
+            note(&problems[UNEXPECTED], "%s", name);
+    }
+    if (!problems[MISSING].count && !problems[MISSHAPEN].count && !problems[UNEXPECTED].count)
+        return RML_OK;
+    if (used == 0 && count > 0)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "these are not weights of %s: none of its %zu parameters is there, but %zu "
+                        "other tensors are (%s, ...)",
+                        model, params->asked, count, rml_weights_entry(params->weights, 0)->name);
+    char text[RML_MESSAGE_BYTES];
+    size_t at = (size_t)snprintf(text, sizeof text, "weights do not fit %s", model);
+    for (int kind = 0; kind < PROBLEM_KINDS; kind++) {
+        if (!problems[kind].count || at >= sizeof text)
+            continue;
+        at += (size_t)snprintf(text + at, sizeof text - at, "; %zu %s: %s", problems[kind].count,
+                               titles[kind], problems[kind].text);
+        if (problems[kind].count > LISTED && at < sizeof text)
+            at += (size_t)snprintf(text + at, sizeof text - at, " and %zu more",
+                                   problems[kind].count - LISTED);
+    }
+    return rml_fail(err, RML_ERR_SHAPE, "%s", text);
+}

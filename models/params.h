@@ -1,0 +1,46 @@
+// Binding of a network to a weight store: every parameter by its state-dict key, strictly.
+//
+// A builder asks for each parameter once. What is missing or has the wrong shape is noted and replaced
+// by a placeholder, so that building goes on and rml_params_finish can list everything at once.
+#ifndef RML_MODELS_PARAMS_H
+#define RML_MODELS_PARAMS_H
+
+#include "graph/graph.h"
+#include "loaders/weights.h"
+
+// How a parameter is filled when there are no weights and random ones are made.
+typedef enum rml_init {
+    RML_INIT_WEIGHT,            // uniform with the variance of He's rule for dimension 0 as output
+    RML_INIT_WEIGHT_TRANSPOSED, // the same, dimension 0 being the input
+    RML_INIT_ZERO,
+    RML_INIT_ONE
+} rml_init;
+
+typedef struct rml_params rml_params;
+
+// `weights` is read; or, with `fill`, gets every parameter asked for, made from `seed`.
+rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_weights *weights,
+                             rml_weights *fill, uint64_t seed, rml_error *err);
+void rml_params_destroy(rml_params **params);
+
+// A parameter as a constant of the graph. Dimensions whose bit is set in `free` may differ from
+// `shape`, which then gives the published size (used when the parameter is missing or made). The
+// shape that is there comes back from rml_params_shape.
+rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape *shape,
+                            unsigned free, rml_init init);
+
+rml_graph *rml_params_graph(rml_params *params);
+
+// Counts what was asked for and trained (statistics of batch norm left out).
+uint64_t rml_params_trained(const rml_params *params);
+// Takes a parameter out of that count.
+void rml_params_not_trained(rml_params *params, rml_value_id value);
+
+// True when the store has the key.
+bool rml_params_has(const rml_params *params, const char *key);
+
+// Fails with the whole list when a parameter was missing or misshapen, or a tensor of the store was
+// not asked for. Counters of batch norm ("num_batches_tracked") may be there or not.
+rml_status rml_params_finish(const rml_params *params, const char *model, rml_error *err);
+
+#endif

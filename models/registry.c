@@ -1,0 +1,101 @@
+// The list of built-in networks, and how a model is made of one and of weights.
+#include "graph/model.h"
+#include "graph/passes.h"
+#include "models/networks.h"
+
+#include <string.h>
+
+typedef struct network {
+    rml_model_desc desc;
+    void (*build)(rml_params *params);
+} network;
+
+static const network *network_at(size_t index)
+{
+    static const network networks[] = {
+        {{"wav2lip", "lip-sync a 96x96 face to 0.2 s of mel spectrogram"}, rml_build_wav2lip},
+        {{"s3fd", "find faces in an image of any size from 32x32"}, rml_build_s3fd},
+    };
+    return index < sizeof networks / sizeof *networks ? &networks[index] : NULL;
+}
+
+const rml_model_desc *rml_model_list(size_t index)
+{
+    const network *found = network_at(index);
+    return found ? &found->desc : NULL;
+}
+
+static rml_status find_network(const char *name, const network **out, rml_error *err)
+{
+    char known[256] = "";
+    for (size_t i = 0; network_at(i); i++) {
+        *out = network_at(i);
+        if (strcmp((*out)->desc.name, name) == 0)
+            return RML_OK;
+        strncat(known, i ? ", " : "", sizeof known - strlen(known) - 1);
+        strncat(known, (*out)->desc.name, sizeof known - strlen(known) - 1);
+    }
+    return rml_fail(err, RML_ERR_ARG, "there is no built-in network \"%s\"; there are %s", name,
+                    known);
+}
+
+// Builds the graph from `weights`, or fills `fill` with random parameters on the way.
+static rml_status build(rml_graph *graph, const network *chosen, const rml_weights *weights,
+                        rml_weights *fill, uint64_t seed, uint64_t *trained, rml_error *err)
+{
+    rml_params *params;
+    RML_TRY(rml_params_create(&params, graph, weights, fill, seed, err));
+    chosen->build(params);
+    // What is wrong with the weights explains a graph error better than the graph error itself.
+    rml_status status = rml_params_finish(params, chosen->desc.name, err);
+    if (status == RML_OK)
+        status = rml_graph_finish(graph, err);
+    *trained = rml_params_trained(params);
+    rml_params_destroy(&params);
+    return status;
+}
+
+static void drop_pages(void *user)
+{
+    rml_weights_drop_pages(user);
+}
+
+rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
+                            const rml_model_settings *settings, rml_error *err)
+{
+    const network *found;
+    rml_model *model;
+    *out = NULL;
+    RML_TRY(find_network(name, &found, err));
+    RML_TRY(rml_model_begin(&model, settings, err));
+    rml_status status = build(&model->graph, found, weights, NULL, 0, &model->parameters, err);
+    if (status == RML_OK)
+        status = rml_passes_run(&model->graph, settings ? settings->disabled_passes : NULL, err);
+    if (status != RML_OK) {
+        rml_model_destroy(&model);
+        return status;
+    }
+    model->drop_pages = drop_pages;
+    model->user = (void *)(uintptr_t)weights; // only handed back to rml_weights_drop_pages
+    *out = model;
+    return RML_OK;
+}
+
+rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,
+                                     const rml_allocator *allocator, rml_error *err)
+{
+    const network *found;
+    rml_graph graph;
+    uint64_t trained;
+    *out = NULL;
+    if (!allocator)
+        allocator = rml_allocator_default();
+    RML_TRY(find_network(name, &found, err));
+    RML_TRY(rml_weights_create_empty(out, allocator, err));
+    rml_graph_init(&graph, allocator);
+    const rml_status status = build(&graph, found, NULL, *out, seed, &trained, err);
+    rml_graph_release(&graph);
+    if (status != RML_OK)
+        rml_weights_close(out);
+    return status;
+}
