@@ -127,19 +127,34 @@ static inline vf32 vf32_at_most(vf32 v, vf32 high)
     return _mm256_min_ps(high, v);
 }
 
+// The larger, the smaller; NaN in either wins.
+static inline vf32 vf32_max(vf32 a, vf32 b)
+{
+    return vf32_select(vf32_is_nan(a), a, _mm256_max_ps(a, b));
+}
+
+static inline vf32 vf32_min(vf32 a, vf32 b)
+{
+    return vf32_select(vf32_is_nan(a), a, _mm256_min_ps(a, b));
+}
+
 static inline vf32 vf32_round(vf32 v) // to nearest, ties to even
 {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-// 2^n for whole n in [-126, 127].
-static inline vf32 vf32_exp2_whole(vf32 n)
+// v * 2^n for whole n in [-252, 254], rounded once, also where the result is infinite or denormal:
+// in two steps, because 2^n alone may be neither, and the first step is exact for v near 1.
+static inline vf32 vf32_scale(vf32 v, vf32 n)
 {
-    __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 23));
+    __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    __m256i one = _mm256_set1_epi32(127);
+    __m256i first = _mm256_slli_epi32(_mm256_add_epi32(half, one), 23);
+    __m256i rest = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(whole, half), one), 23);
+    return _mm256_mul_ps(_mm256_mul_ps(v, _mm256_castsi256_ps(first)), _mm256_castsi256_ps(rest));
 }
 
-// Sum and maximum of the lanes by halves, always in the same order.
+// Sum of the lanes by halves, always in the same order.
 static inline float vf32_sum(vf32 v)
 {
     __m128 q = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

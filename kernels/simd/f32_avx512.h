@@ -121,19 +121,29 @@ static inline vf32 vf32_at_most(vf32 v, vf32 high)
     return _mm512_min_ps(high, v);
 }
 
+// The larger, the smaller; NaN in either wins.
+static inline vf32 vf32_max(vf32 a, vf32 b)
+{
+    return vf32_select(vf32_is_nan(a), a, _mm512_max_ps(a, b));
+}
+
+static inline vf32 vf32_min(vf32 a, vf32 b)
+{
+    return vf32_select(vf32_is_nan(a), a, _mm512_min_ps(a, b));
+}
+
 static inline vf32 vf32_round(vf32 v) // to nearest, ties to even
 {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-// 2^n for whole n in [-126, 127].
-static inline vf32 vf32_exp2_whole(vf32 n)
+// v * 2^n for whole n, rounded once, also where the result is infinite or denormal.
+static inline vf32 vf32_scale(vf32 v, vf32 n)
 {
-    __m512i bits = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 23));
+    return _mm512_scalef_ps(v, n);
 }
 
-// Sum and maximum of the lanes by halves, always in the same order.
+// Sum of the lanes by halves, always in the same order.
 static inline float vf32_sum(vf32 v)
 {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
