@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct kernel_entry {
     rml_cpu_level level;
@@ -183,7 +182,7 @@ int main(int argc, char **argv)
     static check c;
     const char *filter = NULL, *folder = "bench/shapes";
     rml_cpu_level only = RML_CPU_BEST;
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = 1; // fixed, so that a failure repeats
     bool bench = false, json = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;

@@ -1,6 +1,6 @@
-// Buffers with an inaccessible page on each side, for tests of "reads and writes exactly the elements
-// described". Data lies against the page behind it or the page before it; the bytes on the open side
-// are a known pattern.
+// Buffers with an inaccessible page on each side, for tests of "reads and writes exactly the
+// elements described". Data lies against the page behind it or the page before it; the bytes on the
+// open side are a known pattern.
 #ifndef RML_TESTS_GUARD_BUF_H
 #define RML_TESTS_GUARD_BUF_H
 

@@ -21,7 +21,6 @@ oracle_value oracle_sum_value(const oracle_sum *sum)
         .bound = roundings * (ORACLE_U * sum->magnitude + ORACLE_DENORMAL),
         .any = sum->magnitude > FLT_MAX,
     };
-};
 }
 
 oracle_value oracle_clamp(oracle_value v, double low, double high)
@@ -178,7 +177,8 @@ void oracle_softmax(const float *src, size_t count, oracle_value *out)
         if (out[i].want > 0)
             spread += out[i].want * (top - src[i]);
     }
-    // The rounding of x - top grows into a relative error of |x - top| U; exp errs by 1.5 ULP = 3 U.
+    // The rounding of x - top grows into a relative error of |x - top| U; exp errs by 1.5 ULP = 3
+    // U.
     spread /= sum;
     for (size_t i = 0; i < count; i++) {
         double own = out[i].want > 0 ? top - src[i] : 0.0;
@@ -201,8 +201,8 @@ void oracle_l2norm(const float *src, const float *scale, float eps, size_t count
     }
 }
 
-// Lagrange: row i of B^T holds the coefficients of the product of (x - q) over the other points q, G
-// the powers of the point over that product's value, A^T its powers. The last point is infinity.
+// Lagrange: row i of B^T holds the coefficients of the product of (x - q) over the other points q,
+// G the powers of the point over that product's value, A^T its powers. The last point is infinity.
 void oracle_winograd_init(oracle_winograd *w)
 {
     const double a = RML_WINOGRAD_A, b = RML_WINOGRAD_B, point[5] = {0.0, a, -a, b, -b};

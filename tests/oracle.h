@@ -1,5 +1,6 @@
-// What every kernel should give, in double precision, with the error that f32 arithmetic in the promised
-// order may make. Bounds are absolute. U is the unit roundoff: one operation errs by at most U * |result|.
+// What every kernel should give, in double precision, with the error that f32 arithmetic in the
+// promised order may make. Bounds are absolute. U is the unit roundoff: one operation errs by at
+// most U * |result|.
 #ifndef RML_TESTS_ORACLE_H
 #define RML_TESTS_ORACLE_H
 
@@ -23,8 +24,8 @@ void oracle_add(oracle_sum *sum, double term);
 oracle_value oracle_sum_value(const oracle_sum *sum);
 oracle_value oracle_clamp(oracle_value v, double low, double high);
 
-// True when `got` is NaN where NaN is wanted, the infinity that is wanted, or within the bound. Zeros
-// of both signs are equal. What is too large for f32 is wanted infinite.
+// True when `got` is NaN where NaN is wanted, the infinity that is wanted, or within the bound.
+// Zeros of both signs are equal. What is too large for f32 is wanted infinite.
 bool oracle_accepts(float got, oracle_value v);
 double oracle_ulp(double want); // distance of f32 numbers at `want`
 
@@ -47,7 +48,8 @@ typedef struct oracle_winograd {
 } oracle_winograd;
 
 void oracle_winograd_init(oracle_winograd *w);
-// Rows x rows: left * x * left^T, with left [rows][inner] and x [inner][inner], pitch of left `inner`.
+// Rows x rows: left * x * left^T, with left [rows][inner] and x [inner][inner], pitch of left
+// `inner`.
 void oracle_sandwich(const double *left, size_t rows, size_t inner, const double *x, bool magnitude,
                      double *out);
 

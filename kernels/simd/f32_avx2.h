@@ -36,7 +36,8 @@ static inline __m256i vf32_part_mask(size_t count)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lane);
 }
 
-// The first `count` (0..LANES) lanes; memory behind them is not touched, lanes behind them are zero.
+// The first `count` (0..LANES) lanes; memory behind them is not touched, lanes behind them are
+// zero.
 static inline vf32 vf32_load_part(const float *p, size_t count)
 {
     return _mm256_maskload_ps(p, vf32_part_mask(count));

@@ -30,7 +30,8 @@ static inline void vf32_store(float *p, vf32 v)
     _mm512_storeu_ps(p, v);
 }
 
-// The first `count` (0..LANES) lanes; memory behind them is not touched, lanes behind them are zero.
+// The first `count` (0..LANES) lanes; memory behind them is not touched, lanes behind them are
+// zero.
 static inline vf32 vf32_load_part(const float *p, size_t count)
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);

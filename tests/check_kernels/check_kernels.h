@@ -1,6 +1,6 @@
 // Shared by the files of check-kernels: the run, reporting, random numbers, shapes of real layers.
-#ifndef RML_TESTS_CHECK_KERNELS_H
-#define RML_TESTS_CHECK_KERNELS_H
+#ifndef RML_TESTS_CHECK_KERNELS_CHECK_KERNELS_H
+#define RML_TESTS_CHECK_KERNELS_CHECK_KERNELS_H
 
 #include "kernels/kernels.h"
 #include "tests/guard_buf.h"

@@ -1,5 +1,5 @@
-// Winograd transforms against matrices built from the interpolation points, and whole convolutions made
-// of them against direct convolution.
+// Winograd transforms against matrices built from the interpolation points, and whole convolutions
+// made of them against direct convolution.
 #include "tests/check_kernels/check_kernels.h"
 
 #include "kernels/winograd.h"
