@@ -5,7 +5,7 @@
 
 static rml_face face_at(int x, int side)
 {
-    return (rml_face){{x, 10, x + side, 10 + side}, 0.9f, RML_FACE_DETECTED};
+    return (rml_face){{x, 10, x + side, 10 + side}, 0.9f, RML_FACE_DETECTED, 0};
 }
 
 static rml_track *make(bool smooth, bool compat)
@@ -85,7 +85,7 @@ static void test_padding(void)
         .width = 200, .height = 120, .top = 20, .bottom = 10, .left = 30, .right = 200};
     rml_track *track = NULL;
     CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
-    rml_face face = {{20, 30, 80, 115}, 1, RML_FACE_BY_HAND};
+    rml_face face = {{20, 30, 80, 115}, 1, RML_FACE_BY_HAND, 0};
     CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
     rml_box b = rml_track_box(track, 0);
     CHECK(b.x1 == 0 && b.y1 == 10 && b.x2 == 200 && b.y2 == 120);

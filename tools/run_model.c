@@ -1,7 +1,97 @@
-#include "runmodel.h"
+// run-model: finds the subcommand and hands over.
+#include "tools/commands.h"
+#include "tools/options.h"
+#include "tools/report.h"
+
 #include <stdio.h>
-int main(void)
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"exec", cmd_exec, "run a network on .npy files"},
+    {"info", cmd_info, "show what a weights file holds"},
+    {"bench", cmd_bench, "measure a network"},
+    {"list", cmd_list, "show networks, their inputs and outputs, and what this build can do"},
+};
+
+#define COMMAND_COUNT ((int)(sizeof commands / sizeof commands[0]))
+
+static void print_help(void)
 {
-    puts(rml_version());
-    return 0;
+    printf("run-model: run trained networks on this machine's CPU\n\n"
+           "    run-model COMMAND [options]\n"
+           "    run-model COMMAND --help\n\nCommands:\n");
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    printf("\nNetworks (run-model list shows their inputs and outputs):\n");
+    const rml_model_desc *desc;
+    for (size_t i = 0; (desc = rml_model_list(i)) != NULL; i++)
+        printf("  %-10s %s\n", desc->name, desc->summary);
+    printf("\nResults go to standard output, messages and progress to standard error.\n"
+           "Exit codes: 0 done, 1 failed, 2 wrong usage.\n"
+           "run-model --version tells version, compiler and CPU levels.\n");
+}
+
+static void print_version(void)
+{
+#if defined(__clang__)
+    const char *compiler = "clang " __clang_version__;
+#elif defined(__GNUC__)
+    const char *compiler = "gcc " __VERSION__;
+#else
+    const char *compiler = "unknown compiler";
+#endif
+    printf("run-model %s\ncompiler: %s\nCPU levels built:", rml_version(), compiler);
+#ifdef RML_HAVE_AVX512
+    printf(" avx512");
+#endif
+#ifdef RML_HAVE_AVX2
+    printf(" avx2");
+#endif
+#ifdef RML_HAVE_NEON
+    printf(" neon");
+#endif
+    printf(" portable\nCPU levels usable here:");
+    static const rml_cpu_level levels[] = {RML_CPU_AVX512, RML_CPU_AVX2, RML_CPU_NEON,
+                                           RML_CPU_PORTABLE};
+    for (int i = 0; i < 4; i++)
+        if (rml_cpu_level_available(levels[i]))
+            printf(" %s", rml_cpu_level_name(levels[i]));
+    printf("\nCPU level chosen: %s\n", rml_cpu_level_name(rml_cpu_level_best()));
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "run-model: no command; run-model --help lists them\n");
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help();
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        print_version();
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        int code = commands[i].run(argc - 1, argv + 1);
+        // A full disk or a closed pipe shows only when the buffer is written out.
+        if (fflush(stdout) != 0 && code == EXIT_DONE) {
+            fprintf(stderr, "run-model: standard output cannot be written\n");
+            return EXIT_FAILED;
+        }
+        return code;
+    }
+    fprintf(stderr, "run-model: there is no command '%s'; the commands are", argv[1]);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", commands[i].name);
+    fprintf(stderr, "\n");
+    return EXIT_USAGE;
 }

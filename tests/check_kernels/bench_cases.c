@@ -1,1 +1,0 @@
-#include "tests/check_kernels/check_kernels.h"

@@ -1,0 +1,281 @@
+// run-model exec: a network on .npy files, for programs.
+#include "tools/commands.h"
+#include "tools/find_weights.h"
+#include "tools/options.h"
+#include "tools/report.h"
+
+#include "loaders/npy.h"
+#include "tensor/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COMMAND "exec"
+#define NAME_BYTES 128
+
+typedef struct {
+    char name[NAME_BYTES];
+    const char *file;
+} binding; // NAME=FILE
+
+typedef struct {
+    common_options common;
+    const char *model;
+    const char *weights;
+    option_list inputs, outputs;
+} settings;
+
+static bool split(const char *text, binding *out)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || !equals[1] || equals - text >= NAME_BYTES)
+        return false;
+    memcpy(out->name, text, (size_t)(equals - text));
+    out->name[equals - text] = 0;
+    out->file = equals + 1;
+    return true;
+}
+
+// Index of the input or output of this name, or -1.
+static int find_port(const rml_model *model, bool input, const char *name)
+{
+    size_t count = input ? rml_model_input_count(model) : rml_model_output_count(model);
+    for (size_t i = 0; i < count; i++) {
+        rml_port port = input ? rml_model_input(model, i) : rml_model_output(model, i);
+        if (strcmp(port.name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static void append(char *text, size_t capacity, const char *name)
+{
+    size_t used = strlen(text);
+    snprintf(text + used, capacity - used, "%s%s", used ? ", " : "", name);
+}
+
+// Everything that is wrong with the names, in one message.
+static rml_status check_names(const settings *s, const rml_model *model, rml_error *err)
+{
+    char missing[1024] = "", unknown[1024] = "", known[1024] = "";
+    binding b;
+    for (size_t i = 0; i < rml_model_input_count(model); i++) {
+        const char *name = rml_model_input(model, i).name;
+        bool given = false;
+        for (int k = 0; k < s->inputs.count; k++)
+            given = given || (split(s->inputs.items[k], &b) && strcmp(b.name, name) == 0);
+        if (!given)
+            append(missing, sizeof missing, name);
+        append(known, sizeof known, name);
+    }
+    for (int k = 0; k < s->inputs.count; k++)
+        if (split(s->inputs.items[k], &b) && find_port(model, true, b.name) < 0)
+            append(unknown, sizeof unknown, b.name);
+    if (*missing || *unknown)
+        return rml_fail(err, RML_ERR_ARG, "%s has the inputs %s; not given: %s; unknown: %s",
+                        s->model, known, *missing ? missing : "none", *unknown ? unknown : "none");
+    known[0] = 0;
+    for (size_t i = 0; i < rml_model_output_count(model); i++)
+        append(known, sizeof known, rml_model_output(model, i).name);
+    for (int k = 0; k < s->outputs.count; k++)
+        if (split(s->outputs.items[k], &b) && find_port(model, false, b.name) < 0)
+            append(unknown, sizeof unknown, b.name);
+    if (*unknown)
+        return rml_fail(err, RML_ERR_ARG, "%s has the outputs %s; unknown: %s", s->model, known,
+                        unknown);
+    return RML_OK;
+}
+
+static rml_status read_inputs(const settings *s, rml_session *session, rml_error *err)
+{
+    rml_npy arrays[OPTION_LIST_MAX];
+    binding b;
+    int opened = 0;
+    rml_status status = RML_OK;
+    for (; opened < s->inputs.count && status == RML_OK; opened++) {
+        split(s->inputs.items[opened], &b);
+        status = rml_npy_open(&arrays[opened], b.file, err);
+        if (status != RML_OK)
+            break;
+        status = rml_session_resize(session, b.name, arrays[opened].shape, err);
+    }
+    if (status == RML_OK)
+        status = rml_session_prepare(session, err);
+    for (int i = 0; i < opened; i++) {
+        split(s->inputs.items[i], &b);
+        float *data = status == RML_OK ? rml_session_input(session, b.name, NULL) : NULL;
+        if (data)
+            rml_npy_read_f32(&arrays[i], data);
+        rml_npy_close(&arrays[i]);
+    }
+    return status;
+}
+
+static rml_status write_outputs(const settings *s, const rml_session *session, rml_error *err)
+{
+    for (int i = 0; i < s->outputs.count; i++) {
+        binding b;
+        split(s->outputs.items[i], &b);
+        rml_shape shape;
+        const float *data = rml_session_output((rml_session *)session, b.name, &shape);
+        if (!data)
+            return rml_fail(err, RML_ERR_INTERNAL, "output %s was not made", b.name);
+        RML_TRY(rml_npy_write_f32(b.file, data, &shape, err));
+    }
+    return RML_OK;
+}
+
+static void report(const settings *s, rml_session *session, double run_ms)
+{
+    if (s->common.json) {
+        printf("{\"model\":");
+        json_text(stdout, s->model);
+        printf(",\"threads\":%d,\"cpu\":", rml_session_threads(session));
+        json_text(stdout, rml_cpu_level_name(rml_session_cpu(session)));
+        printf(",\"macs\":%llu,\"planned_bytes\":%zu,\"run_ms\":%.3f,\"outputs\":[",
+               (unsigned long long)rml_session_macs(session), rml_session_planned_bytes(session),
+               run_ms);
+    }
+    for (int i = 0; i < s->outputs.count; i++) {
+        binding b;
+        rml_shape shape = {0};
+        split(s->outputs.items[i], &b);
+        rml_session_output(session, b.name, &shape);
+        if (s->common.json) {
+            printf("%s{\"name\":", i ? "," : "");
+            json_text(stdout, b.name);
+            printf(",\"shape\":");
+            json_shape(stdout, &shape);
+            printf(",\"file\":");
+            json_text(stdout, b.file);
+            printf("}");
+        } else if (!s->common.quiet) {
+            printf("%s ", b.name);
+            print_shape(stdout, &shape);
+            printf(" %s\n", b.file);
+        }
+    }
+    if (s->common.json) {
+        printf("]");
+        if (s->common.profile) {
+            printf(",\"profile\":");
+            json_profile(stdout, session);
+        }
+        printf("}\n");
+    } else if (s->common.profile) {
+        print_profile(stderr, session, 0);
+    }
+}
+
+static rml_status run(const settings *s, rml_error *err)
+{
+    rml_weights *weights = NULL;
+    rml_model *model = NULL;
+    rml_session *session = NULL;
+    rml_status status = rml_weights_open(&weights, s->weights, NULL, err);
+    if (status != RML_OK)
+        goto done;
+    status = rml_model_create(&model, s->model, weights, NULL, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, s->weights);
+        goto done;
+    }
+    status = check_names(s, model, err);
+    if (status != RML_OK)
+        goto done;
+    rml_session_settings wanted = rml_session_settings_default();
+    wanted.threads = s->common.threads;
+    wanted.cpu = s->common.cpu;
+    wanted.profile = s->common.profile;
+    status = rml_session_create(&session, model, &wanted, err);
+    if (status == RML_OK)
+        status = read_inputs(s, session, err);
+    if (status != RML_OK)
+        goto done;
+    double start = now_ms();
+    status = rml_session_run(session, err);
+    double run_ms = now_ms() - start;
+    if (status == RML_OK)
+        status = write_outputs(s, session, err);
+    if (status == RML_OK)
+        report(s, session, run_ms);
+done:
+    rml_session_destroy(&session);
+    rml_model_destroy(&model);
+    rml_weights_close(&weights);
+    return status;
+}
+
+int cmd_exec(int argc, char **argv)
+{
+    settings s = {0};
+    const char *config = NULL;
+    const option options[] = {
+        {.name = "weights",
+         .letter = 'w',
+         .kind = OPTION_TEXT,
+         .target = &s.weights,
+         .value = "FILE|FOLDER",
+         .help = "trained weights: .pth, .safetensors, or a folder of them"},
+        {.name = "input",
+         .letter = 'i',
+         .kind = OPTION_LIST,
+         .target = &s.inputs,
+         .value = "NAME=FILE.npy",
+         .help = "an input; once for each"},
+        {.name = "output",
+         .letter = 'o',
+         .kind = OPTION_LIST,
+         .target = &s.outputs,
+         .value = "NAME=FILE.npy",
+         .help = "an output to keep; may be repeated"},
+        {.name = "config",
+         .kind = OPTION_TEXT,
+         .target = &config,
+         .value = "JSON",
+         .help = "settings of networks whose weights do not tell their shape"},
+    };
+    command_line line = {
+        .command = COMMAND,
+        .usage = "MODEL --weights W --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
+        .summary =
+            "Runs a built-in network on arrays and writes arrays (float32, C order). Inputs may\n"
+            "be float16, float32, float64 or integers, in C or Fortran order. run-model list\n"
+            "names the networks, their inputs and outputs.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+        .positional = &s.model,
+        .positional_max = 1,
+        .common = &s.common,
+    };
+    int code = options_parse(&line, argc, argv);
+    if (code != EXIT_DONE || s.common.help)
+        return code;
+    char names[512], found[FIND_PATH_BYTES];
+    model_names(names, sizeof names);
+    if (!s.model)
+        return usage_error(COMMAND, "no network is named; there are: %s", names);
+    if (!find_model(s.model))
+        return usage_error(COMMAND, "there is no network '%s'; there are: %s", s.model, names);
+    if (config)
+        return usage_error(COMMAND, "--config is not used by %s: its weights tell its shape",
+                           s.model);
+    binding b;
+    for (int i = 0; i < s.inputs.count; i++)
+        if (!split(s.inputs.items[i], &b))
+            return usage_error(COMMAND, "--input is NAME=FILE.npy, not '%s'", s.inputs.items[i]);
+    for (int i = 0; i < s.outputs.count; i++)
+        if (!split(s.outputs.items[i], &b))
+            return usage_error(COMMAND, "--output is NAME=FILE.npy, not '%s'", s.outputs.items[i]);
+    if (s.outputs.count == 0)
+        return usage_error(COMMAND, "no --output NAME=FILE.npy: the result would be lost");
+    if (!s.weights) {
+        if (!find_weights(s.model, found))
+            return usage_error(COMMAND, "no weights for %s: give --weights FILE", s.model);
+        s.weights = found;
+        if (!s.common.quiet)
+            fprintf(stderr, "weights: %s\n", found);
+    }
+    rml_error err;
+    return run(&s, &err) == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
+}

@@ -1,0 +1,156 @@
+// run-model info: what a weights file holds.
+#include "tools/commands.h"
+#include "tools/options.h"
+#include "tools/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COMMAND "info"
+// Where a network takes images of any size, its cost is told for this side.
+#define ASSUMED_SIDE 256
+
+typedef struct {
+    const char *name; // NULL: none of the built-in networks
+    uint64_t parameters;
+    uint64_t macs; // of one run at the assumed shapes; 0 when it could not be planned
+    size_t planned_bytes;
+} network;
+
+// Plans one run with batch 1 and the assumed side wherever a size may change.
+static void measure(network *n, rml_model *model)
+{
+    rml_session *session = NULL;
+    rml_session_settings wanted = rml_session_settings_default();
+    if (rml_session_create(&session, model, &wanted, NULL) != RML_OK)
+        return;
+    bool ok = true;
+    for (size_t i = 0; ok && i < rml_model_input_count(model); i++) {
+        rml_port port = rml_model_input(model, i);
+        for (int k = 0; k < port.shape.rank; k++)
+            if (port.shape.dim[k] < 0)
+                port.shape.dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+        ok = rml_session_resize(session, port.name, port.shape, NULL) == RML_OK;
+    }
+    if (ok && rml_session_prepare(session, NULL) == RML_OK) {
+        n->macs = rml_session_macs(session);
+        n->planned_bytes = rml_session_planned_bytes(session);
+    }
+    rml_session_destroy(&session);
+}
+
+static network recognise(const rml_weights *weights)
+{
+    network n = {0};
+    const rml_model_desc *desc;
+    for (size_t i = 0; !n.name && (desc = rml_model_list(i)) != NULL; i++) {
+        rml_model *model = NULL;
+        if (rml_model_create(&model, desc->name, weights, NULL, NULL) != RML_OK)
+            continue;
+        n.name = desc->name;
+        n.parameters = rml_model_parameters(model);
+        measure(&n, model);
+        rml_model_destroy(&model);
+    }
+    return n;
+}
+
+typedef struct {
+    uint64_t numbers, bytes;
+} totals;
+
+static totals add_up(const rml_weights *weights)
+{
+    totals t = {0};
+    for (size_t i = 0; i < rml_weights_count(weights); i++) {
+        rml_weight_info info = rml_weights_at(weights, i);
+        uint64_t count = 1;
+        for (int k = 0; k < info.shape.rank; k++)
+            count *= (uint64_t)info.shape.dim[k];
+        t.numbers += count;
+        t.bytes += count * rml_dtype_size(info.dtype);
+    }
+    return t;
+}
+
+static void print_text(const rml_weights *weights, const char *path, const totals *t,
+                       const network *n)
+{
+    for (size_t i = 0; i < rml_weights_count(weights); i++) {
+        rml_weight_info info = rml_weights_at(weights, i);
+        printf("%-5s %s ", rml_dtype_name(info.dtype), info.name);
+        print_shape(stdout, &info.shape);
+        printf("\n");
+    }
+    printf("%s: %s, %zu tensors, %llu numbers, %.1f MB\n", path, rml_weights_format(weights),
+           rml_weights_count(weights), (unsigned long long)t->numbers, (double)t->bytes / 1e6);
+    if (!n->name) {
+        printf("network: none of the built-in ones\n");
+        return;
+    }
+    printf("network: %s, %llu parameters\n", n->name, (unsigned long long)n->parameters);
+    if (n->macs)
+        printf("one run, batch 1 (images of free size: %dx%d): %.3f GMAC, %.1f MB planned\n",
+               ASSUMED_SIDE, ASSUMED_SIDE, (double)n->macs / 1e9, (double)n->planned_bytes / 1e6);
+}
+
+static void print_json(const rml_weights *weights, const char *path, const totals *t,
+                       const network *n)
+{
+    printf("{\"file\":");
+    json_text(stdout, path);
+    printf(",\"format\":");
+    json_text(stdout, rml_weights_format(weights));
+    printf(",\"tensors\":[");
+    for (size_t i = 0; i < rml_weights_count(weights); i++) {
+        rml_weight_info info = rml_weights_at(weights, i);
+        printf("%s{\"name\":", i ? "," : "");
+        json_text(stdout, info.name);
+        printf(",\"dtype\":\"%s\",\"shape\":", rml_dtype_name(info.dtype));
+        json_shape(stdout, &info.shape);
+        printf("}");
+    }
+    printf("],\"numbers\":%llu,\"bytes\":%llu,\"network\":", (unsigned long long)t->numbers,
+           (unsigned long long)t->bytes);
+    if (n->name) {
+        json_text(stdout, n->name);
+        printf(",\"parameters\":%llu,\"macs\":%llu,\"planned_bytes\":%zu",
+               (unsigned long long)n->parameters, (unsigned long long)n->macs, n->planned_bytes);
+    } else {
+        printf("null");
+    }
+    printf("}\n");
+}
+
+int cmd_info(int argc, char **argv)
+{
+    common_options common = {0};
+    const char *path = NULL;
+    command_line line = {
+        .command = COMMAND,
+        .usage = "FILE|FOLDER",
+        .summary = "Lists the tensors of a weights file (.pth, .safetensors, a folder of shards). "
+                   "Nothing in\n"
+                   "the file is executed. For the weights of a built-in network, also its cost.",
+        .positional = &path,
+        .positional_max = 1,
+        .common = &common,
+    };
+    int code = options_parse(&line, argc, argv);
+    if (code != EXIT_DONE || common.help)
+        return code;
+    if (!path)
+        return usage_error(COMMAND, "no file is named");
+    rml_error err;
+    rml_weights *weights = NULL;
+    if (rml_weights_open(&weights, path, NULL, &err) != RML_OK)
+        return failure(COMMAND, &err);
+    totals t = add_up(weights);
+    network n = recognise(weights);
+    if (common.json)
+        print_json(weights, path, &t, &n);
+    else
+        print_text(weights, path, &t, &n);
+    rml_weights_close(&weights);
+    return EXIT_DONE;
+}

@@ -1,0 +1,103 @@
+// run-model list: networks, their inputs and outputs, and what this build can do.
+#include "tools/commands.h"
+#include "tools/options.h"
+#include "tools/report.h"
+
+#include <stdio.h>
+
+#define COMMAND "list"
+
+#ifdef RML_WITH_THREADS
+#define HAS_THREADS true
+#else
+#define HAS_THREADS false
+#endif
+#ifdef RML_WITH_LIBAV
+#define HAS_LIBAV true
+#else
+#define HAS_LIBAV false
+#endif
+#ifdef RML_WITH_STB
+#define HAS_STB true
+#else
+#define HAS_STB false
+#endif
+
+static void print_ports(const rml_model *model, bool input, bool json)
+{
+    size_t count = input ? rml_model_input_count(model) : rml_model_output_count(model);
+    if (json)
+        printf(",\"%s\":[", input ? "inputs" : "outputs");
+    for (size_t i = 0; i < count; i++) {
+        rml_port port = input ? rml_model_input(model, i) : rml_model_output(model, i);
+        if (json) {
+            printf("%s{\"name\":", i ? "," : "");
+            json_text(stdout, port.name);
+            printf(",\"dtype\":\"%s\",\"shape\":", rml_dtype_name(port.dtype));
+            json_shape(stdout, &port.shape);
+            printf("}");
+        } else {
+            printf("    %-6s %s ", input ? "input" : "output", port.name);
+            print_shape(stdout, &port.shape);
+            printf("\n");
+        }
+    }
+    if (json)
+        printf("]");
+}
+
+int cmd_list(int argc, char **argv)
+{
+    common_options common = {0};
+    command_line line = {
+        .command = COMMAND,
+        .usage = "",
+        .summary = "Shows the built-in networks with their inputs and outputs (? where a size may\n"
+                   "change), the CPU level in use, precisions and build options.",
+        .common = &common,
+    };
+    int code = options_parse(&line, argc, argv);
+    if (code != EXIT_DONE || common.help)
+        return code;
+    printf(common.json ? "{\"networks\":[" : "Networks:\n");
+    const rml_model_desc *desc;
+    for (size_t i = 0; (desc = rml_model_list(i)) != NULL; i++) {
+        rml_weights *weights = NULL;
+        rml_model *model = NULL;
+        rml_error err;
+        if (rml_weights_create_random(&weights, desc->name, 1, NULL, &err) != RML_OK ||
+            rml_model_create(&model, desc->name, weights, NULL, &err) != RML_OK) {
+            rml_weights_close(&weights);
+            return failure(COMMAND, &err);
+        }
+        if (common.json) {
+            printf("%s{\"name\":", i ? "," : "");
+            json_text(stdout, desc->name);
+            printf(",\"summary\":");
+            json_text(stdout, desc->summary);
+        } else {
+            printf("  %s: %s\n", desc->name, desc->summary);
+        }
+        print_ports(model, true, common.json);
+        print_ports(model, false, common.json);
+        uint64_t parameters = rml_model_parameters(model);
+        if (common.json)
+            printf(",\"parameters\":%llu}", (unsigned long long)parameters);
+        else
+            printf("    %.1f million parameters at the published size\n", (double)parameters / 1e6);
+        rml_model_destroy(&model);
+        rml_weights_close(&weights);
+    }
+    const char *level = rml_cpu_level_name(rml_cpu_level_best());
+    if (common.json)
+        printf("],\"cpu\":\"%s\",\"threads\":%d,\"precisions\":[\"f32\"],\"build\":{\"threads\":%s,"
+               "\"libav\":%s,\"stb\":%s}}\n",
+               level, rml_threads_default(), HAS_THREADS ? "true" : "false",
+               HAS_LIBAV ? "true" : "false", HAS_STB ? "true" : "false");
+    else
+        printf("CPU level: %s\nThreads: %d\nPrecisions: f32\n"
+               "Built with: threads %s, video and audio %s, images %s\n",
+               level, rml_threads_default(), HAS_THREADS ? "yes" : "no", HAS_LIBAV ? "yes" : "no",
+               HAS_STB ? "yes" : "no");
+    return EXIT_DONE;
+}

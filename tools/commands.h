@@ -1,0 +1,10 @@
+// The subcommands, one file each. argv[0] is the subcommand's name; the result is the exit code.
+#ifndef RML_TOOLS_COMMANDS_H
+#define RML_TOOLS_COMMANDS_H
+
+int cmd_exec(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+
+#endif

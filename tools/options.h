@@ -1,0 +1,70 @@
+// One table-driven command-line parser for all subcommands.
+//
+// `--name value`, `--name=value`; dashes and underscores in names are the same. A subcommand gives
+// a table of options with the addresses to fill; the options of all subcommands are in `common`.
+#ifndef RML_TOOLS_OPTIONS_H
+#define RML_TOOLS_OPTIONS_H
+
+#include "runmodel.h"
+
+#define EXIT_DONE 0
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+#define OPTION_LIST_MAX 64
+
+// Values of an option that may be repeated. The texts belong to argv.
+typedef struct option_list {
+    const char *items[OPTION_LIST_MAX];
+    int count;
+} option_list;
+
+typedef enum option_kind {
+    OPTION_FLAG,   // bool, no value
+    OPTION_SWITCH, // bool, with or without one of true false 1 0 yes no
+    OPTION_TEXT,   // const char *
+    OPTION_INT,    // int, within min..max
+    OPTION_NUMBER, // double, within min..max
+    OPTION_FOUR,   // int[4], four values after the name
+    OPTION_LIST    // option_list, one value each time
+} option_kind;
+
+typedef struct option {
+    const char *name; // with underscores, without the two dashes
+    char letter;      // one-letter form, or 0
+    option_kind kind;
+    void *target;
+    const char *value; // what the help shows after the name: "FILE"
+    const char *help;
+    double min, max; // of OPTION_INT and OPTION_NUMBER; both 0: no bound
+} option;
+
+typedef struct common_options {
+    int threads; // 0: as many as fit
+    rml_cpu_level cpu;
+    bool profile, quiet, json, help;
+} common_options;
+
+typedef struct command_line {
+    const char *command;   // "wav2lip"
+    const char *usage;     // what follows the command in the first line of the help
+    const char *summary;   // a sentence or two
+    const option *options; // of this command
+    int option_count;
+    const char **positional; // room for positional arguments, or NULL when there are none
+    int positional_max;
+    int positional_count; // out
+    common_options *common;
+} command_line;
+
+// Returns EXIT_DONE, or EXIT_USAGE after saying on stderr what is wrong. With --help the help is on
+// stdout, common->help is set, and the caller leaves.
+int options_parse(command_line *line, int argc, char **argv);
+
+// "run-model wav2lip: <message>" on stderr; returns EXIT_USAGE.
+int usage_error(const char *command, const char *format, ...);
+
+// The same for a failure: returns EXIT_FAILED.
+int failure(const char *command, const rml_error *err);
+
+#endif

@@ -1,0 +1,173 @@
+#define _POSIX_C_SOURCE 200809L
+#include "tools/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/resource.h>
+#endif
+
+// Length of the well-formed UTF-8 sequence at `s`, or 0.
+static int utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    int length = s[0] >= 0xF0 && s[0] <= 0xF4   ? 4
+                 : s[0] >= 0xE0 && s[0] <= 0xEF ? 3
+                 : s[0] >= 0xC2 && s[0] <= 0xDF ? 2
+                                                : 0;
+    for (int i = 1; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    bool overlong = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xF0 && s[1] < 0x90);
+    bool outside = (s[0] == 0xED && s[1] >= 0xA0) || (s[0] == 0xF4 && s[1] >= 0x90);
+    return overlong || outside ? 0 : length;
+}
+
+void json_text(FILE *file, const char *text)
+{
+    putc('"', file);
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        int length = utf8_length(s);
+        if (*s == '"' || *s == '\\')
+            fprintf(file, "\\%c", *s);
+        else if (*s < 0x20)
+            fprintf(file, "\\u%04x", *s);
+        else if (length == 0)
+            fprintf(file, "\\ufffd");
+        else
+            fwrite(s, 1, (size_t)length, file);
+        s += length ? length : 1;
+    }
+    putc('"', file);
+}
+
+void json_shape(FILE *file, const rml_shape *shape)
+{
+    putc('[', file);
+    for (int i = 0; i < shape->rank; i++) {
+        if (i)
+            putc(',', file);
+        if (shape->dim[i] < 0)
+            fprintf(file, "null");
+        else
+            fprintf(file, "%lld", (long long)shape->dim[i]);
+    }
+    putc(']', file);
+}
+
+void print_shape(FILE *file, const rml_shape *shape)
+{
+    putc('(', file);
+    for (int i = 0; i < shape->rank; i++) {
+        if (i)
+            putc(',', file);
+        if (shape->dim[i] < 0)
+            putc('?', file);
+        else
+            fprintf(file, "%lld", (long long)shape->dim[i]);
+    }
+    putc(')', file);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    double x = ((const rml_profile_entry *)a)->total_ms;
+    double y = ((const rml_profile_entry *)b)->total_ms;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+void print_profile(FILE *file, const rml_session *session, int limit)
+{
+    size_t count = rml_session_profile_count(session);
+    rml_profile_entry *entries = count ? malloc(count * sizeof *entries) : NULL;
+    if (!entries)
+        return;
+    double total = 0;
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = rml_session_profile(session, i);
+        total += entries[i].total_ms;
+    }
+    qsort(entries, count, sizeof *entries, by_time);
+    size_t shown = limit > 0 && (size_t)limit < count ? (size_t)limit : count;
+    fprintf(file, "%10s %6s %9s  %-12s %-22s %-5s %s\n", "ms/run", "%", "GMAC/s", "op", "algorithm",
+            "prec", "node");
+    for (size_t i = 0; i < shown; i++) {
+        const rml_profile_entry *e = &entries[i];
+        double ms = e->runs ? e->total_ms / (double)e->runs : 0;
+        fprintf(file, "%10.3f %6.1f %9.1f  %-12s %-22s %-5s %s ", ms,
+                total > 0 ? 100 * e->total_ms / total : 0,
+                ms > 0 ? (double)e->macs / (ms * 1e6) : 0, e->op, e->algorithm, e->precision,
+                e->node);
+        print_shape(file, &e->shape);
+        putc('\n', file);
+    }
+    uint64_t runs = entries[0].runs;
+    fprintf(file, "%10.3f  all %zu nodes\n", runs ? total / (double)runs : 0, count);
+    free(entries);
+}
+
+void json_profile(FILE *file, const rml_session *session)
+{
+    size_t count = rml_session_profile_count(session);
+    putc('[', file);
+    for (size_t i = 0; i < count; i++) {
+        rml_profile_entry e = rml_session_profile(session, i);
+        fprintf(file, "%s{\"node\":", i ? "," : "");
+        json_text(file, e.node);
+        fprintf(file, ",\"op\":");
+        json_text(file, e.op);
+        fprintf(file, ",\"algorithm\":");
+        json_text(file, e.algorithm);
+        fprintf(file, ",\"precision\":");
+        json_text(file, e.precision);
+        fprintf(file, ",\"shape\":");
+        json_shape(file, &e.shape);
+        fprintf(file, ",\"macs\":%llu,\"runs\":%llu,\"total_ms\":%.4f}", (unsigned long long)e.macs,
+                (unsigned long long)e.runs, e.total_ms);
+    }
+    putc(']', file);
+}
+
+double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+uint64_t peak_rss_bytes(void)
+{
+#if defined(__unix__) || defined(__APPLE__)
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return 0;
+#if defined(__APPLE__)
+    return (uint64_t)usage.ru_maxrss;
+#else
+    return (uint64_t)usage.ru_maxrss * 1024;
+#endif
+#else
+    return 0;
+#endif
+}
+
+const rml_model_desc *find_model(const char *name)
+{
+    const rml_model_desc *desc;
+    for (size_t i = 0; (desc = rml_model_list(i)) != NULL; i++)
+        if (strcmp(desc->name, name) == 0)
+            return desc;
+    return NULL;
+}
+
+void model_names(char *text, size_t capacity)
+{
+    size_t used = 0;
+    text[0] = 0;
+    const rml_model_desc *desc;
+    for (size_t i = 0; (desc = rml_model_list(i)) != NULL && used < capacity; i++)
+        used += (size_t)snprintf(text + used, capacity - used, "%s%s", i ? ", " : "", desc->name);
+}

@@ -1,0 +1,36 @@
+// What several subcommands print: JSON texts, sizes, the profile of a session.
+#ifndef RML_TOOLS_REPORT_H
+#define RML_TOOLS_REPORT_H
+
+#include "runmodel.h"
+
+#include <stdio.h>
+
+// A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
+void json_text(FILE *file, const char *text);
+
+// [2,3,96,96], with -1 as null.
+void json_shape(FILE *file, const rml_shape *shape);
+
+// "(2,3,96,96)", with "?" where the size may change, to `file`.
+void print_shape(FILE *file, const rml_shape *shape);
+
+// Nodes by time, the longest first, at most `limit` (0: all), then the total.
+void print_profile(FILE *file, const rml_session *session, int limit);
+
+// One object a node, in order of execution, as a JSON array.
+void json_profile(FILE *file, const rml_session *session);
+
+// Milliseconds of a clock that only goes forward.
+double now_ms(void);
+
+// The largest resident size of this process so far, in bytes; 0 where the system does not say.
+uint64_t peak_rss_bytes(void);
+
+// The description of a built-in network, or NULL.
+const rml_model_desc *find_model(const char *name);
+
+// "wav2lip, s3fd" to `text`.
+void model_names(char *text, size_t capacity);
+
+#endif
