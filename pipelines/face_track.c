@@ -1,10 +1,10 @@
 // Smoothing, default: the mean over up to two frames before and two after, always as many before as
-// after, so that a moving face is not dragged behind; never across a scene cut, a jump of the box or
-// a frame without a face.
+// after, so that a moving face is not dragged behind; never across a scene cut, a jump of the box
+// or a frame without a face.
 //
-// Smoothing, compat: upstream replaces box i by the mean of boxes i..i+4, in place, in integers; for
-// the last ones the window is the last five, of which the earlier ones are smoothed already. With
-// fewer than five boxes its slice starts at a negative index, counted from the end.
+// Smoothing, compat: upstream replaces box i by the mean of boxes i..i+4, in place, in integers;
+// for the last ones the window is the last five, of which the earlier ones are smoothed already.
+// With fewer than five boxes its slice starts at a negative index, counted from the end.
 #include "pipelines/face_track.h"
 
 #include <string.h>

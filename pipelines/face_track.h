@@ -25,6 +25,7 @@ typedef struct rml_face {
     rml_box box; // all zero for RML_FACE_NONE
     float score; // 0..1
     rml_face_source source;
+    double seconds; // when the source shows this frame
 } rml_face;
 
 // More than this many later frames are never needed to know a box.
@@ -43,8 +44,8 @@ rml_status rml_track_create(rml_track **out, const rml_track_settings *settings,
                             const rml_allocator *allocator, rml_error *err);
 void rml_track_destroy(rml_track **track);
 
-// Adds what was found in the next source frame. `cut`: the picture changed at once between the frame
-// before and this one. RML_ERR_ARG when nothing is left of the box after padding.
+// Adds what was found in the next source frame. `cut`: the picture changed at once between the
+// frame before and this one. RML_ERR_ARG when nothing is left of the box after padding.
 rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_error *err);
 
 // No more source frames will come; every box becomes final. May be called again.

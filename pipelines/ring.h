@@ -14,8 +14,8 @@ void rml_ring_destroy(rml_ring **ring);
 // Waits while the ring is full. False when it is closed: the item was not taken.
 bool rml_ring_push(rml_ring *ring, void *item);
 
-// Waits while the ring is empty. NULL when it is empty and closed. In a build without threads there is
-// nobody to wait for: an empty ring gives NULL, a full one refuses.
+// Waits while the ring is empty. NULL when it is empty and closed. In a build without threads there
+// is nobody to wait for: an empty ring gives NULL, a full one refuses.
 void *rml_ring_pop(rml_ring *ring);
 
 // No more items are taken; what is inside can still be had. Wakes everybody who waits.

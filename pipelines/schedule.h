@@ -13,7 +13,8 @@ typedef enum rml_repeat {
     RML_REPEAT_STILL          // 0 0 0 ...
 } rml_repeat;
 
-// Source frame of output frame `index` in a clip of `count` frames (0: not known yet, so long enough).
+// Source frame of output frame `index` in a clip of `count` frames (0: not known yet, so long
+// enough).
 int64_t rml_repeat_source(rml_repeat repeat, int64_t count, int64_t index);
 
 typedef struct rml_schedule_settings {
@@ -48,9 +49,10 @@ rml_status rml_schedule_init(rml_schedule *schedule, const rml_schedule_settings
 // The next output frame shows source frame `source`, whose time is `source_pts`. False, and nothing
 // changes, when the output is as long as it should be.
 //
-// Times: neighbouring source frames keep their distance, whichever way they are played; after a jump
-// (a cyclic restart, a still) the distance is 1 / frame_rate. A frame belongs to the output when at
-// least half of it lies inside the sound, so that picture and sound end within half a frame.
+// Times: neighbouring source frames keep their distance, whichever way they are played; after a
+// jump (a cyclic restart, a still) the distance is 1 / frame_rate. A frame belongs to the output
+// when at least half of it lies inside the sound, so that picture and sound end within half a
+// frame.
 bool rml_schedule_next(rml_schedule *schedule, int64_t source, int64_t source_pts,
                        rml_slot_plan *plan);
 

@@ -1,0 +1,87 @@
+#include "pipelines/lip_net.h"
+
+#include <math.h>
+#include <string.h>
+
+#define PLANE (RML_LIP_SIDE * RML_LIP_SIDE)
+#define FACE_CHANNELS 6
+#define CHUNK_COUNT (RML_MEL_BANDS * RML_MEL_CHUNK)
+
+static rml_shape audio_shape(int count)
+{
+    return (rml_shape){.rank = 4, .dim = {count, 1, RML_MEL_BANDS, RML_MEL_CHUNK}};
+}
+
+static rml_shape face_shape(int count)
+{
+    return (rml_shape){.rank = 4, .dim = {count, FACE_CHANNELS, RML_LIP_SIDE, RML_LIP_SIDE}};
+}
+
+static rml_status prepare(rml_session *session, int count, rml_error *err)
+{
+    RML_TRY(rml_session_resize(session, "audio", audio_shape(count), err));
+    RML_TRY(rml_session_resize(session, "face", face_shape(count), err));
+    return rml_session_prepare(session, err);
+}
+
+rml_status rml_lip_net_check(rml_session *session, rml_error *err)
+{
+    RML_TRY(prepare(session, 1, err));
+    rml_shape shape;
+    if (!rml_session_output(session, "frames", &shape) || shape.rank != 4 || shape.dim[1] != 3 ||
+        shape.dim[2] != RML_LIP_SIDE || shape.dim[3] != RML_LIP_SIDE)
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "the network does not make frames of (N,3,%d,%d) as Wav2Lip does",
+                        RML_LIP_SIDE, RML_LIP_SIDE);
+    return RML_OK;
+}
+
+// Three planes of the face with its lower half black, then three planes of the whole face.
+static void fill_face(float *face, const uint8_t *patch)
+{
+    // x / 255 rounded once; x * (1 / 255) would differ in the last bit for half of the values.
+    float scaled[256];
+    for (int i = 0; i < 256; i++)
+        scaled[i] = (float)i / 255.0f;
+    for (int c = 0; c < 3; c++) {
+        float *masked = face + c * PLANE, *whole = face + (3 + c) * PLANE;
+        for (int i = 0; i < PLANE; i++)
+            whole[i] = scaled[patch[3 * i + c]];
+        memcpy(masked, whole, PLANE / 2 * sizeof *masked);
+        memset(masked + PLANE / 2, 0, PLANE / 2 * sizeof *masked);
+    }
+}
+
+static bool read_patch(uint8_t *patch, const float *planes, bool round)
+{
+    for (int c = 0; c < 3; c++) {
+        for (int i = 0; i < PLANE; i++) {
+            float value = planes[c * PLANE + i];
+            if (!isfinite(value))
+                return false;
+            value = value * 255.0f + (round ? 0.5f : 0.0f);
+            patch[3 * i + c] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+        }
+    }
+    return true;
+}
+
+rml_status rml_lip_net_run(rml_session *session, rml_lip_item *const *items, int count, bool round,
+                           rml_error *err)
+{
+    RML_TRY(prepare(session, count, err));
+    float *audio = rml_session_input(session, "audio", NULL);
+    float *face = rml_session_input(session, "face", NULL);
+    for (int i = 0; i < count; i++) {
+        memcpy(audio + (size_t)i * CHUNK_COUNT, items[i]->chunk, sizeof items[i]->chunk);
+        fill_face(face + (size_t)i * FACE_CHANNELS * PLANE, items[i]->patch);
+    }
+    RML_TRY(rml_session_run(session, err));
+    const float *frames = rml_session_output(session, "frames", NULL);
+    for (int i = 0; i < count; i++)
+        if (!read_patch(items[i]->patch, frames + (size_t)i * 3 * PLANE, round))
+            return rml_fail(
+                err, RML_ERR_FORMAT,
+                "the network gives numbers that are not finite: its weights are damaged");
+    return RML_OK;
+}

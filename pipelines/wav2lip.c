@@ -1,0 +1,164 @@
+#define _POSIX_C_SOURCE 200809L
+#include "pipelines/wav2lip.h"
+
+#include "media/replace_file.h"
+#include "pipelines/wav2lip_job.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define DEFAULT_BATCH 16
+#define NO_BOX (-1)
+
+rml_wav2lip_settings rml_wav2lip_settings_default(void)
+{
+    return (rml_wav2lip_settings){
+        .clip = {.still_fps = 25, .resize_factor = 1, .crop = {0, -1, 0, -1}},
+        .pads = {0, 10, 0, 0},
+        .box = {NO_BOX, NO_BOX, NO_BOX, NO_BOX},
+        .batch = DEFAULT_BATCH,
+        .codec = RML_CODEC_H264,
+        .crf = RML_CRF_DEFAULT,
+    };
+}
+
+const char *rml_wav2lip_stage_name(rml_wav2lip_stage stage)
+{
+    static const char *const names[RML_STAGE_COUNT] = {"decode",  "detect", "sound", "crop",
+                                                       "network", "paste",  "encode"};
+    return stage >= 0 && stage < RML_STAGE_COUNT ? names[stage] : "?";
+}
+
+static rml_status check_not_input(const char *out, const char *in, rml_error *err)
+{
+    struct stat a, b;
+    if (stat(out, &a) == 0 && stat(in, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return rml_fail(err, RML_ERR_ARG, "%s is read and cannot be the result at the same time",
+                        in);
+    return RML_OK;
+}
+
+static rml_status check_box(const rml_wav2lip *job, rml_error *err)
+{
+    const int *b = job->settings.box;
+    const rml_clip_info *info = rml_clip_info_of(job->clip);
+    if (b[0] >= b[1] || b[2] >= b[3])
+        return rml_fail(err, RML_ERR_ARG, "--box %d %d %d %d (top bottom left right) is empty",
+                        b[0], b[1], b[2], b[3]);
+    if (b[0] < 0 || b[2] < 0 || b[1] > info->height || b[3] > info->width)
+        return rml_fail(err, RML_ERR_ARG,
+                        "--box %d %d %d %d (top bottom left right) reaches outside the frame of "
+                        "%dx%d",
+                        b[0], b[1], b[2], b[3], info->width, info->height);
+    return RML_OK;
+}
+
+static rml_status open_faces(rml_wav2lip *job, rml_error *err)
+{
+    const rml_wav2lip_settings *s = &job->settings;
+    RML_TRY(rml_faces_key_make(&job->faces_key, &s->clip, rml_clip_info_of(job->clip), err));
+    struct stat info;
+    if (stat(s->faces_path, &info) == 0)
+        RML_TRY(rml_faces_read(&job->known, &job->known_count, s->faces_path, &job->faces_key,
+                               job->allocator, err));
+    return rml_check_writable(s->faces_path, job->allocator, err);
+}
+
+static void describe_output(rml_wav2lip *job)
+{
+    const rml_clip_info *info = rml_clip_info_of(job->clip);
+    rml_encode_settings *e = &job->encode;
+    *e = rml_encode_settings_default();
+    e->codec = job->settings.codec;
+    e->crf = job->settings.crf;
+    e->threads = job->settings.threads;
+    e->width = info->width;
+    e->height = info->height;
+    e->frame_rate = info->frame_rate;
+    e->pixel_aspect = info->pixel_aspect;
+    e->colour = info->colour;
+    e->audio_path = job->settings.audio_path;
+}
+
+static rml_status open_all(rml_wav2lip *job, rml_error *err)
+{
+    rml_wav2lip_settings *s = &job->settings;
+    if (s->compat)
+        s->clip.repeat = RML_REPEAT_CYCLIC;
+    s->clip.threads = s->threads;
+    RML_TRY(check_not_input(s->out_path, s->clip.path, err));
+    RML_TRY(check_not_input(s->out_path, s->audio_path, err));
+    RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
+    job->has_box = s->box[0] != NO_BOX;
+    if (job->has_box)
+        RML_TRY(check_box(job, err));
+    else if (s->faces_path)
+        RML_TRY(open_faces(job, err));
+    describe_output(job);
+    RML_TRY(rml_encoder_probe(s->out_path, &job->encode, job->allocator, err));
+    RML_TRY(rml_speech_open(&job->speech, s->audio_path, job->allocator, err));
+
+    const rml_clip_info *info = rml_clip_info_of(job->clip);
+    const rml_speech_info *speech = rml_speech_info_of(job->speech);
+    rml_schedule_settings wanted = {
+        .compat = s->compat,
+        .fps = info->fps,
+        .frame_rate = info->frame_rate,
+        .time_base = info->time_base,
+        .audio_seconds = speech->seconds,
+        .columns = speech->columns,
+        .offset_seconds = s->audio_offset_seconds,
+    };
+    rml_status status = rml_schedule_init(&job->schedule, &wanted, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, s->audio_path);
+        return status;
+    }
+    job->encode.time_base = job->schedule.time_base;
+    return RML_OK;
+}
+
+rml_status rml_wav2lip_open(rml_wav2lip **out, const rml_wav2lip_settings *settings,
+                            const rml_allocator *allocator, rml_error *err)
+{
+    *out = NULL;
+    if (!allocator)
+        allocator = rml_allocator_default();
+    rml_wav2lip *job = rml_alloc_zero(allocator, 1, sizeof *job);
+    if (!job)
+        return rml_fail_nomem(err, sizeof *job, "the job");
+    job->allocator = allocator;
+    job->settings = *settings;
+    rml_status status = open_all(job, err);
+    if (status != RML_OK)
+        rml_wav2lip_close(&job);
+    *out = job;
+    return status;
+}
+
+const rml_clip_info *rml_wav2lip_clip(const rml_wav2lip *job)
+{
+    return rml_clip_info_of(job->clip);
+}
+
+int64_t rml_wav2lip_total(const rml_wav2lip *job)
+{
+    return job->schedule.total;
+}
+
+int64_t rml_wav2lip_known_faces(const rml_wav2lip *job)
+{
+    return job->has_box ? INT64_MAX : job->known_count;
+}
+
+void rml_wav2lip_close(rml_wav2lip **job)
+{
+    if (!*job)
+        return;
+    const rml_allocator *allocator = (*job)->allocator;
+    rml_clip_close(&(*job)->clip);
+    rml_speech_close(&(*job)->speech);
+    rml_free(allocator, (*job)->known);
+    rml_free(allocator, *job);
+    *job = NULL;
+}

@@ -1,0 +1,22 @@
+// What wav2lip.c opens and wav2lip_run.c works with.
+#ifndef RML_PIPELINES_WAV2LIP_JOB_H
+#define RML_PIPELINES_WAV2LIP_JOB_H
+
+#include "media/speech.h"
+#include "pipelines/faces_file.h"
+#include "pipelines/wav2lip.h"
+
+struct rml_wav2lip {
+    const rml_allocator *allocator;
+    rml_wav2lip_settings settings;
+    rml_clip *clip;
+    rml_speech *speech;
+    rml_schedule schedule;
+    rml_encode_settings encode;
+    rml_faces_key faces_key;
+    rml_face *known; // from the faces file
+    int64_t known_count;
+    bool has_box;
+};
+
+#endif
