@@ -1,5 +1,5 @@
-// Audio decoding to mono float, block by block. In a build without libav only uncompressed WAV files
-// would need no decoder, but opening fails with RML_ERR_UNSUPPORTED there all the same.
+// Audio decoding to mono float, block by block. In a build without libav opening fails with
+// RML_ERR_UNSUPPORTED.
 #ifndef RML_MEDIA_AUDIO_IN_H
 #define RML_MEDIA_AUDIO_IN_H
 
@@ -18,7 +18,8 @@ typedef struct rml_audio_info {
 
 typedef struct rml_audio_in rml_audio_in;
 
-// Opens the best audio stream of a local file (sound, or a video with sound).
+// Opens the best audio stream of a local file (sound, or a video with sound) and decodes its first
+// samples, so that a file that cannot be decoded at all fails here.
 rml_status rml_audio_in_open(rml_audio_in **out, const char *path, const rml_allocator *allocator,
                              rml_error *err);
 
@@ -26,8 +27,7 @@ const rml_audio_info *rml_audio_in_info(const rml_audio_in *in);
 
 // Up to `capacity` samples at the native rate into `mono`; *count = 0 at the end. Integers are scaled
 // as libsndfile does (int16 / 32768, (uint8 - 128) / 128, int32 / 2^31), and channels are averaged in
-// float. Damaged packets are skipped and counted; a file that is cut ends early. A file that gives not
-// one sample is an error at the first read.
+// float. Damaged packets are skipped and counted; a file that is cut ends early.
 rml_status rml_audio_in_read(rml_audio_in *in, float *mono, size_t capacity, size_t *count,
                              rml_error *err);
 

@@ -23,9 +23,10 @@ rml_status rml_frame_reserve(rml_frame *frame, int width, int height,
                              const rml_allocator *allocator, rml_error *err)
 {
     RML_TRY(rml_frame_check_size(width, height, "frame", err));
-    // Rows begin on a cache line; the limits keep the product far below SIZE_MAX.
+    // Rows begin on a cache line; the limits keep the product far below SIZE_MAX. Colour converters
+    // of libswscale store whole vectors and may write past the end of the last row.
     size_t pitch = rml_round_up((size_t)width * RML_FRAME_CHANNELS, RML_ALIGNMENT);
-    size_t bytes = pitch * (size_t)height;
+    size_t bytes = pitch * (size_t)height + RML_ALIGNMENT;
     if (bytes > frame->capacity_bytes) {
         uint8_t *data = rml_alloc(allocator, bytes);
         if (!data)

@@ -59,8 +59,9 @@ static void fill_table(entry *table, double gain)
     table[TABLE - 1].step = 0.0;
 }
 
-static void reset(rml_resampler *r)
+void rml_resampler_reset(rml_resampler *resampler)
 {
+    rml_resampler *r = resampler;
     r->kept_count = 0;
     r->kept_from = r->received = r->delivered = 0;
     r->time = 0.0;
@@ -200,7 +201,7 @@ rml_status rml_resampler_finish(rml_resampler *resampler, rml_samples_sink sink,
         for (; status == RML_OK && missing > 0; missing--)
             status = sink(user, silence, 1, err);
     }
-    reset(r);
+    rml_resampler_reset(r);
     return status;
 }
 

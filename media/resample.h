@@ -27,6 +27,9 @@ rml_status rml_resampler_push(rml_resampler *resampler, const float *samples, si
 rml_status rml_resampler_finish(rml_resampler *resampler, rml_samples_sink sink, void *user,
                                 rml_error *err);
 
+// Forgets what was pushed.
+void rml_resampler_reset(rml_resampler *resampler);
+
 // ceil(n * (rate_out / rate_in)) in double, rounding included, as librosa computes it.
 int64_t rml_resample_count(int64_t n, int rate_in, int rate_out);
 
