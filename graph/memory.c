@@ -9,8 +9,8 @@ static bool together(const rml_buffer *a, const rml_buffer *b)
     return a->bytes && b->bytes && a->first <= b->last && b->first <= a->last;
 }
 
-// Sorts order[0..count) so that larger buffers come first; equal ones keep their place, so that a plan
-// does not depend on the sort.
+// Sorts order[0..count) so that larger buffers come first; equal ones keep their place, so that a
+// plan does not depend on the sort.
 static void sort_by_size(const rml_buffer *buffers, size_t *order, size_t *spare, size_t count)
 {
     for (size_t width = 1; width < count; width *= 2) {

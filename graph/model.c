@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define DROP_BYTES ((size_t)1 << 20) // smaller weights share pages with their neighbours
+
 // One packed weight, or one constant as plain f32 (algorithm NULL).
 struct rml_pack {
     uint32_t id; // node, or value
@@ -98,6 +100,9 @@ rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorith
             status = RML_ERR_NOMEM;
         if (pack) {
             status = algorithm->pack(args, weight->constant, pack->data, model->allocator, err);
+            // At once, not after the last one: the peak stays near the size of the packed weights.
+            if (model->drop_pages && pack->bytes >= DROP_BYTES)
+                model->drop_pages(model->user);
             if (status == RML_OK) {
                 pack->id = node;
                 pack->algorithm = algorithm;

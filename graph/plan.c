@@ -11,7 +11,8 @@ static void *take(rml_plan *plan, size_t count, size_t element_bytes)
     return rml_arena_alloc(&plan->arena, count ? count : 1, element_bytes);
 }
 
-// ---- where values lie ----------------------------------------------------------------------------
+// ---- where values lie
+// ----------------------------------------------------------------------------
 
 // Index of the last live node that reads the value; node_count for a graph output.
 static void find_last_uses(const rml_graph *graph, size_t *last)
@@ -36,7 +37,8 @@ static bool movable(const rml_graph *graph, const rml_plan *plan, rml_value_id i
            plan->places[id].root == id && !rml_graph_is_output(graph, id);
 }
 
-// Channels-last concatenation along channels: its inputs may be written in place, as pixels with gaps.
+// Channels-last concatenation along channels: its inputs may be written in place, as pixels with
+// gaps.
 static void place_concat(const rml_graph *graph, rml_plan *plan, const rml_node *node)
 {
     int64_t channel = 0;
@@ -103,7 +105,8 @@ static rml_tensor view_of(const rml_graph *graph, const rml_plan *plan, rml_valu
     return view;
 }
 
-// ---- buffers -------------------------------------------------------------------------------------
+// ---- buffers
+// -------------------------------------------------------------------------------------
 
 static rml_status make_buffers(const rml_graph *graph, rml_plan *plan, const size_t *last,
                                bool no_reuse, rml_error *err)
@@ -133,7 +136,8 @@ static rml_status make_buffers(const rml_graph *graph, rml_plan *plan, const siz
     return RML_OK;
 }
 
-// ---- steps ---------------------------------------------------------------------------------------
+// ---- steps
+// ---------------------------------------------------------------------------------------
 
 static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id index,
                                const rml_plan_settings *settings, rml_error *err)

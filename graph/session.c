@@ -29,6 +29,24 @@ rml_session_settings rml_session_settings_default(void)
     return (rml_session_settings){0};
 }
 
+static const char *const precision_names[] = {"f32", "f16", "bf16", "int8"};
+#define PRECISIONS (sizeof precision_names / sizeof *precision_names)
+
+const char *rml_precision_name(rml_precision precision)
+{
+    return (size_t)precision < PRECISIONS ? precision_names[precision] : "?";
+}
+
+bool rml_precision_parse(const char *name, rml_precision *precision)
+{
+    for (size_t i = 0; i < PRECISIONS; i++)
+        if (strcmp(name, precision_names[i]) == 0) {
+            *precision = (rml_precision)i;
+            return true;
+        }
+    return false;
+}
+
 static const rml_graph *graph_of(const rml_session *session)
 {
     return &session->model->graph;
@@ -64,6 +82,9 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "CPU level %s is not available here, the best is %s",
                         rml_cpu_level_name(given.cpu), rml_cpu_level_name(rml_cpu_level_best()));
+    if (given.precision != RML_PRECISION_F32)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "precision %s is not built in, only %s",
+                        rml_precision_name(given.precision), rml_precision_name(RML_PRECISION_F32));
     if (given.memory && (uintptr_t)given.memory % RML_ALIGNMENT)
         return rml_fail(err, RML_ERR_ARG, "the memory given is not aligned to %d bytes",
                         RML_ALIGNMENT);
@@ -224,8 +245,6 @@ rml_status rml_session_prepare(rml_session *session, rml_error *err)
                                 session->allocator, err));
         plan->older = session->plans;
         session->plans = plan;
-        if (session->model->drop_pages)
-            session->model->drop_pages(session->model->user);
     }
     const rml_status status = make_block(session, session->plans, err);
     if (status != RML_OK) {
@@ -345,7 +364,7 @@ rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
     return (rml_profile_entry){.node = node->name,
                                .op = rml_op_get(node->op)->name,
                                .algorithm = step->algorithm->name,
-                               .precision = "f32",
+                               .precision = rml_precision_name(session->settings.precision),
                                .shape = session->plans->shapes[node->out],
                                .macs = step->macs,
                                .runs = step->runs,

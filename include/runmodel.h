@@ -111,8 +111,8 @@ typedef struct rml_weight_info {
     rml_shape shape;
 } rml_weight_info;
 
-// Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as on
-// a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
+// Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
+// on a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
 // `allocator` may be NULL and must outlive the weights otherwise.
 RML_API rml_status rml_weights_open(rml_weights **out, const char *path,
                                     const rml_allocator *allocator, rml_error *err);
@@ -173,8 +173,9 @@ typedef struct rml_model_settings {
 
 RML_API rml_model_settings rml_model_settings_default(void);
 
-// Builds network `name` with the widths found in `weights`. Missing and unexpected tensors and wrong
-// shapes are listed all at once in `err`. The model keeps using `weights`, which must outlive it.
+// Builds network `name` with the widths found in `weights`. Missing and unexpected tensors and
+// wrong shapes are listed all at once in `err`. The model keeps using `weights`, which must outlive
+// it.
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
 
@@ -195,14 +196,28 @@ RML_API void rml_model_destroy(rml_model **model);
 
 // ---- sessions ---------------------------------------------------------------------------------
 
-// A session is a model planned for concrete shapes, with its own memory and threads. Several sessions
-// of one model may run at the same time on several threads; one session is used by one at a time.
+// A session is a model planned for concrete shapes, with its own memory and threads. Several
+// sessions of one model may run at the same time on several threads; one session is used by one at
+// a time.
 typedef struct rml_session rml_session;
+
+// What a network is computed in. Never lowered silently: what this build or CPU cannot do is an
+// error. This version computes in f32 only.
+typedef enum rml_precision {
+    RML_PRECISION_F32 = 0,
+    RML_PRECISION_F16,
+    RML_PRECISION_BF16,
+    RML_PRECISION_INT8
+} rml_precision;
+
+RML_API const char *rml_precision_name(rml_precision precision);
+RML_API bool rml_precision_parse(const char *name, rml_precision *precision);
 
 typedef struct rml_session_settings {
     const rml_allocator *allocator; // NULL: the model's
     int threads;                    // 0: rml_threads_default()
     rml_cpu_level cpu;
+    rml_precision precision;
     void *memory;        // caller's block for activations and scratch, 64-byte aligned, or NULL
     size_t memory_bytes; // its size; planning fails with RML_ERR_LIMIT when it is too small
     bool profile;        // measure every node
@@ -230,8 +245,9 @@ RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 RML_API float *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
 RML_API const float *rml_session_output(rml_session *session, const char *name, rml_shape *shape);
 
-// Makes the session read an input from, or write an output to, the caller's memory from now on (NULL
-// undoes it). It must hold the whole tensor at every later run, and inputs and outputs not overlap.
+// Makes the session read an input from, or write an output to, the caller's memory from now on
+// (NULL undoes it). It must hold the whole tensor at every later run, and inputs and outputs not
+// overlap.
 RML_API rml_status rml_session_bind(rml_session *session, const char *name, float *data,
                                     rml_error *err);
 
