@@ -64,16 +64,6 @@ bool rml_image_is_still(const char *path)
     return still;
 }
 
-static rml_image_kind kind_to_write(const char *path)
-{
-    const char *extension = extension_of(path);
-    if (!strcasecmp(extension, "png"))
-        return RML_IMAGE_PNG;
-    if (!strcasecmp(extension, "jpg") || !strcasecmp(extension, "jpeg"))
-        return RML_IMAGE_JPEG;
-    return !strcasecmp(extension, "bmp") ? RML_IMAGE_BMP : RML_IMAGE_NONE;
-}
-
 #ifdef RML_WITH_STB
 
 // ---- reading ----------------------------------------------------------------------------------
@@ -139,6 +129,16 @@ rml_status rml_image_load(rml_frame *frame, const char *path, const rml_allocato
 }
 
 // ---- writing ----------------------------------------------------------------------------------
+
+static rml_image_kind kind_to_write(const char *path)
+{
+    const char *extension = extension_of(path);
+    if (!strcasecmp(extension, "png"))
+        return RML_IMAGE_PNG;
+    if (!strcasecmp(extension, "jpg") || !strcasecmp(extension, "jpeg"))
+        return RML_IMAGE_JPEG;
+    return !strcasecmp(extension, "bmp") ? RML_IMAGE_BMP : RML_IMAGE_NONE;
+}
 
 rml_status rml_image_save_check(const char *path, rml_error *err)
 {
