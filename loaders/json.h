@@ -28,7 +28,7 @@ typedef struct rml_json_token {
     rml_json_type type;
     const char *text;  // KEY, TEXT: decoded UTF-8, zero terminated, without zero bytes inside
     size_t text_bytes; // without the terminator
-    double number;     // NUMBER; off by at most 2 ulp when it has more than 15 digits
+    double number;     // NUMBER; exact up to 15 digits and powers of ten up to 22, else to 1e-14
     int64_t integer;   // NUMBER, where is_integer
     bool is_integer;   // written without fraction and exponent, and fits
     size_t at;         // byte where the token starts

@@ -355,7 +355,9 @@ static rml_status push_call(machine *m, rml_pickle_ref callable, rml_pickle_ref 
 {
     const rml_pickle_value *called = &m->pickle->value[callable];
     const rml_pickle_value *given = &m->pickle->value[arguments];
-    if (called->kind != RML_PICKLE_GLOBAL && called->kind != RML_PICKLE_OBJECT)
+    // a class may also be a persistent id: whole models of old files keep their source that way
+    if (called->kind != RML_PICKLE_GLOBAL && called->kind != RML_PICKLE_OBJECT &&
+        called->kind != RML_PICKLE_STORAGE)
         return damaged(m, "something is called that is no function");
     if (given->kind != RML_PICKLE_TUPLE)
         return damaged(m, "the arguments of a call are not a tuple");

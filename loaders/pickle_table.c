@@ -132,7 +132,7 @@ const rml_pickle_value *rml_pickle_get(const rml_pickle *pickle, const rml_pickl
     return NULL;
 }
 
-// The GLOBAL at the bottom of a value, or NULL.
+// The GLOBAL a value is or calls, or NULL.
 static const rml_pickle_value *named_global(const rml_pickle *pickle, const rml_pickle_value *value)
 {
     if (value->kind == RML_PICKLE_OBJECT)
@@ -150,6 +150,18 @@ const rml_global *rml_pickle_global(const rml_pickle *pickle, const rml_pickle_v
     return rml_global_find(module->u.text, module->count, name->u.text, name->count);
 }
 
+// ('module', class, file, source): how old files name the class of a whole model.
+static const rml_pickle_value *persistent_class(const rml_pickle *pickle,
+                                                const rml_pickle_value *value)
+{
+    if (value->kind != RML_PICKLE_STORAGE)
+        return NULL;
+    const rml_pickle_value *id = &pickle->value[value->u.pair.first];
+    if (id->kind != RML_PICKLE_TUPLE || id->count < 2)
+        return NULL;
+    return named_global(pickle, &pickle->value[rml_pickle_item(pickle, id, 1)]);
+}
+
 const char *rml_pickle_describe(const rml_pickle *pickle, const rml_pickle_value *value, char *out)
 {
     static const char *const kind_text[] = {
@@ -162,6 +174,8 @@ const char *rml_pickle_describe(const rml_pickle *pickle, const rml_pickle_value
         [RML_PICKLE_OBJECT] = "an object", [RML_PICKLE_STORAGE] = "a storage",
     };
     const rml_pickle_value *global = named_global(pickle, value);
+    if (!global && value->kind == RML_PICKLE_OBJECT)
+        global = persistent_class(pickle, &pickle->value[value->u.pair.first]);
     if (!global)
         return strcpy(out, kind_text[value->kind]);
     const rml_pickle_value *module = &pickle->value[global->u.pair.first];

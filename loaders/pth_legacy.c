@@ -96,6 +96,8 @@ static rml_status size_elements(stream *s, uint64_t *total, rml_error *err)
         rml_storage_id id;
         char key[RML_QUOTE_BYTES];
         size_t index;
+        if (!rml_storage_id_is(&s->object, s->object.storage[i]))
+            continue;
         RML_TRY(rml_storage_id_read(&s->object, s->object.storage[i], &id, err));
         if (!rml_names_find(&s->names, id.key, id.key_bytes, &index))
             return rml_fail(err, RML_ERR_FORMAT, "damaged checkpoint: storage \"%s\" is missing",

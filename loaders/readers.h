@@ -11,8 +11,12 @@
 #define RML_MAX_REPEATED_ELEMENTS ((size_t)1 << 24)
 
 #define RML_SAFETENSORS_MAX_HEADER_BYTES ((size_t)100 << 20)
-#define RML_STATE_DICT_MAX_DEPTH 16                 // dictionaries inside dictionaries
-#define RML_STATE_DICT_MAX_VISITS ((size_t)1 << 20) // entries looked at, however often shared
+// Dictionaries may share their insides, so that few bytes could stand for endless tensors: entries
+// looked at, and bytes of all names together, are bounded by the bytes of the pickle. Honest
+// checkpoints stay below a tenth of both.
+#define RML_STATE_DICT_BYTES_PER_VISIT 4
+#define RML_STATE_DICT_NAME_BYTES_PER_BYTE 16
+#define RML_STATE_DICT_MAX_DEPTH 16 // dictionaries inside dictionaries
 
 // ---- the store, for readers -------------------------------------------------------------------
 
@@ -77,6 +81,9 @@ typedef struct rml_storage_id {
     uint64_t elements;                   // of the whole storage
     uint64_t view_offset, view_elements; // the part that is meant; the whole where there is no view
 } rml_storage_id;
+
+// False for a persistent id that names something else (a class, in whole models of old files).
+bool rml_storage_id_is(const rml_pickle *pickle, rml_pickle_ref storage);
 
 rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
                                rml_storage_id *out, rml_error *err);

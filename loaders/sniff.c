@@ -139,7 +139,8 @@ rml_status rml_file_sniff(const uint8_t *data, size_t size, rml_file_format *for
     }
     if (size >= 2 && data[0] == 0x80 && data[1] >= 2 && data[1] <= 5)
         return pickle_file(&s, format, err);
-    if (size >= 9 && data[8] == '{') {
+    // a header's length never fills 8 bytes, a text's first 8 characters do
+    if (size >= 9 && data[8] == '{' && data[7] == 0) {
         *format = RML_FILE_SAFETENSORS;
         return RML_OK;
     }

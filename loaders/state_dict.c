@@ -11,6 +11,7 @@ typedef struct walk {
     const rml_storage_source *source;
     rml_error *err;
     size_t visits, added;
+    size_t name_bytes;             // of all names so far
     char name[RML_MAX_NAME_BYTES]; // of the entry being looked at
 } walk;
 
@@ -56,22 +57,25 @@ static bool as_size(const rml_pickle_value *value, uint64_t *out)
     return true;
 }
 
+bool rml_storage_id_is(const rml_pickle *pickle, rml_pickle_ref storage)
+{
+    const rml_pickle_value *id = &pickle->value[pickle->value[storage].u.pair.first];
+    return id->kind == RML_PICKLE_TUPLE && id->count > 0 &&
+           rml_pickle_text_is(&pickle->value[rml_pickle_item(pickle, id, 0)], "storage");
+}
+
 rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
                                rml_storage_id *out, rml_error *err)
 {
     const rml_pickle_value *id = &pickle->value[pickle->value[storage].u.pair.first];
     const rml_pickle_value *part[6] = {NULL};
-    if (id->kind != RML_PICKLE_TUPLE || (id->count != 5 && id->count != 6))
+    if (!rml_storage_id_is(pickle, storage) || (id->count != 5 && id->count != 6))
         return rml_fail(err, RML_ERR_FORMAT,
                         "damaged checkpoint: a storage is not named by a tuple "
                         "of 5 or 6");
     for (size_t i = 0; i < id->count; i++)
         part[i] = &pickle->value[rml_pickle_item(pickle, id, i)];
     *out = (rml_storage_id){.type = rml_pickle_global(pickle, part[1])};
-    if (!rml_pickle_text_is(part[0], "storage"))
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "checkpoint with a persistent object that is no "
-                        "storage");
     if (part[1]->kind != RML_PICKLE_GLOBAL || !out->type || out->type->kind != RML_GLOBAL_STORAGE) {
         char what[RML_QUOTE_BYTES];
         return rml_fail(err, RML_ERR_UNSUPPORTED, "checkpoint with a storage of unknown type %s",
@@ -294,10 +298,10 @@ static rml_status add_dict(walk *w, const rml_pickle_value *dict, size_t name_by
                         RML_STATE_DICT_MAX_DEPTH, quoted_name(w, name));
     for (size_t i = 0; i < dict->count; i += 2) {
         const rml_pickle_value *key = item_at(w, dict, i);
-        // dictionaries may share their insides, so that few bytes could mean endless entries
-        if (++w->visits > RML_STATE_DICT_MAX_VISITS)
-            return rml_fail(w->err, RML_ERR_LIMIT, "checkpoint of more than %zu entries",
-                            RML_STATE_DICT_MAX_VISITS);
+        if (++w->visits > w->pickle->used_bytes / RML_STATE_DICT_BYTES_PER_VISIT)
+            return rml_fail(w->err, RML_ERR_LIMIT,
+                            "damaged or hostile checkpoint: more than %zu entries in %zu bytes",
+                            w->visits - 1, w->pickle->used_bytes);
         if (key->kind != RML_PICKLE_TEXT || (depth == 0 && is_training_state(key)))
             continue;
         size_t at = name_bytes;
@@ -311,6 +315,11 @@ static rml_status add_dict(walk *w, const rml_pickle_value *dict, size_t name_by
         memcpy(w->name + at, key->u.text, key->count);
         at += key->count;
         w->name[at] = 0;
+        w->name_bytes += at;
+        if (w->name_bytes / RML_STATE_DICT_NAME_BYTES_PER_BYTE > w->pickle->used_bytes)
+            return rml_fail(w->err, RML_ERR_LIMIT,
+                            "damaged or hostile checkpoint: names of %zu bytes in %zu bytes",
+                            w->name_bytes, w->pickle->used_bytes);
         if (strlen(w->name) != at)
             return bad_tensor(w, "has a zero byte in its name");
         RML_TRY(add_entry(w, item_at(w, dict, i + 1), at, depth));

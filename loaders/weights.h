@@ -1,7 +1,14 @@
 // The weight store: name to dtype, shape, bytes and lifetime, the same for every file format.
 //
-// The public part (open, count, at, read, close) is in runmodel.h. A reader (pth.c, safetensors.c)
-// adds entries that point into mapped bytes; the store owns the mappings and the names.
+// The public part (open, count, at, read, close) is in runmodel.h. A reader (pth_zip.c, pth_legacy.c,
+// safetensors.c) adds entries that point into mapped bytes; the store owns the mappings and names.
+//
+// Names: every occurrence of "module." is taken out, as loaders of DataParallel checkpoints do. Where
+// that would give two tensors one name, all names stay as they are stored.
+//
+// Memory: besides its mappings a store allocates at most RML_WEIGHTS_MIN_BYTES plus
+// RML_WEIGHTS_BYTES_PER_BYTE for each byte of its files' tables (zip directory, pickles, JSON), while
+// it is opened; a test holds it to that.
 #ifndef RML_LOADERS_WEIGHTS_H
 #define RML_LOADERS_WEIGHTS_H
 
@@ -22,6 +29,11 @@ typedef struct rml_weight {
     int64_t stride[RML_MAX_RANK];
     const uint8_t *data;
 } rml_weight;
+
+// Opens one file's contents that lie in memory already (flash, an archive of the caller's) and must
+// stay there as long as the store. No shard index. Messages come without a file's name.
+rml_status rml_weights_open_memory(rml_weights **out, const void *data, size_t size,
+                                   const rml_allocator *allocator, rml_error *err);
 
 // The tensor's record, or NULL past the end. Valid as long as the store.
 const rml_weight *rml_weights_entry(const rml_weights *weights, size_t index);

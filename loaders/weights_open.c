@@ -173,12 +173,33 @@ static rml_status open_folder(rml_weights *weights, const char *folder, rml_erro
                     looked_for);
 }
 
+rml_status rml_weights_open_memory(rml_weights **out, const void *data, size_t size,
+                                   const rml_allocator *allocator, rml_error *err)
+{
+    rml_weights *weights = NULL;
+    rml_file_format format = RML_FILE_JSON;
+    *out = NULL;
+    RML_TRY(rml_weights_create(&weights, allocator, err));
+    const rml_mapfile bytes = {data, size};
+    rml_status status = rml_file_sniff(data, size, &format, err);
+    if (status == RML_OK)
+        status = read_mapped(weights, &bytes, format, err);
+    if (status == RML_OK)
+        status = rml_weights_finish(weights, err);
+    if (status != RML_OK)
+        rml_weights_close(&weights);
+    *out = weights;
+    return status;
+}
+
 rml_status rml_weights_open(rml_weights **out, const char *path, const rml_allocator *allocator,
                             rml_error *err)
 {
     rml_weights *weights = NULL;
     bool is_folder = false;
     *out = NULL;
+    if (!path || !*path)
+        return rml_fail(err, RML_ERR_ARG, "the path of the weights is empty");
     RML_TRY(rml_weights_create(&weights, allocator, err));
     rml_status status = exists(path, &is_folder) && is_folder ? open_folder(weights, path, err)
                                                               : open_file(weights, path, err);
