@@ -175,8 +175,8 @@ static rml_status read_text(rml_json *json, rml_json_token *token, rml_error *er
 
 // ---- numbers ----------------------------------------------------------------------------------
 
-// mantissa * 10^exponent. Exact up to 15 digits and 10^22, where both factors are; strtod would depend
-// on the program's locale.
+// mantissa * 10^exponent. Exact up to 15 digits and 10^22, where both factors are; strtod would
+// depend on the program's locale.
 static double scale(uint64_t mantissa, int exponent)
 {
     static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,

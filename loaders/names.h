@@ -5,8 +5,8 @@
 #include "tensor/alloc.h"
 #include "tensor/status.h"
 
-// Names a file may force into one run of occupied slots. Honest names stay below 100; a file made to
-// collide would otherwise cost quadratic time.
+// Names a file may force into one run of occupied slots. Honest names stay below 100; a file made
+// to collide would otherwise cost quadratic time.
 #define RML_NAMES_MAX_PROBES 4096
 
 typedef struct rml_names {

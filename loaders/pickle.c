@@ -283,8 +283,8 @@ static rml_status push_small_tuple(machine *m, size_t count)
 }
 
 // Adds to the container below the mark. An object of an unknown class may be a dictionary or a list
-// by inheritance (AttributeDict, EasyDict): what is added to it is dropped, and it stays opaque. For
-// everything that is known to be something else this is the type confusion of CVE-2026-24747.
+// by inheritance (AttributeDict, EasyDict): what is added to it is dropped, and it stays opaque.
+// For everything that is known to be something else this is the type confusion of CVE-2026-24747.
 static rml_status add_items(machine *m, const rml_pickle_ref *items, size_t count,
                             rml_pickle_kind kind)
 {
@@ -386,8 +386,8 @@ static rml_status reduce(machine *m, bool with_keywords)
     return push_call(m, callable, arguments);
 }
 
-// Attributes set on an object (__setstate__) are dropped: an OrderedDict's _metadata, an optimizer's
-// insides. Only whether a storage hangs on them is kept.
+// Attributes set on an object (__setstate__) are dropped: an OrderedDict's _metadata, an
+// optimizer's insides. Only whether a storage hangs on them is kept.
 static rml_status build(machine *m)
 {
     rml_pickle_ref state = 0, target = 0;

@@ -2,8 +2,8 @@
 //
 // A pickle is a program for a small stack machine. Here its opcodes only build a table of values:
 // "call this global with these arguments" becomes an OBJECT value that records both. What a known
-// global stands for (a tensor, a dictionary) is decided by those who read the values; everything else
-// stays opaque.
+// global stands for (a tensor, a dictionary) is decided by those who read the values; everything
+// else stays opaque.
 #ifndef RML_LOADERS_PICKLE_H
 #define RML_LOADERS_PICKLE_H
 
@@ -38,13 +38,14 @@ typedef enum rml_pickle_kind {
 // What the reader knows a global to be.
 typedef enum rml_global_kind {
     RML_GLOBAL_UNKNOWN = 0,
-    RML_GLOBAL_DICT,      // a call makes a dictionary
-    RML_GLOBAL_PLAIN,     // known, neither a dictionary nor a tensor
-    RML_GLOBAL_STORAGE,   // type of a storage
-    RML_GLOBAL_DTYPE,     // element type
-    RML_GLOBAL_TENSOR_V1, // (storage, offset, size, stride)
-    RML_GLOBAL_TENSOR_V2, // (storage, offset, size, stride, requires_grad, hooks[, metadata])
-    RML_GLOBAL_TENSOR_V3, // (storage, offset, size, stride, requires_grad, hooks, dtype[, metadata])
+    RML_GLOBAL_DICT,        // a call makes a dictionary
+    RML_GLOBAL_PLAIN,       // known, neither a dictionary nor a tensor
+    RML_GLOBAL_STORAGE,     // type of a storage
+    RML_GLOBAL_DTYPE,       // element type
+    RML_GLOBAL_TENSOR_V1,   // (storage, offset, size, stride)
+    RML_GLOBAL_TENSOR_V2,   // (storage, offset, size, stride, requires_grad, hooks[, metadata])
+    RML_GLOBAL_TENSOR_V3,   // (storage, offset, size, stride, requires_grad, hooks, dtype[,
+                            // metadata])
     RML_GLOBAL_PARAMETER,   // (tensor, requires_grad, hooks[, state])
     RML_GLOBAL_SUBCLASS,    // (function, type, arguments, state)
     RML_GLOBAL_TENSOR_OTHER // a tensor of a kind that is not supported: quantized, sparse, ...

@@ -33,8 +33,9 @@ rml_status rml_pickle_add_constants(rml_pickle *pickle, rml_error *err)
     return status;
 }
 
-// Room for `need` items in one run. A container that is the last one in the table grows where it is;
-// another one moves to the end with twice its size, so that moves cost a constant factor in all.
+// Room for `need` items in one run. A container that is the last one in the table grows where it
+// is; another one moves to the end with twice its size, so that moves cost a constant factor in
+// all.
 static rml_status make_room(rml_pickle *pickle, rml_pickle_value *container, size_t need,
                             rml_error *err)
 {

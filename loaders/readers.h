@@ -21,8 +21,9 @@
 // ---- the store, for readers -------------------------------------------------------------------
 
 // Adds a tensor whose first element is at `data`, in a storage of which `available_bytes` follow.
-// `stride` NULL means C order. The name is copied. Checks the name, the counts and that every element
-// lies inside the storage; a tensor that a shard index gives to another file is left out silently.
+// `stride` NULL means C order. The name is copied. Checks the name, the counts and that every
+// element lies inside the storage; a tensor that a shard index gives to another file is left out
+// silently.
 rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t name_bytes,
                                   rml_dtype dtype, const rml_shape *shape, const int64_t *stride,
                                   const uint8_t *data, size_t available_bytes, rml_error *err);
@@ -91,11 +92,11 @@ rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
 // Adds the weights in a checkpoint's object.
 //
 // Which part of a checkpoint holds them: while the top is a dictionary that has one of the entries
-// "state_dict", "model_state_dict", "model", "params_ema", "params", "module", "net", "network" with
-// a dictionary of tensors in it, that entry is the top (the first of these names wins, and what lies
-// beside it - optimizer, epoch, arguments - is not looked at). From there on dictionaries in
-// dictionaries are joined with ".", entries that are not tensors are left out, and so are entries
-// whose key is no text and those named like an optimizer's state at the top.
+// "state_dict", "model_state_dict", "model", "params_ema", "params", "module", "net", "network"
+// with a dictionary of tensors in it, that entry is the top (the first of these names wins, and
+// what lies beside it - optimizer, epoch, arguments - is not looked at). From there on dictionaries
+// in dictionaries are joined with ".", entries that are not tensors are left out, and so are
+// entries whose key is no text and those named like an optimizer's state at the top.
 rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
                               const rml_storage_source *source, rml_error *err);
 

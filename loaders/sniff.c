@@ -81,8 +81,8 @@ static rml_status lfs_pointer(const sniffed *s, rml_error *err)
                     s->size, bytes);
 }
 
-// Both are protobuf messages that begin with a version. Then ONNX has its producer's name, a Core ML
-// model its description, which is a message and so begins with a tag.
+// Both are protobuf messages that begin with a version. Then ONNX has its producer's name, a Core
+// ML model its description, which is a message and so begins with a tag.
 static const char *protobuf_model(const sniffed *s)
 {
     if (s->size < 8 || s->data[0] != 0x08 || s->data[1] == 0 || s->data[1] > 32)
@@ -102,9 +102,10 @@ static const char *protobuf_model(const sniffed *s)
 
 static rml_status pickle_file(const sniffed *s, rml_file_format *format, rml_error *err)
 {
-    // LONG1 with 10 bytes: the magic number of torch.save, framed or not
-    size_t at = BEGINS(s, 2, "\x95") ? 11 : 2;
-    if (BEGINS(s, at, "\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19") || s->size < at + 12) {
+    // LONG1 with 10 bytes, the magic number of torch.save, framed or not; as much of it as is there
+    static const char head[] = "\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19";
+    size_t at = BEGINS(s, 2, "\x95") ? rml_min_size(11, s->size) : 2;
+    if (begins(s, at, head, rml_min_size(sizeof head - 1, s->size - at))) {
         *format = RML_FILE_TORCH_LEGACY;
         return RML_OK;
     }

@@ -1,14 +1,15 @@
 // The weight store: name to dtype, shape, bytes and lifetime, the same for every file format.
 //
-// The public part (open, count, at, read, close) is in runmodel.h. A reader (pth_zip.c, pth_legacy.c,
-// safetensors.c) adds entries that point into mapped bytes; the store owns the mappings and names.
+// The public part (open, count, at, read, close) is in runmodel.h. A reader (pth_zip.c,
+// pth_legacy.c, safetensors.c) adds entries that point into mapped bytes; the store owns the
+// mappings and names.
 //
-// Names: every occurrence of "module." is taken out, as loaders of DataParallel checkpoints do. Where
-// that would give two tensors one name, all names stay as they are stored.
+// Names: every occurrence of "module." is taken out, as loaders of DataParallel checkpoints do.
+// Where that would give two tensors one name, all names stay as they are stored.
 //
 // Memory: besides its mappings a store allocates at most RML_WEIGHTS_MIN_BYTES plus
-// RML_WEIGHTS_BYTES_PER_BYTE for each byte of its files' tables (zip directory, pickles, JSON), while
-// it is opened; a test holds it to that.
+// RML_WEIGHTS_BYTES_PER_BYTE for each byte of its files' tables (zip directory, pickles, JSON),
+// while it is opened; a test holds it to that.
 #ifndef RML_LOADERS_WEIGHTS_H
 #define RML_LOADERS_WEIGHTS_H
 
@@ -20,8 +21,11 @@
 #define RML_MAX_NAME_BYTES 1024 // one tensor's name
 #define RML_MAX_SHARDS 1024     // files of one sharded model
 
-// One tensor as stored. `data` may have any alignment; strides are in elements and may be 0 or leave
-// gaps, never negative; every element lies inside the file (checked when the entry is added).
+#define RML_WEIGHTS_MIN_BYTES ((size_t)512 * 1024)
+#define RML_WEIGHTS_BYTES_PER_BYTE ((size_t)512)
+
+// One tensor as stored. `data` may have any alignment; strides are in elements and may be 0 or
+// leave gaps, never negative; every element lies inside the file (checked when the entry is added).
 typedef struct rml_weight {
     const char *name;
     rml_dtype dtype;

@@ -26,7 +26,8 @@ typedef struct directory {
     uint64_t offset, bytes, entries;
 } directory;
 
-// The end record is the last thing in the file but for a comment, so that a file without one was cut.
+// The end record is the last thing in the file but for a comment, so that a file without one was
+// cut.
 static rml_status find_end(const uint8_t *data, size_t size, size_t *at, rml_error *err)
 {
     size_t lowest = size > END_BYTES + MAX_COMMENT_BYTES ? size - END_BYTES - MAX_COMMENT_BYTES : 0;

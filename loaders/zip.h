@@ -24,8 +24,8 @@ typedef struct rml_zip {
 } rml_zip;
 
 // Reads the central directory of the archive in [data, data + size), which must stay valid. Entries
-// may be compressed or encrypted; only asking for their contents fails. Entries of the same name and
-// tables that leave the file are refused. On failure *out needs no release.
+// may be compressed or encrypted; only asking for their contents fails. Entries of the same name
+// and tables that leave the file are refused. On failure *out needs no release.
 rml_status rml_zip_open(rml_zip *out, const uint8_t *data, size_t size,
                         const rml_allocator *allocator, rml_error *err);
 void rml_zip_release(rml_zip *zip);
