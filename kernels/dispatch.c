@@ -10,6 +10,8 @@ typedef struct gemm_block {
 
 static const gemm_block gemm_blocks[] = {
     {RML_CPU_PORTABLE, 4, 8, 8},
+    {RML_CPU_AVX2, 6, 16, 8},
+    {RML_CPU_AVX512, 12, 32, 16},
 };
 
 void rml_kernels_init(rml_kernels *kernels, rml_cpu_level level)

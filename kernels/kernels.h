@@ -1,10 +1,11 @@
 // Contract and type of every compute kernel, and the table that holds one implementation of each.
 //
 // Rules of all kernels: single-threaded and stateless; they read and write exactly the elements
-// described, never past them; pointers need no alignment beyond that of float; outputs do not overlap
-// inputs unless stated; NaN and infinity go through as IEEE arithmetic takes them. Images are
-// channels-last: the elements of one pixel lie side by side, and a kernel gets a pointer per pixel,
-// so that padding (a pointer to zeros), stride, dilation and concatenation cost nothing extra.
+// described, never past them; pointers need no alignment beyond that of float; outputs do not
+// overlap inputs unless stated; NaN and infinity go through as IEEE arithmetic takes them. Images
+// are channels-last: the elements of one pixel lie side by side, and a kernel gets a pointer per
+// pixel, so that padding (a pointer to zeros), stride, dilation and concatenation cost nothing
+// extra.
 #ifndef RML_KERNELS_KERNELS_H
 #define RML_KERNELS_KERNELS_H
 
@@ -40,8 +41,8 @@ typedef void rml_conv_dw_f32_fn(const float *const *src, size_t taps, const floa
                                 const float *bias, size_t channels, float *dst, float low,
                                 float high);
 
-// One output pixel of a pooling: dst[c] = max over t of src[t][c] (NaN wins), or the sum in rising t
-// times `scale`. taps >= 1.
+// One output pixel of a pooling: dst[c] = max over t of src[t][c] (NaN wins), or the sum in rising
+// t times `scale`. taps >= 1.
 typedef void rml_pool_f32_fn(const float *const *src, size_t taps, size_t channels, float scale,
                              float *dst);
 
@@ -125,8 +126,8 @@ typedef struct rml_kernels {
     rml_transpose_f32_fn *transpose;
 } rml_kernels;
 
-// Fills the table: portable first, then every level up to `level` that is built in and detected puts
-// its own kernels over. `level` must be available (or RML_CPU_BEST).
+// Fills the table: portable first, then every level up to `level` that is built in and detected
+// puts its own kernels over. `level` must be available (or RML_CPU_BEST).
 void rml_kernels_init(rml_kernels *kernels, rml_cpu_level level);
 
 #endif

@@ -17,8 +17,8 @@ static inline size_t rml_pack_pitch(const rml_kernels *kernels, size_t cols)
 // Floats of the whole packed matrix.
 size_t rml_pack_count(const rml_kernels *kernels, size_t taps, size_t depth, size_t cols);
 
-// Packs columns [first, first + count) of one panel (first is a multiple of nr, count <= nr) to `dst`,
-// the start of that panel:
+// Packs columns [first, first + count) of one panel (first is a multiple of nr, count <= nr) to
+// `dst`, the start of that panel:
 //   element (t, k, n) = src[t*tap_stride + k*depth_stride + n*col_stride]
 void rml_pack_panel(const rml_kernels *kernels, float *dst, const float *src, size_t taps,
                     size_t depth, size_t count, size_t tap_stride, size_t depth_stride,

@@ -1,9 +1,9 @@
 // Winograd F(4x4, 3x3): matrices shared by the kernels and the weight transform.
 //
 // Interpolation points 0, +-A, +-B and infinity. With A = 5/8 and B = 3/2 every constant below is
-// exact in f32 and the result of a 3x3 convolution is about three times closer than with the textbook
-// points 0, +-1, +-2 (numbers in bench/LOG.md). Because the points come in pairs, rows +p and -p of
-// B^T share their even and odd halves:
+// exact in f32 and the result of a 3x3 convolution is about three times closer than with the
+// textbook points 0, +-1, +-2 (numbers in bench/LOG.md). Because the points come in pairs, rows +p
+// and -p of B^T share their even and odd halves:
 //
 //   B^T d:  row 0    A^2 B^2 d0 - (A^2 + B^2) d2 + d4
 //           row +-A  (d4 - B^2 d2) +- A (d3 - B^2 d1)        rows 1 and 2
@@ -31,8 +31,8 @@
 #define RML_WINOGRAD_A2B2 (RML_WINOGRAD_A2 * RML_WINOGRAD_B2)
 #define RML_WINOGRAD_A2_PLUS_B2 (RML_WINOGRAD_A2 + RML_WINOGRAD_B2)
 
-// Transforms one 3x3 filter g (row by row, `stride` floats between its elements) in double precision:
-// u[p] = (G g G^T)[p], p < 36, rounded once to f32.
+// Transforms one 3x3 filter g (row by row, `stride` floats between its elements) in double
+// precision: u[p] = (G g G^T)[p], p < 36, rounded once to f32.
 void rml_winograd_weight(const float *g, size_t stride, float *u);
 
 #endif

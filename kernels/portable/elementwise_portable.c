@@ -5,6 +5,13 @@
 
 #define SQRT_HALF 0.70710678118654752f
 
+// Takes exp of -|x|, so that small results keep their precision.
+static float sigmoid_f32(float x)
+{
+    float e = expf(-fabsf(x));
+    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
 #define UNARY(name, expression)                                                                    \
     void name(const float *src, float *dst, size_t count, const float *param)                      \
     {                                                                                              \
@@ -33,10 +40,10 @@
 
 UNARY(rml_clamp_f32_portable, clamp_f32(src[i], param[0], param[1]))
 UNARY(rml_leaky_relu_f32_portable, src[i] < 0.0f ? src[i] * param[0] : src[i])
-UNARY(rml_sigmoid_f32_portable, 1.0f / (1.0f + expf(-src[i])))
+UNARY(rml_sigmoid_f32_portable, sigmoid_f32(src[i]))
 UNARY(rml_tanh_f32_portable, tanhf(src[i]))
 UNARY(rml_exp_f32_portable, expf(src[i]))
-UNARY(rml_silu_f32_portable, src[i] / (1.0f + expf(-src[i])))
+UNARY(rml_silu_f32_portable, src[i] * sigmoid_f32(src[i]))
 UNARY(rml_gelu_f32_portable, 0.5f * src[i] * (1.0f + erff(src[i] * SQRT_HALF)))
 UNARY(rml_elu_f32_portable, src[i] > 0.0f ? src[i] : param[0] * expm1f(src[i]))
 UNARY(rml_abs_f32_portable, fabsf(src[i]))

@@ -1,0 +1,61 @@
+// Transpose in blocks of 8x8. Also the best for AVX-512: the work is in loads and stores.
+#include "kernels/kernels_internal.h"
+#include "kernels/simd/f32_avx2.h"
+
+static inline void transpose_8x8(__m256 r[8])
+{
+    __m256 t[8], u[8];
+    for (int i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        u[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        u[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        u[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        u[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+    }
+}
+
+// One block of rows x cols, both 1..8.
+static void transpose_part(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
+                           size_t rows, size_t cols)
+{
+    __m256 r[8];
+    for (size_t i = 0; i < 8; i++)
+        r[i] = i < rows ? vf32_load_part(src + i * src_pitch, cols) : _mm256_setzero_ps();
+    transpose_8x8(r);
+    for (size_t i = 0; i < cols; i++)
+        vf32_store_part(dst + i * dst_pitch, r[i], rows);
+}
+
+static inline void transpose_full(const float *src, size_t src_pitch, float *dst, size_t dst_pitch)
+{
+    __m256 r[8];
+    for (size_t i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(src + i * src_pitch);
+    transpose_8x8(r);
+    for (size_t i = 0; i < 8; i++)
+        _mm256_storeu_ps(dst + i * dst_pitch, r[i]);
+}
+
+void rml_transpose_f32_avx2(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
+                            size_t rows, size_t cols)
+{
+    for (size_t r = 0; r < rows; r += 8) {
+        size_t height = rows - r < 8 ? rows - r : 8;
+        for (size_t c = 0; c < cols; c += 8) {
+            size_t width = cols - c < 8 ? cols - c : 8;
+            const float *from = src + r * src_pitch + c;
+            float *to = dst + c * dst_pitch + r;
+            if (height == 8 && width == 8)
+                transpose_full(from, src_pitch, to, dst_pitch);
+            else
+                transpose_part(from, src_pitch, to, dst_pitch, height, width);
+        }
+    }
+}
