@@ -65,6 +65,13 @@ def through_pkg_config(compiler, prefix, folder):
     return programs, libdir
 
 
+def check_linkage(program):
+    """A program that says it is shared must need the shared library, and no other may."""
+    shared = "librunmodel.so" in run("readelf", "-d", program)
+    if shared != program.endswith("_shared"):
+        sys.exit(f"{program} is linked with the {'shared' if shared else 'static'} library")
+
+
 def main():
     cmake, build, compiler, weights_program = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
@@ -73,8 +80,10 @@ def main():
         more, libdir = through_pkg_config(compiler, prefix, folder)
         weights = os.path.join(folder, "random.safetensors")
         run(weights_program, "wav2lip", weights)
+        run(os.path.join(prefix, "bin", "run-model"), "--version")
         outputs = {}
         for program in programs + more:
+            check_linkage(program)
             env = dict(os.environ, LD_LIBRARY_PATH=libdir)
             outputs[program] = run(program, "wav2lip", weights, env=env)
         print(outputs[programs[0]])

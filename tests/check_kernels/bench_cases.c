@@ -1,0 +1,1 @@
+#include "tests/check_kernels/check_kernels.h"
