@@ -2,7 +2,7 @@
 add_library(rml_flags INTERFACE)
 target_include_directories(rml_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(rml_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes
+  -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes
   # A kernel's rounding must not depend on what the compiler chose to fuse.
   -ffp-contract=off
   # Function and data sections let a static user drop what it does not call.
