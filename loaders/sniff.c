@@ -87,11 +87,11 @@ static const char *protobuf_model(const sniffed *s)
 {
     if (s->size < 8 || s->data[0] != 0x08 || s->data[1] == 0 || s->data[1] > 32)
         return NULL;
-    uint8_t tag = s->data[2], first = s->data[4];
-    if (tag == 0x12 && s->data[3] < 0x80 && isalnum(first))
-        return "ONNX model, a whole network and not a weights file; give it where a model's name "
-               "stands";
-    if (tag == 0x3A || tag == 0x42)
+    uint8_t tag = s->data[2], bytes = s->data[3], first = s->data[4];
+    bool is_named = tag == 0x12 && bytes > 0 && bytes < 0x80 && isalnum(first);
+    bool is_nameless =
+        tag == 0x12 && bytes == 0 && (first == 0x1A || first == 0x3A || first == 0x42);
+    if (is_named || is_nameless || tag == 0x3A || tag == 0x42)
         return "ONNX model, a whole network and not a weights file; give it where a model's name "
                "stands";
     if (tag == 0x12)

@@ -377,7 +377,8 @@ rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
                         "save model.state_dict() instead",
                         rml_pickle_describe(pickle, root, what));
     if (root->kind != RML_PICKLE_DICT)
-        return rml_fail(err, RML_ERR_FORMAT, "holds %s, not a state_dict",
+        return rml_fail(err, RML_ERR_FORMAT, "holds %s%s, not a state_dict",
+                        root->kind == RML_PICKLE_OBJECT ? "an object of " : "",
                         rml_pickle_describe(pickle, root, what));
     walk w = {.weights = weights, .pickle = pickle, .source = source, .err = err};
     RML_TRY(add_dict(&w, choose_top(pickle), 0, 0));

@@ -324,7 +324,7 @@ static void test_pickles(void)
     // nothing is called: a program hidden in a pickle stays a note about a program
     expect_pickle(PICKLE("\x80\x02"
                          "cposix\nsystem\nX\x04\0\0\0true\x85R."),
-                  format, "holds posix.system, not a state_dict");
+                  format, "holds an object of posix.system, not a state_dict");
     expect_pickle(PICKLE("\x80\x02]."), format, "holds a list, not a state_dict");
     expect_pickle(PICKLE("\x80\x02}X\x05\0\0\0epochK\x01s."), format,
                   "no tensors; its entries are \"epoch\"");
