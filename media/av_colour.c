@@ -65,7 +65,8 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
     const int *coded = sws_getCoefficients(colour->matrix); // numbered as in H.273 too
     const int *plain = sws_getCoefficients(SWS_CS_DEFAULT);
     enum { ONE = 1 << 16 };
-    // Fails for conversions in which no matrix takes part (RGB to RGB), where nothing needs setting.
+    // Fails for conversions in which no matrix takes part (RGB to RGB), where nothing needs
+    // setting.
     if (to_bgr)
         (void)sws_setColorspaceDetails(sws, coded, colour->full_range, plain, 1, 0, ONE, ONE);
     else

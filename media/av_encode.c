@@ -179,8 +179,8 @@ void rml_encoder_abort(rml_encoder **encoder)
 
 // ---- writing ----------------------------------------------------------------------------------
 
-// Writes `packet` at once. Packets are put in order here rather than by libavformat, which would hold
-// back seconds of lossless pictures while it waits for the other stream.
+// Writes `packet` at once. Packets are put in order here rather than by libavformat, which would
+// hold back seconds of lossless pictures while it waits for the other stream.
 static rml_status write_packet(rml_encoder *e, AVPacket *packet, const AVCodecContext *codec,
                                const AVStream *stream, rml_error *err)
 {

@@ -9,8 +9,8 @@ static const double pi = 3.14159265358979323846;
 
 enum { MAX_FACTORS = 32 };
 
-// A real transform of length n is a complex one of length n / 2 over pairs of samples, followed by a
-// pass that takes the even and the odd samples' spectra apart.
+// A real transform of length n is a complex one of length n / 2 over pairs of samples, followed by
+// a pass that takes the even and the odd samples' spectra apart.
 struct rml_fft {
     const rml_allocator *allocator;
     int half;
@@ -145,7 +145,8 @@ static void dft_5(double *z)
 
 // One level of the decomposition, self-sorting (Stockham): `factor` numbers of `src`, `step` =
 // half / factor apart, are transformed, turned, and stored `done` apart, where `done` is the length
-// of the transforms finished so far. The turn comes first here: item r of block p by p * r * stride.
+// of the transforms finished so far. The turn comes first here: item r of block p by p * r *
+// stride.
 static void pass(const rml_fft *fft, const double *src, double *dst, int factor, int done)
 {
     int half = fft->half, step = half / factor;

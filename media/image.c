@@ -108,6 +108,8 @@ static rml_status load(rml_frame *frame, const char *path, const rml_mapfile *fi
     if (!facts.complete)
         return rml_fail(err, RML_ERR_FORMAT, "%s: the JPEG is cut short at byte %zu", path,
                         file->size);
+    if (!facts.tables_valid)
+        return rml_fail(err, RML_ERR_FORMAT, "%s: the JPEG is damaged (Huffman tables)", path);
     if (facts.orientation == RML_ORIENT_NORMAL)
         return rml_stb_decode(frame, path, file->data, file->size, allocator, err);
     rml_frame coded = {0};

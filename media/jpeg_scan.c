@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum {
+    MARKER_DHT = 0xC4,
     MARKER_SOI = 0xD8,
     MARKER_EOI = 0xD9,
     MARKER_SOS = 0xDA,
@@ -62,8 +63,26 @@ static rml_orientation exif_orientation(const uint8_t *segment, size_t size)
     return RML_ORIENT_NORMAL;
 }
 
-// Past the compressed data of a scan: 0xFF there is followed by 0 or a restart marker; anything else
-// is the next segment.
+// Each table: a byte of class and number, 16 counts of codes, then that many values.
+static bool huffman_tables_valid(const uint8_t *segment, size_t size)
+{
+    enum { LENGTHS = 16, MAX_CODES = 256 };
+    while (size > 0) {
+        if (size < 1 + LENGTHS)
+            return false;
+        size_t codes = 0;
+        for (int i = 1; i <= LENGTHS; i++)
+            codes += segment[i];
+        if (codes > MAX_CODES || codes > size - 1 - LENGTHS)
+            return false;
+        segment += 1 + LENGTHS + codes;
+        size -= 1 + LENGTHS + codes;
+    }
+    return true;
+}
+
+// Past the compressed data of a scan: 0xFF there is followed by 0 or a restart marker; anything
+// else is the next segment.
 static size_t skip_scan(const uint8_t *data, size_t size, size_t at)
 {
     while (at + 1 < size) {
@@ -81,7 +100,7 @@ static size_t skip_scan(const uint8_t *data, size_t size, size_t at)
 
 rml_jpeg_facts rml_jpeg_scan(const uint8_t *data, size_t size)
 {
-    rml_jpeg_facts facts = {RML_ORIENT_NORMAL, false};
+    rml_jpeg_facts facts = {RML_ORIENT_NORMAL, false, true};
     size_t at = 0;
     bool oriented = false;
     while (at + 1 < size && data[at] == 0xFF) {
@@ -106,6 +125,8 @@ rml_jpeg_facts rml_jpeg_scan(const uint8_t *data, size_t size)
             facts.orientation = exif_orientation(data + at + 2, length - 2);
             oriented = facts.orientation != RML_ORIENT_NORMAL;
         }
+        if (marker == MARKER_DHT && !huffman_tables_valid(data + at + 2, length - 2))
+            facts.tables_valid = false;
         at += length;
         if (marker == MARKER_SOS)
             at = skip_scan(data, size, at);

@@ -7,6 +7,7 @@
 typedef struct rml_jpeg_facts {
     rml_orientation orientation; // from EXIF; NORMAL when not stated or not valid
     bool complete;               // the end marker was found
+    bool tables_valid;           // no Huffman table claims more than 256 codes (stb does not check)
 } rml_jpeg_facts;
 
 // Walks the markers of a JPEG in memory; reads no pixel. Never fails: damaged parts end the walk.

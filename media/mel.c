@@ -30,7 +30,8 @@ struct rml_mel {
     double window[WINDOW];
     band bands[BANDS];
     // The signal after pre-emphasis: kept[i] is sample kept_from + i of it, counted with the HALF
-    // reflected samples in front (so -HALF is the first). A second half window of room is for the end.
+    // reflected samples in front (so -HALF is the first). A second half window of room is for the
+    // end.
     double kept[2 * WINDOW];
     int kept_count;
     int64_t samples; // pushed so far
@@ -117,7 +118,8 @@ void rml_mel_reset(rml_mel *mel)
 
 // ---- columns ----------------------------------------------------------------------------------
 
-// One column from the WINDOW values at `signal`. Cut to float at the places where the original does.
+// One column from the WINDOW values at `signal`. Cut to float at the places where the original
+// does.
 static void compute_column(rml_mel *mel, const double *signal, float *column)
 {
     for (int i = 0; i < WINDOW; i++)
@@ -152,8 +154,8 @@ static rml_status emit_columns(rml_mel *mel, rml_mel_sink sink, void *user, rml_
     return status;
 }
 
-// Both ends are mirrored around the first and the last sample, which are not repeated. In front that
-// needs HALF + 1 samples: they gather in place, HALF behind the beginning of `kept`.
+// Both ends are mirrored around the first and the last sample, which are not repeated. In front
+// that needs HALF + 1 samples: they gather in place, HALF behind the beginning of `kept`.
 static void reflect_beginning(rml_mel *mel)
 {
     for (int i = 0; i < HALF; i++)
@@ -192,7 +194,8 @@ rml_status rml_mel_finish(rml_mel *mel, rml_mel_sink sink, void *user, rml_error
             rml_fail(err, RML_ERR_ARG, "the sound is too short: %.4f s, at least %.4f s are needed",
                      (double)samples / RML_MEL_RATE, (double)RML_MEL_MIN_SAMPLES / RML_MEL_RATE);
     } else {
-        // After emit_columns between WINDOW - HOP and WINDOW - 1 values are left, more than HALF + 1.
+        // After emit_columns between WINDOW - HOP and WINDOW - 1 values are left, more than HALF
+        // + 1.
         int last = mel->kept_count - 1;
         for (int i = 1; i <= HALF; i++)
             mel->kept[last + i] = mel->kept[last - i];

@@ -62,8 +62,8 @@ rml_status rml_frame_orient(rml_frame *dst, const rml_frame *src, rml_orientatio
     RML_TRY(rml_frame_reserve(dst, swap ? src->height : src->width, swap ? src->width : src->height,
                               allocator, err));
     walk way = walk_of(src, orientation);
-    // A column of the source lies in as many cache lines as it has rows: go in square tiles, so that
-    // the lines fetched for one row of a tile still serve the next ones.
+    // A column of the source lies in as many cache lines as it has rows: go in square tiles, so
+    // that the lines fetched for one row of a tile still serve the next ones.
     enum { TILE = 32 };
     for (int tile_y = 0; tile_y < dst->height; tile_y += TILE) {
         int end_y = tile_y + TILE < dst->height ? tile_y + TILE : dst->height;

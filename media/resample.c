@@ -108,7 +108,8 @@ void rml_resampler_destroy(rml_resampler **resampler)
     rml_free(old->allocator, old);
 }
 
-// Half of the filter over `x`, going by `direction`, from `fraction` input samples (times scale) on.
+// Half of the filter over `x`, going by `direction`, from `fraction` input samples (times scale)
+// on.
 static double wing(const rml_resampler *r, double fraction, const float *x, int direction,
                    int64_t available)
 {
@@ -136,8 +137,8 @@ static float output_at(const rml_resampler *r, int64_t end)
     return (float)(left + right);
 }
 
-// Delivers outputs while all inputs that they need, up to `reach` ahead, are there; at the end of the
-// clip (`last`) up to the number that resampy gives.
+// Delivers outputs while all inputs that they need, up to `reach` ahead, are there; at the end of
+// the clip (`last`) up to the number that resampy gives.
 static rml_status deliver(rml_resampler *r, bool last, int64_t limit, rml_samples_sink sink,
                           void *user, rml_error *err)
 {

@@ -5,8 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-// OpenCV works with weights of 11 bits. Horizontally the products are kept whole; vertically they are
-// cut to 15 bits before the second product, which is what makes results differ from an exact one.
+// OpenCV works with weights of 11 bits. Horizontally the products are kept whole; vertically they
+// are cut to 15 bits before the second product, which is what makes results differ from an exact
+// one.
 enum {
     WEIGHT_BITS = 11,
     WEIGHT_ONE = 1 << WEIGHT_BITS,

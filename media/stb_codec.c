@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 #if defined(__GNUC__)
-// stb declares functions that the settings below leave out; compilers say so at the end of the file.
+// stb declares functions that the settings below leave out; compilers say so at the end of the
+// file.
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 #define STB_IMAGE_STATIC
