@@ -1,4 +1,5 @@
-// Box padding and smoothing: upstream's quirks to the integer, and the default that keeps cuts apart.
+// Box padding and smoothing: upstream's quirks to the integer, and the default that keeps cuts
+// apart.
 #include "pipelines/face_track.h"
 
 #include "check.h"
