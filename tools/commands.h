@@ -2,6 +2,7 @@
 #ifndef RML_TOOLS_COMMANDS_H
 #define RML_TOOLS_COMMANDS_H
 
+int cmd_wav2lip(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

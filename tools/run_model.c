@@ -11,6 +11,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"wav2lip", cmd_wav2lip, "make the lips of a face in a video follow a voice"},
     {"exec", cmd_exec, "run a network on .npy files"},
     {"info", cmd_info, "show what a weights file holds"},
     {"bench", cmd_bench, "measure a network"},
