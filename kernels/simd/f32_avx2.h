@@ -48,6 +48,12 @@ static inline void vf32_store_part(float *p, vf32 v, size_t count)
     _mm256_maskstore_ps(p, vf32_part_mask(count), v);
 }
 
+// The first `count` lanes of v, the others zero.
+static inline vf32 vf32_keep_part(vf32 v, size_t count)
+{
+    return _mm256_and_ps(v, _mm256_castsi256_ps(vf32_part_mask(count)));
+}
+
 static inline vf32 vf32_add(vf32 a, vf32 b)
 {
     return _mm256_add_ps(a, b);

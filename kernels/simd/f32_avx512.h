@@ -42,6 +42,12 @@ static inline void vf32_store_part(float *p, vf32 v, size_t count)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), v);
 }
 
+// The first `count` lanes of v, the others zero.
+static inline vf32 vf32_keep_part(vf32 v, size_t count)
+{
+    return _mm512_maskz_mov_ps((__mmask16)((1u << count) - 1), v);
+}
+
 static inline vf32 vf32_add(vf32 a, vf32 b)
 {
     return _mm512_add_ps(a, b);

@@ -1,20 +1,164 @@
+// --bench: minimum and median of every case, what it is of the peak, and how often portable C fits
+// in.
+#define _POSIX_C_SOURCE 200809L
+#include "tests/check_kernels/bench.h"
 #include "tests/check_kernels/check_kernels.h"
-double bench_peak(rml_cpu_level level)
-{
-    (void)level;
-    return 0;
-}
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SAMPLES 15
+#define SAMPLE_SECONDS 1e-3 // shorter cases are repeated within one sample
+#define PEAK_STEPS 200000
+
 double bench_seconds(void)
 {
-    return 0;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
-int bench_run(const char *filter, rml_cpu_level level, bool json, const shape *shapes,
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TEN(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9)
+
+// Ten independent chains of multiply-adds keep two units of four cycles busy. The start is volatile
+// so that no chain can be folded.
+#define PEAK_LOOP(vector, set, fma, lanes)                                                         \
+    volatile float start = 1.5f;                                                                   \
+    vector x = set(start * 0.5f), y = set(start);                                                  \
+    TEN(PEAK_DECLARE_##lanes)                                                                      \
+    double begin = bench_seconds();                                                                \
+    for (int i = 0; i < PEAK_STEPS; i++) {                                                         \
+        TEN(PEAK_STEP_##lanes)                                                                     \
+    }                                                                                              \
+    double seconds = bench_seconds() - begin;                                                      \
+    vector sum = y;                                                                                \
+    TEN(PEAK_SUM_##lanes)                                                                          \
+    volatile float sink = *(float *)&sum;                                                          \
+    (void)sink;                                                                                    \
+    return 10.0 * 2.0 * lanes * PEAK_STEPS / seconds * 1e-9;
+
+#define PEAK_DECLARE_8(i) __m256 a##i = _mm256_set1_ps(start + i);
+#define PEAK_STEP_8(i) a##i = _mm256_fmadd_ps(a##i, x, y);
+#define PEAK_SUM_8(i) sum = _mm256_add_ps(sum, a##i);
+#define PEAK_DECLARE_16(i) __m512 a##i = _mm512_set1_ps(start + i);
+#define PEAK_STEP_16(i) a##i = _mm512_fmadd_ps(a##i, x, y);
+#define PEAK_SUM_16(i) sum = _mm512_add_ps(sum, a##i);
+
+__attribute__((target("avx2,fma"))) static double peak_avx2(void)
+{
+    PEAK_LOOP(__m256, _mm256_set1_ps, _mm256_fmadd_ps, 8)
+}
+
+__attribute__((target("avx512f"))) static double peak_avx512(void)
+{
+    PEAK_LOOP(__m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
+}
+#endif
+
+double bench_peak(rml_cpu_level level)
+{
+    double best = 0.0;
+    for (int i = 0; i < SAMPLES; i++) {
+        double now = 0.0;
+#if defined(__x86_64__)
+        if (level == RML_CPU_AVX2)
+            now = peak_avx2();
+        else if (level == RML_CPU_AVX512)
+            now = peak_avx512();
+#endif
+        best = now > best ? now : best;
+    }
+    return best;
+}
+
+typedef struct timing {
+    double min, median; // seconds of one run
+} timing;
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static timing measure(const rml_kernels *kernels, const bench_case *c, size_t samples)
+{
+    double seconds[SAMPLES];
+    size_t repeats = 1;
+    if (c->prepare)
+        c->prepare(kernels, c);
+    c->run(kernels, c);
+    double begin = bench_seconds();
+    c->run(kernels, c);
+    double once = bench_seconds() - begin;
+    if (once < SAMPLE_SECONDS)
+        repeats = (size_t)(SAMPLE_SECONDS / (once + 1e-9)) + 1;
+    for (size_t i = 0; i < samples; i++) {
+        begin = bench_seconds();
+        for (size_t r = 0; r < repeats; r++)
+            c->run(kernels, c);
+        seconds[i] = (bench_seconds() - begin) / (double)repeats;
+    }
+    qsort(seconds, samples, sizeof *seconds, compare_doubles);
+    return (timing){seconds[0], seconds[samples / 2]};
+}
+
+static void report(bool json, const char *level, const bench_case *c, timing t, double portable,
+                   double peak)
+{
+    double rate = (c->flops > 0.0 ? c->flops : c->bytes) / t.min * 1e-9;
+    const char *unit = c->flops > 0.0 ? "GFLOP/s" : "GB/s";
+    double part = c->flops > 0.0 && peak > 0.0 ? rate / peak : 0.0;
+    if (json) {
+        printf("{\"cpu\": \"%s\", \"kernel\": \"%s\", \"case\": \"%s\", \"min_ms\": %.6f, "
+               "\"median_ms\": %.6f, \"%s\": %.2f, \"part_of_peak\": %.3f, "
+               "\"times_portable\": %.2f}\n",
+               level, c->field, c->name, t.min * 1e3, t.median * 1e3,
+               c->flops > 0.0 ? "gflops" : "gbytes", rate, part, portable / t.min);
+        return;
+    }
+    printf("%-8s %-29s %-44s min %9.4f ms  median %9.4f ms  %7.1f %-7s", level, c->field, c->name,
+           t.min * 1e3, t.median * 1e3, rate, unit);
+    if (part > 0.0)
+        printf(" %5.1f%% of peak", 100.0 * part);
+    printf("  %5.1f x portable\n", portable / t.min);
+}
+
+int bench_run(const char *filter, rml_cpu_level only, bool json, const shape *shapes,
               size_t shape_count)
 {
-    (void)filter;
-    (void)level;
-    (void)json;
-    (void)shapes;
-    (void)shape_count;
+    static bench_case cases[BENCH_MAX_CASES];
+    size_t count = 0;
+    if (!bench_cases_create(cases, &count, shapes, shape_count)) {
+        printf("out of memory\n");
+        return 1;
+    }
+    rml_kernels portable;
+    rml_kernels_init(&portable, RML_CPU_PORTABLE);
+    for (int level = RML_CPU_PORTABLE; level <= RML_CPU_AVX512; level++) {
+        if (!rml_cpu_level_available((rml_cpu_level)level) ||
+            (only != RML_CPU_BEST && (int)only != level))
+            continue;
+        rml_kernels kernels;
+        rml_kernels_init(&kernels, (rml_cpu_level)level);
+        const char *name = rml_cpu_level_name((rml_cpu_level)level);
+        double peak = bench_peak((rml_cpu_level)level);
+        if (!json)
+            printf("%s: peak %.1f GFLOP/s on one core\n", name, peak);
+        for (size_t i = 0; i < count; i++) {
+            if (filter && !strstr(cases[i].field, filter) && !strstr(cases[i].name, filter))
+                continue;
+            timing t = measure(&kernels, &cases[i], SAMPLES);
+            timing base = level == RML_CPU_PORTABLE ? t : measure(&portable, &cases[i], 3);
+            report(json, name, &cases[i], t, base.min, peak);
+            fflush(stdout);
+        }
+    }
+    bench_cases_destroy();
     return 0;
 }
