@@ -9,7 +9,7 @@ typedef struct gemm_block {
 } gemm_block;
 
 static const gemm_block gemm_blocks[] = {
-    {RML_CPU_PORTABLE, 4, 8, 8},
+    {RML_CPU_PORTABLE, 4, 32, 8},
     {RML_CPU_AVX2, 6, 16, 8},
     {RML_CPU_AVX512, 12, 32, 16},
 };

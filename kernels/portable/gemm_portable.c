@@ -1,23 +1,30 @@
-// Indirect GEMM tile, the definition.
+// Indirect GEMM tile, the definition. The loop over columns is the one that compilers turn into
+// vector code, so a tile is wide and its accumulators lie in the first-level cache.
 #include "kernels/kernels_internal.h"
 
 #define MR 4
-#define NR 8
+#define NR 32
+#define NR_UNIT 8
 
-// All MR rows are computed, in arrays of constant size that compilers can keep in registers; rows
-// that are not there repeat the first.
+static inline void add_scaled(float *restrict sum, const float *restrict b, float x, size_t count)
+{
+    for (size_t n = 0; n < count; n++)
+        sum[n] += x * b[n];
+}
+
 void rml_gemm_f32_portable(const rml_gemm_tile *tile)
 {
     float sum[MR][NR] = {{0}};
+    const size_t pitch = (tile->cols + NR_UNIT - 1) / NR_UNIT * NR_UNIT;
     const float *b = tile->b;
     for (size_t t = 0; t < tile->taps; t++) {
-        const float *a[MR];
-        for (size_t i = 0; i < MR; i++)
-            a[i] = tile->a[t * MR + (i < tile->rows ? i : 0)];
-        for (size_t k = 0; k < tile->depth; k++, b += NR) {
-            for (size_t i = 0; i < MR; i++) {
-                for (size_t n = 0; n < NR; n++)
-                    sum[i][n] += a[i][k] * b[n];
+        const float *const *a = tile->a + t * MR;
+        for (size_t k = 0; k < tile->depth; k++, b += pitch) {
+            for (size_t i = 0; i < tile->rows; i++) {
+                if (pitch == NR) // a constant count is unrolled
+                    add_scaled(sum[i], b, a[i][k], NR);
+                else
+                    add_scaled(sum[i], b, a[i][k], pitch);
             }
         }
     }
