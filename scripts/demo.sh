@@ -19,8 +19,8 @@ say "+ run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav .
 build/release/run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav \
     --checkpoint_path "$weights" --box 76 208 94 226 --outfile "$result" "$@"
 say ""
-say "The weights are random, so the mouth region of the result is noise: this shows that the whole"
-say "chain runs. With a trained Wav2Lip checkpoint, give it with --checkpoint_path:"
+say "The weights are random, so the face in the result is noise: this shows that the whole chain"
+say "runs. For lips that follow the voice, give trained weights:"
 say "    build/release/run-model wav2lip --face FACE.mp4 --audio VOICE.wav \\"
 say "        --checkpoint_path wav2lip.pth --s3fd s3fd.pth"
 say "The result lies in $result."
