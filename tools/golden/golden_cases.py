@@ -1,0 +1,243 @@
+"""The cases of make_golden.py and, for each operator, its result in PyTorch with an error bound.
+
+A reference returns (result, absolute, relative). U counts one rounding of float32: a sum of K products
+errs by at most (K + 1) U times the sum of their magnitudes, whichever way it is associated or fused.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from golden_list import INF, NONE
+from winograd_bound import winograd_bound
+
+U = 2.0**-24
+# Relative error of the unary functions in U: 2 for each ULP that kernels/ promises.
+UNARY_ERROR = {
+    "leaky_relu": 1,
+    "sigmoid": 5,
+    "tanh": 5,
+    "exp": 3,
+    "silu": 7,
+    "elu": 6,
+    "sqrt": 1,
+    "square": 1,
+}
+
+
+def activate(x, act):
+    kind, a, b = act
+    return {
+        "clamp": lambda: torch.where(x.isnan(), x, x.clamp(a, b)),
+        "leaky_relu": lambda: F.leaky_relu(x, a),
+        "sigmoid": lambda: torch.sigmoid(x),
+        "tanh": lambda: torch.tanh(x),
+        "exp": lambda: torch.exp(x),
+        "silu": lambda: F.silu(x),
+        "gelu": lambda: F.gelu(x),
+        "elu": lambda: F.elu(x, a),
+        "abs": lambda: torch.abs(x),
+        "neg": lambda: torch.neg(x),
+        "sqrt": lambda: torch.sqrt(x),
+        "square": lambda: torch.square(x),
+    }[kind]()
+
+
+def largest(x):
+    finite = x[torch.isfinite(x)]
+    return float(finite.abs().max()) if finite.numel() else 0.0
+
+
+def finish(attrs, y, magnitude, roundings, residual):
+    """Residual and activation behind a sum of products."""
+    if residual is not None:
+        y, magnitude = y + residual.double(), magnitude + residual.double().abs()
+    act = attrs.get("act", NONE)
+    # every activation here has slope 1 at most, so it does not enlarge the error in front of it
+    return (
+        activate(y, act),
+        (roundings + 3) * U * largest(magnitude),
+        UNARY_ERROR.get(act[0], 0) * U,
+    )
+
+
+def conv2d(attrs, tensors):
+    x, w, b, residual = (list(tensors) + [None, None])[:4]
+    top, left, bottom, right = attrs["pad"]
+
+    def run(x, w, b):
+        return F.conv2d(
+            F.pad(x, (left, right, top, bottom)),
+            w,
+            b,
+            attrs["stride"],
+            0,
+            attrs["dilation"],
+            attrs["groups"],
+        )
+
+    x, w, b = x.double(), w.double(), None if b is None else b.double()
+    magnitude = run(x.abs(), w.abs(), None if b is None else b.abs())
+    products = w[0].numel()
+    if attrs["algorithm"] == "winograd-4x4-3x3":
+        magnitude = winograd_bound(F.pad(x, (left, right, top, bottom)), w)
+        products += 24  # roundings of the transforms, see winograd_bound
+    return finish(attrs, run(x, w, b), magnitude, products, residual)
+
+
+def conv_transpose2d(attrs, tensors):
+    x, w, b, residual = (list(tensors) + [None, None])[:4]
+    top, left, bottom, right = attrs["pad"]
+    extra = attrs["out_pad"]
+
+    def run(x, w, b):
+        full = F.conv_transpose2d(
+            x, w, None, attrs["stride"], 0, 0, attrs["groups"], attrs["dilation"]
+        )
+        full = F.pad(full, (0, extra[1], 0, extra[0]))
+        y = full[:, :, top : full.shape[2] - bottom, left : full.shape[3] - right]
+        if b is not None:
+            y = y + b.reshape(1, -1, 1, 1)
+        if (top, left) == (bottom, right):  # what the definition above must agree with
+            torch.testing.assert_close(
+                y,
+                F.conv_transpose2d(
+                    x, w, b, attrs["stride"], (top, left), extra, attrs["groups"], attrs["dilation"]
+                ),
+            )
+        return y
+
+    x, w, b = x.double(), w.double(), None if b is None else b.double()
+    magnitude = run(x.abs(), w.abs(), None if b is None else b.abs())
+    products = w[0, 0].numel() * w.shape[0] // attrs["groups"]
+    return finish(attrs, run(x, w, b), magnitude, products, residual)
+
+
+def linear(attrs, tensors):
+    x, w, b = (t.double() if t is not None else None for t in (list(tensors) + [None])[:3])
+    magnitude = F.linear(x.abs(), w.abs(), None if b is None else b.abs())
+    return finish(attrs, F.linear(x, w, b), magnitude, w.shape[1], None)
+
+
+def matmul(attrs, tensors):
+    a, b = (t.double() for t in tensors)
+    a = a.mT if attrs["transpose"][0] else a
+    b = b.mT if attrs["transpose"][1] else b
+    return a @ b, (a.shape[-1] + 2) * U * largest(a.abs() @ b.abs()), 0
+
+
+def batch_norm(attrs, tensors):
+    x, gamma, beta, mean, variance = (t.double() for t in tensors)
+    eps = float(np.float32(attrs["eps"]))
+    y = F.batch_norm(x, mean, variance, gamma, beta, False, 0.0, eps)
+    factor = (gamma / torch.sqrt(variance + eps)).abs().reshape(1, -1, 1, 1)
+    magnitude = x.abs() * factor + mean.abs().reshape(1, -1, 1, 1) * factor
+    return y, 4 * U * (largest(magnitude) + largest(beta)), 0
+
+
+def unary(attrs, tensors):
+    act, x = attrs["act"], tensors[0].double()
+    if act[0] == "gelu":
+        return activate(x, act), 4 * U * largest(x), 0  # below zero it cancels
+    return activate(x, act), 0, UNARY_ERROR.get(act[0], 0) * U
+
+
+def binary(attrs, tensors):
+    a, b = (t.double() for t in tensors)
+    y = {
+        "add": torch.add,
+        "sub": torch.sub,
+        "mul": torch.mul,
+        "div": torch.div,
+        "max": torch.maximum,
+        "min": torch.minimum,
+    }[attrs["kind"]](a, b)
+    exact = attrs["kind"] in ("max", "min")
+    act = attrs.get("act", NONE)
+    return activate(y, act), 0 if exact else U * largest(y), 0
+
+
+def pool2d(attrs, tensors):
+    x, top, left, bottom, right = tensors[0].double(), *attrs.get("pad", (0, 0, 0, 0))
+    average = attrs["kind"] == "average"
+    if attrs["global"]:
+        y = x.mean((2, 3), keepdim=True) if average else x.amax((2, 3), keepdim=True)
+        return y, (x[0, 0].numel() + 2) * U * largest(x) if average else 0, 0
+    kernel, stride, ceil = attrs["kernel"], attrs["stride"], attrs["ceil_mode"]
+    if (top, left) == (bottom, right):
+        if not average:
+            return F.max_pool2d(x, kernel, stride, (top, left), ceil_mode=ceil), 0, 0
+        y = F.avg_pool2d(x, kernel, stride, (top, left), ceil, attrs["count_pad"])
+    else:
+        assert not ceil
+        around = (left, right, top, bottom)
+        if not average:
+            return F.max_pool2d(F.pad(x, around, value=-INF), kernel, stride), 0, 0
+        y = F.avg_pool2d(F.pad(x, around), kernel, stride)
+        if not attrs["count_pad"]:
+            y = y / F.avg_pool2d(F.pad(torch.ones_like(x), around), kernel, stride)
+    return y, (kernel[0] * kernel[1] + 2) * U * largest(x), 0
+
+
+def l2norm(attrs, tensors):
+    x, scale = tensors[0].double(), tensors[1]
+    y = x / (x.square().sum(1, keepdim=True).sqrt() + float(np.float32(attrs["eps"])))
+    if scale is not None:
+        y = y * scale.double().reshape(1, -1, 1, 1)
+    return y, 0, (x.shape[1] / 2 + 6) * U
+
+
+def softmax(attrs, tensors):
+    x = tensors[0].double()
+    reach = 2 * largest(x)
+    return torch.softmax(x, attrs["axis"]), 0, (2 * reach + 8 + x.shape[attrs["axis"]]) * U
+
+
+def reduce(attrs, tensors):
+    x, axis, keep = tensors[0].double(), attrs["axis"], attrs["keep"]
+    if attrs["kind"] == "max":
+        return torch.amax(x, axis, keep), 0, 0
+    total = x.sum(axis, keep) if attrs["kind"] == "sum" else x.mean(axis, keep)
+    scale = 1 if attrs["kind"] == "sum" else 1 / x.shape[axis]
+    return total, (x.shape[axis] + 1) * U * largest(x.abs().sum(axis)) * scale, 0
+
+
+def resize2d(attrs, tensors):
+    # In float32, as torch computes coordinates: they decide which pixel is the nearest.
+    x, size, scale = tensors[0], attrs["size"], attrs["scale"]
+    target = {"size": size} if size[0] else {"scale_factor": scale}
+    if attrs["kind"] == "nearest":
+        return F.interpolate(x, mode="nearest", **target), 0, 0
+    y = F.interpolate(x, mode="bilinear", align_corners=attrs["align_corners"], **target)
+    # a coordinate errs by 3 roundings of its size, and the slope is 2 at most in each direction
+    return y, (2 * 3 * (x.shape[2] + x.shape[3]) * 2 + 16) * U * largest(x), 0
+
+
+REFERENCE = {
+    "conv2d": conv2d,
+    "conv_transpose2d": conv_transpose2d,
+    "linear": linear,
+    "matmul": matmul,
+    "batch_norm": batch_norm,
+    "unary": unary,
+    "binary": binary,
+    "pool2d": pool2d,
+    "l2norm": l2norm,
+    "softmax": softmax,
+    "reduce": reduce,
+    "resize2d": resize2d,
+    "concat": lambda attrs, tensors: (torch.cat(tensors, attrs["axis"]), 0, 0),
+    "slice": lambda attrs, tensors: (
+        tensors[0][(slice(None),) * attrs["axis"] + (slice(*attrs["range"]),)],
+        0,
+        0,
+    ),
+    "reshape": lambda attrs, tensors: (
+        tensors[0].reshape(
+            [tensors[0].shape[i] if d == 0 else d for i, d in enumerate(attrs["shape"])]
+        ),
+        0,
+        0,
+    ),
+    "transpose": lambda attrs, tensors: (tensors[0].permute(attrs["order"]), 0, 0),
+}
