@@ -27,8 +27,8 @@ def test_stored_vectors_are_those_of_pytorch(group, tmp_path):
     assert fresh.size == kept.size == count
     finite = np.isfinite(kept)
     np.testing.assert_array_equal(fresh[~finite], kept[~finite])
-    # References in double are rounded once; those in float32 (resize) may differ between machines by
-    # a rounding or two of the largest element, which is 1.
+    # References in double are rounded once; those in float32 (resize) may differ between
+    # machines by a rounding or two of the largest element, which is 1.
     np.testing.assert_allclose(fresh[finite], kept[finite], rtol=2.0**-22, atol=2.0**-22)
 
     # Same cases, inputs and attributes; a bound may move in its last digits.

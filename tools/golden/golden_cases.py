@@ -1,7 +1,7 @@
-"""The cases of make_golden.py and, for each operator, its result in PyTorch with an error bound.
+"""For each operator its result in PyTorch, with an error bound.
 
-A reference returns (result, absolute, relative). U counts one rounding of float32: a sum of K products
-errs by at most (K + 1) U times the sum of their magnitudes, whichever way it is associated or fused.
+A reference returns (result, absolute, relative). U counts one rounding of float32: a sum of K
+products errs by at most (K + 1) U times the sum of their magnitudes, in any order, fused or not.
 """
 
 import numpy as np

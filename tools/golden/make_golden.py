@@ -40,8 +40,8 @@ def uniform(seed, count):
 
 
 def values(seed, mode, shape):
-    """Modes: u uniform in [-1,1), s in [-8,8), w in [-64,64), p in [0.25,1.25), d like p with signs,
-    n with NaN, i with infinities and NaN."""
+    """Modes: u uniform in [-1,1), s in [-8,8), w in [-64,64), p in [0.25,1.25), d like p with
+    signs, n with NaN, i with infinities and NaN."""
     count = int(np.prod(shape, dtype=np.int64))
     x = uniform(seed, count)
     at = np.arange(count)
