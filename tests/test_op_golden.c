@@ -1,4 +1,4 @@
-// Every operator against vectors made with PyTorch (tests/golden): at every CPU level, with 1 and 3
+// Every operator against vectors made with PyTorch (tests/golden/ops): at every CPU level, with 1 and 3
 // threads, each item of a batch alone, and with fusion on and off.
 #include "graph/model.h"
 #include "graph/passes.h"
@@ -279,8 +279,8 @@ static size_t check_group(const char *group, const char *filter)
     char path[2][80];
     golden_case at;
     size_t cases = 0;
-    snprintf(path[0], sizeof path[0], "tests/golden/%s.index", group);
-    snprintf(path[1], sizeof path[1], "tests/golden/%s.f32", group);
+    snprintf(path[0], sizeof path[0], "tests/golden/ops/%s.index", group);
+    snprintf(path[1], sizeof path[1], "tests/golden/ops/%s.f32", group);
     FILE *index = fopen(path[0], "r"), *elements = fopen(path[1], "rb");
     CHECK_MSG(index && elements, "%s is not there: run from the source folder", path[0]);
     while (index && elements && golden_next(index, elements, &at)) {

@@ -1,7 +1,8 @@
 """Which cases make_golden.py makes: (name, operator, attributes, inputs).
 
-An input is (kind, mode, shape); kind "input" is given at run time, "const" is a constant of the graph.
-With `batch`, dimension 0 of every run-time input is a batch, and each item must get the same bits alone.
+An input is (kind, mode, shape); kind "input" is given at run time, "const" is a constant of the
+graph. With `batch`, dimension 0 of every run-time input is a batch, and each item must get the same
+bits alone.
 """
 
 INF = float("inf")

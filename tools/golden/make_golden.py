@@ -1,4 +1,4 @@
-"""Golden vectors of every operator, made with PyTorch: tests/golden/GROUP.index and GROUP.f32.
+"""Golden vectors of every operator, made with PyTorch: tests/golden/ops/GROUP.index and .f32.
 
 Inputs are not stored: both sides make them from a seed. The index says, a case at a time,
 
@@ -139,6 +139,6 @@ def write_group(folder, group):
 
 if __name__ == "__main__":
     root = Path(__file__).resolve().parent.parent.parent
-    target = sys.argv[1] if len(sys.argv) > 1 else root / "tests" / "golden"
+    target = sys.argv[1] if len(sys.argv) > 1 else root / "tests" / "golden" / "ops"
     for name in golden_list.GROUPS:
         print(f"{name}: {write_group(target, name) * 4} bytes")
