@@ -23,7 +23,7 @@ command=${1:-help}
 case $command in
 demo)
     ensure_packages build
-    exec sh scripts/demo.sh "$@"
+    . scripts/demo.sh
     ;;
 build)
     ensure_packages build

@@ -1,23 +1,18 @@
-#!/bin/sh
-# The main job on the bundled clip. Called by `run.sh demo` once the machine has what it needs.
-set -eu
-
-. scripts/machine.sh
-find_missing build
+# The main job on the bundled clip. Sourced by `run.sh demo` once the machine has what it needs.
 
 weights=build/demo/wav2lip_random.safetensors
 result=results/demo.mp4
 
 build_release run-model rml-random-weights
 mkdir -p build/demo results
-if [ ! -f "$weights" ]; then
-    say "Making a checkpoint of full width with random weights (about 140 MB): $weights"
-    build/release/rml-random-weights wav2lip "$weights"
-fi
-say ""
-say "+ run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav ..."
-build/release/run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav \
+say "Making a checkpoint of full width with random weights, 145 MB"
+build/release/rml-random-weights wav2lip "$weights" >&2
+
+set -- build/release/run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav \
     --checkpoint_path "$weights" --box 76 208 94 226 --outfile "$result" "$@"
+say ""
+say "+ $*"
+"$@"
 say ""
 say "The weights are random, so the face in the result is noise: this shows that the whole chain"
 say "runs. For lips that follow the voice, give trained weights:"

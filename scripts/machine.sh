@@ -1,4 +1,4 @@
-# What this machine has and lacks. Sourced by run.sh and scripts/demo.sh from the root of the tree.
+# What this machine has and lacks. Sourced by run.sh, from the root of the tree.
 #
 # Tools are judged by what they do, not by the names of packages: a compiler that cannot link, a
 # cmake that is too old or a python without venv counts as missing. After ensure_packages the
