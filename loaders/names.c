@@ -127,6 +127,24 @@ size_t rml_utf8_length(const char *text, size_t text_bytes)
     return length;
 }
 
+// C1 control characters (C2 80 to C2 9F) move a terminal's cursor, too.
+static bool is_control(const char *text, size_t length)
+{
+    unsigned char first = (unsigned char)text[0];
+    return first < 0x20 || first == 0x7F ||
+           (first == 0xC2 && length == 2 && (unsigned char)text[1] < 0xA0);
+}
+
+bool rml_text_is_clean(const char *text, size_t text_bytes)
+{
+    for (size_t at = 0, length; at < text_bytes; at += length) {
+        length = rml_utf8_length(text + at, text_bytes - at);
+        if (length == 0 || is_control(text + at, length))
+            return false;
+    }
+    return true;
+}
+
 const char *rml_quote(char *out, const char *text, size_t text_bytes)
 {
     const size_t room = RML_QUOTE_BYTES - sizeof "...";
@@ -138,11 +156,7 @@ const char *rml_quote(char *out, const char *text, size_t text_bytes)
             to += 3;
             break;
         }
-        unsigned char first = (unsigned char)text[from];
-        // C1 control characters (C2 80 to C2 9F) move a terminal's cursor too
-        bool control = first < 0x20 || first == 0x7F ||
-                       (first == 0xC2 && length == 2 && (unsigned char)text[from + 1] < 0xA0);
-        if (length == 0 || control) {
+        if (length == 0 || is_control(text + from, length)) {
             out[to++] = '?';
         } else {
             memcpy(out + to, text + from, length);

@@ -31,6 +31,9 @@ bool rml_names_find(const rml_names *names, const char *text, size_t text_bytes,
 // are not UTF-8 as "?", cut with "..." when long. Returns `out`, which holds RML_QUOTE_BYTES.
 const char *rml_quote(char *out, const char *text, size_t text_bytes);
 
+// True when the text is UTF-8 without control characters, and so may be printed as it is.
+bool rml_text_is_clean(const char *text, size_t text_bytes);
+
 // Bytes of the UTF-8 character at `text` (1 to 4), or 0 when it is not well formed.
 size_t rml_utf8_length(const char *text, size_t text_bytes);
 

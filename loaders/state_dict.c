@@ -12,6 +12,7 @@ typedef struct walk {
     rml_error *err;
     size_t visits, added;
     size_t name_bytes;             // of all names so far
+    size_t name_length;            // of the entry being looked at; its name may hold anything
     char name[RML_MAX_NAME_BYTES]; // of the entry being looked at
 } walk;
 
@@ -37,7 +38,7 @@ static const rml_pickle_value *item_at(const walk *w, const rml_pickle_value *co
 
 static const char *quoted_name(const walk *w, char *out)
 {
-    return rml_quote(out, w->name, strlen(w->name));
+    return rml_quote(out, w->name, w->name_length);
 }
 
 static rml_status bad_tensor(const walk *w, const char *what)
@@ -237,7 +238,7 @@ static rml_status add_tensor(walk *w, const rml_pickle_value *object)
         else
             return bad_tensor(w, "starts past the end of its storage");
     }
-    RML_TRY(rml_weights_add_mapped(w->weights, w->name, strlen(w->name), (rml_dtype)type->dtype,
+    RML_TRY(rml_weights_add_mapped(w->weights, w->name, w->name_length, (rml_dtype)type->dtype,
                                    &parts.shape, parts.stride, data + from + skip, room - skip,
                                    w->err));
     w->added++;
@@ -320,8 +321,7 @@ static rml_status add_dict(walk *w, const rml_pickle_value *dict, size_t name_by
             return rml_fail(w->err, RML_ERR_LIMIT,
                             "damaged or hostile checkpoint: names of %zu bytes in %zu bytes",
                             w->name_bytes, w->pickle->used_bytes);
-        if (strlen(w->name) != at)
-            return bad_tensor(w, "has a zero byte in its name");
+        w->name_length = at;
         RML_TRY(add_entry(w, item_at(w, dict, i + 1), at, depth));
     }
     return RML_OK;

@@ -122,6 +122,9 @@ rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t
         return rml_fail(err, RML_ERR_LIMIT, "tensor with a name of %zu bytes, the limit is %d",
                         name_bytes, RML_MAX_NAME_BYTES - 1);
     rml_quote(quoted, name, name_bytes);
+    if (!rml_text_is_clean(name, name_bytes)) // programs print names
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "damaged checkpoint: the name \"%s\" is not plain UTF-8 text", quoted);
     rml_weight weight = {.dtype = dtype, .shape = *shape, .data = data};
     size_t count, elements;
     if (!rml_shape_count(shape, &count))

@@ -5,7 +5,8 @@
 // mappings and names.
 //
 // Names: every occurrence of "module." is taken out, as loaders of DataParallel checkpoints do.
-// Where that would give two tensors one name, all names stay as they are stored.
+// Where that would give two tensors one name, all names stay as they are stored. A
+// name is UTF-8 without control characters; files with other names are refused.
 //
 // Memory: besides its mappings a store allocates at most RML_WEIGHTS_MIN_BYTES plus
 // RML_WEIGHTS_BYTES_PER_BYTE for each byte of its files' tables (zip directory, pickles, JSON),

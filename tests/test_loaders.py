@@ -203,7 +203,7 @@ def test_layouts(library, tmp_path, dtype, new):
 def test_safetensors(library, tmp_path, dtype):
     path = tmp_path / "w.bin"
     tensors = {name: tensor.clone().contiguous() for name, tensor in zoo(dtype).items()}
-    tensors["naïve \"quoted\" \\ \n 名"] = torch.ones(1)
+    tensors['naïve "quoted" \\ / 名'] = torch.ones(1)
     save_file(tensors, path, metadata={"format": "pt", "note": "a \"b\" \u20ac"})
     check(library, path, tensors, "safetensors")
 
@@ -315,7 +315,8 @@ def test_code_is_never_run(library, tmp_path):
     torch.save({"state_dict": {"a": torch.ones(2)}, "hook": Bomb()}, tmp_path / "w.pth")
     check(library, tmp_path / "w.pth", {"a": torch.ones(2)})
     torch.save(Bomb(), tmp_path / "only.pth")
-    refuse(library, tmp_path / "only.pth", FORMAT, "holds an object of posix.mkdir, not a state_dict")
+    path = tmp_path / "only.pth"
+    refuse(library, path, FORMAT, "holds an object of posix.mkdir, not a state_dict")
     assert not (tmp_path / "executed").exists()
 
 
@@ -346,6 +347,18 @@ def test_nested(library, tmp_path):
     torch.save(state, tmp_path / "w.pth")
     expected = {"encoder.a": torch.ones(2), "encoder.b.c": torch.zeros(3), "d": torch.ones(1)}
     check(library, tmp_path / "w.pth", expected)
+
+
+def test_names_that_clash_or_hide(library, tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save({"a": {"b": torch.ones(1)}, "a.b": torch.ones(2)}, path)
+    refuse(library, path, FORMAT, 'two tensors are named "a.b"')
+    both = {"module.a": torch.ones(1), "a": torch.ones(2), "module.b": torch.ones(3)}
+    torch.save(both, path)
+    check(library, path, both)
+    for name in ("a\x1b[2Jb", "a\0b", "a\nb", "a\x9bb", "\udc80"):
+        torch.save({name: torch.ones(1)}, path)
+        refuse(library, path, FORMAT, "is not plain UTF-8 text")
 
 
 def test_data_parallel(library, tmp_path):

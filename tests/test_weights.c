@@ -74,6 +74,38 @@ static void test_formats(void)
     check_file("d.pth", make_safetensors(), "safetensors");
 }
 
+// Files before PyTorch 0.4 name a part of a storage by (key, offset, elements).
+static void test_views(void)
+{
+    rml_weights *w = NULL;
+    blob b = {NULL, 0, 0};
+    put_legacy_head(&b, true);
+    put_text(&b, "\x80\x02}");
+    p_text(&b, "v");
+    p_global(&b, "torch._utils", "_rebuild_tensor");
+    put_text(&b, "((");
+    p_text(&b, "storage");
+    p_global(&b, "torch.cuda", "FloatStorage");
+    p_text(&b, "7");
+    p_text(&b, "cuda:0");
+    p_int(&b, 6);
+    put_text(&b, "(");
+    p_text(&b, "8");
+    p_int(&b, 2);
+    p_int(&b, 3);
+    put_text(&b, "ttQK\x01K\x02\x85K\x01\x85tRs.\x80\x02]");
+    p_text(&b, "7");
+    put_text(&b, "a.");
+    put_number(&b, 6, 8);
+    put(&b, files_a, sizeof files_a);
+    rml_status status = rml_weights_open_memory(&w, b.data, b.size, NULL, &error);
+    CHECK_MSG(status == RML_OK, "%s", error.message);
+    if (w)
+        check_values(w, "v", 1, (int64_t[]){2}, RML_F32, (float[]){3, 4}, 2);
+    rml_weights_close(&w);
+    blob_free(&b);
+}
+
 static void write_blob(const char *name, blob contents)
 {
     CHECK(write_file(in_folder(name), contents.data, contents.size));
@@ -354,6 +386,7 @@ int main(void)
     if (!mkdtemp(folder))
         return 1;
     test_formats();
+    test_views();
     test_folder_and_shards();
     test_other_kinds();
     test_zip_kinds();

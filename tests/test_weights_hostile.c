@@ -360,6 +360,28 @@ static void test_bombs(void)
     put_text(&p, ".");
     expect(&p, RML_ERR_LIMIT, "entries in");
 
+    // what costs the most memory for its bytes: containers, and names of one tensor
+    put_text(&p, "\x80\x02");
+    for (int i = 0; i < 100000; i++)
+        put_text(&p, "]");
+    expect(&p, RML_ERR_FORMAT, "cut short");
+    put_text(&p, "\x80\x02}(");
+    p_text(&p, "w");
+    p_tensor(&p, &(p_tensor_spec){"FloatStorage", "0", 6, 0, 1, {6}, {1}, false, false});
+    put(&p, "q\0", 2);
+    for (int i = 0; i < 50000; i++) {
+        const uint8_t entry[] = {'U',
+                                 3,
+                                 (uint8_t)('0' + i % 64),
+                                 (uint8_t)('0' + i / 64 % 64),
+                                 (uint8_t)('0' + i / 4096),
+                                 'h',
+                                 0};
+        put(&p, entry, sizeof entry);
+    }
+    put_text(&p, "u.");
+    expect(&p, RML_OK, "");
+
     // a dictionary inside itself
     put_text(&p, "\x80\x02}q");
     put_number(&p, 0, 1);

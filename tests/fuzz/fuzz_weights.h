@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define FUZZ_LARGEST_COPY ((size_t)1 << 20)
+#define FUZZ_LARGEST_COPY ((size_t)1 << 16)
 
 static inline void fuzz_open_weights(const uint8_t *data, size_t size)
 {
@@ -16,17 +16,17 @@ static inline void fuzz_open_weights(const uint8_t *data, size_t size)
     rml_status status = rml_weights_open_memory(&weights, data, size, NULL, &error);
     if ((status == RML_OK) != (weights != NULL) || (status != RML_OK && !error.message[0]))
         abort();
-    float *copy = malloc(FUZZ_LARGEST_COPY * sizeof *copy);
-    for (size_t i = 0; weights && copy && i < rml_weights_count(weights); i++) {
+    for (size_t i = 0; weights && i < rml_weights_count(weights); i++) {
         const rml_weight *weight = rml_weights_entry(weights, i);
         size_t count;
         if (rml_weights_find(weights, weight->name) != weight ||
             !rml_shape_count(&weight->shape, &count))
             abort();
-        if (count <= FUZZ_LARGEST_COPY)
+        float *copy = count <= FUZZ_LARGEST_COPY ? malloc(count * sizeof *copy + 1) : NULL;
+        if (copy)
             rml_weight_to_f32(weight, copy);
+        free(copy);
     }
-    free(copy);
     rml_weights_close(&weights);
 }
 
