@@ -11,8 +11,6 @@ typedef struct rml_step {
     const rml_algorithm *algorithm;
     rml_op_args args; // in and out point into the plan's arena
     uint64_t macs;
-    uint64_t runs; // profile
-    double total_ms;
 } rml_step;
 
 // Where a value's elements lie.

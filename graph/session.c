@@ -9,6 +9,12 @@
 
 #define MAX_PLANS 4 // kept for shapes that come back, the latest used first
 
+// What the profile knows of one node, over all plans.
+typedef struct node_time {
+    uint64_t runs, macs;
+    double total_ms;
+} node_time;
+
 struct rml_session {
     const rml_allocator *allocator;
     rml_model *model;
@@ -16,6 +22,7 @@ struct rml_session {
     rml_kernels kernels;
     rml_pool *pool;
     rml_shape *shapes; // of each input, as set
+    node_time *times;  // of each node, when profiling
     float **bound;     // caller's memory of each input, then of each output
     rml_plan *plans;   // plans->..., the first is current once `ready`
     bool ready;
@@ -67,6 +74,7 @@ void rml_session_destroy(rml_session **session_at)
     rml_pool_destroy(&session->pool);
     rml_free(session->allocator, session->shapes);
     rml_free(session->allocator, session->bound);
+    rml_free(session->allocator, session->times);
     rml_free(session->allocator, session);
     *session_at = NULL;
 }
@@ -98,8 +106,10 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     session->shapes = rml_alloc_zero(allocator, graph->input_count + 1, sizeof *session->shapes);
     session->bound = rml_alloc_zero(allocator, graph->input_count + graph->output_count + 1,
                                     sizeof *session->bound);
+    if (given.profile)
+        session->times = rml_alloc_zero(allocator, graph->node_count + 1, sizeof *session->times);
     rml_status status = RML_OK;
-    if (!session->shapes || !session->bound)
+    if (!session->shapes || !session->bound || (given.profile && !session->times))
         status = rml_fail_nomem(err, sizeof *session->shapes, "the session");
     const int threads = given.threads ? given.threads : rml_threads_default();
     if (status == RML_OK)
@@ -310,15 +320,16 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
 {
     if (!session->ready)
         return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
-    rml_plan *plan = session->plans;
-    const bool profile = session->settings.profile;
+    const rml_plan *plan = session->plans;
     for (size_t i = 0; i < plan->step_count; i++) {
-        rml_step *step = &plan->steps[i];
-        const double start = profile ? now_ms() : 0;
+        const rml_step *step = &plan->steps[i];
+        const double start = session->times ? now_ms() : 0;
         step->algorithm->run(&step->args);
-        if (profile) {
-            step->total_ms += now_ms() - start;
-            step->runs++;
+        if (session->times) {
+            node_time *time = &session->times[step->node];
+            time->total_ms += now_ms() - start;
+            time->macs += step->macs;
+            time->runs++;
         }
     }
     return RML_OK;
@@ -351,7 +362,7 @@ rml_cpu_level rml_session_cpu(const rml_session *session)
 
 size_t rml_session_profile_count(const rml_session *session)
 {
-    return session->ready && session->settings.profile ? session->plans->step_count : 0;
+    return session->ready && session->times ? session->plans->step_count : 0;
 }
 
 rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
@@ -361,12 +372,13 @@ rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
         return entry;
     const rml_step *step = &session->plans->steps[index];
     const rml_node *node = &graph_of(session)->nodes[step->node];
+    const node_time *time = &session->times[step->node];
     return (rml_profile_entry){.node = node->name,
                                .op = rml_op_get(node->op)->name,
                                .algorithm = step->algorithm->name,
                                .precision = rml_precision_name(session->settings.precision),
                                .shape = session->plans->shapes[node->out],
-                               .macs = step->macs,
-                               .runs = step->runs,
-                               .total_ms = step->total_ms};
+                               .macs = time->macs,
+                               .runs = time->runs,
+                               .total_ms = time->total_ms};
 }

@@ -266,8 +266,8 @@ typedef struct rml_profile_entry {
     const char *op;        // "conv2d"
     const char *algorithm; // "winograd-4x4-3x3"
     const char *precision; // "f32"
-    rml_shape shape;       // of the first output
-    uint64_t macs;
+    rml_shape shape;       // of the output, as planned now
+    uint64_t macs;         // of all runs together, whatever the shapes
     uint64_t runs;
     double total_ms;
 } rml_profile_entry;

@@ -99,8 +99,8 @@ void print_profile(FILE *file, const rml_session *session, int limit)
         double ms = e->runs ? e->total_ms / (double)e->runs : 0;
         fprintf(file, "%10.3f %6.1f %9.1f  %-12s %-22s %-5s %s ", ms,
                 total > 0 ? 100 * e->total_ms / total : 0,
-                ms > 0 ? (double)e->macs / (ms * 1e6) : 0, e->op, e->algorithm, e->precision,
-                e->node);
+                e->total_ms > 0 ? (double)e->macs / (e->total_ms * 1e6) : 0, e->op, e->algorithm,
+                e->precision, e->node);
         print_shape(file, &e->shape);
         putc('\n', file);
     }
