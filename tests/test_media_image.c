@@ -50,6 +50,7 @@ static size_t read_file(const char *path, uint8_t *bytes, size_t capacity)
 
 static void write_file(const char *path, const uint8_t *bytes, size_t count)
 {
+    remove(path); // some file systems flush a file that is cut to nothing and written again
     FILE *file = fopen(path, "wb");
     CHECK(file && fwrite(bytes, 1, count, file) == count);
     if (file)
