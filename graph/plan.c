@@ -38,8 +38,9 @@ static bool movable(const rml_graph *graph, const rml_plan *plan, rml_value_id i
 }
 
 // Channels-last concatenation along channels: its inputs may be written in place, as pixels with
-// gaps.
-static void place_concat(const rml_graph *graph, rml_plan *plan, const rml_node *node)
+// gaps. The joined value then lasts as long as its parts are read, so that nothing writes over
+// them.
+static void place_concat(const rml_graph *graph, rml_plan *plan, size_t *last, const rml_node *node)
 {
     int64_t channel = 0;
     if (node->op != RML_OP_CONCAT || node->attr.concat.axis != 1 ||
@@ -50,6 +51,7 @@ static void place_concat(const rml_graph *graph, rml_plan *plan, const rml_node 
         if (movable(graph, plan, id)) {
             plan->places[id].root = node->out;
             plan->places[id].root_offset = channel;
+            last[node->out] = last[id] > last[node->out] ? last[id] : last[node->out];
         }
         channel += plan->shapes[id].dim[1];
     }
@@ -221,7 +223,7 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
     find_last_uses(graph, last);
     for (size_t i = 0; i < nodes; i++)
         if (!graph->nodes[i].dead) {
-            place_concat(graph, plan, &graph->nodes[i]);
+            place_concat(graph, plan, last, &graph->nodes[i]);
             place_in_place(graph, plan, last, i);
         }
     for (rml_value_id id = 0; id < values; id++) {
