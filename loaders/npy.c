@@ -15,7 +15,8 @@
 // The header is padded so that the elements start at a multiple of this.
 #define DATA_ALIGNMENT 64
 
-// The header is the text of a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}
+// The header is the text of a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (2,
+// 3)}
 typedef struct {
     const char *at;
     const char *end;

@@ -27,8 +27,8 @@ void rml_npy_read_f32(const rml_npy *npy, float *dst);
 
 void rml_npy_close(rml_npy *npy);
 
-// Writes f32 in C order to a file beside `path`, then renames it to `path`: a reader never sees half
-// an array, and on failure what was at `path` is untouched.
+// Writes f32 in C order to a file beside `path`, then renames it to `path`: a reader never sees
+// half an array, and on failure what was at `path` is untouched.
 rml_status rml_npy_write_f32(const char *path, const float *data, const rml_shape *shape,
                              rml_error *err);
 

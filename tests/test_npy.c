@@ -2,7 +2,7 @@
 // .npy files: every element type and order, a written file read back, every truncation refused.
 #include "loaders/npy.h"
 
-#include "check.h"
+#include "tests/check.h"
 
 #include <unistd.h>
 

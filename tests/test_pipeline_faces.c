@@ -3,7 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/faces_file.h"
 
-#include "check.h"
+#include "tests/check.h"
 
 #include <unistd.h>
 

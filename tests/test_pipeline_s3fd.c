@@ -2,8 +2,8 @@
 #include "pipelines/s3fd_decode.h"
 #include "pipelines/s3fd_detect.h"
 
-#include "check.h"
-#include "golden/s3fd_decode.h"
+#include "tests/check.h"
+#include "tests/golden/s3fd_faces.h"
 
 #define MAX_CELLS (24 * 32)
 

@@ -2,7 +2,7 @@
 #include "media/mel.h"
 #include "pipelines/schedule.h"
 
-#include "check.h"
+#include "tests/check.h"
 
 static void test_repeat(void)
 {

@@ -2,7 +2,7 @@
 // apart.
 #include "pipelines/face_track.h"
 
-#include "check.h"
+#include "tests/check.h"
 
 static rml_face face_at(int x, int side)
 {

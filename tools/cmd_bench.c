@@ -156,6 +156,23 @@ static void report(const settings *s, const rml_session *session, const measured
     fflush(stdout);
 }
 
+// A shape for an input that does not exist would silently measure something else.
+static rml_status check_shapes(const settings *s, const rml_model *model, rml_error *err)
+{
+    for (int k = 0; k < s->shapes.count; k++) {
+        char name[128];
+        rml_shape shape;
+        bool known = false;
+        parse_shape(s->shapes.items[k], name, sizeof name, &shape);
+        for (size_t i = 0; i < rml_model_input_count(model); i++)
+            known = known || strcmp(rml_model_input(model, i).name, name) == 0;
+        if (!known)
+            return rml_fail(err, RML_ERR_ARG, "--shape %s: %s has no input of this name",
+                            s->shapes.items[k], s->model);
+    }
+    return RML_OK;
+}
+
 static rml_status measure(const settings *s, int batch, int threads, measured *m, rml_error *err)
 {
     rml_weights *weights = NULL;
@@ -176,6 +193,8 @@ static rml_status measure(const settings *s, int batch, int threads, measured *m
         status = rml_model_create(&model, s->model, weights, NULL, err);
     if (status == RML_OK)
         status = rml_session_create(&session, model, &wanted, err);
+    if (status == RML_OK)
+        status = check_shapes(s, model, err);
     if (status == RML_OK)
         status = set_shapes(s, session, model, batch, err);
     if (status == RML_OK)

@@ -15,6 +15,7 @@ typedef struct {
     uint64_t parameters;
     uint64_t macs; // of one run at the assumed shapes; 0 when it could not be planned
     size_t planned_bytes;
+    bool any_size; // an input's height and width may change
 } network;
 
 // Plans one run with batch 1 and the assumed side wherever a size may change.
@@ -28,8 +29,10 @@ static void measure(network *n, rml_model *model)
     for (size_t i = 0; ok && i < rml_model_input_count(model); i++) {
         rml_port port = rml_model_input(model, i);
         for (int k = 0; k < port.shape.rank; k++)
-            if (port.shape.dim[k] < 0)
+            if (port.shape.dim[k] < 0) {
+                n->any_size = n->any_size || k > 0;
                 port.shape.dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+            }
         ok = rml_session_resize(session, port.name, port.shape, NULL) == RML_OK;
     }
     if (ok && rml_session_prepare(session, NULL) == RML_OK) {
@@ -89,9 +92,12 @@ static void print_text(const rml_weights *weights, const char *path, const total
         return;
     }
     printf("network: %s, %llu parameters\n", n->name, (unsigned long long)n->parameters);
-    if (n->macs)
-        printf("one run, batch 1 (images of free size: %dx%d): %.3f GMAC, %.1f MB planned\n",
-               ASSUMED_SIDE, ASSUMED_SIDE, (double)n->macs / 1e9, (double)n->planned_bytes / 1e6);
+    if (n->macs == 0)
+        return;
+    printf("one run, batch 1");
+    if (n->any_size)
+        printf(", image %dx%d", ASSUMED_SIDE, ASSUMED_SIDE);
+    printf(": %.3f GMAC, %.1f MB planned\n", (double)n->macs / 1e9, (double)n->planned_bytes / 1e6);
 }
 
 static void print_json(const rml_weights *weights, const char *path, const totals *t,

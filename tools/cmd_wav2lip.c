@@ -7,8 +7,7 @@
 #include "tools/progress.h"
 #include "tools/report.h"
 
-#include "media/libav.h"
-#include "pipelines/wav2lip.h"
+#include "pipelines/lipsync.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,9 +21,10 @@
 
 typedef struct {
     common_options common;
-    rml_wav2lip_settings job;
+    rml_lipsync_settings job;
     const char *checkpoint, *s3fd, *codec;
-    bool is_static, loop;
+    option_switch is_static;
+    bool loop;
     int face_batch;
     double offset_ms;
     progress progress;
@@ -71,7 +71,7 @@ static bool on_cancelled(void *user)
     return interrupt_asked();
 }
 
-static void report_gaps(const rml_wav2lip_result *r)
+static void report_gaps(const rml_lipsync_result *r)
 {
     if (r->without_face == 0)
         return;
@@ -84,13 +84,13 @@ static void report_gaps(const rml_wav2lip_result *r)
     fprintf(stderr, "\n");
 }
 
-static void report_text(const settings *s, const rml_wav2lip_result *r, const network *lips,
+static void report_text(const settings *s, const rml_lipsync_result *r, const network *lips,
                         const network *faces, double seconds)
 {
     if (s->common.profile) {
         fprintf(stderr, "%-10s %12s %12s\n", "stage", "seconds", "ms/frame");
         for (int i = 0; i < RML_STAGE_COUNT; i++)
-            fprintf(stderr, "%-10s %12.3f %12.3f\n", rml_wav2lip_stage_name((rml_wav2lip_stage)i),
+            fprintf(stderr, "%-10s %12.3f %12.3f\n", rml_lipsync_stage_name((rml_lipsync_stage)i),
                     r->stage_ms[i] / 1e3, r->stage_ms[i] / (double)r->frames);
         fprintf(stderr, "%-10s %12.3f (decoding, network and encoding overlap; batch %d)\n",
                 "whole", seconds, r->batch);
@@ -107,12 +107,14 @@ static void report_text(const settings *s, const rml_wav2lip_result *r, const ne
     if (r->file.damaged_audio_packets)
         fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.audio_path,
                 (long long)r->file.damaged_audio_packets);
+    if (s->common.json)
+        return;
     printf("%s: %lld frames, %.2f s, made in %.1f s (%.1f frames a second, %.2f x real time)\n",
            s->job.out_path, (long long)r->frames, r->file.video_seconds, seconds,
            (double)r->frames / seconds, r->file.video_seconds / seconds);
 }
 
-static void report_json(const settings *s, const rml_wav2lip_result *r, const rml_clip_info *clip,
+static void report_json(const settings *s, const rml_lipsync_result *r, const rml_clip_info *clip,
                         const network *lips, const network *faces, double seconds)
 {
     printf("{\"file\":");
@@ -133,7 +135,7 @@ static void report_json(const settings *s, const rml_wav2lip_result *r, const rm
         rml_session_threads(lips->session), rml_cpu_level_name(rml_session_cpu(lips->session)),
         r->batch, (unsigned long long)peak_rss_bytes());
     for (int i = 0; i < RML_STAGE_COUNT; i++)
-        printf("%s\"%s\":%.3f", i ? "," : "", rml_wav2lip_stage_name((rml_wav2lip_stage)i),
+        printf("%s\"%s\":%.3f", i ? "," : "", rml_lipsync_stage_name((rml_lipsync_stage)i),
                r->stage_ms[i]);
     printf("}");
     if (s->common.profile) {
@@ -148,31 +150,31 @@ static void report_json(const settings *s, const rml_wav2lip_result *r, const rm
     printf("}\n");
 }
 
-static rml_status run(settings *s, rml_wav2lip_result *result, rml_error *err)
+static rml_status run(settings *s, rml_lipsync_result *result, rml_error *err)
 {
-    rml_wav2lip *job = NULL;
+    rml_lipsync *job = NULL;
     network lips = {0}, faces = {0};
     double start = now_ms();
-    rml_status status = rml_wav2lip_open(&job, &s->job, NULL, err);
+    rml_status status = rml_lipsync_open(&job, &s->job, NULL, err);
     if (status == RML_OK)
         status = network_open(&lips, s, "wav2lip", s->checkpoint, err);
     // Known boxes make the detector needless; it is there for frames the faces file does not cover.
-    if (status == RML_OK && s->s3fd && rml_wav2lip_known_faces(job) < rml_wav2lip_total(job))
+    if (status == RML_OK && s->s3fd && rml_lipsync_known_faces(job) < rml_lipsync_total(job))
         status = network_open(&faces, s, "s3fd", s->s3fd, err);
     if (status == RML_OK) {
         progress_begin(&s->progress, !s->common.quiet);
-        status = rml_wav2lip_run(job, lips.session, faces.session, result, err);
+        status = rml_lipsync_run(job, lips.session, faces.session, result, err);
         progress_end(&s->progress);
     }
     if (status == RML_OK) {
         double seconds = (now_ms() - start) / 1e3;
         report_text(s, result, &lips, &faces, seconds);
         if (s->common.json)
-            report_json(s, result, rml_wav2lip_clip(job), &lips, &faces, seconds);
+            report_json(s, result, rml_lipsync_clip(job), &lips, &faces, seconds);
     }
     network_close(&faces);
     network_close(&lips);
-    rml_wav2lip_close(&job);
+    rml_lipsync_close(&job);
     return status;
 }
 
@@ -206,8 +208,8 @@ static bool exists(const char *path)
 
 int cmd_wav2lip(int argc, char **argv)
 {
-    settings s = {.face_batch = 16, .job = rml_wav2lip_settings_default()};
-    rml_wav2lip_settings *j = &s.job;
+    settings s = {.face_batch = 16, .job = rml_lipsync_settings_default()};
+    rml_lipsync_settings *j = &s.job;
     char found_lips[FIND_PATH_BYTES], found_faces[FIND_PATH_BYTES];
     const option options[] = {
         {.name = "face",
@@ -321,7 +323,7 @@ int cmd_wav2lip(int argc, char **argv)
          .help = "most frames in one run of the network (16); no influence\non the result; less is "
                  "used for large pictures",
          .min = 1,
-         .max = RML_WAV2LIP_MAX_BATCH},
+         .max = RML_LIPSYNC_MAX_BATCH},
         {.name = "face_det_batch_size",
          .kind = OPTION_INT,
          .target = &s.face_batch,
@@ -356,7 +358,8 @@ int cmd_wav2lip(int argc, char **argv)
     if (!has_box && !resolve(&s, "s3fd", &s.s3fd, found_faces) && !exists(j->faces_path))
         return usage_error(COMMAND, "where is the face? Give --s3fd FILE (weights of the S3FD face "
                                     "detector) or --box TOP BOTTOM LEFT RIGHT");
-    j->clip.first_frame_only = s.is_static;
+    // The original takes any text after --static for true, "False" too.
+    j->clip.first_frame_only = s.is_static.value || (j->compat && s.is_static.given);
     j->clip.repeat = s.loop ? RML_REPEAT_CYCLIC : RML_REPEAT_PING_PONG;
     j->audio_offset_seconds = s.offset_ms / 1e3;
     j->threads = s.common.threads;
@@ -373,9 +376,9 @@ int cmd_wav2lip(int argc, char **argv)
         }
         j->out_path = DEFAULT_OUTFILE;
     }
-    rml_libav_quiet();
+    rml_lipsync_quiet_libraries();
     interrupt_watch();
     rml_error err;
-    rml_wav2lip_result result;
+    rml_lipsync_result result;
     return run(&s, &result, &err) == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
 }

@@ -132,14 +132,14 @@ static int store(const command_line *line, const option *o, const char *inline_v
         return EXIT_DONE;
     }
     if (o->kind == OPTION_SWITCH) {
-        bool *target = o->target;
-        *target = true;
+        option_switch *target = o->target;
+        *target = (option_switch){.given = true, .value = true};
         if (inline_value)
-            return parse_switch(inline_value, target)
+            return parse_switch(inline_value, &target->value)
                        ? EXIT_DONE
                        : usage_error(line->command, "--%s is true or false, not '%s'", o->name,
                                      inline_value);
-        if (*at + 1 < argc && parse_switch(argv[*at + 1], target))
+        if (*at + 1 < argc && parse_switch(argv[*at + 1], &target->value))
             (*at)++;
         return EXIT_DONE;
     }
@@ -215,7 +215,9 @@ static void print_help(const command_line *line, const option *common)
         print_options(line->options, line->option_count);
     }
     printf("\nOptions of all commands:\n");
-    print_options(common, COMMON_COUNT);
+    for (int i = 0; i < COMMON_COUNT; i++)
+        if (!find(line->options, line->option_count, common[i].name))
+            print_options(&common[i], 1);
 }
 
 static int unknown_option(const command_line *line, const option *common, const char *name)
@@ -248,7 +250,7 @@ int options_parse(command_line *line, int argc, char **argv)
          .kind = OPTION_INT,
          .target = &c->threads,
          .value = "N",
-         .help = "threads; 0 or not given: as many as the machine or container allows",
+         .help = "threads; 0 or not given: as many as are allowed",
          .max = 256},
         {.name = "cpu",
          .kind = OPTION_TEXT,

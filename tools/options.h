@@ -19,9 +19,14 @@ typedef struct option_list {
     int count;
 } option_list;
 
+// An option that stands alone or with one of true false 1 0 yes no.
+typedef struct option_switch {
+    bool given, value;
+} option_switch;
+
 typedef enum option_kind {
     OPTION_FLAG,   // bool, no value
-    OPTION_SWITCH, // bool, with or without one of true false 1 0 yes no
+    OPTION_SWITCH, // option_switch
     OPTION_TEXT,   // const char *
     OPTION_INT,    // int, within min..max
     OPTION_NUMBER, // double, within min..max

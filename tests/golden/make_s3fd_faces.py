@@ -1,9 +1,9 @@
-"""Makes s3fd_decode.h: the faces that the reference decoder finds in maps of random numbers.
+"""Makes s3fd_faces.h: the faces that the reference decoder finds in maps of random numbers.
 
-The maps come from a small generator of random numbers that test_pipeline_s3fd.c has too, so that only
-the faces need storing.
+The maps come from a small generator of random numbers that test_pipeline_s3fd.c has too, so that
+only the faces need storing.
 
-    python tests/golden/make_s3fd_decode.py > tests/golden/s3fd_decode.h
+    python tests/golden/make_s3fd_faces.py > tests/golden/s3fd_faces.h
 """
 
 import sys
@@ -43,7 +43,7 @@ def maps(seed, bias):
     return out
 
 
-print("// Made by make_s3fd_decode.py. x1 y1 x2 y2 score, best first.")
+print("// Made by make_s3fd_faces.py. x1 y1 x2 y2 score, best first.")
 print("static const float s3fd_golden[][5] = {")
 counts = []
 for seed, bias in ((1, 5.5), (2, 3.0), (3, 9.0)):

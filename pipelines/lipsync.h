@@ -4,15 +4,15 @@
 //
 // A bounded ring: decoding, the network and encoding run at the same time, and frames are reused,
 // so that memory does not grow with the length of the clip (a box of a few bytes a frame is kept).
-#ifndef RML_PIPELINES_WAV2LIP_H
-#define RML_PIPELINES_WAV2LIP_H
+#ifndef RML_PIPELINES_LIPSYNC_H
+#define RML_PIPELINES_LIPSYNC_H
 
 #include "media/encode.h"
 #include "pipelines/clip.h"
 #include "pipelines/face_track.h"
 #include "pipelines/schedule.h"
 
-typedef struct rml_wav2lip_settings {
+typedef struct rml_lipsync_settings {
     const char *audio_path, *out_path;
     const char *faces_path; // boxes are read from it when it exists, else written to it; or NULL
     rml_clip_settings clip; // compat sets its repeat to cyclic
@@ -27,26 +27,26 @@ typedef struct rml_wav2lip_settings {
     rml_codec codec;
     int crf;
     int threads;
-    // Called now and then from the thread that runs, with the output frames done and how many there
-    // will be. May be NULL.
+    // Called after each frame from the thread that runs, with the output frames that have been
+    // looked at and how many there will be. May be NULL.
     void (*progress)(void *user, int64_t done, int64_t total);
     // Asked between frames: true ends the run with RML_ERR_IO and removes the file begun. May be
     // NULL.
     bool (*cancelled)(void *user);
     void *user;
-} rml_wav2lip_settings;
+} rml_lipsync_settings;
 
-rml_wav2lip_settings rml_wav2lip_settings_default(void);
+rml_lipsync_settings rml_lipsync_settings_default(void);
 
 // Times of the output, in seconds, in which no face was found.
 typedef struct rml_time_range {
     double from, to;
 } rml_time_range;
 
-#define RML_WAV2LIP_MAX_RANGES 1000
-#define RML_WAV2LIP_MAX_BATCH 1024
+#define RML_LIPSYNC_MAX_RANGES 1000
+#define RML_LIPSYNC_MAX_BATCH 1024
 
-typedef enum rml_wav2lip_stage {
+typedef enum rml_lipsync_stage {
     RML_STAGE_DECODE = 0,
     RML_STAGE_DETECT,
     RML_STAGE_SOUND,
@@ -55,43 +55,47 @@ typedef enum rml_wav2lip_stage {
     RML_STAGE_PASTE,
     RML_STAGE_ENCODE,
     RML_STAGE_COUNT
-} rml_wav2lip_stage;
+} rml_lipsync_stage;
 
-const char *rml_wav2lip_stage_name(rml_wav2lip_stage stage);
+const char *rml_lipsync_stage_name(rml_lipsync_stage stage);
 
-typedef struct rml_wav2lip_result {
+typedef struct rml_lipsync_result {
     int64_t frames;        // written
     int64_t source_frames; // of the clip that were looked at
     int64_t without_face;  // written frames that passed through untouched
-    rml_time_range ranges[RML_WAV2LIP_MAX_RANGES];
+    rml_time_range ranges[RML_LIPSYNC_MAX_RANGES];
     int range_count;                  // beyond the limit the last range is stretched
     int batch;                        // largest batch used
     double stage_ms[RML_STAGE_COUNT]; // time each stage was busy
     int64_t damaged_packets;          // of the video, skipped
     rml_encode_summary file;
-} rml_wav2lip_result;
+} rml_lipsync_result;
 
-typedef struct rml_wav2lip rml_wav2lip;
+// Stops the media libraries from printing messages of their own. Their log is one per process, so
+// this is for a program to call at its start.
+void rml_lipsync_quiet_libraries(void);
+
+typedef struct rml_lipsync rml_lipsync;
 
 // Opens everything and finds what can be found before the work: unreadable picture or sound, sound
 // too short or damaged, an empty or outlying box, a missing encoder, a folder that cannot be
 // written, faces of another clip. Strings in `settings` must live as long as the job.
-rml_status rml_wav2lip_open(rml_wav2lip **out, const rml_wav2lip_settings *settings,
+rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *settings,
                             const rml_allocator *allocator, rml_error *err);
 
 // What was opened, for a line to the user.
-const rml_clip_info *rml_wav2lip_clip(const rml_wav2lip *job);
-int64_t rml_wav2lip_total(const rml_wav2lip *job); // output frames; exact unless the rate varies
+const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job);
+int64_t rml_lipsync_total(const rml_lipsync *job); // output frames; exact unless the rate varies
 
 // Source frames whose face is known without a detector: read from the faces file, or all
 // (INT64_MAX) with a box. A run that comes to a later frame needs one.
-int64_t rml_wav2lip_known_faces(const rml_wav2lip *job);
+int64_t rml_lipsync_known_faces(const rml_lipsync *job);
 
 // Does the work once. `lips` runs the network "wav2lip", `detector` "s3fd" (or NULL). On failure
 // nothing lies under the final name, and what lay there before is untouched.
-rml_status rml_wav2lip_run(rml_wav2lip *job, rml_session *lips, rml_session *detector,
-                           rml_wav2lip_result *result, rml_error *err);
+rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_session *detector,
+                           rml_lipsync_result *result, rml_error *err);
 
-void rml_wav2lip_close(rml_wav2lip **job);
+void rml_lipsync_close(rml_lipsync **job);
 
 #endif

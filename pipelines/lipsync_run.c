@@ -12,7 +12,7 @@
 #include "pipelines/ring.h"
 #include "pipelines/s3fd_detect.h"
 #include "pipelines/scene_cut.h"
-#include "pipelines/wav2lip_job.h"
+#include "pipelines/lipsync_job.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -44,10 +44,10 @@ typedef struct {
 } outcome;
 
 typedef struct {
-    rml_wav2lip *job;
+    rml_lipsync *job;
     const rml_allocator *allocator;
     rml_session *lips, *detector;
-    rml_wav2lip_result *result;
+    rml_lipsync_result *result;
     slot *slots;
     int slot_count, batch;
     rml_ring *free, *decoded, *finished;
@@ -165,11 +165,11 @@ static rml_status paste(chain *c, slot *s, rml_error *err)
 // Frames without a face that follow one another are one range of time.
 static void note_face(chain *c, const slot *s)
 {
-    rml_wav2lip_result *r = c->result;
+    rml_lipsync_result *r = c->result;
     double from = output_seconds(c, s->plan.pts);
     if (!s->has_face) {
         r->without_face++;
-        if (!c->in_gap && r->range_count < RML_WAV2LIP_MAX_RANGES)
+        if (!c->in_gap && r->range_count < RML_LIPSYNC_MAX_RANGES)
             r->ranges[r->range_count++].from = from;
         r->ranges[r->range_count - 1].to =
             output_seconds(c, s->plan.pts + c->job->schedule.frame_ticks);
@@ -211,7 +211,7 @@ static void output_main(void *user)
 
 static rml_status find_face(chain *c, const slot *s, rml_face *face, rml_error *err)
 {
-    const rml_wav2lip *job = c->job;
+    const rml_lipsync *job = c->job;
     const int *b = job->settings.box;
     if (job->has_box) {
         *face = (rml_face){{b[2], b[0], b[3], b[1]}, 1, RML_FACE_BY_HAND, 0};
@@ -260,7 +260,7 @@ static rml_status emit(chain *c, slot *s, rml_error *err)
 // Runs the network on the faces of the group and hands all its frames on, in order.
 static rml_status flush(chain *c, rml_error *err)
 {
-    rml_lip_item *items[RML_WAV2LIP_MAX_BATCH];
+    rml_lip_item *items[RML_LIPSYNC_MAX_BATCH];
     int count = 0;
     for (int i = 0; i < c->group_count; i++)
         if (c->group[i]->has_face)
@@ -272,8 +272,6 @@ static rml_status flush(chain *c, rml_error *err)
     for (int i = 0; i < c->group_count; i++)
         RML_TRY(emit(c, c->group[i], err));
     c->group_count = 0;
-    if (c->job->settings.progress)
-        c->job->settings.progress(c->job->settings.user, c->emitted, c->job->schedule.total);
     return RML_OK;
 }
 
@@ -321,7 +319,7 @@ static rml_status next_slot(chain *c, slot **s, rml_error *err)
 
 static rml_status work(chain *c, rml_error *err)
 {
-    const rml_wav2lip_settings *settings = &c->job->settings;
+    const rml_lipsync_settings *settings = &c->job->settings;
     for (;;) {
         if (settings->cancelled && settings->cancelled(settings->user))
             return rml_fail(err, RML_ERR_IO, "stopped; nothing is left of the result");
@@ -336,6 +334,10 @@ static rml_status work(chain *c, rml_error *err)
         c->pending[(c->pending_first + c->pending_count) % c->slot_count] = s;
         c->pending_count++;
         RML_TRY(take_ready(c, err));
+        // Looking for faces can take longer than all the rest, so what went through it counts.
+        if (settings->progress)
+            settings->progress(settings->user, c->emitted + c->group_count + c->pending_count,
+                               c->job->schedule.total);
     }
     if (atomic_load(&c->abandoned))
         return RML_OK;
@@ -352,7 +354,7 @@ static void choose_sizes(chain *c)
     int64_t frame_bytes = (int64_t)info->width * info->height * RML_FRAME_CHANNELS;
     int64_t batch = (SLOT_BUDGET_BYTES / frame_bytes - EXTRA_SLOTS) / 2;
     batch = batch > c->job->settings.batch ? c->job->settings.batch : batch;
-    batch = batch > RML_WAV2LIP_MAX_BATCH ? RML_WAV2LIP_MAX_BATCH : batch;
+    batch = batch > RML_LIPSYNC_MAX_BATCH ? RML_LIPSYNC_MAX_BATCH : batch;
     c->batch = batch < 1 ? 1 : (int)batch;
     c->slot_count = 2 * c->batch + EXTRA_SLOTS;
     c->result->batch = c->batch;
@@ -360,7 +362,7 @@ static void choose_sizes(chain *c)
 
 static rml_status make_chain(chain *c, rml_error *err)
 {
-    const rml_wav2lip_settings *s = &c->job->settings;
+    const rml_lipsync_settings *s = &c->job->settings;
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
     choose_sizes(c);
     size_t count = (size_t)c->slot_count;
@@ -433,8 +435,8 @@ static rml_status run_stages(chain *c, rml_error *err)
     return RML_OK;
 }
 
-rml_status rml_wav2lip_run(rml_wav2lip *job, rml_session *lips, rml_session *detector,
-                           rml_wav2lip_result *result, rml_error *err)
+rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_session *detector,
+                           rml_lipsync_result *result, rml_error *err)
 {
     memset(result, 0, sizeof *result);
     chain c = {.job = job,

@@ -1,4 +1,4 @@
-// Made by make_s3fd_decode.py. x1 y1 x2 y2 score, best first.
+// Made by make_s3fd_faces.py. x1 y1 x2 y2 score, best first.
 static const float s3fd_golden[][5] = {
     {1.911618042e+01f, -1.752065659e+00f, 4.637053680e+01f, 2.803409767e+01f, 9.004859924e-01f},
     {4.061344528e+01f, 4.849063873e+01f, 5.351350784e+01f, 6.138865662e+01f, 8.995192647e-01f},

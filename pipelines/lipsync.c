@@ -1,8 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
-#include "pipelines/wav2lip.h"
+#include "pipelines/lipsync.h"
 
+#include "media/libav.h"
 #include "media/replace_file.h"
-#include "pipelines/wav2lip_job.h"
+#include "pipelines/lipsync_job.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -10,9 +11,9 @@
 #define DEFAULT_BATCH 16
 #define NO_BOX (-1)
 
-rml_wav2lip_settings rml_wav2lip_settings_default(void)
+rml_lipsync_settings rml_lipsync_settings_default(void)
 {
-    return (rml_wav2lip_settings){
+    return (rml_lipsync_settings){
         .clip = {.still_fps = 25, .resize_factor = 1, .crop = {0, -1, 0, -1}},
         .pads = {0, 10, 0, 0},
         .box = {NO_BOX, NO_BOX, NO_BOX, NO_BOX},
@@ -22,11 +23,16 @@ rml_wav2lip_settings rml_wav2lip_settings_default(void)
     };
 }
 
-const char *rml_wav2lip_stage_name(rml_wav2lip_stage stage)
+const char *rml_lipsync_stage_name(rml_lipsync_stage stage)
 {
     static const char *const names[RML_STAGE_COUNT] = {"decode",  "detect", "sound", "crop",
                                                        "network", "paste",  "encode"};
     return stage >= 0 && stage < RML_STAGE_COUNT ? names[stage] : "?";
+}
+
+void rml_lipsync_quiet_libraries(void)
+{
+    rml_libav_quiet();
 }
 
 static rml_status check_not_input(const char *out, const char *in, rml_error *err)
@@ -38,7 +44,7 @@ static rml_status check_not_input(const char *out, const char *in, rml_error *er
     return RML_OK;
 }
 
-static rml_status check_box(const rml_wav2lip *job, rml_error *err)
+static rml_status check_box(const rml_lipsync *job, rml_error *err)
 {
     const int *b = job->settings.box;
     const rml_clip_info *info = rml_clip_info_of(job->clip);
@@ -53,9 +59,9 @@ static rml_status check_box(const rml_wav2lip *job, rml_error *err)
     return RML_OK;
 }
 
-static rml_status open_faces(rml_wav2lip *job, rml_error *err)
+static rml_status open_faces(rml_lipsync *job, rml_error *err)
 {
-    const rml_wav2lip_settings *s = &job->settings;
+    const rml_lipsync_settings *s = &job->settings;
     RML_TRY(rml_faces_key_make(&job->faces_key, &s->clip, rml_clip_info_of(job->clip), err));
     struct stat info;
     if (stat(s->faces_path, &info) == 0)
@@ -64,7 +70,7 @@ static rml_status open_faces(rml_wav2lip *job, rml_error *err)
     return rml_check_writable(s->faces_path, job->allocator, err);
 }
 
-static void describe_output(rml_wav2lip *job)
+static void describe_output(rml_lipsync *job)
 {
     const rml_clip_info *info = rml_clip_info_of(job->clip);
     rml_encode_settings *e = &job->encode;
@@ -80,9 +86,9 @@ static void describe_output(rml_wav2lip *job)
     e->audio_path = job->settings.audio_path;
 }
 
-static rml_status open_all(rml_wav2lip *job, rml_error *err)
+static rml_status open_all(rml_lipsync *job, rml_error *err)
 {
-    rml_wav2lip_settings *s = &job->settings;
+    rml_lipsync_settings *s = &job->settings;
     if (s->compat)
         s->clip.repeat = RML_REPEAT_CYCLIC;
     s->clip.threads = s->threads;
@@ -118,40 +124,40 @@ static rml_status open_all(rml_wav2lip *job, rml_error *err)
     return RML_OK;
 }
 
-rml_status rml_wav2lip_open(rml_wav2lip **out, const rml_wav2lip_settings *settings,
+rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *settings,
                             const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
     if (!allocator)
         allocator = rml_allocator_default();
-    rml_wav2lip *job = rml_alloc_zero(allocator, 1, sizeof *job);
+    rml_lipsync *job = rml_alloc_zero(allocator, 1, sizeof *job);
     if (!job)
         return rml_fail_nomem(err, sizeof *job, "the job");
     job->allocator = allocator;
     job->settings = *settings;
     rml_status status = open_all(job, err);
     if (status != RML_OK)
-        rml_wav2lip_close(&job);
+        rml_lipsync_close(&job);
     *out = job;
     return status;
 }
 
-const rml_clip_info *rml_wav2lip_clip(const rml_wav2lip *job)
+const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job)
 {
     return rml_clip_info_of(job->clip);
 }
 
-int64_t rml_wav2lip_total(const rml_wav2lip *job)
+int64_t rml_lipsync_total(const rml_lipsync *job)
 {
     return job->schedule.total;
 }
 
-int64_t rml_wav2lip_known_faces(const rml_wav2lip *job)
+int64_t rml_lipsync_known_faces(const rml_lipsync *job)
 {
     return job->has_box ? INT64_MAX : job->known_count;
 }
 
-void rml_wav2lip_close(rml_wav2lip **job)
+void rml_lipsync_close(rml_lipsync **job)
 {
     if (!*job)
         return;

@@ -1,14 +1,14 @@
-// What wav2lip.c opens and wav2lip_run.c works with.
-#ifndef RML_PIPELINES_WAV2LIP_JOB_H
-#define RML_PIPELINES_WAV2LIP_JOB_H
+// What lipsync.c opens and lipsync_run.c works with.
+#ifndef RML_PIPELINES_LIPSYNC_JOB_H
+#define RML_PIPELINES_LIPSYNC_JOB_H
 
 #include "media/speech.h"
 #include "pipelines/faces_file.h"
-#include "pipelines/wav2lip.h"
+#include "pipelines/lipsync.h"
 
-struct rml_wav2lip {
+struct rml_lipsync {
     const rml_allocator *allocator;
-    rml_wav2lip_settings settings;
+    rml_lipsync_settings settings;
     rml_clip *clip;
     rml_speech *speech;
     rml_schedule schedule;
