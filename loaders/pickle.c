@@ -1,7 +1,7 @@
 #include "loaders/pickle.h"
 
 #include "loaders/bytes.h"
-#include "loaders/pickle_table.h"
+#include "loaders/pickle_machine.h"
 #include "tensor/size.h"
 
 #include <string.h>
@@ -64,220 +64,78 @@ enum opcode {
     OP_BYTEARRAY8 = 0x96,
 };
 
-typedef struct machine {
-    rml_pickle *pickle;
-    const uint8_t *data;
-    size_t size, at, opcode_at;
-    rml_pickle_ref *stack;
-    size_t stack_count, stack_capacity;
-    size_t *mark; // heights of the stack
-    size_t mark_count, mark_capacity;
-    rml_pickle_ref *memo; // 0: nothing there
-    size_t memo_count, memo_capacity;
-    rml_error *err;
-} machine;
-
-static rml_status damaged(machine *m, const char *what)
-{
-    return rml_fail(m->err, RML_ERR_FORMAT, "damaged pickle: %s at byte %zu", what, m->opcode_at);
-}
-
-static rml_status nomem(machine *m)
-{
-    return rml_fail_nomem(m->err, m->pickle->value_count * sizeof(rml_pickle_value),
-                          "the values of a pickle");
-}
-
-// ---- stack, marks, memo -----------------------------------------------------------------------
-
-static rml_status push(machine *m, rml_pickle_ref ref)
-{
-    if (m->stack_count >= RML_PICKLE_MAX_STACK)
-        return rml_fail(m->err, RML_ERR_LIMIT, "pickle with more than %zu values on its stack",
-                        RML_PICKLE_MAX_STACK);
-    rml_pickle_ref *stack = rml_grow(m->pickle->allocator, m->stack, &m->stack_capacity,
-                                     m->stack_count + 1, sizeof *m->stack);
-    if (!stack)
-        return nomem(m);
-    m->stack = stack;
-    m->stack[m->stack_count++] = ref;
-    return RML_OK;
-}
-
-static rml_status push_value(machine *m, rml_pickle_value value)
-{
-    rml_pickle_ref ref = 0;
-    RML_TRY(rml_pickle_add(m->pickle, value, &ref, m->err));
-    return push(m, ref);
-}
-
-// Values above the last mark are all an opcode may take; without a mark, the whole stack.
-static size_t reachable(const machine *m)
-{
-    return m->stack_count - (m->mark_count ? m->mark[m->mark_count - 1] : 0);
-}
-
-static rml_status pop(machine *m, rml_pickle_ref *ref)
-{
-    if (reachable(m) == 0)
-        return damaged(m, "an opcode takes more than the stack holds");
-    *ref = m->stack[--m->stack_count];
-    return RML_OK;
-}
-
-static rml_status top(machine *m, rml_pickle_ref *ref)
-{
-    if (reachable(m) == 0)
-        return damaged(m, "an opcode takes more than the stack holds");
-    *ref = m->stack[m->stack_count - 1];
-    return RML_OK;
-}
-
-static rml_status push_mark(machine *m)
-{
-    if (m->mark_count >= RML_PICKLE_MAX_DEPTH)
-        return rml_fail(m->err, RML_ERR_LIMIT, "pickle nested deeper than %d",
-                        RML_PICKLE_MAX_DEPTH);
-    size_t *mark = rml_grow(m->pickle->allocator, m->mark, &m->mark_capacity, m->mark_count + 1,
-                            sizeof *m->mark);
-    if (!mark)
-        return nomem(m);
-    m->mark = mark;
-    m->mark[m->mark_count++] = m->stack_count;
-    return RML_OK;
-}
-
-// Takes off the last mark and everything above it, which stays readable in *items until a push.
-static rml_status pop_to_mark(machine *m, const rml_pickle_ref **items, size_t *count)
-{
-    if (m->mark_count == 0)
-        return damaged(m, "an opcode needs a mark and there is none");
-    size_t height = m->mark[--m->mark_count];
-    *count = m->stack_count - height;
-    *items = *count ? m->stack + height : NULL;
-    m->stack_count = height;
-    return RML_OK;
-}
-
-static rml_status memo_put(machine *m, size_t index)
-{
-    rml_pickle_ref ref = 0;
-    RML_TRY(top(m, &ref));
-    // Pickles number their memo without gaps, one opcode each, so that an honest index is below the
-    // number of bytes; a small file cannot ask for a large memo.
-    if (index >= m->size || index >= RML_PICKLE_MAX_MEMO)
-        return rml_fail(m->err, RML_ERR_LIMIT, "pickle with memo index %zu in %zu bytes", index,
-                        m->size);
-    rml_pickle_ref *memo =
-        rml_grow(m->pickle->allocator, m->memo, &m->memo_capacity, index + 1, sizeof *m->memo);
-    if (!memo)
-        return nomem(m);
-    m->memo = memo;
-    for (; m->memo_count <= index; m->memo_count++)
-        m->memo[m->memo_count] = 0;
-    m->memo[index] = ref + 1;
-    return RML_OK;
-}
-
-static rml_status memo_get(machine *m, size_t index)
-{
-    if (index >= m->memo_count || m->memo[index] == 0)
-        return damaged(m, "a value is fetched that was never stored");
-    return push(m, m->memo[index] - 1);
-}
-
-// ---- arguments inside the pickle --------------------------------------------------------------
-
-static rml_status take(machine *m, uint64_t bytes, const uint8_t **out)
-{
-    if (bytes > m->size - m->at)
-        return rml_fail(m->err, RML_ERR_FORMAT,
-                        "cut short: a pickle needs %llu bytes at byte %zu and has %zu",
-                        (unsigned long long)bytes, m->at, m->size - m->at);
-    *out = m->data + m->at;
-    m->at += (size_t)bytes;
-    return RML_OK;
-}
-
-static rml_status take_number(machine *m, size_t bytes, uint64_t *out)
-{
-    const uint8_t *from = NULL;
-    RML_TRY(take(m, bytes, &from));
-    *out = rml_le(from, bytes);
-    return RML_OK;
-}
-
 // Text and bytes: a length of `length_bytes`, then the contents.
-static rml_status push_counted(machine *m, rml_pickle_kind kind, size_t length_bytes)
+static rml_status push_counted(rml_pickle_machine *m, rml_pickle_kind kind, size_t length_bytes)
 {
     uint64_t length = 0;
     const uint8_t *from = NULL;
-    RML_TRY(take_number(m, length_bytes, &length));
-    RML_TRY(take(m, length, &from));
-    return push_value(m, (rml_pickle_value){.kind = (uint8_t)kind,
-                                            .count = (uint32_t)length,
-                                            .u.text = (const char *)from});
+    RML_TRY(rml_pickle_take_number(m, length_bytes, &length));
+    RML_TRY(rml_pickle_take(m, length, &from));
+    return rml_pickle_push_value(m, (rml_pickle_value){.kind = (uint8_t)kind,
+                                                       .count = (uint32_t)length,
+                                                       .u.text = (const char *)from});
 }
 
-static rml_status push_int(machine *m, int64_t integer)
+static rml_status push_int(rml_pickle_machine *m, int64_t integer)
 {
-    return push_value(m, (rml_pickle_value){.kind = RML_PICKLE_INT, .u.integer = integer});
+    return rml_pickle_push_value(m,
+                                 (rml_pickle_value){.kind = RML_PICKLE_INT, .u.integer = integer});
 }
 
 // Two's complement of any length.
-static rml_status push_long(machine *m, size_t length_bytes)
+static rml_status push_long(rml_pickle_machine *m, size_t length_bytes)
 {
     uint64_t length = 0;
     const uint8_t *from = NULL;
-    RML_TRY(take_number(m, length_bytes, &length));
-    RML_TRY(take(m, length, &from));
+    RML_TRY(rml_pickle_take_number(m, length_bytes, &length));
+    RML_TRY(rml_pickle_take(m, length, &from));
     if (length > RML_PICKLE_MAX_INT_BYTES)
-        return push_value(m, (rml_pickle_value){.kind = RML_PICKLE_LONG,
-                                                .count = (uint32_t)length,
-                                                .u.text = (const char *)from});
+        return rml_pickle_push_value(m, (rml_pickle_value){.kind = RML_PICKLE_LONG,
+                                                           .count = (uint32_t)length,
+                                                           .u.text = (const char *)from});
     uint64_t bits = rml_le(from, (size_t)length);
     if (length > 0 && length < 8 && (from[length - 1] & 0x80))
         bits |= UINT64_MAX << (8 * length);
     return push_int(m, (int64_t)bits);
 }
 
-static rml_status push_float(machine *m)
+static rml_status push_float(rml_pickle_machine *m)
 {
     const uint8_t *from = NULL;
-    RML_TRY(take(m, 8, &from));
+    RML_TRY(rml_pickle_take(m, 8, &from));
     uint64_t bits = 0; // the only big-endian number of the format
     for (int i = 0; i < 8; i++)
         bits = bits << 8 | from[i];
     rml_pickle_value value = {.kind = RML_PICKLE_FLOAT};
     memcpy(&value.u.number, &bits, sizeof bits);
-    return push_value(m, value);
+    return rml_pickle_push_value(m, value);
 }
 
 // ---- containers and calls ---------------------------------------------------------------------
 
-static rml_status push_container(machine *m, rml_pickle_kind kind, const rml_pickle_ref *items,
-                                 size_t count)
+static rml_status push_container(rml_pickle_machine *m, rml_pickle_kind kind,
+                                 const rml_pickle_ref *items, size_t count)
 {
     if (kind == RML_PICKLE_DICT && count % 2 != 0)
-        return damaged(m, "a dictionary has a key without a value");
+        return rml_pickle_damaged(m, "a dictionary has a key without a value");
     rml_pickle_ref ref = 0;
     RML_TRY(rml_pickle_add(m->pickle, (rml_pickle_value){.kind = (uint8_t)kind}, &ref, m->err));
     RML_TRY(rml_pickle_extend(m->pickle, ref, items, count, m->err));
-    return push(m, ref);
+    return rml_pickle_push(m, ref);
 }
 
-static rml_status push_marked(machine *m, rml_pickle_kind kind)
+static rml_status push_marked(rml_pickle_machine *m, rml_pickle_kind kind)
 {
     const rml_pickle_ref *items = NULL;
     size_t count = 0;
-    RML_TRY(pop_to_mark(m, &items, &count));
+    RML_TRY(rml_pickle_pop_to_mark(m, &items, &count));
     return push_container(m, kind, items, count);
 }
 
-static rml_status push_small_tuple(machine *m, size_t count)
+static rml_status push_small_tuple(rml_pickle_machine *m, size_t count)
 {
-    if (reachable(m) < count)
-        return damaged(m, "a tuple takes more than the stack holds");
+    if (rml_pickle_reachable(m) < count)
+        return rml_pickle_damaged(m, "a tuple takes more than the stack holds");
     m->stack_count -= count;
     return push_container(m, RML_PICKLE_TUPLE, m->stack + m->stack_count, count);
 }
@@ -285,13 +143,13 @@ static rml_status push_small_tuple(machine *m, size_t count)
 // Adds to the container below the mark. An object of an unknown class may be a dictionary or a list
 // by inheritance (AttributeDict, EasyDict): what is added to it is dropped, and it stays opaque.
 // For everything that is known to be something else this is the type confusion of CVE-2026-24747.
-static rml_status add_items(machine *m, const rml_pickle_ref *items, size_t count,
+static rml_status add_items(rml_pickle_machine *m, const rml_pickle_ref *items, size_t count,
                             rml_pickle_kind kind)
 {
     rml_pickle_ref target = 0;
-    RML_TRY(top(m, &target));
+    RML_TRY(rml_pickle_top(m, &target));
     if (kind == RML_PICKLE_DICT && count % 2 != 0)
-        return damaged(m, "a dictionary has a key without a value");
+        return rml_pickle_damaged(m, "a dictionary has a key without a value");
     rml_pickle_value *value = &m->pickle->value[target];
     if (value->kind == kind)
         return rml_pickle_extend(m->pickle, target, items, count, m->err);
@@ -309,24 +167,24 @@ static rml_status add_items(machine *m, const rml_pickle_ref *items, size_t coun
                                               : "a set");
 }
 
-static rml_status add_marked(machine *m, rml_pickle_kind kind)
+static rml_status add_marked(rml_pickle_machine *m, rml_pickle_kind kind)
 {
     const rml_pickle_ref *items = NULL;
     size_t count = 0;
-    RML_TRY(pop_to_mark(m, &items, &count));
+    RML_TRY(rml_pickle_pop_to_mark(m, &items, &count));
     return add_items(m, items, count, kind);
 }
 
-static rml_status add_few(machine *m, rml_pickle_kind kind, size_t count)
+static rml_status add_few(rml_pickle_machine *m, rml_pickle_kind kind, size_t count)
 {
-    if (reachable(m) < count)
-        return damaged(m, "an opcode takes more than the stack holds");
+    if (rml_pickle_reachable(m) < count)
+        return rml_pickle_damaged(m, "an opcode takes more than the stack holds");
     m->stack_count -= count;
     return add_items(m, m->stack + m->stack_count, count, kind);
 }
 
 // A GLOBAL's two lines stand in the pickle itself.
-static rml_status take_line(machine *m, rml_pickle_ref *ref)
+static rml_status take_line(rml_pickle_machine *m, rml_pickle_ref *ref)
 {
     const uint8_t *from = m->data + m->at;
     const uint8_t *end = m->at < m->size ? memchr(from, '\n', m->size - m->at) : NULL;
@@ -342,25 +200,27 @@ static rml_status take_line(machine *m, rml_pickle_ref *ref)
                           ref, m->err);
 }
 
-static rml_status push_global(machine *m, rml_pickle_ref module, rml_pickle_ref name)
+static rml_status push_global(rml_pickle_machine *m, rml_pickle_ref module, rml_pickle_ref name)
 {
     if (m->pickle->value[module].kind != RML_PICKLE_TEXT ||
         m->pickle->value[name].kind != RML_PICKLE_TEXT)
-        return damaged(m, "the name of a global is not text");
-    return push_value(m, (rml_pickle_value){.kind = RML_PICKLE_GLOBAL, .u.pair = {module, name}});
+        return rml_pickle_damaged(m, "the name of a global is not text");
+    return rml_pickle_push_value(
+        m, (rml_pickle_value){.kind = RML_PICKLE_GLOBAL, .u.pair = {module, name}});
 }
 
 // "callable(*arguments)", recorded and not done. Dictionaries are the one type made here.
-static rml_status push_call(machine *m, rml_pickle_ref callable, rml_pickle_ref arguments)
+static rml_status push_call(rml_pickle_machine *m, rml_pickle_ref callable,
+                            rml_pickle_ref arguments)
 {
     const rml_pickle_value *called = &m->pickle->value[callable];
     const rml_pickle_value *given = &m->pickle->value[arguments];
     // a class may also be a persistent id: whole models of old files keep their source that way
     if (called->kind != RML_PICKLE_GLOBAL && called->kind != RML_PICKLE_OBJECT &&
         called->kind != RML_PICKLE_STORAGE)
-        return damaged(m, "something is called that is no function");
+        return rml_pickle_damaged(m, "something is called that is no function");
     if (given->kind != RML_PICKLE_TUPLE)
-        return damaged(m, "the arguments of a call are not a tuple");
+        return rml_pickle_damaged(m, "the arguments of a call are not a tuple");
     const rml_global *known =
         called->kind == RML_PICKLE_GLOBAL ? rml_pickle_global(m->pickle, called) : NULL;
     if (known && known->kind == RML_GLOBAL_DICT) {
@@ -368,65 +228,65 @@ static rml_status push_call(machine *m, rml_pickle_ref callable, rml_pickle_ref 
         RML_TRY(
             rml_pickle_add(m->pickle, (rml_pickle_value){.kind = RML_PICKLE_DICT}, &ref, m->err));
         RML_TRY(rml_pickle_fill_from_pairs(m->pickle, ref, arguments, m->err));
-        return push(m, ref);
+        return rml_pickle_push(m, ref);
     }
-    return push_value(
+    return rml_pickle_push_value(
         m, (rml_pickle_value){.kind = RML_PICKLE_OBJECT,
                               .holds_storage = called->holds_storage || given->holds_storage,
                               .u.pair = {callable, arguments}});
 }
 
-static rml_status reduce(machine *m, bool with_keywords)
+static rml_status reduce(rml_pickle_machine *m, bool with_keywords)
 {
     rml_pickle_ref keywords = 0, arguments = 0, callable = 0;
     if (with_keywords)
-        RML_TRY(pop(m, &keywords));
-    RML_TRY(pop(m, &arguments));
-    RML_TRY(pop(m, &callable));
+        RML_TRY(rml_pickle_pop(m, &keywords));
+    RML_TRY(rml_pickle_pop(m, &arguments));
+    RML_TRY(rml_pickle_pop(m, &callable));
     return push_call(m, callable, arguments);
 }
 
 // Attributes set on an object (__setstate__) are dropped: an OrderedDict's _metadata, an
 // optimizer's insides. Only whether a storage hangs on them is kept.
-static rml_status build(machine *m)
+static rml_status build(rml_pickle_machine *m)
 {
     rml_pickle_ref state = 0, target = 0;
-    RML_TRY(pop(m, &state));
-    RML_TRY(top(m, &target));
+    RML_TRY(rml_pickle_pop(m, &state));
+    RML_TRY(rml_pickle_top(m, &target));
     rml_pickle_value *value = &m->pickle->value[target];
     if (value->kind == RML_PICKLE_OBJECT)
         value->holds_storage |= m->pickle->value[state].holds_storage;
     else if (value->kind != RML_PICKLE_DICT)
-        return damaged(m, "attributes are set on a value that has none");
+        return rml_pickle_damaged(m, "attributes are set on a value that has none");
     return RML_OK;
 }
 
-static rml_status push_storage(machine *m)
+static rml_status push_storage(rml_pickle_machine *m)
 {
     rml_pickle_ref identity = 0, ref = 0;
-    RML_TRY(pop(m, &identity));
+    RML_TRY(rml_pickle_pop(m, &identity));
     RML_TRY(rml_pickle_add(m->pickle,
                            (rml_pickle_value){.kind = RML_PICKLE_STORAGE,
                                               .holds_storage = true,
                                               .u.pair = {identity, 0}},
                            &ref, m->err));
     RML_TRY(rml_pickle_add_storage(m->pickle, ref, m->err));
-    return push(m, ref);
+    return rml_pickle_push(m, ref);
 }
 
 // ---- the machine ------------------------------------------------------------------------------
 
-static rml_status protocol(machine *m)
+static rml_status protocol(rml_pickle_machine *m)
 {
     uint64_t version = 0;
-    RML_TRY(take_number(m, 1, &version));
+    RML_TRY(rml_pickle_take_number(m, 1, &version));
     if (version < 2 || version > 5)
         return rml_fail(m->err, RML_ERR_UNSUPPORTED, "pickle protocol %d, expected 2 to 5",
                         (int)version);
     return RML_OK;
 }
 
-static rml_status step_stack(machine *m, uint8_t opcode)
+static rml_status step_stack(rml_pickle_machine *m, uint8_t opcode)
 {
     uint64_t number = 0;
     rml_pickle_ref a = 0, b = 0;
@@ -434,31 +294,31 @@ static rml_status step_stack(machine *m, uint8_t opcode)
     size_t count = 0;
     switch (opcode) {
     case OP_MARK:
-        return push_mark(m);
+        return rml_pickle_push_mark(m);
     case OP_POP:
-        return pop(m, &a);
+        return rml_pickle_pop(m, &a);
     case OP_POP_MARK:
-        return pop_to_mark(m, &items, &count);
+        return rml_pickle_pop_to_mark(m, &items, &count);
     case OP_DUP:
-        RML_TRY(top(m, &a));
-        return push(m, a);
+        RML_TRY(rml_pickle_top(m, &a));
+        return rml_pickle_push(m, a);
     case OP_BINGET:
     case OP_LONG_BINGET:
-        RML_TRY(take_number(m, opcode == OP_BINGET ? 1 : 4, &number));
-        return memo_get(m, (size_t)number);
+        RML_TRY(rml_pickle_take_number(m, opcode == OP_BINGET ? 1 : 4, &number));
+        return rml_pickle_memo_get(m, (size_t)number);
     case OP_BINPUT:
     case OP_LONG_BINPUT:
-        RML_TRY(take_number(m, opcode == OP_BINPUT ? 1 : 4, &number));
-        return memo_put(m, (size_t)number);
+        RML_TRY(rml_pickle_take_number(m, opcode == OP_BINPUT ? 1 : 4, &number));
+        return rml_pickle_memo_put(m, (size_t)number);
     case OP_MEMOIZE:
-        return memo_put(m, m->memo_count);
+        return rml_pickle_memo_put(m, m->memo_count);
     case OP_GLOBAL:
         RML_TRY(take_line(m, &a));
         RML_TRY(take_line(m, &b));
         return push_global(m, a, b);
     case OP_STACK_GLOBAL:
-        RML_TRY(pop(m, &b));
-        RML_TRY(pop(m, &a));
+        RML_TRY(rml_pickle_pop(m, &b));
+        RML_TRY(rml_pickle_pop(m, &a));
         return push_global(m, a, b);
     case OP_REDUCE:
     case OP_NEWOBJ:
@@ -471,7 +331,7 @@ static rml_status step_stack(machine *m, uint8_t opcode)
     case OP_PROTO:
         return protocol(m);
     case OP_FRAME: // only a hint for reading ahead
-        return take_number(m, 8, &number);
+        return rml_pickle_take_number(m, 8, &number);
     default:
         return rml_fail(m->err, RML_ERR_UNSUPPORTED,
                         "pickle opcode 0x%02x at byte %zu, which torch.save does not write", opcode,
@@ -479,24 +339,24 @@ static rml_status step_stack(machine *m, uint8_t opcode)
     }
 }
 
-static rml_status step(machine *m, uint8_t opcode)
+static rml_status step(rml_pickle_machine *m, uint8_t opcode)
 {
     uint64_t number = 0;
     switch (opcode) {
     case OP_NONE:
-        return push(m, RML_PICKLE_REF_NONE);
+        return rml_pickle_push(m, RML_PICKLE_REF_NONE);
     case OP_NEWTRUE:
-        return push(m, RML_PICKLE_REF_TRUE);
+        return rml_pickle_push(m, RML_PICKLE_REF_TRUE);
     case OP_NEWFALSE:
-        return push(m, RML_PICKLE_REF_FALSE);
+        return rml_pickle_push(m, RML_PICKLE_REF_FALSE);
     case OP_EMPTY_TUPLE:
-        return push(m, RML_PICKLE_REF_EMPTY);
+        return rml_pickle_push(m, RML_PICKLE_REF_EMPTY);
     case OP_BININT:
-        RML_TRY(take_number(m, 4, &number));
+        RML_TRY(rml_pickle_take_number(m, 4, &number));
         return push_int(m, (int32_t)(uint32_t)number);
     case OP_BININT1:
     case OP_BININT2:
-        RML_TRY(take_number(m, opcode == OP_BININT1 ? 1 : 2, &number));
+        RML_TRY(rml_pickle_take_number(m, opcode == OP_BININT1 ? 1 : 2, &number));
         return push_int(m, (int64_t)number);
     case OP_LONG1:
     case OP_LONG4:
@@ -553,7 +413,7 @@ static rml_status step(machine *m, uint8_t opcode)
     }
 }
 
-static rml_status run(machine *m)
+static rml_status run(rml_pickle_machine *m)
 {
     for (;;) {
         const uint8_t *opcode = NULL;
@@ -562,10 +422,10 @@ static rml_status run(machine *m)
             return rml_fail(m->err, RML_ERR_FORMAT,
                             "cut short: a pickle ends at byte %zu without its closing mark",
                             m->size);
-        RML_TRY(take(m, 1, &opcode));
+        RML_TRY(rml_pickle_take(m, 1, &opcode));
         if (*opcode == OP_STOP) {
             if (m->stack_count != 1 || m->mark_count != 0)
-                return damaged(m, "values are left over");
+                return rml_pickle_damaged(m, "values are left over");
             m->pickle->root = m->stack[0];
             m->pickle->used_bytes = m->at;
             return RML_OK;
@@ -578,7 +438,7 @@ rml_status rml_pickle_read(rml_pickle *out, const uint8_t *data, size_t size,
                            const rml_allocator *allocator, rml_error *err)
 {
     *out = (rml_pickle){.allocator = allocator};
-    machine m = {.pickle = out, .data = data, .err = err};
+    rml_pickle_machine m = {.pickle = out, .data = data, .err = err};
     m.size = size < RML_PICKLE_MAX_BYTES ? size : RML_PICKLE_MAX_BYTES;
     // An opcode adds at most one item, and moving a container at most doubles that twice; only a
     // hostile pickle that copies one list over and over gets past it.

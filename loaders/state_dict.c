@@ -230,14 +230,12 @@ static rml_status add_tensor(walk *w, const rml_pickle_value *object)
                         (unsigned long long)id.elements, element_bytes, bytes);
     }
     size_t from = (size_t)id.view_offset * element_bytes; // inside `bytes`, see above
-    size_t room = (size_t)id.view_elements * element_bytes, skip;
-    if (!rml_size_mul((size_t)parts.offset, (size_t)type->element_bytes, &skip) || skip > room) {
-        size_t count = 1;
-        if (rml_shape_count(&parts.shape, &count) && count == 0)
-            skip = 0; // an empty tensor may point anywhere
-        else
-            return bad_tensor(w, "starts past the end of its storage");
-    }
+    size_t room = (size_t)id.view_elements * element_bytes;
+    size_t skip = 0, count;
+    if ((uint64_t)parts.offset <= room / (size_t)type->element_bytes)
+        skip = (size_t)parts.offset * (size_t)type->element_bytes;
+    else if (!rml_shape_count(&parts.shape, &count) || count > 0) // an empty one may point anywhere
+        return bad_tensor(w, "starts past the end of its storage");
     RML_TRY(rml_weights_add_mapped(w->weights, w->name, w->name_length, (rml_dtype)type->dtype,
                                    &parts.shape, parts.stride, data + from + skip, room - skip,
                                    w->err));

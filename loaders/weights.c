@@ -91,8 +91,19 @@ static rml_status append(rml_weights *weights, const char *name, size_t name_byt
     return RML_OK;
 }
 
+// An empty tensor may have other sizes whose product fits nowhere, and code that computes strides
+// would trip over it.
+static bool strides_fit(const rml_shape *shape)
+{
+    int64_t stride = 1;
+    for (int i = 0; i < shape->rank; i++)
+        if (!rml_i64_mul(stride, shape->dim[i] ? shape->dim[i] : 1, &stride))
+            return false;
+    return true;
+}
+
 // The element that lies furthest from the first one, plus 1; false when it does not fit.
-static bool reach(const rml_weight *weight, size_t count, size_t *elements)
+static bool reach(const rml_weight *weight, size_t count, uint64_t *elements)
 {
     int64_t last = 0;
     *elements = 0;
@@ -105,7 +116,7 @@ static bool reach(const rml_weight *weight, size_t count, size_t *elements)
             return false;
         last += step;
     }
-    *elements = (size_t)last + 1;
+    *elements = (uint64_t)last + 1;
     return true;
 }
 
@@ -126,8 +137,9 @@ rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t
         return rml_fail(err, RML_ERR_FORMAT,
                         "damaged checkpoint: the name \"%s\" is not plain UTF-8 text", quoted);
     rml_weight weight = {.dtype = dtype, .shape = *shape, .data = data};
-    size_t count, elements;
-    if (!rml_shape_count(shape, &count))
+    size_t count;
+    uint64_t elements;
+    if (!rml_shape_count(shape, &count) || !strides_fit(shape))
         return rml_fail(err, RML_ERR_LIMIT, "\"%s\" has shape %s, which is too large to address",
                         quoted, rml_shape_text(shape, text));
     int64_t plain = 1;

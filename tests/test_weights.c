@@ -310,6 +310,8 @@ static void test_safetensors_headers(void)
          "no whole number"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,8],\"data_offsets\":[0,0]}}",
          RML_ERR_LIMIT, "too large"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904,8],\"data_offsets\":[0,0]}}",
+         RML_ERR_LIMIT, "too large"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,12],\"data_offsets\":[0,12]}}",
          RML_ERR_LIMIT, "more than 8 sizes"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[6],\"data_offsets\":[0,6]},"

@@ -233,6 +233,16 @@ static void test_tensors(void)
 {
     expect_tensor((p_tensor_spec){"FloatStorage", "0", 6, 0, 2, {2, 3}, {3, 1}, false, false},
                   RML_OK, "");
+    expect_tensor((p_tensor_spec){"FloatStorage",
+                                  "0",
+                                  6,
+                                  0,
+                                  4,
+                                  {0, 2000000000, 2000000000, 2000000000},
+                                  {0, 0, 0, 0},
+                                  false,
+                                  false},
+                  RML_ERR_LIMIT, "too large to address");
     // as many elements as the file holds: CVE-2026-24747
     expect_tensor((p_tensor_spec){"FloatStorage", "0", 600, 0, 1, {600}, {1}, false, false},
                   RML_ERR_FORMAT, "announced with 600 elements of 4 bytes, and the file holds 24");
