@@ -182,10 +182,9 @@ static int64_t next_time(rml_video_in *in)
     int64_t time = known ? av_sat_add64(stated, in->shift) : in->last + in->step;
     if (time > in->last)
         return time;
-    // One stray time is pushed behind its neighbour; a clock that starts again moves all that
-    // follow.
-    int64_t second = av_rescale_q(1, (AVRational){1, 1}, in->source.stream->time_base);
-    if (in->last - time < second)
+    // One stray time is pushed behind its neighbour; a clock that starts again (joined files) moves
+    // all that follow.
+    if (in->last - time < 2 * in->step)
         return in->last + 1;
     in->shift = av_sat_add64(in->shift, in->last - time + in->step);
     return in->last + in->step;
