@@ -1,7 +1,9 @@
-// The one graph: values, nodes, ids. Built-in networks and imported files make the same builder calls.
+// The one graph: values, nodes, ids. Built-in networks and imported files make the same builder
+// calls.
 //
-// A graph lives in an arena; names and attributes are copied into it. Builder calls infer the shape at
-// once and keep the first error, so that model code reads straight through and checks once at the end:
+// A graph lives in an arena; names and attributes are copied into it. Builder calls infer the shape
+// at once and keep the first error, so that model code reads straight through and checks once at
+// the end:
 //
 //   x = rml_graph_conv2d(g, x, w, b, &(rml_conv_attr){...}, "conv1_1");
 //   ...
@@ -79,7 +81,7 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op, const rml_op_attr *a
 // OK, or the first error of the builder calls.
 rml_status rml_graph_finish(const rml_graph *graph, rml_error *err);
 
-// ---- builder calls -------------------------------------------------------------------------------
+// ---- builder calls ------------------------------------------------------------------------------
 
 // A bias of RML_NO_VALUE is left out.
 rml_value_id rml_graph_conv2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
@@ -131,12 +133,12 @@ void rml_graph_replace(rml_graph *graph, rml_value_id from, rml_value_id to);
 // Replaces the node's inputs by a copy of `in`; false when memory is out.
 bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count);
 
-// Checks what every pass must leave true: ids in range, inputs computed before they are read, arity,
-// shapes that inference agrees with, layouts that the operators take.
+// Checks what every pass must leave true: ids in range, inputs computed before they are read,
+// arity, shapes that inference agrees with, layouts that the operators take.
 rml_status rml_graph_validate(const rml_graph *graph, rml_error *err);
 
-// Recomputes every activation's shape from `shapes` of the inputs; `shapes` has value_count entries,
-// of which those of the inputs are set.
+// Recomputes every activation's shape from `shapes` of the inputs; `shapes` has value_count
+// entries, of which those of the inputs are set.
 rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error *err);
 
 // One line a live node, for tests and people: "conv1 = conv2d(x, w, b) (1,64,8,8)". Returns the

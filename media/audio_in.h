@@ -25,9 +25,9 @@ rml_status rml_audio_in_open(rml_audio_in **out, const char *path, const rml_all
 
 const rml_audio_info *rml_audio_in_info(const rml_audio_in *in);
 
-// Up to `capacity` samples at the native rate into `mono`; *count = 0 at the end. Integers are scaled
-// as libsndfile does (int16 / 32768, (uint8 - 128) / 128, int32 / 2^31), and channels are averaged in
-// float. Damaged packets are skipped and counted; a file that is cut ends early.
+// Up to `capacity` samples at the native rate into `mono`; *count = 0 at the end. Integers are
+// scaled as libsndfile does (int16 / 32768, (uint8 - 128) / 128, int32 / 2^31), and channels are
+// averaged in float. Damaged packets are skipped and counted; a file that is cut ends early.
 rml_status rml_audio_in_read(rml_audio_in *in, float *mono, size_t capacity, size_t *count,
                              rml_error *err);
 

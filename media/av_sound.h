@@ -31,9 +31,9 @@ typedef struct rml_av_sound {
     int64_t fed;       // samples given to the encoder
 } rml_av_sound;
 
-// Opens the best audio stream of `path` and an encoder at its rate and channels (the nearest that the
-// codec has). `path` must outlive the sound. `offset` above 0 puts silence first, below 0 leaves out
-// the beginning; `seconds` limits the whole, 0 does not. On failure the sound is closed.
+// Opens the best audio stream of `path` and an encoder at its rate and channels (the nearest that
+// the codec has). `path` must outlive the sound. `offset` above 0 puts silence first, below 0
+// leaves out the beginning; `seconds` limits the whole, 0 does not. On failure the sound is closed.
 rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, rml_sound_codec codec,
                              bool global_header, double offset, double seconds, rml_error *err);
 

@@ -18,8 +18,8 @@ typedef struct rml_av_source {
     int64_t frames, damaged;
 } rml_av_source;
 
-// Opens the best stream of `type` (AVMEDIA_TYPE_VIDEO or _AUDIO) of the local file `path`, which must
-// outlive the source. threads: 0 = rml_threads_default(). On failure the source is closed.
+// Opens the best stream of `type` (AVMEDIA_TYPE_VIDEO or _AUDIO) of the local file `path`, which
+// must outlive the source. threads: 0 = rml_threads_default(). On failure the source is closed.
 rml_status rml_av_source_open(rml_av_source *source, const char *path, enum AVMediaType type,
                               int threads, rml_error *err);
 
@@ -32,8 +32,8 @@ void rml_av_source_close(rml_av_source *source);
 // The sentence for an error code of libav: "<path>: <what>: <reason>".
 rml_status rml_av_fail(rml_error *err, const char *path, const char *what, int code);
 
-// "file:<path>", so that no part of a name is taken for a protocol; freed with av_free. NULL without
-// memory.
+// "file:<path>", so that no part of a name is taken for a protocol; freed with av_free. NULL
+// without memory.
 char *rml_av_url(const char *path);
 
 rml_rational rml_av_rational(AVRational rational);

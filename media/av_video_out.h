@@ -20,8 +20,8 @@ typedef struct rml_av_video_out {
     bool numbered; // the container counts frames: one that rounds onto its neighbour comes later
 } rml_av_video_out;
 
-// Checks the settings and opens the encoder. constant_rate: the container counts frames, so the time
-// base is one frame. On failure the output is closed.
+// Checks the settings and opens the encoder. constant_rate: the container counts frames, so the
+// time base is one frame. On failure the output is closed.
 rml_status rml_av_video_out_open(rml_av_video_out *video, const char *path,
                                  const rml_encode_settings *settings, bool global_header,
                                  bool constant_rate, const rml_allocator *allocator,

@@ -17,11 +17,12 @@ typedef struct rml_blender rml_blender;
 rml_status rml_blender_create(rml_blender **out, const rml_allocator *allocator, rml_error *err);
 void rml_blender_destroy(rml_blender **blender);
 
-// Pastes the BGR `patch` with its corner at (x, y) of `canvas`. Parts outside the canvas are left out.
+// Pastes the BGR `patch` with its corner at (x, y) of `canvas`. Parts outside the canvas are left
+// out.
 //   out = (canvas * (255 - w) + patch * w) / 255, rounded to nearest, w in 0..255
-// w is the rounded product of a horizontal and a vertical ramp 255 * (3 t^2 - 2 t^3), t = (d + 0.5) /
-// margin for the pixel d pixels away from the edge, 255 inside. So where w = 255 the patch is copied
-// exactly, and no pixel outside the box changes. All margins 0: a plain copy.
+// w is the rounded product of a horizontal and a vertical ramp 255 * (3 t^2 - 2 t^3), t = (d + 0.5)
+// / margin for the pixel d pixels away from the edge, 255 inside. So where w = 255 the patch is
+// copied exactly, and no pixel outside the box changes. All margins 0: a plain copy.
 rml_status rml_blend_paste(rml_blender *blender, rml_frame *canvas, int x, int y, rml_pixels patch,
                            rml_feather feather, rml_error *err);
 

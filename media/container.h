@@ -12,8 +12,8 @@ typedef struct rml_container {
         constant_rate; // frames are numbered, not timed, and PCM is the sound that plays everywhere
 } rml_container;
 
-// Chosen by the extension of `path`; NULL, and a sentence in `err`, when it is unknown or cannot hold
-// `codec`.
+// Chosen by the extension of `path`; NULL, and a sentence in `err`, when it is unknown or cannot
+// hold `codec`.
 const rml_container *rml_container_of(const char *path, rml_codec codec, rml_error *err);
 
 #endif

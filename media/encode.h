@@ -29,8 +29,8 @@ typedef struct rml_encode_settings {
         time_base; // of the file; 0/0: exact for frame_rate. For variable rate: the source's
     rml_rational pixel_aspect; // 0/0: square
     // Colours of the source, so that the result is described the same way. A zeroed one, or an
-    // unspecified matrix: BT.709 from 720 lines or 1280 columns up, else BT.601. MJPEG is always full
-    // range BT.601, as JPEG demands, and FFV1 is RGB.
+    // unspecified matrix: BT.709 from 720 lines or 1280 columns up, else BT.601. MJPEG is always
+    // full range BT.601, as JPEG demands, and FFV1 is RGB.
     rml_colour colour;
     const char *audio_path; // file whose best audio stream is put in; NULL: no sound
     double audio_offset;  // seconds: above 0 silence comes first, below 0 the beginning is left out
@@ -39,14 +39,14 @@ typedef struct rml_encode_settings {
 
 rml_encode_settings rml_encode_settings_default(void);
 
-// The container comes from the extension of `path`: mp4, mov, m4v, mkv, avi. Pairs that do not fit are
-// refused with a sentence that says what to use instead (FFV1 needs .mkv, no codec here fits .webm).
-// Sound: AAC at the source's rate and channels, 160 kb/s for stereo; 16-bit PCM in .avi; with FFV1
-// PCM that loses nothing (16-bit, or 32-bit float where the source has more).
-// H.264 and HEVC in 4:2:0 need even sides: an odd one gets one more row or column, a copy of the last.
+// The container comes from the extension of `path`: mp4, mov, m4v, mkv, avi. Pairs that do not fit
+// are refused with a sentence that says what to use instead (FFV1 needs .mkv, no codec here fits
+// .webm). Sound: AAC at the source's rate and channels, 160 kb/s for stereo; 16-bit PCM in .avi;
+// with FFV1 PCM that loses nothing (16-bit, or 32-bit float where the source has more). H.264 and
+// HEVC in 4:2:0 need even sides: an odd one gets one more row or column, a copy of the last.
 
-// Checks at low cost that all this can work: container, codecs (they are opened), audio file, and that
-// the folder of `path` can be written. Creates nothing.
+// Checks at low cost that all this can work: container, codecs (they are opened), audio file, and
+// that the folder of `path` can be written. Creates nothing.
 rml_status rml_encoder_probe(const char *path, const rml_encode_settings *settings,
                              const rml_allocator *allocator, rml_error *err);
 
@@ -57,10 +57,10 @@ rml_status rml_encoder_open(rml_encoder **out, const char *path,
                             const rml_encode_settings *settings, const rml_allocator *allocator,
                             rml_error *err);
 
-// Writes a frame of the size in the settings. Its time (pts * time_base) is 0 or more, and later than
-// that of the frame before by at least one tick of the file's time base (in .avi, which counts frames,
-// a frame that rounds onto the one before takes the next place). Sound up to this time is written
-// along. After an error only rml_encoder_abort is left to call.
+// Writes a frame of the size in the settings. Its time (pts * time_base) is 0 or more, and later
+// than that of the frame before by at least one tick of the file's time base (in .avi, which counts
+// frames, a frame that rounds onto the one before takes the next place). Sound up to this time is
+// written along. After an error only rml_encoder_abort is left to call.
 rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err);
 
 typedef struct rml_encode_summary {
@@ -70,8 +70,9 @@ typedef struct rml_encode_summary {
     int64_t damaged_audio_packets;
 } rml_encode_summary;
 
-// Writes what is left (sound to its end), closes the file and renames it. Destroys the encoder in any
-// case and sets *encoder to NULL; on failure the temporary file is removed. `summary` may be NULL.
+// Writes what is left (sound to its end), closes the file and renames it. Destroys the encoder in
+// any case and sets *encoder to NULL; on failure the temporary file is removed. `summary` may be
+// NULL.
 rml_status rml_encoder_finish(rml_encoder **encoder, rml_encode_summary *summary, rml_error *err);
 
 // Gives up: removes the temporary file and destroys the encoder. *encoder may be NULL.

@@ -15,8 +15,8 @@ rml_status rml_fft_create(rml_fft **out, int length, const rml_allocator *alloca
 void rml_fft_destroy(rml_fft **fft);
 
 // X[k] = sum x[n] exp(-2 pi i k n / length) for k = 0..length/2, as pairs re, im: `spectrum` holds
-// length + 2 numbers. `x` is not changed and must not overlap it. Uses the plan's scratch: one thread
-// at a time.
+// length + 2 numbers. `x` is not changed and must not overlap it. Uses the plan's scratch: one
+// thread at a time.
 void rml_fft_real(rml_fft *fft, const double *x, double *spectrum);
 
 #endif

@@ -12,10 +12,10 @@
 // and animated PNG count as video.
 bool rml_image_is_still(const char *path);
 
-// Loads an image as BGR, 8 bits: grey is repeated, alpha dropped, 16 bits cut to the upper 8, and the
-// EXIF orientation of a JPEG is applied, all as cv2.imread does. pts = 0, time_base = 1/1. A JPEG that
-// ends early is an error, not a half grey picture. `frame` is reserved; on failure it holds no image
-// that means anything, and is still to be released.
+// Loads an image as BGR, 8 bits: grey is repeated, alpha dropped, 16 bits cut to the upper 8, and
+// the EXIF orientation of a JPEG is applied, all as cv2.imread does. pts = 0, time_base = 1/1. A
+// JPEG that ends early is an error, not a half grey picture. `frame` is reserved; on failure it
+// holds no image that means anything, and is still to be released.
 rml_status rml_image_load(rml_frame *frame, const char *path, const rml_allocator *allocator,
                           rml_error *err);
 

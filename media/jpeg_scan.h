@@ -1,4 +1,5 @@
-// What an image decoder does not tell about a JPEG: how it is to be turned, and whether it is whole.
+// What an image decoder does not tell about a JPEG: how it is to be turned, and whether it is
+// whole.
 #ifndef RML_MEDIA_JPEG_SCAN_H
 #define RML_MEDIA_JPEG_SCAN_H
 

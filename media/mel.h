@@ -1,5 +1,5 @@
-// The mel spectrogram of Wav2Lip (16 kHz, 80 bands, 80 columns a second), sample-exact: pre-emphasis,
-// 800-point STFT with reflected ends, Slaney filter bank, decibels, scaled to -4..4.
+// The mel spectrogram of Wav2Lip (16 kHz, 80 bands, 80 columns a second), sample-exact:
+// pre-emphasis, 800-point STFT with reflected ends, Slaney filter bank, decibels, scaled to -4..4.
 #ifndef RML_MEDIA_MEL_H
 #define RML_MEDIA_MEL_H
 
@@ -39,16 +39,16 @@ void rml_mel_reset(rml_mel *mel);
 int64_t rml_mel_column_count(int64_t samples);
 
 // Upstream's rule (--compat): chunk i starts at column int(i * (80.0 / fps)); the first that would
-// reach past the end is replaced by the last 16 columns and is the last one. The number of chunks is
-// the number of output frames. 0 when columns < 16 or fps is not a positive finite number.
+// reach past the end is replaced by the last 16 columns and is the last one. The number of chunks
+// is the number of output frames. 0 when columns < 16 or fps is not a positive finite number.
 int64_t rml_mel_chunk_count(int64_t columns, double fps);
 
 // Start of chunk `index` < rml_mel_chunk_count(columns, fps).
 int64_t rml_mel_chunk_start(int64_t columns, double fps, int64_t index);
 
 // Default mode: start of the chunk for a frame shown at `seconds`, floor(seconds * 80) clamped to
-// [0, columns - 16]. A product within 1e-6 below a whole number counts as that number, so that times
-// computed in different ways agree.
+// [0, columns - 16]. A product within 1e-6 below a whole number counts as that number, so that
+// times computed in different ways agree.
 int64_t rml_mel_start_at(int64_t columns, double seconds);
 
 #endif

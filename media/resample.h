@@ -17,13 +17,14 @@ void rml_resampler_destroy(rml_resampler **resampler);
 typedef rml_status (*rml_samples_sink)(void *user, const float *samples, size_t count,
                                        rml_error *err);
 
-// Takes any number of input samples and hands on what can be computed so far. Memory is bounded by the
-// filter's length. An error of the sink is passed on. Equal rates hand the samples on unchanged.
+// Takes any number of input samples and hands on what can be computed so far. Memory is bounded by
+// the filter's length. An error of the sink is passed on. Equal rates hand the samples on
+// unchanged.
 rml_status rml_resampler_push(rml_resampler *resampler, const float *samples, size_t count,
                               rml_samples_sink sink, void *user, rml_error *err);
 
-// End of input: hands on the rest, rml_resample_count(n, ...) samples in all, the last of them 0 where
-// the filter gives fewer (as librosa pads). Ready for a new clip after it.
+// End of input: hands on the rest, rml_resample_count(n, ...) samples in all, the last of them 0
+// where the filter gives fewer (as librosa pads). Ready for a new clip after it.
 rml_status rml_resampler_finish(rml_resampler *resampler, rml_samples_sink sink, void *user,
                                 rml_error *err);
 

@@ -24,8 +24,8 @@ typedef struct rml_pixels_out {
     int width, height;
 } rml_pixels_out;
 
-// Scales `src` onto `dst`, which must not overlap. `channels` is 1, 3 or 4. Sides are 1..RML_FRAME_MAX_SIDE,
-// RML_ERR_ARG otherwise (an empty box gives an error here, not a crash).
+// Scales `src` onto `dst`, which must not overlap. `channels` is 1, 3 or 4. Sides
+// are 1..RML_FRAME_MAX_SIDE, RML_ERR_ARG otherwise (an empty box gives an error here, not a crash).
 rml_status rml_resize(rml_resizer *resizer, rml_pixels src, rml_pixels_out dst, int channels,
                       rml_error *err);
 

@@ -1,4 +1,5 @@
-// The sound that drives the lips: from any file to mel chunks, in memory that does not grow with it.
+// The sound that drives the lips: from any file to mel chunks, in memory that does not grow with
+// it.
 #ifndef RML_MEDIA_SPEECH_H
 #define RML_MEDIA_SPEECH_H
 
@@ -26,9 +27,9 @@ rml_status rml_speech_open(rml_speech **out, const char *path, const rml_allocat
 
 const rml_speech_info *rml_speech_info_of(const rml_speech *speech);
 
-// Columns start .. start+15 as the network takes them: chunk[band * 16 + column]. Columns before the
-// beginning or past the end are silence. Cheap when `start` grows from call to call; going back further
-// than about three seconds decodes again from the beginning.
+// Columns start .. start+15 as the network takes them: chunk[band * 16 + column]. Columns before
+// the beginning or past the end are silence. Cheap when `start` grows from call to call; going back
+// further than about three seconds decodes again from the beginning.
 rml_status rml_speech_chunk(rml_speech *speech, int64_t start,
                             float chunk[RML_MEL_BANDS * RML_MEL_CHUNK], rml_error *err);
 

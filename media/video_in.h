@@ -38,19 +38,21 @@ typedef struct rml_video_info {
 
 typedef struct rml_video_in rml_video_in;
 
-// Opens the best video stream of a local file and decodes its first frame, so that a file that cannot
-// be decoded at all fails here. Cover pictures of sound files are no video. A matrix that the stream
-// does not state is taken as players do: BT.709 from 720 lines or 1280 columns up, BT.601 below.
+// Opens the best video stream of a local file and decodes its first frame, so that a file that
+// cannot be decoded at all fails here. Cover pictures of sound files are no video. A matrix that
+// the stream does not state is taken as players do: BT.709 from 720 lines or 1280 columns up,
+// BT.601 below.
 rml_status rml_video_in_open(rml_video_in **out, const char *path,
                              const rml_video_in_settings *settings, const rml_allocator *allocator,
                              rml_error *err);
 
 const rml_video_info *rml_video_in_info(const rml_video_in *in);
 
-// Next frame into `frame` (reserved as needed), or *end = true and no frame. pts counts from the first
-// frame, which has 0, in info->time_base, and strictly increases: times of variable-rate files are
-// kept, missing ones are derived from the frame rate. Frames whose size changes midway are scaled to
-// the size of the first. Damaged packets are skipped and counted, and a file that is cut ends early.
+// Next frame into `frame` (reserved as needed), or *end = true and no frame. pts counts from the
+// first frame, which has 0, in info->time_base, and strictly increases: times of variable-rate
+// files are kept, missing ones are derived from the frame rate. Frames whose size changes midway
+// are scaled to the size of the first. Damaged packets are skipped and counted, and a file that is
+// cut ends early.
 rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err);
 
 // The same without delivering pixels (no conversion): for skipping.

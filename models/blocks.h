@@ -9,8 +9,8 @@
 // Number of channels (dimension 1) of an image value.
 int64_t rml_channels(rml_params *params, rml_value_id x);
 
-// Convolution with bias: "<prefix>.weight" [out, C, Kh, Kw] and "<prefix>.bias". `out` is the published
-// number of output channels, or with `out_fixed` the only one allowed.
+// Convolution with bias: "<prefix>.weight" [out, C, Kh, Kw] and "<prefix>.bias". `out` is the
+// published number of output channels, or with `out_fixed` the only one allowed.
 rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
                       const rml_conv_attr *attr, int64_t out, bool out_fixed);
 

@@ -1,7 +1,8 @@
 // Binding of a network to a weight store: every parameter by its state-dict key, strictly.
 //
-// A builder asks for each parameter once. What is missing or has the wrong shape is noted and replaced
-// by a placeholder, so that building goes on and rml_params_finish can list everything at once.
+// A builder asks for each parameter once. What is missing or has the wrong shape is noted and
+// replaced by a placeholder, so that building goes on and rml_params_finish can list everything at
+// once.
 #ifndef RML_MODELS_PARAMS_H
 #define RML_MODELS_PARAMS_H
 

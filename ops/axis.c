@@ -77,7 +77,7 @@ const rml_op rml_op_softmax = {.name = "softmax",
                                .infer = infer_softmax,
                                .algorithms = softmax_algorithms};
 
-// ---- reductions: slice after slice in rising order, so that the order depends on the shape only --
+// ---- reductions: slice after slice in rising order, so that the order depends on the shape only -
 
 static rml_status infer_reduce(const rml_op_attr *attr, const rml_shape *in, int in_count,
                                rml_shape *out, rml_error *err)

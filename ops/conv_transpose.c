@@ -1,5 +1,5 @@
 // 2-D transposed convolution, NCHW logic on channels-last memory.
-//   x [N,C,H,W]   w [C,O/groups,Kh,Kw] (C first)   bias [O], optional   residual [N,O,Ho,Wo], optional
+//   x [N,C,H,W]   w [C,O/groups,Kh,Kw] (C first)   bias [O] and residual [N,O,Ho,Wo], optional
 //   Ho = (H-1)*stride - pad_top - pad_bottom + dilation*(Kh-1) + out_pad + 1
 // Source: torch.nn.ConvTranspose2d.
 //

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-// Output pixels of one work item, in gemm tiles: enough to keep a weight panel hot in the second-level
-// cache, few enough to share small images between threads.
+// Output pixels of one work item, in gemm tiles: enough to keep a weight panel hot in the
+// second-level cache, few enough to share small images between threads.
 #define BLOCK_TILES 8
 
 size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)

@@ -186,8 +186,8 @@ typedef struct rml_op {
     rml_op_layout layout;
     int packed_input; // index of the constant that `pack` takes, or -1
     bool in_place;    // out may be the memory of in[0] where shapes and strides agree
-    // Dimensions of -1 are unknown and stay so where they cannot be told. `in` of an absent input has
-    // rank -1. Errors need not name the node.
+    // Dimensions of -1 are unknown and stay so where they cannot be told. `in` of an absent input
+    // has rank -1. Errors need not name the node.
     rml_status (*infer)(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
                         rml_error *err);
     uint64_t (*macs)(const rml_op_args *args); // NULL: 0

@@ -19,7 +19,8 @@ typedef struct rml_walk {
 // dimensions are ordered by views[0]'s strides, so that its memory is walked in order.
 rml_walk rml_walk_make(const rml_tensor *const *views, int count);
 
-// Calls `fn` once for every innermost run: `at` are the views' first elements, `stride` their steps.
+// Calls `fn` once for every innermost run: `at` are the views' first elements, `stride` their
+// steps.
 typedef void (*rml_walk_fn)(const void *context, float *const *at, const int64_t *stride,
                             size_t count);
 void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const void *context);

@@ -5,8 +5,8 @@
 #include "ops/op.h"
 
 // A grid of output pixels, rows x cols in each image, and the input pixels each reads. Output grid
-// position (j, i) reads input (j*step[0] + first[0] + ty*tap_step[0], i*step[1] + first[1] + ...) for
-// ty < taps[0], tx < taps[1], and stands in the output at (origin + j*out_step, ...).
+// position (j, i) reads input (j*step[0] + first[0] + ty*tap_step[0], i*step[1] + first[1] + ...)
+// for ty < taps[0], tx < taps[1], and stands in the output at (origin + j*out_step, ...).
 typedef struct rml_window {
     int64_t rows, cols;
     int64_t step[2];

@@ -5,8 +5,7 @@
 //    "clip": {"id": "<16 hex digits of the file's contents>", "width": 1080, "height": 1920,
 //             "resize_factor": 1, "rotate": false, "crop": [0, -1, 0, -1]},
 //    "faces": [
-//     {"frame": 0, "time": 0.000, "box": [412, 310, 655, 640], "score": 0.9991, "source":
-//     "detected"},
+//     {"frame": 0, "time": 0.000, "box": [1, 2, 55, 64], "score": 0.99, "source": "detected"},
 //     {"frame": 1, "time": 0.040, "box": null, "score": 0, "source": "none"}]}
 //
 // One record for each source frame, in order, none left out. Boxes are x1 y1 x2 y2 before padding

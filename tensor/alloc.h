@@ -18,8 +18,8 @@ void *rml_alloc_zero(const rml_allocator *allocator, size_t count, size_t elemen
 // A copy of a zero-terminated string.
 char *rml_alloc_text(const rml_allocator *allocator, const char *text);
 
-// Makes room for `need` elements in a growing array: returns the array, moved if it had to grow, and
-// updates *capacity; NULL on failure, and the old array stays as it was.
+// Makes room for `need` elements in a growing array: returns the array, moved if it had to grow,
+// and updates *capacity; NULL on failure, and the old array stays as it was.
 void *rml_grow(const rml_allocator *allocator, void *array, size_t *capacity, size_t need,
                size_t element_bytes);
 

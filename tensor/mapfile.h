@@ -9,9 +9,9 @@ typedef struct rml_mapfile {
     size_t size;
 } rml_mapfile;
 
-// Maps `path`. A folder, a missing file and a file that is not a regular one are errors that name it.
-// Touching pages of a file that another process cuts short while mapped raises SIGBUS, as with every
-// mapping; sizes are checked against the size at opening.
+// Maps `path`. A folder, a missing file and a file that is not a regular one are errors that name
+// it. Touching pages of a file that another process cuts short while mapped raises SIGBUS, as with
+// every mapping; sizes are checked against the size at opening.
 rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err);
 
 // Tells the system that the pages will not be needed soon: resident memory shrinks, contents stay.

@@ -4,7 +4,8 @@
 
 #include "tensor/tensor.h"
 
-// Every element lies inside memory that the owner keeps; strides are in elements and never negative.
+// Every element lies inside memory that the owner keeps; strides are in elements and never
+// negative.
 typedef struct rml_stored {
     rml_dtype dtype;
     rml_shape shape;

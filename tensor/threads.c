@@ -12,8 +12,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-// An idle worker looks for work this many times before it sleeps: about 20 microseconds, longer than
-// the gap between two layers, far shorter than anything that would burn a neighbour's core.
+// An idle worker looks for work this many times before it sleeps: about 20 microseconds, longer
+// than the gap between two layers, far shorter than anything that would burn a neighbour's core.
 #define SPIN_ROUNDS 400
 
 #define OPEN 0x80000000u
@@ -177,8 +177,8 @@ void rml_pool_run(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, vo
     pthread_mutex_unlock(&pool->lock);
 }
 
-// Cores a cgroup lets this process use: v2 "cpu.max" ("max 100000" or "200000 100000"), else v1 quota
-// and period. 0 when there is no limit.
+// Cores a cgroup lets this process use: v2 "cpu.max" ("max 100000" or "200000 100000"), else v1
+// quota and period. 0 when there is no limit.
 static int cgroup_cores(void)
 {
     long long quota = -1, period = 0;

@@ -9,8 +9,8 @@
 
 typedef struct rml_pool rml_pool;
 
-// Works on items [begin, end). `worker` is below rml_pool_threads and unique among those running, so
-// that it can choose a private scratch area.
+// Works on items [begin, end). `worker` is below rml_pool_threads and unique among those running,
+// so that it can choose a private scratch area.
 typedef void (*rml_pool_fn)(void *context, size_t begin, size_t end, int worker);
 
 // A pool with `threads` workers, the caller's thread among them: 1 starts no thread at all.
@@ -19,8 +19,8 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
 void rml_pool_destroy(rml_pool **pool);
 int rml_pool_threads(const rml_pool *pool);
 
-// Calls `fn` for [0, count) in chunks of at most `chunk` items and returns when all are done. What a
-// chunk computes must not depend on which worker takes it or on how the items are cut. Allocates
+// Calls `fn` for [0, count) in chunks of at most `chunk` items and returns when all are done. What
+// a chunk computes must not depend on which worker takes it or on how the items are cut. Allocates
 // nothing. Calls from inside `fn` are not allowed.
 void rml_pool_run(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, void *context);
 

@@ -1,5 +1,5 @@
-// CHECK: the only assertion of the C tests. It counts and goes on, so that one run shows every fault;
-// a test's main returns check_result().
+// CHECK: the only assertion of the C tests. It counts and goes on, so that one run shows every
+// fault; a test's main returns check_result().
 #ifndef RML_TESTS_CHECK_H
 #define RML_TESTS_CHECK_H
 

@@ -1,7 +1,7 @@
 // Writing and reading of video files: lossless round trip, times, sound, files that are cut, a full
 // disk, and what is refused before any work.
 #define _POSIX_C_SOURCE 200809L
-#include "check.h"
+#include "tests/check.h"
 #include "media/encode.h"
 #include "media/libav.h"
 #include "media/speech.h"

@@ -1,6 +1,6 @@
 // Images: round trips, orientation, and files that are cut or lie.
 #define _POSIX_C_SOURCE 200809L
-#include "check.h"
+#include "tests/check.h"
 #include "media/image.h"
 #include "media/jpeg_scan.h"
 #include "media/orient.h"

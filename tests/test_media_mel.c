@@ -1,5 +1,5 @@
 // Transform, resampler and mel front end: definitions, block sizes, ends, hostile samples.
-#include "check.h"
+#include "tests/check.h"
 #include "media/fft.h"
 #include "media/mel.h"
 #include "media/resample.h"

@@ -1,5 +1,5 @@
 // Resize and paste against their definitions, written out the slow way.
-#include "check.h"
+#include "tests/check.h"
 #include "media/blend.h"
 #include "media/resize.h"
 

@@ -1,5 +1,5 @@
-// Every operator against vectors made with PyTorch (tests/golden/ops): at every CPU level, with 1 and
-// 3 threads, each item of a batch alone, and with fusion on and off.
+// Every operator against vectors made with PyTorch (tests/golden/ops): at every CPU level, with 1
+// and 3 threads, each item of a batch alone, and with fusion on and off.
 #include "graph/model.h"
 #include "graph/passes.h"
 #include "tests/check.h"

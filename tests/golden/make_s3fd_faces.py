@@ -44,6 +44,7 @@ def maps(seed, bias):
 
 
 print("// Made by make_s3fd_faces.py. x1 y1 x2 y2 score, best first.")
+print("#ifndef RML_TESTS_GOLDEN_S3FD_FACES_H\n#define RML_TESTS_GOLDEN_S3FD_FACES_H\n")
 print("static const float s3fd_golden[][5] = {")
 counts = []
 for seed, bias in ((1, 5.5), (2, 3.0), (3, 9.0)):
@@ -55,3 +56,4 @@ for seed, bias in ((1, 5.5), (2, 3.0), (3, 9.0)):
         print("    {" + ", ".join(f"{v:.9e}f" for v in map(float, row)) + "},")
 print("};")
 print("static const int s3fd_golden_counts[3] = {" + ", ".join(map(str, counts)) + "};")
+print("\n#endif")

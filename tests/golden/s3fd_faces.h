@@ -1,4 +1,7 @@
 // Made by make_s3fd_faces.py. x1 y1 x2 y2 score, best first.
+#ifndef RML_TESTS_GOLDEN_S3FD_FACES_H
+#define RML_TESTS_GOLDEN_S3FD_FACES_H
+
 static const float s3fd_golden[][5] = {
     {1.911618042e+01f, -1.752065659e+00f, 4.637053680e+01f, 2.803409767e+01f, 9.004859924e-01f},
     {4.061344528e+01f, 4.849063873e+01f, 5.351350784e+01f, 6.138865662e+01f, 8.995192647e-01f},
@@ -138,3 +141,5 @@ static const float s3fd_golden[][5] = {
     {2.511683655e+01f, 6.551561356e+00f, 3.917281342e+01f, 2.304394722e+01f, 5.085135698e-01f},
 };
 static const int s3fd_golden_counts[3] = {39, 97, 0};
+
+#endif

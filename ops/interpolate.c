@@ -1,5 +1,5 @@
-// Nearest and bilinear resize of images. Source: torch.nn.functional.interpolate, modes "nearest" and
-// "bilinear" without antialiasing.
+// Nearest and bilinear resize of images. Source: torch.nn.functional.interpolate, modes "nearest"
+// and "bilinear" without antialiasing.
 #include "ops/op.h"
 
 #include <math.h>
