@@ -17,18 +17,21 @@ rml_status rml_temporary_name(char **out, const char *path, const rml_allocator 
     if (!name)
         return rml_fail_nomem(err, bytes, "a file name");
     // The process id keeps runs apart, the counter the files of one run.
+    int reason = EEXIST;
     for (int i = 0; i < ATTEMPTS; i++) {
         struct stat info;
         snprintf(name, bytes, "%s.%ld-%d.part", path, (long)getpid(), i);
-        if (lstat(name, &info) != 0 && errno == ENOENT) {
+        if (lstat(name, &info) == 0)
+            continue;
+        if (errno == ENOENT) {
             *out = name;
             return RML_OK;
         }
-        if (errno != ENOENT && errno != 0)
-            break;
+        reason = errno;
+        break;
     }
     rml_status status =
-        rml_fail(err, RML_ERR_IO, "%s: cannot be created: %s", path, strerror(errno));
+        rml_fail(err, RML_ERR_IO, "%s: cannot be created: %s", path, strerror(reason));
     rml_free(allocator, name);
     return status;
 }
