@@ -15,5 +15,7 @@
 
 #include "kernels/tmpl/math.inc"
 #define SOFTMAX_NAME rml_softmax_f32_avx2
+#include "kernels/tmpl/softmax.inc"
+
 #define L2NORM_NAME rml_l2norm_f32_avx2
-#include "kernels/tmpl/row.inc"
+#include "kernels/tmpl/l2norm.inc"

@@ -15,5 +15,4 @@
 
 #include "kernels/tmpl/math.inc"
 #define SOFTMAX_NAME rml_softmax_f32_avx512
-#define L2NORM_NAME rml_l2norm_f32_avx512
-#include "kernels/tmpl/row.inc"
+#include "kernels/tmpl/softmax.inc"
