@@ -27,6 +27,13 @@
 // Share of the box's side over which a generated face fades into the picture.
 #define FEATHER_SHARE 10
 
+// A constant, not a directive around the calls: both ways are compiled in every build.
+#ifdef RML_WITH_THREADS
+enum { HAVE_THREADS = 1 };
+#else
+enum { HAVE_THREADS = 0 };
+#endif
+
 typedef struct {
     rml_frame frame;
     int64_t source; // index in the clip
@@ -414,11 +421,11 @@ static void free_chain(chain *c)
 static rml_status run_stages(chain *c, rml_error *err)
 {
     rml_stage *decode = NULL, *output = NULL;
-#ifdef RML_WITH_THREADS
-    c->threaded = true;
-    RML_TRY(rml_stage_start(&decode, decode_main, c, c->allocator, err));
-    c->work.status = rml_stage_start(&output, output_main, c, c->allocator, &c->work.err);
-#endif
+    c->threaded = HAVE_THREADS;
+    if (c->threaded) {
+        RML_TRY(rml_stage_start(&decode, decode_main, c, c->allocator, err));
+        c->work.status = rml_stage_start(&output, output_main, c, c->allocator, &c->work.err);
+    }
     if (c->work.status == RML_OK)
         c->work.status = work(c, &c->work.err);
     if (c->work.status != RML_OK)

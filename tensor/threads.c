@@ -236,6 +236,9 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
                            rml_error *err)
 {
     *out = NULL;
+    if (threads < 1 || threads > RML_MAX_THREADS)
+        return rml_fail(err, RML_ERR_ARG, "threads is %d, expected 1 to %d", threads,
+                        RML_MAX_THREADS);
     if (threads != 1)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "threads is %d, and this build has 1", threads);
     rml_pool *pool = rml_alloc_zero(allocator, 1, sizeof *pool);

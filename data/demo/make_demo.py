@@ -1,8 +1,8 @@
 """Makes the demo clip and the demo voice: data/demo/face.mp4 and data/demo/voice.wav.
 
 Every pixel is computed here (a shaded head, drawn on the surface of an ellipsoid that turns), so
-the clip belongs to this project and nobody's likeness is in it. The voice is what espeak-ng says; its
-output is free to use. Needs Python with numpy, ffmpeg and espeak-ng:
+the clip belongs to this project and nobody's likeness is in it. The voice is what espeak-ng says;
+its output is free to use. Needs Python with numpy, ffmpeg and espeak-ng:
 
     python3 data/demo/make_demo.py
 """
