@@ -16,7 +16,7 @@
 
 #include "tensor/arena.h"
 #include "tensor/mapfile.h"
-#include "tensor/status.h"
+#include "tensor/stored.h"
 
 #define RML_MAX_WEIGHTS 65536   // tensors in one store
 #define RML_MAX_NAME_BYTES 1024 // one tensor's name
@@ -29,10 +29,7 @@
 // leave gaps, never negative; every element lies inside the file (checked when the entry is added).
 typedef struct rml_weight {
     const char *name;
-    rml_dtype dtype;
-    rml_shape shape;
-    int64_t stride[RML_MAX_RANK];
-    const uint8_t *data;
+    rml_stored stored;
 } rml_weight;
 
 // Opens one file's contents that lie in memory already (flash, an archive of the caller's) and must
@@ -45,9 +42,6 @@ const rml_weight *rml_weights_entry(const rml_weights *weights, size_t index);
 
 // By name, after prefix removal; NULL when absent.
 const rml_weight *rml_weights_find(const rml_weights *weights, const char *name);
-
-// Converts a whole tensor to f32 in C order; `dst` holds the product of its shape.
-void rml_weight_to_f32(const rml_weight *weight, float *dst);
 
 // The allocator the store was opened with (never NULL).
 const rml_allocator *rml_weights_allocator(const rml_weights *weights);

@@ -155,9 +155,10 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
         note(&params->problems[MISSING], "%s", key);
         return placeholder(params, key, shape);
     }
-    bool fits = weight->shape.rank == shape->rank;
+    bool fits = weight->stored.shape.rank == shape->rank;
     for (int i = 0; i < shape->rank && fits; i++)
-        fits = free & (1u << i) ? weight->shape.dim[i] > 0 : weight->shape.dim[i] == shape->dim[i];
+        fits = free & (1u << i) ? weight->stored.shape.dim[i] > 0
+                                : weight->stored.shape.dim[i] == shape->dim[i];
     if (!params->fill)
         for (size_t i = 0; i < rml_weights_count(weights); i++)
             if (rml_weights_entry(weights, i) == weight)
@@ -169,13 +170,11 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
             if (free & (1u << i))
                 wanted.dim[i] = -1;
         note(&params->problems[MISSHAPEN], "%s is %s, expected %s", key,
-             rml_shape_text(&weight->shape, got), rml_shape_text(&wanted, want));
+             rml_shape_text(&weight->stored.shape, got), rml_shape_text(&wanted, want));
         return placeholder(params, key, shape);
     }
-    params->trained += element_count(&weight->shape) - element_count(shape);
-    rml_constant constant = {
-        .stored = {.dtype = weight->dtype, .shape = weight->shape, .data = weight->data}};
-    memcpy(constant.stored.stride, weight->stride, sizeof constant.stored.stride);
+    params->trained += element_count(&weight->stored.shape) - element_count(shape);
+    const rml_constant constant = {.stored = weight->stored};
     return rml_graph_constant(params->graph, key, &constant);
 }
 

@@ -12,7 +12,7 @@
 rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err)
 {
     *out = (rml_mapfile){NULL, 0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not block
     if (fd < 0)
         return rml_fail(err, RML_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     rml_status status = RML_OK;
@@ -37,6 +37,14 @@ rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err)
     }
     close(fd);
     return status;
+}
+
+void rml_mapfile_expect(const rml_mapfile *file, rml_access access)
+{
+    static const int advice[] = {
+        [RML_ACCESS_NORMAL] = MADV_NORMAL, [RML_ACCESS_SCATTERED] = MADV_RANDOM};
+    if (file->data)
+        madvise((void *)(uintptr_t)file->data, file->size, advice[access]);
 }
 
 void rml_mapfile_drop_pages(const rml_mapfile *file)

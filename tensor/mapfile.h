@@ -14,6 +14,14 @@ typedef struct rml_mapfile {
 // every mapping; sizes are checked against the size at opening.
 rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err);
 
+typedef enum rml_access {
+    RML_ACCESS_NORMAL,
+    RML_ACCESS_SCATTERED, // a few bytes here and there: do not read ahead
+} rml_access;
+
+// How the file is going to be read. Only a hint: a failure changes nothing.
+void rml_mapfile_expect(const rml_mapfile *file, rml_access access);
+
 // Tells the system that the pages will not be needed soon: resident memory shrinks, contents stay.
 void rml_mapfile_drop_pages(const rml_mapfile *file);
 

@@ -51,3 +51,8 @@ void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t 
             return;
     }
 }
+
+void rml_stored_read_all(const rml_stored *stored, float *dst)
+{
+    rml_stored_read(stored, 0, 0, stored->shape.rank ? stored->shape.dim[0] : 1, dst);
+}

@@ -20,4 +20,7 @@ rml_stored rml_stored_f32(const float *data, const rml_shape *shape);
 // tensor of rank 0 has one element and is read with axis 0, first 0, count 1.
 void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t count, float *dst);
 
+// The whole tensor.
+void rml_stored_read_all(const rml_stored *stored, float *dst);
+
 #endif

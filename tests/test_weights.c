@@ -27,10 +27,10 @@ static void check_values(const rml_weights *w, const char *name, int rank, const
     CHECK_MSG(weight, "%s is missing", name);
     if (!weight)
         return;
-    CHECK_MSG(weight->dtype == dtype && weight->shape.rank == rank, "%s", name);
+    CHECK_MSG(weight->stored.dtype == dtype && weight->stored.shape.rank == rank, "%s", name);
     for (int i = 0; i < rank; i++)
-        CHECK(weight->shape.dim[i] == dim[i]);
-    rml_weight_to_f32(weight, got);
+        CHECK(weight->stored.shape.dim[i] == dim[i]);
+    rml_stored_read_all(&weight->stored, got);
     for (size_t i = 0; i < count; i++)
         CHECK_MSG(got[i] == values[i], "%s[%zu] is %g, expected %g", name, i, (double)got[i],
                   (double)values[i]);

@@ -49,7 +49,7 @@ static rml_status open_folder(counting *c)
         const rml_weight *weight = rml_weights_find(w, "f\xC3\xA9");
         CHECK(rml_weights_count(w) == 6 && weight);
         if (weight)
-            rml_weight_to_f32(weight, values);
+            rml_stored_read_all(&weight->stored, values);
         CHECK(values[0] == 1.0f && values[1] == 2.0f);
     } else {
         CHECK(strstr(error.message, folder) || status == RML_ERR_NOMEM);

@@ -20,11 +20,11 @@ static inline void fuzz_open_weights(const uint8_t *data, size_t size)
         const rml_weight *weight = rml_weights_entry(weights, i);
         size_t count;
         if (rml_weights_find(weights, weight->name) != weight ||
-            !rml_shape_count(&weight->shape, &count))
+            !rml_shape_count(&weight->stored.shape, &count))
             abort();
         float *copy = count <= FUZZ_LARGEST_COPY ? malloc(count * sizeof *copy + 1) : NULL;
         if (copy)
-            rml_weight_to_f32(weight, copy);
+            rml_stored_read_all(&weight->stored, copy);
         free(copy);
     }
     rml_weights_close(&weights);
