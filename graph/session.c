@@ -59,16 +59,20 @@ static const rml_graph *graph_of(const rml_session *session)
     return &session->model->graph;
 }
 
+static void drop_newest(rml_session *session)
+{
+    rml_plan *plan = session->plans;
+    session->plans = plan->older;
+    rml_plan_destroy(&plan);
+}
+
 void rml_session_destroy(rml_session **session_at)
 {
     rml_session *session = *session_at;
     if (!session)
         return;
-    while (session->plans) {
-        rml_plan *plan = session->plans;
-        session->plans = plan->older;
-        rml_plan_destroy(&plan);
-    }
+    while (session->plans)
+        drop_newest(session);
     if (session->block_owned)
         rml_free(session->allocator, session->block);
     rml_pool_destroy(&session->pool);
@@ -233,10 +237,35 @@ static void point(rml_session *session)
     rml_plan_point(plan, graph, session->block);
 }
 
+// Plans for the shapes set; the plan becomes the first of the list.
+static rml_status add_plan(rml_session *session, rml_error *err)
+{
+    const rml_plan_settings settings = {&session->kernels, session->pool,
+                                        rml_pool_threads(session->pool),
+                                        session->settings.no_reuse};
+    rml_plan *plan;
+    RML_TRY(rml_plan_create(&plan, session->model, session->shapes, &settings, session->allocator,
+                            err));
+    plan->older = session->plans;
+    session->plans = plan;
+    return RML_OK;
+}
+
+// After a failure: the former plan and its shapes, for which the block still fits.
+static void go_back(rml_session *session, const rml_plan *former)
+{
+    const rml_graph *graph = graph_of(session);
+    if (!former)
+        return;
+    for (size_t i = 0; i < graph->input_count; i++)
+        session->shapes[i] = former->shapes[graph->inputs[i]];
+    recall(session);
+}
+
 rml_status rml_session_prepare(rml_session *session, rml_error *err)
 {
     const rml_graph *graph = graph_of(session);
-    rml_plan *former = session->ready ? session->plans : NULL;
+    const rml_plan *former = session->ready ? session->plans : NULL;
     if (former && plan_fits(session, former))
         return RML_OK;
     for (size_t i = 0; i < graph->input_count; i++)
@@ -246,23 +275,15 @@ rml_status rml_session_prepare(rml_session *session, rml_error *err)
                             graph->values[graph->inputs[i]].name,
                             rml_shape_text(&session->shapes[i], text));
         }
-    if (!recall(session)) {
-        const rml_plan_settings settings = {&session->kernels, session->pool,
-                                            rml_pool_threads(session->pool),
-                                            session->settings.no_reuse};
-        rml_plan *plan;
-        RML_TRY(rml_plan_create(&plan, session->model, session->shapes, &settings,
-                                session->allocator, err));
-        plan->older = session->plans;
-        session->plans = plan;
+    const bool recalled = recall(session);
+    rml_status status = recalled ? RML_OK : add_plan(session, err);
+    if (status == RML_OK) {
+        status = make_block(session, session->plans, err);
+        if (status != RML_OK && !recalled)
+            drop_newest(session);
     }
-    const rml_status status = make_block(session, session->plans, err);
     if (status != RML_OK) {
-        // Back to the former plan, for which the block still fits.
-        for (size_t i = 0; former && i < graph->input_count; i++)
-            session->shapes[i] = former->shapes[graph->inputs[i]];
-        if (former)
-            recall(session);
+        go_back(session, former);
         return status;
     }
     forget_oldest(session);

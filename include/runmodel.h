@@ -236,8 +236,8 @@ RML_API rml_status rml_session_resize(rml_session *session, const char *input, r
                                       rml_error *err);
 
 // Plans for the shapes set, packs weights not packed yet, and makes all memory ready. Cheap when
-// nothing changed. On failure the session keeps its former plan. Pointers from rml_session_input
-// and rml_session_output are valid until the next prepare that changes shapes.
+// nothing changed. On failure the session keeps its former plan and shapes. Pointers from
+// rml_session_input and rml_session_output are valid until the next prepare that changes shapes.
 RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 
 // Where to write an input and read an output: contiguous, C order, in the session's memory, or what
