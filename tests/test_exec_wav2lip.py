@@ -78,10 +78,11 @@ def test_state_dict_without_prefix_and_without_counters(program, wav2lip_network
 def test_batches_of_1_to_17(program, wav2lip_network, tmp_path):
     network = wav2lip_network(0.25)
     weights = network.file("zip")
+    audio, face = wav2lip.random_inputs(17, seed=100)
+    expected = network(audio, face)
     for batch in range(1, 18):
-        inputs = wav2lip.random_inputs(batch, seed=100 + batch)
-        ours = program.wav2lip(weights, inputs, tmp_path)
-        assert_network(ours, network(*inputs), f"batch {batch}")
+        ours = program.wav2lip(weights, (audio[-batch:], face[-batch:]), tmp_path)
+        assert_network(ours, expected[-batch:], f"batch {batch}")
 
 
 def test_full_width_batch_of_17(program, wav2lip_network, tmp_path):
@@ -157,7 +158,7 @@ def test_reference_is_well_conditioned(wav2lip_network):
     """The comparison is worth something: PyTorch itself is far inside the tolerance, the output is
     spread, and both inputs matter."""
     model = wav2lip_network(0.25).model
-    audio, face = wav2lip.random_inputs(4, seed=29)
+    audio, face = wav2lip.random_inputs(2, seed=29)
     with torch.no_grad():
         single = model(audio, face)
         exact = model.double()(audio.double(), face.double())
