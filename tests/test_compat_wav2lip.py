@@ -48,7 +48,6 @@ def generator(wav2lip_network):
 
 def compare(result, expected: pipeline.Result):
     assert len(result) == len(expected.frames)
-    worst, total, count = 0, 0, 0
     for i, (got, want, canvas) in enumerate(zip(result, expected.frames, expected.canvases)):
         assert got.shape == want.shape
         y1, y2, x1, x2 = expected.boxes[i]
@@ -57,11 +56,9 @@ def compare(result, expected: pipeline.Result):
         wrong = np.argwhere((got != canvas).any(axis=2) & outside)
         assert not len(wrong), f"frame {i}: {len(wrong)} pixels outside the box, e.g. {wrong[0]}"
         inside = np.abs(got[y1:y2, x1:x2].astype(int) - want[y1:y2, x1:x2].astype(int))
-        worst = max(worst, inside.max())
-        assert worst <= INSIDE_LEVELS, f"frame {i}: {worst} levels inside the box"
-        total += inside.sum()
-        count += inside.size
-    assert total / count <= INSIDE_MEAN, f"mean difference inside the box {total / count:.3f}"
+        assert inside.max() <= INSIDE_LEVELS, f"frame {i}: {inside.max()} levels inside the box"
+        # Of each frame, not of all: a wrong first or last mel chunk would drown in the others.
+        assert inside.mean() <= INSIDE_MEAN, f"frame {i}: mean difference {inside.mean():.3f}"
 
 
 @pytest.fixture
