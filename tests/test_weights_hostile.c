@@ -30,7 +30,7 @@ static void read_all(const rml_weights *w)
 {
     for (size_t i = 0; i < rml_weights_count(w); i++) {
         const rml_weight_info info = rml_weights_at(w, i);
-        size_t count;
+        size_t count = 0;
         CHECK(info.name && rml_shape_count(&info.shape, &count));
         if (count <= LARGEST_COPY)
             CHECK(rml_weights_read_f32(w, i, copy, count, &error) == RML_OK);
