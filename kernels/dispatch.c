@@ -10,6 +10,7 @@ typedef struct gemm_block {
 
 static const gemm_block gemm_blocks[] = {
     {RML_CPU_PORTABLE, 4, 32, 8},
+    {RML_CPU_NEON, 12, 8, 4},
     {RML_CPU_AVX2, 6, 16, 8},
     {RML_CPU_AVX512, 12, 32, 16},
 };

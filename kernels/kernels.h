@@ -51,6 +51,8 @@ typedef void rml_lerp_f32_fn(const float *const *src, const float *weight, size_
                              float *dst);
 
 // Winograd F(4x4, 3x3), one tile. The interpolation points and matrices are in winograd.h.
+// `plane` should not be near a multiple of 1024 floats: 36 streams whole pages apart share one set
+// of the first-level cache.
 // Input: 36 pixels of a 6x6 window, row by row, `channels` floats each -> dst[p*plane + c], p < 36.
 typedef void rml_winograd_input_f32_fn(const float *const *src, size_t channels, float *dst,
                                        size_t plane);

@@ -60,17 +60,24 @@ __attribute__((target("avx512f"))) static double peak_avx512(void)
 }
 #endif
 
+static double peak_once(rml_cpu_level level)
+{
+#if defined(__x86_64__)
+    if (level == RML_CPU_AVX2)
+        return peak_avx2();
+    if (level == RML_CPU_AVX512)
+        return peak_avx512();
+#else
+    (void)level;
+#endif
+    return 0.0;
+}
+
 double bench_peak(rml_cpu_level level)
 {
     double best = 0.0;
     for (int i = 0; i < SAMPLES; i++) {
-        double now = 0.0;
-#if defined(__x86_64__)
-        if (level == RML_CPU_AVX2)
-            now = peak_avx2();
-        else if (level == RML_CPU_AVX512)
-            now = peak_avx512();
-#endif
+        double now = peak_once(level);
         best = now > best ? now : best;
     }
     return best;

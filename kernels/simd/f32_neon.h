@@ -1,0 +1,165 @@
+// 4 lanes of f32 on AArch64 NEON. The same names as in the other simd/f32_*.h.
+#ifndef RML_KERNELS_SIMD_F32_NEON_H
+#define RML_KERNELS_SIMD_F32_NEON_H
+
+#if !defined(__aarch64__) && !defined(_M_ARM64)
+#error "this file is for 64-bit ARM"
+#endif
+
+#include <arm_neon.h>
+#include <stddef.h>
+#include <string.h>
+
+#define VF32_LANES 4
+
+typedef float32x4_t vf32;
+typedef uint32x4_t vmask; // all bits of a lane set or clear
+
+static inline vf32 vf32_set(float x)
+{
+    return vdupq_n_f32(x);
+}
+
+static inline vf32 vf32_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+static inline void vf32_store(float *p, vf32 v)
+{
+    vst1q_f32(p, v);
+}
+
+// The first `count` (0..LANES) lanes; memory behind them is not touched, lanes behind them are
+// zero.
+static inline vf32 vf32_load_part(const float *p, size_t count)
+{
+    float lane[VF32_LANES] = {0};
+    memcpy(lane, p, count * sizeof *p);
+    return vld1q_f32(lane);
+}
+
+static inline void vf32_store_part(float *p, vf32 v, size_t count)
+{
+    float lane[VF32_LANES];
+    vst1q_f32(lane, v);
+    memcpy(p, lane, count * sizeof *p);
+}
+
+static inline vf32 vf32_select(vmask mask, vf32 yes, vf32 no)
+{
+    return vbslq_f32(mask, yes, no);
+}
+
+// The first `count` lanes of v, the others zero.
+static inline vf32 vf32_keep_part(vf32 v, size_t count)
+{
+    static const uint32_t index[VF32_LANES] = {0, 1, 2, 3};
+    return vf32_select(vcltq_u32(vld1q_u32(index), vdupq_n_u32((uint32_t)count)), v, vf32_set(0));
+}
+
+static inline vf32 vf32_add(vf32 a, vf32 b)
+{
+    return vaddq_f32(a, b);
+}
+
+static inline vf32 vf32_sub(vf32 a, vf32 b)
+{
+    return vsubq_f32(a, b);
+}
+
+static inline vf32 vf32_mul(vf32 a, vf32 b)
+{
+    return vmulq_f32(a, b);
+}
+
+static inline vf32 vf32_div(vf32 a, vf32 b)
+{
+    return vdivq_f32(a, b);
+}
+
+static inline vf32 vf32_sqrt(vf32 v)
+{
+    return vsqrtq_f32(v);
+}
+
+// a * b + c and c - a * b, rounded once.
+static inline vf32 vf32_fma(vf32 a, vf32 b, vf32 c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+static inline vf32 vf32_fnma(vf32 a, vf32 b, vf32 c)
+{
+    return vfmsq_f32(c, a, b);
+}
+
+static inline vf32 vf32_abs(vf32 v)
+{
+    return vabsq_f32(v);
+}
+
+static inline vf32 vf32_neg(vf32 v)
+{
+    return vnegq_f32(v);
+}
+
+// Magnitude of `v` with the sign of `sign`.
+static inline vf32 vf32_copysign(vf32 v, vf32 sign)
+{
+    return vbslq_f32(vdupq_n_u32(0x80000000u), sign, v);
+}
+
+static inline vmask vf32_less(vf32 a, vf32 b)
+{
+    return vcltq_f32(a, b);
+}
+
+// max(v, low), min(v, high). NaN passes, and -0 stays -0 as on the other levels: the instruction
+// for the maximum would make it 0.
+static inline vf32 vf32_at_least(vf32 v, vf32 low)
+{
+    return vf32_select(vf32_less(v, low), low, v);
+}
+
+static inline vf32 vf32_at_most(vf32 v, vf32 high)
+{
+    return vf32_select(vf32_less(high, v), high, v);
+}
+
+// The larger, the smaller; NaN in either wins.
+static inline vf32 vf32_max(vf32 a, vf32 b)
+{
+    return vmaxq_f32(a, b);
+}
+
+static inline vf32 vf32_min(vf32 a, vf32 b)
+{
+    return vminq_f32(a, b);
+}
+
+static inline vf32 vf32_round(vf32 v) // to nearest, ties to even
+{
+    return vrndnq_f32(v);
+}
+
+// v * 2^n for whole n in [-252, 254], rounded once, also where the result is infinite or denormal:
+// in two steps, because 2^n alone may be neither, and the first step is exact for v near 1.
+static inline vf32 vf32_scale(vf32 v, vf32 n)
+{
+    int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1), one = vdupq_n_s32(127);
+    int32x4_t first = vshlq_n_s32(vaddq_s32(half, one), 23);
+    int32x4_t rest = vshlq_n_s32(vaddq_s32(vsubq_s32(whole, half), one), 23);
+    return vmulq_f32(vmulq_f32(v, vreinterpretq_f32_s32(first)), vreinterpretq_f32_s32(rest));
+}
+
+// Sum of the lanes by halves, always in the same order.
+static inline float vf32_sum(vf32 v)
+{
+    float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(half, 0) + vget_lane_f32(half, 1);
+}
+
+#define vf32_prefetch(p) __builtin_prefetch(p)
+
+#endif
