@@ -193,8 +193,8 @@ def machine():
         ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True
     ).stdout.strip()
     return [
-        f"CPU: {model[1] if model else platform.processor()}, {os.cpu_count()} CPUs visible, governor "
-        f"{governor.read_text().strip() if governor.exists() else 'unknown'}",
+        f"CPU: {model[1] if model else platform.processor()}, {os.cpu_count()} CPUs visible, "
+        f"governor {governor.read_text().strip() if governor.exists() else 'unknown'}",
         f"run-model {commit or 'of an unknown commit'}, ONNX Runtime {onnxruntime.__version__}, "
         f"PyTorch {torch.__version__}, Python {platform.python_version()}",
         f"Command: python {' '.join(sys.argv)}",
@@ -207,7 +207,8 @@ def compare(options, files, out):
         for threads in options.threads
         for kind, path in (("onnxruntime", "onnx"), ("pytorch", "bare"))
     }
-    print("| batch | threads | program | min ms | median ms | frames/s (median) | memory MB |", file=out)
+    titles = "batch | threads | program | min ms | median ms | frames/s (median) | memory MB"
+    print(f"| {titles} |", file=out)
     print("|---|---|---|---|---|---|---|", file=out)
     summary = {}
     for batch in options.batch:

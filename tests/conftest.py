@@ -95,7 +95,8 @@ def available_levels():
     if platform.machine() in ("aarch64", "arm64"):
         levels.append("neon")
     try:
-        flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)[1].split())
+        text = Path("/proc/cpuinfo").read_text()
+        flags = set(re.search(r"^flags\s*:(.*)$", text, re.M)[1].split())
     except (OSError, TypeError):
         flags = set()
     if {"avx2", "fma"} <= flags:
@@ -132,7 +133,7 @@ def key_tables() -> Path:
     return path
 
 
-# ---- networks with random weights, made once ------------------------------------------------------
+# ---- networks with random weights, made once -----------------------------------------------------
 
 
 class Network:

@@ -1,5 +1,5 @@
-"""`wav2lip --compat` against upstream's inference in Python: the same frames, pixel for pixel outside
-the box, and inside it as far as rounding to bytes allows."""
+"""`wav2lip --compat` against upstream's inference in Python: the same frames, pixel for pixel
+outside the box, and inside it as far as rounding to bytes allows."""
 
 import subprocess
 
@@ -30,10 +30,8 @@ def clip(tmp_path_factory):
     def get(count, fps="25", width=160, height=120, face=True):
         key = (count, fps, width, height, face)
         if key not in made:
-            frames = [
-                clips.picture(i, width, height, clips.moving_face(i, width, height) if face else None)
-                for i in range(count)
-            ]
+            faces = [clips.moving_face(i, width, height) if face else None for i in range(count)]
+            frames = [clips.picture(i, width, height, faces[i]) for i in range(count)]
             path = clips.write_video(folder / f"clip{len(made)}.mkv", frames, fps)
             made[key] = (path, frames)
         return made[key]
@@ -87,7 +85,7 @@ def check(program, generator, blob_detector, tmp_path):
     return run
 
 
-# ---- with a given box -----------------------------------------------------------------------------
+# ---- with a given box ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fps", ["25", "30", "24", "30000/1001", "50"])
@@ -125,7 +123,7 @@ def test_batch_size(check, clip, voice_wav, batch_size):
     check(face, frames, voice_wav, options, "--wav2lip_batch_size", batch_size)
 
 
-# ---- stills ---------------------------------------------------------------------------------------
+# ---- stills --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fps", [25.0, 30.0])
@@ -147,7 +145,7 @@ def test_still_with_detection_ignores_what_is_for_videos(check, voice_wav, tmp_p
     check(path, [image], voice_wav, options, *arguments, fps=None)
 
 
-# ---- with detection -------------------------------------------------------------------------------
+# ---- with detection ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 11, 70])
@@ -223,7 +221,7 @@ def test_a_frame_without_a_face_stops_it(program, generator, blob_detector, voic
     assert not list(folder.iterdir())
 
 
-# ---- audio ----------------------------------------------------------------------------------------
+# ---- audio ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -254,7 +252,7 @@ def test_lengths_of_audio(check, clip, tmp_path, count):
     check(face, frames, voice, pipeline.Options(box=BOX))
 
 
-# ---- the reference itself -------------------------------------------------------------------------
+# ---- the reference itself ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def assert_outside_kept(result, sources, box=BOX):
         assert (got != source)[~mask].any(), f"frame {i}: nothing was pasted"
 
 
-# ---- length and times -------------------------------------------------------------------------------
+# ---- length and times ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fps", ["24", "25", "30000/1001", "30", "50", "60"])
@@ -94,7 +94,8 @@ def test_mp4_with_h264_and_aac_by_default(lipsync, voices, tmp_path):
     face = clips.write_video(tmp_path / "in.mkv", frames, "30000/1001")
     out, _ = lipsync(face, voices(2.011), "--box", *BOX, name="out.mp4")
     video, sound = clips.stream(out, "video"), clips.stream(out, "audio")
-    assert (video["codec_name"], video["pix_fmt"], sound["codec_name"]) == ("h264", "yuv420p", "aac")
+    assert (video["codec_name"], video["pix_fmt"]) == ("h264", "yuv420p")
+    assert sound["codec_name"] == "aac"
     assert abs(float(video["duration"]) - 2.011) <= 0.5 * 1001 / 30000 + 0.001
     assert abs(float(sound["duration"]) - 2.011) <= 0.05
     indices = [clips.read_stamp(f) for f in clips.read_video(out)]
@@ -193,7 +194,7 @@ def test_audio_offset_moves_the_lips(lipsync, voices, tmp_path):
     assert {abs(later), abs(earlier)} == {5} and later == -earlier
 
 
-# ---- repetition -------------------------------------------------------------------------------------
+# ---- repetition ----------------------------------------------------------------------------------
 
 
 def test_short_clip_goes_back_and_forth(lipsync, voices, tmp_path):
@@ -244,7 +245,7 @@ def test_one_frame_video_and_still(lipsync, voices, tmp_path):
     assert_outside_kept(clips.read_video(out), [picture] * 22)
 
 
-# ---- faces ------------------------------------------------------------------------------------------
+# ---- faces ---------------------------------------------------------------------------------------
 
 
 def with_gap(count=30, gap=range(8, 14)):
@@ -301,7 +302,7 @@ def test_faces_are_written_and_read_back(lipsync, voices, blob_detector, tmp_pat
 
 
 def test_smoothing_stops_at_a_scene_cut(lipsync, voices, blob_detector, tmp_path):
-    """The face jumps across the picture between two shots: no box may lie between the two places."""
+    """The face jumps across the picture between two shots: no box may lie in between."""
     left, right = (50, 60), (112, 60)
     frames = [clips.picture(i, face=left if i < 10 else right) for i in range(20)]
     for frame in frames[10:]:
@@ -336,7 +337,7 @@ def test_soft_edge(lipsync, voices, tmp_path):
     assert steps["soft"] < 0.5 * steps["hard"]
 
 
-# ---- what is refused --------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -425,7 +426,7 @@ def test_neither_detector_nor_box(program, generator, good_clip, voices, tmp_pat
         *["wav2lip", "--face", good_clip, "--audio", voices(0.8)],
         *["--checkpoint_path", generator.file("zip"), "--outfile", tmp_path / "out.mkv"],
         code=None,
-        env={"RUN_MODEL_HOME": str(tmp_path), "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)},
+        env=dict.fromkeys(("RUN_MODEL_HOME", "HOME", "XDG_DATA_HOME"), str(tmp_path)),
     )
     assert done.returncode in (1, 2)
     assert "--s3fd" in done.stderr and "--box" in done.stderr

@@ -77,7 +77,9 @@ def save_training_legacy(state, path, prefix="module."):
 
 def cast(state, dtype):
     """Every floating tensor in another precision; counters stay as they are."""
-    return OrderedDict((k, v.to(dtype) if v.dtype.is_floating_point else v) for k, v in state.items())
+    return OrderedDict(
+        (k, v.to(dtype) if v.dtype.is_floating_point else v) for k, v in state.items()
+    )
 
 
 def shared_storage(state):

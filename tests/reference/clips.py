@@ -15,7 +15,8 @@ def picture(index: int, width=160, height=120, face=None) -> np.ndarray:
     """A moving grey gradient with its number in the top left corner and, at face = (x, y), a
     face-like bump scaled with the frame; at 120 pixels of height the red-blob detector fires."""
     yy, xx = np.mgrid[0:height, 0:width]
-    grey = (40 + 60 * xx / width + 50 * yy / height + 12 * np.sin((xx + 3 * index) / 9.0))[..., None]
+    waves = 12 * np.sin((xx + 3 * index) / 9.0)
+    grey = (40 + 60 * xx / width + 50 * yy / height + waves)[..., None]
     image = np.repeat(grey, 3, axis=2)
     if face is not None:
         scale = height / 120
@@ -93,8 +94,9 @@ def read_video(path) -> list:
 
 def frame_times(path) -> list:
     """Presentation times of the video's frames in seconds."""
-    command = "ffprobe -v error -select_streams v:0 -show_entries frame=pts_time -of csv=p=0".split()
-    text = subprocess.run([*command, str(path)], check=True, capture_output=True, text=True).stdout
+    command = "ffprobe -v error -select_streams v:0 -show_entries frame=pts_time -of csv=p=0"
+    command = [*command.split(), str(path)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [float(line.split(",")[0]) for line in text.split() if line.strip(",")]
 
 

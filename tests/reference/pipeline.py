@@ -45,7 +45,8 @@ def prepare_frames(frames, options: Options):
     out = []
     for frame in frames:
         if options.resize_factor > 1:
-            size = (frame.shape[1] // options.resize_factor, frame.shape[0] // options.resize_factor)
+            height, width = frame.shape[:2]
+            size = (width // options.resize_factor, height // options.resize_factor)
             frame = cv2.resize(frame, size)
         if options.rotate:
             frame = cv2.rotate(frame, cv2.ROTATE_90_CLOCKWISE)

@@ -1,8 +1,8 @@
 """S3FD face detector: the network at any width, its decoding and its suppression.
 
-Traps: fc6 pads by 3, so its map grows by 4; the L2 norm adds its epsilon outside the root; the heads
-of the first three levels see normalised features while the trunk goes on with the others; the first
-class head has three background channels of which the largest counts.
+Traps: fc6 pads by 3, so its map grows by 4; the L2 norm adds its epsilon outside the root; the
+heads of the first three levels see normalised features while the trunk goes on with the others; the
+first class head has three background channels of which the largest counts.
 """
 
 import numpy as np

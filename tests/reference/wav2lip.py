@@ -77,7 +77,8 @@ class Wav2Lip(nn.Module):
             (256, 64, 128),
             (128, 32, 64),
         ]:
-            decoder.append(nn.Sequential(UpBlock(w(cin) + w(skip), w(cout), 2, 1, 1), *same(cout, 2)))
+            up = UpBlock(w(cin) + w(skip), w(cout), 2, 1, 1)
+            decoder.append(nn.Sequential(up, *same(cout, 2)))
         self.face_decoder_blocks = nn.ModuleList(decoder)
 
         self.output_block = nn.Sequential(
