@@ -176,6 +176,8 @@ RML_API rml_model_settings rml_model_settings_default(void);
 // Builds network `name` with the widths found in `weights`. Missing and unexpected tensors and
 // wrong shapes are listed all at once in `err`. The model keeps using `weights`, which must outlive
 // it.
+// `weights` NULL gives the network at its published size with all parameters zero: for its inputs,
+// outputs and size.
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
 

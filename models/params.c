@@ -129,7 +129,7 @@ static rml_status make_random(rml_params *params, const char *key, const rml_sha
     return RML_OK;
 }
 
-// A constant of the wanted shape with nothing behind it: the graph is thrown away in the end.
+// A constant of the wanted shape, all zero, with one number behind it.
 static rml_value_id placeholder(rml_params *params, const char *key, const rml_shape *shape)
 {
     static const float nothing = 0.0f;
@@ -150,6 +150,8 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
         if (status != RML_OK)
             return rml_graph_fail(params->graph, status, "%s", error.message);
     }
+    if (!weights)
+        return placeholder(params, key, shape);
     const rml_weight *weight = rml_weights_find(weights, key);
     if (!weight) {
         note(&params->problems[MISSING], "%s", key);
@@ -190,7 +192,7 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
     static const char *const titles[PROBLEM_KINDS] = {"missing", "wrong shape", "unexpected"};
     problem_list problems[PROBLEM_KINDS];
     memcpy(problems, params->problems, sizeof problems);
-    const size_t count = params->fill ? 0 : rml_weights_count(params->weights);
+    const size_t count = params->weights ? rml_weights_count(params->weights) : 0;
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = rml_weights_entry(params->weights, i)->name;

@@ -19,7 +19,8 @@ typedef enum rml_init {
 
 typedef struct rml_params rml_params;
 
-// `weights` is read; or, with `fill`, gets every parameter asked for, made from `seed`.
+// `weights` is read; or `fill` gets every parameter asked for, made from `seed`; with neither,
+// every parameter has its published shape and is zero.
 rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_weights *weights,
                              rml_weights *fill, uint64_t seed, rml_error *err);
 void rml_params_destroy(rml_params **params);

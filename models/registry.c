@@ -75,7 +75,8 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
         rml_model_destroy(&model);
         return status;
     }
-    model->drop_pages = drop_pages;
+    if (weights)
+        model->drop_pages = drop_pages;
     model->user = (void *)(uintptr_t)weights; // only handed back to rml_weights_drop_pages
     *out = model;
     return RML_OK;

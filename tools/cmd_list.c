@@ -62,14 +62,10 @@ int cmd_list(int argc, char **argv)
     printf(common.json ? "{\"networks\":[" : "Networks:\n");
     const rml_model_desc *desc;
     for (size_t i = 0; (desc = rml_model_list(i)) != NULL; i++) {
-        rml_weights *weights = NULL;
         rml_model *model = NULL;
         rml_error err;
-        if (rml_weights_create_random(&weights, desc->name, 1, NULL, &err) != RML_OK ||
-            rml_model_create(&model, desc->name, weights, NULL, &err) != RML_OK) {
-            rml_weights_close(&weights);
+        if (rml_model_create(&model, desc->name, NULL, NULL, &err) != RML_OK)
             return failure(COMMAND, &err);
-        }
         if (common.json) {
             printf("%s{\"name\":", i ? "," : "");
             json_text(stdout, desc->name);
@@ -86,7 +82,6 @@ int cmd_list(int argc, char **argv)
         else
             printf("    %.1f million parameters at the published size\n", (double)parameters / 1e6);
         rml_model_destroy(&model);
-        rml_weights_close(&weights);
     }
     const char *level = rml_cpu_level_name(rml_cpu_level_best());
     if (common.json)
