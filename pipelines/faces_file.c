@@ -143,7 +143,9 @@ static rml_status check_face(reader *r, const rml_face *face, int64_t frame)
                         "%s: the record of frame %lld stands where that of frame %lld should",
                         r->path, (long long)frame, (long long)r->count);
     const rml_box *b = &face->box;
-    if (face->source != RML_FACE_NONE && (b->x1 >= b->x2 || b->y1 >= b->y2))
+    // With --compat a detector may have found a box that only its padding makes larger than
+    // nothing.
+    if (face->source == RML_FACE_BY_HAND && (b->x1 >= b->x2 || b->y1 >= b->y2))
         return rml_fail(r->err, RML_ERR_FORMAT, "%s: the box of frame %lld is empty", r->path,
                         (long long)frame);
     return RML_OK;

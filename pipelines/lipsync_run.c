@@ -231,6 +231,11 @@ static rml_status find_face(chain *c, const slot *s, rml_face *face, rml_error *
             return status;
         c->result->stage_ms[RML_STAGE_DETECT] += clock_ms() - start;
         c->detected_any = true;
+        // Weights of little worth find boxes of no size or beside the picture; the original goes on
+        // with what the padding makes of them.
+        rml_box whole = {0, 0, s->frame.width, s->frame.height};
+        if (!job->settings.compat && rml_box_overlap(face->box, whole) == 0)
+            *face = (rml_face){.source = RML_FACE_NONE};
     } else {
         return rml_fail(err, RML_ERR_ARG,
                         "%s holds the faces of the first %lld frames only: give --s3fd to find the "
