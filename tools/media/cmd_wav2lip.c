@@ -2,9 +2,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tools/commands.h"
 #include "tools/find_weights.h"
-#include "tools/interrupt.h"
+#include "tools/media/interrupt.h"
 #include "tools/options.h"
-#include "tools/progress.h"
+#include "tools/media/progress.h"
 #include "tools/report.h"
 
 #include "pipelines/lipsync.h"

@@ -1,6 +1,6 @@
 // Ctrl-C: the work ends at the next frame and cleans up. A second one ends the program at once.
-#ifndef RML_TOOLS_INTERRUPT_H
-#define RML_TOOLS_INTERRUPT_H
+#ifndef RML_TOOLS_MEDIA_INTERRUPT_H
+#define RML_TOOLS_MEDIA_INTERRUPT_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 // Progress on stderr: frames, frames a second, time left. Nothing for work of less than two
 // seconds.
-#ifndef RML_TOOLS_PROGRESS_H
-#define RML_TOOLS_PROGRESS_H
+#ifndef RML_TOOLS_MEDIA_PROGRESS_H
+#define RML_TOOLS_MEDIA_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "tools/interrupt.h"
+#include "tools/media/interrupt.h"
 
 #include <signal.h>
 #include <string.h>

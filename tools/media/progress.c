@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "tools/progress.h"
+#include "tools/media/progress.h"
 
 #include "tools/report.h"
 
