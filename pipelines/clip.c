@@ -121,7 +121,8 @@ static rml_status make_piece_room(rml_clip *clip, rml_error *err)
     if (clip->piece)
         return RML_OK;
     int64_t frame_bytes = (int64_t)clip->info.width * clip->info.height * RML_FRAME_CHANNELS;
-    int64_t capacity = RML_CLIP_PIECE_BYTES / frame_bytes;
+    int64_t budget = clip->settings.piece_bytes;
+    int64_t capacity = (budget > 0 ? budget : RML_CLIP_PIECE_BYTES) / frame_bytes;
     capacity = capacity < 2 ? 2 : capacity;
     capacity = capacity > clip->count ? clip->count : capacity;
     clip->piece = rml_alloc_zero(clip->allocator, (size_t)capacity, sizeof *clip->piece);

@@ -17,6 +17,7 @@ typedef struct rml_clip_settings {
     bool first_frame_only; // --static
     rml_repeat repeat;     // what follows the last frame
     int threads;           // of the decoder; 0: as many as fit
+    int64_t piece_bytes;   // see below; 0: RML_CLIP_PIECE_BYTES
 } rml_clip_settings;
 
 typedef struct rml_clip_info {
