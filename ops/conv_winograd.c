@@ -13,7 +13,9 @@
 
 #define PLANES RML_WINOGRAD_PLANES
 #define SCRATCH_BYTES ((size_t)1280 * 1024) // what a block may take of the second-level cache
-#define MAX_BLOCK 192                       // tiles
+// Planes a multiple of 4096 bytes apart would all fall into one set of the first-level cache.
+#define PLANE_GAP 16  // floats
+#define MAX_BLOCK 192 // tiles
 
 bool rml_conv_winograd_accepts(const rml_op_args *args)
 {
@@ -103,6 +105,17 @@ rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *w
     return RML_OK;
 }
 
+// Floats between two planes of the transformed input, and of the products.
+static size_t plane_v(const wino_shape *s)
+{
+    return s->block * s->c + PLANE_GAP;
+}
+
+static size_t plane_m(const wino_shape *s)
+{
+    return s->block * s->o + PLANE_GAP;
+}
+
 static size_t zeros_bytes(const wino_shape *s)
 {
     return rml_round_up(s->c * sizeof(float), RML_ALIGNMENT);
@@ -110,8 +123,8 @@ static size_t zeros_bytes(const wino_shape *s)
 
 static size_t worker_bytes(const wino_shape *s)
 {
-    return rml_round_up(PLANES * s->block * s->c * sizeof(float), RML_ALIGNMENT) +
-           rml_round_up(PLANES * s->block * s->o * sizeof(float), RML_ALIGNMENT);
+    return rml_round_up(PLANES * plane_v(s) * sizeof(float), RML_ALIGNMENT) +
+           rml_round_up(PLANES * plane_m(s) * sizeof(float), RML_ALIGNMENT);
 }
 
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
@@ -146,7 +159,7 @@ static void transform_input(const rml_op_args *args, const wino_shape *s, tile_a
                 inside ? image + y * in->stride[2] + x * in->stride[3] : zeros;
         }
     }
-    args->kernels->winograd_input(src, s->c, dst, s->block * s->c);
+    args->kernels->winograd_input(src, s->c, dst, plane_v(s));
 }
 
 static void transform_output(const rml_op_args *args, const wino_shape *s, tile_at at,
@@ -169,7 +182,7 @@ static void transform_output(const rml_op_args *args, const wino_shape *s, tile_
                                       y * residual->stride[2] + x * residual->stride[3]
                                 : NULL;
         }
-    args->kernels->winograd_output(src, s->block * s->o, s->o, rml_conv_bias(args), dst,
+    args->kernels->winograd_output(src, plane_m(s), s->o, rml_conv_bias(args), dst,
                                    residual ? add : NULL, act->param[0], act->param[1]);
 }
 
@@ -194,8 +207,8 @@ static void multiply(const rml_op_args *args, const wino_shape *s, size_t count,
             for (size_t t = 0; t < count; t += kernels->mr) {
                 product.rows = rml_min_size(kernels->mr, count - t);
                 for (size_t i = 0; i < product.rows; i++) {
-                    a[i] = v + (p * s->block + t + i) * s->c;
-                    c[i] = m + (p * s->block + t + i) * s->o + column;
+                    a[i] = v + p * plane_v(s) + (t + i) * s->c;
+                    c[i] = m + p * plane_m(s) + (t + i) * s->o + column;
                 }
                 kernels->gemm(&product);
             }
@@ -208,7 +221,7 @@ static void run_blocks(void *context, size_t begin, size_t end, int worker)
     const wino_shape s = shape_of(args);
     float *v = (float *)(args->scratch + zeros_bytes(&s) + (size_t)worker * worker_bytes(&s));
     float *m =
-        (float *)((char *)v + rml_round_up(PLANES * s.block * s.c * sizeof(float), RML_ALIGNMENT));
+        (float *)((char *)v + rml_round_up(PLANES * plane_v(&s) * sizeof(float), RML_ALIGNMENT));
     for (size_t block = begin; block < end; block++) {
         const size_t first = block * s.block;
         const size_t count = rml_min_size(s.block, s.tiles - first);
