@@ -142,6 +142,9 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
                             unsigned free, rml_init init)
 {
     const rml_weights *weights = params->fill ? params->fill : params->weights;
+    // After a graph error, such as memory running out, wanted shapes are made of guesses.
+    if (params->graph->error.status != RML_OK)
+        return RML_NO_VALUE;
     params->asked++;
     params->trained += element_count(shape);
     if (params->fill) {
@@ -192,7 +195,9 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
     static const char *const titles[PROBLEM_KINDS] = {"missing", "wrong shape", "unexpected"};
     problem_list problems[PROBLEM_KINDS];
     memcpy(problems, params->problems, sizeof problems);
-    const size_t count = params->weights ? rml_weights_count(params->weights) : 0;
+    // What was not asked for is not known when building ended early.
+    const bool whole = params->weights && params->graph->error.status == RML_OK;
+    const size_t count = whole ? rml_weights_count(params->weights) : 0;
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = rml_weights_entry(params->weights, i)->name;
