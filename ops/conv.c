@@ -20,11 +20,15 @@ rml_status rml_conv_check(const rml_op_attr *attr, const rml_shape *in, int in_c
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, weight %s and groups %lld",
                         rml_shape_text(x, x_text), rml_shape_text(w, w_text),
                         (long long)conv->groups);
-    // weight is [O, C/groups] for convolution and [C, O/groups] for its transpose
-    const int64_t c = out_axis == 0 ? w->dim[1] * conv->groups : w->dim[0];
-    const int64_t o = out_axis == 0 ? w->dim[0] : w->dim[1] * conv->groups;
-    if (x->dim[1] != c || c % conv->groups || o % conv->groups || o < 1 ||
-        w->dim[2] != conv->kernel[0] || w->dim[3] != conv->kernel[1])
+    // weight is [O, C/groups] for convolution and [C, O/groups] for its transpose; groups come from
+    // files, so nothing is multiplied by them before they are known to divide C
+    const int64_t c = x->dim[1];
+    bool fits = c % conv->groups == 0 && w->dim[2] == conv->kernel[0] &&
+                w->dim[3] == conv->kernel[1] &&
+                w->dim[out_axis == 0 ? 1 : 0] == (out_axis == 0 ? c / conv->groups : c);
+    const int64_t o = !fits ? 0 : out_axis == 0 ? w->dim[0] : w->dim[1] * conv->groups;
+    fits = fits && o >= 1 && o % conv->groups == 0;
+    if (!fits)
         return rml_fail(err, RML_ERR_SHAPE,
                         "weight %s with groups %lld does not fit input %s and kernel %lldx%lld",
                         rml_shape_text(w, w_text), (long long)conv->groups,

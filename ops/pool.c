@@ -16,6 +16,9 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
                         rml_shape_text(&in[0], text));
     *out = in[0];
     for (int axis = 0; axis < 2; axis++) {
+        if (in[0].dim[2 + axis] == 0)
+            return rml_fail(err, RML_ERR_SHAPE, "input %s has no pixels",
+                            rml_shape_text(&in[0], text));
         if (pool->global) {
             out->dim[2 + axis] = 1;
             continue;
@@ -41,15 +44,35 @@ static rml_window window_of(const rml_op_args *args)
     return rml_window_conv(&args->out[0], pool->kernel, pool->stride, pool->pad, one);
 }
 
+// A window may be far larger than the image: only taps inside are counted and walked.
 static size_t pointer_bytes(const rml_op_args *args)
 {
     const rml_window window = window_of(args);
-    return rml_round_up((size_t)(window.taps[0] * window.taps[1]) * sizeof(float *), RML_ALIGNMENT);
+    size_t taps = 1;
+    for (int axis = 0; axis < 2; axis++)
+        taps *= (size_t)(window.taps[axis] < args->in[0].dim[2 + axis] ? window.taps[axis]
+                                                                       : args->in[0].dim[2 + axis]);
+    return rml_round_up(taps * sizeof(float *), RML_ALIGNMENT);
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
     return (size_t)args->threads * pointer_bytes(args);
+}
+
+// The taps of one window along one axis: those inside the image, and how many there are with the
+// declared padding.
+typedef struct range {
+    int64_t first, stop, padded;
+} range;
+
+static range range_of(const rml_window *window, int axis, int64_t at, int64_t size, int64_t after)
+{
+    const int64_t first = at * window->step[axis] + window->first[axis];
+    const int64_t stop = first + window->taps[axis];
+    return (range){.first = first > 0 ? first : 0,
+                   .stop = stop < size ? stop : size,
+                   .padded = (stop < size + after ? stop : size + after) - first};
 }
 
 static void run_rows(void *context, size_t begin, size_t end, int worker)
@@ -63,23 +86,22 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
     rml_window_at at = rml_window_seek(&window, begin * cols);
     for (size_t i = begin * cols; i < end * cols; i++, rml_window_next(&window, &at)) {
         // Padding is no element: only taps inside the image are given to the kernel.
-        const int64_t y0 = at.row * window.step[0] + window.first[0];
-        const int64_t x0 = at.col * window.step[1] + window.first[1];
-        size_t taps = 0, padded = 0; // padded: taps inside image plus declared padding
-        for (int64_t y = y0; y < y0 + window.taps[0]; y++)
-            for (int64_t x = x0; x < x0 + window.taps[1]; x++) {
-                padded += y < in->dim[2] + pool->pad[2] && x < in->dim[3] + pool->pad[3];
-                if (y >= 0 && y < in->dim[2] && x >= 0 && x < in->dim[3])
-                    src[taps++] =
-                        in->data + at.image * in->stride[0] + y * in->stride[2] + x * in->stride[3];
-            }
+        const range y = range_of(&window, 0, at.row, in->dim[2], pool->pad[2]);
+        const range x = range_of(&window, 1, at.col, in->dim[3], pool->pad[3]);
+        size_t taps = 0;
+        for (int64_t j = y.first; j < y.stop; j++)
+            for (int64_t k = x.first; k < x.stop; k++)
+                src[taps++] =
+                    in->data + at.image * in->stride[0] + j * in->stride[2] + k * in->stride[3];
         float *dst = rml_window_out(&window, &at, &args->out[0]);
         if (pool->kind == RML_POOL_MAX)
             args->kernels->pool_max(src, taps, channels, 1.0f, dst);
         else
-            args->kernels->pool_sum(
-                src, taps, channels,
-                1.0f / (float)(pool->count_pad && !pool->global ? padded : taps), dst);
+            args->kernels->pool_sum(src, taps, channels,
+                                    1.0f / (pool->count_pad && !pool->global
+                                                ? (float)y.padded * (float)x.padded
+                                                : (float)taps),
+                                    dst);
     }
 }
 

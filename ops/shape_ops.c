@@ -65,7 +65,7 @@ static void slice_range(const rml_slice_attr *slice, int64_t size, int64_t *star
     first = first < 0 ? 0 : first > size ? size : first;
     stop = stop < first ? first : stop > size ? size : stop;
     *start = first;
-    *count = (stop - first + slice->step - 1) / slice->step;
+    *count = stop > first ? (stop - first - 1) / slice->step + 1 : 0;
 }
 
 static rml_status infer_slice(const rml_op_attr *attr, const rml_shape *in, int in_count,
@@ -94,7 +94,8 @@ static void run_slice(const rml_op_args *args)
     slice_range(slice, part.dim[slice->axis], &start, &count);
     part.data += start * part.stride[slice->axis];
     part.dim[slice->axis] = count;
-    part.stride[slice->axis] *= slice->step;
+    if (count > 1) // a step beyond the end is not multiplied: it may be any number
+        part.stride[slice->axis] *= slice->step;
     rml_copy_view(args, &part, &args->out[0]);
 }
 
