@@ -130,9 +130,8 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
     return true;
 }
 
-// Shape of a node's output by its operator's rule, from the shapes of all values.
-static rml_status infer_node(const rml_graph *graph, const rml_node *node, const rml_shape *shapes,
-                             rml_shape *out, rml_error *err)
+rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node,
+                                const rml_shape *shapes, rml_shape *out, rml_error *err)
 {
     enum { FEW = 8 };
     rml_shape few[FEW], *in = few;
@@ -186,7 +185,7 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
         return fail_nomem(graph);
     rml_value value = {.kind = RML_VALUE_ACTIVATION, .producer = (rml_node_id)graph->node_count};
     rml_error error;
-    const rml_status status = infer_node(graph, &node, NULL, &value.shape, &error);
+    const rml_status status = rml_graph_infer_node(graph, &node, NULL, &value.shape, &error);
     if (status != RML_OK)
         return rml_graph_fail(graph, status, "%s", error.message);
     node.out = add_value(graph, value, name);
@@ -206,7 +205,7 @@ rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error 
             continue;
         rml_shape *out = &shapes[node->out];
         size_t count;
-        RML_TRY(infer_node(graph, node, shapes, out, err));
+        RML_TRY(rml_graph_infer_node(graph, node, shapes, out, err));
         if (!rml_shape_known(out) || !rml_shape_count(out, &count)) {
             char text[RML_SHAPE_TEXT_BYTES];
             return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,

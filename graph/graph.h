@@ -137,6 +137,10 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
 // arity, shapes that inference agrees with, layouts that the operators take.
 rml_status rml_graph_validate(const rml_graph *graph, rml_error *err);
 
+// Shape of a node's output by its operator's rule, from `shapes` of all values, or NULL: their own.
+rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node,
+                                const rml_shape *shapes, rml_shape *out, rml_error *err);
+
 // Recomputes every activation's shape from `shapes` of the inputs; `shapes` has value_count
 // entries, of which those of the inputs are set.
 rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error *err);

@@ -49,7 +49,7 @@ rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_error *err
         if (name_listed(disabled, pass->name))
             continue;
         RML_TRY(pass->run(graph, &changed, err));
-        rml_status status = pass->required ? rml_graph_validate(graph, err) : RML_OK;
+        const rml_status status = rml_graph_validate(graph, err);
         if (status != RML_OK) {
             rml_error_prefix(err, pass->name);
             return status;

@@ -20,6 +20,25 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
     return RML_OK;
 }
 
+// A dimension that one side does not know agrees with any.
+static rml_status check_shape(const rml_graph *graph, const rml_node *node, rml_error *err)
+{
+    const rml_shape *have = &graph->values[node->out].shape;
+    char have_text[RML_SHAPE_TEXT_BYTES], want_text[RML_SHAPE_TEXT_BYTES];
+    rml_shape want;
+    const rml_status status = rml_graph_infer_node(graph, node, NULL, &want, err);
+    if (status != RML_OK)
+        return status;
+    bool agrees = have->rank == want.rank;
+    for (int i = 0; i < want.rank && agrees; i++)
+        agrees = have->dim[i] == want.dim[i] || have->dim[i] < 0 || want.dim[i] < 0;
+    if (!agrees)
+        return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output is %s, the rule gives %s",
+                        node->name, rml_op_get(node->op)->name, rml_shape_text(have, have_text),
+                        rml_shape_text(&want, want_text));
+    return RML_OK;
+}
+
 rml_status rml_graph_validate(const rml_graph *graph, rml_error *err)
 {
     for (size_t i = 0; i < graph->node_count; i++) {
@@ -47,6 +66,7 @@ rml_status rml_graph_validate(const rml_graph *graph, rml_error *err)
         if (node->out >= graph->value_count || graph->values[node->out].producer != i)
             return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output names another producer",
                             node->name, op->name);
+        RML_TRY(check_shape(graph, node, err));
         RML_TRY(check_layout(graph, node, err));
     }
     for (size_t i = 0; i < graph->output_count; i++) {
