@@ -81,7 +81,12 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
         return rml_fail_nomem(err, (size_t)node.in_count * sizeof *in, "the layout pass");
     for (int k = 0; k < node.in_count; k++) {
         in[k] = node.in[k];
-        if (op->layout == RML_OP_ANY || k == op->packed_input || !is_image(graph, in[k]))
+        if (op->layout == RML_OP_ANY || k == op->packed_input)
+            continue;
+        // A constant is plain. Operators that follow take it so beside images of any layout.
+        const bool constant_image = op->layout == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
+                                    graph->values[in[k]].shape.rank == 4;
+        if (!is_image(graph, in[k]) && !constant_image)
             continue;
         in[k] = in_layout(rw, in[k], layout);
         if (in[k] == RML_NO_VALUE)
