@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DEFAULT_BATCH 16
+#define DEFAULT_BATCH 8
 #define NO_BOX (-1)
 
 rml_lipsync_settings rml_lipsync_settings_default(void)

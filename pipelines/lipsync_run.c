@@ -20,7 +20,7 @@
 
 // Frames in flight take at most so much; large pictures make batches smaller, which changes the
 // speed a little and no result.
-#define SLOT_BUDGET_BYTES (INT64_C(256) << 20)
+#define SLOT_BUDGET_BYTES (INT64_C(128) << 20)
 // Besides two batches (one with the network, one with the encoder): those that wait for a smoothed
 // box, and one or two in the hands of each stage.
 #define EXTRA_SLOTS (RML_TRACK_LOOK_AHEAD + 5)

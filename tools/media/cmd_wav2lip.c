@@ -320,7 +320,7 @@ int cmd_wav2lip(int argc, char **argv)
          .kind = OPTION_INT,
          .target = &j->batch,
          .value = "N",
-         .help = "most frames in one run of the network (16); no influence\non the result; less is "
+         .help = "most frames in one run of the network (8); no influence\non the result; less is "
                  "used for large pictures",
          .min = 1,
          .max = RML_LIPSYNC_MAX_BATCH},
