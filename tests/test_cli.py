@@ -362,6 +362,18 @@ def test_result_is_not_the_input(program, network, clip, tmp_path):
     assert face.read_bytes() == clip[0].read_bytes()
 
 
+def test_nobody_reads_the_messages(program, network, clip, tmp_path):
+    """As with `| head`: the work goes on, and no half file is left."""
+    voice = clips.write_voice(tmp_path / "voice.wav", 20.0)
+    arguments = ["--face", clip[0], "--audio", voice, "--box", *BOX, "--cpu", "portable"]
+    arguments += ["--checkpoint_path", network.file("zip"), "--outfile", tmp_path / "out.mp4"]
+    command = program.command("wav2lip", *arguments)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process.stderr.close()
+    assert process.wait(timeout=300) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mp4", "voice.wav"]
+
+
 def test_static_as_the_original_reads_it(program, network, clip, tmp_path):
     """Any text after --static is true there; by default "False" means what it says."""
     for extra, still in ((["--static", "False"], False), (["--static"], True),

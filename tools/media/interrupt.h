@@ -4,7 +4,9 @@
 
 #include <stdbool.h>
 
-void interrupt_watch(void); // SIGINT and SIGTERM
+// SIGINT, SIGTERM and SIGHUP. A reader of our messages that goes away (SIGPIPE) does not end the
+// work.
+void interrupt_watch(void);
 bool interrupt_asked(void);
 
 #endif
