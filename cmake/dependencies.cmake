@@ -19,3 +19,12 @@ if(RML_STB)
   find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
   target_include_directories(rml_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})
 endif()
+
+# Only the benchmarks use it: no network runs on it.
+add_library(rml_openblas INTERFACE)
+if(RML_OPENBLAS)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+  target_link_libraries(rml_openblas INTERFACE PkgConfig::OPENBLAS)
+  target_compile_definitions(rml_openblas INTERFACE RML_WITH_OPENBLAS=1)
+endif()

@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef RML_WITH_OPENBLAS
+#include <cblas.h>
+#endif
+
 // A layer is cut to this many pixels, rows or tiles: more of the same says nothing new.
 #define MOST_PIXELS 960
 #define MOST_FLOATS ((size_t)6 << 20)
@@ -46,6 +50,19 @@ static void run_gemm(const rml_kernels *k, const bench_case *c)
         }
     }
 }
+
+#ifdef RML_WITH_OPENBLAS
+// The yardstick: the same product by OpenBLAS on one thread, with the taps laid out beforehand, so
+// that it gets for nothing what an im2col would cost.
+static void run_sgemm(const rml_kernels *k, const bench_case *c)
+{
+    const int m = (int)c->size[3], n = (int)c->size[2], depth = (int)(c->size[0] * c->size[1]);
+    (void)k;
+    openblas_set_num_threads(1);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, depth, 1.0f, source, depth, weight,
+                n, 0.0f, result, n);
+}
+#endif
 
 // Windows of `taps` neighbouring pixels: the kernels that combine pixels channel by channel.
 static const float *const *window(size_t taps, size_t channels, size_t pixel)
@@ -182,6 +199,11 @@ static void add_conv(case_list *list, const shape *s)
                         (double)(taps * cin * cout) + (double)(pixels * (cin + cout)), run_gemm);
     if (c)
         c->prepare = prepare_gemm;
+#ifdef RML_WITH_OPENBLAS
+    if (taps * cin * pixels <= MOST_FLOATS)
+        add(list, "gemm by OpenBLAS", name, (size_t[4]){taps, cin, cout, pixels}, 2.0 * macs,
+            (double)(taps * cin * (cout + pixels)) + (double)(pixels * cout), run_sgemm);
+#endif
     bool winograd = s->op == SHAPE_CONV && taps == 9 && s->size[4] == 1 && s->size[5] == 1;
     size_t tiles = least(pixels / 16 + 1, 24);
     if (!winograd || cin < 16 || cout < 16)
