@@ -30,7 +30,7 @@ PRESETS = [
     ("release", "release", "", "C tests, house checks, installed package, as people get it"),
     ("asan", "asan", "", "the same C tests under AddressSanitizer and UndefinedBehaviorSanitizer"),
     ("portable", "portable", "", "portable C without threads, libav and stb"),
-    ("tsan", "tsan", "thread|pool|session", "ThreadSanitizer on what uses threads"),
+    ("tsan", "tsan", "thread|session|graph_random", "ThreadSanitizer on what uses threads"),
     ("clang", "fuzz", "", "clang: warnings are errors, C tests, fuzz targets over their corpus"),
 ]
 
