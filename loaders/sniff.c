@@ -92,11 +92,9 @@ static const char *protobuf_model(const sniffed *s)
     bool is_nameless =
         tag == 0x12 && bytes == 0 && (first == 0x1A || first == 0x3A || first == 0x42);
     if (is_named || is_nameless || tag == 0x3A || tag == 0x42)
-        return "ONNX model, a whole network and not a weights file; give it where a model's name "
-               "stands";
+        return "ONNX model, a whole network and not a weights file";
     if (tag == 0x12)
-        return "Core ML model, a whole network and not a weights file; give it where a model's "
-               "name stands";
+        return "Core ML model, a whole network and not a weights file";
     return NULL;
 }
 

@@ -19,6 +19,7 @@ rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator,
     weights->own_allocator = *allocator;
     weights->allocator = &weights->own_allocator;
     weights->format = "memory";
+    weights->path = "";
     rml_arena_init(&weights->arena, weights->allocator);
     rml_names_init(&weights->names, weights->allocator);
     *out = weights;
@@ -292,6 +293,11 @@ rml_weight_info rml_weights_at(const rml_weights *weights, size_t index)
 const char *rml_weights_format(const rml_weights *weights)
 {
     return weights->format;
+}
+
+const char *rml_weights_path(const rml_weights *weights)
+{
+    return weights->path;
 }
 
 const rml_allocator *rml_weights_allocator(const rml_weights *weights)

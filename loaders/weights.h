@@ -43,6 +43,9 @@ const rml_weight *rml_weights_entry(const rml_weights *weights, size_t index);
 // By name, after prefix removal; NULL when absent.
 const rml_weight *rml_weights_find(const rml_weights *weights, const char *name);
 
+// The file or folder that was opened, or "".
+const char *rml_weights_path(const rml_weights *weights);
+
 // The allocator the store was opened with (never NULL).
 const rml_allocator *rml_weights_allocator(const rml_weights *weights);
 

@@ -202,8 +202,14 @@ rml_status rml_weights_open(rml_weights **out, const char *path, const rml_alloc
     if (!path || !*path)
         return rml_fail(err, RML_ERR_ARG, "the path of the weights is empty");
     RML_TRY(rml_weights_create(&weights, allocator, err));
-    rml_status status = exists(path, &is_folder) && is_folder ? open_folder(weights, path, err)
-                                                              : open_file(weights, path, err);
+    weights->path = rml_arena_text(&weights->arena, path);
+    rml_status status;
+    if (!weights->path)
+        status = rml_fail_nomem(err, strlen(path) + 1, "the path of the weights");
+    else if (exists(path, &is_folder) && is_folder)
+        status = open_folder(weights, path, err);
+    else
+        status = open_file(weights, path, err);
     for (size_t i = 0; i < weights->file_count; i++)
         rml_mapfile_expect(&weights->file[i], RML_ACCESS_NORMAL);
     if (status == RML_OK) {

@@ -8,7 +8,8 @@ struct rml_weights {
     const rml_allocator *allocator;
     rml_allocator own_allocator; // a copy: only what it points to must outlive the store
     const char *format;
-    rml_arena arena; // names
+    const char *path; // as given, or "" for a store without files
+    rml_arena arena;  // names
     rml_weight *weight;
     const char **stored_name; // as in the file
     size_t count, capacity, name_capacity;

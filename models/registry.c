@@ -69,6 +69,8 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
     RML_TRY(find_network(name, &found, err));
     RML_TRY(rml_model_begin(&model, settings, err));
     rml_status status = build(&model->graph, found, weights, NULL, 0, &model->parameters, err);
+    if (status != RML_OK && weights && *rml_weights_path(weights))
+        rml_error_prefix(err, rml_weights_path(weights));
     if (status == RML_OK)
         status = rml_passes_run(&model->graph, settings ? settings->disabled_passes : NULL, err);
     if (status != RML_OK) {

@@ -176,10 +176,8 @@ static rml_status run(const settings *s, rml_error *err)
     if (status != RML_OK)
         goto done;
     status = rml_model_create(&model, s->model, weights, NULL, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, s->weights);
+    if (status != RML_OK)
         goto done;
-    }
     status = check_names(s, model, err);
     if (status != RML_OK)
         goto done;
