@@ -36,17 +36,22 @@ const char *rml_version(void)
         RML_VERSION_PATCH);
 }
 
-// A message cut in the middle of a UTF-8 sequence would print as garbage: step back to its start.
+// A message cut in the middle of a UTF-8 sequence would print as garbage: step back to its start. A
+// sequence that is complete stays.
 static void cut_on_character(char *text, size_t capacity)
 {
-    size_t end = strlen(text);
+    const size_t end = strlen(text);
     if (end + 1 < capacity)
         return;
     size_t start = end;
     while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
         start--;
-    if (start > 0 && ((unsigned char)text[start - 1] & 0x80))
-        text[start - 1] = 0;
+    if (start == 0)
+        return;
+    const unsigned char lead = (unsigned char)text[--start];
+    const size_t length = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (end - start < length)
+        text[start] = 0;
 }
 
 rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_list args)
