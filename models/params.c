@@ -176,7 +176,13 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
                 wanted.dim[i] = -1;
         note(&params->problems[MISSHAPEN], "%s is %s, expected %s", key,
              rml_shape_text(&weight->stored.shape, got), rml_shape_text(&wanted, want));
-        return placeholder(params, key, shape);
+        // Widths that are there stay, so that the layers behind are not listed for this one's
+        // fault.
+        wanted = *shape;
+        for (int i = 0; i < shape->rank && weight->stored.shape.rank == shape->rank; i++)
+            if (free & (1u << i) && weight->stored.shape.dim[i] > 0)
+                wanted.dim[i] = weight->stored.shape.dim[i];
+        return placeholder(params, key, &wanted);
     }
     params->trained += element_count(&weight->stored.shape) - element_count(shape);
     const rml_constant constant = {.stored = weight->stored};
