@@ -72,8 +72,22 @@ static bool add_id(rml_graph *graph, rml_value_id **ids, size_t *count, size_t *
     return true;
 }
 
+// Callers find inputs and outputs by one name.
+static bool name_taken(const rml_graph *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->input_count; i++)
+        if (strcmp(graph->values[graph->inputs[i]].name, name) == 0)
+            return true;
+    for (size_t i = 0; i < graph->output_count; i++)
+        if (strcmp(graph->output_names[i], name) == 0)
+            return true;
+    return false;
+}
+
 rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape *shape)
 {
+    if (name_taken(graph, name))
+        return rml_graph_fail(graph, RML_ERR_ARG, "there are two inputs or outputs \"%s\"", name);
     const rml_value value = {.kind = RML_VALUE_INPUT, .shape = *shape, .producer = RML_NO_NODE};
     const rml_value_id id = add_value(graph, value, name);
     if (id != RML_NO_VALUE &&
@@ -104,6 +118,16 @@ void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
     if (value >= graph->value_count || graph->values[value].kind != RML_VALUE_ACTIVATION) {
         rml_graph_fail(graph, RML_ERR_ARG, "output %s is not computed by a node", name);
         return;
+    }
+    if (name_taken(graph, name)) {
+        rml_graph_fail(graph, RML_ERR_ARG, "there are two inputs or outputs \"%s\"", name);
+        return;
+    }
+    // A second name gets a copy, which can be bound to other memory.
+    if (rml_graph_is_output(graph, value)) {
+        value = rml_graph_unary(graph, value, rml_activation_none(), name);
+        if (value == RML_NO_VALUE)
+            return;
     }
     const char **names =
         rml_grow(graph->arena.allocator, (void *)graph->output_names, &graph->output_name_capacity,

@@ -211,6 +211,12 @@ static void test_other_messages(void)
     x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_output(at.graph, "out", x);
     EXPECT(RML_ERR_ARG, "out", "not computed");
+    x = begin(&at, shape4(2, 3, 4, 5));
+    rml_graph_input(at.graph, "x", &(rml_shape){1, {3}});
+    EXPECT(RML_ERR_ARG, "two", "\"x\"");
+    x = begin(&at, shape4(2, 3, 4, 5));
+    rml_graph_output(at.graph, "x", rml_graph_unary(at.graph, x, rml_activation_relu(), "relu1"));
+    EXPECT(RML_ERR_ARG, "two", "\"x\"");
 }
 
 // Steps and ends as large as files hold them.
@@ -295,8 +301,35 @@ static void test_validate_and_dump(void)
     net_end(&at);
 }
 
+// Two names of one value: each can be bound to memory of its own.
+static void test_two_names(void)
+{
+    net at;
+    rml_session_settings settings = {.threads = 1};
+    rml_session *session;
+    float first[6], second[6];
+    rml_value_id x = begin(&at, (rml_shape){2, {2, 3}});
+    x = rml_graph_unary(at.graph, x, (rml_activation){.kind = RML_UNARY_NEG}, "minus");
+    rml_graph_output(at.graph, "a", x);
+    rml_graph_output(at.graph, "b", x);
+    CHECK(net_finish(&at, NULL));
+    CHECK(rml_session_create(&session, at.model, &settings, NULL) == RML_OK);
+    CHECK(rml_session_bind(session, "a", first, NULL) == RML_OK);
+    CHECK(rml_session_prepare(session, NULL) == RML_OK);
+    net_fill_inputs(session, at.model, 3);
+    CHECK(rml_session_run(session, NULL) == RML_OK);
+    CHECK(memcmp(first, rml_session_output(session, "b", NULL), sizeof first) == 0);
+    CHECK(first[5] == -rml_session_input(session, "x", NULL)[5]);
+    CHECK(rml_session_bind(session, "b", second, NULL) == RML_OK);
+    CHECK(rml_session_run(session, NULL) == RML_OK);
+    CHECK(memcmp(first, second, sizeof first) == 0);
+    rml_session_destroy(&session);
+    net_end(&at);
+}
+
 int main(void)
 {
+    test_two_names();
     test_sticky();
     test_conv_messages();
     test_hostile_conv();
