@@ -28,10 +28,6 @@ rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, 
     if (!*out)
         return rml_fail_nomem(err, sizeof **out, "the model");
     (*out)->allocator = allocator;
-    if (settings) {
-        (*out)->log = settings->log;
-        (*out)->log_user = settings->log_user;
-    }
     rml_graph_init(&(*out)->graph, allocator);
     rml_lock_init(&(*out)->lock);
     return RML_OK;

@@ -9,8 +9,6 @@ struct rml_model {
     const rml_allocator *allocator;
     rml_graph graph;
     uint64_t parameters;
-    rml_log_fn log;
-    void *log_user;
     void (*drop_pages)(void *user); // tells the weights' owner that nothing reads them for now
     void *user;
     rml_lock lock; // guards what follows

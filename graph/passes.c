@@ -1,5 +1,6 @@
 #include "graph/passes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const rml_pass *rml_pass_at(size_t index)
@@ -40,7 +41,15 @@ static rml_status check_names(const char *list, rml_error *err)
     return RML_OK;
 }
 
-rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_error *err)
+static void log_pass(rml_log_fn log, void *user, const char *name, size_t changed)
+{
+    char line[80];
+    snprintf(line, sizeof line, "pass %s: %zu changes", name, changed);
+    log(user, line);
+}
+
+rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log, void *log_user,
+                          rml_error *err)
 {
     RML_TRY(check_names(disabled, err));
     for (size_t i = 0; rml_pass_at(i); i++) {
@@ -54,6 +63,8 @@ rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_error *err
             rml_error_prefix(err, pass->name);
             return status;
         }
+        if (log)
+            log_pass(log, log_user, pass->name, changed);
     }
     return RML_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "tensor/size.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -237,6 +238,18 @@ static void point(rml_session *session)
     rml_plan_point(plan, graph, session->block);
 }
 
+static void log_plan(const rml_session *session, const rml_plan *plan)
+{
+    char line[160];
+    snprintf(
+        line, sizeof line,
+        "planned %zu steps, %.3f GMAC, %zu bytes of activations and scratch, %zu bytes of packed "
+        "weights, %s, %d threads",
+        plan->step_count, (double)plan->macs * 1e-9, plan->bytes, plan->packed_bytes,
+        rml_cpu_level_name(session->kernels.level), rml_pool_threads(session->pool));
+    session->settings.log(session->settings.log_user, line);
+}
+
 // Plans for the shapes set; the plan becomes the first of the list.
 static rml_status add_plan(rml_session *session, rml_error *err)
 {
@@ -248,6 +261,8 @@ static rml_status add_plan(rml_session *session, rml_error *err)
                             err));
     plan->older = session->plans;
     session->plans = plan;
+    if (session->settings.log)
+        log_plan(session, plan);
     return RML_OK;
 }
 

@@ -63,6 +63,7 @@ static void drop_pages(void *user)
 rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                             const rml_model_settings *settings, rml_error *err)
 {
+    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
     const network *found;
     rml_model *model;
     *out = NULL;
@@ -72,7 +73,8 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
     if (status != RML_OK && weights && *rml_weights_path(weights))
         rml_error_prefix(err, rml_weights_path(weights));
     if (status == RML_OK)
-        status = rml_passes_run(&model->graph, settings ? settings->disabled_passes : NULL, err);
+        status =
+            rml_passes_run(&model->graph, given.disabled_passes, given.log, given.log_user, err);
     if (status != RML_OK) {
         rml_model_destroy(&model);
         return status;

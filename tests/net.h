@@ -49,7 +49,7 @@ static inline bool net_finish(net *at, const char *disabled)
 {
     rml_status status = rml_graph_finish(at->graph, &at->err);
     if (status == RML_OK)
-        status = rml_passes_run(at->graph, disabled, &at->err);
+        status = rml_passes_run(at->graph, disabled, NULL, NULL, &at->err);
     CHECK_MSG(status == RML_OK, "%s", at->err.message);
     return status == RML_OK;
 }

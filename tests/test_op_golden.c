@@ -145,7 +145,8 @@ static rml_model *build(const golden_case *at, const char *disabled, rml_error *
     if (strcmp(at->op, "unary") == 0 || !rml_activation_is_none(&act))
         y = rml_graph_unary(graph, y, act, "act");
     rml_graph_output(graph, "y", y);
-    if (rml_graph_finish(graph, err) != RML_OK || rml_passes_run(graph, disabled, err) != RML_OK)
+    if (rml_graph_finish(graph, err) != RML_OK ||
+        rml_passes_run(graph, disabled, NULL, NULL, err) != RML_OK)
         rml_model_destroy(&model);
     return model;
 }

@@ -353,6 +353,32 @@ static void test_bind(rml_model *model)
     free(gram);
 }
 
+static void count_line(void *user, const char *line)
+{
+    CHECK(strstr(line, "planned ") == line);
+    ++*(int *)user;
+}
+
+// The log hears of every plan that is made, not of one that is found again, and nothing during run.
+static void test_log(rml_model *model)
+{
+    rml_error err;
+    int lines = 0;
+    size_t count;
+    rml_session *session;
+    rml_session_settings settings = rml_session_settings_default();
+    settings.threads = 1;
+    settings.log = count_line;
+    settings.log_user = &lines;
+    CHECK(rml_session_create(&session, model, &settings, &err) == RML_OK);
+    free(run(session, model, image_shape(1, 20, 20), &count));
+    CHECK(lines == 1);
+    free(run(session, model, image_shape(2, 20, 20), &count));
+    free(run(session, model, image_shape(1, 20, 20), &count));
+    CHECK(lines == 2);
+    rml_session_destroy(&session);
+}
+
 int main(void)
 {
     net at;
@@ -365,6 +391,7 @@ int main(void)
     test_failure(at.model);
     test_memory_of_caller(at.model);
     test_bind(at.model);
+    test_log(at.model);
     net_end(&at);
     return check_result();
 }
