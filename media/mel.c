@@ -208,11 +208,6 @@ rml_status rml_mel_finish(rml_mel *mel, rml_mel_sink sink, void *user, rml_error
 
 // ---- which columns belong to a frame ----------------------------------------------------------
 
-int64_t rml_mel_column_count(int64_t samples)
-{
-    return 1 + samples / HOP;
-}
-
 // int(i * (80.0 / fps)): the bracket matters, see i = 3900 at 24000/1001.
 static int64_t raw_start(double fps, int64_t index)
 {
@@ -241,14 +236,4 @@ int64_t rml_mel_chunk_start(int64_t columns, double fps, int64_t index)
 {
     int64_t start = raw_start(fps, index);
     return start + RML_MEL_CHUNK > columns ? columns - RML_MEL_CHUNK : start;
-}
-
-int64_t rml_mel_start_at(int64_t columns, double seconds)
-{
-    static const double slack = 1e-6;
-    double position = floor(seconds * RML_MEL_COLUMNS_PER_SECOND + slack);
-    int64_t last = columns - RML_MEL_CHUNK;
-    if (!(position > 0.0) || last <= 0)
-        return 0;
-    return position < (double)last ? (int64_t)position : last;
 }

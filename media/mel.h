@@ -35,9 +35,6 @@ rml_status rml_mel_finish(rml_mel *mel, rml_mel_sink sink, void *user, rml_error
 // Forgets what was pushed.
 void rml_mel_reset(rml_mel *mel);
 
-// 1 + samples / 200.
-int64_t rml_mel_column_count(int64_t samples);
-
 // Upstream's rule (--compat): chunk i starts at column int(i * (80.0 / fps)); the first that would
 // reach past the end is replaced by the last 16 columns and is the last one. The number of chunks
 // is the number of output frames. 0 when columns < 16 or fps is not a positive finite number.
@@ -45,10 +42,5 @@ int64_t rml_mel_chunk_count(int64_t columns, double fps);
 
 // Start of chunk `index` < rml_mel_chunk_count(columns, fps).
 int64_t rml_mel_chunk_start(int64_t columns, double fps, int64_t index);
-
-// Default mode: start of the chunk for a frame shown at `seconds`, floor(seconds * 80) clamped to
-// [0, columns - 16]. A product within 1e-6 below a whole number counts as that number, so that
-// times computed in different ways agree.
-int64_t rml_mel_start_at(int64_t columns, double seconds);
 
 #endif

@@ -97,11 +97,6 @@ void rml_params_not_trained(rml_params *params, rml_value_id value)
         params->trained -= element_count(&params->graph->values[value].shape);
 }
 
-bool rml_params_has(const rml_params *params, const char *key)
-{
-    return params->weights && rml_weights_find(params->weights, key);
-}
-
 // splitmix64: a stream of well mixed numbers from any seed.
 static float next_uniform(uint64_t *state) // [-1, 1)
 {

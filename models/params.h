@@ -38,9 +38,6 @@ uint64_t rml_params_trained(const rml_params *params);
 // Takes a parameter out of that count.
 void rml_params_not_trained(rml_params *params, rml_value_id value);
 
-// True when the store has the key.
-bool rml_params_has(const rml_params *params, const char *key);
-
 // Fails with the whole list when a parameter was missing or misshapen, or a tensor of the store was
 // not asked for. Counters of batch norm ("num_batches_tracked") may be there or not.
 rml_status rml_params_finish(const rml_params *params, const char *model, rml_error *err);

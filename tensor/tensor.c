@@ -75,11 +75,6 @@ rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layou
     return tensor;
 }
 
-rml_shape rml_tensor_shape(const rml_tensor *tensor)
-{
-    return rml_shape_make(tensor->rank, tensor->dim);
-}
-
 size_t rml_tensor_count(const rml_tensor *tensor)
 {
     size_t count = 1;

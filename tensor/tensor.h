@@ -35,7 +35,6 @@ const char *rml_shape_text(const rml_shape *shape, char *text);
 
 // A view of contiguous memory in the given order.
 rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layout);
-rml_shape rml_tensor_shape(const rml_tensor *tensor);
 size_t rml_tensor_count(const rml_tensor *tensor);
 
 // True when elements lie in C order without gaps.

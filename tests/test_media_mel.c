@@ -129,7 +129,7 @@ static void test_mel(void)
         x[i] = (float)(0.3 * next_random());
     for (size_t count = 3000; count < 20000; count += 611) {
         CHECK(mel_all(mel, &whole, x, count, count, &err) == RML_OK);
-        CHECK((int64_t)(whole.count / RML_MEL_BANDS) == rml_mel_column_count((int64_t)count));
+        CHECK((int64_t)(whole.count / RML_MEL_BANDS) == 1 + (int64_t)count / 200);
         CHECK(mel_all(mel, &blocks, x, count, 1 + count % 37, &err) == RML_OK);
         CHECK(whole.count == blocks.count &&
               memcmp(whole.values, blocks.values, whole.count * sizeof(float)) == 0);
@@ -189,11 +189,6 @@ static void test_chunks(void)
     // 24000/1001: the bracket of 80.0 / fps decides here.
     double film = 23.976023976;
     CHECK(rml_mel_chunk_start(100000, film, 3900) == (int64_t)(3900 * (80.0 / film)));
-
-    CHECK(rml_mel_start_at(161, 0.0) == 0 && rml_mel_start_at(161, -3.0) == 0);
-    CHECK(rml_mel_start_at(161, 1.0) == 80 && rml_mel_start_at(161, 1.0 - 1e-12) == 80);
-    CHECK(rml_mel_start_at(161, 0.999) == 79 && rml_mel_start_at(161, 5.0) == 145);
-    CHECK(rml_mel_start_at(161, 1e300) == 145 && rml_mel_start_at(161, NAN) == 0);
 }
 
 int main(void)

@@ -104,8 +104,7 @@ static void test_view(void)
           last.stride[3] == 3);
     CHECK(rml_tensor_is_plain(&plain) && !rml_tensor_is_plain(&last));
     CHECK(rml_tensor_count(&last) == 120);
-    const rml_shape back = rml_tensor_shape(&last), thin = {4, {2, 1, 4, 5}}, flat = {2, {3, 4}};
-    CHECK(rml_shape_equal(&back, &shape));
+    const rml_shape thin = {4, {2, 1, 4, 5}}, flat = {2, {3, 4}};
     last = rml_tensor_make(NULL, &thin, RML_LAYOUT_CHANNELS_LAST);
     CHECK(rml_tensor_is_plain(&last)); // one channel: both orders are the same
     last = rml_tensor_make(NULL, &flat, RML_LAYOUT_CHANNELS_LAST);
