@@ -123,6 +123,21 @@ RML_API rml_weight_info rml_weights_at(const rml_weights *weights, size_t index)
 // Static name of the format: "pytorch zip", "pytorch legacy", "safetensors", ...
 RML_API const char *rml_weights_format(const rml_weights *weights);
 
+#define RML_MAX_METADATA 32         // entries kept; more are left out
+#define RML_METADATA_TEXT_BYTES 512 // a name or text with its terminator; longer ones end in "..."
+
+// What the maker of a safetensors file wrote into it beside the tensors ("__metadata__"). Fit to be
+// printed: UTF-8, control characters replaced by "?".
+typedef struct rml_metadata {
+    const char *name;
+    const char *text;
+} rml_metadata;
+
+RML_API size_t rml_weights_metadata_count(const rml_weights *weights);
+
+// Names differ from each other. Both texts are NULL past the end.
+RML_API rml_metadata rml_weights_metadata_at(const rml_weights *weights, size_t index);
+
 // Copies tensor `index`, converted to f32, C order, to `dst` of `count` elements.
 RML_API rml_status rml_weights_read_f32(const rml_weights *weights, size_t index, float *dst,
                                         size_t count, rml_error *err);

@@ -145,9 +145,9 @@ bool rml_text_is_clean(const char *text, size_t text_bytes)
     return true;
 }
 
-const char *rml_quote(char *out, const char *text, size_t text_bytes)
+const char *rml_text_clean(char *out, size_t capacity, const char *text, size_t text_bytes)
 {
-    const size_t room = RML_QUOTE_BYTES - sizeof "...";
+    const size_t room = capacity - sizeof "...";
     size_t from = 0, to = 0;
     while (from < text_bytes) {
         size_t length = rml_utf8_length(text + from, text_bytes - from);
@@ -166,4 +166,9 @@ const char *rml_quote(char *out, const char *text, size_t text_bytes)
     }
     out[to] = 0;
     return out;
+}
+
+const char *rml_quote(char *out, const char *text, size_t text_bytes)
+{
+    return rml_text_clean(out, RML_QUOTE_BYTES, text, text_bytes);
 }

@@ -25,10 +25,13 @@ rml_status rml_names_add(rml_names *names, const char *text, size_t text_bytes, 
 
 bool rml_names_find(const rml_names *names, const char *text, size_t text_bytes, size_t *value);
 
+// Text from a file made fit to be printed: control characters as "?", bytes that are not UTF-8 as
+// "?", cut with "..." when long. Returns `out`, which holds `capacity` bytes, 8 or more.
+const char *rml_text_clean(char *out, size_t capacity, const char *text, size_t text_bytes);
+
 #define RML_QUOTE_BYTES 128
 
-// Text from a file as it may stand in a message: printable, control characters as "?", bytes that
-// are not UTF-8 as "?", cut with "..." when long. Returns `out`, which holds RML_QUOTE_BYTES.
+// The same at the length that suits a message: `out` holds RML_QUOTE_BYTES.
 const char *rml_quote(char *out, const char *text, size_t text_bytes);
 
 // True when the text is UTF-8 without control characters, and so may be printed as it is.

@@ -28,6 +28,11 @@ rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t
                                   rml_dtype dtype, const rml_shape *shape, const int64_t *stride,
                                   const uint8_t *data, size_t available_bytes, rml_error *err);
 
+// Keeps what a file says of itself. Texts are made fit to be printed; a name that is there already
+// keeps its first text, and what exceeds RML_MAX_METADATA is left out silently.
+rml_status rml_weights_add_metadata(rml_weights *weights, const char *name, size_t name_bytes,
+                                    const char *text, size_t text_bytes, rml_error *err);
+
 // ---- file formats -----------------------------------------------------------------------------
 
 typedef enum rml_file_format {

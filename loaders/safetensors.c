@@ -133,6 +133,29 @@ static rml_status add_entry(table *t, const entry *e, rml_error *err)
                                   t->data + e->span.begin, bytes, err);
 }
 
+// Texts by name. What else stands there is passed over: it harms nobody. `scratch` keeps a name
+// while its text is read.
+static rml_status read_metadata(table *t, rml_json *json, entry *scratch, rml_error *err)
+{
+    rml_json_token token;
+    RML_TRY(rml_json_next(json, &token, err));
+    if (token.type != RML_JSON_OBJECT_BEGIN)
+        return rml_json_skip(json, &token, err);
+    for (;;) {
+        RML_TRY(rml_json_next(json, &token, err));
+        if (token.type == RML_JSON_OBJECT_END)
+            return RML_OK;
+        scratch->name_bytes = rml_min_size(token.text_bytes, sizeof scratch->name);
+        memcpy(scratch->name, token.text, scratch->name_bytes);
+        RML_TRY(rml_json_next(json, &token, err));
+        if (token.type == RML_JSON_TEXT)
+            RML_TRY(rml_weights_add_metadata(t->weights, scratch->name, scratch->name_bytes,
+                                             token.text, token.text_bytes, err));
+        else
+            RML_TRY(rml_json_skip(json, &token, err));
+    }
+}
+
 static rml_status read_header(table *t, rml_json *json, entry *e, rml_error *err)
 {
     rml_json_token token;
@@ -142,8 +165,7 @@ static rml_status read_header(table *t, rml_json *json, entry *e, rml_error *err
         if (token.type == RML_JSON_OBJECT_END)
             break;
         if (strcmp(token.text, "__metadata__") == 0) {
-            RML_TRY(rml_json_next(json, &token, err));
-            RML_TRY(rml_json_skip(json, &token, err));
+            RML_TRY(read_metadata(t, json, e, err));
             continue;
         }
         if (token.text_bytes >= RML_MAX_NAME_BYTES)

@@ -45,6 +45,7 @@ void rml_weights_close(rml_weights **weights_at)
     rml_free(weights->allocator, weights->owned);
     rml_free(weights->allocator, weights->weight);
     rml_free(weights->allocator, weights->stored_name);
+    rml_free(weights->allocator, weights->metadata);
     rml_names_release(&weights->names);
     rml_arena_release(&weights->arena);
     rml_allocator allocator = weights->own_allocator;

@@ -9,13 +9,15 @@ struct rml_weights {
     rml_allocator own_allocator; // a copy: only what it points to must outlive the store
     const char *format;
     const char *path; // as given, or "" for a store without files
-    rml_arena arena;  // names
+    rml_arena arena;  // names, metadata
     rml_weight *weight;
     const char **stored_name; // as in the file
     size_t count, capacity, name_capacity;
     rml_names names;
     rml_mapfile *file;
     size_t file_count, file_capacity;
+    rml_metadata *metadata;
+    size_t metadata_count, metadata_capacity;
     void **owned; // data of rml_weights_add_f32
     size_t owned_count, owned_capacity;
     const rml_shard_index *index; // while shards are read

@@ -361,6 +361,45 @@ static void test_prefix(void)
     blob_free(&file);
 }
 
+static void test_metadata(void)
+{
+    rml_weights *w = NULL;
+    blob header = {NULL, 0, 0};
+    put_text(&header, "{\"__metadata__\":{\"format\":\"pt\",\"note\":\"\\u001b[2Jn\303\251\\n\",");
+    put_text(&header, "\"note\":\"a second one\",\"odd\":{\"a\":[1]},\"long\":\"");
+    for (int i = 0; i < 2000; i++)
+        put_text(&header, "x");
+    put_text(&header, "\"");
+    for (int i = 0; i < RML_MAX_METADATA; i++) {
+        char entry[32];
+        snprintf(entry, sizeof entry, ",\"k%d\":\"%d\"", i, i);
+        put_text(&header, entry);
+    }
+    put(&header, "}}", 3);
+    blob file = make_safetensors_raw((const char *)header.data, "", 0);
+    rml_status status = rml_weights_open_memory(&w, file.data, file.size, NULL, &error);
+    CHECK_MSG(status == RML_OK, "%s", error.message);
+    if (w) {
+        CHECK(rml_weights_metadata_count(w) == RML_MAX_METADATA);
+        CHECK(strcmp(rml_weights_metadata_at(w, 0).name, "format") == 0);
+        CHECK(strcmp(rml_weights_metadata_at(w, 0).text, "pt") == 0);
+        CHECK(strcmp(rml_weights_metadata_at(w, 1).text, "?[2Jn\303\251?") == 0);
+        rml_metadata cut = rml_weights_metadata_at(w, 2);
+        CHECK(strcmp(cut.name, "long") == 0 && strlen(cut.text) < RML_METADATA_TEXT_BYTES);
+        CHECK(strcmp(cut.text + strlen(cut.text) - 4, "x...") == 0);
+        CHECK(!rml_weights_metadata_at(w, RML_MAX_METADATA).name);
+    }
+    rml_weights_close(&w);
+    blob_free(&file);
+    blob_free(&header);
+    // Nothing but an object is metadata, and none of it stops the file from being read.
+    file = make_safetensors_raw("{\"__metadata__\":[\"a\",{}]}", "", 0);
+    CHECK(rml_weights_open_memory(&w, file.data, file.size, NULL, &error) == RML_OK);
+    CHECK(w && rml_weights_metadata_count(w) == 0);
+    rml_weights_close(&w);
+    blob_free(&file);
+}
+
 static void test_in_memory_store(void)
 {
     counting c;
@@ -394,6 +433,7 @@ int main(void)
     test_zip_kinds();
     test_safetensors_headers();
     test_prefix();
+    test_metadata();
     test_in_memory_store();
     CHECK(rmdir(folder) == 0);
     return check_result();

@@ -2,10 +2,12 @@
 #ifndef RML_TESTS_FUZZ_FUZZ_WEIGHTS_H
 #define RML_TESTS_FUZZ_FUZZ_WEIGHTS_H
 
+#include "loaders/names.h"
 #include "loaders/weights.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FUZZ_LARGEST_COPY ((size_t)1 << 16)
 
@@ -26,6 +28,13 @@ static inline void fuzz_open_weights(const uint8_t *data, size_t size)
         if (copy)
             rml_stored_read_all(&weight->stored, copy);
         free(copy);
+    }
+    for (size_t i = 0; weights && i < rml_weights_metadata_count(weights); i++) {
+        const rml_metadata entry = rml_weights_metadata_at(weights, i);
+        if (!rml_text_is_clean(entry.name, strlen(entry.name)) ||
+            !rml_text_is_clean(entry.text, strlen(entry.text)) ||
+            strlen(entry.text) >= RML_METADATA_TEXT_BYTES)
+            abort();
     }
     rml_weights_close(&weights);
 }
