@@ -7,6 +7,10 @@ import house
 
 MOST_LINES = 800
 MOST_BYTES = 300_000
+# Shipped weights: large, and together no larger than this.
+WEIGHTS, MOST_WEIGHTS_BYTES = "data/weights/", 25_000_000
+# Their files are named by the networks, as are the builders and the references of the tests.
+NAMED_BY_NETWORKS = (WEIGHTS, "tools/training/")
 TEXTS = (".c", ".h", ".inc", ".py", ".sh", ".cmake", ".md", ".txt")
 # Names that tools ask for, one in each folder.
 COMMON_NAMES = {"CMakeLists.txt", "README.md", "__init__.py", "conftest.py"}
@@ -15,14 +19,17 @@ NAMES_THE_MARKS = "tests/checks/check_files.py"
 
 
 def main():
-    faults, names, paths = [], {}, house.files()
+    faults, names, paths, weights_bytes = [], {}, house.files(), 0
     for path in paths:
         name = os.path.basename(path)
-        if name not in COMMON_NAMES and name in names:
-            faults.append(f"{path}: the same name as {names[name]}")
-        names[name] = path
+        if name not in COMMON_NAMES and not path.startswith(NAMED_BY_NETWORKS):
+            if name in names:
+                faults.append(f"{path}: the same name as {names[name]}")
+            names[name] = path
         size = os.path.getsize(os.path.join(house.ROOT, path))
-        if size > MOST_BYTES:
+        if path.startswith(WEIGHTS):
+            weights_bytes += size
+        elif size > MOST_BYTES:
             faults.append(f"{path}: {size} bytes, at most {MOST_BYTES}")
         if not path.endswith(TEXTS):
             continue
@@ -34,6 +41,8 @@ def main():
             for match in MARKS.finditer(text):
                 line = text.count("\n", 0, match.start()) + 1
                 faults.append(f"{path}:{line}: {match.group(1)}")
+    if weights_bytes > MOST_WEIGHTS_BYTES:
+        faults.append(f"{WEIGHTS}: {weights_bytes} bytes together, at most {MOST_WEIGHTS_BYTES}")
     house.finish(len(paths), faults)
 
 
