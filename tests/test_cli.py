@@ -103,19 +103,6 @@ def test_wrong_usage(program, arguments, words):
     assert any(word in sentence for word in words.split("|")), sentence
 
 
-def test_no_weights_names_the_option_and_the_folder(program, tmp_path):
-    arguments = ["wav2lip", "--face", "f.mp4", "--audio", "a.wav", "--box", *BOX]
-    home = tmp_path / "home"
-    env = {"RUN_MODEL_HOME": "", "XDG_DATA_HOME": "", "HOME": str(home)}
-    done = program.run(*arguments, code=None, env=env, cwd=tmp_path)
-    if "wav2lip weights:" in done.stderr:
-        pytest.skip("weights lie beside the program")
-    sentence = one_sentence(done, 2)
-    assert "--checkpoint_path" in sentence
-    assert str(home / ".local/share/run-model") in sentence
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_closed_output_is_a_failure(program):
     with open("/dev/full", "w") as full:
         command = program.command("list")
@@ -332,22 +319,6 @@ def test_dashes_and_underscores(program, network, clip, tmp_path):
         results.append(clips.read_video(out))
     assert results[0][0].shape == (60, 80, 3)
     assert all((a == b).all() for a, b in zip(*results, strict=True))
-
-
-def test_weights_are_found(program, network, clip, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "wav2lip.pth").symlink_to(network.file("zip"))
-    arguments = ["wav2lip", "--face", clip[0], "--audio", clip[1], "--box", *BOX]
-    arguments += ["--outfile", tmp_path / "out.mp4"]
-    done = program.run(*arguments, env={"RUN_MODEL_HOME": str(home)})
-    assert done.stderr.splitlines() == [f"wav2lip weights: {home / 'wav2lip.pth'}"]
-    data = tmp_path / "data"
-    data.mkdir()
-    home.rename(data / "run-model")
-    env = {"RUN_MODEL_HOME": "", "XDG_DATA_HOME": str(data)}
-    assert str(data) in program.run(*arguments, env=env).stderr
-    assert program.run(*arguments, "--quiet", env=env).stderr == ""
 
 
 def test_result_is_not_the_input(program, network, clip, tmp_path):

@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
     common_options common;
     const char *model;
-    const char *weights;
+    weights_source weights;
     option_list inputs, outputs;
 } settings;
 
@@ -172,7 +172,7 @@ static rml_status run(const settings *s, rml_error *err)
     rml_weights *weights = NULL;
     rml_model *model = NULL;
     rml_session *session = NULL;
-    rml_status status = rml_weights_open(&weights, s->weights, NULL, err);
+    rml_status status = weights_source_open(&weights, &s->weights, s->common.quiet, err);
     if (status != RML_OK)
         goto done;
     status = rml_model_create(&model, s->model, weights, NULL, err);
@@ -207,14 +207,15 @@ done:
 int cmd_exec(int argc, char **argv)
 {
     settings s = {0};
-    const char *config = NULL;
+    const char *named = NULL, *config = NULL;
     const option options[] = {
         {.name = "weights",
          .letter = 'w',
          .kind = OPTION_TEXT,
-         .target = &s.weights,
+         .target = &named,
          .value = "FILE|FOLDER",
-         .help = "trained weights: .pth, .safetensors, or a folder of them"},
+         .help = "trained weights: .pth, .safetensors, or a folder of them;\nwithout: those that "
+                 "are found"},
         {.name = "input",
          .letter = 'i',
          .kind = OPTION_LIST,
@@ -235,7 +236,7 @@ int cmd_exec(int argc, char **argv)
     };
     command_line line = {
         .command = COMMAND,
-        .usage = "MODEL --weights W --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
+        .usage = "MODEL [--weights W] --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
         .summary =
             "Runs a built-in network on arrays and writes arrays (float32, C order). Inputs may\n"
             "be float16, float32, float64 or integers, in C or Fortran order. run-model list\n"
@@ -249,7 +250,7 @@ int cmd_exec(int argc, char **argv)
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)
         return code;
-    char names[512], found[FIND_PATH_BYTES];
+    char names[512];
     model_names(names, sizeof names);
     if (!s.model)
         return usage_error(COMMAND, "no network is named; there are: %s", names);
@@ -267,13 +268,8 @@ int cmd_exec(int argc, char **argv)
             return usage_error(COMMAND, "--output is NAME=FILE.npy, not '%s'", s.outputs.items[i]);
     if (s.outputs.count == 0)
         return usage_error(COMMAND, "no --output NAME=FILE.npy: the result would be lost");
-    if (!s.weights) {
-        if (!find_weights(s.model, found))
-            return usage_error(COMMAND, "no weights for %s: give --weights FILE", s.model);
-        s.weights = found;
-        if (!s.common.quiet)
-            fprintf(stderr, "weights: %s\n", found);
-    }
+    if (!weights_choose(&s.weights, s.model, named))
+        return weights_missing(COMMAND, s.model, "weights");
     rml_error err;
     return run(&s, &err) == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
 }

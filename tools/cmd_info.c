@@ -85,6 +85,10 @@ static void print_text(const rml_weights *weights, const char *path, const total
         print_shape(stdout, &info.shape);
         printf("\n");
     }
+    for (size_t i = 0; i < rml_weights_metadata_count(weights); i++) {
+        rml_metadata entry = rml_weights_metadata_at(weights, i);
+        printf("metadata %s: %s\n", entry.name, entry.text);
+    }
     printf("%s: %s, %zu tensors, %llu numbers, %.1f MB\n", path, rml_weights_format(weights),
            rml_weights_count(weights), (unsigned long long)t->numbers, (double)t->bytes / 1e6);
     if (!n->name) {
@@ -116,7 +120,15 @@ static void print_json(const rml_weights *weights, const char *path, const total
         json_shape(stdout, &info.shape);
         printf("}");
     }
-    printf("],\"numbers\":%llu,\"bytes\":%llu,\"network\":", (unsigned long long)t->numbers,
+    printf("],\"metadata\":{");
+    for (size_t i = 0; i < rml_weights_metadata_count(weights); i++) {
+        rml_metadata entry = rml_weights_metadata_at(weights, i);
+        printf("%s", i ? "," : "");
+        json_text(stdout, entry.name);
+        printf(":");
+        json_text(stdout, entry.text);
+    }
+    printf("},\"numbers\":%llu,\"bytes\":%llu,\"network\":", (unsigned long long)t->numbers,
            (unsigned long long)t->bytes);
     if (n->name) {
         json_text(stdout, n->name);

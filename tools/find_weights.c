@@ -1,31 +1,42 @@
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "tools/find_weights.h"
+#include "tools/options.h"
 
+#include "tensor/status.h"
+
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAMES_PER_MODEL 5
+#define NAMES_MAX 5
 
-// File names under which the weights of a network are published or saved by habit.
+// File names under which the weights of a network are shipped, published or saved by habit.
 static const struct {
-    const char *model;
-    const char *files[NAMES_PER_MODEL];
+    const char *what;
+    const char *files[NAMES_MAX];
 } known[] = {
     {"wav2lip",
      {"wav2lip.safetensors", "wav2lip.pth", "wav2lip_gan.pth", "checkpoints/wav2lip.pth",
       "checkpoints/wav2lip_gan.pth"}},
     {"s3fd", {"s3fd.safetensors", "s3fd.pth", "s3fd-619a316812.pth"}},
+    {"ffdnet", {"ffdnet_color.safetensors", "ffdnet_color.pth", "net_rgb.pth"}},
+    {"ffdnet_gray", {"ffdnet_gray.safetensors", "ffdnet_gray.pth", "net_gray.pth"}},
+    {"mobilenetv2",
+     {"mobilenetv2.safetensors", "mobilenetv2.pth", "mobilenet_v2-7ebf99e0.pth",
+      "mobilenet_v2-b0353104.pth"}},
+    {"lstm", {"lstm.safetensors", "lstm.pth"}},
 };
+#define KNOWN_COUNT (sizeof known / sizeof known[0])
 
-static bool look_in(const char *folder, const char *model, char *path)
+static bool look_in(const char *folder, const char *what, char *path)
 {
-    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
-        if (strcmp(known[k].model, model) != 0)
+    for (size_t k = 0; k < KNOWN_COUNT; k++) {
+        if (strcmp(known[k].what, what) != 0)
             continue;
-        for (int i = 0; i < NAMES_PER_MODEL && known[k].files[i]; i++) {
+        for (int i = 0; i < NAMES_MAX && known[k].files[i]; i++) {
             struct stat info;
             int length = snprintf(path, FIND_PATH_BYTES, "%s/%s", folder, known[k].files[i]);
             if (length < FIND_PATH_BYTES && stat(path, &info) == 0 && S_ISREG(info.st_mode))
@@ -63,7 +74,9 @@ static bool program_folder(char *path)
     return true;
 }
 
-bool weights_home(char *path)
+// Where a message tells people to put weights: the first place of the list in the header that the
+// environment gives.
+static bool weights_home(char *path)
 {
     const char *home = getenv("RUN_MODEL_HOME");
     if (home && *home)
@@ -71,21 +84,53 @@ bool weights_home(char *path)
     return user_folder(path);
 }
 
-bool find_weights(const char *model, char *path)
+static bool find(const char *what, char *path)
 {
-    char folder[FIND_PATH_BYTES], beside[FIND_PATH_BYTES];
+    char folder[FIND_PATH_BYTES], beside[FIND_PATH_BYTES], plain[PATH_MAX];
     const char *home = getenv("RUN_MODEL_HOME");
-    if (home && *home && look_in(home, model, path))
+    if (home && *home && look_in(home, what, path))
         return true;
-    if (user_folder(folder) && look_in(folder, model, path))
+    if (user_folder(folder) && look_in(folder, what, path))
         return true;
     if (!program_folder(folder))
         return false;
     // build/<preset>/run-model lies two folders below the source tree.
-    static const char *const places[] = {"data", "../../data", "../share/run-model"};
-    for (int i = 0; i < 3; i++)
+    static const char *const places[] = {"../../data/weights", "../share/run-model"};
+    for (int i = 0; i < 2; i++)
         if (fits(snprintf(beside, sizeof beside, "%s/%s", folder, places[i])) &&
-            look_in(beside, model, path))
+            realpath(beside, plain) && look_in(plain, what, path))
             return true;
     return false;
+}
+
+bool weights_choose(weights_source *s, const char *what, const char *named)
+{
+    s->what = what;
+    s->path = named ? named : find(what, s->found) ? s->found : NULL;
+    return s->path != NULL;
+}
+
+rml_status weights_source_open(rml_weights **out, const weights_source *s, bool quiet,
+                               rml_error *err)
+{
+    if (s->path == s->found && !quiet)
+        fprintf(stderr, "%s weights: %s\n", s->what, s->path);
+    RML_TRY(rml_weights_open(out, s->path, NULL, err));
+    for (size_t i = 0; i < rml_weights_metadata_count(*out) && !quiet; i++) {
+        rml_metadata entry = rml_weights_metadata_at(*out, i);
+        if (strcmp(entry.name, "note") == 0)
+            fprintf(stderr, "%s weights, note: %s\n", s->what, entry.text);
+    }
+    return RML_OK;
+}
+
+int weights_missing(const char *command, const char *what, const char *flag)
+{
+    char home[FIND_PATH_BYTES];
+    for (size_t k = 0; k < KNOWN_COUNT; k++)
+        if (strcmp(known[k].what, what) == 0 && weights_home(home))
+            return usage_error(command,
+                               "no weights for %s: give --%s FILE, or put %s or %s into %s", what,
+                               flag, known[k].files[0], known[k].files[1], home);
+    return usage_error(command, "no weights for %s: give --%s FILE", what, flag);
 }

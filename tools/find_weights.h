@@ -1,21 +1,30 @@
-// Where weights lie that were not named on the command line.
+// The weights a command works with: those that were named, or those that lie where people and this
+// project put them.
 #ifndef RML_TOOLS_FIND_WEIGHTS_H
 #define RML_TOOLS_FIND_WEIGHTS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "runmodel.h"
 
 #define FIND_PATH_BYTES 4096
 
-// Looks for the weights of a built-in network, in this order: $RUN_MODEL_HOME; the user's data
-// folder
-// ($XDG_DATA_HOME/run-model or ~/.local/share/run-model); data/ beside the program, the data folder
-// of the source tree the program was built in, share/run-model of the place it is installed to.
-// True, and the path in `path` (FIND_PATH_BYTES), when there is one.
-bool find_weights(const char *model, char *path);
+typedef struct weights_source {
+    const char *what; // the name of a network, or "ffdnet_gray"
+    const char *path; // what was named, or `found`; NULL: neither
+    char found[FIND_PATH_BYTES];
+} weights_source;
 
-// The folder a message should name as the place to put weights: the first of the list above that
-// the environment gives; false when it gives none.
-bool weights_home(char *path);
+// `named` may be NULL; then they are looked for, in this order: $RUN_MODEL_HOME; the user's data
+// folder ($XDG_DATA_HOME/run-model or ~/.local/share/run-model); what this project ships, in
+// data/weights of the source tree the program was built in, or in share/run-model of the place it
+// is installed to. False when there are none. `s` keeps pointers into itself: it must not be
+// copied.
+bool weights_choose(weights_source *s, const char *what, const char *named);
+
+// Opens them. Unless `quiet`, says on stderr which file was found and what a file notes of itself.
+rml_status weights_source_open(rml_weights **out, const weights_source *s, bool quiet,
+                               rml_error *err);
+
+// The usage error for weights that are neither named nor found; `flag` names them.
+int weights_missing(const char *command, const char *what, const char *flag);
 
 #endif

@@ -36,6 +36,9 @@ def installed_tree(cmake, build, folder):
     headers = os.listdir(os.path.join(prefix, "include"))
     if headers != ["runmodel.h"]:
         sys.exit(f"include/ holds {headers}, and should hold runmodel.h alone")
+    weights = set(os.listdir(os.path.join(ROOT, "data", "weights")))
+    if set(os.listdir(os.path.join(prefix, "share", "run-model"))) != weights:
+        sys.exit("share/run-model does not hold what data/weights holds")
     return prefix
 
 

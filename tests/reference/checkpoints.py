@@ -19,8 +19,8 @@ def save_legacy(state, path):
     return Path(path)
 
 
-def save_safetensors(state, path):
-    save_file({k: v.contiguous() for k, v in state.items()}, path)
+def save_safetensors(state, path, metadata=None):
+    save_file({k: v.contiguous() for k, v in state.items()}, path, metadata)
     return Path(path)
 
 

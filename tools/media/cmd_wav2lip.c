@@ -22,7 +22,8 @@
 typedef struct {
     common_options common;
     rml_lipsync_settings job;
-    const char *checkpoint, *s3fd, *codec;
+    weights_source checkpoint, s3fd;
+    const char *codec;
     option_switch is_static;
     bool loop;
     int face_batch;
@@ -44,16 +45,16 @@ static void network_close(network *n)
     rml_weights_close(&n->weights);
 }
 
-static rml_status network_open(network *n, const settings *s, const char *name, const char *path,
+static rml_status network_open(network *n, const settings *s, const weights_source *source,
                                rml_error *err)
 {
     rml_session_settings wanted = rml_session_settings_default();
     wanted.threads = s->common.threads;
     wanted.cpu = s->common.cpu;
     wanted.profile = s->common.profile;
-    rml_status status = rml_weights_open(&n->weights, path, NULL, err);
+    rml_status status = weights_source_open(&n->weights, source, s->common.quiet, err);
     if (status == RML_OK)
-        status = rml_model_create(&n->model, name, n->weights, NULL, err);
+        status = rml_model_create(&n->model, source->what, n->weights, NULL, err);
     if (status == RML_OK)
         status = rml_session_create(&n->session, n->model, &wanted, err);
     return status;
@@ -157,10 +158,10 @@ static rml_status run(settings *s, rml_lipsync_result *result, rml_error *err)
     double start = now_ms();
     rml_status status = rml_lipsync_open(&job, &s->job, NULL, err);
     if (status == RML_OK)
-        status = network_open(&lips, s, "wav2lip", s->checkpoint, err);
+        status = network_open(&lips, s, &s->checkpoint, err);
     // Known boxes make the detector needless; it is there for frames the faces file does not cover.
-    if (status == RML_OK && s->s3fd && rml_lipsync_known_faces(job) < rml_lipsync_total(job))
-        status = network_open(&faces, s, "s3fd", s->s3fd, err);
+    if (status == RML_OK && s->s3fd.path && rml_lipsync_known_faces(job) < rml_lipsync_total(job))
+        status = network_open(&faces, s, &s->s3fd, err);
     if (status == RML_OK) {
         progress_begin(&s->progress, !s->common.quiet);
         status = rml_lipsync_run(job, lips.session, faces.session, result, err);
@@ -178,28 +179,6 @@ static rml_status run(settings *s, rml_lipsync_result *result, rml_error *err)
     return status;
 }
 
-// Weights named or found; `path` holds what was found. False when there are none.
-static bool resolve(const settings *s, const char *model, const char **named, char *path)
-{
-    if (*named)
-        return true;
-    if (!find_weights(model, path))
-        return false;
-    *named = path;
-    if (!s->common.quiet)
-        fprintf(stderr, "%s weights: %s\n", model, path);
-    return true;
-}
-
-static int missing_checkpoint(void)
-{
-    char home[FIND_PATH_BYTES];
-    if (weights_home(home))
-        return usage_error(
-            COMMAND, "no weights: give --checkpoint_path FILE, or put wav2lip.pth into %s", home);
-    return usage_error(COMMAND, "no weights: give --checkpoint_path FILE");
-}
-
 static bool exists(const char *path)
 {
     struct stat info;
@@ -210,7 +189,7 @@ int cmd_wav2lip(int argc, char **argv)
 {
     settings s = {.face_batch = 16, .job = rml_lipsync_settings_default()};
     rml_lipsync_settings *j = &s.job;
-    char found_lips[FIND_PATH_BYTES], found_faces[FIND_PATH_BYTES];
+    const char *checkpoint = NULL, *s3fd = NULL;
     const option options[] = {
         {.name = "face",
          .kind = OPTION_TEXT,
@@ -224,14 +203,14 @@ int cmd_wav2lip(int argc, char **argv)
          .help = "the voice: any file with sound"},
         {.name = "checkpoint_path",
          .kind = OPTION_TEXT,
-         .target = &s.checkpoint,
+         .target = &checkpoint,
          .value = "FILE",
-         .help = "Wav2Lip weights (.pth, .safetensors)"},
+         .help = "Wav2Lip weights (.pth, .safetensors); without: those that\nare found"},
         {.name = "s3fd",
          .kind = OPTION_TEXT,
-         .target = &s.s3fd,
+         .target = &s3fd,
          .value = "FILE",
-         .help = "S3FD weights, to find the face"},
+         .help = "S3FD weights, to find the face; without: those that are\nfound"},
         {.name = "outfile",
          .kind = OPTION_TEXT,
          .target = &j->out_path,
@@ -337,7 +316,8 @@ int cmd_wav2lip(int argc, char **argv)
         .usage = "--face VIDEO|IMAGE --audio AUDIO|VIDEO [options]",
         .summary = "Makes the lips of a face in a video or picture follow a voice (Wav2Lip). The "
                    "result is\n"
-                   "as long as the voice. Give --box, --s3fd or --faces to say where the face is.",
+                   "as long as the voice. The face is looked for, unless --box or --faces say "
+                   "where it is.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .common = &s.common,
@@ -353,9 +333,9 @@ int cmd_wav2lip(int argc, char **argv)
     bool has_box = j->box[0] != -1;
     if (has_box && j->faces_path)
         return usage_error(COMMAND, "--box and --faces both say where the face is: give one");
-    if (!resolve(&s, "wav2lip", &s.checkpoint, found_lips))
-        return missing_checkpoint();
-    if (!has_box && !resolve(&s, "s3fd", &s.s3fd, found_faces) && !exists(j->faces_path))
+    if (!weights_choose(&s.checkpoint, "wav2lip", checkpoint))
+        return weights_missing(COMMAND, "wav2lip", "checkpoint_path");
+    if (!has_box && !weights_choose(&s.s3fd, "s3fd", s3fd) && !exists(j->faces_path))
         return usage_error(COMMAND, "where is the face? Give --s3fd FILE (weights of the S3FD face "
                                     "detector) or --box TOP BOTTOM LEFT RIGHT");
     // The original takes any text after --static for true, "False" too.
