@@ -118,6 +118,17 @@ rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape
 rml_value_id rml_graph_transpose(rml_graph *graph, rml_value_id x, const int *order, int rank,
                                  const char *name);
 
+// Repeats `x` to `shape`; a 0 in it stands for the size of `like` (or RML_NO_VALUE) at this place.
+rml_value_id rml_graph_expand(rml_graph *graph, rml_value_id x, const rml_shape *shape,
+                              rml_value_id like, const char *name);
+// Blocks of pixels to channels, as torch.pixel_unshuffle; where the size is no multiple of the
+// block, the last row and column are repeated.
+rml_value_id rml_graph_space_to_depth(rml_graph *graph, rml_value_id x, int64_t block,
+                                      const char *name);
+// And back, cut to the height and width of `like` (RML_NO_VALUE: whole blocks).
+rml_value_id rml_graph_depth_to_space(rml_graph *graph, rml_value_id x, rml_value_id like,
+                                      int64_t block, const char *name);
+
 // Attributes of the common square convolution: one kernel size, stride and padding for both axes.
 rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad);
 

@@ -102,6 +102,14 @@ typedef struct rml_transpose_attr {
     int order[RML_MAX_RANK]; // output dimension i is input dimension order[i]
 } rml_transpose_attr;
 
+typedef struct rml_expand_attr {
+    rml_shape shape; // 0: as in the second input at this place; 1: as in the first
+} rml_expand_attr;
+
+typedef struct rml_shuffle_attr {
+    int64_t block; // side of the squares of pixels that become channels, or come from them
+} rml_shuffle_attr;
+
 typedef struct rml_reorder_attr {
     rml_layout layout; // of the output
 } rml_reorder_attr;
@@ -122,6 +130,8 @@ typedef union rml_op_attr {
     rml_slice_attr slice;
     rml_reshape_attr reshape;
     rml_transpose_attr transpose;
+    rml_expand_attr expand;
+    rml_shuffle_attr shuffle;
     rml_reorder_attr reorder;
 } rml_op_attr;
 

@@ -1,4 +1,4 @@
-// Operators that only move elements: concat, slice, reshape, transpose, reorder.
+// Operators that only move elements: concat, slice, reshape, transpose, expand.
 #include "ops/walk.h"
 
 #include <string.h>
@@ -203,3 +203,44 @@ const rml_op rml_op_transpose = {.name = "transpose",
                                  .packed_input = -1,
                                  .infer = infer_transpose,
                                  .algorithms = transpose_algorithms};
+
+// ---- expand: repeat along dimensions of size 1, by the rules of numpy -------------------------
+
+static rml_status infer_expand(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    const rml_shape *like = in_count > 1 && in[1].rank >= 0 ? &in[1] : NULL;
+    *out = attr->expand.shape;
+    bool fits = in[0].rank <= out->rank && (!like || like->rank == out->rank);
+    for (int i = 0; i < out->rank && fits; i++) {
+        const int at = i - (out->rank - in[0].rank);
+        const int64_t have = at < 0 ? 1 : in[0].dim[at];
+        if (out->dim[i] == 0 && like)
+            out->dim[i] = like->dim[i];
+        else
+            fits = out->dim[i] > 0;
+        if (out->dim[i] == 1)
+            out->dim[i] = have;
+        fits = fits && (have == 1 || have < 0 || out->dim[i] < 0 || have == out->dim[i]);
+    }
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "input %s cannot be expanded to %s",
+                        rml_shape_text(&in[0], a), rml_shape_text(out, b));
+    return RML_OK;
+}
+
+static void run_expand(const rml_op_args *args)
+{
+    rml_copy_view(args, &args->in[0], &args->out[0]);
+}
+
+static const rml_algorithm expand_algorithms[] = {{.name = "copy", .run = run_expand}};
+
+const rml_op rml_op_expand = {.name = "expand",
+                              .min_inputs = 1,
+                              .max_inputs = 2,
+                              .layout = RML_OP_PLAIN,
+                              .packed_input = -1,
+                              .infer = infer_expand,
+                              .algorithms = expand_algorithms};

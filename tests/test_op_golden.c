@@ -68,6 +68,15 @@ static rml_value_id build_moving(rml_graph *graph, const golden_case *at, const 
         const rml_shape shape = rml_shape_make(rank, numbers);
         return rml_graph_reshape(graph, in[0], &shape, "op");
     }
+    if (strcmp(at->op, "expand") == 0) {
+        const int rank = golden_ints(at, "shape", numbers, RML_MAX_RANK);
+        const rml_shape shape = rml_shape_make(rank, numbers);
+        return rml_graph_expand(graph, in[0], &shape, in[1], "op");
+    }
+    if (strcmp(at->op, "space_to_depth") == 0)
+        return rml_graph_space_to_depth(graph, in[0], golden_int(at, "block"), "op");
+    if (strcmp(at->op, "depth_to_space") == 0)
+        return rml_graph_depth_to_space(graph, in[0], in[1], golden_int(at, "block"), "op");
     int order[RML_MAX_RANK];
     const int rank = golden_ints(at, "order", numbers, RML_MAX_RANK);
     for (int i = 0; i < rank; i++)

@@ -213,6 +213,28 @@ def resize2d(attrs, tensors):
     return y, (2 * 3 * (x.shape[2] + x.shape[3]) * 2 + 16) * U * largest(x), 0
 
 
+def expand(attrs, tensors):
+    x, like = tensors
+    shape = [like.shape[i] if d == 0 else d for i, d in enumerate(attrs["shape"])]
+    return torch.broadcast_to(x, torch.broadcast_shapes(shape, x.shape)), 0, 0
+
+
+def space_to_depth(attrs, tensors):
+    x, block = tensors[0], attrs["block"]
+    below, right = -x.shape[2] % block, -x.shape[3] % block
+    while below or right:  # torch repeats an edge no more often than the image is large
+        step = min(below, x.shape[2]), min(right, x.shape[3])
+        x = F.pad(x, (0, step[1], 0, step[0]), mode="replicate")
+        below, right = below - step[0], right - step[1]
+    return F.pixel_unshuffle(x, block), 0, 0
+
+
+def depth_to_space(attrs, tensors):
+    x, like = tensors
+    y = F.pixel_shuffle(x, attrs["block"])
+    return y if like is None else y[..., : like.shape[2], : like.shape[3]], 0, 0
+
+
 REFERENCE = {
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
@@ -240,4 +262,7 @@ REFERENCE = {
         0,
     ),
     "transpose": lambda attrs, tensors: (tensors[0].permute(attrs["order"]), 0, 0),
+    "expand": expand,
+    "space_to_depth": space_to_depth,
+    "depth_to_space": depth_to_space,
 }

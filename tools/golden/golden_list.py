@@ -589,6 +589,35 @@ def moving():
     yield ("transpose_matrix", "transpose", {"order": (1, 0)}, [run(17, 35)])
     yield ("transpose_rank_6", "transpose", {"order": (5, 0, 3, 1, 4, 2)}, [run(2, 1, 3, 2, 1, 4)])
 
+    for index, (x, shape, like) in enumerate(
+        [
+            ((3, 1, 1), (2, 3, 4, 5), None),
+            ((2, 1, 1, 1), (0, 3, 0, 0), (2, 7, 4, 5)),
+            ((1, 1, 1, 1), (0, 1, 0, 0), (3, 2, 1, 2)),
+            ((4,), (2, 1), None),
+            ((), (2, 3), None),
+            ((5, 1), (1, 6), None),
+        ]
+    ):
+        yield (f"expand_{index}", "expand", {"shape": shape}, [run(*x), like and run(*like)])
+    for index, (block, c, size) in enumerate(
+        [
+            (2, 3, (4, 6)),
+            (2, 1, (5, 4)),
+            (2, 3, (6, 7)),
+            (2, 2, (1, 1)),
+            (3, 2, (7, 8)),
+            (4, 1, (2, 5)),
+            (1, 3, (2, 3)),
+        ]
+    ):
+        blocks = [(s + block - 1) // block for s in size]
+        attrs = {"block": block, "batch": True}
+        yield (f"space_to_depth_{index}", "space_to_depth", attrs, [run(2, c, *size)])
+        deep = run(2, c * block * block, *blocks)
+        yield (f"depth_to_space_{index}", "depth_to_space", attrs, [deep, run(2, c, *size)])
+        yield (f"depth_to_space_{index}_whole", "depth_to_space", attrs, [deep, None])
+
 
 GROUPS = {
     "convolution": convolutions,
