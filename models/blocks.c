@@ -25,14 +25,26 @@ static rml_value_id vector(rml_params *params, const char *prefix, const char *n
     return parameter(params, prefix, name, &shape, 0, init);
 }
 
+static rml_value_id conv_weight(rml_params *params, rml_value_id x, const char *prefix,
+                                const rml_conv_attr *attr, int64_t out, bool out_fixed)
+{
+    const rml_shape shape = {
+        4, {out, rml_channels(params, x) / attr->groups, attr->kernel[0], attr->kernel[1]}};
+    return parameter(params, prefix, "weight", &shape, out_fixed ? 0 : OUT_BIT(0), RML_INIT_WEIGHT);
+}
+
+rml_value_id rml_conv_no_bias(rml_params *params, rml_value_id x, const char *prefix,
+                              const rml_conv_attr *attr, int64_t out, bool out_fixed)
+{
+    const rml_value_id weight = conv_weight(params, x, prefix, attr, out, out_fixed);
+    return rml_graph_conv2d(rml_params_graph(params), x, weight, RML_NO_VALUE, attr, prefix);
+}
+
 rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
                       const rml_conv_attr *attr, int64_t out, bool out_fixed)
 {
     rml_graph *graph = rml_params_graph(params);
-    const rml_shape shape = {
-        4, {out, rml_channels(params, x) / attr->groups, attr->kernel[0], attr->kernel[1]}};
-    const rml_value_id weight =
-        parameter(params, prefix, "weight", &shape, out_fixed ? 0 : OUT_BIT(0), RML_INIT_WEIGHT);
+    const rml_value_id weight = conv_weight(params, x, prefix, attr, out, out_fixed);
     if (weight == RML_NO_VALUE)
         return weight;
     const rml_value_id bias =

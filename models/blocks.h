@@ -14,6 +14,10 @@ int64_t rml_channels(rml_params *params, rml_value_id x);
 rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
                       const rml_conv_attr *attr, int64_t out, bool out_fixed);
 
+// The same without bias.
+rml_value_id rml_conv_no_bias(rml_params *params, rml_value_id x, const char *prefix,
+                              const rml_conv_attr *attr, int64_t out, bool out_fixed);
+
 // The same for a transposed convolution, weight [C, out, Kh, Kw].
 rml_value_id rml_conv_transpose(rml_params *params, rml_value_id x, const char *prefix,
                                 const rml_conv_attr *attr, int64_t out);

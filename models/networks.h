@@ -6,5 +6,6 @@
 
 void rml_build_wav2lip(rml_params *params);
 void rml_build_s3fd(rml_params *params);
+void rml_build_ffdnet(rml_params *params);
 
 #endif

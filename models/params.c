@@ -73,6 +73,17 @@ void rml_params_destroy(rml_params **params)
     *params = NULL;
 }
 
+const rml_shape *rml_params_stored(const rml_params *params, const char *key)
+{
+    const rml_weight *weight = params->weights ? rml_weights_find(params->weights, key) : NULL;
+    return weight ? &weight->stored.shape : NULL;
+}
+
+bool rml_params_published(const rml_params *params)
+{
+    return !params->weights;
+}
+
 rml_graph *rml_params_graph(rml_params *params)
 {
     return params->graph;

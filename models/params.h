@@ -27,9 +27,14 @@ void rml_params_destroy(rml_params **params);
 
 // A parameter as a constant of the graph. Dimensions whose bit is set in `free` may differ from
 // `shape`, which then gives the published size (used when the parameter is missing or made). The
-// shape that is there comes back from rml_params_shape.
+// shape that is there is that of the value.
 rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape *shape,
                             unsigned free, rml_init init);
+
+// Shape of a tensor of the weights that are read, or NULL: for networks whose depth or kind is told
+// by what is there. Without weights to read (rml_params_published) nothing is there.
+const rml_shape *rml_params_stored(const rml_params *params, const char *key);
+bool rml_params_published(const rml_params *params);
 
 rml_graph *rml_params_graph(rml_params *params);
 

@@ -14,7 +14,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from reference import checkpoints, s3fd, wav2lip  # noqa: E402
+from reference import checkpoints, ffdnet, s3fd, wav2lip  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK_TOLERANCE = 5e-5  # of the largest reference value, for a whole network in fp32
@@ -78,6 +78,10 @@ class Program:
     def s3fd(self, weights, image, folder, *options):
         names = s3fd.OUTPUT_NAMES
         return self.exec("s3fd", weights, {"image": image.numpy()}, names, folder, *options)
+
+    def ffdnet(self, weights, image, sigma, folder, *options):
+        inputs = {"image": image.numpy(), "sigma": sigma.numpy()}
+        return self.exec("ffdnet", weights, inputs, ["denoised"], folder, *options)[0]
 
 
 @pytest.fixture(scope="session")
@@ -197,6 +201,21 @@ def s3fd_network(tmp_path_factory):
             folder = tmp_path_factory.mktemp("s3fd")
             made[width, seed] = Network(s3fd.random_s3fd(width, seed), folder)
         return made[width, seed]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def ffdnet_network(tmp_path_factory):
+    """ffdnet_network(kind, channels, width, depth, prefix): a denoiser with random weights."""
+    made = {}
+
+    def get(kind="ipol", channels=3, width=12, depth=5, prefix=None):
+        key = (kind, channels, width, depth, prefix)
+        if key not in made:
+            folder = tmp_path_factory.mktemp("ffdnet")
+            made[key] = Network(ffdnet.random_ffdnet(*key), folder)
+        return made[key]
 
     return get
 

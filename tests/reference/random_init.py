@@ -24,7 +24,8 @@ def he_init(module: nn.Module, generator: torch.Generator, gain: float = 1.0) ->
         std = gain * (2.0 / fan_in) ** 0.5
         with torch.no_grad():
             layer.weight.normal_(0.0, std, generator=generator)
-            layer.bias.normal_(0.0, 0.1, generator=generator)
+            if layer.bias is not None:
+                layer.bias.normal_(0.0, 0.1, generator=generator)
 
 
 def disturb_batch_norms(module: nn.Module, run, generator: torch.Generator) -> None:
