@@ -29,13 +29,17 @@ size_t rml_graph_dump(const rml_graph *graph, char *buffer, size_t capacity)
         const rml_node *node = &graph->nodes[i];
         if (node->dead)
             continue;
-        const rml_value *value = &graph->values[node->out];
         put(&out, "%s = %s(", node->name, rml_op_get(node->op)->name);
         for (int k = 0; k < node->in_count; k++)
             put(&out, "%s%s", k ? ", " : "",
                 node->in[k] == RML_NO_VALUE ? "-" : graph->values[node->in[k]].name);
-        put(&out, ") %s%s\n", rml_shape_text(&value->shape, shape),
-            value->layout == RML_LAYOUT_CHANNELS_LAST ? " channels-last" : "");
+        put(&out, ")");
+        for (int k = 0; k < node->out_count; k++) {
+            const rml_value *value = &graph->values[node->out + (rml_value_id)k];
+            put(&out, " %s%s", rml_shape_text(&value->shape, shape),
+                value->layout == RML_LAYOUT_CHANNELS_LAST ? " channels-last" : "");
+        }
+        put(&out, "\n");
     }
     for (size_t i = 0; i < graph->output_count; i++)
         put(&out, "output %s = %s\n", graph->output_names[i],

@@ -207,14 +207,26 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
         node.attr = *attr;
     if (!node.name || !rml_graph_set_inputs(graph, &node, in, in_count))
         return fail_nomem(graph);
-    rml_value value = {.kind = RML_VALUE_ACTIVATION, .producer = (rml_node_id)graph->node_count};
+    node.out_count = rml_op_outputs(op, &node.attr);
+    if (node.out_count < 1 || node.out_count > RML_MAX_OUTPUTS)
+        return rml_graph_fail(graph, RML_ERR_LIMIT, "%s: %d outputs of %s, at most %d", name,
+                              node.out_count, op->name, RML_MAX_OUTPUTS);
+    rml_shape shapes[RML_MAX_OUTPUTS];
     rml_error error;
-    const rml_status status = rml_graph_infer_node(graph, &node, NULL, &value.shape, &error);
+    const rml_status status = rml_graph_infer_node(graph, &node, NULL, shapes, &error);
     if (status != RML_OK)
         return rml_graph_fail(graph, status, "%s", error.message);
-    node.out = add_value(graph, value, name);
-    if (node.out != RML_NO_VALUE)
-        nodes[graph->node_count++] = node;
+    node.out = (rml_value_id)graph->value_count;
+    for (int k = 0; k < node.out_count; k++) {
+        const rml_value value = {.kind = RML_VALUE_ACTIVATION,
+                                 .shape = shapes[k],
+                                 .producer = (rml_node_id)graph->node_count};
+        char later[128];
+        snprintf(later, sizeof later, "%.100s:%d", name, k + 1);
+        if (add_value(graph, value, k ? later : name) == RML_NO_VALUE)
+            return RML_NO_VALUE;
+    }
+    nodes[graph->node_count++] = node;
     return node.out;
 }
 
@@ -227,13 +239,14 @@ rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error 
         const rml_node *node = &graph->nodes[i];
         if (node->dead)
             continue;
-        rml_shape *out = &shapes[node->out];
-        size_t count;
-        RML_TRY(rml_graph_infer_node(graph, node, shapes, out, err));
-        if (!rml_shape_known(out) || !rml_shape_count(out, &count)) {
+        RML_TRY(rml_graph_infer_node(graph, node, shapes, &shapes[node->out], err));
+        for (int k = 0; k < node->out_count; k++) {
+            const rml_shape *out = &shapes[node->out + (rml_value_id)k];
             char text[RML_SHAPE_TEXT_BYTES];
-            return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
-                            rml_shape_text(out, text));
+            size_t count;
+            if (!rml_shape_known(out) || !rml_shape_count(out, &count))
+                return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
+                                rml_shape_text(out, text));
         }
     }
     return RML_OK;

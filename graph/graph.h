@@ -31,9 +31,9 @@ typedef enum rml_value_kind {
 
 typedef struct rml_value {
     rml_value_kind kind;
-    const char *name;     // of the input, the weight or the producing node
-    rml_shape shape;      // -1: not known before the inputs' sizes are
-    rml_layout layout;    // set by the layout pass; PLAIN before
+    const char *name;  // of the input, the weight or the producing node (a later output: "node:2")
+    rml_shape shape;   // -1: not known before the inputs' sizes are
+    rml_layout layout; // set by the layout pass; PLAIN before
     rml_node_id producer; // RML_NO_NODE for inputs and constants
     const rml_constant *constant;
 } rml_value;
@@ -44,7 +44,8 @@ typedef struct rml_node {
     const char *name; // state-dict prefix, ONNX node, MIL op
     const rml_value_id *in;
     int in_count;
-    rml_value_id out;
+    rml_value_id out; // the first of out_count values with ids in a row
+    int out_count;
     bool dead; // left out by a pass; skipped everywhere
 } rml_node;
 
@@ -74,7 +75,8 @@ rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_co
 
 void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value);
 
-// Appends any node. Absent optional inputs are RML_NO_VALUE.
+// Appends any node and returns its first output; the others have the ids behind it. Absent optional
+// inputs are RML_NO_VALUE.
 rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op, const rml_op_attr *attr,
                             const rml_value_id *in, int in_count, const char *name);
 
@@ -113,6 +115,9 @@ rml_value_id rml_graph_concat(rml_graph *graph, const rml_value_id *in, int in_c
                               const char *name);
 rml_value_id rml_graph_slice(rml_graph *graph, rml_value_id x, int axis, int64_t start,
                              int64_t stop, int64_t step, const char *name);
+// Parts of `sizes` along one axis to out[count], all RML_NO_VALUE after an error.
+void rml_graph_split(rml_graph *graph, rml_value_id x, int axis, const int64_t *sizes, int count,
+                     rml_value_id *out, const char *name);
 rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape *shape,
                                const char *name);
 rml_value_id rml_graph_transpose(rml_graph *graph, rml_value_id x, const int *order, int rank,
@@ -148,7 +153,8 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
 // arity, shapes that inference agrees with, layouts that the operators take.
 rml_status rml_graph_validate(const rml_graph *graph, rml_error *err);
 
-// Shape of a node's output by its operator's rule, from `shapes` of all values, or NULL: their own.
+// Shapes of a node's outputs (out_count) by its operator's rule, from `shapes` of all values, or
+// NULL: their own.
 rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node,
                                 const rml_shape *shapes, rml_shape *out, rml_error *err);
 

@@ -12,7 +12,10 @@ rml_status rml_pass_dce(rml_graph *graph, size_t *changed, rml_error *err)
         rml_node *node = &graph->nodes[i];
         if (node->dead)
             continue;
-        if (!used[node->out]) {
+        bool wanted = false;
+        for (int k = 0; k < node->out_count; k++)
+            wanted = wanted || used[node->out + (rml_value_id)k];
+        if (!wanted) {
             node->dead = true;
             ++*changed;
             continue;

@@ -19,8 +19,12 @@ static bool foldable(const rml_graph *graph, const rml_node *node)
     for (int k = 0; k < node->in_count; k++)
         if (node->in[k] != RML_NO_VALUE && graph->values[node->in[k]].kind != RML_VALUE_CONSTANT)
             return false;
-    return !rml_graph_is_output(graph, node->out) &&
-           rml_shape_known(&graph->values[node->out].shape);
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_value_id out = node->out + (rml_value_id)k;
+        if (rml_graph_is_output(graph, out) || !rml_shape_known(&graph->values[out].shape))
+            return false;
+    }
+    return true;
 }
 
 static float *arena_floats(rml_graph *graph, size_t count)
@@ -51,18 +55,21 @@ static rml_status evaluate(evaluation *eval, rml_node *node, rml_error *err)
                               data);
         in[k] = rml_tensor_make(data, &value->shape, RML_LAYOUT_PLAIN);
     }
-    const rml_shape shape = graph->values[node->out].shape;
-    size_t count = 0;
-    if (!rml_shape_count(&shape, &count))
-        return rml_fail(err, RML_ERR_LIMIT, "%s: the result is too large", node->name);
-    float *result = arena_floats(graph, count);
-    if (!result)
-        return rml_fail_nomem(err, count * sizeof(float), "folding constants");
-    const rml_tensor out = rml_tensor_make(result, &shape, RML_LAYOUT_PLAIN);
+    rml_tensor out[RML_MAX_OUTPUTS];
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_shape *shape = &graph->values[node->out + (rml_value_id)k].shape;
+        size_t count = 0;
+        if (!rml_shape_count(shape, &count))
+            return rml_fail(err, RML_ERR_LIMIT, "%s: the result is too large", node->name);
+        float *result = arena_floats(graph, count);
+        if (!result)
+            return rml_fail_nomem(err, count * sizeof(float), "folding constants");
+        out[k] = rml_tensor_make(result, shape, RML_LAYOUT_PLAIN);
+    }
     rml_op_args args = {.attr = &node->attr,
                         .in = in,
                         .in_count = node->in_count,
-                        .out = &out,
+                        .out = out,
                         .kernels = &eval->kernels,
                         .threads = 1,
                         .pool = eval->pool};
@@ -83,11 +90,15 @@ static rml_status evaluate(evaluation *eval, rml_node *node, rml_error *err)
     rml_free(allocator, packed);
     rml_free(allocator, args.scratch);
     RML_TRY(status);
-    const rml_constant constant = {.stored = rml_stored_f32(result, &shape)};
-    const rml_value_id id = rml_graph_constant(graph, node->name, &constant);
-    RML_TRY(rml_graph_finish(graph, err));
     node->dead = true;
-    rml_graph_replace(graph, node->out, id);
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_value_id from = node->out + (rml_value_id)k;
+        const rml_shape shape = graph->values[from].shape;
+        const rml_constant constant = {.stored = rml_stored_f32(out[k].data, &shape)};
+        const rml_value_id id = rml_graph_constant(graph, graph->values[from].name, &constant);
+        RML_TRY(rml_graph_finish(graph, err));
+        rml_graph_replace(graph, from, id);
+    }
     return RML_OK;
 }
 

@@ -20,7 +20,9 @@ static bool append(rewrite *rw, const rml_node *node)
         return false;
     rw->nodes = grown;
     grown[rw->count] = *node;
-    rw->graph->values[node->out].producer = (rml_node_id)rw->count++;
+    for (int k = 0; k < node->out_count; k++)
+        rw->graph->values[node->out + (rml_value_id)k].producer = (rml_node_id)rw->count;
+    rw->count++;
     return true;
 }
 
@@ -93,8 +95,11 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
             return rml_fail_nomem(err, sizeof node, "the layout pass");
     }
     node.in = in;
-    if (graph->values[node.out].shape.rank == 4)
-        graph->values[node.out].layout = layout;
+    for (int k = 0; k < node.out_count; k++) {
+        rml_value *out = &graph->values[node.out + (rml_value_id)k];
+        if (out->shape.rank == 4)
+            out->layout = layout;
+    }
     return append(rw, &node) ? RML_OK : rml_fail_nomem(err, sizeof node, "the layout pass");
 }
 

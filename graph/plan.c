@@ -21,7 +21,8 @@ static void find_last_uses(const rml_graph *graph, size_t *last)
         const rml_node *node = &graph->nodes[i];
         if (node->dead)
             continue;
-        last[node->out] = i;
+        for (int k = 0; k < node->out_count; k++)
+            last[node->out + (rml_value_id)k] = i;
         for (int k = 0; k < node->in_count; k++)
             if (node->in[k] != RML_NO_VALUE)
                 last[node->in[k]] = i;
@@ -149,7 +150,7 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
     const rml_op *op = rml_op_get(node->op);
     rml_step *step = &plan->steps[plan->step_count];
     rml_tensor *in = take(plan, (size_t)node->in_count, sizeof *in);
-    rml_tensor *out = take(plan, 1, sizeof *out);
+    rml_tensor *out = take(plan, (size_t)node->out_count, sizeof *out);
     if (!in || !out)
         return rml_fail_nomem(err, sizeof *in, "the plan");
     for (int k = 0; k < node->in_count; k++) {
@@ -166,7 +167,8 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
             plan->packed_bytes += bytes;
         }
     }
-    *out = plan->places[node->out].view;
+    for (int k = 0; k < node->out_count; k++)
+        out[k] = plan->places[node->out + (rml_value_id)k].view;
     *step = (rml_step){.node = index,
                        .args = {.attr = &node->attr,
                                 .in = in,
@@ -288,7 +290,9 @@ void rml_plan_point(rml_plan *plan, const rml_graph *graph, char *block)
             if (node->in[k] != RML_NO_VALUE)
                 ((rml_tensor *)(uintptr_t)step->args.in)[k].data =
                     plan->places[node->in[k]].view.data;
-        ((rml_tensor *)(uintptr_t)step->args.out)->data = plan->places[node->out].view.data;
+        for (int k = 0; k < node->out_count; k++)
+            ((rml_tensor *)(uintptr_t)step->args.out)[k].data =
+                plan->places[node->out + (rml_value_id)k].view.data;
         step->args.scratch =
             plan->scratch[i] == NO_BUFFER ? NULL : block + plan->buffers[plan->scratch[i]].offset;
     }

@@ -21,22 +21,39 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
 }
 
 // A dimension that one side does not know agrees with any.
-static rml_status check_shape(const rml_graph *graph, const rml_node *node, rml_error *err)
+static rml_status check_shapes(const rml_graph *graph, const rml_node *node, rml_error *err)
 {
-    const rml_shape *have = &graph->values[node->out].shape;
     char have_text[RML_SHAPE_TEXT_BYTES], want_text[RML_SHAPE_TEXT_BYTES];
-    rml_shape want;
-    const rml_status status = rml_graph_infer_node(graph, node, NULL, &want, err);
-    if (status != RML_OK)
-        return status;
-    bool agrees = have->rank == want.rank;
-    for (int i = 0; i < want.rank && agrees; i++)
-        agrees = have->dim[i] == want.dim[i] || have->dim[i] < 0 || want.dim[i] < 0;
-    if (!agrees)
-        return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output is %s, the rule gives %s",
-                        node->name, rml_op_get(node->op)->name, rml_shape_text(have, have_text),
-                        rml_shape_text(&want, want_text));
+    rml_shape wants[RML_MAX_OUTPUTS];
+    RML_TRY(rml_graph_infer_node(graph, node, NULL, wants, err));
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_shape *have = &graph->values[node->out + (rml_value_id)k].shape;
+        const rml_shape *want = &wants[k];
+        bool agrees = have->rank == want->rank;
+        for (int i = 0; i < want->rank && agrees; i++)
+            agrees = have->dim[i] == want->dim[i] || have->dim[i] < 0 || want->dim[i] < 0;
+        if (!agrees)
+            return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output is %s, the rule gives %s",
+                            node->name, rml_op_get(node->op)->name, rml_shape_text(have, have_text),
+                            rml_shape_text(want, want_text));
+    }
     return RML_OK;
+}
+
+static rml_status check_outputs(const rml_graph *graph, rml_node_id index, rml_error *err)
+{
+    const rml_node *node = &graph->nodes[index];
+    const rml_op *op = rml_op_get(node->op);
+    if (node->out_count != rml_op_outputs(op, &node->attr))
+        return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): %d outputs", node->name, op->name,
+                        node->out_count);
+    for (int k = 0; k < node->out_count; k++) {
+        const size_t out = (size_t)node->out + (size_t)k;
+        if (out >= graph->value_count || graph->values[out].producer != index)
+            return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output names another producer",
+                            node->name, op->name);
+    }
+    return check_shapes(graph, node, err);
 }
 
 rml_status rml_graph_validate(const rml_graph *graph, rml_error *err)
@@ -63,10 +80,7 @@ rml_status rml_graph_validate(const rml_graph *graph, rml_error *err)
                 return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): input %s is not computed before",
                                 node->name, op->name, value->name);
         }
-        if (node->out >= graph->value_count || graph->values[node->out].producer != i)
-            return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output names another producer",
-                            node->name, op->name);
-        RML_TRY(check_shape(graph, node, err));
+        RML_TRY(check_outputs(graph, (rml_node_id)i, err));
         RML_TRY(check_layout(graph, node, err));
     }
     for (size_t i = 0; i < graph->output_count; i++) {

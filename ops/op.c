@@ -12,6 +12,11 @@ const rml_op *rml_op_get(rml_op_id id)
     return table[id];
 }
 
+int rml_op_outputs(const rml_op *op, const rml_op_attr *attr)
+{
+    return op->outputs ? op->outputs(attr) : 1;
+}
+
 const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args)
 {
     const rml_algorithm *algorithm = op->algorithms;

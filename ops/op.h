@@ -1,6 +1,6 @@
 // Operators: attributes, shape inference, choice of algorithm, splitting over threads.
 //
-// An operator knows nothing of graphs: it gets views and writes views. One node has one output.
+// An operator knows nothing of graphs: it gets views and writes views.
 #ifndef RML_OPS_OP_H
 #define RML_OPS_OP_H
 
@@ -15,6 +15,8 @@ typedef enum rml_op_id {
 #undef OP
     RML_OP_COUNT
 } rml_op_id;
+
+#define RML_MAX_OUTPUTS 64 // of one node
 
 // ---- attributes --------------------------------------------------------------------------------
 
@@ -93,6 +95,11 @@ typedef struct rml_slice_attr {
         step; // stop is clamped to the size; negative counts from the end; step > 0
 } rml_slice_attr;
 
+typedef struct rml_split_attr {
+    int axis, count;
+    const int64_t *sizes; // [count], of the parts; lives as long as the graph
+} rml_split_attr;
+
 typedef struct rml_reshape_attr {
     rml_shape shape; // 0: as in the input at this place; one -1: what is left
 } rml_reshape_attr;
@@ -128,6 +135,7 @@ typedef union rml_op_attr {
     rml_resize_attr resize;
     rml_concat_attr concat;
     rml_slice_attr slice;
+    rml_split_attr split;
     rml_reshape_attr reshape;
     rml_transpose_attr transpose;
     rml_expand_attr expand;
@@ -196,8 +204,9 @@ typedef struct rml_op {
     rml_op_layout layout;
     int packed_input; // index of the constant that `pack` takes, or -1
     bool in_place;    // out may be the memory of in[0] where shapes and strides agree
-    // Dimensions of -1 are unknown and stay so where they cannot be told. `in` of an absent input
-    // has rank -1. Errors need not name the node.
+    int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: one
+    // Shapes of all outputs. Dimensions of -1 are unknown and stay so where they cannot be told.
+    // `in` of an absent input has rank -1. Errors need not name the node.
     rml_status (*infer)(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
                         rml_error *err);
     uint64_t (*macs)(const rml_op_args *args); // NULL: 0
@@ -205,6 +214,7 @@ typedef struct rml_op {
 } rml_op;
 
 const rml_op *rml_op_get(rml_op_id id);
+int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);
 
 // The first algorithm that accepts.
 const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args);

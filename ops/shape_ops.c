@@ -1,4 +1,4 @@
-// Operators that only move elements: concat, slice, reshape, transpose, expand.
+// Operators that only move elements: concat, slice, split, reshape, transpose, expand.
 #include "ops/walk.h"
 
 #include <string.h>
@@ -108,6 +108,56 @@ const rml_op rml_op_slice = {.name = "slice",
                              .packed_input = -1,
                              .infer = infer_slice,
                              .algorithms = slice_algorithms};
+
+// ---- split --------------------------------------------------------------------------------------
+
+static int split_outputs(const rml_op_attr *attr)
+{
+    return attr->split.count;
+}
+
+static rml_status infer_split(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    const rml_split_attr *split = &attr->split;
+    char text[RML_SHAPE_TEXT_BYTES];
+    (void)in_count;
+    bool fits = split->axis >= 0 && split->axis < in[0].rank;
+    int64_t rest = fits ? in[0].dim[split->axis] : 0;
+    const bool known = rest >= 0;
+    for (int k = 0; k < split->count && fits; k++) {
+        fits = split->sizes[k] >= 0 && (!known || split->sizes[k] <= rest);
+        rest -= split->sizes[k];
+        out[k] = in[0];
+        out[k].dim[split->axis] = split->sizes[k];
+    }
+    if (!fits || (known && rest != 0))
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d of input %s cannot be cut into these %d parts",
+                        split->axis, rml_shape_text(&in[0], text), split->count);
+    return RML_OK;
+}
+
+static void run_split(const rml_op_args *args)
+{
+    const rml_split_attr *split = &args->attr->split;
+    rml_tensor part = args->in[0];
+    for (int k = 0; k < split->count; k++) {
+        part.dim[split->axis] = split->sizes[k];
+        rml_copy_view(args, &part, &args->out[k]);
+        part.data += split->sizes[k] * part.stride[split->axis];
+    }
+}
+
+static const rml_algorithm split_algorithms[] = {{.name = "copy", .run = run_split}};
+
+const rml_op rml_op_split = {.name = "split",
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .layout = RML_OP_FOLLOW,
+                             .packed_input = -1,
+                             .outputs = split_outputs,
+                             .infer = infer_split,
+                             .algorithms = split_algorithms};
 
 // ---- reshape ------------------------------------------------------------------------------------
 

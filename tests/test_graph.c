@@ -301,6 +301,42 @@ static void test_validate_and_dump(void)
     net_end(&at);
 }
 
+// A node with three outputs, of which one is read, one is an output and one is neither.
+static void test_several_outputs(void)
+{
+    net at;
+    const int64_t sizes[3] = {1, 2, 3}, wrong[3] = {1, 2, 4};
+    rml_value_id out[3], x = begin(&at, (rml_shape){2, {2, 6}});
+    rml_graph_split(at.graph, x, 1, sizes, 3, out, "cut");
+    rml_graph_output(at.graph, "a", rml_graph_unary(at.graph, out[0], rml_activation_relu(), "r"));
+    rml_graph_output(at.graph, "c", out[2]);
+    static const char want[] = "cut = split(x) (2,1) (2,2) (2,3)\nr = unary(cut) (2,1)\n"
+                               "output a = r\noutput c = cut:3\n";
+    char text[200];
+    CHECK(rml_graph_dump(at.graph, text, sizeof text) == sizeof want - 1 && !strcmp(text, want));
+    at.graph->values[out[1]].producer = 1;
+    CHECK(rml_graph_validate(at.graph, &at.err) == RML_ERR_INTERNAL);
+    at.graph->values[out[1]].producer = 0;
+    at.graph->nodes[0].out_count = 2;
+    CHECK(rml_graph_validate(at.graph, &at.err) == RML_ERR_INTERNAL);
+    at.graph->nodes[0].out_count = 3;
+    at.graph->values[out[1]].shape.dim[1] = 4;
+    CHECK(rml_graph_validate(at.graph, &at.err) == RML_ERR_INTERNAL);
+    at.graph->values[out[1]].shape.dim[1] = 2;
+    CHECK(net_finish(&at, NULL));
+    CHECK(!at.graph->nodes[0].dead); // its first part is read
+    rml_graph_split(at.graph, x, 1, wrong, 3, out, "cut2");
+    CHECK(out[0] == RML_NO_VALUE && out[2] == RML_NO_VALUE);
+    CHECK(rml_graph_finish(at.graph, &at.err) == RML_ERR_SHAPE && strstr(at.err.message, "cut2"));
+    net_end(&at);
+    begin(&at, (rml_shape){2, {2, 6}});
+    int64_t many[RML_MAX_OUTPUTS + 1] = {6};
+    rml_value_id ids[RML_MAX_OUTPUTS + 1];
+    rml_graph_split(at.graph, 0, 1, many, RML_MAX_OUTPUTS + 1, ids, "cut3");
+    CHECK(rml_graph_finish(at.graph, &at.err) == RML_ERR_LIMIT && strstr(at.err.message, "cut3"));
+    net_end(&at);
+}
+
 // Two names of one value: each can be bound to memory of its own.
 static void test_two_names(void)
 {
@@ -330,6 +366,7 @@ static void test_two_names(void)
 int main(void)
 {
     test_two_names();
+    test_several_outputs();
     test_sticky();
     test_conv_messages();
     test_hostile_conv();

@@ -207,6 +207,28 @@ static void add_moving(world *w, const value *x)
     }
 }
 
+// Up to three parts, of which one may stay unread.
+static void add_split(world *w, const value *x)
+{
+    int64_t sizes[3] = {1 + draw(w, x->c), 0, 0};
+    sizes[1] = draw(w, x->c - (int)sizes[0] + 1);
+    sizes[2] = x->c - sizes[0] - sizes[1];
+    const int parts = sizes[2] ? 3 : sizes[1] ? 2 : 1;
+    if (parts == 3 && !sizes[1])
+        return; // tests have no values without channels
+    rml_value_id out[3];
+    rml_graph_split(w->at.graph, x->id, 1, sizes, parts, out, "split");
+    const int skipped = draw(w, 4);
+    for (int k = 0, first = 0; k < parts; first += (int)sizes[k++]) {
+        if (k == skipped || w->count == MAX_VALUES)
+            continue;
+        value *v = push(w, out[k], (int)sizes[k], "part");
+        for (int n = 0; n < ITEMS; n++)
+            memcpy(at(v, n, 0, 0), at((value *)(uintptr_t)x, n, first, 0),
+                   (size_t)(v->c * PIXELS) * sizeof(float));
+    }
+}
+
 static void add_constant_operand(world *w, const value *x)
 {
     const float *data;
@@ -237,11 +259,11 @@ static void build(world *w, uint64_t seed)
             v->data[k] = (float)(draw(w, 9) - 4);
     }
     const int nodes = 3 + draw(w, MAX_VALUES - 8);
-    for (int i = 0; i < nodes; i++) {
+    for (int i = 0; i < nodes && w->count < MAX_VALUES; i++) {
         // the latest values most of the time, so that chains and short lives arise
         const int span = draw(w, 3) ? (w->count < 4 ? w->count : 4) : w->count;
         const value *x = &w->values[w->count - 1 - draw(w, span)];
-        switch (draw(w, 7)) {
+        switch (draw(w, 8)) {
         case 0:
             add_binary(w, x, &w->values[draw(w, w->count)]);
             break;
@@ -257,6 +279,9 @@ static void build(world *w, uint64_t seed)
             break;
         case 5:
             add_constant_operand(w, x);
+            break;
+        case 6:
+            add_split(w, x);
             break;
         default:
             add_unary(w, x);

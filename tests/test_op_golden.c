@@ -63,6 +63,12 @@ static rml_value_id build_moving(rml_graph *graph, const golden_case *at, const 
         golden_ints(at, "range", numbers, 3);
         return rml_graph_slice(graph, in[0], axis, numbers[0], numbers[1], numbers[2], "op");
     }
+    if (strcmp(at->op, "split") == 0) {
+        rml_value_id out[RML_MAX_RANK];
+        const int parts = golden_ints(at, "sizes", numbers, RML_MAX_RANK);
+        rml_graph_split(graph, in[0], axis, numbers, parts, out, "op");
+        return out[golden_int(at, "pick")];
+    }
     if (strcmp(at->op, "reshape") == 0) {
         const int rank = golden_ints(at, "shape", numbers, RML_MAX_RANK);
         const rml_shape shape = rml_shape_make(rank, numbers);

@@ -254,6 +254,11 @@ REFERENCE = {
         0,
         0,
     ),
+    "split": lambda attrs, tensors: (
+        torch.split(tensors[0], attrs["sizes"], attrs["axis"])[attrs["pick"]],
+        0,
+        0,
+    ),
     "reshape": lambda attrs, tensors: (
         tensors[0].reshape(
             [tensors[0].shape[i] if d == 0 else d for i, d in enumerate(attrs["shape"])]

@@ -572,6 +572,16 @@ def moving():
         ]
     ):
         yield (f"slice_{index}", "slice", {"axis": axis, "range": span}, [run(2, 7, 5, 6)])
+    for index, (x, axis, sizes) in enumerate(
+        [
+            ((2, 7, 4, 3), 1, (1, 4, 2)),
+            ((3, 5), 0, (2, 1)),
+            ((2, 3, 8), 2, (8,)),
+        ]
+    ):
+        for pick in range(len(sizes)):
+            attrs = {"axis": axis, "sizes": sizes, "pick": pick}
+            yield (f"split_{index}_{pick}", "split", attrs, [run(*x)])
     for index, (x, shape) in enumerate(
         [
             ((2, 3, 4, 5), (0, -1)),
