@@ -89,7 +89,10 @@ typedef enum rml_dtype {
     RML_I16,
     RML_I32,
     RML_I64,
-    RML_BOOL
+    RML_BOOL,
+    RML_U16,
+    RML_U32,
+    RML_U64
 } rml_dtype;
 
 // A size in each dimension. A dimension of -1 in a model's description may change between runs.

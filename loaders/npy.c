@@ -208,14 +208,6 @@ void rml_npy_close(rml_npy *npy)
     memset(npy, 0, sizeof *npy);
 }
 
-static float load_unsigned(const uint8_t *bytes, int count)
-{
-    uint64_t value = 0;
-    for (int i = count - 1; i >= 0; i--)
-        value = value << 8 | bytes[i];
-    return (float)value;
-}
-
 static float load_element(const rml_npy *npy, const uint8_t *src)
 {
     uint8_t bytes[8];
@@ -225,7 +217,11 @@ static float load_element(const rml_npy *npy, const uint8_t *src)
     if (npy->kind == 'b')
         return rml_dtype_load_f32(RML_BOOL, bytes);
     if (npy->kind == 'u')
-        return load_unsigned(bytes, size);
+        return rml_dtype_load_f32(size == 1   ? RML_U8
+                                  : size == 2 ? RML_U16
+                                  : size == 4 ? RML_U32
+                                              : RML_U64,
+                                  bytes);
     if (npy->kind == 'f')
         return rml_dtype_load_f32(size == 2 ? RML_F16 : size == 4 ? RML_F32 : RML_F64, bytes);
     return rml_dtype_load_f32(size == 1   ? RML_I8

@@ -36,9 +36,10 @@ static bool find_dtype(const char *name, rml_dtype *dtype)
     static const struct {
         const char *name;
         rml_dtype dtype;
-    } known[] = {{"F32", RML_F32}, {"F16", RML_F16},  {"BF16", RML_BF16}, {"F64", RML_F64},
-                 {"I8", RML_I8},   {"U8", RML_U8},    {"I16", RML_I16},   {"I32", RML_I32},
-                 {"I64", RML_I64}, {"BOOL", RML_BOOL}};
+    } known[] = {{"F32", RML_F32}, {"F16", RML_F16},   {"BF16", RML_BF16}, {"F64", RML_F64},
+                 {"I8", RML_I8},   {"U8", RML_U8},     {"I16", RML_I16},   {"I32", RML_I32},
+                 {"I64", RML_I64}, {"BOOL", RML_BOOL}, {"U16", RML_U16},   {"U32", RML_U32},
+                 {"U64", RML_U64}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, name) == 0) {
             *dtype = known[i].dtype;

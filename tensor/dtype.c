@@ -8,13 +8,16 @@ size_t rml_dtype_size(rml_dtype dtype)
     switch (dtype) {
     case RML_F64:
     case RML_I64:
+    case RML_U64:
         return 8;
     case RML_F32:
     case RML_I32:
+    case RML_U32:
         return 4;
     case RML_F16:
     case RML_BF16:
     case RML_I16:
+    case RML_U16:
         return 2;
     case RML_I8:
     case RML_U8:
@@ -47,6 +50,12 @@ const char *rml_dtype_name(rml_dtype dtype)
         return "i64";
     case RML_BOOL:
         return "bool";
+    case RML_U16:
+        return "u16";
+    case RML_U32:
+        return "u32";
+    case RML_U64:
+        return "u64";
     }
     return "?";
 }
@@ -87,6 +96,8 @@ float rml_dtype_load_f32(rml_dtype dtype, const void *src)
         int16_t i16;
         int32_t i32;
         int64_t i64;
+        uint32_t u32;
+        uint64_t u64;
         int8_t i8;
         uint8_t u8;
     } element;
@@ -112,6 +123,12 @@ float rml_dtype_load_f32(rml_dtype dtype, const void *src)
         return (float)element.u8;
     case RML_BOOL:
         return element.u8 ? 1.0f : 0.0f;
+    case RML_U16:
+        return (float)element.u16;
+    case RML_U32:
+        return (float)element.u32;
+    case RML_U64:
+        return (float)element.u64;
     }
     assert(!"unknown dtype");
     return 0.0f;

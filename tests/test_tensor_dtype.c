@@ -3,7 +3,7 @@
 #include "tensor/dtype.h"
 #include "tests/check.h"
 
-#define TYPES 10
+#define TYPES 13
 
 // The definition, by arithmetic instead of bits. NaN is checked apart.
 static double half_value(unsigned bits, int exponent_bits, int fraction_bits)
@@ -59,6 +59,11 @@ static void test_numbers(void)
     LOADS(uint8_t, RML_BOOL, 0, 0.0f);
     LOADS(uint8_t, RML_BOOL, 2, 1.0f); // damaged, but not undefined
     LOADS(int16_t, RML_I16, -32768, -32768.0f);
+    LOADS(uint16_t, RML_U16, 65535, 65535.0f);
+    LOADS(uint32_t, RML_U32, UINT32_MAX, 0x1p32f);
+    LOADS(uint32_t, RML_U32, 16777217, 16777216.0f); // ties to even
+    LOADS(uint64_t, RML_U64, UINT64_MAX, 0x1p64f);
+    LOADS(uint64_t, RML_U64, ((uint64_t)1 << 63) + ((uint64_t)1 << 39), 0x1p63f); // a tie
     LOADS(int32_t, RML_I32, INT32_MIN, -0x1p31f);
     LOADS(int32_t, RML_I32, 16777217, 16777216.0f); // ties to even
     LOADS(int32_t, RML_I32, 16777219, 16777220.0f);
@@ -100,7 +105,7 @@ static void test_runs(void)
 
 static void test_names(void)
 {
-    static const size_t sizes[TYPES] = {4, 2, 2, 8, 1, 1, 2, 4, 8, 1};
+    static const size_t sizes[TYPES] = {4, 2, 2, 8, 1, 1, 2, 4, 8, 1, 2, 4, 8};
     for (int i = 0; i < TYPES; i++) {
         CHECK(rml_dtype_size((rml_dtype)i) == sizes[i]);
         for (int k = 0; k < i; k++)
