@@ -163,14 +163,13 @@ def numbers(dtype, *shape):
         low, high = max(info.min, whole.min), min(info.max, whole.max)
         values = torch.randint(low, high, shape, generator=generator, dtype=torch.int64)
         values = values.to(dtype)
-        special = [info.min, info.max, 0, 1]
+        special = np.array([info.min, info.max, 0, 1], str(dtype).removeprefix("torch."))
     else:
         values = torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
         info = torch.finfo(dtype)
         special = [0.0, -0.0, info.max, info.tiny, info.tiny / 4, float("inf"), float("nan")]
     flat = values.reshape(-1)
-    for index, value in enumerate(special[: flat.numel()]):
-        flat[index] = value
+    flat[: len(special)] = torch.as_tensor(special, dtype=dtype)[: flat.numel()]
     return values
 
 
