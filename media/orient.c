@@ -28,9 +28,9 @@ typedef struct walk {
     ptrdiff_t right, down;
 } walk;
 
-static walk walk_of(const rml_frame *src, rml_orientation orientation)
+static walk walk_of(const rml_pixel_rows *src, rml_orientation orientation)
 {
-    ptrdiff_t pixel = RML_FRAME_CHANNELS, row = (ptrdiff_t)src->pitch;
+    ptrdiff_t pixel = (ptrdiff_t)src->bytes, row = (ptrdiff_t)src->pitch;
     ptrdiff_t last_x = pixel * (src->width - 1), last_y = row * (src->height - 1);
     switch (orientation) {
     case RML_ORIENT_NORMAL:
@@ -53,15 +53,9 @@ static walk walk_of(const rml_frame *src, rml_orientation orientation)
     return (walk){src->data, pixel, row};
 }
 
-rml_status rml_frame_orient(rml_frame *dst, const rml_frame *src, rml_orientation orientation,
-                            const rml_allocator *allocator, rml_error *err)
+// `bytes` is dst->bytes; where it is a constant, so is the copy.
+static inline void turn(const rml_pixel_rows *dst, walk way, size_t bytes)
 {
-    if (orientation == RML_ORIENT_NORMAL)
-        return rml_frame_copy(dst, src, allocator, err);
-    bool swap = rml_orientation_swaps(orientation);
-    RML_TRY(rml_frame_reserve(dst, swap ? src->height : src->width, swap ? src->width : src->height,
-                              allocator, err));
-    walk way = walk_of(src, orientation);
     // A column of the source lies in as many cache lines as it has rows: go in square tiles, so
     // that the lines fetched for one row of a tile still serve the next ones.
     enum { TILE = 32 };
@@ -71,13 +65,40 @@ rml_status rml_frame_orient(rml_frame *dst, const rml_frame *src, rml_orientatio
             int end_x = tile_x + TILE < dst->width ? tile_x + TILE : dst->width;
             for (int y = tile_y; y < end_y; y++) {
                 const uint8_t *from = way.first + way.down * y + way.right * tile_x;
-                uint8_t *to =
-                    dst->data + (size_t)y * dst->pitch + (size_t)tile_x * RML_FRAME_CHANNELS;
-                for (int x = tile_x; x < end_x; x++, from += way.right, to += RML_FRAME_CHANNELS)
-                    memcpy(to, from, RML_FRAME_CHANNELS);
+                uint8_t *to = dst->data + (size_t)y * dst->pitch + (size_t)tile_x * bytes;
+                for (int x = tile_x; x < end_x; x++, from += way.right, to += bytes)
+                    memcpy(to, from, bytes);
             }
         }
     }
+}
+
+void rml_orient_pixels(const rml_pixel_rows *dst, const rml_pixel_rows *src,
+                       rml_orientation orientation)
+{
+    const walk way = walk_of(src, orientation);
+    if (src->bytes == RML_FRAME_CHANNELS)
+        turn(dst, way, RML_FRAME_CHANNELS);
+    else
+        turn(dst, way, src->bytes);
+}
+
+static rml_pixel_rows pixels_of(const rml_frame *frame)
+{
+    return (rml_pixel_rows){frame->data, frame->width, frame->height, frame->pitch,
+                            RML_FRAME_CHANNELS};
+}
+
+rml_status rml_frame_orient(rml_frame *dst, const rml_frame *src, rml_orientation orientation,
+                            const rml_allocator *allocator, rml_error *err)
+{
+    if (orientation == RML_ORIENT_NORMAL)
+        return rml_frame_copy(dst, src, allocator, err);
+    bool swap = rml_orientation_swaps(orientation);
+    RML_TRY(rml_frame_reserve(dst, swap ? src->height : src->width, swap ? src->width : src->height,
+                              allocator, err));
+    const rml_pixel_rows to = pixels_of(dst), from = pixels_of(src);
+    rml_orient_pixels(&to, &from, orientation);
     dst->pts = src->pts;
     dst->time_base = src->time_base;
     return RML_OK;

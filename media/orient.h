@@ -22,6 +22,17 @@ bool rml_orientation_swaps(rml_orientation orientation);
 // multiples of 90 degrees count as the nearest one.
 rml_orientation rml_orientation_from_matrix(const int32_t matrix[9]);
 
+// Pixels of `bytes` each, in rows.
+typedef struct rml_pixel_rows {
+    uint8_t *data;
+    int width, height;
+    size_t pitch, bytes;
+} rml_pixel_rows;
+
+// Writes `src` turned by `orientation` to `dst`, which has the size that comes out.
+void rml_orient_pixels(const rml_pixel_rows *dst, const rml_pixel_rows *src,
+                       rml_orientation orientation);
+
 // Writes `src` turned by `orientation` to `dst` (another frame), which is reserved; time is copied.
 rml_status rml_frame_orient(rml_frame *dst, const rml_frame *src, rml_orientation orientation,
                             const rml_allocator *allocator, rml_error *err);

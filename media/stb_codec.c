@@ -1,9 +1,11 @@
-#include "media/stb_codec.h"
+#include "media/picture_codecs.h"
+
+#include "media/frame.h"
 
 #ifdef RML_WITH_STB
 
-#include <errno.h>
-#include <stdio.h>
+#include <limits.h>
+#include <string.h>
 
 #if defined(__GNUC__)
 // stb declares functions that the settings below leave out; compilers say so at the end of the
@@ -26,95 +28,100 @@
 #define STBI_WRITE_NO_STDIO
 #include <stb/stb_image_write.h>
 
-enum { JPEG_QUALITY = 95 };
+enum { JPEG_QUALITY = 95, DEFLATE_QUALITY = 8 };
 
-static void swap_red_blue(uint8_t *dst, const uint8_t *src, size_t pixels)
+rml_status rml_stb_available(rml_error *err)
 {
-    for (size_t i = 0; i < pixels; i++, dst += 3, src += 3) {
-        uint8_t first = src[0];
-        dst[0] = src[2];
-        dst[1] = src[1];
-        dst[2] = first;
-    }
+    (void)err;
+    return RML_OK;
 }
 
-rml_status rml_stb_decode(rml_frame *frame, const char *path, const uint8_t *data, size_t size,
+rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
                           const rml_allocator *allocator, rml_error *err)
 {
     int width, height, channels;
     // stb takes an int for the size, as the caller has checked.
     if (!stbi_info_from_memory(data, (int)size, &width, &height, &channels))
-        return rml_fail(err, RML_ERR_FORMAT, "%s: not an image that can be read (%s)", path,
+        return rml_fail(err, RML_ERR_FORMAT, "not an image that can be read (%s)",
                         stbi_failure_reason());
-    RML_TRY(rml_frame_check_size(width, height, path, err));
-    uint8_t *rgb =
-        stbi_load_from_memory(data, (int)size, &width, &height, &channels, RML_FRAME_CHANNELS);
-    if (!rgb)
-        return rml_fail(err, RML_ERR_FORMAT, "%s: the image is damaged or cut short (%s)", path,
+    RML_TRY(rml_frame_check_size(width, height, "image", err));
+    const bool wide = stbi_is_16_bit_from_memory(data, (int)size);
+    void *pixels =
+        wide ? (void *)stbi_load_16_from_memory(data, (int)size, &width, &height, &channels, 0)
+             : (void *)stbi_load_from_memory(data, (int)size, &width, &height, &channels, 0);
+    if (!pixels)
+        return rml_fail(err, RML_ERR_FORMAT, "the image is damaged or cut short (%s)",
                         stbi_failure_reason());
-    rml_status status = rml_frame_reserve(frame, width, height, allocator, err);
+    rml_status status =
+        rml_picture_create(out, width, height, channels, wide ? 16 : 8, allocator, err);
     if (status == RML_OK)
-        for (int y = 0; y < height; y++)
-            swap_red_blue(frame->data + (size_t)y * frame->pitch,
-                          rgb + (size_t)y * (size_t)width * RML_FRAME_CHANNELS, (size_t)width);
-    stbi_image_free(rgb);
-    frame->pts = 0;
-    frame->time_base = (rml_rational){1, 1};
+        memcpy(out->data, pixels, rml_picture_pitch(out) * (size_t)height);
+    stbi_image_free(pixels);
     return status;
 }
 
-// ---- writing ----------------------------------------------------------------------------------
-
-typedef struct sink {
-    FILE *file;
-    int reason; // errno of the first failure
-} sink;
-
-static void sink_write(void *context, void *data, int bytes)
+static void put(void *context, void *data, int bytes)
 {
-    sink *s = context;
-    if (s->reason == 0 && fwrite(data, 1, (size_t)bytes, s->file) != (size_t)bytes)
-        s->reason = errno ? errno : EIO;
+    FILE *file = context;
+    if (!ferror(file)) // fwrite leaves the mark that the caller looks for
+        fwrite(data, 1, (size_t)bytes, file);
 }
 
-static rml_status write_file(const char *temporary, const char *path, rml_image_kind kind,
-                             const uint8_t *rgb, int width, int height, rml_error *err)
+rml_status rml_stb_write(FILE *file, const rml_picture *picture, rml_image_kind kind,
+                         rml_error *err)
 {
-    sink s = {fopen(temporary, "wb"), 0};
-    if (!s.file)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be created: %s", path, strerror(errno));
-    int encoded = 0;
-    if (kind == RML_IMAGE_PNG)
-        encoded = stbi_write_png_to_func(sink_write, &s, width, height, RML_FRAME_CHANNELS, rgb,
-                                         width * RML_FRAME_CHANNELS);
-    else if (kind == RML_IMAGE_JPEG)
-        encoded = stbi_write_jpg_to_func(sink_write, &s, width, height, RML_FRAME_CHANNELS, rgb,
-                                         JPEG_QUALITY);
-    else
-        encoded = stbi_write_bmp_to_func(sink_write, &s, width, height, RML_FRAME_CHANNELS, rgb);
-    if (fclose(s.file) != 0 && s.reason == 0)
-        s.reason = errno ? errno : EIO;
-    if (s.reason)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path, strerror(s.reason));
+    const int encoded = kind == RML_IMAGE_JPEG
+                            ? stbi_write_jpg_to_func(put, file, picture->width, picture->height,
+                                                     picture->channels, picture->data, JPEG_QUALITY)
+                            : stbi_write_bmp_to_func(put, file, picture->width, picture->height,
+                                                     picture->channels, picture->data);
     if (!encoded)
-        return rml_fail(err, RML_ERR_NOMEM, "%s: out of memory while encoding a %dx%d image", path,
-                        width, height);
+        return rml_fail(err, RML_ERR_NOMEM, "out of memory while encoding a %dx%d image",
+                        picture->width, picture->height);
     return RML_OK;
 }
 
-rml_status rml_stb_encode(const rml_frame *frame, rml_image_kind kind, const char *temporary,
-                          const char *path, const rml_allocator *allocator, rml_error *err)
+rml_status rml_stb_deflate(const uint8_t *data, size_t size,
+                           void (*take)(void *user, const uint8_t *data, size_t size), void *user,
+                           rml_error *err)
 {
-    size_t row = (size_t)frame->width * RML_FRAME_CHANNELS;
-    uint8_t *rgb = rml_alloc(allocator, row * (size_t)frame->height);
-    if (!rgb)
-        return rml_fail_nomem(err, row * (size_t)frame->height, "an image");
-    for (int y = 0; y < frame->height; y++)
-        swap_red_blue(rgb + (size_t)y * row, frame->data + (size_t)y * frame->pitch,
-                      (size_t)frame->width);
-    rml_status status = write_file(temporary, path, kind, rgb, frame->width, frame->height, err);
-    rml_free(allocator, rgb);
-    return status;
+    int bytes = 0;
+    uint8_t *packed =
+        stbi_zlib_compress((uint8_t *)(uintptr_t)data, (int)size, &bytes, DEFLATE_QUALITY);
+    if (!packed)
+        return rml_fail(err, RML_ERR_NOMEM, "out of memory while compressing %zu bytes", size);
+    take(user, packed, (size_t)bytes);
+    STBIW_FREE(packed);
+    return RML_OK;
+}
+
+#else
+
+rml_status rml_stb_available(rml_error *err)
+{
+    return rml_fail(err, RML_ERR_UNSUPPORTED, "this build has no image support (RML_STB is off)");
+}
+
+rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
+                          const rml_allocator *allocator, rml_error *err)
+{
+    (void)out, (void)data, (void)size, (void)allocator;
+    return rml_stb_available(err);
+}
+
+rml_status rml_stb_write(FILE *file, const rml_picture *picture, rml_image_kind kind,
+                         rml_error *err)
+{
+    (void)file, (void)picture, (void)kind;
+    return rml_stb_available(err);
+}
+
+rml_status rml_stb_deflate(const uint8_t *data, size_t size,
+                           void (*take)(void *user, const uint8_t *data, size_t size), void *user,
+                           rml_error *err)
+{
+    (void)data, (void)size, (void)take, (void)user;
+    return rml_stb_available(err);
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include "media/image.h"
 #include "media/jpeg_scan.h"
 #include "media/orient.h"
+#include "media/picture.h"
 
 #include <unistd.h>
 
@@ -26,6 +27,23 @@ static void make_noise(rml_frame *frame, int width, int height)
             state = state * 1664525u + 1013904223u;
             frame->data[(size_t)y * frame->pitch + (size_t)x] = (uint8_t)(state >> 24);
         }
+}
+
+static rml_status save(const rml_frame *frame, const char *path)
+{
+    rml_picture picture = {0};
+    CHECK(rml_picture_create(&picture, frame->width, frame->height, 3, 8, allocator, NULL) ==
+          RML_OK);
+    uint8_t *to = picture.data;
+    for (int y = 0; y < frame->height; y++)
+        for (int x = 0; x < frame->width; x++)
+            for (int c = 2; c >= 0; c--)
+                *to++ = frame->data[(size_t)y * frame->pitch + (size_t)(3 * x + c)];
+    rml_error err = {0};
+    rml_status status = rml_picture_save(&picture, path, allocator, &err);
+    CHECK_MSG(status == RML_OK, "%s", err.message);
+    rml_picture_release(&picture);
+    return status;
 }
 
 static bool same_pixels(const rml_frame *a, const rml_frame *b)
@@ -67,16 +85,12 @@ static void test_round_trip(void)
         static const char *const names[] = {"a.png", "a.BMP"};
         for (int k = 0; k < 2; k++) {
             const char *path = in_folder(names[k]);
-            CHECK_MSG(rml_image_save(&noise, path, allocator, &err) == RML_OK, "%s", err.message);
+            CHECK(save(&noise, path) == RML_OK);
             CHECK(rml_image_is_still(path));
             CHECK_MSG(rml_image_load(&back, path, allocator, &err) == RML_OK, "%s", err.message);
             CHECK(same_pixels(&noise, &back));
         }
     }
-    CHECK(rml_image_save(&noise, in_folder("a.gif"), allocator, &err) == RML_ERR_UNSUPPORTED);
-    CHECK(strstr(err.message, "a.gif") != NULL);
-    CHECK(rml_image_save(&noise, in_folder("none/a.png"), allocator, &err) == RML_ERR_IO);
-    CHECK(strstr(err.message, "none") != NULL);
     rml_frame_release(&noise);
     rml_frame_release(&back);
 }
@@ -89,7 +103,7 @@ static void test_truncation(void)
     rml_frame noise = {0}, whole = {0}, back = {0};
     make_noise(&noise, 11, 9);
     for (int k = 0; k < 3; k++) {
-        CHECK(rml_image_save(&noise, in_folder(names[k]), allocator, NULL) == RML_OK);
+        CHECK(save(&noise, in_folder(names[k])) == RML_OK);
         CHECK(rml_image_load(&whole, in_folder(names[k]), allocator, NULL) == RML_OK);
         size_t size = read_file(in_folder(names[k]), bytes, sizeof bytes);
         CHECK(size > 100 && size < sizeof bytes);
@@ -234,7 +248,7 @@ static void test_exif(void)
                                    0,    0,    0, 1,  0,   6,   0,   0,   0,    0,    0,   0};
     rml_frame noise = {0}, plain = {0}, turned = {0}, expected = {0};
     make_noise(&noise, 40, 24);
-    CHECK(rml_image_save(&noise, in_folder("e.jpg"), allocator, NULL) == RML_OK);
+    CHECK(save(&noise, in_folder("e.jpg")) == RML_OK);
     CHECK(rml_image_load(&plain, in_folder("e.jpg"), allocator, NULL) == RML_OK);
     size_t size = read_file(in_folder("e.jpg"), bytes, sizeof bytes);
     memcpy(tagged, bytes, 2);
@@ -256,7 +270,7 @@ static void test_exif(void)
 int main(void)
 {
     allocator = rml_allocator_default();
-    if (rml_image_save_check("a.png", NULL) == RML_ERR_UNSUPPORTED) {
+    if (rml_picture_save_check("a.png", NULL) == RML_ERR_UNSUPPORTED) {
         rml_frame frame = {0};
         CHECK(rml_image_load(&frame, "a.png", allocator, NULL) == RML_ERR_UNSUPPORTED);
         test_orientation();

@@ -1,6 +1,6 @@
 """What the built library shows and uses, read from its object code.
 
-usage: check_symbols.py STATIC_LIBRARY SHARED_LIBRARY MEDIA_LIBRARY
+usage: check_symbols.py STATIC_LIBRARY SHARED_LIBRARY OTHER_STATIC_LIBRARY...
 
 - the shared library exports exactly the functions of runmodel.h
 - every global name of the static libraries begins with rml_: they share one name space with the
@@ -101,10 +101,12 @@ def check_exports(shared):
 
 
 def main():
-    static, shared, media = sys.argv[1:4]
-    checked, faults = check_archive(static)
-    more, media_faults = check_archive(media)
-    house.finish(checked + more, check_exports(shared) + faults + media_faults)
+    static, shared, *others = sys.argv[1:]
+    checked, faults = 0, check_exports(shared)
+    for archive in [static, *others]:
+        more, archive_faults = check_archive(archive)
+        checked, faults = checked + more, faults + archive_faults
+    house.finish(checked, faults)
 
 
 main()
