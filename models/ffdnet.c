@@ -1,6 +1,8 @@
 // FFDNet denoiser: a plain chain of 3x3 convolutions at half size, told the noise level.
 //   image    (N,C,H,W)  RGB or gray in [0,1], any size
-//   sigma    (N) or (1)  standard deviation of the noise in the same scale
+//   sigma    (N) or (1)  standard deviation of the noise in the same scale; "ffdnet-map" takes it
+//                        for each block of 2x2 pixels: (N,1,h,w) or (1,1,h,w), half the image's
+//                        height and width rounded up
 //   denoised (N,C,H,W)  not clamped
 //
 // Two networks have this name, and the weights tell which one it is:
@@ -105,17 +107,24 @@ static rml_value_id convolutions(rml_params *params, rml_value_id x, const chain
     return x;
 }
 
-void rml_build_ffdnet(rml_params *params)
+static rml_value_id level_input(rml_graph *graph, bool map)
+{
+    if (map)
+        return rml_graph_input(graph, "sigma", &(rml_shape){4, {-1, 1, -1, -1}});
+    const rml_value_id sigma = rml_graph_input(graph, "sigma", &(rml_shape){1, {-1}});
+    return rml_graph_reshape(graph, sigma, &(rml_shape){4, {-1, 1, 1, 1}}, "sigma");
+}
+
+static void build(rml_params *params, bool map)
 {
     rml_graph *graph = rml_params_graph(params);
     const chain found = find_chain(params);
     const int64_t planes = found.direct ? 1 : found.channels;
     const rml_value_id image =
         rml_graph_input(graph, "image", &(rml_shape){4, {-1, found.channels, -1, -1}});
-    const rml_value_id sigma = rml_graph_input(graph, "sigma", &(rml_shape){1, {-1}});
+    rml_value_id level = level_input(graph, map);
 
     const rml_value_id pixels = rml_graph_space_to_depth(graph, image, 2, "unshuffle");
-    rml_value_id level = rml_graph_reshape(graph, sigma, &(rml_shape){4, {-1, 1, 1, 1}}, "sigma");
     level = rml_graph_expand(graph, level, &(rml_shape){4, {0, planes, 0, 0}}, pixels, "sigma");
     const rml_value_id both[2] = {found.direct ? pixels : level, found.direct ? level : pixels};
     rml_value_id x = rml_graph_concat(graph, both, 2, 1, "concat"); // [N,4C+planes,H/2,W/2]
@@ -124,4 +133,14 @@ void rml_build_ffdnet(rml_params *params)
     if (!found.direct)
         x = rml_graph_binary(graph, RML_BINARY_SUB, image, x, "residual");
     rml_graph_output(graph, "denoised", x);
+}
+
+void rml_build_ffdnet(rml_params *params)
+{
+    build(params, false);
+}
+
+void rml_build_ffdnet_map(rml_params *params)
+{
+    build(params, true);
 }

@@ -16,6 +16,8 @@ static const network *network_at(size_t index)
         {{"wav2lip", "lip-sync a 96x96 face to 0.2 s of mel spectrogram"}, rml_build_wav2lip},
         {{"s3fd", "find faces in an image of any size from 32x32"}, rml_build_s3fd},
         {{"ffdnet", "take noise of a known level out of an image of any size"}, rml_build_ffdnet},
+        {{"ffdnet-map", "the same with a level for each block of 2x2 pixels"},
+         rml_build_ffdnet_map},
     };
     return index < sizeof networks / sizeof *networks ? &networks[index] : NULL;
 }

@@ -186,3 +186,21 @@ def test_info_and_bench(program, ffdnet_network):
     assert info["network"] == "ffdnet" and info["macs"] > 0
     bench = ["bench", "ffdnet", "--runs", 1, "--seconds", 0, "--json", "--shape", "image=1x3x64x64"]
     assert json_lines(program.run(*bench).stdout)[0]["macs"] == 873_234_432
+
+
+@pytest.mark.parametrize("height, width", [(48, 66), (9, 15), (64, 33)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_level_for_each_block(program, ffdnet_network, tmp_path, kind, height, width):
+    """A flat map is the level itself, bit for bit; another map is what the reference makes of it."""
+    network = ffdnet_network(kind, 3)
+    image, sigma = ffdnet.random_inputs(2, 3, height, width, 8)
+    blocks = ((height + 1) // 2, (width + 1) // 2)
+
+    def run(level):
+        inputs = {"image": image.numpy(), "sigma": level}
+        return program.exec("ffdnet-map", network.file("zip"), inputs, ["denoised"], tmp_path)[0]
+
+    flat = run(np.broadcast_to(sigma.numpy()[:, None, None, None], (2, 1, *blocks)))
+    assert (flat == program.ffdnet(network.file("zip"), image, sigma, tmp_path)).all()
+    level = torch.rand(1, 1, *blocks, generator=torch.Generator().manual_seed(9))
+    assert_network(run(level.numpy()), network(image, level))

@@ -23,6 +23,7 @@ static const struct {
       "checkpoints/wav2lip_gan.pth"}},
     {"s3fd", {"s3fd.safetensors", "s3fd.pth", "s3fd-619a316812.pth"}},
     {"ffdnet", {"ffdnet_color.safetensors", "ffdnet_color.pth", "net_rgb.pth"}},
+    {"ffdnet-map", {"ffdnet_color.safetensors", "ffdnet_color.pth", "net_rgb.pth"}},
     {"ffdnet_gray", {"ffdnet_gray.safetensors", "ffdnet_gray.pth", "net_gray.pth"}},
     {"mobilenetv2",
      {"mobilenetv2.safetensors", "mobilenetv2.pth", "mobilenet_v2-7ebf99e0.pth",

@@ -53,7 +53,8 @@ class FFDNet(nn.Module):
         height, width = image.shape[2:]
         image = F.pad(image, (0, width % 2, 0, height % 2), mode="replicate")
         x = F.pixel_unshuffle(image, 2)
-        level = sigma.view(-1, 1, 1, 1).expand(x.shape[0], self.planes, *x.shape[2:])
+        level = sigma if sigma.dim() == 4 else sigma.view(-1, 1, 1, 1)
+        level = level.expand(x.shape[0], self.planes, *x.shape[2:])
         x = torch.cat([level, x] if self.residual else [x, level], 1)
         x = F.pixel_shuffle(self.layers(x), 2)
         x = image - x if self.residual else x
