@@ -34,11 +34,11 @@ class UpBlock(nn.Module):
 
 
 class Wav2Lip(nn.Module):
-    def __init__(self, width: float = 1.0):
+    def __init__(self, width: float = 1.0, least: int = 1):
         super().__init__()
 
         def w(channels):
-            return max(1, round(channels * width))
+            return max(least, round(channels * width))
 
         def same(channels, count):
             c = w(channels)
@@ -86,12 +86,16 @@ class Wav2Lip(nn.Module):
         )
 
     def forward(self, audio, face):
+        return self.speak(self.audio_encoder(audio), face)
+
+    def speak(self, voice, face):
+        """The pictures of faces that say what the voice's embedding (N,C,1,1) says."""
         skips = []
         x = face
         for stage in self.face_encoder_blocks:
             x = stage(x)
             skips.append(x)
-        x = self.audio_encoder(audio)
+        x = voice
         for stage in self.face_decoder_blocks:
             x = torch.cat([stage(x), skips.pop()], dim=1)
         return self.output_block(x)
