@@ -64,7 +64,7 @@ _TEMPLATES = """the A N V the N B|my N V your A N B|O the N V a A A N|who V the 
 
 
 def sentence(rng, split):
-    """One sentence out of a grammar; the words of the two splits are disjoint but for the small ones."""
+    """One sentence out of a grammar; but for small words the two splits share none."""
     slots = {"N": _NOUNS, "V": _VERBS, "A": _ADJECTIVES, "B": _ADVERBS, "O": _OPENINGS}
 
     def word(match):
@@ -161,10 +161,11 @@ def say(text, voice, pitch, speed):
 
 # ------------------------------------------------------------------------------------- the mouth
 
-# Targets (open, spread) and how firmly each is held; names as espeak-ng gives them, without the
-# marks of length and variety. Two targets: a diphthong, from the first to the second.
+# Targets (open, spread); names as espeak-ng gives them, without the marks of length and variety.
+# Two targets: a diphthong, from the first to the second.
 _VOWELS = {
-    "a": [(0.85, 0.35)], "a#": [(0.4, 0.1)], "A": [(1.0, 0.05)], "A@": [(1.0, 0.0)], "aa": [(0.9, 0.3)],
+    "a": [(0.85, 0.35)], "a#": [(0.4, 0.1)],
+    "A": [(1.0, 0.05)], "A@": [(1.0, 0.0)], "aa": [(0.9, 0.3)],
     "aI": [(0.95, 0.2), (0.35, 0.6)], "aU": [(0.95, 0.1), (0.3, -0.7)],
     "E": [(0.6, 0.5)], "e": [(0.5, 0.6)], "e@": [(0.55, 0.45)], "eI": [(0.5, 0.6), (0.3, 0.75)],
     "I": [(0.32, 0.55)], "i": [(0.22, 0.9)], "i@": [(0.28, 0.65)], "I@": [(0.28, 0.65)],
@@ -183,7 +184,8 @@ _CONSONANTS = {  # open, spread, firmness of open, firmness of spread
     "n": (0.12, 0.15, 1.0, 0.2), "T": (0.2, 0.1, 1.2, 0.3), "D": (0.2, 0.1, 1.2, 0.3),
     "l": (0.2, 0.1, 0.8, 0.2), "k": (0.2, 0.0, 0.7, 0.1), "g": (0.2, 0.0, 0.7, 0.1),
     "N": (0.2, 0.0, 0.7, 0.1), "h": (0.35, 0.0, 0.2, 0.1), "j": (0.22, 0.7, 1.0, 0.8),
-    "x": (0.2, 0.0, 0.7, 0.1), ";": (0.22, 0.7, 1.0, 0.8), "?": (0.3, 0.0, 0.2, 0.1), "ts": (0.1, 0.4, 1.5, 0.5),
+    "x": (0.2, 0.0, 0.7, 0.1),
+    ";": (0.22, 0.7, 1.0, 0.8), "?": (0.3, 0.0, 0.2, 0.1), "ts": (0.1, 0.4, 1.5, 0.5),
 }  # fmt: skip
 _CLOSED = ("p", "b", "m")
 _PAUSE = (0.0, 0.0, 2.0, 0.4)
