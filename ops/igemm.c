@@ -10,6 +10,8 @@
 // Output pixels of one work item, in gemm tiles: enough to keep a weight panel hot in the
 // second-level cache, few enough to share small images between threads.
 #define BLOCK_TILES 8
+// Multiply-adds that one thread does in less time than it takes to wake another.
+#define ALONE_MACS ((size_t)1 << 17)
 
 size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
 {
@@ -124,7 +126,10 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t co
                    4 * (size_t)args->threads)
             job.block_tiles /= 2;
         job.blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
-        if (job.pixels)
-            rml_pool_run(args->pool, job.panels * job.blocks, 1, run_items, &job);
+        const size_t items = job.panels * job.blocks;
+        const size_t macs = job.pixels * product->cols * product->depth *
+                            (size_t)(window->taps[0] * window->taps[1]);
+        if (items)
+            rml_pool_run(args->pool, items, macs < ALONE_MACS ? items : 1, run_items, &job);
     }
 }
