@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define COMMAND "info"
-// Where a network takes images of any size, its cost is told for this side.
+// Where a network takes images or sequences of any size, its cost is told for this one.
 #define ASSUMED_SIDE 256
 
 typedef struct {
@@ -15,7 +15,7 @@ typedef struct {
     uint64_t parameters;
     uint64_t macs; // of one run at the assumed shapes; 0 when it could not be planned
     size_t planned_bytes;
-    bool any_size; // an input's height and width may change
+    bool any_size; // a size other than the batch may change
 } network;
 
 // Plans one run with batch 1 and the assumed side wherever a size may change.
@@ -100,7 +100,7 @@ static void print_text(const rml_weights *weights, const char *path, const total
         return;
     printf("one run, batch 1");
     if (n->any_size)
-        printf(", image %dx%d", ASSUMED_SIDE, ASSUMED_SIDE);
+        printf(", %d wherever a size may change", ASSUMED_SIDE);
     printf(": %.3f GMAC, %.1f MB planned\n", (double)n->macs / 1e9, (double)n->planned_bytes / 1e6);
 }
 
