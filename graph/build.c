@@ -80,6 +80,17 @@ rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id sca
     return rml_graph_node(graph, RML_OP_L2NORM, &(rml_op_attr){.l2norm = {eps}}, in, 2, name);
 }
 
+void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,
+                    rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
+                    const char *name)
+{
+    const rml_value_id in[] = {x, weight, h0, c0};
+    const rml_value_id first =
+        rml_graph_node(graph, RML_OP_LSTM, &(rml_op_attr){.lstm = *attr}, in, 4, name);
+    for (int k = 0; k < 3; k++)
+        out[k] = first == RML_NO_VALUE ? RML_NO_VALUE : first + (rml_value_id)k;
+}
+
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name)
 {
     return rml_graph_node(graph, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = {axis}}, &x, 1, name);

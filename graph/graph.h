@@ -106,6 +106,11 @@ rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_a
                               const char *name);
 rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,
                               const char *name);
+// The recurrent half of an LSTM layer in one direction, see ops/recurrence.c. `h0`, `c0`:
+// RML_NO_VALUE for zeros. To out: all hidden states, the last one, the last cells.
+void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,
+                    rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
+                    const char *name);
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name);
 rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind kind, int axis,
                               bool keep, const char *name);

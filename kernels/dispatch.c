@@ -3,16 +3,16 @@
 
 #include <assert.h>
 
-typedef struct gemm_block {
+typedef struct block {
     rml_cpu_level level;
-    size_t mr, nr, nr_unit;
-} gemm_block;
+    size_t mr, nr, nr_unit, lstm_rows, lstm_units;
+} block;
 
-static const gemm_block gemm_blocks[] = {
-    {RML_CPU_PORTABLE, 4, 32, 8},
-    {RML_CPU_NEON, 12, 8, 4},
-    {RML_CPU_AVX2, 6, 16, 8},
-    {RML_CPU_AVX512, 12, 32, 16},
+static const block blocks[] = {
+    {RML_CPU_PORTABLE, 4, 32, 8, 4, 8},
+    {RML_CPU_NEON, 12, 8, 4, 6, 4},
+    {RML_CPU_AVX2, 6, 16, 8, 2, 8},
+    {RML_CPU_AVX512, 12, 32, 16, 6, 16},
 };
 
 void rml_kernels_init(rml_kernels *kernels, rml_cpu_level level)
@@ -28,12 +28,14 @@ void rml_kernels_init(rml_kernels *kernels, rml_cpu_level level)
 #include "kernels/kernels.inc"
 #undef KERNEL
 
-    for (size_t i = 0; i < sizeof gemm_blocks / sizeof *gemm_blocks; i++) {
-        const gemm_block *block = &gemm_blocks[i];
-        if (level >= block->level && rml_cpu_level_available(block->level)) {
-            kernels->mr = block->mr;
-            kernels->nr = block->nr;
-            kernels->nr_unit = block->nr_unit;
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        const block *at = &blocks[i];
+        if (level >= at->level && rml_cpu_level_available(at->level)) {
+            kernels->mr = at->mr;
+            kernels->nr = at->nr;
+            kernels->nr_unit = at->nr_unit;
+            kernels->lstm_rows = at->lstm_rows;
+            kernels->lstm_units = at->lstm_units;
         }
     }
 }

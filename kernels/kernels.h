@@ -13,6 +13,7 @@
 
 #define RML_GEMM_MAX_MR 16 // upper bounds over all levels, for buffers on the stack
 #define RML_GEMM_MAX_NR 64
+#define RML_LSTM_MAX_ROWS 8
 
 // One tile of an indirect GEMM, the heart of convolution, transposed convolution and matmul:
 //
@@ -108,12 +109,32 @@ typedef void rml_l2norm_f32_fn(const float *src, const float *scale, float eps, 
 typedef void rml_transpose_f32_fn(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
                                   size_t rows, size_t cols);
 
+// One step of an LSTM for some sequences (rows) and one block of hidden units:
+//
+//   q[u] = x[r][q*gate + u] + sum over k < depth of h[r][k] * weight[(k*4 + q)*lstm_units + u]
+//   c[r][u] = sigmoid(forget[u]) * c[r][u] + sigmoid(input[u]) * tanh(cell[u])
+//   out[r][u] = sigmoid(output[u]) * tanh(c[r][u])          u < units, r < rows
+//
+// with the gates q = 0..3: input, forget, cell, output. The sum starts with x and runs over k in
+// rising order. sigmoid and tanh err by at most 2.5 ULP. `h` does not overlap `out`.
+typedef struct rml_lstm_tile {
+    const float *weight;              // [depth][4][lstm_units], zeros behind `units`
+    size_t depth;                     // all hidden units
+    size_t rows, units;               // 1..lstm_rows, 1..lstm_units
+    size_t gate;                      // floats from a gate to the next in x
+    const float *const *x, *const *h; // [rows]
+    float *const *c, *const *out;     // [rows]
+} rml_lstm_tile;
+
+typedef void rml_lstm_f32_fn(const rml_lstm_tile *tile);
+
 // One implementation of each kernel, all fit to run together on one CPU level. Filled by
 // rml_kernels_init and passed by pointer: a test may hold two at once.
 typedef struct rml_kernels {
     rml_cpu_level level;
-    size_t mr, nr;  // rows and columns of a full gemm tile
-    size_t nr_unit; // panel pitches are multiples of this (the vector length)
+    size_t mr, nr;                // rows and columns of a full gemm tile
+    size_t nr_unit;               // panel pitches are multiples of this (the vector length)
+    size_t lstm_rows, lstm_units; // of a full lstm tile
     rml_gemm_f32_fn *gemm;
     rml_conv_dw_f32_fn *conv_dw;
     rml_pool_f32_fn *pool_max, *pool_sum;
@@ -126,6 +147,7 @@ typedef struct rml_kernels {
     rml_softmax_f32_fn *softmax;
     rml_l2norm_f32_fn *l2norm;
     rml_transpose_f32_fn *transpose;
+    rml_lstm_f32_fn *lstm;
 } rml_kernels;
 
 // Fills the table: portable first, then every level up to `level` that is built in and detected

@@ -64,6 +64,11 @@ typedef struct rml_l2norm_attr {
     float eps; // added to the norm, outside the root
 } rml_l2norm_attr;
 
+typedef struct rml_lstm_attr {
+    int time_axis; // 0 or 1; the other one is the batch
+    bool reverse;  // from the last step to the first
+} rml_lstm_attr;
+
 typedef struct rml_softmax_attr {
     int axis;
 } rml_softmax_attr;
@@ -130,6 +135,7 @@ typedef union rml_op_attr {
     rml_binary_attr binary;
     rml_pool_attr pool;
     rml_l2norm_attr l2norm;
+    rml_lstm_attr lstm;
     rml_softmax_attr softmax;
     rml_reduce_attr reduce;
     rml_resize_attr resize;

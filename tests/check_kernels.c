@@ -54,6 +54,7 @@ static const field_check checks[] = {
     {"softmax", check_softmax, 0},
     {"l2norm", check_l2norm, 0},
     {"transpose", check_transpose, 0},
+    {"lstm", check_lstm, 0},
     UNARY(RML_UNARY_CLAMP),
     UNARY(RML_UNARY_LEAKY_RELU),
     UNARY(RML_UNARY_SIGMOID),

@@ -118,6 +118,12 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
         return build_pool(graph, at, in[0]);
     if (strcmp(op, "softmax") == 0)
         return rml_graph_softmax(graph, in[0], (int)golden_int(at, "axis"), "op");
+    if (strcmp(op, "lstm") == 0) {
+        rml_value_id out[3];
+        const rml_lstm_attr attr = {(int)golden_int(at, "time"), golden_int(at, "reverse")};
+        rml_graph_lstm(graph, in[0], in[1], in[2], in[3], &attr, out, "op");
+        return out[golden_int(at, "pick")];
+    }
     if (strcmp(op, "reduce") == 0)
         for (int i = 0; i < 3; i++)
             if (golden_is(at, "kind", sums[i]))
@@ -314,9 +320,9 @@ static size_t check_group(const char *group, const char *filter)
 
 int main(int argc, char **argv)
 {
-    static const char *const groups[] = {"convolution",    "depthwise",   "winograd",
-                                         "winograd_edges", "transposed",  "product",
-                                         "image",          "elementwise", "moving"};
+    static const char *const groups[] = {"convolution", "depthwise", "winograd", "winograd_edges",
+                                         "transposed",  "product",   "image",    "elementwise",
+                                         "moving",      "recurrent"};
     size_t cases = 0;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         cases += check_group(groups[i], argc > 1 ? argv[1] : NULL);

@@ -193,6 +193,43 @@ def softmax(attrs, tensors):
     return torch.softmax(x, attrs["axis"]), 0, (2 * reach + 8 + x.shape[attrs["axis"]]) * U
 
 
+def lstm(attrs, tensors):
+    """torch.nn.LSTM in double, and beside every number how far float32 may be from it."""
+    x, w, h, c = (t if t is None else t.double() for t in tensors)
+    x = x if attrs["time"] == 0 else x.transpose(0, 1)
+    layer = torch.nn.LSTM(x.shape[2], w.shape[1], dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight_ih_l0.copy_(torch.eye(x.shape[2]))
+        layer.weight_hh_l0.copy_(w)
+        layer.bias_ih_l0.zero_()
+        layer.bias_hh_l0.zero_()
+        h = torch.zeros(x.shape[1], w.shape[1], dtype=torch.float64) if h is None else h
+        c = torch.zeros_like(h) if c is None else c
+        steps = x.flip(0) if attrs["reverse"] else x
+        y, (last_h, last_c) = layer(steps, (h[None], c[None]))
+    e_h, e_c, worst = torch.zeros_like(h), torch.zeros_like(h), 0.0
+    for step in range(x.shape[0]):
+        gates = steps[step] + h @ w.T
+        magnitude = steps[step].abs() + h.abs() @ w.abs().T
+        error = (w.shape[1] + 2) * U * magnitude + e_h @ w.abs().T
+        i, f, g, o = gates.chunk(4, 1)
+        e_i, e_f, e_g, e_o = error.chunk(4, 1)
+        i, f, o, g = torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o), torch.tanh(g)
+        # slopes are 1/4 and 1 at most; each function errs by 5 U of its value
+        e_i, e_f, e_o = (e / 4 + 5 * U * v for e, v in ((e_i, i), (e_f, f), (e_o, o)))
+        e_g = e_g + 5 * U * g.abs()
+        e_c = e_f * c.abs() + f * e_c + e_i * g.abs() + i * e_g
+        c, h = f * c + i * g, y[step]
+        e_c = e_c + 3 * U * (c.abs() + (i * g).abs())
+        tanh = torch.tanh(c).abs()
+        e_h = e_o * tanh + o * (e_c + 5 * U * tanh) + U * h.abs()
+        worst = max(worst, float(e_h.max()))
+    y = y.flip(0) if attrs["reverse"] else y
+    y = y if attrs["time"] == 0 else y.transpose(0, 1)
+    bounds = (worst, float(e_h.max()), float(e_c.max()))
+    return (y, last_h[0], last_c[0])[attrs["pick"]], 1.01 * bounds[attrs["pick"]], 0
+
+
 def reduce(attrs, tensors):
     x, axis, keep = tensors[0].double(), attrs["axis"], attrs["keep"]
     if attrs["kind"] == "max":
@@ -246,6 +283,7 @@ REFERENCE = {
     "pool2d": pool2d,
     "l2norm": l2norm,
     "softmax": softmax,
+    "lstm": lstm,
     "reduce": reduce,
     "resize2d": resize2d,
     "concat": lambda attrs, tensors: (torch.cat(tensors, attrs["axis"]), 0, 0),

@@ -629,6 +629,28 @@ def moving():
         yield (f"depth_to_space_{index}_whole", "depth_to_space", attrs, [deep, None])
 
 
+def recurrent():
+    for index, (n, t, hidden, time, reverse, state) in enumerate(
+        [
+            (1, 6, 50, 1, False, False),
+            (3, 5, 37, 1, False, True),
+            (2, 4, 1, 1, True, True),
+            (13, 3, 16, 1, True, False),
+            (7, 9, 33, 0, False, True),
+            (2, 7, 64, 0, True, False),
+            (5, 1, 7, 0, False, False),
+        ]
+    ):
+        for pick in range(3):
+            attrs = {"time": time, "reverse": reverse, "pick": pick, "batch": time == 1 and n > 1}
+            first = run(n, hidden) if state else None
+            x = run(*((n, t) if time else (t, n)), 4 * hidden, mode="s")
+            inputs = [x, const(4 * hidden, hidden), first, first]
+            yield (f"lstm_{index}_{pick}", "lstm", attrs, inputs)
+    attrs = {"time": 1, "reverse": False, "pick": 0, "batch": True}
+    yield ("lstm_saturated", "lstm", attrs, [run(2, 4, 40, mode="w"), const(40, 10), None, None])
+
+
 GROUPS = {
     "convolution": convolutions,
     "depthwise": depthwise,
@@ -639,4 +661,5 @@ GROUPS = {
     "image": images,
     "elementwise": elementwise,
     "moving": moving,
+    "recurrent": recurrent,
 }
