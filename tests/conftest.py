@@ -14,7 +14,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from reference import checkpoints, ffdnet, s3fd, wav2lip  # noqa: E402
+from reference import checkpoints, ffdnet, lstm, s3fd, wav2lip  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK_TOLERANCE = 5e-5  # of the largest reference value, for a whole network in fp32
@@ -215,6 +215,21 @@ def ffdnet_network(tmp_path_factory):
         if key not in made:
             folder = tmp_path_factory.mktemp("ffdnet")
             made[key] = Network(ffdnet.random_ffdnet(*key), folder)
+        return made[key]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def lstm_network(tmp_path_factory):
+    """lstm_network(inputs=, hidden=, ...): a classifier with random weights."""
+    made = {}
+
+    def get(**sizes):
+        key = tuple(sorted(sizes.items()))
+        if key not in made:
+            folder = tmp_path_factory.mktemp("lstm")
+            made[key] = Network(lstm.random_classifier(**sizes), folder)
         return made[key]
 
     return get
