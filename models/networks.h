@@ -8,6 +8,7 @@ void rml_build_wav2lip(rml_params *params);
 void rml_build_s3fd(rml_params *params);
 void rml_build_ffdnet(rml_params *params);
 void rml_build_ffdnet_map(rml_params *params);
+void rml_build_mobilenetv2(rml_params *params);
 void rml_build_lstm(rml_params *params);
 void rml_build_lstm_stream(rml_params *params);
 

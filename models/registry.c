@@ -18,6 +18,7 @@ static const network *network_at(size_t index)
         {{"ffdnet", "take noise of a known level out of an image of any size"}, rml_build_ffdnet},
         {{"ffdnet-map", "the same with a level for each block of 2x2 pixels"},
          rml_build_ffdnet_map},
+        {{"mobilenetv2", "tell what an image shows"}, rml_build_mobilenetv2},
         {{"lstm", "tell the class of a sequence of numbers"}, rml_build_lstm},
         {{"lstm-stream", "the same piece by piece: its state goes in and comes out"},
          rml_build_lstm_stream},

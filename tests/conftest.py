@@ -14,7 +14,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from reference import checkpoints, ffdnet, lstm, s3fd, wav2lip  # noqa: E402
+from reference import checkpoints, ffdnet, lstm, mobilenetv2, s3fd, wav2lip  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK_TOLERANCE = 5e-5  # of the largest reference value, for a whole network in fp32
@@ -216,6 +216,20 @@ def ffdnet_network(tmp_path_factory):
             folder = tmp_path_factory.mktemp("ffdnet")
             made[key] = Network(ffdnet.random_ffdnet(*key), folder)
         return made[key]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def mobilenetv2_network(tmp_path_factory):
+    """mobilenetv2_network(width, classes): a classifier with random weights."""
+    made = {}
+
+    def get(width=1.0, classes=1000):
+        if (width, classes) not in made:
+            folder = tmp_path_factory.mktemp("mobilenetv2")
+            made[width, classes] = Network(mobilenetv2.random_mobilenetv2(width, classes), folder)
+        return made[width, classes]
 
     return get
 
