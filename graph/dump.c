@@ -36,7 +36,9 @@ size_t rml_graph_dump(const rml_graph *graph, char *buffer, size_t capacity)
         put(&out, ")");
         for (int k = 0; k < node->out_count; k++) {
             const rml_value *value = &graph->values[node->out + (rml_value_id)k];
-            put(&out, " %s%s", rml_shape_text(&value->shape, shape),
+            put(&out, " %s%s%s%s", rml_shape_text(&value->shape, shape),
+                value->dtype == RML_F32 ? "" : " ",
+                value->dtype == RML_F32 ? "" : rml_dtype_name(value->dtype),
                 value->layout == RML_LAYOUT_CHANNELS_LAST ? " channels-last" : "");
         }
         put(&out, "\n");

@@ -86,9 +86,16 @@ static bool name_taken(const rml_graph *graph, const char *name)
 
 rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape *shape)
 {
+    return rml_graph_typed_input(graph, name, RML_F32, shape);
+}
+
+rml_value_id rml_graph_typed_input(rml_graph *graph, const char *name, rml_dtype dtype,
+                                   const rml_shape *shape)
+{
     if (name_taken(graph, name))
         return rml_graph_fail(graph, RML_ERR_ARG, "there are two inputs or outputs \"%s\"", name);
-    const rml_value value = {.kind = RML_VALUE_INPUT, .shape = *shape, .producer = RML_NO_NODE};
+    const rml_value value = {
+        .kind = RML_VALUE_INPUT, .dtype = dtype, .shape = *shape, .producer = RML_NO_NODE};
     const rml_value_id id = add_value(graph, value, name);
     if (id != RML_NO_VALUE &&
         !add_id(graph, &graph->inputs, &graph->input_count, &graph->input_capacity, id))
@@ -96,7 +103,8 @@ rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape
     return id;
 }
 
-rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_constant *constant)
+static rml_value_id add_constant(rml_graph *graph, const char *name, rml_dtype dtype,
+                                 const rml_constant *constant)
 {
     if (graph->error.status != RML_OK)
         return RML_NO_VALUE;
@@ -105,10 +113,21 @@ rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_co
         return fail_nomem(graph);
     *copy = *constant;
     const rml_value value = {.kind = RML_VALUE_CONSTANT,
+                             .dtype = dtype,
                              .shape = constant->stored.shape,
                              .producer = RML_NO_NODE,
                              .constant = copy};
     return add_value(graph, value, name);
+}
+
+rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_constant *constant)
+{
+    return add_constant(graph, name, RML_F32, constant);
+}
+
+rml_value_id rml_graph_typed_constant(rml_graph *graph, const char *name, const rml_stored *stored)
+{
+    return add_constant(graph, name, stored->dtype, &(rml_constant){.stored = *stored});
 }
 
 void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
@@ -154,34 +173,6 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
     return true;
 }
 
-rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node,
-                                const rml_shape *shapes, rml_shape *out, rml_error *err)
-{
-    enum { FEW = 8 };
-    rml_shape few[FEW], *in = few;
-    if (node->in_count > FEW) {
-        in = rml_alloc(graph->arena.allocator, (size_t)node->in_count * sizeof *in);
-        if (!in)
-            return rml_fail_nomem(err, (size_t)node->in_count * sizeof *in, "shape inference");
-    }
-    for (int i = 0; i < node->in_count; i++) {
-        if (node->in[i] == RML_NO_VALUE)
-            in[i].rank = -1;
-        else
-            in[i] = shapes ? shapes[node->in[i]] : graph->values[node->in[i]].shape;
-    }
-    const rml_op *op = rml_op_get(node->op);
-    rml_status status = op->infer(&node->attr, in, node->in_count, out, err);
-    if (in != few)
-        rml_free(graph->arena.allocator, in);
-    if (status != RML_OK) {
-        char context[256];
-        snprintf(context, sizeof context, "%s (%s)", node->name, op->name);
-        rml_error_prefix(err, context);
-    }
-    return status;
-}
-
 rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr *attr,
                             const rml_value_id *in, int in_count, const char *name)
 {
@@ -211,15 +202,16 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
     if (node.out_count < 1 || node.out_count > RML_MAX_OUTPUTS)
         return rml_graph_fail(graph, RML_ERR_LIMIT, "%s: %d outputs of %s, at most %d", name,
                               node.out_count, op->name, RML_MAX_OUTPUTS);
-    rml_shape shapes[RML_MAX_OUTPUTS];
+    rml_fact facts[RML_MAX_OUTPUTS];
     rml_error error;
-    const rml_status status = rml_graph_infer_node(graph, &node, NULL, shapes, &error);
+    const rml_status status = rml_graph_infer_here(graph, &node, facts, &error);
     if (status != RML_OK)
         return rml_graph_fail(graph, status, "%s", error.message);
     node.out = (rml_value_id)graph->value_count;
     for (int k = 0; k < node.out_count; k++) {
         const rml_value value = {.kind = RML_VALUE_ACTIVATION,
-                                 .shape = shapes[k],
+                                 .dtype = facts[k].dtype,
+                                 .shape = facts[k].shape,
                                  .producer = (rml_node_id)graph->node_count};
         char later[128];
         snprintf(later, sizeof later, "%.100s:%d", name, k + 1);
@@ -228,28 +220,6 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
     }
     nodes[graph->node_count++] = node;
     return node.out;
-}
-
-rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error *err)
-{
-    for (size_t i = 0; i < graph->value_count; i++)
-        if (graph->values[i].kind == RML_VALUE_CONSTANT)
-            shapes[i] = graph->values[i].shape;
-    for (size_t i = 0; i < graph->node_count; i++) {
-        const rml_node *node = &graph->nodes[i];
-        if (node->dead)
-            continue;
-        RML_TRY(rml_graph_infer_node(graph, node, shapes, &shapes[node->out], err));
-        for (int k = 0; k < node->out_count; k++) {
-            const rml_shape *out = &shapes[node->out + (rml_value_id)k];
-            char text[RML_SHAPE_TEXT_BYTES];
-            size_t count;
-            if (!rml_shape_known(out) || !rml_shape_count(out, &count))
-                return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
-                                rml_shape_text(out, text));
-        }
-    }
-    return RML_OK;
 }
 
 bool rml_graph_is_output(const rml_graph *graph, rml_value_id value)

@@ -22,6 +22,7 @@ typedef uint32_t rml_node_id;
 #define RML_NO_NODE UINT32_MAX
 
 #define RML_MAX_NODES ((size_t)1 << 20)
+#define RML_KNOWN_ELEMENTS 4096 // of a value that is computed while planning
 
 typedef enum rml_value_kind {
     RML_VALUE_INPUT,
@@ -32,7 +33,8 @@ typedef enum rml_value_kind {
 typedef struct rml_value {
     rml_value_kind kind;
     const char *name;  // of the input, the weight or the producing node (a later output: "node:2")
-    rml_shape shape;   // -1: not known before the inputs' sizes are
+    rml_dtype dtype;   // of the elements in memory
+    rml_shape shape;   // -1: not known before the inputs' sizes are; or RML_RANK_UNKNOWN
     rml_layout layout; // set by the layout pass; PLAIN before
     rml_node_id producer; // RML_NO_NODE for inputs and constants
     const rml_constant *constant;
@@ -69,9 +71,15 @@ rml_value_id rml_graph_fail(rml_graph *graph, rml_status status, const char *for
     RML_PRINTF(3, 4);
 
 rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape *shape);
+rml_value_id rml_graph_typed_input(rml_graph *graph, const char *name, rml_dtype dtype,
+                                   const rml_shape *shape);
 
-// `constant` is copied; what it points to must outlive the graph.
+// Trained numbers: f32 to operators, whatever type they are stored in. `constant` is copied; what
+// it points to must outlive the graph.
 rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_constant *constant);
+
+// A constant that operators see in the type it is stored in.
+rml_value_id rml_graph_typed_constant(rml_graph *graph, const char *name, const rml_stored *stored);
 
 void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value);
 
@@ -158,14 +166,23 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
 // arity, shapes that inference agrees with, layouts that the operators take.
 rml_status rml_graph_validate(const rml_graph *graph, rml_error *err);
 
-// Shapes of a node's outputs (out_count) by its operator's rule, from `shapes` of all values, or
-// NULL: their own.
-rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node,
-                                const rml_shape *shapes, rml_shape *out, rml_error *err);
+// What the graph itself says of a value: constants of few elements have their data.
+rml_fact rml_graph_fact(const rml_graph *graph, rml_value_id value);
 
-// Recomputes every activation's shape from `shapes` of the inputs; `shapes` has value_count
-// entries, of which those of the inputs are set.
-rml_status rml_graph_infer(const rml_graph *graph, rml_shape *shapes, rml_error *err);
+// Types and shapes of a node's outputs by its operator's rules, from `in` of its inputs (rank -1:
+// absent). Sets out[0 .. out_count), without data.
+rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, const rml_fact *in,
+                                rml_fact *out, rml_error *err);
+
+// The same from what the graph itself says of the inputs.
+rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rml_fact *out,
+                                rml_error *err);
+
+// Finds out what is known of every value from the `facts` of the inputs; `facts` has value_count
+// entries, of which those of the inputs are set. What is computed on the way lies in `arena`.
+// `*concrete` is false when a shape depends on elements that only a run computes.
+rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *arena,
+                           bool *concrete, rml_error *err);
 
 // One line a live node, for tests and people: "conv1 = conv2d(x, w, b) (1,64,8,8)". Returns the
 // number of bytes the whole text needs, as snprintf.

@@ -6,12 +6,12 @@
 
 #define DROP_BYTES ((size_t)1 << 20) // smaller weights share pages with their neighbours
 
-// One packed weight, or one constant as plain f32 (algorithm NULL).
+// One packed weight, or the elements of one constant (algorithm NULL).
 struct rml_pack {
     uint32_t id; // node, or value
     const rml_algorithm *algorithm;
     rml_cpu_level level;
-    float *data;
+    void *data;
     size_t bytes;
 };
 
@@ -58,7 +58,7 @@ static const struct rml_pack *find(const rml_model *model, uint32_t id,
 }
 
 // Makes room for one more pack and allocates its data; the entry counts once the caller adds it.
-static struct rml_pack *reserve(rml_model *model, size_t count, rml_error *err)
+static struct rml_pack *reserve(rml_model *model, size_t bytes, rml_error *err)
 {
     struct rml_pack *packs = rml_grow(model->allocator, model->packs, &model->pack_capacity,
                                       model->pack_count + 1, sizeof *packs);
@@ -68,7 +68,7 @@ static struct rml_pack *reserve(rml_model *model, size_t count, rml_error *err)
     }
     model->packs = packs;
     struct rml_pack *pack = &packs[model->pack_count];
-    pack->bytes = count * sizeof(float);
+    pack->bytes = bytes;
     pack->data = rml_alloc(model->allocator, pack->bytes);
     if (!pack->data) {
         rml_fail_nomem(err, pack->bytes, "packed weights");
@@ -92,7 +92,7 @@ rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorith
         if (!weight->constant)
             status = rml_fail(err, RML_ERR_UNSUPPORTED, "%s (%s): weight %s is not a constant",
                               at->name, op->name, weight->name);
-        else if (!(pack = reserve(model, algorithm->packed_count(args), err)))
+        else if (!(pack = reserve(model, algorithm->packed_count(args) * sizeof(float), err)))
             status = RML_ERR_NOMEM;
         if (pack) {
             status = algorithm->pack(args, weight->constant, pack->data, model->allocator, err);
@@ -118,7 +118,7 @@ rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorith
     return status;
 }
 
-rml_status rml_model_constant(rml_model *model, rml_value_id id, const float **data, size_t *bytes,
+rml_status rml_model_constant(rml_model *model, rml_value_id id, const void **data, size_t *bytes,
                               rml_error *err)
 {
     rml_status status = RML_OK;
@@ -130,12 +130,10 @@ rml_status rml_model_constant(rml_model *model, rml_value_id id, const float **d
         struct rml_pack *pack = NULL;
         if (!rml_shape_count(&value->shape, &count))
             status = rml_fail(err, RML_ERR_LIMIT, "constant %s is too large", value->name);
-        else if (!(pack = reserve(model, count ? count : 1, err)))
+        else if (!(pack = reserve(model, (count ? count : 1) * rml_dtype_size(value->dtype), err)))
             status = RML_ERR_NOMEM;
         if (pack) {
-            if (count)
-                rml_constant_read(value->constant, 0, 0,
-                                  value->shape.rank ? value->shape.dim[0] : 1, pack->data);
+            rml_constant_copy(value->constant, value->dtype, pack->data);
             pack->id = id;
             pack->algorithm = NULL;
             pack->level = RML_CPU_BEST;
@@ -166,7 +164,7 @@ rml_port rml_model_input(const rml_model *model, size_t index)
     rml_port port = {0};
     if (index < model->graph.input_count) {
         const rml_value *value = &model->graph.values[model->graph.inputs[index]];
-        port = (rml_port){value->name, RML_F32, value->shape};
+        port = (rml_port){value->name, value->dtype, value->shape};
     }
     return port;
 }
@@ -175,7 +173,8 @@ rml_port rml_model_output(const rml_model *model, size_t index)
 {
     rml_port port = {0};
     if (index < model->graph.output_count)
-        port = (rml_port){model->graph.output_names[index], RML_F32,
+        port = (rml_port){model->graph.output_names[index],
+                          model->graph.values[model->graph.outputs[index]].dtype,
                           model->graph.values[model->graph.outputs[index]].shape};
     return port;
 }

@@ -25,8 +25,8 @@ rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorith
                           const rml_op_args *args, const float **packed, size_t *bytes,
                           rml_error *err);
 
-// A constant as plain f32, read on first use.
-rml_status rml_model_constant(rml_model *model, rml_value_id value, const float **data,
+// A constant's elements in C order and in the type of its value, read on first use.
+rml_status rml_model_constant(rml_model *model, rml_value_id value, const void **data,
                               size_t *bytes, rml_error *err);
 
 #endif

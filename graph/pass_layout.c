@@ -29,7 +29,7 @@ static bool append(rewrite *rw, const rml_node *node)
 static bool is_image(const rml_graph *graph, rml_value_id id)
 {
     return id != RML_NO_VALUE && graph->values[id].shape.rank == 4 &&
-           graph->values[id].kind != RML_VALUE_CONSTANT;
+           graph->values[id].dtype == RML_F32 && graph->values[id].kind != RML_VALUE_CONSTANT;
 }
 
 // The value in the wanted layout: itself, its twin, or a new reorder's output. RML_NO_VALUE when
@@ -97,7 +97,7 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
     node.in = in;
     for (int k = 0; k < node.out_count; k++) {
         rml_value *out = &graph->values[node.out + (rml_value_id)k];
-        if (out->shape.rank == 4)
+        if (out->shape.rank == 4 && out->dtype == RML_F32)
             out->layout = layout;
     }
     return append(rw, &node) ? RML_OK : rml_fail_nomem(err, sizeof node, "the layout pass");

@@ -14,12 +14,25 @@ static void *take(rml_plan *plan, size_t count, size_t element_bytes)
 // ---- where values lie
 // ----------------------------------------------------------------------------
 
-// Index of the last live node that reads the value; node_count for a graph output.
-static void find_last_uses(const rml_graph *graph, size_t *last)
+// Whether the node is left to compute: planning has not done it already.
+static bool has_step(const rml_graph *graph, const rml_plan *plan, const rml_node *node)
+{
+    if (node->dead)
+        return false;
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_value_id out = node->out + (rml_value_id)k;
+        if (!plan->facts[out].data || rml_graph_is_output(graph, out))
+            return true;
+    }
+    return false;
+}
+
+// Index of the last node with a step that reads the value; node_count for a graph output.
+static void find_last_uses(const rml_graph *graph, const rml_plan *plan, size_t *last)
 {
     for (size_t i = 0; i < graph->node_count; i++) {
         const rml_node *node = &graph->nodes[i];
-        if (node->dead)
+        if (!has_step(graph, plan, node))
             continue;
         for (int k = 0; k < node->out_count; k++)
             last[node->out + (rml_value_id)k] = i;
@@ -54,7 +67,7 @@ static void place_concat(const rml_graph *graph, rml_plan *plan, size_t *last, c
             plan->places[id].root_offset = channel;
             last[node->out] = last[id] > last[node->out] ? last[id] : last[node->out];
         }
-        channel += plan->shapes[id].dim[1];
+        channel += plan->facts[id].shape.dim[1];
     }
 }
 
@@ -69,12 +82,14 @@ static rml_value_id owner(const rml_plan *plan, rml_value_id id)
 static void place_in_place(const rml_graph *graph, rml_plan *plan, const size_t *last, size_t index)
 {
     const rml_node *node = &graph->nodes[index];
-    const rml_value_id in = node->in[0];
-    if (!rml_op_get(node->op)->in_place || !movable(graph, plan, in) ||
+    const rml_value_id in = node->in_count ? node->in[0] : RML_NO_VALUE;
+    if (!rml_op_get(node->op)->in_place || node->out_count > 1 || !movable(graph, plan, in) ||
         !movable(graph, plan, node->out) || last[in] != index ||
         graph->values[in].layout != graph->values[node->out].layout)
         return;
-    if (node->op != RML_OP_RESHAPE && !rml_shape_equal(&plan->shapes[in], &plan->shapes[node->out]))
+    const rml_fact *from = &plan->facts[in], *to = &plan->facts[node->out];
+    if (from->dtype != to->dtype ||
+        (node->op != RML_OP_RESHAPE && !rml_shape_equal(&from->shape, &to->shape)))
         return;
     // Another input in the same memory would be overwritten while it is read.
     for (int k = 1; k < node->in_count; k++)
@@ -98,10 +113,11 @@ static rml_tensor view_of(const rml_graph *graph, const rml_plan *plan, rml_valu
 {
     const rml_place *place = &plan->places[id];
     const rml_layout layout = graph->values[id].layout;
-    rml_tensor view = rml_tensor_make(NULL, &plan->shapes[id], layout);
+    rml_tensor view = rml_tensor_make(NULL, &plan->facts[id].shape, layout);
+    view.dtype = plan->facts[id].dtype;
     if (place->root != id && layout == RML_LAYOUT_CHANNELS_LAST) {
         const rml_tensor root =
-            rml_tensor_make(NULL, &plan->shapes[place->root], RML_LAYOUT_CHANNELS_LAST);
+            rml_tensor_make(NULL, &plan->facts[place->root].shape, RML_LAYOUT_CHANNELS_LAST);
         for (int i = 0; i < view.rank; i++)
             view.stride[i] = root.stride[i];
     }
@@ -122,11 +138,12 @@ static rml_status make_buffers(const rml_graph *graph, rml_plan *plan, const siz
         rml_place *root = &plan->places[place->root];
         if (root->buffer == NO_BUFFER) {
             size_t count = 0;
-            if (!rml_shape_count(&plan->shapes[place->root], &count))
+            if (!rml_shape_count(&plan->facts[place->root].shape, &count))
                 return rml_fail(err, RML_ERR_LIMIT, "%s is too large", value->name);
             root->buffer = plan->buffer_count++;
             plan->buffers[root->buffer] =
-                (rml_buffer){.bytes = count * sizeof(float), .first = SIZE_MAX};
+                (rml_buffer){.bytes = count * rml_dtype_size(plan->facts[place->root].dtype),
+                             .first = SIZE_MAX};
         }
         rml_buffer *buffer = &plan->buffers[root->buffer];
         // Inputs and outputs belong to the caller between runs.
@@ -207,34 +224,40 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
     const rml_graph *graph = &model->graph;
     const size_t values = graph->value_count, nodes = graph->node_count;
     size_t *last = take(plan, values, sizeof *last);
-    plan->shapes = take(plan, values, sizeof *plan->shapes);
+    plan->facts = take(plan, values, sizeof *plan->facts);
     plan->places = take(plan, values, sizeof *plan->places);
     plan->steps = take(plan, nodes, sizeof *plan->steps);
     plan->scratch = take(plan, nodes, sizeof *plan->scratch);
     plan->buffers = take(plan, values + nodes, sizeof *plan->buffers);
-    if (!last || !plan->shapes || !plan->places || !plan->steps || !plan->scratch || !plan->buffers)
+    if (!last || !plan->facts || !plan->places || !plan->steps || !plan->scratch || !plan->buffers)
         return rml_fail_nomem(err, values * sizeof *plan->places, "the plan");
     for (size_t i = 0; i < graph->input_count; i++)
-        plan->shapes[graph->inputs[i]] = input_shapes[i];
-    RML_TRY(rml_graph_infer(graph, plan->shapes, err));
+        plan->facts[graph->inputs[i]] = (rml_fact){
+            .dtype = graph->values[graph->inputs[i]].dtype, .shape = input_shapes[i]};
+    RML_TRY(rml_graph_infer(graph, plan->facts, &plan->arena, &plan->concrete, err));
+    if (!plan->concrete)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "a shape depends on elements that are not known before the run");
 
     for (rml_value_id id = 0; id < values; id++) {
         plan->places[id] = (rml_place){.root = id, .buffer = NO_BUFFER};
         last[id] = graph->values[id].kind == RML_VALUE_INPUT ? 0 : SIZE_MAX;
     }
-    find_last_uses(graph, last);
+    find_last_uses(graph, plan, last);
     for (size_t i = 0; i < nodes; i++)
-        if (!graph->nodes[i].dead) {
+        if (has_step(graph, plan, &graph->nodes[i])) {
             place_concat(graph, plan, last, &graph->nodes[i]);
             place_in_place(graph, plan, last, i);
         }
     for (rml_value_id id = 0; id < values; id++) {
         resolve(plan, id);
+        if (graph->values[id].kind == RML_VALUE_ACTIVATION && !rml_graph_is_output(graph, id))
+            plan->places[id].constant = plan->facts[id].data;
         plan->places[id].view = view_of(graph, plan, id);
     }
     RML_TRY(make_buffers(graph, plan, last, settings->no_reuse, err));
     for (rml_node_id i = 0; i < nodes; i++)
-        if (!graph->nodes[i].dead)
+        if (has_step(graph, plan, &graph->nodes[i]))
             RML_TRY(prepare_step(plan, model, i, settings, err));
     RML_TRY(rml_memory_plan(plan->buffers, plan->buffer_count, &plan->bytes, plan->arena.allocator,
                             err));
@@ -276,23 +299,22 @@ void rml_plan_point(rml_plan *plan, const rml_graph *graph, char *block)
         rml_place *place = &plan->places[id];
         const rml_place *root = &plan->places[place->root];
         if (place->constant)
-            place->view.data = (float *)(uintptr_t)place->constant; // operators only read inputs
-        else if (root->bound)
-            place->view.data = root->bound + place->root_offset;
-        else if (root->buffer != NO_BUFFER)
-            place->view.data =
-                (float *)(block + plan->buffers[root->buffer].offset) + place->root_offset;
+            place->view.raw = (void *)(uintptr_t)place->constant; // operators only read inputs
+        else if (root->bound || root->buffer != NO_BUFFER)
+            place->view.raw = (root->bound ? (char *)root->bound
+                                           : block + plan->buffers[root->buffer].offset) +
+                              place->root_offset * (int64_t)rml_dtype_size(place->view.dtype);
     }
     for (size_t i = 0; i < plan->step_count; i++) {
         rml_step *step = &plan->steps[i];
         const rml_node *node = &graph->nodes[step->node];
         for (int k = 0; k < node->in_count; k++)
             if (node->in[k] != RML_NO_VALUE)
-                ((rml_tensor *)(uintptr_t)step->args.in)[k].data =
-                    plan->places[node->in[k]].view.data;
+                ((rml_tensor *)(uintptr_t)step->args.in)[k].raw =
+                    plan->places[node->in[k]].view.raw;
         for (int k = 0; k < node->out_count; k++)
-            ((rml_tensor *)(uintptr_t)step->args.out)[k].data =
-                plan->places[node->out + (rml_value_id)k].view.data;
+            ((rml_tensor *)(uintptr_t)step->args.out)[k].raw =
+                plan->places[node->out + (rml_value_id)k].view.raw;
         step->args.scratch =
             plan->scratch[i] == NO_BUFFER ? NULL : block + plan->buffers[plan->scratch[i]].offset;
     }

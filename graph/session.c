@@ -174,7 +174,7 @@ static bool plan_fits(const rml_session *session, const rml_plan *plan)
 {
     const rml_graph *graph = graph_of(session);
     for (size_t i = 0; i < graph->input_count; i++)
-        if (!rml_shape_equal(&plan->shapes[graph->inputs[i]], &session->shapes[i]))
+        if (!rml_shape_equal(&plan->facts[graph->inputs[i]].shape, &session->shapes[i]))
             return false;
     return true;
 }
@@ -273,7 +273,7 @@ static void go_back(rml_session *session, const rml_plan *former)
     if (!former)
         return;
     for (size_t i = 0; i < graph->input_count; i++)
-        session->shapes[i] = former->shapes[graph->inputs[i]];
+        session->shapes[i] = former->facts[graph->inputs[i]].shape;
     recall(session);
 }
 
@@ -315,7 +315,7 @@ static float *data_of(rml_session *session, const char *name, rml_shape *shape, 
         return NULL;
     const rml_value_id id = input ? graph->inputs[index] : graph->outputs[index];
     if (shape)
-        *shape = session->plans->shapes[id];
+        *shape = session->plans->facts[id].shape;
     return session->plans->places[id].view.data;
 }
 
@@ -413,7 +413,7 @@ rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
                                .op = rml_op_get(node->op)->name,
                                .algorithm = step->algorithm->name,
                                .precision = rml_precision_name(session->settings.precision),
-                               .shape = session->plans->shapes[node->out],
+                               .shape = session->plans->facts[node->out].shape,
                                .macs = time->macs,
                                .runs = time->runs,
                                .total_ms = time->total_ms};

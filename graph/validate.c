@@ -20,21 +20,24 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
     return RML_OK;
 }
 
-// A dimension that one side does not know agrees with any.
+// A rank or dimension that one side does not know agrees with any.
 static rml_status check_shapes(const rml_graph *graph, const rml_node *node, rml_error *err)
 {
     char have_text[RML_SHAPE_TEXT_BYTES], want_text[RML_SHAPE_TEXT_BYTES];
-    rml_shape wants[RML_MAX_OUTPUTS];
-    RML_TRY(rml_graph_infer_node(graph, node, NULL, wants, err));
+    rml_fact wants[RML_MAX_OUTPUTS];
+    RML_TRY(rml_graph_infer_here(graph, node, wants, err));
     for (int k = 0; k < node->out_count; k++) {
-        const rml_shape *have = &graph->values[node->out + (rml_value_id)k].shape;
-        const rml_shape *want = &wants[k];
-        bool agrees = have->rank == want->rank;
-        for (int i = 0; i < want->rank && agrees; i++)
+        const rml_value *value = &graph->values[node->out + (rml_value_id)k];
+        const rml_shape *have = &value->shape, *want = &wants[k].shape;
+        const bool open = have->rank == RML_RANK_UNKNOWN || want->rank == RML_RANK_UNKNOWN;
+        bool agrees = open || have->rank == want->rank;
+        for (int i = 0; i < want->rank && agrees && !open; i++)
             agrees = have->dim[i] == want->dim[i] || have->dim[i] < 0 || want->dim[i] < 0;
-        if (!agrees)
-            return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): its output is %s, the rule gives %s",
-                            node->name, rml_op_get(node->op)->name, rml_shape_text(have, have_text),
+        if (!agrees || value->dtype != wants[k].dtype)
+            return rml_fail(err, RML_ERR_INTERNAL,
+                            "%s (%s): its output is %s %s, the rule gives %s %s", node->name,
+                            rml_op_get(node->op)->name, rml_dtype_name(value->dtype),
+                            rml_shape_text(have, have_text), rml_dtype_name(wants[k].dtype),
                             rml_shape_text(want, want_text));
     }
     return RML_OK;

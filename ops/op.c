@@ -65,3 +65,15 @@ void rml_constant_read(const rml_constant *constant, int axis, int64_t first, in
                 dst[i] = (float)(factor * (double)dst[i]);
         }
 }
+
+void rml_constant_copy(const rml_constant *constant, rml_dtype dtype, void *dst)
+{
+    const rml_shape *shape = &constant->stored.shape;
+    size_t count;
+    if (!rml_shape_count(shape, &count) || count == 0)
+        return;
+    if (dtype == RML_F32)
+        rml_constant_read(constant, 0, 0, shape->rank ? shape->dim[0] : 1, dst);
+    else
+        rml_stored_copy(&constant->stored, dst);
+}

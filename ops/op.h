@@ -167,6 +167,9 @@ typedef struct rml_constant {
 void rml_constant_read(const rml_constant *constant, int axis, int64_t first, int64_t count,
                        float *dst);
 
+// All elements in C order: as f32, or in the type they are stored in, without factors.
+void rml_constant_copy(const rml_constant *constant, rml_dtype dtype, void *dst);
+
 // ---- running -----------------------------------------------------------------------------------
 
 // What an algorithm sees. While preparing, views have no data and the last four fields are not set.
@@ -204,17 +207,34 @@ typedef enum rml_op_layout {
     RML_OP_ANY,           // handles whatever comes (reorder)
 } rml_op_layout;
 
+// What is known of a value before the run.
+typedef struct rml_fact {
+    rml_dtype dtype;
+    rml_shape shape;  // rank -1: an absent input; RML_RANK_UNKNOWN: not known yet
+    const void *data; // its elements in C order, or NULL: only the run tells
+} rml_fact;
+
+#define RML_RANK_UNKNOWN (-2)
+
 typedef struct rml_op {
     const char *name;
     int min_inputs, max_inputs; // max -1: no limit
     rml_op_layout layout;
     int packed_input; // index of the constant that `pack` takes, or -1
+    bool from_shapes; // the inputs' shapes are all it needs; `run` does not look at elements
     bool in_place;    // out may be the memory of in[0] where shapes and strides agree
     int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: one
-    // Shapes of all outputs. Dimensions of -1 are unknown and stay so where they cannot be told.
-    // `in` of an absent input has rank -1. Errors need not name the node.
+    // Types of all outputs; refuses inputs of the wrong type. NULL: all are f32, in and out.
+    rml_status (*types)(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err);
+    // Shapes of all outputs, by one of two rules: `infer` from the inputs' shapes alone, of which
+    // every rank is known; `infer_values` also from what is known of their elements. Dimensions of
+    // -1 are unknown and stay so where they cannot be told. `in` of an absent input has rank -1.
+    // Errors need not name the node.
     rml_status (*infer)(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
                         rml_error *err);
+    rml_status (*infer_values)(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_shape *out, rml_error *err);
     uint64_t (*macs)(const rml_op_args *args); // NULL: 0
     const rml_algorithm *algorithms;           // ends with an entry whose `accepts` is NULL
 } rml_op;

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-rml_stored rml_stored_f32(const float *data, const rml_shape *shape)
+rml_stored rml_stored_plain(const void *data, rml_dtype dtype, const rml_shape *shape)
 {
-    rml_stored stored = {.dtype = RML_F32, .shape = *shape, .data = (const uint8_t *)data};
+    rml_stored stored = {.dtype = dtype, .shape = *shape, .data = data};
     int64_t stride = 1;
     for (int i = shape->rank - 1; i >= 0; i--) {
         stored.stride[i] = stride;
@@ -15,12 +15,32 @@ rml_stored rml_stored_f32(const float *data, const rml_shape *shape)
     return stored;
 }
 
-void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t count, float *dst)
+rml_stored rml_stored_f32(const float *data, const rml_shape *shape)
+{
+    return rml_stored_plain(data, RML_F32, shape);
+}
+
+// Takes `count` elements that lie side by side.
+typedef void (*take_fn)(rml_dtype dtype, const void *src, void *dst, size_t count);
+
+static void take_f32(rml_dtype dtype, const void *src, void *dst, size_t count)
+{
+    rml_dtype_to_f32(dtype, src, dst, count);
+}
+
+static void take_same(rml_dtype dtype, const void *src, void *dst, size_t count)
+{
+    memcpy(dst, src, count * rml_dtype_size(dtype));
+}
+
+// `dst` gets elements of dst_bytes each.
+static void read_slice(const rml_stored *stored, int axis, int64_t first, int64_t count,
+                       take_fn take, char *dst, size_t dst_bytes)
 {
     const int rank = stored->shape.rank;
     const size_t element_bytes = rml_dtype_size(stored->dtype);
     if (rank == 0) {
-        *dst = rml_dtype_load_f32(stored->dtype, stored->data);
+        take(stored->dtype, stored->data, dst, 1);
         return;
     }
     int64_t dim[RML_MAX_RANK], index[RML_MAX_RANK] = {0};
@@ -42,14 +62,25 @@ void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t 
         int64_t offset = 0;
         for (int i = 0; i < outer; i++)
             offset += index[i] * stored->stride[i];
-        rml_dtype_to_f32(stored->dtype, base + (size_t)offset * element_bytes, dst, (size_t)run);
-        dst += run;
+        take(stored->dtype, base + (size_t)offset * element_bytes, dst, (size_t)run);
+        dst += (size_t)run * dst_bytes;
         int i = outer - 1;
         while (i >= 0 && ++index[i] == dim[i])
             index[i--] = 0;
         if (i < 0)
             return;
     }
+}
+
+void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t count, float *dst)
+{
+    read_slice(stored, axis, first, count, take_f32, (char *)dst, sizeof *dst);
+}
+
+void rml_stored_copy(const rml_stored *stored, void *dst)
+{
+    read_slice(stored, 0, 0, stored->shape.rank ? stored->shape.dim[0] : 1, take_same, dst,
+               rml_dtype_size(stored->dtype));
 }
 
 void rml_stored_read_all(const rml_stored *stored, float *dst)

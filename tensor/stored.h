@@ -13,14 +13,18 @@ typedef struct rml_stored {
     const uint8_t *data;
 } rml_stored;
 
-// A view of plain f32 memory.
+// A view of plain memory.
+rml_stored rml_stored_plain(const void *data, rml_dtype dtype, const rml_shape *shape);
 rml_stored rml_stored_f32(const float *data, const rml_shape *shape);
 
 // Converts the slice [first, first + count) of dimension `axis` to f32, in C order, at `dst`. A
 // tensor of rank 0 has one element and is read with axis 0, first 0, count 1.
 void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t count, float *dst);
 
-// The whole tensor.
+// The whole tensor, converted to f32.
 void rml_stored_read_all(const rml_stored *stored, float *dst);
+
+// The whole tensor in C order, in the type it is stored in.
+void rml_stored_copy(const rml_stored *stored, void *dst);
 
 #endif

@@ -75,6 +75,13 @@ rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layou
     return tensor;
 }
 
+rml_tensor rml_tensor_typed(void *data, rml_dtype dtype, const rml_shape *shape)
+{
+    rml_tensor tensor = rml_tensor_make(data, shape, RML_LAYOUT_PLAIN);
+    tensor.dtype = dtype;
+    return tensor;
+}
+
 size_t rml_tensor_count(const rml_tensor *tensor)
 {
     size_t count = 1;

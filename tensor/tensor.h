@@ -4,10 +4,14 @@
 
 #include "tensor/status.h"
 
-// An f32 view. `dim` is in logical order (N,C,H,W for images), whatever the order in memory: a
-// channels-last image has stride[1] == 1. Strides are in elements.
+// `dim` is in logical order (N,C,H,W for images), whatever the order in memory: a channels-last
+// image has stride[1] == 1. Strides are in elements. Only plain views are of other types than f32.
 typedef struct rml_tensor {
-    float *data;
+    union {
+        float *data; // of RML_F32
+        void *raw;   // of any type
+    };
+    rml_dtype dtype;
     int rank;
     int64_t dim[RML_MAX_RANK];
     int64_t stride[RML_MAX_RANK];
@@ -33,8 +37,11 @@ bool rml_shape_count(const rml_shape *shape, size_t *count);
 // "(2,3,96,96)", with "?" for -1. Returns `text`, which holds RML_SHAPE_TEXT_BYTES.
 const char *rml_shape_text(const rml_shape *shape, char *text);
 
-// A view of contiguous memory in the given order.
+// A view of contiguous f32 memory in the given order.
 rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layout);
+
+// A plain view of contiguous memory of any type.
+rml_tensor rml_tensor_typed(void *data, rml_dtype dtype, const rml_shape *shape);
 size_t rml_tensor_count(const rml_tensor *tensor);
 
 // True when elements lie in C order without gaps.

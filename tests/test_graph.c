@@ -253,12 +253,15 @@ static void test_unknown_sizes(void)
     x = rml_graph_reshape(at.graph, x, &(rml_shape){2, {0, -1}}, "flat");
     rml_graph_output(at.graph, "y", x);
     CHECK(rml_graph_finish(at.graph, NULL) == RML_OK);
-    rml_shape shapes[8] = {0};
-    shapes[0] = shape4(2, 3, 9, 7);
-    CHECK(rml_graph_infer(at.graph, shapes, &at.err) == RML_OK);
-    CHECK(shapes[x].rank == 2 && shapes[x].dim[0] == 2 && shapes[x].dim[1] == 6 * 5 * 4);
-    shapes[0] = shape4(2, 3, 0, 7);
-    CHECK(rml_graph_infer(at.graph, shapes, &at.err) == RML_ERR_SHAPE || shapes[x].dim[1] == 0);
+    rml_fact facts[8] = {0};
+    bool concrete;
+    facts[0].shape = shape4(2, 3, 9, 7);
+    CHECK(rml_graph_infer(at.graph, facts, &at.graph->arena, &concrete, &at.err) == RML_OK);
+    CHECK(concrete && facts[x].shape.rank == 2);
+    CHECK(facts[x].shape.dim[0] == 2 && facts[x].shape.dim[1] == 6 * 5 * 4);
+    facts[0].shape = shape4(2, 3, 0, 7);
+    CHECK(rml_graph_infer(at.graph, facts, &at.graph->arena, &concrete, &at.err) == RML_ERR_SHAPE ||
+          facts[x].shape.dim[1] == 0);
     net_end(&at);
 }
 

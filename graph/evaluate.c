@@ -1,0 +1,38 @@
+#include "graph/evaluate.h"
+
+rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
+                        const rml_tensor *out, rml_error *err)
+{
+    const rml_op *op = rml_op_get(node->op);
+    const rml_allocator *allocator = graph->arena.allocator;
+    rml_kernels kernels;
+    rml_pool *pool;
+    rml_kernels_init(&kernels, RML_CPU_PORTABLE);
+    RML_TRY(rml_pool_create(&pool, 1, allocator, err));
+    rml_op_args args = {.attr = &node->attr,
+                        .in = in,
+                        .in_count = node->in_count,
+                        .out = out,
+                        .kernels = &kernels,
+                        .threads = 1,
+                        .pool = pool};
+    const rml_algorithm *algorithm = rml_op_choose(op, &args);
+    const size_t packed_count = algorithm->packed_count ? algorithm->packed_count(&args) : 0;
+    const size_t scratch_bytes = algorithm->scratch_bytes ? algorithm->scratch_bytes(&args) : 0;
+    float *packed = packed_count ? rml_alloc(allocator, packed_count * sizeof *packed) : NULL;
+    args.scratch = scratch_bytes ? rml_alloc(allocator, scratch_bytes) : NULL;
+    args.packed = packed;
+    rml_status status = RML_OK;
+    if ((packed_count && !packed) || (scratch_bytes && !args.scratch))
+        status = rml_fail_nomem(err, packed_count * sizeof *packed + scratch_bytes,
+                                "evaluating a node");
+    if (status == RML_OK && packed)
+        status = algorithm->pack(&args, graph->values[node->in[op->packed_input]].constant, packed,
+                                 allocator, err);
+    if (status == RML_OK)
+        algorithm->run(&args);
+    rml_free(allocator, packed);
+    rml_free(allocator, args.scratch);
+    rml_pool_destroy(&pool);
+    return status;
+}

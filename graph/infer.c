@@ -1,0 +1,192 @@
+// Types and shapes of values, and the elements of those that no run is needed for: shapes of
+// shapes, sizes computed from them, small constants.
+#include "graph/evaluate.h"
+#include "graph/graph.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+rml_fact rml_graph_fact(const rml_graph *graph, rml_value_id id)
+{
+    const rml_value *value = &graph->values[id];
+    rml_fact fact = {.dtype = value->dtype, .shape = value->shape};
+    size_t count;
+    if (value->kind != RML_VALUE_CONSTANT || !rml_shape_count(&value->shape, &count) ||
+        count > RML_KNOWN_ELEMENTS)
+        return fact;
+    const rml_stored *stored = &value->constant->stored;
+    rml_tensor view = rml_tensor_make(NULL, &stored->shape, RML_LAYOUT_PLAIN);
+    for (int i = 0; i < stored->shape.rank; i++)
+        view.stride[i] = stored->stride[i];
+    if (stored->dtype == value->dtype && !value->constant->scale && rml_tensor_is_plain(&view) &&
+        (uintptr_t)stored->data % rml_dtype_size(stored->dtype) == 0)
+        fact.data = stored->data;
+    return fact;
+}
+
+static rml_status infer_types(const rml_node *node, const rml_fact *in, rml_dtype *types,
+                              rml_error *err)
+{
+    const rml_op *op = rml_op_get(node->op);
+    if (op->types)
+        return op->types(&node->attr, in, node->in_count, types, err);
+    for (int i = 0; i < node->in_count; i++)
+        if (in[i].shape.rank != -1 && in[i].dtype != RML_F32)
+            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected f32", i,
+                            rml_dtype_name(in[i].dtype));
+    for (int i = 0; i < node->out_count; i++)
+        types[i] = RML_F32;
+    return RML_OK;
+}
+
+// By the rule that looks at shapes alone.
+static rml_status infer_shapes(const rml_graph *graph, const rml_node *node, const rml_fact *in,
+                               rml_shape *out, rml_error *err)
+{
+    enum { FEW = 8 };
+    const size_t count = (size_t)node->in_count;
+    rml_shape few[FEW], *shapes = few;
+    for (size_t i = 0; i < count; i++)
+        if (in[i].shape.rank == RML_RANK_UNKNOWN) {
+            for (int k = 0; k < node->out_count; k++)
+                out[k] = (rml_shape){.rank = RML_RANK_UNKNOWN};
+            return RML_OK;
+        }
+    if (count > FEW && !(shapes = rml_alloc(graph->arena.allocator, count * sizeof *shapes)))
+        return rml_fail_nomem(err, count * sizeof *shapes, "shape inference");
+    for (size_t i = 0; i < count; i++)
+        shapes[i] = in[i].shape;
+    const rml_status status =
+        rml_op_get(node->op)->infer(&node->attr, shapes, node->in_count, out, err);
+    if (shapes != few)
+        rml_free(graph->arena.allocator, shapes);
+    return status;
+}
+
+rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, const rml_fact *in,
+                                rml_fact *out, rml_error *err)
+{
+    const rml_op *op = rml_op_get(node->op);
+    rml_dtype types[RML_MAX_OUTPUTS];
+    rml_shape shapes[RML_MAX_OUTPUTS];
+    rml_status status = infer_types(node, in, types, err);
+    if (status == RML_OK)
+        status = op->infer ? infer_shapes(graph, node, in, shapes, err)
+                           : op->infer_values(&node->attr, in, node->in_count, shapes, err);
+    if (status != RML_OK) {
+        char context[256];
+        snprintf(context, sizeof context, "%s (%s)", node->name, op->name);
+        rml_error_prefix(err, context);
+        return status;
+    }
+    for (int i = 0; i < node->out_count; i++)
+        out[i] = (rml_fact){.dtype = types[i], .shape = shapes[i]};
+    return RML_OK;
+}
+
+rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rml_fact *out,
+                                rml_error *err)
+{
+    enum { FEW = 8 };
+    const size_t count = (size_t)node->in_count;
+    rml_fact few[FEW] = {0}, *in = few;
+    if (count > FEW && !(in = rml_alloc(graph->arena.allocator, count * sizeof *in)))
+        return rml_fail_nomem(err, count * sizeof *in, "shape inference");
+    for (size_t i = 0; i < count; i++)
+        in[i] = node->in[i] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1}
+                                            : rml_graph_fact(graph, node->in[i]);
+    const rml_status status = rml_graph_infer_node(graph, node, in, out, err);
+    if (in != few)
+        rml_free(graph->arena.allocator, in);
+    return status;
+}
+
+// Whether the node can be computed now: from the elements of all its inputs, or, where the operator
+// asks for no more, from their shapes.
+static bool computable(const rml_node *node, const rml_fact *in, const rml_fact *out)
+{
+    const rml_op *op = rml_op_get(node->op);
+    if (op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY)
+        return false;
+    for (int i = 0; i < node->in_count; i++)
+        if (in[i].shape.rank != -1 && (op->from_shapes ? !rml_shape_known(&in[i].shape)
+                                                       : !in[i].data))
+            return false;
+    for (int i = 0; i < node->out_count; i++) {
+        size_t count;
+        if (!rml_shape_known(&out[i].shape) || !rml_shape_count(&out[i].shape, &count) ||
+            count > RML_KNOWN_ELEMENTS)
+            return false;
+    }
+    return true;
+}
+
+static rml_status compute(const rml_graph *graph, const rml_node *node, const rml_fact *in,
+                          rml_fact *out, rml_arena *arena, rml_error *err)
+{
+    rml_tensor *views = rml_alloc(graph->arena.allocator,
+                                  (size_t)(node->in_count + node->out_count) * sizeof *views);
+    if (!views)
+        return rml_fail_nomem(err, sizeof *views, "shape inference");
+    rml_status status = RML_OK;
+    for (int i = 0; i < node->in_count; i++) {
+        views[i] = (rml_tensor){.rank = -1};
+        if (in[i].shape.rank != -1) // operators only read inputs
+            views[i] = rml_tensor_typed((void *)(uintptr_t)in[i].data, in[i].dtype, &in[i].shape);
+    }
+    for (int i = 0; i < node->out_count; i++) {
+        size_t count = 0;
+        rml_shape_count(&out[i].shape, &count);
+        void *data = rml_arena_alloc(arena, count ? count : 1, rml_dtype_size(out[i].dtype));
+        if (!data)
+            status = rml_fail_nomem(err, count, "shape inference");
+        views[node->in_count + i] = rml_tensor_typed(data, out[i].dtype, &out[i].shape);
+        out[i].data = data;
+    }
+    if (status == RML_OK)
+        status = rml_evaluate(graph, node, views, views + node->in_count, err);
+    rml_free(graph->arena.allocator, views);
+    return status;
+}
+
+static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fact *facts,
+                            rml_arena *arena, bool *concrete, rml_error *err)
+{
+    rml_fact out[RML_MAX_OUTPUTS];
+    rml_fact *in =
+        rml_alloc(graph->arena.allocator, (size_t)(node->in_count ? node->in_count : 1) * sizeof *in);
+    if (!in)
+        return rml_fail_nomem(err, sizeof *in, "shape inference");
+    for (int i = 0; i < node->in_count; i++)
+        in[i] = node->in[i] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1} : facts[node->in[i]];
+    rml_status status = rml_graph_infer_node(graph, node, in, out, err);
+    if (status == RML_OK && computable(node, in, out))
+        status = compute(graph, node, in, out, arena, err);
+    rml_free(graph->arena.allocator, in);
+    RML_TRY(status);
+    for (int i = 0; i < node->out_count; i++) {
+        size_t count;
+        facts[node->out + (rml_value_id)i] = out[i];
+        if (!rml_shape_known(&out[i].shape)) {
+            *concrete = false;
+        } else if (!rml_shape_count(&out[i].shape, &count)) {
+            char text[RML_SHAPE_TEXT_BYTES];
+            return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
+                            rml_shape_text(&out[i].shape, text));
+        }
+    }
+    return RML_OK;
+}
+
+rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *arena,
+                           bool *concrete, rml_error *err)
+{
+    *concrete = true;
+    for (size_t i = 0; i < graph->value_count; i++)
+        if (graph->values[i].kind == RML_VALUE_CONSTANT)
+            facts[i] = rml_graph_fact(graph, (rml_value_id)i);
+    for (size_t i = 0; i < graph->node_count; i++)
+        if (!graph->nodes[i].dead)
+            RML_TRY(infer_one(graph, &graph->nodes[i], facts, arena, concrete, err));
+    return RML_OK;
+}
