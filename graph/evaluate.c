@@ -24,8 +24,8 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
     args.packed = packed;
     rml_status status = RML_OK;
     if ((packed_count && !packed) || (scratch_bytes && !args.scratch))
-        status = rml_fail_nomem(err, packed_count * sizeof *packed + scratch_bytes,
-                                "evaluating a node");
+        status =
+            rml_fail_nomem(err, packed_count * sizeof *packed + scratch_bytes, "evaluating a node");
     if (status == RML_OK && packed)
         status = algorithm->pack(&args, graph->values[node->in[op->packed_input]].constant, packed,
                                  allocator, err);

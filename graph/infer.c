@@ -106,11 +106,11 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
 static bool computable(const rml_node *node, const rml_fact *in, const rml_fact *out)
 {
     const rml_op *op = rml_op_get(node->op);
-    if (op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY)
+    if (op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY || op->control)
         return false;
     for (int i = 0; i < node->in_count; i++)
-        if (in[i].shape.rank != -1 && (op->from_shapes ? !rml_shape_known(&in[i].shape)
-                                                       : !in[i].data))
+        if (in[i].shape.rank != -1 &&
+            (op->from_shapes ? !rml_shape_known(&in[i].shape) : !in[i].data))
             return false;
     for (int i = 0; i < node->out_count; i++) {
         size_t count;
@@ -153,8 +153,8 @@ static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fa
                             rml_arena *arena, bool *concrete, rml_error *err)
 {
     rml_fact out[RML_MAX_OUTPUTS];
-    rml_fact *in =
-        rml_alloc(graph->arena.allocator, (size_t)(node->in_count ? node->in_count : 1) * sizeof *in);
+    rml_fact *in = rml_alloc(graph->arena.allocator,
+                             (size_t)(node->in_count ? node->in_count : 1) * sizeof *in);
     if (!in)
         return rml_fail_nomem(err, sizeof *in, "shape inference");
     for (int i = 0; i < node->in_count; i++)

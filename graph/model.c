@@ -8,7 +8,7 @@
 
 // One packed weight, or the elements of one constant (algorithm NULL).
 struct rml_pack {
-    uint32_t id; // node, or value
+    const void *key; // node, or value
     const rml_algorithm *algorithm;
     rml_cpu_level level;
     void *data;
@@ -47,11 +47,11 @@ void rml_model_destroy(rml_model **model_at)
     *model_at = NULL;
 }
 
-static const struct rml_pack *find(const rml_model *model, uint32_t id,
+static const struct rml_pack *find(const rml_model *model, const void *key,
                                    const rml_algorithm *algorithm, rml_cpu_level level)
 {
     for (size_t i = 0; i < model->pack_count; i++)
-        if (model->packs[i].id == id && model->packs[i].algorithm == algorithm &&
+        if (model->packs[i].key == key && model->packs[i].algorithm == algorithm &&
             model->packs[i].level == level)
             return &model->packs[i];
     return NULL;
@@ -77,21 +77,20 @@ static struct rml_pack *reserve(rml_model *model, size_t bytes, rml_error *err)
     return pack;
 }
 
-rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorithm *algorithm,
-                          const rml_op_args *args, const float **packed, size_t *bytes,
-                          rml_error *err)
+rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_node *node,
+                          const rml_algorithm *algorithm, const rml_op_args *args,
+                          const float **packed, size_t *bytes, rml_error *err)
 {
     rml_status status = RML_OK;
     rml_lock_take(&model->lock);
     const struct rml_pack *found = find(model, node, algorithm, args->kernels->level);
     if (!found) {
-        const rml_node *at = &model->graph.nodes[node];
-        const rml_op *op = rml_op_get(at->op);
-        const rml_value *weight = &model->graph.values[at->in[op->packed_input]];
+        const rml_op *op = rml_op_get(node->op);
+        const rml_value *weight = &graph->values[node->in[op->packed_input]];
         struct rml_pack *pack = NULL;
         if (!weight->constant)
             status = rml_fail(err, RML_ERR_UNSUPPORTED, "%s (%s): weight %s is not a constant",
-                              at->name, op->name, weight->name);
+                              node->name, op->name, weight->name);
         else if (!(pack = reserve(model, algorithm->packed_count(args) * sizeof(float), err)))
             status = RML_ERR_NOMEM;
         if (pack) {
@@ -100,7 +99,7 @@ rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorith
             if (model->drop_pages && pack->bytes >= DROP_BYTES)
                 model->drop_pages(model->user);
             if (status == RML_OK) {
-                pack->id = node;
+                pack->key = node;
                 pack->algorithm = algorithm;
                 pack->level = args->kernels->level;
                 model->pack_count++;
@@ -118,14 +117,13 @@ rml_status rml_model_pack(rml_model *model, rml_node_id node, const rml_algorith
     return status;
 }
 
-rml_status rml_model_constant(rml_model *model, rml_value_id id, const void **data, size_t *bytes,
-                              rml_error *err)
+rml_status rml_model_constant(rml_model *model, const rml_value *value, const void **data,
+                              size_t *bytes, rml_error *err)
 {
     rml_status status = RML_OK;
     rml_lock_take(&model->lock);
-    const struct rml_pack *found = find(model, id, NULL, RML_CPU_BEST);
+    const struct rml_pack *found = find(model, value, NULL, RML_CPU_BEST);
     if (!found) {
-        const rml_value *value = &model->graph.values[id];
         size_t count = 0;
         struct rml_pack *pack = NULL;
         if (!rml_shape_count(&value->shape, &count))
@@ -134,7 +132,7 @@ rml_status rml_model_constant(rml_model *model, rml_value_id id, const void **da
             status = RML_ERR_NOMEM;
         if (pack) {
             rml_constant_copy(value->constant, value->dtype, pack->data);
-            pack->id = id;
+            pack->key = value;
             pack->algorithm = NULL;
             pack->level = RML_CPU_BEST;
             model->pack_count++;

@@ -4,7 +4,7 @@
 static bool foldable(const rml_graph *graph, const rml_node *node)
 {
     const rml_op *op = rml_op_get(node->op);
-    if (node->dead || op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY)
+    if (node->dead || op->control || op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY)
         return false;
     for (int k = 0; k < node->in_count; k++)
         if (node->in[k] != RML_NO_VALUE && graph->values[node->in[k]].kind != RML_VALUE_CONSTANT)
@@ -23,8 +23,7 @@ static rml_status take(rml_graph *graph, const rml_value *value, rml_tensor *vie
     size_t count = 0;
     if (!rml_shape_count(&value->shape, &count))
         return rml_fail(err, RML_ERR_LIMIT, "constant %s is too large", value->name);
-    void *data =
-        rml_arena_alloc(&graph->arena, count ? count : 1, rml_dtype_size(value->dtype));
+    void *data = rml_arena_alloc(&graph->arena, count ? count : 1, rml_dtype_size(value->dtype));
     if (!data)
         return rml_fail_nomem(err, count * rml_dtype_size(value->dtype), "folding constants");
     *view = rml_tensor_typed(data, value->dtype, &value->shape);
@@ -33,7 +32,8 @@ static rml_status take(rml_graph *graph, const rml_value *value, rml_tensor *vie
 
 static rml_status evaluate(rml_graph *graph, rml_node *node, rml_error *err)
 {
-    rml_tensor out[RML_MAX_OUTPUTS], *in = rml_arena_alloc(&graph->arena, (size_t)node->in_count + 1, sizeof *in);
+    rml_tensor out[RML_MAX_OUTPUTS],
+        *in = rml_arena_alloc(&graph->arena, (size_t)node->in_count + 1, sizeof *in);
     if (!in)
         return rml_fail_nomem(err, sizeof *in, "folding constants");
     for (int k = 0; k < node->in_count; k++) {

@@ -141,9 +141,8 @@ static rml_status make_buffers(const rml_graph *graph, rml_plan *plan, const siz
             if (!rml_shape_count(&plan->facts[place->root].shape, &count))
                 return rml_fail(err, RML_ERR_LIMIT, "%s is too large", value->name);
             root->buffer = plan->buffer_count++;
-            plan->buffers[root->buffer] =
-                (rml_buffer){.bytes = count * rml_dtype_size(plan->facts[place->root].dtype),
-                             .first = SIZE_MAX};
+            plan->buffers[root->buffer] = (rml_buffer){
+                .bytes = count * rml_dtype_size(plan->facts[place->root].dtype), .first = SIZE_MAX};
         }
         rml_buffer *buffer = &plan->buffers[root->buffer];
         // Inputs and outputs belong to the caller between runs.
@@ -180,7 +179,8 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
         if (graph->values[id].kind == RML_VALUE_CONSTANT && k != op->packed_input &&
             !plan->places[id].constant) {
             size_t bytes = 0;
-            RML_TRY(rml_model_constant(model, id, &plan->places[id].constant, &bytes, err));
+            RML_TRY(rml_model_constant(model, &graph->values[id], &plan->places[id].constant,
+                                       &bytes, err));
             plan->packed_bytes += bytes;
         }
     }
@@ -199,7 +199,7 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
     plan->macs += step->macs;
     if (step->algorithm->packed_count) {
         size_t bytes = 0;
-        RML_TRY(rml_model_pack(model, index, step->algorithm, &step->args, &step->args.packed,
+        RML_TRY(rml_model_pack(model, graph, node, step->algorithm, &step->args, &step->args.packed,
                                &bytes, err));
         plan->packed_bytes += bytes;
     }
@@ -232,19 +232,17 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
     if (!last || !plan->facts || !plan->places || !plan->steps || !plan->scratch || !plan->buffers)
         return rml_fail_nomem(err, values * sizeof *plan->places, "the plan");
     for (size_t i = 0; i < graph->input_count; i++)
-        plan->facts[graph->inputs[i]] = (rml_fact){
-            .dtype = graph->values[graph->inputs[i]].dtype, .shape = input_shapes[i]};
+        plan->facts[graph->inputs[i]] =
+            (rml_fact){.dtype = graph->values[graph->inputs[i]].dtype, .shape = input_shapes[i]};
     RML_TRY(rml_graph_infer(graph, plan->facts, &plan->arena, &plan->concrete, err));
-    if (!plan->concrete)
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "a shape depends on elements that are not known before the run");
 
     for (rml_value_id id = 0; id < values; id++) {
         plan->places[id] = (rml_place){.root = id, .buffer = NO_BUFFER};
         last[id] = graph->values[id].kind == RML_VALUE_INPUT ? 0 : SIZE_MAX;
     }
-    find_last_uses(graph, plan, last);
-    for (size_t i = 0; i < nodes; i++)
+    if (plan->concrete)
+        find_last_uses(graph, plan, last);
+    for (size_t i = 0; i < nodes && plan->concrete; i++)
         if (has_step(graph, plan, &graph->nodes[i])) {
             place_concat(graph, plan, last, &graph->nodes[i]);
             place_in_place(graph, plan, last, i);
@@ -256,7 +254,7 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
         plan->places[id].view = view_of(graph, plan, id);
     }
     RML_TRY(make_buffers(graph, plan, last, settings->no_reuse, err));
-    for (rml_node_id i = 0; i < nodes; i++)
+    for (rml_node_id i = 0; i < nodes && plan->concrete; i++)
         if (has_step(graph, plan, &graph->nodes[i]))
             RML_TRY(prepare_step(plan, model, i, settings, err));
     RML_TRY(rml_memory_plan(plan->buffers, plan->buffer_count, &plan->bytes, plan->arena.allocator,
@@ -301,9 +299,9 @@ void rml_plan_point(rml_plan *plan, const rml_graph *graph, char *block)
         if (place->constant)
             place->view.raw = (void *)(uintptr_t)place->constant; // operators only read inputs
         else if (root->bound || root->buffer != NO_BUFFER)
-            place->view.raw = (root->bound ? (char *)root->bound
-                                           : block + plan->buffers[root->buffer].offset) +
-                              place->root_offset * (int64_t)rml_dtype_size(place->view.dtype);
+            place->view.raw =
+                (root->bound ? (char *)root->bound : block + plan->buffers[root->buffer].offset) +
+                place->root_offset * (int64_t)rml_dtype_size(place->view.dtype);
     }
     for (size_t i = 0; i < plan->step_count; i++) {
         rml_step *step = &plan->steps[i];

@@ -17,17 +17,17 @@ typedef struct rml_step {
 typedef struct rml_place {
     rml_value_id
         root; // the value whose memory holds it: itself, or a concatenation it is a part of
-    int64_t root_offset; // elements from the root's start
-    rml_tensor view;     // data is set by rml_plan_point
-    size_t buffer;       // of a root
+    int64_t root_offset;  // elements from the root's start
+    rml_tensor view;      // data is set by rml_plan_point
+    size_t buffer;        // of a root
     const void *constant; // of a constant, and of what was computed while planning
-    void *bound;          // the caller's memory instead of the block's, for graph inputs and outputs
+    void *bound; // the caller's memory instead of the block's, for graph inputs and outputs
 } rml_place;
 
 typedef struct rml_plan {
     struct rml_plan *older; // list of a session's plans, latest use first
     rml_arena arena;
-    rml_fact *facts; // of every value
+    rml_fact *facts;   // of every value
     rml_place *places; // of every value
     rml_step *steps;
     size_t step_count;
@@ -37,7 +37,7 @@ typedef struct rml_plan {
     size_t bytes;    // of the block
     size_t packed_bytes;
     uint64_t macs;
-    bool concrete; // false: shapes depend on what a run computes, and there are no steps
+    bool concrete; // false: shapes depend on what a run computes; only inputs have places
 } rml_plan;
 
 typedef struct rml_plan_settings {

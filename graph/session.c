@@ -1,5 +1,6 @@
 // Sessions: a model planned for concrete shapes, with memory and threads of its own.
 #define _POSIX_C_SOURCE 200809L
+#include "graph/eager.h"
 #include "graph/plan.h"
 
 #include "tensor/size.h"
@@ -22,10 +23,11 @@ struct rml_session {
     rml_session_settings settings;
     rml_kernels kernels;
     rml_pool *pool;
-    rml_shape *shapes; // of each input, as set
-    node_time *times;  // of each node, when profiling
-    float **bound;     // caller's memory of each input, then of each output
-    rml_plan *plans;   // plans->..., the first is current once `ready`
+    rml_shape *shapes;   // of each input, as set
+    node_time *times;    // of each node, when profiling
+    rml_tensor *results; // of a run without a plan: one an output, owned; rank -1 before
+    void **bound;        // caller's memory of each input, then of each output
+    rml_plan *plans;     // plans->..., the first is current once `ready`
     bool ready;
     char *block;
     size_t block_bytes;
@@ -67,6 +69,14 @@ static void drop_newest(rml_session *session)
     rml_plan_destroy(&plan);
 }
 
+static void forget_results(rml_session *session)
+{
+    for (size_t i = 0; session->results && i < graph_of(session)->output_count; i++) {
+        rml_free(session->allocator, session->results[i].raw);
+        session->results[i] = (rml_tensor){.rank = -1};
+    }
+}
+
 void rml_session_destroy(rml_session **session_at)
 {
     rml_session *session = *session_at;
@@ -78,6 +88,8 @@ void rml_session_destroy(rml_session **session_at)
         rml_free(session->allocator, session->block);
     rml_pool_destroy(&session->pool);
     rml_free(session->allocator, session->shapes);
+    forget_results(session);
+    rml_free(session->allocator, session->results);
     rml_free(session->allocator, session->bound);
     rml_free(session->allocator, session->times);
     rml_free(session->allocator, session);
@@ -111,10 +123,12 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     session->shapes = rml_alloc_zero(allocator, graph->input_count + 1, sizeof *session->shapes);
     session->bound = rml_alloc_zero(allocator, graph->input_count + graph->output_count + 1,
                                     sizeof *session->bound);
+    session->results = rml_alloc_zero(allocator, graph->output_count + 1, sizeof *session->results);
     if (given.profile)
         session->times = rml_alloc_zero(allocator, graph->node_count + 1, sizeof *session->times);
     rml_status status = RML_OK;
-    if (!session->shapes || !session->bound || (given.profile && !session->times))
+    if (!session->shapes || !session->bound || !session->results ||
+        (given.profile && !session->times))
         status = rml_fail_nomem(err, sizeof *session->shapes, "the session");
     const int threads = given.threads ? given.threads : rml_threads_default();
     if (status == RML_OK)
@@ -303,33 +317,40 @@ rml_status rml_session_prepare(rml_session *session, rml_error *err)
     }
     forget_oldest(session);
     session->ready = true;
+    forget_results(session);
     point(session);
     return RML_OK;
 }
 
-static float *data_of(rml_session *session, const char *name, rml_shape *shape, bool input)
+static void *data_of(rml_session *session, const char *name, rml_shape *shape, bool input)
 {
     const rml_graph *graph = graph_of(session);
     const size_t index = input ? find_input(session, name) : find_output(session, name);
     if (!session->ready || index == (input ? graph->input_count : graph->output_count))
         return NULL;
     const rml_value_id id = input ? graph->inputs[index] : graph->outputs[index];
+    if (!input && !session->plans->concrete) {
+        const rml_tensor *result = &session->results[index];
+        if (shape && result->raw)
+            *shape = rml_tensor_shape(result);
+        return result->raw;
+    }
     if (shape)
         *shape = session->plans->facts[id].shape;
-    return session->plans->places[id].view.data;
+    return session->plans->places[id].view.raw;
 }
 
-float *rml_session_input(rml_session *session, const char *name, rml_shape *shape)
+void *rml_session_input(rml_session *session, const char *name, rml_shape *shape)
 {
     return data_of(session, name, shape, true);
 }
 
-const float *rml_session_output(rml_session *session, const char *name, rml_shape *shape)
+const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape)
 {
     return data_of(session, name, shape, false);
 }
 
-rml_status rml_session_bind(rml_session *session, const char *name, float *data, rml_error *err)
+rml_status rml_session_bind(rml_session *session, const char *name, void *data, rml_error *err)
 {
     const rml_graph *graph = graph_of(session);
     size_t index = find_input(session, name);
@@ -352,11 +373,36 @@ static double now_ms(void)
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
 }
 
+// Without a plan: outputs get the memory they turn out to need, and are copied where bound.
+static rml_status run_eagerly(rml_session *session, rml_error *err)
+{
+    const rml_graph *graph = graph_of(session);
+    const rml_eager eager = {session->model, session->allocator, &session->kernels, session->pool,
+                             rml_pool_threads(session->pool)};
+    rml_tensor *in = rml_alloc(session->allocator, (graph->input_count + 1) * sizeof *in);
+    if (!in)
+        return rml_fail_nomem(err, graph->input_count * sizeof *in, "a run");
+    for (size_t i = 0; i < graph->input_count; i++)
+        in[i] = session->plans->places[graph->inputs[i]].view;
+    forget_results(session);
+    const rml_status status = rml_eager_run(&eager, graph, in, session->results, err);
+    rml_free(session->allocator, in);
+    for (size_t i = 0; i < graph->output_count && status == RML_OK; i++) {
+        const rml_tensor *result = &session->results[i];
+        if (session->bound[graph->input_count + i])
+            memcpy(session->bound[graph->input_count + i], result->raw,
+                   rml_tensor_count(result) * rml_dtype_size(result->dtype));
+    }
+    return status;
+}
+
 rml_status rml_session_run(rml_session *session, rml_error *err)
 {
     if (!session->ready)
         return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
     const rml_plan *plan = session->plans;
+    if (!plan->concrete)
+        return run_eagerly(session, err);
     for (size_t i = 0; i < plan->step_count; i++) {
         const rml_step *step = &plan->steps[i];
         const double start = session->times ? now_ms() : 0;

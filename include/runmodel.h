@@ -260,18 +260,21 @@ RML_API rml_status rml_session_resize(rml_session *session, const char *input, r
 // rml_session_input and rml_session_output are valid until the next prepare that changes shapes.
 RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 
-// Where to write an input and read an output: contiguous, C order, in the session's memory, or what
-// was bound. NULL when there is no such name or nothing is prepared. `shape` may be NULL.
-RML_API float *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
-RML_API const float *rml_session_output(rml_session *session, const char *name, rml_shape *shape);
+// Where to write an input and read an output: contiguous, C order, of the port's element type, in
+// the session's memory, or what was bound. NULL when there is no such name or nothing is prepared.
+// An output whose shape only a run tells is NULL before the first run, and has a shape and a place
+// of its own after each. `shape` may be NULL.
+RML_API void *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
+RML_API const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape);
 
 // Makes the session read an input from, or write an output to, the caller's memory from now on
 // (NULL undoes it). It must hold the whole tensor at every later run, and inputs and outputs not
 // overlap.
-RML_API rml_status rml_session_bind(rml_session *session, const char *name, float *data,
+RML_API rml_status rml_session_bind(rml_session *session, const char *name, void *data,
                                     rml_error *err);
 
-// Runs the network. Allocates nothing, prints nothing, starts nothing.
+// Runs the network. Prints nothing and starts nothing; allocates nothing either, unless the shapes
+// inside depend on what is computed.
 RML_API rml_status rml_session_run(rml_session *session, rml_error *err);
 
 RML_API size_t

@@ -122,6 +122,27 @@ typedef struct rml_shuffle_attr {
     int64_t block; // side of the squares of pixels that become channels, or come from them
 } rml_shuffle_attr;
 
+typedef struct rml_cast_attr {
+    rml_dtype to;
+} rml_cast_attr;
+
+// Along which axis a scan walks an input or stacks an output, and whether from the end.
+typedef struct rml_scan_way {
+    int axis; // negative counts from the end
+    bool reverse;
+} rml_scan_way;
+
+// Graphs inside a node. They are closed: their last inputs are what they read from outside, in the
+// order of the node's last inputs. Everything here lives as long as the graph that holds the node.
+typedef struct rml_control_attr {
+    const struct rml_graph *body[2]; // if: then and else; loop and scan: the first
+    int out_count;
+    const rml_dtype *out_types; // [out_count]
+    int states;                 // loop and scan: values that go from turn to turn
+    int scanned;                // scan: inputs that are cut into slices
+    const rml_scan_way *scan;   // scan: of each scanned input, then of each stacked output; or NULL
+} rml_control_attr;
+
 typedef struct rml_reorder_attr {
     rml_layout layout; // of the output
 } rml_reorder_attr;
@@ -146,6 +167,8 @@ typedef union rml_op_attr {
     rml_transpose_attr transpose;
     rml_expand_attr expand;
     rml_shuffle_attr shuffle;
+    rml_cast_attr cast;
+    rml_control_attr control;
     rml_reorder_attr reorder;
 } rml_op_attr;
 
@@ -221,6 +244,7 @@ typedef struct rml_op {
     int min_inputs, max_inputs; // max -1: no limit
     rml_op_layout layout;
     int packed_input; // index of the constant that `pack` takes, or -1
+    bool control;     // run by rml_eager_control; there are no algorithms
     bool from_shapes; // the inputs' shapes are all it needs; `run` does not look at elements
     bool in_place;    // out may be the memory of in[0] where shapes and strides agree
     int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: one

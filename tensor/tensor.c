@@ -25,6 +25,8 @@ bool rml_shape_equal(const rml_shape *a, const rml_shape *b)
 
 bool rml_shape_known(const rml_shape *shape)
 {
+    if (shape->rank < 0)
+        return false;
     for (int i = 0; i < shape->rank; i++)
         if (shape->dim[i] < 0)
             return false;
@@ -80,6 +82,13 @@ rml_tensor rml_tensor_typed(void *data, rml_dtype dtype, const rml_shape *shape)
     rml_tensor tensor = rml_tensor_make(data, shape, RML_LAYOUT_PLAIN);
     tensor.dtype = dtype;
     return tensor;
+}
+
+rml_shape rml_tensor_shape(const rml_tensor *tensor)
+{
+    rml_shape shape = {.rank = tensor->rank};
+    memcpy(shape.dim, tensor->dim, sizeof shape.dim);
+    return shape;
 }
 
 size_t rml_tensor_count(const rml_tensor *tensor)

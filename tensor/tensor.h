@@ -28,7 +28,7 @@ typedef enum rml_layout {
 rml_shape rml_shape_make(int rank, const int64_t *dim);
 bool rml_shape_equal(const rml_shape *a, const rml_shape *b);
 
-// True when every dimension is known (not -1).
+// True when the rank and every dimension are known (not negative).
 bool rml_shape_known(const rml_shape *shape);
 
 // Number of elements; false when a dimension is negative or the product (times 8) does not fit.
@@ -42,6 +42,7 @@ rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layou
 
 // A plain view of contiguous memory of any type.
 rml_tensor rml_tensor_typed(void *data, rml_dtype dtype, const rml_shape *shape);
+rml_shape rml_tensor_shape(const rml_tensor *tensor);
 size_t rml_tensor_count(const rml_tensor *tensor);
 
 // True when elements lie in C order without gaps.

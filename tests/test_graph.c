@@ -157,7 +157,7 @@ static void test_pool_messages(void)
         for (int i = 0; i < 192; i++)
             data[i] = (float)(i % 64);
         CHECK(rml_session_run(session, NULL) == RML_OK);
-        CHECK(rml_session_output(session, "y", NULL)[0] == 63.0f);
+        CHECK(*(const float *)rml_session_output(session, "y", NULL) == 63.0f);
         rml_session_destroy(&session);
     }
     net_end(&at);
@@ -358,7 +358,7 @@ static void test_two_names(void)
     net_fill_inputs(session, at.model, 3);
     CHECK(rml_session_run(session, NULL) == RML_OK);
     CHECK(memcmp(first, rml_session_output(session, "b", NULL), sizeof first) == 0);
-    CHECK(first[5] == -rml_session_input(session, "x", NULL)[5]);
+    CHECK(first[5] == -((const float *)rml_session_input(session, "x", NULL))[5]);
     CHECK(rml_session_bind(session, "b", second, NULL) == RML_OK);
     CHECK(rml_session_run(session, NULL) == RML_OK);
     CHECK(memcmp(first, second, sizeof first) == 0);

@@ -306,7 +306,8 @@ class Head:
             along = smooth(self.nose_y, self.nose_y + 0.08, y) * (1 - smooth(0.5, 0.6, y))
             colour = mix(colour, self.skin * 0.66, self.fold * along * np.exp(-(line / 0.03) ** 2))
         # The nose's shadow falls away from the light.
-        sx, sy = -0.10 * float(self.light.to[0]), self.nose_y + 0.13 - 0.05 * float(self.light.to[1])
+        light = self.light.to.tolist()
+        sx, sy = -0.10 * light[0], self.nose_y + 0.13 - 0.05 * light[1]
         shade = ellipse(x, y, sx, sy, 0.11 * self.nose_w, 0.06, 0.8)
         colour = mix(colour, self.skin * 0.70, 0.45 * shade)
         crease = ellipse(x, y, 0, self.mouth_y + 0.19, 0.19, 0.04, 0.9)
