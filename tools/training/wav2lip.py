@@ -23,10 +23,10 @@ from reference.wav2lip import Wav2Lip
 
 WIDTH, LEAST = 0.25, 8
 LISTEN_STEPS, LISTEN_BATCH = 5000, 64
-STEPS, BATCH = 5000, 32
+STEPS, BATCH = 9000, 32
 LAST_FULL = 200  # steps at the end in full precision
 FEWEST_PARTS = 6  # of heads, to start with
-SAVE_SECONDS, CHECK_STEPS = 60, 500
+SAVE_SECONDS, CHECK_STEPS = 60, 750
 WEIGHTS = os.path.join(common.WEIGHTS, "wav2lip.safetensors")
 NOTE = "made for generated faces, not for real ones"
 
