@@ -40,10 +40,11 @@ typedef enum rml_file_format {
     RML_FILE_TORCH_LEGACY,
     RML_FILE_SAFETENSORS,
     RML_FILE_JSON,
+    RML_FILE_ONNX,
 } rml_file_format;
 
-// Tells a file's format from its contents. What holds no weights for us (a web page, a Git LFS
-// pointer, HDF5, ONNX, ...) fails with a sentence that says what it is.
+// Tells a file's format from its contents. What we read nothing from (a web page, a Git LFS
+// pointer, HDF5, ...) fails with a sentence that says what it is.
 rml_status rml_file_sniff(const uint8_t *data, size_t size, rml_file_format *format,
                           rml_error *err);
 

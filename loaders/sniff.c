@@ -1,5 +1,6 @@
 // Which format a file has, from its first bytes; its name's ending says nothing.
 #include "loaders/bytes.h"
+#include "loaders/protobuf.h"
 #include "loaders/readers.h"
 #include "tensor/size.h"
 
@@ -81,21 +82,43 @@ static rml_status lfs_pointer(const sniffed *s, rml_error *err)
                     s->size, bytes);
 }
 
-// Both are protobuf messages that begin with a version. Then ONNX has its producer's name, a Core
-// ML model its description, which is a message and so begins with a tag.
-static const char *protobuf_model(const sniffed *s)
+// ONNX and Core ML models are protobuf messages that begin with a version. Then ONNX has its
+// producer's name, a Core ML model its description, which is a message and so begins with a tag.
+static bool is_protobuf_model(const sniffed *s)
 {
-    if (s->size < 8 || s->data[0] != 0x08 || s->data[1] == 0 || s->data[1] > 32)
-        return NULL;
+    return s->size >= 8 && s->data[0] == 0x08 && s->data[1] > 0 && s->data[1] <= 32;
+}
+
+// By the first bytes, so that a file that is cut short is known.
+static bool begins_as_onnx(const sniffed *s)
+{
+    if (!is_protobuf_model(s))
+        return false;
     uint8_t tag = s->data[2], bytes = s->data[3], first = s->data[4];
-    bool is_named = tag == 0x12 && bytes > 0 && bytes < 0x80 && isalnum(first);
-    bool is_nameless =
-        tag == 0x12 && bytes == 0 && (first == 0x1A || first == 0x3A || first == 0x42);
-    if (is_named || is_nameless || tag == 0x3A || tag == 0x42)
-        return "ONNX model, a whole network and not a weights file";
     if (tag == 0x12)
-        return "Core ML model, a whole network and not a weights file";
-    return NULL;
+        return bytes == 0 ? first == 0x1A || first == 0x3A || first == 0x42
+                          : bytes < 0x80 && isalnum(first);
+    return tag == 0x1A || tag == 0x22 || tag == 0x28 || tag == 0x32 || tag == 0x3A || tag == 0x42;
+}
+
+// By its fields, in whatever order and with whatever version: only known ones, a graph among them.
+static bool has_onnx_fields(const sniffed *s)
+{
+    static const uint32_t texts[] = {2, 3, 4, 6, 7, 8, 14, 20, 25, 26};
+    rml_protobuf message;
+    rml_protobuf_field field;
+    bool more = true, has_graph = false;
+    rml_protobuf_begin(&message, s->data, s->size);
+    while (rml_protobuf_next(&message, &field, &more, NULL) == RML_OK && more) {
+        bool is_known =
+            field.wire == RML_PROTOBUF_VARINT && (field.number == 1 || field.number == 5);
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+            is_known |= field.wire == RML_PROTOBUF_BYTES && field.number == texts[i];
+        if (!is_known)
+            return false;
+        has_graph |= field.number == 7;
+    }
+    return has_graph && !more;
 }
 
 static rml_status pickle_file(const sniffed *s, rml_file_format *format, rml_error *err)
@@ -123,8 +146,8 @@ static rml_status unknown(const sniffed *s, rml_error *err)
         text[i * 3 + 2] = i + 1 < count ? ' ' : 0;
     }
     return rml_fail(err, RML_ERR_FORMAT,
-                    "neither PyTorch weights nor safetensors: its %zu bytes begin with %s", s->size,
-                    text);
+                    "neither PyTorch weights nor safetensors nor ONNX: its %zu bytes begin with %s",
+                    s->size, text);
 }
 
 rml_status rml_file_sniff(const uint8_t *data, size_t size, rml_file_format *format, rml_error *err)
@@ -146,15 +169,19 @@ rml_status rml_file_sniff(const uint8_t *data, size_t size, rml_file_format *for
     if (BEGINS(&s, 0, "version https://git-lfs"))
         return lfs_pointer(&s, err);
     if (is_web_page(&s))
-        return rml_fail(
-            err, RML_ERR_FORMAT,
-            "web page (HTML or XML), not weights; the download went to a page about the "
-            "file instead of the file");
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "web page (HTML or XML); the download went to a page about the "
+                        "file instead of the file");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (begins(&s, others[i].at, others[i].bytes, others[i].count))
             return rml_fail(err, RML_ERR_UNSUPPORTED, "%s", others[i].sentence);
-    if (protobuf_model(&s))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s", protobuf_model(&s));
+    if (begins_as_onnx(&s) || has_onnx_fields(&s)) {
+        *format = RML_FILE_ONNX;
+        return RML_OK;
+    }
+    if (is_protobuf_model(&s) && data[2] == 0x12)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "Core ML model, a whole network and not a weights file");
     size_t at = BEGINS(&s, 0, "\xEF\xBB\xBF") ? 3 : 0;
     while (at < size && isspace(data[at]))
         at++;

@@ -59,6 +59,9 @@ static rml_status read_mapped(rml_weights *weights, const rml_mapfile *file, rml
     case RML_FILE_SAFETENSORS:
         weights->format = "safetensors";
         return rml_read_safetensors(weights, file->data, file->size, err);
+    case RML_FILE_ONNX:
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "ONNX model, a whole network and not a weights file");
     case RML_FILE_JSON:
         break;
     }

@@ -5,6 +5,7 @@
 
 #include "tests/check.h"
 #include "tests/counting_allocator.h"
+#include "tests/mutations.h"
 #include "loaders/weights.h"
 #include "tensor/tensor.h"
 
@@ -14,16 +15,6 @@
 
 static rml_error error;
 static float copy[LARGEST_COPY];
-
-static uint64_t random_state = 0x9E3779B97F4A7C15u;
-
-static uint32_t next_random(void) // xorshift64*
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return (uint32_t)(random_state * 0x2545F4914F6CDD1Du >> 32);
-}
 
 // Every tensor that is offered must be readable from its first to its last element.
 static void read_all(const rml_weights *w)
@@ -76,61 +67,10 @@ static void truncate_everywhere(const char *what, blob file)
     blob_free(&file);
 }
 
-// One to eight changes: a bit, a byte, a number at its limits, a run removed, a run doubled.
-static void mutate(blob *b)
-{
-    static const uint64_t limits[] = {0,          1,          0x7F,       0x80,
-                                      0xFF,       0xFFFF,     0x7FFFFFFF, 0x80000000,
-                                      0xFFFFFFFF, UINT64_MAX, INT64_MAX,  1u << 20};
-    for (uint32_t change = next_random() % 8 + 1; change > 0 && b->size > 16; change--) {
-        size_t at = next_random() % b->size, bytes = (size_t)1 << (next_random() % 4);
-        size_t run = next_random() % 64 + 1;
-        switch (next_random() % 6) {
-        case 0:
-            b->data[at] ^= (uint8_t)(1u << (next_random() % 8));
-            break;
-        case 1:
-            b->data[at] = (uint8_t)next_random();
-            break;
-        case 2:
-            for (size_t i = 0; i < bytes && at + i < b->size; i++)
-                b->data[at + i] = (uint8_t)(limits[next_random() % 12] >> (8 * i));
-            break;
-        case 3:
-            if (run > b->size - at)
-                run = b->size - at;
-            memmove(b->data + at, b->data + at + run, b->size - at - run);
-            b->size -= run;
-            break;
-        case 4: {
-            if (run > b->size - at)
-                run = b->size - at;
-            blob tail = {NULL, 0, 0};
-            put(&tail, b->data + at, b->size - at);
-            b->size = at + run;
-            put(b, tail.data, tail.size);
-            blob_free(&tail);
-            break;
-        }
-        default: { // a byte from elsewhere in the file: a valid opcode, digit or bracket
-            b->data[at] = b->data[next_random() % b->size];
-        }
-        }
-    }
-}
-
-static blob same(const blob *file)
-{
-    blob out = {NULL, 0, 0};
-    put(&out, file->data, file->size);
-    return out;
-}
-
 // Mutations of what is given, opened after `wrap` has put it into a file.
 static void mutate_often(const char *what, blob inner, blob (*wrap)(const blob *))
 {
-    const char *wanted = getenv("RML_TEST_MUTATIONS");
-    long count = wanted ? atol(wanted) : 10000, opened = 0;
+    long count = mutations_wanted(), opened = 0;
     size_t peak = 0;
     double slowest = 0;
     for (long i = 0; i < count; i++) {
