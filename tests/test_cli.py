@@ -10,7 +10,7 @@ import pytest
 from conftest import json_lines
 from reference import clips, wav2lip
 
-COMMANDS = ["wav2lip", "exec", "info", "bench", "list"]
+COMMANDS = ["wav2lip", "ffdnet", "exec", "info", "bench", "list"]
 BOX = (30, 100, 50, 110)
 
 
@@ -60,8 +60,13 @@ def test_version(program):
     "arguments, words",
     [
         ([], "--help"),
-        (["frobnicate"], "wav2lip, exec, info, bench, list"),
-        (["ffdnet"], "wav2lip, exec, info, bench, list"),
+        (["frobnicate"], "wav2lip, ffdnet, exec, info, bench, list"),
+        (["ffdnet"], "no image"),
+        (["ffdnet", "a.png", "b.png"], "unexpected 'b.png'"),
+        (["ffdnet", "a.png", "--sigma", "256"], "from 0 to 255, not 256"),
+        (["ffdnet", "a.png", "--sigma=-1"], "from 0 to 255, not -1"),
+        (["ffdnet", "a.png", "--sigma", "nan"], "from 0 to 255, not nan"),
+        (["ffdnet", "a.png", "--mem-limit", "-1"], "--mem_limit must be from 0"),
         (["list", "extra"], "unexpected 'extra'"),
         (["list", "--jsn"], "did you mean --json"),
         (["list", "--completely-unknown"], "list --help"),

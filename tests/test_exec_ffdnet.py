@@ -191,7 +191,7 @@ def test_info_and_bench(program, ffdnet_network):
 @pytest.mark.parametrize("height, width", [(48, 66), (9, 15), (64, 33)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_level_for_each_block(program, ffdnet_network, tmp_path, kind, height, width):
-    """A flat map is the level itself, bit for bit; another map is what the reference makes of it."""
+    """A flat map is the level itself, bit for bit; another one is as the reference has it."""
     network = ffdnet_network(kind, 3)
     image, sigma = ffdnet.random_inputs(2, 3, height, width, 8)
     blocks = ((height + 1) // 2, (width + 1) // 2)

@@ -3,6 +3,7 @@
 #define RML_TOOLS_COMMANDS_H
 
 int cmd_wav2lip(int argc, char **argv);
+int cmd_ffdnet(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

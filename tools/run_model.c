@@ -12,6 +12,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"wav2lip", cmd_wav2lip, "make the lips of a face in a video follow a voice"},
+    {"ffdnet", cmd_ffdnet, "take noise out of images"},
     {"exec", cmd_exec, "run a network on .npy files"},
     {"info", cmd_info, "show what a weights file holds"},
     {"bench", cmd_bench, "measure a network"},

@@ -1,0 +1,236 @@
+// run-model ffdnet: takes noise out of images.
+#include "tools/commands.h"
+#include "tools/find_weights.h"
+#include "tools/options.h"
+#include "tools/report.h"
+
+#include "pipelines/denoise_list.h"
+
+#include "tensor/status.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMAND "ffdnet"
+#define MEMORY_MB 1024
+
+// A network that is opened when the first picture asks for it.
+typedef struct network {
+    weights_source source;
+    rml_weights *weights;
+    rml_denoiser *denoiser;
+} network;
+
+typedef struct settings {
+    common_options common;
+    const char *in, *out, *sigma, *reference;
+    double memory_mb;
+    bool truncate, overwrite;
+    network colour, gray; // with weights that are named, `colour` serves for all
+    rml_picture map;
+    rml_denoise_list list;
+    size_t failed;
+} settings;
+
+// ---- networks ---------------------------------------------------------------------------------
+
+static rml_status network_open(network *n, const settings *s, rml_error *err)
+{
+    rml_denoiser_settings wanted = {.session = rml_session_settings_default(),
+                                    .memory_bytes = (size_t)(s->memory_mb * 1e6),
+                                    .truncate = s->truncate};
+    wanted.session.threads = s->common.threads;
+    wanted.session.cpu = s->common.cpu;
+    wanted.session.profile = s->common.profile;
+    rml_status status = weights_source_open(&n->weights, &n->source, s->common.quiet, err);
+    if (status == RML_OK)
+        status = rml_denoiser_create(&n->denoiser, n->weights, &wanted, err);
+    return status;
+}
+
+static void network_close(network *n)
+{
+    rml_denoiser_destroy(&n->denoiser);
+    rml_weights_close(&n->weights);
+}
+
+static rml_denoiser *pick(void *user, int colours, rml_error *err)
+{
+    settings *s = user;
+    network *n =
+        (colours == 1 && s->gray.source.path) || !s->colour.source.path ? &s->gray : &s->colour;
+    if (!n->denoiser && network_open(n, s, err) != RML_OK)
+        return NULL;
+    return n->denoiser;
+}
+
+// ---- results ----------------------------------------------------------------------------------
+
+static const char *kind_name(int channels)
+{
+    static const char *const names[] = {"", "gray", "gray and alpha", "RGB", "RGB and alpha"};
+    return names[channels];
+}
+
+static void print_json(const rml_denoise_result *r)
+{
+    printf("{\"input\":");
+    json_text(stdout, r->file->in);
+    if (r->status != RML_OK) {
+        printf(",\"error\":");
+        json_text(stdout, r->error.message);
+        printf("}\n");
+        return;
+    }
+    printf(",\"file\":");
+    json_text(stdout, r->file->out);
+    printf(",\"width\":%d,\"height\":%d,\"channels\":%d,\"bits\":%d,\"sigma\":%.4f,\"tiles\":%d,"
+           "\"seconds\":%.4f",
+           r->width, r->height, r->channels, r->bits, r->sigma * 255, r->tiles, r->seconds);
+    if (r->compared) {
+        printf(isfinite(r->quality.psnr) ? ",\"psnr\":%.4f" : ",\"psnr\":null", r->quality.psnr);
+        printf(isfinite(r->quality.ssim) ? ",\"ssim\":%.6f" : ",\"ssim\":null", r->quality.ssim);
+    }
+    printf("}\n");
+}
+
+static void done(void *user, const rml_denoise_result *r)
+{
+    settings *s = user;
+    s->failed += r->status != RML_OK;
+    if (r->status != RML_OK)
+        failure(COMMAND, &r->error);
+    if (s->common.json)
+        print_json(r);
+    else if (r->status == RML_OK && !s->common.quiet) {
+        printf("%s: %dx%d %s, %d bits, sigma %.2f, %.2f s", r->file->out, r->width, r->height,
+               kind_name(r->channels), r->bits, r->sigma * 255, r->seconds);
+        if (r->tiles > 1)
+            printf(" in %d tiles", r->tiles);
+        if (r->compared)
+            printf(", PSNR %.2f dB, SSIM %.4f", r->quality.psnr, r->quality.ssim);
+        printf("\n");
+    }
+    fflush(stdout);
+}
+
+// ---- the command ------------------------------------------------------------------------------
+
+// False when the text is no number, and so names a map.
+static bool parse_number(const char *text, double *value)
+{
+    char *end;
+    *value = strtod(text, &end);
+    return end != text && !*end;
+}
+
+static rml_status run(settings *s, rml_error *err)
+{
+    rml_denoise_job job = {.pick = pick, .done = done, .user = s};
+    job.allocator = rml_allocator_default();
+    job.estimate = !s->sigma || strcmp(s->sigma, "auto") == 0;
+    if (!job.estimate && parse_number(s->sigma, &job.noise.sigma)) {
+        job.noise.sigma /= job.noise.sigma > 1 ? 255 : 1;
+    } else if (!job.estimate) {
+        RML_TRY(rml_picture_load(&s->map, s->sigma, job.allocator, err));
+        job.noise.map = &s->map;
+    }
+    RML_TRY(rml_denoise_list_make(&s->list, s->in, s->out, s->reference, s->overwrite,
+                                  job.allocator, err));
+    job.files = s->list.files;
+    job.count = s->list.count;
+    RML_TRY(rml_denoise_files(&job, err));
+    for (int i = 0; i < 2 && s->common.profile; i++) {
+        const network *n = i ? &s->gray : &s->colour;
+        if (n->denoiser)
+            print_profile(stderr, rml_denoiser_session(n->denoiser), 0);
+    }
+    if (s->list.there_already && !s->common.quiet)
+        fprintf(stderr, "%zu of %zu images were there already (--overwrite makes them again)\n",
+                s->list.there_already, s->list.there_already + s->list.count);
+    return RML_OK;
+}
+
+int cmd_ffdnet(int argc, char **argv)
+{
+    settings s = {.memory_mb = MEMORY_MB};
+    const char *weights = NULL;
+    const option options[] = {
+        {.name = "output",
+         .letter = 'o',
+         .kind = OPTION_TEXT,
+         .target = &s.out,
+         .value = "FILE|FOLDER",
+         .help = "the result: .png, .jpg or .bmp (IN_denoised.png);\nof a folder a folder"},
+        {.name = "sigma",
+         .letter = 's',
+         .kind = OPTION_TEXT,
+         .target = &s.sigma,
+         .value = "S|auto|MAP.png",
+         .help = "standard deviation of the noise, in [0,1], or in 0..255\nwhen above 1; auto "
+                 "(without --sigma too): estimated from\neach image; or a gray image with the "
+                 "level of each pixel"},
+        {.name = "weights",
+         .letter = 'w',
+         .kind = OPTION_TEXT,
+         .target = &weights,
+         .value = "FILE|FOLDER",
+         .help = "FFDNet weights (.pth, .safetensors); without: those that\nare found, for "
+                 "colour and for gray images"},
+        {.name = "reference",
+         .kind = OPTION_TEXT,
+         .target = &s.reference,
+         .value = "FILE|FOLDER",
+         .help = "the clean image, to tell PSNR and SSIM of the result"},
+        {.name = "mem_limit",
+         .kind = OPTION_NUMBER,
+         .target = &s.memory_mb,
+         .value = "MB",
+         .help = "most memory for activations; larger images are cut into\ntiles that give the "
+                 "same bits (1024; 0: never cut)",
+         .max = 1e9},
+        {.name = "compat_truncate",
+         .kind = OPTION_FLAG,
+         .target = &s.truncate,
+         .help = "cut results down to whole levels as IPOL's script does;\nwithout: round"},
+        {.name = "overwrite",
+         .kind = OPTION_FLAG,
+         .target = &s.overwrite,
+         .help = "of a folder, make again what is there already"},
+    };
+    command_line line = {
+        .command = COMMAND,
+        .usage = "IN [-o OUT] [--sigma S] [options]",
+        .summary =
+            "Takes noise out of an image, or of every image in a folder (FFDNet). PNG, JPEG, "
+            "BMP, TGA\n"
+            "and PNM are read. Size, depth, gray and alpha stay as they are.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+        .positional = &s.in,
+        .positional_max = 1,
+        .common = &s.common,
+    };
+    int code = options_parse(&line, argc, argv);
+    if (code != EXIT_DONE || s.common.help)
+        return code;
+    if (!s.in)
+        return usage_error(COMMAND, "no image or folder is named");
+    double level;
+    if (s.sigma && parse_number(s.sigma, &level) && !(level >= 0 && level <= 255))
+        return usage_error(COMMAND, "--sigma is from 0 to 255, not %s", s.sigma);
+    const bool gray = !weights && weights_choose(&s.gray.source, "ffdnet_gray", NULL);
+    if (!weights_choose(&s.colour.source, "ffdnet", weights) && !gray)
+        return weights_missing(COMMAND, "ffdnet", "weights");
+    rml_error err;
+    const rml_status status = run(&s, &err);
+    network_close(&s.colour);
+    network_close(&s.gray);
+    rml_picture_release(&s.map);
+    rml_denoise_list_release(&s.list);
+    if (status != RML_OK)
+        return failure(COMMAND, &err);
+    return s.failed ? EXIT_FAILED : EXIT_DONE;
+}
