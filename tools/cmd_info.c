@@ -1,5 +1,6 @@
-// run-model info: what a weights file holds.
+// run-model info: what a weights file or an ONNX file holds.
 #include "tools/commands.h"
+#include "tools/info_onnx.h"
 #include "tools/options.h"
 #include "tools/report.h"
 
@@ -149,7 +150,9 @@ int cmd_info(int argc, char **argv)
         .usage = "FILE|FOLDER",
         .summary = "Lists the tensors of a weights file (.pth, .safetensors, a folder of shards). "
                    "Nothing in\n"
-                   "the file is executed. For the weights of a built-in network, also its cost.",
+                   "the file is executed. For the weights of a built-in network, also its cost. Of "
+                   "an ONNX\n"
+                   "file: inputs, outputs and operators.",
         .positional = &path,
         .positional_max = 1,
         .common = &common,
@@ -159,6 +162,8 @@ int cmd_info(int argc, char **argv)
         return code;
     if (!path)
         return usage_error(COMMAND, "no file is named");
+    if (info_onnx(COMMAND, path, common.json, &code))
+        return code;
     rml_error err;
     rml_weights *weights = NULL;
     if (rml_weights_open(&weights, path, NULL, &err) != RML_OK)
