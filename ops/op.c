@@ -25,6 +25,18 @@ const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args)
     return algorithm;
 }
 
+rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,
+                          rml_error *err)
+{
+    for (int i = 1; i < count; i++)
+        if (in[i].shape.rank != -1 && in[i].dtype != in[0].dtype)
+            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, input 0 is %s", i,
+                            rml_dtype_name(in[i].dtype), rml_dtype_name(in[0].dtype));
+    for (int i = 0; i < out_count; i++)
+        out[i] = in[0].dtype;
+    return RML_OK;
+}
+
 rml_activation rml_activation_none(void)
 {
     return (rml_activation){RML_UNARY_CLAMP, {-INFINITY, INFINITY}};

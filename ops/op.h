@@ -106,7 +106,9 @@ typedef struct rml_split_attr {
 } rml_split_attr;
 
 typedef struct rml_reshape_attr {
-    rml_shape shape; // 0: as in the input at this place; one -1: what is left
+    rml_shape shape; // 0: as in the input at this place; one -1: what is left. A second input of
+                     // i64 takes its place
+    bool keep_zero;  // 0 is 0
 } rml_reshape_attr;
 
 typedef struct rml_transpose_attr {
@@ -121,6 +123,33 @@ typedef struct rml_expand_attr {
 typedef struct rml_shuffle_attr {
     int64_t block; // side of the squares of pixels that become channels, or come from them
 } rml_shuffle_attr;
+
+// Elementwise functions of one operand, on any type; see ops/map.inc.
+typedef enum rml_map {
+#define MAP(upper, lower) RML_MAP_##upper,
+#include "ops/map.inc"
+#undef MAP
+    RML_MAP_COUNT,
+    RML_MAP_FLOATS = RML_MAP_SQRT // from here on floats only
+} rml_map;
+
+typedef struct rml_map_attr {
+    rml_map kind;
+    double param[2];
+} rml_map_attr;
+
+// Elementwise functions of two operands, on any type.
+typedef enum rml_zip {
+#define ZIP(upper, lower) RML_ZIP_##upper,
+#include "ops/map.inc"
+#undef ZIP
+    RML_ZIP_COUNT,
+    RML_ZIP_BITS = RML_ZIP_BIT_AND // from here on integers only
+} rml_zip;
+
+typedef struct rml_zip_attr {
+    rml_zip kind;
+} rml_zip_attr;
 
 typedef struct rml_cast_attr {
     rml_dtype to;
@@ -167,6 +196,8 @@ typedef union rml_op_attr {
     rml_transpose_attr transpose;
     rml_expand_attr expand;
     rml_shuffle_attr shuffle;
+    rml_map_attr map;
+    rml_zip_attr zip;
     rml_cast_attr cast;
     rml_control_attr control;
     rml_reorder_attr reorder;
@@ -262,6 +293,11 @@ typedef struct rml_op {
     uint64_t (*macs)(const rml_op_args *args); // NULL: 0
     const rml_algorithm *algorithms;           // ends with an entry whose `accepts` is NULL
 } rml_op;
+
+// Types of an operator that only moves elements: all inputs are of one type, and so are the
+// outputs. Further inputs than the first `count` are not looked at.
+rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,
+                          rml_error *err);
 
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);

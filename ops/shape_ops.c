@@ -3,6 +3,29 @@
 
 #include <string.h>
 
+// Inputs behind the first, where they are not joined with it, say sizes.
+static rml_status types_first(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static rml_status types_concat(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    return rml_types_same(in, in_count, out, 1, err);
+}
+
+static rml_status types_split(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_dtype *out, rml_error *err)
+{
+    (void)in_count;
+    return rml_types_same(in, 1, out, attr->split.count, err);
+}
+
 // ---- concat -------------------------------------------------------------------------------------
 
 static rml_status infer_concat(const rml_op_attr *attr, const rml_shape *in, int in_count,
@@ -40,9 +63,9 @@ static void run_concat(const rml_op_args *args)
     for (int k = 0; k < args->in_count; k++) {
         part.dim[axis] = args->in[k].dim[axis];
         // The planner lets producers write straight into their part of the output where it can.
-        if (part.data != args->in[k].data)
+        if (part.raw != args->in[k].raw)
             rml_copy_view(args, &args->in[k], &part);
-        part.data += part.dim[axis] * part.stride[axis];
+        rml_tensor_advance(&part, part.dim[axis] * part.stride[axis]);
     }
 }
 
@@ -53,6 +76,7 @@ const rml_op rml_op_concat = {.name = "concat",
                               .max_inputs = -1,
                               .layout = RML_OP_FOLLOW,
                               .packed_input = -1,
+                              .types = types_concat,
                               .infer = infer_concat,
                               .algorithms = concat_algorithms};
 
@@ -92,7 +116,7 @@ static void run_slice(const rml_op_args *args)
     rml_tensor part = args->in[0];
     int64_t start, count;
     slice_range(slice, part.dim[slice->axis], &start, &count);
-    part.data += start * part.stride[slice->axis];
+    rml_tensor_advance(&part, start * part.stride[slice->axis]);
     part.dim[slice->axis] = count;
     if (count > 1) // a step beyond the end is not multiplied: it may be any number
         part.stride[slice->axis] *= slice->step;
@@ -106,6 +130,7 @@ const rml_op rml_op_slice = {.name = "slice",
                              .max_inputs = 1,
                              .layout = RML_OP_FOLLOW,
                              .packed_input = -1,
+                             .types = types_first,
                              .infer = infer_slice,
                              .algorithms = slice_algorithms};
 
@@ -144,7 +169,7 @@ static void run_split(const rml_op_args *args)
     for (int k = 0; k < split->count; k++) {
         part.dim[split->axis] = split->sizes[k];
         rml_copy_view(args, &part, &args->out[k]);
-        part.data += split->sizes[k] * part.stride[split->axis];
+        rml_tensor_advance(&part, split->sizes[k] * part.stride[split->axis]);
     }
 }
 
@@ -156,61 +181,94 @@ const rml_op rml_op_split = {.name = "split",
                              .layout = RML_OP_FOLLOW,
                              .packed_input = -1,
                              .outputs = split_outputs,
+                             .types = types_split,
                              .infer = infer_split,
                              .algorithms = split_algorithms};
 
 // ---- reshape ------------------------------------------------------------------------------------
 
-static rml_status infer_reshape(const rml_op_attr *attr, const rml_shape *in, int in_count,
+// The target: of the attribute, or the elements of the second input. False: not known yet.
+static bool reshape_target(const rml_reshape_attr *attr, const rml_fact *in, int in_count,
+                           rml_shape *target)
+{
+    *target = attr->shape;
+    if (in_count < 2 || in[1].shape.rank == -1)
+        return true;
+    target->rank = in[1].shape.rank == 1 && in[1].shape.dim[0] >= 0 ? (int)in[1].shape.dim[0]
+                                                                    : RML_RANK_UNKNOWN;
+    if (target->rank > RML_MAX_RANK)
+        target->rank = RML_RANK_UNKNOWN;
+    for (int i = 0; i < target->rank; i++)
+        target->dim[i] = in[1].data ? ((const int64_t *)in[1].data)[i] : -1;
+    return in[1].data && target->rank >= 0;
+}
+
+static rml_status types_reshape(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    if (in_count > 1 && in[1].shape.rank != -1 && in[1].dtype != RML_I64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the target shape is %s, expected i64",
+                        rml_dtype_name(in[1].dtype));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static rml_status infer_reshape(const rml_op_attr *attr, const rml_fact *in, int in_count,
                                 rml_shape *out, rml_error *err)
 {
+    const rml_shape *from = &in[0].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    rml_shape target;
     int rest = -1;
-    (void)in_count;
-    *out = attr->reshape.shape;
+    const bool known = reshape_target(&attr->reshape, in, in_count, &target);
+    *out = target;
+    if (!known)
+        return RML_OK;
     for (int i = 0; i < out->rank; i++) {
-        if (out->dim[i] == 0 && i < in[0].rank)
-            out->dim[i] = in[0].dim[i];
+        if (out->dim[i] == 0 && !attr->reshape.keep_zero)
+            out->dim[i] = i < from->rank ? from->dim[i] : from->rank < 0 ? -1 : 0;
         else if (out->dim[i] == -1 && rest < 0)
             rest = i;
-        else if (out->dim[i] < 1)
+        else if (out->dim[i] < 0)
             return rml_fail(err, RML_ERR_SHAPE, "target shape %s is not valid",
-                            rml_shape_text(&attr->reshape.shape, b));
+                            rml_shape_text(&target, b));
     }
-    if (!rml_shape_known(&in[0]))
+    if (!rml_shape_known(from))
         return RML_OK;
     size_t have, want = 1;
-    rml_shape known = *out;
+    rml_shape sizes = *out;
     if (rest >= 0)
-        known.dim[rest] = 1;
-    bool fits = rml_shape_count(&in[0], &have) && rml_shape_count(&known, &want) && want > 0;
+        sizes.dim[rest] = 1;
+    bool fits = rml_shape_count(from, &have) && rml_shape_count(&sizes, &want);
     if (fits && rest >= 0) {
-        fits = have % want == 0;
-        out->dim[rest] = (int64_t)(have / want);
+        fits = want > 0 && have % want == 0;
+        out->dim[rest] = fits ? (int64_t)(have / want) : -1;
     } else if (fits) {
         fits = have == want;
     }
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "input %s cannot take shape %s",
-                        rml_shape_text(&in[0], a), rml_shape_text(&attr->reshape.shape, b));
+                        rml_shape_text(from, a), rml_shape_text(&target, b));
     return RML_OK;
 }
 
 static void run_reshape(const rml_op_args *args)
 {
-    if (args->out[0].data != args->in[0].data)
-        memcpy(args->out[0].data, args->in[0].data, rml_tensor_count(&args->in[0]) * sizeof(float));
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    if (out->raw != in->raw)
+        memcpy(out->raw, in->raw, rml_tensor_count(in) * rml_dtype_size(in->dtype));
 }
 
 static const rml_algorithm reshape_algorithms[] = {{.name = "copy", .run = run_reshape}};
 
 const rml_op rml_op_reshape = {.name = "reshape",
                                .min_inputs = 1,
-                               .max_inputs = 1,
+                               .max_inputs = 2,
                                .layout = RML_OP_PLAIN,
                                .packed_input = -1,
                                .in_place = true,
-                               .infer = infer_reshape,
+                               .types = types_reshape,
+                               .infer_values = infer_reshape,
                                .algorithms = reshape_algorithms};
 
 // ---- transpose ----------------------------------------------------------------------------------
@@ -251,6 +309,7 @@ const rml_op rml_op_transpose = {.name = "transpose",
                                  .max_inputs = 1,
                                  .layout = RML_OP_PLAIN,
                                  .packed_input = -1,
+                                 .types = types_first,
                                  .infer = infer_transpose,
                                  .algorithms = transpose_algorithms};
 
@@ -292,5 +351,6 @@ const rml_op rml_op_expand = {.name = "expand",
                               .max_inputs = 2,
                               .layout = RML_OP_PLAIN,
                               .packed_input = -1,
+                              .types = types_first,
                               .infer = infer_expand,
                               .algorithms = expand_algorithms};

@@ -10,7 +10,7 @@
 rml_walk rml_walk_make(const rml_tensor *const *views, int count)
 {
     const rml_tensor *out = views[0];
-    rml_walk walk = {.views = count};
+    rml_walk walk = {.views = count, .bytes = rml_dtype_size(out->dtype)};
     int order[RML_MAX_RANK], kept = 0;
     for (int i = 0; i < out->rank; i++) {
         if (out->dim[i] == 1)
@@ -52,6 +52,11 @@ typedef struct walk_job {
     size_t inner, pieces, piece; // runs are cut into `pieces` of at most `piece` elements
 } walk_job;
 
+static float *moved(float *from, int64_t elements, size_t bytes)
+{
+    return (float *)(void *)((char *)from + elements * (int64_t)bytes);
+}
+
 static void run_items(void *context, size_t begin, size_t end, int worker)
 {
     const walk_job *job = context;
@@ -64,13 +69,13 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         float *at[RML_WALK_MAX];
         for (int v = 0; v < walk->views; v++) {
             stride[v] = walk->stride[v][walk->rank - 1];
-            at[v] = walk->data[v] + (int64_t)start * stride[v];
+            at[v] = moved(walk->data[v], (int64_t)start * stride[v], walk->bytes);
         }
         for (int i = walk->rank - 2; i >= 0; i--) {
             const int64_t index = (int64_t)(rest % (size_t)walk->dim[i]);
             rest /= (size_t)walk->dim[i];
             for (int v = 0; v < walk->views; v++)
-                at[v] += index * walk->stride[v][i];
+                at[v] = moved(at[v], index * walk->stride[v][i], walk->bytes);
         }
         job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
     }
@@ -91,20 +96,29 @@ void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const vo
     rml_pool_run(pool, outer * job.pieces, chunk, run_items, &job);
 }
 
+#define COPY(type)                                                                                 \
+    for (size_t i = 0; i < count; i++)                                                             \
+    ((type *)(void *)at[0])[(int64_t)i * stride[0]] =                                              \
+        ((const type *)(const void *)at[1])[(int64_t)i * stride[1]]
+
 static void copy_run(const void *context, float *const *at, const int64_t *stride, size_t count)
 {
-    (void)context;
-    if (stride[0] == 1 && stride[1] == 1) {
-        memcpy(at[0], at[1], count * sizeof(float));
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        at[0][(int64_t)i * stride[0]] = at[1][(int64_t)i * stride[1]];
+    const size_t bytes = *(const size_t *)context;
+    if (stride[0] == 1 && stride[1] == 1)
+        memcpy(at[0], at[1], count * bytes);
+    else if (bytes == 4)
+        COPY(float);
+    else if (bytes == 8)
+        COPY(uint64_t);
+    else if (bytes == 2)
+        COPY(uint16_t);
+    else
+        COPY(uint8_t);
 }
 
 void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst)
 {
     const rml_tensor *views[2] = {dst, src};
     const rml_walk walk = rml_walk_make(views, 2);
-    rml_walk_run(&walk, args->pool, copy_run, NULL);
+    rml_walk_run(&walk, args->pool, copy_run, &walk.bytes);
 }

@@ -10,6 +10,7 @@
 // broadcast dimension has stride 0.
 typedef struct rml_walk {
     int views, rank;
+    size_t bytes; // of an element, the same in all views
     int64_t dim[RML_MAX_RANK];
     int64_t stride[RML_WALK_MAX][RML_MAX_RANK];
     float *data[RML_WALK_MAX];
@@ -20,12 +21,12 @@ typedef struct rml_walk {
 rml_walk rml_walk_make(const rml_tensor *const *views, int count);
 
 // Calls `fn` once for every innermost run: `at` are the views' first elements, `stride` their
-// steps.
+// steps in elements. What is not f32 is for `fn` to cast.
 typedef void (*rml_walk_fn)(const void *context, float *const *at, const int64_t *stride,
                             size_t count);
 void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const void *context);
 
-// dst = src, element by element, for views of one shape.
+// dst = src, element by element, for views of one shape and type.
 void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst);
 
 #endif

@@ -99,6 +99,11 @@ size_t rml_tensor_count(const rml_tensor *tensor)
     return count;
 }
 
+void rml_tensor_advance(rml_tensor *tensor, int64_t elements)
+{
+    tensor->raw = (char *)tensor->raw + elements * (int64_t)rml_dtype_size(tensor->dtype);
+}
+
 bool rml_tensor_is_plain(const rml_tensor *tensor)
 {
     int64_t stride = 1;

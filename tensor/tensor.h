@@ -45,6 +45,9 @@ rml_tensor rml_tensor_typed(void *data, rml_dtype dtype, const rml_shape *shape)
 rml_shape rml_tensor_shape(const rml_tensor *tensor);
 size_t rml_tensor_count(const rml_tensor *tensor);
 
+// Moves the view's first element by `elements` in memory.
+void rml_tensor_advance(rml_tensor *tensor, int64_t elements);
+
 // True when elements lie in C order without gaps.
 bool rml_tensor_is_plain(const rml_tensor *tensor);
 

@@ -1,0 +1,36 @@
+// Elementwise work on values of any type: operands are read, broadcast and widened, a chunk at a
+// time, so that each function is written for three types instead of thirteen.
+#ifndef RML_OPS_CHUNK_H
+#define RML_OPS_CHUNK_H
+
+#include "ops/op.h"
+
+#define RML_CHUNK 256 // elements
+
+// What an element type is widened to: double holds every float type, and the integers of up to 64
+// bits keep every bit.
+typedef enum rml_wide { RML_WIDE_F64, RML_WIDE_I64, RML_WIDE_U64 } rml_wide;
+
+rml_wide rml_wide_of(rml_dtype dtype);
+
+typedef union rml_chunk {
+    double f64[RML_CHUNK];
+    int64_t i64[RML_CHUNK];
+    uint64_t u64[RML_CHUNK];
+} rml_chunk;
+
+// `view` as if it had the shape of `like`, by the rules of numpy (it fits: infer checked).
+rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like);
+
+// Elements [begin, begin + count) of a broadcast view in C order, widened to the type `wide` is of.
+void rml_chunk_read(const rml_tensor *view, size_t begin, size_t count, rml_wide wide,
+                    rml_chunk *chunk);
+
+// The reverse, to a plain tensor.
+void rml_chunk_write(const rml_tensor *out, size_t begin, size_t count, rml_wide wide,
+                     const rml_chunk *chunk);
+
+// The shape that all of `in` are broadcast to.
+rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err);
+
+#endif
