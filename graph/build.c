@@ -142,7 +142,8 @@ void rml_graph_split(rml_graph *graph, rml_value_id x, int axis, const int64_t *
 rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape *shape,
                                const char *name)
 {
-    return rml_graph_node(graph, RML_OP_RESHAPE, &(rml_op_attr){.reshape = {.shape = *shape}}, &x, 1, name);
+    return rml_graph_node(graph, RML_OP_RESHAPE, &(rml_op_attr){.reshape = {.shape = *shape}}, &x,
+                          1, name);
 }
 
 rml_value_id rml_graph_transpose(rml_graph *graph, rml_value_id x, const int *order, int rank,
