@@ -1,4 +1,5 @@
-"""What every trainer here does alike: seeds, states that survive a stop, a progress line, a log, half-precision files."""
+"""What every trainer here does alike: seeds, states that survive a stop, a progress line, a log,
+files in half precision."""
 
 import os
 import random
@@ -33,15 +34,21 @@ def one_thread():
 
 def save_state(path, step, model, optimizer, **extra):
     """Written beside and renamed, so that a stop in the middle leaves the previous state whole."""
-    state = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
-             "torch_rng": torch.get_rng_state(), "numpy_rng": np.random.get_state(),
-             "python_rng": random.getstate(), **extra}
+    state = {
+        "step": step,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "torch_rng": torch.get_rng_state(),
+        "numpy_rng": np.random.get_state(),
+        "python_rng": random.getstate(),
+        **extra,
+    }
     torch.save(state, path + ".tmp")
     os.replace(path + ".tmp", path)
 
 
 def load_state(path, model, optimizer):
-    """The state saved at `path`, already put into model, optimizer and generators; None when there is none."""
+    """The state saved at `path`, put into model, optimizer and generators; or None."""
     if not os.path.exists(path):
         return None
     # Our own file; it holds the states of the generators, which weights_only refuses.
@@ -81,15 +88,19 @@ class Progress:
         left = seconds / done * (self.steps - step)
         mean = sum(self.losses) / len(self.losses)
         self.losses = []
-        self.write(f"step {step}/{self.steps} loss {mean:.6f} "
-                   f"{done * self.items / seconds:.1f} items/s {left / 60:.1f} min left")
+        self.write(
+            f"step {step}/{self.steps} loss {mean:.6f} "
+            f"{done * self.items / seconds:.1f} items/s {left / 60:.1f} min left"
+        )
 
 
 def cosine(step, steps, first, last, warmup=0):
-    """Learning rate that rises over `warmup` steps, then falls from `first` to `last` along a cosine."""
+    """Learning rate: rises over `warmup` steps, then falls from `first` to `last` as a cosine."""
     if step < warmup:
         return first * (step + 1) / warmup
-    return last + (first - last) * 0.5 * (1 + np.cos(np.pi * (step - warmup) / max(1, steps - warmup)))
+    return last + (first - last) * 0.5 * (
+        1 + np.cos(np.pi * (step - warmup) / max(1, steps - warmup))
+    )
 
 
 def set_rate(optimizer, rate):
@@ -98,7 +109,7 @@ def set_rate(optimizer, rate):
 
 
 def save_half(path, tensors, model, script, note):
-    """Safetensors with convolution and linear weights in half precision; everything of one dimension stays F32."""
+    """Safetensors with the weights in half precision; everything of one dimension stays F32."""
     out = {}
     for name, tensor in tensors.items():
         # contiguous() alone keeps channels_last, which safetensors refuses to write.
@@ -107,4 +118,9 @@ def save_half(path, tensors, model, script, note):
             tensor = tensor.half() if tensor.dim() > 1 else tensor.float()
         out[name] = tensor
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    save_file(out, path, metadata={"model": model, "made_by": f"run-model tools/training/{script}", "note": note})
+    save_file(
+        out,
+        path,
+        metadata={"model": model, "made_by": f"run-model tools/training/{script}", "note": note},
+    )
+    os.chmod(path, 0o644)  # safetensors writes files that only their owner reads
