@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,25 @@ def program() -> Program:
     if not os.access(path, os.X_OK):
         pytest.fail(f"there is no program at {path}: build it, or set RUN_MODEL", pytrace=False)
     return Program(path.resolve())
+
+
+@pytest.fixture
+def elsewhere(program):
+    """elsewhere(folder): a copy of the program there, which ships nothing."""
+
+    def copy(folder):
+        folder.mkdir(parents=True)
+        for name in ("run-model", "run-model-media"):
+            shutil.copy2(program.path.with_name(name), folder / name)
+        return Program(folder / "run-model")
+
+    return copy
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """An environment in which no weights are found."""
+    return {"RUN_MODEL_HOME": "", "XDG_DATA_HOME": "", "HOME": str(tmp_path / "home")}
 
 
 def available_levels():

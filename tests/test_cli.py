@@ -362,7 +362,8 @@ def test_static_as_the_original_reads_it(program, network, clip, tmp_path):
         assert (stamps == {0}) == still
 
 
-def test_faces_of_another_clip(program, network, blob_detector, clip, tmp_path):
+def test_faces_of_another_clip(elsewhere, nowhere, network, blob_detector, clip, tmp_path):
+    program = elsewhere(tmp_path / "bin")  # where no detector is found by itself
     faces = tmp_path / "faces.json"
     frames = [clips.picture(i, face=clips.moving_face(i)) for i in range(12)]
     face = clips.write_video(tmp_path / "face.mkv", frames, 25)
@@ -375,12 +376,16 @@ def test_faces_of_another_clip(program, network, blob_detector, clip, tmp_path):
     assert [r["frame"] for r in records] == list(range(10))
     assert all(r["source"] == "detected" and r["score"] > 0.5 for r in records)
     assert records[3]["time"] == pytest.approx(0.12)
-    sentence = one_sentence(program.run("wav2lip", "--face", clip[0], *arguments, code=None), 1)
+    sentence = one_sentence(
+        program.run("wav2lip", "--face", clip[0], *arguments, code=None, env=nowhere), 1
+    )
     assert "another clip" in sentence
     # A longer voice needs faces that are not in the file yet: found when a detector is there.
     longer = clips.write_voice(tmp_path / "longer.wav", 1.0)
     arguments[1] = longer
-    sentence = one_sentence(program.run("wav2lip", "--face", face, *arguments, code=None), 1)
+    sentence = one_sentence(
+        program.run("wav2lip", "--face", face, *arguments, code=None, env=nowhere), 1
+    )
     assert "first 10 frames" in sentence and "--s3fd" in sentence
     program.run("wav2lip", "--face", face, *arguments, *detector)
     assert len(json.loads(faces.read_text())["faces"]) == 12

@@ -1,34 +1,13 @@
 """Weights that nobody named: where they are looked for, and what is said of them."""
 
-import shutil
-
 import numpy as np
 import pytest
 
-from conftest import Program, json_lines
+from conftest import json_lines
 from reference import checkpoints, clips, wav2lip
 
 BOX = (30, 100, 50, 110)
 NOTE = "made for generated faces, not for real ones"
-
-
-@pytest.fixture
-def elsewhere(program, tmp_path):
-    """elsewhere(folder): a copy of the program there, which ships nothing."""
-
-    def copy(folder):
-        folder.mkdir(parents=True)
-        for name in ("run-model", "run-model-media"):
-            shutil.copy2(program.path.with_name(name), folder / name)
-        return Program(folder / "run-model")
-
-    return copy
-
-
-@pytest.fixture
-def nowhere(tmp_path):
-    """An environment in which no weights are found."""
-    return {"RUN_MODEL_HOME": "", "XDG_DATA_HOME": "", "HOME": str(tmp_path / "home")}
 
 
 @pytest.fixture
