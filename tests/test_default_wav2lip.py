@@ -421,18 +421,6 @@ def test_refused_in_one_sentence(program, generator, good_clip, voices, tmp_path
     assert {p for p in tmp_path.rglob("*")} == before
 
 
-def test_neither_detector_nor_box(program, generator, good_clip, voices, tmp_path):
-    done = program.run(
-        *["wav2lip", "--face", good_clip, "--audio", voices(0.8)],
-        *["--checkpoint_path", generator.file("zip"), "--outfile", tmp_path / "out.mkv"],
-        code=None,
-        env=dict.fromkeys(("RUN_MODEL_HOME", "HOME", "XDG_DATA_HOME"), str(tmp_path)),
-    )
-    assert done.returncode in (1, 2)
-    assert "--s3fd" in done.stderr and "--box" in done.stderr
-    assert not list(tmp_path.glob("out*"))
-
-
 def test_no_face_at_all(lipsync, good_clip, voices, blob_detector, tmp_path):
     """Nothing to sync in the whole clip: everything passes through, and it is said."""
     out, done = lipsync(good_clip, voices(0.8), "--s3fd", blob_detector.file("zip"), *LOSSLESS)
