@@ -29,29 +29,16 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
     return RML_OK;
 }
 
-const rml_op rml_op_if = {.name = "if",
-                          .min_inputs = 1,
-                          .max_inputs = -1,
-                          .packed_input = -1,
-                          .control = true,
-                          .outputs = outputs,
-                          .types = types,
-                          .infer_values = infer};
+#define CONTROL(lower, least)                                                                      \
+    const rml_op rml_op_##lower = {.name = #lower,                                                 \
+                                   .min_inputs = least,                                            \
+                                   .max_inputs = -1,                                               \
+                                   .packed_input = -1,                                             \
+                                   .control = true,                                                \
+                                   .outputs = outputs,                                             \
+                                   .types = types,                                                 \
+                                   .infer_values = infer}
 
-const rml_op rml_op_loop = {.name = "loop",
-                            .min_inputs = 0,
-                            .max_inputs = -1,
-                            .packed_input = -1,
-                            .control = true,
-                            .outputs = outputs,
-                            .types = types,
-                            .infer_values = infer};
-
-const rml_op rml_op_scan = {.name = "scan",
-                            .min_inputs = 1,
-                            .max_inputs = -1,
-                            .packed_input = -1,
-                            .control = true,
-                            .outputs = outputs,
-                            .types = types,
-                            .infer_values = infer};
+CONTROL(if, 1);
+CONTROL(loop, 0); // the turns and the condition may both be left out
+CONTROL(scan, 1);
