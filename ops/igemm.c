@@ -5,11 +5,14 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 // Output pixels of one work item, in gemm tiles: enough to keep a weight panel hot in the
 // second-level cache, few enough to share small images between threads.
 #define BLOCK_TILES 8
+// Weights that stay in the second-level cache while all of a block's pixels meet them.
+#define WEIGHTS_BYTES ((size_t)512 * 1024)
 // Multiply-adds that one thread does in less time than it takes to wake another.
 #define ALONE_MACS ((size_t)1 << 17)
 
@@ -28,16 +31,56 @@ typedef struct igemm_job {
     size_t pointers_bytes; // of one worker
     size_t pixels, tiles, block_tiles, blocks, panels;
     float low, high;
-    bool post;  // an activation that the gemm kernel does not have
-    bool merge; // a row of taps may be one long run of floats
+    bool post;       // an activation that the gemm kernel does not have
+    bool merge;      // a row of taps may be one long run of floats
+    bool flat;       // pixels follow each other in all views, and each reads the one at its place
+    bool panel_last; // the panels of a block of pixels one after the other, not the other way round
 } igemm_job;
 
+// Pixel after pixel without gaps between rows or images.
+static bool is_flat(const rml_tensor *view)
+{
+    return view->stride[2] == view->stride[3] * view->dim[3] &&
+           (view->dim[0] == 1 || view->stride[0] == view->stride[2] * view->dim[2]);
+}
+
+static bool reads_its_place(const rml_igemm *product)
+{
+    const rml_window *window = &product->window;
+    for (int axis = 0; axis < 2; axis++)
+        if (window->taps[axis] != 1 || window->step[axis] != 1 || window->first[axis] != 0 ||
+            window->origin[axis] != 0 || window->out_step[axis] != 1 ||
+            product->in->dim[2 + axis] != product->out->dim[2 + axis])
+            return false;
+    return is_flat(product->in) && is_flat(product->out) &&
+           (!product->residual || is_flat(product->residual));
+}
+
+// Pointers of one view's pixels.
+static void point_flat(const rml_tensor *view, size_t pixel, size_t rows, int64_t channel,
+                       float **at)
+{
+    float *first = view->data + (int64_t)pixel * view->stride[3] + channel;
+    for (size_t i = 0; i < rows; i++)
+        at[i] = first + (int64_t)i * view->stride[3];
+}
+
 // Tables for one tile; returns the number of taps the kernel walks.
-static size_t point(const igemm_job *job, rml_window_at at, size_t rows, const float **a, float **c,
+static size_t point(const igemm_job *job, size_t pixel, size_t rows, const float **a, float **c,
                     const float **residual, size_t column, size_t *depth)
 {
     const rml_igemm *product = job->product;
     const rml_window *window = &product->window;
+    if (job->flat) {
+        const int64_t out_channel = product->out_channel + (int64_t)column;
+        point_flat(product->in, pixel, rows, product->in_channel, (float **)(uintptr_t)a);
+        point_flat(product->out, pixel, rows, out_channel, c);
+        if (product->residual)
+            point_flat(product->residual, pixel, rows, out_channel, (float **)(uintptr_t)residual);
+        *depth = product->depth;
+        return 1;
+    }
+    rml_window_at at = rml_window_seek(window, pixel);
     bool merge = job->merge;
     rml_window_at walk = at;
     for (size_t i = 0; merge && i < rows; i++, rml_window_next(window, &walk))
@@ -64,7 +107,8 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
     const float *residual[RML_GEMM_MAX_MR];
     const size_t taps = (size_t)(product->window.taps[0] * product->window.taps[1]);
     for (size_t item = begin; item < end; item++) {
-        const size_t panel = item / job->blocks, block = item % job->blocks;
+        const size_t panel = job->panel_last ? item % job->panels : item / job->blocks;
+        const size_t block = job->panel_last ? item / job->panels : item % job->blocks;
         const size_t column = panel * kernels->nr;
         rml_gemm_tile tile = {.a = a,
                               .b = product->packed + column * taps * product->depth,
@@ -78,8 +122,7 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         const size_t stop = rml_min_size(job->pixels, (block + 1) * job->block_tiles * kernels->mr);
         for (; pixel < stop; pixel += kernels->mr) {
             tile.rows = rml_min_size(kernels->mr, stop - pixel);
-            tile.taps = point(job, rml_window_seek(&product->window, pixel), tile.rows, a, c,
-                              residual, column, &tile.depth);
+            tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
             kernels->gemm(&tile);
             for (size_t i = 0; job->post && i < tile.rows; i++)
                 kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
@@ -118,7 +161,11 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t co
             // adjacent pixels of a row, all channels of the view
             .merge = window->tap_step[1] == 1 && window->taps[1] > 1 &&
                      product->in->stride[3] == (int64_t)product->depth,
+            .flat = reads_its_place(product),
         };
+        const size_t taps = (size_t)(window->taps[0] * window->taps[1]);
+        const size_t weights = taps * product->depth * product->cols * sizeof(float);
+        job.panel_last = weights <= WEIGHTS_BYTES;
         job.tiles = (job.pixels + kernels->mr - 1) / kernels->mr;
         job.block_tiles = BLOCK_TILES;
         while (job.block_tiles > 1 &&
@@ -127,8 +174,7 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t co
             job.block_tiles /= 2;
         job.blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
         const size_t items = job.panels * job.blocks;
-        const size_t macs = job.pixels * product->cols * product->depth *
-                            (size_t)(window->taps[0] * window->taps[1]);
+        const size_t macs = job.pixels * product->cols * product->depth * taps;
         if (items)
             rml_pool_run(args->pool, items, macs < ALONE_MACS ? items : 1, run_items, &job);
     }
