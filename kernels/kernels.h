@@ -36,11 +36,19 @@ typedef struct rml_gemm_tile {
 
 typedef void rml_gemm_f32_fn(const rml_gemm_tile *tile);
 
-// One output pixel of a depthwise convolution:
-//   dst[c] = clamp(bias[c] + sum over t of src[t][c] * weight[t*channels + c], low, high)
-typedef void rml_conv_dw_f32_fn(const float *const *src, size_t taps, const float *weight,
-                                const float *bias, size_t channels, float *dst, float low,
-                                float high);
+// Output pixels of a depthwise convolution whose taps all move on by the same step:
+//   dst[i*dst_step + c] = clamp(bias[c] + sum over t < taps of
+//                               src[t][i*src_step + c] * weight[t*channels + c], low, high)
+//   i < pixels, c < channels. The sum starts with the bias and runs in rising t.
+typedef struct rml_conv_dw_row {
+    const float *const *src; // [taps]
+    size_t taps, pixels, channels, src_step, dst_step;
+    const float *weight, *bias; // bias may be NULL
+    float *dst;
+    float low, high;
+} rml_conv_dw_row;
+
+typedef void rml_conv_dw_f32_fn(const rml_conv_dw_row *row);
 
 // One output pixel of a pooling: dst[c] = max over t of src[t][c] (NaN wins), or the sum in rising
 // t times `scale`. taps >= 1.

@@ -75,9 +75,17 @@ static const float *const *window(size_t taps, size_t channels, size_t pixel)
 
 static void run_conv_dw(const rml_kernels *k, const bench_case *c)
 {
-    for (size_t p = 0; p < c->size[2]; p++)
-        k->conv_dw(window(c->size[0], c->size[1], p), c->size[0], weight, weight, c->size[1],
-                   result + p * c->size[1], 0.0f, 6.0f);
+    const rml_conv_dw_row row = {.src = window(c->size[0], c->size[1], 0),
+                                 .taps = c->size[0],
+                                 .pixels = c->size[2],
+                                 .channels = c->size[1],
+                                 .src_step = c->size[1],
+                                 .dst_step = c->size[1],
+                                 .weight = weight,
+                                 .bias = weight,
+                                 .dst = result,
+                                 .high = 6.0f};
+    k->conv_dw(&row);
 }
 
 static void run_pool_max(const rml_kernels *k, const bench_case *c)

@@ -46,25 +46,40 @@ static void conv_dw_case(check *c, size_t taps, size_t channels, guard_side side
 {
     const float *src[MAX_WINDOW];
     char what[64];
-    snprintf(what, sizeof what, "taps %zu channels %zu", taps, channels);
-    place_pixels(c, taps, channels, side, src);
+    const size_t pixels = 1 + random_below(c, 4), src_step = channels + random_below(c, 3);
+    const size_t dst_step = channels + random_below(c, 3);
+    snprintf(what, sizeof what, "taps %zu channels %zu pixels %zu", taps, channels, pixels);
+    place_pixels(c, taps, (pixels - 1) * src_step + channels, side, src);
     float *weight = guard_place(&c->buffer[WEIGHT], taps * channels, side);
     float *bias = guard_place(&c->buffer[BIAS], channels, side);
-    float *dst = guard_place(&c->buffer[OUTPUT], channels, side);
+    float *dst = guard_place(&c->buffer[OUTPUT], (pixels - 1) * dst_step + channels, side);
     random_fill(c, weight, taps * channels);
     random_fill(c, bias, channels);
     bool with_bias = random_below(c, 2), clamped = random_below(c, 2);
     float low = clamped ? 0.0f : -INFINITY, high = clamped ? 0.7f : INFINITY;
     c->cases++;
-    c->kernels.conv_dw(src, taps, weight, with_bias ? bias : NULL, channels, dst, low, high);
-    for (size_t i = 0; i < channels; i++) {
-        oracle_sum sum = {0};
-        if (with_bias)
-            oracle_add(&sum, bias[i]);
-        for (size_t t = 0; t < taps; t++)
-            oracle_add(&sum, (double)src[t][i] * weight[t * channels + i]);
-        check_element(c, dst[i], oracle_clamp(oracle_sum_value(&sum), low, high), what, 0, i);
-    }
+    const rml_conv_dw_row row = {.src = src,
+                                 .taps = taps,
+                                 .pixels = pixels,
+                                 .channels = channels,
+                                 .src_step = src_step,
+                                 .dst_step = dst_step,
+                                 .weight = weight,
+                                 .bias = with_bias ? bias : NULL,
+                                 .dst = dst,
+                                 .low = low,
+                                 .high = high};
+    c->kernels.conv_dw(&row);
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t i = 0; i < channels; i++) {
+            oracle_sum sum = {0};
+            if (with_bias)
+                oracle_add(&sum, bias[i]);
+            for (size_t t = 0; t < taps; t++)
+                oracle_add(&sum, (double)src[t][p * src_step + i] * weight[t * channels + i]);
+            check_element(c, dst[p * dst_step + i], oracle_clamp(oracle_sum_value(&sum), low, high),
+                          what, p, i);
+        }
     check_guards(c, what);
 }
 
