@@ -126,7 +126,7 @@ def lower_half(boxes, shape):
 
 
 def measure_clip(program, index, folder):
-    """One head: its true and measured openings, squared errors of the lower half, and the frames."""
+    """One head: true and measured openings, squared errors of the lower half, the frames."""
     driving = speak([2, 5000 + index])
     track = speech.mouths(driving, FPS)
     own = fit_length(speech.mouths(speak([2, 6000 + index]), FPS), len(track))

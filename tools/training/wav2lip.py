@@ -5,7 +5,8 @@
 
 First the voice's encoder learns alone to tell the mouth from the sound, which costs little and
 needs no pictures; a linear layer that is dropped afterwards reads the mouth from its output. Then
-the whole network learns as upstream's does, from the masked face, a reference and the sound.
+the rest learns as upstream's does, from the masked face, a reference and the sound; but most
+references are of the same moment with another mouth, which only drawn heads can offer.
 """
 
 import argparse
@@ -23,10 +24,10 @@ from reference.wav2lip import Wav2Lip
 
 WIDTH, LEAST = 0.25, 8
 LISTEN_STEPS, LISTEN_BATCH = 5000, 64
-STEPS, BATCH = 9000, 32
+STEPS, BATCH = 5000, 32
 LAST_FULL = 200  # steps at the end in full precision
 FEWEST_PARTS = 6  # of heads, to start with
-SAVE_SECONDS, CHECK_STEPS = 60, 750
+SAVE_SECONDS, CHECK_STEPS = 60, 500
 WEIGHTS = os.path.join(common.WEIGHTS, "wav2lip.safetensors")
 NOTE = "made for generated faces, not for real ones"
 
@@ -43,6 +44,52 @@ class Trained(nn.Module):
         return self.mouth(self.network.audio_encoder(voice).flatten(1))
 
 
+@torch.no_grad()
+def easy_start(model):
+    """Weights from which learning is quick: the picture goes straight through, and the mouth that
+    was read from the voice reaches every pixel. Started at random the network copies for hours
+    before it listens, for the skips bring far more signal than the one pixel of the voice.
+    """
+    network = model.network
+    for stage in [*network.face_encoder_blocks, *network.face_decoder_blocks]:
+        for block in stage:
+            if getattr(block, "residual", False):
+                block.conv_block[1].weight.fill_(0.2)
+
+    def carry(block, channel, kernel, lift):
+        """Channel `channel` of the block is this kernel (inputs, h, w), kept above zero."""
+        conv, norm = block.conv_block
+        weight = conv.weight if isinstance(conv, nn.Conv2d) else conv.weight.transpose(0, 1)
+        weight[channel], conv.bias[channel] = kernel, 0
+        norm.weight[channel], norm.bias[channel] = 1, lift
+
+    def single(inputs, channel, tap):
+        kernel = torch.zeros(inputs, *tap.shape)
+        kernel[channel] = tap
+        return kernel
+
+    point = F.pad(torch.ones(1, 1), (1, 1, 1, 1))
+    for channel in range(6):
+        tap = F.pad(point, (2, 2, 2, 2))
+        carry(network.face_encoder_blocks[0][0], channel, single(6, channel, tap), 2.5)
+    decoder = network.face_decoder_blocks
+    for channel, sign in enumerate((1, -1, 1, -1)):  # open, and less so; spread, and less so
+        read = sign * model.mouth.weight[channel // 2][:, None, None]
+        carry(decoder[0][0], channel, read, 1.5)
+        for i in range(1, len(decoder)):
+            tap = torch.tensor([0.5, 1.0, 0.5]) if i > 1 else torch.ones(3)
+            inputs = decoder[i][0].conv_block[0].in_channels
+            carry(decoder[i][0], channel, single(inputs, channel, torch.outer(tap, tap)), 1.5)
+    output, last = network.output_block[0], network.output_block[1]
+    inputs = output.conv_block[0].in_channels
+    made = inputs - network.face_encoder_blocks[0][0].conv_block[0].out_channels
+    for channel in range(6):  # the reference, then the masked face
+        carry(output, channel, single(inputs, made + (channel + 3) % 6, point), 2.5)
+    last.weight[:, :3, 0, 0] = 1.15 * torch.eye(3)  # about the logit of the picture
+    last.weight[:, 3:6] = 0
+    last.bias.fill_(-3.1)
+
+
 def mouth_loss(read, mouths):
     return (read - mouths).abs().mul(torch.tensor([1.0, 0.4])).mean()
 
@@ -50,8 +97,14 @@ def mouth_loss(read, mouths):
 def weight_map():
     """Where the picture counts: a little above, more below, most about the mouth."""
     rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
-    mouth = torch.exp(-(((rows - 65) / 14) ** 2) - ((columns - 48) / 18) ** 2)
-    return (torch.where(rows < 46, 0.4, 1.0) + 5 * mouth)[None, None]
+    mouth = torch.exp(-(((rows - 66) / 11) ** 2) - ((columns - 48) / 16) ** 2)
+    return (torch.where(rows < 46, 0.4, 1.0) + 4 * mouth)[None, None]
+
+
+def picture_loss(made, truth, twin, weights):
+    """L1, heaviest where the mouths of the two takes differ: what only the voice can tell."""
+    told = F.avg_pool2d((truth - twin).abs().mean(1, keepdim=True), 5, 1, 2)
+    return ((made - truth).abs() * (weights + 60 * told)).mean()
 
 
 def faces(masked_from, reference):
@@ -62,28 +115,28 @@ def faces(masked_from, reference):
 
 
 def batch(rng, bank, crops, mouths):
-    """Voice windows, references, true pictures (uint8) and their mouths."""
+    """Voice windows, true pictures, the same with another mouth, and references."""
     who, take, pose = (rng.integers(n, size=BATCH) for n in crops.shape[:3])
-    truth = crops[who, take, pose]
-    # The other take of a pose is what the network gets in use; another time is upstream's way.
-    other = rng.random(BATCH) < 0.4
+    truth, twin = crops[who, take, pose], crops[who, 1 - take, pose]
+    # The other take of a pose is what the network gets in use; upstream has only other times.
+    other = rng.random(BATCH) < 0.15
     reference = crops[who, np.where(other, rng.integers(2, size=BATCH), 1 - take),
                       np.where(other, rng.integers(crops.shape[2], size=BATCH), pose)]
-    wanted = mouths[who, take, pose]
-    voice = bank.windows(rng, bank.like(rng, wanted))
+    voice = bank.windows(rng, bank.like(rng, mouths[who, take, pose]))
     flip = rng.random(BATCH) < 0.5
-    truth[flip], reference[flip] = truth[flip, :, ::-1], reference[flip, :, ::-1]
+    for pictures in (truth, twin, reference):
+        pictures[flip] = pictures[flip, :, ::-1]
     tint = rng.uniform(0.75, 1.1, (BATCH, 1, 1, 1)) * rng.uniform(0.93, 1.07, (BATCH, 1, 1, 3))
     scale = torch.from_numpy((tint / 255).astype(np.float32))
-    truth, reference = (torch.from_numpy(p).mul(scale).clamp_(0, 1).permute(0, 3, 1, 2)
-                        for p in (truth, reference))
-    return torch.from_numpy(voice), truth, reference, torch.from_numpy(wanted)
+    truth, twin, reference = (torch.from_numpy(p).mul(scale).clamp_(0, 1).permute(0, 3, 1, 2)
+                              for p in (truth, twin, reference))
+    return torch.from_numpy(voice), truth, twin, reference
 
 
 def listen(model, bank, path):
     """Trains the voice's encoder alone; done once, kept beside the states."""
     if os.path.exists(path):
-        model.load_state_dict(torch.load(path))
+        model.load_state_dict(torch.load(path), strict=False)
         return
     rng = np.random.default_rng(21)
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
@@ -98,7 +151,8 @@ def listen(model, bank, path):
         optimizer.step()
         progress.step(step + 1, loss.item())
     progress.write(f"held-out speech: open read from the voice, {hearing(model):.3f}")
-    torch.save(model.state_dict(), path)
+    torch.save({key: value for key, value in model.state_dict().items()
+                if key.startswith(("mouth.", "network.audio_encoder."))}, path)
 
 
 def held_out_speech(count):
@@ -154,7 +208,6 @@ class Check:
 
 
 def train(model, bank, steps):
-    # The voice's encoder has learned already: it keeps the statistics of its batch norms.
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     path = os.path.join(data.FOLDER, "state.pt")
     state = common.load_state(path, model, optimizer)
@@ -169,18 +222,18 @@ def train(model, bank, steps):
             if new_crops:
                 crops = np.concatenate([*([crops] if len(crops) else []), *new_crops])
                 mouths = np.concatenate([*([mouths] if len(mouths) else []), *new_mouths])
-        common.set_rate(optimizer, common.cosine(step, steps, 1.2e-3, 1e-5, warmup=200))
-        voice, truth, reference, wanted = batch(rng, bank, crops, mouths)
+        common.set_rate(optimizer, common.cosine(step, steps, 1.5e-3, 1e-5, warmup=100))
+        voice, truth, twin, reference = batch(rng, bank, crops, mouths)
         model.network.audio_encoder.eval()
-        embedding = model.network.audio_encoder(voice)
+        with torch.no_grad():  # it has learned already
+            embedding = model.network.audio_encoder(voice)
         with torch.autocast("cpu", torch.bfloat16, enabled=step < steps - LAST_FULL):
             made = model.network.speak(embedding, faces(truth, reference)).float()
-        picture = ((made - truth).abs() * weights).mean()
-        loss = picture + 0.05 * mouth_loss(model.mouth(embedding.flatten(1)), wanted)
+        loss = picture_loss(made, truth, twin, weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        progress.step(step + 1, picture.item())
+        progress.step(step + 1, loss.item())
         if (step + 1) % CHECK_STEPS == 0 or step + 1 == steps:
             progress.write(f"held-out: {check.psnr(model.network)}; {len(crops)} heads so far")
             export(model)
@@ -202,6 +255,7 @@ def main():
     bank = data.Bank()
     model = Trained().to(memory_format=torch.channels_last)
     listen(model, bank, os.path.join(data.FOLDER, "voice.pt"))
+    easy_start(model)
     while not os.path.exists(data.part_path(FEWEST_PARTS - 1)):
         time.sleep(10)
     train(model, bank, steps)

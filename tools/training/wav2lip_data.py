@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(common.ROOT, "tests"))
 from reference.audio import mel_spectrogram  # noqa: E402
 
 SIDE, COLUMNS, FPS = 96, 16, 25
-SENTENCES, IDENTITIES, POSES = 4000, 800, 20
+SENTENCES, IDENTITIES, POSES = 4000, 420, 20
 PART = 20  # identities in a file
 FOLDER = common.work_folder("wav2lip")
 
