@@ -1,4 +1,4 @@
-"""The weights in data/weights: each is the network it is named after, says what it is, has a card."""
+"""The weights in data/weights: each is the network of its name, says what it is, has a card."""
 
 import pytest
 from safetensors import safe_open
