@@ -17,6 +17,16 @@ typedef struct net {
     rml_error err;
 } net;
 
+// Two threads, or one in a build without threads.
+static inline int net_threads(void)
+{
+#ifdef RML_WITH_THREADS
+    return 2;
+#else
+    return 1;
+#endif
+}
+
 static inline void net_begin(net *at, const rml_model_settings *settings)
 {
     memset(at, 0, sizeof *at);

@@ -90,7 +90,7 @@ static void test_nonzero(void)
     const rml_value_id where = plain(at.graph, RML_OP_NONZERO, x, "where");
     rml_graph_output(at.graph, "y", where);
     rml_graph_output(at.graph, "f", cast(at.graph, where, RML_F32, "float"));
-    rml_session *session = start(&at, &(rml_session_settings){.threads = 2});
+    rml_session *session = start(&at, &(rml_session_settings){.threads = net_threads()});
     CHECK(rml_model_output(at.model, 0).dtype == RML_I64);
     prepare(&at, session);
     CHECK(rml_session_output(session, "y", NULL) == NULL);
@@ -129,7 +129,7 @@ static void test_same_bits(void)
         rml_graph_output(at.graph, "y", rml_graph_softmax(at.graph, y, 1, "softmax"));
         if (eager)
             rml_graph_output(at.graph, "n", plain(at.graph, RML_OP_NONZERO, x, "where"));
-        rml_session *session = start(&at, &(rml_session_settings){.threads = 2});
+        rml_session *session = start(&at, &(rml_session_settings){.threads = net_threads()});
         CHECK(rml_session_bind(session, "y", results[eager], &at.err) == RML_OK);
         prepare(&at, session);
         net_fill_inputs(session, at.model, 7);
