@@ -26,13 +26,21 @@ static bool truth(const rml_tensor *view)
     return *(const uint8_t *)view->raw != 0;
 }
 
+// One element of the type that the node needs.
+static rml_status check_single(const rml_node *node, const rml_tensor *view, rml_dtype dtype,
+                               rml_error *err)
+{
+    if (view->dtype == dtype && rml_tensor_count(view) == 1)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_SHAPE, "%s: %zu elements of %s, expected 1 of %s", node->name,
+                    rml_tensor_count(view), rml_dtype_name(view->dtype), rml_dtype_name(dtype));
+}
+
 static rml_status run_if(const rml_eager *eager, const rml_node *node, const rml_tensor *in,
                          rml_tensor *out, rml_error *err)
 {
     const rml_control_attr *attr = &node->attr.control;
-    if (rml_tensor_count(&in[0]) != 1)
-        return rml_fail(err, RML_ERR_SHAPE, "%s: the condition has %zu elements, expected 1",
-                        node->name, rml_tensor_count(&in[0]));
+    RML_TRY(check_single(node, &in[0], RML_BOOL, err));
     if (truth(&in[0]))
         return rml_eager_run(eager, attr->body[0], in + 1, out, err);
     return rml_eager_run(eager, attr->body[1], in + 1 + attr->body[0]->input_count, out, err);
@@ -81,15 +89,22 @@ static rml_status begin(turns *at, const rml_tensor *initial, rml_error *err)
     return RML_OK;
 }
 
-// Doubles the room for turns.
-static rml_status grow(turns *at, int64_t turn, rml_error *err)
+// What turn `turn` adds to the stacked outputs must be as large as what former ones did; doubles
+// the room for turns where it is used up.
+static rml_status make_room(turns *at, int64_t turn, const rml_tensor *parts, rml_error *err)
 {
+    for (int k = 0; k < at->stacked && at->room > 0; k++)
+        if (bytes_of(&parts[k]) * (size_t)at->room != bytes_of(&at->stack[k]))
+            return rml_fail(err, RML_ERR_SHAPE,
+                            "%s: output %d has %zu bytes in one turn and %zu "
+                            "in the next",
+                            at->node->name, k, bytes_of(&at->stack[k]) / (size_t)at->room,
+                            bytes_of(&parts[k]));
     if (turn < at->room)
         return RML_OK;
     const int64_t room = turn < 4 ? 4 : turn * 2;
     for (int k = 0; k < at->stacked; k++) {
-        rml_shape shape =
-            rml_tensor_shape(&at->got[at->body->output_count - (size_t)at->stacked + (size_t)k]);
+        rml_shape shape = rml_tensor_shape(&parts[k]);
         rml_tensor larger;
         if (shape.rank >= RML_MAX_RANK)
             return rml_fail(err, RML_ERR_LIMIT, "%s: output %d has more than %d dimensions",
@@ -97,9 +112,7 @@ static rml_status grow(turns *at, int64_t turn, rml_error *err)
         memmove(shape.dim + 1, shape.dim, (size_t)shape.rank * sizeof *shape.dim);
         shape.dim[0] = room;
         shape.rank++;
-        const rml_dtype dtype =
-            at->got[at->body->output_count - (size_t)at->stacked + (size_t)k].dtype;
-        RML_TRY(rml_eager_take(at->eager, dtype, &shape, &larger, err));
+        RML_TRY(rml_eager_take(at->eager, parts[k].dtype, &shape, &larger, err));
         if (at->stack[k].raw) {
             memcpy(larger.raw, at->stack[k].raw, bytes_of(&at->stack[k]));
             rml_free(at->eager->allocator, at->stack[k].raw);
@@ -120,16 +133,11 @@ static rml_status turn(turns *at, int64_t index, int first, rml_error *err)
         at->state[k] = at->got[first + k];
         at->got[first + k].raw = NULL;
     }
-    rml_status status = grow(at, index, err);
+    rml_tensor *parts = &at->got[first + at->states];
+    const rml_status status = make_room(at, index, parts, err);
     for (int k = 0; k < at->stacked; k++) {
-        rml_tensor *part = &at->got[first + at->states + k];
+        rml_tensor *part = &parts[k];
         const size_t bytes = bytes_of(part);
-        const size_t have = at->room > 0 ? bytes_of(&at->stack[k]) / (size_t)at->room : 0;
-        if (status == RML_OK && bytes != have)
-            status = rml_fail(err, RML_ERR_SHAPE,
-                              "%s: output %d changes its size from %zu to %zu "
-                              "bytes between turns",
-                              at->node->name, k, have, bytes);
         if (status == RML_OK)
             memcpy((char *)at->stack[k].raw + (size_t)index * bytes, part->raw, bytes);
         rml_free(allocator, part->raw);
@@ -192,10 +200,14 @@ static rml_status loop_turns(turns *at, const rml_tensor *own, rml_tensor *out, 
     const size_t captured = at->body->input_count - 2 - (size_t)at->states;
     int64_t limit = INT64_MAX, index = 0;
     uint8_t go = 1;
-    if (own[0].rank >= 0 && rml_tensor_count(&own[0]) == 1)
+    if (own[0].rank >= 0) {
+        RML_TRY(check_single(at->node, &own[0], RML_I64, err));
         limit = *(const int64_t *)own[0].raw;
-    if (own[1].rank >= 0 && rml_tensor_count(&own[1]) == 1)
+    }
+    if (own[1].rank >= 0) {
+        RML_TRY(check_single(at->node, &own[1], RML_BOOL, err));
         go = truth(&own[1]);
+    }
     const rml_shape scalar = {0};
     at->in[0] = rml_tensor_typed(&index, RML_I64, &scalar);
     at->in[1] = rml_tensor_typed(&go, RML_BOOL, &scalar);
@@ -205,7 +217,9 @@ static rml_status loop_turns(turns *at, const rml_tensor *own, rml_tensor *out, 
             return rml_fail(err, RML_ERR_LIMIT, "%s: more than %lld turns", at->node->name,
                             (long long)MAX_TURNS);
         memcpy(at->in + 2, at->state, (size_t)at->states * sizeof *at->in);
-        const rml_status status = turn(at, index, 1, err);
+        rml_status status = turn(at, index, 1, err);
+        if (status == RML_OK)
+            status = check_single(at->node, &at->got[0], RML_BOOL, err);
         go = status == RML_OK && truth(&at->got[0]);
         rml_free(at->eager->allocator, at->got[0].raw);
         RML_TRY(status);

@@ -80,27 +80,3 @@ void rml_chunk_write(const rml_tensor *out, size_t begin, size_t count, rml_wide
     rml_dtype_convert(wide_dtype[wide], chunk, out->dtype,
                       (char *)out->raw + begin * rml_dtype_size(out->dtype), count);
 }
-
-rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err)
-{
-    rml_shape all = {0};
-    for (int k = 0; k < in_count; k++)
-        all.rank = in[k].rank > all.rank ? in[k].rank : all.rank;
-    for (int i = 0; i < all.rank; i++) {
-        all.dim[i] = 1;
-        for (int k = 0; k < in_count; k++) {
-            const int at = i - (all.rank - in[k].rank);
-            const int64_t have = all.dim[i], dim = at < 0 ? 1 : in[k].dim[at];
-            if (have == 1 || (have < 0 && dim > 1))
-                all.dim[i] = dim;
-            else if (dim != have && dim != 1 && dim >= 0 && have >= 0) {
-                char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-                return rml_fail(err, RML_ERR_SHAPE,
-                                "operands %s and %s cannot be broadcast together",
-                                rml_shape_text(&in[0], a), rml_shape_text(&in[k], b));
-            }
-        }
-    }
-    *out = all;
-    return RML_OK;
-}

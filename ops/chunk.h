@@ -30,7 +30,4 @@ void rml_chunk_read(const rml_tensor *view, size_t begin, size_t count, rml_wide
 void rml_chunk_write(const rml_tensor *out, size_t begin, size_t count, rml_wide wide,
                      const rml_chunk *chunk);
 
-// The shape that all of `in` are broadcast to.
-rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err);
-
 #endif

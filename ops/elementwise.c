@@ -7,16 +7,6 @@
 
 // ---- unary --------------------------------------------------------------------------------------
 
-static rml_status infer_unary(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                              rml_shape *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    (void)err;
-    *out = in[0];
-    return RML_OK;
-}
-
 typedef struct unary_context {
     const rml_kernels *kernels;
     const rml_activation *act;
@@ -51,7 +41,7 @@ const rml_op rml_op_unary = {.name = "unary",
                              .layout = RML_OP_FOLLOW,
                              .packed_input = -1,
                              .in_place = true,
-                             .infer = infer_unary,
+                             .infer = rml_infer_same,
                              .algorithms = unary_algorithms};
 
 // ---- binary -------------------------------------------------------------------------------------
@@ -60,19 +50,7 @@ static rml_status infer_binary(const rml_op_attr *attr, const rml_shape *in, int
                                rml_shape *out, rml_error *err)
 {
     (void)attr;
-    (void)in_count;
-    out->rank = in[0].rank > in[1].rank ? in[0].rank : in[1].rank;
-    for (int i = 0; i < out->rank; i++) {
-        const int ia = i - (out->rank - in[0].rank), ib = i - (out->rank - in[1].rank);
-        const int64_t a = ia < 0 ? 1 : in[0].dim[ia], b = ib < 0 ? 1 : in[1].dim[ib];
-        out->dim[i] = a == 1 ? b : a < 0 && b > 1 ? b : a;
-        if (a != b && a != 1 && b != 1 && a >= 0 && b >= 0) {
-            char a_text[RML_SHAPE_TEXT_BYTES], b_text[RML_SHAPE_TEXT_BYTES];
-            return rml_fail(err, RML_ERR_SHAPE, "operands %s and %s cannot be broadcast together",
-                            rml_shape_text(&in[0], a_text), rml_shape_text(&in[1], b_text));
-        }
-    }
-    return RML_OK;
+    return rml_broadcast_shape(in, in_count, out, err);
 }
 
 typedef struct binary_context {

@@ -3,6 +3,7 @@
 #include "ops/map.h"
 
 #include "ops/chunk.h"
+#include "ops/walk.h"
 
 #include <math.h>
 
@@ -16,16 +17,6 @@ static rml_wide wide_for(const rml_tensor *in, int count)
 }
 
 // ---- one operand --------------------------------------------------------------------------------
-
-static rml_status infer_map(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                            rml_shape *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    (void)err;
-    *out = in[0];
-    return RML_OK;
-}
 
 static rml_status types_map(const rml_op_attr *attr, const rml_fact *in, int in_count,
                             rml_dtype *out, rml_error *err)
@@ -76,7 +67,7 @@ const rml_op rml_op_map = {.name = "map",
                            .max_inputs = 1,
                            .packed_input = -1,
                            .types = types_map,
-                           .infer = infer_map,
+                           .infer = rml_infer_same,
                            .algorithms = map_algorithms};
 
 // ---- two operands -------------------------------------------------------------------------------

@@ -37,6 +37,16 @@ rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out
     return RML_OK;
 }
 
+rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                          rml_shape *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    (void)err;
+    *out = in[0];
+    return RML_OK;
+}
+
 rml_activation rml_activation_none(void)
 {
     return (rml_activation){RML_UNARY_CLAMP, {-INFINITY, INFINITY}};

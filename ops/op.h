@@ -299,6 +299,10 @@ typedef struct rml_op {
 rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,
                           rml_error *err);
 
+// Shape rule of an operator with one output of the shape of its first input.
+rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                          rml_shape *out, rml_error *err);
+
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);
 

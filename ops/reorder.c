@@ -5,16 +5,6 @@
 
 #define ROW_PIXELS 256 // pixels of a work item
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    (void)err;
-    *out = in[0];
-    return RML_OK;
-}
-
 typedef struct reorder_job {
     const rml_op_args *args;
     size_t pixels, pieces;
@@ -66,5 +56,5 @@ const rml_op rml_op_reorder = {.name = "reorder",
                                .max_inputs = 1,
                                .layout = RML_OP_ANY,
                                .packed_input = -1,
-                               .infer = infer,
+                               .infer = rml_infer_same,
                                .algorithms = algorithms};

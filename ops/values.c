@@ -3,16 +3,6 @@
 
 #include "tensor/convert.h"
 
-static rml_status infer_same(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                             rml_shape *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    (void)err;
-    *out = in[0];
-    return RML_OK;
-}
-
 static rml_status types_i64(const rml_op_attr *attr, const rml_fact *in, int in_count,
                             rml_dtype *out, rml_error *err)
 {
@@ -60,7 +50,7 @@ const rml_op rml_op_cast = {.name = "cast",
                             .max_inputs = 1,
                             .packed_input = -1,
                             .types = types_cast,
-                            .infer = infer_same,
+                            .infer = rml_infer_same,
                             .algorithms = cast_algorithms};
 
 // ---- shape --------------------------------------------------------------------------------------

@@ -7,6 +7,30 @@
 
 #define RUN_ITEMS 8192 // elements of a work item: enough to outweigh taking it
 
+rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err)
+{
+    rml_shape all = {0};
+    for (int k = 0; k < in_count; k++)
+        all.rank = in[k].rank > all.rank ? in[k].rank : all.rank;
+    for (int i = 0; i < all.rank; i++) {
+        all.dim[i] = 1;
+        for (int k = 0; k < in_count; k++) {
+            const int at = i - (all.rank - in[k].rank);
+            const int64_t have = all.dim[i], dim = at < 0 ? 1 : in[k].dim[at];
+            if (have == 1 || (have < 0 && dim > 1))
+                all.dim[i] = dim;
+            else if (dim != have && dim != 1 && dim >= 0 && have >= 0) {
+                char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+                return rml_fail(err, RML_ERR_SHAPE,
+                                "operands %s and %s cannot be broadcast together",
+                                rml_shape_text(&in[0], a), rml_shape_text(&in[k], b));
+            }
+        }
+    }
+    *out = all;
+    return RML_OK;
+}
+
 rml_walk rml_walk_make(const rml_tensor *const *views, int count)
 {
     const rml_tensor *out = views[0];

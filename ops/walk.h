@@ -16,6 +16,9 @@ typedef struct rml_walk {
     float *data[RML_WALK_MAX];
 } rml_walk;
 
+// The shape that all of `in` are broadcast to, by the rules of numpy. A dimension of -1 fits any.
+rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err);
+
 // Views are broadcast to the shape of views[0] by the rules of numpy (they fit: infer checked). The
 // dimensions are ordered by views[0]'s strides, so that its memory is walked in order.
 rml_walk rml_walk_make(const rml_tensor *const *views, int count);

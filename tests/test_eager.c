@@ -255,6 +255,42 @@ static void test_loop(void)
     rml_graph_release(&body);
 }
 
+// A state that gets shorter with each turn: what is stacked would not fit together.
+static void test_loop_changes_size(void)
+{
+    static const rml_dtype types[] = {RML_F32, RML_F32};
+    net at;
+    rml_graph body;
+    const rml_shape open = shape1(-1), six = shape1(6);
+    rml_graph_init(&body, rml_allocator_default());
+    rml_graph_typed_input(&body, "turn", RML_I64, &scalar);
+    const rml_value_id go = rml_graph_typed_input(&body, "go", RML_BOOL, &scalar);
+    const rml_value_id state = rml_graph_input(&body, "state", &open);
+    const rml_value_id next = rml_graph_slice(&body, state, 0, 1, INT64_MAX, 1, "next");
+    rml_graph_output(&body, "go_on", cast(&body, go, RML_BOOL, "same"));
+    rml_graph_output(&body, "state_out", next);
+    rml_graph_output(&body, "each", next);
+    net_begin(&at, NULL);
+    const rml_value_id limit = rml_graph_typed_input(at.graph, "limit", RML_I64, &scalar);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &six);
+    const rml_control_attr attr = {
+        .body = {&body}, .out_count = 2, .out_types = types, .states = 1};
+    const rml_value_id in[] = {limit, RML_NO_VALUE, x};
+    rml_graph_output(at.graph, "each", control(&at, RML_OP_LOOP, &attr, in, 3, "loop") + 1);
+    rml_session *session = start(&at, NULL);
+    prepare(&at, session);
+    memset(rml_session_input(session, "x", NULL), 0, 6 * sizeof(float));
+    *(int64_t *)rml_session_input(session, "limit", NULL) = 5;
+    CHECK(rml_session_run(session, &at.err) == RML_ERR_SHAPE);
+    CHECK(strstr(at.err.message, "loop") && strstr(at.err.message, "20") &&
+          strstr(at.err.message, "16"));
+    *(int64_t *)rml_session_input(session, "limit", NULL) = 1;
+    run(&at, session);
+    rml_session_destroy(&session);
+    net_end(&at);
+    rml_graph_release(&body);
+}
+
 // Columns of x from the last to the first, summed up; stacked as columns, in both directions.
 static void test_scan(void)
 {
@@ -347,6 +383,7 @@ int main(void)
     test_same_bits();
     test_if();
     test_loop();
+    test_loop_changes_size();
     test_scan();
     test_no_memory();
     return check_result();

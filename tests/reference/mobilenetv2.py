@@ -55,8 +55,11 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*features)
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, classes))
 
+    def logits(self, x):
+        return self.classifier(self.features(x).mean((2, 3)))
+
     def forward(self, x):
-        return torch.softmax(self.classifier(self.features(x).mean((2, 3))), 1)
+        return torch.softmax(self.logits(x), 1)
 
 
 def random_mobilenetv2(width=1.0, classes=1000, seed=1):

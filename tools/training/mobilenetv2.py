@@ -7,28 +7,22 @@ the usual preprocessing (shorter side to 256, centre crop of 224) cuts an eighth
 """
 
 import os
+import sys
 
 import cv2
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import nn
 from torch.nn import functional as F
 
 import common
 
+sys.path.insert(0, os.path.join(common.ROOT, "tests"))
+from reference.mobilenetv2 import MobileNetV2  # noqa: E402
+
 LABELS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 WIDTH = 0.25
-BLOCKS = [
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-]
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 PICTURE, DIGIT = 160, 128  # pixels of the picture and of the digit in its middle
@@ -36,52 +30,6 @@ RESIZE, CROP = 256, 224  # what the program does to a picture
 # Side and epochs: small pictures first, the size of use last; the rate falls anew in each stage.
 STAGES = [(64, 20), (112, 5), (224, 7)]
 BATCH, RATE, SEED = 32, 2e-3, 31
-
-
-def channels(count):
-    """torchvision's rounding to a multiple of 8."""
-    return max(8, int(count * WIDTH + 4) // 8 * 8)
-
-
-def conv_norm(inputs, outputs, kernel=1, stride=1, groups=1):
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU6(inplace=True),
-    )
-
-
-class Inverted(nn.Module):
-    def __init__(self, inputs, outputs, stride, expand):
-        super().__init__()
-        hidden = inputs * expand
-        self.residual = stride == 1 and inputs == outputs
-        layers = [] if expand == 1 else [conv_norm(inputs, hidden)]
-        layers += [
-            conv_norm(hidden, hidden, 3, stride, hidden),
-            nn.Conv2d(hidden, outputs, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        ]
-        self.conv = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return x + self.conv(x) if self.residual else self.conv(x)
-
-
-class MobileNetV2(nn.Module):
-    def __init__(self):
-        super().__init__()
-        width, layers = channels(32), [conv_norm(3, channels(32), 3, 2)]
-        for expand, outputs, count, stride in BLOCKS:
-            for i in range(count):
-                layers.append(Inverted(width, channels(outputs), stride if i == 0 else 1, expand))
-                width = channels(outputs)
-        layers.append(conv_norm(width, 1280))  # torchvision keeps 1280 for widths below one
-        self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, len(LABELS)))
-
-    def forward(self, x):
-        return self.classifier(self.features(x).mean((2, 3)))
 
 
 def digits():
@@ -139,7 +87,7 @@ def accuracy(model, pictures, wanted, side):
     model.eval()
     with torch.no_grad():
         found = [
-            model(batch(pictures[i : i + BATCH], side, None)).argmax(1)
+            model.logits(batch(pictures[i : i + BATCH], side, None)).argmax(1)
             for i in range(0, len(wanted), BATCH)
         ]
     model.train()
@@ -151,7 +99,7 @@ def main():
     common.seed_all(SEED)
     train, held, train_classes, held_classes = digits()
     train, held = [picture(x) for x in train], [picture(x) for x in held]
-    model = MobileNetV2().to(memory_format=torch.channels_last)
+    model = MobileNetV2(WIDTH, len(LABELS)).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-3)
     state_path = os.path.join(common.work_folder("mobilenetv2"), "mobilenetv2.pt")
     state = common.load_state(state_path, model, optimizer)
@@ -171,7 +119,7 @@ def main():
             x = batch([train[j] for j in chosen], sides[epoch], rng).contiguous(
                 memory_format=torch.channels_last
             )
-            logits = model(x)  # depthwise layers gain nothing from bfloat16
+            logits = model.logits(x)  # depthwise layers gain nothing from bfloat16
             loss = F.cross_entropy(
                 logits, torch.from_numpy(train_classes[chosen]), label_smoothing=0.05
             )
