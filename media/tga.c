@@ -1,3 +1,4 @@
+// TGA by ourselves: stb takes what is missing at the end of a file for zeros and tells nobody.
 #include "media/picture_codecs.h"
 
 #include "media/frame.h"
