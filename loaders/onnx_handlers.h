@@ -1,0 +1,9 @@
+// The handlers by family, one onnx_ops_*.c each.
+#ifndef RML_LOADERS_ONNX_HANDLERS_H
+#define RML_LOADERS_ONNX_HANDLERS_H
+
+#include "loaders/onnx_import.h"
+
+extern const rml_onnx_entry rml_onnx_elementwise[];
+
+#endif

@@ -1,0 +1,16 @@
+// The operators of ONNX that this library runs, by family.
+#include "loaders/onnx_handlers.h"
+
+#include <string.h>
+
+const rml_onnx_entry *rml_onnx_find_entry(const char *op_type)
+{
+    static const rml_onnx_entry *const families[] = {
+        rml_onnx_elementwise,
+    };
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const rml_onnx_entry *entry = families[f]; entry->op_type; entry++)
+            if (strcmp(entry->op_type, op_type) == 0)
+                return entry;
+    return NULL;
+}
