@@ -12,6 +12,11 @@ void rml_graph_init(rml_graph *graph, const rml_allocator *allocator)
 void rml_graph_release(rml_graph *graph)
 {
     const rml_allocator *allocator = graph->arena.allocator;
+    for (rml_graph *inside = graph->inside, *next; inside; inside = next) {
+        next = inside->next;
+        rml_graph_release(inside);
+        rml_free(allocator, inside);
+    }
     rml_free(allocator, graph->values);
     rml_free(allocator, graph->nodes);
     rml_free(allocator, graph->inputs);
@@ -19,6 +24,17 @@ void rml_graph_release(rml_graph *graph)
     rml_free(allocator, (void *)graph->output_names);
     rml_arena_release(&graph->arena);
     memset(graph, 0, sizeof *graph);
+}
+
+rml_graph *rml_graph_inside(rml_graph *graph)
+{
+    rml_graph *inside = rml_alloc(graph->arena.allocator, sizeof *inside);
+    if (!inside)
+        return NULL;
+    rml_graph_init(inside, graph->arena.allocator);
+    inside->next = graph->inside;
+    graph->inside = inside;
+    return inside;
 }
 
 rml_value_id rml_graph_fail(rml_graph *graph, rml_status status, const char *format, ...)
@@ -144,7 +160,8 @@ void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
     }
     // A second name gets a copy, which can be bound to other memory.
     if (rml_graph_is_output(graph, value)) {
-        value = rml_graph_unary(graph, value, rml_activation_none(), name);
+        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
         if (value == RML_NO_VALUE)
             return;
     }

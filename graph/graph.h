@@ -60,11 +60,16 @@ typedef struct rml_graph {
     rml_value_id *inputs, *outputs;
     const char **output_names;
     size_t input_count, input_capacity, output_count, output_capacity, output_name_capacity;
+    struct rml_graph *inside; // graphs that nodes run, a list along `next`; owned
+    struct rml_graph *next;
     rml_error error; // the first one
 } rml_graph;
 
 void rml_graph_init(rml_graph *graph, const rml_allocator *allocator);
 void rml_graph_release(rml_graph *graph);
+
+// An empty graph for a node of `graph` to run, released with it. NULL when memory is out.
+rml_graph *rml_graph_inside(rml_graph *graph);
 
 // Keeps the first error; later ones are dropped. Returns RML_NO_VALUE.
 rml_value_id rml_graph_fail(rml_graph *graph, rml_status status, const char *format, ...)
@@ -161,6 +166,10 @@ void rml_graph_replace(rml_graph *graph, rml_value_id from, rml_value_id to);
 
 // Replaces the node's inputs by a copy of `in`; false when memory is out.
 bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count);
+
+// Computes a node now where its inputs are constant, or their shapes are all it asks for: its
+// outputs become constants and it is dead. Otherwise nothing happens.
+rml_status rml_graph_fold(rml_graph *graph, rml_node_id node, bool *folded, rml_error *err);
 
 // Checks what every pass must leave true: ids in range, inputs computed before they are read,
 // arity, shapes that inference agrees with, layouts that the operators take.

@@ -42,6 +42,8 @@ void rml_model_destroy(rml_model **model_at)
         rml_free(model->allocator, model->packs[i].data);
     rml_free(model->allocator, model->packs);
     rml_graph_release(&model->graph);
+    if (model->release)
+        model->release(model->user);
     rml_lock_release(&model->lock);
     rml_free(model->allocator, model);
     *model_at = NULL;

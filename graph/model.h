@@ -10,6 +10,7 @@ struct rml_model {
     rml_graph graph;
     uint64_t parameters;
     void (*drop_pages)(void *user); // tells the weights' owner that nothing reads them for now
+    void (*release)(void *user);    // the model owns the weights; or NULL
     void *user;
     rml_lock lock; // guards what follows
     struct rml_pack *packs;

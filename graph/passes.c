@@ -52,6 +52,8 @@ rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log
                           rml_error *err)
 {
     RML_TRY(check_names(disabled, err));
+    for (rml_graph *inside = graph->inside; inside; inside = inside->next)
+        RML_TRY(rml_passes_run(inside, disabled, log, log_user, err));
     for (size_t i = 0; rml_pass_at(i); i++) {
         const rml_pass *pass = rml_pass_at(i);
         size_t changed = 0;

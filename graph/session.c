@@ -174,9 +174,10 @@ rml_status rml_session_resize(rml_session *session, const char *input, rml_shape
     if (index == graph->input_count)
         return rml_fail(err, RML_ERR_ARG, "there is no input \"%s\"", input);
     const rml_shape *declared = &graph->values[graph->inputs[index]].shape;
-    bool fits = shape.rank == declared->rank;
+    bool fits = shape.rank >= 0 && shape.rank <= RML_MAX_RANK &&
+                (declared->rank == RML_RANK_UNKNOWN || shape.rank == declared->rank);
     for (int i = 0; i < declared->rank && fits; i++)
-        fits = shape.dim[i] > 0 && (declared->dim[i] < 0 || declared->dim[i] == shape.dim[i]);
+        fits = shape.dim[i] >= 0 && (declared->dim[i] < 0 || declared->dim[i] == shape.dim[i]);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s", input,
                         rml_shape_text(&shape, got), rml_shape_text(declared, want));

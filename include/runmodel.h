@@ -78,6 +78,7 @@ typedef void (*rml_log_fn)(void *user, const char *line);
 // ---- tensors ----------------------------------------------------------------------------------
 
 #define RML_MAX_RANK 8
+#define RML_RANK_UNKNOWN (-2) // of a port whose file does not tell how many dimensions it has
 
 typedef enum rml_dtype {
     RML_F32 = 0,
@@ -199,10 +200,16 @@ RML_API rml_model_settings rml_model_settings_default(void);
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
 
+// Imports a graph file (ONNX), which holds its own weights. What this library cannot run is listed
+// all at once in `err`: node, operator, opset, types and shapes of the inputs. The file stays
+// mapped as long as the model lives.
+RML_API rml_status rml_model_open(rml_model **out, const char *path,
+                                  const rml_model_settings *settings, rml_error *err);
+
 typedef struct rml_port {
     const char *name;
     rml_dtype dtype;
-    rml_shape shape; // -1 where the size may change between runs
+    rml_shape shape; // -1 where the size may change between runs; rank RML_RANK_UNKNOWN: any
 } rml_port;
 
 RML_API size_t rml_model_input_count(const rml_model *model);

@@ -1,6 +1,6 @@
 #include "loaders/npy.h"
 
-#include "tensor/dtype.h"
+#include "tensor/convert.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 
@@ -208,36 +208,51 @@ void rml_npy_close(rml_npy *npy)
     memset(npy, 0, sizeof *npy);
 }
 
-static float load_element(const rml_npy *npy, const uint8_t *src)
+rml_dtype rml_npy_dtype(const rml_npy *npy)
 {
-    uint8_t bytes[8];
-    int size = npy->element_bytes;
-    for (int i = 0; i < size; i++)
-        bytes[i] = src[npy->swapped ? size - 1 - i : i];
+    const int size = npy->element_bytes;
     if (npy->kind == 'b')
-        return rml_dtype_load_f32(RML_BOOL, bytes);
-    if (npy->kind == 'u')
-        return rml_dtype_load_f32(size == 1   ? RML_U8
-                                  : size == 2 ? RML_U16
-                                  : size == 4 ? RML_U32
-                                              : RML_U64,
-                                  bytes);
+        return RML_BOOL;
     if (npy->kind == 'f')
-        return rml_dtype_load_f32(size == 2 ? RML_F16 : size == 4 ? RML_F32 : RML_F64, bytes);
-    return rml_dtype_load_f32(size == 1   ? RML_I8
-                              : size == 2 ? RML_I16
-                              : size == 4 ? RML_I32
-                                          : RML_I64,
-                              bytes);
+        return size == 2 ? RML_F16 : size == 4 ? RML_F32 : RML_F64;
+    if (npy->kind == 'u')
+        return size == 1 ? RML_U8 : size == 2 ? RML_U16 : size == 4 ? RML_U32 : RML_U64;
+    return size == 1 ? RML_I8 : size == 2 ? RML_I16 : size == 4 ? RML_I32 : RML_I64;
 }
 
-void rml_npy_read_f32(const rml_npy *npy, float *dst)
+static bool is_float(rml_dtype dtype)
 {
+    return dtype == RML_F32 || dtype == RML_F64 || dtype == RML_F16 || dtype == RML_BF16;
+}
+
+// `element` in its own type and byte order to `dtype`; false when it is another number there.
+static bool convert(rml_dtype from, const void *element, rml_dtype to, void *dst)
+{
+    rml_dtype_convert(from, element, to, dst, 1);
+    if (is_float(to) || from == to)
+        return true;
+    if (is_float(from)) {
+        double had, got;
+        rml_dtype_convert(from, element, RML_F64, &had, 1);
+        rml_dtype_convert(to, dst, RML_F64, &got, 1);
+        return had == got;
+    }
+    // The same 64 bits either way, and the same sign: -1 and 2^64 - 1 differ in that alone.
+    int64_t had, got;
+    rml_dtype_convert(from, element, RML_I64, &had, 1);
+    rml_dtype_convert(to, dst, RML_I64, &got, 1);
+    return had == got && (had >= 0 || (from == RML_U64) == (to == RML_U64));
+}
+
+rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, rml_error *err)
+{
+    const rml_dtype from = rml_npy_dtype(npy);
+    const size_t bytes = rml_dtype_size(dtype);
     if (npy->count == 0)
-        return;
-    if (npy->kind == 'f' && npy->element_bytes == 4 && !npy->swapped && !npy->fortran) {
-        memcpy(dst, npy->data, npy->count * sizeof *dst);
-        return;
+        return RML_OK;
+    if (from == dtype && from != RML_BOOL && !npy->swapped && !npy->fortran) {
+        memcpy(dst, npy->data, npy->count * bytes);
+        return RML_OK;
     }
     // `source` is where the element of index `at` (in C order) lies in the file.
     int rank = npy->shape.rank;
@@ -251,7 +266,16 @@ void rml_npy_read_f32(const rml_npy *npy, float *dst)
     }
     size_t source = 0;
     for (size_t i = 0; i < npy->count; i++) {
-        dst[i] = load_element(npy, npy->data + source * (size_t)npy->element_bytes);
+        const uint8_t *src = npy->data + source * (size_t)npy->element_bytes;
+        _Alignas(8) uint8_t element[8];
+        for (int k = 0; k < npy->element_bytes; k++)
+            element[k] = src[npy->swapped ? npy->element_bytes - 1 - k : k];
+        if (!convert(from, element, dtype, (char *)dst + i * bytes)) {
+            double number;
+            rml_dtype_convert(from, element, RML_F64, &number, 1);
+            return rml_fail(err, RML_ERR_ARG, "element %zu of the array is %.17g, which is no %s",
+                            i, number, rml_dtype_name(dtype));
+        }
         for (int axis = rank - 1; axis >= 0; axis--) {
             source += step[axis];
             if (++at[axis] < npy->shape.dim[axis])
@@ -260,14 +284,48 @@ void rml_npy_read_f32(const rml_npy *npy, float *dst)
             at[axis] = 0;
         }
     }
+    return RML_OK;
 }
 
-static size_t make_header(char *text, size_t capacity, const rml_shape *shape)
+// As NumPy spells it.
+static const char *descr_of(rml_dtype dtype)
+{
+    switch (dtype) {
+    case RML_F16:
+        return "<f2";
+    case RML_F64:
+        return "<f8";
+    case RML_I8:
+        return "|i1";
+    case RML_U8:
+        return "|u1";
+    case RML_I16:
+        return "<i2";
+    case RML_U16:
+        return "<u2";
+    case RML_I32:
+        return "<i4";
+    case RML_U32:
+        return "<u4";
+    case RML_I64:
+        return "<i8";
+    case RML_U64:
+        return "<u8";
+    case RML_BOOL:
+        return "|b1";
+    case RML_F32:
+    case RML_BF16:
+        break;
+    }
+    return "<f4";
+}
+
+static size_t make_header(char *text, size_t capacity, const char *descr, const rml_shape *shape)
 {
     size_t used = MAGIC_BYTES + 4;
     memcpy(text, MAGIC "\x01\x00\x00\x00", used);
     used += (size_t)snprintf(text + used, capacity - used,
-                             "{'descr': '<f4', 'fortran_order': False, 'shape': (");
+                             "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (int i = 0; i < shape->rank; i++)
         used += (size_t)snprintf(text + used, capacity - used, "%lld%s", (long long)shape->dim[i],
                                  shape->rank == 1      ? ","
@@ -283,8 +341,23 @@ static size_t make_header(char *text, size_t capacity, const rml_shape *shape)
     return total;
 }
 
-rml_status rml_npy_write_f32(const char *path, const float *data, const rml_shape *shape,
-                             rml_error *err)
+// bf16 as the f32 that it is the upper half of.
+static bool write_elements(FILE *file, rml_dtype dtype, const void *data, size_t count)
+{
+    const uint16_t *half = data;
+    if (dtype != RML_BF16)
+        return fwrite(data, rml_dtype_size(dtype), count, file) == count;
+    for (size_t i = 0; i < count; i++) {
+        float number;
+        rml_dtype_convert(RML_BF16, &half[i], RML_F32, &number, 1);
+        if (fwrite(&number, sizeof number, 1, file) != 1)
+            return false;
+    }
+    return true;
+}
+
+rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
+                         const rml_shape *shape, rml_error *err)
 {
     size_t count;
     if (!rml_shape_count(shape, &count))
@@ -296,9 +369,9 @@ rml_status rml_npy_write_f32(const char *path, const float *data, const rml_shap
     if (!file)
         return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", beside, strerror(errno));
     char header[1024];
-    size_t header_bytes = make_header(header, sizeof header, shape);
+    size_t header_bytes = make_header(header, sizeof header, descr_of(dtype), shape);
     bool ok = fwrite(header, 1, header_bytes, file) == header_bytes &&
-              fwrite(data, sizeof *data, count, file) == count && fflush(file) == 0;
+              write_elements(file, dtype, data, count) && fflush(file) == 0;
     int reason = errno;
     ok = fclose(file) == 0 && ok;
     if (ok && rename(beside, path) == 0)

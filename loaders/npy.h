@@ -22,14 +22,19 @@ typedef struct rml_npy {
 // header is checked against the file's size before use. On failure `out` is zeroed.
 rml_status rml_npy_open(rml_npy *out, const char *path, rml_error *err);
 
-// Converts to f32 in C order; `dst` holds `npy->count` elements.
-void rml_npy_read_f32(const rml_npy *npy, float *dst);
+// The element type that `npy` holds.
+rml_dtype rml_npy_dtype(const rml_npy *npy);
+
+// Converts to `dtype` in C order; `dst` holds `npy->count` elements. To floats everything converts;
+// an integer must fit, and a fraction is no integer: both are errors that name the number.
+rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, rml_error *err);
 
 void rml_npy_close(rml_npy *npy);
 
-// Writes f32 in C order to a file beside `path`, then renames it to `path`: a reader never sees
-// half an array, and on failure what was at `path` is untouched.
-rml_status rml_npy_write_f32(const char *path, const float *data, const rml_shape *shape,
-                             rml_error *err);
+// Writes elements in C order to a file beside `path`, then renames it to `path`: a reader never
+// sees half an array, and on failure what was at `path` is untouched. bf16, which NumPy has not, is
+// written as f32.
+rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
+                         const rml_shape *shape, rml_error *err);
 
 #endif

@@ -163,6 +163,9 @@ rml_status rml_onnx_open_memory(rml_onnx **out, const void *data, size_t size,
 
 void rml_onnx_close(rml_onnx **file);
 
+// Tells the system that the tensors' data will not be needed soon.
+void rml_onnx_drop_pages(const rml_onnx *file);
+
 // What the whole file says.
 typedef struct rml_onnx_header {
     int64_t ir_version, model_version;

@@ -2,8 +2,8 @@
 //
 // A handler gets one node with its inputs as values of the graph and sets its outputs. It refuses
 // what it cannot do with rml_onnx_refuse, in words that need not name the node; the importer goes
-// on, so that everything a file asks for in vain is listed at once. Errors of builder calls inside a
-// handler become such a refusal too. An attribute that the handler never asked for is refused by
+// on, so that everything a file asks for in vain is listed at once. Errors of builder calls inside
+// a handler become such a refusal too. An attribute that the handler never asked for is refused by
 // name: nothing is overlooked.
 //
 // Element types are always known here; ranks and sizes where the file tells them. What ONNX passes

@@ -222,6 +222,14 @@ void rml_onnx_close(rml_onnx **file_at)
     *file_at = NULL;
 }
 
+void rml_onnx_drop_pages(const rml_onnx *file)
+{
+    if (!file->is_memory)
+        rml_mapfile_drop_pages(&file->map);
+    for (size_t i = 0; i < file->external_count; i++)
+        rml_mapfile_drop_pages(&file->external_file[i]);
+}
+
 // ---- looking ----------------------------------------------------------------------------------
 
 const rml_onnx_header *rml_onnx_header_of(const rml_onnx *file)

@@ -6,6 +6,7 @@
 const rml_onnx_entry *rml_onnx_find_entry(const char *op_type)
 {
     static const rml_onnx_entry *const families[] = {
+        rml_onnx_core,
         rml_onnx_elementwise,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)

@@ -151,10 +151,11 @@ typedef struct rml_scan_way {
 typedef struct rml_control_attr {
     const struct rml_graph *body[2]; // if: then and else; loop and scan: the first
     int out_count;
-    const rml_dtype *out_types; // [out_count]
-    int states;                 // loop and scan: values that go from turn to turn
-    int scanned;                // scan: inputs that are cut into slices
-    const rml_scan_way *scan;   // scan: of each scanned input, then of each stacked output; or NULL
+    const rml_dtype *out_types;  // [out_count]
+    const rml_shape *out_shapes; // [out_count], what every run has in common; or NULL
+    int states;                  // loop and scan: values that go from turn to turn
+    int scanned;                 // scan: inputs that are cut into slices
+    const rml_scan_way *scan; // scan: of each scanned input, then of each stacked output; or NULL
 } rml_control_attr;
 
 typedef struct rml_reorder_attr {

@@ -25,7 +25,8 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
     (void)in_count;
     (void)err;
     for (int k = 0; k < attr->control.out_count; k++)
-        out[k] = (rml_shape){.rank = RML_RANK_UNKNOWN};
+        out[k] = attr->control.out_shapes ? attr->control.out_shapes[k]
+                                          : (rml_shape){.rank = RML_RANK_UNKNOWN};
     return RML_OK;
 }
 

@@ -111,8 +111,6 @@ typedef struct rml_fact {
     const void *data; // its elements in C order, or NULL: only the run tells
 } rml_fact;
 
-#define RML_RANK_UNKNOWN (-2)
-
 typedef struct rml_op {
     const char *name;
     int min_inputs, max_inputs; // max -1: no limit

@@ -33,7 +33,7 @@ static void check_values(const char *header, const void *data, size_t bytes, con
     if (status != RML_OK)
         return;
     CHECK(npy.count == count);
-    rml_npy_read_f32(&npy, values);
+    CHECK(rml_npy_read(&npy, RML_F32, values, NULL) == RML_OK);
     for (size_t i = 0; i < count; i++)
         CHECK_MSG(values[i] == expected[i], "%s: element %zu is %g, not %g", header, i, values[i],
                   expected[i]);
@@ -111,13 +111,13 @@ static void test_written(void)
 {
     static const float data[6] = {1, 2, 3, 4, 5, -6};
     rml_shape shape = {.rank = 3, .dim = {1, 2, 3}};
-    CHECK(rml_npy_write_f32(path, data, &shape, &err) == RML_OK);
+    CHECK(rml_npy_write(path, RML_F32, data, &shape, &err) == RML_OK);
     rml_npy npy;
     CHECK(rml_npy_open(&npy, path, &err) == RML_OK);
     CHECK(npy.shape.rank == 3 && npy.shape.dim[1] == 2 && npy.shape.dim[2] == 3);
     CHECK((npy.data - npy.file.data) % 64 == 0);
     float back[6];
-    rml_npy_read_f32(&npy, back);
+    CHECK(rml_npy_read(&npy, RML_F32, back, NULL) == RML_OK);
     CHECK(memcmp(back, data, sizeof data) == 0);
     size_t size = npy.file.size;
     rml_npy_close(&npy);
@@ -132,7 +132,7 @@ static void test_written(void)
         fclose(file);
         CHECK(rml_npy_open(&npy, path, &err) != RML_OK);
     }
-    CHECK(rml_npy_write_f32("/nonexistent/folder/x.npy", data, &shape, &err) == RML_ERR_IO);
+    CHECK(rml_npy_write("/nonexistent/folder/x.npy", RML_F32, data, &shape, &err) == RML_ERR_IO);
 }
 
 int main(void)

@@ -139,7 +139,7 @@ static void test_misuse(rml_model *model)
     shape.dim[1] = 4;
     CHECK(rml_session_resize(session, "x", shape, &err) == RML_ERR_SHAPE &&
           strstr(err.message, "(1,4,16,16)") && strstr(err.message, "(?,3,?,?)"));
-    shape = image_shape(0, 16, 16);
+    shape = image_shape(-1, 16, 16);
     CHECK(rml_session_resize(session, "x", shape, &err) == RML_ERR_SHAPE);
     shape.rank = 3;
     CHECK(rml_session_resize(session, "x", shape, &err) == RML_ERR_SHAPE);

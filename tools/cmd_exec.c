@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     common_options common;
     const char *model;
+    bool is_file; // of a graph
     weights_source weights;
     option_list inputs, outputs;
 } settings;
@@ -86,7 +87,8 @@ static rml_status check_names(const settings *s, const rml_model *model, rml_err
     return RML_OK;
 }
 
-static rml_status read_inputs(const settings *s, rml_session *session, rml_error *err)
+static rml_status read_inputs(const settings *s, const rml_model *model, rml_session *session,
+                              rml_error *err)
 {
     rml_npy arrays[OPTION_LIST_MAX];
     binding b;
@@ -103,24 +105,30 @@ static rml_status read_inputs(const settings *s, rml_session *session, rml_error
         status = rml_session_prepare(session, err);
     for (int i = 0; i < opened; i++) {
         split(s->inputs.items[i], &b);
-        float *data = status == RML_OK ? rml_session_input(session, b.name, NULL) : NULL;
-        if (data)
-            rml_npy_read_f32(&arrays[i], data);
+        const rml_port port = rml_model_input(model, (size_t)find_port(model, true, b.name));
+        void *data = status == RML_OK ? rml_session_input(session, b.name, NULL) : NULL;
+        if (data) {
+            status = rml_npy_read(&arrays[i], port.dtype, data, err);
+            if (status != RML_OK)
+                rml_error_prefix(err, b.file);
+        }
         rml_npy_close(&arrays[i]);
     }
     return status;
 }
 
-static rml_status write_outputs(const settings *s, const rml_session *session, rml_error *err)
+static rml_status write_outputs(const settings *s, const rml_model *model, rml_session *session,
+                                rml_error *err)
 {
     for (int i = 0; i < s->outputs.count; i++) {
         binding b;
         split(s->outputs.items[i], &b);
         rml_shape shape;
-        const float *data = rml_session_output((rml_session *)session, b.name, &shape);
+        const rml_port port = rml_model_output(model, (size_t)find_port(model, false, b.name));
+        const void *data = rml_session_output(session, b.name, &shape);
         if (!data)
             return rml_fail(err, RML_ERR_INTERNAL, "output %s was not made", b.name);
-        RML_TRY(rml_npy_write_f32(b.file, data, &shape, err));
+        RML_TRY(rml_npy_write(b.file, port.dtype, data, &shape, err));
     }
     return RML_OK;
 }
@@ -172,10 +180,13 @@ static rml_status run(const settings *s, rml_error *err)
     rml_weights *weights = NULL;
     rml_model *model = NULL;
     rml_session *session = NULL;
-    rml_status status = weights_source_open(&weights, &s->weights, s->common.quiet, err);
-    if (status != RML_OK)
-        goto done;
-    status = rml_model_create(&model, s->model, weights, NULL, err);
+    rml_status status = RML_OK;
+    if (s->is_file)
+        status = rml_model_open(&model, s->model, NULL, err);
+    else
+        status = weights_source_open(&weights, &s->weights, s->common.quiet, err);
+    if (status == RML_OK && !s->is_file)
+        status = rml_model_create(&model, s->model, weights, NULL, err);
     if (status != RML_OK)
         goto done;
     status = check_names(s, model, err);
@@ -187,14 +198,14 @@ static rml_status run(const settings *s, rml_error *err)
     wanted.profile = s->common.profile;
     status = rml_session_create(&session, model, &wanted, err);
     if (status == RML_OK)
-        status = read_inputs(s, session, err);
+        status = read_inputs(s, model, session, err);
     if (status != RML_OK)
         goto done;
     double start = now_ms();
     status = rml_session_run(session, err);
     double run_ms = now_ms() - start;
     if (status == RML_OK)
-        status = write_outputs(s, session, err);
+        status = write_outputs(s, model, session, err);
     if (status == RML_OK)
         report(s, session, run_ms);
 done:
@@ -236,11 +247,13 @@ int cmd_exec(int argc, char **argv)
     };
     command_line line = {
         .command = COMMAND,
-        .usage = "MODEL [--weights W] --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
+        .usage =
+            "MODEL|FILE.onnx [--weights W] --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
         .summary =
-            "Runs a built-in network on arrays and writes arrays (float32, C order). Inputs may\n"
-            "be float16, float32, float64 or integers, in C or Fortran order. run-model list\n"
-            "names the networks, their inputs and outputs.",
+            "Runs a built-in network, or an ONNX file, on arrays and writes arrays. Inputs are\n"
+            "converted to the type that the network takes, in C or Fortran order. run-model list\n"
+            "names the networks, their inputs and outputs; run-model info FILE.onnx those of a\n"
+            "file.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .positional = &s.model,
@@ -254,8 +267,11 @@ int cmd_exec(int argc, char **argv)
     model_names(names, sizeof names);
     if (!s.model)
         return usage_error(COMMAND, "no network is named; there are: %s", names);
-    if (!find_model(s.model))
+    s.is_file = is_graph_file(s.model);
+    if (!find_model(s.model) && !s.is_file)
         return usage_error(COMMAND, "there is no network '%s'; there are: %s", s.model, names);
+    if (s.is_file && named)
+        return usage_error(COMMAND, "--weights is not used by %s, which holds its own", s.model);
     if (config)
         return usage_error(COMMAND, "--config is not used by %s: its weights tell its shape",
                            s.model);
@@ -268,7 +284,7 @@ int cmd_exec(int argc, char **argv)
             return usage_error(COMMAND, "--output is NAME=FILE.npy, not '%s'", s.outputs.items[i]);
     if (s.outputs.count == 0)
         return usage_error(COMMAND, "no --output NAME=FILE.npy: the result would be lost");
-    if (!weights_choose(&s.weights, s.model, named))
+    if (!s.is_file && !weights_choose(&s.weights, s.model, named))
         return weights_missing(COMMAND, s.model, "weights");
     rml_error err;
     return run(&s, &err) == RML_OK ? EXIT_DONE : failure(COMMAND, &err);

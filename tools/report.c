@@ -163,6 +163,12 @@ const rml_model_desc *find_model(const char *name)
     return NULL;
 }
 
+bool is_graph_file(const char *text)
+{
+    const size_t length = strlen(text);
+    return length > 5 && strcmp(text + length - 5, ".onnx") == 0;
+}
+
 void model_names(char *text, size_t capacity)
 {
     size_t used = 0;

@@ -30,6 +30,9 @@ uint64_t peak_rss_bytes(void);
 // The description of a built-in network, or NULL.
 const rml_model_desc *find_model(const char *name);
 
+// Whether MODEL on a command line is the path of a graph file and no built-in network's name.
+bool is_graph_file(const char *text);
+
 // "wav2lip, s3fd" to `text`.
 void model_names(char *text, size_t capacity);
 
