@@ -38,6 +38,14 @@ rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id
                           name);
 }
 
+rml_value_id rml_graph_group_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                  rml_value_id beta, int64_t groups, float eps, const char *name)
+{
+    const rml_value_id in[] = {x, gamma, beta};
+    const rml_op_attr attr = {.group_norm = {groups, eps, rml_activation_none()}};
+    return rml_graph_node(graph, RML_OP_GROUP_NORM, &attr, in, 3, name);
+}
+
 rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id weight,
                               rml_value_id bias, const char *name)
 {
@@ -94,6 +102,14 @@ void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_v
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name)
 {
     return rml_graph_node(graph, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = {axis}}, &x, 1, name);
+}
+
+rml_value_id rml_graph_attention(rml_graph *graph, rml_value_id q, rml_value_id k, rml_value_id v,
+                                 rml_value_id mask, const rml_attention_attr *attr,
+                                 const char *name)
+{
+    const rml_value_id in[] = {q, k, v, mask};
+    return rml_graph_node(graph, RML_OP_ATTENTION, &(rml_op_attr){.attention = *attr}, in, 4, name);
 }
 
 rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind kind, int axis,

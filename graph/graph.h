@@ -107,6 +107,9 @@ rml_value_id rml_graph_conv_transpose2d(rml_graph *graph, rml_value_id x, rml_va
 rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                   rml_value_id beta, rml_value_id mean, rml_value_id variance,
                                   float eps, const char *name);
+// `gamma` and `beta` have one number a channel; both may be RML_NO_VALUE.
+rml_value_id rml_graph_group_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                  rml_value_id beta, int64_t groups, float eps, const char *name);
 rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id weight,
                               rml_value_id bias, const char *name);
 rml_value_id rml_graph_matmul(rml_graph *graph, rml_value_id a, rml_value_id b, bool transpose_a,
@@ -125,6 +128,10 @@ void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_v
                     rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
                     const char *name);
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name);
+// softmax(q k^T scale + mask) v for every head, see ops/attention.c. `mask` may be RML_NO_VALUE.
+rml_value_id rml_graph_attention(rml_graph *graph, rml_value_id q, rml_value_id k, rml_value_id v,
+                                 rml_value_id mask, const rml_attention_attr *attr,
+                                 const char *name);
 rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind kind, int axis,
                               bool keep, const char *name);
 rml_value_id rml_graph_resize2d(rml_graph *graph, rml_value_id x, const rml_resize_attr *attr,

@@ -34,6 +34,8 @@ static rml_activation *activation_of(rml_node *node)
         return &node->attr.linear.act;
     case RML_OP_BINARY:
         return &node->attr.binary.act;
+    case RML_OP_GROUP_NORM:
+        return &node->attr.group_norm.act;
     default:
         return NULL;
     }

@@ -108,6 +108,28 @@ typedef enum rml_binary {
 // Softmax of one contiguous row, with the maximum subtracted. dst may equal src.
 typedef void rml_softmax_f32_fn(const float *src, float *dst, size_t count);
 
+// One block of a row whose softmax is taken block after block, with numbers not yet divided by
+// their sum:
+//   x[i] = src[i] * scale + mask[i]     mask may be NULL
+//   t = max(*top, x[0], .., x[count - 1])
+//   dst[i] = exp(x[i] - t)   *sum = *sum * f + sum of dst   *top = t
+// and returns f = exp(*top - t), by which what was gathered from the blocks before is to be
+// multiplied. A row starts with *top = -INFINITY and *sum = 0. Where t is -INFINITY, dst and *sum
+// are 0 and f is 1. A NaN in x makes *sum NaN. dst may equal src.
+typedef float rml_softmax_step_f32_fn(const float *src, float scale, const float *mask, float *dst,
+                                      size_t count, float *top, float *sum);
+
+// Mean of each of `lanes` columns and the sum of squares of what its elements differ from it:
+//   mean[c] = sum over r of src[r*step + c] / rows
+//   spread[c] = sum over r of (src[r*step + c] - mean[c])^2     r < rows, c < lanes
+// Both sums run in rising r. rows >= 1.
+typedef void rml_moments_f32_fn(const float *src, size_t step, size_t rows, size_t lanes,
+                                float *mean, float *spread);
+
+// dst[i] = src[i] * scale[i] + shift[i], rounded once or twice. dst may equal src.
+typedef void rml_affine_f32_fn(const float *src, const float *scale, const float *shift, float *dst,
+                               size_t count);
+
 // L2 normalisation of one pixel: dst[c] = src[c] / (sqrt(sum of src[c]^2) + eps) * scale[c]; eps
 // outside the root. scale may be NULL. dst may equal src.
 typedef void rml_l2norm_f32_fn(const float *src, const float *scale, float eps, size_t channels,
@@ -153,6 +175,9 @@ typedef struct rml_kernels {
     rml_binary_f32_fn *binary[RML_BINARY_COUNT];
     rml_binary_scalar_f32_fn *binary_scalar[RML_BINARY_COUNT];
     rml_softmax_f32_fn *softmax;
+    rml_softmax_step_f32_fn *softmax_step;
+    rml_moments_f32_fn *moments;
+    rml_affine_f32_fn *affine;
     rml_l2norm_f32_fn *l2norm;
     rml_transpose_f32_fn *transpose;
     rml_lstm_f32_fn *lstm;

@@ -35,6 +35,12 @@ typedef struct rml_binary_attr {
     rml_activation act;
 } rml_binary_attr;
 
+typedef struct rml_group_norm_attr {
+    int64_t groups; // of neighbouring channels; divides their number
+    float eps;      // added to the variance, inside the root
+    rml_activation act;
+} rml_group_norm_attr;
+
 typedef enum rml_pool_kind { RML_POOL_MAX, RML_POOL_AVERAGE } rml_pool_kind;
 
 typedef struct rml_pool_attr {

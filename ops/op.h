@@ -5,6 +5,7 @@
 #define RML_OPS_OP_H
 
 #include "ops/attr.h"
+#include "ops/attr_attention.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
@@ -24,12 +25,14 @@ typedef union rml_op_attr {
     rml_linear_attr linear;
     rml_matmul_attr matmul;
     rml_batch_norm_attr batch_norm;
+    rml_group_norm_attr group_norm;
     rml_activation unary;
     rml_binary_attr binary;
     rml_pool_attr pool;
     rml_l2norm_attr l2norm;
     rml_lstm_attr lstm;
     rml_softmax_attr softmax;
+    rml_attention_attr attention;
     rml_reduce_attr reduce;
     rml_resize_attr resize;
     rml_concat_attr concat;

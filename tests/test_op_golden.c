@@ -90,6 +90,17 @@ static rml_value_id build_moving(rml_graph *graph, const golden_case *at, const 
     return rml_graph_transpose(graph, in[0], order, rank, "op");
 }
 
+static rml_value_id build_group_norm(rml_graph *graph, const golden_case *at,
+                                     const rml_value_id *in, float eps)
+{
+    rml_value_id x = in[0];
+    if (golden_int(at, "last")) { // a pooling of one pixel leaves the image as it is
+        const rml_pool_attr pool = {.kind = RML_POOL_MAX, .kernel = {1, 1}, .stride = {1, 1}};
+        x = rml_graph_pool2d(graph, x, &pool, "pool");
+    }
+    return rml_graph_group_norm(graph, x, in[1], in[2], golden_int(at, "groups"), eps, "op");
+}
+
 static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_value_id *in)
 {
     static const char *const kinds[] = {"add", "sub", "mul", "div", "max", "min"};
@@ -118,6 +129,17 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
         return build_pool(graph, at, in[0]);
     if (strcmp(op, "softmax") == 0)
         return rml_graph_softmax(graph, in[0], (int)golden_int(at, "axis"), "op");
+    if (strcmp(op, "group_norm") == 0)
+        return build_group_norm(graph, at, in, (float)eps);
+    if (strcmp(op, "attention") == 0) {
+        double scale = 0;
+        golden_reals(at, "scale", false, &scale, 1);
+        const rml_attention_attr attr = {.heads = golden_int(at, "heads"),
+                                         .key_heads = golden_int(at, "key_heads"),
+                                         .scale = (float)scale,
+                                         .causal = golden_int(at, "causal")};
+        return rml_graph_attention(graph, in[0], in[1], in[2], in[3], &attr, "op");
+    }
     if (strcmp(op, "lstm") == 0) {
         rml_value_id out[3];
         const rml_lstm_attr attr = {(int)golden_int(at, "time"), golden_int(at, "reverse")};
@@ -227,7 +249,8 @@ static void check_values(const golden_case *at, const float *got, const char *ho
 // What ran is what the case is about.
 static void check_nodes(const golden_case *at, const rml_session *session)
 {
-    const bool product = strncmp(at->op, "conv", 4) == 0 && at->op[4] != 'c';
+    const bool product =
+        (strncmp(at->op, "conv", 4) == 0 && at->op[4] != 'c') || strcmp(at->op, "group_norm") == 0;
     for (size_t i = 0; i < rml_session_profile_count(session); i++) {
         const rml_profile_entry entry = rml_session_profile(session, i);
         CHECK_MSG(!product || (strcmp(entry.op, "unary") != 0 && strcmp(entry.op, "binary") != 0),
@@ -320,12 +343,12 @@ static size_t check_group(const char *group, const char *filter)
 
 int main(int argc, char **argv)
 {
-    static const char *const groups[] = {"convolution", "depthwise", "winograd", "winograd_edges",
-                                         "transposed",  "product",   "image",    "elementwise",
-                                         "moving",      "recurrent"};
+    static const char *const groups[] = {"convolution", "depthwise", "winograd",   "winograd_edges",
+                                         "transposed",  "product",   "image",      "elementwise",
+                                         "moving",      "recurrent", "transformer"};
     size_t cases = 0;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         cases += check_group(groups[i], argc > 1 ? argv[1] : NULL);
-    CHECK_MSG(cases >= 640, "only %zu cases", cases);
+    CHECK_MSG(cases >= 690, "only %zu cases", cases);
     return check_result();
 }

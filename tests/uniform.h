@@ -22,7 +22,7 @@ static inline float uniform_f32(uint64_t seed, size_t index)
 }
 
 // Modes: u as it is, s times 8, w times 64, p in [0.25,1.25], d like p with signs, n with NaN, i
-// with infinities and NaN.
+// with infinities and NaN, m with -infinity in parts of rows and a whole row of 5.
 static inline void uniform_fill(float *dst, size_t count, uint64_t seed, char mode)
 {
     for (size_t i = 0; i < count; i++) {
@@ -38,6 +38,8 @@ static inline void uniform_fill(float *dst, size_t count, uint64_t seed, char mo
             dst[i] = u < 0 ? u - 0.25f : u + 0.25f;
         else if (mode == 'n' && i % 5 == 3)
             dst[i] = NAN;
+        else if (mode == 'm' && (i % 3 == 1 || i / 5 == 1))
+            dst[i] = -INFINITY;
         else if (mode == 'i' && i % 11 == 6)
             dst[i] = NAN;
         else if (mode == 'i' && (i % 7 == 2 || i % 7 == 4))

@@ -15,7 +15,12 @@
 
 #include "kernels/tmpl/math.inc"
 #define SOFTMAX_NAME rml_softmax_f32_neon
+#define SOFTMAX_STEP_NAME rml_softmax_step_f32_neon
 #include "kernels/tmpl/softmax.inc"
+
+#define MOMENTS_NAME rml_moments_f32_neon
+#define AFFINE_NAME rml_affine_f32_neon
+#include "kernels/tmpl/moments.inc"
 
 #define L2NORM_NAME rml_l2norm_f32_neon
 #include "kernels/tmpl/l2norm.inc"

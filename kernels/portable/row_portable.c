@@ -1,4 +1,4 @@
-// Kernels on whole rows: softmax, L2 normalisation, transpose. The definitions.
+// Kernels on whole rows: softmax, normalisation, transpose. The definitions.
 #include "kernels/kernels_internal.h"
 
 #include <math.h>
@@ -14,6 +14,51 @@ void rml_softmax_f32_portable(const float *src, float *dst, size_t count)
     }
     for (size_t i = 0; i < count; i++)
         dst[i] /= sum;
+}
+
+float rml_softmax_step_f32_portable(const float *src, float scale, const float *mask, float *dst,
+                                    size_t count, float *top, float *sum)
+{
+    float high = *top, total = 0.0f;
+    for (size_t i = 0; i < count; i++) {
+        dst[i] = mask ? src[i] * scale + mask[i] : src[i] * scale;
+        high = dst[i] > high ? dst[i] : high;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (high > -INFINITY)
+            dst[i] = expf(dst[i] - high);
+        else
+            dst[i] = dst[i] != dst[i] ? dst[i] : 0.0f; // NaN is not above -INFINITY
+        total += dst[i];
+    }
+    const float factor = high > -INFINITY ? expf(*top - high) : 1.0f;
+    *sum = *sum * factor + total;
+    *top = high;
+    return factor;
+}
+
+void rml_moments_f32_portable(const float *src, size_t step, size_t rows, size_t lanes, float *mean,
+                              float *spread)
+{
+    for (size_t c = 0; c < lanes; c++)
+        mean[c] = spread[c] = 0.0f;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < lanes; c++)
+            mean[c] += src[r * step + c];
+    for (size_t c = 0; c < lanes; c++)
+        mean[c] /= (float)rows;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < lanes; c++) {
+            const float x = src[r * step + c] - mean[c];
+            spread[c] += x * x;
+        }
+}
+
+void rml_affine_f32_portable(const float *src, const float *scale, const float *shift, float *dst,
+                             size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        dst[i] = src[i] * scale[i] + shift[i];
 }
 
 void rml_l2norm_f32_portable(const float *src, const float *scale, float eps, size_t channels,

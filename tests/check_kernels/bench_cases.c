@@ -140,6 +140,27 @@ static void run_softmax(const rml_kernels *k, const bench_case *c)
         k->softmax(source + r * c->size[0], result + r * c->size[0], c->size[0]);
 }
 
+static void run_softmax_step(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t r = 0; r < c->size[1]; r++) {
+        float top = -INFINITY, sum = 0.0f;
+        k->softmax_step(source + r * c->size[0], 0.125f, NULL, result + r * c->size[0], c->size[0],
+                        &top, &sum);
+    }
+}
+
+static void run_moments(const rml_kernels *k, const bench_case *c)
+{
+    k->moments(source, c->size[0], c->size[1], c->size[0], result, result + c->size[0]);
+}
+
+static void run_affine(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t r = 0; r < c->size[1]; r++)
+        k->affine(source + r * c->size[0], weight, weight + c->size[0], result + r * c->size[0],
+                  c->size[0]);
+}
+
 static void run_l2norm(const rml_kernels *k, const bench_case *c)
 {
     for (size_t p = 0; p < c->size[1]; p++)
@@ -294,6 +315,10 @@ static void add_general(case_list *list)
         run_pool_sum);
     add(list, "lerp", "channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats, run_lerp);
     add(list, "softmax", "1000", (size_t[4]){1000, 1}, 0.0, 2000.0, run_softmax);
+    add(list, "softmax_step", "256 x12", (size_t[4]){256, 12}, 0.0, 2.0 * 256 * 12,
+        run_softmax_step);
+    add(list, "moments", "channels 320 x128", (size_t[4]){320, 128}, 0.0, 320.0 * 128, run_moments);
+    add(list, "affine", "channels 320 x32", (size_t[4]){320, 32}, 0.0, 2.0 * 320 * 32, run_affine);
     add(list, "transpose", "256 x 576", (size_t[4]){256, 576}, 0.0, 2.0 * 256 * 576, run_transpose);
 }
 

@@ -193,6 +193,59 @@ def softmax(attrs, tensors):
     return torch.softmax(x, attrs["axis"]), 0, (2 * reach + 8 + x.shape[attrs["axis"]]) * U
 
 
+def group_norm(attrs, tensors):
+    x, gamma, beta = (t if t is None else t.double() for t in tensors)
+    groups, eps = attrs["groups"], float(np.float32(attrs["eps"]))
+    y = F.group_norm(x, groups, gamma, beta, eps)
+    parts = x.reshape(x.shape[0], groups, -1)
+    mean, variance = parts.mean(2, keepdim=True), parts.var(2, correction=0, keepdim=True)
+    factor = (1 / torch.sqrt(variance + eps)).expand(parts.shape).reshape(x.shape)
+    along = (1, -1) + (1,) * (x.dim() - 2)
+    if gamma is not None:
+        factor = factor * gamma.abs().reshape(along)
+    # A block of 128 rows sums up to its mean and spread with an error of 130 U at most, of the
+    # largest number and of the variance; the rest is joined in double. x * scale + shift rounds
+    # four times.
+    centre = mean.abs().expand(parts.shape).reshape(x.shape)
+    relative = 130 * U * largest(x) / float((variance + eps).sqrt().min()) + 130 * U
+    magnitude = (x.abs() + centre) * factor + (0 if beta is None else beta.abs().reshape(along))
+    act = attrs.get("act", NONE)
+    bound = 4 * U * largest(magnitude) + relative * largest(factor * (x.abs() + centre))
+    return activate(y, act), 1.1 * bound, UNARY_ERROR.get(act[0], 0) * U
+
+
+def attention(attrs, tensors):
+    """In double, and beside every number how far float32 may be from it."""
+    q, k, v, mask = (t if t is None else t.double() for t in tensors)
+    heads, key_heads = attrs["heads"], attrs["key_heads"] or attrs["heads"]
+    if heads:
+        q = q.unflatten(2, (heads, -1)).transpose(1, 2)
+        k, v = (t.unflatten(2, (key_heads, -1)).transpose(1, 2) for t in (k, v))
+    k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], 1) for t in (k, v))
+    depth, keys = q.shape[3], k.shape[2]
+    scale = float(np.float32(attrs["scale"])) or depth**-0.5
+    scores, magnitude = scale * (q @ k.mT), abs(scale) * (q.abs() @ k.abs().mT)
+    if mask is not None:
+        scores = scores + mask
+        magnitude = magnitude + torch.where(mask.isinf(), 0.0, mask.abs())
+    if attrs["causal"]:
+        scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1).bool(), -INF)
+    empty = (scores == -INF).all(-1, keepdim=True)
+    weights = torch.softmax(scores, -1).masked_fill(empty, 0.0)
+    y = weights @ v
+    if not attrs["causal"]:
+        torch.testing.assert_close(y, F.scaled_dot_product_attention(q, k, v, mask, scale=scale))
+    # A score errs by (depth + 4) roundings of its terms, which its weight feels twice, by itself
+    # and through the sum; the maximum is subtracted and exp rounds, for every block again.
+    far = torch.where(scores.isinf(), 0.0, scores).abs().amax(-1, keepdim=True)
+    blocks = keys // 256 + 1
+    error = 2 * ((depth + 4) * magnitude + 2 * far + 4 * blocks) + 2 * (keys + 4)
+    bound = U * largest((weights * error) @ v.abs())
+    if heads:
+        y = y.transpose(1, 2).flatten(2)
+    return y, 1.01 * bound, 0
+
+
 def lstm(attrs, tensors):
     """torch.nn.LSTM in double, and beside every number how far float32 may be from it."""
     x, w, h, c = (t if t is None else t.double() for t in tensors)
@@ -283,6 +336,8 @@ REFERENCE = {
     "pool2d": pool2d,
     "l2norm": l2norm,
     "softmax": softmax,
+    "group_norm": group_norm,
+    "attention": attention,
     "lstm": lstm,
     "reduce": reduce,
     "resize2d": resize2d,

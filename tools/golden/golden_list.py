@@ -651,6 +651,61 @@ def recurrent():
     yield ("lstm_saturated", "lstm", attrs, [run(2, 4, 40, mode="w"), const(40, 10), None, None])
 
 
+def transformers():
+    for index, (shape, groups, given, act) in enumerate(
+        [
+            ((2, 6, 3, 5), 3, 2, NONE),
+            ((2, 64, 9, 7), 32, 2, ("silu", 0.0, 0.0)),
+            ((1, 40, 12, 13), 8, 2, ("silu", 0.0, 0.0)),
+            ((3, 4, 1, 1), 2, 1, NONE),
+            ((2, 5, 4, 4), 1, 0, RELU),
+            ((2, 8, 70), 8, 2, ("gelu", 0.0, 0.0)),
+            ((1, 1, 64 * 130 + 3), 1, 2, NONE),
+            ((2, 12, 64), 4, 2, NONE),
+            ((4, 10), 5, 2, NONE),
+            ((2, 4, 2, 3, 5), 2, 2, NONE),
+        ]
+    ):
+        vectors = [const(shape[1]) if given > 0 else None, const(shape[1]) if given > 1 else None]
+        # `last`: behind a convolution, whose images have their channels last
+        for last in (False, True) if len(shape) == 4 else (False,):
+            attrs = {"groups": groups, "eps": 1e-5, "act": act, "batch": shape[0] > 1, "last": last}
+            name = f"group_norm_{index}{'_last' if last else ''}"
+            yield (name, "group_norm", attrs, [run(*shape, mode="p"), *vectors])
+    for index, (b, h, g, l, s, d, e, extra) in enumerate(
+        [
+            (1, 1, 1, 1, 1, 1, 1, {}),
+            (2, 2, 2, 5, 7, 3, 4, {}),
+            (1, 3, 3, 13, 300, 8, 8, {}),
+            (2, 4, 2, 9, 33, 16, 5, {}),
+            (1, 2, 2, 50, 513, 40, 40, {}),
+            (1, 1, 1, 3, 40, 160, 70, {"scale": 0.5}),
+            (2, 2, 1, 30, 30, 6, 6, {"causal": True}),
+            (1, 1, 1, 270, 270, 5, 3, {"causal": True}),
+            (1, 1, 1, 7, 3, 5, 3, {"causal": True}),
+            (2, 2, 2, 4, 6, 3, 5, {"mask": (2, 2, 4, 6)}),
+            (2, 2, 2, 4, 260, 3, 5, {"mask": (4, 260)}),
+            (2, 3, 1, 5, 6, 3, 5, {"mask": (3, 5, 1), "causal": True}),
+        ]
+    ):
+        for heads in (0, h):
+            attrs = {
+                "heads": heads,
+                "key_heads": g if heads else 0,
+                "scale": extra.get("scale", 0.0),
+                "causal": extra.get("causal", False),
+                "batch": b > 1 and len(extra.get("mask", ())) in (0, 4),
+            }
+            parts = [(h, l, d), (g, s, d), (g, s, e)]
+            shapes = [(b, n, c * w) if heads else (b, c, n, w) for c, n, w in parts]
+            mask = run(*extra["mask"]) if "mask" in extra else None
+            inputs = [run(*shape, mode="s") for shape in shapes]
+            yield (f"attention_{index}_{heads}", "attention", attrs, [*inputs, mask])
+    attrs = {"heads": 0, "key_heads": 0, "scale": 0.0, "causal": False}
+    inputs = [run(1, 1, 3, 4), run(1, 1, 5, 4), run(1, 1, 5, 2), run(3, 5, mode="m")]
+    yield ("attention_hidden", "attention", attrs, inputs)
+
+
 GROUPS = {
     "convolution": convolutions,
     "depthwise": depthwise,
@@ -662,4 +717,5 @@ GROUPS = {
     "elementwise": elementwise,
     "moving": moving,
     "recurrent": recurrent,
+    "transformer": transformers,
 }

@@ -41,7 +41,8 @@ def uniform(seed, count):
 
 def values(seed, mode, shape):
     """Modes: u uniform in [-1,1), s in [-8,8), w in [-64,64), p in [0.25,1.25), d like p with
-    signs, n with NaN, i with infinities and NaN."""
+    signs, n with NaN, i with infinities and NaN, m with -infinity in parts of rows and a whole row
+    of 5."""
     count = int(np.prod(shape, dtype=np.int64))
     x = uniform(seed, count)
     at = np.arange(count)
@@ -55,6 +56,8 @@ def values(seed, mode, shape):
         x = np.where(x < 0, x - np.float32(0.25), x + np.float32(0.25))
     elif mode == "n":
         x[at % 5 == 3] = np.nan
+    elif mode == "m":
+        x[(at % 3 == 1) | (at // 5 == 1)] = -np.inf
     elif mode == "i":
         x[at % 7 == 2] = np.inf
         x[at % 7 == 4] = -np.inf
