@@ -110,7 +110,8 @@ RML_API const char *rml_dtype_name(rml_dtype dtype); // "f32"
 typedef struct rml_weights rml_weights;
 
 typedef struct rml_weight_info {
-    const char *name; // as stored, after the "module." prefix of DataParallel is taken off
+    const char
+        *name; // as stored, after what DataParallel and its kin put in ("module.") is taken out
     rml_dtype dtype;
     rml_shape shape;
 } rml_weight_info;
@@ -145,10 +146,6 @@ RML_API rml_metadata rml_weights_metadata_at(const rml_weights *weights, size_t 
 // Copies tensor `index`, converted to f32, C order, to `dst` of `count` elements.
 RML_API rml_status rml_weights_read_f32(const rml_weights *weights, size_t index, float *dst,
                                         size_t count, rml_error *err);
-
-// Random weights of built-in network `model` at its published size, for benchmarks and tests.
-RML_API rml_status rml_weights_create_random(rml_weights **out, const char *model, uint64_t seed,
-                                             const rml_allocator *allocator, rml_error *err);
 
 RML_API void rml_weights_close(rml_weights **weights);
 
@@ -186,7 +183,11 @@ RML_API const rml_model_desc *rml_model_list(size_t index);
 typedef struct rml_model_settings {
     const rml_allocator *allocator; // NULL: the C library
     const char *disabled_passes;    // comma separated names of graph passes to leave out, or NULL
-    rml_log_fn log;                 // may be NULL
+    // For networks whose weights do not tell everything: the path of a config.json or of its
+    // folder, or the JSON itself where it begins with "{". NULL: the config.json that lies with the
+    // weights, if there is one.
+    const char *config;
+    rml_log_fn log; // may be NULL
     void *log_user;
 } rml_model_settings;
 
@@ -205,6 +206,11 @@ RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml
 // mapped as long as the model lives.
 RML_API rml_status rml_model_open(rml_model **out, const char *path,
                                   const rml_model_settings *settings, rml_error *err);
+
+// Random weights of network `name` at its published size, or that of the settings' config: for
+// benchmarks and tests.
+RML_API rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,
+                                             const rml_model_settings *settings, rml_error *err);
 
 typedef struct rml_port {
     const char *name;

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-#define DATA_PARALLEL_PREFIX "module."
+// What wrappers put into names: Lightning's around DeepSpeed (which holds DataParallel's, and so
+// comes first), DataParallel, torch.compile.
+static const char *const wrappers[] = {"_forward_module.", "module.", "_orig_mod."};
+#define WRAPPERS (sizeof wrappers / sizeof *wrappers)
 
 rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator, rml_error *err)
 {
@@ -201,21 +204,30 @@ rml_status rml_weights_add_f32(rml_weights *weights, const char *name, const rml
 
 // ---- names ------------------------------------------------------------------------------------
 
-// Copies `name` without any occurrence of the prefix, as str.replace does: "a.module.b" is "a.b".
-static rml_status without_prefix(rml_weights *weights, const char *name, const char **out,
-                                 rml_error *err)
+// Bytes of the wrapper's name that stands at `text`, or 0.
+static size_t wrapper_bytes(const char *text)
 {
-    const size_t prefix_bytes = strlen(DATA_PARALLEL_PREFIX);
+    for (size_t i = 0; i < WRAPPERS; i++)
+        if (strncmp(text, wrappers[i], strlen(wrappers[i])) == 0)
+            return strlen(wrappers[i]);
+    return 0;
+}
+
+// Copies `name` without any wrapper's, as str.replace does: "a.module.b" is "a.b".
+static rml_status without_wrappers(rml_weights *weights, const char *name, const char **out,
+                                   rml_error *err)
+{
     *out = name;
-    if (!strstr(name, DATA_PARALLEL_PREFIX))
+    if (!strstr(name, "module.") && !strstr(name, "_orig_mod."))
         return RML_OK;
     char *copy = rml_arena_text(&weights->arena, name);
     if (!copy)
         return rml_fail_nomem(err, strlen(name) + 1, "the name of a weight");
     char *to = copy;
     for (const char *from = name; *from;) {
-        if (strncmp(from, DATA_PARALLEL_PREFIX, prefix_bytes) == 0)
-            from += prefix_bytes;
+        const size_t skip = wrapper_bytes(from);
+        if (skip)
+            from += skip;
         else
             *to++ = *from++;
     }
@@ -246,7 +258,7 @@ rml_status rml_weights_finish(rml_weights *weights, rml_error *err)
     size_t collision = 0;
     for (size_t i = 0; i < weights->count; i++) {
         rml_weight *weight = &weights->weight[i];
-        RML_TRY(without_prefix(weights, weights->stored_name[i], &weight->name, err));
+        RML_TRY(without_wrappers(weights, weights->stored_name[i], &weight->name, err));
     }
     RML_TRY(index_names(weights, &collision, err));
     if (collision == weights->count)

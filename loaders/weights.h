@@ -4,9 +4,10 @@
 // pth_legacy.c, safetensors.c) adds entries that point into mapped bytes; the store owns the
 // mappings and names.
 //
-// Names: every occurrence of "module." is taken out, as loaders of DataParallel checkpoints do.
-// Where that would give two tensors one name, all names stay as they are stored. A
-// name is UTF-8 without control characters; files with other names are refused.
+// Names: every occurrence of "module." is taken out, as loaders of DataParallel checkpoints do, and
+// of "_forward_module." (Lightning around DeepSpeed) and "_orig_mod." (torch.compile). Where that
+// would give two tensors one name, all names stay as they are stored. A name is UTF-8 without
+// control characters; files with other names are refused.
 //
 // Memory: besides its mappings a store allocates at most RML_WEIGHTS_MIN_BYTES plus
 // RML_WEIGHTS_BYTES_PER_BYTE for each byte of its files' tables (zip directory, pickles, JSON),

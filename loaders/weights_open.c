@@ -22,8 +22,20 @@ static const char *const folder_files[] = {
     "diffusion_pytorch_model.bin.index.json",
     "model.fp16.safetensors",
     "diffusion_pytorch_model.fp16.safetensors",
+    "pytorch_model.fp16.bin",
+    "diffusion_pytorch_model.fp16.bin",
 };
 #define FOLDER_FILES (sizeof folder_files / sizeof *folder_files)
+
+// What lies in the folder DeepSpeed saves a training in, or in the one Lightning puts around that.
+static const char *const deepspeed_files[] = {
+    "zero_to_fp32.py",
+    "mp_rank_00_model_states.pt",
+    "zero_pp_rank_0_mp_rank_00_model_states.pt",
+    "checkpoint/mp_rank_00_model_states.pt",
+    "checkpoint/zero_pp_rank_0_mp_rank_00_model_states.pt",
+};
+#define DEEPSPEED_FILES (sizeof deepspeed_files / sizeof *deepspeed_files)
 
 static bool exists(const char *path, bool *is_folder)
 {
@@ -169,6 +181,12 @@ static rml_status open_folder(rml_weights *weights, const char *folder, rml_erro
         at += (size_t)snprintf(looked_for + at, sizeof looked_for - at, "%s%s", i ? ", " : "",
                                folder_files[i]);
     }
+    for (size_t i = 0; i < DEEPSPEED_FILES; i++)
+        if (join(path, folder, strlen(folder), deepspeed_files[i]) && exists(path, &is_folder))
+            return rml_fail(err, RML_ERR_UNSUPPORTED,
+                            "%s: is a DeepSpeed checkpoint whose shards are not merged; run "
+                            "\"python zero_to_fp32.py . merged\" in it and give what that makes",
+                            folder);
     if (join(path, folder, strlen(folder), "model_index.json") && exists(path, &is_folder))
         return rml_fail(err, RML_ERR_IO,
                         "%s: is a pipeline of several models; give one of its folders (unet, vae)",

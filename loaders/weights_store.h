@@ -30,7 +30,8 @@ rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator,
 rml_status rml_weights_map(rml_weights *weights, const char *path, const rml_mapfile **file,
                            rml_error *err);
 
-// Takes "module." out of the names and makes them findable; after all tensors are added.
+// Takes "module." and its kin out of the names and makes them findable; after all tensors are
+// added.
 rml_status rml_weights_finish(rml_weights *weights, rml_error *err);
 
 #endif

@@ -20,6 +20,12 @@ struct rml_params {
     const rml_weights *weights;
     rml_weights *fill;
     uint64_t random;
+    const char *config_source;
+    rml_config config; // read when it is first asked for
+    bool config_read;
+    const char *prefix; // of all keys in the store
+    const char *ignored[RML_PARAMS_IGNORED];
+    size_t ignored_count;
     bool *used; // of each tensor in the store
     size_t asked;
     uint64_t trained;
@@ -41,8 +47,8 @@ static void note(problem_list *list, const char *format, ...)
     }
 }
 
-rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_weights *weights,
-                             rml_weights *fill, uint64_t seed, rml_error *err)
+rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_params_source *source,
+                             rml_error *err)
 {
     const rml_allocator *allocator = graph->arena.allocator;
     rml_params *params = rml_alloc_zero(allocator, 1, sizeof *params);
@@ -50,10 +56,13 @@ rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_weigh
     if (!params)
         return rml_fail_nomem(err, sizeof *params, "the parameters");
     params->graph = graph;
-    params->weights = weights;
-    params->fill = fill;
-    params->random = seed;
-    const size_t count = weights ? rml_weights_count(weights) : 0;
+    params->weights = source->weights;
+    params->fill = source->fill;
+    params->random = source->seed;
+    params->config_source = source->config;
+    params->prefix = "";
+    rml_config_init(&params->config, allocator);
+    const size_t count = params->weights ? rml_weights_count(params->weights) : 0;
     params->used = rml_alloc_zero(allocator, count + 1, sizeof *params->used);
     if (!params->used) {
         rml_params_destroy(&params);
@@ -68,14 +77,49 @@ void rml_params_destroy(rml_params **params)
     if (!*params)
         return;
     const rml_allocator *allocator = (*params)->graph->arena.allocator;
+    rml_config_release(&(*params)->config);
     rml_free(allocator, (*params)->used);
     rml_free(allocator, *params);
     *params = NULL;
 }
 
+rml_config *rml_params_config(rml_params *params)
+{
+    if (!params->config_read && params->config_source)
+        rml_config_read(&params->config, params->config_source);
+    else if (!params->config_read && params->weights && *rml_weights_path(params->weights))
+        rml_config_read_beside(&params->config, rml_weights_path(params->weights));
+    params->config_read = true;
+    return &params->config;
+}
+
+static const rml_weight *find(const rml_params *params, const char *prefix, const char *key)
+{
+    char name[RML_MAX_NAME_BYTES];
+    const int length = snprintf(name, sizeof name, "%s%s", prefix, key);
+    return length < (int)sizeof name ? rml_weights_find(params->weights, name) : NULL;
+}
+
+void rml_params_scope(rml_params *params, const char *anchor, const char *const *prefixes)
+{
+    if (!params->weights || find(params, "", anchor))
+        return;
+    for (; *prefixes; prefixes++)
+        if (find(params, *prefixes, anchor)) {
+            params->prefix = *prefixes;
+            return;
+        }
+}
+
+void rml_params_ignore(rml_params *params, const char *prefix)
+{
+    if (params->ignored_count < RML_PARAMS_IGNORED)
+        params->ignored[params->ignored_count++] = prefix;
+}
+
 const rml_shape *rml_params_stored(const rml_params *params, const char *key)
 {
-    const rml_weight *weight = params->weights ? rml_weights_find(params->weights, key) : NULL;
+    const rml_weight *weight = params->weights ? find(params, params->prefix, key) : NULL;
     return weight ? &weight->stored.shape : NULL;
 }
 
@@ -161,9 +205,10 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
     }
     if (!weights)
         return placeholder(params, key, shape);
-    const rml_weight *weight = rml_weights_find(weights, key);
+    const rml_weight *weight =
+        params->fill ? rml_weights_find(weights, key) : find(params, params->prefix, key);
     if (!weight) {
-        note(&params->problems[MISSING], "%s", key);
+        note(&params->problems[MISSING], "%s%s", params->prefix, key);
         return placeholder(params, key, shape);
     }
     bool fits = weight->stored.shape.rank == shape->rank;
@@ -171,16 +216,14 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
         fits = free & (1u << i) ? weight->stored.shape.dim[i] > 0
                                 : weight->stored.shape.dim[i] == shape->dim[i];
     if (!params->fill)
-        for (size_t i = 0; i < rml_weights_count(weights); i++)
-            if (rml_weights_entry(weights, i) == weight)
-                params->used[i] = true;
+        params->used[weight - rml_weights_entry(weights, 0)] = true;
     if (!fits) {
         char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
         rml_shape wanted = *shape;
         for (int i = 0; i < shape->rank; i++)
             if (free & (1u << i))
                 wanted.dim[i] = -1;
-        note(&params->problems[MISSHAPEN], "%s is %s, expected %s", key,
+        note(&params->problems[MISSHAPEN], "%s is %s, expected %s", weight->name,
              rml_shape_text(&weight->stored.shape, got), rml_shape_text(&wanted, want));
         // Widths that are there stay, so that the layers behind are not listed for this one's
         // fault.
@@ -195,10 +238,21 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
     return rml_graph_constant(params->graph, key, &constant);
 }
 
-static bool ignorable(const char *name)
+static bool begins(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+// True when the tensor belongs to something else, or is one that nothing needs.
+static bool ignorable(const rml_params *params, const char *name)
 {
     static const char suffix[] = "num_batches_tracked";
     const size_t length = strlen(name);
+    if (!begins(name, params->prefix))
+        return true;
+    for (size_t i = 0; i < params->ignored_count; i++)
+        if (begins(name + strlen(params->prefix), params->ignored[i]))
+            return true;
     return length >= sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
 }
 
@@ -206,6 +260,10 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
 {
     static const char *const titles[PROBLEM_KINDS] = {"missing", "wrong shape", "unexpected"};
     problem_list problems[PROBLEM_KINDS];
+    if (params->config.error.status != RML_OK)
+        return rml_fail(err, params->config.error.status, "%s", params->config.error.message);
+    if (params->config_source && !params->config_read)
+        return rml_fail(err, RML_ERR_ARG, "%s takes no config: its weights tell its shape", model);
     memcpy(problems, params->problems, sizeof problems);
     // What was not asked for is not known when building ended early.
     const bool whole = params->weights && params->graph->error.status == RML_OK;
@@ -214,7 +272,7 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
     for (size_t i = 0; i < count; i++) {
         const char *name = rml_weights_entry(params->weights, i)->name;
         used += params->used[i];
-        if (!params->used[i] && !ignorable(name))
+        if (!params->used[i] && !ignorable(params, name))
             note(&problems[UNEXPECTED], "%s", name);
     }
     if (!problems[MISSING].count && !problems[MISSHAPEN].count && !problems[UNEXPECTED].count)

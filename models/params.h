@@ -7,6 +7,7 @@
 #define RML_MODELS_PARAMS_H
 
 #include "graph/graph.h"
+#include "loaders/config.h"
 #include "loaders/weights.h"
 
 // How a parameter is filled when there are no weights and random ones are made.
@@ -19,10 +20,18 @@ typedef enum rml_init {
 
 typedef struct rml_params rml_params;
 
-// `weights` is read; or `fill` gets every parameter asked for, made from `seed`; with neither,
-// every parameter has its published shape and is zero.
-rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_weights *weights,
-                             rml_weights *fill, uint64_t seed, rml_error *err);
+// Where parameters come from: `weights` is read; or `fill` gets every parameter asked for, made
+// from `seed`; with neither, every parameter has its published shape and is zero.
+typedef struct rml_params_source {
+    const rml_weights *weights;
+    rml_weights *fill;
+    uint64_t seed;
+    const char *config; // as in rml_model_settings
+} rml_params_source;
+
+// What `source` points to must outlive the parameters.
+rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_params_source *source,
+                             rml_error *err);
 void rml_params_destroy(rml_params **params);
 
 // A parameter as a constant of the graph. Dimensions whose bit is set in `free` may differ from
@@ -36,6 +45,20 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
 const rml_shape *rml_params_stored(const rml_params *params, const char *key);
 bool rml_params_published(const rml_params *params);
 
+// The settings of the network: the config that is named, or else the config.json that lies with the
+// weights, or else an empty one. Never NULL; rml_params_finish tells its error.
+rml_config *rml_params_config(rml_params *params);
+
+// For weights inside those of a larger whole, such as a training's: unless the tensor `anchor` is
+// there as it is, it is looked for behind each of `prefixes` (NULL behind the last). The first that
+// has it stands in front of every key from then on, and tensors without it are not looked at.
+void rml_params_scope(rml_params *params, const char *anchor, const char *const *prefixes);
+
+// Tensors whose key begins with `prefix` may be there without being asked for. A literal; at most
+// RML_PARAMS_IGNORED of them.
+#define RML_PARAMS_IGNORED 8
+void rml_params_ignore(rml_params *params, const char *prefix);
+
 rml_graph *rml_params_graph(rml_params *params);
 
 // Counts what was asked for and trained (statistics of batch norm left out).
@@ -43,8 +66,9 @@ uint64_t rml_params_trained(const rml_params *params);
 // Takes a parameter out of that count.
 void rml_params_not_trained(rml_params *params, rml_value_id value);
 
-// Fails with the whole list when a parameter was missing or misshapen, or a tensor of the store was
-// not asked for. Counters of batch norm ("num_batches_tracked") may be there or not.
+// Fails when the config does not fit, or with the whole list when a parameter was missing or
+// misshapen, or a tensor of the store was not asked for. Counters of batch norm
+// ("num_batches_tracked") may be there or not.
 rml_status rml_params_finish(const rml_params *params, const char *model, rml_error *err);
 
 #endif

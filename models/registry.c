@@ -46,12 +46,11 @@ static rml_status find_network(const char *name, const network **out, rml_error 
                     known);
 }
 
-// Builds the graph from `weights`, or fills `fill` with random parameters on the way.
-static rml_status build(rml_graph *graph, const network *chosen, const rml_weights *weights,
-                        rml_weights *fill, uint64_t seed, uint64_t *trained, rml_error *err)
+static rml_status build(rml_graph *graph, const network *chosen, const rml_params_source *source,
+                        uint64_t *trained, rml_error *err)
 {
     rml_params *params;
-    RML_TRY(rml_params_create(&params, graph, weights, fill, seed, err));
+    RML_TRY(rml_params_create(&params, graph, source, err));
     chosen->build(params);
     // What is wrong with the weights explains a graph error better than the graph error itself.
     rml_status status = rml_params_finish(params, chosen->desc.name, err);
@@ -76,7 +75,8 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
     *out = NULL;
     RML_TRY(find_network(name, &found, err));
     RML_TRY(rml_model_begin(&model, settings, err));
-    rml_status status = build(&model->graph, found, weights, NULL, 0, &model->parameters, err);
+    const rml_params_source source = {.weights = weights, .config = given.config};
+    rml_status status = build(&model->graph, found, &source, &model->parameters, err);
     if (status != RML_OK && weights && *rml_weights_path(weights))
         rml_error_prefix(err, rml_weights_path(weights));
     if (status == RML_OK)
@@ -94,18 +94,19 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
 }
 
 rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,
-                                     const rml_allocator *allocator, rml_error *err)
+                                     const rml_model_settings *settings, rml_error *err)
 {
+    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
+    const rml_allocator *allocator = given.allocator ? given.allocator : rml_allocator_default();
     const network *found;
     rml_graph graph;
     uint64_t trained;
     *out = NULL;
-    if (!allocator)
-        allocator = rml_allocator_default();
     RML_TRY(find_network(name, &found, err));
     RML_TRY(rml_weights_create_empty(out, allocator, err));
     rml_graph_init(&graph, allocator);
-    const rml_status status = build(&graph, found, NULL, *out, seed, &trained, err);
+    const rml_params_source source = {.fill = *out, .seed = seed, .config = given.config};
+    const rml_status status = build(&graph, found, &source, &trained, err);
     rml_graph_release(&graph);
     if (status != RML_OK)
         rml_weights_close(out);

@@ -1,6 +1,7 @@
 // Binding a network to weights: what is missing, misshapen or unexpected is listed all at once;
 // widths are read from the weights; trained numbers are counted.
 #include "graph/model.h"
+#include "models/params.h"
 #include "tests/narrow.h"
 
 // A copy of the store without tensor `skip`, with `last` more columns in tensor `bent`, and with
@@ -45,8 +46,61 @@ static void expect(rml_weights *weights, rml_status status, const char *const *w
 #define EXPECT(weights, status, ...)                                                               \
     expect(weights, status, (const char *const[]){__VA_ARGS__, NULL})
 
+// A network of one parameter, bound to a store with tensors of the given names.
+static void expect_bound(const char *const *stored, bool ignore, const char *config,
+                         const char *words)
+{
+    static const char *const prefixes[] = {"vae.", "unet.", NULL};
+    rml_weights *weights;
+    rml_graph graph;
+    rml_params *params;
+    rml_error err = {0};
+    float *data;
+    rml_graph_init(&graph, rml_allocator_default());
+    CHECK(rml_weights_create_empty(&weights, rml_allocator_default(), NULL) == RML_OK);
+    for (; *stored; stored++) {
+        CHECK(rml_weights_add_f32(weights, *stored, &(rml_shape){1, {2}}, &data, NULL) == RML_OK);
+        data[0] = data[1] = 1.0f;
+    }
+    const rml_params_source source = {.weights = weights, .config = config};
+    CHECK(rml_params_create(&params, &graph, &source, &err) == RML_OK);
+    rml_params_scope(params, "conv_in.bias", prefixes);
+    if (ignore)
+        rml_params_ignore(params, "decoder.");
+    const rml_value_id got =
+        rml_params_get(params, "conv_in.bias", &(rml_shape){1, {2}}, 0, RML_INIT_ZERO);
+    CHECK(got != RML_NO_VALUE && strcmp(graph.values[got].name, "conv_in.bias") == 0);
+    const rml_status status = rml_params_finish(params, "a network", &err);
+    CHECK_MSG((status == RML_OK) == !words, "%s", err.message);
+    CHECK_MSG(!words || strstr(err.message, words), "\"%s\" is not in: %s", words, err.message);
+    rml_params_destroy(&params);
+    rml_graph_release(&graph);
+    rml_weights_close(&weights);
+}
+
+#define EXPECT_BOUND(ignore, config, words, ...)                                                   \
+    expect_bound((const char *const[]){__VA_ARGS__, NULL}, ignore, config, words)
+
+// Weights that lie among others: what stands behind the prefix is bound strictly, the rest is not
+// looked at.
+static void test_scope(void)
+{
+    EXPECT_BOUND(false, NULL, NULL, "conv_in.bias");
+    EXPECT_BOUND(false, NULL, NULL, "unet.conv_in.bias", "syncnet.a", "b");
+    EXPECT_BOUND(false, NULL, NULL, "unet.conv_in.bias", "vae.conv_in.weight");
+    EXPECT_BOUND(false, NULL, "1 unexpected: unet.extra", "unet.conv_in.bias", "unet.extra", "b");
+    EXPECT_BOUND(false, NULL, "1 unexpected: unet.conv_in.bias", "conv_in.bias",
+                 "unet.conv_in.bias");
+    EXPECT_BOUND(false, NULL, "none of its 1 parameters is there", "audio.conv_in.bias", "b");
+    EXPECT_BOUND(true, NULL, NULL, "conv_in.bias", "decoder.a");
+    EXPECT_BOUND(true, NULL, NULL, "unet.conv_in.bias", "unet.decoder.a", "decoder.a");
+    EXPECT_BOUND(true, NULL, "1 unexpected: adecoder.a", "conv_in.bias", "adecoder.a");
+    EXPECT_BOUND(false, "{}", "a network takes no config", "conv_in.bias");
+}
+
 int main(void)
 {
+    test_scope();
     rml_weights *good = narrow_weights("s3fd", 16, NULL);
     rml_weights *other = narrow_weights("wav2lip", 64, NULL);
     rml_model *model;

@@ -185,6 +185,9 @@ static void test_folder_and_shards(void)
     unlink(in_folder(index));
     expect_message(folder, RML_ERR_IO, "pipeline of several models");
     unlink(in_folder("model_index.json"));
+    CHECK(write_file(in_folder("mp_rank_00_model_states.pt"), "{}", 2));
+    expect_message(folder, RML_ERR_UNSUPPORTED, "zero_to_fp32.py");
+    unlink(in_folder("mp_rank_00_model_states.pt"));
 
     // a whole file comes before shards
     write_blob("pytorch_model.bin", make_torch_legacy());
@@ -346,8 +349,14 @@ static void test_prefix(void)
 {
     rml_weights *w = NULL;
     blob file;
-    const char *const plain[] = {"module.a", "b.module.c", "d.module.module.e", "modules.f"};
-    CHECK(open_names(&w, &file, 4, plain) == RML_OK);
+    const char *const plain[] = {"module.a",
+                                 "b.module.c",
+                                 "d.module.module.e",
+                                 "modules.f",
+                                 "_forward_module.unet.g",
+                                 "_orig_mod.module.h"};
+    CHECK(open_names(&w, &file, 6, plain) == RML_OK);
+    CHECK(rml_weights_find(w, "unet.g") && rml_weights_find(w, "h"));
     CHECK(rml_weights_find(w, "a") && rml_weights_find(w, "b.c") && rml_weights_find(w, "d.e"));
     CHECK(rml_weights_find(w, "modules.f") && !rml_weights_find(w, "module.a"));
     rml_weights_close(&w);

@@ -17,7 +17,7 @@
 
 typedef struct {
     common_options common;
-    const char *model, *weights;
+    const char *model, *weights, *config;
     const char *thread_list, *batch_list;
     option_list shapes;
     int runs;
@@ -182,15 +182,17 @@ static rml_status measure(const settings *s, int batch, int threads, measured *m
     wanted.threads = threads;
     wanted.cpu = s->common.cpu;
     wanted.profile = s->common.profile;
+    rml_model_settings built = rml_model_settings_default();
+    built.config = s->config;
 
     double start = now_ms();
     rml_status status = s->weights ? rml_weights_open(&weights, s->weights, NULL, err)
-                                   : rml_weights_create_random(&weights, s->model, 1, NULL, err);
+                                   : rml_weights_create_random(&weights, s->model, 1, &built, err);
     // Making random weights is no part of loading.
     if (!s->weights)
         start = now_ms();
     if (status == RML_OK)
-        status = rml_model_create(&model, s->model, weights, NULL, err);
+        status = rml_model_create(&model, s->model, weights, &built, err);
     if (status == RML_OK)
         status = rml_session_create(&session, model, &wanted, err);
     if (status == RML_OK)
@@ -237,6 +239,11 @@ int cmd_bench(int argc, char **argv)
          .target = &s.weights,
          .value = "FILE|FOLDER",
          .help = "trained weights; without: random ones of the full network"},
+        {.name = "config",
+         .kind = OPTION_TEXT,
+         .target = &s.config,
+         .value = "FILE.json|FOLDER",
+         .help = "settings of a network whose weights do not tell them"},
         {.name = "batch",
          .letter = 'b',
          .kind = OPTION_TEXT,

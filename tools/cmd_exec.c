@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct {
     common_options common;
-    const char *model;
+    const char *model, *config;
     bool is_file; // of a graph
     weights_source weights;
     option_list inputs, outputs;
@@ -181,12 +181,14 @@ static rml_status run(const settings *s, rml_error *err)
     rml_model *model = NULL;
     rml_session *session = NULL;
     rml_status status = RML_OK;
+    rml_model_settings built = rml_model_settings_default();
+    built.config = s->config;
     if (s->is_file)
         status = rml_model_open(&model, s->model, NULL, err);
     else
         status = weights_source_open(&weights, &s->weights, s->common.quiet, err);
     if (status == RML_OK && !s->is_file)
-        status = rml_model_create(&model, s->model, weights, NULL, err);
+        status = rml_model_create(&model, s->model, weights, &built, err);
     if (status != RML_OK)
         goto done;
     status = check_names(s, model, err);
@@ -218,7 +220,7 @@ done:
 int cmd_exec(int argc, char **argv)
 {
     settings s = {0};
-    const char *named = NULL, *config = NULL;
+    const char *named = NULL;
     const option options[] = {
         {.name = "weights",
          .letter = 'w',
@@ -241,9 +243,10 @@ int cmd_exec(int argc, char **argv)
          .help = "an output to keep; may be repeated"},
         {.name = "config",
          .kind = OPTION_TEXT,
-         .target = &config,
-         .value = "JSON",
-         .help = "settings of networks whose weights do not tell their shape"},
+         .target = &s.config,
+         .value = "FILE.json|FOLDER",
+         .help = "settings of a network whose weights do not tell them;\nwithout: the config.json "
+                 "in the folder of the weights"},
     };
     command_line line = {
         .command = COMMAND,
@@ -270,11 +273,9 @@ int cmd_exec(int argc, char **argv)
     s.is_file = is_graph_file(s.model);
     if (!find_model(s.model) && !s.is_file)
         return usage_error(COMMAND, "there is no network '%s'; there are: %s", s.model, names);
-    if (s.is_file && named)
-        return usage_error(COMMAND, "--weights is not used by %s, which holds its own", s.model);
-    if (config)
-        return usage_error(COMMAND, "--config is not used by %s: its weights tell its shape",
-                           s.model);
+    if (s.is_file && (named || s.config))
+        return usage_error(COMMAND, "--%s is not used by %s, which holds its own",
+                           named ? "weights" : "config", s.model);
     binding b;
     for (int i = 0; i < s.inputs.count; i++)
         if (!split(s.inputs.items[i], &b))

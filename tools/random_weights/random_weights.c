@@ -1,7 +1,8 @@
-// rml-random-weights MODEL OUT.safetensors [SEED]
+// rml-random-weights MODEL OUT.safetensors [SEED [CONFIG.json]]
 //
-// Writes random weights of a built-in network at its published size: for the demo, for benchmarks
-// and for trying the program before trained weights are at hand. Uses the public header only.
+// Writes random weights of a built-in network at its published size, or as a config has it: for the
+// demo, for benchmarks and for trying the program before trained weights are at hand. Uses the
+// public header only.
 #include "runmodel.h"
 
 #include <errno.h>
@@ -87,18 +88,20 @@ int main(int argc, char **argv)
 {
     rml_error err = {0};
     rml_weights *weights;
-    if (argc < 3 || argc > 4) {
-        fprintf(stderr, "usage: rml-random-weights MODEL OUT.safetensors [SEED]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: rml-random-weights MODEL OUT.safetensors [SEED [CONFIG]]\n");
         return 2;
     }
     const char *path = argv[2];
     const uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
+    rml_model_settings settings = rml_model_settings_default();
+    settings.config = argc > 4 ? argv[4] : NULL;
     char *beside = malloc(strlen(path) + sizeof ".part");
     if (!beside)
         return 1;
     strcpy(beside, path);
     strcat(beside, ".part");
-    int failed = rml_weights_create_random(&weights, argv[1], seed, NULL, &err) != RML_OK;
+    int failed = rml_weights_create_random(&weights, argv[1], seed, &settings, &err) != RML_OK;
     if (failed) {
         fprintf(stderr, "rml-random-weights: %s\n", err.message);
     } else if (write_file(beside, weights, &err) != 0 || rename(beside, path) != 0) {
