@@ -88,6 +88,24 @@ rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id sca
     return rml_graph_node(graph, RML_OP_L2NORM, &(rml_op_attr){.l2norm = {eps}}, in, 2, name);
 }
 
+rml_value_id rml_graph_layer_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                  rml_value_id beta, const rml_layer_norm_attr *attr,
+                                  const char *name)
+{
+    const rml_value_id in[] = {x, gamma, beta};
+    return rml_graph_node(graph, RML_OP_LAYER_NORM, &(rml_op_attr){.layer_norm = *attr}, in, 3,
+                          name);
+}
+
+rml_value_id rml_graph_channel_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                    rml_value_id beta, const rml_layer_norm_attr *attr,
+                                    const char *name)
+{
+    const rml_value_id in[] = {x, gamma, beta};
+    return rml_graph_node(graph, RML_OP_CHANNEL_NORM, &(rml_op_attr){.layer_norm = *attr}, in, 3,
+                          name);
+}
+
 void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,
                     rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
                     const char *name)

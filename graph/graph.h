@@ -122,6 +122,15 @@ rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_a
                               const char *name);
 rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,
                               const char *name);
+// Over the dimensions from `axis` on (negative counts from the end), whose shape `gamma` and `beta`
+// have; both may be RML_NO_VALUE.
+rml_value_id rml_graph_layer_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                  rml_value_id beta, const rml_layer_norm_attr *attr,
+                                  const char *name);
+// The same over the channels of each pixel of an image (N,C,H,W); attr->axis is ignored.
+rml_value_id rml_graph_channel_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                    rml_value_id beta, const rml_layer_norm_attr *attr,
+                                    const char *name);
 // The recurrent half of an LSTM layer in one direction, see ops/recurrence.c. `h0`, `c0`:
 // RML_NO_VALUE for zeros. To out: all hidden states, the last one, the last cells.
 void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,

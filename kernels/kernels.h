@@ -14,6 +14,7 @@
 #define RML_GEMM_MAX_MR 16 // upper bounds over all levels, for buffers on the stack
 #define RML_GEMM_MAX_NR 64
 #define RML_LSTM_MAX_ROWS 8
+#define RML_LAYER_NORM_BLOCK 2048 // elements summed in f32 before a total in double takes over
 
 // One tile of an indirect GEMM, the heart of convolution, transposed convolution and matmul:
 //
@@ -86,7 +87,8 @@ typedef enum rml_unary {
     RML_UNARY_TANH,
     RML_UNARY_EXP,
     RML_UNARY_SILU,
-    RML_UNARY_GELU, // exact, with erf
+    RML_UNARY_GELU,      // exact, with erf
+    RML_UNARY_GELU_TANH, // x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
     RML_UNARY_ELU,
     RML_UNARY_ABS,
     RML_UNARY_NEG,
@@ -135,6 +137,14 @@ typedef void rml_affine_f32_fn(const float *src, const float *scale, const float
 typedef void rml_l2norm_f32_fn(const float *src, const float *scale, float eps, size_t channels,
                                float *dst);
 
+// Layer normalisation of one row:
+//   dst[i] = (src[i] - mean) / sqrt(variance + eps) * gamma[i] + beta[i]
+// with the mean of the row and the mean of (src[i] - mean)^2, found in two passes; with `rms` the
+// mean is taken as 0. The factor 1 / sqrt is rounded on its own. gamma and beta may be NULL. dst
+// may equal src.
+typedef void rml_layer_norm_f32_fn(const float *src, const float *gamma, const float *beta,
+                                   float eps, bool rms, size_t count, float *dst);
+
 // dst[c*dst_pitch + r] = src[r*src_pitch + c], r < rows, c < cols. Exact. (NCHW <-> NHWC)
 typedef void rml_transpose_f32_fn(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
                                   size_t rows, size_t cols);
@@ -179,6 +189,7 @@ typedef struct rml_kernels {
     rml_moments_f32_fn *moments;
     rml_affine_f32_fn *affine;
     rml_l2norm_f32_fn *l2norm;
+    rml_layer_norm_f32_fn *layer_norm;
     rml_transpose_f32_fn *transpose;
     rml_lstm_f32_fn *lstm;
 } rml_kernels;

@@ -6,6 +6,7 @@
 
 #include "ops/attr.h"
 #include "ops/attr_attention.h"
+#include "ops/attr_layer_norm.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
@@ -30,6 +31,7 @@ typedef union rml_op_attr {
     rml_binary_attr binary;
     rml_pool_attr pool;
     rml_l2norm_attr l2norm;
+    rml_layer_norm_attr layer_norm;
     rml_lstm_attr lstm;
     rml_softmax_attr softmax;
     rml_attention_attr attention;

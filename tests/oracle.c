@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#define SQRT_2_BY_PI 0.79788456080286535588
+
 void oracle_add(oracle_sum *sum, double term)
 {
     sum->value += term;
@@ -76,7 +78,7 @@ oracle_value oracle_gemm(const rml_gemm_tile *tile, size_t mr, const float *b, s
 static const double unary_ulp[RML_UNARY_COUNT] = {
     [RML_UNARY_LEAKY_RELU] = 0.5, [RML_UNARY_SIGMOID] = 2.5, [RML_UNARY_TANH] = 2.5,
     [RML_UNARY_EXP] = 1.5,        [RML_UNARY_SILU] = 3.5,    [RML_UNARY_ELU] = 3.0,
-    [RML_UNARY_SQRT] = 0.5,       [RML_UNARY_SQUARE] = 0.5,
+    [RML_UNARY_SQRT] = 0.5,       [RML_UNARY_SQUARE] = 0.5,  [RML_UNARY_GELU_TANH] = 3.5,
 };
 
 bool oracle_unary_exact(rml_unary op)
@@ -118,6 +120,14 @@ oracle_value oracle_unary(rml_unary op, float value, const float *param)
         extra = isinf(x) ? 0.0 : 4.0 * ORACLE_U * fabs(x) * (fabs(want) > 0.25 ? 1.0 : 0.5);
         extra += ORACLE_DENORMAL;
         break;
+    case RML_UNARY_GELU_TANH: {
+        // The argument of the sigmoid has four roundings, and the sigmoid's own slope is s (1 - s).
+        const double t = 2.0 * SQRT_2_BY_PI * (x + 0.044715 * x * x * x);
+        want = x == -INFINITY ? NAN : x * sigmoid(t);
+        extra = isfinite(t) ? 4.0 * ORACLE_U * fabs(t * want) * sigmoid(-t) : 0.0;
+        extra += (1.0 + fabs(x)) * ORACLE_DENORMAL; // where the sigmoid is denormal
+        break;
+    }
     case RML_UNARY_ELU:
         want = x > 0 ? x : param[0] * expm1(x);
         break;
@@ -198,6 +208,35 @@ void oracle_l2norm(const float *src, const float *scale, float eps, size_t count
         out[i].any = false;
         out[i].want = src[i] / norm * (scale ? scale[i] : 1.0);
         out[i].bound = ORACLE_U * ((double)count / 2.0 + 6.0) * fabs(out[i].want) + ORACLE_DENORMAL;
+    }
+}
+
+// In each pass at most `chain` roundings lead from an element to the sum. A mean that is off by
+// `shift` moves every result by as much and, because the deviations from the true mean sum to zero,
+// the variance by the square of it only.
+void oracle_layer_norm(const float *src, const float *gamma, const float *beta, float eps, bool rms,
+                       size_t count, oracle_value *out)
+{
+    const double chain = (double)(count < 128 ? count : 128) + 16.0;
+    double sum = 0.0, magnitude = 0.0, squares = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        sum += src[i];
+        magnitude += isfinite(src[i]) ? fabs(src[i]) : 0.0;
+    }
+    const double mean = rms ? 0.0 : sum / (double)count;
+    const double shift = rms ? 0.0 : chain * ORACLE_U * magnitude / (double)count;
+    for (size_t i = 0; i < count; i++)
+        squares += (src[i] - mean) * (src[i] - mean);
+    const double power = squares / (double)count + eps, factor = 1.0 / sqrt(power);
+    const double off = 0.5 * (chain * ORACLE_U + shift * shift / power) + 6.0 * ORACLE_U;
+    for (size_t i = 0; i < count; i++) {
+        const double scale = gamma ? gamma[i] : 1.0, y = (src[i] - mean) * factor * scale;
+        out[i].any = magnitude > FLT_MAX || (isfinite(squares) && squares > FLT_MAX);
+        out[i].want = y + (beta ? beta[i] : 0.0);
+        out[i].bound = out[i].any
+                           ? INFINITY
+                           : fabs(scale * factor) * shift + (off + 4.0 * ORACLE_U) * fabs(y) +
+                                 2.0 * ORACLE_U * fabs(out[i].want) + 4.0 * ORACLE_DENORMAL;
     }
 }
 

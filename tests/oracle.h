@@ -41,6 +41,8 @@ bool oracle_unary_exact(rml_unary op);
 void oracle_softmax(const float *src, size_t count, oracle_value *out);
 void oracle_l2norm(const float *src, const float *scale, float eps, size_t count,
                    oracle_value *out);
+void oracle_layer_norm(const float *src, const float *gamma, const float *beta, float eps, bool rms,
+                       size_t count, oracle_value *out);
 
 // Winograd matrices from the interpolation points by the general construction, in double.
 typedef struct oracle_winograd {

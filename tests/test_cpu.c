@@ -13,7 +13,8 @@ static void check_table(rml_cpu_level level)
     CHECK(k.mr >= 1 && k.mr <= RML_GEMM_MAX_MR);
     CHECK(k.nr >= 1 && k.nr <= RML_GEMM_MAX_NR && k.nr % k.nr_unit == 0);
     CHECK(k.gemm && k.conv_dw && k.pool_max && k.pool_sum && k.lerp);
-    CHECK(k.winograd_input && k.winograd_output && k.softmax && k.l2norm && k.transpose);
+    CHECK(k.winograd_input && k.winograd_output && k.softmax && k.l2norm && k.layer_norm &&
+          k.transpose);
     for (int i = 0; i < RML_UNARY_COUNT; i++)
         CHECK_MSG(k.unary[i], "unary %d at level %s", i, rml_cpu_level_name(level));
     for (int i = 0; i < RML_BINARY_COUNT; i++)

@@ -200,6 +200,19 @@ static void test_other_messages(void)
     rml_graph_l2norm(at.graph, x, net_random(&at, "s", (rml_shape){1, {4}}, 'u'), 0, "norm1");
     EXPECT(RML_ERR_SHAPE, "norm1", "l2norm", "(4)", "(2,3,4,5)");
     x = begin(&at, shape4(2, 3, 4, 5));
+    rml_graph_layer_norm(at.graph, x, RML_NO_VALUE, RML_NO_VALUE, &(rml_layer_norm_attr){.axis = 4},
+                         "norm2");
+    EXPECT(RML_ERR_SHAPE, "norm2", "layer_norm", "axis 4", "(2,3,4,5)");
+    x = begin(&at, shape4(2, 3, 4, 5));
+    rml_graph_layer_norm(at.graph, x, net_random(&at, "g", (rml_shape){1, {4}}, 'u'), RML_NO_VALUE,
+                         &(rml_layer_norm_attr){.axis = -1}, "norm3");
+    EXPECT(RML_ERR_SHAPE, "norm3", "layer_norm", "gamma is (4)", "(2,3,4,5)");
+    x = begin(&at, shape4(2, 3, 4, 5));
+    rml_graph_channel_norm(at.graph, x, RML_NO_VALUE,
+                           net_random(&at, "b", (rml_shape){1, {4}}, 'u'),
+                           &(rml_layer_norm_attr){0}, "norm4");
+    EXPECT(RML_ERR_SHAPE, "norm4", "channel_norm", "beta is (4)", "(2,3,4,5)");
+    x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_resize2d(at.graph, x, &(rml_resize_attr){.scale = {NAN, 1}}, "up1");
     EXPECT(RML_ERR_ARG, "up1", "resize2d", "scale");
     x = begin(&at, shape4(2, 3, 4, 5));

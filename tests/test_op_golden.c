@@ -11,9 +11,10 @@ static rml_activation activation_of(const golden_case *at)
         [RML_UNARY_CLAMP] = "clamp",     [RML_UNARY_LEAKY_RELU] = "leaky_relu",
         [RML_UNARY_SIGMOID] = "sigmoid", [RML_UNARY_TANH] = "tanh",
         [RML_UNARY_EXP] = "exp",         [RML_UNARY_SILU] = "silu",
-        [RML_UNARY_GELU] = "gelu",       [RML_UNARY_ELU] = "elu",
-        [RML_UNARY_ABS] = "abs",         [RML_UNARY_NEG] = "neg",
-        [RML_UNARY_SQRT] = "sqrt",       [RML_UNARY_SQUARE] = "square"};
+        [RML_UNARY_GELU] = "gelu",       [RML_UNARY_GELU_TANH] = "gelu_tanh",
+        [RML_UNARY_ELU] = "elu",         [RML_UNARY_ABS] = "abs",
+        [RML_UNARY_NEG] = "neg",         [RML_UNARY_SQRT] = "sqrt",
+        [RML_UNARY_SQUARE] = "square"};
     rml_activation act = rml_activation_none();
     double param[2] = {0, 0};
     for (int i = 0; i < RML_UNARY_COUNT; i++)
@@ -127,6 +128,13 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
                 return rml_graph_binary(graph, (rml_binary)i, in[0], in[1], "op");
     if (strcmp(op, "pool2d") == 0)
         return build_pool(graph, at, in[0]);
+    if (strcmp(op, "layer_norm") == 0 || strcmp(op, "channel_norm") == 0) {
+        const bool channels = op[0] == 'c';
+        const rml_layer_norm_attr attr = {channels ? 0 : (int)golden_int(at, "axis"), (float)eps,
+                                          golden_int(at, "rms")};
+        return (channels ? rml_graph_channel_norm : rml_graph_layer_norm)(graph, in[0], in[1],
+                                                                          in[2], &attr, "op");
+    }
     if (strcmp(op, "softmax") == 0)
         return rml_graph_softmax(graph, in[0], (int)golden_int(at, "axis"), "op");
     if (strcmp(op, "group_norm") == 0)
@@ -343,9 +351,9 @@ static size_t check_group(const char *group, const char *filter)
 
 int main(int argc, char **argv)
 {
-    static const char *const groups[] = {"convolution", "depthwise", "winograd",   "winograd_edges",
-                                         "transposed",  "product",   "image",      "elementwise",
-                                         "moving",      "recurrent", "transformer"};
+    static const char *const groups[] = {
+        "convolution", "depthwise",   "winograd", "winograd_edges", "transposed",  "product",
+        "image",       "elementwise", "moving",   "recurrent",      "transformer", "layer_norm"};
     size_t cases = 0;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         cases += check_group(groups[i], argc > 1 ? argv[1] : NULL);

@@ -12,6 +12,12 @@ static float sigmoid_f32(float x)
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
+// 2 sqrt(2 / pi) (x + 0.044715 x^3)
+static float gelu_tanh_argument(float x)
+{
+    return x * (1.595769122f + 7.135481628e-2f * (x * x));
+}
+
 #define UNARY(name, expression)                                                                    \
     void name(const float *src, float *dst, size_t count, const float *param)                      \
     {                                                                                              \
@@ -45,6 +51,7 @@ UNARY(rml_tanh_f32_portable, tanhf(src[i]))
 UNARY(rml_exp_f32_portable, expf(src[i]))
 UNARY(rml_silu_f32_portable, src[i] * sigmoid_f32(src[i]))
 UNARY(rml_gelu_f32_portable, 0.5f * src[i] * (1.0f + erff(src[i] * SQRT_HALF)))
+UNARY(rml_gelu_tanh_f32_portable, src[i] * sigmoid_f32(gelu_tanh_argument(src[i])))
 UNARY(rml_elu_f32_portable, src[i] > 0.0f ? src[i] : param[0] * expm1f(src[i]))
 UNARY(rml_abs_f32_portable, fabsf(src[i]))
 UNARY(rml_neg_f32_portable, -src[i])

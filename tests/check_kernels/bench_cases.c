@@ -167,6 +167,13 @@ static void run_l2norm(const rml_kernels *k, const bench_case *c)
         k->l2norm(source + p * c->size[0], weight, 1e-10f, c->size[0], result + p * c->size[0]);
 }
 
+static void run_layer_norm(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t r = 0; r < c->size[1]; r++)
+        k->layer_norm(source + r * c->size[0], weight, weight, 1e-5f, false, c->size[0],
+                      result + r * c->size[0]);
+}
+
 static void run_transpose(const rml_kernels *k, const bench_case *c)
 {
     k->transpose(source, c->size[1], result, c->size[0], c->size[0], c->size[1]);
@@ -290,10 +297,11 @@ static void add_array(case_list *list, const char *const *fields, size_t count, 
 static void add_general(case_list *list)
 {
     static const char *const unary[RML_UNARY_COUNT] = {
-        "unary[RML_UNARY_CLAMP]", "unary[RML_UNARY_LEAKY_RELU]", "unary[RML_UNARY_SIGMOID]",
-        "unary[RML_UNARY_TANH]",  "unary[RML_UNARY_EXP]",        "unary[RML_UNARY_SILU]",
-        "unary[RML_UNARY_GELU]",  "unary[RML_UNARY_ELU]",        "unary[RML_UNARY_ABS]",
-        "unary[RML_UNARY_NEG]",   "unary[RML_UNARY_SQRT]",       "unary[RML_UNARY_SQUARE]",
+        "unary[RML_UNARY_CLAMP]",  "unary[RML_UNARY_LEAKY_RELU]", "unary[RML_UNARY_SIGMOID]",
+        "unary[RML_UNARY_TANH]",   "unary[RML_UNARY_EXP]",        "unary[RML_UNARY_SILU]",
+        "unary[RML_UNARY_GELU]",   "unary[RML_UNARY_GELU_TANH]",  "unary[RML_UNARY_ELU]",
+        "unary[RML_UNARY_ABS]",    "unary[RML_UNARY_NEG]",        "unary[RML_UNARY_SQRT]",
+        "unary[RML_UNARY_SQUARE]",
     };
     static const char *const binary[RML_BINARY_COUNT] = {
         "binary[RML_BINARY_ADD]", "binary[RML_BINARY_SUB]", "binary[RML_BINARY_MUL]",
@@ -319,6 +327,7 @@ static void add_general(case_list *list)
         run_softmax_step);
     add(list, "moments", "channels 320 x128", (size_t[4]){320, 128}, 0.0, 320.0 * 128, run_moments);
     add(list, "affine", "channels 320 x32", (size_t[4]){320, 32}, 0.0, 2.0 * 320 * 32, run_affine);
+    add(list, "layer_norm", "768 x16", (size_t[4]){768, 16}, 0.0, 2.0 * 768 * 16, run_layer_norm);
     add(list, "transpose", "256 x 576", (size_t[4]){256, 576}, 0.0, 2.0 * 256 * 576, run_transpose);
 }
 

@@ -35,6 +35,7 @@ def activate(x, act):
         "exp": lambda: torch.exp(x),
         "silu": lambda: F.silu(x),
         "gelu": lambda: F.gelu(x),
+        "gelu_tanh": lambda: F.gelu(x, approximate="tanh"),
         "elu": lambda: F.elu(x, a),
         "abs": lambda: torch.abs(x),
         "neg": lambda: torch.neg(x),
@@ -53,10 +54,12 @@ def finish(attrs, y, magnitude, roundings, residual):
     if residual is not None:
         y, magnitude = y + residual.double(), magnitude + residual.double().abs()
     act = attrs.get("act", NONE)
-    # every activation here has slope 1 at most, so it does not enlarge the error in front of it
+    # an activation here has slope 1 at most and does not enlarge the error in front of it; the
+    # slope of gelu is 1.13, and its own error is of the argument
+    gelu = act[0].startswith("gelu")
     return (
         activate(y, act),
-        (roundings + 3) * U * largest(magnitude),
+        (1.13 * (roundings + 3) + 4 if gelu else roundings + 3) * U * largest(magnitude),
         UNARY_ERROR.get(act[0], 0) * U,
     )
 
@@ -137,7 +140,7 @@ def batch_norm(attrs, tensors):
 
 def unary(attrs, tensors):
     act, x = attrs["act"], tensors[0].double()
-    if act[0] == "gelu":
+    if act[0].startswith("gelu"):
         return activate(x, act), 4 * U * largest(x), 0  # below zero it cancels
     return activate(x, act), 0, UNARY_ERROR.get(act[0], 0) * U
 
@@ -185,6 +188,26 @@ def l2norm(attrs, tensors):
     if scale is not None:
         y = y * scale.double().reshape(1, -1, 1, 1)
     return y, 0, (x.shape[1] / 2 + 6) * U
+
+
+def layer_norm(attrs, tensors):
+    """Channels of images stand in dimension 1; `axis` is absent there. The bound takes each sum in
+    any order: shift is how far the mean may be off, off the relative error of the factor."""
+    x, gamma, beta = (t if t is None else t.double() for t in tensors)
+    image = "axis" not in attrs
+    x = x.movedim(1, -1) if image else x
+    dims = [-1] if image else list(range(attrs["axis"] % x.dim(), x.dim()))
+    count = int(np.prod([x.shape[d] for d in dims]))
+    rms, chain = attrs["rms"], count + 16
+    mean = torch.zeros_like(x) if rms else x.mean(dims, keepdim=True)
+    power = (x - mean).square().mean(dims, keepdim=True) + float(np.float32(attrs["eps"]))
+    shift = 0 if rms else chain * U * largest(x)
+    off = 0.5 * (chain * U + shift**2 / float(power.min())) + 10 * U
+    gamma = torch.ones(()) if gamma is None else gamma
+    y = (x - mean) / power.sqrt() * gamma
+    bound = shift * largest(gamma) / float(power.min()) ** 0.5 + off * largest(y)
+    y = y if beta is None else y + beta
+    return (y.movedim(-1, 1) if image else y), bound + 2 * U * largest(y), 0
 
 
 def softmax(attrs, tensors):
@@ -335,6 +358,8 @@ REFERENCE = {
     "binary": binary,
     "pool2d": pool2d,
     "l2norm": l2norm,
+    "layer_norm": layer_norm,
+    "channel_norm": layer_norm,
     "softmax": softmax,
     "group_norm": group_norm,
     "attention": attention,

@@ -706,6 +706,36 @@ def transformers():
     yield ("attention_hidden", "attention", attrs, inputs)
 
 
+def layer_norms():
+    """And what stands beside them in a transformer: linear layers with GELU."""
+    for shape, axis in [((2, 3, 5), -1), ((3, 70), 1), ((2, 3, 4, 5), 1), ((2, 3, 4, 5), -2)]:
+        size = shape[axis:]
+        for rms in (False, True):
+            name = f"{'rms' if rms else 'layer'}_norm_{len(shape)}_{axis % len(shape)}"
+            attrs = {"axis": axis, "eps": 1e-5, "rms": rms, "batch": True}
+            yield (name, "layer_norm", attrs, [run(*shape), const(*size), const(*size)])
+            yield (name + "_gamma", "layer_norm", attrs, [run(*shape), const(*size), None])
+            yield (name + "_plain", "layer_norm", attrs, [run(*shape), None, None])
+    attrs = {"axis": 0, "eps": 0.125, "rms": False}
+    yield ("layer_norm_vector", "layer_norm", attrs, [run(67), const(67), const(67)])
+    yield ("layer_norm_long", "layer_norm", attrs, [run(3, 1700), None, None])
+    for c in (1, 5, 33):
+        attrs = {"eps": 1e-5, "rms": False, "batch": True}
+        yield (f"channel_norm_{c}", "channel_norm", attrs, [run(2, c, 3, 4), const(c), const(c)])
+        attrs = {"eps": 1e-5, "rms": True, "batch": True}
+        yield (f"channel_norm_rms_{c}", "channel_norm", attrs, [run(2, c, 3, 4), None, None])
+    for act in ("gelu", "gelu_tanh"):
+        gelu = (act, 0.0, 0.0)
+        yield (
+            f"linear_{act}",
+            "linear",
+            {"act": gelu, "batch": True},
+            [run(3, 4, 9, mode="s"), const(37, 9), const(37)],
+        )
+        yield conv(f"conv_{act}", (2, 3, 1, 9), 5, (1, 3), (1, 2), act=gelu)
+        yield (f"unary_{act}", "unary", {"act": gelu}, [run(67, mode="s")])
+
+
 GROUPS = {
     "convolution": convolutions,
     "depthwise": depthwise,
@@ -718,4 +748,5 @@ GROUPS = {
     "moving": moving,
     "recurrent": recurrent,
     "transformer": transformers,
+    "layer_norm": layer_norms,
 }
