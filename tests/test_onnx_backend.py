@@ -1,0 +1,54 @@
+"""Every backend test of the onnx package: none wrong, and the list of refusals only shrinks."""
+
+import pytest
+
+import onnx_backend as backend
+from conftest import find_program
+
+PARTS = 16
+
+
+class Suite:
+    """All tests, each run when first asked for."""
+
+    def __init__(self):
+        self.cases = backend.load_cases()
+        self.results = {}
+
+    def run(self, cases):
+        new = [case for case in cases if case.name not in self.results]
+        results = backend.run_cases(find_program().resolve(), new)
+        self.results.update((result.name, result) for result in results)
+        return [self.results[case.name] for case in cases]
+
+
+@pytest.fixture(scope="module")
+def suite(program):
+    return Suite()
+
+
+@pytest.fixture(scope="module")
+def listed():
+    return backend.read_list()
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_part(part, suite, listed):
+    cases = suite.cases[part::PARTS]
+    complaints = map(backend.complaint, cases, suite.run(cases), [listed] * len(cases))
+    complaints = [text for text in complaints if text]
+    assert not complaints, "\n" + "\n".join(complaints)
+
+
+def test_the_list_names_tests_that_exist(suite, listed):
+    assert set(listed) <= {case.name for case in suite.cases}
+    assert all(listed.values()), "each refusal has its reason"
+    assert list(listed) == sorted(listed)
+
+
+def test_totals(suite, capsys):
+    results = suite.run(suite.cases)
+    with capsys.disabled():
+        print(f"\nONNX backend tests: {backend.totals(suite.cases, results)}")
+        print(f"ONNX Runtime {backend.ONNXRUNTIME}")
+    assert len(results) >= 2033
