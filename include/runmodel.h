@@ -118,6 +118,8 @@ typedef struct rml_weight_info {
 
 // Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
 // on a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
+// An ONNX file opens too, as a store without tensors: rml_model_create then takes the network in it
+// in place of the built-in one, whose inputs and outputs it must have, under whatever names.
 // `allocator` may be NULL and must outlive the weights otherwise.
 RML_API rml_status rml_weights_open(rml_weights **out, const char *path,
                                     const rml_allocator *allocator, rml_error *err);

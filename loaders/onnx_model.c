@@ -2,6 +2,7 @@
 #include "graph/model.h"
 #include "graph/passes.h"
 #include "loaders/onnx_importer.h"
+#include "loaders/onnx_model.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -110,31 +111,26 @@ static uint64_t count_parameters(const rml_onnx *file)
     return total;
 }
 
-static rml_status fill(rml_model *model, const rml_onnx *file, const rml_model_settings *settings,
-                       rml_error *err)
+static rml_status fill(rml_model *model, const rml_onnx *file, rml_error *err)
 {
     const rml_onnx_inside inside = {.graph = &model->graph};
     rml_onnx_importer importer = {
         .file = file, .allocator = model->allocator, .inside = &inside, .err = err};
     rml_arena_init(&importer.arena, model->allocator);
-    rml_status status = import(&importer);
+    const rml_status status = import(&importer);
     rml_free(model->allocator, importer.refusal);
     rml_arena_release(&importer.arena);
-    if (status == RML_OK)
-        status = rml_passes_run(&model->graph, settings->disabled_passes, settings->log,
-                                settings->log_user, err);
     model->parameters = count_parameters(file);
     return status;
 }
 
-rml_status rml_model_open(rml_model **out, const char *path, const rml_model_settings *settings,
-                          rml_error *err)
+rml_status rml_onnx_model_begin(rml_model **out, const char *path,
+                                const rml_model_settings *settings, rml_error *err)
 {
-    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
     rml_onnx *file;
     rml_model *model;
     *out = NULL;
-    RML_TRY(rml_onnx_open(&file, path, given.allocator, err));
+    RML_TRY(rml_onnx_open(&file, path, settings ? settings->allocator : NULL, err));
     rml_status status = rml_model_begin(&model, settings, err);
     if (status != RML_OK) {
         rml_onnx_close(&file);
@@ -142,13 +138,26 @@ rml_status rml_model_open(rml_model **out, const char *path, const rml_model_set
     }
     model->user = file;
     model->release = release;
-    status = fill(model, file, &given, err);
-    if (status == RML_OK) {
-        model->drop_pages = drop_pages;
-        *out = model;
-        return RML_OK;
+    model->drop_pages = drop_pages;
+    status = fill(model, file, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, path);
+        rml_model_destroy(&model);
     }
-    rml_error_prefix(err, path);
-    rml_model_destroy(&model);
+    *out = model;
+    return status;
+}
+
+rml_status rml_model_open(rml_model **out, const char *path, const rml_model_settings *settings,
+                          rml_error *err)
+{
+    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
+    RML_TRY(rml_onnx_model_begin(out, path, settings, err));
+    const rml_status status =
+        rml_passes_run(&(*out)->graph, given.disabled_passes, given.log, given.log_user, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, path);
+        rml_model_destroy(out);
+    }
     return status;
 }

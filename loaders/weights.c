@@ -313,6 +313,11 @@ const char *rml_weights_path(const rml_weights *weights)
     return weights->path;
 }
 
+bool rml_weights_is_graph(const rml_weights *weights)
+{
+    return weights->format && strcmp(weights->format, "onnx") == 0;
+}
+
 const rml_allocator *rml_weights_allocator(const rml_weights *weights)
 {
     return weights->allocator;

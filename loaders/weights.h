@@ -47,6 +47,10 @@ const rml_weight *rml_weights_find(const rml_weights *weights, const char *name)
 // The file or folder that was opened, or "".
 const char *rml_weights_path(const rml_weights *weights);
 
+// True where what was opened is a graph file (ONNX): a store without tensors, whose path tells
+// where the whole network lies.
+bool rml_weights_is_graph(const rml_weights *weights);
+
 // The allocator the store was opened with (never NULL).
 const rml_allocator *rml_weights_allocator(const rml_weights *weights);
 

@@ -72,8 +72,12 @@ static rml_status read_mapped(rml_weights *weights, const rml_mapfile *file, rml
         weights->format = "safetensors";
         return rml_read_safetensors(weights, file->data, file->size, err);
     case RML_FILE_ONNX:
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "ONNX model, a whole network and not a weights file");
+        // The network in it takes the place of the built-in one; see rml_model_create.
+        weights->format = "onnx";
+        if (!*weights->path)
+            return rml_fail(err, RML_ERR_UNSUPPORTED,
+                            "ONNX model, which is read from files and not from memory");
+        return RML_OK;
     case RML_FILE_JSON:
         break;
     }

@@ -1,6 +1,8 @@
 // The list of built-in networks, and how a model is made of one and of weights.
 #include "graph/model.h"
 #include "graph/passes.h"
+#include "loaders/onnx_model.h"
+#include "models/graph_ports.h"
 #include "models/networks.h"
 
 #include <string.h>
@@ -66,31 +68,62 @@ static void drop_pages(void *user)
     rml_weights_drop_pages(user);
 }
 
+// The network of a graph file, which must be one of ours, by the names of our ports.
+static rml_status adopt(rml_model **out, const network *chosen, const char *path,
+                        const rml_model_settings *settings, rml_error *err)
+{
+    rml_graph like;
+    uint64_t trained;
+    RML_TRY(rml_onnx_model_begin(out, path, settings, err));
+    const rml_params_source source = {.config = settings->config};
+    rml_graph_init(&like, (*out)->allocator);
+    rml_status status = build(&like, chosen, &source, &trained, err);
+    if (status == RML_OK)
+        status = rml_graph_take_ports(&(*out)->graph, &like, err);
+    if (status == RML_OK &&
+        chosen->build == rml_build_mobilenetv2) // whose outputs are probabilities
+        status = rml_graph_end_in_softmax(&(*out)->graph, err);
+    rml_graph_release(&like);
+    if (status != RML_OK) {
+        rml_error_prefix(err, path);
+        rml_model_destroy(out);
+    }
+    return status;
+}
+
+static rml_status assemble(rml_model **out, const network *chosen, const rml_weights *weights,
+                           const rml_model_settings *settings, rml_error *err)
+{
+    RML_TRY(rml_model_begin(out, settings, err));
+    const rml_params_source source = {.weights = weights, .config = settings->config};
+    const rml_status status = build(&(*out)->graph, chosen, &source, &(*out)->parameters, err);
+    if (status != RML_OK && weights && *rml_weights_path(weights))
+        rml_error_prefix(err, rml_weights_path(weights));
+    if (status != RML_OK)
+        rml_model_destroy(out);
+    else if (weights)
+        (*out)->drop_pages = drop_pages;
+    if (status == RML_OK)
+        (*out)->user = (void *)(uintptr_t)weights; // only handed back to rml_weights_drop_pages
+    return status;
+}
+
 rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                             const rml_model_settings *settings, rml_error *err)
 {
     const rml_model_settings given = settings ? *settings : rml_model_settings_default();
     const network *found;
-    rml_model *model;
     *out = NULL;
     RML_TRY(find_network(name, &found, err));
-    RML_TRY(rml_model_begin(&model, settings, err));
-    const rml_params_source source = {.weights = weights, .config = given.config};
-    rml_status status = build(&model->graph, found, &source, &model->parameters, err);
-    if (status != RML_OK && weights && *rml_weights_path(weights))
-        rml_error_prefix(err, rml_weights_path(weights));
-    if (status == RML_OK)
-        status =
-            rml_passes_run(&model->graph, given.disabled_passes, given.log, given.log_user, err);
-    if (status != RML_OK) {
-        rml_model_destroy(&model);
-        return status;
-    }
-    if (weights)
-        model->drop_pages = drop_pages;
-    model->user = (void *)(uintptr_t)weights; // only handed back to rml_weights_drop_pages
-    *out = model;
-    return RML_OK;
+    if (weights && rml_weights_is_graph(weights))
+        RML_TRY(adopt(out, found, rml_weights_path(weights), &given, err));
+    else
+        RML_TRY(assemble(out, found, weights, &given, err));
+    const rml_status status =
+        rml_passes_run(&(*out)->graph, given.disabled_passes, given.log, given.log_user, err);
+    if (status != RML_OK)
+        rml_model_destroy(out);
+    return status;
 }
 
 rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,

@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -498,13 +497,6 @@ def test_other_files_get_their_sentence(library, tmp_path):
     refuse(library, tmp_path / "w.npz", UNSUPPORTED, "NumPy archive")
     np.save(tmp_path / "w", np.ones(2))
     refuse(library, tmp_path / "w.npy", UNSUPPORTED, "NumPy array")
-    value = onnx.helper.make_tensor_value_info("x", 1, [1])
-    node = onnx.helper.make_node("Relu", ["x"], ["y"])
-    output = onnx.helper.make_tensor_value_info("y", 1, [1])
-    graph = onnx.helper.make_graph([node], "g", [value], [output])
-    for producer in ("pytorch", ""):
-        onnx.save(onnx.helper.make_model(graph, producer_name=producer), str(path))
-        refuse(library, path, UNSUPPORTED, "ONNX")
     state = tmp_path / "state.pth"
     torch.save({"a": torch.ones(4)}, state)
     with zipfile.ZipFile(state) as source, zipfile.ZipFile(

@@ -1,0 +1,126 @@
+// A graph file that is one of our networks, under names and in an order of its own.
+#include "models/graph_ports.h"
+
+#include <string.h>
+
+typedef struct port {
+    const char *name;
+    const rml_shape *shape;
+} port;
+
+static port input_of(const rml_graph *graph, size_t index)
+{
+    const rml_value *value = &graph->values[graph->inputs[index]];
+    return (port){value->name, &value->shape};
+}
+
+static port output_of(const rml_graph *graph, size_t index)
+{
+    return (port){graph->output_names[index], &graph->values[graph->outputs[index]].shape};
+}
+
+// 2: ranks agree and sizes that both fix; 1: ranks agree; 0: neither.
+static int likeness(const rml_shape *a, const rml_shape *b)
+{
+    if (a->rank < 0 || b->rank < 0)
+        return 1;
+    if (a->rank != b->rank)
+        return 0;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dim[i] > 0 && b->dim[i] > 0 && a->dim[i] != b->dim[i])
+            return 1;
+    return 2;
+}
+
+// For each port of `like` the port of `graph` that takes its place, in place[]: by name, then by
+// rank and sizes, then by rank alone, in their order. False when one finds none.
+static bool match(const rml_graph *graph, size_t count, const rml_graph *like, size_t like_count,
+                  port (*port_of)(const rml_graph *, size_t), size_t *place)
+{
+    for (size_t i = 0; i < like_count; i++)
+        place[i] = SIZE_MAX;
+    for (int least = 3; least >= 1; least--)
+        for (size_t i = 0; i < like_count; i++)
+            for (size_t j = 0; j < count && place[i] == SIZE_MAX; j++) {
+                const port want = port_of(like, i), have = port_of(graph, j);
+                bool taken = false;
+                for (size_t k = 0; k < like_count; k++)
+                    taken = taken || place[k] == j;
+                const int found = likeness(want.shape, have.shape);
+                if (!taken &&
+                    (least == 3 ? found && strcmp(want.name, have.name) == 0 : found >= least))
+                    place[i] = j;
+            }
+    for (size_t i = 0; i < like_count; i++)
+        if (place[i] == SIZE_MAX)
+            return false;
+    return true;
+}
+
+static rml_status refuse(const rml_graph *graph, const rml_graph *like, const char *what,
+                         rml_error *err)
+{
+    char have[512] = "", want[512] = "";
+    for (int side = 0; side < 2; side++) {
+        const rml_graph *from = side ? like : graph;
+        char *text = side ? want : have, shape[RML_SHAPE_TEXT_BYTES];
+        const bool inputs = strcmp(what, "inputs") == 0;
+        const size_t count = inputs ? from->input_count : from->output_count;
+        for (size_t i = 0; i < count; i++) {
+            const port at = inputs ? input_of(from, i) : output_of(from, i);
+            const char *known = at.shape->rank < 0 ? "(?)" : rml_shape_text(at.shape, shape);
+            if (strlen(text) + strlen(at.name) + strlen(known) + 4 < sizeof have)
+                strcat(strcat(strcat(strcat(text, i ? ", " : ""), at.name), " "), known);
+        }
+    }
+    return rml_fail(err, RML_ERR_SHAPE, "its %s are %s, and this network has %s", what, have, want);
+}
+
+rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_error *err)
+{
+    enum { MOST = 64 };
+    size_t place[MOST];
+    rml_value_id ids[MOST];
+    if (graph->input_count != like->input_count || like->input_count > MOST ||
+        !match(graph, graph->input_count, like, like->input_count, input_of, place))
+        return refuse(graph, like, "inputs", err);
+    for (size_t i = 0; i < like->input_count; i++)
+        ids[i] = graph->inputs[place[i]];
+    for (size_t i = 0; i < like->input_count; i++) {
+        graph->inputs[i] = ids[i];
+        graph->values[ids[i]].name = rml_arena_text(&graph->arena, input_of(like, i).name);
+        if (!graph->values[ids[i]].name)
+            return rml_fail_nomem(err, 64, "a name");
+    }
+    // What the file gives beside that, nobody here asks for.
+    if (like->output_count > MOST ||
+        !match(graph, graph->output_count, like, like->output_count, output_of, place))
+        return refuse(graph, like, "outputs", err);
+    for (size_t i = 0; i < like->output_count; i++)
+        ids[i] = graph->outputs[place[i]];
+    for (size_t i = 0; i < like->output_count; i++) {
+        graph->outputs[i] = ids[i];
+        graph->output_names[i] = rml_arena_text(&graph->arena, like->output_names[i]);
+        if (!graph->output_names[i])
+            return rml_fail_nomem(err, 64, "a name");
+    }
+    graph->output_count = like->output_count;
+    return RML_OK;
+}
+
+rml_status rml_graph_end_in_softmax(rml_graph *graph, rml_error *err)
+{
+    rml_value_id at = graph->outputs[0];
+    while (graph->values[at].kind == RML_VALUE_ACTIVATION) {
+        const rml_node *node = &graph->nodes[graph->values[at].producer];
+        if (node->op == RML_OP_SOFTMAX)
+            return RML_OK;
+        if (node->op != RML_OP_RESHAPE && node->op != RML_OP_CAST && node->op != RML_OP_TRANSPOSE)
+            break;
+        at = node->in[0];
+    }
+    const rml_value_id out = rml_graph_softmax(graph, graph->outputs[0], 1, "softmax");
+    RML_TRY(rml_graph_finish(graph, err));
+    graph->outputs[0] = out;
+    return RML_OK;
+}
