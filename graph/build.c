@@ -41,9 +41,16 @@ rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id
 rml_value_id rml_graph_group_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                   rml_value_id beta, int64_t groups, float eps, const char *name)
 {
-    const rml_value_id in[] = {x, gamma, beta};
+    return rml_graph_group_norm_offset(graph, x, gamma, beta, RML_NO_VALUE, groups, eps, name);
+}
+
+rml_value_id rml_graph_group_norm_offset(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                         rml_value_id beta, rml_value_id offset, int64_t groups,
+                                         float eps, const char *name)
+{
+    const rml_value_id in[] = {x, gamma, beta, offset};
     const rml_op_attr attr = {.group_norm = {groups, eps, rml_activation_none()}};
-    return rml_graph_node(graph, RML_OP_GROUP_NORM, &attr, in, 3, name);
+    return rml_graph_node(graph, RML_OP_GROUP_NORM, &attr, in, 4, name);
 }
 
 rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id weight,
@@ -73,6 +80,11 @@ rml_value_id rml_graph_binary(rml_graph *graph, rml_binary kind, rml_value_id a,
     const rml_value_id in[] = {a, b};
     return rml_graph_node(graph, RML_OP_BINARY,
                           &(rml_op_attr){.binary = {kind, rml_activation_none()}}, in, 2, name);
+}
+
+rml_value_id rml_graph_gate(rml_graph *graph, rml_value_id x, rml_activation act, const char *name)
+{
+    return rml_graph_node(graph, RML_OP_GATE, &(rml_op_attr){.unary = act}, &x, 1, name);
 }
 
 rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
@@ -209,4 +221,16 @@ rml_value_id rml_graph_depth_to_space(rml_graph *graph, rml_value_id x, rml_valu
     const rml_value_id in[] = {x, like};
     return rml_graph_node(graph, RML_OP_DEPTH_TO_SPACE, &(rml_op_attr){.shuffle = {block}}, in, 2,
                           name);
+}
+
+rml_value_id rml_graph_pixels_to_rows(rml_graph *graph, rml_value_id x, const char *name)
+{
+    return rml_graph_node(graph, RML_OP_PIXELS_TO_ROWS, &(rml_op_attr){0}, &x, 1, name);
+}
+
+rml_value_id rml_graph_rows_to_pixels(rml_graph *graph, rml_value_id rows, rml_value_id like,
+                                      const char *name)
+{
+    const rml_value_id in[] = {rows, like};
+    return rml_graph_node(graph, RML_OP_ROWS_TO_PIXELS, &(rml_op_attr){0}, in, 2, name);
 }

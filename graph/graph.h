@@ -107,9 +107,13 @@ rml_value_id rml_graph_conv_transpose2d(rml_graph *graph, rml_value_id x, rml_va
 rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                   rml_value_id beta, rml_value_id mean, rml_value_id variance,
                                   float eps, const char *name);
-// `gamma` and `beta` have one number a channel; both may be RML_NO_VALUE.
+// `gamma` and `beta` have one number a channel, and so has `offset` (N or 1,C), which is added to x
+// before; each may be RML_NO_VALUE.
 rml_value_id rml_graph_group_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                   rml_value_id beta, int64_t groups, float eps, const char *name);
+rml_value_id rml_graph_group_norm_offset(rml_graph *graph, rml_value_id x, rml_value_id gamma,
+                                         rml_value_id beta, rml_value_id offset, int64_t groups,
+                                         float eps, const char *name);
 rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id weight,
                               rml_value_id bias, const char *name);
 rml_value_id rml_graph_matmul(rml_graph *graph, rml_value_id a, rml_value_id b, bool transpose_a,
@@ -118,6 +122,8 @@ rml_value_id rml_graph_unary(rml_graph *graph, rml_value_id x, rml_activation ac
                              const char *name);
 rml_value_id rml_graph_binary(rml_graph *graph, rml_binary kind, rml_value_id a, rml_value_id b,
                               const char *name);
+// The first half of the last dimension times `act` of the second half.
+rml_value_id rml_graph_gate(rml_graph *graph, rml_value_id x, rml_activation act, const char *name);
 rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
                               const char *name);
 rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,
@@ -167,6 +173,11 @@ rml_value_id rml_graph_space_to_depth(rml_graph *graph, rml_value_id x, int64_t 
 // And back, cut to the height and width of `like` (RML_NO_VALUE: whole blocks).
 rml_value_id rml_graph_depth_to_space(rml_graph *graph, rml_value_id x, rml_value_id like,
                                       int64_t block, const char *name);
+
+// [N,C,h,w] -> [N,h*w,C], a row a pixel; and back, to an image of the height and width of `like`.
+rml_value_id rml_graph_pixels_to_rows(rml_graph *graph, rml_value_id x, const char *name);
+rml_value_id rml_graph_rows_to_pixels(rml_graph *graph, rml_value_id rows, rml_value_id like,
+                                      const char *name);
 
 // Attributes of the common square convolution: one kernel size, stride and padding for both axes.
 rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad);

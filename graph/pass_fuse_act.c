@@ -9,9 +9,10 @@ static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
     return &graph->nodes[graph->values[value].producer];
 }
 
-static bool is_conv(const rml_node *node)
+static bool is_product(const rml_node *node)
 {
-    return node->op == RML_OP_CONV2D || node->op == RML_OP_CONV_TRANSPOSE2D;
+    return node->op == RML_OP_CONV2D || node->op == RML_OP_CONV_TRANSPOSE2D ||
+           node->op == RML_OP_LINEAR;
 }
 
 // Puts `producer` in the place of `consumer`, which stands later, so that everything it may read by
@@ -44,19 +45,19 @@ static rml_activation *activation_of(rml_node *node)
 static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml_error *err)
 {
     for (int side = 0; side < 2; side++) {
-        rml_node *conv = sole_producer(graph, add->in[side]);
+        rml_node *product = sole_producer(graph, add->in[side]);
         const rml_value_id other = add->in[1 - side];
-        if (!conv || !is_conv(conv) || conv->in_count > 3 ||
-            !rml_activation_is_none(&conv->attr.conv.act) ||
+        if (!product || !is_product(product) || product->in_count > 3 ||
+            !rml_activation_is_none(activation_of(product)) ||
             graph->values[other].kind == RML_VALUE_CONSTANT ||
-            !rml_shape_equal(&graph->values[other].shape, &graph->values[conv->out].shape) ||
+            !rml_shape_equal(&graph->values[other].shape, &graph->values[product->out].shape) ||
             !rml_activation_is_none(&add->attr.binary.act))
             continue;
-        const rml_value_id in[4] = {conv->in[0], conv->in[1],
-                                    conv->in_count > 2 ? conv->in[2] : RML_NO_VALUE, other};
-        if (!rml_graph_set_inputs(graph, conv, in, 4))
+        const rml_value_id in[4] = {product->in[0], product->in[1],
+                                    product->in_count > 2 ? product->in[2] : RML_NO_VALUE, other};
+        if (!rml_graph_set_inputs(graph, product, in, 4))
             return rml_fail_nomem(err, sizeof in, "fusing a residual");
-        take_place(conv, add);
+        take_place(product, add);
         ++*changed;
         return RML_OK;
     }

@@ -26,8 +26,8 @@ rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err
 // in double.
 rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err);
 
-// A residual add, and then an activation, behind a convolution (activation also behind linear,
-// binary and group norm) become part of it.
+// A residual add, and then an activation, behind a convolution or linear become part of it, an
+// activation also of binary and group norm.
 rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err);
 
 // Gives each image value a layout and inserts reorder nodes where operators disagree.

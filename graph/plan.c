@@ -62,7 +62,8 @@ static void place_concat(const rml_graph *graph, rml_plan *plan, size_t *last, c
         return;
     for (int k = 0; k < node->in_count; k++) {
         const rml_value_id id = node->in[k];
-        if (movable(graph, plan, id)) {
+        if (movable(graph, plan, id) && !plan->places[id].rigid) {
+            plan->places[node->out].joined = true;
             plan->places[id].root = node->out;
             plan->places[id].root_offset = channel;
             last[node->out] = last[id] > last[node->out] ? last[id] : last[node->out];
@@ -83,19 +84,22 @@ static void place_in_place(const rml_graph *graph, rml_plan *plan, const size_t 
 {
     const rml_node *node = &graph->nodes[index];
     const rml_value_id in = node->in_count ? node->in[0] : RML_NO_VALUE;
-    if (!rml_op_get(node->op)->in_place || node->out_count > 1 || !movable(graph, plan, in) ||
-        !movable(graph, plan, node->out) || last[in] != index ||
-        graph->values[in].layout != graph->values[node->out].layout)
+    const rml_op *op = rml_op_get(node->op);
+    if (!op->in_place || node->out_count > 1 || !movable(graph, plan, in) ||
+        !movable(graph, plan, node->out) || last[in] != index)
         return;
     const rml_fact *from = &plan->facts[in], *to = &plan->facts[node->out];
-    if (from->dtype != to->dtype ||
-        (node->op != RML_OP_RESHAPE && !rml_shape_equal(&from->shape, &to->shape)))
+    const bool alike = graph->values[in].layout == graph->values[node->out].layout &&
+                       rml_shape_equal(&from->shape, &to->shape);
+    if (from->dtype != to->dtype || (!alike && (!op->keeps_memory || plan->places[in].joined)))
         return;
     // Another input in the same memory would be overwritten while it is read.
     for (int k = 1; k < node->in_count; k++)
         if (node->in[k] != RML_NO_VALUE && owner(plan, node->in[k]) == in)
             return;
     plan->places[in].root = node->out;
+    plan->places[node->out].joined = plan->places[in].joined;
+    plan->places[node->out].rigid = plan->places[in].rigid || !alike;
 }
 
 // Follows the chain of places to the value that owns the memory. A value on the way has the same
@@ -115,7 +119,8 @@ static rml_tensor view_of(const rml_graph *graph, const rml_plan *plan, rml_valu
     const rml_layout layout = graph->values[id].layout;
     rml_tensor view = rml_tensor_make(NULL, &plan->facts[id].shape, layout);
     view.dtype = plan->facts[id].dtype;
-    if (place->root != id && layout == RML_LAYOUT_CHANNELS_LAST) {
+    if (place->root != id && layout == RML_LAYOUT_CHANNELS_LAST &&
+        plan->places[place->root].joined) {
         const rml_tensor root =
             rml_tensor_make(NULL, &plan->facts[place->root].shape, RML_LAYOUT_CHANNELS_LAST);
         for (int i = 0; i < view.rank; i++)

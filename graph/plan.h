@@ -18,6 +18,8 @@ typedef struct rml_place {
     rml_value_id
         root; // the value whose memory holds it: itself, or a concatenation it is a part of
     int64_t root_offset;  // elements from the root's start
+    bool joined;          // parts of it are pixels with gaps: its pitch may not change
+    bool rigid;           // what lies in it has no pixels: it cannot become pixels with gaps
     rml_tensor view;      // data is set by rml_plan_point
     size_t buffer;        // of a root
     const void *constant; // of a constant, and of what was computed while planning

@@ -1,6 +1,7 @@
 // Group norm: y = (x - mean) / sqrt(variance + eps) * gamma + beta, then an activation. Mean and
 // variance are those of a group of neighbouring channels of one item, over all places.
 //   x [N,C,...]   gamma, beta [C], optional. Source: torch.nn.GroupNorm.
+//   offset [N or 1,C], optional: added to x before, which costs nothing here.
 //
 // Moments are taken of blocks of a size that depends on the shape alone: in f32 around the mean of
 // the block itself, and joined in double. So the memory is read once for them, large means cost no
@@ -24,10 +25,16 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
     if (in[0].rank < 2 || in[0].dim[1] < 0 || groups < 1 || in[0].dim[1] % groups != 0)
         return rml_fail(err, RML_ERR_SHAPE, "the channels of %s do not make %lld groups",
                         rml_shape_text(&in[0], a), (long long)groups);
-    for (int i = 1; i < in_count; i++)
+    for (int i = 1; i < in_count && i < 3; i++)
         if (in[i].rank >= 0 && (in[i].rank != 1 || in[i].dim[0] != in[0].dim[1]))
             return rml_fail(err, RML_ERR_SHAPE, "input is %s, gamma or beta %s",
                             rml_shape_text(&in[0], a), rml_shape_text(&in[i], b));
+    if (in_count > 3 && in[3].rank >= 0 &&
+        (in[3].rank != 2 || in[3].dim[1] != in[0].dim[1] ||
+         (in[3].dim[0] != 1 && in[3].dim[0] >= 0 && in[0].dim[0] >= 0 &&
+          in[3].dim[0] != in[0].dim[0])))
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s, offset %s", rml_shape_text(&in[0], a),
+                        rml_shape_text(&in[3], b));
     *out = in[0];
     return RML_OK;
 }
@@ -144,11 +151,19 @@ typedef struct moments {
     double mean, variance;
 } moments;
 
+static double offset_at(const job *at, size_t item, size_t channel)
+{
+    const rml_op_args *args = at->args;
+    if (args->in_count < 4 || args->in[3].rank < 0)
+        return 0.0;
+    return (double)args->in[3]
+        .data[(args->in[3].dim[0] == 1 ? 0 : item * at->s.channels) + channel];
+}
+
 static moments join(const job *at, size_t item, size_t first, size_t channels)
 {
     const sizes *s = &at->s;
     const size_t strips = s->last ? s->blocks : channels * s->blocks;
-    const double total = (double)channels * (double)s->places;
     double mean = 0.0, spread = 0.0;
     size_t width, count;
     for (size_t strip = 0; strip < strips; strip++) {
@@ -158,15 +173,19 @@ static moments join(const job *at, size_t item, size_t first, size_t channels)
             sum += (double)at->mean[k + lane];
         mean += sum * (double)count;
     }
-    mean /= total;
+    mean /= (double)s->places;
+    for (size_t c = first; c < first + channels; c++)
+        mean += offset_at(at, item, c);
+    mean /= (double)channels;
     for (size_t strip = 0; strip < strips; strip++) {
         const size_t k = strip_at(at, item, first, strip, channels, &width, &count);
         for (size_t lane = 0; lane < width; lane++) {
-            const double away = (double)at->mean[k + lane] - mean;
+            const size_t channel = first + (s->last ? lane : strip / s->blocks);
+            const double away = (double)at->mean[k + lane] + offset_at(at, item, channel) - mean;
             spread += (double)at->spread[k + lane] + (double)count * away * away;
         }
     }
-    return (moments){mean, spread / total};
+    return (moments){mean, spread / ((double)channels * (double)s->places)};
 }
 
 // Turns the moments of each group into a scale and a shift for each channel.
@@ -186,8 +205,8 @@ static void join_groups(void *context, size_t begin, size_t end, int worker)
         for (size_t c = first; c < first + channels; c++) {
             const double scale = gamma ? factor * (double)gamma->data[c] : factor;
             at->scale[item * s->channels + c] = (float)scale;
-            at->shift[item * s->channels + c] =
-                (float)((beta ? (double)beta->data[c] : 0.0) - m.mean * scale);
+            at->shift[item * s->channels + c] = (float)((beta ? (double)beta->data[c] : 0.0) +
+                                                        (offset_at(at, item, c) - m.mean) * scale);
         }
     }
 }
@@ -260,7 +279,7 @@ static const rml_algorithm algorithms[] = {
 
 const rml_op rml_op_group_norm = {.name = "group_norm",
                                   .min_inputs = 1,
-                                  .max_inputs = 3,
+                                  .max_inputs = 4,
                                   .layout = RML_OP_FOLLOW,
                                   .packed_input = -1,
                                   .in_place = true,

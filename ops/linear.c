@@ -1,5 +1,7 @@
-// Fully connected layer: y = act(x * w^T + bias) over the last dimension.
-//   x [..., K]   w [O,K]   bias [O], optional. Source: torch.nn.Linear.
+// Fully connected layer: y = act(x * w^T + bias + residual) over the last dimension.
+//   x [..., K]   w [O,K]   bias [O], optional   residual [..., O], optional. Source:
+//   torch.nn.Linear.
+#include "ops/conv.h"
 #include "ops/igemm.h"
 
 #include "kernels/pack.h"
@@ -20,7 +22,7 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
                         rml_shape_text(&in[2], x_text), (long long)w->dim[0]);
     *out = *x;
     out->dim[x->rank - 1] = w->dim[0];
-    return RML_OK;
+    return rml_conv_check_residual(in, in_count, out, err);
 }
 
 static uint64_t macs(const rml_op_args *args)
@@ -70,10 +72,13 @@ static void run(const rml_op_args *args)
 {
     static const int64_t one[2] = {1, 1}, none[4] = {0, 0, 0, 0};
     const rml_tensor in = as_pixels(&args->in[0]), out = as_pixels(&args->out[0]);
+    const rml_tensor residual =
+        rml_conv_residual(args) ? as_pixels(&args->in[3]) : (rml_tensor){.rank = -1};
     const rml_igemm product = {
         .window = rml_window_conv(&out, one, one, none, one),
         .in = &in,
         .out = &out,
+        .residual = residual.rank < 0 ? NULL : &residual,
         .depth = (size_t)in.dim[1],
         .cols = (size_t)out.dim[1],
         .packed = args->packed,
@@ -90,7 +95,7 @@ static const rml_algorithm algorithms[] = {{.name = "packed-gemm",
 
 const rml_op rml_op_linear = {.name = "linear",
                               .min_inputs = 2,
-                              .max_inputs = 3,
+                              .max_inputs = 4,
                               .layout = RML_OP_PLAIN,
                               .packed_input = 1,
                               .infer = infer,

@@ -120,10 +120,12 @@ typedef struct rml_op {
     const char *name;
     int min_inputs, max_inputs; // max -1: no limit
     rml_op_layout layout;
-    int packed_input; // index of the constant that `pack` takes, or -1
-    bool control;     // run by rml_eager_control; there are no algorithms
-    bool from_shapes; // the inputs' shapes are all it needs; `run` does not look at elements
-    bool in_place;    // out may be the memory of in[0] where shapes and strides agree
+    int packed_input;  // index of the constant that `pack` takes, or -1
+    bool control;      // run by rml_eager_control; there are no algorithms
+    bool from_shapes;  // the inputs' shapes are all it needs; `run` does not look at elements
+    bool in_place;     // out may be the memory of in[0] where shapes and strides agree
+    bool keeps_memory; // with in_place: also where shapes or layouts differ, for elements stay
+                       // where they are
     int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: one
     // Types of all outputs; refuses inputs of the wrong type. NULL: all are f32, in and out.
     rml_status (*types)(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,

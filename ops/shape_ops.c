@@ -267,6 +267,7 @@ const rml_op rml_op_reshape = {.name = "reshape",
                                .layout = RML_OP_PLAIN,
                                .packed_input = -1,
                                .in_place = true,
+                               .keeps_memory = true,
                                .types = types_reshape,
                                .infer_values = infer_reshape,
                                .algorithms = reshape_algorithms};

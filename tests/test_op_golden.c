@@ -5,7 +5,7 @@
 #include "tests/check.h"
 #include "tests/golden_case.h"
 
-static rml_activation activation_of(const golden_case *at)
+static rml_activation activation_of(const golden_case *at, const char *key)
 {
     static const char *const names[RML_UNARY_COUNT] = {
         [RML_UNARY_CLAMP] = "clamp",     [RML_UNARY_LEAKY_RELU] = "leaky_relu",
@@ -18,8 +18,8 @@ static rml_activation activation_of(const golden_case *at)
     rml_activation act = rml_activation_none();
     double param[2] = {0, 0};
     for (int i = 0; i < RML_UNARY_COUNT; i++)
-        if (golden_is(at, "act", names[i])) {
-            golden_reals(at, "act", true, param, 2);
+        if (golden_is(at, key, names[i])) {
+            golden_reals(at, key, true, param, 2);
             act = (rml_activation){(rml_unary)i, {(float)param[0], (float)param[1]}};
         }
     return act;
@@ -99,7 +99,8 @@ static rml_value_id build_group_norm(rml_graph *graph, const golden_case *at,
         const rml_pool_attr pool = {.kind = RML_POOL_MAX, .kernel = {1, 1}, .stride = {1, 1}};
         x = rml_graph_pool2d(graph, x, &pool, "pool");
     }
-    return rml_graph_group_norm(graph, x, in[1], in[2], golden_int(at, "groups"), eps, "op");
+    return rml_graph_group_norm_offset(graph, x, in[1], in[2], in[3], golden_int(at, "groups"), eps,
+                                       "op");
 }
 
 static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_value_id *in)
@@ -111,8 +112,13 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
     golden_reals(at, "eps", false, &eps, 1);
     if (strncmp(op, "conv", 4) == 0 && op[4] != 'c')
         return build_conv(graph, at, in);
-    if (strcmp(op, "linear") == 0)
-        return rml_graph_linear(graph, in[0], in[1], in[2], "op");
+    if (strcmp(op, "linear") == 0) {
+        const rml_value_id y =
+            rml_graph_linear(graph, in[0], in[1], at->in_count > 2 ? in[2] : RML_NO_VALUE, "op");
+        return at->in_count > 3 ? rml_graph_binary(graph, RML_BINARY_ADD, y, in[3], "add") : y;
+    }
+    if (strcmp(op, "gate") == 0)
+        return rml_graph_gate(graph, in[0], activation_of(at, "gate"), "op");
     if (strcmp(op, "matmul") == 0) {
         int64_t transpose[2];
         golden_ints(at, "transpose", transpose, 2);
@@ -189,7 +195,7 @@ static rml_model *build(const golden_case *at, const char *disabled, rml_error *
                 : given->kind[0] == 'c' ? rml_graph_constant(graph, name, &constant)
                                         : rml_graph_input(graph, name, &shape);
     }
-    const rml_activation act = activation_of(at);
+    const rml_activation act = activation_of(at, "act");
     rml_value_id y = in[0];
     if (strcmp(at->op, "unary") != 0)
         y = build_op(graph, at, in);

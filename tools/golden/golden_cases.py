@@ -117,9 +117,10 @@ def conv_transpose2d(attrs, tensors):
 
 
 def linear(attrs, tensors):
-    x, w, b = (t.double() if t is not None else None for t in (list(tensors) + [None])[:3])
+    x, w, b, residual = (list(tensors) + [None, None])[:4]
+    x, w, b = (t.double() if t is not None else None for t in (x, w, b))
     magnitude = F.linear(x.abs(), w.abs(), None if b is None else b.abs())
-    return finish(attrs, F.linear(x, w, b), magnitude, w.shape[1], None)
+    return finish(attrs, F.linear(x, w, b), magnitude, w.shape[1], residual)
 
 
 def matmul(attrs, tensors):
@@ -217,7 +218,9 @@ def softmax(attrs, tensors):
 
 
 def group_norm(attrs, tensors):
-    x, gamma, beta = (t if t is None else t.double() for t in tensors)
+    x, gamma, beta, offset = (t if t is None else t.double() for t in tensors)
+    if offset is not None:
+        x = x + offset.reshape(offset.shape + (1,) * (x.dim() - 2))
     groups, eps = attrs["groups"], float(np.float32(attrs["eps"]))
     y = F.group_norm(x, groups, gamma, beta, eps)
     parts = x.reshape(x.shape[0], groups, -1)
@@ -235,6 +238,14 @@ def group_norm(attrs, tensors):
     act = attrs.get("act", NONE)
     bound = 4 * U * largest(magnitude) + relative * largest(factor * (x.abs() + centre))
     return activate(y, act), 1.1 * bound, UNARY_ERROR.get(act[0], 0) * U
+
+
+def gate(attrs, tensors):
+    a, b = tensors[0].double().chunk(2, -1)
+    kind, error = attrs["gate"], UNARY_ERROR.get(attrs["gate"][0], 0)
+    # 4 U of the argument for gelu, which cancels below zero
+    absolute = 4 * U * largest(a) * largest(b) if kind[0] == "gelu" else 0
+    return a * activate(b, kind), absolute, (error + 1) * U
 
 
 def attention(attrs, tensors):
@@ -362,6 +373,7 @@ REFERENCE = {
     "channel_norm": layer_norm,
     "softmax": softmax,
     "group_norm": group_norm,
+    "gate": gate,
     "attention": attention,
     "lstm": lstm,
     "reduce": reduce,

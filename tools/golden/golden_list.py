@@ -303,6 +303,12 @@ def products():
     )
     yield ("linear_sigmoid", "linear", {"act": SIGMOID}, [run(2, 3, 5, 6), const(7, 6), const(7)])
     yield ("linear_vector", "linear", {}, [run(6), const(7, 6), const(7)])
+    for index, (shape, o, act) in enumerate(
+        [((3, 5), 7, NONE), ((2, 13, 9), 33, RELU), ((2, 3, 4, 6), 70, SIGMOID)]
+    ):
+        inputs = [run(*shape), const(o, shape[-1]), const(o) if index else None]
+        inputs.append(run(*shape[:-1], o))
+        yield (f"linear_residual_{index}", "linear", {"batch": True, "act": act}, inputs)
     for ta in (False, True):
         for tb in (False, True):
             for m, k, n in [(1, 1, 1), (5, 7, 3), (17, 33, 49), (2, 70, 65)]:
@@ -671,7 +677,19 @@ def transformers():
         for last in (False, True) if len(shape) == 4 else (False,):
             attrs = {"groups": groups, "eps": 1e-5, "act": act, "batch": shape[0] > 1, "last": last}
             name = f"group_norm_{index}{'_last' if last else ''}"
-            yield (name, "group_norm", attrs, [run(*shape, mode="p"), *vectors])
+            yield (name, "group_norm", attrs, [run(*shape, mode="p"), *vectors, None])
+    for index, (shape, items) in enumerate([((2, 12, 5, 3), 2), ((3, 6, 70), 3), ((1, 4, 9), 1)]):
+        vectors = [const(shape[1]), const(shape[1]), run(items, shape[1], mode="s")]
+        attrs = {"groups": 2, "eps": 1e-5, "act": RELU, "batch": items > 1, "last": index == 0}
+        yield (f"group_norm_offset_{index}", "group_norm", attrs, [run(*shape), *vectors])
+    vectors = [None, None, const(1, 6, mode="s")]
+    attrs = {"groups": 3, "eps": 1e-5, "act": NONE, "batch": True, "last": True}
+    yield ("group_norm_one_offset", "group_norm", attrs, [run(2, 6, 3, 4), *vectors])
+    for index, (shape, kind) in enumerate(
+        [((3, 10), NONE), ((2, 5, 70), ("gelu", 0.0, 0.0)), ((2, 3, 4, 8), SIGMOID), ((2,), RELU)]
+    ):
+        attrs = {"gate": kind, "batch": len(shape) > 1}
+        yield (f"gate_{index}", "gate", attrs, [run(*shape, mode="s")])
     for index, (b, h, g, l, s, d, e, extra) in enumerate(
         [
             (1, 1, 1, 1, 1, 1, 1, {}),
