@@ -79,6 +79,33 @@ rml_value_id rml_batch_norm(rml_params *params, rml_value_id x, const char *pref
                                 prefix);
 }
 
+rml_value_id rml_group_norm(rml_params *params, rml_value_id x, const char *prefix, int64_t groups,
+                            float eps)
+{
+    const int64_t channels = rml_channels(params, x);
+    const rml_value_id gamma = vector(params, prefix, "weight", channels, RML_INIT_ONE);
+    const rml_value_id beta = vector(params, prefix, "bias", channels, RML_INIT_ZERO);
+    return rml_graph_group_norm(rml_params_graph(params), x, gamma, beta, groups, eps, prefix);
+}
+
+rml_value_id rml_linear(rml_params *params, rml_value_id x, const char *prefix, int64_t out,
+                        bool out_fixed, bool bias)
+{
+    rml_graph *graph = rml_params_graph(params);
+    if (x == RML_NO_VALUE)
+        return x;
+    const rml_shape *in = &graph->values[x].shape;
+    const rml_shape shape = {2, {out, in->dim[in->rank - 1]}};
+    const rml_value_id weight =
+        parameter(params, prefix, "weight", &shape, out_fixed ? 0 : OUT_BIT(0), RML_INIT_WEIGHT);
+    if (weight == RML_NO_VALUE)
+        return weight;
+    const int64_t count = graph->values[weight].shape.dim[0];
+    return rml_graph_linear(
+        graph, x, weight,
+        bias ? vector(params, prefix, "bias", count, RML_INIT_ZERO) : RML_NO_VALUE, prefix);
+}
+
 rml_value_id rml_relu(rml_params *params, rml_value_id x, const char *prefix)
 {
     return rml_graph_unary(rml_params_graph(params), x, rml_activation_relu(), prefix);

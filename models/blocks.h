@@ -25,6 +25,14 @@ rml_value_id rml_conv_transpose(rml_params *params, rml_value_id x, const char *
 // Batch norm, eps 1e-5: weight, bias, running_mean, running_var.
 rml_value_id rml_batch_norm(rml_params *params, rml_value_id x, const char *prefix);
 
+// Group norm: weight and bias, one number a channel.
+rml_value_id rml_group_norm(rml_params *params, rml_value_id x, const char *prefix, int64_t groups,
+                            float eps);
+
+// Fully connected along the last dimension: weight [out, C] and, with `bias`, bias [out].
+rml_value_id rml_linear(rml_params *params, rml_value_id x, const char *prefix, int64_t out,
+                        bool out_fixed, bool bias);
+
 rml_value_id rml_relu(rml_params *params, rml_value_id x, const char *prefix);
 
 #endif
