@@ -7,6 +7,7 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/resource.h>
+#include <unistd.h>
 #endif
 
 // Length of the well-formed UTF-8 sequence at `s`, or 0.
@@ -152,6 +153,17 @@ uint64_t peak_rss_bytes(void)
 #else
     return 0;
 #endif
+}
+
+uint64_t rss_bytes(void)
+{
+    unsigned long long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file)
+        return 0;
+    const int found = fscanf(file, "%llu %llu", &total, &resident);
+    fclose(file);
+    return found == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 const rml_model_desc *find_model(const char *name)

@@ -27,6 +27,9 @@ double now_ms(void);
 // The largest resident size of this process so far, in bytes; 0 where the system does not say.
 uint64_t peak_rss_bytes(void);
 
+// The resident size now.
+uint64_t rss_bytes(void);
+
 // The description of a built-in network, or NULL.
 const rml_model_desc *find_model(const char *name);
 

@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tests/check_kernels/bench.h"
 #include "tests/check_kernels/check_kernels.h"
+#include "tools/fma_peak.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,76 +12,12 @@
 
 #define SAMPLES 15
 #define SAMPLE_SECONDS 1e-3 // shorter cases are repeated within one sample
-#define PEAK_STEPS 200000
 
 double bench_seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-
-#define TEN(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9)
-
-// Ten independent chains of multiply-adds keep two units of four cycles busy. The start is volatile
-// so that no chain can be folded.
-#define PEAK_LOOP(vector, set, fma, lanes)                                                         \
-    volatile float start = 1.5f;                                                                   \
-    vector x = set(start * 0.5f), y = set(start);                                                  \
-    TEN(PEAK_DECLARE_##lanes)                                                                      \
-    double begin = bench_seconds();                                                                \
-    for (int i = 0; i < PEAK_STEPS; i++) {                                                         \
-        TEN(PEAK_STEP_##lanes)                                                                     \
-    }                                                                                              \
-    double seconds = bench_seconds() - begin;                                                      \
-    vector sum = y;                                                                                \
-    TEN(PEAK_SUM_##lanes)                                                                          \
-    volatile float sink = *(float *)&sum;                                                          \
-    (void)sink;                                                                                    \
-    return 10.0 * 2.0 * lanes * PEAK_STEPS / seconds * 1e-9;
-
-#define PEAK_DECLARE_8(i) __m256 a##i = _mm256_set1_ps(start + i);
-#define PEAK_STEP_8(i) a##i = _mm256_fmadd_ps(a##i, x, y);
-#define PEAK_SUM_8(i) sum = _mm256_add_ps(sum, a##i);
-#define PEAK_DECLARE_16(i) __m512 a##i = _mm512_set1_ps(start + i);
-#define PEAK_STEP_16(i) a##i = _mm512_fmadd_ps(a##i, x, y);
-#define PEAK_SUM_16(i) sum = _mm512_add_ps(sum, a##i);
-
-__attribute__((target("avx2,fma"))) static double peak_avx2(void)
-{
-    PEAK_LOOP(__m256, _mm256_set1_ps, _mm256_fmadd_ps, 8)
-}
-
-__attribute__((target("avx512f"))) static double peak_avx512(void)
-{
-    PEAK_LOOP(__m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
-}
-#endif
-
-static double peak_once(rml_cpu_level level)
-{
-#if defined(__x86_64__)
-    if (level == RML_CPU_AVX2)
-        return peak_avx2();
-    if (level == RML_CPU_AVX512)
-        return peak_avx512();
-#else
-    (void)level;
-#endif
-    return 0.0;
-}
-
-double bench_peak(rml_cpu_level level)
-{
-    double best = 0.0;
-    for (int i = 0; i < SAMPLES; i++) {
-        double now = peak_once(level);
-        best = now > best ? now : best;
-    }
-    return best;
 }
 
 typedef struct timing {
@@ -154,7 +91,7 @@ int bench_run(const char *filter, rml_cpu_level only, bool json, const shape *sh
         rml_kernels kernels;
         rml_kernels_init(&kernels, (rml_cpu_level)level);
         const char *name = rml_cpu_level_name((rml_cpu_level)level);
-        double peak = bench_peak((rml_cpu_level)level);
+        double peak = fma_peak((rml_cpu_level)level);
         if (!json)
             printf("%s: peak %.1f GFLOP/s on one core\n", name, peak);
         for (size_t i = 0; i < count; i++) {

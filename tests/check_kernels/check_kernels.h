@@ -72,8 +72,7 @@ float special_float(size_t index);
 int bench_run(const char *filter, rml_cpu_level level, bool json, const shape *shapes,
               size_t shape_count);
 
-// Largest f32 multiply-add rate of one core at that level, GFLOP/s; 0 when unknown.
-double bench_peak(rml_cpu_level level);
+// Of a clock that only goes forward.
 double bench_seconds(void);
 
 #endif
