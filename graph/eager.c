@@ -102,6 +102,8 @@ static rml_status compute(run *at, const rml_node *node, rml_tensor *in, rml_ten
                         .kernels = eager->kernels,
                         .threads = eager->threads,
                         .pool = eager->pool};
+    if (rml_op_writes_nothing(&args, node->out_count))
+        return RML_OK;
     const rml_algorithm *algorithm = rml_op_choose(rml_op_get(node->op), &args);
     if (algorithm->packed_count) {
         size_t bytes;

@@ -7,6 +7,8 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
     const rml_allocator *allocator = graph->arena.allocator;
     rml_kernels kernels;
     rml_pool *pool;
+    if (rml_op_writes_nothing(&(rml_op_args){.out = out}, node->out_count))
+        return RML_OK;
     rml_kernels_init(&kernels, RML_CPU_PORTABLE);
     RML_TRY(rml_pool_create(&pool, 1, allocator, err));
     rml_op_args args = {.attr = &node->attr,

@@ -26,10 +26,21 @@ static bool append(rewrite *rw, const rml_node *node)
     return true;
 }
 
+// Only operators that want images make values channels-last whose rank is not known: should they
+// turn out to have another one, the layout says nothing.
 static bool is_image(const rml_graph *graph, rml_value_id id)
 {
-    return id != RML_NO_VALUE && graph->values[id].shape.rank == 4 &&
-           graph->values[id].dtype == RML_F32 && graph->values[id].kind != RML_VALUE_CONSTANT;
+    if (id == RML_NO_VALUE)
+        return false;
+    const rml_value *value = &graph->values[id];
+    return (value->shape.rank == 4 || value->layout == RML_LAYOUT_CHANNELS_LAST) &&
+           value->dtype == RML_F32 && value->kind != RML_VALUE_CONSTANT;
+}
+
+static bool may_be_image(const rml_value *value)
+{
+    return (value->shape.rank == 4 || value->shape.rank == RML_RANK_UNKNOWN) &&
+           value->dtype == RML_F32;
 }
 
 // The value in the wanted layout: itself, its twin, or a new reorder's output. RML_NO_VALUE when
@@ -60,6 +71,11 @@ static rml_layout layout_for(const rml_graph *graph, const rml_node *node)
     case RML_OP_CHANNELS_LAST:
         return RML_LAYOUT_CHANNELS_LAST;
     case RML_OP_FOLLOW:
+        // What may turn out to be an image or not stays plain, and so does all that is beside it.
+        for (int k = 0; k < node->in_count; k++)
+            if (node->in[k] != RML_NO_VALUE &&
+                graph->values[node->in[k]].shape.rank == RML_RANK_UNKNOWN)
+                return RML_LAYOUT_PLAIN;
         // channels-last as soon as one image is: its neighbours are most likely convolutions
         for (int k = 0; k < node->in_count; k++)
             if (is_image(graph, node->in[k]) &&
@@ -86,9 +102,9 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
         if (op->layout == RML_OP_ANY || k == op->packed_input)
             continue;
         // A constant is plain. Operators that follow take it so beside images of any layout.
-        const bool constant_image = op->layout == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
-                                    graph->values[in[k]].shape.rank == 4;
-        if (!is_image(graph, in[k]) && !constant_image)
+        const bool wanted = op->layout == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
+                            may_be_image(&graph->values[in[k]]);
+        if (!is_image(graph, in[k]) && !wanted)
             continue;
         in[k] = in_layout(rw, in[k], layout);
         if (in[k] == RML_NO_VALUE)
@@ -97,7 +113,8 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
     node.in = in;
     for (int k = 0; k < node.out_count; k++) {
         rml_value *out = &graph->values[node.out + (rml_value_id)k];
-        if (out->shape.rank == 4 && out->dtype == RML_F32)
+        const bool is_told = out->shape.rank == 4 || op->layout == RML_OP_CHANNELS_LAST;
+        if (is_told && may_be_image(out))
             out->layout = layout;
     }
     return append(rw, &node) ? RML_OK : rml_fail_nomem(err, sizeof node, "the layout pass");

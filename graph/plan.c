@@ -14,14 +14,17 @@ static void *take(rml_plan *plan, size_t count, size_t element_bytes)
 // ---- where values lie
 // ----------------------------------------------------------------------------
 
-// Whether the node is left to compute: planning has not done it already.
+// Whether the node is left to compute: planning has not done it already, and there is something to
+// write. No algorithm ever sees outputs that are all empty.
 static bool has_step(const rml_graph *graph, const rml_plan *plan, const rml_node *node)
 {
     if (node->dead)
         return false;
     for (int k = 0; k < node->out_count; k++) {
         const rml_value_id out = node->out + (rml_value_id)k;
-        if (!plan->facts[out].data || rml_graph_is_output(graph, out))
+        size_t count = 0;
+        rml_shape_count(&plan->facts[out].shape, &count);
+        if (count && (!plan->facts[out].data || rml_graph_is_output(graph, out)))
             return true;
     }
     return false;

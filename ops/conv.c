@@ -16,16 +16,19 @@ rml_status rml_conv_check(const rml_op_attr *attr, const rml_shape *in, int in_c
     if (x->rank != 4 || w->rank != 4)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s and weight %s, expected 4 dimensions each",
                         rml_shape_text(x, x_text), rml_shape_text(w, w_text));
-    if (conv->groups < 1 || !rml_shape_known(w) || x->dim[1] < 1)
+    if (conv->groups < 1 || !rml_shape_known(w) || x->dim[1] == 0)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, weight %s and groups %lld",
                         rml_shape_text(x, x_text), rml_shape_text(w, w_text),
                         (long long)conv->groups);
     // weight is [O, C/groups] for convolution and [C, O/groups] for its transpose; groups come from
     // files, so nothing is multiplied by them before they are known to divide C
-    const int64_t c = x->dim[1];
-    bool fits = c % conv->groups == 0 && w->dim[2] == conv->kernel[0] &&
+    const int64_t weight_channels = w->dim[out_axis == 0 ? 1 : 0];
+    int64_t c = x->dim[1];
+    if (c < 0 && (out_axis == 1 || !rml_i64_mul(weight_channels, conv->groups, &c)))
+        c = weight_channels;
+    bool fits = c >= 1 && c % conv->groups == 0 && w->dim[2] == conv->kernel[0] &&
                 w->dim[3] == conv->kernel[1] &&
-                w->dim[out_axis == 0 ? 1 : 0] == (out_axis == 0 ? c / conv->groups : c);
+                weight_channels == (out_axis == 0 ? c / conv->groups : c);
     const int64_t o = !fits ? 0 : out_axis == 0 ? w->dim[0] : w->dim[1] * conv->groups;
     fits = fits && o >= 1 && o % conv->groups == 0;
     if (!fits)
@@ -34,7 +37,8 @@ rml_status rml_conv_check(const rml_op_attr *attr, const rml_shape *in, int in_c
                         rml_shape_text(w, w_text), (long long)conv->groups,
                         rml_shape_text(x, x_text), (long long)conv->kernel[0],
                         (long long)conv->kernel[1]);
-    if (in_count > 2 && in[2].rank >= 0 && (in[2].rank != 1 || in[2].dim[0] != o))
+    if (in_count > 2 && in[2].rank >= 0 &&
+        (in[2].rank != 1 || (in[2].dim[0] >= 0 && in[2].dim[0] != o)))
         return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
                         rml_shape_text(&in[2], x_text), (long long)o);
     *out_channels = o;

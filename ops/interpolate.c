@@ -23,8 +23,8 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
             return rml_fail(err, RML_ERR_ARG, "scale %g is not in range", resize->scale[axis]);
         else if (size >= 0)
             out->dim[2 + axis] = (int64_t)floor((double)size * resize->scale[axis]);
-        if (size == 0 || out->dim[2 + axis] == 0)
-            return rml_fail(err, RML_ERR_SHAPE, "input %s cannot be resized to nothing or from it",
+        if (size == 0 && out->dim[2 + axis] != 0 && in[0].dim[0] != 0 && in[0].dim[1] != 0)
+            return rml_fail(err, RML_ERR_SHAPE, "input %s has no pixels to take",
                             rml_shape_text(&in[0], text));
     }
     return RML_OK;

@@ -17,6 +17,14 @@ int rml_op_outputs(const rml_op *op, const rml_op_attr *attr)
     return op->outputs ? op->outputs(attr) : 1;
 }
 
+bool rml_op_writes_nothing(const rml_op_args *args, int out_count)
+{
+    size_t count = 0;
+    for (int k = 0; k < out_count; k++)
+        count |= rml_tensor_count(&args->out[k]);
+    return count == 0;
+}
+
 const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args)
 {
     const rml_algorithm *algorithm = op->algorithms;

@@ -154,6 +154,9 @@ rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_c
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);
 
+// Whether all outputs are empty: then nothing is to be run, and no algorithm has to care.
+bool rml_op_writes_nothing(const rml_op_args *args, int out_count);
+
 // The first algorithm that accepts.
 const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args);
 

@@ -16,7 +16,7 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
                         rml_shape_text(&in[0], text));
     *out = in[0];
     for (int axis = 0; axis < 2; axis++) {
-        if (in[0].dim[2 + axis] == 0)
+        if (in[0].dim[2 + axis] == 0 && in[0].dim[0] != 0 && in[0].dim[1] != 0)
             return rml_fail(err, RML_ERR_SHAPE, "input %s has no pixels",
                             rml_shape_text(&in[0], text));
         if (pool->global) {

@@ -1,4 +1,5 @@
-// Change of layout: plain to channels-last and back, for values with four dimensions.
+// Change of layout: plain to channels-last and back, for values with four dimensions; others are
+// copied.
 #include "ops/walk.h"
 
 #include "tensor/size.h"
@@ -37,6 +38,10 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
 static void run(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    if (in->rank != 4) { // no image after all
+        rml_copy_view(args, in, out);
+        return;
+    }
     const bool to_last = args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST;
     const rml_tensor *last = to_last ? out : in, *plain = to_last ? in : out;
     reorder_job job = {.args = args, .pixels = (size_t)(in->dim[2] * in->dim[3])};

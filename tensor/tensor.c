@@ -69,10 +69,10 @@ rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layou
     static const int channels_last[4] = {0, 2, 3, 1};
     const int *order =
         layout == RML_LAYOUT_CHANNELS_LAST && shape->rank == 4 ? channels_last : plain;
-    int64_t stride = 1;
+    uint64_t stride = 1; // beside a dimension of 0 the others may be of any size
     for (int i = shape->rank - 1; i >= 0; i--) {
-        tensor.stride[order[i]] = stride;
-        stride *= shape->dim[order[i]];
+        tensor.stride[order[i]] = (int64_t)stride;
+        stride *= (uint64_t)shape->dim[order[i]];
     }
     return tensor;
 }
@@ -106,11 +106,11 @@ void rml_tensor_advance(rml_tensor *tensor, int64_t elements)
 
 bool rml_tensor_is_plain(const rml_tensor *tensor)
 {
-    int64_t stride = 1;
+    uint64_t stride = 1;
     for (int i = tensor->rank - 1; i >= 0; i--) {
-        if (tensor->dim[i] != 1 && tensor->stride[i] != stride)
+        if (tensor->dim[i] != 1 && tensor->stride[i] != (int64_t)stride)
             return false;
-        stride *= tensor->dim[i];
+        stride *= (uint64_t)tensor->dim[i];
     }
     return true;
 }
