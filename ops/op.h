@@ -6,6 +6,7 @@
 
 #include "ops/attr.h"
 #include "ops/attr_attention.h"
+#include "ops/attr_image.h"
 #include "ops/attr_layer_norm.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
@@ -49,6 +50,16 @@ typedef union rml_op_attr {
     rml_cast_attr cast;
     rml_control_attr control;
     rml_reorder_attr reorder;
+    rml_conv_nd_attr conv_nd;
+    rml_conv_transpose_nd_attr conv_transpose_nd;
+    rml_pool_nd_attr pool_nd;
+    rml_unpool_attr unpool;
+    rml_col2im_attr col2im;
+    rml_resize_nd_attr resize_nd;
+    rml_grid_sample_attr grid_sample;
+    rml_affine_grid_attr affine_grid;
+    rml_roi_attr roi;
+    rml_center_attr center;
 } rml_op_attr;
 
 rml_activation rml_activation_none(void);

@@ -1,0 +1,237 @@
+// Pooling of regions of images to one size.
+//   roi_pool: x [N,C,H,W]   regions [R,5]: image, left, top, right, bottom   y [R,C,height,width]
+//   roi_align: x [N,C,H,W]   regions [R,4]   images [R] of i64   y [R,C,height,width]
+// Source: ONNX MaxRoiPool and RoiAlign; torchvision.ops.roi_pool and roi_align.
+#include "ops/op.h"
+
+#include <math.h>
+
+#define MOST_SAMPLES 1024 // on a side of a bin, where a region of any size asks for its pixels
+
+static rml_status infer_regions(const rml_roi_attr *roi, const rml_shape *in, int columns,
+                                rml_shape *out, rml_error *err)
+{
+    const rml_shape *x = &in[0], *regions = &in[1];
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    if (roi->height < 1 || roi->width < 1 || roi->samples < 0 || roi->samples > MOST_SAMPLES)
+        return rml_fail(err, RML_ERR_ARG, "output %lldx%lld with %lld samples",
+                        (long long)roi->height, (long long)roi->width, (long long)roi->samples);
+    if (x->rank != 4 || regions->rank != 2 || (regions->dim[1] >= 0 && regions->dim[1] != columns))
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s and the regions %s", rml_shape_text(x, a),
+                        rml_shape_text(regions, b));
+    *out = (rml_shape){4, {regions->dim[0], x->dim[1], roi->height, roi->width}};
+    return RML_OK;
+}
+
+// From a number of a region to a coordinate that can be counted with.
+static double sane(double x, double limit)
+{
+    return x > -limit ? (x < limit ? x : limit) : -limit;
+}
+
+static const float *plane_of(const rml_tensor *x, int64_t image, size_t channel)
+{
+    if (image < 0 || image >= x->dim[0] || x->dim[2] == 0 || x->dim[3] == 0)
+        return NULL;
+    return x->data + ((size_t)(image * x->dim[1]) + channel) * (size_t)(x->dim[2] * x->dim[3]);
+}
+
+// ---- roi_pool -----------------------------------------------------------------------------------
+
+static rml_status infer_pool(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                             rml_shape *out, rml_error *err)
+{
+    (void)in_count;
+    return infer_regions(&attr->roi, in, 5, out, err);
+}
+
+// Rows or columns [first, stop) of bin `index`.
+static void bin_of(double begin, double end, int64_t index, int64_t bins, int64_t size,
+                   int64_t *first, int64_t *stop)
+{
+    const double length = end - begin + 1 > 1 ? end - begin + 1 : 1, bin = length / (double)bins;
+    *first = (int64_t)sane(floor((double)index * bin) + begin, 1e15);
+    *stop = (int64_t)sane(ceil((double)(index + 1) * bin) + begin, 1e15);
+    *first = *first < 0 ? 0 : *first < size ? *first : size;
+    *stop = *stop < 0 ? 0 : *stop < size ? *stop : size;
+}
+
+static void pool_planes(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_roi_attr *roi = &args->attr->roi;
+    const rml_tensor *x = &args->in[0];
+    const size_t channels = (size_t)x->dim[1];
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const float *region = args->in[1].data + item / channels * 5;
+        float *dst = args->out[0].data + item * (size_t)(roi->height * roi->width);
+        double side[4];
+        for (int i = 0; i < 4; i++)
+            side[i] = round(sane((double)region[i + 1] * roi->scale, 1e12));
+        const float *src = plane_of(x, (int64_t)sane((double)region[0], 1e12), item % channels);
+        for (int64_t i = 0; i < roi->height * roi->width; i++) {
+            int64_t top, bottom, left, right;
+            bin_of(side[1], side[3], i / roi->width, roi->height, x->dim[2], &top, &bottom);
+            bin_of(side[0], side[2], i % roi->width, roi->width, x->dim[3], &left, &right);
+            float most = src && top < bottom && left < right ? -INFINITY : 0;
+            for (int64_t row = top; src && row < bottom; row++)
+                for (int64_t col = left; col < right; col++)
+                    most = src[row * x->dim[3] + col] > most ? src[row * x->dim[3] + col] : most;
+            dst[i] = most;
+        }
+    }
+}
+
+static void run_planes(const rml_op_args *args, rml_pool_fn fn)
+{
+    rml_op_args copy = *args;
+    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, fn, &copy);
+}
+
+static void run_pool(const rml_op_args *args)
+{
+    run_planes(args, pool_planes);
+}
+
+static const rml_algorithm pool_algorithms[] = {{.name = "planes", .run = run_pool}};
+
+const rml_op rml_op_roi_pool = {.name = "roi_pool",
+                                .min_inputs = 2,
+                                .max_inputs = 2,
+                                .packed_input = -1,
+                                .infer = infer_pool,
+                                .algorithms = pool_algorithms};
+
+// ---- roi_align ----------------------------------------------------------------------------------
+
+static rml_status types_align(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[0].dtype != RML_F32 || in[1].dtype != RML_F32 || in[2].dtype != RML_I64)
+        return rml_fail(
+            err, RML_ERR_UNSUPPORTED, "inputs are %s, %s and %s, expected f32, f32, i64",
+            rml_dtype_name(in[0].dtype), rml_dtype_name(in[1].dtype), rml_dtype_name(in[2].dtype));
+    out[0] = RML_F32;
+    return RML_OK;
+}
+
+static rml_status infer_align(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    (void)in_count;
+    RML_TRY(infer_regions(&attr->roi, in, 4, out, err));
+    if (in[2].rank != 1 || (in[2].dim[0] >= 0 && out->dim[0] >= 0 && in[2].dim[0] != out->dim[0]))
+        return rml_fail(err, RML_ERR_SHAPE, "the images of %lld regions are %s",
+                        (long long)out->dim[0], rml_shape_text(&in[2], text));
+    if (out->dim[0] < 0)
+        out->dim[0] = in[2].dim[0];
+    return RML_OK;
+}
+
+// A region along one axis.
+typedef struct side {
+    double begin, bin;
+    int64_t samples;
+} side;
+
+static side side_of(const rml_roi_attr *roi, double begin, double end, int64_t bins)
+{
+    const double offset = roi->half_pixel ? 0.5 : 0;
+    begin = sane(begin * roi->scale, 1e12) - offset;
+    end = sane(end * roi->scale, 1e12) - offset;
+    double length = end - begin;
+    if (!roi->half_pixel && length < 1)
+        length = 1;
+    const double own = ceil(length / (double)bins);
+    return (side){begin, length / (double)bins,
+                  roi->samples > 0 ? roi->samples
+                  : own > 0        ? (int64_t)sane(own, MOST_SAMPLES)
+                                   : 0};
+}
+
+// The two elements around a coordinate and how far it lies behind the first; false: outside.
+static bool around(double at, int64_t size, int64_t *low, int64_t *high, double *behind)
+{
+    if (!(at >= -1 && at <= (double)size))
+        return false;
+    at = at > 0 ? at : 0;
+    *low = (int64_t)at;
+    if (*low >= size - 1) {
+        *low = *high = size - 1;
+        *behind = 0;
+    } else {
+        *high = *low + 1;
+        *behind = at - (double)*low;
+    }
+    return true;
+}
+
+// One bin: the mean of its samples; or the largest of what their neighbours count for.
+static float align_bin(const rml_roi_attr *roi, const rml_tensor *x, const float *src,
+                       const side *rows, const side *cols, int64_t row, int64_t col)
+{
+    const double count = (double)(rows->samples * cols->samples);
+    double sum = 0, most = 0;
+    bool any = false;
+    for (int64_t i = 0; i < rows->samples; i++)
+        for (int64_t j = 0; j < cols->samples; j++) {
+            const double y =
+                rows->begin + ((double)row + ((double)i + 0.5) / (double)rows->samples) * rows->bin;
+            const double z =
+                cols->begin + ((double)col + ((double)j + 0.5) / (double)cols->samples) * cols->bin;
+            int64_t top, bottom, left, right;
+            double dy, dx, part[4] = {0, 0, 0, 0};
+            if (around(y, x->dim[2], &top, &bottom, &dy) &&
+                around(z, x->dim[3], &left, &right, &dx)) {
+                const int64_t width = x->dim[3];
+                part[0] = (1 - dy) * (1 - dx) * (double)src[top * width + left];
+                part[1] = (1 - dy) * dx * (double)src[top * width + right];
+                part[2] = dy * (1 - dx) * (double)src[bottom * width + left];
+                part[3] = dy * dx * (double)src[bottom * width + right];
+            }
+            for (int k = 0; k < 4; k++) {
+                sum += part[k];
+                most = any && most > part[k] ? most : part[k];
+                any = true;
+            }
+        }
+    return (float)(roi->max ? most : count > 0 ? sum / count : 0);
+}
+
+static void align_planes(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_roi_attr *roi = &args->attr->roi;
+    const rml_tensor *x = &args->in[0];
+    const size_t channels = (size_t)x->dim[1];
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t index = item / channels;
+        const float *region = args->in[1].data + index * 4;
+        const float *src = plane_of(x, ((const int64_t *)args->in[2].raw)[index], item % channels);
+        float *dst = args->out[0].data + item * (size_t)(roi->height * roi->width);
+        const side rows = side_of(roi, (double)region[1], (double)region[3], roi->height);
+        const side cols = side_of(roi, (double)region[0], (double)region[2], roi->width);
+        for (int64_t i = 0; i < roi->height * roi->width; i++)
+            dst[i] = src ? align_bin(roi, x, src, &rows, &cols, i / roi->width, i % roi->width) : 0;
+    }
+}
+
+static void run_align(const rml_op_args *args)
+{
+    run_planes(args, align_planes);
+}
+
+static const rml_algorithm align_algorithms[] = {{.name = "planes", .run = run_align}};
+
+const rml_op rml_op_roi_align = {.name = "roi_align",
+                                 .min_inputs = 3,
+                                 .max_inputs = 3,
+                                 .packed_input = -1,
+                                 .types = types_align,
+                                 .infer = infer_align,
+                                 .algorithms = align_algorithms};
