@@ -186,7 +186,8 @@ def test_parts_left_out(program, network, tmp_path, settings):
 def refusal(program, weights, folder, *options):
     folder.mkdir(exist_ok=True)
     np.save(folder / "i.npy", vae.random_image(1, 16, 16).numpy())
-    bindings = ["--input", f"sample={folder}/i.npy", "--output", f"latent_parameters={folder}/o.npy"]
+    output = f"latent_parameters={folder}/o.npy"
+    bindings = ["--input", f"sample={folder}/i.npy", "--output", output]
     done = program.run("exec", "vae-encoder", "--weights", weights, *bindings, *options, code=1)
     assert len(done.stderr.strip().splitlines()) == 1
     return done.stderr

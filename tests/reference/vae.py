@@ -46,7 +46,8 @@ def decode(model, latent):
 
 
 def random_image(batch, height, width, seed=0):
-    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, 3, height, width, generator=generator) * 2 - 1
 
 
 def random_latent(batch, height, width, seed=0):
