@@ -118,6 +118,23 @@ rml_value_id rml_graph_channel_norm(rml_graph *graph, rml_value_id x, rml_value_
                           name);
 }
 
+rml_value_id rml_graph_wave_norm(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                 rml_value_id gamma, rml_value_id beta, int64_t stride, float eps,
+                                 const char *name)
+{
+    const rml_value_id in[] = {x, weight, gamma, beta};
+    const rml_op_attr attr = {.wave = {.stride = stride, .eps = eps}};
+    return rml_graph_node(graph, RML_OP_WAVE_NORM, &attr, in, 4, name);
+}
+
+rml_value_id rml_graph_wave_conv(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                 rml_value_id norm, int64_t stride, const char *name)
+{
+    const rml_value_id in[] = {x, weight, norm};
+    const rml_op_attr attr = {.wave = {.stride = stride, .act = rml_activation_none()}};
+    return rml_graph_node(graph, RML_OP_WAVE_CONV, &attr, in, 3, name);
+}
+
 void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,
                     rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
                     const char *name)

@@ -137,6 +137,12 @@ rml_value_id rml_graph_layer_norm(rml_graph *graph, rml_value_id x, rml_value_id
 rml_value_id rml_graph_channel_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                     rml_value_id beta, const rml_layer_norm_attr *attr,
                                     const char *name);
+// The first layer of a speech network, in two steps, see ops/wave.c.
+rml_value_id rml_graph_wave_norm(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                 rml_value_id gamma, rml_value_id beta, int64_t stride, float eps,
+                                 const char *name);
+rml_value_id rml_graph_wave_conv(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                 rml_value_id norm, int64_t stride, const char *name);
 // The recurrent half of an LSTM layer in one direction, see ops/recurrence.c. `h0`, `c0`:
 // RML_NO_VALUE for zeros. To out: all hidden states, the last one, the last cells.
 void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,

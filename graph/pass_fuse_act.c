@@ -31,6 +31,8 @@ static rml_activation *activation_of(rml_node *node)
     case RML_OP_CONV2D:
     case RML_OP_CONV_TRANSPOSE2D:
         return &node->attr.conv.act;
+    case RML_OP_WAVE_CONV:
+        return &node->attr.wave.act;
     case RML_OP_LINEAR:
         return &node->attr.linear.act;
     case RML_OP_BINARY:

@@ -27,7 +27,7 @@ rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err
 rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err);
 
 // A residual add, and then an activation, behind a convolution or linear become part of it, an
-// activation also of binary and group norm.
+// activation also of binary, group norm and wave_conv.
 rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err);
 
 // Gives each image value a layout and inserts reorder nodes where operators disagree.

@@ -13,5 +13,9 @@ void rml_build_lstm(rml_params *params);
 void rml_build_lstm_stream(rml_params *params);
 void rml_build_vae_encoder(rml_params *params);
 void rml_build_vae_decoder(rml_params *params);
+void rml_build_wav2vec2(rml_params *params);
+void rml_build_wav2vec2_norm(rml_params *params);
+void rml_build_wav2vec2_features(rml_params *params);
+void rml_build_wav2vec2_encoder(rml_params *params);
 
 #endif

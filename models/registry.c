@@ -27,6 +27,13 @@ static const network *network_at(size_t index)
         {{"vae-encoder", "turn an image into the parameters of a latent, an eighth of its size"},
          rml_build_vae_encoder},
         {{"vae-decoder", "turn a latent into an image"}, rml_build_vae_decoder},
+        {{"wav2vec2", "speech to a vector for each 20 ms"}, rml_build_wav2vec2},
+        {{"wav2vec2-norm", "in parts: what the first layer of a whole clip is normalised by"},
+         rml_build_wav2vec2_norm},
+        {{"wav2vec2-features", "in parts: the convolutions, for any piece of the clip"},
+         rml_build_wav2vec2_features},
+        {{"wav2vec2-encoder", "in parts: the transformer, for the whole clip"},
+         rml_build_wav2vec2_encoder},
     };
     return index < sizeof networks / sizeof *networks ? &networks[index] : NULL;
 }
@@ -39,7 +46,7 @@ const rml_model_desc *rml_model_list(size_t index)
 
 static rml_status find_network(const char *name, const network **out, rml_error *err)
 {
-    char known[256] = "";
+    char known[512] = "";
     for (size_t i = 0; network_at(i); i++) {
         *out = network_at(i);
         if (strcmp((*out)->desc.name, name) == 0)

@@ -8,6 +8,7 @@
 #include "ops/attr_attention.h"
 #include "ops/attr_image.h"
 #include "ops/attr_layer_norm.h"
+#include "ops/attr_wave.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
@@ -33,6 +34,7 @@ typedef union rml_op_attr {
     rml_pool_attr pool;
     rml_l2norm_attr l2norm;
     rml_layer_norm_attr layer_norm;
+    rml_wave_attr wave;
     rml_lstm_attr lstm;
     rml_softmax_attr softmax;
     rml_attention_attr attention;

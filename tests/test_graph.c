@@ -212,6 +212,15 @@ static void test_other_messages(void)
                            net_random(&at, "b", (rml_shape){1, {4}}, 'u'),
                            &(rml_layer_norm_attr){0}, "norm4");
     EXPECT(RML_ERR_SHAPE, "norm4", "channel_norm", "beta is (4)", "(2,3,4,5)");
+    x = begin(&at, (rml_shape){2, {2, 9}});
+    const rml_value_id taps = net_random(&at, "w", (rml_shape){3, {4, 1, 10}}, 'u');
+    const rml_value_id four = net_random(&at, "v", (rml_shape){1, {4}}, 'u');
+    rml_graph_wave_norm(at.graph, x, taps, four, four, 5, 0, "wave1");
+    EXPECT(RML_ERR_SHAPE, "wave1", "wave_norm", "(2,9)", "fewer samples than the 10");
+    x = begin(&at, (rml_shape){2, {2, 9}});
+    rml_graph_wave_conv(at.graph, x, net_random(&at, "w", (rml_shape){3, {4, 1, 3}}, 'u'),
+                        net_random(&at, "n", (rml_shape){3, {2, 2, 5}}, 'u'), 1, "wave2");
+    EXPECT(RML_ERR_SHAPE, "wave2", "wave_conv", "(2,2,5)", "(2,2,4)");
     x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_resize2d(at.graph, x, &(rml_resize_attr){.scale = {NAN, 1}}, "up1");
     EXPECT(RML_ERR_ARG, "up1", "resize2d", "scale");

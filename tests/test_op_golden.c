@@ -141,6 +141,11 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
         return (channels ? rml_graph_channel_norm : rml_graph_layer_norm)(graph, in[0], in[1],
                                                                           in[2], &attr, "op");
     }
+    if (strcmp(op, "wave_norm") == 0)
+        return rml_graph_wave_norm(graph, in[0], in[1], in[2], in[3], golden_int(at, "stride"),
+                                   (float)eps, "op");
+    if (strcmp(op, "wave_conv") == 0)
+        return rml_graph_wave_conv(graph, in[0], in[1], in[2], golden_int(at, "stride"), "op");
     if (strcmp(op, "softmax") == 0)
         return rml_graph_softmax(graph, in[0], (int)golden_int(at, "axis"), "op");
     if (strcmp(op, "group_norm") == 0)
@@ -358,8 +363,8 @@ static size_t check_group(const char *group, const char *filter)
 int main(int argc, char **argv)
 {
     static const char *const groups[] = {
-        "convolution", "depthwise",   "winograd", "winograd_edges", "transposed",  "product",
-        "image",       "elementwise", "moving",   "recurrent",      "transformer", "layer_norm"};
+        "convolution", "depthwise", "winograd",  "winograd_edges", "transposed", "product", "image",
+        "elementwise", "moving",    "recurrent", "transformer",    "layer_norm", "wave"};
     size_t cases = 0;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         cases += check_group(groups[i], argc > 1 ? argv[1] : NULL);

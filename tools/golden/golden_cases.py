@@ -211,6 +211,28 @@ def layer_norm(attrs, tensors):
     return (y.movedim(-1, 1) if image else y), bound + 2 * U * largest(y), 0
 
 
+def wave_norm(attrs, tensors):
+    """Scale and shift in double, rounded once; the variance's own cancellation is below that."""
+    x, weight, gamma, beta = (t.double() for t in tensors)
+    y = F.conv1d(x[:, None], weight, None, attrs["stride"])
+    eps = float(np.float32(attrs["eps"]))
+    scale = gamma / (y.var(2, correction=0) + eps).sqrt()
+    shift = beta - y.mean(2) * scale
+    return torch.stack([scale, shift], 1), U * largest(shift), 2 * U
+
+
+def wave_conv(attrs, tensors):
+    x, weight, norm = (t.double() for t in tensors)
+    scale, shift = norm[:, 0, :, None], norm[:, 1, :, None]
+
+    def run(x, weight, scale, shift):
+        return (F.conv1d(x[:, None], weight, None, attrs["stride"]) * scale + shift)[:, :, None]
+
+    magnitude = run(x.abs(), weight.abs(), scale.abs(), shift.abs())
+    # one more rounding for the weight times its scale
+    return finish(attrs, run(x, weight, scale, shift), magnitude, weight.shape[2] + 2, None)
+
+
 def softmax(attrs, tensors):
     x = tensors[0].double()
     reach = 2 * largest(x)
@@ -371,6 +393,8 @@ REFERENCE = {
     "l2norm": l2norm,
     "layer_norm": layer_norm,
     "channel_norm": layer_norm,
+    "wave_norm": wave_norm,
+    "wave_conv": wave_conv,
     "softmax": softmax,
     "group_norm": group_norm,
     "gate": gate,

@@ -754,6 +754,16 @@ def layer_norms():
         yield (f"unary_{act}", "unary", {"act": gelu}, [run(67, mode="s")])
 
 
+def waves():
+    for c, k, stride, samples in [(1, 1, 1, 1), (5, 3, 2, 8), (70, 10, 5, 403), (33, 12, 7, 29)]:
+        attrs = {"stride": stride, "eps": 1e-5, "batch": True}
+        name, x, weight = f"{c}_{k}", run(2, samples), const(c, 1, k)
+        vectors = [const(c), const(c)]
+        yield (f"wave_norm_{name}", "wave_norm", attrs, [x, weight, *vectors])
+        gelu = {"stride": stride, "act": ("gelu", 0.0, 0.0), "batch": True}
+        yield (f"wave_conv_{name}", "wave_conv", gelu, [x, weight, run(2, 2, c)])
+
+
 GROUPS = {
     "convolution": convolutions,
     "depthwise": depthwise,
@@ -767,4 +777,5 @@ GROUPS = {
     "recurrent": recurrent,
     "transformer": transformers,
     "layer_norm": layer_norms,
+    "wave": waves,
 }

@@ -1,0 +1,119 @@
+#include "models/transformer.h"
+
+#include "models/blocks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OUT_BIT 1u
+#define KERNEL_BIT 4u
+
+static rml_value_id parameter(rml_params *params, const char *prefix, const char *name,
+                              const rml_shape *shape, unsigned free, rml_init init)
+{
+    char key[RML_KEY_BYTES];
+    snprintf(key, sizeof key, "%s.%s", prefix, name);
+    return rml_params_get(params, key, shape, free, init);
+}
+
+static int64_t dim_of(rml_params *params, rml_value_id x, int axis)
+{
+    // after an error nothing is built any more; the number only has to be a sane one
+    return x == RML_NO_VALUE ? 1 : rml_params_graph(params)->values[x].shape.dim[axis];
+}
+
+int64_t rml_width(rml_params *params, rml_value_id x)
+{
+    return x == RML_NO_VALUE
+               ? 1
+               : dim_of(params, x, rml_params_graph(params)->values[x].shape.rank - 1);
+}
+
+rml_value_id rml_vector(rml_params *params, const char *prefix, const char *name, int64_t count,
+                        rml_init init)
+{
+    return parameter(params, prefix, name, &(rml_shape){1, {count}}, 0, init);
+}
+
+static rml_value_id bias_of(rml_params *params, const char *prefix, rml_value_id weight)
+{
+    return rml_vector(params, prefix, "bias", dim_of(params, weight, 0), RML_INIT_ZERO);
+}
+
+rml_value_id rml_layer_norm(rml_params *params, rml_value_id x, const char *prefix, float eps)
+{
+    const int64_t width = rml_width(params, x);
+    const rml_value_id gamma = rml_vector(params, prefix, "weight", width, RML_INIT_ONE);
+    const rml_value_id beta = rml_vector(params, prefix, "bias", width, RML_INIT_ZERO);
+    const rml_layer_norm_attr attr = {.axis = -1, .eps = eps};
+    return rml_graph_layer_norm(rml_params_graph(params), x, gamma, beta, &attr, prefix);
+}
+
+rml_value_id rml_row_weight(rml_params *params, rml_value_id weight, const double *factor)
+{
+    rml_graph *graph = rml_params_graph(params);
+    if (weight == RML_NO_VALUE)
+        return weight;
+    rml_constant row = *graph->values[weight].constant;
+    rml_stored *stored = &row.stored;
+    const int64_t taps = stored->shape.dim[2];
+    stored->shape = (rml_shape){4, {stored->shape.dim[0], stored->shape.dim[1], 1, taps}};
+    stored->stride[3] = stored->stride[2];
+    if (factor) {
+        double *copy = rml_arena_alloc(&graph->arena, (size_t)taps, sizeof *copy);
+        if (!copy)
+            return rml_graph_fail(graph, RML_ERR_NOMEM, "out of memory while building the graph");
+        memcpy(copy, factor, (size_t)taps * sizeof *copy);
+        row.scale = copy;
+        row.scale_axis = 3;
+    }
+    return rml_graph_constant(graph, graph->values[weight].name, &row);
+}
+
+rml_value_id rml_conv1d(rml_params *params, rml_value_id x, const char *prefix,
+                        const rml_conv_attr *attr, int64_t out, bool bias)
+{
+    const rml_shape shape = {3, {out, dim_of(params, x, 1) / attr->groups, attr->kernel[1]}};
+    const rml_value_id weight = rml_row_weight(
+        params, parameter(params, prefix, "weight", &shape, OUT_BIT | KERNEL_BIT, RML_INIT_WEIGHT),
+        NULL);
+    if (weight == RML_NO_VALUE)
+        return weight;
+    rml_conv_attr own = *attr;
+    own.kernel[1] = dim_of(params, weight, 3);
+    return rml_graph_conv2d(rml_params_graph(params), x, weight,
+                            bias ? bias_of(params, prefix, weight) : RML_NO_VALUE, &own, prefix);
+}
+
+rml_value_id rml_to_row(rml_params *params, rml_value_id x, const char *name)
+{
+    rml_graph *graph = rml_params_graph(params);
+    const rml_shape row = {4, {0, rml_width(params, x), 1, -1}};
+    x = rml_graph_transpose(graph, x, (const int[]){0, 2, 1}, 3, name);
+    return rml_graph_reshape(graph, x, &row, name);
+}
+
+rml_value_id rml_from_row(rml_params *params, rml_value_id x, const char *name)
+{
+    rml_graph *graph = rml_params_graph(params);
+    const rml_shape plain = {3, {0, dim_of(params, x, 1), -1}};
+    x = rml_graph_reshape(graph, x, &plain, name);
+    return rml_graph_transpose(graph, x, (const int[]){0, 2, 1}, 3, name);
+}
+
+rml_value_id rml_self_attention(rml_params *params, rml_value_id x, const char *prefix,
+                                const rml_attention_names *names, int64_t heads)
+{
+    const int64_t width = rml_width(params, x);
+    const char *const parts[3] = {names->query, names->key, names->value};
+    rml_value_id in[3];
+    char key[RML_KEY_BYTES];
+    for (int i = 0; i < 3; i++) {
+        snprintf(key, sizeof key, "%s.%s", prefix, parts[i]);
+        in[i] = rml_linear(params, x, key, width, true, i != 1 || names->key_bias);
+    }
+    x = rml_graph_attention(rml_params_graph(params), in[0], in[1], in[2], RML_NO_VALUE,
+                            &(rml_attention_attr){.heads = heads}, prefix);
+    snprintf(key, sizeof key, "%s.%s", prefix, names->out);
+    return rml_linear(params, x, key, width, true, true);
+}
