@@ -6,5 +6,8 @@
 
 extern const rml_onnx_entry rml_onnx_core[];
 extern const rml_onnx_entry rml_onnx_elementwise[];
+extern const rml_onnx_entry rml_onnx_product[];
+extern const rml_onnx_entry rml_onnx_quantize[];
+extern const rml_onnx_entry rml_onnx_recurrent[];
 
 #endif

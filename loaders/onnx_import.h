@@ -69,6 +69,7 @@ const char *rml_onnx_text_of(rml_onnx_call *call, const char *name, const char *
 // NULL and count 0 where absent. Lives as long as the file.
 const int64_t *rml_onnx_ints(rml_onnx_call *call, const char *name, size_t *count);
 const float *rml_onnx_floats(rml_onnx_call *call, const char *name, size_t *count);
+const rml_onnx_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_t *count);
 const rml_onnx_tensor *rml_onnx_tensor_of(rml_onnx_call *call, const char *name);
 const rml_onnx_graph *rml_onnx_graph_attribute(rml_onnx_call *call, const char *name);
 bool rml_onnx_has(const rml_onnx_call *call, const char *name); // does not count as asking

@@ -13,8 +13,8 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
     const rml_shape *x = &in[0], *w = &in[1];
     (void)attr;
-    if (x->rank < 1 || w->rank != 2 || !rml_shape_known(w) || x->dim[x->rank - 1] != w->dim[1] ||
-        w->dim[0] < 1 || w->dim[1] < 1)
+    if (x->rank < 1 || w->rank != 2 || !rml_shape_known(w) || w->dim[0] < 1 || w->dim[1] < 1 ||
+        (x->dim[x->rank - 1] != w->dim[1] && x->dim[x->rank - 1] >= 0))
         return rml_fail(err, RML_ERR_SHAPE, "weight %s does not fit input %s",
                         rml_shape_text(w, w_text), rml_shape_text(x, x_text));
     if (in_count > 2 && in[2].rank >= 0 && (in[2].rank != 1 || in[2].dim[0] != w->dim[0]))

@@ -9,6 +9,7 @@
 #include "ops/attr_image.h"
 #include "ops/attr_layer_norm.h"
 #include "ops/attr_wave.h"
+#include "ops/attr_product.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
@@ -51,6 +52,10 @@ typedef union rml_op_attr {
     rml_zip_attr zip;
     rml_cast_attr cast;
     rml_control_attr control;
+    rml_einsum_attr einsum;
+    rml_quantize_attr quantize;
+    rml_integer_conv_attr integer_conv;
+    rml_rnn_attr rnn;
     rml_reorder_attr reorder;
     rml_conv_nd_attr conv_nd;
     rml_conv_transpose_nd_attr conv_transpose_nd;

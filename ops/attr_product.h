@@ -1,0 +1,62 @@
+// Attributes of products, quantization, spectra, recurrences and attention of general kind.
+#ifndef RML_OPS_ATTR_PRODUCT_H
+#define RML_OPS_ATTR_PRODUCT_H
+
+#include "tensor/tensor.h"
+
+// "bij,bjk->bik", without blanks; "..." stands for any number of dimensions. Lives as long as the
+// graph.
+typedef struct rml_einsum_attr {
+    const char *equation;
+} rml_einsum_attr;
+
+// Quantization: elements along `axis` share a scale each, or each `block` of them do (0: no
+// blocks). The scale's rank tells: 0 or one element is the whole tensor's.
+typedef struct rml_quantize_attr {
+    int axis; // negative counts from the end
+    int64_t block;
+    rml_dtype precision; // of the division; quantize only
+    rml_dtype to;        // of the result
+} rml_quantize_attr;
+
+// Exact products of 8-bit integers. The sizes of a convolution are per spatial axis.
+typedef struct rml_integer_conv_attr {
+    int rank;                                                  // spatial axes: 1 to 3
+    int64_t kernel[3], stride[3], dilation[3], pad[6], groups; // pad: all begins, then all ends
+    int same; // padding that keeps the size: 0 as told, 1 more at the end, 2 more at the begin
+} rml_integer_conv_attr;
+
+typedef enum rml_rnn_kind { RML_RNN_PLAIN, RML_RNN_GRU, RML_RNN_LSTM } rml_rnn_kind;
+
+typedef enum rml_rnn_function {
+    RML_RNN_TANH,
+    RML_RNN_SIGMOID,
+    RML_RNN_RELU,
+    RML_RNN_AFFINE,
+    RML_RNN_LEAKY_RELU,
+    RML_RNN_THRESHOLDED_RELU,
+    RML_RNN_SCALED_TANH,
+    RML_RNN_HARD_SIGMOID,
+    RML_RNN_ELU,
+    RML_RNN_SOFTSIGN,
+    RML_RNN_SOFTPLUS,
+} rml_rnn_function;
+
+typedef struct rml_rnn_activation {
+    rml_rnn_function function;
+    float alpha, beta;
+} rml_rnn_activation;
+
+// Recurrent layers as ONNX defines them, see ops/rnn.c.
+typedef struct rml_rnn_attr {
+    rml_rnn_kind kind;
+    int directions; // 1 or 2
+    bool reverse;   // the only direction goes from the end
+    bool batch_first;
+    bool input_forget;         // lstm: the forget gate is 1 - the input gate
+    bool linear_before_reset;  // gru
+    float clip;                // of the input of activations; INFINITY: none
+    rml_rnn_activation act[6]; // f, g, h of the first direction, then of the second
+} rml_rnn_attr;
+
+#endif
