@@ -138,6 +138,16 @@ class Media:
 
         return resize
 
+    def antialias(self, image, size, box):
+        """The part (left, top, width, height) of the image scaled to size (width, height)."""
+        out = np.zeros((box[3], box[2], image.shape[2]), np.uint8)
+        part = (C.c_int * 4)(*size, *box[:2])
+        self.call("rml_antialias",
+                  Pixels(image.ctypes.data, image.strides[0], image.shape[1], image.shape[0]),
+                  Pixels(out.ctypes.data, out.strides[0], box[2], box[3]), part,
+                  C.c_int(image.shape[2]), self.allocator)
+        return out
+
     # ---- sound ----
 
     def resample(self, samples, rate, block):

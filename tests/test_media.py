@@ -79,6 +79,44 @@ def test_resize_equals_opencv(media):
         assert np.array_equal(resize(image, dw, dh), expected), (sw, sh, dw, dh, channels)
 
 
+def test_antialias_equals_pillow(media):
+    """All of it, and a part as if cut out of it."""
+    Image = pytest.importorskip("PIL.Image")
+    generator = np.random.default_rng(2)
+    for round_ in range(400):
+        channels = int(generator.choice([1, 3, 4]))
+        largest = int(generator.choice([4, 40, 400]))
+        sw, sh, dw, dh = (int(v) for v in generator.integers(1, largest, 4))
+        if round_ % 7 == 0:
+            dw, dh = sw, sh
+        if round_ % 7 == 1:
+            sw, sh = 2 * dw, 3 * dh
+        if round_ % 50 == 2:
+            sw, sh, dw, dh = 9000, 3, 1, 2
+        image = generator.integers(0, 256, (sh, sw, channels), dtype=np.uint8)
+        if round_ % 5 == 0:
+            image = (image > 127).astype(np.uint8) * 255
+        # Pillow scales four bands as they are only where none of them is alpha.
+        known = Image.fromarray(image.squeeze(2) if channels == 1 else image,
+                                {1: "L", 3: "RGB", 4: "CMYK"}[channels])
+        expected = np.asarray(known.resize((dw, dh), Image.BILINEAR)).reshape(dh, dw, channels)
+        whole = media.antialias(image, (dw, dh), (0, 0, dw, dh))
+        assert np.array_equal(whole, expected), (sw, sh, dw, dh, channels)
+        left, top = int(generator.integers(0, dw)), int(generator.integers(0, dh))
+        box = (left, top, int(generator.integers(1, dw - left + 1)),
+               int(generator.integers(1, dh - top + 1)))
+        part = media.antialias(image, (dw, dh), box)
+        assert np.array_equal(part, expected[top : top + box[3], left : left + box[2]]), box
+
+
+def test_antialias_refuses_what_lies_outside(media):
+    image = np.zeros((4, 5, 3), np.uint8)
+    for size, box in [((3, 3), (0, 0, 4, 3)), ((3, 3), (1, 0, 3, 3)), ((3, 3), (-1, 0, 2, 2)),
+                      ((0, 3), (0, 0, 1, 1)), ((20000, 3), (0, 0, 1, 1))]:
+        with pytest.raises(media_library.Failure, match="cannot scale 5x4"):
+            media.antialias(image, size, box)
+
+
 def test_images_equal_opencv(media, tmp_path):
     cv2 = pytest.importorskip("cv2")
     (colour,) = noise_frames(1, 37, 29)

@@ -45,6 +45,21 @@ void json_text(FILE *file, const char *text)
     putc('"', file);
 }
 
+void csv_text(FILE *file, const char *text)
+{
+    if (!strpbrk(text, ",;\"\r\n")) {
+        fputs(text, file);
+        return;
+    }
+    putc('"', file);
+    for (const char *s = text; *s; s++) {
+        if (*s == '"')
+            putc('"', file);
+        putc(*s, file);
+    }
+    putc('"', file);
+}
+
 void json_shape(FILE *file, const rml_shape *shape)
 {
     putc('[', file);

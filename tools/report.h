@@ -1,4 +1,4 @@
-// What several subcommands print: JSON texts, sizes, the profile of a session.
+// What several subcommands print: JSON and CSV texts, sizes, the profile of a session.
 #ifndef RML_TOOLS_REPORT_H
 #define RML_TOOLS_REPORT_H
 
@@ -8,6 +8,9 @@
 
 // A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
 void json_text(FILE *file, const char *text);
+
+// A field of a CSV table, in quotes where it needs them.
+void csv_text(FILE *file, const char *text);
 
 // [2,3,96,96], with -1 as null.
 void json_shape(FILE *file, const rml_shape *shape);

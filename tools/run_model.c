@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
     {"wav2lip", cmd_wav2lip, "make the lips of a face in a video follow a voice"},
     {"ffdnet", cmd_ffdnet, "take noise out of images"},
+    {"mobilenetv2", cmd_mobilenetv2, "tell what images show"},
     {"exec", cmd_exec, "run a network on .npy files"},
     {"info", cmd_info, "show what a weights file holds"},
     {"bench", cmd_bench, "measure a network"},
@@ -27,11 +28,11 @@ static void print_help(void)
            "    run-model COMMAND [options]\n"
            "    run-model COMMAND --help\n\nCommands:\n");
     for (int i = 0; i < COMMAND_COUNT; i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+        printf("  %-11s %s\n", commands[i].name, commands[i].summary);
     printf("\nNetworks (run-model list shows their inputs and outputs):\n");
     const rml_model_desc *desc;
     for (size_t i = 0; (desc = rml_model_list(i)) != NULL; i++)
-        printf("  %-10s %s\n", desc->name, desc->summary);
+        printf("  %-11s %s\n", desc->name, desc->summary);
     printf("\nResults go to standard output, messages and progress to standard error.\n"
            "Exit codes: 0 done, 1 failed, 2 wrong usage.\n"
            "run-model --version tells version, compiler and CPU levels.\n");

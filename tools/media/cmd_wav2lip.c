@@ -4,7 +4,7 @@
 #include "tools/find_weights.h"
 #include "tools/media/interrupt.h"
 #include "tools/options.h"
-#include "tools/media/progress.h"
+#include "tools/progress.h"
 #include "tools/report.h"
 
 #include "pipelines/lipsync.h"
@@ -163,7 +163,7 @@ static rml_status run(settings *s, rml_lipsync_result *result, rml_error *err)
     if (status == RML_OK && s->s3fd.path && rml_lipsync_known_faces(job) < rml_lipsync_total(job))
         status = network_open(&faces, s, &s->s3fd, err);
     if (status == RML_OK) {
-        progress_begin(&s->progress, !s->common.quiet);
+        progress_begin(&s->progress, "frames", !s->common.quiet);
         status = rml_lipsync_run(job, lips.session, faces.session, result, err);
         progress_end(&s->progress);
     }

@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "tools/media/progress.h"
+#include "tools/progress.h"
 
 #include "tools/report.h"
 
@@ -10,10 +10,12 @@
 #define TERMINAL_MS 200
 #define PLAIN_MS 10000
 
-void progress_begin(progress *p, bool enabled)
+void progress_begin(progress *p, const char *what, bool enabled)
 {
-    *p = (progress){
-        .enabled = enabled, .terminal = isatty(STDERR_FILENO) == 1, .start_ms = now_ms()};
+    *p = (progress){.what = what,
+                    .enabled = enabled,
+                    .terminal = isatty(STDERR_FILENO) == 1,
+                    .start_ms = now_ms()};
 }
 
 void progress_update(progress *p, int64_t done, int64_t total)
@@ -26,8 +28,8 @@ void progress_update(progress *p, int64_t done, int64_t total)
     p->shown_ms = now;
     double seconds = (now - p->start_ms) / 1e3;
     double rate = (double)done / seconds;
-    fprintf(stderr, "%s%lld of %lld frames", p->terminal ? "\r" : "", (long long)done,
-            (long long)total);
+    fprintf(stderr, "%s%lld of %lld %s", p->terminal ? "\r" : "", (long long)done, (long long)total,
+            p->what);
     if (done > 0 && total >= done) {
         int64_t left = (int64_t)((double)(total - done) / rate + 0.5);
         fprintf(stderr, ", %.*f a second, %lld:%02d left", rate < 1 ? 3 : 1, rate,
