@@ -141,9 +141,29 @@ rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_co
     return add_constant(graph, name, RML_F32, constant);
 }
 
+// A file's tensor may lie at an odd address, where it cannot be read as it is. The elements of a
+// small one are to be known while planning.
+static bool copy_small(rml_graph *graph, rml_stored *stored)
+{
+    const size_t bytes = rml_dtype_size(stored->dtype);
+    size_t count;
+    if ((uintptr_t)stored->data % bytes == 0 || !rml_shape_count(&stored->shape, &count) ||
+        count == 0 || count > RML_KNOWN_ELEMENTS)
+        return true;
+    void *copy = rml_arena_alloc(&graph->arena, count, bytes);
+    if (!copy)
+        return false;
+    rml_stored_copy(stored, copy);
+    *stored = rml_stored_plain(copy, stored->dtype, &stored->shape);
+    return true;
+}
+
 rml_value_id rml_graph_typed_constant(rml_graph *graph, const char *name, const rml_stored *stored)
 {
-    return add_constant(graph, name, stored->dtype, &(rml_constant){.stored = *stored});
+    rml_constant constant = {.stored = *stored};
+    if (!copy_small(graph, &constant.stored))
+        return fail_nomem(graph);
+    return add_constant(graph, name, stored->dtype, &constant);
 }
 
 void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)

@@ -60,7 +60,9 @@ static bool movable(const rml_graph *graph, const rml_plan *plan, rml_value_id i
 static void place_concat(const rml_graph *graph, rml_plan *plan, size_t *last, const rml_node *node)
 {
     int64_t channel = 0;
-    if (node->op != RML_OP_CONCAT || node->attr.concat.axis != 1 ||
+    // An image has four dimensions: -3 is the channels too.
+    if (node->op != RML_OP_CONCAT ||
+        (node->attr.concat.axis != 1 && node->attr.concat.axis != -3) ||
         graph->values[node->out].layout != RML_LAYOUT_CHANNELS_LAST)
         return;
     for (int k = 0; k < node->in_count; k++) {

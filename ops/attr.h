@@ -82,37 +82,42 @@ typedef struct rml_resize_attr {
 } rml_resize_attr;
 
 typedef struct rml_concat_attr {
-    int axis;
+    int axis; // negative counts from the end; so it does for slice and split
 } rml_concat_attr;
 
+// Inputs behind the first, lists of starts, ends, axes and steps, take the place of these.
 typedef struct rml_slice_attr {
     int axis;
-    int64_t start, stop,
-        step; // stop is clamped to the size; negative counts from the end; step > 0
+    int64_t start, stop; // clamped to the size; negative counts from the end
+    int64_t step;        // not 0; with a negative one `start` is the last element there is
 } rml_slice_attr;
 
 typedef struct rml_split_attr {
     int axis, count;
-    const int64_t *sizes; // [count], of the parts; lives as long as the graph
+    const int64_t *sizes; // [count], of the parts; lives as long as the graph. NULL: a second input
+                          // has them, or else all are equal but the last, which may be smaller
 } rml_split_attr;
 
 typedef struct rml_reshape_attr {
-    rml_shape shape; // 0: as in the input at this place; one -1: what is left. A second input of
-                     // i64 takes its place
+    rml_shape shape; // 0: as in the input at this place; one -1: what is left. A second input
+                     // takes its place
     bool keep_zero;  // 0 is 0
 } rml_reshape_attr;
 
 typedef struct rml_transpose_attr {
-    int rank;
+    int rank;                // -1: all dimensions of whatever there is, in reverse
     int order[RML_MAX_RANK]; // output dimension i is input dimension order[i]
 } rml_transpose_attr;
 
 typedef struct rml_expand_attr {
-    rml_shape shape; // 0: as in the second input at this place; 1: as in the first
+    rml_shape shape; // 0: as in the second input at this place; 1: as in the first. The elements
+                     // of a third input take its place: both shapes are broadcast together
 } rml_expand_attr;
 
 typedef struct rml_shuffle_attr {
-    int64_t block; // side of the squares of pixels that become channels, or come from them
+    int64_t block;     // side of the squares of pixels that become channels, or come from them
+    bool pixels_first; // the channels of one pixel of a square follow one another
+    bool exact;        // to channels: refuse an image that is not made of whole squares
 } rml_shuffle_attr;
 
 // Elementwise functions of one operand, on any type; see ops/map.inc.

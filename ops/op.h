@@ -7,6 +7,7 @@
 #include "ops/attr.h"
 #include "ops/attr_attention.h"
 #include "ops/attr_image.h"
+#include "ops/attr_index.h"
 #include "ops/attr_layer_norm.h"
 #include "ops/attr_wave.h"
 #include "ops/attr_product.h"
@@ -67,6 +68,16 @@ typedef union rml_op_attr {
     rml_affine_grid_attr affine_grid;
     rml_roi_attr roi;
     rml_center_attr center;
+    rml_axis_attr axis;
+    rml_gather_nd_attr gather_nd;
+    rml_pad_attr pad;
+    rml_scatter_attr scatter;
+    rml_tensor_scatter_attr tensor_scatter;
+    rml_compress_attr compress;
+    rml_trilu_attr trilu;
+    rml_reverse_attr reverse;
+    rml_eye_attr eye;
+    rml_nms_attr nms;
 } rml_op_attr;
 
 rml_activation rml_activation_none(void);

@@ -1,5 +1,7 @@
-// Pixels to channels and back, in the order of torch.pixel_unshuffle and torch.pixel_shuffle:
-// channel c*b*b + dy*b + dx of a block of b x b pixels is pixel (dy, dx) of channel c.
+// Pixels to channels and back: pixel (dy, dx) of a block of b x b pixels of channel c is channel
+// c*b*b + dy*b + dx (as torch.pixel_unshuffle and torch.pixel_shuffle have it), or of C channels
+// (dy*b + dx)*C + c.
+#include "ops/list.h"
 #include "ops/walk.h"
 
 #define MAX_BLOCK 256
@@ -31,9 +33,14 @@ static rml_status infer_space(const rml_op_attr *attr, const rml_shape *in, int 
     *out = in[0];
     if (in[0].dim[1] >= 0)
         out->dim[1] = in[0].dim[1] * block * block;
-    for (int i = 2; i < 4; i++)
-        if (in[0].dim[i] >= 0)
-            out->dim[i] = in[0].dim[i] / block + (in[0].dim[i] % block != 0);
+    for (int i = 2; i < 4; i++) {
+        if (in[0].dim[i] < 0)
+            continue;
+        out->dim[i] = in[0].dim[i] / block + (in[0].dim[i] % block != 0);
+        if (attr->shuffle.exact && in[0].dim[i] % block)
+            return rml_fail(err, RML_ERR_SHAPE, "input %s is not made of blocks of %lldx%lld",
+                            rml_shape_text(&in[0], text), (long long)block, (long long)block);
+    }
     return RML_OK;
 }
 
@@ -50,6 +57,16 @@ static void split(int64_t size, int64_t block, int64_t blocks, int64_t d, span o
     out[1] = (span){whole, blocks - whole, size - 1, 0};
 }
 
+// The view of the channels that offset `d` of every block goes to or comes from.
+static void take_channels(rml_tensor *view, const rml_shuffle_attr *shuffle, int64_t d,
+                          int64_t channels)
+{
+    const int64_t area = shuffle->block * shuffle->block;
+    rml_tensor_advance(view, d * view->stride[1] * (shuffle->pixels_first ? channels : 1));
+    view->stride[1] *= shuffle->pixels_first ? 1 : area;
+    view->dim[1] = channels;
+}
+
 static void run_space(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
@@ -63,15 +80,13 @@ static void run_space(const rml_op_args *args)
             rml_tensor src = *in, dst = *out;
             if (row->count == 0 || col->count == 0)
                 continue;
-            src.data += row->from * in->stride[2] + col->from * in->stride[3];
+            rml_tensor_advance(&src, row->from * in->stride[2] + col->from * in->stride[3]);
             src.stride[2] *= row->step;
             src.stride[3] *= col->step;
-            dst.data +=
-                d * out->stride[1] + row->first * out->stride[2] + col->first * out->stride[3];
-            dst.stride[1] *= block * block;
+            take_channels(&dst, &args->attr->shuffle, d, in->dim[1]);
+            rml_tensor_advance(&dst, row->first * out->stride[2] + col->first * out->stride[3]);
             src.dim[2] = dst.dim[2] = row->count;
             src.dim[3] = dst.dim[3] = col->count;
-            dst.dim[1] = in->dim[1];
             rml_copy_view(args, &src, &dst);
         }
     }
@@ -84,6 +99,7 @@ const rml_op rml_op_space_to_depth = {.name = "space_to_depth",
                                       .max_inputs = 1,
                                       .layout = RML_OP_PLAIN,
                                       .packed_input = -1,
+                                      .types = rml_types_first,
                                       .infer = infer_space,
                                       .algorithms = space_algorithms};
 
@@ -130,12 +146,10 @@ static void run_depth(const rml_op_args *args)
         rml_tensor src = *in, dst = *out;
         if (rows->count == 0 || cols->count == 0)
             continue;
-        src.data += d * in->stride[1];
-        src.stride[1] *= block * block;
-        dst.data += rows->from * out->stride[2] + cols->from * out->stride[3];
+        take_channels(&src, &args->attr->shuffle, d, out->dim[1]);
+        rml_tensor_advance(&dst, rows->from * out->stride[2] + cols->from * out->stride[3]);
         dst.stride[2] *= block;
         dst.stride[3] *= block;
-        src.dim[1] = dst.dim[1];
         src.dim[2] = dst.dim[2] = rows->count;
         src.dim[3] = dst.dim[3] = cols->count;
         rml_copy_view(args, &src, &dst);
@@ -149,5 +163,6 @@ const rml_op rml_op_depth_to_space = {.name = "depth_to_space",
                                       .max_inputs = 2,
                                       .layout = RML_OP_PLAIN,
                                       .packed_input = -1,
+                                      .types = rml_types_first,
                                       .infer = infer_depth,
                                       .algorithms = depth_algorithms};

@@ -55,13 +55,13 @@ const rml_op rml_op_cast = {.name = "cast",
 
 // ---- shape --------------------------------------------------------------------------------------
 
-static rml_status infer_shape(const rml_op_attr *attr, const rml_shape *in, int in_count,
+static rml_status infer_shape(const rml_op_attr *attr, const rml_fact *in, int in_count,
                               rml_shape *out, rml_error *err)
 {
     (void)attr;
     (void)in_count;
     (void)err;
-    *out = (rml_shape){1, {in[0].rank}};
+    *out = (rml_shape){1, {in[0].shape.rank < 0 ? -1 : in[0].shape.rank}};
     return RML_OK;
 }
 
@@ -79,7 +79,7 @@ const rml_op rml_op_shape = {.name = "shape",
                              .packed_input = -1,
                              .from_shapes = true,
                              .types = types_i64,
-                             .infer = infer_shape,
+                             .infer_values = infer_shape,
                              .algorithms = shape_algorithms};
 
 // ---- nonzero ------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out
 rml_walk rml_walk_make(const rml_tensor *const *views, int count)
 {
     const rml_tensor *out = views[0];
-    rml_walk walk = {.views = count, .bytes = rml_dtype_size(out->dtype)};
+    rml_walk walk = {.views = count};
     int order[RML_MAX_RANK], kept = 0;
     for (int i = 0; i < out->rank; i++) {
         if (out->dim[i] == 1)
@@ -47,8 +47,10 @@ rml_walk rml_walk_make(const rml_tensor *const *views, int count)
         }
         order[at] = i;
     }
-    for (int v = 0; v < count; v++)
+    for (int v = 0; v < count; v++) {
         walk.data[v] = views[v]->data;
+        walk.bytes[v] = rml_dtype_size(views[v]->dtype);
+    }
     for (int i = 0; i < kept; i++) {
         int64_t stride[RML_WALK_MAX];
         bool joins = walk.rank > 0;
@@ -93,13 +95,13 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         float *at[RML_WALK_MAX];
         for (int v = 0; v < walk->views; v++) {
             stride[v] = walk->stride[v][walk->rank - 1];
-            at[v] = moved(walk->data[v], (int64_t)start * stride[v], walk->bytes);
+            at[v] = moved(walk->data[v], (int64_t)start * stride[v], walk->bytes[v]);
         }
         for (int i = walk->rank - 2; i >= 0; i--) {
             const int64_t index = (int64_t)(rest % (size_t)walk->dim[i]);
             rest /= (size_t)walk->dim[i];
             for (int v = 0; v < walk->views; v++)
-                at[v] = moved(at[v], index * walk->stride[v][i], walk->bytes);
+                at[v] = moved(at[v], index * walk->stride[v][i], walk->bytes[v]);
         }
         job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
     }
@@ -144,5 +146,5 @@ void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_ten
 {
     const rml_tensor *views[2] = {dst, src};
     const rml_walk walk = rml_walk_make(views, 2);
-    rml_walk_run(&walk, args->pool, copy_run, &walk.bytes);
+    rml_walk_run(&walk, args->pool, copy_run, &walk.bytes[0]);
 }

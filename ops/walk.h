@@ -4,13 +4,13 @@
 
 #include "ops/op.h"
 
-#define RML_WALK_MAX 3 // views walked together
+#define RML_WALK_MAX 4 // views walked together
 
 // Several views of one shape, reduced to as few dimensions as possible, the last one innermost. A
 // broadcast dimension has stride 0.
 typedef struct rml_walk {
     int views, rank;
-    size_t bytes; // of an element, the same in all views
+    size_t bytes[RML_WALK_MAX]; // of an element
     int64_t dim[RML_MAX_RANK];
     int64_t stride[RML_WALK_MAX][RML_MAX_RANK];
     float *data[RML_WALK_MAX];
