@@ -9,5 +9,7 @@ extern const rml_onnx_entry rml_onnx_elementwise[];
 extern const rml_onnx_entry rml_onnx_product[];
 extern const rml_onnx_entry rml_onnx_quantize[];
 extern const rml_onnx_entry rml_onnx_recurrent[];
+extern const rml_onnx_entry rml_onnx_index[];
+extern const rml_onnx_entry rml_onnx_shape[];
 
 #endif
