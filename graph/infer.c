@@ -164,6 +164,8 @@ static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fa
         status = compute(graph, node, in, out, arena, err);
     rml_free(graph->arena.allocator, in);
     RML_TRY(status);
+    if (rml_op_get(node->op)->control) // it runs its graphs itself, whatever is known of sizes
+        *concrete = false;
     for (int i = 0; i < node->out_count; i++) {
         size_t count;
         facts[node->out + (rml_value_id)i] = out[i];
