@@ -17,5 +17,6 @@ void rml_build_wav2vec2(rml_params *params);
 void rml_build_wav2vec2_norm(rml_params *params);
 void rml_build_wav2vec2_features(rml_params *params);
 void rml_build_wav2vec2_encoder(rml_params *params);
+void rml_build_whisper_encoder(rml_params *params);
 
 #endif

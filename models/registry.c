@@ -34,6 +34,8 @@ static const network *network_at(size_t index)
          rml_build_wav2vec2_features},
         {{"wav2vec2-encoder", "in parts: the transformer, for the whole clip"},
          rml_build_wav2vec2_encoder},
+        {{"whisper-encoder", "half a minute of speech to what each layer makes of it"},
+         rml_build_whisper_encoder},
     };
     return index < sizeof networks / sizeof *networks ? &networks[index] : NULL;
 }

@@ -22,6 +22,19 @@ static int64_t dim_of(rml_params *params, rml_value_id x, int axis)
     return x == RML_NO_VALUE ? 1 : rml_params_graph(params)->values[x].shape.dim[axis];
 }
 
+rml_activation rml_config_activation(rml_config *config, const char *key)
+{
+    static const char *const names[] = {
+        "gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu", "silu", "swish", NULL};
+    const int kind = rml_config_choice(config, key, names, 0);
+    if (kind == 4)
+        return rml_activation_relu();
+    return (rml_activation){kind == 0   ? RML_UNARY_GELU
+                            : kind <= 3 ? RML_UNARY_GELU_TANH
+                                        : RML_UNARY_SILU,
+                            {0}};
+}
+
 int64_t rml_width(rml_params *params, rml_value_id x)
 {
     return x == RML_NO_VALUE

@@ -5,6 +5,9 @@
 
 #include "models/params.h"
 
+// The activation that a config names by one of transformers' words; GELU where it names none.
+rml_activation rml_config_activation(rml_config *config, const char *key);
+
 // Size of the last dimension.
 int64_t rml_width(rml_params *params, rml_value_id x);
 

@@ -50,19 +50,6 @@ static const rml_shape *stored(const rml_params *params, const char *format, int
     return rml_params_stored(params, key);
 }
 
-static rml_activation activation(rml_config *config, const char *key)
-{
-    static const char *const names[] = {
-        "gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu", "silu", "swish", NULL};
-    const int kind = rml_config_choice(config, key, names, 0);
-    if (kind == 4)
-        return rml_activation_relu();
-    return (rml_activation){kind == 0   ? RML_UNARY_GELU
-                            : kind <= 3 ? RML_UNARY_GELU_TANH
-                                        : RML_UNARY_SILU,
-                            {0}};
-}
-
 static void refuse(rml_config *config, const char *key, const char *what)
 {
     if (rml_config_bool(config, key, false))
@@ -97,8 +84,8 @@ static void read_config(network *at)
                      ? rml_config_int(config, "num_hidden_layers", 12, 1, MAX_LAYERS)
                      : at->layers;
     at->eps = (float)rml_config_number(config, "layer_norm_eps", 1e-5);
-    at->conv_act = activation(config, "feat_extract_activation");
-    at->act = activation(config, "hidden_act");
+    at->conv_act = rml_config_activation(config, "feat_extract_activation");
+    at->act = rml_config_activation(config, "hidden_act");
     refuse(config, "add_adapter", "the adapter behind the encoder");
     if (rml_config_int(config, "adapter_attn_dim", 0, 0, INT32_MAX))
         rml_config_fail(config, RML_ERR_UNSUPPORTED,
