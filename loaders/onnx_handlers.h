@@ -4,12 +4,15 @@
 
 #include "loaders/onnx_import.h"
 
+extern const rml_onnx_entry rml_onnx_convolution[];
 extern const rml_onnx_entry rml_onnx_core[];
 extern const rml_onnx_entry rml_onnx_elementwise[];
+extern const rml_onnx_entry rml_onnx_index[];
+extern const rml_onnx_entry rml_onnx_pooling[];
 extern const rml_onnx_entry rml_onnx_product[];
 extern const rml_onnx_entry rml_onnx_quantize[];
 extern const rml_onnx_entry rml_onnx_recurrent[];
-extern const rml_onnx_entry rml_onnx_index[];
+extern const rml_onnx_entry rml_onnx_resampling[];
 extern const rml_onnx_entry rml_onnx_shape[];
 
 #endif

@@ -67,7 +67,8 @@ typedef enum rml_coordinates {
     RML_COORDINATES_PYTORCH_HALF_PIXEL,
     RML_COORDINATES_ALIGN_CORNERS,
     RML_COORDINATES_ASYMMETRIC,
-    RML_COORDINATES_CROP, // of a part of the input, tf_crop_and_resize
+    RML_COORDINATES_HALF_PIXEL_FOR_NEAREST, // tf_half_pixel_for_nn
+    RML_COORDINATES_CROP,                   // of a part of the input, tf_crop_and_resize
 } rml_coordinates;
 
 typedef enum rml_interpolation {
@@ -80,7 +81,8 @@ typedef enum rml_nearest {
     RML_NEAREST_ROUND_PREFER_FLOOR,
     RML_NEAREST_ROUND_PREFER_CEIL,
     RML_NEAREST_FLOOR,
-    RML_NEAREST_CEIL
+    RML_NEAREST_CEIL,
+    RML_NEAREST_OLD // before opset 11: up where the scale is below 1, else down
 } rml_nearest;
 
 typedef enum rml_aspect {

@@ -143,7 +143,80 @@ static void run(const rml_op_args *args)
     rml_columns_run(&columns);
 }
 
+// ---- one input channel a group ------------------------------------------------------------------
+
+static bool is_depthwise(const rml_op_args *args)
+{
+    return args->in[1].dim[1] == 1;
+}
+
+// Output coordinates along one axis that tap `tap` has an input for: [first, stop).
+static void reach(const rml_windows *w, int axis, int64_t tap, int64_t *first, int64_t *stop)
+{
+    const int64_t stride = w->stride[axis], shift = tap * w->dilation[axis] - w->before[axis];
+    *first = shift < 0 ? (-shift + stride - 1) / stride : 0;
+    *stop = w->in[axis] > shift ? (w->in[axis] - 1 - shift) / stride + 1 : 0;
+    *stop = *stop < w->out[axis] ? *stop : w->out[axis];
+}
+
+// Adds one tap of a filter to an output channel, row after row.
+static void add_tap(const rml_windows *w, const int64_t *tap, float weight, const float *src,
+                    float *dst)
+{
+    const int last = w->rank - 1;
+    const int64_t stride = w->stride[last];
+    int64_t first[RML_MAX_SPATIAL], count[RML_MAX_SPATIAL], index[RML_MAX_SPATIAL] = {0};
+    for (int i = 0; i < w->rank; i++) {
+        reach(w, i, tap[i], &first[i], &count[i]);
+        count[i] -= first[i];
+        if (count[i] <= 0)
+            return;
+    }
+    const size_t rows = rml_sizes_count(count, last);
+    for (size_t row = 0; row < rows; row++, rml_sizes_next(count, last, index)) {
+        int64_t from = 0, to = 0;
+        for (int i = 0; i <= last; i++) {
+            const int64_t at = first[i] + (i < last ? index[i] : 0);
+            to = to * w->out[i] + at;
+            from = from * w->in[i] + at * w->stride[i] + tap[i] * w->dilation[i] - w->before[i];
+        }
+        if (stride == 1)
+            for (int64_t i = 0; i < count[last]; i++)
+                dst[to + i] += weight * src[from + i];
+        else
+            for (int64_t i = 0; i < count[last]; i++)
+                dst[to + i] += weight * src[from + i * stride];
+    }
+}
+
+static void run_channels(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_columns *columns = context;
+    const rml_windows *w = &columns->windows;
+    const size_t plane = rml_sizes_count(w->in, w->rank), all = columns->groups * columns->rows;
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t image = item / all, channel = item % all;
+        const size_t from = image * columns->groups + channel / columns->rows;
+        float *dst = columns->out->data + item * columns->pixels;
+        int64_t tap[RML_MAX_SPATIAL] = {0};
+        for (size_t i = 0; i < columns->pixels; i++)
+            dst[i] = columns->bias ? columns->bias[channel] : 0.0f;
+        for (size_t t = 0; t < columns->taps; t++, rml_sizes_next(w->kernel, w->rank, tap))
+            add_tap(w, tap, columns->weight->data[channel * columns->taps + t],
+                    columns->in->data + from * plane, dst);
+    }
+}
+
+static void run_depthwise(const rml_op_args *args)
+{
+    rml_columns columns = rml_conv_nd_columns(args, 2);
+    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_channels,
+                 &columns);
+}
+
 static const rml_algorithm algorithms[] = {
+    {.name = "depthwise-rows", .accepts = is_depthwise, .run = run_depthwise},
     {.name = "columns", .scratch_bytes = rml_conv_nd_scratch_bytes, .run = run}};
 
 const rml_op rml_op_conv_nd = {.name = "conv_nd",

@@ -21,6 +21,9 @@ static bool source(const rml_resize_nd_attr *attr, const rml_resize_axis *axis, 
     case RML_COORDINATES_ASYMMETRIC:
         *x = (double)at / axis->scale;
         break;
+    case RML_COORDINATES_HALF_PIXEL_FOR_NEAREST:
+        *x = ((double)at + 0.5) / axis->scale;
+        break;
     case RML_COORDINATES_PYTORCH_HALF_PIXEL:
         *x = width == 1 ? -0.5 : half;
         break;
@@ -59,6 +62,9 @@ void rml_resize_nearest(const rml_resize_nd_attr *attr, const rml_resize_axis *a
             break;
         case RML_NEAREST_FLOOR:
             x = floor(x);
+            break;
+        case RML_NEAREST_OLD:
+            x = axis->scale < 1 ? ceil(x) : floor(x);
             break;
         default:
             x = ceil(x);
