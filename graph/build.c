@@ -172,6 +172,13 @@ rml_value_id rml_graph_resize2d(rml_graph *graph, rml_value_id x, const rml_resi
     return rml_graph_node(graph, RML_OP_RESIZE2D, &(rml_op_attr){.resize = *attr}, &x, 1, name);
 }
 
+rml_value_id rml_graph_resize2d_like(rml_graph *graph, rml_value_id x, rml_value_id like,
+                                     const rml_resize_attr *attr, const char *name)
+{
+    const rml_value_id in[] = {x, like};
+    return rml_graph_node(graph, RML_OP_RESIZE2D, &(rml_op_attr){.resize = *attr}, in, 2, name);
+}
+
 rml_value_id rml_graph_concat(rml_graph *graph, const rml_value_id *in, int in_count, int axis,
                               const char *name)
 {

@@ -4,6 +4,14 @@
 
 #define OUT_BIT(axis) (1u << (axis))
 
+void rml_key(char key[RML_KEY_BYTES], const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(key, RML_KEY_BYTES, format, args);
+    va_end(args);
+}
+
 int64_t rml_channels(rml_params *params, rml_value_id x)
 {
     // after an error nothing is built any more; the number only has to be a sane one
@@ -82,10 +90,17 @@ rml_value_id rml_batch_norm(rml_params *params, rml_value_id x, const char *pref
 rml_value_id rml_group_norm(rml_params *params, rml_value_id x, const char *prefix, int64_t groups,
                             float eps)
 {
+    return rml_group_norm_offset(params, x, prefix, RML_NO_VALUE, groups, eps);
+}
+
+rml_value_id rml_group_norm_offset(rml_params *params, rml_value_id x, const char *prefix,
+                                   rml_value_id offset, int64_t groups, float eps)
+{
     const int64_t channels = rml_channels(params, x);
     const rml_value_id gamma = vector(params, prefix, "weight", channels, RML_INIT_ONE);
     const rml_value_id beta = vector(params, prefix, "bias", channels, RML_INIT_ZERO);
-    return rml_graph_group_norm(rml_params_graph(params), x, gamma, beta, groups, eps, prefix);
+    return rml_graph_group_norm_offset(rml_params_graph(params), x, gamma, beta, offset, groups,
+                                       eps, prefix);
 }
 
 rml_value_id rml_linear(rml_params *params, rml_value_id x, const char *prefix, int64_t out,

@@ -6,6 +6,9 @@
 
 #define RML_KEY_BYTES 160
 
+// A name made of parts, cut where it is too long: then it is nobody's.
+void rml_key(char key[RML_KEY_BYTES], const char *format, ...) RML_PRINTF(2, 3);
+
 // Number of channels (dimension 1) of an image value.
 int64_t rml_channels(rml_params *params, rml_value_id x);
 
@@ -28,6 +31,9 @@ rml_value_id rml_batch_norm(rml_params *params, rml_value_id x, const char *pref
 // Group norm: weight and bias, one number a channel.
 rml_value_id rml_group_norm(rml_params *params, rml_value_id x, const char *prefix, int64_t groups,
                             float eps);
+// The same of x + offset, [N or 1,C] (RML_NO_VALUE: nothing).
+rml_value_id rml_group_norm_offset(rml_params *params, rml_value_id x, const char *prefix,
+                                   rml_value_id offset, int64_t groups, float eps);
 
 // Fully connected along the last dimension: weight [out, C] and, with `bias`, bias [out].
 rml_value_id rml_linear(rml_params *params, rml_value_id x, const char *prefix, int64_t out,

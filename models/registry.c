@@ -24,6 +24,8 @@ static const network *network_at(size_t index)
         {{"lstm", "tell the class of a sequence of numbers"}, rml_build_lstm},
         {{"lstm-stream", "the same piece by piece: its state goes in and comes out"},
          rml_build_lstm_stream},
+        {{"unet", "make a latent of a latent, a time step and what is to be attended to"},
+         rml_build_unet},
         {{"vae-encoder", "turn an image into the parameters of a latent, an eighth of its size"},
          rml_build_vae_encoder},
         {{"vae-decoder", "turn a latent into an image"}, rml_build_vae_decoder},

@@ -1,5 +1,7 @@
 // Nearest and bilinear resize of images. Source: torch.nn.functional.interpolate, modes "nearest"
 // and "bilinear" without antialiasing.
+//   x [N,C,h,w]   like [.,.,H,W], optional: the result has its height and width and reads by
+//   `scale`
 #include "ops/op.h"
 
 #include <math.h>
@@ -10,10 +12,10 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
 {
     const rml_resize_attr *resize = &attr->resize;
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    if (in[0].rank != 4)
+    const rml_shape *like = in_count > 1 && in[1].rank >= 0 ? &in[1] : NULL;
+    if (in[0].rank != 4 || (like && like->rank != 4))
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
-                        rml_shape_text(&in[0], text));
+                        rml_shape_text(in[0].rank != 4 ? &in[0] : like, text));
     *out = in[0];
     for (int axis = 0; axis < 2; axis++) {
         const int64_t size = in[0].dim[2 + axis];
@@ -23,6 +25,8 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
             return rml_fail(err, RML_ERR_ARG, "scale %g is not in range", resize->scale[axis]);
         else if (size >= 0)
             out->dim[2 + axis] = (int64_t)floor((double)size * resize->scale[axis]);
+        if (like)
+            out->dim[2 + axis] = like->dim[2 + axis];
         if (size == 0 && out->dim[2 + axis] != 0 && in[0].dim[0] != 0 && in[0].dim[1] != 0)
             return rml_fail(err, RML_ERR_SHAPE, "input %s has no pixels to take",
                             rml_shape_text(&in[0], text));
@@ -94,7 +98,7 @@ static const rml_algorithm algorithms[] = {{.name = "pixel", .run = run}};
 
 const rml_op rml_op_resize2d = {.name = "resize2d",
                                 .min_inputs = 1,
-                                .max_inputs = 1,
+                                .max_inputs = 2,
                                 .layout = RML_OP_CHANNELS_LAST,
                                 .packed_input = -1,
                                 .infer = infer,

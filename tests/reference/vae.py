@@ -64,9 +64,9 @@ def with_old_names(state):
     return renamed
 
 
-def lightning_checkpoint(state, prefix="vae."):
+def lightning_checkpoint(state, prefix="vae.", beside="unet.conv_in.weight"):
     """A training's file: the network among other modules, an optimizer, and objects of Python."""
-    others = {"syncnet.weight": torch.ones(3, 5), "unet.conv_in.weight": torch.ones(2, 2)}
+    others = {"syncnet.weight": torch.ones(3, 5), beside: torch.ones(2, 2)}
     return {
         "epoch": 3,
         "global_step": 1200,
