@@ -14,5 +14,6 @@ extern const rml_onnx_entry rml_onnx_quantize[];
 extern const rml_onnx_entry rml_onnx_recurrent[];
 extern const rml_onnx_entry rml_onnx_resampling[];
 extern const rml_onnx_entry rml_onnx_shape[];
+extern const rml_onnx_entry rml_onnx_spectrum[];
 
 #endif

@@ -26,6 +26,24 @@ typedef struct rml_integer_conv_attr {
     int same; // padding that keeps the size: 0 as told, 1 more at the end, 2 more at the begin
 } rml_integer_conv_attr;
 
+// Discrete Fourier transforms: of whole signals, and of frames of them.
+typedef struct rml_dft_attr {
+    int axis; // of dft, where it is no input; negative counts from the end
+    bool inverse, onesided;
+} rml_dft_attr;
+
+typedef enum rml_window_kind {
+    RML_WINDOW_HANN,
+    RML_WINDOW_HAMMING,
+    RML_WINDOW_BLACKMAN
+} rml_window_kind;
+
+typedef struct rml_taper_attr {
+    rml_window_kind kind;
+    bool symmetric; // the last number equals the first
+    rml_dtype to;
+} rml_taper_attr;
+
 typedef enum rml_rnn_kind { RML_RNN_PLAIN, RML_RNN_GRU, RML_RNN_LSTM } rml_rnn_kind;
 
 typedef enum rml_rnn_function {

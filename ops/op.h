@@ -57,6 +57,8 @@ typedef union rml_op_attr {
     rml_quantize_attr quantize;
     rml_integer_conv_attr integer_conv;
     rml_rnn_attr rnn;
+    rml_dft_attr dft;
+    rml_taper_attr taper;
     rml_reorder_attr reorder;
     rml_conv_nd_attr conv_nd;
     rml_conv_transpose_nd_attr conv_transpose_nd;
