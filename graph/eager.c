@@ -158,6 +158,8 @@ static rml_status run_node(run *at, const rml_node *node, rml_error *err)
     }
     rml_free(allocator, in);
     rml_free(allocator, facts);
+    if (status == RML_OK)
+        status = rml_observe(&at->eager->observer, at->graph, node, out, allocator, err);
     RML_TRY(status);
     for (int k = 0; k < node->out_count; k++) {
         const rml_value_id id = node->out + (rml_value_id)k;

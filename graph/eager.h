@@ -5,6 +5,7 @@
 #define RML_GRAPH_EAGER_H
 
 #include "graph/model.h"
+#include "graph/observe.h"
 
 typedef struct rml_eager {
     rml_model *model;
@@ -12,6 +13,7 @@ typedef struct rml_eager {
     const rml_kernels *kernels;
     rml_pool *pool;
     int threads;
+    rml_observer observer;
 } rml_eager;
 
 // `graph` is the model's or one inside it. `in` holds plain views, one a graph input; `out` gets

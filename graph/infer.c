@@ -164,7 +164,8 @@ static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fa
         status = compute(graph, node, in, out, arena, err);
     rml_free(graph->arena.allocator, in);
     RML_TRY(status);
-    if (rml_op_get(node->op)->control) // it runs its graphs itself, whatever is known of sizes
+    // How often a loop turns or which branch runs no plan knows, even where the shapes are known.
+    if (rml_op_get(node->op)->control)
         *concrete = false;
     for (int i = 0; i < node->out_count; i++) {
         size_t count;

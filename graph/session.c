@@ -375,11 +375,20 @@ static double now_ms(void)
 }
 
 // Without a plan: outputs get the memory they turn out to need, and are copied where bound.
+static rml_observer observer_of(const rml_session *session)
+{
+    return (rml_observer){session->settings.observe, session->settings.observe_user};
+}
+
 static rml_status run_eagerly(rml_session *session, rml_error *err)
 {
     const rml_graph *graph = graph_of(session);
-    const rml_eager eager = {session->model, session->allocator, &session->kernels, session->pool,
-                             rml_pool_threads(session->pool)};
+    const rml_eager eager = {session->model,
+                             session->allocator,
+                             &session->kernels,
+                             session->pool,
+                             rml_pool_threads(session->pool),
+                             observer_of(session)};
     rml_tensor *in = rml_alloc(session->allocator, (graph->input_count + 1) * sizeof *in);
     if (!in)
         return rml_fail_nomem(err, graph->input_count * sizeof *in, "a run");
@@ -402,6 +411,8 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
     if (!session->ready)
         return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
     const rml_plan *plan = session->plans;
+    const rml_graph *graph = graph_of(session);
+    const rml_observer observer = observer_of(session);
     if (!plan->concrete)
         return run_eagerly(session, err);
     for (size_t i = 0; i < plan->step_count; i++) {
@@ -414,6 +425,8 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
             time->macs += step->macs;
             time->runs++;
         }
+        RML_TRY(rml_observe(&observer, graph, &graph->nodes[step->node], step->args.out,
+                            session->allocator, err));
     }
     return RML_OK;
 }

@@ -248,6 +248,18 @@ typedef enum rml_precision {
 RML_API const char *rml_precision_name(rml_precision precision);
 RML_API bool rml_precision_parse(const char *name, rml_precision *precision);
 
+// One output of a node, just computed: contiguous, C order, valid during the call.
+typedef struct rml_observed {
+    const char *node;   // name in the weights or file it came from
+    const char *weight; // name of the weight that the node packs, or NULL
+    const char *op;
+    rml_dtype dtype;
+    rml_shape shape;
+    const void *data;
+} rml_observed;
+
+typedef void (*rml_observe_fn)(void *user, const rml_observed *value);
+
 typedef struct rml_session_settings {
     const rml_allocator *allocator; // NULL: the model's
     int threads;                    // 0: rml_threads_default()
@@ -257,6 +269,9 @@ typedef struct rml_session_settings {
     size_t memory_bytes; // its size; planning fails with RML_ERR_LIMIT when it is too small
     bool profile;        // measure every node
     bool no_reuse;       // give every value its own memory (to tell planner faults from others)
+    rml_observe_fn
+        observe; // hears of every value that is computed; runs then allocate. May be NULL
+    void *observe_user;
     rml_log_fn log;
     void *log_user;
 } rml_session_settings;

@@ -155,10 +155,9 @@ static rml_status parse_header(rml_npy *npy, const char *text, size_t length, co
     return parse_descr(npy, descr, path, err);
 }
 
-static rml_status read_header(rml_npy *npy, const char *path, rml_error *err)
+rml_status rml_npy_parse(rml_npy *npy, const uint8_t *bytes, size_t size, const char *path,
+                         rml_error *err)
 {
-    const uint8_t *bytes = npy->file.data;
-    size_t size = npy->file.size;
     if (size < MAGIC_BYTES + 4 || memcmp(bytes, MAGIC, MAGIC_BYTES) != 0)
         return rml_fail(err, RML_ERR_FORMAT, "%s: not a .npy file", path);
     int version = bytes[MAGIC_BYTES];
@@ -196,7 +195,7 @@ rml_status rml_npy_open(rml_npy *out, const char *path, rml_error *err)
 {
     memset(out, 0, sizeof *out);
     RML_TRY(rml_mapfile_open(&out->file, path, err));
-    rml_status status = read_header(out, path, err);
+    rml_status status = rml_npy_parse(out, out->file.data, out->file.size, path, err);
     if (status != RML_OK)
         rml_npy_close(out);
     return status;

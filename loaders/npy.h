@@ -8,7 +8,7 @@
 #define RML_NPY_MAX_HEADER_BYTES 65536
 
 typedef struct rml_npy {
-    rml_mapfile file;
+    rml_mapfile file;    // of rml_npy_open
     const uint8_t *data; // the elements as stored, any alignment
     rml_shape shape;     // as NumPy shows it, whatever the order in the file
     size_t count;        // elements
@@ -21,6 +21,10 @@ typedef struct rml_npy {
 // Maps a file of versions 1 to 3 that holds f2, f4, f8, integers or booleans. Every number of the
 // header is checked against the file's size before use. On failure `out` is zeroed.
 rml_status rml_npy_open(rml_npy *out, const char *path, rml_error *err);
+
+// The same for contents that lie in memory, of a file or an entry of an archive called `what`.
+rml_status rml_npy_parse(rml_npy *out, const uint8_t *bytes, size_t size, const char *what,
+                         rml_error *err);
 
 // The element type that `npy` holds.
 rml_dtype rml_npy_dtype(const rml_npy *npy);

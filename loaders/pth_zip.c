@@ -1,6 +1,6 @@
 // Zip archives of torch.save: "<folder>/data.pkl" and one "<folder>/data/<key>" for each storage.
-#include "loaders/readers.h"
-#include "loaders/zip.h"
+#include "loaders/npz.h"
+#include "loaders/weights_store.h"
 #include "tensor/size.h"
 
 #include <stdio.h>
@@ -59,10 +59,6 @@ static rml_status no_pickle(const archive *a, rml_error *err)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "TorchScript archive of PyTorch 1.0 to 1.2 or exported program, not a "
                         "state_dict; load it in PyTorch and save its state_dict()");
-    if (any_ending(zip, ".npy"))
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "NumPy archive (.npz), which is not supported; save the arrays as "
-                        "safetensors");
     if (any_ending(zip, ".pth") || any_ending(zip, ".pt") || any_ending(zip, ".safetensors"))
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "zip archive with a weights file inside; unpack it first");
@@ -158,7 +154,11 @@ rml_status rml_read_torch_zip(rml_weights *weights, const uint8_t *data, size_t 
 {
     archive a = {0};
     RML_TRY(rml_zip_open(&a.zip, data, size, rml_weights_allocator(weights), err));
-    rml_status status = read_archive(&a, weights, err);
+    const bool is_npz = rml_zip_is_npz(&a.zip);
+    if (is_npz)
+        weights->format = "numpy archive";
+    rml_status status =
+        is_npz ? rml_read_npz(weights, &a.zip, err) : read_archive(&a, weights, err);
     rml_free(a.zip.allocator, a.path);
     rml_zip_release(&a.zip);
     return status;

@@ -466,6 +466,28 @@ def test_unsupported_weights_are_named(library, tmp_path):
     refuse(library, path, UNSUPPORTED, "F8_E5M2", '"x"')
 
 
+def test_numpy_archives(library, tmp_path):
+    arrays = {
+        "layer.weight": np.arange(6, dtype=np.float64).reshape(2, 3),
+        "turned": np.asfortranarray(np.arange(24, dtype=np.int16).reshape(2, 3, 4)),
+        "none": np.zeros((0, 3), np.float32),
+        "one": np.float16(1.5),
+    }
+    np.savez(tmp_path / "w.npz", **arrays)
+    expected = {k: torch.from_numpy(np.ascontiguousarray(v).copy()) for k, v in arrays.items()}
+    expected["one"] = torch.tensor(1.5, dtype=torch.float16)
+    check(library, tmp_path / "w.npz", expected, "numpy archive")
+    np.savez_compressed(tmp_path / "c.npz", a=np.ones(200))
+    refuse(library, tmp_path / "c.npz", UNSUPPORTED, "a.npy", "compressed")
+    np.savez(tmp_path / "b.npz", a=np.ones(2, ">f4"))
+    refuse(library, tmp_path / "b.npz", UNSUPPORTED, "a.npy", "big-endian")
+    whole = (tmp_path / "w.npz").read_bytes()
+    for cut in range(0, len(whole), 7):
+        (tmp_path / "cut.npz").write_bytes(whole[:cut])
+        with pytest.raises(Refused):
+            Weights(library, tmp_path / "cut.npz").__enter__()
+
+
 class WholeModel(nn.Module):
     def __init__(self):
         super().__init__()
@@ -493,8 +515,6 @@ def test_other_files_get_their_sentence(library, tmp_path):
     for protocol in range(2, 6):
         path.write_bytes(pickle.dumps({"a": np.ones(3)}, protocol=protocol))
         refuse(library, path, FORMAT, "plain Python pickle")
-    np.savez(tmp_path / "w", a=np.ones(2))
-    refuse(library, tmp_path / "w.npz", UNSUPPORTED, "NumPy archive")
     np.save(tmp_path / "w", np.ones(2))
     refuse(library, tmp_path / "w.npy", UNSUPPORTED, "NumPy array")
     state = tmp_path / "state.pth"

@@ -271,7 +271,7 @@ static void test_zip_kinds(void)
     zip_add(&z, "model.weights.h5", "x", 1);
     expect_zip(&z, RML_ERR_UNSUPPORTED, "Keras");
     zip_add(&z, "a.npy", "x", 1);
-    expect_zip(&z, RML_ERR_UNSUPPORTED, "NumPy archive");
+    expect_zip(&z, RML_ERR_FORMAT, "a.npy: an array: not a .npy file");
     zip_add(&z, "folder/net.pth", "x", 1);
     expect_zip(&z, RML_ERR_UNSUPPORTED, "weights file inside");
     zip_add(&z, "readme.txt", "x", 1);

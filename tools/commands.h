@@ -7,6 +7,7 @@ int cmd_ffdnet(int argc, char **argv);
 int cmd_mobilenetv2(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 

@@ -16,6 +16,7 @@ static const struct {
     {"mobilenetv2", cmd_mobilenetv2, "tell what images show"},
     {"exec", cmd_exec, "run a network on .npy files"},
     {"info", cmd_info, "show what a weights file holds"},
+    {"compare", cmd_compare, "say where a network in two formats begins to differ"},
     {"bench", cmd_bench, "measure a network"},
     {"list", cmd_list, "show networks, their inputs and outputs, and what this build can do"},
 };
