@@ -105,6 +105,13 @@ typedef struct rml_shape {
 RML_API size_t rml_dtype_size(rml_dtype dtype);      // bytes of one element
 RML_API const char *rml_dtype_name(rml_dtype dtype); // "f32"
 
+// Converts `count` consecutive elements; `src` and `dst` are aligned to their types and do not
+// overlap. To fewer bits integers wrap; floats are rounded to nearest even where a float is wanted,
+// and cut towards zero where an integer is (out of its range: the nearest value of 64 bits, then
+// wrapped; not a number: 0). To bool everything but zero is true.
+RML_API void rml_dtype_convert(rml_dtype from, const void *src, rml_dtype to, void *dst,
+                               size_t count);
+
 // ---- weights ----------------------------------------------------------------------------------
 
 typedef struct rml_weights rml_weights;

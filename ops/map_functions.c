@@ -255,7 +255,7 @@ int64_t rml_zip_i64(rml_zip kind, int64_t a, int64_t b, bool is_unsigned, int bi
         return ub >= (uint64_t)bits ? 0 : (int64_t)(ua << ub);
     case RML_ZIP_SHIFT_RIGHT:
         if (!is_unsigned && a < 0) // -1 stays behind
-            return ub >= (uint64_t)bits ? -1 : (int64_t)~(~ua >> ub);
+            return ub >= (uint64_t)bits ? -1 : (int64_t) ~(~ua >> ub);
         return ub >= (uint64_t)bits ? 0 : (int64_t)(ua >> ub);
     default:
         return 0;

@@ -10,7 +10,7 @@ import pytest
 from conftest import json_lines
 from reference import clips, wav2lip
 
-COMMANDS = ["wav2lip", "ffdnet", "exec", "info", "bench", "list"]
+COMMANDS = ["wav2lip", "ffdnet", "exec", "info", "compare", "bench", "list"]
 BOX = (30, 100, 50, 110)
 
 
@@ -60,7 +60,7 @@ def test_version(program):
     "arguments, words",
     [
         ([], "--help"),
-        (["frobnicate"], "wav2lip, ffdnet, mobilenetv2, exec, info, bench, list"),
+        (["frobnicate"], "wav2lip, ffdnet, mobilenetv2, exec, info, compare, bench, list"),
         (["ffdnet"], "no image"),
         (["ffdnet", "a.png", "b.png"], "unexpected 'b.png'"),
         (["ffdnet", "a.png", "--sigma", "256"], "from 0 to 255, not 256"),

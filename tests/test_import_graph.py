@@ -265,9 +265,8 @@ def test_everything_that_cannot_run_is_listed_at_once(program, tmp_path):
     ],
 )
 def test_numbers_that_are_no_integers_are_refused(program, tmp_path, array, told):
-    proto = model(
-        [node("Neg", "x", "y")], [value("x", TensorProto.INT32, [1])], [value("y", TensorProto.INT32)]
-    )
+    x, y = value("x", TensorProto.INT32, [1]), value("y", TensorProto.INT32)
+    proto = model([node("Neg", "x", "y")], [x], [y])
     onnx.save(proto, tmp_path / "m.onnx")
     np.save(tmp_path / "x.npy", array)
     arguments = ["exec", tmp_path / "m.onnx", "--input", f"x={tmp_path / 'x.npy'}"]

@@ -4,9 +4,7 @@
 #include "tools/report.h"
 
 #include "loaders/npy.h"
-#include "tensor/convert.h"
 #include "tensor/status.h"
-#include "tensor/tensor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +55,7 @@ static rml_status make_input(const settings *s, const rml_port *port, const side
     } else if (kept) {
         out->shape = kept->shape;
     }
-    if (!rml_shape_count(&out->shape, &out->count))
+    if (!count_elements(&out->shape, &out->count))
         return rml_fail(err, RML_ERR_ARG, "input %s: give --input %s=FILE.npy", port->name,
                         port->name);
     out->data = calloc(out->count + 1, sizeof *out->data);

@@ -1,8 +1,7 @@
+#define _POSIX_C_SOURCE 200809L // strdup
 #include "tools/compare.h"
 
-#include "tensor/convert.h"
 #include "tensor/status.h"
-#include "tensor/tensor.h"
 #include "tools/report.h"
 
 #include <math.h>
@@ -23,7 +22,7 @@ void side_keep(side *s, const char *name, const char *weight, rml_dtype dtype,
         s->layers = grown;
         s->capacity = capacity;
     }
-    if (!rml_shape_count(shape, &new.count))
+    if (!count_elements(shape, &new.count))
         return;
     layer_key(name, weight, new.key);
     new.name = strdup(name);
@@ -102,7 +101,7 @@ rml_status side_read(side *s, rml_error *err)
     for (size_t i = 0; i < rml_weights_count(s->weights); i++) {
         const rml_weight_info info = rml_weights_at(s->weights, i);
         size_t count = 0;
-        rml_shape_count(&info.shape, &count);
+        count_elements(&info.shape, &count);
         float *data = malloc((count + 1) * sizeof *data);
         if (!data)
             return rml_fail_nomem(err, count * sizeof *data, "a stored tensor");

@@ -74,6 +74,21 @@ void json_shape(FILE *file, const rml_shape *shape)
     putc(']', file);
 }
 
+bool count_elements(const rml_shape *shape, size_t *count)
+{
+    *count = 1;
+    if (shape->rank < 0)
+        return false;
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dim[i] < 0)
+            return false;
+        if (shape->dim[i] > 0 && *count > (SIZE_MAX >> 6) / (size_t)shape->dim[i])
+            return false;
+        *count *= (size_t)shape->dim[i];
+    }
+    return true;
+}
+
 void print_shape(FILE *file, const rml_shape *shape)
 {
     putc('(', file);

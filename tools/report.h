@@ -18,6 +18,10 @@ void json_shape(FILE *file, const rml_shape *shape);
 // "(2,3,96,96)", with "?" where the size may change, to `file`.
 void print_shape(FILE *file, const rml_shape *shape);
 
+// How many elements a tensor of this shape has; false where that is not told, or is no number of
+// memory.
+bool count_elements(const rml_shape *shape, size_t *count);
+
 // Nodes by time, the longest first, at most `limit` (0: all), then the total.
 void print_profile(FILE *file, const rml_session *session, int limit);
 

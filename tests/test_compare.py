@@ -1,0 +1,79 @@
+"""run-model compare: weights, ONNX files and stored tensors of one network, layer by layer."""
+
+import json
+import warnings
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from reference import checkpoints, wav2lip
+
+
+def exported(model, path, **settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, wav2lip.random_inputs(1, 1), str(path), dynamo=False, **settings)
+    return path
+
+
+def test_weights_and_their_export_agree(program, tmp_path):
+    model = wav2lip.random_wav2lip(1 / 16, seed=3)
+    weights = checkpoints.save_zip(checkpoints.state_of(model), tmp_path / "w.pth")
+    onnx = exported(model, tmp_path / "w.onnx")
+    for pair in ((weights, onnx), (onnx, weights)):
+        done = program.run("compare", *pair, "--json")
+        told = json.loads(done.stdout)
+        assert told["different"] == 0 and told["first"] is None
+        assert len(told["layers"]) > 40
+        assert len(told["outputs"]) == 1 and 0 < told["outputs"][0]["error"] < 5e-5
+
+
+def test_the_layer_that_was_changed_is_named(program, tmp_path):
+    model = wav2lip.random_wav2lip(1 / 16, seed=3)
+    onnx = exported(model, tmp_path / "w.onnx")
+    state = checkpoints.state_of(model)
+    name = "face_encoder_blocks.3.1.conv_block.0.weight"
+    state[name] = state[name].clone()
+    state[name][0, 0, 1, 1] += 0.5
+    weights = checkpoints.save_zip(state, tmp_path / "w.pth")
+    done = program.run("compare", weights, onnx, code=1)
+    first = [line for line in done.stdout.splitlines() if line.startswith("the first")]
+    assert len(first) == 1 and "face_encoder_blocks.3.1.conv_block.0 " in first[0]
+    done = program.run("compare", weights, onnx, "--json", code=1)
+    assert json.loads(done.stdout)["first"] == "face_encoder_blocks.3.1.conv_block.0"
+
+
+def test_stored_tensors_of_a_run_elsewhere(program, tmp_path):
+    model = wav2lip.random_wav2lip(1 / 16, seed=3)
+    weights = checkpoints.save_zip(checkpoints.state_of(model), tmp_path / "w.pth")
+    audio, face = wav2lip.random_inputs(2, seed=5)
+    kept = {"audio": audio.numpy(), "face": face.numpy()}
+    layer = "audio_encoder.2"
+
+    def keep(_module, _inputs, output):
+        kept[layer + ".conv_block.0"] = output.detach().numpy().copy()
+
+    handle = model.get_submodule(layer).register_forward_hook(keep)
+    with torch.inference_mode():
+        kept["frames"] = model(audio, face).numpy()
+    handle.remove()
+    np.savez(tmp_path / "run.npz", **kept)
+    save_file(kept, tmp_path / "run.safetensors")
+    for stored in ("run.npz", "run.safetensors"):
+        told = json.loads(program.run("compare", weights, tmp_path / stored, "--json").stdout)
+        assert [entry["name"] for entry in told["layers"]] == [layer + ".conv_block.0"]
+        assert told["outputs"][0]["name"] == "frames" and told["outputs"][0]["error"] < 5e-5
+    kept["frames"] = kept["frames"].copy()
+    kept["frames"][1, 2, 3, 4] += 0.01
+    np.savez(tmp_path / "run.npz", **kept)
+    done = program.run("compare", weights, tmp_path / "run.npz", code=1)
+    assert "at element" in done.stdout
+
+
+def test_what_is_no_network_gets_a_sentence(program, tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.ones(3, np.float32))
+    done = program.run("compare", tmp_path / "a.npz", tmp_path / "a.npz", code=1)
+    assert "neither" in done.stderr and done.stderr.count("\n") == 1
+    done = program.run("compare", tmp_path / "a.npz", code=2)
+    assert "A and B" in done.stderr
