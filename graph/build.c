@@ -148,7 +148,8 @@ void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_v
 
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name)
 {
-    return rml_graph_node(graph, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = {axis}}, &x, 1, name);
+    return rml_graph_node(graph, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = {.axis = axis}}, &x, 1,
+                          name);
 }
 
 rml_value_id rml_graph_attention(rml_graph *graph, rml_value_id q, rml_value_id k, rml_value_id v,
@@ -162,8 +163,9 @@ rml_value_id rml_graph_attention(rml_graph *graph, rml_value_id q, rml_value_id 
 rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind kind, int axis,
                               bool keep, const char *name)
 {
-    return rml_graph_node(graph, RML_OP_REDUCE, &(rml_op_attr){.reduce = {kind, axis, keep}}, &x, 1,
-                          name);
+    const rml_op_attr attr = {
+        .reduce = {.kind = kind, .axis_count = 1, .axes = {axis}, .keep = keep}};
+    return rml_graph_node(graph, RML_OP_REDUCE, &attr, &x, 1, name);
 }
 
 rml_value_id rml_graph_resize2d(rml_graph *graph, rml_value_id x, const rml_resize_attr *attr,

@@ -60,18 +60,6 @@ typedef struct rml_lstm_attr {
     bool reverse;  // from the last step to the first
 } rml_lstm_attr;
 
-typedef struct rml_softmax_attr {
-    int axis;
-} rml_softmax_attr;
-
-typedef enum rml_reduce_kind { RML_REDUCE_SUM, RML_REDUCE_MEAN, RML_REDUCE_MAX } rml_reduce_kind;
-
-typedef struct rml_reduce_attr {
-    rml_reduce_kind kind;
-    int axis;
-    bool keep; // the dimension stays, with size 1
-} rml_reduce_attr;
-
 typedef enum rml_resize_kind { RML_RESIZE_NEAREST, RML_RESIZE_BILINEAR } rml_resize_kind;
 
 typedef struct rml_resize_attr {

@@ -2,6 +2,7 @@
 
 #include "tensor/convert.h"
 
+#include <math.h>
 #include <string.h>
 
 rml_wide rml_wide_of(rml_dtype dtype)
@@ -72,6 +73,20 @@ void rml_chunk_read(const rml_tensor *view, size_t begin, size_t count, rml_wide
             index[i - 1]++;
         }
     }
+}
+
+void rml_chunk_keys(rml_wide wide, size_t count, rml_chunk *chunk)
+{
+    const uint64_t sign = (uint64_t)1 << 63;
+    for (size_t i = 0; i < count; i++)
+        if (wide == RML_WIDE_I64)
+            chunk->u64[i] ^= sign;
+        else if (wide == RML_WIDE_F64 && isnan(chunk->f64[i]))
+            chunk->u64[i] = UINT64_MAX;
+        else if (wide == RML_WIDE_F64) {
+            chunk->f64[i] += 0.0; // takes the sign of -0 away
+            chunk->u64[i] ^= chunk->u64[i] & sign ? UINT64_MAX : sign;
+        }
 }
 
 void rml_chunk_write(const rml_tensor *out, size_t begin, size_t count, rml_wide wide,

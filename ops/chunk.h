@@ -26,7 +26,11 @@ rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like);
 void rml_chunk_read(const rml_tensor *view, size_t begin, size_t count, rml_wide wide,
                     rml_chunk *chunk);
 
-// The reverse, to a plain tensor.
+// Turns widened elements into keys, unsigned integers of the same order: 0 and -0 are one, and NaN
+// is above everything.
+void rml_chunk_keys(rml_wide wide, size_t count, rml_chunk *chunk);
+
+// The reverse of reading, to a plain tensor.
 void rml_chunk_write(const rml_tensor *out, size_t begin, size_t count, rml_wide wide,
                      const rml_chunk *chunk);
 

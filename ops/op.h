@@ -9,8 +9,10 @@
 #include "ops/attr_image.h"
 #include "ops/attr_index.h"
 #include "ops/attr_layer_norm.h"
-#include "ops/attr_wave.h"
+#include "ops/attr_norm.h"
 #include "ops/attr_product.h"
+#include "ops/attr_reduce.h"
+#include "ops/attr_wave.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
@@ -41,6 +43,12 @@ typedef union rml_op_attr {
     rml_softmax_attr softmax;
     rml_attention_attr attention;
     rml_reduce_attr reduce;
+    rml_arg_attr arg;
+    rml_running_attr running;
+    rml_topk_attr topk;
+    rml_unique_attr unique;
+    rml_nll_attr nll;
+    rml_lrn_attr lrn;
     rml_resize_attr resize;
     rml_concat_attr concat;
     rml_slice_attr slice;

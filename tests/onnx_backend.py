@@ -257,7 +257,7 @@ def run_cases(program, cases, keep=None):
 def read_list():
     """{name: reason}"""
     lines = LIST.read_text().splitlines()
-    return dict(line.split("\t", 1) for line in lines if line and not line.startswith("#"))
+    return dict(line.split(": ", 1) for line in lines if line and not line.startswith("#"))
 
 
 def complaint(case, result, listed):
@@ -281,7 +281,7 @@ def prune(results):
     """Takes out what passes; adds nothing."""
     passed = {r.name for r in results if r.status == "passed"}
     lines = LIST.read_text().splitlines()
-    kept = [line for line in lines if line.startswith("#") or line.split("\t")[0] not in passed]
+    kept = [line for line in lines if line.startswith("#") or line.split(": ")[0] not in passed]
     LIST.write_text("\n".join(kept) + "\n")
 
 

@@ -1,0 +1,101 @@
+// Negative log likelihood: -x[n][target[n][p]][p] * weight[target[n][p]] of every place, or their
+// sum, or their mean weighted by the same weights. Source: torch.nn.NLLLoss.
+//   x [N,C,...]   target [N,...], i32 or i64   weight [C], optional
+// A target that is no class counts for nothing: it comes from elements, and a run cannot fail.
+#include "ops/op.h"
+
+#include "tensor/convert.h"
+#include "tensor/dtype.h"
+
+static rml_status types_nll(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                            rml_dtype *out, rml_error *err)
+{
+    const bool weighted = in_count > 2 && in[2].shape.rank != -1;
+    const rml_dtype x = in[0].dtype;
+    (void)attr;
+    if ((x != RML_F32 && x != RML_F64 && x != RML_F16 && x != RML_BF16) ||
+        (in[1].dtype != RML_I32 && in[1].dtype != RML_I64) || (weighted && in[2].dtype != x))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "a loss of %s by classes of %s",
+                        rml_dtype_name(x), rml_dtype_name(in[1].dtype));
+    *out = x;
+    return RML_OK;
+}
+
+static rml_status infer_nll(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                            rml_shape *out, rml_error *err)
+{
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    bool fits = in[0].rank >= 2 && in[1].rank == in[0].rank - 1;
+    for (int i = 0; fits && i < in[1].rank; i++) {
+        const int64_t x = in[0].dim[i ? i + 1 : 0], target = in[1].dim[i];
+        fits = x == target || x < 0 || target < 0;
+    }
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "targets %s do not fit input %s",
+                        rml_shape_text(&in[1], b), rml_shape_text(&in[0], a));
+    if (in_count > 2 && in[2].rank != -1 &&
+        (in[2].rank != 1 ||
+         (in[2].dim[0] != in[0].dim[1] && in[2].dim[0] >= 0 && in[0].dim[1] >= 0)))
+        return rml_fail(err, RML_ERR_SHAPE, "weights are %s, the input %s",
+                        rml_shape_text(&in[2], b), rml_shape_text(&in[0], a));
+    *out = attr->nll.reduction == RML_NLL_NONE ? in[1] : (rml_shape){.rank = 0};
+    return RML_OK;
+}
+
+static double number_at(const rml_tensor *from, size_t index)
+{
+    double number;
+    rml_dtype_convert(from->dtype, (const char *)from->raw + index * rml_dtype_size(from->dtype),
+                      RML_F64, &number, 1);
+    return number;
+}
+
+// The loss of place `index`, not yet weighted; *weight is 0 where it counts for nothing.
+static double loss_at(const rml_op_args *args, size_t places, size_t index, double *weight)
+{
+    const rml_tensor *target = &args->in[1];
+    const rml_nll_attr *attr = &args->attr->nll;
+    const int64_t classes = args->in[0].dim[1];
+    const int64_t class = target->dtype == RML_I32 ? ((const int32_t *)target->raw)[index]
+                                                   : ((const int64_t *)target->raw)[index];
+    *weight = 0;
+    if (class < 0 || class >= classes || (attr->ignores && class == attr->ignored))
+        return 0;
+    *weight =
+        args->in_count > 2 && args->in[2].rank >= 0 ? number_at(&args->in[2], (size_t) class) : 1;
+    const size_t item = index / places, place = index % places;
+    return -number_at(&args->in[0], (item * (size_t)classes + (size_t) class) * places + place);
+}
+
+static void run_nll(const rml_op_args *args)
+{
+    const size_t count = rml_tensor_count(&args->in[1]);
+    const rml_tensor *out = &args->out[0];
+    size_t places = 1;
+    double sum = 0, weights = 0;
+    for (int i = 1; i < args->in[1].rank; i++)
+        places *= (size_t)args->in[1].dim[i];
+    for (size_t i = 0; i < count; i++) {
+        double weight;
+        const double loss = loss_at(args, places, i, &weight);
+        const double weighted = weight == 0 ? 0 : loss * weight;
+        sum += weighted;
+        weights += weight;
+        if (args->attr->nll.reduction == RML_NLL_NONE)
+            rml_dtype_convert(RML_F64, &weighted, out->dtype,
+                              (char *)out->raw + i * rml_dtype_size(out->dtype), 1);
+    }
+    if (args->attr->nll.reduction == RML_NLL_MEAN)
+        sum /= weights;
+    if (args->attr->nll.reduction != RML_NLL_NONE)
+        rml_dtype_convert(RML_F64, &sum, out->dtype, out->raw, 1);
+}
+
+static const rml_algorithm nll_algorithms[] = {{.name = "gather", .run = run_nll}};
+const rml_op rml_op_nll_loss = {.name = "nll_loss",
+                                .min_inputs = 2,
+                                .max_inputs = 3,
+                                .packed_input = -1,
+                                .types = types_nll,
+                                .infer = infer_nll,
+                                .algorithms = nll_algorithms};
