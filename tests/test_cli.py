@@ -60,7 +60,7 @@ def test_version(program):
     "arguments, words",
     [
         ([], "--help"),
-        (["frobnicate"], "wav2lip, ffdnet, mobilenetv2, exec, info, compare, bench, list"),
+        (["frobnicate"], "wav2lip, ffdnet, mobilenetv2, lstm, exec, info, compare, bench, list"),
         (["ffdnet"], "no image"),
         (["ffdnet", "a.png", "b.png"], "unexpected 'b.png'"),
         (["ffdnet", "a.png", "--sigma", "256"], "from 0 to 255, not 256"),

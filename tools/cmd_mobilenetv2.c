@@ -1,5 +1,4 @@
 // run-model mobilenetv2: tells what pictures show.
-#define _POSIX_C_SOURCE 200809L
 #include "tools/answers.h"
 #include "tools/commands.h"
 #include "tools/find_weights.h"
@@ -15,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define COMMAND "mobilenetv2"
 #define MODEL "mobilenetv2"
@@ -164,8 +162,7 @@ static rml_status run(settings *s, rml_view *view, rml_error *err)
                                   .allocator = rml_allocator_default()};
     if (s->csv)
         printf("file," CSV_ANSWER_COLUMNS "\n");
-    // On a terminal the results themselves show that it goes on.
-    progress_begin(&s->progress, "images", !s->common.quiet && !isatty(STDOUT_FILENO));
+    progress_begin(&s->progress, "images", !s->common.quiet && !output_is_terminal());
     const rml_status status = rml_classify_files(&job, err);
     progress_end(&s->progress);
     if (status == RML_OK && s->common.profile)

@@ -5,6 +5,7 @@
 int cmd_wav2lip(int argc, char **argv);
 int cmd_ffdnet(int argc, char **argv);
 int cmd_mobilenetv2(int argc, char **argv);
+int cmd_lstm(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_compare(int argc, char **argv);

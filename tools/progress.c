@@ -28,8 +28,10 @@ void progress_update(progress *p, int64_t done, int64_t total)
     p->shown_ms = now;
     double seconds = (now - p->start_ms) / 1e3;
     double rate = (double)done / seconds;
-    fprintf(stderr, "%s%lld of %lld %s", p->terminal ? "\r" : "", (long long)done, (long long)total,
-            p->what);
+    fprintf(stderr, "%s%lld", p->terminal ? "\r" : "", (long long)done);
+    if (total >= 0)
+        fprintf(stderr, " of %lld", (long long)total);
+    fprintf(stderr, " %s", p->what);
     if (done > 0 && total >= done) {
         int64_t left = (int64_t)((double)(total - done) / rate + 0.5);
         fprintf(stderr, ", %.*f a second, %lld:%02d left", rate < 1 ? 3 : 1, rate,
@@ -37,6 +39,11 @@ void progress_update(progress *p, int64_t done, int64_t total)
     }
     fprintf(stderr, "%s", p->terminal ? "\x1b[K" : "\n");
     fflush(stderr);
+}
+
+bool output_is_terminal(void)
+{
+    return isatty(STDOUT_FILENO) == 1;
 }
 
 void progress_end(progress *p)

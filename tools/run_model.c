@@ -14,6 +14,7 @@ static const struct {
     {"wav2lip", cmd_wav2lip, "make the lips of a face in a video follow a voice"},
     {"ffdnet", cmd_ffdnet, "take noise out of images"},
     {"mobilenetv2", cmd_mobilenetv2, "tell what images show"},
+    {"lstm", cmd_lstm, "tell the class of sequences of numbers"},
     {"exec", cmd_exec, "run a network on .npy files"},
     {"info", cmd_info, "show what a weights file holds"},
     {"compare", cmd_compare, "say where a network in two formats begins to differ"},

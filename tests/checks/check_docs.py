@@ -16,7 +16,8 @@ OPTION = re.compile(r"--[a-z0-9][a-z0-9_-]*")
 TABLE_OPTION = re.compile(r"^\| `(--[a-z0-9][a-z0-9_-]*)", re.MULTILINE)
 # Page to the subcommand whose options it lists.
 PAGES = {"docs/lip-sync.md": "wav2lip", "docs/denoise.md": "ffdnet",
-         "docs/classify.md": "mobilenetv2", "docs/exec.md": "exec",
+         "docs/classify.md": "mobilenetv2", "docs/sequences.md": "lstm",
+         "docs/exec.md": "exec",
          "docs/info.md": "info", "docs/benchmarks.md": "bench",
          "docs/compare.md": "compare"}
 EXAMPLE_PAGE, EXAMPLE = "docs/library.md", "examples/run_network.c"
