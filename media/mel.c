@@ -1,6 +1,7 @@
 #include "media/mel.h"
 
 #include "media/fft.h"
+#include "media/slaney.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,19 +17,13 @@ enum {
     HOP = RML_MEL_HOP,
     BANDS = RML_MEL_BANDS,
     BIN_HZ = RML_MEL_RATE / WINDOW,
-    MAX_BINS_OF_BAND = 32, // 27 for the last band
 };
-
-typedef struct band {
-    int first, count; // bins
-    float weight[MAX_BINS_OF_BAND];
-} band;
 
 struct rml_mel {
     const rml_allocator *allocator;
     rml_fft *fft;
     double window[WINDOW];
-    band bands[BANDS];
+    rml_slaney_band bands[BANDS];
     // The signal after pre-emphasis: kept[i] is sample kept_from + i of it, counted with the HALF
     // reflected samples in front (so -HALF is the first). A second half window of room is for the
     // end.
@@ -41,44 +36,6 @@ struct rml_mel {
     double spectrum[WINDOW + 2];
     float magnitude[BINS];
 };
-
-// ---- filter bank ------------------------------------------------------------------------------
-
-// Slaney's scale: linear below 1 kHz, logarithmic above.
-static double mel_of_hz(double hz)
-{
-    return hz < 1000.0 ? 3.0 * hz / 200.0 : 15.0 + 27.0 * log(hz / 1000.0) / log(6.4);
-}
-
-static double hz_of_mel(double mel)
-{
-    return mel < 15.0 ? mel * 200.0 / 3.0 : 1000.0 * exp((mel - 15.0) * log(6.4) / 27.0);
-}
-
-// Triangles between neighbouring edges, each of area 1 over frequency.
-static void fill_bands(band *bands)
-{
-    double edge[BANDS + 2];
-    double low = mel_of_hz(lowest_hz), high = mel_of_hz(highest_hz);
-    for (int i = 0; i < BANDS + 2; i++)
-        edge[i] = hz_of_mel(low + (high - low) * i / (BANDS + 1));
-    for (int i = 0; i < BANDS; i++) {
-        band *b = &bands[i];
-        double area = 2.0 / (edge[i + 2] - edge[i]);
-        b->first = b->count = 0;
-        for (int bin = 0; bin < BINS; bin++) {
-            double hz = (double)bin * BIN_HZ;
-            double up = (hz - edge[i]) / (edge[i + 1] - edge[i]);
-            double down = (edge[i + 2] - hz) / (edge[i + 2] - edge[i + 1]);
-            double height = up < down ? up : down;
-            if (height <= 0.0)
-                continue;
-            if (b->count == 0)
-                b->first = bin;
-            b->weight[b->count++] = (float)(height * area);
-        }
-    }
-}
 
 rml_status rml_mel_create(rml_mel **out, const rml_allocator *allocator, rml_error *err)
 {
@@ -94,7 +51,7 @@ rml_status rml_mel_create(rml_mel **out, const rml_allocator *allocator, rml_err
     }
     for (int i = 0; i < WINDOW; i++) // periodic Hann
         mel->window[i] = 0.5 - 0.5 * cos(2.0 * pi * i / WINDOW);
-    fill_bands(mel->bands);
+    rml_slaney_fill(mel->bands, BANDS, lowest_hz, highest_hz, BINS, BIN_HZ);
     *out = mel;
     return RML_OK;
 }
@@ -130,7 +87,7 @@ static void compute_column(rml_mel *mel, const double *signal, float *column)
         mel->magnitude[k] = (float)sqrt(re * re + im * im);
     }
     for (int i = 0; i < BANDS; i++) {
-        const band *b = &mel->bands[i];
+        const rml_slaney_band *b = &mel->bands[i];
         double sum = 0.0;
         for (int k = 0; k < b->count; k++)
             sum += (double)b->weight[k] * mel->magnitude[b->first + k];

@@ -32,6 +32,7 @@ typedef struct network {
     rml_graph *graph;
     int convs;
     int64_t stride[MAX_CONVS];
+    int64_t width[MAX_CONVS], taps[MAX_CONVS], hidden, inner, near, groups; // where none are stored
     bool layer_layout, stable;
     int64_t layers, heads; // heads 0: of 64 numbers
     float eps;
@@ -57,18 +58,44 @@ static void refuse(rml_config *config, const char *key, const char *what)
                         key);
 }
 
+// A number for each convolution.
+static void read_list(network *at, const char *key, const int64_t published[7], int64_t *out)
+{
+    rml_config *config = rml_params_config(at->params);
+    const size_t given = rml_config_ints(config, key, 1, 65536, out, MAX_CONVS);
+    for (int i = 0; i < at->convs && given != (size_t)at->convs; i++)
+        out[i] = published[i < 7 ? i : 6];
+    if (given && given != (size_t)at->convs)
+        rml_config_fail(config, RML_ERR_SHAPE, "%s has %zu numbers for %d convolutions", key, given,
+                        at->convs);
+}
+
+// Sizes where no weights tell them; those of base where the config says nothing either.
+static void read_sizes(network *at)
+{
+    static const int64_t widths[7] = {512, 512, 512, 512, 512, 512, 512};
+    static const int64_t taps[7] = {10, 3, 3, 3, 3, 2, 2};
+    rml_config *config = rml_params_config(at->params);
+    int64_t given[MAX_CONVS];
+    if (rml_params_published(at->params)) {
+        at->convs = (int)rml_config_ints(config, "conv_dim", 1, 65536, given, MAX_CONVS);
+        at->layers = rml_config_int(config, "num_hidden_layers", 12, 1, MAX_LAYERS);
+    }
+    at->convs = at->convs ? at->convs : 7;
+    read_list(at, "conv_dim", widths, at->width);
+    read_list(at, "conv_kernel", taps, at->taps);
+    at->hidden = rml_config_int(config, "hidden_size", 768, 1, 65536);
+    at->inner = rml_config_int(config, "intermediate_size", 3072, 1, 1 << 20);
+    at->near = rml_config_int(config, "num_conv_pos_embeddings", 128, 1, 4096);
+    at->groups = rml_config_int(config, "num_conv_pos_embedding_groups", 16, 1, 65536);
+}
+
 static void read_config(network *at)
 {
     rml_config *config = rml_params_config(at->params);
     static const char *const norms[] = {"group", "layer", NULL};
-    static const int64_t published[] = {5, 2, 2, 2, 2, 2, 2};
-    const size_t given =
-        rml_config_ints(config, "conv_stride", 1, 64, at->stride, sizeof at->stride / 8);
-    for (int i = 0; i < at->convs && !given; i++)
-        at->stride[i] = published[i < 7 ? i : 6];
-    if (given && given != (size_t)at->convs)
-        rml_config_fail(config, RML_ERR_SHAPE, "conv_stride has %zu numbers for %d convolutions",
-                        given, at->convs);
+    static const int64_t published[7] = {5, 2, 2, 2, 2, 2, 2};
+    read_list(at, "conv_stride", published, at->stride);
     if (rml_config_choice(config, "feat_extract_norm", norms, at->layer_layout) !=
         (at->layer_layout ? 1 : 0)) {
         if (rml_params_published(at->params))
@@ -80,9 +107,6 @@ static void read_config(network *at)
     }
     at->stable = rml_config_bool(config, "do_stable_layer_norm", at->layer_layout);
     at->heads = rml_config_int(config, "num_attention_heads", 0, 1, 4096);
-    at->layers = rml_params_published(at->params)
-                     ? rml_config_int(config, "num_hidden_layers", 12, 1, MAX_LAYERS)
-                     : at->layers;
     at->eps = (float)rml_config_number(config, "layer_norm_eps", 1e-5);
     at->conv_act = rml_config_activation(config, "feat_extract_activation");
     at->act = rml_config_activation(config, "hidden_act");
@@ -110,18 +134,12 @@ static network find(rml_params *params)
     while (at.layers < MAX_LAYERS &&
            stored(params, "encoder.layers.%lld.layer_norm.weight", at.layers))
         at.layers++;
-    if (at.convs == 0)
-        at.convs = 7;
+    read_sizes(&at);
     read_config(&at);
     return at;
 }
 
 // ---- the convolutions ---------------------------------------------------------------------------
-
-static int64_t published_taps(int layer)
-{
-    return layer == 0 ? 10 : layer < 5 ? 3 : 2;
-}
 
 typedef struct first_conv {
     rml_value_id weight, gamma, beta;
@@ -130,7 +148,7 @@ typedef struct first_conv {
 // Of the group layout, weight [C,1,K]. A bias has no effect: the norm takes it out again.
 static first_conv first_parameters(network *at)
 {
-    const rml_shape shape = {3, {512, 1, published_taps(0)}};
+    const rml_shape shape = {3, {at->width[0], 1, at->taps[0]}};
     first_conv first = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
     first.weight = rml_params_get(at->params, "feature_extractor.conv_layers.0.conv.weight", &shape,
                                   5u, RML_INIT_WEIGHT);
@@ -156,7 +174,7 @@ static rml_value_id wave_norm(network *at, rml_value_id wave, const first_conv *
 // One convolution with its norm, if it has one, and its activation. [N,C,1,T] -> [N,C',1,T']
 static rml_value_id conv_layer(network *at, rml_value_id x, int layer)
 {
-    const rml_conv_attr attr = {.kernel = {1, published_taps(layer)},
+    const rml_conv_attr attr = {.kernel = {1, at->taps[layer]},
                                 .stride = {1, at->stride[layer]},
                                 .dilation = {1, 1},
                                 .groups = 1,
@@ -167,7 +185,7 @@ static rml_value_id conv_layer(network *at, rml_value_id x, int layer)
                           : stored(at->params, bias_key, layer) != NULL;
     char key[RML_KEY_BYTES];
     snprintf(key, sizeof key, "feature_extractor.conv_layers.%d.conv", layer);
-    x = rml_conv1d(at->params, x, key, &attr, 512, bias);
+    x = rml_conv1d(at->params, x, key, &attr, at->width[layer], bias);
     if (at->layer_layout) {
         snprintf(key, sizeof key, "feature_extractor.conv_layers.%d.layer_norm", layer);
         const int64_t channels = rml_channels(at->params, x);
@@ -229,7 +247,7 @@ static rml_value_id positional_weight(network *at, int64_t channels)
     static const char *const forms[2][2] = {
         {"parametrizations.weight.original0", "parametrizations.weight.original1"},
         {"weight_g", "weight_v"}};
-    const rml_shape shape = {3, {channels, channels / 16, 128}};
+    const rml_shape shape = {3, {channels, channels / at->groups, at->near}};
     char key[RML_KEY_BYTES];
     snprintf(key, sizeof key, "%s.weight", positional);
     if (rml_params_stored(at->params, key))
@@ -294,7 +312,7 @@ static rml_value_id feed_forward(network *at, rml_value_id x, int64_t layer)
     char key[RML_KEY_BYTES];
     snprintf(key, sizeof key, "encoder.layers.%lld.feed_forward.intermediate_dense",
              (long long)layer);
-    x = rml_linear(at->params, x, key, 3072, false, true);
+    x = rml_linear(at->params, x, key, at->inner, false, true);
     x = rml_graph_unary(at->graph, x, at->act, key);
     snprintf(key, sizeof key, "encoder.layers.%lld.feed_forward.output_dense", (long long)layer);
     return rml_linear(at->params, x, key, width, true, true);
@@ -321,7 +339,7 @@ static rml_value_id encoder_layer(network *at, rml_value_id x, int64_t layer)
 static rml_value_id encode(network *at, rml_value_id x)
 {
     x = rml_layer_norm(at->params, x, "feature_projection.layer_norm", at->eps);
-    x = rml_linear(at->params, x, "feature_projection.projection", 768, false, true);
+    x = rml_linear(at->params, x, "feature_projection.projection", at->hidden, false, true);
     x = add(at, x, positional_conv(at, x), "encoder.pos_conv_embed");
     if (at->heads && rml_width(at->params, x) % at->heads != 0)
         rml_config_fail(rml_params_config(at->params), RML_ERR_SHAPE,
@@ -391,7 +409,8 @@ void rml_build_wav2vec2_encoder(rml_params *params)
     network at = find(params);
     const rml_shape *width = rml_params_stored(params, "feature_projection.layer_norm.weight");
     rml_params_ignore(params, "feature_extractor.");
-    const rml_shape shape = {3, {-1, -1, width && width->rank == 1 ? width->dim[0] : 512}};
+    const rml_shape shape = {
+        3, {-1, -1, width && width->rank == 1 ? width->dim[0] : at.width[at.convs - 1]}};
     rml_graph_output(at.graph, "last_hidden_state",
                      encode(&at, rml_graph_input(at.graph, "features", &shape)));
 }

@@ -51,7 +51,7 @@ typedef struct network {
     rml_params *params;
     rml_graph *graph;
     const names *names;
-    int64_t layers, heads;
+    int64_t layers, heads, bands, width, inner, places; // the last four where none are stored
     rml_activation act;
 } network;
 
@@ -81,6 +81,10 @@ static network find(rml_params *params)
     if (rml_params_published(params))
         at.layers = rml_config_int(config, "encoder_layers", 4, 1, MAX_LAYERS);
     at.heads = rml_config_int(config, "encoder_attention_heads", 0, 1, 4096);
+    at.bands = rml_config_int(config, "num_mel_bins", 80, 1, 1024);
+    at.width = rml_config_int(config, "d_model", 384, 1, 65536);
+    at.inner = rml_config_int(config, "encoder_ffn_dim", 1536, 1, 1 << 20);
+    at.places = rml_config_int(config, "max_source_positions", 1500, 1, 1 << 20);
     at.act = rml_config_activation(config, "activation_function");
     return at;
 }
@@ -104,7 +108,7 @@ static rml_value_id encoder_layer(network *at, rml_value_id x, int64_t layer)
     x = rml_graph_binary(at->graph, RML_BINARY_ADD, x, y, key);
     y = norm_at(at, x, layer, at->names->norm);
     key_of(at, key, layer, at->names->in);
-    y = rml_linear(at->params, y, key, 4 * width, false, true);
+    y = rml_linear(at->params, y, key, at->inner, false, true);
     y = rml_graph_unary(at->graph, y, at->act, key);
     key_of(at, key, layer, at->names->out);
     y = rml_linear(at->params, y, key, width, true, true);
@@ -115,17 +119,17 @@ static rml_value_id encoder_layer(network *at, rml_value_id x, int64_t layer)
 static rml_value_id convolutions(network *at, int64_t places)
 {
     const rml_shape *first = rml_params_stored(at->params, "encoder.conv1.weight");
-    const int64_t bands = first && first->rank == 3 ? first->dim[1] : 80;
+    const int64_t bands = first && first->rank == 3 ? first->dim[1] : at->bands;
     rml_conv_attr attr = rml_conv_square(3, 1, 1);
     attr.kernel[0] = 1;
     attr.pad[0] = attr.pad[2] = 0;
     rml_value_id x =
         rml_graph_input(at->graph, "input_features", &(rml_shape){3, {-1, bands, 2 * places}});
     x = rml_graph_reshape(at->graph, x, &(rml_shape){4, {0, bands, 1, -1}}, "mel");
-    x = rml_conv1d(at->params, x, "encoder.conv1", &attr, 384, true);
+    x = rml_conv1d(at->params, x, "encoder.conv1", &attr, at->width, true);
     x = rml_graph_unary(at->graph, x, at->act, "encoder.conv1"); // [N,C,1,2T]
     attr.stride[1] = 2;
-    x = rml_conv1d(at->params, x, "encoder.conv2", &attr, 384, true);
+    x = rml_conv1d(at->params, x, "encoder.conv2", &attr, at->width, true);
     x = rml_graph_unary(at->graph, x, at->act, "encoder.conv2"); // [N,C,1,T]
     return rml_from_row(at->params, x, "encoder.conv2");
 }
@@ -134,7 +138,7 @@ void rml_build_whisper_encoder(rml_params *params)
 {
     network at = find(params);
     const rml_value_id positions = rml_params_get(
-        params, at.names->positions, &(rml_shape){2, {1500, 384}}, 3u, RML_INIT_WEIGHT);
+        params, at.names->positions, &(rml_shape){2, {at.places, at.width}}, 3u, RML_INIT_WEIGHT);
     if (positions == RML_NO_VALUE)
         return;
     const int64_t places = at.graph->values[positions].shape.dim[0];

@@ -87,6 +87,11 @@ class EncodeSummary(C.Structure):
     ]
 
 
+class LogMel(C.Structure):
+    _fields_ = [("allocator", C.c_void_p), ("bands", C.c_int), ("columns", C.c_int64),
+                ("data", C.POINTER(C.c_float))]
+
+
 COLUMN_SINK = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_int64, C.POINTER(C.c_float), C.c_void_p)
 SAMPLES_SINK = C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(C.c_float), C.c_size_t, C.c_void_p)
 
@@ -182,6 +187,24 @@ class Media:
         finally:
             self.lib.rml_mel_destroy(C.byref(handle))
         return np.array(columns).T
+
+    def log_mel(self, samples, bands=80, first=0, count=None):
+        """(bands, columns): the whole, or `count` columns from `first` on."""
+        samples = np.ascontiguousarray(samples, np.float32)
+        mel = LogMel()
+        self.call("rml_log_mel_create", C.byref(mel), C.c_void_p(samples.ctypes.data),
+                  C.c_size_t(len(samples)), C.c_int(bands), self.allocator)
+        out = np.full((bands, mel.columns if count is None else count), np.nan, np.float32)
+        self.lib.rml_log_mel_window(C.byref(mel), C.c_int64(first), C.c_int64(out.shape[1]),
+                                    C.c_void_p(out.ctypes.data))
+        self.lib.rml_log_mel_release(C.byref(mel))
+        return out
+
+    def standardise(self, samples):
+        samples = np.array(samples, np.float32)
+        self.call("rml_wave_standardise", C.c_void_p(samples.ctypes.data),
+                  C.c_size_t(len(samples)))
+        return samples
 
     def speech_mel(self, path):
         """The mel of a whole file, read in overlapping chunks; and what is known of the file."""

@@ -10,6 +10,8 @@ import torch
 from conftest import Network, assert_network, json_lines
 from reference import checkpoints, wav2vec2
 
+KEY = "encoder.pos_conv_embed.conv.parametrizations.weight."
+
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory):
@@ -202,6 +204,30 @@ def test_configs_that_do_not_fit(program, encoder, tmp_path, change, words):
             "--output",
             f"last_hidden_state={tmp_path}/o.npy",
         ),
+        code=1,
+    )
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda s: s.pop("encoder.layers.1.final_layer_norm.bias"), ["1 missing"]),
+        (lambda s: s.update({"encoder.layer_norm.other": torch.zeros(3)}), ["1 unexpected"]),
+        (lambda s: [s.pop(k) for k in list(s) if "conv_layers" in k], ["missing", "conv_layers.6"]),
+        (lambda s: s.update({KEY + "original1": torch.zeros(32, 5, 0)}), ["original1", "(32,5,0)"]),
+        (lambda s: s.update({KEY + "original1": torch.zeros(32, 5, 3)}), ["original0", "(1,1,3)"]),
+        (lambda s: s.update({KEY + "original0": torch.zeros(1, 16)}), ["original0", "(1,16)"]),
+    ],
+)
+def test_weights_that_do_not_fit(program, encoder, tmp_path, change, words):
+    state = dict(encoder().state)
+    change(state)
+    path = checkpoints.save_zip(state, tmp_path / "w.pth")
+    np.save(tmp_path / "x.npy", np.zeros((1, 400), np.float32))
+    done = program.run(
+        *("exec", "wav2vec2", "--weights", path, "--input", f"input_values={tmp_path}/x.npy"),
+        *("--output", f"last_hidden_state={tmp_path}/o.npy"),
         code=1,
     )
     assert all(word in done.stderr for word in words), done.stderr
