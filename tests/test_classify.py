@@ -265,3 +265,39 @@ def test_weights_of_another_network(program, lstm_network, tmp_path):
     Image.fromarray(picture(64, 64)).save(tmp_path / "a.png")
     done = program.run("mobilenetv2", tmp_path / "a.png", "-w", lstm_network().file("zip"), code=1)
     assert "not weights of mobilenetv2" in done.stderr
+
+
+# ---- ImageNet ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def imagenet(shared_data):
+    """(weights, labels) of the network on ImageNet in an ONNX file."""
+    found = shared_data / "onnx/mobilenet_v2_imagenet.onnx"
+    labels = shared_data / "labels/imagenet_class_index.json"
+    if not found.exists() or not labels.exists():
+        pytest.skip("needs the ImageNet network in the shared test data")
+    return found, labels
+
+
+@pytest.mark.parametrize("stretch", [False, True])
+def test_photographs_as_in_onnxruntime(program, imagenet, shared_data, stretch):
+    ort = pytest.importorskip("onnxruntime")
+    session = ort.InferenceSession(str(imagenet[0]))
+    photos = sorted((shared_data / "media/photos").glob("*.[bj][mp][pg]"))
+    assert len(photos) == 3
+    arguments = ["mobilenetv2", *photos, "-w", imagenet[0], "--labels", imagenet[1]]
+    arguments += ["--values", "signed", *(["--stretch"] if stretch else []), "--json"]
+    lines = json_lines(program.run(*arguments).stdout)
+    for path, line in zip(photos, lines):
+        pixels = seen(Image.open(path), stretch=stretch, values=([128], [128])).numpy()
+        expected = session.run(["probs"], {"input": pixels})[0][0]
+        best = np.argsort(-expected)[:5]
+        assert [e["class"] for e in line["classes"]] == best.tolist(), path.name
+        # JPEG decoders round differently, so that pictures differ by a level here and there.
+        tolerance = 0.05 if path.suffix == ".jpg" else NETWORK_TOLERANCE * expected.max()
+        told = [e["probability"] for e in line["classes"]]
+        assert np.abs(told - expected[best]).max() <= tolerance, path.name
+    if stretch:
+        labels = [line["classes"][0]["label"] for line in lines]
+        assert labels[:2] == ["Egyptian_cat", "military_uniform"]

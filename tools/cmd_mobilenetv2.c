@@ -200,7 +200,8 @@ static int parse(settings *s, const char **paths, int *count, rml_view *view, in
          .kind = OPTION_TEXT,
          .target = &weights,
          .value = "FILE|FOLDER",
-         .help = "MobileNetV2 weights (.pth, .safetensors); without: those\nthat are found"},
+         .help = "MobileNetV2 weights (.pth, .safetensors), or a classifier as\n.onnx; without: "
+                 "those that are found"},
         {.name = "labels",
          .letter = 'l',
          .kind = OPTION_TEXT,
