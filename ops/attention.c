@@ -15,7 +15,8 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK_KEYS 256 // a multiple of every level's nr
+#define BLOCK_KEYS 512          // a multiple of every level's nr
+#define PITCH (BLOCK_KEYS + 16) // rows whole pages apart would share sets of the first-level cache
 #define MOST_TILES 16 // of queries, that meet a block of keys while it is in the second-level cache
 #define GROUP_BYTES ((size_t)8 << 20) // of packed keys and values that are made ready at a time
 
@@ -162,7 +163,7 @@ static uint64_t macs(const rml_op_args *args)
 // Of one worker: the scores of a tile of queries, and a row of the mask when it has steps.
 static size_t worker_bytes(const rml_op_args *args)
 {
-    return (args->kernels->mr + 1) * BLOCK_KEYS * sizeof(float);
+    return (args->kernels->mr + 1) * PITCH * sizeof(float);
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
@@ -223,7 +224,7 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
 typedef struct tile {
     size_t item, head, first, rows; // first: query
     const float *packed;
-    float *scores; // [mr][BLOCK_KEYS]
+    float *scores; // [mr][PITCH]
     float *mask;   // [BLOCK_KEYS]
     const float *q[RML_GEMM_MAX_MR];
     float *y[RML_GEMM_MAX_MR];
@@ -246,7 +247,7 @@ static void score(const job *at, const tile *t, size_t key, size_t count)
         // the whole panel, also where causal queries see a part of it: its pitch goes by its width
         product.cols = rml_min_size(kernels->nr, at->s.keys - key - done);
         for (size_t i = 0; i < t->rows; i++)
-            c[i] = t->scores + i * BLOCK_KEYS + done;
+            c[i] = t->scores + i * PITCH + done;
         kernels->gemm(&product);
     }
 }
@@ -269,7 +270,7 @@ static void weigh(const job *at, tile *t, size_t key, size_t count)
     const rml_kernels *kernels = at->args->kernels;
     for (size_t i = 0; i < t->rows; i++) {
         const size_t query = t->first + i;
-        float *row = t->scores + i * BLOCK_KEYS;
+        float *row = t->scores + i * PITCH;
         size_t seen = count;
         if (at->args->attr->attention.causal)
             seen = query < key ? 0 : rml_min_size(count, query - key + 1);
@@ -296,7 +297,7 @@ static void gather(const job *at, const tile *t, size_t key, size_t count)
                              .low = -INFINITY,
                              .high = INFINITY};
     for (size_t i = 0; i < t->rows; i++)
-        a[i] = t->scores + i * BLOCK_KEYS;
+        a[i] = t->scores + i * PITCH;
     for (size_t column = 0; column < at->s.width; column += kernels->nr) {
         product.cols = rml_min_size(kernels->nr, at->s.width - column);
         product.b = t->packed + at->s.key_floats + column * at->s.keys +
@@ -341,7 +342,7 @@ static void run_queries(void *context, size_t begin, size_t end, int worker)
     const size_t blocks = (s->queries + block - 1) / block;
     tile t = {.scores = (float *)(args->scratch + s->group * s->pair_floats * sizeof(float) +
                                   (size_t)worker * worker_bytes(args))};
-    t.mask = t.scores + args->kernels->mr * BLOCK_KEYS;
+    t.mask = t.scores + args->kernels->mr * PITCH;
     for (size_t i = begin; i < end; i++) {
         const size_t head = i / blocks, first = i % blocks * block; // head of those in the scratch
         const size_t pair = at->first + head / at->share;

@@ -15,8 +15,10 @@
 
 #include "kernels/tmpl/math.inc"
 #define SOFTMAX_NAME rml_softmax_f32_neon
-#define SOFTMAX_STEP_NAME rml_softmax_step_f32_neon
 #include "kernels/tmpl/softmax.inc"
+
+#define SOFTMAX_STEP_NAME rml_softmax_step_f32_neon
+#include "kernels/tmpl/softmax_step.inc"
 
 #define MOMENTS_NAME rml_moments_f32_neon
 #define AFFINE_NAME rml_affine_f32_neon

@@ -169,6 +169,14 @@ static inline float vf32_sum(vf32 v)
     return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
 
+// The largest lane, a NaN or not where there is one.
+static inline float vf32_top(vf32 v)
+{
+    __m128 q = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    q = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
+}
+
 // A macro: gcc takes a function that only prefetches for one without effect and drops its calls.
 #define vf32_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 

@@ -160,6 +160,12 @@ static inline float vf32_sum(vf32 v)
     return vget_lane_f32(half, 0) + vget_lane_f32(half, 1);
 }
 
+// The largest lane, a NaN or not where there is one.
+static inline float vf32_top(vf32 v)
+{
+    return vmaxvq_f32(v);
+}
+
 #define vf32_prefetch(p) __builtin_prefetch(p)
 
 #endif

@@ -19,13 +19,15 @@ typedef struct step_case {
     bool masked, in_place, special;
 } step_case;
 
-// exp(x - top) where x is off by `error`.
+// exp(x - top) where x is off by `error`. Kernels may take powers of 2, and multiply x and top by
+// log2 e for it, each with one rounding and a factor that is off by 0.3 U.
 static oracle_value power_of(double x, double top, double error)
 {
     const double want = exp(x - top), away = x - top;
     if (want == 0.0 || isnan(want))
         return (oracle_value){.want = want, .bound = 2 * ORACLE_DENORMAL};
-    const double relative = expm1(error + ORACLE_U * fabs(away)) + 3 * ORACLE_U;
+    const double scaled = isfinite(away) ? 1.3 * ORACLE_U * (fabs(x) + fabs(top)) : 0.0;
+    const double relative = expm1(error + scaled + ORACLE_U * fabs(away)) + 3 * ORACLE_U;
     return (oracle_value){.want = want, .bound = want * relative + 2 * ORACLE_DENORMAL};
 }
 
