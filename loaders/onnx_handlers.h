@@ -4,6 +4,7 @@
 
 #include "loaders/onnx_import.h"
 
+extern const rml_onnx_entry rml_onnx_attention[];
 extern const rml_onnx_entry rml_onnx_convolution[];
 extern const rml_onnx_entry rml_onnx_core[];
 extern const rml_onnx_entry rml_onnx_elementwise[];

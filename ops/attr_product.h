@@ -44,6 +44,40 @@ typedef struct rml_taper_attr {
     rml_dtype to;
 } rml_taper_attr;
 
+// Attention with everything that ONNX allows, see ops/attend.c.
+typedef struct rml_attend_attr {
+    double scale;   // of the scores; 0: 1 / sqrt(size of a head)
+    double softcap; // scores become softcap * tanh(score / softcap); 0: they do not
+    bool causal;
+    int64_t left, right; // keys a query sees beside its own place; -1: all
+    bool wide;           // in double, whatever the type
+    int scores; // the second output: -1 none, or scores 0 as they are, 1 capped, 2 masked, 3
+                // softmax
+} rml_attend_attr;
+
+typedef struct rml_rotary_attr {
+    int64_t heads;    // of an input of three dimensions; 0: it has four
+    int64_t rotated;  // the first elements of a head; 0: all
+    bool interleaved; // pairs lie side by side, and not half a head apart
+} rml_rotary_attr;
+
+typedef enum rml_fading_rule {
+    RML_FADING_LINEAR,
+    RML_FADING_GATED,
+    RML_FADING_DELTA,
+    RML_FADING_GATED_DELTA
+} rml_fading_rule;
+
+typedef struct rml_linear_attention_attr {
+    rml_fading_rule rule;
+    int64_t heads, key_heads;
+    double scale; // 0: 1 / sqrt(size of a head)
+} rml_linear_attention_attr;
+
+typedef struct rml_causal_conv_attr {
+    bool silu;
+} rml_causal_conv_attr;
+
 typedef enum rml_rnn_kind { RML_RNN_PLAIN, RML_RNN_GRU, RML_RNN_LSTM } rml_rnn_kind;
 
 typedef enum rml_rnn_function {

@@ -67,6 +67,10 @@ typedef union rml_op_attr {
     rml_rnn_attr rnn;
     rml_dft_attr dft;
     rml_taper_attr taper;
+    rml_attend_attr attend;
+    rml_rotary_attr rotary;
+    rml_linear_attention_attr linear_attention;
+    rml_causal_conv_attr causal_conv;
     rml_reorder_attr reorder;
     rml_conv_nd_attr conv_nd;
     rml_conv_transpose_nd_attr conv_transpose_nd;
