@@ -63,7 +63,7 @@ rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node
 void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to)
 {
     if (value != RML_ONNX_NONE)
-        importer->place[value] = (rml_onnx_place){importer->inside, to};
+        importer->place[value] = (rml_onnx_place){importer->inside->graph, to};
 }
 
 static rml_status add_initializer(rml_onnx_importer *importer, uint32_t number, rml_value_id *out)
@@ -86,7 +86,7 @@ rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t number, rml_va
         return RML_OK;
     const rml_onnx_place place = importer->place[number];
     const rml_onnx_value *value = rml_onnx_value_at(importer->file, number);
-    if (place.inside == importer->inside) {
+    if (place.graph == importer->inside->graph) {
         *out = place.value;
         return RML_OK;
     }

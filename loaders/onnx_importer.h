@@ -17,8 +17,8 @@ typedef struct rml_onnx_inside {
 
 // What a value of the file has become.
 typedef struct rml_onnx_place {
-    const rml_onnx_inside *inside; // NULL: nothing yet
-    rml_value_id value;            // RML_NO_VALUE: left out by the call of a function
+    const rml_graph *graph; // that it is a value of; NULL: nothing yet
+    rml_value_id value;     // RML_NO_VALUE: left out by the call of a function
 } rml_onnx_place;
 
 // A call of a function of the file, whose body is being written out.

@@ -82,6 +82,20 @@ def test_branches_read_what_lies_outside(run, truth):
     run(proto, {"x": normal(4, 3), "c": np.array(truth)})
 
 
+@pytest.mark.parametrize("truth", [True, False])
+def test_branches_read_constants_each_for_itself(run, truth):
+    """Both graphs read initializers that lie outside, in another order."""
+    then = graph_of([node("Mul", "x a", "t"), node("Reshape", "t s", "u")], [], [value("u")])
+    other = graph_of([node("Reshape", "x s", "t2"), node("Add", "t2 b", "v")], [], [value("v")])
+    proto = model(
+        [node("If", "c", "y", then_branch=then, else_branch=other)],
+        [value("x", shape=[2, 3]), value("c", BOOL, [])],
+        [value("y")],
+        [constant("a", np.float32(2)), constant("b", np.float32(3)), constant("s", [3, 2])],
+    )
+    run(proto, {"x": normal(2, 3), "c": np.array(truth)})
+
+
 def test_known_branch_is_written_out(run, program, tmp_path):
     then = graph_of([node("Mul", "x x", "u")], [], [value("u")])
     other = graph_of([node("NoSuchOperator", "x", "v")], [], [value("v")])
