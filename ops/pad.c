@@ -92,25 +92,32 @@ static void move_row(const job *at, const char *src, char *dst)
     const int64_t size = at->in_dim[row], count = at->out_dim[row];
     const int64_t in_step = at->in_step[row], out_step = at->out_step[row];
     const bool dense = in_step == (int64_t)at->block && out_step == in_step;
-    for (int64_t i = 0; i < count;) {
+    int64_t first, left;
+    window_of(ends, size, &first, &left);
+    // What wraps around is copied once, and then its copies are.
+    const int64_t once = at->mode == RML_PAD_WRAP && dense && count > left ? left : count;
+    for (int64_t i = 0; i < once;) {
         const int64_t from = src ? source_of(at->mode, ends, size, i) : -1;
         if (from < 0) {
             fill_block(at, dst + i++ * out_step);
             continue;
         }
         // As many as follow one another here and there.
-        int64_t first, left, run = 1;
-        window_of(ends, size, &first, &left);
+        int64_t run = 1;
         const bool rises = at->mode == RML_PAD_WRAP || i - ends->before == from;
         if (rises)
             run = first + left - from;
-        run = run < count - i ? run : count - i;
+        run = run < once - i ? run : once - i;
         if (dense)
             memcpy(dst + i * out_step, src + from * in_step, (size_t)run * at->block);
         else
             for (int64_t k = 0; k < run; k++)
                 memcpy(dst + (i + k) * out_step, src + (from + k) * in_step, at->block);
         i += run;
+    }
+    for (int64_t done = once, run; done < count; done += run) {
+        run = done < count - done ? done : count - done;
+        memcpy(dst + done * out_step, dst, (size_t)run * at->block);
     }
 }
 

@@ -2,9 +2,6 @@
 
 #include "tensor/size.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define RUN_ITEMS 8192 // elements of a work item: enough to outweigh taking it
 
 rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err)
@@ -120,31 +117,4 @@ void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const vo
     job.piece = rml_min_size(job.inner, RUN_ITEMS);
     const size_t chunk = job.inner < RUN_ITEMS ? RUN_ITEMS / job.inner : 1;
     rml_pool_run(pool, outer * job.pieces, chunk, run_items, &job);
-}
-
-#define COPY(type)                                                                                 \
-    for (size_t i = 0; i < count; i++)                                                             \
-    ((type *)(void *)at[0])[(int64_t)i * stride[0]] =                                              \
-        ((const type *)(const void *)at[1])[(int64_t)i * stride[1]]
-
-static void copy_run(const void *context, float *const *at, const int64_t *stride, size_t count)
-{
-    const size_t bytes = *(const size_t *)context;
-    if (stride[0] == 1 && stride[1] == 1)
-        memcpy(at[0], at[1], count * bytes);
-    else if (bytes == 4)
-        COPY(float);
-    else if (bytes == 8)
-        COPY(uint64_t);
-    else if (bytes == 2)
-        COPY(uint16_t);
-    else
-        COPY(uint8_t);
-}
-
-void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst)
-{
-    const rml_tensor *views[2] = {dst, src};
-    const rml_walk walk = rml_walk_make(views, 2);
-    rml_walk_run(&walk, args->pool, copy_run, &walk.bytes[0]);
 }

@@ -29,7 +29,7 @@ typedef void (*rml_walk_fn)(const void *context, float *const *at, const int64_t
                             size_t count);
 void rml_walk_run(const rml_walk *walk, rml_pool *pool, rml_walk_fn fn, const void *context);
 
-// dst = src, element by element, for views of one shape and type.
+// dst = src, element by element, for views of one shape and type, or a `src` that is broadcast.
 void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst);
 
 #endif

@@ -81,6 +81,13 @@ def transpose_cases():
         x = numbers(3, 5, 2, 7, dtype=dtype)
         yield Case("Transpose", [x], x.transpose(2, 0, 3, 1), perm=[2, 0, 3, 1])
         yield Case("Transpose", [x], x.T)
+        # Squares of sixteen, and what is left over at their edges.
+        wide = numbers(2, 37, 50, 19, dtype=dtype)
+        for order in ((0, 3, 1, 2), (0, 2, 3, 1), (3, 2, 1, 0), (2, 0, 3, 1), (1, 3, 0, 2)):
+            yield Case("Transpose", [wide], wide.transpose(order), perm=order)
+    long = numbers(3, 1100, 18)
+    yield Case("Transpose", [long], long.transpose(0, 2, 1), perm=(0, 2, 1))
+    yield Case("Transpose", [long], long.transpose(2, 1, 0), perm=(2, 1, 0))
     yield Case("Transpose", [numbers()], numbers())
     yield Case("Transpose", [numbers(3, 0, 2)], numbers(0, 2, 3), perm=[1, 2, 0])
 
