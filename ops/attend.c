@@ -407,7 +407,8 @@ static void run_heads(void *context, size_t begin, size_t end, int worker)
 static void run(const rml_op_args *args)
 {
     attend_job job = job_of(args);
-    if (job.queries)
+    const bool scores = job.attr->scores >= 0 && rml_tensor_count(&args->out[1]);
+    if (rml_tensor_count(&args->out[0]) || scores) // however many heads there are of nothing
         rml_pool_run(args->pool, (size_t)args->in[Q].dim[0] * job.heads, 1, run_heads, &job);
 }
 

@@ -15,6 +15,8 @@ enum {
     ALL_LABELS = LETTERS + RML_MAX_RANK // the last ones: dimensions that "..." stands for
 };
 
+#define MOST_ELEMENTS (SIZE_MAX >> 18) // of a copy or product: its scratch can be addressed
+
 typedef struct term {
     int rank;
     uint8_t label[MAX_LABELS];
@@ -184,7 +186,7 @@ static bool join(const equation *eq, const term *left, int next, joining *j)
 static bool elements(size_t a, size_t b, size_t c, size_t *most)
 {
     size_t count;
-    if (!rml_size_mul(a, b, &count) || !rml_size_mul(count, c, &count) || count > SIZE_MAX / 64)
+    if (!rml_size_mul(a, b, &count) || !rml_size_mul(count, c, &count) || count > MOST_ELEMENTS)
         return false;
     *most = count > *most ? count : *most;
     return true;

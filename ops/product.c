@@ -170,6 +170,8 @@ void rml_product_run(const rml_op_args *args, const rml_product *product, char *
 {
     product_job job = job_of(args, product);
     job.scratch = scratch;
+    if (!rml_tensor_count(&product->y)) // however many empty matrices there are
+        return;
     // Without columns of `a` there is nothing for the kernel to read; the sums are zero.
     if (product->y.dtype == RML_F32 && job.k > 0)
         rml_pool_run(args->pool, job.batch * job.pieces, 1, run_panels, &job);

@@ -356,6 +356,8 @@ static void run_sequences(void *context, size_t begin, size_t end, int worker)
 static void run(const rml_op_args *args)
 {
     rnn_job job = job_of(args);
+    if (!job.hidden) // however many sequences there are
+        return;
     rml_pool_run(args->pool, job.dirs * job.batch, 1, run_sequences, &job);
 }
 

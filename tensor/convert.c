@@ -126,12 +126,42 @@ static int64_t cut(double value, rml_dtype to)
     return value < -9223372036854775808.0 ? INT64_MIN : (int64_t)value;
 }
 
+#define CONVERT_LOOP(from_type, to_type)                                                           \
+    do {                                                                                           \
+        const from_type *in = src;                                                                 \
+        to_type *out = dst;                                                                        \
+        for (size_t i = 0; i < count; i++)                                                         \
+            out[i] = (to_type)in[i];                                                               \
+        return true;                                                                               \
+    } while (0)
+
+// The pairs that chunks of elements are widened and narrowed by most, in loops without a choice.
+// They wrap and round as those of the general loop.
+static bool convert_usual(rml_dtype from, const void *src, rml_dtype to, void *dst, size_t count)
+{
+    if (from == RML_F32 && to == RML_F64)
+        CONVERT_LOOP(float, double);
+    if (from == RML_F64 && to == RML_F32)
+        CONVERT_LOOP(double, float);
+    if (from == RML_U8 && to == RML_F64)
+        CONVERT_LOOP(uint8_t, double);
+    if (from == RML_I8 && to == RML_F64)
+        CONVERT_LOOP(int8_t, double);
+    if (from == RML_I32 && to == RML_F64)
+        CONVERT_LOOP(int32_t, double);
+    if (from == RML_I64 && (to == RML_U8 || to == RML_I8))
+        CONVERT_LOOP(int64_t, uint8_t);
+    if (from == RML_I32 && to == RML_I64)
+        CONVERT_LOOP(int32_t, int64_t);
+    return false;
+}
+
 void rml_dtype_convert(rml_dtype from, const void *src, rml_dtype to, void *dst, size_t count)
 {
-    if (from == to) {
+    if (from == to && count > 0)
         memcpy(dst, src, count * rml_dtype_size(from));
+    if (from == to || convert_usual(from, src, to, dst, count))
         return;
-    }
     for (size_t i = 0; i < count; i++) {
         if (!is_float(from)) {
             const int64_t value = load_integer(from, src, i);
