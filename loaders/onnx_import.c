@@ -174,12 +174,22 @@ static const char *name_of(const rml_onnx_importer *importer, const rml_onnx_nod
     return node->op_type;
 }
 
+// Operators of other domains than ONNX's own have entries with the domain in front.
+static const rml_onnx_entry *entry_of(const rml_onnx_node *node)
+{
+    char name[128];
+    if (!*node->domain)
+        return rml_onnx_find_entry(node->op_type);
+    const int length = snprintf(name, sizeof name, "%s.%s", node->domain, node->op_type);
+    return length < (int)sizeof name ? rml_onnx_find_entry(name) : NULL;
+}
+
 // Why no handler can be asked, or NULL.
 static const char *why_not(const rml_onnx_importer *importer, const rml_onnx_node *node, char *text,
                            size_t capacity)
 {
     const rml_onnx_entry *entry = importer->entry;
-    if (*node->domain)
+    if (*node->domain && !entry)
         snprintf(text, capacity, "operators of domain \"%s\" are not supported", node->domain);
     else if (!entry)
         return "this operator is not supported";
@@ -205,7 +215,7 @@ static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *no
         RML_TRY(rml_onnx_look_up(importer, node->input[i], &in[i]));
         refused = refused || in[i] == RML_ONNX_REFUSED;
     }
-    importer->entry = *node->domain ? NULL : rml_onnx_find_entry(node->op_type);
+    importer->entry = entry_of(node);
     const char *reason = why_not(importer, node, text, sizeof text);
     if (reason) {
         RML_TRY(rml_onnx_add_refusal(importer, node, in, reason));

@@ -34,7 +34,7 @@ typedef struct rml_onnx_call {
 } rml_onnx_call;
 
 typedef struct rml_onnx_entry {
-    const char *op_type;
+    const char *op_type; // with the domain and a dot in front where that is not ONNX's own
     void (*import)(rml_onnx_call *call);
     int64_t since;  // first opset whose meaning the handler knows
     int32_t option; // for handlers that serve several operators

@@ -160,6 +160,80 @@ static void import_attention(rml_onnx_call *call)
         call->out[2] = v;
 }
 
+// ---- FlexAttention: graphs of the file change the scores and the weights
+// -------------------------
+
+// What the graph attribute `name` makes of `value`; the value itself where there is none.
+static rml_value_id changed(rml_onnx_call *call, const char *name, rml_value_id value)
+{
+    rml_onnx_importer *importer = call->importer;
+    const rml_onnx_entry *entry = importer->entry;
+    const rml_onnx_graph *body =
+        rml_onnx_has(call, name) ? rml_onnx_graph_attribute(call, name) : NULL;
+    rml_error error, *outer = importer->err;
+    rml_value_id out;
+    if (!body || value >= call->graph->value_count)
+        return value;
+    if (body->input_count != 1 || body->output_count != 1) {
+        rml_onnx_refuse(call, "its graph \"%s\" has %zu inputs and %zu outputs", name,
+                        body->input_count, body->output_count);
+        return RML_NO_VALUE;
+    }
+    rml_onnx_set(importer, body->input[0], value);
+    importer->err = &error;
+    rml_status status = rml_onnx_import_nodes(importer, body);
+    if (status == RML_OK)
+        status = rml_onnx_look_up(importer, body->output[0], &out);
+    importer->err = outer;
+    importer->entry = entry;
+    if (status != RML_OK)
+        return rml_graph_fail(call->graph, status, "%s", error.message);
+    if (out == RML_ONNX_REFUSED) {
+        call->refused = true; // the reason stands in the list already
+        return RML_NO_VALUE;
+    }
+    return rml_onnx_cast(call, out, call->graph->values[value].dtype);
+}
+
+static void import_flex(rml_onnx_call *call)
+{
+    const rml_shape q_shape = rml_onnx_fact(call, Q).shape, k_shape = rml_onnx_fact(call, K).shape;
+    const rml_dtype dtype = rml_onnx_fact(call, Q).dtype;
+    const rml_dtype type =
+        rml_onnx_dtype_of(call, "softmax_precision", dtype == RML_F64 ? RML_F64 : RML_F32);
+    const rml_dtype work = type == RML_F64 || dtype == RML_F64 ? RML_F64 : RML_F32;
+    if (q_shape.rank != 4 || k_shape.rank != 4 || q_shape.dim[1] < 0 || k_shape.dim[1] < 1 ||
+        q_shape.dim[1] % k_shape.dim[1] != 0 || q_shape.dim[3] < 0) {
+        rml_onnx_refuse(call, "how many heads there are and how large they are is not told");
+        return;
+    }
+    const int64_t groups = k_shape.dim[1], group = q_shape.dim[1] / groups;
+    const double scale =
+        rml_onnx_float(call, "scale", 1 / sqrt((double)(q_shape.dim[3] ? q_shape.dim[3] : 1)));
+    rml_value_id in[3];
+    for (int i = Q; i <= V; i++)
+        in[i] = rml_onnx_cast(call, rml_onnx_in(call, i), work);
+    // Heads that share keys: queries [B,G,H/G,L,D], keys [B,G,1,S,D].
+    if (group != 1) {
+        in[Q] = rml_onnx_split_dim(call, in[Q], 4, 1, groups);
+        in[K] = rml_onnx_insert_dim(call, in[K], 4, 2);
+        in[V] = rml_onnx_insert_dim(call, in[V], 4, 2);
+    }
+    rml_value_id x = rml_graph_matmul(call->graph, in[Q], in[K], false, true, call->name);
+    x = rml_onnx_multiply(call, x, rml_onnx_scalar(call, work, scale));
+    if (group != 1)
+        x = rml_onnx_join_dims(call, x, 5, 1);
+    x = changed(call, "score_mod", rml_onnx_cast(call, x, type));
+    x = rml_graph_softmax(call->graph, x, 3, call->name);
+    x = rml_onnx_cast(call, changed(call, "prob_mod", x), work);
+    if (group != 1)
+        x = rml_onnx_split_dim(call, x, 4, 1, groups);
+    x = rml_graph_matmul(call->graph, x, in[V], false, false, call->name);
+    if (group != 1)
+        x = rml_onnx_join_dims(call, x, 5, 1);
+    call->out[0] = rml_onnx_cast(call, x, dtype);
+}
+
 // ---- the others ---------------------------------------------------------------------------------
 
 static void import_rotary(rml_onnx_call *call)
@@ -226,6 +300,7 @@ static void import_causal_conv(rml_onnx_call *call)
 
 const rml_onnx_entry rml_onnx_attention[] = {
     {.op_type = "Attention", .import = import_attention, .since = 23},
+    {.op_type = "ai.onnx.preview.FlexAttention", .import = import_flex, .since = 1},
     {.op_type = "RotaryEmbedding", .import = import_rotary, .since = 23},
     {.op_type = "LinearAttention", .import = import_linear_attention, .since = 27},
     {.op_type = "CausalConvWithState", .import = import_causal_conv, .since = 27},
