@@ -62,13 +62,23 @@ static rml_value_id reshape_to(rml_onnx_call *call, rml_value_id x, rml_value_id
     return rml_graph_node(call->graph, RML_OP_RESHAPE, &attr, in, 2, call->name);
 }
 
-// (C) to (C,1,...) with `rank` dimensions: what a value of one more broadcasts along channels.
-static rml_value_id by_channel(rml_onnx_call *call, rml_value_id x, int rank)
+// (N,C,...) to (N,C,places).
+static rml_value_id flatten_places(rml_onnx_call *call, rml_value_id x)
 {
-    rml_shape shape = {.rank = rank, .dim = {-1}};
-    for (int i = 1; i < rank; i++)
-        shape.dim[i] = 1;
-    return rml_graph_reshape(call->graph, x, &shape, call->name);
+    return rml_graph_reshape(call->graph, x, &(rml_shape){3, {0, 0, -1}}, call->name);
+}
+
+// (n) to (n,1), which broadcasts along channels or groups of (N,n,places).
+static rml_value_id upright(rml_onnx_call *call, rml_value_id x)
+{
+    return rml_graph_reshape(call->graph, x, &(rml_shape){2, {-1, 1}}, call->name);
+}
+
+// x * scale + bias, of each row.
+static rml_value_id scale_rows(rml_onnx_call *call, rml_value_id x, rml_value_id scale,
+                               rml_value_id bias)
+{
+    return add(call, mul(call, x, upright(call, scale)), upright(call, bias));
 }
 
 typedef struct moments {
@@ -119,43 +129,39 @@ static rml_value_id like_input(rml_onnx_call *call, rml_value_id x)
     return is_half(type_of(call)) ? rml_onnx_cast(call, x, type_of(call)) : x;
 }
 
-static bool needs_rank(rml_onnx_call *call, int least)
+static bool needs_dimensions(rml_onnx_call *call, int least)
 {
     const int rank = rml_onnx_fact(call, 0).shape.rank;
-    if (rank < least)
-        rml_onnx_refuse(call,
-                        rank < 0 ? "the number of dimensions of its input is not known"
-                                 : "its input has %d dimensions",
-                        rank);
-    return rank >= least;
+    if (rank != RML_RANK_UNKNOWN && rank < least)
+        rml_onnx_refuse(call, "its input has %d dimensions", rank);
+    return !call->refused;
 }
 
 // ---- batch norm ---------------------------------------------------------------------------------
 
 // The operator takes images; what has less or more dimensions becomes one.
-static rml_value_id batch_norm_f32(rml_onnx_call *call, rml_value_id in[5], int rank, double eps)
+static rml_value_id batch_norm_f32(rml_onnx_call *call, const rml_value_id in[5], int rank,
+                                   double eps)
 {
-    rml_value_id x = in[0], shape = RML_NO_VALUE;
-    const rml_shape image = {4, {0, 0, rank < 3 ? 1 : 0, rank < 4 ? 1 : -1}};
-    if (rank > 4)
-        shape = shape_of(call, x);
+    const rml_shape few = {4, {0, 0, rank < 3 ? 1 : 0, 1}}, many = {4, {0, 0, -1, 1}};
+    const bool is_few = rank == 2 || rank == 3;
+    rml_value_id x = in[0];
     if (rank != 4)
-        x = rml_graph_reshape(call->graph, x, &image, call->name);
+        x = rml_graph_reshape(call->graph, x, is_few ? &few : &many, call->name);
     x = rml_graph_batch_norm(call->graph, x, in[1], in[2], in[3], in[4], (float)eps, call->name);
-    if (rank > 4)
-        return reshape_to(call, x, shape);
-    return rank == 4 ? x
-                     : rml_graph_reshape(call->graph, x, &(rml_shape){.rank = rank}, call->name);
+    if (is_few)
+        return rml_graph_reshape(call->graph, x, &(rml_shape){.rank = rank}, call->name);
+    return rank == 4 ? x : reshape_to(call, x, shape_of(call, in[0]));
 }
 
-static rml_value_id batch_norm_f64(rml_onnx_call *call, rml_value_id in[5], int rank, double eps)
+static rml_value_id batch_norm_f64(rml_onnx_call *call, const rml_value_id in[5], double eps)
 {
     const rml_value_id raised = add(call, in[4], number_like(call, in[4], eps));
     const rml_value_id factor =
         mul(call, in[1], map(call, RML_MAP_RECIPROCAL, map(call, RML_MAP_SQRT, raised)));
-    rml_value_id x = sub(call, in[0], by_channel(call, in[3], rank - 1));
-    x = mul(call, x, by_channel(call, factor, rank - 1));
-    return add(call, x, by_channel(call, in[2], rank - 1));
+    rml_value_id x = sub(call, flatten_places(call, in[0]), upright(call, in[3]));
+    x = scale_rows(call, x, factor, in[2]);
+    return reshape_to(call, x, shape_of(call, in[0]));
 }
 
 static void import_batch_norm(rml_onnx_call *call)
@@ -176,12 +182,12 @@ static void import_batch_norm(rml_onnx_call *call)
         rml_onnx_refuse(call, "statistics of every place are not supported");
         return;
     }
-    if (!needs_rank(call, 2))
+    if (!needs_dimensions(call, 2))
         return;
     for (int i = 0; i < 5; i++)
         in[i] = widened(call, i);
     if (type_of(call) == RML_F64)
-        call->out[0] = batch_norm_f64(call, in, rank, eps);
+        call->out[0] = batch_norm_f64(call, in, eps);
     else
         call->out[0] = like_input(call, batch_norm_f32(call, in, rank, eps));
 }
@@ -193,20 +199,19 @@ static void import_instance_norm(rml_onnx_call *call)
     const rml_shape shape = rml_onnx_fact(call, 0).shape;
     const double eps = rml_onnx_float(call, "epsilon", 1e-5f);
     rml_onnx_ignore(call, "consumed_inputs");
-    if (!needs_rank(call, 3))
+    if (!needs_dimensions(call, 3))
         return;
-    rml_value_id x = widened(call, 0), scale = widened(call, 1), bias = widened(call, 2);
-    if (type_of(call) != RML_F64 && shape.dim[1] > 0) {
-        x = rml_graph_group_norm(call->graph, x, scale, bias, shape.dim[1], (float)eps, call->name);
+    const rml_value_id x = widened(call, 0), scale = widened(call, 1), bias = widened(call, 2);
+    rml_value_id out;
+    if (type_of(call) != RML_F64 && shape.rank > 0 && shape.dim[1] > 0) {
+        out =
+            rml_graph_group_norm(call->graph, x, scale, bias, shape.dim[1], (float)eps, call->name);
     } else {
-        int axes[RML_MAX_RANK] = {0};
-        for (int i = 2; i < shape.rank; i++)
-            axes[i - 2] = i;
-        x = standardise(call, x, axes, shape.rank - 2, eps, false, NULL);
-        x = mul(call, x, by_channel(call, scale, shape.rank - 1));
-        x = add(call, x, by_channel(call, bias, shape.rank - 1));
+        const int places = 2;
+        out = standardise(call, flatten_places(call, x), &places, 1, eps, false, NULL);
+        out = reshape_to(call, scale_rows(call, out, scale, bias), shape_of(call, x));
     }
-    call->out[0] = like_input(call, x);
+    call->out[0] = like_input(call, out);
 }
 
 // One number a group becomes one a channel.
@@ -225,9 +230,9 @@ static void import_group_norm(rml_onnx_call *call)
     const rml_shape shape = rml_onnx_fact(call, 0).shape;
     const double eps = rml_onnx_float(call, "epsilon", 1e-5f);
     rml_onnx_ignore(call, "stash_type");
-    if (!needs_rank(call, 2))
+    if (!needs_dimensions(call, 2))
         return;
-    const int64_t channels = shape.dim[1];
+    const int64_t channels = shape.rank > 0 ? shape.dim[1] : -1;
     if (groups < 1 || (channels >= 0 && channels % groups != 0)) {
         rml_onnx_refuse(call, "%lld channels do not make %lld groups", (long long)channels,
                         (long long)groups);
@@ -241,34 +246,30 @@ static void import_group_norm(rml_onnx_call *call)
         }
         x = rml_graph_group_norm(call->graph, x, scale, bias, groups, (float)eps, call->name);
     } else {
-        const int last = 2;
+        const int places = 2;
         const rml_value_id whole = shape_of(call, x);
         x = rml_graph_reshape(call->graph, x, &(rml_shape){3, {0, groups, -1}}, call->name);
-        x = standardise(call, x, &last, 1, eps, false, NULL);
+        x = standardise(call, x, &places, 1, eps, false, NULL);
         if (call->opset >= 21)
-            x = reshape_to(call, x, whole);
-        const int rank = call->opset < 21 ? 2 : shape.rank - 1;
-        x = mul(call, x, by_channel(call, scale, rank));
-        x = add(call, x, by_channel(call, bias, rank));
-        if (call->opset < 21)
-            x = reshape_to(call, x, whole);
+            x = flatten_places(call, reshape_to(call, x, whole));
+        x = reshape_to(call, scale_rows(call, x, scale, bias), whole);
     }
     call->out[0] = like_input(call, x);
 }
 
 // ---- layer and root mean square -----------------------------------------------------------------
 
-// Whether the weights have the shape of the last dimensions from `axis` on, so that the operator by
+// Whether the weights have the shape of the last -`axis` dimensions, so that the operator by
 // hand takes them.
 static bool fits_rows(const rml_onnx_call *call, int index, int axis)
 {
     const rml_shape x = rml_onnx_fact(call, 0).shape, w = rml_onnx_fact(call, index).shape;
     if (rml_onnx_in(call, index) == RML_NO_VALUE)
         return true;
-    if (w.rank != x.rank - axis)
+    if (w.rank != -axis || x.rank < w.rank)
         return false;
     for (int i = 0; i < w.rank; i++)
-        if (w.dim[i] < 0 || w.dim[i] != x.dim[axis + i])
+        if (w.dim[i] < 0 || w.dim[i] != x.dim[x.rank + axis + i])
             return false;
     return true;
 }
@@ -281,13 +282,13 @@ static void import_layer_norm(rml_onnx_call *call)
     const double eps = rml_onnx_float(call, "epsilon", 1e-5f);
     int64_t axis = rml_onnx_int(call, "axis", -1);
     rml_onnx_ignore(call, "stash_type"); // f32, or double where the input is
-    if (!needs_rank(call, 1))
+    if (!needs_dimensions(call, 1))
         return;
-    axis += axis < 0 ? rank : 0;
-    if (axis < 0 || axis >= rank) {
-        rml_onnx_refuse(call, "axis %lld is not one of %d", (long long)axis, rank);
+    if (axis < -RML_MAX_RANK || axis >= (rank < 0 ? 0 : rank) || (rank >= 0 && axis < -rank)) {
+        rml_onnx_refuse(call, "axis %lld of %d dimensions", (long long)axis, rank < 0 ? 0 : rank);
         return;
     }
+    axis -= axis >= 0 ? rank : 0; // from the end, which needs no rank
     rml_value_id x = widened(call, 0);
     const rml_value_id scale = rml_onnx_in(call, 1), bias = rml_onnx_in(call, 2);
     if (type_of(call) == RML_F32 && !rml_onnx_wants(call, 1) && !rml_onnx_wants(call, 2) &&
@@ -298,9 +299,9 @@ static void import_layer_norm(rml_onnx_call *call)
     }
     int axes[RML_MAX_RANK];
     moments found;
-    for (int i = (int)axis; i < rank; i++)
+    for (int i = (int)axis; i < 0; i++)
         axes[i - axis] = i;
-    x = standardise(call, x, axes, rank - (int)axis, eps, rms, &found);
+    x = standardise(call, x, axes, -(int)axis, eps, rms, &found);
     x = like_input(call, x); // the second stage is computed in the input's type
     x = scale == RML_NO_VALUE ? x : mul(call, x, scale);
     call->out[0] = bias == RML_NO_VALUE ? x : add(call, x, bias);

@@ -29,7 +29,8 @@ static rml_status infer_batch_norm(const rml_op_attr *attr, const rml_shape *in,
     (void)attr;
     (void)in_count;
     for (int i = 1; i < 5; i++)
-        if (in[0].rank != 4 || in[i].rank != 1 || in[i].dim[0] != in[0].dim[1])
+        if (in[0].rank != 4 || in[i].rank != 1 ||
+            (in[i].dim[0] != in[0].dim[1] && in[i].dim[0] >= 0 && in[0].dim[1] >= 0))
             return rml_fail(err, RML_ERR_SHAPE, "input is %s, gamma, beta, mean or variance %s",
                             rml_shape_text(&in[0], a), rml_shape_text(&in[i], b));
     *out = in[0];

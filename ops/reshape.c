@@ -67,10 +67,14 @@ static rml_status infer_reshape(const rml_op_attr *attr, const rml_fact *in, int
     if (!rml_shape_known(from))
         return RML_OK;
     size_t have, want = 1;
-    rml_shape sizes = *out;
+    rml_shape given = *from, sizes = *out;
     if (rest >= 0)
         sizes.dim[rest] = 1;
-    bool fits = rml_shape_count(from, &have) && rml_shape_count(&sizes, &want);
+    // What is copied says nothing about the rest, and may be 0.
+    for (int i = 0; i < target.rank && i < from->rank && rest >= 0 && !attr->reshape.keep_zero; i++)
+        if (target.dim[i] == 0)
+            given.dim[i] = sizes.dim[i] = 1;
+    bool fits = rml_shape_count(&given, &have) && rml_shape_count(&sizes, &want);
     if (fits && rest >= 0) {
         fits = want > 0 && have % want == 0;
         out->dim[rest] = fits ? (int64_t)(have / want) : -1;

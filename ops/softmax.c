@@ -72,7 +72,7 @@ static void run_rows(const rml_op_args *args, rml_pool_fn fn)
 
 static bool has_kernel(const rml_op_args *args)
 {
-    return args->in[0].dtype == RML_F32 && args->attr->softmax.kind == RML_SOFTMAX;
+    return args->in[0].dtype == RML_F32 && args->attr->softmax.kind != RML_SOFTMAX_HARD;
 }
 
 static size_t row_bytes(const rml_op_args *args, size_t element)
@@ -80,9 +80,25 @@ static size_t row_bytes(const rml_op_args *args, size_t element)
     return rml_round_up(rows_of(args).count * element, RML_ALIGNMENT);
 }
 
+// A row, and the powers of one.
 static size_t f32_scratch(const rml_op_args *args)
 {
-    return (size_t)args->threads * row_bytes(args, sizeof(float));
+    return (size_t)args->threads * 2 * row_bytes(args, sizeof(float));
+}
+
+// dst may be src.
+static void f32_row(const rml_op_args *args, const float *src, float *powers, float *dst,
+                    size_t count)
+{
+    float top = -INFINITY, sum = 0;
+    if (args->attr->softmax.kind == RML_SOFTMAX) {
+        args->kernels->softmax(src, dst, count);
+        return;
+    }
+    args->kernels->softmax_step(src, 1, NULL, powers, count, &top, &sum);
+    const float shift = logf(sum);
+    for (size_t k = 0; k < count; k++)
+        dst[k] = src[k] - top - shift;
 }
 
 static void f32_rows(void *context, size_t begin, size_t end, int worker)
@@ -91,16 +107,18 @@ static void f32_rows(void *context, size_t begin, size_t end, int worker)
     const float *src = args->in[0].data; // both views are plain, so strides agree
     float *dst = args->out[0].data;
     const rows row = rows_of(args);
-    float *copy = (float *)(args->scratch + (size_t)worker * row_bytes(args, sizeof *copy));
+    const size_t bytes = row_bytes(args, sizeof *dst);
+    float *copy = (float *)(args->scratch + (size_t)worker * 2 * bytes);
+    float *powers = (float *)((char *)copy + bytes);
     for (size_t i = begin; i < end; i++) {
         const size_t at = first_of(&row, i);
         if (row.step == 1) {
-            args->kernels->softmax(src + at, dst + at, row.count);
+            f32_row(args, src + at, powers, dst + at, row.count);
             continue;
         }
         for (size_t k = 0; k < row.count; k++)
             copy[k] = src[at + k * row.step];
-        args->kernels->softmax(copy, copy, row.count);
+        f32_row(args, copy, powers, copy, row.count);
         for (size_t k = 0; k < row.count; k++)
             dst[at + k * row.step] = copy[k];
     }
