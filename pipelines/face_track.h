@@ -15,7 +15,7 @@ typedef struct rml_box {
 
 typedef enum rml_face_source {
     RML_FACE_NONE = 0, // looked for, and none was found
-    RML_FACE_DETECTED, // by S3FD
+    RML_FACE_DETECTED, // by a network
     RML_FACE_BY_HAND   // given by the user
 } rml_face_source;
 

@@ -9,7 +9,7 @@
 
 #include "media/encode.h"
 #include "pipelines/clip.h"
-#include "pipelines/face_track.h"
+#include "pipelines/face_finder.h"
 #include "pipelines/schedule.h"
 
 typedef struct rml_lipsync_settings {
@@ -91,9 +91,9 @@ int64_t rml_lipsync_total(const rml_lipsync *job); // output frames; exact unles
 // (INT64_MAX) with a box. A run that comes to a later frame needs one.
 int64_t rml_lipsync_known_faces(const rml_lipsync *job);
 
-// Does the work once. `lips` runs the network "wav2lip", `detector` "s3fd" (or NULL). On failure
-// nothing lies under the final name, and what lay there before is untouched.
-rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_session *detector,
+// Does the work once. `lips` runs the network "wav2lip"; `detector` may be NULL and has seen no
+// frame yet. On failure nothing lies under the final name, and what lay there before is untouched.
+rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_face_finder *detector,
                            rml_lipsync_result *result, rml_error *err);
 
 void rml_lipsync_close(rml_lipsync **job);

@@ -10,7 +10,6 @@
 #include "media/blend.h"
 #include "pipelines/lip_net.h"
 #include "pipelines/ring.h"
-#include "pipelines/s3fd_detect.h"
 #include "pipelines/scene_cut.h"
 #include "pipelines/lipsync_job.h"
 
@@ -53,7 +52,8 @@ typedef struct {
 typedef struct {
     rml_lipsync *job;
     const rml_allocator *allocator;
-    rml_session *lips, *detector;
+    rml_session *lips;
+    rml_face_finder *detector;
     rml_lipsync_result *result;
     slot *slots;
     int slot_count, batch;
@@ -216,7 +216,7 @@ static void output_main(void *user)
 
 // ---- detect, batch, network ---------------------------------------------------------------------
 
-static rml_status find_face(chain *c, const slot *s, rml_face *face, rml_error *err)
+static rml_status find_face(chain *c, const slot *s, bool cut, rml_face *face, rml_error *err)
 {
     const rml_lipsync *job = c->job;
     const int *b = job->settings.box;
@@ -226,9 +226,7 @@ static rml_status find_face(chain *c, const slot *s, rml_face *face, rml_error *
         *face = job->known[s->source];
     } else if (c->detector) {
         double start = clock_ms();
-        rml_status status = rml_s3fd_detect(c->detector, &s->frame, face, c->allocator, err);
-        if (status != RML_OK)
-            return status;
+        RML_TRY(rml_face_finder_next(c->detector, &s->frame, cut, face, err));
         c->result->stage_ms[RML_STAGE_DETECT] += clock_ms() - start;
         c->detected_any = true;
         // Weights of little worth find boxes of no size or beside the picture; the original goes on
@@ -238,8 +236,8 @@ static rml_status find_face(chain *c, const slot *s, rml_face *face, rml_error *
             *face = (rml_face){.source = RML_FACE_NONE};
     } else {
         return rml_fail(err, RML_ERR_ARG,
-                        "%s holds the faces of the first %lld frames only: give --s3fd to find the "
-                        "others",
+                        "%s holds the faces of the first %lld frames only: give --s3fd or "
+                        "--detector to find the others",
                         job->settings.faces_path, (long long)job->known_count);
     }
     face->seconds = source_seconds(s);
@@ -253,9 +251,9 @@ static rml_status find_face(chain *c, const slot *s, rml_face *face, rml_error *
 static rml_status track_face(chain *c, const slot *s, rml_error *err)
 {
     rml_face face;
-    RML_TRY(find_face(c, s, &face, err));
-    bool cut = s->source > 0 && rml_signature_is_cut(&c->last_signature, &s->signature);
+    const bool cut = s->source > 0 && rml_signature_is_cut(&c->last_signature, &s->signature);
     c->last_signature = s->signature;
+    RML_TRY(find_face(c, s, cut, &face, err));
     return rml_track_push(c->track, &face, cut, err);
 }
 
@@ -447,7 +445,7 @@ static rml_status run_stages(chain *c, rml_error *err)
     return RML_OK;
 }
 
-rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_session *detector,
+rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_face_finder *detector,
                            rml_lipsync_result *result, rml_error *err)
 {
     memset(result, 0, sizeof *result);

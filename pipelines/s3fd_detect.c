@@ -2,8 +2,6 @@
 
 #include "pipelines/s3fd_decode.h"
 
-#include <string.h>
-
 // Corners beyond this are cut off, so that weights of little worth cannot overflow an int.
 #define CORNER_LIMIT 1e6f
 
@@ -49,10 +47,10 @@ static rml_status read_levels(rml_session *session, rml_s3fd_level *levels, rml_
     return RML_OK;
 }
 
-rml_status rml_s3fd_detect(rml_session *session, const rml_frame *frame, rml_face *face,
-                           const rml_allocator *allocator, rml_error *err)
+rml_status rml_s3fd_detect(rml_session *session, const rml_frame *frame, rml_face *faces,
+                           int capacity, int *count, const rml_allocator *allocator, rml_error *err)
 {
-    memset(face, 0, sizeof *face);
+    *count = 0;
     if (frame->width < RML_S3FD_MIN_SIDE || frame->height < RML_S3FD_MIN_SIDE)
         return rml_fail(err, RML_ERR_ARG,
                         "a picture of %dx%d is too small to look for faces: %d is the least side",
@@ -64,14 +62,14 @@ rml_status rml_s3fd_detect(rml_session *session, const rml_frame *frame, rml_fac
     RML_TRY(rml_session_run(session, err));
 
     rml_s3fd_level levels[RML_S3FD_LEVELS];
+    rml_s3fd_face found[RML_S3FD_MOST_FACES];
     RML_TRY(read_levels(session, levels, err));
-    rml_s3fd_face best;
-    int count;
-    RML_TRY(rml_s3fd_decode(levels, &best, 1, &count, allocator, err));
-    if (count == 0)
-        return RML_OK;
-    face->box = (rml_box){corner(best.x1), corner(best.y1), corner(best.x2), corner(best.y2)};
-    face->score = best.score;
-    face->source = RML_FACE_DETECTED;
+    capacity = capacity < RML_S3FD_MOST_FACES ? capacity : RML_S3FD_MOST_FACES;
+    RML_TRY(rml_s3fd_decode(levels, found, capacity, count, allocator, err));
+    for (int i = 0; i < *count; i++)
+        faces[i] = (rml_face){.box = {corner(found[i].x1), corner(found[i].y1), corner(found[i].x2),
+                                      corner(found[i].y2)},
+                              .score = found[i].score,
+                              .source = RML_FACE_DETECTED};
     return RML_OK;
 }

@@ -9,12 +9,15 @@
 
 #include "pipelines/lipsync.h"
 
+#include "tensor/status.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define COMMAND "wav2lip"
+#define DETECTOR "detector"
 #define DEFAULT_FOLDER "results"
 #define DEFAULT_OUTFILE DEFAULT_FOLDER "/result_voice.mp4"
 #define RANGES_SHOWN 20
@@ -22,7 +25,8 @@
 typedef struct {
     common_options common;
     rml_lipsync_settings job;
-    weights_source checkpoint, s3fd;
+    weights_source checkpoint, detector; // S3FD's weights, or a graph file that tells by itself
+    int detect_every;
     const char *codec;
     option_switch is_static;
     bool loop;
@@ -35,28 +39,49 @@ typedef struct {
 typedef struct {
     rml_weights *weights;
     rml_model *model;
-    rml_session *session;
+    rml_session *session;    // of the lips
+    rml_face_finder *finder; // of the detector
 } network;
 
 static void network_close(network *n)
 {
+    rml_face_finder_destroy(&n->finder);
     rml_session_destroy(&n->session);
     rml_model_destroy(&n->model);
     rml_weights_close(&n->weights);
 }
 
-static rml_status network_open(network *n, const settings *s, const weights_source *source,
-                               rml_error *err)
+static rml_session_settings session_settings(const settings *s)
 {
     rml_session_settings wanted = rml_session_settings_default();
     wanted.threads = s->common.threads;
     wanted.cpu = s->common.cpu;
     wanted.profile = s->common.profile;
-    rml_status status = weights_source_open(&n->weights, source, s->common.quiet, err);
-    if (status == RML_OK)
-        status = rml_model_create(&n->model, source->what, n->weights, NULL, err);
-    if (status == RML_OK)
-        status = rml_session_create(&n->session, n->model, &wanted, err);
+    return wanted;
+}
+
+static rml_status open_lips(network *n, const settings *s, rml_error *err)
+{
+    const rml_session_settings wanted = session_settings(s);
+    RML_TRY(weights_source_open(&n->weights, &s->checkpoint, s->common.quiet, err));
+    RML_TRY(rml_model_create(&n->model, s->checkpoint.what, n->weights, NULL, err));
+    return rml_session_create(&n->session, n->model, &wanted, err);
+}
+
+static rml_status open_detector(network *n, const settings *s, rml_error *err)
+{
+    const weights_source *source = &s->detector;
+    const rml_face_finder_settings wanted = {.session = session_settings(s),
+                                             .every = s->detect_every};
+    if (strcmp(source->what, DETECTOR) == 0) {
+        RML_TRY(rml_model_open(&n->model, source->path, NULL, err));
+    } else {
+        RML_TRY(weights_source_open(&n->weights, source, s->common.quiet, err));
+        RML_TRY(rml_model_create(&n->model, source->what, n->weights, NULL, err));
+    }
+    const rml_status status = rml_face_finder_create(&n->finder, n->model, &wanted, err);
+    if (status != RML_OK)
+        rml_error_prefix(err, source->path);
     return status;
 }
 
@@ -96,8 +121,8 @@ static void report_text(const settings *s, const rml_lipsync_result *r, const ne
         fprintf(stderr, "%-10s %12.3f (decoding, network and encoding overlap; batch %d)\n",
                 "whole", seconds, r->batch);
         print_profile(stderr, lips->session, 0);
-        if (faces->session)
-            print_profile(stderr, faces->session, 0);
+        if (faces->finder)
+            print_profile(stderr, rml_face_finder_session(faces->finder), 0);
     }
     if (s->common.quiet)
         return;
@@ -142,9 +167,9 @@ static void report_json(const settings *s, const rml_lipsync_result *r, const rm
     if (s->common.profile) {
         printf(",\"profile\":{\"wav2lip\":");
         json_profile(stdout, lips->session);
-        if (faces->session) {
-            printf(",\"s3fd\":");
-            json_profile(stdout, faces->session);
+        if (faces->finder) {
+            printf(",\"%s\":", s->detector.what);
+            json_profile(stdout, rml_face_finder_session(faces->finder));
         }
         printf("}");
     }
@@ -158,13 +183,14 @@ static rml_status run(settings *s, rml_lipsync_result *result, rml_error *err)
     double start = now_ms();
     rml_status status = rml_lipsync_open(&job, &s->job, NULL, err);
     if (status == RML_OK)
-        status = network_open(&lips, s, &s->checkpoint, err);
+        status = open_lips(&lips, s, err);
     // Known boxes make the detector needless; it is there for frames the faces file does not cover.
-    if (status == RML_OK && s->s3fd.path && rml_lipsync_known_faces(job) < rml_lipsync_total(job))
-        status = network_open(&faces, s, &s->s3fd, err);
+    if (status == RML_OK && s->detector.path &&
+        rml_lipsync_known_faces(job) < rml_lipsync_total(job))
+        status = open_detector(&faces, s, err);
     if (status == RML_OK) {
         progress_begin(&s->progress, "frames", !s->common.quiet);
-        status = rml_lipsync_run(job, lips.session, faces.session, result, err);
+        status = rml_lipsync_run(job, lips.session, faces.finder, result, err);
         progress_end(&s->progress);
     }
     if (status == RML_OK) {
@@ -187,9 +213,9 @@ static bool exists(const char *path)
 
 int cmd_wav2lip(int argc, char **argv)
 {
-    settings s = {.face_batch = 16, .job = rml_lipsync_settings_default()};
+    settings s = {.face_batch = 16, .detect_every = 1, .job = rml_lipsync_settings_default()};
     rml_lipsync_settings *j = &s.job;
-    const char *checkpoint = NULL, *s3fd = NULL;
+    const char *checkpoint = NULL, *s3fd = NULL, *detector = NULL;
     const option options[] = {
         {.name = "face",
          .kind = OPTION_TEXT,
@@ -211,6 +237,21 @@ int cmd_wav2lip(int argc, char **argv)
          .target = &s3fd,
          .value = "FILE",
          .help = "S3FD weights, to find the face; without: those that are\nfound"},
+        {.name = "detector",
+         .kind = OPTION_TEXT,
+         .target = &detector,
+         .value = "FILE.onnx",
+         .help = "instead of S3FD a light face detector, far faster: YuNet,\nor "
+                 "Ultra-Light-Fast-Generic"},
+        {.name = "detect_every",
+         .kind = OPTION_INT,
+         .target = &s.detect_every,
+         .value = "N",
+         .help =
+             "search the whole picture in each N-th frame, and in between\naround the last face "
+             "only (1)",
+         .min = 1,
+         .max = 1 << 20},
         {.name = "outfile",
          .kind = OPTION_TEXT,
          .target = &j->out_path,
@@ -333,11 +374,20 @@ int cmd_wav2lip(int argc, char **argv)
     bool has_box = j->box[0] != -1;
     if (has_box && j->faces_path)
         return usage_error(COMMAND, "--box and --faces both say where the face is: give one");
+    if (s3fd && detector)
+        return usage_error(COMMAND, "--s3fd and --detector both find the face: give one");
+    if (j->compat && (detector || s.detect_every > 1))
+        return usage_error(COMMAND,
+                           "--compat finds faces as the original does: with S3FD, in every "
+                           "frame, without --detector and --detect_every");
     if (!weights_choose(&s.checkpoint, "wav2lip", checkpoint))
         return weights_missing(COMMAND, "wav2lip", "checkpoint_path");
-    if (!has_box && !weights_choose(&s.s3fd, "s3fd", s3fd) && !exists(j->faces_path))
+    if (!has_box &&
+        !weights_choose(&s.detector, detector ? DETECTOR : "s3fd", detector ? detector : s3fd) &&
+        !exists(j->faces_path))
         return usage_error(COMMAND, "where is the face? Give --s3fd FILE (weights of the S3FD face "
-                                    "detector) or --box TOP BOTTOM LEFT RIGHT");
+                                    "detector), --detector FILE.onnx (a light one) or --box TOP "
+                                    "BOTTOM LEFT RIGHT");
     // The original takes any text after --static for true, "False" too.
     j->clip.first_frame_only = s.is_static.value || (j->compat && s.is_static.given);
     j->clip.repeat = s.loop ? RML_REPEAT_CYCLIC : RML_REPEAT_PING_PONG;
