@@ -348,18 +348,15 @@ def test_a_face_that_is_lost_is_looked_for_everywhere(found, yunet, faces, tmp_p
     assert all(inside(r["box"], [350, 230, 460, 340]) for r in records[6:])
 
 
-def test_detect_every_with_s3fd(found, blob_detector, tmp_path):
-    """The blob detector knows places to 16 pixels only, and several of them overlap the face."""
-    centres = [clips.moving_face(i, 320, 240) for i in range(12)]
-    frames = [clips.picture(i, 320, 240, centre) for i, centre in enumerate(centres)]
-    clip = clips.write_video(tmp_path / "in.mkv", frames, 25)
-    each = found(clip, "--s3fd", blob_detector.file("zip"))
-    some = found(clip, "--s3fd", blob_detector.file("zip"), "--detect-every", 4)
-    assert each[0] == some[0] and each != some
-    for record, (x, y) in zip(each + some, centres + centres):
-        box = record["box"]
-        assert record["source"] == "detected"
-        assert abs((box[0] + box[2]) / 2 - x) <= 32 and abs((box[1] + box[3]) / 2 - y) <= 32
+def test_detect_every_with_s3fd(found):
+    """The shipped weights on the head of the demo: the same face, up to what a cut-out's border
+    does to the network."""
+    clip, weights = ROOT / "data/demo/face.mp4", ROOT / "data/weights/s3fd.safetensors"
+    each = found(clip, "--s3fd", weights)
+    some = found(clip, "--s3fd", weights, "--detect-every", 4)
+    assert len(each) == len(some) > 15 and each[0] == some[0] and each != some
+    for a, b in zip(each, some):
+        assert a["source"] == b["source"] == "detected" and overlap(a["box"], b["box"]) > 0.8
 
 
 @pytest.mark.parametrize("options", [[], ["--detect-every", 10]], ids=["each", "every-10"])

@@ -1,6 +1,7 @@
 // Every allocation of the pipeline's parts fails once: RML_ERR_NOMEM, and nothing leaks.
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/faces_file.h"
+#include "pipelines/light_decode.h"
 #include "pipelines/ring.h"
 #include "pipelines/s3fd_decode.h"
 
@@ -37,6 +38,19 @@ static rml_status use_decode(const rml_allocator *allocator)
     rml_s3fd_face faces[10];
     int count;
     return rml_s3fd_decode(levels, faces, 10, &count, allocator, &err);
+}
+
+static rml_status use_light_decode(const rml_allocator *allocator)
+{
+    static float one[400], box[1600], marks[4000];
+    rml_yunet_level levels[RML_YUNET_LEVELS];
+    for (int i = 0; i < RML_YUNET_LEVELS; i++)
+        levels[i] = (rml_yunet_level){one, one, box, marks, 20, 20};
+    for (int i = 0; i < 400; i++)
+        one[i] = 1;
+    rml_light_face faces[10];
+    int count;
+    return rml_yunet_decode(levels, 0.5f, faces, 10, &count, allocator, &err);
 }
 
 static rml_status use_ring(const rml_allocator *allocator)
@@ -96,6 +110,7 @@ int main(void)
     close(file);
     fail_each(use_track, 4);
     fail_each(use_decode, 2);
+    fail_each(use_light_decode, 2);
     fail_each(use_ring, 1);
     fail_each(use_faces_file, 5);
     remove(path);
