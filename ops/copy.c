@@ -33,12 +33,14 @@ static void copy_run(const void *context, float *const *at, const int64_t *strid
 // The inner dimension `down` of dst is strided in src, whose own inner dimension is `along`. A line
 // of the cache holds neighbours of one kind only, so that a square of SIDE x SIDE elements goes
 // through a buffer: each line of src is read once, each of dst written once.
-enum { SIDE = 16, STRIP = 64 }; // STRIP: squares of a work item
+// A work item is a field of ROWS x COLUMNS elements of src: pages are few, and lines next to each
+// other are used together.
+enum { SIDE = 16, ROWS = 64, COLUMNS = 256 };
 
 typedef struct turn {
     const rml_walk *walk;
     int along, down;
-    size_t blocks, strips; // of `along`, of `down`
+    size_t across, downward; // fields
 } turn;
 
 // The buffer holds them as dst wants them: rows of `down`.
@@ -74,6 +76,18 @@ static void turn_square(size_t bytes, const char *src, int64_t src_step, size_t 
         SQUARES(uint8_t);
 }
 
+// Squares of one field, whose first elements `src` and `dst` are.
+static void turn_field(size_t bytes, const char *src, int64_t src_step, size_t rows, char *dst,
+                       int64_t dst_step, size_t columns)
+{
+    for (size_t c = 0; c < columns; c += SIDE)
+        for (size_t r = 0; r < rows; r += SIDE)
+            turn_square(bytes, src + (int64_t)r * src_step + (int64_t)(c * bytes), src_step,
+                        rml_min_size(SIDE, rows - r),
+                        dst + (int64_t)c * dst_step + (int64_t)(r * bytes), dst_step,
+                        rml_min_size(SIDE, columns - c));
+}
+
 static void turn_items(void *context, size_t begin, size_t end, int worker)
 {
     const turn *at = context;
@@ -83,10 +97,11 @@ static void turn_items(void *context, size_t begin, size_t end, int worker)
     const int64_t dst_step = walk->stride[0][at->along] * bytes;
     (void)worker;
     for (size_t item = begin; item < end; item++) {
-        const size_t strip = item % at->strips, block = item / at->strips % at->blocks;
-        const char *src = (const char *)walk->data[1] + (int64_t)(block * SIDE) * bytes;
-        char *dst = (char *)walk->data[0] + (int64_t)(block * SIDE) * dst_step;
-        size_t rest = item / at->strips / at->blocks;
+        const size_t row = item % at->downward * ROWS;
+        const size_t column = item / at->downward % at->across * COLUMNS;
+        size_t rest = item / at->downward / at->across;
+        const char *src = (const char *)walk->data[1] + (int64_t)column * bytes;
+        char *dst = (char *)walk->data[0] + (int64_t)row * bytes;
         for (int i = walk->rank - 1; i >= 0; i--) {
             if (i == at->along || i == at->down)
                 continue;
@@ -95,13 +110,10 @@ static void turn_items(void *context, size_t begin, size_t end, int worker)
             src += index * walk->stride[1][i] * bytes;
             dst += index * walk->stride[0][i] * bytes;
         }
-        const size_t columns = rml_min_size(SIDE, (size_t)walk->dim[at->along] - block * SIDE);
-        const size_t count = (size_t)walk->dim[at->down];
-        const size_t stop = rml_min_size(count, (strip + 1) * SIDE * STRIP);
-        for (size_t row = strip * SIDE * STRIP; row < stop; row += SIDE)
-            turn_square((size_t)bytes, src + (int64_t)row * src_step, src_step,
-                        rml_min_size(SIDE, stop - row), dst + (int64_t)row * bytes, dst_step,
-                        columns);
+        turn_field((size_t)bytes, src + (int64_t)row * src_step, src_step,
+                   rml_min_size(ROWS, (size_t)walk->dim[at->down] - row),
+                   dst + (int64_t)column * dst_step, dst_step,
+                   rml_min_size(COLUMNS, (size_t)walk->dim[at->along] - column));
     }
 }
 
@@ -147,9 +159,7 @@ void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_ten
     size_t outer = 1;
     for (int i = 0; i < walk.rank; i++)
         outer *= i == at.along || i == at.down ? 1 : (size_t)walk.dim[i];
-    at.blocks = ((size_t)walk.dim[at.along] + SIDE - 1) / SIDE;
-    at.strips = ((size_t)walk.dim[at.down] + SIDE * STRIP - 1) / (SIDE * STRIP);
-    const size_t item = rml_min_size((size_t)walk.dim[at.down], SIDE * STRIP) * SIDE;
-    if (item)
-        rml_pool_run(args->pool, outer * at.blocks * at.strips, 8192 / item + 1, turn_items, &at);
+    at.across = ((size_t)walk.dim[at.along] + COLUMNS - 1) / COLUMNS;
+    at.downward = ((size_t)walk.dim[at.down] + ROWS - 1) / ROWS;
+    rml_pool_run(args->pool, outer * at.across * at.downward, 4, turn_items, &at);
 }
