@@ -245,9 +245,9 @@ static rml_status fetch(rml_clip *clip, int64_t index, rml_frame *frame, bool *e
         return rml_frame_copy(frame, &clip->first, clip->allocator, err);
     bool kept = index >= clip->piece_start && index < clip->piece_start + clip->piece_count;
     if (!kept && clip->count > 0) {
-        bool backwards =
-            rml_repeat_source(clip->settings.repeat, clip->count, clip->next - 1) > index;
-        if (backwards && clip->settings.repeat == RML_REPEAT_PING_PONG) {
+        bool forwards =
+            rml_repeat_source(clip->settings.repeat, clip->count, clip->next - 1) < index;
+        if (!forwards && clip->settings.repeat != RML_REPEAT_CYCLIC) {
             RML_TRY(load_piece(clip, index, err));
             kept = true;
         } else {

@@ -26,7 +26,8 @@ struct rml_track {
     rml_track_settings settings;
     track_frame *frames;
     size_t capacity;
-    int64_t count, ready;
+    int64_t count, ready; // of boxes
+    int64_t pushed;       // the same without those that doubling added
     bool finished;
 };
 
@@ -172,7 +173,7 @@ static void settle(rml_track *track)
     }
 }
 
-rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_error *err)
+static rml_status append(rml_track *track, const rml_face *face, bool cut, rml_error *err)
 {
     track_frame *frames = rml_grow(track->allocator, track->frames, &track->capacity,
                                    (size_t)track->count + 1, sizeof *frames);
@@ -196,19 +197,34 @@ rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_
                                      rml_box_overlap(before->raw.box, face->box) < JUMP_OVERLAP);
     }
     track->count++;
+    return RML_OK;
+}
+
+rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_error *err)
+{
+    RML_TRY(append(track, face, cut, err));
+    track->pushed++;
     settle(track);
     return RML_OK;
 }
 
-void rml_track_finish(rml_track *track)
+rml_status rml_track_finish(rml_track *track, rml_error *err)
 {
+    if (track->finished)
+        return RML_OK;
+    // The raw box: those before were smoothed in place.
+    for (int64_t i = track->pushed; track->settings.doubled && i > 0; i--) {
+        const rml_face face = track->frames[i - 1].raw;
+        RML_TRY(append(track, &face, false, err));
+    }
     track->finished = true;
     settle(track);
+    return RML_OK;
 }
 
 int64_t rml_track_count(const rml_track *track)
 {
-    return track->count;
+    return track->pushed;
 }
 
 int64_t rml_track_ready(const rml_track *track)

@@ -35,7 +35,9 @@ typedef struct rml_track_settings {
     int width, height;            // of the frames
     int top, bottom, left, right; // added around every box
     bool smooth;
-    bool compat; // upstream's smoothing
+    bool compat;  // upstream's smoothing
+    bool doubled; // frames are followed by themselves backwards: when the end is known, as many
+                  // boxes again come behind those pushed, and are smoothed with them
 } rml_track_settings;
 
 typedef struct rml_track rml_track;
@@ -49,12 +51,13 @@ void rml_track_destroy(rml_track **track);
 rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_error *err);
 
 // No more source frames will come; every box becomes final. May be called again.
-void rml_track_finish(rml_track *track);
+rml_status rml_track_finish(rml_track *track, rml_error *err);
 
 int64_t rml_track_count(const rml_track *track); // frames pushed
-int64_t rml_track_ready(const rml_track *track); // frames 0 .. ready-1 are final
+int64_t rml_track_ready(const rml_track *track); // boxes 0 .. ready-1 are final
 
-// As pushed, and the final box (padded, clamped, smoothed); index < count, index < ready.
+// As pushed, and the final box (padded, clamped, smoothed); index < ready, which with `doubled`
+// comes to twice the count.
 const rml_face *rml_track_raw(const rml_track *track, int64_t index);
 rml_box rml_track_box(const rml_track *track, int64_t index);
 

@@ -1,27 +1,53 @@
-// The Wav2Lip network on pictures: face patches and mel chunks in, face patches out.
+// A network that moves lips, as the lip-sync pipeline sees it: which piece of the sound a frame
+// needs, and faces with their pieces of sound in, faces out. The ways to make one are in
+// wav2lip_net.h and latent_net.h.
 #ifndef RML_PIPELINES_LIP_NET_H
 #define RML_PIPELINES_LIP_NET_H
 
-#include "media/mel.h"
-#include "tensor/status.h"
+#include "media/frame.h"
+#include "media/speech.h"
+#include "pipelines/face_track.h"
+#include "pipelines/schedule.h"
 
-#define RML_LIP_SIDE 96
-#define RML_LIP_PATCH_BYTES (RML_LIP_SIDE * RML_LIP_SIDE * 3)
-
-// One item of a batch.
+// One face of a batch.
 typedef struct rml_lip_item {
-    uint8_t patch[RML_LIP_PATCH_BYTES];         // BGR; the face, then the face as generated
-    float chunk[RML_MEL_BANDS * RML_MEL_CHUNK]; // chunk[band * 16 + column]
+    uint8_t *patch; // side x side pixels BGR; the face, then the face as generated
+    float *sound;   // what `listen` wrote, `sound_count` numbers
+    int64_t source; // items in which this frame of the clip and the box in it agree
+    rml_box box;    // show the same face
 } rml_lip_item;
 
-// RML_OK when `session` has the inputs `audio` (N,1,80,16) and `face` (N,6,96,96) and the output
-// `frames` (N,3,96,96).
-rml_status rml_lip_net_check(rml_session *session, rml_error *err);
+// What is listened to. `speech` is used by the network alone until the run ends.
+typedef struct rml_lip_sound {
+    rml_speech *speech;
+    const char *path; // the same file
+    double fps;       // of the video
+    bool compat;      // pieces by upstream's count of frames, not by time
+} rml_lip_sound;
 
-// Replaces the patches of `count` items by what the network makes of them. `round`: to the nearest
-// whole number; otherwise cut, as upstream does. RML_ERR_FORMAT when the network gives a number
-// that is not finite.
-rml_status rml_lip_net_run(rml_session *session, rml_lip_item *const *items, int count, bool round,
-                           rml_error *err);
+typedef struct rml_lip_net rml_lip_net;
+
+// The calls come from one thread. `side` is set from the beginning, `sound_count` by `begin`.
+struct rml_lip_net {
+    void *self; // of the implementation
+    int side;
+    size_t sound_count;
+    // Once, before all others: checks that the network is one, and hears what must be heard whole.
+    rml_status (*begin)(rml_lip_net *net, const rml_lip_sound *sound, rml_error *err);
+    // The piece of sound of an output frame.
+    rml_status (*listen)(rml_lip_net *net, const rml_slot_plan *plan, float *sound, rml_error *err);
+    // Replaces the patches of `count` items by what the network makes of them. `round`: to the
+    // nearest whole number; otherwise cut, as upstream does. RML_ERR_FORMAT when the network gives
+    // a number that is not finite.
+    rml_status (*run)(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
+                      rml_error *err);
+};
+
+// The byte of a sample of 0..1; values outside are moved to its ends. `value` is finite.
+static inline uint8_t rml_lip_byte(float value, bool round)
+{
+    value = value * 255.0f + (round ? 0.5f : 0.0f);
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
 
 #endif

@@ -4,6 +4,7 @@
 #include "media/libav.h"
 #include "media/replace_file.h"
 #include "pipelines/lipsync_job.h"
+#include "pipelines/voice.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -86,11 +87,22 @@ static void describe_output(rml_lipsync *job)
     e->audio_path = job->settings.audio_path;
 }
 
+// How many frames upstream makes of the sound.
+static int64_t count_chunks(const rml_lipsync *job)
+{
+    const rml_speech_info *speech = rml_speech_info_of(job->speech);
+    const double fps = rml_clip_info_of(job->clip)->fps;
+    if (job->settings.hearing == RML_HEAR_MEL)
+        return rml_mel_chunk_count(speech->columns, fps);
+    const rml_voice_kind kind =
+        job->settings.hearing == RML_HEAR_WHISPER ? RML_VOICE_WHISPER : RML_VOICE_WAV2VEC2;
+    const rml_voice voice = {.kind = kind, .rows = rml_voice_row_count(kind, speech->samples)};
+    return rml_voice_chunk_count(&voice, fps);
+}
+
 static rml_status open_all(rml_lipsync *job, rml_error *err)
 {
     rml_lipsync_settings *s = &job->settings;
-    if (s->compat)
-        s->clip.repeat = RML_REPEAT_CYCLIC;
     s->clip.threads = s->threads;
     RML_TRY(check_not_input(s->out_path, s->clip.path, err));
     RML_TRY(check_not_input(s->out_path, s->audio_path, err));
@@ -108,11 +120,10 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     const rml_speech_info *speech = rml_speech_info_of(job->speech);
     rml_schedule_settings wanted = {
         .compat = s->compat,
-        .fps = info->fps,
         .frame_rate = info->frame_rate,
         .time_base = info->time_base,
         .audio_seconds = speech->seconds,
-        .columns = speech->columns,
+        .chunks = count_chunks(job),
         .offset_seconds = s->audio_offset_seconds,
     };
     rml_status status = rml_schedule_init(&job->schedule, &wanted, err);

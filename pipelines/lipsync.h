@@ -10,17 +10,26 @@
 #include "media/encode.h"
 #include "pipelines/clip.h"
 #include "pipelines/face_finder.h"
+#include "pipelines/lip_net.h"
 #include "pipelines/schedule.h"
+
+// What a network hears of the sound.
+typedef enum rml_lip_hearing {
+    RML_HEAR_MEL = 0,  // media/mel.h
+    RML_HEAR_WAV2VEC2, // pipelines/voice.h
+    RML_HEAR_WHISPER   // the same
+} rml_lip_hearing;
 
 typedef struct rml_lipsync_settings {
     const char *audio_path, *out_path;
     const char *faces_path; // boxes are read from it when it exists, else written to it; or NULL
-    rml_clip_settings clip; // compat sets its repeat to cyclic
-    int pads[4];            // top bottom left right
-    int box[4];             // top bottom left right for all frames; box[0] == -1: look for faces
+    rml_clip_settings clip;
+    int pads[4]; // top bottom left right
+    int box[4];  // top bottom left right for all frames; box[0] == -1: look for faces
     bool no_smooth;
-    bool compat; // upstream's frames exactly: its count, smoothing, repetition, truncation, hard
-                 // paste
+    rml_lip_hearing hearing; // of the network that will run; tells upstream's count of frames
+    bool compat; // upstream's frames exactly: its count, smoothing, truncation, hard paste. Its
+                 // repetition is to be set in `clip`
     bool strict; // a frame without a face ends the run
     double audio_offset_seconds; // the lips lag the sound by this
     int batch;                   // most frames in one run of the network
@@ -91,9 +100,9 @@ int64_t rml_lipsync_total(const rml_lipsync *job); // output frames; exact unles
 // (INT64_MAX) with a box. A run that comes to a later frame needs one.
 int64_t rml_lipsync_known_faces(const rml_lipsync *job);
 
-// Does the work once. `lips` runs the network "wav2lip"; `detector` may be NULL and has seen no
-// frame yet. On failure nothing lies under the final name, and what lay there before is untouched.
-rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_face_finder *detector,
+// Does the work once. `detector` may be NULL and has seen no frame yet. On failure nothing lies
+// under the final name, and what lay there before is untouched.
+rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder *detector,
                            rml_lipsync_result *result, rml_error *err);
 
 void rml_lipsync_close(rml_lipsync **job);

@@ -8,7 +8,6 @@
 // without threads the caller does the steps of the other two itself.
 #define _POSIX_C_SOURCE 200809L
 #include "media/blend.h"
-#include "pipelines/lip_net.h"
 #include "pipelines/ring.h"
 #include "pipelines/scene_cut.h"
 #include "pipelines/lipsync_job.h"
@@ -36,6 +35,7 @@ enum { HAVE_THREADS = 0 };
 typedef struct {
     rml_frame frame;
     int64_t source; // index in the clip
+    int64_t place;  // of its box: the same, or in the clip and its mirror image
     rml_slot_plan plan;
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
@@ -52,11 +52,13 @@ typedef struct {
 typedef struct {
     rml_lipsync *job;
     const rml_allocator *allocator;
-    rml_session *lips;
+    rml_lip_net *lips;
     rml_face_finder *detector;
     rml_lipsync_result *result;
     slot *slots;
     int slot_count, batch;
+    uint8_t *patches; // of all slots
+    float *sounds;
     rml_ring *free, *decoded, *finished;
     bool threaded;
     atomic_bool abandoned; // a stage failed: the others stop at the next slot
@@ -112,6 +114,9 @@ static rml_status decode_step(chain *c, slot **out, rml_error *err)
     double start = clock_ms();
     RML_TRY(rml_clip_read(c->job->clip, &s->frame, &s->source, err));
     if (rml_schedule_next(&c->job->schedule, s->source, s->frame.pts, &s->plan)) {
+        const int64_t count = rml_clip_count(c->job->clip);
+        const bool doubled = c->job->settings.clip.repeat == RML_REPEAT_DOUBLED;
+        s->place = doubled && count > 1 ? s->plan.index % (2 * count) : s->source;
         if (s->source >= c->seen) {
             rml_signature_make(&s->signature, &s->frame);
             c->seen = s->source + 1;
@@ -160,8 +165,8 @@ static rml_status paste(chain *c, slot *s, rml_error *err)
 {
     int width = s->box.x2 - s->box.x1, height = s->box.y2 - s->box.y1;
     RML_TRY(rml_frame_reserve(&c->patch, width, height, c->allocator, err));
-    rml_pixels face = {s->item.patch, RML_LIP_SIDE * RML_FRAME_CHANNELS, RML_LIP_SIDE,
-                       RML_LIP_SIDE};
+    const int side = c->lips->side;
+    rml_pixels face = {s->item.patch, (size_t)side * RML_FRAME_CHANNELS, side, side};
     rml_pixels_out scaled = {c->patch.data, c->patch.pitch, width, height};
     RML_TRY(rml_resize(c->paste_resizer, face, scaled, RML_FRAME_CHANNELS, err));
     rml_pixels ready = {c->patch.data, c->patch.pitch, width, height};
@@ -277,7 +282,7 @@ static rml_status flush(chain *c, rml_error *err)
             items[count++] = &c->group[i]->item;
     double start = clock_ms();
     if (count > 0)
-        RML_TRY(rml_lip_net_run(c->lips, items, count, !c->job->settings.compat, err));
+        RML_TRY(c->lips->run(c->lips, items, count, !c->job->settings.compat, err));
     c->result->stage_ms[RML_STAGE_NETWORK] += clock_ms() - start;
     for (int i = 0; i < c->group_count; i++)
         RML_TRY(emit(c, c->group[i], err));
@@ -288,17 +293,19 @@ static rml_status flush(chain *c, rml_error *err)
 // The box of this frame is known: cut the face out.
 static rml_status take(chain *c, slot *s, rml_error *err)
 {
-    s->has_face = rml_track_raw(c->track, s->source)->source != RML_FACE_NONE;
+    s->has_face = rml_track_raw(c->track, s->place)->source != RML_FACE_NONE;
     if (s->has_face) {
         double start = clock_ms();
-        RML_TRY(rml_speech_chunk(c->job->speech, s->plan.mel_start, s->item.chunk, err));
+        RML_TRY(c->lips->listen(c->lips, &s->plan, s->item.sound, err));
         double heard = clock_ms();
-        s->box = rml_track_box(c->track, s->source);
+        s->box = rml_track_box(c->track, s->place);
+        s->item.source = s->source;
+        s->item.box = s->box;
         rml_pixels face = {s->frame.data + (size_t)s->box.y1 * s->frame.pitch +
                                (size_t)s->box.x1 * RML_FRAME_CHANNELS,
                            s->frame.pitch, s->box.x2 - s->box.x1, s->box.y2 - s->box.y1};
-        rml_pixels_out patch = {s->item.patch, RML_LIP_SIDE * RML_FRAME_CHANNELS, RML_LIP_SIDE,
-                                RML_LIP_SIDE};
+        const int side = c->lips->side;
+        rml_pixels_out patch = {s->item.patch, (size_t)side * RML_FRAME_CHANNELS, side, side};
         RML_TRY(rml_resize(c->crop_resizer, face, patch, RML_FRAME_CHANNELS, err));
         c->result->stage_ms[RML_STAGE_SOUND] += heard - start;
         c->result->stage_ms[RML_STAGE_CROP] += clock_ms() - heard;
@@ -310,7 +317,7 @@ static rml_status take(chain *c, slot *s, rml_error *err)
 static rml_status take_ready(chain *c, rml_error *err)
 {
     while (c->pending_count > 0 &&
-           c->pending[c->pending_first]->source < rml_track_ready(c->track)) {
+           c->pending[c->pending_first]->place < rml_track_ready(c->track)) {
         slot *s = c->pending[c->pending_first];
         c->pending_first = (c->pending_first + 1) % c->slot_count;
         c->pending_count--;
@@ -339,8 +346,8 @@ static rml_status work(chain *c, rml_error *err)
             break;
         if (s->source == rml_track_count(c->track))
             RML_TRY(track_face(c, s, err));
-        else
-            rml_track_finish(c->track); // the clip repeats, so its end has been seen
+        else // the clip repeats, so its end has been seen
+            RML_TRY(rml_track_finish(c->track, err));
         c->pending[(c->pending_first + c->pending_count) % c->slot_count] = s;
         c->pending_count++;
         RML_TRY(take_ready(c, err));
@@ -351,7 +358,7 @@ static rml_status work(chain *c, rml_error *err)
     }
     if (atomic_load(&c->abandoned))
         return RML_OK;
-    rml_track_finish(c->track);
+    RML_TRY(rml_track_finish(c->track, err));
     RML_TRY(take_ready(c, err));
     return flush(c, err);
 }
@@ -361,7 +368,8 @@ static rml_status work(chain *c, rml_error *err)
 static void choose_sizes(chain *c)
 {
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
-    int64_t frame_bytes = (int64_t)info->width * info->height * RML_FRAME_CHANNELS;
+    const int64_t side = c->lips->side;
+    int64_t frame_bytes = ((int64_t)info->width * info->height + side * side) * RML_FRAME_CHANNELS;
     int64_t batch = (SLOT_BUDGET_BYTES / frame_bytes - EXTRA_SLOTS) / 2;
     batch = batch > c->job->settings.batch ? c->job->settings.batch : batch;
     batch = batch > RML_LIPSYNC_MAX_BATCH ? RML_LIPSYNC_MAX_BATCH : batch;
@@ -370,10 +378,39 @@ static void choose_sizes(chain *c)
     c->result->batch = c->batch;
 }
 
+// The pictures and pieces of sound that belong to the slots.
+static rml_status make_items(chain *c, rml_error *err)
+{
+    const size_t count = (size_t)c->slot_count, side = (size_t)c->lips->side;
+    const size_t patch_bytes = side * side * RML_FRAME_CHANNELS;
+    c->patches = rml_alloc_zero(c->allocator, count, patch_bytes);
+    c->sounds = rml_alloc_zero(c->allocator, count, c->lips->sound_count * sizeof *c->sounds);
+    if (!c->patches || !c->sounds)
+        return rml_fail_nomem(err, count * patch_bytes, "the faces in flight");
+    for (size_t i = 0; i < count; i++) {
+        c->slots[i].item.patch = c->patches + i * patch_bytes;
+        c->slots[i].item.sound = c->sounds + i * c->lips->sound_count;
+    }
+    return RML_OK;
+}
+
+static rml_status start_listening(chain *c, rml_error *err)
+{
+    const rml_lip_sound sound = {.speech = c->job->speech,
+                                 .path = c->job->settings.audio_path,
+                                 .fps = rml_clip_info_of(c->job->clip)->fps,
+                                 .compat = c->job->settings.compat};
+    const double start = clock_ms();
+    RML_TRY(c->lips->begin(c->lips, &sound, err));
+    c->result->stage_ms[RML_STAGE_SOUND] += clock_ms() - start;
+    return RML_OK;
+}
+
 static rml_status make_chain(chain *c, rml_error *err)
 {
     const rml_lipsync_settings *s = &c->job->settings;
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
+    RML_TRY(start_listening(c, err));
     choose_sizes(c);
     size_t count = (size_t)c->slot_count;
     c->slots = rml_alloc_zero(c->allocator, count, sizeof *c->slots);
@@ -381,12 +418,17 @@ static rml_status make_chain(chain *c, rml_error *err)
     c->group = rml_alloc_zero(c->allocator, (size_t)c->batch, sizeof *c->group);
     if (!c->slots || !c->pending || !c->group)
         return rml_fail_nomem(err, count * sizeof *c->slots, "the frames in flight");
+    RML_TRY(make_items(c, err));
     RML_TRY(rml_ring_create(&c->free, count, c->allocator, err));
     RML_TRY(rml_ring_create(&c->decoded, count, c->allocator, err));
     RML_TRY(rml_ring_create(&c->finished, count, c->allocator, err));
     for (size_t i = 0; i < count; i++)
         rml_ring_push(c->free, &c->slots[i]);
-    rml_track_settings track = {.width = info->width, .height = info->height, .compat = s->compat};
+    rml_track_settings track = {.width = info->width,
+                                .height = info->height,
+                                .compat = s->compat,
+                                .doubled = s->clip.repeat == RML_REPEAT_DOUBLED &&
+                                           !s->clip.first_frame_only && !info->still};
     if (!c->job->has_box) {
         track.top = s->pads[0];
         track.bottom = s->pads[1];
@@ -398,7 +440,6 @@ static rml_status make_chain(chain *c, rml_error *err)
     RML_TRY(rml_resizer_create(&c->crop_resizer, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->paste_resizer, c->allocator, err));
     RML_TRY(rml_blender_create(&c->blender, c->allocator, err));
-    RML_TRY(rml_lip_net_check(c->lips, err));
     return rml_encoder_open(&c->encoder, s->out_path, &c->job->encode, c->allocator, err);
 }
 
@@ -417,6 +458,8 @@ static void free_chain(chain *c)
         rml_frame_release(&c->slots[i].frame);
     rml_free(c->allocator, c->group);
     rml_free(c->allocator, c->pending);
+    rml_free(c->allocator, c->sounds);
+    rml_free(c->allocator, c->patches);
     rml_free(c->allocator, c->slots);
 }
 
@@ -445,7 +488,7 @@ static rml_status run_stages(chain *c, rml_error *err)
     return RML_OK;
 }
 
-rml_status rml_lipsync_run(rml_lipsync *job, rml_session *lips, rml_face_finder *detector,
+rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder *detector,
                            rml_lipsync_result *result, rml_error *err)
 {
     memset(result, 0, sizeof *result);

@@ -1,7 +1,5 @@
 #include "pipelines/schedule.h"
 
-#include "media/mel.h"
-
 #include <math.h>
 
 // MP4 stores the time base as 32 bits; one hour at this rate still fits 64-bit arithmetic easily.
@@ -41,6 +39,10 @@ int64_t rml_repeat_source(rml_repeat repeat, int64_t count, int64_t index)
         return index;
     if (repeat == RML_REPEAT_CYCLIC)
         return index % count;
+    if (repeat == RML_REPEAT_DOUBLED) {
+        int64_t place = index % (2 * count);
+        return place < count ? place : 2 * count - 1 - place;
+    }
     int64_t period = 2 * count - 2;
     int64_t at = index % period;
     return at < count ? at : period - at;
@@ -68,7 +70,7 @@ rml_status rml_schedule_init(rml_schedule *schedule, const rml_schedule_settings
     if (settings->compat) {
         s.time_base = (rml_rational){rate.den, rate.num};
         s.frame_ticks = 1;
-        s.total = rml_mel_chunk_count(settings->columns, settings->fps);
+        s.total = settings->chunks;
     } else {
         int64_t ticks = common_ticks(rate, settings->time_base);
         s.time_base = (rml_rational){1, ticks};
@@ -105,11 +107,12 @@ static int64_t source_ticks(const rml_schedule *s, int64_t pts)
 bool rml_schedule_next(rml_schedule *s, int64_t source, int64_t source_pts, rml_slot_plan *plan)
 {
     const rml_schedule_settings *set = &s->settings;
+    const double tick_seconds = rml_rational_value(s->time_base);
     if (set->compat) {
         if (s->next >= s->total)
             return false;
-        plan->pts = s->next;
-        plan->mel_start = rml_mel_chunk_start(set->columns, set->fps, s->next);
+        plan->index = plan->pts = s->next;
+        plan->sound_seconds = (double)s->next * tick_seconds;
         s->next++;
         return true;
     }
@@ -120,13 +123,12 @@ bool rml_schedule_next(rml_schedule *s, int64_t source, int64_t source_pts, rml_
         step = step < 0 ? -step : step;
         ticks = s->last_ticks + (neighbours && step > 0 ? step : s->frame_ticks);
     }
-    double tick_seconds = rml_rational_value(s->time_base);
     double middle = ((double)ticks + 0.5 * (double)s->frame_ticks) * tick_seconds;
     if (s->next > 0 && middle > set->audio_seconds + TIME_SLACK)
         return false;
-    double seconds = (double)ticks * tick_seconds - set->offset_seconds;
+    plan->index = s->next;
     plan->pts = ticks;
-    plan->mel_start = (int64_t)floor(seconds * RML_MEL_COLUMNS_PER_SECOND + TIME_SLACK);
+    plan->sound_seconds = (double)ticks * tick_seconds - set->offset_seconds;
     s->last_source = source;
     s->last_source_ticks = here;
     s->last_ticks = ticks;

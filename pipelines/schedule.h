@@ -1,4 +1,5 @@
-// Which source frame, which mel columns and which time belong to output frame i. Arithmetic only.
+// Which source frame, which moment of the sound and which time belong to output frame i. Arithmetic
+// only.
 //
 // The length of the clip is not known before its end has been decoded, and the times of a
 // variable-rate file not before each frame has been, so frames are asked for one after the other.
@@ -10,7 +11,8 @@
 typedef enum rml_repeat {
     RML_REPEAT_PING_PONG = 0, // 0 1 2 3 2 1 0 1 ...: no jump; each end is shown once
     RML_REPEAT_CYCLIC,        // 0 1 2 3 0 1 ...
-    RML_REPEAT_STILL          // 0 0 0 ...
+    RML_REPEAT_STILL,         // 0 0 0 ...
+    RML_REPEAT_DOUBLED        // 0 1 2 3 3 2 1 0 0 1 ...: the clip and itself backwards, in a circle
 } rml_repeat;
 
 // Source frame of output frame `index` in a clip of `count` frames (0: not known yet, so long
@@ -18,12 +20,11 @@ typedef enum rml_repeat {
 int64_t rml_repeat_source(rml_repeat repeat, int64_t count, int64_t index);
 
 typedef struct rml_schedule_settings {
-    bool compat;             // upstream's rule for count, times and mel columns
-    double fps;              // frames per second as a double, for upstream's rule
-    rml_rational frame_rate; // the same as a fraction; the length of a frame that has no successor
+    bool compat;             // upstream's rule for count and times
+    rml_rational frame_rate; // a second; of it the length of a frame that has no successor
     rml_rational time_base;  // of the source's pts
     double audio_seconds;
-    int64_t columns;       // of the mel spectrogram
+    int64_t chunks;        // how many frames upstream makes of the sound; for compat only
     double offset_seconds; // the lips lag the sound by this; compat ignores it
 } rml_schedule_settings;
 
@@ -38,8 +39,9 @@ typedef struct rml_schedule {
 } rml_schedule;
 
 typedef struct rml_slot_plan {
-    int64_t pts;       // in schedule->time_base
-    int64_t mel_start; // may lie before the beginning or reach past the end: silence there
+    int64_t index;        // of the output frame
+    int64_t pts;          // in schedule->time_base
+    double sound_seconds; // what is heard then; may lie before the beginning or past the end
 } rml_slot_plan;
 
 // RML_ERR_ARG for a frame rate that is not positive, or audio that gives no frame.

@@ -291,6 +291,14 @@ static bool is_last(const rml_voice *voice, double fps, int64_t index)
                                              : at > voice->rows;
 }
 
+int64_t rml_voice_row_count(rml_voice_kind kind, int64_t samples)
+{
+    // Windows are of even length, so only the last can lose half a row.
+    if (kind == RML_VOICE_WHISPER)
+        return samples / RML_LOG_MEL_HOP / 2;
+    return samples < FIELD ? 0 : (samples - FIELD) / HOP + 1;
+}
+
 int64_t rml_voice_chunk_count(const rml_voice *voice, double fps)
 {
     if (voice->rows < RML_VOICE_CHUNK || !(fps > 0.0) || !isfinite(fps))
@@ -310,15 +318,24 @@ int64_t rml_voice_chunk_count(const rml_voice *voice, double fps)
 
 void rml_voice_chunk(const rml_voice *voice, double fps, int64_t index, float *dst)
 {
-    const size_t row = (size_t)(voice->layers * voice->width);
+    rml_voice_chunk_at(voice, place(voice, fps, index), dst);
+}
+
+static int64_t clamped(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+void rml_voice_chunk_at(const rml_voice *voice, int64_t row, float *dst)
+{
+    const size_t count = (size_t)(voice->layers * voice->width);
     const int64_t last = voice->rows - 1;
-    int64_t first = place(voice, fps, index);
-    if (voice->kind == RML_VOICE_WHISPER)
-        first -= BEFORE_CENTRE;
-    else if (first + RML_VOICE_CHUNK > voice->rows)
-        first = voice->rows - RML_VOICE_CHUNK;
-    for (int i = 0; i < RML_VOICE_CHUNK; i++) {
-        const int64_t at = first + i < 0 ? 0 : first + i > last ? last : first + i;
-        memcpy(dst + (size_t)i * row, voice->data + (size_t)at * row, row * sizeof *dst);
-    }
+    // Whole chunks of the clip in one case, repeated ends in the other.
+    const int64_t first =
+        voice->kind == RML_VOICE_WHISPER
+            ? clamped(row, -RML_VOICE_CHUNK, voice->rows + RML_VOICE_CHUNK) - BEFORE_CENTRE
+            : clamped(row, 0, voice->rows - RML_VOICE_CHUNK);
+    for (int i = 0; i < RML_VOICE_CHUNK; i++)
+        memcpy(dst + (size_t)i * count, voice->data + (size_t)clamped(first + i, 0, last) * count,
+               count * sizeof *dst);
 }

@@ -36,8 +36,11 @@ rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights
                           size_t count, const rml_allocator *allocator, rml_error *err);
 void rml_voice_release(rml_voice *voice);
 
-// How many frames of video the clip makes; 0 when fps is not a positive finite number or there are
-// fewer than RML_VOICE_CHUNK rows. Upstream's rules:
+// The rows that rml_voice_hear makes of so many samples.
+int64_t rml_voice_row_count(rml_voice_kind kind, int64_t samples);
+
+// How many frames of video the clip makes, by kind and rows alone; 0 when fps is not a positive
+// finite number or there are fewer than RML_VOICE_CHUNK rows. Upstream's rules:
 //   Wav2Vec2: chunk i starts at row int(i * (50.0 / fps)); the first that would reach past the end
 //   is replaced by the last RML_VOICE_CHUNK rows and is the last one.
 //   Whisper: chunk i is rows c - 4 .. c + 5 with c = int(i * 50 / fps), each moved into the clip;
@@ -46,5 +49,9 @@ int64_t rml_voice_chunk_count(const rml_voice *voice, double fps);
 
 // Chunk `index` < rml_voice_chunk_count(voice, fps): dst[RML_VOICE_CHUNK][layers][width].
 void rml_voice_chunk(const rml_voice *voice, double fps, int64_t index, float *dst);
+
+// The chunk by upstream's rules for a frame that is shown when row `row` is heard, which may lie
+// outside the clip.
+void rml_voice_chunk_at(const rml_voice *voice, int64_t row, float *dst);
 
 #endif

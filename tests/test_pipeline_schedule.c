@@ -7,7 +7,9 @@
 static void test_repeat(void)
 {
     static const int64_t ping_pong[] = {0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2};
+    static const int64_t doubled[] = {0, 1, 2, 3, 3, 2, 1, 0, 0, 1, 2};
     for (int i = 0; i < 11; i++) {
+        CHECK(rml_repeat_source(RML_REPEAT_DOUBLED, 4, i) == doubled[i]);
         CHECK(rml_repeat_source(RML_REPEAT_PING_PONG, 4, i) == ping_pong[i]);
         CHECK(rml_repeat_source(RML_REPEAT_CYCLIC, 4, i) == i % 4);
         CHECK(rml_repeat_source(RML_REPEAT_STILL, 4, i) == 0);
@@ -38,11 +40,8 @@ static void test_length(rml_rational rate, rml_rational base, double seconds, in
     double fps = rml_rational_value(rate);
     for (int64_t i = 0; i < source_count; i++)
         times[i] = llround((double)i / fps / rml_rational_value(base));
-    rml_schedule_settings settings = {.fps = fps,
-                                      .frame_rate = rate,
-                                      .time_base = base,
-                                      .audio_seconds = seconds,
-                                      .columns = (int64_t)(seconds * 80) + 1};
+    rml_schedule_settings settings = {
+        .frame_rate = rate, .time_base = base, .audio_seconds = seconds};
     rml_schedule s;
     CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
     int64_t n = play(&s, RML_REPEAT_PING_PONG, times, source_count, plans, 200000);
@@ -84,11 +83,8 @@ static void test_variable_rate(void)
 {
     // Milliseconds of a phone: nothing on a grid; played forward, back, forward.
     static const int64_t pts[] = {0, 41, 70, 137, 150, 211};
-    rml_schedule_settings settings = {.fps = 30,
-                                      .frame_rate = {30, 1},
-                                      .time_base = {1, 1000},
-                                      .audio_seconds = 0.6,
-                                      .columns = 49};
+    rml_schedule_settings settings = {
+        .frame_rate = {30, 1}, .time_base = {1, 1000}, .audio_seconds = 0.6};
     rml_schedule s;
     CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
     int64_t n = play(&s, RML_REPEAT_PING_PONG, pts, 6, plans, 100);
@@ -112,21 +108,22 @@ static void test_variable_rate(void)
     CHECK(n >= 3 && plans[1].pts == 515 && plans[2].pts == 1022);
 }
 
-static void test_columns(void)
+static void test_sound(void)
 {
     rml_schedule_settings settings = {
-        .fps = 25, .frame_rate = {25, 1}, .time_base = {1, 25}, .audio_seconds = 2, .columns = 161};
+        .frame_rate = {25, 1}, .time_base = {1, 25}, .audio_seconds = 2};
     rml_schedule s;
     for (int64_t i = 0; i < 100; i++)
         times[i] = i;
     CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
     CHECK(play(&s, RML_REPEAT_CYCLIC, times, 100, plans, 100) == 50);
     for (int i = 0; i < 50; i++)
-        CHECK(plans[i].mel_start == i * 80 / 25);
+        CHECK(plans[i].index == i && fabs(plans[i].sound_seconds - i / 25.0) < 1e-12);
     settings.offset_seconds = 0.1;
     CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
     play(&s, RML_REPEAT_CYCLIC, times, 100, plans, 100);
-    CHECK(plans[0].mel_start == -8 && plans[25].mel_start == 72);
+    CHECK(fabs(plans[0].sound_seconds + 0.1) < 1e-12);
+    CHECK(fabs(plans[25].sound_seconds - 0.9) < 1e-12);
 
     // Upstream: T=161 gives 47 chunks at 25, 56 at 30, 45 at 24; the last one starts at T - 16.
     static const struct {
@@ -134,13 +131,12 @@ static void test_columns(void)
     } upstream[] = {{25, 47}, {30, 56}, {24, 45}};
     for (int k = 0; k < 3; k++) {
         settings.compat = true;
-        settings.fps = upstream[k].fps;
+        settings.chunks = rml_mel_chunk_count(161, upstream[k].fps);
         settings.frame_rate = (rml_rational){upstream[k].fps, 1};
         CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
         int64_t n = play(&s, RML_REPEAT_CYCLIC, times, 10, plans, 100);
         CHECK(n == upstream[k].count && s.total == n);
-        CHECK(plans[n - 1].mel_start == 161 - RML_MEL_CHUNK);
-        CHECK(plans[n - 1].pts == n - 1);
+        CHECK(plans[n - 1].index == n - 1 && plans[n - 1].pts == n - 1);
     }
 }
 
@@ -148,10 +144,9 @@ static void test_refused(void)
 {
     rml_schedule s;
     rml_error err;
-    rml_schedule_settings settings = {.fps = 0, .audio_seconds = 1, .columns = 81};
+    rml_schedule_settings settings = {.audio_seconds = 1};
     CHECK(rml_schedule_init(&s, &settings, &err) == RML_ERR_ARG);
     settings.frame_rate = (rml_rational){25, 1};
-    settings.fps = 25;
     settings.audio_seconds = 0;
     CHECK(rml_schedule_init(&s, &settings, &err) == RML_ERR_ARG);
     rml_rational r = rml_rate_from_double(29.97);
@@ -166,7 +161,7 @@ int main(void)
     test_repeat();
     test_rates();
     test_variable_rate();
-    test_columns();
+    test_sound();
     test_refused();
     return check_result();
 }

@@ -37,9 +37,36 @@ static void test_compat(void)
             CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
             CHECK(rml_track_ready(track) == (i >= 4 ? i - 3 : 0));
         }
-        rml_track_finish(track);
+        CHECK(rml_track_finish(track, NULL) == RML_OK);
         CHECK(rml_track_ready(track) == n);
         for (int i = 0; i < n; i++)
+            CHECK_MSG(rml_track_box(track, i).x1 == expected[n][i], "n=%d i=%d: %d, expected %d", n,
+                      i, rml_track_box(track, i).x1, expected[n][i]);
+        rml_track_destroy(&track);
+    }
+}
+
+// The same rule over the clip followed by itself backwards; worked by hand.
+static void test_doubled(void)
+{
+    static const int expected[4][6] = {
+        {0},
+        {3, 3},                   // 3 3
+        {3, 3, 3, 3},             // 3 13 13 3: the slice from -1 is the last box
+        {15, 15, 15, 13, 11, 11}, // 3 13 23 23 13 3
+    };
+    for (int n = 1; n <= 3; n++) {
+        rml_track_settings settings = {
+            .width = 2000, .height = 1000, .smooth = true, .compat = true, .doubled = true};
+        rml_track *track = NULL;
+        CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
+        for (int i = 0; i < n; i++) {
+            rml_face face = face_at(3 + 10 * i, 100);
+            CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+        }
+        CHECK(rml_track_finish(track, NULL) == RML_OK && rml_track_finish(track, NULL) == RML_OK);
+        CHECK(rml_track_count(track) == n && rml_track_ready(track) == 2 * n);
+        for (int i = 0; i < 2 * n; i++)
             CHECK_MSG(rml_track_box(track, i).x1 == expected[n][i], "n=%d i=%d: %d, expected %d", n,
                       i, rml_track_box(track, i).x1, expected[n][i]);
         rml_track_destroy(&track);
@@ -58,7 +85,7 @@ static void test_default(void)
         CHECK(rml_track_push(track, &face, i == 8, NULL) == RML_OK);
         CHECK(rml_track_ready(track) >= i - 2);
     }
-    rml_track_finish(track);
+    CHECK(rml_track_finish(track, NULL) == RML_OK);
     for (int i = 0; i < 20; i++) {
         int expected = i == 14 ? 0 : i < 8 ? 10 * i : i < 17 ? 500 + 10 * i : 100 + 10 * i;
         CHECK_MSG(rml_track_box(track, i).x1 == expected, "frame %d: %d, expected %d", i,
@@ -72,7 +99,7 @@ static void test_default(void)
         rml_face face = face_at(100 + (i % 2) * 5, 100);
         CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
     }
-    rml_track_finish(track);
+    CHECK(rml_track_finish(track, NULL) == RML_OK);
     CHECK(rml_track_box(track, 0).x1 == 100);
     CHECK(rml_track_box(track, 1).x1 == 102); // 100 105 100
     CHECK(rml_track_box(track, 4).x1 == 102); // 100 105 100 105 100
@@ -105,6 +132,7 @@ static void test_padding(void)
 int main(void)
 {
     test_compat();
+    test_doubled();
     test_default();
     test_padding();
     rml_box a = {0, 0, 10, 10}, b = {5, 0, 15, 10}, c = {20, 0, 30, 10};

@@ -1,0 +1,324 @@
+// What the lip-sync commands have in common.
+#define _POSIX_C_SOURCE 200809L
+#include "tools/media/lipsync_command.h"
+
+#include "tools/media/interrupt.h"
+#include "tools/report.h"
+
+#include "tensor/status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DETECTOR "detector"
+#define DEFAULT_FOLDER "results"
+#define DEFAULT_OUTFILE DEFAULT_FOLDER "/result_voice.mp4"
+#define OPTIONS_MAX 64
+
+// The face detector with what it stands on.
+typedef struct {
+    rml_weights *weights;
+    rml_model *model;
+    rml_face_finder *finder;
+} detector;
+
+rml_session_settings lipsync_session_settings(const lipsync_command *command)
+{
+    rml_session_settings wanted = rml_session_settings_default();
+    wanted.threads = command->common.threads;
+    wanted.cpu = command->common.cpu;
+    wanted.profile = command->common.profile;
+    return wanted;
+}
+
+static void detector_close(detector *d)
+{
+    rml_face_finder_destroy(&d->finder);
+    rml_model_destroy(&d->model);
+    rml_weights_close(&d->weights);
+}
+
+static rml_status detector_open(detector *d, const lipsync_command *c, rml_error *err)
+{
+    const weights_source *source = &c->detector;
+    const rml_face_finder_settings wanted = {.session = lipsync_session_settings(c),
+                                             .every = c->detect_every};
+    if (strcmp(source->what, DETECTOR) == 0) {
+        RML_TRY(rml_model_open(&d->model, source->path, NULL, err));
+    } else {
+        RML_TRY(weights_source_open(&d->weights, source, c->common.quiet, err));
+        RML_TRY(rml_model_create(&d->model, source->what, d->weights, NULL, err));
+    }
+    const rml_status status = rml_face_finder_create(&d->finder, d->model, &wanted, err);
+    if (status != RML_OK)
+        rml_error_prefix(err, source->path);
+    return status;
+}
+
+static void on_progress(void *user, int64_t done, int64_t total)
+{
+    lipsync_command *c = user;
+    progress_update(&c->progress, done, total);
+}
+
+static bool on_cancelled(void *user)
+{
+    (void)user;
+    return interrupt_asked();
+}
+
+static void report(const lipsync_command *c, const rml_lipsync *job, const detector *faces,
+                   const rml_lipsync_result *result, double seconds)
+{
+    lipsync_session sessions[LIPSYNC_SESSIONS];
+    int count = c->sessions(c->user, sessions);
+    if (faces->finder)
+        sessions[count++] =
+            (lipsync_session){c->detector.what, rml_face_finder_session(faces->finder)};
+    lipsync_report(c, result, rml_lipsync_clip(job), sessions, count, seconds);
+}
+
+static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error *err)
+{
+    rml_lipsync *job = NULL;
+    rml_lip_net *net = NULL;
+    detector faces = {0};
+    const double start = now_ms();
+    rml_status status = rml_lipsync_open(&job, &c->job, NULL, err);
+    if (status == RML_OK)
+        status = c->open(c->user, c, &net, err);
+    // Known boxes make the detector needless; it is there for frames the faces file does not cover.
+    if (status == RML_OK && c->detector.path &&
+        rml_lipsync_known_faces(job) < rml_lipsync_total(job))
+        status = detector_open(&faces, c, err);
+    if (status == RML_OK) {
+        progress_begin(&c->progress, "frames", !c->common.quiet);
+        status = rml_lipsync_run(job, net, faces.finder, result, err);
+        progress_end(&c->progress);
+    }
+    if (status == RML_OK)
+        report(c, job, &faces, result, (now_ms() - start) / 1e3);
+    detector_close(&faces);
+    rml_lipsync_close(&job);
+    return status;
+}
+
+static bool exists(const char *path)
+{
+    struct stat info;
+    return path && stat(path, &info) == 0;
+}
+
+// The options of all lip-sync commands, those of the command between them; returns how many.
+static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
+{
+    rml_lipsync_settings *j = &c->job;
+    const option first[] = {
+        {.name = "face",
+         .kind = OPTION_TEXT,
+         .target = &j->clip.path,
+         .value = "VIDEO|IMAGE",
+         .help = "the face: any video libav reads, or a PNG, JPEG or BMP"},
+        {.name = "audio",
+         .kind = OPTION_TEXT,
+         .target = &j->audio_path,
+         .value = "AUDIO|VIDEO",
+         .help = "the voice: any file with sound"},
+    };
+    const option rest[] = {
+        {.name = "s3fd",
+         .kind = OPTION_TEXT,
+         .target = &c->s3fd_named,
+         .value = "FILE",
+         .help = "S3FD weights, to find the face; without: those that are\nfound"},
+        {.name = "detector",
+         .kind = OPTION_TEXT,
+         .target = &c->detector_named,
+         .value = "FILE.onnx",
+         .help = "instead of S3FD a light face detector, far faster: YuNet,\nor "
+                 "Ultra-Light-Fast-Generic"},
+        {.name = "detect_every",
+         .kind = OPTION_INT,
+         .target = &c->detect_every,
+         .value = "N",
+         .help =
+             "search the whole picture in each N-th frame, and in between\naround the last face "
+             "only (1)",
+         .min = 1,
+         .max = 1 << 20},
+        {.name = "outfile",
+         .kind = OPTION_TEXT,
+         .target = &j->out_path,
+         .value = "FILE",
+         .help = "the result (" DEFAULT_OUTFILE ");\n.mp4 .mov .m4v .mkv .avi"},
+        {.name = "box",
+         .kind = OPTION_FOUR,
+         .target = j->box,
+         .value = "T B L R",
+         .help = "where the face is, in all frames: top bottom left right"},
+        {.name = "faces",
+         .kind = OPTION_TEXT,
+         .target = &j->faces_path,
+         .value = "FILE.json",
+         .help = "faces found: read from there if it exists, else written"},
+        {.name = "pads",
+         .kind = OPTION_FOUR,
+         .target = j->pads,
+         .value = "T B L R",
+         .help = "added around a face found (0 10 0 0)"},
+        {.name = "static",
+         .kind = OPTION_SWITCH,
+         .target = &c->is_static,
+         .help = "use the first frame only"},
+        {.name = "fps",
+         .kind = OPTION_NUMBER,
+         .target = &j->clip.still_fps,
+         .value = "N",
+         .help = "frames a second, for a still image (25)",
+         .min = 1,
+         .max = 1000},
+        {.name = "resize_factor",
+         .kind = OPTION_INT,
+         .target = &j->clip.resize_factor,
+         .value = "N",
+         .help = "divide the sides of the video by N",
+         .min = 1,
+         .max = 1000},
+        {.name = "rotate",
+         .kind = OPTION_FLAG,
+         .target = &j->clip.rotate,
+         .help = "turn the video 90 degrees clockwise (the rotation a\nfile itself asks for is "
+                 "always done)"},
+        {.name = "crop",
+         .kind = OPTION_FOUR,
+         .target = j->clip.crop,
+         .value = "T B L R",
+         .help = "use this part of the video; -1: to its end (0 -1 0 -1)"},
+        {.name = "nosmooth",
+         .kind = OPTION_FLAG,
+         .target = &j->no_smooth,
+         .help = "do not smooth the boxes of faces over time"},
+        {.name = "loop",
+         .kind = OPTION_FLAG,
+         .target = &c->loop,
+         .help = "start again when the voice is longer than the video;\nwithout: forward and back "
+                 "again"},
+        {.name = "audio_offset_ms",
+         .kind = OPTION_NUMBER,
+         .target = &c->offset_ms,
+         .value = "MS",
+         .help = "the lips come so much later than the sound (0)",
+         .min = -60000,
+         .max = 60000},
+        {.name = "strict",
+         .kind = OPTION_FLAG,
+         .target = &j->strict,
+         .help = "fail at the first frame without a face; without: such\nframes stay as they are"},
+        {.name = "compat",
+         .kind = OPTION_FLAG,
+         .target = &j->compat,
+         .help =
+             "the frames of the original exactly: its length, smoothing,\nrepetition, hard paste; "
+             "implies --strict"},
+        {.name = "codec",
+         .kind = OPTION_TEXT,
+         .target = &c->codec,
+         .value = "NAME",
+         .help = "h264 (default), hevc, mjpeg, ffv1 (lossless, in .mkv)"},
+        {.name = "crf",
+         .kind = OPTION_INT,
+         .target = &j->crf,
+         .value = "N",
+         .help = "quality of h264 and hevc, 0 (best) to 51",
+         .max = 51},
+        {.name = "face_det_batch_size",
+         .kind = OPTION_INT,
+         .target = &c->face_batch,
+         .value = "N",
+         .help = "accepted; faces are found frame by frame",
+         .min = 1,
+         .max = 1 << 20},
+    };
+    const int heads = sizeof first / sizeof *first, tails = sizeof rest / sizeof *rest;
+    memcpy(all, first, sizeof first);
+    memcpy(all + heads, c->options, (size_t)c->option_count * sizeof *all);
+    memcpy(all + heads + c->option_count, rest, sizeof rest);
+    return heads + c->option_count + tails;
+}
+
+// What the options say together.
+static int check_options(lipsync_command *c)
+{
+    rml_lipsync_settings *j = &c->job;
+    if (!j->clip.path || !j->audio_path)
+        return usage_error(c->name, "--%s is missing: give --face VIDEO|IMAGE and --audio FILE",
+                           j->clip.path ? "audio" : "face");
+    if (c->codec && !rml_codec_parse(c->codec, &j->codec))
+        return usage_error(c->name, "--codec is h264, hevc, mjpeg or ffv1, not '%s'", c->codec);
+    const bool has_box = j->box[0] != -1;
+    if (has_box && j->faces_path)
+        return usage_error(c->name, "--box and --faces both say where the face is: give one");
+    const char *named = c->detector_named ? c->detector_named : c->s3fd_named;
+    if (c->s3fd_named && c->detector_named)
+        return usage_error(c->name, "--s3fd and --detector both find the face: give one");
+    if (j->compat && (c->detector_named || c->detect_every > 1))
+        return usage_error(c->name,
+                           "--compat finds faces as the original does: with S3FD, in every "
+                           "frame, without --detector and --detect_every");
+    if (!has_box && !weights_choose(&c->detector, c->detector_named ? DETECTOR : "s3fd", named) &&
+        !exists(j->faces_path))
+        return usage_error(c->name, "where is the face? Give --s3fd FILE (weights of the S3FD face "
+                                    "detector), --detector FILE.onnx (a light one) or --box TOP "
+                                    "BOTTOM LEFT RIGHT");
+    return EXIT_DONE;
+}
+
+int lipsync_parse(lipsync_command *c, int argc, char **argv)
+{
+    rml_lipsync_settings *j = &c->job;
+    option options[OPTIONS_MAX];
+    c->detect_every = 1;
+    command_line line = {
+        .command = c->name,
+        .usage = c->usage,
+        .summary = c->summary,
+        .options = options,
+        .option_count = list_options(c, options),
+        .common = &c->common,
+    };
+    int code = options_parse(&line, argc, argv);
+    if (code != EXIT_DONE || c->common.help)
+        return code;
+    code = check_options(c);
+    if (code != EXIT_DONE)
+        return code;
+    // The original takes any text after --static for true, "False" too.
+    j->clip.first_frame_only = c->is_static.value || (j->compat && c->is_static.given);
+    j->clip.repeat = j->compat || c->loop ? RML_REPEAT_CYCLIC : RML_REPEAT_PING_PONG;
+    j->audio_offset_seconds = c->offset_ms / 1e3;
+    j->threads = c->common.threads;
+    j->progress = on_progress;
+    j->cancelled = on_cancelled;
+    j->user = c;
+    return EXIT_DONE;
+}
+
+int lipsync_run(lipsync_command *c)
+{
+    if (!c->job.out_path) {
+        // As in the original, the default folder is there.
+        if (mkdir(DEFAULT_FOLDER, 0777) != 0 && errno != EEXIST) {
+            fprintf(stderr, "run-model %s: the folder " DEFAULT_FOLDER " cannot be made: %s\n",
+                    c->name, strerror(errno));
+            return EXIT_FAILED;
+        }
+        c->job.out_path = DEFAULT_OUTFILE;
+    }
+    rml_lipsync_quiet_libraries();
+    interrupt_watch();
+    rml_error err;
+    rml_lipsync_result result;
+    return run(c, &result, &err) == RML_OK ? EXIT_DONE : failure(c->name, &err);
+}

@@ -1,0 +1,61 @@
+// What the lip-sync commands have in common: options, the run, reports. A command of its own has
+// the network and the options that say where its weights are.
+#ifndef RML_TOOLS_MEDIA_LIPSYNC_COMMAND_H
+#define RML_TOOLS_MEDIA_LIPSYNC_COMMAND_H
+
+#include "tools/find_weights.h"
+#include "tools/options.h"
+#include "tools/progress.h"
+
+#include "pipelines/lipsync.h"
+
+// A session for the reports, by the name of its network.
+typedef struct lipsync_session {
+    const char *name;
+    const rml_session *session;
+} lipsync_session;
+
+#define LIPSYNC_SESSIONS 8
+
+typedef struct lipsync_command {
+    // ---- set by the command ----
+    const char *name;         // "wav2lip"
+    const char *summary;      // as in command_line
+    const char *usage;        // the same
+    const option *options;    // of its own, shown after --face and --audio
+    int option_count;         //
+    common_options common;    //
+    rml_lipsync_settings job; // with the command's defaults
+    // Opens the network when all else is open, and gives what the pipeline uses. `user` of both.
+    rml_status (*open)(void *user, const struct lipsync_command *command, rml_lip_net **net,
+                       rml_error *err);
+    // The sessions there are by now; returns how many.
+    int (*sessions)(void *user, lipsync_session sessions[LIPSYNC_SESSIONS]);
+    void *user;
+    // ---- of the shared part ----
+    weights_source detector; // S3FD's weights, or a graph file that tells by itself
+    const char *s3fd_named, *detector_named, *codec;
+    int detect_every;
+    option_switch is_static;
+    bool loop;
+    int face_batch;
+    double offset_ms;
+    progress progress;
+} lipsync_command;
+
+// Parses the command line and checks what can be checked without a file. As options_parse; with
+// --help the caller leaves. A command checks its own options between this and lipsync_run.
+int lipsync_parse(lipsync_command *command, int argc, char **argv);
+
+// The whole run with its reports; the result is the exit code.
+int lipsync_run(lipsync_command *command);
+
+// Settings for the sessions of a command, from the common options.
+rml_session_settings lipsync_session_settings(const lipsync_command *command);
+
+// What is printed after the run; `seconds` it took.
+void lipsync_report(const lipsync_command *command, const rml_lipsync_result *result,
+                    const rml_clip_info *clip, const lipsync_session *sessions, int count,
+                    double seconds);
+
+#endif

@@ -1,0 +1,98 @@
+// What a lip-sync run prints when it is done.
+#include "tools/media/lipsync_command.h"
+#include "tools/report.h"
+
+#include <stdio.h>
+
+#define RANGES_SHOWN 20
+
+static void report_gaps(const rml_lipsync_result *r)
+{
+    if (r->without_face == 0)
+        return;
+    fprintf(stderr, "no face in %lld of %lld frames, which were left as they are:",
+            (long long)r->without_face, (long long)r->frames);
+    for (int i = 0; i < r->range_count && i < RANGES_SHOWN; i++)
+        fprintf(stderr, "%s %.3f-%.3f s", i ? "," : "", r->ranges[i].from, r->ranges[i].to);
+    if (r->range_count > RANGES_SHOWN)
+        fprintf(stderr, " and %d more (--json lists them)", r->range_count - RANGES_SHOWN);
+    fprintf(stderr, "\n");
+}
+
+static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
+                        const lipsync_session *sessions, int count, double seconds)
+{
+    if (s->common.profile) {
+        fprintf(stderr, "%-10s %12s %12s\n", "stage", "seconds", "ms/frame");
+        for (int i = 0; i < RML_STAGE_COUNT; i++)
+            fprintf(stderr, "%-10s %12.3f %12.3f\n", rml_lipsync_stage_name((rml_lipsync_stage)i),
+                    r->stage_ms[i] / 1e3, r->stage_ms[i] / (double)r->frames);
+        fprintf(stderr, "%-10s %12.3f (decoding, network and encoding overlap; batch %d)\n",
+                "whole", seconds, r->batch);
+        for (int i = 0; i < count; i++) {
+            if (count > 2)
+                fprintf(stderr, "%s\n", sessions[i].name);
+            print_profile(stderr, sessions[i].session, 0);
+        }
+    }
+    if (s->common.quiet)
+        return;
+    report_gaps(r);
+    if (r->damaged_packets)
+        fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.clip.path,
+                (long long)r->damaged_packets);
+    if (r->file.damaged_audio_packets)
+        fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.audio_path,
+                (long long)r->file.damaged_audio_packets);
+    if (s->common.json)
+        return;
+    printf("%s: %lld frames, %.2f s, made in %.1f s (%.1f frames a second, %.2f x real time)\n",
+           s->job.out_path, (long long)r->frames, r->file.video_seconds, seconds,
+           (double)r->frames / seconds, r->file.video_seconds / seconds);
+}
+
+static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
+                        const rml_clip_info *clip, const lipsync_session *sessions, int count,
+                        double seconds)
+{
+    printf("{\"file\":");
+    json_text(stdout, s->job.out_path);
+    printf(",\"frames\":%lld,\"fps\":%.6f,\"width\":%d,\"height\":%d,\"codec\":\"%s\","
+           "\"video_seconds\":%.6f,\"audio_seconds\":%.6f,\"bytes\":%lld,\"seconds\":%.3f,"
+           "\"frames_per_second\":%.3f,\"source_frames\":%lld,\"frames_without_face\":%lld,"
+           "\"without_face\":[",
+           (long long)r->frames, clip->fps, clip->width, clip->height, rml_codec_name(s->job.codec),
+           r->file.video_seconds, r->file.audio_seconds, (long long)r->file.bytes, seconds,
+           (double)r->frames / seconds, (long long)r->source_frames, (long long)r->without_face);
+    for (int i = 0; i < r->range_count; i++)
+        printf("%s{\"from\":%.6f,\"to\":%.6f}", i ? "," : "", r->ranges[i].from, r->ranges[i].to);
+    printf(
+        "],\"damaged_video_packets\":%lld,\"damaged_audio_packets\":%lld,\"threads\":%d,"
+        "\"cpu\":\"%s\",\"precision\":\"f32\",\"batch\":%d,\"peak_rss_bytes\":%llu,\"stage_ms\":{",
+        (long long)r->damaged_packets, (long long)r->file.damaged_audio_packets,
+        rml_session_threads(sessions[0].session),
+        rml_cpu_level_name(rml_session_cpu(sessions[0].session)), r->batch,
+        (unsigned long long)peak_rss_bytes());
+    for (int i = 0; i < RML_STAGE_COUNT; i++)
+        printf("%s\"%s\":%.3f", i ? "," : "", rml_lipsync_stage_name((rml_lipsync_stage)i),
+               r->stage_ms[i]);
+    printf("}");
+    if (s->common.profile) {
+        printf(",\"profile\":{");
+        for (int i = 0; i < count; i++) {
+            printf("%s\"%s\":", i ? "," : "", sessions[i].name);
+            json_profile(stdout, sessions[i].session);
+        }
+        printf("}");
+    }
+    printf("}\n");
+}
+
+void lipsync_report(const lipsync_command *command, const rml_lipsync_result *result,
+                    const rml_clip_info *clip, const lipsync_session *sessions, int count,
+                    double seconds)
+{
+    report_text(command, result, sessions, count, seconds);
+    if (command->common.json)
+        report_json(command, result, clip, sessions, count, seconds);
+}
