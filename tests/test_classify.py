@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from conftest import NETWORK_TOLERANCE, ROOT, json_lines
+from reference import mobilenetv2
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLASSES = 7
@@ -301,3 +302,24 @@ def test_photographs_as_in_onnxruntime(program, imagenet, shared_data, stretch):
     if stretch:
         labels = [line["classes"][0]["label"] for line in lines]
         assert labels[:2] == ["Egyptian_cat", "military_uniform"]
+
+
+def test_weights_of_torchvision_on_photographs(program, imagenet, shared_data):
+    path = shared_data / "weights/mobilenet_v2_imagenet.pth"
+    if not path.exists():
+        pytest.skip("needs mobilenet_v2_imagenet.pth in the shared test data")
+    model = mobilenetv2.loaded(path)
+    photos = sorted((shared_data / "media/photos").glob("*.bmp"))
+    lines = json_lines(program.run("mobilenetv2", *photos, "-w", path, "--labels", imagenet[1],
+                                   "--values", "signed", "--top", 1000, "--json").stdout)
+    for photo, line in zip(photos, lines):
+        with torch.no_grad():
+            expected = model(seen(Image.open(photo), values=([128], [128])))[0].numpy()
+        assert np.abs(probabilities(line) - expected).max() <= NETWORK_TOLERANCE * expected.max()
+    assert lines[0]["classes"][0]["label"] == "Egyptian_cat"
+
+
+def test_an_onnx_file_that_fixes_its_size(program, imagenet, tmp_path):
+    Image.fromarray(picture(64, 64)).save(tmp_path / "a.png")
+    done = program.run("mobilenetv2", tmp_path / "a.png", "-w", imagenet[0], "--size", 192, code=1)
+    assert "the network takes 224 pixels a side, not 192" in done.stderr

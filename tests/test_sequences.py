@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -210,6 +212,18 @@ def test_onnx_file_of_the_same_network(program, tmp_path):
     assert len(ours) == 20
     for a, b in zip(ours, onnx):
         assert np.abs(probabilities(a) - probabilities(b)).max() <= NETWORK_TOLERANCE
+
+
+def test_progress_after_two_seconds(program, lstm_network):
+    command = program.command("lstm", "--input", "-", "-w", lstm_network().file("zip"), "-k", 1)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as run:
+        run.stdin.write("1,2,3\n" * 3)
+        run.stdin.flush()
+        time.sleep(2.2)
+        out, told = run.communicate("4,5,6\n" * 5000, timeout=60)
+    assert run.returncode == 0 and out.count("\n") == 5003
+    assert re.fullmatch(r"\d+ sequences\n", told), told
 
 
 def test_wrong_usage(program, lstm_network):
