@@ -1,5 +1,7 @@
 #include "graph/plan.h"
 
+#include "graph/bands.h"
+
 #include "tensor/size.h"
 
 #include <stdint.h>
@@ -228,8 +230,9 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
     return RML_OK;
 }
 
+// With `band_rows` every value has a place of its own, and large images are computed in bands.
 static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_shapes,
-                       const rml_plan_settings *settings, rml_error *err)
+                       const rml_plan_settings *settings, int64_t band_rows, rml_error *err)
 {
     const rml_graph *graph = &model->graph;
     const size_t values = graph->value_count, nodes = graph->node_count;
@@ -238,7 +241,7 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
     plan->places = take(plan, values, sizeof *plan->places);
     plan->steps = take(plan, nodes, sizeof *plan->steps);
     plan->scratch = take(plan, nodes, sizeof *plan->scratch);
-    plan->buffers = take(plan, values + nodes, sizeof *plan->buffers);
+    plan->buffers = take(plan, values + 2 * nodes, sizeof *plan->buffers);
     if (!last || !plan->facts || !plan->places || !plan->steps || !plan->scratch || !plan->buffers)
         return rml_fail_nomem(err, values * sizeof *plan->places, "the plan");
     for (size_t i = 0; i < graph->input_count; i++)
@@ -252,7 +255,7 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
     }
     if (plan->concrete)
         find_last_uses(graph, plan, last);
-    for (size_t i = 0; i < nodes && plan->concrete; i++)
+    for (size_t i = 0; i < nodes && plan->concrete && !band_rows; i++)
         if (has_step(graph, plan, &graph->nodes[i])) {
             place_concat(graph, plan, last, &graph->nodes[i]);
             place_in_place(graph, plan, last, i);
@@ -267,6 +270,9 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
     for (rml_node_id i = 0; i < nodes && plan->concrete; i++)
         if (has_step(graph, plan, &graph->nodes[i]))
             RML_TRY(prepare_step(plan, model, i, settings, err));
+    plan->band_rows = band_rows;
+    if (band_rows)
+        RML_TRY(rml_bands_choose(plan, graph, settings->limit, err));
     RML_TRY(rml_memory_plan(plan->buffers, plan->buffer_count, &plan->bytes, plan->arena.allocator,
                             err));
     if (!rml_memory_verify(plan->buffers, plan->buffer_count, plan->bytes))
@@ -274,20 +280,41 @@ static rml_status fill(rml_plan *plan, rml_model *model, const rml_shape *input_
     return RML_OK;
 }
 
-rml_status rml_plan_create(rml_plan **out, rml_model *model, const rml_shape *input_shapes,
-                           const rml_plan_settings *settings, const rml_allocator *allocator,
-                           rml_error *err)
+static rml_status create(rml_plan **out, rml_model *model, const rml_shape *input_shapes,
+                         const rml_plan_settings *settings, int64_t band_rows,
+                         const rml_allocator *allocator, rml_error *err)
 {
     rml_plan *plan = rml_alloc_zero(allocator, 1, sizeof *plan);
     *out = NULL;
     if (!plan)
         return rml_fail_nomem(err, sizeof *plan, "the plan");
     rml_arena_init(&plan->arena, allocator);
-    const rml_status status = fill(plan, model, input_shapes, settings, err);
+    const rml_status status = fill(plan, model, input_shapes, settings, band_rows, err);
     if (status != RML_OK)
         rml_plan_destroy(&plan);
     *out = plan;
     return status;
+}
+
+rml_status rml_plan_create(rml_plan **out, rml_model *model, const rml_shape *input_shapes,
+                           const rml_plan_settings *settings, const rml_allocator *allocator,
+                           rml_error *err)
+{
+    static const int64_t tries[] = {0, RML_BAND_ROWS, RML_BAND_ROWS / 4};
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        RML_TRY(create(out, model, input_shapes, settings, tries[i], allocator, err));
+        if (!settings->limit || (*out)->bytes <= settings->limit)
+            return RML_OK;
+        least = (*out)->bytes < least ? (*out)->bytes : least;
+        const bool concrete = (*out)->concrete;
+        rml_plan_destroy(out);
+        if (!concrete)
+            break;
+    }
+    return rml_fail(err, RML_ERR_LIMIT,
+                    "a run takes %zu bytes, computed in bands too, and the limit is %zu", least,
+                    settings->limit);
 }
 
 void rml_plan_destroy(rml_plan **plan_at)

@@ -4,6 +4,7 @@
 
 #include "graph/memory.h"
 #include "graph/model.h"
+#include "graph/node_time.h"
 
 // One live node, ready to run once rml_plan_point has set the pointers.
 typedef struct rml_step {
@@ -26,6 +27,8 @@ typedef struct rml_place {
     void *bound; // the caller's memory instead of the block's, for graph inputs and outputs
 } rml_place;
 
+typedef struct rml_bands rml_bands; // see graph/bands.h
+
 typedef struct rml_plan {
     struct rml_plan *older; // list of a session's plans, latest use first
     rml_arena arena;
@@ -33,12 +36,14 @@ typedef struct rml_plan {
     rml_place *places; // of every value
     rml_step *steps;
     size_t step_count;
-    rml_buffer *buffers; // one a root, then one a step that has scratch
+    rml_buffer *buffers; // one a root, then one a step that has scratch, then those of bands
     size_t buffer_count;
     size_t *scratch; // buffer of each step, or SIZE_MAX
     size_t bytes;    // of the block
     size_t packed_bytes;
     uint64_t macs;
+    rml_bands *bands; // NULL: the steps run one after the other, on whole values
+    int64_t band_rows;
     bool concrete; // false: shapes depend on what a run computes; only inputs have places
 } rml_plan;
 
@@ -47,9 +52,12 @@ typedef struct rml_plan_settings {
     rml_pool *pool;
     int threads;
     bool no_reuse;
+    size_t limit; // bytes of the block; 0: none
 } rml_plan_settings;
 
-// `input_shapes`: one a graph input, in its order. Packs weights that are not packed yet.
+// `input_shapes`: one a graph input, in its order. Packs weights that are not packed yet. Images
+// are computed in bands where the plan would exceed the limit otherwise; RML_ERR_LIMIT when it does
+// all the same.
 rml_status rml_plan_create(rml_plan **out, rml_model *model, const rml_shape *input_shapes,
                            const rml_plan_settings *settings, const rml_allocator *allocator,
                            rml_error *err);

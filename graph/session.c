@@ -1,21 +1,14 @@
 // Sessions: a model planned for concrete shapes, with memory and threads of its own.
 #define _POSIX_C_SOURCE 200809L
+#include "graph/bands.h"
 #include "graph/eager.h"
-#include "graph/plan.h"
 
 #include "tensor/size.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_PLANS 4 // kept for shapes that come back, the latest used first
-
-// What the profile knows of one node, over all plans.
-typedef struct node_time {
-    uint64_t runs, macs;
-    double total_ms;
-} node_time;
 
 struct rml_session {
     const rml_allocator *allocator;
@@ -23,11 +16,11 @@ struct rml_session {
     rml_session_settings settings;
     rml_kernels kernels;
     rml_pool *pool;
-    rml_shape *shapes;   // of each input, as set
-    node_time *times;    // of each node, when profiling
-    rml_tensor *results; // of a run without a plan: one an output, owned; rank -1 before
-    void **bound;        // caller's memory of each input, then of each output
-    rml_plan *plans;     // plans->..., the first is current once `ready`
+    rml_shape *shapes;    // of each input, as set
+    rml_node_time *times; // of each node, when profiling
+    rml_tensor *results;  // of a run without a plan: one an output, owned; rank -1 before
+    void **bound;         // caller's memory of each input, then of each output
+    rml_plan *plans;      // plans->..., the first is current once `ready`
     bool ready;
     char *block;
     size_t block_bytes;
@@ -269,8 +262,8 @@ static void log_plan(const rml_session *session, const rml_plan *plan)
 static rml_status add_plan(rml_session *session, rml_error *err)
 {
     const rml_plan_settings settings = {&session->kernels, session->pool,
-                                        rml_pool_threads(session->pool),
-                                        session->settings.no_reuse};
+                                        rml_pool_threads(session->pool), session->settings.no_reuse,
+                                        session->settings.memory_limit};
     rml_plan *plan;
     RML_TRY(rml_plan_create(&plan, session->model, session->shapes, &settings, session->allocator,
                             err));
@@ -367,19 +360,12 @@ rml_status rml_session_bind(rml_session *session, const char *name, void *data, 
     return RML_OK;
 }
 
-static double now_ms(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
-}
-
-// Without a plan: outputs get the memory they turn out to need, and are copied where bound.
 static rml_observer observer_of(const rml_session *session)
 {
     return (rml_observer){session->settings.observe, session->settings.observe_user};
 }
 
+// Without a plan: outputs get the memory they turn out to need, and are copied where bound.
 static rml_status run_eagerly(rml_session *session, rml_error *err)
 {
     const rml_graph *graph = graph_of(session);
@@ -406,28 +392,52 @@ static rml_status run_eagerly(rml_session *session, rml_error *err)
     return status;
 }
 
+static rml_status tell(const rml_session *session, const rml_step *step, rml_error *err)
+{
+    const rml_observer observer = observer_of(session);
+    const rml_graph *graph = graph_of(session);
+    return rml_observe(&observer, graph, &graph->nodes[step->node], step->args.out,
+                       session->allocator, err);
+}
+
+static rml_status run_step(rml_session *session, const rml_step *step, rml_error *err)
+{
+    const double start = session->times ? rml_clock_ms() : 0;
+    step->algorithm->run(&step->args);
+    if (session->times) {
+        rml_node_time *time = &session->times[step->node];
+        time->total_ms += rml_clock_ms() - start;
+        time->macs += step->macs;
+        time->runs++;
+    }
+    return tell(session, step, err);
+}
+
+static rml_status run_sweep(rml_session *session, const rml_stage *stage, rml_error *err)
+{
+    const rml_plan *plan = session->plans;
+    const rml_graph *graph = graph_of(session);
+    rml_bands_sweep(plan, graph, stage, session->block, session->times);
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (stage->member[i] == RML_MEMBER_COMPUTE &&
+            !plan->bands->banded[graph->nodes[plan->steps[i].node].out])
+            RML_TRY(tell(session, &plan->steps[i], err));
+    return RML_OK;
+}
+
 rml_status rml_session_run(rml_session *session, rml_error *err)
 {
     if (!session->ready)
         return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
     const rml_plan *plan = session->plans;
-    const rml_graph *graph = graph_of(session);
-    const rml_observer observer = observer_of(session);
     if (!plan->concrete)
         return run_eagerly(session, err);
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const rml_step *step = &plan->steps[i];
-        const double start = session->times ? now_ms() : 0;
-        step->algorithm->run(&step->args);
-        if (session->times) {
-            node_time *time = &session->times[step->node];
-            time->total_ms += now_ms() - start;
-            time->macs += step->macs;
-            time->runs++;
-        }
-        RML_TRY(rml_observe(&observer, graph, &graph->nodes[step->node], step->args.out,
-                            session->allocator, err));
-    }
+    const rml_bands *bands = plan->bands;
+    for (size_t i = 0; i < (bands ? bands->stage_count : plan->step_count); i++)
+        if (bands && bands->stages[i].sweep)
+            RML_TRY(run_sweep(session, &bands->stages[i], err));
+        else
+            RML_TRY(run_step(session, &plan->steps[bands ? bands->stages[i].step : i], err));
     return RML_OK;
 }
 
@@ -468,7 +478,7 @@ rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
         return entry;
     const rml_step *step = &session->plans->steps[index];
     const rml_node *node = &graph_of(session)->nodes[step->node];
-    const node_time *time = &session->times[step->node];
+    const rml_node_time *time = &session->times[step->node];
     return (rml_profile_entry){.node = node->name,
                                .op = rml_op_get(node->op)->name,
                                .algorithm = step->algorithm->name,

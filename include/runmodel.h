@@ -274,10 +274,15 @@ typedef struct rml_session_settings {
     rml_precision precision;
     void *memory;        // caller's block for activations and scratch, 64-byte aligned, or NULL
     size_t memory_bytes; // its size; planning fails with RML_ERR_LIMIT when it is too small
-    bool profile;        // measure every node
-    bool no_reuse;       // give every value its own memory (to tell planner faults from others)
-    rml_observe_fn
-        observe; // hears of every value that is computed; runs then allocate. May be NULL
+    // At most so many bytes of activations and scratch, or 0. Where a plan would take more, large
+    // images are computed in bands of rows: the same bits, some of them computed more than once.
+    // Where that does not suffice, preparing fails with RML_ERR_LIMIT.
+    size_t memory_limit;
+    bool profile;  // measure every node
+    bool no_reuse; // give every value its own memory (to tell planner faults from others)
+    // Hears of every value that is computed, those only computed in bands left out; runs then
+    // allocate. May be NULL.
+    rml_observe_fn observe;
     void *observe_user;
     rml_log_fn log;
     void *log_user;

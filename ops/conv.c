@@ -4,6 +4,7 @@
 #include "ops/conv.h"
 
 #include "kernels/pack.h"
+#include "kernels/winograd.h"
 #include "ops/igemm.h"
 #include "tensor/size.h"
 
@@ -172,6 +173,7 @@ static const rml_algorithm algorithms[] = {
      .scratch_bytes = rml_conv_dw_scratch_bytes,
      .run = rml_conv_dw_run},
     {.name = "winograd-4x4-3x3",
+     .row_unit = RML_WINOGRAD_OUT,
      .accepts = rml_conv_winograd_accepts,
      .packed_count = rml_conv_winograd_packed_count,
      .pack = rml_conv_winograd_pack,

@@ -6,15 +6,15 @@
 // Moments are taken of blocks of a size that depends on the shape alone: in f32 around the mean of
 // the block itself, and joined in double. So the memory is read once for them, large means cost no
 // digits, and the bits do not depend on threads or on the batch.
-#include "ops/op.h"
+#include "ops/group_norm.h"
 
 #include "tensor/size.h"
 
 #include <math.h>
 
-#define BLOCK_PIXELS 128 // of channels-last images
-#define RUN 64           // a plane is folded to rows of this many numbers ...
-#define RUN_ROWS 128     // ... and blocks of this many rows
+#define BLOCK_PIXELS RML_NORM_BLOCK // of channels-last images
+#define RUN 64                      // a plane is folded to rows of this many numbers ...
+#define RUN_ROWS 128                // ... and blocks of this many rows
 #define CHUNK_PIXELS 32
 
 static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
@@ -255,16 +255,22 @@ static void apply_planes(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static void run(const rml_op_args *args)
+static job job_of(const rml_op_args *args)
 {
     job at = {.args = args, .s = sizes_of(args)};
+    at.mean = (float *)args->scratch;
+    at.spread = at.mean + moments_count(&at.s);
+    at.scale = at.spread + moments_count(&at.s);
+    at.shift = at.scale + at.s.items * at.s.channels;
+    return at;
+}
+
+static void run(const rml_op_args *args)
+{
+    job at = job_of(args);
     const sizes *s = &at.s;
     if (s->items * s->channels * s->places == 0)
         return;
-    at.mean = (float *)args->scratch;
-    at.spread = at.mean + moments_count(s);
-    at.scale = at.spread + moments_count(s);
-    at.shift = at.scale + s->items * s->channels;
     const size_t blocks = s->items * s->blocks * (s->last ? 1 : s->channels);
     rml_pool_run(args->pool, blocks, s->last ? 1 : 8, s->last ? pixel_moments : plane_moments, &at);
     rml_pool_run(args->pool, s->items * (size_t)args->attr->group_norm.groups, 4, join_groups, &at);
@@ -272,6 +278,78 @@ static void run(const rml_op_args *args)
         rml_pool_run(args->pool, s->items * s->places, CHUNK_PIXELS, apply_pixels, &at);
     else
         rml_pool_run(args->pool, s->items * s->channels, 1, apply_planes, &at);
+}
+
+// ---- in parts -----------------------------------------------------------------------------------
+
+typedef struct part {
+    job job;
+    const float *src;
+    float *dst;
+    size_t item, first; // block
+} part;
+
+static part part_of(const rml_op_args *args, size_t item)
+{
+    return (part){.job = job_of(args), .item = item};
+}
+
+static void part_moments(void *context, size_t begin, size_t end, int worker)
+{
+    const part *at = context;
+    const sizes *s = &at->job.s;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t block = at->first + i, place = (at->item * s->blocks + block) * s->lanes;
+        at->job.args->kernels->moments(at->src + i * BLOCK_PIXELS * s->channels, s->channels,
+                                       rml_min_size(BLOCK_PIXELS, s->places - block * BLOCK_PIXELS),
+                                       s->lanes, at->job.mean + place, at->job.spread + place);
+    }
+}
+
+void rml_group_norm_blocks(const rml_op_args *args, size_t item, size_t first, size_t count,
+                           const float *pixels)
+{
+    part at = part_of(args, item);
+    at.first = first;
+    at.src = pixels;
+    rml_pool_run(args->pool, count, 1, part_moments, &at);
+}
+
+static void part_join(void *context, size_t begin, size_t end, int worker)
+{
+    part *at = context;
+    const size_t groups = (size_t)at->job.args->attr->group_norm.groups;
+    join_groups(&at->job, at->item * groups + begin, at->item * groups + end, worker);
+}
+
+void rml_group_norm_join(const rml_op_args *args, size_t item)
+{
+    part at = part_of(args, item);
+    rml_pool_run(args->pool, (size_t)args->attr->group_norm.groups, 4, part_join, &at);
+}
+
+static void part_apply(void *context, size_t begin, size_t end, int worker)
+{
+    const part *at = context;
+    const rml_op_args *args = at->job.args;
+    const size_t channels = at->job.s.channels, place = at->item * channels;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        float *dst = at->dst + i * channels;
+        args->kernels->affine(at->src + i * channels, at->job.scale + place, at->job.shift + place,
+                              dst, channels);
+        activate(args, dst, channels);
+    }
+}
+
+void rml_group_norm_apply(const rml_op_args *args, size_t item, const float *src, float *dst,
+                          size_t pixels)
+{
+    part at = part_of(args, item);
+    at.src = src;
+    at.dst = dst;
+    rml_pool_run(args->pool, pixels, CHUNK_PIXELS, part_apply, &at);
 }
 
 static const rml_algorithm algorithms[] = {

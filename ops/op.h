@@ -134,6 +134,8 @@ typedef struct rml_op_args {
 // accepts everything.
 typedef struct rml_algorithm {
     const char *name;
+    int row_unit; // rows of an image that are computed together: a part of the rows that begins and
+                  // ends at multiples of it, or at the end, gets the bits of the whole. 0: any
     bool (*accepts)(const rml_op_args *args); // NULL: always. Must not look at the batch size, so
                                               // that an image gets the same bits in any batch.
     // Weights in the form `run` wants; depends on the weight's shape, attributes and kernels only.

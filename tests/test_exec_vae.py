@@ -92,6 +92,64 @@ def test_place_in_the_batch(program, network, tmp_path):
         assert alone.tobytes() == together[i : i + 1].tobytes()
 
 
+# ---- memory -------------------------------------------------------------------------------------
+
+
+def run_limited(program, model, weights, array, folder, *options, code=0):
+    """The output and what `--json` tells, or the message of a failure."""
+    port, result = {
+        "vae-encoder": ("sample", "latent_parameters"),
+        "vae-decoder": ("latent_sample", "sample"),
+    }[model]
+    np.save(folder / "in.npy", array.numpy())
+    (folder / "out.npy").unlink(missing_ok=True)
+    bindings = ["--input", f"{port}={folder}/in.npy", "--output", f"{result}={folder}/out.npy"]
+    command = ["exec", model, "--weights", weights, *bindings, "--json", *options]
+    done = program.run(*command, code=code)
+    return done.stderr if code else (np.load(folder / "out.npy"), json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_memory_limit(program, network, tmp_path, cpu, batch):
+    """Bands give the bits of the whole, for any thread count, within the limit."""
+    at = network("narrow")
+    weights = at.folder / "hub"
+    image, latent = vae.random_image(batch, 211, 250, 20), vae.random_latent(batch, 27, 31, 21)
+    for model, array, reference in (
+        ("vae-encoder", image, vae.encode(at.model, image)),
+        ("vae-decoder", latent, vae.decode(at.model, latent)),
+    ):
+        args = (program, model, weights, array, tmp_path, "--cpu", cpu)
+        whole, plain = run_limited(*args)
+        for share in (0.85, 0.7):
+            limit = plain["planned_bytes"] * share
+            ours, told = run_limited(*args, "--mem-limit", limit / 1e6)
+            assert 0 < told["planned_bytes"] <= limit
+            assert_network(ours, reference)
+            assert ours.tobytes() == whole.tobytes()
+            one, _ = run_limited(*args, "--mem-limit", limit / 1e6, "--threads", 1)
+            assert one.tobytes() == whole.tobytes()
+
+
+def test_limit_that_cannot_be_kept(program, network, tmp_path):
+    weights, latent = network("narrow").folder / "hub", vae.random_latent(1, 32, 32, 22)
+    told = run_limited(
+        program, "vae-decoder", weights, latent, tmp_path, "--mem-limit", 1, code=1
+    )
+    assert "the limit is 1000000" in told and len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("limit", [None, 800])
+def test_activations_of_768_pixels(program, network, tmp_path, limit):
+    """An eighth of the published widths takes an eighth of the memory, or a little more."""
+    weights = network("narrow").folder / "hub"
+    options = [] if limit is None else ["--mem-limit", limit / 8]
+    image, latent = vae.random_image(1, 768, 768, 23), vae.random_latent(1, 96, 96, 24)
+    for model, array in (("vae-encoder", image), ("vae-decoder", latent)):
+        _, told = run_limited(program, model, weights, array, tmp_path, *options)
+        assert told["planned_bytes"] * 8 < (1.5e9 if limit is None else limit * 1e6)
+
+
 # ---- files -------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,8 @@ typedef struct {
 typedef struct {
     common_options common;
     const char *model, *config;
-    bool is_file; // of a graph
+    double memory_mb; // 0: no limit
+    bool is_file;     // of a graph
     weights_source weights;
     option_list inputs, outputs;
 } settings;
@@ -198,6 +199,7 @@ static rml_status run(const settings *s, rml_error *err)
     wanted.threads = s->common.threads;
     wanted.cpu = s->common.cpu;
     wanted.profile = s->common.profile;
+    wanted.memory_limit = (size_t)(s->memory_mb * 1e6);
     status = rml_session_create(&session, model, &wanted, err);
     if (status == RML_OK)
         status = read_inputs(s, model, session, err);
@@ -247,6 +249,13 @@ int cmd_exec(int argc, char **argv)
          .value = "FILE.json|FOLDER",
          .help = "settings of a network whose weights do not tell them;\nwithout: the config.json "
                  "in the folder of the weights"},
+        {.name = "mem_limit",
+         .kind = OPTION_NUMBER,
+         .target = &s.memory_mb,
+         .value = "MB",
+         .help = "most memory for activations; where more would be taken,\nlarge images are "
+                 "computed in bands that give the same bits\n(0: no limit)",
+         .max = 1e9},
     };
     command_line line = {
         .command = COMMAND,
