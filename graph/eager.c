@@ -79,7 +79,7 @@ static rml_status gather(run *at, const rml_node *node, rml_tensor *in, rml_fact
             continue;
         const rml_value *value = &at->graph->values[id];
         // A weight that is packed is not needed as it is stored.
-        if (value->kind == RML_VALUE_CONSTANT && k == op->packed_input)
+        if (value->kind == RML_VALUE_CONSTANT && rml_op_packs(op, k))
             at->values[id].view = rml_tensor_typed(NULL, value->dtype, &value->shape);
         else if (value->kind == RML_VALUE_CONSTANT)
             RML_TRY(view_constant(at, id, err));

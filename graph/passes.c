@@ -6,8 +6,11 @@
 const rml_pass *rml_pass_at(size_t index)
 {
     static const rml_pass passes[] = {
-        {"fold_const", false, rml_pass_fold_const}, {"fold_bn", false, rml_pass_fold_bn},
-        {"fuse_act", false, rml_pass_fuse_act},     {"dce", false, rml_pass_dce},
+        {"fold_const", false, rml_pass_fold_const},
+        {"fold_bn", false, rml_pass_fold_bn},
+        {"fuse_act", false, rml_pass_fuse_act},
+        {"fuse_block", false, rml_pass_fuse_block},
+        {"dce", false, rml_pass_dce},
         {"layout", true, rml_pass_layout},
     };
     return index < sizeof passes / sizeof *passes ? &passes[index] : NULL;

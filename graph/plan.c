@@ -188,7 +188,7 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
             continue;
         }
         in[k] = plan->places[id].view;
-        if (graph->values[id].kind == RML_VALUE_CONSTANT && k != op->packed_input &&
+        if (graph->values[id].kind == RML_VALUE_CONSTANT && !rml_op_packs(op, k) &&
             !plan->places[id].constant) {
             size_t bytes = 0;
             RML_TRY(rml_model_constant(model, &graph->values[id], &plan->places[id].constant,

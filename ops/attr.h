@@ -18,6 +18,11 @@ typedef struct rml_conv_attr {
     rml_activation act; // after bias and residual
 } rml_conv_attr;
 
+// A 1x1 convolution, a depthwise one, a 1x1 one; see ops/inverted_residual.c.
+typedef struct rml_inverted_attr {
+    rml_conv_attr expand, depthwise, project;
+} rml_inverted_attr;
+
 typedef struct rml_linear_attr {
     rml_activation act;
 } rml_linear_attr;

@@ -12,6 +12,11 @@ const rml_op *rml_op_get(rml_op_id id)
     return table[id];
 }
 
+bool rml_op_packs(const rml_op *op, int index)
+{
+    return index == op->packed_input || (index < 32 && (op->packed_also >> index & 1));
+}
+
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr)
 {
     return op->outputs ? op->outputs(attr) : 1;

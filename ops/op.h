@@ -29,6 +29,7 @@ typedef enum rml_op_id {
 
 typedef union rml_op_attr {
     rml_conv_attr conv;
+    rml_inverted_attr inverted;
     rml_linear_attr linear;
     rml_matmul_attr matmul;
     rml_batch_norm_attr batch_norm;
@@ -126,8 +127,9 @@ typedef struct rml_op_args {
     const rml_kernels *kernels;
     int threads;
     rml_pool *pool;
-    const float *packed; // what `pack` wrote, or NULL
-    char *scratch;       // scratch_bytes, 64-byte aligned
+    const float *packed;                  // what `pack` wrote, or NULL
+    const rml_constant *const *constants; // while packing: of each input, NULL where it is none
+    char *scratch;                        // scratch_bytes, 64-byte aligned
 } rml_op_args;
 
 // One way to compute an operator. An operator lists its ways in order of preference; the last one
@@ -165,12 +167,13 @@ typedef struct rml_op {
     const char *name;
     int min_inputs, max_inputs; // max -1: no limit
     rml_op_layout layout;
-    int packed_input;  // index of the constant that `pack` takes, or -1
-    bool control;      // run by rml_eager_control; there are no algorithms
-    bool from_shapes;  // the inputs' shapes are all it needs; `run` does not look at elements
-    bool in_place;     // out may be the memory of in[0] where shapes and strides agree
-    bool keeps_memory; // with in_place: also where shapes or layouts differ, for elements stay
-                       // where they are
+    int packed_input;     // index of the constant that `pack` takes, or -1
+    unsigned packed_also; // bits of further inputs whose constants it takes
+    bool control;         // run by rml_eager_control; there are no algorithms
+    bool from_shapes;     // the inputs' shapes are all it needs; `run` does not look at elements
+    bool in_place;        // out may be the memory of in[0] where shapes and strides agree
+    bool keeps_memory;    // with in_place: also where shapes or layouts differ, for elements stay
+                          // where they are
     int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: one
     // Types of all outputs; refuses inputs of the wrong type. NULL: all are f32, in and out.
     rml_status (*types)(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
@@ -198,6 +201,9 @@ rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_c
 
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);
+
+// Whether `pack` takes this input, which then nobody else reads as it is stored.
+bool rml_op_packs(const rml_op *op, int index);
 
 // Whether all outputs are empty: then nothing is to be run, and no algorithm has to care.
 bool rml_op_writes_nothing(const rml_op_args *args, int out_count);

@@ -333,8 +333,9 @@ static void run_one(world *w, const int *outputs, int output_count, bool no_reus
 
 int main(int argc, char **argv)
 {
-    static const char *const disabled[] = {NULL, "fuse_act", "fold_bn,fold_const", "dce",
-                                           "fold_const,fold_bn,fuse_act,dce"};
+    static const char *const disabled[] = {
+        NULL,         "fuse_act", "fold_bn,fold_const",
+        "fuse_block", "dce",      "fold_const,fold_bn,fuse_act,dce"};
     static world w;
     // a range of seeds may be given to look at one, or for more
     const uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;

@@ -1,0 +1,106 @@
+"""The networks that are compared: full width, random weights, the same in every format."""
+
+import contextlib
+import io
+import subprocess
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from reference import checkpoints, ffdnet, lstm, mobilenetv2, wav2lip
+
+
+def model_of(name):
+    """The network in PyTorch; the same weights every time."""
+    torch.manual_seed(1)
+    if name == "wav2lip":
+        return wav2lip.random_wav2lip(1.0, seed=1).eval()
+    if name == "ffdnet":
+        return ffdnet.random_ffdnet("ipol", channels=3, width=96, depth=12).eval()
+    if name == "mobilenetv2":
+        return mobilenetv2.random_mobilenetv2(1.0, 1000).eval()
+    return lstm.random_classifier().eval()
+
+
+def answer_of(model, tensors):
+    """The first output; the LSTM gives its state too."""
+    with torch.inference_mode():
+        out = model(*tensors)
+    return (out[0] if isinstance(out, tuple) else out).numpy()
+
+
+def inputs_of(name, batch):
+    """In the order of the network's arguments, by the names of run-model's inputs."""
+    if name == "wav2lip":
+        audio, face = wav2lip.random_inputs(batch, 1)
+        return {"audio": audio, "face": face}
+    if name == "ffdnet":
+        image, sigma = ffdnet.random_inputs(batch, 3, 512, 512, 1)
+        return {"image": image, "sigma": sigma}
+    if name == "mobilenetv2":
+        return {"image": mobilenetv2.random_image(batch, 224, 224, 1)}
+    return {"seq_input": lstm.random_inputs(batch, 6, 1, 1)}
+
+
+# Batches that are compared unless others are asked for.
+BATCHES = {"wav2lip": [1, 16], "ffdnet": [1], "mobilenetv2": [1, 8], "lstm": [1, 64]}
+
+
+def export(name, model, inputs, path):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=["out"],
+            dynamic_axes={key: {0: "n"} for key in [*inputs, "out"]},
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def convert_for_ncnn(model, inputs, folder, name):
+    """The stem of the converted files, or None where the converter is missing or fails."""
+    traced = Path(folder) / f"{name}.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(model, tuple(inputs.values())).save(str(traced))
+    shapes = ",".join("[" + ",".join(map(str, x.shape)) + "]" for x in inputs.values())
+    try:
+        subprocess.run(
+            ["pnnx", traced.name, f"inputshape={shapes}", "fp16=0"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=600,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return str(traced.with_suffix(".ncnn"))
+
+
+def prepare(name, batch, folder):
+    """Files of one network and batch: inputs, PyTorch's answer, weights, ONNX, ncnn."""
+    folder = Path(folder)
+    model, inputs = model_of(name), inputs_of(name, batch)
+    stem = folder / f"{name}-{batch}"
+    files = {
+        "inputs": f"{stem}.npz",
+        "wanted": f"{stem}.npy",
+        "weights": str(folder / f"{name}.pth"),
+        "onnx": str(folder / f"{name}.onnx"),
+        "ncnn": None,
+    }
+    np.savez(files["inputs"], **{key: x.numpy() for key, x in inputs.items()})
+    np.save(files["wanted"], answer_of(model, inputs.values()))
+    if not Path(files["weights"]).exists():
+        checkpoints.save_zip(checkpoints.state_of(model), files["weights"])
+        export(name, model, inputs_of(name, 2), files["onnx"])
+    if batch == 1:
+        files["ncnn"] = convert_for_ncnn(model, inputs, folder, name)
+    shapes = [f"{key}={'x'.join(map(str, x.shape))}" for key, x in inputs.items()]
+    return files, shapes
