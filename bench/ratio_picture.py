@@ -47,7 +47,8 @@ def draw(rows, ours):
         width = 2 if tick == 1 else 0.5
         axis.append(f'<path d="M{x:.1f} 44V{y}" stroke="#888" stroke-width="{width}"/>')
         axis.append(text(x, 40, f"{tick}x", "middle", 11, "#555"))
-    key = [text(10, 18, "Time of other runtimes, run-model = 1 (right of the line: slower)", size=14)]
+    title = "Time of other runtimes, run-model = 1 (right of the line: slower)"
+    key = [text(10, 18, title, size=14)]
     for i, (name, colour) in enumerate(COLOURS.items()):
         x = 10 + i * 110
         key.append(f'<rect x="{x}" y="{y + 4}" width="11" height="11" fill="{colour}"/>')

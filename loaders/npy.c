@@ -12,6 +12,7 @@
 #define MAGIC "\x93NUMPY"
 #define MAGIC_BYTES 6
 #define PATH_BYTES 4096
+#define LONGEST_ELEMENT 8 // bytes; parse_descr refuses longer ones
 // The header is padded so that the elements start at a multiple of this.
 #define DATA_ALIGNMENT 64
 
@@ -266,9 +267,11 @@ rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, rml_erro
     size_t source = 0;
     for (size_t i = 0; i < npy->count; i++) {
         const uint8_t *src = npy->data + source * (size_t)npy->element_bytes;
-        _Alignas(8) uint8_t element[8];
-        for (int k = 0; k < npy->element_bytes; k++)
-            element[k] = src[npy->swapped ? npy->element_bytes - 1 - k : k];
+        _Alignas(8) uint8_t element[LONGEST_ELEMENT];
+        const int element_bytes =
+            npy->element_bytes < LONGEST_ELEMENT ? npy->element_bytes : LONGEST_ELEMENT;
+        for (int k = 0; k < element_bytes; k++)
+            element[k] = src[npy->swapped ? element_bytes - 1 - k : k];
         if (!convert(from, element, dtype, (char *)dst + i * bytes)) {
             double number;
             rml_dtype_convert(from, element, RML_F64, &number, 1);

@@ -1,4 +1,4 @@
-"""Files that torch.onnx.export writes of all our networks, against ONNX Runtime on the same file."""
+"""What torch.onnx.export writes of all our networks, against ONNX Runtime on the same file."""
 
 import numpy as np
 import onnxruntime

@@ -1,4 +1,4 @@
-#include "tools/bench.h"
+#include "tools/bench_parts.h"
 
 #include "tensor/status.h"
 #include "tools/fma_peak.h"

@@ -1,4 +1,4 @@
-#include "tools/bench.h"
+#include "tools/bench_parts.h"
 #include "tools/report.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // run-model bench: times of a network, one line for each combination of batch and threads.
-#include "tools/bench.h"
+#include "tools/bench_parts.h"
 #include "tools/commands.h"
 #include "tools/report.h"
 

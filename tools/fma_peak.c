@@ -6,12 +6,14 @@
 #define PEAK_STEPS 200000
 #define SAMPLES 15
 
+#if defined(__x86_64__) || defined(__aarch64__)
 static double seconds_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+#endif
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -51,6 +53,28 @@ __attribute__((target("avx512f"))) static double peak_avx512(void)
 {
     PEAK_LOOP(__m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
 }
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+
+#define CHAINS 16 // four units of four cycles
+
+static double peak_neon(void)
+{
+    volatile float start = 1.5f;
+    float32x4_t sums[CHAINS];
+    const float32x4_t x = vdupq_n_f32(start * 0.5f), y = vdupq_n_f32(start);
+    for (int k = 0; k < CHAINS; k++)
+        sums[k] = vdupq_n_f32(start + (float)k);
+    const double begin = seconds_now();
+    for (int i = 0; i < PEAK_STEPS; i++)
+        for (int k = 0; k < CHAINS; k++)
+            sums[k] = vfmaq_f32(y, sums[k], x);
+    const double seconds = seconds_now() - begin;
+    volatile float sink = 0;
+    for (int k = 0; k < CHAINS; k++)
+        sink = sink + vgetq_lane_f32(sums[k], 0);
+    return CHAINS * 2.0 * 4 * PEAK_STEPS / seconds * 1e-9;
+}
 #endif
 
 static double peak_once(rml_cpu_level level)
@@ -60,9 +84,11 @@ static double peak_once(rml_cpu_level level)
         return peak_avx2();
     if (level == RML_CPU_AVX512)
         return peak_avx512();
-#else
-    (void)level;
+#elif defined(__aarch64__)
+    if (level == RML_CPU_NEON)
+        return peak_neon();
 #endif
+    (void)level;
     return 0.0;
 }
 

@@ -1,6 +1,6 @@
 // Parts of run-model bench: measuring, and saying what was measured.
-#ifndef RML_TOOLS_BENCH_H
-#define RML_TOOLS_BENCH_H
+#ifndef RML_TOOLS_BENCH_PARTS_H
+#define RML_TOOLS_BENCH_PARTS_H
 
 #include "tools/options.h"
 
