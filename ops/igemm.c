@@ -13,6 +13,11 @@
 #define BLOCK_TILES 8
 // Weights that stay in the second-level cache while all of a block's pixels meet them.
 #define WEIGHTS_BYTES ((size_t)512 * 1024)
+// Input pixels that stay there while all panels meet them, in blocks of at most so many tiles; of
+// images larger than the last-level cache may be.
+#define BLOCK_BYTES ((size_t)768 * 1024)
+#define IMAGE_BYTES ((size_t)8 << 20)
+#define MOST_TILES 64
 // Multiply-adds that one thread does in less time than it takes to wake another.
 #define ALONE_MACS ((size_t)1 << 17)
 
@@ -130,6 +135,25 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
     }
 }
 
+// Either a panel stays in the second-level cache while all pixels pass, or a block of pixels while
+// all panels pass: what streams by the other one comes from further away each time. An image that
+// the last cache does not hold is better read once.
+static void choose_order(igemm_job *job, size_t weights)
+{
+    const rml_tensor *in = job->product->in;
+    const size_t image =
+        (size_t)(in->dim[0] * in->dim[2] * in->dim[3]) * job->product->depth * sizeof(float);
+    size_t block = BLOCK_TILES;
+    job->panel_last = weights <= WEIGHTS_BYTES;
+    if (job->panel_last || image <= IMAGE_BYTES)
+        return;
+    while (block < MOST_TILES && image / job->tiles * block * 2 <= BLOCK_BYTES)
+        block *= 2;
+    job->panel_last = weights * ((job->tiles + block - 1) / block) < image * job->panels;
+    if (job->panel_last)
+        job->block_tiles = block;
+}
+
 void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t count)
 {
     const rml_kernels *kernels = args->kernels;
@@ -165,9 +189,9 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t co
         };
         const size_t taps = (size_t)(window->taps[0] * window->taps[1]);
         const size_t weights = taps * product->depth * product->cols * sizeof(float);
-        job.panel_last = weights <= WEIGHTS_BYTES;
         job.tiles = (job.pixels + kernels->mr - 1) / kernels->mr;
         job.block_tiles = BLOCK_TILES;
+        choose_order(&job, weights);
         while (job.block_tiles > 1 &&
                job.panels * ((job.tiles + job.block_tiles - 1) / job.block_tiles) <
                    4 * (size_t)args->threads)
