@@ -16,6 +16,7 @@ extern const rml_onnx_entry rml_onnx_recurrent[];
 extern const rml_onnx_entry rml_onnx_resampling[];
 extern const rml_onnx_entry rml_onnx_shape[];
 extern const rml_onnx_entry rml_onnx_spectrum[];
+extern const rml_onnx_entry rml_onnx_learned[];
 extern const rml_onnx_entry rml_onnx_norm[];
 extern const rml_onnx_entry rml_onnx_reduce[];
 

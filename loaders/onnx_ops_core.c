@@ -307,7 +307,8 @@ static void import_scan(rml_onnx_call *call)
         return;
     }
     const int stacked = call->out_count - states;
-    if (!read_ways(call, "scan_input_axes", "scan_input_directions", (int)scanned, ways) ||
+    const char *directions = call->opset < 9 ? "directions" : "scan_input_directions";
+    if (!read_ways(call, "scan_input_axes", directions, (int)scanned, ways) ||
         !read_ways(call, "scan_output_axes", "scan_output_directions", stacked, ways + scanned))
         return;
     for (int k = 0; k < call->in_count; k++)
@@ -330,11 +331,53 @@ static void import_scan(rml_onnx_call *call)
     add_control(call, RML_OP_SCAN, &attr, call->in, (size_t)call->in_count, &inside, 1);
 }
 
+// In opset 8 everything had a batch in front, and there was an input of lengths before all others.
+static void import_batched_scan(rml_onnx_call *call)
+{
+    const int64_t first = 0;
+    const int count = call->in_count - 1;
+    rml_graph *graph = call->graph;
+    rml_value_id *in = rml_arena_alloc(&graph->arena, (size_t)call->in_count + 1, sizeof *in);
+    const rml_value_id axis = rml_onnx_ints_value(call, &first, 1);
+    if (!in) {
+        rml_graph_fail(graph, RML_ERR_NOMEM, "out of memory for a scan");
+        return;
+    }
+    if (count < 1 || rml_onnx_in(call, 0) != RML_NO_VALUE) {
+        rml_onnx_refuse(call, "sequences of several lengths are not supported");
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        const rml_shape shape = rml_onnx_fact(call, i + 1).shape;
+        const rml_value_id pair[2] = {rml_onnx_in(call, i + 1), axis};
+        if (shape.rank < 1 || shape.dim[0] != 1) {
+            rml_onnx_refuse(call, "batches of other sizes than 1 are not supported");
+            return;
+        }
+        in[i] = rml_graph_node(graph, RML_OP_SQUEEZE, NULL, pair, 2, call->name);
+    }
+    call->in = in;
+    call->in_count = count;
+    import_scan(call);
+    for (int k = 0; k < call->out_count && !call->refused; k++) {
+        const rml_value_id pair[2] = {call->out[k], axis};
+        call->out[k] = rml_graph_node(graph, RML_OP_UNSQUEEZE, NULL, pair, 2, call->name);
+    }
+}
+
+static void import_any_scan(rml_onnx_call *call)
+{
+    if (call->opset < 9)
+        import_batched_scan(call);
+    else
+        import_scan(call);
+}
+
 const rml_onnx_entry rml_onnx_core[] = {
     {.op_type = "Constant", .import = import_constant},
     {.op_type = "Identity", .import = import_identity},
     {.op_type = "If", .import = import_if},
     {.op_type = "Loop", .import = import_loop},
-    {.op_type = "Scan", .import = import_scan, .since = 9},
+    {.op_type = "Scan", .import = import_any_scan, .since = 8},
     {.op_type = NULL},
 };

@@ -122,6 +122,20 @@ static rml_value_id binary(rml_onnx_call *call, rml_value_id a, rml_value_id b)
     return zip(call, (rml_zip)any_of(rml_onnx_option(call)), a, b);
 }
 
+// Swish of the first times the second.
+static void import_swiglu(rml_onnx_call *call)
+{
+    const double alpha = rml_onnx_float(call, "alpha", 1);
+    const rml_value_id a = rml_onnx_in(call, 0), b = rml_onnx_in(call, 1);
+    if (alpha != 1 || rml_onnx_fact(call, 0).dtype != RML_F32) {
+        call->out[0] = zip(call, RML_ZIP_MUL, map(call, a, RML_MAP_SWISH, alpha, 0), b);
+        return;
+    }
+    const rml_value_id gate =
+        rml_graph_unary(call->graph, a, (rml_activation){.kind = RML_UNARY_SILU}, call->name);
+    call->out[0] = rml_graph_binary(call->graph, RML_BINARY_MUL, gate, b, call->name);
+}
+
 // Before opset 7 the second operand lay at `axis` of the first one.
 static rml_value_id old_operand(rml_onnx_call *call)
 {
@@ -369,6 +383,7 @@ const rml_onnx_entry rml_onnx_elementwise[] = {
     {.op_type = "Sqrt", .import = import_unary, .option = FAST(RML_MAP_SQRT, RML_UNARY_SQRT)},
     {.op_type = "Sub", .import = import_binary, .option = FAST(RML_ZIP_SUB, RML_BINARY_SUB)},
     {.op_type = "Sum", .import = import_many, .option = FAST(RML_ZIP_ADD, RML_BINARY_ADD)},
+    {.op_type = "SwiGLU", .import = import_swiglu},
     {.op_type = "Swish", .import = import_swish, .option = FAST(RML_MAP_SWISH, RML_UNARY_SILU)},
     {.op_type = "Tan", .import = import_unary, .option = SLOW(RML_MAP_TAN)},
     {.op_type = "Tanh", .import = import_unary, .option = FAST(RML_MAP_TANH, RML_UNARY_TANH)},

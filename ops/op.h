@@ -9,6 +9,7 @@
 #include "ops/attr_image.h"
 #include "ops/attr_index.h"
 #include "ops/attr_layer_norm.h"
+#include "ops/attr_learned.h"
 #include "ops/attr_norm.h"
 #include "ops/attr_product.h"
 #include "ops/attr_reduce.h"
@@ -50,6 +51,8 @@ typedef union rml_op_attr {
     rml_unique_attr unique;
     rml_nll_attr nll;
     rml_lrn_attr lrn;
+    rml_trees_attr trees;
+    rml_ngrams_attr ngrams;
     rml_resize_attr resize;
     rml_concat_attr concat;
     rml_slice_attr slice;
