@@ -267,13 +267,13 @@ def complaint(case, result, listed):
         return f"{case.name}: {result.message}"
     if result.status == "passed":
         return reason and f"{case.name} passes: take it out of {LIST.name}"
+    expected = case.out_of_scope
+    if expected is None:
+        return f"{case.name} is in scope and refused: {result.message}"
     if reason is None:
         return f"{case.name} is refused and not listed: {result.message}"
-    expected = case.out_of_scope
-    if expected and reason != expected:
+    if reason != expected:
         return f"{case.name} is listed for {reason!r}, and should be for {expected!r}"
-    if not expected and reason in onnx_scope.REASONS:
-        return f"{case.name} is listed for {reason!r}, which it has nothing of"
     return None
 
 
