@@ -248,8 +248,13 @@ static void weigh_f32(const attend_job *job, size_t row, float *s, double *bias)
     for (size_t j = 0; j < job->keys; j++)
         s[j] *= scale;
     keep_scores(job, 0, row, RML_F32, s);
-    for (size_t j = 0; j < job->keys && cap > 0; j++)
-        s[j] = cap * tanhf(s[j] / cap);
+    if (cap > 0) {
+        for (size_t j = 0; j < job->keys; j++)
+            s[j] /= cap;
+        job->args->kernels->unary[RML_UNARY_TANH](s, s, job->keys, NULL);
+        for (size_t j = 0; j < job->keys; j++)
+            s[j] *= cap;
+    }
     keep_scores(job, 1, row, RML_F32, s);
     for (size_t j = 0; j < job->keys; j++) {
         s[j] += (float)bias[j];

@@ -180,24 +180,36 @@ static double rounded_to(rml_dtype precision, double value)
         return rml_f16_to_f32(rml_f32_to_f16((float)value));
     case RML_BF16:
         return rml_bf16_to_f32(rml_f32_to_bf16((float)value));
+    case RML_F32:
+        return (float)value;
     default:
         return value;
     }
 }
 
-// Saturated to [low, high] around `zero`; what is not a number becomes the lowest.
+// x / scale in the given precision, saturated to [low, high] around `zero`; what is not a number
+// becomes the lowest.
 static void quantize_run(rml_dtype precision, double scale, double zero, double low, double high,
                          const double *x, int64_t *y, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        double q = x[i] / scale;
-        if (precision == RML_F32)
-            q = (double)(float)q;
-        else if (precision != RML_F64)
-            q = rounded_to(precision, q);
+        double q = rounded_to(precision, x[i] / scale);
         q = q >= low - zero ? q : low - zero;
         q = q <= high - zero ? q : high - zero;
         y[i] = (int64_t)(q + rounder - rounder + zero);
+    }
+}
+
+// The same in f32, in which every number that is quantized to is exact: the usual case.
+static void quantize_run_f32(float scale, float zero, float low, float high, const double *x,
+                             int64_t *y, size_t count)
+{
+    const float rounder_f32 = 12582912.0f;
+    for (size_t i = 0; i < count; i++) {
+        float q = (float)x[i] / scale;
+        q = q >= low - zero ? q : low - zero;
+        q = q <= high - zero ? q : high - zero;
+        y[i] = (int32_t)(q + rounder_f32 - rounder_f32 + zero);
     }
 }
 
@@ -215,8 +227,11 @@ static void quantize_part(void *context, size_t begin, size_t end, int worker)
         const size_t index = scale_at(job, at, &run);
         const double zero = present(args, 2) ? number_at(&args->in[2], index) : 0;
         rml_chunk_read(&args->in[0], at, run, RML_WIDE_F64, &x);
-        quantize_run(precision, rounded_to(precision, number_at(&args->in[1], index)), zero, low,
-                     high, x.f64, y.i64, run);
+        const double scale = rounded_to(precision, number_at(&args->in[1], index));
+        if (precision == RML_F32)
+            quantize_run_f32((float)scale, (float)zero, (float)low, (float)high, x.f64, y.i64, run);
+        else
+            quantize_run(precision, scale, zero, low, high, x.f64, y.i64, run);
         rml_chunk_write(&args->out[0], at, run, RML_WIDE_I64, &y);
         at += run;
     }
@@ -421,8 +436,24 @@ static void dynamic_part(void *context, size_t begin, size_t end, int worker)
         const size_t count = end - at < RML_CHUNK ? end - at : RML_CHUNK;
         rml_chunk x, y;
         rml_chunk_read(&args->in[0], at, count, RML_WIDE_F64, &x);
-        quantize_run(RML_F32, (double)job->scale, (double)job->zero, 0, 255, x.f64, y.i64, count);
+        quantize_run_f32(job->scale, job->zero, 0, 255, x.f64, y.i64, count);
         rml_chunk_write(&args->out[0], at, count, RML_WIDE_I64, &y);
+    }
+}
+
+// Lowest and highest number, and 0, in several lanes that do not wait for each other.
+static void range_of_all(const float *x, size_t count, float *low, float *high)
+{
+    enum { LANES = 16 };
+    float lows[LANES] = {0}, highs[LANES] = {0};
+    for (size_t i = 0; i < count; i++) {
+        const size_t lane = i % LANES;
+        lows[lane] = x[i] < lows[lane] ? x[i] : lows[lane];
+        highs[lane] = x[i] > highs[lane] ? x[i] : highs[lane];
+    }
+    for (size_t lane = 0; lane < LANES; lane++) {
+        *low = lows[lane] < *low ? lows[lane] : *low;
+        *high = highs[lane] > *high ? highs[lane] : *high;
     }
 }
 
@@ -431,10 +462,7 @@ static void run_dynamic(const rml_op_args *args)
     const rml_tensor *x = &args->in[0];
     const size_t count = rml_tensor_count(x);
     float low = 0, high = 0;
-    for (size_t i = 0; i < count; i++) {
-        low = x->data[i] < low ? x->data[i] : low;
-        high = x->data[i] > high ? x->data[i] : high;
-    }
+    range_of_all(x->data, count, &low, &high);
     dynamic_job job = {.args = args, .scale = (high == low ? 1.0f : high - low) / 255.0f};
     const float zero = 0.0f - low / job.scale;
     job.zero = rintf(zero >= 0.0f ? (zero <= 255.0f ? zero : 255.0f) : 0.0f);

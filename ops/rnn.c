@@ -1,5 +1,6 @@
 // Recurrent layers with everything that ONNX allows: plain, GRU and LSTM; in one direction or both;
-// sequences of their own lengths; any activations, clipping, peepholes. All in double.
+// sequences of their own lengths; any activations, clipping, peepholes. All in double, but for
+// the products of f32.
 //   x [T,N,I]   w [D,G*H,I]   r [D,G*H,H]   bias [D,2*G*H]   lengths i32 [N]   h0, c0 [D,N,H]
 //   peepholes [D,3*H]   y [T,D,N,H]   last h, c [D,N,H]     G gates: 1, 3 (z r h), 4 (i o f c)
 // With batch_first: x [N,T,I], h0 and c0 [N,D,H], y [N,T,D,H]. Steps behind a sequence's end are 0,
@@ -121,17 +122,21 @@ static double activate(const rml_rnn_activation *act, double clip, double x)
     return x;
 }
 
-// Four sums side by side, so that the order does not depend on the compiler.
-static double dot_f32(const float *w, const double *x, size_t count)
+// Sums side by side, so that the order does not depend on the compiler.
+static double dot_f32(const float *w, const float *x, size_t count)
 {
-    double sum[4] = {0};
+    enum { LANES = 16 };
+    float lane[LANES] = {0};
+    double sum = 0;
     size_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        for (size_t j = 0; j < 4; j++)
-            sum[j] += (double)w[i + j] * x[i + j];
+    for (; i + LANES <= count; i += LANES)
+        for (size_t j = 0; j < LANES; j++)
+            lane[j] += w[i + j] * x[i + j];
     for (; i < count; i++)
-        sum[0] += (double)w[i] * x[i];
-    return sum[0] + sum[1] + (sum[2] + sum[3]);
+        sum += (double)w[i] * (double)x[i];
+    for (size_t j = 0; j < LANES; j++)
+        sum += (double)lane[j];
+    return sum;
 }
 
 static double dot_f64(const double *w, const double *x, size_t count)
@@ -151,12 +156,24 @@ static const char *element(const rml_tensor *tensor, size_t at)
     return (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype);
 }
 
-// Row `row` of a plain matrix with `count` columns, times x.
-static double row_times(const rml_tensor *matrix, size_t row, const double *x, size_t count)
+// A vector, also as f32 where the matrices are.
+typedef struct vector {
+    double *x;
+    float *x_f32;
+} vector;
+
+static void narrow(const vector *v, size_t count)
+{
+    rml_dtype_convert(RML_F64, v->x, RML_F32, v->x_f32, count);
+}
+
+// Row `row` of a plain matrix with `count` columns, times a vector.
+static double row_times(const rml_tensor *matrix, size_t row, const vector *by, size_t count)
 {
     const char *w = element(matrix, row * count);
+    const double *x = by->x;
     if (matrix->dtype == RML_F32)
-        return dot_f32((const float *)(const void *)w, x, count);
+        return dot_f32((const float *)(const void *)w, by->x_f32, count);
     if (matrix->dtype == RML_F64)
         return dot_f64((const double *)(const void *)w, x, count);
     double sum = 0, some[RML_CHUNK];
@@ -199,9 +216,10 @@ static rnn_job job_of(const rml_op_args *args)
                    .hidden = (size_t)args->in[R].dim[2],
                    .gates = gates_of(rnn),
                    .dirs = (size_t)rnn->directions};
-    // x, bias, h, c, peepholes, h times r, and the gates
+    // x, bias, h, c, peepholes, h times r, and the gates; x, h and h times r also as f32
     job.worker_bytes =
-        rml_round_up((job.inputs + (2 * job.gates + job.gates + 6) * job.hidden) * sizeof(double),
+        rml_round_up((job.inputs + (2 * job.gates + job.gates + 6) * job.hidden) * sizeof(double) +
+                         (job.inputs + 2 * job.hidden) * sizeof(float),
                      RML_ALIGNMENT);
     return job;
 }
@@ -214,7 +232,8 @@ static size_t scratch_bytes(const rml_op_args *args)
 typedef struct rnn_row {
     size_t dir;
     const rml_rnn_activation *act;
-    double *x, *bias, *h, *c, *peepholes, *reset, *gate;
+    vector x, h, reset;
+    double *bias, *c, *peepholes, *gate;
 } rnn_row;
 
 static bool present(const rml_op_args *args, int input)
@@ -223,43 +242,44 @@ static bool present(const rml_op_args *args, int input)
 }
 
 // gate[first .. last) = x * w + h * r + both biases
-static void mix(const rnn_job *job, const rnn_row *row, const double *h, size_t first, size_t last)
+static void mix(const rnn_job *job, const rnn_row *row, const vector *h, size_t first, size_t last)
 {
     const size_t units = job->hidden, all = job->gates * units, base = row->dir * all;
     for (size_t i = first * units; i < last * units; i++)
         row->gate[i] = row->bias[i] + row->bias[all + i] +
-                       row_times(&job->args->in[W], base + i, row->x, job->inputs) +
+                       row_times(&job->args->in[W], base + i, &row->x, job->inputs) +
                        row_times(&job->args->in[R], base + i, h, units);
 }
 
 static void step_plain(const rnn_job *job, const rnn_row *row)
 {
-    mix(job, row, row->h, 0, 1);
+    mix(job, row, &row->h, 0, 1);
     for (size_t u = 0; u < job->hidden; u++)
-        row->h[u] = activate(&row->act[0], (double)job->rnn->clip, row->gate[u]);
+        row->h.x[u] = activate(&row->act[0], (double)job->rnn->clip, row->gate[u]);
 }
 
 static void step_gru(const rnn_job *job, const rnn_row *row)
 {
     const size_t units = job->hidden, all = 3 * units, base = row->dir * all + 2 * units;
     const double clip = (double)job->rnn->clip;
-    double *z = row->gate, *r = z + units, *h = r + units;
-    mix(job, row, row->h, 0, 2);
+    double *z = row->gate, *r = z + units, *h = r + units, *state = row->h.x;
+    mix(job, row, &row->h, 0, 2);
     for (size_t u = 0; u < 2 * units; u++)
         z[u] = activate(&row->act[0], clip, z[u]);
     if (job->rnn->linear_before_reset) {
         for (size_t u = 0; u < units; u++)
             h[u] = row->bias[2 * units + u] +
-                   row_times(&job->args->in[W], base + u, row->x, job->inputs) +
+                   row_times(&job->args->in[W], base + u, &row->x, job->inputs) +
                    r[u] * (row->bias[all + 2 * units + u] +
-                           row_times(&job->args->in[R], base + u, row->h, units));
+                           row_times(&job->args->in[R], base + u, &row->h, units));
     } else {
         for (size_t u = 0; u < units; u++)
-            row->reset[u] = r[u] * row->h[u];
-        mix(job, row, row->reset, 2, 3);
+            row->reset.x[u] = r[u] * state[u];
+        narrow(&row->reset, units);
+        mix(job, row, &row->reset, 2, 3);
     }
     for (size_t u = 0; u < units; u++)
-        row->h[u] = (1 - z[u]) * activate(&row->act[1], clip, h[u]) + z[u] * row->h[u];
+        state[u] = (1 - z[u]) * activate(&row->act[1], clip, h[u]) + z[u] * state[u];
 }
 
 static void step_lstm(const rnn_job *job, const rnn_row *row)
@@ -267,7 +287,7 @@ static void step_lstm(const rnn_job *job, const rnn_row *row)
     const size_t units = job->hidden;
     const double clip = (double)job->rnn->clip, *p = row->peepholes;
     double *i = row->gate, *o = i + units, *f = o + units, *g = f + units;
-    mix(job, row, row->h, 0, 4);
+    mix(job, row, &row->h, 0, 4);
     for (size_t u = 0; u < units; u++) {
         const double input = activate(&row->act[0], clip, i[u] + p[u] * row->c[u]);
         const double forget =
@@ -277,7 +297,7 @@ static void step_lstm(const rnn_job *job, const rnn_row *row)
         row->c[u] = forget * row->c[u] + input * activate(&row->act[1], clip, g[u]);
         const double output = activate(&row->act[0], clip, o[u] + p[units + u] * row->c[u]);
         // The cell is no sum of products: as in ONNX Runtime, it is not clipped.
-        row->h[u] = output * activate(&row->act[2], INFINITY, row->c[u]);
+        row->h.x[u] = output * activate(&row->act[2], INFINITY, row->c[u]);
     }
 }
 
@@ -286,13 +306,16 @@ static rnn_row begin_row(const rnn_job *job, size_t dir, int worker)
     double *own = (double *)(void *)(job->args->scratch + (size_t)worker * job->worker_bytes);
     rnn_row row = {.dir = dir, .act = job->rnn->act + 3 * dir};
     const size_t units = job->hidden;
-    row.x = own;
-    row.bias = row.x + job->inputs;
-    row.h = row.bias + 2 * job->gates * units;
-    row.c = row.h + units;
+    row.x.x = own;
+    row.bias = row.x.x + job->inputs;
+    row.h.x = row.bias + 2 * job->gates * units;
+    row.c = row.h.x + units;
     row.peepholes = row.c + units;
-    row.reset = row.peepholes + 3 * units;
-    row.gate = row.reset + units;
+    row.reset.x = row.peepholes + 3 * units;
+    row.gate = row.reset.x + units;
+    row.x.x_f32 = (float *)(void *)(row.gate + job->gates * units);
+    row.h.x_f32 = row.x.x_f32 + job->inputs;
+    row.reset.x_f32 = row.h.x_f32 + units;
     memset(row.bias, 0, (2 * job->gates + 5) * units * sizeof(double));
     if (present(job->args, BIAS))
         read_row(&job->args->in[BIAS], dir * 2 * job->gates * units, row.bias,
@@ -318,7 +341,7 @@ static void run_sequence(const rnn_job *job, size_t dir, size_t n, int worker)
     const size_t state = (first ? n * job->dirs + dir : dir * job->batch + n) * units;
     const rnn_row row = begin_row(job, dir, worker);
     if (present(args, H0) && length)
-        read_row(&args->in[H0], state, row.h, units);
+        read_row(&args->in[H0], state, row.h.x, units);
     if (present(args, C0) && length)
         read_row(&args->in[C0], state, row.c, units);
     for (size_t t = 0; t < job->steps; t++) {
@@ -332,16 +355,18 @@ static void run_sequence(const rnn_job *job, size_t dir, size_t n, int worker)
             write_row(&args->out[0], out, row.gate, units);
             continue;
         }
-        read_row(&args->in[X], in * job->inputs, row.x, job->inputs);
+        read_row(&args->in[X], in * job->inputs, row.x.x, job->inputs);
+        narrow(&row.x, job->inputs);
+        narrow(&row.h, units);
         if (job->rnn->kind == RML_RNN_LSTM)
             step_lstm(job, &row);
         else if (job->rnn->kind == RML_RNN_GRU)
             step_gru(job, &row);
         else
             step_plain(job, &row);
-        write_row(&args->out[0], out, row.h, units);
+        write_row(&args->out[0], out, row.h.x, units);
     }
-    write_row(&args->out[1], state, row.h, units);
+    write_row(&args->out[1], state, row.h.x, units);
     if (job->rnn->kind == RML_RNN_LSTM)
         write_row(&args->out[2], state, row.c, units);
 }
