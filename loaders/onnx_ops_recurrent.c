@@ -218,6 +218,23 @@ static void import_usual(rml_onnx_call *call, const rml_rnn_attr *rnn)
                                        rnn->batch_first ? (k ? 1 : 2) : (k ? 0 : 1), call->name);
 }
 
+// The input's share of all gates at once, where it is for `linear`: with a constant weight of f32.
+static rml_value_id mixed_input(rml_onnx_call *call, const rml_rnn_attr *rnn)
+{
+    const rml_stored *w = f32_weight(call, W, 3);
+    if (!w || rml_onnx_fact(call, X).dtype != RML_F32 || w->shape.dim[0] != rnn->directions ||
+        w->shape.dim[1] < 1 || w->shape.dim[2] < 1 ||
+        w->stride[0] != w->shape.dim[1] * w->stride[1])
+        return RML_NO_VALUE;
+    rml_constant constant = {.stored = *w};
+    constant.stored.shape = (rml_shape){2, {w->shape.dim[0] * w->shape.dim[1], w->shape.dim[2]}};
+    constant.stored.stride[0] = w->stride[1];
+    constant.stored.stride[1] = w->stride[2];
+    const char *name = call->graph->values[rml_onnx_in(call, W)].name;
+    const rml_value_id weight = rml_graph_constant(call->graph, name, &constant);
+    return rml_graph_linear(call->graph, rml_onnx_in(call, X), weight, RML_NO_VALUE, call->name);
+}
+
 // ---- all others ---------------------------------------------------------------------------------
 
 static void import_rnn(rml_onnx_call *call)
@@ -233,6 +250,12 @@ static void import_rnn(rml_onnx_call *call)
     const int count = attr.rnn.kind == RML_RNN_LSTM ? 8 : 6;
     for (int i = 0; i < count; i++)
         in[i] = rml_onnx_in(call, i);
+    const rml_value_id mixed = mixed_input(call, &attr.rnn);
+    attr.rnn.mixed = mixed != RML_NO_VALUE;
+    if (attr.rnn.mixed) {
+        in[X] = mixed;
+        in[W] = RML_NO_VALUE;
+    }
     in[LENGTHS] =
         in[LENGTHS] == RML_NO_VALUE ? RML_NO_VALUE : rml_onnx_cast(call, in[LENGTHS], RML_I32);
     const rml_value_id first =

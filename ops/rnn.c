@@ -57,9 +57,8 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
     const rml_rnn_attr *rnn = &attr->rnn;
     char text[RML_SHAPE_TEXT_BYTES];
     const int64_t dirs = rnn->directions, gates = (int64_t)gates_of(rnn);
-    if (in[X].rank != 3 || in[W].rank != 3 || in[R].rank != 3)
-        return rml_fail(err, RML_ERR_SHAPE, "input and weights have 3 dimensions, not %d, %d, %d",
-                        in[X].rank, in[W].rank, in[R].rank);
+    if (in_count <= R || in[X].rank != 3 || in[R].rank != 3 || in[W].rank != (rnn->mixed ? -1 : 3))
+        return rml_fail(err, RML_ERR_SHAPE, "input and weights have not 3 dimensions");
     const int64_t hidden = in[R].dim[2], batch = in[X].dim[rnn->batch_first ? 0 : 1];
     if (hidden > INT64_MAX / 16)
         return rml_fail(err, RML_ERR_LIMIT, "too many hidden units");
@@ -81,6 +80,9 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
             return rml_fail(err, RML_ERR_SHAPE,
                             "input %d is %s, which does not fit %lld hidden units", k,
                             rml_shape_text(&in[k], text), (long long)hidden);
+    if (rnn->mixed && all >= 0 && in[X].dim[2] >= 0 && in[X].dim[2] != dirs * all)
+        return rml_fail(err, RML_ERR_SHAPE, "gates %s do not fit %lld hidden units",
+                        rml_shape_text(&in[X], text), (long long)hidden);
     const int64_t steps = in[X].dim[rnn->batch_first ? 1 : 0];
     out[0] = rnn->batch_first ? (rml_shape){4, {batch, steps, dirs, hidden}}
                               : (rml_shape){4, {steps, dirs, batch, hidden}};
@@ -241,13 +243,19 @@ static bool present(const rml_op_args *args, int input)
     return args->in_count > input && args->in[input].rank >= 0;
 }
 
+// What the input gives to gate `i` of the direction.
+static double input_share(const rnn_job *job, const rnn_row *row, size_t i)
+{
+    const size_t at = row->dir * job->gates * job->hidden + i;
+    return job->rnn->mixed ? row->x.x[at] : row_times(&job->args->in[W], at, &row->x, job->inputs);
+}
+
 // gate[first .. last) = x * w + h * r + both biases
 static void mix(const rnn_job *job, const rnn_row *row, const vector *h, size_t first, size_t last)
 {
     const size_t units = job->hidden, all = job->gates * units, base = row->dir * all;
     for (size_t i = first * units; i < last * units; i++)
-        row->gate[i] = row->bias[i] + row->bias[all + i] +
-                       row_times(&job->args->in[W], base + i, &row->x, job->inputs) +
+        row->gate[i] = row->bias[i] + row->bias[all + i] + input_share(job, row, i) +
                        row_times(&job->args->in[R], base + i, h, units);
 }
 
@@ -268,8 +276,7 @@ static void step_gru(const rnn_job *job, const rnn_row *row)
         z[u] = activate(&row->act[0], clip, z[u]);
     if (job->rnn->linear_before_reset) {
         for (size_t u = 0; u < units; u++)
-            h[u] = row->bias[2 * units + u] +
-                   row_times(&job->args->in[W], base + u, &row->x, job->inputs) +
+            h[u] = row->bias[2 * units + u] + input_share(job, row, 2 * units + u) +
                    r[u] * (row->bias[all + 2 * units + u] +
                            row_times(&job->args->in[R], base + u, &row->h, units));
     } else {
@@ -390,14 +397,14 @@ static uint64_t macs(const rml_op_args *args)
 {
     const rnn_job job = job_of(args);
     return (uint64_t)job.dirs * job.steps * job.batch * job.gates * job.hidden *
-           (job.inputs + job.hidden);
+           ((job.rnn->mixed ? 0 : job.inputs) + job.hidden);
 }
 
 static const rml_algorithm algorithms[] = {
     {.name = "sequences", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_rnn = {.name = "rnn",
-                           .min_inputs = 3,
+                           .min_inputs = 1,
                            .max_inputs = 8,
                            .packed_input = -1,
                            .outputs = outputs,
