@@ -87,7 +87,8 @@ typedef enum rml_unary {
     RML_UNARY_TANH,
     RML_UNARY_EXP,
     RML_UNARY_SILU,
-    RML_UNARY_GELU,      // exact, with erf
+    RML_UNARY_GELU, // exact, with erf
+    RML_UNARY_ERF,
     RML_UNARY_GELU_TANH, // x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
     RML_UNARY_ELU,
     RML_UNARY_ABS,

@@ -1,6 +1,7 @@
 // Elementwise operators. f32 goes to the fast kernels where there is one; every other type, and the
 // rarer functions, to map and zip, which compute in double or in integers.
 #include "loaders/onnx_handlers.h"
+#include "tensor/convert.h"
 
 #include <float.h>
 #include <math.h>
@@ -87,12 +88,26 @@ static void import_shrink(rml_onnx_call *call)
 static void import_gelu(rml_onnx_call *call)
 {
     const char *approximate = rml_onnx_text_of(call, "approximate", "none");
-    if (strcmp(approximate, "tanh") == 0)
+    const bool fast = rml_onnx_fact(call, 0).dtype == RML_F32;
+    if (strcmp(approximate, "tanh") == 0 && fast)
+        call->out[0] = rml_graph_unary(call->graph, rml_onnx_in(call, 0),
+                                       (rml_activation){.kind = RML_UNARY_GELU_TANH}, call->name);
+    else if (strcmp(approximate, "tanh") == 0)
         call->out[0] = map(call, rml_onnx_in(call, 0), RML_MAP_GELU_TANH, 0, 0);
     else if (strcmp(approximate, "none") == 0)
         call->out[0] = unary(call, 0, 0);
     else
         rml_onnx_refuse(call, "approximate is \"%.40s\"", approximate);
+}
+
+static void import_reciprocal(rml_onnx_call *call)
+{
+    const rml_value_id x = rml_onnx_in(call, 0);
+    rml_onnx_ignore(call, "consumed_inputs");
+    call->out[0] = rml_onnx_fact(call, 0).dtype == RML_F32
+                       ? rml_graph_binary(call->graph, RML_BINARY_DIV,
+                                          rml_onnx_scalar(call, RML_F32, 1), x, call->name)
+                       : map(call, x, RML_MAP_RECIPROCAL, 0, 0);
 }
 
 static void import_is_inf(rml_onnx_call *call)
@@ -162,6 +177,33 @@ static void import_binary(rml_onnx_call *call)
     const rml_value_id second = call->opset < 7 ? old_operand(call) : rml_onnx_in(call, 1);
     if (!call->refused)
         call->out[0] = binary(call, rml_onnx_in(call, 0), second);
+}
+
+// The exponent of an f32 power, where it is one known number; 0 otherwise.
+static double known_exponent(const rml_onnx_call *call)
+{
+    const rml_fact base = rml_onnx_fact(call, 0), exponent = rml_onnx_fact(call, 1);
+    double number = 0;
+    size_t count;
+    if (base.dtype == RML_F32 && exponent.data && exponent.shape.rank <= base.shape.rank &&
+        rml_shape_count(&exponent.shape, &count) && count == 1)
+        rml_dtype_convert(exponent.dtype, exponent.data, RML_F64, &number, 1);
+    return number;
+}
+
+// Squares and cubes are what exporters write as powers; pow itself takes much longer.
+static void import_pow(rml_onnx_call *call)
+{
+    const double exponent = call->opset < 7 ? 0 : known_exponent(call);
+    const rml_value_id x = rml_onnx_in(call, 0);
+    if (exponent != 2 && exponent != 3) {
+        import_binary(call);
+        return;
+    }
+    call->out[0] =
+        rml_graph_unary(call->graph, x, (rml_activation){.kind = RML_UNARY_SQUARE}, call->name);
+    if (exponent == 3)
+        call->out[0] = rml_graph_binary(call->graph, RML_BINARY_MUL, call->out[0], x, call->name);
 }
 
 static void import_mod(rml_onnx_call *call)
@@ -340,7 +382,7 @@ const rml_onnx_entry rml_onnx_elementwise[] = {
     {.op_type = "Dropout", .import = import_dropout},
     {.op_type = "Elu", .import = import_alpha, .option = FAST(RML_MAP_ELU, RML_UNARY_ELU)},
     {.op_type = "Equal", .import = import_binary, .option = SLOW(RML_ZIP_EQUAL)},
-    {.op_type = "Erf", .import = import_unary, .option = SLOW(RML_MAP_ERF)},
+    {.op_type = "Erf", .import = import_unary, .option = FAST(RML_MAP_ERF, RML_UNARY_ERF)},
     {.op_type = "Exp", .import = import_unary, .option = FAST(RML_MAP_EXP, RML_UNARY_EXP)},
     {.op_type = "Floor", .import = import_unary, .option = SLOW(RML_MAP_FLOOR)},
     {.op_type = "Gelu", .import = import_gelu, .option = FAST(RML_MAP_GELU, RML_UNARY_GELU)},
@@ -366,8 +408,8 @@ const rml_onnx_entry rml_onnx_elementwise[] = {
     {.op_type = "Not", .import = import_unary, .option = SLOW(RML_MAP_NOT)},
     {.op_type = "Or", .import = import_binary, .option = SLOW(RML_ZIP_OR)},
     {.op_type = "PRelu", .import = import_prelu},
-    {.op_type = "Pow", .import = import_binary, .option = SLOW(RML_ZIP_POW)},
-    {.op_type = "Reciprocal", .import = import_unary, .option = SLOW(RML_MAP_RECIPROCAL)},
+    {.op_type = "Pow", .import = import_pow, .option = SLOW(RML_ZIP_POW)},
+    {.op_type = "Reciprocal", .import = import_reciprocal},
     {.op_type = "Relu", .import = import_unary, .option = FAST(RML_MAP_RELU, RML_UNARY_CLAMP)},
     {.op_type = "Round", .import = import_unary, .option = SLOW(RML_MAP_ROUND)},
     {.op_type = "Selu", .import = import_alpha, .option = SLOW(RML_MAP_SELU)},

@@ -66,6 +66,7 @@ static const field_check checks[] = {
     UNARY(RML_UNARY_EXP),
     UNARY(RML_UNARY_SILU),
     UNARY(RML_UNARY_GELU),
+    UNARY(RML_UNARY_ERF),
     UNARY(RML_UNARY_GELU_TANH),
     UNARY(RML_UNARY_ELU),
     UNARY(RML_UNARY_ABS),

@@ -79,6 +79,7 @@ static const double unary_ulp[RML_UNARY_COUNT] = {
     [RML_UNARY_LEAKY_RELU] = 0.5, [RML_UNARY_SIGMOID] = 2.5, [RML_UNARY_TANH] = 2.5,
     [RML_UNARY_EXP] = 1.5,        [RML_UNARY_SILU] = 3.5,    [RML_UNARY_ELU] = 3.0,
     [RML_UNARY_SQRT] = 0.5,       [RML_UNARY_SQUARE] = 0.5,  [RML_UNARY_GELU_TANH] = 3.5,
+    [RML_UNARY_ERF] = 1.5,
 };
 
 bool oracle_unary_exact(rml_unary op)
@@ -119,6 +120,9 @@ oracle_value oracle_unary(rml_unary op, float value, const float *param)
         want = x == -INFINITY ? NAN : 0.5 * x * (1.0 + erf(x * 0.70710678118654752440));
         extra = isinf(x) ? 0.0 : 4.0 * ORACLE_U * fabs(x) * (fabs(want) > 0.25 ? 1.0 : 0.5);
         extra += ORACLE_DENORMAL;
+        break;
+    case RML_UNARY_ERF:
+        want = erf(x);
         break;
     case RML_UNARY_GELU_TANH: {
         // The argument of the sigmoid has four roundings, and the sigmoid's own slope is s (1 - s).

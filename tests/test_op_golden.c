@@ -14,7 +14,7 @@ static rml_activation activation_of(const golden_case *at, const char *key)
         [RML_UNARY_GELU] = "gelu",       [RML_UNARY_GELU_TANH] = "gelu_tanh",
         [RML_UNARY_ELU] = "elu",         [RML_UNARY_ABS] = "abs",
         [RML_UNARY_NEG] = "neg",         [RML_UNARY_SQRT] = "sqrt",
-        [RML_UNARY_SQUARE] = "square"};
+        [RML_UNARY_SQUARE] = "square",   [RML_UNARY_ERF] = "erf"};
     rml_activation act = rml_activation_none();
     double param[2] = {0, 0};
     for (int i = 0; i < RML_UNARY_COUNT; i++)

@@ -12,6 +12,7 @@ UNARY(rml_tanh_f32_neon, lanes_tanh, 0)
 UNARY(rml_exp_f32_neon, lanes_exp, 0)
 UNARY(rml_silu_f32_neon, lanes_silu, 0)
 UNARY(rml_gelu_f32_neon, lanes_gelu, 0)
+UNARY(rml_erf_f32_neon, lanes_erf, 0)
 UNARY(rml_gelu_tanh_f32_neon, lanes_gelu_tanh, 0)
 UNARY(rml_elu_f32_neon, lanes_elu, 1)
 

@@ -297,11 +297,11 @@ static void add_array(case_list *list, const char *const *fields, size_t count, 
 static void add_general(case_list *list)
 {
     static const char *const unary[RML_UNARY_COUNT] = {
-        "unary[RML_UNARY_CLAMP]",  "unary[RML_UNARY_LEAKY_RELU]", "unary[RML_UNARY_SIGMOID]",
-        "unary[RML_UNARY_TANH]",   "unary[RML_UNARY_EXP]",        "unary[RML_UNARY_SILU]",
-        "unary[RML_UNARY_GELU]",   "unary[RML_UNARY_GELU_TANH]",  "unary[RML_UNARY_ELU]",
-        "unary[RML_UNARY_ABS]",    "unary[RML_UNARY_NEG]",        "unary[RML_UNARY_SQRT]",
-        "unary[RML_UNARY_SQUARE]",
+        "unary[RML_UNARY_CLAMP]", "unary[RML_UNARY_LEAKY_RELU]", "unary[RML_UNARY_SIGMOID]",
+        "unary[RML_UNARY_TANH]",  "unary[RML_UNARY_EXP]",        "unary[RML_UNARY_SILU]",
+        "unary[RML_UNARY_GELU]",  "unary[RML_UNARY_ERF]",        "unary[RML_UNARY_GELU_TANH]",
+        "unary[RML_UNARY_ELU]",   "unary[RML_UNARY_ABS]",        "unary[RML_UNARY_NEG]",
+        "unary[RML_UNARY_SQRT]",  "unary[RML_UNARY_SQUARE]",
     };
     static const char *const binary[RML_BINARY_COUNT] = {
         "binary[RML_BINARY_ADD]", "binary[RML_BINARY_SUB]", "binary[RML_BINARY_MUL]",
