@@ -44,6 +44,26 @@ static rml_activation *activation_of(rml_node *node)
     }
 }
 
+// A constant added to each row of a linear layer that has no bias of its own, as graph files write
+// layers: it is one.
+static bool is_bias(const rml_graph *graph, const rml_node *product, rml_value_id other)
+{
+    const rml_value *value = &graph->values[other];
+    const rml_shape *out = &graph->values[product->out].shape;
+    return product->op == RML_OP_LINEAR && value->kind == RML_VALUE_CONSTANT &&
+           value->dtype == RML_F32 && value->shape.rank == 1 && out->rank > 0 &&
+           value->shape.dim[0] == out->dim[out->rank - 1] &&
+           (product->in_count < 3 || product->in[2] == RML_NO_VALUE);
+}
+
+// What only the run tells the rank of may turn out to be broadcast.
+static bool is_residual(const rml_graph *graph, const rml_node *product, rml_value_id other)
+{
+    const rml_value *value = &graph->values[other];
+    return value->kind != RML_VALUE_CONSTANT && value->shape.rank >= 0 &&
+           rml_shape_equal(&value->shape, &graph->values[product->out].shape);
+}
+
 static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml_error *err)
 {
     for (int side = 0; side < 2; side++) {
@@ -51,14 +71,18 @@ static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml
         const rml_value_id other = add->in[1 - side];
         if (!product || !is_product(product) || product->in_count > 3 ||
             !rml_activation_is_none(activation_of(product)) ||
-            graph->values[other].kind == RML_VALUE_CONSTANT ||
-            !rml_shape_equal(&graph->values[other].shape, &graph->values[product->out].shape) ||
             !rml_activation_is_none(&add->attr.binary.act))
             continue;
+        const bool bias = is_bias(graph, product, other);
+        if (!bias && !is_residual(graph, product, other))
+            continue;
         const rml_value_id in[4] = {product->in[0], product->in[1],
-                                    product->in_count > 2 ? product->in[2] : RML_NO_VALUE, other};
-        if (!rml_graph_set_inputs(graph, product, in, 4))
-            return rml_fail_nomem(err, sizeof in, "fusing a residual");
+                                    bias                    ? other
+                                    : product->in_count > 2 ? product->in[2]
+                                                            : RML_NO_VALUE,
+                                    other};
+        if (!rml_graph_set_inputs(graph, product, in, bias ? 3 : 4))
+            return rml_fail_nomem(err, sizeof in, "fusing a sum");
         take_place(product, add);
         ++*changed;
         return RML_OK;

@@ -71,6 +71,45 @@ static void test_fuse_residual(void)
     net_end(&at);
 }
 
+// A layer as graph files write it, product and sum: the bias becomes the layer's, and what is added
+// then is a residual; a second bias stays.
+static void test_fuse_bias(void)
+{
+    net at;
+    net_begin(&at, NULL);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){3, {-1, -1, 4}});
+    const rml_value_id w = net_random(&at, "w", (rml_shape){2, {5, 4}}, 'u');
+    const rml_value_id b = net_random(&at, "b", (rml_shape){1, {5}}, 'u');
+    const rml_value_id y = rml_graph_linear(at.graph, x, w, RML_NO_VALUE, "fc");
+    const rml_value_id z = add(&at, b, y, "sum");
+    rml_graph_output(at.graph, "out", add(&at, relu(&at, z, "relu"), b, "second"));
+    run_pass(&at, rml_pass_fuse_act, 2);
+    expect_dump(&at,
+                "fc = linear(x, w, b) (?,?,5)\nsecond = binary(relu, b) (?,?,5)\n"
+                "output out = second\n",
+                "bias");
+    net_end(&at);
+    // no vector of the layer's width
+    net_begin(&at, NULL);
+    const rml_value_id v = rml_graph_input(at.graph, "x", &(rml_shape){2, {3, 4}});
+    const rml_value_id u = net_random(&at, "w", (rml_shape){2, {5, 4}}, 'u');
+    const rml_value_id one = net_random(&at, "one", (rml_shape){1, {1}}, 'u');
+    const rml_value_id a = rml_graph_linear(at.graph, v, u, RML_NO_VALUE, "fc");
+    rml_graph_output(at.graph, "out", add(&at, a, one, "sum"));
+    run_pass(&at, rml_pass_fuse_act, 0);
+    net_end(&at);
+    // ranks that only the run tells
+    net_begin(&at, NULL);
+    const rml_shape any = {.rank = RML_RANK_UNKNOWN};
+    const rml_value_id p = rml_graph_input(at.graph, "p", &any);
+    const rml_value_id q = rml_graph_input(at.graph, "q", &any);
+    const rml_value_id k = net_random(&at, "w", (rml_shape){2, {5, 4}}, 'u');
+    const rml_value_id r = rml_graph_linear(at.graph, p, k, RML_NO_VALUE, "fc");
+    rml_graph_output(at.graph, "out", add(&at, r, q, "sum"));
+    run_pass(&at, rml_pass_fuse_act, 0);
+    net_end(&at);
+}
+
 static void test_not_fused(void)
 {
     // two readers
@@ -307,6 +346,7 @@ static void test_names(void)
 int main(void)
 {
     test_fuse_residual();
+    test_fuse_bias();
     test_not_fused();
     test_fold_bn(false);
     test_fold_bn(true);
