@@ -204,6 +204,7 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
                                 .in_count = node->in_count,
                                 .out = out,
                                 .kernels = settings->kernels,
+                                .precision = settings->precision,
                                 .threads = settings->threads,
                                 .pool = settings->pool}};
     step->algorithm = rml_op_choose(op, &step->args);

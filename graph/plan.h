@@ -50,6 +50,7 @@ typedef struct rml_plan {
 typedef struct rml_plan_settings {
     const rml_kernels *kernels;
     rml_pool *pool;
+    rml_precision precision;
     int threads;
     bool no_reuse;
     size_t limit; // bytes of the block; 0: none

@@ -89,6 +89,26 @@ void rml_session_destroy(rml_session **session_at)
     *session_at = NULL;
 }
 
+bool rml_precision_available(rml_precision precision, rml_cpu_level cpu)
+{
+    rml_kernels kernels;
+    if (precision == RML_PRECISION_F32 || !rml_cpu_level_available(cpu))
+        return precision == RML_PRECISION_F32;
+    rml_kernels_init(&kernels, cpu);
+    return precision == RML_PRECISION_BF16 && kernels.gemm_bf16;
+}
+
+static rml_status check_precision(const rml_session_settings *given, rml_error *err)
+{
+    if (rml_precision_available(given->precision, given->cpu))
+        return RML_OK;
+    if (given->precision != RML_PRECISION_BF16)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "precision %s is not built in, only f32 and bf16",
+                        rml_precision_name(given->precision));
+    return rml_fail(err, RML_ERR_UNSUPPORTED,
+                    "precision bf16 needs a CPU with AVX512-BF16 and level avx512");
+}
+
 rml_status rml_session_create(rml_session **out, rml_model *model,
                               const rml_session_settings *settings, rml_error *err)
 {
@@ -100,9 +120,7 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "CPU level %s is not available here, the best is %s",
                         rml_cpu_level_name(given.cpu), rml_cpu_level_name(rml_cpu_level_best()));
-    if (given.precision != RML_PRECISION_F32)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "precision %s is not built in, only %s",
-                        rml_precision_name(given.precision), rml_precision_name(RML_PRECISION_F32));
+    RML_TRY(check_precision(&given, err));
     if (given.memory && (uintptr_t)given.memory % RML_ALIGNMENT)
         return rml_fail(err, RML_ERR_ARG, "the memory given is not aligned to %d bytes",
                         RML_ALIGNMENT);
@@ -261,9 +279,10 @@ static void log_plan(const rml_session *session, const rml_plan *plan)
 // Plans for the shapes set; the plan becomes the first of the list.
 static rml_status add_plan(rml_session *session, rml_error *err)
 {
-    const rml_plan_settings settings = {&session->kernels, session->pool,
-                                        rml_pool_threads(session->pool), session->settings.no_reuse,
-                                        session->settings.memory_limit};
+    const rml_plan_settings settings = {
+        &session->kernels,           session->pool,
+        session->settings.precision, rml_pool_threads(session->pool),
+        session->settings.no_reuse,  session->settings.memory_limit};
     rml_plan *plan;
     RML_TRY(rml_plan_create(&plan, session->model, session->shapes, &settings, session->allocator,
                             err));
@@ -482,7 +501,7 @@ rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
     return (rml_profile_entry){.node = node->name,
                                .op = rml_op_get(node->op)->name,
                                .algorithm = step->algorithm->name,
-                               .precision = rml_precision_name(session->settings.precision),
+                               .precision = rml_precision_name(step->algorithm->precision),
                                .shape = session->plans->facts[node->out].shape,
                                .macs = time->macs,
                                .runs = time->runs,

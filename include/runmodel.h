@@ -244,7 +244,9 @@ RML_API void rml_model_destroy(rml_model **model);
 typedef struct rml_session rml_session;
 
 // What a network is computed in. Never lowered silently: what this build or CPU cannot do is an
-// error. This version computes in f32 only.
+// error. In bf16 the operands of linear layers, convolutions and attention are rounded to bf16 and
+// their products summed in f32; everything else stays f32, and a profile says what each node ran
+// in.
 typedef enum rml_precision {
     RML_PRECISION_F32 = 0,
     RML_PRECISION_F16,
@@ -254,6 +256,7 @@ typedef enum rml_precision {
 
 RML_API const char *rml_precision_name(rml_precision precision);
 RML_API bool rml_precision_parse(const char *name, rml_precision *precision);
+RML_API bool rml_precision_available(rml_precision precision, rml_cpu_level cpu); // here and now
 
 // One output of a node, just computed: contiguous, C order, valid during the call.
 typedef struct rml_observed {

@@ -1,7 +1,16 @@
+#define _GNU_SOURCE // syscall
 #include "kernels/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(RML_HAVE_AMXBF16)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ARCH_REQUEST_STATE 0x1023 // ARCH_REQ_XCOMP_PERM
+#define TILE_STATE 18             // XFEATURE_XTILEDATA
+#endif
 
 #if defined(RML_HAVE_AVX2) || defined(RML_HAVE_AVX512)
 
@@ -12,6 +21,9 @@
 #define CPUID_7_EBX_AVX2 (1u << 5)
 #define CPUID_7_EBX_BMI2 (1u << 8)
 #define CPUID_7_EBX_AVX512 ((1u << 16) | (1u << 17) | (1u << 30) | (1u << 31)) // F, DQ, BW, VL
+#define CPUID_7_1_EAX_BF16 (1u << 5)
+#define CPUID_7_EDX_AMX ((1u << 22) | (1u << 24)) // BF16, TILE
+#define XCR0_AMX 0x60000u
 #define XCR0_AVX 0x06u    // the system saves xmm and ymm
 #define XCR0_AVX512 0xe0u // the same for masks and zmm
 
@@ -21,10 +33,10 @@ typedef struct cpuid_registers {
 
 #if defined(_MSC_VER)
 #include <intrin.h>
-static cpuid_registers cpuid(unsigned leaf)
+static cpuid_registers cpuid(unsigned leaf, unsigned subleaf)
 {
     int r[4];
-    __cpuidex(r, (int)leaf, 0);
+    __cpuidex(r, (int)leaf, (int)subleaf);
     return (cpuid_registers){(unsigned)r[0], (unsigned)r[1], (unsigned)r[2], (unsigned)r[3]};
 }
 
@@ -34,10 +46,10 @@ static unsigned xcr0(void)
 }
 #else
 #include <cpuid.h>
-static cpuid_registers cpuid(unsigned leaf)
+static cpuid_registers cpuid(unsigned leaf, unsigned subleaf)
 {
     cpuid_registers r;
-    __cpuid_count(leaf, 0, r.eax, r.ebx, r.ecx, r.edx);
+    __cpuid_count(leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx);
     return r;
 }
 
@@ -52,15 +64,15 @@ static unsigned xcr0(void)
 
 static bool detect_x86(rml_cpu_level level)
 {
-    if (cpuid(0).eax < 7)
+    if (cpuid(0, 0).eax < 7)
         return false;
     // The CPU may have registers that the system does not save across a task switch, so CPUID alone
     // is not enough; XGETBV itself faults without OSXSAVE.
-    unsigned ecx = cpuid(1).ecx;
+    unsigned ecx = cpuid(1, 0).ecx;
     unsigned need = CPUID_1_ECX_FMA | CPUID_1_ECX_OSXSAVE | CPUID_1_ECX_AVX | CPUID_1_ECX_F16C;
     if ((ecx & need) != need)
         return false;
-    unsigned saved = xcr0(), ebx = cpuid(7).ebx;
+    unsigned saved = xcr0(), ebx = cpuid(7, 0).ebx;
     need = CPUID_7_EBX_AVX2 | CPUID_7_EBX_BMI2;
     if ((saved & XCR0_AVX) != XCR0_AVX || (ebx & need) != need)
         return false;
@@ -70,6 +82,27 @@ static bool detect_x86(rml_cpu_level level)
 }
 
 #endif
+
+bool rml_cpu_has_bf16(void)
+{
+#if defined(RML_HAVE_AVX512BF16)
+    return rml_cpu_level_available(RML_CPU_AVX512) && cpuid(7, 0).eax >= 1 &&
+           (cpuid(7, 1).eax & CPUID_7_1_EAX_BF16);
+#else
+    return false;
+#endif
+}
+
+bool rml_cpu_has_amx(void)
+{
+#if defined(RML_HAVE_AMXBF16)
+    return rml_cpu_has_bf16() && (cpuid(7, 0).edx & CPUID_7_EDX_AMX) == CPUID_7_EDX_AMX &&
+           (xcr0() & XCR0_AMX) == XCR0_AMX &&
+           syscall(SYS_arch_prctl, ARCH_REQUEST_STATE, TILE_STATE) == 0;
+#else
+    return false;
+#endif
+}
 
 static const char *const level_names[] = {"best", "portable", "neon", "avx2", "avx512"};
 #define LEVEL_COUNT (sizeof level_names / sizeof *level_names)

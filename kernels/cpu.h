@@ -10,4 +10,9 @@
 // The highest level that is built in, detected, and not above `limit` (RML_CPU_BEST: no limit).
 rml_cpu_level rml_cpu_level_at_most(rml_cpu_level limit);
 
+// Whether the CPU multiplies bf16 with f32 sums, on vectors or on the tiles of AMX, and the kernels
+// for it are built in. The system gives tiles to a process that asks for them, as the second does.
+bool rml_cpu_has_bf16(void);
+bool rml_cpu_has_amx(void);
+
 #endif

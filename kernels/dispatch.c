@@ -21,12 +21,18 @@ void rml_kernels_init(rml_kernels *kernels, rml_cpu_level level)
         level = rml_cpu_level_best();
     assert(rml_cpu_level_available(level));
     kernels->level = level;
+    kernels->gemm_bf16 = NULL;
+    kernels->pairs_bf16 = NULL;
 
 #define KERNEL(at, type, field, function)                                                          \
     if (level >= RML_CPU_##at && rml_cpu_level_available(RML_CPU_##at))                            \
         kernels->field = function;
+#define KERNEL_BF16(at, has, type, field, function)                                                \
+    if (level >= RML_CPU_##at && has())                                                            \
+        kernels->field = function;
 #include "kernels/kernels.inc"
 #undef KERNEL
+#undef KERNEL_BF16
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         const block *at = &blocks[i];

@@ -37,6 +37,13 @@ typedef struct rml_gemm_tile {
 
 typedef void rml_gemm_f32_fn(const rml_gemm_tile *tile);
 
+// The same with a pair of bf16 in the place of every float of a and b, the first in the lower half:
+// depth counts pairs, and each adds two products, in f32. Denormals count as zero.
+//
+// Pairs of `count` floats, rounded to nearest even, a zero behind an odd one: (count + 1) / 2 are
+// written to dst, which may equal src.
+typedef void rml_pairs_bf16_fn(const float *src, size_t count, float *dst);
+
 // Output pixels of a depthwise convolution whose taps all move on by the same step:
 //   dst[i*dst_step + c] = clamp(bias[c] + sum over t < taps of
 //                               src[t][i*src_step + c] * weight[t*channels + c], low, high)
@@ -177,6 +184,8 @@ typedef struct rml_kernels {
     size_t nr_unit;               // panel pitches are multiples of this (the vector length)
     size_t lstm_rows, lstm_units; // of a full lstm tile
     rml_gemm_f32_fn *gemm;
+    rml_gemm_f32_fn *gemm_bf16;    // NULL where the CPU has no products of bf16
+    rml_pairs_bf16_fn *pairs_bf16; // and then this is, too
     rml_conv_dw_f32_fn *conv_dw;
     rml_pool_f32_fn *pool_max, *pool_sum;
     rml_lerp_f32_fn *lerp;

@@ -7,9 +7,13 @@
 // Keys are walked in blocks of fixed size with a running maximum and sum, so that the scores of a
 // few queries and one block of keys are all that is ever stored of the L x S matrix. A query's
 // numbers do not depend on the queries beside it, so neither threads nor batches change bits.
+//
+// In bf16 both products take pairs: of q and k along a head, of weights and v along the keys.
+// Scores and softmax stay f32.
 #include "ops/op.h"
 
 #include "kernels/pack.h"
+#include "ops/pairs.h"
 #include "tensor/size.h"
 
 #include <math.h>
@@ -118,6 +122,8 @@ static float *row_at(const heads_view *view, size_t item, size_t head, size_t ro
 
 typedef struct sizes {
     size_t items, heads, key_heads, queries, keys, depth, width;
+    bool bf16;
+    size_t deep;                    // floats of a query's head, or pairs of bf16
     size_t key_floats, pair_floats; // packed keys of a head; keys and values
     size_t group;                   // heads of k and v that are packed at a time
     size_t tiles;                   // of queries in a work item
@@ -129,20 +135,20 @@ static sizes sizes_of(const rml_op_args *args)
     const rml_shape q = rml_tensor_shape(&args->in[0]), k = rml_tensor_shape(&args->in[1]),
                     v = rml_tensor_shape(&args->in[2]);
     const dims d = dims_of(attr, &q, &k, &v);
-    sizes s = {(size_t)d.items,
-               (size_t)d.heads,
-               (size_t)d.key_heads,
-               (size_t)d.queries,
-               (size_t)d.keys,
-               (size_t)d.depth,
-               (size_t)d.width,
-               0,
-               0,
-               1,
-               1};
-    s.key_floats = rml_round_up(rml_pack_count(args->kernels, 1, s.depth, s.keys), 16);
+    sizes s = {.items = (size_t)d.items,
+               .heads = (size_t)d.heads,
+               .key_heads = (size_t)d.key_heads,
+               .queries = (size_t)d.queries,
+               .keys = (size_t)d.keys,
+               .depth = (size_t)d.depth,
+               .width = (size_t)d.width,
+               .bf16 = rml_wants_bf16(args),
+               .group = 1};
+    s.deep = s.bf16 ? rml_pairs(s.depth) : s.depth;
+    const size_t rows = s.bf16 ? rml_pairs(s.keys) : s.keys;
+    s.key_floats = rml_round_up(rml_pack_count(args->kernels, 1, s.deep, s.keys), 16);
     s.pair_floats =
-        s.key_floats + rml_round_up(rml_pack_count(args->kernels, 1, s.keys, s.width), 16);
+        s.key_floats + rml_round_up(rml_pack_count(args->kernels, 1, rows, s.width), 16);
     while (s.group < s.items * s.key_heads &&
            (s.group + 1) * s.pair_floats * sizeof(float) <= GROUP_BYTES)
         s.group++;
@@ -160,16 +166,20 @@ static uint64_t macs(const rml_op_args *args)
     return (uint64_t)s.items * s.heads * s.queries * s.keys * (s.depth + s.width);
 }
 
-// Of one worker: the scores of a tile of queries, and a row of the mask when it has steps.
-static size_t worker_bytes(const rml_op_args *args)
+// Of one worker: the scores of a tile of queries, a row of the mask when it has steps, and in bf16
+// the queries; or a panel of keys that are about to be packed.
+static size_t worker_bytes(const rml_op_args *args, const sizes *s)
 {
-    return (args->kernels->mr + 1) * PITCH * sizeof(float);
+    const rml_kernels *kernels = args->kernels;
+    const size_t tile = (kernels->mr + 1) * PITCH + (s->bf16 ? kernels->mr * s->deep : 0);
+    const size_t panel = s->bf16 ? kernels->nr * s->deep : 0;
+    return rml_round_up((tile > panel ? tile : panel) * sizeof(float), RML_ALIGNMENT);
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
     const sizes s = sizes_of(args);
-    return s.group * s.pair_floats * sizeof(float) + (size_t)args->threads * worker_bytes(args);
+    return s.group * s.pair_floats * sizeof(float) + (size_t)args->threads * worker_bytes(args, &s);
 }
 
 typedef struct job {
@@ -179,44 +189,75 @@ typedef struct job {
     heads_view mask; // data NULL: none
     int64_t mask_step;
     float scale;
+    rml_gemm_f32_fn *gemm;
     size_t first; // pair of item and head of k that the scratch starts with
     size_t pairs; // in the scratch
     size_t share; // heads of q that read a head of k
 } job;
+
+static float *worker_at(const job *at, int worker)
+{
+    return (float *)(at->args->scratch + at->s.group * at->s.pair_floats * sizeof(float) +
+                     (size_t)worker * worker_bytes(at->args, &at->s));
+}
 
 static float *packed_at(const job *at, size_t pair)
 {
     return (float *)at->args->scratch + pair * at->s.pair_floats;
 }
 
-// One panel of keys (transposed) or of values.
+// The panel of keys [first, first + count), transposed.
+static void pack_keys(const job *at, const float *src, size_t count, float *dst, float *memory)
+{
+    const rml_kernels *kernels = at->args->kernels;
+    const size_t pitch = rml_pack_pitch(kernels, count), deep = at->s.deep;
+    size_t step = (size_t)at->k.row;
+    if (at->s.bf16) {
+        for (size_t i = 0; i < count; i++)
+            kernels->pairs_bf16(src + i * step, at->s.depth, memory + i * deep);
+        src = memory;
+        step = deep;
+    }
+    kernels->transpose(src, step, dst, pitch, count, deep);
+    for (size_t d = 0; count < pitch && d < deep; d++)
+        memset(dst + d * pitch + count, 0, (pitch - count) * sizeof *dst);
+}
+
+static void pack_values(const job *at, const float *src, size_t count, float *dst)
+{
+    const size_t step = (size_t)at->v.row;
+    if (at->s.bf16)
+        rml_pairs_pack_panel(at->args->kernels, dst, src, 1, at->s.keys, count, 0, step, 1);
+    else
+        rml_pack_panel(at->args->kernels, dst, src, 1, at->s.keys, count, 0, step, 1);
+}
+
+// Of the values packed in front of key `key`: rows of a panel.
+static size_t value_rows(const sizes *s, size_t key)
+{
+    return s->bf16 ? rml_pairs(key) : key;
+}
+
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const job *at = context;
     const sizes *s = &at->s;
-    const rml_kernels *kernels = at->args->kernels;
-    const size_t key_panels = (s->keys + kernels->nr - 1) / kernels->nr;
-    const size_t panels = key_panels + (s->width + kernels->nr - 1) / kernels->nr;
-    (void)worker;
+    const size_t nr = at->args->kernels->nr, key_panels = (s->keys + nr - 1) / nr;
+    const size_t panels = key_panels + (s->width + nr - 1) / nr;
     for (size_t i = begin; i < end; i++) {
         const size_t pair = at->first + i / panels, panel = i % panels;
         const size_t item = pair / s->key_heads, head = pair % s->key_heads;
         float *dst = packed_at(at, i / panels);
-        if (panel >= key_panels) {
-            const size_t column = (panel - key_panels) * kernels->nr;
-            rml_pack_panel(kernels, dst + s->key_floats + column * s->keys,
-                           row_at(&at->v, item, head, 0) + column, 1, s->keys,
-                           rml_min_size(kernels->nr, s->width - column), 0, (size_t)at->v.row, 1);
-            continue;
+        if (panel < key_panels) {
+            const size_t first = panel * nr;
+            pack_keys(at, row_at(&at->k, item, head, first), rml_min_size(nr, s->keys - first),
+                      dst + first * s->deep, worker_at(at, worker));
+        } else {
+            const size_t column = (panel - key_panels) * nr;
+            pack_values(at, row_at(&at->v, item, head, 0) + column,
+                        rml_min_size(nr, s->width - column),
+                        dst + s->key_floats + column * value_rows(s, s->keys));
         }
-        const size_t first = panel * kernels->nr,
-                     count = rml_min_size(kernels->nr, s->keys - first);
-        const size_t pitch = rml_pack_pitch(kernels, count);
-        dst += first * s->depth;
-        kernels->transpose(row_at(&at->k, item, head, first), (size_t)at->k.row, dst, pitch, count,
-                           s->depth);
-        for (size_t d = 0; count < pitch && d < s->depth; d++)
-            memset(dst + d * pitch + count, 0, (pitch - count) * sizeof *dst);
     }
 }
 
@@ -226,6 +267,7 @@ typedef struct tile {
     const float *packed;
     float *scores; // [mr][PITCH]
     float *mask;   // [BLOCK_KEYS]
+    float *pairs;  // [mr][deep] in bf16: the queries
     const float *q[RML_GEMM_MAX_MR];
     float *y[RML_GEMM_MAX_MR];
     float top[RML_GEMM_MAX_MR], sum[RML_GEMM_MAX_MR];
@@ -237,18 +279,18 @@ static void score(const job *at, const tile *t, size_t key, size_t count)
     float *c[RML_GEMM_MAX_MR];
     rml_gemm_tile product = {.a = t->q,
                              .taps = 1,
-                             .depth = at->s.depth,
+                             .depth = at->s.deep,
                              .rows = t->rows,
                              .c = c,
                              .low = -INFINITY,
                              .high = INFINITY};
     for (size_t done = 0; done < count; done += kernels->nr) {
-        product.b = t->packed + (key + done) * at->s.depth;
+        product.b = t->packed + (key + done) * at->s.deep;
         // the whole panel, also where causal queries see a part of it: its pitch goes by its width
         product.cols = rml_min_size(kernels->nr, at->s.keys - key - done);
         for (size_t i = 0; i < t->rows; i++)
             c[i] = t->scores + i * PITCH + done;
-        kernels->gemm(&product);
+        at->gemm(&product);
     }
 }
 
@@ -277,6 +319,8 @@ static void weigh(const job *at, tile *t, size_t key, size_t count)
         const float factor = kernels->softmax_step(
             row, at->scale, mask_row(at, t, query, key, seen), row, seen, &t->top[i], &t->sum[i]);
         memset(row + seen, 0, (count - seen) * sizeof *row);
+        if (at->s.bf16) // in place: pairs are written behind what is read
+            kernels->pairs_bf16(row, count, row);
         if (key > 0 && factor != 1.0f)
             kernels->binary_scalar[RML_BINARY_MUL](t->y[i], factor, t->y[i], at->s.width, false);
     }
@@ -290,7 +334,7 @@ static void gather(const job *at, const tile *t, size_t key, size_t count)
     float *c[RML_GEMM_MAX_MR];
     rml_gemm_tile product = {.a = a,
                              .taps = 1,
-                             .depth = count,
+                             .depth = value_rows(&at->s, count),
                              .rows = t->rows,
                              .c = c,
                              .residual = key > 0 ? residual : NULL,
@@ -300,11 +344,11 @@ static void gather(const job *at, const tile *t, size_t key, size_t count)
         a[i] = t->scores + i * PITCH;
     for (size_t column = 0; column < at->s.width; column += kernels->nr) {
         product.cols = rml_min_size(kernels->nr, at->s.width - column);
-        product.b = t->packed + at->s.key_floats + column * at->s.keys +
-                    key * rml_pack_pitch(kernels, product.cols);
+        product.b = t->packed + at->s.key_floats + column * value_rows(&at->s, at->s.keys) +
+                    value_rows(&at->s, key) * rml_pack_pitch(kernels, product.cols);
         for (size_t i = 0; i < t->rows; i++)
             residual[i] = c[i] = t->y[i] + column;
-        kernels->gemm(&product);
+        at->gemm(&product);
     }
 }
 
@@ -315,7 +359,10 @@ static void run_tile(const job *at, tile *t)
     const bool causal = at->args->attr->attention.causal;
     const size_t keys = causal ? rml_min_size(s->keys, t->first + t->rows) : s->keys;
     for (size_t i = 0; i < t->rows; i++) {
-        t->q[i] = row_at(&at->q, t->item, t->head, t->first + i);
+        const float *q = row_at(&at->q, t->item, t->head, t->first + i);
+        t->q[i] = s->bf16 ? t->pairs + i * s->deep : q;
+        if (s->bf16)
+            kernels->pairs_bf16(q, s->depth, t->pairs + i * s->deep);
         t->y[i] = row_at(&at->y, t->item, t->head, t->first + i);
         t->top[i] = -INFINITY;
         t->sum[i] = 0.0f;
@@ -340,9 +387,9 @@ static void run_queries(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = at->args;
     const size_t block = s->tiles * args->kernels->mr;
     const size_t blocks = (s->queries + block - 1) / block;
-    tile t = {.scores = (float *)(args->scratch + s->group * s->pair_floats * sizeof(float) +
-                                  (size_t)worker * worker_bytes(args))};
+    tile t = {.scores = worker_at(at, worker)};
     t.mask = t.scores + args->kernels->mr * PITCH;
+    t.pairs = t.mask + PITCH;
     for (size_t i = begin; i < end; i++) {
         const size_t head = i / blocks, first = i % blocks * block; // head of those in the scratch
         const size_t pair = at->first + head / at->share;
@@ -376,6 +423,7 @@ static void run(const rml_op_args *args)
     const rml_attention_attr *attr = &args->attr->attention;
     const int64_t key_heads = attr->heads && attr->key_heads ? attr->key_heads : attr->heads;
     job at = {.args = args, .s = sizes_of(args), .scale = attr->scale};
+    at.gemm = at.s.bf16 ? args->kernels->gemm_bf16 : args->kernels->gemm;
     const sizes *s = &at.s;
     if (s->items * s->heads * s->queries * s->width == 0)
         return;
@@ -398,6 +446,11 @@ static void run(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {
+    {.name = "streamed-bf16",
+     .precision = RML_PRECISION_BF16,
+     .accepts = rml_wants_bf16,
+     .scratch_bytes = scratch_bytes,
+     .run = run},
     {.name = "streamed", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_attention = {.name = "attention",

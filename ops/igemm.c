@@ -31,6 +31,7 @@ size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
 typedef struct igemm_job {
     const rml_igemm *product;
     const rml_kernels *kernels;
+    rml_gemm_f32_fn *gemm;
     const float *zeros;
     char *pointers;
     size_t pointers_bytes; // of one worker
@@ -128,7 +129,7 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         for (; pixel < stop; pixel += kernels->mr) {
             tile.rows = rml_min_size(kernels->mr, stop - pixel);
             tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
-            kernels->gemm(&tile);
+            job->gemm(&tile);
             for (size_t i = 0; job->post && i < tile.rows; i++)
                 kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
         }
@@ -173,6 +174,7 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t co
         igemm_job job = {
             .product = product,
             .kernels = kernels,
+            .gemm = product->pairs ? kernels->gemm_bf16 : kernels->gemm,
             .zeros = (const float *)args->scratch,
             .pointers = args->scratch + zeros_bytes,
             .pointers_bytes =

@@ -15,6 +15,7 @@ typedef struct rml_igemm {
     const rml_tensor *residual; // shape of out, or NULL
     int64_t in_channel, out_channel;
     size_t depth, cols;
+    bool pairs;          // of bf16 lie in the place of floats in `in` and `packed`
     const float *packed; // all panels, see kernels/pack.h
     const float *bias;   // [cols] or NULL
     const rml_activation *act;

@@ -128,6 +128,7 @@ typedef struct rml_op_args {
     int in_count;
     const rml_tensor *out;
     const rml_kernels *kernels;
+    rml_precision precision; // what products may be computed in
     int threads;
     rml_pool *pool;
     const float *packed;                  // what `pack` wrote, or NULL
@@ -139,6 +140,7 @@ typedef struct rml_op_args {
 // accepts everything.
 typedef struct rml_algorithm {
     const char *name;
+    rml_precision precision; // of its products
     int row_unit; // rows of an image that are computed together: a part of the rows that begins and
                   // ends at multiples of it, or at the end, gets the bits of the whole. 0: any
     bool (*accepts)(const rml_op_args *args); // NULL: always. Must not look at the batch size, so

@@ -4,6 +4,8 @@
 //
 // FILTER is a part of a kernel's name. Exit 0: all passed; 1: a failure; 2: wrong usage.
 #define _POSIX_C_SOURCE 200809L
+#include "kernels/cpu.h"
+#include "kernels/kernels_internal.h"
 #include "tests/check_kernels/check_kernels.h"
 
 #include <inttypes.h>
@@ -13,15 +15,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef void kernel_code(void);
+
 typedef struct kernel_entry {
     rml_cpu_level level;
+    bool (*has)(void);
     const char *field, *function;
+    kernel_code *code; // of those that share a level and a field
 } kernel_entry;
 
+static bool always(void)
+{
+    return true;
+}
+
 static const kernel_entry entries[] = {
-#define KERNEL(level, type, field, function) {RML_CPU_##level, #field, #function},
+#define KERNEL(level, type, field, function) {RML_CPU_##level, always, #field, #function, NULL},
+#define KERNEL_BF16(level, has, type, field, function)                                             \
+    {RML_CPU_##level, has, #field, #function, (kernel_code *)function},
 #include "kernels/kernels.inc"
 #undef KERNEL
+#undef KERNEL_BF16
 };
 
 typedef struct field_check {
@@ -45,6 +59,8 @@ typedef struct field_check {
 
 static const field_check checks[] = {
     {"gemm", check_gemm, 0},
+    {"gemm_bf16", check_gemm_bf16, 0},
+    {"pairs_bf16", check_pairs_bf16, 0},
     {"conv_dw", check_conv_dw, 0},
     {"pool_max", check_pool_max, 0},
     {"pool_sum", check_pool_sum, 0},
@@ -124,6 +140,12 @@ static size_t check_level(check *c, rml_cpu_level level, const char *filter)
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
         if (entries[i].level != level || (filter && !strstr(entries[i].function, filter)))
             continue;
+        if (!entries[i].has()) {
+            printf("skip %s: this CPU lacks it\n", entries[i].function);
+            continue;
+        }
+        if (strcmp(entries[i].field, "gemm_bf16") == 0)
+            c->kernels.gemm_bf16 = (rml_gemm_f32_fn *)entries[i].code;
         const field_check *run = find_check(entries[i].field);
         c->kernel = entries[i].function;
         c->cases = c->failures = 0;

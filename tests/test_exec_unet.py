@@ -3,12 +3,13 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import Network, assert_network
+from conftest import Network, assert_network, json_lines, relative_error
 from reference import checkpoints, unet, vae
 
 NARROW = ["tiny", "odd", "v2", "v3", "v1", "sd2"]
@@ -106,6 +107,51 @@ def test_settings(program, network, tmp_path, settings):
     at = network("v2", **settings)
     inputs = unet.random_inputs(at.model, 1, 16, 12, steps=(17.0,))
     compare(program, at.model, at.folder / "hub", inputs, tmp_path)
+
+
+# ---- bf16 ---------------------------------------------------------------------------------------
+
+BF16 = Path("/proc/cpuinfo").exists() and "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+
+
+@pytest.mark.skipif(not BF16, reason="the CPU has no products of bf16")
+@pytest.mark.parametrize("plan", [*NARROW, "v3_small"])
+def test_bf16(program, network, tmp_path, plan):
+    at = network(plan)
+    inputs = unet.random_inputs(at.model, 1, 24, 20, 10, steps=(3.0,))
+    weights, want = at.folder / "hub", unet.run(at.model, inputs)
+    ours = run(program, weights, inputs, tmp_path, "--precision", "bf16", "--threads", 1)
+    error = relative_error(ours, want)
+    assert 0 < error <= 2e-2, error
+    again = run(program, weights, inputs, tmp_path, "--precision", "bf16", "--threads", 2)
+    assert again.tobytes() == ours.tobytes()
+
+
+@pytest.mark.skipif(not BF16, reason="the CPU has no products of bf16")
+def test_bf16_is_told_for_each_node(program, network, tmp_path):
+    at = network("v3")
+    inputs = unet.random_inputs(at.model, 1, 16, 16)
+    bindings = [f"--input={k}={tmp_path / k}.npy" for k in inputs]
+    for name, value in inputs.items():
+        np.save(tmp_path / f"{name}.npy", value.numpy())
+    bindings.append(f"--output=out_sample={tmp_path}/o.npy")
+    options = ["--precision", "bf16", "--profile", "--json"]
+    weights = ["--weights", at.folder / "hub"]
+    done = program.run("exec", "unet", *weights, *bindings, *options)
+    nodes = json_lines(done.stdout)[0]["profile"]
+    ran = {op: {n["precision"] for n in nodes if n["op"] == op} for op in {n["op"] for n in nodes}}
+    assert ran["attention"] == {"bf16"}
+    assert ran["group_norm"] == ran["layer_norm"] == {"f32"}
+    ends = [n for n in nodes if n["node"] in ("conv_in", "conv_out") and n["macs"]]
+    assert len(ends) == 2 and {n["precision"] for n in ends} == {"f32"}
+    assert ran["conv2d"] == ran["linear"] == {"bf16", "f32"}
+
+
+def test_bf16_where_there_is_none(program, network, tmp_path):
+    at = network("tiny")
+    inputs = unet.random_inputs(at.model, 1, 8, 8)
+    options = ("--precision", "bf16", "--cpu", "portable")
+    assert "AVX512-BF16" in refusal(program, at.folder / "hub", inputs, tmp_path, *options)
 
 
 # ---- files --------------------------------------------------------------------------------------

@@ -178,6 +178,7 @@ rml_status bench_measure(const bench_settings *s, int batch, int threads, bench_
     rml_session_settings wanted = rml_session_settings_default();
     wanted.threads = threads;
     wanted.cpu = s->common.cpu;
+    wanted.precision = s->common.precision;
     wanted.profile = s->common.profile;
     rml_status status = load(s, &weights, &model, &start, err);
     if (status == RML_OK)

@@ -51,16 +51,16 @@ static void report_json(const bench_settings *s, const bench_result *r, double g
     cpu_model(cpu, sizeof cpu);
     printf("{\"model\":");
     json_text(stdout, s->model);
-    printf(",\"precision\":\"f32\",\"threads\":%d,\"cpu\":\"%s\",\"batch\":%d,\"macs\":%llu,"
+    printf(",\"precision\":\"%s\",\"threads\":%d,\"cpu\":\"%s\",\"batch\":%d,\"macs\":%llu,"
            "\"runs\":%d,\"min_ms\":%.4f,\"median_ms\":%.4f,\"p90_ms\":%.4f,\"p99_ms\":%.4f,"
            "\"gmacs_per_s\":%.3f,\"share_of_peak\":%.4f,\"peak_gflops\":%.1f,"
            "\"load_ms\":%.3f,\"first_ms\":%.3f,\"planned_bytes\":%zu,\"packed_bytes\":%zu,"
            "\"resident_bytes\":%llu,\"peak_rss_bytes\":%llu,\"cpu_model\":",
-           r->threads, rml_cpu_level_name(r->cpu), r->batch, (unsigned long long)r->macs, r->count,
-           r->ms[0], percentile(r, 0.5), percentile(r, 0.9), percentile(r, 0.99), gmacs,
-           share_of_peak(r, gmacs), r->peak_gflops, r->load_ms, r->first_ms, r->planned_bytes,
-           r->packed_bytes, (unsigned long long)r->resident_bytes,
-           (unsigned long long)r->peak_rss_bytes);
+           rml_precision_name(s->common.precision), r->threads, rml_cpu_level_name(r->cpu),
+           r->batch, (unsigned long long)r->macs, r->count, r->ms[0], percentile(r, 0.5),
+           percentile(r, 0.9), percentile(r, 0.99), gmacs, share_of_peak(r, gmacs), r->peak_gflops,
+           r->load_ms, r->first_ms, r->planned_bytes, r->packed_bytes,
+           (unsigned long long)r->resident_bytes, (unsigned long long)r->peak_rss_bytes);
     json_text(stdout, cpu);
     printf(",\"version\":\"%s\",\"commit\":\"%s\",\"build\":\"%s\"", rml_version(), RML_COMMIT,
            RML_BUILD);
@@ -104,7 +104,8 @@ static void report_row(const bench_settings *s, const bench_result *r, double gm
                               (double)r->planned_bytes / 1e6,
                               (double)r->packed_bytes / 1e6,
                               (double)r->resident_bytes / 1e6};
-    printf("%s%s%sf32%s%d%s%s%s%d%s%llu%s%d", open, s->model, between, between, r->threads, between,
+    printf("%s%s%s%s%s%d%s%s%s%d%s%llu%s%d", open, s->model, between,
+           rml_precision_name(s->common.precision), between, r->threads, between,
            rml_cpu_level_name(r->cpu), between, r->batch, between, (unsigned long long)r->macs,
            between, r->count);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -198,6 +198,7 @@ static rml_status run(const settings *s, rml_error *err)
     rml_session_settings wanted = rml_session_settings_default();
     wanted.threads = s->common.threads;
     wanted.cpu = s->common.cpu;
+    wanted.precision = s->common.precision;
     wanted.profile = s->common.profile;
     wanted.memory_limit = (size_t)(s->memory_mb * 1e6);
     status = rml_session_create(&session, model, &wanted, err);

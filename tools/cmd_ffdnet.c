@@ -43,6 +43,7 @@ static rml_status network_open(network *n, const settings *s, rml_error *err)
                                     .truncate = s->truncate};
     wanted.session.threads = s->common.threads;
     wanted.session.cpu = s->common.cpu;
+    wanted.session.precision = s->common.precision;
     wanted.session.profile = s->common.profile;
     rml_status status = weights_source_open(&n->weights, &n->source, s->common.quiet, err);
     if (status == RML_OK)

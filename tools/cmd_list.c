@@ -84,15 +84,17 @@ int cmd_list(int argc, char **argv)
         rml_model_destroy(&model);
     }
     const char *level = rml_cpu_level_name(rml_cpu_level_best());
+    const bool bf16 = rml_precision_available(RML_PRECISION_BF16, common.cpu);
     if (common.json)
-        printf("],\"cpu\":\"%s\",\"threads\":%d,\"precisions\":[\"f32\"],\"build\":{\"threads\":%s,"
-               "\"libav\":%s,\"stb\":%s}}\n",
-               level, rml_threads_default(), HAS_THREADS ? "true" : "false",
-               HAS_LIBAV ? "true" : "false", HAS_STB ? "true" : "false");
+        printf("],\"cpu\":\"%s\",\"threads\":%d,\"precisions\":[\"f32\"%s],"
+               "\"build\":{\"threads\":%s,\"libav\":%s,\"stb\":%s}}\n",
+               level, rml_threads_default(), bf16 ? ",\"bf16\"" : "",
+               HAS_THREADS ? "true" : "false", HAS_LIBAV ? "true" : "false",
+               HAS_STB ? "true" : "false");
     else
-        printf("CPU level: %s\nThreads: %d\nPrecisions: f32\n"
+        printf("CPU level: %s\nThreads: %d\nPrecisions: f32%s\n"
                "Built with: threads %s, video and audio %s, images %s\n",
-               level, rml_threads_default(), HAS_THREADS ? "yes" : "no", HAS_LIBAV ? "yes" : "no",
-               HAS_STB ? "yes" : "no");
+               level, rml_threads_default(), bf16 ? ", bf16" : "", HAS_THREADS ? "yes" : "no",
+               HAS_LIBAV ? "yes" : "no", HAS_STB ? "yes" : "no");
     return EXIT_DONE;
 }

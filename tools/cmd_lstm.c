@@ -222,6 +222,7 @@ static rml_status open_network(settings *s, rml_error *err)
     rml_session_settings wanted = rml_session_settings_default();
     wanted.threads = s->common.threads;
     wanted.cpu = s->common.cpu;
+    wanted.precision = s->common.precision;
     wanted.profile = s->common.profile;
     RML_TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
     if (s->stream)

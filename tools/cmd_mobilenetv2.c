@@ -119,6 +119,7 @@ static rml_status open_classifier(settings *s, rml_error *err)
     rml_session_settings wanted = rml_session_settings_default();
     wanted.threads = s->common.threads;
     wanted.cpu = s->common.cpu;
+    wanted.precision = s->common.precision;
     wanted.profile = s->common.profile;
     RML_TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
     RML_TRY(rml_model_create(&s->model, MODEL, s->weights, NULL, err));

@@ -74,6 +74,7 @@ rml_status side_open(side *s, const char *path, const char *network, const commo
         rml_session_settings wanted = rml_session_settings_default();
         wanted.threads = common->threads;
         wanted.cpu = common->cpu;
+        wanted.precision = common->precision;
         wanted.observe = observe;
         wanted.observe_user = s;
         status = rml_session_create(&s->session, s->model, &wanted, err);

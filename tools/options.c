@@ -261,7 +261,7 @@ int options_parse(command_line *line, int argc, char **argv)
          .kind = OPTION_TEXT,
          .target = &precision,
          .value = "P",
-         .help = "f32, the only one of this version"},
+         .help = "f32, or bf16 for products where the CPU has it"},
         {.name = "profile",
          .kind = OPTION_FLAG,
          .target = &c->profile,
@@ -325,8 +325,10 @@ int options_parse(command_line *line, int argc, char **argv)
     }
     if (cpu && !rml_cpu_level_parse(cpu, &c->cpu))
         return usage_error(line->command, "--cpu is portable, avx2, avx512 or neon, not '%s'", cpu);
-    if (precision && strcmp(precision, "f32") != 0 && strcmp(precision, "fp32") != 0)
-        return usage_error(line->command, "--precision %s is not in this version; f32 is",
-                           precision);
+    if (precision && strcmp(precision, "fp32") == 0)
+        precision = "f32";
+    if (precision && (!rml_precision_parse(precision, &c->precision) ||
+                      (c->precision != RML_PRECISION_F32 && c->precision != RML_PRECISION_BF16)))
+        return usage_error(line->command, "--precision is f32 or bf16, not '%s'", precision);
     return EXIT_DONE;
 }

@@ -47,6 +47,7 @@ typedef struct option {
 typedef struct common_options {
     int threads; // 0: as many as fit
     rml_cpu_level cpu;
+    rml_precision precision;
     bool profile, quiet, json, help;
 } common_options;
 

@@ -29,6 +29,7 @@ rml_session_settings lipsync_session_settings(const lipsync_command *command)
     rml_session_settings wanted = rml_session_settings_default();
     wanted.threads = command->common.threads;
     wanted.cpu = command->common.cpu;
+    wanted.precision = command->common.precision;
     wanted.profile = command->common.profile;
     return wanted;
 }

@@ -68,11 +68,11 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
         printf("%s{\"from\":%.6f,\"to\":%.6f}", i ? "," : "", r->ranges[i].from, r->ranges[i].to);
     printf(
         "],\"damaged_video_packets\":%lld,\"damaged_audio_packets\":%lld,\"threads\":%d,"
-        "\"cpu\":\"%s\",\"precision\":\"f32\",\"batch\":%d,\"peak_rss_bytes\":%llu,\"stage_ms\":{",
+        "\"cpu\":\"%s\",\"precision\":\"%s\",\"batch\":%d,\"peak_rss_bytes\":%llu,\"stage_ms\":{",
         (long long)r->damaged_packets, (long long)r->file.damaged_audio_packets,
         rml_session_threads(sessions[0].session),
-        rml_cpu_level_name(rml_session_cpu(sessions[0].session)), r->batch,
-        (unsigned long long)peak_rss_bytes());
+        rml_cpu_level_name(rml_session_cpu(sessions[0].session)),
+        rml_precision_name(s->common.precision), r->batch, (unsigned long long)peak_rss_bytes());
     for (int i = 0; i < RML_STAGE_COUNT; i++)
         printf("%s\"%s\":%.3f", i ? "," : "", rml_lipsync_stage_name((rml_lipsync_stage)i),
                r->stage_ms[i]);
