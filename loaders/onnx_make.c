@@ -1,5 +1,7 @@
 #include "loaders/onnx_make.h"
 
+#include "tensor/size.h"
+
 static rml_value_id combine(rml_onnx_call *call, rml_zip any, rml_binary fast, rml_value_id a,
                             rml_value_id b)
 {
@@ -61,10 +63,10 @@ rml_value_id rml_onnx_split_dim(rml_onnx_call *call, rml_value_id x, int rank, i
 rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, int axis)
 {
     const rml_value *value = x < call->graph->value_count ? &call->graph->values[x] : NULL;
-    int64_t between = -1;
-    if (value && value->shape.rank == rank && value->shape.dim[axis] >= 0 &&
-        value->shape.dim[axis + 1] >= 0)
-        between = value->shape.dim[axis] * value->shape.dim[axis + 1];
+    int64_t between;
+    if (!value || value->shape.rank != rank ||
+        !rml_i64_mul(value->shape.dim[axis], value->shape.dim[axis + 1], &between))
+        between = -1;
     return reshaped(call, x, rank, axis, 2, &between, 1);
 }
 

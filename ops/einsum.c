@@ -386,7 +386,7 @@ static void plain_strides(const equation *eq, const term *of, int64_t *size, int
     for (int i = of->rank - 1; i >= 0; i--) {
         size[i] = eq->size[of->label[i]];
         stride[i] = step;
-        step *= size[i];
+        step = (int64_t)((uint64_t)step * (uint64_t)size[i]); // of nothing it may not fit
     }
 }
 

@@ -430,14 +430,19 @@ static size_t scratch_conv(const rml_op_args *args)
     return product_bytes(args, conv_depth(args), cols);
 }
 
+// Without signs: of an empty image the product may not fit, and is not used.
+static size_t volume(const int64_t size[3])
+{
+    return (size_t)size[0] * (size_t)size[1] * (size_t)size[2];
+}
+
 static void run_conv(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0], *w = &args->in[1], *y = &args->out[0];
     const conv_window window = window_of(args);
     const size_t groups = (size_t)args->attr->integer_conv.groups;
-    const size_t channels = (size_t)w->dim[1],
-                 pixels = (size_t)(window.out[0] * window.out[1] * window.out[2]);
-    const size_t plane = (size_t)(window.in[0] * window.in[1] * window.in[2]);
+    const size_t channels = (size_t)w->dim[1], pixels = volume(window.out),
+                 plane = volume(window.in);
     integer_product product = {.args = args,
                                .rows = pixels,
                                .cols = (size_t)w->dim[0] / groups,

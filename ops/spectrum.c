@@ -138,7 +138,7 @@ static rml_status infer_dft(const rml_op_attr *attr, const rml_fact *in, int in_
     }
     int64_t length = x->dim[axis];
     if (kinds == 1 && length >= 0)
-        length = 2 * (length - 1);
+        length = length > (int64_t)RML_FOURIER_MAX ? length : 2 * (length - 1);
     bool known = x->dim[axis] >= 0;
     if (given(in, in_count, 1))
         known = number_of(&in[1], &length);

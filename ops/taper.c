@@ -9,7 +9,7 @@
 
 static const double pi = 3.1415926535897932384626433832795;
 
-#define MOST_NUMBERS ((int64_t)1 << 32)
+#define MOST_NUMBERS ((int64_t)1 << 28)
 
 static rml_status one_number(const rml_fact *fact, const char *what, double *out, bool *known,
                              rml_error *err)
