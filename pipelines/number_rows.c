@@ -158,7 +158,7 @@ static rml_status parse(rml_number_rows *r, rml_error *err)
 {
     rml_number_row *row = &r->row;
     row->count = 0;
-    row->status = RML_OK;
+    row->status = row->error.status = RML_OK;
     for (const char *text = row->text; text && row->status == RML_OK;) {
         const field f = take_field(text);
         float value, *grown = rml_grow(r->allocator, r->values, &r->values_capacity, row->count + 1,
