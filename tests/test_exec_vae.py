@@ -285,6 +285,14 @@ def test_config_for_a_network_that_needs_none(program, network, s3fd_network, tm
     assert "s3fd takes no config" in done.stderr
 
 
+def test_info_names_both_halves(program, network):
+    folder = network("narrow").folder / "hub"
+    info = json.loads(program.run("info", folder, "--json").stdout)
+    assert info["network"] == "vae-encoder" and info["also"] == ["vae-decoder"]
+    assert "network: vae-encoder" in program.run("info", folder).stdout
+    assert "; also vae-decoder\n" in program.run("info", folder).stdout
+
+
 def test_unmerged_deepspeed_folder(program, tmp_path):
     folder = tmp_path / "last.ckpt"
     (folder / "checkpoint").mkdir(parents=True)

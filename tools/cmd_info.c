@@ -10,9 +10,12 @@
 #define COMMAND "info"
 // Where a network takes images or sequences of any size, its cost is told for this one.
 #define ASSUMED_SIDE 256
+#define ALSO_MAX 8
 
 typedef struct {
-    const char *name; // NULL: none of the built-in networks
+    const char *name;           // NULL: none of the built-in networks
+    const char *also[ALSO_MAX]; // others that run on the same weights
+    int also_count;
     uint64_t parameters;
     uint64_t macs; // of one run at the assumed shapes; 0 when it could not be planned
     size_t planned_bytes;
@@ -47,13 +50,17 @@ static network recognise(const rml_weights *weights)
 {
     network n = {0};
     const rml_model_desc *desc;
-    for (size_t i = 0; !n.name && (desc = rml_model_list(i)) != NULL; i++) {
+    for (size_t i = 0; (desc = rml_model_list(i)) != NULL; i++) {
         rml_model *model = NULL;
         if (rml_model_create(&model, desc->name, weights, NULL, NULL) != RML_OK)
             continue;
-        n.name = desc->name;
-        n.parameters = rml_model_parameters(model);
-        measure(&n, model);
+        if (!n.name) {
+            n.name = desc->name;
+            n.parameters = rml_model_parameters(model);
+            measure(&n, model);
+        } else if (n.also_count < ALSO_MAX) {
+            n.also[n.also_count++] = desc->name;
+        }
         rml_model_destroy(&model);
     }
     return n;
@@ -96,7 +103,10 @@ static void print_text(const rml_weights *weights, const char *path, const total
         printf("network: none of the built-in ones\n");
         return;
     }
-    printf("network: %s, %llu parameters\n", n->name, (unsigned long long)n->parameters);
+    printf("network: %s, %llu parameters", n->name, (unsigned long long)n->parameters);
+    for (int i = 0; i < n->also_count; i++)
+        printf("%s%s", i ? ", " : "; also ", n->also[i]);
+    printf("\n");
     if (n->macs == 0)
         return;
     printf("one run, batch 1");
@@ -135,6 +145,12 @@ static void print_json(const rml_weights *weights, const char *path, const total
         json_text(stdout, n->name);
         printf(",\"parameters\":%llu,\"macs\":%llu,\"planned_bytes\":%zu",
                (unsigned long long)n->parameters, (unsigned long long)n->macs, n->planned_bytes);
+        printf(",\"also\":[");
+        for (int i = 0; i < n->also_count; i++) {
+            printf("%s", i ? "," : "");
+            json_text(stdout, n->also[i]);
+        }
+        printf("]");
     } else {
         printf("null");
     }
