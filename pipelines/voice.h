@@ -26,7 +26,8 @@ typedef struct rml_voice {
 //
 // Wav2Vec2: standardises the clip, convolves it in strips of a few seconds with the norm of the
 // whole, and runs the transformer over the whole. The numbers are those of one run over the clip,
-// and memory beside the weights is 1.2 MB for each second.
+// and memory beside the weights is 1.5 MB for each second: 1.2 of the transformer, the
+// features and the result.
 // Whisper: log-mel of the clip, in windows of 30 s which do not hear each other, as upstream.
 //
 // RML_ERR_ARG for a clip of fewer than RML_VOICE_CHUNK rows, RML_ERR_FORMAT for samples or results
