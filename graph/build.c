@@ -237,16 +237,16 @@ rml_value_id rml_graph_expand(rml_graph *graph, rml_value_id x, const rml_shape 
 rml_value_id rml_graph_space_to_depth(rml_graph *graph, rml_value_id x, int64_t block,
                                       const char *name)
 {
-    return rml_graph_node(graph, RML_OP_SPACE_TO_DEPTH, &(rml_op_attr){.shuffle = {block}}, &x, 1,
-                          name);
+    return rml_graph_node(graph, RML_OP_SPACE_TO_DEPTH, &(rml_op_attr){.shuffle = {.block = block}},
+                          &x, 1, name);
 }
 
 rml_value_id rml_graph_depth_to_space(rml_graph *graph, rml_value_id x, rml_value_id like,
                                       int64_t block, const char *name)
 {
     const rml_value_id in[] = {x, like};
-    return rml_graph_node(graph, RML_OP_DEPTH_TO_SPACE, &(rml_op_attr){.shuffle = {block}}, in, 2,
-                          name);
+    return rml_graph_node(graph, RML_OP_DEPTH_TO_SPACE, &(rml_op_attr){.shuffle = {.block = block}},
+                          in, 2, name);
 }
 
 rml_value_id rml_graph_pixels_to_rows(rml_graph *graph, rml_value_id x, const char *name)

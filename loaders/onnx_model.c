@@ -124,13 +124,11 @@ static rml_status fill(rml_model *model, const rml_onnx *file, rml_error *err)
     return status;
 }
 
-rml_status rml_onnx_model_begin(rml_model **out, const char *path,
-                                const rml_model_settings *settings, rml_error *err)
+rml_status rml_onnx_model_from(rml_model **out, rml_onnx *file, const rml_model_settings *settings,
+                               rml_error *err)
 {
-    rml_onnx *file;
     rml_model *model;
     *out = NULL;
-    RML_TRY(rml_onnx_open(&file, path, settings ? settings->allocator : NULL, err));
     rml_status status = rml_model_begin(&model, settings, err);
     if (status != RML_OK) {
         rml_onnx_close(&file);
@@ -140,11 +138,21 @@ rml_status rml_onnx_model_begin(rml_model **out, const char *path,
     model->release = release;
     model->drop_pages = drop_pages;
     status = fill(model, file, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, path);
+    if (status != RML_OK)
         rml_model_destroy(&model);
-    }
     *out = model;
+    return status;
+}
+
+rml_status rml_onnx_model_begin(rml_model **out, const char *path,
+                                const rml_model_settings *settings, rml_error *err)
+{
+    rml_onnx *file;
+    *out = NULL;
+    RML_TRY(rml_onnx_open(&file, path, settings ? settings->allocator : NULL, err));
+    const rml_status status = rml_onnx_model_from(out, file, settings, err);
+    if (status != RML_OK)
+        rml_error_prefix(err, path);
     return status;
 }
 

@@ -3,9 +3,14 @@
 #define RML_LOADERS_ONNX_MODEL_H
 
 #include "graph/model.h"
+#include "loaders/onnx_file.h"
 
 // The graph as imported. The model owns the file.
 rml_status rml_onnx_model_begin(rml_model **out, const char *path,
                                 const rml_model_settings *settings, rml_error *err);
+
+// The same of a file that is open already, which it takes, also where it fails.
+rml_status rml_onnx_model_from(rml_model **out, rml_onnx *file, const rml_model_settings *settings,
+                               rml_error *err);
 
 #endif

@@ -304,5 +304,5 @@ const rml_onnx_entry rml_onnx_attention[] = {
     {.op_type = "RotaryEmbedding", .import = import_rotary, .since = 23},
     {.op_type = "LinearAttention", .import = import_linear_attention, .since = 27},
     {.op_type = "CausalConvWithState", .import = import_causal_conv, .since = 27},
-    {NULL},
+    {.op_type = NULL},
 };

@@ -191,5 +191,5 @@ const rml_onnx_entry rml_onnx_product[] = {
     {.op_type = "Gemm", .import = import_gemm, .since = 1},
     {.op_type = "Einsum", .import = import_einsum, .since = 12},
     {.op_type = "Det", .import = import_det, .since = 11},
-    {NULL},
+    {.op_type = NULL},
 };

@@ -178,5 +178,5 @@ const rml_onnx_entry rml_onnx_quantize[] = {
     {.op_type = "QLinearMatMul", .import = import_qlinear_matmul, .since = 10},
     {.op_type = "ConvInteger", .import = import_conv_integer, .since = 10},
     {.op_type = "QLinearConv", .import = import_qlinear_conv, .since = 10},
-    {NULL},
+    {.op_type = NULL},
 };

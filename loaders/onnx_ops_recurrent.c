@@ -269,5 +269,5 @@ const rml_onnx_entry rml_onnx_recurrent[] = {
     {.op_type = "RNN", .import = import_rnn, .since = 1, .option = RML_RNN_PLAIN},
     {.op_type = "GRU", .import = import_rnn, .since = 1, .option = RML_RNN_GRU},
     {.op_type = "LSTM", .import = import_rnn, .since = 1, .option = RML_RNN_LSTM},
-    {NULL},
+    {.op_type = NULL},
 };

@@ -66,5 +66,5 @@ const rml_onnx_entry rml_onnx_spectrum[] = {
      .since = 17,
      .option = RML_WINDOW_BLACKMAN},
     {.op_type = "MelWeightMatrix", .import = import_mel, .since = 17},
-    {NULL},
+    {.op_type = NULL},
 };
