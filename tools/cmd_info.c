@@ -8,8 +8,6 @@
 #include <string.h>
 
 #define COMMAND "info"
-// Where a network takes images or sequences of any size, its cost is told for this one.
-#define ASSUMED_SIDE 256
 #define ALSO_MAX 8
 
 typedef struct {
@@ -17,34 +15,8 @@ typedef struct {
     const char *also[ALSO_MAX]; // others that run on the same weights
     int also_count;
     uint64_t parameters;
-    uint64_t macs; // of one run at the assumed shapes; 0 when it could not be planned
-    size_t planned_bytes;
-    bool any_size; // a size other than the batch may change
+    run_cost cost;
 } network;
-
-// Plans one run with batch 1 and the assumed side wherever a size may change.
-static void measure(network *n, rml_model *model)
-{
-    rml_session *session = NULL;
-    rml_session_settings wanted = rml_session_settings_default();
-    if (rml_session_create(&session, model, &wanted, NULL) != RML_OK)
-        return;
-    bool ok = true;
-    for (size_t i = 0; ok && i < rml_model_input_count(model); i++) {
-        rml_port port = rml_model_input(model, i);
-        for (int k = 0; k < port.shape.rank; k++)
-            if (port.shape.dim[k] < 0) {
-                n->any_size = n->any_size || k > 0;
-                port.shape.dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
-            }
-        ok = rml_session_resize(session, port.name, port.shape, NULL) == RML_OK;
-    }
-    if (ok && rml_session_prepare(session, NULL) == RML_OK) {
-        n->macs = rml_session_macs(session);
-        n->planned_bytes = rml_session_planned_bytes(session);
-    }
-    rml_session_destroy(&session);
-}
 
 static network recognise(const rml_weights *weights)
 {
@@ -57,7 +29,7 @@ static network recognise(const rml_weights *weights)
         if (!n.name) {
             n.name = desc->name;
             n.parameters = rml_model_parameters(model);
-            measure(&n, model);
+            n.cost = run_cost_of(model);
         } else if (n.also_count < ALSO_MAX) {
             n.also[n.also_count++] = desc->name;
         }
@@ -107,12 +79,7 @@ static void print_text(const rml_weights *weights, const char *path, const total
     for (int i = 0; i < n->also_count; i++)
         printf("%s%s", i ? ", " : "; also ", n->also[i]);
     printf("\n");
-    if (n->macs == 0)
-        return;
-    printf("one run, batch 1");
-    if (n->any_size)
-        printf(", %d wherever a size may change", ASSUMED_SIDE);
-    printf(": %.3f GMAC, %.1f MB planned\n", (double)n->macs / 1e9, (double)n->planned_bytes / 1e6);
+    print_run_cost(&n->cost);
 }
 
 static void print_json(const rml_weights *weights, const char *path, const totals *t,
@@ -144,7 +111,8 @@ static void print_json(const rml_weights *weights, const char *path, const total
     if (n->name) {
         json_text(stdout, n->name);
         printf(",\"parameters\":%llu,\"macs\":%llu,\"planned_bytes\":%zu",
-               (unsigned long long)n->parameters, (unsigned long long)n->macs, n->planned_bytes);
+               (unsigned long long)n->parameters, (unsigned long long)n->cost.macs,
+               n->cost.planned_bytes);
         printf(",\"also\":[");
         for (int i = 0; i < n->also_count; i++) {
             printf("%s", i ? "," : "");

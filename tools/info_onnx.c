@@ -22,6 +22,9 @@ typedef struct {
     size_t operator_count;
     size_t tensors; // initializers
     uint64_t numbers, bytes;
+    bool runs; // here, or `why` says why not
+    rml_error why;
+    run_cost cost;
 } contents;
 
 // ---- counting ---------------------------------------------------------------------------------
@@ -166,6 +169,12 @@ static void print_text(const rml_onnx *file, const char *path, const contents *c
         printf(", %zu functions", rml_onnx_function_count(file));
     printf("; %zu initializers, %llu numbers, %.1f MB\n", c->tensors,
            (unsigned long long)c->numbers, (double)c->bytes / 1e6);
+    if (!c->runs)
+        printf("does not run here: %s\n", c->why.message);
+    else if (!c->cost.planned)
+        printf("runs, node by node: sizes inside depend on what it computes\n");
+    else
+        print_run_cost(&c->cost);
 }
 
 static void json_ports(const char *what, const rml_onnx *file, const uint32_t *value, size_t count)
@@ -222,10 +231,28 @@ static void print_json(const rml_onnx *file, const char *path, const contents *c
         json_text(stdout, c->operators[i].name);
         printf(",\"count\":%zu}", c->operators[i].count);
     }
-    printf(
-        "],\"nodes\":%zu,\"functions\":%zu,\"initializers\":%zu,\"numbers\":%llu,\"bytes\":%llu}\n",
-        c->node_count, rml_onnx_function_count(file), c->tensors, (unsigned long long)c->numbers,
-        (unsigned long long)c->bytes);
+    printf("],\"nodes\":%zu,\"functions\":%zu,\"initializers\":%zu,\"numbers\":%llu,\"bytes\":%llu",
+           c->node_count, rml_onnx_function_count(file), c->tensors, (unsigned long long)c->numbers,
+           (unsigned long long)c->bytes);
+    if (c->runs && c->cost.planned)
+        printf(",\"runs\":true,\"macs\":%llu,\"planned_bytes\":%zu}\n",
+               (unsigned long long)c->cost.macs, c->cost.planned_bytes);
+    else if (c->runs)
+        printf(",\"runs\":true,\"macs\":null,\"planned_bytes\":null}\n");
+    else {
+        printf(",\"runs\":false,\"reason\":");
+        json_text(stdout, c->why.message);
+        printf("}\n");
+    }
+}
+
+static void try_to_run(contents *c, const char *path)
+{
+    rml_model *model = NULL;
+    c->runs = rml_model_open(&model, path, NULL, &c->why) == RML_OK;
+    if (c->runs)
+        c->cost = run_cost_of(model);
+    rml_model_destroy(&model);
 }
 
 bool info_onnx(const char *command, const char *path, bool json, int *code)
@@ -245,6 +272,7 @@ bool info_onnx(const char *command, const char *path, bool json, int *code)
         *code = failure(command, &err);
     } else {
         count_initializers(&c, file);
+        try_to_run(&c, path);
         if (json)
             print_json(file, path, &c);
         else

@@ -205,6 +205,47 @@ const rml_model_desc *find_model(const char *name)
     return NULL;
 }
 
+run_cost run_cost_of(rml_model *model)
+{
+    run_cost cost = {.planned = false};
+    rml_session *session = NULL;
+    rml_session_settings wanted = rml_session_settings_default();
+    if (rml_session_create(&session, model, &wanted, NULL) != RML_OK)
+        return cost;
+    bool ok = true;
+    for (size_t i = 0; ok && i < rml_model_input_count(model); i++) {
+        rml_port port = rml_model_input(model, i);
+        for (int k = 0; k < port.shape.rank; k++)
+            if (port.shape.dim[k] < 0) {
+                cost.any_size = cost.any_size || k > 0;
+                port.shape.dim[k] = k == 0 ? 1 : RUN_COST_SIDE;
+            }
+        ok = rml_session_resize(session, port.name, port.shape, NULL) == RML_OK;
+    }
+    if (ok && rml_session_prepare(session, NULL) == RML_OK) {
+        // Where only a run tells sizes, outputs have no place before it.
+        cost.planned = true;
+        for (size_t i = 0; i < rml_model_output_count(model); i++)
+            cost.planned =
+                cost.planned && rml_session_output(session, rml_model_output(model, i).name, NULL);
+        cost.macs = rml_session_macs(session);
+        cost.planned_bytes = rml_session_planned_bytes(session);
+    }
+    rml_session_destroy(&session);
+    return cost;
+}
+
+void print_run_cost(const run_cost *cost)
+{
+    if (!cost->planned)
+        return;
+    printf("one run, batch 1");
+    if (cost->any_size)
+        printf(", %d wherever a size may change", RUN_COST_SIDE);
+    printf(": %.3f GMAC, %.1f MB planned\n", (double)cost->macs / 1e9,
+           (double)cost->planned_bytes / 1e6);
+}
+
 bool is_graph_file(const char *text)
 {
     const size_t length = strlen(text);

@@ -22,6 +22,20 @@ void print_shape(FILE *file, const rml_shape *shape);
 // memory.
 bool count_elements(const rml_shape *shape, size_t *count);
 
+// What one run takes, with batch 1 and RUN_COST_SIDE wherever else a size may change.
+#define RUN_COST_SIDE 256
+typedef struct run_cost {
+    bool planned;  // false: it could not be, or only a run tells
+    bool any_size; // a size other than the batch may change
+    uint64_t macs;
+    size_t planned_bytes;
+} run_cost;
+
+run_cost run_cost_of(rml_model *model);
+
+// "one run, batch 1: 0.301 GMAC, 3.8 MB planned"; nothing where it is not planned.
+void print_run_cost(const run_cost *cost);
+
 // Nodes by time, the longest first, at most `limit` (0: all), then the total.
 void print_profile(FILE *file, const rml_session *session, int limit);
 
