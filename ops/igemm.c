@@ -28,6 +28,8 @@ size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
            (size_t)threads * rml_round_up(taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT);
 }
 
+#define PAIRS_AT_ONCE 16 // of an AMX tile
+
 typedef struct igemm_job {
     const rml_igemm *product;
     const rml_kernels *kernels;
@@ -184,9 +186,11 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t co
             .low = clamp ? act->param[0] : -INFINITY,
             .high = clamp ? act->param[1] : INFINITY,
             .post = !clamp,
-            // adjacent pixels of a row, all channels of the view
+            // adjacent pixels of a row, all channels of the view; pairs that a tile of AMX sums at
+            // once must not be others where a tap is outside
             .merge = window->tap_step[1] == 1 && window->taps[1] > 1 &&
-                     product->in->stride[3] == (int64_t)product->depth,
+                     product->in->stride[3] == (int64_t)product->depth &&
+                     (!product->pairs || product->depth % PAIRS_AT_ONCE == 0),
             .flat = reads_its_place(product),
         };
         const size_t taps = (size_t)(window->taps[0] * window->taps[1]);

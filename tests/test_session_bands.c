@@ -130,7 +130,7 @@ static void build(world *w, uint64_t seed)
 
 // Outputs of a run with `limit`, or NULL when it cannot be kept; *bytes are planned.
 static float *run(rml_model *model, size_t limit, int threads, int64_t images, rml_cpu_level cpu,
-                  size_t *bytes, size_t *count)
+                  rml_precision precision, size_t *bytes, size_t *count)
 {
     rml_session_settings settings = rml_session_settings_default();
     rml_session *session = NULL;
@@ -138,6 +138,7 @@ static float *run(rml_model *model, size_t limit, int threads, int64_t images, r
     settings.memory_limit = limit;
     settings.threads = threads;
     settings.cpu = cpu;
+    settings.precision = precision;
     CHECK(rml_session_create(&session, model, &settings, &err) == RML_OK);
     rml_shape shape = rml_model_input(model, 0).shape;
     shape.dim[0] = images;
@@ -162,16 +163,17 @@ static float *run(rml_model *model, size_t limit, int threads, int64_t images, r
 }
 
 // Runs with less and less memory. Returns how many of them kept the limit by bands.
-static int compare(rml_model *model, uint64_t seed, int64_t images, rml_cpu_level cpu)
+static int compare(rml_model *model, uint64_t seed, int64_t images, rml_cpu_level cpu,
+                   rml_precision precision)
 {
     size_t plain_bytes = 0, count = 0;
     int banded = 0;
-    float *plain = run(model, 0, 1, images, cpu, &plain_bytes, &count);
+    float *plain = run(model, 0, 1, images, cpu, precision, &plain_bytes, &count);
     for (size_t share = 9; plain && share >= 2; share--) {
         size_t bytes = 0;
         const size_t limit = plain_bytes * share / 10;
         const int threads = share % 2 ? 1 : net_threads();
-        float *ours = run(model, limit, threads, images, cpu, &bytes, &count);
+        float *ours = run(model, limit, threads, images, cpu, precision, &bytes, &count);
         banded += ours != NULL;
         if (ours)
             CHECK_MSG(memcmp(ours, plain, count * sizeof *ours) == 0,
@@ -192,7 +194,7 @@ static void test_random(uint64_t first, uint64_t last)
         build(&w, seed);
         if (net_finish(&w.at, NULL))
             banded += compare(w.at.model, seed, 1 + (int64_t)(seed % 2),
-                              seed % 3 ? RML_CPU_BEST : RML_CPU_PORTABLE);
+                              seed % 3 ? RML_CPU_BEST : RML_CPU_PORTABLE, RML_PRECISION_F32);
         net_end(&w.at);
     }
     CHECK_MSG(last - first < 50 || banded > 100, "bands were used %d times", banded);
@@ -237,6 +239,16 @@ static void build_decoder(net *at, const rml_allocator *allocator)
     rml_graph_output(at->graph, "y", conv(at, norm(at, x), 3, 3));
 }
 
+static bool has_bf16(rml_model *model)
+{
+    rml_session_settings settings = rml_session_settings_default();
+    rml_session *session = NULL;
+    settings.precision = RML_PRECISION_BF16;
+    const rml_status status = rml_session_create(&session, model, &settings, NULL);
+    rml_session_destroy(&session);
+    return status == RML_OK;
+}
+
 static void test_decoder(void)
 {
     net at;
@@ -246,7 +258,9 @@ static void test_decoder(void)
                                                RML_CPU_AVX512};
         for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
             if (rml_cpu_level_available(levels[i]))
-                CHECK(compare(at.model, i, 1 + (int64_t)i % 2, levels[i]) >= 2);
+                CHECK(compare(at.model, i, 1 + (int64_t)i % 2, levels[i], RML_PRECISION_F32) >= 2);
+        if (has_bf16(at.model))
+            CHECK(compare(at.model, 9, 1, RML_CPU_BEST, RML_PRECISION_BF16) >= 2);
     }
     net_end(&at);
 }
@@ -264,11 +278,12 @@ static void test_session(void)
     if (!net_finish(&at, NULL))
         return;
     size_t plain_bytes = 0, bytes = 0, count = 0;
-    free(run(at.model, 0, 1, 1, RML_CPU_BEST, &plain_bytes, &count));
+    free(run(at.model, 0, 1, 1, RML_CPU_BEST, RML_PRECISION_F32, &plain_bytes, &count));
     settings.memory_limit = plain_bytes * 7 / 10;
     settings.profile = true;
     settings.threads = 1;
-    float *expected = run(at.model, plain_bytes * 7 / 10, 1, 1, RML_CPU_BEST, &bytes, &count);
+    float *expected =
+        run(at.model, plain_bytes * 7 / 10, 1, 1, RML_CPU_BEST, RML_PRECISION_F32, &bytes, &count);
     CHECK(rml_session_create(&session, at.model, &settings, &at.err) == RML_OK);
     CHECK(rml_session_prepare(session, &at.err) == RML_OK);
     float *y = malloc(count * sizeof *y);
@@ -302,7 +317,8 @@ static void test_no_memory(void)
     if (!net_finish(&at, NULL))
         return;
     size_t plain_bytes = 0, count = 0;
-    free(run(at.model, 0, 1, 1, RML_CPU_BEST, &plain_bytes, &count)); // packs the weights
+    free(run(at.model, 0, 1, 1, RML_CPU_BEST, RML_PRECISION_F32, &plain_bytes,
+             &count)); // packs the weights
     rml_session_settings settings = rml_session_settings_default();
     settings.memory_limit = plain_bytes * 7 / 10;
     settings.threads = 1;
