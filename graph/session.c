@@ -419,9 +419,26 @@ static rml_status tell(const rml_session *session, const rml_step *step, rml_err
                        session->allocator, err);
 }
 
+// Indices that only this run tells: inference refuses those that are out of range.
+static rml_status check_elements(const rml_session *session, const rml_step *step, rml_error *err)
+{
+    enum { FEW = 8 };
+    const rml_graph *graph = graph_of(session);
+    const rml_node *node = &graph->nodes[step->node];
+    rml_fact in[FEW], out[RML_MAX_OUTPUTS];
+    if (!rml_op_get(node->op)->checks_elements || node->in_count > FEW)
+        return RML_OK;
+    for (int k = 0; k < node->in_count; k++) {
+        const rml_tensor *view = &step->args.in[k];
+        in[k] = (rml_fact){view->dtype, rml_tensor_shape(view), view->raw};
+    }
+    return rml_graph_infer_node(graph, node, in, out, err);
+}
+
 static rml_status run_step(rml_session *session, const rml_step *step, rml_error *err)
 {
     const double start = session->times ? rml_clock_ms() : 0;
+    RML_TRY(check_elements(session, step, err));
     step->algorithm->run(&step->args);
     if (session->times) {
         rml_node_time *time = &session->times[step->node];

@@ -319,7 +319,8 @@ RML_API rml_status rml_session_bind(rml_session *session, const char *name, void
                                     rml_error *err);
 
 // Runs the network. Prints nothing and starts nothing; allocates nothing either, unless the shapes
-// inside depend on what is computed.
+// inside depend on what is computed. Fails where the network picks something by an index, given or
+// computed, that is out of range.
 RML_API rml_status rml_session_run(rml_session *session, rml_error *err);
 
 RML_API size_t

@@ -1,6 +1,6 @@
 // Operators that pick elements by index: gather, gather_elements, gather_nd. A negative index
-// counts from the end. One that is out of range is refused where it is known before the run, and
-// otherwise taken as the nearest one there is.
+// counts from the end. One that is out of range is refused by inference, before the run or in it;
+// the operator itself takes the nearest one there is.
 #include "ops/list.h"
 
 #include <string.h>
@@ -142,6 +142,7 @@ const rml_op rml_op_gather = {.name = "gather",
                               .max_inputs = 2,
                               .layout = RML_OP_PLAIN,
                               .packed_input = -1,
+                              .checks_elements = true,
                               .types = types_gather,
                               .infer_values = infer_gather,
                               .algorithms = gather_algorithms};
@@ -217,6 +218,7 @@ const rml_op rml_op_gather_elements = {.name = "gather_elements",
                                        .max_inputs = 2,
                                        .layout = RML_OP_PLAIN,
                                        .packed_input = -1,
+                                       .checks_elements = true,
                                        .types = types_gather,
                                        .infer_values = infer_elements,
                                        .algorithms = elements_algorithms};
@@ -323,6 +325,7 @@ const rml_op rml_op_gather_nd = {.name = "gather_nd",
                                  .max_inputs = 2,
                                  .layout = RML_OP_PLAIN,
                                  .packed_input = -1,
+                                 .checks_elements = true,
                                  .types = types_gather,
                                  .infer_values = infer_nd,
                                  .algorithms = nd_algorithms};

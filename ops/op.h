@@ -179,6 +179,8 @@ typedef struct rml_op {
     bool in_place;        // out may be the memory of in[0] where shapes and strides agree
     bool keeps_memory;    // with in_place: also where shapes or layouts differ, for elements stay
                           // where they are
+    bool checks_elements; // `infer_values` also refuses elements that no size depends on (indices
+                          // out of range): a planned run asks it once they are there. Plain layout
     int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: one
     // Types of all outputs; refuses inputs of the wrong type. NULL: all are f32, in and out.
     rml_status (*types)(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,

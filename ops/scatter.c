@@ -1,7 +1,7 @@
 // Operators that write updates into a copy of their first input: scatter_elements, scatter_nd,
-// tensor_scatter. A negative index counts from the end. One that is out of range is refused where
-// it is known before the run, and its update left out otherwise. Threads share out the elements,
-// not the updates: those of one element are applied in their order.
+// tensor_scatter. A negative index counts from the end. One that is out of range is refused by
+// inference, before the run or in it; the operator itself leaves its update out. Threads share out
+// the elements, not the updates: those of one element are applied in their order.
 #include "ops/list.h"
 #include "ops/map.h"
 #include "ops/chunk.h"
@@ -194,6 +194,7 @@ const rml_op rml_op_scatter_elements = {.name = "scatter_elements",
                                         .layout = RML_OP_PLAIN,
                                         .packed_input = -1,
                                         .in_place = true,
+                                        .checks_elements = true,
                                         .types = types_scatter,
                                         .infer_values = infer_elements,
                                         .algorithms = elements_algorithms};
@@ -289,6 +290,7 @@ const rml_op rml_op_scatter_nd = {.name = "scatter_nd",
                                   .layout = RML_OP_PLAIN,
                                   .packed_input = -1,
                                   .in_place = true,
+                                  .checks_elements = true,
                                   .types = types_scatter,
                                   .infer_values = infer_nd,
                                   .algorithms = nd_algorithms};
@@ -391,6 +393,7 @@ const rml_op rml_op_tensor_scatter = {.name = "tensor_scatter",
                                       .layout = RML_OP_PLAIN,
                                       .packed_input = -1,
                                       .in_place = true,
+                                      .checks_elements = true,
                                       .types = types_tensor_scatter,
                                       .infer_values = infer_tensor_scatter,
                                       .algorithms = tensor_scatter_algorithms};

@@ -298,6 +298,7 @@ const rml_op rml_op_reverse_sequence = {.name = "reverse_sequence",
                                         .max_inputs = 2,
                                         .layout = RML_OP_PLAIN,
                                         .packed_input = -1,
+                                        .checks_elements = true,
                                         .types = rml_types_first,
                                         .infer_values = infer_reverse,
                                         .algorithms = reverse_algorithms};

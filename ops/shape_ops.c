@@ -190,6 +190,7 @@ const rml_op rml_op_expand = {.name = "expand",
                               .max_inputs = 3,
                               .layout = RML_OP_PLAIN,
                               .packed_input = -1,
+                              .checks_elements = true,
                               .types = rml_types_first,
                               .infer_values = infer_expand,
                               .algorithms = expand_algorithms};
