@@ -11,9 +11,61 @@ import torch
 from reference import checkpoints, ffdnet, lstm, mobilenetv2, wav2lip
 
 
+class Only(torch.nn.Module):
+    """The tensor that counts, of networks that answer with more."""
+
+    def __init__(self, model, run):
+        super().__init__()
+        self.model, self.run = model, run
+
+    def forward(self, *inputs):
+        return self.run(self.model, *inputs)
+
+
+def latent_model(name):
+    """UNet of 80 M parameters, Stable Diffusion's decoder, Wav2Vec2 base: classes of their makers."""
+    if name == "unet":
+        from reference.unet import random_unet
+
+        model = random_unet((160, 320, 640), 4, layers=1, context=768)
+        return Only(model, lambda m, x, t, c: m(x, t, c).sample)
+    if name == "vae-decoder":
+        from diffusers import AutoencoderKL
+
+        model = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+        )
+        return Only(model, lambda m, z: m.decode(z).sample)
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    model = Wav2Vec2Model(Wav2Vec2Config(apply_spec_augment=False))
+    return Only(model, lambda m, x: m(x).last_hidden_state)
+
+
+def latent_inputs(name, batch):
+    shapes = {
+        "unet": {"sample": (8, 96, 96), "encoder_hidden_states": (10, 768)},
+        "vae-decoder": {"latent_sample": (4, 64, 64)},
+        "wav2vec2": {"input_values": (160000,)},
+    }[name]
+    inputs = {key: torch.randn(batch, *shape) for key, shape in shapes.items()}
+    if name == "unet":
+        sample, context = inputs.values()
+        inputs = {"sample": sample, "timestep": torch.zeros(1), "encoder_hidden_states": context}
+    return inputs
+
+
+LATENT = ("unet", "vae-decoder", "wav2vec2")
+
+
 def model_of(name):
     """The network in PyTorch; the same weights every time."""
     torch.manual_seed(1)
+    if name in LATENT:
+        return latent_model(name).eval()
     if name == "wav2lip":
         return wav2lip.random_wav2lip(1.0, seed=1).eval()
     if name == "ffdnet":
@@ -32,6 +84,8 @@ def answer_of(model, tensors):
 
 def inputs_of(name, batch):
     """In the order of the network's arguments, by the names of run-model's inputs."""
+    if name in LATENT:
+        return latent_inputs(name, batch)
     if name == "wav2lip":
         audio, face = wav2lip.random_inputs(batch, 1)
         return {"audio": audio, "face": face}
@@ -44,7 +98,15 @@ def inputs_of(name, batch):
 
 
 # Batches that are compared unless others are asked for.
-BATCHES = {"wav2lip": [1, 16], "ffdnet": [1], "mobilenetv2": [1, 8], "lstm": [1, 64]}
+BATCHES = {
+    "wav2lip": [1, 16],
+    "ffdnet": [1],
+    "mobilenetv2": [1, 8],
+    "lstm": [1, 64],
+    "unet": [1],
+    "vae-decoder": [1],
+    "wav2vec2": [1],
+}
 
 
 def export(name, model, inputs, path):
@@ -56,7 +118,7 @@ def export(name, model, inputs, path):
             str(path),
             input_names=list(inputs),
             output_names=["out"],
-            dynamic_axes={key: {0: "n"} for key in [*inputs, "out"]},
+            dynamic_axes={key: {0: "n"} for key in [*inputs, "out"] if key != "timestep"},
             opset_version=17,
             dynamo=False,
         )
@@ -97,10 +159,14 @@ def prepare(name, batch, folder):
     }
     np.savez(files["inputs"], **{key: x.numpy() for key, x in inputs.items()})
     np.save(files["wanted"], answer_of(model, inputs.values()))
-    if not Path(files["weights"]).exists():
-        checkpoints.save_zip(checkpoints.state_of(model), files["weights"])
+    if name in LATENT:
+        files["weights"] = str(folder / name)
+        model.model.save_pretrained(files["weights"])
+    if not Path(files["onnx"]).exists():
+        if name not in LATENT:
+            checkpoints.save_zip(checkpoints.state_of(model), files["weights"])
         export(name, model, inputs_of(name, 2), files["onnx"])
-    if batch == 1:
+    if batch == 1 and name not in LATENT:
         files["ncnn"] = convert_for_ncnn(model, inputs, folder, name)
     shapes = [f"{key}={'x'.join(map(str, x.shape))}" for key, x in inputs.items()]
     return files, shapes
