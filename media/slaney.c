@@ -18,6 +18,7 @@ void rml_slaney_fill(rml_slaney_band *bands, int count, double low, double high,
 {
     const double first = mel_of_hz(low), last = mel_of_hz(high);
     double edge[3];
+    assert(bins <= RML_SLANEY_MAX_BINS);
     for (int i = 0; i < count; i++) {
         rml_slaney_band *b = &bands[i];
         for (int k = 0; k < 3; k++)
@@ -33,7 +34,6 @@ void rml_slaney_fill(rml_slaney_band *bands, int count, double low, double high,
                 continue;
             if (b->count == 0)
                 b->first = bin;
-            assert(b->count < RML_SLANEY_MAX_BINS);
             b->weight[b->count++] = (float)(height * area);
         }
     }

@@ -2,7 +2,7 @@
 #ifndef RML_MEDIA_SLANEY_H
 #define RML_MEDIA_SLANEY_H
 
-#define RML_SLANEY_MAX_BINS 32 // of one band
+#define RML_SLANEY_MAX_BINS 401 // of a spectrum, and so of a band
 
 typedef struct rml_slaney_band {
     int first, count; // bins; a band between two bins has none
@@ -10,8 +10,8 @@ typedef struct rml_slaney_band {
 } rml_slaney_band;
 
 // Fills `count` bands whose edges lie equally apart in mel from `low` to `high` Hz, for a spectrum
-// of `bins` bins that are `bin_hz` apart. Each band has area 1 over frequency. No band may be wider
-// than RML_SLANEY_MAX_BINS bins.
+// of `bins` bins that are `bin_hz` apart. Each band has area 1 over frequency. `bins` is at most
+// RML_SLANEY_MAX_BINS: few bands are as wide as the spectrum.
 void rml_slaney_fill(rml_slaney_band *bands, int count, double low, double high, int bins,
                      double bin_hz);
 

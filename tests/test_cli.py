@@ -10,7 +10,7 @@ import pytest
 from conftest import json_lines
 from reference import clips, wav2lip
 
-COMMANDS = ["wav2lip", "ffdnet", "exec", "info", "compare", "bench", "list"]
+COMMANDS = ["wav2lip", "latent-wav2lip", "ffdnet", "exec", "info", "compare", "bench", "list"]
 BOX = (30, 100, 50, 110)
 
 
@@ -60,7 +60,7 @@ def test_version(program):
     "arguments, words",
     [
         ([], "--help"),
-        (["frobnicate"], "wav2lip, ffdnet, mobilenetv2, lstm, exec, info, compare, bench, list"),
+        (["frobnicate"], "wav2lip, latent-wav2lip, ffdnet, mobilenetv2, lstm, exec, info, compare"),
         (["ffdnet"], "no image"),
         (["ffdnet", "a.png", "b.png"], "unexpected 'b.png'"),
         (["ffdnet", "a.png", "--sigma", "256"], "from 0 to 255, not 256"),
@@ -90,6 +90,9 @@ def test_version(program):
         (["bench", "wav2lip", "--shape", "face=1x6x"], "NAME=1x3x512x512"),
         (["wav2lip"], "--face"),
         (["wav2lip", "--face", "f"], "--audio is missing"),
+        (["latent-wav2lip", "--face", "f"], "--audio is missing"),
+        (["latent-wav2lip", "--seed=-1"], "--seed must be from 0"),
+        (["latent-wav2lip", "--img_size", "8"], "--img_size must be from 16"),
         (["wav2lip", "--face", ""], "--face is empty"),
         (["wav2lip", "--box", "1", "2", "3"], "four whole numbers"),
         (["wav2lip", "--box", "1", "2", "3", "x"], "not 'x'"),

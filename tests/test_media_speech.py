@@ -30,7 +30,7 @@ def reference_mel(samples, bands=80):
     return extractor._np_extract_fbank_features(samples[None], "cpu")[0]
 
 
-@pytest.mark.parametrize("bands", [80, 128])
+@pytest.mark.parametrize("bands", [1, 2, 20, 80, 128])
 @pytest.mark.parametrize("count", [201, 320, 400, 16_000, 16_159, 51_003])
 def test_log_mel_equals_the_extractor(media, count, bands):
     samples = sound(count)

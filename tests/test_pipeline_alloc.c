@@ -15,7 +15,7 @@ static rml_error err;
 
 static rml_status use_track(const rml_allocator *allocator)
 {
-    rml_track_settings settings = {.width = 100, .height = 100, .smooth = true};
+    rml_track_settings settings = {.width = 100, .height = 100, .smooth = true, .doubled = true};
     rml_track *track;
     rml_status status = rml_track_create(&track, &settings, allocator, &err);
     for (int i = 0; i < 40 && status == RML_OK; i++) {
@@ -23,6 +23,8 @@ static rml_status use_track(const rml_allocator *allocator)
         status = rml_track_push(track, &face, false, &err);
     }
     CHECK(status == RML_OK || !track || rml_track_ready(track) <= rml_track_count(track));
+    if (status == RML_OK)
+        status = rml_track_finish(track, &err);
     rml_track_destroy(&track);
     return status;
 }

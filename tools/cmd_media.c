@@ -13,7 +13,7 @@
 
 #define PROGRAM "run-model-media"
 
-int cmd_wav2lip(int argc, char **argv)
+static int start(char **argv)
 {
     char path[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof PROGRAM);
@@ -22,7 +22,6 @@ int cmd_wav2lip(int argc, char **argv)
         path[length] = 0;
         slash = strrchr(path, '/');
     }
-    (void)argc;
     if (!slash) {
         fprintf(stderr, "run-model %s: cannot tell which folder this program lies in\n", argv[0]);
         return EXIT_FAILED;
@@ -32,4 +31,16 @@ int cmd_wav2lip(int argc, char **argv)
     execv(path, argv);
     fprintf(stderr, "run-model %s: cannot start %s: %s\n", argv[0], path, strerror(errno));
     return EXIT_FAILED;
+}
+
+int cmd_wav2lip(int argc, char **argv)
+{
+    (void)argc;
+    return start(argv);
+}
+
+int cmd_latent_wav2lip(int argc, char **argv)
+{
+    (void)argc;
+    return start(argv);
 }

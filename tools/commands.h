@@ -3,6 +3,7 @@
 #define RML_TOOLS_COMMANDS_H
 
 int cmd_wav2lip(int argc, char **argv);
+int cmd_latent_wav2lip(int argc, char **argv);
 int cmd_ffdnet(int argc, char **argv);
 int cmd_mobilenetv2(int argc, char **argv);
 int cmd_lstm(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"wav2lip", cmd_wav2lip, "make the lips of a face in a video follow a voice"},
+    {"latent-wav2lip", cmd_latent_wav2lip, "the same with a UNet on latents"},
     {"ffdnet", cmd_ffdnet, "take noise out of images"},
     {"mobilenetv2", cmd_mobilenetv2, "tell what images show"},
     {"lstm", cmd_lstm, "tell the class of sequences of numbers"},
@@ -30,11 +31,11 @@ static void print_help(void)
            "    run-model COMMAND [options]\n"
            "    run-model COMMAND --help\n\nCommands:\n");
     for (int i = 0; i < COMMAND_COUNT; i++)
-        printf("  %-11s %s\n", commands[i].name, commands[i].summary);
+        printf("  %-14s %s\n", commands[i].name, commands[i].summary);
     printf("\nNetworks (run-model list shows their inputs and outputs):\n");
     const rml_model_desc *desc;
     for (size_t i = 0; (desc = rml_model_list(i)) != NULL; i++)
-        printf("  %-11s %s\n", desc->name, desc->summary);
+        printf("  %-14s %s\n", desc->name, desc->summary);
     printf("\nResults go to standard output, messages and progress to standard error.\n"
            "Exit codes: 0 done, 1 failed, 2 wrong usage.\n"
            "run-model --version tells version, compiler and CPU levels.\n");

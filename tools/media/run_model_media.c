@@ -1,4 +1,5 @@
-// run-model-media: what `run-model wav2lip` becomes. Not meant to be called by people.
+// run-model-media: what the lip-sync commands of run-model become. Not meant to be called by
+// people.
 #include "tools/commands.h"
 #include "tools/options.h"
 
@@ -7,11 +8,15 @@
 
 int main(int argc, char **argv)
 {
-    if (argc < 1 || strcmp(argv[0], "wav2lip") != 0) {
-        fprintf(stderr, "run-model-media: is started by run-model wav2lip\n");
+    int code;
+    if (argc > 0 && strcmp(argv[0], "wav2lip") == 0) {
+        code = cmd_wav2lip(argc, argv);
+    } else if (argc > 0 && strcmp(argv[0], "latent-wav2lip") == 0) {
+        code = cmd_latent_wav2lip(argc, argv);
+    } else {
+        fprintf(stderr, "run-model-media: is started by run-model wav2lip and latent-wav2lip\n");
         return EXIT_USAGE;
     }
-    const int code = cmd_wav2lip(argc, argv);
     if (fflush(stdout) != 0 && code == EXIT_DONE) {
         fprintf(stderr, "run-model: standard output cannot be written\n");
         return EXIT_FAILED;

@@ -1,0 +1,368 @@
+"""`latent-wav2lip --compat` against the latent reference in Python, and what it does by default."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from reference import clips, latent, pipeline, vae
+
+# The generated face may differ where x * 255 lies next to a whole number and is cut differently.
+INSIDE_LEVELS = 3
+INSIDE_MEAN = 0.1
+BOX = (30, 100, 50, 110)  # top bottom left right
+
+
+class Saved:
+    """Networks, and the files in which people have them."""
+
+    def __init__(self, networks, folder):
+        self.networks, self.folder = networks, folder
+        networks.vae.save_pretrained(folder / "vae")
+        networks.unet.save_pretrained(folder / "unet")
+        networks.voice.model.save_pretrained(folder / "voice")
+        state = {f"unet.{k}": v for k, v in networks.unet.state_dict().items()}
+        torch.save(
+            vae.lightning_checkpoint(networks.unet.state_dict(), "unet.", "syncnet.fc.bias"),
+            folder / "wav2lip-unet.ckpt",
+        )
+        torch.save(state, folder / "merged.bin")
+
+    def arguments(self, checkpoint="wav2lip-unet.ckpt"):
+        more = [] if checkpoint == "unet" else ["--unet_config", self.folder / "unet"]
+        return [
+            *["--checkpoint_path", self.folder / checkpoint, "--img_size", latent.SIDE, *more],
+            *["--vae_path", self.folder / "vae"],
+            *[f"--{self.networks.hears}", self.folder / "voice"],
+        ]
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory):
+    """saved(hears, stacked): networks with random weights, made once."""
+    made = {}
+
+    def get(hears="wav2vec2", stacked=False):
+        if (hears, stacked) not in made:
+            folder = tmp_path_factory.mktemp("latent")
+            made[hears, stacked] = Saved(latent.random_networks(hears, stacked), folder)
+        return made[hears, stacked]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def voice_wav(tmp_path_factory):
+    return clips.write_voice(tmp_path_factory.mktemp("voice") / "voice.wav", 1.0)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """clip(count, fps): a lossless file and its frames, made once."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = {}
+
+    def get(count, fps="25", width=160, height=120):
+        key = (count, fps, width, height)
+        if key not in made:
+            faces = [clips.moving_face(3 * i, width, height) for i in range(count)]
+            frames = [clips.picture(i, width, height, faces[i]) for i in range(count)]
+            made[key] = clips.write_video(folder / f"{len(made)}.mkv", frames, fps), frames
+        return made[key]
+
+    return get
+
+
+def compare(result, expected):
+    assert len(result) == len(expected.frames)
+    for i, (got, want, canvas) in enumerate(zip(result, expected.frames, expected.canvases)):
+        y1, y2, x1, x2 = expected.boxes[i]
+        outside = np.ones(got.shape[:2], bool)
+        outside[y1:y2, x1:x2] = False
+        wrong = np.argwhere((got != canvas).any(axis=2) & outside)
+        assert not len(wrong), f"frame {i}: {len(wrong)} pixels outside the box, e.g. {wrong[0]}"
+        inside = np.abs(got[y1:y2, x1:x2].astype(int) - want[y1:y2, x1:x2].astype(int))
+        assert inside.max() <= INSIDE_LEVELS, f"frame {i}: {inside.max()} levels inside the box"
+        assert inside.mean() <= INSIDE_MEAN, f"frame {i}: mean difference {inside.mean():.3f}"
+
+
+@pytest.fixture
+def make(program, tmp_path):
+    """make(saved, face, voice, *arguments): the frames of the result."""
+
+    def run(at, face, voice, *arguments, checkpoint="wav2lip-unet.ckpt"):
+        out = tmp_path / "out.mkv"
+        program.run(
+            *["latent-wav2lip", "--codec", "ffv1", "--face", face, "--audio", voice],
+            *[*at.arguments(checkpoint), "--outfile", out, *arguments],
+        )
+        return clips.read_video(out)
+
+    return run
+
+
+@pytest.fixture
+def check(make, blob_detector):
+    def run(at, face, frames, voice, options, *arguments, fps=25.0, **settings):
+        detector = blob_detector.model if options.box[0] == -1 else None
+        where = ["--s3fd", blob_detector.file("zip")] if detector else ["--box", *options.box]
+        result = make(at, face, voice, "--compat", *where, *arguments, **settings)
+        expected = latent.run(at.networks, frames, voice, options, fps, detector)
+        compare(result, expected)
+        return expected
+
+    return run
+
+
+# ---- the reference itself ------------------------------------------------------------------------
+
+KINDS = [("wav2vec2", False), ("wav2vec2", True), ("whisper", False)]
+
+
+@pytest.mark.parametrize("hears, stacked", KINDS)
+def test_everything_shows_in_the_result(saved, voice_wav, hears, stacked):
+    """A comparison tells nothing of what the result does not depend on."""
+    at = saved(hears, stacked).networks
+    face = cv2.resize(clips.picture(0, face=(80, 60))[30:100, 50:110], (latent.SIDE, latent.SIDE))
+    chunks = latent.chunks_of(at, voice_wav, 25.0)
+    half = latent.SIDE // 2
+    upper, lower = face.copy(), face.copy()
+    upper[:half] = 255 - upper[:half]
+    lower[half:] = 255 - lower[half:]
+    faces = [face, upper, lower, face[..., ::-1], face]
+    heard = [chunks[3], chunks[3], chunks[3], chunks[3], chunks[9]]
+    made = latent.make_faces(at, faces, heard) * 255
+    assert 30 < made[0].std() < 100 and ((made[0] > 0) & (made[0] < 255)).mean() > 0.7
+    for i, what in enumerate(["upper half", "lower half", "order of colours", "voice"], 1):
+        assert np.abs(made[i] - made[0]).mean() > 1.5, what
+
+
+# ---- with --compat -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hears, stacked", KINDS)
+@pytest.mark.parametrize("count", [4, 40], ids=["shorter", "longer"])
+def test_box(check, saved, clip, voice_wav, hears, stacked, count):
+    """The short clip goes back and forth several times, or in V1 around."""
+    face, frames = clip(count)
+    check(saved(hears, stacked), face, frames, voice_wav, pipeline.Options(box=BOX))
+
+
+@pytest.mark.parametrize("fps", ["24", "30000/1001", "50"])
+@pytest.mark.parametrize("hears", ["wav2vec2", "whisper"])
+def test_rates(check, saved, clip, voice_wav, hears, fps):
+    face, frames = clip(9, fps)
+    options = pipeline.Options(box=BOX)
+    check(saved(hears), face, frames, voice_wav, options, fps=clips.frame_rate(face))
+
+
+@pytest.mark.parametrize("checkpoint", ["unet", "merged.bin"])
+def test_checkpoints(check, saved, clip, voice_wav, checkpoint):
+    face, frames = clip(4)
+    options = pipeline.Options(box=BOX)
+    check(saved(), face, frames, voice_wav, options, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9, 21, 40])
+def test_detection_and_smoothing(check, saved, clip, voice_wav, count):
+    """Boxes are smoothed over the clip and its mirror image; with few frames the windows wrap."""
+    face, frames = clip(count)
+    check(saved(), face, frames, voice_wav, pipeline.Options())
+
+
+def test_detection_v1(check, saved, clip, voice_wav):
+    face, frames = clip(9)
+    check(saved(stacked=True), face, frames, voice_wav, pipeline.Options())
+
+
+def test_nosmooth_and_pads(check, saved, clip, voice_wav):
+    face, frames = clip(6)
+    options = pipeline.Options(nosmooth=True, pads=(3, 20, 30, 5))
+    check(saved(), face, frames, voice_wav, options, "--nosmooth", "--pads", 3, 20, 30, 5)
+
+
+def test_static(check, saved, clip, voice_wav):
+    face, frames = clip(6)
+    check(saved(), face, frames, voice_wav, pipeline.Options(static=True), "--static", "True")
+
+
+def test_still(check, saved, voice_wav, tmp_path):
+    image = clips.picture(5, face=(80, 60))
+    cv2.imwrite(str(tmp_path / "still.png"), image)
+    options = pipeline.Options(fps=30.0)
+    check(saved(), tmp_path / "still.png", [image], voice_wav, options, "--fps", 30, fps=None)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_batch_size(check, saved, clip, voice_wav, batch_size):
+    face, frames = clip(6)
+    options = pipeline.Options(box=BOX)
+    check(saved(), face, frames, voice_wav, options, "--wav2lip_batch_size", batch_size)
+
+
+@pytest.mark.parametrize("hears", ["wav2vec2", "whisper"])
+@pytest.mark.parametrize("count", [3600, 3601, 11000])
+def test_lengths(check, saved, clip, tmp_path, hears, count):
+    face, frames = clip(4)
+    voice = clips.write_voice(tmp_path / "voice.wav", count / 16000)
+    check(saved(hears), face, frames, voice, pipeline.Options(box=BOX))
+
+
+# ---- by default ----------------------------------------------------------------------------------
+
+
+def test_default(make, saved, clip, voice_wav):
+    """As long as the voice, back and forth with each end once, with soft edges."""
+    face, frames = clip(4)
+    result = make(saved(), face, voice_wav, "--box", *BOX)
+    assert len(result) == 25
+    y1, y2, x1, x2 = BOX
+    made = latent.run(saved().networks, frames, voice_wav, pipeline.Options(box=BOX), 25.0)
+    for i, got in enumerate(result):
+        place = i % 6
+        frame = frames[place if place < 4 else 6 - place].copy()
+        inside = got[y1:y2, x1:x2].copy()
+        got = got.copy()
+        got[y1:y2, x1:x2] = frame[y1:y2, x1:x2]
+        assert (got == frame).all(), f"frame {i}: pixels outside the box"
+        if i < 4:  # later ones show another frame than the reference's
+            ours, want = inside[15:-15, 15:-15], made.frames[i][y1:y2, x1:x2][15:-15, 15:-15]
+            assert np.abs(ours.astype(int) - want.astype(int)).max() <= INSIDE_LEVELS
+        edge = np.abs(inside[0].astype(int) - frame[y1, x1:x2].astype(int))
+        assert edge.max() <= 4
+
+
+def test_same_bits(make, saved, clip, voice_wav):
+    """Whatever the batch and the threads are."""
+    face, _ = clip(4)
+    plain = make(saved(), face, voice_wav, "--box", *BOX)
+    for more in (["--threads", 1], ["--wav2lip_batch_size", 7]):
+        again = make(saved(), face, voice_wav, "--box", *BOX, *more)
+        assert all((a == b).all() for a, b in zip(plain, again))
+
+
+def test_memory_limit(make, saved, clip, voice_wav):
+    """Larger faces are computed in bands, to the same bits."""
+    face, _ = clip(4)
+    plain = make(saved(), face, voice_wav, "--box", *BOX, "--img_size", 192)
+    bands = make(saved(), face, voice_wav, "--box", *BOX, "--img_size", 192, "--mem_limit", 7)
+    assert all((a == b).all() for a, b in zip(plain, bands))
+
+
+def test_kept_latents_are_those_made_again(make, saved, clip, voice_wav, tmp_path):
+    """A clip that holds its own repetition has no frame twice, so all its latents are made."""
+    face, frames = clip(4)
+    unrolled = [frames[min(i % 6, 6 - i % 6)] for i in range(25)]
+    long = clips.write_video(tmp_path / "long.mkv", unrolled, 25)
+    kept = make(saved(), face, voice_wav, "--box", *BOX)
+    made = make(saved(), long, voice_wav, "--box", *BOX)
+    assert len(kept) == len(made) and all((a == b).all() for a, b in zip(kept, made))
+
+
+def test_seed(make, saved, clip, voice_wav):
+    face, _ = clip(4)
+    runs = [
+        make(saved(), face, voice_wav, "--box", *BOX, *more)
+        for more in ([], ["--seed", 1], ["--seed", 1, "--wav2lip_batch_size", 5], ["--seed", 2])
+    ]
+    same = [[(a == b).all() for a, b in zip(runs[1], other)] for other in runs]
+    assert all(same[2]) and not any(same[0]) and not any(same[3])
+
+
+def test_json_and_profile(program, saved, clip, voice_wav, tmp_path):
+    face, _ = clip(4)
+    done = program.run(
+        *["latent-wav2lip", "--face", face, "--audio", voice_wav, *saved().arguments()],
+        *["--box", *BOX, "--outfile", tmp_path / "out.mp4", "--json", "--profile"],
+    )
+    told = json.loads(done.stdout)
+    assert told["frames"] == 25 and told["batch"] == 2
+    assert list(told["profile"]) == ["vae-encoder", "unet", "vae-decoder"]
+    runs = {name: nodes[0]["runs"] for name, nodes in told["profile"].items()}
+    # Four frames with two halves each; groups of two; every frame.
+    assert runs == {"vae-encoder": 8, "unet": 13, "vae-decoder": 25}
+
+
+# ---- what goes wrong -----------------------------------------------------------------------------
+
+
+def refused(program, code, *arguments):
+    done = program.run("latent-wav2lip", *arguments, code=code)
+    lines = done.stderr.splitlines()
+    assert done.stdout == "" and len(lines) == 1, done.stderr
+    assert lines[0].startswith("run-model latent-wav2lip: ")
+    return lines[0]
+
+
+def test_missing_options(program, saved, clip, voice_wav):
+    face, _ = clip(4)
+    words = ["--face", face, "--audio", voice_wav, "--box", *BOX]
+    given = saved().arguments()
+    assert "--checkpoint_path" in refused(program, 2, *words)
+    assert "--vae_path" in refused(program, 2, *words, *given[:2])
+    assert "--whisper" in refused(program, 2, *words, *given[:-2])
+    assert "give one" in refused(program, 2, *words, *given, "--whisper", "x")
+    assert "multiple of 8" in refused(program, 2, *words, *given, "--img_size", 60)
+
+
+def test_mismatches(program, saved, clip, voice_wav, tmp_path):
+    face, _ = clip(4)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    words = ["--face", face, "--audio", voice_wav, "--box", *BOX, "--outfile", folder / "o.mkv"]
+    given, other = saved().arguments(), saved("whisper")
+    text = refused(program, 1, *words, *given[:-2], "--whisper", other.folder / "voice")
+    assert "48" in text and "32" in text and "Whisper" in text
+    assert "unet" in refused(program, 1, *words, *given, "--checkpoint_path", other.folder / "vae")
+    text = refused(program, 1, *words, *given, "--vae_path", other.folder / "unet")
+    assert "AutoencoderKL" in text
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("seconds", [0.19, 0.2])
+def test_too_short(program, saved, clip, tmp_path, seconds):
+    face, _ = clip(4)
+    voice = clips.write_voice(tmp_path / "voice.wav", seconds)
+    text = refused(
+        *[program, 1, "--face", face, "--audio", voice, "--box", *BOX],
+        *[*saved().arguments(), "--outfile", tmp_path / "o.mkv", "--codec", "ffv1"],
+    )
+    assert "too short" in text and not (tmp_path / "o.mkv").exists()
+
+
+def test_numbers_that_are_none(program, saved, clip, voice_wav, tmp_path):
+    face, _ = clip(4)
+    state = dict(saved().networks.unet.state_dict())
+    state["conv_out.bias"] = state["conv_out.bias"] * float("nan")
+    torch.save(state, tmp_path / "damaged.pth")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    text = refused(
+        *[program, 1, "--face", face, "--audio", voice_wav, "--box", *BOX, *saved().arguments()],
+        *["--checkpoint_path", tmp_path / "damaged.pth", "--outfile", folder / "o.mkv"],
+    )
+    assert "not finite" in text and not list(folder.iterdir())
+
+
+def test_interrupted(program, saved, clip, tmp_path):
+    face, _ = clip(40)
+    voice = clips.write_voice(tmp_path / "voice.wav", 30)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    command = program.command(
+        *["latent-wav2lip", "--face", face, "--audio", voice, "--box", *BOX],
+        *[*saved().arguments(), "--outfile", folder / "o.mkv", "--codec", "ffv1"],
+    )
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        until = time.monotonic() + 60
+        while not os.listdir(folder) and time.monotonic() < until:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        assert "stopped" in running.communicate(timeout=60)[1]
+    assert running.returncode == 1 and not list(folder.iterdir())
