@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#if !defined(__AMX_BF16__)
+#if !defined(__AMX_BF16__) && !defined(__AMXBF16__) // as clang before 15 has it
 #error "this file needs -mamx-tile -mamx-bf16"
 #endif
 
