@@ -23,7 +23,7 @@ class Only(torch.nn.Module):
 
 
 def latent_model(name):
-    """UNet of 80 M parameters, Stable Diffusion's decoder, Wav2Vec2 base: classes of their makers."""
+    """UNet of 80 M parameters, Stable Diffusion's decoder, Wav2Vec2 base; by their makers."""
     if name == "unet":
         from reference.unet import random_unet
 
