@@ -31,7 +31,8 @@ rml_status rml_observe(const rml_observer *observer, const rml_graph *graph, con
     const bool packs = op->packed_input >= 0 && op->packed_input < node->in_count;
     for (int k = 0; k < node->out_count; k++) {
         rml_observed value = {
-            .node = graph->values[node->out + (rml_value_id)k].name,
+            // A node that took others into itself keeps its own name; its output has theirs.
+            .node = k ? graph->values[node->out + (rml_value_id)k].name : node->name,
             .weight = packs ? graph->values[node->in[op->packed_input]].name : NULL,
             .op = op->name,
             .dtype = out[k].dtype,
