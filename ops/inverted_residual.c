@@ -50,23 +50,28 @@ static piece choose_piece(const rml_op_args *args)
     const rml_conv_attr *conv = conv_of(args->attr, DEPTHWISE);
     const int64_t height = args->in[0].dim[2], rows = args->out[0].dim[2];
     const size_t whole = between_bytes(args, rows, height);
+    const int64_t images = args->in[0].dim[0], share = (images + args->threads - 1) / args->threads;
     piece p = {1, rows, height};
-    if (whole <= BETWEEN_BYTES) {
+    if (whole <= BETWEEN_BYTES && images >= args->threads) {
         const int64_t fit = whole ? (int64_t)(BETWEEN_BYTES / whole) : 1;
-        p.images = fit < args->in[0].dim[0] ? fit : args->in[0].dim[0];
+        p.images = fit < share ? fit : share;
         return p;
     }
     do {
         p.rows = (p.rows + 1) / 2;
         p.rows_between = (p.rows - 1) * conv->stride[0] + conv->kernel[0];
-    } while (p.rows > 1 && between_bytes(args, p.rows, p.rows_between) > BETWEEN_BYTES);
+    } while (p.rows > 1 && (between_bytes(args, p.rows, p.rows_between) > BETWEEN_BYTES ||
+                            images * ((rows + p.rows - 1) / p.rows) < args->threads));
     p.rows_between = p.rows_between < height ? p.rows_between : height;
     return p;
 }
 
+// A piece is made by one worker alone: what it writes between stays in its own cache.
 static void ask(const rml_op_args *args, part *p)
 {
     p->args = *args;
+    p->args.pool = NULL;
+    p->args.threads = 1;
     p->args.attr = &p->attr;
     p->args.in = p->in;
     p->args.in_count = 4;
@@ -164,7 +169,7 @@ static size_t scratch_bytes(const rml_op_args *args)
         const size_t bytes = way->scratch_bytes ? way->scratch_bytes(&parts[k].args) : 0;
         most = bytes > most ? bytes : most;
     }
-    return own_scratch(args, &p) + most;
+    return (size_t)args->threads * (own_scratch(args, &p) + rml_round_up(most, RML_ALIGNMENT));
 }
 
 static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image, int64_t images,
@@ -193,25 +198,37 @@ static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image,
         parts[k].algorithm->run(&parts[k].args);
 }
 
-static void run(const rml_op_args *args)
+static void run_pieces(void *context, size_t begin, size_t end, int worker)
 {
+    const rml_op_args *args = context;
     const piece p = choose_piece(args);
     const int64_t images = args->in[0].dim[0], height = args->out[0].dim[2];
+    const int64_t bands = (height + p.rows - 1) / p.rows;
+    char *scratch = args->scratch + (size_t)worker * (scratch_bytes(args) / (size_t)args->threads);
     const float *packed = args->packed;
     part parts[PARTS];
     make_parts(args, &p, parts);
     for (int k = 0; k < PARTS; k++) {
         parts[k].args.packed = packed;
-        parts[k].args.scratch = args->scratch + own_scratch(args, &p);
+        parts[k].args.scratch = scratch + own_scratch(args, &p);
         packed += packed_floats(&parts[k]);
     }
-    parts[EXPAND].out.data = (float *)(void *)args->scratch;
+    parts[EXPAND].out.data = (float *)(void *)scratch;
     parts[DEPTHWISE].out.data = parts[EXPAND].out.data +
                                 p.images * p.rows_between * args->in[0].dim[3] * args->in[1].dim[0];
-    for (int64_t image = 0; image < images; image += p.images)
-        for (int64_t row = 0; row < height; row += p.rows)
-            run_piece(args, parts, image, p.images < images - image ? p.images : images - image,
-                      row, p.rows < height - row ? p.rows : height - row);
+    for (size_t i = begin; i < end; i++) {
+        const int64_t image = (int64_t)i / bands * p.images, row = (int64_t)i % bands * p.rows;
+        run_piece(args, parts, image, p.images < images - image ? p.images : images - image, row,
+                  p.rows < height - row ? p.rows : height - row);
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    const piece p = choose_piece(args);
+    const int64_t groups = (args->in[0].dim[0] + p.images - 1) / p.images;
+    const int64_t bands = (args->out[0].dim[2] + p.rows - 1) / p.rows;
+    rml_pool_run(args->pool, (size_t)(groups * bands), 1, run_pieces, (void *)(uintptr_t)args);
 }
 
 static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,

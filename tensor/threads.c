@@ -152,7 +152,7 @@ void rml_pool_run(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, vo
 {
     if (chunk == 0)
         chunk = 1;
-    if (pool->started == 0 || count <= chunk) {
+    if (!pool || pool->started == 0 || count <= chunk) {
         for (size_t begin = 0; begin < count; begin += chunk)
             fn(context, begin, begin + rml_min_size(chunk, count - begin), 0);
         return;

@@ -21,7 +21,8 @@ int rml_pool_threads(const rml_pool *pool);
 
 // Calls `fn` for [0, count) in chunks of at most `chunk` items and returns when all are done. What
 // a chunk computes must not depend on which worker takes it or on how the items are cut. Allocates
-// nothing. Calls from inside `fn` are not allowed.
+// nothing. Calls from inside `fn` are not allowed, but with `pool` NULL, which means this thread
+// alone.
 void rml_pool_run(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, void *context);
 
 #endif
