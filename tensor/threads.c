@@ -12,9 +12,10 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-// An idle worker looks for work this many times before it sleeps: about 20 microseconds, longer
-// than the gap between two layers, far shorter than anything that would burn a neighbour's core.
-#define SPIN_ROUNDS 400
+// An idle worker looks for work this many times before it sleeps: about 100 microseconds, longer
+// than a layer that one thread does alone, and short enough that a neighbour who wants the core
+// costs the run no more than that neighbour takes (bench/LOG.md).
+#define SPIN_ROUNDS 2000
 
 #define OPEN 0x80000000u
 
