@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from reference import checkpoints, wav2lip
+from reference import checkpoints, exports, wav2lip
 
 
 def exported(model, path, **settings):
@@ -69,6 +69,15 @@ def test_stored_tensors_of_a_run_elsewhere(program, tmp_path):
     np.savez(tmp_path / "run.npz", **kept)
     done = program.run("compare", weights, tmp_path / "run.npz", code=1)
     assert "at element" in done.stdout
+
+
+def test_sizes_that_one_file_fixes(program, tmp_path):
+    made = exports.example("lstm")
+    weights = checkpoints.save_zip(checkpoints.state_of(made.model), tmp_path / "w.pth")
+    onnx = exports.export(made, tmp_path / "w.onnx", 17, dynamo=False)  # for sequences of 6 steps
+    for pair in ((weights, onnx), (onnx, weights)):
+        told = json.loads(program.run("compare", *pair, "--json").stdout)
+        assert told["different"] == 0 and told["outputs"][0]["error"] < 5e-5
 
 
 def test_what_is_no_network_gets_a_sentence(program, tmp_path):

@@ -38,17 +38,27 @@ static const char *input_file(const settings *s, const char *name)
     return NULL;
 }
 
-// The same numbers for both sides: from --input, from the stored tensors, or made up.
-static rml_status make_input(const settings *s, const rml_port *port, const side *stored,
-                             layer *out, rml_error *err)
+// Sizes that are free are those that the other side fixes, or assumed.
+static void choose_sizes(rml_shape *shape, const rml_shape *other)
+{
+    for (int k = 0; k < shape->rank; k++) {
+        if (shape->dim[k] < 0 && other->rank == shape->rank)
+            shape->dim[k] = other->dim[k];
+        if (shape->dim[k] < 0)
+            shape->dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+    }
+}
+
+// The same numbers for both sides: from --input, from the stored tensors, or made up. `other` is
+// the shape that the other side wants.
+static rml_status make_input(const settings *s, const rml_port *port, const rml_shape *other,
+                             const side *stored, layer *out, rml_error *err)
 {
     const char *file = input_file(s, port->name);
     const layer *kept = stored ? side_find_name(stored, port->name) : NULL;
     rml_npy npy = {.data = NULL};
     out->shape = port->shape;
-    for (int k = 0; k < port->shape.rank; k++)
-        if (port->shape.dim[k] < 0)
-            out->shape.dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+    choose_sizes(&out->shape, other);
     if (file) {
         RML_TRY(rml_npy_open(&npy, file, err));
         out->shape = npy.shape;
@@ -113,7 +123,8 @@ static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
     rml_status status = RML_OK;
     for (size_t i = 0; i < count && status == RML_OK; i++) {
         const rml_port port = rml_model_input(a->model, i);
-        status = make_input(s, &port, stored, &inputs[i], err);
+        const rml_shape other = b->model ? rml_model_input(b->model, i).shape : port.shape;
+        status = make_input(s, &port, &other, stored, &inputs[i], err);
     }
     if (status == RML_OK)
         status = run_side(a, inputs, err);
