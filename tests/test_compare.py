@@ -86,3 +86,25 @@ def test_what_is_no_network_gets_a_sentence(program, tmp_path):
     assert "neither" in done.stderr and done.stderr.count("\n") == 1
     done = program.run("compare", tmp_path / "a.npz", code=2)
     assert "A and B" in done.stderr
+
+
+def test_an_input_of_no_such_name(program, tmp_path):
+    weights = checkpoints.save_zip(
+        checkpoints.state_of(exports.example("lstm").model), tmp_path / "w.pth"
+    )
+    np.save(tmp_path / "x.npy", np.ones((1, 3, 4), np.float32))
+    given = f"seq={tmp_path / 'x.npy'}"
+    done = program.run("compare", weights, weights, "--input", given, code=1)
+    assert "no input of this name" in done.stderr and "seq=" in done.stderr
+    done = program.run("compare", weights, weights, "--input", tmp_path / "x.npy", code=2)
+    assert "NAME=FILE.npy" in done.stderr
+    program.run("compare", weights, weights, "--input", "seq_" + given.replace("seq", "input", 1))
+
+
+def test_nothing_in_common_is_no_success(program, tmp_path):
+    weights = checkpoints.save_zip(
+        checkpoints.state_of(exports.example("lstm").model), tmp_path / "w.pth"
+    )
+    np.savez(tmp_path / "other.npz", something=np.ones(3, np.float32))
+    done = program.run("compare", weights, tmp_path / "other.npz", code=1)
+    assert "nothing was compared" in done.stderr and "other.npz" in done.stderr

@@ -23,19 +23,39 @@ typedef struct settings {
 
 // What was found out.
 typedef struct verdict {
-    size_t aligned, different;
+    size_t aligned, different, outputs;
     const layer *first[2]; // of each side, the first that differs
     difference how;
     bool outputs_differ;
 } verdict;
 
-static const char *input_file(const settings *s, const char *name)
+// The FILE of `text`, which is NAME=FILE, or NULL when the name is another one.
+static const char *file_of(const char *text, const char *name)
 {
     const size_t bytes = strlen(name);
-    for (int i = 0; i < s->inputs.count; i++)
-        if (strncmp(s->inputs.items[i], name, bytes) == 0 && s->inputs.items[i][bytes] == '=')
-            return s->inputs.items[i] + bytes + 1;
-    return NULL;
+    return strncmp(text, name, bytes) == 0 && text[bytes] == '=' ? text + bytes + 1 : NULL;
+}
+
+static const char *input_file(const settings *s, const char *name)
+{
+    const char *file = NULL;
+    for (int i = 0; i < s->inputs.count && !file; i++)
+        file = file_of(s->inputs.items[i], name);
+    return file;
+}
+
+// An input of a wrong name would silently be made up.
+static rml_status check_inputs(const settings *s, const side *a, rml_error *err)
+{
+    for (int i = 0; i < s->inputs.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < rml_model_input_count(a->model); k++)
+            known = known || file_of(s->inputs.items[i], rml_model_input(a->model, k).name);
+        if (!known)
+            return rml_fail(err, RML_ERR_ARG, "--input %s: %s has no input of this name",
+                            s->inputs.items[i], a->path);
+    }
+    return RML_OK;
 }
 
 // Sizes that are free are those that the other side fixes, or assumed.
@@ -114,6 +134,7 @@ static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
 {
     const size_t count = rml_model_input_count(a->model);
     const side *stored = b->model ? NULL : b;
+    RML_TRY(check_inputs(s, a, err));
     if (b->model && rml_model_input_count(b->model) != count)
         return rml_fail(err, RML_ERR_SHAPE, "%s has %zu inputs and %s %zu", a->path, count, b->path,
                         rml_model_input_count(b->model));
@@ -210,7 +231,6 @@ static const layer *other_output(const side *a, const side *b, size_t index)
 
 static void compare_outputs(const settings *s, const side *a, const side *b, verdict *v)
 {
-    size_t shown = 0;
     for (size_t i = 0; i < rml_model_output_count(a->model); i++) {
         const layer *left = side_find_name(a, rml_model_output(a->model, i).name);
         const layer *right = other_output(a, b, i);
@@ -219,10 +239,10 @@ static void compare_outputs(const settings *s, const side *a, const side *b, ver
             continue;
         v->outputs_differ = differs(s, left, right, &d) || v->outputs_differ;
         if (s->common.json)
-            json_layer(left, right, d, shown == 0);
+            json_layer(left, right, d, v->outputs == 0);
         else
             print_layer(s, left, right, d, "output ");
-        shown++;
+        v->outputs++;
     }
 }
 
@@ -273,6 +293,11 @@ static rml_status run(const settings *s, verdict *v, rml_error *err)
         status = run_both(s, a, b, err);
     if (status == RML_OK)
         answer(s, a, b, v);
+    if (status == RML_OK && v->aligned + v->outputs == 0)
+        status = rml_fail(err, RML_ERR_ARG,
+                          "nothing was compared: no layer and no output of %s has the name of one "
+                          "in %s",
+                          a->path, b->path);
     side_close(&sides[0]);
     side_close(&sides[1]);
     return status;
@@ -321,6 +346,9 @@ int cmd_compare(int argc, char **argv)
         return usage_error(COMMAND, "two files are compared: A and B");
     if (s.network && !find_model(s.network))
         return usage_error(COMMAND, "there is no network '%s'", s.network);
+    for (int i = 0; i < s.inputs.count; i++)
+        if (!strchr(s.inputs.items[i], '='))
+            return usage_error(COMMAND, "--input is NAME=FILE.npy, not '%s'", s.inputs.items[i]);
     rml_error err;
     verdict v = {0};
     if (run(&s, &v, &err) != RML_OK)
