@@ -187,6 +187,13 @@ def test_bench_of_a_shape(program, s3fd_network):
     assert "no input" in one_sentence(program.run(*arguments, "picture=1x3x64x64", code=None), 1)
 
 
+def test_bench_of_a_batch_that_the_file_fixes(program, shared_data):
+    arguments = ["bench", shared_data / "onnx" / "mnist_zoo.onnx", "--runs", 1, "--seconds", 0]
+    sentence = one_sentence(program.run(*arguments, "--batch", 4, "--quiet", code=None), 1)
+    assert "--batch 4" in sentence and "mnist_zoo.onnx" in sentence
+    program.run(*arguments, "--batch", 1)
+
+
 # ---- exec --------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,7 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
                              int batch, rml_error *err)
 {
     RML_TRY(check_shapes(s, model, err));
+    bool batch_taken = !batch;
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
         rml_port port = rml_model_input(model, i);
         const bool any_batch = port.shape.rank > 0 && port.shape.dim[0] < 0;
@@ -70,6 +71,7 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
         }
         if (batch && any_batch)
             port.shape.dim[0] = batch;
+        batch_taken = batch_taken || (port.shape.rank > 0 && port.shape.dim[0] == batch);
         if (port.shape.rank < 0)
             return rml_fail(
                 err, RML_ERR_ARG,
@@ -77,7 +79,10 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
                 port.name, port.name);
         RML_TRY(rml_session_resize(session, port.name, port.shape, err));
     }
-    return RML_OK;
+    if (batch_taken)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_ARG, "--batch %d: no input of %s has a batch that may change",
+                    batch, s->model);
 }
 
 // Floats in [0,1), the same every time; inputs of other types are all zero.
