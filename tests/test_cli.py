@@ -1,5 +1,6 @@
 """The command line: help, exit codes, one-sentence errors, JSON, hostile input to exec."""
 
+import csv
 import json
 import re
 import subprocess
@@ -173,6 +174,17 @@ def test_bench(program, wav2lip_network):
         assert line["runs"] == 3
         assert 0 < line["min_ms"] <= line["median_ms"] <= line["p90_ms"] <= line["p99_ms"]
     assert lines[2]["macs"] == 2 * lines[0]["macs"]
+
+
+def test_bench_tells_where_it_ran(program, wav2lip_network, tmp_path):
+    weights = wav2lip_network(1 / 16).file("zip")
+    arguments = ["bench", "wav2lip", "--weights", weights, "--runs", 1, "--seconds", 0]
+    whole = json_lines(program.run(*arguments, "--json").stdout)[0]
+    rows = list(csv.DictReader(program.run(*arguments, "--csv").stdout.splitlines()))
+    table = program.run(*arguments, "--markdown").stdout
+    assert len(rows) == 1 and rows[0]["model"] == "wav2lip"
+    for name in ("cpu_model", "version", "commit", "build"):
+        assert rows[0][name] == whole[name] and whole[name] in table
 
 
 def test_bench_of_a_shape(program, s3fd_network):

@@ -104,12 +104,23 @@ static void report_row(const bench_settings *s, const bench_result *r, double gm
                               (double)r->planned_bytes / 1e6,
                               (double)r->packed_bytes / 1e6,
                               (double)r->resident_bytes / 1e6};
-    printf("%s%s%s%s%s%d%s%s%s%d%s%llu%s%d", open, s->model, between,
-           rml_precision_name(s->common.precision), between, r->threads, between,
-           rml_cpu_level_name(r->cpu), between, r->batch, between, (unsigned long long)r->macs,
-           between, r->count);
+    fputs(open, stdout);
+    if (csv)
+        csv_text(stdout, s->model);
+    else
+        fputs(s->model, stdout);
+    printf("%s%s%s%d%s%s%s%d%s%llu%s%d", between, rml_precision_name(s->common.precision), between,
+           r->threads, between, rml_cpu_level_name(r->cpu), between, r->batch, between,
+           (unsigned long long)r->macs, between, r->count);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         printf("%s%.4g", between, numbers[i]);
+    if (csv) { // a table has them above
+        char cpu[256];
+        cpu_model(cpu, sizeof cpu);
+        printf(",");
+        csv_text(stdout, cpu);
+        printf(",%s,%s,%s", rml_version(), RML_COMMIT, RML_BUILD);
+    }
     printf("%s\n", close);
 }
 
@@ -135,7 +146,7 @@ void bench_report_head(const bench_settings *s)
     printf("%s", s->form == BENCH_CSV ? "" : "| ");
     for (size_t i = 0; i < count; i++)
         printf("%s%s", i ? between : "", columns[i]);
-    printf("%s\n", s->form == BENCH_CSV ? "" : " |");
+    printf("%s\n", s->form == BENCH_CSV ? ",cpu_model,version,commit,build" : " |");
     for (size_t i = 0; i < count && s->form == BENCH_MARKDOWN; i++)
         printf("%s", i ? "---|" : "|---|");
     if (s->form == BENCH_MARKDOWN)
