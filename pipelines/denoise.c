@@ -1,10 +1,13 @@
 #include "pipelines/denoise.h"
 
+#include "graph/model.h"
+#include "loaders/weights.h"
 #include "tensor/alloc.h"
 
 #include <math.h>
 
 #define NETWORK "ffdnet-map"
+#define NETWORK_OF_ONE_LEVEL "ffdnet" // what graph files mostly are
 // Sizes at which the memory of a run is measured, to tell that of others.
 #define SMALL_SIDE 128
 #define LARGE_SIDE 256
@@ -20,20 +23,59 @@ struct rml_denoiser {
     const rml_allocator *allocator;
     rml_model *model;
     rml_session *session;
+    rml_shape image, level; // that the network takes, with -1 for sizes that are free
     int colours;
     int halo;
+    bool even;              // a graph file may take sides of even length only
     memory_model memory[2]; // one picture, or three at once
 };
 
 // What a tile's edge may spoil, in pixels. A convolution spreads it by one value of the half size;
 // Winograd's rounds blocks of 4 together, so that a whole block is spoilt. The first and the last
 // one have too few channels for Winograd and share a block.
-static int halo_of(const rml_weights *weights)
+static rml_status find_halo(rml_denoiser *d, rml_error *err)
 {
+    const rml_graph *graph = &d->model->graph;
     int layers = 0;
-    for (size_t i = 0; i < rml_weights_count(weights); i++)
-        layers += rml_weights_at(weights, i).shape.rank == 4;
-    return RML_TILE_STEP * (layers > 1 ? layers - 1 : 1);
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const rml_node *node = &graph->nodes[i];
+        if (node->dead || (node->op != RML_OP_CONV2D && node->op != RML_OP_CONV_TRANSPOSE2D))
+            continue;
+        const rml_conv_attr *conv = &node->attr.conv;
+        for (int k = 0; k < 2; k++)
+            if (node->op != RML_OP_CONV2D || conv->kernel[k] != 3 || conv->stride[k] != 1 ||
+                conv->dilation[k] != 1)
+                return rml_fail(err, RML_ERR_UNSUPPORTED,
+                                "not FFDNet, whose convolutions are 3x3: %s is another one",
+                                node->name);
+        layers++;
+    }
+    d->halo = RML_TILE_STEP * (layers > 1 ? layers - 1 : 1);
+    return RML_OK;
+}
+
+static rml_status open_model(rml_denoiser *d, const rml_weights *weights, rml_error *err)
+{
+    rml_model_settings model = rml_model_settings_default();
+    model.allocator = d->allocator;
+    d->even = rml_weights_is_graph(weights);
+    rml_status status = rml_model_create(&d->model, NETWORK, weights, &model, err);
+    if (status == RML_ERR_SHAPE && d->even)
+        status = rml_model_create(&d->model, NETWORK_OF_ONE_LEVEL, weights, &model, err);
+    RML_TRY(status);
+    const rml_port image = rml_model_input(d->model, 0), level = rml_model_input(d->model, 1);
+    if (image.dtype != RML_F32 || level.dtype != RML_F32 ||
+        rml_model_output(d->model, 0).dtype != RML_F32)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "not FFDNet, whose image, sigma and result are f32");
+    if (image.shape.rank != 4 || (image.shape.dim[1] != 1 && image.shape.dim[1] != 3))
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "a network for %lld colours; pictures have 1 or 3",
+                        (long long)(image.shape.rank == 4 ? image.shape.dim[1] : 0));
+    d->image = image.shape;
+    d->level = level.shape;
+    d->colours = (int)image.shape.dim[1];
+    return find_halo(d, err);
 }
 
 rml_status rml_denoiser_create(rml_denoiser **out, const rml_weights *weights,
@@ -47,16 +89,9 @@ rml_status rml_denoiser_create(rml_denoiser **out, const rml_weights *weights,
         return rml_fail_nomem(err, sizeof *d, "a denoiser");
     d->settings = *settings;
     d->allocator = allocator;
-    d->halo = halo_of(weights);
-    rml_model_settings model = rml_model_settings_default();
-    model.allocator = allocator;
-    rml_status status = rml_model_create(&d->model, NETWORK, weights, &model, err);
-    if (status == RML_OK) {
-        d->colours = (int)rml_model_input(d->model, 0).shape.dim[1];
-        if (d->colours != 1 && d->colours != 3)
-            status = rml_fail(err, RML_ERR_UNSUPPORTED,
-                              "a network for %d colours; pictures have 1 or 3", d->colours);
-    }
+    rml_status status = open_model(d, weights, err);
+    if (status != RML_OK && d->model && *rml_weights_path(weights))
+        rml_error_prefix(err, rml_weights_path(weights));
     if (status == RML_OK)
         status = rml_session_create(&d->session, d->model, &settings->session, err);
     if (status != RML_OK)
@@ -88,13 +123,58 @@ const rml_session *rml_denoiser_session(const rml_denoiser *denoiser)
 
 // ---- memory -----------------------------------------------------------------------------------
 
+// Whether the network takes a level for each block of 2x2 pixels.
+static bool takes_map(const rml_denoiser *d)
+{
+    return d->level.rank == 4 && d->level.dim[2] != 1;
+}
+
+// How many values there are along a side of which `count` are given: the last one is repeated.
+static int side_of(const rml_denoiser *d, int count)
+{
+    return d->even ? (count + 1) / 2 * 2 : count;
+}
+
 static rml_status prepare(rml_denoiser *d, int batch, int width, int height, rml_error *err)
 {
+    width = side_of(d, width);
+    height = side_of(d, height);
     const rml_shape image = {4, {batch, d->colours, height, width}};
-    const rml_shape level = {4, {1, 1, (height + 1) / 2, (width + 1) / 2}};
+    rml_shape level = {4, {1, 1, (height + 1) / 2, (width + 1) / 2}};
+    if (!takes_map(d)) {
+        level = d->level;
+        if (level.rank < 0)
+            level = (rml_shape){1, {-1}};
+        if (level.rank > 0 && level.dim[0] < 0)
+            level.dim[0] = batch;
+    }
     RML_TRY(rml_session_resize(d->session, "image", image, err));
     RML_TRY(rml_session_resize(d->session, "sigma", level, err));
     return rml_session_prepare(d->session, err);
+}
+
+static bool fits(int64_t size, int64_t wanted)
+{
+    return wanted < 0 || size == wanted;
+}
+
+// A file that fixes the size takes pictures of that size, or one short of it.
+static rml_status check_size(const rml_denoiser *d, int batch, int width, int height,
+                             rml_error *err)
+{
+    const int64_t *wanted = d->image.dim;
+    char text[RML_SHAPE_TEXT_BYTES];
+    if (!fits(batch, wanted[0]))
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "the network's file takes images of shape %s, and not the %d colours of "
+                        "this one at once",
+                        rml_shape_text(&d->image, text), batch * d->colours);
+    if (!fits(side_of(d, height), wanted[2]) || !fits(side_of(d, width), wanted[3]))
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "the network's file takes images of shape %s only, and this one has %d "
+                        "rows and %d columns",
+                        rml_shape_text(&d->image, text), height, width);
+    return RML_OK;
 }
 
 static rml_status learn_memory(rml_denoiser *d, memory_model *m, int batch, rml_error *err)
@@ -129,9 +209,18 @@ static rml_status choose_tiling(rml_denoiser *d, rml_tiling *tiling, int batch, 
                                 int height, rml_error *err)
 {
     const double limit = (double)d->settings.memory_bytes;
-    if (limit == 0) {
+    const bool fixed = d->image.dim[2] >= 0 || d->image.dim[3] >= 0;
+    RML_TRY(check_size(d, batch, width, height, err));
+    if (limit == 0 || fixed) {
         rml_tiling_choose(tiling, width, height, d->halo, INT64_MAX);
-        return RML_OK;
+        RML_TRY(prepare(d, batch, width, height, err));
+        const double planned = (double)rml_session_planned_bytes(d->session);
+        return limit == 0 || planned <= limit
+                   ? RML_OK
+                   : rml_fail(err, RML_ERR_LIMIT,
+                              "%dx%d pixels need %.1f MB, and the limit is %.1f MB; the network's "
+                              "file fixes the size, so that they cannot be cut",
+                              width, height, planned / 1e6, limit / 1e6);
     }
     memory_model *m = &d->memory[batch > 1];
     RML_TRY(learn_memory(d, m, batch, err));
@@ -156,6 +245,7 @@ static rml_status choose_tiling(rml_denoiser *d, rml_tiling *tiling, int batch, 
 
 typedef struct region {
     rml_tile_span x, y;
+    int width, height; // as they are computed; the last row and column may be repeated
 } region;
 
 static double sample(const rml_picture *p, size_t index)
@@ -179,11 +269,13 @@ static void read_tile(const rml_picture *in, const region *at, int planes, float
 {
     const int colours = colours_of(in);
     for (int plane = 0; plane < planes; plane++)
-        for (int y = at->y.start; y < at->y.end; y++) {
-            size_t from = index_of(in, at->x.start, y) + (size_t)(plane % colours);
-            for (int x = at->x.start; x < at->x.end; x++, from += (size_t)in->channels)
-                *to++ = (float)sample(in, from);
-        }
+        for (int j = 0; j < at->height; j++)
+            for (int i = 0; i < at->width; i++) {
+                const int x = at->x.start + i, y = at->y.start + j;
+                const size_t from = index_of(in, x < at->x.end ? x : at->x.end - 1,
+                                             y < at->y.end ? y : at->y.end - 1);
+                *to++ = (float)sample(in, from + (size_t)(plane % colours));
+            }
 }
 
 // The level of a block of 2x2 pixels: the root of the mean square, so that equal levels stay what
@@ -215,8 +307,7 @@ static void write_tile(const rml_denoiser *d, rml_picture *out, const region *at
 {
     const int colours = colours_of(out);
     const float full = out->bits == 16 ? 65535 : 255;
-    const size_t row = (size_t)(at->x.end - at->x.start);
-    const size_t plane = row * (size_t)(at->y.end - at->y.start);
+    const size_t row = (size_t)at->width, plane = row * (size_t)at->height;
     for (int y = at->y.from; y < at->y.to; y++)
         for (int x = at->x.from; x < at->x.to; x++)
             for (int c = 0; c < colours; c++) {
@@ -248,15 +339,33 @@ static void copy_alpha(rml_picture *out, const rml_picture *in)
 
 // ---- the whole --------------------------------------------------------------------------------
 
+static int64_t count_of(const rml_shape *shape)
+{
+    int64_t count = 1;
+    for (int k = 0; k < shape->rank; k++)
+        count *= shape->dim[k];
+    return count;
+}
+
 static rml_status run_tile(rml_denoiser *d, rml_picture *out, const rml_picture *in,
                            const rml_noise *noise, const region *at, int batch, rml_error *err)
 {
     const int planes = batch * d->colours;
+    char text[RML_SHAPE_TEXT_BYTES];
+    rml_shape shape;
     RML_TRY(prepare(d, batch, at->x.end - at->x.start, at->y.end - at->y.start, err));
     read_tile(in, at, planes, rml_session_input(d->session, "image", NULL));
-    read_levels(noise, at, rml_session_input(d->session, "sigma", NULL));
+    float *levels = rml_session_input(d->session, "sigma", &shape);
+    if (takes_map(d))
+        read_levels(noise, at, levels);
+    for (int64_t i = 0; !takes_map(d) && i < count_of(&shape); i++)
+        levels[i] = (float)noise->sigma;
     RML_TRY(rml_session_run(d->session, err));
-    write_tile(d, out, at, planes, rml_session_output(d->session, "denoised", NULL));
+    const float *result = rml_session_output(d->session, "denoised", &shape);
+    if (!result || count_of(&shape) != (int64_t)planes * at->width * at->height)
+        return rml_fail(err, RML_ERR_SHAPE, "the network gives %s for %d planes of %dx%d pixels",
+                        rml_shape_text(&shape, text), planes, at->width, at->height);
+    write_tile(d, out, at, planes, result);
     return RML_OK;
 }
 
@@ -270,6 +379,9 @@ rml_status rml_denoise(rml_denoiser *d, rml_picture *out, const rml_picture *in,
                         "the map of noise is %dx%d with %d channels, and the picture %dx%d; a map "
                         "is gray and of the same size",
                         map->width, map->height, map->channels, in->width, in->height);
+    if (map && !takes_map(d))
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "the network's file takes one level of noise for all pixels, not a map");
     rml_tiling chosen = {0};
     RML_TRY(choose_tiling(d, &chosen, batch, in->width, in->height, err));
     if (tiling)
@@ -278,7 +390,8 @@ rml_status rml_denoise(rml_denoiser *d, rml_picture *out, const rml_picture *in,
         rml_picture_create(out, in->width, in->height, in->channels, in->bits, d->allocator, err));
     for (int j = 0; j < chosen.count_y; j++)
         for (int i = 0; i < chosen.count_x; i++) {
-            const region at = {rml_tile_column(&chosen, i), rml_tile_row(&chosen, j)};
+            const rml_tile_span x = rml_tile_column(&chosen, i), y = rml_tile_row(&chosen, j);
+            const region at = {x, y, side_of(d, x.end - x.start), side_of(d, y.end - y.start)};
             RML_TRY(run_tile(d, out, in, noise, &at, batch, err));
         }
     copy_alpha(out, in);

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import json_lines
-from reference import checkpoints, ffdnet
+from reference import checkpoints, exports, ffdnet
 
 COLOURS = {1: [], 2: [], 3: [2, 1, 0], 4: [2, 1, 0, 3]}  # between RGB and OpenCV's order
 
@@ -221,6 +221,68 @@ def test_estimate(program, identity, tmp_path, sigma, error):
     assert line["sigma"] == pytest.approx(sigma, rel=error)
     arguments = ["ffdnet", source, "-w", identity(1), "--sigma", "auto", "--json"]
     assert json_lines(program.run(*arguments).stdout)[0]["sigma"] == line["sigma"]
+
+
+# ---- networks from ONNX files --------------------------------------------------------------------
+
+
+class LevelOfFourDimensions(torch.nn.Module):
+    """As the author's code takes it: (N,1,1,1)."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image, sigma):
+        return self.network(image, sigma.view(-1))
+
+
+def exported(network, path, free, four=False):
+    image, sigma = ffdnet.random_inputs(1, network_channels(network), 32, 48, 1)
+    if four:
+        network, sigma = LevelOfFourDimensions(network), sigma.view(-1, 1, 1, 1)
+    made = exports.Example(network, (image, sigma), (), ["image", "sigma"], ["denoised"])
+    return exports.export(made, path, 17, dynamo=False, sides=free)
+
+
+def network_channels(network):
+    return network.layers[-1].out_channels // 4
+
+
+@pytest.mark.parametrize("kind, four", [("ipol", False), ("author", False), ("author", True)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_onnx_file(program, ffdnet_network, tmp_path, kind, four, channels):
+    network = ffdnet_network(kind, channels, 20, 5)
+    weights = exported(network.model, tmp_path / "w.onnx", free=[2, 3], four=four)
+    results = {}
+    for pixels in (picture(371, 291, 3), picture(40, 33, 1)):
+        source = write(tmp_path / "a.png", pixels)
+        ours = {}
+        for name, limit in ((weights, 0), (weights, 9), (network.file("zip"), 0)):
+            out = tmp_path / "out.png"
+            arguments = ["ffdnet", source, "-o", out, "-w", name, "--sigma", 25, "--json"]
+            line = json_lines(program.run(*arguments, "--mem-limit", limit).stdout)[0]
+            ours[name, limit] = read(out)
+            results[line["tiles"]] = True
+        whole, tiled, trained = ours.values()
+        assert (whole == tiled).all()
+        difference = np.abs(whole.astype(int) - trained.astype(int))
+        assert difference.max() <= 1 and (difference > 0).mean() < 0.01
+    assert max(results) > 1
+
+
+def test_onnx_file_that_fixes_its_size(program, ffdnet_network, tmp_path):
+    network = ffdnet_network("ipol", 3, 20, 5)
+    weights = exported(network.model, tmp_path / "w.onnx", free=[])
+    arguments = ["-o", tmp_path / "out.png", "-w", weights]
+    program.run("ffdnet", write(tmp_path / "a.png", picture(32, 48)), *arguments)
+    program.run("ffdnet", write(tmp_path / "a.png", picture(31, 47)), *arguments)
+    done = program.run("ffdnet", write(tmp_path / "b.png", picture(40, 30)), *arguments, code=1)
+    assert "b.png" in done.stderr and "40 rows and 30 columns" in done.stderr
+    levels = write(tmp_path / "map.png", picture(32, 48, 1))
+    source = write(tmp_path / "a.png", picture(32, 48))
+    done = program.run("ffdnet", source, *arguments, "--sigma", levels, code=1)
+    assert "one level" in done.stderr
 
 
 # ---- tiles -------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ int cmd_ffdnet(int argc, char **argv)
          .kind = OPTION_TEXT,
          .target = &weights,
          .value = "FILE|FOLDER",
-         .help = "FFDNet weights (.pth, .safetensors); without: those that\nare found, for "
+         .help = "FFDNet weights (.pth, .safetensors, .onnx); without: those\nthat are found, for "
                  "colour and for gray images"},
         {.name = "reference",
          .kind = OPTION_TEXT,

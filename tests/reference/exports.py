@@ -140,8 +140,9 @@ def wav2vec2_example():
     return Example(model, *inputs, ["input_values"], ["last_hidden_state"])
 
 
-def export(made, path, opset, dynamo):
-    """Writes the file with a dynamic first axis; what the exporter says is swallowed."""
+def export(made, path, opset, dynamo, sides=()):
+    """Writes the file with a dynamic first axis, and those of `sides` of inputs of four dimensions
+    (old exporter); what the exporter says is swallowed."""
     names = {"input_names": made.input_names, "output_names": made.output_names}
     if dynamo:
         axes = tuple({0: torch.export.Dim.AUTO} for _ in made.inputs)
@@ -150,7 +151,11 @@ def export(made, path, opset, dynamo):
         names.update(dynamic_shapes=axes, external_data=False)
     else:
         every = made.input_names + made.output_names
-        names.update(dynamic_axes={name: {0: "n"} for name in every})
+        axes = {name: {0: "n"} for name in every}
+        for name, tensor in zip(made.input_names, made.inputs):
+            if tensor.dim() == 4 and tensor.shape[2] > 1:
+                axes[name].update((side, f"{name}{side}") for side in sides)
+        names.update(dynamic_axes=axes)
     silence = io.StringIO()
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
