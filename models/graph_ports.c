@@ -76,6 +76,18 @@ static rml_status refuse(const rml_graph *graph, const rml_graph *like, const ch
     return rml_fail(err, RML_ERR_SHAPE, "its %s are %s, and this network has %s", what, have, want);
 }
 
+// Who runs one of our networks writes and reads its elements as they are there.
+static rml_status check_type(const rml_value *have, const rml_value *want, const char *what,
+                             rml_error *err)
+{
+    if (have->dtype == want->dtype)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_UNSUPPORTED,
+                    "its %s \"%s\" is %s, and that of this network is %s (run-model exec FILE.onnx "
+                    "takes a file as it is)",
+                    what, have->name, rml_dtype_name(have->dtype), rml_dtype_name(want->dtype));
+}
+
 rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_error *err)
 {
     enum { MOST = 64 };
@@ -84,8 +96,10 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_err
     if (graph->input_count != like->input_count || like->input_count > MOST ||
         !match(graph, graph->input_count, like, like->input_count, input_of, place))
         return refuse(graph, like, "inputs", err);
-    for (size_t i = 0; i < like->input_count; i++)
+    for (size_t i = 0; i < like->input_count; i++) {
         ids[i] = graph->inputs[place[i]];
+        RML_TRY(check_type(&graph->values[ids[i]], &like->values[like->inputs[i]], "input", err));
+    }
     for (size_t i = 0; i < like->input_count; i++) {
         graph->inputs[i] = ids[i];
         graph->values[ids[i]].name = rml_arena_text(&graph->arena, input_of(like, i).name);
@@ -96,8 +110,10 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_err
     if (like->output_count > MOST ||
         !match(graph, graph->output_count, like, like->output_count, output_of, place))
         return refuse(graph, like, "outputs", err);
-    for (size_t i = 0; i < like->output_count; i++)
+    for (size_t i = 0; i < like->output_count; i++) {
         ids[i] = graph->outputs[place[i]];
+        RML_TRY(check_type(&graph->values[ids[i]], &like->values[like->outputs[i]], "output", err));
+    }
     for (size_t i = 0; i < like->output_count; i++) {
         graph->outputs[i] = ids[i];
         graph->output_names[i] = rml_arena_text(&graph->arena, like->output_names[i]);

@@ -64,10 +64,6 @@ static rml_status open_model(rml_denoiser *d, const rml_weights *weights, rml_er
         status = rml_model_create(&d->model, NETWORK_OF_ONE_LEVEL, weights, &model, err);
     RML_TRY(status);
     const rml_port image = rml_model_input(d->model, 0), level = rml_model_input(d->model, 1);
-    if (image.dtype != RML_F32 || level.dtype != RML_F32 ||
-        rml_model_output(d->model, 0).dtype != RML_F32)
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "not FFDNet, whose image, sigma and result are f32");
     if (image.shape.rank != 4 || (image.shape.dim[1] != 1 && image.shape.dim[1] != 3))
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "a network for %lld colours; pictures have 1 or 3",

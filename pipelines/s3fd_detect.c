@@ -37,8 +37,9 @@ static rml_status read_levels(rml_session *session, rml_s3fd_level *levels, rml_
         rml_shape cls, reg;
         levels[i].cls = rml_session_output(session, names[i][0], &cls);
         levels[i].reg = rml_session_output(session, names[i][1], &reg);
-        if (!levels[i].cls || !levels[i].reg || cls.rank != 4 || reg.rank != 4 || cls.dim[1] != 2 ||
-            reg.dim[1] != 4 || cls.dim[2] != reg.dim[2] || cls.dim[3] != reg.dim[3])
+        if (!levels[i].cls || !levels[i].reg || cls.rank != 4 || reg.rank != 4 || cls.dim[0] != 1 ||
+            reg.dim[0] != 1 || cls.dim[1] != 2 || reg.dim[1] != 4 || cls.dim[2] != reg.dim[2] ||
+            cls.dim[3] != reg.dim[3])
             return rml_fail(err, RML_ERR_ARG, "the face detector has no outputs %s and %s that fit",
                             names[i][0], names[i][1]);
         levels[i].height = (int)cls.dim[2];

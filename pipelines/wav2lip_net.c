@@ -93,7 +93,10 @@ static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, b
         fill_face(face + (size_t)i * FACE_CHANNELS * PLANE, items[i]->patch);
     }
     RML_TRY(rml_session_run(session, err));
-    const float *frames = rml_session_output(session, "frames", NULL);
+    rml_shape shape;
+    const float *frames = rml_session_output(session, "frames", &shape);
+    if (!frames || shape.rank != 4 || shape.dim[0] != count)
+        return rml_fail(err, RML_ERR_SHAPE, "the network did not make a frame for each face");
     for (int i = 0; i < count; i++)
         if (!read_patch(items[i]->patch, frames + (size_t)i * 3 * PLANE, round))
             return rml_fail(

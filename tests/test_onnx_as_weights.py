@@ -1,0 +1,88 @@
+"""ONNX files with the inputs and outputs of one of our networks that are none all the same."""
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from conftest import ROOT
+
+SIDE = 96
+
+
+def save(path, nodes, inputs, outputs, constants=()):
+    ports = [
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape, kind in some]
+        for some in (inputs, outputs)
+    ]
+    graph = helper.make_graph(nodes, "g", *ports, list(constants))
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return path
+
+
+def numbers(name, *values):
+    return helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
+
+
+def sums_of_sequences(path, kind):
+    nodes = [
+        helper.make_node("Cast", ["seq_input"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["x", "axes"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["my_output"], to=kind),
+    ]
+    ports = [("seq_input", ["n", "t", 4], kind)], [("my_output", ["n", 4], kind)]
+    return save(path, nodes, *ports, [numbers("axes", 1)])
+
+
+def frames_of_faces(path, kind, mean=False):
+    """The first three planes of each face, or their mean over the faces."""
+    nodes = [
+        helper.make_node("Cast", ["face"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["audio"], ["a"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["a"], ["zero"], keepdims=0),
+        helper.make_node("Slice", ["f", "from", "to", "axis"], ["planes"]),
+        helper.make_node("ReduceMean", ["planes"], ["mean"], axes=[0], keepdims=1),
+        helper.make_node("Add", ["mean" if mean else "planes", "zero"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["frames"], to=kind),
+    ]
+    faces = ["n", 6, SIDE, SIDE]
+    inputs = [("audio", ["n", 1, 80, 16], kind), ("face", faces, kind)]
+    outputs = [("frames", ["m", 3, SIDE, SIDE], kind)]
+    constants = [numbers("from", 0), numbers("to", 3), numbers("axis", 1)]
+    return save(path, nodes, inputs, outputs, constants)
+
+
+def refused(done, *words):
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and all(word in lines[0] for word in words), done.stderr
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT8, TensorProto.BOOL, TensorProto.DOUBLE])
+def test_other_element_types(program, tmp_path, kind):
+    weights = sums_of_sequences(tmp_path / "w.onnx", kind)
+    done = program.run("lstm", *[1] * 4000, "--weights", weights, code=1)
+    refused(done, "w.onnx", "seq_input", "f32")
+
+
+def lip_sync(program, tmp_path, weights, code):
+    demo = ROOT / "data" / "demo"
+    face = next(path for path in sorted(demo.iterdir()) if path.suffix in (".mp4", ".mkv"))
+    voice = next(path for path in sorted(demo.iterdir()) if path.suffix in (".wav", ".flac"))
+    arguments = ["--face", face, "--audio", voice, "--box", 10, 100, 10, 100, "--quiet"]
+    out = tmp_path / "out.mp4"
+    arguments += ["--checkpoint_path", weights, "--outfile", out]
+    done = program.run("wav2lip", *arguments, code=code)
+    assert out.exists() == (code == 0)
+    return done
+
+
+def test_lip_sync_of_other_element_types(program, tmp_path):
+    weights = frames_of_faces(tmp_path / "w.onnx", TensorProto.INT8)
+    refused(lip_sync(program, tmp_path, weights, 1), "w.onnx", "audio", "f32")
+
+
+def test_fewer_frames_than_faces(program, tmp_path):
+    lip_sync(program, tmp_path, frames_of_faces(tmp_path / "a.onnx", TensorProto.FLOAT), 0)
+    mean = frames_of_faces(tmp_path / "b.onnx", TensorProto.FLOAT, mean=True)
+    (tmp_path / "out.mp4").unlink()
+    refused(lip_sync(program, tmp_path, mean, 1), "a frame for each face")
