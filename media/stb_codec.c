@@ -1,5 +1,6 @@
 #include "media/picture_codecs.h"
 
+#include "loaders/names.h"
 #include "media/frame.h"
 
 #ifdef RML_WITH_STB
@@ -36,14 +37,21 @@ rml_status rml_stb_available(rml_error *err)
     return RML_OK;
 }
 
+// What stb found wrong; it may quote bytes of the file.
+static const char *reason(char text[RML_QUOTE_BYTES])
+{
+    const char *why = stbi_failure_reason();
+    return why ? rml_quote(text, why, strlen(why)) : "no reason given";
+}
+
 rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
                           const rml_allocator *allocator, rml_error *err)
 {
+    char text[RML_QUOTE_BYTES];
     int width, height, channels;
     // stb takes an int for the size, as the caller has checked.
     if (!stbi_info_from_memory(data, (int)size, &width, &height, &channels))
-        return rml_fail(err, RML_ERR_FORMAT, "not an image that can be read (%s)",
-                        stbi_failure_reason());
+        return rml_fail(err, RML_ERR_FORMAT, "not an image that can be read (%s)", reason(text));
     RML_TRY(rml_frame_check_size(width, height, "image", err));
     const bool wide = stbi_is_16_bit_from_memory(data, (int)size);
     void *pixels =
@@ -51,7 +59,7 @@ rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
              : (void *)stbi_load_from_memory(data, (int)size, &width, &height, &channels, 0);
     if (!pixels)
         return rml_fail(err, RML_ERR_FORMAT, "the image is damaged or cut short (%s)",
-                        stbi_failure_reason());
+                        reason(text));
     rml_status status =
         rml_picture_create(out, width, height, channels, wide ? 16 : 8, allocator, err);
     if (status == RML_OK)

@@ -223,6 +223,14 @@ def test_estimate(program, identity, tmp_path, sigma, error):
     assert json_lines(program.run(*arguments).stdout)[0]["sigma"] == line["sigma"]
 
 
+def test_bytes_of_a_damaged_picture_stay_out_of_the_message(program, identity, tmp_path):
+    source = write(tmp_path / "a.png", picture(20, 30))
+    source.write_bytes(source.read_bytes().replace(b"IDAT", b"\x1bDA\xff"))
+    done = program.run("ffdnet", source, "-w", identity(3), "--sigma", 5, code=1)
+    assert done.stderr.count("\n") == 1 and "damaged" in done.stderr
+    assert done.stderr.strip().isprintable()
+
+
 # ---- networks from ONNX files --------------------------------------------------------------------
 
 
