@@ -369,7 +369,7 @@ rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
         return rml_fail(err, RML_ERR_ARG, "%s: the name is too long", path);
     FILE *file = fopen(beside, "wb");
     if (!file)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", beside, strerror(errno));
+        return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
     char header[1024];
     size_t header_bytes = make_header(header, sizeof header, descr_of(dtype), shape);
     bool ok = fwrite(header, 1, header_bytes, file) == header_bytes &&

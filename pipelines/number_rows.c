@@ -2,6 +2,7 @@
 
 #include "loaders/names.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,8 @@ static rml_status read_line(rml_number_rows *r, bool *more, rml_error *err)
         r->text[length++] = (char)(c ? c : '?');
     }
     if (c == EOF && ferror(r->file))
-        return rml_fail(err, RML_ERR_IO, "cannot be read behind line %lld", (long long)r->line);
+        return rml_fail(err, RML_ERR_IO, "cannot be read behind line %lld: %s", (long long)r->line,
+                        strerror(errno));
     *more = c != EOF || length > 0;
     if (length > 0)
         r->text[length] = 0;

@@ -1,5 +1,6 @@
 """ONNX files with the inputs and outputs of one of our networks that are none all the same."""
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -86,3 +87,33 @@ def test_fewer_frames_than_faces(program, tmp_path):
     mean = frames_of_faces(tmp_path / "b.onnx", TensorProto.FLOAT, mean=True)
     (tmp_path / "out.mp4").unlink()
     refused(lip_sync(program, tmp_path, mean, 1), "a frame for each face")
+
+
+def test_what_does_not_fit_is_told_with_the_file(program, tmp_path):
+    weights = sums_of_sequences(tmp_path / "w.onnx", TensorProto.FLOAT)
+    np.save(tmp_path / "x.npy", np.ones((2, 3, 5), np.float32))
+    arguments = ["--input", f"seq_input={tmp_path / 'x.npy'}", "--output"]
+    done = program.run("exec", weights, *arguments, f"my_output={tmp_path / 'y.npy'}", code=1)
+    refused(done, "w.onnx: ", "(2,3,5)", "(?,?,4)")
+    nodes = [helper.make_node("ReduceMean", ["image"], ["p"], axes=[1, 2], keepdims=0)]
+    ports = [("image", [1, 1, 28, 28], TensorProto.FLOAT)], [("p", [1, 28], TensorProto.FLOAT)]
+    digits = save(tmp_path / "digits.onnx", nodes, *ports)
+    done = program.run("mobilenetv2", tmp_path / "a.png", "--weights", digits, code=1)
+    refused(done, "digits.onnx: not a classifier of pictures")
+    nodes = [helper.make_node("ReduceSum", ["seq_input", "axes"], ["my_output"], keepdims=0)]
+    ports = [("seq_input", [2, "t", 4], TensorProto.FLOAT)], [
+        ("my_output", [2, 4], TensorProto.FLOAT)
+    ]
+    pairs = save(tmp_path / "pairs.onnx", nodes, *ports, [numbers("axes", 1)])
+    done = program.run("lstm", 1, 2, 3, 4, "--weights", pairs, code=1)
+    refused(done, "pairs.onnx: the file fixes batches of 2")
+
+
+def test_paths_that_are_no_files(program, tmp_path):
+    done = program.run("lstm", "--quiet", "--input", tmp_path, code=1)
+    refused(done, str(tmp_path), "directory")
+    weights = sums_of_sequences(tmp_path / "w.onnx", TensorProto.FLOAT)
+    np.save(tmp_path / "x.npy", np.ones((2, 3, 4), np.float32))
+    out = tmp_path / "nowhere" / "y.npy"
+    arguments = ["--input", f"seq_input={tmp_path / 'x.npy'}", "--output", f"my_output={out}"]
+    refused(program.run("exec", weights, *arguments, code=1), f"{out}: cannot be written")

@@ -101,9 +101,14 @@ static rml_status read_inputs(const settings *s, const rml_model *model, rml_ses
         if (status != RML_OK)
             break;
         status = rml_session_resize(session, b.name, arrays[opened].shape, err);
+        if (status != RML_OK)
+            rml_error_prefix(err, s->model);
     }
-    if (status == RML_OK)
+    if (status == RML_OK) {
         status = rml_session_prepare(session, err);
+        if (status != RML_OK)
+            rml_error_prefix(err, s->model);
+    }
     for (int i = 0; i < opened; i++) {
         split(s->inputs.items[i], &b);
         const rml_port port = rml_model_input(model, (size_t)find_port(model, true, b.name));
@@ -209,7 +214,9 @@ static rml_status run(const settings *s, rml_error *err)
     double start = now_ms();
     status = rml_session_run(session, err);
     double run_ms = now_ms() - start;
-    if (status == RML_OK)
+    if (status != RML_OK)
+        rml_error_prefix(err, s->model);
+    else
         status = write_outputs(s, model, session, err);
     if (status == RML_OK)
         report(s, session, run_ms);

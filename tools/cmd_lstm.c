@@ -228,7 +228,11 @@ static rml_status open_network(settings *s, rml_error *err)
     if (s->stream)
         RML_TRY(refuse_backwards(s, err));
     RML_TRY(rml_model_create(&s->model, s->stream ? STREAM_MODEL : MODEL, s->weights, NULL, err));
-    RML_TRY(rml_sequences_create(&s->sequences, s->model, &wanted, err));
+    const rml_status status = rml_sequences_create(&s->sequences, s->model, &wanted, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, s->source.path);
+        return status;
+    }
     return labels_open(&s->labels, s->labels_path, s->source.path,
                        rml_sequences_classes(s->sequences), err);
 }

@@ -123,7 +123,12 @@ static rml_status open_classifier(settings *s, rml_error *err)
     wanted.profile = s->common.profile;
     RML_TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
     RML_TRY(rml_model_create(&s->model, MODEL, s->weights, NULL, err));
-    RML_TRY(rml_classifier_create(&s->classifier, s->model, s->size, &wanted, err));
+    const rml_status status =
+        rml_classifier_create(&s->classifier, s->model, s->size, &wanted, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, s->source.path);
+        return status;
+    }
     return labels_open(&s->labels, s->labels_path, s->source.path,
                        rml_classifier_classes(s->classifier), err);
 }
