@@ -84,16 +84,37 @@ static uint32_t little_u32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+// Bits of a pixel; 0 when the file is too short to say.
+static size_t bmp_bits(const uint8_t *data, size_t size)
+{
+    enum { HEADER_BYTES_AT = 14, BITS_AT_OLD = 24, BITS_AT = 28, OLD_HEADER = 12 };
+    if (size <= BITS_AT + 1)
+        return 0;
+    const size_t at = little_u32(data + HEADER_BYTES_AT) == OLD_HEADER ? BITS_AT_OLD : BITS_AT;
+    return data[at] | (size_t)data[at + 1] << 8;
+}
+
 // stb reads zeros past the end of a BMP and calls it a picture.
 static bool bmp_is_whole(const uint8_t *data, size_t size, int width, int height)
 {
-    enum { PIXELS_AT = 10, HEADER_BYTES_AT = 14, BITS_AT_OLD = 24, BITS_AT = 28, OLD_HEADER = 12 };
-    if (size <= BITS_AT + 1)
-        return false;
-    size_t at = little_u32(data + HEADER_BYTES_AT) == OLD_HEADER ? BITS_AT_OLD : BITS_AT;
-    size_t bits = data[at] | (size_t)data[at + 1] << 8;
-    size_t row = ((size_t)width * bits + 31) / 32 * 4;
-    return rml_range_inside(little_u32(data + PIXELS_AT), row * (size_t)height, size);
+    enum { PIXELS_AT = 10 };
+    const size_t bits = bmp_bits(data, size), row = ((size_t)width * bits + 31) / 32 * 4;
+    return bits && rml_range_inside(little_u32(data + PIXELS_AT), row * (size_t)height, size);
+}
+
+// BMP has gray as a palette of grays only, which stb makes three colours of.
+static void bmp_to_gray(rml_picture *picture)
+{
+    const size_t pixels = (size_t)picture->width * (size_t)picture->height;
+    uint8_t *data = picture->data;
+    if (picture->channels != 3 || picture->bits != 8)
+        return;
+    for (size_t i = 0; i < pixels; i++)
+        if (data[3 * i] != data[3 * i + 1] || data[3 * i] != data[3 * i + 2])
+            return;
+    for (size_t i = 0; i < pixels; i++)
+        data[i] = data[3 * i];
+    picture->channels = 1;
 }
 
 static rml_status orient(rml_picture *picture, rml_orientation orientation, rml_error *err)
@@ -143,6 +164,8 @@ static rml_status load(rml_picture *out, const char *path, const rml_mapfile *fi
         RML_TRY(rml_stb_decode(out, file->data, file->size, allocator, err));
         if (!bmp_is_whole(file->data, file->size, out->width, out->height))
             return rml_fail(err, RML_ERR_FORMAT, "the BMP is cut short at byte %zu", file->size);
+        if (bmp_bits(file->data, file->size) <= 8)
+            bmp_to_gray(out);
         return RML_OK;
     case RML_IMAGE_PNM:
         return rml_pnm_decode(out, file->data, file->size, allocator, err);

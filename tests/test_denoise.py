@@ -231,6 +231,13 @@ def test_bytes_of_a_damaged_picture_stay_out_of_the_message(program, identity, t
     assert done.stderr.strip().isprintable()
 
 
+def test_gray_bmp_is_gray(program, identity, tmp_path):
+    source = write(tmp_path / "a.bmp", picture(21, 30, 1))
+    arguments = ["ffdnet", source, "-o", tmp_path / "b.png", "-w", identity(1), "--sigma", 5]
+    line = json_lines(program.run(*arguments, "--json").stdout)[0]
+    assert line["channels"] == 1 and (read(tmp_path / "b.png") == picture(21, 30, 1)).all()
+
+
 # ---- networks from ONNX files --------------------------------------------------------------------
 
 
