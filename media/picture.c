@@ -26,8 +26,8 @@ rml_image_kind rml_image_kind_named(const char *path)
         const char *extension;
         rml_image_kind kind;
     } known[] = {{"png", RML_IMAGE_PNG}, {"jpg", RML_IMAGE_JPEG}, {"jpeg", RML_IMAGE_JPEG},
-                 {"bmp", RML_IMAGE_BMP}, {"pnm", RML_IMAGE_PNM},  {"pgm", RML_IMAGE_PNM},
-                 {"ppm", RML_IMAGE_PNM}, {"tga", RML_IMAGE_TGA}};
+                 {"bmp", RML_IMAGE_BMP}, {"pnm", RML_IMAGE_PNM},  {"pbm", RML_IMAGE_PNM},
+                 {"pgm", RML_IMAGE_PNM}, {"ppm", RML_IMAGE_PNM},  {"tga", RML_IMAGE_TGA}};
     const char *extension = extension_of(path);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcasecmp(extension, known[i].extension) == 0)
@@ -44,7 +44,7 @@ rml_image_kind rml_image_kind_of(const char *path, const uint8_t *data, size_t s
         return RML_IMAGE_JPEG;
     if (size >= 26 && data[0] == 'B' && data[1] == 'M')
         return RML_IMAGE_BMP;
-    if (size >= 3 && data[0] == 'P' && data[1] && strchr("2356", data[1]) &&
+    if (size >= 3 && data[0] == 'P' && data[1] && strchr("123456", data[1]) &&
         strchr(" \t\r\n#", data[2]) && data[2])
         return RML_IMAGE_PNM;
     return rml_image_kind_named(path) == RML_IMAGE_TGA ? RML_IMAGE_TGA : RML_IMAGE_NONE;

@@ -46,17 +46,43 @@ static int64_t read_sample(reader *r, bool text, int64_t most)
     return value <= most ? value : -1;
 }
 
+// Black and white: a bit a pixel with rows of whole bytes, or a character each. 1 is black.
+static rml_status decode_bits(rml_picture *out, reader *r, bool text, int width, int height,
+                              const rml_allocator *allocator, rml_error *err)
+{
+    const size_t row = text ? (size_t)width : ((size_t)width + 7) / 8;
+    r->at += !text;
+    if (r->at > r->size || (r->size - r->at) / row < (size_t)height)
+        return rml_fail(err, RML_ERR_FORMAT, "the PNM is cut short at byte %zu", r->size);
+    RML_TRY(rml_picture_create(out, width, height, 1, 8, allocator, err));
+    uint8_t *to = out->data;
+    for (int y = 0; y < height; y++, r->at += text ? 0 : row)
+        for (int x = 0; x < width; x++) {
+            while (text && r->at < r->size && is_space(r->data[r->at]))
+                r->at++;
+            if (text && (r->at == r->size || (r->data[r->at] | 1) != '1'))
+                return rml_fail(err, RML_ERR_FORMAT,
+                                "the PNM is cut short or damaged at byte %zu: neither 0 nor 1",
+                                r->at);
+            const int byte = text ? r->data[r->at++] << 7 : r->data[r->at + (size_t)x / 8] << x % 8;
+            *to++ = byte & 0x80 ? 0 : 255;
+        }
+    return RML_OK;
+}
+
 rml_status rml_pnm_decode(rml_picture *out, const uint8_t *data, size_t size,
                           const rml_allocator *allocator, rml_error *err)
 {
     reader r = {data, size, 2};
-    const bool text = data[1] == '2' || data[1] == '3';
+    const bool text = data[1] <= '3', bits_only = data[1] == '1' || data[1] == '4';
     const int channels = data[1] == '3' || data[1] == '6' ? 3 : 1;
     const int64_t width = read_number(&r, INT32_MAX), height = read_number(&r, INT32_MAX);
-    const int64_t most = read_number(&r, 65535);
+    const int64_t most = bits_only ? 1 : read_number(&r, 65535);
     if (width < 0 || height < 0 || most < 1)
         return rml_fail(err, RML_ERR_FORMAT, "the PNM's header is damaged or cut short");
     RML_TRY(rml_frame_check_size(width, height, "image", err));
+    if (bits_only)
+        return decode_bits(out, &r, text, (int)width, (int)height, allocator, err);
     r.at += !text; // the one blank before binary samples
     // A sample takes a byte at least: no memory for a header that lies.
     const size_t count = (size_t)width * (size_t)height * (size_t)channels;

@@ -238,6 +238,23 @@ def test_gray_bmp_is_gray(program, identity, tmp_path):
     assert line["channels"] == 1 and (read(tmp_path / "b.png") == picture(21, 30, 1)).all()
 
 
+@pytest.mark.parametrize("width", [1, 8, 29])
+def test_black_and_white(program, identity, tmp_path, width):
+    black = np.random.default_rng(1).random((13, width)) < 0.5
+    head = f"\n# a comment\n{width} 13\n".encode()
+    rows = np.packbits(black, axis=1).tobytes()
+    text = "\n".join("".join("01"[int(b)] for b in row) for row in black).encode()
+    for kind, body in ((b"P4", rows), (b"P1", text), (b"P1", b" ".join(text.split()))):
+        source = tmp_path / "a.pbm"
+        source.write_bytes(kind + head + body)
+        arguments = ["ffdnet", source, "-o", tmp_path / "b.png", "-w", identity(1), "--sigma", 5]
+        program.run(*arguments)
+        assert (read(tmp_path / "b.png") == np.where(black, 0, 255)).all()
+        source.write_bytes(kind + head + body[:-1])
+        done = program.run(*arguments, code=1)
+        assert "a.pbm: the PNM is cut short" in done.stderr
+
+
 # ---- networks from ONNX files --------------------------------------------------------------------
 
 
