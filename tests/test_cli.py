@@ -122,6 +122,18 @@ def test_a_closed_output_is_a_failure(program):
 # ---- list, info, bench -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "arguments", [["bench", "lstm", "--runs", 1, "--seconds", 0, "--quiet"], ["lstm", 1, "--quiet"]]
+)
+def test_a_full_disk_is_a_failure(program, arguments):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(
+            program.command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "run-model: standard output cannot be written\n"
+
+
 def test_list(program):
     text = program.run("list").stdout
     assert "face (?,6,96,96)" in text and "cls6 (?,2,?,?)" in text

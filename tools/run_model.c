@@ -88,8 +88,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
         int code = commands[i].run(argc - 1, argv + 1);
-        // A full disk or a closed pipe shows only when the buffer is written out.
-        if (fflush(stdout) != 0 && code == EXIT_DONE) {
+        // A full disk or a closed pipe shows only when the buffer is written out, here or before.
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE) {
             fprintf(stderr, "run-model: standard output cannot be written\n");
             return EXIT_FAILED;
         }
