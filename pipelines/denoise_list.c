@@ -110,6 +110,9 @@ static rml_status make(rml_denoise_list *list, const char *in, const char *out,
         RML_TRY(rml_picture_save_check(out, err));
         return add(list, in, out, reference, err);
     }
+    if (is_there(out) && !rml_is_folder(out))
+        return rml_fail(err, RML_ERR_ARG, "the result of a folder is a folder, and %s is a file",
+                        out);
     rml_file_list names;
     RML_TRY(rml_folder_list(&names, in, out, list->arena.allocator, err));
     rml_status status = add_folder(list, &names, in, out, reference, overwrite, err);

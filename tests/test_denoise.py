@@ -395,6 +395,9 @@ def test_folder_refusals(program, identity, tmp_path):
     done = program.run(*arguments, "-o", tmp_path / "in/.", code=1)
     assert "place of its source" in done.stderr
     source = write(tmp_path / "b.png", picture(9, 9))
+    (tmp_path / "in/a.ppm.png").unlink()
+    done = program.run(*arguments, "-o", source, code=1)
+    assert done.stderr.count("\n") == 1 and "b.png is a file" in done.stderr
     arguments[1] = source
     assert "place of its source" in program.run(*arguments, "-o", source, code=1).stderr
     assert '".gif"' in program.run(*arguments, "-o", tmp_path / "b.gif", code=1).stderr
