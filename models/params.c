@@ -188,6 +188,15 @@ static rml_value_id placeholder(rml_params *params, const char *key, const rml_s
     return rml_graph_constant(params->graph, key, &constant);
 }
 
+// A weight of a convolution of one pixel where one of a linear layer is wanted: the same numbers.
+static rml_stored as_linear(const rml_stored *weight, const rml_shape *wanted)
+{
+    rml_stored out = *weight;
+    while (wanted->rank == 2 && out.shape.rank > 2 && out.shape.dim[out.shape.rank - 1] == 1)
+        out.shape.rank--;
+    return out;
+}
+
 rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape *shape,
                             unsigned free, rml_init init)
 {
@@ -211,10 +220,10 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
         note(&params->problems[MISSING], "%s%s", params->prefix, key);
         return placeholder(params, key, shape);
     }
-    bool fits = weight->stored.shape.rank == shape->rank;
+    const rml_stored stored = as_linear(&weight->stored, shape);
+    bool fits = stored.shape.rank == shape->rank;
     for (int i = 0; i < shape->rank && fits; i++)
-        fits = free & (1u << i) ? weight->stored.shape.dim[i] > 0
-                                : weight->stored.shape.dim[i] == shape->dim[i];
+        fits = free & (1u << i) ? stored.shape.dim[i] > 0 : stored.shape.dim[i] == shape->dim[i];
     if (!params->fill)
         params->used[weight - rml_weights_entry(weights, 0)] = true;
     if (!fits) {
@@ -228,13 +237,13 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
         // Widths that are there stay, so that the layers behind are not listed for this one's
         // fault.
         wanted = *shape;
-        for (int i = 0; i < shape->rank && weight->stored.shape.rank == shape->rank; i++)
-            if (free & (1u << i) && weight->stored.shape.dim[i] > 0)
-                wanted.dim[i] = weight->stored.shape.dim[i];
+        for (int i = 0; i < shape->rank && stored.shape.rank == shape->rank; i++)
+            if (free & (1u << i) && stored.shape.dim[i] > 0)
+                wanted.dim[i] = stored.shape.dim[i];
         return placeholder(params, key, &wanted);
     }
-    params->trained += element_count(&weight->stored.shape) - element_count(shape);
-    const rml_constant constant = {.stored = weight->stored};
+    params->trained += element_count(&stored.shape) - element_count(shape);
+    const rml_constant constant = {.stored = stored};
     return rml_graph_constant(params->graph, key, &constant);
 }
 

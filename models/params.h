@@ -36,7 +36,7 @@ void rml_params_destroy(rml_params **params);
 
 // A parameter as a constant of the graph. Dimensions whose bit is set in `free` may differ from
 // `shape`, which then gives the published size (used when the parameter is missing or made). The
-// shape that is there is that of the value.
+// shape that is there is that of the value. Where [a,b] is wanted, [a,b,1,1] will do.
 rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape *shape,
                             unsigned free, rml_init init);
 

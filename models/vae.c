@@ -2,14 +2,15 @@
 //   vae-encoder: sample (N,3,H,W) in [-1,1] -> latent_parameters (N,8,H/8,W/8): mean and logarithm
 //                of the variance, not clamped
 //   vae-decoder: latent_sample (N,4,h,w), not scaled -> sample (N,3,8h,8w), not clamped
-// Source: huggingface/diffusers, models/autoencoders/autoencoder_kl.py and vae.py.
+// Source: huggingface/diffusers, models/autoencoders/autoencoder_kl.py and vae.py, and
+// CompVis/latent-diffusion, ldm/modules/diffusionmodules/model.py, whose names differ.
 //
 // Depth and widths are those of config.json or, without one, of the weights; the number of groups
 // is in config.json alone and 32 without it.
 //
 // Traps: the encoder's down samplers pad on the right and at the bottom only; eps is 1e-6 in every
-// norm; the decoder has one more resnet a block; older files name the attention's weights query,
-// key, value and proj_attn.
+// norm; the decoder has one more resnet a block; its blocks count from the smallest image, and in
+// the original names from the largest; there the attention's projections are 1x1 convolutions.
 #include "models/blocks.h"
 #include "models/networks.h"
 
@@ -22,8 +23,53 @@
 #define EPS 1e-6f
 #define LAYER_BYTES 80 // a prefix: shorter than a key
 
+// How files name the layers behind the side. `%d` is a block, the second one a layer of it.
+typedef struct names {
+    const char *down, *up, *down_sampler, *up_sampler;
+    const char *middle[2], *attention;
+    const char *norm_out;
+    const char *shortcut;                        // in a resnet
+    const char *attention_norm, *q, *k, *v, *to; // in the attention
+    bool up_from_largest;
+} names;
+
+static const names published_names = {
+    .down = "down_blocks.%d.resnets.%d",
+    .up = "up_blocks.%d.resnets.%d",
+    .down_sampler = "down_blocks.%d.downsamplers.0.conv",
+    .up_sampler = "up_blocks.%d.upsamplers.0.conv",
+    .middle = {"mid_block.resnets.0", "mid_block.resnets.1"},
+    .attention = "mid_block.attentions.0",
+    .norm_out = "conv_norm_out",
+    .shortcut = "conv_shortcut",
+    .attention_norm = "group_norm",
+    .q = "to_q",
+    .k = "to_k",
+    .v = "to_v",
+    .to = "to_out.0",
+};
+
+// Of the files of Stable Diffusion as it was published, and of their autoencoders alone.
+static const names original_names = {
+    .down = "down.%d.block.%d",
+    .up = "up.%d.block.%d",
+    .down_sampler = "down.%d.downsample.conv",
+    .up_sampler = "up.%d.upsample.conv",
+    .middle = {"mid.block_1", "mid.block_2"},
+    .attention = "mid.attn_1",
+    .norm_out = "norm_out",
+    .shortcut = "nin_shortcut",
+    .attention_norm = "norm",
+    .q = "q",
+    .k = "k",
+    .v = "v",
+    .to = "proj_out",
+    .up_from_largest = true,
+};
+
 typedef struct vae {
     rml_params *params;
+    names names;
     const char *side;             // "encoder" or "decoder"
     int64_t channels[MAX_BLOCKS]; // of the encoder's blocks, published where the weights tell
     size_t blocks;
@@ -49,11 +95,19 @@ static rml_value_id conv3(const vae *at, rml_value_id x, const char *prefix, int
     return rml_conv(at->params, x, prefix, &attr, out, fixed);
 }
 
-static bool has(const vae *at, const char *prefix, const char *name)
+static const rml_shape *stored(const vae *at, const char *prefix, const char *name)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%s", prefix, name);
-    return rml_params_stored(at->params, key) != NULL;
+    snprintf(key, sizeof key, "%s.%s.weight", prefix, name);
+    return rml_params_stored(at->params, key);
+}
+
+// Layer `layer` of the block that the names call `block`.
+static void layer_key(const vae *at, char key[LAYER_BYTES], const char *format, size_t block,
+                      int64_t layer)
+{
+    const size_t length = (size_t)snprintf(key, LAYER_BYTES, "%s.", at->side);
+    snprintf(key + length, LAYER_BYTES - length, format, (int)block, (int)layer);
 }
 
 static rml_value_id resnet(const vae *at, rml_value_id x, const char *prefix, int64_t out)
@@ -63,8 +117,9 @@ static rml_value_id resnet(const vae *at, rml_value_id x, const char *prefix, in
     rml_value_id shortcut = x;
     const bool published = rml_params_published(at->params);
     // First, for then the norm may write over x, the largest value there is.
-    if (published ? rml_channels(at->params, x) != out : has(at, prefix, "conv_shortcut.weight")) {
-        snprintf(key, sizeof key, "%s.conv_shortcut", prefix);
+    if (published ? rml_channels(at->params, x) != out
+                  : stored(at, prefix, at->names.shortcut) != NULL) {
+        snprintf(key, sizeof key, "%s.%s", prefix, at->names.shortcut);
         shortcut = rml_conv(at->params, x, key, &pointwise, out, at->fixed);
     }
     snprintf(key, sizeof key, "%s.norm1", prefix);
@@ -78,13 +133,10 @@ static rml_value_id resnet(const vae *at, rml_value_id x, const char *prefix, in
     return rml_graph_binary(rml_params_graph(at->params), RML_BINARY_ADD, x, shortcut, prefix);
 }
 
-static rml_value_id projection(const vae *at, rml_value_id x, const char *prefix, const char *now,
-                               const char *formerly)
+static rml_value_id projection(const vae *at, rml_value_id x, const char *prefix, const char *name)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%s.weight", prefix, formerly);
-    const bool old = rml_params_stored(at->params, key) != NULL;
-    snprintf(key, sizeof key, "%s.%s", prefix, old ? formerly : now);
+    snprintf(key, sizeof key, "%s.%s", prefix, name);
     if (x == RML_NO_VALUE)
         return x;
     const int64_t channels = rml_params_graph(at->params)->values[x].shape.dim[2];
@@ -96,16 +148,16 @@ static rml_value_id attention(const vae *at, rml_value_id x, const char *prefix)
 {
     rml_graph *graph = rml_params_graph(at->params);
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.group_norm", prefix);
+    snprintf(key, sizeof key, "%s.%s", prefix, at->names.attention_norm);
     const rml_value_id in = x;
     const rml_value_id rows = rml_graph_pixels_to_rows(graph, in, prefix); // [N,h*w,C]
     x = rml_graph_pixels_to_rows(graph, group_norm(at, in, key, false), prefix);
-    const rml_value_id q = projection(at, x, prefix, "to_q", "query");
-    const rml_value_id k = projection(at, x, prefix, "to_k", "key");
-    const rml_value_id v = projection(at, x, prefix, "to_v", "value");
+    const rml_value_id q = projection(at, x, prefix, at->names.q);
+    const rml_value_id k = projection(at, x, prefix, at->names.k);
+    const rml_value_id v = projection(at, x, prefix, at->names.v);
     const rml_attention_attr one_head = {.heads = 1};
     x = rml_graph_attention(graph, q, k, v, RML_NO_VALUE, &one_head, prefix);
-    x = projection(at, x, prefix, "to_out.0", "proj_attn");
+    x = projection(at, x, prefix, at->names.to);
     x = rml_graph_binary(graph, RML_BINARY_ADD, x, rows, prefix);
     return rml_graph_rows_to_pixels(graph, x, in, prefix); // [N,C,h,w]
 }
@@ -114,19 +166,19 @@ static rml_value_id middle(const vae *at, rml_value_id x)
 {
     char layer[LAYER_BYTES];
     const int64_t channels = rml_channels(at->params, x);
-    snprintf(layer, sizeof layer, "%s.mid_block.resnets.0", at->side);
+    snprintf(layer, sizeof layer, "%s.%s", at->side, at->names.middle[0]);
     x = resnet(at, x, layer, channels);
-    snprintf(layer, sizeof layer, "%s.mid_block.attentions.0", at->side);
+    snprintf(layer, sizeof layer, "%s.%s", at->side, at->names.attention);
     if (at->attention)
         x = attention(at, x, layer);
-    snprintf(layer, sizeof layer, "%s.mid_block.resnets.1", at->side);
+    snprintf(layer, sizeof layer, "%s.%s", at->side, at->names.middle[1]);
     return resnet(at, x, layer, channels);
 }
 
 static rml_value_id ending(const vae *at, rml_value_id x, int64_t out)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.conv_norm_out", at->side);
+    snprintf(key, sizeof key, "%s.%s", at->side, at->names.norm_out);
     x = group_norm(at, x, key, true);
     snprintf(key, sizeof key, "%s.conv_out", at->side);
     return conv3(at, x, key, out, at->fixed);
@@ -142,23 +194,23 @@ static rml_value_id quantise(const vae *at, rml_value_id x, const char *key)
 
 // ---- what kind of network it is ---------------------------------------------------------------
 
-static const rml_shape *stored(const rml_params *params, const char *format, const char *side,
-                               size_t block, int64_t layer)
-{
-    char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, format, side, (int)block, (int)layer);
-    return rml_params_stored(params, key);
-}
-
 // Blocks and layers that are there, under the names of one side.
 static void count_stored(vae *at, const char *format)
 {
+    char key[LAYER_BYTES];
     at->blocks = 0;
     at->layers = 0;
-    while (at->blocks < MAX_BLOCKS && stored(at->params, format, at->side, at->blocks, 0))
-        at->channels[at->blocks++] = 1; // told by the weights
-    while (at->layers < MAX_LAYERS && stored(at->params, format, at->side, 0, at->layers))
-        at->layers++;
+    for (; at->blocks < MAX_BLOCKS; at->blocks++) {
+        layer_key(at, key, format, at->blocks, 0);
+        if (!stored(at, key, "conv1"))
+            break;
+        at->channels[at->blocks] = 1; // told by the weights
+    }
+    for (; at->layers < MAX_LAYERS; at->layers++) {
+        layer_key(at, key, format, 0, at->layers);
+        if (!stored(at, key, "conv1"))
+            break;
+    }
 }
 
 static void read_config(vae *at, bool encoder)
@@ -190,26 +242,46 @@ static void read_config(vae *at, bool encoder)
         rml_config_bool(config, encoder ? "use_quant_conv" : "use_post_quant_conv", at->quant);
 }
 
+// By which of their names the layers are there.
+static void find_names(vae *at)
+{
+    if (stored(at, at->side, original_names.norm_out)) {
+        at->names = original_names;
+        rml_params_ignore(at->params, "loss."); // of a training
+        rml_params_ignore(at->params, "model_ema.");
+    }
+    char prefix[LAYER_BYTES];
+    snprintf(prefix, sizeof prefix, "%s.%s", at->side, at->names.attention);
+    if (stored(at, prefix, "query")) { // before diffusers 0.15
+        at->names.q = "query";
+        at->names.k = "key";
+        at->names.v = "value";
+        at->names.to = "proj_attn";
+    }
+}
+
 // What the weights tell; the published network stays where they are of something else.
 static void read_weights(vae *at, bool encoder)
 {
-    const rml_shape *in = stored(at->params, "%s.conv_in.weight", at->side, 0, 0);
+    const rml_shape *in = stored(at, at->side, "conv_in");
+    char prefix[LAYER_BYTES];
     if (!in || in->rank != 4)
         return;
     *(encoder ? &at->image : &at->latent) = in->dim[1] > 0 ? in->dim[1] : 1;
-    count_stored(at, encoder ? "%s.down_blocks.%d.resnets.%d.conv1.weight"
-                             : "%s.up_blocks.%d.resnets.%d.conv1.weight");
+    find_names(at);
+    count_stored(at, encoder ? at->names.down : at->names.up);
     at->layers -= !encoder;
-    at->attention =
-        stored(at->params, "%s.mid_block.attentions.0.group_norm.weight", at->side, 0, 0) != NULL;
+    snprintf(prefix, sizeof prefix, "%s.%s", at->side, at->names.attention);
+    at->attention = stored(at, prefix, at->names.attention_norm) != NULL;
     at->quant = rml_params_stored(at->params,
                                   encoder ? "quant_conv.weight" : "post_quant_conv.weight") != NULL;
 }
 
 static vae find_network(rml_params *params, bool encoder)
 {
-    static const char *const prefixes[] = {"vae.", NULL};
+    static const char *const prefixes[] = {"vae.", "first_stage_model.", NULL};
     vae at = {.params = params,
+              .names = published_names,
               .side = encoder ? "encoder" : "decoder",
               .channels = {128, 256, 512, 512},
               .blocks = 4,
@@ -243,13 +315,12 @@ void rml_build_vae_encoder(rml_params *params)
     x = conv3(&at, x, "encoder.conv_in", at.channels[0], at.fixed);
     for (size_t block = 0; block < at.blocks; block++) {
         for (int64_t layer = 0; layer < at.layers; layer++) {
-            snprintf(prefix, sizeof prefix, "encoder.down_blocks.%d.resnets.%d", (int)block,
-                     (int)layer);
+            layer_key(&at, prefix, at.names.down, block, layer);
             x = resnet(&at, x, prefix, at.channels[block]);
         }
         if (block + 1 == at.blocks)
             break;
-        snprintf(prefix, sizeof prefix, "encoder.down_blocks.%d.downsamplers.0.conv", (int)block);
+        layer_key(&at, prefix, at.names.down_sampler, block, 0);
         x = rml_conv(params, x, prefix, &half, rml_channels(params, x), true); // half the size
     }
     x = ending(&at, middle(&at, x), 2 * at.latent); // [N,8,H/8,W/8]
@@ -268,14 +339,14 @@ void rml_build_vae_decoder(rml_params *params)
     x = conv3(&at, x, "decoder.conv_in", at.channels[at.blocks - 1], at.fixed);
     x = middle(&at, x); // [N,512,h,w]
     for (size_t block = 0; block < at.blocks; block++) {
+        const size_t name = at.names.up_from_largest ? at.blocks - 1 - block : block;
         for (int64_t layer = 0; layer < at.layers + 1; layer++) {
-            snprintf(prefix, sizeof prefix, "decoder.up_blocks.%d.resnets.%d", (int)block,
-                     (int)layer);
+            layer_key(&at, prefix, at.names.up, name, layer);
             x = resnet(&at, x, prefix, at.channels[at.blocks - 1 - block]);
         }
         if (block + 1 == at.blocks)
             break;
-        snprintf(prefix, sizeof prefix, "decoder.up_blocks.%d.upsamplers.0.conv", (int)block);
+        layer_key(&at, prefix, at.names.up_sampler, name, 0);
         x = rml_graph_resize2d(graph, x, &twice, prefix);
         x = conv3(&at, x, prefix, rml_channels(params, x), true); // twice the size
     }

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from conftest import Network, assert_network
 from reference import checkpoints, vae
@@ -196,6 +197,66 @@ def test_half_precision_file(program, network, tmp_path):
     ours = encode(program, folder, image, tmp_path)
     assert_network(ours, vae.encode(rounded.float(), image))
     assert_network(decode(program, folder, latent, tmp_path), vae.decode(rounded, latent))
+
+
+def original_file(kind, state, path):
+    """An autoencoder alone or in a whole Stable Diffusion, as published before diffusers."""
+    if kind == "alone":
+        others = {"loss.logvar": torch.zeros(1), "model_ema.decay": torch.tensor(0.9999)}
+        torch.save({"epoch": 1, "state_dict": {**vae.with_original_names(state), **others}}, path)
+    elif kind == "safetensors":
+        checkpoints.save_safetensors(vae.with_original_names(state, "first_stage_model."), path)
+    else:
+        others = {
+            "betas": torch.zeros(5),
+            "model.diffusion_model.input_blocks.0.0.weight": torch.ones(2, 2),
+            "cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(3),
+        }
+        whole = {**others, **vae.with_original_names(state, "first_stage_model.")}
+        torch.save({"global_step": 5, "state_dict": whole}, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["alone", "safetensors", "whole"])
+@pytest.mark.parametrize("plan", ["odd", "narrow"])
+def test_original_names(program, network, tmp_path, plan, kind):
+    at = network(plan)
+    name = "v.safetensors" if kind == "safetensors" else "sd.ckpt"
+    path = original_file(kind, at.state, tmp_path / name)
+    image, latent = vae.random_image(1, 24, 32, 25), vae.random_latent(1, 3, 4, 26)
+    compare(program, at, path, image, latent, tmp_path, "--config", at.folder / "hub")
+
+
+def test_original_names_without_a_config(program, tmp_path):
+    """Fewer blocks and layers than published, told by the weights; with and without all parts."""
+    model = vae.random_vae((32, 64, 96), 32, 1, mid_block_add_attention=False)
+    state = vae.with_original_names(checkpoints.state_of(model))
+    path = checkpoints.save_zip(state, tmp_path / "vae.pt")
+    image, latent = vae.random_image(1, 24, 32, 14), vae.random_latent(1, 3, 4, 15)
+    assert_network(encode(program, path, image, tmp_path), vae.encode(model, image))
+    assert_network(decode(program, path, latent, tmp_path), vae.decode(model, latent))
+
+
+def test_original_names_are_told(program, network, tmp_path):
+    path = original_file("whole", network("sd").state, tmp_path / "sd.ckpt")
+    info = json.loads(program.run("info", path, "--json").stdout)
+    assert info["network"] == "vae-encoder" and info["also"] == ["vae-decoder"]
+    state = vae.with_original_names(network("sd").state)
+    state["decoder.up.3.block.9.norm1.weight"] = torch.ones(4)
+    broken = checkpoints.save_zip(state, tmp_path / "more.pt")
+    np.save(tmp_path / "i.npy", vae.random_latent(1, 2, 2).numpy())
+    bindings = ["--input", f"latent_sample={tmp_path}/i.npy", "--output", f"sample={tmp_path}/o"]
+    done = program.run("exec", "vae-decoder", "--weights", broken, *bindings, code=1)
+    assert "1 unexpected: decoder.up.3.block.9.norm1.weight" in done.stderr
+
+
+@pytest.mark.parametrize("plan", ["odd", "sd"])
+def test_original_names_are_those_that_diffusers_converts(network, plan):
+    at = network(plan)
+    original = vae.with_original_names(at.state, "first_stage_model.")
+    converted = convert_ldm_vae_checkpoint(original, at.model.config)
+    assert converted.keys() == at.state.keys()
+    assert all(torch.equal(converted[key], at.state[key]) for key in converted)
 
 
 @pytest.mark.parametrize("source", ["config.json", "."])

@@ -1,5 +1,6 @@
 """AutoencoderKL of diffusers with random weights, and its files as people have them."""
 
+import re
 from argparse import Namespace
 from collections import OrderedDict
 
@@ -61,6 +62,35 @@ def with_old_names(state):
         for new, old in OLD_NAMES.items():
             key = key.replace(f"attentions.0.{new}.", f"attentions.0.{old}.")
         renamed[key] = value
+    return renamed
+
+
+ORIGINAL_NAMES = [
+    (r"down_blocks\.(\d+)\.resnets", r"down.\1.block"),
+    (r"down_blocks\.(\d+)\.downsamplers\.0\.", r"down.\1.downsample."),
+    (r"up_blocks\.(\d+)\.resnets", r"up.\1.block"),
+    (r"up_blocks\.(\d+)\.upsamplers\.0\.", r"up.\1.upsample."),
+    (r"mid_block\.resnets\.0", "mid.block_1"),
+    (r"mid_block\.resnets\.1", "mid.block_2"),
+    (r"mid_block\.attentions\.0\.group_norm", "mid.attn_1.norm"),
+    (r"mid_block\.attentions\.0\.to_([qkv])", r"mid.attn_1.\1"),
+    (r"mid_block\.attentions\.0\.to_out\.0", "mid.attn_1.proj_out"),
+    (r"conv_norm_out", "norm_out"),
+    (r"conv_shortcut", "nin_shortcut"),
+]
+
+
+def with_original_names(state, prefix=""):
+    """As CompVis stores it: the decoder's blocks backwards, projections as 1x1 convolutions."""
+    blocks = len({key.split(".")[2] for key in state if key.startswith("decoder.up_blocks.")})
+    renamed = OrderedDict()
+    for key, value in state.items():
+        for ours, theirs in ORIGINAL_NAMES:
+            key = re.sub(ours, theirs, key)
+        key = re.sub(r"^decoder\.up\.(\d+)", lambda m: f"decoder.up.{blocks - 1 - int(m[1])}", key)
+        if ".attn_1." in key and value.dim() == 2:
+            value = value[:, :, None, None]
+        renamed[prefix + key] = value
     return renamed
 
 
