@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "graph/bands.h"
 #include "graph/eager.h"
+#include "graph/shared_block.h"
 
 #include "tensor/size.h"
 
@@ -121,6 +122,8 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
                         "CPU level %s is not available here, the best is %s",
                         rml_cpu_level_name(given.cpu), rml_cpu_level_name(rml_cpu_level_best()));
     RML_TRY(check_precision(&given, err));
+    if (given.memory && given.shared)
+        return rml_fail(err, RML_ERR_ARG, "a session has memory of its own or shares it, not both");
     if (given.memory && (uintptr_t)given.memory % RML_ALIGNMENT)
         return rml_fail(err, RML_ERR_ARG, "the memory given is not aligned to %d bytes",
                         RML_ALIGNMENT);
@@ -227,6 +230,12 @@ static void forget_oldest(rml_session *session)
     rml_plan_destroy(at);
 }
 
+// Whether the block that plans point into is there: one that is shared moves when it grows.
+static bool block_is_there(const rml_session *session)
+{
+    return !session->settings.shared || session->block == session->settings.shared->data;
+}
+
 // A block for the plan: kept while it is large enough and not more than twice as large.
 static rml_status make_block(rml_session *session, const rml_plan *plan, rml_error *err)
 {
@@ -238,6 +247,12 @@ static rml_status make_block(rml_session *session, const rml_plan *plan, rml_err
                             session->settings.memory_bytes);
         session->block = session->settings.memory;
         session->block_bytes = session->settings.memory_bytes;
+        return RML_OK;
+    }
+    if (session->settings.shared) {
+        RML_TRY(rml_shared_block_reserve(session->settings.shared, bytes, err));
+        session->block = session->settings.shared->data;
+        session->block_bytes = session->settings.shared->bytes;
         return RML_OK;
     }
     if (session->block && bytes <= session->block_bytes && session->block_bytes / 2 <= bytes)
@@ -308,7 +323,7 @@ rml_status rml_session_prepare(rml_session *session, rml_error *err)
 {
     const rml_graph *graph = graph_of(session);
     const rml_plan *former = session->ready ? session->plans : NULL;
-    if (former && plan_fits(session, former))
+    if (former && plan_fits(session, former) && block_is_there(session))
         return RML_OK;
     for (size_t i = 0; i < graph->input_count; i++)
         if (!rml_shape_known(&session->shapes[i])) {
@@ -339,7 +354,8 @@ static void *data_of(rml_session *session, const char *name, rml_shape *shape, b
 {
     const rml_graph *graph = graph_of(session);
     const size_t index = input ? find_input(session, name) : find_output(session, name);
-    if (!session->ready || index == (input ? graph->input_count : graph->output_count))
+    if (!session->ready || !block_is_there(session) ||
+        index == (input ? graph->input_count : graph->output_count))
         return NULL;
     const rml_value_id id = input ? graph->inputs[index] : graph->outputs[index];
     if (!input && !session->plans->concrete) {
@@ -465,6 +481,9 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
 {
     if (!session->ready)
         return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
+    if (!block_is_there(session))
+        return rml_fail(err, RML_ERR_ARG,
+                        "the memory that the session shares has moved: prepare it again");
     const rml_plan *plan = session->plans;
     if (!plan->concrete)
         return run_eagerly(session, err);

@@ -270,6 +270,18 @@ typedef struct rml_observed {
 
 typedef void (*rml_observe_fn)(void *user, const rml_observed *value);
 
+// Memory for sessions that take turns, of one model or of several: as large as the largest plan of
+// them, and not as all together. A turn is to prepare, to fill the inputs, to run and to read the
+// outputs; what a session had in inputs and outputs is lost when another takes its turn. Without
+// preparing, a session whose memory has moved refuses to run. Used by one thread at a time.
+typedef struct rml_shared_block rml_shared_block;
+
+RML_API rml_status rml_shared_block_create(rml_shared_block **out, const rml_allocator *allocator,
+                                           rml_error *err); // NULL: the default one
+RML_API size_t rml_shared_block_bytes(const rml_shared_block *block);
+// Must come after all its sessions are destroyed.
+RML_API void rml_shared_block_destroy(rml_shared_block **block);
+
 typedef struct rml_session_settings {
     const rml_allocator *allocator; // NULL: the model's
     int threads;                    // 0: rml_threads_default()
@@ -277,6 +289,7 @@ typedef struct rml_session_settings {
     rml_precision precision;
     void *memory;        // caller's block for activations and scratch, 64-byte aligned, or NULL
     size_t memory_bytes; // its size; planning fails with RML_ERR_LIMIT when it is too small
+    rml_shared_block *shared; // activations and scratch lie there, or NULL
     // At most so many bytes of activations and scratch, or 0. Where a plan would take more, large
     // images are computed in bands of rows: the same bits, some of them computed more than once.
     // Where that does not suffice, preparing fails with RML_ERR_LIMIT.

@@ -1,3 +1,6 @@
+// The sessions may take turns with one block of memory, so what goes from one to the next is
+// copied.
+//
 // Trap: the lower half is grey, 0, of an image of -1..1, and not black; whatever the scale of the
 // latents is, it is taken of both and given back before the decoder.
 #include "pipelines/latent_net.h"
@@ -9,6 +12,9 @@
 #include <math.h>
 #include <string.h>
 
+#define ENCODER "vae-encoder"
+#define UNET "unet"
+#define DECODER "vae-decoder"
 #define COLOURS 3
 #define HALVES 2 // the face with the grey half, and the whole face
 // Times computed along different ways differ by rounding; far less than a row.
@@ -25,6 +31,8 @@ struct rml_latent_net {
     rml_session *encoder, *unet, *decoder;
     int64_t height, width; // of a latent
     float *latent;         // [halves][channels][height][width]
+    float *staged;         // those of a group, then what the UNet makes of them
+    int staged_count;      // faces there is room for
     float *noise;          // one half, when it is sampled
     rml_latent_cache *cache;
     rml_latent_counts counts;
@@ -105,7 +113,7 @@ static rml_status hear(rml_latent_net *self, rml_error *err)
     float *samples;
     size_t count;
     wanted.profile = false;
-    wanted.memory_limit = 0;
+    wanted.shared = NULL; // what hears is gone, and its memory with it, when faces come
     RML_TRY(rml_speech_load(&samples, &count, self->sound.path, self->allocator, err));
     const rml_status status = rml_voice_hear(&self->voice, s->hears, s->voice, NULL, &wanted,
                                              samples, count, self->allocator, err);
@@ -120,12 +128,21 @@ static rml_shape image_shape(const rml_latent_net *self)
     return (rml_shape){4, {1, COLOURS, self->settings.side, self->settings.side}};
 }
 
+// A turn of one of the networks, which messages call by its name.
+static rml_status prepare(rml_session *session, const char *name, rml_error *err)
+{
+    const rml_status status = rml_session_prepare(session, err);
+    if (status != RML_OK)
+        rml_error_prefix(err, name);
+    return status;
+}
+
 // Plans the autoencoder for one face and finds the size of its latent.
 static rml_status prepare_autoencoder(rml_latent_net *self, rml_error *err)
 {
     rml_shape shape = image_shape(self);
     RML_TRY(rml_session_resize(self->encoder, "sample", shape, err));
-    RML_TRY(rml_session_prepare(self->encoder, err));
+    RML_TRY(prepare(self->encoder, ENCODER, err));
     if (!rml_session_output(self->encoder, "latent_parameters", &shape) || shape.rank != 4 ||
         shape.dim[1] != HALVES * RML_LATENT_CHANNELS)
         return rml_fail(err, RML_ERR_SHAPE, "the autoencoder's latents do not have %d channels",
@@ -134,7 +151,7 @@ static rml_status prepare_autoencoder(rml_latent_net *self, rml_error *err)
     self->width = shape.dim[3];
     shape.dim[1] = RML_LATENT_CHANNELS;
     RML_TRY(rml_session_resize(self->decoder, "latent_sample", shape, err));
-    RML_TRY(rml_session_prepare(self->decoder, err));
+    RML_TRY(prepare(self->decoder, DECODER, err));
     const rml_shape wanted = image_shape(self);
     if (!rml_session_output(self->decoder, "sample", &shape) || shape.rank != 4 ||
         memcmp(shape.dim, wanted.dim, 4 * sizeof *shape.dim) != 0)
@@ -155,7 +172,7 @@ static rml_status prepare_unet(rml_latent_net *self, int count, rml_error *err)
     RML_TRY(rml_session_resize(self->unet, "timestep", (rml_shape){1, {1}}, err));
     RML_TRY(rml_session_resize(self->unet, "encoder_hidden_states",
                                (rml_shape){3, {count, rows, self->voice.width}}, err));
-    return rml_session_prepare(self->unet, err);
+    return prepare(self->unet, UNET, err);
 }
 
 static rml_status take_memory(rml_latent_net *self, rml_error *err)
@@ -246,6 +263,7 @@ static rml_status find_latent(rml_latent_net *self, const rml_lip_item *item, co
         self->counts.reused++;
         return RML_OK;
     }
+    RML_TRY(prepare(self->encoder, ENCODER, err));
     for (uint32_t i = 0; i < HALVES; i++) {
         fill_image(rml_session_input(self->encoder, "sample", NULL), item->patch, plane, i == 0);
         RML_TRY(rml_session_run(self->encoder, err));
@@ -300,12 +318,27 @@ static rml_status decode(rml_latent_net *self, rml_lip_item *item, const float *
                          rml_error *err)
 {
     const size_t plane = (size_t)self->settings.side * (size_t)self->settings.side;
+    RML_TRY(prepare(self->decoder, DECODER, err));
     take_latent(self, rml_session_input(self->decoder, "latent_sample", NULL), made);
     RML_TRY(rml_session_run(self->decoder, err));
     if (!read_face(item->patch, rml_session_output(self->decoder, "sample", NULL), plane, round))
         return rml_fail(err, RML_ERR_FORMAT,
                         "the networks give numbers that are not finite: the weights of one are "
                         "damaged");
+    return RML_OK;
+}
+
+static rml_status make_room(rml_latent_net *self, int count, rml_error *err)
+{
+    const size_t one = (size_t)(HALVES * RML_LATENT_CHANNELS * self->height * self->width);
+    if (count <= self->staged_count)
+        return RML_OK;
+    rml_free(self->allocator, self->staged);
+    self->staged_count = 0;
+    self->staged = rml_alloc(self->allocator, (size_t)count * one * sizeof *self->staged);
+    if (!self->staged)
+        return rml_fail_nomem(err, (size_t)count * one * sizeof *self->staged, "latents");
+    self->staged_count = count;
     return RML_OK;
 }
 
@@ -316,21 +349,25 @@ static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, b
     const size_t made_step =
         (size_t)(RML_LATENT_CHANNELS * self->height * self->width) * (self->kind.stacked ? 2 : 1);
     const size_t sample_step = (size_t)(HALVES * RML_LATENT_CHANNELS * self->height * self->width);
-    RML_TRY(prepare_unet(self, count, err));
-    float *sample = rml_session_input(self->unet, "sample", NULL);
-    float *words = rml_session_input(self->unet, "encoder_hidden_states", NULL);
-    *(float *)rml_session_input(self->unet, "timestep", NULL) = 0.0f;
+    RML_TRY(make_room(self, count, err));
     for (int i = 0; i < count; i++) {
         const float *latent;
         RML_TRY(find_latent(self, items[i], &latent, err));
-        place_latent(self, sample + (size_t)i * sample_step, latent);
+        place_latent(self, self->staged + (size_t)i * sample_step, latent);
+    }
+    RML_TRY(prepare_unet(self, count, err));
+    float *words = rml_session_input(self->unet, "encoder_hidden_states", NULL);
+    memcpy(rml_session_input(self->unet, "sample", NULL), self->staged,
+           (size_t)count * sample_step * sizeof *self->staged);
+    *(float *)rml_session_input(self->unet, "timestep", NULL) = 0.0f;
+    for (int i = 0; i < count; i++)
         memcpy(words + (size_t)i * net->sound_count, items[i]->sound,
                net->sound_count * sizeof *words);
-    }
     RML_TRY(rml_session_run(self->unet, err));
-    const float *made = rml_session_output(self->unet, "out_sample", NULL);
+    memcpy(self->staged, rml_session_output(self->unet, "out_sample", NULL),
+           (size_t)count * made_step * sizeof *self->staged);
     for (int i = 0; i < count; i++)
-        RML_TRY(decode(self, items[i], made + (size_t)i * made_step, round, err));
+        RML_TRY(decode(self, items[i], self->staged + (size_t)i * made_step, round, err));
     return RML_OK;
 }
 
@@ -379,6 +416,7 @@ void rml_latent_net_destroy(rml_latent_net **net)
     rml_session_destroy(&old->encoder);
     rml_latent_cache_destroy(&old->cache);
     rml_voice_release(&old->voice);
+    rml_free(old->allocator, old->staged);
     rml_free(old->allocator, old->noise);
     rml_free(old->allocator, old->latent);
     rml_free(old->allocator, old);

@@ -30,7 +30,8 @@ typedef struct rml_latent_settings {
     const rml_weights *voice; // of the encoder that hears, which outlive the run's beginning
     const char *voice_name;   // what messages call it
     rml_voice_kind hears;
-    // Of all networks. Its memory limit holds for each of the three above, not for what hears.
+    // Of all networks. Where they share a block, which outlives the net, the limit is that of the
+    // three above together. What hears does not share it, and is gone before it is needed.
     rml_session_settings session;
     int side; // of the faces, a multiple of 2
     // Latents are samples of what the encoder gives: the deviates are those of rml_deviates for

@@ -66,7 +66,7 @@ static rml_status prepare(rml_light_detector *d, rml_light_look *look, int width
     if (!look->session)
         RML_TRY(rml_session_create(&look->session, d->model, &d->settings, err));
     if (look->width == w && look->height == h)
-        return RML_OK;
+        return rml_session_prepare(look->session, err); // its memory may be shared
     RML_TRY(rml_session_resize(look->session, d->input, (rml_shape){4, {1, 3, h, w}}, err));
     RML_TRY(rml_session_prepare(look->session, err));
     look->width = w;

@@ -247,12 +247,73 @@ def test_same_bits(make, saved, clip, voice_wav):
         assert all((a == b).all() for a, b in zip(plain, again))
 
 
-def test_memory_limit(make, saved, clip, voice_wav):
-    """Larger faces are computed in bands, to the same bits."""
+@pytest.fixture
+def measure(program, tmp_path):
+    """measure(saved, face, voice, *arguments): frames, and bytes that the networks share."""
+
+    def run(at, face, voice, *arguments):
+        out = tmp_path / "out.mkv"
+        done = program.run(
+            *["latent-wav2lip", "--codec", "ffv1", "--face", face, "--audio", voice, "--json"],
+            *[*at.arguments(), "--img_size", 192, "--outfile", out, *arguments],
+        )
+        return clips.read_video(out), json.loads(done.stdout)["planned_bytes"]
+
+    return run
+
+
+@pytest.mark.parametrize("hears, stacked", [("wav2vec2", False), ("whisper", True)])
+def test_memory_limit(measure, saved, clip, voice_wav, hears, stacked):
+    """Larger faces are computed in bands, to the same bits; the limit is that of all networks."""
     face, _ = clip(4)
-    plain = make(saved(), face, voice_wav, "--box", *BOX, "--img_size", 192)
-    bands = make(saved(), face, voice_wav, "--box", *BOX, "--img_size", 192, "--mem_limit", 7)
+    plain, all_bytes = measure(saved(hears, stacked), face, voice_wav, "--box", *BOX)
+    for limit in (all_bytes * 0.8, 6.5e6):
+        more = ["--box", *BOX, "--mem_limit", limit / 1e6]
+        bands, kept_bytes = measure(saved(hears, stacked), face, voice_wav, *more)
+        assert 0 < kept_bytes <= limit < all_bytes
+        assert all((a == b).all() for a, b in zip(plain, bands))
+
+
+def test_memory_limit_with_a_detector(measure, saved, clip, voice_wav, blob_detector):
+    """It takes its turn with the same memory."""
+    face, _ = clip(4, width=480, height=360)
+    more = ["--s3fd", blob_detector.file("zip")]
+    plain, all_bytes = measure(saved(), face, voice_wav, *more)
+    bands, kept_bytes = measure(saved(), face, voice_wav, *more, "--mem_limit", 6.5)
+    assert 0 < kept_bytes <= 6.5e6 < all_bytes
     assert all((a == b).all() for a, b in zip(plain, bands))
+    large, _ = clip(4, width=960, height=720)
+    _, detector_bytes = measure(saved(), large, voice_wav, *more)
+    assert all_bytes < detector_bytes  # it grows with the video, and then takes most
+
+
+def test_memory_is_shared(program, measure, saved, clip, voice_wav, tmp_path):
+    """The networks take what the largest takes alone."""
+    face, _ = clip(4)
+    at = saved()
+    np.save(tmp_path / "x.npy", np.zeros((1, 4, 24, 24), np.float32))
+    done = program.run(
+        *["exec", "vae-decoder", "--weights", at.folder / "vae", "--json"],
+        *["--input", f"latent_sample={tmp_path}/x.npy", "--output", f"sample={tmp_path}/y.npy"],
+    )
+    _, shared = measure(at, face, voice_wav, "--box", *BOX)
+    assert shared == json.loads(done.stdout)["planned_bytes"]
+
+
+def test_memory_limit_that_cannot_be_kept(
+    program, saved, clip, voice_wav, blob_detector, tmp_path
+):
+    face, _ = clip(4, width=960, height=720)
+    words = ["--face", face, "--audio", voice_wav, *saved().arguments()]
+    words += ["--outfile", tmp_path / "o.mkv", "--s3fd", blob_detector.file("zip")]
+    for who, limit, side in [
+        (voice_wav, 0.1, 64),
+        ("vae-encoder", 5, 512),
+        ("the face detector", 5, 64),
+    ]:
+        text = refused(program, 1, *words, "--mem_limit", limit, "--img_size", side)
+        assert f"{who}: a run takes" in text and f"the limit is {limit * 1e6:.0f}" in text
+        assert not (tmp_path / "o.mkv").exists()
 
 
 def test_kept_latents_are_those_made_again(make, saved, clip, voice_wav, tmp_path):

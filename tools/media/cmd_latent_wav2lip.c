@@ -55,7 +55,6 @@ static rml_status open_rest(void *user, const lipsync_command *command, rml_lip_
     s->decoder = n->decoder;
     s->voice = n->voice_weights;
     s->session = lipsync_session_settings(command);
-    s->session.memory_limit = (size_t)(n->memory_mb * 1e6);
     s->sampled = n->seed >= 0;
     s->seed = s->sampled ? (uint64_t)n->seed : 0;
     RML_TRY(rml_latent_net_create(&n->net, s, NULL, err));
@@ -163,8 +162,10 @@ int cmd_latent_wav2lip(int argc, char **argv)
          .kind = OPTION_NUMBER,
          .target = &n.memory_mb,
          .value = "MB",
-         .help = "most memory for the activations of each network; where\nmore would be taken, "
-                 "pictures are computed in bands that give\nthe same bits (0: no limit)",
+         .help =
+             "most memory for the activations of the networks, which\ntake turns with it; where "
+             "more would be taken, pictures are\ncomputed in bands that give the same bits (0: "
+             "no limit)",
          .max = 1e9},
         {.name = "wav2lip_batch_size",
          .kind = OPTION_INT,
@@ -182,8 +183,13 @@ int cmd_latent_wav2lip(int argc, char **argv)
     if (code != EXIT_DONE || c.common.help)
         return code;
     code = check_options(&n);
+    c.memory_limit = (size_t)(n.memory_mb * 1e6);
     if (code == EXIT_DONE)
-        code = open_unet(&n, &c, &err) == RML_OK ? lipsync_run(&c) : failure(COMMAND, &err);
+        code = rml_shared_block_create(&c.shared, NULL, &err) == RML_OK &&
+                       open_unet(&n, &c, &err) == RML_OK
+                   ? lipsync_run(&c)
+                   : failure(COMMAND, &err);
     close_all(&n);
+    rml_shared_block_destroy(&c.shared);
     return code;
 }

@@ -31,6 +31,8 @@ rml_session_settings lipsync_session_settings(const lipsync_command *command)
     wanted.cpu = command->common.cpu;
     wanted.precision = command->common.precision;
     wanted.profile = command->common.profile;
+    wanted.memory_limit = command->memory_limit;
+    wanted.shared = command->shared;
     return wanted;
 }
 

@@ -32,6 +32,8 @@ typedef struct lipsync_command {
     // The sessions there are by now; returns how many.
     int (*sessions)(void *user, lipsync_session sessions[LIPSYNC_SESSIONS]);
     void *user;
+    size_t memory_limit;      // of all sessions of frames together, or 0
+    rml_shared_block *shared; // the memory of these sessions, which take turns; or NULL
     // ---- of the shared part ----
     weights_source detector; // S3FD's weights, or a graph file that tells by itself
     const char *s3fd_named, *detector_named, *codec;

@@ -77,6 +77,8 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
         printf("%s\"%s\":%.3f", i ? "," : "", rml_lipsync_stage_name((rml_lipsync_stage)i),
                r->stage_ms[i]);
     printf("}");
+    if (s->shared)
+        printf(",\"planned_bytes\":%zu", rml_shared_block_bytes(s->shared));
     if (s->common.profile) {
         printf(",\"profile\":{");
         for (int i = 0; i < count; i++) {
