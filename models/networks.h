@@ -12,6 +12,7 @@ void rml_build_mobilenetv2(rml_params *params);
 void rml_build_lstm(rml_params *params);
 void rml_build_lstm_stream(rml_params *params);
 void rml_build_unet(rml_params *params);
+void rml_build_unet_step0(rml_params *params);
 void rml_build_vae_encoder(rml_params *params);
 void rml_build_vae_decoder(rml_params *params);
 void rml_build_wav2vec2(rml_params *params);

@@ -26,6 +26,8 @@ static const network *network_at(size_t index)
          rml_build_lstm_stream},
         {{"unet", "make a latent of a latent, a time step and what is to be attended to"},
          rml_build_unet},
+        {{"unet-step0", "the same at time step 0, whose embedding is computed beforehand"},
+         rml_build_unet_step0},
         {{"vae-encoder", "turn an image into the parameters of a latent, an eighth of its size"},
          rml_build_vae_encoder},
         {{"vae-decoder", "turn a latent into an image"}, rml_build_vae_decoder},

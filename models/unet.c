@@ -1,6 +1,6 @@
 // UNet2DConditionModel of Stable Diffusion 1.x and 2.x and of latent lip-sync.
 //   sample                (N,in,h,w)   latents
-//   timestep              (1) or (N)
+//   timestep              (1) or (N); unet-step0 has no such input, it is 0
 //   encoder_hidden_states (N,S,context)
 //   out_sample            (N,out,h,w)
 // Source: huggingface/diffusers, models/unets/unet_2d_condition.py.
@@ -27,6 +27,7 @@ typedef struct unet {
     rml_params *params;
     rml_graph *graph;
     rml_unet_plan plan;
+    bool step0;
     rml_value_id time;  // [T,4*channels[0]], activated
     rml_value_id words; // encoder_hidden_states
     rml_value_id skip[MAX_SKIPS];
@@ -189,7 +190,13 @@ static rml_value_id frequencies(const unet *at, rml_value_id time)
 static void embed_time(unet *at)
 {
     const int64_t width = TIME_WIDTH * at->plan.channels[0];
-    const rml_value_id step = rml_graph_input(at->graph, "timestep", &(rml_shape){1, {-1}});
+    static const float zero = 0.0f;
+    const rml_shape one = {1, {1}};
+    const rml_constant start = {.stored = rml_stored_f32(&zero, &one)};
+    // What depends on a constant alone is computed once, when the graph is optimised.
+    const rml_value_id step = at->step0
+                                  ? rml_graph_constant(at->graph, "timestep", &start)
+                                  : rml_graph_input(at->graph, "timestep", &(rml_shape){1, {-1}});
     rml_value_id x = frequencies(at, step);
     x = rml_linear(at->params, x, "time_embedding.linear_1", width, true, true);
     x = silu(at, x, "time_embedding.act");
@@ -266,9 +273,19 @@ static rml_value_id build(unet *at)
     return conv(at, silu(at, x, "conv_norm_out"), "conv_out", 3, at->plan.out);
 }
 
-void rml_build_unet(rml_params *params)
+static void build_whole(rml_params *params, bool step0)
 {
-    unet at = {.params = params, .graph = rml_params_graph(params)};
+    unet at = {.params = params, .graph = rml_params_graph(params), .step0 = step0};
     at.plan = rml_unet_find_plan(params);
     rml_graph_output(at.graph, "out_sample", build(&at)); // [N,out,h,w]
+}
+
+void rml_build_unet(rml_params *params)
+{
+    build_whole(params, false);
+}
+
+void rml_build_unet_step0(rml_params *params)
+{
+    build_whole(params, true);
 }

@@ -28,6 +28,7 @@ struct rml_latent_net {
     const rml_allocator *allocator;
     rml_latent_settings settings;
     rml_latent_kind kind;
+    bool timed; // the UNet has the time step, which is 0, as an input
     rml_session *encoder, *unet, *decoder;
     int64_t height, width; // of a latent
     float *latent;         // [halves][channels][height][width]
@@ -169,7 +170,8 @@ static rml_status prepare_unet(rml_latent_net *self, int count, rml_error *err)
             ? (rml_shape){4, {count, RML_LATENT_CHANNELS, HALVES * self->height, self->width}}
             : (rml_shape){4, {count, HALVES * RML_LATENT_CHANNELS, self->height, self->width}};
     RML_TRY(rml_session_resize(self->unet, "sample", latents, err));
-    RML_TRY(rml_session_resize(self->unet, "timestep", (rml_shape){1, {1}}, err));
+    if (self->timed)
+        RML_TRY(rml_session_resize(self->unet, "timestep", (rml_shape){1, {1}}, err));
     RML_TRY(rml_session_resize(self->unet, "encoder_hidden_states",
                                (rml_shape){3, {count, rows, self->voice.width}}, err));
     return prepare(self->unet, UNET, err);
@@ -359,7 +361,8 @@ static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, b
     float *words = rml_session_input(self->unet, "encoder_hidden_states", NULL);
     memcpy(rml_session_input(self->unet, "sample", NULL), self->staged,
            (size_t)count * sample_step * sizeof *self->staged);
-    *(float *)rml_session_input(self->unet, "timestep", NULL) = 0.0f;
+    if (self->timed)
+        *(float *)rml_session_input(self->unet, "timestep", NULL) = 0.0f;
     for (int i = 0; i < count; i++)
         memcpy(words + (size_t)i * net->sound_count, items[i]->sound,
                net->sound_count * sizeof *words);
@@ -378,7 +381,9 @@ static rml_status create_all(rml_latent_net *self, rml_error *err)
     const rml_latent_settings *s = &self->settings;
     if (s->side < 2 || s->side > RML_FRAME_MAX_SIDE || s->side % 2)
         return rml_fail(err, RML_ERR_ARG, "faces of %dx%d cannot be halved", s->side, s->side);
+    rml_port time;
     RML_TRY(rml_latent_kind_of(&self->kind, s->unet, err));
+    self->timed = port_shape(s->unet, "timestep", false, &time) != NULL;
     RML_TRY(check_voice(self, err));
     RML_TRY(rml_session_create(&self->unet, s->unet, &s->session, err));
     RML_TRY(rml_session_create(&self->encoder, s->encoder, &s->session, err));

@@ -21,11 +21,12 @@ typedef struct rml_latent_kind {
     int64_t context; // width of the vectors of the voice; -1 where it takes any
 } rml_latent_kind;
 
-// RML_ERR_SHAPE when `unet` is not one of the two kinds. `unet` is a model of the network "unet".
+// RML_ERR_SHAPE when `unet` is not one of the two kinds. `unet` is a model of the network "unet" or
+// "unet-step0".
 rml_status rml_latent_kind_of(rml_latent_kind *kind, rml_model *unet, rml_error *err);
 
 typedef struct rml_latent_settings {
-    // Networks "unet", "vae-encoder" and "vae-decoder", which outlive the net.
+    // Networks "unet-step0" or "unet", "vae-encoder" and "vae-decoder", which outlive the net.
     rml_model *unet, *encoder, *decoder;
     const rml_weights *voice; // of the encoder that hears, which outlive the run's beginning
     const char *voice_name;   // what messages call it

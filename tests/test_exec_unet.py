@@ -72,6 +72,18 @@ def test_time_steps(program, network, tmp_path, steps):
     compare(program, at.model, at.folder / "hub", inputs, tmp_path)
 
 
+@pytest.mark.parametrize("plan", NARROW)
+def test_step0(program, network, tmp_path, cpu, plan):
+    """The same network without the input that is always 0 in latent lip-sync."""
+    at = network(plan)
+    inputs = unet.random_inputs(at.model, 2, 12, 10, steps=(0.0,))
+    arrays = {name: value.numpy() for name, value in inputs.items() if name != "timestep"}
+    weights = at.folder / "hub"
+    options = (["out_sample"], tmp_path, "--cpu", cpu)
+    ours = program.exec("unet-step0", weights, arrays, *options)[0]
+    assert_network(ours, unet.run(at.model, inputs))
+
+
 @pytest.mark.parametrize("plan", ["odd", "v3"])
 def test_same_bits_for_any_threads(program, network, tmp_path, cpu, plan):
     at = network(plan)

@@ -345,6 +345,8 @@ def test_json_and_profile(program, saved, clip, voice_wav, tmp_path):
     told = json.loads(done.stdout)
     assert told["frames"] == 25 and told["batch"] == 2
     assert list(told["profile"]) == ["vae-encoder", "unet", "vae-decoder"]
+    names = {node["node"] for node in told["profile"]["unet"]}
+    assert names and not any("time" in name for name in names)  # folded: it is always step 0
     runs = {name: nodes[0]["runs"] for name, nodes in told["profile"].items()}
     # Four frames with two halves each; groups of two; every frame.
     assert runs == {"vae-encoder": 8, "unet": 13, "vae-decoder": 25}

@@ -6,6 +6,8 @@
 
 #include "tensor/status.h"
 
+#include <string.h>
+
 #define COMMAND "latent-wav2lip"
 #define BATCH 2
 
@@ -26,7 +28,10 @@ static rml_status open_unet(networks *n, lipsync_command *command, rml_error *er
     rml_latent_kind kind;
     built.config = n->unet_config;
     RML_TRY(rml_weights_open(&n->unet_weights, n->checkpoint, NULL, err));
-    RML_TRY(rml_model_create(&n->unet, "unet", n->unet_weights, &built, err));
+    // The time step is always 0; a graph file has it as an input all the same.
+    const bool graph = strcmp(rml_weights_format(n->unet_weights), "onnx") == 0;
+    RML_TRY(
+        rml_model_create(&n->unet, graph ? "unet" : "unet-step0", n->unet_weights, &built, err));
     const rml_status status = rml_latent_kind_of(&kind, n->unet, err);
     if (status != RML_OK) {
         rml_error_prefix(err, n->checkpoint);
