@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -169,6 +170,18 @@ def test_checkpoints(check, saved, clip, voice_wav, checkpoint):
     check(saved(), face, frames, voice_wav, options, checkpoint=checkpoint)
 
 
+def test_autoencoder_in_original_names(make, saved, clip, voice_wav, tmp_path):
+    at, (face, _) = saved(), clip(4)
+    state = vae.with_original_names(at.networks.vae.state_dict(), "first_stage_model.")
+    folder = tmp_path / "sd"
+    folder.mkdir()
+    shutil.copy(at.folder / "vae" / "config.json", folder)  # for it has not 32 groups
+    torch.save({"state_dict": state | {"betas": torch.ones(3)}}, folder / "sd.ckpt")
+    plain = make(at, face, voice_wav, "--box", *BOX)
+    other = make(at, face, voice_wav, "--box", *BOX, "--vae_path", folder / "sd.ckpt")
+    assert all((a == b).all() for a, b in zip(plain, other))
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9, 21, 40])
 def test_detection_and_smoothing(check, saved, clip, voice_wav, count):
     """Boxes are smoothed over the clip and its mirror image; with few frames the windows wrap."""
@@ -236,6 +249,25 @@ def test_default(make, saved, clip, voice_wav):
             assert np.abs(ours.astype(int) - want.astype(int)).max() <= INSIDE_LEVELS
         edge = np.abs(inside[0].astype(int) - frame[y1, x1:x2].astype(int))
         assert edge.max() <= 4
+
+
+def test_frames_without_a_face(program, saved, voice_wav, blob_detector, tmp_path):
+    gap = range(8, 14)
+    frames = [
+        clips.picture(i, face=None if i in gap else clips.moving_face(i)) for i in range(25)
+    ]
+    face = clips.write_video(tmp_path / "in.mkv", frames, 25)
+    words = ["latent-wav2lip", "--face", face, "--audio", voice_wav, *saved().arguments()]
+    words += ["--s3fd", blob_detector.file("zip"), "--codec", "ffv1", "--json"]
+    told = json.loads(program.run(*words, "--outfile", tmp_path / "o.mkv").stdout)
+    result = clips.read_video(tmp_path / "o.mkv")
+    assert len(result) == 25
+    for i, (got, source) in enumerate(zip(result, frames)):
+        assert (got == source).all() == (i in gap), f"frame {i}"
+    assert told["frames_without_face"] == 6
+    assert told["without_face"] == [{"from": 0.32, "to": 0.56}]
+    text = refused(program, 1, *words[1:], "--strict", "--outfile", tmp_path / "s.mkv")
+    assert "no face in frame 8" in text and not (tmp_path / "s.mkv").exists()
 
 
 def test_same_bits(make, saved, clip, voice_wav):
