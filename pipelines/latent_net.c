@@ -87,14 +87,27 @@ static const char *kind_name(rml_voice_kind kind)
     return kind == RML_VOICE_WHISPER ? "Whisper" : "Wav2Vec2";
 }
 
+static const char *kind_network(rml_voice_kind kind)
+{
+    return kind == RML_VOICE_WHISPER ? "whisper-encoder" : "wav2vec2";
+}
+
 // That what hears gives what the UNet takes.
 static rml_status check_voice(const rml_latent_net *self, rml_error *err)
 {
     const rml_latent_settings *s = &self->settings;
     rml_model *model;
     rml_port port;
-    const char *name = s->hears == RML_VOICE_WHISPER ? "whisper-encoder" : "wav2vec2";
-    RML_TRY(rml_model_create(&model, name, s->voice, NULL, err));
+    const rml_voice_kind other =
+        s->hears == RML_VOICE_WHISPER ? RML_VOICE_WAV2VEC2 : RML_VOICE_WHISPER;
+    const rml_status status = rml_model_create(&model, kind_network(s->hears), s->voice, NULL, err);
+    if (status != RML_OK) {
+        if (rml_model_create(&model, kind_network(other), s->voice, NULL, NULL) != RML_OK)
+            return status;
+        rml_model_destroy(&model);
+        return rml_fail(err, RML_ERR_ARG, "%s: is %s, and was given for %s", s->voice_name,
+                        kind_name(other), kind_name(s->hears));
+    }
     const rml_shape *shape = port_shape(model, "last_hidden_state", true, &port);
     const int64_t width = shape ? shape->dim[shape->rank - 1] : -1;
     rml_model_destroy(&model);

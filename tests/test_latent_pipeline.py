@@ -414,6 +414,10 @@ def test_mismatches(program, saved, clip, voice_wav, tmp_path):
     given, other = saved().arguments(), saved("whisper")
     text = refused(program, 1, *words, *given[:-2], "--whisper", other.folder / "voice")
     assert "48" in text and "32" in text and "Whisper" in text
+    text = refused(program, 1, *words, *given[:-2], "--whisper", given[-1])
+    assert "is Wav2Vec2, and was given for Whisper" in text
+    text = refused(program, 1, *words, *given[:-1], other.folder / "voice")
+    assert "is Whisper, and was given for Wav2Vec2" in text
     assert "unet" in refused(program, 1, *words, *given, "--checkpoint_path", other.folder / "vae")
     text = refused(program, 1, *words, *given, "--vae_path", other.folder / "unet")
     assert "AutoencoderKL" in text
