@@ -92,7 +92,7 @@ def test_version(program):
         (["wav2lip"], "--face"),
         (["wav2lip", "--face", "f"], "--audio is missing"),
         (["latent-wav2lip", "--face", "f"], "--audio is missing"),
-        (["latent-wav2lip", "--seed=-1"], "--seed must be from 0"),
+        (["latent-wav2lip", "--seed=-1"], "--seed must be from 0 to 4294967295, not -1"),
         (["latent-wav2lip", "--img_size", "8"], "--img_size must be from 16"),
         (["wav2lip", "--face", ""], "--face is empty"),
         (["wav2lip", "--box", "1", "2", "3"], "four whole numbers"),

@@ -362,7 +362,12 @@ def test_seed(make, saved, clip, voice_wav):
     face, _ = clip(4)
     runs = [
         make(saved(), face, voice_wav, "--box", *BOX, *more)
-        for more in ([], ["--seed", 1], ["--seed", 1, "--wav2lip_batch_size", 5], ["--seed", 2])
+        for more in (
+            [],
+            ["--seed", 2**32 - 1],
+            ["--seed", 2**32 - 1, "--wav2lip_batch_size", 5],
+            ["--seed", 2],
+        )
     ]
     same = [[(a == b).all() for a, b in zip(runs[1], other)] for other in runs]
     assert all(same[2]) and not any(same[0]) and not any(same[3])
@@ -404,6 +409,7 @@ def test_missing_options(program, saved, clip, voice_wav):
     assert "--whisper" in refused(program, 2, *words, *given[:-2])
     assert "give one" in refused(program, 2, *words, *given, "--whisper", "x")
     assert "multiple of 8" in refused(program, 2, *words, *given, "--img_size", 60)
+    assert "a whole number, not 1.5" in refused(program, 2, *words, *given, "--seed", 1.5)
 
 
 def test_mismatches(program, saved, clip, voice_wav, tmp_path):

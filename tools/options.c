@@ -116,8 +116,8 @@ static int out_of_bounds(const command_line *line, const option *o, double value
 {
     if ((o->min == 0 && o->max == 0) || (value >= o->min && value <= o->max))
         return EXIT_DONE;
-    return usage_error(line->command, "--%s must be from %g to %g, not %g", o->name, o->min, o->max,
-                       value);
+    return usage_error(line->command, "--%s must be from %.10g to %.10g, not %.10g", o->name,
+                       o->min, o->max, value);
 }
 
 // Stores one option's value(s). `inline_value` is the text after '=', or NULL; *at is the index of

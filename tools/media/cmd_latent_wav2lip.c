@@ -6,6 +6,7 @@
 
 #include "tensor/status.h"
 
+#include <math.h>
 #include <string.h>
 
 #define COMMAND "latent-wav2lip"
@@ -16,7 +17,7 @@ typedef struct {
     rml_weights *unet_weights, *vae_weights, *voice_weights;
     rml_model *unet, *encoder, *decoder;
     rml_latent_settings settings;
-    int seed;
+    double seed;      // whole; -1: none
     double memory_mb; // 0: no limit
     rml_latent_net *net;
 } networks;
@@ -100,6 +101,8 @@ static int check_options(const networks *n)
                                     "FOLDER, as the UNet was trained");
     if (n->wav2vec2 && n->whisper)
         return usage_error(COMMAND, "--wav2vec2 and --whisper both hear the voice: give one");
+    if (n->seed != floor(n->seed))
+        return usage_error(COMMAND, "--seed is a whole number, not %.10g", n->seed);
     if (n->settings.side % 8)
         return usage_error(COMMAND, "--img_size must be a multiple of 8, not %d", n->settings.side);
     return EXIT_DONE;
@@ -157,12 +160,12 @@ int cmd_latent_wav2lip(int argc, char **argv)
          .min = 16,
          .max = 4096},
         {.name = "seed",
-         .kind = OPTION_INT,
+         .kind = OPTION_NUMBER,
          .target = &n.seed,
          .value = "N",
          .help = "take samples of what the autoencoder gives, the same for\nthe same N; without: "
                  "means",
-         .max = INT32_MAX},
+         .max = UINT32_MAX},
         {.name = "mem_limit",
          .kind = OPTION_NUMBER,
          .target = &n.memory_mb,
