@@ -319,6 +319,24 @@ def test_memory_limit_with_a_detector(measure, saved, clip, voice_wav, blob_dete
     assert all_bytes < detector_bytes  # it grows with the video, and then takes most
 
 
+@pytest.mark.parametrize("detector", ["yunet_n_dynamic.onnx", "ulfd_rfb_320.onnx"])
+def test_light_detectors_take_turns_too(
+    program, measure, saved, voice_wav, shared_data, detector, tmp_path
+):
+    path = shared_data / "onnx" / detector
+    photo = shared_data / "media" / "talking_head_1080x1920_hevc.mp4"
+    if not path.exists() or not photo.exists():
+        pytest.skip("needs a light detector and a real face in the shared test data")
+    more = ["--detector", path, "--resize_factor", 3]
+    plain, all_bytes = measure(saved(), photo, voice_wav, *more)
+    bands, kept_bytes = measure(saved(), photo, voice_wav, *more, "--mem_limit", 7.5)
+    assert 0 < kept_bytes <= 7.5e6 and kept_bytes <= all_bytes
+    assert all((a == b).all() for a, b in zip(plain, bands))
+    words = ["--face", photo, "--audio", voice_wav, *saved().arguments(), *more]
+    words += ["--outfile", tmp_path / "s.mkv", "--mem_limit", 1.9]
+    assert "the face detector: a run takes" in refused(program, 1, *words)
+
+
 def test_memory_is_shared(program, measure, saved, clip, voice_wav, tmp_path):
     """The networks take what the largest takes alone."""
     face, _ = clip(4)
