@@ -9,6 +9,7 @@
 #include "pipelines/latent_cache.h"
 #include "tensor/size.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct rml_latent_net {
     float *latent;         // [halves][channels][height][width]
     float *staged;         // those of a group, then what the UNet makes of them
     int staged_count;      // faces there is room for
+    int together;          // most faces in one run of the UNet
     float *noise;          // one half, when it is sampled
     rml_latent_cache *cache;
     rml_latent_counts counts;
@@ -357,8 +359,8 @@ static rml_status make_room(rml_latent_net *self, int count, rml_error *err)
     return RML_OK;
 }
 
-static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
-                      rml_error *err)
+static rml_status run_together(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
+                               rml_error *err)
 {
     rml_latent_net *self = net->self;
     const size_t made_step =
@@ -384,6 +386,23 @@ static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, b
            (size_t)count * made_step * sizeof *self->staged);
     for (int i = 0; i < count; i++)
         RML_TRY(decode(self, items[i], self->staged + (size_t)i * made_step, round, err));
+    return RML_OK;
+}
+
+// As many at a time as the memory limit allows, which does not change the result.
+static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
+                      rml_error *err)
+{
+    rml_latent_net *self = net->self;
+    for (int done = 0, here; done < count; done += here) {
+        here = count - done < self->together ? count - done : self->together;
+        rml_status status = prepare_unet(self, here, err);
+        for (; status == RML_ERR_LIMIT && here > 1; status = prepare_unet(self, here, err))
+            self->together = here = here / 2;
+        if (status != RML_OK)
+            return status;
+        RML_TRY(run_together(net, items + done, here, round, err));
+    }
     return RML_OK;
 }
 
@@ -414,6 +433,7 @@ rml_status rml_latent_net_create(rml_latent_net **out, const rml_latent_settings
         return rml_fail_nomem(err, sizeof *self, "the networks");
     self->allocator = allocator;
     self->settings = *settings;
+    self->together = INT_MAX;
     self->net = (rml_lip_net){
         .self = self, .side = settings->side, .begin = begin, .listen = listen, .run = run};
     const rml_status status = create_all(self, err);

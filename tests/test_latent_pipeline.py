@@ -319,6 +319,16 @@ def test_memory_limit_with_a_detector(measure, saved, clip, voice_wav, blob_dete
     assert all_bytes < detector_bytes  # it grows with the video, and then takes most
 
 
+def test_memory_limit_makes_groups_smaller(measure, saved, clip, voice_wav):
+    """A group that does not fit is run in parts, and what it makes does not change."""
+    face, _ = clip(4)
+    more = ["--box", *BOX, "--wav2lip_batch_size", 25]
+    plain, all_bytes = measure(saved(), face, voice_wav, *more)
+    parts, kept_bytes = measure(saved(), face, voice_wav, *more, "--mem_limit", 7)
+    assert 0 < kept_bytes <= 7e6 < all_bytes
+    assert all((a == b).all() for a, b in zip(plain, parts))
+
+
 @pytest.mark.parametrize("detector", ["yunet_n_dynamic.onnx", "ulfd_rfb_320.onnx"])
 def test_light_detectors_take_turns_too(
     program, measure, saved, voice_wav, shared_data, detector, tmp_path
