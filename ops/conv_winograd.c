@@ -1,21 +1,25 @@
-// Convolution by Winograd F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144.
+// Convolution by Winograd: F(4x4, 3x3) with 36 multiplications for 16 outputs instead of 144, and
+// with products of bf16 F(2x4, 3x3), 24 for 8 instead of 72.
 //
-// A work item takes a block of output tiles through all three steps (input transform, 36 products,
+// A work item takes a block of output tiles through all three steps (input transform, products,
 // output transform), so that what lies between them stays in the second-level cache.
 #include "ops/conv.h"
 
 #include "kernels/pack.h"
 #include "kernels/winograd.h"
+#include "ops/pairs.h"
 #include "tensor/size.h"
 
 #include <math.h>
 #include <string.h>
 
-#define PLANES RML_WINOGRAD_PLANES
 #define SCRATCH_BYTES ((size_t)1280 * 1024) // what a block may take of the second-level cache
 // Planes a multiple of 4096 bytes apart would all fall into one set of the first-level cache.
 #define PLANE_GAP 16  // floats
 #define MAX_BLOCK 192 // tiles
+// In bf16 a result is off by about twice what the direct sum is off by, so that only large layers
+// go this way, which take most of the time: so many products for each of the nine taps.
+#define BF16_LEAST ((uint64_t)1 << 30)
 
 bool rml_conv_winograd_accepts(const rml_op_args *args)
 {
@@ -30,49 +34,65 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
     return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
 }
 
+bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
+{
+    const rml_tensor *out = &args->out[0];
+    const uint64_t products = (uint64_t)args->in[0].dim[1] * (uint64_t)out->dim[1] *
+                              (uint64_t)out->dim[2] * (uint64_t)out->dim[3];
+    return rml_wants_bf16(args) && rml_conv_winograd_accepts(args) && products >= BF16_LEAST;
+}
+
 typedef struct wino_shape {
     size_t c, o, tile_rows, tile_cols, tiles, block;
+    bool pairs;   // of bf16
+    size_t rows;  // of the output in a tile
+    size_t depth; // floats, or pairs, of a transformed pixel
+    size_t planes;
 } wino_shape;
 
 static wino_shape shape_of(const rml_op_args *args)
 {
     const rml_tensor *out = &args->out[0];
     wino_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
-    s.tile_rows = ((size_t)out->dim[2] + RML_WINOGRAD_OUT - 1) / RML_WINOGRAD_OUT;
-    s.tile_cols = ((size_t)out->dim[3] + RML_WINOGRAD_OUT - 1) / RML_WINOGRAD_OUT;
+    s.pairs = rml_wants_bf16(args);
+    s.rows = s.pairs ? RML_WINOGRAD_BF16_ROWS : RML_WINOGRAD_F32_ROWS;
+    s.depth = s.pairs ? rml_pairs(s.c) : s.c;
+    s.planes = rml_winograd_planes(s.rows);
+    s.tile_rows = ((size_t)out->dim[2] + s.rows - 1) / s.rows;
+    s.tile_cols = ((size_t)out->dim[3] + RML_WINOGRAD_COLS - 1) / RML_WINOGRAD_COLS;
     s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
-    const size_t mr = args->kernels->mr;
     const size_t share = (s.tiles + (size_t)args->threads - 1) / (size_t)args->threads;
-    size_t block = SCRATCH_BYTES / (PLANES * (s.c + s.o) * sizeof(float));
+    size_t block = SCRATCH_BYTES / (s.planes * (s.depth + s.o) * sizeof(float));
     block = rml_min_size(block, MAX_BLOCK);
     block = rml_min_size(block, share);
-    s.block = rml_round_up(block ? block : 1, mr);
+    s.block = rml_round_up(block ? block : 1, args->kernels->mr);
     return s;
 }
 
 size_t rml_conv_winograd_packed_count(const rml_op_args *args)
 {
     const wino_shape s = shape_of(args);
-    return PLANES * rml_pack_count(args->kernels, 1, s.c, s.o);
+    return s.planes * rml_pack_count(args->kernels, 1, s.depth, s.o);
 }
 
 typedef struct pack_job {
     const rml_op_args *args;
     const rml_constant *weight;
-    float *packed, *temp; // temp: [nr][c][9] weights and [36][nr][c] transformed, a worker
+    float *packed, *temp; // temp: [nr][c][9] weights and [planes][nr][c], a worker
     wino_shape shape;
 } pack_job;
 
 static size_t pack_temp_count(const rml_op_args *args, const wino_shape *s)
 {
-    return args->kernels->nr * s->c * (9 + PLANES);
+    return args->kernels->nr * s->c * (9 + s->planes);
 }
 
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const pack_job *job = context;
     const rml_kernels *kernels = job->args->kernels;
-    const size_t c = job->shape.c, plane_count = rml_pack_count(kernels, 1, c, job->shape.o);
+    const size_t c = job->shape.c, depth = job->shape.depth;
+    const size_t plane_count = rml_pack_count(kernels, 1, depth, job->shape.o);
     float *rows = job->temp + (size_t)worker * pack_temp_count(job->args, &job->shape);
     float *planes = rows + kernels->nr * c * 9;
     for (size_t panel = begin; panel < end; panel++) {
@@ -80,14 +100,19 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
         const size_t count = rml_min_size(kernels->nr, job->shape.o - column);
         rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
         for (size_t i = 0; i < count * c; i++) {
-            float u[PLANES];
-            rml_winograd_weight(rows + i * 9, 1, u);
-            for (size_t p = 0; p < PLANES; p++)
+            float u[RML_WINOGRAD_MAX_PLANES];
+            rml_winograd_weight(rows + i * 9, job->shape.rows, u);
+            for (size_t p = 0; p < job->shape.planes; p++)
                 planes[p * count * c + i] = u[p];
         }
-        for (size_t p = 0; p < PLANES; p++)
-            rml_pack_panel(kernels, job->packed + p * plane_count + column * c,
-                           planes + p * count * c, 1, c, count, 0, 1, c);
+        for (size_t p = 0; p < job->shape.planes; p++) {
+            float *panel_at = job->packed + p * plane_count + column * depth;
+            const float *plane = planes + p * count * c;
+            if (job->shape.pairs)
+                rml_pairs_pack_panel(kernels, panel_at, plane, 1, c, count, 0, 1, c);
+            else
+                rml_pack_panel(kernels, panel_at, plane, 1, c, count, 0, 1, c);
+        }
     }
 }
 
@@ -108,7 +133,7 @@ rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *w
 // Floats between two planes of the transformed input, and of the products.
 static size_t plane_v(const wino_shape *s)
 {
-    return s->block * s->c + PLANE_GAP;
+    return s->block * s->depth + PLANE_GAP;
 }
 
 static size_t plane_m(const wino_shape *s)
@@ -121,10 +146,17 @@ static size_t zeros_bytes(const wino_shape *s)
     return rml_round_up(s->c * sizeof(float), RML_ALIGNMENT);
 }
 
+// Of one tile in f32, before it becomes pairs.
+static size_t plane_f32(const wino_shape *s)
+{
+    return s->c + PLANE_GAP;
+}
+
 static size_t worker_bytes(const wino_shape *s)
 {
-    return rml_round_up(PLANES * plane_v(s) * sizeof(float), RML_ALIGNMENT) +
-           rml_round_up(PLANES * plane_m(s) * sizeof(float), RML_ALIGNMENT);
+    return rml_round_up(s->planes * plane_v(s) * sizeof(float), RML_ALIGNMENT) +
+           rml_round_up(s->planes * plane_m(s) * sizeof(float), RML_ALIGNMENT) +
+           rml_round_up(s->planes * plane_f32(s) * sizeof(float), RML_ALIGNMENT);
 }
 
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
@@ -141,25 +173,32 @@ static tile_at locate(const wino_shape *s, size_t tile)
 {
     const size_t rest = tile % (s->tile_rows * s->tile_cols);
     return (tile_at){(int64_t)(tile / (s->tile_rows * s->tile_cols)),
-                     (int64_t)(rest / s->tile_cols * RML_WINOGRAD_OUT),
-                     (int64_t)(rest % s->tile_cols * RML_WINOGRAD_OUT)};
+                     (int64_t)(rest / s->tile_cols * s->rows),
+                     (int64_t)(rest % s->tile_cols * RML_WINOGRAD_COLS)};
 }
 
-static void transform_input(const rml_op_args *args, const wino_shape *s, tile_at at, float *dst)
+static void transform_input(const rml_op_args *args, const wino_shape *s, tile_at at, float *dst,
+                            float *tile)
 {
     const rml_tensor *in = &args->in[0];
-    const float *src[PLANES], *zeros = (const float *)args->scratch;
+    const float *src[RML_WINOGRAD_MAX_PLANES], *zeros = (const float *)args->scratch;
     const float *image = in->data + at.image * in->stride[0];
-    for (int j = 0; j < RML_WINOGRAD_TILE; j++) {
-        const int64_t y = at.y + j - args->attr->conv.pad[0];
-        for (int i = 0; i < RML_WINOGRAD_TILE; i++) {
+    for (size_t j = 0; j < s->rows + 2; j++) {
+        const int64_t y = at.y + (int64_t)j - args->attr->conv.pad[0];
+        for (int i = 0; i < RML_WINOGRAD_TILE_COLS; i++) {
             const int64_t x = at.x + i - args->attr->conv.pad[1];
             const bool inside = y >= 0 && y < in->dim[2] && x >= 0 && x < in->dim[3];
-            src[j * RML_WINOGRAD_TILE + i] =
+            src[j * RML_WINOGRAD_TILE_COLS + (size_t)i] =
                 inside ? image + y * in->stride[2] + x * in->stride[3] : zeros;
         }
     }
-    args->kernels->winograd_input(src, s->c, dst, plane_v(s));
+    if (!s->pairs) {
+        args->kernels->winograd_input(src, s->rows, s->c, dst, plane_v(s));
+        return;
+    }
+    args->kernels->winograd_input(src, s->rows, s->c, tile, plane_f32(s));
+    for (size_t p = 0; p < s->planes; p++)
+        args->kernels->pairs_bf16(tile + p * plane_f32(s), s->c, dst + p * plane_v(s));
 }
 
 static void transform_output(const rml_op_args *args, const wino_shape *s, tile_at at,
@@ -167,12 +206,12 @@ static void transform_output(const rml_op_args *args, const wino_shape *s, tile_
 {
     const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
     const rml_activation *act = &args->attr->conv.act;
-    float *dst[RML_WINOGRAD_OUT * RML_WINOGRAD_OUT];
-    const float *add[RML_WINOGRAD_OUT * RML_WINOGRAD_OUT];
-    for (int j = 0; j < RML_WINOGRAD_OUT; j++)
-        for (int i = 0; i < RML_WINOGRAD_OUT; i++) {
-            const int q = j * RML_WINOGRAD_OUT + i;
-            const int64_t y = at.y + j, x = at.x + i;
+    float *dst[RML_WINOGRAD_MAX_ROWS * RML_WINOGRAD_COLS];
+    const float *add[RML_WINOGRAD_MAX_ROWS * RML_WINOGRAD_COLS];
+    for (size_t j = 0; j < s->rows; j++)
+        for (size_t i = 0; i < RML_WINOGRAD_COLS; i++) {
+            const size_t q = j * RML_WINOGRAD_COLS + i;
+            const int64_t y = at.y + (int64_t)j, x = at.x + (int64_t)i;
             const bool inside = y < out->dim[2] && x < out->dim[3];
             dst[q] = inside ? out->data + at.image * out->stride[0] + y * out->stride[2] +
                                   x * out->stride[3]
@@ -182,24 +221,25 @@ static void transform_output(const rml_op_args *args, const wino_shape *s, tile_
                                       y * residual->stride[2] + x * residual->stride[3]
                                 : NULL;
         }
-    args->kernels->winograd_output(src, plane_m(s), s->o, rml_conv_bias(args), dst,
+    args->kernels->winograd_output(src, plane_m(s), s->rows, s->o, rml_conv_bias(args), dst,
                                    residual ? add : NULL, act->param[0], act->param[1]);
 }
 
-// The 36 products of `count` tiles: m[p] = v[p] * u[p].
+// The products of all planes of `count` tiles: m[p] = v[p] * u[p].
 static void multiply(const rml_op_args *args, const wino_shape *s, size_t count, const float *v,
                      float *m)
 {
     const rml_kernels *kernels = args->kernels;
-    const size_t plane_count = rml_pack_count(kernels, 1, s->c, s->o);
+    const size_t plane_count = rml_pack_count(kernels, 1, s->depth, s->o);
+    rml_gemm_f32_fn *gemm = s->pairs ? kernels->gemm_bf16 : kernels->gemm;
     const float *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
-    for (size_t p = 0; p < PLANES; p++)
+    for (size_t p = 0; p < s->planes; p++)
         for (size_t column = 0; column < s->o; column += kernels->nr) {
             rml_gemm_tile product = {.a = a,
                                      .taps = 1,
-                                     .depth = s->c,
-                                     .b = args->packed + p * plane_count + column * s->c,
+                                     .depth = s->depth,
+                                     .b = args->packed + p * plane_count + column * s->depth,
                                      .cols = rml_min_size(kernels->nr, s->o - column),
                                      .c = c,
                                      .low = -INFINITY,
@@ -207,10 +247,10 @@ static void multiply(const rml_op_args *args, const wino_shape *s, size_t count,
             for (size_t t = 0; t < count; t += kernels->mr) {
                 product.rows = rml_min_size(kernels->mr, count - t);
                 for (size_t i = 0; i < product.rows; i++) {
-                    a[i] = v + p * plane_v(s) + (t + i) * s->c;
+                    a[i] = v + p * plane_v(s) + (t + i) * s->depth;
                     c[i] = m + p * plane_m(s) + (t + i) * s->o + column;
                 }
-                kernels->gemm(&product);
+                gemm(&product);
             }
         }
 }
@@ -221,12 +261,14 @@ static void run_blocks(void *context, size_t begin, size_t end, int worker)
     const wino_shape s = shape_of(args);
     float *v = (float *)(args->scratch + zeros_bytes(&s) + (size_t)worker * worker_bytes(&s));
     float *m =
-        (float *)((char *)v + rml_round_up(PLANES * plane_v(&s) * sizeof(float), RML_ALIGNMENT));
+        (float *)((char *)v + rml_round_up(s.planes * plane_v(&s) * sizeof(float), RML_ALIGNMENT));
+    float *tile =
+        (float *)((char *)m + rml_round_up(s.planes * plane_m(&s) * sizeof(float), RML_ALIGNMENT));
     for (size_t block = begin; block < end; block++) {
         const size_t first = block * s.block;
         const size_t count = rml_min_size(s.block, s.tiles - first);
         for (size_t t = 0; t < count; t++)
-            transform_input(args, &s, locate(&s, first + t), v + t * s.c);
+            transform_input(args, &s, locate(&s, first + t), v + t * s.depth, tile);
         multiply(args, &s, count, v, m);
         for (size_t t = 0; t < count; t++)
             transform_output(args, &s, locate(&s, first + t), m + t * s.o);

@@ -97,6 +97,8 @@ int bench_run(const char *filter, rml_cpu_level only, bool json, const shape *sh
         for (size_t i = 0; i < count; i++) {
             if (filter && !strstr(cases[i].field, filter) && !strstr(cases[i].name, filter))
                 continue;
+            if (cases[i].bf16 && !kernels.gemm_bf16)
+                continue;
             timing t = measure(&kernels, &cases[i], SAMPLES);
             timing base = level == RML_CPU_PORTABLE ? t : measure(&portable, &cases[i], 3);
             report(json, name, &cases[i], t, base.min, peak);

@@ -14,6 +14,7 @@ struct bench_case {
     double flops, bytes; // of one run; bytes are those of inputs and outputs, each once
     size_t size[6];
     int which; // entry of an array of kernels
+    bool bf16; // measured only where the level has products of bf16
     void (*prepare)(const rml_kernels *kernels, const bench_case *c); // may be NULL
     void (*run)(const rml_kernels *kernels, const bench_case *c);
 };

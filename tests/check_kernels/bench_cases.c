@@ -20,6 +20,11 @@
 // One program measures one case at a time, on the same memory.
 static float *source, *weight, *packed, *result;
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static void prepare_gemm(const rml_kernels *k, const bench_case *c)
 {
     size_t taps = c->size[0], depth = c->size[1], cols = c->size[2];
@@ -29,7 +34,7 @@ static void prepare_gemm(const rml_kernels *k, const bench_case *c)
 }
 
 // Panels outside, rows inside: a panel stays in the cache. Taps are neighbouring pixels.
-static void run_gemm(const rml_kernels *k, const bench_case *c)
+static void multiply(const rml_kernels *k, rml_gemm_f32_fn *gemm, const bench_case *c)
 {
     size_t taps = c->size[0], depth = c->size[1], cols = c->size[2], pixels = c->size[3];
     const float *a[MAX_TAPS * RML_GEMM_MAX_MR];
@@ -46,8 +51,48 @@ static void run_gemm(const rml_kernels *k, const bench_case *c)
             }
             for (size_t i = 0; i < tile.rows; i++)
                 rows[i] = result + (p + i) * cols + n;
-            k->gemm(&tile);
+            gemm(&tile);
         }
+    }
+}
+
+static void run_gemm(const rml_kernels *k, const bench_case *c)
+{
+    multiply(k, k->gemm, c);
+}
+
+// As many floats, each a pair: twice the product. Portable C, which has none, takes as many in f32.
+static void run_gemm_bf16(const rml_kernels *k, const bench_case *c)
+{
+    multiply(k, k->gemm_bf16 ? k->gemm_bf16 : k->gemm, c);
+}
+
+static void run_pairs_bf16(const rml_kernels *k, const bench_case *c)
+{
+    if (k->pairs_bf16)
+        k->pairs_bf16(source, c->size[0], result);
+    else
+        memcpy(result, source, c->size[0] * sizeof *result);
+}
+
+static void run_lstm(const rml_kernels *k, const bench_case *c)
+{
+    const size_t depth = c->size[0];
+    const float *h = source, *x = weight;
+    float *cell = result, *out = result + depth;
+    for (size_t u = 0; u < depth; u += k->lstm_units) {
+        const float *gates = x + u;
+        float *cell_at = cell + u, *out_at = out + u;
+        const rml_lstm_tile tile = {.weight = packed + u * depth * 4,
+                                    .depth = depth,
+                                    .rows = 1,
+                                    .units = least(k->lstm_units, depth - u),
+                                    .gate = depth,
+                                    .x = &gates,
+                                    .h = &h,
+                                    .c = &cell_at,
+                                    .out = &out_at};
+        k->lstm(&tile);
     }
 }
 
@@ -118,7 +163,7 @@ static void run_winograd_input(const rml_kernels *k, const bench_case *c)
 {
     size_t channels = c->size[0], tiles = c->size[1];
     for (size_t t = 0; t < tiles; t++)
-        k->winograd_input(window(36, channels, t * 4), channels, result + t * channels,
+        k->winograd_input(window(36, channels, t * 4), c->size[2], channels, result + t * channels,
                           winograd_plane(channels, tiles));
 }
 
@@ -129,8 +174,8 @@ static void run_winograd_output(const rml_kernels *k, const bench_case *c)
     for (size_t t = 0; t < tiles; t++) {
         for (size_t q = 0; q < 16; q++)
             dst[q] = result + (t * 16 + q) * channels;
-        k->winograd_output(source + t * channels, winograd_plane(channels, tiles), channels, weight,
-                           dst, NULL, 0.0f, INFINITY);
+        k->winograd_output(source + t * channels, winograd_plane(channels, tiles), c->size[2],
+                           channels, weight, dst, NULL, 0.0f, INFINITY);
     }
 }
 
@@ -219,11 +264,6 @@ static bench_case *add(case_list *list, const char *field, const char *name, con
     return c;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static void add_conv(case_list *list, const shape *s)
 {
     size_t cin = s->size[0], cout = s->size[1], taps = s->size[2] * s->size[3];
@@ -244,12 +284,15 @@ static void add_conv(case_list *list, const shape *s)
     size_t tiles = least(pixels / 16 + 1, 24);
     if (!winograd || cin < 16 || cout < 16)
         return;
-    snprintf(name, sizeof name, "channels %zu x%zu", cin, tiles);
-    add(list, "winograd_input", name, (size_t[4]){cin, tiles}, 0.0, (double)(72 * cin * tiles),
-        run_winograd_input);
-    snprintf(name, sizeof name, "channels %zu x%zu", cout, tiles);
-    add(list, "winograd_output", name, (size_t[4]){cout, tiles}, 0.0, (double)(52 * cout * tiles),
-        run_winograd_output);
+    for (size_t rows = 2; rows <= 4; rows += 2) {
+        const size_t planes = (rows + 2) * 6;
+        snprintf(name, sizeof name, "%zux4, channels %zu x%zu", rows, cin, tiles);
+        add(list, "winograd_input", name, (size_t[4]){cin, tiles, rows}, 0.0,
+            (double)(2 * planes * cin * tiles), run_winograd_input);
+        snprintf(name, sizeof name, "%zux4, channels %zu x%zu", rows, cout, tiles);
+        add(list, "winograd_output", name, (size_t[4]){cout, tiles, rows}, 0.0,
+            (double)((planes + 4 * rows) * cout * tiles), run_winograd_output);
+    }
 }
 
 static void add_shape(case_list *list, const shape *s)
@@ -315,6 +358,24 @@ static void add_general(case_list *list)
     add_array(list, unary, RML_UNARY_COUNT, 2.0, run_unary);
     add_array(list, binary, RML_BINARY_COUNT, 3.0, run_binary);
     add_array(list, scalar, RML_BINARY_COUNT, 2.0, run_scalar);
+    const size_t depths[] = {64, 256}; // pairs of 128 and 512 channels
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = depths[i] * 2, rows = 192;
+        char name[96];
+        snprintf(name, sizeof name, "1x%zu->%zu x%zu", n, n, rows);
+        bench_case *c = add(list, "gemm_bf16", name, (size_t[4]){1, depths[i], n, rows},
+                            2.0 * (double)(n * n * rows),
+                            (double)(depths[i] * n + rows * (depths[i] + n)), run_gemm_bf16);
+        if (c) {
+            c->prepare = prepare_gemm;
+            c->bf16 = true;
+        }
+    }
+    bench_case *pairs = add(list, "pairs_bf16", "16384", (size_t[4]){VECTOR_COUNT}, 0.0,
+                            1.5 * VECTOR_COUNT, run_pairs_bf16);
+    if (pairs)
+        pairs->bf16 = true;
+    add(list, "lstm", "50 units", (size_t[4]){50}, 2.0 * 4 * 50 * 50, 4.0 * 50 * 50, run_lstm);
     const size_t channels = 192, pixels = 49;
     const double floats = 2.0 * (double)(channels * pixels);
     add(list, "conv_dw", "3x3 channels 192 x49", (size_t[4]){9, channels, pixels},
