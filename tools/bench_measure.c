@@ -7,10 +7,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Images of free size are measured at this side unless --shape says otherwise.
-#define ASSUMED_SIDE 256
+#define OTHER_SIZE 256
 #define STABLE 0.02      // the medians of both halves of the runs differ by no more than this
 #define MOST_SECONDS 4.0 // times --seconds: a busy machine is never stable
+
+// Free sizes behind the batch, in order, as the networks are used: what --shape does not say.
+static const struct {
+    const char *model, *input;
+    int64_t size[2];
+} usual[] = {
+    {"s3fd", "image", {480, 640}},
+    {"ffdnet", "image", {512, 512}},
+    {"ffdnet-map", "image", {512, 512}},
+    {"ffdnet-map", "sigma", {256, 256}},
+    {"mobilenetv2", "image", {224, 224}},
+    {"lstm", "seq_input", {6}},
+    {"lstm-stream", "seq_input", {1}},
+    {"unet", "sample", {96, 96}},
+    {"unet", "encoder_hidden_states", {10}},
+    {"vae-encoder", "sample", {512, 512}},
+    {"vae-decoder", "latent_sample", {64, 64}},
+    {"wav2vec2", "input_values", {160000}},
+};
+
+static void fill_sizes(const char *model, rml_port *port)
+{
+    const int64_t *size = NULL;
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        if (strcmp(usual[i].model, model) == 0 && strcmp(usual[i].input, port->name) == 0)
+            size = usual[i].size;
+    int known = 0;
+    for (int k = 0; k < port->shape.rank; k++)
+        if (port->shape.dim[k] < 0)
+            port->shape.dim[k] = k == 0                             ? 1
+                                 : size && known < 2 && size[known] ? size[known++]
+                                                                    : OTHER_SIZE;
+}
 
 bool bench_parse_shape(const char *text, char *name, size_t capacity, rml_shape *shape)
 {
@@ -59,9 +91,7 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
         rml_port port = rml_model_input(model, i);
         const bool any_batch = port.shape.rank > 0 && port.shape.dim[0] < 0;
-        for (int k = 0; k < port.shape.rank; k++)
-            if (port.shape.dim[k] < 0)
-                port.shape.dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+        fill_sizes(s->model, &port);
         for (int k = 0; k < s->shapes.count; k++) {
             char name[128];
             rml_shape wanted;

@@ -55,7 +55,8 @@ int cmd_bench(int argc, char **argv)
          .kind = OPTION_LIST,
          .target = &s.shapes,
          .value = "NAME=1x3x512x512",
-         .help = "shape of an input; may be repeated\n(images of free size: 256x256)"},
+         .help = "shape of an input; may be repeated\n(networks at the size they are used "
+                 "at,\nfree sizes of files 256)"},
         {.name = "threads",
          .kind = OPTION_TEXT,
          .target = &thread_list,
