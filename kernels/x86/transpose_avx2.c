@@ -21,16 +21,16 @@ static inline void transpose_8x8(__m256 r[8])
     }
 }
 
-// One block of rows x cols, both 1..8.
+// One block of 8 rows and 1..7 columns.
 static void transpose_part(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
-                           size_t rows, size_t cols)
+                           size_t cols)
 {
     __m256 r[8];
     for (size_t i = 0; i < 8; i++)
-        r[i] = i < rows ? vf32_load_part(src + i * src_pitch, cols) : _mm256_setzero_ps();
+        r[i] = vf32_load_part(src + i * src_pitch, cols);
     transpose_8x8(r);
     for (size_t i = 0; i < cols; i++)
-        vf32_store_part(dst + i * dst_pitch, r[i], rows);
+        _mm256_storeu_ps(dst + i * dst_pitch, r[i]);
 }
 
 static inline void transpose_full(const float *src, size_t src_pitch, float *dst, size_t dst_pitch)
@@ -43,19 +43,37 @@ static inline void transpose_full(const float *src, size_t src_pitch, float *dst
         _mm256_storeu_ps(dst + i * dst_pitch, r[i]);
 }
 
+// Few rows, as of an image's colours: element by element, for masked stores take ten times as long
+// on some CPUs.
+static inline __attribute__((always_inline)) void transpose_few(const float *src, size_t src_pitch,
+                                                                float *dst, size_t dst_pitch,
+                                                                const size_t rows, size_t cols)
+{
+    for (size_t c = 0; c < cols; c++)
+        for (size_t r = 0; r < rows; r++)
+            dst[c * dst_pitch + r] = src[r * src_pitch + c];
+}
+
 void rml_transpose_f32_avx2(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
                             size_t rows, size_t cols)
 {
     for (size_t r = 0; r < rows; r += 8) {
         size_t height = rows - r < 8 ? rows - r : 8;
+        if (height < 8) {
+            if (height == 3)
+                transpose_few(src + r * src_pitch, src_pitch, dst + r, dst_pitch, 3, cols);
+            else
+                transpose_few(src + r * src_pitch, src_pitch, dst + r, dst_pitch, height, cols);
+            return;
+        }
         for (size_t c = 0; c < cols; c += 8) {
             size_t width = cols - c < 8 ? cols - c : 8;
             const float *from = src + r * src_pitch + c;
             float *to = dst + c * dst_pitch + r;
-            if (height == 8 && width == 8)
+            if (width == 8)
                 transpose_full(from, src_pitch, to, dst_pitch);
             else
-                transpose_part(from, src_pitch, to, dst_pitch, height, width);
+                transpose_part(from, src_pitch, to, dst_pitch, width);
         }
     }
 }
