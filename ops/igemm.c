@@ -73,6 +73,47 @@ static void point_flat(const rml_tensor *view, size_t pixel, size_t rows, int64_
         at[i] = first + (int64_t)i * view->stride[3];
 }
 
+static bool all_inside(const igemm_job *job, rml_window_at at, size_t rows)
+{
+    const rml_window *window = &job->product->window;
+    bool inside = true;
+    for (size_t i = 0; inside && i < rows; i++, rml_window_next(window, &at))
+        inside = rml_window_inside_cols(window, &at, job->product->in);
+    return inside;
+}
+
+static void point_each(const igemm_job *job, rml_window_at at, size_t rows, size_t column,
+                       bool merge, const float **a, float **c, const float **residual)
+{
+    const rml_igemm *product = job->product;
+    const rml_window *window = &product->window;
+    const int64_t channel = product->out_channel + (int64_t)column;
+    for (size_t i = 0; i < rows; i++, rml_window_next(window, &at)) {
+        rml_window_pointers(window, &at, product->in, product->in_channel, job->zeros, merge, a + i,
+                            job->kernels->mr);
+        c[i] = rml_window_out(window, &at, product->out) + channel;
+        if (product->residual)
+            residual[i] = rml_window_out(window, &at, product->residual) + channel;
+    }
+}
+
+// Pixels of one row whose taps lie inside the width: each is a step further than the one before.
+static void point_run(const igemm_job *job, rml_window_at at, size_t rows, size_t column,
+                      bool merge, size_t taps, const float **a, float **c, const float **residual)
+{
+    const rml_igemm *product = job->product;
+    const int64_t step = product->window.step[1] * product->in->stride[3];
+    const int64_t out_step = product->window.out_step[1];
+    point_each(job, at, 1, column, merge, a, c, residual);
+    for (size_t t = 0; t < taps; t++, a += job->kernels->mr)
+        for (size_t i = 1; i < rows; i++)
+            a[i] = a[0] == job->zeros ? a[0] : a[i - 1] + step;
+    for (size_t i = 1; i < rows; i++)
+        c[i] = c[i - 1] + out_step * product->out->stride[3];
+    for (size_t i = 1; product->residual && i < rows; i++)
+        residual[i] = residual[i - 1] + out_step * product->residual->stride[3];
+}
+
 // Tables for one tile; returns the number of taps the kernel walks.
 static size_t point(const igemm_job *job, size_t pixel, size_t rows, const float **a, float **c,
                     const float **residual, size_t column, size_t *depth)
@@ -88,21 +129,18 @@ static size_t point(const igemm_job *job, size_t pixel, size_t rows, const float
         *depth = product->depth;
         return 1;
     }
-    rml_window_at at = rml_window_seek(window, pixel);
-    bool merge = job->merge;
-    rml_window_at walk = at;
-    for (size_t i = 0; merge && i < rows; i++, rml_window_next(window, &walk))
-        merge = rml_window_inside_cols(window, &walk, product->in);
-    for (size_t i = 0; i < rows; i++, rml_window_next(window, &at)) {
-        rml_window_pointers(window, &at, product->in, product->in_channel, job->zeros, merge, a + i,
-                            job->kernels->mr);
-        c[i] = rml_window_out(window, &at, product->out) + product->out_channel + column;
-        if (product->residual)
-            residual[i] = rml_window_out(window, &at, product->residual) + product->out_channel +
-                          (int64_t)column;
-    }
+    const rml_window_at at = rml_window_seek(window, pixel);
+    const rml_window_at last = {at.image, at.row, at.col + (int64_t)rows - 1};
+    const bool run = last.col < window->cols && rml_window_inside_cols(window, &at, product->in) &&
+                     rml_window_inside_cols(window, &last, product->in);
+    const bool merge = job->merge && (run || all_inside(job, at, rows));
     *depth = merge ? product->depth * (size_t)window->taps[1] : product->depth;
-    return (size_t)(merge ? window->taps[0] : window->taps[0] * window->taps[1]);
+    const size_t taps = (size_t)(merge ? window->taps[0] : window->taps[0] * window->taps[1]);
+    if (run)
+        point_run(job, at, rows, column, merge, taps, a, c, residual);
+    else
+        point_each(job, at, rows, column, merge, a, c, residual);
+    return taps;
 }
 
 static void run_items(void *context, size_t begin, size_t end, int worker)
