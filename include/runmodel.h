@@ -196,6 +196,10 @@ typedef struct rml_model_settings {
     // folder, or the JSON itself where it begins with "{". NULL: the config.json that lies with the
     // weights, if there is one.
     const char *config;
+    // Leave the inputs and outputs of a graph file that is taken for a network the element types
+    // they have there, as rml_model_input tells them. Otherwise types that are not the network's
+    // are refused, so that who knows the network may count on them.
+    bool keep_types;
     rml_log_fn log; // may be NULL
     void *log_user;
 } rml_model_settings;

@@ -83,12 +83,13 @@ static rml_status check_type(const rml_value *have, const rml_value *want, const
     if (have->dtype == want->dtype)
         return RML_OK;
     return rml_fail(err, RML_ERR_UNSUPPORTED,
-                    "its %s \"%s\" is %s, and that of this network is %s (run-model exec FILE.onnx "
-                    "takes a file as it is)",
+                    "its %s \"%s\" is %s, and that of this network is %s (run-model exec "
+                    "takes it as it is)",
                     what, have->name, rml_dtype_name(have->dtype), rml_dtype_name(want->dtype));
 }
 
-rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_error *err)
+rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
+                                rml_error *err)
 {
     enum { MOST = 64 };
     size_t place[MOST];
@@ -98,7 +99,9 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_err
         return refuse(graph, like, "inputs", err);
     for (size_t i = 0; i < like->input_count; i++) {
         ids[i] = graph->inputs[place[i]];
-        RML_TRY(check_type(&graph->values[ids[i]], &like->values[like->inputs[i]], "input", err));
+        if (!keep_types)
+            RML_TRY(
+                check_type(&graph->values[ids[i]], &like->values[like->inputs[i]], "input", err));
     }
     for (size_t i = 0; i < like->input_count; i++) {
         graph->inputs[i] = ids[i];
@@ -112,7 +115,9 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_err
         return refuse(graph, like, "outputs", err);
     for (size_t i = 0; i < like->output_count; i++) {
         ids[i] = graph->outputs[place[i]];
-        RML_TRY(check_type(&graph->values[ids[i]], &like->values[like->outputs[i]], "output", err));
+        if (!keep_types)
+            RML_TRY(
+                check_type(&graph->values[ids[i]], &like->values[like->outputs[i]], "output", err));
     }
     for (size_t i = 0; i < like->output_count; i++) {
         graph->outputs[i] = ids[i];

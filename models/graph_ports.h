@@ -5,8 +5,10 @@
 #include "graph/graph.h"
 
 // Gives the inputs and outputs of `graph` the names and the order of those of `like`, to which they
-// are matched by name, or else by rank and sizes. Further outputs of `graph` are dropped.
-rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, rml_error *err);
+// are matched by name, or else by rank and sizes. Further outputs of `graph` are dropped. Other
+// element types than those of `like` are refused unless they may stay (`keep_types`).
+rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
+                                rml_error *err);
 
 // Puts a softmax behind the first output, (N, classes), where there is none: files that classify
 // often end in logits.

@@ -95,7 +95,7 @@ static rml_status adopt(rml_model **out, const network *chosen, const char *path
     rml_graph_init(&like, (*out)->allocator);
     rml_status status = build(&like, chosen, &source, &trained, err);
     if (status == RML_OK)
-        status = rml_graph_take_ports(&(*out)->graph, &like, err);
+        status = rml_graph_take_ports(&(*out)->graph, &like, settings->keep_types, err);
     if (status == RML_OK &&
         chosen->build == rml_build_mobilenetv2) // whose outputs are probabilities
         status = rml_graph_end_in_softmax(&(*out)->graph, err);

@@ -18,8 +18,10 @@
 #define PLANE_GAP 16  // floats
 #define MAX_BLOCK 192 // tiles
 // In bf16 a result is off by about twice what the direct sum is off by, so that only large layers
-// go this way, which take most of the time: so many products for each of the nine taps.
-#define BF16_LEAST ((uint64_t)1 << 30)
+// go this way, which take most of the time: so many products for each of the nine taps. Layers of
+// few channels go the same way at any size, which images that are cut into tiles rely on.
+#define BF16_LEAST ((uint64_t)1 << 29)
+#define BF16_CHANNELS 128
 
 bool rml_conv_winograd_accepts(const rml_op_args *args)
 {
@@ -37,9 +39,11 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
 bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
 {
     const rml_tensor *out = &args->out[0];
-    const uint64_t products = (uint64_t)args->in[0].dim[1] * (uint64_t)out->dim[1] *
+    const int64_t in_channels = args->in[0].dim[1];
+    const uint64_t products = (uint64_t)in_channels * (uint64_t)out->dim[1] *
                               (uint64_t)out->dim[2] * (uint64_t)out->dim[3];
-    return rml_wants_bf16(args) && rml_conv_winograd_accepts(args) && products >= BF16_LEAST;
+    return rml_wants_bf16(args) && rml_conv_winograd_accepts(args) &&
+           in_channels >= BF16_CHANNELS && out->dim[1] >= BF16_CHANNELS && products >= BF16_LEAST;
 }
 
 typedef struct wino_shape {

@@ -1,6 +1,7 @@
 """ONNX files with the inputs and outputs of one of our networks that are none all the same."""
 
 import numpy as np
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -63,6 +64,18 @@ def test_other_element_types(program, tmp_path, kind):
     weights = sums_of_sequences(tmp_path / "w.onnx", kind)
     done = program.run("lstm", *[1] * 4000, "--weights", weights, code=1)
     refused(done, "w.onnx", "seq_input", "f32")
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT64, TensorProto.DOUBLE])
+def test_exec_leaves_the_file_its_types(program, tmp_path, kind):
+    """As the time step of a UNet, which exporters write as an integer."""
+    weights = sums_of_sequences(tmp_path / "w.onnx", kind)
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    np.save(tmp_path / "x.npy", x)
+    arguments = ["--input", f"seq_input={tmp_path / 'x.npy'}"]
+    arguments += ["--output", f"my_output={tmp_path / 'y.npy'}"]
+    program.run("exec", "lstm", "--weights", weights, *arguments)
+    assert np.array_equal(np.load(tmp_path / "y.npy"), x.sum(axis=1))
 
 
 def lip_sync(program, tmp_path, weights, code):

@@ -25,6 +25,8 @@ static const struct {
     {"lstm-stream", "seq_input", {1}},
     {"unet", "sample", {96, 96}},
     {"unet", "encoder_hidden_states", {10}},
+    {"unet-step0", "sample", {96, 96}},
+    {"unet-step0", "encoder_hidden_states", {10}},
     {"vae-encoder", "sample", {512, 512}},
     {"vae-decoder", "latent_sample", {64, 64}},
     {"wav2vec2", "input_values", {160000}},

@@ -189,6 +189,7 @@ static rml_status run(const settings *s, rml_error *err)
     rml_status status = RML_OK;
     rml_model_settings built = rml_model_settings_default();
     built.config = s->config;
+    built.keep_types = true; // arrays are converted to what they are for
     if (s->is_file)
         status = rml_model_open(&model, s->model, NULL, err);
     else

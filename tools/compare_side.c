@@ -56,13 +56,15 @@ static rml_status open_model(side *s, const char *network, rml_error *err)
 {
     if (is_graph_file(s->path) && !network)
         return rml_model_open(&s->model, s->path, NULL, err);
+    rml_model_settings built = rml_model_settings_default();
+    built.keep_types = true; // inputs are converted
     RML_TRY(rml_weights_open(&s->weights, s->path, NULL, err));
     if (strcmp(rml_weights_format(s->weights), "numpy archive") == 0)
         return RML_OK;
     s->network = network ? network : recognise(s);
     if (s->model || !network)
         return RML_OK;
-    return rml_model_create(&s->model, network, s->weights, NULL, err);
+    return rml_model_create(&s->model, network, s->weights, &built, err);
 }
 
 rml_status side_open(side *s, const char *path, const char *network, const common_options *common,
