@@ -21,7 +21,7 @@
 
 #define BLOCK_KEYS 512          // a multiple of every level's nr
 #define PITCH (BLOCK_KEYS + 16) // rows whole pages apart would share sets of the first-level cache
-#define MOST_TILES 16 // of queries, that meet a block of keys while it is in the second-level cache
+#define MOST_TILES 16           // of queries in a work item
 #define GROUP_BYTES ((size_t)8 << 20) // of packed keys and values that are made ready at a time
 
 // ---- shapes -------------------------------------------------------------------------------------
