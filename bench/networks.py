@@ -3,12 +3,15 @@
 import contextlib
 import io
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from reference import checkpoints, ffdnet, lstm, mobilenetv2, wav2lip
+
+PNNX = Path(sys.executable).with_name("pnnx")  # also where the environment is not activated
 
 
 class Only(torch.nn.Module):
@@ -133,7 +136,7 @@ def convert_for_ncnn(model, inputs, folder, name):
     shapes = ",".join("[" + ",".join(map(str, x.shape)) + "]" for x in inputs.values())
     try:
         subprocess.run(
-            ["pnnx", traced.name, f"inputshape={shapes}", "fp16=0"],
+            [str(PNNX), traced.name, f"inputshape={shapes}", "fp16=0"],
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -276,8 +276,9 @@ typedef void (*rml_observe_fn)(void *user, const rml_observed *value);
 
 // Memory for sessions that take turns, of one model or of several: as large as the largest plan of
 // them, and not as all together. A turn is to prepare, to fill the inputs, to run and to read the
-// outputs; what a session had in inputs and outputs is lost when another takes its turn. Without
-// preparing, a session whose memory has moved refuses to run. Used by one thread at a time.
+// outputs; what a session had in inputs and outputs is lost when another takes its turn, and so are
+// the pointers to them. A session whose memory has moved must be prepared again before it runs.
+// Used by one thread at a time.
 typedef struct rml_shared_block rml_shared_block;
 
 RML_API rml_status rml_shared_block_create(rml_shared_block **out, const rml_allocator *allocator,
@@ -319,11 +320,13 @@ RML_API rml_status rml_session_resize(rml_session *session, const char *input, r
 
 // Plans for the shapes set, packs weights not packed yet, and makes all memory ready. Cheap when
 // nothing changed. On failure the session keeps its former plan and shapes. Pointers from
-// rml_session_input and rml_session_output are valid until the next prepare that changes shapes.
+// rml_session_input and rml_session_output are valid until the next prepare that changes shapes,
+// and where the session shares its memory until another one of the block is prepared.
 RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 
 // Where to write an input and read an output: contiguous, C order, of the port's element type, in
-// the session's memory, or what was bound. NULL when there is no such name or nothing is prepared.
+// the session's memory, or what was bound. NULL when there is no such name, nothing is prepared, or
+// the memory that is shared has moved since.
 // An output whose shape only a run tells is NULL before the first run, and has a shape and a place
 // of its own after each. `shape` may be NULL.
 RML_API void *rml_session_input(rml_session *session, const char *name, rml_shape *shape);

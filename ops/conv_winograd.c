@@ -31,6 +31,7 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
         conv->stride[1] != 1 || conv->dilation[0] != 1 || conv->dilation[1] != 1 ||
         conv->groups != 1 || conv->act.kind != RML_UNARY_CLAMP)
         return false;
+    // In bf16 the layers that this leaves to others are those that conv_bf16 leaves to f32.
     // Few channels: the transforms outweigh the products. Small images: the weights, four times as
     // many as before, are read for too few tiles, and would not fit the memory promise.
     return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
@@ -160,7 +161,7 @@ static size_t worker_bytes(const wino_shape *s)
 {
     return rml_round_up(s->planes * plane_v(s) * sizeof(float), RML_ALIGNMENT) +
            rml_round_up(s->planes * plane_m(s) * sizeof(float), RML_ALIGNMENT) +
-           rml_round_up(s->planes * plane_f32(s) * sizeof(float), RML_ALIGNMENT);
+           (s->pairs ? rml_round_up(s->planes * plane_f32(s) * sizeof(float), RML_ALIGNMENT) : 0);
 }
 
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)

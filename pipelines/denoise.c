@@ -126,15 +126,15 @@ static bool takes_map(const rml_denoiser *d)
 }
 
 // How many values there are along a side of which `count` are given: the last one is repeated.
-static int side_of(const rml_denoiser *d, int count)
+static int side_of(const rml_denoiser *d, int axis, int count)
 {
-    return d->even ? (count + 1) / 2 * 2 : count;
+    return d->even && d->image.dim[axis] != count ? (count + 1) / 2 * 2 : count;
 }
 
 static rml_status prepare(rml_denoiser *d, int batch, int width, int height, rml_error *err)
 {
-    width = side_of(d, width);
-    height = side_of(d, height);
+    width = side_of(d, 3, width);
+    height = side_of(d, 2, height);
     const rml_shape image = {4, {batch, d->colours, height, width}};
     rml_shape level = {4, {1, 1, (height + 1) / 2, (width + 1) / 2}};
     if (!takes_map(d)) {
@@ -154,7 +154,7 @@ static bool fits(int64_t size, int64_t wanted)
     return wanted < 0 || size == wanted;
 }
 
-// A file that fixes the size takes pictures of that size, or one short of it.
+// A file that fixes the size takes pictures of that size, or one short of an even one.
 static rml_status check_size(const rml_denoiser *d, int batch, int width, int height,
                              rml_error *err)
 {
@@ -165,7 +165,7 @@ static rml_status check_size(const rml_denoiser *d, int batch, int width, int he
                         "the network's file takes images of shape %s, and not the %d colours of "
                         "this one at once",
                         rml_shape_text(&d->image, text), batch * d->colours);
-    if (!fits(side_of(d, height), wanted[2]) || !fits(side_of(d, width), wanted[3]))
+    if (!fits(side_of(d, 2, height), wanted[2]) || !fits(side_of(d, 3, width), wanted[3]))
         return rml_fail(err, RML_ERR_SHAPE,
                         "the network's file takes images of shape %s only, and this one has %d "
                         "rows and %d columns",
@@ -387,7 +387,8 @@ rml_status rml_denoise(rml_denoiser *d, rml_picture *out, const rml_picture *in,
     for (int j = 0; j < chosen.count_y; j++)
         for (int i = 0; i < chosen.count_x; i++) {
             const rml_tile_span x = rml_tile_column(&chosen, i), y = rml_tile_row(&chosen, j);
-            const region at = {x, y, side_of(d, x.end - x.start), side_of(d, y.end - y.start)};
+            const region at = {x, y, side_of(d, 3, x.end - x.start),
+                               side_of(d, 2, y.end - y.start)};
             RML_TRY(run_tile(d, out, in, noise, &at, batch, err));
         }
     copy_alpha(out, in);

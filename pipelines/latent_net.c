@@ -160,7 +160,7 @@ static rml_status prepare_autoencoder(rml_latent_net *self, rml_error *err)
     RML_TRY(rml_session_resize(self->encoder, "sample", shape, err));
     RML_TRY(prepare(self->encoder, ENCODER, err));
     if (!rml_session_output(self->encoder, "latent_parameters", &shape) || shape.rank != 4 ||
-        shape.dim[1] != HALVES * RML_LATENT_CHANNELS)
+        shape.dim[0] != 1 || shape.dim[1] != HALVES * RML_LATENT_CHANNELS)
         return rml_fail(err, RML_ERR_SHAPE, "the autoencoder's latents do not have %d channels",
                         RML_LATENT_CHANNELS);
     self->height = shape.dim[2];
@@ -192,6 +192,20 @@ static rml_status prepare_unet(rml_latent_net *self, int count, rml_error *err)
     return prepare(self->unet, UNET, err);
 }
 
+// What the UNet made of `count` faces; graph files may make anything.
+static rml_status find_made(rml_latent_net *self, int count, const float **made, rml_error *err)
+{
+    rml_shape shape;
+    const int64_t height = self->kind.stacked ? HALVES * self->height : self->height;
+    *made = rml_session_output(self->unet, "out_sample", &shape);
+    if (*made && shape.rank == 4 && shape.dim[0] == count && shape.dim[1] == RML_LATENT_CHANNELS &&
+        shape.dim[2] == height && shape.dim[3] == self->width)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_SHAPE,
+                    "the UNet does not give back a latent of %lldx%lld in its size for each of %d",
+                    (long long)self->width, (long long)height, count);
+}
+
 static rml_status take_memory(rml_latent_net *self, rml_error *err)
 {
     const size_t half = (size_t)(RML_LATENT_CHANNELS * self->height * self->width);
@@ -211,13 +225,8 @@ static rml_status begin(rml_lip_net *net, const rml_lip_sound *sound, rml_error 
     net->sound_count = (size_t)(RML_VOICE_CHUNK * self->voice.layers) * (size_t)self->voice.width;
     RML_TRY(prepare_autoencoder(self, err));
     RML_TRY(prepare_unet(self, 1, err));
-    rml_shape shape;
-    const int64_t height = self->kind.stacked ? HALVES * self->height : self->height;
-    if (!rml_session_output(self->unet, "out_sample", &shape) || shape.dim[2] != height ||
-        shape.dim[3] != self->width)
-        return rml_fail(err, RML_ERR_SHAPE,
-                        "the UNet does not give back a latent of %lldx%lld in its size",
-                        (long long)self->width, (long long)height);
+    const float *made;
+    RML_TRY(find_made(self, 1, &made, err));
     return take_memory(self, err);
 }
 
@@ -382,8 +391,9 @@ static rml_status run_together(rml_lip_net *net, rml_lip_item *const *items, int
         memcpy(words + (size_t)i * net->sound_count, items[i]->sound,
                net->sound_count * sizeof *words);
     RML_TRY(rml_session_run(self->unet, err));
-    memcpy(self->staged, rml_session_output(self->unet, "out_sample", NULL),
-           (size_t)count * made_step * sizeof *self->staged);
+    const float *made;
+    RML_TRY(find_made(self, count, &made, err));
+    memcpy(self->staged, made, (size_t)count * made_step * sizeof *self->staged);
     for (int i = 0; i < count; i++)
         RML_TRY(decode(self, items[i], self->staged + (size_t)i * made_step, round, err));
     return RML_OK;

@@ -32,7 +32,7 @@ typedef struct rml_latent_settings {
     const char *voice_name;   // what messages call it
     rml_voice_kind hears;
     // Of all networks. Where they share a block, which outlives the net, the limit is that of the
-    // three above together. What hears does not share it, and is gone before it is needed.
+    // three above together. What hears keeps to the limit in memory of its own, and is gone before.
     rml_session_settings session;
     int side; // of the faces, a multiple of 2
     // Latents are samples of what the encoder gives: the deviates are those of rml_deviates for

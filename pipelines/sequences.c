@@ -144,10 +144,19 @@ static rml_status move_state(rml_sequences *s, int side, rml_error *err)
     for (int i = 0; i < 2 && s->state; i++) {
         float *held = s->held + (size_t)i * s->state;
         float *in = rml_session_input(s->session, state_names[i][0], NULL);
-        const float *out = rml_session_output(s->session, state_names[i][1], NULL);
-        if (!in || !out)
+        rml_shape shape;
+        const float *out = rml_session_output(s->session, state_names[i][1], &shape);
+        if (!in)
             return rml_fail(err, RML_ERR_INTERNAL, "the state is not where it was");
-        memcpy(side ? held : in, side ? out : held, bytes);
+        if (side == 0) {
+            memcpy(in, held, bytes);
+            continue;
+        }
+        if (!out || shape.rank != 3 || shape.dim[0] != 1 ||
+            (uint64_t)(shape.dim[1] * shape.dim[2]) != s->state)
+            return rml_fail(err, RML_ERR_SHAPE, "the network does not give back its state %s",
+                            state_names[i][1]);
+        memcpy(held, out, bytes);
     }
     return RML_OK;
 }

@@ -1,5 +1,6 @@
 #include "pipelines/voice.h"
 
+#include "loaders/weights.h"
 #include "media/log_mel.h"
 #include "tensor/size.h"
 
@@ -254,6 +255,11 @@ rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights
 {
     const hearing job = {weights, config, settings, err};
     *out = (rml_voice){.allocator = allocator, .kind = kind, .layers = 1};
+    if (rml_weights_is_graph(weights))
+        return rml_fail(
+            err, RML_ERR_UNSUPPORTED,
+            "%s: a graph file, and what hears is computed in parts, which takes weights",
+            rml_weights_path(weights));
     rml_status status = kind == RML_VOICE_WAV2VEC2 ? hear_wav2vec2(&job, samples, count, out)
                                                    : hear_whisper(&job, samples, count, out);
     if (status == RML_OK && !all_finite(out->data, (size_t)(out->rows * out->layers * out->width)))

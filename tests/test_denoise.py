@@ -269,8 +269,8 @@ class LevelOfFourDimensions(torch.nn.Module):
         return self.network(image, sigma.view(-1))
 
 
-def exported(network, path, free, four=False):
-    image, sigma = ffdnet.random_inputs(1, network_channels(network), 32, 48, 1)
+def exported(network, path, free, four=False, size=(32, 48)):
+    image, sigma = ffdnet.random_inputs(1, network_channels(network), *size, 1)
     if four:
         network, sigma = LevelOfFourDimensions(network), sigma.view(-1, 1, 1, 1)
     made = exports.Example(network, (image, sigma), (), ["image", "sigma"], ["denoised"])
@@ -315,6 +315,15 @@ def test_onnx_file_that_fixes_its_size(program, ffdnet_network, tmp_path):
     source = write(tmp_path / "a.png", picture(32, 48))
     done = program.run("ffdnet", source, *arguments, "--sigma", levels, code=1)
     assert "one level" in done.stderr
+
+
+def test_onnx_file_that_fixes_an_odd_size(program, ffdnet_network, tmp_path):
+    network = ffdnet_network("ipol", 3, 20, 5)
+    weights = exported(network.model, tmp_path / "w.onnx", free=[], size=(31, 47))
+    arguments = ["-o", tmp_path / "out.png", "-w", weights]
+    program.run("ffdnet", write(tmp_path / "a.png", picture(31, 47)), *arguments)
+    done = program.run("ffdnet", write(tmp_path / "b.png", picture(32, 48)), *arguments, code=1)
+    assert "b.png" in done.stderr and "(1,3,31,47)" in done.stderr
 
 
 # ---- tiles -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import time
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -249,6 +250,33 @@ def test_default(make, saved, clip, voice_wav):
             assert np.abs(ours.astype(int) - want.astype(int)).max() <= INSIDE_LEVELS
         edge = np.abs(inside[0].astype(int) - frame[y1, x1:x2].astype(int))
         assert edge.max() <= 4
+
+
+def test_graph_files_do_not_hear(program, saved, voice_wav, clip, tmp_path):
+    """They would be run in parts, and may make more of each than was asked for."""
+    numbers = [
+        onnx.helper.make_tensor("axis", onnx.TensorProto.INT64, [1], [2]),
+        onnx.helper.make_tensor("sizes", onnx.TensorProto.INT64, [3], [3, 1, 32]),
+    ]
+    nodes = [
+        onnx.helper.make_node("Unsqueeze", ["input_values", "axis"], ["x"]),
+        onnx.helper.make_node("Expand", ["x", "sizes"], ["last_hidden_state"]),
+    ]
+    ports = [
+        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)]
+        for name, shape in (("input_values", ["m", "n"]), ("last_hidden_state", ["k", "n", "w"]))
+    ]
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    graph = onnx.helper.make_graph(nodes, "g", *ports, numbers)
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    onnx.save(model, tmp_path / "v.onnx")
+    done = program.run(
+        *["latent-wav2lip", "--face", clip(3)[0], "--audio", voice_wav, "--box", *BOX],
+        *[*saved().arguments()[:-1], tmp_path / "v.onnx", "--outfile", tmp_path / "o.mp4"],
+        code=1,
+    )
+    assert "v.onnx" in done.stderr and "takes weights" in done.stderr
+    assert not (tmp_path / "o.mp4").exists()
 
 
 def test_frames_without_a_face(program, saved, voice_wav, blob_detector, tmp_path):

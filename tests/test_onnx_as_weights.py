@@ -1,6 +1,8 @@
 """ONNX files with the inputs and outputs of one of our networks that are none all the same."""
 
 import numpy as np
+import subprocess
+
 import numpy as np
 import onnx
 import pytest
@@ -76,6 +78,24 @@ def test_exec_leaves_the_file_its_types(program, tmp_path, kind):
     arguments += ["--output", f"my_output={tmp_path / 'y.npy'}"]
     program.run("exec", "lstm", "--weights", weights, *arguments)
     assert np.array_equal(np.load(tmp_path / "y.npy"), x.sum(axis=1))
+
+
+def test_state_that_is_less_than_it_was(program, tmp_path):
+    kind, state = TensorProto.FLOAT, [1, 1, 4]
+    nodes = [
+        helper.make_node("ReduceSum", ["seq_input", "axes"], ["sum"], keepdims=0),
+        helper.make_node("Concat", ["sum", "sum", "sum"], ["my_output"], axis=1),
+        helper.make_node("Slice", ["h0", "from", "to", "axis"], ["hn"]),
+        helper.make_node("Slice", ["c0", "from", "to", "axis"], ["cn"]),
+    ]
+    inputs = [("h0", state, kind), ("c0", state, kind), ("seq_input", [1, "t", 1], kind)]
+    outputs = [("my_output", [1, 3], kind), ("hn", [1, 1, 2], kind), ("cn", [1, 1, 2], kind)]
+    constants = [numbers("axes", 1), numbers("from", 0), numbers("to", 2), numbers("axis", 2)]
+    weights = save(tmp_path / "w.onnx", nodes, inputs, outputs, constants)
+    command = program.command("lstm", "--stream", "-w", weights)
+    done = subprocess.run(command, input="1\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    refused(done, "state hn")
 
 
 def lip_sync(program, tmp_path, weights, code):

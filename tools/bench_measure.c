@@ -103,7 +103,8 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
         }
         if (batch && any_batch)
             port.shape.dim[0] = batch;
-        batch_taken = batch_taken || (port.shape.rank > 0 && port.shape.dim[0] == batch);
+        batch_taken = batch_taken || any_batch ||
+                      (i == 0 && port.shape.rank > 0 && port.shape.dim[0] == batch);
         if (port.shape.rank < 0)
             return rml_fail(
                 err, RML_ERR_ARG,
@@ -192,6 +193,7 @@ static rml_status load(const bench_settings *s, rml_weights **weights, rml_model
 {
     rml_model_settings built = rml_model_settings_default();
     built.config = s->config;
+    built.keep_types = true; // inputs of all types are filled
     *start = now_ms();
     if (s->is_file)
         return rml_model_open(model, s->model, &built, err);

@@ -130,6 +130,15 @@ static rml_status run_side(side *s, const layer *inputs, rml_error *err)
     return s->out_of_memory ? rml_fail_nomem(err, 0, "the values of a run") : RML_OK;
 }
 
+// The input of `s` that is called as `port` is, or else the one at the same place.
+static size_t place_of(const side *s, const rml_port *port, size_t place)
+{
+    for (size_t i = 0; i < rml_model_input_count(s->model); i++)
+        if (strcmp(rml_model_input(s->model, i).name, port->name) == 0)
+            return i;
+    return place;
+}
+
 static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
 {
     const size_t count = rml_model_input_count(a->model);
@@ -144,7 +153,8 @@ static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
     rml_status status = RML_OK;
     for (size_t i = 0; i < count && status == RML_OK; i++) {
         const rml_port port = rml_model_input(a->model, i);
-        const rml_shape other = b->model ? rml_model_input(b->model, i).shape : port.shape;
+        const rml_shape other =
+            b->model ? rml_model_input(b->model, place_of(b, &port, i)).shape : port.shape;
         status = make_input(s, &port, &other, stored, &inputs[i], err);
     }
     if (status == RML_OK)
