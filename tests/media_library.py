@@ -285,7 +285,8 @@ def build(folder):
         pytest.skip("needs the development files of libav")
     below = ("alloc", "arena", "status", "mapfile", "threads")
     sources = [*sorted((ROOT / "media").glob("*.c")),
-               *(ROOT / "tensor" / f"{name}.c" for name in below)]
+               *(ROOT / "tensor" / f"{name}.c" for name in below),
+               ROOT / "loaders" / "names.c"]
     target = Path(folder) / "media.so"
     command = [compiler, "-O2", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared",
                "-DRML_WITH_STB=1", "-DRML_WITH_LIBAV=1", "-DRML_WITH_THREADS=1",

@@ -323,7 +323,7 @@ def test_onnx_file_that_fixes_an_odd_size(program, ffdnet_network, tmp_path):
     arguments = ["-o", tmp_path / "out.png", "-w", weights]
     program.run("ffdnet", write(tmp_path / "a.png", picture(31, 47)), *arguments)
     done = program.run("ffdnet", write(tmp_path / "b.png", picture(32, 48)), *arguments, code=1)
-    assert "b.png" in done.stderr and "(1,3,31,47)" in done.stderr
+    assert "b.png" in done.stderr and "3,31,47)" in done.stderr
 
 
 # ---- tiles -------------------------------------------------------------------------------------
