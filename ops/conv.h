@@ -40,7 +40,6 @@ void rml_conv_bf16_run(const rml_op_args *args);
 #define RML_WINOGRAD_F32_ROWS 4
 #define RML_WINOGRAD_BF16_ROWS 2
 bool rml_conv_winograd_accepts(const rml_op_args *args);
-bool rml_conv_winograd_bf16_accepts(const rml_op_args *args);
 size_t rml_conv_winograd_packed_count(const rml_op_args *args);
 rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
                                   float *packed, const rml_allocator *allocator, rml_error *err);

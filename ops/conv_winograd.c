@@ -17,12 +17,6 @@
 // Planes a multiple of 4096 bytes apart would all fall into one set of the first-level cache.
 #define PLANE_GAP 16  // floats
 #define MAX_BLOCK 192 // tiles
-// In bf16 a result is off by about twice what the direct sum is off by, so that only large layers
-// go this way, which take most of the time: so many products for each of the nine taps. Layers of
-// few channels go the same way at any size, which images that are cut into tiles rely on.
-#define BF16_LEAST ((uint64_t)1 << 29)
-#define BF16_CHANNELS 128
-
 bool rml_conv_winograd_accepts(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
@@ -35,16 +29,6 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
     // Few channels: the transforms outweigh the products. Small images: the weights, four times as
     // many as before, are read for too few tiles, and would not fit the memory promise.
     return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
-}
-
-bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
-{
-    const rml_tensor *out = &args->out[0];
-    const int64_t in_channels = args->in[0].dim[1];
-    const uint64_t products = (uint64_t)in_channels * (uint64_t)out->dim[1] *
-                              (uint64_t)out->dim[2] * (uint64_t)out->dim[3];
-    return rml_wants_bf16(args) && rml_conv_winograd_accepts(args) &&
-           in_channels >= BF16_CHANNELS && out->dim[1] >= BF16_CHANNELS && products >= BF16_LEAST;
 }
 
 typedef struct wino_shape {
