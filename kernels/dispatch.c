@@ -23,6 +23,8 @@ void rml_kernels_init(rml_kernels *kernels, rml_cpu_level level)
     kernels->level = level;
     kernels->gemm_bf16 = NULL;
     kernels->pairs_bf16 = NULL;
+    kernels->roots_input_bf16 = NULL;
+    kernels->roots_output_bf16 = NULL;
 
 #define KERNEL(at, type, field, function)                                                          \
     if (level >= RML_CPU_##at && rml_cpu_level_available(RML_CPU_##at))                            \

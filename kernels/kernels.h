@@ -67,20 +67,22 @@ typedef void rml_pool_f32_fn(const float *const *src, size_t taps, size_t channe
 typedef void rml_lerp_f32_fn(const float *const *src, const float *weight, size_t channels,
                              float *dst);
 
-// Winograd F(rows x 4, 3x3), one tile, rows = 2 or 4. The interpolation points and matrices are in
-// winograd.h. `plane` should not be near a multiple of 1024 floats: streams whole pages apart share
-// one set of the first-level cache.
-// Input: the pixels of a window of rows + 2 by 6, row by row, `channels` floats each
-//   -> dst[p*plane + c], p < (rows + 2) * 6.
-typedef void rml_winograd_input_f32_fn(const float *const *src, size_t rows, size_t channels,
-                                       float *dst, size_t plane);
-// Output: src[p*plane + c], p < (rows + 2) * 6 -> the pixels of a window of rows by 4; dst[q] NULL
-// is left out;
+// Winograd F(4x4, 3x3), one tile. The interpolation points and matrices are in winograd.h.
+// `plane` should not be near a multiple of 1024 floats: 36 streams whole pages apart share one set
+// of the first-level cache.
+// Input: 36 pixels of a 6x6 window, row by row, `channels` floats each -> dst[p*plane + c], p < 36.
+typedef void rml_winograd_input_f32_fn(const float *const *src, size_t channels, float *dst,
+                                       size_t plane);
+// Output: src[p*plane + c], p < 36 -> 16 pixels of a 4x4 window; dst[q] NULL is left out;
 //   dst[q][c] = clamp(value + bias[c] + residual[q][c], low, high). bias and residual may be NULL,
 //   residual[q] is not read where dst[q] is NULL, residual[q] may equal dst[q].
-typedef void rml_winograd_output_f32_fn(const float *src, size_t plane, size_t rows,
-                                        size_t channels, const float *bias, float *const *dst,
+typedef void rml_winograd_output_f32_fn(const float *src, size_t plane, size_t channels,
+                                        const float *bias, float *const *dst,
                                         const float *const *residual, float low, float high);
+
+// The same over the fourth roots of unity, roots.h, for operands of bf16.
+// Input: dst[p*plane + k] is the pair of channels 2k and 2k + 1, p < 46, a zero behind an odd one.
+// Output: from src[p*plane + c], p < 46.
 
 // Elementwise on contiguous runs. dst may equal src (a or b) exactly.
 typedef void rml_unary_f32_fn(const float *src, float *dst, size_t count, const float *param);
@@ -187,7 +189,9 @@ typedef struct rml_kernels {
     size_t lstm_rows, lstm_units; // of a full lstm tile
     rml_gemm_f32_fn *gemm;
     rml_gemm_f32_fn *gemm_bf16;    // NULL where the CPU has no products of bf16
-    rml_pairs_bf16_fn *pairs_bf16; // and then this is, too
+    rml_pairs_bf16_fn *pairs_bf16; // and then these are, too
+    rml_winograd_input_f32_fn *roots_input_bf16;
+    rml_winograd_output_f32_fn *roots_output_bf16;
     rml_conv_dw_f32_fn *conv_dw;
     rml_pool_f32_fn *pool_max, *pool_sum;
     rml_lerp_f32_fn *lerp;

@@ -1,7 +1,7 @@
 #include "kernels/winograd.h"
 
 // Row of G for point p: (1, p, p^2) / product of (p - q) over the other points q.
-static void weight_line_4(const double g[3], double u[6])
+static void weight_line(const double g[3], double u[RML_WINOGRAD_TILE])
 {
     const double a = RML_WINOGRAD_A, b = RML_WINOGRAD_B;
     const double zero = a * a * b * b;
@@ -14,29 +14,18 @@ static void weight_line_4(const double g[3], double u[6])
     u[5] = g[2];
 }
 
-static void weight_line_2(const double g[3], double u[4])
+void rml_winograd_weight(const float *g, float *u)
 {
-    u[0] = -g[0];
-    u[1] = (g[0] + g[1] + g[2]) / 2.0;
-    u[2] = (g[0] - g[1] + g[2]) / 2.0;
-    u[3] = g[2];
-}
-
-void rml_winograd_weight(const float *g, size_t rows, float *u)
-{
-    double half[3][6]; // half[x] = G times column x
+    double half[3][RML_WINOGRAD_TILE]; // half[x] = G times column x
     for (size_t x = 0; x < 3; x++) {
         const double column[3] = {g[x], g[3 + x], g[6 + x]};
-        if (rows == 2)
-            weight_line_2(column, half[x]);
-        else
-            weight_line_4(column, half[x]);
+        weight_line(column, half[x]);
     }
-    for (size_t y = 0; y < rows + 2; y++) {
+    for (size_t y = 0; y < RML_WINOGRAD_TILE; y++) {
         const double row[3] = {half[0][y], half[1][y], half[2][y]};
-        double line[RML_WINOGRAD_TILE_COLS];
-        weight_line_4(row, line);
-        for (size_t x = 0; x < RML_WINOGRAD_TILE_COLS; x++)
-            u[y * RML_WINOGRAD_TILE_COLS + x] = (float)line[x];
+        double line[RML_WINOGRAD_TILE];
+        weight_line(row, line);
+        for (size_t x = 0; x < RML_WINOGRAD_TILE; x++)
+            u[y * RML_WINOGRAD_TILE + x] = (float)line[x];
     }
 }

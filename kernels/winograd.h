@@ -1,13 +1,9 @@
-// Winograd F(4x4, 3x3) and F(2x4, 3x3): matrices shared by the kernels and the weight transform.
+// Winograd F(4x4, 3x3): matrices shared by the kernels and the weight transform.
 //
-// A tile makes `rows` x 4 pixels of the output from (rows + 2) x 6 of the input, rows = 2 or 4, by
-// one product for each of (rows + 2) x 6 planes. Four rows save most. Two amplify the rounding of
-// what is multiplied half as much (bench/LOG.md), which is what products of bf16 need.
-//
-// Along the columns, and along four rows, the interpolation points are 0, +-A, +-B and infinity.
-// With A = 5/8 and B = 3/2 every constant below is exact in f32 and the result of a 3x3 convolution
-// is about three times closer than with the textbook points 0, +-1, +-2. Because the points come in
-// pairs, rows +p and -p of B^T share their even and odd halves:
+// Interpolation points 0, +-A, +-B and infinity. With A = 5/8 and B = 3/2 every constant below is
+// exact in f32 and the result of a 3x3 convolution is about three times closer than with the
+// textbook points 0, +-1, +-2 (numbers in bench/LOG.md). Because the points come in pairs, rows +p
+// and -p of B^T share their even and odd halves:
 //
 //   B^T d:  row 0    A^2 B^2 d0 - (A^2 + B^2) d2 + d4
 //           row +-A  (d4 - B^2 d2) +- A (d3 - B^2 d1)        rows 1 and 2
@@ -17,21 +13,14 @@
 //           y1 = A (m1 - m2) + B (m3 - m4)
 //           y2 = A^2 (m1 + m2) + B^2 (m3 + m4)
 //           y3 = A^3 (m1 - m2) + B^3 (m3 - m4) + m5
-//
-// Along two rows they are 0, +-1 and infinity:
-//
-//   B^T d:  d2 - d0, d2 + d1, d2 - d1, d3 - d1
-//   A^T m:  y0 = m0 + (m1 + m2)
-//           y1 = (m1 - m2) + m3
 #ifndef RML_KERNELS_WINOGRAD_H
 #define RML_KERNELS_WINOGRAD_H
 
 #include <stddef.h>
 
-#define RML_WINOGRAD_COLS 4      // of the output
-#define RML_WINOGRAD_TILE_COLS 6 // of the input
-#define RML_WINOGRAD_MAX_ROWS 4  // of the output
-#define RML_WINOGRAD_MAX_PLANES 36
+#define RML_WINOGRAD_TILE 6    // input window
+#define RML_WINOGRAD_OUT 4     // output window
+#define RML_WINOGRAD_PLANES 36 // 6 * 6
 
 #define RML_WINOGRAD_A 0.625f
 #define RML_WINOGRAD_B 1.5f
@@ -42,13 +31,8 @@
 #define RML_WINOGRAD_A2B2 (RML_WINOGRAD_A2 * RML_WINOGRAD_B2)
 #define RML_WINOGRAD_A2_PLUS_B2 (RML_WINOGRAD_A2 + RML_WINOGRAD_B2)
 
-static inline size_t rml_winograd_planes(size_t rows)
-{
-    return (rows + 2) * RML_WINOGRAD_TILE_COLS;
-}
-
-// Transforms one 3x3 filter g (row by row, side by side) in double precision:
-// u[p] = (G g G^T)[p], p < planes of `rows`, rounded once to f32.
-void rml_winograd_weight(const float *g, size_t rows, float *u);
+// Transforms one 3x3 filter g (row by row) in double precision: u[p] = (G g G^T)[p], p < 36,
+// rounded once to f32.
+void rml_winograd_weight(const float *g, float *u);
 
 #endif

@@ -4,6 +4,7 @@
 #include "ops/conv.h"
 
 #include "kernels/pack.h"
+#include "kernels/winograd.h"
 #include "ops/igemm.h"
 #include "tensor/size.h"
 
@@ -171,6 +172,21 @@ static const rml_algorithm algorithms[] = {
      .pack = rml_conv_dw_pack,
      .scratch_bytes = rml_conv_dw_scratch_bytes,
      .run = rml_conv_dw_run},
+    {.name = "winograd-4x4-3x3-bf16",
+     .precision = RML_PRECISION_BF16,
+     .row_unit = RML_WINOGRAD_OUT,
+     .accepts = rml_conv_winograd_bf16_accepts,
+     .packed_count = rml_conv_winograd_bf16_packed_count,
+     .pack = rml_conv_winograd_bf16_pack,
+     .scratch_bytes = rml_conv_winograd_bf16_scratch_bytes,
+     .run = rml_conv_winograd_bf16_run},
+    {.name = "winograd-4x4-3x3",
+     .row_unit = RML_WINOGRAD_OUT,
+     .accepts = rml_conv_winograd_accepts,
+     .packed_count = rml_conv_winograd_packed_count,
+     .pack = rml_conv_winograd_pack,
+     .scratch_bytes = rml_conv_winograd_scratch_bytes,
+     .run = rml_conv_winograd_run},
     {.name = "indirect-gemm-bf16",
      .precision = RML_PRECISION_BF16,
      .accepts = rml_conv_bf16_accepts,
@@ -178,13 +194,6 @@ static const rml_algorithm algorithms[] = {
      .pack = rml_conv_bf16_pack,
      .scratch_bytes = rml_conv_bf16_scratch_bytes,
      .run = rml_conv_bf16_run},
-    {.name = "winograd-4x4-3x3",
-     .row_unit = RML_WINOGRAD_F32_ROWS,
-     .accepts = rml_conv_winograd_accepts,
-     .packed_count = rml_conv_winograd_packed_count,
-     .pack = rml_conv_winograd_pack,
-     .scratch_bytes = rml_conv_winograd_scratch_bytes,
-     .run = rml_conv_winograd_run},
     {.name = "indirect-gemm",
      .packed_count = packed_count,
      .pack = pack,

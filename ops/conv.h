@@ -36,14 +36,19 @@ rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weigh
 size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args);
 void rml_conv_bf16_run(const rml_op_args *args);
 
-// Winograd F(4x4, 3x3) in f32, F(2x4, 3x3) in bf16, whose rounding the larger tile would amplify.
-#define RML_WINOGRAD_F32_ROWS 4
-#define RML_WINOGRAD_BF16_ROWS 2
+// Winograd F(4x4, 3x3), in f32 and in bf16.
 bool rml_conv_winograd_accepts(const rml_op_args *args);
 size_t rml_conv_winograd_packed_count(const rml_op_args *args);
 rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
                                   float *packed, const rml_allocator *allocator, rml_error *err);
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args);
 void rml_conv_winograd_run(const rml_op_args *args);
+bool rml_conv_winograd_bf16_accepts(const rml_op_args *args);
+size_t rml_conv_winograd_bf16_packed_count(const rml_op_args *args);
+rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_constant *weight,
+                                       float *packed, const rml_allocator *allocator,
+                                       rml_error *err);
+size_t rml_conv_winograd_bf16_scratch_bytes(const rml_op_args *args);
+void rml_conv_winograd_bf16_run(const rml_op_args *args);
 
 #endif

@@ -68,14 +68,103 @@ rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weigh
     return RML_OK;
 }
 
+// ---- 1x1: a block of pixels becomes pairs and is multiplied while the cache holds them ----------
+
+#define POINT_PIXELS 96 // of a block
+
+// Whether pixel follows pixel in the memory of a view, with or without gaps.
+static bool is_flat(const rml_tensor *view)
+{
+    return view->stride[2] == view->stride[3] * view->dim[3] &&
+           (view->dim[0] == 1 || view->stride[0] == view->stride[2] * view->dim[2]);
+}
+
+static bool is_point(const rml_op_args *args)
+{
+    const rml_conv_attr *conv = &args->attr->conv;
+    const rml_tensor *in = &args->in[0], *out = &args->out[0], *residual = rml_conv_residual(args);
+    return taps_of(args) == 1 && conv->stride[0] == 1 && conv->stride[1] == 1 &&
+           in->dim[2] == out->dim[2] && in->dim[3] == out->dim[3] && conv->pad[0] == 0 &&
+           conv->pad[1] == 0 && conv->act.kind == RML_UNARY_CLAMP && is_flat(in) && is_flat(out) &&
+           (!residual || is_flat(residual));
+}
+
+static size_t point_bytes(const rml_op_args *args)
+{
+    return rml_round_up(POINT_PIXELS * depth_of(args) * sizeof(float), RML_ALIGNMENT);
+}
+
+static void multiply_block(const rml_op_args *args, const float *pairs, size_t first, size_t count)
+{
+    const rml_kernels *kernels = args->kernels;
+    const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
+    const rml_activation *act = &args->attr->conv.act;
+    const size_t depth = depth_of(args), cols = (size_t)out->dim[1];
+    const float *a[RML_GEMM_MAX_MR], *add[RML_GEMM_MAX_MR], *bias = rml_conv_bias(args);
+    float *c[RML_GEMM_MAX_MR];
+    for (size_t column = 0; column < cols; column += kernels->nr) {
+        rml_gemm_tile tile = {.a = a,
+                              .taps = 1,
+                              .depth = depth,
+                              .b = args->packed + column * depth,
+                              .cols = rml_min_size(kernels->nr, cols - column),
+                              .c = c,
+                              .bias = bias ? bias + column : NULL,
+                              .residual = residual ? add : NULL,
+                              .low = act->param[0],
+                              .high = act->param[1]};
+        for (size_t pixel = 0; pixel < count; pixel += kernels->mr) {
+            tile.rows = rml_min_size(kernels->mr, count - pixel);
+            for (size_t i = 0; i < tile.rows; i++) {
+                const int64_t at = (int64_t)(first + pixel + i);
+                a[i] = pairs + (pixel + i) * depth;
+                c[i] = out->data + at * out->stride[3] + column;
+                if (residual)
+                    add[i] = residual->data + at * residual->stride[3] + column;
+            }
+            kernels->gemm_bf16(&tile);
+        }
+    }
+}
+
+static size_t pixels_of(const rml_op_args *args)
+{
+    const rml_tensor *out = &args->out[0];
+    return (size_t)(out->dim[0] * out->dim[2] * out->dim[3]);
+}
+
+static void run_points(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *in = &args->in[0];
+    float *pairs = (float *)(args->scratch + (size_t)worker * point_bytes(args));
+    for (size_t block = begin; block < end; block++) {
+        const size_t first = block * POINT_PIXELS;
+        const size_t count = rml_min_size(POINT_PIXELS, pixels_of(args) - first);
+        for (size_t i = 0; i < count; i++)
+            args->kernels->pairs_bf16(in->data + (int64_t)(first + i) * in->stride[3],
+                                      (size_t)in->dim[1], pairs + i * depth_of(args));
+        multiply_block(args, pairs, first, count);
+    }
+}
+
 size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args)
 {
-    return rml_igemm_scratch_bytes(args->threads, taps_of(args), depth_of(args)) +
-           rml_pairs_bytes(&args->in[0]);
+    // enough for both ways: whether pixels are flat depends on views that are known when it runs
+    const size_t any = rml_igemm_scratch_bytes(args->threads, taps_of(args), depth_of(args)) +
+                       rml_pairs_bytes(&args->in[0]);
+    const size_t point = (size_t)args->threads * point_bytes(args);
+    return taps_of(args) == 1 && point > any ? point : any;
 }
 
 void rml_conv_bf16_run(const rml_op_args *args)
 {
+    if (is_point(args)) {
+        rml_op_args copy = *args;
+        rml_pool_run(args->pool, (pixels_of(args) + POINT_PIXELS - 1) / POINT_PIXELS, 1, run_points,
+                     &copy);
+        return;
+    }
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *out = &args->out[0];
     const size_t used = rml_igemm_scratch_bytes(args->threads, taps_of(args), depth_of(args));

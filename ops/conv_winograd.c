@@ -1,12 +1,12 @@
 // Convolution by Winograd: F(4x4, 3x3) with 36 multiplications for 16 outputs instead of 144, and
-// with products of bf16 F(2x4, 3x3), 24 for 8 instead of 72.
+// with products of bf16, whose rounding those would amplify too much, 46 for 16.
 //
 // A work item takes a block of output tiles through all three steps (input transform, products,
 // output transform), so that what lies between them stays in the second-level cache.
 #include "ops/conv.h"
 
 #include "kernels/pack.h"
-#include "kernels/winograd.h"
+#include "kernels/roots.h"
 #include "ops/pairs.h"
 #include "tensor/size.h"
 
@@ -17,6 +17,16 @@
 // Planes a multiple of 4096 bytes apart would all fall into one set of the first-level cache.
 #define PLANE_GAP 16  // floats
 #define MAX_BLOCK 192 // tiles
+// In bf16, of inputs and of outputs. FFDNet, whose images are cut into tiles, has fewer in its
+// usual widths: tiles and whole images must go the same way.
+#define BF16_CHANNELS 128
+// In bf16, images up to this size stay f32: that takes little longer, is faster than direct sums of
+// bf16, and the layers in the middle of a network are those whose rounding all others carry on.
+#define F32_PIXELS 4096
+
+#define TILE RML_WINOGRAD_TILE
+#define OUT RML_WINOGRAD_OUT
+
 bool rml_conv_winograd_accepts(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
@@ -25,30 +35,37 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
         conv->stride[1] != 1 || conv->dilation[0] != 1 || conv->dilation[1] != 1 ||
         conv->groups != 1 || conv->act.kind != RML_UNARY_CLAMP)
         return false;
-    // In bf16 the layers that this leaves to others are those that conv_bf16 leaves to f32.
+    if (rml_wants_bf16(args) && (in->dim[1] < BF16_CHANNELS || out->dim[1] < BF16_CHANNELS))
+        return false;
     // Few channels: the transforms outweigh the products. Small images: the weights, four times as
     // many as before, are read for too few tiles, and would not fit the memory promise.
     return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
 }
 
+bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
+{
+    const rml_tensor *out = &args->out[0];
+    return rml_wants_bf16(args) && rml_conv_winograd_accepts(args) &&
+           out->dim[2] * out->dim[3] > F32_PIXELS;
+}
+
 typedef struct wino_shape {
     size_t c, o, tile_rows, tile_cols, tiles, block;
-    bool pairs;   // of bf16
-    size_t rows;  // of the output in a tile
-    size_t depth; // floats, or pairs, of a transformed pixel
-    size_t planes;
+    bool pairs;    // of bf16
+    size_t depth;  // floats, or pairs, of a transformed pixel
+    size_t planes; // products of a tile
 } wino_shape;
 
-static wino_shape shape_of(const rml_op_args *args)
+// Whether of pairs is known of the algorithm, not of the shape: a band of an image is less high.
+static wino_shape shape_of(const rml_op_args *args, bool pairs)
 {
     const rml_tensor *out = &args->out[0];
     wino_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
-    s.pairs = rml_wants_bf16(args);
-    s.rows = s.pairs ? RML_WINOGRAD_BF16_ROWS : RML_WINOGRAD_F32_ROWS;
-    s.depth = s.pairs ? rml_pairs(s.c) : s.c;
-    s.planes = rml_winograd_planes(s.rows);
-    s.tile_rows = ((size_t)out->dim[2] + s.rows - 1) / s.rows;
-    s.tile_cols = ((size_t)out->dim[3] + RML_WINOGRAD_COLS - 1) / RML_WINOGRAD_COLS;
+    s.pairs = pairs;
+    s.depth = pairs ? rml_pairs(s.c) : s.c;
+    s.planes = pairs ? RML_ROOTS_PLANES : RML_WINOGRAD_PLANES;
+    s.tile_rows = ((size_t)out->dim[2] + OUT - 1) / OUT;
+    s.tile_cols = ((size_t)out->dim[3] + OUT - 1) / OUT;
     s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
     const size_t share = (s.tiles + (size_t)args->threads - 1) / (size_t)args->threads;
     size_t block = SCRATCH_BYTES / (s.planes * (s.depth + s.o) * sizeof(float));
@@ -58,9 +75,9 @@ static wino_shape shape_of(const rml_op_args *args)
     return s;
 }
 
-size_t rml_conv_winograd_packed_count(const rml_op_args *args)
+static size_t packed_count(const rml_op_args *args, bool pairs)
 {
-    const wino_shape s = shape_of(args);
+    const wino_shape s = shape_of(args, pairs);
     return s.planes * rml_pack_count(args->kernels, 1, s.depth, s.o);
 }
 
@@ -89,8 +106,11 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
         const size_t count = rml_min_size(kernels->nr, job->shape.o - column);
         rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
         for (size_t i = 0; i < count * c; i++) {
-            float u[RML_WINOGRAD_MAX_PLANES];
-            rml_winograd_weight(rows + i * 9, job->shape.rows, u);
+            float u[RML_ROOTS_PLANES];
+            if (job->shape.pairs)
+                rml_roots_weight(rows + i * 9, u);
+            else
+                rml_winograd_weight(rows + i * 9, u);
             for (size_t p = 0; p < job->shape.planes; p++)
                 planes[p * count * c + i] = u[p];
         }
@@ -105,10 +125,11 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
-                                  float *packed, const rml_allocator *allocator, rml_error *err)
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+                       const rml_allocator *allocator, bool pairs, rml_error *err)
 {
-    pack_job job = {.args = args, .weight = weight, .packed = packed, .shape = shape_of(args)};
+    pack_job job = {
+        .args = args, .weight = weight, .packed = packed, .shape = shape_of(args, pairs)};
     const size_t bytes = (size_t)args->threads * pack_temp_count(args, &job.shape) * sizeof(float);
     job.temp = rml_alloc(allocator, bytes);
     if (!job.temp)
@@ -135,22 +156,15 @@ static size_t zeros_bytes(const wino_shape *s)
     return rml_round_up(s->c * sizeof(float), RML_ALIGNMENT);
 }
 
-// Of one tile in f32, before it becomes pairs.
-static size_t plane_f32(const wino_shape *s)
-{
-    return s->c + PLANE_GAP;
-}
-
 static size_t worker_bytes(const wino_shape *s)
 {
     return rml_round_up(s->planes * plane_v(s) * sizeof(float), RML_ALIGNMENT) +
-           rml_round_up(s->planes * plane_m(s) * sizeof(float), RML_ALIGNMENT) +
-           (s->pairs ? rml_round_up(s->planes * plane_f32(s) * sizeof(float), RML_ALIGNMENT) : 0);
+           rml_round_up(s->planes * plane_m(s) * sizeof(float), RML_ALIGNMENT);
 }
 
-size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
+static size_t scratch_bytes(const rml_op_args *args, bool pairs)
 {
-    const wino_shape s = shape_of(args);
+    const wino_shape s = shape_of(args, pairs);
     return zeros_bytes(&s) + (size_t)args->threads * worker_bytes(&s);
 }
 
@@ -162,32 +176,24 @@ static tile_at locate(const wino_shape *s, size_t tile)
 {
     const size_t rest = tile % (s->tile_rows * s->tile_cols);
     return (tile_at){(int64_t)(tile / (s->tile_rows * s->tile_cols)),
-                     (int64_t)(rest / s->tile_cols * s->rows),
-                     (int64_t)(rest % s->tile_cols * RML_WINOGRAD_COLS)};
+                     (int64_t)(rest / s->tile_cols * OUT), (int64_t)(rest % s->tile_cols * OUT)};
 }
 
-static void transform_input(const rml_op_args *args, const wino_shape *s, tile_at at, float *dst,
-                            float *tile)
+static void transform_input(const rml_op_args *args, const wino_shape *s, tile_at at, float *dst)
 {
     const rml_tensor *in = &args->in[0];
-    const float *src[RML_WINOGRAD_MAX_PLANES], *zeros = (const float *)args->scratch;
+    const float *src[TILE * TILE], *zeros = (const float *)args->scratch;
     const float *image = in->data + at.image * in->stride[0];
-    for (size_t j = 0; j < s->rows + 2; j++) {
-        const int64_t y = at.y + (int64_t)j - args->attr->conv.pad[0];
-        for (int i = 0; i < RML_WINOGRAD_TILE_COLS; i++) {
+    for (int j = 0; j < TILE; j++) {
+        const int64_t y = at.y + j - args->attr->conv.pad[0];
+        for (int i = 0; i < TILE; i++) {
             const int64_t x = at.x + i - args->attr->conv.pad[1];
             const bool inside = y >= 0 && y < in->dim[2] && x >= 0 && x < in->dim[3];
-            src[j * RML_WINOGRAD_TILE_COLS + (size_t)i] =
-                inside ? image + y * in->stride[2] + x * in->stride[3] : zeros;
+            src[j * TILE + i] = inside ? image + y * in->stride[2] + x * in->stride[3] : zeros;
         }
     }
-    if (!s->pairs) {
-        args->kernels->winograd_input(src, s->rows, s->c, dst, plane_v(s));
-        return;
-    }
-    args->kernels->winograd_input(src, s->rows, s->c, tile, plane_f32(s));
-    for (size_t p = 0; p < s->planes; p++)
-        args->kernels->pairs_bf16(tile + p * plane_f32(s), s->c, dst + p * plane_v(s));
+    const rml_kernels *kernels = args->kernels;
+    (s->pairs ? kernels->roots_input_bf16 : kernels->winograd_input)(src, s->c, dst, plane_v(s));
 }
 
 static void transform_output(const rml_op_args *args, const wino_shape *s, tile_at at,
@@ -195,12 +201,12 @@ static void transform_output(const rml_op_args *args, const wino_shape *s, tile_
 {
     const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
     const rml_activation *act = &args->attr->conv.act;
-    float *dst[RML_WINOGRAD_MAX_ROWS * RML_WINOGRAD_COLS];
-    const float *add[RML_WINOGRAD_MAX_ROWS * RML_WINOGRAD_COLS];
-    for (size_t j = 0; j < s->rows; j++)
-        for (size_t i = 0; i < RML_WINOGRAD_COLS; i++) {
-            const size_t q = j * RML_WINOGRAD_COLS + i;
-            const int64_t y = at.y + (int64_t)j, x = at.x + (int64_t)i;
+    float *dst[OUT * OUT];
+    const float *add[OUT * OUT];
+    for (int j = 0; j < OUT; j++)
+        for (int i = 0; i < OUT; i++) {
+            const int q = j * OUT + i;
+            const int64_t y = at.y + j, x = at.x + i;
             const bool inside = y < out->dim[2] && x < out->dim[3];
             dst[q] = inside ? out->data + at.image * out->stride[0] + y * out->stride[2] +
                                   x * out->stride[3]
@@ -210,8 +216,10 @@ static void transform_output(const rml_op_args *args, const wino_shape *s, tile_
                                       y * residual->stride[2] + x * residual->stride[3]
                                 : NULL;
         }
-    args->kernels->winograd_output(src, plane_m(s), s->rows, s->o, rml_conv_bias(args), dst,
-                                   residual ? add : NULL, act->param[0], act->param[1]);
+    const rml_kernels *kernels = args->kernels;
+    (s->pairs ? kernels->roots_output_bf16
+              : kernels->winograd_output)(src, plane_m(s), s->o, rml_conv_bias(args), dst,
+                                          residual ? add : NULL, act->param[0], act->param[1]);
 }
 
 // The products of all planes of `count` tiles: m[p] = v[p] * u[p].
@@ -244,30 +252,77 @@ static void multiply(const rml_op_args *args, const wino_shape *s, size_t count,
         }
 }
 
+typedef struct run_job {
+    const rml_op_args *args;
+    wino_shape shape;
+} run_job;
+
 static void run_blocks(void *context, size_t begin, size_t end, int worker)
 {
-    const rml_op_args *args = context;
-    const wino_shape s = shape_of(args);
-    float *v = (float *)(args->scratch + zeros_bytes(&s) + (size_t)worker * worker_bytes(&s));
+    const run_job *job = context;
+    const rml_op_args *args = job->args;
+    const wino_shape *s = &job->shape;
+    float *v = (float *)(args->scratch + zeros_bytes(s) + (size_t)worker * worker_bytes(s));
     float *m =
-        (float *)((char *)v + rml_round_up(s.planes * plane_v(&s) * sizeof(float), RML_ALIGNMENT));
-    float *tile =
-        (float *)((char *)m + rml_round_up(s.planes * plane_m(&s) * sizeof(float), RML_ALIGNMENT));
+        (float *)((char *)v + rml_round_up(s->planes * plane_v(s) * sizeof(float), RML_ALIGNMENT));
     for (size_t block = begin; block < end; block++) {
-        const size_t first = block * s.block;
-        const size_t count = rml_min_size(s.block, s.tiles - first);
+        const size_t first = block * s->block;
+        const size_t count = rml_min_size(s->block, s->tiles - first);
         for (size_t t = 0; t < count; t++)
-            transform_input(args, &s, locate(&s, first + t), v + t * s.depth, tile);
-        multiply(args, &s, count, v, m);
+            transform_input(args, s, locate(s, first + t), v + t * s->depth);
+        multiply(args, s, count, v, m);
         for (size_t t = 0; t < count; t++)
-            transform_output(args, &s, locate(&s, first + t), m + t * s.o);
+            transform_output(args, s, locate(s, first + t), m + t * s->o);
     }
+}
+
+static void run(const rml_op_args *args, bool pairs)
+{
+    run_job job = {args, shape_of(args, pairs)};
+    memset(args->scratch, 0, zeros_bytes(&job.shape));
+    rml_pool_run(args->pool, (job.shape.tiles + job.shape.block - 1) / job.shape.block, 1,
+                 run_blocks, &job);
+}
+
+size_t rml_conv_winograd_packed_count(const rml_op_args *args)
+{
+    return packed_count(args, false);
+}
+
+rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
+                                  float *packed, const rml_allocator *allocator, rml_error *err)
+{
+    return pack(args, weight, packed, allocator, false, err);
+}
+
+size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
+{
+    return scratch_bytes(args, false);
 }
 
 void rml_conv_winograd_run(const rml_op_args *args)
 {
-    const wino_shape s = shape_of(args);
-    memset(args->scratch, 0, zeros_bytes(&s));
-    rml_op_args copy = *args;
-    rml_pool_run(args->pool, (s.tiles + s.block - 1) / s.block, 1, run_blocks, &copy);
+    run(args, false);
+}
+
+size_t rml_conv_winograd_bf16_packed_count(const rml_op_args *args)
+{
+    return packed_count(args, true);
+}
+
+rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_constant *weight,
+                                       float *packed, const rml_allocator *allocator,
+                                       rml_error *err)
+{
+    return pack(args, weight, packed, allocator, true, err);
+}
+
+size_t rml_conv_winograd_bf16_scratch_bytes(const rml_op_args *args)
+{
+    return scratch_bytes(args, true);
+}
+
+void rml_conv_winograd_bf16_run(const rml_op_args *args)
+{
+    run(args, true);
 }

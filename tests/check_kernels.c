@@ -67,6 +67,8 @@ static const field_check checks[] = {
     {"lerp", check_lerp, 0},
     {"winograd_input", check_winograd_input, 0},
     {"winograd_output", check_winograd_output, 0},
+    {"roots_input_bf16", check_roots_input, 0},
+    {"roots_output_bf16", check_roots_output, 0},
     {"softmax", check_softmax, 0},
     {"softmax_step", check_softmax_step, 0},
     {"moments", check_moments, 0},

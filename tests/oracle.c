@@ -246,59 +246,57 @@ void oracle_layer_norm(const float *src, const float *gamma, const float *beta, 
 
 // Lagrange: row i of B^T holds the coefficients of the product of (x - q) over the other points q,
 // G the powers of the point over that product's value, A^T its powers. The last point is infinity.
-void oracle_winograd_init(oracle_winograd *w, size_t out)
+void oracle_winograd_init(oracle_winograd *w)
 {
-    const double a = out == 2 ? 1.0 : RML_WINOGRAD_A, b = RML_WINOGRAD_B;
-    const double point[5] = {0.0, a, -a, b, -b};
-    const size_t points = out + 1; // and infinity
+    const double a = RML_WINOGRAD_A, b = RML_WINOGRAD_B, point[5] = {0.0, a, -a, b, -b};
     memset(w, 0, sizeof *w);
-    w->out = out;
-    for (size_t i = 0; i < points + 1; i++) {
+    for (size_t i = 0; i < 6; i++) {
         double poly[7] = {1.0}, value = 1.0;
         size_t degree = 0;
-        for (size_t j = 0; j < points; j++) {
+        for (size_t j = 0; j < 5; j++) {
             if (j == i)
                 continue;
             for (size_t k = ++degree; k > 0; k--)
                 poly[k] = poly[k - 1] - point[j] * poly[k];
             poly[0] *= -point[j];
-            if (i < points)
+            if (i < 5)
                 value *= point[i] - point[j];
         }
-        for (size_t k = 0; k < points + 1; k++)
+        for (size_t k = 0; k < 6; k++)
             w->bt[i][k] = poly[k];
         double power = 1.0;
-        for (size_t k = 0; k < 4 && i < points; k++, power *= point[i]) {
-            if (k < out)
-                w->at[k][i] = power;
+        for (size_t k = 0; k < 4 && i < 5; k++, power *= point[i]) {
+            w->at[k][i] = power;
             if (k < 3)
                 w->g[i][k] = power / value;
         }
     }
-    w->g[points][2] = 1.0;
-    w->at[out - 1][points] = 1.0;
+    w->g[5][2] = 1.0;
+    w->at[3][5] = 1.0;
 }
 
-void oracle_sandwich(oracle_side left, oracle_side right, const double *x, bool magnitude,
+void oracle_sandwich(const double *left, size_t rows, size_t inner, const double *x, bool magnitude,
                      double *out)
 {
     double half[6][6];
-    for (size_t r = 0; r < left.rows; r++)
-        for (size_t c = 0; c < right.inner; c++) {
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < inner; c++) {
             half[r][c] = 0.0;
-            for (size_t k = 0; k < left.inner; k++) {
-                double factor = left.matrix[r * 6 + k];
-                double term = factor == 0.0 ? 0.0 : factor * x[k * right.inner + c]; // also for NaN
+            for (size_t k = 0; k < inner; k++) {
+                double factor = left[r * inner + k];
+                double term = factor == 0.0 ? 0.0 : factor * x[k * inner + c]; // also for NaN
                 half[r][c] += magnitude ? fabs(term) : term;
             }
         }
-    for (size_t r = 0; r < left.rows; r++)
-        for (size_t c = 0; c < right.rows; c++) {
-            out[r * right.rows + c] = 0.0;
-            for (size_t k = 0; k < right.inner; k++) {
-                double factor = right.matrix[c * 6 + k];
+    }
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < rows; c++) {
+            out[r * rows + c] = 0.0;
+            for (size_t k = 0; k < inner; k++) {
+                double factor = left[c * inner + k];
                 double term = factor == 0.0 ? 0.0 : factor * half[r][k];
-                out[r * right.rows + c] += magnitude ? fabs(term) : term;
+                out[r * rows + c] += magnitude ? fabs(term) : term;
             }
         }
+    }
 }

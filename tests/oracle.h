@@ -45,20 +45,14 @@ void oracle_layer_norm(const float *src, const float *gamma, const float *beta, 
                        size_t count, oracle_value *out);
 
 // Winograd matrices from the interpolation points by the general construction, in double.
-// Matrices of `out` = 2 or 4 outputs along one dimension from out + 2 inputs.
 typedef struct oracle_winograd {
-    size_t out;
     double bt[6][6], g[6][3], at[4][6];
 } oracle_winograd;
 
-void oracle_winograd_init(oracle_winograd *w, size_t out);
-// out = left * x * right^T: both [rows][inner] with a pitch of 6, x without gaps; or the same of
-// magnitudes.
-typedef struct oracle_side {
-    const double *matrix;
-    size_t rows, inner;
-} oracle_side;
-void oracle_sandwich(oracle_side left, oracle_side right, const double *x, bool magnitude,
+void oracle_winograd_init(oracle_winograd *w);
+// Rows x rows: left * x * left^T, with left [rows][inner] and x [inner][inner], pitch of left
+// `inner`.
+void oracle_sandwich(const double *left, size_t rows, size_t inner, const double *x, bool magnitude,
                      double *out);
 
 #endif

@@ -1,11 +1,11 @@
-// Winograd transforms, the definition. Columns first, then rows.
+// Winograd F(4x4, 3x3) transforms, the definition. Columns first, then rows.
 #include "kernels/kernels_internal.h"
 #include "kernels/winograd.h"
 
-#define COLS RML_WINOGRAD_COLS
-#define TILE_COLS RML_WINOGRAD_TILE_COLS
+#define TILE RML_WINOGRAD_TILE
+#define OUT RML_WINOGRAD_OUT
 
-static void input_line_4(const float d[6], float v[6])
+static void input_line(const float d[TILE], float v[TILE])
 {
     const float a = RML_WINOGRAD_A, b = RML_WINOGRAD_B, a2 = RML_WINOGRAD_A2, b2 = RML_WINOGRAD_B2;
     float even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1];
@@ -18,15 +18,7 @@ static void input_line_4(const float d[6], float v[6])
     v[5] = d[5] - RML_WINOGRAD_A2_PLUS_B2 * d[3] + RML_WINOGRAD_A2B2 * d[1];
 }
 
-static void input_line_2(const float d[4], float v[4])
-{
-    v[0] = d[2] - d[0];
-    v[1] = d[2] + d[1];
-    v[2] = d[2] - d[1];
-    v[3] = d[3] - d[1];
-}
-
-static void output_line_4(const float m[6], float y[4])
+static void output_line(const float m[TILE], float y[OUT])
 {
     float even_a = m[1] + m[2], odd_a = m[1] - m[2];
     float even_b = m[3] + m[4], odd_b = m[3] - m[4];
@@ -36,59 +28,47 @@ static void output_line_4(const float m[6], float y[4])
     y[3] = RML_WINOGRAD_A3 * odd_a + RML_WINOGRAD_B3 * odd_b + m[5];
 }
 
-static void output_line_2(const float m[4], float y[2])
-{
-    y[0] = m[0] + (m[1] + m[2]);
-    y[1] = (m[1] - m[2]) + m[3];
-}
-
-void rml_winograd_input_f32_portable(const float *const *src, size_t rows, size_t channels,
-                                     float *dst, size_t plane)
+void rml_winograd_input_f32_portable(const float *const *src, size_t channels, float *dst,
+                                     size_t plane)
 {
     for (size_t c = 0; c < channels; c++) {
-        float half[TILE_COLS][6]; // half[x] = B^T times column x
-        for (size_t x = 0; x < TILE_COLS; x++) {
-            float column[6];
-            for (size_t y = 0; y < rows + 2; y++)
-                column[y] = src[y * TILE_COLS + x][c];
-            if (rows == 2)
-                input_line_2(column, half[x]);
-            else
-                input_line_4(column, half[x]);
+        float half[TILE][TILE]; // half[x] = B^T times column x
+        for (size_t x = 0; x < TILE; x++) {
+            float column[TILE];
+            for (size_t y = 0; y < TILE; y++)
+                column[y] = src[y * TILE + x][c];
+            input_line(column, half[x]);
         }
-        for (size_t y = 0; y < rows + 2; y++) {
-            float row[TILE_COLS], line[TILE_COLS];
-            for (size_t x = 0; x < TILE_COLS; x++)
+        for (size_t y = 0; y < TILE; y++) {
+            float row[TILE], line[TILE];
+            for (size_t x = 0; x < TILE; x++)
                 row[x] = half[x][y];
-            input_line_4(row, line);
-            for (size_t x = 0; x < TILE_COLS; x++)
-                dst[(y * TILE_COLS + x) * plane + c] = line[x];
+            input_line(row, line);
+            for (size_t x = 0; x < TILE; x++)
+                dst[(y * TILE + x) * plane + c] = line[x];
         }
     }
 }
 
-void rml_winograd_output_f32_portable(const float *src, size_t plane, size_t rows, size_t channels,
+void rml_winograd_output_f32_portable(const float *src, size_t plane, size_t channels,
                                       const float *bias, float *const *dst,
                                       const float *const *residual, float low, float high)
 {
     for (size_t c = 0; c < channels; c++) {
-        float half[TILE_COLS][4]; // half[x] = A^T times column x
-        for (size_t x = 0; x < TILE_COLS; x++) {
-            float column[6];
-            for (size_t y = 0; y < rows + 2; y++)
-                column[y] = src[(y * TILE_COLS + x) * plane + c];
-            if (rows == 2)
-                output_line_2(column, half[x]);
-            else
-                output_line_4(column, half[x]);
+        float half[TILE][OUT]; // half[x] = A^T times column x
+        for (size_t x = 0; x < TILE; x++) {
+            float column[TILE];
+            for (size_t y = 0; y < TILE; y++)
+                column[y] = src[(y * TILE + x) * plane + c];
+            output_line(column, half[x]);
         }
-        for (size_t y = 0; y < rows; y++) {
-            float row[TILE_COLS], line[COLS];
-            for (size_t x = 0; x < TILE_COLS; x++)
+        for (size_t y = 0; y < OUT; y++) {
+            float row[TILE], line[OUT];
+            for (size_t x = 0; x < TILE; x++)
                 row[x] = half[x][y];
-            output_line_4(row, line);
-            for (size_t x = 0; x < COLS; x++) {
-                size_t q = y * COLS + x;
+            output_line(row, line);
+            for (size_t x = 0; x < OUT; x++) {
+                size_t q = y * OUT + x;
                 if (!dst[q])
                     continue;
                 float value = line[x] + (bias ? bias[c] : 0.0f);

@@ -163,7 +163,7 @@ static void run_winograd_input(const rml_kernels *k, const bench_case *c)
 {
     size_t channels = c->size[0], tiles = c->size[1];
     for (size_t t = 0; t < tiles; t++)
-        k->winograd_input(window(36, channels, t * 4), c->size[2], channels, result + t * channels,
+        k->winograd_input(window(36, channels, t * 4), channels, result + t * channels,
                           winograd_plane(channels, tiles));
 }
 
@@ -174,8 +174,8 @@ static void run_winograd_output(const rml_kernels *k, const bench_case *c)
     for (size_t t = 0; t < tiles; t++) {
         for (size_t q = 0; q < 16; q++)
             dst[q] = result + (t * 16 + q) * channels;
-        k->winograd_output(source + t * channels, winograd_plane(channels, tiles), c->size[2],
-                           channels, weight, dst, NULL, 0.0f, INFINITY);
+        k->winograd_output(source + t * channels, winograd_plane(channels, tiles), channels, weight,
+                           dst, NULL, 0.0f, INFINITY);
     }
 }
 
@@ -284,15 +284,12 @@ static void add_conv(case_list *list, const shape *s)
     size_t tiles = least(pixels / 16 + 1, 24);
     if (!winograd || cin < 16 || cout < 16)
         return;
-    for (size_t rows = 2; rows <= 4; rows += 2) {
-        const size_t planes = (rows + 2) * 6;
-        snprintf(name, sizeof name, "%zux4, channels %zu x%zu", rows, cin, tiles);
-        add(list, "winograd_input", name, (size_t[4]){cin, tiles, rows}, 0.0,
-            (double)(2 * planes * cin * tiles), run_winograd_input);
-        snprintf(name, sizeof name, "%zux4, channels %zu x%zu", rows, cout, tiles);
-        add(list, "winograd_output", name, (size_t[4]){cout, tiles, rows}, 0.0,
-            (double)((planes + 4 * rows) * cout * tiles), run_winograd_output);
-    }
+    snprintf(name, sizeof name, "channels %zu x%zu", cin, tiles);
+    add(list, "winograd_input", name, (size_t[4]){cin, tiles}, 0.0, (double)(72 * cin * tiles),
+        run_winograd_input);
+    snprintf(name, sizeof name, "channels %zu x%zu", cout, tiles);
+    add(list, "winograd_output", name, (size_t[4]){cout, tiles}, 0.0, (double)(52 * cout * tiles),
+        run_winograd_output);
 }
 
 static void add_shape(case_list *list, const shape *s)

@@ -22,62 +22,38 @@ enum { SOURCE, OUTPUT, BIAS, RESIDUAL };
 static void place_pixels(check *c, size_t slot, size_t pixels, size_t channels, guard_side side,
                          float **at)
 {
-    size_t pitch = channels + random_below(c, 3), order[RML_WINOGRAD_MAX_PLANES];
+    size_t pitch = channels + random_below(c, 3), order[RML_WINOGRAD_PLANES];
     float *data = guard_place(&c->buffer[slot], (pixels - 1) * pitch + channels, side);
     random_order(c, order, pixels);
     for (size_t p = 0; p < pixels; p++)
         at[p] = data + order[p] * pitch;
 }
 
-// Of both dimensions: `rows` along the first, four along the second.
-typedef struct matrices {
-    oracle_winograd rows, cols;
-} matrices;
-
-static void matrices_init(matrices *w, size_t rows)
+static void input_case(check *c, const oracle_winograd *w, size_t channels, guard_side side)
 {
-    oracle_winograd_init(&w->rows, rows);
-    oracle_winograd_init(&w->cols, RML_WINOGRAD_COLS);
-}
-
-static void sandwich_input(const matrices *w, const double *d, bool magnitude, double *out)
-{
-    const size_t tile = w->rows.out + 2;
-    oracle_sandwich((oracle_side){&w->rows.bt[0][0], tile, tile},
-                    (oracle_side){&w->cols.bt[0][0], 6, 6}, d, magnitude, out);
-}
-
-static void sandwich_output(const matrices *w, const double *m, bool magnitude, double *out)
-{
-    oracle_sandwich((oracle_side){&w->rows.at[0][0], w->rows.out, w->rows.out + 2},
-                    (oracle_side){&w->cols.at[0][0], 4, 6}, m, magnitude, out);
-}
-
-static void input_case(check *c, const matrices *w, size_t channels, guard_side side)
-{
-    const size_t rows = w->rows.out, planes = rml_winograd_planes(rows);
-    float *src[RML_WINOGRAD_MAX_PLANES];
-    const float *pixels[RML_WINOGRAD_MAX_PLANES];
+    float *src[RML_WINOGRAD_PLANES];
+    const float *pixels[RML_WINOGRAD_PLANES];
     char what[64];
-    snprintf(what, sizeof what, "%zu rows, channels %zu", rows, channels);
-    place_pixels(c, SOURCE, planes, channels, side, src);
-    for (size_t p = 0; p < planes; p++) {
+    snprintf(what, sizeof what, "channels %zu", channels);
+    place_pixels(c, SOURCE, RML_WINOGRAD_PLANES, channels, side, src);
+    for (size_t p = 0; p < RML_WINOGRAD_PLANES; p++) {
         random_fill(c, src[p], channels);
         pixels[p] = src[p];
     }
     if (random_below(c, 4) == 0)
         src[7][random_below(c, channels)] = random_below(c, 2) ? NAN : 1e-40f;
     size_t plane = channels + random_below(c, 5);
-    float *dst = guard_place(&c->buffer[OUTPUT], (planes - 1) * plane + channels, side);
+    float *dst =
+        guard_place(&c->buffer[OUTPUT], (RML_WINOGRAD_PLANES - 1) * plane + channels, side);
     c->cases++;
-    c->kernels.winograd_input(pixels, rows, channels, dst, plane);
+    c->kernels.winograd_input(pixels, channels, dst, plane);
     for (size_t i = 0; i < channels; i++) {
         double d[36], want[36], size[36];
-        for (size_t p = 0; p < planes; p++)
+        for (size_t p = 0; p < 36; p++)
             d[p] = src[p][i];
-        sandwich_input(w, d, false, want);
-        sandwich_input(w, d, true, size);
-        for (size_t p = 0; p < planes; p++) {
+        oracle_sandwich(&w->bt[0][0], 6, 6, d, false, want);
+        oracle_sandwich(&w->bt[0][0], 6, 6, d, true, size);
+        for (size_t p = 0; p < 36; p++) {
             oracle_value v = {.want = want[p],
                               .bound =
                                   TRANSFORM_ROUNDINGS * (ORACLE_U * size[p] + ORACLE_DENORMAL)};
@@ -94,39 +70,36 @@ static void input_case(check *c, const matrices *w, size_t channels, guard_side 
 void check_winograd_input(check *c, int which)
 {
     (void)which;
-    for (size_t rows = 2; rows <= RML_WINOGRAD_MAX_ROWS; rows += 2) {
-        matrices w;
-        matrices_init(&w, rows);
-        for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++) {
-            for (int side = 0; side < GUARD_SIDES; side++)
-                input_case(c, &w, channels, (guard_side)side);
-        }
-        for (size_t s = 0; s < c->shape_count; s++) {
-            if (c->shapes[s].op == SHAPE_CONV)
-                input_case(c, &w, c->shapes[s].size[0], GUARD_BEHIND);
-        }
+    oracle_winograd w;
+    oracle_winograd_init(&w);
+    for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++) {
+        for (int side = 0; side < GUARD_SIDES; side++)
+            input_case(c, &w, channels, (guard_side)side);
+    }
+    for (size_t s = 0; s < c->shape_count; s++) {
+        if (c->shapes[s].op == SHAPE_CONV)
+            input_case(c, &w, c->shapes[s].size[0], GUARD_BEHIND);
     }
 }
 
-static void output_case(check *c, const matrices *w, size_t channels, guard_side side)
+static void output_case(check *c, const oracle_winograd *w, size_t channels, guard_side side)
 {
-    const size_t rows = w->rows.out, planes = rml_winograd_planes(rows);
-    const size_t out = rows * RML_WINOGRAD_COLS;
     float *pixels[16], *other[16], *dst[16];
     const float *residual[16];
     static float saved[16][2048];
     size_t plane = channels + random_below(c, 5);
     char what[64];
-    float *src = guard_place(&c->buffer[SOURCE], (planes - 1) * plane + channels, side);
+    float *src =
+        guard_place(&c->buffer[SOURCE], (RML_WINOGRAD_PLANES - 1) * plane + channels, side);
     random_fill(c, src, c->buffer[SOURCE].count);
     float *bias = guard_place(&c->buffer[BIAS], channels, side);
     random_fill(c, bias, channels);
-    place_pixels(c, OUTPUT, out, channels, side, pixels);
-    place_pixels(c, RESIDUAL, out, channels, side, other);
+    place_pixels(c, OUTPUT, 16, channels, side, pixels);
+    place_pixels(c, RESIDUAL, 16, channels, side, other);
     uint64_t bits = random_bits(c);
     bool with_bias = bits & 1, with_residual = bits & 2, in_place = bits & 4, clamp = bits & 8;
     bool some = bits & 16;
-    for (size_t q = 0; q < out; q++) {
+    for (size_t q = 0; q < 16; q++) {
         float *from = in_place ? pixels[q] : other[q];
         dst[q] = some && random_below(c, 3) == 0 ? NULL : pixels[q];
         if (with_residual && dst[q])
@@ -135,21 +108,20 @@ static void output_case(check *c, const matrices *w, size_t channels, guard_side
         residual[q] = dst[q] ? from : NULL;
     }
     float low = clamp ? -0.5f : -INFINITY, high = clamp ? 1.0f : INFINITY;
-    snprintf(what, sizeof what, "%zu rows, channels %zu%s%s", rows, channels,
-             with_bias ? " bias" : "",
+    snprintf(what, sizeof what, "channels %zu%s%s", channels, with_bias ? " bias" : "",
              !with_residual ? ""
              : in_place     ? " residual in place"
                             : " residual");
     c->cases++;
-    c->kernels.winograd_output(src, plane, rows, channels, with_bias ? bias : NULL, dst,
+    c->kernels.winograd_output(src, plane, channels, with_bias ? bias : NULL, dst,
                                with_residual ? residual : NULL, low, high);
     for (size_t i = 0; i < channels; i++) {
         double m[36], want[16], size[16];
-        for (size_t p = 0; p < planes; p++)
+        for (size_t p = 0; p < 36; p++)
             m[p] = src[p * plane + i];
-        sandwich_output(w, m, false, want);
-        sandwich_output(w, m, true, size);
-        for (size_t q = 0; q < out; q++) {
+        oracle_sandwich(&w->at[0][0], 4, 6, m, false, want);
+        oracle_sandwich(&w->at[0][0], 4, 6, m, true, size);
+        for (size_t q = 0; q < 16; q++) {
             if (!dst[q]) {
                 if (!isnan(pixels[q][i]))
                     check_fail(c, "%s: wrote a pixel that is left out", what);
@@ -166,40 +138,38 @@ static void output_case(check *c, const matrices *w, size_t channels, guard_side
 }
 
 // A whole convolution of one tile: weights, input transform, products, output transform.
-static void convolution_case(check *c, size_t rows)
+static void convolution_case(check *c)
 {
     enum { CHANNELS = WINOGRAD_CHANNELS, OUTPUTS = 16 };
     static float image[36][CHANNELS], filter[CHANNELS][OUTPUTS][9], v[36][CHANNELS];
     static float u[36][CHANNELS][OUTPUTS], m[36][OUTPUTS], y[16][OUTPUTS];
-    const size_t planes = rml_winograd_planes(rows), out = rows * RML_WINOGRAD_COLS;
     random_fill(c, &image[0][0], 36 * CHANNELS);
     random_fill(c, &filter[0][0][0], CHANNELS * OUTPUTS * 9);
     const float *pixels[36];
     float *dst[16], line[36];
-    for (size_t p = 0; p < planes; p++)
+    for (size_t p = 0; p < 36; p++)
         pixels[p] = image[p];
-    for (size_t q = 0; q < out; q++)
+    for (size_t q = 0; q < 16; q++)
         dst[q] = y[q];
-    c->kernels.winograd_input(pixels, rows, CHANNELS, &v[0][0], CHANNELS);
+    c->kernels.winograd_input(pixels, CHANNELS, &v[0][0], CHANNELS);
     memset(m, 0, sizeof m);
     for (size_t k = 0; k < CHANNELS; k++) {
         for (size_t o = 0; o < OUTPUTS; o++) {
-            rml_winograd_weight(filter[k][o], rows, line);
-            for (size_t p = 0; p < planes; p++)
+            rml_winograd_weight(filter[k][o], line);
+            for (size_t p = 0; p < 36; p++)
                 u[p][k][o] = line[p];
         }
     }
-    for (size_t p = 0; p < planes; p++) {
+    for (size_t p = 0; p < 36; p++) {
         for (size_t k = 0; k < CHANNELS; k++) {
             for (size_t o = 0; o < OUTPUTS; o++)
                 m[p][o] += v[p][k] * u[p][k][o];
         }
     }
     c->cases++;
-    c->kernels.winograd_output(&m[0][0], OUTPUTS, rows, OUTPUTS, NULL, dst, NULL, -INFINITY,
-                               INFINITY);
+    c->kernels.winograd_output(&m[0][0], OUTPUTS, OUTPUTS, NULL, dst, NULL, -INFINITY, INFINITY);
     double error = 0.0, power = 0.0;
-    for (size_t q = 0; q < out; q++) {
+    for (size_t q = 0; q < 16; q++) {
         for (size_t o = 0; o < OUTPUTS; o++) {
             double want = 0.0;
             for (size_t t = 0; t < 9; t++) {
@@ -213,25 +183,22 @@ static void convolution_case(check *c, size_t rows)
     }
     double rms = sqrt(error / power);
     if (!(rms <= WINOGRAD_MAX_RMS))
-        check_fail(c,
-                   "convolution of %d channels in tiles of %zu rows: RMS error %.3g, at most %.3g",
-                   CHANNELS, rows, rms, WINOGRAD_MAX_RMS);
+        check_fail(c, "convolution of %d channels: RMS error %.3g, at most %.3g", CHANNELS, rms,
+                   WINOGRAD_MAX_RMS);
 }
 
 void check_winograd_output(check *c, int which)
 {
     (void)which;
-    for (size_t rows = 2; rows <= RML_WINOGRAD_MAX_ROWS; rows += 2) {
-        matrices w;
-        matrices_init(&w, rows);
-        for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++) {
-            for (size_t round = 0; round < 4; round++)
-                output_case(c, &w, channels, round & 1 ? GUARD_BEHIND : GUARD_BEFORE);
-        }
-        for (size_t s = 0; s < c->shape_count; s++) {
-            if (c->shapes[s].op == SHAPE_CONV)
-                output_case(c, &w, c->shapes[s].size[1], GUARD_BEHIND);
-        }
-        convolution_case(c, rows);
+    oracle_winograd w;
+    oracle_winograd_init(&w);
+    for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++) {
+        for (size_t round = 0; round < 4; round++)
+            output_case(c, &w, channels, round & 1 ? GUARD_BEHIND : GUARD_BEFORE);
     }
+    for (size_t s = 0; s < c->shape_count; s++) {
+        if (c->shapes[s].op == SHAPE_CONV)
+            output_case(c, &w, c->shapes[s].size[1], GUARD_BEHIND);
+    }
+    convolution_case(c);
 }
