@@ -72,21 +72,14 @@ rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weigh
 
 #define POINT_PIXELS 96 // of a block
 
-// Whether pixel follows pixel in the memory of a view, with or without gaps.
-static bool is_flat(const rml_tensor *view)
-{
-    return view->stride[2] == view->stride[3] * view->dim[3] &&
-           (view->dim[0] == 1 || view->stride[0] == view->stride[2] * view->dim[2]);
-}
-
 static bool is_point(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *in = &args->in[0], *out = &args->out[0], *residual = rml_conv_residual(args);
     return taps_of(args) == 1 && conv->stride[0] == 1 && conv->stride[1] == 1 &&
            in->dim[2] == out->dim[2] && in->dim[3] == out->dim[3] && conv->pad[0] == 0 &&
-           conv->pad[1] == 0 && conv->act.kind == RML_UNARY_CLAMP && is_flat(in) && is_flat(out) &&
-           (!residual || is_flat(residual));
+           conv->pad[1] == 0 && conv->act.kind == RML_UNARY_CLAMP && rml_igemm_is_flat(in) &&
+           rml_igemm_is_flat(out) && (!residual || rml_igemm_is_flat(residual));
 }
 
 static size_t point_bytes(const rml_op_args *args)

@@ -45,8 +45,7 @@ typedef struct igemm_job {
     bool panel_last; // the panels of a block of pixels one after the other, not the other way round
 } igemm_job;
 
-// Pixel after pixel without gaps between rows or images.
-static bool is_flat(const rml_tensor *view)
+bool rml_igemm_is_flat(const rml_tensor *view)
 {
     return view->stride[2] == view->stride[3] * view->dim[3] &&
            (view->dim[0] == 1 || view->stride[0] == view->stride[2] * view->dim[2]);
@@ -60,8 +59,8 @@ static bool reads_its_place(const rml_igemm *product)
             window->origin[axis] != 0 || window->out_step[axis] != 1 ||
             product->in->dim[2 + axis] != product->out->dim[2 + axis])
             return false;
-    return is_flat(product->in) && is_flat(product->out) &&
-           (!product->residual || is_flat(product->residual));
+    return rml_igemm_is_flat(product->in) && rml_igemm_is_flat(product->out) &&
+           (!product->residual || rml_igemm_is_flat(product->residual));
 }
 
 // Pointers of one view's pixels.

@@ -21,6 +21,9 @@ typedef struct rml_igemm {
     const rml_activation *act;
 } rml_igemm;
 
+// Whether pixel follows pixel in the memory of a view, without gaps between rows or images.
+bool rml_igemm_is_flat(const rml_tensor *view);
+
 // Scratch for any number of products of at most `taps` taps and `depth` channels.
 size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth);
 

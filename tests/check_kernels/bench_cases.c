@@ -167,16 +167,38 @@ static void run_winograd_input(const rml_kernels *k, const bench_case *c)
                           winograd_plane(channels, tiles));
 }
 
-static void run_winograd_output(const rml_kernels *k, const bench_case *c)
+static void output_tiles(rml_winograd_output_f32_fn *output, const bench_case *c)
 {
     size_t channels = c->size[0], tiles = c->size[1];
     float *dst[16];
     for (size_t t = 0; t < tiles; t++) {
         for (size_t q = 0; q < 16; q++)
             dst[q] = result + (t * 16 + q) * channels;
-        k->winograd_output(source + t * channels, winograd_plane(channels, tiles), channels, weight,
-                           dst, NULL, 0.0f, INFINITY);
+        output(source + t * channels, winograd_plane(channels, tiles), channels, weight, dst, NULL,
+               0.0f, INFINITY);
     }
+}
+
+static void run_winograd_output(const rml_kernels *k, const bench_case *c)
+{
+    output_tiles(k->winograd_output, c);
+}
+
+// Portable C has none: it takes those in f32.
+static void run_roots_input(const rml_kernels *k, const bench_case *c)
+{
+    size_t channels = c->size[0], tiles = c->size[1], pairs = (channels + 1) / 2;
+    rml_winograd_input_f32_fn *input =
+        k->roots_input_bf16 ? k->roots_input_bf16 : k->winograd_input;
+    size_t step = k->roots_input_bf16 ? pairs : channels;
+    for (size_t t = 0; t < tiles; t++)
+        input(window(36, channels, t * 4), channels, result + t * step,
+              winograd_plane(step, tiles));
+}
+
+static void run_roots_output(const rml_kernels *k, const bench_case *c)
+{
+    output_tiles(k->roots_output_bf16 ? k->roots_output_bf16 : k->winograd_output, c);
 }
 
 static void run_softmax(const rml_kernels *k, const bench_case *c)
@@ -367,6 +389,16 @@ static void add_general(case_list *list)
             c->prepare = prepare_gemm;
             c->bf16 = true;
         }
+    }
+    for (size_t channels = 128; channels <= 512; channels *= 2) {
+        char name[96];
+        snprintf(name, sizeof name, "channels %zu x24", channels);
+        bench_case *in = add(list, "roots_input_bf16", name, (size_t[4]){channels, 24}, 0.0,
+                             (double)((36 + 23) * channels * 24), run_roots_input);
+        bench_case *out = add(list, "roots_output_bf16", name, (size_t[4]){channels, 24}, 0.0,
+                              (double)((46 + 16) * channels * 24), run_roots_output);
+        if (in && out)
+            in->bf16 = out->bf16 = true;
     }
     bench_case *pairs = add(list, "pairs_bf16", "16384", (size_t[4]){VECTOR_COUNT}, 0.0,
                             1.5 * VECTOR_COUNT, run_pairs_bf16);
