@@ -1,22 +1,20 @@
 // Convolution by Winograd: F(4x4, 3x3) with 36 multiplications for 16 outputs instead of 144, and
 // with products of bf16, whose rounding those would amplify too much, 46 for 16.
-//
-// A work item takes a block of output tiles through all three steps (input transform, products,
-// output transform), so that what lies between them stays in the second-level cache.
-#include "ops/conv.h"
+#include "ops/conv_winograd.h"
 
 #include "kernels/pack.h"
 #include "kernels/roots.h"
 #include "ops/pairs.h"
 #include "tensor/size.h"
 
-#include <math.h>
-#include <string.h>
-
-#define SCRATCH_BYTES ((size_t)1280 * 1024) // what a block may take of the second-level cache
-// Planes a multiple of 4096 bytes apart would all fall into one set of the first-level cache.
-#define PLANE_GAP 16  // floats
+// What a block may take of the second-level cache; the rest is for the pixels fetched ahead.
+#define SCRATCH_BYTES ((size_t)800 * 1024)
 #define MAX_BLOCK 192 // tiles
+// Every block reads all weights. From so many channels on they come from memory, and reading them
+// for few tiles takes longer than blocks that leave the second-level cache.
+#define WIDE_CHANNELS 320
+#define WIDE_BLOCK 48
+#define GROUP 128 // columns
 // In bf16, of inputs and of outputs. FFDNet, whose images are cut into tiles, has fewer in its
 // usual widths: tiles and whole images must go the same way.
 #define BF16_CHANNELS 128
@@ -24,7 +22,6 @@
 // bf16, and the layers in the middle of a network are those whose rounding all others carry on.
 #define F32_PIXELS 4096
 
-#define TILE RML_WINOGRAD_TILE
 #define OUT RML_WINOGRAD_OUT
 
 bool rml_conv_winograd_accepts(const rml_op_args *args)
@@ -49,18 +46,11 @@ bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
            out->dim[2] * out->dim[3] > F32_PIXELS;
 }
 
-typedef struct wino_shape {
-    size_t c, o, tile_rows, tile_cols, tiles, block;
-    bool pairs;    // of bf16
-    size_t depth;  // floats, or pairs, of a transformed pixel
-    size_t planes; // products of a tile
-} wino_shape;
-
 // Whether of pairs is known of the algorithm, not of the shape: a band of an image is less high.
-static wino_shape shape_of(const rml_op_args *args, bool pairs)
+static rml_winograd_shape shape_of(const rml_op_args *args, bool pairs)
 {
     const rml_tensor *out = &args->out[0];
-    wino_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
+    rml_winograd_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
     s.pairs = pairs;
     s.depth = pairs ? rml_pairs(s.c) : s.c;
     s.planes = pairs ? RML_ROOTS_PLANES : RML_WINOGRAD_PLANES;
@@ -68,8 +58,9 @@ static wino_shape shape_of(const rml_op_args *args, bool pairs)
     s.tile_cols = ((size_t)out->dim[3] + OUT - 1) / OUT;
     s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
     const size_t share = (s.tiles + (size_t)args->threads - 1) / (size_t)args->threads;
-    size_t block = SCRATCH_BYTES / (s.planes * (s.depth + s.o) * sizeof(float));
-    block = rml_min_size(block, MAX_BLOCK);
+    s.group = rml_min_size(s.o, rml_round_up(GROUP, args->kernels->nr));
+    size_t block = SCRATCH_BYTES / (s.planes * (s.depth + s.group) * sizeof(float));
+    block = s.c < WIDE_CHANNELS ? rml_min_size(block, MAX_BLOCK) : WIDE_BLOCK;
     block = rml_min_size(block, share);
     s.block = rml_round_up(block ? block : 1, args->kernels->mr);
     return s;
@@ -77,7 +68,7 @@ static wino_shape shape_of(const rml_op_args *args, bool pairs)
 
 static size_t packed_count(const rml_op_args *args, bool pairs)
 {
-    const wino_shape s = shape_of(args, pairs);
+    const rml_winograd_shape s = shape_of(args, pairs);
     return s.planes * rml_pack_count(args->kernels, 1, s.depth, s.o);
 }
 
@@ -85,10 +76,10 @@ typedef struct pack_job {
     const rml_op_args *args;
     const rml_constant *weight;
     float *packed, *temp; // temp: [nr][c][9] weights and [planes][nr][c], a worker
-    wino_shape shape;
+    rml_winograd_shape shape;
 } pack_job;
 
-static size_t pack_temp_count(const rml_op_args *args, const wino_shape *s)
+static size_t pack_temp_count(const rml_op_args *args, const rml_winograd_shape *s)
 {
     return args->kernels->nr * s->c * (9 + s->planes);
 }
@@ -140,148 +131,16 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, floa
     return RML_OK;
 }
 
-// Floats between two planes of the transformed input, and of the products.
-static size_t plane_v(const wino_shape *s)
-{
-    return s->block * s->depth + PLANE_GAP;
-}
-
-static size_t plane_m(const wino_shape *s)
-{
-    return s->block * s->o + PLANE_GAP;
-}
-
-static size_t zeros_bytes(const wino_shape *s)
-{
-    return rml_round_up(s->c * sizeof(float), RML_ALIGNMENT);
-}
-
-static size_t worker_bytes(const wino_shape *s)
-{
-    return rml_round_up(s->planes * plane_v(s) * sizeof(float), RML_ALIGNMENT) +
-           rml_round_up(s->planes * plane_m(s) * sizeof(float), RML_ALIGNMENT);
-}
-
 static size_t scratch_bytes(const rml_op_args *args, bool pairs)
 {
-    const wino_shape s = shape_of(args, pairs);
-    return zeros_bytes(&s) + (size_t)args->threads * worker_bytes(&s);
-}
-
-typedef struct tile_at {
-    int64_t image, y, x; // of the first output pixel
-} tile_at;
-
-static tile_at locate(const wino_shape *s, size_t tile)
-{
-    const size_t rest = tile % (s->tile_rows * s->tile_cols);
-    return (tile_at){(int64_t)(tile / (s->tile_rows * s->tile_cols)),
-                     (int64_t)(rest / s->tile_cols * OUT), (int64_t)(rest % s->tile_cols * OUT)};
-}
-
-static void transform_input(const rml_op_args *args, const wino_shape *s, tile_at at, float *dst)
-{
-    const rml_tensor *in = &args->in[0];
-    const float *src[TILE * TILE], *zeros = (const float *)args->scratch;
-    const float *image = in->data + at.image * in->stride[0];
-    for (int j = 0; j < TILE; j++) {
-        const int64_t y = at.y + j - args->attr->conv.pad[0];
-        for (int i = 0; i < TILE; i++) {
-            const int64_t x = at.x + i - args->attr->conv.pad[1];
-            const bool inside = y >= 0 && y < in->dim[2] && x >= 0 && x < in->dim[3];
-            src[j * TILE + i] = inside ? image + y * in->stride[2] + x * in->stride[3] : zeros;
-        }
-    }
-    const rml_kernels *kernels = args->kernels;
-    (s->pairs ? kernels->roots_input_bf16 : kernels->winograd_input)(src, s->c, dst, plane_v(s));
-}
-
-static void transform_output(const rml_op_args *args, const wino_shape *s, tile_at at,
-                             const float *src)
-{
-    const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
-    const rml_activation *act = &args->attr->conv.act;
-    float *dst[OUT * OUT];
-    const float *add[OUT * OUT];
-    for (int j = 0; j < OUT; j++)
-        for (int i = 0; i < OUT; i++) {
-            const int q = j * OUT + i;
-            const int64_t y = at.y + j, x = at.x + i;
-            const bool inside = y < out->dim[2] && x < out->dim[3];
-            dst[q] = inside ? out->data + at.image * out->stride[0] + y * out->stride[2] +
-                                  x * out->stride[3]
-                            : NULL;
-            if (residual)
-                add[q] = inside ? residual->data + at.image * residual->stride[0] +
-                                      y * residual->stride[2] + x * residual->stride[3]
-                                : NULL;
-        }
-    const rml_kernels *kernels = args->kernels;
-    (s->pairs ? kernels->roots_output_bf16
-              : kernels->winograd_output)(src, plane_m(s), s->o, rml_conv_bias(args), dst,
-                                          residual ? add : NULL, act->param[0], act->param[1]);
-}
-
-// The products of all planes of `count` tiles: m[p] = v[p] * u[p].
-static void multiply(const rml_op_args *args, const wino_shape *s, size_t count, const float *v,
-                     float *m)
-{
-    const rml_kernels *kernels = args->kernels;
-    const size_t plane_count = rml_pack_count(kernels, 1, s->depth, s->o);
-    rml_gemm_f32_fn *gemm = s->pairs ? kernels->gemm_bf16 : kernels->gemm;
-    const float *a[RML_GEMM_MAX_MR];
-    float *c[RML_GEMM_MAX_MR];
-    for (size_t p = 0; p < s->planes; p++)
-        for (size_t column = 0; column < s->o; column += kernels->nr) {
-            rml_gemm_tile product = {.a = a,
-                                     .taps = 1,
-                                     .depth = s->depth,
-                                     .b = args->packed + p * plane_count + column * s->depth,
-                                     .cols = rml_min_size(kernels->nr, s->o - column),
-                                     .c = c,
-                                     .low = -INFINITY,
-                                     .high = INFINITY};
-            for (size_t t = 0; t < count; t += kernels->mr) {
-                product.rows = rml_min_size(kernels->mr, count - t);
-                for (size_t i = 0; i < product.rows; i++) {
-                    a[i] = v + p * plane_v(s) + (t + i) * s->depth;
-                    c[i] = m + p * plane_m(s) + (t + i) * s->o + column;
-                }
-                gemm(&product);
-            }
-        }
-}
-
-typedef struct run_job {
-    const rml_op_args *args;
-    wino_shape shape;
-} run_job;
-
-static void run_blocks(void *context, size_t begin, size_t end, int worker)
-{
-    const run_job *job = context;
-    const rml_op_args *args = job->args;
-    const wino_shape *s = &job->shape;
-    float *v = (float *)(args->scratch + zeros_bytes(s) + (size_t)worker * worker_bytes(s));
-    float *m =
-        (float *)((char *)v + rml_round_up(s->planes * plane_v(s) * sizeof(float), RML_ALIGNMENT));
-    for (size_t block = begin; block < end; block++) {
-        const size_t first = block * s->block;
-        const size_t count = rml_min_size(s->block, s->tiles - first);
-        for (size_t t = 0; t < count; t++)
-            transform_input(args, s, locate(s, first + t), v + t * s->depth);
-        multiply(args, s, count, v, m);
-        for (size_t t = 0; t < count; t++)
-            transform_output(args, s, locate(s, first + t), m + t * s->o);
-    }
+    const rml_winograd_shape s = shape_of(args, pairs);
+    return rml_winograd_blocks_scratch_bytes(args, &s);
 }
 
 static void run(const rml_op_args *args, bool pairs)
 {
-    run_job job = {args, shape_of(args, pairs)};
-    memset(args->scratch, 0, zeros_bytes(&job.shape));
-    rml_pool_run(args->pool, (job.shape.tiles + job.shape.block - 1) / job.shape.block, 1,
-                 run_blocks, &job);
+    const rml_winograd_shape s = shape_of(args, pairs);
+    rml_winograd_blocks_run(args, &s);
 }
 
 size_t rml_conv_winograd_packed_count(const rml_op_args *args)
