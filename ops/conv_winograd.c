@@ -7,8 +7,9 @@
 #include "ops/pairs.h"
 #include "tensor/size.h"
 
-// What a block may take of the second-level cache; the rest is for the pixels fetched ahead.
-#define SCRATCH_BYTES ((size_t)800 * 1024)
+// What a block may take of the second-level cache; the weights flow through the rest, and pixels
+// fetched ahead wait there.
+#define SCRATCH_BYTES ((size_t)400 * 1024)
 #define MAX_BLOCK 192 // tiles
 // Every block reads all weights. From so many channels on they come from memory, and reading them
 // for few tiles takes longer than blocks that leave the second-level cache.

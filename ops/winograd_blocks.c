@@ -16,10 +16,8 @@
 #include <string.h>
 
 // Planes a multiple of 4096 bytes apart would all fall into one set of the first-level cache.
-#define PLANE_GAP 16 // floats
-// A worker can only fetch ahead for blocks it is sure to get: it takes several at once, but so few
-// that all workers end at about the same time.
-#define CHUNKS_A_WORKER 16
+#define PLANE_GAP 16  // floats
+#define FETCH_SHARE 4 // the last fourth of the products
 
 #define TILE RML_WINOGRAD_TILE
 #define OUT RML_WINOGRAD_OUT
@@ -75,18 +73,12 @@ static float *pixel(const rml_tensor *image, tile_at at, size_t side, size_t i)
     return image->data + at.image * image->stride[0] + y * image->stride[2] + x * image->stride[3];
 }
 
-static tile_at input_tile(const rml_op_args *args, const rml_winograd_shape *s, size_t tile)
+static void transform_input(const rml_op_args *args, const rml_winograd_shape *s, size_t tile,
+                            float *v)
 {
     tile_at at = locate(s, tile);
     at.y -= args->attr->conv.pad[0];
     at.x -= args->attr->conv.pad[1];
-    return at;
-}
-
-static void transform_input(const rml_op_args *args, const rml_winograd_shape *s, size_t tile,
-                            float *v)
-{
-    const tile_at at = input_tile(args, s, tile);
     const float *src[TILE * TILE], *zeros = (const float *)args->scratch;
     for (size_t i = 0; i < TILE * TILE; i++) {
         src[i] = pixel(&args->in[0], at, TILE, i);
@@ -101,7 +93,7 @@ static void transform_input(const rml_op_args *args, const rml_winograd_shape *s
 typedef struct part {
     size_t first, count;
     size_t column, columns;
-    size_t next; // so many tiles behind them are fetched
+    size_t next, next_count; // tiles to be fetched
 } part;
 
 static void transform_output(const rml_op_args *args, const rml_winograd_shape *s, const part *of,
@@ -128,29 +120,53 @@ static void transform_output(const rml_op_args *args, const rml_winograd_shape *
         residual ? add : NULL, act->param[0], act->param[1]);
 }
 
-// Step `step` of `steps`: that share of the pixels which the output transform of this part writes
-// and the input transform of the next block reads.
-static void fetch(const rml_op_args *args, const rml_winograd_shape *s, const part *of, size_t step,
-                  size_t steps)
+// What is fetched during the products of a part: of the pixels of `tiles` tiles of `side` by `side`
+// some channels.
+typedef struct ahead {
+    const rml_tensor *image;
+    size_t first, tiles, side;
+    size_t channel, channels;
+    int64_t back_y, back_x; // how far a tile begins before its outputs
+} ahead;
+
+// The pixels that the output transform of this part writes and adds, and those that the input
+// transform of the next block reads. Returns how many of `list` there are.
+static size_t aheads_of(const rml_op_args *args, const rml_winograd_shape *s, const part *of,
+                        ahead list[3])
 {
-    const rml_tensor *residual = rml_conv_residual(args);
-    size_t all = of->count * OUT * OUT;
-    for (size_t i = all * step / steps; i < all * (step + 1) / steps; i++) {
-        const tile_at at = locate(s, of->first + i / (OUT * OUT));
-        const float *dst = pixel(&args->out[0], at, OUT, i % (OUT * OUT));
-        if (!dst)
-            continue;
-        rml_prefetch(dst + of->column, of->columns * sizeof(float));
-        if (residual)
-            rml_prefetch(pixel(residual, at, OUT, i % (OUT * OUT)) + of->column,
-                         of->columns * sizeof(float));
-    }
-    all = of->next * TILE * TILE;
-    for (size_t i = all * step / steps; i < all * (step + 1) / steps; i++) {
-        const tile_at at = input_tile(args, s, of->first + of->count + i / (TILE * TILE));
-        const float *src = pixel(&args->in[0], at, TILE, i % (TILE * TILE));
-        if (src)
-            rml_prefetch(src, s->c * sizeof(float));
+    const rml_conv_attr *conv = &args->attr->conv;
+    size_t n = 0;
+    list[n++] = (ahead){&args->out[0], of->first, of->count, OUT, of->column, of->columns, 0, 0};
+    list[n] = list[0];
+    list[n].image = rml_conv_residual(args);
+    if (list[n].image)
+        n++;
+    list[n++] =
+        (ahead){&args->in[0], of->next, of->next_count, TILE, 0, s->c, conv->pad[0], conv->pad[1]};
+    return n;
+}
+
+// Called before each of the `steps` products. Fetches a share of the pixels during the last ones
+// only: what is fetched earlier, the weights that flow through the cache have thrown out again.
+static void fetch(const rml_winograd_shape *s, const ahead *of, size_t step, size_t steps)
+{
+    const size_t early = steps - steps / FETCH_SHARE;
+    if (step < early)
+        return;
+    step -= early;
+    steps -= early;
+    const size_t area = of->side * of->side, all = of->tiles * area;
+    const size_t end = all * (step + 1) / steps;
+    for (size_t i = all * step / steps; i < end;) {
+        tile_at at = locate(s, of->first + i / area);
+        at.y -= of->back_y;
+        at.x -= of->back_x;
+        const size_t stop = rml_min_size(end, (i / area + 1) * area);
+        for (; i < stop; i++) {
+            const float *p = pixel(of->image, at, of->side, i % area);
+            if (p)
+                rml_prefetch(p + of->channel, of->channels * sizeof(float));
+        }
     }
 }
 
@@ -163,6 +179,8 @@ static void multiply(const rml_op_args *args, const rml_winograd_shape *s, const
     rml_gemm_f32_fn *gemm = s->pairs ? kernels->gemm_bf16 : kernels->gemm;
     const size_t steps = s->planes * ((of->columns + kernels->nr - 1) / kernels->nr);
     size_t step = 0;
+    ahead list[3];
+    const size_t aheads = aheads_of(args, s, of, list);
     const float *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
     for (size_t p = 0; p < s->planes; p++)
@@ -176,7 +194,9 @@ static void multiply(const rml_op_args *args, const rml_winograd_shape *s, const
                                      .c = c,
                                      .low = -INFINITY,
                                      .high = INFINITY};
-            fetch(args, s, of, step++, steps);
+            for (size_t i = 0; i < aheads; i++)
+                fetch(s, &list[i], step, steps);
+            step++;
             for (size_t t = 0; t < of->count; t += kernels->mr) {
                 product.rows = rml_min_size(kernels->mr, of->count - t);
                 for (size_t i = 0; i < product.rows; i++) {
@@ -200,15 +220,17 @@ static void run_blocks(void *context, size_t begin, size_t end, int worker)
     const rml_winograd_shape *s = job->shape;
     char *scratch = args->scratch + zeros_bytes(s) + (size_t)worker * worker_bytes(s);
     float *v = (float *)scratch, *m = (float *)(scratch + v_bytes(s));
-    const size_t last = rml_min_size(end * s->block, s->tiles);
-    for (size_t first = begin * s->block; first < last; first += s->block) {
-        part of = {.first = first, .count = rml_min_size(s->block, last - first)};
+    for (size_t block = begin; block < end; block++) {
+        part of = {.first = block * s->block};
+        of.count = rml_min_size(s->block, s->tiles - of.first);
+        // The other workers take the blocks between, if they are as fast.
+        of.next = rml_min_size(of.first + (size_t)args->threads * s->block, s->tiles);
         for (size_t t = 0; t < of.count; t++)
-            transform_input(args, s, first + t, v + t * s->depth);
+            transform_input(args, s, of.first + t, v + t * s->depth);
         for (of.column = 0; of.column < s->o; of.column += s->group) {
             of.columns = rml_min_size(s->group, s->o - of.column);
             if (of.column + of.columns == s->o)
-                of.next = rml_min_size(s->block, last - first - of.count);
+                of.next_count = rml_min_size(s->block, s->tiles - of.next);
             multiply(args, s, &of, v, m);
             for (size_t t = 0; t < of.count; t++)
                 transform_output(args, s, &of, t, m);
@@ -220,7 +242,5 @@ void rml_winograd_blocks_run(const rml_op_args *args, const rml_winograd_shape *
 {
     run_job job = {args, s};
     memset(args->scratch, 0, zeros_bytes(s));
-    const size_t blocks = (s->tiles + s->block - 1) / s->block;
-    const size_t chunk = blocks / (CHUNKS_A_WORKER * (size_t)args->threads);
-    rml_pool_run(args->pool, blocks, chunk ? chunk : 1, run_blocks, &job);
+    rml_pool_run(args->pool, (s->tiles + s->block - 1) / s->block, 1, run_blocks, &job);
 }
