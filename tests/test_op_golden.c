@@ -363,8 +363,9 @@ static size_t check_group(const char *group, const char *filter)
 int main(int argc, char **argv)
 {
     static const char *const groups[] = {
-        "convolution", "depthwise", "winograd",  "winograd_edges", "transposed", "product", "image",
-        "elementwise", "moving",    "recurrent", "transformer",    "layer_norm", "wave"};
+        "convolution", "few_outputs", "depthwise",  "winograd",    "winograd_edges",
+        "transposed",  "product",     "image",      "elementwise", "moving",
+        "recurrent",   "transformer", "layer_norm", "wave"};
     size_t cases = 0;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         cases += check_group(groups[i], argc > 1 ? argv[1] : NULL);

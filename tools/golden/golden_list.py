@@ -13,6 +13,7 @@ LEAKY = ("leaky_relu", 0.25, 0.0)
 SIGMOID = ("sigmoid", 0.0, 0.0)
 
 GEMM, WINOGRAD, DEPTHWISE = "indirect-gemm", "winograd-4x4-3x3", "depthwise"
+FEW = "taps-as-columns"
 
 
 def run(*shape, mode="u"):
@@ -133,7 +134,6 @@ def convolutions():
         yield conv(f"conv_tail_1x1_{o}", (1, 71 - o, 1, 3), o, 1)
     for c, o in [
         (1, 70),
-        (70, 1),
         (3, 7),
         (7, 9),
         (8, 15),
@@ -221,6 +221,20 @@ def winograd():
     yield wino("no_pad", (1, 24, 21, 18), 31, residual=(19, 16), bias=False)
     yield wino("pad_0213", (2, 16, 17, 14), 18, pad=(0, 2, 1, 3), act=RELU)
     yield wino("pad_5041", (1, 17, 12, 20), 16, pad=(5, 0, 4, 1))
+
+
+def few_outputs():
+    for o in (1, 2, 3, 4):
+        yield conv(f"few_{o}", (2, 30 + 2 * o, 9, 14), o, 3, pad=1, algorithm=FEW)
+    yield conv("few_no_pad", (1, 33, 7, 6), 3, 3, bias=False, algorithm=FEW)
+    yield conv("few_pads", (1, 32, 5, 8), 3, (2, 5), pad=(1, 4, 0, 2), act=RELU, algorithm=FEW)
+    yield conv("few_small_image", (2, 40, 2, 1), 3, 7, pad=3, algorithm=FEW)
+    yield conv("few_tall", (1, 35, 40, 3), 4, (4, 1), pad=(3, 0, 3, 0), algorithm=FEW)
+    yield conv("few_nan_passes", (1, 32, 4, 5), 3, 3, pad=1, act=RELU, mode="n", algorithm=FEW)
+    yield conv("few_not_c31", (1, 31, 5, 5), 3, 3, pad=1)
+    yield conv("few_not_5", (1, 32, 5, 5), 5, 3, pad=1)
+    yield conv("few_not_stride", (1, 32, 6, 5), 3, 3, (1, 2), pad=1)
+    yield conv("few_not_residual", (1, 32, 5, 5), 3, 3, pad=1, residual=(5, 5))
 
 
 def winograd_edges():
@@ -766,6 +780,7 @@ def waves():
 
 GROUPS = {
     "convolution": convolutions,
+    "few_outputs": few_outputs,
     "depthwise": depthwise,
     "winograd": winograd,
     "winograd_edges": winograd_edges,
