@@ -11,6 +11,7 @@ const rml_pass *rml_pass_at(size_t index)
         {"fuse_act", false, rml_pass_fuse_act},
         {"fuse_block", false, rml_pass_fuse_block},
         {"dce", false, rml_pass_dce},
+        {"twice", false, rml_pass_twice},
         {"layout", true, rml_pass_layout},
     };
     return index < sizeof passes / sizeof *passes ? &passes[index] : NULL;

@@ -33,6 +33,9 @@ rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err);
 // Convolutions that make an inverted residual block become one node.
 rml_status rml_pass_fuse_block(rml_graph *graph, size_t *changed, rml_error *err);
 
+// 3x3 convolutions are told when their input is an image enlarged twice by repeating pixels.
+rml_status rml_pass_twice(rml_graph *graph, size_t *changed, rml_error *err);
+
 // Gives each image value a layout and inserts reorder nodes where operators disagree.
 rml_status rml_pass_layout(rml_graph *graph, size_t *changed, rml_error *err);
 

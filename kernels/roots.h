@@ -35,11 +35,22 @@
 
 #include "kernels/winograd.h"
 
+#include <stdbool.h>
+
 #define RML_ROOTS_PLANES 46
 #define RML_ROOTS_LINE 7     // planes of a real point down
 #define RML_ROOTS_COMPLEX 28 // first plane of i down
 #define RML_ROOTS_BOTH 40    // first plane of v+
 #define RML_ROOTS_SQRT3 1.7320508f
+
+// Whether the plane is zero where rows 1 and 2, and 3 and 4, and likewise columns, are the same: an
+// image enlarged by repeating pixels has nothing at -1.
+static inline bool rml_roots_is_zero_twice(size_t plane)
+{
+    if (plane < RML_ROOTS_COMPLEX)
+        return plane / RML_ROOTS_LINE == 2 || plane % RML_ROOTS_LINE == 2;
+    return plane < RML_ROOTS_BOTH && (plane - RML_ROOTS_COMPLEX) / 3 == 2;
+}
 
 // Transforms one 3x3 filter g (row by row) in double precision: u[p], p < 46, rounded once to f32.
 void rml_roots_weight(const float *g, float *u);

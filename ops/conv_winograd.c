@@ -55,6 +55,7 @@ static rml_winograd_shape shape_of(const rml_op_args *args, bool pairs)
     s.pairs = pairs;
     s.depth = pairs ? rml_pairs(s.c) : s.c;
     s.planes = pairs ? RML_ROOTS_PLANES : RML_WINOGRAD_PLANES;
+    s.twice = pairs && args->attr->conv.twice; // of bands too: they begin at tiles, at even rows
     s.tile_rows = ((size_t)out->dim[2] + OUT - 1) / OUT;
     s.tile_cols = ((size_t)out->dim[3] + OUT - 1) / OUT;
     s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;

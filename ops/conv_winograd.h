@@ -12,6 +12,7 @@ typedef struct rml_winograd_shape {
     bool pairs;    // of bf16
     size_t depth;  // floats, or pairs, of a transformed pixel
     size_t planes; // products of a tile
+    bool twice;    // of which some are zero, see kernels/roots.h
 } rml_winograd_shape;
 
 size_t rml_winograd_blocks_scratch_bytes(const rml_op_args *args, const rml_winograd_shape *s);

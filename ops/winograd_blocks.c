@@ -8,7 +8,7 @@
 #include "ops/conv_winograd.h"
 
 #include "kernels/pack.h"
-#include "kernels/winograd.h"
+#include "kernels/roots.h"
 #include "tensor/prefetch.h"
 #include "tensor/size.h"
 
@@ -170,6 +170,11 @@ static void fetch(const rml_winograd_shape *s, const ahead *of, size_t step, siz
     }
 }
 
+static bool is_zero(const rml_winograd_shape *s, size_t plane)
+{
+    return s->twice && rml_roots_is_zero_twice(plane);
+}
+
 // The products of all planes: m[p] = v[p] * u[p].
 static void multiply(const rml_op_args *args, const rml_winograd_shape *s, const part *of,
                      const float *v, float *m)
@@ -177,13 +182,18 @@ static void multiply(const rml_op_args *args, const rml_winograd_shape *s, const
     const rml_kernels *kernels = args->kernels;
     const size_t plane_count = rml_pack_count(kernels, 1, s->depth, s->o);
     rml_gemm_f32_fn *gemm = s->pairs ? kernels->gemm_bf16 : kernels->gemm;
-    const size_t steps = s->planes * ((of->columns + kernels->nr - 1) / kernels->nr);
-    size_t step = 0;
+    size_t steps = 0, step = 0;
+    for (size_t p = 0; p < s->planes; p++)
+        steps += is_zero(s, p) ? 0 : (of->columns + kernels->nr - 1) / kernels->nr;
     ahead list[3];
     const size_t aheads = aheads_of(args, s, of, list);
     const float *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
-    for (size_t p = 0; p < s->planes; p++)
+    for (size_t p = 0; p < s->planes; p++) {
+        if (is_zero(s, p)) {
+            memset(m + p * plane_m(s), 0, of->count * of->columns * sizeof(float));
+            continue;
+        }
         for (size_t column = 0; column < of->columns; column += kernels->nr) {
             const float *u = args->packed + p * plane_count + (of->column + column) * s->depth;
             rml_gemm_tile product = {.a = a,
@@ -206,6 +216,7 @@ static void multiply(const rml_op_args *args, const rml_winograd_shape *s, const
                 gemm(&product);
             }
         }
+    }
 }
 
 typedef struct run_job {

@@ -142,6 +142,38 @@ static void test_winograd(int64_t in, int64_t out, int64_t size)
               found.rms);
 }
 
+static float *run_enlarged(const char *disabled, int64_t high, int64_t wide, size_t *count)
+{
+    net at;
+    const rml_resize_attr twice = {.kind = RML_RESIZE_NEAREST, .scale = {2, 2}};
+    const rml_conv_attr attr = rml_conv_square(3, 1, 1);
+    size_t half;
+    net_begin(&at, NULL);
+    rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){4, {2, 128, high, wide}});
+    const rml_value_id w = weight(&at, "w", (rml_shape){4, {128, 128, 3, 3}});
+    x = rml_graph_resize2d(at.graph, x, &twice, "twice");
+    rml_graph_output(at.graph, "y", rml_graph_conv2d(at.graph, x, w, RML_NO_VALUE, &attr, "conv"));
+    float *all = net_finish(&at, disabled) ? run(&at, RML_PRECISION_BF16, 1, count, &half) : NULL;
+    net_end(&at);
+    return all;
+}
+
+// Products that are zero, because the image was enlarged by repeating pixels, are left out; that
+// changes no bit. Tiles are whole, or cut.
+static void test_enlarged(void)
+{
+    for (int64_t wide = 33; wide <= 34; wide++) {
+        size_t count[2] = {0, 0};
+        float *all = run_enlarged("twice", 34, wide, &count[0]);
+        float *fewer = run_enlarged(NULL, 34, wide, &count[1]);
+        CHECK(all && fewer && count[0] == count[1] && count[0] > 0);
+        CHECK_MSG(all && fewer && memcmp(all, fewer, count[0] * sizeof *all) == 0,
+                  "width %lld: other bits", 2 * (long long)wide);
+        free(all);
+        free(fewer);
+    }
+}
+
 typedef struct attention_case {
     int64_t heads, key_heads, queries, keys, depth, width;
     bool causal, mask;
@@ -197,6 +229,7 @@ int main(void)
     test_conv(130, 64, 1, 1, 9);
     test_winograd(256, 256, 66);
     test_winograd(131, 136, 65); // an odd number of channels, tiles that are cut
+    test_enlarged();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         test_attention(&cases[i]);
     return check_result();

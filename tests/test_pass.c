@@ -327,6 +327,43 @@ static void test_constant_image(void)
     free(out[1]);
 }
 
+static void test_twice(void)
+{
+    static const struct {
+        rml_resize_attr resize;
+        int64_t kernel, stride, pad;
+        bool like, marked;
+    } cases[] = {
+        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 1, 1, false, true},
+        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 1, 1, true, false},
+        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 1, 0, false, false},
+        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 2, 1, false, false},
+        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 5, 1, 1, false, false},
+        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 3}}, 3, 1, 1, false, false},
+        {{.kind = RML_RESIZE_NEAREST, .size = {8, 8}}, 3, 1, 1, false, false},
+        {{.kind = RML_RESIZE_BILINEAR, .scale = {2, 2}}, 3, 1, 1, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        net at;
+        net_begin(&at, NULL);
+        const rml_conv_attr attr = rml_conv_square(cases[i].kernel, cases[i].stride, cases[i].pad);
+        const rml_value_id x = input(&at, "x", 2), like = input(&at, "like", 2);
+        const rml_value_id w =
+            net_random(&at, "w", (rml_shape){4, {2, 2, cases[i].kernel, cases[i].kernel}}, 'u');
+        const rml_value_id large =
+            cases[i].like ? rml_graph_resize2d_like(at.graph, x, like, &cases[i].resize, "large")
+                          : rml_graph_resize2d(at.graph, x, &cases[i].resize, "large");
+        const rml_value_id y = rml_graph_conv2d(at.graph, large, w, RML_NO_VALUE, &attr, "conv");
+        const rml_value_id z = rml_graph_conv2d(at.graph, x, w, RML_NO_VALUE, &attr, "other");
+        rml_graph_output(at.graph, "y", y);
+        rml_graph_output(at.graph, "z", z);
+        run_pass(&at, rml_pass_twice, cases[i].marked);
+        CHECK(at.graph->nodes[at.graph->values[y].producer].attr.conv.twice == cases[i].marked);
+        CHECK(!at.graph->nodes[at.graph->values[z].producer].attr.conv.twice);
+        net_end(&at);
+    }
+}
+
 static void test_names(void)
 {
     static const char *const good[] = {NULL, "", "fuse_act", "fold_bn,dce", "fold_const,fuse_act,"};
@@ -355,6 +392,7 @@ int main(void)
     test_fold_const();
     test_layout();
     test_constant_image();
+    test_twice();
     test_names();
     return check_result();
 }
