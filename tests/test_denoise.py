@@ -290,7 +290,7 @@ def test_onnx_file(program, ffdnet_network, tmp_path, kind, four, channels):
     for pixels in (picture(371, 291, 3), picture(40, 33, 1)):
         source = write(tmp_path / "a.png", pixels)
         ours = {}
-        for name, limit in ((weights, 0), (weights, 9), (network.file("zip"), 0)):
+        for name, limit in ((weights, 0), (weights, 5), (network.file("zip"), 0)):
             out = tmp_path / "out.png"
             arguments = ["ffdnet", source, "-o", out, "-w", name, "--sigma", 25, "--json"]
             line = json_lines(program.run(*arguments, "--mem-limit", limit).stdout)[0]
@@ -334,7 +334,7 @@ def test_tiles_change_nothing(program, ffdnet_network, tmp_path, cpu, channels):
     weights = ffdnet_network("author", 3, 20, 4).file("zip")
     source = write(tmp_path / "a.png", picture(371, 290, channels, 16))
     results = {}
-    for limit in (0, 12, 8, 4):
+    for limit in (0, 6, 4, 2):
         out = tmp_path / f"{limit}.png"
         arguments = ["ffdnet", source, "-o", out, "-w", weights, "--sigma", 25, "--cpu", cpu]
         line = json_lines(program.run(*arguments, "--mem-limit", limit, "--json").stdout)[0]

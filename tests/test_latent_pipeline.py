@@ -327,7 +327,7 @@ def test_memory_limit(measure, saved, clip, voice_wav, hears, stacked):
     """Larger faces are computed in bands, to the same bits; the limit is that of all networks."""
     face, _ = clip(4)
     plain, all_bytes = measure(saved(hears, stacked), face, voice_wav, "--box", *BOX)
-    for limit in (all_bytes * 0.8, 6.5e6):
+    for limit in (all_bytes * 0.8, 4.2e6):
         more = ["--box", *BOX, "--mem_limit", limit / 1e6]
         bands, kept_bytes = measure(saved(hears, stacked), face, voice_wav, *more)
         assert 0 < kept_bytes <= limit < all_bytes
@@ -339,8 +339,8 @@ def test_memory_limit_with_a_detector(measure, saved, clip, voice_wav, blob_dete
     face, _ = clip(4, width=480, height=360)
     more = ["--s3fd", blob_detector.file("zip")]
     plain, all_bytes = measure(saved(), face, voice_wav, *more)
-    bands, kept_bytes = measure(saved(), face, voice_wav, *more, "--mem_limit", 6.5)
-    assert 0 < kept_bytes <= 6.5e6 < all_bytes
+    bands, kept_bytes = measure(saved(), face, voice_wav, *more, "--mem_limit", 6)
+    assert 0 < kept_bytes <= 6e6 < all_bytes
     assert all((a == b).all() for a, b in zip(plain, bands))
     large, _ = clip(4, width=960, height=720)
     _, detector_bytes = measure(saved(), large, voice_wav, *more)
