@@ -12,8 +12,8 @@ typedef struct rml_activation {
 } rml_activation;
 
 // Convolution and its transpose. kernel/stride/dilation/out_pad are {height, width}; pad is {top,
-// left, bottom, right}. out_pad is for the transpose only. `twice`: for an even row
-// of the output, rows 1 and 2 of the kernel read the same pixels, and so it is with columns.
+// left, bottom, right}. out_pad is for the transpose only. `twice`: for an even row of the output,
+// rows 1 and 2 of the kernel read the same pixels, and so it is with columns.
 typedef struct rml_conv_attr {
     int64_t kernel[2], stride[2], pad[4], dilation[2], out_pad[2], groups;
     rml_activation act; // after bias and residual

@@ -104,11 +104,11 @@ static void make_shares(const rml_op_args *args, const few *f, const float *src,
         // The product reads as many streams as it has rows, too many for the hardware to follow.
         for (size_t i = x + rows; i < rml_min_size(x + 2 * rows, width); i++)
             rml_prefetch(src + (int64_t)i * in->stride[3], f->depth * sizeof(float));
+        for (size_t i = 0; i < rows; i++)
+            a[i] = src + (int64_t)(x + i) * in->stride[3];
         for (size_t column = 0; column < f->pitch; column += kernels->nr) {
-            for (size_t i = 0; i < rows; i++) {
-                a[i] = src + (int64_t)(x + i) * in->stride[3];
+            for (size_t i = 0; i < rows; i++)
                 c[i] = shares + (x + i) * f->pitch + column;
-            }
             kernels->gemm(&(rml_gemm_tile){.a = a,
                                            .rows = rows,
                                            .taps = 1,
