@@ -82,9 +82,9 @@ rml_value_id rml_graph_binary(rml_graph *graph, rml_binary kind, rml_value_id a,
                           &(rml_op_attr){.binary = {kind, rml_activation_none()}}, in, 2, name);
 }
 
-rml_value_id rml_graph_gate(rml_graph *graph, rml_value_id x, rml_activation act, const char *name)
+rml_value_id rml_graph_glu(rml_graph *graph, rml_value_id x, rml_activation act, const char *name)
 {
-    return rml_graph_node(graph, RML_OP_GATE, &(rml_op_attr){.unary = act}, &x, 1, name);
+    return rml_graph_node(graph, RML_OP_GLU, &(rml_op_attr){.unary = act}, &x, 1, name);
 }
 
 rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,

@@ -123,7 +123,7 @@ rml_value_id rml_graph_unary(rml_graph *graph, rml_value_id x, rml_activation ac
 rml_value_id rml_graph_binary(rml_graph *graph, rml_binary kind, rml_value_id a, rml_value_id b,
                               const char *name);
 // The first half of the last dimension times `act` of the second half.
-rml_value_id rml_graph_gate(rml_graph *graph, rml_value_id x, rml_activation act, const char *name);
+rml_value_id rml_graph_glu(rml_graph *graph, rml_value_id x, rml_activation act, const char *name);
 rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
                               const char *name);
 rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,
@@ -137,19 +137,20 @@ rml_value_id rml_graph_layer_norm(rml_graph *graph, rml_value_id x, rml_value_id
 rml_value_id rml_graph_channel_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                     rml_value_id beta, const rml_layer_norm_attr *attr,
                                     const char *name);
-// The first layer of a speech network, in two steps, see ops/wave.c.
+// The first layer of a speech network, in two steps, see ops/conv/wave.c.
 rml_value_id rml_graph_wave_norm(rml_graph *graph, rml_value_id x, rml_value_id weight,
                                  rml_value_id gamma, rml_value_id beta, int64_t stride, float eps,
                                  const char *name);
 rml_value_id rml_graph_wave_conv(rml_graph *graph, rml_value_id x, rml_value_id weight,
                                  rml_value_id norm, int64_t stride, const char *name);
-// The recurrent half of an LSTM layer in one direction, see ops/recurrence.c. `h0`, `c0`:
+// The recurrent half of an LSTM layer in one direction, see ops/recurrent/recurrence.c. `h0`, `c0`:
 // RML_NO_VALUE for zeros. To out: all hidden states, the last one, the last cells.
 void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,
                     rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
                     const char *name);
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name);
-// softmax(q k^T scale + mask) v for every head, see ops/attention.c. `mask` may be RML_NO_VALUE.
+// softmax(q k^T scale + mask) v for every head, see ops/attention/attention.c. `mask` may be
+// RML_NO_VALUE.
 rml_value_id rml_graph_attention(rml_graph *graph, rml_value_id q, rml_value_id k, rml_value_id v,
                                  rml_value_id mask, const rml_attention_attr *attr,
                                  const char *name);

@@ -7,8 +7,8 @@
 #define RML_MODELS_PARAMS_H
 
 #include "graph/graph.h"
-#include "loaders/config.h"
-#include "loaders/weights.h"
+#include "loaders/weights/config.h"
+#include "loaders/weights/weights.h"
 
 // How a parameter is filled when there are no weights and random ones are made.
 typedef enum rml_init {

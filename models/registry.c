@@ -1,7 +1,7 @@
 // The list of built-in networks, and how a model is made of one and of weights.
-#include "graph/model.h"
-#include "graph/passes.h"
-#include "loaders/onnx_model.h"
+#include "engine/model.h"
+#include "graph/passes/passes.h"
+#include "loaders/onnx/model.h"
 #include "models/graph_ports.h"
 #include "models/networks.h"
 

@@ -103,7 +103,7 @@ static rml_value_id feed(const unet *at, rml_value_id x, const char *block, int6
     rml_key(key, "%s.norm3", block);
     rml_value_id y = rml_layer_norm(at->params, x, key, LAYER_EPS);
     y = project(at, y, block, "ff.net.0.proj", 8 * width, true);
-    y = rml_graph_gate(at->graph, y, (rml_activation){.kind = RML_UNARY_GELU}, block);
+    y = rml_graph_glu(at->graph, y, (rml_activation){.kind = RML_UNARY_GELU}, block);
     y = project(at, y, block, "ff.net.2", width, true);
     return rml_graph_binary(at->graph, RML_BINARY_ADD, y, x, block);
 }

@@ -1,5 +1,5 @@
 // The encoder of Whisper: half a minute of speech to vectors for each 20 ms, of every layer.
-//   input_features    (N,80,3000)              log-mel, see media/log_mel.h
+//   input_features    (N,80,3000)              log-mel, see media/audio/log_mel.h
 //   features          (N,1500,layers+1,width)  behind the positions and behind each layer
 //   last_hidden_state (N,1500,width)           of the last layer, normalised
 // Source: transformers, models/whisper/modeling_whisper.py, and openai/whisper, model.py, whose

@@ -4,16 +4,16 @@
 #ifndef RML_OPS_OP_H
 #define RML_OPS_OP_H
 
-#include "ops/attr.h"
-#include "ops/attr_attention.h"
-#include "ops/attr_image.h"
-#include "ops/attr_index.h"
-#include "ops/attr_layer_norm.h"
-#include "ops/attr_learned.h"
-#include "ops/attr_norm.h"
-#include "ops/attr_product.h"
-#include "ops/attr_reduce.h"
-#include "ops/attr_wave.h"
+#include "ops/attr/basic.h"
+#include "ops/attr/attention.h"
+#include "ops/attr/image.h"
+#include "ops/attr/index.h"
+#include "ops/attr/layer_norm.h"
+#include "ops/attr/ml.h"
+#include "ops/attr/norm.h"
+#include "ops/attr/product.h"
+#include "ops/attr/reduce.h"
+#include "ops/attr/wave.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
@@ -46,13 +46,13 @@ typedef union rml_op_attr {
     rml_attention_attr attention;
     rml_reduce_attr reduce;
     rml_arg_attr arg;
-    rml_running_attr running;
+    rml_cumsum_attr running;
     rml_topk_attr topk;
     rml_unique_attr unique;
     rml_nll_attr nll;
     rml_lrn_attr lrn;
-    rml_trees_attr trees;
-    rml_ngrams_attr ngrams;
+    rml_tree_ensemble_attr trees;
+    rml_tfidf_attr ngrams;
     rml_resize_attr resize;
     rml_concat_attr concat;
     rml_slice_attr slice;
@@ -70,12 +70,12 @@ typedef union rml_op_attr {
     rml_integer_conv_attr integer_conv;
     rml_rnn_attr rnn;
     rml_dft_attr dft;
-    rml_taper_attr taper;
+    rml_window_function_attr taper;
     rml_attend_attr attend;
     rml_rotary_attr rotary;
     rml_linear_attention_attr linear_attention;
     rml_causal_conv_attr causal_conv;
-    rml_reorder_attr reorder;
+    rml_layout_transform_attr reorder;
     rml_conv_nd_attr conv_nd;
     rml_conv_transpose_nd_attr conv_transpose_nd;
     rml_pool_nd_attr pool_nd;
@@ -153,7 +153,7 @@ typedef struct rml_algorithm {
     void (*run)(const rml_op_args *args);
 } rml_algorithm;
 
-// How an operator takes images (values with four dimensions); see graph/pass_layout.c.
+// How an operator takes images (values with four dimensions); see graph/passes/layout.c.
 typedef enum rml_op_layout {
     RML_OP_PLAIN,         // plain in, plain out
     RML_OP_CHANNELS_LAST, // channels-last in and out, pixels may have gaps between them

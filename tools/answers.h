@@ -2,8 +2,8 @@
 #ifndef RML_TOOLS_ANSWERS_H
 #define RML_TOOLS_ANSWERS_H
 
-#include "pipelines/labels.h"
-#include "pipelines/top_classes.h"
+#include "pipelines/classify/labels.h"
+#include "pipelines/classify/top_classes.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 #include "tools/options.h"
 #include "tools/report.h"
 
-#include "loaders/npy.h"
+#include "loaders/formats/npy.h"
 #include "tensor/status.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "tools/options.h"
 #include "tools/report.h"
 
-#include "pipelines/denoise_list.h"
+#include "pipelines/denoise/denoise_list.h"
 
 #include "tensor/status.h"
 

@@ -6,7 +6,7 @@
 #include "tools/progress.h"
 #include "tools/report.h"
 
-#include "pipelines/sequences.h"
+#include "pipelines/sequence/sequences.h"
 
 #include "tensor/status.h"
 

@@ -6,7 +6,7 @@
 #include "tools/progress.h"
 #include "tools/report.h"
 
-#include "pipelines/classify_files.h"
+#include "pipelines/classify/classify_files.h"
 
 #include "tensor/status.h"
 

@@ -3,7 +3,7 @@
 #include "tools/options.h"
 #include "tools/report.h"
 
-#include "loaders/onnx_file.h"
+#include "loaders/onnx/file.h"
 #include "tensor/status.h"
 
 #include <stdio.h>

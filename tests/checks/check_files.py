@@ -1,4 +1,4 @@
-"""The tree itself: no file too long, no name twice, no marks left, nothing big by accident."""
+"""The tree itself: no file too long, no marks left, nothing big by accident."""
 
 import os
 import re
@@ -9,23 +9,14 @@ MOST_LINES = 800
 MOST_BYTES = 300_000
 # Shipped weights: large, and together no larger than this.
 WEIGHTS, MOST_WEIGHTS_BYTES = "data/weights/", 25_000_000
-# Their files are named by the networks, as are the builders and the references of the tests.
-NAMED_BY_NETWORKS = (WEIGHTS, "tools/training/")
 TEXTS = (".c", ".h", ".inc", ".py", ".sh", ".cmake", ".md", ".txt")
-# Names that tools ask for, one in each folder.
-COMMON_NAMES = {"CMakeLists.txt", "README.md", "__init__.py", "conftest.py"}
 MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 NAMES_THE_MARKS = "tests/checks/check_files.py"
 
 
 def main():
-    faults, names, paths, weights_bytes = [], {}, house.files(), 0
+    faults, paths, weights_bytes = [], house.files(), 0
     for path in paths:
-        name = os.path.basename(path)
-        if name not in COMMON_NAMES and not path.startswith(NAMED_BY_NETWORKS):
-            if name in names:
-                faults.append(f"{path}: the same name as {names[name]}")
-            names[name] = path
         size = os.path.getsize(os.path.join(house.ROOT, path))
         if path.startswith(WEIGHTS):
             weights_bytes += size

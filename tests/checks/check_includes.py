@@ -15,8 +15,8 @@ ALLOWED_ONLY = {"tools": {"include", "pipelines", "tools"}, "examples": {"includ
 # What the public header cannot give a tool: arrays in .npy files, what an ONNX file says of itself,
 # and the way to fill an rml_error.
 EXCEPTIONS = {
-    ("tools", "loaders/npy.h"),
-    ("tools", "loaders/onnx_file.h"),
+    ("tools", "loaders/formats/npy.h"),
+    ("tools", "loaders/onnx/file.h"),
     ("tools", "tensor/status.h"),
 }
 FREE = {"tests", "bench"}

@@ -2,8 +2,8 @@
 #define _POSIX_C_SOURCE 200809L // posix_memalign
 #include "tests/fuzz/fuzz.h"
 
-#include "graph/passes.h"
-#include "loaders/onnx_model.h"
+#include "graph/passes/passes.h"
+#include "loaders/onnx/model.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 // same parser.
 #include "tests/fuzz/fuzz.h"
 
-#include "loaders/config.h"
-#include "loaders/json.h"
-#include "loaders/readers.h"
+#include "loaders/weights/config.h"
+#include "loaders/formats/json.h"
+#include "loaders/weights/readers.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // The names of classes, from any bytes.
 #include "tests/fuzz/fuzz.h"
 
-#include "loaders/names.h"
-#include "pipelines/labels.h"
+#include "loaders/weights/names.h"
+#include "pipelines/classify/labels.h"
 
 #include <stdlib.h>
 #include <string.h>

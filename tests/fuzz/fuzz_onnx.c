@@ -3,7 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/fuzz/fuzz_onnx.h"
-#include "tests/protobuf_files.h"
+#include "tests/support/protobuf_files.h"
 
 static void open_file(const uint8_t *data, size_t size)
 {

@@ -2,7 +2,7 @@
 #ifndef RML_TESTS_FUZZ_FUZZ_ONNX_H
 #define RML_TESTS_FUZZ_FUZZ_ONNX_H
 
-#include "loaders/onnx_file.h"
+#include "loaders/onnx/file.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>

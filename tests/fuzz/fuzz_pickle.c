@@ -1,7 +1,7 @@
 // Any bytes as a pickle; every value that comes out is looked at.
 #include "tests/fuzz/fuzz.h"
 
-#include "loaders/pickle.h"
+#include "loaders/formats/pickle.h"
 
 #include <stdlib.h>
 #include <string.h>

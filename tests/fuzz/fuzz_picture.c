@@ -1,7 +1,7 @@
 // Our own readers of images. The first byte chooses one; the rest is the file.
 #include "tests/fuzz/fuzz.h"
 
-#include "media/picture_codecs.h"
+#include "media/image/picture_codecs.h"
 
 #include <stdlib.h>
 #include <string.h>

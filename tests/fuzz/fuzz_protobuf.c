@@ -1,7 +1,7 @@
 // Any bytes as a message; every field of it as a message again and as numbers of every kind.
 #include "tests/fuzz/fuzz.h"
 
-#include "loaders/protobuf.h"
+#include "loaders/formats/protobuf.h"
 
 #include <stdlib.h>
 

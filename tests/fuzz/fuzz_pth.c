@@ -3,7 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/fuzz/fuzz_weights.h"
-#include "tests/loader_files.h"
+#include "tests/support/loader_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tests/fuzz/fuzz.h"
 
-#include "pipelines/number_rows.h"
+#include "pipelines/sequence/number_rows.h"
 
 #include <math.h>
 #include <stdlib.h>

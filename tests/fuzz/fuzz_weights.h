@@ -2,8 +2,8 @@
 #ifndef RML_TESTS_FUZZ_FUZZ_WEIGHTS_H
 #define RML_TESTS_FUZZ_FUZZ_WEIGHTS_H
 
-#include "loaders/names.h"
-#include "loaders/weights.h"
+#include "loaders/weights/names.h"
+#include "loaders/weights/weights.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>

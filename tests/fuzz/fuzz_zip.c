@@ -1,7 +1,7 @@
 // The table of any bytes as a zip archive, and the contents of every entry.
 #include "tests/fuzz/fuzz.h"
 
-#include "loaders/zip.h"
+#include "loaders/formats/zip.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #include "tools/commands.h"
 #include "tools/media/lipsync_command.h"
 
-#include "pipelines/latent_net.h"
+#include "pipelines/lipsync/latent_net.h"
 
 #include "tensor/status.h"
 

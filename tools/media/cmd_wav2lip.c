@@ -2,7 +2,7 @@
 #include "tools/commands.h"
 #include "tools/media/lipsync_command.h"
 
-#include "pipelines/wav2lip_net.h"
+#include "pipelines/lipsync/wav2lip_net.h"
 
 #include "tensor/status.h"
 

@@ -7,7 +7,7 @@
 #include "tools/options.h"
 #include "tools/progress.h"
 
-#include "pipelines/lipsync.h"
+#include "pipelines/lipsync/lipsync.h"
 
 // A session for the reports, by the name of its network.
 typedef struct lipsync_session {

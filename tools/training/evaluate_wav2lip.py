@@ -50,7 +50,7 @@ def read_video(path, height, width):
 
 
 def clip_id(path):
-    """The program's name for a small clip (pipelines/faces_file.c): FNV-1a of its bytes."""
+    """The program's name for a small clip (pipelines/faces/faces_file.c): FNV-1a of its bytes."""
     with open(path, "rb") as file:
         data = file.read()
     assert len(data) <= 64 * 65536, f"{path}: {len(data)} bytes, more than are hashed whole"

@@ -1,0 +1,141 @@
+#include "graph/evaluate.h"
+#include "graph/passes/passes.h"
+
+// What grows on the way (a scalar repeated to an image) is left to the run beyond this.
+#define LARGE_BYTES ((size_t)64 << 20)
+
+static bool foldable(const rml_graph *graph, const rml_node *node)
+{
+    const rml_op *op = rml_op_get(node->op);
+    size_t in_bytes = 0;
+    if (node->dead || op->control || op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY)
+        return false;
+    for (int k = 0; k < node->in_count; k++) {
+        const rml_value *in = node->in[k] == RML_NO_VALUE ? NULL : &graph->values[node->in[k]];
+        size_t count = 0;
+        if (in && in->kind != RML_VALUE_CONSTANT &&
+            !(op->from_shapes && rml_shape_known(&in->shape)))
+            return false;
+        if (in && rml_shape_count(&in->shape, &count))
+            in_bytes += count * rml_dtype_size(in->dtype);
+    }
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_value *out = &graph->values[node->out + (rml_value_id)k];
+        size_t count;
+        if (rml_graph_is_output(graph, node->out + (rml_value_id)k) ||
+            !rml_shape_known(&out->shape) || !rml_shape_count(&out->shape, &count) ||
+            (count > LARGE_BYTES / rml_dtype_size(out->dtype) &&
+             count > 2 * in_bytes / rml_dtype_size(out->dtype)))
+            return false;
+    }
+    return true;
+}
+
+static void become_constant(rml_graph *graph, rml_value_id id, const rml_constant *constant)
+{
+    graph->values[id].kind = RML_VALUE_CONSTANT;
+    graph->values[id].constant = constant;
+    graph->values[id].producer = RML_NO_NODE;
+}
+
+// A transposed weight is the weight as it is stored, read in another order.
+static rml_status turn(rml_graph *graph, const rml_node *node, rml_error *err)
+{
+    const rml_transpose_attr *attr = &node->attr.transpose;
+    const rml_constant *from = graph->values[node->in[0]].constant;
+    rml_constant *constant = rml_arena_alloc(&graph->arena, 1, sizeof *constant);
+    if (!constant)
+        return rml_fail_nomem(err, sizeof *constant, "folding constants");
+    *constant = *from;
+    for (int i = 0; i < attr->rank; i++) {
+        constant->stored.shape.dim[i] = from->stored.shape.dim[attr->order[i]];
+        constant->stored.stride[i] = from->stored.stride[attr->order[i]];
+        if (from->scale && attr->order[i] == from->scale_axis)
+            constant->scale_axis = i;
+    }
+    become_constant(graph, node->out, constant);
+    return RML_OK;
+}
+
+// Memory for a value in the graph's arena.
+static rml_status take(rml_graph *graph, const rml_value *value, rml_tensor *view, rml_error *err)
+{
+    size_t count = 0;
+    if (!rml_shape_count(&value->shape, &count))
+        return rml_fail(err, RML_ERR_LIMIT, "constant %s is too large", value->name);
+    void *data = rml_arena_alloc(&graph->arena, count ? count : 1, rml_dtype_size(value->dtype));
+    if (!data)
+        return rml_fail_nomem(err, count * rml_dtype_size(value->dtype), "folding constants");
+    *view = rml_tensor_typed(data, value->dtype, &value->shape);
+    return RML_OK;
+}
+
+// The elements of a small constant as they lie, of another a copy that is freed with `copies`.
+static rml_status view_constant(const rml_graph *graph, rml_value_id id, rml_arena *copies,
+                                rml_tensor *view, rml_error *err)
+{
+    const rml_value *value = &graph->values[id];
+    const rml_fact fact = rml_graph_fact(graph, id);
+    size_t count = 0;
+    *view = rml_tensor_typed((void *)(uintptr_t)fact.data, value->dtype, &value->shape);
+    if (fact.data || value->kind != RML_VALUE_CONSTANT)
+        return RML_OK;
+    if (!rml_shape_count(&value->shape, &count))
+        return rml_fail(err, RML_ERR_LIMIT, "constant %s is too large", value->name);
+    view->raw = rml_arena_alloc(copies, count ? count : 1, rml_dtype_size(value->dtype));
+    if (!view->raw)
+        return rml_fail_nomem(err, count * rml_dtype_size(value->dtype), "folding constants");
+    rml_constant_copy(value->constant, value->dtype, view->raw);
+    return RML_OK;
+}
+
+static rml_status evaluate(rml_graph *graph, const rml_node *node, rml_arena *copies,
+                           rml_error *err)
+{
+    rml_tensor out[RML_MAX_OUTPUTS];
+    rml_tensor *in = rml_arena_alloc(copies, (size_t)node->in_count + 1, sizeof *in);
+    rml_constant *constants =
+        rml_arena_alloc(&graph->arena, (size_t)node->out_count, sizeof *constants);
+    if (!in || !constants)
+        return rml_fail_nomem(err, sizeof *in, "folding constants");
+    for (int k = 0; k < node->in_count; k++) {
+        in[k] = (rml_tensor){.rank = -1};
+        if (node->in[k] != RML_NO_VALUE)
+            RML_TRY(view_constant(graph, node->in[k], copies, &in[k], err));
+    }
+    for (int k = 0; k < node->out_count; k++)
+        RML_TRY(take(graph, &graph->values[node->out + (rml_value_id)k], &out[k], err));
+    RML_TRY(rml_evaluate(graph, node, in, out, err));
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_value_id id = node->out + (rml_value_id)k;
+        const rml_value *value = &graph->values[id];
+        constants[k].stored = rml_stored_plain(out[k].raw, value->dtype, &value->shape);
+        become_constant(graph, id, &constants[k]);
+    }
+    return RML_OK;
+}
+
+rml_status rml_graph_fold(rml_graph *graph, rml_node_id id, bool *folded, rml_error *err)
+{
+    rml_node *node = &graph->nodes[id];
+    *folded = foldable(graph, node);
+    if (!*folded)
+        return RML_OK;
+    rml_arena copies;
+    rml_arena_init(&copies, graph->arena.allocator);
+    const rml_status status =
+        node->op == RML_OP_TRANSPOSE ? turn(graph, node, err) : evaluate(graph, node, &copies, err);
+    rml_arena_release(&copies);
+    node->dead = status == RML_OK;
+    return status;
+}
+
+rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        bool folded;
+        RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, err));
+        *changed += folded;
+    }
+    return RML_OK;
+}

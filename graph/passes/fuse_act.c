@@ -1,0 +1,112 @@
+#include "graph/passes/passes.h"
+
+// The live node that computes `value`, if nobody else reads it.
+static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
+{
+    if (value == RML_NO_VALUE || graph->values[value].kind != RML_VALUE_ACTIVATION ||
+        rml_graph_use_count(graph, value) != 1)
+        return NULL;
+    return &graph->nodes[graph->values[value].producer];
+}
+
+static bool is_product(const rml_node *node)
+{
+    return node->op == RML_OP_CONV2D || node->op == RML_OP_CONV_TRANSPOSE2D ||
+           node->op == RML_OP_LINEAR;
+}
+
+// Puts `producer` in the place of `consumer`, which stands later, so that everything it may read by
+// now is computed before it; `consumer`'s output becomes its output.
+static void take_place(rml_node *producer, rml_node *consumer)
+{
+    const rml_value_id out = consumer->out;
+    *consumer = *producer;
+    consumer->out = out;
+    producer->dead = true;
+}
+
+static rml_activation *activation_of(rml_node *node)
+{
+    switch (node->op) {
+    case RML_OP_CONV2D:
+    case RML_OP_CONV_TRANSPOSE2D:
+        return &node->attr.conv.act;
+    case RML_OP_WAVE_CONV:
+        return &node->attr.wave.act;
+    case RML_OP_LINEAR:
+        return &node->attr.linear.act;
+    case RML_OP_BINARY:
+        return &node->attr.binary.act;
+    case RML_OP_GROUP_NORM:
+        return &node->attr.group_norm.act;
+    default:
+        return NULL;
+    }
+}
+
+// A constant added to each row of a linear layer that has no bias of its own, as graph files write
+// layers: it is one.
+static bool is_bias(const rml_graph *graph, const rml_node *product, rml_value_id other)
+{
+    const rml_value *value = &graph->values[other];
+    const rml_shape *out = &graph->values[product->out].shape;
+    return product->op == RML_OP_LINEAR && value->kind == RML_VALUE_CONSTANT &&
+           value->dtype == RML_F32 && value->shape.rank == 1 && out->rank > 0 &&
+           value->shape.dim[0] == out->dim[out->rank - 1] &&
+           (product->in_count < 3 || product->in[2] == RML_NO_VALUE);
+}
+
+// What only the run tells the rank of may turn out to be broadcast.
+static bool is_residual(const rml_graph *graph, const rml_node *product, rml_value_id other)
+{
+    const rml_value *value = &graph->values[other];
+    return value->kind != RML_VALUE_CONSTANT && value->shape.rank >= 0 &&
+           rml_shape_equal(&value->shape, &graph->values[product->out].shape);
+}
+
+static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml_error *err)
+{
+    for (int side = 0; side < 2; side++) {
+        rml_node *product = sole_producer(graph, add->in[side]);
+        const rml_value_id other = add->in[1 - side];
+        if (!product || !is_product(product) || product->in_count > 3 ||
+            !rml_activation_is_none(activation_of(product)) ||
+            !rml_activation_is_none(&add->attr.binary.act))
+            continue;
+        const bool bias = is_bias(graph, product, other);
+        if (!bias && !is_residual(graph, product, other))
+            continue;
+        const rml_value_id in[4] = {product->in[0], product->in[1],
+                                    bias                    ? other
+                                    : product->in_count > 2 ? product->in[2]
+                                                            : RML_NO_VALUE,
+                                    other};
+        if (!rml_graph_set_inputs(graph, product, in, bias ? 3 : 4))
+            return rml_fail_nomem(err, sizeof in, "fusing a sum");
+        take_place(product, add);
+        ++*changed;
+        return RML_OK;
+    }
+    return RML_OK;
+}
+
+rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        rml_node *node = &graph->nodes[i];
+        if (node->dead)
+            continue;
+        if (node->op == RML_OP_BINARY && node->attr.binary.kind == RML_BINARY_ADD) {
+            RML_TRY(fuse_add(graph, node, changed, err));
+        } else if (node->op == RML_OP_UNARY) {
+            rml_node *producer = sole_producer(graph, node->in[0]);
+            rml_activation *act = producer ? activation_of(producer) : NULL;
+            if (!act || !rml_activation_is_none(act))
+                continue;
+            *act = node->attr.unary;
+            take_place(producer, node);
+            ++*changed;
+        }
+    }
+    return RML_OK;
+}

@@ -1,0 +1,155 @@
+#include "graph/passes/passes.h"
+
+#include <string.h>
+
+// Rebuilds the node list with reorders put in front of the nodes that need them.
+typedef struct rewrite {
+    rml_graph *graph;
+    rml_node *nodes; // the new list
+    size_t count, capacity;
+    rml_value_id *twin; // of each old value: the same in the other layout, or RML_NO_VALUE
+    size_t values;      // length of twin
+    size_t changed;
+} rewrite;
+
+static bool append(rewrite *rw, const rml_node *node)
+{
+    rml_node *grown = rml_grow(rw->graph->arena.allocator, rw->nodes, &rw->capacity, rw->count + 1,
+                               sizeof *grown);
+    if (!grown)
+        return false;
+    rw->nodes = grown;
+    grown[rw->count] = *node;
+    for (int k = 0; k < node->out_count; k++)
+        rw->graph->values[node->out + (rml_value_id)k].producer = (rml_node_id)rw->count;
+    rw->count++;
+    return true;
+}
+
+// Only operators that want images make values channels-last whose rank is not known: should they
+// turn out to have another one, the layout says nothing.
+static bool is_image(const rml_graph *graph, rml_value_id id)
+{
+    if (id == RML_NO_VALUE)
+        return false;
+    const rml_value *value = &graph->values[id];
+    return (value->shape.rank == 4 || value->layout == RML_LAYOUT_CHANNELS_LAST) &&
+           value->dtype == RML_F32 && value->kind != RML_VALUE_CONSTANT;
+}
+
+static bool may_be_image(const rml_value *value)
+{
+    return (value->shape.rank == 4 || value->shape.rank == RML_RANK_UNKNOWN) &&
+           value->dtype == RML_F32;
+}
+
+// The value in the wanted layout: itself, its twin, or a new reorder's output. RML_NO_VALUE when
+// memory is out.
+static rml_value_id in_layout(rewrite *rw, rml_value_id id, rml_layout layout)
+{
+    rml_graph *graph = rw->graph;
+    if (graph->values[id].layout == layout)
+        return id;
+    if (rw->twin[id] != RML_NO_VALUE)
+        return rw->twin[id];
+    const rml_op_attr attr = {.reorder = {layout}};
+    const rml_value_id out =
+        rml_graph_node(graph, RML_OP_LAYOUT_TRANSFORM, &attr, &id, 1, graph->values[id].name);
+    if (out == RML_NO_VALUE)
+        return out;
+    // the builder put it at the end of the old list: take it over into the new one
+    const rml_node node = graph->nodes[--graph->node_count];
+    graph->values[out].layout = layout;
+    rw->twin[id] = out;
+    rw->changed++;
+    return append(rw, &node) ? out : RML_NO_VALUE;
+}
+
+static rml_layout layout_for(const rml_graph *graph, const rml_node *node)
+{
+    switch (rml_op_get(node->op)->layout) {
+    case RML_OP_CHANNELS_LAST:
+        return RML_LAYOUT_CHANNELS_LAST;
+    case RML_OP_FOLLOW:
+        // What may turn out to be an image or not stays plain, and so does all that is beside it.
+        for (int k = 0; k < node->in_count; k++)
+            if (node->in[k] != RML_NO_VALUE &&
+                graph->values[node->in[k]].shape.rank == RML_RANK_UNKNOWN)
+                return RML_LAYOUT_PLAIN;
+        // channels-last as soon as one image is: its neighbours are most likely convolutions
+        for (int k = 0; k < node->in_count; k++)
+            if (is_image(graph, node->in[k]) &&
+                graph->values[node->in[k]].layout == RML_LAYOUT_CHANNELS_LAST)
+                return RML_LAYOUT_CHANNELS_LAST;
+        return RML_LAYOUT_PLAIN;
+    default:
+        return RML_LAYOUT_PLAIN;
+    }
+}
+
+static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
+{
+    rml_graph *graph = rw->graph;
+    rml_node node = graph->nodes[index];
+    const rml_op *op = rml_op_get(node.op);
+    const rml_layout layout =
+        op->layout == RML_OP_ANY ? node.attr.reorder.layout : layout_for(graph, &node);
+    rml_value_id *in = rml_arena_alloc(&graph->arena, (size_t)node.in_count, sizeof *in);
+    if (!in)
+        return rml_fail_nomem(err, (size_t)node.in_count * sizeof *in, "the layout pass");
+    for (int k = 0; k < node.in_count; k++) {
+        in[k] = node.in[k];
+        if (op->layout == RML_OP_ANY || rml_op_packs(op, k))
+            continue;
+        // A constant is plain. Operators that follow take it so beside images of any layout.
+        const bool wanted = op->layout == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
+                            may_be_image(&graph->values[in[k]]);
+        if (!is_image(graph, in[k]) && !wanted)
+            continue;
+        in[k] = in_layout(rw, in[k], layout);
+        if (in[k] == RML_NO_VALUE)
+            return rml_fail_nomem(err, sizeof node, "the layout pass");
+    }
+    node.in = in;
+    for (int k = 0; k < node.out_count; k++) {
+        rml_value *out = &graph->values[node.out + (rml_value_id)k];
+        const bool is_told = out->shape.rank == 4 || op->layout == RML_OP_CHANNELS_LAST;
+        if (is_told && may_be_image(out))
+            out->layout = layout;
+    }
+    return append(rw, &node) ? RML_OK : rml_fail_nomem(err, sizeof node, "the layout pass");
+}
+
+rml_status rml_pass_layout(rml_graph *graph, size_t *changed, rml_error *err)
+{
+    const rml_allocator *allocator = graph->arena.allocator;
+    rewrite rw = {.graph = graph, .values = graph->value_count};
+    rml_status status = RML_OK;
+    // Reorders read old values only, so twins of old values are all there can be.
+    rw.twin = rml_alloc(allocator, (rw.values + 1) * sizeof *rw.twin);
+    if (!rw.twin)
+        return rml_fail_nomem(err, rw.values * sizeof *rw.twin, "the layout pass");
+    memset(rw.twin, 0xFF, (rw.values + 1) * sizeof *rw.twin);
+    const size_t old_count = graph->node_count;
+    for (size_t i = 0; i < old_count && status == RML_OK; i++)
+        if (!graph->nodes[i].dead)
+            status = rewrite_node(&rw, i, err);
+    for (size_t i = 0; i < graph->output_count && status == RML_OK; i++) {
+        if (!is_image(graph, graph->outputs[i]))
+            continue;
+        graph->outputs[i] = in_layout(&rw, graph->outputs[i], RML_LAYOUT_PLAIN);
+        if (graph->outputs[i] == RML_NO_VALUE)
+            status = rml_fail_nomem(err, sizeof(rml_node), "the layout pass");
+    }
+    rml_free(allocator, rw.twin);
+    if (status != RML_OK) {
+        rml_free(allocator, rw.nodes);
+        return status;
+    }
+    rml_free(allocator, graph->nodes);
+    graph->nodes = rw.nodes;
+    graph->node_count = rw.count;
+    graph->node_capacity = rw.capacity;
+    *changed += rw.changed;
+    return RML_OK;
+}

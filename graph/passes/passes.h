@@ -1,0 +1,45 @@
+// Graph rewrites: one file a pass, run in the order of one table, each of them switchable by name.
+#ifndef RML_GRAPH_PASSES_PASSES_H
+#define RML_GRAPH_PASSES_PASSES_H
+
+#include "graph/graph.h"
+
+typedef struct rml_pass {
+    const char *name;
+    bool required; // cannot be switched off: the graph does not run without it
+    // Adds the number of rewrites to *changed.
+    rml_status (*run)(rml_graph *graph, size_t *changed, rml_error *err);
+} rml_pass;
+
+// The ordered table; NULL past the end.
+const rml_pass *rml_pass_at(size_t index);
+
+// Runs all passes but those named in `disabled` (comma separated, or NULL); an unknown name is an
+// error. The graph is validated after each. `log` (may be NULL) hears how much each pass changed.
+rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log, void *log_user,
+                          rml_error *err);
+
+// Nodes whose inputs are all constant become constants.
+rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err);
+
+// Batch norm behind a convolution or transposed convolution goes into its weight and bias, computed
+// in double.
+rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err);
+
+// A residual add, and then an activation, behind a convolution or linear become part of it, an
+// activation also of binary, group norm and wave_conv.
+rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err);
+
+// Convolutions that make an inverted residual block become one node.
+rml_status rml_pass_fuse_block(rml_graph *graph, size_t *changed, rml_error *err);
+
+// 3x3 convolutions are told when their input is an image enlarged twice by repeating pixels.
+rml_status rml_pass_upsample2x(rml_graph *graph, size_t *changed, rml_error *err);
+
+// Gives each image value a layout and inserts reorder nodes where operators disagree.
+rml_status rml_pass_layout(rml_graph *graph, size_t *changed, rml_error *err);
+
+// Nodes nobody reads are dead.
+rml_status rml_pass_dce(rml_graph *graph, size_t *changed, rml_error *err);
+
+#endif

@@ -1,0 +1,220 @@
+// AttributeProto: one value or a list, of one of seven kinds.
+#include "loaders/onnx/reader.h"
+
+#include <string.h>
+
+// Numbers of AttributeProto's fields.
+enum { NAME = 1, TYPE = 20, REFERENCE = 21 };
+
+static const struct {
+    int type; // AttributeProto.AttributeType
+    uint32_t field;
+    rml_onnx_attribute_kind kind;
+    bool is_list;
+} kinds[] = {
+    {1, 2, RML_ONNX_FLOATS, false},
+    {2, 3, RML_ONNX_INTS, false},
+    {3, 4, RML_ONNX_TEXTS, false},
+    {4, 5, RML_ONNX_TENSORS, false},
+    {5, 6, RML_ONNX_GRAPHS, false},
+    {6, 7, RML_ONNX_FLOATS, true},
+    {7, 8, RML_ONNX_INTS, true},
+    {8, 9, RML_ONNX_TEXTS, true},
+    {9, 10, RML_ONNX_TENSORS, true},
+    {10, 11, RML_ONNX_GRAPHS, true},
+    {11, 22, RML_ONNX_SPARSE_TENSORS, false},
+    {12, 23, RML_ONNX_SPARSE_TENSORS, true},
+    {13, 14, RML_ONNX_TYPES, false},
+    {14, 15, RML_ONNX_TYPES, true},
+};
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+// Name, reference and type. Files before IR version 2 do not tell the type: then it is that of the
+// field that is there.
+static rml_status read_head(rml_onnx_reader *reader, const rml_protobuf *message,
+                            rml_onnx_attribute *out, size_t *kind)
+{
+    rml_error *err = reader->err;
+    rml_protobuf rest = *message;
+    rml_protobuf_field field;
+    bool more = true;
+    uint64_t type = 0;
+    size_t present = KINDS;
+    for (;;) {
+        RML_TRY(rml_protobuf_next(&rest, &field, &more, err));
+        if (!more)
+            break;
+        if (field.number == NAME)
+            RML_TRY(rml_onnx_name(reader, &field, "an attribute's name", &out->name));
+        if (field.number == REFERENCE)
+            RML_TRY(rml_onnx_name(reader, &field, "an attribute's reference", &out->reference));
+        if (field.number == TYPE) {
+            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "an attribute's type", err));
+            type = field.value;
+        }
+        for (size_t i = 0; i < KINDS; i++)
+            if (field.number == kinds[i].field)
+                present = i;
+    }
+    char quoted[RML_QUOTE_BYTES];
+    if (!*out->name)
+        return rml_fail(err, RML_ERR_FORMAT, "damaged file: an attribute without a name");
+    if (out->reference && !*out->reference)
+        out->reference = NULL;
+    *kind = KINDS;
+    for (size_t i = 0; i < KINDS; i++)
+        if (type == (uint64_t)kinds[i].type)
+            *kind = i;
+    if (type == 0)
+        *kind = present;
+    if (*kind == KINDS)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "damaged file: attribute \"%s\" of type %llu, which is none",
+                        rml_quote(quoted, out->name, strlen(out->name)), (unsigned long long)type);
+    out->kind = kinds[*kind].kind;
+    out->is_list = kinds[*kind].is_list;
+    return RML_OK;
+}
+
+// ---- numbers ----------------------------------------------------------------------------------
+
+static rml_status count_numbers(rml_onnx_reader *reader, const rml_protobuf *message,
+                                uint32_t number, rml_protobuf_wire wire, size_t *count)
+{
+    rml_protobuf rest = *message, numbers;
+    rml_protobuf_field field;
+    bool more = true;
+    size_t now = 0;
+    for (*count = 0;; *count += now) {
+        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
+        if (!more)
+            return RML_OK;
+        RML_TRY(rml_protobuf_numbers(message, &field, wire, "an attribute's numbers", &numbers,
+                                     &now, reader->err));
+    }
+}
+
+// Of a number that is no list the last one counts, and one that is not there is 0, as protobuf
+// prescribes.
+static rml_status read_numbers(rml_onnx_reader *reader, const rml_protobuf *message,
+                               uint32_t number, rml_onnx_attribute *out)
+{
+    const bool is_float = out->kind == RML_ONNX_FLOATS;
+    const rml_protobuf_wire wire = is_float ? RML_PROTOBUF_FIXED32 : RML_PROTOBUF_VARINT;
+    rml_protobuf rest = *message, numbers;
+    rml_protobuf_field field;
+    bool more = true;
+    size_t count = 0, at = 0;
+    uint64_t value = 0;
+    float *floats = NULL;
+    int64_t *integers = NULL;
+    RML_TRY(count_numbers(reader, message, number, wire, &out->count));
+    if (!out->is_list)
+        out->count = 1;
+    if (is_float)
+        RML_TRY(rml_onnx_array(reader, out->count, sizeof *floats, &floats));
+    else
+        RML_TRY(rml_onnx_array(reader, out->count, sizeof *integers, &integers));
+    for (;;) {
+        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
+        if (!more)
+            break;
+        RML_TRY(rml_protobuf_numbers(message, &field, wire, "an attribute's numbers", &numbers,
+                                     &count, reader->err));
+        for (size_t i = 0; i < count; i++) {
+            RML_TRY(rml_protobuf_number(&numbers, wire, &value, reader->err));
+            if (is_float)
+                floats[at] = rml_protobuf_f32(value);
+            else
+                integers[at] = (int64_t)value;
+            at += out->is_list;
+        }
+    }
+    if (is_float)
+        out->u.number = floats;
+    else
+        out->u.integer = integers;
+    return RML_OK;
+}
+
+// ---- texts and messages -----------------------------------------------------------------------
+
+static rml_status read_item(rml_onnx_reader *reader, const rml_onnx_scope *scope,
+                            const rml_protobuf *message, const rml_protobuf_field *field,
+                            rml_onnx_attribute_kind kind, void *item)
+{
+    rml_protobuf inside;
+    if (kind == RML_ONNX_TEXTS)
+        return rml_onnx_read_text(reader, field, "an attribute's text", item);
+    RML_TRY(rml_protobuf_enter(message, field, "an attribute's value", &inside, reader->err));
+    if (kind == RML_ONNX_GRAPHS)
+        return rml_onnx_read_graph(reader, scope, &inside, item);
+    if (kind == RML_ONNX_TENSORS)
+        return rml_onnx_read_tensor(reader, &inside, "value", item);
+    return rml_onnx_read_type(reader, &inside, "value", item);
+}
+
+static rml_status read_items(rml_onnx_reader *reader, const rml_onnx_scope *scope,
+                             const rml_protobuf *message, uint32_t number, rml_onnx_attribute *out)
+{
+    static const size_t sizes[] = {[RML_ONNX_TEXTS] = sizeof(rml_onnx_text),
+                                   [RML_ONNX_TENSORS] = sizeof(rml_onnx_tensor),
+                                   [RML_ONNX_GRAPHS] = sizeof(rml_onnx_graph),
+                                   [RML_ONNX_TYPES] = sizeof(rml_onnx_type)};
+    const size_t item_bytes = sizes[out->kind];
+    rml_protobuf rest = *message;
+    rml_protobuf_field field;
+    bool more = true;
+    char *items = NULL;
+    size_t count = 0;
+    RML_TRY(rml_onnx_count(message, number, &count, reader->err));
+    if (!out->is_list && out->kind == RML_ONNX_TEXTS && count == 0) {
+        static const rml_onnx_text empty = {"", 0}; // as protobuf prescribes
+        out->count = 1;
+        out->u.text = &empty;
+        return RML_OK;
+    }
+    if (!out->is_list && count != 1)
+        return rml_fail(reader->err, RML_ERR_FORMAT, "damaged file: it has %zu values, not 1",
+                        count);
+    out->count = count;
+    RML_TRY(rml_onnx_array(reader, count, item_bytes, &items));
+    for (size_t i = 0; i < count; i++) {
+        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
+        RML_TRY(read_item(reader, scope, &rest, &field, out->kind, items + i * item_bytes));
+    }
+    switch (out->kind) {
+    case RML_ONNX_TEXTS:
+        out->u.text = (const rml_onnx_text *)(void *)items;
+        break;
+    case RML_ONNX_TENSORS:
+        out->u.tensor = (const rml_onnx_tensor *)(void *)items;
+        break;
+    case RML_ONNX_GRAPHS:
+        out->u.graph = (const rml_onnx_graph *)(void *)items;
+        break;
+    default:
+        out->u.type = (const rml_onnx_type *)(void *)items;
+        break;
+    }
+    return RML_OK;
+}
+
+rml_status rml_onnx_read_attribute(rml_onnx_reader *reader, const rml_onnx_scope *scope,
+                                   const rml_protobuf *message, rml_onnx_attribute *out)
+{
+    size_t kind = 0;
+    *out = (rml_onnx_attribute){.name = ""};
+    RML_TRY(read_head(reader, message, out, &kind));
+    if (out->reference || out->kind == RML_ONNX_SPARSE_TENSORS)
+        return RML_OK;
+    rml_status status = out->kind == RML_ONNX_FLOATS || out->kind == RML_ONNX_INTS
+                            ? read_numbers(reader, message, kinds[kind].field, out)
+                            : read_items(reader, scope, message, kinds[kind].field, out);
+    if (status != RML_OK) {
+        char context[RML_QUOTE_BYTES + 16] = "attribute \"", quoted[RML_QUOTE_BYTES];
+        strcat(strcat(context, rml_quote(quoted, out->name, strlen(out->name))), "\"");
+        rml_error_prefix(reader->err, context);
+    }
+    return status;
+}

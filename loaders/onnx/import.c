@@ -1,0 +1,284 @@
+// Nodes of a file become nodes of a graph, one after another, by the handlers of their operators.
+#include "loaders/onnx/importer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// ---- refusals -----------------------------------------------------------------------------------
+
+enum { INPUTS_TEXT = 192 };
+
+static void write_inputs(const rml_graph *graph, const rml_value_id *in, size_t count, char *text)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < count && in && used + 1 < INPUTS_TEXT; i++) {
+        char shape[RML_SHAPE_TEXT_BYTES] = "";
+        const bool there = in[i] < graph->value_count;
+        const rml_value *value = there ? &graph->values[in[i]] : NULL;
+        if (value && value->shape.rank >= 0)
+            rml_shape_text(&value->shape, shape);
+        used += (size_t)snprintf(text + used, INPUTS_TEXT - used, "%s%s%s", i ? ", " : "",
+                                 value ? rml_dtype_name(value->dtype) : "-",
+                                 value && value->shape.rank < 0 ? "(?)" : shape);
+    }
+}
+
+rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node *node,
+                                const rml_value_id *in, const char *reason)
+{
+    for (size_t i = 0; i < importer->refusal_count; i++) {
+        rml_onnx_refusal *at = &importer->refusal[i];
+        if (strcmp(at->op_type, node->op_type) == 0 && strcmp(at->domain, node->domain) == 0 &&
+            at->opset == node->opset && strcmp(at->reason, reason) == 0) {
+            at->count++;
+            return RML_OK;
+        }
+    }
+    rml_onnx_refusal *grown =
+        rml_grow(importer->allocator, importer->refusal, &importer->refusal_capacity,
+                 importer->refusal_count + 1, sizeof *grown);
+    if (!grown)
+        return rml_fail_nomem(importer->err, sizeof *grown, "a list of refusals");
+    importer->refusal = grown;
+    char inputs[INPUTS_TEXT];
+    write_inputs(importer->inside->graph, in, node->input_count, inputs);
+    const rml_onnx_refusal refusal = {
+        .op_type = node->op_type,
+        .domain = node->domain,
+        .opset = node->opset,
+        .node = rml_arena_text(&importer->arena, node->name),
+        .inputs = rml_arena_text(&importer->arena, inputs),
+        .reason = rml_arena_text(&importer->arena, reason),
+        .count = 1,
+    };
+    if (!refusal.node || !refusal.inputs || !refusal.reason)
+        return rml_fail_nomem(importer->err, sizeof *grown, "a list of refusals");
+    grown[importer->refusal_count++] = refusal;
+    return RML_OK;
+}
+
+// ---- values -------------------------------------------------------------------------------------
+
+void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to)
+{
+    if (value != RML_ONNX_NONE)
+        importer->place[value] = (rml_onnx_place){importer->inside->graph, to};
+}
+
+static rml_status add_initializer(rml_onnx_importer *importer, uint32_t number, rml_value_id *out)
+{
+    const rml_onnx_value *value = rml_onnx_value_at(importer->file, number);
+    rml_graph *graph = importer->inside->graph;
+    if (!value->tensor->readable)
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "tensor \"%s\" has elements of type %s, which are not supported",
+                        value->name, rml_onnx_element_name(value->tensor->element));
+    *out = rml_graph_typed_constant(graph, value->name, &value->tensor->stored);
+    rml_onnx_set(importer, number, *out);
+    return rml_graph_finish(graph, importer->err);
+}
+
+rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t number, rml_value_id *out)
+{
+    *out = RML_NO_VALUE;
+    if (number == RML_ONNX_NONE)
+        return RML_OK;
+    const rml_onnx_place place = importer->place[number];
+    const rml_onnx_value *value = rml_onnx_value_at(importer->file, number);
+    if (place.graph == importer->inside->graph) {
+        *out = place.value;
+        return RML_OK;
+    }
+    if (value->kind == RML_ONNX_INITIALIZER)
+        return add_initializer(importer, number, out);
+    for (size_t i = 0; i < importer->inside->captured_count; i++)
+        if (importer->inside->captured[i] == number) {
+            *out = importer->inside->value[i];
+            return RML_OK;
+        }
+    return rml_fail(importer->err, RML_ERR_INTERNAL, "value \"%s\" is read before it is there",
+                    value->name);
+}
+
+// ---- nodes --------------------------------------------------------------------------------------
+
+static rml_status cast_inputs(rml_onnx_call *call, rml_value_id *in, rml_dtype *back)
+{
+    *back = RML_F32;
+    for (int i = 0; i < call->in_count; i++) {
+        if (in[i] == RML_NO_VALUE)
+            continue;
+        const rml_dtype dtype = call->graph->values[in[i]].dtype;
+        if (dtype != RML_F16 && dtype != RML_BF16 && dtype != RML_F64)
+            continue;
+        *back = *back == RML_F32 ? dtype : *back;
+        in[i] = rml_onnx_cast(call, in[i], RML_F32);
+    }
+    return rml_graph_finish(call->graph, call->importer->err);
+}
+
+static void check_attributes(rml_onnx_call *call)
+{
+    for (size_t i = 0; i < call->node->attribute_count && !call->refused; i++)
+        if (!(call->asked[i / 64] >> (i % 64) & 1))
+            rml_onnx_refuse(call, "attribute \"%s\" is not known", call->node->attribute[i].name);
+}
+
+// Errors of builder calls become refusals, but for those that nothing can go on after.
+static rml_status check_graph(rml_onnx_call *call)
+{
+    rml_graph *graph = call->graph;
+    const rml_status status = graph->error.status;
+    if (status == RML_OK)
+        return RML_OK;
+    if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
+        return rml_graph_finish(graph, call->importer->err);
+    const rml_error error = graph->error;
+    graph->error.status = RML_OK;
+    rml_onnx_refuse(call, "%s", error.message);
+    return RML_OK;
+}
+
+static rml_status handle(rml_onnx_call *call, rml_value_id *in)
+{
+    const rml_onnx_entry *entry = call->importer->entry;
+    rml_graph *graph = call->graph;
+    const size_t before = graph->node_count;
+    rml_dtype back = RML_F32;
+    if (entry->f32)
+        RML_TRY(cast_inputs(call, in, &back));
+    entry->import(call);
+    for (int k = 0; k < call->out_count && back != RML_F32; k++)
+        if (call->out[k] < graph->value_count && graph->values[call->out[k]].dtype == RML_F32)
+            call->out[k] = rml_onnx_cast(call, call->out[k], back);
+    check_attributes(call);
+    RML_TRY(check_graph(call));
+    for (int k = 0; k < call->out_count && !call->refused; k++)
+        if (rml_onnx_wants(call, k) && call->out[k] == RML_NO_VALUE)
+            rml_onnx_refuse(call, "output %d is not supported", k);
+    for (size_t i = before; i < graph->node_count && !call->refused; i++) {
+        bool folded;
+        RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, call->importer->err));
+    }
+    return RML_OK;
+}
+
+static const char *name_of(const rml_onnx_importer *importer, const rml_onnx_node *node)
+{
+    if (*node->name)
+        return node->name;
+    for (size_t k = 0; k < node->output_count; k++)
+        if (node->output[k] != RML_ONNX_NONE)
+            return rml_onnx_value_at(importer->file, node->output[k])->name;
+    return node->op_type;
+}
+
+// Operators of other domains than ONNX's own have entries with the domain in front.
+static const rml_onnx_entry *entry_of(const rml_onnx_node *node)
+{
+    char name[128];
+    if (!*node->domain)
+        return rml_onnx_find_entry(node->op_type);
+    const int length = snprintf(name, sizeof name, "%s.%s", node->domain, node->op_type);
+    return length < (int)sizeof name ? rml_onnx_find_entry(name) : NULL;
+}
+
+// Why no handler can be asked, or NULL.
+static const char *why_not(const rml_onnx_importer *importer, const rml_onnx_node *node, char *text,
+                           size_t capacity)
+{
+    const rml_onnx_entry *entry = importer->entry;
+    if (*node->domain && !entry)
+        snprintf(text, capacity, "operators of domain \"%s\" are not supported", node->domain);
+    else if (!entry)
+        return "this operator is not supported";
+    else if (node->opset > RML_ONNX_MAX_OPSET)
+        snprintf(text, capacity, "opset %lld is newer than this program, which knows %d",
+                 (long long)node->opset, RML_ONNX_MAX_OPSET);
+    else if (node->opset < entry->since)
+        snprintf(text, capacity, "its meaning before opset %lld is not supported",
+                 (long long)entry->since);
+    else
+        return NULL;
+    return text;
+}
+
+static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *node,
+                            rml_value_id *in, rml_value_id *out)
+{
+    char text[RML_ONNX_MAX_NAME_BYTES + 64];
+    bool refused = false;
+    for (size_t k = 0; k < node->output_count; k++)
+        out[k] = RML_NO_VALUE;
+    for (size_t i = 0; i < node->input_count; i++) {
+        RML_TRY(rml_onnx_look_up(importer, node->input[i], &in[i]));
+        refused = refused || in[i] == RML_ONNX_REFUSED;
+    }
+    importer->entry = entry_of(node);
+    const char *reason = why_not(importer, node, text, sizeof text);
+    if (reason) {
+        RML_TRY(rml_onnx_add_refusal(importer, node, in, reason));
+        refused = true;
+    }
+    if (!refused) {
+        rml_onnx_call call = {.graph = importer->inside->graph,
+                              .node = node,
+                              .name = name_of(importer, node),
+                              .opset = node->opset,
+                              .in = in,
+                              .in_count = (int)node->input_count,
+                              .out = out,
+                              .out_count = (int)node->output_count,
+                              .importer = importer};
+        RML_TRY(handle(&call, in));
+        refused = call.refused;
+    }
+    for (size_t k = 0; k < node->output_count; k++)
+        rml_onnx_set(importer, node->output[k], refused ? RML_ONNX_REFUSED : out[k]);
+    return RML_OK;
+}
+
+// The body of a function takes the place of its call.
+static rml_status write_out(rml_onnx_importer *importer, const rml_onnx_node *node,
+                            rml_value_id *in, rml_value_id *out)
+{
+    const rml_onnx_function *function = node->function;
+    const rml_onnx_frame frame = {node, function, importer->frame};
+    for (size_t i = 0; i < node->input_count; i++)
+        RML_TRY(rml_onnx_look_up(importer, node->input[i], &in[i]));
+    for (size_t i = 0; i < function->body.input_count; i++)
+        rml_onnx_set(importer, function->body.input[i],
+                     i < node->input_count ? in[i] : RML_NO_VALUE);
+    importer->frame = &frame;
+    rml_status status = rml_onnx_import_nodes(importer, &function->body);
+    importer->frame = frame.caller;
+    RML_TRY(status);
+    for (size_t k = 0; k < node->output_count; k++) {
+        if (k >= function->body.output_count)
+            return rml_fail(importer->err, RML_ERR_FORMAT,
+                            "node \"%s\" has more outputs than its function %s", node->name,
+                            function->name);
+        RML_TRY(rml_onnx_look_up(importer, function->body.output[k], &out[k]));
+    }
+    for (size_t k = 0; k < node->output_count; k++)
+        rml_onnx_set(importer, node->output[k], out[k]);
+    return RML_OK;
+}
+
+rml_status rml_onnx_import_nodes(rml_onnx_importer *importer, const rml_onnx_graph *graph)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const rml_onnx_node *node = &graph->node[i];
+        const size_t count = node->input_count + node->output_count + 1;
+        rml_value_id *values = rml_alloc(importer->allocator, count * sizeof *values);
+        if (!values)
+            return rml_fail_nomem(importer->err, count * sizeof *values, "a node");
+        rml_value_id *out = values + node->input_count;
+        const rml_status status = node->function ? write_out(importer, node, values, out)
+                                                 : translate(importer, node, values, out);
+        rml_free(importer->allocator, values);
+        RML_TRY(status);
+    }
+    return RML_OK;
+}

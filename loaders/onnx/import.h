@@ -1,0 +1,96 @@
+// From an ONNX file to a graph: each operator has a handler that makes builder calls.
+//
+// A handler gets one node with its inputs as values of the graph and sets its outputs. It refuses
+// what it cannot do with rml_onnx_refuse, in words that need not name the node; the importer goes
+// on, so that everything a file asks for in vain is listed at once. Errors of builder calls inside
+// a handler become such a refusal too. An attribute that the handler never asked for is refused by
+// name: nothing is overlooked.
+//
+// Element types are always known here; ranks and sizes where the file tells them. What ONNX passes
+// as an input (axes, sizes, scales) stays an input of our operators, and shape inference looks at
+// its elements when they are known, at the latest during the run.
+#ifndef RML_LOADERS_ONNX_IMPORT_H
+#define RML_LOADERS_ONNX_IMPORT_H
+
+#include "graph/graph.h"
+#include "loaders/onnx/file.h"
+
+#define RML_ONNX_MAX_OPSET 28 // of the domain "": later versions may mean something else
+
+typedef struct rml_onnx_importer rml_onnx_importer;
+
+typedef struct rml_onnx_call {
+    rml_graph *graph;
+    const rml_onnx_node *node;
+    const char *name; // for the nodes made: the node's own, or its first output's
+    int64_t opset;
+    const rml_value_id *in; // [in_count]; RML_NO_VALUE: left out. See rml_onnx_in
+    int in_count;
+    rml_value_id *out; // [out_count] for the handler to set, but for those nobody wants
+    int out_count;
+    rml_onnx_importer *importer;
+    uint64_t asked[(RML_ONNX_MAX_ATTRIBUTES + 63) / 64]; // attributes, by index
+    bool refused;
+} rml_onnx_call;
+
+typedef struct rml_onnx_entry {
+    const char *op_type; // with the domain and a dot in front where that is not ONNX's own
+    void (*import)(rml_onnx_call *call);
+    int64_t since;  // first opset whose meaning the handler knows
+    int32_t option; // for handlers that serve several operators
+    bool f32;       // computed in f32 alone: other floats are cast before, and back behind
+} rml_onnx_entry;
+
+// Tables by family, each ends with an entry whose op_type is NULL; the list of them is in
+// onnx_table.c.
+const rml_onnx_entry *rml_onnx_find_entry(const char *op_type);
+
+// ---- for handlers -------------------------------------------------------------------------------
+
+// `option` of the entry that the call came by.
+int32_t rml_onnx_option(const rml_onnx_call *call);
+
+void rml_onnx_refuse(rml_onnx_call *call, const char *format, ...) RML_PRINTF(2, 3);
+
+// Input `index`, RML_NO_VALUE where it is left out.
+rml_value_id rml_onnx_in(const rml_onnx_call *call, int index);
+
+// Whether somebody may read output `index`.
+bool rml_onnx_wants(const rml_onnx_call *call, int index);
+
+// What the graph knows of input `index`: type, shape (rank -1: left out; RML_RANK_UNKNOWN), and the
+// elements of small constants.
+rml_fact rml_onnx_fact(const rml_onnx_call *call, int index);
+
+// Attributes; `absent` where the node has none of this name. One of another kind is refused.
+int64_t rml_onnx_int(rml_onnx_call *call, const char *name, int64_t absent);
+double rml_onnx_float(rml_onnx_call *call, const char *name, double absent);
+const char *rml_onnx_text_of(rml_onnx_call *call, const char *name, const char *absent);
+// NULL and count 0 where absent. Lives as long as the file.
+const int64_t *rml_onnx_ints(rml_onnx_call *call, const char *name, size_t *count);
+const float *rml_onnx_floats(rml_onnx_call *call, const char *name, size_t *count);
+const rml_onnx_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_t *count);
+const rml_onnx_tensor *rml_onnx_tensor_of(rml_onnx_call *call, const char *name);
+const rml_onnx_graph *rml_onnx_graph_attribute(rml_onnx_call *call, const char *name);
+bool rml_onnx_has(const rml_onnx_call *call, const char *name); // does not count as asking
+// For attributes that change nothing here.
+void rml_onnx_ignore(rml_onnx_call *call, const char *name);
+
+// An element type from an attribute that holds a TensorProto.DataType; refuses what we have not.
+rml_dtype rml_onnx_dtype_of(rml_onnx_call *call, const char *name, rml_dtype absent);
+
+// Constants made on the way.
+rml_value_id rml_onnx_ints_value(rml_onnx_call *call, const int64_t *values, size_t count); // (n)
+rml_value_id rml_onnx_scalar(rml_onnx_call *call, rml_dtype dtype, double value);           // ()
+
+// What newer opsets pass as input `index` and older ones as the attribute `name`: a value of i64
+// either way, or RML_NO_VALUE.
+rml_value_id rml_onnx_list(rml_onnx_call *call, int index, const char *name);
+
+// The elements of an i64 input where they are known now: count, or -1 (also beyond `capacity`).
+int rml_onnx_known_ints(const rml_onnx_call *call, int index, int64_t *values, int capacity);
+
+// A cast node, or the value itself where the type is right already.
+rml_value_id rml_onnx_cast(rml_onnx_call *call, rml_value_id value, rml_dtype to);
+
+#endif

@@ -1,0 +1,73 @@
+// Inside of the ONNX importer.
+#ifndef RML_LOADERS_ONNX_IMPORTER_H
+#define RML_LOADERS_ONNX_IMPORTER_H
+
+#include "loaders/onnx/import.h"
+
+#define RML_ONNX_REFUSED (UINT32_MAX - 1) // a value whose node was refused
+
+// The graph that nodes go to now: the model's, or one inside a node of another.
+typedef struct rml_onnx_inside {
+    rml_graph *graph;
+    const struct rml_onnx_inside *outer;
+    const uint32_t *captured;  // values of the graphs around this one that it reads
+    const rml_value_id *value; // and as what: its further inputs, or constants
+    size_t captured_count;
+} rml_onnx_inside;
+
+// What a value of the file has become.
+typedef struct rml_onnx_place {
+    const rml_graph *graph; // that it is a value of; NULL: nothing yet
+    rml_value_id value;     // RML_NO_VALUE: left out by the call of a function
+} rml_onnx_place;
+
+// A call of a function of the file, whose body is being written out.
+typedef struct rml_onnx_frame {
+    const rml_onnx_node *call;
+    const rml_onnx_function *function;
+    const struct rml_onnx_frame *caller; // NULL: the graph
+} rml_onnx_frame;
+
+// One kind of refusal, and the first node it was for.
+typedef struct rml_onnx_refusal {
+    const char *op_type, *domain;
+    int64_t opset;
+    char *node, *inputs, *reason;
+    size_t count;
+} rml_onnx_refusal;
+
+struct rml_onnx_importer {
+    const rml_onnx *file;
+    const rml_allocator *allocator;
+    rml_arena arena;       // of the import: gone when it is done
+    rml_onnx_place *place; // of each value of the file
+    const rml_onnx_inside *inside;
+    const rml_onnx_frame *frame;
+    const rml_onnx_entry *entry; // of the node in hand
+    rml_onnx_refusal *refusal;
+    size_t refusal_count, refusal_capacity;
+    rml_error *err;
+};
+
+// A value of the file in the graph that nodes go to now.
+rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t value, rml_value_id *out);
+void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to);
+
+// All nodes of a graph (or of a function's body), in their order.
+rml_status rml_onnx_import_nodes(rml_onnx_importer *importer, const rml_onnx_graph *graph);
+
+// A body graph around `from`: its inputs are `count` values of the given types and shapes and
+// behind them what it reads from outside. `*captures` lists those, as values of the graph that
+// nodes go to now; both live as long as it. `*out` is NULL where something in the body was refused.
+rml_status rml_onnx_import_body(rml_onnx_importer *importer, const rml_onnx_graph *from,
+                                const rml_fact *in, size_t count, rml_graph **out,
+                                const rml_value_id **captures, size_t *capture_count);
+
+rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node *node,
+                                const rml_value_id *in, const char *reason);
+
+// The attribute, followed through calls of functions; NULL where absent.
+const rml_onnx_attribute *rml_onnx_resolve(const rml_onnx_importer *importer,
+                                           const rml_onnx_attribute *attribute);
+
+#endif

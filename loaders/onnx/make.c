@@ -1,0 +1,85 @@
+#include "loaders/onnx/make.h"
+
+#include "tensor/size.h"
+
+static rml_value_id combine(rml_onnx_call *call, rml_zip any, rml_binary fast, rml_value_id a,
+                            rml_value_id b)
+{
+    const rml_graph *graph = call->graph;
+    const rml_value_id in[] = {a, b};
+    if (a >= graph->value_count || b >= graph->value_count)
+        return RML_NO_VALUE;
+    if (graph->values[a].dtype == RML_F32 && graph->values[b].dtype == RML_F32)
+        return rml_graph_binary(call->graph, fast, a, b, call->name);
+    return rml_graph_node(call->graph, RML_OP_ZIP, &(rml_op_attr){.zip = {any}}, in, 2, call->name);
+}
+
+rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b)
+{
+    return combine(call, RML_ZIP_ADD, RML_BINARY_ADD, a, b);
+}
+
+rml_value_id rml_onnx_multiply(rml_onnx_call *call, rml_value_id a, rml_value_id b)
+{
+    return combine(call, RML_ZIP_MUL, RML_BINARY_MUL, a, b);
+}
+
+// Some dimensions of `x` in front of and behind what `between` says in their place. The sizes come
+// from the value itself where they are not known, so that any of them may be 0.
+static rml_value_id reshaped(rml_onnx_call *call, rml_value_id x, int rank, int keep, int skip,
+                             const int64_t *between, size_t count)
+{
+    rml_graph *graph = call->graph;
+    rml_value_id parts[3];
+    int used = 0;
+    const rml_value_id sizes = rml_graph_node(graph, RML_OP_SHAPE, NULL, &x, 1, call->name);
+    if (keep > 0)
+        parts[used++] = rml_graph_slice(graph, sizes, 0, 0, keep, 1, call->name);
+    parts[used++] = rml_onnx_ints_value(call, between, count);
+    if (keep + skip < rank)
+        parts[used++] = rml_graph_slice(graph, sizes, 0, keep + skip, rank, 1, call->name);
+    const rml_value_id in[] = {x, rml_graph_concat(graph, parts, used, 0, call->name)};
+    return rml_graph_node(graph, RML_OP_RESHAPE, &(rml_op_attr){.reshape = {.keep_zero = true}}, in,
+                          2, call->name);
+}
+
+rml_value_id rml_onnx_insert_dim(rml_onnx_call *call, rml_value_id x, int rank, int axis)
+{
+    const int64_t one = 1;
+    return reshaped(call, x, rank, axis, 0, &one, 1);
+}
+
+rml_value_id rml_onnx_split_dim(rml_onnx_call *call, rml_value_id x, int rank, int axis,
+                                int64_t parts)
+{
+    // The second size is what is left, so the value may not be empty: the known size serves it.
+    const rml_value *value = x < call->graph->value_count ? &call->graph->values[x] : NULL;
+    int64_t between[2] = {parts, -1};
+    if (value && value->shape.rank == rank && value->shape.dim[axis] >= 0 && parts > 0)
+        between[1] = value->shape.dim[axis] / parts;
+    return reshaped(call, x, rank, axis, 1, between, 2);
+}
+
+rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, int axis)
+{
+    const rml_value *value = x < call->graph->value_count ? &call->graph->values[x] : NULL;
+    int64_t between;
+    if (!value || value->shape.rank != rank ||
+        !rml_i64_mul(value->shape.dim[axis], value->shape.dim[axis + 1], &between))
+        between = -1;
+    return reshaped(call, x, rank, axis, 2, &between, 1);
+}
+
+const rml_stored *rml_onnx_stored(const rml_onnx_call *call, rml_value_id value)
+{
+    const rml_graph *graph = call->graph;
+    if (value >= graph->value_count || graph->values[value].kind != RML_VALUE_CONSTANT ||
+        graph->values[value].constant->scale)
+        return NULL;
+    return &graph->values[value].constant->stored;
+}
+
+bool rml_onnx_is_half(rml_dtype dtype)
+{
+    return dtype == RML_F16 || dtype == RML_BF16;
+}

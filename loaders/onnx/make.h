@@ -1,0 +1,27 @@
+// Builder calls that several families of handlers share.
+#ifndef RML_LOADERS_ONNX_MAKE_H
+#define RML_LOADERS_ONNX_MAKE_H
+
+#include "loaders/onnx/import.h"
+
+// a + b and a * b of one type, broadcast: the fast operator for f32, zip for the rest.
+rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b);
+rml_value_id rml_onnx_multiply(rml_onnx_call *call, rml_value_id a, rml_value_id b);
+
+// `x` with a new dimension of size 1 in front of dimension `axis` of its `rank` ones. Sizes need
+// not be known.
+rml_value_id rml_onnx_insert_dim(rml_onnx_call *call, rml_value_id x, int rank, int axis);
+
+// A dimension that has size `count` as two, of sizes `parts` and count / parts; and two dimensions
+// side by side as one, the reverse.
+rml_value_id rml_onnx_split_dim(rml_onnx_call *call, rml_value_id x, int rank, int axis,
+                                int64_t parts);
+rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, int axis);
+
+// The stored tensor of a constant, or NULL: of any other value, and of one that is scaled.
+const rml_stored *rml_onnx_stored(const rml_onnx_call *call, rml_value_id value);
+
+// True for f16 and bf16, which products are computed in f32 of.
+bool rml_onnx_is_half(rml_dtype dtype);
+
+#endif

@@ -1,0 +1,171 @@
+// A model of an ONNX file.
+#include "engine/model.h"
+#include "graph/passes/passes.h"
+#include "loaders/onnx/importer.h"
+#include "loaders/onnx/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void drop_pages(void *user)
+{
+    rml_onnx_drop_pages(user);
+}
+
+static void release(void *user)
+{
+    rml_onnx *file = user;
+    rml_onnx_close(&file);
+}
+
+// Everything that was refused, in one message; kinds that find no place in it are counted.
+static rml_status list_refusals(const rml_onnx_importer *importer)
+{
+    char text[RML_MESSAGE_BYTES - 256] = "";
+    size_t used = 0, shown = 0;
+    for (; shown < importer->refusal_count; shown++) {
+        const rml_onnx_refusal *at = &importer->refusal[shown];
+        char line[1024], more[48] = "";
+        if (at->count > 1)
+            snprintf(more, sizeof more, " and %zu more", at->count - 1);
+        const int length = snprintf(
+            line, sizeof line, "%s%s%s%.64s (opset %lld, node \"%.64s\"%s) on %s: %.400s",
+            shown ? "; " : "", *at->domain ? at->domain : "", *at->domain ? "." : "", at->op_type,
+            (long long)at->opset, at->node, more, *at->inputs ? at->inputs : "nothing", at->reason);
+        const size_t bytes = strlen(line);
+        if (length < 0 || used + bytes + 1 > sizeof text)
+            break;
+        memcpy(text + used, line, bytes + 1);
+        used += bytes;
+    }
+    if (shown < importer->refusal_count)
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "%zu kinds of nodes cannot be run: %s; and %zu more kinds",
+                        importer->refusal_count, text, importer->refusal_count - shown);
+    return rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%zu kind%s of nodes cannot be run: %s",
+                    importer->refusal_count, importer->refusal_count == 1 ? "" : "s", text);
+}
+
+static rml_status add_inputs(rml_onnx_importer *importer, const rml_onnx_graph *from)
+{
+    rml_graph *graph = importer->inside->graph;
+    for (size_t i = 0; i < from->input_count; i++) {
+        const rml_onnx_value *value = rml_onnx_value_at(importer->file, from->input[i]);
+        rml_shape shape = {.rank = RML_RANK_UNKNOWN};
+        rml_dtype dtype = RML_F32;
+        if (!value->type || value->type->kind != RML_ONNX_TENSOR)
+            return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                            "input \"%s\" is not a plain tensor", value->name);
+        if (!rml_onnx_element_dtype(value->type->element, &dtype))
+            return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                            "input \"%s\" has elements of type %s, which are not supported",
+                            value->name, rml_onnx_element_name(value->type->element));
+        if (value->type->has_shape)
+            shape = value->type->shape;
+        rml_onnx_set(importer, from->input[i],
+                     rml_graph_typed_input(graph, value->name, dtype, &shape));
+    }
+    return rml_graph_finish(graph, importer->err);
+}
+
+static rml_status add_outputs(rml_onnx_importer *importer, const rml_onnx_graph *from)
+{
+    rml_graph *graph = importer->inside->graph;
+    for (size_t k = 0; k < from->output_count; k++) {
+        const char *name = rml_onnx_value_at(importer->file, from->output[k])->name;
+        rml_value_id value;
+        RML_TRY(rml_onnx_look_up(importer, from->output[k], &value));
+        if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
+            const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+            value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
+        }
+        rml_graph_output(graph, name, value);
+    }
+    return rml_graph_finish(graph, importer->err);
+}
+
+static rml_status import(rml_onnx_importer *importer)
+{
+    const rml_onnx_graph *from = rml_onnx_graph_of(importer->file);
+    importer->place = rml_arena_alloc(&importer->arena, rml_onnx_value_count(importer->file) + 1,
+                                      sizeof *importer->place);
+    if (!importer->place)
+        return rml_fail_nomem(importer->err, sizeof *importer->place, "a table of values");
+    RML_TRY(add_inputs(importer, from));
+    RML_TRY(rml_onnx_import_nodes(importer, from));
+    return importer->refusal_count ? list_refusals(importer) : add_outputs(importer, from);
+}
+
+// Numbers in floating tensors of the file: what was trained.
+static uint64_t count_parameters(const rml_onnx *file)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < rml_onnx_value_count(file); i++) {
+        const rml_onnx_tensor *tensor = rml_onnx_value_at(file, i)->tensor;
+        size_t count;
+        if (tensor && tensor->readable && rml_shape_count(&tensor->stored.shape, &count) &&
+            (tensor->stored.dtype == RML_F32 || tensor->stored.dtype == RML_F16 ||
+             tensor->stored.dtype == RML_BF16 || tensor->stored.dtype == RML_F64))
+            total += count;
+    }
+    return total;
+}
+
+static rml_status fill(rml_model *model, const rml_onnx *file, rml_error *err)
+{
+    const rml_onnx_inside inside = {.graph = &model->graph};
+    rml_onnx_importer importer = {
+        .file = file, .allocator = model->allocator, .inside = &inside, .err = err};
+    rml_arena_init(&importer.arena, model->allocator);
+    const rml_status status = import(&importer);
+    rml_free(model->allocator, importer.refusal);
+    rml_arena_release(&importer.arena);
+    model->parameters = count_parameters(file);
+    return status;
+}
+
+rml_status rml_onnx_model_from(rml_model **out, rml_onnx *file, const rml_model_settings *settings,
+                               rml_error *err)
+{
+    rml_model *model;
+    *out = NULL;
+    rml_status status = rml_model_begin(&model, settings, err);
+    if (status != RML_OK) {
+        rml_onnx_close(&file);
+        return status;
+    }
+    model->user = file;
+    model->release = release;
+    model->drop_pages = drop_pages;
+    status = fill(model, file, err);
+    if (status != RML_OK)
+        rml_model_destroy(&model);
+    *out = model;
+    return status;
+}
+
+rml_status rml_onnx_model_begin(rml_model **out, const char *path,
+                                const rml_model_settings *settings, rml_error *err)
+{
+    rml_onnx *file;
+    *out = NULL;
+    RML_TRY(rml_onnx_open(&file, path, settings ? settings->allocator : NULL, err));
+    const rml_status status = rml_onnx_model_from(out, file, settings, err);
+    if (status != RML_OK)
+        rml_error_prefix(err, path);
+    return status;
+}
+
+rml_status rml_model_open(rml_model **out, const char *path, const rml_model_settings *settings,
+                          rml_error *err)
+{
+    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
+    RML_TRY(rml_onnx_model_begin(out, path, settings, err));
+    const rml_status status =
+        rml_passes_run(&(*out)->graph, given.disabled_passes, given.log, given.log_user, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, path);
+        rml_model_destroy(out);
+    }
+    return status;
+}

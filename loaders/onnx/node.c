@@ -1,0 +1,241 @@
+// NodeProto: what nodes compute, what they read, in which order they can run.
+#include "loaders/onnx/reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Numbers of NodeProto's fields.
+enum {
+    NODE_INPUT = 1,
+    NODE_OUTPUT,
+    NODE_NAME,
+    NODE_OP_TYPE,
+    NODE_ATTRIBUTE,
+    NODE_DOMAIN = 7,
+    NODE_OVERLOAD = 8
+};
+
+const char *rml_onnx_node_label(const rml_onnx_node *nodes, size_t index, char *out)
+{
+    char name[RML_QUOTE_BYTES], op[RML_QUOTE_BYTES];
+    const rml_onnx_node *node = &nodes[index];
+    snprintf(out, RML_ONNX_LABEL_BYTES, "node %zu \"%s\" (%s)", index,
+             rml_quote(name, node->name, strlen(node->name)),
+             rml_quote(op, node->op_type, strlen(node->op_type)));
+    return out;
+}
+
+// ---- parts of a node ---------------------------------------------------------------------------
+
+// Name, operator and outputs.
+static rml_status declare_node(rml_onnx_reader *reader, rml_onnx_scope *scope,
+                               const rml_protobuf *message, uint32_t index, rml_onnx_node *node)
+{
+    rml_protobuf rest = *message;
+    rml_protobuf_field field;
+    bool more = true;
+    uint32_t *output = NULL;
+    node->name = node->op_type = node->domain = node->overload = "";
+    RML_TRY(rml_onnx_count(message, NODE_OUTPUT, &node->output_count, reader->err));
+    RML_TRY(rml_onnx_array(reader, node->output_count, sizeof *output, &output));
+    node->output = output;
+    for (;;) {
+        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->err));
+        if (!more)
+            break;
+        rml_onnx_value value = {.kind = RML_ONNX_NODE_OUTPUT, .producer = index};
+        if (field.number == NODE_NAME)
+            RML_TRY(rml_onnx_name(reader, &field, "a node's name", &node->name));
+        if (field.number == NODE_OP_TYPE)
+            RML_TRY(rml_onnx_name(reader, &field, "an operator", &node->op_type));
+        if (field.number == NODE_DOMAIN)
+            RML_TRY(rml_onnx_name(reader, &field, "an operator's domain", &node->domain));
+        if (field.number == NODE_OVERLOAD)
+            RML_TRY(rml_onnx_name(reader, &field, "an operator's overload", &node->overload));
+        if (field.number == NODE_OUTPUT) {
+            *output = RML_ONNX_NONE;
+            RML_TRY(rml_onnx_name(reader, &field, "an output", &value.name));
+            if (*value.name)
+                RML_TRY(rml_onnx_add_value(reader, scope, &value, output));
+            output++;
+        }
+    }
+    if (!*node->op_type)
+        return rml_fail(reader->err, RML_ERR_FORMAT,
+                        "damaged file: node %u at byte %zu has no operator", (unsigned)index,
+                        message->at);
+    if (strcmp(node->domain, "ai.onnx") == 0)
+        node->domain = "";
+    for (size_t i = 0; i < reader->opset_count; i++)
+        if (strcmp(reader->opset[i].domain, node->domain) == 0)
+            node->opset = reader->opset[i].version;
+    return rml_onnx_find_function(reader, node);
+}
+
+static rml_status read_node_inputs(rml_onnx_reader *reader, const rml_onnx_scope *scope,
+                                   const rml_protobuf *message, rml_onnx_node *node)
+{
+    rml_protobuf rest = *message;
+    rml_protobuf_field field;
+    bool more = true;
+    const char *name = "";
+    uint32_t *input = NULL;
+    RML_TRY(rml_onnx_count(message, NODE_INPUT, &node->input_count, reader->err));
+    RML_TRY(rml_onnx_array(reader, node->input_count, sizeof *input, &input));
+    node->input = input;
+    for (size_t i = 0; i < node->input_count; i++) {
+        RML_TRY(rml_onnx_next(&rest, NODE_INPUT, &field, &more, reader->err));
+        input[i] = RML_ONNX_NONE;
+        RML_TRY(rml_onnx_name(reader, &field, "an input", &name));
+        if (*name)
+            RML_TRY(rml_onnx_find_value(reader, scope, name, "input", &input[i]));
+    }
+    return RML_OK;
+}
+
+static rml_status read_node_attributes(rml_onnx_reader *reader, const rml_onnx_scope *scope,
+                                       const rml_protobuf *message, rml_onnx_node *node)
+{
+    rml_protobuf rest = *message, inside;
+    rml_protobuf_field field;
+    bool more = true;
+    char quoted[RML_QUOTE_BYTES];
+    rml_onnx_attribute *attribute = NULL;
+    RML_TRY(rml_onnx_count(message, NODE_ATTRIBUTE, &node->attribute_count, reader->err));
+    if (node->attribute_count > RML_ONNX_MAX_ATTRIBUTES)
+        return rml_fail(reader->err, RML_ERR_LIMIT, "%zu attributes, the limit is %d",
+                        node->attribute_count, RML_ONNX_MAX_ATTRIBUTES);
+    RML_TRY(rml_onnx_array(reader, node->attribute_count, sizeof *attribute, &attribute));
+    node->attribute = attribute;
+    for (size_t i = 0; i < node->attribute_count; i++) {
+        RML_TRY(rml_onnx_next(&rest, NODE_ATTRIBUTE, &field, &more, reader->err));
+        RML_TRY(rml_protobuf_enter(&rest, &field, "an attribute", &inside, reader->err));
+        RML_TRY(rml_onnx_read_attribute(reader, scope, &inside, &attribute[i]));
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(attribute[k].name, attribute[i].name) == 0)
+                return rml_fail(reader->err, RML_ERR_FORMAT,
+                                "damaged file: two attributes are named \"%s\"",
+                                rml_quote(quoted, attribute[i].name, strlen(attribute[i].name)));
+    }
+    return RML_OK;
+}
+
+// ---- order ------------------------------------------------------------------------------------
+
+// The node of this graph that computes the value, or RML_ONNX_NONE.
+static uint32_t producer_here(const rml_onnx_reader *reader, const rml_onnx_scope *scope,
+                              uint32_t value)
+{
+    if (value == RML_ONNX_NONE || value < scope->value_begin || value >= scope->value_end ||
+        reader->file->value[value].kind != RML_ONNX_NODE_OUTPUT)
+        return RML_ONNX_NONE;
+    return reader->file->value[value].producer;
+}
+
+// True when node `from` needs what node `to` computes, directly or through others.
+static rml_status depends(rml_onnx_reader *reader, const rml_onnx_scope *scope, uint32_t from,
+                          uint32_t to, bool *answer)
+{
+    bool *seen = NULL;
+    uint32_t *todo = NULL;
+    size_t todo_count = 0;
+    RML_TRY(rml_onnx_array(reader, scope->node_count, sizeof *seen, &seen));
+    RML_TRY(rml_onnx_array(reader, scope->node_count, sizeof *todo, &todo));
+    todo[todo_count++] = from;
+    seen[from] = true;
+    while (todo_count > 0) {
+        const rml_onnx_node *node = &scope->node[todo[--todo_count]];
+        for (size_t i = 0; i < node->input_count; i++) {
+            const uint32_t producer = producer_here(reader, scope, node->input[i]);
+            if (producer == RML_ONNX_NONE || seen[producer])
+                continue;
+            seen[producer] = true;
+            todo[todo_count++] = producer;
+        }
+    }
+    *answer = seen[to];
+    return RML_OK;
+}
+
+// What the node reads must be computed by nodes before it.
+static rml_status check_order(rml_onnx_reader *reader, const rml_onnx_scope *scope, uint32_t index)
+{
+    const rml_onnx_node *node = &scope->node[index];
+    char quoted[RML_QUOTE_BYTES], label[RML_ONNX_LABEL_BYTES];
+    for (size_t i = 0; i < node->input_count; i++) {
+        const uint32_t producer = producer_here(reader, scope, node->input[i]);
+        if (producer == RML_ONNX_NONE || producer < index)
+            continue;
+        const char *name = reader->file->value[node->input[i]].name;
+        rml_quote(quoted, name, strlen(name));
+        if (producer == index)
+            return rml_fail(reader->err, RML_ERR_FORMAT,
+                            "input \"%s\" is an output of the node itself: the graph has a cycle",
+                            quoted);
+        bool is_cycle = false;
+        RML_TRY(depends(reader, scope, producer, index, &is_cycle));
+        return rml_fail(reader->err, RML_ERR_FORMAT, "input \"%s\" is computed by %s, which %s",
+                        quoted, rml_onnx_node_label(scope->node, producer, label),
+                        is_cycle ? "needs this node's output: the graph has a cycle"
+                                 : "comes later: the nodes are not in an order in which they can "
+                                   "run");
+    }
+    return RML_OK;
+}
+
+// ---- all nodes --------------------------------------------------------------------------------
+
+typedef enum node_part { NODE_HEAD, NODE_INPUTS, NODE_ATTRIBUTES } node_part;
+
+// Reads one part of every node.
+static rml_status read_part(rml_onnx_reader *reader, rml_onnx_scope *scope,
+                            const rml_protobuf *message, uint32_t number, node_part part,
+                            rml_onnx_node *nodes)
+{
+    rml_protobuf rest = *message, inside;
+    rml_protobuf_field field;
+    bool more = true;
+    for (uint32_t i = 0; i < scope->node_count; i++) {
+        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
+        RML_TRY(rml_protobuf_enter(&rest, &field, "a node", &inside, reader->err));
+        if (part == NODE_HEAD) {
+            RML_TRY(declare_node(reader, scope, &inside, i, &nodes[i]));
+            continue;
+        }
+        rml_status status = RML_OK;
+        if (part == NODE_INPUTS) {
+            status = read_node_inputs(reader, scope, &inside, &nodes[i]);
+        } else {
+            status = check_order(reader, scope, i);
+            scope->current = i;
+            if (status == RML_OK)
+                status = read_node_attributes(reader, scope, &inside, &nodes[i]);
+        }
+        if (status != RML_OK) {
+            char label[RML_ONNX_LABEL_BYTES];
+            rml_error_prefix(reader->err, rml_onnx_node_label(nodes, i, label));
+            return status;
+        }
+    }
+    return RML_OK;
+}
+
+rml_status rml_onnx_read_nodes(rml_onnx_reader *reader, rml_onnx_scope *scope,
+                               const rml_protobuf *message, uint32_t number, rml_onnx_graph *out)
+{
+    rml_onnx_node *nodes = NULL;
+    size_t count = 0;
+    RML_TRY(rml_onnx_count(message, number, &count, reader->err));
+    if (count > RML_ONNX_MAX_NODES - reader->node_count)
+        return rml_fail(reader->err, RML_ERR_LIMIT, "more than %zu nodes", RML_ONNX_MAX_NODES);
+    reader->node_count += count;
+    RML_TRY(rml_onnx_array(reader, count, sizeof *nodes, &nodes));
+    out->node = scope->node = nodes;
+    out->node_count = scope->node_count = count;
+    RML_TRY(read_part(reader, scope, message, number, NODE_HEAD, nodes));
+    scope->value_end = (uint32_t)reader->file->value_count;
+    RML_TRY(read_part(reader, scope, message, number, NODE_INPUTS, nodes));
+    RML_TRY(read_part(reader, scope, message, number, NODE_ATTRIBUTES, nodes));
+    scope->current = count;
+    return RML_OK;
+}

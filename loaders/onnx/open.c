@@ -1,0 +1,271 @@
+// Opens an ONNX file: tells it from other files, reads what it says of itself, then graph and
+// functions.
+#include "loaders/onnx/reader.h"
+#include "loaders/weights/readers.h"
+
+#include <string.h>
+
+// Numbers of ModelProto's fields.
+enum {
+    IR_VERSION = 1,
+    PRODUCER_NAME = 2,
+    PRODUCER_VERSION = 3,
+    DOMAIN = 4,
+    MODEL_VERSION = 5,
+    GRAPH = 7,
+    OPSET_IMPORT = 8,
+    METADATA = 14,
+};
+
+static rml_status read_metadata(rml_onnx_reader *reader, const rml_protobuf *message)
+{
+    rml_onnx_header *header = &reader->file->header;
+    rml_protobuf rest = *message, inside;
+    rml_protobuf_field field;
+    bool more = true;
+    rml_onnx_metadata *metadata = NULL;
+    RML_TRY(rml_onnx_count(message, METADATA, &header->metadata_count, reader->err));
+    RML_TRY(rml_onnx_array(reader, header->metadata_count, sizeof *metadata, &metadata));
+    header->metadata = metadata;
+    for (size_t i = 0; i < header->metadata_count; i++) {
+        metadata[i] = (rml_onnx_metadata){{"", 0}, {"", 0}};
+        RML_TRY(rml_onnx_next(&rest, METADATA, &field, &more, reader->err));
+        RML_TRY(rml_protobuf_enter(&rest, &field, "metadata", &inside, reader->err));
+        for (;;) {
+            RML_TRY(rml_protobuf_next(&inside, &field, &more, reader->err));
+            if (!more)
+                break;
+            if (field.number == 1)
+                RML_TRY(rml_onnx_read_text(reader, &field, "a metadata key", &metadata[i].key));
+            if (field.number == 2)
+                RML_TRY(rml_onnx_read_text(reader, &field, "a metadata value", &metadata[i].value));
+        }
+    }
+    return RML_OK;
+}
+
+// Everything but graph and functions; *graph is the message of the graph.
+static rml_status read_header(rml_onnx_reader *reader, const rml_protobuf *message,
+                              rml_protobuf *graph)
+{
+    rml_onnx_header *header = &reader->file->header;
+    rml_error *err = reader->err;
+    rml_protobuf rest = *message;
+    rml_protobuf_field field;
+    bool more = true;
+    size_t graphs = 0;
+    header->producer_name = header->producer_version = header->domain = "";
+    for (;;) {
+        RML_TRY(rml_protobuf_next(&rest, &field, &more, err));
+        if (!more)
+            break;
+        switch (field.number) {
+        case IR_VERSION:
+            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "the IR version", err));
+            header->ir_version = (int64_t)field.value;
+            break;
+        case MODEL_VERSION:
+            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "the model version", err));
+            header->model_version = (int64_t)field.value;
+            break;
+        case PRODUCER_NAME:
+            RML_TRY(rml_onnx_name(reader, &field, "the producer", &header->producer_name));
+            break;
+        case PRODUCER_VERSION:
+            RML_TRY(
+                rml_onnx_name(reader, &field, "the producer's version", &header->producer_version));
+            break;
+        case DOMAIN:
+            RML_TRY(rml_onnx_name(reader, &field, "the model's domain", &header->domain));
+            break;
+        case GRAPH:
+            RML_TRY(rml_protobuf_enter(&rest, &field, "the graph", graph, err));
+            graphs++;
+            break;
+        default:
+            break;
+        }
+    }
+    if (graphs != 1)
+        return rml_fail(err, RML_ERR_FORMAT, "damaged file: an ONNX model with %zu graphs, not 1",
+                        graphs);
+    RML_TRY(
+        rml_onnx_read_opsets(reader, message, OPSET_IMPORT, &header->opset, &header->opset_count));
+    return read_metadata(reader, message);
+}
+
+static rml_status read_model(rml_onnx_reader *reader)
+{
+    rml_onnx *file = reader->file;
+    rml_protobuf message, graph;
+    rml_protobuf_begin(&message, file->map.data, file->map.size);
+    RML_TRY(read_header(reader, &message, &graph));
+    RML_TRY(rml_onnx_declare_functions(reader, &message));
+    reader->opset = file->header.opset;
+    reader->opset_count = file->header.opset_count;
+    RML_TRY(rml_onnx_read_graph(reader, NULL, &graph, &file->graph));
+    return rml_onnx_read_functions(reader, &message);
+}
+
+static rml_status check_format(const rml_onnx *file, rml_error *err)
+{
+    rml_file_format format;
+    RML_TRY(rml_file_sniff(file->map.data, file->map.size, &format, err));
+    switch (format) {
+    case RML_FILE_ONNX:
+        return RML_OK;
+    case RML_FILE_TORCH_ZIP:
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "zip archive, as PyTorch writes it, not an ONNX model");
+    case RML_FILE_TORCH_LEGACY:
+        return rml_fail(err, RML_ERR_FORMAT, "PyTorch checkpoint, not an ONNX model");
+    case RML_FILE_SAFETENSORS:
+        return rml_fail(err, RML_ERR_FORMAT, "safetensors file of weights, not an ONNX model");
+    case RML_FILE_JSON:
+        break;
+    }
+    return rml_fail(err, RML_ERR_FORMAT, "JSON, not an ONNX model");
+}
+
+bool rml_onnx_recognise(const char *path)
+{
+    rml_mapfile file;
+    rml_file_format format = RML_FILE_JSON;
+    if (rml_mapfile_open(&file, path, NULL) != RML_OK)
+        return false;
+    const bool is_onnx =
+        rml_file_sniff(file.data, file.size, &format, NULL) == RML_OK && format == RML_FILE_ONNX;
+    rml_mapfile_close(&file);
+    return is_onnx;
+}
+
+static rml_status create(rml_onnx **out, const rml_allocator *allocator, rml_error *err)
+{
+    if (!allocator)
+        allocator = rml_allocator_default();
+    rml_onnx *file = rml_alloc_zero(allocator, 1, sizeof *file);
+    if (!file)
+        return rml_fail_nomem(err, sizeof *file, "an ONNX file");
+    file->own_allocator = *allocator;
+    file->allocator = &file->own_allocator;
+    rml_arena_init(&file->arena, file->allocator);
+    rml_names_init(&file->external, file->allocator);
+    *out = file;
+    return RML_OK;
+}
+
+static rml_status read_all(rml_onnx *file, rml_error *err)
+{
+    RML_TRY(check_format(file, err));
+    rml_onnx_reader reader = {.file = file, .err = err};
+    rml_names_init(&reader.functions, file->allocator);
+    rml_status status = read_model(&reader);
+    rml_names_release(&reader.functions);
+    return status;
+}
+
+rml_status rml_onnx_open_memory(rml_onnx **out, const void *data, size_t size,
+                                const rml_allocator *allocator, rml_error *err)
+{
+    rml_onnx *file = NULL;
+    *out = NULL;
+    RML_TRY(create(&file, allocator, err));
+    file->map = (rml_mapfile){data, size};
+    file->is_memory = true;
+    rml_status status = read_all(file, err);
+    if (status != RML_OK)
+        rml_onnx_close(&file);
+    *out = file;
+    return status;
+}
+
+rml_status rml_onnx_open(rml_onnx **out, const char *path, const rml_allocator *allocator,
+                         rml_error *err)
+{
+    rml_onnx *file = NULL;
+    *out = NULL;
+    if (!path || !*path)
+        return rml_fail(err, RML_ERR_ARG, "the path of the ONNX file is empty");
+    RML_TRY(create(&file, allocator, err));
+    rml_status status = rml_mapfile_open(&file->map, path, err);
+    file->path = path; // while reading: external data lie beside it
+    if (status == RML_OK) {
+        // what is read lies far apart, between the tensors' data
+        rml_mapfile_expect(&file->map, RML_ACCESS_SCATTERED);
+        status = read_all(file, err);
+        rml_mapfile_expect(&file->map, RML_ACCESS_NORMAL);
+        if (status != RML_OK)
+            rml_error_prefix(err, path);
+    }
+    file->path = NULL;
+    if (status != RML_OK)
+        rml_onnx_close(&file);
+    *out = file;
+    return status;
+}
+
+void rml_onnx_close(rml_onnx **file_at)
+{
+    rml_onnx *file = *file_at;
+    if (!file)
+        return;
+    for (size_t i = 0; i < file->external_count; i++)
+        rml_mapfile_close(&file->external_file[i]);
+    if (!file->is_memory)
+        rml_mapfile_close(&file->map);
+    rml_free(file->allocator, file->external_file);
+    rml_free(file->allocator, file->value);
+    rml_names_release(&file->external);
+    rml_arena_release(&file->arena);
+    rml_allocator allocator = file->own_allocator;
+    rml_free(&allocator, file);
+    *file_at = NULL;
+}
+
+void rml_onnx_drop_pages(const rml_onnx *file)
+{
+    if (!file->is_memory)
+        rml_mapfile_drop_pages(&file->map);
+    for (size_t i = 0; i < file->external_count; i++)
+        rml_mapfile_drop_pages(&file->external_file[i]);
+}
+
+// ---- looking ----------------------------------------------------------------------------------
+
+const rml_onnx_header *rml_onnx_header_of(const rml_onnx *file)
+{
+    return &file->header;
+}
+
+const rml_onnx_graph *rml_onnx_graph_of(const rml_onnx *file)
+{
+    return &file->graph;
+}
+
+size_t rml_onnx_function_count(const rml_onnx *file)
+{
+    return file->function_count;
+}
+
+const rml_onnx_function *rml_onnx_function_at(const rml_onnx *file, size_t index)
+{
+    return index < file->function_count ? &file->function[index] : NULL;
+}
+
+size_t rml_onnx_value_count(const rml_onnx *file)
+{
+    return file->value_count;
+}
+
+const rml_onnx_value *rml_onnx_value_at(const rml_onnx *file, uint32_t value)
+{
+    return value < file->value_count ? &file->value[value] : NULL;
+}
+
+const rml_onnx_attribute *rml_onnx_find_attribute(const rml_onnx_node *node, const char *name)
+{
+    for (size_t i = 0; i < node->attribute_count; i++)
+        if (strcmp(node->attribute[i].name, name) == 0)
+            return &node->attribute[i];
+    return NULL;
+}

@@ -1,0 +1,308 @@
+// Attention and what goes with it: rotary embeddings, linear attention, convolution of streams.
+#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/importer.h"
+#include "loaders/onnx/make.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
+
+typedef struct attention {
+    rml_attend_attr attr;
+    int64_t heads, key_heads; // of inputs of three dimensions
+    bool flat;                // three dimensions: heads lie side by side
+    rml_value_id present[2];
+} attention;
+
+static const int heads_first[4] = {0, 2, 1, 3}; // and back
+
+// [B,L,H*D] to [B,H,L,D].
+static rml_value_id split_heads(rml_onnx_call *call, rml_value_id x, int64_t heads)
+{
+    x = rml_onnx_split_dim(call, x, 3, 2, heads);
+    return rml_graph_transpose(call->graph, x, heads_first, 4, call->name);
+}
+
+static rml_value_id join_heads(rml_onnx_call *call, rml_value_id x)
+{
+    x = rml_graph_transpose(call->graph, x, heads_first, 4, call->name);
+    return rml_onnx_join_dims(call, x, 4, 2);
+}
+
+static bool take_attention(rml_onnx_call *call, attention *at)
+{
+    const double scale = rml_onnx_float(call, "scale", 0);
+    const rml_dtype precision = rml_onnx_dtype_of(call, "softmax_precision", RML_F32);
+    const int64_t mode = rml_onnx_int(call, "qk_matmul_output_mode", 0);
+    const int rank = rml_onnx_fact(call, Q).shape.rank;
+    *at = (attention){.heads = rml_onnx_int(call, "q_num_heads", 0),
+                      .key_heads = rml_onnx_int(call, "kv_num_heads", 0)};
+    at->attr = (rml_attend_attr){.scale = scale,
+                                 .softcap = rml_onnx_float(call, "softcap", 0),
+                                 .causal = rml_onnx_int(call, "is_causal", 0) != 0,
+                                 .left = rml_onnx_int(call, "left_window_size", -1),
+                                 .right = rml_onnx_int(call, "right_window_size", -1),
+                                 .wide = precision == RML_F64,
+                                 .scores = rml_onnx_wants(call, 3) ? (int)mode : -1};
+    at->flat = rank == 3 || (rank < 0 && at->heads > 0);
+    if (mode < 0 || mode > 3)
+        rml_onnx_refuse(call, "qk_matmul_output_mode is %lld", (long long)mode);
+    if (at->attr.left < -1 || at->attr.right < -1)
+        rml_onnx_refuse(call, "a window of %lld and %lld keys", (long long)at->attr.left,
+                        (long long)at->attr.right);
+    if (rank >= 0 && rank != 3 && rank != 4)
+        rml_onnx_refuse(call, "queries of %d dimensions", rank);
+    if (at->flat && (at->heads < 1 || at->key_heads < 1 || at->heads % at->key_heads != 0))
+        rml_onnx_refuse(call, "%lld heads share %lld heads of keys", (long long)at->heads,
+                        (long long)at->key_heads);
+    if ((rml_onnx_in(call, PAST_KEY) == RML_NO_VALUE) !=
+        (rml_onnx_in(call, PAST_VALUE) == RML_NO_VALUE))
+        rml_onnx_refuse(call, "past keys and past values go together");
+    return !call->refused;
+}
+
+// How many keys there are with those of the past; -1: not known.
+static int64_t known_keys(const rml_onnx_call *call, const attention *at)
+{
+    const rml_shape k = rml_onnx_fact(call, K).shape, past = rml_onnx_fact(call, PAST_KEY).shape;
+    const int64_t own = k.rank == (at->flat ? 3 : 4) ? k.dim[at->flat ? 1 : 2] : -1;
+    if (past.rank == -1 || own < 0)
+        return own;
+    return past.rank == 4 && past.dim[2] >= 0 ? own + past.dim[2] : -1;
+}
+
+// Whether the operator that keeps no scores computes this.
+static bool is_plain(const rml_onnx_call *call, const attention *at)
+{
+    const rml_attend_attr *attr = &at->attr;
+    if (attr->softcap != 0 || attr->left >= 0 || attr->right >= 0 || attr->wide ||
+        attr->scores >= 0 || rml_onnx_in(call, LENGTHS) != RML_NO_VALUE ||
+        (attr->causal && rml_onnx_in(call, PAST_KEY) != RML_NO_VALUE))
+        return false;
+    for (int i = Q; i <= V; i++)
+        if (rml_onnx_fact(call, i).dtype != RML_F32)
+            return false;
+    const rml_fact mask = rml_onnx_fact(call, MASK);
+    if (mask.shape.rank == -1)
+        return true;
+    // A mask that is shorter than the keys, also one of a single number, hides those behind it.
+    return (mask.dtype == RML_F32 || mask.dtype == RML_BOOL) && mask.shape.rank >= 1 &&
+           mask.shape.dim[mask.shape.rank - 1] >= 0 &&
+           mask.shape.dim[mask.shape.rank - 1] == known_keys(call, at);
+}
+
+// A mask that is added: 0 where a key may be seen, -infinity elsewhere.
+static rml_value_id added_mask(rml_onnx_call *call)
+{
+    const rml_value_id mask = rml_onnx_in(call, MASK);
+    if (mask == RML_NO_VALUE || rml_onnx_fact(call, MASK).dtype != RML_BOOL)
+        return mask;
+    const rml_value_id in[] = {mask, rml_onnx_scalar(call, RML_F32, 0),
+                               rml_onnx_scalar(call, RML_F32, -INFINITY)};
+    return rml_graph_node(call->graph, RML_OP_WHERE, NULL, in, 3, call->name);
+}
+
+// Keys or values with heads first, behind those of the past.
+static rml_value_id with_past(rml_onnx_call *call, const attention *at, int input, int past)
+{
+    rml_value_id x = rml_onnx_in(call, input);
+    if (at->flat)
+        x = split_heads(call, x, at->key_heads);
+    if (rml_onnx_in(call, past) == RML_NO_VALUE)
+        return x;
+    const rml_value_id both[] = {rml_onnx_in(call, past), x};
+    return rml_graph_concat(call->graph, both, 2, 2, call->name);
+}
+
+static void import_attention(rml_onnx_call *call)
+{
+    attention at;
+    if (!take_attention(call, &at))
+        return;
+    const bool plain = is_plain(call, &at);
+    const bool keeps = rml_onnx_in(call, PAST_KEY) != RML_NO_VALUE || rml_onnx_wants(call, 1) ||
+                       rml_onnx_wants(call, 2);
+    rml_attention_attr fast = {.scale = (float)at.attr.scale, .causal = at.attr.causal};
+    if (plain && !keeps) {
+        if (at.flat) {
+            fast.heads = at.heads;
+            fast.key_heads = at.key_heads;
+        }
+        call->out[0] =
+            rml_graph_attention(call->graph, rml_onnx_in(call, Q), rml_onnx_in(call, K),
+                                rml_onnx_in(call, V), added_mask(call), &fast, call->name);
+        return;
+    }
+    rml_value_id q = rml_onnx_in(call, Q), y;
+    const rml_value_id k = with_past(call, &at, K, PAST_KEY);
+    const rml_value_id v = with_past(call, &at, V, PAST_VALUE);
+    if (at.flat)
+        q = split_heads(call, q, at.heads);
+    if (plain) {
+        y = rml_graph_attention(call->graph, q, k, v, added_mask(call), &fast, call->name);
+    } else {
+        const rml_value_id in[] = {q,
+                                   k,
+                                   v,
+                                   rml_onnx_in(call, MASK),
+                                   rml_onnx_in(call, PAST_KEY),
+                                   rml_onnx_in(call, LENGTHS)};
+        y = rml_graph_node(call->graph, RML_OP_ATTEND, &(rml_op_attr){.attend = at.attr}, in, 6,
+                           call->name);
+        if (at.attr.scores >= 0 && y != RML_NO_VALUE)
+            call->out[3] = y + 1;
+    }
+    call->out[0] = at.flat ? join_heads(call, y) : y;
+    if (rml_onnx_wants(call, 1))
+        call->out[1] = k;
+    if (rml_onnx_wants(call, 2))
+        call->out[2] = v;
+}
+
+// ---- FlexAttention: graphs of the file change the scores and the weights
+// -------------------------
+
+// What the graph attribute `name` makes of `value`; the value itself where there is none.
+static rml_value_id changed(rml_onnx_call *call, const char *name, rml_value_id value)
+{
+    rml_onnx_importer *importer = call->importer;
+    const rml_onnx_entry *entry = importer->entry;
+    const rml_onnx_graph *body =
+        rml_onnx_has(call, name) ? rml_onnx_graph_attribute(call, name) : NULL;
+    rml_error error, *outer = importer->err;
+    rml_value_id out;
+    if (!body || value >= call->graph->value_count)
+        return value;
+    if (body->input_count != 1 || body->output_count != 1) {
+        rml_onnx_refuse(call, "its graph \"%s\" has %zu inputs and %zu outputs", name,
+                        body->input_count, body->output_count);
+        return RML_NO_VALUE;
+    }
+    rml_onnx_set(importer, body->input[0], value);
+    importer->err = &error;
+    rml_status status = rml_onnx_import_nodes(importer, body);
+    if (status == RML_OK)
+        status = rml_onnx_look_up(importer, body->output[0], &out);
+    importer->err = outer;
+    importer->entry = entry;
+    if (status != RML_OK)
+        return rml_graph_fail(call->graph, status, "%s", error.message);
+    if (out == RML_ONNX_REFUSED) {
+        call->refused = true; // the reason stands in the list already
+        return RML_NO_VALUE;
+    }
+    return rml_onnx_cast(call, out, call->graph->values[value].dtype);
+}
+
+static void import_flex(rml_onnx_call *call)
+{
+    const rml_shape q_shape = rml_onnx_fact(call, Q).shape, k_shape = rml_onnx_fact(call, K).shape;
+    const rml_dtype dtype = rml_onnx_fact(call, Q).dtype;
+    const rml_dtype type =
+        rml_onnx_dtype_of(call, "softmax_precision", dtype == RML_F64 ? RML_F64 : RML_F32);
+    const rml_dtype work = type == RML_F64 || dtype == RML_F64 ? RML_F64 : RML_F32;
+    if (q_shape.rank != 4 || k_shape.rank != 4 || q_shape.dim[1] < 0 || k_shape.dim[1] < 1 ||
+        q_shape.dim[1] % k_shape.dim[1] != 0 || q_shape.dim[3] < 0) {
+        rml_onnx_refuse(call, "how many heads there are and how large they are is not told");
+        return;
+    }
+    const int64_t groups = k_shape.dim[1], group = q_shape.dim[1] / groups;
+    const double scale =
+        rml_onnx_float(call, "scale", 1 / sqrt((double)(q_shape.dim[3] ? q_shape.dim[3] : 1)));
+    rml_value_id in[3];
+    for (int i = Q; i <= V; i++)
+        in[i] = rml_onnx_cast(call, rml_onnx_in(call, i), work);
+    // Heads that share keys: queries [B,G,H/G,L,D], keys [B,G,1,S,D].
+    if (group != 1) {
+        in[Q] = rml_onnx_split_dim(call, in[Q], 4, 1, groups);
+        in[K] = rml_onnx_insert_dim(call, in[K], 4, 2);
+        in[V] = rml_onnx_insert_dim(call, in[V], 4, 2);
+    }
+    rml_value_id x = rml_graph_matmul(call->graph, in[Q], in[K], false, true, call->name);
+    x = rml_onnx_multiply(call, x, rml_onnx_scalar(call, work, scale));
+    if (group != 1)
+        x = rml_onnx_join_dims(call, x, 5, 1);
+    x = changed(call, "score_mod", rml_onnx_cast(call, x, type));
+    x = rml_graph_softmax(call->graph, x, 3, call->name);
+    x = rml_onnx_cast(call, changed(call, "prob_mod", x), work);
+    if (group != 1)
+        x = rml_onnx_split_dim(call, x, 4, 1, groups);
+    x = rml_graph_matmul(call->graph, x, in[V], false, false, call->name);
+    if (group != 1)
+        x = rml_onnx_join_dims(call, x, 5, 1);
+    call->out[0] = rml_onnx_cast(call, x, dtype);
+}
+
+// ---- the others ---------------------------------------------------------------------------------
+
+static void import_rotary(rml_onnx_call *call)
+{
+    const int rank = rml_onnx_fact(call, 0).shape.rank;
+    rml_op_attr attr = {.rotary = {.heads = rml_onnx_int(call, "num_heads", 0),
+                                   .rotated = rml_onnx_int(call, "rotary_embedding_dim", 0),
+                                   .interleaved = rml_onnx_int(call, "interleaved", 0) != 0}};
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
+                               rml_onnx_in(call, 3)};
+    if (rank == 4)
+        attr.rotary.heads = 0;
+    if (attr.rotary.heads < 0 || attr.rotary.rotated < 0 || (rank == 3 && !attr.rotary.heads)) {
+        rml_onnx_refuse(call, "%lld heads of %lld rotated elements", (long long)attr.rotary.heads,
+                        (long long)attr.rotary.rotated);
+        return;
+    }
+    call->out[0] = rml_graph_node(call->graph, RML_OP_ROTARY, &attr, in, 4, call->name);
+}
+
+static void import_linear_attention(rml_onnx_call *call)
+{
+    static const char *const rules[] = {"linear", "gated", "delta", "gated_delta"};
+    const char *rule = rml_onnx_text_of(call, "update_rule", "gated_delta");
+    rml_op_attr attr = {.linear_attention = {.rule = RML_FADING_LINEAR,
+                                             .heads = rml_onnx_int(call, "q_num_heads", 0),
+                                             .key_heads = rml_onnx_int(call, "kv_num_heads", 0),
+                                             .scale = rml_onnx_float(call, "scale", 0)}};
+    rml_value_id in[6];
+    int found = 0;
+    rml_onnx_ignore(call, "chunk_size"); // how others would cut the work
+    while (found < 4 && strcmp(rule, rules[found]) != 0)
+        found++;
+    if (found == 4) {
+        rml_onnx_refuse(call, "update_rule is \"%.40s\"", rule);
+        return;
+    }
+    attr.linear_attention.rule = (rml_fading_rule)found;
+    for (int i = 0; i < 6; i++)
+        in[i] = rml_onnx_in(call, i);
+    const rml_value_id first =
+        rml_graph_node(call->graph, RML_OP_LINEAR_ATTENTION, &attr, in, 6, call->name);
+    for (int k = 0; k < call->out_count && k < 2 && first != RML_NO_VALUE; k++)
+        call->out[k] = first + (rml_value_id)k;
+}
+
+static void import_causal_conv(rml_onnx_call *call)
+{
+    const char *activation = rml_onnx_text_of(call, "activation", "none");
+    const bool silu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
+    const rml_op_attr attr = {.causal_conv = {silu}};
+    rml_value_id in[4];
+    if (!silu && strcmp(activation, "none") != 0) {
+        rml_onnx_refuse(call, "activation is \"%.40s\"", activation);
+        return;
+    }
+    for (int i = 0; i < 4; i++)
+        in[i] = rml_onnx_in(call, i);
+    const rml_value_id first =
+        rml_graph_node(call->graph, RML_OP_CAUSAL_CONV, &attr, in, 4, call->name);
+    for (int k = 0; k < call->out_count && k < 2 && first != RML_NO_VALUE; k++)
+        call->out[k] = first + (rml_value_id)k;
+}
+
+const rml_onnx_entry rml_onnx_attention[] = {
+    {.op_type = "Attention", .import = import_attention, .since = 23},
+    {.op_type = "ai.onnx.preview.FlexAttention", .import = import_flex, .since = 1},
+    {.op_type = "RotaryEmbedding", .import = import_rotary, .since = 23},
+    {.op_type = "LinearAttention", .import = import_linear_attention, .since = 27},
+    {.op_type = "CausalConvWithState", .import = import_causal_conv, .since = 27},
+    {.op_type = NULL},
+};

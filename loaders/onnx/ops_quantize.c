@@ -1,0 +1,182 @@
+// Quantization and products of quantized numbers.
+#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/make.h"
+
+#include <string.h>
+
+static rml_value_id node(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
+                         const rml_value_id *in, int count)
+{
+    return rml_graph_node(call->graph, op, attr, in, count, call->name);
+}
+
+// ---- QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear ------------------------------------
+
+// An attribute that names an element type; 0 is the same as none.
+static rml_dtype told_dtype(rml_onnx_call *call, const char *name, rml_dtype absent)
+{
+    return rml_onnx_int(call, name, 0) == 0 ? absent : rml_onnx_dtype_of(call, name, absent);
+}
+
+static rml_quantize_attr quantize_attr(rml_onnx_call *call)
+{
+    int64_t axis = rml_onnx_int(call, "axis", 1);
+    rml_quantize_attr attr = {.block = rml_onnx_int(call, "block_size", 0)};
+    if (axis < -RML_MAX_RANK || axis >= RML_MAX_RANK)
+        axis = RML_MAX_RANK; // no dimension of any input
+    attr.axis = (int)axis;
+    return attr;
+}
+
+static void import_quantize(rml_onnx_call *call)
+{
+    const rml_fact scale = rml_onnx_fact(call, 1), zero = rml_onnx_fact(call, 2);
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
+    rml_op_attr attr = {.quantize = quantize_attr(call)};
+    rml_onnx_ignore(call, "saturate"); // of 8-bit floats
+    attr.quantize.precision = told_dtype(call, "precision", scale.dtype);
+    attr.quantize.to =
+        told_dtype(call, "output_dtype", zero.shape.rank == -1 ? RML_U8 : zero.dtype);
+    if (!call->refused)
+        call->out[0] = node(call, RML_OP_QUANTIZE, &attr, in, 3);
+}
+
+static void import_dequantize(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
+    rml_op_attr attr = {.quantize = quantize_attr(call)};
+    attr.quantize.to = told_dtype(call, "output_dtype", rml_onnx_fact(call, 1).dtype);
+    if (!call->refused)
+        call->out[0] = node(call, RML_OP_DEQUANTIZE, &attr, in, 3);
+}
+
+static void import_dynamic(rml_onnx_call *call)
+{
+    const rml_value_id x = rml_onnx_in(call, 0);
+    const rml_value_id first = node(call, RML_OP_DYNAMIC_QUANTIZE, NULL, &x, 1);
+    for (int k = 0; k < call->out_count && k < 3 && first != RML_NO_VALUE; k++)
+        call->out[k] = first + (rml_value_id)k;
+}
+
+// ---- MatMulInteger, QLinearMatMul ---------------------------------------------------------------
+
+static void import_matmul_integer(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
+                               rml_onnx_in(call, 3)};
+    call->out[0] = node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
+}
+
+// One scale a row, as a column.
+static rml_value_id as_column(rml_onnx_call *call, int input)
+{
+    const rml_fact fact = rml_onnx_fact(call, input);
+    const rml_shape column = {2, {-1, 1}};
+    if (fact.shape.rank != 1 || fact.shape.dim[0] == 1 || rml_onnx_fact(call, 0).shape.rank < 2)
+        return rml_onnx_in(call, input);
+    return rml_graph_reshape(call->graph, rml_onnx_in(call, input), &column, call->name);
+}
+
+static void import_qlinear_matmul(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 3), rml_onnx_in(call, 2),
+                               rml_onnx_in(call, 5)};
+    const rml_value_id sums = node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
+    const rml_value_id scaled[] = {sums, as_column(call, 1), rml_onnx_in(call, 4),
+                                   rml_onnx_in(call, 6), rml_onnx_in(call, 7)};
+    call->out[0] = node(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
+}
+
+// ---- ConvInteger, QLinearConv -------------------------------------------------------------------
+
+static bool take_list(rml_onnx_call *call, const char *name, int count, int64_t *to)
+{
+    size_t have;
+    const int64_t *values = rml_onnx_ints(call, name, &have);
+    if (!have)
+        return true;
+    if (have != (size_t)count) {
+        rml_onnx_refuse(call, "%zu numbers in \"%s\", not %d", have, name, count);
+        return false;
+    }
+    memcpy(to, values, have * sizeof *to);
+    return true;
+}
+
+static bool take_auto_pad(rml_onnx_call *call, rml_integer_conv_attr *conv)
+{
+    const char *pad = rml_onnx_text_of(call, "auto_pad", "NOTSET");
+    if (strcmp(pad, "SAME_UPPER") == 0)
+        conv->same = 1;
+    else if (strcmp(pad, "SAME_LOWER") == 0)
+        conv->same = 2;
+    else if (strcmp(pad, "VALID") == 0)
+        memset(conv->pad, 0, sizeof conv->pad);
+    else if (strcmp(pad, "NOTSET") != 0)
+        rml_onnx_refuse(call, "auto_pad is \"%.40s\"", pad);
+    return !call->refused;
+}
+
+// `weight`: index of that input, whose shape the kernel's size comes from where it is not told.
+static bool take_conv(rml_onnx_call *call, int weight, rml_integer_conv_attr *conv)
+{
+    const rml_shape w = rml_onnx_fact(call, weight).shape;
+    *conv = (rml_integer_conv_attr){.rank = w.rank - 2, .groups = rml_onnx_int(call, "group", 1)};
+    if (conv->rank < 1 || conv->rank > 3) {
+        rml_onnx_refuse(call, "a weight of %d dimensions", w.rank);
+        return false;
+    }
+    for (int i = 0; i < conv->rank; i++) {
+        conv->stride[i] = conv->dilation[i] = 1;
+        conv->kernel[i] = w.dim[i + 2];
+    }
+    if (!take_list(call, "kernel_shape", conv->rank, conv->kernel) ||
+        !take_list(call, "strides", conv->rank, conv->stride) ||
+        !take_list(call, "dilations", conv->rank, conv->dilation) ||
+        !take_list(call, "pads", 2 * conv->rank, conv->pad))
+        return false;
+    return take_auto_pad(call, conv);
+}
+
+static void import_conv_integer(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
+                               rml_onnx_in(call, 3)};
+    rml_op_attr attr = {0};
+    if (take_conv(call, 1, &attr.integer_conv))
+        call->out[0] = node(call, RML_OP_INTEGER_CONV, &attr, in, 4);
+}
+
+// One number an output channel, or one at all, for values of [N,C,...].
+static rml_value_id by_channel(rml_onnx_call *call, int input, int spatial)
+{
+    rml_shape shape = {spatial + 1, {-1, 1, 1, 1}};
+    return rml_graph_reshape(call->graph, rml_onnx_in(call, input), &shape, call->name);
+}
+
+static void import_qlinear_conv(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 3), rml_onnx_in(call, 2),
+                               rml_onnx_in(call, 5)};
+    rml_op_attr attr = {0};
+    if (!take_conv(call, 3, &attr.integer_conv))
+        return;
+    const int spatial = attr.integer_conv.rank;
+    rml_value_id sums = node(call, RML_OP_INTEGER_CONV, &attr, in, 4);
+    if (rml_onnx_in(call, 8) != RML_NO_VALUE)
+        sums = rml_onnx_add(call, sums, by_channel(call, 8, spatial));
+    const rml_value_id scaled[] = {sums, rml_onnx_in(call, 1), by_channel(call, 4, spatial),
+                                   rml_onnx_in(call, 6), rml_onnx_in(call, 7)};
+    call->out[0] = node(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
+}
+
+const rml_onnx_entry rml_onnx_quantize[] = {
+    {.op_type = "QuantizeLinear", .import = import_quantize, .since = 10},
+    {.op_type = "DequantizeLinear", .import = import_dequantize, .since = 10},
+    {.op_type = "DynamicQuantizeLinear", .import = import_dynamic, .since = 11},
+    {.op_type = "MatMulInteger", .import = import_matmul_integer, .since = 10},
+    {.op_type = "QLinearMatMul", .import = import_qlinear_matmul, .since = 10},
+    {.op_type = "ConvInteger", .import = import_conv_integer, .since = 10},
+    {.op_type = "QLinearConv", .import = import_qlinear_conv, .since = 10},
+    {.op_type = NULL},
+};

@@ -1,0 +1,170 @@
+// Reductions, and what searches, sorts or sums along an axis.
+#include "loaders/onnx/handlers.h"
+
+#include <string.h>
+
+// An axis as attributes hold it; refuses what is none of any value.
+static int axis_attribute(rml_onnx_call *call, const char *name, int64_t absent)
+{
+    const int64_t axis = rml_onnx_int(call, name, absent);
+    if (axis < -RML_MAX_RANK || axis > RML_MAX_RANK)
+        rml_onnx_refuse(call, "there is no axis %lld", (long long)axis);
+    return (int)axis;
+}
+
+// Axes are an input since opset 18, those of ReduceSum since 13.
+static void import_reduce(rml_onnx_call *call)
+{
+    rml_reduce_attr attr = {.kind = (rml_reduce_kind)rml_onnx_option(call)};
+    attr.keep = rml_onnx_int(call, "keepdims", 1) != 0;
+    attr.empty_is_no = rml_onnx_int(call, "noop_with_empty_axes", 0) != 0;
+    const rml_value_id in[2] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, "axes")};
+    call->out[0] = rml_graph_node(call->graph, RML_OP_REDUCE, &(rml_op_attr){.reduce = attr}, in, 2,
+                                  call->name);
+}
+
+static void import_arg(rml_onnx_call *call)
+{
+    const rml_arg_attr attr = {.axis = axis_attribute(call, "axis", 0),
+                               .smallest = rml_onnx_option(call) != 0,
+                               .keep = rml_onnx_int(call, "keepdims", 1) != 0,
+                               .last = rml_onnx_int(call, "select_last_index", 0) != 0};
+    call->out[0] = rml_graph_node(call->graph, RML_OP_ARG, &(rml_op_attr){.arg = attr}, call->in, 1,
+                                  call->name);
+}
+
+static void import_running(rml_onnx_call *call)
+{
+    const rml_cumsum_attr attr = {.product = rml_onnx_option(call) != 0,
+                                  .exclusive = rml_onnx_int(call, "exclusive", 0) != 0,
+                                  .reverse = rml_onnx_int(call, "reverse", 0) != 0};
+    const rml_value_id in[2] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1)};
+    call->out[0] = rml_graph_node(call->graph, RML_OP_CUMSUM, &(rml_op_attr){.running = attr}, in,
+                                  2, call->name);
+}
+
+static void import_topk(rml_onnx_call *call)
+{
+    const rml_topk_attr attr = {.axis = axis_attribute(call, "axis", -1),
+                                .smallest = rml_onnx_int(call, "largest", 1) == 0};
+    rml_onnx_ignore(call, "sorted"); // any order will do otherwise, so also the sorted one
+    rml_value_id in[2] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1)};
+    if (call->opset < 10) {
+        const int64_t k = rml_onnx_int(call, "k", 1);
+        in[1] = rml_onnx_ints_value(call, &k, 1);
+    }
+    const rml_value_id out =
+        rml_graph_node(call->graph, RML_OP_TOPK, &(rml_op_attr){.topk = attr}, in, 2, call->name);
+    for (int k = 0; k < call->out_count && k < 2 && out != RML_NO_VALUE; k++)
+        call->out[k] = out + (rml_value_id)k;
+}
+
+// The operator leaves room for as many kinds as there are elements; what has a count of 0 is cut
+// off behind it.
+static void import_unique(rml_onnx_call *call)
+{
+    const bool flat = !rml_onnx_has(call, "axis");
+    const rml_unique_attr attr = {.axis = axis_attribute(call, "axis", 0),
+                                  .flat = flat,
+                                  .sorted = rml_onnx_int(call, "sorted", 1) != 0};
+    rml_graph *graph = call->graph;
+    rml_value_id x = rml_onnx_in(call, 0);
+    const rml_value_id found =
+        rml_graph_node(graph, RML_OP_UNIQUE, &(rml_op_attr){.unique = attr}, &x, 1, call->name);
+    if (found == RML_NO_VALUE)
+        return;
+    const rml_value_id place = found + 1, count = found + 2;
+    const rml_value_id some = rml_onnx_cast(call, count, RML_BOOL);
+    rml_value_id cut[2];
+    for (int k = 0; k < 2; k++) {
+        const rml_value_id in[2] = {k ? count : found, some};
+        cut[k] = rml_graph_node(graph, RML_OP_COMPRESS, &(rml_op_attr){.compress = {.flat = true}},
+                                in, 2, call->name);
+    }
+    if (flat)
+        x = rml_graph_reshape(graph, x, &(rml_shape){1, {-1}}, call->name);
+    const rml_value_id in[2] = {x, cut[0]};
+    const rml_op_attr along = {.axis = {flat ? 0 : attr.axis}};
+    const rml_value_id all[4] = {rml_graph_node(graph, RML_OP_GATHER, &along, in, 2, call->name),
+                                 cut[0], place, cut[1]};
+    for (int k = 0; k < call->out_count && k < 4; k++)
+        call->out[k] = all[k];
+}
+
+// ---- softmax ------------------------------------------------------------------------------------
+
+static rml_value_id softmax(rml_onnx_call *call, const rml_softmax_attr *attr)
+{
+    return rml_graph_node(call->graph, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = *attr}, call->in,
+                          1, call->name);
+}
+
+// Before opset 13 all dimensions from the axis on were one.
+static void import_softmax(rml_onnx_call *call)
+{
+    const bool flat = call->opset < 13;
+    const rml_softmax_attr attr = {.kind = (rml_softmax_kind)rml_onnx_option(call),
+                                   .axis = axis_attribute(call, "axis", flat ? 1 : -1),
+                                   .flat = flat};
+    call->out[0] = softmax(call, &attr);
+}
+
+// ---- losses -------------------------------------------------------------------------------------
+
+static rml_value_id loss(rml_onnx_call *call, rml_value_id x)
+{
+    static const char *const names[] = {"none", "sum", "mean"};
+    const char *name = rml_onnx_text_of(call, "reduction", "mean");
+    const rml_value_id in[3] = {x, rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
+    rml_nll_attr attr = {.ignores = rml_onnx_has(call, "ignore_index"),
+                         .ignored = rml_onnx_int(call, "ignore_index", 0)};
+    int kind = 0;
+    while (kind < 3 && strcmp(names[kind], name) != 0)
+        kind++;
+    if (kind == 3) {
+        rml_onnx_refuse(call, "reduction is \"%.40s\"", name);
+        return RML_NO_VALUE;
+    }
+    attr.reduction = (rml_nll_reduction)kind;
+    return rml_graph_node(call->graph, RML_OP_NLL_LOSS, &(rml_op_attr){.nll = attr}, in, 3,
+                          call->name);
+}
+
+static void import_nll(rml_onnx_call *call)
+{
+    call->out[0] = loss(call, rml_onnx_in(call, 0));
+}
+
+static void import_cross_entropy(rml_onnx_call *call)
+{
+    const rml_softmax_attr attr = {.kind = RML_SOFTMAX_LOG, .axis = 1};
+    const rml_value_id logs = softmax(call, &attr);
+    call->out[0] = loss(call, logs);
+    if (call->out_count > 1)
+        call->out[1] = logs;
+}
+
+const rml_onnx_entry rml_onnx_reduce[] = {
+    {.op_type = "ReduceSum", .import = import_reduce, .option = RML_REDUCE_SUM},
+    {.op_type = "ReduceMean", .import = import_reduce, .option = RML_REDUCE_MEAN},
+    {.op_type = "ReduceMax", .import = import_reduce, .option = RML_REDUCE_MAX},
+    {.op_type = "ReduceMin", .import = import_reduce, .option = RML_REDUCE_MIN},
+    {.op_type = "ReduceProd", .import = import_reduce, .option = RML_REDUCE_PROD},
+    {.op_type = "ReduceL1", .import = import_reduce, .option = RML_REDUCE_L1},
+    {.op_type = "ReduceL2", .import = import_reduce, .option = RML_REDUCE_L2},
+    {.op_type = "ReduceSumSquare", .import = import_reduce, .option = RML_REDUCE_SUM_SQUARE},
+    {.op_type = "ReduceLogSum", .import = import_reduce, .option = RML_REDUCE_LOG_SUM},
+    {.op_type = "ReduceLogSumExp", .import = import_reduce, .option = RML_REDUCE_LOG_SUM_EXP},
+    {.op_type = "ArgMax", .import = import_arg},
+    {.op_type = "ArgMin", .import = import_arg, .option = 1},
+    {.op_type = "CumSum", .import = import_running},
+    {.op_type = "CumProd", .import = import_running, .option = 1},
+    {.op_type = "TopK", .import = import_topk},
+    {.op_type = "Unique", .import = import_unique},
+    {.op_type = "Softmax", .import = import_softmax, .option = RML_SOFTMAX},
+    {.op_type = "LogSoftmax", .import = import_softmax, .option = RML_SOFTMAX_LOG},
+    {.op_type = "Hardmax", .import = import_softmax, .option = RML_SOFTMAX_HARD},
+    {.op_type = "NegativeLogLikelihoodLoss", .import = import_nll},
+    {.op_type = "SoftmaxCrossEntropyLoss", .import = import_cross_entropy},
+    {.op_type = NULL},
+};

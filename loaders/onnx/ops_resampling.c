@@ -1,0 +1,270 @@
+// Resizing and sampling of images.
+#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/windows.h"
+
+#include "tensor/convert.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct word {
+    const char *text;
+    int value;
+} word;
+
+// The value of an attribute that is one of a few words, whose list ends with NULL.
+static int word_of(rml_onnx_call *call, const char *name, const char *absent, const word *words)
+{
+    const char *text = rml_onnx_text_of(call, name, absent);
+    for (int i = 0; words[i].text; i++)
+        if (strcmp(words[i].text, text) == 0)
+            return words[i].value;
+    rml_onnx_refuse(call, "%s \"%s\" is not supported", name, text);
+    return 0;
+}
+
+static const word modes[] = {
+    {"nearest", RML_INTERPOLATION_NEAREST}, {"linear", RML_INTERPOLATION_LINEAR},
+    {"bilinear", RML_INTERPOLATION_LINEAR}, {"cubic", RML_INTERPOLATION_CUBIC},
+    {"bicubic", RML_INTERPOLATION_CUBIC},   {NULL, 0}};
+
+// Computes something on f32 or f64 alone: what to cast other types to.
+static rml_dtype float_for(rml_dtype type)
+{
+    return type == RML_F32 || type == RML_F16 || type == RML_BF16 ? RML_F32 : RML_F64;
+}
+
+// Back to the type of before; integers are rounded, and end at their limits.
+static rml_value_id back_to(rml_onnx_call *call, rml_value_id value, rml_dtype type)
+{
+    if (type == RML_F32 || type == RML_F16 || type == RML_BF16 || type == RML_F64)
+        return rml_onnx_cast(call, value, type);
+    const double bits = 8.0 * (double)rml_dtype_size(type);
+    const bool is_signed = type == RML_I8 || type == RML_I16 || type == RML_I32 || type == RML_I64;
+    const double low = is_signed ? -exp2(bits - 1) : 0;
+    const double high = is_signed ? exp2(bits - 1) - 1 : exp2(bits) - 1;
+    const rml_op_attr round = {.map = {RML_MAP_ROUND, {0, 0}}};
+    const rml_op_attr clamp = {.map = {RML_MAP_CLAMP, {low, type == RML_BOOL ? 1 : high}}};
+    value = rml_graph_node(call->graph, RML_OP_MAP, &round, &value, 1, call->name);
+    if (value != RML_NO_VALUE)
+        value = rml_graph_node(call->graph, RML_OP_MAP, &clamp, &value, 1, call->name);
+    return rml_onnx_cast(call, value, type);
+}
+
+// ---- resize -------------------------------------------------------------------------------------
+
+static rml_resize_nd_attr resize_attr(rml_onnx_call *call)
+{
+    static const word coordinates[] = {
+        {"half_pixel", RML_COORDINATES_HALF_PIXEL},
+        {"half_pixel_symmetric", RML_COORDINATES_HALF_PIXEL_SYMMETRIC},
+        {"pytorch_half_pixel", RML_COORDINATES_PYTORCH_HALF_PIXEL},
+        {"align_corners", RML_COORDINATES_ALIGN_CORNERS},
+        {"asymmetric", RML_COORDINATES_ASYMMETRIC},
+        {"tf_half_pixel_for_nn", RML_COORDINATES_HALF_PIXEL_FOR_NEAREST},
+        {"tf_crop_and_resize", RML_COORDINATES_CROP},
+        {NULL, 0}};
+    static const word nearest[] = {{"round_prefer_floor", RML_NEAREST_ROUND_PREFER_FLOOR},
+                                   {"round_prefer_ceil", RML_NEAREST_ROUND_PREFER_CEIL},
+                                   {"floor", RML_NEAREST_FLOOR},
+                                   {"ceil", RML_NEAREST_CEIL},
+                                   {NULL, 0}};
+    static const word aspects[] = {{"stretch", RML_ASPECT_STRETCH},
+                                   {"not_larger", RML_ASPECT_NOT_LARGER},
+                                   {"not_smaller", RML_ASPECT_NOT_SMALLER},
+                                   {NULL, 0}};
+    rml_resize_nd_attr attr = {.mode = (rml_interpolation)word_of(call, "mode", "nearest", modes),
+                               .coordinates = RML_COORDINATES_ASYMMETRIC,
+                               .nearest = RML_NEAREST_OLD,
+                               .cubic = -0.75};
+    if (call->opset < 11)
+        return attr;
+    attr.coordinates =
+        (rml_coordinates)word_of(call, "coordinate_transformation_mode", "half_pixel", coordinates);
+    attr.nearest = (rml_nearest)word_of(call, "nearest_mode", "round_prefer_floor", nearest);
+    attr.cubic = rml_onnx_float(call, "cubic_coeff_a", -0.75);
+    attr.exclude_outside = rml_onnx_int(call, "exclude_outside", 0) != 0;
+    attr.extrapolation = rml_onnx_float(call, "extrapolation_value", 0);
+    if (call->opset < 18)
+        return attr;
+    int64_t axes[RML_MAX_RANK];
+    attr.antialias = rml_onnx_int(call, "antialias", 0) != 0;
+    attr.aspect = (rml_aspect)word_of(call, "keep_aspect_ratio_policy", "stretch", aspects);
+    attr.axis_count = rml_onnx_axes_list(call, "axes", axes, RML_MAX_RANK);
+    for (int i = 0; i < attr.axis_count; i++)
+        attr.axis[i] =
+            axes[i] < -RML_MAX_RANK || axes[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
+    return attr;
+}
+
+// A scale for which the fast operator takes the same elements as ONNX, whatever the rounding.
+static bool is_power_of_two(double scale)
+{
+    int exponent;
+    return scale >= 1 && scale <= 64 && frexp(scale, &exponent) == 0.5;
+}
+
+// Scale of the two image axes from a list known now, and their sizes where the list has those.
+static bool known_scales(const rml_onnx_call *call, const rml_resize_nd_attr *resize,
+                         rml_value_id list, const rml_shape *x, rml_resize_attr *attr)
+{
+    double values[4];
+    if (list == RML_NO_VALUE)
+        return false;
+    const rml_fact fact = rml_graph_fact(call->graph, list);
+    const int count = resize->axis_count ? resize->axis_count : 4;
+    if (!fact.data || fact.shape.rank != 1 || fact.shape.dim[0] != count)
+        return false;
+    if (count != 4 && (count != 2 || (resize->axis[0] != 2 && resize->axis[0] != -2) ||
+                       (resize->axis[1] != 3 && resize->axis[1] != -1)))
+        return false;
+    if (count == 4)
+        for (int i = 0; i < resize->axis_count; i++)
+            if (resize->axis[i] != i && resize->axis[i] != i - 4)
+                return false;
+    rml_dtype_convert(fact.dtype, fact.data, RML_F64, values, (size_t)count);
+    const bool sizes = fact.dtype == RML_I64;
+    for (int i = 0; i < count - 2; i++)
+        if (sizes ? x->rank != 4 || (double)x->dim[i] != values[i] : values[i] != 1)
+            return false;
+    for (int i = 0; i < 2; i++) {
+        const double value = values[count - 2 + i];
+        const int64_t size = x->rank == 4 ? x->dim[2 + i] : -1;
+        if (!(value > 0) || value > 1e6 || (sizes && size < 1))
+            return false;
+        attr->size[i] = sizes ? (int64_t)value : 0;
+        attr->scale[i] = sizes ? value / (double)size : value;
+    }
+    return true;
+}
+
+static bool make_fast(const rml_onnx_call *call, const rml_resize_nd_attr *resize,
+                      rml_value_id list, rml_resize_attr *attr)
+{
+    const rml_fact x = rml_onnx_fact(call, 0);
+    *attr = (rml_resize_attr){.kind = RML_RESIZE_NEAREST};
+    if (x.dtype != RML_F32 || (x.shape.rank != 4 && x.shape.rank != RML_RANK_UNKNOWN) ||
+        resize->aspect != RML_ASPECT_STRETCH || !known_scales(call, resize, list, &x.shape, attr))
+        return false;
+    const bool doubles = is_power_of_two(attr->scale[0]) && is_power_of_two(attr->scale[1]);
+    const bool sized = attr->size[0] > 0;
+    const bool grows = attr->scale[0] >= 1 && attr->scale[1] >= 1;
+    const rml_coordinates how = resize->coordinates;
+    if (resize->mode == RML_INTERPOLATION_NEAREST) {
+        const rml_nearest round = resize->nearest;
+        if (how == RML_COORDINATES_ASYMMETRIC)
+            return doubles && (round == RML_NEAREST_FLOOR || round == RML_NEAREST_OLD);
+        return doubles && how == RML_COORDINATES_HALF_PIXEL &&
+               (round == RML_NEAREST_ROUND_PREFER_FLOOR || round == RML_NEAREST_ROUND_PREFER_CEIL);
+    }
+    attr->kind = RML_RESIZE_BILINEAR;
+    attr->align_corners = how == RML_COORDINATES_ALIGN_CORNERS;
+    if (resize->mode != RML_INTERPOLATION_LINEAR || (resize->antialias && !grows))
+        return false;
+    return how == RML_COORDINATES_HALF_PIXEL ||
+           (how == RML_COORDINATES_PYTORCH_HALF_PIXEL && doubles && attr->scale[0] > 1 &&
+            attr->scale[1] > 1) ||
+           (how == RML_COORDINATES_ALIGN_CORNERS && (sized || doubles));
+}
+
+static rml_value_id floats_value(rml_onnx_call *call, const char *name)
+{
+    size_t count;
+    const float *values = rml_onnx_floats(call, name, &count); // lives as long as the file
+    const rml_shape shape = {1, {(int64_t)count}};
+    const rml_stored stored = rml_stored_f32(values, &shape);
+    if (count)
+        return rml_graph_typed_constant(call->graph, call->name, &stored);
+    rml_onnx_refuse(call, "it has no %s", name);
+    return RML_NO_VALUE;
+}
+
+static bool is_list(const rml_onnx_call *call, rml_value_id value)
+{
+    if (value == RML_NO_VALUE)
+        return false;
+    const rml_shape *shape = &call->graph->values[value].shape;
+    return !(shape->rank == 1 && shape->dim[0] == 0);
+}
+
+static void import_resize(rml_onnx_call *call)
+{
+    const rml_resize_nd_attr resize = resize_attr(call);
+    const bool old = call->opset < 11, upsample = strcmp(call->node->op_type, "Upsample") == 0;
+    const rml_dtype type = rml_onnx_fact(call, 0).dtype;
+    rml_value_id in[] = {rml_onnx_in(call, 0), old ? RML_NO_VALUE : rml_onnx_in(call, 1),
+                         rml_onnx_in(call, old ? 1 : 2), old ? RML_NO_VALUE : rml_onnx_in(call, 3)};
+    rml_resize_attr fast;
+    if (upsample && call->opset < 9)
+        in[2] = floats_value(call, "scales");
+    if (call->refused)
+        return;
+    if (is_list(call, in[3]) && in[2] != RML_NO_VALUE && !is_list(call, in[2]))
+        in[2] = RML_NO_VALUE;
+    if (make_fast(call, &resize, is_list(call, in[3]) ? in[3] : in[2], &fast)) {
+        call->out[0] =
+            rml_graph_resize2d(call->graph, rml_onnx_with_rank(call, in[0], 4), &fast, call->name);
+        return;
+    }
+    const rml_op_attr attr = {.resize_nd = resize};
+    const bool moves = resize.mode == RML_INTERPOLATION_NEAREST;
+    if (!moves)
+        in[0] = rml_onnx_cast(call, in[0], float_for(type));
+    const rml_value_id out =
+        rml_graph_node(call->graph, RML_OP_RESIZE_ND, &attr, in, 4, call->name);
+    call->out[0] = moves || out == RML_NO_VALUE ? out : back_to(call, out, type);
+}
+
+// ---- sampling -----------------------------------------------------------------------------------
+
+static void import_grid_sample(rml_onnx_call *call)
+{
+    static const word outsides[] = {{"zeros", RML_OUTSIDE_ZEROS},
+                                    {"border", RML_OUTSIDE_BORDER},
+                                    {"reflection", RML_OUTSIDE_REFLECTION},
+                                    {NULL, 0}};
+    const rml_op_attr attr = {
+        .grid_sample = {.mode = (rml_interpolation)word_of(call, "mode", "linear", modes),
+                        .outside = (rml_outside)word_of(call, "padding_mode", "zeros", outsides),
+                        .align_corners = rml_onnx_int(call, "align_corners", 0) != 0}};
+    const rml_dtype type = rml_onnx_fact(call, 0).dtype;
+    if (call->refused)
+        return;
+    const rml_value_id in[] = {rml_onnx_cast(call, rml_onnx_in(call, 0), float_for(type)),
+                               rml_onnx_cast(call, rml_onnx_in(call, 1), float_for(type))};
+    const rml_value_id out =
+        rml_graph_node(call->graph, RML_OP_GRID_SAMPLE, &attr, in, 2, call->name);
+    call->out[0] = out == RML_NO_VALUE ? out : back_to(call, out, type);
+}
+
+static void import_affine_grid(rml_onnx_call *call)
+{
+    const rml_op_attr attr = {
+        .affine_grid = {.align_corners = rml_onnx_int(call, "align_corners", 0) != 0}};
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, NULL)};
+    if (!call->refused)
+        call->out[0] = rml_graph_node(call->graph, RML_OP_AFFINE_GRID, &attr, in, 2, call->name);
+}
+
+static void import_center_crop_pad(rml_onnx_call *call)
+{
+    int64_t axes[RML_MAX_RANK];
+    rml_op_attr attr = {
+        .center = {.axis_count = rml_onnx_axes_list(call, "axes", axes, RML_MAX_RANK)}};
+    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, NULL)};
+    for (int i = 0; i < attr.center.axis_count; i++)
+        attr.center.axis[i] =
+            axes[i] < -RML_MAX_RANK || axes[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
+    if (!call->refused)
+        call->out[0] =
+            rml_graph_node(call->graph, RML_OP_CENTER_CROP_PAD, &attr, in, 2, call->name);
+}
+
+const rml_onnx_entry rml_onnx_resampling[] = {
+    {.op_type = "AffineGrid", .import = import_affine_grid, .since = 20},
+    {.op_type = "CenterCropPad", .import = import_center_crop_pad, .since = 18},
+    {.op_type = "GridSample", .import = import_grid_sample, .since = 16},
+    {.op_type = "Resize", .import = import_resize, .since = 10},
+    {.op_type = "Upsample", .import = import_resize, .since = 7},
+    {.op_type = NULL},
+};

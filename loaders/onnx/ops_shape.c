@@ -1,0 +1,272 @@
+// Operators that give elements another shape or order, cut, join and repeat them.
+#include "loaders/onnx/handlers.h"
+
+#include <string.h>
+
+// A list that newer opsets pass as input `index` and older ones as the attribute `name`. Our
+// operators take 32 bits too; a cast would only hide the elements until planning.
+static rml_value_id list_of(rml_onnx_call *call, int index, const char *name)
+{
+    const rml_value_id in = rml_onnx_in(call, index);
+    return in != RML_NO_VALUE ? in : rml_onnx_list(call, index, name);
+}
+
+static void add(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr, const rml_value_id *in,
+                int in_count)
+{
+    call->out[0] = rml_graph_node(call->graph, op, attr, in, in_count, call->name);
+}
+
+static void import_reshape(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "shape")};
+    const rml_op_attr attr = {.reshape = {.keep_zero = rml_onnx_int(call, "allowzero", 0) != 0}};
+    if (in[1] == RML_NO_VALUE)
+        rml_onnx_refuse(call, "the target shape is missing");
+    else
+        add(call, RML_OP_RESHAPE, &attr, in, 2);
+}
+
+static void import_squeeze(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "axes")};
+    add(call, RML_OP_SQUEEZE, NULL, in, 2);
+}
+
+static void import_unsqueeze(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "axes")};
+    add(call, RML_OP_UNSQUEEZE, NULL, in, 2);
+}
+
+static void import_flatten(rml_onnx_call *call)
+{
+    const rml_value_id in = rml_onnx_in(call, 0);
+    const rml_op_attr attr = {.axis = {rml_onnx_int(call, "axis", 1)}};
+    add(call, RML_OP_FLATTEN, &attr, &in, 1);
+}
+
+static void import_bitcast(rml_onnx_call *call)
+{
+    const rml_value_id in = rml_onnx_in(call, 0);
+    const rml_op_attr attr = {.cast = {rml_onnx_dtype_of(call, "to", RML_F32)}};
+    if (!rml_onnx_has(call, "to"))
+        rml_onnx_refuse(call, "the type to cast to is missing");
+    else
+        add(call, RML_OP_BITCAST, &attr, &in, 1);
+}
+
+static void import_transpose(rml_onnx_call *call)
+{
+    const rml_value_id in = rml_onnx_in(call, 0);
+    size_t count;
+    const int64_t *order = rml_onnx_ints(call, "perm", &count);
+    rml_op_attr attr = {.transpose = {.rank = -1}};
+    if (count > RML_MAX_RANK) {
+        rml_onnx_refuse(call, "%zu dimensions, at most %d", count, RML_MAX_RANK);
+        return;
+    }
+    if (order)
+        attr.transpose.rank = (int)count;
+    for (size_t i = 0; i < count; i++) // what is no axis stays none when it is made shorter
+        attr.transpose.order[i] =
+            order[i] < -RML_MAX_RANK || order[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)order[i];
+    add(call, RML_OP_TRANSPOSE, &attr, &in, 1);
+}
+
+// An axis that fits our attributes; false after a refusal.
+static bool small_axis(rml_onnx_call *call, int64_t absent, int *axis)
+{
+    const int64_t given = rml_onnx_int(call, "axis", absent);
+    *axis = (int)given;
+    if (given >= -RML_MAX_RANK && given < RML_MAX_RANK)
+        return true;
+    rml_onnx_refuse(call, "there is no axis %lld", (long long)given);
+    return false;
+}
+
+static void import_concat(rml_onnx_call *call)
+{
+    rml_op_attr attr = {0};
+    if (call->opset >= 4 && !rml_onnx_has(call, "axis"))
+        rml_onnx_refuse(call, "the axis is missing");
+    else if (small_axis(call, 1, &attr.concat.axis))
+        add(call, RML_OP_CONCAT, &attr, call->in, call->in_count);
+}
+
+// ---- cutting ------------------------------------------------------------------------------------
+
+// More parts than a node has outputs: one slice each.
+static void split_by_slices(rml_onnx_call *call, rml_value_id x, int axis, rml_value_id sizes)
+{
+    const rml_fact from = rml_onnx_fact(call, 0);
+    const rml_fact told =
+        sizes == RML_NO_VALUE ? (rml_fact){0} : rml_graph_fact(call->graph, sizes);
+    const int at = from.shape.rank < 0 ? -1 : axis + (axis < 0 ? from.shape.rank : 0);
+    const int64_t whole = at >= 0 && at < from.shape.rank ? from.shape.dim[at] : -1;
+    const int64_t equal = whole < 0 ? -1 : (whole + call->out_count - 1) / call->out_count;
+    if (sizes == RML_NO_VALUE ? whole < 0 || equal * (call->out_count - 1) > whole
+                              : !told.data || told.dtype != RML_I64 || told.shape.rank != 1 ||
+                                    told.shape.dim[0] != call->out_count) {
+        rml_onnx_refuse(call, "%d parts of sizes that are not known, at most %d", call->out_count,
+                        RML_MAX_OUTPUTS);
+        return;
+    }
+    int64_t start = 0;
+    for (int k = 0; k < call->out_count; k++) {
+        const int64_t size = told.data ? ((const int64_t *)told.data)[k] : equal;
+        if (size < 0 || size > INT64_MAX - start) {
+            rml_onnx_refuse(call, "a part of size %lld", (long long)size);
+            return;
+        }
+        call->out[k] = rml_graph_slice(call->graph, x, axis, start, start + size, 1, call->name);
+        start += size;
+    }
+}
+
+static void import_split(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "split")};
+    const int64_t parts = rml_onnx_int(call, "num_outputs", call->out_count);
+    rml_op_attr attr = {.split = {.count = call->out_count}};
+    if (!small_axis(call, 0, &attr.split.axis))
+        return;
+    if (parts != call->out_count) {
+        rml_onnx_refuse(call, "%lld parts to %d outputs", (long long)parts, call->out_count);
+        return;
+    }
+    if (call->out_count > RML_MAX_OUTPUTS) {
+        split_by_slices(call, in[0], attr.split.axis, in[1]);
+        return;
+    }
+    const rml_value_id first = rml_graph_node(call->graph, RML_OP_SPLIT, &attr, in, 2, call->name);
+    for (int k = 0; k < call->out_count && first != RML_NO_VALUE; k++)
+        call->out[k] = first + (rml_value_id)k;
+}
+
+static void import_slice(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "starts"),
+                               list_of(call, 2, "ends"), list_of(call, 3, "axes"),
+                               rml_onnx_in(call, 4)};
+    add(call, RML_OP_SLICE, NULL, in, 5);
+}
+
+// ---- repeating ----------------------------------------------------------------------------------
+
+static void import_expand(rml_onnx_call *call)
+{
+    const rml_value_id in[] = {rml_onnx_in(call, 0), RML_NO_VALUE, rml_onnx_in(call, 1)};
+    if (in[2] == RML_NO_VALUE)
+        rml_onnx_refuse(call, "the target shape is missing");
+    else
+        add(call, RML_OP_EXPAND, NULL, in, 3);
+}
+
+static void import_tile(rml_onnx_call *call)
+{
+    add(call, RML_OP_TILE, NULL, call->in, call->in_count);
+}
+
+// A tensor of one element, as a number: expand gives it any shape.
+static void import_constant_of_shape(rml_onnx_call *call)
+{
+    const rml_onnx_tensor *tensor = rml_onnx_tensor_of(call, "value");
+    size_t count;
+    rml_value_id value;
+    if (tensor && (!rml_shape_count(&tensor->stored.shape, &count) || count != 1)) {
+        rml_onnx_refuse(call, "the value is not one number");
+        return;
+    }
+    if (tensor) {
+        rml_stored number = tensor->stored;
+        number.shape.rank = 0;
+        value = rml_graph_typed_constant(call->graph, call->name, &number);
+    } else {
+        value = rml_onnx_scalar(call, RML_F32, 0);
+    }
+    const rml_value_id in[] = {value, RML_NO_VALUE, rml_onnx_in(call, 0)};
+    if (in[2] == RML_NO_VALUE)
+        rml_onnx_refuse(call, "the shape is missing");
+    else
+        add(call, RML_OP_EXPAND, NULL, in, 3);
+}
+
+static void import_pad(rml_onnx_call *call)
+{
+    static const char *const modes[] = {[RML_PAD_CONSTANT] = "constant",
+                                        [RML_PAD_REFLECT] = "reflect",
+                                        [RML_PAD_EDGE] = "edge",
+                                        [RML_PAD_WRAP] = "wrap"};
+    const char *wanted = rml_onnx_text_of(call, "mode", "constant");
+    const double number = rml_onnx_float(call, "value", 0);
+    rml_value_id in[] = {rml_onnx_in(call, 0),
+                         list_of(call, 1, call->opset < 2 ? "paddings" : "pads"),
+                         rml_onnx_in(call, 2), rml_onnx_in(call, 3)};
+    rml_op_attr attr = {0};
+    size_t mode = 0;
+    while (mode < sizeof modes / sizeof *modes && strcmp(modes[mode], wanted) != 0)
+        mode++;
+    if (mode == sizeof modes / sizeof *modes) {
+        rml_onnx_refuse(call, "there is no way to pad \"%s\"", wanted);
+        return;
+    }
+    attr.pad.mode = (rml_pad_mode)mode;
+    if (in[2] == RML_NO_VALUE && number != 0)
+        in[2] = rml_onnx_scalar(call, rml_onnx_fact(call, 0).dtype, number);
+    add(call, RML_OP_PAD, &attr, in, 4);
+}
+
+// ---- sizes --------------------------------------------------------------------------------------
+
+static void import_shape(rml_onnx_call *call)
+{
+    const rml_value_id in = rml_onnx_in(call, 0);
+    const int64_t start = rml_onnx_int(call, "start", 0);
+    const int64_t end = rml_onnx_int(call, "end", INT64_MAX);
+    add(call, RML_OP_SHAPE, NULL, &in, 1);
+    if (start != 0 || end != INT64_MAX)
+        call->out[0] = rml_graph_slice(call->graph, call->out[0], 0, start, end, 1, call->name);
+}
+
+static void import_size(rml_onnx_call *call)
+{
+    const rml_value_id in = rml_onnx_in(call, 0);
+    add(call, RML_OP_SIZE, NULL, &in, 1);
+}
+
+// ---- pixels and channels ------------------------------------------------------------------------
+
+static void import_shuffle(rml_onnx_call *call)
+{
+    const rml_value_id in = rml_onnx_in(call, 0);
+    const char *mode = rml_onnx_text_of(call, "mode", "DCR");
+    const rml_op_attr attr = {.shuffle = {.block = rml_onnx_int(call, "blocksize", 0),
+                                          .pixels_first = strcmp(mode, "DCR") == 0,
+                                          .exact = true}};
+    if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
+        rml_onnx_refuse(call, "there is no mode \"%s\"", mode);
+    else
+        add(call, (rml_op_id)rml_onnx_option(call), &attr, &in, 1);
+}
+
+const rml_onnx_entry rml_onnx_shape[] = {
+    {.op_type = "Reshape", .import = import_reshape},
+    {.op_type = "Squeeze", .import = import_squeeze},
+    {.op_type = "Unsqueeze", .import = import_unsqueeze},
+    {.op_type = "Flatten", .import = import_flatten},
+    {.op_type = "BitCast", .import = import_bitcast},
+    {.op_type = "Transpose", .import = import_transpose},
+    {.op_type = "Concat", .import = import_concat},
+    {.op_type = "Split", .import = import_split, .since = 2},
+    {.op_type = "Slice", .import = import_slice},
+    {.op_type = "Expand", .import = import_expand},
+    {.op_type = "Tile", .import = import_tile, .since = 6},
+    {.op_type = "ConstantOfShape", .import = import_constant_of_shape},
+    {.op_type = "Pad", .import = import_pad},
+    {.op_type = "Shape", .import = import_shape},
+    {.op_type = "Size", .import = import_size},
+    {.op_type = "SpaceToDepth", .import = import_shuffle, .option = RML_OP_SPACE_TO_DEPTH},
+    {.op_type = "DepthToSpace", .import = import_shuffle, .option = RML_OP_DEPTH_TO_SPACE},
+    {.op_type = NULL},
+};

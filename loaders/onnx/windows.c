@@ -1,0 +1,94 @@
+#include "loaders/onnx/windows.h"
+
+#include "ops/conv/windows.h"
+
+#include <string.h>
+
+int rml_onnx_axes_list(rml_onnx_call *call, const char *name, int64_t *list, int capacity)
+{
+    size_t count;
+    const int64_t *values = rml_onnx_ints(call, name, &count);
+    if (count > (size_t)capacity) {
+        rml_onnx_refuse(call, "attribute \"%s\" has %zu entries, at most %d are supported", name,
+                        count, capacity);
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++)
+        list[i] = values[i];
+    return (int)count;
+}
+
+static rml_auto_pad auto_pad_of(rml_onnx_call *call)
+{
+    static const char *const names[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"};
+    const char *text = rml_onnx_text_of(call, "auto_pad", "NOTSET");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0)
+            return (rml_auto_pad)i;
+    if (*text)
+        rml_onnx_refuse(call, "auto_pad \"%s\" is not known", text);
+    return RML_AUTO_PAD_NONE;
+}
+
+rml_windows_attr rml_onnx_windows(rml_onnx_call *call)
+{
+    rml_windows_attr w = {.auto_pad = auto_pad_of(call)};
+    int64_t pads[2 * RML_MAX_SPATIAL];
+    int counts[4];
+    for (int i = 0; i < RML_MAX_SPATIAL; i++)
+        w.stride[i] = w.dilation[i] = 1;
+    counts[0] = rml_onnx_axes_list(call, "kernel_shape", w.kernel, RML_MAX_SPATIAL);
+    counts[1] = rml_onnx_axes_list(call, "strides", w.stride, RML_MAX_SPATIAL);
+    counts[2] = rml_onnx_axes_list(call, "dilations", w.dilation, RML_MAX_SPATIAL);
+    counts[3] = rml_onnx_axes_list(call, "pads", pads, 2 * RML_MAX_SPATIAL);
+    bool fits = counts[3] % 2 == 0;
+    counts[3] /= 2;
+    for (int i = 0; i < 4; i++) {
+        fits = fits && (!counts[i] || !w.rank || counts[i] == w.rank);
+        w.rank = counts[i] ? counts[i] : w.rank;
+    }
+    if (!fits)
+        rml_onnx_refuse(call, "kernel_shape, strides, dilations and pads are for different ranks");
+    for (int i = 0; i < counts[3] && fits; i++) {
+        w.before[i] = pads[i];
+        w.after[i] = pads[counts[3] + i];
+    }
+    for (int i = 0; i < counts[0]; i++)
+        if (w.kernel[i] < 1)
+            rml_onnx_refuse(call, "its kernel is not positive");
+    return w;
+}
+
+bool rml_onnx_fixed_pad(const rml_windows_attr *windows, const int64_t kernel[2],
+                        const rml_shape *image, int64_t pad[4])
+{
+    const bool same = windows->auto_pad == RML_AUTO_PAD_SAME_UPPER ||
+                      windows->auto_pad == RML_AUTO_PAD_SAME_LOWER;
+    rml_shape sizes = {4, {1, 1, -1, -1}};
+    rml_windows w;
+    for (int i = 0; i < 2; i++) {
+        if (image->rank == 4)
+            sizes.dim[2 + i] = image->dim[2 + i];
+        // With a stride of 1 the padding is the same for every size, as long as there is one.
+        if (sizes.dim[2 + i] < 0 && same && windows->stride[i] == 1)
+            sizes.dim[2 + i] = 1;
+        if (sizes.dim[2 + i] < 0 && same)
+            return false;
+    }
+    if (rml_windows_make(windows, &sizes, kernel, &w, NULL) != RML_OK)
+        return false; // the operator for all cases says why
+    for (int i = 0; i < 2; i++) {
+        pad[i] = w.before[i];
+        pad[2 + i] = w.after[i];
+    }
+    return true;
+}
+
+rml_value_id rml_onnx_with_rank(rml_onnx_call *call, rml_value_id value, int rank)
+{
+    const rml_shape as_is = {.rank = rank};
+    if (value >= call->graph->value_count ||
+        call->graph->values[value].shape.rank != RML_RANK_UNKNOWN)
+        return value;
+    return rml_graph_reshape(call->graph, value, &as_is, call->name);
+}

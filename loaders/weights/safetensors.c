@@ -1,0 +1,271 @@
+// safetensors: 8 bytes of header length, a JSON header, then the tensors' bytes without gaps.
+#include "loaders/formats/bytes.h"
+#include "loaders/formats/json.h"
+#include "loaders/weights/readers.h"
+#include "tensor/size.h"
+#include "tensor/tensor.h"
+
+#include <string.h>
+
+#define LENGTH_BYTES 8
+
+typedef struct span {
+    uint64_t begin, end; // in the data part
+} span;
+
+typedef struct table {
+    rml_weights *weights;
+    const uint8_t *data; // the data part
+    size_t data_bytes;   // that the file holds
+    size_t file_bytes;
+    span *span;
+    size_t span_count, span_capacity;
+} table;
+
+typedef struct entry {
+    char name[RML_MAX_NAME_BYTES];
+    size_t name_bytes;
+    char dtype_name[16];
+    bool has_dtype, has_shape, has_span;
+    rml_shape shape;
+    span span;
+} entry;
+
+static bool find_dtype(const char *name, rml_dtype *dtype)
+{
+    static const struct {
+        const char *name;
+        rml_dtype dtype;
+    } known[] = {{"F32", RML_F32}, {"F16", RML_F16},   {"BF16", RML_BF16}, {"F64", RML_F64},
+                 {"I8", RML_I8},   {"U8", RML_U8},     {"I16", RML_I16},   {"I32", RML_I32},
+                 {"I64", RML_I64}, {"BOOL", RML_BOOL}, {"U16", RML_U16},   {"U32", RML_U32},
+                 {"U64", RML_U64}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0) {
+            *dtype = known[i].dtype;
+            return true;
+        }
+    return false;
+}
+
+// An array of whole numbers from 0 up, of at most `room`; `numbers` may be an int64_t dim.
+static rml_status read_numbers(rml_json *json, const char *name, int room, int64_t *numbers,
+                               int *count, rml_error *err)
+{
+    rml_json_token token;
+    char quoted[RML_QUOTE_BYTES];
+    RML_TRY(rml_json_expect(json, RML_JSON_ARRAY_BEGIN, "an array", &token, err));
+    for (*count = 0;; (*count)++) {
+        RML_TRY(rml_json_next(json, &token, err));
+        if (token.type == RML_JSON_ARRAY_END)
+            return RML_OK;
+        if (token.type != RML_JSON_NUMBER || !token.is_integer || token.integer < 0)
+            return rml_fail(err, RML_ERR_FORMAT,
+                            "damaged header: \"%s\" has a size or offset that is no whole number "
+                            "from 0 up",
+                            rml_quote(quoted, name, strlen(name)));
+        if (*count == room)
+            return rml_fail(err, RML_ERR_LIMIT, "\"%s\" has more than %d sizes or offsets",
+                            rml_quote(quoted, name, strlen(name)), room);
+        numbers[*count] = token.integer;
+    }
+}
+
+static rml_status read_entry(rml_json *json, entry *e, rml_error *err)
+{
+    rml_json_token token;
+    RML_TRY(rml_json_expect(json, RML_JSON_OBJECT_BEGIN, "a tensor's description", &token, err));
+    for (;;) {
+        RML_TRY(rml_json_next(json, &token, err));
+        if (token.type == RML_JSON_OBJECT_END)
+            return RML_OK;
+        if (strcmp(token.text, "dtype") == 0) {
+            RML_TRY(rml_json_expect(json, RML_JSON_TEXT, "an element type", &token, err));
+            size_t bytes = rml_min_size(token.text_bytes, sizeof e->dtype_name - 1);
+            memcpy(e->dtype_name, token.text, bytes);
+            e->dtype_name[bytes] = 0;
+            e->has_dtype = true;
+        } else if (strcmp(token.text, "shape") == 0) {
+            RML_TRY(read_numbers(json, e->name, RML_MAX_RANK, e->shape.dim, &e->shape.rank, err));
+            e->has_shape = true;
+        } else if (strcmp(token.text, "data_offsets") == 0) {
+            int64_t offset[2];
+            int count = 0;
+            RML_TRY(read_numbers(json, e->name, 2, offset, &count, err));
+            e->has_span = count == 2;
+            if (e->has_span)
+                e->span = (span){(uint64_t)offset[0], (uint64_t)offset[1]};
+        } else {
+            RML_TRY(rml_json_next(json, &token, err));
+            RML_TRY(rml_json_skip(json, &token, err));
+        }
+    }
+}
+
+static rml_status add_entry(table *t, const entry *e, rml_error *err)
+{
+    char name[RML_QUOTE_BYTES], type[RML_QUOTE_BYTES];
+    rml_quote(name, e->name, e->name_bytes);
+    if (!e->has_dtype || !e->has_shape || !e->has_span)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "damaged header: \"%s\" lacks its dtype, shape or data_offsets", name);
+    rml_dtype dtype;
+    if (!find_dtype(e->dtype_name, &dtype))
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "\"%s\" has elements of type %s, which is not supported", name,
+                        rml_quote(type, e->dtype_name, strlen(e->dtype_name)));
+    size_t count, bytes;
+    if (!rml_shape_count(&e->shape, &count) || !rml_size_mul(count, rml_dtype_size(dtype), &bytes))
+        return rml_fail(err, RML_ERR_LIMIT, "\"%s\" is too large to address", name);
+    if (e->span.begin > e->span.end || e->span.end - e->span.begin != bytes)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "damaged header: \"%s\" needs %zu bytes and has the offsets %llu to %llu",
+                        name, bytes, (unsigned long long)e->span.begin,
+                        (unsigned long long)e->span.end);
+    span *grown = rml_grow(rml_weights_allocator(t->weights), t->span, &t->span_capacity,
+                           t->span_count + 1, sizeof *grown);
+    if (!grown)
+        return rml_fail_nomem(err, t->span_count * sizeof *grown, "a table of tensors");
+    t->span = grown;
+    t->span[t->span_count++] = e->span;
+    if (e->span.end > t->data_bytes) // told at the end, when the whole length is known
+        return RML_OK;
+    return rml_weights_add_mapped(t->weights, e->name, e->name_bytes, dtype, &e->shape, NULL,
+                                  t->data + e->span.begin, bytes, err);
+}
+
+// Texts by name. What else stands there is passed over: it harms nobody. `scratch` keeps a name
+// while its text is read.
+static rml_status read_metadata(table *t, rml_json *json, entry *scratch, rml_error *err)
+{
+    rml_json_token token;
+    RML_TRY(rml_json_next(json, &token, err));
+    if (token.type != RML_JSON_OBJECT_BEGIN)
+        return rml_json_skip(json, &token, err);
+    for (;;) {
+        RML_TRY(rml_json_next(json, &token, err));
+        if (token.type == RML_JSON_OBJECT_END)
+            return RML_OK;
+        scratch->name_bytes = rml_min_size(token.text_bytes, sizeof scratch->name);
+        memcpy(scratch->name, token.text, scratch->name_bytes);
+        RML_TRY(rml_json_next(json, &token, err));
+        if (token.type == RML_JSON_TEXT)
+            RML_TRY(rml_weights_add_metadata(t->weights, scratch->name, scratch->name_bytes,
+                                             token.text, token.text_bytes, err));
+        else
+            RML_TRY(rml_json_skip(json, &token, err));
+    }
+}
+
+static rml_status read_header(table *t, rml_json *json, entry *e, rml_error *err)
+{
+    rml_json_token token;
+    RML_TRY(rml_json_expect(json, RML_JSON_OBJECT_BEGIN, "an object", &token, err));
+    for (;;) {
+        RML_TRY(rml_json_next(json, &token, err));
+        if (token.type == RML_JSON_OBJECT_END)
+            break;
+        if (strcmp(token.text, "__metadata__") == 0) {
+            RML_TRY(read_metadata(t, json, e, err));
+            continue;
+        }
+        if (token.text_bytes >= RML_MAX_NAME_BYTES)
+            return rml_fail(err, RML_ERR_LIMIT, "header with a name of %zu bytes, the limit is %d",
+                            token.text_bytes, RML_MAX_NAME_BYTES - 1);
+        if (t->span_count >= RML_MAX_WEIGHTS)
+            return rml_fail(err, RML_ERR_LIMIT, "more than %d tensors", RML_MAX_WEIGHTS);
+        *e = (entry){.name_bytes = token.text_bytes};
+        memcpy(e->name, token.text, token.text_bytes + 1);
+        RML_TRY(read_entry(json, e, err));
+        RML_TRY(add_entry(t, e, err));
+    }
+    return rml_json_expect(json, RML_JSON_END, "the end", &token, err);
+}
+
+static bool is_after(const span *a, const span *b)
+{
+    return a->begin != b->begin ? a->begin > b->begin : a->end > b->end;
+}
+
+// Heap sort: the C library's qsort may allocate behind the allocator's back.
+static void sift_down(span *heap, size_t root, size_t count)
+{
+    while (root * 2 + 1 < count) {
+        size_t child = root * 2 + 1;
+        if (child + 1 < count && is_after(&heap[child + 1], &heap[child]))
+            child++;
+        if (!is_after(&heap[child], &heap[root]))
+            return;
+        span larger = heap[child];
+        heap[child] = heap[root];
+        heap[root] = larger;
+        root = child;
+    }
+}
+
+static void sort_spans(span *spans, size_t count)
+{
+    for (size_t i = count / 2; i > 0; i--)
+        sift_down(spans, i - 1, count);
+    for (size_t end = count; end > 1; end--) {
+        span last = spans[0];
+        spans[0] = spans[end - 1];
+        spans[end - 1] = last;
+        sift_down(spans, 0, end - 1);
+    }
+}
+
+// The format has neither gaps nor overlaps; both are signs of a file made to confuse readers.
+static rml_status check_spans(table *t, rml_error *err)
+{
+    sort_spans(t->span, t->span_count);
+    uint64_t end = 0;
+    for (size_t i = 0; i < t->span_count; i++) {
+        if (t->span[i].begin != end)
+            return rml_fail(err, RML_ERR_FORMAT,
+                            "damaged header: tensors %s at byte %llu of the data",
+                            t->span[i].begin < end ? "overlap" : "leave a gap",
+                            (unsigned long long)(t->span[i].begin < end ? t->span[i].begin : end));
+        end = t->span[i].end;
+    }
+    uint64_t head_bytes = t->file_bytes - t->data_bytes;
+    if (end > t->data_bytes)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "cut short: the file ends at byte %zu of %llu; download or copy it again",
+                        t->file_bytes, (unsigned long long)(head_bytes + end));
+    if (end < t->data_bytes)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "damaged file: %llu bytes follow the last tensor, which ends at byte %llu",
+                        (unsigned long long)(t->data_bytes - end),
+                        (unsigned long long)(head_bytes + end));
+    return RML_OK;
+}
+
+rml_status rml_read_safetensors(rml_weights *weights, const uint8_t *data, size_t size,
+                                rml_error *err)
+{
+    uint64_t header_bytes = size >= LENGTH_BYTES ? rml_le64(data) : 0;
+    if (header_bytes > RML_SAFETENSORS_MAX_HEADER_BYTES)
+        return rml_fail(err, RML_ERR_LIMIT, "safetensors header of %llu bytes, the limit is %zu",
+                        (unsigned long long)header_bytes, RML_SAFETENSORS_MAX_HEADER_BYTES);
+    if (size < LENGTH_BYTES || header_bytes > size - LENGTH_BYTES)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "cut short: the file ends at byte %zu, and its header alone at byte %llu; "
+                        "download or copy it again",
+                        size, (unsigned long long)header_bytes + LENGTH_BYTES);
+    const rml_allocator *allocator = rml_weights_allocator(weights);
+    size_t begin = LENGTH_BYTES + (size_t)header_bytes;
+    table t = {
+        .weights = weights, .data = data + begin, .data_bytes = size - begin, .file_bytes = size};
+    rml_json json;
+    rml_json_begin(&json, data + LENGTH_BYTES, (size_t)header_bytes, allocator);
+    entry *scratch = rml_alloc(allocator, sizeof *scratch);
+    rml_status status = scratch ? read_header(&t, &json, scratch, err)
+                                : rml_fail_nomem(err, sizeof *scratch, "a tensor's description");
+    if (status == RML_OK)
+        status = check_spans(&t, err);
+    rml_free(allocator, scratch);
+    rml_free(allocator, t.span);
+    rml_json_release(&json);
+    return status;
+}

@@ -1,0 +1,41 @@
+// Audio decoding to mono float, block by block. In a build without libav opening fails with
+// RML_ERR_UNSUPPORTED.
+#ifndef RML_MEDIA_AUDIO_AUDIO_IN_H
+#define RML_MEDIA_AUDIO_AUDIO_IN_H
+
+#include "tensor/alloc.h"
+#include "tensor/status.h"
+
+#define RML_AUDIO_MAX_RATE 768000
+#define RML_AUDIO_MIN_RATE 1000
+#define RML_AUDIO_MAX_CHANNELS 64
+
+typedef struct rml_audio_info {
+    int rate, channels;
+    double seconds;    // duration as the container states it; 0 when not known
+    const char *codec; // static, "pcm_s16le"
+} rml_audio_info;
+
+typedef struct rml_audio_in rml_audio_in;
+
+// Opens the best audio stream of a local file (sound, or a video with sound) and decodes its first
+// samples, so that a file that cannot be decoded at all fails here.
+rml_status rml_audio_in_open(rml_audio_in **out, const char *path, const rml_allocator *allocator,
+                             rml_error *err);
+
+const rml_audio_info *rml_audio_in_info(const rml_audio_in *in);
+
+// Up to `capacity` samples at the native rate into `mono`; *count = 0 at the end. Integers are
+// scaled as libsndfile does (int16 / 32768, (uint8 - 128) / 128, int32 / 2^31), and channels are
+// averaged in float. Damaged packets are skipped and counted; a file that is cut ends early.
+rml_status rml_audio_in_read(rml_audio_in *in, float *mono, size_t capacity, size_t *count,
+                             rml_error *err);
+
+// Starts again from the first sample by opening the file anew.
+rml_status rml_audio_in_rewind(rml_audio_in *in, rml_error *err);
+
+int64_t rml_audio_in_damaged_packets(const rml_audio_in *in);
+
+void rml_audio_in_close(rml_audio_in **in);
+
+#endif

@@ -1,0 +1,60 @@
+// A still image as its file holds it: gray or RGB, with or without alpha, 8 or 16 bits a sample.
+// PNG, JPEG, BMP, TGA and PNM are read; PNG, JPEG and BMP are written. In a build without stb the
+// first three of them fail with RML_ERR_UNSUPPORTED.
+#ifndef RML_MEDIA_IMAGE_PICTURE_H
+#define RML_MEDIA_IMAGE_PICTURE_H
+
+#include "tensor/alloc.h"
+#include "tensor/status.h"
+
+#define RML_IMAGE_MAX_FILE_BYTES (INT64_C(1) << 30)
+
+// A zeroed picture is empty and valid.
+typedef struct rml_picture {
+    void *data; // rows top to bottom without gaps; uint8_t, or uint16_t in the machine's byte order
+    int width, height;
+    int channels;                   // 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha
+    int bits;                       // 8 or 16
+    const rml_allocator *allocator; // owner of data
+} rml_picture;
+
+typedef enum rml_image_kind {
+    RML_IMAGE_NONE = 0,
+    RML_IMAGE_PNG,
+    RML_IMAGE_JPEG,
+    RML_IMAGE_BMP,
+    RML_IMAGE_PNM, // P2, P3, P5 and P6
+    RML_IMAGE_TGA
+} rml_image_kind;
+
+// What the bytes begin like. TGA has no mark and is told by the extension of `path`.
+rml_image_kind rml_image_kind_of(const char *path, const uint8_t *data, size_t size);
+
+// The kind that the extension of `path` names, in any case; NONE for others.
+rml_image_kind rml_image_kind_named(const char *path);
+
+// Makes a picture of this size, uninitialised; what was there is released. The size must have
+// passed rml_frame_check_size.
+rml_status rml_picture_create(rml_picture *out, int width, int height, int channels, int bits,
+                              const rml_allocator *allocator, rml_error *err);
+void rml_picture_release(rml_picture *picture);
+
+// Bytes of one row.
+size_t rml_picture_pitch(const rml_picture *picture);
+
+// Loads an image: palettes become colours, fewer than 8 bits become 8, and the EXIF orientation of
+// a JPEG is applied. A file that ends early is an error, not a half gray picture. `out` must be
+// empty, and is so after a failure.
+rml_status rml_picture_load(rml_picture *out, const char *path, const rml_allocator *allocator,
+                            rml_error *err);
+
+// Writes PNG, JPEG (quality 95) or BMP by the extension of `path`, in any case. JPEG and BMP take
+// 16 bits rounded to 8, JPEG drops alpha, and both hold gray as equal colours. The file is written
+// under a temporary name beside the target and renamed, so that `path` is whole or untouched.
+rml_status rml_picture_save(const rml_picture *picture, const char *path,
+                            const rml_allocator *allocator, rml_error *err);
+
+// RML_OK when rml_picture_save knows the extension of `path` and this build can write it.
+rml_status rml_picture_save_check(const char *path, rml_error *err);
+
+#endif

@@ -1,0 +1,75 @@
+#include "media/video/av_colour.h"
+
+#include <libavutil/pixdesc.h>
+
+int rml_colour_guess_matrix(int width, int height)
+{
+    enum { HD_WIDTH = 1280, HD_HEIGHT = 720 };
+    // A portrait video has the columns of a landscape one as its lines.
+    bool hd =
+        width >= HD_WIDTH || height >= HD_WIDTH || (width >= HD_HEIGHT && height >= HD_HEIGHT);
+    return hd ? RML_COLOUR_BT709 : RML_COLOUR_BT601;
+}
+
+enum AVPixelFormat rml_colour_plain_format(enum AVPixelFormat format)
+{
+    switch (format) {
+    case AV_PIX_FMT_YUVJ411P:
+        return AV_PIX_FMT_YUV411P;
+    case AV_PIX_FMT_YUVJ420P:
+        return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+        return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ440P:
+        return AV_PIX_FMT_YUV440P;
+    case AV_PIX_FMT_YUVJ444P:
+        return AV_PIX_FMT_YUV444P;
+    default:
+        return format;
+    }
+}
+
+static bool is_rgb(enum AVPixelFormat format)
+{
+    const AVPixFmtDescriptor *description = av_pix_fmt_desc_get(format);
+    return description && (description->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
+}
+
+rml_colour rml_colour_of_frame(const AVFrame *frame)
+{
+    enum AVPixelFormat format = frame->format;
+    rml_colour colour = {frame->color_primaries, frame->color_trc, frame->colorspace,
+                         frame->color_range == AVCOL_RANGE_JPEG ||
+                             rml_colour_plain_format(format) != format};
+    // RGB has no matrix and no range; what is said then is what a coded copy of it should use.
+    if (is_rgb(format))
+        colour.full_range = false;
+    if (is_rgb(format) || colour.matrix == AVCOL_SPC_UNSPECIFIED ||
+        colour.matrix == AVCOL_SPC_RESERVED || colour.matrix == AVCOL_SPC_RGB)
+        colour.matrix = rml_colour_guess_matrix(frame->width, frame->height);
+    return colour;
+}
+
+struct SwsContext *rml_colour_converter(int src_width, int src_height,
+                                        enum AVPixelFormat src_format, int dst_width,
+                                        int dst_height, enum AVPixelFormat dst_format,
+                                        const rml_colour *colour, bool to_bgr)
+{
+    // Without the flags chroma is halved on the way and sums are cut instead of rounded.
+    int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
+    struct SwsContext *sws =
+        sws_getContext(src_width, src_height, rml_colour_plain_format(src_format), dst_width,
+                       dst_height, rml_colour_plain_format(dst_format), flags, NULL, NULL, NULL);
+    if (!sws)
+        return NULL;
+    const int *coded = sws_getCoefficients(colour->matrix); // numbered as in H.273 too
+    const int *plain = sws_getCoefficients(SWS_CS_DEFAULT);
+    enum { ONE = 1 << 16 };
+    // Fails for conversions in which no matrix takes part (RGB to RGB), where nothing needs
+    // setting.
+    if (to_bgr)
+        (void)sws_setColorspaceDetails(sws, coded, colour->full_range, plain, 1, 0, ONE, ONE);
+    else
+        (void)sws_setColorspaceDetails(sws, plain, 1, coded, colour->full_range, 0, ONE, ONE);
+    return sws;
+}

@@ -1,0 +1,26 @@
+// Colour descriptions between libav and rml_colour. Included by av_*.c only.
+#ifndef RML_MEDIA_VIDEO_AV_COLOUR_H
+#define RML_MEDIA_VIDEO_AV_COLOUR_H
+
+#include "media/video/video_in.h"
+
+#include <libavutil/frame.h>
+#include <libswscale/swscale.h>
+
+// The matrix that players assume for a picture of this size when a file states none.
+int rml_colour_guess_matrix(int width, int height);
+
+// What `frame` states, its matrix guessed where it states none.
+rml_colour rml_colour_of_frame(const AVFrame *frame);
+
+// The format without the deprecated "J" that stood for full range.
+enum AVPixelFormat rml_colour_plain_format(enum AVPixelFormat format);
+
+// A converter between a coded picture and BGR24 of the same or another size, with exact rounding.
+// `to_bgr` tells the direction; `colour` describes the coded side. NULL when there is none.
+struct SwsContext *rml_colour_converter(int src_width, int src_height,
+                                        enum AVPixelFormat src_format, int dst_width,
+                                        int dst_height, enum AVPixelFormat dst_format,
+                                        const rml_colour *colour, bool to_bgr);
+
+#endif

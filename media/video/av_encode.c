@@ -1,0 +1,277 @@
+#define _POSIX_C_SOURCE 200809L
+#include "media/video/encode.h"
+
+#include "media/video/av_colour.h"
+#include "media/video/av_sound.h"
+#include "media/video/av_video_out.h"
+#include "media/video/container.h"
+#include "media/files/replace_file.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct rml_encoder {
+    const rml_allocator *allocator;
+    char *path, *temporary, *audio_path;
+    const rml_container *container;
+    AVFormatContext *format;
+    AVStream *video_stream, *sound_stream; // the latter NULL without sound
+    rml_av_video_out video;
+    rml_av_sound sound;
+    bool sound_ended, file_exists;
+    int64_t sound_due; // dts of `sound_packet`, in units of sound.encoder->time_base
+    bool sound_waits;  // `sound_packet` holds the next one to be written
+    AVPacket *video_packet, *sound_packet;
+
+    int64_t frames;
+};
+
+static void destroy(rml_encoder *e)
+{
+    rml_av_video_out_close(&e->video);
+    rml_av_sound_close(&e->sound);
+    if (e->format && e->format->pb)
+        avio_closep(&e->format->pb);
+    avformat_free_context(e->format);
+    av_packet_free(&e->video_packet);
+    av_packet_free(&e->sound_packet);
+    if (e->file_exists)
+        remove(e->temporary);
+    rml_free(e->allocator, e->path);
+    rml_free(e->allocator, e->temporary);
+    rml_free(e->allocator, e->audio_path);
+    rml_free(e->allocator, e);
+}
+
+// ---- opening ----------------------------------------------------------------------------------
+
+static rml_status add_stream(rml_encoder *e, const AVCodecContext *codec, AVStream **stream,
+                             rml_error *err)
+{
+    *stream = avformat_new_stream(e->format, NULL);
+    if (!*stream)
+        return rml_fail_nomem(err, sizeof **stream, "a stream");
+    int code = avcodec_parameters_from_context((*stream)->codecpar, codec);
+    if (code < 0)
+        return rml_av_fail(err, e->path, "cannot be begun", code);
+    (*stream)->time_base = codec->time_base;
+    return RML_OK;
+}
+
+static rml_status add_video(rml_encoder *e, const rml_encode_settings *settings, rml_error *err)
+{
+    bool global_header = e->format->oformat->flags & AVFMT_GLOBALHEADER;
+    RML_TRY(rml_av_video_out_open(&e->video, e->path, settings, global_header,
+                                  e->container->constant_rate, e->allocator, err));
+    const AVCodecContext *codec = e->video.encoder;
+    RML_TRY(add_stream(e, codec, &e->video_stream, err));
+    e->video_stream->avg_frame_rate = codec->framerate;
+    e->video_stream->sample_aspect_ratio = codec->sample_aspect_ratio;
+    // The tag by which the players of one large company know HEVC.
+    if (settings->codec == RML_CODEC_HEVC && strcmp(e->container->muxer, "matroska") != 0)
+        e->video_stream->codecpar->codec_tag = MKTAG('h', 'v', 'c', '1');
+    return RML_OK;
+}
+
+static rml_status add_sound(rml_encoder *e, const rml_encode_settings *settings, rml_error *err)
+{
+    bool global_header = e->format->oformat->flags & AVFMT_GLOBALHEADER;
+    rml_sound_codec codec = e->container->constant_rate         ? RML_SOUND_PCM16
+                            : settings->codec == RML_CODEC_FFV1 ? RML_SOUND_PCM
+                                                                : RML_SOUND_AAC;
+    e->audio_path = rml_alloc_text(e->allocator, settings->audio_path);
+    if (!e->audio_path)
+        return rml_fail_nomem(err, strlen(settings->audio_path), "a file name");
+    RML_TRY(rml_av_sound_open(&e->sound, e->audio_path, codec, global_header,
+                              settings->audio_offset, settings->audio_seconds, err));
+    return add_stream(e, e->sound.encoder, &e->sound_stream, err);
+}
+
+// All that can be done without creating a file.
+static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settings *settings,
+                       rml_error *err)
+{
+    e->path = rml_alloc_text(e->allocator, path);
+    if (!e->path)
+        return rml_fail_nomem(err, strlen(path) + 1, "a file name");
+    e->container = rml_container_of(path, settings->codec, err);
+    if (!e->container)
+        return RML_ERR_UNSUPPORTED;
+    RML_TRY(rml_check_writable(path, e->allocator, err));
+    int code = avformat_alloc_output_context2(&e->format, NULL, e->container->muxer, NULL);
+    if (code < 0)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: libavformat here cannot write .%s", path,
+                        e->container->extension);
+    RML_TRY(add_video(e, settings, err));
+    if (settings->audio_path)
+        RML_TRY(add_sound(e, settings, err));
+    return RML_OK;
+}
+
+static rml_status create_file(rml_encoder *e, rml_error *err)
+{
+    RML_TRY(rml_temporary_name(&e->temporary, e->path, e->allocator, err));
+    e->video_packet = av_packet_alloc();
+    e->sound_packet = av_packet_alloc();
+    e->format->url = rml_av_url(e->temporary); // the format frees it
+    if (!e->video_packet || !e->sound_packet || !e->format->url)
+        return rml_fail_nomem(err, sizeof *e->video_packet, "a packet");
+    int code = avio_open(&e->format->pb, e->format->url, AVIO_FLAG_WRITE);
+    if (code < 0)
+        return rml_av_fail(err, e->path, "cannot be created", code);
+    e->file_exists = true;
+    // Sound begins before zero by the delay of its encoder, which every format here can express.
+    // Without this Matroska would move the pictures instead.
+    e->format->avoid_negative_ts = 0;
+    // MP4: the index goes to the front at the end, so that playing can start before all is loaded.
+    AVDictionary *options = NULL;
+    code = av_dict_set(&options, "movflags", "+faststart", 0);
+    if (code >= 0)
+        code = avformat_write_header(e->format, &options);
+    av_dict_free(&options);
+    return code < 0 ? rml_av_fail(err, e->path, "cannot be begun", code) : RML_OK;
+}
+
+static rml_status make(rml_encoder **out, const char *path, const rml_encode_settings *settings,
+                       const rml_allocator *allocator, rml_error *err)
+{
+    *out = NULL;
+    rml_encoder *encoder = rml_alloc_zero(allocator, 1, sizeof *encoder);
+    if (!encoder)
+        return rml_fail_nomem(err, sizeof *encoder, "a video writer");
+    encoder->allocator = allocator;
+    rml_status status = plan(encoder, path, settings, err);
+    if (status == RML_OK)
+        *out = encoder;
+    else
+        destroy(encoder);
+    return status;
+}
+
+rml_status rml_encoder_probe(const char *path, const rml_encode_settings *settings,
+                             const rml_allocator *allocator, rml_error *err)
+{
+    rml_encoder *encoder;
+    rml_status status = make(&encoder, path, settings, allocator, err);
+    rml_encoder_abort(&encoder);
+    return status;
+}
+
+rml_status rml_encoder_open(rml_encoder **out, const char *path,
+                            const rml_encode_settings *settings, const rml_allocator *allocator,
+                            rml_error *err)
+{
+    RML_TRY(make(out, path, settings, allocator, err));
+    rml_status status = create_file(*out, err);
+    if (status != RML_OK)
+        rml_encoder_abort(out);
+    return status;
+}
+
+void rml_encoder_abort(rml_encoder **encoder)
+{
+    rml_encoder *old = *encoder;
+    *encoder = NULL;
+    if (old)
+        destroy(old);
+}
+
+// ---- writing ----------------------------------------------------------------------------------
+
+// Writes `packet` at once. Packets are put in order here rather than by libavformat, which would
+// hold back seconds of lossless pictures while it waits for the other stream.
+static rml_status write_packet(rml_encoder *e, AVPacket *packet, const AVCodecContext *codec,
+                               const AVStream *stream, rml_error *err)
+{
+    packet->stream_index = stream->index;
+    av_packet_rescale_ts(packet, codec->time_base, stream->time_base);
+    int code = av_write_frame(e->format, packet);
+    av_packet_unref(packet);
+    if (code >= 0 && e->format->pb->error < 0)
+        code = e->format->pb->error;
+    return code < 0 ? rml_av_fail(err, e->path, "cannot be written", code) : RML_OK;
+}
+
+// Writes the sound that comes before `time` (in units of `base`), or all of it.
+static rml_status write_sound(rml_encoder *e, bool all, int64_t time, AVRational base,
+                              rml_error *err)
+{
+    if (!e->sound_stream)
+        return RML_OK;
+    for (;;) {
+        if (!e->sound_waits && !e->sound_ended) {
+            RML_TRY(rml_av_sound_next(&e->sound, e->sound_packet, &e->sound_ended, err));
+            e->sound_waits = !e->sound_ended;
+            e->sound_due = e->sound_packet->dts;
+        }
+        if (!e->sound_waits)
+            return RML_OK;
+        if (!all && av_compare_ts(e->sound_due, e->sound.encoder->time_base, time, base) > 0)
+            return RML_OK;
+        e->sound_waits = false;
+        RML_TRY(write_packet(e, e->sound_packet, e->sound.encoder, e->sound_stream, err));
+    }
+}
+
+static rml_status write_video(rml_encoder *e, rml_error *err)
+{
+    for (;;) {
+        bool none;
+        RML_TRY(rml_av_video_out_next(&e->video, e->video_packet, &none, err));
+        if (none)
+            return RML_OK;
+        const AVCodecContext *codec = e->video.encoder;
+        RML_TRY(write_sound(e, false, e->video_packet->dts, codec->time_base, err));
+        RML_TRY(write_packet(e, e->video_packet, codec, e->video_stream, err));
+    }
+}
+
+rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err)
+{
+    rml_encoder *e = encoder;
+    RML_TRY(rml_av_video_out_send(&e->video, frame, err));
+    e->frames++;
+    return write_video(e, err);
+}
+
+static void summarise(const rml_encoder *e, rml_encode_summary *summary)
+{
+    *summary = (rml_encode_summary){.frames = e->frames};
+    summary->video_seconds = rml_av_video_out_seconds(&e->video);
+    if (e->sound_stream) {
+        summary->audio_seconds = (double)e->sound.fed / e->sound.encoder->sample_rate;
+        summary->damaged_audio_packets = e->sound.source.damaged;
+    }
+    struct stat info;
+    if (stat(e->temporary, &info) == 0)
+        summary->bytes = (int64_t)info.st_size;
+}
+
+static rml_status finish(rml_encoder *e, rml_encode_summary *summary, rml_error *err)
+{
+    if (e->frames == 0)
+        return rml_fail(err, RML_ERR_ARG, "%s: no frame was written", e->path);
+    RML_TRY(rml_av_video_out_flush(&e->video, err));
+    RML_TRY(write_video(e, err));
+    RML_TRY(write_sound(e, true, 0, (AVRational){1, 1}, err));
+    int code = av_write_trailer(e->format);
+    if (code >= 0 && e->format->pb->error < 0)
+        code = e->format->pb->error;
+    int closed = avio_closep(&e->format->pb);
+    if (code >= 0)
+        code = closed;
+    if (code < 0)
+        return rml_av_fail(err, e->path, "cannot be written", code);
+    if (summary)
+        summarise(e, summary);
+    e->file_exists = false; // from here on rml_replace_file looks after it
+    return rml_replace_file(e->temporary, e->path, err);
+}
+
+rml_status rml_encoder_finish(rml_encoder **encoder, rml_encode_summary *summary, rml_error *err)
+{
+    rml_status status = finish(*encoder, summary, err);
+    rml_encoder_abort(encoder);
+    return status;
+}

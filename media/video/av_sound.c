@@ -1,0 +1,304 @@
+#include "media/video/av_sound.h"
+
+#include "media/audio/audio_in.h"
+
+#include <libavutil/channel_layout.h>
+#include <libavutil/mathematics.h>
+
+#include <math.h>
+
+enum {
+    PCM_BLOCK = 1024,             // samples a packet where the codec does not care
+    AAC_BITS_PER_CHANNEL = 80000, // a second
+    MAX_OFFSET_SECONDS = 24 * 3600,
+};
+
+// ---- opening ----------------------------------------------------------------------------------
+
+static enum AVCodecID codec_id(rml_sound_codec codec, enum AVSampleFormat source)
+{
+    if (codec == RML_SOUND_AAC)
+        return AV_CODEC_ID_AAC;
+    enum AVSampleFormat packed = av_get_packed_sample_fmt(source);
+    bool narrow = packed == AV_SAMPLE_FMT_U8 || packed == AV_SAMPLE_FMT_S16;
+    return codec == RML_SOUND_PCM16 || narrow ? AV_CODEC_ID_PCM_S16LE : AV_CODEC_ID_PCM_F32LE;
+}
+
+// The rate itself, or the lowest one above it, or the highest of those that the codec has.
+static int choose_rate(const AVCodec *codec, int rate)
+{
+    const int *rates = codec->supported_samplerates;
+    if (!rates)
+        return rate;
+    int above = 0, highest = 0;
+    for (; *rates; rates++) {
+        if (*rates >= rate && (above == 0 || *rates < above))
+            above = *rates;
+        highest = *rates > highest ? *rates : highest;
+    }
+    return above ? above : highest;
+}
+
+static int open_encoder_with(rml_av_sound *s, const AVCodec *codec, int channels,
+                             bool global_header)
+{
+    avcodec_free_context(&s->encoder);
+    s->encoder = avcodec_alloc_context3(codec);
+    if (!s->encoder)
+        return AVERROR(ENOMEM);
+    AVCodecContext *e = s->encoder;
+    const AVChannelLayout *source = &s->decoded->ch_layout;
+    e->sample_fmt = codec->sample_fmts ? codec->sample_fmts[0] : AV_SAMPLE_FMT_S16;
+    e->sample_rate = choose_rate(codec, s->decoded->sample_rate);
+    e->time_base = (AVRational){1, e->sample_rate};
+    if (codec->id == AV_CODEC_ID_AAC)
+        e->bit_rate = (int64_t)channels * AAC_BITS_PER_CHANNEL;
+    if (global_header)
+        e->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+    if (channels == source->nb_channels && source->order == AV_CHANNEL_ORDER_NATIVE) {
+        int code = av_channel_layout_copy(&e->ch_layout, source);
+        if (code < 0)
+            return code;
+    } else {
+        av_channel_layout_default(&e->ch_layout, channels);
+    }
+    return avcodec_open2(e, codec, NULL);
+}
+
+static rml_status open_encoder(rml_av_sound *s, rml_sound_codec wanted, bool global_header,
+                               rml_error *err)
+{
+    const AVCodec *codec = avcodec_find_encoder(codec_id(wanted, s->decoded->format));
+    if (!codec)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "%s: libavcodec here has no encoder for the sound (%s)", s->source.path,
+                        wanted == RML_SOUND_AAC ? "AAC" : "PCM");
+    int channels = s->decoded->ch_layout.nb_channels;
+    int code = open_encoder_with(s, codec, channels, global_header);
+    if (code < 0 && channels > 2) // an unusual layout of speakers
+        code = open_encoder_with(s, codec, 2, global_header);
+    if (code < 0)
+        return rml_av_fail(err, s->source.path, "its sound cannot be encoded", code);
+    s->fifo =
+        av_audio_fifo_alloc(s->encoder->sample_fmt, s->encoder->ch_layout.nb_channels, PCM_BLOCK);
+    if (!s->fifo)
+        return rml_fail_nomem(err, PCM_BLOCK, "sound");
+    return RML_OK;
+}
+
+static rml_status open_all(rml_av_sound *s, const char *path, rml_sound_codec codec,
+                           bool global_header, double offset, double seconds, rml_error *err)
+{
+    if (!(fabs(offset) <= MAX_OFFSET_SECONDS) || !(seconds >= 0.0))
+        return rml_fail(err, RML_ERR_ARG, "%s: a sound offset of %g s or length of %g s", path,
+                        offset, seconds);
+    bool end = false;
+    RML_TRY(rml_av_source_open(&s->source, path, AVMEDIA_TYPE_AUDIO, 1, err));
+    s->decoded = av_frame_alloc();
+    s->block = av_frame_alloc();
+    if (!s->decoded || !s->block)
+        return rml_fail_nomem(err, sizeof *s->decoded, "sound");
+    RML_TRY(rml_av_source_next(&s->source, s->decoded, &end, err));
+    if (end || s->decoded->sample_rate <= 0 || s->decoded->sample_rate > RML_AUDIO_MAX_RATE ||
+        s->decoded->ch_layout.nb_channels < 1 ||
+        s->decoded->ch_layout.nb_channels > RML_AUDIO_MAX_CHANNELS)
+        return rml_fail(err, RML_ERR_FORMAT, "%s: its audio stream is empty or not valid", path);
+    s->pending = true;
+    RML_TRY(open_encoder(s, codec, global_header, err));
+    int rate = s->encoder->sample_rate;
+    int64_t shift = llrint(offset * rate);
+    s->skip = shift < 0 ? -shift : 0;
+    s->limit = seconds > 0.0 && seconds * rate < 9e18 ? llrint(seconds * rate) : INT64_MAX;
+    s->silence = shift > 0 ? shift : 0;
+    return RML_OK;
+}
+
+rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, rml_sound_codec codec,
+                             bool global_header, double offset, double seconds, rml_error *err)
+{
+    *sound = (rml_av_sound){0};
+    rml_status status = open_all(sound, path, codec, global_header, offset, seconds, err);
+    if (status != RML_OK)
+        rml_av_sound_close(sound);
+    return status;
+}
+
+void rml_av_sound_close(rml_av_sound *sound)
+{
+    rml_av_source_close(&sound->source);
+    av_frame_free(&sound->decoded);
+    av_frame_free(&sound->block);
+    swr_free(&sound->convert);
+    av_channel_layout_uninit(&sound->convert_layout);
+    avcodec_free_context(&sound->encoder);
+    av_audio_fifo_free(sound->fifo);
+    sound->fifo = NULL;
+}
+
+// ---- decoding into the queue ------------------------------------------------------------------
+
+// Queues a block of the silence in front.
+static int queue_silence(rml_av_sound *s)
+{
+    uint8_t **data = NULL;
+    int channels = s->encoder->ch_layout.nb_channels;
+    enum AVSampleFormat format = s->encoder->sample_fmt;
+    int count = s->silence < PCM_BLOCK ? (int)s->silence : PCM_BLOCK;
+    int code = av_samples_alloc_array_and_samples(&data, NULL, channels, count, format, 0);
+    if (code >= 0)
+        code = av_samples_set_silence(data, 0, count, channels, format);
+    if (code >= 0)
+        code = av_audio_fifo_write(s->fifo, (void **)data, count);
+    if (data)
+        av_freep(&data[0]);
+    av_freep(&data);
+    s->silence -= count;
+    return code;
+}
+
+static int write_converted(rml_av_sound *s, uint8_t **data, int count)
+{
+    int drop = s->skip < count ? (int)s->skip : count;
+    s->skip -= drop;
+    if (drop == count)
+        return 0;
+    uint8_t *from[RML_AUDIO_MAX_CHANNELS];
+    const AVCodecContext *e = s->encoder;
+    bool planar = av_sample_fmt_is_planar(e->sample_fmt);
+    int planes = planar ? e->ch_layout.nb_channels : 1;
+    int step = av_get_bytes_per_sample(e->sample_fmt) * (planar ? 1 : e->ch_layout.nb_channels);
+    for (int i = 0; i < planes; i++)
+        from[i] = data[i] + (size_t)drop * (size_t)step;
+    return av_audio_fifo_write(s->fifo, (void **)from, count - drop);
+}
+
+// Converts `frame` (NULL: what the converter still holds) and queues it.
+static int convert(rml_av_sound *s, const AVFrame *frame)
+{
+    int in_count = frame ? frame->nb_samples : 0;
+    int room = swr_get_out_samples(s->convert, in_count);
+    if (room <= 0)
+        return room;
+    uint8_t **data = NULL;
+    int code = av_samples_alloc_array_and_samples(&data, NULL, s->encoder->ch_layout.nb_channels,
+                                                  room, s->encoder->sample_fmt, 0);
+    if (code >= 0)
+        code = swr_convert(s->convert, data, room,
+                           frame ? (const uint8_t **)frame->extended_data : NULL, in_count);
+    if (code > 0)
+        code = write_converted(s, data, code);
+    if (data)
+        av_freep(&data[0]);
+    av_freep(&data);
+    return code;
+}
+
+// Makes the converter fit `frame`; what the one before it held is queued first.
+static int prepare_converter(rml_av_sound *s, const AVFrame *frame)
+{
+    if (s->convert && s->convert_rate == frame->sample_rate && s->convert_format == frame->format &&
+        av_channel_layout_compare(&s->convert_layout, &frame->ch_layout) == 0)
+        return 0;
+    int code = s->convert ? convert(s, NULL) : 0;
+    if (code < 0)
+        return code;
+    swr_free(&s->convert);
+    AVChannelLayout layout = {0}; // swresample wants a layout that names its speakers
+    if (frame->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+        av_channel_layout_default(&layout, frame->ch_layout.nb_channels);
+    else if ((code = av_channel_layout_copy(&layout, &frame->ch_layout)) < 0)
+        return code;
+    code = swr_alloc_set_opts2(&s->convert, &s->encoder->ch_layout, s->encoder->sample_fmt,
+                               s->encoder->sample_rate, &layout, frame->format, frame->sample_rate,
+                               0, NULL);
+    av_channel_layout_uninit(&layout);
+    if (code >= 0)
+        code = swr_init(s->convert);
+    if (code >= 0)
+        code = av_channel_layout_copy(&s->convert_layout, &frame->ch_layout);
+    s->convert_rate = frame->sample_rate;
+    s->convert_format = frame->format;
+    return code;
+}
+
+// Decodes until `want` samples are queued or the source has ended.
+static rml_status fill(rml_av_sound *s, int want, rml_error *err)
+{
+    while (!s->source_ended && av_audio_fifo_size(s->fifo) < want) {
+        int code;
+        bool end = false;
+        if (s->silence > 0) {
+            code = queue_silence(s);
+            if (code < 0)
+                return rml_av_fail(err, s->source.path, "silence cannot be made", code);
+            continue;
+        }
+        if (!s->pending) {
+            av_frame_unref(s->decoded);
+            RML_TRY(rml_av_source_next(&s->source, s->decoded, &end, err));
+        }
+        s->pending = false;
+        if (end) {
+            s->source_ended = true;
+            code = s->convert ? convert(s, NULL) : 0;
+        } else {
+            code = prepare_converter(s, s->decoded);
+            if (code >= 0)
+                code = convert(s, s->decoded);
+        }
+        if (code < 0)
+            return rml_av_fail(err, s->source.path, "its sound cannot be converted", code);
+    }
+    return RML_OK;
+}
+
+// ---- encoding ---------------------------------------------------------------------------------
+
+// Gives the encoder its next block, or tells it that there is none.
+static rml_status feed(rml_av_sound *s, rml_error *err)
+{
+    AVCodecContext *e = s->encoder;
+    int size = e->frame_size > 0 ? e->frame_size : PCM_BLOCK;
+    RML_TRY(fill(s, size, err));
+    int64_t count = av_audio_fifo_size(s->fifo);
+    count = count < size ? count : size;
+    count = count < s->limit - s->fed ? count : s->limit - s->fed;
+    int code;
+    if (count <= 0) {
+        code = avcodec_send_frame(e, NULL);
+        s->flushed = true;
+    } else {
+        av_frame_unref(s->block);
+        s->block->nb_samples = (int)count;
+        s->block->format = e->sample_fmt;
+        s->block->sample_rate = e->sample_rate;
+        s->block->pts = s->fed;
+        code = av_channel_layout_copy(&s->block->ch_layout, &e->ch_layout);
+        if (code >= 0)
+            code = av_frame_get_buffer(s->block, 0);
+        if (code >= 0)
+            code = av_audio_fifo_read(s->fifo, (void **)s->block->extended_data, (int)count);
+        if (code >= 0)
+            code = avcodec_send_frame(e, s->block);
+        s->fed += count;
+    }
+    return code < 0 ? rml_av_fail(err, s->source.path, "its sound cannot be encoded", code)
+                    : RML_OK;
+}
+
+rml_status rml_av_sound_next(rml_av_sound *sound, AVPacket *packet, bool *end, rml_error *err)
+{
+    *end = false;
+    for (;;) {
+        int code = avcodec_receive_packet(sound->encoder, packet);
+        if (code >= 0)
+            return RML_OK;
+        if (code == AVERROR_EOF) {
+            *end = true;
+            return RML_OK;
+        }
+        if (code != AVERROR(EAGAIN) || sound->flushed)
+            return rml_av_fail(err, sound->source.path, "its sound cannot be encoded", code);
+        RML_TRY(feed(sound, err));
+    }
+}

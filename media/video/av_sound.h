@@ -1,0 +1,45 @@
+// The sound track of a file being written: decoded from another file and encoded again, packet by
+// packet. Included by av_*.c only.
+#ifndef RML_MEDIA_VIDEO_AV_SOUND_H
+#define RML_MEDIA_VIDEO_AV_SOUND_H
+
+#include "media/video/av_source.h"
+
+#include <libavutil/audio_fifo.h>
+#include <libswresample/swresample.h>
+
+typedef enum rml_sound_codec {
+    RML_SOUND_AAC,
+    RML_SOUND_PCM16,
+    RML_SOUND_PCM // 16 bits, or float where the source has more
+} rml_sound_codec;
+
+typedef struct rml_av_sound {
+    rml_av_source source;
+    AVFrame *decoded;
+    bool pending; // `decoded` waits to be converted
+    bool source_ended, flushed;
+    SwrContext *convert;
+    AVChannelLayout convert_layout; // of the input of `convert`
+    int convert_rate, convert_format;
+    AVCodecContext *encoder;
+    AVAudioFifo *fifo; // converted, not yet encoded
+    AVFrame *block;    // what goes into the encoder
+    int64_t skip;      // converted samples still to be left out at the beginning
+    int64_t silence;   // samples of silence still to be put in front
+    int64_t limit;     // samples to write at most
+    int64_t fed;       // samples given to the encoder
+} rml_av_sound;
+
+// Opens the best audio stream of `path` and an encoder at its rate and channels (the nearest that
+// the codec has). `path` must outlive the sound. `offset` above 0 puts silence first, below 0
+// leaves out the beginning; `seconds` limits the whole, 0 does not. On failure the sound is closed.
+rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, rml_sound_codec codec,
+                             bool global_header, double offset, double seconds, rml_error *err);
+
+// Next packet in units of sound->encoder->time_base, or *end = true.
+rml_status rml_av_sound_next(rml_av_sound *sound, AVPacket *packet, bool *end, rml_error *err);
+
+void rml_av_sound_close(rml_av_sound *sound);
+
+#endif

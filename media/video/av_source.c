@@ -1,0 +1,184 @@
+#include "media/video/av_source.h"
+
+#include "media/video/libav.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/log.h>
+
+void rml_libav_quiet(void)
+{
+    av_log_set_level(AV_LOG_QUIET);
+}
+
+const char *rml_libav_version(void)
+{
+    return LIBAVFORMAT_IDENT ", " LIBAVCODEC_IDENT;
+}
+
+rml_status rml_av_fail(rml_error *err, const char *path, const char *what, int code)
+{
+    char reason[AV_ERROR_MAX_STRING_SIZE] = "";
+    av_strerror(code, reason, sizeof reason);
+    rml_status status = RML_ERR_FORMAT;
+    if (code == AVERROR(ENOMEM))
+        status = RML_ERR_NOMEM;
+    else if (code == AVERROR_DECODER_NOT_FOUND || code == AVERROR_ENCODER_NOT_FOUND ||
+             code == AVERROR_PATCHWELCOME || code == AVERROR(ENOSYS))
+        status = RML_ERR_UNSUPPORTED;
+    else if (code == AVERROR(EIO) || code == AVERROR(ENOSPC) || code == AVERROR(EACCES) ||
+             code == AVERROR(ENOENT) || code == AVERROR(EROFS) || code == AVERROR(EDQUOT))
+        status = RML_ERR_IO;
+    return rml_fail(err, status, "%s: %s: %s", path, what, reason);
+}
+
+char *rml_av_url(const char *path)
+{
+    return av_asprintf("file:%s", path);
+}
+
+rml_rational rml_av_rational(AVRational rational)
+{
+    return (rml_rational){rational.num, rational.den};
+}
+
+static rml_status check_file(const char *path, rml_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return rml_fail(err, RML_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode))
+        return rml_fail(err, RML_ERR_IO, "%s: is a folder, not a media file", path);
+    if (S_ISREG(info.st_mode) && info.st_size == 0)
+        return rml_fail(err, RML_ERR_FORMAT, "%s: the file is empty", path);
+    return RML_OK;
+}
+
+static rml_status open_format(rml_av_source *s, rml_error *err)
+{
+    RML_TRY(check_file(s->path, err));
+    char *url = rml_av_url(s->path);
+    AVDictionary *options = NULL;
+    // A playlist must not make the program fetch anything from a network.
+    int code = url ? av_dict_set(&options, "protocol_whitelist", "file", 0) : AVERROR(ENOMEM);
+    if (code >= 0)
+        code = avformat_open_input(&s->format, url, NULL, &options);
+    av_dict_free(&options);
+    av_free(url);
+    if (code < 0)
+        return rml_av_fail(err, s->path, "not a media file that can be read", code);
+    code = avformat_find_stream_info(s->format, NULL);
+    if (code < 0)
+        return rml_av_fail(err, s->path, "its streams cannot be read", code);
+    return RML_OK;
+}
+
+static rml_status open_decoder(rml_av_source *s, const AVCodec *codec, int threads, rml_error *err)
+{
+    s->decoder = avcodec_alloc_context3(codec);
+    s->packet = av_packet_alloc();
+    if (!s->decoder || !s->packet)
+        return rml_fail_nomem(err, sizeof *s->decoder, "a decoder");
+    int code = avcodec_parameters_to_context(s->decoder, s->stream->codecpar);
+    if (code >= 0) {
+        s->decoder->pkt_timebase = s->stream->time_base;
+        s->decoder->thread_count = threads > 0 ? threads : rml_threads_default();
+        s->decoder->max_pixels = RML_FRAME_MAX_PIXELS;
+        code = avcodec_open2(s->decoder, codec, NULL);
+    }
+    return code < 0 ? rml_av_fail(err, s->path, "its decoder cannot be opened", code) : RML_OK;
+}
+
+static rml_status open_stream(rml_av_source *s, enum AVMediaType type, int threads, rml_error *err)
+{
+    RML_TRY(open_format(s, err));
+    const AVCodec *codec = NULL;
+    int index = av_find_best_stream(s->format, type, -1, -1, &codec, 0);
+    const char *kind = type == AVMEDIA_TYPE_VIDEO ? "picture" : "sound";
+    if (index == AVERROR_DECODER_NOT_FOUND)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: no decoder for its %s in this build",
+                        s->path, kind);
+    if (index < 0 || (s->format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC &&
+                      s->format->nb_streams > 1))
+        return rml_fail(err, RML_ERR_FORMAT, "%s: has no %s", s->path,
+                        type == AVMEDIA_TYPE_VIDEO ? "video stream" : "audio stream");
+    s->stream = s->format->streams[index];
+    for (unsigned i = 0; i < s->format->nb_streams; i++)
+        if ((int)i != index)
+            s->format->streams[i]->discard = AVDISCARD_ALL;
+    return open_decoder(s, codec, threads, err);
+}
+
+rml_status rml_av_source_open(rml_av_source *source, const char *path, enum AVMediaType type,
+                              int threads, rml_error *err)
+{
+    *source = (rml_av_source){.path = path};
+    rml_status status = open_stream(source, type, threads, err);
+    if (status != RML_OK)
+        rml_av_source_close(source);
+    return status;
+}
+
+void rml_av_source_close(rml_av_source *source)
+{
+    avcodec_free_context(&source->decoder);
+    av_packet_free(&source->packet);
+    avformat_close_input(&source->format);
+    source->stream = NULL;
+}
+
+// Gives the decoder the next packet of the stream, or tells it that there is none.
+static rml_status feed(rml_av_source *s, rml_error *err)
+{
+    for (;;) {
+        int code = av_read_frame(s->format, s->packet);
+        if (code < 0) {
+            if (code != AVERROR_EOF && s->format->pb && s->format->pb->error < 0 &&
+                s->format->pb->error != AVERROR_EOF)
+                return rml_av_fail(err, s->path, "reading failed", s->format->pb->error);
+            // A file that is cut or damaged to its end gives what came before.
+            s->draining = true;
+            code = avcodec_send_packet(s->decoder, NULL);
+            return code == AVERROR(ENOMEM) ? rml_av_fail(err, s->path, "decoding failed", code)
+                                           : RML_OK;
+        }
+        if (s->packet->stream_index != s->stream->index) {
+            av_packet_unref(s->packet);
+            continue;
+        }
+        code = avcodec_send_packet(s->decoder, s->packet);
+        av_packet_unref(s->packet);
+        if (code == AVERROR(ENOMEM))
+            return rml_av_fail(err, s->path, "decoding failed", code);
+        if (code >= 0)
+            return RML_OK;
+        s->damaged++;
+    }
+}
+
+rml_status rml_av_source_next(rml_av_source *source, AVFrame *frame, bool *end, rml_error *err)
+{
+    rml_av_source *s = source;
+    *end = false;
+    for (;;) {
+        int code = avcodec_receive_frame(s->decoder, frame);
+        if (code >= 0) {
+            s->frames++;
+            return RML_OK;
+        }
+        if (code == AVERROR(ENOMEM))
+            return rml_av_fail(err, s->path, "decoding failed", code);
+        if (code != AVERROR(EAGAIN) && code != AVERROR_EOF)
+            s->damaged++;
+        if (s->draining) // an error here must not be asked for again and again
+            break;
+        RML_TRY(feed(s, err));
+    }
+    if (s->frames == 0)
+        return rml_fail(err, RML_ERR_FORMAT, "%s: nothing in it can be decoded (%s)", s->path,
+                        avcodec_get_name(s->stream->codecpar->codec_id));
+    *end = true;
+    return RML_OK;
+}

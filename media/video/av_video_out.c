@@ -1,0 +1,311 @@
+#include "media/video/av_video_out.h"
+
+#include "media/video/av_colour.h"
+
+#include <libavutil/mathematics.h>
+#include <libavutil/opt.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    CRF_H264 = 18,
+    CRF_HEVC = 20,
+    CRF_MAX = 51,
+    MJPEG_QUALITY = 2, // quantiser scale, 2 is the best in use
+    FFV1_VERSION = 3,
+    FFV1_SLICES = 4,
+    FFV1_SLICE_MIN_SIDE = 64,
+    TIME_BASE_MAX = 1000000, // finer ones are replaced by
+    TIME_BASE_PLAIN = 90000,
+};
+
+typedef struct codec_choice {
+    enum AVCodecID id;
+    const char *encoder; // preferred one, or NULL
+    enum AVPixelFormat format;
+    bool even; // sides must be even
+} codec_choice;
+
+static const codec_choice choices[] = {
+    [RML_CODEC_H264] = {AV_CODEC_ID_H264, "libx264", AV_PIX_FMT_YUV420P, true},
+    [RML_CODEC_HEVC] = {AV_CODEC_ID_HEVC, "libx265", AV_PIX_FMT_YUV420P, true},
+    [RML_CODEC_MJPEG] = {AV_CODEC_ID_MJPEG, "mjpeg", AV_PIX_FMT_YUVJ420P, false},
+    [RML_CODEC_FFV1] = {AV_CODEC_ID_FFV1, "ffv1", AV_PIX_FMT_BGR0, false},
+};
+
+static bool is_rate(rml_rational r)
+{
+    return r.num > 0 && r.den > 0 && r.num <= INT32_MAX && r.den <= INT32_MAX;
+}
+
+static rml_status check(const char *path, const rml_encode_settings *s, rml_error *err)
+{
+    if ((unsigned)s->codec > RML_CODEC_FFV1)
+        return rml_fail(err, RML_ERR_ARG, "%s: codec number %d is not known", path, (int)s->codec);
+    RML_TRY(rml_frame_check_size(s->width, s->height, path, err));
+    if (!is_rate(s->frame_rate))
+        return rml_fail(err, RML_ERR_ARG, "%s: a frame rate of %" PRId64 "/%" PRId64, path,
+                        s->frame_rate.num, s->frame_rate.den);
+    bool has_crf = s->codec == RML_CODEC_H264 || s->codec == RML_CODEC_HEVC;
+    if (s->crf != RML_CRF_DEFAULT && (!has_crf || s->crf < 0 || s->crf > CRF_MAX))
+        return has_crf ? rml_fail(err, RML_ERR_ARG, "%s: crf %d is outside 0..%d", path, s->crf,
+                                  CRF_MAX)
+                       : rml_fail(err, RML_ERR_ARG, "%s: %s takes no crf; h264 and hevc do", path,
+                                  rml_codec_name(s->codec));
+    return RML_OK;
+}
+
+static bool takes_format(const AVCodec *codec, enum AVPixelFormat format)
+{
+    const enum AVPixelFormat *f = codec->pix_fmts;
+    while (f && *f != AV_PIX_FMT_NONE && *f != format)
+        f++;
+    return !f || *f == format;
+}
+
+static const AVCodec *find_encoder(const codec_choice *choice)
+{
+    const AVCodec *codec = avcodec_find_encoder_by_name(choice->encoder);
+    if (!codec)
+        codec = avcodec_find_encoder(choice->id);
+    return codec && takes_format(codec, choice->format) ? codec : NULL;
+}
+
+static AVRational time_base_of(const rml_encode_settings *s, bool constant_rate)
+{
+    AVRational frame = {(int)s->frame_rate.den, (int)s->frame_rate.num};
+    if (constant_rate || !is_rate(s->time_base))
+        return frame;
+    if (s->time_base.den / s->time_base.num > TIME_BASE_MAX)
+        return (AVRational){1, TIME_BASE_PLAIN};
+    return (AVRational){(int)s->time_base.num, (int)s->time_base.den};
+}
+
+static rml_colour colour_of(const rml_encode_settings *s)
+{
+    rml_colour colour = s->colour;
+    if (s->codec == RML_CODEC_MJPEG)
+        return (rml_colour){RML_COLOUR_UNSPECIFIED, RML_COLOUR_UNSPECIFIED, AVCOL_SPC_BT470BG,
+                            true};
+    if (s->codec == RML_CODEC_FFV1) {
+        colour.matrix = AVCOL_SPC_RGB;
+        colour.full_range = true;
+    } else if (colour.matrix == 0 || colour.matrix == RML_COLOUR_UNSPECIFIED) {
+        colour.matrix = rml_colour_guess_matrix(s->width, s->height);
+        // Nothing at all is known: the primaries and the curve that go with the matrix.
+        if (colour.primaries == 0)
+            colour.primaries = colour.transfer = colour.matrix;
+    }
+    if (colour.primaries == 0)
+        colour.primaries = RML_COLOUR_UNSPECIFIED;
+    if (colour.transfer == 0)
+        colour.transfer = RML_COLOUR_UNSPECIFIED;
+    return colour;
+}
+
+static void set_codec_options(AVCodecContext *e, const rml_encode_settings *s, int threads)
+{
+    // An option that another encoder of the same format does not have is not an error.
+    const char *preset = s->preset ? s->preset : "veryfast";
+    char text[64];
+    switch (s->codec) {
+    case RML_CODEC_H264:
+        (void)av_opt_set(e->priv_data, "preset", preset, 0);
+        (void)av_opt_set_int(e->priv_data, "crf", s->crf < 0 ? CRF_H264 : s->crf, 0);
+        break;
+    case RML_CODEC_HEVC:
+        (void)av_opt_set(e->priv_data, "preset", preset, 0);
+        (void)av_opt_set_int(e->priv_data, "crf", s->crf < 0 ? CRF_HEVC : s->crf, 0);
+        // x265 has a log of its own, and threads of its own.
+        snprintf(text, sizeof text, "log-level=none:pools=%d", threads);
+        (void)av_opt_set(e->priv_data, "x265-params", text, 0);
+        break;
+    case RML_CODEC_MJPEG:
+        e->flags |= AV_CODEC_FLAG_QSCALE;
+        e->global_quality = FF_QP2LAMBDA * MJPEG_QUALITY;
+        break;
+    case RML_CODEC_FFV1:
+        e->level = FFV1_VERSION;
+        e->gop_size = 1;
+        if (s->width >= FFV1_SLICE_MIN_SIDE && s->height >= FFV1_SLICE_MIN_SIDE)
+            e->slices = FFV1_SLICES;
+        break;
+    }
+}
+
+static int open_encoder(rml_av_video_out *v, const AVCodec *codec, const rml_encode_settings *s,
+                        const rml_colour *colour, bool global_header, bool constant_rate)
+{
+    const codec_choice *choice = &choices[s->codec];
+    AVCodecContext *e = v->encoder = avcodec_alloc_context3(codec);
+    if (!e)
+        return AVERROR(ENOMEM);
+    int threads = s->threads > 0 ? s->threads : rml_threads_default();
+    e->width = choice->even ? (s->width + 1) & ~1 : s->width;
+    e->height = choice->even ? (s->height + 1) & ~1 : s->height;
+    e->pix_fmt = choice->format;
+    e->time_base = time_base_of(s, constant_rate);
+    e->framerate = (AVRational){(int)s->frame_rate.num, (int)s->frame_rate.den};
+    if (is_rate(s->pixel_aspect))
+        e->sample_aspect_ratio = (AVRational){(int)s->pixel_aspect.num, (int)s->pixel_aspect.den};
+    e->color_primaries = (enum AVColorPrimaries)colour->primaries;
+    e->color_trc = (enum AVColorTransferCharacteristic)colour->transfer;
+    e->colorspace = (enum AVColorSpace)colour->matrix;
+    e->color_range = colour->full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+    e->thread_count = threads;
+    if (constant_rate)
+        e->max_b_frames = 0; // an AVI has no place for the times of reordered frames
+    if (global_header)
+        e->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+    set_codec_options(e, s, threads);
+    return avcodec_open2(e, codec, NULL);
+}
+
+static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bool global_header,
+                           bool constant_rate, rml_error *err)
+{
+    RML_TRY(check(v->path, s, err));
+    const AVCodec *codec = find_encoder(&choices[s->codec]);
+    if (!codec)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "%s: libavcodec here has no %s encoder that can be used", v->path,
+                        rml_codec_name(s->codec));
+    rml_colour colour = colour_of(s);
+    v->width = s->width;
+    v->height = s->height;
+    v->numbered = constant_rate;
+    int code = open_encoder(v, codec, s, &colour, global_header, constant_rate);
+    if (code < 0) {
+        char what[80];
+        snprintf(what, sizeof what, "the %s encoder cannot be opened for %dx%d", codec->name,
+                 s->width, s->height);
+        return rml_av_fail(err, v->path, what, code);
+    }
+    AVCodecContext *e = v->encoder;
+    v->step = av_rescale_q(1, av_inv_q(e->framerate), e->time_base);
+    if (v->step < 1)
+        v->step = 1;
+    v->sws = rml_colour_converter(e->width, e->height, AV_PIX_FMT_BGR24, e->width, e->height,
+                                  e->pix_fmt, &colour, false);
+    v->coded = av_frame_alloc();
+    if (!v->sws || !v->coded)
+        return rml_fail_nomem(err, sizeof *v->coded, "a video encoder");
+    v->coded->width = e->width;
+    v->coded->height = e->height;
+    v->coded->format = e->pix_fmt;
+    v->coded->color_range = e->color_range;
+    v->coded->colorspace = e->colorspace;
+    if (av_frame_get_buffer(v->coded, 0) < 0)
+        return rml_fail_nomem(err, (size_t)e->width * (size_t)e->height * 4, "a coded frame");
+    return RML_OK;
+}
+
+rml_status rml_av_video_out_open(rml_av_video_out *video, const char *path,
+                                 const rml_encode_settings *settings, bool global_header,
+                                 bool constant_rate, const rml_allocator *allocator, rml_error *err)
+{
+    *video = (rml_av_video_out){.path = path, .allocator = allocator};
+    rml_status status = open_all(video, settings, global_header, constant_rate, err);
+    if (status != RML_OK)
+        rml_av_video_out_close(video);
+    return status;
+}
+
+void rml_av_video_out_close(rml_av_video_out *video)
+{
+    avcodec_free_context(&video->encoder);
+    av_frame_free(&video->coded);
+    sws_freeContext(video->sws);
+    video->sws = NULL;
+    rml_frame_release(&video->padded);
+}
+
+// Copies an odd-sized picture with its last row and column repeated.
+static rml_status pad(rml_av_video_out *v, const rml_frame *frame, rml_error *err)
+{
+    const AVCodecContext *e = v->encoder;
+    RML_TRY(rml_frame_reserve(&v->padded, e->width, e->height, v->allocator, err));
+    size_t row = (size_t)v->width * RML_FRAME_CHANNELS;
+    for (int y = 0; y < e->height; y++) {
+        int from = y < v->height ? y : v->height - 1;
+        uint8_t *to = v->padded.data + (size_t)y * v->padded.pitch;
+        memcpy(to, frame->data + (size_t)from * frame->pitch, row);
+        if (e->width > v->width)
+            memcpy(to + row, to + row - RML_FRAME_CHANNELS, RML_FRAME_CHANNELS);
+    }
+    return RML_OK;
+}
+
+static rml_status take_time(rml_av_video_out *v, const rml_frame *frame, rml_error *err)
+{
+    if (!is_rate(frame->time_base))
+        return rml_fail(err, RML_ERR_ARG, "%s: a frame has no time", v->path);
+    AVRational base = {(int)frame->time_base.num, (int)frame->time_base.den};
+    int64_t time = av_rescale_q(frame->pts, base, v->encoder->time_base);
+    if (time < 0)
+        return rml_fail(err, RML_ERR_ARG, "%s: a frame at %.6f s, before the beginning", v->path,
+                        rml_frame_seconds(frame));
+    if (v->any && time <= v->last && v->numbered)
+        time = v->last + 1;
+    if (v->any && time <= v->last)
+        return rml_fail(err, RML_ERR_ARG,
+                        "%s: a frame at %.6f s is not later than the one before, %.6f s", v->path,
+                        rml_frame_seconds(frame), (double)v->last * av_q2d(v->encoder->time_base));
+    if (!v->any)
+        v->first = time;
+    v->any = true;
+    v->last = time;
+    return RML_OK;
+}
+
+rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame, rml_error *err)
+{
+    rml_av_video_out *v = video;
+    const AVCodecContext *e = v->encoder;
+    if (frame->width != v->width || frame->height != v->height)
+        return rml_fail(err, RML_ERR_ARG, "%s: a frame of %dx%d in a video of %dx%d", v->path,
+                        frame->width, frame->height, v->width, v->height);
+    RML_TRY(take_time(v, frame, err));
+    const rml_frame *whole = frame;
+    if (e->width != v->width || e->height != v->height) {
+        RML_TRY(pad(v, frame, err));
+        whole = &v->padded;
+    }
+    int code = av_frame_make_writable(v->coded); // the encoder may still hold the last one
+    if (code < 0)
+        return rml_av_fail(err, v->path, "encoding failed", code);
+    const uint8_t *planes[4] = {whole->data};
+    int strides[4] = {(int)whole->pitch};
+    sws_scale(v->sws, planes, strides, 0, e->height, v->coded->data, v->coded->linesize);
+    v->coded->pts = v->last;
+    v->coded->pict_type = AV_PICTURE_TYPE_NONE;
+    v->coded->quality = e->global_quality;
+    code = avcodec_send_frame(v->encoder, v->coded);
+    return code < 0 ? rml_av_fail(err, v->path, "encoding failed", code) : RML_OK;
+}
+
+rml_status rml_av_video_out_flush(rml_av_video_out *video, rml_error *err)
+{
+    int code = avcodec_send_frame(video->encoder, NULL);
+    return code < 0 ? rml_av_fail(err, video->path, "encoding failed", code) : RML_OK;
+}
+
+rml_status rml_av_video_out_next(rml_av_video_out *video, AVPacket *packet, bool *none,
+                                 rml_error *err)
+{
+    int code = avcodec_receive_packet(video->encoder, packet);
+    *none = code == AVERROR(EAGAIN) || code == AVERROR_EOF;
+    if (code < 0)
+        return *none ? RML_OK : rml_av_fail(err, video->path, "encoding failed", code);
+    packet->duration = video->step; // the last frame's is not known from the next one
+    return RML_OK;
+}
+
+double rml_av_video_out_seconds(const rml_av_video_out *video)
+{
+    return video->any ? (double)(video->last - video->first + video->step) *
+                            av_q2d(video->encoder->time_base)
+                      : 0.0;
+}

@@ -1,0 +1,81 @@
+// Writing a video file with sound. In a build without libav opening and probing fail with
+// RML_ERR_UNSUPPORTED.
+#ifndef RML_MEDIA_VIDEO_ENCODE_H
+#define RML_MEDIA_VIDEO_ENCODE_H
+
+#include "media/image/frame.h"
+#include "media/video/video_in.h"
+
+typedef enum rml_codec {
+    RML_CODEC_H264 = 0, // yuv420p
+    RML_CODEC_HEVC,     // yuv420p
+    RML_CODEC_MJPEG,    // yuvj420p, quality near the top
+    RML_CODEC_FFV1      // bgr0: lossless RGB
+} rml_codec;
+
+const char *rml_codec_name(rml_codec codec);              // "h264"
+bool rml_codec_parse(const char *name, rml_codec *codec); // false when there is none of that name
+
+#define RML_CRF_DEFAULT (-1) // 18 for H.264, 20 for HEVC
+
+typedef struct rml_encode_settings {
+    rml_codec codec;
+    int crf;                 // 0..51 for H.264 and HEVC; others take RML_CRF_DEFAULT only
+    const char *preset;      // of x264 and x265; NULL: "veryfast"
+    int threads;             // of the encoder; 0: rml_threads_default()
+    int width, height;       // of the frames to come
+    rml_rational frame_rate; // nominal
+    rml_rational
+        time_base; // of the file; 0/0: exact for frame_rate. For variable rate: the source's
+    rml_rational pixel_aspect; // 0/0: square
+    // Colours of the source, so that the result is described the same way. A zeroed one, or an
+    // unspecified matrix: BT.709 from 720 lines or 1280 columns up, else BT.601. MJPEG is always
+    // full range BT.601, as JPEG demands, and FFV1 is RGB.
+    rml_colour colour;
+    const char *audio_path; // file whose best audio stream is put in; NULL: no sound
+    double audio_offset;  // seconds: above 0 silence comes first, below 0 the beginning is left out
+    double audio_seconds; // longest sound track; 0: all of it
+} rml_encode_settings;
+
+rml_encode_settings rml_encode_settings_default(void);
+
+// The container comes from the extension of `path`: mp4, mov, m4v, mkv, avi. Pairs that do not fit
+// are refused with a sentence that says what to use instead (FFV1 needs .mkv, no codec here fits
+// .webm). Sound: AAC at the source's rate and channels, 160 kb/s for stereo; 16-bit PCM in .avi;
+// with FFV1 PCM that loses nothing (16-bit, or 32-bit float where the source has more). H.264 and
+// HEVC in 4:2:0 need even sides: an odd one gets one more row or column, a copy of the last.
+
+// Checks at low cost that all this can work: container, codecs (they are opened), audio file, and
+// that the folder of `path` can be written. Creates nothing.
+rml_status rml_encoder_probe(const char *path, const rml_encode_settings *settings,
+                             const rml_allocator *allocator, rml_error *err);
+
+typedef struct rml_encoder rml_encoder;
+
+// Begins a file under a temporary name beside `path`. Strings in `settings` are copied.
+rml_status rml_encoder_open(rml_encoder **out, const char *path,
+                            const rml_encode_settings *settings, const rml_allocator *allocator,
+                            rml_error *err);
+
+// Writes a frame of the size in the settings. Its time (pts * time_base) is 0 or more, and later
+// than that of the frame before by at least one tick of the file's time base (in .avi, which counts
+// frames, a frame that rounds onto the one before takes the next place). Sound up to this time is
+// written along. After an error only rml_encoder_abort is left to call.
+rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err);
+
+typedef struct rml_encode_summary {
+    int64_t frames;
+    double video_seconds, audio_seconds;
+    int64_t bytes; // of the file
+    int64_t damaged_audio_packets;
+} rml_encode_summary;
+
+// Writes what is left (sound to its end), closes the file and renames it. Destroys the encoder in
+// any case and sets *encoder to NULL; on failure the temporary file is removed. `summary` may be
+// NULL.
+rml_status rml_encoder_finish(rml_encoder **encoder, rml_encode_summary *summary, rml_error *err);
+
+// Gives up: removes the temporary file and destroys the encoder. *encoder may be NULL.
+void rml_encoder_abort(rml_encoder **encoder);
+
+#endif

@@ -1,0 +1,69 @@
+// Video decoding, one frame at a time, to upright BGR. In a build without libav opening fails with
+// RML_ERR_UNSUPPORTED.
+#ifndef RML_MEDIA_VIDEO_VIDEO_IN_H
+#define RML_MEDIA_VIDEO_VIDEO_IN_H
+
+#include "media/image/frame.h"
+#include "media/image/orient.h"
+
+// How the numbers of a video map to colours, as numbered in ITU-T H.273 (2 = not specified).
+typedef struct rml_colour {
+    int primaries, transfer, matrix;
+    bool full_range;
+} rml_colour;
+
+#define RML_COLOUR_UNSPECIFIED 2
+#define RML_COLOUR_BT709 1
+#define RML_COLOUR_BT601 6
+
+typedef struct rml_video_in_settings {
+    int threads;             // of the decoder; 0: rml_threads_default()
+    bool ignore_orientation; // deliver frames as coded
+} rml_video_in_settings;
+
+rml_video_in_settings rml_video_in_settings_default(void);
+
+typedef struct rml_video_info {
+    int width, height;           // of the delivered frames
+    rml_orientation orientation; // asked for by the file (applied unless ignored)
+    rml_rational time_base;      // of every frame's pts
+    rml_rational frame_rate;     // nominal, what OpenCV reports as FPS; 0/0 when not known
+    rml_rational average_rate;   // frames over duration; 0/0 when not known
+    rml_rational pixel_aspect;   // width to height of one delivered pixel; 1/1 when not stated
+    double seconds;              // duration as the container states it; 0 when not known
+    int64_t frames_estimate;     // 0 when not known; the true count is known at the end only
+    rml_colour colour;           // what was used to convert to RGB (never unspecified matrix)
+    const char *codec;           // static, "hevc"
+} rml_video_info;
+
+typedef struct rml_video_in rml_video_in;
+
+// Opens the best video stream of a local file and decodes its first frame, so that a file that
+// cannot be decoded at all fails here. Cover pictures of sound files are no video. A matrix that
+// the stream does not state is taken as players do: BT.709 from 720 lines or 1280 columns up,
+// BT.601 below.
+rml_status rml_video_in_open(rml_video_in **out, const char *path,
+                             const rml_video_in_settings *settings, const rml_allocator *allocator,
+                             rml_error *err);
+
+const rml_video_info *rml_video_in_info(const rml_video_in *in);
+
+// Next frame into `frame` (reserved as needed), or *end = true and no frame. pts counts from the
+// first frame, which has 0, in info->time_base, and strictly increases: times of variable-rate
+// files are kept, missing ones are derived from the frame rate. Frames whose size changes midway
+// are scaled to the size of the first. Damaged packets are skipped and counted, and a file that is
+// cut ends early.
+rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err);
+
+// The same without delivering pixels (no conversion): for skipping.
+rml_status rml_video_in_skip(rml_video_in *in, bool *end, rml_error *err);
+
+// Starts again from the first frame by opening the file anew. The frames are the same to the bit.
+rml_status rml_video_in_rewind(rml_video_in *in, rml_error *err);
+
+int64_t rml_video_in_frames_read(const rml_video_in *in); // since opening or rewinding
+int64_t rml_video_in_damaged_packets(const rml_video_in *in);
+
+void rml_video_in_close(rml_video_in **in);
+
+#endif

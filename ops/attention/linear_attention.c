@@ -1,0 +1,227 @@
+// Linear attention: instead of keys and values, a matrix of state a head is kept, into which each
+// step writes and from which each query reads.
+//   q [B,T,H*D]   k [B,T,G*D]   v [B,T,G*E]   state [B,G,D,E], optional: zeros
+//   decay [B,T,G] or [B,T,G*D], its logarithm   rate [B,T,G] or [B,T,1]
+//   ->  y [B,T,H*E]   state behind the last step [B,G,D,E]
+// A step makes  S = exp(decay) S;  S = S + k (rate (v - S^T k))^T;  y = scale S^T q  where the rule
+// has decay and correction; without correction v itself is written. Computed in double.
+#include "ops/op.h"
+
+#include "ops/elementwise/widen.h"
+#include "tensor/convert.h"
+#include "tensor/size.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { Q, K, V, STATE, DECAY, RATE };
+
+static int outputs(const rml_op_attr *attr)
+{
+    (void)attr;
+    return 2;
+}
+
+static bool present(const rml_shape *in, int in_count, int input)
+{
+    return in_count > input && in[input].rank != -1;
+}
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    (void)attr;
+    for (int k = 0; k < in_count; k++)
+        if (in[k].shape.rank != -1 && rml_wide_of(in[k].dtype) != RML_WIDE_F64)
+            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected a float type", k,
+                            rml_dtype_name(in[k].dtype));
+    out[0] = in[Q].dtype;
+    out[1] = in_count > STATE && in[STATE].shape.rank != -1 ? in[STATE].dtype : in[Q].dtype;
+    return RML_OK;
+}
+
+static bool same(int64_t a, int64_t b)
+{
+    return a == b || a < 0 || b < 0;
+}
+
+static int64_t part(int64_t whole, int64_t parts)
+{
+    return whole < 0 ? -1 : whole / parts;
+}
+
+static bool rows_fit(const rml_shape *a, const rml_shape *q, int64_t parts)
+{
+    return a->rank == 3 && same(a->dim[0], q->dim[0]) && same(a->dim[1], q->dim[1]) &&
+           (a->dim[2] < 0 || a->dim[2] % parts == 0);
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    const rml_linear_attention_attr *at = &attr->linear_attention;
+    const rml_shape *q = &in[Q];
+    const bool decays = at->rule == RML_FADING_GATED || at->rule == RML_FADING_GATED_DELTA;
+    const bool corrects = at->rule == RML_FADING_DELTA || at->rule == RML_FADING_GATED_DELTA;
+    char text[RML_SHAPE_TEXT_BYTES];
+    if (at->heads < 1 || at->key_heads < 1 || at->heads % at->key_heads != 0)
+        return rml_fail(err, RML_ERR_SHAPE, "%lld heads share %lld of keys", (long long)at->heads,
+                        (long long)at->key_heads);
+    bool fits = rows_fit(q, q, at->heads) && rows_fit(&in[K], q, at->key_heads) &&
+                rows_fit(&in[V], q, at->key_heads);
+    if (!fits || decays != present(in, in_count, DECAY) || corrects != present(in, in_count, RATE))
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "queries %s do not fit keys and values, or the rule its inputs",
+                        rml_shape_text(q, text));
+    const int64_t depth = part(q->dim[2], at->heads), width = part(in[V].dim[2], at->key_heads);
+    fits = same(part(in[K].dim[2], at->key_heads), depth);
+    if (decays && fits)
+        fits = rows_fit(&in[DECAY], q, at->key_heads) &&
+               (in[DECAY].dim[2] == at->key_heads ||
+                same(part(in[DECAY].dim[2], at->key_heads), depth));
+    if (corrects && fits)
+        fits = rows_fit(&in[RATE], q, 1) &&
+               (in[RATE].dim[2] == 1 || same(in[RATE].dim[2], at->key_heads));
+    const rml_shape state = {4, {q->dim[0], at->key_heads, depth, width}};
+    if (present(in, in_count, STATE) && fits) {
+        fits = in[STATE].rank == 4;
+        for (int i = 0; i < 4 && fits; i++)
+            fits = same(in[STATE].dim[i], state.dim[i]);
+    }
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "state, decay or rate do not fit a state of %s",
+                        rml_shape_text(&state, text));
+    out[0] = *q;
+    if (width > 0 && at->heads > INT64_MAX / width)
+        return rml_fail(err, RML_ERR_LIMIT, "too many heads");
+    out[0].dim[2] = width < 0 ? -1 : width * at->heads;
+    out[1] = state;
+    return RML_OK;
+}
+
+typedef struct linear_job {
+    const rml_op_args *args;
+    size_t heads, key_heads, steps, depth, width, worker_bytes;
+    double scale;
+} linear_job;
+
+static linear_job job_of(const rml_op_args *args)
+{
+    const rml_linear_attention_attr *at = &args->attr->linear_attention;
+    linear_job job = {.args = args,
+                      .heads = (size_t)at->heads,
+                      .key_heads = (size_t)at->key_heads,
+                      .steps = (size_t)args->in[Q].dim[1]};
+    job.depth = (size_t)args->in[Q].dim[2] / job.heads;
+    job.width = (size_t)args->in[V].dim[2] / job.key_heads;
+    job.scale = at->scale != 0 ? at->scale : 1 / sqrt((double)job.depth);
+    // the state; a query or key and its decay; a value and what is read
+    job.worker_bytes = rml_round_up(
+        (job.depth * job.width + 2 * job.depth + 2 * job.width) * sizeof(double), RML_ALIGNMENT);
+    return job;
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    return (size_t)args->threads * job_of(args).worker_bytes;
+}
+
+static void read_row(const rml_tensor *tensor, size_t at, double *dst, size_t count)
+{
+    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
+                      RML_F64, dst, count);
+}
+
+static void write_row(const rml_tensor *tensor, size_t at, const double *src, size_t count)
+{
+    rml_dtype_convert(RML_F64, src, tensor->dtype,
+                      (char *)tensor->raw + at * rml_dtype_size(tensor->dtype), count);
+}
+
+// into[e] = sum over d of state[d][e] * by[d]
+static void read_state(const linear_job *job, const double *state, const double *by, double *into)
+{
+    memset(into, 0, job->width * sizeof *into);
+    for (size_t d = 0; d < job->depth; d++)
+        for (size_t e = 0; e < job->width; e++)
+            into[e] += state[d * job->width + e] * by[d];
+}
+
+static void fade(const linear_job *job, size_t row, size_t head, double *state, double *decay)
+{
+    const rml_tensor *in = &job->args->in[DECAY];
+    const size_t each = (size_t)in->dim[2] == job->key_heads ? 1 : job->depth;
+    read_row(in, (row * job->key_heads + head) * each, decay, each);
+    for (size_t d = 0; d < job->depth; d++) {
+        const double factor = exp(decay[each == 1 ? 0 : d]);
+        for (size_t e = 0; e < job->width; e++)
+            state[d * job->width + e] *= factor;
+    }
+}
+
+static void run_step(const linear_job *job, size_t row, size_t head, double *state)
+{
+    const rml_op_args *args = job->args;
+    const rml_fading_rule rule = args->attr->linear_attention.rule;
+    double *k = state + job->depth * job->width, *decay = k + job->depth;
+    double *v = decay + job->depth, *read = v + job->width;
+    if (rule == RML_FADING_GATED || rule == RML_FADING_GATED_DELTA)
+        fade(job, row, head, state, decay);
+    read_row(&args->in[K], (row * job->key_heads + head) * job->depth, k, job->depth);
+    read_row(&args->in[V], (row * job->key_heads + head) * job->width, v, job->width);
+    if (rule == RML_FADING_DELTA || rule == RML_FADING_GATED_DELTA) {
+        const size_t rates = (size_t)args->in[RATE].dim[2];
+        double rate;
+        read_row(&args->in[RATE], row * rates + (rates == 1 ? 0 : head), &rate, 1);
+        read_state(job, state, k, read);
+        for (size_t e = 0; e < job->width; e++)
+            v[e] = rate * (v[e] - read[e]);
+    }
+    for (size_t d = 0; d < job->depth; d++)
+        for (size_t e = 0; e < job->width; e++)
+            state[d * job->width + e] += k[d] * v[e];
+    const size_t group = job->heads / job->key_heads;
+    for (size_t h = head * group; h < (head + 1) * group; h++) {
+        read_row(&args->in[Q], (row * job->heads + h) * job->depth, k, job->depth);
+        read_state(job, state, k, read);
+        for (size_t e = 0; e < job->width; e++)
+            read[e] *= job->scale;
+        write_row(&args->out[0], (row * job->heads + h) * job->width, read, job->width);
+    }
+}
+
+static void run_heads(void *context, size_t begin, size_t end, int worker)
+{
+    const linear_job *job = context;
+    const rml_op_args *args = job->args;
+    const size_t count = job->depth * job->width;
+    double *state = (double *)(void *)(args->scratch + (size_t)worker * job->worker_bytes);
+    for (size_t item = begin; item < end; item++) {
+        memset(state, 0, count * sizeof *state);
+        if (args->in_count > STATE && args->in[STATE].rank >= 0)
+            read_row(&args->in[STATE], item * count, state, count);
+        for (size_t t = 0; t < job->steps; t++)
+            run_step(job, item / job->key_heads * job->steps + t, item % job->key_heads, state);
+        write_row(&args->out[1], item * count, state, count);
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    linear_job job = job_of(args);
+    if (!rml_tensor_count(&args->out[0]) && !rml_tensor_count(&args->out[1]))
+        return; // however many heads there are of nothing
+    rml_pool_run(args->pool, (size_t)args->in[Q].dim[0] * job.key_heads, 1, run_heads, &job);
+}
+
+static const rml_algorithm algorithms[] = {
+    {.name = "steps", .scratch_bytes = scratch_bytes, .run = run}};
+
+const rml_op rml_op_linear_attention = {.name = "linear-attention",
+                                        .min_inputs = 3,
+                                        .max_inputs = 6,
+                                        .packed_input = -1,
+                                        .outputs = outputs,
+                                        .types = types,
+                                        .infer = infer,
+                                        .algorithms = algorithms};

@@ -1,0 +1,171 @@
+// What an operator is told beside its inputs: one struct an operator.
+#ifndef RML_OPS_ATTR_BASIC_H
+#define RML_OPS_ATTR_BASIC_H
+
+#include "kernels/kernels.h"
+#include "tensor/tensor.h"
+
+// An elementwise function and its parameters, see rml_unary. The identity is clamp(-inf, inf).
+typedef struct rml_activation {
+    rml_unary kind;
+    float param[2];
+} rml_activation;
+
+// Convolution and its transpose. kernel/stride/dilation/out_pad are {height, width}; pad is {top,
+// left, bottom, right}. out_pad is for the transpose only. `twice`: for an even row of the output,
+// rows 1 and 2 of the kernel read the same pixels, and so it is with columns.
+typedef struct rml_conv_attr {
+    int64_t kernel[2], stride[2], pad[4], dilation[2], out_pad[2], groups;
+    rml_activation act; // after bias and residual
+    bool twice;
+} rml_conv_attr;
+
+// A 1x1 convolution, a depthwise one, a 1x1 one; see ops/conv/inverted_residual.c.
+typedef struct rml_inverted_attr {
+    rml_conv_attr expand, depthwise, project;
+} rml_inverted_attr;
+
+typedef struct rml_linear_attr {
+    rml_activation act;
+} rml_linear_attr;
+
+typedef struct rml_matmul_attr {
+    bool transpose_a, transpose_b; // of the last two dimensions
+} rml_matmul_attr;
+
+typedef struct rml_batch_norm_attr {
+    float eps;
+} rml_batch_norm_attr;
+
+typedef struct rml_binary_attr {
+    rml_binary kind;
+    rml_activation act;
+} rml_binary_attr;
+
+typedef struct rml_group_norm_attr {
+    int64_t groups; // of neighbouring channels; divides their number
+    float eps;      // added to the variance, inside the root
+    rml_activation act;
+} rml_group_norm_attr;
+
+typedef enum rml_pool_kind { RML_POOL_MAX, RML_POOL_AVERAGE } rml_pool_kind;
+
+typedef struct rml_pool_attr {
+    rml_pool_kind kind;
+    bool global; // one window over the whole image; the sizes below are ignored
+    int64_t kernel[2], stride[2], pad[4];
+    bool ceil_mode;
+    bool count_pad; // average: padding counts as elements (torch's count_include_pad)
+} rml_pool_attr;
+
+typedef struct rml_l2norm_attr {
+    float eps; // added to the norm, outside the root
+} rml_l2norm_attr;
+
+typedef struct rml_lstm_attr {
+    int time_axis; // 0 or 1; the other one is the batch
+    bool reverse;  // from the last step to the first
+} rml_lstm_attr;
+
+typedef enum rml_resize_kind { RML_RESIZE_NEAREST, RML_RESIZE_BILINEAR } rml_resize_kind;
+
+typedef struct rml_resize_attr {
+    rml_resize_kind kind;
+    bool align_corners; // bilinear only
+    int64_t size[2];    // output height and width, or 0: use `scale`
+    double scale[2];
+} rml_resize_attr;
+
+typedef struct rml_concat_attr {
+    int axis; // negative counts from the end; so it does for slice and split
+} rml_concat_attr;
+
+// Inputs behind the first, lists of starts, ends, axes and steps, take the place of these.
+typedef struct rml_slice_attr {
+    int axis;
+    int64_t start, stop; // clamped to the size; negative counts from the end
+    int64_t step;        // not 0; with a negative one `start` is the last element there is
+} rml_slice_attr;
+
+typedef struct rml_split_attr {
+    int axis, count;
+    const int64_t *sizes; // [count], of the parts; lives as long as the graph. NULL: a second input
+                          // has them, or else all are equal but the last, which may be smaller
+} rml_split_attr;
+
+typedef struct rml_reshape_attr {
+    rml_shape shape; // 0: as in the input at this place; one -1: what is left. A second input
+                     // takes its place
+    bool keep_zero;  // 0 is 0
+} rml_reshape_attr;
+
+typedef struct rml_transpose_attr {
+    int rank;                // -1: all dimensions of whatever there is, in reverse
+    int order[RML_MAX_RANK]; // output dimension i is input dimension order[i]
+} rml_transpose_attr;
+
+typedef struct rml_expand_attr {
+    rml_shape shape; // 0: as in the second input at this place; 1: as in the first. The elements
+                     // of a third input take its place: both shapes are broadcast together
+} rml_expand_attr;
+
+typedef struct rml_shuffle_attr {
+    int64_t block;     // side of the squares of pixels that become channels, or come from them
+    bool pixels_first; // the channels of one pixel of a square follow one another
+    bool exact;        // to channels: refuse an image that is not made of whole squares
+} rml_shuffle_attr;
+
+// Elementwise functions of one operand, on any type; see ops/elementwise/map.inc.
+typedef enum rml_map {
+#define MAP(upper, lower) RML_MAP_##upper,
+#include "ops/elementwise/map.inc"
+#undef MAP
+    RML_MAP_COUNT,
+    RML_MAP_FLOATS = RML_MAP_SQRT // from here on floats only
+} rml_map;
+
+typedef struct rml_map_attr {
+    rml_map kind;
+    double param[2];
+} rml_map_attr;
+
+// Elementwise functions of two operands, on any type.
+typedef enum rml_zip {
+#define ZIP(upper, lower) RML_ZIP_##upper,
+#include "ops/elementwise/map.inc"
+#undef ZIP
+    RML_ZIP_COUNT,
+    RML_ZIP_BITS = RML_ZIP_BIT_AND // from here on integers only
+} rml_zip;
+
+typedef struct rml_zip_attr {
+    rml_zip kind;
+} rml_zip_attr;
+
+typedef struct rml_cast_attr {
+    rml_dtype to;
+} rml_cast_attr;
+
+// Along which axis a scan walks an input or stacks an output, and whether from the end.
+typedef struct rml_scan_way {
+    int axis; // negative counts from the end
+    bool reverse;
+} rml_scan_way;
+
+// Graphs inside a node. They are closed: their last inputs are what they read from outside, in the
+// order of the node's last inputs. Everything here lives as long as the graph that holds the node.
+typedef struct rml_control_attr {
+    const struct rml_graph *body[2]; // if: then and else; loop and scan: the first
+    int out_count;
+    const rml_dtype *out_types;  // [out_count]
+    const rml_shape *out_shapes; // [out_count], what every run has in common; or NULL
+    int states;                  // loop and scan: values that go from turn to turn
+    int scanned;                 // scan: inputs that are cut into slices
+    const rml_scan_way *scan; // scan: of each scanned input, then of each stacked output; or NULL
+} rml_control_attr;
+
+typedef struct rml_layout_transform_attr {
+    rml_layout layout; // of the output
+} rml_layout_transform_attr;
+
+#endif

@@ -1,0 +1,115 @@
+// Attributes of products, quantization, spectra, recurrences and attention of general kind.
+#ifndef RML_OPS_ATTR_PRODUCT_H
+#define RML_OPS_ATTR_PRODUCT_H
+
+#include "tensor/tensor.h"
+
+// "bij,bjk->bik", without blanks; "..." stands for any number of dimensions. Lives as long as the
+// graph.
+typedef struct rml_einsum_attr {
+    const char *equation;
+} rml_einsum_attr;
+
+// Quantization: elements along `axis` share a scale each, or each `block` of them do (0: no
+// blocks). The scale's rank tells: 0 or one element is the whole tensor's.
+typedef struct rml_quantize_attr {
+    int axis; // negative counts from the end
+    int64_t block;
+    rml_dtype precision; // of the division; quantize only
+    rml_dtype to;        // of the result
+} rml_quantize_attr;
+
+// Exact products of 8-bit integers. The sizes of a convolution are per spatial axis.
+typedef struct rml_integer_conv_attr {
+    int rank;                                                  // spatial axes: 1 to 3
+    int64_t kernel[3], stride[3], dilation[3], pad[6], groups; // pad: all begins, then all ends
+    int same; // padding that keeps the size: 0 as told, 1 more at the end, 2 more at the begin
+} rml_integer_conv_attr;
+
+// Discrete Fourier transforms: of whole signals, and of frames of them.
+typedef struct rml_dft_attr {
+    int axis; // of dft, where it is no input; negative counts from the end
+    bool inverse, onesided;
+} rml_dft_attr;
+
+typedef enum rml_window_kind {
+    RML_WINDOW_HANN,
+    RML_WINDOW_HAMMING,
+    RML_WINDOW_BLACKMAN
+} rml_window_kind;
+
+typedef struct rml_window_function_attr {
+    rml_window_kind kind;
+    bool symmetric; // the last number equals the first
+    rml_dtype to;
+} rml_window_function_attr;
+
+// Attention with everything that ONNX allows, see ops/attention/attend.c.
+typedef struct rml_attend_attr {
+    double scale;   // of the scores; 0: 1 / sqrt(size of a head)
+    double softcap; // scores become softcap * tanh(score / softcap); 0: they do not
+    bool causal;
+    int64_t left, right; // keys a query sees beside its own place; -1: all
+    bool wide;           // in double, whatever the type
+    int scores; // the second output: -1 none, or scores 0 as they are, 1 capped, 2 masked, 3
+                // softmax
+} rml_attend_attr;
+
+typedef struct rml_rotary_attr {
+    int64_t heads;    // of an input of three dimensions; 0: it has four
+    int64_t rotated;  // the first elements of a head; 0: all
+    bool interleaved; // pairs lie side by side, and not half a head apart
+} rml_rotary_attr;
+
+typedef enum rml_fading_rule {
+    RML_FADING_LINEAR,
+    RML_FADING_GATED,
+    RML_FADING_DELTA,
+    RML_FADING_GATED_DELTA
+} rml_fading_rule;
+
+typedef struct rml_linear_attention_attr {
+    rml_fading_rule rule;
+    int64_t heads, key_heads;
+    double scale; // 0: 1 / sqrt(size of a head)
+} rml_linear_attention_attr;
+
+typedef struct rml_causal_conv_attr {
+    bool silu;
+} rml_causal_conv_attr;
+
+typedef enum rml_rnn_kind { RML_RNN_PLAIN, RML_RNN_GRU, RML_RNN_LSTM } rml_rnn_kind;
+
+typedef enum rml_rnn_function {
+    RML_RNN_TANH,
+    RML_RNN_SIGMOID,
+    RML_RNN_RELU,
+    RML_RNN_AFFINE,
+    RML_RNN_LEAKY_RELU,
+    RML_RNN_THRESHOLDED_RELU,
+    RML_RNN_SCALED_TANH,
+    RML_RNN_HARD_SIGMOID,
+    RML_RNN_ELU,
+    RML_RNN_SOFTSIGN,
+    RML_RNN_SOFTPLUS,
+} rml_rnn_function;
+
+typedef struct rml_rnn_activation {
+    rml_rnn_function function;
+    float alpha, beta;
+} rml_rnn_activation;
+
+// Recurrent layers as ONNX defines them, see ops/recurrent/rnn.c.
+typedef struct rml_rnn_attr {
+    rml_rnn_kind kind;
+    int directions; // 1 or 2
+    bool reverse;   // the only direction goes from the end
+    bool batch_first;
+    bool mixed;                // x is multiplied with w already: [T,N,D*G*H], and w is left out
+    bool input_forget;         // lstm: the forget gate is 1 - the input gate
+    bool linear_before_reset;  // gru
+    float clip;                // of the input of activations; INFINITY: none
+    rml_rnn_activation act[6]; // f, g, h of the first direction, then of the second
+} rml_rnn_attr;
+
+#endif

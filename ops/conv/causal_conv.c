@@ -1,0 +1,133 @@
+// Depthwise convolution of streams: each output sees the present and the past, of which the last
+// K - 1 elements are handed on.
+//   x [B,C,L]   w [C,1,K]   bias [C], optional   past [B,C,K-1], optional: zeros
+//   ->  y [B,C,L], by silu where asked for   past of the next part [B,C,K-1]
+#include "ops/op.h"
+
+#include "ops/elementwise/widen.h"
+#include "tensor/convert.h"
+#include "tensor/size.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { X, W, BIAS, PAST };
+
+static int outputs(const rml_op_attr *attr)
+{
+    (void)attr;
+    return 2;
+}
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    (void)attr;
+    if (rml_wide_of(in[X].dtype) != RML_WIDE_F64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "a convolution of %s is not defined",
+                        rml_dtype_name(in[X].dtype));
+    return rml_types_same(in, in_count, out, 2, err);
+}
+
+static bool same(int64_t a, int64_t b)
+{
+    return a == b || a < 0 || b < 0;
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    const rml_shape *x = &in[X], *w = &in[W];
+    char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    bool fits = x->rank == 3 && w->rank == 3 && same(w->dim[0], x->dim[1]) && same(w->dim[1], 1) &&
+                w->dim[2] != 0;
+    if (fits && x->dim[2] >= 0 && w->dim[2] >= 0)
+        fits = x->dim[2] <= INT64_MAX - w->dim[2];
+    const rml_shape past = {3, {x->dim[0], x->dim[1], w->dim[2] < 0 ? -1 : w->dim[2] - 1}};
+    if (fits && in_count > BIAS && in[BIAS].rank != -1)
+        fits = in[BIAS].rank == 1 && same(in[BIAS].dim[0], x->dim[1]);
+    if (fits && in_count > PAST && in[PAST].rank != -1)
+        fits = in[PAST].rank == 3 && same(in[PAST].dim[0], past.dim[0]) &&
+               same(in[PAST].dim[1], past.dim[1]) && same(in[PAST].dim[2], past.dim[2]);
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "weight %s, bias or past do not fit input %s",
+                        rml_shape_text(w, w_text), rml_shape_text(x, x_text));
+    out[0] = *x;
+    out[1] = past;
+    return RML_OK;
+}
+
+// A channel with its past, and its output.
+static size_t line_bytes(const rml_op_args *args)
+{
+    const size_t size = (size_t)args->in[X].dim[2], taps = (size_t)args->in[W].dim[2];
+    return rml_round_up((2 * size + 2 * taps) * sizeof(double), RML_ALIGNMENT);
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    return (size_t)args->threads * line_bytes(args);
+}
+
+static void read_row(const rml_tensor *tensor, size_t at, double *dst, size_t count)
+{
+    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
+                      RML_F64, dst, count);
+}
+
+static void write_row(const rml_tensor *tensor, size_t at, const double *src, size_t count)
+{
+    rml_dtype_convert(RML_F64, src, tensor->dtype,
+                      (char *)tensor->raw + at * rml_dtype_size(tensor->dtype), count);
+}
+
+static void run_channels(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const size_t size = (size_t)args->in[X].dim[2], taps = (size_t)args->in[W].dim[2];
+    const size_t channels = (size_t)args->in[X].dim[1];
+    double *weight = (double *)(void *)(args->scratch + (size_t)worker * line_bytes(args));
+    double *line = weight + taps, *y = line + taps - 1 + size;
+    for (size_t item = begin; item < end; item++) {
+        const size_t channel = item % channels;
+        double bias = 0;
+        read_row(&args->in[W], channel * taps, weight, taps);
+        if (args->in_count > BIAS && args->in[BIAS].rank >= 0)
+            read_row(&args->in[BIAS], channel, &bias, 1);
+        if (args->in_count > PAST && args->in[PAST].rank >= 0)
+            read_row(&args->in[PAST], item * (taps - 1), line, taps - 1);
+        else
+            memset(line, 0, (taps - 1) * sizeof *line);
+        read_row(&args->in[X], item * size, line + taps - 1, size);
+        for (size_t i = 0; i < size; i++) {
+            y[i] = bias;
+            for (size_t k = 0; k < taps; k++)
+                y[i] += weight[k] * line[i + k];
+            if (args->attr->causal_conv.silu)
+                y[i] /= 1 + exp(-y[i]);
+        }
+        write_row(&args->out[0], item * size, y, size);
+        write_row(&args->out[1], item * (taps - 1), line + size, taps - 1);
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    if (!rml_tensor_count(&args->out[0]) && !rml_tensor_count(&args->out[1]))
+        return; // however many channels there are of nothing
+    rml_pool_run(args->pool, (size_t)args->in[X].dim[0] * (size_t)args->in[X].dim[1], 1,
+                 run_channels, (void *)(uintptr_t)args);
+}
+
+static const rml_algorithm algorithms[] = {
+    {.name = "channels", .scratch_bytes = scratch_bytes, .run = run}};
+
+const rml_op rml_op_causal_conv = {.name = "causal-conv",
+                                   .min_inputs = 2,
+                                   .max_inputs = 4,
+                                   .packed_input = -1,
+                                   .outputs = outputs,
+                                   .types = types,
+                                   .infer = infer,
+                                   .algorithms = algorithms};

@@ -1,0 +1,223 @@
+// Convolution to few channels, as at the end of a network that makes an image: three outputs would
+// fill three columns of a panel of 16, for each tap anew. Here the taps are columns too: one
+// product gives every input pixel's share of all outputs that it reaches, and an output is the sum
+// of the shares of its taps, in the order of the taps.
+//
+// A worker takes a band of rows and keeps the shares of as many input rows as a kernel is high.
+#include "ops/conv/conv.h"
+
+#include "kernels/pack.h"
+#include "tensor/prefetch.h"
+#include "tensor/size.h"
+
+#include <math.h>
+
+// Fewer taps, or more outputs, fill the panels well enough; and the product of fewer channels would
+// not outweigh the sums.
+#define MIN_TAPS 4
+#define MAX_OUT 4
+#define MIN_DEPTH 32
+#define BANDS_A_WORKER 4 // so that all end at about the same time
+
+typedef struct few {
+    size_t taps, depth, out;
+    size_t cols;  // shares of a pixel
+    size_t pitch; // and floats they take, the panels' rounding among them
+} few;
+
+static few few_of(const rml_op_args *args)
+{
+    const rml_conv_attr *conv = &args->attr->conv;
+    few f = {.taps = (size_t)(conv->kernel[0] * conv->kernel[1]),
+             .depth = (size_t)args->in[0].dim[1],
+             .out = (size_t)args->out[0].dim[1]};
+    f.cols = f.taps * f.out;
+    f.pitch = rml_pack_count(args->kernels, 1, 1, f.cols);
+    return f;
+}
+
+bool rml_conv_few_accepts(const rml_op_args *args)
+{
+    const rml_conv_attr *conv = &args->attr->conv;
+    const few f = few_of(args);
+    return conv->stride[0] == 1 && conv->stride[1] == 1 && conv->dilation[0] == 1 &&
+           conv->dilation[1] == 1 && conv->groups == 1 && conv->act.kind == RML_UNARY_CLAMP &&
+           !rml_conv_residual(args) && f.taps >= MIN_TAPS && f.out <= MAX_OUT &&
+           f.depth >= MIN_DEPTH;
+}
+
+size_t rml_conv_few_packed_count(const rml_op_args *args)
+{
+    const few f = few_of(args);
+    return rml_pack_count(args->kernels, 1, f.depth, f.cols);
+}
+
+rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+                             const rml_allocator *allocator, rml_error *err)
+{
+    const few f = few_of(args);
+    const size_t count = f.cols * f.depth;
+    float *rows = rml_alloc(allocator, 2 * count * sizeof(float));
+    if (!rows)
+        return rml_fail_nomem(err, 2 * count * sizeof(float), "packing weights");
+    rml_constant_read(weight, 0, 0, (int64_t)f.out, rows); // [out][depth][taps]
+    float *columns = rows + count;                         // [taps][out][depth]
+    for (size_t o = 0; o < f.out; o++)
+        for (size_t c = 0; c < f.depth; c++)
+            for (size_t t = 0; t < f.taps; t++)
+                columns[(t * f.out + o) * f.depth + c] = rows[(o * f.depth + c) * f.taps + t];
+    const size_t nr = args->kernels->nr;
+    for (size_t column = 0; column < f.cols; column += nr)
+        rml_pack_panel(args->kernels, packed + column * f.depth, columns + column * f.depth, 1,
+                       f.depth, rml_min_size(nr, f.cols - column), 0, 1, f.depth);
+    rml_free(allocator, rows);
+    return RML_OK;
+}
+
+static size_t row_floats(const rml_op_args *args, const few *f)
+{
+    return (size_t)args->in[0].dim[3] * f->pitch;
+}
+
+static size_t worker_bytes(const rml_op_args *args, const few *f)
+{
+    return rml_round_up((size_t)args->attr->conv.kernel[0] * row_floats(args, f) * sizeof(float),
+                        RML_ALIGNMENT);
+}
+
+size_t rml_conv_few_scratch_bytes(const rml_op_args *args)
+{
+    const few f = few_of(args);
+    return (size_t)args->threads * worker_bytes(args, &f);
+}
+
+// The shares of a row of input pixels, [W][pitch].
+static void make_shares(const rml_op_args *args, const few *f, const float *src, float *shares)
+{
+    const rml_kernels *kernels = args->kernels;
+    const rml_tensor *in = &args->in[0];
+    const size_t width = (size_t)in->dim[3];
+    const float *a[RML_GEMM_MAX_MR];
+    float *c[RML_GEMM_MAX_MR];
+    for (size_t x = 0; x < width; x += kernels->mr) {
+        const size_t rows = rml_min_size(kernels->mr, width - x);
+        // The product reads as many streams as it has rows, too many for the hardware to follow.
+        for (size_t i = x + rows; i < rml_min_size(x + 2 * rows, width); i++)
+            rml_prefetch(src + (int64_t)i * in->stride[3], f->depth * sizeof(float));
+        for (size_t i = 0; i < rows; i++)
+            a[i] = src + (int64_t)(x + i) * in->stride[3];
+        for (size_t column = 0; column < f->pitch; column += kernels->nr) {
+            for (size_t i = 0; i < rows; i++)
+                c[i] = shares + (x + i) * f->pitch + column;
+            kernels->gemm(&(rml_gemm_tile){.a = a,
+                                           .rows = rows,
+                                           .taps = 1,
+                                           .depth = f->depth,
+                                           .b = args->packed + column * f->depth,
+                                           .cols = rml_min_size(kernels->nr, f->pitch - column),
+                                           .c = c,
+                                           .low = -INFINITY,
+                                           .high = INFINITY});
+        }
+    }
+}
+
+// Adds to a row of outputs, [W][out], the shares of one row of the kernel. Inlined for every number
+// of outputs, so that they are registers.
+static inline __attribute__((always_inline)) void add_shares(const rml_op_args *args, size_t pitch,
+                                                             const float *shares, rml_tensor *row,
+                                                             const size_t out)
+{
+    const rml_conv_attr *conv = &args->attr->conv;
+    const int64_t width = args->in[0].dim[3];
+    for (int64_t x = 0; x < row->dim[3]; x++) {
+        const int64_t left = x - conv->pad[1];
+        const int64_t begin = left < 0 ? -left : 0;
+        const int64_t end = left + conv->kernel[1] > width ? width - left : conv->kernel[1];
+        float sum[MAX_OUT], *y = row->data + x * row->stride[3];
+        for (size_t o = 0; o < out; o++)
+            sum[o] = y[o];
+        for (int64_t kx = begin; kx < end; kx++)
+            for (size_t o = 0; o < out; o++)
+                sum[o] += shares[(size_t)(left + kx) * pitch + (size_t)kx * out + o];
+        for (size_t o = 0; o < out; o++)
+            y[o] = sum[o];
+    }
+}
+
+static void add_row(const rml_op_args *args, const few *f, int64_t ky, const float *shares,
+                    rml_tensor *row)
+{
+    shares += (size_t)(ky * args->attr->conv.kernel[1]) * f->out;
+    if (f->out == 4)
+        add_shares(args, f->pitch, shares, row, 4);
+    else if (f->out == 3)
+        add_shares(args, f->pitch, shares, row, 3);
+    else if (f->out == 2)
+        add_shares(args, f->pitch, shares, row, 2);
+    else
+        add_shares(args, f->pitch, shares, row, 1);
+}
+
+static float clamp(float x, float low, float high)
+{
+    return x < low ? low : x > high ? high : x; // NaN passes
+}
+
+typedef struct run_job {
+    const rml_op_args *args;
+    few shape;
+    size_t bands, rows; // of an image, of a band
+} run_job;
+
+static void run_bands(void *context, size_t begin, size_t end, int worker)
+{
+    const run_job *job = context;
+    const rml_op_args *args = job->args;
+    const few *f = &job->shape;
+    const rml_conv_attr *conv = &args->attr->conv;
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    const float *bias = rml_conv_bias(args);
+    float *ring = (float *)(args->scratch + (size_t)worker * worker_bytes(args, f));
+    for (size_t item = begin; item < end; item++) {
+        const int64_t image = (int64_t)(item / job->bands);
+        const size_t from = item % job->bands * job->rows;
+        const int64_t first = (int64_t)from;
+        const int64_t last = (int64_t)rml_min_size(from + job->rows, (size_t)out->dim[2]);
+        int64_t made = first; // rows of input, counted from the first one that padding adds
+        for (int64_t y = first; y < last; y++) {
+            rml_tensor row = *out;
+            row.data = out->data + image * out->stride[0] + y * out->stride[2];
+            for (int64_t x = 0; x < out->dim[3]; x++)
+                for (size_t o = 0; o < f->out; o++)
+                    row.data[x * out->stride[3] + (int64_t)o] = bias ? bias[o] : 0.0f;
+            for (int64_t ky = 0; ky < conv->kernel[0]; ky++) {
+                const int64_t at = y + ky, source = at - conv->pad[0];
+                if (source < 0 || source >= in->dim[2])
+                    continue;
+                float *shares = ring + (size_t)(at % conv->kernel[0]) * row_floats(args, f);
+                if (at >= made) {
+                    make_shares(args, f, in->data + image * in->stride[0] + source * in->stride[2],
+                                shares);
+                    made = at + 1;
+                }
+                add_row(args, f, ky, shares, &row);
+            }
+            for (int64_t x = 0; x < out->dim[3]; x++)
+                for (size_t o = 0; o < f->out; o++) {
+                    float *value = row.data + x * out->stride[3] + (int64_t)o;
+                    *value = clamp(*value, conv->act.param[0], conv->act.param[1]);
+                }
+        }
+    }
+}
+
+void rml_conv_few_run(const rml_op_args *args)
+{
+    run_job job = {.args = args, .shape = few_of(args)};
+    const size_t height = (size_t)args->out[0].dim[2];
+    const size_t want = BANDS_A_WORKER * (size_t)args->threads;
+    job.rows = (height + want - 1) / want;
+    job.bands = (height + job.rows - 1) / job.rows;
+    rml_pool_run(args->pool, (size_t)args->out[0].dim[0] * job.bands, 1, run_bands, &job);
+}

@@ -1,0 +1,189 @@
+// Convolution by Winograd: F(4x4, 3x3) with 36 multiplications for 16 outputs instead of 144, and
+// with products of bf16, whose rounding those would amplify too much, 46 for 16.
+#include "ops/conv/conv_winograd.h"
+
+#include "kernels/pack.h"
+#include "kernels/winograd_complex.h"
+#include "ops/matmul/pairs.h"
+#include "tensor/size.h"
+
+// What a block may take of the second-level cache; the weights flow through the rest, and pixels
+// fetched ahead wait there.
+#define SCRATCH_BYTES ((size_t)400 * 1024)
+#define MAX_BLOCK 192 // tiles
+// Every block reads all weights. From so many channels on they come from memory, and reading them
+// for few tiles takes longer than blocks that leave the second-level cache.
+#define WIDE_CHANNELS 320
+#define WIDE_BLOCK 48
+#define GROUP 128 // columns
+// In bf16, of inputs and of outputs. FFDNet, whose images are cut into tiles, has fewer in its
+// usual widths: tiles and whole images must go the same way.
+#define BF16_CHANNELS 128
+// In bf16, images up to this size stay f32: that takes little longer, is faster than direct sums of
+// bf16, and the layers in the middle of a network are those whose rounding all others carry on.
+#define F32_PIXELS 4096
+
+#define OUT RML_WINOGRAD_OUT
+
+bool rml_conv_winograd_accepts(const rml_op_args *args)
+{
+    const rml_conv_attr *conv = &args->attr->conv;
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    if (conv->kernel[0] != 3 || conv->kernel[1] != 3 || conv->stride[0] != 1 ||
+        conv->stride[1] != 1 || conv->dilation[0] != 1 || conv->dilation[1] != 1 ||
+        conv->groups != 1 || conv->act.kind != RML_UNARY_CLAMP)
+        return false;
+    if (rml_wants_bf16(args) && (in->dim[1] < BF16_CHANNELS || out->dim[1] < BF16_CHANNELS))
+        return false;
+    // Few channels: the transforms outweigh the products. Small images: the weights, four times as
+    // many as before, are read for too few tiles, and would not fit the memory promise.
+    return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
+}
+
+bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
+{
+    const rml_tensor *out = &args->out[0];
+    return rml_wants_bf16(args) && rml_conv_winograd_accepts(args) &&
+           out->dim[2] * out->dim[3] > F32_PIXELS;
+}
+
+// Whether of pairs is known of the algorithm, not of the shape: a band of an image is less high.
+static rml_winograd_shape shape_of(const rml_op_args *args, bool pairs)
+{
+    const rml_tensor *out = &args->out[0];
+    rml_winograd_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
+    s.pairs = pairs;
+    s.depth = pairs ? rml_pairs(s.c) : s.c;
+    s.planes = pairs ? RML_WINOGRAD_COMPLEX_PLANES : RML_WINOGRAD_PLANES;
+    s.twice = pairs && args->attr->conv.twice; // of bands too: they begin at tiles, at even rows
+    s.tile_rows = ((size_t)out->dim[2] + OUT - 1) / OUT;
+    s.tile_cols = ((size_t)out->dim[3] + OUT - 1) / OUT;
+    s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
+    const size_t share = (s.tiles + (size_t)args->threads - 1) / (size_t)args->threads;
+    s.group = rml_min_size(s.o, rml_round_up(GROUP, args->kernels->nr));
+    size_t block = SCRATCH_BYTES / (s.planes * (s.depth + s.group) * sizeof(float));
+    block = s.c < WIDE_CHANNELS ? rml_min_size(block, MAX_BLOCK) : WIDE_BLOCK;
+    block = rml_min_size(block, share);
+    s.block = rml_round_up(block ? block : 1, args->kernels->mr);
+    return s;
+}
+
+static size_t packed_count(const rml_op_args *args, bool pairs)
+{
+    const rml_winograd_shape s = shape_of(args, pairs);
+    return s.planes * rml_pack_count(args->kernels, 1, s.depth, s.o);
+}
+
+typedef struct pack_job {
+    const rml_op_args *args;
+    const rml_constant *weight;
+    float *packed, *temp; // temp: [nr][c][9] weights and [planes][nr][c], a worker
+    rml_winograd_shape shape;
+} pack_job;
+
+static size_t pack_temp_count(const rml_op_args *args, const rml_winograd_shape *s)
+{
+    return args->kernels->nr * s->c * (9 + s->planes);
+}
+
+static void pack_panels(void *context, size_t begin, size_t end, int worker)
+{
+    const pack_job *job = context;
+    const rml_kernels *kernels = job->args->kernels;
+    const size_t c = job->shape.c, depth = job->shape.depth;
+    const size_t plane_count = rml_pack_count(kernels, 1, depth, job->shape.o);
+    float *rows = job->temp + (size_t)worker * pack_temp_count(job->args, &job->shape);
+    float *planes = rows + kernels->nr * c * 9;
+    for (size_t panel = begin; panel < end; panel++) {
+        const size_t column = panel * kernels->nr;
+        const size_t count = rml_min_size(kernels->nr, job->shape.o - column);
+        rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
+        for (size_t i = 0; i < count * c; i++) {
+            float u[RML_WINOGRAD_COMPLEX_PLANES];
+            if (job->shape.pairs)
+                rml_winograd_complex_weight(rows + i * 9, u);
+            else
+                rml_winograd_weight(rows + i * 9, u);
+            for (size_t p = 0; p < job->shape.planes; p++)
+                planes[p * count * c + i] = u[p];
+        }
+        for (size_t p = 0; p < job->shape.planes; p++) {
+            float *panel_at = job->packed + p * plane_count + column * depth;
+            const float *plane = planes + p * count * c;
+            if (job->shape.pairs)
+                rml_pairs_pack_panel(kernels, panel_at, plane, 1, c, count, 0, 1, c);
+            else
+                rml_pack_panel(kernels, panel_at, plane, 1, c, count, 0, 1, c);
+        }
+    }
+}
+
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+                       const rml_allocator *allocator, bool pairs, rml_error *err)
+{
+    pack_job job = {
+        .args = args, .weight = weight, .packed = packed, .shape = shape_of(args, pairs)};
+    const size_t bytes = (size_t)args->threads * pack_temp_count(args, &job.shape) * sizeof(float);
+    job.temp = rml_alloc(allocator, bytes);
+    if (!job.temp)
+        return rml_fail_nomem(err, bytes, "packing weights");
+    const size_t panels = (job.shape.o + args->kernels->nr - 1) / args->kernels->nr;
+    rml_pool_run(args->pool, panels, 1, pack_panels, &job);
+    rml_free(allocator, job.temp);
+    return RML_OK;
+}
+
+static size_t scratch_bytes(const rml_op_args *args, bool pairs)
+{
+    const rml_winograd_shape s = shape_of(args, pairs);
+    return rml_winograd_blocks_scratch_bytes(args, &s);
+}
+
+static void run(const rml_op_args *args, bool pairs)
+{
+    const rml_winograd_shape s = shape_of(args, pairs);
+    rml_winograd_blocks_run(args, &s);
+}
+
+size_t rml_conv_winograd_packed_count(const rml_op_args *args)
+{
+    return packed_count(args, false);
+}
+
+rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
+                                  float *packed, const rml_allocator *allocator, rml_error *err)
+{
+    return pack(args, weight, packed, allocator, false, err);
+}
+
+size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
+{
+    return scratch_bytes(args, false);
+}
+
+void rml_conv_winograd_run(const rml_op_args *args)
+{
+    run(args, false);
+}
+
+size_t rml_conv_winograd_bf16_packed_count(const rml_op_args *args)
+{
+    return packed_count(args, true);
+}
+
+rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_constant *weight,
+                                       float *packed, const rml_allocator *allocator,
+                                       rml_error *err)
+{
+    return pack(args, weight, packed, allocator, true, err);
+}
+
+size_t rml_conv_winograd_bf16_scratch_bytes(const rml_op_args *args)
+{
+    return scratch_bytes(args, true);
+}
+
+void rml_conv_winograd_bf16_run(const rml_op_args *args)
+{
+    run(args, true);
+}

@@ -1,0 +1,248 @@
+#include "ops/conv/igemm.h"
+
+#include "kernels/pack.h"
+#include "tensor/size.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+// Output pixels of one work item, in gemm tiles: enough to keep a weight panel hot in the
+// second-level cache, few enough to share small images between threads.
+#define BLOCK_TILES 8
+// Weights that stay in the second-level cache while all of a block's pixels meet them.
+#define WEIGHTS_BYTES ((size_t)512 * 1024)
+// Input pixels that stay there while all panels meet them, in blocks of at most so many tiles; of
+// images larger than the last-level cache may be.
+#define BLOCK_BYTES ((size_t)768 * 1024)
+#define IMAGE_BYTES ((size_t)8 << 20)
+#define MOST_TILES 64
+// Multiply-adds that one thread does in less time than it takes to wake another.
+#define ALONE_MACS ((size_t)1 << 17)
+
+size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
+{
+    // zeros long enough for a merged row of taps, then one pointer table a worker
+    return rml_round_up(taps * depth * sizeof(float), RML_ALIGNMENT) +
+           (size_t)threads * rml_round_up(taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT);
+}
+
+#define PAIRS_AT_ONCE 16 // of an AMX tile
+
+typedef struct igemm_job {
+    const rml_igemm *product;
+    const rml_kernels *kernels;
+    rml_gemm_f32_fn *gemm;
+    const float *zeros;
+    char *pointers;
+    size_t pointers_bytes; // of one worker
+    size_t pixels, tiles, block_tiles, blocks, panels;
+    float low, high;
+    bool post;       // an activation that the gemm kernel does not have
+    bool merge;      // a row of taps may be one long run of floats
+    bool flat;       // pixels follow each other in all views, and each reads the one at its place
+    bool panel_last; // the panels of a block of pixels one after the other, not the other way round
+} igemm_job;
+
+bool rml_igemm_is_flat(const rml_tensor *view)
+{
+    return view->stride[2] == view->stride[3] * view->dim[3] &&
+           (view->dim[0] == 1 || view->stride[0] == view->stride[2] * view->dim[2]);
+}
+
+static bool reads_its_place(const rml_igemm *product)
+{
+    const rml_window *window = &product->window;
+    for (int axis = 0; axis < 2; axis++)
+        if (window->taps[axis] != 1 || window->step[axis] != 1 || window->first[axis] != 0 ||
+            window->origin[axis] != 0 || window->out_step[axis] != 1 ||
+            product->in->dim[2 + axis] != product->out->dim[2 + axis])
+            return false;
+    return rml_igemm_is_flat(product->in) && rml_igemm_is_flat(product->out) &&
+           (!product->residual || rml_igemm_is_flat(product->residual));
+}
+
+// Pointers of one view's pixels.
+static void point_flat(const rml_tensor *view, size_t pixel, size_t rows, int64_t channel,
+                       float **at)
+{
+    float *first = view->data + (int64_t)pixel * view->stride[3] + channel;
+    for (size_t i = 0; i < rows; i++)
+        at[i] = first + (int64_t)i * view->stride[3];
+}
+
+static bool all_inside(const igemm_job *job, rml_window_at at, size_t rows)
+{
+    const rml_window *window = &job->product->window;
+    bool inside = true;
+    for (size_t i = 0; inside && i < rows; i++, rml_window_next(window, &at))
+        inside = rml_window_inside_cols(window, &at, job->product->in);
+    return inside;
+}
+
+static void point_each(const igemm_job *job, rml_window_at at, size_t rows, size_t column,
+                       bool merge, const float **a, float **c, const float **residual)
+{
+    const rml_igemm *product = job->product;
+    const rml_window *window = &product->window;
+    const int64_t channel = product->out_channel + (int64_t)column;
+    for (size_t i = 0; i < rows; i++, rml_window_next(window, &at)) {
+        rml_window_pointers(window, &at, product->in, product->in_channel, job->zeros, merge, a + i,
+                            job->kernels->mr);
+        c[i] = rml_window_out(window, &at, product->out) + channel;
+        if (product->residual)
+            residual[i] = rml_window_out(window, &at, product->residual) + channel;
+    }
+}
+
+// Pixels of one row whose taps lie inside the width: each is a step further than the one before.
+static void point_run(const igemm_job *job, rml_window_at at, size_t rows, size_t column,
+                      bool merge, size_t taps, const float **a, float **c, const float **residual)
+{
+    const rml_igemm *product = job->product;
+    const int64_t step = product->window.step[1] * product->in->stride[3];
+    const int64_t out_step = product->window.out_step[1];
+    point_each(job, at, 1, column, merge, a, c, residual);
+    for (size_t t = 0; t < taps; t++, a += job->kernels->mr)
+        for (size_t i = 1; i < rows; i++)
+            a[i] = a[0] == job->zeros ? a[0] : a[i - 1] + step;
+    for (size_t i = 1; i < rows; i++)
+        c[i] = c[i - 1] + out_step * product->out->stride[3];
+    for (size_t i = 1; product->residual && i < rows; i++)
+        residual[i] = residual[i - 1] + out_step * product->residual->stride[3];
+}
+
+// Tables for one tile; returns the number of taps the kernel walks.
+static size_t point(const igemm_job *job, size_t pixel, size_t rows, const float **a, float **c,
+                    const float **residual, size_t column, size_t *depth)
+{
+    const rml_igemm *product = job->product;
+    const rml_window *window = &product->window;
+    if (job->flat) {
+        const int64_t out_channel = product->out_channel + (int64_t)column;
+        point_flat(product->in, pixel, rows, product->in_channel, (float **)(uintptr_t)a);
+        point_flat(product->out, pixel, rows, out_channel, c);
+        if (product->residual)
+            point_flat(product->residual, pixel, rows, out_channel, (float **)(uintptr_t)residual);
+        *depth = product->depth;
+        return 1;
+    }
+    const rml_window_at at = rml_window_seek(window, pixel);
+    const rml_window_at last = {at.image, at.row, at.col + (int64_t)rows - 1};
+    const bool run = last.col < window->cols && rml_window_inside_cols(window, &at, product->in) &&
+                     rml_window_inside_cols(window, &last, product->in);
+    const bool merge = job->merge && (run || all_inside(job, at, rows));
+    *depth = merge ? product->depth * (size_t)window->taps[1] : product->depth;
+    const size_t taps = (size_t)(merge ? window->taps[0] : window->taps[0] * window->taps[1]);
+    if (run)
+        point_run(job, at, rows, column, merge, taps, a, c, residual);
+    else
+        point_each(job, at, rows, column, merge, a, c, residual);
+    return taps;
+}
+
+static void run_items(void *context, size_t begin, size_t end, int worker)
+{
+    const igemm_job *job = context;
+    const rml_igemm *product = job->product;
+    const rml_kernels *kernels = job->kernels;
+    const float **a = (const float **)(job->pointers + (size_t)worker * job->pointers_bytes);
+    float *c[RML_GEMM_MAX_MR];
+    const float *residual[RML_GEMM_MAX_MR];
+    const size_t taps = (size_t)(product->window.taps[0] * product->window.taps[1]);
+    for (size_t item = begin; item < end; item++) {
+        const size_t panel = job->panel_last ? item % job->panels : item / job->blocks;
+        const size_t block = job->panel_last ? item / job->panels : item % job->blocks;
+        const size_t column = panel * kernels->nr;
+        rml_gemm_tile tile = {.a = a,
+                              .b = product->packed + column * taps * product->depth,
+                              .cols = rml_min_size(kernels->nr, product->cols - column),
+                              .c = c,
+                              .bias = product->bias ? product->bias + column : NULL,
+                              .residual = product->residual ? residual : NULL,
+                              .low = job->low,
+                              .high = job->high};
+        size_t pixel = block * job->block_tiles * kernels->mr;
+        const size_t stop = rml_min_size(job->pixels, (block + 1) * job->block_tiles * kernels->mr);
+        for (; pixel < stop; pixel += kernels->mr) {
+            tile.rows = rml_min_size(kernels->mr, stop - pixel);
+            tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
+            job->gemm(&tile);
+            for (size_t i = 0; job->post && i < tile.rows; i++)
+                kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
+        }
+    }
+}
+
+// Either a panel stays in the second-level cache while all pixels pass, or a block of pixels while
+// all panels pass: what streams by the other one comes from further away each time. An image that
+// the last cache does not hold is better read once.
+static void choose_order(igemm_job *job, size_t weights)
+{
+    const rml_tensor *in = job->product->in;
+    const size_t image =
+        (size_t)(in->dim[0] * in->dim[2] * in->dim[3]) * job->product->depth * sizeof(float);
+    size_t block = BLOCK_TILES;
+    job->panel_last = weights <= WEIGHTS_BYTES;
+    if (job->panel_last || image <= IMAGE_BYTES)
+        return;
+    while (block < MOST_TILES && image / job->tiles * block * 2 <= BLOCK_BYTES)
+        block *= 2;
+    job->panel_last = weights * ((job->tiles + block - 1) / block) < image * job->panels;
+    if (job->panel_last)
+        job->block_tiles = block;
+}
+
+void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t count)
+{
+    const rml_kernels *kernels = args->kernels;
+    size_t zeros_bytes = 0, most_taps = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t taps = (size_t)(products[i].window.taps[0] * products[i].window.taps[1]);
+        const size_t bytes = rml_round_up(taps * products[i].depth * sizeof(float), RML_ALIGNMENT);
+        zeros_bytes = bytes > zeros_bytes ? bytes : zeros_bytes;
+        most_taps = taps > most_taps ? taps : most_taps;
+    }
+    memset(args->scratch, 0, zeros_bytes);
+    for (size_t i = 0; i < count; i++) {
+        const rml_igemm *product = &products[i];
+        const rml_window *window = &product->window;
+        const rml_activation *act = product->act;
+        const bool clamp = act->kind == RML_UNARY_CLAMP;
+        igemm_job job = {
+            .product = product,
+            .kernels = kernels,
+            .gemm = product->pairs ? kernels->gemm_bf16 : kernels->gemm,
+            .zeros = (const float *)args->scratch,
+            .pointers = args->scratch + zeros_bytes,
+            .pointers_bytes =
+                rml_round_up(most_taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT),
+            .pixels = (size_t)(product->in->dim[0] * window->rows * window->cols),
+            .panels = (product->cols + kernels->nr - 1) / kernels->nr,
+            .low = clamp ? act->param[0] : -INFINITY,
+            .high = clamp ? act->param[1] : INFINITY,
+            .post = !clamp,
+            // adjacent pixels of a row, all channels of the view; pairs that a tile of AMX sums at
+            // once must not be others where a tap is outside
+            .merge = window->tap_step[1] == 1 && window->taps[1] > 1 &&
+                     product->in->stride[3] == (int64_t)product->depth &&
+                     (!product->pairs || product->depth % PAIRS_AT_ONCE == 0),
+            .flat = reads_its_place(product),
+        };
+        const size_t taps = (size_t)(window->taps[0] * window->taps[1]);
+        const size_t weights = taps * product->depth * product->cols * sizeof(float);
+        job.tiles = (job.pixels + kernels->mr - 1) / kernels->mr;
+        job.block_tiles = BLOCK_TILES;
+        choose_order(&job, weights);
+        while (job.block_tiles > 1 &&
+               job.panels * ((job.tiles + job.block_tiles - 1) / job.block_tiles) <
+                   4 * (size_t)args->threads)
+            job.block_tiles /= 2;
+        job.blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
+        const size_t items = job.panels * job.blocks;
+        const size_t macs = job.pixels * product->cols * product->depth * taps;
+        if (items)
+            rml_pool_run(args->pool, items, macs < ALONE_MACS ? items : 1, run_items, &job);
+    }
+}

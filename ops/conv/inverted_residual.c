@@ -1,0 +1,273 @@
+// Three convolutions that follow each other, the middle one depthwise: 1x1 up to many channels, 3x3
+// over each of them, 1x1 down again (MobileNetV2, Sandler et al. 2018). What lies between them is
+// the largest there is in such networks; here it is made for some rows at a time, in scratch that
+// stays in the cache, by the same ways as convolutions that stand alone, and so with the same bits.
+//   x [N,C,H,W]   w1 [E,C,1,1]   w2 [E,1,Kh,Kw]   w3 [O,E,1,1]   b1 [E]   b2 [E]   b3 [O]
+//   residual [N,O,Ho,Wo]   biases and residual are optional
+#include "ops/op.h"
+
+#include "ops/conv/conv.h"
+#include "tensor/size.h"
+
+// What lies between the convolutions at a time; about half of a second-level cache.
+#define BETWEEN_BYTES ((size_t)768 * 1024)
+
+enum { EXPAND, DEPTHWISE, PROJECT, PARTS };
+
+// One of the convolutions, ready to be asked for its ways.
+typedef struct part {
+    rml_op_attr attr;
+    rml_tensor in[4], out;
+    rml_op_args args;
+    const rml_algorithm *algorithm;
+} part;
+
+// Images and rows of the output that are made at a time, and the rows between that they need.
+typedef struct piece {
+    int64_t images, rows, rows_between;
+} piece;
+
+static const rml_conv_attr *conv_of(const rml_op_attr *attr, int index)
+{
+    const rml_inverted_attr *all = &attr->inverted;
+    return index == EXPAND ? &all->expand : index == DEPTHWISE ? &all->depthwise : &all->project;
+}
+
+static const rml_tensor *optional(const rml_op_args *args, int index)
+{
+    return index < args->in_count && args->in[index].rank >= 0 ? &args->in[index] : NULL;
+}
+
+static size_t between_bytes(const rml_op_args *args, int64_t rows, int64_t rows_between)
+{
+    const size_t channels = (size_t)args->in[1].dim[0];
+    return channels * sizeof(float) *
+           (size_t)(rows_between * args->in[0].dim[3] + rows * args->out[0].dim[3]);
+}
+
+static piece choose_piece(const rml_op_args *args)
+{
+    const rml_conv_attr *conv = conv_of(args->attr, DEPTHWISE);
+    const int64_t height = args->in[0].dim[2], rows = args->out[0].dim[2];
+    const size_t whole = between_bytes(args, rows, height);
+    const int64_t images = args->in[0].dim[0], share = (images + args->threads - 1) / args->threads;
+    piece p = {1, rows, height};
+    if (whole <= BETWEEN_BYTES && images >= args->threads) {
+        const int64_t fit = whole ? (int64_t)(BETWEEN_BYTES / whole) : 1;
+        p.images = fit < share ? fit : share;
+        return p;
+    }
+    do {
+        p.rows = (p.rows + 1) / 2;
+        p.rows_between = (p.rows - 1) * conv->stride[0] + conv->kernel[0];
+    } while (p.rows > 1 && (between_bytes(args, p.rows, p.rows_between) > BETWEEN_BYTES ||
+                            images * ((rows + p.rows - 1) / p.rows) < args->threads));
+    p.rows_between = p.rows_between < height ? p.rows_between : height;
+    return p;
+}
+
+// A piece is made by one worker alone: what it writes between stays in its own cache.
+static void ask(const rml_op_args *args, part *p)
+{
+    p->args = *args;
+    p->args.pool = NULL;
+    p->args.threads = 1;
+    p->args.attr = &p->attr;
+    p->args.in = p->in;
+    p->args.in_count = 4;
+    p->args.out = &p->out;
+    p->algorithm = rml_op_choose(&rml_op_conv2d, &p->args);
+}
+
+// The three, between views that have `images` images and the rows given; without data.
+static void make_parts(const rml_op_args *args, const piece *p, part parts[PARTS])
+{
+    const rml_tensor none = {.rank = -1}, *x = &args->in[0], *y = &args->out[0];
+    const int64_t channels = args->in[1].dim[0];
+    const rml_shape up = {4, {p->images, channels, p->rows_between, x->dim[3]}};
+    const rml_shape middle = {4, {p->images, channels, p->rows, y->dim[3]}};
+    for (int k = 0; k < PARTS; k++) {
+        const rml_tensor *bias = optional(args, 4 + k);
+        parts[k].attr.conv = *conv_of(args->attr, k);
+        parts[k].in[1] = args->in[1 + k];
+        parts[k].in[2] = bias ? *bias : none;
+        parts[k].in[3] = none;
+    }
+    parts[EXPAND].in[0] = *x;
+    parts[EXPAND].out = rml_tensor_make(NULL, &up, RML_LAYOUT_CHANNELS_LAST);
+    parts[DEPTHWISE].in[0] = parts[EXPAND].out;
+    parts[DEPTHWISE].out = rml_tensor_make(NULL, &middle, RML_LAYOUT_CHANNELS_LAST);
+    parts[PROJECT].in[0] = parts[DEPTHWISE].out;
+    parts[PROJECT].out = *y;
+    if (optional(args, 7))
+        parts[PROJECT].in[3] = args->in[7];
+    for (int k = 0; k < PARTS; k++)
+        ask(args, &parts[k]);
+}
+
+// Rows [first, first + rows) of `images` images from `image` on, of any view of them.
+static rml_tensor part_of(const rml_tensor *view, int64_t image, int64_t images, int64_t first,
+                          int64_t rows)
+{
+    rml_tensor piece_view = *view;
+    piece_view.dim[0] = images;
+    piece_view.dim[2] = rows;
+    piece_view.data = view->data + image * view->stride[0] + first * view->stride[2];
+    return piece_view;
+}
+
+// ---- weights ------------------------------------------------------------------------------------
+
+static size_t packed_floats(const part *p)
+{
+    const size_t count = p->algorithm->packed_count ? p->algorithm->packed_count(&p->args) : 0;
+    return rml_round_up(count, RML_ALIGNMENT / sizeof(float));
+}
+
+static size_t packed_count(const rml_op_args *args)
+{
+    const piece p = choose_piece(args);
+    part parts[PARTS];
+    size_t count = 0;
+    make_parts(args, &p, parts);
+    for (int k = 0; k < PARTS; k++)
+        count += packed_floats(&parts[k]);
+    return count;
+}
+
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+                       const rml_allocator *allocator, rml_error *err)
+{
+    const piece p = choose_piece(args);
+    part parts[PARTS];
+    (void)weight; // the first of those in args->constants
+    make_parts(args, &p, parts);
+    for (int k = 0; k < PARTS; k++) {
+        RML_TRY(parts[k].algorithm->pack(&parts[k].args, args->constants[1 + k], packed, allocator,
+                                         err));
+        packed += packed_floats(&parts[k]);
+    }
+    return RML_OK;
+}
+
+// ---- running ------------------------------------------------------------------------------------
+
+static size_t own_scratch(const rml_op_args *args, const piece *p)
+{
+    const size_t one = between_bytes(args, p->rows, p->rows_between);
+    return rml_round_up((size_t)p->images * one, RML_ALIGNMENT);
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    const piece p = choose_piece(args);
+    part parts[PARTS];
+    size_t most = 0;
+    make_parts(args, &p, parts);
+    for (int k = 0; k < PARTS; k++) {
+        const rml_algorithm *way = parts[k].algorithm;
+        const size_t bytes = way->scratch_bytes ? way->scratch_bytes(&parts[k].args) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return (size_t)args->threads * (own_scratch(args, &p) + rml_round_up(most, RML_ALIGNMENT));
+}
+
+static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image, int64_t images,
+                      int64_t first, int64_t rows)
+{
+    const rml_conv_attr *conv = conv_of(args->attr, DEPTHWISE);
+    const int64_t height = args->in[0].dim[2], reach = first * conv->stride[0] - conv->pad[0];
+    const int64_t top = reach < 0 ? 0 : reach;
+    const int64_t end = reach + (rows - 1) * conv->stride[0] + conv->kernel[0];
+    const int64_t count = (end < height ? end : height) - top;
+    const rml_tensor *residual = optional(args, 7);
+    rml_tensor *up = &parts[EXPAND].out, *middle = &parts[DEPTHWISE].out;
+    parts[EXPAND].in[0] = part_of(&args->in[0], image, images, top, count);
+    const rml_shape up_shape = {4, {images, up->dim[1], count, up->dim[3]}};
+    *up = rml_tensor_make(up->data, &up_shape, RML_LAYOUT_CHANNELS_LAST);
+    parts[DEPTHWISE].in[0] = *up;
+    // rows above the image are zeros; those above the piece are in it
+    parts[DEPTHWISE].attr.conv.pad[0] = top - reach;
+    const rml_shape middle_shape = {4, {images, middle->dim[1], rows, middle->dim[3]}};
+    *middle = rml_tensor_make(middle->data, &middle_shape, RML_LAYOUT_CHANNELS_LAST);
+    parts[PROJECT].in[0] = *middle;
+    parts[PROJECT].out = part_of(&args->out[0], image, images, first, rows);
+    if (residual)
+        parts[PROJECT].in[3] = part_of(residual, image, images, first, rows);
+    for (int k = 0; k < PARTS; k++)
+        parts[k].algorithm->run(&parts[k].args);
+}
+
+static void run_pieces(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const piece p = choose_piece(args);
+    const int64_t images = args->in[0].dim[0], height = args->out[0].dim[2];
+    const int64_t bands = (height + p.rows - 1) / p.rows;
+    char *scratch = args->scratch + (size_t)worker * (scratch_bytes(args) / (size_t)args->threads);
+    const float *packed = args->packed;
+    part parts[PARTS];
+    make_parts(args, &p, parts);
+    for (int k = 0; k < PARTS; k++) {
+        parts[k].args.packed = packed;
+        parts[k].args.scratch = scratch + own_scratch(args, &p);
+        packed += packed_floats(&parts[k]);
+    }
+    parts[EXPAND].out.data = (float *)(void *)scratch;
+    parts[DEPTHWISE].out.data = parts[EXPAND].out.data +
+                                p.images * p.rows_between * args->in[0].dim[3] * args->in[1].dim[0];
+    for (size_t i = begin; i < end; i++) {
+        const int64_t image = (int64_t)i / bands * p.images, row = (int64_t)i % bands * p.rows;
+        run_piece(args, parts, image, p.images < images - image ? p.images : images - image, row,
+                  p.rows < height - row ? p.rows : height - row);
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    const piece p = choose_piece(args);
+    const int64_t groups = (args->in[0].dim[0] + p.images - 1) / p.images;
+    const int64_t bands = (args->out[0].dim[2] + p.rows - 1) / p.rows;
+    rml_pool_run(args->pool, (size_t)(groups * bands), 1, run_pieces, (void *)(uintptr_t)args);
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    rml_shape between = in[0];
+    for (int k = 0; k < PARTS; k++) {
+        const rml_op_attr conv = {.conv = *conv_of(attr, k)};
+        const rml_shape none = {.rank = -1};
+        const rml_shape shapes[4] = {between, in[1 + k], 4 + k < in_count ? in[4 + k] : none,
+                                     k == PROJECT && in_count > 7 ? in[7] : none};
+        RML_TRY(rml_op_conv2d.infer(&conv, shapes, 4, &between, err));
+    }
+    *out = between;
+    return RML_OK;
+}
+
+static uint64_t macs(const rml_op_args *args)
+{
+    const uint64_t inside = (uint64_t)(args->in[0].dim[0] * args->in[0].dim[2] *
+                                       args->in[0].dim[3] * args->in[1].dim[0]);
+    const rml_tensor *y = &args->out[0];
+    const uint64_t outside = (uint64_t)(y->dim[0] * y->dim[2] * y->dim[3] * args->in[1].dim[0]);
+    const rml_conv_attr *conv = conv_of(args->attr, DEPTHWISE);
+    return inside * (uint64_t)args->in[0].dim[1] +
+           outside * (uint64_t)(conv->kernel[0] * conv->kernel[1] + y->dim[1]);
+}
+
+static const rml_algorithm algorithms[] = {{.name = "piecewise",
+                                            .packed_count = packed_count,
+                                            .pack = pack,
+                                            .scratch_bytes = scratch_bytes,
+                                            .run = run}};
+const rml_op rml_op_inverted_residual = {.name = "inverted_residual",
+                                         .min_inputs = 4,
+                                         .max_inputs = 8,
+                                         .layout = RML_OP_CHANNELS_LAST,
+                                         .packed_input = 1,
+                                         .packed_also = 1u << 2 | 1u << 3,
+                                         .infer = infer,
+                                         .macs = macs,
+                                         .algorithms = algorithms};

@@ -1,0 +1,165 @@
+// Copies between views: runs where the inner dimension of one is that of the other, squares of
+// elements that are turned on the way where it is not.
+#include "ops/elementwise/nd_iterator.h"
+
+#include "tensor/size.h"
+
+#include <string.h>
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+#define COPY(type)                                                                                 \
+    for (size_t i = 0; i < count; i++)                                                             \
+    ((type *)(void *)at[0])[(int64_t)i * stride[0]] =                                              \
+        ((const type *)(const void *)at[1])[(int64_t)i * stride[1]]
+
+static void copy_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const size_t bytes = *(const size_t *)context;
+    if (stride[0] == 1 && stride[1] == 1)
+        memcpy(at[0], at[1], count * bytes);
+    else if (bytes == 4)
+        COPY(float);
+    else if (bytes == 8)
+        COPY(uint64_t);
+    else if (bytes == 2)
+        COPY(uint16_t);
+    else
+        COPY(uint8_t);
+}
+
+// ---- squares ------------------------------------------------------------------------------------
+
+// The inner dimension `down` of dst is strided in src, whose own inner dimension is `along`. A line
+// of the cache holds neighbours of one kind only, so that a square of SIDE x SIDE elements goes
+// through a buffer: each line of src is read once, each of dst written once.
+// A work item is a field of ROWS x COLUMNS elements of src: pages are few, and lines next to each
+// other are used together.
+enum { SIDE = 16, ROWS = 64, COLUMNS = 256 };
+
+typedef struct turn {
+    const rml_nd_iterator *walk;
+    int along, down;
+    size_t across, downward; // fields
+} turn;
+
+// The buffer holds them as dst wants them: rows of `down`.
+#define SQUARE(type, full)                                                                         \
+    do {                                                                                           \
+        type square[SIDE][SIDE];                                                                   \
+        const size_t height = (full) ? SIDE : rows, width = (full) ? SIDE : columns;               \
+        for (size_t r = 0; r < height; r++)                                                        \
+            for (size_t c = 0; c < width; c++)                                                     \
+                square[c][r] = ((const type *)(const void *)(src + (int64_t)r * src_step))[c];     \
+        for (size_t c = 0; c < width; c++)                                                         \
+            memcpy(dst + (int64_t)c * dst_step, square[c], height * sizeof(type));                 \
+    } while (0)
+#define SQUARES(type)                                                                              \
+    do {                                                                                           \
+        if (rows == SIDE && columns == SIDE)                                                       \
+            SQUARE(type, true);                                                                    \
+        else                                                                                       \
+            SQUARE(type, false);                                                                   \
+    } while (0)
+
+// `rows` of `columns` neighbours in src, `src_step` bytes apart, become columns.
+static void turn_square(size_t bytes, const char *src, int64_t src_step, size_t rows, char *dst,
+                        int64_t dst_step, size_t columns)
+{
+    if (bytes == 4)
+        SQUARES(uint32_t);
+    else if (bytes == 8)
+        SQUARES(uint64_t);
+    else if (bytes == 2)
+        SQUARES(uint16_t);
+    else
+        SQUARES(uint8_t);
+}
+
+// Squares of one field, whose first elements `src` and `dst` are.
+static void turn_field(size_t bytes, const char *src, int64_t src_step, size_t rows, char *dst,
+                       int64_t dst_step, size_t columns)
+{
+    for (size_t c = 0; c < columns; c += SIDE)
+        for (size_t r = 0; r < rows; r += SIDE)
+            turn_square(bytes, src + (int64_t)r * src_step + (int64_t)(c * bytes), src_step,
+                        rml_min_size(SIDE, rows - r),
+                        dst + (int64_t)c * dst_step + (int64_t)(r * bytes), dst_step,
+                        rml_min_size(SIDE, columns - c));
+}
+
+static void turn_items(void *context, size_t begin, size_t end, int worker)
+{
+    const turn *at = context;
+    const rml_nd_iterator *walk = at->walk;
+    const int64_t bytes = (int64_t)walk->bytes[0];
+    const int64_t src_step = walk->stride[1][at->down] * bytes;
+    const int64_t dst_step = walk->stride[0][at->along] * bytes;
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t row = item % at->downward * ROWS;
+        const size_t column = item / at->downward % at->across * COLUMNS;
+        size_t rest = item / at->downward / at->across;
+        const char *src = (const char *)walk->data[1] + (int64_t)column * bytes;
+        char *dst = (char *)walk->data[0] + (int64_t)row * bytes;
+        for (int i = walk->rank - 1; i >= 0; i--) {
+            if (i == at->along || i == at->down)
+                continue;
+            const int64_t index = (int64_t)(rest % (size_t)walk->dim[i]);
+            rest /= (size_t)walk->dim[i];
+            src += index * walk->stride[1][i] * bytes;
+            dst += index * walk->stride[0][i] * bytes;
+        }
+        turn_field((size_t)bytes, src + (int64_t)row * src_step, src_step,
+                   rml_min_size(ROWS, (size_t)walk->dim[at->down] - row),
+                   dst + (int64_t)column * dst_step, dst_step,
+                   rml_min_size(COLUMNS, (size_t)walk->dim[at->along] - column));
+    }
+}
+
+// The dimension along which src has neighbours, where it is not dst's and turning pays; or -1.
+static int dimension_along(const rml_nd_iterator *walk)
+{
+    const int down = walk->rank - 1;
+    if (walk->stride[0][down] != 1 || walk->stride[1][down] == 1 || walk->stride[1][down] == 0)
+        return -1;
+    for (int i = 0; i < down; i++)
+        if (walk->stride[1][i] == 1 && walk->dim[i] >= 4)
+            return i;
+    return -1;
+}
+
+// Makes `along` the inner dimension and `down` one of the outer ones.
+static void swap_inner(rml_nd_iterator *walk, int along, int down)
+{
+    const int64_t dim = walk->dim[along];
+    walk->dim[along] = walk->dim[down];
+    walk->dim[down] = dim;
+    for (int v = 0; v < walk->views; v++) {
+        const int64_t stride = walk->stride[v][along];
+        walk->stride[v][along] = walk->stride[v][down];
+        walk->stride[v][down] = stride;
+    }
+}
+
+void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst)
+{
+    const rml_tensor *views[2] = {dst, src};
+    rml_nd_iterator walk = rml_nd_iterator_make(views, 2);
+    turn at = {.walk = &walk, .along = dimension_along(&walk), .down = walk.rank - 1};
+    // Squares would be narrow: long runs are better, though they leave gaps in dst.
+    const bool narrow =
+        at.along >= 0 && walk.dim[at.down] < SIDE / 2 && walk.dim[at.along] > walk.dim[at.down];
+    if (narrow)
+        swap_inner(&walk, at.along, at.down);
+    if (at.along < 0 || narrow) {
+        rml_nd_iterator_run(&walk, args->pool, copy_run, &walk.bytes[0]);
+        return;
+    }
+    size_t outer = 1;
+    for (int i = 0; i < walk.rank; i++)
+        outer *= i == at.along || i == at.down ? 1 : (size_t)walk.dim[i];
+    at.across = ((size_t)walk.dim[at.along] + COLUMNS - 1) / COLUMNS;
+    at.downward = ((size_t)walk.dim[at.down] + ROWS - 1) / ROWS;
+    rml_pool_run(args->pool, outer * at.across * at.downward, 4, turn_items, &at);
+}

@@ -1,0 +1,55 @@
+// Half of the last dimension times a function of the other half, as in gated feed-forward layers:
+//   x [..., 2C] -> y [..., C]:  y[c] = x[c] * act(x[C + c])
+#include "ops/op.h"
+
+#include "tensor/size.h"
+
+#define CHUNK_ROWS 16
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    (void)in_count;
+    if (in[0].rank < 1 || (in[0].dim[in[0].rank - 1] >= 0 && in[0].dim[in[0].rank - 1] % 2 != 0))
+        return rml_fail(err, RML_ERR_SHAPE, "%s does not end in two halves",
+                        rml_shape_text(&in[0], text));
+    *out = in[0];
+    if (in[0].dim[in[0].rank - 1] >= 0)
+        out->dim[in[0].rank - 1] /= 2;
+    return RML_OK;
+}
+
+static void gate_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_activation *act = &args->attr->unary;
+    const size_t half = (size_t)args->out[0].dim[args->out[0].rank - 1];
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const float *x = args->in[0].data + i * 2 * half;
+        float *y = args->out[0].data + i * half;
+        args->kernels->unary[act->kind](x + half, y, half, act->param);
+        args->kernels->binary[RML_BINARY_MUL](x, y, y, half);
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    const int64_t half = args->out[0].dim[args->out[0].rank - 1];
+    rml_op_args copy = *args;
+    if (half)
+        rml_pool_run(args->pool, rml_tensor_count(&args->out[0]) / (size_t)half, CHUNK_ROWS,
+                     gate_rows, &copy);
+}
+
+static const rml_algorithm algorithms[] = {{.name = "rows", .run = run}};
+
+const rml_op rml_op_glu = {.name = "gate",
+                           .min_inputs = 1,
+                           .max_inputs = 1,
+                           .layout = RML_OP_PLAIN,
+                           .packed_input = -1,
+                           .infer = infer,
+                           .algorithms = algorithms};

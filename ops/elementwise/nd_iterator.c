@@ -1,0 +1,121 @@
+#include "ops/elementwise/nd_iterator.h"
+
+#include "tensor/size.h"
+
+#define RUN_ITEMS 8192 // elements of a work item: enough to outweigh taking it
+
+rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err)
+{
+    rml_shape all = {0};
+    for (int k = 0; k < in_count; k++)
+        all.rank = in[k].rank > all.rank ? in[k].rank : all.rank;
+    for (int i = 0; i < all.rank; i++) {
+        all.dim[i] = 1;
+        for (int k = 0; k < in_count; k++) {
+            const int at = i - (all.rank - in[k].rank);
+            const int64_t have = all.dim[i], dim = at < 0 ? 1 : in[k].dim[at];
+            if (have == 1 || (have < 0 && dim > 1))
+                all.dim[i] = dim;
+            else if (dim != have && dim != 1 && dim >= 0 && have >= 0) {
+                char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+                return rml_fail(err, RML_ERR_SHAPE,
+                                "operands %s and %s cannot be broadcast together",
+                                rml_shape_text(&in[0], a), rml_shape_text(&in[k], b));
+            }
+        }
+    }
+    *out = all;
+    return RML_OK;
+}
+
+rml_nd_iterator rml_nd_iterator_make(const rml_tensor *const *views, int count)
+{
+    const rml_tensor *out = views[0];
+    rml_nd_iterator walk = {.views = count};
+    int order[RML_MAX_RANK], kept = 0;
+    for (int i = 0; i < out->rank; i++) {
+        if (out->dim[i] == 1)
+            continue;
+        // insertion by falling stride keeps equal strides in logical order
+        int at = kept++;
+        while (at > 0 && out->stride[order[at - 1]] < out->stride[i]) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = i;
+    }
+    for (int v = 0; v < count; v++) {
+        walk.data[v] = views[v]->data;
+        walk.bytes[v] = rml_dtype_size(views[v]->dtype);
+    }
+    for (int i = 0; i < kept; i++) {
+        int64_t stride[RML_ND_ITERATOR_MAX];
+        bool joins = walk.rank > 0;
+        for (int v = 0; v < count; v++) {
+            const int axis = order[i] - (out->rank - views[v]->rank);
+            stride[v] = axis < 0 || views[v]->dim[axis] == 1 ? 0 : views[v]->stride[axis];
+            joins = joins && walk.stride[v][walk.rank - 1] == stride[v] * out->dim[order[i]];
+        }
+        if (joins)
+            walk.dim[walk.rank - 1] *= out->dim[order[i]];
+        else
+            walk.dim[walk.rank++] = out->dim[order[i]];
+        for (int v = 0; v < count; v++)
+            walk.stride[v][walk.rank - 1] = stride[v];
+    }
+    if (walk.rank == 0)
+        walk.dim[walk.rank++] = 1;
+    return walk;
+}
+
+typedef struct walk_job {
+    const rml_nd_iterator *walk;
+    rml_nd_iterator_fn fn;
+    const void *context;
+    size_t inner, pieces, piece; // runs are cut into `pieces` of at most `piece` elements
+} walk_job;
+
+static float *moved(float *from, int64_t elements, size_t bytes)
+{
+    return (float *)(void *)((char *)from + elements * (int64_t)bytes);
+}
+
+static void run_items(void *context, size_t begin, size_t end, int worker)
+{
+    const walk_job *job = context;
+    const rml_nd_iterator *walk = job->walk;
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t start = item % job->pieces * job->piece;
+        size_t rest = item / job->pieces;
+        int64_t stride[RML_ND_ITERATOR_MAX];
+        float *at[RML_ND_ITERATOR_MAX];
+        for (int v = 0; v < walk->views; v++) {
+            stride[v] = walk->stride[v][walk->rank - 1];
+            at[v] = moved(walk->data[v], (int64_t)start * stride[v], walk->bytes[v]);
+        }
+        for (int i = walk->rank - 2; i >= 0; i--) {
+            const int64_t index = (int64_t)(rest % (size_t)walk->dim[i]);
+            rest /= (size_t)walk->dim[i];
+            for (int v = 0; v < walk->views; v++)
+                at[v] = moved(at[v], index * walk->stride[v][i], walk->bytes[v]);
+        }
+        job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
+    }
+}
+
+void rml_nd_iterator_run(const rml_nd_iterator *walk, rml_pool *pool, rml_nd_iterator_fn fn,
+                         const void *context)
+{
+    walk_job job = {.walk = walk, .fn = fn, .context = context};
+    job.inner = (size_t)walk->dim[walk->rank - 1];
+    size_t outer = 1;
+    for (int i = 0; i < walk->rank - 1; i++)
+        outer *= (size_t)walk->dim[i];
+    if (!job.inner || !outer)
+        return;
+    job.pieces = (job.inner + RUN_ITEMS - 1) / RUN_ITEMS;
+    job.piece = rml_min_size(job.inner, RUN_ITEMS);
+    const size_t chunk = job.inner < RUN_ITEMS ? RUN_ITEMS / job.inner : 1;
+    rml_pool_run(pool, outer * job.pieces, chunk, run_items, &job);
+}

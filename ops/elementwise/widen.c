@@ -1,0 +1,97 @@
+#include "ops/elementwise/widen.h"
+
+#include "tensor/convert.h"
+
+#include <math.h>
+#include <string.h>
+
+rml_wide rml_wide_of(rml_dtype dtype)
+{
+    switch (dtype) {
+    case RML_F32:
+    case RML_F16:
+    case RML_BF16:
+    case RML_F64:
+        return RML_WIDE_F64;
+    case RML_U64:
+        return RML_WIDE_U64;
+    default:
+        return RML_WIDE_I64;
+    }
+}
+
+static const rml_dtype wide_dtype[] = {
+    [RML_WIDE_F64] = RML_F64, [RML_WIDE_I64] = RML_I64, [RML_WIDE_U64] = RML_U64};
+
+rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like)
+{
+    rml_tensor wide = *like;
+    wide.raw = view->raw;
+    wide.dtype = view->dtype;
+    for (int i = 0; i < like->rank; i++) {
+        const int from = i - (like->rank - view->rank);
+        wide.stride[i] = from < 0 || view->dim[from] == 1 ? 0 : view->stride[from];
+    }
+    return wide;
+}
+
+void rml_widen_read(const rml_tensor *view, size_t begin, size_t count, rml_wide wide,
+                    rml_widen *chunk)
+{
+    const rml_dtype to = wide_dtype[wide];
+    const size_t bytes = rml_dtype_size(view->dtype);
+    int64_t index[RML_MAX_RANK] = {0}, offset = 0;
+    size_t rest = begin;
+    if (view->rank == 0) {
+        rml_dtype_convert(view->dtype, view->raw, to, chunk, 1);
+        return;
+    }
+    for (int i = view->rank - 1; i >= 0; i--) {
+        index[i] = (int64_t)(rest % (size_t)view->dim[i]);
+        rest /= (size_t)view->dim[i];
+        offset += index[i] * view->stride[i];
+    }
+    const int last = view->rank - 1;
+    for (size_t done = 0; done < count;) {
+        const size_t left = (size_t)(view->dim[last] - index[last]);
+        const size_t run = left < count - done ? left : count - done;
+        const char *src = (const char *)view->raw + offset * (int64_t)bytes;
+        if (view->stride[last] == 1) {
+            rml_dtype_convert(view->dtype, src, to, &chunk->u64[done], run);
+        } else {
+            for (size_t i = 0; i < run; i++)
+                rml_dtype_convert(view->dtype,
+                                  src + (int64_t)i * view->stride[last] * (int64_t)bytes, to,
+                                  &chunk->u64[done + i], 1);
+        }
+        done += run;
+        offset += (int64_t)run * view->stride[last];
+        index[last] += (int64_t)run;
+        for (int i = last; i > 0 && index[i] == view->dim[i]; i--) {
+            offset += view->stride[i - 1] - index[i] * view->stride[i];
+            index[i] = 0;
+            index[i - 1]++;
+        }
+    }
+}
+
+void rml_widen_keys(rml_wide wide, size_t count, rml_widen *chunk)
+{
+    const uint64_t sign = (uint64_t)1 << 63;
+    for (size_t i = 0; i < count; i++)
+        if (wide == RML_WIDE_I64)
+            chunk->u64[i] ^= sign;
+        else if (wide == RML_WIDE_F64 && isnan(chunk->f64[i]))
+            chunk->u64[i] = UINT64_MAX;
+        else if (wide == RML_WIDE_F64) {
+            chunk->f64[i] += 0.0; // takes the sign of -0 away
+            chunk->u64[i] ^= chunk->u64[i] & sign ? UINT64_MAX : sign;
+        }
+}
+
+void rml_widen_write(const rml_tensor *out, size_t begin, size_t count, rml_wide wide,
+                     const rml_widen *chunk)
+{
+    rml_dtype_convert(wide_dtype[wide], chunk, out->dtype,
+                      (char *)out->raw + begin * rml_dtype_size(out->dtype), count);
+}

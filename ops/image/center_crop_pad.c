@@ -1,0 +1,72 @@
+// Cuts or fills with zeros around the middle, to a given size.
+//   x of any type   size [axes] of i64. Source: ONNX CenterCropPad.
+#include "ops/elementwise/nd_iterator.h"
+
+#include <string.h>
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[1].dtype != RML_I64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the size is %s, expected i64",
+                        rml_dtype_name(in[1].dtype));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    const rml_center_attr *center = &attr->center;
+    const rml_shape *x = &in[0].shape;
+    const int64_t *size = in[1].data;
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    (void)in_count;
+    *out = *x;
+    if (x->rank < 0)
+        return RML_OK;
+    const int count = center->axis_count ? center->axis_count : x->rank;
+    const rml_shape *given = &in[1].shape;
+    bool fits =
+        given->rank < 0 || (given->rank == 1 && (given->dim[0] < 0 || given->dim[0] == count));
+    for (int i = 0; i < count && fits; i++) {
+        const int axis = !center->axis_count   ? i
+                         : center->axis[i] < 0 ? center->axis[i] + x->rank
+                                               : center->axis[i];
+        fits = axis >= 0 && axis < x->rank && (!size || size[i] >= 0);
+        if (fits)
+            out->dim[axis] = size ? size[i] : -1;
+    }
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "the size %s does not fit input %s",
+                        rml_shape_text(given, b), rml_shape_text(x, a));
+    return RML_OK;
+}
+
+static void run(const rml_op_args *args)
+{
+    rml_tensor from = args->in[0], to = args->out[0];
+    memset(to.raw, 0, rml_tensor_count(&to) * rml_dtype_size(to.dtype));
+    for (int i = 0; i < to.rank; i++) {
+        const int64_t more = to.dim[i] - from.dim[i];
+        if (more > 0) {
+            rml_tensor_advance(&to, more / 2 * to.stride[i]);
+            to.dim[i] = from.dim[i];
+        } else {
+            rml_tensor_advance(&from, -more / 2 * from.stride[i]);
+            from.dim[i] = to.dim[i];
+        }
+    }
+    rml_copy_view(args, &from, &to);
+}
+
+static const rml_algorithm algorithms[] = {{.name = "copy", .run = run}};
+
+const rml_op rml_op_center_crop_pad = {.name = "center_crop_pad",
+                                       .min_inputs = 2,
+                                       .max_inputs = 2,
+                                       .packed_input = -1,
+                                       .types = types,
+                                       .infer_values = infer,
+                                       .algorithms = algorithms};

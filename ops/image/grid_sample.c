@@ -1,0 +1,293 @@
+// Samples of an image at the places a grid tells, and the grid of an affine map.
+//   grid_sample: x [N,C,...] and grid [N,out...,axes], both f32 or f64; a place is from -1 to 1 on
+//   each axis, the last axis first   y [N,C,out...]
+//   affine_grid: theta [N,axes,axes+1] of a float type   size [axes+2] of i64   y [N,size...,axes]
+// Source: ONNX GridSample and AffineGrid; torch.nn.functional.grid_sample and affine_grid.
+#include "ops/conv/windows.h"
+
+#include "tensor/convert.h"
+
+#include <math.h>
+
+// ---- grid_sample --------------------------------------------------------------------------------
+
+static rml_status types_sample(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[0].dtype != RML_F32 && in[0].dtype != RML_F64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "input is %s, expected f32 or f64",
+                        rml_dtype_name(in[0].dtype));
+    return rml_types_same(in, 2, out, 1, err);
+}
+
+static rml_status infer_sample(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    const rml_shape *x = &in[0], *grid = &in[1];
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    (void)in_count;
+    if (x->rank < 3 || grid->rank != x->rank ||
+        (grid->dim[0] >= 0 && x->dim[0] >= 0 && grid->dim[0] != x->dim[0]) ||
+        (grid->dim[grid->rank - 1] >= 0 && grid->dim[grid->rank - 1] != x->rank - 2))
+        return rml_fail(err, RML_ERR_SHAPE, "grid %s does not fit input %s",
+                        rml_shape_text(grid, a), rml_shape_text(x, b));
+    *out = *x;
+    for (int i = 2; i < x->rank; i++)
+        out->dim[i] = grid->dim[i - 1];
+    return RML_OK;
+}
+
+// The elements along one axis that count for a sample.
+typedef struct axis_taps {
+    int64_t count, at[4]; // at -1: a zero
+    double weight[4];
+} axis_taps;
+
+static double reflect(double x, double low, double high)
+{
+    const double range = high - low;
+    if (!(range > 0))
+        return low;
+    const double way = fmod(fabs(x - low), 2 * range);
+    return low + (way > range ? 2 * range - way : way);
+}
+
+static int64_t element_at(const rml_grid_sample_attr *attr, double at, int64_t size)
+{
+    const double low = attr->align_corners ? 0 : -0.5, last = (double)(size - 1);
+    if (attr->outside == RML_OUTSIDE_ZEROS)
+        return at >= 0 && at <= last ? (int64_t)at : -1;
+    if (attr->outside == RML_OUTSIDE_REFLECTION && (at < 0 || at > last))
+        at = reflect(at, low, last - low);
+    return at > 0 ? (at < last ? (int64_t)at : size - 1) : 0;
+}
+
+static axis_taps taps_of(const rml_grid_sample_attr *attr, double x, int64_t size)
+{
+    static const double a = -0.75; // the coefficient torch takes
+    const double low = attr->align_corners ? 0 : -0.5, last = (double)(size - 1);
+    axis_taps t = {.count = 1, .weight = {1}};
+    if (!(fabs(x) < 0x1p52)) // also what is not a number
+        x = -0x1p40;
+    if (attr->mode == RML_INTERPOLATION_NEAREST)
+        x = nearbyint(x);
+    if (x < low || x > last - low) {
+        if (attr->outside == RML_OUTSIDE_BORDER)
+            x = x < 0 ? 0 : last;
+        else if (attr->outside == RML_OUTSIDE_REFLECTION)
+            x = reflect(x, low, last - low);
+    }
+    const double first = floor(x), r = x - first;
+    if (attr->mode == RML_INTERPOLATION_NEAREST) {
+        t.at[0] = element_at(attr, x, size);
+    } else if (attr->mode == RML_INTERPOLATION_LINEAR) {
+        t = (axis_taps){.count = 2, .weight = {1 - r, r}};
+        for (int i = 0; i < 2; i++)
+            t.at[i] = element_at(attr, first + i, size);
+    } else {
+        t.count = 4;
+        for (int i = 0; i < 4; i++) {
+            const double d = fabs(i - 1 - r);
+            t.at[i] = element_at(attr, first + i - 1, size);
+            t.weight[i] = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1
+                                 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+        }
+    }
+    return t;
+}
+
+// The grid's place in elements. In the grid's own type, so that ties fall as they do in torch.
+static double place(const rml_grid_sample_attr *attr, const rml_tensor *grid, size_t index,
+                    int64_t size)
+{
+    if (grid->dtype == RML_F32) {
+        const float n = grid->data[index];
+        return attr->align_corners ? (n + 1) / 2 * (float)(size - 1)
+                                   : ((n + 1) * (float)size - 1) / 2;
+    }
+    const double n = ((const double *)grid->raw)[index];
+    return attr->align_corners ? (n + 1) / 2 * (double)(size - 1)
+                               : ((n + 1) * (double)size - 1) / 2;
+}
+
+typedef struct sample_job {
+    const rml_op_args *args;
+    int axes;
+    size_t in_plane, out_plane, channels;
+} sample_job;
+
+#define ADD(type)                                                                                  \
+    do {                                                                                           \
+        const type *src = (const type *)in->raw + image * job->channels * job->in_plane;           \
+        type *dst = (type *)out->raw + image * job->channels * job->out_plane + point;             \
+        for (size_t c = 0; c < job->channels; c++)                                                 \
+            dst[c * job->out_plane] += (type)weight * src[c * job->in_plane + offset];             \
+    } while (0)
+
+static void sample_point(const sample_job *job, size_t image, size_t point, const axis_taps *taps)
+{
+    const rml_tensor *in = &job->args->in[0], *out = &job->args->out[0];
+    int64_t count[RML_MAX_SPATIAL], tap[RML_MAX_SPATIAL] = {0};
+    for (int i = 0; i < job->axes; i++)
+        count[i] = taps[i].count;
+    for (size_t c = 0; c < job->channels; c++) {
+        const size_t at = (image * job->channels + c) * job->out_plane + point;
+        if (in->dtype == RML_F32)
+            out->data[at] = 0;
+        else
+            ((double *)out->raw)[at] = 0;
+    }
+    const size_t all = rml_sizes_count(count, job->axes);
+    for (size_t t = 0; t < all; t++, rml_sizes_next(count, job->axes, tap)) {
+        size_t offset = 0;
+        double weight = 1;
+        bool inside = true;
+        for (int i = 0; i < job->axes; i++) {
+            const int64_t at = taps[i].at[tap[i]];
+            inside = inside && at >= 0;
+            offset = offset * (size_t)in->dim[i + 2] + (size_t)at;
+            weight *= taps[i].weight[tap[i]];
+        }
+        if (!inside)
+            continue;
+        if (in->dtype == RML_F32)
+            ADD(float);
+        else
+            ADD(double);
+    }
+}
+
+static void sample_points(void *context, size_t begin, size_t end, int worker)
+{
+    const sample_job *job = context;
+    const rml_tensor *in = &job->args->in[0], *grid = &job->args->in[1];
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        axis_taps taps[RML_MAX_SPATIAL];
+        for (int i = 0; i < job->axes; i++) {
+            const size_t index = item * (size_t)job->axes + (size_t)(job->axes - 1 - i);
+            taps[i] = taps_of(&job->args->attr->grid_sample,
+                              place(&job->args->attr->grid_sample, grid, index, in->dim[i + 2]),
+                              in->dim[i + 2]);
+        }
+        sample_point(job, item / job->out_plane, item % job->out_plane, taps);
+    }
+}
+
+static void run_sample(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    sample_job job = {.args = args, .axes = in->rank - 2, .channels = (size_t)in->dim[1]};
+    job.in_plane = rml_sizes_count(&in->dim[2], job.axes);
+    job.out_plane = rml_sizes_count(&out->dim[2], job.axes);
+    if (job.in_plane == 0) { // nothing to take samples from
+        const size_t bytes = rml_tensor_count(out) * rml_dtype_size(out->dtype);
+        for (size_t i = 0; i < bytes; i++)
+            ((char *)out->raw)[i] = 0;
+        return;
+    }
+    rml_pool_run(args->pool, (size_t)in->dim[0] * job.out_plane, 64, sample_points, &job);
+}
+
+static const rml_algorithm sample_algorithms[] = {{.name = "points", .run = run_sample}};
+
+const rml_op rml_op_grid_sample = {.name = "grid_sample",
+                                   .min_inputs = 2,
+                                   .max_inputs = 2,
+                                   .packed_input = -1,
+                                   .types = types_sample,
+                                   .infer = infer_sample,
+                                   .algorithms = sample_algorithms};
+
+// ---- affine_grid --------------------------------------------------------------------------------
+
+static rml_status types_affine(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[1].dtype != RML_I64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the size is %s, expected i64",
+                        rml_dtype_name(in[1].dtype));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static rml_status infer_affine(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    const rml_shape *theta = &in[0].shape;
+    const int64_t *size = in[1].data;
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    (void)in_count;
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (theta->rank < 0 || in[1].shape.rank < 0 ||
+        (in[1].shape.rank == 1 && in[1].shape.dim[0] < 0))
+        return RML_OK;
+    const int64_t axes = in[1].shape.rank == 1 ? in[1].shape.dim[0] - 2 : -1;
+    bool fits = theta->rank == 3 && axes >= 1 && axes <= RML_MAX_SPATIAL &&
+                (theta->dim[1] < 0 || theta->dim[1] == axes) &&
+                (theta->dim[2] < 0 || theta->dim[2] == axes + 1) &&
+                (!size || theta->dim[0] < 0 || size[0] == theta->dim[0]);
+    for (int i = 0; fits && size && i < axes; i++)
+        fits = size[i + 2] >= 0;
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "theta is %s for a size of %s values",
+                        rml_shape_text(theta, a), rml_shape_text(&in[1].shape, b));
+    *out = (rml_shape){.rank = (int)axes + 2, .dim = {theta->dim[0]}};
+    for (int i = 0; i < axes; i++)
+        out->dim[i + 1] = size ? size[i + 2] : -1;
+    out->dim[axes + 1] = axes;
+    return RML_OK;
+}
+
+static void affine_points(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *theta = &args->in[0], *out = &args->out[0];
+    const int axes = out->rank - 2;
+    const size_t plane = rml_sizes_count(&out->dim[1], axes);
+    const size_t width = rml_dtype_size(theta->dtype), cells = (size_t)(axes * (axes + 1));
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        double matrix[RML_MAX_SPATIAL * (RML_MAX_SPATIAL + 1)], place[RML_MAX_SPATIAL];
+        int64_t at[RML_MAX_SPATIAL];
+        rml_dtype_convert(theta->dtype, (const char *)theta->raw + item / plane * cells * width,
+                          RML_F64, matrix, cells);
+        rml_sizes_seek(&out->dim[1], axes, item % plane, at);
+        for (int r = 0; r < axes; r++) {
+            const double *row = matrix + r * (axes + 1);
+            place[r] = row[axes];
+            for (int c = 0; c < axes; c++) {
+                const int64_t size = out->dim[axes - c], i = at[axes - 1 - c];
+                const double x = !args->attr->affine_grid.align_corners
+                                     ? (2 * (double)i + 1) / (double)size - 1
+                                 : size > 1 ? 2 * (double)i / (double)(size - 1) - 1
+                                            : 0;
+                place[r] += row[c] * x;
+            }
+        }
+        rml_dtype_convert(RML_F64, place, out->dtype,
+                          (char *)out->raw + item * (size_t)axes * width, (size_t)axes);
+    }
+}
+
+static void run_affine(const rml_op_args *args)
+{
+    rml_op_args copy = *args;
+    const rml_tensor *out = &args->out[0];
+    rml_pool_run(args->pool, rml_sizes_count(out->dim, out->rank - 1), 256, affine_points, &copy);
+}
+
+static const rml_algorithm affine_algorithms[] = {{.name = "points", .run = run_affine}};
+
+const rml_op rml_op_affine_grid = {.name = "affine_grid",
+                                   .min_inputs = 2,
+                                   .max_inputs = 2,
+                                   .packed_input = -1,
+                                   .types = types_affine,
+                                   .infer_values = infer_affine,
+                                   .algorithms = affine_algorithms};

@@ -1,0 +1,65 @@
+// Change of layout: plain to channels-last and back, for values with four dimensions; others are
+// copied.
+#include "ops/elementwise/nd_iterator.h"
+
+#include "tensor/size.h"
+
+#define ROW_PIXELS 256 // pixels of a work item
+
+typedef struct reorder_job {
+    const rml_op_args *args;
+    size_t pixels, pieces;
+} reorder_job;
+
+// Pixels of one image as rows of a matrix: plain memory is [C][pixels], channels-last [pixels][C].
+static void run_items(void *context, size_t begin, size_t end, int worker)
+{
+    const reorder_job *job = context;
+    const rml_tensor *in = &job->args->in[0], *out = &job->args->out[0];
+    const size_t channels = (size_t)in->dim[1];
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t image = item / job->pieces, first = item % job->pieces * ROW_PIXELS;
+        const size_t count = rml_min_size(ROW_PIXELS, job->pixels - first);
+        const float *src = in->data + (int64_t)image * in->stride[0];
+        float *dst = out->data + (int64_t)image * out->stride[0];
+        if (job->args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST) {
+            const size_t pitch = (size_t)out->stride[3];
+            job->args->kernels->transpose(src + first, job->pixels, dst + first * pitch, pitch,
+                                          channels, count);
+        } else {
+            const size_t pitch = (size_t)in->stride[3];
+            job->args->kernels->transpose(src + first * pitch, pitch, dst + first, job->pixels,
+                                          count, channels);
+        }
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    if (in->rank != 4) { // no image after all
+        rml_copy_view(args, in, out);
+        return;
+    }
+    const bool to_last = args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST;
+    const rml_tensor *last = to_last ? out : in, *plain = to_last ? in : out;
+    reorder_job job = {.args = args, .pixels = (size_t)(in->dim[2] * in->dim[3])};
+    job.pieces = (job.pixels + ROW_PIXELS - 1) / ROW_PIXELS;
+    // Rows must follow each other without gaps to be one matrix.
+    if (rml_tensor_is_plain(plain) && last->stride[1] == 1 &&
+        last->stride[2] == last->stride[3] * last->dim[3])
+        rml_pool_run(args->pool, (size_t)in->dim[0] * job.pieces, 1, run_items, &job);
+    else
+        rml_copy_view(args, in, out);
+}
+
+static const rml_algorithm algorithms[] = {{.name = "transpose", .run = run}};
+
+const rml_op rml_op_layout_transform = {.name = "reorder",
+                                        .min_inputs = 1,
+                                        .max_inputs = 1,
+                                        .layout = RML_OP_ANY,
+                                        .packed_input = -1,
+                                        .infer = rml_infer_same,
+                                        .algorithms = algorithms};

@@ -1,0 +1,168 @@
+// Pixels to channels and back: pixel (dy, dx) of a block of b x b pixels of channel c is channel
+// c*b*b + dy*b + dx (as torch.pixel_unshuffle and torch.pixel_shuffle have it), or of C channels
+// (dy*b + dx)*C + c.
+#include "ops/index/list.h"
+#include "ops/elementwise/nd_iterator.h"
+
+#define MAX_BLOCK 256
+
+static rml_status check(const rml_op_attr *attr, const rml_shape *x, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    if (x->rank != 4)
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
+                        rml_shape_text(x, text));
+    if (attr->shuffle.block < 1 || attr->shuffle.block > MAX_BLOCK)
+        return rml_fail(err, RML_ERR_LIMIT, "block %lld is not from 1 to %d",
+                        (long long)attr->shuffle.block, MAX_BLOCK);
+    return RML_OK;
+}
+
+// ---- space to depth: a block that hangs over the edge repeats the last row and column ----------
+
+static rml_status infer_space(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    const int64_t block = attr->shuffle.block;
+    (void)in_count;
+    RML_TRY(check(attr, &in[0], err));
+    if (in[0].dim[1] > INT64_MAX / (block * block))
+        return rml_fail(err, RML_ERR_LIMIT, "input %s has too many channels",
+                        rml_shape_text(&in[0], text));
+    *out = in[0];
+    if (in[0].dim[1] >= 0)
+        out->dim[1] = in[0].dim[1] * block * block;
+    for (int i = 2; i < 4; i++) {
+        if (in[0].dim[i] < 0)
+            continue;
+        out->dim[i] = in[0].dim[i] / block + (in[0].dim[i] % block != 0);
+        if (attr->shuffle.exact && in[0].dim[i] % block)
+            return rml_fail(err, RML_ERR_SHAPE, "input %s is not made of blocks of %lldx%lld",
+                            rml_shape_text(&in[0], text), (long long)block, (long long)block);
+    }
+    return RML_OK;
+}
+
+// Blocks along one axis that read input positions from, from + step, ...
+typedef struct span {
+    int64_t first, count, from, step;
+} span;
+
+// Offset `d` of every block: the blocks that have it, then the last one if it does not.
+static void split(int64_t size, int64_t block, int64_t blocks, int64_t d, span out[2])
+{
+    const int64_t whole = d < size ? (size - d - 1) / block + 1 : 0;
+    out[0] = (span){0, whole, d, block};
+    out[1] = (span){whole, blocks - whole, size - 1, 0};
+}
+
+// The view of the channels that offset `d` of every block goes to or comes from.
+static void take_channels(rml_tensor *view, const rml_shuffle_attr *shuffle, int64_t d,
+                          int64_t channels)
+{
+    const int64_t area = shuffle->block * shuffle->block;
+    rml_tensor_advance(view, d * view->stride[1] * (shuffle->pixels_first ? channels : 1));
+    view->stride[1] *= shuffle->pixels_first ? 1 : area;
+    view->dim[1] = channels;
+}
+
+static void run_space(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    const int64_t block = args->attr->shuffle.block;
+    for (int64_t d = 0; d < block * block; d++) {
+        span rows[2], cols[2];
+        split(in->dim[2], block, out->dim[2], d / block, rows);
+        split(in->dim[3], block, out->dim[3], d % block, cols);
+        for (int part = 0; part < 4; part++) {
+            const span *row = &rows[part / 2], *col = &cols[part % 2];
+            rml_tensor src = *in, dst = *out;
+            if (row->count == 0 || col->count == 0)
+                continue;
+            rml_tensor_advance(&src, row->from * in->stride[2] + col->from * in->stride[3]);
+            src.stride[2] *= row->step;
+            src.stride[3] *= col->step;
+            take_channels(&dst, &args->attr->shuffle, d, in->dim[1]);
+            rml_tensor_advance(&dst, row->first * out->stride[2] + col->first * out->stride[3]);
+            src.dim[2] = dst.dim[2] = row->count;
+            src.dim[3] = dst.dim[3] = col->count;
+            rml_copy_view(args, &src, &dst);
+        }
+    }
+}
+
+static const rml_algorithm space_algorithms[] = {{.name = "copy", .run = run_space}};
+
+const rml_op rml_op_space_to_depth = {.name = "space_to_depth",
+                                      .min_inputs = 1,
+                                      .max_inputs = 1,
+                                      .layout = RML_OP_PLAIN,
+                                      .packed_input = -1,
+                                      .types = rml_types_first,
+                                      .infer = infer_space,
+                                      .algorithms = space_algorithms};
+
+// ---- depth to space: cut to the height and width of a second input, when there is one ----------
+
+static rml_status infer_depth(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    const int64_t block = attr->shuffle.block;
+    const rml_shape *like = in_count > 1 && in[1].rank >= 0 ? &in[1] : NULL;
+    RML_TRY(check(attr, &in[0], err));
+    bool fits = in[0].dim[1] < 0 || in[0].dim[1] % (block * block) == 0;
+    *out = in[0];
+    if (in[0].dim[1] >= 0)
+        out->dim[1] = in[0].dim[1] / (block * block);
+    for (int i = 2; i < 4 && fits; i++) {
+        if (in[0].dim[i] > INT64_MAX / block)
+            fits = false;
+        else if (in[0].dim[i] >= 0)
+            out->dim[i] = in[0].dim[i] * block;
+        if (!like || !fits)
+            continue;
+        fits = like->rank == 4 &&
+               (like->dim[i] < 0 || out->dim[i] < 0 ||
+                (like->dim[i] <= out->dim[i] && like->dim[i] > out->dim[i] - block));
+        out->dim[i] = like->dim[i];
+    }
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "input %s and size %s do not fit blocks of %lldx%lld",
+                        rml_shape_text(&in[0], a), like ? rml_shape_text(like, b) : "of its own",
+                        (long long)block, (long long)block);
+    return RML_OK;
+}
+
+static void run_depth(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    const int64_t block = args->attr->shuffle.block;
+    for (int64_t d = 0; d < block * block; d++) {
+        span rows[2], cols[2];
+        split(out->dim[2], block, in->dim[2], d / block, rows);
+        split(out->dim[3], block, in->dim[3], d % block, cols);
+        rml_tensor src = *in, dst = *out;
+        if (rows->count == 0 || cols->count == 0)
+            continue;
+        take_channels(&src, &args->attr->shuffle, d, out->dim[1]);
+        rml_tensor_advance(&dst, rows->from * out->stride[2] + cols->from * out->stride[3]);
+        dst.stride[2] *= block;
+        dst.stride[3] *= block;
+        src.dim[2] = dst.dim[2] = rows->count;
+        src.dim[3] = dst.dim[3] = cols->count;
+        rml_copy_view(args, &src, &dst);
+    }
+}
+
+static const rml_algorithm depth_algorithms[] = {{.name = "copy", .run = run_depth}};
+
+const rml_op rml_op_depth_to_space = {.name = "depth_to_space",
+                                      .min_inputs = 1,
+                                      .max_inputs = 2,
+                                      .layout = RML_OP_PLAIN,
+                                      .packed_input = -1,
+                                      .types = rml_types_first,
+                                      .infer = infer_depth,
+                                      .algorithms = depth_algorithms};

@@ -1,0 +1,117 @@
+// Puts elements back where max pooling found them, zeros elsewhere.
+//   x [N,C,...] of any type   where [N,C,...] of i64, places in the image that was pooled, counted
+//   over all images and channels   size [rank] of i64, optional: of the output, if it is not what
+//   the windows tell   y [N,C,...]
+// Source: ONNX MaxUnpool; torch.nn.MaxUnpool2d.
+#include "ops/conv/windows.h"
+
+#include "tensor/size.h"
+
+#include <string.h>
+
+enum { X, WHERE, SIZE };
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    (void)attr;
+    for (int i = 1; i < in_count; i++)
+        if (in[i].shape.rank != -1 && in[i].dtype != RML_I64)
+            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected i64", i,
+                            rml_dtype_name(in[i].dtype));
+    out[0] = in[X].dtype;
+    return RML_OK;
+}
+
+// The image that was pooled, if its size is known.
+static rml_status pooled_shape(const rml_unpool_attr *unpool, const rml_shape *x, rml_shape *shape,
+                               rml_error *err)
+{
+    rml_shape any = *x;
+    rml_windows w;
+    for (int i = 2; i < any.rank; i++)
+        any.dim[i] = -1;
+    RML_TRY(rml_windows_make(&unpool->windows, &any, NULL, &w, err));
+    *shape = *x;
+    for (int i = 0; i < w.rank; i++) {
+        int64_t size;
+        if (x->dim[i + 2] < 0)
+            continue;
+        if (!rml_i64_mul(x->dim[i + 2] > 0 ? x->dim[i + 2] - 1 : 0, w.stride[i], &size) ||
+            size > (int64_t)1 << 62)
+            return rml_fail(err, RML_ERR_LIMIT, "axis %d: the output is too large", i + 2);
+        size += w.kernel[i] - w.before[i] - w.after[i];
+        if (size < 0)
+            return rml_fail(err, RML_ERR_SHAPE, "axis %d: size %lld gives an output of %lld", i + 2,
+                            (long long)x->dim[i + 2], (long long)size);
+        shape->dim[i + 2] = x->dim[i + 2] == 0 ? 0 : size;
+    }
+    return RML_OK;
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    const rml_shape *x = &in[X].shape;
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (x->rank == RML_RANK_UNKNOWN || in[WHERE].shape.rank == RML_RANK_UNKNOWN)
+        return RML_OK;
+    bool fits = x->rank >= 3 && in[WHERE].shape.rank == x->rank;
+    for (int i = 0; i < x->rank && fits; i++)
+        fits = x->dim[i] < 0 || in[WHERE].shape.dim[i] < 0 || x->dim[i] == in[WHERE].shape.dim[i];
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s and the places %s", rml_shape_text(x, a),
+                        rml_shape_text(&in[WHERE].shape, b));
+    RML_TRY(pooled_shape(&attr->unpool, x, out, err));
+    if (in_count <= SIZE || in[SIZE].shape.rank == -1)
+        return RML_OK;
+    if (in[SIZE].shape.rank >= 0 &&
+        (in[SIZE].shape.rank != 1 ||
+         (in[SIZE].shape.dim[0] >= 0 && in[SIZE].shape.dim[0] != x->rank)))
+        return rml_fail(err, RML_ERR_SHAPE, "the output's size is %s for input %s",
+                        rml_shape_text(&in[SIZE].shape, a), rml_shape_text(x, b));
+    for (int i = 0; i < x->rank; i++)
+        out->dim[i] = in[SIZE].data ? ((const int64_t *)in[SIZE].data)[i] : -1;
+    for (int i = 0; i < x->rank && in[SIZE].data; i++)
+        if (out->dim[i] < 0)
+            return rml_fail(err, RML_ERR_SHAPE, "the output's size is negative");
+    return RML_OK;
+}
+
+// On one thread: any element may go anywhere, and of two that go to one place the later one stays.
+static void run(const rml_op_args *args)
+{
+    const rml_tensor *x = &args->in[X], *out = &args->out[0];
+    const rml_shape shape = rml_tensor_shape(x);
+    const size_t bytes = rml_dtype_size(x->dtype), count = rml_tensor_count(x);
+    const int64_t *where = args->in[WHERE].raw;
+    rml_shape pooled;
+    size_t places = 0;
+    memset(out->raw, 0, rml_tensor_count(out) * bytes);
+    if (pooled_shape(&args->attr->unpool, &shape, &pooled, NULL) != RML_OK ||
+        !rml_shape_count(&pooled, &places))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        int64_t at[RML_MAX_RANK], to = 0;
+        bool inside = where[i] >= 0 && (uint64_t)where[i] < places;
+        if (inside)
+            rml_sizes_seek(pooled.dim, pooled.rank, (size_t)where[i], at);
+        for (int d = 0; d < pooled.rank && inside; d++) {
+            inside = at[d] < out->dim[d];
+            to = to * out->dim[d] + at[d];
+        }
+        if (inside)
+            memcpy((char *)out->raw + (size_t)to * bytes, (const char *)x->raw + i * bytes, bytes);
+    }
+}
+
+static const rml_algorithm algorithms[] = {{.name = "scatter", .run = run}};
+
+const rml_op rml_op_unpool = {.name = "unpool",
+                              .min_inputs = 2,
+                              .max_inputs = 3,
+                              .packed_input = -1,
+                              .types = types,
+                              .infer_values = infer,
+                              .algorithms = algorithms};

@@ -1,0 +1,331 @@
+// Operators that pick elements by index: gather, gather_elements, gather_nd. A negative index
+// counts from the end. One that is out of range is refused by inference, before the run or in it;
+// the operator itself takes the nearest one there is.
+#include "ops/index/list.h"
+
+#include <string.h>
+
+#define PART_BYTES 16384 // of output a work item: enough to outweigh taking it
+
+static int64_t picked(const rml_tensor *indices, size_t at, int64_t size)
+{
+    const int64_t index = rml_index_at(indices->raw, indices->dtype, at);
+    if (index < 0)
+        return index < -size ? 0 : index + size;
+    return index < size ? index : size - 1;
+}
+
+static inline void copy_element(char *dst, const char *src, size_t bytes)
+{
+    switch (bytes) {
+    case 4:
+        memcpy(dst, src, 4);
+        break;
+    case 8:
+        memcpy(dst, src, 8);
+        break;
+    default:
+        memcpy(dst, src, bytes);
+    }
+}
+
+static size_t part_of(size_t item_bytes)
+{
+    return item_bytes < PART_BYTES ? PART_BYTES / (item_bytes + 1) + 1 : 1;
+}
+
+// The elements of `indices` where they are known, each for a dimension of `size`.
+static rml_status check_range(const rml_fact *indices, int64_t size, int axis, rml_error *err)
+{
+    size_t count;
+    if (!indices->data || size < 0 || !rml_shape_count(&indices->shape, &count))
+        return RML_OK;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t index = rml_index_at(indices->data, indices->dtype, i);
+        if (index < -size || index >= size)
+            return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
+                            (long long)index, axis, (long long)size);
+    }
+    return RML_OK;
+}
+
+static rml_status types_gather(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    RML_TRY(rml_types_indices(&in[1], "indices", err));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static size_t product(const int64_t *dim, int first, int stop)
+{
+    size_t result = 1;
+    for (int i = first; i < stop; i++)
+        result *= (size_t)dim[i];
+    return result;
+}
+
+// ---- gather: whole slices -----------------------------------------------------------------------
+
+static rml_status infer_gather(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    const rml_shape *data = &in[0].shape, *indices = &in[1].shape;
+    int axis;
+    (void)in_count;
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (data->rank < 0 || indices->rank < 0)
+        return RML_OK;
+    RML_TRY(rml_axis_check(attr->axis.axis, data, &axis, err));
+    if (data->rank - 1 + indices->rank > RML_MAX_RANK)
+        return rml_fail(err, RML_ERR_LIMIT, "an output of %d dimensions, at most %d",
+                        data->rank - 1 + indices->rank, RML_MAX_RANK);
+    RML_TRY(check_range(&in[1], data->dim[axis], axis, err));
+    out->rank = 0;
+    for (int i = 0; i < axis; i++)
+        out->dim[out->rank++] = data->dim[i];
+    for (int i = 0; i < indices->rank; i++)
+        out->dim[out->rank++] = indices->dim[i];
+    for (int i = axis + 1; i < data->rank; i++)
+        out->dim[out->rank++] = data->dim[i];
+    return RML_OK;
+}
+
+typedef struct gather_context {
+    const rml_tensor *data, *indices, *out;
+    int64_t size;        // of the axis
+    size_t count, bytes; // indices, and bytes of a slice
+} gather_context;
+
+static void gather_part(void *context, size_t begin, size_t end, int worker)
+{
+    const gather_context *at = context;
+    const char *src = at->data->raw;
+    char *dst = (char *)at->out->raw + begin * at->bytes;
+    size_t outer = begin / at->count, k = begin % at->count;
+    (void)worker;
+    for (size_t i = begin; i < end; i++, dst += at->bytes) {
+        const size_t from = outer * (size_t)at->size + (size_t)picked(at->indices, k, at->size);
+        copy_element(dst, src + from * at->bytes, at->bytes);
+        if (++k == at->count) {
+            k = 0;
+            outer++;
+        }
+    }
+}
+
+static void run_gather(const rml_op_args *args)
+{
+    const rml_tensor *data = &args->in[0], *out = &args->out[0];
+    const int axis = rml_axis_of(args->attr->axis.axis, data->rank);
+    const size_t element = rml_dtype_size(data->dtype);
+    gather_context context = {.data = data,
+                              .indices = &args->in[1],
+                              .out = out,
+                              .size = data->dim[axis],
+                              .count = rml_tensor_count(&args->in[1]),
+                              .bytes = product(data->dim, axis + 1, data->rank) * element};
+    if (rml_tensor_count(out) == 0)
+        return;
+    if (context.size == 0) // no index is one
+        memset(out->raw, 0, rml_tensor_count(out) * element);
+    else
+        rml_pool_run(args->pool, product(data->dim, 0, axis) * context.count,
+                     part_of(context.bytes), gather_part, &context);
+}
+
+static const rml_algorithm gather_algorithms[] = {{.name = "slices", .run = run_gather}};
+
+const rml_op rml_op_gather = {.name = "gather",
+                              .min_inputs = 2,
+                              .max_inputs = 2,
+                              .layout = RML_OP_PLAIN,
+                              .packed_input = -1,
+                              .checks_elements = true,
+                              .types = types_gather,
+                              .infer_values = infer_gather,
+                              .algorithms = gather_algorithms};
+
+// ---- gather_elements: out[i][j][k] = data[i][index[i][j][k]][k] along the axis -----------------
+
+static rml_status infer_elements(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                 rml_shape *out, rml_error *err)
+{
+    const rml_shape *data = &in[0].shape, *indices = &in[1].shape;
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    int axis;
+    (void)in_count;
+    *out = *indices;
+    if (data->rank < 0 || indices->rank < 0)
+        return RML_OK;
+    RML_TRY(rml_axis_check(attr->axis.axis, data, &axis, err));
+    bool fits = data->rank == indices->rank;
+    for (int i = 0; i < data->rank && fits; i++)
+        fits = i == axis || indices->dim[i] <= data->dim[i] || data->dim[i] < 0;
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "indices %s do not fit data %s along axis %d",
+                        rml_shape_text(indices, a), rml_shape_text(data, b), axis);
+    return check_range(&in[1], data->dim[axis], axis, err);
+}
+
+// Rows of the indices along their last dimension.
+static void elements_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *data = &args->in[0], *indices = &args->in[1];
+    const int last = indices->rank - 1, axis = rml_axis_of(args->attr->axis.axis, data->rank);
+    const size_t bytes = rml_dtype_size(data->dtype), count = (size_t)indices->dim[last];
+    const int64_t size = data->dim[axis], step = data->stride[axis];
+    (void)worker;
+    for (size_t row = begin; row < end; row++) {
+        int64_t base = 0;
+        size_t rest = row;
+        for (int i = last - 1; i >= 0; i--) {
+            if (i != axis)
+                base += (int64_t)(rest % (size_t)indices->dim[i]) * data->stride[i];
+            rest /= (size_t)indices->dim[i];
+        }
+        for (size_t j = 0; j < count; j++) {
+            const size_t at = row * count + j;
+            const int64_t from = base + picked(indices, at, size) * step +
+                                 (axis == last ? 0 : (int64_t)j * data->stride[last]);
+            copy_element((char *)args->out[0].raw + at * bytes,
+                         (const char *)data->raw + from * (int64_t)bytes, bytes);
+        }
+    }
+}
+
+static void run_elements(const rml_op_args *args)
+{
+    const rml_tensor *data = &args->in[0], *out = &args->out[0];
+    const size_t count = rml_tensor_count(out), bytes = rml_dtype_size(data->dtype);
+    if (count == 0)
+        return;
+    if (rml_tensor_count(data) == 0) { // no index is one
+        memset(out->raw, 0, count * bytes);
+        return;
+    }
+    const size_t row = (size_t)out->dim[out->rank - 1];
+    rml_pool_run(args->pool, count / row, part_of(row * bytes), elements_rows,
+                 (void *)(uintptr_t)args);
+}
+
+static const rml_algorithm elements_algorithms[] = {{.name = "elements", .run = run_elements}};
+
+const rml_op rml_op_gather_elements = {.name = "gather_elements",
+                                       .min_inputs = 2,
+                                       .max_inputs = 2,
+                                       .layout = RML_OP_PLAIN,
+                                       .packed_input = -1,
+                                       .checks_elements = true,
+                                       .types = types_gather,
+                                       .infer_values = infer_elements,
+                                       .algorithms = elements_algorithms};
+
+// ---- gather_nd: the last dimension of the indices counts off the first ones of the data --------
+
+static rml_status infer_nd(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                           rml_shape *out, rml_error *err)
+{
+    const rml_shape *data = &in[0].shape, *indices = &in[1].shape;
+    const int64_t batch = attr->gather_nd.batch;
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    (void)in_count;
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (data->rank < 0 || indices->rank < 0)
+        return RML_OK;
+    const int64_t depth = indices->rank ? indices->dim[indices->rank - 1] : 0;
+    bool fits = indices->rank > 0 && batch >= 0 && batch < indices->rank && batch < data->rank &&
+                depth <= data->rank - batch;
+    for (int i = 0; i < batch && fits; i++)
+        fits = indices->dim[i] == data->dim[i] || indices->dim[i] < 0 || data->dim[i] < 0;
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "indices %s do not fit data %s with %lld batch "
+                        "dimensions",
+                        rml_shape_text(indices, a), rml_shape_text(data, b), (long long)batch);
+    if (depth < 0)
+        return RML_OK;
+    const int inner = (int)(batch + depth);
+    if (indices->rank - 1 + data->rank - inner > RML_MAX_RANK)
+        return rml_fail(err, RML_ERR_LIMIT, "an output of %d dimensions, at most %d",
+                        indices->rank - 1 + data->rank - inner, RML_MAX_RANK);
+    out->rank = 0;
+    for (int i = 0; i < indices->rank - 1; i++)
+        out->dim[out->rank++] = indices->dim[i];
+    for (int i = inner; i < data->rank; i++)
+        out->dim[out->rank++] = data->dim[i];
+    size_t count;
+    if (!in[1].data || depth == 0 || !rml_shape_count(indices, &count))
+        return RML_OK;
+    for (size_t i = 0; i < count; i++) {
+        const int axis = (int)(batch + (int64_t)(i % (size_t)depth));
+        const int64_t index = rml_index_at(in[1].data, in[1].dtype, i);
+        if (data->dim[axis] >= 0 && (index < -data->dim[axis] || index >= data->dim[axis]))
+            return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
+                            (long long)index, axis, (long long)data->dim[axis]);
+    }
+    return RML_OK;
+}
+
+typedef struct nd_context {
+    const rml_tensor *data, *indices, *out;
+    int batch;
+    size_t depth, per_batch, bytes; // tuples of a batch; bytes of a slice
+    size_t batch_bytes;
+} nd_context;
+
+static void nd_part(void *context, size_t begin, size_t end, int worker)
+{
+    const nd_context *at = context;
+    const size_t element = rml_dtype_size(at->data->dtype);
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        int64_t from = 0;
+        for (size_t k = 0; k < at->depth; k++) {
+            const int axis = at->batch + (int)k;
+            from += picked(at->indices, i * at->depth + k, at->data->dim[axis]) *
+                    at->data->stride[axis];
+        }
+        copy_element((char *)at->out->raw + i * at->bytes,
+                     (const char *)at->data->raw + i / at->per_batch * at->batch_bytes +
+                         (size_t)from * element,
+                     at->bytes);
+    }
+}
+
+static void run_nd(const rml_op_args *args)
+{
+    const rml_tensor *data = &args->in[0], *indices = &args->in[1], *out = &args->out[0];
+    const int batch = (int)args->attr->gather_nd.batch, rank = indices->rank;
+    const size_t element = rml_dtype_size(data->dtype);
+    const size_t depth = (size_t)indices->dim[rank - 1];
+    nd_context context = {.data = data,
+                          .indices = indices,
+                          .out = out,
+                          .batch = batch,
+                          .depth = depth,
+                          .per_batch = product(indices->dim, batch, rank - 1),
+                          .bytes = product(data->dim, batch + (int)depth, data->rank) * element,
+                          .batch_bytes = product(data->dim, batch, data->rank) * element};
+    if (rml_tensor_count(out) == 0)
+        return;
+    if (rml_tensor_count(data) == 0) // no index is one
+        memset(out->raw, 0, rml_tensor_count(out) * element);
+    else
+        rml_pool_run(args->pool, product(indices->dim, 0, rank - 1), part_of(context.bytes),
+                     nd_part, &context);
+}
+
+static const rml_algorithm nd_algorithms[] = {{.name = "slices", .run = run_nd}};
+
+const rml_op rml_op_gather_nd = {.name = "gather_nd",
+                                 .min_inputs = 2,
+                                 .max_inputs = 2,
+                                 .layout = RML_OP_PLAIN,
+                                 .packed_input = -1,
+                                 .checks_elements = true,
+                                 .types = types_gather,
+                                 .infer_values = infer_nd,
+                                 .algorithms = nd_algorithms};

@@ -1,0 +1,138 @@
+#include "ops/index/list.h"
+
+#include "tensor/convert.h"
+#include "tensor/size.h"
+
+rml_status rml_types_indices(const rml_fact *fact, const char *what, rml_error *err)
+{
+    if (fact->dtype != RML_I64 && fact->dtype != RML_I32)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s are %s, expected i32 or i64", what,
+                        rml_dtype_name(fact->dtype));
+    return RML_OK;
+}
+
+static void read(rml_list *list, const void *data, rml_dtype dtype)
+{
+    list->known = true;
+    for (int i = 0; i < list->count; i++)
+        list->at[i] = rml_index_at(data, dtype, (size_t)i);
+}
+
+rml_status rml_list_infer(const rml_fact *in, int in_count, int index, const char *what,
+                          rml_list *list, rml_error *err)
+{
+    *list = (rml_list){0};
+    if (index >= in_count || in[index].shape.rank == -1)
+        return RML_OK;
+    const rml_fact *fact = &in[index];
+    list->given = true;
+    list->count = -1;
+    RML_TRY(rml_types_indices(fact, what, err));
+    if (fact->shape.rank == RML_RANK_UNKNOWN)
+        return RML_OK;
+    const int64_t count = fact->shape.rank ? fact->shape.dim[0] : 1;
+    if (fact->shape.rank > 1 || count > RML_LIST_MAX) {
+        char text[RML_SHAPE_TEXT_BYTES];
+        return rml_fail(err, RML_ERR_SHAPE, "%s have shape %s, expected a list of at most %d", what,
+                        rml_shape_text(&fact->shape, text), RML_LIST_MAX);
+    }
+    list->count = (int)count;
+    if (fact->data)
+        read(list, fact->data, fact->dtype);
+    return RML_OK;
+}
+
+rml_list rml_list_read(const rml_op_args *args, int index)
+{
+    rml_list list = {0};
+    if (index >= args->in_count || args->in[index].rank < 0)
+        return list;
+    const rml_tensor *in = &args->in[index];
+    list.given = true;
+    list.count = in->rank ? (int)in->dim[0] : 1;
+    read(&list, in->raw, in->dtype);
+    return list;
+}
+
+int rml_axis_of(int64_t axis, int rank)
+{
+    if (axis < -(int64_t)rank || axis >= rank)
+        return -1;
+    return (int)(axis < 0 ? axis + rank : axis);
+}
+
+rml_status rml_axis_check(int64_t axis, const rml_shape *shape, int *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    *out = rml_axis_of(axis, shape->rank);
+    if (*out < 0)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %lld is not one of input %s", (long long)axis,
+                        rml_shape_text(shape, text));
+    return RML_OK;
+}
+
+rml_status rml_list_axes(rml_list *list, int rank, rml_error *err)
+{
+    unsigned seen = 0;
+    for (int i = 0; i < list->count && list->known; i++) {
+        const int axis = rml_axis_of(list->at[i], rank);
+        if (axis < 0)
+            return rml_fail(err, RML_ERR_SHAPE, "axis %lld is not one of %d dimensions",
+                            (long long)list->at[i], rank);
+        if (seen & 1u << axis)
+            return rml_fail(err, RML_ERR_SHAPE, "axis %d is given twice", axis);
+        seen |= 1u << axis;
+        list->at[i] = axis;
+    }
+    return RML_OK;
+}
+
+bool rml_scalar_known(const rml_fact *in, int in_count, int index, int64_t *value)
+{
+    if (index >= in_count || in[index].shape.rank < 0 || !in[index].data)
+        return false;
+    rml_dtype_convert(in[index].dtype, in[index].data, RML_I64, value, 1);
+    return true;
+}
+
+rml_status rml_scalar_check(const rml_fact *in, int in_count, int index, const char *what,
+                            rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    if (index >= in_count || in[index].shape.rank < 0)
+        return RML_OK;
+    for (int i = 0; i < in[index].shape.rank; i++)
+        if (in[index].shape.dim[i] != 1 && in[index].shape.dim[i] >= 0)
+            return rml_fail(err, RML_ERR_SHAPE, "the %s has shape %s, expected one number", what,
+                            rml_shape_text(&in[index].shape, text));
+    return RML_OK;
+}
+
+rml_status rml_types_first(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                           rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+rml_status rml_dim_mul(int64_t a, int64_t b, int64_t *out, rml_error *err)
+{
+    *out = -1;
+    if (a >= 0 && b >= 0 && !rml_i64_mul(a, b, out))
+        return rml_fail(err, RML_ERR_LIMIT, "a size of %lld times %lld is too large", (long long)a,
+                        (long long)b);
+    return RML_OK;
+}
+
+rml_status rml_dim_add(int64_t a, int64_t b, int64_t *out, rml_error *err)
+{
+    *out = -1;
+    if (a < 0 || b < 0)
+        return RML_OK;
+    if (a > INT64_MAX - b)
+        return rml_fail(err, RML_ERR_LIMIT, "a size of %lld and %lld is too large", (long long)a,
+                        (long long)b);
+    *out = a + b;
+    return RML_OK;
+}

@@ -1,0 +1,109 @@
+// Determinants of the matrices of the last two dimensions, in double.
+#include "ops/op.h"
+
+#include "ops/elementwise/widen.h"
+#include "tensor/convert.h"
+#include "tensor/size.h"
+
+#include <math.h>
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (rml_wide_of(in[0].dtype) != RML_WIDE_F64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the determinant of %s is not defined",
+                        rml_dtype_name(in[0].dtype));
+    *out = in[0].dtype;
+    return RML_OK;
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    const int rank = in[0].rank;
+    (void)attr;
+    (void)in_count;
+    if (rank < 2 || (in[0].dim[rank - 1] != in[0].dim[rank - 2] && in[0].dim[rank - 1] >= 0 &&
+                     in[0].dim[rank - 2] >= 0))
+        return rml_fail(err, RML_ERR_SHAPE, "input %s has no square matrices",
+                        rml_shape_text(&in[0], text));
+    *out = in[0];
+    out->rank -= 2;
+    return RML_OK;
+}
+
+static size_t side(const rml_op_args *args)
+{
+    return (size_t)args->in[0].dim[args->in[0].rank - 1];
+}
+
+static size_t worker_bytes(const rml_op_args *args)
+{
+    return rml_round_up(side(args) * side(args) * sizeof(double), RML_ALIGNMENT);
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    return (size_t)args->threads * worker_bytes(args);
+}
+
+// Elimination with the largest pivot of each column; overwrites the matrix.
+static double determinant(double *m, size_t n)
+{
+    double product = 1;
+    for (size_t k = 0; k < n; k++) {
+        size_t pivot = k;
+        for (size_t i = k + 1; i < n; i++)
+            if (fabs(m[i * n + k]) > fabs(m[pivot * n + k]))
+                pivot = i;
+        if (pivot != k) {
+            product = -product;
+            for (size_t j = k; j < n; j++) {
+                const double swap = m[k * n + j];
+                m[k * n + j] = m[pivot * n + j];
+                m[pivot * n + j] = swap;
+            }
+        }
+        product *= m[k * n + k];
+        if (m[k * n + k] == 0)
+            return product;
+        for (size_t i = k + 1; i < n; i++) {
+            const double factor = m[i * n + k] / m[k * n + k];
+            for (size_t j = k + 1; j < n; j++)
+                m[i * n + j] -= factor * m[k * n + j];
+        }
+    }
+    return product;
+}
+
+static void run_part(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    const size_t n = side(args), bytes = rml_dtype_size(in->dtype);
+    double *m = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
+    for (size_t i = begin; i < end; i++) {
+        rml_dtype_convert(in->dtype, (const char *)in->raw + i * n * n * bytes, RML_F64, m, n * n);
+        const double value = determinant(m, n);
+        rml_dtype_convert(RML_F64, &value, out->dtype, (char *)out->raw + i * bytes, 1);
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), 1, run_part, (void *)(uintptr_t)args);
+}
+
+static const rml_algorithm algorithms[] = {
+    {.name = "elimination", .scratch_bytes = scratch_bytes, .run = run}};
+
+const rml_op rml_op_det = {.name = "det",
+                           .min_inputs = 1,
+                           .max_inputs = 1,
+                           .packed_input = -1,
+                           .types = types,
+                           .infer = infer,
+                           .algorithms = algorithms};

@@ -1,0 +1,450 @@
+// Sums of products over named dimensions, as numpy.einsum: operands are joined from left to right,
+// each time by one batched matrix product of copies whose dimensions are put in order.
+#include "ops/matmul/product.h"
+
+#include "ops/elementwise/widen.h"
+#include "tensor/convert.h"
+#include "tensor/size.h"
+
+#include <string.h>
+
+enum {
+    MAX_OPERANDS = 16,
+    MAX_LABELS = 24, // of one joining
+    LETTERS = 52,
+    ALL_LABELS = LETTERS + RML_MAX_RANK // the last ones: dimensions that "..." stands for
+};
+
+#define MOST_ELEMENTS (SIZE_MAX >> 18) // of a copy or product: its scratch can be addressed
+
+typedef struct term {
+    int rank;
+    uint8_t label[MAX_LABELS];
+} term;
+
+typedef struct equation {
+    int operands;
+    term in[MAX_OPERANDS], out;
+    int64_t size[ALL_LABELS]; // -1: not known, or in no operand
+    int64_t size_of[MAX_OPERANDS][RML_MAX_RANK];
+} equation;
+
+// ---- parsing ------------------------------------------------------------------------------------
+
+static int letter(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    return c >= 'a' && c <= 'z' ? 26 + c - 'a' : -1;
+}
+
+// One term of `rank` dimensions, or the output (rank -1) with `ellipsis` dimensions for its "...".
+// Returns the text behind it, or NULL.
+static const char *parse_term(const char *text, int rank, int *ellipsis, term *out)
+{
+    int letters = 0;
+    const char *at = text;
+    for (; *at && *at != ',' && *at != '-'; at++)
+        letters += *at != '.';
+    if (rank >= 0)
+        *ellipsis = strchr(text, '.') && strchr(text, '.') < at ? rank - letters : 0;
+    if (letters > RML_MAX_RANK || *ellipsis < 0 || *ellipsis > RML_MAX_RANK)
+        return NULL;
+    bool dotted = false;
+    out->rank = 0;
+    while (text < at) {
+        if (strncmp(text, "...", 3) == 0 && !dotted) {
+            dotted = true;
+            for (int i = 0; i < *ellipsis; i++)
+                out->label[out->rank++] = (uint8_t)(ALL_LABELS - *ellipsis + i);
+            text += 3;
+        } else if (letter(*text) >= 0) {
+            out->label[out->rank++] = (uint8_t)letter(*text++);
+        } else {
+            return NULL;
+        }
+    }
+    return rank >= 0 && out->rank != rank ? NULL : at;
+}
+
+// Without "->": the dimensions of "...", then the letters that occur once, in order.
+static void implicit_output(equation *eq, int ellipsis)
+{
+    int seen[ALL_LABELS] = {0};
+    for (int k = 0; k < eq->operands; k++)
+        for (int i = 0; i < eq->in[k].rank; i++)
+            seen[eq->in[k].label[i]]++;
+    eq->out.rank = 0;
+    for (int i = 0; i < ellipsis; i++)
+        eq->out.label[eq->out.rank++] = (uint8_t)(ALL_LABELS - ellipsis + i);
+    for (int i = 0; i < LETTERS && eq->out.rank < MAX_LABELS; i++)
+        if (seen[i] == 1)
+            eq->out.label[eq->out.rank++] = (uint8_t)i;
+}
+
+static bool parse(const char *text, const rml_shape *in, int in_count, equation *eq)
+{
+    int ellipsis = 0;
+    eq->operands = in_count;
+    if (in_count > MAX_OPERANDS)
+        return false;
+    for (int k = 0; k < in_count; k++) {
+        int own = 0;
+        text = parse_term(text, in[k].rank, &own, &eq->in[k]);
+        if (!text || (k + 1 < in_count ? *text != ',' : *text == ','))
+            return false;
+        ellipsis = own > ellipsis ? own : ellipsis;
+        text += k + 1 < in_count;
+    }
+    if (!*text) {
+        implicit_output(eq, ellipsis);
+    } else {
+        if (text[0] != '-' || text[1] != '>')
+            return false;
+        text = parse_term(text + 2, -1, &ellipsis, &eq->out);
+        if (!text || *text)
+            return false;
+    }
+    for (int i = 0; i < eq->out.rank; i++)
+        for (int j = 0; j < i; j++)
+            if (eq->out.label[i] == eq->out.label[j])
+                return false;
+    return eq->out.rank <= RML_MAX_RANK;
+}
+
+// Gives labels their sizes; a dimension of 1 is repeated where another operand has more.
+static bool set_sizes(const rml_shape *in, equation *eq)
+{
+    bool known[ALL_LABELS] = {false};
+    for (int i = 0; i < ALL_LABELS; i++)
+        eq->size[i] = -1;
+    for (int k = 0; k < eq->operands; k++)
+        for (int i = 0; i < eq->in[k].rank; i++) {
+            const int label = eq->in[k].label[i];
+            const int64_t dim = in[k].dim[i], have = eq->size[label];
+            eq->size_of[k][i] = dim;
+            if (!known[label] || have == 1 || (have < 0 && dim > 1))
+                eq->size[label] = dim;
+            else if (dim != have && dim != 1 && dim >= 0 && have >= 0)
+                return false;
+            known[label] = true;
+        }
+    for (int i = 0; i < eq->out.rank; i++)
+        if (!known[eq->out.label[i]])
+            return false;
+    return true;
+}
+
+// ---- joining ------------------------------------------------------------------------------------
+
+// The labels of one joining: in both and kept, in the first only, in the second only, summed over.
+typedef struct joining {
+    term batch, m, n, k;
+    size_t batch_size, m_size, n_size, k_size;
+} joining;
+
+static bool has(const term *of, int label)
+{
+    return memchr(of->label, label, (size_t)of->rank) != NULL;
+}
+
+static bool add_label(const equation *eq, term *to, size_t *size, int label)
+{
+    if (has(to, label))
+        return true;
+    if (to->rank == MAX_LABELS)
+        return false;
+    to->label[to->rank++] = (uint8_t)label;
+    return rml_size_mul(*size, (size_t)eq->size[label], size);
+}
+
+// Joins `left` with operand `next` (or with the number 1, behind the last one). False when sizes
+// cannot be addressed.
+static bool join(const equation *eq, const term *left, int next, joining *j)
+{
+    static const term none = {0};
+    const term *right = next < eq->operands ? &eq->in[next] : &none;
+    *j = (joining){.batch_size = 1, .m_size = 1, .n_size = 1, .k_size = 1};
+    bool fits = true;
+    for (int i = 0; i < left->rank + right->rank && fits; i++) {
+        const int label = i < left->rank ? left->label[i] : right->label[i - left->rank];
+        bool kept = has(&eq->out, label);
+        for (int k = next + 1; k < eq->operands && !kept; k++)
+            kept = has(&eq->in[k], label);
+        if (!kept)
+            fits = add_label(eq, &j->k, &j->k_size, label);
+        else if (has(left, label) && has(right, label))
+            fits = add_label(eq, &j->batch, &j->batch_size, label);
+        else if (has(left, label))
+            fits = add_label(eq, &j->m, &j->m_size, label);
+        else
+            fits = add_label(eq, &j->n, &j->n_size, label);
+    }
+    return fits;
+}
+
+static bool elements(size_t a, size_t b, size_t c, size_t *most)
+{
+    size_t count;
+    if (!rml_size_mul(a, b, &count) || !rml_size_mul(count, c, &count) || count > MOST_ELEMENTS)
+        return false;
+    *most = count > *most ? count : *most;
+    return true;
+}
+
+static term result_of(const joining *j)
+{
+    term result = {0};
+    const term *parts[] = {&j->batch, &j->m, &j->n};
+    for (int p = 0; p < 3; p++)
+        for (int i = 0; i < parts[p]->rank && result.rank < MAX_LABELS; i++)
+            result.label[result.rank++] = parts[p]->label[i];
+    return result;
+}
+
+static int joinings(const equation *eq)
+{
+    return eq->operands > 1 ? eq->operands - 1 : 1;
+}
+
+// Most elements of the copies of first and second operands and of the products.
+static bool plan(const equation *eq, size_t most[3])
+{
+    term left = eq->in[0];
+    most[0] = most[1] = most[2] = 1;
+    for (int step = 0; step < joinings(eq); step++) {
+        joining j;
+        if (!join(eq, &left, step + 1, &j) ||
+            !elements(j.batch_size, j.m_size, j.k_size, &most[0]) ||
+            !elements(j.batch_size, j.k_size, j.n_size, &most[1]) ||
+            !elements(j.batch_size, j.m_size, j.n_size, &most[2]))
+            return false;
+        left = result_of(&j);
+    }
+    return true;
+}
+
+// ---- the operator -------------------------------------------------------------------------------
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    (void)attr;
+    return rml_types_same(in, in_count, out, 1, err);
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    const char *text = attr->einsum.equation;
+    equation eq = {0};
+    if (!parse(text, in, in_count, &eq) || !set_sizes(in, &eq))
+        return rml_fail(err, RML_ERR_SHAPE, "equation \"%.100s\" does not fit the %d inputs", text,
+                        in_count);
+    out->rank = eq.out.rank;
+    for (int i = 0; i < eq.out.rank; i++)
+        out->dim[i] = eq.size[eq.out.label[i]];
+    size_t most[3];
+    for (int k = 0; k < in_count; k++)
+        if (!rml_shape_known(&in[k]))
+            return RML_OK;
+    if (!plan(&eq, most))
+        return rml_fail(err, RML_ERR_LIMIT, "equation \"%.100s\" makes too large tensors", text);
+    return RML_OK;
+}
+
+static equation equation_of(const rml_op_args *args)
+{
+    rml_shape in[MAX_OPERANDS];
+    equation eq = {0};
+    for (int k = 0; k < args->in_count; k++)
+        in[k] = rml_tensor_shape(&args->in[k]);
+    parse(args->attr->einsum.equation, in, args->in_count, &eq);
+    set_sizes(in, &eq);
+    return eq;
+}
+
+// The type that copies and products are in.
+static rml_dtype work_dtype(rml_dtype dtype)
+{
+    if (dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16)
+        return RML_F32;
+    const rml_wide wide = rml_wide_of(dtype);
+    return wide == RML_WIDE_F64 ? RML_F64 : wide == RML_WIDE_I64 ? RML_I64 : RML_U64;
+}
+
+static rml_product product_of(const joining *j, rml_dtype dtype, void *a, void *b, void *y)
+{
+    const int64_t batch = (int64_t)j->batch_size, m = (int64_t)j->m_size, n = (int64_t)j->n_size,
+                  k = (int64_t)j->k_size;
+    return (rml_product){.a = rml_tensor_typed(a, dtype, &(rml_shape){3, {batch, m, k}}),
+                         .b = rml_tensor_typed(b, dtype, &(rml_shape){3, {batch, k, n}}),
+                         .y = rml_tensor_typed(y, dtype, &(rml_shape){3, {batch, m, n}})};
+}
+
+typedef struct buffers {
+    size_t bytes[3], product_bytes;
+} buffers;
+
+static buffers buffers_of(const rml_op_args *args, const equation *eq)
+{
+    const rml_dtype dtype = work_dtype(args->out[0].dtype);
+    term left = eq->in[0];
+    size_t most[3] = {0};
+    buffers b = {.product_bytes = 0};
+    plan(eq, most);
+    for (int i = 0; i < 3; i++)
+        b.bytes[i] = rml_round_up(most[i] * rml_dtype_size(dtype), RML_ALIGNMENT);
+    for (int step = 0; step < joinings(eq); step++) {
+        joining j;
+        join(eq, &left, step + 1, &j);
+        const rml_product product = product_of(&j, dtype, NULL, NULL, NULL);
+        const size_t bytes = rml_product_scratch(args, &product);
+        b.product_bytes = bytes > b.product_bytes ? bytes : b.product_bytes;
+        left = result_of(&j);
+    }
+    return b;
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    const equation eq = equation_of(args);
+    const buffers b = buffers_of(args, &eq);
+    return b.bytes[0] + b.bytes[1] + b.bytes[2] + b.product_bytes;
+}
+
+// ---- copies with the dimensions in another order ------------------------------------------------
+
+typedef struct copy_job {
+    const char *src;
+    char *dst; // plain
+    rml_dtype from, to;
+    int rank; // at least 1
+    int64_t dim[MAX_LABELS + 1], stride[MAX_LABELS + 1];
+} copy_job;
+
+static void copy_runs(void *context, size_t begin, size_t end, int worker)
+{
+    const copy_job *job = context;
+    const int last = job->rank - 1;
+    const size_t run = (size_t)job->dim[last];
+    const size_t from = rml_dtype_size(job->from), to = rml_dtype_size(job->to);
+    const int64_t step = job->stride[last];
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        size_t rest = item;
+        int64_t at = 0;
+        for (int i = last - 1; i >= 0; i--) {
+            at += (int64_t)(rest % (size_t)job->dim[i]) * job->stride[i];
+            rest /= (size_t)job->dim[i];
+        }
+        const char *src = job->src + at * (int64_t)from;
+        char *dst = job->dst + item * run * to;
+        if (step == 1) {
+            rml_dtype_convert(job->from, src, job->to, dst, run);
+        } else if (job->from == RML_F32 && job->to == RML_F32) {
+            for (size_t i = 0; i < run; i++)
+                ((float *)(void *)dst)[i] = ((const float *)(const void *)src)[(int64_t)i * step];
+        } else {
+            for (size_t i = 0; i < run; i++)
+                rml_dtype_convert(job->from, src + (int64_t)i * step * (int64_t)from, job->to,
+                                  dst + i * to, 1);
+        }
+    }
+}
+
+// Copies a value whose dimensions are `of`, of the given sizes and strides, to those of `order`.
+static void copy_ordered(const rml_op_args *args, const equation *eq, const term *of,
+                         const int64_t *size, const int64_t *stride, const term *const *order,
+                         int parts, copy_job *job)
+{
+    size_t count = 1;
+    job->rank = 0;
+    for (int p = 0; p < parts; p++)
+        for (int i = 0; i < order[p]->rank; i++) {
+            const int label = order[p]->label[i];
+            int64_t step = 0; // a label that comes twice is the diagonal
+            for (int d = 0; d < of->rank; d++)
+                if (of->label[d] == label && size[d] != 1)
+                    step += stride[d];
+            job->dim[job->rank] = eq->size[label];
+            job->stride[job->rank++] = step;
+        }
+    if (job->rank == 0) {
+        job->dim[0] = job->stride[0] = 1;
+        job->rank = 1;
+    }
+    for (int i = 0; i < job->rank - 1; i++)
+        count *= (size_t)job->dim[i];
+    if (job->dim[job->rank - 1] > 0)
+        rml_pool_run(args->pool, count, 64, copy_runs, job);
+}
+
+static void plain_strides(const equation *eq, const term *of, int64_t *size, int64_t *stride)
+{
+    int64_t step = 1;
+    for (int i = of->rank - 1; i >= 0; i--) {
+        size[i] = eq->size[of->label[i]];
+        stride[i] = step;
+        step = (int64_t)((uint64_t)step * (uint64_t)size[i]); // of nothing it may not fit
+    }
+}
+
+static void run(const rml_op_args *args)
+{
+    const equation eq = equation_of(args);
+    const buffers b = buffers_of(args, &eq);
+    const rml_dtype dtype = args->out[0].dtype, work = work_dtype(dtype);
+    char *first = args->scratch, *second = first + b.bytes[0], *sums = second + b.bytes[1];
+    const double one_f64 = 1;
+    const int64_t one_i64 = 1;
+    int64_t size[MAX_LABELS], stride[MAX_LABELS];
+    term left = eq.in[0];
+    for (int step = 0; step < joinings(&eq); step++) {
+        joining j;
+        join(&eq, &left, step + 1, &j);
+        copy_job job = {.src = sums, .dst = first, .from = work, .to = work};
+        if (step == 0) {
+            job.src = args->in[0].raw;
+            job.from = dtype;
+            memcpy(size, eq.size_of[0], sizeof eq.size_of[0]);
+            memcpy(stride, args->in[0].stride, sizeof args->in[0].stride);
+        } else {
+            plain_strides(&eq, &left, size, stride);
+        }
+        copy_ordered(args, &eq, &left, size, stride, (const term *[]){&j.batch, &j.m, &j.k}, 3,
+                     &job);
+        job.dst = second;
+        if (step + 1 < eq.operands) {
+            const rml_tensor *right = &args->in[step + 1];
+            job.src = right->raw;
+            job.from = dtype;
+            copy_ordered(args, &eq, &eq.in[step + 1], eq.size_of[step + 1], right->stride,
+                         (const term *[]){&j.batch, &j.k, &j.n}, 3, &job);
+        } else { // the number 1, everywhere
+            static const term none = {0};
+            const bool floats = rml_wide_of(dtype) == RML_WIDE_F64;
+            job.src = floats ? (const char *)&one_f64 : (const char *)&one_i64;
+            job.from = floats ? RML_F64 : RML_I64;
+            copy_ordered(args, &eq, &none, NULL, NULL, (const term *[]){&j.batch, &j.k, &j.n}, 3,
+                         &job);
+        }
+        const rml_product product = product_of(&j, work, first, second, sums);
+        rml_product_run(args, &product, sums + b.bytes[2]);
+        left = result_of(&j);
+    }
+    copy_job job = {.src = sums, .dst = args->out[0].raw, .from = work, .to = dtype};
+    plain_strides(&eq, &left, size, stride);
+    copy_ordered(args, &eq, &left, size, stride, (const term *[]){&eq.out}, 1, &job);
+}
+
+static const rml_algorithm algorithms[] = {
+    {.name = "products", .scratch_bytes = scratch_bytes, .run = run}};
+
+const rml_op rml_op_einsum = {.name = "einsum",
+                              .min_inputs = 1,
+                              .max_inputs = -1,
+                              .packed_input = -1,
+                              .types = types,
+                              .infer = infer,
+                              .algorithms = algorithms};

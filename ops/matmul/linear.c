@@ -1,0 +1,178 @@
+// Fully connected layer: y = act(x * w^T + bias + residual) over the last dimension.
+//   x [..., K]   w [O,K]   bias [O], optional   residual [..., O], optional. Source:
+//   torch.nn.Linear.
+#include "ops/conv/conv.h"
+#include "ops/conv/igemm.h"
+
+#include "kernels/pack.h"
+#include "ops/matmul/pairs.h"
+#include "tensor/size.h"
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
+    const rml_shape *x = &in[0], *w = &in[1];
+    (void)attr;
+    if (x->rank < 1 || w->rank != 2 || !rml_shape_known(w) || w->dim[0] < 1 || w->dim[1] < 1 ||
+        (x->dim[x->rank - 1] != w->dim[1] && x->dim[x->rank - 1] >= 0))
+        return rml_fail(err, RML_ERR_SHAPE, "weight %s does not fit input %s",
+                        rml_shape_text(w, w_text), rml_shape_text(x, x_text));
+    if (in_count > 2 && in[2].rank >= 0 && (in[2].rank != 1 || in[2].dim[0] != w->dim[0]))
+        return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
+                        rml_shape_text(&in[2], x_text), (long long)w->dim[0]);
+    *out = *x;
+    out->dim[x->rank - 1] = w->dim[0];
+    return rml_conv_check_residual(in, in_count, out, err);
+}
+
+static uint64_t macs(const rml_op_args *args)
+{
+    return (uint64_t)rml_tensor_count(&args->out[0]) * (uint64_t)args->in[1].dim[1];
+}
+
+// Floats, or pairs of bf16, that a row of x or of the weight takes.
+static size_t depth_of(const rml_op_args *args, bool pairs)
+{
+    const size_t depth = (size_t)args->in[1].dim[1];
+    return pairs ? rml_pairs(depth) : depth;
+}
+
+static size_t count_packed(const rml_op_args *args, bool pairs)
+{
+    return rml_pack_count(args->kernels, 1, depth_of(args, pairs), (size_t)args->in[1].dim[0]);
+}
+
+static rml_status pack_weight(const rml_op_args *args, const rml_constant *weight, float *packed,
+                              bool pairs, const rml_allocator *allocator, rml_error *err)
+{
+    const size_t cols = (size_t)args->in[1].dim[0], depth = (size_t)args->in[1].dim[1];
+    const size_t nr = args->kernels->nr, bytes = nr * depth * sizeof(float);
+    float *rows = rml_alloc(allocator, bytes);
+    if (!rows)
+        return rml_fail_nomem(err, bytes, "packing weights");
+    for (size_t column = 0; column < cols; column += nr) {
+        const size_t count = rml_min_size(nr, cols - column);
+        float *dst = packed + column * depth_of(args, pairs);
+        rml_constant_read(weight, 0, (int64_t)column, (int64_t)count, rows);
+        if (pairs)
+            rml_pairs_pack_panel(args->kernels, dst, rows, 1, depth, count, 0, 1, depth);
+        else
+            rml_pack_panel(args->kernels, dst, rows, 1, depth, count, 0, 1, depth);
+    }
+    rml_free(allocator, rows);
+    return RML_OK;
+}
+
+// A plain [..., K] view as one row of pixels with K channels.
+static rml_tensor as_pixels(const rml_tensor *tensor)
+{
+    const int64_t channels = tensor->dim[tensor->rank - 1];
+    const int64_t pixels = channels ? (int64_t)rml_tensor_count(tensor) / channels : 0;
+    return (rml_tensor){.data = tensor->data,
+                        .rank = 4,
+                        .dim = {1, channels, 1, pixels},
+                        .stride = {pixels * channels, 1, pixels * channels, channels}};
+}
+
+static size_t gemm_bytes(const rml_op_args *args, bool pairs)
+{
+    return rml_igemm_scratch_bytes(args->threads, 1, depth_of(args, pairs));
+}
+
+static void run_product(const rml_op_args *args, bool pairs)
+{
+    static const int64_t one[2] = {1, 1}, none[4] = {0, 0, 0, 0};
+    rml_tensor in = as_pixels(&args->in[0]);
+    const rml_tensor out = as_pixels(&args->out[0]);
+    const rml_tensor residual =
+        rml_conv_residual(args) ? as_pixels(&args->in[3]) : (rml_tensor){.rank = -1};
+    if (pairs)
+        in = rml_pairs_make(args, &in, args->scratch + gemm_bytes(args, true));
+    const rml_igemm product = {.window = rml_window_conv(&out, one, one, none, one),
+                               .in = &in,
+                               .out = &out,
+                               .residual = residual.rank < 0 ? NULL : &residual,
+                               .depth = (size_t)in.dim[1],
+                               .cols = (size_t)out.dim[1],
+                               .pairs = pairs,
+                               .packed = args->packed,
+                               .bias = rml_conv_bias(args),
+                               .act = &args->attr->linear.act};
+    rml_igemm_run(args, &product, 1);
+}
+
+// ---- in bf16 ------------------------------------------------------------------------------------
+
+// Rows of a matrix that is all of an item meet the weights once: what bf16 saves there is little.
+static bool accepts_bf16(const rml_op_args *args)
+{
+    return rml_wants_bf16(args) && args->in[0].rank > 2;
+}
+
+static size_t packed_count_bf16(const rml_op_args *args)
+{
+    return count_packed(args, true);
+}
+
+static rml_status pack_bf16(const rml_op_args *args, const rml_constant *weight, float *packed,
+                            const rml_allocator *allocator, rml_error *err)
+{
+    return pack_weight(args, weight, packed, true, allocator, err);
+}
+
+static size_t scratch_bytes_bf16(const rml_op_args *args)
+{
+    const rml_tensor in = as_pixels(&args->in[0]);
+    return gemm_bytes(args, true) + rml_pairs_bytes(&in);
+}
+
+static void run_bf16(const rml_op_args *args)
+{
+    run_product(args, true);
+}
+
+// ---- in f32 -------------------------------------------------------------------------------------
+
+static size_t packed_count(const rml_op_args *args)
+{
+    return count_packed(args, false);
+}
+
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+                       const rml_allocator *allocator, rml_error *err)
+{
+    return pack_weight(args, weight, packed, false, allocator, err);
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    return gemm_bytes(args, false);
+}
+
+static void run(const rml_op_args *args)
+{
+    run_product(args, false);
+}
+
+static const rml_algorithm algorithms[] = {{.name = "packed-gemm-bf16",
+                                            .precision = RML_PRECISION_BF16,
+                                            .accepts = accepts_bf16,
+                                            .packed_count = packed_count_bf16,
+                                            .pack = pack_bf16,
+                                            .scratch_bytes = scratch_bytes_bf16,
+                                            .run = run_bf16},
+                                           {.name = "packed-gemm",
+                                            .packed_count = packed_count,
+                                            .pack = pack,
+                                            .scratch_bytes = scratch_bytes,
+                                            .run = run}};
+
+const rml_op rml_op_linear = {.name = "linear",
+                              .min_inputs = 2,
+                              .max_inputs = 4,
+                              .layout = RML_OP_PLAIN,
+                              .packed_input = 1,
+                              .infer = infer,
+                              .macs = macs,
+                              .algorithms = algorithms};

@@ -1,0 +1,181 @@
+#include "ops/matmul/product.h"
+
+#include "kernels/pack.h"
+#include "ops/elementwise/widen.h"
+#include "tensor/size.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct product_job {
+    const rml_op_args *args;
+    const rml_product *product;
+    char *scratch;
+    size_t m, n, k, batch, pieces; // columns are cut into `pieces` of at most `piece`
+    size_t piece, worker_bytes;
+    int64_t a_row, a_col, b_row, b_col, y_row;
+} product_job;
+
+static size_t panel_bytes(const rml_kernels *kernels, size_t k)
+{
+    return rml_round_up(k * kernels->nr * sizeof(float), RML_ALIGNMENT);
+}
+
+static product_job job_of(const rml_op_args *args, const rml_product *product)
+{
+    const rml_tensor *a = &product->a, *b = &product->b, *y = &product->y;
+    const int row = y->rank - 2, col = y->rank - 1;
+    product_job job = {.args = args, .product = product, .batch = 1};
+    job.m = (size_t)y->dim[row];
+    job.n = (size_t)y->dim[col];
+    job.k = (size_t)a->dim[col];
+    for (int i = 0; i < row; i++)
+        job.batch *= (size_t)y->dim[i];
+    job.a_row = a->stride[row];
+    job.a_col = a->stride[col];
+    job.b_row = b->stride[row];
+    job.b_col = b->stride[col];
+    job.y_row = y->stride[row];
+    job.piece = y->dtype == RML_F32 ? args->kernels->nr : RML_WIDEN_COUNT;
+    job.pieces = (job.n + job.piece - 1) / job.piece;
+    // A packed panel, and mr rows of `a` for when its rows are not contiguous.
+    if (y->dtype == RML_F32)
+        job.worker_bytes = panel_bytes(args->kernels, job.k) +
+                           rml_round_up(job.k * args->kernels->mr * sizeof(float), RML_ALIGNMENT);
+    return job;
+}
+
+size_t rml_product_scratch(const rml_op_args *args, const rml_product *product)
+{
+    return (size_t)args->threads * job_of(args, product).worker_bytes;
+}
+
+// Start of matrix number `batch` of an operand that may be broadcast.
+static char *matrix_at(const rml_tensor *operand, const rml_tensor *y, size_t batch)
+{
+    int64_t at = 0;
+    for (int i = y->rank - 3; i >= 0; i--) {
+        const size_t dim = (size_t)y->dim[i];
+        if (operand->dim[i] != 1)
+            at += (int64_t)(batch % dim) * operand->stride[i];
+        batch /= dim;
+    }
+    return (char *)operand->raw + at * (int64_t)rml_dtype_size(operand->dtype);
+}
+
+// ---- f32: the second operand is packed, a panel of columns at a time ----------------------------
+
+static void run_panels(void *context, size_t begin, size_t end, int worker)
+{
+    const product_job *job = context;
+    const rml_product *product = job->product;
+    const rml_kernels *kernels = job->args->kernels;
+    float *panel = (float *)(void *)(job->scratch + (size_t)worker * job->worker_bytes);
+    float *rows = (float *)(void *)((char *)panel + panel_bytes(kernels, job->k));
+    const float *a_rows[RML_GEMM_MAX_MR];
+    float *c_rows[RML_GEMM_MAX_MR];
+    for (size_t item = begin; item < end; item++) {
+        const size_t batch = item / job->pieces, column = item % job->pieces * kernels->nr;
+        const float *a = (void *)matrix_at(&product->a, &product->y, batch);
+        const float *b = (void *)matrix_at(&product->b, &product->y, batch);
+        float *y = (void *)matrix_at(&product->y, &product->y, batch);
+        rml_gemm_tile tile = {.a = a_rows,
+                              .taps = 1,
+                              .depth = job->k,
+                              .b = panel,
+                              .cols = rml_min_size(kernels->nr, job->n - column),
+                              .c = c_rows,
+                              .low = -INFINITY,
+                              .high = INFINITY};
+        rml_pack_panel(kernels, panel, b + (int64_t)column * job->b_col, 1, job->k, tile.cols, 0,
+                       (size_t)job->b_row, (size_t)job->b_col);
+        for (size_t row = 0; row < job->m; row += kernels->mr) {
+            tile.rows = rml_min_size(kernels->mr, job->m - row);
+            for (size_t i = 0; i < tile.rows; i++) {
+                const float *src = a + (int64_t)(row + i) * job->a_row;
+                if (job->a_col != 1) {
+                    for (size_t k = 0; k < job->k; k++)
+                        rows[i * job->k + k] = src[(int64_t)k * job->a_col];
+                    src = rows + i * job->k;
+                }
+                a_rows[i] = src;
+                c_rows[i] = y + (int64_t)(row + i) * job->y_row + column;
+            }
+            kernels->gemm(&tile);
+        }
+    }
+}
+
+// ---- other types: one row of `y` at a time, RML_WIDEN_COUNT columns of it
+// -----------------------------
+
+static rml_tensor line_view(const rml_tensor *of, const char *start, int64_t at, int64_t stride,
+                            size_t count)
+{
+    return (rml_tensor){.raw = (void *)(uintptr_t)(start + at * (int64_t)rml_dtype_size(of->dtype)),
+                        .dtype = of->dtype,
+                        .rank = 1,
+                        .dim = {(int64_t)count},
+                        .stride = {stride}};
+}
+
+static void add_scaled(rml_wide wide, rml_widen *sum, const rml_widen *row, const rml_widen *factor,
+                       size_t k, size_t count)
+{
+    if (wide == RML_WIDE_F64) {
+        const double by = factor->f64[k];
+        for (size_t i = 0; i < count; i++)
+            sum->f64[i] += by * row->f64[i];
+    } else {
+        const uint64_t by = factor->u64[k]; // modulo 2^64 signed and unsigned are the same
+        for (size_t i = 0; i < count; i++)
+            sum->u64[i] += by * row->u64[i];
+    }
+}
+
+static void run_wide(void *context, size_t begin, size_t end, int worker)
+{
+    const product_job *job = context;
+    const rml_product *product = job->product;
+    const rml_wide wide = rml_wide_of(product->y.dtype);
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t column = item % job->pieces * job->piece, line = item / job->pieces;
+        const size_t batch = line / job->m, row = line % job->m;
+        const size_t count = rml_min_size(job->piece, job->n - column);
+        const char *a = matrix_at(&product->a, &product->y, batch);
+        const char *b = matrix_at(&product->b, &product->y, batch);
+        rml_widen sum, factor, b_row;
+        memset(&sum, 0, sizeof sum);
+        for (size_t k = 0; k < job->k; k++) {
+            if (k % RML_WIDEN_COUNT == 0) {
+                const size_t some = rml_min_size(RML_WIDEN_COUNT, job->k - k);
+                const rml_tensor a_line =
+                    line_view(&product->a, a, (int64_t)row * job->a_row + (int64_t)k * job->a_col,
+                              job->a_col, some);
+                rml_widen_read(&a_line, 0, some, wide, &factor);
+            }
+            const rml_tensor b_line =
+                line_view(&product->b, b, (int64_t)k * job->b_row + (int64_t)column * job->b_col,
+                          job->b_col, count);
+            rml_widen_read(&b_line, 0, count, wide, &b_row);
+            add_scaled(wide, &sum, &b_row, &factor, k % RML_WIDEN_COUNT, count);
+        }
+        const rml_tensor out = line_view(&product->y, matrix_at(&product->y, &product->y, batch),
+                                         (int64_t)row * job->y_row + (int64_t)column, 1, count);
+        rml_widen_write(&out, 0, count, wide, &sum);
+    }
+}
+
+void rml_product_run(const rml_op_args *args, const rml_product *product, char *scratch)
+{
+    product_job job = job_of(args, product);
+    job.scratch = scratch;
+    if (!rml_tensor_count(&product->y)) // however many empty matrices there are
+        return;
+    // Without columns of `a` there is nothing for the kernel to read; the sums are zero.
+    if (product->y.dtype == RML_F32 && job.k > 0)
+        rml_pool_run(args->pool, job.batch * job.pieces, 1, run_panels, &job);
+    else
+        rml_pool_run(args->pool, job.batch * job.m * job.pieces, 1, run_wide, &job);
+}

@@ -1,0 +1,482 @@
+// From floats to small integers and back: one scale and zero point for all elements, for each index
+// of one axis, or for each block of indices.
+#include "ops/op.h"
+
+#include "ops/elementwise/widen.h"
+#include "ops/elementwise/nd_iterator.h"
+#include "tensor/convert.h"
+#include "tensor/dtype.h"
+
+#include <math.h>
+
+enum { PART = 16 * RML_WIDEN_COUNT };
+
+// Rounds doubles of less than 2^51 to the nearest integer, ties to even, without a call.
+static const double rounder = 6755399441055744.0;
+
+static bool is_float(rml_dtype dtype)
+{
+    return rml_wide_of(dtype) == RML_WIDE_F64;
+}
+
+// Lowest and highest value; false for what nothing is quantized to.
+static bool range_of(rml_dtype dtype, double *low, double *high)
+{
+    switch (dtype) {
+    case RML_I8:
+    case RML_I16:
+        *high = dtype == RML_I8 ? 127 : 32767;
+        *low = -*high - 1;
+        return true;
+    case RML_U8:
+    case RML_U16:
+        *high = dtype == RML_U8 ? 255 : 65535;
+        *low = 0;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static double number_at(const rml_tensor *tensor, size_t at)
+{
+    double value;
+    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
+                      RML_F64, &value, 1);
+    return value;
+}
+
+static bool present(const rml_op_args *args, int input)
+{
+    return args->in_count > input && args->in[input].rank >= 0;
+}
+
+// ---- which scale belongs to an element ----------------------------------------------------------
+
+static int64_t blocks_of(int64_t dim, int64_t block)
+{
+    return dim / block + (dim % block != 0);
+}
+
+static bool same_dim(int64_t a, int64_t b)
+{
+    return a == b || a < 0 || b < 0;
+}
+
+static bool is_single(const rml_shape *shape)
+{
+    size_t count;
+    return rml_shape_known(shape) && rml_shape_count(shape, &count) && count == 1;
+}
+
+static bool scale_fits(const rml_quantize_attr *quantize, const rml_shape *x,
+                       const rml_shape *scale)
+{
+    const int axis = quantize->axis < 0 ? quantize->axis + x->rank : quantize->axis;
+    if (is_single(scale))
+        return true;
+    if (scale->rank == 1 && scale->dim[0] < 0) // it may be one
+        return true;
+    if (axis < 0 || axis >= x->rank)
+        return false;
+    if (quantize->block == 0 || scale->rank != x->rank)
+        return scale->rank == 1 && same_dim(scale->dim[0], x->dim[axis]);
+    bool fits = true;
+    for (int i = 0; i < x->rank && fits; i++)
+        fits =
+            x->dim[i] < 0 ||
+            same_dim(scale->dim[i], i == axis ? blocks_of(x->dim[i], quantize->block) : x->dim[i]);
+    return fits;
+}
+
+// A zero point has the shape of its scale; (1) and () go together.
+static bool zero_fits(const rml_shape *scale, const rml_shape *zero)
+{
+    if (is_single(scale) && rml_shape_known(zero))
+        return is_single(zero);
+    bool fits = zero->rank == scale->rank;
+    for (int i = 0; i < scale->rank && fits; i++)
+        fits = same_dim(zero->dim[i], scale->dim[i]);
+    return fits;
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    const rml_quantize_attr *quantize = &attr->quantize;
+    char x_text[RML_SHAPE_TEXT_BYTES], scale_text[RML_SHAPE_TEXT_BYTES];
+    *out = in[0];
+    if (quantize->block < 0 || !scale_fits(quantize, &in[0], &in[1]))
+        return rml_fail(err, RML_ERR_SHAPE, "scale %s does not fit axis %d of input %s",
+                        rml_shape_text(&in[1], scale_text), quantize->axis,
+                        rml_shape_text(&in[0], x_text));
+    if (in_count > 2 && in[2].rank >= 0 && !zero_fits(&in[1], &in[2]))
+        return rml_fail(err, RML_ERR_SHAPE, "the zero point is %s, its scale %s",
+                        rml_shape_text(&in[2], x_text), rml_shape_text(&in[1], scale_text));
+    return RML_OK;
+}
+
+typedef struct quantize_job {
+    const rml_op_args *args;
+    size_t count, inner, dim, block; // count 1: one scale
+} quantize_job;
+
+static quantize_job job_of(const rml_op_args *args)
+{
+    const rml_tensor *x = &args->in[0];
+    const rml_quantize_attr *quantize = &args->attr->quantize;
+    quantize_job job = {.args = args, .count = rml_tensor_count(&args->in[1]), .inner = 1};
+    if (job.count == 1)
+        return job;
+    const int axis = quantize->axis < 0 ? quantize->axis + x->rank : quantize->axis;
+    for (int i = axis + 1; i < x->rank; i++)
+        job.inner *= (size_t)x->dim[i];
+    job.dim = (size_t)x->dim[axis];
+    job.block = args->in[1].rank == x->rank && quantize->block > 0 ? (size_t)quantize->block : 0;
+    return job;
+}
+
+// Index of element `at`'s scale, and for how many elements from there on it holds (at most `most`).
+static size_t scale_at(const quantize_job *job, size_t at, size_t *most)
+{
+    if (job->count == 1)
+        return 0;
+    const size_t inside = at % job->inner, row = at / job->inner, index = row % job->dim;
+    size_t run = job->inner - inside, scale = index;
+    if (job->block) {
+        const size_t blocks = (job->dim + job->block - 1) / job->block;
+        scale = (row / job->dim * blocks + index / job->block) * job->inner + inside;
+        const size_t left = job->block - index % job->block;
+        run = job->inner > 1 ? 1 : left < job->dim - index ? left : job->dim - index;
+    }
+    if (run < *most)
+        *most = run;
+    return scale;
+}
+
+// ---- quantize -----------------------------------------------------------------------------------
+
+static rml_status types_quantize(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                 rml_dtype *out, rml_error *err)
+{
+    double low, high;
+    *out = attr->quantize.to;
+    if (!range_of(*out, &low, &high))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s is not defined",
+                        rml_dtype_name(*out));
+    if (!is_float(in[1].dtype) || !is_float(attr->quantize.precision))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
+                        rml_dtype_name(in[1].dtype));
+    if (in_count > 2 && in[2].shape.rank != -1 && in[2].dtype != *out)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the result %s",
+                        rml_dtype_name(in[2].dtype), rml_dtype_name(*out));
+    return RML_OK;
+}
+
+static double rounded_to(rml_dtype precision, double value)
+{
+    switch (precision) {
+    case RML_F16:
+        return rml_f16_to_f32(rml_f32_to_f16((float)value));
+    case RML_BF16:
+        return rml_bf16_to_f32(rml_f32_to_bf16((float)value));
+    case RML_F32:
+        return (float)value;
+    default:
+        return value;
+    }
+}
+
+// x / scale in the given precision, saturated to [low, high] around `zero`; what is not a number
+// becomes the lowest.
+static void quantize_run(rml_dtype precision, double scale, double zero, double low, double high,
+                         const double *x, int64_t *y, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        double q = rounded_to(precision, x[i] / scale);
+        q = q >= low - zero ? q : low - zero;
+        q = q <= high - zero ? q : high - zero;
+        y[i] = (int64_t)(q + rounder - rounder + zero);
+    }
+}
+
+// The same in f32, in which every number that is quantized to is exact: the usual case.
+static void quantize_run_f32(float scale, float zero, float low, float high, const double *x,
+                             int64_t *y, size_t count)
+{
+    const float rounder_f32 = 12582912.0f;
+    for (size_t i = 0; i < count; i++) {
+        float q = (float)x[i] / scale;
+        q = q >= low - zero ? q : low - zero;
+        q = q <= high - zero ? q : high - zero;
+        y[i] = (int32_t)(q + rounder_f32 - rounder_f32 + zero);
+    }
+}
+
+static void quantize_part(void *context, size_t begin, size_t end, int worker)
+{
+    const quantize_job *job = context;
+    const rml_op_args *args = job->args;
+    const rml_dtype precision = args->attr->quantize.precision;
+    double low = 0, high = 0;
+    range_of(args->out[0].dtype, &low, &high);
+    (void)worker;
+    for (size_t at = begin; at < end;) {
+        size_t run = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
+        rml_widen x, y;
+        const size_t index = scale_at(job, at, &run);
+        const double zero = present(args, 2) ? number_at(&args->in[2], index) : 0;
+        rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
+        const double scale = rounded_to(precision, number_at(&args->in[1], index));
+        if (precision == RML_F32)
+            quantize_run_f32((float)scale, (float)zero, (float)low, (float)high, x.f64, y.i64, run);
+        else
+            quantize_run(precision, scale, zero, low, high, x.f64, y.i64, run);
+        rml_widen_write(&args->out[0], at, run, RML_WIDE_I64, &y);
+        at += run;
+    }
+}
+
+static void run_quantize(const rml_op_args *args)
+{
+    quantize_job job = job_of(args);
+    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, quantize_part, &job);
+}
+
+static const rml_algorithm quantize_algorithms[] = {{.name = "widened", .run = run_quantize}};
+const rml_op rml_op_quantize = {.name = "quantize",
+                                .min_inputs = 2,
+                                .max_inputs = 3,
+                                .packed_input = -1,
+                                .types = types_quantize,
+                                .infer = infer,
+                                .algorithms = quantize_algorithms};
+
+// ---- dequantize ---------------------------------------------------------------------------------
+
+static rml_status types_dequantize(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                   rml_dtype *out, rml_error *err)
+{
+    *out = attr->quantize.to;
+    if (!is_float(in[1].dtype) || !is_float(*out))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
+                        rml_dtype_name(in[1].dtype));
+    if (in_count > 2 && in[2].shape.rank != -1 && in[2].dtype != in[0].dtype)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the input %s",
+                        rml_dtype_name(in[2].dtype), rml_dtype_name(in[0].dtype));
+    return RML_OK;
+}
+
+static void dequantize_part(void *context, size_t begin, size_t end, int worker)
+{
+    const quantize_job *job = context;
+    const rml_op_args *args = job->args;
+    (void)worker;
+    for (size_t at = begin; at < end;) {
+        size_t run = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
+        rml_widen x;
+        const size_t index = scale_at(job, at, &run);
+        const double scale = number_at(&args->in[1], index);
+        const double zero = present(args, 2) ? number_at(&args->in[2], index) : 0;
+        rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
+        for (size_t i = 0; i < run; i++)
+            x.f64[i] = (x.f64[i] - zero) * scale;
+        rml_widen_write(&args->out[0], at, run, RML_WIDE_F64, &x);
+        at += run;
+    }
+}
+
+static void run_dequantize(const rml_op_args *args)
+{
+    quantize_job job = job_of(args);
+    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, dequantize_part, &job);
+}
+
+static const rml_algorithm dequantize_algorithms[] = {{.name = "widened", .run = run_dequantize}};
+const rml_op rml_op_dequantize = {.name = "dequantize",
+                                  .min_inputs = 2,
+                                  .max_inputs = 3,
+                                  .packed_input = -1,
+                                  .types = types_dequantize,
+                                  .infer = infer,
+                                  .algorithms = dequantize_algorithms};
+
+// ---- requantize: sums of products of quantized numbers, to such a number ------------------------
+//   x i32   a scale, b scale, y scale: floats   zero point: of the result's type
+// All but x are broadcast to x.
+
+static rml_status types_requantize(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                   rml_dtype *out, rml_error *err)
+{
+    double low, high;
+    (void)attr;
+    *out = in[4].dtype;
+    for (int k = 1; k < 4; k++)
+        if (!is_float(in[k].dtype))
+            return rml_fail(err, RML_ERR_UNSUPPORTED, "a scale is %s, expected a float type",
+                            rml_dtype_name(in[k].dtype));
+    if (in[0].dtype != RML_I32 || in_count != 5 || !range_of(*out, &low, &high))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization of %s to %s is not defined",
+                        rml_dtype_name(in[0].dtype), rml_dtype_name(*out));
+    return RML_OK;
+}
+
+static rml_status infer_requantize(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                                   rml_shape *out, rml_error *err)
+{
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    *out = in[0];
+    for (int k = 1; k < in_count; k++)
+        for (int back = 1; back <= in[k].rank; back++) {
+            const int64_t dim = in[k].dim[in[k].rank - back];
+            const int64_t want = back <= out->rank ? out->dim[out->rank - back] : 1;
+            if (dim != want && dim != 1 && dim >= 0 && want >= 0)
+                return rml_fail(err, RML_ERR_SHAPE, "scale or zero point %s does not fit %s",
+                                rml_shape_text(&in[k], a), rml_shape_text(out, b));
+        }
+    return RML_OK;
+}
+
+// Leading dimensions of 1 that the result has not are dropped.
+static rml_tensor fitted(const rml_tensor *view, const rml_tensor *like)
+{
+    rml_tensor low = *view;
+    while (low.rank > like->rank) {
+        low.rank--;
+        for (int i = 0; i < low.rank; i++) {
+            low.dim[i] = low.dim[i + 1];
+            low.stride[i] = low.stride[i + 1];
+        }
+    }
+    return rml_broadcast_view(&low, like);
+}
+
+static void requantize_part(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *out = &args->out[0];
+    double low = 0, high = 0;
+    range_of(out->dtype, &low, &high);
+    (void)worker;
+    for (size_t at = begin; at < end; at += RML_WIDEN_COUNT) {
+        const size_t count = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
+        rml_widen x, a, b, y, zero, q;
+        rml_widen *to[] = {&x, &a, &b, &y, &zero};
+        for (int k = 0; k < 5; k++) {
+            const rml_tensor view = fitted(&args->in[k], out);
+            rml_widen_read(&view, at, count, RML_WIDE_F64, to[k]);
+        }
+        for (size_t i = 0; i < count; i++) {
+            const double scaled = x.f64[i] * (a.f64[i] * b.f64[i] / y.f64[i]);
+            quantize_run(RML_F64, 1, zero.f64[i], low, high, &scaled, &q.i64[i], 1);
+        }
+        rml_widen_write(out, at, count, RML_WIDE_I64, &q);
+    }
+}
+
+static void run_requantize(const rml_op_args *args)
+{
+    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, requantize_part,
+                 (void *)(uintptr_t)args);
+}
+
+static const rml_algorithm requantize_algorithms[] = {{.name = "widened", .run = run_requantize}};
+const rml_op rml_op_requantize = {.name = "requantize",
+                                  .min_inputs = 5,
+                                  .max_inputs = 5,
+                                  .packed_input = -1,
+                                  .types = types_requantize,
+                                  .infer = infer_requantize,
+                                  .algorithms = requantize_algorithms};
+
+// ---- dynamic quantization of f32 to u8: range and scale come from the elements ------------------
+
+static int outputs_dynamic(const rml_op_attr *attr)
+{
+    (void)attr;
+    return 3;
+}
+
+static rml_status types_dynamic(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[0].dtype != RML_F32)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the input is %s, expected f32",
+                        rml_dtype_name(in[0].dtype));
+    out[0] = out[2] = RML_U8;
+    out[1] = RML_F32;
+    return RML_OK;
+}
+
+static rml_status infer_dynamic(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                                rml_shape *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    (void)err;
+    out[0] = in[0];
+    out[1] = out[2] = (rml_shape){0};
+    return RML_OK;
+}
+
+typedef struct dynamic_job {
+    const rml_op_args *args;
+    float scale, zero;
+} dynamic_job;
+
+static void dynamic_part(void *context, size_t begin, size_t end, int worker)
+{
+    const dynamic_job *job = context;
+    const rml_op_args *args = job->args;
+    (void)worker;
+    for (size_t at = begin; at < end; at += RML_WIDEN_COUNT) {
+        const size_t count = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
+        rml_widen x, y;
+        rml_widen_read(&args->in[0], at, count, RML_WIDE_F64, &x);
+        quantize_run_f32(job->scale, job->zero, 0, 255, x.f64, y.i64, count);
+        rml_widen_write(&args->out[0], at, count, RML_WIDE_I64, &y);
+    }
+}
+
+// Lowest and highest number, and 0, in several lanes that do not wait for each other.
+static void range_of_all(const float *x, size_t count, float *low, float *high)
+{
+    enum { LANES = 16 };
+    float lows[LANES] = {0}, highs[LANES] = {0};
+    for (size_t i = 0; i < count; i++) {
+        const size_t lane = i % LANES;
+        lows[lane] = x[i] < lows[lane] ? x[i] : lows[lane];
+        highs[lane] = x[i] > highs[lane] ? x[i] : highs[lane];
+    }
+    for (size_t lane = 0; lane < LANES; lane++) {
+        *low = lows[lane] < *low ? lows[lane] : *low;
+        *high = highs[lane] > *high ? highs[lane] : *high;
+    }
+}
+
+static void run_dynamic(const rml_op_args *args)
+{
+    const rml_tensor *x = &args->in[0];
+    const size_t count = rml_tensor_count(x);
+    float low = 0, high = 0;
+    range_of_all(x->data, count, &low, &high);
+    dynamic_job job = {.args = args, .scale = (high == low ? 1.0f : high - low) / 255.0f};
+    const float zero = 0.0f - low / job.scale;
+    job.zero = rintf(zero >= 0.0f ? (zero <= 255.0f ? zero : 255.0f) : 0.0f);
+    args->out[1].data[0] = job.scale;
+    *(uint8_t *)args->out[2].raw = (uint8_t)job.zero;
+    rml_pool_run(args->pool, count, PART, dynamic_part, &job);
+}
+
+static const rml_algorithm dynamic_algorithms[] = {{.name = "two-passes", .run = run_dynamic}};
+const rml_op rml_op_dynamic_quantize = {.name = "dynamic-quantize",
+                                        .min_inputs = 1,
+                                        .max_inputs = 1,
+                                        .packed_input = -1,
+                                        .outputs = outputs_dynamic,
+                                        .types = types_dynamic,
+                                        .infer = infer_dynamic,
+                                        .algorithms = dynamic_algorithms};

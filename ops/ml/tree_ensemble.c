@@ -1,0 +1,132 @@
+// Decision trees: each leads every row of features to a leaf, which adds its number to one target.
+//   x [N,F]   y [N,targets], of the same type. Sums are taken in double, in the order of the trees.
+#include "ops/op.h"
+
+#include "tensor/convert.h"
+#include "tensor/dtype.h"
+
+#include <math.h>
+
+static rml_status types_trees(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_dtype *out, rml_error *err)
+{
+    const rml_dtype x = in[0].dtype;
+    (void)attr;
+    (void)in_count;
+    if (x != RML_F32 && x != RML_F64 && x != RML_F16)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "trees on features of %s", rml_dtype_name(x));
+    *out = x;
+    return RML_OK;
+}
+
+static rml_status infer_trees(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    (void)in_count;
+    if (in[0].rank != 2)
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 2 dimensions",
+                        rml_shape_text(&in[0], text));
+    *out = (rml_shape){2, {in[0].dim[0], attr->trees.targets}};
+    return RML_OK;
+}
+
+static double number_at(const rml_tensor *from, int64_t index)
+{
+    double number;
+    const char *at = (const char *)from->raw + index * (int64_t)rml_dtype_size(from->dtype);
+    rml_dtype_convert(from->dtype, at, RML_F64, &number, 1);
+    return number;
+}
+
+static bool holds(const rml_tree_ensemble_attr *trees, const rml_tree_node *node, double x)
+{
+    if (isnan(x) && node->nan_holds)
+        return true;
+    switch (node->test) {
+    case RML_TREE_LEQ:
+        return x <= node->number;
+    case RML_TREE_LT:
+        return x < node->number;
+    case RML_TREE_GTE:
+        return x >= node->number;
+    case RML_TREE_GT:
+        return x > node->number;
+    case RML_TREE_EQ:
+        return x == node->number;
+    case RML_TREE_NEQ:
+        return x != node->number;
+    default:
+        for (size_t i = 0; i < node->member_count; i++)
+            if (trees->member[node->members + i] == x)
+                return true;
+        return false;
+    }
+}
+
+static size_t leaf_of(const rml_op_args *args, size_t root, int64_t row)
+{
+    const rml_tree_ensemble_attr *trees = &args->attr->trees;
+    const int64_t features = args->in[0].dim[1];
+    for (size_t at = root;;) {
+        const rml_tree_node *node = &trees->node[at];
+        // a feature that there is not is not a number
+        const double x = node->feature < features
+                             ? number_at(&args->in[0], row * features + node->feature)
+                             : NAN;
+        const bool truth = holds(trees, node, x);
+        if (node->is_leaf[truth])
+            return node->next[truth];
+        at = node->next[truth];
+    }
+}
+
+static void tree_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tree_ensemble_attr *trees = &args->attr->trees;
+    const size_t targets = (size_t)trees->targets;
+    double *sum = (double *)args->scratch + (size_t)worker * targets * 2, *seen = sum + targets;
+    for (size_t row = begin; row < end; row++) {
+        for (size_t k = 0; k < targets; k++)
+            sum[k] = seen[k] = 0;
+        for (size_t t = 0; t < trees->root_count; t++) {
+            const size_t leaf = leaf_of(args, trees->root[t], (int64_t)row);
+            const double add = trees->leaf[leaf];
+            const size_t k = (size_t)trees->target[leaf];
+            if (trees->join == RML_TREE_MIN)
+                sum[k] = seen[k] == 0 || add < sum[k] ? add : sum[k];
+            else if (trees->join == RML_TREE_MAX)
+                sum[k] = seen[k] == 0 || add > sum[k] ? add : sum[k];
+            else
+                sum[k] += add;
+            seen[k] = 1;
+        }
+        for (size_t k = 0; k < targets && trees->join == RML_TREE_AVERAGE; k++)
+            sum[k] /= (double)trees->root_count;
+        const rml_tensor *out = &args->out[0];
+        rml_dtype_convert(RML_F64, sum, out->dtype,
+                          (char *)out->raw + row * targets * rml_dtype_size(out->dtype), targets);
+    }
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    return (size_t)args->threads * (size_t)args->attr->trees.targets * 2 * sizeof(double);
+}
+
+static void run_trees(const rml_op_args *args)
+{
+    rml_op_args copy = *args;
+    rml_pool_run(args->pool, (size_t)args->in[0].dim[0], 16, tree_rows, &copy);
+}
+
+static const rml_algorithm trees_algorithms[] = {
+    {.name = "walk", .scratch_bytes = scratch_bytes, .run = run_trees}};
+const rml_op rml_op_tree_ensemble = {.name = "trees",
+                                     .min_inputs = 1,
+                                     .max_inputs = 1,
+                                     .packed_input = -1,
+                                     .types = types_trees,
+                                     .infer = infer_trees,
+                                     .algorithms = trees_algorithms};

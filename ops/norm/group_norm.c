@@ -1,0 +1,365 @@
+// Group norm: y = (x - mean) / sqrt(variance + eps) * gamma + beta, then an activation. Mean and
+// variance are those of a group of neighbouring channels of one item, over all places.
+//   x [N,C,...]   gamma, beta [C], optional. Source: torch.nn.GroupNorm.
+//   offset [N or 1,C], optional: added to x before, which costs nothing here.
+//
+// Moments are taken of blocks of a size that depends on the shape alone: in f32 around the mean of
+// the block itself, and joined in double. So the memory is read once for them, large means cost no
+// digits, and the bits do not depend on threads or on the batch.
+#include "ops/norm/group_norm.h"
+
+#include "tensor/size.h"
+
+#include <math.h>
+
+#define BLOCK_PIXELS RML_NORM_BLOCK // of channels-last images
+#define RUN 64                      // a plane is folded to rows of this many numbers ...
+#define RUN_ROWS 128                // ... and blocks of this many rows
+#define CHUNK_PIXELS 32
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    const int64_t groups = attr->group_norm.groups;
+    if (in[0].rank < 2 || in[0].dim[1] < 0 || groups < 1 || in[0].dim[1] % groups != 0)
+        return rml_fail(err, RML_ERR_SHAPE, "the channels of %s do not make %lld groups",
+                        rml_shape_text(&in[0], a), (long long)groups);
+    for (int i = 1; i < in_count && i < 3; i++)
+        if (in[i].rank >= 0 && (in[i].rank != 1 || in[i].dim[0] != in[0].dim[1]))
+            return rml_fail(err, RML_ERR_SHAPE, "input is %s, gamma or beta %s",
+                            rml_shape_text(&in[0], a), rml_shape_text(&in[i], b));
+    if (in_count > 3 && in[3].rank >= 0 &&
+        (in[3].rank != 2 || in[3].dim[1] != in[0].dim[1] ||
+         (in[3].dim[0] != 1 && in[3].dim[0] >= 0 && in[0].dim[0] >= 0 &&
+          in[3].dim[0] != in[0].dim[0])))
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s, offset %s", rml_shape_text(&in[0], a),
+                        rml_shape_text(&in[3], b));
+    *out = in[0];
+    return RML_OK;
+}
+
+// A block is `rows` rows of `lanes` numbers each. Of channels-last images lanes are channels; of
+// plain ones the numbers of a plane are folded to rows.
+typedef struct sizes {
+    size_t items, channels, places, lanes;
+    size_t blocks; // of an item (channels-last) or of a plane
+    bool last;
+} sizes;
+
+static sizes sizes_of(const rml_op_args *args)
+{
+    const rml_tensor *x = &args->in[0];
+    sizes s = {.items = (size_t)x->dim[0], .channels = (size_t)x->dim[1], .places = 1};
+    for (int i = 2; i < x->rank; i++)
+        s.places *= (size_t)x->dim[i];
+    s.last = x->rank == 4 && x->stride[1] == 1 && !rml_tensor_is_plain(x);
+    s.lanes = s.last ? s.channels : RUN;
+    // behind the blocks of a plane, one for what is left of a row
+    s.blocks = s.last ? (s.places + BLOCK_PIXELS - 1) / BLOCK_PIXELS
+                      : (s.places / RUN + RUN_ROWS - 1) / RUN_ROWS + 1;
+    return s;
+}
+
+// Scratch: means, then spreads, of every lane of every block; then scale, then shift, of every
+// channel of every item.
+static size_t moments_count(const sizes *s)
+{
+    return s->items * s->blocks * (s->last ? 1 : s->channels) * s->lanes;
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    const sizes s = sizes_of(args);
+    return 2 * (moments_count(&s) + s.items * s.channels) * sizeof(float);
+}
+
+typedef struct job {
+    const rml_op_args *args;
+    sizes s;
+    float *mean, *spread, *scale, *shift;
+} job;
+
+// Pixels of a channels-last image are a fixed step apart, also from row to row and item to item.
+static float *pixel_at(const rml_tensor *x, size_t pixel)
+{
+    return x->data + (int64_t)pixel * x->stride[3];
+}
+
+static float *plane_at(const rml_tensor *x, size_t item, size_t channel)
+{
+    return x->data + (int64_t)item * x->stride[0] + (int64_t)channel * x->stride[1];
+}
+
+static void pixel_moments(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    const sizes *s = &at->s;
+    const rml_tensor *x = &at->args->in[0];
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t first = i % s->blocks * BLOCK_PIXELS;
+        at->args->kernels->moments(pixel_at(x, i / s->blocks * s->places + first),
+                                   (size_t)x->stride[3],
+                                   rml_min_size(BLOCK_PIXELS, s->places - first), s->lanes,
+                                   at->mean + i * s->lanes, at->spread + i * s->lanes);
+    }
+}
+
+// Where block `block` of a plane starts, how many rows it has and how many numbers a row; the last
+// block is what is left of a row.
+static size_t plane_block(const sizes *s, size_t block, size_t *rows, size_t *lanes)
+{
+    const size_t whole = s->places / RUN;
+    const bool rest = block + 1 == s->blocks;
+    *rows = rest ? 1 : rml_min_size(RUN_ROWS, whole - block * RUN_ROWS);
+    *lanes = rest ? s->places % RUN : RUN;
+    return (rest ? whole : block * RUN_ROWS) * RUN;
+}
+
+static void plane_moments(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    const sizes *s = &at->s;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t plane = i / s->blocks;
+        size_t rows, lanes;
+        const size_t first = plane_block(s, i % s->blocks, &rows, &lanes);
+        const float *src = plane_at(&at->args->in[0], plane / s->channels, plane % s->channels);
+        at->args->kernels->moments(src + first, RUN, rows, lanes, at->mean + i * RUN,
+                                   at->spread + i * RUN);
+    }
+}
+
+// A group's moments lie in strips: `width` lanes side by side, each of `count` elements. Returns
+// the place of the strip in `mean`.
+static size_t strip_at(const job *at, size_t item, size_t first_channel, size_t strip,
+                       size_t channels, size_t *width, size_t *count)
+{
+    const sizes *s = &at->s;
+    if (s->last) {
+        *width = channels;
+        *count = rml_min_size(BLOCK_PIXELS, s->places - strip * BLOCK_PIXELS);
+        return (item * s->blocks + strip) * s->channels + first_channel;
+    }
+    plane_block(s, strip % s->blocks, count, width);
+    return ((item * s->channels + first_channel) * s->blocks + strip) * RUN;
+}
+
+typedef struct moments {
+    double mean, variance;
+} moments;
+
+static double offset_at(const job *at, size_t item, size_t channel)
+{
+    const rml_op_args *args = at->args;
+    if (args->in_count < 4 || args->in[3].rank < 0)
+        return 0.0;
+    return (double)args->in[3]
+        .data[(args->in[3].dim[0] == 1 ? 0 : item * at->s.channels) + channel];
+}
+
+static moments join(const job *at, size_t item, size_t first, size_t channels)
+{
+    const sizes *s = &at->s;
+    const size_t strips = s->last ? s->blocks : channels * s->blocks;
+    double mean = 0.0, spread = 0.0;
+    size_t width, count;
+    for (size_t strip = 0; strip < strips; strip++) {
+        const size_t k = strip_at(at, item, first, strip, channels, &width, &count);
+        double sum = 0.0;
+        for (size_t lane = 0; lane < width; lane++)
+            sum += (double)at->mean[k + lane];
+        mean += sum * (double)count;
+    }
+    mean /= (double)s->places;
+    for (size_t c = first; c < first + channels; c++)
+        mean += offset_at(at, item, c);
+    mean /= (double)channels;
+    for (size_t strip = 0; strip < strips; strip++) {
+        const size_t k = strip_at(at, item, first, strip, channels, &width, &count);
+        for (size_t lane = 0; lane < width; lane++) {
+            const size_t channel = first + (s->last ? lane : strip / s->blocks);
+            const double away = (double)at->mean[k + lane] + offset_at(at, item, channel) - mean;
+            spread += (double)at->spread[k + lane] + (double)count * away * away;
+        }
+    }
+    return (moments){mean, spread / ((double)channels * (double)s->places)};
+}
+
+// Turns the moments of each group into a scale and a shift for each channel.
+static void join_groups(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    const sizes *s = &at->s;
+    const rml_op_args *args = at->args;
+    const size_t groups = (size_t)args->attr->group_norm.groups, channels = s->channels / groups;
+    const rml_tensor *gamma = args->in_count > 1 && args->in[1].rank >= 0 ? &args->in[1] : NULL;
+    const rml_tensor *beta = args->in_count > 2 && args->in[2].rank >= 0 ? &args->in[2] : NULL;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t item = i / groups, first = i % groups * channels;
+        const moments m = join(at, item, first, channels);
+        const double factor = 1.0 / sqrt(m.variance + (double)args->attr->group_norm.eps);
+        for (size_t c = first; c < first + channels; c++) {
+            const double scale = gamma ? factor * (double)gamma->data[c] : factor;
+            at->scale[item * s->channels + c] = (float)scale;
+            at->shift[item * s->channels + c] = (float)((beta ? (double)beta->data[c] : 0.0) +
+                                                        (offset_at(at, item, c) - m.mean) * scale);
+        }
+    }
+}
+
+static void activate(const rml_op_args *args, float *dst, size_t count)
+{
+    const rml_activation *act = &args->attr->group_norm.act;
+    if (!rml_activation_is_none(act))
+        args->kernels->unary[act->kind](dst, dst, count, act->param);
+}
+
+static void apply_pixels(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    const rml_op_args *args = at->args;
+    const size_t channels = at->s.channels;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t item = i / at->s.places;
+        float *dst = pixel_at(&args->out[0], i);
+        args->kernels->affine(pixel_at(&args->in[0], i), at->scale + item * channels,
+                              at->shift + item * channels, dst, channels);
+        activate(args, dst, channels);
+    }
+}
+
+static void apply_planes(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    const rml_op_args *args = at->args;
+    float scale[RUN], shift[RUN];
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t item = i / at->s.channels, channel = i % at->s.channels;
+        const float *src = plane_at(&args->in[0], item, channel);
+        float *dst = plane_at(&args->out[0], item, channel);
+        for (size_t k = 0; k < RUN; k++) {
+            scale[k] = at->scale[i];
+            shift[k] = at->shift[i];
+        }
+        for (size_t done = 0; done < at->s.places; done += RUN) {
+            const size_t count = rml_min_size(RUN, at->s.places - done);
+            args->kernels->affine(src + done, scale, shift, dst + done, count);
+            activate(args, dst + done, count);
+        }
+    }
+}
+
+static job job_of(const rml_op_args *args)
+{
+    job at = {.args = args, .s = sizes_of(args)};
+    at.mean = (float *)args->scratch;
+    at.spread = at.mean + moments_count(&at.s);
+    at.scale = at.spread + moments_count(&at.s);
+    at.shift = at.scale + at.s.items * at.s.channels;
+    return at;
+}
+
+static void run(const rml_op_args *args)
+{
+    job at = job_of(args);
+    const sizes *s = &at.s;
+    if (s->items * s->channels * s->places == 0)
+        return;
+    const size_t blocks = s->items * s->blocks * (s->last ? 1 : s->channels);
+    rml_pool_run(args->pool, blocks, s->last ? 1 : 8, s->last ? pixel_moments : plane_moments, &at);
+    rml_pool_run(args->pool, s->items * (size_t)args->attr->group_norm.groups, 4, join_groups, &at);
+    if (s->last)
+        rml_pool_run(args->pool, s->items * s->places, CHUNK_PIXELS, apply_pixels, &at);
+    else
+        rml_pool_run(args->pool, s->items * s->channels, 1, apply_planes, &at);
+}
+
+// ---- in parts -----------------------------------------------------------------------------------
+
+typedef struct part {
+    job job;
+    const float *src;
+    float *dst;
+    size_t item, first; // block
+} part;
+
+static part part_of(const rml_op_args *args, size_t item)
+{
+    return (part){.job = job_of(args), .item = item};
+}
+
+static void part_moments(void *context, size_t begin, size_t end, int worker)
+{
+    const part *at = context;
+    const sizes *s = &at->job.s;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t block = at->first + i, place = (at->item * s->blocks + block) * s->lanes;
+        at->job.args->kernels->moments(at->src + i * BLOCK_PIXELS * s->channels, s->channels,
+                                       rml_min_size(BLOCK_PIXELS, s->places - block * BLOCK_PIXELS),
+                                       s->lanes, at->job.mean + place, at->job.spread + place);
+    }
+}
+
+void rml_group_norm_blocks(const rml_op_args *args, size_t item, size_t first, size_t count,
+                           const float *pixels)
+{
+    part at = part_of(args, item);
+    at.first = first;
+    at.src = pixels;
+    rml_pool_run(args->pool, count, 1, part_moments, &at);
+}
+
+static void part_join(void *context, size_t begin, size_t end, int worker)
+{
+    part *at = context;
+    const size_t groups = (size_t)at->job.args->attr->group_norm.groups;
+    join_groups(&at->job, at->item * groups + begin, at->item * groups + end, worker);
+}
+
+void rml_group_norm_join(const rml_op_args *args, size_t item)
+{
+    part at = part_of(args, item);
+    rml_pool_run(args->pool, (size_t)args->attr->group_norm.groups, 4, part_join, &at);
+}
+
+static void part_apply(void *context, size_t begin, size_t end, int worker)
+{
+    const part *at = context;
+    const rml_op_args *args = at->job.args;
+    const size_t channels = at->job.s.channels, place = at->item * channels;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        float *dst = at->dst + i * channels;
+        args->kernels->affine(at->src + i * channels, at->job.scale + place, at->job.shift + place,
+                              dst, channels);
+        activate(args, dst, channels);
+    }
+}
+
+void rml_group_norm_apply(const rml_op_args *args, size_t item, const float *src, float *dst,
+                          size_t pixels)
+{
+    part at = part_of(args, item);
+    at.src = src;
+    at.dst = dst;
+    rml_pool_run(args->pool, pixels, CHUNK_PIXELS, part_apply, &at);
+}
+
+static const rml_algorithm algorithms[] = {
+    {.name = "block-moments", .scratch_bytes = scratch_bytes, .run = run}};
+
+const rml_op rml_op_group_norm = {.name = "group_norm",
+                                  .min_inputs = 1,
+                                  .max_inputs = 4,
+                                  .layout = RML_OP_FOLLOW,
+                                  .packed_input = -1,
+                                  .in_place = true,
+                                  .infer = infer,
+                                  .algorithms = algorithms};

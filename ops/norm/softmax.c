@@ -1,0 +1,223 @@
+// Softmax, its logarithm and the position of the maximum as ones and zeros, along one axis or over
+// all dimensions from one on.
+#include "ops/elementwise/widen.h"
+
+#include "tensor/convert.h"
+#include "tensor/dtype.h"
+#include "tensor/size.h"
+
+#include <math.h>
+
+#define CHUNK_ELEMENTS 4096
+
+static rml_status types_softmax(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (rml_wide_of(in[0].dtype) != RML_WIDE_F64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "softmax of %s is not defined",
+                        rml_dtype_name(in[0].dtype));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static rml_status infer_softmax(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                                rml_shape *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    const int axis = attr->softmax.axis + (attr->softmax.axis < 0 ? in[0].rank : 0);
+    const int most = in[0].rank - (attr->softmax.flat ? 0 : 1);
+    (void)in_count;
+    if (axis < 0 || axis > most)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->softmax.axis,
+                        rml_shape_text(&in[0], text));
+    *out = in[0];
+    return RML_OK;
+}
+
+// A row is `count` elements `step` apart.
+typedef struct rows {
+    size_t count, step;
+} rows;
+
+static rows rows_of(const rml_op_args *args)
+{
+    const rml_softmax_attr *attr = &args->attr->softmax;
+    const rml_tensor *in = &args->in[0];
+    const int axis = attr->axis + (attr->axis < 0 ? in->rank : 0);
+    rows row = {1, 1};
+    for (int i = axis; i < in->rank; i++)
+        if (i == axis || attr->flat)
+            row.count *= (size_t)in->dim[i];
+        else
+            row.step *= (size_t)in->dim[i];
+    return row;
+}
+
+static size_t first_of(const rows *row, size_t index)
+{
+    return index / row->step * row->step * row->count + index % row->step;
+}
+
+static void run_rows(const rml_op_args *args, rml_pool_fn fn)
+{
+    const size_t count = rows_of(args).count;
+    rml_op_args copy = *args;
+    const size_t chunk = count && count < CHUNK_ELEMENTS ? CHUNK_ELEMENTS / count : 1;
+    if (count)
+        rml_pool_run(args->pool, rml_tensor_count(&args->in[0]) / count, chunk, fn, &copy);
+}
+
+// ---- f32 ----------------------------------------------------------------------------------------
+
+static bool has_kernel(const rml_op_args *args)
+{
+    return args->in[0].dtype == RML_F32 && args->attr->softmax.kind != RML_SOFTMAX_HARD;
+}
+
+static size_t row_bytes(const rml_op_args *args, size_t element)
+{
+    return rml_round_up(rows_of(args).count * element, RML_ALIGNMENT);
+}
+
+// A row, and the powers of one.
+static size_t f32_scratch(const rml_op_args *args)
+{
+    return (size_t)args->threads * 2 * row_bytes(args, sizeof(float));
+}
+
+// dst may be src.
+static void f32_row(const rml_op_args *args, const float *src, float *powers, float *dst,
+                    size_t count)
+{
+    float top = -INFINITY, sum = 0;
+    if (args->attr->softmax.kind == RML_SOFTMAX) {
+        args->kernels->softmax(src, dst, count);
+        return;
+    }
+    args->kernels->softmax_step(src, 1, NULL, powers, count, &top, &sum);
+    const float shift = logf(sum);
+    for (size_t k = 0; k < count; k++)
+        dst[k] = src[k] - top - shift;
+}
+
+static void f32_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const float *src = args->in[0].data; // both views are plain, so strides agree
+    float *dst = args->out[0].data;
+    const rows row = rows_of(args);
+    const size_t bytes = row_bytes(args, sizeof *dst);
+    float *copy = (float *)(args->scratch + (size_t)worker * 2 * bytes);
+    float *powers = (float *)((char *)copy + bytes);
+    for (size_t i = begin; i < end; i++) {
+        const size_t at = first_of(&row, i);
+        if (row.step == 1) {
+            f32_row(args, src + at, powers, dst + at, row.count);
+            continue;
+        }
+        for (size_t k = 0; k < row.count; k++)
+            copy[k] = src[at + k * row.step];
+        f32_row(args, copy, powers, copy, row.count);
+        for (size_t k = 0; k < row.count; k++)
+            dst[at + k * row.step] = copy[k];
+    }
+}
+
+static void run_f32(const rml_op_args *args)
+{
+    run_rows(args, f32_rows);
+}
+
+// ---- any type -----------------------------------------------------------------------------------
+
+static double rounded(rml_dtype dtype, double number)
+{
+    uint16_t half;
+    if (dtype != RML_F16 && dtype != RML_BF16)
+        return number;
+    rml_dtype_convert(RML_F64, &number, dtype, &half, 1);
+    rml_dtype_convert(dtype, &half, RML_F64, &number, 1);
+    return number;
+}
+
+// ONNX defines softmax by steps, each of which rounds: with halves, doing better moves the result
+// further from what its tests expect than they allow.
+static void soften(rml_dtype dtype, double top, double *x, size_t count)
+{
+    double sum = 0;
+    for (size_t k = 0; k < count; k++) {
+        x[k] = rounded(dtype, exp(rounded(dtype, x[k] - top)));
+        sum += x[k];
+    }
+    sum = rounded(dtype, sum);
+    for (size_t k = 0; k < count; k++)
+        x[k] /= sum;
+}
+
+static void take_logarithm(double top, double *x, size_t count)
+{
+    double sum = 0;
+    for (size_t k = 0; k < count; k++)
+        sum += exp(x[k] - top);
+    const double shift = log(sum);
+    for (size_t k = 0; k < count; k++)
+        x[k] = x[k] - top - shift;
+}
+
+static void compute(rml_softmax_kind kind, rml_dtype dtype, double *x, size_t count)
+{
+    size_t where = 0;
+    for (size_t k = 1; k < count; k++)
+        where = x[k] > x[where] ? k : where;
+    if (kind == RML_SOFTMAX)
+        soften(dtype, x[where], x, count);
+    else if (kind == RML_SOFTMAX_LOG)
+        take_logarithm(x[where], x, count);
+    for (size_t k = 0; k < count && kind == RML_SOFTMAX_HARD; k++)
+        x[k] = k == where;
+}
+
+static size_t wide_scratch(const rml_op_args *args)
+{
+    return (size_t)args->threads * row_bytes(args, sizeof(double));
+}
+
+static void wide_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_dtype dtype = args->in[0].dtype;
+    const size_t bytes = rml_dtype_size(dtype);
+    const rows row = rows_of(args);
+    double *x = (double *)(args->scratch + (size_t)worker * row_bytes(args, sizeof *x));
+    for (size_t i = begin; i < end; i++) {
+        const size_t at = first_of(&row, i);
+        const char *src = (const char *)args->in[0].raw + at * bytes;
+        char *dst = (char *)args->out[0].raw + at * bytes;
+        const size_t parts = row.step == 1 ? 1 : row.count, each = row.count / parts;
+        for (size_t k = 0; k < parts; k++)
+            rml_dtype_convert(dtype, src + k * row.step * bytes, RML_F64, x + k, each);
+        compute(args->attr->softmax.kind, dtype, x, row.count);
+        for (size_t k = 0; k < parts; k++)
+            rml_dtype_convert(RML_F64, x + k, dtype, dst + k * row.step * bytes, each);
+    }
+}
+
+static void run_wide(const rml_op_args *args)
+{
+    run_rows(args, wide_rows);
+}
+
+static const rml_algorithm softmax_algorithms[] = {
+    {.name = "rows", .accepts = has_kernel, .scratch_bytes = f32_scratch, .run = run_f32},
+    {.name = "widened", .scratch_bytes = wide_scratch, .run = run_wide}};
+
+const rml_op rml_op_softmax = {.name = "softmax",
+                               .min_inputs = 1,
+                               .max_inputs = 1,
+                               .layout = RML_OP_PLAIN,
+                               .packed_input = -1,
+                               .in_place = true,
+                               .types = types_softmax,
+                               .infer = infer_softmax,
+                               .algorithms = softmax_algorithms};

@@ -1,0 +1,475 @@
+// Reductions over any axes of values of any type: sum, mean, extremes, product, norms, logarithms.
+//
+// Neighbouring dimensions that are both reduced, or both kept, are one. Where the last of what is
+// left is kept, slices are joined one after another into a run of outputs; where it is reduced, the
+// elements of an output are dealt out over lanes, which are joined in the end. Either way the order
+// depends on the shape alone.
+#include "ops/elementwise/widen.h"
+
+#include "tensor/dtype.h"
+#include "tensor/size.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CHUNK_ELEMENTS 16384 // read by a work item
+
+// ---- shapes -------------------------------------------------------------------------------------
+
+static const char *kind_name(rml_reduce_kind kind)
+{
+    static const char *const names[] = {
+        "the sum",     "the mean",    "the maximum",        "the minimum", "the product",
+        "the L1 norm", "the L2 norm", "the sum of squares", "the log-sum", "the log-sum-exp"};
+    return names[kind];
+}
+
+static rml_status types_reduce(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_dtype *out, rml_error *err)
+{
+    const rml_reduce_kind kind = attr->reduce.kind;
+    if (in[0].dtype == RML_BOOL && kind != RML_REDUCE_MAX && kind != RML_REDUCE_MIN)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of bool is not defined", kind_name(kind));
+    if (in_count > 1 && in[1].shape.rank != -1 && in[1].dtype != RML_I64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "axes are %s, and i64 is expected",
+                        rml_dtype_name(in[1].dtype));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+// Marks axes, of which there are `count`; false where one is out of range or there twice.
+static bool mark(const int64_t *axes, int64_t count, int rank, bool *marked)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t axis = axes[i] + (axes[i] < 0 ? rank : 0);
+        if (axis < 0 || axis >= rank || marked[axis])
+            return false;
+        marked[axis] = true;
+    }
+    return true;
+}
+
+// Which of `rank` dimensions are reduced; the list is the second input where there is one.
+static bool choose(const rml_reduce_attr *attr, bool listed, const int64_t *list,
+                   int64_t list_count, int rank, bool *reduced)
+{
+    int64_t axes[RML_MAX_RANK];
+    memset(reduced, 0, RML_MAX_RANK * sizeof *reduced);
+    for (int i = 0; i < attr->axis_count; i++)
+        axes[i] = attr->axes[i];
+    const int64_t count = listed ? list_count : attr->axis_count;
+    if (!count && !attr->empty_is_no)
+        for (int i = 0; i < rank; i++)
+            reduced[i] = true;
+    return mark(listed ? list : axes, count, rank, reduced);
+}
+
+// What is known before the axes are.
+static rml_status infer_without_axes(const rml_reduce_attr *attr, const rml_fact *in,
+                                     rml_shape *out)
+{
+    const int64_t count = in[1].shape.rank == 1 ? in[1].shape.dim[0] : -1;
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (attr->keep)
+        out->rank = in[0].shape.rank;
+    else if (count > 0 && count <= in[0].shape.rank)
+        out->rank = in[0].shape.rank - (int)count;
+    for (int i = 0; i < out->rank; i++)
+        out->dim[i] = -1;
+    return RML_OK;
+}
+
+static rml_status infer_reduce(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    const rml_reduce_attr *reduce = &attr->reduce;
+    const bool listed = in_count > 1 && in[1].shape.rank != -1;
+    const int rank = in[0].shape.rank;
+    const rml_shape x = in[0].shape;
+    char text[RML_SHAPE_TEXT_BYTES];
+    bool reduced[RML_MAX_RANK];
+    if (listed && in[1].shape.rank > 1)
+        return rml_fail(err, RML_ERR_SHAPE, "axes are %s, and a list is expected",
+                        rml_shape_text(&in[1].shape, text));
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (rank < 0)
+        return RML_OK;
+    const bool empty = listed && in[1].shape.rank == 1 && in[1].shape.dim[0] == 0;
+    if (listed && !empty && !in[1].data)
+        return infer_without_axes(reduce, in, out);
+    const int64_t count = in_count > 1 && in[1].shape.rank == 1 ? in[1].shape.dim[0] : 1;
+    if (!choose(reduce, listed, listed ? in[1].data : NULL, count, rank, reduced))
+        return rml_fail(err, RML_ERR_SHAPE, "an axis to reduce is not in input %s, or there twice",
+                        rml_shape_text(&x, text));
+    out->rank = 0;
+    for (int i = 0; i < rank; i++)
+        if (!reduced[i])
+            out->dim[out->rank++] = x.dim[i];
+        else if (reduce->keep)
+            out->dim[out->rank++] = 1;
+    return RML_OK;
+}
+
+// ---- how the elements lie -----------------------------------------------------------------------
+
+typedef struct grid {
+    int rank;
+    int64_t dim[RML_MAX_RANK], stride[RML_MAX_RANK];
+} grid;
+
+static int64_t offset_of(const grid *over, size_t index)
+{
+    int64_t offset = 0;
+    for (int i = over->rank - 1; i >= 0 && index; i--) {
+        offset += (int64_t)(index % (size_t)over->dim[i]) * over->stride[i];
+        index /= (size_t)over->dim[i];
+    }
+    return offset;
+}
+
+static size_t grid_count(const grid *over)
+{
+    size_t count = 1;
+    for (int i = 0; i < over->rank; i++)
+        count *= (size_t)over->dim[i];
+    return count;
+}
+
+typedef struct job {
+    const rml_op_args *args;
+    rml_reduce_kind kind;
+    bool rows;          // the last dimension is reduced
+    size_t run;         // its size, in both cases
+    grid kept, reduced; // the others
+    size_t parts;       // of `reduced`
+    size_t count;       // elements that make an output
+    rml_wide wide;
+} job;
+
+static job make_job(const rml_op_args *args)
+{
+    const rml_reduce_attr *attr = &args->attr->reduce;
+    const rml_tensor *in = &args->in[0];
+    const bool listed = args->in_count > 1 && args->in[1].rank != -1;
+    bool reduced[RML_MAX_RANK], flag[RML_MAX_RANK];
+    grid all = {0};
+    choose(attr, listed, listed ? args->in[1].raw : NULL,
+           listed ? (int64_t)rml_tensor_count(&args->in[1]) : 0, in->rank, reduced);
+    for (int i = 0; i < in->rank; i++) {
+        if (in->dim[i] == 1)
+            continue;
+        if (all.rank && flag[all.rank - 1] == reduced[i])
+            all.dim[all.rank - 1] *= in->dim[i];
+        else {
+            flag[all.rank] = reduced[i];
+            all.dim[all.rank++] = in->dim[i];
+        }
+    }
+    if (!all.rank) {
+        flag[0] = false;
+        all.dim[all.rank++] = 1;
+    }
+    job at = {.args = args, .kind = attr->kind, .rows = flag[all.rank - 1]};
+    at.run = (size_t)all.dim[all.rank - 1];
+    int64_t stride = (int64_t)at.run;
+    for (int i = all.rank - 2; i >= 0; i--) {
+        all.stride[i] = stride;
+        stride *= all.dim[i];
+    }
+    for (int i = 0; i + 1 < all.rank; i++) {
+        grid *to = flag[i] ? &at.reduced : &at.kept;
+        to->stride[to->rank] = all.stride[i];
+        to->dim[to->rank++] = all.dim[i];
+    }
+    at.parts = grid_count(&at.reduced);
+    at.count = at.parts * (at.rows ? at.run : 1);
+    at.wide = rml_wide_of(in->dtype);
+    if (at.kind == RML_REDUCE_L2 || at.kind == RML_REDUCE_LOG_SUM ||
+        at.kind == RML_REDUCE_LOG_SUM_EXP)
+        at.wide = RML_WIDE_F64;
+    return at;
+}
+
+static void run_job(const job *at, rml_pool_fn fn)
+{
+    const size_t each = at->count ? at->count : 1;
+    const size_t chunk = each < CHUNK_ELEMENTS ? CHUNK_ELEMENTS / each : 1;
+    rml_pool_run(at->args->pool, rml_tensor_count(&at->args->out[0]), chunk, fn,
+                 (void *)(uintptr_t)at);
+}
+
+// Outputs [at, end) begin a run of this many neighbours.
+static size_t neighbours(const job *at, size_t index, size_t end, size_t most)
+{
+    const size_t left = rml_min_size(at->run - index % at->run, end - index);
+    return rml_min_size(left, most);
+}
+
+// ---- f32 by the kernels -------------------------------------------------------------------------
+
+#define LANES 256
+
+static bool has_kernel(const rml_op_args *args)
+{
+    const rml_reduce_kind kind = args->attr->reduce.kind;
+    return args->in[0].dtype == RML_F32 && kind <= RML_REDUCE_PROD;
+}
+
+static rml_binary_f32_fn *kernel_of(const job *at)
+{
+    static const rml_binary kinds[] = {[RML_REDUCE_SUM] = RML_BINARY_ADD,
+                                       [RML_REDUCE_MEAN] = RML_BINARY_ADD,
+                                       [RML_REDUCE_MAX] = RML_BINARY_MAX,
+                                       [RML_REDUCE_MIN] = RML_BINARY_MIN,
+                                       [RML_REDUCE_PROD] = RML_BINARY_MUL};
+    return at->args->kernels->binary[kinds[at->kind]];
+}
+
+static void f32_slices(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    rml_binary_f32_fn *fn = kernel_of(at);
+    (void)worker;
+    for (size_t i = begin, n; i < end; i += n) {
+        n = neighbours(at, i, end, SIZE_MAX);
+        const float *src = at->args->in[0].data + offset_of(&at->kept, i / at->run) + i % at->run;
+        float *dst = at->args->out[0].data + i;
+        memcpy(dst, src, n * sizeof *dst);
+        for (size_t part = 1; part < at->parts; part++)
+            fn(dst, src + offset_of(&at->reduced, part), dst, n);
+        for (size_t k = 0; k < n && at->kind == RML_REDUCE_MEAN; k++)
+            dst[k] /= (float)at->count;
+    }
+}
+
+static void f32_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    rml_binary_f32_fn *fn = kernel_of(at);
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const float *src = at->args->in[0].data + offset_of(&at->kept, i);
+        float lane[LANES];
+        size_t width = rml_min_size(at->run, LANES), from = width;
+        memcpy(lane, src, width * sizeof *lane);
+        for (size_t part = 0; part < at->parts; part++, from = 0) {
+            const float *row = src + offset_of(&at->reduced, part);
+            for (size_t k = from; k < at->run; k += LANES)
+                fn(lane, row + k, lane, rml_min_size(LANES, at->run - k));
+        }
+        for (size_t half; width > 1; width -= half) {
+            half = width / 2;
+            fn(lane, lane + width - half, lane, half);
+        }
+        if (at->kind == RML_REDUCE_MEAN)
+            lane[0] /= (float)at->count;
+        at->args->out[0].data[i] = lane[0];
+    }
+}
+
+// ---- any type -----------------------------------------------------------------------------------
+
+static void fill(rml_widen *chunk, rml_wide wide, double number, int64_t whole, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (wide == RML_WIDE_F64)
+            chunk->f64[i] = number;
+        else
+            chunk->i64[i] = whole;
+}
+
+// What joined with anything leaves it as it is.
+static void fill_identity(const job *at, rml_widen *chunk, size_t count)
+{
+    const rml_dtype dtype = at->args->in[0].dtype;
+    const bool is_signed =
+        dtype == RML_I8 || dtype == RML_I16 || dtype == RML_I32 || dtype == RML_I64;
+    const int bits = dtype == RML_BOOL ? 1 : 8 * (int)rml_dtype_size(dtype);
+    const uint64_t top = UINT64_MAX >> (64 - bits + is_signed);
+    if (at->kind == RML_REDUCE_MAX)
+        fill(chunk, at->wide, -INFINITY, is_signed ? -(int64_t)top - 1 : 0, count);
+    else if (at->kind == RML_REDUCE_MIN)
+        fill(chunk, at->wide, INFINITY, (int64_t)top, count);
+    else
+        fill(chunk, at->wide, at->kind == RML_REDUCE_PROD, at->kind == RML_REDUCE_PROD, count);
+}
+
+static void join_f64(rml_reduce_kind kind, double *into, const double *from, size_t count)
+{
+    if (kind == RML_REDUCE_MAX) // NaN stays, and comes in
+        for (size_t i = 0; i < count; i++)
+            into[i] = from[i] > into[i] || isnan(from[i]) ? from[i] : into[i];
+    else if (kind == RML_REDUCE_MIN)
+        for (size_t i = 0; i < count; i++)
+            into[i] = from[i] < into[i] || isnan(from[i]) ? from[i] : into[i];
+    else if (kind == RML_REDUCE_PROD)
+        for (size_t i = 0; i < count; i++)
+            into[i] *= from[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            into[i] += from[i];
+}
+
+// Sums and products wrap.
+static void join_whole(rml_reduce_kind kind, bool is_signed, uint64_t *into, const uint64_t *from,
+                       size_t count)
+{
+    const uint64_t flip = is_signed ? (uint64_t)1 << 63 : 0; // order of signed as of unsigned
+    for (size_t i = 0; i < count; i++)
+        if (kind == RML_REDUCE_MAX)
+            into[i] = (from[i] ^ flip) > (into[i] ^ flip) ? from[i] : into[i];
+        else if (kind == RML_REDUCE_MIN)
+            into[i] = (from[i] ^ flip) < (into[i] ^ flip) ? from[i] : into[i];
+        else if (kind == RML_REDUCE_PROD)
+            into[i] *= from[i];
+        else
+            into[i] += from[i];
+}
+
+static void join(const job *at, rml_reduce_kind kind, rml_widen *into, const rml_widen *from,
+                 size_t first, size_t count)
+{
+    if (at->wide == RML_WIDE_F64)
+        join_f64(kind, into->f64, from->f64 + first, count);
+    else
+        join_whole(kind, at->wide == RML_WIDE_I64, into->u64, from->u64 + first, count);
+}
+
+// What is summed: elements, their squares or sizes, or e^(x - top).
+static void prepare(const job *at, rml_widen *x, const rml_widen *top, bool one_top, size_t count)
+{
+    const rml_reduce_kind kind = at->kind;
+    const bool square = kind == RML_REDUCE_L2 || kind == RML_REDUCE_SUM_SQUARE;
+    if (kind == RML_REDUCE_LOG_SUM_EXP)
+        for (size_t i = 0; i < count; i++)
+            x->f64[i] = exp(x->f64[i] - top->f64[one_top ? 0 : i]);
+    else if (at->wide == RML_WIDE_F64)
+        for (size_t i = 0; i < count && (square || kind == RML_REDUCE_L1); i++)
+            x->f64[i] = square ? x->f64[i] * x->f64[i] : fabs(x->f64[i]);
+    else
+        for (size_t i = 0; i < count && (square || kind == RML_REDUCE_L1); i++)
+            x->u64[i] = square                                      ? x->u64[i] * x->u64[i]
+                        : at->wide == RML_WIDE_I64 && x->i64[i] < 0 ? 0 - x->u64[i]
+                                                                    : x->u64[i];
+}
+
+static void finish(const job *at, rml_widen *x, const rml_widen *top, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (at->wide != RML_WIDE_F64) {
+            if (at->kind == RML_REDUCE_MEAN && at->wide == RML_WIDE_U64)
+                x->u64[i] = at->count ? x->u64[i] / at->count : 0;
+            else if (at->kind == RML_REDUCE_MEAN)
+                x->i64[i] = at->count ? x->i64[i] / (int64_t)at->count : 0;
+        } else if (at->kind == RML_REDUCE_MEAN) {
+            x->f64[i] /= (double)at->count;
+        } else if (at->kind == RML_REDUCE_L2) {
+            x->f64[i] = sqrt(x->f64[i]);
+        } else if (at->kind == RML_REDUCE_LOG_SUM) {
+            x->f64[i] = log(x->f64[i]);
+        } else if (at->kind == RML_REDUCE_LOG_SUM_EXP) {
+            x->f64[i] = log(x->f64[i]) + top->f64[i];
+        }
+}
+
+// `count` elements in a row, from `offset` on.
+static void read_run(const job *at, int64_t offset, size_t count, rml_widen *chunk)
+{
+    const rml_tensor *in = &at->args->in[0];
+    const rml_tensor run = {.raw = (char *)in->raw + offset * (int64_t)rml_dtype_size(in->dtype),
+                            .dtype = in->dtype,
+                            .rank = 1,
+                            .dim = {(int64_t)count},
+                            .stride = {1}};
+    rml_widen_read(&run, 0, count, at->wide, chunk);
+}
+
+static void gather_slices(const job *at, rml_reduce_kind kind, int64_t offset, size_t count,
+                          const rml_widen *top, rml_widen *into)
+{
+    rml_widen x;
+    for (size_t part = 0; part < at->parts; part++) {
+        read_run(at, offset + offset_of(&at->reduced, part), count, &x);
+        if (kind == at->kind)
+            prepare(at, &x, top, false, count);
+        join(at, kind, into, &x, 0, count);
+    }
+}
+
+static void gather_row(const job *at, rml_reduce_kind kind, int64_t offset, const rml_widen *top,
+                       rml_widen *into)
+{
+    rml_widen x;
+    size_t width = rml_min_size(at->run, RML_WIDEN_COUNT);
+    for (size_t part = 0; part < at->parts; part++)
+        for (size_t k = 0; k < at->run; k += RML_WIDEN_COUNT) {
+            const size_t count = rml_min_size(RML_WIDEN_COUNT, at->run - k);
+            read_run(at, offset + offset_of(&at->reduced, part) + (int64_t)k, count, &x);
+            if (kind == at->kind)
+                prepare(at, &x, top, true, count);
+            join(at, kind, into, &x, 0, count);
+        }
+    for (size_t half; width > 1; width -= half) {
+        half = width / 2;
+        join(at, kind, into, into, width - half, half);
+    }
+}
+
+// Outputs [first, first + count), which are neighbours; one where rows are reduced.
+static void gather(const job *at, rml_reduce_kind kind, size_t first, size_t count,
+                   const rml_widen *top, rml_widen *into)
+{
+    const job as = {.args = at->args, .kind = kind, .wide = at->wide};
+    fill_identity(&as, into, at->rows ? RML_WIDEN_COUNT : count);
+    if (!at->count)
+        return;
+    if (at->rows)
+        gather_row(at, kind, offset_of(&at->kept, first), top, into);
+    else
+        gather_slices(at, kind, offset_of(&at->kept, first / at->run) + (int64_t)(first % at->run),
+                      count, top, into);
+}
+
+static void wide_part(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    (void)worker;
+    for (size_t i = begin, n; i < end; i += n) {
+        rml_widen sum, top;
+        n = at->rows ? 1 : neighbours(at, i, end, RML_WIDEN_COUNT);
+        if (at->kind == RML_REDUCE_LOG_SUM_EXP) {
+            gather(at, RML_REDUCE_MAX, i, n, NULL, &top);
+            for (size_t k = 0; k < n; k++) // inf - inf is no number
+                top.f64[k] = isinf(top.f64[k]) ? 0 : top.f64[k];
+        }
+        gather(at, at->kind, i, n, &top, &sum);
+        finish(at, &sum, &top, n);
+        rml_widen_write(&at->args->out[0], i, n, at->wide, &sum);
+    }
+}
+
+static void run_wide(const rml_op_args *args)
+{
+    const job at = make_job(args);
+    run_job(&at, wide_part);
+}
+
+static void run_f32(const rml_op_args *args)
+{
+    const job at = make_job(args);
+    if (!at.count)
+        run_job(&at, wide_part);
+    else
+        run_job(&at, at.rows ? f32_rows : f32_slices);
+}
+
+static const rml_algorithm reduce_algorithms[] = {
+    {.name = "f32", .accepts = has_kernel, .run = run_f32}, {.name = "widened", .run = run_wide}};
+
+const rml_op rml_op_reduce = {.name = "reduce",
+                              .min_inputs = 1,
+                              .max_inputs = 2,
+                              .layout = RML_OP_PLAIN,
+                              .packed_input = -1,
+                              .types = types_reduce,
+                              .infer_values = infer_reduce,
+                              .algorithms = reduce_algorithms};

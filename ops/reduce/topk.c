@@ -1,0 +1,180 @@
+// The largest or smallest elements along an axis, best first; of equal ones the first comes first.
+#include "ops/elementwise/widen.h"
+
+#include "tensor/dtype.h"
+#include "tensor/size.h"
+
+#include <string.h>
+
+static rml_status types_topk(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                             rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[1].dtype != RML_I64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "k is %s, and i64 is expected",
+                        rml_dtype_name(in[1].dtype));
+    out[1] = RML_I64;
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static int outputs_topk(const rml_op_attr *attr)
+{
+    (void)attr;
+    return 2;
+}
+
+static rml_status infer_topk(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                             rml_shape *out, rml_error *err)
+{
+    const rml_shape x = in[0].shape, *k = &in[1].shape;
+    const int axis = attr->topk.axis + (attr->topk.axis < 0 ? x.rank : 0);
+    char text[RML_SHAPE_TEXT_BYTES];
+    size_t count = 1;
+    (void)in_count;
+    if (k->rank > 1 || (rml_shape_count(k, &count) && count != 1))
+        return rml_fail(err, RML_ERR_SHAPE, "k is %s, and one number is expected",
+                        rml_shape_text(k, text));
+    out[0] = out[1] = x;
+    if (x.rank < 0)
+        return RML_OK;
+    if (axis < 0 || axis >= x.rank)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->topk.axis,
+                        rml_shape_text(&x, text));
+    out[0].dim[axis] = out[1].dim[axis] = -1;
+    if (!in[1].data)
+        return RML_OK;
+    const int64_t wanted = *(const int64_t *)in[1].data;
+    if (wanted < 0 || (x.dim[axis] >= 0 && wanted > x.dim[axis]))
+        return rml_fail(err, RML_ERR_SHAPE, "%lld elements are wanted of axis %d of %s",
+                        (long long)wanted, axis, rml_shape_text(&x, text));
+    out[0].dim[axis] = out[1].dim[axis] = wanted;
+    return RML_OK;
+}
+
+typedef struct job {
+    const rml_op_args *args;
+    size_t count, inner, wanted; // of the axis, behind it, and of the axis in the outputs
+    rml_wide wide;
+} job;
+
+static job make_job(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0];
+    const int axis = args->attr->topk.axis + (args->attr->topk.axis < 0 ? in->rank : 0);
+    job at = {args, (size_t)in->dim[axis], 1, (size_t)args->out[0].dim[axis],
+              rml_wide_of(in->dtype)};
+    for (int i = axis + 1; i < in->rank; i++)
+        at.inner *= (size_t)in->dim[i];
+    return at;
+}
+
+// Of a worker: the keys of a row, and a heap of indices with the worst of the best on top.
+static size_t worker_bytes(const job *at)
+{
+    return rml_round_up((at->count + at->wanted) * sizeof(uint64_t), RML_ALIGNMENT);
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    const job at = make_job(args);
+    return (size_t)args->threads * worker_bytes(&at);
+}
+
+static void read_keys(const job *at, size_t first, uint64_t *key)
+{
+    for (size_t k = 0; k < at->count; k += RML_WIDEN_COUNT) {
+        const size_t count = rml_min_size(RML_WIDEN_COUNT, at->count - k);
+        rml_widen chunk;
+        if (at->inner == 1)
+            rml_widen_read(&at->args->in[0], first + k, count, at->wide, &chunk);
+        for (size_t i = 0; i < count && at->inner > 1; i++) {
+            rml_widen one;
+            rml_widen_read(&at->args->in[0], first + (k + i) * at->inner, 1, at->wide, &one);
+            chunk.u64[i] = one.u64[0];
+        }
+        rml_widen_keys(at->wide, count, &chunk);
+        for (size_t i = 0; i < count; i++)
+            key[k + i] = at->args->attr->topk.smallest ? ~chunk.u64[i] : chunk.u64[i];
+    }
+}
+
+static bool worse(const uint64_t *key, uint64_t a, uint64_t b)
+{
+    return key[a] < key[b] || (key[a] == key[b] && a > b);
+}
+
+// Puts `item` where it belongs below the top of a heap of `count`.
+static void sift(const uint64_t *key, uint64_t *heap, size_t count, uint64_t item)
+{
+    size_t at = 0;
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && worse(key, heap[child + 1], heap[child]))
+            child++;
+        if (!worse(key, heap[child], item))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = item;
+}
+
+// heap[0 .. wanted): the indices of the best, best first.
+static void select_best(const job *at, const uint64_t *key, uint64_t *heap)
+{
+    const size_t wanted = at->wanted;
+    for (size_t i = 0; i < wanted; i++) { // up from the bottom
+        size_t place = i;
+        for (; place > 0 && worse(key, i, heap[(place - 1) / 2]); place = (place - 1) / 2)
+            heap[place] = heap[(place - 1) / 2];
+        heap[place] = i;
+    }
+    for (size_t i = wanted; i < at->count && wanted; i++)
+        if (worse(key, heap[0], i))
+            sift(key, heap, wanted, i);
+    for (size_t left = wanted; left > 1; left--) { // the worst to the end
+        const uint64_t last = heap[left - 1];
+        heap[left - 1] = heap[0];
+        sift(key, heap, left - 1, last);
+    }
+}
+
+static void topk_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    const rml_tensor *in = &at->args->in[0];
+    const size_t bytes = rml_dtype_size(in->dtype);
+    uint64_t *key = (uint64_t *)(at->args->scratch + (size_t)worker * worker_bytes(at));
+    uint64_t *heap = key + at->count;
+    int64_t *where = at->args->out[1].raw;
+    for (size_t i = begin; i < end; i++) {
+        const size_t outer = i / at->inner * at->inner, place = i % at->inner;
+        const size_t from = outer * at->count + place, to = outer * at->wanted + place;
+        read_keys(at, from, key);
+        select_best(at, key, heap);
+        for (size_t k = 0; k < at->wanted; k++) {
+            const size_t dst = to + k * at->inner;
+            memcpy((char *)at->args->out[0].raw + dst * bytes,
+                   (const char *)in->raw + (from + heap[k] * at->inner) * bytes, bytes);
+            where[dst] = (int64_t)heap[k];
+        }
+    }
+}
+
+static void run_topk(const rml_op_args *args)
+{
+    job at = make_job(args);
+    if (at.wanted)
+        rml_pool_run(args->pool, rml_tensor_count(&args->in[0]) / at.count,
+                     1 + 4096 / (at.count + 1), topk_rows, &at);
+}
+
+static const rml_algorithm topk_algorithms[] = {
+    {.name = "heap", .scratch_bytes = scratch_bytes, .run = run_topk}};
+const rml_op rml_op_topk = {.name = "topk",
+                            .min_inputs = 2,
+                            .max_inputs = 2,
+                            .packed_input = -1,
+                            .outputs = outputs_topk,
+                            .types = types_topk,
+                            .infer_values = infer_topk,
+                            .algorithms = topk_algorithms};

@@ -1,0 +1,151 @@
+// What is different among elements, or among slices along an axis. How many there are only a run
+// tells, so the outputs have room for all n and a count of 0 behind the last:
+//   first [n]    where the first of each kind was; 0 behind the last
+//   place [n]    for each element or slice, which kind it is
+//   count [n]    how many there are of each kind
+// NaN is one kind, and so are 0 and -0.
+#include "ops/elementwise/widen.h"
+
+#include "tensor/size.h"
+
+#include <string.h>
+
+static int outputs_unique(const rml_op_attr *attr)
+{
+    (void)attr;
+    return 3;
+}
+
+static rml_status types_unique(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in;
+    (void)in_count;
+    (void)err;
+    out[0] = out[1] = out[2] = RML_I64;
+    return RML_OK;
+}
+
+static rml_status infer_unique(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    const int axis = attr->unique.axis + (attr->unique.axis < 0 ? in[0].rank : 0);
+    char text[RML_SHAPE_TEXT_BYTES];
+    size_t count;
+    (void)in_count;
+    out[0] = (rml_shape){1, {-1}};
+    if (attr->unique.flat)
+        out[0].dim[0] = rml_shape_count(&in[0], &count) ? (int64_t)count : -1;
+    else if (axis < 0 || axis >= in[0].rank)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->unique.axis,
+                        rml_shape_text(&in[0], text));
+    else
+        out[0].dim[0] = in[0].dim[axis];
+    out[1] = out[2] = out[0];
+    return RML_OK;
+}
+
+typedef struct job {
+    const rml_op_args *args;
+    size_t outer, count, inner; // before the axis, of it, behind it
+    const uint64_t *key;        // of all elements
+} job;
+
+static job make_job(const rml_op_args *args)
+{
+    const rml_unique_attr *attr = &args->attr->unique;
+    const rml_tensor *in = &args->in[0];
+    const int axis = attr->axis + (attr->axis < 0 ? in->rank : 0);
+    job at = {.args = args, .outer = 1, .count = 1, .inner = 1};
+    for (int i = 0; i < in->rank; i++) {
+        size_t *to = attr->flat || i == axis ? &at.count : i < axis ? &at.outer : &at.inner;
+        *to *= (size_t)in->dim[i];
+    }
+    return at;
+}
+
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    return (rml_tensor_count(&args->in[0]) + 2 * make_job(args).count) * sizeof(uint64_t);
+}
+
+static int compare(const job *at, uint64_t a, uint64_t b)
+{
+    for (size_t o = 0; o < at->outer; o++) {
+        const uint64_t *x = at->key + (o * at->count + a) * at->inner;
+        const uint64_t *y = at->key + (o * at->count + b) * at->inner;
+        for (size_t i = 0; i < at->inner; i++)
+            if (x[i] != y[i])
+                return x[i] < y[i] ? -1 : 1;
+    }
+    return 0;
+}
+
+// Merges from the bottom up, so that equal ones stay in order. Returns where the result lies.
+static uint64_t *sort(const job *at, uint64_t *order, uint64_t *other)
+{
+    for (size_t i = 0; i < at->count; i++)
+        order[i] = i;
+    for (size_t width = 1; width < at->count; width *= 2) {
+        for (size_t begin = 0; begin < at->count; begin += 2 * width) {
+            const size_t middle = rml_min_size(begin + width, at->count);
+            const size_t end = rml_min_size(begin + 2 * width, at->count);
+            size_t a = begin, b = middle;
+            for (size_t k = begin; k < end; k++)
+                other[k] = b >= end || (a < middle && compare(at, order[a], order[b]) <= 0)
+                               ? order[a++]
+                               : order[b++];
+        }
+        uint64_t *swap = order;
+        order = other;
+        other = swap;
+    }
+    return order;
+}
+
+static void run_unique(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0];
+    const size_t total = rml_tensor_count(in);
+    const rml_wide wide = rml_wide_of(in->dtype);
+    job at = make_job(args);
+    uint64_t *key = (uint64_t *)args->scratch, *one = key + total, *two = one + at.count;
+    int64_t *first = args->out[0].raw, *place = args->out[1].raw, *count = args->out[2].raw;
+    for (size_t i = 0, n; i < total; i += n) {
+        rml_widen chunk;
+        n = rml_min_size(RML_WIDEN_COUNT, total - i);
+        rml_widen_read(in, i, n, wide, &chunk);
+        rml_widen_keys(wide, n, &chunk);
+        memcpy(key + i, &chunk, n * sizeof *key);
+    }
+    at.key = key;
+    const uint64_t *order = sort(&at, one, two);
+    uint64_t *leader = order == one ? two : one; // of each element, the first of its kind
+    for (size_t k = 0; k < at.count; k++)
+        leader[order[k]] =
+            k && compare(&at, order[k - 1], order[k]) == 0 ? leader[order[k - 1]] : order[k];
+    size_t kinds = 0;
+    for (size_t k = 0; k < at.count; k++)
+        first[k] = count[k] = 0;
+    for (size_t k = 0; k < at.count; k++) { // leaders come before the others either way
+        const uint64_t i = args->attr->unique.sorted ? order[k] : k;
+        if (leader[i] == i) {
+            first[kinds] = (int64_t)i;
+            place[i] = (int64_t)kinds++;
+        }
+        place[i] = place[leader[i]];
+        count[place[i]]++;
+    }
+}
+
+static const rml_algorithm unique_algorithms[] = {
+    {.name = "sort", .scratch_bytes = scratch_bytes, .run = run_unique}};
+const rml_op rml_op_unique = {.name = "unique",
+                              .min_inputs = 1,
+                              .max_inputs = 1,
+                              .packed_input = -1,
+                              .outputs = outputs_unique,
+                              .types = types_unique,
+                              .infer = infer_unique,
+                              .algorithms = unique_algorithms};

@@ -1,0 +1,45 @@
+// If, loop, scan: run by engine/control.c. Here is only what the other operators' tables have too.
+#include "ops/op.h"
+
+static int outputs(const rml_op_attr *attr)
+{
+    return attr->control.out_count;
+}
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    (void)in;
+    (void)in_count;
+    (void)err;
+    for (int k = 0; k < attr->control.out_count; k++)
+        out[k] = attr->control.out_types[k];
+    return RML_OK;
+}
+
+// Which branch runs and how often a loop turns, only the run tells.
+static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    (void)in;
+    (void)in_count;
+    (void)err;
+    for (int k = 0; k < attr->control.out_count; k++)
+        out[k] = attr->control.out_shapes ? attr->control.out_shapes[k]
+                                          : (rml_shape){.rank = RML_RANK_UNKNOWN};
+    return RML_OK;
+}
+
+#define CONTROL(lower, least)                                                                      \
+    const rml_op rml_op_##lower = {.name = #lower,                                                 \
+                                   .min_inputs = least,                                            \
+                                   .max_inputs = -1,                                               \
+                                   .packed_input = -1,                                             \
+                                   .control = true,                                                \
+                                   .outputs = outputs,                                             \
+                                   .types = types,                                                 \
+                                   .infer_values = infer}
+
+CONTROL(if, 1);
+CONTROL(loop, 0); // the turns and the condition may both be left out
+CONTROL(scan, 1);

@@ -1,0 +1,303 @@
+// Operators that lengthen or shorten dimensions at their ends: pad, and tile, which is padding that
+// wraps around.
+#include "ops/index/list.h"
+
+#include "tensor/convert.h"
+
+#include <string.h>
+
+#define MAX_PAD ((int64_t)1 << 60) // sums of three do not overflow
+#define PART_BYTES 32768           // of output a work item: enough to outweigh taking it
+
+// How one dimension is lengthened: output position i is position i - before of the input. What is
+// cut off (before or after < 0) is not mirrored or repeated either.
+typedef struct margin {
+    int64_t before, after;
+} margin;
+
+// First position and size of what is left of a dimension once it is cut.
+static void window_of(const margin *at, int64_t size, int64_t *first, int64_t *left)
+{
+    *first = at->before < 0 ? -at->before : 0;
+    *left = size - *first + (at->after < 0 ? at->after : 0);
+}
+
+static rml_status pad_size(rml_pad_mode mode, const margin *at, int64_t size, int64_t *out,
+                           rml_error *err)
+{
+    int64_t first, left;
+    *out = -1;
+    if (at->before < -MAX_PAD || at->before > MAX_PAD || at->after < -MAX_PAD ||
+        at->after > MAX_PAD || size > MAX_PAD)
+        return rml_fail(err, RML_ERR_LIMIT, "padding of %lld and %lld is too large",
+                        (long long)at->before, (long long)at->after);
+    if (size < 0)
+        return RML_OK;
+    window_of(at, size, &first, &left);
+    *out = size + at->before + at->after;
+    if (*out < 0 || (mode != RML_PAD_CONSTANT && *out > 0 && left < 1))
+        return rml_fail(err, RML_ERR_SHAPE, "a dimension of %lld cannot be padded by %lld and %lld",
+                        (long long)size, (long long)at->before, (long long)at->after);
+    return RML_OK;
+}
+
+// The position of the input that output position i shows, -1 where that is padding.
+static int64_t source_of(rml_pad_mode mode, const margin *at, int64_t size, int64_t i)
+{
+    int64_t first, left;
+    window_of(at, size, &first, &left);
+    i -= at->before + first;
+    if (i >= 0 && i < left)
+        return first + i;
+    if (mode == RML_PAD_CONSTANT)
+        return -1;
+    if (mode == RML_PAD_EDGE)
+        return first + (i < 0 ? 0 : left - 1);
+    const int64_t period = mode == RML_PAD_WRAP ? left : left > 1 ? 2 * (left - 1) : 1;
+    i %= period;
+    i += i < 0 ? period : 0;
+    return first + (i < left ? i : period - i);
+}
+
+// ---- moving -------------------------------------------------------------------------------------
+
+// Both views with their dimensions in the order of memory. The last `merged` ones are not padded
+// and lie in one piece in both: `block` bytes. What is in front of them is a row.
+typedef struct job {
+    const rml_op_args *args;
+    rml_pad_mode mode;
+    int outer; // dimensions in front of the row; -1: there is nothing but one block
+    int64_t in_dim[RML_MAX_RANK], out_dim[RML_MAX_RANK];
+    int64_t in_step[RML_MAX_RANK], out_step[RML_MAX_RANK]; // bytes
+    margin margin[RML_MAX_RANK];
+    size_t block;
+    const char *fill; // one element, or NULL: zeros
+    size_t element;
+} job;
+
+static void fill_block(const job *at, char *dst)
+{
+    if (!at->fill)
+        memset(dst, 0, at->block);
+    else
+        for (size_t i = 0; i < at->block; i += at->element)
+            memcpy(dst + i, at->fill, at->element);
+}
+
+// One row of blocks; `src` is the row of the input, or NULL where all is padding.
+static void move_row(const job *at, const char *src, char *dst)
+{
+    const int row = at->outer;
+    const margin *ends = &at->margin[row];
+    const int64_t size = at->in_dim[row], count = at->out_dim[row];
+    const int64_t in_step = at->in_step[row], out_step = at->out_step[row];
+    const bool dense = in_step == (int64_t)at->block && out_step == in_step;
+    int64_t first, left;
+    window_of(ends, size, &first, &left);
+    // What wraps around is copied once, and then its copies are.
+    const int64_t once = at->mode == RML_PAD_WRAP && dense && count > left ? left : count;
+    for (int64_t i = 0; i < once;) {
+        const int64_t from = src ? source_of(at->mode, ends, size, i) : -1;
+        if (from < 0) {
+            fill_block(at, dst + i++ * out_step);
+            continue;
+        }
+        // As many as follow one another here and there.
+        int64_t run = 1;
+        const bool rises = at->mode == RML_PAD_WRAP || i - ends->before == from;
+        if (rises)
+            run = first + left - from;
+        run = run < once - i ? run : once - i;
+        if (dense)
+            memcpy(dst + i * out_step, src + from * in_step, (size_t)run * at->block);
+        else
+            for (int64_t k = 0; k < run; k++)
+                memcpy(dst + (i + k) * out_step, src + (from + k) * in_step, at->block);
+        i += run;
+    }
+    for (int64_t done = once, run; done < count; done += run) {
+        run = done < count - done ? done : count - done;
+        memcpy(dst + done * out_step, dst, (size_t)run * at->block);
+    }
+}
+
+static void move_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const job *at = context;
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const char *src = at->args->in[0].raw;
+        char *dst = at->args->out[0].raw;
+        size_t rest = item;
+        for (int i = at->outer - 1; i >= 0; i--) {
+            const int64_t index = (int64_t)(rest % (size_t)at->out_dim[i]);
+            const int64_t from = source_of(at->mode, &at->margin[i], at->in_dim[i], index);
+            rest /= (size_t)at->out_dim[i];
+            dst += index * at->out_step[i];
+            src = from < 0 || !src ? NULL : src + from * at->in_step[i];
+        }
+        move_row(at, src, dst);
+    }
+}
+
+// Sorts the dimensions by falling stride of the output, so that rows are rows in memory.
+static void order_of(const rml_tensor *out, int *order)
+{
+    for (int i = 0; i < out->rank; i++) {
+        int at = i;
+        for (; at > 0 && out->stride[order[at - 1]] < out->stride[i]; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
+static void extend(const rml_op_args *args, rml_pad_mode mode, const margin *margins,
+                   const char *fill)
+{
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    const size_t element = rml_dtype_size(in->dtype);
+    job at = {.args = args, .mode = mode, .block = element, .fill = fill, .element = element};
+    int order[RML_MAX_RANK];
+    if (rml_tensor_count(out) == 0)
+        return;
+    order_of(out, order);
+    for (int i = 0; i < out->rank; i++) {
+        const int d = order[i];
+        at.in_dim[i] = in->dim[d];
+        at.out_dim[i] = out->dim[d];
+        at.in_step[i] = in->stride[d] * (int64_t)element;
+        at.out_step[i] = out->stride[d] * (int64_t)element;
+        at.margin[i] = margins[d];
+    }
+    at.outer = out->rank - 1;
+    while (at.outer >= 0 && at.margin[at.outer].before == 0 && at.margin[at.outer].after == 0 &&
+           at.in_step[at.outer] == (int64_t)at.block && at.out_step[at.outer] == (int64_t)at.block)
+        at.block *= (size_t)at.out_dim[at.outer--];
+    if (at.outer < 0) {
+        memcpy(out->raw, in->raw, at.block);
+        return;
+    }
+    size_t rows = 1;
+    for (int i = 0; i < at.outer; i++)
+        rows *= (size_t)at.out_dim[i];
+    const size_t row_bytes = (size_t)at.out_dim[at.outer] * at.block;
+    rml_pool_run(args->pool, rows, row_bytes < PART_BYTES ? PART_BYTES / row_bytes : 1, move_rows,
+                 &at);
+}
+
+// ---- pad: pads (all of the beginnings, then all of the ends), value, axes ----------------------
+
+static rml_status types_pad(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                            rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    if (in_count > 2 && in[2].shape.rank != -1 && in[2].dtype != in[0].dtype)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the value is %s, the input %s",
+                        rml_dtype_name(in[2].dtype), rml_dtype_name(in[0].dtype));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+static void margins_of(const rml_list *pads, const rml_list *axes, int rank, margin *margins)
+{
+    const int count = pads->count / 2;
+    memset(margins, 0, RML_MAX_RANK * sizeof *margins);
+    for (int i = 0; i < count; i++) {
+        const int axis = axes->given ? rml_axis_of(axes->at[i], rank) : i;
+        margins[axis] = (margin){pads->at[i], pads->at[count + i]};
+    }
+}
+
+static rml_status infer_pad(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                            rml_shape *out, rml_error *err)
+{
+    margin margins[RML_MAX_RANK];
+    rml_list pads, axes;
+    RML_TRY(rml_list_infer(in, in_count, 1, "pads", &pads, err));
+    RML_TRY(rml_list_infer(in, in_count, 3, "axes", &axes, err));
+    RML_TRY(rml_scalar_check(in, in_count, 2, "value", err));
+    *out = in[0].shape;
+    if (out->rank < 0)
+        return RML_OK;
+    RML_TRY(rml_list_axes(&axes, out->rank, err));
+    const int wanted = axes.given ? axes.count : out->rank;
+    if (pads.count >= 0 && wanted >= 0 && (pads.count != 2 * wanted || wanted > out->rank))
+        return rml_fail(err, RML_ERR_SHAPE, "%d numbers to pad %d of %d dimensions", pads.count,
+                        wanted, out->rank);
+    if (!pads.known || (axes.given && !axes.known)) {
+        for (int i = 0; i < out->rank; i++) {
+            bool padded = !axes.known;
+            for (int k = 0; k < axes.count && axes.known; k++)
+                padded = padded || axes.at[k] == i;
+            out->dim[i] = padded ? -1 : out->dim[i];
+        }
+        return RML_OK;
+    }
+    margins_of(&pads, &axes, out->rank, margins);
+    for (int i = 0; i < out->rank; i++)
+        RML_TRY(pad_size(attr->pad.mode, &margins[i], in[0].shape.dim[i], &out->dim[i], err));
+    return RML_OK;
+}
+
+static void run_pad(const rml_op_args *args)
+{
+    const rml_list pads = rml_list_read(args, 1), axes = rml_list_read(args, 3);
+    const bool has_value = args->in_count > 2 && args->in[2].rank >= 0;
+    margin margins[RML_MAX_RANK];
+    margins_of(&pads, &axes, args->in[0].rank, margins);
+    extend(args, args->attr->pad.mode, margins, has_value ? args->in[2].raw : NULL);
+}
+
+static const rml_algorithm pad_algorithms[] = {{.name = "rows", .run = run_pad}};
+
+const rml_op rml_op_pad = {.name = "pad",
+                           .min_inputs = 2,
+                           .max_inputs = 4,
+                           .layout = RML_OP_FOLLOW,
+                           .packed_input = -1,
+                           .types = types_pad,
+                           .infer_values = infer_pad,
+                           .algorithms = pad_algorithms};
+
+// ---- tile: how often each dimension is repeated ------------------------------------------------
+
+static rml_status infer_tile(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                             rml_shape *out, rml_error *err)
+{
+    rml_list repeats;
+    char text[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    RML_TRY(rml_list_infer(in, in_count, 1, "repeats", &repeats, err));
+    *out = in[0].shape;
+    if (out->rank < 0)
+        return RML_OK;
+    if (repeats.count >= 0 && repeats.count != out->rank)
+        return rml_fail(err, RML_ERR_SHAPE, "%d repeats for input %s", repeats.count,
+                        rml_shape_text(out, text));
+    for (int i = 0; i < out->rank; i++) {
+        if (repeats.known && repeats.at[i] < 0)
+            return rml_fail(err, RML_ERR_SHAPE, "dimension %d cannot be repeated %lld times", i,
+                            (long long)repeats.at[i]);
+        RML_TRY(rml_dim_mul(out->dim[i], repeats.known ? repeats.at[i] : -1, &out->dim[i], err));
+    }
+    return RML_OK;
+}
+
+static void run_tile(const rml_op_args *args)
+{
+    margin margins[RML_MAX_RANK];
+    for (int i = 0; i < args->in[0].rank; i++)
+        margins[i] = (margin){0, args->out[0].dim[i] - args->in[0].dim[i]};
+    if (rml_tensor_count(&args->out[0]))
+        extend(args, RML_PAD_WRAP, margins, NULL);
+}
+
+static const rml_algorithm tile_algorithms[] = {{.name = "rows", .run = run_tile}};
+
+const rml_op rml_op_tile = {.name = "tile",
+                            .min_inputs = 2,
+                            .max_inputs = 2,
+                            .layout = RML_OP_PLAIN,
+                            .packed_input = -1,
+                            .types = rml_types_first,
+                            .infer_values = infer_tile,
+                            .algorithms = tile_algorithms};

@@ -1,0 +1,224 @@
+// Operators that cut a tensor into parts: slice and split.
+#include "ops/index/list.h"
+#include "ops/elementwise/nd_iterator.h"
+
+// ---- slice --------------------------------------------------------------------------------------
+
+// What stays of one dimension.
+typedef struct cut {
+    int64_t first, count, step;
+} cut;
+
+static int64_t clamped(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static cut cut_of(int64_t size, int64_t start, int64_t stop, int64_t step)
+{
+    const int64_t low = step < 0 ? -1 : 0, high = step < 0 ? size - 1 : size;
+    cut result = {.step = step};
+    if (size == 0)
+        return result;
+    result.first = clamped(start < 0 ? start + size : start, 0, high);
+    stop = clamped(stop < 0 ? stop + size : stop, low, high);
+    // In unsigned numbers, for the step may be INT64_MIN.
+    const uint64_t stride = step < 0 ? 0 - (uint64_t)step : (uint64_t)step;
+    const int64_t way = step < 0 ? result.first - stop : stop - result.first;
+    if (way > 0)
+        result.count = (int64_t)(((uint64_t)way - 1) / stride) + 1;
+    return result;
+}
+
+// The lists of a slice: one element each from the attributes, or the inputs behind the first.
+typedef struct slice_lists {
+    rml_list start, stop, axis, step;
+} slice_lists;
+
+static rml_list list_of_one(int64_t value)
+{
+    return (rml_list){.given = true, .known = true, .count = 1, .at = {value}};
+}
+
+static slice_lists lists_of_attr(const rml_slice_attr *slice)
+{
+    return (slice_lists){list_of_one(slice->start), list_of_one(slice->stop),
+                         list_of_one(slice->axis), list_of_one(slice->step)};
+}
+
+static rml_status check_lists(slice_lists *lists, const rml_shape *from, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    const int rank = from->rank;
+    const int count = lists->start.count;
+    if (count >= 0 &&
+        ((lists->stop.count >= 0 && lists->stop.count != count) ||
+         (lists->axis.given && lists->axis.count >= 0 && lists->axis.count != count) ||
+         (lists->step.given && lists->step.count >= 0 && lists->step.count != count)))
+        return rml_fail(err, RML_ERR_SHAPE, "starts, ends, axes and steps are not of one length");
+    if (rank >= 0 && count > rank)
+        return rml_fail(err, RML_ERR_SHAPE, "%d starts for input %s", count,
+                        rml_shape_text(from, text));
+    for (int i = 0; lists->step.known && i < lists->step.count; i++)
+        if (lists->step.at[i] == 0)
+            return rml_fail(err, RML_ERR_SHAPE, "step 0 does not cut input %s",
+                            rml_shape_text(from, text));
+    return rank < 0 ? RML_OK : rml_list_axes(&lists->axis, rank, err);
+}
+
+static rml_status infer_slice(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    slice_lists lists = lists_of_attr(&attr->slice);
+    if (in_count > 1) {
+        RML_TRY(rml_list_infer(in, in_count, 1, "starts", &lists.start, err));
+        RML_TRY(rml_list_infer(in, in_count, 2, "ends", &lists.stop, err));
+        RML_TRY(rml_list_infer(in, in_count, 3, "axes", &lists.axis, err));
+        RML_TRY(rml_list_infer(in, in_count, 4, "steps", &lists.step, err));
+        if (!lists.start.given || !lists.stop.given)
+            return rml_fail(err, RML_ERR_ARG, "starts or ends are missing");
+    }
+    RML_TRY(check_lists(&lists, &in[0].shape, err));
+    *out = in[0].shape;
+    if (out->rank < 0)
+        return RML_OK;
+    const bool known =
+        lists.start.known && lists.stop.known && (!lists.step.given || lists.step.known);
+    if (lists.start.count < 0 || (lists.axis.given && !lists.axis.known)) {
+        for (int i = 0; i < out->rank; i++)
+            out->dim[i] = -1;
+        return RML_OK;
+    }
+    for (int i = 0; i < lists.start.count; i++) {
+        const int64_t axis = lists.axis.given ? lists.axis.at[i] : i;
+        const int64_t step = lists.step.given ? lists.step.at[i] : 1;
+        if (out->dim[axis] >= 0)
+            out->dim[axis] =
+                known ? cut_of(out->dim[axis], lists.start.at[i], lists.stop.at[i], step).count
+                      : -1;
+    }
+    return RML_OK;
+}
+
+static void run_slice(const rml_op_args *args)
+{
+    slice_lists lists = lists_of_attr(&args->attr->slice);
+    rml_tensor part = args->in[0];
+    if (args->in_count > 1)
+        lists = (slice_lists){rml_list_read(args, 1), rml_list_read(args, 2),
+                              rml_list_read(args, 3), rml_list_read(args, 4)};
+    for (int i = 0; i < lists.start.count; i++) {
+        const int axis = lists.axis.given ? rml_axis_of(lists.axis.at[i], part.rank) : i;
+        const cut kept = cut_of(part.dim[axis], lists.start.at[i], lists.stop.at[i],
+                                lists.step.given ? lists.step.at[i] : 1);
+        if (kept.count == 0)
+            return;
+        rml_tensor_advance(&part, kept.first * part.stride[axis]);
+        part.dim[axis] = kept.count;
+        if (kept.count > 1) // a step beyond the end is not multiplied: it may be any number
+            part.stride[axis] *= kept.step;
+    }
+    rml_copy_view(args, &part, &args->out[0]);
+}
+
+static const rml_algorithm slice_algorithms[] = {{.name = "copy", .run = run_slice}};
+
+const rml_op rml_op_slice = {.name = "slice",
+                             .min_inputs = 1,
+                             .max_inputs = 5,
+                             .layout = RML_OP_FOLLOW,
+                             .packed_input = -1,
+                             .types = rml_types_first,
+                             .infer_values = infer_slice,
+                             .algorithms = slice_algorithms};
+
+// ---- split --------------------------------------------------------------------------------------
+
+static int split_outputs(const rml_op_attr *attr)
+{
+    return attr->split.count;
+}
+
+static rml_status types_split(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_dtype *out, rml_error *err)
+{
+    (void)in_count;
+    return rml_types_same(in, 1, out, attr->split.count, err);
+}
+
+// Sizes of the parts where the attributes or the second input tell them; otherwise all are equal
+// but the last, which may be smaller.
+static rml_status split_sizes(const rml_split_attr *split, const rml_fact *sizes, int64_t size,
+                              int64_t *part, rml_error *err)
+{
+    const bool told = sizes && sizes->shape.rank != -1;
+    if (told) {
+        RML_TRY(rml_types_indices(sizes, "sizes", err));
+        if (sizes->shape.rank >= 0 &&
+            (sizes->shape.rank != 1 ||
+             (sizes->shape.dim[0] >= 0 && sizes->shape.dim[0] != split->count)))
+            return rml_fail(err, RML_ERR_SHAPE, "the sizes are no list of %d", split->count);
+    }
+    const int64_t equal = size < 0 ? -1 : size / split->count + (size % split->count != 0);
+    for (int k = 0; k < split->count; k++)
+        if (told)
+            part[k] = sizes->data ? rml_index_at(sizes->data, sizes->dtype, (size_t)k) : -1;
+        else if (split->sizes)
+            part[k] = split->sizes[k];
+        else
+            part[k] = equal < 0 || k < split->count - 1 ? equal : size - equal * k;
+    return RML_OK;
+}
+
+static rml_status infer_split(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    const rml_split_attr *split = &attr->split;
+    const rml_shape *from = &in[0].shape;
+    char text[RML_SHAPE_TEXT_BYTES];
+    int64_t part[RML_MAX_OUTPUTS];
+    for (int k = 0; k < split->count; k++)
+        out[k] = *from;
+    if (from->rank < 0)
+        return RML_OK;
+    int axis;
+    RML_TRY(rml_axis_check(split->axis, from, &axis, err));
+    const bool told = (in_count > 1 && in[1].shape.rank != -1);
+    const bool known = told ? in[1].data != NULL : split->sizes || from->dim[axis] >= 0;
+    int64_t rest = from->dim[axis];
+    RML_TRY(split_sizes(split, in_count > 1 ? &in[1] : NULL, rest, part, err));
+    bool fits = true;
+    for (int k = 0; k < split->count; k++) {
+        fits = fits && (!known || (part[k] >= 0 && (from->dim[axis] < 0 || part[k] <= rest)));
+        rest -= fits && from->dim[axis] >= 0 ? part[k] : 0;
+        out[k].dim[axis] = part[k];
+    }
+    if (known && (!fits || (from->dim[axis] >= 0 && rest != 0)))
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d of input %s cannot be cut into these %d parts",
+                        axis, rml_shape_text(from, text), split->count);
+    return RML_OK;
+}
+
+static void run_split(const rml_op_args *args)
+{
+    const rml_split_attr *split = &args->attr->split;
+    rml_tensor part = args->in[0];
+    const int axis = rml_axis_of(split->axis, part.rank);
+    for (int k = 0; k < split->count; k++) {
+        part.dim[axis] = args->out[k].dim[axis];
+        rml_copy_view(args, &part, &args->out[k]);
+        rml_tensor_advance(&part, part.dim[axis] * part.stride[axis]);
+    }
+}
+
+static const rml_algorithm split_algorithms[] = {{.name = "copy", .run = run_split}};
+
+const rml_op rml_op_split = {.name = "split",
+                             .min_inputs = 1,
+                             .max_inputs = 2,
+                             .layout = RML_OP_FOLLOW,
+                             .packed_input = -1,
+                             .outputs = split_outputs,
+                             .types = types_split,
+                             .infer_values = infer_split,
+                             .algorithms = split_algorithms};

@@ -1,0 +1,41 @@
+// The names of a classifier's classes.
+#ifndef RML_PIPELINES_CLASSIFY_LABELS_H
+#define RML_PIPELINES_CLASSIFY_LABELS_H
+
+#include "tensor/arena.h"
+#include "tensor/status.h"
+
+#define RML_LABELS_MAX 65536
+#define RML_LABELS_MAX_FILE_BYTES ((size_t)16 << 20)
+#define RML_LABEL_BYTES 512 // a name with its terminator; longer ones end in "..."
+
+// A zeroed list is empty and valid.
+typedef struct rml_labels {
+    const char **names; // fit to be printed
+    int count;
+    size_t capacity;
+    rml_arena arena;
+} rml_labels;
+
+// Reads from memory one of
+//   a text of one name a line,
+//   JSON {"0": ["n01440764", "tench"], ...} as Keras has it, or {"0": "tench", ...},
+//   JSON ["tench", ...].
+// On failure the list is empty.
+rml_status rml_labels_parse(rml_labels *out, const void *data, size_t size,
+                            const rml_allocator *allocator, rml_error *err);
+
+// The same from a file, which errors name.
+rml_status rml_labels_load(rml_labels *out, const char *path, const rml_allocator *allocator,
+                           rml_error *err);
+
+// RML_ERR_SHAPE, which names the file, unless there are `classes` of them.
+rml_status rml_labels_check(const rml_labels *labels, const char *path, int classes,
+                            rml_error *err);
+
+// The name of a class, or NULL where there is none.
+const char *rml_labels_name(const rml_labels *labels, int index);
+
+void rml_labels_release(rml_labels *labels);
+
+#endif

@@ -1,0 +1,144 @@
+#define _POSIX_C_SOURCE 200809L
+#include "pipelines/denoise/denoise_list.h"
+
+#include "media/files/folder.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static bool is_there(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+// The first `length` bytes of `path` with `ending` behind them; NULL when memory is out.
+static const char *with_ending(rml_arena *arena, const char *path, size_t length,
+                               const char *ending)
+{
+    char *text = rml_arena_alloc(arena, length + strlen(ending) + 1, 1);
+    if (text) {
+        memcpy(text, path, length);
+        strcpy(text + length, ending);
+    }
+    return text;
+}
+
+static const char *default_out(rml_arena *arena, const char *in, bool folder)
+{
+    const char *slash = strrchr(in, '/'), *dot = strrchr(in, '.');
+    size_t length = strlen(in);
+    while (folder && length > 1 && in[length - 1] == '/')
+        length--;
+    if (!folder && dot && dot > in && (!slash || dot > slash + 1))
+        length = (size_t)(dot - in);
+    return with_ending(arena, in, length, folder ? "_denoised" : "_denoised.png");
+}
+
+static rml_status add(rml_denoise_list *list, const char *in, const char *out,
+                      const char *reference, rml_error *err)
+{
+    rml_denoise_file *grown = rml_grow(list->arena.allocator, list->files, &list->capacity,
+                                       list->count + 1, sizeof *grown);
+    if (!grown)
+        return rml_fail_nomem(err, sizeof *grown, "a list of files");
+    list->files = grown;
+    grown[list->count++] = (rml_denoise_file){in, out, reference};
+    return RML_OK;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// Where the image `name` of the folder goes, below the folder of results.
+static rml_status target_of(rml_denoise_list *list, const rml_file_list *names, const char *name,
+                            const char **target, rml_error *err)
+{
+    *target = name;
+    if (rml_picture_save_check(name, NULL) == RML_OK)
+        return RML_OK;
+    *target = with_ending(&list->arena, name, strlen(name), ".png");
+    if (!*target)
+        return rml_fail_nomem(err, strlen(name), "a path");
+    if (bsearch(target, names->paths, names->count, sizeof *target, by_text))
+        return rml_fail(err, RML_ERR_ARG, "%s and %s would both be written as %s", name, *target,
+                        *target);
+    return RML_OK;
+}
+
+static rml_status add_folder(rml_denoise_list *list, const rml_file_list *names, const char *in,
+                             const char *out, const char *reference, bool overwrite, rml_error *err)
+{
+    rml_arena *arena = &list->arena;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->paths[i], *target;
+        if (rml_image_kind_named(name) == RML_IMAGE_NONE)
+            continue;
+        RML_TRY(target_of(list, names, name, &target, err));
+        const char *from = rml_path_join(arena, in, name), *to = rml_path_join(arena, out, target);
+        const char *clean = reference ? rml_path_join(arena, reference, name) : NULL;
+        if (!from || !to || (reference && !clean))
+            return rml_fail_nomem(err, strlen(name), "a path");
+        if (!overwrite && is_there(to))
+            list->there_already++;
+        else
+            RML_TRY(add(list, from, to, clean, err));
+    }
+    if (list->count + list->there_already == 0)
+        return rml_fail(err, RML_ERR_ARG, "there are no images in this folder");
+    return RML_OK;
+}
+
+static rml_status make(rml_denoise_list *list, const char *in, const char *out,
+                       const char *reference, bool overwrite, rml_error *err)
+{
+    const bool folder = rml_is_folder(in);
+    if (!out && !(out = default_out(&list->arena, in, folder)))
+        return rml_fail_nomem(err, strlen(in), "a path");
+    if (same_file(in, out))
+        return rml_fail(err, RML_ERR_ARG, "the result would take the place of its source");
+    if (!folder) {
+        RML_TRY(rml_picture_save_check(out, err));
+        return add(list, in, out, reference, err);
+    }
+    if (is_there(out) && !rml_is_folder(out))
+        return rml_fail(err, RML_ERR_ARG, "the result of a folder is a folder, and %s is a file",
+                        out);
+    rml_file_list names;
+    RML_TRY(rml_folder_list(&names, in, out, list->arena.allocator, err));
+    rml_status status = add_folder(list, &names, in, out, reference, overwrite, err);
+    rml_file_list_release(&names);
+    return status;
+}
+
+rml_status rml_denoise_list_make(rml_denoise_list *list, const char *in, const char *out,
+                                 const char *reference, bool overwrite,
+                                 const rml_allocator *allocator, rml_error *err)
+{
+    *list = (rml_denoise_list){0};
+    rml_arena_init(&list->arena, allocator);
+    rml_status status = make(list, in, out, reference, overwrite, err);
+    if (status == RML_ERR_ARG)
+        rml_error_prefix(err, in);
+    if (status != RML_OK)
+        rml_denoise_list_release(list);
+    return status;
+}
+
+void rml_denoise_list_release(rml_denoise_list *list)
+{
+    if (list->arena.allocator) {
+        rml_free(list->arena.allocator, list->files);
+        rml_arena_release(&list->arena);
+    }
+    *list = (rml_denoise_list){0};
+}

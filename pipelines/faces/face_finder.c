@@ -1,0 +1,195 @@
+#include "pipelines/faces/face_finder.h"
+
+#include "pipelines/faces/light_detect.h"
+#include "pipelines/faces/s3fd_detect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MOST_FACES 64
+// A face in neighbouring frames overlaps itself far more than this even in fast motion.
+#define SAME_FACE_OVERLAP 0.3
+// Around the last face so many of its sides are searched as well.
+#define MARGIN 0.5
+#define STEP 32
+
+struct rml_face_finder {
+    const rml_allocator *allocator;
+    rml_detector_kind kind;
+    int every;
+    rml_session *session;     // S3FD's
+    rml_light_detector light; // the others
+    bool has_last;
+    rml_box last;
+    int since; // frames since the whole picture was searched
+};
+
+// ---- which detector ---------------------------------------------------------------------------
+
+static bool has_output(const rml_model *model, const char *name)
+{
+    for (size_t i = 0; i < rml_model_output_count(model); i++)
+        if (strcmp(rml_model_output(model, i).name, name) == 0)
+            return true;
+    return false;
+}
+
+static rml_status tell_kind(rml_detector_kind *kind, const rml_model *model, rml_error *err)
+{
+    char names[512] = "";
+    *kind = RML_DETECTOR_S3FD;
+    if (has_output(model, "cls1") && has_output(model, "reg6"))
+        return RML_OK;
+    *kind = RML_DETECTOR_YUNET;
+    if (has_output(model, "cls_8") && has_output(model, "kps_32"))
+        return RML_OK;
+    *kind = RML_DETECTOR_ULFD;
+    if (has_output(model, "scores") && has_output(model, "boxes"))
+        return RML_OK;
+    for (size_t i = 0; i < rml_model_output_count(model) && strlen(names) < 400; i++)
+        snprintf(names + strlen(names), 100, "%s%.90s", i ? ", " : "",
+                 rml_model_output(model, i).name);
+    return rml_fail(
+        err, RML_ERR_UNSUPPORTED,
+        "not a known face detector: it gives %s, while YuNet gives cls_8 to kps_32, and "
+        "the Ultra-Light-Fast-Generic one scores and boxes",
+        names);
+}
+
+rml_status rml_face_finder_create(rml_face_finder **out, rml_model *model,
+                                  const rml_face_finder_settings *settings, rml_error *err)
+{
+    const rml_allocator *allocator =
+        settings->session.allocator ? settings->session.allocator : rml_allocator_default();
+    rml_detector_kind kind;
+    *out = NULL;
+    RML_TRY(tell_kind(&kind, model, err));
+    rml_face_finder *f = rml_alloc_zero(allocator, 1, sizeof *f);
+    if (!f)
+        return rml_fail_nomem(err, sizeof *f, "a face detector");
+    f->allocator = allocator;
+    f->kind = kind;
+    f->every = settings->every;
+    const rml_status status =
+        kind == RML_DETECTOR_S3FD
+            ? rml_session_create(&f->session, model, &settings->session, err)
+            : rml_light_detector_init(&f->light, model, kind, &settings->session, err);
+    if (status != RML_OK)
+        rml_face_finder_destroy(&f);
+    *out = f;
+    return status;
+}
+
+void rml_face_finder_destroy(rml_face_finder **at)
+{
+    rml_face_finder *f = *at;
+    if (!f)
+        return;
+    rml_session_destroy(&f->session);
+    rml_light_detector_release(&f->light);
+    rml_free(f->allocator, f);
+    *at = NULL;
+}
+
+rml_detector_kind rml_face_finder_kind(const rml_face_finder *finder)
+{
+    return finder->kind;
+}
+
+const rml_session *rml_face_finder_session(const rml_face_finder *finder)
+{
+    return finder->session ? finder->session : finder->light.looks[0].session;
+}
+
+// ---- one frame --------------------------------------------------------------------------------
+
+// The one that is the last face, or without it the first, which is the best; NULL when `strict` and
+// none is it.
+static const rml_face *choose(const rml_face *faces, int count, const rml_box *last, bool strict)
+{
+    const rml_face *chosen = NULL;
+    double most = SAME_FACE_OVERLAP;
+    for (int i = 0; i < count && last; i++) {
+        const double overlap = rml_box_overlap(faces[i].box, *last);
+        if (overlap >= most) {
+            most = overlap;
+            chosen = &faces[i];
+        }
+    }
+    return chosen || strict || count == 0 ? chosen : &faces[0];
+}
+
+static rml_status search(rml_face_finder *f, const rml_frame *frame, bool around, rml_face *faces,
+                         int capacity, int *count, rml_error *err)
+{
+    if (f->kind == RML_DETECTOR_S3FD)
+        return rml_s3fd_detect(f->session, frame, faces, capacity, count, f->allocator, err);
+    return rml_light_detect(&f->light, frame, around, faces, capacity, count, err);
+}
+
+static int clamp_int(int64_t value, int low, int high)
+{
+    return value < low ? low : value > high ? high : (int)value;
+}
+
+// The square around the last face, as much of it as there is, as a frame of its own.
+static rml_frame surroundings(const rml_frame *frame, rml_box last, int *left, int *top)
+{
+    const int w = last.x2 - last.x1, h = last.y2 - last.y1, side = w > h ? w : h;
+    // In steps, so that the network need not be planned again for each frame, and sees faces at the
+    // same places of its grids as in the whole picture.
+    const int64_t reach = ((int64_t)(side * (0.5 + MARGIN)) / STEP + 1) * STEP;
+    const int64_t x = ((int64_t)last.x1 + last.x2) / 2, y = ((int64_t)last.y1 + last.y2) / 2;
+    rml_frame part = *frame;
+    *left = clamp_int(x - reach, 0, frame->width) / STEP * STEP;
+    *top = clamp_int(y - reach, 0, frame->height) / STEP * STEP;
+    part.width = clamp_int(*left + 2 * reach + STEP, 0, frame->width) - *left;
+    part.height = clamp_int(*top + 2 * reach + STEP, 0, frame->height) - *top;
+    part.data = frame->data + (size_t)*top * frame->pitch + (size_t)*left * RML_FRAME_CHANNELS;
+    return part;
+}
+
+// Whether the last face is found again where it was.
+static rml_status follow(rml_face_finder *f, const rml_frame *frame, rml_face *face, bool *found,
+                         rml_error *err)
+{
+    rml_face faces[MOST_FACES];
+    int count, left, top;
+    const rml_frame part = surroundings(frame, f->last, &left, &top);
+    *found = false;
+    if (part.width < RML_S3FD_MIN_SIDE || part.height < RML_S3FD_MIN_SIDE)
+        return RML_OK;
+    RML_TRY(search(f, &part, true, faces, MOST_FACES, &count, err));
+    for (int i = 0; i < count; i++) {
+        rml_box *b = &faces[i].box;
+        *b = (rml_box){b->x1 + left, b->y1 + top, b->x2 + left, b->y2 + top};
+    }
+    const rml_face *same = choose(faces, count, &f->last, true);
+    *found = same != NULL;
+    if (same)
+        *face = *same;
+    return RML_OK;
+}
+
+rml_status rml_face_finder_next(rml_face_finder *f, const rml_frame *frame, bool cut,
+                                rml_face *face, rml_error *err)
+{
+    rml_face faces[MOST_FACES];
+    bool found = false;
+    int count;
+    if (cut)
+        f->has_last = false;
+    if (f->has_last && ++f->since < f->every)
+        RML_TRY(follow(f, frame, face, &found, err));
+    if (!found) {
+        const bool as_upstream = f->kind == RML_DETECTOR_S3FD && f->every == 1;
+        RML_TRY(search(f, frame, false, faces, as_upstream ? 1 : MOST_FACES, &count, err));
+        const rml_face *chosen =
+            choose(faces, count, f->has_last && !as_upstream ? &f->last : NULL, false);
+        *face = chosen ? *chosen : (rml_face){.source = RML_FACE_NONE};
+        f->since = 0;
+    }
+    f->has_last = face->source != RML_FACE_NONE;
+    f->last = face->box;
+    return RML_OK;
+}

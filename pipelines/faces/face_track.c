@@ -1,0 +1,243 @@
+// Smoothing, default: the mean over up to two frames before and two after, always as many before as
+// after, so that a moving face is not dragged behind; never across a scene cut, a jump of the box
+// or a frame without a face.
+//
+// Smoothing, compat: upstream replaces box i by the mean of boxes i..i+4, in place, in integers;
+// for the last ones the window is the last five, of which the earlier ones are smoothed already.
+// With fewer than five boxes its slice starts at a negative index, counted from the end.
+#include "pipelines/faces/face_track.h"
+
+#include <string.h>
+
+#define COMPAT_WINDOW 5
+#define DEFAULT_RADIUS 2
+// Two boxes of one face in neighbouring frames overlap far more than this even in fast motion.
+#define JUMP_OVERLAP 0.3
+
+typedef struct {
+    rml_face raw;
+    rml_box padded; // clamped to the frame; compat smooths it in place
+    rml_box final;
+    bool starts_shot; // nothing before this frame may be mixed in
+} track_frame;
+
+struct rml_track {
+    const rml_allocator *allocator;
+    rml_track_settings settings;
+    track_frame *frames;
+    size_t capacity;
+    int64_t count, ready; // of boxes
+    int64_t pushed;       // the same without those that doubling added
+    bool finished;
+};
+
+const char *rml_face_source_name(rml_face_source source)
+{
+    switch (source) {
+    case RML_FACE_NONE:
+        return "none";
+    case RML_FACE_DETECTED:
+        return "detected";
+    case RML_FACE_BY_HAND:
+        return "by hand";
+    }
+    return "?";
+}
+
+rml_status rml_track_create(rml_track **out, const rml_track_settings *settings,
+                            const rml_allocator *allocator, rml_error *err)
+{
+    *out = NULL;
+    rml_track *track = rml_alloc_zero(allocator, 1, sizeof *track);
+    if (!track)
+        return rml_fail_nomem(err, sizeof *track, "the face track");
+    track->allocator = allocator;
+    track->settings = *settings;
+    *out = track;
+    return RML_OK;
+}
+
+void rml_track_destroy(rml_track **track)
+{
+    if (!*track)
+        return;
+    rml_free((*track)->allocator, (*track)->frames);
+    rml_free((*track)->allocator, *track);
+    *track = NULL;
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int max_int(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static double box_area(rml_box b)
+{
+    return b.x2 > b.x1 && b.y2 > b.y1 ? (double)(b.x2 - b.x1) * (double)(b.y2 - b.y1) : 0;
+}
+
+double rml_box_overlap(rml_box a, rml_box b)
+{
+    rml_box common = {max_int(a.x1, b.x1), max_int(a.y1, b.y1), min_int(a.x2, b.x2),
+                      min_int(a.y2, b.y2)};
+    double both = box_area(common);
+    double all = box_area(a) + box_area(b) - both;
+    return all > 0 ? both / all : 0;
+}
+
+static int saturated(int64_t value, int low, int high)
+{
+    return value < low ? low : value > high ? high : (int)value;
+}
+
+static rml_box pad(const rml_track_settings *s, rml_box box)
+{
+    // Only the side that may grow outwards is clamped, as upstream does; the other cannot leave the
+    // frame unless a padding is negative, and then the box is found empty below.
+    return (rml_box){
+        .x1 = saturated((int64_t)box.x1 - s->left, 0, INT32_MAX),
+        .y1 = saturated((int64_t)box.y1 - s->top, 0, INT32_MAX),
+        .x2 = saturated((int64_t)box.x2 + s->right, INT32_MIN, s->width),
+        .y2 = saturated((int64_t)box.y2 + s->bottom, INT32_MIN, s->height),
+    };
+}
+
+static bool has_face(const track_frame *frame)
+{
+    return frame->raw.source != RML_FACE_NONE;
+}
+
+// Mean of boxes begin..end-1, each number cut (compat) or rounded to a whole one.
+static rml_box mean_box(const rml_track *track, int64_t begin, int64_t end)
+{
+    int64_t sum[4] = {0}, n = end - begin;
+    for (int64_t i = begin; i < end; i++) {
+        const rml_box *b = &track->frames[i].padded;
+        sum[0] += b->x1;
+        sum[1] += b->y1;
+        sum[2] += b->x2;
+        sum[3] += b->y2;
+    }
+    int64_t half = track->settings.compat ? 0 : n / 2;
+    return (rml_box){(int)((sum[0] + half) / n), (int)((sum[1] + half) / n),
+                     (int)((sum[2] + half) / n), (int)((sum[3] + half) / n)};
+}
+
+static void settle_compat(rml_track *track, int64_t index)
+{
+    int64_t n = track->count;
+    int64_t begin = index, end = index + COMPAT_WINDOW;
+    if (end > n) {
+        begin = n - COMPAT_WINDOW;
+        if (begin < 0)
+            begin = begin + n > 0 ? begin + n : 0;
+        end = n;
+    }
+    track->frames[index].padded = mean_box(track, begin, end);
+    track->frames[index].final = track->frames[index].padded;
+}
+
+static void settle_default(rml_track *track, int64_t index)
+{
+    int64_t radius = 0;
+    while (radius < DEFAULT_RADIUS) {
+        int64_t before = index - radius - 1, after = index + radius + 1;
+        if (before < 0 || after >= track->count || track->frames[before + 1].starts_shot ||
+            track->frames[after].starts_shot || !has_face(&track->frames[before]) ||
+            !has_face(&track->frames[after]))
+            break;
+        radius++;
+    }
+    track->frames[index].final = mean_box(track, index - radius, index + radius + 1);
+}
+
+static void settle(rml_track *track)
+{
+    const rml_track_settings *s = &track->settings;
+    int64_t ahead = !s->smooth ? 0 : s->compat ? COMPAT_WINDOW - 1 : DEFAULT_RADIUS;
+    while (track->ready < track->count &&
+           (track->finished || track->ready + ahead < track->count)) {
+        track_frame *frame = &track->frames[track->ready];
+        if (!has_face(frame) || !s->smooth)
+            frame->final = frame->padded;
+        else if (s->compat)
+            settle_compat(track, track->ready);
+        else
+            settle_default(track, track->ready);
+        track->ready++;
+    }
+}
+
+static rml_status append(rml_track *track, const rml_face *face, bool cut, rml_error *err)
+{
+    track_frame *frames = rml_grow(track->allocator, track->frames, &track->capacity,
+                                   (size_t)track->count + 1, sizeof *frames);
+    if (!frames)
+        return rml_fail_nomem(err, ((size_t)track->count + 1) * sizeof *frames, "the face boxes");
+    track->frames = frames;
+    track_frame *frame = &frames[track->count];
+    memset(frame, 0, sizeof *frame);
+    frame->raw = *face;
+    if (has_face(frame)) {
+        frame->padded = pad(&track->settings, face->box);
+        rml_box b = frame->padded;
+        if (b.x1 >= b.x2 || b.y1 >= b.y2)
+            return rml_fail(err, RML_ERR_ARG,
+                            "frame %lld: nothing is left of the face box (%d,%d)-(%d,%d) after the "
+                            "padding",
+                            (long long)track->count, face->box.x1, face->box.y1, face->box.x2,
+                            face->box.y2);
+        const track_frame *before = track->count ? frame - 1 : NULL;
+        frame->starts_shot = cut || (before && has_face(before) &&
+                                     rml_box_overlap(before->raw.box, face->box) < JUMP_OVERLAP);
+    }
+    track->count++;
+    return RML_OK;
+}
+
+rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_error *err)
+{
+    RML_TRY(append(track, face, cut, err));
+    track->pushed++;
+    settle(track);
+    return RML_OK;
+}
+
+rml_status rml_track_finish(rml_track *track, rml_error *err)
+{
+    if (track->finished)
+        return RML_OK;
+    // The raw box: those before were smoothed in place.
+    for (int64_t i = track->pushed; track->settings.doubled && i > 0; i--) {
+        const rml_face face = track->frames[i - 1].raw;
+        RML_TRY(append(track, &face, false, err));
+    }
+    track->finished = true;
+    settle(track);
+    return RML_OK;
+}
+
+int64_t rml_track_count(const rml_track *track)
+{
+    return track->pushed;
+}
+
+int64_t rml_track_ready(const rml_track *track)
+{
+    return track->ready;
+}
+
+const rml_face *rml_track_raw(const rml_track *track, int64_t index)
+{
+    return &track->frames[index].raw;
+}
+
+rml_box rml_track_box(const rml_track *track, int64_t index)
+{
+    return track->frames[index].final;
+}

@@ -1,0 +1,315 @@
+#include "pipelines/lipsync/clip.h"
+
+#include "media/image/image.h"
+#include "media/image/orient.h"
+#include "media/image/resize_opencv.h"
+
+#include <string.h>
+
+struct rml_clip {
+    const rml_allocator *allocator;
+    rml_clip_settings settings;
+    char *path;
+    rml_clip_info info;
+    rml_video_in *video; // NULL for a still, and for --static once the first frame is there
+    rml_resizer *resizer;
+    int64_t position;                // index of the frame the decoder gives next
+    int64_t count;                   // 0: not known yet
+    int64_t next;                    // index in playing order
+    rml_frame coded, scaled, turned; // steps on the way to a delivered frame
+    rml_frame first;                 // stills and --static: the only frame
+    rml_frame *piece;                // frames piece_start .. piece_start + piece_count - 1
+    int piece_capacity, piece_count;
+    int64_t piece_start;
+};
+
+// Python's meaning of a slice bound, with -1 as "to the end" where `open_end`.
+static int slice_bound(int value, int length, bool open_end)
+{
+    if (open_end && value == -1)
+        return length;
+    if (value < 0)
+        value = value < -length ? 0 : value + length;
+    return value > length ? length : value;
+}
+
+typedef struct {
+    int x, y, width, height;
+} area;
+
+static area crop_area(const int crop[4], int width, int height)
+{
+    int top = slice_bound(crop[0], height, false), bottom = slice_bound(crop[1], height, true);
+    int left = slice_bound(crop[2], width, false), right = slice_bound(crop[3], width, true);
+    return (area){left, top, right - left, bottom - top};
+}
+
+// Resizes, turns and crops clip->coded into `out`.
+static rml_status transform(rml_clip *clip, rml_frame *out, rml_error *err)
+{
+    const rml_clip_settings *s = &clip->settings;
+    const rml_frame *frame = &clip->coded;
+    if (!clip->info.still && s->resize_factor > 1) {
+        int width = frame->width / s->resize_factor, height = frame->height / s->resize_factor;
+        if (width < 1 || height < 1)
+            return rml_fail(err, RML_ERR_ARG,
+                            "%s: nothing is left of %dx%d after --resize_factor %d", clip->path,
+                            frame->width, frame->height, s->resize_factor);
+        RML_TRY(rml_frame_reserve(&clip->scaled, width, height, clip->allocator, err));
+        rml_pixels src = {frame->data, frame->pitch, frame->width, frame->height};
+        rml_pixels_out dst = {clip->scaled.data, clip->scaled.pitch, width, height};
+        RML_TRY(rml_resize_opencv(clip->resizer, src, dst, RML_FRAME_CHANNELS, err));
+        frame = &clip->scaled;
+    }
+    if (!clip->info.still && s->rotate) {
+        RML_TRY(rml_frame_orient(&clip->turned, frame, RML_ORIENT_ROTATE_90, clip->allocator, err));
+        frame = &clip->turned;
+    }
+    area a = {0, 0, frame->width, frame->height};
+    if (!clip->info.still)
+        a = crop_area(s->crop, frame->width, frame->height);
+    if (a.width < 1 || a.height < 1)
+        return rml_fail(err, RML_ERR_ARG,
+                        "%s: --crop %d %d %d %d (top bottom left right) leaves nothing of %dx%d",
+                        clip->path, s->crop[0], s->crop[1], s->crop[2], s->crop[3], frame->width,
+                        frame->height);
+    RML_TRY(rml_frame_reserve(out, a.width, a.height, clip->allocator, err));
+    size_t row_bytes = (size_t)a.width * RML_FRAME_CHANNELS;
+    for (int y = 0; y < a.height; y++)
+        memcpy(out->data + (size_t)y * out->pitch,
+               frame->data + (size_t)(a.y + y) * frame->pitch + (size_t)a.x * RML_FRAME_CHANNELS,
+               row_bytes);
+    out->pts = clip->coded.pts;
+    out->time_base = clip->coded.time_base;
+    return RML_OK;
+}
+
+// The next frame of the decoder, or *end.
+static rml_status decode(rml_clip *clip, rml_frame *out, bool *end, rml_error *err)
+{
+    const rml_clip_settings *s = &clip->settings;
+    // Whole frames go straight to where they are wanted.
+    bool plain = s->resize_factor <= 1 && !s->rotate && s->crop[0] == 0 && s->crop[1] == -1 &&
+                 s->crop[2] == 0 && s->crop[3] == -1;
+    RML_TRY(rml_video_in_read(clip->video, plain ? out : &clip->coded, end, err));
+    if (*end)
+        return RML_OK;
+    clip->position++;
+    return plain ? RML_OK : transform(clip, out, err);
+}
+
+// Makes the decoder give frame `index` next.
+static rml_status go_to(rml_clip *clip, int64_t index, rml_error *err)
+{
+    if (clip->position > index) {
+        RML_TRY(rml_video_in_rewind(clip->video, err));
+        clip->position = 0;
+    }
+    while (clip->position < index) {
+        bool end;
+        RML_TRY(rml_video_in_skip(clip->video, &end, err));
+        if (end)
+            return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
+                            clip->path, (long long)clip->position, (long long)clip->count);
+        clip->position++;
+    }
+    return RML_OK;
+}
+
+static rml_status make_piece_room(rml_clip *clip, rml_error *err)
+{
+    if (clip->piece)
+        return RML_OK;
+    int64_t frame_bytes = (int64_t)clip->info.width * clip->info.height * RML_FRAME_CHANNELS;
+    int64_t budget = clip->settings.piece_bytes;
+    int64_t capacity = (budget > 0 ? budget : RML_CLIP_PIECE_BYTES) / frame_bytes;
+    capacity = capacity < 2 ? 2 : capacity;
+    capacity = capacity > clip->count ? clip->count : capacity;
+    clip->piece = rml_alloc_zero(clip->allocator, (size_t)capacity, sizeof *clip->piece);
+    if (!clip->piece)
+        return rml_fail_nomem(err, (size_t)capacity * sizeof *clip->piece, "frames to go back to");
+    clip->piece_capacity = (int)capacity;
+    return RML_OK;
+}
+
+// Decodes the piece that ends with frame `index`.
+static rml_status load_piece(rml_clip *clip, int64_t index, rml_error *err)
+{
+    RML_TRY(make_piece_room(clip, err));
+    int64_t last = index, start = index - clip->piece_capacity + 1;
+    if (clip->piece_capacity == clip->count) {
+        // A short clip is kept whole and never decoded again.
+        start = 0;
+        last = clip->count - 1;
+    }
+    start = start < 0 ? 0 : start;
+    RML_TRY(go_to(clip, start, err));
+    clip->piece_start = start;
+    clip->piece_count = 0;
+    while (clip->position <= last) {
+        bool end;
+        RML_TRY(decode(clip, &clip->piece[clip->piece_count], &end, err));
+        if (end)
+            return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
+                            clip->path, (long long)clip->position, (long long)clip->count);
+        clip->piece_count++;
+    }
+    return RML_OK;
+}
+
+static rml_status read_first(rml_clip *clip, rml_error *err)
+{
+    bool end = false;
+    if (clip->info.still) {
+        RML_TRY(rml_image_load(&clip->first, clip->path, clip->allocator, err));
+    } else {
+        RML_TRY(decode(clip, &clip->first, &end, err));
+        if (end)
+            return rml_fail(err, RML_ERR_FORMAT, "%s: holds no picture", clip->path);
+    }
+    clip->info.width = clip->first.width;
+    clip->info.height = clip->first.height;
+    return RML_OK;
+}
+
+static rml_status open_video(rml_clip *clip, rml_error *err)
+{
+    rml_video_in_settings wanted = rml_video_in_settings_default();
+    wanted.threads = clip->settings.threads;
+    RML_TRY(rml_video_in_open(&clip->video, clip->path, &wanted, clip->allocator, err));
+    const rml_video_info *video = rml_video_in_info(clip->video);
+    rml_clip_info *info = &clip->info;
+    info->frame_rate = video->frame_rate;
+    if (rml_rational_value(info->frame_rate) <= 0)
+        info->frame_rate = video->average_rate;
+    if (rml_rational_value(info->frame_rate) <= 0)
+        return rml_fail(err, RML_ERR_FORMAT, "%s: does not say how many frames a second it has",
+                        clip->path);
+    info->fps = rml_rational_value(info->frame_rate);
+    info->time_base = video->time_base;
+    info->pixel_aspect = video->pixel_aspect;
+    if (clip->settings.rotate)
+        info->pixel_aspect = (rml_rational){video->pixel_aspect.den, video->pixel_aspect.num};
+    info->colour = video->colour;
+    info->frames_estimate = video->frames_estimate;
+    return RML_OK;
+}
+
+rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
+                         const rml_allocator *allocator, rml_error *err)
+{
+    *out = NULL;
+    rml_clip *clip = rml_alloc_zero(allocator, 1, sizeof *clip);
+    if (!clip)
+        return rml_fail_nomem(err, sizeof *clip, "the clip");
+    clip->allocator = allocator;
+    clip->settings = *settings;
+    clip->path = rml_alloc_text(allocator, settings->path);
+    rml_status status = clip->path ? rml_resizer_create(&clip->resizer, allocator, err)
+                                   : rml_fail_nomem(err, strlen(settings->path), "a file name");
+    if (status == RML_OK && rml_image_is_still(settings->path)) {
+        clip->info.still = true;
+        clip->settings.first_frame_only = true;
+        clip->info.frame_rate = rml_rate_from_double(settings->still_fps);
+        clip->info.fps = settings->still_fps;
+        clip->info.time_base = (rml_rational){clip->info.frame_rate.den, clip->info.frame_rate.num};
+        clip->info.colour.matrix = RML_COLOUR_UNSPECIFIED;
+    } else if (status == RML_OK) {
+        status = open_video(clip, err);
+    }
+    if (status == RML_OK)
+        status = read_first(clip, err);
+    if (status == RML_OK && clip->settings.first_frame_only) {
+        clip->settings.repeat = RML_REPEAT_STILL;
+        clip->count = 1;
+        clip->info.frames_estimate = 1;
+        clip->first.pts = 0;
+        rml_video_in_close(&clip->video);
+    }
+    if (status != RML_OK)
+        rml_clip_close(&clip);
+    *out = clip;
+    return status;
+}
+
+const rml_clip_info *rml_clip_info_of(const rml_clip *clip)
+{
+    return &clip->info;
+}
+
+// Frame `index` of the source, wherever it is cheapest to have.
+static rml_status fetch(rml_clip *clip, int64_t index, rml_frame *frame, bool *end, rml_error *err)
+{
+    *end = false;
+    if (index == 0 && (clip->settings.repeat == RML_REPEAT_STILL || clip->next == 0))
+        return rml_frame_copy(frame, &clip->first, clip->allocator, err);
+    bool kept = index >= clip->piece_start && index < clip->piece_start + clip->piece_count;
+    if (!kept && clip->count > 0) {
+        bool forwards =
+            rml_repeat_source(clip->settings.repeat, clip->count, clip->next - 1) < index;
+        if (!forwards && clip->settings.repeat != RML_REPEAT_CYCLIC) {
+            RML_TRY(load_piece(clip, index, err));
+            kept = true;
+        } else {
+            RML_TRY(go_to(clip, index, err));
+        }
+    }
+    if (kept)
+        return rml_frame_copy(frame, &clip->piece[index - clip->piece_start], clip->allocator, err);
+    RML_TRY(decode(clip, frame, end, err));
+    if (*end && clip->count > 0)
+        return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
+                        clip->path, (long long)clip->position, (long long)clip->count);
+    return RML_OK;
+}
+
+rml_status rml_clip_read(rml_clip *clip, rml_frame *frame, int64_t *source, rml_error *err)
+{
+    bool end;
+    *source = rml_repeat_source(clip->settings.repeat, clip->count, clip->next);
+    RML_TRY(fetch(clip, *source, frame, &end, err));
+    if (end) {
+        // The first time through: now the length is known, and with it what comes next.
+        clip->count = clip->position;
+        if (clip->count == 1)
+            clip->settings.repeat = RML_REPEAT_STILL;
+        *source = rml_repeat_source(clip->settings.repeat, clip->count, clip->next);
+        RML_TRY(fetch(clip, *source, frame, &end, err));
+    }
+    if (frame->width != clip->info.width || frame->height != clip->info.height)
+        return rml_fail(err, RML_ERR_INTERNAL, "%s: frame %lld is %dx%d, the first is %dx%d",
+                        clip->path, (long long)*source, frame->width, frame->height,
+                        clip->info.width, clip->info.height);
+    clip->next++;
+    return RML_OK;
+}
+
+int64_t rml_clip_count(const rml_clip *clip)
+{
+    return clip->count;
+}
+
+int64_t rml_clip_damaged_packets(const rml_clip *clip)
+{
+    return clip->video ? rml_video_in_damaged_packets(clip->video) : 0;
+}
+
+void rml_clip_close(rml_clip **clip)
+{
+    rml_clip *c = *clip;
+    if (!c)
+        return;
+    const rml_allocator *allocator = c->allocator;
+    rml_video_in_close(&c->video);
+    rml_resizer_destroy(&c->resizer);
+    rml_frame_release(&c->coded);
+    rml_frame_release(&c->scaled);
+    rml_frame_release(&c->turned);
+    rml_frame_release(&c->first);
+    for (int i = 0; i < c->piece_capacity; i++)
+        rml_frame_release(&c->piece[i]);
+    rml_free(allocator, c->piece);
+    rml_free(allocator, c->path);
+    rml_free(allocator, c);
+    *clip = NULL;
+}

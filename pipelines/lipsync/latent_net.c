@@ -1,0 +1,486 @@
+// The sessions may take turns with one block of memory, so what goes from one to the next is
+// copied.
+//
+// Trap: the lower half is grey, 0, of an image of -1..1, and not black; whatever the scale of the
+// latents is, it is taken of both and given back before the decoder.
+#include "pipelines/lipsync/latent_net.h"
+
+#include "pipelines/lipsync/gaussian_noise.h"
+#include "pipelines/lipsync/latent_cache.h"
+#include "tensor/size.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#define ENCODER "vae-encoder"
+#define UNET "unet"
+#define DECODER "vae-decoder"
+#define COLOURS 3
+#define HALVES 2 // the face with the grey half, and the whole face
+// Times computed along different ways differ by rounding; far less than a row.
+#define TIME_SLACK 1e-6
+// What the logarithm of a variance is cut to, as in diffusers.
+#define LEAST_LOG_VARIANCE (-30.0f)
+#define MOST_LOG_VARIANCE 20.0f
+
+struct rml_latent_net {
+    rml_lip_net net;
+    const rml_allocator *allocator;
+    rml_latent_settings settings;
+    rml_latent_kind kind;
+    bool timed; // the UNet has the time step, which is 0, as an input
+    rml_session *encoder, *unet, *decoder;
+    int64_t height, width; // of a latent
+    float *latent;         // [halves][channels][height][width]
+    float *staged;         // those of a group, then what the UNet makes of them
+    int staged_count;      // faces there is room for
+    int together;          // most faces in one run of the UNet
+    float *noise;          // one half, when it is sampled
+    rml_latent_cache *cache;
+    rml_latent_counts counts;
+    rml_voice voice;
+    rml_lip_sound sound;
+};
+
+static const rml_shape *port_shape(rml_model *model, const char *name, bool output, rml_port *port)
+{
+    const size_t count = output ? rml_model_output_count(model) : rml_model_input_count(model);
+    for (size_t i = 0; i < count; i++) {
+        *port = output ? rml_model_output(model, i) : rml_model_input(model, i);
+        if (strcmp(port->name, name) == 0)
+            return &port->shape;
+    }
+    return NULL;
+}
+
+rml_status rml_latent_kind_of(rml_latent_kind *kind, rml_model *unet, rml_error *err)
+{
+    rml_port in, out, words;
+    const rml_shape *sample = port_shape(unet, "sample", false, &in);
+    const rml_shape *made = port_shape(unet, "out_sample", true, &out);
+    const rml_shape *context = port_shape(unet, "encoder_hidden_states", false, &words);
+    if (!sample || !made || !context || sample->rank != 4 || made->rank != 4 || context->rank != 3)
+        return rml_fail(err, RML_ERR_SHAPE, "the network is no UNet of latents");
+    kind->stacked = sample->dim[1] == RML_LATENT_CHANNELS;
+    kind->context = context->dim[2];
+    if ((!kind->stacked && sample->dim[1] != HALVES * RML_LATENT_CHANNELS) ||
+        made->dim[1] != RML_LATENT_CHANNELS)
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "the UNet makes %lld channels of %lld; those that move lips make %d of %d, "
+                        "or of %d",
+                        (long long)made->dim[1], (long long)sample->dim[1], RML_LATENT_CHANNELS,
+                        HALVES * RML_LATENT_CHANNELS, RML_LATENT_CHANNELS);
+    return RML_OK;
+}
+
+rml_latent_settings rml_latent_settings_default(void)
+{
+    return (rml_latent_settings){.hears = RML_VOICE_WAV2VEC2,
+                                 .session = rml_session_settings_default(),
+                                 .side = RML_LATENT_SIDE,
+                                 .cache_bytes = RML_LATENT_CACHE_BYTES};
+}
+
+// ---- the beginning ------------------------------------------------------------------------------
+
+static const char *kind_name(rml_voice_kind kind)
+{
+    return kind == RML_VOICE_WHISPER ? "Whisper" : "Wav2Vec2";
+}
+
+static const char *kind_network(rml_voice_kind kind)
+{
+    return kind == RML_VOICE_WHISPER ? "whisper-encoder" : "wav2vec2";
+}
+
+// That what hears gives what the UNet takes.
+static rml_status check_voice(const rml_latent_net *self, rml_error *err)
+{
+    const rml_latent_settings *s = &self->settings;
+    rml_model *model;
+    rml_port port;
+    const rml_voice_kind other =
+        s->hears == RML_VOICE_WHISPER ? RML_VOICE_WAV2VEC2 : RML_VOICE_WHISPER;
+    const rml_status status = rml_model_create(&model, kind_network(s->hears), s->voice, NULL, err);
+    if (status != RML_OK) {
+        if (rml_model_create(&model, kind_network(other), s->voice, NULL, NULL) != RML_OK)
+            return status;
+        rml_model_destroy(&model);
+        return rml_fail(err, RML_ERR_ARG, "%s: is %s, and was given for %s", s->voice_name,
+                        kind_name(other), kind_name(s->hears));
+    }
+    const rml_shape *shape = port_shape(model, "last_hidden_state", true, &port);
+    const int64_t width = shape ? shape->dim[shape->rank - 1] : -1;
+    rml_model_destroy(&model);
+    if (self->kind.context > 0 && width > 0 && width != self->kind.context)
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "%s: %s makes vectors of %lld numbers, and the UNet takes those of %lld "
+                        "(Wav2Vec2 base makes 768, Wav2Vec2 large 1024, Whisper tiny 384)",
+                        s->voice_name, kind_name(s->hears), (long long)width,
+                        (long long)self->kind.context);
+    return RML_OK;
+}
+
+static rml_status hear(rml_latent_net *self, rml_error *err)
+{
+    const rml_latent_settings *s = &self->settings;
+    rml_session_settings wanted = s->session;
+    float *samples;
+    size_t count;
+    wanted.profile = false;
+    wanted.shared = NULL; // what hears is gone, and its memory with it, when faces come
+    RML_TRY(rml_speech_load(&samples, &count, self->sound.path, self->allocator, err));
+    const rml_status status = rml_voice_hear(&self->voice, s->hears, s->voice, NULL, &wanted,
+                                             samples, count, self->allocator, err);
+    rml_free(self->allocator, samples);
+    if (status != RML_OK)
+        rml_error_prefix(err, self->sound.path);
+    return status;
+}
+
+static rml_shape image_shape(const rml_latent_net *self)
+{
+    return (rml_shape){4, {1, COLOURS, self->settings.side, self->settings.side}};
+}
+
+// A turn of one of the networks, which messages call by its name.
+static rml_status prepare(rml_session *session, const char *name, rml_error *err)
+{
+    const rml_status status = rml_session_prepare(session, err);
+    if (status != RML_OK)
+        rml_error_prefix(err, name);
+    return status;
+}
+
+// Plans the autoencoder for one face and finds the size of its latent.
+static rml_status prepare_autoencoder(rml_latent_net *self, rml_error *err)
+{
+    rml_shape shape = image_shape(self);
+    RML_TRY(rml_session_resize(self->encoder, "sample", shape, err));
+    RML_TRY(prepare(self->encoder, ENCODER, err));
+    if (!rml_session_output(self->encoder, "latent_parameters", &shape) || shape.rank != 4 ||
+        shape.dim[0] != 1 || shape.dim[1] != HALVES * RML_LATENT_CHANNELS)
+        return rml_fail(err, RML_ERR_SHAPE, "the autoencoder's latents do not have %d channels",
+                        RML_LATENT_CHANNELS);
+    self->height = shape.dim[2];
+    self->width = shape.dim[3];
+    shape.dim[1] = RML_LATENT_CHANNELS;
+    RML_TRY(rml_session_resize(self->decoder, "latent_sample", shape, err));
+    RML_TRY(prepare(self->decoder, DECODER, err));
+    const rml_shape wanted = image_shape(self);
+    if (!rml_session_output(self->decoder, "sample", &shape) || shape.rank != 4 ||
+        memcmp(shape.dim, wanted.dim, 4 * sizeof *shape.dim) != 0)
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "the autoencoder does not give back a picture of %dx%d in its size",
+                        self->settings.side, self->settings.side);
+    return RML_OK;
+}
+
+static rml_status prepare_unet(rml_latent_net *self, int count, rml_error *err)
+{
+    const int64_t rows = RML_VOICE_CHUNK * self->voice.layers;
+    const rml_shape latents =
+        self->kind.stacked
+            ? (rml_shape){4, {count, RML_LATENT_CHANNELS, HALVES * self->height, self->width}}
+            : (rml_shape){4, {count, HALVES * RML_LATENT_CHANNELS, self->height, self->width}};
+    RML_TRY(rml_session_resize(self->unet, "sample", latents, err));
+    if (self->timed)
+        RML_TRY(rml_session_resize(self->unet, "timestep", (rml_shape){1, {1}}, err));
+    RML_TRY(rml_session_resize(self->unet, "encoder_hidden_states",
+                               (rml_shape){3, {count, rows, self->voice.width}}, err));
+    return prepare(self->unet, UNET, err);
+}
+
+// What the UNet made of `count` faces; graph files may make anything.
+static rml_status find_made(rml_latent_net *self, int count, const float **made, rml_error *err)
+{
+    rml_shape shape;
+    const int64_t height = self->kind.stacked ? HALVES * self->height : self->height;
+    *made = rml_session_output(self->unet, "out_sample", &shape);
+    if (*made && shape.rank == 4 && shape.dim[0] == count && shape.dim[1] == RML_LATENT_CHANNELS &&
+        shape.dim[2] == height && shape.dim[3] == self->width)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_SHAPE,
+                    "the UNet does not give back a latent of %lldx%lld in its size for each of %d",
+                    (long long)self->width, (long long)height, count);
+}
+
+static rml_status take_memory(rml_latent_net *self, rml_error *err)
+{
+    const size_t half = (size_t)(RML_LATENT_CHANNELS * self->height * self->width);
+    self->latent = rml_alloc(self->allocator, HALVES * half * sizeof(float));
+    self->noise = rml_alloc(self->allocator, half * sizeof(float));
+    if (!self->latent || !self->noise)
+        return rml_fail_nomem(err, 3 * half * sizeof(float), "a latent");
+    return rml_latent_cache_create(&self->cache, HALVES * half, self->settings.cache_bytes,
+                                   self->allocator, err);
+}
+
+static rml_status begin(rml_lip_net *net, const rml_lip_sound *sound, rml_error *err)
+{
+    rml_latent_net *self = net->self;
+    self->sound = *sound;
+    RML_TRY(hear(self, err));
+    net->sound_count = (size_t)(RML_VOICE_CHUNK * self->voice.layers) * (size_t)self->voice.width;
+    RML_TRY(prepare_autoencoder(self, err));
+    RML_TRY(prepare_unet(self, 1, err));
+    const float *made;
+    RML_TRY(find_made(self, 1, &made, err));
+    return take_memory(self, err);
+}
+
+static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *sound, rml_error *err)
+{
+    rml_latent_net *self = net->self;
+    (void)err;
+    if (self->sound.compat)
+        rml_voice_chunk(&self->voice, self->sound.fps, plan->index, sound);
+    else
+        rml_voice_chunk_at(
+            &self->voice,
+            (int64_t)floor(plan->sound_seconds * RML_VOICE_ROWS_PER_SECOND + TIME_SLACK), sound);
+    return RML_OK;
+}
+
+// ---- faces --------------------------------------------------------------------------------------
+
+// The face as planes of -1..1, the lower half grey or as it is.
+static void fill_image(float *image, const uint8_t *patch, size_t plane, bool grey)
+{
+    float scaled[256];
+    for (int i = 0; i < 256; i++)
+        scaled[i] = 2.0f * ((float)i / 255.0f) - 1.0f;
+    const size_t seen = grey ? plane / 2 : plane;
+    for (size_t c = 0; c < COLOURS; c++) {
+        for (size_t i = 0; i < seen; i++)
+            image[c * plane + i] = scaled[patch[COLOURS * i + c]];
+        memset(image + c * plane + seen, 0, (plane - seen) * sizeof *image);
+    }
+}
+
+// Mean or sample of the encoder's output, scaled, to `latent`.
+static void read_latent(rml_latent_net *self, const rml_lip_item *item, uint32_t stream,
+                        float *latent)
+{
+    const size_t count = (size_t)(RML_LATENT_CHANNELS * self->height * self->width);
+    const float *mean = rml_session_output(self->encoder, "latent_parameters", NULL);
+    const float *log_variance = mean + count;
+    memcpy(latent, mean, count * sizeof *latent);
+    if (self->settings.sampled) {
+        rml_gaussian_noise(self->settings.seed, (uint64_t)item->source, stream, self->noise, count);
+        for (size_t i = 0; i < count; i++) {
+            const float v = fminf(fmaxf(log_variance[i], LEAST_LOG_VARIANCE), MOST_LOG_VARIANCE);
+            latent[i] += expf(0.5f * v) * self->noise[i];
+        }
+    }
+    for (size_t i = 0; i < count && !self->kind.stacked; i++)
+        latent[i] *= RML_LATENT_SCALE;
+}
+
+// Both latents of a face: made, or made before.
+static rml_status find_latent(rml_latent_net *self, const rml_lip_item *item, const float **latent,
+                              rml_error *err)
+{
+    const size_t plane = (size_t)self->settings.side * (size_t)self->settings.side;
+    const size_t half = (size_t)(RML_LATENT_CHANNELS * self->height * self->width);
+    *latent = rml_latent_cache_find(self->cache, item->source, item->box);
+    if (*latent) {
+        self->counts.reused++;
+        return RML_OK;
+    }
+    RML_TRY(prepare(self->encoder, ENCODER, err));
+    for (uint32_t i = 0; i < HALVES; i++) {
+        fill_image(rml_session_input(self->encoder, "sample", NULL), item->patch, plane, i == 0);
+        RML_TRY(rml_session_run(self->encoder, err));
+        read_latent(self, item, i, self->latent + i * half);
+    }
+    self->counts.encoded++;
+    rml_latent_cache_keep(self->cache, item->source, item->box, self->latent);
+    *latent = self->latent;
+    return RML_OK;
+}
+
+// Both latents as the UNet takes them.
+static void place_latent(const rml_latent_net *self, float *sample, const float *latent)
+{
+    const size_t plane = (size_t)(self->height * self->width);
+    const size_t half = RML_LATENT_CHANNELS * plane;
+    if (!self->kind.stacked) {
+        memcpy(sample, latent, HALVES * half * sizeof *sample);
+        return;
+    }
+    for (size_t c = 0; c < RML_LATENT_CHANNELS; c++)
+        for (size_t i = 0; i < HALVES; i++)
+            memcpy(sample + (HALVES * c + i) * plane, latent + i * half + c * plane,
+                   plane * sizeof *sample);
+}
+
+// What the UNet made of a face, as the decoder takes it.
+static void take_latent(const rml_latent_net *self, float *latent, const float *made)
+{
+    const size_t plane = (size_t)(self->height * self->width);
+    const size_t step = self->kind.stacked ? HALVES * plane : plane;
+    for (size_t c = 0; c < RML_LATENT_CHANNELS; c++)
+        for (size_t i = 0; i < plane; i++)
+            latent[c * plane + i] =
+                self->kind.stacked ? made[c * step + i] : made[c * step + i] / RML_LATENT_SCALE;
+}
+
+static bool read_face(uint8_t *patch, const float *image, size_t plane, bool round)
+{
+    for (size_t c = 0; c < COLOURS; c++) {
+        for (size_t i = 0; i < plane; i++) {
+            const float value = image[c * plane + i];
+            if (!isfinite(value))
+                return false;
+            patch[COLOURS * i + c] = rml_lip_byte((value + 1.0f) / 2.0f, round);
+        }
+    }
+    return true;
+}
+
+static rml_status decode(rml_latent_net *self, rml_lip_item *item, const float *made, bool round,
+                         rml_error *err)
+{
+    const size_t plane = (size_t)self->settings.side * (size_t)self->settings.side;
+    RML_TRY(prepare(self->decoder, DECODER, err));
+    take_latent(self, rml_session_input(self->decoder, "latent_sample", NULL), made);
+    RML_TRY(rml_session_run(self->decoder, err));
+    if (!read_face(item->patch, rml_session_output(self->decoder, "sample", NULL), plane, round))
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "the networks give numbers that are not finite: the weights of one are "
+                        "damaged");
+    return RML_OK;
+}
+
+static rml_status make_room(rml_latent_net *self, int count, rml_error *err)
+{
+    const size_t one = (size_t)(HALVES * RML_LATENT_CHANNELS * self->height * self->width);
+    if (count <= self->staged_count)
+        return RML_OK;
+    rml_free(self->allocator, self->staged);
+    self->staged_count = 0;
+    self->staged = rml_alloc(self->allocator, (size_t)count * one * sizeof *self->staged);
+    if (!self->staged)
+        return rml_fail_nomem(err, (size_t)count * one * sizeof *self->staged, "latents");
+    self->staged_count = count;
+    return RML_OK;
+}
+
+static rml_status run_together(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
+                               rml_error *err)
+{
+    rml_latent_net *self = net->self;
+    const size_t made_step =
+        (size_t)(RML_LATENT_CHANNELS * self->height * self->width) * (self->kind.stacked ? 2 : 1);
+    const size_t sample_step = (size_t)(HALVES * RML_LATENT_CHANNELS * self->height * self->width);
+    RML_TRY(make_room(self, count, err));
+    for (int i = 0; i < count; i++) {
+        const float *latent;
+        RML_TRY(find_latent(self, items[i], &latent, err));
+        place_latent(self, self->staged + (size_t)i * sample_step, latent);
+    }
+    RML_TRY(prepare_unet(self, count, err));
+    float *words = rml_session_input(self->unet, "encoder_hidden_states", NULL);
+    memcpy(rml_session_input(self->unet, "sample", NULL), self->staged,
+           (size_t)count * sample_step * sizeof *self->staged);
+    if (self->timed)
+        *(float *)rml_session_input(self->unet, "timestep", NULL) = 0.0f;
+    for (int i = 0; i < count; i++)
+        memcpy(words + (size_t)i * net->sound_count, items[i]->sound,
+               net->sound_count * sizeof *words);
+    RML_TRY(rml_session_run(self->unet, err));
+    const float *made;
+    RML_TRY(find_made(self, count, &made, err));
+    memcpy(self->staged, made, (size_t)count * made_step * sizeof *self->staged);
+    for (int i = 0; i < count; i++)
+        RML_TRY(decode(self, items[i], self->staged + (size_t)i * made_step, round, err));
+    return RML_OK;
+}
+
+// As many at a time as the memory limit allows, which does not change the result.
+static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
+                      rml_error *err)
+{
+    rml_latent_net *self = net->self;
+    for (int done = 0, here; done < count; done += here) {
+        here = count - done < self->together ? count - done : self->together;
+        rml_status status = prepare_unet(self, here, err);
+        for (; status == RML_ERR_LIMIT && here > 1; status = prepare_unet(self, here, err))
+            self->together = here = here / 2;
+        if (status != RML_OK)
+            return status;
+        RML_TRY(run_together(net, items + done, here, round, err));
+    }
+    return RML_OK;
+}
+
+// ---- the whole ----------------------------------------------------------------------------------
+
+static rml_status create_all(rml_latent_net *self, rml_error *err)
+{
+    const rml_latent_settings *s = &self->settings;
+    if (s->side < 2 || s->side > RML_FRAME_MAX_SIDE || s->side % 2)
+        return rml_fail(err, RML_ERR_ARG, "faces of %dx%d cannot be halved", s->side, s->side);
+    rml_port time;
+    RML_TRY(rml_latent_kind_of(&self->kind, s->unet, err));
+    self->timed = port_shape(s->unet, "timestep", false, &time) != NULL;
+    RML_TRY(check_voice(self, err));
+    RML_TRY(rml_session_create(&self->unet, s->unet, &s->session, err));
+    RML_TRY(rml_session_create(&self->encoder, s->encoder, &s->session, err));
+    return rml_session_create(&self->decoder, s->decoder, &s->session, err);
+}
+
+rml_status rml_latent_net_create(rml_latent_net **out, const rml_latent_settings *settings,
+                                 const rml_allocator *allocator, rml_error *err)
+{
+    *out = NULL;
+    if (!allocator)
+        allocator = rml_allocator_default();
+    rml_latent_net *self = rml_alloc_zero(allocator, 1, sizeof *self);
+    if (!self)
+        return rml_fail_nomem(err, sizeof *self, "the networks");
+    self->allocator = allocator;
+    self->settings = *settings;
+    self->together = INT_MAX;
+    self->net = (rml_lip_net){
+        .self = self, .side = settings->side, .begin = begin, .listen = listen, .run = run};
+    const rml_status status = create_all(self, err);
+    if (status != RML_OK)
+        rml_latent_net_destroy(&self);
+    *out = self;
+    return status;
+}
+
+void rml_latent_net_destroy(rml_latent_net **net)
+{
+    rml_latent_net *old = *net;
+    *net = NULL;
+    if (!old)
+        return;
+    rml_session_destroy(&old->decoder);
+    rml_session_destroy(&old->unet);
+    rml_session_destroy(&old->encoder);
+    rml_latent_cache_destroy(&old->cache);
+    rml_voice_release(&old->voice);
+    rml_free(old->allocator, old->staged);
+    rml_free(old->allocator, old->noise);
+    rml_free(old->allocator, old->latent);
+    rml_free(old->allocator, old);
+}
+
+rml_lip_net *rml_latent_net_lips(rml_latent_net *net)
+{
+    return &net->net;
+}
+
+rml_latent_sessions rml_latent_net_sessions(const rml_latent_net *net)
+{
+    return (rml_latent_sessions){net->encoder, net->unet, net->decoder};
+}
+
+rml_latent_counts rml_latent_net_counts(const rml_latent_net *net)
+{
+    return net->counts;
+}

@@ -1,0 +1,53 @@
+// A network that moves lips, as the lip-sync pipeline sees it: which piece of the sound a frame
+// needs, and faces with their pieces of sound in, faces out. The ways to make one are in
+// wav2lip_net.h and latent_net.h.
+#ifndef RML_PIPELINES_LIPSYNC_LIP_NET_H
+#define RML_PIPELINES_LIPSYNC_LIP_NET_H
+
+#include "media/image/frame.h"
+#include "media/audio/speech.h"
+#include "pipelines/faces/face_track.h"
+#include "pipelines/lipsync/schedule.h"
+
+// One face of a batch.
+typedef struct rml_lip_item {
+    uint8_t *patch; // side x side pixels BGR; the face, then the face as generated
+    float *sound;   // what `listen` wrote, `sound_count` numbers
+    int64_t source; // items in which this frame of the clip and the box in it agree
+    rml_box box;    // show the same face
+} rml_lip_item;
+
+// What is listened to. `speech` is used by the network alone until the run ends.
+typedef struct rml_lip_sound {
+    rml_speech *speech;
+    const char *path; // the same file
+    double fps;       // of the video
+    bool compat;      // pieces by upstream's count of frames, not by time
+} rml_lip_sound;
+
+typedef struct rml_lip_net rml_lip_net;
+
+// The calls come from one thread. `side` is set from the beginning, `sound_count` by `begin`.
+struct rml_lip_net {
+    void *self; // of the implementation
+    int side;
+    size_t sound_count;
+    // Once, before all others: checks that the network is one, and hears what must be heard whole.
+    rml_status (*begin)(rml_lip_net *net, const rml_lip_sound *sound, rml_error *err);
+    // The piece of sound of an output frame.
+    rml_status (*listen)(rml_lip_net *net, const rml_slot_plan *plan, float *sound, rml_error *err);
+    // Replaces the patches of `count` items by what the network makes of them. `round`: to the
+    // nearest whole number; otherwise cut, as upstream does. RML_ERR_FORMAT when the network gives
+    // a number that is not finite.
+    rml_status (*run)(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
+                      rml_error *err);
+};
+
+// The byte of a sample of 0..1; values outside are moved to its ends. `value` is finite.
+static inline uint8_t rml_lip_byte(float value, bool round)
+{
+    value = value * 255.0f + (round ? 0.5f : 0.0f);
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+#endif

@@ -1,0 +1,181 @@
+#define _POSIX_C_SOURCE 200809L
+#include "pipelines/lipsync/lipsync.h"
+
+#include "media/video/libav.h"
+#include "media/files/replace_file.h"
+#include "pipelines/lipsync/lipsync_job.h"
+#include "pipelines/lipsync/voice.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define DEFAULT_BATCH 8
+#define NO_BOX (-1)
+
+rml_lipsync_settings rml_lipsync_settings_default(void)
+{
+    return (rml_lipsync_settings){
+        .clip = {.still_fps = 25, .resize_factor = 1, .crop = {0, -1, 0, -1}},
+        .pads = {0, 10, 0, 0},
+        .box = {NO_BOX, NO_BOX, NO_BOX, NO_BOX},
+        .batch = DEFAULT_BATCH,
+        .codec = RML_CODEC_H264,
+        .crf = RML_CRF_DEFAULT,
+    };
+}
+
+const char *rml_lipsync_stage_name(rml_lipsync_stage stage)
+{
+    static const char *const names[RML_STAGE_COUNT] = {"decode",  "detect", "sound", "crop",
+                                                       "network", "paste",  "encode"};
+    return stage >= 0 && stage < RML_STAGE_COUNT ? names[stage] : "?";
+}
+
+void rml_lipsync_quiet_libraries(void)
+{
+    rml_libav_quiet();
+}
+
+static rml_status check_not_input(const char *out, const char *in, rml_error *err)
+{
+    struct stat a, b;
+    if (stat(out, &a) == 0 && stat(in, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return rml_fail(err, RML_ERR_ARG, "%s is read and cannot be the result at the same time",
+                        in);
+    return RML_OK;
+}
+
+static rml_status check_box(const rml_lipsync *job, rml_error *err)
+{
+    const int *b = job->settings.box;
+    const rml_clip_info *info = rml_clip_info_of(job->clip);
+    if (b[0] >= b[1] || b[2] >= b[3])
+        return rml_fail(err, RML_ERR_ARG, "--box %d %d %d %d (top bottom left right) is empty",
+                        b[0], b[1], b[2], b[3]);
+    if (b[0] < 0 || b[2] < 0 || b[1] > info->height || b[3] > info->width)
+        return rml_fail(err, RML_ERR_ARG,
+                        "--box %d %d %d %d (top bottom left right) reaches outside the frame of "
+                        "%dx%d",
+                        b[0], b[1], b[2], b[3], info->width, info->height);
+    return RML_OK;
+}
+
+static rml_status open_faces(rml_lipsync *job, rml_error *err)
+{
+    const rml_lipsync_settings *s = &job->settings;
+    RML_TRY(rml_faces_key_make(&job->faces_key, &s->clip, rml_clip_info_of(job->clip), err));
+    struct stat info;
+    if (stat(s->faces_path, &info) == 0)
+        RML_TRY(rml_faces_read(&job->known, &job->known_count, s->faces_path, &job->faces_key,
+                               job->allocator, err));
+    return rml_check_writable(s->faces_path, job->allocator, err);
+}
+
+static void describe_output(rml_lipsync *job)
+{
+    const rml_clip_info *info = rml_clip_info_of(job->clip);
+    rml_encode_settings *e = &job->encode;
+    *e = rml_encode_settings_default();
+    e->codec = job->settings.codec;
+    e->crf = job->settings.crf;
+    e->threads = job->settings.threads;
+    e->width = info->width;
+    e->height = info->height;
+    e->frame_rate = info->frame_rate;
+    e->pixel_aspect = info->pixel_aspect;
+    e->colour = info->colour;
+    e->audio_path = job->settings.audio_path;
+}
+
+// How many frames upstream makes of the sound.
+static int64_t count_chunks(const rml_lipsync *job)
+{
+    const rml_speech_info *speech = rml_speech_info_of(job->speech);
+    const double fps = rml_clip_info_of(job->clip)->fps;
+    if (job->settings.hearing == RML_HEAR_MEL)
+        return rml_mel_chunk_count(speech->columns, fps);
+    const rml_voice_kind kind =
+        job->settings.hearing == RML_HEAR_WHISPER ? RML_VOICE_WHISPER : RML_VOICE_WAV2VEC2;
+    const rml_voice voice = {.kind = kind, .rows = rml_voice_row_count(kind, speech->samples)};
+    return rml_voice_chunk_count(&voice, fps);
+}
+
+static rml_status open_all(rml_lipsync *job, rml_error *err)
+{
+    rml_lipsync_settings *s = &job->settings;
+    s->clip.threads = s->threads;
+    RML_TRY(check_not_input(s->out_path, s->clip.path, err));
+    RML_TRY(check_not_input(s->out_path, s->audio_path, err));
+    RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
+    job->has_box = s->box[0] != NO_BOX;
+    if (job->has_box)
+        RML_TRY(check_box(job, err));
+    else if (s->faces_path)
+        RML_TRY(open_faces(job, err));
+    describe_output(job);
+    RML_TRY(rml_encoder_probe(s->out_path, &job->encode, job->allocator, err));
+    RML_TRY(rml_speech_open(&job->speech, s->audio_path, job->allocator, err));
+
+    const rml_clip_info *info = rml_clip_info_of(job->clip);
+    const rml_speech_info *speech = rml_speech_info_of(job->speech);
+    rml_schedule_settings wanted = {
+        .compat = s->compat,
+        .frame_rate = info->frame_rate,
+        .time_base = info->time_base,
+        .audio_seconds = speech->seconds,
+        .chunks = count_chunks(job),
+        .offset_seconds = s->audio_offset_seconds,
+    };
+    rml_status status = rml_schedule_init(&job->schedule, &wanted, err);
+    if (status != RML_OK) {
+        rml_error_prefix(err, s->audio_path);
+        return status;
+    }
+    job->encode.time_base = job->schedule.time_base;
+    return RML_OK;
+}
+
+rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *settings,
+                            const rml_allocator *allocator, rml_error *err)
+{
+    *out = NULL;
+    if (!allocator)
+        allocator = rml_allocator_default();
+    rml_lipsync *job = rml_alloc_zero(allocator, 1, sizeof *job);
+    if (!job)
+        return rml_fail_nomem(err, sizeof *job, "the job");
+    job->allocator = allocator;
+    job->settings = *settings;
+    rml_status status = open_all(job, err);
+    if (status != RML_OK)
+        rml_lipsync_close(&job);
+    *out = job;
+    return status;
+}
+
+const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job)
+{
+    return rml_clip_info_of(job->clip);
+}
+
+int64_t rml_lipsync_total(const rml_lipsync *job)
+{
+    return job->schedule.total;
+}
+
+int64_t rml_lipsync_known_faces(const rml_lipsync *job)
+{
+    return job->has_box ? INT64_MAX : job->known_count;
+}
+
+void rml_lipsync_close(rml_lipsync **job)
+{
+    if (!*job)
+        return;
+    const rml_allocator *allocator = (*job)->allocator;
+    rml_clip_close(&(*job)->clip);
+    rml_speech_close(&(*job)->speech);
+    rml_free(allocator, (*job)->known);
+    rml_free(allocator, *job);
+    *job = NULL;
+}

@@ -1,0 +1,110 @@
+// Lip-sync: a face in a video or picture, a voice, and a file in which the lips follow the voice.
+//
+//   decode -> detect -> smooth -> network -> paste -> encode
+//
+// A bounded ring: decoding, the network and encoding run at the same time, and frames are reused,
+// so that memory does not grow with the length of the clip (a box of a few bytes a frame is kept).
+#ifndef RML_PIPELINES_LIPSYNC_LIPSYNC_H
+#define RML_PIPELINES_LIPSYNC_LIPSYNC_H
+
+#include "media/video/encode.h"
+#include "pipelines/lipsync/clip.h"
+#include "pipelines/faces/face_finder.h"
+#include "pipelines/lipsync/lip_net.h"
+#include "pipelines/lipsync/schedule.h"
+
+// What a network hears of the sound.
+typedef enum rml_lip_hearing {
+    RML_HEAR_MEL = 0,  // media/audio/mel.h
+    RML_HEAR_WAV2VEC2, // pipelines/lipsync/voice.h
+    RML_HEAR_WHISPER   // the same
+} rml_lip_hearing;
+
+typedef struct rml_lipsync_settings {
+    const char *audio_path, *out_path;
+    const char *faces_path; // boxes are read from it when it exists, else written to it; or NULL
+    rml_clip_settings clip;
+    int pads[4]; // top bottom left right
+    int box[4];  // top bottom left right for all frames; box[0] == -1: look for faces
+    bool no_smooth;
+    rml_lip_hearing hearing; // of the network that will run; tells upstream's count of frames
+    bool compat; // upstream's frames exactly: its count, smoothing, truncation, hard paste. Its
+                 // repetition is to be set in `clip`
+    bool strict; // a frame without a face ends the run
+    double audio_offset_seconds; // the lips lag the sound by this
+    int batch;                   // most frames in one run of the network
+    rml_codec codec;
+    int crf;
+    int threads;
+    // Called after each frame from the thread that runs, with the output frames that have been
+    // looked at and how many there will be. May be NULL.
+    void (*progress)(void *user, int64_t done, int64_t total);
+    // Asked between frames: true ends the run with RML_ERR_IO and removes the file begun. May be
+    // NULL.
+    bool (*cancelled)(void *user);
+    void *user;
+} rml_lipsync_settings;
+
+rml_lipsync_settings rml_lipsync_settings_default(void);
+
+// Times of the output, in seconds, in which no face was found.
+typedef struct rml_time_range {
+    double from, to;
+} rml_time_range;
+
+#define RML_LIPSYNC_MAX_RANGES 1000
+#define RML_LIPSYNC_MAX_BATCH 1024
+
+typedef enum rml_lipsync_stage {
+    RML_STAGE_DECODE = 0,
+    RML_STAGE_DETECT,
+    RML_STAGE_SOUND,
+    RML_STAGE_CROP,
+    RML_STAGE_NETWORK,
+    RML_STAGE_PASTE,
+    RML_STAGE_ENCODE,
+    RML_STAGE_COUNT
+} rml_lipsync_stage;
+
+const char *rml_lipsync_stage_name(rml_lipsync_stage stage);
+
+typedef struct rml_lipsync_result {
+    int64_t frames;        // written
+    int64_t source_frames; // of the clip that were looked at
+    int64_t without_face;  // written frames that passed through untouched
+    rml_time_range ranges[RML_LIPSYNC_MAX_RANGES];
+    int range_count;                  // beyond the limit the last range is stretched
+    int batch;                        // largest batch used
+    double stage_ms[RML_STAGE_COUNT]; // time each stage was busy
+    int64_t damaged_packets;          // of the video, skipped
+    rml_encode_summary file;
+} rml_lipsync_result;
+
+// Stops the media libraries from printing messages of their own. Their log is one per process, so
+// this is for a program to call at its start.
+void rml_lipsync_quiet_libraries(void);
+
+typedef struct rml_lipsync rml_lipsync;
+
+// Opens everything and finds what can be found before the work: unreadable picture or sound, sound
+// too short or damaged, an empty or outlying box, a missing encoder, a folder that cannot be
+// written, faces of another clip. Strings in `settings` must live as long as the job.
+rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *settings,
+                            const rml_allocator *allocator, rml_error *err);
+
+// What was opened, for a line to the user.
+const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job);
+int64_t rml_lipsync_total(const rml_lipsync *job); // output frames; exact unless the rate varies
+
+// Source frames whose face is known without a detector: read from the faces file, or all
+// (INT64_MAX) with a box. A run that comes to a later frame needs one.
+int64_t rml_lipsync_known_faces(const rml_lipsync *job);
+
+// Does the work once. `detector` may be NULL and has seen no frame yet. On failure nothing lies
+// under the final name, and what lay there before is untouched.
+rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder *detector,
+                           rml_lipsync_result *result, rml_error *err);
+
+void rml_lipsync_close(rml_lipsync **job);
+
+#endif

@@ -1,0 +1,20 @@
+// The Wav2Lip network on pictures: face patches and mel chunks in, face patches out.
+#ifndef RML_PIPELINES_LIPSYNC_WAV2LIP_NET_H
+#define RML_PIPELINES_LIPSYNC_WAV2LIP_NET_H
+
+#include "pipelines/lipsync/lip_net.h"
+
+#define RML_WAV2LIP_SIDE 96
+
+typedef struct rml_wav2lip_net {
+    rml_lip_net net; // for the pipeline; points into this struct, which must not be moved
+    rml_session *session;
+    rml_lip_sound sound;
+    int64_t columns; // of the mel spectrogram
+} rml_wav2lip_net;
+
+// `session` runs the network "wav2lip", with the inputs `audio` (N,1,80,16) and `face` (N,6,96,96)
+// and the output `frames` (N,3,96,96), and outlives `net`. Nothing is to be released.
+void rml_wav2lip_net_init(rml_wav2lip_net *net, rml_session *session);
+
+#endif

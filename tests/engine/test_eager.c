@@ -1,0 +1,390 @@
+// What is computed while planning, graphs whose shapes only a run tells, and graphs inside nodes.
+#include "tests/support/counting_allocator.h"
+#include "tests/support/net.h"
+
+static const rml_shape scalar = {0};
+
+static rml_shape shape1(int64_t a)
+{
+    return (rml_shape){1, {a}};
+}
+
+static rml_value_id cast(rml_graph *graph, rml_value_id x, rml_dtype to, const char *name)
+{
+    return rml_graph_node(graph, RML_OP_CAST, &(rml_op_attr){.cast = {to}}, &x, 1, name);
+}
+
+static rml_value_id plain(rml_graph *graph, rml_op_id op, rml_value_id x, const char *name)
+{
+    return rml_graph_node(graph, op, NULL, &x, 1, name);
+}
+
+static rml_session *start(net *at, const rml_session_settings *settings)
+{
+    rml_session *session = NULL;
+    CHECK(net_finish(at, NULL));
+    CHECK(rml_session_create(&session, at->model, settings, &at->err) == RML_OK);
+    return session;
+}
+
+static void prepare(net *at, rml_session *session)
+{
+    const rml_status status = rml_session_prepare(session, &at->err);
+    CHECK_MSG(status == RML_OK, "%s", at->err.message);
+}
+
+static void run(net *at, rml_session *session)
+{
+    const rml_status status = rml_session_run(session, &at->err);
+    CHECK_MSG(status == RML_OK, "%s", at->err.message);
+}
+
+// Sizes are known once the inputs' are: the nodes that compute them have no step.
+static void test_known_while_planning(void)
+{
+    net at;
+    const rml_session_settings settings = {.threads = 1, .profile = true};
+    net_begin(&at, NULL);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){2, {-1, 2}});
+    const rml_value_id sizes = plain(at.graph, RML_OP_SHAPE, x, "sizes");
+    CHECK(at.graph->values[sizes].dtype == RML_I64);
+    const rml_value_id wide = cast(at.graph, sizes, RML_F32, "wide");
+    rml_graph_output(at.graph, "y", rml_graph_binary(at.graph, RML_BINARY_ADD, x, wide, "sum"));
+    rml_session *session = start(&at, &settings);
+    for (int64_t rows = 1; rows < 4; rows++) {
+        CHECK(rml_session_resize(session, "x", (rml_shape){2, {rows, 2}}, &at.err) == RML_OK);
+        prepare(&at, session);
+        CHECK(rml_session_profile_count(session) == 1);
+        float *in = rml_session_input(session, "x", NULL);
+        for (int64_t i = 0; i < 2 * rows; i++)
+            in[i] = (float)(10 * i);
+        run(&at, session);
+        const float *out = rml_session_output(session, "y", NULL);
+        for (int64_t i = 0; i < 2 * rows; i++)
+            CHECK(out[i] == (float)(10 * i) + (i % 2 ? 2.0f : (float)rows));
+    }
+    rml_session_destroy(&session);
+    net_end(&at);
+}
+
+// An operator for f32 refuses other types by name.
+static void test_types(void)
+{
+    net at;
+    net_begin(&at, NULL);
+    const rml_shape four = shape1(4);
+    const rml_value_id x = rml_graph_typed_input(at.graph, "x", RML_I32, &four);
+    CHECK(rml_graph_unary(at.graph, x, rml_activation_relu(), "relu") == RML_NO_VALUE);
+    CHECK(rml_graph_finish(at.graph, &at.err) == RML_ERR_UNSUPPORTED);
+    CHECK(strstr(at.err.message, "relu") && strstr(at.err.message, "i32"));
+    net_end(&at);
+}
+
+static void test_nonzero(void)
+{
+    static const float data[2][6] = {{0, 1, 0, -0.0f, 2, 0}, {3, 1, 1, 1, 1, 1}};
+    net at;
+    rml_shape shape;
+    net_begin(&at, NULL);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){2, {2, 3}});
+    const rml_value_id where = plain(at.graph, RML_OP_NONZERO, x, "where");
+    rml_graph_output(at.graph, "y", where);
+    rml_graph_output(at.graph, "f", cast(at.graph, where, RML_F32, "float"));
+    rml_session *session = start(&at, &(rml_session_settings){.threads = net_threads()});
+    CHECK(rml_model_output(at.model, 0).dtype == RML_I64);
+    prepare(&at, session);
+    CHECK(rml_session_output(session, "y", NULL) == NULL);
+    for (int turn = 0; turn < 2; turn++) {
+        memcpy(rml_session_input(session, "x", NULL), data[turn], sizeof data[turn]);
+        run(&at, session);
+        const int64_t *found = rml_session_output(session, "y", &shape);
+        const int64_t count = turn ? 6 : 2;
+        CHECK(shape.rank == 2 && shape.dim[0] == 2 && shape.dim[1] == count);
+        CHECK(found[0] == 0 && found[count] == (turn ? 0 : 1) && found[count - 1] == 1 &&
+              found[2 * count - 1] == (turn ? 2 : 1));
+        const float *same = rml_session_output(session, "f", NULL);
+        for (int64_t i = 0; i < 2 * count; i++)
+            CHECK(same[i] == (float)found[i]);
+    }
+    rml_session_destroy(&session);
+    net_end(&at);
+}
+
+// The same network with and without a plan gives the same bits, layouts and packed weights and all.
+static void test_same_bits(void)
+{
+    const rml_shape image = {4, {1, 5, 9, 11}};
+    size_t count = 0;
+    rml_shape_count(&image, &count);
+    float *results[2] = {calloc(count, sizeof(float)), calloc(count, sizeof(float))};
+    for (int eager = 0; eager < 2; eager++) {
+        net at;
+        const rml_conv_attr attr = rml_conv_square(3, 1, 1);
+        net_begin(&at, NULL);
+        const rml_value_id x = rml_graph_input(at.graph, "x", &image);
+        const rml_value_id w = net_random(&at, "w", (rml_shape){4, {5, 5, 3, 3}}, 'u');
+        const rml_value_id b = net_random(&at, "b", shape1(5), 'u');
+        rml_value_id y = rml_graph_conv2d(at.graph, x, w, b, &attr, "conv");
+        y = rml_graph_binary(at.graph, RML_BINARY_MUL, y, x, "mul");
+        rml_graph_output(at.graph, "y", rml_graph_softmax(at.graph, y, 1, "softmax"));
+        if (eager)
+            rml_graph_output(at.graph, "n", plain(at.graph, RML_OP_NONZERO, x, "where"));
+        rml_session *session = start(&at, &(rml_session_settings){.threads = net_threads()});
+        CHECK(rml_session_bind(session, "y", results[eager], &at.err) == RML_OK);
+        prepare(&at, session);
+        net_fill_inputs(session, at.model, 7);
+        run(&at, session);
+        rml_session_destroy(&session);
+        net_end(&at);
+    }
+    CHECK(memcmp(results[0], results[1], count * sizeof(float)) == 0);
+    free(results[0]);
+    free(results[1]);
+}
+
+// ---- graphs inside nodes ------------------------------------------------------------------------
+
+static rml_value_id control(net *at, rml_op_id op, const rml_control_attr *attr,
+                            const rml_value_id *in, int count, const char *name)
+{
+    return rml_graph_node(at->graph, op, &(rml_op_attr){.control = *attr}, in, count, name);
+}
+
+static void test_if(void)
+{
+    static const rml_dtype types[] = {RML_F32};
+    net at;
+    rml_graph branch[2];
+    const rml_shape two = shape1(2);
+    net_begin(&at, NULL);
+    for (int k = 0; k < 2; k++) {
+        rml_graph_init(&branch[k], rml_allocator_default());
+        const rml_value_id x = rml_graph_input(&branch[k], "outer", &two);
+        const rml_activation minus = {.kind = RML_UNARY_NEG};
+        rml_value_id y = rml_graph_unary(&branch[k], x, minus, "minus");
+        if (k == 0)
+            y = rml_graph_concat(&branch[k], (const rml_value_id[]){x, y}, 2, 0, "both");
+        rml_graph_output(&branch[k], "y", y);
+    }
+    const rml_value_id c = rml_graph_typed_input(at.graph, "c", RML_BOOL, &scalar);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &two);
+    const rml_control_attr attr = {
+        .body = {&branch[0], &branch[1]}, .out_count = 1, .out_types = types};
+    rml_graph_output(at.graph, "y",
+                     control(&at, RML_OP_IF, &attr, (const rml_value_id[]){c, x, x}, 3, "if"));
+    rml_session *session = start(&at, NULL);
+    prepare(&at, session);
+    float *in = rml_session_input(session, "x", NULL);
+    in[0] = 4;
+    in[1] = 5;
+    for (int yes = 0; yes < 2; yes++) {
+        rml_shape shape;
+        *(uint8_t *)rml_session_input(session, "c", NULL) = (uint8_t)yes;
+        run(&at, session);
+        const float *out = rml_session_output(session, "y", &shape);
+        CHECK(shape.rank == 1 && shape.dim[0] == (yes ? 4 : 2));
+        CHECK(out[shape.dim[0] - 1] == -5 && out[0] == (yes ? 4 : -4));
+    }
+    rml_session_destroy(&session);
+    net_end(&at);
+    rml_graph_release(&branch[0]);
+    rml_graph_release(&branch[1]);
+}
+
+// state += captured; the state of each turn is stacked; stops after `limit` turns or when the state
+// is zero.
+static void make_loop_body(rml_graph *body)
+{
+    const rml_shape two = shape1(2);
+    rml_graph_init(body, rml_allocator_default());
+    rml_graph_typed_input(body, "turn", RML_I64, &scalar);
+    rml_graph_typed_input(body, "go", RML_BOOL, &scalar);
+    const rml_value_id state = rml_graph_input(body, "state", &two);
+    const rml_value_id step = rml_graph_input(body, "step", &two);
+    const rml_value_id next = rml_graph_binary(body, RML_BINARY_ADD, state, step, "next");
+    const rml_value_id top = rml_graph_reduce(body, next, RML_REDUCE_MAX, 0, false, "top");
+    rml_graph_output(body, "go_on", cast(body, top, RML_BOOL, "bool"));
+    rml_graph_output(body, "state_out", next);
+    rml_graph_output(body, "each", next);
+}
+
+static void test_loop(void)
+{
+    static const rml_dtype types[] = {RML_F32, RML_F32};
+    static const struct {
+        int64_t limit;
+        uint8_t go;
+        float start;
+        int64_t turns;
+    } cases[] = {{3, 1, -9, 3}, {100, 1, -7, 7}, {5, 0, 1, 0}, {0, 1, 1, 0}, {9, 1, 0, 9}};
+    net at;
+    rml_graph body;
+    const rml_shape two = shape1(2);
+    make_loop_body(&body);
+    net_begin(&at, NULL);
+    const rml_value_id limit = rml_graph_typed_input(at.graph, "limit", RML_I64, &scalar);
+    const rml_value_id go = rml_graph_typed_input(at.graph, "go", RML_BOOL, &scalar);
+    const rml_value_id state = rml_graph_input(at.graph, "state", &two);
+    const rml_value_id step = rml_graph_input(at.graph, "step", &two);
+    const rml_control_attr attr = {
+        .body = {&body}, .out_count = 2, .out_types = types, .states = 1};
+    const rml_value_id first =
+        control(&at, RML_OP_LOOP, &attr, (const rml_value_id[]){limit, go, state, step}, 4, "loop");
+    rml_graph_output(at.graph, "end", first);
+    rml_graph_output(at.graph, "each", first + 1);
+    rml_session *session = start(&at, NULL);
+    prepare(&at, session);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rml_shape shape;
+        *(int64_t *)rml_session_input(session, "limit", NULL) = cases[i].limit;
+        *(uint8_t *)rml_session_input(session, "go", NULL) = cases[i].go;
+        float *at_start = rml_session_input(session, "state", NULL);
+        float *by = rml_session_input(session, "step", NULL);
+        at_start[0] = at_start[1] = cases[i].start;
+        by[0] = by[1] = 1;
+        run(&at, session);
+        const float *end = rml_session_output(session, "end", NULL);
+        const float *each = rml_session_output(session, "each", &shape);
+        CHECK(end[1] == cases[i].start + (float)cases[i].turns);
+        CHECK(shape.rank == 2 && shape.dim[0] == cases[i].turns && shape.dim[1] == 2);
+        for (int64_t k = 0; k < shape.dim[0]; k++)
+            CHECK(each[2 * k + 1] == cases[i].start + (float)(k + 1));
+    }
+    rml_session_destroy(&session);
+    net_end(&at);
+    rml_graph_release(&body);
+}
+
+// A state that gets shorter with each turn: what is stacked would not fit together.
+static void test_loop_changes_size(void)
+{
+    static const rml_dtype types[] = {RML_F32, RML_F32};
+    net at;
+    rml_graph body;
+    const rml_shape open = shape1(-1), six = shape1(6);
+    rml_graph_init(&body, rml_allocator_default());
+    rml_graph_typed_input(&body, "turn", RML_I64, &scalar);
+    const rml_value_id go = rml_graph_typed_input(&body, "go", RML_BOOL, &scalar);
+    const rml_value_id state = rml_graph_input(&body, "state", &open);
+    const rml_value_id next = rml_graph_slice(&body, state, 0, 1, INT64_MAX, 1, "next");
+    rml_graph_output(&body, "go_on", cast(&body, go, RML_BOOL, "same"));
+    rml_graph_output(&body, "state_out", next);
+    rml_graph_output(&body, "each", next);
+    net_begin(&at, NULL);
+    const rml_value_id limit = rml_graph_typed_input(at.graph, "limit", RML_I64, &scalar);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &six);
+    const rml_control_attr attr = {
+        .body = {&body}, .out_count = 2, .out_types = types, .states = 1};
+    const rml_value_id in[] = {limit, RML_NO_VALUE, x};
+    rml_graph_output(at.graph, "each", control(&at, RML_OP_LOOP, &attr, in, 3, "loop") + 1);
+    rml_session *session = start(&at, NULL);
+    prepare(&at, session);
+    memset(rml_session_input(session, "x", NULL), 0, 6 * sizeof(float));
+    *(int64_t *)rml_session_input(session, "limit", NULL) = 5;
+    CHECK(rml_session_run(session, &at.err) == RML_ERR_SHAPE);
+    CHECK(strstr(at.err.message, "loop") && strstr(at.err.message, "20") &&
+          strstr(at.err.message, "16"));
+    *(int64_t *)rml_session_input(session, "limit", NULL) = 1;
+    run(&at, session);
+    rml_session_destroy(&session);
+    net_end(&at);
+    rml_graph_release(&body);
+}
+
+// Columns of x from the last to the first, summed up; stacked as columns, in both directions.
+static void test_scan(void)
+{
+    static const rml_dtype types[] = {RML_F32, RML_F32};
+    net at;
+    rml_graph body;
+    const rml_shape two = shape1(2);
+    rml_graph_init(&body, rml_allocator_default());
+    const rml_value_id sum = rml_graph_input(&body, "sum", &two);
+    const rml_value_id part = rml_graph_input(&body, "part", &two);
+    const rml_value_id next = rml_graph_binary(&body, RML_BINARY_ADD, sum, part, "next");
+    rml_graph_output(&body, "sum_out", next);
+    rml_graph_output(&body, "each", next);
+    for (int reverse = 0; reverse < 2; reverse++) {
+        net_begin(&at, NULL);
+        const rml_value_id zero = rml_graph_input(at.graph, "zero", &two);
+        const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){2, {2, 3}});
+        const rml_scan_way ways[2] = {{-1, true}, {1, reverse != 0}};
+        const rml_control_attr attr = {.body = {&body},
+                                       .out_count = 2,
+                                       .out_types = types,
+                                       .states = 1,
+                                       .scanned = 1,
+                                       .scan = ways};
+        const rml_value_id first =
+            control(&at, RML_OP_SCAN, &attr, (const rml_value_id[]){zero, x}, 2, "scan");
+        rml_graph_output(at.graph, "end", first);
+        rml_graph_output(at.graph, "each", first + 1);
+        rml_session *session = start(&at, NULL);
+        prepare(&at, session);
+        float *start_at = rml_session_input(session, "zero", NULL);
+        float *in = rml_session_input(session, "x", NULL);
+        start_at[0] = start_at[1] = 0;
+        for (int i = 0; i < 6; i++)
+            in[i] = (float)(1 << i);
+        run(&at, session);
+        const float *end = rml_session_output(session, "end", NULL);
+        const float *each = rml_session_output(session, "each", NULL);
+        static const float want[2][6] = {{4, 6, 7, 32, 48, 56}, {7, 6, 4, 56, 48, 32}};
+        CHECK(end[0] == 7 && end[1] == 56);
+        CHECK(memcmp(each, want[reverse], sizeof want[reverse]) == 0);
+        rml_session_destroy(&session);
+        net_end(&at);
+    }
+    rml_graph_release(&body);
+}
+
+// Every allocation of a run fails in turn: the status says so and nothing leaks.
+static void test_no_memory(void)
+{
+    static const rml_dtype types[] = {RML_F32, RML_F32};
+    net at;
+    rml_graph body;
+    counting count = {0};
+    const rml_allocator allocator = counting_allocator(&count);
+    const rml_shape two = shape1(2);
+    make_loop_body(&body);
+    net_begin(&at, NULL);
+    const rml_value_id limit = rml_graph_typed_input(at.graph, "limit", RML_I64, &scalar);
+    const rml_value_id state = rml_graph_input(at.graph, "state", &two);
+    const rml_control_attr attr = {
+        .body = {&body}, .out_count = 2, .out_types = types, .states = 1};
+    const rml_value_id in[] = {limit, RML_NO_VALUE, state, state};
+    const rml_value_id first = control(&at, RML_OP_LOOP, &attr, in, 4, "loop");
+    rml_graph_output(at.graph, "each", first + 1);
+    rml_session *session =
+        start(&at, &(rml_session_settings){.allocator = &allocator, .threads = 1});
+    prepare(&at, session);
+    *(int64_t *)rml_session_input(session, "limit", NULL) = 9;
+    memset(rml_session_input(session, "state", NULL), 0, 2 * sizeof(float));
+    rml_status status = RML_ERR_NOMEM;
+    int failures = 0;
+    for (; status != RML_OK && failures < 1000; failures++) {
+        count.fail_at = count.calls + 1 + (size_t)failures;
+        status = rml_session_run(session, &at.err);
+        CHECK(status == RML_OK || status == RML_ERR_NOMEM);
+    }
+    CHECK(status == RML_OK && failures > 20);
+    rml_session_destroy(&session);
+    CHECK(count.live_bytes == 0);
+    net_end(&at);
+    rml_graph_release(&body);
+}
+
+int main(void)
+{
+    test_known_while_planning();
+    test_types();
+    test_nonzero();
+    test_same_bits();
+    test_if();
+    test_loop();
+    test_loop_changes_size();
+    test_scan();
+    test_no_memory();
+    return check_result();
+}

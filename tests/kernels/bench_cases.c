@@ -1,0 +1,452 @@
+#include "tests/kernels/bench.h"
+#include "tests/kernels/check_kernels.h"
+
+#include "kernels/pack.h"
+#include "tensor/alloc.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef RML_WITH_OPENBLAS
+#include <cblas.h>
+#endif
+
+// A layer is cut to this many pixels, rows or tiles: more of the same says nothing new.
+#define MOST_PIXELS 960
+#define MOST_FLOATS ((size_t)6 << 20)
+#define VECTOR_COUNT 16384 // elementwise: source and result stay in the second-level cache
+
+// One program measures one case at a time, on the same memory.
+static float *source, *weight, *packed, *result;
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static void prepare_gemm(const rml_kernels *k, const bench_case *c)
+{
+    size_t taps = c->size[0], depth = c->size[1], cols = c->size[2];
+    for (size_t n = 0; n < cols; n += k->nr)
+        rml_pack_panel(k, packed + n * taps * depth, weight + n, taps, depth,
+                       cols - n < k->nr ? cols - n : k->nr, depth * cols, cols, 1);
+}
+
+// Panels outside, rows inside: a panel stays in the cache. Taps are neighbouring pixels.
+static void multiply(const rml_kernels *k, rml_gemm_f32_fn *gemm, const bench_case *c)
+{
+    size_t taps = c->size[0], depth = c->size[1], cols = c->size[2], pixels = c->size[3];
+    const float *a[MAX_TAPS * RML_GEMM_MAX_MR];
+    float *rows[RML_GEMM_MAX_MR];
+    rml_gemm_tile tile = {.a = a, .taps = taps, .depth = depth, .c = rows, .high = INFINITY};
+    for (size_t n = 0; n < cols; n += k->nr) {
+        tile.b = packed + n * taps * depth;
+        tile.cols = cols - n < k->nr ? cols - n : k->nr;
+        for (size_t p = 0; p < pixels; p += k->mr) {
+            tile.rows = pixels - p < k->mr ? pixels - p : k->mr;
+            for (size_t t = 0; t < taps; t++) {
+                for (size_t i = 0; i < tile.rows; i++)
+                    a[t * k->mr + i] = source + (p + i + t) * depth;
+            }
+            for (size_t i = 0; i < tile.rows; i++)
+                rows[i] = result + (p + i) * cols + n;
+            gemm(&tile);
+        }
+    }
+}
+
+static void run_gemm(const rml_kernels *k, const bench_case *c)
+{
+    multiply(k, k->gemm, c);
+}
+
+// As many floats, each a pair: twice the product. Portable C, which has none, takes as many in f32.
+static void run_gemm_bf16(const rml_kernels *k, const bench_case *c)
+{
+    multiply(k, k->gemm_bf16 ? k->gemm_bf16 : k->gemm, c);
+}
+
+static void run_pairs_bf16(const rml_kernels *k, const bench_case *c)
+{
+    if (k->pairs_bf16)
+        k->pairs_bf16(source, c->size[0], result);
+    else
+        memcpy(result, source, c->size[0] * sizeof *result);
+}
+
+static void run_lstm(const rml_kernels *k, const bench_case *c)
+{
+    const size_t depth = c->size[0];
+    const float *h = source, *x = weight;
+    float *cell = result, *out = result + depth;
+    for (size_t u = 0; u < depth; u += k->lstm_units) {
+        const float *gates = x + u;
+        float *cell_at = cell + u, *out_at = out + u;
+        const rml_lstm_tile tile = {.weight = packed + u * depth * 4,
+                                    .depth = depth,
+                                    .rows = 1,
+                                    .units = least(k->lstm_units, depth - u),
+                                    .gate = depth,
+                                    .x = &gates,
+                                    .h = &h,
+                                    .c = &cell_at,
+                                    .out = &out_at};
+        k->lstm(&tile);
+    }
+}
+
+#ifdef RML_WITH_OPENBLAS
+// The yardstick: the same product by OpenBLAS on one thread, with the taps laid out beforehand, so
+// that it gets for nothing what an im2col would cost.
+static void run_sgemm(const rml_kernels *k, const bench_case *c)
+{
+    const int m = (int)c->size[3], n = (int)c->size[2], depth = (int)(c->size[0] * c->size[1]);
+    (void)k;
+    openblas_set_num_threads(1);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, depth, 1.0f, source, depth, weight,
+                n, 0.0f, result, n);
+}
+#endif
+
+// Windows of `taps` neighbouring pixels: the kernels that combine pixels channel by channel.
+static const float *const *window(size_t taps, size_t channels, size_t pixel)
+{
+    static const float *src[RML_GEMM_MAX_NR];
+    for (size_t t = 0; t < taps; t++)
+        src[t] = source + (pixel + t) * channels;
+    return src;
+}
+
+static void run_conv_dw(const rml_kernels *k, const bench_case *c)
+{
+    const rml_conv_dw_row row = {.src = window(c->size[0], c->size[1], 0),
+                                 .taps = c->size[0],
+                                 .pixels = c->size[2],
+                                 .channels = c->size[1],
+                                 .src_step = c->size[1],
+                                 .dst_step = c->size[1],
+                                 .weight = weight,
+                                 .bias = weight,
+                                 .dst = result,
+                                 .high = 6.0f};
+    k->conv_dw(&row);
+}
+
+static void run_pool_max(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t p = 0; p < c->size[2]; p++)
+        k->pool_max(window(c->size[0], c->size[1], p), c->size[0], c->size[1], 1.0f,
+                    result + p * c->size[1]);
+}
+
+static void run_pool_sum(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t p = 0; p < c->size[2]; p++)
+        k->pool_sum(window(c->size[0], c->size[1], p), c->size[0], c->size[1], 0.25f,
+                    result + p * c->size[1]);
+}
+
+static void run_lerp(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t p = 0; p < c->size[2]; p++)
+        k->lerp(window(4, c->size[1], p), weight, c->size[1], result + p * c->size[1]);
+}
+
+// Planes are one cache line apart from a power of two: 36 streams would share few cache sets.
+static size_t winograd_plane(size_t channels, size_t tiles)
+{
+    return channels * tiles + 16;
+}
+
+static void run_winograd_input(const rml_kernels *k, const bench_case *c)
+{
+    size_t channels = c->size[0], tiles = c->size[1];
+    for (size_t t = 0; t < tiles; t++)
+        k->winograd_input(window(36, channels, t * 4), channels, result + t * channels,
+                          winograd_plane(channels, tiles));
+}
+
+static void output_tiles(rml_winograd_output_f32_fn *output, const bench_case *c)
+{
+    size_t channels = c->size[0], tiles = c->size[1];
+    float *dst[16];
+    for (size_t t = 0; t < tiles; t++) {
+        for (size_t q = 0; q < 16; q++)
+            dst[q] = result + (t * 16 + q) * channels;
+        output(source + t * channels, winograd_plane(channels, tiles), channels, weight, dst, NULL,
+               0.0f, INFINITY);
+    }
+}
+
+static void run_winograd_output(const rml_kernels *k, const bench_case *c)
+{
+    output_tiles(k->winograd_output, c);
+}
+
+// Portable C has none: it takes those in f32.
+static void run_roots_input(const rml_kernels *k, const bench_case *c)
+{
+    size_t channels = c->size[0], tiles = c->size[1], pairs = (channels + 1) / 2;
+    rml_winograd_input_f32_fn *input =
+        k->roots_input_bf16 ? k->roots_input_bf16 : k->winograd_input;
+    size_t step = k->roots_input_bf16 ? pairs : channels;
+    for (size_t t = 0; t < tiles; t++)
+        input(window(36, channels, t * 4), channels, result + t * step,
+              winograd_plane(step, tiles));
+}
+
+static void run_roots_output(const rml_kernels *k, const bench_case *c)
+{
+    output_tiles(k->roots_output_bf16 ? k->roots_output_bf16 : k->winograd_output, c);
+}
+
+static void run_softmax(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t r = 0; r < c->size[1]; r++)
+        k->softmax(source + r * c->size[0], result + r * c->size[0], c->size[0]);
+}
+
+static void run_softmax_step(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t r = 0; r < c->size[1]; r++) {
+        float top = -INFINITY, sum = 0.0f;
+        k->softmax_step(source + r * c->size[0], 0.125f, NULL, result + r * c->size[0], c->size[0],
+                        &top, &sum);
+    }
+}
+
+static void run_moments(const rml_kernels *k, const bench_case *c)
+{
+    k->moments(source, c->size[0], c->size[1], c->size[0], result, result + c->size[0]);
+}
+
+static void run_affine(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t r = 0; r < c->size[1]; r++)
+        k->affine(source + r * c->size[0], weight, weight + c->size[0], result + r * c->size[0],
+                  c->size[0]);
+}
+
+static void run_l2norm(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t p = 0; p < c->size[1]; p++)
+        k->l2norm(source + p * c->size[0], weight, 1e-10f, c->size[0], result + p * c->size[0]);
+}
+
+static void run_layer_norm(const rml_kernels *k, const bench_case *c)
+{
+    for (size_t r = 0; r < c->size[1]; r++)
+        k->layer_norm(source + r * c->size[0], weight, weight, 1e-5f, false, c->size[0],
+                      result + r * c->size[0]);
+}
+
+static void run_transpose(const rml_kernels *k, const bench_case *c)
+{
+    k->transpose(source, c->size[1], result, c->size[0], c->size[0], c->size[1]);
+}
+
+static void run_unary(const rml_kernels *k, const bench_case *c)
+{
+    static const float param[2] = {0.0f, 6.0f};
+    k->unary[c->which](source, result, c->size[0], param);
+}
+
+static void run_binary(const rml_kernels *k, const bench_case *c)
+{
+    k->binary[c->which](source, weight, result, c->size[0]);
+}
+
+static void run_scalar(const rml_kernels *k, const bench_case *c)
+{
+    k->binary_scalar[c->which](source, 0.7f, result, c->size[0], false);
+}
+
+typedef struct case_list {
+    bench_case *at;
+    size_t count;
+} case_list;
+
+// Returns the new case, or NULL where the same shape is already there.
+static bench_case *add(case_list *list, const char *field, const char *name, const size_t size[4],
+                       double flops, double floats,
+                       void (*run)(const rml_kernels *, const bench_case *))
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->at[i].field, field) == 0 &&
+            memcmp(list->at[i].size, size, 4 * sizeof *size) == 0)
+            return NULL;
+    }
+    if (list->count == BENCH_MAX_CASES)
+        return NULL;
+    bench_case *c = &list->at[list->count++];
+    *c = (bench_case){.field = field, .flops = flops, .bytes = 4.0 * floats, .run = run};
+    snprintf(c->name, sizeof c->name, "%s", name);
+    memcpy(c->size, size, 4 * sizeof *size);
+    return c;
+}
+
+static void add_conv(case_list *list, const shape *s)
+{
+    size_t cin = s->size[0], cout = s->size[1], taps = s->size[2] * s->size[3];
+    size_t pixels = least(s->size[8] * s->size[9], MOST_PIXELS);
+    char name[96];
+    snprintf(name, sizeof name, "%zux%zu->%zu x%zu %.40s", taps, cin, cout, pixels, s->name);
+    double macs = (double)taps * (double)cin * (double)cout * (double)pixels;
+    bench_case *c = add(list, "gemm", name, (size_t[4]){taps, cin, cout, pixels}, 2.0 * macs,
+                        (double)(taps * cin * cout) + (double)(pixels * (cin + cout)), run_gemm);
+    if (c)
+        c->prepare = prepare_gemm;
+#ifdef RML_WITH_OPENBLAS
+    if (taps * cin * pixels <= MOST_FLOATS)
+        add(list, "gemm by OpenBLAS", name, (size_t[4]){taps, cin, cout, pixels}, 2.0 * macs,
+            (double)(taps * cin * (cout + pixels)) + (double)(pixels * cout), run_sgemm);
+#endif
+    bool winograd = s->op == SHAPE_CONV && taps == 9 && s->size[4] == 1 && s->size[5] == 1;
+    size_t tiles = least(pixels / 16 + 1, 24);
+    if (!winograd || cin < 16 || cout < 16)
+        return;
+    snprintf(name, sizeof name, "channels %zu x%zu", cin, tiles);
+    add(list, "winograd_input", name, (size_t[4]){cin, tiles}, 0.0, (double)(72 * cin * tiles),
+        run_winograd_input);
+    snprintf(name, sizeof name, "channels %zu x%zu", cout, tiles);
+    add(list, "winograd_output", name, (size_t[4]){cout, tiles}, 0.0, (double)(52 * cout * tiles),
+        run_winograd_output);
+}
+
+static void add_shape(case_list *list, const shape *s)
+{
+    size_t rows;
+    switch (s->op) {
+    case SHAPE_CONV:
+    case SHAPE_CONV_TRANSPOSED:
+        add_conv(list, s);
+        break;
+    case SHAPE_MAXPOOL:
+        rows = least(s->size[3] * s->size[4], MOST_PIXELS);
+        add(list, "pool_max", s->name, (size_t[4]){s->size[1] * s->size[1], s->size[0], rows}, 0.0,
+            (double)(2 * rows * s->size[0]), run_pool_max);
+        break;
+    case SHAPE_L2NORM:
+        rows = least(s->size[1], MOST_PIXELS);
+        add(list, "l2norm", s->name, (size_t[4]){s->size[0], rows}, 0.0,
+            (double)(2 * rows * s->size[0]), run_l2norm);
+        break;
+    case SHAPE_SOFTMAX:
+        add(list, "softmax", s->name, (size_t[4]){s->size[0], s->size[1]}, 0.0,
+            (double)(2 * s->size[0] * s->size[1]), run_softmax);
+        break;
+    case SHAPE_TRANSPOSE:
+        add(list, "transpose", s->name, (size_t[4]){s->size[0], s->size[1]}, 0.0,
+            (double)(2 * s->size[0] * s->size[1]), run_transpose);
+        break;
+    case SHAPE_UNARY: // every unary is measured below
+        break;
+    }
+}
+
+static void add_array(case_list *list, const char *const *fields, size_t count, double floats,
+                      void (*run)(const rml_kernels *, const bench_case *))
+{
+    for (size_t i = 0; i < count; i++) {
+        bench_case *c = add(list, fields[i], "16384", (size_t[4]){VECTOR_COUNT}, 0.0,
+                            floats * VECTOR_COUNT, run);
+        if (c)
+            c->which = (int)i;
+    }
+}
+
+static void add_general(case_list *list)
+{
+    static const char *const unary[RML_UNARY_COUNT] = {
+        "unary[RML_UNARY_CLAMP]", "unary[RML_UNARY_LEAKY_RELU]", "unary[RML_UNARY_SIGMOID]",
+        "unary[RML_UNARY_TANH]",  "unary[RML_UNARY_EXP]",        "unary[RML_UNARY_SILU]",
+        "unary[RML_UNARY_GELU]",  "unary[RML_UNARY_ERF]",        "unary[RML_UNARY_GELU_TANH]",
+        "unary[RML_UNARY_ELU]",   "unary[RML_UNARY_ABS]",        "unary[RML_UNARY_NEG]",
+        "unary[RML_UNARY_SQRT]",  "unary[RML_UNARY_SQUARE]",
+    };
+    static const char *const binary[RML_BINARY_COUNT] = {
+        "binary[RML_BINARY_ADD]", "binary[RML_BINARY_SUB]", "binary[RML_BINARY_MUL]",
+        "binary[RML_BINARY_DIV]", "binary[RML_BINARY_MAX]", "binary[RML_BINARY_MIN]",
+    };
+    static const char *const scalar[RML_BINARY_COUNT] = {
+        "binary_scalar[RML_BINARY_ADD]", "binary_scalar[RML_BINARY_SUB]",
+        "binary_scalar[RML_BINARY_MUL]", "binary_scalar[RML_BINARY_DIV]",
+        "binary_scalar[RML_BINARY_MAX]", "binary_scalar[RML_BINARY_MIN]",
+    };
+    add_array(list, unary, RML_UNARY_COUNT, 2.0, run_unary);
+    add_array(list, binary, RML_BINARY_COUNT, 3.0, run_binary);
+    add_array(list, scalar, RML_BINARY_COUNT, 2.0, run_scalar);
+    const size_t depths[] = {64, 256}; // pairs of 128 and 512 channels
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = depths[i] * 2, rows = 192;
+        char name[96];
+        snprintf(name, sizeof name, "1x%zu->%zu x%zu", n, n, rows);
+        bench_case *c = add(list, "gemm_bf16", name, (size_t[4]){1, depths[i], n, rows},
+                            2.0 * (double)(n * n * rows),
+                            (double)(depths[i] * n + rows * (depths[i] + n)), run_gemm_bf16);
+        if (c) {
+            c->prepare = prepare_gemm;
+            c->bf16 = true;
+        }
+    }
+    for (size_t channels = 128; channels <= 512; channels *= 2) {
+        char name[96];
+        snprintf(name, sizeof name, "channels %zu x24", channels);
+        bench_case *in = add(list, "roots_input_bf16", name, (size_t[4]){channels, 24}, 0.0,
+                             (double)((36 + 23) * channels * 24), run_roots_input);
+        bench_case *out = add(list, "roots_output_bf16", name, (size_t[4]){channels, 24}, 0.0,
+                              (double)((46 + 16) * channels * 24), run_roots_output);
+        if (in && out)
+            in->bf16 = out->bf16 = true;
+    }
+    bench_case *pairs = add(list, "pairs_bf16", "16384", (size_t[4]){VECTOR_COUNT}, 0.0,
+                            1.5 * VECTOR_COUNT, run_pairs_bf16);
+    if (pairs)
+        pairs->bf16 = true;
+    add(list, "lstm", "50 units", (size_t[4]){50}, 2.0 * 4 * 50 * 50, 4.0 * 50 * 50, run_lstm);
+    const size_t channels = 192, pixels = 49;
+    const double floats = 2.0 * (double)(channels * pixels);
+    add(list, "conv_dw", "3x3 channels 192 x49", (size_t[4]){9, channels, pixels},
+        18.0 * (double)(channels * pixels), floats, run_conv_dw);
+    add(list, "pool_sum", "2x2 channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats,
+        run_pool_sum);
+    add(list, "lerp", "channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats, run_lerp);
+    add(list, "softmax", "1000", (size_t[4]){1000, 1}, 0.0, 2000.0, run_softmax);
+    add(list, "softmax_step", "256 x12", (size_t[4]){256, 12}, 0.0, 2.0 * 256 * 12,
+        run_softmax_step);
+    add(list, "moments", "channels 320 x128", (size_t[4]){320, 128}, 0.0, 320.0 * 128, run_moments);
+    add(list, "affine", "channels 320 x32", (size_t[4]){320, 32}, 0.0, 2.0 * 320 * 32, run_affine);
+    add(list, "layer_norm", "768 x16", (size_t[4]){768, 16}, 0.0, 2.0 * 768 * 16, run_layer_norm);
+    add(list, "transpose", "256 x 576", (size_t[4]){256, 576}, 0.0, 2.0 * 256 * 576, run_transpose);
+}
+
+bool bench_cases_create(bench_case *cases, size_t *count, const shape *shapes, size_t shape_count)
+{
+    source = rml_alloc(rml_allocator_default(), MOST_FLOATS * sizeof *source);
+    weight = rml_alloc(rml_allocator_default(), MOST_FLOATS * sizeof *weight);
+    packed = rml_alloc(rml_allocator_default(), MOST_FLOATS * sizeof *packed);
+    result = rml_alloc(rml_allocator_default(), MOST_FLOATS * sizeof *result);
+    if (!source || !weight || !packed || !result)
+        return false;
+    for (size_t i = 0; i < MOST_FLOATS; i++) {
+        source[i] = (float)(i % 251) / 125.0f - 1.0f;
+        weight[i] = (float)(i % 241) / 120.0f - 1.0f;
+        result[i] = 0.0f;
+    }
+    case_list list = {cases, 0};
+    for (size_t i = 0; i < shape_count; i++)
+        add_shape(&list, &shapes[i]);
+    add_general(&list);
+    *count = list.count;
+    return true;
+}
+
+void bench_cases_destroy(void)
+{
+    rml_free(rml_allocator_default(), source);
+    rml_free(rml_allocator_default(), weight);
+    rml_free(rml_allocator_default(), packed);
+    rml_free(rml_allocator_default(), result);
+    source = weight = packed = result = NULL;
+}

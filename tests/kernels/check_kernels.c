@@ -1,0 +1,280 @@
+// check-kernels: every kernel of every CPU level against the double-precision oracle, and --bench.
+//
+//   check-kernels [--cpu LEVEL] [--seed N] [--shapes DIR] [--bench [FILTER]] [--json] [FILTER]
+//
+// FILTER is a part of a kernel's name. Exit 0: all passed; 1: a failure; 2: wrong usage.
+#define _POSIX_C_SOURCE 200809L
+#include "kernels/cpu.h"
+#include "kernels/kernels_internal.h"
+#include "tests/kernels/check_kernels.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef void kernel_code(void);
+
+typedef struct kernel_entry {
+    rml_cpu_level level;
+    bool (*has)(void);
+    const char *field, *function;
+    kernel_code *code; // of those that share a level and a field
+} kernel_entry;
+
+static bool always(void)
+{
+    return true;
+}
+
+static const kernel_entry entries[] = {
+#define KERNEL(level, type, field, function) {RML_CPU_##level, always, #field, #function, NULL},
+#define KERNEL_BF16(level, has, type, field, function)                                             \
+    {RML_CPU_##level, has, #field, #function, (kernel_code *)function},
+#include "kernels/kernels.inc"
+#undef KERNEL
+#undef KERNEL_BF16
+};
+
+typedef struct field_check {
+    const char *field;
+    check_fn *run;
+    int which;
+} field_check;
+
+#define UNARY(op)                                                                                  \
+    {                                                                                              \
+        "unary[" #op "]", check_unary, op                                                          \
+    }
+#define BINARY(op)                                                                                 \
+    {                                                                                              \
+        "binary[" #op "]", check_binary, op                                                        \
+    }
+#define SCALAR(op)                                                                                 \
+    {                                                                                              \
+        "binary_scalar[" #op "]", check_binary_scalar, op                                          \
+    }
+
+static const field_check checks[] = {
+    {"gemm", check_gemm, 0},
+    {"gemm_bf16", check_gemm_bf16, 0},
+    {"pairs_bf16", check_pairs_bf16, 0},
+    {"conv_dw", check_conv_dw, 0},
+    {"pool_max", check_pool_max, 0},
+    {"pool_sum", check_pool_sum, 0},
+    {"lerp", check_lerp, 0},
+    {"winograd_input", check_winograd_input, 0},
+    {"winograd_output", check_winograd_output, 0},
+    {"roots_input_bf16", check_roots_input, 0},
+    {"roots_output_bf16", check_roots_output, 0},
+    {"softmax", check_softmax, 0},
+    {"softmax_step", check_softmax_step, 0},
+    {"moments", check_moments, 0},
+    {"affine", check_affine, 0},
+    {"l2norm", check_l2norm, 0},
+    {"layer_norm", check_layer_norm, 0},
+    {"transpose", check_transpose, 0},
+    {"lstm", check_lstm, 0},
+    UNARY(RML_UNARY_CLAMP),
+    UNARY(RML_UNARY_LEAKY_RELU),
+    UNARY(RML_UNARY_SIGMOID),
+    UNARY(RML_UNARY_TANH),
+    UNARY(RML_UNARY_EXP),
+    UNARY(RML_UNARY_SILU),
+    UNARY(RML_UNARY_GELU),
+    UNARY(RML_UNARY_ERF),
+    UNARY(RML_UNARY_GELU_TANH),
+    UNARY(RML_UNARY_ELU),
+    UNARY(RML_UNARY_ABS),
+    UNARY(RML_UNARY_NEG),
+    UNARY(RML_UNARY_SQRT),
+    UNARY(RML_UNARY_SQUARE),
+    BINARY(RML_BINARY_ADD),
+    BINARY(RML_BINARY_SUB),
+    BINARY(RML_BINARY_MUL),
+    BINARY(RML_BINARY_DIV),
+    BINARY(RML_BINARY_MAX),
+    BINARY(RML_BINARY_MIN),
+    SCALAR(RML_BINARY_ADD),
+    SCALAR(RML_BINARY_SUB),
+    SCALAR(RML_BINARY_MUL),
+    SCALAR(RML_BINARY_DIV),
+    SCALAR(RML_BINARY_MAX),
+    SCALAR(RML_BINARY_MIN),
+};
+
+static sigjmp_buf fault_return;
+
+static void on_fault(int signal_number)
+{
+    siglongjmp(fault_return, signal_number);
+}
+
+static void run_checked(check *c, const field_check *run)
+{
+    int fault = sigsetjmp(fault_return, 1);
+    if (fault == 0)
+        run->run(c, run->which);
+    else
+        check_fail(c, "signal %d (%s) after %zu cases", fault,
+                   fault == SIGILL    ? "SIGILL"
+                   : fault == SIGSEGV ? "SIGSEGV"
+                                      : "SIGBUS or SIGFPE",
+                   c->cases);
+}
+
+static const field_check *find_check(const char *field)
+{
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        if (strcmp(checks[i].field, field) == 0)
+            return &checks[i];
+    }
+    return NULL;
+}
+
+// Each function of one level once. Returns the number of kernels that failed.
+static size_t check_level(check *c, rml_cpu_level level, const char *filter)
+{
+    size_t bad = 0;
+    rml_kernels_init(&c->kernels, level);
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        if (entries[i].level != level || (filter && !strstr(entries[i].function, filter)))
+            continue;
+        if (!entries[i].has()) {
+            printf("skip %s: this CPU lacks it\n", entries[i].function);
+            continue;
+        }
+        if (strcmp(entries[i].field, "gemm_bf16") == 0)
+            c->kernels.gemm_bf16 = (rml_gemm_f32_fn *)entries[i].code;
+        const field_check *run = find_check(entries[i].field);
+        c->kernel = entries[i].function;
+        c->cases = c->failures = 0;
+        c->worst = 0.0;
+        for (size_t b = 0; b < MAX_BUFFERS; b++)
+            c->buffer[b].data = NULL;
+        if (run)
+            run_checked(c, run);
+        else
+            check_fail(c, "no check for field %s", entries[i].field);
+        printf("%-4s %-36s %6zu cases, worst error %4.2f of its bound\n",
+               c->failures ? "FAIL" : "ok", c->kernel, c->cases, c->worst);
+        fflush(stdout);
+        bad += c->failures != 0;
+    }
+    return bad;
+}
+
+static const char *const shape_words[] = {"conv2d",  "convt2d", "maxpool",  "l2norm",
+                                          "softmax", "unary",   "transpose"};
+static const size_t shape_sizes[] = {10, 10, 5, 2, 2, 1, 2};
+
+// Adds the lines of one file; false with a message when it cannot be used.
+static bool read_shapes(const char *folder, const char *file, shape *shapes, size_t *count)
+{
+    char path[512], line[256], word[16], extra[16];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    FILE *in = fopen(path, "r");
+    if (!in) {
+        printf("%s: cannot be opened\n", path);
+        return false;
+    }
+    bool good = true;
+    while (good && fgets(line, sizeof line, in)) {
+        shape at = {0};
+        int used = 0, step = 0;
+        if (line[0] == '#' || line[0] == '\n')
+            continue;
+        good = sscanf(line, "%15s %47s %n", word, at.name, &used) == 2 && *count < MAX_SHAPES;
+        size_t op = 0, words = sizeof shape_words / sizeof *shape_words;
+        while (op < words && strcmp(word, shape_words[op]) != 0)
+            op++;
+        good = good && op < words;
+        at.op = (shape_op)op;
+        if (good && at.op == SHAPE_UNARY) {
+            good = sscanf(line + used, "%15s %n", extra, &step) == 1;
+            used += step;
+        }
+        for (size_t i = 0; good && i < shape_sizes[op]; i++, used += step)
+            good = sscanf(line + used, "%zu %n", &at.size[i], &step) == 1;
+        if (good)
+            shapes[(*count)++] = at;
+        else
+            printf("%s: bad line: %s", path, line);
+    }
+    fclose(in);
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    static shape shapes[MAX_SHAPES];
+    static check c;
+    const char *filter = NULL, *folder = "bench/shapes";
+    rml_cpu_level only = RML_CPU_BEST;
+    uint64_t seed = 1; // fixed, so that a failure repeats
+    bool bench = false, json = false;
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (strcmp(argv[i], "--bench") == 0) {
+            bench = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            json = true;
+        } else if (strcmp(argv[i], "--seed") == 0 && more) {
+            seed = strtoull(argv[++i], NULL, 0);
+        } else if (strcmp(argv[i], "--shapes") == 0 && more) {
+            folder = argv[++i];
+        } else if (strcmp(argv[i], "--cpu") == 0 && more) {
+            if (!rml_cpu_level_parse(argv[++i], &only)) {
+                printf("%s: no such CPU level\n", argv[i]);
+                return 2;
+            }
+        } else if (argv[i][0] != '-' && !filter) {
+            filter = argv[i];
+        } else {
+            printf(
+                "usage: check-kernels [--cpu LEVEL] [--seed N] [--shapes DIR] [--bench] [--json] "
+                "[FILTER]\n");
+            return 2;
+        }
+    }
+    if (!rml_cpu_level_available(only)) {
+        printf("%s: not built in, or this CPU lacks it\n", rml_cpu_level_name(only));
+        return 77;
+    }
+    if (!read_shapes(folder, "wav2lip.txt", shapes, &c.shape_count) ||
+        !read_shapes(folder, "s3fd.txt", shapes, &c.shape_count))
+        return 1;
+    c.shapes = shapes;
+    if (bench)
+        return bench_run(filter, only, json, shapes, c.shape_count);
+
+    for (size_t i = 0; i < MAX_BUFFERS; i++) {
+        if (!guard_create(&c.buffer[i], MAX_FLOATS)) {
+            printf("no memory with guard pages\n");
+            return 1;
+        }
+    }
+    printf("seed %" PRIu64 "\n", seed);
+    c.random = seed;
+    struct sigaction action = {.sa_handler = on_fault};
+    sigaction(SIGILL, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGFPE, &action, NULL);
+    size_t bad = 0;
+    for (int level = RML_CPU_PORTABLE; level <= RML_CPU_AVX512; level++) {
+        if (only != RML_CPU_BEST && level != (int)only)
+            continue;
+        if (rml_cpu_level_available((rml_cpu_level)level))
+            bad += check_level(&c, (rml_cpu_level)level, filter);
+        else
+            printf("skip %s: not built in, or this CPU lacks it\n",
+                   rml_cpu_level_name((rml_cpu_level)level));
+    }
+    for (size_t i = 0; i < MAX_BUFFERS; i++)
+        guard_destroy(&c.buffer[i]);
+    printf("%zu kernels failed\n", bad);
+    return bad ? 1 : 0;
+}

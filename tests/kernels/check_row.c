@@ -1,0 +1,129 @@
+// Kernels on rows: softmax, L2 normalisation, transpose.
+#include "tests/kernels/check_kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SOURCE, SCALE, OUTPUT };
+
+#define MAX_ROW 2048
+#define MAX_TRANSPOSE_SIDE 512 // of a real layer's long side; the pattern repeats
+
+static void softmax_case(check *c, size_t count, guard_side side, bool in_place, bool special)
+{
+    static oracle_value want[MAX_ROW];
+    char what[64];
+    snprintf(what, sizeof what, "count %zu%s", count, in_place ? " in place" : "");
+    float *src = guard_place(&c->buffer[SOURCE], count, side);
+    float *dst = in_place ? src : guard_place(&c->buffer[OUTPUT], count, side);
+    float scale = ldexpf(1.0f, (int)random_below(c, 8));
+    for (size_t i = 0; i < count; i++)
+        src[i] = random_float(c) * scale;
+    if (special)
+        src[random_below(c, count)] = special_float(random_below(c, SPECIAL_COUNT));
+    oracle_softmax(src, count, want);
+    c->cases++;
+    c->kernels.softmax(src, dst, count);
+    for (size_t i = 0; i < count; i++)
+        check_element(c, dst[i], want[i], what, 0, i);
+    check_guards(c, what);
+}
+
+void check_softmax(check *c, int which)
+{
+    (void)which;
+    size_t most = 2 * c->kernels.nr + 1;
+    for (size_t count = 1; count <= most; count++) {
+        for (int side = 0; side < GUARD_SIDES; side++) {
+            for (int form = 0; form < 4; form++)
+                softmax_case(c, count, (guard_side)side, form & 1, form & 2);
+        }
+    }
+    softmax_case(c, MAX_ROW, GUARD_BEHIND, false, false);
+    for (size_t s = 0; s < c->shape_count; s++) {
+        if (c->shapes[s].op == SHAPE_SOFTMAX)
+            softmax_case(c, c->shapes[s].size[0], GUARD_BEHIND, false, false);
+    }
+}
+
+static void l2norm_case(check *c, size_t count, guard_side side, bool in_place, bool scaled)
+{
+    static oracle_value want[MAX_ROW];
+    char what[64];
+    snprintf(what, sizeof what, "channels %zu%s%s", count, in_place ? " in place" : "",
+             scaled ? " scaled" : "");
+    float *src = guard_place(&c->buffer[SOURCE], count, side);
+    float *scale = guard_place(&c->buffer[SCALE], count, side);
+    float *dst = in_place ? src : guard_place(&c->buffer[OUTPUT], count, side);
+    random_fill(c, src, count);
+    random_fill(c, scale, count);
+    if (random_below(c, 8) == 0)
+        memset(src, 0, count * sizeof *src);
+    else if (random_below(c, 8) == 0)
+        src[random_below(c, count)] = random_below(c, 2) ? NAN : INFINITY;
+    float eps = random_below(c, 2) ? 1e-10f : 0.5f;
+    oracle_l2norm(src, scaled ? scale : NULL, eps, count, want);
+    c->cases++;
+    c->kernels.l2norm(src, scaled ? scale : NULL, eps, count, dst);
+    for (size_t i = 0; i < count; i++)
+        check_element(c, dst[i], want[i], what, 0, i);
+    check_guards(c, what);
+}
+
+void check_l2norm(check *c, int which)
+{
+    (void)which;
+    size_t most = 2 * c->kernels.nr + 1;
+    for (size_t count = 1; count <= most; count++) {
+        for (int side = 0; side < GUARD_SIDES; side++) {
+            for (int form = 0; form < 4; form++)
+                l2norm_case(c, count, (guard_side)side, form & 1, form & 2);
+        }
+    }
+    for (size_t s = 0; s < c->shape_count; s++) {
+        if (c->shapes[s].op == SHAPE_L2NORM)
+            l2norm_case(c, c->shapes[s].size[0], GUARD_BEHIND, false, true);
+    }
+}
+
+static void transpose_case(check *c, size_t rows, size_t cols, guard_side side)
+{
+    size_t src_pitch = cols + random_below(c, 4), dst_pitch = rows + random_below(c, 4);
+    char what[64];
+    snprintf(what, sizeof what, "%zu x %zu", rows, cols);
+    float *src = guard_place(&c->buffer[SOURCE], (rows - 1) * src_pitch + cols, side);
+    float *dst = guard_place(&c->buffer[OUTPUT], (cols - 1) * dst_pitch + rows, side);
+    random_fill(c, src, c->buffer[SOURCE].count);
+    src[random_below(c, cols)] = special_float(random_below(c, SPECIAL_COUNT));
+    c->cases++;
+    c->kernels.transpose(src, src_pitch, dst, dst_pitch, rows, cols);
+    for (size_t i = 0; i < c->buffer[OUTPUT].count; i++) {
+        size_t to_row = i / dst_pitch, to_col = i % dst_pitch;
+        if (to_col < rows)
+            check_bits(c, dst[i], src[to_col * src_pitch + to_row], what, to_row, to_col);
+        else if (!isnan(dst[i]))
+            check_fail(c, "%s: wrote between the rows", what);
+    }
+    check_guards(c, what);
+}
+
+static size_t at_most(size_t value, size_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+void check_transpose(check *c, int which)
+{
+    (void)which;
+    for (size_t rows = 1; rows <= 33; rows++) {
+        for (size_t cols = 1; cols <= 33; cols++)
+            transpose_case(c, rows, cols, (rows + cols) & 1 ? GUARD_BEHIND : GUARD_BEFORE);
+    }
+    for (size_t s = 0; s < c->shape_count; s++) {
+        const shape *at = &c->shapes[s];
+        if (at->op == SHAPE_TRANSPOSE)
+            transpose_case(c, at_most(at->size[0], MAX_TRANSPOSE_SIDE),
+                           at_most(at->size[1], MAX_TRANSPOSE_SIDE), GUARD_BEHIND);
+    }
+}

@@ -1,0 +1,129 @@
+// Faces as JSON: what is written is read back, and a file that does not fit is refused in a
+// sentence.
+#define _POSIX_C_SOURCE 200809L
+#include "pipelines/faces/faces_file.h"
+
+#include "tests/support/check.h"
+
+#include <unistd.h>
+
+static char folder[] = "/tmp/test_faces_XXXXXX";
+static char clip_path[64], faces_path[64];
+static rml_error err;
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "wb");
+    fwrite(text, 1, strlen(text), file);
+    fclose(file);
+}
+
+static rml_faces_key make_key(void)
+{
+    rml_clip_settings settings = {.path = clip_path, .resize_factor = 2, .crop = {0, -1, 5, -1}};
+    rml_clip_info info = {.width = 320, .height = 240};
+    rml_faces_key key;
+    CHECK(rml_faces_key_make(&key, &settings, &info, &err) == RML_OK);
+    return key;
+}
+
+static rml_status read_back(const rml_faces_key *key, rml_face **faces, int64_t *count)
+{
+    return rml_faces_read(faces, count, faces_path, key, rml_allocator_default(), &err);
+}
+
+static void test_round_trip(void)
+{
+    rml_faces_key key = make_key();
+    rml_track_settings settings = {.width = 320, .height = 240, .smooth = true, .bottom = 10};
+    rml_track *track;
+    CHECK(rml_track_create(&track, &settings, rml_allocator_default(), &err) == RML_OK);
+    for (int i = 0; i < 10; i++) {
+        rml_face face = {{10 + i, 20, 100, 120 + i},
+                         0.5f + 0.01f * (float)i,
+                         i == 3 ? RML_FACE_BY_HAND : RML_FACE_DETECTED,
+                         0.04 * i};
+        if (i == 5)
+            face = (rml_face){.source = RML_FACE_NONE, .seconds = 0.2};
+        CHECK(rml_track_push(track, &face, false, &err) == RML_OK);
+    }
+    CHECK(rml_faces_write(faces_path, &key, track, rml_allocator_default(), &err) == RML_OK);
+    rml_face *faces;
+    int64_t count;
+    CHECK_MSG(read_back(&key, &faces, &count) == RML_OK, "%s", err.message);
+    CHECK(count == 10);
+    for (int64_t i = 0; i < count; i++) {
+        const rml_face *a = rml_track_raw(track, i), *b = &faces[i];
+        CHECK(memcmp(&a->box, &b->box, sizeof a->box) == 0 && a->source == b->source);
+        CHECK(fabsf(a->score - b->score) < 1e-6f && fabs(a->seconds - b->seconds) < 1e-6);
+    }
+    rml_free(rml_allocator_default(), faces);
+    rml_track_destroy(&track);
+
+    // The same clip with other settings, and another clip.
+    rml_faces_key other = key;
+    other.resize_factor = 1;
+    CHECK(read_back(&other, &faces, &count) == RML_ERR_ARG && strstr(err.message, "resize_factor"));
+    write_text(clip_path, "another clip altogether");
+    other = make_key();
+    CHECK(read_back(&other, &faces, &count) == RML_ERR_ARG && strstr(err.message, "another clip"));
+    CHECK(faces == NULL && count == 0);
+}
+
+static void refused(const char *faces_text, const char *word)
+{
+    rml_faces_key key = make_key();
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"format\": \"run-model faces 1\", \"unknown\": [1, {\"a\": 2}], \"clip\": {\"id\": "
+             "\"%s\", \"width\": 320, \"height\": 240, \"resize_factor\": 2, \"rotate\": false, "
+             "\"crop\": [0, -1, 5, -1]}, \"faces\": [%s]}",
+             key.id, faces_text);
+    write_text(faces_path, text);
+    rml_face *faces;
+    int64_t count;
+    rml_status status = read_back(&key, &faces, &count);
+    CHECK_MSG(word
+                  ? status != RML_OK && strstr(err.message, word) && strstr(err.message, faces_path)
+                  : status == RML_OK,
+              "%s: %s", faces_text, status == RML_OK ? "taken" : err.message);
+    rml_free(rml_allocator_default(), faces);
+}
+
+static void test_refused(void)
+{
+    refused("{\"frame\": 0, \"box\": [1, 2, 30, 40]}", NULL);
+    refused("{\"frame\": 0, \"box\": null}, {\"frame\": 1, \"extra\": [], \"box\": [0, 0, 9, 9]}",
+            NULL);
+    refused("{\"frame\": 1, \"box\": [1, 2, 30, 40]}", "frame 0");
+    refused("{\"box\": [1, 2, 30, 40]}", "frame");
+    refused("{\"frame\": 0, \"box\": [30, 2, 30, 40]}", "empty");
+    refused("{\"frame\": 0, \"box\": [1.5, 2, 30, 40]}", "whole number");
+    refused("{\"frame\": 0, \"box\": [1, 2, 30, 99999999999]}", "whole number");
+    refused("{\"frame\": 0, \"box\": [1, 2, 30]}", "box");
+    refused("7", "record");
+    refused("{\"frame\": 0", "faces");
+
+    rml_faces_key key = make_key();
+    rml_face *faces;
+    int64_t count;
+    write_text(faces_path, "{\"format\": \"something else\"}");
+    CHECK(read_back(&key, &faces, &count) != RML_OK && strstr(err.message, "something else"));
+    write_text(faces_path, "{}");
+    CHECK(read_back(&key, &faces, &count) != RML_OK && strstr(err.message, "missing"));
+}
+
+int main(void)
+{
+    if (!mkdtemp(folder))
+        return 1;
+    snprintf(clip_path, sizeof clip_path, "%s/clip", folder);
+    snprintf(faces_path, sizeof faces_path, "%s/faces.json", folder);
+    write_text(clip_path, "a clip");
+    test_round_trip();
+    test_refused();
+    remove(clip_path);
+    remove(faces_path);
+    rmdir(folder);
+    return check_result();
+}

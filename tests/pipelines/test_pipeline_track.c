@@ -1,0 +1,141 @@
+// Box padding and smoothing: upstream's quirks to the integer, and the default that keeps cuts
+// apart.
+#include "pipelines/faces/face_track.h"
+
+#include "tests/support/check.h"
+
+static rml_face face_at(int x, int side)
+{
+    return (rml_face){{x, 10, x + side, 10 + side}, 0.9f, RML_FACE_DETECTED, 0};
+}
+
+static rml_track *make(bool smooth, bool compat)
+{
+    rml_track_settings settings = {
+        .width = 1000, .height = 1000, .smooth = smooth, .compat = compat};
+    rml_track *track = NULL;
+    CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
+    return track;
+}
+
+static void test_compat(void)
+{
+    // Worked by hand from upstream's in-place rule on integers, x = 3, 13, 23, ...
+    static const int expected[7][6] = {
+        {0},
+        {3},
+        {8, 10},
+        {18, 18, 20},
+        {33, 33, 33, 33},
+        {23, 27, 29, 31, 30},
+        {23, 33, 37, 39, 41, 40},
+    };
+    for (int n = 1; n <= 6; n++) {
+        rml_track *track = make(true, true);
+        for (int i = 0; i < n; i++) {
+            rml_face face = face_at(3 + 10 * i, 100);
+            CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+            CHECK(rml_track_ready(track) == (i >= 4 ? i - 3 : 0));
+        }
+        CHECK(rml_track_finish(track, NULL) == RML_OK);
+        CHECK(rml_track_ready(track) == n);
+        for (int i = 0; i < n; i++)
+            CHECK_MSG(rml_track_box(track, i).x1 == expected[n][i], "n=%d i=%d: %d, expected %d", n,
+                      i, rml_track_box(track, i).x1, expected[n][i]);
+        rml_track_destroy(&track);
+    }
+}
+
+// The same rule over the clip followed by itself backwards; worked by hand.
+static void test_doubled(void)
+{
+    static const int expected[4][6] = {
+        {0},
+        {3, 3},                   // 3 3
+        {3, 3, 3, 3},             // 3 13 13 3: the slice from -1 is the last box
+        {15, 15, 15, 13, 11, 11}, // 3 13 23 23 13 3
+    };
+    for (int n = 1; n <= 3; n++) {
+        rml_track_settings settings = {
+            .width = 2000, .height = 1000, .smooth = true, .compat = true, .doubled = true};
+        rml_track *track = NULL;
+        CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
+        for (int i = 0; i < n; i++) {
+            rml_face face = face_at(3 + 10 * i, 100);
+            CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+        }
+        CHECK(rml_track_finish(track, NULL) == RML_OK && rml_track_finish(track, NULL) == RML_OK);
+        CHECK(rml_track_count(track) == n && rml_track_ready(track) == 2 * n);
+        for (int i = 0; i < 2 * n; i++)
+            CHECK_MSG(rml_track_box(track, i).x1 == expected[n][i], "n=%d i=%d: %d, expected %d", n,
+                      i, rml_track_box(track, i).x1, expected[n][i]);
+        rml_track_destroy(&track);
+    }
+}
+
+static void test_default(void)
+{
+    // A face that moves evenly stays where it is: the filter has no lag.
+    rml_track *track = make(true, false);
+    for (int i = 0; i < 20; i++) {
+        // Frame 8 is a cut to a face somewhere else; frame 14 shows none; 17 jumps by itself.
+        rml_face face = face_at(i < 8 ? 10 * i : i < 17 ? 500 + 10 * i : 100 + 10 * i, 100);
+        if (i == 14)
+            memset(&face, 0, sizeof face);
+        CHECK(rml_track_push(track, &face, i == 8, NULL) == RML_OK);
+        CHECK(rml_track_ready(track) >= i - 2);
+    }
+    CHECK(rml_track_finish(track, NULL) == RML_OK);
+    for (int i = 0; i < 20; i++) {
+        int expected = i == 14 ? 0 : i < 8 ? 10 * i : i < 17 ? 500 + 10 * i : 100 + 10 * i;
+        CHECK_MSG(rml_track_box(track, i).x1 == expected, "frame %d: %d, expected %d", i,
+                  rml_track_box(track, i).x1, expected);
+    }
+    rml_track_destroy(&track);
+
+    // Trembling is taken out: mean of five, rounded.
+    track = make(true, false);
+    for (int i = 0; i < 9; i++) {
+        rml_face face = face_at(100 + (i % 2) * 5, 100);
+        CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+    }
+    CHECK(rml_track_finish(track, NULL) == RML_OK);
+    CHECK(rml_track_box(track, 0).x1 == 100);
+    CHECK(rml_track_box(track, 1).x1 == 102); // 100 105 100
+    CHECK(rml_track_box(track, 4).x1 == 102); // 100 105 100 105 100
+    CHECK(rml_track_box(track, 5).x1 == 103);
+    rml_track_destroy(&track);
+}
+
+static void test_padding(void)
+{
+    rml_track_settings settings = {
+        .width = 200, .height = 120, .top = 20, .bottom = 10, .left = 30, .right = 200};
+    rml_track *track = NULL;
+    CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
+    rml_face face = {{20, 30, 80, 115}, 1, RML_FACE_BY_HAND, 0};
+    CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+    rml_box b = rml_track_box(track, 0);
+    CHECK(b.x1 == 0 && b.y1 == 10 && b.x2 == 200 && b.y2 == 120);
+    rml_track_destroy(&track);
+
+    settings.left = -50;
+    settings.right = -50;
+    CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
+    rml_error err;
+    CHECK(rml_track_push(track, &face, false, &err) == RML_ERR_ARG);
+    CHECK(strstr(err.message, "(20,30)-(80,115)") != NULL);
+    rml_track_destroy(&track);
+    rml_track_destroy(&track);
+}
+
+int main(void)
+{
+    test_compat();
+    test_doubled();
+    test_default();
+    test_padding();
+    rml_box a = {0, 0, 10, 10}, b = {5, 0, 15, 10}, c = {20, 0, 30, 10};
+    CHECK(fabs(rml_box_overlap(a, b) - 1.0 / 3) < 1e-12 && rml_box_overlap(a, c) == 0);
+    return check_result();
+}

@@ -1,0 +1,259 @@
+#include "tools/bench/bench_parts.h"
+
+#include "tensor/status.h"
+#include "tools/bench/fma_peak.h"
+#include "tools/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OTHER_SIZE 256
+#define STABLE 0.02      // the medians of both halves of the runs differ by no more than this
+#define MOST_SECONDS 4.0 // times --seconds: a busy machine is never stable
+
+// Free sizes behind the batch, in order, as the networks are used: what --shape does not say.
+static const struct {
+    const char *model, *input;
+    int64_t size[2];
+} usual[] = {
+    {"s3fd", "image", {480, 640}},
+    {"ffdnet", "image", {512, 512}},
+    {"ffdnet-map", "image", {512, 512}},
+    {"ffdnet-map", "sigma", {256, 256}},
+    {"mobilenetv2", "image", {224, 224}},
+    {"lstm", "seq_input", {6}},
+    {"lstm-stream", "seq_input", {1}},
+    {"unet", "sample", {96, 96}},
+    {"unet", "encoder_hidden_states", {10}},
+    {"unet-step0", "sample", {96, 96}},
+    {"unet-step0", "encoder_hidden_states", {10}},
+    {"vae-encoder", "sample", {512, 512}},
+    {"vae-decoder", "latent_sample", {64, 64}},
+    {"wav2vec2", "input_values", {160000}},
+};
+
+static void fill_sizes(const char *model, rml_port *port)
+{
+    const int64_t *size = NULL;
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        if (strcmp(usual[i].model, model) == 0 && strcmp(usual[i].input, port->name) == 0)
+            size = usual[i].size;
+    int known = 0;
+    for (int k = 0; k < port->shape.rank; k++)
+        if (port->shape.dim[k] < 0)
+            port->shape.dim[k] = k == 0                             ? 1
+                                 : size && known < 2 && size[known] ? size[known++]
+                                                                    : OTHER_SIZE;
+}
+
+bool bench_parse_shape(const char *text, char *name, size_t capacity, rml_shape *shape)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || (size_t)(equals - text) >= capacity)
+        return false;
+    memcpy(name, text, (size_t)(equals - text));
+    name[equals - text] = 0;
+    shape->rank = 0;
+    for (const char *at = equals + 1;;) {
+        char *end;
+        long long number = strtoll(at, &end, 10);
+        if (end == at || number < 1 || number > INT32_MAX || shape->rank == RML_MAX_RANK)
+            return false;
+        shape->dim[shape->rank++] = number;
+        if (*end == 0)
+            return true;
+        if (*end != 'x')
+            return false;
+        at = end + 1;
+    }
+}
+
+// A shape for an input that does not exist would silently measure something else.
+static rml_status check_shapes(const bench_settings *s, const rml_model *model, rml_error *err)
+{
+    for (int k = 0; k < s->shapes.count; k++) {
+        char name[128];
+        rml_shape shape;
+        bool known = false;
+        bench_parse_shape(s->shapes.items[k], name, sizeof name, &shape);
+        for (size_t i = 0; i < rml_model_input_count(model); i++)
+            known = known || strcmp(rml_model_input(model, i).name, name) == 0;
+        if (!known)
+            return rml_fail(err, RML_ERR_ARG, "--shape %s: %s has no input of this name",
+                            s->shapes.items[k], s->model);
+    }
+    return RML_OK;
+}
+
+static rml_status set_shapes(const bench_settings *s, rml_session *session, const rml_model *model,
+                             int batch, rml_error *err)
+{
+    RML_TRY(check_shapes(s, model, err));
+    bool batch_taken = !batch;
+    for (size_t i = 0; i < rml_model_input_count(model); i++) {
+        rml_port port = rml_model_input(model, i);
+        const bool any_batch = port.shape.rank > 0 && port.shape.dim[0] < 0;
+        fill_sizes(s->model, &port);
+        for (int k = 0; k < s->shapes.count; k++) {
+            char name[128];
+            rml_shape wanted;
+            if (bench_parse_shape(s->shapes.items[k], name, sizeof name, &wanted) &&
+                strcmp(name, port.name) == 0)
+                port.shape = wanted;
+        }
+        if (batch && any_batch)
+            port.shape.dim[0] = batch;
+        batch_taken = batch_taken || any_batch ||
+                      (i == 0 && port.shape.rank > 0 && port.shape.dim[0] == batch);
+        if (port.shape.rank < 0)
+            return rml_fail(
+                err, RML_ERR_ARG,
+                "%s does not tell how many dimensions input %s has: give --shape %s=...", s->model,
+                port.name, port.name);
+        RML_TRY(rml_session_resize(session, port.name, port.shape, err));
+    }
+    if (batch_taken)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_ARG, "--batch %d: no input of %s has a batch that may change",
+                    batch, s->model);
+}
+
+// Floats in [0,1), the same every time; inputs of other types are all zero.
+static void fill_inputs(rml_session *session, const rml_model *model)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < rml_model_input_count(model); i++) {
+        const rml_port port = rml_model_input(model, i);
+        rml_shape shape;
+        void *data = rml_session_input(session, port.name, &shape);
+        size_t count = 1;
+        for (int k = 0; k < shape.rank; k++)
+            count *= (size_t)shape.dim[k];
+        memset(data, 0, count * rml_dtype_size(port.dtype));
+        for (size_t k = 0; k < count && port.dtype == RML_F32; k++) {
+            state = state * 1664525u + 1013904223u;
+            ((float *)data)[k] = (float)(state >> 8) * 0x1p-24f;
+        }
+    }
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median_of(const double *ms, int count)
+{
+    static const int most = 4096; // of the newest: enough, and cheap beside the runs
+    double few[4096];
+    if (count > most) {
+        ms += count - most;
+        count = most;
+    }
+    memcpy(few, ms, (size_t)count * sizeof *few);
+    qsort(few, (size_t)count, sizeof *few, by_value);
+    return few[count / 2];
+}
+
+static bool is_stable(const bench_result *r)
+{
+    const int half = r->count / 2;
+    if (half < 1)
+        return false;
+    const double first = median_of(r->ms, half);
+    const double second = median_of(r->ms + half, r->count - half);
+    return first - second <= STABLE * second && second - first <= STABLE * second;
+}
+
+// At least --runs runs and --seconds; more while they have not settled.
+static rml_status repeat(const bench_settings *s, rml_session *session, bench_result *r,
+                         rml_error *err)
+{
+    const double begin = now_ms(), least = begin + s->seconds * 1e3,
+                 most = begin + s->seconds * 1e3 * MOST_SECONDS;
+    double next_look = least;
+    r->count = 0;
+    while (r->count < BENCH_RUNS_MAX) {
+        const double now = now_ms();
+        if (r->count >= s->runs && now >= least) {
+            if (now >= most || (now >= next_look && is_stable(r)))
+                break;
+            next_look = now >= next_look ? now + s->seconds * 250 : next_look;
+        }
+        RML_TRY(rml_session_run(session, err));
+        r->ms[r->count++] = now_ms() - now;
+    }
+    qsort(r->ms, (size_t)r->count, sizeof r->ms[0], by_value);
+    return RML_OK;
+}
+
+static rml_status load(const bench_settings *s, rml_weights **weights, rml_model **model,
+                       double *start, rml_error *err)
+{
+    rml_model_settings built = rml_model_settings_default();
+    built.config = s->config;
+    built.keep_types = true; // inputs of all types are filled
+    *start = now_ms();
+    if (s->is_file)
+        return rml_model_open(model, s->model, &built, err);
+    if (s->weights)
+        RML_TRY(rml_weights_open(weights, s->weights, NULL, err));
+    else
+        RML_TRY(rml_weights_create_random(weights, s->model, 1, &built, err));
+    // Making random weights is no part of loading.
+    if (!s->weights)
+        *start = now_ms();
+    return rml_model_create(model, s->model, *weights, &built, err);
+}
+
+rml_status bench_measure(const bench_settings *s, int batch, int threads, bench_result *r,
+                         rml_error *err)
+{
+    rml_weights *weights = NULL;
+    rml_model *model = NULL;
+    rml_session *session = NULL;
+    double start;
+    rml_session_settings wanted = rml_session_settings_default();
+    wanted.threads = threads;
+    wanted.cpu = s->common.cpu;
+    wanted.precision = s->common.precision;
+    wanted.profile = s->common.profile;
+    rml_status status = load(s, &weights, &model, &start, err);
+    if (status == RML_OK)
+        status = rml_session_create(&session, model, &wanted, err);
+    if (status == RML_OK)
+        status = set_shapes(s, session, model, batch, err);
+    if (status == RML_OK)
+        status = rml_session_prepare(session, err);
+    if (status != RML_OK)
+        goto done;
+    r->load_ms = now_ms() - start;
+    fill_inputs(session, model);
+    start = now_ms();
+    status = rml_session_run(session, err);
+    r->first_ms = now_ms() - start;
+    if (status == RML_OK)
+        status = repeat(s, session, r, err);
+    if (status == RML_OK) {
+        rml_shape shape = {.rank = 0};
+        if (rml_model_input_count(model))
+            rml_session_input(session, rml_model_input(model, 0).name, &shape);
+        r->batch = shape.rank ? (int)shape.dim[0] : 1;
+        r->threads = rml_session_threads(session);
+        r->cpu = rml_session_cpu(session);
+        r->macs = rml_session_macs(session);
+        r->peak_gflops = fma_peak(r->cpu) * r->threads;
+        r->planned_bytes = rml_session_planned_bytes(session);
+        r->packed_bytes = rml_session_packed_bytes(session);
+        r->resident_bytes = rss_bytes();
+        r->peak_rss_bytes = peak_rss_bytes();
+        r->session = session;
+        bench_report(s, r);
+    }
+done:
+    rml_session_destroy(&session);
+    rml_model_destroy(&model);
+    rml_weights_close(&weights);
+    return status;
+}

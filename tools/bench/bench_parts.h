@@ -1,0 +1,46 @@
+// Parts of run-model bench: measuring, and saying what was measured.
+#ifndef RML_TOOLS_BENCH_BENCH_PARTS_H
+#define RML_TOOLS_BENCH_BENCH_PARTS_H
+
+#include "tools/options.h"
+
+#define BENCH_RUNS_MAX 100000
+
+typedef enum bench_form { BENCH_TEXT, BENCH_JSON, BENCH_CSV, BENCH_MARKDOWN } bench_form;
+
+typedef struct bench_settings {
+    common_options common;
+    const char *model, *weights, *config;
+    bool is_file; // of a graph
+    option_list shapes;
+    int runs;
+    double seconds;
+    bench_form form;
+} bench_settings;
+
+typedef struct bench_result {
+    int threads, batch;
+    rml_cpu_level cpu;
+    uint64_t macs;
+    double load_ms, first_ms;
+    double peak_gflops; // of the threads together, 0: not known
+    size_t planned_bytes, packed_bytes;
+    uint64_t resident_bytes, peak_rss_bytes;
+    const rml_session *session; // for the profile
+    int count;
+    double ms[BENCH_RUNS_MAX]; // sorted
+} bench_result;
+
+// "NAME=1x3x512x512"
+bool bench_parse_shape(const char *text, char *name, size_t capacity, rml_shape *shape);
+
+// Loads, plans, runs and reports one combination. `batch` 0: as --shape has it, or 1. `result` is
+// the caller's room.
+rml_status bench_measure(const bench_settings *settings, int batch, int threads,
+                         bench_result *result, rml_error *err);
+
+// What stands above the results: machine and build, the head of a table.
+void bench_report_head(const bench_settings *settings);
+void bench_report(const bench_settings *settings, const bench_result *result);
+
+#endif

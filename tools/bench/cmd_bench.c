@@ -1,0 +1,128 @@
+// run-model bench: times of a network, one line for each combination of batch and threads.
+#include "tools/bench/bench_parts.h"
+#include "tools/commands.h"
+#include "tools/report.h"
+
+#include "tensor/status.h"
+
+#include <stdlib.h>
+
+#define COMMAND "bench"
+#define LIST_MAX 16
+
+// "1,2,4" to numbers from 1 to `max`; the count, or 0 when the text is something else.
+static int parse_list(const char *text, int *numbers, long max)
+{
+    int count = 0;
+    for (;;) {
+        char *end;
+        long number = strtol(text, &end, 10);
+        if (end == text || number < 1 || number > max || count == LIST_MAX)
+            return 0;
+        numbers[count++] = (int)number;
+        if (*end == 0)
+            return count;
+        if (*end != ',')
+            return 0;
+        text = end + 1;
+    }
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    bench_settings s = {.runs = 10, .seconds = 1};
+    const char *thread_list = NULL, *batch_list = NULL;
+    bool csv = false, markdown = false;
+    const option options[] = {
+        {.name = "weights",
+         .letter = 'w',
+         .kind = OPTION_TEXT,
+         .target = &s.weights,
+         .value = "FILE|FOLDER",
+         .help = "trained weights; without: random ones of the full network"},
+        {.name = "config",
+         .kind = OPTION_TEXT,
+         .target = &s.config,
+         .value = "FILE.json|FOLDER",
+         .help = "settings of a network whose weights do not tell them"},
+        {.name = "batch",
+         .letter = 'b',
+         .kind = OPTION_TEXT,
+         .target = &batch_list,
+         .value = "N[,N...]",
+         .help = "batch sizes (1, or what --shape has)"},
+        {.name = "shape",
+         .kind = OPTION_LIST,
+         .target = &s.shapes,
+         .value = "NAME=1x3x512x512",
+         .help = "shape of an input; may be repeated\n(networks at the size they are used "
+                 "at,\nfree sizes of files 256)"},
+        {.name = "threads",
+         .kind = OPTION_TEXT,
+         .target = &thread_list,
+         .value = "N[,N...]",
+         .help = "thread counts, one measurement each"},
+        {.name = "runs",
+         .kind = OPTION_INT,
+         .target = &s.runs,
+         .value = "N",
+         .help = "at least so many runs (10)",
+         .min = 1,
+         .max = BENCH_RUNS_MAX},
+        {.name = "seconds",
+         .kind = OPTION_NUMBER,
+         .target = &s.seconds,
+         .value = "S",
+         .help = "and at least so long (1); up to four times as\nlong until the times have settled",
+         .max = 3600},
+        {.name = "csv", .kind = OPTION_FLAG, .target = &csv, .help = "one line of values each"},
+        {.name = "markdown", .kind = OPTION_FLAG, .target = &markdown, .help = "a table"},
+    };
+    command_line line = {
+        .command = COMMAND,
+        .usage = "MODEL|FILE.onnx [options]",
+        .summary =
+            "Loads, plans and runs a network. load_ms: opening to ready; first_ms: the first run;\n"
+            "the other times leave the first run out. With --json one object a line.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+        .positional = &s.model,
+        .positional_max = 1,
+        .common = &s.common,
+    };
+    int code = options_parse(&line, argc, argv);
+    if (code != EXIT_DONE || s.common.help)
+        return code;
+    char names[512], name[128];
+    model_names(names, sizeof names);
+    s.is_file = s.model && is_graph_file(s.model);
+    if (!s.model || (!find_model(s.model) && !s.is_file))
+        return usage_error(COMMAND, "name one of the networks: %s; or a file FILE.onnx", names);
+    if (s.is_file && s.weights)
+        return usage_error(COMMAND, "--weights is not used by %s, which holds its own", s.model);
+    if (csv + markdown + s.common.json > 1)
+        return usage_error(COMMAND, "--json, --csv and --markdown exclude each other");
+    s.form = s.common.json ? BENCH_JSON : csv ? BENCH_CSV : markdown ? BENCH_MARKDOWN : BENCH_TEXT;
+    rml_shape shape;
+    for (int i = 0; i < s.shapes.count; i++)
+        if (!bench_parse_shape(s.shapes.items[i], name, sizeof name, &shape))
+            return usage_error(COMMAND, "--shape is NAME=1x3x512x512, not '%s'", s.shapes.items[i]);
+    int threads[LIST_MAX] = {0}, batches[LIST_MAX] = {0};
+    int thread_count = 1, batch_count = 1;
+    if (thread_list && !(thread_count = parse_list(thread_list, threads, 256)))
+        return usage_error(COMMAND, "--threads is a list like 1,2 of up to %d numbers, not '%s'",
+                           LIST_MAX, thread_list);
+    if (batch_list && !(batch_count = parse_list(batch_list, batches, 4096)))
+        return usage_error(COMMAND, "--batch is a list like 1,16 of up to %d numbers, not '%s'",
+                           LIST_MAX, batch_list);
+    bench_result *result = malloc(sizeof *result);
+    rml_error err;
+    rml_status status = result ? RML_OK : rml_fail_nomem(&err, sizeof *result, "the measurements");
+    if (status == RML_OK)
+        bench_report_head(&s);
+    for (int b = 0; status == RML_OK && b < batch_count; b++)
+        for (int t = 0; status == RML_OK && t < thread_count; t++)
+            status = bench_measure(&s, batches[b], threads[t], result, &err);
+    free(result);
+    return status == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
+}

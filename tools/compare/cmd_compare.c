@@ -1,0 +1,367 @@
+// run-model compare: one network in two formats, or against what ran elsewhere, layer by layer.
+#include "tools/commands.h"
+#include "tools/compare/compare.h"
+#include "tools/report.h"
+
+#include "loaders/formats/npy.h"
+#include "tensor/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMAND "compare"
+#define ASSUMED_SIDE 64 // of sizes that are free
+
+typedef struct settings {
+    common_options common;
+    const char *paths[2], *network;
+    option_list inputs;
+    double tolerance;
+    bool all;
+} settings;
+
+// What was found out.
+typedef struct verdict {
+    size_t aligned, different, outputs;
+    const layer *first[2]; // of each side, the first that differs
+    difference how;
+    bool outputs_differ;
+} verdict;
+
+// The FILE of `text`, which is NAME=FILE, or NULL when the name is another one.
+static const char *file_of(const char *text, const char *name)
+{
+    const size_t bytes = strlen(name);
+    return strncmp(text, name, bytes) == 0 && text[bytes] == '=' ? text + bytes + 1 : NULL;
+}
+
+static const char *input_file(const settings *s, const char *name)
+{
+    const char *file = NULL;
+    for (int i = 0; i < s->inputs.count && !file; i++)
+        file = file_of(s->inputs.items[i], name);
+    return file;
+}
+
+// An input of a wrong name would silently be made up.
+static rml_status check_inputs(const settings *s, const side *a, rml_error *err)
+{
+    for (int i = 0; i < s->inputs.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < rml_model_input_count(a->model); k++)
+            known = known || file_of(s->inputs.items[i], rml_model_input(a->model, k).name);
+        if (!known)
+            return rml_fail(err, RML_ERR_ARG, "--input %s: %s has no input of this name",
+                            s->inputs.items[i], a->path);
+    }
+    return RML_OK;
+}
+
+// Sizes that are free are those that the other side fixes, or assumed.
+static void choose_sizes(rml_shape *shape, const rml_shape *other)
+{
+    for (int k = 0; k < shape->rank; k++) {
+        if (shape->dim[k] < 0 && other->rank == shape->rank)
+            shape->dim[k] = other->dim[k];
+        if (shape->dim[k] < 0)
+            shape->dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+    }
+}
+
+// The same numbers for both sides: from --input, from the stored tensors, or made up. `other` is
+// the shape that the other side wants.
+static rml_status make_input(const settings *s, const rml_port *port, const rml_shape *other,
+                             const side *stored, layer *out, rml_error *err)
+{
+    const char *file = input_file(s, port->name);
+    const layer *kept = stored ? side_find_name(stored, port->name) : NULL;
+    rml_npy npy = {.data = NULL};
+    out->shape = port->shape;
+    choose_sizes(&out->shape, other);
+    if (file) {
+        RML_TRY(rml_npy_open(&npy, file, err));
+        out->shape = npy.shape;
+    } else if (kept) {
+        out->shape = kept->shape;
+    }
+    if (!count_elements(&out->shape, &out->count))
+        return rml_fail(err, RML_ERR_ARG, "input %s: give --input %s=FILE.npy", port->name,
+                        port->name);
+    out->data = calloc(out->count + 1, sizeof *out->data);
+    if (!out->data)
+        return rml_fail_nomem(err, out->count * sizeof *out->data, "an input");
+    uint32_t state = 1;
+    if (file) {
+        const rml_status status = rml_npy_read(&npy, RML_F32, out->data, err);
+        rml_npy_close(&npy);
+        RML_TRY(status);
+    } else if (kept) {
+        memcpy(out->data, kept->data, out->count * sizeof *out->data);
+    }
+    for (size_t i = 0; i < out->count && !file && !kept && port->dtype == RML_F32; i++) {
+        state = state * 1664525u + 1013904223u;
+        out->data[i] = (float)(state >> 8) * 0x1p-24f;
+    }
+    return RML_OK;
+}
+
+// Resizes, fills and runs one side with inputs in the order of its ports.
+static rml_status run_side(side *s, const layer *inputs, rml_error *err)
+{
+    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
+        const rml_port port = rml_model_input(s->model, i);
+        RML_TRY(rml_session_resize(s->session, port.name, inputs[i].shape, err));
+    }
+    RML_TRY(rml_session_prepare(s->session, err));
+    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
+        const rml_port port = rml_model_input(s->model, i);
+        void *data = rml_session_input(s->session, port.name, NULL);
+        rml_dtype_convert(RML_F32, inputs[i].data, port.dtype, data, inputs[i].count);
+    }
+    RML_TRY(rml_session_run(s->session, err));
+    for (size_t i = 0; i < rml_model_output_count(s->model); i++) {
+        const rml_port port = rml_model_output(s->model, i);
+        rml_shape shape;
+        const void *data = rml_session_output(s->session, port.name, &shape);
+        if (data)
+            side_keep(s, port.name, NULL, port.dtype, &shape, data);
+    }
+    return s->out_of_memory ? rml_fail_nomem(err, 0, "the values of a run") : RML_OK;
+}
+
+// The input of `s` that is called as `port` is, or else the one at the same place.
+static size_t place_of(const side *s, const rml_port *port, size_t place)
+{
+    for (size_t i = 0; i < rml_model_input_count(s->model); i++)
+        if (strcmp(rml_model_input(s->model, i).name, port->name) == 0)
+            return i;
+    return place;
+}
+
+static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
+{
+    const size_t count = rml_model_input_count(a->model);
+    const side *stored = b->model ? NULL : b;
+    RML_TRY(check_inputs(s, a, err));
+    if (b->model && rml_model_input_count(b->model) != count)
+        return rml_fail(err, RML_ERR_SHAPE, "%s has %zu inputs and %s %zu", a->path, count, b->path,
+                        rml_model_input_count(b->model));
+    layer *inputs = calloc(count + 1, sizeof *inputs);
+    if (!inputs)
+        return rml_fail_nomem(err, count * sizeof *inputs, "the inputs");
+    rml_status status = RML_OK;
+    for (size_t i = 0; i < count && status == RML_OK; i++) {
+        const rml_port port = rml_model_input(a->model, i);
+        const rml_shape other =
+            b->model ? rml_model_input(b->model, place_of(b, &port, i)).shape : port.shape;
+        status = make_input(s, &port, &other, stored, &inputs[i], err);
+    }
+    if (status == RML_OK)
+        status = run_side(a, inputs, err);
+    if (status == RML_OK && b->model)
+        status = run_side(b, inputs, err);
+    for (size_t i = 0; i < count; i++)
+        free(inputs[i].data);
+    free(inputs);
+    return status;
+}
+
+// ---- the answer ---------------------------------------------------------------------------------
+
+static void print_layer(const settings *s, const layer *a, const layer *b, difference d,
+                        const char *what)
+{
+    printf("%s%s ", what, *a->key ? a->key : a->name);
+    print_shape(stdout, &a->shape);
+    if (a->count != b->count) {
+        printf(": the other is ");
+        print_shape(stdout, &b->shape);
+    } else {
+        printf(": %.2e of the largest value", d.error);
+        if (d.error > s->tolerance)
+            printf(", at element %zu: %g and %g", d.at, (double)a->data[d.at],
+                   (double)b->data[d.at]);
+    }
+    printf("\n");
+}
+
+static void json_layer(const layer *a, const layer *b, difference d, bool first)
+{
+    printf("%s{\"name\":", first ? "" : ",");
+    json_text(stdout, *a->key ? a->key : a->name);
+    printf(",\"shape\":");
+    json_shape(stdout, &a->shape);
+    if (a->count == b->count)
+        printf(",\"error\":%.6g}", d.error > 1e300 ? 1e300 : d.error);
+    else
+        printf(",\"error\":null}");
+}
+
+static bool differs(const settings *s, const layer *a, const layer *b, difference *d)
+{
+    *d = (difference){0, 0};
+    if (a->count != b->count)
+        return true;
+    *d = layer_difference(a, b);
+    return d->error > s->tolerance;
+}
+
+static void compare_layers(const settings *s, const side *a, const side *b, verdict *v)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const layer *left = &a->layers[i], *right = side_find_key(b, left->key);
+        difference d;
+        // of several values of one layer the last is what it gives
+        if (!right || side_find_key(a, left->key) != left)
+            continue;
+        const bool bad = differs(s, left, right, &d);
+        v->different += bad;
+        if (bad && !v->first[0]) {
+            v->first[0] = left;
+            v->first[1] = right;
+            v->how = d;
+        }
+        if (s->common.json)
+            json_layer(left, right, d, v->aligned == 0);
+        else if (s->all)
+            print_layer(s, left, right, d, "");
+        v->aligned++;
+    }
+}
+
+static const layer *other_output(const side *a, const side *b, size_t index)
+{
+    const char *name = rml_model_output(a->model, index).name;
+    const layer *found = side_find_name(b, name);
+    if (found || !b->model || index >= rml_model_output_count(b->model))
+        return found;
+    return side_find_name(b, rml_model_output(b->model, index).name);
+}
+
+static void compare_outputs(const settings *s, const side *a, const side *b, verdict *v)
+{
+    for (size_t i = 0; i < rml_model_output_count(a->model); i++) {
+        const layer *left = side_find_name(a, rml_model_output(a->model, i).name);
+        const layer *right = other_output(a, b, i);
+        difference d;
+        if (!left || !right)
+            continue;
+        v->outputs_differ = differs(s, left, right, &d) || v->outputs_differ;
+        if (s->common.json)
+            json_layer(left, right, d, v->outputs == 0);
+        else
+            print_layer(s, left, right, d, "output ");
+        v->outputs++;
+    }
+}
+
+static void answer(const settings *s, const side *a, const side *b, verdict *v)
+{
+    if (s->common.json)
+        printf("{\"layers\":[");
+    compare_layers(s, a, b, v);
+    if (s->common.json) {
+        printf("],\"outputs\":[");
+        compare_outputs(s, a, b, v);
+        printf("],\"tolerance\":%g,\"different\":%zu,\"first\":", s->tolerance, v->different);
+        if (v->first[0])
+            json_text(stdout, v->first[0]->key);
+        else
+            printf("null");
+        printf("}\n");
+        return;
+    }
+    printf("%zu layers align by name, %zu differ by more than %g\n", v->aligned, v->different,
+           s->tolerance);
+    if (v->first[0])
+        print_layer(s, v->first[0], v->first[1], v->how, "the first that differs: ");
+    compare_outputs(s, a, b, v);
+}
+
+static rml_status run(const settings *s, verdict *v, rml_error *err)
+{
+    side sides[2] = {{0}, {0}};
+    // What is known of one side tells what the other is: weights first, a graph file by them.
+    const int first = is_graph_file(s->paths[0]) && !is_graph_file(s->paths[1]) ? 1 : 0;
+    rml_status status = side_open(&sides[first], s->paths[first], s->network, &s->common, err);
+    const char *network = s->network ? s->network : sides[first].network;
+    if (status == RML_OK && !sides[first].model)
+        network = NULL;
+    if (status == RML_OK)
+        status = side_open(&sides[1 - first], s->paths[1 - first],
+                           is_graph_file(s->paths[1 - first]) || s->network ? network : NULL,
+                           &s->common, err);
+    side *a = sides[0].model ? &sides[0] : &sides[1];
+    side *b = a == &sides[0] ? &sides[1] : &sides[0];
+    if (status == RML_OK && !a->model)
+        status =
+            rml_fail(err, RML_ERR_ARG, "neither %s nor %s is a network", s->paths[0], s->paths[1]);
+    if (status == RML_OK && !b->model)
+        status = side_read(b, err);
+    if (status == RML_OK)
+        status = run_both(s, a, b, err);
+    if (status == RML_OK)
+        answer(s, a, b, v);
+    if (status == RML_OK && v->aligned + v->outputs == 0)
+        status = rml_fail(err, RML_ERR_ARG,
+                          "nothing was compared: no layer and no output of %s has the name of one "
+                          "in %s",
+                          a->path, b->path);
+    side_close(&sides[0]);
+    side_close(&sides[1]);
+    return status;
+}
+
+int cmd_compare(int argc, char **argv)
+{
+    settings s = {.tolerance = 5e-5};
+    const option options[] = {
+        {.name = "model",
+         .kind = OPTION_TEXT,
+         .target = &s.network,
+         .value = "MODEL",
+         .help = "the built-in network that both are; without: what fits"},
+        {.name = "input",
+         .letter = 'i',
+         .kind = OPTION_LIST,
+         .target = &s.inputs,
+         .value = "NAME=FILE.npy",
+         .help = "an input of A; without: one in the stored tensors,\nor numbers from 0 to 1"},
+        {.name = "tolerance",
+         .kind = OPTION_NUMBER,
+         .target = &s.tolerance,
+         .value = "T",
+         .help = "largest difference, as a part of the largest value (5e-5)",
+         .max = 1e9},
+        {.name = "all", .kind = OPTION_FLAG, .target = &s.all, .help = "every layer that aligns"},
+    };
+    command_line line = {
+        .command = COMMAND,
+        .usage = "A B [options]",
+        .summary =
+            "Runs one network in two formats (weights of a built-in one, ONNX), or against stored\n"
+            "tensors (.npz, .safetensors), on the same inputs, and says which layer is the first\n"
+            "to differ and by how much. Exit code 1 when something differs.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+        .positional = s.paths,
+        .positional_max = 2,
+        .common = &s.common,
+    };
+    int code = options_parse(&line, argc, argv);
+    if (code != EXIT_DONE || s.common.help)
+        return code;
+    if (!s.paths[1])
+        return usage_error(COMMAND, "two files are compared: A and B");
+    if (s.network && !find_model(s.network))
+        return usage_error(COMMAND, "there is no network '%s'", s.network);
+    for (int i = 0; i < s.inputs.count; i++)
+        if (!strchr(s.inputs.items[i], '='))
+            return usage_error(COMMAND, "--input is NAME=FILE.npy, not '%s'", s.inputs.items[i]);
+    rml_error err;
+    verdict v = {0};
+    if (run(&s, &v, &err) != RML_OK)
+        return failure(COMMAND, &err);
+    return v.different || v.outputs_differ ? EXIT_FAILED : EXIT_DONE;
+}
