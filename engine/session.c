@@ -11,6 +11,12 @@
 
 #define MAX_PLANS 4 // kept for shapes that come back, the latest used first
 
+// The caller's memory of an input or output; data NULL: the session's own.
+typedef struct binding {
+    void *data;
+    size_t bytes;
+} binding;
+
 struct rml_session {
     const rml_allocator *allocator;
     rml_model *model;
@@ -20,7 +26,8 @@ struct rml_session {
     rml_shape *shapes;    // of each input, as set
     rml_node_time *times; // of each node, when profiling
     rml_tensor *results;  // of a run without a plan: one an output, owned; rank -1 before
-    void **bound;         // caller's memory of each input, then of each output
+    binding *bound;       // of each input, then of each output
+    size_t unfit;         // the first port whose memory is too small for the plan, or SIZE_MAX
     rml_plan *plans;      // plans->..., the first is current once `ready`
     bool ready;
     char *block;
@@ -268,14 +275,47 @@ static rml_status make_block(rml_session *session, const rml_plan *plan, rml_err
     return RML_OK;
 }
 
+// Ports count the inputs first, then the outputs.
+static rml_value_id port_value(const rml_graph *graph, size_t port)
+{
+    return port < graph->input_count ? graph->inputs[port]
+                                     : graph->outputs[port - graph->input_count];
+}
+
+// Bytes that the plan gives a port; 0 where only a run tells.
+static size_t port_bytes(const rml_session *session, size_t port)
+{
+    const rml_graph *graph = graph_of(session);
+    const rml_fact *fact = &session->plans->facts[port_value(graph, port)];
+    size_t count = 0;
+    if (port >= graph->input_count && !session->plans->concrete)
+        return 0;
+    return rml_shape_count(&fact->shape, &count) ? count * rml_dtype_size(fact->dtype) : SIZE_MAX;
+}
+
+static rml_status fail_small(const rml_session *session, size_t port, size_t bytes, size_t needed,
+                             rml_error *err)
+{
+    const rml_graph *graph = graph_of(session);
+    const bool input = port < graph->input_count;
+    return rml_fail(err, RML_ERR_LIMIT, "%s %s has %zu bytes, the memory bound to it has %zu",
+                    input ? "input" : "output",
+                    input ? graph->values[graph->inputs[port]].name
+                          : graph->output_names[port - graph->input_count],
+                    needed, bytes);
+}
+
 static void point(rml_session *session)
 {
     const rml_graph *graph = graph_of(session);
     rml_plan *plan = session->plans;
-    for (size_t i = 0; i < graph->input_count; i++)
-        plan->places[graph->inputs[i]].bound = session->bound[i];
-    for (size_t i = 0; i < graph->output_count; i++)
-        plan->places[graph->outputs[i]].bound = session->bound[graph->input_count + i];
+    session->unfit = SIZE_MAX;
+    for (size_t i = 0; i < graph->input_count + graph->output_count; i++) {
+        const binding *bound = &session->bound[i];
+        plan->places[port_value(graph, i)].bound = bound->data;
+        if (bound->data && bound->bytes < port_bytes(session, i) && session->unfit == SIZE_MAX)
+            session->unfit = i;
+    }
     rml_plan_point(plan, graph, session->block);
 }
 
@@ -357,7 +397,8 @@ static void *data_of(rml_session *session, const char *name, rml_shape *shape, b
     if (!session->ready || !block_is_there(session) ||
         index == (input ? graph->input_count : graph->output_count))
         return NULL;
-    const rml_value_id id = input ? graph->inputs[index] : graph->outputs[index];
+    const size_t port = input ? index : graph->input_count + index;
+    const rml_value_id id = port_value(graph, port);
     if (!input && !session->plans->concrete) {
         const rml_tensor *result = &session->results[index];
         if (shape && result->raw)
@@ -366,6 +407,8 @@ static void *data_of(rml_session *session, const char *name, rml_shape *shape, b
     }
     if (shape)
         *shape = session->plans->facts[id].shape;
+    if (session->bound[port].data && session->bound[port].bytes < port_bytes(session, port))
+        return NULL;
     return session->plans->places[id].view.raw;
 }
 
@@ -379,17 +422,22 @@ const void *rml_session_output(rml_session *session, const char *name, rml_shape
     return data_of(session, name, shape, false);
 }
 
-rml_status rml_session_bind(rml_session *session, const char *name, void *data, rml_error *err)
+rml_status rml_session_bind(rml_session *session, const char *name, void *data, size_t bytes,
+                            rml_error *err)
 {
     const rml_graph *graph = graph_of(session);
-    size_t index = find_input(session, name);
-    if (index == graph->input_count) {
+    size_t port = find_input(session, name);
+    if (port == graph->input_count) {
         const size_t output = find_output(session, name);
         if (output == graph->output_count)
             return rml_fail(err, RML_ERR_ARG, "there is no input or output \"%s\"", name);
-        index += output;
+        port += output;
     }
-    session->bound[index] = data;
+    // Where other shapes are set, the size that counts is the next plan's.
+    if (data && session->ready && plan_fits(session, session->plans) &&
+        bytes < port_bytes(session, port))
+        return fail_small(session, port, bytes, port_bytes(session, port), err);
+    session->bound[port] = (binding){data, bytes};
     if (session->ready)
         point(session);
     return RML_OK;
@@ -420,9 +468,12 @@ static rml_status run_eagerly(rml_session *session, rml_error *err)
     rml_free(session->allocator, in);
     for (size_t i = 0; i < graph->output_count && status == RML_OK; i++) {
         const rml_tensor *result = &session->results[i];
-        if (session->bound[graph->input_count + i])
-            memcpy(session->bound[graph->input_count + i], result->raw,
-                   rml_tensor_count(result) * rml_dtype_size(result->dtype));
+        const size_t bytes = rml_tensor_count(result) * rml_dtype_size(result->dtype);
+        const binding *bound = &session->bound[graph->input_count + i];
+        if (bound->data && bound->bytes < bytes)
+            return fail_small(session, graph->input_count + i, bound->bytes, bytes, err);
+        if (bound->data && bytes)
+            memcpy(bound->data, result->raw, bytes);
     }
     return status;
 }
@@ -484,6 +535,9 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
     if (!block_is_there(session))
         return rml_fail(err, RML_ERR_ARG,
                         "the memory that the session shares has moved: prepare it again");
+    if (session->unfit != SIZE_MAX)
+        return fail_small(session, session->unfit, session->bound[session->unfit].bytes,
+                          port_bytes(session, session->unfit), err);
     const rml_plan *plan = session->plans;
     if (!plan->concrete)
         return run_eagerly(session, err);

@@ -325,18 +325,19 @@ RML_API rml_status rml_session_resize(rml_session *session, const char *input, r
 RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 
 // Where to write an input and read an output: contiguous, C order, of the port's element type, in
-// the session's memory, or what was bound. NULL when there is no such name, nothing is prepared, or
-// the memory that is shared has moved since.
-// An output whose shape only a run tells is NULL before the first run, and has a shape and a place
-// of its own after each. `shape` may be NULL.
+// the session's memory, or what was bound. NULL when there is no such name, nothing is prepared,
+// the memory that is shared has moved since, or what is bound is too small. An output whose shape
+// only a run tells is NULL before the first run, and has a shape and a place of its own after each.
+// `shape` may be NULL.
 RML_API void *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
 RML_API const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape);
 
-// Makes the session read an input from, or write an output to, the caller's memory from now on
-// (NULL undoes it). It must hold the whole tensor at every later run, and inputs and outputs not
-// overlap.
+// Makes the session read an input from, or write an output to, the caller's memory of `bytes` bytes
+// from now on (NULL undoes it). Inputs and outputs do not overlap. RML_ERR_LIMIT, with both sizes,
+// where the tensor is larger: at once when it is planned, and otherwise by every run that finds it
+// so, also where only a run tells the size of an output. Nothing is read or written past `bytes`.
 RML_API rml_status rml_session_bind(rml_session *session, const char *name, void *data,
-                                    rml_error *err);
+                                    size_t bytes, rml_error *err);
 
 // Runs the network. Prints nothing and starts nothing; allocates nothing either, unless the shapes
 // inside depend on what is computed. Fails where the network picks something by an index, given or

@@ -140,7 +140,9 @@ static rml_status hear_features(const hearing *job, const float *samples, size_t
         if (status == RML_OK)
             status = set_input(job, &r, "norm", shape);
         if (status == RML_OK)
-            status = rml_session_bind(r.session, "norm", norm, job->err);
+            status =
+                rml_session_bind(r.session, "norm", norm,
+                                 (size_t)(shape.dim[1] * shape.dim[2]) * sizeof *norm, job->err);
     }
     for (int64_t first = 0; first < rows && status == RML_OK; first += STRIP_ROWS) {
         const int64_t here = rows - first < STRIP_ROWS ? rows - first : STRIP_ROWS;
@@ -160,7 +162,9 @@ static rml_status encode(const hearing *job, const rml_voice *features, rml_voic
     if (status == RML_OK)
         status = set_input(job, &r, "features", shape);
     if (status == RML_OK)
-        status = rml_session_bind(r.session, "features", features->data, job->err);
+        status =
+            rml_session_bind(r.session, "features", features->data,
+                             (size_t)(features->rows * features->width) * sizeof(float), job->err);
     if (status == RML_OK)
         status = rml_session_prepare(r.session, job->err);
     if (status == RML_OK) {
@@ -169,8 +173,9 @@ static rml_status encode(const hearing *job, const rml_voice *features, rml_voic
         out->rows = shape.dim[1];
         out->width = shape.dim[2];
         out->data = rml_alloc(out->allocator, bytes);
-        status = out->data ? rml_session_bind(r.session, "last_hidden_state", out->data, job->err)
-                           : rml_fail_nomem(job->err, bytes, "the vectors of the sound");
+        status = out->data
+                     ? rml_session_bind(r.session, "last_hidden_state", out->data, bytes, job->err)
+                     : rml_fail_nomem(job->err, bytes, "the vectors of the sound");
     }
     if (status == RML_OK)
         status = rml_session_run(r.session, job->err);

@@ -110,6 +110,32 @@ static void test_nonzero(void)
     net_end(&at);
 }
 
+// The size of an output that only the run tells is held against what the caller has.
+static void test_bound_size(void)
+{
+    static const float zeros[6] = {0, 1, 0, 0, 2, 0}, ones[6] = {3, 1, 1, 1, 1, 1};
+    net at;
+    int64_t *found = malloc(4 * sizeof *found); // of its own, so that ASan sees what lies past it
+    net_begin(&at, NULL);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){2, {2, 3}});
+    rml_graph_output(at.graph, "y", plain(at.graph, RML_OP_NONZERO, x, "where"));
+    rml_session *session = start(&at, NULL);
+    prepare(&at, session);
+    CHECK(rml_session_bind(session, "y", found, 4 * sizeof *found, &at.err) == RML_OK);
+    memcpy(rml_session_input(session, "x", NULL), zeros, sizeof zeros);
+    run(&at, session);
+    CHECK(found[0] == 0 && found[1] == 1 && found[2] == 1 && found[3] == 1);
+    memcpy(rml_session_input(session, "x", NULL), ones, sizeof ones);
+    CHECK(rml_session_run(session, &at.err) == RML_ERR_LIMIT);
+    CHECK_MSG(strstr(at.err.message, "output y has 96 bytes") && strstr(at.err.message, "has 32"),
+              "%s", at.err.message);
+    CHECK(rml_session_bind(session, "y", NULL, 0, &at.err) == RML_OK);
+    run(&at, session);
+    rml_session_destroy(&session);
+    net_end(&at);
+    free(found);
+}
+
 // The same network with and without a plan gives the same bits, layouts and packed weights and all.
 static void test_same_bits(void)
 {
@@ -130,7 +156,8 @@ static void test_same_bits(void)
         if (eager)
             rml_graph_output(at.graph, "n", plain(at.graph, RML_OP_NONZERO, x, "where"));
         rml_session *session = start(&at, &(rml_session_settings){.threads = net_threads()});
-        CHECK(rml_session_bind(session, "y", results[eager], &at.err) == RML_OK);
+        CHECK(rml_session_bind(session, "y", results[eager], count * sizeof(float), &at.err) ==
+              RML_OK);
         prepare(&at, session);
         net_fill_inputs(session, at.model, 7);
         run(&at, session);
@@ -380,6 +407,7 @@ int main(void)
     test_known_while_planning();
     test_types();
     test_nonzero();
+    test_bound_size();
     test_same_bits();
     test_if();
     test_loop();

@@ -146,7 +146,7 @@ static void test_misuse(rml_model *model)
     CHECK(rml_session_resize(session, "x", image_shape(1, 16, 16), &err) == RML_OK);
     CHECK(rml_session_prepare(session, &err) == RML_OK);
     CHECK(!rml_session_input(session, "gram", NULL) && !rml_session_output(session, "x", NULL));
-    CHECK(rml_session_bind(session, "z", NULL, &err) == RML_ERR_ARG &&
+    CHECK(rml_session_bind(session, "z", NULL, 0, &err) == RML_ERR_ARG &&
           strstr(err.message, "\"z\""));
     CHECK(rml_session_profile_count(session) == 0);
     rml_session_destroy(&session);
@@ -334,21 +334,62 @@ static void test_bind(rml_model *model)
     float *want = fresh(model, shape, &total);
     const float *want_gram = want + 32 * 256;
     CHECK(rml_session_create(&session, model, &settings, NULL) == RML_OK);
-    CHECK(rml_session_bind(session, "x", x, NULL) == RML_OK); // before anything is prepared
+    CHECK(rml_session_bind(session, "x", x, 3 * 256 * sizeof *x, NULL) ==
+          RML_OK); // before anything is prepared
     CHECK(rml_session_resize(session, "x", shape, NULL) == RML_OK);
     CHECK(rml_session_prepare(session, NULL) == RML_OK);
-    CHECK(rml_session_bind(session, "gram", gram, NULL) == RML_OK);
+    CHECK(rml_session_bind(session, "gram", gram, 4096, NULL) == RML_OK);
     CHECK(rml_session_input(session, "x", NULL) == x &&
           rml_session_output(session, "gram", NULL) == gram);
     uniform_fill(x, 3 * 256, 5, 'u');
     CHECK(rml_session_run(session, NULL) == RML_OK);
     CHECK(memcmp(gram, want_gram, 32 * 32 * sizeof *gram) == 0);
     memset(gram, 0, 32 * 32 * sizeof *gram);
-    CHECK(rml_session_bind(session, "gram", NULL, NULL) == RML_OK);
+    CHECK(rml_session_bind(session, "gram", NULL, 0, NULL) == RML_OK);
     CHECK(rml_session_run(session, NULL) == RML_OK && gram[0] == 0.0f);
     CHECK(memcmp(rml_session_output(session, "gram", NULL), want_gram, 4096) == 0);
     rml_session_destroy(&session);
     free(want);
+    free(x);
+    free(gram);
+}
+
+// Memory that is too small is refused: at once, or by the run where the shapes changed since.
+static void test_bind_size(rml_model *model)
+{
+    rml_session_settings settings = {.threads = 1};
+    rml_session *session;
+    rml_error err = {0};
+    const size_t bytes = 3 * 256 * sizeof(float);
+    float *x = calloc(1, bytes), *gram = malloc(4096);
+    CHECK(rml_session_create(&session, model, &settings, NULL) == RML_OK);
+    CHECK(rml_session_resize(session, "x", image_shape(1, 16, 16), NULL) == RML_OK);
+    CHECK(rml_session_prepare(session, NULL) == RML_OK);
+    CHECK(rml_session_bind(session, "x", x, bytes - 1, &err) == RML_ERR_LIMIT &&
+          strstr(err.message, "input x has 3072 bytes") && strstr(err.message, "has 3071"));
+    CHECK(rml_session_bind(session, "gram", gram, 4095, &err) == RML_ERR_LIMIT &&
+          strstr(err.message, "output gram has 4096 bytes") && strstr(err.message, "has 4095"));
+    CHECK(rml_session_run(session, &err) == RML_OK); // as before
+    CHECK(rml_session_bind(session, "x", x, bytes, &err) == RML_OK);
+    CHECK(rml_session_bind(session, "gram", gram, 4096, &err) == RML_OK);
+    CHECK(rml_session_run(session, &err) == RML_OK);
+    // Other shapes, then other memory, then a plan.
+    CHECK(rml_session_resize(session, "x", image_shape(2, 16, 16), NULL) == RML_OK);
+    CHECK(rml_session_prepare(session, NULL) == RML_OK);
+    CHECK(!rml_session_input(session, "x", NULL) && !rml_session_output(session, "gram", NULL));
+    CHECK(rml_session_run(session, &err) == RML_ERR_LIMIT &&
+          strstr(err.message, "input x has 6144 bytes") && strstr(err.message, "has 3072"));
+    CHECK(rml_session_bind(session, "x", NULL, 0, &err) == RML_OK);
+    CHECK(rml_session_run(session, &err) == RML_ERR_LIMIT &&
+          strstr(err.message, "output gram has 8192 bytes") && strstr(err.message, "has 4096"));
+    CHECK(rml_session_bind(session, "gram", NULL, 0, &err) == RML_OK);
+    CHECK(rml_session_run(session, &err) == RML_OK);
+    // Before the plan for smaller shapes, less is enough.
+    CHECK(rml_session_resize(session, "x", image_shape(1, 16, 16), NULL) == RML_OK);
+    CHECK(rml_session_bind(session, "x", x, bytes, &err) == RML_OK);
+    CHECK(rml_session_prepare(session, NULL) == RML_OK);
+    CHECK(rml_session_input(session, "x", NULL) == x && rml_session_run(session, &err) == RML_OK);
+    rml_session_destroy(&session);
     free(x);
     free(gram);
 }
@@ -391,6 +432,7 @@ int main(void)
     test_failure(at.model);
     test_memory_of_caller(at.model);
     test_bind(at.model);
+    test_bind_size(at.model);
     test_log(at.model);
     net_end(&at);
     return check_result();

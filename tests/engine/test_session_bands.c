@@ -316,7 +316,7 @@ static void test_session(void)
     CHECK(rml_session_create(&session, at.model, &settings, &at.err) == RML_OK);
     CHECK(rml_session_prepare(session, &at.err) == RML_OK);
     float *y = malloc(count * sizeof *y);
-    CHECK(rml_session_bind(session, "y", y, &at.err) == RML_OK);
+    CHECK(rml_session_bind(session, "y", y, count * sizeof *y, &at.err) == RML_OK);
     net_fill_inputs(session, at.model, 5);
     const size_t calls = counts.calls;
     CHECK(rml_session_run(session, &at.err) == RML_OK);

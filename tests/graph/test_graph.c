@@ -375,13 +375,13 @@ static void test_two_names(void)
     rml_graph_output(at.graph, "b", x);
     CHECK(net_finish(&at, NULL));
     CHECK(rml_session_create(&session, at.model, &settings, NULL) == RML_OK);
-    CHECK(rml_session_bind(session, "a", first, NULL) == RML_OK);
+    CHECK(rml_session_bind(session, "a", first, sizeof first, NULL) == RML_OK);
     CHECK(rml_session_prepare(session, NULL) == RML_OK);
     net_fill_inputs(session, at.model, 3);
     CHECK(rml_session_run(session, NULL) == RML_OK);
     CHECK(memcmp(first, rml_session_output(session, "b", NULL), sizeof first) == 0);
     CHECK(first[5] == -((const float *)rml_session_input(session, "x", NULL))[5]);
-    CHECK(rml_session_bind(session, "b", second, NULL) == RML_OK);
+    CHECK(rml_session_bind(session, "b", second, sizeof second, NULL) == RML_OK);
     CHECK(rml_session_run(session, NULL) == RML_OK);
     CHECK(memcmp(first, second, sizeof first) == 0);
     rml_session_destroy(&session);
