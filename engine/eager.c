@@ -105,7 +105,7 @@ static rml_status compute(run *at, const rml_node *node, rml_tensor *in, rml_ten
     if (rml_op_writes_nothing(&args, node->out_count))
         return RML_OK;
     const rml_algorithm *algorithm = rml_op_choose(rml_op_get(node->op), &args);
-    if (algorithm->packed_count) {
+    if (algorithm->packed_bytes) {
         size_t bytes;
         RML_TRY(rml_model_pack(eager->model, at->graph, node, algorithm, &args, &args.packed,
                                &bytes, err));

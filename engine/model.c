@@ -81,7 +81,7 @@ static struct rml_pack *reserve(rml_model *model, size_t bytes, rml_error *err)
 
 static rml_status pack_constants(const rml_graph *graph, const rml_node *node,
                                  const rml_algorithm *algorithm, const rml_op_args *args,
-                                 float *packed, const rml_allocator *allocator, rml_error *err)
+                                 void *packed, const rml_allocator *allocator, rml_error *err)
 {
     enum { MOST = 8 };
     const rml_constant *constants[MOST] = {NULL};
@@ -96,7 +96,7 @@ static rml_status pack_constants(const rml_graph *graph, const rml_node *node,
 
 rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_node *node,
                           const rml_algorithm *algorithm, const rml_op_args *args,
-                          const float **packed, size_t *bytes, rml_error *err)
+                          const void **packed, size_t *bytes, rml_error *err)
 {
     rml_status status = RML_OK;
     rml_lock_take(&model->lock);
@@ -108,7 +108,7 @@ rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_no
         if (!weight->constant)
             status = rml_fail(err, RML_ERR_UNSUPPORTED, "%s (%s): weight %s is not a constant",
                               node->name, op->name, weight->name);
-        else if (!(pack = reserve(model, algorithm->packed_count(args) * sizeof(float), err)))
+        else if (!(pack = reserve(model, algorithm->packed_bytes(args), err)))
             status = RML_ERR_NOMEM;
         if (pack) {
             status =

@@ -25,7 +25,7 @@ rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, 
 // model.
 rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_node *node,
                           const rml_algorithm *algorithm, const rml_op_args *args,
-                          const float **packed, size_t *bytes, rml_error *err);
+                          const void **packed, size_t *bytes, rml_error *err);
 
 // A constant's elements in C order and in the type of its value, read on first use.
 rml_status rml_model_constant(rml_model *model, const rml_value *value, const void **data,

@@ -210,7 +210,7 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
     step->algorithm = rml_op_choose(op, &step->args);
     step->macs = op->macs ? op->macs(&step->args) : 0;
     plan->macs += step->macs;
-    if (step->algorithm->packed_count) {
+    if (step->algorithm->packed_bytes) {
         size_t bytes = 0;
         RML_TRY(rml_model_pack(model, graph, node, step->algorithm, &step->args, &step->args.packed,
                                &bytes, err));

@@ -19,15 +19,14 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
                         .threads = 1,
                         .pool = pool};
     const rml_algorithm *algorithm = rml_op_choose(op, &args);
-    const size_t packed_count = algorithm->packed_count ? algorithm->packed_count(&args) : 0;
+    const size_t packed_bytes = algorithm->packed_bytes ? algorithm->packed_bytes(&args) : 0;
     const size_t scratch_bytes = algorithm->scratch_bytes ? algorithm->scratch_bytes(&args) : 0;
-    float *packed = packed_count ? rml_alloc(allocator, packed_count * sizeof *packed) : NULL;
+    void *packed = packed_bytes ? rml_alloc(allocator, packed_bytes) : NULL;
     args.scratch = scratch_bytes ? rml_alloc(allocator, scratch_bytes) : NULL;
     args.packed = packed;
     rml_status status = RML_OK;
-    if ((packed_count && !packed) || (scratch_bytes && !args.scratch))
-        status =
-            rml_fail_nomem(err, packed_count * sizeof *packed + scratch_bytes, "evaluating a node");
+    if ((packed_bytes && !packed) || (scratch_bytes && !args.scratch))
+        status = rml_fail_nomem(err, packed_bytes + scratch_bytes, "evaluating a node");
     if (status == RML_OK && packed)
         status = algorithm->pack(&args, graph->values[node->in[op->packed_input]].constant, packed,
                                  allocator, err);

@@ -131,7 +131,7 @@ typedef struct rml_op_args {
     rml_precision precision; // what products may be computed in
     int threads;
     rml_pool *pool;
-    const float *packed;                  // what `pack` wrote, or NULL
+    const void *packed;                   // what `pack` wrote, or NULL
     const rml_constant *const *constants; // while packing: of each input, NULL where it is none
     char *scratch;                        // scratch_bytes, 64-byte aligned
 } rml_op_args;
@@ -146,8 +146,8 @@ typedef struct rml_algorithm {
     bool (*accepts)(const rml_op_args *args); // NULL: always. Must not look at the batch size, so
                                               // that an image gets the same bits in any batch.
     // Weights in the form `run` wants; depends on the weight's shape, attributes and kernels only.
-    size_t (*packed_count)(const rml_op_args *args); // floats; NULL: nothing is packed
-    rml_status (*pack)(const rml_op_args *args, const rml_constant *weight, float *packed,
+    size_t (*packed_bytes)(const rml_op_args *args); // NULL: nothing is packed
+    rml_status (*pack)(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err); // pool is set
     size_t (*scratch_bytes)(const rml_op_args *args);                   // NULL: none
     void (*run)(const rml_op_args *args);

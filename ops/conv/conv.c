@@ -82,11 +82,13 @@ static size_t taps_of(const rml_op_args *args)
     return (size_t)(args->attr->conv.kernel[0] * args->attr->conv.kernel[1]);
 }
 
-static size_t packed_count(const rml_op_args *args)
+static size_t packed_bytes(const rml_op_args *args)
 {
     const size_t groups = (size_t)args->attr->conv.groups;
-    return groups * rml_pack_count(args->kernels, taps_of(args), (size_t)args->in[1].dim[1],
-                                   (size_t)args->out[0].dim[1] / groups);
+    return groups *
+           rml_pack_count(args->kernels, taps_of(args), (size_t)args->in[1].dim[1],
+                          (size_t)args->out[0].dim[1] / groups) *
+           sizeof(float);
 }
 
 typedef struct pack_job {
@@ -114,7 +116,7 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
     const size_t groups = (size_t)args->attr->conv.groups;
@@ -159,7 +161,7 @@ static void run(const rml_op_args *args)
     for (size_t group = 0; group < groups; group++) {
         product.in_channel = (int64_t)(group * product.depth);
         product.out_channel = (int64_t)(group * product.cols);
-        product.packed = args->packed + group * group_count;
+        product.packed = (const float *)args->packed + group * group_count;
         product.bias = bias ? bias + group * product.cols : NULL;
         rml_igemm_run(args, &product, 1);
     }
@@ -168,7 +170,7 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {
     {.name = "depthwise",
      .accepts = rml_conv_dw_accepts,
-     .packed_count = rml_conv_dw_packed_count,
+     .packed_bytes = rml_conv_dw_packed_bytes,
      .pack = rml_conv_dw_pack,
      .scratch_bytes = rml_conv_dw_scratch_bytes,
      .run = rml_conv_dw_run},
@@ -176,32 +178,32 @@ static const rml_algorithm algorithms[] = {
      .precision = RML_PRECISION_BF16,
      .row_unit = RML_WINOGRAD_OUT,
      .accepts = rml_conv_winograd_bf16_accepts,
-     .packed_count = rml_conv_winograd_bf16_packed_count,
+     .packed_bytes = rml_conv_winograd_bf16_packed_bytes,
      .pack = rml_conv_winograd_bf16_pack,
      .scratch_bytes = rml_conv_winograd_bf16_scratch_bytes,
      .run = rml_conv_winograd_bf16_run},
     {.name = "winograd-4x4-3x3",
      .row_unit = RML_WINOGRAD_OUT,
      .accepts = rml_conv_winograd_accepts,
-     .packed_count = rml_conv_winograd_packed_count,
+     .packed_bytes = rml_conv_winograd_packed_bytes,
      .pack = rml_conv_winograd_pack,
      .scratch_bytes = rml_conv_winograd_scratch_bytes,
      .run = rml_conv_winograd_run},
     {.name = "taps-as-columns",
      .accepts = rml_conv_few_accepts,
-     .packed_count = rml_conv_few_packed_count,
+     .packed_bytes = rml_conv_few_packed_bytes,
      .pack = rml_conv_few_pack,
      .scratch_bytes = rml_conv_few_scratch_bytes,
      .run = rml_conv_few_run},
     {.name = "indirect-gemm-bf16",
      .precision = RML_PRECISION_BF16,
      .accepts = rml_conv_bf16_accepts,
-     .packed_count = rml_conv_bf16_packed_count,
+     .packed_bytes = rml_conv_bf16_packed_bytes,
      .pack = rml_conv_bf16_pack,
      .scratch_bytes = rml_conv_bf16_scratch_bytes,
      .run = rml_conv_bf16_run},
     {.name = "indirect-gemm",
-     .packed_count = packed_count,
+     .packed_bytes = packed_bytes,
      .pack = pack,
      .scratch_bytes = scratch_bytes,
      .run = run},

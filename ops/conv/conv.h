@@ -22,39 +22,39 @@ static inline const rml_tensor *rml_conv_residual(const rml_op_args *args)
 
 // Depthwise: groups == channels == outputs, clamp activations, no residual.
 bool rml_conv_dw_accepts(const rml_op_args *args);
-size_t rml_conv_dw_packed_count(const rml_op_args *args);
-rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+size_t rml_conv_dw_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                             const rml_allocator *allocator, rml_error *err);
 size_t rml_conv_dw_scratch_bytes(const rml_op_args *args);
 void rml_conv_dw_run(const rml_op_args *args);
 
 // To few channels: taps are columns of one product.
 bool rml_conv_few_accepts(const rml_op_args *args);
-size_t rml_conv_few_packed_count(const rml_op_args *args);
-rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+size_t rml_conv_few_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                              const rml_allocator *allocator, rml_error *err);
 size_t rml_conv_few_scratch_bytes(const rml_op_args *args);
 void rml_conv_few_run(const rml_op_args *args);
 
 // Indirect, in bf16.
 bool rml_conv_bf16_accepts(const rml_op_args *args);
-size_t rml_conv_bf16_packed_count(const rml_op_args *args);
-rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+size_t rml_conv_bf16_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                               const rml_allocator *allocator, rml_error *err);
 size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args);
 void rml_conv_bf16_run(const rml_op_args *args);
 
 // Winograd F(4x4, 3x3), in f32 and in bf16.
 bool rml_conv_winograd_accepts(const rml_op_args *args);
-size_t rml_conv_winograd_packed_count(const rml_op_args *args);
-rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
-                                  float *packed, const rml_allocator *allocator, rml_error *err);
+size_t rml_conv_winograd_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                  const rml_allocator *allocator, rml_error *err);
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args);
 void rml_conv_winograd_run(const rml_op_args *args);
 bool rml_conv_winograd_bf16_accepts(const rml_op_args *args);
-size_t rml_conv_winograd_bf16_packed_count(const rml_op_args *args);
+size_t rml_conv_winograd_bf16_packed_bytes(const rml_op_args *args);
 rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_constant *weight,
-                                       float *packed, const rml_allocator *allocator,
+                                       void *packed, const rml_allocator *allocator,
                                        rml_error *err);
 size_t rml_conv_winograd_bf16_scratch_bytes(const rml_op_args *args);
 void rml_conv_winograd_bf16_run(const rml_op_args *args);

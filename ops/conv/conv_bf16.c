@@ -25,10 +25,11 @@ bool rml_conv_bf16_accepts(const rml_op_args *args)
            args->in[0].dim[1] >= LEAST_CHANNELS && args->out[0].dim[1] >= LEAST_CHANNELS;
 }
 
-size_t rml_conv_bf16_packed_count(const rml_op_args *args)
+size_t rml_conv_bf16_packed_bytes(const rml_op_args *args)
 {
     return rml_pack_count(args->kernels, taps_of(args), depth_of(args),
-                          (size_t)args->out[0].dim[1]);
+                          (size_t)args->out[0].dim[1]) *
+           sizeof(float);
 }
 
 typedef struct pack_job {
@@ -52,7 +53,7 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                               const rml_allocator *allocator, rml_error *err)
 {
     pack_job job = {.args = args, .weight = weight, .packed = packed};
@@ -99,7 +100,7 @@ static void multiply_block(const rml_op_args *args, const float *pairs, size_t f
         rml_gemm_tile tile = {.a = a,
                               .taps = 1,
                               .depth = depth,
-                              .b = args->packed + column * depth,
+                              .b = (const float *)args->packed + column * depth,
                               .cols = rml_min_size(kernels->nr, cols - column),
                               .c = c,
                               .bias = bias ? bias + column : NULL,

@@ -19,22 +19,23 @@ static size_t taps_of(const rml_op_args *args)
     return (size_t)(args->attr->conv.kernel[0] * args->attr->conv.kernel[1]);
 }
 
-size_t rml_conv_dw_packed_count(const rml_op_args *args)
+size_t rml_conv_dw_packed_bytes(const rml_op_args *args)
 {
-    return taps_of(args) * (size_t)args->in[0].dim[1];
+    return taps_of(args) * (size_t)args->in[0].dim[1] * sizeof(float);
 }
 
-rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                             const rml_allocator *allocator, rml_error *err)
 {
     const size_t taps = taps_of(args), channels = (size_t)args->in[0].dim[1];
     float *rows = rml_alloc(allocator, taps * channels * sizeof *rows);
     if (!rows)
         return rml_fail_nomem(err, taps * channels * sizeof *rows, "packing weights");
+    float *dst = packed;
     rml_constant_read(weight, 0, 0, (int64_t)channels, rows);
     for (size_t t = 0; t < taps; t++)
         for (size_t c = 0; c < channels; c++)
-            packed[t * channels + c] = rows[c * taps + t];
+            dst[t * channels + c] = rows[c * taps + t];
     rml_free(allocator, rows);
     return RML_OK;
 }
@@ -103,7 +104,7 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
             const size_t skipped = tap_first * (size_t)window.taps[1];
             row.src = src + skipped;
             row.taps = tap_stop * (size_t)window.taps[1] - skipped;
-            row.weight = args->packed + skipped * channels;
+            row.weight = (const float *)args->packed + skipped * channels;
             row.dst = rml_window_out(&window, &at, out);
             args->kernels->conv_dw(&row);
             at.col += (int64_t)row.pixels;

@@ -46,13 +46,13 @@ bool rml_conv_few_accepts(const rml_op_args *args)
            f.depth >= MIN_DEPTH;
 }
 
-size_t rml_conv_few_packed_count(const rml_op_args *args)
+size_t rml_conv_few_packed_bytes(const rml_op_args *args)
 {
     const few f = few_of(args);
-    return rml_pack_count(args->kernels, 1, f.depth, f.cols);
+    return rml_pack_count(args->kernels, 1, f.depth, f.cols) * sizeof(float);
 }
 
-rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                              const rml_allocator *allocator, rml_error *err)
 {
     const few f = few_of(args);
@@ -68,8 +68,9 @@ rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight
                 columns[(t * f.out + o) * f.depth + c] = rows[(o * f.depth + c) * f.taps + t];
     const size_t nr = args->kernels->nr;
     for (size_t column = 0; column < f.cols; column += nr)
-        rml_pack_panel(args->kernels, packed + column * f.depth, columns + column * f.depth, 1,
-                       f.depth, rml_min_size(nr, f.cols - column), 0, 1, f.depth);
+        rml_pack_panel(args->kernels, (float *)packed + column * f.depth,
+                       columns + column * f.depth, 1, f.depth, rml_min_size(nr, f.cols - column), 0,
+                       1, f.depth);
     rml_free(allocator, rows);
     return RML_OK;
 }
@@ -113,7 +114,7 @@ static void make_shares(const rml_op_args *args, const few *f, const float *src,
                                            .rows = rows,
                                            .taps = 1,
                                            .depth = f->depth,
-                                           .b = args->packed + column * f->depth,
+                                           .b = (const float *)args->packed + column * f->depth,
                                            .cols = rml_min_size(kernels->nr, f->pitch - column),
                                            .c = c,
                                            .low = -INFINITY,

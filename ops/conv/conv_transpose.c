@@ -105,12 +105,13 @@ static size_t depth_of(const rml_op_args *args)
 }
 
 // Packed: groups x phases, each a matrix of its own taps. All phases together have Kh*Kw taps.
-static size_t packed_count(const rml_op_args *args)
+static size_t packed_bytes(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
-    return (size_t)conv->groups * rml_pack_count(args->kernels,
-                                                 (size_t)(conv->kernel[0] * conv->kernel[1]),
-                                                 depth_of(args), cols_of(args));
+    return (size_t)conv->groups *
+           rml_pack_count(args->kernels, (size_t)(conv->kernel[0] * conv->kernel[1]),
+                          depth_of(args), cols_of(args)) *
+           sizeof(float);
 }
 
 typedef struct pack_job {
@@ -154,7 +155,7 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
     const rml_conv_attr *conv = &args->attr->conv;
@@ -185,9 +186,9 @@ static void run(const rml_op_args *args)
     const size_t depth = depth_of(args), cols = cols_of(args);
     for (size_t group = 0; group < (size_t)conv->groups; group++) {
         const float *packed =
-            args->packed + group * rml_pack_count(args->kernels,
-                                                  (size_t)(conv->kernel[0] * conv->kernel[1]),
-                                                  depth, cols);
+            (const float *)args->packed +
+            group * rml_pack_count(args->kernels, (size_t)(conv->kernel[0] * conv->kernel[1]),
+                                   depth, cols);
         for (int64_t at = 0; at < (int64_t)phase_count(conv); at++) {
             const int64_t origin[2] = {at / conv->stride[1], at % conv->stride[1]};
             const phase y = phase_of(conv, 0, origin[0], out->dim[2]);
@@ -217,7 +218,7 @@ static void run(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {{.name = "phases-indirect-gemm",
-                                            .packed_count = packed_count,
+                                            .packed_bytes = packed_bytes,
                                             .pack = pack,
                                             .scratch_bytes = scratch_bytes,
                                             .run = run}};

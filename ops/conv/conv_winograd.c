@@ -68,10 +68,10 @@ static rml_winograd_shape shape_of(const rml_op_args *args, bool pairs)
     return s;
 }
 
-static size_t packed_count(const rml_op_args *args, bool pairs)
+static size_t packed_bytes(const rml_op_args *args, bool pairs)
 {
     const rml_winograd_shape s = shape_of(args, pairs);
-    return s.planes * rml_pack_count(args->kernels, 1, s.depth, s.o);
+    return s.planes * rml_pack_count(args->kernels, 1, s.depth, s.o) * sizeof(float);
 }
 
 typedef struct pack_job {
@@ -118,7 +118,7 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, bool pairs, rml_error *err)
 {
     pack_job job = {
@@ -145,13 +145,13 @@ static void run(const rml_op_args *args, bool pairs)
     rml_winograd_blocks_run(args, &s);
 }
 
-size_t rml_conv_winograd_packed_count(const rml_op_args *args)
+size_t rml_conv_winograd_packed_bytes(const rml_op_args *args)
 {
-    return packed_count(args, false);
+    return packed_bytes(args, false);
 }
 
-rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight,
-                                  float *packed, const rml_allocator *allocator, rml_error *err)
+rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                  const rml_allocator *allocator, rml_error *err)
 {
     return pack(args, weight, packed, allocator, false, err);
 }
@@ -166,14 +166,13 @@ void rml_conv_winograd_run(const rml_op_args *args)
     run(args, false);
 }
 
-size_t rml_conv_winograd_bf16_packed_count(const rml_op_args *args)
+size_t rml_conv_winograd_bf16_packed_bytes(const rml_op_args *args)
 {
-    return packed_count(args, true);
+    return packed_bytes(args, true);
 }
 
 rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_constant *weight,
-                                       float *packed, const rml_allocator *allocator,
-                                       rml_error *err)
+                                       void *packed, const rml_allocator *allocator, rml_error *err)
 {
     return pack(args, weight, packed, allocator, true, err);
 }

@@ -118,34 +118,35 @@ static rml_tensor part_of(const rml_tensor *view, int64_t image, int64_t images,
 
 // ---- weights ------------------------------------------------------------------------------------
 
-static size_t packed_floats(const part *p)
+static size_t part_bytes(const part *p)
 {
-    const size_t count = p->algorithm->packed_count ? p->algorithm->packed_count(&p->args) : 0;
-    return rml_round_up(count, RML_ALIGNMENT / sizeof(float));
+    const size_t bytes = p->algorithm->packed_bytes ? p->algorithm->packed_bytes(&p->args) : 0;
+    return rml_round_up(bytes, RML_ALIGNMENT);
 }
 
-static size_t packed_count(const rml_op_args *args)
+static size_t packed_bytes(const rml_op_args *args)
 {
     const piece p = choose_piece(args);
     part parts[PARTS];
-    size_t count = 0;
+    size_t bytes = 0;
     make_parts(args, &p, parts);
     for (int k = 0; k < PARTS; k++)
-        count += packed_floats(&parts[k]);
-    return count;
+        bytes += part_bytes(&parts[k]);
+    return bytes;
 }
 
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
     const piece p = choose_piece(args);
     part parts[PARTS];
+    char *dst = packed;
     (void)weight; // the first of those in args->constants
     make_parts(args, &p, parts);
     for (int k = 0; k < PARTS; k++) {
-        RML_TRY(parts[k].algorithm->pack(&parts[k].args, args->constants[1 + k], packed, allocator,
-                                         err));
-        packed += packed_floats(&parts[k]);
+        RML_TRY(
+            parts[k].algorithm->pack(&parts[k].args, args->constants[1 + k], dst, allocator, err));
+        dst += part_bytes(&parts[k]);
     }
     return RML_OK;
 }
@@ -205,13 +206,13 @@ static void run_pieces(void *context, size_t begin, size_t end, int worker)
     const int64_t images = args->in[0].dim[0], height = args->out[0].dim[2];
     const int64_t bands = (height + p.rows - 1) / p.rows;
     char *scratch = args->scratch + (size_t)worker * (scratch_bytes(args) / (size_t)args->threads);
-    const float *packed = args->packed;
+    const char *packed = args->packed;
     part parts[PARTS];
     make_parts(args, &p, parts);
     for (int k = 0; k < PARTS; k++) {
         parts[k].args.packed = packed;
         parts[k].args.scratch = scratch + own_scratch(args, &p);
-        packed += packed_floats(&parts[k]);
+        packed += part_bytes(&parts[k]);
     }
     parts[EXPAND].out.data = (float *)(void *)scratch;
     parts[DEPTHWISE].out.data = parts[EXPAND].out.data +
@@ -258,7 +259,7 @@ static uint64_t macs(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {{.name = "piecewise",
-                                            .packed_count = packed_count,
+                                            .packed_bytes = packed_bytes,
                                             .pack = pack,
                                             .scratch_bytes = scratch_bytes,
                                             .run = run}};

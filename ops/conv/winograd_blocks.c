@@ -195,7 +195,8 @@ static void multiply(const rml_op_args *args, const rml_winograd_shape *s, const
             continue;
         }
         for (size_t column = 0; column < of->columns; column += kernels->nr) {
-            const float *u = args->packed + p * plane_count + (of->column + column) * s->depth;
+            const float *u =
+                (const float *)args->packed + p * plane_count + (of->column + column) * s->depth;
             rml_gemm_tile product = {.a = a,
                                      .taps = 1,
                                      .depth = s->depth,

@@ -38,12 +38,13 @@ static size_t depth_of(const rml_op_args *args, bool pairs)
     return pairs ? rml_pairs(depth) : depth;
 }
 
-static size_t count_packed(const rml_op_args *args, bool pairs)
+static size_t bytes_packed(const rml_op_args *args, bool pairs)
 {
-    return rml_pack_count(args->kernels, 1, depth_of(args, pairs), (size_t)args->in[1].dim[0]);
+    return rml_pack_count(args->kernels, 1, depth_of(args, pairs), (size_t)args->in[1].dim[0]) *
+           sizeof(float);
 }
 
-static rml_status pack_weight(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack_weight(const rml_op_args *args, const rml_constant *weight, void *packed,
                               bool pairs, const rml_allocator *allocator, rml_error *err)
 {
     const size_t cols = (size_t)args->in[1].dim[0], depth = (size_t)args->in[1].dim[1];
@@ -53,7 +54,7 @@ static rml_status pack_weight(const rml_op_args *args, const rml_constant *weigh
         return rml_fail_nomem(err, bytes, "packing weights");
     for (size_t column = 0; column < cols; column += nr) {
         const size_t count = rml_min_size(nr, cols - column);
-        float *dst = packed + column * depth_of(args, pairs);
+        float *dst = (float *)packed + column * depth_of(args, pairs);
         rml_constant_read(weight, 0, (int64_t)column, (int64_t)count, rows);
         if (pairs)
             rml_pairs_pack_panel(args->kernels, dst, rows, 1, depth, count, 0, 1, depth);
@@ -110,12 +111,12 @@ static bool accepts_bf16(const rml_op_args *args)
     return rml_wants_bf16(args) && args->in[0].rank > 2;
 }
 
-static size_t packed_count_bf16(const rml_op_args *args)
+static size_t packed_bytes_bf16(const rml_op_args *args)
 {
-    return count_packed(args, true);
+    return bytes_packed(args, true);
 }
 
-static rml_status pack_bf16(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack_bf16(const rml_op_args *args, const rml_constant *weight, void *packed,
                             const rml_allocator *allocator, rml_error *err)
 {
     return pack_weight(args, weight, packed, true, allocator, err);
@@ -134,12 +135,12 @@ static void run_bf16(const rml_op_args *args)
 
 // ---- in f32 -------------------------------------------------------------------------------------
 
-static size_t packed_count(const rml_op_args *args)
+static size_t packed_bytes(const rml_op_args *args)
 {
-    return count_packed(args, false);
+    return bytes_packed(args, false);
 }
 
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
     return pack_weight(args, weight, packed, false, allocator, err);
@@ -158,12 +159,12 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {{.name = "packed-gemm-bf16",
                                             .precision = RML_PRECISION_BF16,
                                             .accepts = accepts_bf16,
-                                            .packed_count = packed_count_bf16,
+                                            .packed_bytes = packed_bytes_bf16,
                                             .pack = pack_bf16,
                                             .scratch_bytes = scratch_bytes_bf16,
                                             .run = run_bf16},
                                            {.name = "packed-gemm",
-                                            .packed_count = packed_count,
+                                            .packed_bytes = packed_bytes,
                                             .pack = pack,
                                             .scratch_bytes = scratch_bytes,
                                             .run = run}};

@@ -52,12 +52,13 @@ static uint64_t macs(const rml_op_args *args)
 }
 
 // Blocks of units, each [H][4][kernels->lstm_units], zeros behind the last unit.
-static size_t packed_count(const rml_op_args *args)
+static size_t packed_bytes(const rml_op_args *args)
 {
-    return rml_round_up(hidden_of(args), args->kernels->lstm_units) * 4 * hidden_of(args);
+    return rml_round_up(hidden_of(args), args->kernels->lstm_units) * 4 * hidden_of(args) *
+           sizeof(float);
 }
 
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, float *packed,
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
     const size_t hidden = hidden_of(args), units = args->kernels->lstm_units;
@@ -65,13 +66,14 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, floa
     float *rows = rml_alloc(allocator, bytes);
     if (!rows)
         return rml_fail_nomem(err, bytes, "packing weights");
+    float *dst = packed;
     rml_constant_read(weight, 0, 0, (int64_t)(4 * hidden), rows);
     for (size_t first = 0; first < hidden; first += units)
         for (size_t k = 0; k < hidden; k++)
             for (size_t gate = 0; gate < 4; gate++)
                 for (size_t u = 0; u < units; u++) {
                     const size_t row = gate * hidden + first + u;
-                    *packed++ = first + u < hidden ? rows[row * hidden + k] : 0.0f;
+                    *dst++ = first + u < hidden ? rows[row * hidden + k] : 0.0f;
                 }
     rml_free(allocator, rows);
     return RML_OK;
@@ -114,7 +116,7 @@ static void run_step(const lstm_job *job, size_t first, size_t count, size_t ste
     const float *x[RML_LSTM_MAX_ROWS], *h[RML_LSTM_MAX_ROWS];
     float *c[RML_LSTM_MAX_ROWS], *y[RML_LSTM_MAX_ROWS];
     for (size_t unit = 0; unit < job->hidden; unit += kernels->lstm_units) {
-        rml_lstm_tile tile = {.weight = args->packed + unit * 4 * job->hidden,
+        rml_lstm_tile tile = {.weight = (const float *)args->packed + unit * 4 * job->hidden,
                               .depth = job->hidden,
                               .units = rml_min_size(kernels->lstm_units, job->hidden - unit),
                               .gate = job->hidden,
@@ -182,7 +184,7 @@ static void run(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {{.name = "fused-gates",
-                                            .packed_count = packed_count,
+                                            .packed_bytes = packed_bytes,
                                             .pack = pack,
                                             .scratch_bytes = scratch_bytes,
                                             .run = run}};
