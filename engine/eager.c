@@ -78,7 +78,7 @@ static rml_status gather(run *at, const rml_node *node, rml_tensor *in, rml_fact
         if (id == RML_NO_VALUE)
             continue;
         const rml_value *value = &at->graph->values[id];
-        // A weight that is packed is not needed as it is stored.
+        // A weight that is packed is not needed as it is stored; see compute.
         if (value->kind == RML_VALUE_CONSTANT && rml_op_packs(op, k))
             at->values[id].view = rml_tensor_typed(NULL, value->dtype, &value->shape);
         else if (value->kind == RML_VALUE_CONSTANT)
@@ -91,20 +91,27 @@ static rml_status gather(run *at, const rml_node *node, rml_tensor *in, rml_fact
     return RML_OK;
 }
 
-static rml_status compute(run *at, const rml_node *node, rml_tensor *in, rml_tensor *out,
-                          rml_error *err)
+static rml_status compute(run *at, const rml_node *node, rml_tensor *in,
+                          const rml_constant *const *constants, rml_tensor *out, rml_error *err)
 {
     const rml_eager *eager = at->eager;
+    const rml_op *op = rml_op_get(node->op);
     rml_op_args args = {.attr = &node->attr,
                         .in = in,
                         .in_count = node->in_count,
                         .out = out,
                         .kernels = eager->kernels,
                         .threads = eager->threads,
+                        .constants = constants,
                         .pool = eager->pool};
     if (rml_op_writes_nothing(&args, node->out_count))
         return RML_OK;
-    const rml_algorithm *algorithm = rml_op_choose(rml_op_get(node->op), &args);
+    const rml_algorithm *algorithm = rml_op_choose(op, &args);
+    for (int k = 0; k < node->in_count && !algorithm->packed_bytes; k++)
+        if (constants[k] && rml_op_packs(op, k)) {
+            RML_TRY(view_constant(at, node->in[k], err));
+            in[k] = at->values[node->in[k]].view;
+        }
     if (algorithm->packed_bytes) {
         size_t bytes;
         RML_TRY(rml_model_pack(eager->model, at->graph, node, algorithm, &args, &args.packed,
@@ -120,7 +127,8 @@ static rml_status compute(run *at, const rml_node *node, rml_tensor *in, rml_ten
 
 // Memory for the outputs by the operator's own rules, then the operator.
 static rml_status infer_and_compute(run *at, const rml_node *node, rml_tensor *in,
-                                    const rml_fact *facts, rml_tensor *out, rml_error *err)
+                                    const rml_fact *facts, const rml_constant *const *constants,
+                                    rml_tensor *out, rml_error *err)
 {
     rml_fact results[RML_MAX_OUTPUTS];
     RML_TRY(rml_graph_infer_node(at->graph, node, facts, results, err));
@@ -131,7 +139,7 @@ static rml_status infer_and_compute(run *at, const rml_node *node, rml_tensor *i
         if (at->graph->values[id].layout == RML_LAYOUT_CHANNELS_LAST)
             out[k] = rml_tensor_make(out[k].raw, &results[k].shape, RML_LAYOUT_CHANNELS_LAST);
     }
-    return compute(at, node, in, out, err);
+    return compute(at, node, in, constants, out, err);
 }
 
 static rml_status run_node(run *at, const rml_node *node, rml_error *err)
@@ -141,10 +149,11 @@ static rml_status run_node(run *at, const rml_node *node, rml_error *err)
     rml_tensor out[RML_MAX_OUTPUTS];
     rml_tensor *in = rml_alloc(allocator, count * sizeof *in);
     rml_fact *facts = rml_alloc(allocator, count * sizeof *facts);
+    const rml_constant **constants = rml_alloc(allocator, count * sizeof *constants);
     for (int k = 0; k < node->out_count; k++)
         out[k] = (rml_tensor){.rank = -1};
     rml_status status = RML_OK;
-    if (!in || !facts)
+    if (!in || !facts || !constants)
         status = rml_fail_nomem(err, count * sizeof *in, "a node");
     if (status == RML_OK)
         status = gather(at, node, in, facts, err);
@@ -154,10 +163,12 @@ static rml_status run_node(run *at, const rml_node *node, rml_error *err)
             for (int k = 0; k < node->out_count; k++)
                 at->values[node->out + (rml_value_id)k].memory = out[k].raw;
     } else if (status == RML_OK) {
-        status = infer_and_compute(at, node, in, facts, out, err);
+        rml_graph_constants(at->graph, node, constants);
+        status = infer_and_compute(at, node, in, facts, constants, out, err);
     }
     rml_free(allocator, in);
     rml_free(allocator, facts);
+    rml_free(allocator, constants);
     if (status == RML_OK)
         status = rml_observe(&at->eager->observer, at->graph, node, out, allocator, err);
     RML_TRY(status);

@@ -79,21 +79,6 @@ static struct rml_pack *reserve(rml_model *model, size_t bytes, rml_error *err)
     return pack;
 }
 
-static rml_status pack_constants(const rml_graph *graph, const rml_node *node,
-                                 const rml_algorithm *algorithm, const rml_op_args *args,
-                                 void *packed, const rml_allocator *allocator, rml_error *err)
-{
-    enum { MOST = 8 };
-    const rml_constant *constants[MOST] = {NULL};
-    for (int k = 0; k < node->in_count && k < MOST; k++)
-        if (node->in[k] != RML_NO_VALUE)
-            constants[k] = graph->values[node->in[k]].constant;
-    rml_op_args with = *args;
-    with.constants = constants;
-    return algorithm->pack(&with, constants[rml_op_get(node->op)->packed_input], packed, allocator,
-                           err);
-}
-
 rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_node *node,
                           const rml_algorithm *algorithm, const rml_op_args *args,
                           const void **packed, size_t *bytes, rml_error *err)
@@ -111,8 +96,7 @@ rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_no
         else if (!(pack = reserve(model, algorithm->packed_bytes(args), err)))
             status = RML_ERR_NOMEM;
         if (pack) {
-            status =
-                pack_constants(graph, node, algorithm, args, pack->data, model->allocator, err);
+            status = algorithm->pack(args, weight->constant, pack->data, model->allocator, err);
             // At once, not after the last one: the peak stays near the size of the packed weights.
             if (model->drop_pages && pack->bytes >= DROP_BYTES)
                 model->drop_pages(model->user);

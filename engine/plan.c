@@ -170,6 +170,23 @@ static rml_status make_buffers(const rml_graph *graph, rml_plan *plan, const siz
 // ---- steps
 // ---------------------------------------------------------------------------------------
 
+// Elements of constants, but for those that the algorithm packs.
+static rml_status take_constants(rml_plan *plan, rml_model *model, const rml_node *node,
+                                 const rml_step *step, rml_error *err)
+{
+    for (int k = 0; k < node->in_count; k++) {
+        const rml_value_id id = node->in[k];
+        if (!step->args.constants[k] || plan->places[id].constant ||
+            (step->algorithm->packed_bytes && rml_op_packs(rml_op_get(node->op), k)))
+            continue;
+        size_t bytes = 0;
+        RML_TRY(rml_model_constant(model, &model->graph.values[id], &plan->places[id].constant,
+                                   &bytes, err));
+        plan->packed_bytes += bytes;
+    }
+    return RML_OK;
+}
+
 static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id index,
                                const rml_plan_settings *settings, rml_error *err)
 {
@@ -179,22 +196,13 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
     rml_step *step = &plan->steps[plan->step_count];
     rml_tensor *in = take(plan, (size_t)node->in_count, sizeof *in);
     rml_tensor *out = take(plan, (size_t)node->out_count, sizeof *out);
-    if (!in || !out)
+    const rml_constant **constants = take(plan, (size_t)node->in_count, sizeof *constants);
+    if (!in || !out || !constants)
         return rml_fail_nomem(err, sizeof *in, "the plan");
+    rml_graph_constants(graph, node, constants);
     for (int k = 0; k < node->in_count; k++) {
         const rml_value_id id = node->in[k];
-        if (id == RML_NO_VALUE) {
-            in[k] = (rml_tensor){.rank = -1};
-            continue;
-        }
-        in[k] = plan->places[id].view;
-        if (graph->values[id].kind == RML_VALUE_CONSTANT && !rml_op_packs(op, k) &&
-            !plan->places[id].constant) {
-            size_t bytes = 0;
-            RML_TRY(rml_model_constant(model, &graph->values[id], &plan->places[id].constant,
-                                       &bytes, err));
-            plan->packed_bytes += bytes;
-        }
+        in[k] = id == RML_NO_VALUE ? (rml_tensor){.rank = -1} : plan->places[id].view;
     }
     for (int k = 0; k < node->out_count; k++)
         out[k] = plan->places[node->out + (rml_value_id)k].view;
@@ -206,8 +214,10 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
                                 .kernels = settings->kernels,
                                 .precision = settings->precision,
                                 .threads = settings->threads,
+                                .constants = constants,
                                 .pool = settings->pool}};
     step->algorithm = rml_op_choose(op, &step->args);
+    RML_TRY(take_constants(plan, model, node, step, err));
     step->macs = op->macs ? op->macs(&step->args) : 0;
     plan->macs += step->macs;
     if (step->algorithm->packed_bytes) {

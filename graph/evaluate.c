@@ -6,17 +6,27 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
     const rml_op *op = rml_op_get(node->op);
     const rml_allocator *allocator = graph->arena.allocator;
     rml_kernels kernels;
-    rml_pool *pool;
+    rml_pool *pool = NULL;
     if (rml_op_writes_nothing(&(rml_op_args){.out = out}, node->out_count))
         return RML_OK;
+    const rml_constant **constants =
+        rml_alloc(allocator, (size_t)(node->in_count + 1) * sizeof *constants);
+    if (!constants)
+        return rml_fail_nomem(err, sizeof *constants, "evaluating a node");
+    rml_graph_constants(graph, node, constants);
     rml_kernels_init(&kernels, RML_CPU_PORTABLE);
-    RML_TRY(rml_pool_create(&pool, 1, allocator, err));
+    rml_status status = rml_pool_create(&pool, 1, allocator, err);
+    if (status != RML_OK) {
+        rml_free(allocator, constants);
+        return status;
+    }
     rml_op_args args = {.attr = &node->attr,
                         .in = in,
                         .in_count = node->in_count,
                         .out = out,
                         .kernels = &kernels,
                         .threads = 1,
+                        .constants = constants,
                         .pool = pool};
     const rml_algorithm *algorithm = rml_op_choose(op, &args);
     const size_t packed_bytes = algorithm->packed_bytes ? algorithm->packed_bytes(&args) : 0;
@@ -24,16 +34,15 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
     void *packed = packed_bytes ? rml_alloc(allocator, packed_bytes) : NULL;
     args.scratch = scratch_bytes ? rml_alloc(allocator, scratch_bytes) : NULL;
     args.packed = packed;
-    rml_status status = RML_OK;
     if ((packed_bytes && !packed) || (scratch_bytes && !args.scratch))
         status = rml_fail_nomem(err, packed_bytes + scratch_bytes, "evaluating a node");
     if (status == RML_OK && packed)
-        status = algorithm->pack(&args, graph->values[node->in[op->packed_input]].constant, packed,
-                                 allocator, err);
+        status = algorithm->pack(&args, constants[op->packed_input], packed, allocator, err);
     if (status == RML_OK)
         algorithm->run(&args);
     rml_free(allocator, packed);
     rml_free(allocator, args.scratch);
+    rml_free(allocator, constants);
     rml_pool_destroy(&pool);
     return status;
 }

@@ -215,6 +215,9 @@ rml_status rml_graph_validate(const rml_graph *graph, rml_error *err);
 // What the graph itself says of a value: constants of few elements have their data.
 rml_fact rml_graph_fact(const rml_graph *graph, rml_value_id value);
 
+// The constants among a node's inputs, to out[in_count]; NULL for all others.
+void rml_graph_constants(const rml_graph *graph, const rml_node *node, const rml_constant **out);
+
 // Types and shapes of a node's outputs by its operator's rules, from `in` of its inputs (rank -1:
 // absent). Sets out[0 .. out_count), without data.
 rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, const rml_fact *in,

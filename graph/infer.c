@@ -24,6 +24,15 @@ rml_fact rml_graph_fact(const rml_graph *graph, rml_value_id id)
     return fact;
 }
 
+void rml_graph_constants(const rml_graph *graph, const rml_node *node, const rml_constant **out)
+{
+    for (int k = 0; k < node->in_count; k++) {
+        const rml_value_id id = node->in[k];
+        const bool is_constant = id != RML_NO_VALUE && graph->values[id].kind == RML_VALUE_CONSTANT;
+        out[k] = is_constant ? graph->values[id].constant : NULL;
+    }
+}
+
 static rml_status infer_types(const rml_node *node, const rml_fact *in, rml_dtype *types,
                               rml_error *err)
 {

@@ -6,7 +6,7 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
     const rml_op *op = rml_op_get(node->op);
     const rml_layout out = graph->values[node->out].layout;
     for (int i = 0; i < node->in_count; i++) {
-        if (node->in[i] == RML_NO_VALUE || rml_op_packs(op, i))
+        if (node->in[i] == RML_NO_VALUE)
             continue;
         const rml_value *in = &graph->values[node->in[i]];
         if (in->shape.rank != 4 || in->kind == RML_VALUE_CONSTANT)

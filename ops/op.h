@@ -121,7 +121,7 @@ void rml_constant_copy(const rml_constant *constant, rml_dtype dtype, void *dst)
 
 // ---- running -----------------------------------------------------------------------------------
 
-// What an algorithm sees. While preparing, views have no data and the last four fields are not set.
+// What an algorithm sees. While preparing, views have no data and the last fields are not set.
 typedef struct rml_op_args {
     const rml_op_attr *attr;
     const rml_tensor *in; // rank -1: this optional input is absent
@@ -130,10 +130,10 @@ typedef struct rml_op_args {
     const rml_kernels *kernels;
     rml_precision precision; // what products may be computed in
     int threads;
+    const rml_constant *const *constants; // of each input, NULL where it is none
     rml_pool *pool;
-    const void *packed;                   // what `pack` wrote, or NULL
-    const rml_constant *const *constants; // while packing: of each input, NULL where it is none
-    char *scratch;                        // scratch_bytes, 64-byte aligned
+    const void *packed; // what `pack` wrote, or NULL
+    char *scratch;      // scratch_bytes, 64-byte aligned
 } rml_op_args;
 
 // One way to compute an operator. An operator lists its ways in order of preference; the last one
@@ -172,7 +172,8 @@ typedef struct rml_op {
     const char *name;
     int min_inputs, max_inputs; // max -1: no limit
     rml_op_layout layout;
-    int packed_input;     // index of the constant that `pack` takes, or -1
+    int packed_input;     // index of the constant that `pack` takes, or -1. An algorithm without
+                          // `pack` reads it as it is stored, constant or not
     unsigned packed_also; // bits of further inputs whose constants it takes
     bool control;         // run by rml_eager_control; there are no algorithms
     bool from_shapes;     // the inputs' shapes are all it needs; `run` does not look at elements
@@ -209,7 +210,7 @@ rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_c
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);
 
-// Whether `pack` takes this input, which then nobody else reads as it is stored.
+// Whether `pack` takes this input where it is constant.
 bool rml_op_packs(const rml_op *op, int index);
 
 // Whether all outputs are empty: then nothing is to be run, and no algorithm has to care.

@@ -99,7 +99,9 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
         return rml_fail_nomem(err, (size_t)node.in_count * sizeof *in, "the layout pass");
     for (int k = 0; k < node.in_count; k++) {
         in[k] = node.in[k];
-        if (op->layout == RML_OP_ANY || rml_op_packs(op, k))
+        const bool is_constant =
+            in[k] != RML_NO_VALUE && graph->values[in[k]].kind == RML_VALUE_CONSTANT;
+        if (op->layout == RML_OP_ANY || (is_constant && rml_op_packs(op, k)))
             continue;
         // A constant is plain. Operators that follow take it so beside images of any layout.
         const bool wanted = op->layout == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
