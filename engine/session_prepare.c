@@ -1,0 +1,174 @@
+// Preparing a session: a plan for the shapes set, and memory for it.
+#include "engine/session.h"
+#include "engine/shared_block.h"
+
+#include <stdio.h>
+
+#define MAX_PLANS 4 // kept for shapes that come back, the latest used first
+
+static void drop_newest(rml_session *session)
+{
+    rml_plan *plan = session->plans;
+    session->plans = plan->older;
+    rml_plan_destroy(&plan);
+}
+
+rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
+                              rml_error *err)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    const size_t index = rml_session_find_input(session, input);
+    char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
+    if (index == graph->input_count)
+        return rml_fail(err, RML_ERR_ARG, "there is no input \"%s\"", input);
+    const rml_shape *declared = &graph->values[graph->inputs[index]].shape;
+    bool fits = shape.rank >= 0 && shape.rank <= RML_MAX_RANK &&
+                (declared->rank == RML_RANK_UNKNOWN || shape.rank == declared->rank);
+    for (int i = 0; i < declared->rank && fits; i++)
+        fits = shape.dim[i] >= 0 && (declared->dim[i] < 0 || declared->dim[i] == shape.dim[i]);
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s", input,
+                        rml_shape_text(&shape, got), rml_shape_text(declared, want));
+    session->shapes[index] = shape;
+    return RML_OK;
+}
+
+bool rml_session_plan_fits(const rml_session *session, const rml_plan *plan)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    for (size_t i = 0; i < graph->input_count; i++)
+        if (!rml_shape_equal(&plan->facts[graph->inputs[i]].shape, &session->shapes[i]))
+            return false;
+    return true;
+}
+
+// Moves the plan that fits to the front of the list; false when there is none.
+static bool recall(rml_session *session)
+{
+    for (rml_plan **at = &session->plans; *at; at = &(*at)->older)
+        if (rml_session_plan_fits(session, *at)) {
+            rml_plan *plan = *at;
+            *at = plan->older;
+            plan->older = session->plans;
+            session->plans = plan;
+            return true;
+        }
+    return false;
+}
+
+static void forget_oldest(rml_session *session)
+{
+    rml_plan **at = &session->plans;
+    for (int i = 0; i < MAX_PLANS && *at; i++)
+        at = &(*at)->older;
+    rml_plan_destroy(at);
+}
+
+// Whether the block that plans point into is there: one that is shared moves when it grows.
+bool rml_session_has_block(const rml_session *session)
+{
+    return !session->settings.shared || session->block == session->settings.shared->data;
+}
+
+// A block for the plan: kept while it is large enough and not more than twice as large.
+static rml_status make_block(rml_session *session, const rml_plan *plan, rml_error *err)
+{
+    const size_t bytes = plan->bytes ? plan->bytes : RML_ALIGNMENT;
+    if (session->settings.memory) {
+        if (plan->bytes > session->settings.memory_bytes)
+            return rml_fail(err, RML_ERR_LIMIT,
+                            "the plan needs %zu bytes, the memory given has %zu", plan->bytes,
+                            session->settings.memory_bytes);
+        session->block = session->settings.memory;
+        session->block_bytes = session->settings.memory_bytes;
+        return RML_OK;
+    }
+    if (session->settings.shared) {
+        RML_TRY(rml_shared_block_reserve(session->settings.shared, bytes, err));
+        session->block = session->settings.shared->data;
+        session->block_bytes = session->settings.shared->bytes;
+        return RML_OK;
+    }
+    if (session->block && bytes <= session->block_bytes && session->block_bytes / 2 <= bytes)
+        return RML_OK;
+    char *block = rml_alloc(session->allocator, bytes);
+    if (!block)
+        return rml_fail_nomem(err, bytes, "activations and scratch");
+    if (session->block_owned)
+        rml_free(session->allocator, session->block);
+    session->block = block;
+    session->block_bytes = bytes;
+    session->block_owned = true;
+    return RML_OK;
+}
+
+static void log_plan(const rml_session *session, const rml_plan *plan)
+{
+    char line[160];
+    snprintf(
+        line, sizeof line,
+        "planned %zu steps, %.3f GMAC, %zu bytes of activations and scratch, %zu bytes of packed "
+        "weights, %s, %d threads",
+        plan->step_count, (double)plan->macs * 1e-9, plan->bytes, plan->packed_bytes,
+        rml_cpu_level_name(session->kernels.level), rml_pool_threads(session->pool));
+    session->settings.log(session->settings.log_user, line);
+}
+
+// Plans for the shapes set; the plan becomes the first of the list.
+static rml_status add_plan(rml_session *session, rml_error *err)
+{
+    const rml_plan_settings settings = {
+        &session->kernels,           session->pool,
+        session->settings.precision, rml_pool_threads(session->pool),
+        session->settings.no_reuse,  session->settings.memory_limit};
+    rml_plan *plan;
+    RML_TRY(rml_plan_create(&plan, session->model, session->shapes, &settings, session->allocator,
+                            err));
+    plan->older = session->plans;
+    session->plans = plan;
+    if (session->settings.log)
+        log_plan(session, plan);
+    return RML_OK;
+}
+
+// After a failure: the former plan and its shapes, for which the block still fits.
+static void go_back(rml_session *session, const rml_plan *former)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    if (!former)
+        return;
+    for (size_t i = 0; i < graph->input_count; i++)
+        session->shapes[i] = former->facts[graph->inputs[i]].shape;
+    recall(session);
+}
+
+rml_status rml_session_prepare(rml_session *session, rml_error *err)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    const rml_plan *former = session->ready ? session->plans : NULL;
+    if (former && rml_session_plan_fits(session, former) && rml_session_has_block(session))
+        return RML_OK;
+    for (size_t i = 0; i < graph->input_count; i++)
+        if (!rml_shape_known(&session->shapes[i])) {
+            char text[RML_SHAPE_TEXT_BYTES];
+            return rml_fail(err, RML_ERR_SHAPE, "input %s has shape %s: set its size first",
+                            graph->values[graph->inputs[i]].name,
+                            rml_shape_text(&session->shapes[i], text));
+        }
+    const bool recalled = recall(session);
+    rml_status status = recalled ? RML_OK : add_plan(session, err);
+    if (status == RML_OK) {
+        status = make_block(session, session->plans, err);
+        if (status != RML_OK && !recalled)
+            drop_newest(session);
+    }
+    if (status != RML_OK) {
+        go_back(session, former);
+        return status;
+    }
+    forget_oldest(session);
+    session->ready = true;
+    rml_session_forget_results(session);
+    rml_session_point(session);
+    return RML_OK;
+}
