@@ -17,7 +17,7 @@ struct rml_pack {
 
 rml_model_settings rml_model_settings_default(void)
 {
-    return (rml_model_settings){0};
+    return (rml_model_settings){.size = sizeof(rml_model_settings)};
 }
 
 rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, rml_error *err)
@@ -164,7 +164,7 @@ rml_port rml_model_input(const rml_model *model, size_t index)
     rml_port port = {0};
     if (index < model->graph.input_count) {
         const rml_value *value = &model->graph.values[model->graph.inputs[index]];
-        port = (rml_port){value->name, value->dtype, value->shape};
+        port = (rml_port){.name = value->name, .dtype = value->dtype, .shape = value->shape};
     }
     return port;
 }
@@ -173,9 +173,9 @@ rml_port rml_model_output(const rml_model *model, size_t index)
 {
     rml_port port = {0};
     if (index < model->graph.output_count)
-        port = (rml_port){model->graph.output_names[index],
-                          model->graph.values[model->graph.outputs[index]].dtype,
-                          model->graph.values[model->graph.outputs[index]].shape};
+        port = (rml_port){.name = model->graph.output_names[index],
+                          .dtype = model->graph.values[model->graph.outputs[index]].dtype,
+                          .shape = model->graph.values[model->graph.outputs[index]].shape};
     return port;
 }
 

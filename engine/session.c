@@ -5,7 +5,7 @@
 
 rml_session_settings rml_session_settings_default(void)
 {
-    return (rml_session_settings){0};
+    return (rml_session_settings){.size = sizeof(rml_session_settings)};
 }
 
 static const char *const precision_names[] = {"f32", "f16", "bf16", "int8"};
@@ -84,10 +84,11 @@ static rml_status check_precision(const rml_session_settings *given, rml_error *
 rml_status rml_session_create(rml_session **out, rml_model *model,
                               const rml_session_settings *settings, rml_error *err)
 {
-    const rml_session_settings given = settings ? *settings : rml_session_settings_default();
-    const rml_allocator *allocator = given.allocator ? given.allocator : model->allocator;
     const rml_graph *graph = &model->graph;
+    rml_session_settings given;
     *out = NULL;
+    RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_session_settings", err));
+    const rml_allocator *allocator = given.allocator ? given.allocator : model->allocator;
     if (!rml_cpu_level_available(given.cpu))
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "CPU level %s is not available here, the best is %s",

@@ -8,6 +8,17 @@
 // sentence. The library never prints, exits or aborts, and holds no global state: objects made with
 // different settings live side by side in one process. Opaque objects are destroyed with a pointer
 // to the pointer, which is set to NULL.
+//
+// How structs grow without breaking programs that were built against an older header:
+// - Structs that a caller fills (settings, views) begin with `size`, the bytes that the caller
+//   knows: sizeof, which the function that gives the defaults sets. A smaller one is that of an
+//   older header, and what it lacks is zero, which means the default everywhere. In a larger one,
+//   of a newer header, members that this library does not know must be zero: otherwise it is
+//   refused with RML_ERR_UNSUPPORTED. A size that is none (0 above all) is RML_ERR_ARG.
+// - Structs that come back by value end in reserved room, which is zero; what is added is taken
+//   from there. Structs that are handed out by pointer may grow at their end.
+// - rml_error, rml_shape, rml_allocator and rml_metadata never change. Enumerations grow at their
+//   ends. A member that is there never changes its place or its meaning.
 #ifndef RUNMODEL_H
 #define RUNMODEL_H
 
@@ -121,6 +132,7 @@ typedef struct rml_weight_info {
         *name; // as stored, after what DataParallel and its kin put in ("module.") is taken out
     rml_dtype dtype;
     rml_shape shape;
+    uint64_t reserved[2];
 } rml_weight_info;
 
 // Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
@@ -190,6 +202,7 @@ typedef struct rml_model_desc {
 RML_API const rml_model_desc *rml_model_list(size_t index);
 
 typedef struct rml_model_settings {
+    size_t size;                    // sizeof(rml_model_settings)
     const rml_allocator *allocator; // NULL: the C library
     const char *disabled_passes;    // comma separated names of graph passes to leave out, or NULL
     // For networks whose weights do not tell everything: the path of a config.json or of its
@@ -229,6 +242,7 @@ typedef struct rml_port {
     const char *name;
     rml_dtype dtype;
     rml_shape shape; // -1 where the size may change between runs; rank RML_RANK_UNKNOWN: any
+    uint64_t reserved[2];
 } rml_port;
 
 RML_API size_t rml_model_input_count(const rml_model *model);
@@ -288,6 +302,7 @@ RML_API size_t rml_shared_block_bytes(const rml_shared_block *block);
 RML_API void rml_shared_block_destroy(rml_shared_block **block);
 
 typedef struct rml_session_settings {
+    size_t size;                    // sizeof(rml_session_settings)
     const rml_allocator *allocator; // NULL: the model's
     int threads;                    // 0: rml_threads_default()
     rml_cpu_level cpu;
@@ -360,6 +375,7 @@ typedef struct rml_profile_entry {
     uint64_t macs;         // of all runs together, whatever the shapes
     uint64_t runs;
     double total_ms;
+    uint64_t reserved[4];
 } rml_profile_entry;
 
 // Nodes in order of execution, when the session was made with `profile`.

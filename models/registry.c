@@ -127,9 +127,10 @@ static rml_status assemble(rml_model **out, const network *chosen, const rml_wei
 rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                             const rml_model_settings *settings, rml_error *err)
 {
-    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
     const network *found;
+    rml_model_settings given;
     *out = NULL;
+    RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
     RML_TRY(find_network(name, &found, err));
     if (weights && rml_weights_is_graph(weights))
         RML_TRY(adopt(out, found, rml_weights_path(weights), &given, err));
@@ -145,12 +146,13 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
 rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,
                                      const rml_model_settings *settings, rml_error *err)
 {
-    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
-    const rml_allocator *allocator = given.allocator ? given.allocator : rml_allocator_default();
     const network *found;
     rml_graph graph;
     uint64_t trained;
+    rml_model_settings given;
     *out = NULL;
+    RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
+    const rml_allocator *allocator = given.allocator ? given.allocator : rml_allocator_default();
     RML_TRY(find_network(name, &found, err));
     RML_TRY(rml_weights_create_empty(out, allocator, err));
     rml_graph_init(&graph, allocator);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_SETTINGS_BYTES 4096
+
 const char *rml_status_name(rml_status status)
 {
     switch (status) {
@@ -85,4 +87,28 @@ void rml_error_prefix(rml_error *err, const char *context)
 {
     if (err)
         rml_fail(err, err->status, "%s: %s", context, err->message);
+}
+
+rml_status rml_settings_take(void *out, size_t size, const void *given, const char *name,
+                             rml_error *err)
+{
+    const unsigned char *bytes = given;
+    size_t given_size = 0;
+    memset(out, 0, size);
+    if (given) {
+        memcpy(&given_size, given, sizeof given_size);
+        // A size that nobody set may be any number: nothing is read past what could be one.
+        if (given_size <= sizeof given_size || given_size > MAX_SETTINGS_BYTES)
+            return rml_fail(err, RML_ERR_ARG,
+                            "the size in %s is %zu, and sizeof is %zu: begin with %s_default()",
+                            name, given_size, size, name);
+        memcpy(out, given, given_size < size ? given_size : size);
+    }
+    for (size_t i = size; i < given_size; i++)
+        if (bytes[i])
+            return rml_fail(err, RML_ERR_UNSUPPORTED,
+                            "%s of %zu bytes sets what this library (%s, %zu bytes) does not know",
+                            name, given_size, rml_version(), size);
+    memcpy(out, &size, sizeof size);
+    return RML_OK;
 }

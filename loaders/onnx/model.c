@@ -159,8 +159,10 @@ rml_status rml_onnx_model_begin(rml_model **out, const char *path,
 rml_status rml_model_open(rml_model **out, const char *path, const rml_model_settings *settings,
                           rml_error *err)
 {
-    const rml_model_settings given = settings ? *settings : rml_model_settings_default();
-    RML_TRY(rml_onnx_model_begin(out, path, settings, err));
+    rml_model_settings given;
+    *out = NULL;
+    RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
+    RML_TRY(rml_onnx_model_begin(out, path, &given, err));
     const rml_status status =
         rml_passes_run(&(*out)->graph, given.disabled_passes, given.log, given.log_user, err);
     if (status != RML_OK) {

@@ -299,7 +299,8 @@ rml_weight_info rml_weights_at(const rml_weights *weights, size_t index)
     rml_weight_info info = {.name = NULL};
     const rml_weight *weight = rml_weights_entry(weights, index);
     if (weight)
-        info = (rml_weight_info){weight->name, weight->stored.dtype, weight->stored.shape};
+        info = (rml_weight_info){
+            .name = weight->name, .dtype = weight->stored.dtype, .shape = weight->stored.shape};
     return info;
 }
 

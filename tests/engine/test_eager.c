@@ -43,7 +43,7 @@ static void run(net *at, rml_session *session)
 static void test_known_while_planning(void)
 {
     net at;
-    const rml_session_settings settings = {.threads = 1, .profile = true};
+    const rml_session_settings settings = {.size = sizeof settings, .threads = 1, .profile = true};
     net_begin(&at, NULL);
     const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){2, {-1, 2}});
     const rml_value_id sizes = plain(at.graph, RML_OP_SHAPE, x, "sizes");
@@ -90,7 +90,8 @@ static void test_nonzero(void)
     const rml_value_id where = plain(at.graph, RML_OP_NONZERO, x, "where");
     rml_graph_output(at.graph, "y", where);
     rml_graph_output(at.graph, "f", cast(at.graph, where, RML_F32, "float"));
-    rml_session *session = start(&at, &(rml_session_settings){.threads = net_threads()});
+    rml_session *session = start(&at, &(rml_session_settings){.size = sizeof(rml_session_settings),
+                                                              .threads = net_threads()});
     CHECK(rml_model_output(at.model, 0).dtype == RML_I64);
     prepare(&at, session);
     CHECK(rml_session_output(session, "y", NULL) == NULL);
@@ -155,7 +156,9 @@ static void test_same_bits(void)
         rml_graph_output(at.graph, "y", rml_graph_softmax(at.graph, y, 1, "softmax"));
         if (eager)
             rml_graph_output(at.graph, "n", plain(at.graph, RML_OP_NONZERO, x, "where"));
-        rml_session *session = start(&at, &(rml_session_settings){.threads = net_threads()});
+        rml_session *session =
+            start(&at, &(rml_session_settings){.size = sizeof(rml_session_settings),
+                                               .threads = net_threads()});
         CHECK(rml_session_bind(session, "y", results[eager], count * sizeof(float), &at.err) ==
               RML_OK);
         prepare(&at, session);
@@ -383,8 +386,9 @@ static void test_no_memory(void)
     const rml_value_id in[] = {limit, RML_NO_VALUE, state, state};
     const rml_value_id first = control(&at, RML_OP_LOOP, &attr, in, 4, "loop");
     rml_graph_output(at.graph, "each", first + 1);
-    rml_session *session =
-        start(&at, &(rml_session_settings){.allocator = &allocator, .threads = 1});
+    rml_session *session = start(&at, &(rml_session_settings){.size = sizeof(rml_session_settings),
+                                                              .allocator = &allocator,
+                                                              .threads = 1});
     prepare(&at, session);
     *(int64_t *)rml_session_input(session, "limit", NULL) = 9;
     memset(rml_session_input(session, "state", NULL), 0, 2 * sizeof(float));

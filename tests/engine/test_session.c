@@ -49,7 +49,7 @@ static size_t malloc_calls;
 // batch norm, softmax, matmul; a residual, a concatenation in place, reorders.
 static void build(net *at, const rml_allocator *allocator)
 {
-    const rml_model_settings settings = {.allocator = allocator};
+    const rml_model_settings settings = {.size = sizeof settings, .allocator = allocator};
     net_begin(at, &settings);
     rml_graph *g = at->graph;
     rml_conv_attr three = rml_conv_square(3, 1, 1), two = rml_conv_square(2, 2, 0), each = three;
@@ -102,7 +102,7 @@ static float *run(rml_session *session, const rml_model *model, rml_shape shape,
 // What a session made for this shape alone gives.
 static float *fresh(rml_model *model, rml_shape shape, size_t *count)
 {
-    rml_session_settings settings = {.threads = 1};
+    rml_session_settings settings = {.size = sizeof settings, .threads = 1};
     rml_session *session;
     CHECK(rml_session_create(&session, model, &settings, NULL) == RML_OK);
     float *out = run(session, model, shape, count);
@@ -124,7 +124,7 @@ static void check_like_fresh(rml_session *session, rml_model *model, rml_shape s
 
 static void test_misuse(rml_model *model)
 {
-    rml_session_settings settings = {.threads = 1};
+    rml_session_settings settings = {.size = sizeof settings, .threads = 1};
     rml_session *session;
     rml_error err = {0};
     rml_shape shape = image_shape(1, 16, 16);
@@ -167,7 +167,8 @@ static void test_no_allocation(rml_model *model)
     for (int threads = 1; threads <= 2; threads++) {
         counting count;
         const rml_allocator allocator = counting_allocator(&count);
-        rml_session_settings settings = {.threads = threads, .allocator = &allocator, .profile = 1};
+        rml_session_settings settings = {
+            .size = sizeof settings, .threads = threads, .allocator = &allocator, .profile = 1};
         rml_session *session;
         if (rml_session_create(&session, model, &settings, NULL) != RML_OK)
             continue;
@@ -200,7 +201,8 @@ static void test_resize(rml_model *model)
                                        {1, 16, 16}, {1, 64, 64}, {1, 12, 14}, {2, 40, 24}};
     counting count;
     const rml_allocator allocator = counting_allocator(&count);
-    rml_session_settings settings = {.threads = 1, .allocator = &allocator};
+    rml_session_settings settings = {
+        .size = sizeof settings, .threads = 1, .allocator = &allocator};
     rml_session *session;
     CHECK(rml_session_create(&session, model, &settings, NULL) == RML_OK);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -246,7 +248,8 @@ static void test_failure(rml_model *model)
 {
     counting count;
     const rml_allocator allocator = counting_allocator(&count);
-    rml_session_settings settings = {.threads = 1, .allocator = &allocator};
+    rml_session_settings settings = {
+        .size = sizeof settings, .threads = 1, .allocator = &allocator};
     rml_session *session;
     rml_error err = {0};
     size_t total = 0;
@@ -284,7 +287,8 @@ static void test_memory_of_caller(rml_model *model)
 {
     enum { ROOM = 1 << 20, GUARD = 0x5A };
     unsigned char *block = aligned_alloc(64, ROOM);
-    rml_session_settings settings = {.threads = 1, .memory = block, .memory_bytes = ROOM};
+    rml_session_settings settings = {
+        .size = sizeof settings, .threads = 1, .memory = block, .memory_bytes = ROOM};
     rml_session *session;
     rml_error err = {0};
     size_t total = 0, planned = 0, used = 0;
@@ -326,7 +330,7 @@ static void test_memory_of_caller(rml_model *model)
 
 static void test_bind(rml_model *model)
 {
-    rml_session_settings settings = {.threads = 1};
+    rml_session_settings settings = {.size = sizeof settings, .threads = 1};
     rml_session *session;
     rml_shape shape = image_shape(1, 16, 16);
     float *x = malloc(3 * 256 * sizeof *x), *gram = malloc(32 * 32 * sizeof *gram);
@@ -357,7 +361,7 @@ static void test_bind(rml_model *model)
 // Memory that is too small is refused: at once, or by the run where the shapes changed since.
 static void test_bind_size(rml_model *model)
 {
-    rml_session_settings settings = {.threads = 1};
+    rml_session_settings settings = {.size = sizeof settings, .threads = 1};
     rml_session *session;
     rml_error err = {0};
     const size_t bytes = 3 * 256 * sizeof(float);

@@ -229,7 +229,7 @@ static rml_value_id resnet(net *at, rml_value_id x, int64_t out)
 
 static void build_decoder(net *at, const rml_allocator *allocator)
 {
-    const rml_model_settings settings = {.allocator = allocator};
+    const rml_model_settings settings = {.size = sizeof settings, .allocator = allocator};
     const rml_resize_attr twice = {.kind = RML_RESIZE_NEAREST, .scale = {2, 2}};
     net_begin(at, &settings);
     rml_value_id x = rml_graph_input(at->graph, "x", &(rml_shape){4, {-1, 4, 96, 64}});

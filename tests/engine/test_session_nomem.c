@@ -54,8 +54,10 @@ typedef struct objects {
 static rml_status make(objects *out, const unsigned char *file, size_t size, rml_shape shape,
                        const rml_allocator *allocator, int threads, int *stage, rml_error *err)
 {
-    const rml_model_settings model_settings = {.allocator = allocator};
-    const rml_session_settings settings = {.threads = threads, .profile = true};
+    const rml_model_settings model_settings = {.size = sizeof model_settings,
+                                               .allocator = allocator};
+    const rml_session_settings settings = {
+        .size = sizeof settings, .threads = threads, .profile = true};
     *out = (objects){0};
     *stage = 0;
     RML_TRY(rml_weights_open_memory(&out->weights, file, size, allocator, err));

@@ -19,7 +19,7 @@ static void build(net *at, int64_t channels)
 
 static rml_session *open_session(rml_model *model, rml_shared_block *block)
 {
-    const rml_session_settings settings = {.threads = 1, .shared = block};
+    const rml_session_settings settings = {.size = sizeof settings, .threads = 1, .shared = block};
     rml_session *session;
     CHECK(rml_session_create(&session, model, &settings, NULL) == RML_OK);
     return session;
@@ -112,7 +112,8 @@ static void test_misuse(rml_model *model)
     rml_session *session;
     rml_error err = {0};
     CHECK(rml_shared_block_create(&block, NULL, NULL) == RML_OK);
-    const rml_session_settings settings = {.shared = block, .memory = block, .memory_bytes = 64};
+    const rml_session_settings settings = {
+        .size = sizeof settings, .shared = block, .memory = block, .memory_bytes = 64};
     CHECK(rml_session_create(&session, model, &settings, &err) == RML_ERR_ARG && !session);
     CHECK(strstr(err.message, "not both"));
     rml_shared_block_destroy(&block);

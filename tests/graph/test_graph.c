@@ -147,7 +147,7 @@ static void test_pool_messages(void)
                            .pad = {huge / 2, huge / 2, huge / 2, huge / 2}};
     x = rml_graph_pool2d(at.graph, x, &attr, "pool4");
     if (x != RML_NO_VALUE) {
-        rml_session_settings settings = {.threads = 1};
+        rml_session_settings settings = {.size = sizeof settings, .threads = 1};
         rml_session *session;
         rml_graph_output(at.graph, "y", x);
         CHECK(net_finish(&at, NULL));
@@ -252,7 +252,7 @@ static void test_slice_range(void)
         rml_value_id x = begin(&at, (rml_shape){2, {7, 3}});
         x = rml_graph_slice(at.graph, x, 0, spans[i][0], spans[i][1], spans[i][2], "cut");
         CHECK(x != RML_NO_VALUE && at.graph->values[x].shape.dim[0] == spans[i][3]);
-        rml_session_settings settings = {.threads = 1};
+        rml_session_settings settings = {.size = sizeof settings, .threads = 1};
         rml_session *session;
         rml_graph_output(at.graph, "y", x);
         CHECK(net_finish(&at, NULL));
@@ -366,7 +366,7 @@ static void test_several_outputs(void)
 static void test_two_names(void)
 {
     net at;
-    rml_session_settings settings = {.threads = 1};
+    rml_session_settings settings = {.size = sizeof settings, .threads = 1};
     rml_session *session;
     float first[6], second[6];
     rml_value_id x = begin(&at, (rml_shape){2, {2, 3}});

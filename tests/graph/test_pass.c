@@ -281,7 +281,7 @@ static void test_layout(void)
 
 static float *run_net(net *at, const char *disabled, size_t *count)
 {
-    rml_session_settings settings = {.threads = 1};
+    rml_session_settings settings = {.size = sizeof settings, .threads = 1};
     rml_session *session;
     *count = 0;
     if (!net_finish(at, disabled))

@@ -137,7 +137,7 @@ int main(void)
 
     CHECK(rml_model_create(&model, "s3df", good, NULL, &err) == RML_ERR_ARG && !model);
     CHECK(strstr(err.message, "s3df") && strstr(err.message, "wav2lip"));
-    const rml_model_settings settings = {.disabled_passes = "everything"};
+    const rml_model_settings settings = {.size = sizeof settings, .disabled_passes = "everything"};
     CHECK(rml_model_create(&model, "s3fd", good, &settings, &err) == RML_ERR_ARG && !model);
     CHECK(strstr(err.message, "everything"));
 

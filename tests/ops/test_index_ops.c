@@ -42,7 +42,8 @@ static rml_value_id node(net *at, rml_op_id op, const rml_op_attr *attr, rml_val
 
 static rml_session *start(net *at, rml_value_id y, int threads)
 {
-    const rml_session_settings settings = {.threads = threads, .profile = true};
+    const rml_session_settings settings = {
+        .size = sizeof settings, .threads = threads, .profile = true};
     rml_session *session = NULL;
     rml_graph_output(at->graph, "y", y);
     CHECK(net_finish(at, NULL));

@@ -71,7 +71,8 @@ static void run_both(trial *t)
         rml_session *session = NULL;
         rml_shape shape;
         size_t count = 0;
-        const rml_session_settings settings = {.threads = pass ? net_threads() : 1};
+        const rml_session_settings settings = {.size = sizeof settings,
+                                               .threads = pass ? net_threads() : 1};
         CHECK(rml_session_create(&session, t->at.model, &settings, &t->at.err) == RML_OK);
         CHECK_MSG(rml_session_prepare(session, &t->at.err) == RML_OK, "%s", t->at.err.message);
         fill(session, t->at.model);

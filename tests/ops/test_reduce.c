@@ -24,7 +24,7 @@ static run start(rml_op_id op, rml_op_attr attr, rml_dtype dtype, rml_shape x,
                          out + (rml_value_id)k);
     if (!net_finish(&r.at, NULL))
         return r;
-    const rml_session_settings settings = {.threads = threads};
+    const rml_session_settings settings = {.size = sizeof settings, .threads = threads};
     CHECK(rml_session_create(&r.session, r.at.model, &settings, &r.at.err) == RML_OK);
     CHECK_MSG(rml_session_prepare(r.session, &r.at.err) == RML_OK, "%s", r.at.err.message);
     return r;

@@ -86,7 +86,7 @@ static rml_session *run(pair *p, rml_value_id result, const void *x, size_t x_by
     rml_graph_output(p->at.graph, "z", result);
     if (!net_finish(&p->at, NULL))
         return NULL;
-    const rml_session_settings settings = {.threads = net_threads()};
+    const rml_session_settings settings = {.size = sizeof settings, .threads = net_threads()};
     CHECK(rml_session_create(&session, p->at.model, &settings, &p->at.err) == RML_OK);
     CHECK_MSG(rml_session_prepare(session, &p->at.err) == RML_OK, "%s", p->at.err.message);
     memcpy(rml_session_input(session, "x", NULL), x, x_bytes);
