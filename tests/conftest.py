@@ -112,17 +112,21 @@ def nowhere(tmp_path):
     return {"RUN_MODEL_HOME": "", "XDG_DATA_HOME": "", "HOME": str(tmp_path / "home")}
 
 
+def cpu_flags():
+    """What Linux says of the first CPU."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+        return set(re.search(r"^flags\s*:(.*)$", text, re.M)[1].split())
+    except (OSError, TypeError):
+        return set()
+
+
 def available_levels():
     """CPU levels that must work here. Read from the machine and not asked of the program, so that a
     level that is broken is not taken for one that is missing."""
-    levels = ["portable"]
+    levels, flags = ["portable"], cpu_flags()
     if platform.machine() in ("aarch64", "arm64"):
         levels.append("neon")
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-        flags = set(re.search(r"^flags\s*:(.*)$", text, re.M)[1].split())
-    except (OSError, TypeError):
-        flags = set()
     if {"avx2", "fma"} <= flags:
         levels.append("avx2")
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags:
