@@ -117,7 +117,8 @@ static rml_status compute(run *at, const rml_node *node, rml_tensor *in,
         RML_TRY(rml_model_pack(eager->model, at->graph, node, algorithm, &args, &args.packed,
                                &bytes, err));
     }
-    const size_t scratch = algorithm->scratch_bytes ? algorithm->scratch_bytes(&args) : 0;
+    size_t scratch;
+    RML_TRY(rml_op_memory(algorithm, &args, node->name, NULL, &scratch, err));
     if (scratch && !(args.scratch = rml_alloc(eager->allocator, scratch)))
         return rml_fail_nomem(err, scratch, "scratch");
     algorithm->run(&args);

@@ -90,10 +90,13 @@ rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_no
         const rml_op *op = rml_op_get(node->op);
         const rml_value *weight = &graph->values[node->in[op->packed_input]];
         struct rml_pack *pack = NULL;
+        size_t wanted = 0;
         if (!weight->constant)
             status = rml_fail(err, RML_ERR_UNSUPPORTED, "%s (%s): weight %s is not a constant",
                               node->name, op->name, weight->name);
-        else if (!(pack = reserve(model, algorithm->packed_bytes(args), err)))
+        else
+            status = rml_op_memory(algorithm, args, node->name, &wanted, NULL, err);
+        if (status == RML_OK && !(pack = reserve(model, wanted, err)))
             status = RML_ERR_NOMEM;
         if (pack) {
             status = algorithm->pack(args, weight->constant, pack->data, model->allocator, err);

@@ -227,8 +227,8 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
         plan->packed_bytes += bytes;
     }
     plan->scratch[plan->step_count] = NO_BUFFER;
-    const size_t scratch =
-        step->algorithm->scratch_bytes ? step->algorithm->scratch_bytes(&step->args) : 0;
+    size_t scratch;
+    RML_TRY(rml_op_memory(step->algorithm, &step->args, node->name, NULL, &scratch, err));
     if (scratch) {
         plan->scratch[plan->step_count] = plan->buffer_count;
         plan->buffers[plan->buffer_count++] = (rml_buffer){

@@ -29,10 +29,10 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
                         .constants = constants,
                         .pool = pool};
     const rml_algorithm *algorithm = rml_op_choose(op, &args);
-    const size_t packed_bytes = algorithm->packed_bytes ? algorithm->packed_bytes(&args) : 0;
-    const size_t scratch_bytes = algorithm->scratch_bytes ? algorithm->scratch_bytes(&args) : 0;
-    void *packed = packed_bytes ? rml_alloc(allocator, packed_bytes) : NULL;
-    args.scratch = scratch_bytes ? rml_alloc(allocator, scratch_bytes) : NULL;
+    size_t packed_bytes = 0, scratch_bytes = 0;
+    status = rml_op_memory(algorithm, &args, node->name, &packed_bytes, &scratch_bytes, err);
+    void *packed = rml_alloc(allocator, packed_bytes);
+    args.scratch = rml_alloc(allocator, scratch_bytes);
     args.packed = packed;
     if ((packed_bytes && !packed) || (scratch_bytes && !args.scratch))
         status = rml_fail_nomem(err, packed_bytes + scratch_bytes, "evaluating a node");

@@ -1,9 +1,12 @@
 #include "kernels/pack.h"
 
+#include "tensor/size.h"
+
 size_t rml_pack_count(const rml_kernels *kernels, size_t taps, size_t depth, size_t cols)
 {
     size_t full = cols / kernels->nr, rest = cols % kernels->nr;
-    return taps * depth * (full * kernels->nr + rml_pack_pitch(kernels, rest));
+    return rml_sat_mul(rml_sat_mul(taps, depth),
+                       full * kernels->nr + rml_pack_pitch(kernels, rest));
 }
 
 void rml_pack_panel(const rml_kernels *kernels, float *dst, const float *src, size_t taps,

@@ -14,7 +14,7 @@ static inline size_t rml_pack_pitch(const rml_kernels *kernels, size_t cols)
     return (cols + kernels->nr_unit - 1) / kernels->nr_unit * kernels->nr_unit;
 }
 
-// Floats of the whole packed matrix.
+// Floats of the whole packed matrix, SIZE_MAX when it cannot be addressed.
 size_t rml_pack_count(const rml_kernels *kernels, size_t taps, size_t depth, size_t cols);
 
 // Packs columns [first, first + count) of one panel (first is a multiple of nr, count <= nr) to

@@ -1,5 +1,7 @@
 #include "ops/op.h"
 
+#include "tensor/size.h"
+
 #include <math.h>
 
 const rml_op *rml_op_get(rml_op_id id)
@@ -36,6 +38,24 @@ const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args)
     while (algorithm->accepts && !algorithm->accepts(args))
         algorithm++;
     return algorithm;
+}
+
+rml_status rml_op_memory(const rml_algorithm *algorithm, const rml_op_args *args, const char *node,
+                         size_t *packed_bytes, size_t *scratch_bytes, rml_error *err)
+{
+    const size_t packed =
+        algorithm->packed_bytes && packed_bytes ? algorithm->packed_bytes(args) : 0;
+    const size_t scratch =
+        algorithm->scratch_bytes && scratch_bytes ? algorithm->scratch_bytes(args) : 0;
+    if (packed > SIZE_MAX / 2 || scratch > SIZE_MAX / 2)
+        return rml_fail(err, RML_ERR_LIMIT, "%s: the %s of \"%s\" would not fit the address space",
+                        node, packed > SIZE_MAX / 2 ? "packed weights" : "scratch memory",
+                        algorithm->name);
+    if (packed_bytes)
+        *packed_bytes = packed;
+    if (scratch_bytes)
+        *scratch_bytes = scratch;
+    return RML_OK;
 }
 
 rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,

@@ -146,6 +146,7 @@ typedef struct rml_algorithm {
     bool (*accepts)(const rml_op_args *args); // NULL: always. Must not look at the batch size, so
                                               // that an image gets the same bits in any batch.
     // Weights in the form `run` wants; depends on the weight's shape, attributes and kernels only.
+    // SIZE_MAX, here and of scratch: more than can be addressed (see tensor/size.h).
     size_t (*packed_bytes)(const rml_op_args *args); // NULL: nothing is packed
     rml_status (*pack)(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err); // pool is set
@@ -218,6 +219,11 @@ bool rml_op_writes_nothing(const rml_op_args *args, int out_count);
 
 // The first algorithm that accepts.
 const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args);
+
+// Bytes that the algorithm asks for (either may be NULL); RML_ERR_LIMIT, naming `node`, when they
+// cannot be addressed.
+rml_status rml_op_memory(const rml_algorithm *algorithm, const rml_op_args *args, const char *node,
+                         size_t *packed_bytes, size_t *scratch_bytes, rml_error *err);
 
 #define OP(upper, lower) extern const rml_op rml_op_##lower;
 #include "ops/ops.inc"

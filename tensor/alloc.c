@@ -35,7 +35,7 @@ const rml_allocator *rml_allocator_default(void)
 
 void *rml_alloc(const rml_allocator *allocator, size_t bytes)
 {
-    return bytes ? allocator->alloc(allocator->user, bytes) : NULL;
+    return bytes && bytes <= SIZE_MAX / 2 ? allocator->alloc(allocator->user, bytes) : NULL;
 }
 
 void *rml_alloc_zero(const rml_allocator *allocator, size_t count, size_t element_bytes)

@@ -2,9 +2,7 @@
 #ifndef RML_TENSOR_SIZE_H
 #define RML_TENSOR_SIZE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tensor/alloc.h"
 
 // True and *out = a + b (a * b), or false when the result does not fit.
 static inline bool rml_size_add(size_t a, size_t b, size_t *out)
@@ -37,10 +35,28 @@ static inline bool rml_range_inside(uint64_t offset, uint64_t bytes, uint64_t to
     return offset <= total && bytes <= total - offset;
 }
 
-// Rounds up to a multiple; the caller knows that the result fits.
+// The same for sizes that somebody is to allocate: SIZE_MAX means too large, and stays so through
+// further sums and products (rml_alloc refuses it, and rml_op_memory does with a message).
+static inline size_t rml_sat_add(size_t a, size_t b)
+{
+    return a > SIZE_MAX - b ? SIZE_MAX : a + b;
+}
+
+static inline size_t rml_sat_mul(size_t a, size_t b)
+{
+    return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+
+// Rounds up to a multiple.
 static inline size_t rml_round_up(size_t value, size_t multiple)
 {
-    return (value + multiple - 1) / multiple * multiple;
+    return value > SIZE_MAX - multiple ? SIZE_MAX : (value + multiple - 1) / multiple * multiple;
+}
+
+// Bytes of `count` elements, so many that what follows is aligned.
+static inline size_t rml_aligned_bytes(size_t count, size_t element_bytes)
+{
+    return rml_round_up(rml_sat_mul(count, element_bytes), RML_ALIGNMENT);
 }
 
 static inline size_t rml_min_size(size_t a, size_t b)

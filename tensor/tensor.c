@@ -36,12 +36,15 @@ bool rml_shape_known(const rml_shape *shape)
 bool rml_shape_count(const rml_shape *shape, size_t *count)
 {
     int64_t product = 1;
-    for (int i = 0; i < shape->rank; i++)
-        if (!rml_i64_mul(product, shape->dim[i], &product))
+    bool empty = false;
+    for (int i = 0; i < shape->rank; i++) {
+        empty = empty || shape->dim[i] == 0;
+        if (!rml_i64_mul(product, shape->dim[i] ? shape->dim[i] : 1, &product))
             return false;
+    }
     if ((uint64_t)product > SIZE_MAX / 8 || product > INT64_MAX / 8)
         return false;
-    *count = (size_t)product;
+    *count = empty ? 0 : (size_t)product;
     return true;
 }
 

@@ -31,7 +31,8 @@ bool rml_shape_equal(const rml_shape *a, const rml_shape *b);
 // True when the rank and every dimension are known (not negative).
 bool rml_shape_known(const rml_shape *shape);
 
-// Number of elements; false when a dimension is negative or the product (times 8) does not fit.
+// Number of elements; false when a dimension is negative, or when the product of those that are not
+// 0 (times 8) does not fit: products of any dimensions of a shape that passes can be formed.
 bool rml_shape_count(const rml_shape *shape, size_t *count);
 
 // "(2,3,96,96)", with "?" for -1. Returns `text`, which holds RML_SHAPE_TEXT_BYTES.

@@ -131,26 +131,28 @@ static attend_job job_of(const rml_op_args *args)
     job.scale = job.attr->scale != 0 ? job.attr->scale : 1 / sqrt((double)job.depth);
     const size_t size = job.wide ? sizeof(double) : sizeof(float), rows = rows_of(&job);
     const size_t deepest = job.depth > job.width ? job.depth : job.width;
-    const size_t parts[] = {
-        job.keys * sizeof(double),
-        rows * job.keys * size,
-        rows * job.depth * size,
-        rows * job.width * size,
-        (job.wide ? deepest : job.keys * deepest) * size,
-        job.wide ? 0 : rml_pack_count(args->kernels, 1, job.depth, job.keys) * sizeof(float),
-        job.wide ? 0 : rml_pack_count(args->kernels, 1, job.keys, job.width) * sizeof(float)};
+    const size_t bytes[] = {
+        rml_aligned_bytes(job.keys, sizeof(double)),
+        rml_aligned_bytes(job.keys, rows * size),
+        rml_aligned_bytes(job.depth, rows * size),
+        rml_aligned_bytes(job.width, rows * size),
+        rml_aligned_bytes(job.wide ? deepest : rml_sat_mul(job.keys, deepest), size),
+        job.wide ? 0
+                 : rml_aligned_bytes(rml_pack_count(args->kernels, 1, job.depth, job.keys), size),
+        job.wide ? 0
+                 : rml_aligned_bytes(rml_pack_count(args->kernels, 1, job.keys, job.width), size)};
     size_t *const at[] = {&job.bias,  &job.rows,     &job.query,   &job.result,
                           &job.plain, &job.packed_k, &job.packed_v};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         *at[i] = job.worker_bytes;
-        job.worker_bytes += rml_round_up(parts[i], RML_ALIGNMENT);
+        job.worker_bytes = rml_sat_add(job.worker_bytes, bytes[i]);
     }
     return job;
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * job_of(args).worker_bytes;
+    return rml_sat_mul((size_t)args->threads, job_of(args).worker_bytes);
 }
 
 static const char *element(const rml_tensor *tensor, size_t at)

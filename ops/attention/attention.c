@@ -147,10 +147,10 @@ static sizes sizes_of(const rml_op_args *args)
     s.deep = s.bf16 ? rml_pairs(s.depth) : s.depth;
     const size_t rows = s.bf16 ? rml_pairs(s.keys) : s.keys;
     s.key_floats = rml_round_up(rml_pack_count(args->kernels, 1, s.deep, s.keys), 16);
-    s.pair_floats =
-        s.key_floats + rml_round_up(rml_pack_count(args->kernels, 1, rows, s.width), 16);
-    while (s.group < s.items * s.key_heads &&
-           (s.group + 1) * s.pair_floats * sizeof(float) <= GROUP_BYTES)
+    s.pair_floats = rml_sat_add(s.key_floats,
+                                rml_round_up(rml_pack_count(args->kernels, 1, rows, s.width), 16));
+    const size_t most = s.pair_floats ? GROUP_BYTES / sizeof(float) / s.pair_floats : SIZE_MAX;
+    while (s.group < s.items * s.key_heads && s.group + 1 <= most)
         s.group++;
     const size_t tiles = (s.queries + args->kernels->mr - 1) / args->kernels->mr;
     s.tiles = MOST_TILES;
@@ -171,15 +171,17 @@ static uint64_t macs(const rml_op_args *args)
 static size_t worker_bytes(const rml_op_args *args, const sizes *s)
 {
     const rml_kernels *kernels = args->kernels;
-    const size_t tile = (kernels->mr + 1) * PITCH + (s->bf16 ? kernels->mr * s->deep : 0);
-    const size_t panel = s->bf16 ? kernels->nr * s->deep : 0;
-    return rml_round_up((tile > panel ? tile : panel) * sizeof(float), RML_ALIGNMENT);
+    const size_t deep = s->bf16 ? s->deep : 0;
+    const size_t tile = rml_sat_add((kernels->mr + 1) * PITCH, rml_sat_mul(kernels->mr, deep));
+    const size_t panel = rml_sat_mul(kernels->nr, deep);
+    return rml_aligned_bytes(tile > panel ? tile : panel, sizeof(float));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
     const sizes s = sizes_of(args);
-    return s.group * s.pair_floats * sizeof(float) + (size_t)args->threads * worker_bytes(args, &s);
+    return rml_sat_add(rml_sat_mul(s.group * sizeof(float), s.pair_floats),
+                       rml_sat_mul((size_t)args->threads, worker_bytes(args, &s)));
 }
 
 typedef struct job {

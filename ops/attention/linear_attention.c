@@ -116,14 +116,15 @@ static linear_job job_of(const rml_op_args *args)
     job.width = (size_t)args->in[V].dim[2] / job.key_heads;
     job.scale = at->scale != 0 ? at->scale : 1 / sqrt((double)job.depth);
     // the state; a query or key and its decay; a value and what is read
-    job.worker_bytes = rml_round_up(
-        (job.depth * job.width + 2 * job.depth + 2 * job.width) * sizeof(double), RML_ALIGNMENT);
+    job.worker_bytes = rml_aligned_bytes(
+        rml_sat_add(rml_sat_mul(job.depth, job.width), 2 * job.depth + 2 * job.width),
+        sizeof(double));
     return job;
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * job_of(args).worker_bytes;
+    return rml_sat_mul((size_t)args->threads, job_of(args).worker_bytes);
 }
 
 static void read_row(const rml_tensor *tensor, size_t at, double *dst, size_t count)

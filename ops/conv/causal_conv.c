@@ -62,12 +62,12 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
 static size_t line_bytes(const rml_op_args *args)
 {
     const size_t size = (size_t)args->in[X].dim[2], taps = (size_t)args->in[W].dim[2];
-    return rml_round_up((2 * size + 2 * taps) * sizeof(double), RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_add(size, taps), 2 * sizeof(double));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * line_bytes(args);
+    return rml_sat_mul((size_t)args->threads, line_bytes(args));
 }
 
 static void read_row(const rml_tensor *tensor, size_t at, double *dst, size_t count)

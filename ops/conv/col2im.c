@@ -88,15 +88,14 @@ typedef struct col2im_job {
 static size_t worker_bytes(const rml_op_args *args)
 {
     const rml_tensor *out = &args->out[0];
-    return rml_round_up(
-        (rml_sizes_count(&out->dim[2], out->rank - 2) + (size_t)args->in[X].dim[2]) *
-            sizeof(double),
-        RML_ALIGNMENT);
+    return rml_aligned_bytes(
+        rml_sat_add(rml_sizes_count(&out->dim[2], out->rank - 2), (size_t)args->in[X].dim[2]),
+        sizeof(double));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * worker_bytes(args);
+    return rml_sat_mul((size_t)args->threads, worker_bytes(args));
 }
 
 // Adds what all windows hold of one tap.

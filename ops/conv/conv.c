@@ -85,10 +85,9 @@ static size_t taps_of(const rml_op_args *args)
 static size_t packed_bytes(const rml_op_args *args)
 {
     const size_t groups = (size_t)args->attr->conv.groups;
-    return groups *
-           rml_pack_count(args->kernels, taps_of(args), (size_t)args->in[1].dim[1],
-                          (size_t)args->out[0].dim[1] / groups) *
-           sizeof(float);
+    return rml_sat_mul(groups * sizeof(float),
+                       rml_pack_count(args->kernels, taps_of(args), (size_t)args->in[1].dim[1],
+                                      (size_t)args->out[0].dim[1] / groups));
 }
 
 typedef struct pack_job {
@@ -127,8 +126,8 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
                     .depth = (size_t)args->in[1].dim[1],
                     .cols = (size_t)args->out[0].dim[1] / groups};
     job.panels = (job.cols + args->kernels->nr - 1) / args->kernels->nr;
-    const size_t bytes =
-        (size_t)args->threads * args->kernels->nr * job.taps * job.depth * sizeof(float);
+    const size_t bytes = rml_sat_mul((size_t)args->threads * args->kernels->nr * sizeof(float),
+                                     job.taps * job.depth);
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
         return rml_fail_nomem(err, bytes, "packing weights");

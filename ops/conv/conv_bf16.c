@@ -27,9 +27,8 @@ bool rml_conv_bf16_accepts(const rml_op_args *args)
 
 size_t rml_conv_bf16_packed_bytes(const rml_op_args *args)
 {
-    return rml_pack_count(args->kernels, taps_of(args), depth_of(args),
-                          (size_t)args->out[0].dim[1]) *
-           sizeof(float);
+    return rml_sat_mul(sizeof(float), rml_pack_count(args->kernels, taps_of(args), depth_of(args),
+                                                     (size_t)args->out[0].dim[1]));
 }
 
 typedef struct pack_job {
@@ -58,8 +57,8 @@ rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weigh
 {
     pack_job job = {.args = args, .weight = weight, .packed = packed};
     const size_t cols = (size_t)args->out[0].dim[1];
-    const size_t bytes = (size_t)args->threads * args->kernels->nr * taps_of(args) *
-                         (size_t)args->in[0].dim[1] * sizeof(float);
+    const size_t bytes = rml_sat_mul((size_t)args->threads * args->kernels->nr * sizeof(float),
+                                     taps_of(args) * (size_t)args->in[0].dim[1]);
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
         return rml_fail_nomem(err, bytes, "packing weights");
@@ -85,7 +84,7 @@ static bool is_point(const rml_op_args *args)
 
 static size_t point_bytes(const rml_op_args *args)
 {
-    return rml_round_up(POINT_PIXELS * depth_of(args) * sizeof(float), RML_ALIGNMENT);
+    return rml_aligned_bytes(depth_of(args), POINT_PIXELS * sizeof(float));
 }
 
 static void multiply_block(const rml_op_args *args, const float *pairs, size_t first, size_t count)
@@ -145,9 +144,10 @@ static void run_points(void *context, size_t begin, size_t end, int worker)
 size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args)
 {
     // enough for both ways: whether pixels are flat depends on views that are known when it runs
-    const size_t any = rml_igemm_scratch_bytes(args->threads, taps_of(args), depth_of(args)) +
-                       rml_pairs_bytes(&args->in[0]);
-    const size_t point = (size_t)args->threads * point_bytes(args);
+    const size_t any =
+        rml_sat_add(rml_igemm_scratch_bytes(args->threads, taps_of(args), depth_of(args)),
+                    rml_pairs_bytes(&args->in[0]));
+    const size_t point = rml_sat_mul((size_t)args->threads, point_bytes(args));
     return taps_of(args) == 1 && point > any ? point : any;
 }
 

@@ -21,16 +21,17 @@ static size_t taps_of(const rml_op_args *args)
 
 size_t rml_conv_dw_packed_bytes(const rml_op_args *args)
 {
-    return taps_of(args) * (size_t)args->in[0].dim[1] * sizeof(float);
+    return rml_sat_mul(taps_of(args) * sizeof(float), (size_t)args->in[0].dim[1]);
 }
 
 rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                             const rml_allocator *allocator, rml_error *err)
 {
     const size_t taps = taps_of(args), channels = (size_t)args->in[0].dim[1];
-    float *rows = rml_alloc(allocator, taps * channels * sizeof *rows);
+    const size_t bytes = rml_conv_dw_packed_bytes(args);
+    float *rows = rml_alloc(allocator, bytes);
     if (!rows)
-        return rml_fail_nomem(err, taps * channels * sizeof *rows, "packing weights");
+        return rml_fail_nomem(err, bytes, "packing weights");
     float *dst = packed;
     rml_constant_read(weight, 0, 0, (int64_t)channels, rows);
     for (size_t t = 0; t < taps; t++)
@@ -42,8 +43,9 @@ rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight,
 
 size_t rml_conv_dw_scratch_bytes(const rml_op_args *args)
 {
-    return rml_round_up((size_t)args->in[0].dim[1] * sizeof(float), RML_ALIGNMENT) +
-           (size_t)args->threads * rml_round_up(taps_of(args) * sizeof(float *), RML_ALIGNMENT);
+    const size_t table = rml_aligned_bytes(taps_of(args), sizeof(float *));
+    return rml_sat_add(rml_aligned_bytes((size_t)args->in[0].dim[1], sizeof(float)),
+                       rml_sat_mul((size_t)args->threads, table));
 }
 
 // Columns of the output all of whose taps lie inside the width: [first, stop).

@@ -31,7 +31,7 @@ static few few_of(const rml_op_args *args)
     few f = {.taps = (size_t)(conv->kernel[0] * conv->kernel[1]),
              .depth = (size_t)args->in[0].dim[1],
              .out = (size_t)args->out[0].dim[1]};
-    f.cols = f.taps * f.out;
+    f.cols = rml_sat_mul(f.taps, f.out);
     f.pitch = rml_pack_count(args->kernels, 1, 1, f.cols);
     return f;
 }
@@ -49,17 +49,18 @@ bool rml_conv_few_accepts(const rml_op_args *args)
 size_t rml_conv_few_packed_bytes(const rml_op_args *args)
 {
     const few f = few_of(args);
-    return rml_pack_count(args->kernels, 1, f.depth, f.cols) * sizeof(float);
+    return rml_sat_mul(sizeof(float), rml_pack_count(args->kernels, 1, f.depth, f.cols));
 }
 
 rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                              const rml_allocator *allocator, rml_error *err)
 {
     const few f = few_of(args);
-    const size_t count = f.cols * f.depth;
-    float *rows = rml_alloc(allocator, 2 * count * sizeof(float));
+    const size_t count = f.cols * f.depth; // of the weight
+    const size_t bytes = rml_sat_mul(count, 2 * sizeof(float));
+    float *rows = rml_alloc(allocator, bytes);
     if (!rows)
-        return rml_fail_nomem(err, 2 * count * sizeof(float), "packing weights");
+        return rml_fail_nomem(err, bytes, "packing weights");
     rml_constant_read(weight, 0, 0, (int64_t)f.out, rows); // [out][depth][taps]
     float *columns = rows + count;                         // [taps][out][depth]
     for (size_t o = 0; o < f.out; o++)
@@ -77,19 +78,19 @@ rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight
 
 static size_t row_floats(const rml_op_args *args, const few *f)
 {
-    return (size_t)args->in[0].dim[3] * f->pitch;
+    return rml_sat_mul((size_t)args->in[0].dim[3], f->pitch);
 }
 
 static size_t worker_bytes(const rml_op_args *args, const few *f)
 {
-    return rml_round_up((size_t)args->attr->conv.kernel[0] * row_floats(args, f) * sizeof(float),
-                        RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_mul((size_t)args->attr->conv.kernel[0], row_floats(args, f)),
+                             sizeof(float));
 }
 
 size_t rml_conv_few_scratch_bytes(const rml_op_args *args)
 {
     const few f = few_of(args);
-    return (size_t)args->threads * worker_bytes(args, &f);
+    return rml_sat_mul((size_t)args->threads, worker_bytes(args, &f));
 }
 
 // The shares of a row of input pixels, [W][pitch].

@@ -108,10 +108,9 @@ static size_t depth_of(const rml_op_args *args)
 static size_t packed_bytes(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
-    return (size_t)conv->groups *
-           rml_pack_count(args->kernels, (size_t)(conv->kernel[0] * conv->kernel[1]),
-                          depth_of(args), cols_of(args)) *
-           sizeof(float);
+    return rml_sat_mul((size_t)conv->groups * sizeof(float),
+                       rml_pack_count(args->kernels, (size_t)(conv->kernel[0] * conv->kernel[1]),
+                                      depth_of(args), cols_of(args)));
 }
 
 typedef struct pack_job {
@@ -161,8 +160,9 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
     const rml_conv_attr *conv = &args->attr->conv;
     pack_job job = {.args = args, .weight = weight, .packed = packed};
     job.panels = (cols_of(args) + args->kernels->nr - 1) / args->kernels->nr;
-    const size_t bytes = (size_t)args->threads * (size_t)args->in[1].dim[0] * args->kernels->nr *
-                         (size_t)(conv->kernel[0] * conv->kernel[1]) * sizeof(float);
+    const size_t bytes =
+        rml_sat_mul((size_t)args->threads * args->kernels->nr * sizeof(float),
+                    (size_t)(args->in[1].dim[0] * conv->kernel[0] * conv->kernel[1]));
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
         return rml_fail_nomem(err, bytes, "packing weights");

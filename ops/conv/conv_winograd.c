@@ -61,7 +61,7 @@ static rml_winograd_shape shape_of(const rml_op_args *args, bool pairs)
     s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
     const size_t share = (s.tiles + (size_t)args->threads - 1) / (size_t)args->threads;
     s.group = rml_min_size(s.o, rml_round_up(GROUP, args->kernels->nr));
-    size_t block = SCRATCH_BYTES / (s.planes * (s.depth + s.group) * sizeof(float));
+    size_t block = SCRATCH_BYTES / rml_sat_mul(s.planes * sizeof(float), s.depth + s.group);
     block = s.c < WIDE_CHANNELS ? rml_min_size(block, MAX_BLOCK) : WIDE_BLOCK;
     block = rml_min_size(block, share);
     s.block = rml_round_up(block ? block : 1, args->kernels->mr);
@@ -71,7 +71,7 @@ static rml_winograd_shape shape_of(const rml_op_args *args, bool pairs)
 static size_t packed_bytes(const rml_op_args *args, bool pairs)
 {
     const rml_winograd_shape s = shape_of(args, pairs);
-    return s.planes * rml_pack_count(args->kernels, 1, s.depth, s.o) * sizeof(float);
+    return rml_sat_mul(s.planes * sizeof(float), rml_pack_count(args->kernels, 1, s.depth, s.o));
 }
 
 typedef struct pack_job {
@@ -83,7 +83,7 @@ typedef struct pack_job {
 
 static size_t pack_temp_count(const rml_op_args *args, const rml_winograd_shape *s)
 {
-    return args->kernels->nr * s->c * (9 + s->planes);
+    return rml_sat_mul(args->kernels->nr * (9 + s->planes), s->c);
 }
 
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
@@ -123,7 +123,8 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 {
     pack_job job = {
         .args = args, .weight = weight, .packed = packed, .shape = shape_of(args, pairs)};
-    const size_t bytes = (size_t)args->threads * pack_temp_count(args, &job.shape) * sizeof(float);
+    const size_t bytes =
+        rml_sat_mul((size_t)args->threads * sizeof(float), pack_temp_count(args, &job.shape));
     job.temp = rml_alloc(allocator, bytes);
     if (!job.temp)
         return rml_fail_nomem(err, bytes, "packing weights");

@@ -24,8 +24,9 @@
 size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
 {
     // zeros long enough for a merged row of taps, then one pointer table a worker
-    return rml_round_up(taps * depth * sizeof(float), RML_ALIGNMENT) +
-           (size_t)threads * rml_round_up(taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT);
+    const size_t table = rml_aligned_bytes(taps, RML_GEMM_MAX_MR * sizeof(float *));
+    return rml_sat_add(rml_aligned_bytes(rml_sat_mul(taps, depth), sizeof(float)),
+                       rml_sat_mul((size_t)threads, table));
 }
 
 #define PAIRS_AT_ONCE 16 // of an AMX tile

@@ -16,19 +16,19 @@ static size_t block_channels(size_t taps, size_t depth)
 
 static size_t panel_bytes(const rml_op_args *args, size_t taps, size_t depth)
 {
-    return rml_round_up(block_channels(taps, depth) * taps * args->kernels->nr * sizeof(float),
-                        RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_mul(block_channels(taps, depth), taps),
+                             args->kernels->nr * sizeof(float));
 }
 
 static size_t worker_bytes(const rml_op_args *args, size_t taps, size_t depth)
 {
-    return panel_bytes(args, taps, depth) +
-           rml_round_up(args->kernels->nr * RML_IM2COL_PIXEL_BYTES, RML_ALIGNMENT);
+    return rml_sat_add(panel_bytes(args, taps, depth),
+                       rml_aligned_bytes(args->kernels->nr, RML_IM2COL_PIXEL_BYTES));
 }
 
 size_t rml_im2col_scratch_bytes(const rml_op_args *args, size_t taps, size_t depth)
 {
-    return (size_t)args->threads * worker_bytes(args, taps, depth);
+    return rml_sat_mul((size_t)args->threads, worker_bytes(args, taps, depth));
 }
 
 typedef struct columns_job {

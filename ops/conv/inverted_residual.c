@@ -41,8 +41,9 @@ static const rml_tensor *optional(const rml_op_args *args, int index)
 static size_t between_bytes(const rml_op_args *args, int64_t rows, int64_t rows_between)
 {
     const size_t channels = (size_t)args->in[1].dim[0];
-    return channels * sizeof(float) *
-           (size_t)(rows_between * args->in[0].dim[3] + rows * args->out[0].dim[3]);
+    const size_t pixels = rml_sat_add(rml_sat_mul((size_t)rows_between, (size_t)args->in[0].dim[3]),
+                                      rml_sat_mul((size_t)rows, (size_t)args->out[0].dim[3]));
+    return rml_sat_mul(rml_sat_mul(channels, sizeof(float)), pixels);
 }
 
 static piece choose_piece(const rml_op_args *args)
@@ -131,7 +132,7 @@ static size_t packed_bytes(const rml_op_args *args)
     size_t bytes = 0;
     make_parts(args, &p, parts);
     for (int k = 0; k < PARTS; k++)
-        bytes += part_bytes(&parts[k]);
+        bytes = rml_sat_add(bytes, part_bytes(&parts[k]));
     return bytes;
 }
 
@@ -156,7 +157,7 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 static size_t own_scratch(const rml_op_args *args, const piece *p)
 {
     const size_t one = between_bytes(args, p->rows, p->rows_between);
-    return rml_round_up((size_t)p->images * one, RML_ALIGNMENT);
+    return rml_aligned_bytes((size_t)p->images, one);
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
@@ -170,7 +171,8 @@ static size_t scratch_bytes(const rml_op_args *args)
         const size_t bytes = way->scratch_bytes ? way->scratch_bytes(&parts[k].args) : 0;
         most = bytes > most ? bytes : most;
     }
-    return (size_t)args->threads * (own_scratch(args, &p) + rml_round_up(most, RML_ALIGNMENT));
+    return rml_sat_mul((size_t)args->threads,
+                       rml_sat_add(own_scratch(args, &p), rml_round_up(most, RML_ALIGNMENT)));
 }
 
 static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image, int64_t images,

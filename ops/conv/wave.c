@@ -160,15 +160,15 @@ static uint64_t macs(const rml_op_args *args)
 // Behind the scratch of the product: one panel's scaled weights, then all panels.
 static size_t panel_bytes(const rml_op_args *args)
 {
-    return rml_round_up(args->kernels->nr * (size_t)args->in[1].dim[2] * sizeof(float),
-                        RML_ALIGNMENT);
+    return rml_aligned_bytes((size_t)args->in[1].dim[2], args->kernels->nr * sizeof(float));
 }
 
 static size_t conv_scratch(const rml_op_args *args)
 {
     const size_t taps = (size_t)args->in[1].dim[2];
-    return rml_igemm_scratch_bytes(args->threads, taps, 1) + panel_bytes(args) +
-           sizeof(float) * rml_pack_count(args->kernels, taps, 1, (size_t)args->in[1].dim[0]);
+    const size_t packed = rml_pack_count(args->kernels, taps, 1, (size_t)args->in[1].dim[0]);
+    return rml_sat_add(rml_igemm_scratch_bytes(args->threads, taps, 1),
+                       rml_sat_add(panel_bytes(args), rml_sat_mul(sizeof(float), packed)));
 }
 
 // The weights of one item, times its scale.

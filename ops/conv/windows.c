@@ -1,5 +1,7 @@
 #include "ops/conv/windows.h"
 
+#include "tensor/size.h"
+
 #define LIMIT ((int64_t)1 << 31) // of every number, so that sums and one product fit
 
 rml_status rml_windows_check(const rml_windows *windows, rml_error *err)
@@ -80,7 +82,7 @@ size_t rml_sizes_count(const int64_t *size, int rank)
 {
     size_t count = 1;
     for (int i = 0; i < rank; i++)
-        count *= (size_t)size[i];
+        count = rml_sat_mul(count, (size_t)size[i]);
     return count;
 }
 

@@ -25,7 +25,7 @@
 // Floats between two planes of the transformed input, and of the products.
 static size_t plane_v(const rml_winograd_shape *s)
 {
-    return s->block * s->depth + PLANE_GAP;
+    return rml_sat_add(rml_sat_mul(s->block, s->depth), PLANE_GAP);
 }
 
 static size_t plane_m(const rml_winograd_shape *s)
@@ -35,22 +35,22 @@ static size_t plane_m(const rml_winograd_shape *s)
 
 static size_t zeros_bytes(const rml_winograd_shape *s)
 {
-    return rml_round_up(s->c * sizeof(float), RML_ALIGNMENT);
+    return rml_aligned_bytes(s->c, sizeof(float));
 }
 
 static size_t v_bytes(const rml_winograd_shape *s)
 {
-    return rml_round_up(s->planes * plane_v(s) * sizeof(float), RML_ALIGNMENT);
+    return rml_aligned_bytes(plane_v(s), s->planes * sizeof(float));
 }
 
 static size_t worker_bytes(const rml_winograd_shape *s)
 {
-    return v_bytes(s) + rml_round_up(s->planes * plane_m(s) * sizeof(float), RML_ALIGNMENT);
+    return rml_sat_add(v_bytes(s), rml_aligned_bytes(plane_m(s), s->planes * sizeof(float)));
 }
 
 size_t rml_winograd_blocks_scratch_bytes(const rml_op_args *args, const rml_winograd_shape *s)
 {
-    return zeros_bytes(s) + (size_t)args->threads * worker_bytes(s);
+    return rml_sat_add(zeros_bytes(s), rml_sat_mul((size_t)args->threads, worker_bytes(s)));
 }
 
 typedef struct tile_at {

@@ -125,12 +125,12 @@ typedef struct nms_context {
 
 static size_t heap_bytes(const rml_op_args *args)
 {
-    return rml_round_up((size_t)args->in[1].dim[2] * sizeof(uint32_t), RML_ALIGNMENT);
+    return rml_aligned_bytes((size_t)args->in[1].dim[2], sizeof(uint32_t));
 }
 
 static size_t nms_scratch(const rml_op_args *args)
 {
-    return (size_t)args->threads * heap_bytes(args);
+    return rml_sat_mul((size_t)args->threads, heap_bytes(args));
 }
 
 // Item: a class of an image. Its part of the output is filled from the front; the third number of

@@ -52,12 +52,12 @@ static size_t pointer_bytes(const rml_op_args *args)
     for (int axis = 0; axis < 2; axis++)
         taps *= (size_t)(window.taps[axis] < args->in[0].dim[2 + axis] ? window.taps[axis]
                                                                        : args->in[0].dim[2 + axis]);
-    return rml_round_up(taps * sizeof(float *), RML_ALIGNMENT);
+    return rml_aligned_bytes(taps, sizeof(float *));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * pointer_bytes(args);
+    return rml_sat_mul((size_t)args->threads, pointer_bytes(args));
 }
 
 // The taps of one window along one axis: those inside the image, and how many there are with the

@@ -74,15 +74,14 @@ typedef struct pool_job {
 static size_t worker_bytes(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    return rml_round_up((rml_sizes_count(&in->dim[2], in->rank - 2) +
-                         rml_sizes_count(&out->dim[2], out->rank - 2)) *
-                            sizeof(double),
-                        RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_add(rml_sizes_count(&in->dim[2], in->rank - 2),
+                                         rml_sizes_count(&out->dim[2], out->rank - 2)),
+                             sizeof(double));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * worker_bytes(args);
+    return rml_sat_mul((size_t)args->threads, worker_bytes(args));
 }
 
 // The taps of one window that lie inside the image, by axis.

@@ -194,8 +194,8 @@ static size_t nearest_scratch(const rml_op_args *args)
 {
     size_t places = 0;
     for (int i = 0; i < args->out[0].rank; i++)
-        places += (size_t)args->out[0].dim[i];
-    return places * sizeof(int64_t);
+        places = rml_sat_add(places, (size_t)args->out[0].dim[i]);
+    return rml_sat_mul(places, sizeof(int64_t));
 }
 
 typedef struct nearest_job {
@@ -290,7 +290,7 @@ static size_t most_elements(const rml_op_args *args)
     for (int done = 1; done < in->rank; done++) {
         size_t count = 1;
         for (int i = 0; i < in->rank; i++)
-            count *= (size_t)(i < done ? out->dim[i] : in->dim[i]);
+            count = rml_sat_mul(count, (size_t)(i < done ? out->dim[i] : in->dim[i]));
         most = count > most ? count : most;
     }
     return most;
@@ -303,7 +303,8 @@ static size_t table_bytes(const rml_op_args *args)
         const size_t out = (size_t)args->out[0].dim[i];
         const size_t taps =
             rml_resize_taps(&args->attr->resize_nd, args->in[X].dim[i], args->out[0].dim[i]);
-        const size_t bytes = out * (2 * sizeof(int64_t) + taps * sizeof(double));
+        const size_t bytes =
+            rml_sat_mul(out, rml_sat_add(2 * sizeof(int64_t), rml_sat_mul(taps, sizeof(double))));
         most = bytes > most ? bytes : most;
     }
     return rml_round_up(most, RML_ALIGNMENT);
@@ -311,12 +312,12 @@ static size_t table_bytes(const rml_op_args *args)
 
 static size_t buffer_bytes(const rml_op_args *args)
 {
-    return rml_round_up(most_elements(args) * rml_dtype_size(args->out[0].dtype), RML_ALIGNMENT);
+    return rml_aligned_bytes(most_elements(args), rml_dtype_size(args->out[0].dtype));
 }
 
 static size_t weighted_scratch(const rml_op_args *args)
 {
-    return table_bytes(args) + 2 * buffer_bytes(args);
+    return rml_sat_add(table_bytes(args), rml_sat_mul(2, buffer_bytes(args)));
 }
 
 typedef struct pass_job {

@@ -42,12 +42,12 @@ static size_t side(const rml_op_args *args)
 
 static size_t worker_bytes(const rml_op_args *args)
 {
-    return rml_round_up(side(args) * side(args) * sizeof(double), RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_mul(side(args), side(args)), sizeof(double));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * worker_bytes(args);
+    return rml_sat_mul((size_t)args->threads, worker_bytes(args));
 }
 
 // Elimination with the largest pivot of each column; overwrites the matrix.

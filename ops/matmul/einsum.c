@@ -294,7 +294,7 @@ static buffers buffers_of(const rml_op_args *args, const equation *eq)
     buffers b = {.product_bytes = 0};
     plan(eq, most);
     for (int i = 0; i < 3; i++)
-        b.bytes[i] = rml_round_up(most[i] * rml_dtype_size(dtype), RML_ALIGNMENT);
+        b.bytes[i] = rml_aligned_bytes(most[i], rml_dtype_size(dtype));
     for (int step = 0; step < joinings(eq); step++) {
         joining j;
         join(eq, &left, step + 1, &j);
@@ -310,7 +310,8 @@ static size_t scratch_bytes(const rml_op_args *args)
 {
     const equation eq = equation_of(args);
     const buffers b = buffers_of(args, &eq);
-    return b.bytes[0] + b.bytes[1] + b.bytes[2] + b.product_bytes;
+    return rml_sat_add(rml_sat_add(b.bytes[0], b.bytes[1]),
+                       rml_sat_add(b.bytes[2], b.product_bytes));
 }
 
 // ---- copies with the dimensions in another order ------------------------------------------------

@@ -66,21 +66,20 @@ static size_t panels_of(const rml_kernels *kernels, size_t cols)
 
 static size_t packed_bytes(const rml_kernels *kernels, size_t depth, size_t cols)
 {
-    return rml_round_up(panels_of(kernels, cols) * kernels->nr * depth * sizeof(float),
-                        RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_mul(panels_of(kernels, cols), depth),
+                             kernels->nr * sizeof(float));
 }
 
 // A worker's rows as floats, and the sums of one tile.
 static size_t worker_bytes(const rml_kernels *kernels, size_t depth)
 {
-    return rml_round_up((kernels->mr * depth + kernels->mr * kernels->nr) * sizeof(float),
-                        RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_add(depth, kernels->nr), kernels->mr * sizeof(float));
 }
 
 static size_t product_bytes(const rml_op_args *args, size_t depth, size_t cols)
 {
-    return packed_bytes(args->kernels, depth, cols) +
-           (size_t)args->threads * worker_bytes(args->kernels, depth);
+    return rml_sat_add(packed_bytes(args->kernels, depth, cols),
+                       rml_sat_mul((size_t)args->threads, worker_bytes(args->kernels, depth)));
 }
 
 // Panels of w: each [depth][pitch], zeros behind the last column.

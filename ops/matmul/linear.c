@@ -40,15 +40,15 @@ static size_t depth_of(const rml_op_args *args, bool pairs)
 
 static size_t bytes_packed(const rml_op_args *args, bool pairs)
 {
-    return rml_pack_count(args->kernels, 1, depth_of(args, pairs), (size_t)args->in[1].dim[0]) *
-           sizeof(float);
+    return rml_sat_mul(sizeof(float), rml_pack_count(args->kernels, 1, depth_of(args, pairs),
+                                                     (size_t)args->in[1].dim[0]));
 }
 
 static rml_status pack_weight(const rml_op_args *args, const rml_constant *weight, void *packed,
                               bool pairs, const rml_allocator *allocator, rml_error *err)
 {
     const size_t cols = (size_t)args->in[1].dim[0], depth = (size_t)args->in[1].dim[1];
-    const size_t nr = args->kernels->nr, bytes = nr * depth * sizeof(float);
+    const size_t nr = args->kernels->nr, bytes = rml_sat_mul(nr * sizeof(float), depth);
     float *rows = rml_alloc(allocator, bytes);
     if (!rows)
         return rml_fail_nomem(err, bytes, "packing weights");
@@ -125,7 +125,7 @@ static rml_status pack_bf16(const rml_op_args *args, const rml_constant *weight,
 static size_t scratch_bytes_bf16(const rml_op_args *args)
 {
     const rml_tensor in = as_pixels(&args->in[0]);
-    return gemm_bytes(args, true) + rml_pairs_bytes(&in);
+    return rml_sat_add(gemm_bytes(args, true), rml_pairs_bytes(&in));
 }
 
 static void run_bf16(const rml_op_args *args)

@@ -17,7 +17,7 @@ size_t rml_pairs_bytes(const rml_tensor *image)
 {
     const size_t channels = (size_t)image->dim[1];
     const size_t pixels = (size_t)(image->dim[0] * image->dim[2] * image->dim[3]);
-    return rml_round_up(pixels * rml_pairs(channels) * sizeof(float), RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_mul(pixels, rml_pairs(channels)), sizeof(float));
 }
 
 typedef struct pairs_job {

@@ -18,7 +18,7 @@ typedef struct product_job {
 
 static size_t panel_bytes(const rml_kernels *kernels, size_t k)
 {
-    return rml_round_up(k * kernels->nr * sizeof(float), RML_ALIGNMENT);
+    return rml_aligned_bytes(k, kernels->nr * sizeof(float));
 }
 
 static product_job job_of(const rml_op_args *args, const rml_product *product)
@@ -40,14 +40,14 @@ static product_job job_of(const rml_op_args *args, const rml_product *product)
     job.pieces = (job.n + job.piece - 1) / job.piece;
     // A packed panel, and mr rows of `a` for when its rows are not contiguous.
     if (y->dtype == RML_F32)
-        job.worker_bytes = panel_bytes(args->kernels, job.k) +
-                           rml_round_up(job.k * args->kernels->mr * sizeof(float), RML_ALIGNMENT);
+        job.worker_bytes = rml_sat_add(panel_bytes(args->kernels, job.k),
+                                       rml_aligned_bytes(job.k, args->kernels->mr * sizeof(float)));
     return job;
 }
 
 size_t rml_product_scratch(const rml_op_args *args, const rml_product *product)
 {
-    return (size_t)args->threads * job_of(args, product).worker_bytes;
+    return rml_sat_mul((size_t)args->threads, job_of(args, product).worker_bytes);
 }
 
 // Start of matrix number `batch` of an operand that may be broadcast.

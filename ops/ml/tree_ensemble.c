@@ -4,6 +4,7 @@
 
 #include "tensor/convert.h"
 #include "tensor/dtype.h"
+#include "tensor/size.h"
 
 #include <math.h>
 
@@ -112,7 +113,8 @@ static void tree_rows(void *context, size_t begin, size_t end, int worker)
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * (size_t)args->attr->trees.targets * 2 * sizeof(double);
+    return rml_sat_mul((size_t)args->threads * 2 * sizeof(double),
+                       (size_t)args->attr->trees.targets);
 }
 
 static void run_trees(const rml_op_args *args)

@@ -65,13 +65,15 @@ static sizes sizes_of(const rml_op_args *args)
 // channel of every item.
 static size_t moments_count(const sizes *s)
 {
-    return s->items * s->blocks * (s->last ? 1 : s->channels) * s->lanes;
+    return rml_sat_mul(rml_sat_mul(s->items, s->blocks),
+                       rml_sat_mul(s->last ? 1 : s->channels, s->lanes));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
     const sizes s = sizes_of(args);
-    return 2 * (moments_count(&s) + s.items * s.channels) * sizeof(float);
+    return rml_sat_mul(rml_sat_add(moments_count(&s), rml_sat_mul(s.items, s.channels)),
+                       2 * sizeof(float));
 }
 
 typedef struct job {

@@ -39,7 +39,7 @@ static rml_status infer_batch_norm(const rml_op_attr *attr, const rml_shape *in,
 
 static size_t batch_norm_scratch(const rml_op_args *args)
 {
-    return 2 * rml_round_up((size_t)args->in[0].dim[1] * sizeof(float), RML_ALIGNMENT);
+    return rml_sat_mul(2, rml_aligned_bytes((size_t)args->in[0].dim[1], sizeof(float)));
 }
 
 static void batch_norm_pixels(void *context, size_t begin, size_t end, int worker)

@@ -77,13 +77,13 @@ static bool has_kernel(const rml_op_args *args)
 
 static size_t row_bytes(const rml_op_args *args, size_t element)
 {
-    return rml_round_up(rows_of(args).count * element, RML_ALIGNMENT);
+    return rml_aligned_bytes(rows_of(args).count, element);
 }
 
 // A row, and the powers of one.
 static size_t f32_scratch(const rml_op_args *args)
 {
-    return (size_t)args->threads * 2 * row_bytes(args, sizeof(float));
+    return rml_sat_mul((size_t)args->threads * 2, row_bytes(args, sizeof(float)));
 }
 
 // dst may be src.
@@ -180,7 +180,7 @@ static void compute(rml_softmax_kind kind, rml_dtype dtype, double *x, size_t co
 
 static size_t wide_scratch(const rml_op_args *args)
 {
-    return (size_t)args->threads * row_bytes(args, sizeof(double));
+    return rml_sat_mul((size_t)args->threads, row_bytes(args, sizeof(double)));
 }
 
 static void wide_rows(void *context, size_t begin, size_t end, int worker)

@@ -54,15 +54,15 @@ static uint64_t macs(const rml_op_args *args)
 // Blocks of units, each [H][4][kernels->lstm_units], zeros behind the last unit.
 static size_t packed_bytes(const rml_op_args *args)
 {
-    return rml_round_up(hidden_of(args), args->kernels->lstm_units) * 4 * hidden_of(args) *
-           sizeof(float);
+    return rml_sat_mul(rml_round_up(hidden_of(args), args->kernels->lstm_units),
+                       rml_sat_mul(4 * sizeof(float), hidden_of(args)));
 }
 
 static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
     const size_t hidden = hidden_of(args), units = args->kernels->lstm_units;
-    const size_t bytes = 4 * hidden * hidden * sizeof(float);
+    const size_t bytes = rml_sat_mul(hidden, rml_sat_mul(4 * sizeof(float), hidden));
     float *rows = rml_alloc(allocator, bytes);
     if (!rows)
         return rml_fail_nomem(err, bytes, "packing weights");
@@ -87,7 +87,7 @@ static const rml_tensor *initial(const rml_op_args *args, int input)
 // Zeros, for the state in front of the first step.
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return hidden_of(args) * sizeof(float);
+    return rml_sat_mul(hidden_of(args), sizeof(float));
 }
 
 typedef struct lstm_job {

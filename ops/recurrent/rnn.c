@@ -219,16 +219,17 @@ static rnn_job job_of(const rml_op_args *args)
                    .gates = gates_of(rnn),
                    .dirs = (size_t)rnn->directions};
     // x, bias, h, c, peepholes, h times r, and the gates; x, h and h times r also as f32
-    job.worker_bytes =
-        rml_round_up((job.inputs + (2 * job.gates + job.gates + 6) * job.hidden) * sizeof(double) +
-                         (job.inputs + 2 * job.hidden) * sizeof(float),
-                     RML_ALIGNMENT);
+    const size_t wide = rml_sat_add(job.inputs, rml_sat_mul(3 * job.gates + 6, job.hidden));
+    const size_t narrow_too = rml_sat_add(job.inputs, rml_sat_mul(2, job.hidden));
+    job.worker_bytes = rml_round_up(
+        rml_sat_add(rml_sat_mul(wide, sizeof(double)), rml_sat_mul(narrow_too, sizeof(float))),
+        RML_ALIGNMENT);
     return job;
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * job_of(args).worker_bytes;
+    return rml_sat_mul((size_t)args->threads, job_of(args).worker_bytes);
 }
 
 typedef struct rnn_row {

@@ -72,13 +72,13 @@ static job make_job(const rml_op_args *args)
 // Of a worker: the keys of a row, and a heap of indices with the worst of the best on top.
 static size_t worker_bytes(const job *at)
 {
-    return rml_round_up((at->count + at->wanted) * sizeof(uint64_t), RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_sat_add(at->count, at->wanted), sizeof(uint64_t));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
     const job at = make_job(args);
-    return (size_t)args->threads * worker_bytes(&at);
+    return rml_sat_mul((size_t)args->threads, worker_bytes(&at));
 }
 
 static void read_keys(const job *at, size_t first, uint64_t *key)

@@ -67,7 +67,9 @@ static job make_job(const rml_op_args *args)
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return (rml_tensor_count(&args->in[0]) + 2 * make_job(args).count) * sizeof(uint64_t);
+    return rml_sat_mul(
+        rml_sat_add(rml_tensor_count(&args->in[0]), rml_sat_mul(2, make_job(args).count)),
+        sizeof(uint64_t));
 }
 
 static int compare(const job *at, uint64_t a, uint64_t b)

@@ -65,12 +65,12 @@ static rml_status check_length(int64_t length, rml_error *err)
 // Memory of both operators: the tables, then for each worker its points and what they run in.
 static size_t table_bytes(size_t length)
 {
-    return rml_round_up(rml_fourier_table(length) * sizeof(double), RML_ALIGNMENT);
+    return rml_aligned_bytes(rml_fourier_table(length), sizeof(double));
 }
 
 static size_t worker_bytes(size_t length)
 {
-    return rml_round_up((2 * length + rml_fourier_work(length)) * sizeof(double), RML_ALIGNMENT);
+    return rml_aligned_bytes(2 * length + rml_fourier_work(length), sizeof(double));
 }
 
 // For the transforms that give `size` points, or `size` of a onesided spectrum, which an even and
@@ -83,7 +83,8 @@ static size_t needed_bytes(const rml_op_args *args, int64_t size, bool halved)
         if (points < 1 || points > (int64_t)RML_FOURIER_MAX)
             continue;
         const size_t length = (size_t)points;
-        const size_t bytes = table_bytes(length) + (size_t)args->threads * worker_bytes(length);
+        const size_t bytes = rml_sat_add(table_bytes(length),
+                                         rml_sat_mul((size_t)args->threads, worker_bytes(length)));
         most = bytes > most ? bytes : most;
     }
     return most;

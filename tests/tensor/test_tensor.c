@@ -86,8 +86,10 @@ static void test_shape(void)
         shape.dim[i] = INT64_MAX;
     CHECK(strlen(rml_shape_text(&shape, text)) == 2 + 8 * 19 + 7);
     CHECK(!rml_shape_count(&shape, &count));
-    shape = (rml_shape){2, {0, INT64_MAX}};
+    shape = (rml_shape){2, {0, (int64_t)1 << 28}};
     CHECK(rml_shape_count(&shape, &count) && count == 0);
+    shape = (rml_shape){3, {INT64_MAX, INT64_MAX, 0}}; // empty, and its strides do not fit
+    CHECK(!rml_shape_count(&shape, &count));
     shape = (rml_shape){2, {(int64_t)1 << 31, (int64_t)1 << 30}}; // 2^61 * 8 does not fit
     CHECK(!rml_shape_count(&shape, &count));
     const rml_shape a = {2, {3, 4}}, b = {3, {3, 4, 1}}, c = {2, {3, 5}};
