@@ -101,6 +101,7 @@ static rml_status compute(run *at, const rml_node *node, rml_tensor *in,
                         .in_count = node->in_count,
                         .out = out,
                         .kernels = eager->kernels,
+                        .generic = node->generic,
                         .threads = eager->threads,
                         .constants = constants,
                         .pool = eager->pool};

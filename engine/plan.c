@@ -213,6 +213,7 @@ static rml_status prepare_step(rml_plan *plan, rml_model *model, rml_node_id ind
                                 .out = out,
                                 .kernels = settings->kernels,
                                 .precision = settings->precision,
+                                .generic = node->generic,
                                 .threads = settings->threads,
                                 .constants = constants,
                                 .pool = settings->pool}};

@@ -60,7 +60,8 @@ static rml_status check_elements(const rml_session *session, const rml_step *ste
         return RML_OK;
     for (int k = 0; k < node->in_count; k++) {
         const rml_tensor *view = &step->args.in[k];
-        in[k] = (rml_fact){view->dtype, rml_tensor_shape(view), view->raw};
+        in[k] =
+            (rml_fact){.dtype = view->dtype, .shape = rml_tensor_shape(view), .data = view->raw};
     }
     return rml_graph_infer_node(graph, node, in, out, err);
 }

@@ -25,6 +25,7 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
                         .in_count = node->in_count,
                         .out = out,
                         .kernels = &kernels,
+                        .generic = node->generic,
                         .threads = 1,
                         .constants = constants,
                         .pool = pool};

@@ -210,6 +210,22 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
     return true;
 }
 
+rml_op_layout rml_node_layout(const rml_node *node)
+{
+    return node->generic ? RML_OP_PLAIN : rml_op_get(node->op)->layout;
+}
+
+void rml_graph_classify(const rml_graph *graph, rml_node *node)
+{
+    enum { MOST = 8 };
+    const rml_op *op = rml_op_get(node->op);
+    rml_fact in[MOST];
+    for (int k = 0; op->takes_images && k < node->in_count && k < MOST; k++)
+        in[k] = node->in[k] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1}
+                                            : rml_graph_fact(graph, node->in[k]);
+    node->generic = op->takes_images && !op->takes_images(&node->attr, in, node->in_count);
+}
+
 rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr *attr,
                             const rml_value_id *in, int in_count, const char *name)
 {
@@ -244,6 +260,7 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
     const rml_status status = rml_graph_infer_here(graph, &node, facts, &error);
     if (status != RML_OK)
         return rml_graph_fail(graph, status, "%s", error.message);
+    rml_graph_classify(graph, &node);
     node.out = (rml_value_id)graph->value_count;
     for (int k = 0; k < node.out_count; k++) {
         const rml_value value = {.kind = RML_VALUE_ACTIVATION,

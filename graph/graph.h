@@ -48,7 +48,8 @@ typedef struct rml_node {
     int in_count;
     rml_value_id out; // the first of out_count values with ids in a row
     int out_count;
-    bool dead; // left out by a pass; skipped everywhere
+    bool generic; // no operator of images for this one, see rml_op.takes_images
+    bool dead;    // left out by a pass; skipped everywhere
 } rml_node;
 
 typedef struct rml_graph {
@@ -197,6 +198,12 @@ rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad);
 // How many live nodes read the value, plus one if it is an output of the graph.
 size_t rml_graph_use_count(const rml_graph *graph, rml_value_id value);
 bool rml_graph_is_output(const rml_graph *graph, rml_value_id value);
+
+// How this node takes images.
+rml_op_layout rml_node_layout(const rml_node *node);
+
+// Finds out whether a node is generic from what is known of its inputs.
+void rml_graph_classify(const rml_graph *graph, rml_node *node);
 
 // Makes every reader of `from` (nodes and graph outputs) read `to`.
 void rml_graph_replace(rml_graph *graph, rml_value_id from, rml_value_id to);

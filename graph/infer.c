@@ -9,7 +9,9 @@
 rml_fact rml_graph_fact(const rml_graph *graph, rml_value_id id)
 {
     const rml_value *value = &graph->values[id];
-    rml_fact fact = {.dtype = value->dtype, .shape = value->shape};
+    rml_fact fact = {.dtype = value->dtype,
+                     .shape = value->shape,
+                     .constant = value->kind == RML_VALUE_CONSTANT};
     size_t count;
     if (value->kind != RML_VALUE_CONSTANT || !rml_shape_count(&value->shape, &count) ||
         count > RML_KNOWN_ELEMENTS)
@@ -115,7 +117,8 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
 static bool computable(const rml_node *node, const rml_fact *in, const rml_fact *out)
 {
     const rml_op *op = rml_op_get(node->op);
-    if (op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY || op->control)
+    const rml_op_layout layout = rml_node_layout(node);
+    if (layout == RML_OP_CHANNELS_LAST || layout == RML_OP_ANY || op->control)
         return false;
     for (int i = 0; i < node->in_count; i++)
         if (in[i].shape.rank != -1 &&

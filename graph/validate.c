@@ -3,7 +3,7 @@
 
 static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml_error *err)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op_layout takes = rml_node_layout(node);
     const rml_layout out = graph->values[node->out].layout;
     for (int i = 0; i < node->in_count; i++) {
         if (node->in[i] == RML_NO_VALUE)
@@ -11,11 +11,11 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
         const rml_value *in = &graph->values[node->in[i]];
         if (in->shape.rank != 4 || in->kind == RML_VALUE_CONSTANT)
             continue;
-        if ((op->layout == RML_OP_PLAIN && in->layout != RML_LAYOUT_PLAIN) ||
-            (op->layout == RML_OP_FOLLOW && graph->values[node->out].shape.rank == 4 &&
+        if ((takes == RML_OP_PLAIN && in->layout != RML_LAYOUT_PLAIN) ||
+            (takes == RML_OP_FOLLOW && graph->values[node->out].shape.rank == 4 &&
              in->layout != out))
             return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): input %s has the wrong layout",
-                            node->name, op->name, in->name);
+                            node->name, rml_op_get(node->op)->name, in->name);
     }
     return RML_OK;
 }

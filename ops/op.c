@@ -35,7 +35,7 @@ bool rml_op_writes_nothing(const rml_op_args *args, int out_count)
 const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args)
 {
     const rml_algorithm *algorithm = op->algorithms;
-    while (algorithm->accepts && !algorithm->accepts(args))
+    while (algorithm->generic != args->generic || (algorithm->accepts && !algorithm->accepts(args)))
         algorithm++;
     return algorithm;
 }

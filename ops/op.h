@@ -129,6 +129,7 @@ typedef struct rml_op_args {
     const rml_tensor *out;
     const rml_kernels *kernels;
     rml_precision precision; // what products may be computed in
+    bool generic;            // the node is, see rml_op.takes_images
     int threads;
     const rml_constant *const *constants; // of each input, NULL where it is none
     rml_pool *pool;
@@ -136,10 +137,11 @@ typedef struct rml_op_args {
     char *scratch;      // scratch_bytes, 64-byte aligned
 } rml_op_args;
 
-// One way to compute an operator. An operator lists its ways in order of preference; the last one
-// accepts everything.
+// One way to compute an operator. An operator lists its ways in order of preference, those for
+// generic nodes behind the others; the last one of either kind accepts everything.
 typedef struct rml_algorithm {
     const char *name;
+    bool generic;            // for generic nodes, and for no others
     rml_precision precision; // of its products
     int row_unit; // rows of an image that are computed together: a part of the rows that begins and
                   // ends at multiples of it, or at the end, gets the bits of the whole. 0: any
@@ -167,12 +169,16 @@ typedef struct rml_fact {
     rml_dtype dtype;
     rml_shape shape;  // rank -1: an absent input; RML_RANK_UNKNOWN: not known yet
     const void *data; // its elements in C order, or NULL: only the run tells
+    bool constant;    // trained, or computed from what is: the same in every run
 } rml_fact;
 
 typedef struct rml_op {
     const char *name;
     int min_inputs, max_inputs; // max -1: no limit
     rml_op_layout layout;
+    // Of CHANNELS_LAST: whether a node with these inputs takes images. If not it is generic: plain
+    // in and out. NULL: all nodes take images.
+    bool (*takes_images)(const rml_op_attr *attr, const rml_fact *in, int in_count);
     int packed_input;     // index of the constant that `pack` takes, or -1. An algorithm without
                           // `pack` reads it as it is stored, constant or not
     unsigned packed_also; // bits of further inputs whose constants it takes
@@ -217,7 +223,7 @@ bool rml_op_packs(const rml_op *op, int index);
 // Whether all outputs are empty: then nothing is to be run, and no algorithm has to care.
 bool rml_op_writes_nothing(const rml_op_args *args, int out_count);
 
-// The first algorithm that accepts.
+// The first algorithm of the node's kind that accepts.
 const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args);
 
 // Bytes that the algorithm asks for (either may be NULL); RML_ERR_LIMIT, naming `node`, when they

@@ -7,8 +7,9 @@
 static bool foldable(const rml_graph *graph, const rml_node *node)
 {
     const rml_op *op = rml_op_get(node->op);
+    const rml_op_layout layout = rml_node_layout(node);
     size_t in_bytes = 0;
-    if (node->dead || op->control || op->layout == RML_OP_CHANNELS_LAST || op->layout == RML_OP_ANY)
+    if (node->dead || op->control || layout == RML_OP_CHANNELS_LAST || layout == RML_OP_ANY)
         return false;
     for (int k = 0; k < node->in_count; k++) {
         const rml_value *in = node->in[k] == RML_NO_VALUE ? NULL : &graph->values[node->in[k]];

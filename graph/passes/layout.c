@@ -67,7 +67,7 @@ static rml_value_id in_layout(rewrite *rw, rml_value_id id, rml_layout layout)
 
 static rml_layout layout_for(const rml_graph *graph, const rml_node *node)
 {
-    switch (rml_op_get(node->op)->layout) {
+    switch (rml_node_layout(node)) {
     case RML_OP_CHANNELS_LAST:
         return RML_LAYOUT_CHANNELS_LAST;
     case RML_OP_FOLLOW:
@@ -91,9 +91,10 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
 {
     rml_graph *graph = rw->graph;
     rml_node node = graph->nodes[index];
-    const rml_op *op = rml_op_get(node.op);
+    rml_graph_classify(graph, &node); // more may be constant by now
+    const rml_op_layout takes = rml_node_layout(&node);
     const rml_layout layout =
-        op->layout == RML_OP_ANY ? node.attr.reorder.layout : layout_for(graph, &node);
+        takes == RML_OP_ANY ? node.attr.reorder.layout : layout_for(graph, &node);
     rml_value_id *in = rml_arena_alloc(&graph->arena, (size_t)node.in_count, sizeof *in);
     if (!in)
         return rml_fail_nomem(err, (size_t)node.in_count * sizeof *in, "the layout pass");
@@ -101,10 +102,10 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
         in[k] = node.in[k];
         const bool is_constant =
             in[k] != RML_NO_VALUE && graph->values[in[k]].kind == RML_VALUE_CONSTANT;
-        if (op->layout == RML_OP_ANY || (is_constant && rml_op_packs(op, k)))
+        if (takes == RML_OP_ANY || (is_constant && rml_op_packs(rml_op_get(node.op), k)))
             continue;
         // A constant is plain. Operators that follow take it so beside images of any layout.
-        const bool wanted = op->layout == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
+        const bool wanted = takes == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
                             may_be_image(&graph->values[in[k]]);
         if (!is_image(graph, in[k]) && !wanted)
             continue;
@@ -115,7 +116,7 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
     node.in = in;
     for (int k = 0; k < node.out_count; k++) {
         rml_value *out = &graph->values[node.out + (rml_value_id)k];
-        const bool is_told = out->shape.rank == 4 || op->layout == RML_OP_CHANNELS_LAST;
+        const bool is_told = out->shape.rank == 4 || takes == RML_OP_CHANNELS_LAST;
         if (is_told && may_be_image(out))
             out->layout = layout;
     }

@@ -181,7 +181,9 @@ static plan plan_of(const rml_op_args *args)
     rml_fact facts[SIZES + 1];
     plan p;
     for (int i = 0; i < args->in_count; i++)
-        facts[i] = (rml_fact){args->in[i].dtype, rml_tensor_shape(&args->in[i]), args->in[i].raw};
+        facts[i] = (rml_fact){.dtype = args->in[i].dtype,
+                              .shape = rml_tensor_shape(&args->in[i]),
+                              .data = args->in[i].raw};
     make_plan(&args->attr->resize_nd, facts, args->in_count, &p, NULL); // infer: it fits
     for (int i = 0; i < p.rank; i++)
         p.axis[i].out = args->out[0].dim[i];
