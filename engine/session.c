@@ -1,6 +1,8 @@
 // Sessions: settings, making and ending one, and what it tells of itself.
 #include "engine/session.h"
 
+#include "kernels/cpu.h"
+
 #include <string.h>
 
 rml_session_settings rml_session_settings_default(void)
@@ -8,18 +10,20 @@ rml_session_settings rml_session_settings_default(void)
     return (rml_session_settings){.size = sizeof(rml_session_settings)};
 }
 
-static const char *const precision_names[] = {"f32", "f16", "bf16", "int8"};
+static const char *const precision_names[] = {
+    [RML_PRECISION_F32] = "f32", [RML_PRECISION_BF16] = "bf16"};
 #define PRECISIONS (sizeof precision_names / sizeof *precision_names)
 
 const char *rml_precision_name(rml_precision precision)
 {
-    return (size_t)precision < PRECISIONS ? precision_names[precision] : "?";
+    return (size_t)precision < PRECISIONS && precision_names[precision] ? precision_names[precision]
+                                                                        : "?";
 }
 
 bool rml_precision_parse(const char *name, rml_precision *precision)
 {
     for (size_t i = 0; i < PRECISIONS; i++)
-        if (strcmp(name, precision_names[i]) == 0) {
+        if (precision_names[i] && strcmp(name, precision_names[i]) == 0) {
             *precision = (rml_precision)i;
             return true;
         }
@@ -64,21 +68,28 @@ void rml_session_destroy(rml_session **session_at)
 bool rml_precision_available(rml_precision precision, rml_cpu_level cpu)
 {
     rml_kernels kernels;
-    if (precision == RML_PRECISION_F32 || !rml_cpu_level_available(cpu))
+    uint32_t features;
+    if (precision != RML_PRECISION_BF16 || rml_cpu_features(cpu, NULL, &features, NULL) != RML_OK)
         return precision == RML_PRECISION_F32;
-    rml_kernels_init(&kernels, cpu);
-    return precision == RML_PRECISION_BF16 && kernels.gemm_bf16;
+    rml_kernels_init(&kernels, features);
+    return kernels.gemm_bf16 != NULL;
 }
 
-static rml_status check_precision(const rml_session_settings *given, rml_error *err)
+// AMX only where products will run on it: asking for its tiles changes the process.
+static rml_status choose_kernels(rml_kernels *kernels, const rml_session_settings *given,
+                                 rml_error *err)
 {
-    if (rml_precision_available(given->precision, given->cpu))
-        return RML_OK;
-    if (given->precision != RML_PRECISION_BF16)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "precision %s is not built in, only f32 and bf16",
-                        rml_precision_name(given->precision));
-    return rml_fail(err, RML_ERR_UNSUPPORTED,
-                    "precision bf16 needs a CPU with AVX512-BF16 and level avx512");
+    uint32_t features;
+    const bool bf16 = given->precision == RML_PRECISION_BF16;
+    if (!bf16 && given->precision != RML_PRECISION_F32)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "precision %d is not built in, only f32 and bf16",
+                        (int)given->precision);
+    RML_TRY(rml_cpu_features(given->cpu, given->cpu_mask, &features, err));
+    rml_kernels_init(kernels, bf16 ? rml_cpu_request_amx(features) : features & ~RML_CPU_AMX);
+    if (bf16 && !kernels->gemm_bf16)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "precision bf16 needs a CPU with AVX512-BF16 and level avx512");
+    return RML_OK;
 }
 
 rml_status rml_session_create(rml_session **out, rml_model *model,
@@ -89,11 +100,8 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     *out = NULL;
     RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_session_settings", err));
     const rml_allocator *allocator = given.allocator ? given.allocator : model->allocator;
-    if (!rml_cpu_level_available(given.cpu))
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "CPU level %s is not available here, the best is %s",
-                        rml_cpu_level_name(given.cpu), rml_cpu_level_name(rml_cpu_level_best()));
-    RML_TRY(check_precision(&given, err));
+    rml_kernels kernels;
+    RML_TRY(choose_kernels(&kernels, &given, err));
     if (given.memory && given.shared)
         return rml_fail(err, RML_ERR_ARG, "a session has memory of its own or shares it, not both");
     if (given.memory && (uintptr_t)given.memory % RML_ALIGNMENT)
@@ -105,7 +113,7 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     session->allocator = allocator;
     session->model = model;
     session->settings = given;
-    rml_kernels_init(&session->kernels, given.cpu);
+    session->kernels = kernels;
     session->shapes = rml_alloc_zero(allocator, graph->input_count + 1, sizeof *session->shapes);
     session->bound = rml_alloc_zero(allocator, graph->input_count + graph->output_count + 1,
                                     sizeof *session->bound);

@@ -14,7 +14,7 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
     if (!constants)
         return rml_fail_nomem(err, sizeof *constants, "evaluating a node");
     rml_graph_constants(graph, node, constants);
-    rml_kernels_init(&kernels, RML_CPU_PORTABLE);
+    rml_kernels_init(&kernels, 0);
     rml_status status = rml_pool_create(&pool, 1, allocator, err);
     if (status != RML_OK) {
         rml_free(allocator, constants);

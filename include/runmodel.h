@@ -186,6 +186,15 @@ RML_API bool rml_cpu_level_parse(const char *name, rml_cpu_level *level);
 RML_API bool rml_cpu_level_available(rml_cpu_level level); // built in, and this CPU and OS run it
 RML_API rml_cpu_level rml_cpu_level_best(void);            // what RML_CPU_BEST means here and now
 
+// Instruction set extensions that kernels are there for, by index; NULL past the last. RML_CPU_MASK
+// in the environment, and rml_session_settings.cpu_mask, take those away that it names, with commas
+// between them: "amx-bf16,avx512-bf16". `here`, if not NULL: whether this CPU and system have it,
+// and RML_CPU_MASK leaves it.
+RML_API const char *rml_cpu_feature(size_t index, bool *here);
+
+// RML_ERR_ARG where RML_CPU or RML_CPU_MASK hold an unknown word, as every new session says.
+RML_API rml_status rml_cpu_check(rml_error *err);
+
 // min(affinity mask, cgroup quota), at least 1.
 RML_API int rml_threads_default(void);
 
@@ -265,12 +274,7 @@ typedef struct rml_session rml_session;
 // error. In bf16 the operands of linear layers, convolutions and attention are rounded to bf16 and
 // their products summed in f32; everything else stays f32, and a profile says what each node ran
 // in.
-typedef enum rml_precision {
-    RML_PRECISION_F32 = 0,
-    RML_PRECISION_F16,
-    RML_PRECISION_BF16,
-    RML_PRECISION_INT8
-} rml_precision;
+typedef enum rml_precision { RML_PRECISION_F32 = 0, RML_PRECISION_BF16 = 2 } rml_precision;
 
 RML_API const char *rml_precision_name(rml_precision precision);
 RML_API bool rml_precision_parse(const char *name, rml_precision *precision);
@@ -306,6 +310,7 @@ typedef struct rml_session_settings {
     const rml_allocator *allocator; // NULL: the model's
     int threads;                    // 0: rml_threads_default()
     rml_cpu_level cpu;
+    const char *cpu_mask; // features to do without, as in RML_CPU_MASK, or NULL
     rml_precision precision;
     void *memory;        // caller's block for activations and scratch, 64-byte aligned, or NULL
     size_t memory_bytes; // its size; planning fails with RML_ERR_LIMIT when it is too small

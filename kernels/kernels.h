@@ -183,6 +183,7 @@ typedef void rml_lstm_f32_fn(const rml_lstm_tile *tile);
 // One implementation of each kernel, all fit to run together on one CPU level. Filled by
 // rml_kernels_init and passed by pointer: a test may hold two at once.
 typedef struct rml_kernels {
+    uint32_t features; // that were allowed
     rml_cpu_level level;
     size_t mr, nr;                // rows and columns of a full gemm tile
     size_t nr_unit;               // panel pitches are multiples of this (the vector length)
@@ -210,8 +211,8 @@ typedef struct rml_kernels {
     rml_lstm_f32_fn *lstm;
 } rml_kernels;
 
-// Fills the table: portable first, then every level up to `level` that is built in and detected
-// puts its own kernels over. `level` must be available (or RML_CPU_BEST).
-void rml_kernels_init(rml_kernels *kernels, rml_cpu_level level);
+// Fills the table with the kernels that `features` suffice for, of which all must be here: see
+// rml_cpu_features. 0 makes a table of portable C.
+void rml_kernels_init(rml_kernels *kernels, uint32_t features);
 
 #endif

@@ -4,11 +4,9 @@
 
 #include "kernels/kernels.h"
 
-#define KERNEL(level, type, field, function) type function;
-#define KERNEL_BF16(level, has, type, field, function) type function;
+#define KERNEL(isa, type, field, function) type function;
 #include "kernels/kernels.inc"
 #undef KERNEL
-#undef KERNEL_BF16
 
 // NaN passes through: both comparisons are false.
 static inline float clamp_f32(float value, float low, float high)

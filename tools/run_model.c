@@ -38,7 +38,11 @@ static void print_help(void)
         printf("  %-14s %s\n", desc->name, desc->summary);
     printf("\nResults go to standard output, messages and progress to standard error.\n"
            "Exit codes: 0 done, 1 failed, 2 wrong usage.\n"
-           "run-model --version tells version, compiler and CPU levels.\n");
+           "run-model --version tells version, compiler, CPU levels and features.\n\n"
+           "Environment:\n"
+           "  RML_CPU        portable, neon, avx2 or avx512: use no more than this, as --cpu\n"
+           "  RML_CPU_MASK   features of the CPU to do without, with commas between them:\n"
+           "                 amx-bf16,avx512-bf16\n");
 }
 
 static void print_version(void)
@@ -66,7 +70,16 @@ static void print_version(void)
     for (int i = 0; i < 4; i++)
         if (rml_cpu_level_available(levels[i]))
             printf(" %s", rml_cpu_level_name(levels[i]));
-    printf("\nCPU level chosen: %s\n", rml_cpu_level_name(rml_cpu_level_best()));
+    printf("\nCPU level chosen: %s\nCPU features known:", rml_cpu_level_name(rml_cpu_level_best()));
+    const char *feature;
+    bool here;
+    for (size_t i = 0; (feature = rml_cpu_feature(i, NULL)) != NULL; i++)
+        printf(" %s", feature);
+    printf("\nCPU features usable here:");
+    for (size_t i = 0; (feature = rml_cpu_feature(i, &here)) != NULL; i++)
+        if (here)
+            printf(" %s", feature);
+    printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -83,6 +96,11 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0) {
         print_version();
         return EXIT_DONE;
+    }
+    rml_error err;
+    if (rml_cpu_check(&err) != RML_OK) {
+        fprintf(stderr, "run-model: %s\n", err.message);
+        return EXIT_USAGE;
     }
     for (int i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(argv[1], commands[i].name) != 0)

@@ -1,6 +1,7 @@
 // --bench: minimum and median of every case, what it is of the peak, and how often portable C fits
 // in.
 #define _POSIX_C_SOURCE 200809L
+#include "kernels/cpu.h"
 #include "tests/kernels/bench.h"
 #include "tests/kernels/check_kernels.h"
 #include "tools/bench/fma_peak.h"
@@ -73,8 +74,8 @@ static void report(bool json, const char *level, const bench_case *c, timing t, 
     printf("  %5.1f x portable\n", portable / t.min);
 }
 
-int bench_run(const char *filter, rml_cpu_level only, bool json, const shape *shapes,
-              size_t shape_count)
+int bench_run(const char *filter, uint32_t features, rml_cpu_level only, bool json,
+              const shape *shapes, size_t shape_count)
 {
     static bench_case cases[BENCH_MAX_CASES];
     size_t count = 0;
@@ -83,13 +84,14 @@ int bench_run(const char *filter, rml_cpu_level only, bool json, const shape *sh
         return 1;
     }
     rml_kernels portable;
-    rml_kernels_init(&portable, RML_CPU_PORTABLE);
+    rml_kernels_init(&portable, 0);
     for (int level = RML_CPU_PORTABLE; level <= RML_CPU_AVX512; level++) {
-        if (!rml_cpu_level_available((rml_cpu_level)level) ||
-            (only != RML_CPU_BEST && (int)only != level))
+        uint32_t lowered;
+        if ((only != RML_CPU_BEST && (int)only != level) ||
+            rml_cpu_features((rml_cpu_level)level, NULL, &lowered, NULL) != RML_OK)
             continue;
         rml_kernels kernels;
-        rml_kernels_init(&kernels, (rml_cpu_level)level);
+        rml_kernels_init(&kernels, lowered & features);
         const char *name = rml_cpu_level_name((rml_cpu_level)level);
         double peak = fma_peak((rml_cpu_level)level);
         if (!json)

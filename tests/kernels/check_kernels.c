@@ -1,4 +1,5 @@
-// check-kernels: every kernel of every CPU level against the double-precision oracle, and --bench.
+// check-kernels: every kernel that a mask can reach against the double-precision oracle, and
+// --bench.
 //
 //   check-kernels [--cpu LEVEL] [--seed N] [--shapes DIR] [--bench [FILTER]] [--json] [FILTER]
 //
@@ -15,28 +16,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef void kernel_code(void);
-
 typedef struct kernel_entry {
-    rml_cpu_level level;
-    bool (*has)(void);
+    uint32_t needs;
     const char *field, *function;
-    kernel_code *code; // of those that share a level and a field
 } kernel_entry;
 
-static bool always(void)
-{
-    return true;
-}
-
 static const kernel_entry entries[] = {
-#define KERNEL(level, type, field, function) {RML_CPU_##level, always, #field, #function, NULL},
-#define KERNEL_BF16(level, has, type, field, function)                                             \
-    {RML_CPU_##level, has, #field, #function, (kernel_code *)function},
+#define KERNEL(isa, type, field, function) {RML_ISA_##isa, #field, #function},
 #include "kernels/kernels.inc"
 #undef KERNEL
-#undef KERNEL_BF16
 };
+
+// Whether the table holds the function of entry `index`.
+static bool holds(const rml_kernels *kernels, size_t index)
+{
+    const bool held[] = {
+#define KERNEL(isa, type, field, function) kernels->field == function,
+#include "kernels/kernels.inc"
+#undef KERNEL
+    };
+    return held[index];
+}
 
 typedef struct field_check {
     const char *field;
@@ -134,27 +134,30 @@ static const field_check *find_check(const char *field)
     return NULL;
 }
 
-// Each function of one level once. Returns the number of kernels that failed.
-static size_t check_level(check *c, rml_cpu_level level, const char *filter)
+// Each function once, in the table of a CPU that has no more than what it needs. Returns the number
+// of kernels that failed.
+static size_t check_all(check *c, uint32_t features, rml_cpu_level only, const char *filter)
 {
     size_t bad = 0;
-    rml_kernels_init(&c->kernels, level);
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
-        if (entries[i].level != level || (filter && !strstr(entries[i].function, filter)))
+        const rml_cpu_level level = rml_cpu_level_of(entries[i].needs);
+        if ((only != RML_CPU_BEST && only != level) ||
+            (filter && !strstr(entries[i].function, filter)))
             continue;
-        if (!entries[i].has()) {
+        if ((features & entries[i].needs) != entries[i].needs) {
             printf("skip %s: this CPU lacks it\n", entries[i].function);
             continue;
         }
-        if (strcmp(entries[i].field, "gemm_bf16") == 0)
-            c->kernels.gemm_bf16 = (rml_gemm_f32_fn *)entries[i].code;
+        rml_kernels_init(&c->kernels, entries[i].needs);
         const field_check *run = find_check(entries[i].field);
         c->kernel = entries[i].function;
         c->cases = c->failures = 0;
         c->worst = 0.0;
         for (size_t b = 0; b < MAX_BUFFERS; b++)
             c->buffer[b].data = NULL;
-        if (run)
+        if (!holds(&c->kernels, i))
+            check_fail(c, "a table for its features holds another function");
+        else if (run)
             run_checked(c, run);
         else
             check_fail(c, "no check for field %s", entries[i].field);
@@ -239,16 +242,19 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (!rml_cpu_level_available(only)) {
-        printf("%s: not built in, or this CPU lacks it\n", rml_cpu_level_name(only));
-        return 77;
+    uint32_t features;
+    rml_error err;
+    if (rml_cpu_features(only, NULL, &features, &err) != RML_OK) {
+        printf("%s\n", err.message);
+        return err.status == RML_ERR_UNSUPPORTED ? 77 : 2;
     }
+    features = rml_cpu_request_amx(features);
     if (!read_shapes(folder, "wav2lip.txt", shapes, &c.shape_count) ||
         !read_shapes(folder, "s3fd.txt", shapes, &c.shape_count))
         return 1;
     c.shapes = shapes;
     if (bench)
-        return bench_run(filter, only, json, shapes, c.shape_count);
+        return bench_run(filter, features, only, json, shapes, c.shape_count);
 
     for (size_t i = 0; i < MAX_BUFFERS; i++) {
         if (!guard_create(&c.buffer[i], MAX_FLOATS)) {
@@ -263,16 +269,7 @@ int main(int argc, char **argv)
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGFPE, &action, NULL);
-    size_t bad = 0;
-    for (int level = RML_CPU_PORTABLE; level <= RML_CPU_AVX512; level++) {
-        if (only != RML_CPU_BEST && level != (int)only)
-            continue;
-        if (rml_cpu_level_available((rml_cpu_level)level))
-            bad += check_level(&c, (rml_cpu_level)level, filter);
-        else
-            printf("skip %s: not built in, or this CPU lacks it\n",
-                   rml_cpu_level_name((rml_cpu_level)level));
-    }
+    const size_t bad = check_all(&c, features, only, filter);
     for (size_t i = 0; i < MAX_BUFFERS; i++)
         guard_destroy(&c.buffer[i]);
     printf("%zu kernels failed\n", bad);

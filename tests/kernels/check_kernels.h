@@ -70,9 +70,9 @@ void random_order(check *c, size_t *order, size_t count); // a permutation of 0 
 float special_float(size_t index);
 #define SPECIAL_COUNT 30
 
-// --bench
-int bench_run(const char *filter, rml_cpu_level level, bool json, const shape *shapes,
-              size_t shape_count);
+// --bench: one level, or all that `features` suffice for.
+int bench_run(const char *filter, uint32_t features, rml_cpu_level only, bool json,
+              const shape *shapes, size_t shape_count);
 
 // Of a clock that only goes forward.
 double bench_seconds(void);

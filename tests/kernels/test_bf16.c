@@ -207,9 +207,7 @@ int main(void)
         {4, 2, 13, 600, 6, 3, false, false}, {1, 1, 530, 530, 5, 9, true, false},
         {2, 1, 30, 17, 16, 40, true, true},  {3, 3, 25, 1025, 40, 33, false, true},
     };
-    rml_kernels kernels;
-    rml_kernels_init(&kernels, RML_CPU_BEST);
-    if (!kernels.gemm_bf16) {
+    if (!rml_precision_available(RML_PRECISION_BF16, RML_CPU_BEST)) {
         net at;
         rml_session *session;
         rml_session_settings settings = rml_session_settings_default();

@@ -1,28 +1,75 @@
-// CPU levels: names, what is available, RML_CPU, and tables that are complete.
+// CPU levels and features: names, masks, RML_CPU, and tables that are complete whatever is missing.
 #define _POSIX_C_SOURCE 200112L // setenv
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
 #include "tests/support/check.h"
 
-static void check_table(rml_cpu_level level)
+static void check_table(uint32_t features)
 {
     rml_kernels k;
-    memset(&k, 0, sizeof k);
-    rml_kernels_init(&k, level);
-    CHECK(k.level == level);
+    memset(&k, 0x5a, sizeof k);
+    rml_kernels_init(&k, features);
+    const char *level = rml_cpu_level_name(k.level);
+    CHECK(k.level == rml_cpu_level_of(features) && k.features == features);
     CHECK(k.mr >= 1 && k.mr <= RML_GEMM_MAX_MR);
     CHECK(k.nr >= 1 && k.nr <= RML_GEMM_MAX_NR && k.nr % k.nr_unit == 0);
     CHECK(k.gemm && k.conv_dw && k.pool_max && k.pool_sum && k.lerp);
     CHECK(k.winograd_input && k.winograd_output && k.softmax && k.l2norm && k.layer_norm &&
           k.transpose);
     for (int i = 0; i < RML_UNARY_COUNT; i++)
-        CHECK_MSG(k.unary[i], "unary %d at level %s", i, rml_cpu_level_name(level));
+        CHECK_MSG(k.unary[i], "unary %d at level %s", i, level);
     for (int i = 0; i < RML_BINARY_COUNT; i++)
-        CHECK_MSG(k.binary[i] && k.binary_scalar[i], "binary %d at level %s", i,
-                  rml_cpu_level_name(level));
+        CHECK_MSG(k.binary[i] && k.binary_scalar[i], "binary %d at level %s", i, level);
+    CHECK_MSG(!k.gemm_bf16 == !k.pairs_bf16 && !k.gemm_bf16 == !k.roots_input_bf16 &&
+                  !k.gemm_bf16 == !k.roots_output_bf16,
+              "kernels of bf16 at level %s are not all there", level);
 }
 
-int main(void)
+// Each feature, and each two, taken away.
+static void test_masks(void)
+{
+    uint32_t all, left;
+    rml_error err;
+    CHECK(rml_cpu_features(RML_CPU_BEST, NULL, &all, &err) == RML_OK);
+    CHECK((all & ~rml_cpu_probe()) == 0);
+    const char *name, *other;
+    bool here;
+    uint32_t seen = 0;
+    for (size_t i = 0; (name = rml_cpu_feature(i, &here)) != NULL; i++) {
+        CHECK_MSG(rml_cpu_features(RML_CPU_BEST, name, &left, &err) == RML_OK, "%s: %s", name,
+                  err.message);
+        const uint32_t bit = all & ~left;
+        CHECK_MSG((bit != 0) == here && (bit & (bit - 1)) == 0 && (seen & bit) == 0,
+                  "%s takes %x away", name, (unsigned)bit);
+        seen |= bit;
+        for (size_t j = 0; (other = rml_cpu_feature(j, NULL)) != NULL; j++) {
+            char two[64];
+            snprintf(two, sizeof two, "%s,%s", other, name);
+            CHECK(rml_cpu_features(RML_CPU_BEST, two, &left, &err) == RML_OK);
+            check_table(left);
+            setenv(RML_CPU_MASK_ENVIRONMENT, two, 1);
+            uint32_t same;
+            CHECK(rml_cpu_features(RML_CPU_BEST, NULL, &same, &err) == RML_OK && same == left);
+            CHECK(rml_cpu_level_best() == rml_cpu_level_of(left));
+            unsetenv(RML_CPU_MASK_ENVIRONMENT);
+        }
+    }
+    CHECK(seen == all);
+
+    static const char *const wrong[] = {"sse9", "avx2,sse9,fma", "avx2 ", "-avx2", ",", "avx2,"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        CHECK_MSG(rml_cpu_features(RML_CPU_BEST, wrong[i], &left, &err) == RML_ERR_ARG,
+                  "mask '%s' is taken", wrong[i]);
+        CHECK_MSG(strstr(err.message, "cpu_mask") && strstr(err.message, "amx-bf16, "), "%s",
+                  err.message);
+        setenv(RML_CPU_MASK_ENVIRONMENT, wrong[i], 1);
+        CHECK(rml_cpu_check(&err) == RML_ERR_ARG && strstr(err.message, "RML_CPU_MASK"));
+        unsetenv(RML_CPU_MASK_ENVIRONMENT);
+    }
+    CHECK(rml_cpu_features(RML_CPU_BEST, "", &left, &err) == RML_OK && left == all);
+}
+
+static void test_levels(void)
 {
     rml_cpu_level parsed;
     for (int level = RML_CPU_BEST; level <= RML_CPU_AVX512; level++) {
@@ -34,23 +81,39 @@ int main(void)
     CHECK(!rml_cpu_level_available((rml_cpu_level)99));
     CHECK(rml_cpu_level_available(RML_CPU_PORTABLE));
 
-    unsetenv(RML_CPU_ENVIRONMENT);
+    rml_error err;
+    uint32_t features;
     rml_cpu_level best = rml_cpu_level_best();
     CHECK(best != RML_CPU_BEST && rml_cpu_level_available(best));
     for (int level = RML_CPU_PORTABLE; level <= RML_CPU_AVX512; level++) {
         setenv(RML_CPU_ENVIRONMENT, rml_cpu_level_name((rml_cpu_level)level), 1);
         rml_cpu_level lowered = rml_cpu_level_best();
         CHECK((int)lowered <= level && lowered <= best && rml_cpu_level_available(lowered));
-        if (rml_cpu_level_available((rml_cpu_level)level)) {
-            CHECK((int)lowered == level);
-            check_table((rml_cpu_level)level);
+        CHECK(rml_cpu_features(RML_CPU_BEST, NULL, &features, &err) == RML_OK);
+        CHECK(rml_cpu_level_of(features) == lowered);
+        unsetenv(RML_CPU_ENVIRONMENT);
+        const bool here = rml_cpu_level_available((rml_cpu_level)level);
+        CHECK(rml_cpu_features((rml_cpu_level)level, NULL, &features, &err) ==
+              (here ? RML_OK : RML_ERR_UNSUPPORTED));
+        if (here) {
+            CHECK((int)lowered == level && (int)rml_cpu_level_of(features) == level);
+            check_table(features);
         }
     }
-    setenv(RML_CPU_ENVIRONMENT, "sse9", 1); // unknown: as if it were not there
-    CHECK(rml_cpu_level_best() == best);
-    setenv(RML_CPU_ENVIRONMENT, "portable", 1);
-    rml_kernels k;
-    rml_kernels_init(&k, RML_CPU_BEST);
-    CHECK(k.level == RML_CPU_PORTABLE);
+    setenv(RML_CPU_ENVIRONMENT, "sse9", 1);
+    CHECK(rml_cpu_check(&err) == RML_ERR_ARG && strstr(err.message, "RML_CPU is 'sse9'"));
+    CHECK(rml_cpu_features(RML_CPU_PORTABLE, NULL, &features, &err) == RML_ERR_ARG);
+    setenv(RML_CPU_ENVIRONMENT, "", 1); // as if it were not there
+    CHECK(rml_cpu_check(&err) == RML_OK && rml_cpu_level_best() == best);
+    unsetenv(RML_CPU_ENVIRONMENT);
+    check_table(0);
+}
+
+int main(void)
+{
+    unsetenv(RML_CPU_ENVIRONMENT);
+    unsetenv(RML_CPU_MASK_ENVIRONMENT);
+    test_levels();
+    test_masks();
     return check_result();
 }

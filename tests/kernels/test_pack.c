@@ -1,4 +1,5 @@
 // Packed weights: places, padding, sizes, against the formula in pack.h.
+#include "kernels/cpu.h"
 #include "kernels/pack.h"
 #include "tests/support/check.h"
 
@@ -7,7 +8,7 @@ int main(void)
     enum { TAPS = 3, DEPTH = 5, MOST_COLS = 70 };
     static float src[TAPS * DEPTH * MOST_COLS], dst[TAPS * DEPTH * 2 * MOST_COLS];
     rml_kernels k;
-    rml_kernels_init(&k, RML_CPU_BEST);
+    rml_kernels_init(&k, rml_cpu_probe());
     for (size_t i = 0; i < sizeof src / sizeof *src; i++)
         src[i] = (float)(i + 1);
     for (size_t cols = 1; cols <= MOST_COLS; cols++) {

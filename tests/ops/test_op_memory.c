@@ -1,5 +1,6 @@
 // What operators ask for as one dimension grows to what no memory holds: never less than before,
 // and in the end a refusal. A product that wraps would ask for little, and be written past.
+#include "kernels/cpu.h"
 #include "ops/op.h"
 #include "tests/support/check.h"
 #include "tensor/size.h"
@@ -239,12 +240,12 @@ int main(void)
 {
     static const rml_precision precisions[] = {RML_PRECISION_F32, RML_PRECISION_BF16};
     static const int threads[] = {1, RML_MAX_THREADS};
-    static const rml_cpu_level levels[] = {RML_CPU_PORTABLE, RML_CPU_BEST};
+    const uint32_t features[] = {0, rml_cpu_probe()};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool refused = false;
         for (int way = 0; way < 8; way++) {
             rml_kernels kernels;
-            rml_kernels_init(&kernels, levels[way & 1]);
+            rml_kernels_init(&kernels, features[way & 1]);
             refused |= grow(&cases[i], &kernels, threads[way >> 1 & 1], precisions[way >> 2]);
         }
         CHECK_MSG(refused || !cases[i].refused, "%s, %s: any size is taken",

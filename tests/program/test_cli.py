@@ -52,6 +52,19 @@ def test_version(program):
     text = program.run("--version").stdout
     assert re.match(r"run-model \d+\.\d+\.\d+\n", text)
     assert "compiler: " in text and "built: " in text and "portable" in text
+    assert "features known: avx2 fma" in text
+
+
+@pytest.mark.parametrize("name", ["RML_CPU", "RML_CPU_MASK"])
+def test_cpu_words_that_are_not_known(program, name):
+    done = program.run("list", code=2, env={name: "sse9"})
+    assert f"{name} " in done.stderr and "'sse9'" in done.stderr and "avx2, " in done.stderr
+    assert program.run("list", env={name: ""}).stdout
+
+
+def test_cpu_mask_lowers_the_level(program):
+    env = {"RML_CPU_MASK": "fma,neon"}
+    assert json.loads(program.run("list", "--json", env=env).stdout)["cpu"] == "portable"
 
 
 # ---- wrong usage -------------------------------------------------------------------------------
