@@ -182,6 +182,23 @@ rml_port rml_model_output(const rml_model *model, size_t index)
     return port;
 }
 
+size_t rml_model_find_input(const rml_model *model, const char *name)
+{
+    const rml_graph *graph = &model->graph;
+    for (size_t i = 0; i < graph->input_count; i++)
+        if (strcmp(graph->values[graph->inputs[i]].name, name) == 0)
+            return i;
+    return RML_NO_PORT;
+}
+
+size_t rml_model_find_output(const rml_model *model, const char *name)
+{
+    for (size_t i = 0; i < model->graph.output_count; i++)
+        if (strcmp(model->graph.output_names[i], name) == 0)
+            return i;
+    return RML_NO_PORT;
+}
+
 uint64_t rml_model_parameters(const rml_model *model)
 {
     return model->parameters;

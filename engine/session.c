@@ -59,6 +59,10 @@ void rml_session_destroy(rml_session **session_at)
     rml_free(session->allocator, session->shapes);
     rml_session_forget_results(session);
     rml_free(session->allocator, session->results);
+    const size_t ports =
+        rml_session_graph(session)->input_count + rml_session_graph(session)->output_count;
+    for (size_t i = 0; session->bound && i < ports; i++)
+        rml_free(session->allocator, session->bound[i]);
     rml_free(session->allocator, session->bound);
     rml_free(session->allocator, session->times);
     rml_free(session->allocator, session);

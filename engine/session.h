@@ -5,10 +5,11 @@
 #include "engine/observe.h"
 #include "engine/plan.h"
 
-// The caller's memory of an input or output; data NULL: the session's own.
+// The caller's memory of an input or output.
 typedef struct rml_binding {
-    void *data;
-    size_t bytes;
+    rml_tensor_view view;
+    bool direct;     // the plan uses it as it is; otherwise it is copied by every run
+    float factors[]; // the scale of each channel, then the bias of each
 } rml_binding;
 
 struct rml_session {
@@ -20,8 +21,10 @@ struct rml_session {
     rml_shape *shapes;    // of each input, as set
     rml_node_time *times; // of each node, when profiling
     rml_tensor *results;  // of a run without a plan: one an output, owned; rank -1 before
-    rml_binding *bound;   // of each input, then of each output
-    size_t unfit;         // the first port whose memory is too small for the plan, or SIZE_MAX
+    rml_binding **bound;  // of each input, then of each output; NULL: the session's memory
+    bool pointed;         // the plan has the pointers; they tell what follows
+    size_t unfit;         // the first port that what is bound to it does not fit, or SIZE_MAX
+    size_t copied;        // ports that every run copies
     rml_plan *plans;      // plans->..., the first is current once `ready`
     bool ready;
     char *block;
@@ -37,22 +40,21 @@ bool rml_session_has_block(const rml_session *session);
 // Whether the plan is for the shapes set.
 bool rml_session_plan_fits(const rml_session *session, const rml_plan *plan);
 
-// Sets the pointers of the current plan.
+// Sets the pointers of the current plan, unless it has them.
 void rml_session_point(rml_session *session);
 
 // Frees the outputs of the last run without a plan.
 void rml_session_forget_results(rml_session *session);
 
-// Index of an input or output; their number where there is none of this name.
-size_t rml_session_find_input(const rml_session *session, const char *name);
-size_t rml_session_find_output(const rml_session *session, const char *name);
+// Once the pointers are set: why what is bound does not fit.
+rml_status rml_session_check_unfit(const rml_session *session, rml_error *err);
 
-// That the memory bound to a port is too small.
-rml_status rml_session_fail_small(const rml_session *session, size_t port, size_t bytes,
-                                  size_t needed, rml_error *err);
+// Copies between views that the plan cannot use and the block, before and after a run.
+void rml_session_load_inputs(const rml_session *session);
+void rml_session_store_outputs(const rml_session *session);
 
-// Bytes that the plan gives a port; 0 where only a run tells. Ports count the inputs first, then
-// the outputs.
-size_t rml_session_port_bytes(const rml_session *session, size_t port);
+// The same of an output whose size the run told. Fails where what is bound to it does not fit.
+rml_status rml_session_store_result(const rml_session *session, size_t output,
+                                    const rml_tensor *result, rml_error *err);
 
 #endif

@@ -1,122 +1,416 @@
-// Inputs and outputs of a session: where they lie, and the caller's memory for them.
+// Inputs and outputs of a session: where they lie, and the caller's memory for them. Ports count
+// the inputs first, then the outputs.
 #include "engine/session.h"
+
+#include "tensor/size.h"
 
 #include <string.h>
 
-size_t rml_session_find_input(const rml_session *session, const char *name)
-{
-    const rml_graph *graph = rml_session_graph(session);
-    size_t i = 0;
-    while (i < graph->input_count && strcmp(graph->values[graph->inputs[i]].name, name) != 0)
-        i++;
-    return i;
-}
+#define MAX_CHANNELS 4096 // that a view may scale one by one
 
-size_t rml_session_find_output(const rml_session *session, const char *name)
-{
-    const rml_graph *graph = rml_session_graph(session);
-    size_t i = 0;
-    while (i < graph->output_count && strcmp(graph->output_names[i], name) != 0)
-        i++;
-    return i;
-}
-
-// Ports count the inputs first, then the outputs.
 static rml_value_id port_value(const rml_graph *graph, size_t port)
 {
     return port < graph->input_count ? graph->inputs[port]
                                      : graph->outputs[port - graph->input_count];
 }
 
-size_t rml_session_port_bytes(const rml_session *session, size_t port)
+// As planned.
+static const rml_shape *port_shape(const rml_session *session, size_t port)
 {
-    const rml_graph *graph = rml_session_graph(session);
-    const rml_fact *fact = &session->plans->facts[port_value(graph, port)];
-    size_t count = 0;
-    if (port >= graph->input_count && !session->plans->concrete)
-        return 0;
-    return rml_shape_count(&fact->shape, &count) ? count * rml_dtype_size(fact->dtype) : SIZE_MAX;
+    return &session->plans->facts[port_value(rml_session_graph(session), port)].shape;
 }
 
-rml_status rml_session_fail_small(const rml_session *session, size_t port, size_t bytes,
-                                  size_t needed, rml_error *err)
+static rml_status fail_port(const rml_session *session, size_t port, rml_status status,
+                            const char *what, size_t wants, size_t has, rml_error *err)
 {
     const rml_graph *graph = rml_session_graph(session);
     const bool input = port < graph->input_count;
-    return rml_fail(err, RML_ERR_LIMIT, "%s %s has %zu bytes, the memory bound to it has %zu",
+    return rml_fail(err, status, "%s %s has %zu %s, and what is bound to it has %zu",
                     input ? "input" : "output",
                     input ? graph->values[graph->inputs[port]].name
                           : graph->output_names[port - graph->input_count],
-                    needed, bytes);
+                    wants, what, has);
+}
+
+// ---- what is bound ------------------------------------------------------------------------------
+
+// Strides in bytes of a tensor in C order.
+static void plain_strides(rml_dtype dtype, const rml_shape *shape, int64_t *stride)
+{
+    int64_t bytes = (int64_t)rml_dtype_size(dtype);
+    for (int k = shape->rank - 1; k >= 0; k--) {
+        stride[k] = bytes;
+        bytes *= shape->dim[k];
+    }
+}
+
+// Bytes from the first element to the end of the last; SIZE_MAX where no memory has as many.
+static size_t view_bytes(const rml_tensor_view *view, const rml_shape *shape)
+{
+    size_t end = rml_dtype_size(view->dtype), count, step;
+    if (!rml_shape_count(shape, &count))
+        return SIZE_MAX;
+    if (count == 0 || view->rank == 0)
+        return count * end;
+    for (int k = 0; k < shape->rank; k++)
+        if (!rml_size_mul((size_t)(shape->dim[k] - 1), (size_t)view->stride[k], &step) ||
+            !rml_size_add(end, step, &end))
+            return SIZE_MAX;
+    return end;
+}
+
+// Whether the plan can use the caller's memory as it is.
+static bool is_direct(const rml_binding *bound, rml_dtype dtype, const rml_shape *shape)
+{
+    int64_t plain[RML_MAX_RANK] = {0};
+    const rml_tensor_view *view = &bound->view;
+    if (view->dtype != dtype || view->channels ||
+        (uintptr_t)view->data % rml_dtype_size(dtype) != 0)
+        return false;
+    plain_strides(dtype, shape, plain);
+    for (int k = 0; k < view->rank; k++)
+        if (shape->dim[k] > 1 && view->stride[k] != plain[k])
+            return false;
+    return true;
+}
+
+// Whether a view fits a port of this shape: nothing is read or written outside of its bytes.
+static rml_status check_fit(const rml_session *session, size_t port, const rml_tensor_view *view,
+                            const rml_shape *shape, rml_error *err)
+{
+    const int axis = view->channel_axis;
+    if (view->rank && view->rank != shape->rank)
+        return fail_port(session, port, RML_ERR_SHAPE, "dimensions", (size_t)shape->rank,
+                         (size_t)view->rank, err);
+    if (view->channels > 1 && (axis >= shape->rank || shape->dim[axis] != view->channels))
+        return fail_port(session, port, RML_ERR_SHAPE, "channels",
+                         axis < shape->rank ? (size_t)shape->dim[axis] : 0, (size_t)view->channels,
+                         err);
+    const size_t needed = view_bytes(view, shape);
+    if (needed > view->bytes)
+        return fail_port(session, port, RML_ERR_LIMIT, "bytes", needed, view->bytes, err);
+    return RML_OK;
+}
+
+rml_status rml_session_check_unfit(const rml_session *session, rml_error *err)
+{
+    const size_t port = session->unfit;
+    if (port == SIZE_MAX)
+        return RML_OK;
+    return check_fit(session, port, &session->bound[port]->view, port_shape(session, port), err);
+}
+
+static bool is_planned(const rml_session *session, size_t port)
+{
+    return session->plans->concrete || port < rml_session_graph(session)->input_count;
 }
 
 void rml_session_point(rml_session *session)
 {
     const rml_graph *graph = rml_session_graph(session);
     rml_plan *plan = session->plans;
+    if (session->pointed)
+        return;
     session->unfit = SIZE_MAX;
+    session->copied = 0;
     for (size_t i = 0; i < graph->input_count + graph->output_count; i++) {
-        const rml_binding *bound = &session->bound[i];
-        plan->places[port_value(graph, i)].bound = bound->data;
-        if (bound->data && bound->bytes < rml_session_port_bytes(session, i) &&
-            session->unfit == SIZE_MAX)
-            session->unfit = i;
+        const rml_value_id id = port_value(graph, i);
+        rml_binding *bound = session->bound[i];
+        plan->places[id].bound = NULL;
+        if (!bound || !is_planned(session, i))
+            continue;
+        const rml_shape *shape = port_shape(session, i);
+        if (check_fit(session, i, &bound->view, shape, NULL) != RML_OK) {
+            session->unfit = session->unfit == SIZE_MAX ? i : session->unfit;
+            bound->direct = false;
+            continue;
+        }
+        bound->direct = is_direct(bound, plan->facts[id].dtype, shape);
+        session->copied += !bound->direct;
+        if (bound->direct)
+            plan->places[id].bound = bound->view.data;
     }
     rml_plan_point(plan, graph, session->block);
+    session->pointed = true;
 }
 
-static void *data_of(rml_session *session, const char *name, rml_shape *shape, bool input)
+rml_tensor_view rml_tensor_view_default(void)
+{
+    return (rml_tensor_view){.size = sizeof(rml_tensor_view)};
+}
+
+static rml_status check_view(const rml_session *session, size_t port, const rml_tensor_view *view,
+                             rml_error *err)
 {
     const rml_graph *graph = rml_session_graph(session);
-    const size_t index =
-        input ? rml_session_find_input(session, name) : rml_session_find_output(session, name);
-    if (!session->ready || !rml_session_has_block(session) ||
-        index == (input ? graph->input_count : graph->output_count))
-        return NULL;
-    const size_t port = input ? index : graph->input_count + index;
-    const rml_value_id id = port_value(graph, port);
-    if (!input && !session->plans->concrete) {
-        const rml_tensor *result = &session->results[index];
-        if (shape && result->raw)
-            *shape = rml_tensor_shape(result);
-        return result->raw;
+    const bool input = port < graph->input_count;
+    const rml_dtype dtype = graph->values[port_value(graph, port)].dtype;
+    bool ok = view->rank >= 0 && view->rank <= RML_MAX_RANK && rml_dtype_size(view->dtype) > 0 &&
+              view->channels >= 0 && view->channels <= MAX_CHANNELS && view->channel_axis >= 0;
+    for (int k = 0; ok && k < view->rank; k++)
+        ok = view->stride[k] >= 0 && (uint64_t)view->stride[k] <= SIZE_MAX;
+    if (!ok)
+        return rml_fail(err, RML_ERR_ARG,
+                        "a view has a rank to %d, strides from 0, a type, and 0 to %d channels",
+                        RML_MAX_RANK, MAX_CHANNELS);
+    if (!input && (view->dtype != dtype || view->channels))
+        return rml_fail(err, RML_ERR_ARG, "output %s is %s, and is not converted to %s%s",
+                        graph->output_names[port - graph->input_count], rml_dtype_name(dtype),
+                        rml_dtype_name(view->dtype), view->channels ? " with a scale" : "");
+    return RML_OK;
+}
+
+static rml_status bind(rml_session *session, size_t port, const rml_tensor_view *given,
+                       rml_error *err)
+{
+    rml_binding **at = &session->bound[port];
+    rml_tensor_view view;
+    RML_TRY(rml_settings_take(&view, sizeof view, given, "rml_tensor_view", err));
+    const size_t channels = view.data ? (size_t)view.channels : 0;
+    if (view.data)
+        RML_TRY(check_view(session, port, &view, err));
+    // Where other shapes are set, the size that counts is the next plan's.
+    if (view.data && session->ready && is_planned(session, port) &&
+        rml_session_plan_fits(session, session->plans))
+        RML_TRY(check_fit(session, port, &view, port_shape(session, port), err));
+    if (view.data && !(*at && (size_t)(*at)->view.channels == channels)) {
+        const size_t bytes = sizeof **at + 2 * channels * sizeof(float);
+        rml_binding *made = rml_alloc(session->allocator, bytes);
+        if (!made)
+            return rml_fail_nomem(err, bytes, "what is bound");
+        rml_free(session->allocator, *at);
+        *at = made;
     }
-    if (shape)
-        *shape = session->plans->facts[id].shape;
-    if (session->bound[port].data &&
-        session->bound[port].bytes < rml_session_port_bytes(session, port))
-        return NULL;
-    return session->plans->places[id].view.raw;
+    for (size_t c = 0; c < channels; c++) {
+        (*at)->factors[c] = view.scale ? view.scale[c] : 1.0f;
+        (*at)->factors[channels + c] = view.bias ? view.bias[c] : 0.0f;
+    }
+    if (view.data) {
+        (*at)->view = view;
+    } else {
+        rml_free(session->allocator, *at);
+        *at = NULL;
+    }
+    session->pointed = false;
+    return RML_OK;
 }
 
-void *rml_session_input(rml_session *session, const char *name, rml_shape *shape)
+rml_status rml_session_bind_input(rml_session *session, size_t index, const rml_tensor_view *view,
+                                  rml_error *err)
 {
-    return data_of(session, name, shape, true);
+    const size_t count = rml_session_graph(session)->input_count;
+    if (index >= count)
+        return rml_fail(err, RML_ERR_ARG, "input %zu is bound, and there are %zu", index, count);
+    return bind(session, index, view, err);
 }
 
-const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape)
+rml_status rml_session_bind_output(rml_session *session, size_t index, const rml_tensor_view *view,
+                                   rml_error *err)
 {
-    return data_of(session, name, shape, false);
+    const rml_graph *graph = rml_session_graph(session);
+    if (index >= graph->output_count)
+        return rml_fail(err, RML_ERR_ARG, "output %zu is bound, and there are %zu", index,
+                        graph->output_count);
+    return bind(session, graph->input_count + index, view, err);
 }
 
 rml_status rml_session_bind(rml_session *session, const char *name, void *data, size_t bytes,
                             rml_error *err)
 {
     const rml_graph *graph = rml_session_graph(session);
-    size_t port = rml_session_find_input(session, name);
-    if (port == graph->input_count) {
-        const size_t output = rml_session_find_output(session, name);
-        if (output == graph->output_count)
+    size_t port = rml_model_find_input(session->model, name);
+    if (port == RML_NO_PORT) {
+        port = rml_model_find_output(session->model, name);
+        if (port == RML_NO_PORT)
             return rml_fail(err, RML_ERR_ARG, "there is no input or output \"%s\"", name);
-        port += output;
+        port += graph->input_count;
     }
-    // Where other shapes are set, the size that counts is the next plan's.
-    if (data && session->ready && rml_session_plan_fits(session, session->plans) &&
-        bytes < rml_session_port_bytes(session, port))
-        return rml_session_fail_small(session, port, bytes, rml_session_port_bytes(session, port),
-                                      err);
-    session->bound[port] = (rml_binding){data, bytes};
-    if (session->ready)
-        rml_session_point(session);
+    rml_tensor_view view = rml_tensor_view_default();
+    view.data = data;
+    view.bytes = bytes;
+    view.dtype = graph->values[port_value(graph, port)].dtype;
+    return bind(session, port, &view, err);
+}
+
+// ---- copying ------------------------------------------------------------------------------------
+
+enum { PIECE = 256, TASK = 1 << 14 }; // elements converted at a time, and given to a worker
+
+typedef struct copying {
+    const rml_binding *bound;
+    const rml_shape *shape;
+    char *inside; // contiguous, of the port's type
+    rml_dtype dtype;
+    bool store; // to the view; else from it
+} copying;
+
+// Moves elements that lie `step` bytes apart on either side.
+static void move(size_t element, char *dst, size_t dst_step, const char *src, size_t src_step,
+                 size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        switch (element) { // constant sizes become loads and stores
+        case 1:
+            dst[i * dst_step] = src[i * src_step];
+            break;
+        case 2:
+            memcpy(dst + i * dst_step, src + i * src_step, 2);
+            break;
+        case 4:
+            memcpy(dst + i * dst_step, src + i * src_step, 4);
+            break;
+        default:
+            memcpy(dst + i * dst_step, src + i * src_step, 8);
+        }
+}
+
+// Part of a row: gathered, converted, scaled, in pieces that stay in the first cache.
+static void load_row(const copying *c, char *dst, const char *src, size_t step, size_t count,
+                     size_t channel, bool along)
+{
+    _Alignas(8) char piece[PIECE * 8];
+    float floats[PIECE];
+    const rml_tensor_view *view = &c->bound->view;
+    const float *scale = c->bound->factors, *bias = scale + view->channels;
+    const size_t from = rml_dtype_size(view->dtype), to = rml_dtype_size(c->dtype);
+    if (view->dtype == c->dtype && !view->channels) {
+        move(to, dst, to, src, step, count);
+        return;
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        const size_t n = rml_min_size(PIECE, count - at);
+        char *out = dst + at * to;
+        move(from, piece, from, src + at * step, step, n);
+        if (!view->channels) {
+            rml_dtype_convert(view->dtype, piece, c->dtype, out, n);
+            continue;
+        }
+        rml_dtype_convert(view->dtype, piece, RML_F32, floats, n);
+        for (size_t i = 0; i < n && along; i++)
+            floats[i] = floats[i] * scale[at + i] + bias[at + i];
+        for (size_t i = 0; i < n && !along; i++)
+            floats[i] = floats[i] * scale[channel] + bias[channel];
+        rml_dtype_convert(RML_F32, floats, c->dtype, out, n);
+    }
+}
+
+static void copy_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const copying *c = context;
+    const rml_tensor_view *view = &c->bound->view;
+    const rml_shape *shape = c->shape;
+    const int last = shape->rank - 1;
+    int64_t stride[RML_MAX_RANK] = {0};
+    (void)worker;
+    plain_strides(view->dtype, shape, stride);
+    if (view->rank)
+        memcpy(stride, view->stride, sizeof stride);
+    const size_t count = shape->rank ? (size_t)shape->dim[last] : 1;
+    const size_t element = rml_dtype_size(c->dtype);
+    const size_t step = shape->rank ? (size_t)stride[last] : 0;
+    for (size_t row = begin; row < end; row++) {
+        char *outside = view->data, *inside = c->inside + row * count * element;
+        size_t rest = row, channel = 0;
+        for (int k = last - 1; k >= 0; k--) {
+            const size_t index = rest % (size_t)shape->dim[k];
+            rest /= (size_t)shape->dim[k];
+            outside += index * (size_t)stride[k];
+            channel = view->channels > 1 && view->channel_axis == k ? index : channel;
+        }
+        if (c->store)
+            move(element, outside, step, inside, element, count);
+        else
+            load_row(c, inside, outside, step, count, channel,
+                     view->channels > 1 && view->channel_axis == last);
+    }
+}
+
+static void copy(const rml_session *session, size_t port, const rml_shape *shape, void *inside,
+                 bool store)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    const copying c = {session->bound[port], shape, inside,
+                       graph->values[port_value(graph, port)].dtype, store};
+    const size_t row = shape->rank ? (size_t)shape->dim[shape->rank - 1] : 1;
+    size_t count = 0;
+    if (rml_shape_count(shape, &count) && count)
+        rml_pool_run(session->pool, count / row, TASK / row, copy_rows, (void *)(uintptr_t)&c);
+}
+
+static void copy_planned(const rml_session *session, size_t begin, size_t end, bool store)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    for (size_t port = begin; port < end && session->copied; port++)
+        if (session->bound[port] && !session->bound[port]->direct)
+            copy(session, port, port_shape(session, port),
+                 session->plans->places[port_value(graph, port)].view.raw, store);
+}
+
+void rml_session_load_inputs(const rml_session *session)
+{
+    copy_planned(session, 0, rml_session_graph(session)->input_count, false);
+}
+
+void rml_session_store_outputs(const rml_session *session)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    copy_planned(session, graph->input_count, graph->input_count + graph->output_count, true);
+}
+
+rml_status rml_session_store_result(const rml_session *session, size_t output,
+                                    const rml_tensor *result, rml_error *err)
+{
+    const size_t port = rml_session_graph(session)->input_count + output;
+    const rml_shape shape = rml_tensor_shape(result);
+    if (!session->bound[port])
+        return RML_OK;
+    RML_TRY(check_fit(session, port, &session->bound[port]->view, &shape, err));
+    copy(session, port, &shape, result->raw, true);
     return RML_OK;
+}
+
+// ---- the session's memory -----------------------------------------------------------------------
+
+static void *data_of(rml_session *session, size_t port, rml_shape *shape)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    if (!session->ready || !rml_session_has_block(session))
+        return NULL;
+    rml_session_point(session);
+    if (!is_planned(session, port)) {
+        const rml_tensor *result = &session->results[port - graph->input_count];
+        if (shape && result->raw)
+            *shape = rml_tensor_shape(result);
+        return result->raw;
+    }
+    const rml_shape *planned = port_shape(session, port);
+    if (shape)
+        *shape = *planned;
+    // What a view is copied into, or what does not fit, is no place to write or read.
+    const rml_binding *bound = session->bound[port];
+    if (bound && ((port < graph->input_count && !bound->direct) ||
+                  check_fit(session, port, &bound->view, planned, NULL) != RML_OK))
+        return NULL;
+    return session->plans->places[port_value(graph, port)].view.raw;
+}
+
+void *rml_session_input_at(rml_session *session, size_t index, rml_shape *shape)
+{
+    return index < rml_session_graph(session)->input_count ? data_of(session, index, shape) : NULL;
+}
+
+const void *rml_session_output_at(rml_session *session, size_t index, rml_shape *shape)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    return index < graph->output_count ? data_of(session, graph->input_count + index, shape) : NULL;
+}
+
+void *rml_session_input(rml_session *session, const char *name, rml_shape *shape)
+{
+    return rml_session_input_at(session, rml_model_find_input(session->model, name), shape);
+}
+
+const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape)
+{
+    return rml_session_output_at(session, rml_model_find_output(session->model, name), shape);
 }

@@ -16,19 +16,29 @@ static void drop_newest(rml_session *session)
 rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
                               rml_error *err)
 {
-    const rml_graph *graph = rml_session_graph(session);
-    const size_t index = rml_session_find_input(session, input);
-    char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
-    if (index == graph->input_count)
+    const size_t index = rml_model_find_input(session->model, input);
+    if (index == RML_NO_PORT)
         return rml_fail(err, RML_ERR_ARG, "there is no input \"%s\"", input);
+    return rml_session_resize_at(session, index, shape, err);
+}
+
+rml_status rml_session_resize_at(rml_session *session, size_t index, rml_shape shape,
+                                 rml_error *err)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
+    if (index >= graph->input_count)
+        return rml_fail(err, RML_ERR_ARG, "input %zu is set, and there are %zu", index,
+                        graph->input_count);
     const rml_shape *declared = &graph->values[graph->inputs[index]].shape;
     bool fits = shape.rank >= 0 && shape.rank <= RML_MAX_RANK &&
                 (declared->rank == RML_RANK_UNKNOWN || shape.rank == declared->rank);
     for (int i = 0; i < declared->rank && fits; i++)
         fits = shape.dim[i] >= 0 && (declared->dim[i] < 0 || declared->dim[i] == shape.dim[i]);
     if (!fits)
-        return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s", input,
-                        rml_shape_text(&shape, got), rml_shape_text(declared, want));
+        return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s",
+                        graph->values[graph->inputs[index]].name, rml_shape_text(&shape, got),
+                        rml_shape_text(declared, want));
     session->shapes[index] = shape;
     return RML_OK;
 }
@@ -169,6 +179,7 @@ rml_status rml_session_prepare(rml_session *session, rml_error *err)
     forget_oldest(session);
     session->ready = true;
     rml_session_forget_results(session);
+    session->pointed = false;
     rml_session_point(session);
     return RML_OK;
 }

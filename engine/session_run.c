@@ -3,8 +3,6 @@
 #include "engine/eager.h"
 #include "engine/session.h"
 
-#include <string.h>
-
 static rml_observer observer_of(const rml_session *session)
 {
     return (rml_observer){session->settings.observe, session->settings.observe_user};
@@ -26,18 +24,10 @@ static rml_status run_eagerly(rml_session *session, rml_error *err)
     for (size_t i = 0; i < graph->input_count; i++)
         in[i] = session->plans->places[graph->inputs[i]].view;
     rml_session_forget_results(session);
-    const rml_status status = rml_eager_run(&eager, graph, in, session->results, err);
+    rml_status status = rml_eager_run(&eager, graph, in, session->results, err);
     rml_free(session->allocator, in);
-    for (size_t i = 0; i < graph->output_count && status == RML_OK; i++) {
-        const rml_tensor *result = &session->results[i];
-        const size_t bytes = rml_tensor_count(result) * rml_dtype_size(result->dtype);
-        const rml_binding *bound = &session->bound[graph->input_count + i];
-        if (bound->data && bound->bytes < bytes)
-            return rml_session_fail_small(session, graph->input_count + i, bound->bytes, bytes,
-                                          err);
-        if (bound->data && bytes)
-            memcpy(bound->data, result->raw, bytes);
-    }
+    for (size_t i = 0; i < graph->output_count && status == RML_OK; i++)
+        status = rml_session_store_result(session, i, &session->results[i], err);
     return status;
 }
 
@@ -99,9 +89,9 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
     if (!rml_session_has_block(session))
         return rml_fail(err, RML_ERR_ARG,
                         "the memory that the session shares has moved: prepare it again");
-    if (session->unfit != SIZE_MAX)
-        return rml_session_fail_small(session, session->unfit, session->bound[session->unfit].bytes,
-                                      rml_session_port_bytes(session, session->unfit), err);
+    rml_session_point(session);
+    RML_TRY(rml_session_check_unfit(session, err));
+    rml_session_load_inputs(session);
     const rml_plan *plan = session->plans;
     if (!plan->concrete)
         return run_eagerly(session, err);
@@ -111,5 +101,6 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
             RML_TRY(run_sweep(session, &bands->stages[i], err));
         else
             RML_TRY(run_step(session, &plan->steps[bands ? bands->stages[i].step : i], err));
+    rml_session_store_outputs(session);
     return RML_OK;
 }

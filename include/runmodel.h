@@ -123,6 +123,27 @@ RML_API const char *rml_dtype_name(rml_dtype dtype); // "f32"
 RML_API void rml_dtype_convert(rml_dtype from, const void *src, rml_dtype to, void *dst,
                                size_t count);
 
+// Elements in the caller's memory, in whatever order they lie there. With the channels of pixels
+// together and `pitch` bytes from row to row, an image is bound to a port (N,C,H,W) by
+//   rank 4, stride {H * pitch, element, pitch, C * element}
+typedef struct rml_tensor_view {
+    size_t size;     // sizeof(rml_tensor_view)
+    void *data;      // the first element, with any alignment
+    size_t bytes;    // from `data` on; nothing else is touched
+    rml_dtype dtype; // of the elements
+    int rank;        // of the strides; 0: C order without gaps
+    // Bytes to the next element in each dimension of the port, not negative; of inputs also 0,
+    // which repeats elements.
+    int64_t stride[RML_MAX_RANK];
+    // Inputs only: each element becomes element * scale + bias, computed in f32. `channels` is how
+    // many numbers there are of either: 0: none; 1: the same for all; otherwise as many as the port
+    // has in dimension `channel_axis`. NULL: scale 1, or bias 0. They are copied when bound.
+    int channels, channel_axis;
+    const float *scale, *bias;
+} rml_tensor_view;
+
+RML_API rml_tensor_view rml_tensor_view_default(void);
+
 // ---- weights ----------------------------------------------------------------------------------
 
 typedef struct rml_weights rml_weights;
@@ -258,6 +279,13 @@ RML_API size_t rml_model_input_count(const rml_model *model);
 RML_API size_t rml_model_output_count(const rml_model *model);
 RML_API rml_port rml_model_input(const rml_model *model, size_t index);
 RML_API rml_port rml_model_output(const rml_model *model, size_t index);
+
+// The index of an input or output, or RML_NO_PORT where there is none of this name. The functions
+// of sessions that take names look them up so, and their sisters that take indices do not.
+#define RML_NO_PORT ((size_t)-1)
+RML_API size_t rml_model_find_input(const rml_model *model, const char *name);
+RML_API size_t rml_model_find_output(const rml_model *model, const char *name);
+
 RML_API uint64_t rml_model_parameters(const rml_model *model); // trainable numbers in use
 
 // Must come after all sessions of the model are destroyed.
@@ -337,6 +365,8 @@ RML_API rml_status rml_session_create(rml_session **out, rml_model *model,
 // Sets the shape of one input; takes effect at the next rml_session_prepare.
 RML_API rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
                                       rml_error *err);
+RML_API rml_status rml_session_resize_at(rml_session *session, size_t input, rml_shape shape,
+                                         rml_error *err);
 
 // Plans for the shapes set, packs weights not packed yet, and makes all memory ready. Cheap when
 // nothing changed. On failure the session keeps its former plan and shapes. Pointers from
@@ -345,17 +375,34 @@ RML_API rml_status rml_session_resize(rml_session *session, const char *input, r
 RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 
 // Where to write an input and read an output: contiguous, C order, of the port's element type, in
-// the session's memory, or what was bound. NULL when there is no such name, nothing is prepared,
-// the memory that is shared has moved since, or what is bound is too small. An output whose shape
-// only a run tells is NULL before the first run, and has a shape and a place of its own after each.
-// `shape` may be NULL.
+// the session's memory, or what was bound and is used as it is. NULL when there is no such port,
+// nothing is prepared, the memory that is shared has moved since, what is bound is too small, or
+// each run copies the input from what is bound to it. An output that each run copies is here, too.
+// An output whose shape only a run tells is NULL before the first run, and has a shape and a place
+// of its own after each. `shape` may be NULL.
 RML_API void *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
 RML_API const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape);
+RML_API void *rml_session_input_at(rml_session *session, size_t input, rml_shape *shape);
+RML_API const void *rml_session_output_at(rml_session *session, size_t output, rml_shape *shape);
 
-// Makes the session read an input from, or write an output to, the caller's memory of `bytes` bytes
-// from now on (NULL undoes it). Inputs and outputs do not overlap. RML_ERR_LIMIT, with both sizes,
-// where the tensor is larger: at once when it is planned, and otherwise by every run that finds it
-// so, also where only a run tells the size of an output. Nothing is read or written past `bytes`.
+// Makes the session read an input from, or write an output to, the caller's memory from now on. It
+// is used by every later run, and stays the caller's. A view, or its data, that is NULL undoes it.
+//
+// Memory that holds the elements as the network computes with them (the port's type, C order, no
+// gaps, aligned to the type, no scale) is used as it is. Everything else is copied, converted and
+// scaled by each run, between the view and the session's memory; that allocates nothing. Inputs are
+// converted from any type, as rml_dtype_convert does; outputs keep theirs. Inputs and outputs do
+// not overlap, nor do elements of an output.
+//
+// RML_ERR_LIMIT, with both sizes, where the tensor does not fit into the view's bytes, and
+// RML_ERR_SHAPE where rank or channels are other ones: at once when it is planned, and otherwise by
+// every run that finds it so, also where only a run tells the size of an output.
+RML_API rml_status rml_session_bind_input(rml_session *session, size_t input,
+                                          const rml_tensor_view *view, rml_error *err);
+RML_API rml_status rml_session_bind_output(rml_session *session, size_t output,
+                                           const rml_tensor_view *view, rml_error *err);
+
+// The same by name for elements in C order, of the port's type.
 RML_API rml_status rml_session_bind(rml_session *session, const char *name, void *data,
                                     size_t bytes, rml_error *err);
 

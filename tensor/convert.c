@@ -143,6 +143,8 @@ static bool convert_usual(rml_dtype from, const void *src, rml_dtype to, void *d
         CONVERT_LOOP(float, double);
     if (from == RML_F64 && to == RML_F32)
         CONVERT_LOOP(double, float);
+    if (from == RML_U8 && to == RML_F32)
+        CONVERT_LOOP(uint8_t, float);
     if (from == RML_U8 && to == RML_F64)
         CONVERT_LOOP(uint8_t, double);
     if (from == RML_I8 && to == RML_F64)
