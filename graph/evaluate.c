@@ -47,3 +47,50 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
     rml_pool_destroy(&pool);
     return status;
 }
+
+bool rml_node_computable(const rml_node *node, const rml_fact *in, const rml_fact *out)
+{
+    const rml_op *op = rml_op_get(node->op);
+    const rml_op_layout layout = rml_node_layout(node);
+    if (layout == RML_OP_CHANNELS_LAST || layout == RML_OP_ANY || op->control)
+        return false;
+    for (int i = 0; i < node->in_count; i++)
+        if (in[i].shape.rank != -1 &&
+            (op->from_shapes ? !rml_shape_known(&in[i].shape) : !in[i].data))
+            return false;
+    for (int i = 0; i < node->out_count; i++) {
+        size_t count;
+        if (!rml_shape_known(&out[i].shape) || !rml_shape_count(&out[i].shape, &count) ||
+            count > RML_KNOWN_ELEMENTS)
+            return false;
+    }
+    return true;
+}
+
+rml_status rml_node_compute(const rml_graph *graph, const rml_node *node, const rml_fact *in,
+                            rml_fact *out, rml_arena *arena, rml_error *err)
+{
+    rml_tensor *views = rml_alloc(graph->arena.allocator,
+                                  (size_t)(node->in_count + node->out_count) * sizeof *views);
+    if (!views)
+        return rml_fail_nomem(err, sizeof *views, "shape inference");
+    rml_status status = RML_OK;
+    for (int i = 0; i < node->in_count; i++) {
+        views[i] = (rml_tensor){.rank = -1};
+        if (in[i].shape.rank != -1) // operators only read inputs
+            views[i] = rml_tensor_typed((void *)(uintptr_t)in[i].data, in[i].dtype, &in[i].shape);
+    }
+    for (int i = 0; i < node->out_count; i++) {
+        size_t count = 0;
+        rml_shape_count(&out[i].shape, &count);
+        void *data = rml_arena_alloc(arena, count ? count : 1, rml_dtype_size(out[i].dtype));
+        if (!data)
+            status = rml_fail_nomem(err, count, "shape inference");
+        views[node->in_count + i] = rml_tensor_typed(data, out[i].dtype, &out[i].shape);
+        out[i].data = data;
+    }
+    if (status == RML_OK)
+        status = rml_evaluate(graph, node, views, views + node->in_count, err);
+    rml_free(graph->arena.allocator, views);
+    return status;
+}

@@ -119,6 +119,21 @@ rml_value_id rml_graph_typed_input(rml_graph *graph, const char *name, rml_dtype
     return id;
 }
 
+void rml_graph_name_dims(rml_graph *graph, rml_value_id input, const char *const *names)
+{
+    if (graph->error.status != RML_OK)
+        return;
+    const char **copy = rml_arena_alloc(&graph->arena, RML_MAX_RANK, sizeof *copy);
+    bool memory = copy != NULL;
+    for (int i = 0; i < RML_MAX_RANK && memory; i++)
+        if (names[i])
+            memory = (copy[i] = rml_arena_text(&graph->arena, names[i])) != NULL;
+    if (!memory)
+        fail_nomem(graph);
+    else
+        graph->values[input].dim_names = copy;
+}
+
 static rml_value_id add_constant(rml_graph *graph, const char *name, rml_dtype dtype,
                                  const rml_constant *constant)
 {

@@ -38,6 +38,7 @@ typedef struct rml_value {
     rml_layout layout; // set by the layout pass; PLAIN before
     rml_node_id producer; // RML_NO_NODE for inputs and constants
     const rml_constant *constant;
+    const char *const *dim_names; // of an input's dimensions, or NULL; see rml_graph_name_dims
 } rml_value;
 
 typedef struct rml_node {
@@ -79,6 +80,10 @@ rml_value_id rml_graph_fail(rml_graph *graph, rml_status status, const char *for
 rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape *shape);
 rml_value_id rml_graph_typed_input(rml_graph *graph, const char *name, rml_dtype dtype,
                                    const rml_shape *shape);
+
+// Sizes of an input that are not known may have names (NULL: none): those of one name are one size
+// in every run. `names` has RML_MAX_RANK entries and is copied.
+void rml_graph_name_dims(rml_graph *graph, rml_value_id input, const char *const *names);
 
 // Trained numbers: f32 to operators, whatever type they are stored in. `constant` is copied; what
 // it points to must outlive the graph.

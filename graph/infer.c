@@ -1,7 +1,6 @@
 // Types and shapes of values, and the elements of those that no run is needed for: shapes of
 // shapes, sizes computed from them, small constants.
 #include "graph/evaluate.h"
-#include "graph/graph.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -112,55 +111,6 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
     return status;
 }
 
-// Whether the node can be computed now: from the elements of all its inputs, or, where the operator
-// asks for no more, from their shapes.
-static bool computable(const rml_node *node, const rml_fact *in, const rml_fact *out)
-{
-    const rml_op *op = rml_op_get(node->op);
-    const rml_op_layout layout = rml_node_layout(node);
-    if (layout == RML_OP_CHANNELS_LAST || layout == RML_OP_ANY || op->control)
-        return false;
-    for (int i = 0; i < node->in_count; i++)
-        if (in[i].shape.rank != -1 &&
-            (op->from_shapes ? !rml_shape_known(&in[i].shape) : !in[i].data))
-            return false;
-    for (int i = 0; i < node->out_count; i++) {
-        size_t count;
-        if (!rml_shape_known(&out[i].shape) || !rml_shape_count(&out[i].shape, &count) ||
-            count > RML_KNOWN_ELEMENTS)
-            return false;
-    }
-    return true;
-}
-
-static rml_status compute(const rml_graph *graph, const rml_node *node, const rml_fact *in,
-                          rml_fact *out, rml_arena *arena, rml_error *err)
-{
-    rml_tensor *views = rml_alloc(graph->arena.allocator,
-                                  (size_t)(node->in_count + node->out_count) * sizeof *views);
-    if (!views)
-        return rml_fail_nomem(err, sizeof *views, "shape inference");
-    rml_status status = RML_OK;
-    for (int i = 0; i < node->in_count; i++) {
-        views[i] = (rml_tensor){.rank = -1};
-        if (in[i].shape.rank != -1) // operators only read inputs
-            views[i] = rml_tensor_typed((void *)(uintptr_t)in[i].data, in[i].dtype, &in[i].shape);
-    }
-    for (int i = 0; i < node->out_count; i++) {
-        size_t count = 0;
-        rml_shape_count(&out[i].shape, &count);
-        void *data = rml_arena_alloc(arena, count ? count : 1, rml_dtype_size(out[i].dtype));
-        if (!data)
-            status = rml_fail_nomem(err, count, "shape inference");
-        views[node->in_count + i] = rml_tensor_typed(data, out[i].dtype, &out[i].shape);
-        out[i].data = data;
-    }
-    if (status == RML_OK)
-        status = rml_evaluate(graph, node, views, views + node->in_count, err);
-    rml_free(graph->arena.allocator, views);
-    return status;
-}
-
 static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fact *facts,
                             rml_arena *arena, bool *concrete, rml_error *err)
 {
@@ -172,8 +122,8 @@ static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fa
     for (int i = 0; i < node->in_count; i++)
         in[i] = node->in[i] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1} : facts[node->in[i]];
     rml_status status = rml_graph_infer_node(graph, node, in, out, err);
-    if (status == RML_OK && computable(node, in, out))
-        status = compute(graph, node, in, out, arena, err);
+    if (status == RML_OK && rml_node_computable(node, in, out))
+        status = rml_node_compute(graph, node, in, out, arena, err);
     rml_free(graph->arena.allocator, in);
     RML_TRY(status);
     // How often a loop turns or which branch runs no plan knows, even where the shapes are known.

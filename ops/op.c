@@ -58,6 +58,17 @@ rml_status rml_op_memory(const rml_algorithm *algorithm, const rml_op_args *args
     return RML_OK;
 }
 
+int64_t rml_size_symbol(int64_t size, int64_t a, int64_t b)
+{
+    uint64_t hash = 0;
+    const int64_t parts[3] = {size, a, b};
+    for (int i = 0; i < 3; i++) {
+        hash = (hash ^ (uint64_t)parts[i]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+    }
+    return size < -1 ? INT64_MIN / 2 - (int64_t)(hash >> 3) : -1;
+}
+
 rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,
                           rml_error *err)
 {

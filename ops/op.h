@@ -205,6 +205,10 @@ typedef struct rml_op {
     const rml_algorithm *algorithms;           // ends with an entry whose `accepts` is NULL
 } rml_op;
 
+// Names a size that depends on one that is not known, and on two numbers besides, and on nothing
+// else: the same for the same (see graph/symbols.h); -1 for -1.
+int64_t rml_size_symbol(int64_t size, int64_t a, int64_t b);
+
 // Types of an operator that only moves elements: all inputs are of one type, and so are the
 // outputs. Further inputs than the first `count` are not looked at.
 rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,

@@ -1,4 +1,5 @@
 #include "graph/passes/passes.h"
+#include "graph/symbols.h"
 
 // The live node that computes `value`, if nobody else reads it.
 static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
@@ -56,15 +57,16 @@ static bool is_bias(const rml_graph *graph, const rml_node *product, rml_value_i
            (product->in_count < 3 || product->in[2] == RML_NO_VALUE);
 }
 
-// What only the run tells the rank of may turn out to be broadcast.
-static bool is_residual(const rml_graph *graph, const rml_node *product, rml_value_id other)
+// Two sizes that only the run tells may turn out to be broadcast, unless they have one symbol.
+static bool is_residual(const rml_graph *graph, const rml_fact *facts, const rml_node *product,
+                        rml_value_id other)
 {
-    const rml_value *value = &graph->values[other];
-    return value->kind != RML_VALUE_CONSTANT && value->shape.rank >= 0 &&
-           rml_shape_equal(&value->shape, &graph->values[product->out].shape);
+    return graph->values[other].kind != RML_VALUE_CONSTANT && facts[other].shape.rank >= 0 &&
+           rml_shape_equal(&facts[other].shape, &facts[product->out].shape);
 }
 
-static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml_error *err)
+static rml_status fuse_add(rml_graph *graph, const rml_fact *facts, rml_node *add, size_t *changed,
+                           rml_error *err)
 {
     for (int side = 0; side < 2; side++) {
         rml_node *product = sole_producer(graph, add->in[side]);
@@ -74,7 +76,7 @@ static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml
             !rml_activation_is_none(&add->attr.binary.act))
             continue;
         const bool bias = is_bias(graph, product, other);
-        if (!bias && !is_residual(graph, product, other))
+        if (!bias && !is_residual(graph, facts, product, other))
             continue;
         const rml_value_id in[4] = {product->in[0], product->in[1],
                                     bias                    ? other
@@ -90,14 +92,14 @@ static rml_status fuse_add(rml_graph *graph, rml_node *add, size_t *changed, rml
     return RML_OK;
 }
 
-rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err)
+static rml_status fuse_all(rml_graph *graph, const rml_fact *facts, size_t *changed, rml_error *err)
 {
     for (size_t i = 0; i < graph->node_count; i++) {
         rml_node *node = &graph->nodes[i];
         if (node->dead)
             continue;
         if (node->op == RML_OP_BINARY && node->attr.binary.kind == RML_BINARY_ADD) {
-            RML_TRY(fuse_add(graph, node, changed, err));
+            RML_TRY(fuse_add(graph, facts, node, changed, err));
         } else if (node->op == RML_OP_UNARY) {
             rml_node *producer = sole_producer(graph, node->in[0]);
             rml_activation *act = producer ? activation_of(producer) : NULL;
@@ -109,4 +111,20 @@ rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err)
         }
     }
     return RML_OK;
+}
+
+rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err)
+{
+    const rml_allocator *allocator = graph->arena.allocator;
+    rml_fact *facts = rml_alloc_zero(allocator, graph->value_count + 1, sizeof *facts);
+    if (!facts)
+        return rml_fail_nomem(err, graph->value_count * sizeof *facts, "fusing");
+    rml_arena lists;
+    rml_arena_init(&lists, allocator);
+    rml_status status = rml_graph_symbols(graph, facts, &lists, err);
+    if (status == RML_OK)
+        status = fuse_all(graph, facts, changed, err);
+    rml_arena_release(&lists);
+    rml_free(allocator, facts);
+    return status;
 }

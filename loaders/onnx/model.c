@@ -62,8 +62,9 @@ static rml_status add_inputs(rml_onnx_importer *importer, const rml_onnx_graph *
                             value->name, rml_onnx_element_name(value->type->element));
         if (value->type->has_shape)
             shape = value->type->shape;
-        rml_onnx_set(importer, from->input[i],
-                     rml_graph_typed_input(graph, value->name, dtype, &shape));
+        const rml_value_id id = rml_graph_typed_input(graph, value->name, dtype, &shape);
+        rml_graph_name_dims(graph, id, value->type->dim_name);
+        rml_onnx_set(importer, from->input[i], id);
     }
     return rml_graph_finish(graph, importer->err);
 }

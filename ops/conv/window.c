@@ -29,10 +29,12 @@ rml_status rml_window_size(int64_t in, int axis, const int64_t kernel[2], const 
             "in range",
             names[axis], (long long)kernel[axis], (long long)stride[axis],
             (long long)dilation[axis], (long long)before, (long long)after);
-    *out = -1;
+    const int64_t span = dilation[axis] * (kernel[axis] - 1) + 1;
+    *out = stride[axis] == 1 && before + after == span - 1
+               ? in
+               : rml_size_symbol(in, before + after - span, 2 * stride[axis] + ceil_mode);
     if (in < 0)
         return RML_OK;
-    const int64_t span = dilation[axis] * (kernel[axis] - 1) + 1;
     const int64_t room = in + before + after - span;
     if (room < 0)
         return rml_fail(err, RML_ERR_SHAPE,

@@ -16,6 +16,8 @@ rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out
             const int64_t have = all.dim[i], dim = at < 0 ? 1 : in[k].dim[at];
             if (have == 1 || (have < 0 && dim > 1))
                 all.dim[i] = dim;
+            else if (dim < 0 && have < 0 && dim != have) // either may be 1
+                all.dim[i] = -1;
             else if (dim != have && dim != 1 && dim >= 0 && have >= 0) {
                 char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
                 return rml_fail(err, RML_ERR_SHAPE,

@@ -14,7 +14,10 @@
 static int64_t product(int64_t a, int64_t b)
 {
     int64_t all;
-    return rml_i64_mul(a, b, &all) ? all : -1;
+    return a < 0                     ? rml_size_symbol(a, b, 0)
+           : b < 0                   ? rml_size_symbol(b, a, 1)
+           : rml_i64_mul(a, b, &all) ? all
+                                     : -1;
 }
 
 static rml_status infer_rows(const rml_op_attr *attr, const rml_shape *in, int in_count,

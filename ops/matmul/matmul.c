@@ -35,7 +35,8 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
         out->rank = a.rank > b.rank ? a.rank : b.rank;
         for (int back = 2; back < out->rank; back++) {
             const int64_t da = dim_back(&a, back), db = dim_back(&b, back);
-            out->dim[out->rank - 1 - back] = da == 1 || (da < 0 && db > 1) ? db : da;
+            const bool open = da < 0 && db < 0 && da != db; // either may be 1
+            out->dim[out->rank - 1 - back] = open ? -1 : da == 1 || (da < 0 && db > 1) ? db : da;
             fits = fits && (da == db || da == 1 || db == 1 || da < 0 || db < 0);
         }
         out->rank -= 2;

@@ -199,6 +199,8 @@ static rml_model *build(const golden_case *at, const char *disabled, rml_error *
         in[i] = given->kind[0] == 'n'   ? RML_NO_VALUE
                 : given->kind[0] == 'c' ? rml_graph_constant(graph, name, &constant)
                                         : rml_graph_input(graph, name, &shape);
+        if (in[i] != RML_NO_VALUE && graph->values[in[i]].kind == RML_VALUE_INPUT)
+            rml_graph_name_dims(graph, in[i], (const char *[RML_MAX_RANK]){"batch"});
     }
     const rml_activation act = activation_of(at, "act");
     rml_value_id y = in[0];
