@@ -31,7 +31,11 @@ build)
     say "The program is build/release/run-model."
     ;;
 test)
-    ensure_packages test
+    tier=usual
+    for argument; do
+        case $argument in --fast | --long) tier=${argument#--} ;; esac
+    done
+    ensure_packages test $tier
     exec "$PYTHON" scripts/test_all.py --cmake "$CMAKE" --ninja "$NINJA" "$@"
     ;;
 help | -h | --help)

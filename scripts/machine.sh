@@ -95,6 +95,15 @@ find_missing() {
     quiet ffmpeg -version || missing="$missing ffmpeg"
     PYTHON=$(first_that python_works python3 /usr/bin/python3) ||
         missing="$missing python3 python3-venv"
+    [ "$2" = fast ] || find_missing_cross aarch64 arm64
+    [ "$2" != long ] || find_missing_cross s390x s390x
+    [ "$2" != long ] || find_missing_cross i686 i386
+}
+
+# find_missing_cross CPU DEBIAN_NAME: what builds for another CPU, and runs it.
+find_missing_cross() {
+    links c "$1-linux-gnu-gcc" || missing="$missing gcc-$1-linux-gnu libc6-dev-$2-cross"
+    [ "$1" = i686 ] || quiet "qemu-$1" --version || missing="$missing qemu-user"
 }
 
 # The sanitizer and fuzzer runtime has clang's major version in its name.
@@ -112,9 +121,9 @@ as_root() {
     fi
 }
 
-# ensure_packages build|test
+# ensure_packages build, or ensure_packages test fast|usual|long
 ensure_packages() {
-    find_missing "$1"
+    find_missing "$@"
     [ -n "$missing" ] || return 0
     wanted=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
     say "This machine lacks these Debian packages: $wanted"
@@ -139,7 +148,7 @@ ensure_packages() {
     as_root apt-get -q -y --no-install-recommends -o Acquire::Retries=3 \
         -o DPkg::Lock::Timeout=300 install $wanted >&2 </dev/null ||
         die "apt-get could not install: $wanted"
-    find_missing "$1"
+    find_missing "$@"
     [ -z "$missing" ] || die "installed, and still missing what these packages hold: $missing"
 }
 

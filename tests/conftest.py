@@ -139,8 +139,23 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("cpu", available_levels())
 
 
+# What `./run.sh test --fast` runs: little time, and something of every part.
+FAST = (
+    "test_cli test_denoise test_exec_ffdnet test_exec_lstm test_exec_mobilenetv2 test_exec_s3fd "
+    "test_import_graph test_info_onnx test_loaders test_onnx_attention test_onnx_backend "
+    "test_onnx_file test_onnx_learned test_output_bits test_sequences"
+).split()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in FAST:
+            item.add_marker("fast")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a minute")
+    config.addinivalue_line("markers", "fast: part of ./run.sh test --fast")
 
 
 @pytest.fixture(scope="session")

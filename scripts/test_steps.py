@@ -1,0 +1,143 @@
+"""The steps of the test command: what each builds and runs, and how it is counted."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import python_env as environment
+import results
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOGS = os.path.join(ROOT, "build", "logs")
+REQUIREMENTS = os.path.join(ROOT, "tests", "requirements.txt")
+SHOWN_LINES = 150  # of the log of a command that failed
+BUILD_SECONDS = 900
+CTEST_SECONDS = 1200
+ONE_TEST_SECONDS = 300
+PIP_SECONDS = 1200
+PYTEST_SECONDS = 1500
+
+# Sanitizers keep their books at fixed addresses, which a kernel that spreads programs wide may have
+# given away already; these run without that spreading where the system lets us.
+FIXED_ADDRESSES = ("asan", "tsan", "msan", "fuzz")
+
+
+def fixed_addresses():
+    """What to put before a command to run it so; nothing where it is not allowed."""
+    prefix = ["setarch", os.uname().machine, "-R"]
+    try:
+        done = subprocess.run(prefix + ["true"], capture_output=True, check=False)
+    except OSError:
+        return []
+    return prefix if done.returncode == 0 else []
+
+
+class Runner:
+    def __init__(self, cmake, ninja):
+        self.cmake, self.ninja = cmake, ninja
+        self.total = results.Counts()
+        self.seconds = {}  # of each step
+
+    def step(self, name, run, what):
+        """Runs one step: run(self, name) returns its counts."""
+        print(f"== {name}: {what}", flush=True)
+        started = time.monotonic()
+        counts = run(self, name)
+        self.total.add(counts)
+        self.seconds[name] = time.monotonic() - started
+        print(f"   {counts.passed} passed, {len(counts.failed)} failed, "
+              f"{len(counts.skipped)} skipped, {self.seconds[name]:.0f} s", flush=True)
+
+    def command(self, step, arguments, seconds, env=None):
+        """Runs one command into the step's log; returns its exit code, -1 when out of time."""
+        path = os.path.join(LOGS, f"{step}.log")
+        with open(path, "ab") as log:
+            log.write(("+ " + " ".join(arguments) + "\n").encode())
+            log.flush()
+            start = log.tell()
+            process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=subprocess.STDOUT, env=env, start_new_session=True)
+            try:
+                code = process.wait(timeout=seconds)
+            except BaseException as stop:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                if not isinstance(stop, subprocess.TimeoutExpired):
+                    raise
+                code = -1
+                print(f"not done after {seconds} s:", flush=True)
+        if code != 0:
+            self.show(path, start, " ".join(arguments), code)
+        return code
+
+    @staticmethod
+    def show(path, start, command, code):
+        with open(path, "rb") as log:
+            log.seek(start)
+            lines = log.read().decode("utf-8", "replace").splitlines()
+        if len(lines) > SHOWN_LINES:
+            print(f"... {len(lines) - SHOWN_LINES} lines more in {os.path.relpath(path, ROOT)}")
+        print("\n".join(lines[-SHOWN_LINES:]))
+        print(f"FAILED (exit code {code}): {command}", flush=True)
+
+    def build(self, step, preset, *options):
+        """None, or counts that say what failed."""
+        configure = [self.cmake, "--preset", preset, *options]
+        if self.ninja:
+            configure.append("-DCMAKE_MAKE_PROGRAM=" + shutil.which(self.ninja))
+        for arguments in (configure, [self.cmake, "--build", os.path.join(ROOT, "build", preset)]):
+            if self.command(step, arguments, BUILD_SECONDS) != 0:
+                return results.Counts(failed=[f"{step}: {' '.join(arguments[:2])}"])
+        return None
+
+    def ctest(self, step, preset, *selection):
+        junit = os.path.join(LOGS, f"{step}.xml")
+        # ctest is a sibling of cmake, and of the same version.
+        arguments = [os.path.join(os.path.dirname(self.cmake), "ctest"), "--test-dir",
+                     os.path.join(ROOT, "build", preset), "--output-on-failure",
+                     "--output-junit", junit, "--timeout", str(ONE_TEST_SECONDS),
+                     "-j", str(os.cpu_count() or 1), *selection]
+        if preset in FIXED_ADDRESSES:
+            arguments = fixed_addresses() + arguments
+        code = self.command(step, arguments, CTEST_SECONDS)
+        return results.judge(step, code, junit, from_ctest=True)
+
+    def packages(self, step):
+        """None, or counts that say what failed; afterwards self.python is there."""
+        folder = os.environ.get("RUN_MODEL_VENV") or os.path.join(ROOT, "build", "venv")
+        for arguments in environment.commands(folder, REQUIREMENTS):
+            if self.command(step, arguments, PIP_SECONDS) != 0:
+                return results.Counts(failed=[f"{step}: {' '.join(arguments[:4])}"])
+        environment.mark_current(folder, REQUIREMENTS)
+        self.python = environment.python_of(folder)
+        return None
+
+    def pytest(self, step, preset, *selection, env=None):
+        program = os.path.join(ROOT, "build", preset, "run-model")
+        env = dict(os.environ, RUN_MODEL=program, PYTHONDONTWRITEBYTECODE="1", **(env or {}))
+        junit = os.path.join(LOGS, f"{step}.xml")
+        arguments = [self.python, "-m", "pytest", "-q", "-ra", "--durations=15",
+                     f"--junitxml={junit}", *selection]
+        code = self.command(step, arguments, PYTEST_SECONDS, env)
+        return results.judge(step, code, junit, from_ctest=False)
+
+
+# ---- the steps ----------------------------------------------------------------------------------
+
+
+def preset(name, *selection):
+    """A step that builds a preset and runs its C tests."""
+    options = []
+    if name == "release":
+        options = ["-DRML_CHECKS=ON", "-DPython3_EXECUTABLE=" + sys.executable]
+    return lambda runner, step: (runner.build(step, name, *options)
+                                 or runner.ctest(step, name, *selection))
+
+
+def python(*selection):
+    """A step that runs Python tests with the program of the release preset."""
+    return lambda runner, step: (runner.packages(step)
+                                 or runner.pytest(step, "release", *selection))
