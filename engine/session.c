@@ -55,7 +55,8 @@ void rml_session_destroy(rml_session **session_at)
     }
     if (session->block_owned)
         rml_free(session->allocator, session->block);
-    rml_pool_destroy(&session->pool);
+    if (!session->settings.pool)
+        rml_pool_destroy(&session->pool);
     rml_free(session->allocator, session->shapes);
     rml_session_forget_results(session);
     rml_free(session->allocator, session->results);
@@ -106,6 +107,9 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     const rml_allocator *allocator = given.allocator ? given.allocator : model->allocator;
     rml_kernels kernels;
     RML_TRY(choose_kernels(&kernels, &given, err));
+    if (given.pool && given.threads && given.threads != rml_pool_threads(given.pool))
+        return rml_fail(err, RML_ERR_ARG, "threads is %d, and the pool given has %d", given.threads,
+                        rml_pool_threads(given.pool));
     if (given.memory && given.shared)
         return rml_fail(err, RML_ERR_ARG, "a session has memory of its own or shares it, not both");
     if (given.memory && (uintptr_t)given.memory % RML_ALIGNMENT)
@@ -128,9 +132,9 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     if (!session->shapes || !session->bound || !session->results ||
         (given.profile && !session->times))
         status = rml_fail_nomem(err, sizeof *session->shapes, "the session");
-    const int threads = given.threads ? given.threads : rml_threads_default();
-    if (status == RML_OK)
-        status = rml_pool_create(&session->pool, threads, allocator, err);
+    session->pool = given.pool;
+    if (status == RML_OK && !given.pool)
+        status = rml_pool_create(&session->pool, given.threads, allocator, err);
     if (status != RML_OK) {
         rml_session_destroy(&session);
         return status;

@@ -166,7 +166,12 @@ rml_status rml_session_prepare(rml_session *session, rml_error *err)
                             rml_shape_text(&session->shapes[i], text));
         }
     const bool recalled = recall(session);
-    rml_status status = recalled ? RML_OK : add_plan(session, err);
+    rml_status status = RML_OK;
+    if (!recalled) {
+        rml_pool_enter(session->pool);
+        status = add_plan(session, err);
+        rml_pool_leave(session->pool);
+    }
     if (status == RML_OK) {
         status = make_block(session, session->plans, err);
         if (status != RML_OK && !recalled)

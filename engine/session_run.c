@@ -82,17 +82,10 @@ static rml_status run_sweep(rml_session *session, const rml_stage *stage, rml_er
     return RML_OK;
 }
 
-rml_status rml_session_run(rml_session *session, rml_error *err)
+static rml_status run(rml_session *session, rml_error *err)
 {
-    if (!session->ready)
-        return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
-    if (!rml_session_has_block(session))
-        return rml_fail(err, RML_ERR_ARG,
-                        "the memory that the session shares has moved: prepare it again");
-    rml_session_point(session);
-    RML_TRY(rml_session_check_unfit(session, err));
-    rml_session_load_inputs(session);
     const rml_plan *plan = session->plans;
+    rml_session_load_inputs(session);
     if (!plan->concrete)
         return run_eagerly(session, err);
     const rml_bands *bands = plan->bands;
@@ -103,4 +96,19 @@ rml_status rml_session_run(rml_session *session, rml_error *err)
             RML_TRY(run_step(session, &plan->steps[bands ? bands->stages[i].step : i], err));
     rml_session_store_outputs(session);
     return RML_OK;
+}
+
+rml_status rml_session_run(rml_session *session, rml_error *err)
+{
+    if (!session->ready)
+        return rml_fail(err, RML_ERR_ARG, "the session is not prepared");
+    if (!rml_session_has_block(session))
+        return rml_fail(err, RML_ERR_ARG,
+                        "the memory that the session shares has moved: prepare it again");
+    rml_session_point(session);
+    RML_TRY(rml_session_check_unfit(session, err));
+    rml_pool_enter(session->pool);
+    const rml_status status = run(session, err);
+    rml_pool_leave(session->pool);
+    return status;
 }

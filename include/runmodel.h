@@ -219,6 +219,20 @@ RML_API rml_status rml_cpu_check(rml_error *err);
 // min(affinity mask, cgroup quota), at least 1.
 RML_API int rml_threads_default(void);
 
+// Threads for the sessions that name them in their settings, in place of threads of their own. Any
+// number of sessions, of any models and on any threads of the program, may share a pool: runs and
+// preparations take turns on it, each with all of its threads, and those that come meanwhile wait.
+// A callback must not run or prepare another session of the pool.
+typedef struct rml_pool rml_pool;
+
+// `threads`: workers, the thread that calls run among them: 1 starts none; 0: rml_threads_default.
+// `allocator` may be NULL and must outlive the pool otherwise.
+RML_API rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *allocator,
+                                   rml_error *err);
+RML_API int rml_pool_threads(const rml_pool *pool);
+// Must come after all its sessions are destroyed.
+RML_API void rml_pool_destroy(rml_pool **pool);
+
 // ---- models -----------------------------------------------------------------------------------
 
 typedef struct rml_model rml_model;
@@ -336,7 +350,8 @@ RML_API void rml_shared_block_destroy(rml_shared_block **block);
 typedef struct rml_session_settings {
     size_t size;                    // sizeof(rml_session_settings)
     const rml_allocator *allocator; // NULL: the model's
-    int threads;                    // 0: rml_threads_default()
+    int threads;                    // of its own; 0: rml_threads_default(), or those of `pool`
+    rml_pool *pool;                 // threads that it shares, or NULL
     rml_cpu_level cpu;
     const char *cpu_mask; // features to do without, as in RML_CPU_MASK, or NULL
     rml_precision precision;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "tensor/threads.h"
 
+#include "tensor/lock.h"
 #include "tensor/size.h"
 
 #include <stdio.h>
@@ -21,8 +22,9 @@
 
 struct rml_pool {
     const rml_allocator *allocator;
-    int threads; // workers, the caller included
-    int started; // helper threads that really run
+    int threads;   // workers, the caller included
+    int started;   // helper threads that really run
+    rml_lock turn; // who uses the pool
     pthread_mutex_t lock;
     pthread_cond_t wake;    // generation moved on, or stop
     pthread_cond_t done;    // the last helper left work that is closed
@@ -108,6 +110,8 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
                            rml_error *err)
 {
     *out = NULL;
+    allocator = allocator ? allocator : rml_allocator_default();
+    threads = threads ? threads : rml_threads_default();
     if (threads < 1 || threads > RML_MAX_THREADS)
         return rml_fail(err, RML_ERR_ARG, "threads is %d, expected 1 to %d", threads,
                         RML_MAX_THREADS);
@@ -116,6 +120,7 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
         return rml_fail_nomem(err, sizeof *pool, "the thread pool");
     pool->allocator = allocator;
     pool->threads = threads;
+    rml_lock_init(&pool->turn);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
@@ -145,6 +150,7 @@ void rml_pool_destroy(rml_pool **pool_at)
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
+    rml_lock_release(&pool->turn);
     rml_free(pool->allocator, pool);
     *pool_at = NULL;
 }
@@ -231,12 +237,15 @@ int rml_threads_default(void)
 
 struct rml_pool {
     const rml_allocator *allocator;
+    rml_lock turn;
 };
 
 rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *allocator,
                            rml_error *err)
 {
     *out = NULL;
+    allocator = allocator ? allocator : rml_allocator_default();
+    threads = threads ? threads : rml_threads_default();
     if (threads < 1 || threads > RML_MAX_THREADS)
         return rml_fail(err, RML_ERR_ARG, "threads is %d, expected 1 to %d", threads,
                         RML_MAX_THREADS);
@@ -280,4 +289,14 @@ int rml_pool_threads(const rml_pool *pool)
     (void)pool;
     return 1;
 #endif
+}
+
+void rml_pool_enter(rml_pool *pool)
+{
+    rml_lock_take(&pool->turn);
+}
+
+void rml_pool_leave(rml_pool *pool)
+{
+    rml_lock_give(&pool->turn);
 }

@@ -97,6 +97,7 @@ static void check_same(rml_model *model, const network *chosen, rml_cpu_level cp
 
 typedef struct job {
     rml_model *model;
+    rml_pool *pool; // that both share, or NULL
     const network *chosen;
     const float *want;
     size_t total;
@@ -110,6 +111,7 @@ static void *run_job(void *argument)
     rml_session_settings settings = rml_session_settings_default();
     rml_session *session;
     settings.threads = 2;
+    settings.pool = at->pool;
     at->wrong = 1;
     if (rml_session_create(&session, at->model, &settings, NULL) != RML_OK)
         return NULL;
@@ -136,8 +138,8 @@ static void *run_job(void *argument)
     return NULL;
 }
 
-static void check_two_at_once(const rml_weights *weights, const network *chosen, const float *want,
-                              size_t total)
+static void check_two_at_once(const rml_weights *weights, const network *chosen, rml_pool *pool,
+                              const float *want, size_t total)
 {
     rml_model *model;
     rml_error err = {0};
@@ -148,8 +150,12 @@ static void check_two_at_once(const rml_weights *weights, const network *chosen,
         return;
     probe = open_session(model, 2, RML_CPU_BEST);
     for (int i = 0; i < 2 && probe; i++) {
-        jobs[i] =
-            (job){.model = model, .chosen = chosen, .want = want, .total = total, .rounds = 1};
+        jobs[i] = (job){.model = model,
+                        .pool = pool,
+                        .chosen = chosen,
+                        .want = want,
+                        .total = total,
+                        .rounds = pool ? 3 : 1};
         CHECK(pthread_create(&threads[i], NULL, run_job, &jobs[i]) == 0);
     }
     for (int i = 0; i < 2 && probe; i++) {
@@ -206,8 +212,19 @@ int main(void)
             }
             check_close(chosen, cpu, best, portable, total);
         }
+        rml_pool *pool = NULL;
         if (best)
-            check_two_at_once(weights, chosen, best, total);
+            check_two_at_once(weights, chosen, NULL, best, total);
+        if (best && rml_pool_create(&pool, 2, NULL, NULL) == RML_OK) {
+            rml_session_settings settings = rml_session_settings_default();
+            rml_session *session;
+            check_two_at_once(weights, chosen, pool, best, total);
+            settings.pool = pool;
+            settings.threads = 3;
+            CHECK(rml_session_create(&session, model, &settings, &err) == RML_ERR_ARG &&
+                  strstr(err.message, "threads is 3, and the pool given has 2"));
+            rml_pool_destroy(&pool);
+        }
         free(portable);
         free(best);
         rml_model_destroy(&model);

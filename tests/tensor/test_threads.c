@@ -33,7 +33,10 @@ int main(void)
         CHECK(pool == NULL);
     }
     rml_pool *none;
-    CHECK(rml_pool_create(&none, 0, rml_allocator_default(), &err) == RML_ERR_ARG && !none);
+    CHECK(rml_pool_create(&none, -1, NULL, &err) == RML_ERR_ARG && !none);
+    CHECK(rml_pool_create(&none, 0, NULL, &err) == RML_OK);
+    CHECK(rml_pool_threads(none) == rml_threads_default());
+    rml_pool_destroy(&none);
     CHECK(rml_threads_default() >= 1);
     return check_result();
 }
