@@ -77,7 +77,7 @@ bool rml_precision_available(rml_precision precision, rml_cpu_level cpu)
     if (precision != RML_PRECISION_BF16 || rml_cpu_features(cpu, NULL, &features, NULL) != RML_OK)
         return precision == RML_PRECISION_F32;
     rml_kernels_init(&kernels, features);
-    return kernels.gemm_bf16 != NULL;
+    return kernels.gemm_bf16.run != NULL;
 }
 
 // AMX only where products will run on it: asking for its tiles changes the process.
@@ -91,7 +91,7 @@ static rml_status choose_kernels(rml_kernels *kernels, const rml_session_setting
                         (int)given->precision);
     RML_TRY(rml_cpu_features(given->cpu, given->cpu_mask, &features, err));
     rml_kernels_init(kernels, bf16 ? rml_cpu_request_amx(features) : features & ~RML_CPU_AMX);
-    if (bf16 && !kernels->gemm_bf16)
+    if (bf16 && !kernels->gemm_bf16.run)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "precision bf16 needs a CPU with AVX512-BF16 and level avx512");
     return RML_OK;

@@ -11,7 +11,7 @@
 
 #include "runmodel.h"
 
-#define RML_GEMM_MAX_MR 16 // upper bounds over all levels, for buffers on the stack
+#define RML_GEMM_MAX_MR 32 // upper bounds over all levels, for buffers on the stack
 #define RML_GEMM_MAX_NR 64
 #define RML_LSTM_MAX_ROWS 8
 #define RML_LAYER_NORM_BLOCK 2048 // elements summed in f32 before a total in double takes over
@@ -21,28 +21,61 @@
 //   c[i][n] = clamp(bias[n] + sum over t < taps, k < depth of a[t*mr + i][k] * b[t*depth + k][n]
 //                   + residual[i][n], low, high)              i < rows, n < cols
 //
-// The sum runs over t, then k, in rising order, one fused or unfused multiply-add each in one
-// accumulator per element, so that a result does not depend on rows, cols or the tile it is in.
+// The operands are floats or bf16 (uint16_t), as the descriptor says; the rest is f32. The sum runs
+// over t, then k, in rising order, in one accumulator per element, so that a result does not depend
+// on rows, cols or the tile it is in. In f32 it is one fused or unfused multiply-add each; in bf16
+// some products may be added first, those of one k / kr at most, and denormals count as zero.
 // A tile of GEMM has taps = 1; a tap of a convolution points at the pixel it reads, or at zeros.
 typedef struct rml_gemm_tile {
-    const float *const *a; // [taps][mr]; entries i >= rows are not read
-    size_t taps, depth;
-    const float *b;    // one packed panel, see pack.h: [taps*depth][pitch], pitch from cols
-    size_t rows, cols; // 1..mr, 1..nr
-    float *const *c;   // [rows]
-    const float *bias; // [cols], or NULL
+    const void *const *a;         // [taps][mr]; entries i >= rows are not read
+    size_t taps, depth;           // depth is a multiple of kr, with zeros behind what there is
+    const void *b;                // one packed panel, see pack.h, pitch from cols
+    size_t rows, cols;            // 1..mr, 1..nr
+    float *const *c;              // [rows]
+    const float *bias;            // [cols], or NULL
     const float *const *residual; // [rows], or NULL; residual[i] may equal c[i]
     float low, high;              // -INFINITY, INFINITY for no clamp; NaN passes through the clamp
 } rml_gemm_tile;
 
-typedef void rml_gemm_f32_fn(const rml_gemm_tile *tile);
+typedef void rml_gemm_fn(const rml_gemm_tile *tile);
 
-// The same with a pair of bf16 in the place of every float of a and b, the first in the lower half:
-// depth counts pairs, and each adds two products, in f32. Denormals count as zero.
-//
-// Pairs of `count` floats, rounded to nearest even, a zero behind an odd one: (count + 1) / 2 are
-// written to dst, which may equal src.
-typedef void rml_pairs_bf16_fn(const float *src, size_t count, float *dst);
+typedef struct rml_gemm rml_gemm;
+
+// Packs columns [first, first + count) of one panel (first is a multiple of nr, count <= nr) to
+// `dst`, the start of that panel, rounded to the type:
+//   element (t, k, n) = src[t*tap_stride + k*depth_stride + n*col_stride]
+typedef void rml_pack_fn(const rml_gemm *gemm, void *dst, const float *src, size_t taps,
+                         size_t depth, size_t count, size_t tap_stride, size_t depth_stride,
+                         size_t col_stride);
+
+// The product of one element type, and what those who feed it must know.
+struct rml_gemm {
+    rml_gemm_fn *run; // NULL: there is none
+    rml_pack_fn *pack;
+    // Called by a thread in front of some calls of `run` and behind them, or NULL: a unit that is
+    // configured once for many tiles.
+    void (*begin)(void), (*end)(void);
+    size_t element_bytes; // of both operands
+    size_t mr, nr;        // rows and columns of a full tile
+    size_t nr_unit;       // panel pitches are multiples of this (the vector length)
+    size_t kr;            // depth is one of this
+    float rate;           // multiply-adds in the time of one by gemm_f32 of the same table
+};
+
+static inline void rml_gemm_begin(const rml_gemm *gemm)
+{
+    if (gemm->begin)
+        gemm->begin();
+}
+
+static inline void rml_gemm_end(const rml_gemm *gemm)
+{
+    if (gemm->end)
+        gemm->end();
+}
+
+// `count` floats rounded to nearest even, then zeros up to `padded` >= count. dst may equal src.
+typedef void rml_to_bf16_fn(const float *src, size_t count, size_t padded, uint16_t *dst);
 
 // Output pixels of a depthwise convolution whose taps all move on by the same step:
 //   dst[i*dst_step + c] = clamp(bias[c] + sum over t < taps of
@@ -80,9 +113,9 @@ typedef void rml_winograd_output_f32_fn(const float *src, size_t plane, size_t c
                                         const float *bias, float *const *dst,
                                         const float *const *residual, float low, float high);
 
-// The same over the fourth roots of unity, roots.h, for operands of bf16.
-// Input: dst[p*plane + k] is the pair of channels 2k and 2k + 1, p < 46, a zero behind an odd one.
-// Output: from src[p*plane + c], p < 46.
+// The same over the fourth roots of unity, winograd_complex.h, for operands of bf16: p < 46.
+typedef void rml_winograd_input_bf16_fn(const float *const *src, size_t channels, uint16_t *dst,
+                                        size_t plane);
 
 // Elementwise on contiguous runs. dst may equal src (a or b) exactly.
 typedef void rml_unary_f32_fn(const float *src, float *dst, size_t count, const float *param);
@@ -185,14 +218,11 @@ typedef void rml_lstm_f32_fn(const rml_lstm_tile *tile);
 typedef struct rml_kernels {
     uint32_t features; // that were allowed
     rml_cpu_level level;
-    size_t mr, nr;                // rows and columns of a full gemm tile
-    size_t nr_unit;               // panel pitches are multiples of this (the vector length)
+    rml_gemm gemm_f32, gemm_bf16; // where there are no products of bf16, the next three are NULL
+    rml_to_bf16_fn *to_bf16;
+    rml_winograd_input_bf16_fn *winograd_complex_input;
+    rml_winograd_output_f32_fn *winograd_complex_output;
     size_t lstm_rows, lstm_units; // of a full lstm tile
-    rml_gemm_f32_fn *gemm;
-    rml_gemm_f32_fn *gemm_bf16;    // NULL where the CPU has no products of bf16
-    rml_pairs_bf16_fn *pairs_bf16; // and then these are, too
-    rml_winograd_input_f32_fn *roots_input_bf16;
-    rml_winograd_output_f32_fn *roots_output_bf16;
     rml_conv_dw_f32_fn *conv_dw;
     rml_pool_f32_fn *pool_max, *pool_sum;
     rml_lerp_f32_fn *lerp;

@@ -8,6 +8,12 @@
 #include "kernels/kernels.inc"
 #undef KERNEL
 
+rml_pack_fn rml_pack_f32, rml_pack_bf16; // in portable C only
+void rml_gemm_begin_amxbf16(void);
+void rml_gemm_end_amxbf16(void);
+#define RML_PACK_BYTES_f32 sizeof(float)
+#define RML_PACK_BYTES_bf16 sizeof(uint16_t)
+
 // NaN passes through: both comparisons are false.
 static inline float clamp_f32(float value, float low, float high)
 {

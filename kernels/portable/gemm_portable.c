@@ -18,13 +18,14 @@ void rml_gemm_f32_portable(const rml_gemm_tile *tile)
     const size_t pitch = (tile->cols + NR_UNIT - 1) / NR_UNIT * NR_UNIT;
     const float *b = tile->b;
     for (size_t t = 0; t < tile->taps; t++) {
-        const float *const *a = tile->a + t * MR;
+        const void *const *a = tile->a + t * MR;
         for (size_t k = 0; k < tile->depth; k++, b += pitch) {
             for (size_t i = 0; i < tile->rows; i++) {
+                const float *row = a[i];
                 if (pitch == NR) // a constant count is unrolled
-                    add_scaled(sum[i], b, a[i][k], NR);
+                    add_scaled(sum[i], b, row[k], NR);
                 else
-                    add_scaled(sum[i], b, a[i][k], pitch);
+                    add_scaled(sum[i], b, row[k], pitch);
             }
         }
     }

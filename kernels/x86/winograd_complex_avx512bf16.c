@@ -1,5 +1,5 @@
-// Winograd over the fourth roots of unity, with operands in pairs of bf16; the algebra is in
-// roots.h. Columns first, then rows.
+// Winograd over the fourth roots of unity, with operands of bf16; the algebra is in
+// winograd_complex.h. Columns first, then rows.
 #include "kernels/kernels_internal.h"
 #include "kernels/winograd_complex.h"
 #include "kernels/simd/f32_avx512.h"
@@ -12,20 +12,20 @@ static inline vf32 load(const float *p, size_t lanes)
     return lanes == VF32_LANES ? vf32_load(p) : vf32_load_part(p, lanes);
 }
 
-// Where the planes of 16 channels (or fewer) go: halves as many floats.
+// Where the planes of 16 channels (or fewer) go.
 typedef struct target {
-    float *dst;
+    uint16_t *dst;
     size_t plane, lanes;
 } target;
 
 static inline void put(const target *to, size_t plane, vf32 v)
 {
-    float *dst = to->dst + plane * to->plane;
+    uint16_t *dst = to->dst + plane * to->plane;
     const __m256i half = (__m256i)_mm512_cvtneps_pbh(v);
     if (to->lanes == VF32_LANES)
         _mm256_storeu_si256((__m256i *)dst, half);
     else
-        _mm256_mask_storeu_epi32(dst, (__mmask8)((1u << (to->lanes + 1) / 2) - 1), half);
+        _mm256_mask_storeu_epi16(dst, (__mmask16)((1u << to->lanes) - 1), half);
 }
 
 static inline void put_parts(const target *to, size_t plane, vf32 re, vf32 im)
@@ -88,15 +88,15 @@ static inline __attribute__((always_inline)) void input_lanes(const float *const
 }
 
 void rml_winograd_complex_input_bf16_avx512bf16(const float *const *src, size_t channels,
-                                                float *dst, size_t plane)
+                                                uint16_t *dst, size_t plane)
 {
     size_t c = 0;
     for (; c + VF32_LANES <= channels; c += VF32_LANES) {
-        const target to = {dst + c / 2, plane, VF32_LANES};
+        const target to = {dst + c, plane, VF32_LANES};
         input_lanes(src, c, &to);
     }
     if (c < channels) {
-        const target to = {dst + c / 2, plane, channels - c};
+        const target to = {dst + c, plane, channels - c};
         input_lanes(src, c, &to);
     }
 }

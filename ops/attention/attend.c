@@ -113,7 +113,7 @@ static bool present(const rml_op_args *args, int input)
 
 static size_t rows_of(const attend_job *job)
 {
-    return job->wide ? 1 : job->args->kernels->mr;
+    return job->wide ? 1 : job->args->kernels->gemm_f32.mr;
 }
 
 static attend_job job_of(const rml_op_args *args)
@@ -138,9 +138,11 @@ static attend_job job_of(const rml_op_args *args)
         rml_aligned_bytes(job.width, rows * size),
         rml_aligned_bytes(job.wide ? deepest : rml_sat_mul(job.keys, deepest), size),
         job.wide ? 0
-                 : rml_aligned_bytes(rml_pack_count(args->kernels, 1, job.depth, job.keys), size),
+                 : rml_aligned_bytes(
+                       rml_pack_count(&args->kernels->gemm_f32, 1, job.depth, job.keys), size),
         job.wide ? 0
-                 : rml_aligned_bytes(rml_pack_count(args->kernels, 1, job.keys, job.width), size)};
+                 : rml_aligned_bytes(
+                       rml_pack_count(&args->kernels->gemm_f32, 1, job.keys, job.width), size)};
     size_t *const at[] = {&job.bias,  &job.rows,     &job.query,   &job.result,
                           &job.plain, &job.packed_k, &job.packed_v};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
@@ -275,15 +277,15 @@ static void multiply(const attend_job *job, const float *rows, size_t count, siz
                      const float *packed, size_t cols, float *result)
 {
     const rml_kernels *kernels = job->args->kernels;
-    const float *a[RML_GEMM_MAX_MR];
+    const void *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
-    for (size_t column = 0; column < cols; column += kernels->nr) {
+    for (size_t column = 0; column < cols; column += kernels->gemm_f32.nr) {
         rml_gemm_tile tile = {.a = a,
                               .taps = 1,
                               .depth = depth,
                               .b = packed + column * depth,
                               .rows = count,
-                              .cols = rml_min_size(kernels->nr, cols - column),
+                              .cols = rml_min_size(kernels->gemm_f32.nr, cols - column),
                               .c = c,
                               .low = -INFINITY,
                               .high = INFINITY};
@@ -292,7 +294,7 @@ static void multiply(const attend_job *job, const float *rows, size_t count, siz
             c[i] = result + i * cols + column;
         }
         if (depth)
-            kernels->gemm(&tile);
+            kernels->gemm_f32.run(&tile);
     }
     if (!depth)
         memset(result, 0, count * cols * sizeof *result);
@@ -311,15 +313,16 @@ static void pack_head(const attend_job *job, int input, size_t head, size_t dept
         src = plain;
     }
     const size_t depth_step = input == K ? 1 : cols, col_step = input == K ? depth : 1;
-    for (size_t column = 0; column < cols; column += kernels->nr)
-        rml_pack_panel(kernels, packed + column * depth, src + column * col_step, 1, depth,
-                       rml_min_size(kernels->nr, cols - column), 0, depth_step, col_step);
+    for (size_t column = 0; column < cols; column += kernels->gemm_f32.nr)
+        rml_pack_panel(&kernels->gemm_f32, packed + column * depth, src + column * col_step, 1,
+                       depth, rml_min_size(kernels->gemm_f32.nr, cols - column), 0, depth_step,
+                       col_step);
 }
 
 static void run_head_f32(const attend_job *job, size_t item, char *own)
 {
     const rml_op_args *args = job->args;
-    const size_t mr = args->kernels->mr, key_heads = job->heads / job->group;
+    const size_t mr = args->kernels->gemm_f32.mr, key_heads = job->heads / job->group;
     const size_t head = item / job->heads * key_heads + item % job->heads / job->group;
     float *rows = (float *)(void *)(own + job->rows), *query = (float *)(void *)(own + job->query);
     float *result = (float *)(void *)(own + job->result);

@@ -8,12 +8,11 @@
 // few queries and one block of keys are all that is ever stored of the L x S matrix. A query's
 // numbers do not depend on the queries beside it, so neither threads nor batches change bits.
 //
-// In bf16 both products take pairs: of q and k along a head, of weights and v along the keys.
-// Scores and softmax stay f32.
+// In bf16 queries, keys, weights and values are rounded; scores and softmax stay f32.
 #include "ops/op.h"
 
 #include "kernels/pack.h"
-#include "ops/matmul/pairs.h"
+#include "ops/matmul/bf16.h"
 #include "tensor/size.h"
 
 #include <math.h>
@@ -123,10 +122,11 @@ static float *row_at(const heads_view *view, size_t item, size_t head, size_t ro
 typedef struct sizes {
     size_t items, heads, key_heads, queries, keys, depth, width;
     bool bf16;
-    size_t deep;                    // floats of a query's head, or pairs of bf16
-    size_t key_floats, pair_floats; // packed keys of a head; keys and values
-    size_t group;                   // heads of k and v that are packed at a time
-    size_t tiles;                   // of queries in a work item
+    const rml_gemm *gemm;
+    size_t deep;                // depth as the product wants it
+    size_t key_bytes, kv_bytes; // packed keys of a head; keys and values
+    size_t group;               // heads of k and v that are packed at a time
+    size_t tiles;               // of queries in a work item
 } sizes;
 
 static sizes sizes_of(const rml_op_args *args)
@@ -144,15 +144,15 @@ static sizes sizes_of(const rml_op_args *args)
                .width = (size_t)d.width,
                .bf16 = rml_wants_bf16(args),
                .group = 1};
-    s.deep = s.bf16 ? rml_pairs(s.depth) : s.depth;
-    const size_t rows = s.bf16 ? rml_pairs(s.keys) : s.keys;
-    s.key_floats = rml_round_up(rml_pack_count(args->kernels, 1, s.deep, s.keys), 16);
-    s.pair_floats = rml_sat_add(s.key_floats,
-                                rml_round_up(rml_pack_count(args->kernels, 1, rows, s.width), 16));
-    const size_t most = s.pair_floats ? GROUP_BYTES / sizeof(float) / s.pair_floats : SIZE_MAX;
+    s.gemm = rml_gemm_of(args, s.bf16);
+    s.deep = rml_pack_depth(s.gemm, s.depth);
+    s.key_bytes = rml_round_up(rml_pack_bytes(s.gemm, 1, s.depth, s.keys), RML_ALIGNMENT);
+    s.kv_bytes = rml_sat_add(
+        s.key_bytes, rml_round_up(rml_pack_bytes(s.gemm, 1, s.keys, s.width), RML_ALIGNMENT));
+    const size_t most = s.kv_bytes ? GROUP_BYTES / s.kv_bytes : SIZE_MAX;
     while (s.group < s.items * s.key_heads && s.group + 1 <= most)
         s.group++;
-    const size_t tiles = (s.queries + args->kernels->mr - 1) / args->kernels->mr;
+    const size_t tiles = (s.queries + s.gemm->mr - 1) / s.gemm->mr;
     s.tiles = MOST_TILES;
     while (s.tiles > 1 &&
            (tiles + s.tiles - 1) / s.tiles * s.heads * s.items < 4 * (size_t)args->threads)
@@ -167,21 +167,19 @@ static uint64_t macs(const rml_op_args *args)
 }
 
 // Of one worker: the scores of a tile of queries, a row of the mask when it has steps, and in bf16
-// the queries; or a panel of keys that are about to be packed.
-static size_t worker_bytes(const rml_op_args *args, const sizes *s)
+// the queries.
+static size_t worker_bytes(const sizes *s)
 {
-    const rml_kernels *kernels = args->kernels;
-    const size_t deep = s->bf16 ? s->deep : 0;
-    const size_t tile = rml_sat_add((kernels->mr + 1) * PITCH, rml_sat_mul(kernels->mr, deep));
-    const size_t panel = rml_sat_mul(kernels->nr, deep);
-    return rml_aligned_bytes(tile > panel ? tile : panel, sizeof(float));
+    const size_t queries = s->bf16 ? rml_sat_mul(s->gemm->mr, s->deep) : 0;
+    return rml_sat_add((s->gemm->mr + 1) * PITCH * sizeof(float),
+                       rml_aligned_bytes(queries, sizeof(uint16_t)));
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
     const sizes s = sizes_of(args);
-    return rml_sat_add(rml_sat_mul(s.group * sizeof(float), s.pair_floats),
-                       rml_sat_mul((size_t)args->threads, worker_bytes(args, &s)));
+    return rml_sat_add(rml_sat_mul(s.group, s.kv_bytes),
+                       rml_sat_mul((size_t)args->threads, worker_bytes(&s)));
 }
 
 typedef struct job {
@@ -191,7 +189,6 @@ typedef struct job {
     heads_view mask; // data NULL: none
     int64_t mask_step;
     float scale;
-    rml_gemm_f32_fn *gemm;
     size_t first; // pair of item and head of k that the scratch starts with
     size_t pairs; // in the scratch
     size_t share; // heads of q that read a head of k
@@ -199,66 +196,51 @@ typedef struct job {
 
 static float *worker_at(const job *at, int worker)
 {
-    return (float *)(at->args->scratch + at->s.group * at->s.pair_floats * sizeof(float) +
-                     (size_t)worker * worker_bytes(at->args, &at->s));
+    return (float *)(at->args->scratch + at->s.group * at->s.kv_bytes +
+                     (size_t)worker * worker_bytes(&at->s));
 }
 
-static float *packed_at(const job *at, size_t pair)
+static char *packed_at(const job *at, size_t pair)
 {
-    return (float *)at->args->scratch + pair * at->s.pair_floats;
+    return at->args->scratch + pair * at->s.kv_bytes;
 }
 
 // The panel of keys [first, first + count), transposed.
-static void pack_keys(const job *at, const float *src, size_t count, float *dst, float *memory)
+static void pack_keys(const job *at, const float *src, size_t count, void *memory)
 {
-    const rml_kernels *kernels = at->args->kernels;
-    const size_t pitch = rml_pack_pitch(kernels, count), deep = at->s.deep;
-    size_t step = (size_t)at->k.row;
+    const size_t pitch = rml_pack_pitch(at->s.gemm, count), step = (size_t)at->k.row;
     if (at->s.bf16) {
-        for (size_t i = 0; i < count; i++)
-            kernels->pairs_bf16(src + i * step, at->s.depth, memory + i * deep);
-        src = memory;
-        step = deep;
+        rml_pack_panel(at->s.gemm, memory, src, 1, at->s.depth, count, 0, 1, step);
+        return;
     }
-    kernels->transpose(src, step, dst, pitch, count, deep);
-    for (size_t d = 0; count < pitch && d < deep; d++)
+    float *dst = memory;
+    at->args->kernels->transpose(src, step, dst, pitch, count, at->s.depth);
+    for (size_t d = 0; count < pitch && d < at->s.depth; d++)
         memset(dst + d * pitch + count, 0, (pitch - count) * sizeof *dst);
-}
-
-static void pack_values(const job *at, const float *src, size_t count, float *dst)
-{
-    const size_t step = (size_t)at->v.row;
-    if (at->s.bf16)
-        rml_pairs_pack_panel(at->args->kernels, dst, src, 1, at->s.keys, count, 0, step, 1);
-    else
-        rml_pack_panel(at->args->kernels, dst, src, 1, at->s.keys, count, 0, step, 1);
-}
-
-// Of the values packed in front of key `key`: rows of a panel.
-static size_t value_rows(const sizes *s, size_t key)
-{
-    return s->bf16 ? rml_pairs(key) : key;
 }
 
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const job *at = context;
     const sizes *s = &at->s;
-    const size_t nr = at->args->kernels->nr, key_panels = (s->keys + nr - 1) / nr;
-    const size_t panels = key_panels + (s->width + nr - 1) / nr;
+    const size_t nr = s->gemm->nr, key_panels = rml_pack_panels(s->gemm, s->keys);
+    const size_t panels = key_panels + rml_pack_panels(s->gemm, s->width);
+    (void)worker;
     for (size_t i = begin; i < end; i++) {
         const size_t pair = at->first + i / panels, panel = i % panels;
         const size_t item = pair / s->key_heads, head = pair % s->key_heads;
-        float *dst = packed_at(at, i / panels);
+        char *dst = packed_at(at, i / panels);
         if (panel < key_panels) {
             const size_t first = panel * nr;
             pack_keys(at, row_at(&at->k, item, head, first), rml_min_size(nr, s->keys - first),
-                      dst + first * s->deep, worker_at(at, worker));
+                      rml_pack_at(s->gemm, dst, first * s->deep));
         } else {
             const size_t column = (panel - key_panels) * nr;
-            pack_values(at, row_at(&at->v, item, head, 0) + column,
-                        rml_min_size(nr, s->width - column),
-                        dst + s->key_floats + column * value_rows(s, s->keys));
+            rml_pack_panel(
+                s->gemm,
+                rml_pack_at(s->gemm, dst + s->key_bytes, column * rml_pack_depth(s->gemm, s->keys)),
+                row_at(&at->v, item, head, 0) + column, 1, s->keys,
+                rml_min_size(nr, s->width - column), 0, (size_t)at->v.row, 1);
         }
     }
 }
@@ -266,18 +248,18 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
 // A few queries of one head and what is known of them so far.
 typedef struct tile {
     size_t item, head, first, rows; // first: query
-    const float *packed;
-    float *scores; // [mr][PITCH]
-    float *mask;   // [BLOCK_KEYS]
-    float *pairs;  // [mr][deep] in bf16: the queries
-    const float *q[RML_GEMM_MAX_MR];
+    const char *packed;
+    float *scores;     // [mr][PITCH]
+    float *mask;       // [BLOCK_KEYS]
+    uint16_t *rounded; // [mr][deep] in bf16: the queries
+    const void *q[RML_GEMM_MAX_MR];
     float *y[RML_GEMM_MAX_MR];
     float top[RML_GEMM_MAX_MR], sum[RML_GEMM_MAX_MR];
 } tile;
 
 static void score(const job *at, const tile *t, size_t key, size_t count)
 {
-    const rml_kernels *kernels = at->args->kernels;
+    const rml_gemm *gemm = at->s.gemm;
     float *c[RML_GEMM_MAX_MR];
     rml_gemm_tile product = {.a = t->q,
                              .taps = 1,
@@ -286,13 +268,13 @@ static void score(const job *at, const tile *t, size_t key, size_t count)
                              .c = c,
                              .low = -INFINITY,
                              .high = INFINITY};
-    for (size_t done = 0; done < count; done += kernels->nr) {
-        product.b = t->packed + (key + done) * at->s.deep;
+    for (size_t done = 0; done < count; done += gemm->nr) {
+        product.b = rml_pack_at(gemm, t->packed, (key + done) * at->s.deep);
         // the whole panel, also where causal queries see a part of it: its pitch goes by its width
-        product.cols = rml_min_size(kernels->nr, at->s.keys - key - done);
+        product.cols = rml_min_size(gemm->nr, at->s.keys - key - done);
         for (size_t i = 0; i < t->rows; i++)
             c[i] = t->scores + i * PITCH + done;
-        at->gemm(&product);
+        gemm->run(&product);
     }
 }
 
@@ -321,8 +303,9 @@ static void weigh(const job *at, tile *t, size_t key, size_t count)
         const float factor = kernels->softmax_step(
             row, at->scale, mask_row(at, t, query, key, seen), row, seen, &t->top[i], &t->sum[i]);
         memset(row + seen, 0, (count - seen) * sizeof *row);
-        if (at->s.bf16) // in place: pairs are written behind what is read
-            kernels->pairs_bf16(row, count, row);
+        if (at->s.bf16) // in place: they are written behind what is read
+            kernels->to_bf16(row, count, rml_pack_depth(at->s.gemm, count),
+                             (uint16_t *)(void *)row);
         if (key > 0 && factor != 1.0f)
             kernels->binary_scalar[RML_BINARY_MUL](t->y[i], factor, t->y[i], at->s.width, false);
     }
@@ -331,12 +314,14 @@ static void weigh(const job *at, tile *t, size_t key, size_t count)
 // Adds the block's values, weighted, to the rows of the result.
 static void gather(const job *at, const tile *t, size_t key, size_t count)
 {
-    const rml_kernels *kernels = at->args->kernels;
-    const float *a[RML_GEMM_MAX_MR], *residual[RML_GEMM_MAX_MR];
+    const rml_gemm *gemm = at->s.gemm;
+    const size_t all = rml_pack_depth(gemm, at->s.keys);
+    const void *a[RML_GEMM_MAX_MR];
+    const float *residual[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
     rml_gemm_tile product = {.a = a,
                              .taps = 1,
-                             .depth = value_rows(&at->s, count),
+                             .depth = rml_pack_depth(gemm, count),
                              .rows = t->rows,
                              .c = c,
                              .residual = key > 0 ? residual : NULL,
@@ -344,13 +329,13 @@ static void gather(const job *at, const tile *t, size_t key, size_t count)
                              .high = INFINITY};
     for (size_t i = 0; i < t->rows; i++)
         a[i] = t->scores + i * PITCH;
-    for (size_t column = 0; column < at->s.width; column += kernels->nr) {
-        product.cols = rml_min_size(kernels->nr, at->s.width - column);
-        product.b = t->packed + at->s.key_floats + column * value_rows(&at->s, at->s.keys) +
-                    value_rows(&at->s, key) * rml_pack_pitch(kernels, product.cols);
+    for (size_t column = 0; column < at->s.width; column += gemm->nr) {
+        product.cols = rml_min_size(gemm->nr, at->s.width - column);
+        product.b = rml_pack_at(gemm, t->packed + at->s.key_bytes,
+                                column * all + key * rml_pack_pitch(gemm, product.cols));
         for (size_t i = 0; i < t->rows; i++)
             residual[i] = c[i] = t->y[i] + column;
-        at->gemm(&product);
+        gemm->run(&product);
     }
 }
 
@@ -362,9 +347,9 @@ static void run_tile(const job *at, tile *t)
     const size_t keys = causal ? rml_min_size(s->keys, t->first + t->rows) : s->keys;
     for (size_t i = 0; i < t->rows; i++) {
         const float *q = row_at(&at->q, t->item, t->head, t->first + i);
-        t->q[i] = s->bf16 ? t->pairs + i * s->deep : q;
+        t->q[i] = s->bf16 ? (const void *)(t->rounded + i * s->deep) : q;
         if (s->bf16)
-            kernels->pairs_bf16(q, s->depth, t->pairs + i * s->deep);
+            kernels->to_bf16(q, s->depth, s->deep, t->rounded + i * s->deep);
         t->y[i] = row_at(&at->y, t->item, t->head, t->first + i);
         t->top[i] = -INFINITY;
         t->sum[i] = 0.0f;
@@ -386,12 +371,12 @@ static void run_queries(void *context, size_t begin, size_t end, int worker)
 {
     const job *at = context;
     const sizes *s = &at->s;
-    const rml_op_args *args = at->args;
-    const size_t block = s->tiles * args->kernels->mr;
+    const size_t mr = s->gemm->mr, block = s->tiles * mr;
     const size_t blocks = (s->queries + block - 1) / block;
     tile t = {.scores = worker_at(at, worker)};
-    t.mask = t.scores + args->kernels->mr * PITCH;
-    t.pairs = t.mask + PITCH;
+    t.mask = t.scores + mr * PITCH;
+    t.rounded = (uint16_t *)(void *)(t.mask + PITCH);
+    rml_gemm_begin(s->gemm);
     for (size_t i = begin; i < end; i++) {
         const size_t head = i / blocks, first = i % blocks * block; // head of those in the scratch
         const size_t pair = at->first + head / at->share;
@@ -400,10 +385,11 @@ static void run_queries(void *context, size_t begin, size_t end, int worker)
         t.head = pair % s->key_heads * at->share + head % at->share;
         t.packed = packed_at(at, head / at->share);
         for (t.first = first; t.first < stop; t.first += t.rows) {
-            t.rows = rml_min_size(args->kernels->mr, stop - t.first);
+            t.rows = rml_min_size(mr, stop - t.first);
             run_tile(at, &t);
         }
     }
+    rml_gemm_end(s->gemm);
 }
 
 static void set_mask(job *at)
@@ -425,7 +411,6 @@ static void run(const rml_op_args *args)
     const rml_attention_attr *attr = &args->attr->attention;
     const int64_t key_heads = attr->heads && attr->key_heads ? attr->key_heads : attr->heads;
     job at = {.args = args, .s = sizes_of(args), .scale = attr->scale};
-    at.gemm = at.s.bf16 ? args->kernels->gemm_bf16 : args->kernels->gemm;
     const sizes *s = &at.s;
     if (s->items * s->heads * s->queries * s->width == 0)
         return;
@@ -437,8 +422,8 @@ static void run(const rml_op_args *args)
     at.y = heads_of(&args->out[0], attr->heads, (int64_t)s->width);
     at.share = s->heads / s->key_heads;
     set_mask(&at);
-    const size_t nr = args->kernels->nr, block = s->tiles * args->kernels->mr;
-    const size_t panels = (s->keys + nr - 1) / nr + (s->width + nr - 1) / nr;
+    const size_t block = s->tiles * s->gemm->mr;
+    const size_t panels = rml_pack_panels(s->gemm, s->keys) + rml_pack_panels(s->gemm, s->width);
     const size_t blocks = (s->queries + block - 1) / block;
     for (; at.first < s->items * s->key_heads; at.first += at.pairs) {
         at.pairs = rml_min_size(s->group, s->items * s->key_heads - at.first);

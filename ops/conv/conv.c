@@ -89,7 +89,8 @@ static size_t packed_bytes(const rml_op_args *args)
 {
     const size_t groups = (size_t)args->attr->conv.groups;
     return rml_sat_mul(groups * sizeof(float),
-                       rml_pack_count(args->kernels, taps_of(args), (size_t)args->in[1].dim[1],
+                       rml_pack_count(&args->kernels->gemm_f32, taps_of(args),
+                                      (size_t)args->in[1].dim[1],
                                       (size_t)args->out[0].dim[1] / groups));
 }
 
@@ -105,16 +106,17 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     const pack_job *job = context;
     const rml_kernels *kernels = job->args->kernels;
     const size_t row = job->taps * job->depth;
-    float *rows = job->rows + (size_t)worker * kernels->nr * row;
+    float *rows = job->rows + (size_t)worker * kernels->gemm_f32.nr * row;
     for (size_t item = begin; item < end; item++) {
-        const size_t group = item / job->panels, column = item % job->panels * kernels->nr;
-        const size_t count = rml_min_size(kernels->nr, job->cols - column);
+        const size_t group = item / job->panels, column = item % job->panels * kernels->gemm_f32.nr;
+        const size_t count = rml_min_size(kernels->gemm_f32.nr, job->cols - column);
         float *dst = job->packed +
-                     group * rml_pack_count(kernels, job->taps, job->depth, job->cols) +
+                     group * rml_pack_count(&kernels->gemm_f32, job->taps, job->depth, job->cols) +
                      column * row;
         rml_constant_read(job->weight, 0, (int64_t)(group * job->cols + column), (int64_t)count,
                           rows);
-        rml_pack_panel(kernels, dst, rows, job->taps, job->depth, count, 1, job->taps, row);
+        rml_pack_panel(&kernels->gemm_f32, dst, rows, job->taps, job->depth, count, 1, job->taps,
+                       row);
     }
 }
 
@@ -128,9 +130,9 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
                     .taps = taps_of(args),
                     .depth = (size_t)args->in[1].dim[1],
                     .cols = (size_t)args->out[0].dim[1] / groups};
-    job.panels = (job.cols + args->kernels->nr - 1) / args->kernels->nr;
-    const size_t bytes = rml_sat_mul((size_t)args->threads * args->kernels->nr * sizeof(float),
-                                     job.taps * job.depth);
+    job.panels = (job.cols + args->kernels->gemm_f32.nr - 1) / args->kernels->gemm_f32.nr;
+    const size_t bytes = rml_sat_mul(
+        (size_t)args->threads * args->kernels->gemm_f32.nr * sizeof(float), job.taps * job.depth);
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
         return rml_fail_nomem(err, bytes, "packing weights");
@@ -141,7 +143,8 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return rml_igemm_scratch_bytes(args->threads, taps_of(args), (size_t)args->in[1].dim[1]);
+    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, taps_of(args),
+                                   (size_t)args->in[1].dim[1]);
 }
 
 static void run(const rml_op_args *args)
@@ -154,18 +157,19 @@ static void run(const rml_op_args *args)
         .in = &args->in[0],
         .out = out,
         .residual = rml_conv_residual(args),
+        .gemm = &args->kernels->gemm_f32,
         .depth = (size_t)args->in[1].dim[1],
         .cols = (size_t)out->dim[1] / groups,
         .act = &conv->act};
     const float *bias = rml_conv_bias(args);
     const size_t group_count =
-        rml_pack_count(args->kernels, taps_of(args), product.depth, product.cols);
+        rml_pack_count(&args->kernels->gemm_f32, taps_of(args), product.depth, product.cols);
     for (size_t group = 0; group < groups; group++) {
         product.in_channel = (int64_t)(group * product.depth);
         product.out_channel = (int64_t)(group * product.cols);
         product.packed = (const float *)args->packed + group * group_count;
         product.bias = bias ? bias + group * product.cols : NULL;
-        rml_igemm_run(args, &product, 1);
+        rml_igemm_run(args, &product);
     }
 }
 

@@ -1,10 +1,10 @@
-// Convolution in bf16: the indirect product of pairs of channels, with f32 sums. One group; few
+// Convolution in bf16: the indirect product, with f32 sums. One group; few
 // channels stay f32, for at the ends of a network they carry most and cost least.
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
 #include "ops/conv/igemm.h"
-#include "ops/matmul/pairs.h"
+#include "ops/matmul/bf16.h"
 #include "tensor/size.h"
 
 #define LEAST_CHANNELS 16
@@ -16,7 +16,7 @@ static size_t taps_of(const rml_op_args *args)
 
 static size_t depth_of(const rml_op_args *args)
 {
-    return rml_pairs((size_t)args->in[0].dim[1]);
+    return rml_pack_depth(&args->kernels->gemm_bf16, (size_t)args->in[0].dim[1]);
 }
 
 bool rml_conv_bf16_accepts(const rml_op_args *args)
@@ -27,28 +27,29 @@ bool rml_conv_bf16_accepts(const rml_op_args *args)
 
 size_t rml_conv_bf16_packed_bytes(const rml_op_args *args)
 {
-    return rml_sat_mul(sizeof(float), rml_pack_count(args->kernels, taps_of(args), depth_of(args),
-                                                     (size_t)args->out[0].dim[1]));
+    return rml_pack_bytes(&args->kernels->gemm_bf16, taps_of(args), (size_t)args->in[0].dim[1],
+                          (size_t)args->out[0].dim[1]);
 }
 
 typedef struct pack_job {
     const rml_op_args *args;
     const rml_constant *weight;
-    float *packed, *rows; // rows: one panel's weights a worker
+    void *packed;
+    float *rows; // one panel's weights a worker
 } pack_job;
 
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const pack_job *job = context;
-    const rml_kernels *kernels = job->args->kernels;
+    const rml_gemm *gemm = &job->args->kernels->gemm_bf16;
     const size_t taps = taps_of(job->args), depth = (size_t)job->args->in[0].dim[1];
-    float *rows = job->rows + (size_t)worker * kernels->nr * taps * depth;
+    float *rows = job->rows + (size_t)worker * gemm->nr * taps * depth;
     for (size_t panel = begin; panel < end; panel++) {
-        const size_t column = panel * kernels->nr;
-        const size_t count = rml_min_size(kernels->nr, (size_t)job->args->out[0].dim[1] - column);
+        const size_t column = panel * gemm->nr;
+        const size_t count = rml_min_size(gemm->nr, (size_t)job->args->out[0].dim[1] - column);
         rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
-        rml_pairs_pack_panel(kernels, job->packed + column * taps * depth_of(job->args), rows, taps,
-                             depth, count, 1, taps, taps * depth);
+        rml_pack_panel(gemm, rml_pack_at(gemm, job->packed, column * taps * depth_of(job->args)),
+                       rows, taps, depth, count, 1, taps, taps * depth);
     }
 }
 
@@ -57,18 +58,19 @@ rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weigh
 {
     pack_job job = {.args = args, .weight = weight, .packed = packed};
     const size_t cols = (size_t)args->out[0].dim[1];
-    const size_t bytes = rml_sat_mul((size_t)args->threads * args->kernels->nr * sizeof(float),
-                                     taps_of(args) * (size_t)args->in[0].dim[1]);
+    const size_t bytes =
+        rml_sat_mul((size_t)args->threads * args->kernels->gemm_bf16.nr * sizeof(float),
+                    taps_of(args) * (size_t)args->in[0].dim[1]);
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
         return rml_fail_nomem(err, bytes, "packing weights");
-    rml_pool_run(args->pool, (cols + args->kernels->nr - 1) / args->kernels->nr, 1, pack_panels,
+    rml_pool_run(args->pool, rml_pack_panels(&args->kernels->gemm_bf16, cols), 1, pack_panels,
                  &job);
     rml_free(allocator, job.rows);
     return RML_OK;
 }
 
-// ---- 1x1: a block of pixels becomes pairs and is multiplied while the cache holds them ----------
+// ---- 1x1: a block of pixels is converted and multiplied while the cache holds them ----------
 
 #define POINT_PIXELS 96 // of a block
 
@@ -84,38 +86,40 @@ static bool is_point(const rml_op_args *args)
 
 static size_t point_bytes(const rml_op_args *args)
 {
-    return rml_aligned_bytes(depth_of(args), POINT_PIXELS * sizeof(float));
+    return rml_aligned_bytes(depth_of(args), POINT_PIXELS * sizeof(uint16_t));
 }
 
-static void multiply_block(const rml_op_args *args, const float *pairs, size_t first, size_t count)
+static void multiply_block(const rml_op_args *args, const uint16_t *pixels, size_t first,
+                           size_t count)
 {
-    const rml_kernels *kernels = args->kernels;
+    const rml_gemm *gemm = &args->kernels->gemm_bf16;
     const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
     const rml_activation *act = &args->attr->conv.act;
     const size_t depth = depth_of(args), cols = (size_t)out->dim[1];
-    const float *a[RML_GEMM_MAX_MR], *add[RML_GEMM_MAX_MR], *bias = rml_conv_bias(args);
+    const void *a[RML_GEMM_MAX_MR];
+    const float *add[RML_GEMM_MAX_MR], *bias = rml_conv_bias(args);
     float *c[RML_GEMM_MAX_MR];
-    for (size_t column = 0; column < cols; column += kernels->nr) {
+    for (size_t column = 0; column < cols; column += gemm->nr) {
         rml_gemm_tile tile = {.a = a,
                               .taps = 1,
                               .depth = depth,
-                              .b = (const float *)args->packed + column * depth,
-                              .cols = rml_min_size(kernels->nr, cols - column),
+                              .b = rml_pack_at(gemm, args->packed, column * depth),
+                              .cols = rml_min_size(gemm->nr, cols - column),
                               .c = c,
                               .bias = bias ? bias + column : NULL,
                               .residual = residual ? add : NULL,
                               .low = act->param[0],
                               .high = act->param[1]};
-        for (size_t pixel = 0; pixel < count; pixel += kernels->mr) {
-            tile.rows = rml_min_size(kernels->mr, count - pixel);
+        for (size_t pixel = 0; pixel < count; pixel += gemm->mr) {
+            tile.rows = rml_min_size(gemm->mr, count - pixel);
             for (size_t i = 0; i < tile.rows; i++) {
                 const int64_t at = (int64_t)(first + pixel + i);
-                a[i] = pairs + (pixel + i) * depth;
+                a[i] = pixels + (pixel + i) * depth;
                 c[i] = out->data + at * out->stride[3] + column;
                 if (residual)
                     add[i] = residual->data + at * residual->stride[3] + column;
             }
-            kernels->gemm_bf16(&tile);
+            gemm->run(&tile);
         }
     }
 }
@@ -130,23 +134,26 @@ static void run_points(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
     const rml_tensor *in = &args->in[0];
-    float *pairs = (float *)(args->scratch + (size_t)worker * point_bytes(args));
+    uint16_t *pixels = (uint16_t *)(void *)(args->scratch + (size_t)worker * point_bytes(args));
+    const size_t depth = depth_of(args);
+    rml_gemm_begin(&args->kernels->gemm_bf16);
     for (size_t block = begin; block < end; block++) {
         const size_t first = block * POINT_PIXELS;
         const size_t count = rml_min_size(POINT_PIXELS, pixels_of(args) - first);
         for (size_t i = 0; i < count; i++)
-            args->kernels->pairs_bf16(in->data + (int64_t)(first + i) * in->stride[3],
-                                      (size_t)in->dim[1], pairs + i * depth_of(args));
-        multiply_block(args, pairs, first, count);
+            args->kernels->to_bf16(in->data + (int64_t)(first + i) * in->stride[3],
+                                   (size_t)in->dim[1], depth, pixels + i * depth);
+        multiply_block(args, pixels, first, count);
     }
+    rml_gemm_end(&args->kernels->gemm_bf16);
 }
 
 size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args)
 {
     // enough for both ways: whether pixels are flat depends on views that are known when it runs
-    const size_t any =
-        rml_sat_add(rml_igemm_scratch_bytes(args->threads, taps_of(args), depth_of(args)),
-                    rml_pairs_bytes(&args->in[0]));
+    const size_t any = rml_sat_add(rml_igemm_scratch_bytes(&args->kernels->gemm_bf16, args->threads,
+                                                           taps_of(args), depth_of(args)),
+                                   rml_bf16_image_bytes(args, &args->in[0]));
     const size_t point = rml_sat_mul((size_t)args->threads, point_bytes(args));
     return taps_of(args) == 1 && point > any ? point : any;
 }
@@ -161,8 +168,9 @@ void rml_conv_bf16_run(const rml_op_args *args)
     }
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *out = &args->out[0];
-    const size_t used = rml_igemm_scratch_bytes(args->threads, taps_of(args), depth_of(args));
-    const rml_tensor in = rml_pairs_make(args, &args->in[0], args->scratch + used);
+    const size_t used = rml_igemm_scratch_bytes(&args->kernels->gemm_bf16, args->threads,
+                                                taps_of(args), depth_of(args));
+    const rml_tensor in = rml_bf16_image(args, &args->in[0], args->scratch + used);
     const rml_igemm product = {
         .window = rml_window_conv(out, conv->kernel, conv->stride, conv->pad, conv->dilation),
         .in = &in,
@@ -170,9 +178,9 @@ void rml_conv_bf16_run(const rml_op_args *args)
         .residual = rml_conv_residual(args),
         .depth = depth_of(args),
         .cols = (size_t)out->dim[1],
-        .pairs = true,
+        .gemm = &args->kernels->gemm_bf16,
         .packed = args->packed,
         .bias = rml_conv_bias(args),
         .act = &conv->act};
-    rml_igemm_run(args, &product, 1);
+    rml_igemm_run(args, &product);
 }

@@ -101,7 +101,7 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
             const bool inner = at.col >= inner_first && at.col < inner_stop;
             // At the left and right some taps read zeros, and have no step to go on by.
             row.pixels = inner ? (size_t)(inner_stop - at.col) : 1;
-            rml_window_pointers(&window, &at, in, 0, zeros, false, src, 1);
+            rml_window_pointers(&window, &at, in, 0, zeros, false, (const void **)src, 1);
             // Above and below the image whole rows of taps are zeros, and left out.
             const size_t skipped = tap_first * (size_t)window.taps[1];
             row.src = src + skipped;

@@ -32,7 +32,7 @@ static few few_of(const rml_op_args *args)
              .depth = (size_t)args->in[0].dim[1],
              .out = (size_t)args->out[0].dim[1]};
     f.cols = rml_sat_mul(f.taps, f.out);
-    f.pitch = rml_pack_count(args->kernels, 1, 1, f.cols);
+    f.pitch = rml_pack_count(&args->kernels->gemm_f32, 1, 1, f.cols);
     return f;
 }
 
@@ -49,7 +49,7 @@ bool rml_conv_few_accepts(const rml_op_args *args)
 size_t rml_conv_few_packed_bytes(const rml_op_args *args)
 {
     const few f = few_of(args);
-    return rml_sat_mul(sizeof(float), rml_pack_count(args->kernels, 1, f.depth, f.cols));
+    return rml_sat_mul(sizeof(float), rml_pack_count(&args->kernels->gemm_f32, 1, f.depth, f.cols));
 }
 
 rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
@@ -67,9 +67,9 @@ rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight
         for (size_t c = 0; c < f.depth; c++)
             for (size_t t = 0; t < f.taps; t++)
                 columns[(t * f.out + o) * f.depth + c] = rows[(o * f.depth + c) * f.taps + t];
-    const size_t nr = args->kernels->nr;
+    const size_t nr = args->kernels->gemm_f32.nr;
     for (size_t column = 0; column < f.cols; column += nr)
-        rml_pack_panel(args->kernels, (float *)packed + column * f.depth,
+        rml_pack_panel(&args->kernels->gemm_f32, (float *)packed + column * f.depth,
                        columns + column * f.depth, 1, f.depth, rml_min_size(nr, f.cols - column), 0,
                        1, f.depth);
     rml_free(allocator, rows);
@@ -99,27 +99,28 @@ static void make_shares(const rml_op_args *args, const few *f, const float *src,
     const rml_kernels *kernels = args->kernels;
     const rml_tensor *in = &args->in[0];
     const size_t width = (size_t)in->dim[3];
-    const float *a[RML_GEMM_MAX_MR];
+    const void *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
-    for (size_t x = 0; x < width; x += kernels->mr) {
-        const size_t rows = rml_min_size(kernels->mr, width - x);
+    for (size_t x = 0; x < width; x += kernels->gemm_f32.mr) {
+        const size_t rows = rml_min_size(kernels->gemm_f32.mr, width - x);
         // The product reads as many streams as it has rows, too many for the hardware to follow.
         for (size_t i = x + rows; i < rml_min_size(x + 2 * rows, width); i++)
             rml_prefetch(src + (int64_t)i * in->stride[3], f->depth * sizeof(float));
         for (size_t i = 0; i < rows; i++)
             a[i] = src + (int64_t)(x + i) * in->stride[3];
-        for (size_t column = 0; column < f->pitch; column += kernels->nr) {
+        for (size_t column = 0; column < f->pitch; column += kernels->gemm_f32.nr) {
             for (size_t i = 0; i < rows; i++)
                 c[i] = shares + (x + i) * f->pitch + column;
-            kernels->gemm(&(rml_gemm_tile){.a = a,
-                                           .rows = rows,
-                                           .taps = 1,
-                                           .depth = f->depth,
-                                           .b = (const float *)args->packed + column * f->depth,
-                                           .cols = rml_min_size(kernels->nr, f->pitch - column),
-                                           .c = c,
-                                           .low = -INFINITY,
-                                           .high = INFINITY});
+            kernels->gemm_f32.run(
+                &(rml_gemm_tile){.a = a,
+                                 .rows = rows,
+                                 .taps = 1,
+                                 .depth = f->depth,
+                                 .b = (const float *)args->packed + column * f->depth,
+                                 .cols = rml_min_size(kernels->gemm_f32.nr, f->pitch - column),
+                                 .c = c,
+                                 .low = -INFINITY,
+                                 .high = INFINITY});
         }
     }
 }

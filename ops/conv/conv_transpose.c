@@ -109,8 +109,9 @@ static size_t packed_bytes(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     return rml_sat_mul((size_t)conv->groups * sizeof(float),
-                       rml_pack_count(args->kernels, (size_t)(conv->kernel[0] * conv->kernel[1]),
-                                      depth_of(args), cols_of(args)));
+                       rml_pack_count(&args->kernels->gemm_f32,
+                                      (size_t)(conv->kernel[0] * conv->kernel[1]), depth_of(args),
+                                      cols_of(args)));
 }
 
 typedef struct pack_job {
@@ -128,12 +129,12 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     const rml_kernels *kernels = args->kernels;
     const size_t depth = depth_of(args), cols = cols_of(args), groups = (size_t)conv->groups;
     const size_t kernel = (size_t)(conv->kernel[0] * conv->kernel[1]);
-    const size_t group_count = rml_pack_count(kernels, kernel, depth, cols);
-    float *rows = job->rows + (size_t)worker * groups * depth * kernels->nr * kernel;
+    const size_t group_count = rml_pack_count(&kernels->gemm_f32, kernel, depth, cols);
+    float *rows = job->rows + (size_t)worker * groups * depth * kernels->gemm_f32.nr * kernel;
     for (size_t panel = begin; panel < end; panel++) {
-        const size_t column = panel * kernels->nr;
-        const size_t count = rml_min_size(kernels->nr, cols - column);
-        const size_t pitch = rml_pack_pitch(kernels, count);
+        const size_t column = panel * kernels->gemm_f32.nr;
+        const size_t count = rml_min_size(kernels->gemm_f32.nr, cols - column);
+        const size_t pitch = rml_pack_pitch(&kernels->gemm_f32, count);
         rml_constant_read(job->weight, 1, (int64_t)column, (int64_t)count, rows);
         for (size_t group = 0; group < groups; group++) {
             float *matrix = job->packed + group * group_count;
@@ -145,10 +146,11 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
                 for (int64_t ty = 0; ty < y.count; ty++)
                     for (int64_t tx = 0; tx < x.count; tx++, dst += depth * pitch) {
                         const int64_t ky = y.k_last - ty * y.k_step, kx = x.k_last - tx * x.k_step;
-                        rml_pack_panel(kernels, dst, src + ky * conv->kernel[1] + kx, 1, depth,
-                                       count, 0, count * kernel, kernel);
+                        rml_pack_panel(&kernels->gemm_f32, dst, src + ky * conv->kernel[1] + kx, 1,
+                                       depth, count, 0, count * kernel, kernel);
                     }
-                matrix += rml_pack_count(kernels, (size_t)(y.count * x.count), depth, cols);
+                matrix +=
+                    rml_pack_count(&kernels->gemm_f32, (size_t)(y.count * x.count), depth, cols);
             }
         }
     }
@@ -159,9 +161,9 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 {
     const rml_conv_attr *conv = &args->attr->conv;
     pack_job job = {.args = args, .weight = weight, .packed = packed};
-    job.panels = (cols_of(args) + args->kernels->nr - 1) / args->kernels->nr;
+    job.panels = (cols_of(args) + args->kernels->gemm_f32.nr - 1) / args->kernels->gemm_f32.nr;
     const size_t bytes =
-        rml_sat_mul((size_t)args->threads * args->kernels->nr * sizeof(float),
+        rml_sat_mul((size_t)args->threads * args->kernels->gemm_f32.nr * sizeof(float),
                     (size_t)(args->in[1].dim[0] * conv->kernel[0] * conv->kernel[1]));
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
@@ -174,8 +176,8 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 static size_t scratch_bytes(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
-    return rml_igemm_scratch_bytes(args->threads, (size_t)(conv->kernel[0] * conv->kernel[1]),
-                                   depth_of(args));
+    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads,
+                                   (size_t)(conv->kernel[0] * conv->kernel[1]), depth_of(args));
 }
 
 static void run(const rml_op_args *args)
@@ -187,8 +189,8 @@ static void run(const rml_op_args *args)
     for (size_t group = 0; group < (size_t)conv->groups; group++) {
         const float *packed =
             (const float *)args->packed +
-            group * rml_pack_count(args->kernels, (size_t)(conv->kernel[0] * conv->kernel[1]),
-                                   depth, cols);
+            group * rml_pack_count(&args->kernels->gemm_f32,
+                                   (size_t)(conv->kernel[0] * conv->kernel[1]), depth, cols);
         for (int64_t at = 0; at < (int64_t)phase_count(conv); at++) {
             const int64_t origin[2] = {at / conv->stride[1], at % conv->stride[1]};
             const phase y = phase_of(conv, 0, origin[0], out->dim[2]);
@@ -208,11 +210,13 @@ static void run(const rml_op_args *args)
                                        .out_channel = (int64_t)(group * cols),
                                        .depth = depth,
                                        .cols = cols,
+                                       .gemm = &args->kernels->gemm_f32,
                                        .packed = packed,
                                        .bias = bias ? bias + group * cols : NULL,
                                        .act = &conv->act};
-            rml_igemm_run(args, &product, 1);
-            packed += rml_pack_count(args->kernels, (size_t)(y.count * x.count), depth, cols);
+            rml_igemm_run(args, &product);
+            packed +=
+                rml_pack_count(&args->kernels->gemm_f32, (size_t)(y.count * x.count), depth, cols);
         }
     }
 }

@@ -4,7 +4,7 @@
 
 #include "kernels/pack.h"
 #include "kernels/winograd_complex.h"
-#include "ops/matmul/pairs.h"
+#include "ops/matmul/bf16.h"
 #include "tensor/size.h"
 
 // What a block may take of the second-level cache; the weights flow through the rest, and pixels
@@ -47,102 +47,101 @@ bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
            out->dim[2] * out->dim[3] > F32_PIXELS;
 }
 
-// Whether of pairs is known of the algorithm, not of the shape: a band of an image is less high.
-static rml_winograd_shape shape_of(const rml_op_args *args, bool pairs)
+// Whether in bf16 is known of the algorithm, not of the shape: a band of an image is less high.
+static rml_winograd_shape shape_of(const rml_op_args *args, bool bf16)
 {
     const rml_tensor *out = &args->out[0];
     rml_winograd_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
-    s.pairs = pairs;
-    s.depth = pairs ? rml_pairs(s.c) : s.c;
-    s.planes = pairs ? RML_WINOGRAD_COMPLEX_PLANES : RML_WINOGRAD_PLANES;
-    s.twice = pairs && args->attr->conv.twice; // of bands too: they begin at tiles, at even rows
+    s.bf16 = bf16;
+    s.gemm = rml_gemm_of(args, bf16);
+    s.depth = rml_pack_depth(s.gemm, s.c);
+    s.planes = bf16 ? RML_WINOGRAD_COMPLEX_PLANES : RML_WINOGRAD_PLANES;
+    s.twice = bf16 && args->attr->conv.twice; // of bands too: they begin at tiles, at even rows
     s.tile_rows = ((size_t)out->dim[2] + OUT - 1) / OUT;
     s.tile_cols = ((size_t)out->dim[3] + OUT - 1) / OUT;
     s.tiles = (size_t)out->dim[0] * s.tile_rows * s.tile_cols;
     const size_t share = (s.tiles + (size_t)args->threads - 1) / (size_t)args->threads;
-    s.group = rml_min_size(s.o, rml_round_up(GROUP, args->kernels->nr));
-    size_t block = SCRATCH_BYTES / rml_sat_mul(s.planes * sizeof(float), s.depth + s.group);
+    s.group = rml_min_size(s.o, rml_round_up(GROUP, s.gemm->nr));
+    size_t block = SCRATCH_BYTES /
+                   rml_sat_mul(s.planes, rml_sat_add(rml_sat_mul(s.depth, s.gemm->element_bytes),
+                                                     s.group * sizeof(float)));
     block = s.c < WIDE_CHANNELS ? rml_min_size(block, MAX_BLOCK) : WIDE_BLOCK;
     block = rml_min_size(block, share);
-    s.block = rml_round_up(block ? block : 1, args->kernels->mr);
+    s.block = rml_round_up(block ? block : 1, s.gemm->mr);
     return s;
 }
 
-static size_t packed_bytes(const rml_op_args *args, bool pairs)
+static size_t packed_bytes(const rml_op_args *args, bool bf16)
 {
-    const rml_winograd_shape s = shape_of(args, pairs);
-    return rml_sat_mul(s.planes * sizeof(float), rml_pack_count(args->kernels, 1, s.depth, s.o));
+    const rml_winograd_shape s = shape_of(args, bf16);
+    return rml_sat_mul(s.planes, rml_pack_bytes(s.gemm, 1, s.c, s.o));
 }
 
 typedef struct pack_job {
     const rml_op_args *args;
     const rml_constant *weight;
-    float *packed, *temp; // temp: [nr][c][9] weights and [planes][nr][c], a worker
+    void *packed;
+    float *temp; // [nr][c][9] weights and [planes][nr][c], a worker
     rml_winograd_shape shape;
 } pack_job;
 
-static size_t pack_temp_count(const rml_op_args *args, const rml_winograd_shape *s)
+static size_t pack_temp_count(const rml_winograd_shape *s)
 {
-    return rml_sat_mul(args->kernels->nr * (9 + s->planes), s->c);
+    return rml_sat_mul(s->gemm->nr * (9 + s->planes), s->c);
 }
 
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const pack_job *job = context;
-    const rml_kernels *kernels = job->args->kernels;
-    const size_t c = job->shape.c, depth = job->shape.depth;
-    const size_t plane_count = rml_pack_count(kernels, 1, depth, job->shape.o);
-    float *rows = job->temp + (size_t)worker * pack_temp_count(job->args, &job->shape);
-    float *planes = rows + kernels->nr * c * 9;
+    const rml_gemm *gemm = job->shape.gemm;
+    const size_t c = job->shape.c;
+    const size_t plane_count = rml_pack_count(gemm, 1, c, job->shape.o);
+    float *rows = job->temp + (size_t)worker * pack_temp_count(&job->shape);
+    float *planes = rows + gemm->nr * c * 9;
     for (size_t panel = begin; panel < end; panel++) {
-        const size_t column = panel * kernels->nr;
-        const size_t count = rml_min_size(kernels->nr, job->shape.o - column);
+        const size_t column = panel * gemm->nr;
+        const size_t count = rml_min_size(gemm->nr, job->shape.o - column);
         rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
         for (size_t i = 0; i < count * c; i++) {
             float u[RML_WINOGRAD_COMPLEX_PLANES];
-            if (job->shape.pairs)
+            if (job->shape.bf16)
                 rml_winograd_complex_weight(rows + i * 9, u);
             else
                 rml_winograd_weight(rows + i * 9, u);
             for (size_t p = 0; p < job->shape.planes; p++)
                 planes[p * count * c + i] = u[p];
         }
-        for (size_t p = 0; p < job->shape.planes; p++) {
-            float *panel_at = job->packed + p * plane_count + column * depth;
-            const float *plane = planes + p * count * c;
-            if (job->shape.pairs)
-                rml_pairs_pack_panel(kernels, panel_at, plane, 1, c, count, 0, 1, c);
-            else
-                rml_pack_panel(kernels, panel_at, plane, 1, c, count, 0, 1, c);
-        }
+        for (size_t p = 0; p < job->shape.planes; p++)
+            rml_pack_panel(
+                gemm, rml_pack_at(gemm, job->packed, p * plane_count + column * job->shape.depth),
+                planes + p * count * c, 1, c, count, 0, 1, c);
     }
 }
 
 static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                       const rml_allocator *allocator, bool pairs, rml_error *err)
+                       const rml_allocator *allocator, bool bf16, rml_error *err)
 {
     pack_job job = {
-        .args = args, .weight = weight, .packed = packed, .shape = shape_of(args, pairs)};
+        .args = args, .weight = weight, .packed = packed, .shape = shape_of(args, bf16)};
     const size_t bytes =
-        rml_sat_mul((size_t)args->threads * sizeof(float), pack_temp_count(args, &job.shape));
+        rml_sat_mul((size_t)args->threads * sizeof(float), pack_temp_count(&job.shape));
     job.temp = rml_alloc(allocator, bytes);
     if (!job.temp)
         return rml_fail_nomem(err, bytes, "packing weights");
-    const size_t panels = (job.shape.o + args->kernels->nr - 1) / args->kernels->nr;
-    rml_pool_run(args->pool, panels, 1, pack_panels, &job);
+    rml_pool_run(args->pool, rml_pack_panels(job.shape.gemm, job.shape.o), 1, pack_panels, &job);
     rml_free(allocator, job.temp);
     return RML_OK;
 }
 
-static size_t scratch_bytes(const rml_op_args *args, bool pairs)
+static size_t scratch_bytes(const rml_op_args *args, bool bf16)
 {
-    const rml_winograd_shape s = shape_of(args, pairs);
+    const rml_winograd_shape s = shape_of(args, bf16);
     return rml_winograd_blocks_scratch_bytes(args, &s);
 }
 
-static void run(const rml_op_args *args, bool pairs)
+static void run(const rml_op_args *args, bool bf16)
 {
-    const rml_winograd_shape s = shape_of(args, pairs);
+    const rml_winograd_shape s = shape_of(args, bf16);
     rml_winograd_blocks_run(args, &s);
 }
 

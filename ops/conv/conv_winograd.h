@@ -7,10 +7,11 @@
 
 typedef struct rml_winograd_shape {
     size_t c, o, tile_rows, tile_cols, tiles;
-    size_t block;  // tiles computed together
-    size_t group;  // and columns of them, a multiple of the panels' but for the last
-    bool pairs;    // of bf16
-    size_t depth;  // floats, or pairs, of a transformed pixel
+    size_t block; // tiles computed together
+    size_t group; // and columns of them, a multiple of the panels' but for the last
+    bool bf16;
+    const rml_gemm *gemm;
+    size_t depth;  // elements of a transformed pixel
     size_t planes; // products of a tile
     bool twice;    // of which some are zero, see kernels/winograd_complex.h
 } rml_winograd_shape;

@@ -21,21 +21,28 @@
 // Multiply-adds that one thread does in less time than it takes to wake another.
 #define ALONE_MACS ((size_t)1 << 17)
 
-size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth)
+static size_t zeros_bytes(const rml_gemm *gemm, size_t taps, size_t depth)
 {
-    // zeros long enough for a merged row of taps, then one pointer table a worker
-    const size_t table = rml_aligned_bytes(taps, RML_GEMM_MAX_MR * sizeof(float *));
-    return rml_sat_add(rml_aligned_bytes(rml_sat_mul(taps, depth), sizeof(float)),
-                       rml_sat_mul((size_t)threads, table));
+    return rml_aligned_bytes(rml_sat_mul(taps, rml_pack_depth(gemm, depth)), gemm->element_bytes);
 }
 
-#define PAIRS_AT_ONCE 16 // of an AMX tile
+static size_t table_bytes(const rml_gemm *gemm, size_t taps)
+{
+    return rml_aligned_bytes(taps, gemm->mr * sizeof(void *));
+}
+
+size_t rml_igemm_scratch_bytes(const rml_gemm *gemm, int threads, size_t taps, size_t depth)
+{
+    // zeros long enough for a merged row of taps, then one pointer table a worker
+    return rml_sat_add(zeros_bytes(gemm, taps, depth),
+                       rml_sat_mul((size_t)threads, table_bytes(gemm, taps)));
+}
 
 typedef struct igemm_job {
     const rml_igemm *product;
     const rml_kernels *kernels;
-    rml_gemm_f32_fn *gemm;
-    const float *zeros;
+    const rml_gemm *gemm;
+    const void *zeros;
     char *pointers;
     size_t pointers_bytes; // of one worker
     size_t pixels, tiles, block_tiles, blocks, panels;
@@ -73,6 +80,15 @@ static void point_flat(const rml_tensor *view, size_t pixel, size_t rows, int64_
         at[i] = first + (int64_t)i * view->stride[3];
 }
 
+static void point_operand(const rml_igemm *product, size_t pixel, size_t rows, const void **at)
+{
+    const int64_t bytes = (int64_t)product->gemm->element_bytes, step = product->in->stride[3];
+    const char *first =
+        (const char *)product->in->raw + ((int64_t)pixel * step + product->in_channel) * bytes;
+    for (size_t i = 0; i < rows; i++)
+        at[i] = first + (int64_t)i * step * bytes;
+}
+
 static bool all_inside(const igemm_job *job, rml_window_at at, size_t rows)
 {
     const rml_window *window = &job->product->window;
@@ -83,14 +99,14 @@ static bool all_inside(const igemm_job *job, rml_window_at at, size_t rows)
 }
 
 static void point_each(const igemm_job *job, rml_window_at at, size_t rows, size_t column,
-                       bool merge, const float **a, float **c, const float **residual)
+                       bool merge, const void **a, float **c, const float **residual)
 {
     const rml_igemm *product = job->product;
     const rml_window *window = &product->window;
     const int64_t channel = product->out_channel + (int64_t)column;
     for (size_t i = 0; i < rows; i++, rml_window_next(window, &at)) {
         rml_window_pointers(window, &at, product->in, product->in_channel, job->zeros, merge, a + i,
-                            job->kernels->mr);
+                            job->gemm->mr);
         c[i] = rml_window_out(window, &at, product->out) + channel;
         if (product->residual)
             residual[i] = rml_window_out(window, &at, product->residual) + channel;
@@ -99,15 +115,16 @@ static void point_each(const igemm_job *job, rml_window_at at, size_t rows, size
 
 // Pixels of one row whose taps lie inside the width: each is a step further than the one before.
 static void point_run(const igemm_job *job, rml_window_at at, size_t rows, size_t column,
-                      bool merge, size_t taps, const float **a, float **c, const float **residual)
+                      bool merge, size_t taps, const void **a, float **c, const float **residual)
 {
     const rml_igemm *product = job->product;
-    const int64_t step = product->window.step[1] * product->in->stride[3];
+    const int64_t step =
+        product->window.step[1] * product->in->stride[3] * (int64_t)product->gemm->element_bytes;
     const int64_t out_step = product->window.out_step[1];
     point_each(job, at, 1, column, merge, a, c, residual);
-    for (size_t t = 0; t < taps; t++, a += job->kernels->mr)
+    for (size_t t = 0; t < taps; t++, a += job->gemm->mr)
         for (size_t i = 1; i < rows; i++)
-            a[i] = a[0] == job->zeros ? a[0] : a[i - 1] + step;
+            a[i] = a[0] == job->zeros ? a[0] : (const char *)a[i - 1] + step;
     for (size_t i = 1; i < rows; i++)
         c[i] = c[i - 1] + out_step * product->out->stride[3];
     for (size_t i = 1; product->residual && i < rows; i++)
@@ -115,14 +132,14 @@ static void point_run(const igemm_job *job, rml_window_at at, size_t rows, size_
 }
 
 // Tables for one tile; returns the number of taps the kernel walks.
-static size_t point(const igemm_job *job, size_t pixel, size_t rows, const float **a, float **c,
+static size_t point(const igemm_job *job, size_t pixel, size_t rows, const void **a, float **c,
                     const float **residual, size_t column, size_t *depth)
 {
     const rml_igemm *product = job->product;
     const rml_window *window = &product->window;
     if (job->flat) {
         const int64_t out_channel = product->out_channel + (int64_t)column;
-        point_flat(product->in, pixel, rows, product->in_channel, (float **)(uintptr_t)a);
+        point_operand(product, pixel, rows, a);
         point_flat(product->out, pixel, rows, out_channel, c);
         if (product->residual)
             point_flat(product->residual, pixel, rows, out_channel, (float **)(uintptr_t)residual);
@@ -148,32 +165,36 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
     const igemm_job *job = context;
     const rml_igemm *product = job->product;
     const rml_kernels *kernels = job->kernels;
-    const float **a = (const float **)(job->pointers + (size_t)worker * job->pointers_bytes);
+    const rml_gemm *gemm = job->gemm;
+    const void **a = (const void **)(job->pointers + (size_t)worker * job->pointers_bytes);
     float *c[RML_GEMM_MAX_MR];
     const float *residual[RML_GEMM_MAX_MR];
     const size_t taps = (size_t)(product->window.taps[0] * product->window.taps[1]);
+    rml_gemm_begin(gemm);
     for (size_t item = begin; item < end; item++) {
         const size_t panel = job->panel_last ? item % job->panels : item / job->blocks;
         const size_t block = job->panel_last ? item / job->panels : item % job->blocks;
-        const size_t column = panel * kernels->nr;
-        rml_gemm_tile tile = {.a = a,
-                              .b = product->packed + column * taps * product->depth,
-                              .cols = rml_min_size(kernels->nr, product->cols - column),
-                              .c = c,
-                              .bias = product->bias ? product->bias + column : NULL,
-                              .residual = product->residual ? residual : NULL,
-                              .low = job->low,
-                              .high = job->high};
-        size_t pixel = block * job->block_tiles * kernels->mr;
-        const size_t stop = rml_min_size(job->pixels, (block + 1) * job->block_tiles * kernels->mr);
-        for (; pixel < stop; pixel += kernels->mr) {
-            tile.rows = rml_min_size(kernels->mr, stop - pixel);
+        const size_t column = panel * gemm->nr;
+        rml_gemm_tile tile = {
+            .a = a,
+            .b = rml_pack_at(gemm, product->packed, column * taps * product->depth),
+            .cols = rml_min_size(gemm->nr, product->cols - column),
+            .c = c,
+            .bias = product->bias ? product->bias + column : NULL,
+            .residual = product->residual ? residual : NULL,
+            .low = job->low,
+            .high = job->high};
+        size_t pixel = block * job->block_tiles * gemm->mr;
+        const size_t stop = rml_min_size(job->pixels, (block + 1) * job->block_tiles * gemm->mr);
+        for (; pixel < stop; pixel += gemm->mr) {
+            tile.rows = rml_min_size(gemm->mr, stop - pixel);
             tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
-            job->gemm(&tile);
+            gemm->run(&tile);
             for (size_t i = 0; job->post && i < tile.rows; i++)
                 kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
         }
     }
+    rml_gemm_end(gemm);
 }
 
 // Either a panel stays in the second-level cache while all pixels pass, or a block of pixels while
@@ -182,8 +203,8 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
 static void choose_order(igemm_job *job, size_t weights)
 {
     const rml_tensor *in = job->product->in;
-    const size_t image =
-        (size_t)(in->dim[0] * in->dim[2] * in->dim[3]) * job->product->depth * sizeof(float);
+    const size_t image = (size_t)(in->dim[0] * in->dim[2] * in->dim[3]) * job->product->depth *
+                         job->gemm->element_bytes;
     size_t block = BLOCK_TILES;
     job->panel_last = weights <= WEIGHTS_BYTES;
     if (job->panel_last || image <= IMAGE_BYTES)
@@ -195,55 +216,42 @@ static void choose_order(igemm_job *job, size_t weights)
         job->block_tiles = block;
 }
 
-void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t count)
+void rml_igemm_run(const rml_op_args *args, const rml_igemm *product)
 {
-    const rml_kernels *kernels = args->kernels;
-    size_t zeros_bytes = 0, most_taps = 0;
-    for (size_t i = 0; i < count; i++) {
-        const size_t taps = (size_t)(products[i].window.taps[0] * products[i].window.taps[1]);
-        const size_t bytes = rml_round_up(taps * products[i].depth * sizeof(float), RML_ALIGNMENT);
-        zeros_bytes = bytes > zeros_bytes ? bytes : zeros_bytes;
-        most_taps = taps > most_taps ? taps : most_taps;
-    }
-    memset(args->scratch, 0, zeros_bytes);
-    for (size_t i = 0; i < count; i++) {
-        const rml_igemm *product = &products[i];
-        const rml_window *window = &product->window;
-        const rml_activation *act = product->act;
-        const bool clamp = act->kind == RML_UNARY_CLAMP;
-        igemm_job job = {
-            .product = product,
-            .kernels = kernels,
-            .gemm = product->pairs ? kernels->gemm_bf16 : kernels->gemm,
-            .zeros = (const float *)args->scratch,
-            .pointers = args->scratch + zeros_bytes,
-            .pointers_bytes =
-                rml_round_up(most_taps * RML_GEMM_MAX_MR * sizeof(float *), RML_ALIGNMENT),
-            .pixels = (size_t)(product->in->dim[0] * window->rows * window->cols),
-            .panels = (product->cols + kernels->nr - 1) / kernels->nr,
-            .low = clamp ? act->param[0] : -INFINITY,
-            .high = clamp ? act->param[1] : INFINITY,
-            .post = !clamp,
-            // adjacent pixels of a row, all channels of the view; pairs that a tile of AMX sums at
-            // once must not be others where a tap is outside
-            .merge = window->tap_step[1] == 1 && window->taps[1] > 1 &&
-                     product->in->stride[3] == (int64_t)product->depth &&
-                     (!product->pairs || product->depth % PAIRS_AT_ONCE == 0),
-            .flat = reads_its_place(product),
-        };
-        const size_t taps = (size_t)(window->taps[0] * window->taps[1]);
-        const size_t weights = taps * product->depth * product->cols * sizeof(float);
-        job.tiles = (job.pixels + kernels->mr - 1) / kernels->mr;
-        job.block_tiles = BLOCK_TILES;
-        choose_order(&job, weights);
-        while (job.block_tiles > 1 &&
-               job.panels * ((job.tiles + job.block_tiles - 1) / job.block_tiles) <
-                   4 * (size_t)args->threads)
-            job.block_tiles /= 2;
-        job.blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
-        const size_t items = job.panels * job.blocks;
-        const size_t macs = job.pixels * product->cols * product->depth * taps;
-        if (items)
-            rml_pool_run(args->pool, items, macs < ALONE_MACS ? items : 1, run_items, &job);
-    }
+    const rml_gemm *gemm = product->gemm;
+    const rml_window *window = &product->window;
+    const rml_activation *act = product->act;
+    const bool clamp = act->kind == RML_UNARY_CLAMP;
+    const size_t taps = (size_t)(window->taps[0] * window->taps[1]);
+    const size_t zeros = zeros_bytes(gemm, taps, product->depth);
+    memset(args->scratch, 0, zeros);
+    igemm_job job = {
+        .product = product,
+        .kernels = args->kernels,
+        .gemm = gemm,
+        .zeros = args->scratch,
+        .pointers = args->scratch + zeros,
+        .pointers_bytes = table_bytes(gemm, taps),
+        .pixels = (size_t)(product->in->dim[0] * window->rows * window->cols),
+        .panels = rml_pack_panels(gemm, product->cols),
+        .low = clamp ? act->param[0] : -INFINITY,
+        .high = clamp ? act->param[1] : INFINITY,
+        .post = !clamp,
+        // adjacent pixels of a row, all channels of the view
+        .merge = window->tap_step[1] == 1 && window->taps[1] > 1 &&
+                 product->in->stride[3] == (int64_t)product->depth,
+        .flat = reads_its_place(product),
+    };
+    job.tiles = (job.pixels + gemm->mr - 1) / gemm->mr;
+    job.block_tiles = BLOCK_TILES;
+    choose_order(&job, taps * product->depth * product->cols * gemm->element_bytes);
+    while (job.block_tiles > 1 &&
+           job.panels * ((job.tiles + job.block_tiles - 1) / job.block_tiles) <
+               4 * (size_t)args->threads)
+        job.block_tiles /= 2;
+    job.blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
+    const size_t items = job.panels * job.blocks;
+    const size_t macs = job.pixels * product->cols * product->depth * taps;
+    if (items)
+        rml_pool_run(args->pool, items, macs < ALONE_MACS ? items : 1, run_items, &job);
 }

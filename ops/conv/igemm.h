@@ -14,21 +14,20 @@ typedef struct rml_igemm {
     const rml_tensor *in, *out;
     const rml_tensor *residual; // shape of out, or NULL
     int64_t in_channel, out_channel;
-    size_t depth, cols;
-    bool pairs;          // of bf16 lie in the place of floats in `in` and `packed`
-    const float *packed; // all panels, see kernels/pack.h
-    const float *bias;   // [cols] or NULL
+    size_t depth, cols;   // depth is a multiple of kr
+    const rml_gemm *gemm; // of the type of `in` and `packed`
+    const void *packed;   // all panels, see kernels/pack.h
+    const float *bias;    // [cols] or NULL
     const rml_activation *act;
 } rml_igemm;
 
 // Whether pixel follows pixel in the memory of a view, without gaps between rows or images.
 bool rml_igemm_is_flat(const rml_tensor *view);
 
-// Scratch for any number of products of at most `taps` taps and `depth` channels.
-size_t rml_igemm_scratch_bytes(int threads, size_t taps, size_t depth);
+// Scratch for a product of at most `taps` taps and `depth` channels.
+size_t rml_igemm_scratch_bytes(const rml_gemm *gemm, int threads, size_t taps, size_t depth);
 
-// Runs `count` products one after the other, each split over the pool. Uses args' kernels, pool and
-// scratch.
-void rml_igemm_run(const rml_op_args *args, const rml_igemm *products, size_t count);
+// Runs the product, split over the pool. Uses args' kernels, pool and scratch.
+void rml_igemm_run(const rml_op_args *args, const rml_igemm *product);
 
 #endif

@@ -160,14 +160,16 @@ static uint64_t macs(const rml_op_args *args)
 // Behind the scratch of the product: one panel's scaled weights, then all panels.
 static size_t panel_bytes(const rml_op_args *args)
 {
-    return rml_aligned_bytes((size_t)args->in[1].dim[2], args->kernels->nr * sizeof(float));
+    return rml_aligned_bytes((size_t)args->in[1].dim[2],
+                             args->kernels->gemm_f32.nr * sizeof(float));
 }
 
 static size_t conv_scratch(const rml_op_args *args)
 {
     const size_t taps = (size_t)args->in[1].dim[2];
-    const size_t packed = rml_pack_count(args->kernels, taps, 1, (size_t)args->in[1].dim[0]);
-    return rml_sat_add(rml_igemm_scratch_bytes(args->threads, taps, 1),
+    const size_t packed =
+        rml_pack_count(&args->kernels->gemm_f32, taps, 1, (size_t)args->in[1].dim[0]);
+    return rml_sat_add(rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, taps, 1),
                        rml_sat_add(panel_bytes(args), rml_sat_mul(sizeof(float), packed)));
 }
 
@@ -175,11 +177,12 @@ static size_t conv_scratch(const rml_op_args *args)
 static void pack_item(const rml_op_args *args, const float *scale, float *rows, float *packed)
 {
     const size_t channels = (size_t)args->in[1].dim[0], taps = (size_t)args->in[1].dim[2];
-    for (size_t c = 0; c < channels; c += args->kernels->nr) {
-        const size_t count = rml_min_size(args->kernels->nr, channels - c);
+    for (size_t c = 0; c < channels; c += args->kernels->gemm_f32.nr) {
+        const size_t count = rml_min_size(args->kernels->gemm_f32.nr, channels - c);
         for (size_t i = 0; i < count * taps; i++)
             rows[i] = args->in[1].data[c * taps + i] * scale[c + i / taps];
-        rml_pack_panel(args->kernels, packed + c * taps, rows, taps, 1, count, 1, taps, taps);
+        rml_pack_panel(&args->kernels->gemm_f32, packed + c * taps, rows, taps, 1, count, 1, taps,
+                       taps);
     }
 }
 
@@ -189,7 +192,8 @@ static void run_conv(const rml_op_args *args)
     const int64_t channels = args->in[1].dim[0], taps = args->in[1].dim[2];
     const int64_t kernel[2] = {1, taps}, stride[2] = {1, args->attr->wave.stride};
     static const int64_t none[4] = {0}, one[2] = {1, 1};
-    char *rows = args->scratch + rml_igemm_scratch_bytes(args->threads, (size_t)taps, 1);
+    char *rows = args->scratch +
+                 rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, (size_t)taps, 1);
     float *packed = (float *)(rows + panel_bytes(args));
     for (int64_t n = 0; n < x->dim[0]; n++) {
         const float *scale = args->in[2].data + n * 2 * channels;
@@ -205,11 +209,12 @@ static void run_conv(const rml_op_args *args)
                                    .out = &out,
                                    .depth = 1,
                                    .cols = (size_t)channels,
+                                   .gemm = &args->kernels->gemm_f32,
                                    .packed = packed,
                                    .bias = scale + channels,
                                    .act = &args->attr->wave.act};
         pack_item(args, scale, (float *)rows, packed);
-        rml_igemm_run(args, &product, 1);
+        rml_igemm_run(args, &product);
     }
 }
 

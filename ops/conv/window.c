@@ -81,20 +81,21 @@ bool rml_window_inside_cols(const rml_window *window, const rml_window_at *at, c
 }
 
 void rml_window_pointers(const rml_window *window, const rml_window_at *at, const rml_tensor *in,
-                         int64_t channel, const float *zeros, bool merge, const float **ptr,
+                         int64_t channel, const void *zeros, bool merge, const void **ptr,
                          size_t pitch)
 {
     const int64_t x0 = at->col * window->step[1] + window->first[1];
     const int64_t columns = merge ? 1 : window->taps[1];
     const int64_t dx = window->tap_step[1];
-    const float *image = in->data + at->image * in->stride[0] + channel;
+    const int64_t bytes = (int64_t)rml_dtype_size(in->dtype);
+    const char *image = (const char *)in->raw + (at->image * in->stride[0] + channel) * bytes;
     int64_t y = at->row * window->step[0] + window->first[0];
     for (int64_t ty = 0; ty < window->taps[0]; ty++, y += window->tap_step[0]) {
         const bool row_inside = y >= 0 && y < in->dim[2];
-        const float *row = row_inside ? image + y * in->stride[2] : zeros;
+        const char *row = row_inside ? image + y * in->stride[2] * bytes : zeros;
         for (int64_t tx = 0; tx < columns; tx++, ptr += pitch) {
             const int64_t x = x0 + tx * dx;
-            *ptr = row_inside && x >= 0 && x < in->dim[3] ? row + x * in->stride[3] : zeros;
+            *ptr = row_inside && x >= 0 && x < in->dim[3] ? row + x * in->stride[3] * bytes : zeros;
         }
     }
 }

@@ -38,11 +38,11 @@ float *rml_window_out(const rml_window *window, const rml_window_at *at, const r
 bool rml_window_inside_cols(const rml_window *window, const rml_window_at *at,
                             const rml_tensor *in);
 
-// Writes the taps' pointers, ptr[tap * pitch], tap = ty*taps[1] + tx, plus `channel` elements; taps
-// outside the input point at `zeros`. With `merge`, one pointer for each row of taps: the pixels of
-// the row must be adjacent in memory and inside the width.
+// Writes the taps' pointers, ptr[tap * pitch], tap = ty*taps[1] + tx, plus `channel` elements of
+// the view's type; taps outside the input point at `zeros`. With `merge`, one pointer for each row
+// of taps: the pixels of the row must be adjacent in memory and inside the width.
 void rml_window_pointers(const rml_window *window, const rml_window_at *at, const rml_tensor *in,
-                         int64_t channel, const float *zeros, bool merge, const float **ptr,
+                         int64_t channel, const void *zeros, bool merge, const void **ptr,
                          size_t pitch);
 
 #endif

@@ -16,21 +16,21 @@
 #include <string.h>
 
 // Planes a multiple of 4096 bytes apart would all fall into one set of the first-level cache.
-#define PLANE_GAP 16  // floats
+#define PLANE_GAP 64  // bytes
 #define FETCH_SHARE 4 // the last fourth of the products
 
 #define TILE RML_WINOGRAD_TILE
 #define OUT RML_WINOGRAD_OUT
 
-// Floats between two planes of the transformed input, and of the products.
+// Elements between two planes of the transformed input, and floats between those of the products.
 static size_t plane_v(const rml_winograd_shape *s)
 {
-    return rml_sat_add(rml_sat_mul(s->block, s->depth), PLANE_GAP);
+    return rml_sat_add(rml_sat_mul(s->block, s->depth), PLANE_GAP / s->gemm->element_bytes);
 }
 
 static size_t plane_m(const rml_winograd_shape *s)
 {
-    return s->block * s->group + PLANE_GAP;
+    return s->block * s->group + PLANE_GAP / sizeof(float);
 }
 
 static size_t zeros_bytes(const rml_winograd_shape *s)
@@ -40,7 +40,7 @@ static size_t zeros_bytes(const rml_winograd_shape *s)
 
 static size_t v_bytes(const rml_winograd_shape *s)
 {
-    return rml_aligned_bytes(plane_v(s), s->planes * sizeof(float));
+    return rml_aligned_bytes(plane_v(s), s->planes * s->gemm->element_bytes);
 }
 
 static size_t worker_bytes(const rml_winograd_shape *s)
@@ -74,7 +74,7 @@ static float *pixel(const rml_tensor *image, tile_at at, size_t side, size_t i)
 }
 
 static void transform_input(const rml_op_args *args, const rml_winograd_shape *s, size_t tile,
-                            float *v)
+                            void *v)
 {
     tile_at at = locate(s, tile);
     at.y -= args->attr->conv.pad[0];
@@ -86,7 +86,10 @@ static void transform_input(const rml_op_args *args, const rml_winograd_shape *s
             src[i] = zeros;
     }
     const rml_kernels *kernels = args->kernels;
-    (s->pairs ? kernels->roots_input_bf16 : kernels->winograd_input)(src, s->c, v, plane_v(s));
+    if (s->bf16)
+        kernels->winograd_complex_input(src, s->c, v, plane_v(s));
+    else
+        kernels->winograd_input(src, s->c, v, plane_v(s));
 }
 
 // Tiles, and a group of columns of them.
@@ -115,7 +118,7 @@ static void transform_output(const rml_op_args *args, const rml_winograd_shape *
             add[i] = pixel(residual, at, OUT, i) + of->column;
     }
     const rml_kernels *kernels = args->kernels;
-    (s->pairs ? kernels->roots_output_bf16 : kernels->winograd_output)(
+    (s->bf16 ? kernels->winograd_complex_output : kernels->winograd_output)(
         m + tile * of->columns, plane_m(s), of->columns, bias ? bias + of->column : NULL, dst,
         residual ? add : NULL, act->param[0], act->param[1]);
 }
@@ -177,47 +180,48 @@ static bool is_zero(const rml_winograd_shape *s, size_t plane)
 
 // The products of all planes: m[p] = v[p] * u[p].
 static void multiply(const rml_op_args *args, const rml_winograd_shape *s, const part *of,
-                     const float *v, float *m)
+                     const void *v, float *m)
 {
-    const rml_kernels *kernels = args->kernels;
-    const size_t plane_count = rml_pack_count(kernels, 1, s->depth, s->o);
-    rml_gemm_f32_fn *gemm = s->pairs ? kernels->gemm_bf16 : kernels->gemm;
+    const rml_gemm *gemm = s->gemm;
+    const size_t plane_count = rml_pack_count(gemm, 1, s->c, s->o);
     size_t steps = 0, step = 0;
     for (size_t p = 0; p < s->planes; p++)
-        steps += is_zero(s, p) ? 0 : (of->columns + kernels->nr - 1) / kernels->nr;
+        steps += is_zero(s, p) ? 0 : rml_pack_panels(gemm, of->columns);
     ahead list[3];
     const size_t aheads = aheads_of(args, s, of, list);
-    const float *a[RML_GEMM_MAX_MR];
+    const void *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
+    rml_gemm_begin(gemm);
     for (size_t p = 0; p < s->planes; p++) {
         if (is_zero(s, p)) {
             memset(m + p * plane_m(s), 0, of->count * of->columns * sizeof(float));
             continue;
         }
-        for (size_t column = 0; column < of->columns; column += kernels->nr) {
-            const float *u =
-                (const float *)args->packed + p * plane_count + (of->column + column) * s->depth;
+        for (size_t column = 0; column < of->columns; column += gemm->nr) {
+            const void *u =
+                rml_pack_at(gemm, args->packed, p * plane_count + (of->column + column) * s->depth);
             rml_gemm_tile product = {.a = a,
                                      .taps = 1,
                                      .depth = s->depth,
                                      .b = u,
-                                     .cols = rml_min_size(kernels->nr, of->columns - column),
+                                     .cols = rml_min_size(gemm->nr, of->columns - column),
                                      .c = c,
                                      .low = -INFINITY,
                                      .high = INFINITY};
             for (size_t i = 0; i < aheads; i++)
                 fetch(s, &list[i], step, steps);
             step++;
-            for (size_t t = 0; t < of->count; t += kernels->mr) {
-                product.rows = rml_min_size(kernels->mr, of->count - t);
+            for (size_t t = 0; t < of->count; t += gemm->mr) {
+                product.rows = rml_min_size(gemm->mr, of->count - t);
                 for (size_t i = 0; i < product.rows; i++) {
-                    a[i] = v + p * plane_v(s) + (t + i) * s->depth;
+                    a[i] = rml_pack_at(gemm, v, p * plane_v(s) + (t + i) * s->depth);
                     c[i] = m + p * plane_m(s) + (t + i) * of->columns + column;
                 }
-                gemm(&product);
+                gemm->run(&product);
             }
         }
     }
+    rml_gemm_end(gemm);
 }
 
 typedef struct run_job {
@@ -231,14 +235,17 @@ static void run_blocks(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = job->args;
     const rml_winograd_shape *s = job->shape;
     char *scratch = args->scratch + zeros_bytes(s) + (size_t)worker * worker_bytes(s);
-    float *v = (float *)scratch, *m = (float *)(scratch + v_bytes(s));
+    void *v = scratch;
+    float *m = (float *)(scratch + v_bytes(s));
+    if (s->depth > s->c)
+        memset(v, 0, v_bytes(s)); // behind the channels, where nothing else is written
     for (size_t block = begin; block < end; block++) {
         part of = {.first = block * s->block};
         of.count = rml_min_size(s->block, s->tiles - of.first);
         // The other workers take the blocks between, if they are as fast.
         of.next = rml_min_size(of.first + (size_t)args->threads * s->block, s->tiles);
         for (size_t t = 0; t < of.count; t++)
-            transform_input(args, s, of.first + t, v + t * s->depth);
+            transform_input(args, s, of.first + t, rml_pack_at(s->gemm, v, t * s->depth));
         for (of.column = 0; of.column < s->o; of.column += s->group) {
             of.columns = rml_min_size(s->group, s->o - of.column);
             if (of.column + of.columns == s->o)

@@ -61,19 +61,20 @@ typedef struct integer_product {
 
 static size_t panels_of(const rml_kernels *kernels, size_t cols)
 {
-    return (cols + kernels->nr - 1) / kernels->nr;
+    return (cols + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr;
 }
 
 static size_t packed_bytes(const rml_kernels *kernels, size_t depth, size_t cols)
 {
     return rml_aligned_bytes(rml_sat_mul(panels_of(kernels, cols), depth),
-                             kernels->nr * sizeof(float));
+                             kernels->gemm_f32.nr * sizeof(float));
 }
 
 // A worker's rows as floats, and the sums of one tile.
 static size_t worker_bytes(const rml_kernels *kernels, size_t depth)
 {
-    return rml_aligned_bytes(rml_sat_add(depth, kernels->nr), kernels->mr * sizeof(float));
+    return rml_aligned_bytes(rml_sat_add(depth, kernels->gemm_f32.nr),
+                             kernels->gemm_f32.mr * sizeof(float));
 }
 
 static size_t product_bytes(const rml_op_args *args, size_t depth, size_t cols)
@@ -89,9 +90,9 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     const rml_kernels *kernels = product->args->kernels;
     (void)worker;
     for (size_t panel = begin; panel < end; panel++) {
-        const size_t first = panel * kernels->nr;
-        const size_t cols = rml_min_size(kernels->nr, product->cols - first);
-        const size_t pitch = rml_pack_pitch(kernels, cols);
+        const size_t first = panel * kernels->gemm_f32.nr;
+        const size_t cols = rml_min_size(kernels->gemm_f32.nr, product->cols - first);
+        const size_t pitch = rml_pack_pitch(&kernels->gemm_f32, cols);
         float *dst = (float *)(void *)product->args->scratch + first * product->depth;
         memset(dst, 0, product->depth * pitch * sizeof *dst);
         for (size_t c = 0; c < cols; c++) {
@@ -108,17 +109,17 @@ static void run_tile(const integer_product *product, const float *rows, float *s
                      size_t count, size_t panel)
 {
     const rml_kernels *kernels = product->args->kernels;
-    const size_t column = panel * kernels->nr;
-    const size_t cols = rml_min_size(kernels->nr, product->cols - column);
+    const size_t column = panel * kernels->gemm_f32.nr;
+    const size_t cols = rml_min_size(kernels->gemm_f32.nr, product->cols - column);
     const float *packed =
         (const float *)(const void *)product->args->scratch + column * product->depth;
-    const float *a[RML_GEMM_MAX_MR];
+    const void *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
     for (size_t k = 0; k < product->depth; k += EXACT_DEPTH) {
         rml_gemm_tile tile = {.a = a,
                               .taps = 1,
                               .depth = rml_min_size(EXACT_DEPTH, product->depth - k),
-                              .b = packed + k * rml_pack_pitch(kernels, cols),
+                              .b = packed + k * rml_pack_pitch(&kernels->gemm_f32, cols),
                               .rows = count,
                               .cols = cols,
                               .c = c,
@@ -126,9 +127,9 @@ static void run_tile(const integer_product *product, const float *rows, float *s
                               .high = INFINITY};
         for (size_t i = 0; i < count; i++) {
             a[i] = rows + i * product->depth + k;
-            c[i] = sums + i * kernels->nr;
+            c[i] = sums + i * kernels->gemm_f32.nr;
         }
-        kernels->gemm(&tile);
+        kernels->gemm_f32.run(&tile);
         for (size_t i = 0; i < count; i++)
             for (size_t n = 0; n < cols; n++) {
                 int32_t *y = product->y + (int64_t)(first + i) * product->y_row +
@@ -144,11 +145,11 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
     const rml_kernels *kernels = product->args->kernels;
     char *own = product->args->scratch + packed_bytes(kernels, product->depth, product->cols) +
                 (size_t)worker * worker_bytes(kernels, product->depth);
-    float *sums = (float *)(void *)own, *rows = sums + kernels->mr * kernels->nr;
+    float *sums = (float *)(void *)own, *rows = sums + kernels->gemm_f32.mr * kernels->gemm_f32.nr;
     const size_t panels = panels_of(kernels, product->cols);
     for (size_t item = begin; item < end; item++) {
-        const size_t first = item * kernels->mr;
-        const size_t count = rml_min_size(kernels->mr, product->rows - first);
+        const size_t first = item * kernels->gemm_f32.mr;
+        const size_t count = rml_min_size(kernels->gemm_f32.mr, product->rows - first);
         for (size_t i = 0; i < count; i++)
             product->gather(product, first + i, 0, product->depth, rows + i * product->depth);
         for (size_t panel = 0; panel < panels; panel++)
@@ -165,7 +166,7 @@ static void pack_weights(integer_product *product)
 
 static void multiply(integer_product *product)
 {
-    const size_t mr = product->args->kernels->mr;
+    const size_t mr = product->args->kernels->gemm_f32.mr;
     rml_pool_run(product->args->pool, (product->rows + mr - 1) / mr, 1, run_rows, product);
 }
 

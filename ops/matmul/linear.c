@@ -5,7 +5,7 @@
 #include "ops/conv/igemm.h"
 
 #include "kernels/pack.h"
-#include "ops/matmul/pairs.h"
+#include "ops/matmul/bf16.h"
 #include "tensor/size.h"
 
 static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
@@ -31,35 +31,26 @@ static uint64_t macs(const rml_op_args *args)
     return (uint64_t)rml_tensor_count(&args->out[0]) * (uint64_t)args->in[1].dim[1];
 }
 
-// Floats, or pairs of bf16, that a row of x or of the weight takes.
-static size_t depth_of(const rml_op_args *args, bool pairs)
+static size_t bytes_packed(const rml_op_args *args, bool bf16)
 {
-    const size_t depth = (size_t)args->in[1].dim[1];
-    return pairs ? rml_pairs(depth) : depth;
-}
-
-static size_t bytes_packed(const rml_op_args *args, bool pairs)
-{
-    return rml_sat_mul(sizeof(float), rml_pack_count(args->kernels, 1, depth_of(args, pairs),
-                                                     (size_t)args->in[1].dim[0]));
+    return rml_pack_bytes(rml_gemm_of(args, bf16), 1, (size_t)args->in[1].dim[1],
+                          (size_t)args->in[1].dim[0]);
 }
 
 static rml_status pack_weight(const rml_op_args *args, const rml_constant *weight, void *packed,
-                              bool pairs, const rml_allocator *allocator, rml_error *err)
+                              bool bf16, const rml_allocator *allocator, rml_error *err)
 {
+    const rml_gemm *gemm = rml_gemm_of(args, bf16);
     const size_t cols = (size_t)args->in[1].dim[0], depth = (size_t)args->in[1].dim[1];
-    const size_t nr = args->kernels->nr, bytes = rml_sat_mul(nr * sizeof(float), depth);
+    const size_t nr = gemm->nr, bytes = rml_sat_mul(nr * sizeof(float), depth);
     float *rows = rml_alloc(allocator, bytes);
     if (!rows)
         return rml_fail_nomem(err, bytes, "packing weights");
     for (size_t column = 0; column < cols; column += nr) {
         const size_t count = rml_min_size(nr, cols - column);
-        float *dst = (float *)packed + column * depth_of(args, pairs);
         rml_constant_read(weight, 0, (int64_t)column, (int64_t)count, rows);
-        if (pairs)
-            rml_pairs_pack_panel(args->kernels, dst, rows, 1, depth, count, 0, 1, depth);
-        else
-            rml_pack_panel(args->kernels, dst, rows, 1, depth, count, 0, 1, depth);
+        rml_pack_panel(gemm, rml_pack_at(gemm, packed, column * rml_pack_depth(gemm, depth)), rows,
+                       1, depth, count, 0, 1, depth);
     }
     rml_free(allocator, rows);
     return RML_OK;
@@ -76,31 +67,32 @@ static rml_tensor as_pixels(const rml_tensor *tensor)
                         .stride = {pixels * channels, 1, pixels * channels, channels}};
 }
 
-static size_t gemm_bytes(const rml_op_args *args, bool pairs)
+static size_t gemm_bytes(const rml_op_args *args, bool bf16)
 {
-    return rml_igemm_scratch_bytes(args->threads, 1, depth_of(args, pairs));
+    return rml_igemm_scratch_bytes(rml_gemm_of(args, bf16), args->threads, 1,
+                                   (size_t)args->in[1].dim[1]);
 }
 
-static void run_product(const rml_op_args *args, bool pairs)
+static void run_product(const rml_op_args *args, bool bf16)
 {
     static const int64_t one[2] = {1, 1}, none[4] = {0, 0, 0, 0};
     rml_tensor in = as_pixels(&args->in[0]);
     const rml_tensor out = as_pixels(&args->out[0]);
     const rml_tensor residual =
         rml_conv_residual(args) ? as_pixels(&args->in[3]) : (rml_tensor){.rank = -1};
-    if (pairs)
-        in = rml_pairs_make(args, &in, args->scratch + gemm_bytes(args, true));
+    if (bf16)
+        in = rml_bf16_image(args, &in, args->scratch + gemm_bytes(args, true));
     const rml_igemm product = {.window = rml_window_conv(&out, one, one, none, one),
                                .in = &in,
                                .out = &out,
                                .residual = residual.rank < 0 ? NULL : &residual,
                                .depth = (size_t)in.dim[1],
                                .cols = (size_t)out.dim[1],
-                               .pairs = pairs,
+                               .gemm = rml_gemm_of(args, bf16),
                                .packed = args->packed,
                                .bias = rml_conv_bias(args),
                                .act = &args->attr->linear.act};
-    rml_igemm_run(args, &product, 1);
+    rml_igemm_run(args, &product);
 }
 
 // ---- in bf16 ------------------------------------------------------------------------------------
@@ -125,7 +117,7 @@ static rml_status pack_bf16(const rml_op_args *args, const rml_constant *weight,
 static size_t scratch_bytes_bf16(const rml_op_args *args)
 {
     const rml_tensor in = as_pixels(&args->in[0]);
-    return rml_sat_add(gemm_bytes(args, true), rml_pairs_bytes(&in));
+    return rml_sat_add(gemm_bytes(args, true), rml_bf16_image_bytes(args, &in));
 }
 
 static void run_bf16(const rml_op_args *args)

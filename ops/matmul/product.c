@@ -18,7 +18,7 @@ typedef struct product_job {
 
 static size_t panel_bytes(const rml_kernels *kernels, size_t k)
 {
-    return rml_aligned_bytes(k, kernels->nr * sizeof(float));
+    return rml_aligned_bytes(k, kernels->gemm_f32.nr * sizeof(float));
 }
 
 static product_job job_of(const rml_op_args *args, const rml_product *product)
@@ -36,12 +36,13 @@ static product_job job_of(const rml_op_args *args, const rml_product *product)
     job.b_row = b->stride[row];
     job.b_col = b->stride[col];
     job.y_row = y->stride[row];
-    job.piece = y->dtype == RML_F32 ? args->kernels->nr : RML_WIDEN_COUNT;
+    job.piece = y->dtype == RML_F32 ? args->kernels->gemm_f32.nr : RML_WIDEN_COUNT;
     job.pieces = (job.n + job.piece - 1) / job.piece;
     // A packed panel, and mr rows of `a` for when its rows are not contiguous.
     if (y->dtype == RML_F32)
-        job.worker_bytes = rml_sat_add(panel_bytes(args->kernels, job.k),
-                                       rml_aligned_bytes(job.k, args->kernels->mr * sizeof(float)));
+        job.worker_bytes =
+            rml_sat_add(panel_bytes(args->kernels, job.k),
+                        rml_aligned_bytes(job.k, args->kernels->gemm_f32.mr * sizeof(float)));
     return job;
 }
 
@@ -72,10 +73,10 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
     const rml_kernels *kernels = job->args->kernels;
     float *panel = (float *)(void *)(job->scratch + (size_t)worker * job->worker_bytes);
     float *rows = (float *)(void *)((char *)panel + panel_bytes(kernels, job->k));
-    const float *a_rows[RML_GEMM_MAX_MR];
+    const void *a_rows[RML_GEMM_MAX_MR];
     float *c_rows[RML_GEMM_MAX_MR];
     for (size_t item = begin; item < end; item++) {
-        const size_t batch = item / job->pieces, column = item % job->pieces * kernels->nr;
+        const size_t batch = item / job->pieces, column = item % job->pieces * kernels->gemm_f32.nr;
         const float *a = (void *)matrix_at(&product->a, &product->y, batch);
         const float *b = (void *)matrix_at(&product->b, &product->y, batch);
         float *y = (void *)matrix_at(&product->y, &product->y, batch);
@@ -83,14 +84,14 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
                               .taps = 1,
                               .depth = job->k,
                               .b = panel,
-                              .cols = rml_min_size(kernels->nr, job->n - column),
+                              .cols = rml_min_size(kernels->gemm_f32.nr, job->n - column),
                               .c = c_rows,
                               .low = -INFINITY,
                               .high = INFINITY};
-        rml_pack_panel(kernels, panel, b + (int64_t)column * job->b_col, 1, job->k, tile.cols, 0,
-                       (size_t)job->b_row, (size_t)job->b_col);
-        for (size_t row = 0; row < job->m; row += kernels->mr) {
-            tile.rows = rml_min_size(kernels->mr, job->m - row);
+        rml_pack_panel(&kernels->gemm_f32, panel, b + (int64_t)column * job->b_col, 1, job->k,
+                       tile.cols, 0, (size_t)job->b_row, (size_t)job->b_col);
+        for (size_t row = 0; row < job->m; row += kernels->gemm_f32.mr) {
+            tile.rows = rml_min_size(kernels->gemm_f32.mr, job->m - row);
             for (size_t i = 0; i < tile.rows; i++) {
                 const float *src = a + (int64_t)(row + i) * job->a_row;
                 if (job->a_col != 1) {
@@ -101,7 +102,7 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
                 a_rows[i] = src;
                 c_rows[i] = y + (int64_t)(row + i) * job->y_row + column;
             }
-            kernels->gemm(&tile);
+            kernels->gemm_f32.run(&tile);
         }
     }
 }

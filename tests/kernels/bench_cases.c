@@ -25,52 +25,54 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+// What a case of `field` multiplies with; portable C, which has no bf16, takes as many floats.
+static const rml_gemm *gemm_of(const rml_kernels *k, const bench_case *c)
+{
+    return c->bf16 && k->gemm_bf16.run ? &k->gemm_bf16 : &k->gemm_f32;
+}
+
 static void prepare_gemm(const rml_kernels *k, const bench_case *c)
 {
-    size_t taps = c->size[0], depth = c->size[1], cols = c->size[2];
-    for (size_t n = 0; n < cols; n += k->nr)
-        rml_pack_panel(k, packed + n * taps * depth, weight + n, taps, depth,
-                       cols - n < k->nr ? cols - n : k->nr, depth * cols, cols, 1);
+    const rml_gemm *gemm = gemm_of(k, c);
+    const size_t taps = c->size[0], depth = c->size[1], cols = c->size[2];
+    for (size_t n = 0; n < cols; n += gemm->nr)
+        rml_pack_panel(gemm, rml_pack_at(gemm, packed, n * taps * rml_pack_depth(gemm, depth)),
+                       weight + n, taps, depth, least(gemm->nr, cols - n), depth * cols, cols, 1);
+    if (gemm == &k->gemm_bf16) // rounded in place of the floats that they are read from otherwise
+        memset(source, 0x3f, (c->size[3] + taps) * rml_pack_depth(gemm, depth) * sizeof(uint16_t));
 }
 
 // Panels outside, rows inside: a panel stays in the cache. Taps are neighbouring pixels.
-static void multiply(const rml_kernels *k, rml_gemm_f32_fn *gemm, const bench_case *c)
+static void run_gemm(const rml_kernels *k, const bench_case *c)
 {
-    size_t taps = c->size[0], depth = c->size[1], cols = c->size[2], pixels = c->size[3];
-    const float *a[MAX_TAPS * RML_GEMM_MAX_MR];
+    const rml_gemm *gemm = gemm_of(k, c);
+    const size_t taps = c->size[0], cols = c->size[2], pixels = c->size[3];
+    const size_t depth = rml_pack_depth(gemm, c->size[1]);
+    const void *a[MAX_TAPS * RML_GEMM_MAX_MR];
     float *rows[RML_GEMM_MAX_MR];
     rml_gemm_tile tile = {.a = a, .taps = taps, .depth = depth, .c = rows, .high = INFINITY};
-    for (size_t n = 0; n < cols; n += k->nr) {
-        tile.b = packed + n * taps * depth;
-        tile.cols = cols - n < k->nr ? cols - n : k->nr;
-        for (size_t p = 0; p < pixels; p += k->mr) {
-            tile.rows = pixels - p < k->mr ? pixels - p : k->mr;
+    rml_gemm_begin(gemm);
+    for (size_t n = 0; n < cols; n += gemm->nr) {
+        tile.b = rml_pack_at(gemm, packed, n * taps * depth);
+        tile.cols = least(gemm->nr, cols - n);
+        for (size_t p = 0; p < pixels; p += gemm->mr) {
+            tile.rows = least(gemm->mr, pixels - p);
             for (size_t t = 0; t < taps; t++) {
                 for (size_t i = 0; i < tile.rows; i++)
-                    a[t * k->mr + i] = source + (p + i + t) * depth;
+                    a[t * gemm->mr + i] = rml_pack_at(gemm, source, (p + i + t) * depth);
             }
             for (size_t i = 0; i < tile.rows; i++)
                 rows[i] = result + (p + i) * cols + n;
-            gemm(&tile);
+            gemm->run(&tile);
         }
     }
+    rml_gemm_end(gemm);
 }
 
-static void run_gemm(const rml_kernels *k, const bench_case *c)
+static void run_to_bf16(const rml_kernels *k, const bench_case *c)
 {
-    multiply(k, k->gemm, c);
-}
-
-// As many floats, each a pair: twice the product. Portable C, which has none, takes as many in f32.
-static void run_gemm_bf16(const rml_kernels *k, const bench_case *c)
-{
-    multiply(k, k->gemm_bf16 ? k->gemm_bf16 : k->gemm, c);
-}
-
-static void run_pairs_bf16(const rml_kernels *k, const bench_case *c)
-{
-    if (k->pairs_bf16)
-        k->pairs_bf16(source, c->size[0], result);
+    if (k->to_bf16)
+        k->to_bf16(source, c->size[0], c->size[0], (uint16_t *)result);
     else
         memcpy(result, source, c->size[0] * sizeof *result);
 }
@@ -185,20 +187,22 @@ static void run_winograd_output(const rml_kernels *k, const bench_case *c)
 }
 
 // Portable C has none: it takes those in f32.
-static void run_roots_input(const rml_kernels *k, const bench_case *c)
+static void run_complex_input(const rml_kernels *k, const bench_case *c)
 {
-    size_t channels = c->size[0], tiles = c->size[1], pairs = (channels + 1) / 2;
-    rml_winograd_input_f32_fn *input =
-        k->roots_input_bf16 ? k->roots_input_bf16 : k->winograd_input;
-    size_t step = k->roots_input_bf16 ? pairs : channels;
+    size_t channels = c->size[0], tiles = c->size[1];
+    if (!k->winograd_complex_input) {
+        run_winograd_input(k, c);
+        return;
+    }
     for (size_t t = 0; t < tiles; t++)
-        input(window(36, channels, t * 4), channels, result + t * step,
-              winograd_plane(step, tiles));
+        k->winograd_complex_input(window(36, channels, t * 4), channels,
+                                  (uint16_t *)result + t * channels,
+                                  winograd_plane(channels, tiles));
 }
 
-static void run_roots_output(const rml_kernels *k, const bench_case *c)
+static void run_complex_output(const rml_kernels *k, const bench_case *c)
 {
-    output_tiles(k->roots_output_bf16 ? k->roots_output_bf16 : k->winograd_output, c);
+    output_tiles(k->winograd_complex_output ? k->winograd_complex_output : k->winograd_output, c);
 }
 
 static void run_softmax(const rml_kernels *k, const bench_case *c)
@@ -377,14 +381,14 @@ static void add_general(case_list *list)
     add_array(list, unary, RML_UNARY_COUNT, 2.0, run_unary);
     add_array(list, binary, RML_BINARY_COUNT, 3.0, run_binary);
     add_array(list, scalar, RML_BINARY_COUNT, 2.0, run_scalar);
-    const size_t depths[] = {64, 256}; // pairs of 128 and 512 channels
-    for (size_t i = 0; i < 2; i++) {
-        const size_t n = depths[i] * 2, rows = 192;
+    static const size_t depths[] = {96, 128, 512};
+    for (size_t i = 0; i < 6; i++) {
+        const size_t n = depths[i % 3], rows = 192, taps = i < 3 ? 1 : 9;
         char name[96];
-        snprintf(name, sizeof name, "1x%zu->%zu x%zu", n, n, rows);
-        bench_case *c = add(list, "gemm_bf16", name, (size_t[4]){1, depths[i], n, rows},
-                            2.0 * (double)(n * n * rows),
-                            (double)(depths[i] * n + rows * (depths[i] + n)), run_gemm_bf16);
+        snprintf(name, sizeof name, "%zux%zu->%zu x%zu", taps, n, n, rows);
+        bench_case *c = add(list, "gemm_bf16", name, (size_t[4]){taps, n, n, rows},
+                            2.0 * (double)(taps * n * n * rows),
+                            (double)(taps * n * n / 2 + rows * (n / 2 + n)), run_gemm);
         if (c) {
             c->prepare = prepare_gemm;
             c->bf16 = true;
@@ -393,17 +397,17 @@ static void add_general(case_list *list)
     for (size_t channels = 128; channels <= 512; channels *= 2) {
         char name[96];
         snprintf(name, sizeof name, "channels %zu x24", channels);
-        bench_case *in = add(list, "roots_input_bf16", name, (size_t[4]){channels, 24}, 0.0,
-                             (double)((36 + 23) * channels * 24), run_roots_input);
-        bench_case *out = add(list, "roots_output_bf16", name, (size_t[4]){channels, 24}, 0.0,
-                              (double)((46 + 16) * channels * 24), run_roots_output);
+        bench_case *in = add(list, "winograd_complex_input", name, (size_t[4]){channels, 24}, 0.0,
+                             (double)((36 + 23) * channels * 24), run_complex_input);
+        bench_case *out = add(list, "winograd_complex_output", name, (size_t[4]){channels, 24}, 0.0,
+                              (double)((46 + 16) * channels * 24), run_complex_output);
         if (in && out)
             in->bf16 = out->bf16 = true;
     }
-    bench_case *pairs = add(list, "pairs_bf16", "16384", (size_t[4]){VECTOR_COUNT}, 0.0,
-                            1.5 * VECTOR_COUNT, run_pairs_bf16);
-    if (pairs)
-        pairs->bf16 = true;
+    bench_case *rounded = add(list, "to_bf16", "16384", (size_t[4]){VECTOR_COUNT}, 0.0,
+                              1.5 * VECTOR_COUNT, run_to_bf16);
+    if (rounded)
+        rounded->bf16 = true;
     add(list, "lstm", "50 units", (size_t[4]){50}, 2.0 * 4 * 50 * 50, 4.0 * 50 * 50, run_lstm);
     const size_t channels = 192, pixels = 49;
     const double floats = 2.0 * (double)(channels * pixels);

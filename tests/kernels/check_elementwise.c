@@ -65,7 +65,7 @@ static void unary_sweep(check *c, rml_unary op)
 void check_unary(check *c, int which)
 {
     rml_unary op = (rml_unary)which;
-    size_t most = 2 * c->kernels.nr + 1;
+    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 0; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             unary_case(c, op, count, (guard_side)side, false);
@@ -107,7 +107,7 @@ static void binary_case(check *c, rml_binary op, size_t count, guard_side side, 
 
 void check_binary(check *c, int which)
 {
-    size_t most = 2 * c->kernels.nr + 1;
+    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 0; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < BINARY_FORMS; form++)
@@ -141,7 +141,7 @@ static void scalar_case(check *c, rml_binary op, size_t count, guard_side side, 
 
 void check_binary_scalar(check *c, int which)
 {
-    size_t most = 2 * c->kernels.nr + 1;
+    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 0; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < 4; form++)

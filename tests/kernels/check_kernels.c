@@ -58,17 +58,17 @@ typedef struct field_check {
     }
 
 static const field_check checks[] = {
-    {"gemm", check_gemm, 0},
-    {"gemm_bf16", check_gemm_bf16, 0},
-    {"pairs_bf16", check_pairs_bf16, 0},
+    {"gemm_f32.run", check_gemm, 0},
+    {"gemm_bf16.run", check_gemm_bf16, 0},
+    {"to_bf16", check_to_bf16, 0},
     {"conv_dw", check_conv_dw, 0},
     {"pool_max", check_pool_max, 0},
     {"pool_sum", check_pool_sum, 0},
     {"lerp", check_lerp, 0},
     {"winograd_input", check_winograd_input, 0},
     {"winograd_output", check_winograd_output, 0},
-    {"roots_input_bf16", check_roots_input, 0},
-    {"roots_output_bf16", check_roots_output, 0},
+    {"winograd_complex_input", check_winograd_complex_input, 0},
+    {"winograd_complex_output", check_winograd_complex_output, 0},
     {"softmax", check_softmax, 0},
     {"softmax_step", check_softmax_step, 0},
     {"moments", check_moments, 0},

@@ -43,10 +43,10 @@ typedef struct check {
 typedef void check_fn(check *c, int which);
 
 // One of the functions that check a field of rml_kernels; `which` tells entries of an array apart.
-check_fn check_gemm, check_gemm_bf16, check_pairs_bf16, check_conv_dw, check_pool_max,
-    check_pool_sum, check_lerp;
-check_fn check_winograd_input, check_winograd_output, check_roots_input, check_roots_output,
-    check_softmax, check_l2norm, check_transpose;
+check_fn check_gemm, check_gemm_bf16, check_to_bf16, check_conv_dw, check_pool_max, check_pool_sum,
+    check_lerp;
+check_fn check_winograd_input, check_winograd_output, check_winograd_complex_input,
+    check_winograd_complex_output, check_softmax, check_l2norm, check_transpose;
 check_fn check_layer_norm, check_softmax_step, check_moments, check_affine, check_lstm, check_unary,
     check_binary, check_binary_scalar;
 
@@ -59,6 +59,11 @@ void check_element(check *c, float got, oracle_value want, const char *what, siz
 void check_bits(check *c, float got, float want, const char *what, size_t i, size_t j);
 // Every buffer's open side untouched; call after each case.
 void check_guards(check *c, const char *what);
+
+// Room for `count` bf16, all UNTOUCHED, in a guarded buffer; and the number that one is.
+#define UNTOUCHED 0x7fc1
+uint16_t *place_bf16(check *c, size_t slot, size_t count, guard_side side);
+float bf16_to_float(uint16_t half);
 
 uint64_t random_bits(check *c);
 size_t random_below(check *c, size_t limit);

@@ -52,7 +52,7 @@ static void norm_case(check *c, size_t count, guard_side side, int form)
 void check_layer_norm(check *c, int which)
 {
     (void)which;
-    const size_t most = 4 * c->kernels.nr + 1;
+    const size_t most = 4 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 1; count <= most; count++)
         for (int side = 0; side < GUARD_SIDES; side++)
             for (int form = 0; form < FORMS; form++)

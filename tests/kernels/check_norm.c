@@ -95,7 +95,7 @@ static void run_step(check *c, const step_case *at, guard_side side)
 void check_softmax_step(check *c, int which)
 {
     static const float scales[] = {1.0f, 0.125f, 30.0f, -2.0f};
-    const size_t most = 2 * c->kernels.nr + 1;
+    const size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     (void)which;
     for (size_t count = 0; count <= most; count++)
         for (int form = 0; form < 8; form++)
@@ -156,7 +156,7 @@ void check_moments(check *c, int which)
 {
     static const size_t rows[] = {1, 2, 3, 7, 128};
     (void)which;
-    for (size_t lanes = 0; lanes <= 5 * c->kernels.nr_unit + 1; lanes++)
+    for (size_t lanes = 0; lanes <= 5 * c->kernels.gemm_f32.nr_unit + 1; lanes++)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
             moments_case(c, rows[r], lanes, lanes % 3 ? 0.0f : 100.0f,
                          lanes & 1 ? GUARD_BEFORE : GUARD_BEHIND);
@@ -194,7 +194,7 @@ static void affine_case(check *c, size_t count, bool in_place, guard_side side)
 void check_affine(check *c, int which)
 {
     (void)which;
-    for (size_t count = 0; count <= 2 * c->kernels.nr + 1; count++)
+    for (size_t count = 0; count <= 2 * c->kernels.gemm_f32.nr + 1; count++)
         for (int form = 0; form < 4; form++)
             affine_case(c, count, form & 1, form & 2 ? GUARD_BEFORE : GUARD_BEHIND);
 }

@@ -33,7 +33,7 @@ static void softmax_case(check *c, size_t count, guard_side side, bool in_place,
 void check_softmax(check *c, int which)
 {
     (void)which;
-    size_t most = 2 * c->kernels.nr + 1;
+    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 1; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < 4; form++)
@@ -74,7 +74,7 @@ static void l2norm_case(check *c, size_t count, guard_side side, bool in_place, 
 void check_l2norm(check *c, int which)
 {
     (void)which;
-    size_t most = 2 * c->kernels.nr + 1;
+    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 1; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < 4; form++)

@@ -28,7 +28,7 @@ typedef void window_fn(check *c, size_t taps, size_t channels, guard_side side);
 static void each_window(check *c, window_fn *run, size_t fixed_taps)
 {
     static const size_t taps[] = {1, 2, 4, 9, 25};
-    size_t most = 2 * c->kernels.nr + 1;
+    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t channels = 1; channels <= most; channels++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (size_t i = 0; i < (fixed_taps ? 1 : sizeof taps / sizeof *taps); i++)

@@ -72,7 +72,7 @@ void check_winograd_input(check *c, int which)
     (void)which;
     oracle_winograd w;
     oracle_winograd_init(&w);
-    for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++) {
+    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++) {
         for (int side = 0; side < GUARD_SIDES; side++)
             input_case(c, &w, channels, (guard_side)side);
     }
@@ -192,7 +192,7 @@ void check_winograd_output(check *c, int which)
     (void)which;
     oracle_winograd w;
     oracle_winograd_init(&w);
-    for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++) {
+    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++) {
         for (size_t round = 0; round < 4; round++)
             output_case(c, &w, channels, round & 1 ? GUARD_BEHIND : GUARD_BEFORE);
     }

@@ -85,21 +85,12 @@ static void want_input(const double *d, double *want, double *size)
     parts(d, 4, 5, want + RML_WINOGRAD_COMPLEX_BOTH + 3, size + RML_WINOGRAD_COMPLEX_BOTH + 3);
 }
 
-static double half_at(const float *plane, size_t channel)
-{
-    uint32_t pair, bits;
-    float value;
-    memcpy(&pair, plane + channel / 2, sizeof pair);
-    bits = channel % 2 ? pair & 0xFFFF0000 : pair << 16;
-    memcpy(&value, &bits, sizeof value);
-    return (double)value;
-}
-
 // Of a tile of an image enlarged by repeating pixels, if `twice`.
 static void input_case(check *c, size_t channels, guard_side side, bool twice)
 {
     static const size_t half[6] = {0, 1, 1, 2, 2, 3};
-    const size_t pairs = (channels + 1) / 2, plane = pairs + random_below(c, 5);
+    const size_t plane = channels + random_below(c, 5);
+    const size_t count = (RML_WINOGRAD_COMPLEX_PLANES - 1) * plane + channels;
     const float *src[36];
     char what[64];
     snprintf(what, sizeof what, "channels %zu%s", channels, twice ? ", pixels twice" : "");
@@ -107,10 +98,9 @@ static void input_case(check *c, size_t channels, guard_side side, bool twice)
     random_fill(c, data, 36 * channels);
     for (size_t p = 0; p < 36; p++)
         src[p] = data + (twice ? half[p / 6] * 6 + half[p % 6] : 35 - p) * channels;
-    float *dst =
-        guard_place(&c->buffer[OUTPUT], (RML_WINOGRAD_COMPLEX_PLANES - 1) * plane + pairs, side);
+    uint16_t *dst = place_bf16(c, OUTPUT, count, side);
     c->cases++;
-    c->kernels.roots_input_bf16(src, channels, dst, plane);
+    c->kernels.winograd_complex_input(src, channels, dst, plane);
     for (size_t i = 0; i < channels; i++) {
         double d[36], want[RML_WINOGRAD_COMPLEX_PLANES], size[RML_WINOGRAD_COMPLEX_PLANES];
         for (size_t p = 0; p < 36; p++)
@@ -120,25 +110,22 @@ static void input_case(check *c, size_t channels, guard_side side, bool twice)
             const oracle_value v = {.want = want[p],
                                     .bound = BF16_U * fabs(want[p]) +
                                              ROUNDINGS * ORACLE_U * size[p] + 0x1p-126};
-            check_element(c, (float)half_at(dst + p * plane, i), v, what, p, i);
-            if (twice && rml_winograd_complex_is_zero_twice(p) &&
-                half_at(dst + p * plane, i) != 0.0)
+            const float got = bf16_to_float(dst[p * plane + i]);
+            check_element(c, got, v, what, p, i);
+            if (twice && rml_winograd_complex_is_zero_twice(p) && got != 0.0f)
                 check_fail(c, "%s: plane %zu is not zero", what, p);
         }
     }
-    for (size_t p = 0; channels % 2 && p < RML_WINOGRAD_COMPLEX_PLANES; p++)
-        if (half_at(dst + p * plane, channels) != 0.0)
-            check_fail(c, "%s: what lies behind an odd one is not zero", what);
-    for (size_t i = 0; i < c->buffer[OUTPUT].count; i++)
-        if (i % plane >= pairs && !isnan(dst[i]))
+    for (size_t i = 0; i < count; i++)
+        if (i % plane >= channels && dst[i] != UNTOUCHED)
             check_fail(c, "%s: wrote between the planes", what);
     check_guards(c, what);
 }
 
-void check_roots_input(check *c, int which)
+void check_winograd_complex_input(check *c, int which)
 {
     (void)which;
-    for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++)
+    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++)
         for (int side = 0; side < GUARD_SIDES; side++)
             for (int twice = 0; twice < 2; twice++)
                 input_case(c, channels, (guard_side)side, twice);
@@ -196,8 +183,8 @@ static void output_case(check *c, size_t channels, guard_side side)
         residual[q] = dst[q] ? added + q * channels : NULL;
     }
     c->cases++;
-    c->kernels.roots_output_bf16(src, plane, channels, with_bias ? bias : NULL, dst,
-                                 with_residual ? residual : NULL, low, high);
+    c->kernels.winograd_complex_output(src, plane, channels, with_bias ? bias : NULL, dst,
+                                       with_residual ? residual : NULL, low, high);
     for (size_t i = 0; i < channels; i++) {
         double m[RML_WINOGRAD_COMPLEX_PLANES], size = 0.0;
         for (size_t p = 0; p < RML_WINOGRAD_COMPLEX_PLANES; p++) {
@@ -226,8 +213,8 @@ static void output_case(check *c, size_t channels, guard_side side)
 static void convolution_case(check *c)
 {
     static float image[36][CHANNELS], filter[CHANNELS][OUTPUTS][9];
-    static float v[RML_WINOGRAD_COMPLEX_PLANES][CHANNELS / 2],
-        m[RML_WINOGRAD_COMPLEX_PLANES][OUTPUTS], y[16][OUTPUTS];
+    static uint16_t v[RML_WINOGRAD_COMPLEX_PLANES][CHANNELS];
+    static float m[RML_WINOGRAD_COMPLEX_PLANES][OUTPUTS], y[16][OUTPUTS];
     const float *pixels[36];
     float *dst[16], u[RML_WINOGRAD_COMPLEX_PLANES];
     random_fill(c, &image[0][0], 36 * CHANNELS);
@@ -236,19 +223,17 @@ static void convolution_case(check *c)
         pixels[p] = image[p];
     for (size_t q = 0; q < 16; q++)
         dst[q] = y[q];
-    c->kernels.roots_input_bf16(pixels, CHANNELS, &v[0][0], CHANNELS / 2);
+    c->kernels.winograd_complex_input(pixels, CHANNELS, &v[0][0], CHANNELS);
     memset(m, 0, sizeof m);
     for (size_t k = 0; k < CHANNELS; k++)
         for (size_t o = 0; o < OUTPUTS; o++) {
             rml_winograd_complex_weight(filter[k][o], u);
-            for (size_t p = 0; p < RML_WINOGRAD_COMPLEX_PLANES; p++) {
-                const uint32_t bits = (uint32_t)rml_f32_to_bf16(u[p]) << 16;
-                memcpy(&u[p], &bits, sizeof bits);
-                m[p][o] += (float)half_at(v[p], k) * u[p];
-            }
+            for (size_t p = 0; p < RML_WINOGRAD_COMPLEX_PLANES; p++)
+                m[p][o] += bf16_to_float(v[p][k]) * bf16_to_float(rml_f32_to_bf16(u[p]));
         }
     c->cases++;
-    c->kernels.roots_output_bf16(&m[0][0], OUTPUTS, OUTPUTS, NULL, dst, NULL, -INFINITY, INFINITY);
+    c->kernels.winograd_complex_output(&m[0][0], OUTPUTS, OUTPUTS, NULL, dst, NULL, -INFINITY,
+                                       INFINITY);
     double error = 0.0, all = 0.0;
     for (size_t q = 0; q < 16; q++)
         for (size_t o = 0; o < OUTPUTS; o++) {
@@ -266,10 +251,10 @@ static void convolution_case(check *c)
                    rms, LEAST_RMS, MOST_RMS);
 }
 
-void check_roots_output(check *c, int which)
+void check_winograd_complex_output(check *c, int which)
 {
     (void)which;
-    for (size_t channels = 1; channels <= 2 * c->kernels.nr + 1; channels++)
+    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++)
         for (size_t round = 0; round < 4; round++)
             output_case(c, channels, round & 1 ? GUARD_BEHIND : GUARD_BEFORE);
     convolution_case(c);

@@ -11,17 +11,23 @@ static void check_table(uint32_t features)
     rml_kernels_init(&k, features);
     const char *level = rml_cpu_level_name(k.level);
     CHECK(k.level == rml_cpu_level_of(features) && k.features == features);
-    CHECK(k.mr >= 1 && k.mr <= RML_GEMM_MAX_MR);
-    CHECK(k.nr >= 1 && k.nr <= RML_GEMM_MAX_NR && k.nr % k.nr_unit == 0);
-    CHECK(k.gemm && k.conv_dw && k.pool_max && k.pool_sum && k.lerp);
+    const rml_gemm *gemms[] = {&k.gemm_f32, &k.gemm_bf16};
+    for (size_t i = 0; i < 2 && gemms[i]->run; i++) {
+        CHECK(gemms[i]->mr >= 1 && gemms[i]->mr <= RML_GEMM_MAX_MR && gemms[i]->kr >= 1);
+        CHECK(gemms[i]->nr >= 1 && gemms[i]->nr <= RML_GEMM_MAX_NR &&
+              gemms[i]->nr % gemms[i]->nr_unit == 0);
+        CHECK(gemms[i]->pack && gemms[i]->element_bytes == (i ? 2 : 4) && gemms[i]->rate > 0.0f);
+        CHECK(!gemms[i]->begin == !gemms[i]->end);
+    }
+    CHECK(k.gemm_f32.run && k.conv_dw && k.pool_max && k.pool_sum && k.lerp);
     CHECK(k.winograd_input && k.winograd_output && k.softmax && k.l2norm && k.layer_norm &&
           k.transpose);
     for (int i = 0; i < RML_UNARY_COUNT; i++)
         CHECK_MSG(k.unary[i], "unary %d at level %s", i, level);
     for (int i = 0; i < RML_BINARY_COUNT; i++)
         CHECK_MSG(k.binary[i] && k.binary_scalar[i], "binary %d at level %s", i, level);
-    CHECK_MSG(!k.gemm_bf16 == !k.pairs_bf16 && !k.gemm_bf16 == !k.roots_input_bf16 &&
-                  !k.gemm_bf16 == !k.roots_output_bf16,
+    CHECK_MSG(!k.gemm_bf16.run == !k.to_bf16 && !k.gemm_bf16.run == !k.winograd_complex_input &&
+                  !k.gemm_bf16.run == !k.winograd_complex_output,
               "kernels of bf16 at level %s are not all there", level);
 }
 

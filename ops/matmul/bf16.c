@@ -1,0 +1,45 @@
+#include "ops/matmul/bf16.h"
+
+#include "kernels/pack.h"
+
+#define CHUNK_PIXELS 64
+
+bool rml_wants_bf16(const rml_op_args *args)
+{
+    return args->precision == RML_PRECISION_BF16 && args->kernels->gemm_bf16.run;
+}
+
+size_t rml_bf16_image_bytes(const rml_op_args *args, const rml_tensor *image)
+{
+    const size_t depth = rml_pack_depth(&args->kernels->gemm_bf16, (size_t)image->dim[1]);
+    const size_t pixels = (size_t)(image->dim[0] * image->dim[2] * image->dim[3]);
+    return rml_aligned_bytes(rml_sat_mul(pixels, depth), sizeof(uint16_t));
+}
+
+typedef struct convert_job {
+    const rml_kernels *kernels;
+    const rml_tensor *from, *to;
+} convert_job;
+
+static void convert_pixels(void *context, size_t begin, size_t end, int worker)
+{
+    const convert_job *job = context;
+    const size_t channels = (size_t)job->from->dim[1], padded = (size_t)job->to->dim[1];
+    uint16_t *to = job->to->raw;
+    (void)worker;
+    for (size_t i = begin; i < end; i++)
+        job->kernels->to_bf16(job->from->data + (int64_t)i * job->from->stride[3], channels, padded,
+                              to + i * padded);
+}
+
+rml_tensor rml_bf16_image(const rml_op_args *args, const rml_tensor *image, void *memory)
+{
+    rml_shape shape = rml_tensor_shape(image);
+    shape.dim[1] = (int64_t)rml_pack_depth(&args->kernels->gemm_bf16, (size_t)image->dim[1]);
+    rml_tensor converted = rml_tensor_make(memory, &shape, RML_LAYOUT_CHANNELS_LAST);
+    converted.dtype = RML_BF16;
+    convert_job job = {args->kernels, image, &converted};
+    rml_pool_run(args->pool, (size_t)(image->dim[0] * image->dim[2] * image->dim[3]), CHUNK_PIXELS,
+                 convert_pixels, &job);
+    return converted;
+}

@@ -1,0 +1,22 @@
+// Operands in bf16, for products in that precision.
+#ifndef RML_OPS_MATMUL_BF16_H
+#define RML_OPS_MATMUL_BF16_H
+
+#include "ops/op.h"
+
+// Whether products are wanted, and can be had, in bf16.
+bool rml_wants_bf16(const rml_op_args *args);
+
+// The product in bf16 or in f32.
+static inline const rml_gemm *rml_gemm_of(const rml_op_args *args, bool bf16)
+{
+    return bf16 ? &args->kernels->gemm_bf16 : &args->kernels->gemm_f32;
+}
+
+// Bytes of a channels-last image in bf16, its channels rounded up to what the product wants.
+size_t rml_bf16_image_bytes(const rml_op_args *args, const rml_tensor *image);
+
+// Writes it to `memory`, without gaps, in parallel, and returns its view.
+rml_tensor rml_bf16_image(const rml_op_args *args, const rml_tensor *image, void *memory);
+
+#endif
