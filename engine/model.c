@@ -10,7 +10,7 @@
 struct rml_pack {
     const void *key; // node, or value
     const rml_algorithm *algorithm;
-    rml_cpu_level level;
+    rml_gemm_fn *gemm; // whose layout it has
     void *data;
     size_t bytes;
 };
@@ -50,11 +50,11 @@ void rml_model_destroy(rml_model **model_at)
 }
 
 static const struct rml_pack *find(const rml_model *model, const void *key,
-                                   const rml_algorithm *algorithm, rml_cpu_level level)
+                                   const rml_algorithm *algorithm, rml_gemm_fn *gemm)
 {
     for (size_t i = 0; i < model->pack_count; i++)
         if (model->packs[i].key == key && model->packs[i].algorithm == algorithm &&
-            model->packs[i].level == level)
+            model->packs[i].gemm == gemm)
             return &model->packs[i];
     return NULL;
 }
@@ -85,7 +85,10 @@ rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_no
 {
     rml_status status = RML_OK;
     rml_lock_take(&model->lock);
-    const struct rml_pack *found = find(model, node, algorithm, args->kernels->level);
+    // Sessions of one model may differ in level, in precision, and in features of the CPU.
+    rml_gemm_fn *gemm = algorithm->precision == RML_PRECISION_BF16 ? args->kernels->gemm_bf16.run
+                                                                   : args->kernels->gemm_f32.run;
+    const struct rml_pack *found = find(model, node, algorithm, gemm);
     if (!found) {
         const rml_op *op = rml_op_get(node->op);
         const rml_value *weight = &graph->values[node->in[op->packed_input]];
@@ -106,7 +109,7 @@ rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_no
             if (status == RML_OK) {
                 pack->key = node;
                 pack->algorithm = algorithm;
-                pack->level = args->kernels->level;
+                pack->gemm = gemm;
                 model->pack_count++;
                 found = pack;
             } else {
@@ -127,7 +130,7 @@ rml_status rml_model_constant(rml_model *model, const rml_value *value, const vo
 {
     rml_status status = RML_OK;
     rml_lock_take(&model->lock);
-    const struct rml_pack *found = find(model, value, NULL, RML_CPU_BEST);
+    const struct rml_pack *found = find(model, value, NULL, NULL);
     if (!found) {
         size_t count = 0;
         struct rml_pack *pack = NULL;
@@ -139,7 +142,7 @@ rml_status rml_model_constant(rml_model *model, const rml_value *value, const vo
             rml_constant_copy(value->constant, value->dtype, pack->data);
             pack->key = value;
             pack->algorithm = NULL;
-            pack->level = RML_CPU_BEST;
+            pack->gemm = NULL;
             model->pack_count++;
             found = pack;
         }

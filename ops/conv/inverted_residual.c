@@ -7,6 +7,7 @@
 #include "ops/op.h"
 
 #include "ops/conv/conv.h"
+#include "ops/matmul/bf16.h"
 #include "tensor/size.h"
 
 // What lies between the convolutions at a time; about half of a second-level cache.
@@ -260,7 +261,26 @@ static uint64_t macs(const rml_op_args *args)
            outside * (uint64_t)(conv->kernel[0] * conv->kernel[1] + y->dim[1]);
 }
 
-static const rml_algorithm algorithms[] = {{.name = "piecewise",
+// Whether a product of its runs in bf16.
+static bool accepts_bf16(const rml_op_args *args)
+{
+    if (!rml_wants_bf16(args))
+        return false;
+    const piece p = choose_piece(args);
+    part parts[PARTS];
+    make_parts(args, &p, parts);
+    return parts[EXPAND].algorithm->precision == RML_PRECISION_BF16 ||
+           parts[PROJECT].algorithm->precision == RML_PRECISION_BF16;
+}
+
+static const rml_algorithm algorithms[] = {{.name = "piecewise-bf16",
+                                            .precision = RML_PRECISION_BF16,
+                                            .accepts = accepts_bf16,
+                                            .packed_bytes = packed_bytes,
+                                            .pack = pack,
+                                            .scratch_bytes = scratch_bytes,
+                                            .run = run},
+                                           {.name = "piecewise",
                                             .packed_bytes = packed_bytes,
                                             .pack = pack,
                                             .scratch_bytes = scratch_bytes,

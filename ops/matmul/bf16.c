@@ -6,7 +6,8 @@
 
 bool rml_wants_bf16(const rml_op_args *args)
 {
-    return args->precision == RML_PRECISION_BF16 && args->kernels->gemm_bf16.run;
+    const rml_gemm *gemm = &args->kernels->gemm_bf16;
+    return args->precision == RML_PRECISION_BF16 && gemm->run && gemm->rate > 1.0f;
 }
 
 size_t rml_bf16_image_bytes(const rml_op_args *args, const rml_tensor *image)

@@ -4,7 +4,7 @@
 
 #include "ops/op.h"
 
-// Whether products are wanted, and can be had, in bf16.
+// Whether products are wanted in bf16, and can be had faster than in f32.
 bool rml_wants_bf16(const rml_op_args *args);
 
 // The product in bf16 or in f32.

@@ -91,7 +91,7 @@ def s3fd_cases():
             inputs = {"image": 100 * noise(*shape)}
             yield Case(name, "s3fd", inputs, names, weights)
     image = {"image": 100 * noise(1, 3, 320, 256)}
-    yield Case("s3fd-bands", "s3fd", image, names, ("narrow", 5), ["--mem_limit", "13"])
+    yield Case("s3fd-bands", "s3fd", image, names, ("narrow", 5), ["--mem_limit", "15"])
 
 
 def ffdnet_cases():

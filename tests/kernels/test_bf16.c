@@ -1,5 +1,6 @@
 // Products in bf16 against f32, on numbers that bf16 holds exactly: then sums differ by the
 // roundings of f32 alone, and attention by the rounding of its weights, 2^-9 of each.
+#include "kernels/cpu.h"
 #include "tensor/convert.h"
 #include "tests/support/net.h"
 
@@ -7,6 +8,8 @@
 #include <string.h>
 
 #define U 5.9604644775390625e-8
+
+static const char *without; // features: AMX, and AVX512-BF16 as it is where there is no AMX
 
 static void round_all(float *data, size_t count)
 {
@@ -33,6 +36,7 @@ static float *run(net *at, rml_precision precision, int threads, size_t *count, 
     settings.precision = precision;
     settings.threads = threads;
     settings.profile = true;
+    settings.cpu_mask = without;
     CHECK_MSG(rml_session_create(&session, at->model, &settings, &at->err) == RML_OK, "%s",
               at->err.message);
     CHECK_MSG(rml_session_prepare(session, &at->err) == RML_OK, "%s", at->err.message);
@@ -200,23 +204,13 @@ static void test_attention(const attention_case *a)
     compare(&at, "attention", 0x1p-9 + 4.0 * score + (double)(a->keys + 8) * 2.0 * U);
 }
 
-int main(void)
+static void test_all(void)
 {
     static const attention_case cases[] = {
         {1, 1, 3, 5, 4, 4, false, false},    {2, 2, 40, 33, 7, 5, false, false},
         {4, 2, 13, 600, 6, 3, false, false}, {1, 1, 530, 530, 5, 9, true, false},
         {2, 1, 30, 17, 16, 40, true, true},  {3, 3, 25, 1025, 40, 33, false, true},
     };
-    if (!rml_precision_available(RML_PRECISION_BF16, RML_CPU_BEST)) {
-        net at;
-        rml_session *session;
-        rml_session_settings settings = rml_session_settings_default();
-        settings.precision = RML_PRECISION_BF16;
-        net_begin(&at, NULL);
-        CHECK(rml_session_create(&session, at.model, &settings, &at.err) == RML_ERR_UNSUPPORTED);
-        net_end(&at);
-        return check_result();
-    }
     test_linear(1, 3, 2);
     test_linear(37, 33, 70);
     test_linear(100, 320, 47);
@@ -230,5 +224,28 @@ int main(void)
     test_enlarged();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         test_attention(&cases[i]);
+}
+
+int main(void)
+{
+    if (!rml_precision_available(RML_PRECISION_BF16, RML_CPU_BEST)) {
+        net at;
+        rml_session *session;
+        rml_session_settings settings = rml_session_settings_default();
+        settings.precision = RML_PRECISION_BF16;
+        net_begin(&at, NULL);
+        CHECK(rml_session_create(&session, at.model, &settings, &at.err) == RML_ERR_UNSUPPORTED);
+        net_end(&at);
+        return check_result();
+    }
+    static const char *const masks[] = {NULL, "amx-bf16,slow-avx512-bf16"};
+    uint32_t features;
+    for (size_t m = 0; m < 2; m++) {
+        without = masks[m];
+        CHECK(rml_cpu_features(RML_CPU_BEST, without, &features, NULL) == RML_OK);
+        if ((features & RML_ISA_AMXBF16) == RML_ISA_AMXBF16 ||
+            !(features & RML_CPU_FEATURE_SLOW_AVX512_BF16))
+            test_all();
+    }
     return check_result();
 }
