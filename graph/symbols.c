@@ -50,8 +50,8 @@ static bool moves_elements(const rml_node *node, int input)
         return true;
     case RML_OP_WHERE:
         return input > 0;
-    case RML_OP_ZIP: // a size is not what a comparison with -1 looks for
-        return node->attr.zip.kind == RML_ZIP_EQUAL;
+    case RML_OP_BINARY: // a size is not what a comparison with -1 looks for
+        return node->attr.binary.kind == RML_BINARY_EQUAL;
     case RML_OP_CAST:
         return node->attr.cast.to == RML_I64;
     case RML_OP_GATHER:
@@ -70,7 +70,7 @@ static bool compares_sizes(const rml_node *node, const rml_fact *in, int input)
 {
     const rml_fact *other = &in[1 - (input & 1)];
     size_t count = 0;
-    if (node->op != RML_OP_ZIP)
+    if (node->op != RML_OP_BINARY)
         return false;
     if (!other->data || other->dtype != RML_I64 || !rml_shape_count(&other->shape, &count))
         return true;
@@ -177,7 +177,7 @@ static rml_status name_outputs(const rml_graph *graph, const rml_node *node, con
         RML_TRY(list_shape(&in[0].shape, &out[0], arena, err));
     } else if (rml_node_computable(node, seen, out)) {
         RML_TRY(rml_node_compute(graph, node, seen, out, arena, err));
-    } else if (node->op == RML_OP_ZIP && node->attr.zip.kind == RML_ZIP_MUL &&
+    } else if (node->op == RML_OP_BINARY && node->attr.binary.kind == RML_BINARY_MUL &&
                (has_symbols(&in[0]) || has_symbols(&in[1]))) {
         RML_TRY(multiply_lists(in, &out[0], arena, err));
     } else if (node->op == RML_OP_RESHAPE) {

@@ -9,7 +9,7 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
         if (node->in[i] == RML_NO_VALUE)
             continue;
         const rml_value *in = &graph->values[node->in[i]];
-        if (in->shape.rank != 4 || in->kind == RML_VALUE_CONSTANT)
+        if (in->shape.rank != 4 || in->kind == RML_VALUE_CONSTANT || in->dtype != RML_F32)
             continue;
         if ((takes == RML_OP_PLAIN && in->layout != RML_LAYOUT_PLAIN) ||
             (takes == RML_OP_FOLLOW && graph->values[node->out].shape.rank == 4 &&

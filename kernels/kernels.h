@@ -117,39 +117,27 @@ typedef void rml_winograd_output_f32_fn(const float *src, size_t plane, size_t c
 typedef void rml_winograd_input_bf16_fn(const float *const *src, size_t channels, uint16_t *dst,
                                         size_t plane);
 
-// Elementwise on contiguous runs. dst may equal src (a or b) exactly.
+// Elementwise on contiguous runs, see functions.inc. dst may equal src (a or b) exactly.
 typedef void rml_unary_f32_fn(const float *src, float *dst, size_t count, const float *param);
 typedef void rml_binary_f32_fn(const float *a, const float *b, float *dst, size_t count);
 // b is one number: dst[i] = a[i] op b, or with `swap` b op a[i].
 typedef void rml_binary_scalar_f32_fn(const float *a, float b, float *dst, size_t count, bool swap);
 
-// param of unary operations: CLAMP {low, high}; LEAKY_RELU {slope}; ELU {alpha}; others none.
+// All functions that operators know; kernels are those in front of RML_UNARY_KERNELS.
 typedef enum rml_unary {
-    RML_UNARY_CLAMP, // relu is clamp(0, inf), relu6 clamp(0, 6); NaN passes through
-    RML_UNARY_LEAKY_RELU,
-    RML_UNARY_SIGMOID,
-    RML_UNARY_TANH,
-    RML_UNARY_EXP,
-    RML_UNARY_SILU,
-    RML_UNARY_GELU, // exact, with erf
-    RML_UNARY_ERF,
-    RML_UNARY_GELU_TANH, // x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
-    RML_UNARY_ELU,
-    RML_UNARY_ABS,
-    RML_UNARY_NEG,
-    RML_UNARY_SQRT,
-    RML_UNARY_SQUARE,
-    RML_UNARY_COUNT
+#define UNARY(upper, lower, types) RML_UNARY_##upper,
+#include "kernels/functions.inc"
+#undef UNARY
+    RML_UNARY_COUNT,
+    RML_UNARY_KERNELS = RML_UNARY_SQUARE + 1
 } rml_unary;
 
 typedef enum rml_binary {
-    RML_BINARY_ADD,
-    RML_BINARY_SUB,
-    RML_BINARY_MUL,
-    RML_BINARY_DIV,
-    RML_BINARY_MAX, // NaN in either operand gives NaN, as torch.maximum
-    RML_BINARY_MIN,
-    RML_BINARY_COUNT
+#define BINARY(upper, lower, types) RML_BINARY_##upper,
+#include "kernels/functions.inc"
+#undef BINARY
+    RML_BINARY_COUNT,
+    RML_BINARY_KERNELS = RML_BINARY_MIN + 1
 } rml_binary;
 
 // Softmax of one contiguous row, with the maximum subtracted. dst may equal src.
@@ -228,9 +216,9 @@ typedef struct rml_kernels {
     rml_lerp_f32_fn *lerp;
     rml_winograd_input_f32_fn *winograd_input;
     rml_winograd_output_f32_fn *winograd_output;
-    rml_unary_f32_fn *unary[RML_UNARY_COUNT];
-    rml_binary_f32_fn *binary[RML_BINARY_COUNT];
-    rml_binary_scalar_f32_fn *binary_scalar[RML_BINARY_COUNT];
+    rml_unary_f32_fn *unary[RML_UNARY_KERNELS];
+    rml_binary_f32_fn *binary[RML_BINARY_KERNELS];
+    rml_binary_scalar_f32_fn *binary_scalar[RML_BINARY_KERNELS];
     rml_softmax_f32_fn *softmax;
     rml_softmax_step_f32_fn *softmax_step;
     rml_moments_f32_fn *moments;

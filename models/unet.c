@@ -179,10 +179,9 @@ static rml_value_id frequencies(const unet *at, rml_value_id time)
     time = rml_graph_reshape(at->graph, time, &(rml_shape){2, {-1, 1}}, "time_proj");
     const rml_value_id angle =
         rml_graph_binary(at->graph, RML_BINARY_MUL, time, scale, "time_proj"); // [T,half]
-    const rml_op_attr sine = {.map = {.kind = RML_MAP_SIN}},
-                      cosine = {.map = {.kind = RML_MAP_COS}};
-    const rml_value_id s = rml_graph_node(at->graph, RML_OP_MAP, &sine, &angle, 1, "time_proj");
-    const rml_value_id c = rml_graph_node(at->graph, RML_OP_MAP, &cosine, &angle, 1, "time_proj");
+    const rml_activation sine = {.kind = RML_UNARY_SIN}, cosine = {.kind = RML_UNARY_COS};
+    const rml_value_id s = rml_graph_unary(at->graph, angle, sine, "time_proj");
+    const rml_value_id c = rml_graph_unary(at->graph, angle, cosine, "time_proj");
     const rml_value_id both[2] = {at->plan.sine_first ? s : c, at->plan.sine_first ? c : s};
     return rml_graph_concat(at->graph, both, 2, 1, "time_proj");
 }

@@ -143,3 +143,15 @@ void rml_constant_copy(const rml_constant *constant, rml_dtype dtype, void *dst)
     else
         rml_stored_copy(&constant->stored, dst);
 }
+
+bool rml_constant_number(const rml_constant *constant, double *number)
+{
+    uint64_t element[1];
+    size_t count;
+    if (!constant || constant->scale || !rml_shape_count(&constant->stored.shape, &count) ||
+        count != 1)
+        return false;
+    rml_stored_copy(&constant->stored, element);
+    rml_dtype_convert(constant->stored.dtype, element, RML_F64, number, 1);
+    return true;
+}

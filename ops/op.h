@@ -61,8 +61,6 @@ typedef union rml_op_attr {
     rml_transpose_attr transpose;
     rml_expand_attr expand;
     rml_shuffle_attr shuffle;
-    rml_map_attr map;
-    rml_zip_attr zip;
     rml_cast_attr cast;
     rml_control_attr control;
     rml_einsum_attr einsum;
@@ -118,6 +116,9 @@ void rml_constant_read(const rml_constant *constant, int axis, int64_t first, in
 
 // All elements in C order: as f32, or in the type they are stored in, without factors.
 void rml_constant_copy(const rml_constant *constant, rml_dtype dtype, void *dst);
+
+// The one number of a constant of one element; false for any other, and for NULL.
+bool rml_constant_number(const rml_constant *constant, double *number);
 
 // ---- running -----------------------------------------------------------------------------------
 

@@ -36,8 +36,8 @@ static rml_activation *activation_of(rml_node *node)
         return &node->attr.wave.act;
     case RML_OP_LINEAR:
         return &node->attr.linear.act;
-    case RML_OP_BINARY:
-        return &node->attr.binary.act;
+    case RML_OP_BINARY: // those that have kernels
+        return node->attr.binary.kind < RML_BINARY_KERNELS ? &node->attr.binary.act : NULL;
     case RML_OP_GROUP_NORM:
         return &node->attr.group_norm.act;
     default:
@@ -63,6 +63,24 @@ static bool is_residual(const rml_graph *graph, const rml_fact *facts, const rml
 {
     return graph->values[other].kind != RML_VALUE_CONSTANT && facts[other].shape.rank >= 0 &&
            rml_shape_equal(&facts[other].shape, &facts[product->out].shape);
+}
+
+// The function that the node computes of its first input and that can be computed as part of
+// another node; false for any other node. A power of two is a square.
+static bool is_activation(const rml_graph *graph, const rml_node *node, rml_activation *act)
+{
+    double exponent;
+    *act = (rml_activation){.kind = RML_UNARY_SQUARE};
+    if (graph->values[node->out].dtype != RML_F32)
+        return false;
+    if (node->op == RML_OP_UNARY) {
+        *act = node->attr.unary;
+        return act->kind < RML_UNARY_KERNELS;
+    }
+    return node->op == RML_OP_BINARY && node->attr.binary.kind == RML_BINARY_POW &&
+           rml_constant_number(graph->values[node->in[1]].constant, &exponent) && exponent == 2 &&
+           graph->values[node->in[0]].shape.rank >= 0 &&
+           rml_shape_equal(&graph->values[node->in[0]].shape, &graph->values[node->out].shape);
 }
 
 static rml_status fuse_add(rml_graph *graph, const rml_fact *facts, rml_node *add, size_t *changed,
@@ -96,16 +114,18 @@ static rml_status fuse_all(rml_graph *graph, const rml_fact *facts, size_t *chan
 {
     for (size_t i = 0; i < graph->node_count; i++) {
         rml_node *node = &graph->nodes[i];
+        rml_activation act;
         if (node->dead)
             continue;
         if (node->op == RML_OP_BINARY && node->attr.binary.kind == RML_BINARY_ADD) {
             RML_TRY(fuse_add(graph, facts, node, changed, err));
-        } else if (node->op == RML_OP_UNARY) {
+        } else if (is_activation(graph, node, &act)) {
             rml_node *producer = sole_producer(graph, node->in[0]);
-            rml_activation *act = producer ? activation_of(producer) : NULL;
-            if (!act || !rml_activation_is_none(act))
+            rml_activation *at = producer ? activation_of(producer) : NULL;
+            const bool is_f32 = producer && graph->values[producer->out].dtype == RML_F32;
+            if (!at || !is_f32 || !rml_activation_is_none(at))
                 continue;
-            *act = node->attr.unary;
+            *at = act;
             take_place(producer, node);
             ++*changed;
         }

@@ -71,6 +71,8 @@ static rml_layout layout_for(const rml_graph *graph, const rml_node *node)
     case RML_OP_CHANNELS_LAST:
         return RML_LAYOUT_CHANNELS_LAST;
     case RML_OP_FOLLOW:
+        if (graph->values[node->out].dtype != RML_F32) // what is no image is plain
+            return RML_LAYOUT_PLAIN;
         // What may turn out to be an image or not stays plain, and so does all that is beside it.
         for (int k = 0; k < node->in_count; k++)
             if (node->in[k] != RML_NO_VALUE &&

@@ -2,26 +2,14 @@
 
 #include "tensor/size.h"
 
-static rml_value_id combine(rml_onnx_call *call, rml_zip any, rml_binary fast, rml_value_id a,
-                            rml_value_id b)
-{
-    const rml_graph *graph = call->graph;
-    const rml_value_id in[] = {a, b};
-    if (a >= graph->value_count || b >= graph->value_count)
-        return RML_NO_VALUE;
-    if (graph->values[a].dtype == RML_F32 && graph->values[b].dtype == RML_F32)
-        return rml_graph_binary(call->graph, fast, a, b, call->name);
-    return rml_graph_node(call->graph, RML_OP_ZIP, &(rml_op_attr){.zip = {any}}, in, 2, call->name);
-}
-
 rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
-    return combine(call, RML_ZIP_ADD, RML_BINARY_ADD, a, b);
+    return rml_graph_binary(call->graph, RML_BINARY_ADD, a, b, call->name);
 }
 
 rml_value_id rml_onnx_multiply(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
-    return combine(call, RML_ZIP_MUL, RML_BINARY_MUL, a, b);
+    return rml_graph_binary(call->graph, RML_BINARY_MUL, a, b, call->name);
 }
 
 // Some dimensions of `x` in front of and behind what `between` says in their place. The sizes come

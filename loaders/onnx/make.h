@@ -4,7 +4,7 @@
 
 #include "loaders/onnx/import.h"
 
-// a + b and a * b of one type, broadcast: the fast operator for f32, zip for the rest.
+// a + b and a * b of one type, broadcast.
 rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b);
 rml_value_id rml_onnx_multiply(rml_onnx_call *call, rml_value_id a, rml_value_id b);
 

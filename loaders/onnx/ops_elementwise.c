@@ -1,5 +1,4 @@
-// Elementwise operators. f32 goes to the fast kernels where there is one; every other type, and the
-// rarer functions, to map and zip, which compute in double or in integers.
+// Elementwise operators.
 #include "loaders/onnx/handlers.h"
 #include "tensor/convert.h"
 
@@ -7,51 +6,24 @@
 #include <math.h>
 #include <string.h>
 
-// An entry's option: the function for any type, and the kernel for f32 where there is one.
-#define SLOW(map) (map)
-#define FAST(map, kernel) ((map) | ((kernel) + 1) << 8)
-
-static int any_of(int32_t option)
+// Of the entry's function, or of another.
+static rml_value_id unary_of(rml_onnx_call *call, rml_value_id x, rml_unary kind, double p,
+                             double q)
 {
-    return option & 0xFF;
+    const rml_activation function = {kind, {(float)p, (float)q}};
+    return rml_graph_unary(call->graph, x, function, call->name);
 }
 
-static bool fast_of(const rml_onnx_call *call, int *kernel)
+static rml_value_id binary_of(rml_onnx_call *call, rml_binary kind, rml_value_id a, rml_value_id b)
 {
-    *kernel = (rml_onnx_option(call) >> 8) - 1;
-    if (*kernel < 0)
-        return false;
-    for (int i = 0; i < call->in_count; i++)
-        if (rml_onnx_fact(call, i).dtype != RML_F32)
-            return false;
-    return true;
-}
-
-static rml_value_id map(rml_onnx_call *call, rml_value_id x, rml_map kind, double p, double q)
-{
-    const rml_op_attr attr = {.map = {kind, {p, q}}};
-    return rml_graph_node(call->graph, RML_OP_MAP, &attr, &x, 1, call->name);
-}
-
-static rml_value_id zip(rml_onnx_call *call, rml_zip kind, rml_value_id a, rml_value_id b)
-{
-    const rml_op_attr attr = {.zip = {kind}};
-    const rml_value_id in[2] = {a, b};
-    return rml_graph_node(call->graph, RML_OP_ZIP, &attr, in, 2, call->name);
+    return rml_graph_binary(call->graph, kind, a, b, call->name);
 }
 
 // ---- one operand --------------------------------------------------------------------------------
 
 static rml_value_id unary(rml_onnx_call *call, double p, double q)
 {
-    int kernel;
-    const rml_value_id x = rml_onnx_in(call, 0);
-    if (!fast_of(call, &kernel))
-        return map(call, x, (rml_map)any_of(rml_onnx_option(call)), p, q);
-    rml_activation act = {(rml_unary)kernel, {(float)p, (float)q}};
-    if (any_of(rml_onnx_option(call)) == RML_MAP_RELU)
-        act = rml_activation_relu();
-    return rml_graph_unary(call->graph, x, act, call->name);
+    return unary_of(call, rml_onnx_in(call, 0), (rml_unary)rml_onnx_option(call), p, q);
 }
 
 static void import_unary(rml_onnx_call *call)
@@ -60,19 +32,25 @@ static void import_unary(rml_onnx_call *call)
     call->out[0] = unary(call, 0, 0);
 }
 
+static void import_relu(rml_onnx_call *call)
+{
+    rml_onnx_ignore(call, "consumed_inputs");
+    call->out[0] = unary(call, 0, INFINITY);
+}
+
 // With alpha, and beta or gamma behind it.
 static void import_alpha(rml_onnx_call *call)
 {
-    const rml_map kind = (rml_map)any_of(rml_onnx_option(call));
+    const int32_t kind = rml_onnx_option(call);
     double p = 1, q = 0;
     rml_onnx_ignore(call, "consumed_inputs");
-    if (kind == RML_MAP_LEAKY_RELU)
+    if (kind == RML_UNARY_LEAKY_RELU)
         p = 0.01f;
-    if (kind == RML_MAP_SELU) {
+    if (kind == RML_UNARY_SELU) {
         p = call->opset < 6 ? 1.6732f : 1.67326319217681884765625f;
         q = rml_onnx_float(call, "gamma", call->opset < 6 ? 1.0507f : 1.05070102214813232421875f);
     }
-    if (kind == RML_MAP_HARD_SIGMOID) {
+    if (kind == RML_UNARY_HARD_SIGMOID) {
         p = 0.2f;
         q = rml_onnx_float(call, "beta", 0.5);
     }
@@ -81,74 +59,45 @@ static void import_alpha(rml_onnx_call *call)
 
 static void import_shrink(rml_onnx_call *call)
 {
-    call->out[0] = map(call, rml_onnx_in(call, 0), RML_MAP_SHRINK, rml_onnx_float(call, "bias", 0),
-                       rml_onnx_float(call, "lambd", 0.5));
+    const double bias = rml_onnx_float(call, "bias", 0);
+    call->out[0] = unary(call, bias, rml_onnx_float(call, "lambd", 0.5));
 }
 
 static void import_gelu(rml_onnx_call *call)
 {
     const char *approximate = rml_onnx_text_of(call, "approximate", "none");
-    const bool fast = rml_onnx_fact(call, 0).dtype == RML_F32;
-    if (strcmp(approximate, "tanh") == 0 && fast)
-        call->out[0] = rml_graph_unary(call->graph, rml_onnx_in(call, 0),
-                                       (rml_activation){.kind = RML_UNARY_GELU_TANH}, call->name);
-    else if (strcmp(approximate, "tanh") == 0)
-        call->out[0] = map(call, rml_onnx_in(call, 0), RML_MAP_GELU_TANH, 0, 0);
-    else if (strcmp(approximate, "none") == 0)
-        call->out[0] = unary(call, 0, 0);
-    else
+    const bool is_tanh = strcmp(approximate, "tanh") == 0;
+    if (!is_tanh && strcmp(approximate, "none") != 0)
         rml_onnx_refuse(call, "approximate is \"%.40s\"", approximate);
-}
-
-static void import_reciprocal(rml_onnx_call *call)
-{
-    const rml_value_id x = rml_onnx_in(call, 0);
-    rml_onnx_ignore(call, "consumed_inputs");
-    call->out[0] = rml_onnx_fact(call, 0).dtype == RML_F32
-                       ? rml_graph_binary(call->graph, RML_BINARY_DIV,
-                                          rml_onnx_scalar(call, RML_F32, 1), x, call->name)
-                       : map(call, x, RML_MAP_RECIPROCAL, 0, 0);
+    else
+        call->out[0] = unary_of(call, rml_onnx_in(call, 0),
+                                is_tanh ? RML_UNARY_GELU_TANH : RML_UNARY_GELU, 0, 0);
 }
 
 static void import_is_inf(rml_onnx_call *call)
 {
-    call->out[0] = map(call, rml_onnx_in(call, 0), RML_MAP_IS_INF,
-                       (double)rml_onnx_int(call, "detect_negative", 1),
-                       (double)rml_onnx_int(call, "detect_positive", 1));
+    const double negative = (double)rml_onnx_int(call, "detect_negative", 1);
+    call->out[0] = unary(call, negative, (double)rml_onnx_int(call, "detect_positive", 1));
 }
 
-// Swish without alpha is silu.
-static void import_swish(rml_onnx_call *call)
+static rml_value_id swish(rml_onnx_call *call)
 {
     const double alpha = rml_onnx_float(call, "alpha", 1);
-    if (alpha == 1)
-        call->out[0] = unary(call, 1, 0);
-    else
-        call->out[0] = map(call, rml_onnx_in(call, 0), RML_MAP_SWISH, alpha, 0);
+    return unary_of(call, rml_onnx_in(call, 0), alpha == 1 ? RML_UNARY_SILU : RML_UNARY_SWISH,
+                    alpha, 0);
+}
+
+static void import_swish(rml_onnx_call *call)
+{
+    call->out[0] = swish(call);
 }
 
 // ---- two operands -------------------------------------------------------------------------------
 
-static rml_value_id binary(rml_onnx_call *call, rml_value_id a, rml_value_id b)
-{
-    int kernel;
-    if (fast_of(call, &kernel))
-        return rml_graph_binary(call->graph, (rml_binary)kernel, a, b, call->name);
-    return zip(call, (rml_zip)any_of(rml_onnx_option(call)), a, b);
-}
-
 // Swish of the first times the second.
 static void import_swiglu(rml_onnx_call *call)
 {
-    const double alpha = rml_onnx_float(call, "alpha", 1);
-    const rml_value_id a = rml_onnx_in(call, 0), b = rml_onnx_in(call, 1);
-    if (alpha != 1 || rml_onnx_fact(call, 0).dtype != RML_F32) {
-        call->out[0] = zip(call, RML_ZIP_MUL, map(call, a, RML_MAP_SWISH, alpha, 0), b);
-        return;
-    }
-    const rml_value_id gate =
-        rml_graph_unary(call->graph, a, (rml_activation){.kind = RML_UNARY_SILU}, call->name);
-    call->out[0] = rml_graph_binary(call->graph, RML_BINARY_MUL, gate, b, call->name);
+    call->out[0] = binary_of(call, RML_BINARY_MUL, swish(call), rml_onnx_in(call, 1));
 }
 
 // Before opset 7 the second operand lay at `axis` of the first one.
@@ -176,40 +125,14 @@ static void import_binary(rml_onnx_call *call)
 {
     const rml_value_id second = call->opset < 7 ? old_operand(call) : rml_onnx_in(call, 1);
     if (!call->refused)
-        call->out[0] = binary(call, rml_onnx_in(call, 0), second);
-}
-
-// The exponent of an f32 power, where it is one known number; 0 otherwise.
-static double known_exponent(const rml_onnx_call *call)
-{
-    const rml_fact base = rml_onnx_fact(call, 0), exponent = rml_onnx_fact(call, 1);
-    double number = 0;
-    size_t count;
-    if (base.dtype == RML_F32 && exponent.data && exponent.shape.rank <= base.shape.rank &&
-        rml_shape_count(&exponent.shape, &count) && count == 1)
-        rml_dtype_convert(exponent.dtype, exponent.data, RML_F64, &number, 1);
-    return number;
-}
-
-// Squares and cubes are what exporters write as powers; pow itself takes much longer.
-static void import_pow(rml_onnx_call *call)
-{
-    const double exponent = call->opset < 7 ? 0 : known_exponent(call);
-    const rml_value_id x = rml_onnx_in(call, 0);
-    if (exponent != 2 && exponent != 3) {
-        import_binary(call);
-        return;
-    }
-    call->out[0] =
-        rml_graph_unary(call->graph, x, (rml_activation){.kind = RML_UNARY_SQUARE}, call->name);
-    if (exponent == 3)
-        call->out[0] = rml_graph_binary(call->graph, RML_BINARY_MUL, call->out[0], x, call->name);
+        call->out[0] =
+            binary_of(call, (rml_binary)rml_onnx_option(call), rml_onnx_in(call, 0), second);
 }
 
 static void import_mod(rml_onnx_call *call)
 {
-    const rml_zip kind = rml_onnx_int(call, "fmod", 0) ? RML_ZIP_FMOD : RML_ZIP_MOD;
-    call->out[0] = zip(call, kind, rml_onnx_in(call, 0), rml_onnx_in(call, 1));
+    const rml_binary kind = rml_onnx_int(call, "fmod", 0) ? RML_BINARY_FMOD : RML_BINARY_MOD;
+    call->out[0] = binary_of(call, kind, rml_onnx_in(call, 0), rml_onnx_in(call, 1));
 }
 
 static void import_shift(rml_onnx_call *call)
@@ -219,8 +142,8 @@ static void import_shift(rml_onnx_call *call)
     if (!left && strcmp(direction, "RIGHT") != 0)
         rml_onnx_refuse(call, "direction is \"%.40s\"", direction);
     else
-        call->out[0] = zip(call, left ? RML_ZIP_SHIFT_LEFT : RML_ZIP_SHIFT_RIGHT,
-                           rml_onnx_in(call, 0), rml_onnx_in(call, 1));
+        call->out[0] = binary_of(call, left ? RML_BINARY_SHIFT_LEFT : RML_BINARY_SHIFT_RIGHT,
+                                 rml_onnx_in(call, 0), rml_onnx_in(call, 1));
 }
 
 // Any number of operands, from one side to the other; their mean is the sum divided.
@@ -229,11 +152,11 @@ static void import_many(rml_onnx_call *call)
     rml_value_id out = rml_onnx_in(call, 0);
     rml_onnx_ignore(call, "consumed_inputs");
     for (int i = 1; i < call->in_count; i++)
-        out = binary(call, out, rml_onnx_in(call, i));
+        out = binary_of(call, (rml_binary)rml_onnx_option(call), out, rml_onnx_in(call, i));
     if (strcmp(call->node->op_type, "Mean") == 0) {
         const rml_value_id count =
             rml_onnx_scalar(call, rml_onnx_fact(call, 0).dtype, call->in_count);
-        out = zip(call, RML_ZIP_DIV, out, count);
+        out = binary_of(call, RML_BINARY_DIV, out, count);
     }
     call->out[0] = out;
 }
@@ -251,17 +174,7 @@ static void import_prelu(rml_onnx_call *call)
             shape.dim[i] = 1;
         by = rml_graph_reshape(call->graph, by, &shape, call->name);
     }
-    if (x.dtype != RML_F32) {
-        call->out[0] = zip(call, RML_ZIP_PRELU, in, by);
-        return;
-    }
-    const rml_activation below = {RML_UNARY_CLAMP, {-INFINITY, 0}};
-    const rml_value_id negative = rml_graph_unary(call->graph, in, below, call->name);
-    const rml_value_id scaled =
-        rml_graph_binary(call->graph, RML_BINARY_MUL, negative, by, call->name);
-    const rml_value_id positive =
-        rml_graph_unary(call->graph, in, rml_activation_relu(), call->name);
-    call->out[0] = rml_graph_binary(call->graph, RML_BINARY_ADD, positive, scaled, call->name);
+    call->out[0] = binary_of(call, RML_BINARY_PRELU, in, by);
 }
 
 // ---- clip ---------------------------------------------------------------------------------------
@@ -289,21 +202,17 @@ static void import_clip(rml_onnx_call *call)
         low = (float)rml_onnx_float(call, "min", -FLT_MAX);
         high = (float)rml_onnx_float(call, "max", FLT_MAX);
     }
-    if (call->opset >= 11 &&
-        (dtype != RML_F32 || !known_number(call, 1, &low) || !known_number(call, 2, &high))) {
-        rml_value_id out = x;
-        if (rml_onnx_in(call, 1) != RML_NO_VALUE)
-            out = zip(call, RML_ZIP_MAX, out, rml_onnx_in(call, 1));
-        if (rml_onnx_in(call, 2) != RML_NO_VALUE)
-            out = zip(call, RML_ZIP_MIN, out, rml_onnx_in(call, 2));
-        call->out[0] = out;
-    } else if (dtype != RML_F32) {
-        call->out[0] = map(call, x, RML_MAP_CLAMP, (double)low, (double)high);
-    } else {
-        // min above max gives max, and so does the kernel: it raises first
-        call->out[0] = rml_graph_unary(call->graph, x,
-                                       (rml_activation){RML_UNARY_CLAMP, {low, high}}, call->name);
+    if (call->opset < 11 ||
+        (dtype == RML_F32 && known_number(call, 1, &low) && known_number(call, 2, &high))) {
+        call->out[0] = unary_of(call, x, RML_UNARY_CLAMP, (double)low, (double)high);
+        return;
     }
+    rml_value_id out = x;
+    if (rml_onnx_in(call, 1) != RML_NO_VALUE)
+        out = binary_of(call, RML_BINARY_MAX, out, rml_onnx_in(call, 1));
+    if (rml_onnx_in(call, 2) != RML_NO_VALUE)
+        out = binary_of(call, RML_BINARY_MIN, out, rml_onnx_in(call, 2));
+    call->out[0] = out;
 }
 
 // ---- casts and dropout --------------------------------------------------------------------------
@@ -350,88 +259,83 @@ static void import_dropout(rml_onnx_call *call)
     call->out[0] = x;
     if (!rml_onnx_wants(call, 1))
         return;
-    const rml_value_id same = zip(call, RML_ZIP_EQUAL, x, x); // false for NaN alone
-    const rml_value_id kept = zip(call, RML_ZIP_OR, same, map(call, same, RML_MAP_NOT, 0, 0));
+    const rml_value_id same = binary_of(call, RML_BINARY_EQUAL, x, x); // false for NaN alone
+    const rml_value_id kept =
+        binary_of(call, RML_BINARY_OR, same, unary_of(call, same, RML_UNARY_NOT, 0, 0));
     call->out[1] =
         call->opset < 10 ? rml_onnx_cast(call, kept, rml_onnx_fact(call, 0).dtype) : kept;
 }
 
 const rml_onnx_entry rml_onnx_elementwise[] = {
-    {.op_type = "Abs", .import = import_unary, .option = FAST(RML_MAP_ABS, RML_UNARY_ABS)},
-    {.op_type = "Acos", .import = import_unary, .option = SLOW(RML_MAP_ACOS)},
-    {.op_type = "Acosh", .import = import_unary, .option = SLOW(RML_MAP_ACOSH)},
-    {.op_type = "Add", .import = import_binary, .option = FAST(RML_ZIP_ADD, RML_BINARY_ADD)},
-    {.op_type = "And", .import = import_binary, .option = SLOW(RML_ZIP_AND)},
-    {.op_type = "Asin", .import = import_unary, .option = SLOW(RML_MAP_ASIN)},
-    {.op_type = "Asinh", .import = import_unary, .option = SLOW(RML_MAP_ASINH)},
-    {.op_type = "Atan", .import = import_unary, .option = SLOW(RML_MAP_ATAN)},
-    {.op_type = "Atanh", .import = import_unary, .option = SLOW(RML_MAP_ATANH)},
+    {.op_type = "Abs", .import = import_unary, .option = RML_UNARY_ABS},
+    {.op_type = "Acos", .import = import_unary, .option = RML_UNARY_ACOS},
+    {.op_type = "Acosh", .import = import_unary, .option = RML_UNARY_ACOSH},
+    {.op_type = "Add", .import = import_binary, .option = RML_BINARY_ADD},
+    {.op_type = "And", .import = import_binary, .option = RML_BINARY_AND},
+    {.op_type = "Asin", .import = import_unary, .option = RML_UNARY_ASIN},
+    {.op_type = "Asinh", .import = import_unary, .option = RML_UNARY_ASINH},
+    {.op_type = "Atan", .import = import_unary, .option = RML_UNARY_ATAN},
+    {.op_type = "Atanh", .import = import_unary, .option = RML_UNARY_ATANH},
     {.op_type = "BitShift", .import = import_shift},
-    {.op_type = "BitwiseAnd", .import = import_binary, .option = SLOW(RML_ZIP_BIT_AND)},
-    {.op_type = "BitwiseNot", .import = import_unary, .option = SLOW(RML_MAP_BIT_NOT)},
-    {.op_type = "BitwiseOr", .import = import_binary, .option = SLOW(RML_ZIP_BIT_OR)},
-    {.op_type = "BitwiseXor", .import = import_binary, .option = SLOW(RML_ZIP_BIT_XOR)},
+    {.op_type = "BitwiseAnd", .import = import_binary, .option = RML_BINARY_BIT_AND},
+    {.op_type = "BitwiseNot", .import = import_unary, .option = RML_UNARY_BIT_NOT},
+    {.op_type = "BitwiseOr", .import = import_binary, .option = RML_BINARY_BIT_OR},
+    {.op_type = "BitwiseXor", .import = import_binary, .option = RML_BINARY_BIT_XOR},
     {.op_type = "Cast", .import = import_cast},
     {.op_type = "CastLike", .import = import_cast},
-    {.op_type = "Ceil", .import = import_unary, .option = SLOW(RML_MAP_CEIL)},
-    {.op_type = "Celu", .import = import_alpha, .option = SLOW(RML_MAP_CELU)},
+    {.op_type = "Ceil", .import = import_unary, .option = RML_UNARY_CEIL},
+    {.op_type = "Celu", .import = import_alpha, .option = RML_UNARY_CELU},
     {.op_type = "Clip", .import = import_clip},
-    {.op_type = "Cos", .import = import_unary, .option = SLOW(RML_MAP_COS)},
-    {.op_type = "Cosh", .import = import_unary, .option = SLOW(RML_MAP_COSH)},
-    {.op_type = "Div", .import = import_binary, .option = FAST(RML_ZIP_DIV, RML_BINARY_DIV)},
+    {.op_type = "Cos", .import = import_unary, .option = RML_UNARY_COS},
+    {.op_type = "Cosh", .import = import_unary, .option = RML_UNARY_COSH},
+    {.op_type = "Div", .import = import_binary, .option = RML_BINARY_DIV},
     {.op_type = "Dropout", .import = import_dropout},
-    {.op_type = "Elu", .import = import_alpha, .option = FAST(RML_MAP_ELU, RML_UNARY_ELU)},
-    {.op_type = "Equal", .import = import_binary, .option = SLOW(RML_ZIP_EQUAL)},
-    {.op_type = "Erf", .import = import_unary, .option = FAST(RML_MAP_ERF, RML_UNARY_ERF)},
-    {.op_type = "Exp", .import = import_unary, .option = FAST(RML_MAP_EXP, RML_UNARY_EXP)},
-    {.op_type = "Floor", .import = import_unary, .option = SLOW(RML_MAP_FLOOR)},
-    {.op_type = "Gelu", .import = import_gelu, .option = FAST(RML_MAP_GELU, RML_UNARY_GELU)},
-    {.op_type = "Greater", .import = import_binary, .option = SLOW(RML_ZIP_GREATER)},
-    {.op_type = "GreaterOrEqual", .import = import_binary, .option = SLOW(RML_ZIP_GREATER_EQUAL)},
-    {.op_type = "HardSigmoid", .import = import_alpha, .option = SLOW(RML_MAP_HARD_SIGMOID)},
-    {.op_type = "HardSwish", .import = import_unary, .option = SLOW(RML_MAP_HARD_SWISH)},
-    {.op_type = "IsInf", .import = import_is_inf},
-    {.op_type = "IsNaN", .import = import_unary, .option = SLOW(RML_MAP_IS_NAN)},
-    {.op_type = "LeakyRelu",
-     .import = import_alpha,
-     .option = FAST(RML_MAP_LEAKY_RELU, RML_UNARY_LEAKY_RELU)},
-    {.op_type = "Less", .import = import_binary, .option = SLOW(RML_ZIP_LESS)},
-    {.op_type = "LessOrEqual", .import = import_binary, .option = SLOW(RML_ZIP_LESS_EQUAL)},
-    {.op_type = "Log", .import = import_unary, .option = SLOW(RML_MAP_LOG)},
-    {.op_type = "Max", .import = import_many, .option = FAST(RML_ZIP_MAX, RML_BINARY_MAX)},
-    {.op_type = "Mean", .import = import_many, .option = FAST(RML_ZIP_ADD, RML_BINARY_ADD)},
-    {.op_type = "Min", .import = import_many, .option = FAST(RML_ZIP_MIN, RML_BINARY_MIN)},
-    {.op_type = "Mish", .import = import_unary, .option = SLOW(RML_MAP_MISH)},
+    {.op_type = "Elu", .import = import_alpha, .option = RML_UNARY_ELU},
+    {.op_type = "Equal", .import = import_binary, .option = RML_BINARY_EQUAL},
+    {.op_type = "Erf", .import = import_unary, .option = RML_UNARY_ERF},
+    {.op_type = "Exp", .import = import_unary, .option = RML_UNARY_EXP},
+    {.op_type = "Floor", .import = import_unary, .option = RML_UNARY_FLOOR},
+    {.op_type = "Gelu", .import = import_gelu},
+    {.op_type = "Greater", .import = import_binary, .option = RML_BINARY_GREATER},
+    {.op_type = "GreaterOrEqual", .import = import_binary, .option = RML_BINARY_GREATER_EQUAL},
+    {.op_type = "HardSigmoid", .import = import_alpha, .option = RML_UNARY_HARD_SIGMOID},
+    {.op_type = "HardSwish", .import = import_unary, .option = RML_UNARY_HARD_SWISH},
+    {.op_type = "IsInf", .import = import_is_inf, .option = RML_UNARY_IS_INF},
+    {.op_type = "IsNaN", .import = import_unary, .option = RML_UNARY_IS_NAN},
+    {.op_type = "LeakyRelu", .import = import_alpha, .option = RML_UNARY_LEAKY_RELU},
+    {.op_type = "Less", .import = import_binary, .option = RML_BINARY_LESS},
+    {.op_type = "LessOrEqual", .import = import_binary, .option = RML_BINARY_LESS_EQUAL},
+    {.op_type = "Log", .import = import_unary, .option = RML_UNARY_LOG},
+    {.op_type = "Max", .import = import_many, .option = RML_BINARY_MAX},
+    {.op_type = "Mean", .import = import_many, .option = RML_BINARY_ADD},
+    {.op_type = "Min", .import = import_many, .option = RML_BINARY_MIN},
+    {.op_type = "Mish", .import = import_unary, .option = RML_UNARY_MISH},
     {.op_type = "Mod", .import = import_mod},
-    {.op_type = "Mul", .import = import_binary, .option = FAST(RML_ZIP_MUL, RML_BINARY_MUL)},
-    {.op_type = "Neg", .import = import_unary, .option = FAST(RML_MAP_NEG, RML_UNARY_NEG)},
-    {.op_type = "Not", .import = import_unary, .option = SLOW(RML_MAP_NOT)},
-    {.op_type = "Or", .import = import_binary, .option = SLOW(RML_ZIP_OR)},
+    {.op_type = "Mul", .import = import_binary, .option = RML_BINARY_MUL},
+    {.op_type = "Neg", .import = import_unary, .option = RML_UNARY_NEG},
+    {.op_type = "Not", .import = import_unary, .option = RML_UNARY_NOT},
+    {.op_type = "Or", .import = import_binary, .option = RML_BINARY_OR},
     {.op_type = "PRelu", .import = import_prelu},
-    {.op_type = "Pow", .import = import_pow, .option = SLOW(RML_ZIP_POW)},
-    {.op_type = "Reciprocal", .import = import_reciprocal},
-    {.op_type = "Relu", .import = import_unary, .option = FAST(RML_MAP_RELU, RML_UNARY_CLAMP)},
-    {.op_type = "Round", .import = import_unary, .option = SLOW(RML_MAP_ROUND)},
-    {.op_type = "Selu", .import = import_alpha, .option = SLOW(RML_MAP_SELU)},
-    {.op_type = "Shrink", .import = import_shrink},
-    {.op_type = "Sigmoid",
-     .import = import_unary,
-     .option = FAST(RML_MAP_SIGMOID, RML_UNARY_SIGMOID)},
-    {.op_type = "Sign", .import = import_unary, .option = SLOW(RML_MAP_SIGN)},
-    {.op_type = "Sin", .import = import_unary, .option = SLOW(RML_MAP_SIN)},
-    {.op_type = "Sinh", .import = import_unary, .option = SLOW(RML_MAP_SINH)},
-    {.op_type = "Softplus", .import = import_unary, .option = SLOW(RML_MAP_SOFTPLUS)},
-    {.op_type = "Softsign", .import = import_unary, .option = SLOW(RML_MAP_SOFTSIGN)},
-    {.op_type = "Sqrt", .import = import_unary, .option = FAST(RML_MAP_SQRT, RML_UNARY_SQRT)},
-    {.op_type = "Sub", .import = import_binary, .option = FAST(RML_ZIP_SUB, RML_BINARY_SUB)},
-    {.op_type = "Sum", .import = import_many, .option = FAST(RML_ZIP_ADD, RML_BINARY_ADD)},
+    {.op_type = "Pow", .import = import_binary, .option = RML_BINARY_POW},
+    {.op_type = "Reciprocal", .import = import_unary, .option = RML_UNARY_RECIPROCAL},
+    {.op_type = "Relu", .import = import_relu, .option = RML_UNARY_CLAMP},
+    {.op_type = "Round", .import = import_unary, .option = RML_UNARY_ROUND},
+    {.op_type = "Selu", .import = import_alpha, .option = RML_UNARY_SELU},
+    {.op_type = "Shrink", .import = import_shrink, .option = RML_UNARY_SHRINK},
+    {.op_type = "Sigmoid", .import = import_unary, .option = RML_UNARY_SIGMOID},
+    {.op_type = "Sign", .import = import_unary, .option = RML_UNARY_SIGN},
+    {.op_type = "Sin", .import = import_unary, .option = RML_UNARY_SIN},
+    {.op_type = "Sinh", .import = import_unary, .option = RML_UNARY_SINH},
+    {.op_type = "Softplus", .import = import_unary, .option = RML_UNARY_SOFTPLUS},
+    {.op_type = "Softsign", .import = import_unary, .option = RML_UNARY_SOFTSIGN},
+    {.op_type = "Sqrt", .import = import_unary, .option = RML_UNARY_SQRT},
+    {.op_type = "Sub", .import = import_binary, .option = RML_BINARY_SUB},
+    {.op_type = "Sum", .import = import_many, .option = RML_BINARY_ADD},
     {.op_type = "SwiGLU", .import = import_swiglu},
-    {.op_type = "Swish", .import = import_swish, .option = FAST(RML_MAP_SWISH, RML_UNARY_SILU)},
-    {.op_type = "Tan", .import = import_unary, .option = SLOW(RML_MAP_TAN)},
-    {.op_type = "Tanh", .import = import_unary, .option = FAST(RML_MAP_TANH, RML_UNARY_TANH)},
-    {.op_type = "ThresholdedRelu",
-     .import = import_alpha,
-     .option = SLOW(RML_MAP_THRESHOLDED_RELU)},
-    {.op_type = "Xor", .import = import_binary, .option = SLOW(RML_ZIP_XOR)},
+    {.op_type = "Swish", .import = import_swish},
+    {.op_type = "Tan", .import = import_unary, .option = RML_UNARY_TAN},
+    {.op_type = "Tanh", .import = import_unary, .option = RML_UNARY_TANH},
+    {.op_type = "ThresholdedRelu", .import = import_alpha, .option = RML_UNARY_THRESHOLDED_RELU},
+    {.op_type = "Xor", .import = import_binary, .option = RML_BINARY_XOR},
     {.op_type = NULL},
 };

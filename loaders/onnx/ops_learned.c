@@ -149,13 +149,13 @@ static bool check_targets(rml_onnx_call *call, const int64_t *target, size_t cou
 static rml_value_id transform(rml_onnx_call *call, rml_value_id sums, int64_t how)
 {
     const rml_op_attr softmax = {.softmax = {.axis = -1}};
-    const rml_op_attr logistic = {.map = {.kind = RML_MAP_SIGMOID}};
+    const rml_activation logistic = {.kind = RML_UNARY_SIGMOID};
     if (how < 0 || how > 2)
         rml_onnx_refuse(call, "post_transform is %lld", (long long)how);
     if (how == 1)
         return rml_graph_node(call->graph, RML_OP_SOFTMAX, &softmax, &sums, 1, call->name);
     if (how == 2)
-        return rml_graph_node(call->graph, RML_OP_MAP, &logistic, &sums, 1, call->name);
+        return rml_graph_unary(call->graph, sums, logistic, call->name);
     return sums;
 }
 
@@ -277,10 +277,9 @@ static void import_binarizer(rml_onnx_call *call)
         dtype == RML_F32 || dtype == RML_F64 || dtype == RML_F16 || dtype == RML_BF16;
     const double threshold = rml_onnx_float(call, "threshold", 0);
     // an integer is above a number where it is above its floor
-    const rml_value_id in[2] = {
-        rml_onnx_in(call, 0), rml_onnx_scalar(call, dtype, floats ? threshold : floor(threshold))};
-    const rml_op_attr attr = {.zip = {RML_ZIP_GREATER}};
-    const rml_value_id above = rml_graph_node(call->graph, RML_OP_ZIP, &attr, in, 2, call->name);
+    const rml_value_id limit = rml_onnx_scalar(call, dtype, floats ? threshold : floor(threshold));
+    const rml_value_id above =
+        rml_graph_binary(call->graph, RML_BINARY_GREATER, rml_onnx_in(call, 0), limit, call->name);
     call->out[0] = rml_onnx_cast(call, above, dtype);
 }
 

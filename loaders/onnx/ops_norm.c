@@ -6,35 +6,24 @@
 
 // ---- writing out --------------------------------------------------------------------------------
 
-static rml_value_id two(rml_onnx_call *call, rml_zip kind, rml_binary kernel, rml_value_id a,
-                        rml_value_id b)
-{
-    const rml_op_attr attr = {.zip = {kind}};
-    const rml_value_id in[2] = {a, b};
-    if (a != RML_NO_VALUE && call->graph->values[a].dtype == RML_F32)
-        return rml_graph_binary(call->graph, kernel, a, b, call->name);
-    return rml_graph_node(call->graph, RML_OP_ZIP, &attr, in, 2, call->name);
-}
-
 static rml_value_id add(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
-    return two(call, RML_ZIP_ADD, RML_BINARY_ADD, a, b);
+    return rml_graph_binary(call->graph, RML_BINARY_ADD, a, b, call->name);
 }
 
 static rml_value_id sub(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
-    return two(call, RML_ZIP_SUB, RML_BINARY_SUB, a, b);
+    return rml_graph_binary(call->graph, RML_BINARY_SUB, a, b, call->name);
 }
 
 static rml_value_id mul(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
-    return two(call, RML_ZIP_MUL, RML_BINARY_MUL, a, b);
+    return rml_graph_binary(call->graph, RML_BINARY_MUL, a, b, call->name);
 }
 
-static rml_value_id map(rml_onnx_call *call, rml_map kind, rml_value_id x)
+static rml_value_id map(rml_onnx_call *call, rml_unary kind, rml_value_id x)
 {
-    return rml_graph_node(call->graph, RML_OP_MAP, &(rml_op_attr){.map = {.kind = kind}}, &x, 1,
-                          call->name);
+    return rml_graph_unary(call->graph, x, (rml_activation){.kind = kind}, call->name);
 }
 
 static rml_value_id number_like(rml_onnx_call *call, rml_value_id x, double number)
@@ -99,7 +88,7 @@ static rml_value_id standardise(rml_onnx_call *call, rml_value_id x, const int *
     }
     const rml_value_id variance = reduce(call, mul(call, x, x), attr);
     const rml_value_id raised = add(call, variance, number_like(call, variance, eps));
-    found.inverse = map(call, RML_MAP_RECIPROCAL, map(call, RML_MAP_SQRT, raised));
+    found.inverse = map(call, RML_UNARY_RECIPROCAL, map(call, RML_UNARY_SQRT, raised));
     if (out)
         *out = found;
     return mul(call, x, found.inverse);
@@ -158,7 +147,7 @@ static rml_value_id batch_norm_f64(rml_onnx_call *call, const rml_value_id in[5]
 {
     const rml_value_id raised = add(call, in[4], number_like(call, in[4], eps));
     const rml_value_id factor =
-        mul(call, in[1], map(call, RML_MAP_RECIPROCAL, map(call, RML_MAP_SQRT, raised)));
+        mul(call, in[1], map(call, RML_UNARY_RECIPROCAL, map(call, RML_UNARY_SQRT, raised)));
     rml_value_id x = sub(call, flatten_places(call, in[0]), upright(call, in[3]));
     x = scale_rows(call, x, factor, in[2]);
     return reshape_to(call, x, shape_of(call, in[0]));
@@ -326,9 +315,10 @@ static void import_lp_norm(rml_onnx_call *call)
         .kind = p == 1 ? RML_REDUCE_L1 : RML_REDUCE_L2, .axis_count = 1, .axes = {(int)axis}};
     const double least = type_of(call) == RML_F64 ? 0x1p-1074 : 0x1p-149;
     const rml_value_id norm = reduce(call, x, attr);
-    const rml_value_id raised =
-        two(call, RML_ZIP_MAX, RML_BINARY_MAX, norm, number_like(call, norm, least));
-    call->out[0] = like_input(call, two(call, RML_ZIP_DIV, RML_BINARY_DIV, x, raised));
+    const rml_value_id raised = rml_graph_binary(call->graph, RML_BINARY_MAX, norm,
+                                                 number_like(call, norm, least), call->name);
+    call->out[0] =
+        like_input(call, rml_graph_binary(call->graph, RML_BINARY_DIV, x, raised, call->name));
 }
 
 static void import_mean_variance(rml_onnx_call *call)
@@ -350,9 +340,10 @@ static void import_mean_variance(rml_onnx_call *call)
             axes[i] < -RML_MAX_RANK || axes[i] >= RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
     const rml_value_id wide = widened(call, 0);
     const rml_value_id x = sub(call, wide, reduce(call, wide, attr));
-    const rml_value_id deviation = map(call, RML_MAP_SQRT, reduce(call, mul(call, x, x), attr));
+    const rml_value_id deviation = map(call, RML_UNARY_SQRT, reduce(call, mul(call, x, x), attr));
     const rml_value_id raised = add(call, deviation, number_like(call, deviation, 1e-9));
-    call->out[0] = like_input(call, two(call, RML_ZIP_DIV, RML_BINARY_DIV, x, raised));
+    call->out[0] =
+        like_input(call, rml_graph_binary(call->graph, RML_BINARY_DIV, x, raised, call->name));
 }
 
 static void import_lrn(rml_onnx_call *call)

@@ -43,11 +43,12 @@ static rml_value_id back_to(rml_onnx_call *call, rml_value_id value, rml_dtype t
     const bool is_signed = type == RML_I8 || type == RML_I16 || type == RML_I32 || type == RML_I64;
     const double low = is_signed ? -exp2(bits - 1) : 0;
     const double high = is_signed ? exp2(bits - 1) - 1 : exp2(bits) - 1;
-    const rml_op_attr round = {.map = {RML_MAP_ROUND, {0, 0}}};
-    const rml_op_attr clamp = {.map = {RML_MAP_CLAMP, {low, type == RML_BOOL ? 1 : high}}};
-    value = rml_graph_node(call->graph, RML_OP_MAP, &round, &value, 1, call->name);
-    if (value != RML_NO_VALUE)
-        value = rml_graph_node(call->graph, RML_OP_MAP, &clamp, &value, 1, call->name);
+    const rml_value_id limit[2] = {rml_onnx_scalar(call, RML_F64, low),
+                                   rml_onnx_scalar(call, RML_F64, type == RML_BOOL ? 1 : high)};
+    value =
+        rml_graph_unary(call->graph, value, (rml_activation){.kind = RML_UNARY_ROUND}, call->name);
+    value = rml_graph_binary(call->graph, RML_BINARY_MAX, value, limit[0], call->name);
+    value = rml_graph_binary(call->graph, RML_BINARY_MIN, value, limit[1], call->name);
     return rml_onnx_cast(call, value, type);
 }
 

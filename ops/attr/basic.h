@@ -5,7 +5,8 @@
 #include "kernels/kernels.h"
 #include "tensor/tensor.h"
 
-// An elementwise function and its parameters, see rml_unary. The identity is clamp(-inf, inf).
+// An elementwise function and its parameters, see kernels/functions.inc. The identity is
+// clamp(-inf, inf).
 typedef struct rml_activation {
     rml_unary kind;
     float param[2];
@@ -114,33 +115,6 @@ typedef struct rml_shuffle_attr {
     bool pixels_first; // the channels of one pixel of a square follow one another
     bool exact;        // to channels: refuse an image that is not made of whole squares
 } rml_shuffle_attr;
-
-// Elementwise functions of one operand, on any type; see ops/elementwise/map.inc.
-typedef enum rml_map {
-#define MAP(upper, lower) RML_MAP_##upper,
-#include "ops/elementwise/map.inc"
-#undef MAP
-    RML_MAP_COUNT,
-    RML_MAP_FLOATS = RML_MAP_SQRT // from here on floats only
-} rml_map;
-
-typedef struct rml_map_attr {
-    rml_map kind;
-    double param[2];
-} rml_map_attr;
-
-// Elementwise functions of two operands, on any type.
-typedef enum rml_zip {
-#define ZIP(upper, lower) RML_ZIP_##upper,
-#include "ops/elementwise/map.inc"
-#undef ZIP
-    RML_ZIP_COUNT,
-    RML_ZIP_BITS = RML_ZIP_BIT_AND // from here on integers only
-} rml_zip;
-
-typedef struct rml_zip_attr {
-    rml_zip kind;
-} rml_zip_attr;
 
 typedef struct rml_cast_attr {
     rml_dtype to;

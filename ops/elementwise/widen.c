@@ -23,6 +23,60 @@ rml_wide rml_wide_of(rml_dtype dtype)
 static const rml_dtype wide_dtype[] = {
     [RML_WIDE_F64] = RML_F64, [RML_WIDE_I64] = RML_I64, [RML_WIDE_U64] = RML_U64};
 
+#define GATHER(type)                                                                               \
+    for (size_t i = 0; i < count; i++)                                                             \
+    ((type *)dst)[i] = ((const type *)src)[(int64_t)i * stride]
+#define SCATTER(type)                                                                              \
+    for (size_t i = 0; i < count; i++)                                                             \
+    ((type *)dst)[(int64_t)i * stride] = ((const type *)src)[i]
+#define BY_SIZE(bytes, MOVE)                                                                       \
+    do {                                                                                           \
+        if ((bytes) == 4)                                                                          \
+            MOVE(uint32_t);                                                                        \
+        else if ((bytes) == 2)                                                                     \
+            MOVE(uint16_t);                                                                        \
+        else if ((bytes) == 1)                                                                     \
+            MOVE(uint8_t);                                                                         \
+        else                                                                                       \
+            MOVE(uint64_t);                                                                        \
+    } while (0)
+
+void rml_widen_load(rml_dtype dtype, const void *base, int64_t stride, size_t first, size_t count,
+                    rml_wide wide, void *dst_at)
+{
+    const rml_dtype to = wide_dtype[wide];
+    const int64_t bytes = (int64_t)rml_dtype_size(dtype);
+    const void *src = (const char *)base + (int64_t)first * stride * bytes;
+    uint64_t gathered[RML_WIDEN_COUNT], *wide_at = dst_at;
+    void *dst = gathered;
+    if (stride == 0) {
+        rml_dtype_convert(dtype, src, to, wide_at, 1);
+        for (size_t i = 1; i < count; i++)
+            wide_at[i] = wide_at[0];
+        return;
+    }
+    if (stride != 1) {
+        BY_SIZE(bytes, GATHER);
+        src = gathered;
+    }
+    rml_dtype_convert(dtype, src, to, dst_at, count);
+}
+
+void rml_widen_store(rml_dtype dtype, void *base, int64_t stride, size_t first, size_t count,
+                     rml_wide wide, const rml_widen *chunk)
+{
+    const int64_t bytes = (int64_t)rml_dtype_size(dtype);
+    void *dst = (char *)base + (int64_t)first * stride * bytes;
+    uint64_t narrow[RML_WIDEN_COUNT];
+    const void *src = narrow;
+    if (stride == 1) {
+        rml_dtype_convert(wide_dtype[wide], chunk, dtype, dst, count);
+        return;
+    }
+    rml_dtype_convert(wide_dtype[wide], chunk, dtype, narrow, count);
+    BY_SIZE(bytes, SCATTER);
+}
+
 rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like)
 {
     rml_tensor wide = *like;
@@ -38,12 +92,10 @@ rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like)
 void rml_widen_read(const rml_tensor *view, size_t begin, size_t count, rml_wide wide,
                     rml_widen *chunk)
 {
-    const rml_dtype to = wide_dtype[wide];
-    const size_t bytes = rml_dtype_size(view->dtype);
     int64_t index[RML_MAX_RANK] = {0}, offset = 0;
     size_t rest = begin;
     if (view->rank == 0) {
-        rml_dtype_convert(view->dtype, view->raw, to, chunk, 1);
+        rml_widen_load(view->dtype, view->raw, 1, 0, 1, wide, chunk);
         return;
     }
     for (int i = view->rank - 1; i >= 0; i--) {
@@ -55,15 +107,8 @@ void rml_widen_read(const rml_tensor *view, size_t begin, size_t count, rml_wide
     for (size_t done = 0; done < count;) {
         const size_t left = (size_t)(view->dim[last] - index[last]);
         const size_t run = left < count - done ? left : count - done;
-        const char *src = (const char *)view->raw + offset * (int64_t)bytes;
-        if (view->stride[last] == 1) {
-            rml_dtype_convert(view->dtype, src, to, &chunk->u64[done], run);
-        } else {
-            for (size_t i = 0; i < run; i++)
-                rml_dtype_convert(view->dtype,
-                                  src + (int64_t)i * view->stride[last] * (int64_t)bytes, to,
-                                  &chunk->u64[done + i], 1);
-        }
+        const char *src = (const char *)view->raw + offset * (int64_t)rml_dtype_size(view->dtype);
+        rml_widen_load(view->dtype, src, view->stride[last], 0, run, wide, &chunk->u64[done]);
         done += run;
         offset += (int64_t)run * view->stride[last];
         index[last] += (int64_t)run;

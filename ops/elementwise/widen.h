@@ -19,6 +19,13 @@ typedef union rml_widen {
     uint64_t u64[RML_WIDEN_COUNT];
 } rml_widen;
 
+// Elements [first, first + count) of a run whose elements are `stride` apart, at most
+// RML_WIDEN_COUNT, widened; and back.
+void rml_widen_load(rml_dtype dtype, const void *base, int64_t stride, size_t first, size_t count,
+                    rml_wide wide, void *dst);
+void rml_widen_store(rml_dtype dtype, void *base, int64_t stride, size_t first, size_t count,
+                     rml_wide wide, const rml_widen *chunk);
+
 // `view` as if it had the shape of `like`, by the rules of numpy (it fits: infer checked).
 rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like);
 

@@ -3,7 +3,7 @@
 // inference, before the run or in it; the operator itself leaves its update out. Threads share out
 // the elements, not the updates: those of one element are applied in their order.
 #include "ops/index/list.h"
-#include "ops/elementwise/map.h"
+#include "ops/elementwise/functions.h"
 #include "ops/elementwise/widen.h"
 #include "ops/elementwise/nd_iterator.h"
 
@@ -50,13 +50,13 @@ static void copy_data(const rml_op_args *args)
 
 // ---- one update ---------------------------------------------------------------------------------
 
-static rml_zip zip_of(rml_scatter_kind kind)
+static rml_binary binary_of(rml_scatter_kind kind)
 {
-    static const rml_zip zips[] = {[RML_SCATTER_ADD] = RML_ZIP_ADD,
-                                   [RML_SCATTER_MUL] = RML_ZIP_MUL,
-                                   [RML_SCATTER_MIN] = RML_ZIP_MIN,
-                                   [RML_SCATTER_MAX] = RML_ZIP_MAX};
-    return zips[kind];
+    static const rml_binary kinds[] = {[RML_SCATTER_ADD] = RML_BINARY_ADD,
+                                       [RML_SCATTER_MUL] = RML_BINARY_MUL,
+                                       [RML_SCATTER_MIN] = RML_BINARY_MIN,
+                                       [RML_SCATTER_MAX] = RML_BINARY_MAX};
+    return kinds[kind];
 }
 
 // dst = dst (kind) src for `count` elements.
@@ -69,12 +69,12 @@ static void combine(rml_scatter_kind kind, rml_dtype dtype, char *dst, const cha
         return;
     }
     const rml_wide wide = rml_wide_of(dtype);
-    const rml_zip zip = zip_of(kind);
+    const rml_binary function = binary_of(kind);
     if (dtype == RML_F32) { // in double, for one rounding is the same there as here
         float *to = (float *)(void *)dst;
         for (size_t i = 0; i < count; i++)
-            to[i] = (float)rml_zip_f64(zip, (double)to[i],
-                                       (double)((const float *)(const void *)src)[i]);
+            to[i] = (float)rml_binary_f64(function, (double)to[i],
+                                          (double)((const float *)(const void *)src)[i]);
         return;
     }
     for (size_t i = 0; i < count; i++, dst += bytes, src += bytes) {
@@ -82,14 +82,14 @@ static void combine(rml_scatter_kind kind, rml_dtype dtype, char *dst, const cha
             double a, b;
             rml_dtype_convert(dtype, dst, RML_F64, &a, 1);
             rml_dtype_convert(dtype, src, RML_F64, &b, 1);
-            a = rml_zip_f64(zip, a, b);
+            a = rml_binary_f64(function, a, b);
             rml_dtype_convert(RML_F64, &a, dtype, dst, 1);
         } else {
             const rml_dtype held = wide == RML_WIDE_U64 ? RML_U64 : RML_I64;
             int64_t a, b;
             rml_dtype_convert(dtype, dst, held, &a, 1);
             rml_dtype_convert(dtype, src, held, &b, 1);
-            a = rml_zip_i64(zip, a, b, held == RML_U64, 8 * (int)bytes);
+            a = rml_binary_i64(function, a, b, held == RML_U64, 8 * (int)bytes);
             rml_dtype_convert(held, &a, dtype, dst, 1);
         }
     }

@@ -362,25 +362,25 @@ static void add_array(case_list *list, const char *const *fields, size_t count, 
 
 static void add_general(case_list *list)
 {
-    static const char *const unary[RML_UNARY_COUNT] = {
+    static const char *const unary[RML_UNARY_KERNELS] = {
         "unary[RML_UNARY_CLAMP]", "unary[RML_UNARY_LEAKY_RELU]", "unary[RML_UNARY_SIGMOID]",
         "unary[RML_UNARY_TANH]",  "unary[RML_UNARY_EXP]",        "unary[RML_UNARY_SILU]",
         "unary[RML_UNARY_GELU]",  "unary[RML_UNARY_ERF]",        "unary[RML_UNARY_GELU_TANH]",
         "unary[RML_UNARY_ELU]",   "unary[RML_UNARY_ABS]",        "unary[RML_UNARY_NEG]",
         "unary[RML_UNARY_SQRT]",  "unary[RML_UNARY_SQUARE]",
     };
-    static const char *const binary[RML_BINARY_COUNT] = {
+    static const char *const binary[RML_BINARY_KERNELS] = {
         "binary[RML_BINARY_ADD]", "binary[RML_BINARY_SUB]", "binary[RML_BINARY_MUL]",
         "binary[RML_BINARY_DIV]", "binary[RML_BINARY_MAX]", "binary[RML_BINARY_MIN]",
     };
-    static const char *const scalar[RML_BINARY_COUNT] = {
+    static const char *const scalar[RML_BINARY_KERNELS] = {
         "binary_scalar[RML_BINARY_ADD]", "binary_scalar[RML_BINARY_SUB]",
         "binary_scalar[RML_BINARY_MUL]", "binary_scalar[RML_BINARY_DIV]",
         "binary_scalar[RML_BINARY_MAX]", "binary_scalar[RML_BINARY_MIN]",
     };
-    add_array(list, unary, RML_UNARY_COUNT, 2.0, run_unary);
-    add_array(list, binary, RML_BINARY_COUNT, 3.0, run_binary);
-    add_array(list, scalar, RML_BINARY_COUNT, 2.0, run_scalar);
+    add_array(list, unary, RML_UNARY_KERNELS, 2.0, run_unary);
+    add_array(list, binary, RML_BINARY_KERNELS, 3.0, run_binary);
+    add_array(list, scalar, RML_BINARY_KERNELS, 2.0, run_scalar);
     static const size_t depths[] = {96, 128, 512};
     for (size_t i = 0; i < 6; i++) {
         const size_t n = depths[i % 3], rows = 192, taps = i < 3 ? 1 : 9;

@@ -22,9 +22,9 @@ static void check_table(uint32_t features)
     CHECK(k.gemm_f32.run && k.conv_dw && k.pool_max && k.pool_sum && k.lerp);
     CHECK(k.winograd_input && k.winograd_output && k.softmax && k.l2norm && k.layer_norm &&
           k.transpose);
-    for (int i = 0; i < RML_UNARY_COUNT; i++)
+    for (int i = 0; i < RML_UNARY_KERNELS; i++)
         CHECK_MSG(k.unary[i], "unary %d at level %s", i, level);
-    for (int i = 0; i < RML_BINARY_COUNT; i++)
+    for (int i = 0; i < RML_BINARY_KERNELS; i++)
         CHECK_MSG(k.binary[i] && k.binary_scalar[i], "binary %d at level %s", i, level);
     CHECK_MSG(!k.gemm_bf16.run == !k.to_bf16 && !k.gemm_bf16.run == !k.winograd_complex_input &&
                   !k.gemm_bf16.run == !k.winograd_complex_output,

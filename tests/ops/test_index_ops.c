@@ -105,9 +105,8 @@ static void test_size_arithmetic(void)
     const rml_value_id head = node(&at, RML_OP_SLICE, NULL, tail[0], tail[1], tail[2]); // 4 n
     const rml_value_id turned = node(&at, RML_OP_GATHER, NULL, head, list(&at, swap, 2), NONE);
     const rml_value_id tiled = node(&at, RML_OP_TILE, NULL, turned, list(&at, twice, 1), NONE);
-    const rml_value_id marks[] = {tiled, list(&at, minus, 1)};
-    const rml_value_id equal = rml_graph_node(
-        at.graph, RML_OP_ZIP, &(rml_op_attr){.zip = {RML_ZIP_EQUAL}}, marks, 2, "equal");
+    const rml_value_id equal =
+        rml_graph_binary(at.graph, RML_BINARY_EQUAL, tiled, list(&at, minus, 1), "equal");
     const rml_value_id chosen = node(&at, RML_OP_WHERE, NULL, equal, list(&at, two, 1), tiled);
     const rml_value_id squared =
         node(&at, RML_OP_UNSQUEEZE, NULL, chosen, list(&at, zero, 1), NONE); // (1,4): n 4 n 4

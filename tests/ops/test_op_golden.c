@@ -7,7 +7,7 @@
 
 static rml_activation activation_of(const golden_case *at, const char *key)
 {
-    static const char *const names[RML_UNARY_COUNT] = {
+    static const char *const names[RML_UNARY_KERNELS] = {
         [RML_UNARY_CLAMP] = "clamp",     [RML_UNARY_LEAKY_RELU] = "leaky_relu",
         [RML_UNARY_SIGMOID] = "sigmoid", [RML_UNARY_TANH] = "tanh",
         [RML_UNARY_EXP] = "exp",         [RML_UNARY_SILU] = "silu",
@@ -17,7 +17,7 @@ static rml_activation activation_of(const golden_case *at, const char *key)
         [RML_UNARY_SQUARE] = "square",   [RML_UNARY_ERF] = "erf"};
     rml_activation act = rml_activation_none();
     double param[2] = {0, 0};
-    for (int i = 0; i < RML_UNARY_COUNT; i++)
+    for (int i = 0; i < RML_UNARY_KERNELS; i++)
         if (golden_is(at, key, names[i])) {
             golden_reals(at, key, true, param, 2);
             act = (rml_activation){(rml_unary)i, {(float)param[0], (float)param[1]}};
@@ -129,7 +129,7 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
     if (strcmp(op, "l2norm") == 0)
         return rml_graph_l2norm(graph, in[0], in[1], (float)eps, "op");
     if (strcmp(op, "binary") == 0)
-        for (int i = 0; i < RML_BINARY_COUNT; i++)
+        for (int i = 0; i < RML_BINARY_KERNELS; i++)
             if (golden_is(at, "kind", kinds[i]))
                 return rml_graph_binary(graph, (rml_binary)i, in[0], in[1], "op");
     if (strcmp(op, "pool2d") == 0)

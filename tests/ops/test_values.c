@@ -95,19 +95,18 @@ static rml_session *run(pair *p, rml_value_id result, const void *x, size_t x_by
     return session;
 }
 
-static rml_value_id zip(pair *p, rml_zip kind)
+static rml_value_id binary(pair *p, rml_binary kind)
 {
-    const rml_value_id in[] = {p->x, p->y};
-    return rml_graph_node(p->at.graph, RML_OP_ZIP, &(rml_op_attr){.zip = {kind}}, in, 2, "zip");
+    return rml_graph_binary(p->at.graph, kind, p->x, p->y, "binary");
 }
 
-#define ZIP_CASE(kind, enum_type, type, a, b, out_type, want)                                      \
+#define BINARY_CASE(kind, enum_type, type, a, b, out_type, want)                                   \
     do {                                                                                           \
         const type x_[] = a, y_[] = b;                                                             \
         const out_type want_[] = want;                                                             \
         const int64_t n_ = sizeof x_ / sizeof *x_, m_ = sizeof y_ / sizeof *y_;                    \
         pair p_ = begin(enum_type, (rml_shape){1, {n_}}, (rml_shape){1, {m_}});                    \
-        rml_session *s_ = run(&p_, zip(&p_, kind), x_, sizeof x_, y_, sizeof y_);                  \
+        rml_session *s_ = run(&p_, binary(&p_, kind), x_, sizeof x_, y_, sizeof y_);               \
         CHECK(s_ &&memcmp(rml_session_output(s_, "z", NULL), want_, sizeof want_) == 0);           \
         rml_session_destroy(&s_);                                                                  \
         net_end(&p_.at);                                                                           \
@@ -117,27 +116,28 @@ static rml_value_id zip(pair *p, rml_zip kind)
         __VA_ARGS__                                                                                \
     }
 
-static void test_zip(void)
+static void test_binary(void)
 {
-    ZIP_CASE(RML_ZIP_DIV, RML_I32, int32_t, LIST(7, -7, 5, INT32_MIN), LIST(2, 2, 0, -1), int32_t,
-             LIST(3, -3, 0, INT32_MIN));
-    ZIP_CASE(RML_ZIP_MOD, RML_I64, int64_t, LIST(7, -7, 7, INT64_MIN), LIST(3, 3, -3, -1), int64_t,
-             LIST(1, 2, -2, 0));
-    ZIP_CASE(RML_ZIP_FMOD, RML_I64, int64_t, LIST(7, -7, 7, 5), LIST(3, 3, -3, 0), int64_t,
-             LIST(1, -1, 1, 0));
-    ZIP_CASE(RML_ZIP_ADD, RML_U8, uint8_t, LIST(250, 1), LIST(10), uint8_t, LIST(4, 11));
-    ZIP_CASE(RML_ZIP_MAX, RML_U64, uint64_t, LIST(UINT64_MAX, 3), LIST(1, 4), uint64_t,
-             LIST(UINT64_MAX, 4));
-    ZIP_CASE(RML_ZIP_POW, RML_I32, int32_t, LIST(2, -3, 7), LIST(10, 3, -1), int32_t,
-             LIST(1024, -27, 0));
-    ZIP_CASE(RML_ZIP_SHIFT_LEFT, RML_U16, uint16_t, LIST(1, 1, 3), LIST(15, 16, 1), uint16_t,
-             LIST(0x8000, 0, 6));
-    ZIP_CASE(RML_ZIP_LESS, RML_U64, uint64_t, LIST(UINT64_MAX, 3), LIST(1, 4), uint8_t, LIST(0, 1));
-    ZIP_CASE(RML_ZIP_GREATER_EQUAL, RML_F32, float, LIST(1, NAN, 2), LIST(1, 1, 3), uint8_t,
-             LIST(1, 0, 0));
-    ZIP_CASE(RML_ZIP_XOR, RML_BOOL, uint8_t, LIST(0, 1, 1), LIST(1), uint8_t, LIST(1, 0, 0));
-    ZIP_CASE(RML_ZIP_MIN, RML_F64, double, LIST(1e300, -2), LIST(1e301, -1), double,
-             LIST(1e300, -2));
+    BINARY_CASE(RML_BINARY_DIV, RML_I32, int32_t, LIST(7, -7, 5, INT32_MIN), LIST(2, 2, 0, -1),
+                int32_t, LIST(3, -3, 0, INT32_MIN));
+    BINARY_CASE(RML_BINARY_MOD, RML_I64, int64_t, LIST(7, -7, 7, INT64_MIN), LIST(3, 3, -3, -1),
+                int64_t, LIST(1, 2, -2, 0));
+    BINARY_CASE(RML_BINARY_FMOD, RML_I64, int64_t, LIST(7, -7, 7, 5), LIST(3, 3, -3, 0), int64_t,
+                LIST(1, -1, 1, 0));
+    BINARY_CASE(RML_BINARY_ADD, RML_U8, uint8_t, LIST(250, 1), LIST(10), uint8_t, LIST(4, 11));
+    BINARY_CASE(RML_BINARY_MAX, RML_U64, uint64_t, LIST(UINT64_MAX, 3), LIST(1, 4), uint64_t,
+                LIST(UINT64_MAX, 4));
+    BINARY_CASE(RML_BINARY_POW, RML_I32, int32_t, LIST(2, -3, 7), LIST(10, 3, -1), int32_t,
+                LIST(1024, -27, 0));
+    BINARY_CASE(RML_BINARY_SHIFT_LEFT, RML_U16, uint16_t, LIST(1, 1, 3), LIST(15, 16, 1), uint16_t,
+                LIST(0x8000, 0, 6));
+    BINARY_CASE(RML_BINARY_LESS, RML_U64, uint64_t, LIST(UINT64_MAX, 3), LIST(1, 4), uint8_t,
+                LIST(0, 1));
+    BINARY_CASE(RML_BINARY_GREATER_EQUAL, RML_F32, float, LIST(1, NAN, 2), LIST(1, 1, 3), uint8_t,
+                LIST(1, 0, 0));
+    BINARY_CASE(RML_BINARY_XOR, RML_BOOL, uint8_t, LIST(0, 1, 1), LIST(1), uint8_t, LIST(1, 0, 0));
+    BINARY_CASE(RML_BINARY_MIN, RML_F64, double, LIST(1e300, -2), LIST(1e301, -1), double,
+                LIST(1e300, -2));
 }
 
 // Broadcasting through every chunk border and over threads, against the plain loop.
@@ -154,27 +154,27 @@ static void test_broadcast(void)
             for (int c = 0; c < C; c++)
                 want[(a * B + b) * C + c] = x[a * C + c] - y[b];
     pair p = begin(RML_I32, (rml_shape){3, {A, 1, C}}, (rml_shape){2, {B, 1}});
-    rml_session *session = run(&p, zip(&p, RML_ZIP_SUB), x, sizeof x, y, sizeof y);
+    rml_session *session = run(&p, binary(&p, RML_BINARY_SUB), x, sizeof x, y, sizeof y);
     CHECK(session && memcmp(rml_session_output(session, "z", NULL), want, sizeof want) == 0);
     rml_session_destroy(&session);
     net_end(&p.at);
 }
 
-static void test_map(void)
+static void test_unary(void)
 {
     static const struct {
-        rml_map kind;
+        rml_unary kind;
         double p, q, x, want;
-    } cases[] = {{RML_MAP_ROUND, 0, 0, 2.5, 2},      {RML_MAP_ROUND, 0, 0, -3.5, -4},
-                 {RML_MAP_SIGN, 0, 0, -7, -1},       {RML_MAP_SHRINK, 0.5, 1, 3, 2.5},
-                 {RML_MAP_CLAMP, -1, 2, 5, 2},       {RML_MAP_RECIPROCAL, 0, 0, 4, 0.25},
-                 {RML_MAP_ELU, 2, 0, 3, 3},          {RML_MAP_HARD_SIGMOID, 0.5, 0.5, 9, 1},
-                 {RML_MAP_SOFTSIGN, 0, 0, -1, -0.5}, {RML_MAP_THRESHOLDED_RELU, 1, 0, 1, 0}};
+    } cases[] = {{RML_UNARY_ROUND, 0, 0, 2.5, 2},      {RML_UNARY_ROUND, 0, 0, -3.5, -4},
+                 {RML_UNARY_SIGN, 0, 0, -7, -1},       {RML_UNARY_SHRINK, 0.5, 1, 3, 2.5},
+                 {RML_UNARY_CLAMP, -1, 2, 5, 2},       {RML_UNARY_RECIPROCAL, 0, 0, 4, 0.25},
+                 {RML_UNARY_ELU, 2, 0, 3, 3},          {RML_UNARY_HARD_SIGMOID, 0.5, 0.5, 9, 1},
+                 {RML_UNARY_SOFTSIGN, 0, 0, -1, -0.5}, {RML_UNARY_THRESHOLDED_RELU, 1, 0, 1, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const float x = (float)cases[i].x, y = 0;
         pair p = begin(RML_F32, (rml_shape){0}, (rml_shape){0});
-        const rml_op_attr attr = {.map = {cases[i].kind, {cases[i].p, cases[i].q}}};
-        const rml_value_id z = rml_graph_node(p.at.graph, RML_OP_MAP, &attr, &p.x, 1, "map");
+        const rml_activation function = {cases[i].kind, {(float)cases[i].p, (float)cases[i].q}};
+        const rml_value_id z = rml_graph_unary(p.at.graph, p.x, function, "unary");
         rml_session *session = run(&p, z, &x, sizeof x, &y, sizeof y);
         CHECK(session && *(const float *)rml_session_output(session, "z", NULL) == cases[i].want);
         rml_session_destroy(&session);
@@ -247,9 +247,9 @@ int main(void)
 {
     test_halves();
     test_convert();
-    test_zip();
+    test_binary();
     test_broadcast();
-    test_map();
+    test_unary();
     test_moving();
     test_reshape_by_value();
     return check_result();

@@ -75,7 +75,7 @@ oracle_value oracle_gemm(const rml_gemm_tile *tile, size_t mr, const float *b, s
 }
 
 // Errors in ULP of the result; 0.5 is correct rounding, 0 the exact bits.
-static const double unary_ulp[RML_UNARY_COUNT] = {
+static const double unary_ulp[RML_UNARY_KERNELS] = {
     [RML_UNARY_LEAKY_RELU] = 0.5, [RML_UNARY_SIGMOID] = 2.5, [RML_UNARY_TANH] = 2.5,
     [RML_UNARY_EXP] = 1.5,        [RML_UNARY_SILU] = 3.5,    [RML_UNARY_ELU] = 3.0,
     [RML_UNARY_SQRT] = 0.5,       [RML_UNARY_SQUARE] = 0.5,  [RML_UNARY_GELU_TANH] = 3.5,
@@ -147,7 +147,7 @@ oracle_value oracle_unary(rml_unary op, float value, const float *param)
     case RML_UNARY_SQUARE:
         want = x * x;
         break;
-    case RML_UNARY_COUNT:
+    default:
         break;
     }
     return (oracle_value){.want = want, .bound = unary_ulp[op] * oracle_ulp(want) + extra};
@@ -173,7 +173,7 @@ oracle_value oracle_binary(rml_binary op, float x, float y)
         return (oracle_value){.want = isnan(a) || isnan(b) ? NAN : a > b ? a : b};
     case RML_BINARY_MIN:
         return (oracle_value){.want = isnan(a) || isnan(b) ? NAN : a < b ? a : b};
-    case RML_BINARY_COUNT:
+    default:
         break;
     }
     return (oracle_value){.want = want, .bound = 0.5 * oracle_ulp(want)};

@@ -1,32 +1,63 @@
-#include "ops/elementwise/map.h"
+#include "ops/elementwise/functions.h"
+
+#include "ops/elementwise/widen.h"
 
 #include <math.h>
 
 static const double half_pi_root = 0.7978845608028654; // sqrt(2 / pi)
 
-const char *rml_map_name(rml_map kind)
+// Types a function is defined for.
+typedef enum domain { ANY, FLOAT, INTEGER, BOOL } domain;
+
+typedef struct entry {
+    const char *name;
+    domain domain;
+} entry;
+
+static const entry unary[] = {
+#define UNARY(upper, lower, types) [RML_UNARY_##upper] = {lower, types},
+#include "kernels/functions.inc"
+#undef UNARY
+};
+
+static const entry binary[] = {
+#define BINARY(upper, lower, types) [RML_BINARY_##upper] = {lower, types},
+#include "kernels/functions.inc"
+#undef BINARY
+};
+
+static bool takes(domain types, rml_dtype dtype)
 {
-    static const char *const names[RML_MAP_COUNT] = {
-#define MAP(upper, lower) [RML_MAP_##upper] = lower,
-#include "ops/elementwise/map.inc"
-#undef MAP
-    };
-    return names[kind];
+    const bool is_float = rml_wide_of(dtype) == RML_WIDE_F64;
+    return types == ANY || (types == FLOAT && is_float) || (types == INTEGER && !is_float) ||
+           (types == BOOL && dtype == RML_BOOL);
 }
 
-const char *rml_zip_name(rml_zip kind)
+const char *rml_unary_name(rml_unary kind)
 {
-    static const char *const names[RML_ZIP_COUNT] = {
-#define ZIP(upper, lower) [RML_ZIP_##upper] = lower,
-#include "ops/elementwise/map.inc"
-#undef ZIP
-    };
-    return names[kind];
+    return unary[kind].name;
 }
 
+const char *rml_binary_name(rml_binary kind)
+{
+    return binary[kind].name;
+}
+
+bool rml_unary_takes(rml_unary kind, rml_dtype dtype)
+{
+    return takes(unary[kind].domain, dtype);
+}
+
+bool rml_binary_takes(rml_binary kind, rml_dtype dtype)
+{
+    return takes(binary[kind].domain, dtype);
+}
+
+// As the kernel: raises first, so that a low above high gives high.
 static double clamp(double x, double low, double high)
 {
-    return x < low ? low : x > high ? high : x;
+    x = x < low ? low : x;
+    return x > high ? high : x;
 }
 
 static double sigmoid(double x)
@@ -39,121 +70,122 @@ static double softplus(double x)
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
-// Parameters are named p and q; ONNX's defaults are the importer's matter.
-double rml_map_f64(const rml_map_attr *map, double x)
+double rml_unary_f64(const rml_activation *function, double x)
 {
-    const double p = map->param[0], q = map->param[1];
-    switch (map->kind) {
-    case RML_MAP_ABS:
+    const double p = (double)function->param[0], q = (double)function->param[1];
+    switch (function->kind) {
+    case RML_UNARY_ABS:
         return fabs(x);
-    case RML_MAP_NEG:
+    case RML_UNARY_NEG:
         return -x;
-    case RML_MAP_SIGN:
+    case RML_UNARY_SIGN:
         return isnan(x) ? x : (x > 0) - (x < 0);
-    case RML_MAP_CLAMP:
+    case RML_UNARY_CLAMP:
         return clamp(x, p, q);
-    case RML_MAP_SHRINK:
+    case RML_UNARY_SHRINK:
         return x < -q ? x + p : x > q ? x - p : 0;
-    case RML_MAP_FLOOR:
+    case RML_UNARY_FLOOR:
         return floor(x);
-    case RML_MAP_CEIL:
+    case RML_UNARY_CEIL:
         return ceil(x);
-    case RML_MAP_ROUND:
+    case RML_UNARY_ROUND:
         return nearbyint(x); // half to even
-    case RML_MAP_SQRT:
+    case RML_UNARY_SQRT:
         return sqrt(x);
-    case RML_MAP_EXP:
+    case RML_UNARY_EXP:
         return exp(x);
-    case RML_MAP_LOG:
+    case RML_UNARY_LOG:
         return log(x);
-    case RML_MAP_SIN:
+    case RML_UNARY_SIN:
         return sin(x);
-    case RML_MAP_COS:
+    case RML_UNARY_COS:
         return cos(x);
-    case RML_MAP_TAN:
+    case RML_UNARY_TAN:
         return tan(x);
-    case RML_MAP_ASIN:
+    case RML_UNARY_ASIN:
         return asin(x);
-    case RML_MAP_ACOS:
+    case RML_UNARY_ACOS:
         return acos(x);
-    case RML_MAP_ATAN:
+    case RML_UNARY_ATAN:
         return atan(x);
-    case RML_MAP_SINH:
+    case RML_UNARY_SINH:
         return sinh(x);
-    case RML_MAP_COSH:
+    case RML_UNARY_COSH:
         return cosh(x);
-    case RML_MAP_TANH:
+    case RML_UNARY_TANH:
         return tanh(x);
-    case RML_MAP_ASINH:
+    case RML_UNARY_ASINH:
         return asinh(x);
-    case RML_MAP_ACOSH:
+    case RML_UNARY_ACOSH:
         return acosh(x);
-    case RML_MAP_ATANH:
+    case RML_UNARY_ATANH:
         return atanh(x);
-    case RML_MAP_ERF:
+    case RML_UNARY_ERF:
         return erf(x);
-    case RML_MAP_RECIPROCAL:
+    case RML_UNARY_RECIPROCAL:
         return 1 / x;
-    case RML_MAP_SIGMOID:
+    case RML_UNARY_SIGMOID:
         return sigmoid(x);
-    case RML_MAP_SOFTPLUS:
+    case RML_UNARY_SOFTPLUS:
         return softplus(x);
-    case RML_MAP_SOFTSIGN:
+    case RML_UNARY_SOFTSIGN:
         return x / (1 + fabs(x));
-    case RML_MAP_RELU:
-        return x < 0 ? 0 : x;
-    case RML_MAP_LEAKY_RELU:
+    case RML_UNARY_LEAKY_RELU:
         return x < 0 ? p * x : x;
-    case RML_MAP_THRESHOLDED_RELU:
+    case RML_UNARY_THRESHOLDED_RELU:
         return x > p ? x : 0;
-    case RML_MAP_ELU:
+    case RML_UNARY_ELU:
         return x < 0 ? p * expm1(x) : x;
-    case RML_MAP_CELU:
+    case RML_UNARY_CELU:
         return x < 0 ? p * expm1(x / p) : x;
-    case RML_MAP_SELU:
+    case RML_UNARY_SELU:
         return q * (x > 0 ? x : p * expm1(x));
-    case RML_MAP_HARD_SIGMOID:
+    case RML_UNARY_HARD_SIGMOID:
         return clamp(p * x + q, 0, 1);
-    case RML_MAP_HARD_SWISH:
+    case RML_UNARY_HARD_SWISH:
         return x * clamp(x / 6 + 0.5, 0, 1);
-    case RML_MAP_SWISH:
+    case RML_UNARY_SILU:
+        return x * sigmoid(x);
+    case RML_UNARY_SQUARE:
+        return x * x;
+    case RML_UNARY_SWISH:
         return x * sigmoid(p * x);
-    case RML_MAP_MISH:
+    case RML_UNARY_MISH:
         return x * tanh(softplus(x));
-    case RML_MAP_GELU:
+    case RML_UNARY_GELU:
         return 0.5 * x * (1 + erf(x * 0.7071067811865476));
-    case RML_MAP_GELU_TANH:
+    case RML_UNARY_GELU_TANH:
         return 0.5 * x * (1 + tanh(half_pi_root * (x + 0.044715 * x * x * x)));
-    case RML_MAP_IS_NAN:
+    case RML_UNARY_IS_NAN:
         return isnan(x) ? 1 : 0;
-    case RML_MAP_IS_INF:
+    case RML_UNARY_IS_INF:
         return (isinf(x) && (x < 0 ? p != 0 : q != 0)) ? 1 : 0;
-    case RML_MAP_NOT:
-    case RML_MAP_BIT_NOT:
-    case RML_MAP_COUNT:
-        break;
+    default:
+        return x;
     }
-    return x;
 }
 
-int64_t rml_map_i64(const rml_map_attr *map, int64_t x, bool is_unsigned)
+int64_t rml_unary_i64(const rml_activation *function, int64_t x, bool is_unsigned)
 {
-    switch (map->kind) {
-    case RML_MAP_ABS:
+    const double wide = is_unsigned ? (double)(uint64_t)x : (double)x;
+    switch (function->kind) {
+    case RML_UNARY_ABS:
         return is_unsigned || x >= 0 ? x : (int64_t)(0 - (uint64_t)x);
-    case RML_MAP_NEG:
+    case RML_UNARY_NEG:
         return (int64_t)(0 - (uint64_t)x);
-    case RML_MAP_SIGN:
+    case RML_UNARY_SIGN:
         return is_unsigned ? x != 0 : (x > 0) - (x < 0);
-    case RML_MAP_RELU:
-        return is_unsigned || x > 0 ? x : 0;
-    case RML_MAP_NOT:
+    case RML_UNARY_NOT:
         return !x;
-    case RML_MAP_BIT_NOT:
+    case RML_UNARY_BIT_NOT:
         return ~x;
-    case RML_MAP_CLAMP:
-    case RML_MAP_SHRINK:
-        return (int64_t)rml_map_f64(map, is_unsigned ? (double)(uint64_t)x : (double)x);
+    case RML_UNARY_CLAMP:
+    case RML_UNARY_SHRINK: {
+        const double y = rml_unary_f64(function, wide);
+        if (y != wide) // doubles do not hold every x
+            rml_dtype_convert(RML_F64, &y, is_unsigned ? RML_U64 : RML_I64, &x, 1);
+        return x;
+    }
     default:
         return x; // floor, round and the like leave integers as they are
     }
@@ -161,30 +193,30 @@ int64_t rml_map_i64(const rml_map_attr *map, int64_t x, bool is_unsigned)
 
 // ---- two operands -------------------------------------------------------------------------------
 
-double rml_zip_f64(rml_zip kind, double a, double b)
+double rml_binary_f64(rml_binary kind, double a, double b)
 {
     switch (kind) {
-    case RML_ZIP_ADD:
+    case RML_BINARY_ADD:
         return a + b;
-    case RML_ZIP_SUB:
+    case RML_BINARY_SUB:
         return a - b;
-    case RML_ZIP_MUL:
+    case RML_BINARY_MUL:
         return a * b;
-    case RML_ZIP_DIV:
+    case RML_BINARY_DIV:
         return a / b;
-    case RML_ZIP_POW:
+    case RML_BINARY_POW:
         return pow(a, b);
-    case RML_ZIP_MAX:
+    case RML_BINARY_MAX:
         return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
-    case RML_ZIP_MIN:
+    case RML_BINARY_MIN:
         return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-    case RML_ZIP_FMOD:
+    case RML_BINARY_FMOD:
         return fmod(a, b);
-    case RML_ZIP_MOD: {
+    case RML_BINARY_MOD: {
         const double rest = fmod(a, b); // the sign is the divisor's
         return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
     }
-    case RML_ZIP_PRELU:
+    case RML_BINARY_PRELU:
         return a < 0 ? a * b : a;
     default:
         return 0;
@@ -218,42 +250,42 @@ static int64_t divide(int64_t a, int64_t b, bool is_unsigned, int64_t *rest)
     return a / b;
 }
 
-int64_t rml_zip_i64(rml_zip kind, int64_t a, int64_t b, bool is_unsigned, int bits)
+int64_t rml_binary_i64(rml_binary kind, int64_t a, int64_t b, bool is_unsigned, int bits)
 {
     const uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
     int64_t rest;
     switch (kind) {
-    case RML_ZIP_ADD:
+    case RML_BINARY_ADD:
         return (int64_t)(ua + ub);
-    case RML_ZIP_SUB:
+    case RML_BINARY_SUB:
         return (int64_t)(ua - ub);
-    case RML_ZIP_MUL:
+    case RML_BINARY_MUL:
         return (int64_t)(ua * ub);
-    case RML_ZIP_DIV:
+    case RML_BINARY_DIV:
         return divide(a, b, is_unsigned, &rest);
-    case RML_ZIP_POW:
+    case RML_BINARY_POW:
         return power(a, b, is_unsigned);
-    case RML_ZIP_MAX:
+    case RML_BINARY_MAX:
         return (is_unsigned ? ua > ub : a > b) ? a : b;
-    case RML_ZIP_MIN:
+    case RML_BINARY_MIN:
         return (is_unsigned ? ua < ub : a < b) ? a : b;
-    case RML_ZIP_FMOD:
+    case RML_BINARY_FMOD:
         divide(a, b, is_unsigned, &rest);
         return rest;
-    case RML_ZIP_MOD:
+    case RML_BINARY_MOD:
         divide(a, b, is_unsigned, &rest);
         return rest != 0 && !is_unsigned && (rest < 0) != (b < 0) ? rest + b : rest;
-    case RML_ZIP_PRELU:
+    case RML_BINARY_PRELU:
         return is_unsigned || a >= 0 ? a : (int64_t)(ua * ub);
-    case RML_ZIP_BIT_AND:
+    case RML_BINARY_BIT_AND:
         return a & b;
-    case RML_ZIP_BIT_OR:
+    case RML_BINARY_BIT_OR:
         return a | b;
-    case RML_ZIP_BIT_XOR:
+    case RML_BINARY_BIT_XOR:
         return a ^ b;
-    case RML_ZIP_SHIFT_LEFT:
+    case RML_BINARY_SHIFT_LEFT:
         return ub >= (uint64_t)bits ? 0 : (int64_t)(ua << ub);
-    case RML_ZIP_SHIFT_RIGHT:
+    case RML_BINARY_SHIFT_RIGHT:
         if (!is_unsigned && a < 0) // -1 stays behind
             return ub >= (uint64_t)bits ? -1 : (int64_t) ~(~ua >> ub);
         return ub >= (uint64_t)bits ? 0 : (int64_t)(ua >> ub);
@@ -262,40 +294,40 @@ int64_t rml_zip_i64(rml_zip kind, int64_t a, int64_t b, bool is_unsigned, int bi
     }
 }
 
-bool rml_compare_f64(rml_zip kind, double a, double b)
+bool rml_compare_f64(rml_binary kind, double a, double b)
 {
     switch (kind) {
-    case RML_ZIP_EQUAL:
+    case RML_BINARY_EQUAL:
         return a == b;
-    case RML_ZIP_LESS:
+    case RML_BINARY_LESS:
         return a < b;
-    case RML_ZIP_LESS_EQUAL:
+    case RML_BINARY_LESS_EQUAL:
         return a <= b;
-    case RML_ZIP_GREATER:
+    case RML_BINARY_GREATER:
         return a > b;
     default:
         return a >= b;
     }
 }
 
-bool rml_compare_i64(rml_zip kind, int64_t a, int64_t b, bool is_unsigned)
+bool rml_compare_i64(rml_binary kind, int64_t a, int64_t b, bool is_unsigned)
 {
     const int order =
         is_unsigned ? ((uint64_t)a > (uint64_t)b) - ((uint64_t)a < (uint64_t)b) : (a > b) - (a < b);
     switch (kind) {
-    case RML_ZIP_EQUAL:
+    case RML_BINARY_EQUAL:
         return order == 0;
-    case RML_ZIP_LESS:
+    case RML_BINARY_LESS:
         return order < 0;
-    case RML_ZIP_LESS_EQUAL:
+    case RML_BINARY_LESS_EQUAL:
         return order <= 0;
-    case RML_ZIP_GREATER:
+    case RML_BINARY_GREATER:
         return order > 0;
-    case RML_ZIP_GREATER_EQUAL:
+    case RML_BINARY_GREATER_EQUAL:
         return order >= 0;
-    case RML_ZIP_AND:
+    case RML_BINARY_AND:
         return a && b;
-    case RML_ZIP_OR:
+    case RML_BINARY_OR:
         return a || b;
     default:
         return !a != !b;

@@ -1,0 +1,179 @@
+// Functions of two operands with broadcast, see kernels/functions.inc: f32 kernels where there are
+// any, and otherwise widened to double or to integers of 64 bits, a chunk at a time.
+#include "ops/elementwise/functions.h"
+#include "ops/elementwise/nd_iterator.h"
+#include "ops/elementwise/widen.h"
+
+#include "tensor/size.h"
+
+#define MAX_STEP 512 // floats on the stack where an operand is not contiguous
+
+static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    (void)attr;
+    return rml_broadcast_shape(in, in_count, out, err);
+}
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    const rml_binary kind = attr->binary.kind;
+    (void)in_count;
+    if (!rml_binary_takes(kind, in[0].dtype) ||
+        (in[0].dtype != in[1].dtype && kind != RML_BINARY_POW))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of %s and %s is not defined",
+                        rml_binary_name(kind), rml_dtype_name(in[0].dtype),
+                        rml_dtype_name(in[1].dtype));
+    *out = rml_binary_compares(kind) ? RML_BOOL : in[0].dtype;
+    return RML_OK;
+}
+
+// `views`: 3, or 2 where the second operand is a constant that `fn` knows.
+static void run_over(const rml_op_args *args, int views, rml_nd_iterator_fn fn)
+{
+    const rml_tensor *all[3] = {&args->out[0], &args->in[0], &args->in[1]};
+    const rml_nd_iterator walk = rml_nd_iterator_make(all, views);
+    rml_nd_iterator_run(&walk, args->pool, fn, args);
+}
+
+// ---- f32 kernels --------------------------------------------------------------------------------
+
+static bool has_kernel(const rml_op_args *args)
+{
+    const rml_binary kind = args->attr->binary.kind;
+    return args->in[0].dtype == RML_F32 && args->in[1].dtype == RML_F32 &&
+           (kind < RML_BINARY_KERNELS || kind == RML_BINARY_PRELU);
+}
+
+// The same slope for all, or one each.
+static void prelu(const float *x, const float *slope, size_t slope_step, float *dst, size_t count)
+{
+    if (slope_step == 0)
+        for (size_t i = 0; i < count; i++)
+            dst[i] = x[i] < 0 ? x[i] * *slope : x[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            dst[i] = x[i] < 0 ? x[i] * slope[i] : x[i];
+}
+
+// Contiguous runs. `swap`: the first operand is one number, instead of the second.
+static void apply(const rml_op_args *args, const float *a, const float *b, float *dst, size_t count,
+                  bool scalar, bool swap)
+{
+    const rml_kernels *kernels = args->kernels;
+    const rml_binary kind = args->attr->binary.kind;
+    const rml_activation *act = &args->attr->binary.act;
+    if (kind == RML_BINARY_PRELU)
+        prelu(a, b, !scalar, dst, count);
+    else if (scalar)
+        kernels->binary_scalar[kind](swap ? b : a, swap ? *a : *b, dst, count, swap);
+    else
+        kernels->binary[kind](a, b, dst, count);
+    if (!rml_activation_is_none(act))
+        kernels->unary[act->kind](dst, dst, count, act->param);
+}
+
+static void kernel_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    float buffer[3][MAX_STEP];
+    const bool swap = stride[1] == 0;
+    if (stride[0] == 1 && (stride[1] == 1 || stride[2] == 1) && stride[1] >= 0 && stride[1] <= 1 &&
+        stride[2] >= 0 && stride[2] <= 1 &&
+        !(swap && args->attr->binary.kind == RML_BINARY_PRELU)) {
+        apply(args, at[1], at[2], at[0], count, swap || stride[2] == 0, swap);
+        return;
+    }
+    for (size_t first = 0; first < count; first += MAX_STEP) {
+        const size_t step = rml_min_size(MAX_STEP, count - first);
+        for (int v = 1; v < 3; v++)
+            for (size_t i = 0; i < step; i++)
+                buffer[v][i] = at[v][(int64_t)(first + i) * stride[v]];
+        apply(args, buffer[1], buffer[2], buffer[0], step, false, false);
+        for (size_t i = 0; i < step; i++)
+            at[0][(int64_t)(first + i) * stride[0]] = buffer[0][i];
+    }
+}
+
+static void run_kernel(const rml_op_args *args)
+{
+    run_over(args, 3, kernel_run);
+}
+
+// ---- squares and cubes, which exporters write as powers -----------------------------------------
+
+static bool is_power(const rml_op_args *args)
+{
+    double exponent;
+    return args->attr->binary.kind == RML_BINARY_POW && args->in[0].dtype == RML_F32 &&
+           rml_constant_number(args->constants[1], &exponent) && (exponent == 2 || exponent == 3);
+}
+
+static void power_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    double exponent = 0;
+    rml_constant_number(args->constants[1], &exponent);
+    const bool dense = stride[0] == 1 && stride[1] == 1, cube = exponent == 3;
+    for (size_t i = 0; i < count && dense; i++)
+        at[0][i] = at[1][i] * at[1][i] * (cube ? at[1][i] : 1);
+    for (size_t i = 0; i < count && !dense; i++) {
+        const float x = at[1][(int64_t)i * stride[1]];
+        at[0][(int64_t)i * stride[0]] = x * x * (cube ? x : 1);
+    }
+}
+
+static void run_power(const rml_op_args *args)
+{
+    run_over(args, 2, power_run);
+}
+
+// ---- any type -----------------------------------------------------------------------------------
+
+static void wide_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    const rml_binary kind = args->attr->binary.kind;
+    const rml_dtype to = args->out[0].dtype, types[2] = {args->in[0].dtype, args->in[1].dtype};
+    const bool floats =
+        rml_wide_of(types[0]) == RML_WIDE_F64 || rml_wide_of(types[1]) == RML_WIDE_F64;
+    const rml_wide wide = floats ? RML_WIDE_F64 : rml_wide_of(types[0]);
+    const bool is_unsigned = wide == RML_WIDE_U64, compares = rml_binary_compares(kind);
+    for (size_t done = 0; done < count; done += RML_WIDEN_COUNT) {
+        const size_t some = rml_min_size(RML_WIDEN_COUNT, count - done);
+        rml_widen a, b;
+        rml_widen_load(types[0], at[1], stride[1], done, some, wide, &a);
+        rml_widen_load(types[1], at[2], stride[2], done, some, wide, &b);
+        for (size_t i = 0; i < some && compares; i++)
+            a.i64[i] = floats ? rml_compare_f64(kind, a.f64[i], b.f64[i])
+                              : rml_compare_i64(kind, a.i64[i], b.i64[i], is_unsigned);
+        for (size_t i = 0; i < some && !compares; i++)
+            if (floats)
+                a.f64[i] = rml_binary_f64(kind, a.f64[i], b.f64[i]);
+            else
+                a.i64[i] = rml_binary_i64(kind, a.i64[i], b.i64[i], is_unsigned,
+                                          8 * (int)rml_dtype_size(to));
+        rml_widen_store(to, at[0], stride[0], done, some, compares ? RML_WIDE_I64 : wide, &a);
+    }
+}
+
+static void run_wide(const rml_op_args *args)
+{
+    run_over(args, 3, wide_run);
+}
+
+static const rml_algorithm algorithms[] = {
+    {.name = "kernel", .accepts = has_kernel, .run = run_kernel},
+    {.name = "power", .accepts = is_power, .run = run_power},
+    {.name = "widened", .run = run_wide}};
+
+const rml_op rml_op_binary = {.name = "binary",
+                              .min_inputs = 2,
+                              .max_inputs = 2,
+                              .layout = RML_OP_FOLLOW,
+                              .packed_input = -1,
+                              .in_place = true,
+                              .types = types,
+                              .infer = infer,
+                              .algorithms = algorithms};

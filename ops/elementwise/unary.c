@@ -1,0 +1,98 @@
+// Functions of one operand, see kernels/functions.inc: f32 kernels where there are any, and
+// otherwise widened to double or to integers of 64 bits, a chunk at a time.
+#include "ops/elementwise/functions.h"
+#include "ops/elementwise/nd_iterator.h"
+#include "ops/elementwise/widen.h"
+
+#include "tensor/size.h"
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                        rml_error *err)
+{
+    const rml_unary kind = attr->unary.kind;
+    (void)in_count;
+    if (!rml_unary_takes(kind, in[0].dtype))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of %s is not defined", rml_unary_name(kind),
+                        rml_dtype_name(in[0].dtype));
+    *out = kind == RML_UNARY_IS_NAN || kind == RML_UNARY_IS_INF ? RML_BOOL : in[0].dtype;
+    return RML_OK;
+}
+
+static void run_over(const rml_op_args *args, rml_nd_iterator_fn fn)
+{
+    const rml_tensor *views[2] = {&args->out[0], &args->in[0]};
+    const rml_nd_iterator walk = rml_nd_iterator_make(views, 2);
+    rml_nd_iterator_run(&walk, args->pool, fn, args);
+}
+
+// ---- f32 kernels --------------------------------------------------------------------------------
+
+static bool has_kernel(const rml_op_args *args)
+{
+    const rml_unary kind = args->attr->unary.kind;
+    return args->in[0].dtype == RML_F32 &&
+           (kind < RML_UNARY_KERNELS || kind == RML_UNARY_RECIPROCAL);
+}
+
+static void kernel_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    const rml_activation *function = &args->attr->unary;
+    const rml_kernels *kernels = args->kernels;
+    const bool dense = stride[0] == 1 && stride[1] == 1;
+    const size_t step = dense ? count : 1;
+    for (size_t i = 0; i < count; i += step) {
+        const float *src = at[1] + (int64_t)i * stride[1];
+        float *dst = at[0] + (int64_t)i * stride[0];
+        if (function->kind == RML_UNARY_RECIPROCAL)
+            kernels->binary_scalar[RML_BINARY_DIV](src, 1, dst, step, true);
+        else
+            kernels->unary[function->kind](src, dst, step, function->param);
+    }
+}
+
+static void run_kernel(const rml_op_args *args)
+{
+    run_over(args, kernel_run);
+}
+
+// ---- any type -----------------------------------------------------------------------------------
+
+static void wide_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    const rml_activation *function = &args->attr->unary;
+    const rml_dtype from = args->in[0].dtype, to = args->out[0].dtype;
+    const rml_wide wide = rml_wide_of(from);
+    for (size_t done = 0; done < count; done += RML_WIDEN_COUNT) {
+        const size_t some = rml_min_size(RML_WIDEN_COUNT, count - done);
+        rml_widen chunk;
+        rml_widen_load(from, at[1], stride[1], done, some, wide, &chunk);
+        if (wide == RML_WIDE_F64)
+            for (size_t i = 0; i < some; i++)
+                chunk.f64[i] = rml_unary_f64(function, chunk.f64[i]);
+        else
+            for (size_t i = 0; i < some; i++)
+                chunk.i64[i] = rml_unary_i64(function, chunk.i64[i], wide == RML_WIDE_U64);
+        rml_widen_store(to, at[0], stride[0], done, some, wide, &chunk);
+    }
+}
+
+static void run_wide(const rml_op_args *args)
+{
+    run_over(args, wide_run);
+}
+
+static const rml_algorithm algorithms[] = {
+    {.name = "kernel", .accepts = has_kernel, .run = run_kernel},
+    {.name = "widened", .run = run_wide}};
+
+const rml_op rml_op_unary = {.name = "unary",
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .layout = RML_OP_FOLLOW,
+                             .packed_input = -1,
+                             .in_place = true,
+                             .types = types,
+                             .infer = rml_infer_same,
+                             .algorithms = algorithms};
