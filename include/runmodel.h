@@ -17,7 +17,8 @@
 //   refused with RML_ERR_UNSUPPORTED. A size that is none (0 above all) is RML_ERR_ARG.
 // - Structs that come back by value end in reserved room, which is zero; what is added is taken
 //   from there. Structs that are handed out by pointer may grow at their end.
-// - rml_error, rml_shape, rml_allocator and rml_metadata never change. Enumerations grow at their
+// - rml_error, rml_shape, rml_allocator, rml_source and rml_metadata never change. Enumerations
+// grow at their
 //   ends. A member that is there never changes its place or its meaning.
 #ifndef RUNMODEL_H
 #define RUNMODEL_H
@@ -82,6 +83,17 @@ typedef struct rml_allocator {
     void (*release)(void *user, void *memory);
     void *user;
 } rml_allocator;
+
+// A file that is neither a path nor memory: an archive's entry, flash behind a driver, a network.
+// While it is opened all of it is read, once, in order and in pieces of at most 1 MB, into memory
+// of the allocator; afterwards it is not asked again.
+typedef struct rml_source {
+    uint64_t size; // bytes of the file
+    // Copies bytes [offset, offset + bytes), which lie inside the file, to `out`. False: they
+    // cannot be read, and opening fails with RML_ERR_IO.
+    bool (*read_at)(void *user, uint64_t offset, void *out, size_t bytes);
+    void *user;
+} rml_source;
 
 // Called with one line, without a line end, for what a caller may want to show. Never during run.
 typedef void (*rml_log_fn)(void *user, const char *line);
@@ -163,6 +175,13 @@ typedef struct rml_weight_info {
 // `allocator` may be NULL and must outlive the weights otherwise.
 RML_API rml_status rml_weights_open(rml_weights **out, const char *path,
                                     const rml_allocator *allocator, rml_error *err);
+
+// The same of one file's contents, without shard index or folder. Those in memory must stay there,
+// unchanged, until the weights are closed. `allocator` as above.
+RML_API rml_status rml_weights_open_memory(rml_weights **out, const void *data, size_t size,
+                                           const rml_allocator *allocator, rml_error *err);
+RML_API rml_status rml_weights_open_source(rml_weights **out, const rml_source *source,
+                                           const rml_allocator *allocator, rml_error *err);
 
 RML_API size_t rml_weights_count(const rml_weights *weights);
 RML_API rml_weight_info rml_weights_at(const rml_weights *weights, size_t index);
@@ -276,6 +295,13 @@ RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml
 // mapped as long as the model lives.
 RML_API rml_status rml_model_open(rml_model **out, const char *path,
                                   const rml_model_settings *settings, rml_error *err);
+
+// The same of contents in memory, which must stay there, unchanged, until the model is destroyed,
+// or from a source. Data in files beside the graph are refused.
+RML_API rml_status rml_model_open_memory(rml_model **out, const void *data, size_t size,
+                                         const rml_model_settings *settings, rml_error *err);
+RML_API rml_status rml_model_open_source(rml_model **out, const rml_source *source,
+                                         const rml_model_settings *settings, rml_error *err);
 
 // Random weights of network `name` at its published size, or that of the settings' config: for
 // benchmarks and tests.

@@ -85,12 +85,21 @@ static void drop_pages(void *user)
 }
 
 // The network of a graph file, which must be one of ours, by the names of our ports.
-static rml_status adopt(rml_model **out, const network *chosen, const char *path,
+static rml_status adopt(rml_model **out, const network *chosen, const rml_weights *weights,
                         const rml_model_settings *settings, rml_error *err)
 {
+    const char *path = rml_weights_path(weights);
+    const void *data;
+    size_t size;
+    rml_onnx *file;
     rml_graph like;
     uint64_t trained;
-    RML_TRY(rml_onnx_model_begin(out, path, settings, err));
+    if (rml_weights_is_graph(weights, &data, &size) && data) {
+        RML_TRY(rml_onnx_open_memory(&file, data, size, settings->allocator, err));
+        RML_TRY(rml_onnx_model_from(out, file, settings, err));
+    } else {
+        RML_TRY(rml_onnx_model_begin(out, path, settings, err));
+    }
     const rml_params_source source = {.config = settings->config};
     rml_graph_init(&like, (*out)->allocator);
     rml_status status = build(&like, chosen, &source, &trained, err);
@@ -100,10 +109,10 @@ static rml_status adopt(rml_model **out, const network *chosen, const char *path
         chosen->build == rml_build_mobilenetv2) // whose outputs are probabilities
         status = rml_graph_end_in_softmax(&(*out)->graph, err);
     rml_graph_release(&like);
-    if (status != RML_OK) {
+    if (status != RML_OK && *path)
         rml_error_prefix(err, path);
+    if (status != RML_OK)
         rml_model_destroy(out);
-    }
     return status;
 }
 
@@ -132,8 +141,8 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
     *out = NULL;
     RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
     RML_TRY(find_network(name, &found, err));
-    if (weights && rml_weights_is_graph(weights))
-        RML_TRY(adopt(out, found, rml_weights_path(weights), &given, err));
+    if (weights && rml_weights_is_graph(weights, NULL, NULL))
+        RML_TRY(adopt(out, found, weights, &given, err));
     else
         RML_TRY(assemble(out, found, weights, &given, err));
     const rml_status status =

@@ -1,6 +1,8 @@
 #define _DEFAULT_SOURCE
 #include "tensor/mapfile.h"
 
+#include "tensor/size.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -8,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define SOURCE_PIECE_BYTES ((size_t)1 << 20)
 
 rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err)
 {
@@ -58,4 +62,29 @@ void rml_mapfile_close(rml_mapfile *file)
     if (file->data)
         munmap((void *)(uintptr_t)file->data, file->size);
     *file = (rml_mapfile){NULL, 0};
+}
+
+rml_status rml_source_read(const rml_source *source, const rml_allocator *allocator,
+                           rml_mapfile *out, rml_error *err)
+{
+    *out = (rml_mapfile){NULL, 0};
+    if (!source || !source->read_at)
+        return rml_fail(err, RML_ERR_ARG, "the source has no read_at");
+    if (source->size > SIZE_MAX - 1)
+        return rml_fail(err, RML_ERR_LIMIT, "%llu bytes do not fit the address space",
+                        (unsigned long long)source->size);
+    const size_t size = (size_t)source->size;
+    uint8_t *data = rml_alloc(allocator, size ? size : 1);
+    if (!data)
+        return rml_fail_nomem(err, size, "the contents of a source");
+    for (size_t at = 0; at < size; at += SOURCE_PIECE_BYTES) {
+        const size_t bytes = rml_min_size(SOURCE_PIECE_BYTES, size - at);
+        if (!source->read_at(source->user, at, data + at, bytes)) {
+            rml_free(allocator, data);
+            return rml_fail(err, RML_ERR_IO, "%zu bytes at byte %zu of the source cannot be read",
+                            bytes, at);
+        }
+    }
+    *out = (rml_mapfile){data, size};
+    return RML_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef RML_TENSOR_MAPFILE_H
 #define RML_TENSOR_MAPFILE_H
 
+#include "tensor/alloc.h"
 #include "tensor/status.h"
 
 typedef struct rml_mapfile {
@@ -26,5 +27,9 @@ void rml_mapfile_expect(const rml_mapfile *file, rml_access access);
 void rml_mapfile_drop_pages(const rml_mapfile *file);
 
 void rml_mapfile_close(rml_mapfile *file);
+
+// Reads a source into memory of `allocator`: *out->data is the caller's to rml_free, and not NULL.
+rml_status rml_source_read(const rml_source *source, const rml_allocator *allocator,
+                           rml_mapfile *out, rml_error *err);
 
 #endif

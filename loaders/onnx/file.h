@@ -161,6 +161,10 @@ rml_status rml_onnx_open(rml_onnx **out, const char *path, const rml_allocator *
 rml_status rml_onnx_open_memory(rml_onnx **out, const void *data, size_t size,
                                 const rml_allocator *allocator, rml_error *err);
 
+// The same for what a source gives.
+rml_status rml_onnx_open_source(rml_onnx **out, const rml_source *source,
+                                const rml_allocator *allocator, rml_error *err);
+
 void rml_onnx_close(rml_onnx **file);
 
 // Tells the system that the tensors' data will not be needed soon.

@@ -164,19 +164,36 @@ static rml_status read_all(rml_onnx *file, rml_error *err)
     return status;
 }
 
-rml_status rml_onnx_open_memory(rml_onnx **out, const void *data, size_t size,
-                                const rml_allocator *allocator, rml_error *err)
+// `source` NULL: of the bytes.
+static rml_status open_bytes(rml_onnx **out, const rml_source *source, rml_mapfile bytes,
+                             const rml_allocator *allocator, rml_error *err)
 {
     rml_onnx *file = NULL;
     *out = NULL;
     RML_TRY(create(&file, allocator, err));
-    file->map = (rml_mapfile){data, size};
+    rml_status status = source ? rml_source_read(source, file->allocator, &bytes, err) : RML_OK;
+    file->map = bytes;
     file->is_memory = true;
-    rml_status status = read_all(file, err);
+    file->owned = source ? (void *)(uintptr_t)bytes.data : NULL;
+    if (status == RML_OK)
+        status = read_all(file, err);
     if (status != RML_OK)
         rml_onnx_close(&file);
     *out = file;
     return status;
+}
+
+rml_status rml_onnx_open_memory(rml_onnx **out, const void *data, size_t size,
+                                const rml_allocator *allocator, rml_error *err)
+{
+    return open_bytes(out, NULL, (rml_mapfile){data, size}, allocator, err);
+}
+
+rml_status rml_onnx_open_source(rml_onnx **out, const rml_source *source,
+                                const rml_allocator *allocator, rml_error *err)
+{
+    const rml_source none = {0};
+    return open_bytes(out, source ? source : &none, (rml_mapfile){NULL, 0}, allocator, err);
 }
 
 rml_status rml_onnx_open(rml_onnx **out, const char *path, const rml_allocator *allocator,
@@ -213,6 +230,7 @@ void rml_onnx_close(rml_onnx **file_at)
         rml_mapfile_close(&file->external_file[i]);
     if (!file->is_memory)
         rml_mapfile_close(&file->map);
+    rml_free(file->allocator, file->owned);
     rml_free(file->allocator, file->external_file);
     rml_free(file->allocator, file->value);
     rml_names_release(&file->external);

@@ -13,7 +13,8 @@ struct rml_onnx {
     rml_allocator own_allocator; // a copy: only what it points to must outlive the file
     rml_arena arena;             // all structs, lists and names
     rml_mapfile map;
-    bool is_memory;   // `map` is the caller's
+    bool is_memory; // `map` is the caller's, or `owned`
+    void *owned;
     const char *path; // while a file is read; NULL: contents in memory
     rml_onnx_header header;
     rml_onnx_graph graph;

@@ -169,6 +169,19 @@ rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t
     return append(weights, name, name_bytes, &weight, err);
 }
 
+rml_status rml_weights_own(rml_weights *weights, void *memory, rml_error *err)
+{
+    void **owned = rml_grow(weights->allocator, weights->owned, &weights->owned_capacity,
+                            weights->owned_count + 1, sizeof *owned);
+    if (!owned) {
+        rml_free(weights->allocator, memory);
+        return rml_fail_nomem(err, sizeof *owned, "a list of weights");
+    }
+    weights->owned = owned;
+    owned[weights->owned_count++] = memory;
+    return RML_OK;
+}
+
 rml_status rml_weights_add_f32(rml_weights *weights, const char *name, const rml_shape *shape,
                                float **data, rml_error *err)
 {
@@ -180,15 +193,10 @@ rml_status rml_weights_add_f32(rml_weights *weights, const char *name, const rml
                         rml_shape_text(shape, text));
     if (rml_weights_find(weights, name))
         return rml_fail(err, RML_ERR_ARG, "%s is added twice", name);
-    void **owned = rml_grow(weights->allocator, weights->owned, &weights->owned_capacity,
-                            weights->owned_count + 1, sizeof *owned);
-    if (!owned)
-        return rml_fail_nomem(err, sizeof *owned, "a list of weights");
-    weights->owned = owned;
     void *memory = rml_alloc(weights->allocator, bytes ? bytes : 1);
     if (!memory)
         return rml_fail_nomem(err, bytes, name);
-    owned[weights->owned_count++] = memory;
+    RML_TRY(rml_weights_own(weights, memory, err));
     size_t index = weights->count, now = 0;
     RML_TRY(rml_weights_add_mapped(weights, name, strlen(name), RML_F32, shape, NULL, memory, bytes,
                                    err));
@@ -314,8 +322,12 @@ const char *rml_weights_path(const rml_weights *weights)
     return weights->path;
 }
 
-bool rml_weights_is_graph(const rml_weights *weights)
+bool rml_weights_is_graph(const rml_weights *weights, const void **data, size_t *size)
 {
+    if (data)
+        *data = weights->graph;
+    if (size)
+        *size = weights->graph_bytes;
     return weights->format && strcmp(weights->format, "onnx") == 0;
 }
 

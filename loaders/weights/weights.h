@@ -33,11 +33,6 @@ typedef struct rml_weight {
     rml_stored stored;
 } rml_weight;
 
-// Opens one file's contents that lie in memory already (flash, an archive of the caller's) and must
-// stay there as long as the store. No shard index. Messages come without a file's name.
-rml_status rml_weights_open_memory(rml_weights **out, const void *data, size_t size,
-                                   const rml_allocator *allocator, rml_error *err);
-
 // The tensor's record, or NULL past the end. Valid as long as the store.
 const rml_weight *rml_weights_entry(const rml_weights *weights, size_t index);
 
@@ -47,9 +42,9 @@ const rml_weight *rml_weights_find(const rml_weights *weights, const char *name)
 // The file or folder that was opened, or "".
 const char *rml_weights_path(const rml_weights *weights);
 
-// True where what was opened is a graph file (ONNX): a store without tensors, whose path tells
-// where the whole network lies.
-bool rml_weights_is_graph(const rml_weights *weights);
+// True where what was opened is a graph file (ONNX): a store without tensors. Its path tells where
+// the whole network lies, or `data` and `size`, which may be NULL, where it was opened in memory.
+bool rml_weights_is_graph(const rml_weights *weights, const void **data, size_t *size);
 
 // The allocator the store was opened with (never NULL).
 const rml_allocator *rml_weights_allocator(const rml_weights *weights);

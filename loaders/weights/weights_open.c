@@ -74,9 +74,10 @@ static rml_status read_mapped(rml_weights *weights, const rml_mapfile *file, rml
     case RML_FILE_ONNX:
         // The network in it takes the place of the built-in one; see rml_model_create.
         weights->format = "onnx";
-        if (!*weights->path)
-            return rml_fail(err, RML_ERR_UNSUPPORTED,
-                            "ONNX model, which is read from files and not from memory");
+        if (!*weights->path) {
+            weights->graph = file->data;
+            weights->graph_bytes = file->size;
+        }
         return RML_OK;
     case RML_FILE_JSON:
         break;
@@ -199,15 +200,22 @@ static rml_status open_folder(rml_weights *weights, const char *folder, rml_erro
                     looked_for);
 }
 
-rml_status rml_weights_open_memory(rml_weights **out, const void *data, size_t size,
-                                   const rml_allocator *allocator, rml_error *err)
+// `source` NULL: of the bytes.
+static rml_status open_bytes(rml_weights **out, const rml_source *source, rml_mapfile bytes,
+                             const rml_allocator *allocator, rml_error *err)
 {
     rml_weights *weights = NULL;
     rml_file_format format = RML_FILE_JSON;
     *out = NULL;
     RML_TRY(rml_weights_create(&weights, allocator, err));
-    const rml_mapfile bytes = {data, size};
-    rml_status status = rml_file_sniff(data, size, &format, err);
+    rml_status status = RML_OK;
+    if (source) {
+        status = rml_source_read(source, weights->allocator, &bytes, err);
+        if (status == RML_OK)
+            status = rml_weights_own(weights, (void *)(uintptr_t)bytes.data, err);
+    }
+    if (status == RML_OK)
+        status = rml_file_sniff(bytes.data, bytes.size, &format, err);
     if (status == RML_OK)
         status = read_mapped(weights, &bytes, format, err);
     if (status == RML_OK)
@@ -216,6 +224,19 @@ rml_status rml_weights_open_memory(rml_weights **out, const void *data, size_t s
         rml_weights_close(&weights);
     *out = weights;
     return status;
+}
+
+rml_status rml_weights_open_memory(rml_weights **out, const void *data, size_t size,
+                                   const rml_allocator *allocator, rml_error *err)
+{
+    return open_bytes(out, NULL, (rml_mapfile){data, size}, allocator, err);
+}
+
+rml_status rml_weights_open_source(rml_weights **out, const rml_source *source,
+                                   const rml_allocator *allocator, rml_error *err)
+{
+    const rml_source none = {0};
+    return open_bytes(out, source ? source : &none, (rml_mapfile){NULL, 0}, allocator, err);
 }
 
 rml_status rml_weights_open(rml_weights **out, const char *path, const rml_allocator *allocator,

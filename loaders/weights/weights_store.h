@@ -8,8 +8,10 @@ struct rml_weights {
     const rml_allocator *allocator;
     rml_allocator own_allocator; // a copy: only what it points to must outlive the store
     const char *format;
-    const char *path; // as given, or "" for a store without files
-    rml_arena arena;  // names, metadata
+    const char *path;  // as given, or "" for a store without files
+    const void *graph; // the contents of a graph file in memory
+    size_t graph_bytes;
+    rml_arena arena; // names, metadata
     rml_weight *weight;
     const char **stored_name; // as in the file
     size_t count, capacity, name_capacity;
@@ -18,7 +20,7 @@ struct rml_weights {
     size_t file_count, file_capacity;
     rml_metadata *metadata;
     size_t metadata_count, metadata_capacity;
-    void **owned; // data of rml_weights_add_f32
+    void **owned; // data of rml_weights_add_f32, contents of rml_weights_open_source
     size_t owned_count, owned_capacity;
     const rml_shard_index *index; // while shards are read
     size_t shard;
@@ -29,6 +31,9 @@ rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator,
 // Maps a file, which then lives as long as the store. *file is valid until the next one.
 rml_status rml_weights_map(rml_weights *weights, const char *path, const rml_mapfile **file,
                            rml_error *err);
+
+// Frees `memory` with the store, or at once where that cannot be noted.
+rml_status rml_weights_own(rml_weights *weights, void *memory, rml_error *err);
 
 // Takes "module." and its kin out of the names and makes them findable; after all tensors are
 // added.

@@ -58,7 +58,7 @@ static rml_status open_model(rml_denoiser *d, const rml_weights *weights, rml_er
 {
     rml_model_settings model = rml_model_settings_default();
     model.allocator = d->allocator;
-    d->even = rml_weights_is_graph(weights);
+    d->even = rml_weights_is_graph(weights, NULL, NULL);
     rml_status status = rml_model_create(&d->model, NETWORK, weights, &model, err);
     if (status == RML_ERR_SHAPE && d->even)
         status = rml_model_create(&d->model, NETWORK_OF_ONE_LEVEL, weights, &model, err);

@@ -260,7 +260,7 @@ rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights
 {
     const hearing job = {weights, config, settings, err};
     *out = (rml_voice){.allocator = allocator, .kind = kind, .layers = 1};
-    if (rml_weights_is_graph(weights))
+    if (rml_weights_is_graph(weights, NULL, NULL))
         return rml_fail(
             err, RML_ERR_UNSUPPORTED,
             "%s: a graph file, and what hears is computed in parts, which takes weights",

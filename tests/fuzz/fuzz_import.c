@@ -2,8 +2,7 @@
 #define _POSIX_C_SOURCE 200809L // posix_memalign
 #include "tests/fuzz/fuzz.h"
 
-#include "graph/passes/passes.h"
-#include "loaders/onnx/model.h"
+#include "engine/model.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>
@@ -91,16 +90,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const rml_allocator small = {take, give, NULL};
     rml_model_settings settings = rml_model_settings_default();
-    rml_onnx *file = NULL;
     rml_model *model = NULL;
     rml_error error = {RML_OK, ""};
     settings.allocator = &small;
-    if (rml_onnx_open_memory(&file, data, size, &small, &error) != RML_OK)
-        return 0;
-    rml_status status = rml_onnx_model_from(&model, file, &settings, &error);
-    if (status == RML_OK)
-        status = rml_passes_run(&model->graph, NULL, NULL, NULL, &error);
-    if (status == RML_OK)
+    if (rml_model_open_memory(&model, data, size, &settings, &error) == RML_OK)
         use(model);
     else if (!error.message[0])
         abort();
