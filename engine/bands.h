@@ -57,8 +57,8 @@ bool rml_bands_fit(const rml_plan *plan, const rml_graph *graph, const rml_node 
 void rml_bands_need(const rml_plan *plan, const rml_graph *graph, const rml_bands *bands,
                     const rml_stage *stage, int64_t low);
 
-// Runs a sweep. `block`: the memory that the plan points into. `times`: of every node, or NULL.
+// Runs a sweep. `block`: the memory that the plan points into.
 void rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,
-                     char *block, rml_node_time *times);
+                     char *block);
 
 #endif

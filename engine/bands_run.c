@@ -25,7 +25,7 @@ static bool resize_fits(const rml_resize_attr *resize)
 
 static bool is_image(const rml_plan *plan, const rml_graph *graph, rml_value_id id)
 {
-    return id != RML_NO_VALUE && plan->facts[id].shape.rank == 4 &&
+    return id != RML_NO_VALUE && plan->facts[id].shape.rank == 4 && !plan->places[id].dynamic &&
            plan->facts[id].dtype == RML_F32 && graph->values[id].layout == RML_LAYOUT_CHANNELS_LAST;
 }
 
@@ -68,9 +68,10 @@ bool rml_bands_fit(const rml_plan *plan, const rml_graph *graph, const rml_node 
     default:
         return false;
     }
-    for (int k = 0; fits && k < node->in_count; k++)
-        if (images_of(node) & (1u << k))
-            fits = is_image(plan, graph, node->in[k]);
+    for (int k = 0; fits && k < node->in_count; k++) // what only a run tells is whole
+        fits = images_of(node) & (1u << k)
+                   ? is_image(plan, graph, node->in[k])
+                   : node->in[k] == RML_NO_VALUE || !plan->places[node->in[k]].dynamic;
     return fits;
 }
 
@@ -251,8 +252,9 @@ static void count_time(const sweep *at, size_t index, double ms, rml_node_time *
 }
 
 void rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,
-                     char *block, rml_node_time *times)
+                     char *block)
 {
+    rml_node_time *times = plan->times;
     sweep at = {plan, graph, stage, block, 0, {0, 0}};
     for (; at.image < stage->images; at.image++)
         for (int64_t low = 0; low < stage->rows; low += plan->band_rows) {

@@ -1,17 +1,29 @@
 // A plan: a graph made concrete for one set of input shapes, one CPU level and one thread count.
+//
+// Nodes whose shapes all follow from the inputs' are static steps: their values have places in one
+// block, their algorithms are chosen and their weights packed. The others are dynamic: a shape that
+// only a run tells, or graphs inside. A run infers them from what is there by then and takes their
+// memory from the context's pool; a value of known shape has its place in the block all the same.
 #ifndef RML_ENGINE_PLAN_H
 #define RML_ENGINE_PLAN_H
 
+#include "engine/context.h"
 #include "engine/memory.h"
-#include "engine/model.h"
-#include "engine/node_time.h"
 
-// One live node, ready to run once rml_plan_point has set the pointers.
+#define RML_NO_BUFFER SIZE_MAX
+#define RML_MAX_PLANS 4 // kept for shapes that come back, the latest used first
+
+typedef struct rml_plan rml_plan;
+
+// One live node. A static one is ready to run once rml_plan_point has set the pointers.
 typedef struct rml_step {
     rml_node_id node;
-    const rml_algorithm *algorithm;
-    rml_op_args args; // in and out point into the plan's arena
+    bool dynamic;
+    const rml_algorithm *algorithm; // of a dynamic step: the last run's, or NULL
+    rml_op_args args;               // in and out point into the plan's arena
     uint64_t macs;
+    rml_plan *bodies[2];         // of the graphs inside, each a list as a session's
+    struct rml_control *control; // see engine/control.h
 } rml_step;
 
 // Where a value's elements lie.
@@ -21,50 +33,91 @@ typedef struct rml_place {
     int64_t root_offset;  // elements from the root's start
     bool joined;          // parts of it are pixels with gaps: its pitch may not change
     bool rigid;           // what lies in it has no pixels: it cannot become pixels with gaps
+    bool dynamic;         // only a run tells its shape: the view is the last run's
     rml_tensor view;      // data is set by rml_plan_point
     size_t buffer;        // of a root
     const void *constant; // of a constant, and of what was computed while planning
-    void *bound; // the caller's memory instead of the block's, for graph inputs and outputs
+    void
+        *bound; // the caller's memory instead of the block's, for inputs and outputs of known shape
+    void *memory; // of the pool, while a dynamic value holds something
 } rml_place;
+
+// A pointer that follows what an input or output is bound to.
+typedef struct rml_follower {
+    void **raw;
+    int64_t offset; // bytes
+} rml_follower;
 
 typedef struct rml_bands rml_bands; // see engine/bands.h
 
-typedef struct rml_plan {
-    struct rml_plan *older; // list of a session's plans, latest use first
+struct rml_plan {
+    rml_plan *older; // list of plans of one graph, latest use first
+    const rml_graph *graph;
     rml_arena arena;
     rml_fact *facts;   // of every value
     rml_place *places; // of every value
+    size_t *last;      // node that reads it last, of every value; the number of nodes for outputs,
+                       // SIZE_MAX where nobody does
     rml_step *steps;
     size_t step_count;
     rml_buffer *buffers; // one a root, then one a step that has scratch, then those of bands
     size_t buffer_count;
-    size_t *scratch; // buffer of each step, or SIZE_MAX
+    size_t *scratch; // buffer of each step, or RML_NO_BUFFER
     size_t bytes;    // of the block
     size_t packed_bytes;
-    uint64_t macs;
+    uint64_t macs;    // of static steps
     rml_bands *bands; // NULL: the steps run one after the other, on whole values
     int64_t band_rows;
-    bool concrete; // false: shapes depend on what a run computes; only inputs have places
-} rml_plan;
+    bool grows;                     // there are dynamic steps
+    bool nested;                    // inputs and outputs are always bound and have no buffers
+    rml_fact *in_facts, *out_facts; // of the step at hand
+    rml_follower *followers;        // nested: of each input, then of each output
+    size_t *first_follower;         // of each of them, and the end
+    char *block;                    // that the pointers point into
+    rml_node_time *times;           // of its nodes, or NULL
+};
 
-typedef struct rml_plan_settings {
-    const rml_kernels *kernels;
-    rml_pool *pool;
-    rml_precision precision;
-    int threads;
-    bool no_reuse;
-    size_t limit; // bytes of the block; 0: none
-} rml_plan_settings;
-
-// `input_shapes`: one a graph input, in its order. Packs weights that are not packed yet. Images
-// are computed in bands where the plan would exceed the limit otherwise; RML_ERR_LIMIT when it does
-// all the same.
-rml_status rml_plan_create(rml_plan **out, rml_model *model, const rml_shape *input_shapes,
-                           const rml_plan_settings *settings, const rml_allocator *allocator,
-                           rml_error *err);
+// `inputs`: one a graph input, in its order; shapes that are not known yet make its readers
+// dynamic, elements that are known must outlive the plan. Packs weights that are not packed yet.
+// Images are computed in bands where the plan would exceed `limit` bytes (0: none) otherwise;
+// RML_ERR_LIMIT when it does all the same.
+rml_status rml_plan_create(rml_plan **out, const rml_graph *graph, const rml_fact *inputs,
+                           bool nested, size_t limit, const rml_context *context, rml_error *err);
 void rml_plan_destroy(rml_plan **plan);
 
+// Chooses the algorithm for the views in step->args and packs its weights. *scratch: bytes it
+// needs.
+rml_status rml_plan_choose(rml_plan *plan, rml_step *step, const rml_context *context,
+                           size_t *scratch, rml_error *err);
+
+// ---- lists of plans -----------------------------------------------------------------------------
+
+// Whether the plan is for inputs of these types and shapes.
+bool rml_plan_fits(const rml_plan *plan, const rml_fact *inputs);
+
+// Moves the plan that fits to the front of the list; false when there is none.
+bool rml_plan_recall(rml_plan **list, const rml_fact *inputs);
+void rml_plan_add(rml_plan **list, rml_plan *plan);
+void rml_plan_drop_newest(rml_plan **list);
+void rml_plan_forget_oldest(rml_plan **list); // beyond RML_MAX_PLANS
+
+// ---- pointers -----------------------------------------------------------------------------------
+
 // Sets every pointer from the start of the block and the bound memory.
-void rml_plan_point(rml_plan *plan, const rml_graph *graph, char *block);
+void rml_plan_point(rml_plan *plan, char *block);
+
+// Ports count the inputs first, then the outputs. Nested plans have their followers found once;
+// then a port is made to lie at `memory`. An input whose shape is not planned takes the whole view;
+// an output of that kind is never bound.
+rml_value_id rml_plan_port(const rml_plan *plan, size_t port);
+rml_status rml_plan_find_followers(rml_plan *plan, rml_error *err);
+void rml_plan_bind(rml_plan *plan, size_t port, void *memory);
+void rml_plan_bind_view(rml_plan *plan, size_t input, const rml_tensor *view);
+
+// ---- where values lie (places.c) ----------------------------------------------------------------
+
+// Sets last, places and views. `apart`: every value has a place of its own.
+void rml_places_choose(rml_plan *plan, bool apart);
+rml_status rml_places_buffers(rml_plan *plan, bool no_reuse, rml_error *err);
 
 #endif

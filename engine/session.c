@@ -32,15 +32,7 @@ bool rml_precision_parse(const char *name, rml_precision *precision)
 
 const rml_graph *rml_session_graph(const rml_session *session)
 {
-    return &session->model->graph;
-}
-
-void rml_session_forget_results(rml_session *session)
-{
-    for (size_t i = 0; session->results && i < rml_session_graph(session)->output_count; i++) {
-        rml_free(session->allocator, session->results[i].raw);
-        session->results[i] = (rml_tensor){.rank = -1};
-    }
+    return &session->context.model->graph;
 }
 
 void rml_session_destroy(rml_session **session_at)
@@ -48,25 +40,22 @@ void rml_session_destroy(rml_session **session_at)
     rml_session *session = *session_at;
     if (!session)
         return;
-    while (session->plans) {
-        rml_plan *plan = session->plans;
-        session->plans = plan->older;
-        rml_plan_destroy(&plan);
-    }
+    const rml_allocator *allocator = session->context.allocator;
+    while (session->plans)
+        rml_plan_drop_newest(&session->plans);
     if (session->block_owned)
-        rml_free(session->allocator, session->block);
+        rml_free(allocator, session->block);
+    rml_memory_pool_release(&session->context.memory);
     if (!session->settings.pool)
-        rml_pool_destroy(&session->pool);
-    rml_free(session->allocator, session->shapes);
-    rml_session_forget_results(session);
-    rml_free(session->allocator, session->results);
+        rml_pool_destroy(&session->context.pool);
+    rml_free(allocator, session->inputs);
     const size_t ports =
         rml_session_graph(session)->input_count + rml_session_graph(session)->output_count;
     for (size_t i = 0; session->bound && i < ports; i++)
-        rml_free(session->allocator, session->bound[i]);
-    rml_free(session->allocator, session->bound);
-    rml_free(session->allocator, session->times);
-    rml_free(session->allocator, session);
+        rml_free(allocator, session->bound[i]);
+    rml_free(allocator, session->bound);
+    rml_free(allocator, session->context.times);
+    rml_free(allocator, session);
     *session_at = NULL;
 }
 
@@ -118,33 +107,45 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     rml_session *session = rml_alloc_zero(allocator, 1, sizeof *session);
     if (!session)
         return rml_fail_nomem(err, sizeof *session, "the session");
-    session->allocator = allocator;
-    session->model = model;
+    rml_context *context = &session->context;
+    *context = (rml_context){
+        .model = model,
+        .allocator = allocator,
+        .kernels = &session->kernels,
+        .precision = given.precision,
+        .no_reuse = given.no_reuse,
+        .memory = {.allocator = allocator,
+                   .limit = given.memory_limit,
+                   .no_reuse = given.no_reuse,
+                   .run = 1},
+        .observer = {given.observe, given.observe_user},
+    };
     session->settings = given;
     session->kernels = kernels;
-    session->shapes = rml_alloc_zero(allocator, graph->input_count + 1, sizeof *session->shapes);
+    session->inputs = rml_alloc_zero(allocator, graph->input_count + 1, sizeof *session->inputs);
     session->bound = rml_alloc_zero(allocator, graph->input_count + graph->output_count + 1,
                                     sizeof *session->bound);
-    session->results = rml_alloc_zero(allocator, graph->output_count + 1, sizeof *session->results);
     if (given.profile)
-        session->times = rml_alloc_zero(allocator, graph->node_count + 1, sizeof *session->times);
+        context->times =
+            rml_alloc_zero(allocator, rml_node_times_count(graph) + 1, sizeof *context->times);
     rml_status status = RML_OK;
-    if (!session->shapes || !session->bound || !session->results ||
-        (given.profile && !session->times))
-        status = rml_fail_nomem(err, sizeof *session->shapes, "the session");
-    session->pool = given.pool;
+    if (!session->inputs || !session->bound || (given.profile && !context->times))
+        status = rml_fail_nomem(err, sizeof *session->inputs, "the session");
+    context->pool = given.pool;
     if (status == RML_OK && !given.pool)
-        status = rml_pool_create(&session->pool, given.threads, allocator, err);
+        status = rml_pool_create(&context->pool, given.threads, allocator, err);
     if (status != RML_OK) {
         rml_session_destroy(&session);
         return status;
     }
     // Sizes that may change start at 1 where that is a batch; others must be set before preparing.
     for (size_t i = 0; i < graph->input_count; i++) {
-        session->shapes[i] = graph->values[graph->inputs[i]].shape;
-        if (session->shapes[i].rank > 0 && session->shapes[i].dim[0] < 0)
-            session->shapes[i].dim[0] = 1;
+        const rml_value *value = &graph->values[graph->inputs[i]];
+        session->inputs[i] = (rml_fact){.dtype = value->dtype, .shape = value->shape};
+        if (value->shape.rank > 0 && value->shape.dim[0] < 0)
+            session->inputs[i].shape.dim[0] = 1;
     }
+    context->threads = rml_pool_threads(context->pool);
     *out = session;
     return RML_OK;
 }
@@ -166,7 +167,7 @@ uint64_t rml_session_macs(const rml_session *session)
 
 int rml_session_threads(const rml_session *session)
 {
-    return rml_pool_threads(session->pool);
+    return session->context.threads;
 }
 
 rml_cpu_level rml_session_cpu(const rml_session *session)
@@ -174,25 +175,70 @@ rml_cpu_level rml_session_cpu(const rml_session *session)
     return session->kernels.level;
 }
 
+bool rml_session_grows(const rml_session *session)
+{
+    return session->ready && session->plans->grows;
+}
+
+size_t rml_session_peak_bytes(const rml_session *session)
+{
+    return rml_session_planned_bytes(session) + session->context.memory.peak;
+}
+
+// ---- profile ------------------------------------------------------------------------------------
+
+// Steps of the plan and of what it runs inside, as planned last.
+static size_t count_entries(const rml_plan *plan)
+{
+    size_t count = plan ? plan->step_count : 0;
+    for (size_t i = 0; plan && plan->grows && i < plan->step_count; i++)
+        count += count_entries(plan->steps[i].bodies[0]) + count_entries(plan->steps[i].bodies[1]);
+    return count;
+}
+
+// Step `index` of them: those inside a step stand behind it. *plan: the one it belongs to.
+static const rml_step *find_entry(const rml_plan **plan, size_t index)
+{
+    if (!(*plan)->grows)
+        return &(*plan)->steps[index];
+    for (const rml_step *step = (*plan)->steps;; step++) {
+        if (index == 0)
+            return step;
+        index--;
+        for (int k = 0; k < 2; k++) {
+            const rml_plan *body = step->bodies[k];
+            const size_t count = count_entries(body);
+            if (index < count) {
+                *plan = body;
+                return find_entry(plan, index);
+            }
+            index -= count;
+        }
+    }
+}
+
 size_t rml_session_profile_count(const rml_session *session)
 {
-    return session->ready && session->times ? session->plans->step_count : 0;
+    return session->ready && session->context.times ? count_entries(session->plans) : 0;
 }
 
 rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
 {
-    rml_profile_entry entry = {0};
     if (index >= rml_session_profile_count(session))
-        return entry;
-    const rml_step *step = &session->plans->steps[index];
-    const rml_node *node = &rml_session_graph(session)->nodes[step->node];
-    const rml_node_time *time = &session->times[step->node];
-    return (rml_profile_entry){.node = node->name,
-                               .op = rml_op_get(node->op)->name,
-                               .algorithm = step->algorithm->name,
-                               .precision = rml_precision_name(step->algorithm->precision),
-                               .shape = session->plans->facts[node->out].shape,
-                               .macs = time->macs,
-                               .runs = time->runs,
-                               .total_ms = time->total_ms};
+        return (rml_profile_entry){0};
+    const rml_plan *plan = session->plans;
+    const rml_step *step = find_entry(&plan, index);
+    const rml_node *node = &plan->graph->nodes[step->node];
+    const rml_algorithm *algorithm = step->algorithm;
+    const rml_node_time none = {0}, *time = plan->times ? &plan->times[step->node] : &none;
+    return (rml_profile_entry){
+        .node = node->name,
+        .op = rml_op_get(node->op)->name,
+        .algorithm = algorithm ? algorithm->name : "-",
+        .precision = algorithm ? rml_precision_name(algorithm->precision) : "-",
+        .shape = step->dynamic && time->runs ? rml_tensor_shape(&step->args.out[0])
+                                             : plan->facts[node->out].shape,
+        .macs = time->macs,
+        .runs = time->runs,
+        .total_ms = time->total_ms};
 }

@@ -102,7 +102,7 @@ rml_status rml_session_check_unfit(const rml_session *session, rml_error *err)
 
 static bool is_planned(const rml_session *session, size_t port)
 {
-    return session->plans->concrete || port < rml_session_graph(session)->input_count;
+    return !session->plans->places[port_value(rml_session_graph(session), port)].dynamic;
 }
 
 void rml_session_point(rml_session *session)
@@ -117,8 +117,13 @@ void rml_session_point(rml_session *session)
         const rml_value_id id = port_value(graph, i);
         rml_binding *bound = session->bound[i];
         plan->places[id].bound = NULL;
-        if (!bound || !is_planned(session, i))
+        if (!bound)
             continue;
+        if (!is_planned(session, i)) {
+            bound->direct = false;
+            session->copied++;
+            continue;
+        }
         const rml_shape *shape = port_shape(session, i);
         if (check_fit(session, i, &bound->view, shape, NULL) != RML_OK) {
             session->unfit = session->unfit == SIZE_MAX ? i : session->unfit;
@@ -130,7 +135,7 @@ void rml_session_point(rml_session *session)
         if (bound->direct)
             plan->places[id].bound = bound->view.data;
     }
-    rml_plan_point(plan, graph, session->block);
+    rml_plan_point(plan, session->block);
     session->pointed = true;
 }
 
@@ -171,14 +176,14 @@ static rml_status bind(rml_session *session, size_t port, const rml_tensor_view 
         RML_TRY(check_view(session, port, &view, err));
     // Where other shapes are set, the size that counts is the next plan's.
     if (view.data && session->ready && is_planned(session, port) &&
-        rml_session_plan_fits(session, session->plans))
+        rml_plan_fits(session->plans, session->inputs))
         RML_TRY(check_fit(session, port, &view, port_shape(session, port), err));
     if (view.data && !(*at && (size_t)(*at)->view.channels == channels)) {
         const size_t bytes = sizeof **at + 2 * channels * sizeof(float);
-        rml_binding *made = rml_alloc(session->allocator, bytes);
+        rml_binding *made = rml_alloc(session->context.allocator, bytes);
         if (!made)
             return rml_fail_nomem(err, bytes, "what is bound");
-        rml_free(session->allocator, *at);
+        rml_free(session->context.allocator, *at);
         *at = made;
     }
     for (size_t c = 0; c < channels; c++) {
@@ -188,7 +193,7 @@ static rml_status bind(rml_session *session, size_t port, const rml_tensor_view 
     if (view.data) {
         (*at)->view = view;
     } else {
-        rml_free(session->allocator, *at);
+        rml_free(session->context.allocator, *at);
         *at = NULL;
     }
     session->pointed = false;
@@ -218,9 +223,9 @@ rml_status rml_session_bind(rml_session *session, const char *name, void *data, 
                             rml_error *err)
 {
     const rml_graph *graph = rml_session_graph(session);
-    size_t port = rml_model_find_input(session->model, name);
+    size_t port = rml_model_find_input(session->context.model, name);
     if (port == RML_NO_PORT) {
-        port = rml_model_find_output(session->model, name);
+        port = rml_model_find_output(session->context.model, name);
         if (port == RML_NO_PORT)
             return rml_fail(err, RML_ERR_ARG, "there is no input or output \"%s\"", name);
         port += graph->input_count;
@@ -334,38 +339,36 @@ static void copy(const rml_session *session, size_t port, const rml_shape *shape
     const size_t row = shape->rank ? (size_t)shape->dim[shape->rank - 1] : 1;
     size_t count = 0;
     if (rml_shape_count(shape, &count) && count)
-        rml_pool_run(session->pool, count / row, TASK / row, copy_rows, (void *)(uintptr_t)&c);
+        rml_pool_run(session->context.pool, count / row, TASK / row, copy_rows,
+                     (void *)(uintptr_t)&c);
 }
 
-static void copy_planned(const rml_session *session, size_t begin, size_t end, bool store)
+static const rml_tensor *port_view(const rml_session *session, size_t port)
 {
-    const rml_graph *graph = rml_session_graph(session);
-    for (size_t port = begin; port < end && session->copied; port++)
-        if (session->bound[port] && !session->bound[port]->direct)
-            copy(session, port, port_shape(session, port),
-                 session->plans->places[port_value(graph, port)].view.raw, store);
+    return &session->plans->places[port_value(rml_session_graph(session), port)].view;
 }
 
 void rml_session_load_inputs(const rml_session *session)
 {
-    copy_planned(session, 0, rml_session_graph(session)->input_count, false);
+    const size_t end = rml_session_graph(session)->input_count;
+    for (size_t port = 0; port < end && session->copied; port++)
+        if (session->bound[port] && !session->bound[port]->direct)
+            copy(session, port, port_shape(session, port), port_view(session, port)->raw, false);
 }
 
-void rml_session_store_outputs(const rml_session *session)
+rml_status rml_session_store_outputs(const rml_session *session, rml_error *err)
 {
     const rml_graph *graph = rml_session_graph(session);
-    copy_planned(session, graph->input_count, graph->input_count + graph->output_count, true);
-}
-
-rml_status rml_session_store_result(const rml_session *session, size_t output,
-                                    const rml_tensor *result, rml_error *err)
-{
-    const size_t port = rml_session_graph(session)->input_count + output;
-    const rml_shape shape = rml_tensor_shape(result);
-    if (!session->bound[port])
-        return RML_OK;
-    RML_TRY(check_fit(session, port, &session->bound[port]->view, &shape, err));
-    copy(session, port, &shape, result->raw, true);
+    const size_t end = graph->input_count + graph->output_count;
+    for (size_t port = graph->input_count; port < end && session->copied; port++) {
+        const rml_tensor *view = port_view(session, port);
+        const rml_shape shape = rml_tensor_shape(view);
+        if (!session->bound[port] || session->bound[port]->direct)
+            continue;
+        if (!is_planned(session, port))
+            RML_TRY(check_fit(session, port, &session->bound[port]->view, &shape, err));
+        copy(session, port, &shape, view->raw, true);
+    }
     return RML_OK;
 }
 
@@ -378,10 +381,10 @@ static void *data_of(rml_session *session, size_t port, rml_shape *shape)
         return NULL;
     rml_session_point(session);
     if (!is_planned(session, port)) {
-        const rml_tensor *result = &session->results[port - graph->input_count];
-        if (shape && result->raw)
+        const rml_tensor *result = port_view(session, port);
+        if (shape && session->ran)
             *shape = rml_tensor_shape(result);
-        return result->raw;
+        return session->ran ? result->raw : NULL;
     }
     const rml_shape *planned = port_shape(session, port);
     if (shape)
@@ -407,10 +410,11 @@ const void *rml_session_output_at(rml_session *session, size_t index, rml_shape 
 
 void *rml_session_input(rml_session *session, const char *name, rml_shape *shape)
 {
-    return rml_session_input_at(session, rml_model_find_input(session->model, name), shape);
+    return rml_session_input_at(session, rml_model_find_input(session->context.model, name), shape);
 }
 
 const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape)
 {
-    return rml_session_output_at(session, rml_model_find_output(session->model, name), shape);
+    return rml_session_output_at(session, rml_model_find_output(session->context.model, name),
+                                 shape);
 }

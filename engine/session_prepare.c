@@ -4,19 +4,10 @@
 
 #include <stdio.h>
 
-#define MAX_PLANS 4 // kept for shapes that come back, the latest used first
-
-static void drop_newest(rml_session *session)
-{
-    rml_plan *plan = session->plans;
-    session->plans = plan->older;
-    rml_plan_destroy(&plan);
-}
-
 rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
                               rml_error *err)
 {
-    const size_t index = rml_model_find_input(session->model, input);
+    const size_t index = rml_model_find_input(session->context.model, input);
     if (index == RML_NO_PORT)
         return rml_fail(err, RML_ERR_ARG, "there is no input \"%s\"", input);
     return rml_session_resize_at(session, index, shape, err);
@@ -39,39 +30,8 @@ rml_status rml_session_resize_at(rml_session *session, size_t index, rml_shape s
         return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s",
                         graph->values[graph->inputs[index]].name, rml_shape_text(&shape, got),
                         rml_shape_text(declared, want));
-    session->shapes[index] = shape;
+    session->inputs[index].shape = shape;
     return RML_OK;
-}
-
-bool rml_session_plan_fits(const rml_session *session, const rml_plan *plan)
-{
-    const rml_graph *graph = rml_session_graph(session);
-    for (size_t i = 0; i < graph->input_count; i++)
-        if (!rml_shape_equal(&plan->facts[graph->inputs[i]].shape, &session->shapes[i]))
-            return false;
-    return true;
-}
-
-// Moves the plan that fits to the front of the list; false when there is none.
-static bool recall(rml_session *session)
-{
-    for (rml_plan **at = &session->plans; *at; at = &(*at)->older)
-        if (rml_session_plan_fits(session, *at)) {
-            rml_plan *plan = *at;
-            *at = plan->older;
-            plan->older = session->plans;
-            session->plans = plan;
-            return true;
-        }
-    return false;
-}
-
-static void forget_oldest(rml_session *session)
-{
-    rml_plan **at = &session->plans;
-    for (int i = 0; i < MAX_PLANS && *at; i++)
-        at = &(*at)->older;
-    rml_plan_destroy(at);
 }
 
 // Whether the block that plans point into is there: one that is shared moves when it grows.
@@ -101,11 +61,11 @@ static rml_status make_block(rml_session *session, const rml_plan *plan, rml_err
     }
     if (session->block && bytes <= session->block_bytes && session->block_bytes / 2 <= bytes)
         return RML_OK;
-    char *block = rml_alloc(session->allocator, bytes);
+    char *block = rml_alloc(session->context.allocator, bytes);
     if (!block)
         return rml_fail_nomem(err, bytes, "activations and scratch");
     if (session->block_owned)
-        rml_free(session->allocator, session->block);
+        rml_free(session->context.allocator, session->block);
     session->block = block;
     session->block_bytes = bytes;
     session->block_owned = true;
@@ -120,22 +80,17 @@ static void log_plan(const rml_session *session, const rml_plan *plan)
         "planned %zu steps, %.3f GMAC, %zu bytes of activations and scratch, %zu bytes of packed "
         "weights, %s, %d threads",
         plan->step_count, (double)plan->macs * 1e-9, plan->bytes, plan->packed_bytes,
-        rml_cpu_level_name(session->kernels.level), rml_pool_threads(session->pool));
+        rml_cpu_level_name(session->kernels.level), session->context.threads);
     session->settings.log(session->settings.log_user, line);
 }
 
 // Plans for the shapes set; the plan becomes the first of the list.
 static rml_status add_plan(rml_session *session, rml_error *err)
 {
-    const rml_plan_settings settings = {
-        &session->kernels,           session->pool,
-        session->settings.precision, rml_pool_threads(session->pool),
-        session->settings.no_reuse,  session->settings.memory_limit};
     rml_plan *plan;
-    RML_TRY(rml_plan_create(&plan, session->model, session->shapes, &settings, session->allocator,
-                            err));
-    plan->older = session->plans;
-    session->plans = plan;
+    RML_TRY(rml_plan_create(&plan, rml_session_graph(session), session->inputs, false,
+                            session->settings.memory_limit, &session->context, err));
+    rml_plan_add(&session->plans, plan);
     if (session->settings.log)
         log_plan(session, plan);
     return RML_OK;
@@ -148,42 +103,44 @@ static void go_back(rml_session *session, const rml_plan *former)
     if (!former)
         return;
     for (size_t i = 0; i < graph->input_count; i++)
-        session->shapes[i] = former->facts[graph->inputs[i]].shape;
-    recall(session);
+        session->inputs[i].shape = former->facts[graph->inputs[i]].shape;
+    rml_plan_recall(&session->plans, session->inputs);
 }
 
 rml_status rml_session_prepare(rml_session *session, rml_error *err)
 {
     const rml_graph *graph = rml_session_graph(session);
     const rml_plan *former = session->ready ? session->plans : NULL;
-    if (former && rml_session_plan_fits(session, former) && rml_session_has_block(session))
+    if (former && rml_plan_fits(former, session->inputs) && rml_session_has_block(session))
         return RML_OK;
     for (size_t i = 0; i < graph->input_count; i++)
-        if (!rml_shape_known(&session->shapes[i])) {
+        if (!rml_shape_known(&session->inputs[i].shape)) {
             char text[RML_SHAPE_TEXT_BYTES];
             return rml_fail(err, RML_ERR_SHAPE, "input %s has shape %s: set its size first",
                             graph->values[graph->inputs[i]].name,
-                            rml_shape_text(&session->shapes[i], text));
+                            rml_shape_text(&session->inputs[i].shape, text));
         }
-    const bool recalled = recall(session);
+    const bool recalled = rml_plan_recall(&session->plans, session->inputs);
     rml_status status = RML_OK;
     if (!recalled) {
-        rml_pool_enter(session->pool);
+        rml_pool_enter(session->context.pool);
         status = add_plan(session, err);
-        rml_pool_leave(session->pool);
+        rml_pool_leave(session->context.pool);
     }
     if (status == RML_OK) {
         status = make_block(session, session->plans, err);
         if (status != RML_OK && !recalled)
-            drop_newest(session);
+            rml_plan_drop_newest(&session->plans);
     }
     if (status != RML_OK) {
         go_back(session, former);
         return status;
     }
-    forget_oldest(session);
+    rml_plan_forget_oldest(&session->plans);
     session->ready = true;
-    rml_session_forget_results(session);
+    session->ran = false;
+    session->context.memory.planned = session->plans->bytes;
+    rml_memory_pool_reset(&session->context.memory);
     session->pointed = false;
     rml_session_point(session);
     return RML_OK;

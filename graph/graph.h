@@ -240,10 +240,10 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
                                 rml_error *err);
 
 // Finds out what is known of every value from the `facts` of the inputs; `facts` has value_count
-// entries, of which those of the inputs are set. What is computed on the way lies in `arena`.
-// `*concrete` is false when a shape depends on elements that only a run computes.
+// entries, of which those of the inputs are set. What is computed on the way lies in `arena`;
+// shapes that depend on elements that only a run computes stay unknown.
 rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *arena,
-                           bool *concrete, rml_error *err);
+                           rml_error *err);
 
 // One line a live node, for tests and people: "conv1 = conv2d(x, w, b) (1,64,8,8)". Returns the
 // number of bytes the whole text needs, as snprintf.

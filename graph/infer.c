@@ -112,7 +112,7 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
 }
 
 static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fact *facts,
-                            rml_arena *arena, bool *concrete, rml_error *err)
+                            rml_arena *arena, rml_error *err)
 {
     rml_fact out[RML_MAX_OUTPUTS];
     rml_fact *in = rml_alloc(graph->arena.allocator,
@@ -126,15 +126,10 @@ static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fa
         status = rml_node_compute(graph, node, in, out, arena, err);
     rml_free(graph->arena.allocator, in);
     RML_TRY(status);
-    // How often a loop turns or which branch runs no plan knows, even where the shapes are known.
-    if (rml_op_get(node->op)->control)
-        *concrete = false;
     for (int i = 0; i < node->out_count; i++) {
         size_t count;
         facts[node->out + (rml_value_id)i] = out[i];
-        if (!rml_shape_known(&out[i].shape)) {
-            *concrete = false;
-        } else if (!rml_shape_count(&out[i].shape, &count)) {
+        if (rml_shape_known(&out[i].shape) && !rml_shape_count(&out[i].shape, &count)) {
             char text[RML_SHAPE_TEXT_BYTES];
             return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
                             rml_shape_text(&out[i].shape, text));
@@ -144,14 +139,13 @@ static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fa
 }
 
 rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *arena,
-                           bool *concrete, rml_error *err)
+                           rml_error *err)
 {
-    *concrete = true;
     for (size_t i = 0; i < graph->value_count; i++)
         if (graph->values[i].kind == RML_VALUE_CONSTANT)
             facts[i] = rml_graph_fact(graph, (rml_value_id)i);
     for (size_t i = 0; i < graph->node_count; i++)
         if (!graph->nodes[i].dead)
-            RML_TRY(infer_one(graph, &graph->nodes[i], facts, arena, concrete, err));
+            RML_TRY(infer_one(graph, &graph->nodes[i], facts, arena, err));
     return RML_OK;
 }

@@ -386,7 +386,9 @@ typedef struct rml_session_settings {
     rml_shared_block *shared; // activations and scratch lie there, or NULL
     // At most so many bytes of activations and scratch, or 0. Where a plan would take more, large
     // images are computed in bands of rows: the same bits, some of them computed more than once.
-    // Where that does not suffice, preparing fails with RML_ERR_LIMIT.
+    // Where that does not suffice, preparing fails with RML_ERR_LIMIT. What runs take beside the
+    // block (see rml_session_grows) counts as well; a run that would pass the limit fails with
+    // RML_ERR_LIMIT.
     size_t memory_limit;
     bool profile;  // measure every node
     bool no_reuse; // give every value its own memory (to tell planner faults from others)
@@ -420,7 +422,7 @@ RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 // nothing is prepared, the memory that is shared has moved since, what is bound is too small, or
 // each run copies the input from what is bound to it. An output that each run copies is here, too.
 // An output whose shape only a run tells is NULL before the first run, and has a shape and a place
-// of its own after each. `shape` may be NULL.
+// of its own after each, in memory of the session until the next run. `shape` may be NULL.
 RML_API void *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
 RML_API const void *rml_session_output(rml_session *session, const char *name, rml_shape *shape);
 RML_API void *rml_session_input_at(rml_session *session, size_t input, rml_shape *shape);
@@ -448,14 +450,23 @@ RML_API rml_status rml_session_bind(rml_session *session, const char *name, void
                                     size_t bytes, rml_error *err);
 
 // Runs the network. Prints nothing and starts nothing; allocates nothing either, unless the shapes
-// inside depend on what is computed. Fails where the network picks something by an index, given or
-// computed, that is out of range.
+// inside depend on what is computed, and then not for sizes that the last run had. Fails where the
+// network picks something by an index, given or computed, that is out of range.
 RML_API rml_status rml_session_run(rml_session *session, rml_error *err);
 
 RML_API size_t
 rml_session_planned_bytes(const rml_session *session); // the block: activations + scratch
 RML_API size_t rml_session_packed_bytes(const rml_session *session); // packed weights it uses
-RML_API uint64_t rml_session_macs(const rml_session *session);       // multiply-adds of one run
+
+// Whether parts of the network are planned only while it runs: what follows from elements that are
+// computed, and graphs inside nodes. A run takes memory for them beside the block, outputs of such
+// sizes included, and keeps it for the next one; with a memory limit, never more than what the
+// block leaves of it.
+RML_API bool rml_session_grows(const rml_session *session);
+
+// The block and the most that runs have taken beside it so far.
+RML_API size_t rml_session_peak_bytes(const rml_session *session);
+RML_API uint64_t rml_session_macs(const rml_session *session); // multiply-adds of one run
 RML_API int rml_session_threads(const rml_session *session);
 RML_API rml_cpu_level rml_session_cpu(const rml_session *session);
 

@@ -183,7 +183,7 @@ typedef struct rml_op {
     int packed_input;     // index of the constant that `pack` takes, or -1. An algorithm without
                           // `pack` reads it as it is stored, constant or not
     unsigned packed_also; // bits of further inputs whose constants it takes
-    bool control;         // run by rml_eager_control; there are no algorithms
+    bool control;         // runs graphs inside it, see engine/control.h; there are no algorithms
     bool from_shapes;     // the inputs' shapes are all it needs; `run` does not look at elements
     bool in_place;        // out may be the memory of in[0] where shapes and strides agree
     bool keeps_memory;    // with in_place: also where shapes or layouts differ, for elements stay

@@ -172,7 +172,7 @@ static void print_text(const rml_onnx *file, const char *path, const contents *c
     if (!c->runs)
         printf("does not run here: %s\n", c->why.message);
     else if (!c->cost.planned)
-        printf("runs, node by node: sizes inside depend on what it computes\n");
+        printf("runs, partly planned on the way: sizes inside depend on what it computes\n");
     else
         print_run_cost(&c->cost);
 }

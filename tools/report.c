@@ -223,11 +223,7 @@ run_cost run_cost_of(rml_model *model)
         ok = rml_session_resize(session, port.name, port.shape, NULL) == RML_OK;
     }
     if (ok && rml_session_prepare(session, NULL) == RML_OK) {
-        // Where only a run tells sizes, outputs have no place before it.
-        cost.planned = true;
-        for (size_t i = 0; i < rml_model_output_count(model); i++)
-            cost.planned =
-                cost.planned && rml_session_output(session, rml_model_output(model, i).name, NULL);
+        cost.planned = !rml_session_grows(session);
         cost.macs = rml_session_macs(session);
         cost.planned_bytes = rml_session_planned_bytes(session);
     }

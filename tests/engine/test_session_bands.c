@@ -336,6 +336,30 @@ static void test_session(void)
     CHECK(counts.live_bytes == 0);
 }
 
+// The limit holds for what is planned also where other parts wait for what is computed.
+static void test_beside_dynamic(void)
+{
+    net at;
+    size_t plain_bytes = 0, count = 0, bytes = 0;
+    build_decoder(&at, NULL);
+    const rml_value_id y = at.graph->outputs[0];
+    const rml_value_id row = rml_graph_reduce(at.graph, y, RML_REDUCE_MAX, 3, false, "row");
+    const rml_value_id where = rml_graph_node(at.graph, RML_OP_NONZERO, NULL, &row, 1, "where");
+    rml_graph_output(at.graph, "n", where);
+    if (net_finish(&at, NULL)) {
+        float *plain =
+            run(at.model, 0, 1, 1, RML_CPU_BEST, RML_PRECISION_F32, &plain_bytes, &count);
+        float *ours = run(at.model, plain_bytes * 8 / 10, net_threads(), 1, RML_CPU_BEST,
+                          RML_PRECISION_F32, &bytes, &count);
+        CHECK_MSG(plain && ours && bytes < plain_bytes &&
+                      memcmp(ours, plain, count * sizeof *ours) == 0,
+                  "%d %d %zu of %zu bytes", plain != NULL, ours != NULL, bytes, plain_bytes);
+        free(plain);
+        free(ours);
+    }
+    net_end(&at);
+}
+
 // Every allocation of preparing fails in turn, and then the session works all the same.
 static void test_no_memory(void)
 {
@@ -378,6 +402,7 @@ int main(int argc, char **argv)
     test_decoder();
     test_large_in_bf16();
     test_session();
+    test_beside_dynamic();
     test_no_memory();
     return check_result();
 }

@@ -57,7 +57,7 @@ def test_text(program, tmp_path):
         "     1 my.Mine",
         f"{path}: onnx, IR version 8, operator set 18, operator set my 1, by a test 1.2",
         "7 nodes, 1 functions; 1 initializers, 6 numbers, 0.0 MB",
-        "runs, node by node: sizes inside depend on what it computes",
+        "runs, partly planned on the way: sizes inside depend on what it computes",
     ]
 
 

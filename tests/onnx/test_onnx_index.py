@@ -1,5 +1,5 @@
 """Operators of ONNX that reshape, cut, pick, scatter and make, against NumPy: on every way a file
-may tell of shapes, and with their sizes as constants (planned) and as inputs (node by node)."""
+may tell of shapes, and with their sizes as constants (planned) and as inputs (dynamic steps)."""
 
 import numpy as np
 import onnx

@@ -145,7 +145,7 @@ static void test_same_bits(void)
     size_t count = 0;
     rml_shape_count(&image, &count);
     float *results[2] = {calloc(count, sizeof(float)), calloc(count, sizeof(float))};
-    for (int eager = 0; eager < 2; eager++) {
+    for (int dynamic = 0; dynamic < 2; dynamic++) {
         net at;
         const rml_conv_attr attr = rml_conv_square(3, 1, 1);
         net_begin(&at, NULL);
@@ -155,12 +155,12 @@ static void test_same_bits(void)
         rml_value_id y = rml_graph_conv2d(at.graph, x, w, b, &attr, "conv");
         y = rml_graph_binary(at.graph, RML_BINARY_MUL, y, x, "mul");
         rml_graph_output(at.graph, "y", rml_graph_softmax(at.graph, y, 1, "softmax"));
-        if (eager)
+        if (dynamic)
             rml_graph_output(at.graph, "n", plain(at.graph, RML_OP_NONZERO, x, "where"));
         rml_session *session =
             start(&at, &(rml_session_settings){.size = sizeof(rml_session_settings),
                                                .threads = net_threads()});
-        CHECK(rml_session_bind(session, "y", results[eager], count * sizeof(float), &at.err) ==
+        CHECK(rml_session_bind(session, "y", results[dynamic], count * sizeof(float), &at.err) ==
               RML_OK);
         prepare(&at, session);
         net_fill_inputs(session, at.model, 7);
@@ -369,13 +369,126 @@ static void test_scan(void)
     rml_graph_release(&body);
 }
 
-// Every allocation of a run fails in turn: the status says so and nothing leaks.
+// A state that gets longer with each turn, so that every turn asks for memory; each turn's sum.
+static void make_growing_body(rml_graph *body)
+{
+    const rml_shape open = shape1(-1);
+    rml_graph_init(body, rml_allocator_default());
+    rml_graph_typed_input(body, "turn", RML_I64, &scalar);
+    const rml_value_id go = rml_graph_typed_input(body, "go", RML_BOOL, &scalar);
+    const rml_value_id state = rml_graph_input(body, "state", &open);
+    const rml_value_id step = rml_graph_input(body, "step", &open);
+    const rml_value_id next =
+        rml_graph_concat(body, (const rml_value_id[]){state, step}, 2, 0, "next");
+    rml_graph_output(body, "go_on", cast(body, go, RML_BOOL, "same"));
+    rml_graph_output(body, "state_out", next);
+    rml_graph_output(body, "each", rml_graph_reduce(body, next, RML_REDUCE_SUM, 0, false, "sum"));
+}
+
+typedef struct growing {
+    net at;
+    rml_graph body;
+    rml_session *session;
+} growing;
+
+static void begin_growing(growing *g, const rml_session_settings *settings)
+{
+    static const rml_dtype types[] = {RML_F32, RML_F32};
+    const rml_shape two = shape1(2);
+    make_growing_body(&g->body);
+    net_begin(&g->at, NULL);
+    const rml_value_id limit = rml_graph_typed_input(g->at.graph, "limit", RML_I64, &scalar);
+    const rml_value_id state = rml_graph_input(g->at.graph, "state", &two);
+    const rml_control_attr attr = {
+        .body = {&g->body}, .out_count = 2, .out_types = types, .states = 1};
+    const rml_value_id in[] = {limit, RML_NO_VALUE, state, state};
+    const rml_value_id first = control(&g->at, RML_OP_LOOP, &attr, in, 4, "loop");
+    rml_graph_output(g->at.graph, "end", first);
+    rml_graph_output(g->at.graph, "each", first + 1);
+    g->session = start(&g->at, settings);
+    prepare(&g->at, g->session);
+    float *x = rml_session_input(g->session, "state", NULL);
+    x[0] = 1;
+    x[1] = 2;
+}
+
+static void run_growing(growing *g, int64_t turns)
+{
+    rml_shape shape, stacked;
+    *(int64_t *)rml_session_input(g->session, "limit", NULL) = turns;
+    run(&g->at, g->session);
+    const float *end = rml_session_output(g->session, "end", &shape);
+    const float *each = rml_session_output(g->session, "each", &stacked);
+    CHECK(shape.dim[0] == 2 + 2 * turns && stacked.dim[0] == turns);
+    for (int64_t k = 0; k < turns; k++)
+        CHECK(each[k] == (float)(3 * (k + 2)) && end[2 + 2 * k] == 1 && end[3 + 2 * k] == 2);
+}
+
+static void end_growing(growing *g)
+{
+    rml_session_destroy(&g->session);
+    net_end(&g->at);
+    rml_graph_release(&g->body);
+}
+
+// Every allocation of a run of several turns fails in turn: the status says so, nothing is freed
+// twice and nothing leaks.
 static void test_no_memory(void)
+{
+    growing g;
+    counting count = {0};
+    const rml_allocator allocator = counting_allocator(&count);
+    const rml_session_settings settings = {
+        .size = sizeof settings, .allocator = &allocator, .threads = 1};
+    int failures = 0;
+    for (rml_status status = RML_ERR_NOMEM; status != RML_OK && failures < 1000; failures++) {
+        begin_growing(&g, &settings);
+        *(int64_t *)rml_session_input(g.session, "limit", NULL) = 9;
+        count.fail_at = count.calls + 1 + (size_t)failures;
+        status = rml_session_run(g.session, &g.at.err);
+        CHECK(status == RML_OK || status == RML_ERR_NOMEM);
+        CHECK(status == RML_OK || !rml_session_output(g.session, "each", NULL));
+        count.fail_at = 0;
+        run_growing(&g, 9); // with what the failed run left
+        end_growing(&g);
+        CHECK(count.live_bytes == 0);
+    }
+    CHECK_MSG(failures > 12 && failures < 1000, "%d failures", failures);
+}
+
+// A run with the sizes of the last one allocates nothing, however often shapes change in it.
+static void test_no_allocation(void)
+{
+    growing g;
+    counting count;
+    const rml_allocator allocator = counting_allocator(&count);
+    begin_growing(
+        &g, &(rml_session_settings){.size = sizeof(rml_session_settings), .allocator = &allocator});
+    CHECK(rml_session_grows(g.session));
+    run_growing(&g, 50);
+    run_growing(&g, 50);
+    const size_t calls = count.calls, peak = rml_session_peak_bytes(g.session);
+    for (int i = 0; i < 5; i++)
+        run_growing(&g, 50);
+    CHECK_MSG(count.calls == calls, "%zu allocations", count.calls - calls);
+    CHECK(rml_session_peak_bytes(g.session) == peak &&
+          peak > rml_session_planned_bytes(g.session) + 102 * sizeof(float));
+    // what large runs took goes with small ones
+    const size_t live = count.live_bytes;
+    run_growing(&g, 1);
+    run_growing(&g, 1);
+    CHECK(count.live_bytes < live);
+    end_growing(&g);
+    CHECK(count.live_bytes == 0);
+}
+
+// Turns are neither planned nor given memory one by one.
+static void test_many_turns(void)
 {
     static const rml_dtype types[] = {RML_F32, RML_F32};
     net at;
     rml_graph body;
-    counting count = {0};
+    counting count;
     const rml_allocator allocator = counting_allocator(&count);
     const rml_shape two = shape1(2);
     make_loop_body(&body);
@@ -385,26 +498,142 @@ static void test_no_memory(void)
     const rml_control_attr attr = {
         .body = {&body}, .out_count = 2, .out_types = types, .states = 1};
     const rml_value_id in[] = {limit, RML_NO_VALUE, state, state};
-    const rml_value_id first = control(&at, RML_OP_LOOP, &attr, in, 4, "loop");
-    rml_graph_output(at.graph, "each", first + 1);
+    rml_graph_output(at.graph, "each", control(&at, RML_OP_LOOP, &attr, in, 4, "loop") + 1);
     rml_session *session = start(&at, &(rml_session_settings){.size = sizeof(rml_session_settings),
-                                                              .allocator = &allocator,
-                                                              .threads = 1});
+                                                              .allocator = &allocator});
     prepare(&at, session);
-    *(int64_t *)rml_session_input(session, "limit", NULL) = 9;
-    memset(rml_session_input(session, "state", NULL), 0, 2 * sizeof(float));
-    rml_status status = RML_ERR_NOMEM;
-    int failures = 0;
-    for (; status != RML_OK && failures < 1000; failures++) {
-        count.fail_at = count.calls + 1 + (size_t)failures;
-        status = rml_session_run(session, &at.err);
-        CHECK(status == RML_OK || status == RML_ERR_NOMEM);
-    }
-    CHECK(status == RML_OK && failures > 20);
+    float *x = rml_session_input(session, "state", NULL);
+    x[0] = x[1] = 1;
+    *(int64_t *)rml_session_input(session, "limit", NULL) = 100000;
+    const size_t calls = count.calls;
+    run(&at, session);
+    CHECK_MSG(count.calls - calls < 60, "%zu allocations", count.calls - calls);
+    rml_shape shape;
+    const float *each = rml_session_output(session, "each", &shape);
+    CHECK(shape.dim[0] == 100000 && each[199999] == 100001.0f);
     rml_session_destroy(&session);
-    CHECK(count.live_bytes == 0);
     net_end(&at);
     rml_graph_release(&body);
+}
+
+// What only a run tells counts against the limit, with what is planned.
+static void test_limit(void)
+{
+    growing g;
+    rml_session_settings settings = {.size = sizeof settings, .memory_limit = 64 << 10};
+    begin_growing(&g, &settings);
+    run_growing(&g, 50);
+    CHECK(rml_session_peak_bytes(g.session) <= settings.memory_limit);
+    *(int64_t *)rml_session_input(g.session, "limit", NULL) = 100000;
+    CHECK(rml_session_run(g.session, &g.at.err) == RML_ERR_LIMIT);
+    char planned[32];
+    snprintf(planned, sizeof planned, "%zu", rml_session_planned_bytes(g.session));
+    CHECK_MSG(strstr(g.at.err.message, "65536") && strstr(g.at.err.message, planned), "%s",
+              g.at.err.message);
+    CHECK(rml_session_peak_bytes(g.session) <= settings.memory_limit);
+    CHECK(!rml_session_output(g.session, "end", NULL));
+    run_growing(&g, 50);
+    end_growing(&g);
+}
+
+// ---- precision and profile
+// -----------------------------------------------------------------------
+
+// A linear layer, of known shape, of rows that are picked while it runs, or inside a branch.
+typedef enum place { STATIC, PICKED, BRANCH } place;
+
+static rml_value_id linear(net *at, rml_graph *graph, rml_value_id x, rml_value_id w)
+{
+    (void)at;
+    const rml_value_id y = rml_graph_linear(graph, x, w, RML_NO_VALUE, "layer");
+    return rml_graph_unary(graph, y, (rml_activation){.kind = RML_UNARY_TANH}, "tanh");
+}
+
+static float *run_linear(place where, rml_precision precision, char *ran_in, size_t *entries)
+{
+    static const rml_dtype types[] = {RML_F32};
+    const rml_shape rows = {3, {1, 8, 64}};
+    net at;
+    net_begin(&at, NULL);
+    rml_graph *branch[2] = {rml_graph_inside(at.graph), rml_graph_inside(at.graph)};
+    rml_value_id x = rml_graph_input(at.graph, "x", &rows);
+    const rml_value_id w = net_random(&at, "w", (rml_shape){2, {48, 64}}, 'u');
+    rml_graph_output(at.graph, "plain", rml_graph_unary(at.graph, x, rml_activation_relu(), "r"));
+    if (where == PICKED) {
+        const rml_value_id flags =
+            rml_graph_typed_input(at.graph, "flags", RML_BOOL, &(rml_shape){1, {8}});
+        const rml_value_id in[] = {x, plain(at.graph, RML_OP_NONZERO, flags, "where")};
+        x = rml_graph_node(at.graph, RML_OP_GATHER, &(rml_op_attr){.axis = {1}}, in, 2, "pick");
+    }
+    if (where == BRANCH) {
+        for (int k = 0; k < 2; k++) {
+            const rml_value_id inner = rml_graph_input(branch[k], "x", &rows);
+            const rml_constant *weight = at.graph->values[w].constant;
+            rml_graph_output(
+                branch[k], "y",
+                linear(&at, branch[k], inner, rml_graph_constant(branch[k], "w", weight)));
+        }
+        const rml_value_id flag = rml_graph_typed_input(at.graph, "flags", RML_BOOL, &scalar);
+        const rml_control_attr attr = {
+            .body = {branch[0], branch[1]}, .out_count = 1, .out_types = types};
+        const rml_value_id in[] = {flag, x, x};
+        x = control(&at, RML_OP_IF, &attr, in, 3, "if");
+    } else {
+        x = linear(&at, at.graph, x, w);
+    }
+    rml_graph_output(at.graph, "y", x);
+    rml_session *session = start(&at, &(rml_session_settings){.size = sizeof(rml_session_settings),
+                                                              .precision = precision,
+                                                              .profile = true});
+    prepare(&at, session);
+    uniform_fill(rml_session_input(session, "x", NULL), 8 * 64, 3, 'u');
+    if (where != STATIC)
+        memset(rml_session_input(session, "flags", NULL), 1, where == PICKED ? 8 : 1);
+    run(&at, session);
+    run(&at, session);
+    const size_t bytes = 8 * 48 * sizeof(float);
+    float *y = malloc(bytes);
+    memcpy(y, rml_session_output(session, "y", NULL), bytes);
+    *entries = rml_session_profile_count(session);
+    for (size_t i = 0; i < *entries; i++) {
+        const rml_profile_entry entry = rml_session_profile(session, i);
+        CHECK(entry.runs == 2);
+        if (strcmp(entry.op, "linear") == 0) {
+            snprintf(ran_in, 16, "%s", entry.precision);
+            CHECK(entry.macs == 2 * 8 * 48 * 64 && strcmp(entry.algorithm, "-") != 0);
+            CHECK(entry.shape.dim[entry.shape.rank - 1] == 48);
+        }
+    }
+    rml_session_destroy(&session);
+    net_end(&at);
+    return y;
+}
+
+static void test_precision(void)
+{
+    static const size_t entries[] = {2, 4, 3}; // the activation is part of the layer
+    const size_t bytes = 8 * 48 * sizeof(float);
+    size_t count;
+    char ran_in[16] = "";
+    float *f32 = run_linear(STATIC, RML_PRECISION_F32, ran_in, &count);
+    CHECK(strcmp(ran_in, "f32") == 0);
+    for (int half = 0; half < 2; half++) {
+        const rml_precision precision = half ? RML_PRECISION_BF16 : RML_PRECISION_F32;
+        if (!rml_precision_available(precision, RML_CPU_BEST))
+            continue;
+        float *known = run_linear(STATIC, precision, ran_in, &count);
+        CHECK((memcmp(known, f32, bytes) != 0) == (half != 0));
+        for (place where = STATIC; where <= BRANCH; where++) {
+            float *y = run_linear(where, precision, ran_in, &count);
+            CHECK_MSG(strcmp(ran_in, half ? "bf16" : "f32") == 0, "place %d ran in %s", (int)where,
+                      ran_in);
+            CHECK_MSG(memcmp(y, known, bytes) == 0, "place %d", (int)where);
+            CHECK_MSG(count == entries[where], "%zu entries", count);
+            free(y);
+        }
+        free(known);
+    }
+    free(f32);
 }
 
 int main(void)
@@ -419,5 +648,9 @@ int main(void)
     test_loop_changes_size();
     test_scan();
     test_no_memory();
+    test_no_allocation();
+    test_many_turns();
+    test_limit();
+    test_precision();
     return check_result();
 }
