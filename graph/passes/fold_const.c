@@ -48,10 +48,11 @@ static rml_status turn(rml_graph *graph, const rml_node *node, rml_error *err)
     if (!constant)
         return rml_fail_nomem(err, sizeof *constant, "folding constants");
     *constant = *from;
-    for (int i = 0; i < attr->rank; i++) {
-        constant->stored.shape.dim[i] = from->stored.shape.dim[attr->order[i]];
-        constant->stored.stride[i] = from->stored.stride[attr->order[i]];
-        if (from->scale && attr->order[i] == from->scale_axis)
+    for (int i = 0; i < from->stored.shape.rank; i++) {
+        const int axis = rml_transpose_axis(attr, from->stored.shape.rank, i);
+        constant->stored.shape.dim[i] = from->stored.shape.dim[axis];
+        constant->stored.stride[i] = from->stored.stride[axis];
+        if (from->scale && axis == from->scale_axis)
             constant->scale_axis = i;
     }
     become_constant(graph, node->out, constant);

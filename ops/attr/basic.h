@@ -102,8 +102,11 @@ typedef struct rml_reshape_attr {
 
 typedef struct rml_transpose_attr {
     int rank;                // -1: all dimensions of whatever there is, in reverse
-    int order[RML_MAX_RANK]; // output dimension i is input dimension order[i]
+    int order[RML_MAX_RANK]; // output dimension i is input dimension order[i]; from the end below 0
 } rml_transpose_attr;
+
+// Which of the input's `rank` dimensions dimension `i` of the output is; -1 where there is none.
+int rml_transpose_axis(const rml_transpose_attr *attr, int rank, int i);
 
 typedef struct rml_expand_attr {
     rml_shape shape; // 0: as in the second input at this place; 1: as in the first. The elements

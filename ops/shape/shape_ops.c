@@ -62,10 +62,9 @@ const rml_op rml_op_concat = {.name = "concat",
 
 // ---- transpose ----------------------------------------------------------------------------------
 
-// Which dimension of the input dimension `i` of the output is; -1 where there is none.
-static int turned(const rml_transpose_attr *transpose, int rank, int i)
+int rml_transpose_axis(const rml_transpose_attr *attr, int rank, int i)
 {
-    return transpose->rank < 0 ? rank - 1 - i : rml_axis_of(transpose->order[i], rank);
+    return attr->rank < 0 ? rank - 1 - i : rml_axis_of(attr->order[i], rank);
 }
 
 static rml_status infer_transpose(const rml_op_attr *attr, const rml_fact *in, int in_count,
@@ -83,7 +82,7 @@ static rml_status infer_transpose(const rml_op_attr *attr, const rml_fact *in, i
         return RML_OK;
     }
     for (int i = 0; i < from->rank && (transpose->rank < 0 || transpose->rank == from->rank); i++) {
-        const int axis = turned(transpose, from->rank, i);
+        const int axis = rml_transpose_axis(transpose, from->rank, i);
         if (axis < 0)
             break;
         seen |= 1u << axis;
@@ -99,7 +98,7 @@ static void run_transpose(const rml_op_args *args)
 {
     rml_tensor view = args->in[0];
     for (int i = 0; i < view.rank; i++) {
-        const int axis = turned(&args->attr->transpose, view.rank, i);
+        const int axis = rml_transpose_axis(&args->attr->transpose, view.rank, i);
         view.dim[i] = args->in[0].dim[axis];
         view.stride[i] = args->in[0].stride[axis];
     }

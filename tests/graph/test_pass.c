@@ -256,6 +256,31 @@ static void test_fold_const(void)
     net_end(&at);
 }
 
+// The order may be left out, which means in reverse, and count from the end.
+static void test_fold_transpose(void)
+{
+    const rml_transpose_attr orders[] = {{.rank = -1}, {3, {2, 1, 0}}, {3, {-1, -2, -3}}};
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        net at;
+        float folded[24];
+        net_begin(&at, NULL);
+        const rml_value_id a = net_random(&at, "a", (rml_shape){3, {2, 3, 4}}, 'u');
+        const rml_op_attr attr = {.transpose = orders[i]};
+        const rml_value_id t = rml_graph_node(at.graph, RML_OP_TRANSPOSE, &attr, &a, 1, "turned");
+        rml_graph_output(
+            at.graph, "out",
+            rml_graph_unary(at.graph, t, (rml_activation){.kind = RML_UNARY_NEG}, "minus"));
+        run_pass(&at, rml_pass_fold_const, 1);
+        const rml_constant *constant = at.graph->values[t].constant;
+        CHECK(constant && rml_shape_equal(&constant->stored.shape, &(rml_shape){3, {4, 3, 2}}));
+        for (int64_t k = 0; constant && k < 4; k++)
+            rml_constant_read(constant, 0, k, 1, folded + 6 * k);
+        for (int k = 0; constant && k < 24; k++)
+            CHECK(folded[k] == at.memory[0][k % 2 * 12 + k / 2 % 3 * 4 + k / 6]);
+        net_end(&at);
+    }
+}
+
 static void test_layout(void)
 {
     net at;
@@ -390,6 +415,7 @@ int main(void)
     test_not_folded();
     test_dce();
     test_fold_const();
+    test_fold_transpose();
     test_layout();
     test_constant_image();
     test_twice();

@@ -1,0 +1,1 @@
+"""Random small ONNX graphs: the builder, operators by family, control flow."""

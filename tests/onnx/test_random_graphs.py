@@ -1,0 +1,158 @@
+"""Random small graphs of all operators, control flow included, against ONNX Runtime.
+
+Where the two differ, the reference implementation of the onnx package is asked as well: ONNX
+Runtime 1.31 forgets Gemm's beta where nothing is multiplied, takes the mean of nothing for 0, and
+the like.
+
+    python tests/onnx/test_random_graphs.py SEED [COUNT]    these graphs; what fails stays in FOLDER
+"""
+
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import conftest  # noqa: E402
+from random_graphs import builder, control, families  # noqa: E402
+
+FOLDER = conftest.ROOT / "build" / "random_graphs"  # of graphs that failed
+COUNT = int(os.environ.get("RUN_MODEL_RANDOM_GRAPHS", "1000"))
+CHUNK = 50
+FIRST = 1
+SMALL = 0.5  # what is smaller comes of subtracting numbers around 1
+
+
+def make(seed):
+    """The model, its inputs, and its outputs with the error that each may have."""
+    scope = builder.Scope(np.random.default_rng(seed))
+    special = scope.chance(0.35)
+    control.grow(scope, scope.integer(1, 6), families.ALL)
+    if special:
+        control.grow(scope, 1, control.CONTROL)
+        control.grow(scope, scope.integer(0, 2), families.ALL)
+    read = {name for node in scope.nodes for name in node.input}
+    outputs = [v for v in scope.values if any(v.name in node.output for node in scope.nodes)]
+    outputs = [v for v in outputs if v.name not in read or scope.chance(0.25)]
+    if not outputs:
+        return None
+    needed = set(builder.names_read(scope.nodes)) | {v.name for v in outputs}
+    inputs = {k: v for k, v in scope.inputs.items() if k in needed}
+    constants = {k: v for k, v in scope.constants.items() if k in needed}
+    ports = []
+    for name, array in inputs.items():
+        shape = scope.pick((array.shape, [f"{name}_{i}" for i in range(array.ndim)], None))
+        shape = array.shape if name in scope.told else shape
+        ports.append(builder.value_info(name, array, shape))
+    infos = [builder.value_info(v.name, v.array) for v in outputs]
+    model = builder.make_model(scope.nodes, ports, infos, constants)
+    return model, inputs, outputs
+
+
+def operators(model):
+    return [node.op_type for node in model.graph.node]
+
+
+def second_opinion(model, inputs):
+    """What the onnx package's own implementation gives, by output; empty where it cannot."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            names = [output.name for output in model.graph.output]
+            return dict(zip(names, ReferenceEvaluator(model).run(names, inputs)))
+    except Exception:  # it has no class of its own for what it does not do
+        return {}
+
+
+def difference(ours, want, error):
+    """What is wrong; None when nothing is."""
+    if ours.dtype != want.dtype or ours.shape != want.shape:
+        return f"{ours.dtype}{ours.shape}, expected {want.dtype}{want.shape}"
+    if want.dtype.kind != "f":
+        same = np.array_equal(ours, want)
+        return None if same else f"{int((ours != want).sum())} of {want.size} differ"
+    if not want.size:
+        return None
+    same = (ours == want) | (np.isnan(ours) & np.isnan(want))
+    most = max(float(np.abs(want).max()), SMALL) if np.isfinite(want).all() else SMALL
+    with np.errstate(invalid="ignore"):
+        far = np.abs(ours.astype(np.float64) - want.astype(np.float64))
+    far = float(np.where(same, 0.0, far).max()) / most
+    return None if far <= error else f"differs by {far:.2e} of the largest, allowed {error:.2e}"
+
+
+def check(program, folder, seed):
+    """What is wrong with the graph of this seed; None when nothing is, "" when there is none."""
+    made = make(seed)
+    if made is None:
+        return ""
+    model, inputs, outputs = made
+    try:
+        want = builder.run_model(model, inputs, optimise=False)
+    except builder.Reject:
+        return ""
+    levels = conftest.available_levels()
+    onnx.save(model, folder / "model.onnx")
+    arguments = ["exec", folder / "model.onnx", "--quiet", "--cpu", levels[seed % len(levels)]]
+    for name, array in inputs.items():
+        np.save(folder / f"{name}.npy", array)
+        arguments += ["--input", f"{name}={folder / name}.npy"]
+    for v in outputs:
+        (folder / f"out-{v.name}.npy").unlink(missing_ok=True)
+        arguments += ["--output", f"{v.name}={folder}/out-{v.name}.npy"]
+    done = program.run(*arguments, code=None, timeout=60)
+    if done.returncode:
+        return done.stderr.strip()
+    other = None
+    for v, array in zip(outputs, want):
+        ours = np.load(folder / f"out-{v.name}.npy")
+        wrong = difference(ours, array, v.error + 1e-7)
+        if wrong and other is None:
+            other = second_opinion(model, inputs)
+        if wrong and (v.name not in other or difference(ours, other[v.name], v.error + 1e-7)):
+            return f"{v.name}: {wrong}"
+    return None
+
+
+def check_some(program, seeds):
+    """Seeds that fail, each with what is wrong; and how many graphs there were."""
+    failures, count = [], 0
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            wrong = check(program, folder, seed)
+            count += wrong != ""
+            if wrong:
+                kept = FOLDER / str(seed)
+                kept.mkdir(parents=True, exist_ok=True)
+                for file in folder.iterdir():
+                    (kept / file.name).write_bytes(file.read_bytes())
+                ops = " ".join(operators(onnx.load(folder / "model.onnx")))
+                failures.append(f"seed {seed} ({ops}): {wrong}; see {kept}")
+    return failures, count
+
+
+@pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, CHUNK))
+def test_random_graphs(program, first):
+    failures, count = check_some(program, range(first, first + CHUNK))
+    assert count >= CHUNK * 0.9, f"only {count} graphs of {CHUNK}"
+    assert not failures, "\n" + "\n".join(failures)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    begin, number = int(sys.argv[1]), int((*sys.argv, 1)[2])
+    wrong_ones, graphs = check_some(conftest.Program(conftest.find_program().resolve()),
+                                    range(begin, begin + number))  # fmt: skip
+    print("\n".join(wrong_ones))
+    print(f"{graphs} graphs, {len(wrong_ones)} wrong")
+    sys.exit(bool(wrong_ones))
