@@ -14,6 +14,7 @@
 #include "ops/attr/product.h"
 #include "ops/attr/reduce.h"
 #include "ops/attr/wave.h"
+#include "tensor/dtype.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
@@ -69,7 +70,6 @@ typedef union rml_op_attr {
     rml_rnn_attr rnn;
     rml_dft_attr dft;
     rml_window_function_attr taper;
-    rml_attend_attr attend;
     rml_rotary_attr rotary;
     rml_linear_attention_attr linear_attention;
     rml_causal_conv_attr causal_conv;
@@ -138,6 +138,12 @@ typedef struct rml_op_args {
     char *scratch;      // scratch_bytes, 64-byte aligned
 } rml_op_args;
 
+// Input `index`, or NULL where it is absent.
+static inline const rml_tensor *rml_op_input(const rml_op_args *args, int index)
+{
+    return index < args->in_count && args->in[index].rank >= 0 ? &args->in[index] : NULL;
+}
+
 // One way to compute an operator. An operator lists its ways in order of preference, those for
 // generic nodes behind the others; the last one of either kind accepts everything.
 typedef struct rml_algorithm {
@@ -172,6 +178,17 @@ typedef struct rml_fact {
     const void *data; // its elements in C order, or NULL: only the run tells
     bool constant;    // trained, or computed from what is: the same in every run
 } rml_fact;
+
+// Whether input `index` is there.
+static inline bool rml_fact_given(const rml_fact *in, int in_count, int index)
+{
+    return index < in_count && in[index].shape.rank != -1;
+}
+
+static inline bool rml_shape_given(const rml_shape *in, int in_count, int index)
+{
+    return index < in_count && in[index].rank != -1;
+}
 
 typedef struct rml_op {
     const char *name;

@@ -28,6 +28,12 @@ typedef enum rml_layout {
 rml_shape rml_shape_make(int rank, const int64_t *dim);
 bool rml_shape_equal(const rml_shape *a, const rml_shape *b);
 
+// Whether two sizes may be the same: a negative one is not known.
+static inline bool rml_dims_agree(int64_t a, int64_t b)
+{
+    return a == b || a < 0 || b < 0;
+}
+
 // True when the rank and every dimension are known (not negative).
 bool rml_shape_known(const rml_shape *shape);
 
@@ -51,5 +57,20 @@ void rml_tensor_advance(rml_tensor *tensor, int64_t elements);
 
 // True when elements lie in C order without gaps.
 bool rml_tensor_is_plain(const rml_tensor *tensor);
+
+// The address of an element, counted in memory from the view's first.
+static inline void *rml_tensor_at(const rml_tensor *tensor, int64_t element)
+{
+    return (char *)tensor->raw + element * (int64_t)rml_dtype_size(tensor->dtype);
+}
+
+// The product of dimensions [first, stop).
+static inline size_t rml_tensor_span(const rml_tensor *tensor, int first, int stop)
+{
+    size_t count = 1;
+    for (int i = first; i < stop; i++)
+        count *= (size_t)tensor->dim[i];
+    return count;
+}
 
 #endif

@@ -8,13 +8,6 @@
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
 
-typedef struct attention {
-    rml_attend_attr attr;
-    int64_t heads, key_heads; // of inputs of three dimensions
-    bool flat;                // three dimensions: heads lie side by side
-    rml_value_id present[2];
-} attention;
-
 static const int heads_first[4] = {0, 2, 1, 3}; // and back
 
 // [B,L,H*D] to [B,H,L,D].
@@ -24,91 +17,50 @@ static rml_value_id split_heads(rml_onnx_call *call, rml_value_id x, int64_t hea
     return rml_graph_transpose(call->graph, x, heads_first, 4, call->name);
 }
 
-static rml_value_id join_heads(rml_onnx_call *call, rml_value_id x)
+static bool take_attention(rml_onnx_call *call, rml_attention_attr *attr)
 {
-    x = rml_graph_transpose(call->graph, x, heads_first, 4, call->name);
-    return rml_onnx_join_dims(call, x, 4, 2);
-}
-
-static bool take_attention(rml_onnx_call *call, attention *at)
-{
-    const double scale = rml_onnx_float(call, "scale", 0);
-    const rml_dtype precision = rml_onnx_dtype_of(call, "softmax_precision", RML_F32);
+    static const char *const windows[2] = {"left_window_size", "right_window_size"};
     const int64_t mode = rml_onnx_int(call, "qk_matmul_output_mode", 0);
     const int rank = rml_onnx_fact(call, Q).shape.rank;
-    *at = (attention){.heads = rml_onnx_int(call, "q_num_heads", 0),
-                      .key_heads = rml_onnx_int(call, "kv_num_heads", 0)};
-    at->attr = (rml_attend_attr){.scale = scale,
-                                 .softcap = rml_onnx_float(call, "softcap", 0),
+    *attr = (rml_attention_attr){.heads = rml_onnx_int(call, "q_num_heads", 0),
+                                 .key_heads = rml_onnx_int(call, "kv_num_heads", 0),
+                                 .scale = (float)rml_onnx_float(call, "scale", 0),
+                                 .softcap = (float)rml_onnx_float(call, "softcap", 0),
                                  .causal = rml_onnx_int(call, "is_causal", 0) != 0,
-                                 .left = rml_onnx_int(call, "left_window_size", -1),
-                                 .right = rml_onnx_int(call, "right_window_size", -1),
-                                 .wide = precision == RML_F64,
-                                 .scores = rml_onnx_wants(call, 3) ? (int)mode : -1};
-    at->flat = rank == 3 || (rank < 0 && at->heads > 0);
+                                 .wide = rml_onnx_dtype_of(call, "softmax_precision", RML_F32) ==
+                                         RML_F64};
+    for (int k = 0; k < 2; k++) {
+        attr->side[k] = rml_onnx_int(call, windows[k], -1);
+        attr->window[k] = attr->side[k] >= 0;
+        if (attr->side[k] < -1)
+            rml_onnx_refuse(call, "%s is %lld", windows[k], (long long)attr->side[k]);
+    }
     if (mode < 0 || mode > 3)
         rml_onnx_refuse(call, "qk_matmul_output_mode is %lld", (long long)mode);
-    if (at->attr.left < -1 || at->attr.right < -1)
-        rml_onnx_refuse(call, "a window of %lld and %lld keys", (long long)at->attr.left,
-                        (long long)at->attr.right);
+    if (rml_onnx_wants(call, 3))
+        attr->scores = (rml_attention_scores)(RML_ATTENTION_SCALED + mode);
     if (rank >= 0 && rank != 3 && rank != 4)
         rml_onnx_refuse(call, "queries of %d dimensions", rank);
-    if (at->flat && (at->heads < 1 || at->key_heads < 1 || at->heads % at->key_heads != 0))
-        rml_onnx_refuse(call, "%lld heads share %lld heads of keys", (long long)at->heads,
-                        (long long)at->key_heads);
+    if (rank == 3 && (attr->heads < 1 || attr->key_heads < 1 || attr->heads % attr->key_heads != 0))
+        rml_onnx_refuse(call, "%lld heads share %lld heads of keys", (long long)attr->heads,
+                        (long long)attr->key_heads);
     if ((rml_onnx_in(call, PAST_KEY) == RML_NO_VALUE) !=
         (rml_onnx_in(call, PAST_VALUE) == RML_NO_VALUE))
         rml_onnx_refuse(call, "past keys and past values go together");
     return !call->refused;
 }
 
-// How many keys there are with those of the past; -1: not known.
-static int64_t known_keys(const rml_onnx_call *call, const attention *at)
+// Keys or values behind those of the past, heads first where somebody reads them so.
+static rml_value_id with_past(rml_onnx_call *call, const rml_attention_attr *attr, int input,
+                              int past, bool wanted)
 {
-    const rml_shape k = rml_onnx_fact(call, K).shape, past = rml_onnx_fact(call, PAST_KEY).shape;
-    const int64_t own = k.rank == (at->flat ? 3 : 4) ? k.dim[at->flat ? 1 : 2] : -1;
-    if (past.rank == -1 || own < 0)
-        return own;
-    return past.rank == 4 && past.dim[2] >= 0 ? own + past.dim[2] : -1;
-}
-
-// Whether the operator that keeps no scores computes this.
-static bool is_plain(const rml_onnx_call *call, const attention *at)
-{
-    const rml_attend_attr *attr = &at->attr;
-    if (attr->softcap != 0 || attr->left >= 0 || attr->right >= 0 || attr->wide ||
-        attr->scores >= 0 || rml_onnx_in(call, LENGTHS) != RML_NO_VALUE ||
-        (attr->causal && rml_onnx_in(call, PAST_KEY) != RML_NO_VALUE))
-        return false;
-    for (int i = Q; i <= V; i++)
-        if (rml_onnx_fact(call, i).dtype != RML_F32)
-            return false;
-    const rml_fact mask = rml_onnx_fact(call, MASK);
-    if (mask.shape.rank == -1)
-        return true;
-    // A mask that is shorter than the keys, also one of a single number, hides those behind it.
-    return (mask.dtype == RML_F32 || mask.dtype == RML_BOOL) && mask.shape.rank >= 1 &&
-           mask.shape.dim[mask.shape.rank - 1] >= 0 &&
-           mask.shape.dim[mask.shape.rank - 1] == known_keys(call, at);
-}
-
-// A mask that is added: 0 where a key may be seen, -infinity elsewhere.
-static rml_value_id added_mask(rml_onnx_call *call)
-{
-    const rml_value_id mask = rml_onnx_in(call, MASK);
-    if (mask == RML_NO_VALUE || rml_onnx_fact(call, MASK).dtype != RML_BOOL)
-        return mask;
-    const rml_value_id in[] = {mask, rml_onnx_scalar(call, RML_F32, 0),
-                               rml_onnx_scalar(call, RML_F32, -INFINITY)};
-    return rml_graph_node(call->graph, RML_OP_WHERE, NULL, in, 3, call->name);
-}
-
-// Keys or values with heads first, behind those of the past.
-static rml_value_id with_past(rml_onnx_call *call, const attention *at, int input, int past)
-{
+    const int rank = rml_onnx_fact(call, Q).shape.rank;
+    const bool flat = rank == 3 || (rank < 0 && attr->heads > 0);
     rml_value_id x = rml_onnx_in(call, input);
-    if (at->flat)
-        x = split_heads(call, x, at->key_heads);
+    if (rml_onnx_in(call, past) == RML_NO_VALUE && !wanted)
+        return x;
+    if (flat)
+        x = split_heads(call, x, attr->key_heads);
     if (rml_onnx_in(call, past) == RML_NO_VALUE)
         return x;
     const rml_value_id both[] = {rml_onnx_in(call, past), x};
@@ -117,51 +69,25 @@ static rml_value_id with_past(rml_onnx_call *call, const attention *at, int inpu
 
 static void import_attention(rml_onnx_call *call)
 {
-    attention at;
-    if (!take_attention(call, &at))
+    rml_op_attr attr = {0};
+    if (!take_attention(call, &attr.attention))
         return;
-    const bool plain = is_plain(call, &at);
-    const bool keeps = rml_onnx_in(call, PAST_KEY) != RML_NO_VALUE || rml_onnx_wants(call, 1) ||
-                       rml_onnx_wants(call, 2);
-    rml_attention_attr fast = {.scale = (float)at.attr.scale, .causal = at.attr.causal};
-    if (plain && !keeps) {
-        if (at.flat) {
-            fast.heads = at.heads;
-            fast.key_heads = at.key_heads;
-        }
-        call->out[0] =
-            rml_graph_attention(call->graph, rml_onnx_in(call, Q), rml_onnx_in(call, K),
-                                rml_onnx_in(call, V), added_mask(call), &fast, call->name);
-        return;
-    }
-    rml_value_id q = rml_onnx_in(call, Q), y;
-    const rml_value_id k = with_past(call, &at, K, PAST_KEY);
-    const rml_value_id v = with_past(call, &at, V, PAST_VALUE);
-    if (at.flat)
-        q = split_heads(call, q, at.heads);
-    if (plain) {
-        y = rml_graph_attention(call->graph, q, k, v, added_mask(call), &fast, call->name);
-    } else {
-        const rml_value_id in[] = {q,
-                                   k,
-                                   v,
-                                   rml_onnx_in(call, MASK),
-                                   rml_onnx_in(call, PAST_KEY),
-                                   rml_onnx_in(call, LENGTHS)};
-        y = rml_graph_node(call->graph, RML_OP_ATTEND, &(rml_op_attr){.attend = at.attr}, in, 6,
-                           call->name);
-        if (at.attr.scores >= 0 && y != RML_NO_VALUE)
-            call->out[3] = y + 1;
-    }
-    call->out[0] = at.flat ? join_heads(call, y) : y;
+    const rml_value_id k = with_past(call, &attr.attention, K, PAST_KEY, rml_onnx_wants(call, 1));
+    const rml_value_id v = with_past(call, &attr.attention, V, PAST_VALUE, rml_onnx_wants(call, 2));
+    const rml_value_id in[] = {
+        rml_onnx_in(call, Q),      k, v, rml_onnx_in(call, MASK), rml_onnx_in(call, PAST_KEY),
+        rml_onnx_in(call, LENGTHS)};
+    const rml_value_id y = rml_graph_node(call->graph, RML_OP_ATTENTION, &attr, in, 6, call->name);
+    call->out[0] = y;
     if (rml_onnx_wants(call, 1))
         call->out[1] = k;
     if (rml_onnx_wants(call, 2))
         call->out[2] = v;
+    if (rml_onnx_wants(call, 3) && y != RML_NO_VALUE)
+        call->out[3] = y + 1;
 }
 
-// ---- FlexAttention: graphs of the file change the scores and the weights
-// -------------------------
+// ---- FlexAttention: graphs of the file change the scores and the weights ------------------------
 
 // What the graph attribute `name` makes of `value`; the value itself where there is none.
 static rml_value_id changed(rml_onnx_call *call, const char *name, rml_value_id value)

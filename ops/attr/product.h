@@ -44,17 +44,6 @@ typedef struct rml_window_function_attr {
     rml_dtype to;
 } rml_window_function_attr;
 
-// Attention with everything that ONNX allows, see ops/attention/attend.c.
-typedef struct rml_attend_attr {
-    double scale;   // of the scores; 0: 1 / sqrt(size of a head)
-    double softcap; // scores become softcap * tanh(score / softcap); 0: they do not
-    bool causal;
-    int64_t left, right; // keys a query sees beside its own place; -1: all
-    bool wide;           // in double, whatever the type
-    int scores; // the second output: -1 none, or scores 0 as they are, 1 capped, 2 masked, 3
-                // softmax
-} rml_attend_attr;
-
 typedef struct rml_rotary_attr {
     int64_t heads;    // of an input of three dimensions; 0: it has four
     int64_t rotated;  // the first elements of a head; 0: all

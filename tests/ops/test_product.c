@@ -128,8 +128,7 @@ static void test_threads(void)
         input(&t, dtype, (rml_shape){4, {2, 6, 33, 8}});
         input(&t, dtype, (rml_shape){4, {2, 3, 40, 8}});
         input(&t, dtype, (rml_shape){4, {2, 3, 40, 5}});
-        node(&t, RML_OP_ATTEND,
-             (rml_op_attr){.attend = {.causal = true, .left = -1, .right = -1, .scores = -1}});
+        node(&t, RML_OP_ATTENTION, (rml_op_attr){.attention = {.causal = true, .softcap = 5}});
         run_both(&t);
     }
     begin(&t);
@@ -152,7 +151,7 @@ static void test_nothing(void)
     input(&t, RML_F32, (rml_shape){4, {1, MANY, 4, 0}}); // queries, keys and values
     t.in[1] = t.in[2] = t.in[0];
     t.count = 3;
-    node(&t, RML_OP_ATTEND, (rml_op_attr){.attend = {.left = -1, .right = -1, .scores = -1}});
+    node(&t, RML_OP_ATTENTION, (rml_op_attr){0});
     run_both(&t);
     begin(&t);
     input(&t, RML_F32, (rml_shape){3, {4, MANY, 0}});
