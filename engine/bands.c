@@ -147,7 +147,7 @@ static bool adds_in_place(const chooser *at, const draft *d, const rml_stage *st
 {
     const rml_node *node = node_of(at, step);
     const rml_value_id added = node->in_count > 3 ? node->in[3] : RML_NO_VALUE;
-    if (node->op != RML_OP_CONV2D || added == RML_NO_VALUE || d->bands.banded[added] ||
+    if (node->op != RML_OP_CONV || added == RML_NO_VALUE || d->bands.banded[added] ||
         d->bands.banded[node->out] || rml_graph_is_output(at->graph, node->out) ||
         rml_graph_is_output(at->graph, added) ||
         at->graph->values[added].kind != RML_VALUE_ACTIVATION || at->plan->places[added].constant)

@@ -1,6 +1,7 @@
 // Sweeps over images: what each operator needs of its inputs, and how it runs on a band of them.
 #include "engine/bands.h"
 
+#include "ops/conv/conv.h"
 #include "ops/norm/group_norm.h"
 
 #include <math.h>
@@ -9,11 +10,14 @@
 
 // ---- which nodes, which rows ------------------------------------------------------------------
 
-static bool conv_fits(const rml_conv_attr *conv)
+static bool conv_fits(const rml_plan *plan, const rml_graph *graph, const rml_node *node)
 {
+    rml_window w;
     // so that every row reads a row that is inside
-    return conv->pad[0] <= (conv->kernel[0] - 1) * conv->dilation[0] &&
-           conv->pad[2] <= (conv->kernel[0] - 1) * conv->dilation[0];
+    return !node->generic &&
+           rml_window_make(&node->attr.conv.window, &plan->facts[node->in[0]].shape,
+                           &graph->values[node->in[1]].shape.dim[2], &w, NULL) == RML_OK &&
+           w.before[0] < rml_window_span(&w, 0) && w.after[0] < rml_window_span(&w, 0);
 }
 
 static bool resize_fits(const rml_resize_attr *resize)
@@ -33,7 +37,7 @@ static bool is_image(const rml_plan *plan, const rml_graph *graph, rml_value_id 
 static unsigned images_of(const rml_node *node)
 {
     switch (node->op) {
-    case RML_OP_CONV2D:
+    case RML_OP_CONV:
         return 1 | (node->in_count > 3 && node->in[3] != RML_NO_VALUE ? 8 : 0);
     case RML_OP_BINARY:
         return 3;
@@ -48,8 +52,8 @@ bool rml_bands_fit(const rml_plan *plan, const rml_graph *graph, const rml_node 
                 is_image(plan, graph, node->out) &&
                 plan->facts[node->out].shape.dim[2] >= 2 * plan->band_rows;
     switch (node->op) {
-    case RML_OP_CONV2D:
-        fits = fits && conv_fits(&node->attr.conv);
+    case RML_OP_CONV:
+        fits = fits && conv_fits(plan, graph, node);
         break;
     case RML_OP_RESIZE2D:
         fits = fits && resize_fits(&node->attr.resize);
@@ -76,11 +80,10 @@ bool rml_bands_fit(const rml_plan *plan, const rml_graph *graph, const rml_node 
 }
 
 // Rows that rows `out` of a convolution's output read, those of the padding included.
-static rml_rows window_rows(const rml_conv_attr *conv, rml_rows out)
+static rml_rows window_rows(const rml_window *w, rml_rows out)
 {
-    return (rml_rows){out.low * conv->stride[0] - conv->pad[0],
-                      (out.high - 1) * conv->stride[0] - conv->pad[0] +
-                          (conv->kernel[0] - 1) * conv->dilation[0] + 1};
+    return (rml_rows){out.low * w->stride[0] - w->before[0],
+                      (out.high - 1) * w->stride[0] - w->before[0] + rml_window_span(w, 0)};
 }
 
 // The rows of the step's input `index` that rows `out` of its output need; inside the input.
@@ -91,9 +94,10 @@ static rml_rows input_rows(const rml_node *node, const rml_step *step, int index
         const int64_t scale = (int64_t)node->attr.resize.scale[0];
         return (rml_rows){out.low / scale, (out.high - 1) / scale + 1};
     }
-    if (node->op != RML_OP_CONV2D || index != 0)
+    if (node->op != RML_OP_CONV || index != 0)
         return out;
-    const rml_rows window = window_rows(&node->attr.conv, out);
+    const rml_window w = rml_conv_window(&step->args);
+    const rml_rows window = window_rows(&w, out);
     return (rml_rows){window.low > 0 ? window.low : 0, window.high < height ? window.high : height};
 }
 
@@ -227,11 +231,13 @@ static void compute(const sweep *at, size_t index)
         in[k] = images_of(node) & (1u << k)
                     ? rows_of(at, node->in[k], input_rows(node, step, k, rows))
                     : step->args.in[k];
-    if (node->op == RML_OP_CONV2D) {
-        const rml_rows window = window_rows(&node->attr.conv, rows);
+    if (node->op == RML_OP_CONV) {
+        rml_window w = rml_conv_window(&step->args);
+        const rml_rows window = window_rows(&w, rows);
         const rml_rows inside = input_rows(node, step, 0, rows);
-        attr.conv.pad[0] = inside.low - window.low;
-        attr.conv.pad[2] = window.high - inside.high;
+        w.before[0] = inside.low - window.low;
+        w.after[0] = window.high - inside.high;
+        attr.conv.window = rml_window_explicit(&w);
     }
     args.attr = &attr;
     args.in = in;

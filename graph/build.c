@@ -5,28 +5,34 @@
 
 rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad)
 {
-    return (rml_conv_attr){.kernel = {kernel, kernel},
-                           .stride = {stride, stride},
-                           .pad = {pad, pad, pad, pad},
-                           .dilation = {1, 1},
+    return (rml_conv_attr){.window = rml_window_square(kernel, stride, pad),
                            .groups = 1,
                            .act = rml_activation_none()};
 }
 
-rml_value_id rml_graph_conv2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
-                              rml_value_id bias, const rml_conv_attr *attr, const char *name)
+rml_window_attr rml_window_square(int64_t kernel, int64_t stride, int64_t pad)
 {
-    const rml_value_id in[] = {x, weight, bias};
-    return rml_graph_node(graph, RML_OP_CONV2D, &(rml_op_attr){.conv = *attr}, in, 3, name);
+    return (rml_window_attr){.rank = 2,
+                             .kernel = {kernel, kernel},
+                             .stride = {stride, stride},
+                             .dilation = {1, 1},
+                             .before = {pad, pad},
+                             .after = {pad, pad}};
 }
 
-rml_value_id rml_graph_conv_transpose2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
-                                        rml_value_id bias, const rml_conv_attr *attr,
-                                        const char *name)
+rml_value_id rml_graph_conv(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                            rml_value_id bias, const rml_conv_attr *attr, const char *name)
 {
     const rml_value_id in[] = {x, weight, bias};
-    return rml_graph_node(graph, RML_OP_CONV_TRANSPOSE2D, &(rml_op_attr){.conv = *attr}, in, 3,
-                          name);
+    return rml_graph_node(graph, RML_OP_CONV, &(rml_op_attr){.conv = *attr}, in, 3, name);
+}
+
+rml_value_id rml_graph_conv_transpose(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                      rml_value_id bias, const rml_conv_attr *attr,
+                                      const char *name)
+{
+    const rml_value_id in[] = {x, weight, bias};
+    return rml_graph_node(graph, RML_OP_CONV_TRANSPOSE, &(rml_op_attr){.conv = *attr}, in, 3, name);
 }
 
 rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
@@ -87,10 +93,10 @@ rml_value_id rml_graph_glu(rml_graph *graph, rml_value_id x, rml_activation act,
     return rml_graph_node(graph, RML_OP_GLU, &(rml_op_attr){.unary = act}, &x, 1, name);
 }
 
-rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
-                              const char *name)
+rml_value_id rml_graph_pool(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
+                            const char *name)
 {
-    return rml_graph_node(graph, RML_OP_POOL2D, &(rml_op_attr){.pool = *attr}, &x, 1, name);
+    return rml_graph_node(graph, RML_OP_POOL, &(rml_op_attr){.pool = *attr}, &x, 1, name);
 }
 
 rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,

@@ -230,6 +230,16 @@ rml_op_layout rml_node_layout(const rml_node *node)
     return node->generic ? RML_OP_PLAIN : rml_op_get(node->op)->layout;
 }
 
+bool rml_graph_window(const rml_graph *graph, const rml_node *node, rml_window *window)
+{
+    const rml_shape *w = &graph->values[node->in[1]].shape;
+    rml_shape x = graph->values[node->in[0]].shape;
+    if (x.rank == RML_RANK_UNKNOWN)
+        x = (rml_shape){w->rank, {-1, -1, -1, -1, -1, -1, -1, -1}};
+    return w->rank == x.rank && w->rank > 2 &&
+           rml_window_make(&node->attr.conv.window, &x, &w->dim[2], window, NULL) == RML_OK;
+}
+
 void rml_graph_classify(const rml_graph *graph, rml_node *node)
 {
     enum { MOST = 8 };

@@ -5,7 +5,7 @@
 // at once and keep the first error, so that model code reads straight through and checks once at
 // the end:
 //
-//   x = rml_graph_conv2d(g, x, w, b, &(rml_conv_attr){...}, "conv1_1");
+//   x = rml_graph_conv(g, x, w, b, &(rml_conv_attr){...}, "conv1_1");
 //   ...
 //   RML_TRY(rml_graph_finish(g, err));
 //
@@ -13,6 +13,7 @@
 #ifndef RML_GRAPH_GRAPH_H
 #define RML_GRAPH_GRAPH_H
 
+#include "ops/conv/window.h"
 #include "ops/op.h"
 #include "tensor/arena.h"
 
@@ -105,11 +106,11 @@ rml_status rml_graph_finish(const rml_graph *graph, rml_error *err);
 // ---- builder calls ------------------------------------------------------------------------------
 
 // A bias of RML_NO_VALUE is left out.
-rml_value_id rml_graph_conv2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
-                              rml_value_id bias, const rml_conv_attr *attr, const char *name);
-rml_value_id rml_graph_conv_transpose2d(rml_graph *graph, rml_value_id x, rml_value_id weight,
-                                        rml_value_id bias, const rml_conv_attr *attr,
-                                        const char *name);
+rml_value_id rml_graph_conv(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                            rml_value_id bias, const rml_conv_attr *attr, const char *name);
+rml_value_id rml_graph_conv_transpose(rml_graph *graph, rml_value_id x, rml_value_id weight,
+                                      rml_value_id bias, const rml_conv_attr *attr,
+                                      const char *name);
 rml_value_id rml_graph_batch_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                   rml_value_id beta, rml_value_id mean, rml_value_id variance,
                                   float eps, const char *name);
@@ -130,8 +131,8 @@ rml_value_id rml_graph_binary(rml_graph *graph, rml_binary kind, rml_value_id a,
                               const char *name);
 // The first half of the last dimension times `act` of the second half.
 rml_value_id rml_graph_glu(rml_graph *graph, rml_value_id x, rml_activation act, const char *name);
-rml_value_id rml_graph_pool2d(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
-                              const char *name);
+rml_value_id rml_graph_pool(rml_graph *graph, rml_value_id x, const rml_pool_attr *attr,
+                            const char *name);
 rml_value_id rml_graph_l2norm(rml_graph *graph, rml_value_id x, rml_value_id scale, float eps,
                               const char *name);
 // Over the dimensions from `axis` on (negative counts from the end), whose shape `gamma` and `beta`
@@ -197,6 +198,7 @@ rml_value_id rml_graph_rows_to_pixels(rml_graph *graph, rml_value_id rows, rml_v
 
 // Attributes of the common square convolution: one kernel size, stride and padding for both axes.
 rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad);
+rml_window_attr rml_window_square(int64_t kernel, int64_t stride, int64_t pad);
 
 // ---- looking ------------------------------------------------------------------------------------
 
@@ -206,6 +208,9 @@ bool rml_graph_is_output(const rml_graph *graph, rml_value_id value);
 
 // How this node takes images.
 rml_op_layout rml_node_layout(const rml_node *node);
+
+// The window of a convolution as far as shapes tell it; false where its rank is not known.
+bool rml_graph_window(const rml_graph *graph, const rml_node *node, rml_window *window);
 
 // Finds out whether a node is generic from what is known of its inputs.
 void rml_graph_classify(const rml_graph *graph, rml_node *node);
@@ -245,7 +250,7 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
 rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *arena,
                            rml_error *err);
 
-// One line a live node, for tests and people: "conv1 = conv2d(x, w, b) (1,64,8,8)". Returns the
+// One line a live node, for tests and people: "conv1 = conv(x, w, b) (1,64,8,8)". Returns the
 // number of bytes the whole text needs, as snprintf.
 size_t rml_graph_dump(const rml_graph *graph, char *text, size_t capacity);
 

@@ -472,7 +472,7 @@ RML_API rml_cpu_level rml_session_cpu(const rml_session *session);
 
 typedef struct rml_profile_entry {
     const char *node;      // name in the weights or file it came from
-    const char *op;        // "conv2d"
+    const char *op;        // "conv"
     const char *algorithm; // "winograd-4x4-3x3"
     const char *precision; // "f32"
     rml_shape shape;       // of the output, as planned now

@@ -36,8 +36,9 @@ static rml_value_id vector(rml_params *params, const char *prefix, const char *n
 static rml_value_id conv_weight(rml_params *params, rml_value_id x, const char *prefix,
                                 const rml_conv_attr *attr, int64_t out, bool out_fixed)
 {
-    const rml_shape shape = {
-        4, {out, rml_channels(params, x) / attr->groups, attr->kernel[0], attr->kernel[1]}};
+    const rml_shape shape = {4,
+                             {out, rml_channels(params, x) / attr->groups, attr->window.kernel[0],
+                              attr->window.kernel[1]}};
     return parameter(params, prefix, "weight", &shape, out_fixed ? 0 : OUT_BIT(0), RML_INIT_WEIGHT);
 }
 
@@ -45,7 +46,7 @@ rml_value_id rml_conv_no_bias(rml_params *params, rml_value_id x, const char *pr
                               const rml_conv_attr *attr, int64_t out, bool out_fixed)
 {
     const rml_value_id weight = conv_weight(params, x, prefix, attr, out, out_fixed);
-    return rml_graph_conv2d(rml_params_graph(params), x, weight, RML_NO_VALUE, attr, prefix);
+    return rml_graph_conv(rml_params_graph(params), x, weight, RML_NO_VALUE, attr, prefix);
 }
 
 rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
@@ -57,21 +58,22 @@ rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
         return weight;
     const rml_value_id bias =
         vector(params, prefix, "bias", graph->values[weight].shape.dim[0], RML_INIT_ZERO);
-    return rml_graph_conv2d(graph, x, weight, bias, attr, prefix);
+    return rml_graph_conv(graph, x, weight, bias, attr, prefix);
 }
 
 rml_value_id rml_conv_transpose(rml_params *params, rml_value_id x, const char *prefix,
                                 const rml_conv_attr *attr, int64_t out)
 {
     rml_graph *graph = rml_params_graph(params);
-    const rml_shape shape = {4, {rml_channels(params, x), out, attr->kernel[0], attr->kernel[1]}};
+    const rml_shape shape = {
+        4, {rml_channels(params, x), out, attr->window.kernel[0], attr->window.kernel[1]}};
     const rml_value_id weight =
         parameter(params, prefix, "weight", &shape, OUT_BIT(1), RML_INIT_WEIGHT_TRANSPOSED);
     if (weight == RML_NO_VALUE)
         return weight;
     const rml_value_id bias =
         vector(params, prefix, "bias", graph->values[weight].shape.dim[1], RML_INIT_ZERO);
-    return rml_graph_conv_transpose2d(graph, x, weight, bias, attr, prefix);
+    return rml_graph_conv_transpose(graph, x, weight, bias, attr, prefix);
 }
 
 rml_value_id rml_batch_norm(rml_params *params, rml_value_id x, const char *prefix)

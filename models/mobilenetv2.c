@@ -87,7 +87,7 @@ static rml_value_id classify(const network *at, rml_value_id x)
     rml_graph *graph = rml_params_graph(at->params);
     const int64_t channels = rml_channels(at->params, x);
     char key[RML_KEY_BYTES];
-    x = rml_graph_pool2d(graph, x, &average, "pool");
+    x = rml_graph_pool(graph, x, &average, "pool");
     x = rml_graph_reshape(graph, x, &(rml_shape){2, {-1, channels}}, "flatten");
     snprintf(key, sizeof key, "%sclassifier.1.weight", at->prefix);
     const rml_value_id weight =

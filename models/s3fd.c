@@ -91,7 +91,7 @@ void rml_build_s3fd(rml_params *params)
 {
     rml_graph *graph = rml_params_graph(params);
     rml_value_id x = rml_graph_input(graph, "image", &(rml_shape){4, {-1, 3, -1, -1}});
-    const rml_pool_attr pool = {.kind = RML_POOL_MAX, .kernel = {2, 2}, .stride = {2, 2}};
+    const rml_pool_attr pool = {.kind = RML_POOL_MAX, .window = rml_window_square(2, 2, 0)};
     for (size_t i = 0; i < sizeof trunk / sizeof *trunk; i++) {
         const trunk_layer *layer = &trunk[i];
         const rml_conv_attr attr = rml_conv_square(layer->kernel, layer->stride, layer->pad);
@@ -100,6 +100,6 @@ void rml_build_s3fd(rml_params *params)
         if (layer->head)
             head(params, x, layer->head);
         if (layer->pool)
-            x = rml_graph_pool2d(graph, x, &pool, layer->name);
+            x = rml_graph_pool(graph, x, &pool, layer->name);
     }
 }

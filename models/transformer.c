@@ -86,16 +86,16 @@ rml_value_id rml_row_weight(rml_params *params, rml_value_id weight, const doubl
 rml_value_id rml_conv1d(rml_params *params, rml_value_id x, const char *prefix,
                         const rml_conv_attr *attr, int64_t out, bool bias)
 {
-    const rml_shape shape = {3, {out, dim_of(params, x, 1) / attr->groups, attr->kernel[1]}};
+    const rml_shape shape = {3, {out, dim_of(params, x, 1) / attr->groups, attr->window.kernel[1]}};
     const rml_value_id weight = rml_row_weight(
         params, parameter(params, prefix, "weight", &shape, OUT_BIT | KERNEL_BIT, RML_INIT_WEIGHT),
         NULL);
     if (weight == RML_NO_VALUE)
         return weight;
     rml_conv_attr own = *attr;
-    own.kernel[1] = dim_of(params, weight, 3);
-    return rml_graph_conv2d(rml_params_graph(params), x, weight,
-                            bias ? bias_of(params, prefix, weight) : RML_NO_VALUE, &own, prefix);
+    own.window.kernel[1] = dim_of(params, weight, 3);
+    return rml_graph_conv(rml_params_graph(params), x, weight,
+                          bias ? bias_of(params, prefix, weight) : RML_NO_VALUE, &own, prefix);
 }
 
 rml_value_id rml_to_row(rml_params *params, rml_value_id x, const char *name)

@@ -206,7 +206,8 @@ static void embed_time(unet *at)
 static rml_value_id descend(unet *at, rml_value_id x)
 {
     rml_conv_attr half = rml_conv_square(3, 2, at->plan.pad);
-    half.pad[2] = half.pad[3] = 1; // without padding diffusers adds a row and a column
+    half.window.after[0] = half.window.after[1] =
+        1; // without padding diffusers adds a row and a column
     push(at, x);
     for (size_t level = 0; level < at->plan.levels; level++) {
         char block[RML_KEY_BYTES];

@@ -304,12 +304,8 @@ void rml_build_vae_encoder(rml_params *params)
 {
     rml_graph *graph = rml_params_graph(params);
     const vae at = find_network(params, true);
-    const rml_conv_attr half = {.kernel = {3, 3},
-                                .stride = {2, 2},
-                                .pad = {0, 0, 1, 1},
-                                .dilation = {1, 1},
-                                .groups = 1,
-                                .act = rml_activation_none()};
+    rml_conv_attr half = rml_conv_square(3, 2, 0);
+    half.window.after[0] = half.window.after[1] = 1;
     char prefix[LAYER_BYTES];
     rml_value_id x = rml_graph_input(graph, "sample", &(rml_shape){4, {-1, at.image, -1, -1}});
     x = conv3(&at, x, "encoder.conv_in", at.channels[0], at.fixed);

@@ -99,8 +99,8 @@ static rml_value_id block(rml_params *params, rml_value_id x, const char *prefix
 {
     char key[RML_KEY_BYTES];
     rml_conv_attr attr = rml_conv_square(at->kernel, 1, at->pad);
-    attr.stride[0] = at->stride_h;
-    attr.stride[1] = at->stride_w;
+    attr.window.stride[0] = at->stride_h;
+    attr.window.stride[1] = at->stride_w;
     snprintf(key, sizeof key, "%s.conv_block.0", prefix);
     rml_value_id y;
     if (at->kind == TRANSPOSED) {

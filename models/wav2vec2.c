@@ -174,11 +174,9 @@ static rml_value_id wave_norm(network *at, rml_value_id wave, const first_conv *
 // One convolution with its norm, if it has one, and its activation. [N,C,1,T] -> [N,C',1,T']
 static rml_value_id conv_layer(network *at, rml_value_id x, int layer)
 {
-    const rml_conv_attr attr = {.kernel = {1, at->taps[layer]},
-                                .stride = {1, at->stride[layer]},
-                                .dilation = {1, 1},
-                                .groups = 1,
-                                .act = rml_activation_none()};
+    rml_conv_attr attr = rml_conv_square(1, 1, 0);
+    attr.window.kernel[1] = at->taps[layer];
+    attr.window.stride[1] = at->stride[layer];
     const char *const bias_key = "feature_extractor.conv_layers.%lld.conv.bias";
     const bool bias = rml_params_published(at->params)
                           ? at->layer_layout
@@ -281,15 +279,14 @@ static rml_value_id positional_conv(network *at, rml_value_id x)
     const rml_shape *shape = &at->graph->values[weight].shape;
     const int64_t taps = shape->dim[3];
     // An even kernel gives a frame too many, which is cut off: one frame less of padding instead.
-    const rml_conv_attr attr = {.kernel = {1, taps},
-                                .stride = {1, 1},
-                                .pad = {0, taps / 2, 0, taps / 2 - (taps % 2 == 0)},
-                                .dilation = {1, 1},
-                                .groups = shape->dim[1] > 0 ? channels / shape->dim[1] : 1,
-                                .act = rml_activation_none()};
+    rml_conv_attr attr = rml_conv_square(1, 1, 0);
+    attr.window.kernel[1] = taps;
+    attr.window.before[1] = taps / 2;
+    attr.window.after[1] = taps / 2 - (taps % 2 == 0);
+    attr.groups = shape->dim[1] > 0 ? channels / shape->dim[1] : 1;
     const rml_value_id bias = rml_vector(at->params, positional, "bias", channels, RML_INIT_ZERO);
     x = rml_to_row(at->params, x, positional);
-    x = rml_graph_conv2d(at->graph, x, weight, bias, &attr, positional);
+    x = rml_graph_conv(at->graph, x, weight, bias, &attr, positional);
     x = rml_graph_unary(at->graph, x, at->conv_act, positional);
     return rml_from_row(at->params, x, positional);
 }

@@ -121,14 +121,14 @@ static rml_value_id convolutions(network *at, int64_t places)
     const rml_shape *first = rml_params_stored(at->params, "encoder.conv1.weight");
     const int64_t bands = first && first->rank == 3 ? first->dim[1] : at->bands;
     rml_conv_attr attr = rml_conv_square(3, 1, 1);
-    attr.kernel[0] = 1;
-    attr.pad[0] = attr.pad[2] = 0;
+    attr.window.kernel[0] = 1;
+    attr.window.before[0] = attr.window.after[0] = 0;
     rml_value_id x =
         rml_graph_input(at->graph, "input_features", &(rml_shape){3, {-1, bands, 2 * places}});
     x = rml_graph_reshape(at->graph, x, &(rml_shape){4, {0, bands, 1, -1}}, "mel");
     x = rml_conv1d(at->params, x, "encoder.conv1", &attr, at->width, true);
     x = rml_graph_unary(at->graph, x, at->act, "encoder.conv1"); // [N,C,1,2T]
-    attr.stride[1] = 2;
+    attr.window.stride[1] = 2;
     x = rml_conv1d(at->params, x, "encoder.conv2", &attr, at->width, true);
     x = rml_graph_unary(at->graph, x, at->act, "encoder.conv2"); // [N,C,1,T]
     return rml_from_row(at->params, x, "encoder.conv2");

@@ -74,9 +74,6 @@ typedef union rml_op_attr {
     rml_linear_attention_attr linear_attention;
     rml_causal_conv_attr causal_conv;
     rml_layout_transform_attr reorder;
-    rml_conv_nd_attr conv_nd;
-    rml_conv_transpose_nd_attr conv_transpose_nd;
-    rml_pool_nd_attr pool_nd;
     rml_unpool_attr unpool;
     rml_col2im_attr col2im;
     rml_resize_nd_attr resize_nd;

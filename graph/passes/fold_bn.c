@@ -55,7 +55,7 @@ static rml_status fold(rml_graph *graph, rml_node *conv, rml_node *norm, rml_err
     }
     rml_constant scaled = *weight->constant;
     scaled.scale = scale;
-    scaled.scale_axis = conv->op == RML_OP_CONV2D ? 0 : 1;
+    scaled.scale_axis = conv->op == RML_OP_CONV ? 0 : 1;
     const rml_shape vector_shape = {1, {(int64_t)channels}};
     const rml_constant shift_constant = {.stored = rml_stored_f32(shift, &vector_shape)};
     const rml_value_id new_weight = rml_graph_constant(graph, weight->name, &scaled);
@@ -79,8 +79,8 @@ rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err)
         if (x->kind != RML_VALUE_ACTIVATION)
             continue;
         rml_node *conv = &graph->nodes[x->producer];
-        if ((conv->op != RML_OP_CONV2D && conv->op != RML_OP_CONV_TRANSPOSE2D) ||
-            (conv->op == RML_OP_CONV_TRANSPOSE2D && conv->attr.conv.groups != 1) ||
+        if ((conv->op != RML_OP_CONV && conv->op != RML_OP_CONV_TRANSPOSE) ||
+            (conv->op == RML_OP_CONV_TRANSPOSE && conv->attr.conv.groups != 1) ||
             conv->in_count > 3 || !rml_activation_is_none(&conv->attr.conv.act) ||
             rml_graph_use_count(graph, conv->out) != 1 || !constant_vector(graph, conv->in[1]))
             continue;

@@ -12,7 +12,7 @@ static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
 
 static bool is_product(const rml_node *node)
 {
-    return node->op == RML_OP_CONV2D || node->op == RML_OP_CONV_TRANSPOSE2D ||
+    return node->op == RML_OP_CONV || node->op == RML_OP_CONV_TRANSPOSE ||
            node->op == RML_OP_LINEAR;
 }
 
@@ -29,8 +29,8 @@ static void take_place(rml_node *producer, rml_node *consumer)
 static rml_activation *activation_of(rml_node *node)
 {
     switch (node->op) {
-    case RML_OP_CONV2D:
-    case RML_OP_CONV_TRANSPOSE2D:
+    case RML_OP_CONV:
+    case RML_OP_CONV_TRANSPOSE:
         return &node->attr.conv.act;
     case RML_OP_WAVE_CONV:
         return &node->attr.wave.act;

@@ -10,11 +10,13 @@ static bool repeats(const rml_node *node)
            resize->size[1] == 0 && resize->scale[0] == 2 && resize->scale[1] == 2;
 }
 
-static bool meets_pairs(const rml_conv_attr *conv)
+static bool meets_pairs(const rml_graph *graph, const rml_node *node)
 {
-    for (int axis = 0; axis < 2; axis++)
-        if (conv->kernel[axis] != 3 || conv->pad[axis] != 1 || conv->stride[axis] != 1 ||
-            conv->dilation[axis] != 1)
+    rml_window w;
+    if (node->generic || !rml_graph_window(graph, node, &w))
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (w.kernel[i] != 3 || w.before[i] != 1 || w.stride[i] != 1 || w.dilation[i] != 1)
             return false;
     return true;
 }
@@ -24,7 +26,7 @@ rml_status rml_pass_upsample2x(rml_graph *graph, size_t *changed, rml_error *err
     (void)err;
     for (size_t i = 0; i < graph->node_count; i++) {
         rml_node *node = &graph->nodes[i];
-        if (node->dead || node->op != RML_OP_CONV2D || !meets_pairs(&node->attr.conv))
+        if (node->dead || node->op != RML_OP_CONV || !meets_pairs(graph, node))
             continue;
         const rml_value *x = &graph->values[node->in[0]];
         if (x->kind != RML_VALUE_ACTIVATION || !repeats(&graph->nodes[x->producer]))

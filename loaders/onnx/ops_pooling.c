@@ -1,57 +1,22 @@
 // Poolings.
 #include "loaders/onnx/handlers.h"
-#include "loaders/onnx/windows.h"
+#include "loaders/onnx/window.h"
 
 #include <string.h>
 
-static bool is_float(rml_dtype type)
+static void add_pool(rml_onnx_call *call, const rml_pool_attr *pool)
 {
-    return type == RML_F32 || type == RML_F16 || type == RML_BF16;
-}
-
-// Whether the fast operator for images can do it.
-static bool make_fast(const rml_onnx_call *call, const rml_pool_nd_attr *pool, rml_pool_attr *attr)
-{
-    const rml_fact x = rml_onnx_fact(call, 0);
-    const rml_windows_attr *windows = &pool->windows;
-    if (!is_float(x.dtype) || pool->indices || pool->kind == RML_POOL_ND_LP)
-        return false;
-    *attr = (rml_pool_attr){.kind = pool->kind == RML_POOL_ND_MAX ? RML_POOL_MAX : RML_POOL_AVERAGE,
-                            .global = pool->global,
-                            .ceil_mode = windows->ceil_mode,
-                            .count_pad = pool->count_pad};
-    if (pool->global)
-        return x.shape.rank == 4 && x.shape.dim[2] != 0 && x.shape.dim[3] != 0;
-    if (windows->rank != 2 || (x.shape.rank != 4 && x.shape.rank != RML_RANK_UNKNOWN) ||
-        !rml_onnx_fixed_pad(windows, windows->kernel, &x.shape, attr->pad))
-        return false;
-    for (int i = 0; i < 2; i++) {
-        attr->kernel[i] = windows->kernel[i];
-        attr->stride[i] = windows->stride[i];
-        if (windows->dilation[i] != 1 || 2 * attr->pad[i] > attr->kernel[i] ||
-            2 * attr->pad[2 + i] > attr->kernel[i])
-            return false;
-    }
-    return true;
-}
-
-static void add_pool(rml_onnx_call *call, const rml_pool_nd_attr *pool)
-{
-    rml_value_id x = rml_onnx_in(call, 0);
+    const rml_op_attr attr = {.pool = *pool};
     const rml_dtype type = rml_onnx_fact(call, 0).dtype;
-    rml_pool_attr fast;
+    const bool narrow = (type == RML_F16 || type == RML_BF16) && !pool->indices;
     if (call->refused)
         return;
-    if (make_fast(call, pool, &fast)) {
-        x = rml_onnx_with_rank(call, rml_onnx_cast(call, x, RML_F32), 4);
-        call->out[0] =
-            rml_onnx_cast(call, rml_graph_pool2d(call->graph, x, &fast, call->name), type);
-        return;
-    }
-    const rml_op_attr attr = {.pool_nd = *pool};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_POOL_ND, &attr, &x, 1, call->name);
-    if (pool->indices && call->out[0] != RML_NO_VALUE)
-        call->out[1] = call->out[0] + 1;
+    const rml_value_id in = rml_onnx_in(call, 0);
+    const rml_value_id x = narrow ? rml_onnx_cast(call, in, RML_F32) : in;
+    const rml_value_id out = rml_graph_node(call->graph, RML_OP_POOL, &attr, &x, 1, call->name);
+    call->out[0] = narrow ? rml_onnx_cast(call, out, type) : out;
+    if (pool->indices && out != RML_NO_VALUE)
+        call->out[1] = out + 1;
 }
 
 static double norm_of(rml_onnx_call *call)
@@ -62,15 +27,15 @@ static double norm_of(rml_onnx_call *call)
 
 static void import_pool(rml_onnx_call *call)
 {
-    rml_pool_nd_attr pool = {.kind = (rml_pool_nd_kind)rml_onnx_option(call),
-                             .windows = rml_onnx_windows(call)};
-    pool.windows.ceil_mode = rml_onnx_int(call, "ceil_mode", 0) != 0;
-    if (!pool.windows.kernel[0])
+    rml_pool_attr pool = {.kind = (rml_pool_kind)rml_onnx_option(call),
+                          .window = rml_onnx_window(call)};
+    pool.window.ceil_mode = rml_onnx_int(call, "ceil_mode", 0) != 0;
+    if (!pool.window.kernel[0])
         rml_onnx_refuse(call, "it has no kernel_shape");
-    if (pool.kind == RML_POOL_ND_MAX) {
+    if (pool.kind == RML_POOL_MAX) {
         pool.column_major = rml_onnx_int(call, "storage_order", 0) != 0;
         pool.indices = rml_onnx_wants(call, 1);
-    } else if (pool.kind == RML_POOL_ND_AVERAGE) {
+    } else if (pool.kind == RML_POOL_AVERAGE) {
         pool.count_pad = rml_onnx_int(call, "count_include_pad", 0) != 0;
     } else {
         pool.p = norm_of(call);
@@ -80,17 +45,17 @@ static void import_pool(rml_onnx_call *call)
 
 static void import_global(rml_onnx_call *call)
 {
-    rml_pool_nd_attr pool = {.kind = (rml_pool_nd_kind)rml_onnx_option(call), .global = true};
-    if (pool.kind == RML_POOL_ND_LP)
+    rml_pool_attr pool = {.kind = (rml_pool_kind)rml_onnx_option(call), .global = true};
+    if (pool.kind == RML_POOL_LP)
         pool.p = norm_of(call);
     add_pool(call, &pool);
 }
 
 static void import_unpool(rml_onnx_call *call)
 {
-    const rml_op_attr attr = {.unpool = {.windows = rml_onnx_windows(call)}};
+    const rml_op_attr attr = {.unpool = {.window = rml_onnx_window(call)}};
     const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
-    if (!attr.unpool.windows.kernel[0])
+    if (!attr.unpool.window.kernel[0])
         rml_onnx_refuse(call, "it has no kernel_shape");
     if (!call->refused)
         call->out[0] = rml_graph_node(call->graph, RML_OP_UNPOOL, &attr, in, 3, call->name);
@@ -135,12 +100,12 @@ static void import_roi_align(rml_onnx_call *call)
 }
 
 const rml_onnx_entry rml_onnx_pooling[] = {
-    {.op_type = "AveragePool", .import = import_pool, .option = RML_POOL_ND_AVERAGE},
-    {.op_type = "GlobalAveragePool", .import = import_global, .option = RML_POOL_ND_AVERAGE},
-    {.op_type = "GlobalLpPool", .import = import_global, .option = RML_POOL_ND_LP},
-    {.op_type = "GlobalMaxPool", .import = import_global, .option = RML_POOL_ND_MAX},
-    {.op_type = "LpPool", .import = import_pool, .option = RML_POOL_ND_LP},
-    {.op_type = "MaxPool", .import = import_pool, .option = RML_POOL_ND_MAX},
+    {.op_type = "AveragePool", .import = import_pool, .option = RML_POOL_AVERAGE},
+    {.op_type = "GlobalAveragePool", .import = import_global, .option = RML_POOL_AVERAGE},
+    {.op_type = "GlobalLpPool", .import = import_global, .option = RML_POOL_LP},
+    {.op_type = "GlobalMaxPool", .import = import_global, .option = RML_POOL_MAX},
+    {.op_type = "LpPool", .import = import_pool, .option = RML_POOL_LP},
+    {.op_type = "MaxPool", .import = import_pool, .option = RML_POOL_MAX},
     {.op_type = "MaxRoiPool", .import = import_roi_pool, .f32 = true},
     {.op_type = "MaxUnpool", .import = import_unpool},
     {.op_type = "RoiAlign", .import = import_roi_align, .f32 = true},

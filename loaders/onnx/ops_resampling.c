@@ -1,6 +1,6 @@
 // Resizing and sampling of images.
 #include "loaders/onnx/handlers.h"
-#include "loaders/onnx/windows.h"
+#include "loaders/onnx/window.h"
 
 #include "tensor/convert.h"
 

@@ -12,20 +12,6 @@ typedef struct rml_activation {
     float param[2];
 } rml_activation;
 
-// Convolution and its transpose. kernel/stride/dilation/out_pad are {height, width}; pad is {top,
-// left, bottom, right}. out_pad is for the transpose only. `twice`: for an even row of the output,
-// rows 1 and 2 of the kernel read the same pixels, and so it is with columns.
-typedef struct rml_conv_attr {
-    int64_t kernel[2], stride[2], pad[4], dilation[2], out_pad[2], groups;
-    rml_activation act; // after bias and residual
-    bool twice;
-} rml_conv_attr;
-
-// A 1x1 convolution, a depthwise one, a 1x1 one; see ops/conv/inverted_residual.c.
-typedef struct rml_inverted_attr {
-    rml_conv_attr expand, depthwise, project;
-} rml_inverted_attr;
-
 typedef struct rml_linear_attr {
     rml_activation act;
 } rml_linear_attr;
@@ -48,16 +34,6 @@ typedef struct rml_group_norm_attr {
     float eps;      // added to the variance, inside the root
     rml_activation act;
 } rml_group_norm_attr;
-
-typedef enum rml_pool_kind { RML_POOL_MAX, RML_POOL_AVERAGE } rml_pool_kind;
-
-typedef struct rml_pool_attr {
-    rml_pool_kind kind;
-    bool global; // one window over the whole image; the sizes below are ignored
-    int64_t kernel[2], stride[2], pad[4];
-    bool ceil_mode;
-    bool count_pad; // average: padding counts as elements (torch's count_include_pad)
-} rml_pool_attr;
 
 typedef struct rml_l2norm_attr {
     float eps; // added to the norm, outside the root

@@ -2,7 +2,7 @@
 #ifndef RML_OPS_ATTR_IMAGE_H
 #define RML_OPS_ATTR_IMAGE_H
 
-#include "runmodel.h"
+#include "ops/attr/basic.h"
 
 #define RML_MAX_SPATIAL (RML_MAX_RANK - 2)
 
@@ -15,49 +15,50 @@ typedef enum rml_auto_pad {
 
 // Windows that walk over an image. Lists go by spatial axis; those that are not given hold kernel 0
 // (that of the weight), stride and dilation 1, padding 0.
-typedef struct rml_windows_attr {
+typedef struct rml_window_attr {
     int rank; // entries given; 0: no list was given, the image has the rank it has
     int64_t kernel[RML_MAX_SPATIAL], stride[RML_MAX_SPATIAL], dilation[RML_MAX_SPATIAL];
     int64_t before[RML_MAX_SPATIAL], after[RML_MAX_SPATIAL]; // padding
     rml_auto_pad auto_pad;
     bool ceil_mode; // a last window that is not whole counts, if it begins in front of the padding
-} rml_windows_attr;
+} rml_window_attr;
 
-typedef struct rml_conv_nd_attr {
-    rml_windows_attr windows;
+// Convolution, its transpose and deformable convolution. `twice`: for an even row of the output,
+// rows 1 and 2 of the kernel read the same pixels, and so it is with columns.
+typedef struct rml_conv_attr {
+    rml_window_attr window;
     int64_t groups;
-    int64_t offset_groups; // deform_conv only
-} rml_conv_nd_attr;
+    int64_t out_pad[RML_MAX_SPATIAL];  // transpose only
+    int64_t out_size[RML_MAX_SPATIAL]; // transpose only, in place of the padding; 0: not given
+    int64_t offset_groups;             // deform_conv only
+    rml_activation act;                // after bias and residual
+    bool twice;
+} rml_conv_attr;
 
-typedef struct rml_conv_transpose_nd_attr {
-    rml_windows_attr windows;
-    int64_t groups;
-    int64_t out_pad[RML_MAX_SPATIAL];
-    int64_t out_size[RML_MAX_SPATIAL]; // in place of the padding; 0: not given
-} rml_conv_transpose_nd_attr;
+// A 1x1 convolution, a depthwise one, a 1x1 one; see ops/conv/inverted_residual.c. They live as
+// long as the graph.
+typedef struct rml_inverted_attr {
+    const rml_conv_attr *expand, *depthwise, *project;
+} rml_inverted_attr;
 
-typedef enum rml_pool_nd_kind {
-    RML_POOL_ND_MAX,
-    RML_POOL_ND_AVERAGE,
-    RML_POOL_ND_LP
-} rml_pool_nd_kind;
+typedef enum rml_pool_kind { RML_POOL_MAX, RML_POOL_AVERAGE, RML_POOL_LP } rml_pool_kind;
 
-typedef struct rml_pool_nd_attr {
-    rml_pool_nd_kind kind;
-    rml_windows_attr windows;
+typedef struct rml_pool_attr {
+    rml_pool_kind kind;
+    rml_window_attr window;
     bool global;       // one window over the whole image
-    bool count_pad;    // average: padding counts as elements
+    bool count_pad;    // average: padding counts as elements (torch's count_include_pad)
     bool indices;      // max: a second output tells where the largest element lies
     bool column_major; // ... with the first spatial axis running fastest
     double p;          // of LP
-} rml_pool_nd_attr;
+} rml_pool_attr;
 
 typedef struct rml_unpool_attr {
-    rml_windows_attr windows;
+    rml_window_attr window;
 } rml_unpool_attr;
 
 typedef struct rml_col2im_attr {
-    rml_windows_attr windows; // the kernel is an input
+    rml_window_attr window; // the kernel is an input
 } rml_col2im_attr;
 
 // How output coordinates lie in the input, see ops/image/resize_axis.c.

@@ -1,7 +1,7 @@
 // Columns back to images: what several windows hold of a pixel is added up.
 //   x [N, C*window, windows]   size [rank] of i64   window's sizes [rank] of i64   y [N,C,size...]
 // Source: ONNX Col2Im; torch.nn.Fold.
-#include "ops/conv/windows.h"
+#include "ops/conv/window.h"
 
 #include "tensor/convert.h"
 #include "tensor/size.h"
@@ -27,11 +27,11 @@ static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_coun
 
 // The windows of an image [n, channels, size...].
 static rml_status make_windows(const rml_col2im_attr *col2im, int rank, const int64_t *size,
-                               const int64_t *window, rml_windows *windows, rml_error *err)
+                               const int64_t *window, rml_window *windows, rml_error *err)
 {
     rml_shape image = {.rank = rank + 2, .dim = {1, 1}};
     memcpy(&image.dim[2], size, (size_t)rank * sizeof *size);
-    return rml_windows_make(&col2im->windows, &image, window, windows, err);
+    return rml_window_make(&col2im->window, &image, window, windows, err);
 }
 
 static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
@@ -41,7 +41,7 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
     const int64_t *size = in[SIZE].data, *window = in[WINDOW].data;
     char text[RML_SHAPE_TEXT_BYTES];
     int64_t rank = -1, taps = 1, blocks = 1;
-    rml_windows w;
+    rml_window w;
     (void)in_count;
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
     for (int i = SIZE; i <= WINDOW; i++)
@@ -81,7 +81,7 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
 
 typedef struct col2im_job {
     const rml_op_args *args;
-    rml_windows windows;
+    rml_window windows;
     size_t plane, taps, blocks;
 } col2im_job;
 
@@ -99,7 +99,7 @@ static size_t scratch_bytes(const rml_op_args *args)
 }
 
 // Adds what all windows hold of one tap.
-static void add_tap(const rml_windows *w, const int64_t *tap, const double *row, double *plane)
+static void add_tap(const rml_window *w, const int64_t *tap, const double *row, double *plane)
 {
     int64_t at[RML_MAX_SPATIAL] = {0};
     const size_t blocks = rml_sizes_count(w->out, w->rank);
@@ -120,7 +120,7 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
 {
     const col2im_job *job = context;
     const rml_op_args *args = job->args;
-    const rml_windows *w = &job->windows;
+    const rml_window *w = &job->windows;
     const rml_dtype type = args->in[X].dtype;
     const size_t bytes = rml_dtype_size(type);
     double *plane = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));

@@ -1,62 +1,51 @@
-// 2-D convolution, NCHW logic on channels-last memory.
-//   x [N,C,H,W]   w [O,C/groups,Kh,Kw]   bias [O], optional   residual [N,O,Ho,Wo], optional
-//   y = act(conv(x, w) + bias + residual). Source: torch.nn.Conv2d.
+// Convolution: y = act(conv(x, w) + bias + residual).
+//   x [N,C,...]   w [O,C/groups,...]   bias [O], optional   y, residual [N,O,...], optional
+// Source: torch.nn.functional.conv1d to conv3d; ONNX Conv.
+//
+// A constant weight of two dimensions is packed and meets channels-last images; everything else is
+// generic.
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
 #include "kernels/winograd.h"
 #include "ops/conv/igemm.h"
+#include "ops/conv/im2col.h"
 #include "tensor/size.h"
 
-rml_status rml_conv_check(const rml_op_attr *attr, const rml_shape *in, int in_count, int out_axis,
-                          int64_t *out_channels, rml_error *err)
+rml_status rml_conv_check(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,
+                          rml_window *window, rml_error *err)
 {
-    const rml_conv_attr *conv = &attr->conv;
     const rml_shape *x = &in[0], *w = &in[1];
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
-    if (x->rank != 4 || w->rank != 4)
-        return rml_fail(err, RML_ERR_SHAPE, "input is %s and weight %s, expected 4 dimensions each",
-                        rml_shape_text(x, x_text), rml_shape_text(w, w_text));
-    if (conv->groups < 1 || !rml_shape_known(w) || x->dim[1] == 0)
-        return rml_fail(err, RML_ERR_SHAPE, "input is %s, weight %s and groups %lld",
-                        rml_shape_text(x, x_text), rml_shape_text(w, w_text),
-                        (long long)conv->groups);
-    // weight is [O, C/groups] for convolution and [C, O/groups] for its transpose; groups come from
-    // files, so nothing is multiplied by them before they are known to divide C
-    const int64_t weight_channels = w->dim[out_axis == 0 ? 1 : 0];
-    int64_t c = x->dim[1];
-    if (c < 0 && (out_axis == 1 || !rml_i64_mul(weight_channels, conv->groups, &c)))
-        c = weight_channels;
-    bool fits = c >= 1 && c % conv->groups == 0 && w->dim[2] == conv->kernel[0] &&
-                w->dim[3] == conv->kernel[1] &&
-                weight_channels == (out_axis == 0 ? c / conv->groups : c);
-    const int64_t o = !fits ? 0 : out_axis == 0 ? w->dim[0] : w->dim[1] * conv->groups;
-    fits = fits && o >= 1 && o % conv->groups == 0;
+    const int64_t depth = w->rank > 1 ? w->dim[1] : -1, rows = w->rank > 1 ? w->dim[0] : -1;
+    int64_t channels = -1;
+    // groups come from files, so nothing is multiplied by them unchecked
+    bool fits = x->rank >= 3 && depth != 0 && w->rank == x->rank && conv->groups >= 1 &&
+                (depth < 0 || rml_i64_mul(depth, conv->groups, &channels)) &&
+                (rows < 0 || rows % conv->groups == 0) &&
+                (channels < 0 || x->dim[1] < 0 || channels == x->dim[1]);
+    if (fits)
+        RML_TRY(rml_window_make(&conv->window, x, &w->dim[2], window, err));
+    for (int i = 0; fits && i < window->rank; i++)
+        fits = w->dim[i + 2] < 0 || w->dim[i + 2] == window->kernel[i];
     if (!fits)
-        return rml_fail(err, RML_ERR_SHAPE,
-                        "weight %s with groups %lld does not fit input %s and kernel %lldx%lld",
+        return rml_fail(err, RML_ERR_SHAPE, "weight %s with groups %lld does not fit input %s",
                         rml_shape_text(w, w_text), (long long)conv->groups,
-                        rml_shape_text(x, x_text), (long long)conv->kernel[0],
-                        (long long)conv->kernel[1]);
-    if (in_count > 2 && in[2].rank >= 0 &&
-        (in[2].rank != 1 || (in[2].dim[0] >= 0 && in[2].dim[0] != o)))
+                        rml_shape_text(x, x_text));
+    if (in_count > bias && in[bias].rank >= 0 &&
+        (in[bias].rank != 1 || (in[bias].dim[0] >= 0 && rows >= 0 && in[bias].dim[0] != rows)))
         return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
-                        rml_shape_text(&in[2], x_text), (long long)o);
-    *out_channels = o;
+                        rml_shape_text(&in[bias], x_text), (long long)rows);
     return RML_OK;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+rml_shape rml_conv_shape(const rml_shape *in, const rml_window *window)
 {
-    const rml_conv_attr *conv = &attr->conv;
-    int64_t o = 0;
-    RML_TRY(rml_conv_check(attr, in, in_count, 0, &o, err));
-    *out = (rml_shape){4, {in[0].dim[0], o, 0, 0}};
-    for (int axis = 0; axis < 2; axis++)
-        RML_TRY(rml_window_size(in[0].dim[2 + axis], axis, conv->kernel, conv->stride, conv->pad,
-                                conv->dilation, false, &out->dim[2 + axis], err));
-    return rml_conv_check_residual(in, in_count, out, err);
+    rml_shape out = in[0];
+    out.dim[1] = in[1].dim[0];
+    for (int i = 0; i < window->rank; i++)
+        out.dim[i + 2] = window->out[i];
+    return out;
 }
 
 rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_shape *out,
@@ -72,24 +61,81 @@ rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_
     return RML_OK;
 }
 
-static uint64_t macs(const rml_op_args *args)
+rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in_count,
+                          rml_shape *out, rml_error *err)
 {
-    return (uint64_t)rml_tensor_count(&args->out[0]) *
-           (uint64_t)(args->in[1].dim[1] * args->in[1].dim[2] * args->in[1].dim[3]);
+    rml_window window;
+    RML_TRY(rml_conv_check(conv, in, in_count, 2, &window, err));
+    *out = rml_conv_shape(in, &window);
+    return rml_conv_check_residual(in, in_count, out, err);
+}
+
+bool rml_conv_shapes(const rml_fact *in, int in_count, rml_shape *shapes)
+{
+    for (int i = 0; i < in_count; i++)
+        shapes[i] = in[i].shape;
+    if (shapes[0].rank == RML_RANK_UNKNOWN)
+        shapes[0] = (rml_shape){shapes[1].rank, {-1, -1, -1, -1, -1, -1, -1, -1}};
+    return shapes[0].rank != RML_RANK_UNKNOWN && shapes[1].rank != RML_RANK_UNKNOWN;
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
+                        rml_error *err)
+{
+    rml_shape shapes[4];
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    return rml_conv_shapes(in, in_count, shapes)
+               ? rml_conv_infer(&attr->conv, shapes, in_count, out, err)
+               : RML_OK;
+}
+
+bool rml_conv_takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
+{
+    const rml_shape *w = &in[1].shape;
+    bool takes = in[1].constant && w->rank == 4;
+    (void)attr;
+    (void)in_count;
+    for (int i = 0; i < 4 && takes; i++)
+        takes = w->dim[i] >= 1;
+    return takes;
+}
+
+rml_window rml_conv_window(const rml_op_args *args)
+{
+    const rml_shape x = rml_tensor_shape(&args->in[0]);
+    rml_window window;
+    rml_window_make(&args->attr->conv.window, &x, &args->in[1].dim[2], &window, NULL); // it fits
+    for (int i = 0; i < window.rank; i++)
+        window.out[i] = args->out[0].dim[2 + i];
+    return window;
+}
+
+uint64_t rml_conv_macs(const rml_op_args *args)
+{
+    const int64_t rows = args->in[1].dim[0];
+    return rows ? (uint64_t)rml_tensor_count(&args->out[0]) *
+                      (uint64_t)(rml_tensor_count(&args->in[1]) / (size_t)rows)
+                : 0;
+}
+
+void rml_conv_epilogue(const rml_op_args *args, float *y, size_t count)
+{
+    const rml_tensor *residual = rml_conv_residual(args);
+    const rml_activation *act = &args->attr->conv.act;
+    const float *added = residual ? residual->data + (y - args->out[0].data) : NULL;
+    for (size_t i = 0; added && i < count; i++)
+        y[i] += added[i];
+    if (!rml_activation_is_none(act))
+        args->kernels->unary[act->kind](y, y, count, act->param);
 }
 
 // ---- general: any kernel, stride, padding, dilation and groups ---------------------------------
-
-static size_t taps_of(const rml_op_args *args)
-{
-    return (size_t)(args->attr->conv.kernel[0] * args->attr->conv.kernel[1]);
-}
 
 static size_t packed_bytes(const rml_op_args *args)
 {
     const size_t groups = (size_t)args->attr->conv.groups;
     return rml_sat_mul(groups * sizeof(float),
-                       rml_pack_count(&args->kernels->gemm_f32, taps_of(args),
+                       rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args),
                                       (size_t)args->in[1].dim[1],
                                       (size_t)args->out[0].dim[1] / groups));
 }
@@ -127,7 +173,7 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
     pack_job job = {.args = args,
                     .weight = weight,
                     .packed = packed,
-                    .taps = taps_of(args),
+                    .taps = rml_conv_taps(args),
                     .depth = (size_t)args->in[1].dim[1],
                     .cols = (size_t)args->out[0].dim[1] / groups};
     job.panels = (job.cols + args->kernels->gemm_f32.nr - 1) / args->kernels->gemm_f32.nr;
@@ -143,7 +189,7 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, taps_of(args),
+    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, rml_conv_taps(args),
                                    (size_t)args->in[1].dim[1]);
 }
 
@@ -152,18 +198,17 @@ static void run(const rml_op_args *args)
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *out = &args->out[0];
     const size_t groups = (size_t)conv->groups;
-    rml_igemm product = {
-        .window = rml_window_conv(out, conv->kernel, conv->stride, conv->pad, conv->dilation),
-        .in = &args->in[0],
-        .out = out,
-        .residual = rml_conv_residual(args),
-        .gemm = &args->kernels->gemm_f32,
-        .depth = (size_t)args->in[1].dim[1],
-        .cols = (size_t)out->dim[1] / groups,
-        .act = &conv->act};
+    rml_igemm product = {.window = rml_conv_window(args),
+                         .in = &args->in[0],
+                         .out = out,
+                         .residual = rml_conv_residual(args),
+                         .gemm = &args->kernels->gemm_f32,
+                         .depth = (size_t)args->in[1].dim[1],
+                         .cols = (size_t)out->dim[1] / groups,
+                         .act = &conv->act};
     const float *bias = rml_conv_bias(args);
     const size_t group_count =
-        rml_pack_count(&args->kernels->gemm_f32, taps_of(args), product.depth, product.cols);
+        rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args), product.depth, product.cols);
     for (size_t group = 0; group < groups; group++) {
         product.in_channel = (int64_t)(group * product.depth);
         product.out_channel = (int64_t)(group * product.cols);
@@ -213,13 +258,22 @@ static const rml_algorithm algorithms[] = {
      .pack = pack,
      .scratch_bytes = scratch_bytes,
      .run = run},
+    {.name = "depthwise-rows",
+     .generic = true,
+     .accepts = rml_conv_generic_dw_accepts,
+     .run = rml_conv_generic_dw_run},
+    {.name = "im2col-gemm",
+     .generic = true,
+     .scratch_bytes = rml_im2col_scratch_bytes,
+     .run = rml_conv_generic_run},
 };
 
-const rml_op rml_op_conv2d = {.name = "conv2d",
-                              .min_inputs = 2,
-                              .max_inputs = 4,
-                              .layout = RML_OP_CHANNELS_LAST,
-                              .packed_input = 1,
-                              .infer = infer,
-                              .macs = macs,
-                              .algorithms = algorithms};
+const rml_op rml_op_conv = {.name = "conv",
+                            .min_inputs = 2,
+                            .max_inputs = 4,
+                            .layout = RML_OP_CHANNELS_LAST,
+                            .takes_images = rml_conv_takes_images,
+                            .packed_input = 1,
+                            .infer_values = infer,
+                            .macs = rml_conv_macs,
+                            .algorithms = algorithms};

@@ -2,13 +2,29 @@
 #ifndef RML_OPS_CONV_CONV_H
 #define RML_OPS_CONV_CONV_H
 
-#include "ops/op.h"
+#include "ops/conv/window.h"
 
-// Checks input, weight and bias of a convolution (out_axis 0) or its transpose (out_axis 1).
-rml_status rml_conv_check(const rml_op_attr *attr, const rml_shape *in, int in_count, int out_axis,
-                          int64_t *out_channels, rml_error *err);
+// Checks input, weight and the bias at input `bias`, whose ranks are known.
+rml_status rml_conv_check(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,
+                          rml_window *window, rml_error *err);
+rml_shape rml_conv_shape(const rml_shape *in, const rml_window *window);
 rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_shape *out,
                                    rml_error *err);
+// Shape rule of a convolution by shapes alone.
+rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in_count,
+                          rml_shape *out, rml_error *err);
+// Shapes of the inputs; a rank of x that is not known is the weight's. False: neither is known.
+bool rml_conv_shapes(const rml_fact *in, int in_count, rml_shape *shapes);
+// Whether the node has a constant weight of two dimensions, to be packed, and images to meet it.
+bool rml_conv_takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count);
+rml_window rml_conv_window(const rml_op_args *args);
+uint64_t rml_conv_macs(const rml_op_args *args);
+
+// Taps of an image's filter.
+static inline size_t rml_conv_taps(const rml_op_args *args)
+{
+    return (size_t)(args->in[1].dim[2] * args->in[1].dim[3]);
+}
 
 static inline const float *rml_conv_bias(const rml_op_args *args)
 {
@@ -58,5 +74,21 @@ rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_consta
                                        rml_error *err);
 size_t rml_conv_winograd_bf16_scratch_bytes(const rml_op_args *args);
 void rml_conv_winograd_bf16_run(const rml_op_args *args);
+
+// Generic: any number of dimensions, weights that are computed.
+void rml_conv_generic_run(const rml_op_args *args);
+bool rml_conv_generic_dw_accepts(const rml_op_args *args);
+void rml_conv_generic_dw_run(const rml_op_args *args);
+void rml_conv_transpose_generic_run(const rml_op_args *args);
+
+// The window of a transposed convolution, seen from its input: `out` is the size of its output, and
+// `before` may be negative, when the output begins with what no input reaches.
+rml_status rml_conv_transpose_make(const rml_conv_attr *conv, const rml_shape *x,
+                                   const rml_shape *weight, rml_window *window, rml_error *err);
+rml_window rml_conv_transpose_window(const rml_op_args *args);
+
+// The epilogue of generic ways: adds the residual to `count` outputs that are computed, and applies
+// the activation.
+void rml_conv_epilogue(const rml_op_args *args, float *y, size_t count);
 
 #endif

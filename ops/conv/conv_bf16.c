@@ -9,11 +9,6 @@
 
 #define LEAST_CHANNELS 16
 
-static size_t taps_of(const rml_op_args *args)
-{
-    return (size_t)(args->attr->conv.kernel[0] * args->attr->conv.kernel[1]);
-}
-
 static size_t depth_of(const rml_op_args *args)
 {
     return rml_pack_depth(&args->kernels->gemm_bf16, (size_t)args->in[0].dim[1]);
@@ -27,8 +22,8 @@ bool rml_conv_bf16_accepts(const rml_op_args *args)
 
 size_t rml_conv_bf16_packed_bytes(const rml_op_args *args)
 {
-    return rml_pack_bytes(&args->kernels->gemm_bf16, taps_of(args), (size_t)args->in[0].dim[1],
-                          (size_t)args->out[0].dim[1]);
+    return rml_pack_bytes(&args->kernels->gemm_bf16, rml_conv_taps(args),
+                          (size_t)args->in[0].dim[1], (size_t)args->out[0].dim[1]);
 }
 
 typedef struct pack_job {
@@ -42,7 +37,7 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const pack_job *job = context;
     const rml_gemm *gemm = &job->args->kernels->gemm_bf16;
-    const size_t taps = taps_of(job->args), depth = (size_t)job->args->in[0].dim[1];
+    const size_t taps = rml_conv_taps(job->args), depth = (size_t)job->args->in[0].dim[1];
     float *rows = job->rows + (size_t)worker * gemm->nr * taps * depth;
     for (size_t panel = begin; panel < end; panel++) {
         const size_t column = panel * gemm->nr;
@@ -60,7 +55,7 @@ rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weigh
     const size_t cols = (size_t)args->out[0].dim[1];
     const size_t bytes =
         rml_sat_mul((size_t)args->threads * args->kernels->gemm_bf16.nr * sizeof(float),
-                    taps_of(args) * (size_t)args->in[0].dim[1]);
+                    rml_conv_taps(args) * (size_t)args->in[0].dim[1]);
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
         return rml_fail_nomem(err, bytes, "packing weights");
@@ -76,12 +71,13 @@ rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weigh
 
 static bool is_point(const rml_op_args *args)
 {
-    const rml_conv_attr *conv = &args->attr->conv;
+    const rml_window w = rml_conv_window(args);
     const rml_tensor *in = &args->in[0], *out = &args->out[0], *residual = rml_conv_residual(args);
-    return taps_of(args) == 1 && conv->stride[0] == 1 && conv->stride[1] == 1 &&
-           in->dim[2] == out->dim[2] && in->dim[3] == out->dim[3] && conv->pad[0] == 0 &&
-           conv->pad[1] == 0 && conv->act.kind == RML_UNARY_CLAMP && rml_igemm_is_flat(in) &&
-           rml_igemm_is_flat(out) && (!residual || rml_igemm_is_flat(residual));
+    return rml_conv_taps(args) == 1 && w.stride[0] == 1 && w.stride[1] == 1 &&
+           in->dim[2] == out->dim[2] && in->dim[3] == out->dim[3] && w.before[0] == 0 &&
+           w.before[1] == 0 && args->attr->conv.act.kind == RML_UNARY_CLAMP &&
+           rml_igemm_is_flat(in) && rml_igemm_is_flat(out) &&
+           (!residual || rml_igemm_is_flat(residual));
 }
 
 static size_t point_bytes(const rml_op_args *args)
@@ -152,10 +148,10 @@ size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args)
 {
     // enough for both ways: whether pixels are flat depends on views that are known when it runs
     const size_t any = rml_sat_add(rml_igemm_scratch_bytes(&args->kernels->gemm_bf16, args->threads,
-                                                           taps_of(args), depth_of(args)),
+                                                           rml_conv_taps(args), depth_of(args)),
                                    rml_bf16_image_bytes(args, &args->in[0]));
     const size_t point = rml_sat_mul((size_t)args->threads, point_bytes(args));
-    return taps_of(args) == 1 && point > any ? point : any;
+    return rml_conv_taps(args) == 1 && point > any ? point : any;
 }
 
 void rml_conv_bf16_run(const rml_op_args *args)
@@ -169,18 +165,17 @@ void rml_conv_bf16_run(const rml_op_args *args)
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *out = &args->out[0];
     const size_t used = rml_igemm_scratch_bytes(&args->kernels->gemm_bf16, args->threads,
-                                                taps_of(args), depth_of(args));
+                                                rml_conv_taps(args), depth_of(args));
     const rml_tensor in = rml_bf16_image(args, &args->in[0], args->scratch + used);
-    const rml_igemm product = {
-        .window = rml_window_conv(out, conv->kernel, conv->stride, conv->pad, conv->dilation),
-        .in = &in,
-        .out = out,
-        .residual = rml_conv_residual(args),
-        .depth = depth_of(args),
-        .cols = (size_t)out->dim[1],
-        .gemm = &args->kernels->gemm_bf16,
-        .packed = args->packed,
-        .bias = rml_conv_bias(args),
-        .act = &conv->act};
+    const rml_igemm product = {.window = rml_conv_window(args),
+                               .in = &in,
+                               .out = out,
+                               .residual = rml_conv_residual(args),
+                               .depth = depth_of(args),
+                               .cols = (size_t)out->dim[1],
+                               .gemm = &args->kernels->gemm_bf16,
+                               .packed = args->packed,
+                               .bias = rml_conv_bias(args),
+                               .act = &conv->act};
     rml_igemm_run(args, &product);
 }

@@ -23,12 +23,13 @@ typedef struct few {
     size_t taps, depth, out;
     size_t cols;  // shares of a pixel
     size_t pitch; // and floats they take, the panels' rounding among them
+    rml_window window;
 } few;
 
 static few few_of(const rml_op_args *args)
 {
-    const rml_conv_attr *conv = &args->attr->conv;
-    few f = {.taps = (size_t)(conv->kernel[0] * conv->kernel[1]),
+    few f = {.taps = rml_conv_taps(args),
+             .window = rml_conv_window(args),
              .depth = (size_t)args->in[0].dim[1],
              .out = (size_t)args->out[0].dim[1]};
     f.cols = rml_sat_mul(f.taps, f.out);
@@ -40,10 +41,10 @@ bool rml_conv_few_accepts(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     const few f = few_of(args);
-    return conv->stride[0] == 1 && conv->stride[1] == 1 && conv->dilation[0] == 1 &&
-           conv->dilation[1] == 1 && conv->groups == 1 && conv->act.kind == RML_UNARY_CLAMP &&
-           !rml_conv_residual(args) && f.taps >= MIN_TAPS && f.out <= MAX_OUT &&
-           f.depth >= MIN_DEPTH;
+    const rml_window *w = &f.window;
+    return w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
+           conv->groups == 1 && conv->act.kind == RML_UNARY_CLAMP && !rml_conv_residual(args) &&
+           f.taps >= MIN_TAPS && f.out <= MAX_OUT && f.depth >= MIN_DEPTH;
 }
 
 size_t rml_conv_few_packed_bytes(const rml_op_args *args)
@@ -83,7 +84,7 @@ static size_t row_floats(const rml_op_args *args, const few *f)
 
 static size_t worker_bytes(const rml_op_args *args, const few *f)
 {
-    return rml_aligned_bytes(rml_sat_mul((size_t)args->attr->conv.kernel[0], row_floats(args, f)),
+    return rml_aligned_bytes(rml_sat_mul((size_t)f->window.kernel[0], row_floats(args, f)),
                              sizeof(float));
 }
 
@@ -127,16 +128,17 @@ static void make_shares(const rml_op_args *args, const few *f, const float *src,
 
 // Adds to a row of outputs, [W][out], the shares of one row of the kernel. Inlined for every number
 // of outputs, so that they are registers.
-static inline __attribute__((always_inline)) void add_shares(const rml_op_args *args, size_t pitch,
+static inline __attribute__((always_inline)) void add_shares(const rml_op_args *args, const few *f,
                                                              const float *shares, rml_tensor *row,
                                                              const size_t out)
 {
-    const rml_conv_attr *conv = &args->attr->conv;
+    const rml_window *window = &f->window;
+    const size_t pitch = f->pitch;
     const int64_t width = args->in[0].dim[3];
     for (int64_t x = 0; x < row->dim[3]; x++) {
-        const int64_t left = x - conv->pad[1];
+        const int64_t left = x - window->before[1];
         const int64_t begin = left < 0 ? -left : 0;
-        const int64_t end = left + conv->kernel[1] > width ? width - left : conv->kernel[1];
+        const int64_t end = left + window->kernel[1] > width ? width - left : window->kernel[1];
         float sum[MAX_OUT], *y = row->data + x * row->stride[3];
         for (size_t o = 0; o < out; o++)
             sum[o] = y[o];
@@ -151,15 +153,15 @@ static inline __attribute__((always_inline)) void add_shares(const rml_op_args *
 static void add_row(const rml_op_args *args, const few *f, int64_t ky, const float *shares,
                     rml_tensor *row)
 {
-    shares += (size_t)(ky * args->attr->conv.kernel[1]) * f->out;
+    shares += (size_t)(ky * f->window.kernel[1]) * f->out;
     if (f->out == 4)
-        add_shares(args, f->pitch, shares, row, 4);
+        add_shares(args, f, shares, row, 4);
     else if (f->out == 3)
-        add_shares(args, f->pitch, shares, row, 3);
+        add_shares(args, f, shares, row, 3);
     else if (f->out == 2)
-        add_shares(args, f->pitch, shares, row, 2);
+        add_shares(args, f, shares, row, 2);
     else
-        add_shares(args, f->pitch, shares, row, 1);
+        add_shares(args, f, shares, row, 1);
 }
 
 static float clamp(float x, float low, float high)
@@ -194,11 +196,11 @@ static void run_bands(void *context, size_t begin, size_t end, int worker)
             for (int64_t x = 0; x < out->dim[3]; x++)
                 for (size_t o = 0; o < f->out; o++)
                     row.data[x * out->stride[3] + (int64_t)o] = bias ? bias[o] : 0.0f;
-            for (int64_t ky = 0; ky < conv->kernel[0]; ky++) {
-                const int64_t at = y + ky, source = at - conv->pad[0];
+            for (int64_t ky = 0; ky < f->window.kernel[0]; ky++) {
+                const int64_t at = y + ky, source = at - f->window.before[0];
                 if (source < 0 || source >= in->dim[2])
                     continue;
-                float *shares = ring + (size_t)(at % conv->kernel[0]) * row_floats(args, f);
+                float *shares = ring + (size_t)(at % f->window.kernel[0]) * row_floats(args, f);
                 if (at >= made) {
                     make_shares(args, f, in->data + image * in->stride[0] + source * in->stride[2],
                                 shares);

@@ -1,58 +1,115 @@
-// 2-D transposed convolution, NCHW logic on channels-last memory.
-//   x [N,C,H,W]   w [C,O/groups,Kh,Kw] (C first)   bias [O] and residual [N,O,Ho,Wo], optional
-//   Ho = (H-1)*stride - pad_top - pad_bottom + dilation*(Kh-1) + out_pad + 1
-// Source: torch.nn.ConvTranspose2d.
+// Transposed convolution: y = act(conv_transpose(x, w) + bias + residual).
+//   x [N,C,...]   w [C,O/groups,...] (C first)   bias [O], optional   y, residual [N,O,...]
+//   size of y = (size-1)*stride - padding + dilation*(kernel-1) + out_pad + 1
+// Source: torch.nn.functional.conv_transpose1d to conv_transpose3d; ONNX ConvTranspose.
 //
-// Output pixels whose coordinates agree modulo the stride read the same taps, so each such phase is
-// an ordinary stride-1 convolution over the input: no multiplication by zeros, no overlapping sums.
+// Images: output pixels whose coordinates agree modulo the stride read the same taps, so each such
+// phase is an ordinary stride-1 convolution over the input: no multiplication by zeros, no
+// overlapping sums.
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
 #include "ops/conv/igemm.h"
 #include "tensor/size.h"
 
-#define MAX_STRIDE 64 // phases lie in a table in scratch; networks use 1 to 4
+#define MAX_STRIDE 64 // networks use 1 to 4
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status size_axis(const rml_conv_attr *conv, rml_window *w, int i, rml_error *err)
 {
-    static const char *const names[2] = {"height", "width"};
-    const rml_conv_attr *conv = &attr->conv;
-    int64_t o = 0;
-    RML_TRY(rml_conv_check(attr, in, in_count, 1, &o, err));
-    *out = (rml_shape){4, {in[0].dim[0], o, -1, -1}};
-    for (int axis = 0; axis < 2; axis++) {
-        const int64_t size = in[0].dim[2 + axis];
-        int64_t checked;
-        // the same limits as a convolution's, with an input that is large enough for any kernel
-        RML_TRY(rml_window_size(-1, axis, conv->kernel, conv->stride, conv->pad, conv->dilation,
-                                false, &checked, err));
-        if (conv->stride[axis] > MAX_STRIDE || conv->out_pad[axis] < 0 ||
-            (conv->out_pad[axis] >= conv->stride[axis] &&
-             conv->out_pad[axis] >= conv->dilation[axis]))
-            return rml_fail(
-                err, RML_ERR_ARG,
-                "%s: stride %lld (at most %d) and output padding %lld (less than stride "
-                "or dilation)",
-                names[axis], (long long)conv->stride[axis], MAX_STRIDE,
-                (long long)conv->out_pad[axis]);
-        if (size < 0)
-            continue;
-        const int64_t result =
-            (size - 1) * conv->stride[axis] - conv->pad[axis] - conv->pad[axis + 2] +
-            conv->dilation[axis] * (conv->kernel[axis] - 1) + conv->out_pad[axis] + 1;
-        if (size < 1 || result < 1)
-            return rml_fail(err, RML_ERR_SHAPE, "%s %lld gives an output of %lld", names[axis],
-                            (long long)size, (long long)result);
-        out->dim[2 + axis] = result;
+    const rml_auto_pad auto_pad = conv->window.auto_pad;
+    const bool same = auto_pad == RML_AUTO_PAD_SAME_UPPER || auto_pad == RML_AUTO_PAD_SAME_LOWER;
+    int64_t reach;
+    w->out[i] = conv->out_size[i] ? conv->out_size[i] : -1;
+    if (w->in[i] < 0 || w->kernel[i] < 0)
+        return RML_OK;
+    if (!rml_i64_mul(w->in[i] > 0 ? w->in[i] - 1 : 0, w->stride[i], &reach) || reach > (int64_t)1
+                                                                                           << 62)
+        return rml_fail(err, RML_ERR_LIMIT, "axis %d: the output is too large", i + 2);
+    reach += rml_window_span(w, i) + conv->out_pad[i];
+    if (w->in[i] == 0)
+        reach = conv->out_pad[i];
+    if (!conv->out_size[i])
+        w->out[i] = same ? w->in[i] * w->stride[i] : reach - w->before[i] - w->after[i];
+    if (conv->out_size[i] || same) {
+        const int64_t total = reach - w->out[i] > 0 ? reach - w->out[i] : 0;
+        w->before[i] = auto_pad == RML_AUTO_PAD_SAME_UPPER ? total / 2 : total - total / 2;
     }
+    if (w->out[i] < 0)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d: size %lld gives an output of %lld", i + 2,
+                        (long long)w->in[i], (long long)w->out[i]);
+    return RML_OK;
+}
+
+rml_status rml_conv_transpose_make(const rml_conv_attr *conv, const rml_shape *x,
+                                   const rml_shape *weight, rml_window *w, rml_error *err)
+{
+    // The forward windows only check and collect: any image is large enough for them.
+    rml_shape any = *x;
+    for (int i = 2; i < any.rank; i++)
+        any.dim[i] = -1;
+    RML_TRY(rml_window_make(&conv->window, &any, &weight->dim[2], w, err));
+    for (int i = 0; i < w->rank; i++) {
+        if (conv->out_pad[i] < 0 || conv->out_size[i] < 0 || conv->out_pad[i] > INT32_MAX)
+            return rml_fail(err, RML_ERR_ARG, "axis %d: output padding %lld and size %lld", i + 2,
+                            (long long)conv->out_pad[i], (long long)conv->out_size[i]);
+        w->in[i] = x->dim[i + 2];
+        RML_TRY(size_axis(conv, w, i, err));
+    }
+    return RML_OK;
+}
+
+static rml_status infer(const rml_op_attr *attr, const rml_fact *facts, int in_count,
+                        rml_shape *out, rml_error *err)
+{
+    const rml_conv_attr *conv = &attr->conv;
+    rml_shape in[4];
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (!rml_conv_shapes(facts, in_count, in))
+        return RML_OK;
+    const rml_shape *x = &in[0], *w = &in[1];
+    char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
+    int64_t channels = -1;
+    rml_window window;
+    bool fits = x->rank >= 3 && w->rank == x->rank && conv->groups >= 1 &&
+                (w->dim[0] < 0 || x->dim[1] < 0 || w->dim[0] == x->dim[1]) &&
+                (w->dim[0] < 0 || w->dim[0] % conv->groups == 0) &&
+                (w->dim[1] < 0 || rml_i64_mul(w->dim[1], conv->groups, &channels));
+    if (fits)
+        RML_TRY(rml_conv_transpose_make(conv, x, w, &window, err));
+    for (int i = 0; fits && i < window.rank; i++)
+        fits = w->dim[i + 2] < 0 || w->dim[i + 2] == window.kernel[i];
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "weight %s with groups %lld does not fit input %s",
+                        rml_shape_text(w, w_text), (long long)conv->groups,
+                        rml_shape_text(x, x_text));
+    if (in_count > 2 && in[2].rank >= 0 &&
+        (in[2].rank != 1 || (in[2].dim[0] >= 0 && channels >= 0 && in[2].dim[0] != channels)))
+        return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
+                        rml_shape_text(&in[2], x_text), (long long)channels);
+    *out = *x;
+    out->dim[1] = channels;
+    for (int i = 0; i < window.rank; i++)
+        out->dim[i + 2] = window.out[i];
     return rml_conv_check_residual(in, in_count, out, err);
 }
 
-static uint64_t macs(const rml_op_args *args)
+rml_window rml_conv_transpose_window(const rml_op_args *args)
 {
-    return (uint64_t)rml_tensor_count(&args->in[0]) *
-           (uint64_t)(args->in[1].dim[1] * args->in[1].dim[2] * args->in[1].dim[3]);
+    const rml_shape x = rml_tensor_shape(&args->in[0]), w = rml_tensor_shape(&args->in[1]);
+    rml_window window;
+    rml_conv_transpose_make(&args->attr->conv, &x, &w, &window, NULL); // infer: it fits
+    for (int i = 0; i < window.rank; i++)
+        window.out[i] = args->out[0].dim[2 + i];
+    return window;
+}
+
+// Phases of many steps are left to the generic way, and so is what is packed for an input of one
+// size alone.
+static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
+{
+    const rml_conv_attr *conv = &attr->conv;
+    return rml_conv_takes_images(attr, in, in_count) && conv->window.stride[0] <= MAX_STRIDE &&
+           conv->window.stride[1] <= MAX_STRIDE && !conv->out_size[0] && !conv->out_size[1];
 }
 
 // The taps of one phase along one axis. Output y = phase + stride*j reads input (y + pad -
@@ -65,14 +122,14 @@ typedef struct phase {
     int64_t outputs;        // positions j
 } phase;
 
-static phase phase_of(const rml_conv_attr *conv, int axis, int64_t at, int64_t out_size)
+static phase phase_of(const rml_window *window, int axis, int64_t at, int64_t out_size)
 {
-    const int64_t stride = conv->stride[axis], dilation = conv->dilation[axis];
-    const int64_t pad = conv->pad[axis];
+    const int64_t stride = window->stride[axis], dilation = window->dilation[axis];
+    const int64_t pad = window->before[axis];
     phase p = {
         .step = 1, .k_step = 1, .outputs = at < out_size ? (out_size - at - 1) / stride + 1 : 0};
     int64_t k_first = -1;
-    for (int64_t k = 0; k < conv->kernel[axis]; k++) {
+    for (int64_t k = 0; k < window->kernel[axis]; k++) {
         if ((at + pad - dilation * k) % stride != 0)
             continue;
         if (k_first < 0)
@@ -89,9 +146,9 @@ static phase phase_of(const rml_conv_attr *conv, int axis, int64_t at, int64_t o
     return p;
 }
 
-static size_t phase_count(const rml_conv_attr *conv)
+static size_t phase_count(const rml_window *window)
 {
-    return (size_t)(conv->stride[0] * conv->stride[1]);
+    return (size_t)(window->stride[0] * window->stride[1]);
 }
 
 static size_t cols_of(const rml_op_args *args)
@@ -109,8 +166,7 @@ static size_t packed_bytes(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     return rml_sat_mul((size_t)conv->groups * sizeof(float),
-                       rml_pack_count(&args->kernels->gemm_f32,
-                                      (size_t)(conv->kernel[0] * conv->kernel[1]), depth_of(args),
+                       rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args), depth_of(args),
                                       cols_of(args)));
 }
 
@@ -118,6 +174,7 @@ typedef struct pack_job {
     const rml_op_args *args;
     const rml_constant *weight;
     float *packed, *rows; // rows: weights of one panel, [C][count][Kh*Kw], a worker
+    rml_window window;
     size_t panels;
 } pack_job;
 
@@ -128,7 +185,8 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_kernels *kernels = args->kernels;
     const size_t depth = depth_of(args), cols = cols_of(args), groups = (size_t)conv->groups;
-    const size_t kernel = (size_t)(conv->kernel[0] * conv->kernel[1]);
+    const size_t kernel = rml_conv_taps(args);
+    const rml_window *window = &job->window;
     const size_t group_count = rml_pack_count(&kernels->gemm_f32, kernel, depth, cols);
     float *rows = job->rows + (size_t)worker * groups * depth * kernels->gemm_f32.nr * kernel;
     for (size_t panel = begin; panel < end; panel++) {
@@ -139,15 +197,15 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
         for (size_t group = 0; group < groups; group++) {
             float *matrix = job->packed + group * group_count;
             const float *src = rows + group * depth * count * kernel;
-            for (int64_t at = 0; at < (int64_t)phase_count(conv); at++) {
-                const phase y = phase_of(conv, 0, at / conv->stride[1], 1);
-                const phase x = phase_of(conv, 1, at % conv->stride[1], 1);
+            for (int64_t at = 0; at < (int64_t)phase_count(window); at++) {
+                const phase y = phase_of(window, 0, at / window->stride[1], 1);
+                const phase x = phase_of(window, 1, at % window->stride[1], 1);
                 float *dst = matrix + column * (size_t)(y.count * x.count) * depth;
                 for (int64_t ty = 0; ty < y.count; ty++)
                     for (int64_t tx = 0; tx < x.count; tx++, dst += depth * pitch) {
                         const int64_t ky = y.k_last - ty * y.k_step, kx = x.k_last - tx * x.k_step;
-                        rml_pack_panel(&kernels->gemm_f32, dst, src + ky * conv->kernel[1] + kx, 1,
-                                       depth, count, 0, count * kernel, kernel);
+                        rml_pack_panel(&kernels->gemm_f32, dst, src + ky * window->kernel[1] + kx,
+                                       1, depth, count, 0, count * kernel, kernel);
                     }
                 matrix +=
                     rml_pack_count(&kernels->gemm_f32, (size_t)(y.count * x.count), depth, cols);
@@ -159,12 +217,14 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
 static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
-    const rml_conv_attr *conv = &args->attr->conv;
-    pack_job job = {.args = args, .weight = weight, .packed = packed};
+    pack_job job = {.args = args,
+                    .weight = weight,
+                    .packed = packed,
+                    .window = rml_conv_transpose_window(args)};
     job.panels = (cols_of(args) + args->kernels->gemm_f32.nr - 1) / args->kernels->gemm_f32.nr;
     const size_t bytes =
         rml_sat_mul((size_t)args->threads * args->kernels->gemm_f32.nr * sizeof(float),
-                    (size_t)(args->in[1].dim[0] * conv->kernel[0] * conv->kernel[1]));
+                    (size_t)args->in[1].dim[0] * rml_conv_taps(args));
     job.rows = rml_alloc(allocator, bytes);
     if (!job.rows)
         return rml_fail_nomem(err, bytes, "packing weights");
@@ -175,37 +235,51 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    const rml_conv_attr *conv = &args->attr->conv;
-    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads,
-                                   (size_t)(conv->kernel[0] * conv->kernel[1]), depth_of(args));
+    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, rml_conv_taps(args),
+                                   depth_of(args));
+}
+
+// The pixels of a view from (row, col) on that stand a stride apart.
+static rml_tensor phase_view(const rml_tensor *view, const rml_window *window, int64_t row,
+                             int64_t col, const phase *y, const phase *x)
+{
+    rml_tensor pixels = *view;
+    pixels.data = view->data + row * view->stride[2] + col * view->stride[3];
+    pixels.stride[2] *= window->stride[0];
+    pixels.stride[3] *= window->stride[1];
+    pixels.dim[2] = y->outputs;
+    pixels.dim[3] = x->outputs;
+    return pixels;
 }
 
 static void run(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
-    const rml_tensor *out = &args->out[0];
+    const rml_window window = rml_conv_transpose_window(args);
+    const rml_tensor *in = &args->in[0], *residual = rml_conv_residual(args);
     const float *bias = rml_conv_bias(args);
     const size_t depth = depth_of(args), cols = cols_of(args);
     for (size_t group = 0; group < (size_t)conv->groups; group++) {
         const float *packed =
             (const float *)args->packed +
-            group * rml_pack_count(&args->kernels->gemm_f32,
-                                   (size_t)(conv->kernel[0] * conv->kernel[1]), depth, cols);
-        for (int64_t at = 0; at < (int64_t)phase_count(conv); at++) {
-            const int64_t origin[2] = {at / conv->stride[1], at % conv->stride[1]};
-            const phase y = phase_of(conv, 0, origin[0], out->dim[2]);
-            const phase x = phase_of(conv, 1, origin[1], out->dim[3]);
-            const rml_igemm product = {.window = {.rows = y.outputs,
-                                                  .cols = x.outputs,
-                                                  .step = {1, 1},
-                                                  .first = {y.first, x.first},
-                                                  .taps = {y.count, x.count},
-                                                  .tap_step = {y.step, x.step},
-                                                  .origin = {origin[0], origin[1]},
-                                                  .out_step = {conv->stride[0], conv->stride[1]}},
-                                       .in = &args->in[0],
-                                       .out = out,
-                                       .residual = rml_conv_residual(args),
+            group * rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args), depth, cols);
+        for (int64_t at = 0; at < (int64_t)phase_count(&window); at++) {
+            const int64_t row = at / window.stride[1], col = at % window.stride[1];
+            const phase y = phase_of(&window, 0, row, window.out[0]);
+            const phase x = phase_of(&window, 1, col, window.out[1]);
+            const rml_tensor out = phase_view(&args->out[0], &window, row, col, &y, &x);
+            const rml_tensor added =
+                residual ? phase_view(residual, &window, row, col, &y, &x) : (rml_tensor){0};
+            const rml_igemm product = {.window = {.rank = 2,
+                                                  .in = {in->dim[2], in->dim[3]},
+                                                  .out = {y.outputs, x.outputs},
+                                                  .kernel = {y.count, x.count},
+                                                  .stride = {1, 1},
+                                                  .dilation = {y.step, x.step},
+                                                  .before = {-y.first, -x.first}},
+                                       .in = in,
+                                       .out = &out,
+                                       .residual = residual ? &added : NULL,
                                        .in_channel = (int64_t)(group * depth),
                                        .out_channel = (int64_t)(group * cols),
                                        .depth = depth,
@@ -221,17 +295,28 @@ static void run(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm algorithms[] = {{.name = "phases-indirect-gemm",
-                                            .packed_bytes = packed_bytes,
-                                            .pack = pack,
-                                            .scratch_bytes = scratch_bytes,
-                                            .run = run}};
+static uint64_t macs(const rml_op_args *args)
+{
+    const int64_t channels = args->in[1].dim[0];
+    return channels ? (uint64_t)rml_tensor_count(&args->in[0]) *
+                          (uint64_t)(rml_tensor_count(&args->in[1]) / (size_t)channels)
+                    : 0;
+}
 
-const rml_op rml_op_conv_transpose2d = {.name = "conv_transpose2d",
-                                        .min_inputs = 2,
-                                        .max_inputs = 4,
-                                        .layout = RML_OP_CHANNELS_LAST,
-                                        .packed_input = 1,
-                                        .infer = infer,
-                                        .macs = macs,
-                                        .algorithms = algorithms};
+static const rml_algorithm algorithms[] = {
+    {.name = "phases-indirect-gemm",
+     .packed_bytes = packed_bytes,
+     .pack = pack,
+     .scratch_bytes = scratch_bytes,
+     .run = run},
+    {.name = "rows", .generic = true, .run = rml_conv_transpose_generic_run}};
+
+const rml_op rml_op_conv_transpose = {.name = "conv_transpose",
+                                      .min_inputs = 2,
+                                      .max_inputs = 4,
+                                      .layout = RML_OP_CHANNELS_LAST,
+                                      .takes_images = takes_images,
+                                      .packed_input = 1,
+                                      .infer_values = infer,
+                                      .macs = macs,
+                                      .algorithms = algorithms};

@@ -29,9 +29,10 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    if (conv->kernel[0] != 3 || conv->kernel[1] != 3 || conv->stride[0] != 1 ||
-        conv->stride[1] != 1 || conv->dilation[0] != 1 || conv->dilation[1] != 1 ||
-        conv->groups != 1 || conv->act.kind != RML_UNARY_CLAMP)
+    const rml_window w = rml_conv_window(args);
+    if (w.kernel[0] != 3 || w.kernel[1] != 3 || w.stride[0] != 1 || w.stride[1] != 1 ||
+        w.dilation[0] != 1 || w.dilation[1] != 1 || conv->groups != 1 ||
+        conv->act.kind != RML_UNARY_CLAMP)
         return false;
     if (rml_wants_bf16(args) && (in->dim[1] < BF16_CHANNELS || out->dim[1] < BF16_CHANNELS))
         return false;
@@ -51,7 +52,10 @@ bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
 static rml_winograd_shape shape_of(const rml_op_args *args, bool bf16)
 {
     const rml_tensor *out = &args->out[0];
-    rml_winograd_shape s = {.c = (size_t)args->in[0].dim[1], .o = (size_t)out->dim[1]};
+    const rml_window window = rml_conv_window(args);
+    rml_winograd_shape s = {.c = (size_t)args->in[0].dim[1],
+                            .o = (size_t)out->dim[1],
+                            .pad = {window.before[0], window.before[1]}};
     s.bf16 = bf16;
     s.gemm = rml_gemm_of(args, bf16);
     s.depth = rml_pack_depth(s.gemm, s.c);

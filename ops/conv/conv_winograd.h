@@ -7,8 +7,9 @@
 
 typedef struct rml_winograd_shape {
     size_t c, o, tile_rows, tile_cols, tiles;
-    size_t block; // tiles computed together
-    size_t group; // and columns of them, a multiple of the panels' but for the last
+    int64_t pad[2]; // rows above and columns left of the image
+    size_t block;   // tiles computed together
+    size_t group;   // and columns of them, a multiple of the panels' but for the last
     bool bf16;
     const rml_gemm *gemm;
     size_t depth;  // elements of a transformed pixel

@@ -3,7 +3,7 @@
 //   bias [O] and mask [N,offset_groups*Kh*Kw,Ho,Wo] (a factor for each tap), optional   y
 //   [N,O,Ho,Wo]
 // Pixels outside count as zeros. Source: ONNX DeformConv; torchvision.ops.deform_conv2d.
-#include "ops/conv/conv_nd.h"
+#include "ops/conv/im2col.h"
 
 #include "tensor/size.h"
 
@@ -24,16 +24,16 @@ static bool sizes_fit(const rml_shape *shape, const rml_shape *out, int64_t chan
 static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
                         rml_error *err)
 {
-    const rml_conv_nd_attr *conv = &attr->conv_nd;
+    const rml_conv_attr *conv = &attr->conv;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    rml_windows windows;
-    RML_TRY(rml_conv_nd_check(conv, in, in_count, BIAS, &windows, err));
-    *out = rml_conv_nd_shape(in, &windows);
+    rml_window window;
+    RML_TRY(rml_conv_check(conv, in, in_count, BIAS, &window, err));
+    *out = rml_conv_shape(in, &window);
     int64_t taps = -1;
-    bool fits = windows.rank == 2 && conv->offset_groups >= 1 &&
+    bool fits = window.rank == 2 && conv->offset_groups >= 1 &&
                 (in[X].dim[1] < 0 || in[X].dim[1] % conv->offset_groups == 0);
-    if (fits && windows.kernel[0] > 0 && windows.kernel[1] > 0)
-        fits = rml_i64_mul(windows.kernel[0], windows.kernel[1], &taps) &&
+    if (fits && window.kernel[0] > 0 && window.kernel[1] > 0)
+        fits = rml_i64_mul(window.kernel[0], window.kernel[1], &taps) &&
                rml_i64_mul(taps, conv->offset_groups, &taps) && taps <= INT64_MAX / 2;
     fits = fits && sizes_fit(&in[OFFSET], out, taps < 0 ? -1 : 2 * taps);
     if (!fits)
@@ -52,7 +52,7 @@ typedef struct sample {
     float weight[4];
 } sample;
 
-static sample sample_at(const rml_windows *w, double y, double x, double factor)
+static sample sample_at(const rml_window *w, double y, double x, double factor)
 {
     sample s = {{0}, {0}};
     // Also keeps what is not a number or far outside away from the integers.
@@ -74,10 +74,10 @@ static sample sample_at(const rml_windows *w, double y, double x, double factor)
 static void find(const rml_im2col *columns, const rml_im2col_part *part, size_t offset_group,
                  size_t tap, sample *samples)
 {
-    const rml_windows *w = &columns->windows;
+    const rml_window *w = &columns->window;
     const rml_tensor *in = columns->args->in;
     const bool masked = columns->args->in_count > MASK && in[MASK].rank >= 0;
-    const int64_t groups = columns->args->attr->conv_nd.offset_groups;
+    const int64_t groups = columns->args->attr->conv.offset_groups;
     const size_t channel = offset_group * columns->taps + tap;
     const size_t image = part->image * (size_t)groups * columns->taps;
     const float *rows = in[OFFSET].data + (2 * (image + channel)) * columns->pixels + part->pixel;
@@ -97,10 +97,10 @@ static void find(const rml_im2col *columns, const rml_im2col_part *part, size_t 
 
 static void fill(const rml_im2col *columns, const rml_im2col_part *part)
 {
-    const rml_windows *w = &columns->windows;
+    const rml_window *w = &columns->window;
     const size_t plane = (size_t)(w->in[0] * w->in[1]);
     const size_t all = columns->groups * columns->depth;
-    const size_t per_offset = all / (size_t)columns->args->attr->conv_nd.offset_groups;
+    const size_t per_offset = all / (size_t)columns->args->attr->conv.offset_groups;
     sample *samples = (sample *)(void *)part->scratch;
     for (size_t t = 0; t < columns->taps; t++)
         for (size_t c = 0, known = SIZE_MAX; c < part->channels; c++) {
@@ -122,18 +122,18 @@ static void fill(const rml_im2col *columns, const rml_im2col_part *part)
 
 static void run(const rml_op_args *args)
 {
-    rml_im2col columns = rml_conv_nd_columns(args, BIAS);
+    rml_im2col columns = rml_im2col_make(args, BIAS);
     columns.fill = fill;
     rml_im2col_run(&columns);
 }
 
 static const rml_algorithm algorithms[] = {
-    {.name = "columns", .scratch_bytes = rml_conv_nd_scratch_bytes, .run = run}};
+    {.name = "columns", .scratch_bytes = rml_im2col_scratch_bytes, .run = run}};
 
 const rml_op rml_op_deform_conv = {.name = "deform_conv",
                                    .min_inputs = 3,
                                    .max_inputs = 5,
                                    .packed_input = -1,
                                    .infer = infer,
-                                   .macs = rml_conv_nd_macs,
+                                   .macs = rml_conv_macs,
                                    .algorithms = algorithms};

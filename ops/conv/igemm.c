@@ -63,8 +63,7 @@ static bool reads_its_place(const rml_igemm *product)
 {
     const rml_window *window = &product->window;
     for (int axis = 0; axis < 2; axis++)
-        if (window->taps[axis] != 1 || window->step[axis] != 1 || window->first[axis] != 0 ||
-            window->origin[axis] != 0 || window->out_step[axis] != 1 ||
+        if (window->kernel[axis] != 1 || window->stride[axis] != 1 || window->before[axis] != 0 ||
             product->in->dim[2 + axis] != product->out->dim[2 + axis])
             return false;
     return rml_igemm_is_flat(product->in) && rml_igemm_is_flat(product->out) &&
@@ -107,9 +106,9 @@ static void point_each(const igemm_job *job, rml_window_at at, size_t rows, size
     for (size_t i = 0; i < rows; i++, rml_window_next(window, &at)) {
         rml_window_pointers(window, &at, product->in, product->in_channel, job->zeros, merge, a + i,
                             job->gemm->mr);
-        c[i] = rml_window_out(window, &at, product->out) + channel;
+        c[i] = rml_window_out(&at, product->out) + channel;
         if (product->residual)
-            residual[i] = rml_window_out(window, &at, product->residual) + channel;
+            residual[i] = rml_window_out(&at, product->residual) + channel;
     }
 }
 
@@ -119,16 +118,15 @@ static void point_run(const igemm_job *job, rml_window_at at, size_t rows, size_
 {
     const rml_igemm *product = job->product;
     const int64_t step =
-        product->window.step[1] * product->in->stride[3] * (int64_t)product->gemm->element_bytes;
-    const int64_t out_step = product->window.out_step[1];
+        product->window.stride[1] * product->in->stride[3] * (int64_t)product->gemm->element_bytes;
     point_each(job, at, 1, column, merge, a, c, residual);
     for (size_t t = 0; t < taps; t++, a += job->gemm->mr)
         for (size_t i = 1; i < rows; i++)
             a[i] = a[0] == job->zeros ? a[0] : (const char *)a[i - 1] + step;
     for (size_t i = 1; i < rows; i++)
-        c[i] = c[i - 1] + out_step * product->out->stride[3];
+        c[i] = c[i - 1] + product->out->stride[3];
     for (size_t i = 1; product->residual && i < rows; i++)
-        residual[i] = residual[i - 1] + out_step * product->residual->stride[3];
+        residual[i] = residual[i - 1] + product->residual->stride[3];
 }
 
 // Tables for one tile; returns the number of taps the kernel walks.
@@ -148,11 +146,12 @@ static size_t point(const igemm_job *job, size_t pixel, size_t rows, const void 
     }
     const rml_window_at at = rml_window_seek(window, pixel);
     const rml_window_at last = {at.image, at.row, at.col + (int64_t)rows - 1};
-    const bool run = last.col < window->cols && rml_window_inside_cols(window, &at, product->in) &&
+    const bool run = last.col < window->out[1] &&
+                     rml_window_inside_cols(window, &at, product->in) &&
                      rml_window_inside_cols(window, &last, product->in);
     const bool merge = job->merge && (run || all_inside(job, at, rows));
-    *depth = merge ? product->depth * (size_t)window->taps[1] : product->depth;
-    const size_t taps = (size_t)(merge ? window->taps[0] : window->taps[0] * window->taps[1]);
+    *depth = merge ? product->depth * (size_t)window->kernel[1] : product->depth;
+    const size_t taps = (size_t)(merge ? window->kernel[0] : window->kernel[0] * window->kernel[1]);
     if (run)
         point_run(job, at, rows, column, merge, taps, a, c, residual);
     else
@@ -169,7 +168,7 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
     const void **a = (const void **)(job->pointers + (size_t)worker * job->pointers_bytes);
     float *c[RML_GEMM_MAX_MR];
     const float *residual[RML_GEMM_MAX_MR];
-    const size_t taps = (size_t)(product->window.taps[0] * product->window.taps[1]);
+    const size_t taps = (size_t)(product->window.kernel[0] * product->window.kernel[1]);
     rml_gemm_begin(gemm);
     for (size_t item = begin; item < end; item++) {
         const size_t panel = job->panel_last ? item % job->panels : item / job->blocks;
@@ -222,7 +221,7 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *product)
     const rml_window *window = &product->window;
     const rml_activation *act = product->act;
     const bool clamp = act->kind == RML_UNARY_CLAMP;
-    const size_t taps = (size_t)(window->taps[0] * window->taps[1]);
+    const size_t taps = (size_t)(window->kernel[0] * window->kernel[1]);
     const size_t zeros = zeros_bytes(gemm, taps, product->depth);
     memset(args->scratch, 0, zeros);
     igemm_job job = {
@@ -232,13 +231,13 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *product)
         .zeros = args->scratch,
         .pointers = args->scratch + zeros,
         .pointers_bytes = table_bytes(gemm, taps),
-        .pixels = (size_t)(product->in->dim[0] * window->rows * window->cols),
+        .pixels = (size_t)(product->in->dim[0] * window->out[0] * window->out[1]),
         .panels = rml_pack_panels(gemm, product->cols),
         .low = clamp ? act->param[0] : -INFINITY,
         .high = clamp ? act->param[1] : INFINITY,
         .post = !clamp,
         // adjacent pixels of a row, all channels of the view
-        .merge = window->tap_step[1] == 1 && window->taps[1] > 1 &&
+        .merge = window->dilation[1] == 1 && window->kernel[1] > 1 &&
                  product->in->stride[3] == (int64_t)product->depth,
         .flat = reads_its_place(product),
     };

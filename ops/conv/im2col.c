@@ -26,9 +26,31 @@ static size_t worker_bytes(const rml_op_args *args, size_t taps, size_t depth)
                        rml_aligned_bytes(args->kernels->gemm_f32.nr, RML_IM2COL_PIXEL_BYTES));
 }
 
-size_t rml_im2col_scratch_bytes(const rml_op_args *args, size_t taps, size_t depth)
+size_t rml_im2col_scratch_bytes(const rml_op_args *args)
 {
-    return rml_sat_mul((size_t)args->threads, worker_bytes(args, taps, depth));
+    const rml_tensor *w = &args->in[1];
+    return rml_sat_mul(
+        (size_t)args->threads,
+        worker_bytes(args, rml_sizes_count(&w->dim[2], w->rank - 2), (size_t)w->dim[1]));
+}
+
+rml_im2col rml_im2col_make(const rml_op_args *args, int bias)
+{
+    const rml_tensor *w = &args->in[1];
+    const int64_t groups = args->attr->conv.groups;
+    rml_im2col columns = {.args = args,
+                          .window = rml_conv_window(args),
+                          .groups = (size_t)groups,
+                          .depth = (size_t)w->dim[1],
+                          .rows = (size_t)(w->dim[0] / groups),
+                          .in = &args->in[0],
+                          .weight = w,
+                          .out = &args->out[0]};
+    columns.taps = rml_sizes_count(columns.window.kernel, columns.window.rank);
+    columns.pixels = rml_sizes_count(columns.window.out, columns.window.rank);
+    if (args->in_count > bias && args->in[bias].rank >= 0)
+        columns.bias = args->in[bias].data;
+    return columns;
 }
 
 typedef struct columns_job {
@@ -100,6 +122,14 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
             multiply(columns, &part, group, row, rml_min_size(columns->rows, row + job->row_block),
                      first);
         }
+        for (size_t r = row;
+             columns->epilogue && r < rml_min_size(columns->rows, row + job->row_block); r++)
+            rml_conv_epilogue(args,
+                              columns->out->data +
+                                  ((part.image * columns->groups + group) * columns->rows + r) *
+                                      columns->pixels +
+                                  part.pixel,
+                              part.pixels);
     }
 }
 

@@ -4,7 +4,7 @@
 #ifndef RML_OPS_CONV_IM2COL_H
 #define RML_OPS_CONV_IM2COL_H
 
-#include "ops/conv/windows.h"
+#include "ops/conv/conv.h"
 
 struct rml_im2col;
 
@@ -21,15 +21,19 @@ typedef struct rml_im2col_part {
 // out[n][o][pixel] = bias[o] + sum over the group's channels and taps of weight * column
 typedef struct rml_im2col {
     const rml_op_args *args;
-    rml_windows windows;
+    rml_window window;
     size_t taps, pixels;        // of a window; of an output image
     size_t groups, depth, rows; // input channels and output channels of a group
     const rml_tensor *in, *weight, *out;
     const float *bias; // or NULL
+    bool epilogue;     // of a convolution, see rml_conv_epilogue
     void (*fill)(const struct rml_im2col *columns, const rml_im2col_part *part);
 } rml_im2col;
 
-size_t rml_im2col_scratch_bytes(const rml_op_args *args, size_t taps, size_t depth);
+size_t rml_im2col_scratch_bytes(const rml_op_args *args);
+
+// Everything but `fill`, of a convolution with its bias at input `bias`.
+rml_im2col rml_im2col_make(const rml_op_args *args, int bias);
 
 // Uses args' kernels, pool and scratch.
 void rml_im2col_run(const rml_im2col *columns);

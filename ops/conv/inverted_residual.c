@@ -31,7 +31,7 @@ typedef struct piece {
 static const rml_conv_attr *conv_of(const rml_op_attr *attr, int index)
 {
     const rml_inverted_attr *all = &attr->inverted;
-    return index == EXPAND ? &all->expand : index == DEPTHWISE ? &all->depthwise : &all->project;
+    return index == EXPAND ? all->expand : index == DEPTHWISE ? all->depthwise : all->project;
 }
 
 static const rml_tensor *optional(const rml_op_args *args, int index)
@@ -49,7 +49,7 @@ static size_t between_bytes(const rml_op_args *args, int64_t rows, int64_t rows_
 
 static piece choose_piece(const rml_op_args *args)
 {
-    const rml_conv_attr *conv = conv_of(args->attr, DEPTHWISE);
+    const int64_t stride = conv_of(args->attr, DEPTHWISE)->window.stride[0];
     const int64_t height = args->in[0].dim[2], rows = args->out[0].dim[2];
     const size_t whole = between_bytes(args, rows, height);
     const int64_t images = args->in[0].dim[0], share = (images + args->threads - 1) / args->threads;
@@ -61,7 +61,7 @@ static piece choose_piece(const rml_op_args *args)
     }
     do {
         p.rows = (p.rows + 1) / 2;
-        p.rows_between = (p.rows - 1) * conv->stride[0] + conv->kernel[0];
+        p.rows_between = (p.rows - 1) * stride + args->in[2].dim[2];
     } while (p.rows > 1 && (between_bytes(args, p.rows, p.rows_between) > BETWEEN_BYTES ||
                             images * ((rows + p.rows - 1) / p.rows) < args->threads));
     p.rows_between = p.rows_between < height ? p.rows_between : height;
@@ -78,7 +78,7 @@ static void ask(const rml_op_args *args, part *p)
     p->args.in = p->in;
     p->args.in_count = 4;
     p->args.out = &p->out;
-    p->algorithm = rml_op_choose(&rml_op_conv2d, &p->args);
+    p->algorithm = rml_op_choose(&rml_op_conv, &p->args);
 }
 
 // The three, between views that have `images` images and the rows given; without data.
@@ -179,10 +179,11 @@ static size_t scratch_bytes(const rml_op_args *args)
 static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image, int64_t images,
                       int64_t first, int64_t rows)
 {
-    const rml_conv_attr *conv = conv_of(args->attr, DEPTHWISE);
-    const int64_t height = args->in[0].dim[2], reach = first * conv->stride[0] - conv->pad[0];
+    const rml_window_attr *whole = &conv_of(args->attr, DEPTHWISE)->window;
+    rml_window_attr *window = &parts[DEPTHWISE].attr.conv.window;
+    const int64_t height = args->in[0].dim[2], reach = first * whole->stride[0] - whole->before[0];
     const int64_t top = reach < 0 ? 0 : reach;
-    const int64_t end = reach + (rows - 1) * conv->stride[0] + conv->kernel[0];
+    const int64_t end = reach + (rows - 1) * whole->stride[0] + args->in[2].dim[2];
     const int64_t count = (end < height ? end : height) - top;
     const rml_tensor *residual = optional(args, 7);
     rml_tensor *up = &parts[EXPAND].out, *middle = &parts[DEPTHWISE].out;
@@ -191,7 +192,8 @@ static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image,
     *up = rml_tensor_make(up->data, &up_shape, RML_LAYOUT_CHANNELS_LAST);
     parts[DEPTHWISE].in[0] = *up;
     // rows above the image are zeros; those above the piece are in it
-    parts[DEPTHWISE].attr.conv.pad[0] = top - reach;
+    window->before[0] = top - reach;
+    window->after[0] = end > height ? end - height : 0;
     const rml_shape middle_shape = {4, {images, middle->dim[1], rows, middle->dim[3]}};
     *middle = rml_tensor_make(middle->data, &middle_shape, RML_LAYOUT_CHANNELS_LAST);
     parts[PROJECT].in[0] = *middle;
@@ -240,11 +242,10 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
 {
     rml_shape between = in[0];
     for (int k = 0; k < PARTS; k++) {
-        const rml_op_attr conv = {.conv = *conv_of(attr, k)};
         const rml_shape none = {.rank = -1};
         const rml_shape shapes[4] = {between, in[1 + k], 4 + k < in_count ? in[4 + k] : none,
                                      k == PROJECT && in_count > 7 ? in[7] : none};
-        RML_TRY(rml_op_conv2d.infer(&conv, shapes, 4, &between, err));
+        RML_TRY(rml_conv_infer(conv_of(attr, k), shapes, 4, &between, err));
     }
     *out = between;
     return RML_OK;
@@ -256,9 +257,8 @@ static uint64_t macs(const rml_op_args *args)
                                        args->in[0].dim[3] * args->in[1].dim[0]);
     const rml_tensor *y = &args->out[0];
     const uint64_t outside = (uint64_t)(y->dim[0] * y->dim[2] * y->dim[3] * args->in[1].dim[0]);
-    const rml_conv_attr *conv = conv_of(args->attr, DEPTHWISE);
     return inside * (uint64_t)args->in[0].dim[1] +
-           outside * (uint64_t)(conv->kernel[0] * conv->kernel[1] + y->dim[1]);
+           outside * (uint64_t)(args->in[2].dim[2] * args->in[2].dim[3] + y->dim[1]);
 }
 
 // Whether a product of its runs in bf16.

@@ -190,8 +190,6 @@ static void run_conv(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0];
     const int64_t channels = args->in[1].dim[0], taps = args->in[1].dim[2];
-    const int64_t kernel[2] = {1, taps}, stride[2] = {1, args->attr->wave.stride};
-    static const int64_t none[4] = {0}, one[2] = {1, 1};
     char *rows = args->scratch +
                  rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, (size_t)taps, 1);
     float *packed = (float *)(rows + panel_bytes(args));
@@ -204,7 +202,8 @@ static void run_conv(const rml_op_args *args)
                                .rank = 4,
                                .dim = {1, 1, 1, x->dim[1]},
                                .stride = {x->dim[1], 1, x->dim[1], 1}};
-        const rml_igemm product = {.window = rml_window_conv(&out, kernel, stride, none, one),
+        const rml_igemm product = {.window =
+                                       rml_window_row(taps, args->attr->wave.stride, x->dim[1]),
                                    .in = &in,
                                    .out = &out,
                                    .depth = 1,

@@ -77,8 +77,8 @@ static void transform_input(const rml_op_args *args, const rml_winograd_shape *s
                             void *v)
 {
     tile_at at = locate(s, tile);
-    at.y -= args->attr->conv.pad[0];
-    at.x -= args->attr->conv.pad[1];
+    at.y -= s->pad[0];
+    at.x -= s->pad[1];
     const float *src[TILE * TILE], *zeros = (const float *)args->scratch;
     for (size_t i = 0; i < TILE * TILE; i++) {
         src[i] = pixel(&args->in[0], at, TILE, i);
@@ -137,7 +137,6 @@ typedef struct ahead {
 static size_t aheads_of(const rml_op_args *args, const rml_winograd_shape *s, const part *of,
                         ahead list[3])
 {
-    const rml_conv_attr *conv = &args->attr->conv;
     size_t n = 0;
     list[n++] = (ahead){&args->out[0], of->first, of->count, OUT, of->column, of->columns, 0, 0};
     list[n] = list[0];
@@ -145,7 +144,7 @@ static size_t aheads_of(const rml_op_args *args, const rml_winograd_shape *s, co
     if (list[n].image)
         n++;
     list[n++] =
-        (ahead){&args->in[0], of->next, of->next_count, TILE, 0, s->c, conv->pad[0], conv->pad[1]};
+        (ahead){&args->in[0], of->next, of->next_count, TILE, 0, s->c, s->pad[0], s->pad[1]};
     return n;
 }
 

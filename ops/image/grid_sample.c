@@ -3,7 +3,7 @@
 //   each axis, the last axis first   y [N,C,out...]
 //   affine_grid: theta [N,axes,axes+1] of a float type   size [axes+2] of i64   y [N,size...,axes]
 // Source: ONNX GridSample and AffineGrid; torch.nn.functional.grid_sample and affine_grid.
-#include "ops/conv/windows.h"
+#include "ops/conv/window.h"
 
 #include "tensor/convert.h"
 

@@ -1,57 +1,98 @@
-// Max and average pooling over windows, or over the whole image.
-// Source: torch.nn.MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1).
-#include "ops/conv/window.h"
+// Pooling over windows, or over the whole image.
+//   x [N,C,...]   y [N,C,...]   where [N,C,...] of i64, if asked for: place of the largest element
+//   in x, counted over all of x
+// Source: torch.nn.MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1); ONNX MaxPool, AveragePool, LpPool
+// and the global ones.
+#include "ops/image/pool.h"
 
 #include "tensor/size.h"
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
+#include <math.h>
+
+static int outputs(const rml_op_attr *attr)
+{
+    return attr->pool.indices ? 2 : 1;
+}
+
+static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
                         rml_error *err)
 {
-    static const int64_t one[2] = {1, 1};
-    const rml_pool_attr *pool = &attr->pool;
-    char text[RML_SHAPE_TEXT_BYTES];
+    const rml_dtype type = in[0].dtype;
     (void)in_count;
-    if (in[0].rank != 4)
-        return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
-                        rml_shape_text(&in[0], text));
-    *out = in[0];
-    for (int axis = 0; axis < 2; axis++) {
-        if (in[0].dim[2 + axis] == 0 && in[0].dim[0] != 0 && in[0].dim[1] != 0)
-            return rml_fail(err, RML_ERR_SHAPE, "input %s has no pixels",
-                            rml_shape_text(&in[0], text));
-        if (pool->global) {
-            out->dim[2 + axis] = 1;
-            continue;
-        }
-        RML_TRY(rml_window_size(in[0].dim[2 + axis], axis, pool->kernel, pool->stride, pool->pad,
-                                one, pool->ceil_mode, &out->dim[2 + axis], err));
-        if (pool->pad[axis] * 2 > pool->kernel[axis] ||
-            pool->pad[axis + 2] * 2 > pool->kernel[axis])
-            return rml_fail(err, RML_ERR_ARG, "padding %lld is more than half the kernel's %lld",
-                            (long long)pool->pad[axis], (long long)pool->kernel[axis]);
+    if (type == RML_I64 || type == RML_U64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "input is %s, which is not pooled",
+                        rml_dtype_name(type));
+    out[0] = type;
+    if (attr->pool.indices)
+        out[1] = RML_I64;
+    return RML_OK;
+}
+
+static rml_status make_window(const rml_pool_attr *pool, const rml_shape *x, rml_window *window,
+                              rml_error *err)
+{
+    if (!pool->global)
+        return rml_window_make(&pool->window, x, NULL, window, err);
+    *window = (rml_window){.rank = x->rank - 2};
+    for (int i = 0; i < window->rank; i++) {
+        window->in[i] = window->kernel[i] = x->dim[i + 2];
+        window->out[i] = window->stride[i] = window->dilation[i] = 1;
     }
     return RML_OK;
 }
 
-static rml_window window_of(const rml_op_args *args)
+static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
+                        rml_error *err)
 {
-    static const int64_t one[2] = {1, 1}, none[4] = {0, 0, 0, 0};
-    const rml_pool_attr *pool = &args->attr->pool;
-    if (pool->global) {
-        const int64_t whole[2] = {args->in[0].dim[2], args->in[0].dim[3]};
-        return rml_window_conv(&args->out[0], whole, one, none, one);
-    }
-    return rml_window_conv(&args->out[0], pool->kernel, pool->stride, pool->pad, one);
+    const rml_pool_attr *pool = &attr->pool;
+    char text[RML_SHAPE_TEXT_BYTES];
+    rml_shape x = in[0].shape;
+    rml_window window;
+    (void)in_count;
+    if (x.rank == RML_RANK_UNKNOWN && pool->window.rank)
+        x = (rml_shape){pool->window.rank + 2, {-1, -1, -1, -1, -1, -1, -1, -1}};
+    out[0] = x;
+    if (x.rank != RML_RANK_UNKNOWN && x.rank < 3)
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 3 dimensions or more",
+                        rml_shape_text(&x, text));
+    if (pool->kind == RML_POOL_LP && !(pool->p > 0))
+        return rml_fail(err, RML_ERR_ARG, "p is %g, expected more than 0", pool->p);
+    if (x.rank != RML_RANK_UNKNOWN)
+        RML_TRY(make_window(pool, &x, &window, err));
+    for (int i = 2; i < x.rank; i++)
+        out[0].dim[i] = window.out[i - 2];
+    if (pool->indices)
+        out[1] = out[0];
+    return RML_OK;
+}
+
+static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
+{
+    const rml_pool_attr *pool = &attr->pool;
+    const int rank = in[0].shape.rank;
+    (void)in_count;
+    return in[0].dtype == RML_F32 && !pool->indices && pool->kind != RML_POOL_LP &&
+           (rank == 4 || (rank == RML_RANK_UNKNOWN && pool->window.rank == 2)) &&
+           (pool->global || (pool->window.dilation[0] == 1 && pool->window.dilation[1] == 1));
+}
+
+rml_window rml_pool_window(const rml_op_args *args)
+{
+    const rml_shape x = rml_tensor_shape(&args->in[0]);
+    rml_window window;
+    make_window(&args->attr->pool, &x, &window, NULL); // infer: it fits
+    return window;
 }
 
 // A window may be far larger than the image: only taps inside are counted and walked.
 static size_t pointer_bytes(const rml_op_args *args)
 {
-    const rml_window window = window_of(args);
+    const rml_window window = rml_pool_window(args);
     size_t taps = 1;
     for (int axis = 0; axis < 2; axis++)
-        taps *= (size_t)(window.taps[axis] < args->in[0].dim[2 + axis] ? window.taps[axis]
-                                                                       : args->in[0].dim[2 + axis]);
+        taps *=
+            (size_t)(window.kernel[axis] < args->in[0].dim[2 + axis] ? window.kernel[axis]
+                                                                     : args->in[0].dim[2 + axis]);
     return rml_aligned_bytes(taps, sizeof(float *));
 }
 
@@ -68,8 +109,8 @@ typedef struct range {
 
 static range range_of(const rml_window *window, int axis, int64_t at, int64_t size, int64_t after)
 {
-    const int64_t first = at * window->step[axis] + window->first[axis];
-    const int64_t stop = first + window->taps[axis];
+    const int64_t first = at * window->stride[axis] - window->before[axis];
+    const int64_t stop = first + window->kernel[axis];
     return (range){.first = first > 0 ? first : 0,
                    .stop = stop < size ? stop : size,
                    .padded = (stop < size + after ? stop : size + after) - first};
@@ -80,21 +121,24 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = context;
     const rml_pool_attr *pool = &args->attr->pool;
     const rml_tensor *in = &args->in[0];
-    const rml_window window = window_of(args);
-    const size_t channels = (size_t)in->dim[1], cols = (size_t)window.cols;
+    const rml_window window = rml_pool_window(args);
+    const size_t channels = (size_t)in->dim[1], cols = (size_t)window.out[1];
     const float **src = (const float **)(args->scratch + (size_t)worker * pointer_bytes(args));
     rml_window_at at = rml_window_seek(&window, begin * cols);
     for (size_t i = begin * cols; i < end * cols; i++, rml_window_next(&window, &at)) {
         // Padding is no element: only taps inside the image are given to the kernel.
-        const range y = range_of(&window, 0, at.row, in->dim[2], pool->pad[2]);
-        const range x = range_of(&window, 1, at.col, in->dim[3], pool->pad[3]);
+        const range y = range_of(&window, 0, at.row, in->dim[2], window.after[0]);
+        const range x = range_of(&window, 1, at.col, in->dim[3], window.after[1]);
         size_t taps = 0;
         for (int64_t j = y.first; j < y.stop; j++)
             for (int64_t k = x.first; k < x.stop; k++)
                 src[taps++] =
                     in->data + at.image * in->stride[0] + j * in->stride[2] + k * in->stride[3];
-        float *dst = rml_window_out(&window, &at, &args->out[0]);
-        if (pool->kind == RML_POOL_MAX)
+        float *dst = rml_window_out(&at, &args->out[0]);
+        if (taps == 0) // nothing but padding
+            for (size_t c = 0; c < channels; c++)
+                dst[c] = pool->kind == RML_POOL_MAX ? -INFINITY : 0.0f;
+        else if (pool->kind == RML_POOL_MAX)
             args->kernels->pool_max(src, taps, channels, 1.0f, dst);
         else
             args->kernels->pool_sum(src, taps, channels,
@@ -113,12 +157,19 @@ static void run(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {
-    {.name = "window", .scratch_bytes = scratch_bytes, .run = run}};
+    {.name = "window", .scratch_bytes = scratch_bytes, .run = run},
+    {.name = "planes",
+     .generic = true,
+     .scratch_bytes = rml_pool_generic_scratch_bytes,
+     .run = rml_pool_generic_run}};
 
-const rml_op rml_op_pool2d = {.name = "pool2d",
-                              .min_inputs = 1,
-                              .max_inputs = 1,
-                              .layout = RML_OP_CHANNELS_LAST,
-                              .packed_input = -1,
-                              .infer = infer,
-                              .algorithms = algorithms};
+const rml_op rml_op_pool = {.name = "pool",
+                            .min_inputs = 1,
+                            .max_inputs = 1,
+                            .layout = RML_OP_CHANNELS_LAST,
+                            .takes_images = takes_images,
+                            .packed_input = -1,
+                            .outputs = outputs,
+                            .types = types,
+                            .infer_values = infer,
+                            .algorithms = algorithms};

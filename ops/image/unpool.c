@@ -3,7 +3,7 @@
 //   over all images and channels   size [rank] of i64, optional: of the output, if it is not what
 //   the windows tell   y [N,C,...]
 // Source: ONNX MaxUnpool; torch.nn.MaxUnpool2d.
-#include "ops/conv/windows.h"
+#include "ops/conv/window.h"
 
 #include "tensor/size.h"
 
@@ -28,10 +28,10 @@ static rml_status pooled_shape(const rml_unpool_attr *unpool, const rml_shape *x
                                rml_error *err)
 {
     rml_shape any = *x;
-    rml_windows w;
+    rml_window w;
     for (int i = 2; i < any.rank; i++)
         any.dim[i] = -1;
-    RML_TRY(rml_windows_make(&unpool->windows, &any, NULL, &w, err));
+    RML_TRY(rml_window_make(&unpool->window, &any, NULL, &w, err));
     *shape = *x;
     for (int i = 0; i < w.rank; i++) {
         int64_t size;

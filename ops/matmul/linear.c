@@ -75,14 +75,13 @@ static size_t gemm_bytes(const rml_op_args *args, bool bf16)
 
 static void run_product(const rml_op_args *args, bool bf16)
 {
-    static const int64_t one[2] = {1, 1}, none[4] = {0, 0, 0, 0};
     rml_tensor in = as_pixels(&args->in[0]);
     const rml_tensor out = as_pixels(&args->out[0]);
     const rml_tensor residual =
         rml_conv_residual(args) ? as_pixels(&args->in[3]) : (rml_tensor){.rank = -1};
     if (bf16)
         in = rml_bf16_image(args, &in, args->scratch + gemm_bytes(args, true));
-    const rml_igemm product = {.window = rml_window_conv(&out, one, one, none, one),
+    const rml_igemm product = {.window = rml_window_row(1, 1, out.dim[3]),
                                .in = &in,
                                .out = &out,
                                .residual = residual.rank < 0 ? NULL : &residual,

@@ -39,12 +39,13 @@ static rml_status find_halo(rml_denoiser *d, rml_error *err)
     int layers = 0;
     for (size_t i = 0; i < graph->node_count; i++) {
         const rml_node *node = &graph->nodes[i];
-        if (node->dead || (node->op != RML_OP_CONV2D && node->op != RML_OP_CONV_TRANSPOSE2D))
+        if (node->dead || (node->op != RML_OP_CONV && node->op != RML_OP_CONV_TRANSPOSE))
             continue;
-        const rml_conv_attr *conv = &node->attr.conv;
+        const rml_window_attr *window = &node->attr.conv.window;
+        const int64_t *kernel = &graph->values[node->in[1]].shape.dim[2];
         for (int k = 0; k < 2; k++)
-            if (node->op != RML_OP_CONV2D || conv->kernel[k] != 3 || conv->stride[k] != 1 ||
-                conv->dilation[k] != 1)
+            if (node->op != RML_OP_CONV || kernel[k] != 3 || window->stride[k] != 1 ||
+                window->dilation[k] != 1)
                 return rml_fail(err, RML_ERR_UNSUPPORTED,
                                 "not FFDNet, whose convolutions are 3x3: %s is another one",
                                 node->name);

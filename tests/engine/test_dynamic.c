@@ -152,7 +152,7 @@ static void test_same_bits(void)
         const rml_value_id x = rml_graph_input(at.graph, "x", &image);
         const rml_value_id w = net_random(&at, "w", (rml_shape){4, {5, 5, 3, 3}}, 'u');
         const rml_value_id b = net_random(&at, "b", shape1(5), 'u');
-        rml_value_id y = rml_graph_conv2d(at.graph, x, w, b, &attr, "conv");
+        rml_value_id y = rml_graph_conv(at.graph, x, w, b, &attr, "conv");
         y = rml_graph_binary(at.graph, RML_BINARY_MUL, y, x, "mul");
         rml_graph_output(at.graph, "y", rml_graph_softmax(at.graph, y, 1, "softmax"));
         if (dynamic)

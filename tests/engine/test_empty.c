@@ -9,17 +9,17 @@ static rml_value_id build(net *at, rml_value_id x)
     rml_conv_attr each = three;
     each.groups = 8;
     const rml_value_id b = net_random(at, "b", (rml_shape){1, {8}}, 's');
-    x = rml_graph_conv2d(g, x, net_random(at, "w1", (rml_shape){4, {8, 3, 3, 3}}, 's'), b, &three,
-                         "three");
+    x = rml_graph_conv(g, x, net_random(at, "w1", (rml_shape){4, {8, 3, 3, 3}}, 's'), b, &three,
+                       "three");
     x = rml_graph_unary(g, x, rml_activation_relu(), "relu");
-    const rml_value_id y = rml_graph_conv2d(
+    const rml_value_id y = rml_graph_conv(
         g, x, net_random(at, "w2", (rml_shape){4, {8, 1, 3, 3}}, 's'), b, &each, "each");
     x = rml_graph_binary(g, RML_BINARY_ADD, x, y, "add");
     x = rml_graph_concat(g, (const rml_value_id[]){x, y}, 2, 1, "joined");
-    x = rml_graph_conv_transpose2d(g, x, net_random(at, "w3", (rml_shape){4, {16, 4, 2, 2}}, 's'),
-                                   RML_NO_VALUE, &two, "up");
-    x = rml_graph_pool2d(
-        g, x, &(rml_pool_attr){.kind = RML_POOL_MAX, .kernel = {1, 1}, .stride = {1, 1}}, "pool");
+    x = rml_graph_conv_transpose(g, x, net_random(at, "w3", (rml_shape){4, {16, 4, 2, 2}}, 's'),
+                                 RML_NO_VALUE, &two, "up");
+    x = rml_graph_pool(
+        g, x, &(rml_pool_attr){.kind = RML_POOL_MAX, .window = rml_window_square(1, 1, 0)}, "pool");
     x = rml_graph_resize2d(g, x, &(rml_resize_attr){.kind = RML_RESIZE_BILINEAR, .scale = {2, 2}},
                            "twice");
     return rml_graph_softmax(g, x, 1, "softmax");

@@ -138,12 +138,11 @@ static void add_conv(world *w, const value *x)
     const rml_shape shape = {4, {kind == 2 ? depth : c, kind == 2 ? c : depth, k, k}};
     const rml_value_id weights = integers(w, shape, -1, 1, &weight);
     const rml_value_id bias_id = integers(w, (rml_shape){1, {c}}, -2, 2, &bias);
-    value *v =
-        push(w,
-             kind == 2 ? rml_graph_conv_transpose2d(w->at.graph, x->id, weights, bias_id, &attr,
-                                                    "transposed")
-                       : rml_graph_conv2d(w->at.graph, x->id, weights, bias_id, &attr, "conv"),
-             c, names[kind]);
+    value *v = push(w,
+                    kind == 2 ? rml_graph_conv_transpose(w->at.graph, x->id, weights, bias_id,
+                                                         &attr, "transposed")
+                              : rml_graph_conv(w->at.graph, x->id, weights, bias_id, &attr, "conv"),
+                    c, names[kind]);
     for (int i = 0; i < ITEMS * c * PIXELS; i++) {
         const int n = i / (c * PIXELS), o = i / PIXELS % c, row = i % PIXELS / SIDE, col = i % SIDE;
         float sum = bias[o];
@@ -179,7 +178,7 @@ static void add_conv(world *w, const value *x)
 static void add_moving(world *w, const value *x)
 {
     rml_graph *graph = w->at.graph;
-    static const rml_pool_attr pool = {.kernel = {1, 1}, .stride = {1, 1}};
+    const rml_pool_attr pool = {.window = rml_window_square(1, 1, 0)};
     static const rml_resize_attr resize = {.kind = RML_RESIZE_NEAREST, .size = {SIDE, SIDE}};
     static const int turn[4] = {0, 1, 3, 2};
     const rml_shape flat = {2, {0, -1}}, back = {4, {0, x->c, SIDE, SIDE}};
@@ -187,7 +186,7 @@ static void add_moving(world *w, const value *x)
     value *v = push(w, RML_NO_VALUE, x->c, "moving");
     memcpy(v->data, x->data, sizeof v->data);
     if (kind == 0)
-        v->id = rml_graph_pool2d(graph, x->id, &pool, "pool");
+        v->id = rml_graph_pool(graph, x->id, &pool, "pool");
     else if (kind == 1)
         v->id = rml_graph_resize2d(graph, x->id, &resize, "resize");
     else if (kind == 2)

@@ -44,14 +44,15 @@ static void add_conv(world *w, rml_value_id x)
     const bool each = draw(w, 5) == 0;
     const int64_t out = each ? c : 3 * (1 + draw(w, 6));
     rml_conv_attr attr = rml_conv_square(kernel, 1 + (draw(w, 4) == 0), 0);
-    attr.dilation[0] = attr.dilation[1] = 1 + (draw(w, 4) == 0);
+    attr.window.dilation[0] = attr.window.dilation[1] = 1 + (draw(w, 4) == 0);
     attr.groups = each ? c : 1;
     for (int side = 0; side < 4; side++) // sides differ
-        attr.pad[side] = draw(w, (kernel - 1) * attr.dilation[side % 2] + 1);
+        (side < 2 ? attr.window.before : attr.window.after)[side % 2] =
+            draw(w, (kernel - 1) * attr.window.dilation[side % 2] + 1);
     const rml_value_id weight =
         net_random(&w->at, "w", (rml_shape){4, {out, c / attr.groups, kernel, kernel}}, 'u');
     const rml_value_id bias = net_random(&w->at, "b", (rml_shape){1, {out}}, 'u');
-    push(w, rml_graph_conv2d(w->at.graph, x, weight, bias, &attr, next_name(w)));
+    push(w, rml_graph_conv(w->at.graph, x, weight, bias, &attr, next_name(w)));
 }
 
 static void add_norm(world *w, rml_value_id x)
@@ -94,7 +95,7 @@ static void build(world *w, uint64_t seed)
     w->drawn = 0;
     w->count = 0;
     rml_graph *g = w->at.graph;
-    const rml_pool_attr pool = {.kernel = {2, 2}, .stride = {2, 2}};
+    const rml_pool_attr pool = {.window = rml_window_square(2, 2, 0)};
     push(w, rml_graph_input(g, "x", &(rml_shape){4, {-1, 3, 64 + draw(w, 80), 5 + draw(w, 30)}}));
     const int wanted = 6 + (int)draw(w, 24);
     while (w->count < wanted && w->drawn < 1000) {
@@ -114,7 +115,7 @@ static void build(world *w, uint64_t seed)
             break;
         case 5:
             if (draw(w, 3) == 0 && shape_of(w, x).dim[2] > 20 && shape_of(w, x).dim[3] > 4)
-                push(w, rml_graph_pool2d(g, x, &pool, next_name(w)));
+                push(w, rml_graph_pool(g, x, &pool, next_name(w)));
             break;
         default:
             if (shape_of(w, x).dim[2] > 20 && shape_of(w, x).dim[3] > 4)
@@ -209,7 +210,7 @@ static rml_value_id conv(net *at, rml_value_id x, int64_t out, int64_t kernel)
     const rml_value_id w = net_random(at, "w", (rml_shape){4, {out, c, kernel, kernel}}, 'u');
     for (int64_t i = 0; i < out * c * kernel * kernel; i++)
         at->memory[at->constants - 1][i] /= (float)(c * kernel);
-    return rml_graph_conv2d(at->graph, x, w, RML_NO_VALUE, &attr, "conv");
+    return rml_graph_conv(at->graph, x, w, RML_NO_VALUE, &attr, "conv");
 }
 
 static rml_value_id norm(net *at, rml_value_id x)

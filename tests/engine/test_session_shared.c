@@ -11,9 +11,9 @@ static void build(net *at, int64_t channels)
     const rml_value_id x = rml_graph_input(g, "x", &(rml_shape){4, {-1, 3, -1, -1}});
     const rml_value_id w1 = net_random(at, "w1", (rml_shape){4, {channels, 3, 3, 3}}, 'u');
     const rml_value_id w2 = net_random(at, "w2", (rml_shape){4, {3, channels, 3, 3}}, 'u');
-    rml_value_id y = rml_graph_conv2d(g, x, w1, RML_NO_VALUE, &three, "in");
+    rml_value_id y = rml_graph_conv(g, x, w1, RML_NO_VALUE, &three, "in");
     y = rml_graph_unary(g, y, rml_activation_relu(), "relu");
-    rml_graph_output(g, "y", rml_graph_conv2d(g, y, w2, RML_NO_VALUE, &three, "out"));
+    rml_graph_output(g, "y", rml_graph_conv(g, y, w2, RML_NO_VALUE, &three, "out"));
     net_finish(at, NULL);
 }
 

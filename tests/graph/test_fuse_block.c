@@ -10,10 +10,10 @@ typedef struct block {
 static rml_value_id conv(net *at, rml_value_id x, int64_t in, int64_t out,
                          const rml_conv_attr *attr, bool bias, const char *name)
 {
-    const int64_t k = attr->kernel[0];
+    const int64_t k = attr->window.kernel[0];
     const rml_value_id w = net_random(at, "w", (rml_shape){4, {out, in / attr->groups, k, k}}, 'u');
     const rml_value_id b = bias ? net_random(at, "b", (rml_shape){1, {out}}, 'u') : RML_NO_VALUE;
-    return rml_graph_conv2d(at->graph, x, w, b, attr, name);
+    return rml_graph_conv(at->graph, x, w, b, attr, name);
 }
 
 static rml_value_id relu6(net *at, rml_value_id x)
@@ -71,7 +71,7 @@ static void check(const block *b)
     build(&fused, b, NULL);
     CHECK(live_nodes(&apart, RML_OP_INVERTED_RESIDUAL) == 0);
     CHECK(live_nodes(&fused, RML_OP_INVERTED_RESIDUAL) == 1 &&
-          live_nodes(&fused, RML_OP_CONV2D) == 0);
+          live_nodes(&fused, RML_OP_CONV) == 0);
     float *want = run(&apart, b, 1, &count);
     for (int threads = 1; threads <= net_threads(); threads++) {
         float *got = run(&fused, b, threads, &again);

@@ -28,7 +28,7 @@ static rml_value_id conv(net *at, rml_value_id x, int64_t c, int64_t o, const ch
     const rml_conv_attr attr = rml_conv_square(3, 1, 1);
     const rml_value_id w = net_random(at, "w", (rml_shape){4, {o, c, 3, 3}}, 'u');
     const rml_value_id b = net_random(at, "b", (rml_shape){1, {o}}, 'u');
-    return rml_graph_conv2d(at->graph, x, w, b, &attr, name);
+    return rml_graph_conv(at->graph, x, w, b, &attr, name);
 }
 
 static rml_value_id relu(net *at, rml_value_id x, const char *name)
@@ -59,13 +59,13 @@ static void test_fuse_residual(void)
                                               (rml_activation){.kind = RML_UNARY_SIGMOID}, "late");
     rml_graph_output(at.graph, "out", relu(&at, add(&at, late, y, "add1"), "relu1"));
     expect_dump(&at,
-                "c1 = conv2d(x, w, b) (1,3,4,4)\nlate = unary(z) (1,3,4,4)\n"
+                "c1 = conv(x, w, b) (1,3,4,4)\nlate = unary(z) (1,3,4,4)\n"
                 "add1 = binary(late, c1) (1,3,4,4)\nrelu1 = unary(add1) (1,3,4,4)\n"
                 "output out = relu1\n",
                 "before fuse_act");
     run_pass(&at, rml_pass_fuse_act, 2);
     expect_dump(&at,
-                "late = unary(z) (1,3,4,4)\nc1 = conv2d(x, w, b, late) (1,3,4,4)\n"
+                "late = unary(z) (1,3,4,4)\nc1 = conv(x, w, b, late) (1,3,4,4)\n"
                 "output out = relu1\n",
                 "after fuse_act");
     net_end(&at);
@@ -144,8 +144,8 @@ static void test_not_fused(void)
         rml_graph_unary(at.graph, y, (rml_activation){.kind = RML_UNARY_TANH}, "tanh"));
     run_pass(&at, rml_pass_fuse_act, 2); // relu2 into c2, relu3 into add2
     expect_dump(&at,
-                "c1 = conv2d(x, w, b) (1,3,4,4)\nadd1 = binary(c1, z) (1,3,4,4)\n"
-                "c2 = conv2d(u, w, b) (1,3,4,4)\nadd2 = binary(relu2, v) (1,3,4,4)\n"
+                "c1 = conv(x, w, b) (1,3,4,4)\nadd1 = binary(c1, z) (1,3,4,4)\n"
+                "c2 = conv(u, w, b) (1,3,4,4)\nadd2 = binary(relu2, v) (1,3,4,4)\n"
                 "tanh = unary(relu3) (1,3,4,4)\noutput out = add1\noutput out2 = tanh\n",
                 "partly fused");
     net_end(&at);
@@ -162,14 +162,14 @@ static void test_fold_bn(bool transposed)
     const rml_shape shape = {4, {transposed ? C : O, transposed ? O : C, 3, 3}};
     const rml_value_id w = net_random(&at, "w", shape, 'u');
     const rml_value_id b = net_random(&at, "b", (rml_shape){1, {O}}, 'u');
-    rml_value_id y = transposed ? rml_graph_conv_transpose2d(at.graph, x, w, b, &attr, "c1")
-                                : rml_graph_conv2d(at.graph, x, w, b, &attr, "c1");
+    rml_value_id y = transposed ? rml_graph_conv_transpose(at.graph, x, w, b, &attr, "c1")
+                                : rml_graph_conv(at.graph, x, w, b, &attr, "c1");
     y = norm(&at, y, O, "bn1");
     rml_graph_output(at.graph, "out", y);
     run_pass(&at, rml_pass_fold_bn, 1);
     expect_dump(&at,
-                transposed ? "c1 = conv_transpose2d(x, w, bn1) (1,5,4,4)\noutput out = c1\n"
-                           : "c1 = conv2d(x, w, bn1) (1,5,4,4)\noutput out = c1\n",
+                transposed ? "c1 = conv_transpose(x, w, bn1) (1,5,4,4)\noutput out = c1\n"
+                           : "c1 = conv(x, w, bn1) (1,5,4,4)\noutput out = c1\n",
                 "after fold_bn");
     const rml_node *node = &at.graph->nodes[0];
     float folded[C * O * K], bias[O];
@@ -294,8 +294,8 @@ static void test_layout(void)
     run_pass(&at, rml_pass_layout, 2);
     expect_dump(&at,
                 "x = reorder(x) (1,2,4,4) channels-last\n"
-                "c1 = conv2d(x, w, b) (1,3,4,4) channels-last\n"
-                "c2 = conv2d(x, w, b) (1,3,4,4) channels-last\n"
+                "c1 = conv(x, w, b) (1,3,4,4) channels-last\n"
+                "c2 = conv(x, w, b) (1,3,4,4) channels-last\n"
                 "add1 = binary(c1, c2) (1,3,4,4) channels-last\n"
                 "relu1 = unary(add1) (1,3,4,4) channels-last\n"
                 "relu1 = reorder(relu1) (1,3,4,4)\nsoft1 = softmax(relu1) (1,3,4,4)\n"
@@ -335,10 +335,10 @@ static void test_constant_image(void)
             uniform_fill(at.memory[0], 48, 3, 'u');
         else
             at.memory[at.constants++] = malloc(1); // so that weights get the same numbers
-        const rml_pool_attr pool = {.kernel = {2, 2}, .stride = {1, 1}};
+        const rml_pool_attr pool = {.window = rml_window_square(2, 1, 0)};
         rml_value_id y = conv(&at, x, 3, 4, "c1");
         rml_graph_output(at.graph, "conv", add(&at, y, y, "twice"));
-        rml_graph_output(at.graph, "pool", rml_graph_pool2d(at.graph, x, &pool, "pool"));
+        rml_graph_output(at.graph, "pool", rml_graph_pool(at.graph, x, &pool, "pool"));
         rml_graph_output(at.graph, "bn", norm(&at, x, 3, "bn"));
         rml_graph_output(at.graph, "sum", add(&at, x, x, "sum"));
         const rml_value_id parts[2] = {y, x};
@@ -378,8 +378,8 @@ static void test_twice(void)
         const rml_value_id large =
             cases[i].like ? rml_graph_resize2d_like(at.graph, x, like, &cases[i].resize, "large")
                           : rml_graph_resize2d(at.graph, x, &cases[i].resize, "large");
-        const rml_value_id y = rml_graph_conv2d(at.graph, large, w, RML_NO_VALUE, &attr, "conv");
-        const rml_value_id z = rml_graph_conv2d(at.graph, x, w, RML_NO_VALUE, &attr, "other");
+        const rml_value_id y = rml_graph_conv(at.graph, large, w, RML_NO_VALUE, &attr, "conv");
+        const rml_value_id z = rml_graph_conv(at.graph, x, w, RML_NO_VALUE, &attr, "other");
         rml_graph_output(at.graph, "y", y);
         rml_graph_output(at.graph, "z", z);
         run_pass(&at, rml_pass_upsample2x, cases[i].marked);

@@ -18,7 +18,7 @@ static rml_value_id conv(net *at, rml_value_id x, int64_t kernel, int64_t stride
 {
     const rml_conv_attr attr = rml_conv_square(kernel, stride, kernel / 2);
     const rml_value_id w = net_random(at, "w", (rml_shape){4, {4, 4, kernel, kernel}}, 'u');
-    return rml_graph_conv2d(at->graph, x, w, RML_NO_VALUE, &attr, name);
+    return rml_graph_conv(at->graph, x, w, RML_NO_VALUE, &attr, name);
 }
 
 static rml_value_id add(net *at, rml_value_id a, rml_value_id b)

@@ -117,7 +117,7 @@ static void begin_conv(net *at, int64_t in, int64_t out, int64_t kernel, int64_t
     const rml_value_id x =
         rml_graph_input(at->graph, "x", &(rml_shape){4, {2, in, size, size + 3}});
     const rml_value_id w = weight(at, "w", (rml_shape){4, {out, in, kernel, kernel}});
-    const rml_value_id y = rml_graph_conv2d(at->graph, x, w, RML_NO_VALUE, &attr, "conv");
+    const rml_value_id y = rml_graph_conv(at->graph, x, w, RML_NO_VALUE, &attr, "conv");
     const rml_value_id z = rml_graph_input(at->graph, "z", &at->graph->values[y].shape);
     rml_graph_output(at->graph, "y", rml_graph_binary(at->graph, RML_BINARY_ADD, y, z, "add"));
 }
@@ -156,7 +156,7 @@ static float *run_enlarged(const char *disabled, int64_t high, int64_t wide, siz
     rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){4, {2, 128, high, wide}});
     const rml_value_id w = weight(&at, "w", (rml_shape){4, {128, 128, 3, 3}});
     x = rml_graph_resize2d(at.graph, x, &twice, "twice");
-    rml_graph_output(at.graph, "y", rml_graph_conv2d(at.graph, x, w, RML_NO_VALUE, &attr, "conv"));
+    rml_graph_output(at.graph, "y", rml_graph_conv(at.graph, x, w, RML_NO_VALUE, &attr, "conv"));
     float *all = net_finish(&at, disabled) ? run(&at, RML_PRECISION_BF16, 1, count, &half) : NULL;
     net_end(&at);
     return all;

@@ -156,7 +156,7 @@ def test_bf16_is_told_for_each_node(program, network, tmp_path):
     assert ran["group_norm"] == ran["layer_norm"] == {"f32"}
     ends = [n for n in nodes if n["node"] in ("conv_in", "conv_out") and n["macs"]]
     assert len(ends) == 2 and {n["precision"] for n in ends} == {"f32"}
-    assert ran["conv2d"] == ran["linear"] == {"bf16", "f32"}
+    assert ran["conv"] == ran["linear"] == {"bf16", "f32"}
 
 
 def test_bf16_where_there_is_none(program, network, tmp_path):

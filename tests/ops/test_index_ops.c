@@ -487,7 +487,7 @@ static float *pad_and_slice(rml_pad_mode mode, bool conv, size_t *total)
         const rml_value_id w = net_constant(&at, "w", (rml_shape){4, {3, 3, 1, 1}});
         for (int i = 0; i < 9; i++)
             at.memory[0][i] = i % 4 == 0;
-        x = rml_graph_conv2d(at.graph, x, w, RML_NO_VALUE, &one, "conv");
+        x = rml_graph_conv(at.graph, x, w, RML_NO_VALUE, &one, "conv");
     }
     x = node(&at, RML_OP_PAD, &attr, x, list(&at, pads, 8), NONE);
     const rml_value_id in[] = {x, list(&at, starts, 2), list(&at, stops, 2), list(&at, axes, 2),

@@ -25,7 +25,7 @@ static rml_value_id conv(net *at, rml_value_id x, int64_t out, const char *name)
     const rml_conv_attr attr = rml_conv_square(1, 1, 0);
     const int64_t in = x == RML_NO_VALUE ? 1 : at->graph->values[x].shape.dim[1];
     const rml_value_id w = net_random(at, name, (rml_shape){4, {out, in, 1, 1}}, 'u');
-    return rml_graph_conv2d(at->graph, x, w, RML_NO_VALUE, &attr, name);
+    return rml_graph_conv(at->graph, x, w, RML_NO_VALUE, &attr, name);
 }
 
 static rml_value_id to_rows(net *at, rml_value_id x, bool ours)

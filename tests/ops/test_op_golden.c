@@ -25,17 +25,28 @@ static rml_activation activation_of(const golden_case *at, const char *key)
     return act;
 }
 
+static void read_window(const golden_case *at, rml_window_attr *window)
+{
+    int64_t pad[4] = {0};
+    *window = rml_window_square(1, 1, 0);
+    golden_ints(at, "kernel", window->kernel, 2);
+    golden_ints(at, "stride", window->stride, 2);
+    golden_ints(at, "dilation", window->dilation, 2);
+    golden_ints(at, "pad", pad, 4);
+    for (int i = 0; i < 2; i++) {
+        window->before[i] = pad[i];
+        window->after[i] = pad[2 + i];
+    }
+}
+
 static rml_value_id build_conv(rml_graph *graph, const golden_case *at, const rml_value_id *in)
 {
     rml_conv_attr attr = {.groups = golden_int(at, "groups"), .act = rml_activation_none()};
-    golden_ints(at, "kernel", attr.kernel, 2);
-    golden_ints(at, "stride", attr.stride, 2);
-    golden_ints(at, "pad", attr.pad, 4);
-    golden_ints(at, "dilation", attr.dilation, 2);
+    read_window(at, &attr.window);
     golden_ints(at, "out_pad", attr.out_pad, 2);
     rml_value_id y = strcmp(at->op, "conv2d") == 0
-                         ? rml_graph_conv2d(graph, in[0], in[1], in[2], &attr, "op")
-                         : rml_graph_conv_transpose2d(graph, in[0], in[1], in[2], &attr, "op");
+                         ? rml_graph_conv(graph, in[0], in[1], in[2], &attr, "op")
+                         : rml_graph_conv_transpose(graph, in[0], in[1], in[2], &attr, "op");
     if (at->in_count > 3)
         y = rml_graph_binary(graph, RML_BINARY_ADD, at->count % 2 ? y : in[3],
                              at->count % 2 ? in[3] : y, "add");
@@ -46,12 +57,10 @@ static rml_value_id build_pool(rml_graph *graph, const golden_case *at, rml_valu
 {
     rml_pool_attr attr = {.kind = golden_is(at, "kind", "max") ? RML_POOL_MAX : RML_POOL_AVERAGE,
                           .global = golden_int(at, "global"),
-                          .ceil_mode = golden_int(at, "ceil_mode"),
                           .count_pad = golden_int(at, "count_pad")};
-    golden_ints(at, "kernel", attr.kernel, 2);
-    golden_ints(at, "stride", attr.stride, 2);
-    golden_ints(at, "pad", attr.pad, 4);
-    return rml_graph_pool2d(graph, x, &attr, "op");
+    read_window(at, &attr.window);
+    attr.window.ceil_mode = golden_int(at, "ceil_mode");
+    return rml_graph_pool(graph, x, &attr, "op");
 }
 
 static rml_value_id build_moving(rml_graph *graph, const golden_case *at, const rml_value_id *in)
@@ -96,8 +105,8 @@ static rml_value_id build_group_norm(rml_graph *graph, const golden_case *at,
 {
     rml_value_id x = in[0];
     if (golden_int(at, "last")) { // a pooling of one pixel leaves the image as it is
-        const rml_pool_attr pool = {.kind = RML_POOL_MAX, .kernel = {1, 1}, .stride = {1, 1}};
-        x = rml_graph_pool2d(graph, x, &pool, "pool");
+        const rml_pool_attr pool = {.kind = RML_POOL_MAX, .window = rml_window_square(1, 1, 0)};
+        x = rml_graph_pool(graph, x, &pool, "pool");
     }
     return rml_graph_group_norm_offset(graph, x, in[1], in[2], in[3], golden_int(at, "groups"), eps,
                                        "op");
@@ -276,7 +285,7 @@ static void check_nodes(const golden_case *at, const rml_session *session)
         const rml_profile_entry entry = rml_session_profile(session, i);
         CHECK_MSG(!product || (strcmp(entry.op, "unary") != 0 && strcmp(entry.op, "binary") != 0),
                   "%s: %s is not fused", at->name, entry.op);
-        if (strcmp(entry.op, "conv2d") == 0)
+        if (strcmp(entry.op, "conv") == 0)
             CHECK_MSG(golden_is(at, "algorithm", entry.algorithm), "%s: ran as %s", at->name,
                       entry.algorithm);
     }

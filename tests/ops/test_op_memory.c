@@ -18,46 +18,47 @@ typedef struct grows {
     rml_op_attr attr;
     rml_dtype dtype;
     bool refused; // there are tensors that fit and make it ask for too much
+    bool generic;
 } grows;
 
 #define CONV(...)                                                                                  \
     {                                                                                              \
-        .conv = {.stride = {1, 1}, .dilation = {1, 1}, __VA_ARGS__ }                               \
+        .conv = {.window.stride = {1, 1}, .window.dilation = {1, 1}, __VA_ARGS__ }                 \
     }
 #define NONE .act = {RML_UNARY_CLAMP, {-INFINITY, INFINITY}}
 
 static const grows cases[] = {
-    {RML_OP_CONV2D,
+    {RML_OP_CONV,
      "depthwise, channels",
      {{4, {1, S, 9, 9}}, {4, {S, 1, 3, 3}}},
-     .attr = CONV(NONE, .kernel = {3, 3}, .groups = S)},
-    {RML_OP_CONV2D,
+     .attr = CONV(NONE, .groups = S)},
+    {RML_OP_CONV,
      "input channels",
      {{4, {1, S, 32, 32}}, {4, {16, S, 3, 3}}},
-     .attr = CONV(NONE, .kernel = {3, 3}, .pad = {1, 1, 1, 1}, .groups = 1),
+     .attr = CONV(NONE, .window.before = {1, 1}, .window.after = {1, 1}, .groups = 1),
      .refused = true},
-    {RML_OP_CONV2D,
+    {RML_OP_CONV,
      "output channels",
      {{4, {1, 16, 32, 32}}, {4, {S, 16, 3, 3}}},
-     .attr = CONV(NONE, .kernel = {3, 3}, .pad = {1, 1, 1, 1}, .groups = 1)},
-    {RML_OP_CONV2D,
+     .attr = CONV(NONE, .window.before = {1, 1}, .window.after = {1, 1}, .groups = 1)},
+    {RML_OP_CONV,
      "a wide kernel",
      {{4, {1, 1, 1, S}}, {4, {4, 1, 1, S}}},
-     .attr = CONV(NONE, .kernel = {1, S}, .groups = 1)},
-    {RML_OP_CONV2D,
+     .attr = CONV(NONE, .groups = 1)},
+    {RML_OP_CONV,
      "few outputs of a wide image",
      {{4, {1, 64, 9, S}}, {4, {3, 64, 9, 9}}},
-     .attr = CONV(NONE, .kernel = {9, 9}, .pad = {4, 4, 4, 4}, .groups = 1),
+     .attr = CONV(NONE, .window.before = {4, 4}, .window.after = {4, 4}, .groups = 1),
      .refused = true},
-    {RML_OP_CONV2D,
+    {RML_OP_CONV,
      "1x1",
      {{4, {1, S, 1, 1}}, {4, {1, S, 1, 1}}},
-     .attr = CONV(NONE, .kernel = {1, 1}, .groups = 1),
+     .attr = CONV(NONE, .groups = 1),
      .refused = true},
-    {RML_OP_CONV_TRANSPOSE2D,
+    {RML_OP_CONV_TRANSPOSE,
      "a wide kernel",
      {{4, {1, 4, 1, 1}}, {4, {4, 1, 1, S}}},
-     .attr = CONV(NONE, .kernel = {1, S}, .groups = 1)},
+     .attr = CONV(NONE, .groups = 1)},
     {RML_OP_LINEAR,
      "depth",
      {{3, {1, 1, S}}, {2, {1, S}}},
@@ -109,7 +110,7 @@ static const grows cases[] = {
      {{3, {1, 1, S}}, {3, {1, 8, S}}, {3, {1, 8, 8}}},
      .attr = {.rnn = {.directions = 1}},
      .refused = true},
-    {RML_OP_POOL2D,
+    {RML_OP_POOL,
      "a large window",
      {{4, {1, 1, S, S}}},
      .attr = {.pool = {.kind = RML_POOL_MAX, .global = true}},
@@ -145,11 +146,12 @@ static const grows cases[] = {
      {{2, {1, 4}}},
      .attr = {.trees = {.targets = S}},
      .refused = true},
-    {RML_OP_POOL_ND,
+    {RML_OP_POOL,
      "large planes",
      {{4, {1, 1, S, S}}},
-     .attr = {.pool_nd = {.kind = RML_POOL_ND_AVERAGE, .global = true}},
-     .refused = true},
+     .attr = {.pool = {.kind = RML_POOL_AVERAGE, .global = true}},
+     .refused = true,
+     .generic = true},
 };
 
 static int64_t grown(int64_t number, int64_t size)
@@ -160,8 +162,7 @@ static int64_t grown(int64_t number, int64_t size)
 // Which numbers of the attributes grow depends on the operator.
 static void grow_attr(rml_op_id op, rml_op_attr *attr, int64_t size)
 {
-    if (op == RML_OP_CONV2D || op == RML_OP_CONV_TRANSPOSE2D) {
-        attr->conv.kernel[1] = grown(attr->conv.kernel[1], size);
+    if (op == RML_OP_CONV || op == RML_OP_CONV_TRANSPOSE) {
         attr->conv.groups = grown(attr->conv.groups, size);
     }
     if (op == RML_OP_TREE_ENSEMBLE)
@@ -214,6 +215,7 @@ static bool grow(const grows *at, const rml_kernels *kernels, int threads, rml_p
                             .in = in,
                             .out = out,
                             .kernels = kernels,
+                            .generic = at->generic,
                             .threads = threads,
                             .precision = precision};
         if (!prepare(at, (int64_t)1 << bit, &attr, in, &args.in_count, out))

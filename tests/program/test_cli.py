@@ -220,7 +220,7 @@ def test_bench_of_a_shape(program, s3fd_network):
     assert (small["batch"], large["batch"]) == (1, 2) and large["macs"] == 2 * small["macs"]
     nodes = small["profile"]
     assert sum(n["macs"] // n["runs"] for n in nodes) == small["macs"]
-    assert all(n["algorithm"] and n["precision"] == "f32" for n in nodes if n["op"] == "conv2d")
+    assert all(n["algorithm"] and n["precision"] == "f32" for n in nodes if n["op"] == "conv")
     assert "no input" in one_sentence(program.run(*arguments, "picture=1x3x64x64", code=None), 1)
 
 

@@ -1,16 +1,11 @@
 // Attributes that convolutions and poolings of ONNX have in common.
-#ifndef RML_LOADERS_ONNX_WINDOWS_H
-#define RML_LOADERS_ONNX_WINDOWS_H
+#ifndef RML_LOADERS_ONNX_WINDOW_H
+#define RML_LOADERS_ONNX_WINDOW_H
 
 #include "loaders/onnx/import.h"
 
 // kernel_shape, strides, dilations, pads and auto_pad. What is not right is refused.
-rml_windows_attr rml_onnx_windows(rml_onnx_call *call);
-
-// Makes the padding of a window over two axes explicit, as the fast operators want it: pad is {top,
-// left, bottom, right}. False when it depends on sizes of `image` that are not known yet.
-bool rml_onnx_fixed_pad(const rml_windows_attr *windows, const int64_t kernel[2],
-                        const rml_shape *image, int64_t pad[4]);
+rml_window_attr rml_onnx_window(rml_onnx_call *call);
 
 // A list of one integer for each axis, at most `capacity`; entries that are not given keep theirs.
 // Returns the number given.

@@ -1,6 +1,4 @@
-#include "loaders/onnx/windows.h"
-
-#include "ops/conv/windows.h"
+#include "loaders/onnx/window.h"
 
 #include <string.h>
 
@@ -30,9 +28,9 @@ static rml_auto_pad auto_pad_of(rml_onnx_call *call)
     return RML_AUTO_PAD_NONE;
 }
 
-rml_windows_attr rml_onnx_windows(rml_onnx_call *call)
+rml_window_attr rml_onnx_window(rml_onnx_call *call)
 {
-    rml_windows_attr w = {.auto_pad = auto_pad_of(call)};
+    rml_window_attr w = {.auto_pad = auto_pad_of(call)};
     int64_t pads[2 * RML_MAX_SPATIAL];
     int counts[4];
     for (int i = 0; i < RML_MAX_SPATIAL; i++)
@@ -57,31 +55,6 @@ rml_windows_attr rml_onnx_windows(rml_onnx_call *call)
         if (w.kernel[i] < 1)
             rml_onnx_refuse(call, "its kernel is not positive");
     return w;
-}
-
-bool rml_onnx_fixed_pad(const rml_windows_attr *windows, const int64_t kernel[2],
-                        const rml_shape *image, int64_t pad[4])
-{
-    const bool same = windows->auto_pad == RML_AUTO_PAD_SAME_UPPER ||
-                      windows->auto_pad == RML_AUTO_PAD_SAME_LOWER;
-    rml_shape sizes = {4, {1, 1, -1, -1}};
-    rml_windows w;
-    for (int i = 0; i < 2; i++) {
-        if (image->rank == 4)
-            sizes.dim[2 + i] = image->dim[2 + i];
-        // With a stride of 1 the padding is the same for every size, as long as there is one.
-        if (sizes.dim[2 + i] < 0 && same && windows->stride[i] == 1)
-            sizes.dim[2 + i] = 1;
-        if (sizes.dim[2 + i] < 0 && same)
-            return false;
-    }
-    if (rml_windows_make(windows, &sizes, kernel, &w, NULL) != RML_OK)
-        return false; // the operator for all cases says why
-    for (int i = 0; i < 2; i++) {
-        pad[i] = w.before[i];
-        pad[2 + i] = w.after[i];
-    }
-    return true;
 }
 
 rml_value_id rml_onnx_with_rank(rml_onnx_call *call, rml_value_id value, int rank)

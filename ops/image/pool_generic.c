@@ -1,73 +1,17 @@
-// Pooling of images of any number of dimensions and any type, with dilation and indices.
-//   x [N,C,...]   y [N,C,...]   where [N,C,...] of i64, if asked for: place of the largest element
-//   in x, counted over all of x
-// Source: ONNX MaxPool, AveragePool, LpPool and the global ones.
+// Pooling of images of any number of dimensions and any type, plain, with dilation and indices.
 //
 // A channel of an image is widened to double, which holds every element type that is pooled; sums
 // are rounded once.
-#include "ops/conv/windows.h"
+#include "ops/image/pool.h"
 
 #include "tensor/convert.h"
 #include "tensor/size.h"
 
 #include <math.h>
 
-static int outputs(const rml_op_attr *attr)
-{
-    return attr->pool_nd.indices ? 2 : 1;
-}
-
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    const rml_dtype type = in[0].dtype;
-    (void)in_count;
-    if (type == RML_I64 || type == RML_U64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "input is %s, which is not pooled",
-                        rml_dtype_name(type));
-    out[0] = type;
-    if (attr->pool_nd.indices)
-        out[1] = RML_I64;
-    return RML_OK;
-}
-
-static rml_status make_windows(const rml_pool_nd_attr *pool, const rml_shape *x,
-                               rml_windows *windows, rml_error *err)
-{
-    if (!pool->global)
-        return rml_windows_make(&pool->windows, x, NULL, windows, err);
-    *windows = (rml_windows){.rank = x->rank - 2};
-    for (int i = 0; i < windows->rank; i++) {
-        windows->in[i] = windows->kernel[i] = x->dim[i + 2];
-        windows->out[i] = windows->stride[i] = windows->dilation[i] = 1;
-    }
-    return RML_OK;
-}
-
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
-{
-    const rml_pool_nd_attr *pool = &attr->pool_nd;
-    char text[RML_SHAPE_TEXT_BYTES];
-    rml_windows windows;
-    (void)in_count;
-    if (in[0].rank < 3)
-        return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 3 dimensions or more",
-                        rml_shape_text(&in[0], text));
-    if (pool->kind == RML_POOL_ND_LP && !(pool->p > 0))
-        return rml_fail(err, RML_ERR_ARG, "p is %g, expected more than 0", pool->p);
-    RML_TRY(make_windows(pool, &in[0], &windows, err));
-    out[0] = in[0];
-    for (int i = 0; i < windows.rank; i++)
-        out[0].dim[i + 2] = windows.out[i];
-    if (pool->indices)
-        out[1] = out[0];
-    return RML_OK;
-}
-
 typedef struct pool_job {
     const rml_op_args *args;
-    rml_windows windows;
+    rml_window window;
     size_t in_plane, out_plane;
 } pool_job;
 
@@ -79,7 +23,7 @@ static size_t worker_bytes(const rml_op_args *args)
                              sizeof(double));
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
+size_t rml_pool_generic_scratch_bytes(const rml_op_args *args)
 {
     return rml_sat_mul((size_t)args->threads, worker_bytes(args));
 }
@@ -98,7 +42,7 @@ static int64_t below(int64_t first, int64_t step, int64_t kernel, int64_t limit)
     return count < kernel ? count : kernel;
 }
 
-static taps taps_at(const rml_windows *w, const int64_t *at)
+static taps taps_at(const rml_window *w, const int64_t *at)
 {
     taps t = {.all = 1, .padded = 1};
     for (int i = 0; i < w->rank; i++) {
@@ -121,14 +65,14 @@ typedef struct state {
     bool any;
 } state;
 
-static void take_row(const rml_pool_nd_attr *pool, const double *src, int64_t step, int64_t count,
+static void take_row(const rml_pool_attr *pool, const double *src, int64_t step, int64_t count,
                      const int64_t *at, int last, state *s)
 {
     for (int64_t i = 0; i < count; i++) {
         const double x = src[i * step];
-        if (pool->kind == RML_POOL_ND_AVERAGE) {
+        if (pool->kind == RML_POOL_AVERAGE) {
             s->value += x;
-        } else if (pool->kind == RML_POOL_ND_LP) {
+        } else if (pool->kind == RML_POOL_LP) {
             s->value += pool->p == 1 ? fabs(x) : pool->p == 2 ? x * x : pow(fabs(x), pool->p);
         } else if (!s->any || x > s->value || (isnan(x) && !isnan(s->value))) {
             s->value = x;
@@ -142,7 +86,7 @@ static void take_row(const rml_pool_nd_attr *pool, const double *src, int64_t st
 
 static state pool_window(const pool_job *job, const taps *t, const double *plane)
 {
-    const rml_windows *w = &job->windows;
+    const rml_window *w = &job->window;
     const int last = w->rank - 1;
     const size_t rows = t->all ? rml_sizes_count(t->count, last) : 0;
     int64_t tap[RML_MAX_SPATIAL] = {0}, at[RML_MAX_SPATIAL];
@@ -154,19 +98,19 @@ static state pool_window(const pool_job *job, const taps *t, const double *plane
             at[i] = t->first[i] + tap[i] * w->dilation[i];
             offset = offset * w->in[i] + at[i];
         }
-        take_row(&job->args->attr->pool_nd, plane + offset * w->in[last] + at[last],
-                 w->dilation[last], t->count[last], at, last, &s);
+        take_row(&job->args->attr->pool, plane + offset * w->in[last] + at[last], w->dilation[last],
+                 t->count[last], at, last, &s);
     }
     return s;
 }
 
-static double finish(const rml_pool_nd_attr *pool, const taps *t, const state *s, rml_dtype type)
+static double finish(const rml_pool_attr *pool, const taps *t, const state *s, rml_dtype type)
 {
-    if (pool->kind == RML_POOL_ND_AVERAGE) {
+    if (pool->kind == RML_POOL_AVERAGE) {
         const double count = pool->count_pad ? t->padded : (double)t->all;
         return count > 0 ? s->value / count : 0;
     }
-    if (pool->kind == RML_POOL_ND_LP)
+    if (pool->kind == RML_POOL_LP)
         return pool->p == 1 ? s->value : pool->p == 2 ? sqrt(s->value) : pow(s->value, 1 / pool->p);
     // Nothing but padding: the smallest number of the type.
     return s->any ? s->value : type == RML_I8 ? -128 : type == RML_U8 ? 0 : -INFINITY;
@@ -174,11 +118,11 @@ static double finish(const rml_pool_nd_attr *pool, const taps *t, const state *s
 
 static int64_t index_of(const pool_job *job, const state *s)
 {
-    const rml_windows *w = &job->windows;
+    const rml_window *w = &job->window;
     int64_t index = 0;
     if (!s->any)
         return 0;
-    if (job->args->attr->pool_nd.column_major)
+    if (job->args->attr->pool.column_major)
         for (int i = w->rank - 1; i >= 0; i--)
             index = index * w->in[i] + s->where[i];
     else
@@ -191,7 +135,7 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
 {
     const pool_job *job = context;
     const rml_op_args *args = job->args;
-    const rml_windows *w = &job->windows;
+    const rml_window *w = &job->window;
     const rml_dtype type = args->in[0].dtype;
     const size_t bytes = rml_dtype_size(type);
     double *plane = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
@@ -203,8 +147,8 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
         for (size_t i = 0; i < job->out_plane; i++, rml_sizes_next(w->out, w->rank, at)) {
             const taps t = taps_at(w, at);
             const state s = pool_window(job, &t, plane);
-            result[i] = finish(&args->attr->pool_nd, &t, &s, type);
-            if (args->attr->pool_nd.indices)
+            result[i] = finish(&args->attr->pool, &t, &s, type);
+            if (args->attr->pool.indices)
                 ((int64_t *)args->out[1].raw)[item * job->out_plane + i] =
                     (int64_t)(item * job->in_plane) + index_of(job, &s);
         }
@@ -213,24 +157,11 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static void run(const rml_op_args *args)
+void rml_pool_generic_run(const rml_op_args *args)
 {
-    const rml_shape x = rml_tensor_shape(&args->in[0]);
-    pool_job job = {.args = args};
-    make_windows(&args->attr->pool_nd, &x, &job.windows, NULL); // infer has seen to it that it fits
-    job.in_plane = rml_sizes_count(job.windows.in, job.windows.rank);
-    job.out_plane = rml_sizes_count(job.windows.out, job.windows.rank);
-    rml_pool_run(args->pool, (size_t)(x.dim[0] * x.dim[1]), 1, run_planes, &job);
+    const rml_tensor *x = &args->in[0];
+    pool_job job = {.args = args, .window = rml_pool_window(args)};
+    job.in_plane = rml_sizes_count(job.window.in, job.window.rank);
+    job.out_plane = rml_sizes_count(job.window.out, job.window.rank);
+    rml_pool_run(args->pool, (size_t)(x->dim[0] * x->dim[1]), 1, run_planes, &job);
 }
-
-static const rml_algorithm algorithms[] = {
-    {.name = "planes", .scratch_bytes = scratch_bytes, .run = run}};
-
-const rml_op rml_op_pool_nd = {.name = "pool_nd",
-                               .min_inputs = 1,
-                               .max_inputs = 1,
-                               .packed_input = -1,
-                               .outputs = outputs,
-                               .types = types,
-                               .infer = infer,
-                               .algorithms = algorithms};
