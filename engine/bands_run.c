@@ -2,11 +2,12 @@
 #include "engine/bands.h"
 
 #include "ops/conv/conv.h"
+#include "ops/image/resize.h"
 #include "ops/norm/group_norm.h"
 
 #include <math.h>
 
-#define MAX_INPUTS 4 // of a node that fits
+#define MAX_INPUTS 5 // of a node that fits
 
 // ---- which nodes, which rows ------------------------------------------------------------------
 
@@ -20,11 +21,15 @@ static bool conv_fits(const rml_plan *plan, const rml_graph *graph, const rml_no
            w.before[0] < rml_window_span(&w, 0) && w.after[0] < rml_window_span(&w, 0);
 }
 
-static bool resize_fits(const rml_resize_attr *resize)
+// How often a resize repeats rows and columns; false where it does anything else.
+static bool repeats(const rml_plan *plan, const rml_node *node, int64_t times[2])
 {
-    return resize->kind == RML_RESIZE_NEAREST && resize->size[0] == 0 && resize->size[1] == 0 &&
-           resize->scale[0] >= 1 && resize->scale[0] <= RML_BAND_ROWS &&
-           resize->scale[0] == floor(resize->scale[0]);
+    rml_fact in[MAX_INPUTS];
+    for (int k = 0; k < node->in_count; k++)
+        in[k] =
+            node->in[k] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1} : plan->facts[node->in[k]];
+    return rml_resize_repeats(&node->attr.resize, in, node->in_count, times) &&
+           times[0] <= RML_BAND_ROWS;
 }
 
 static bool is_image(const rml_plan *plan, const rml_graph *graph, rml_value_id id)
@@ -51,12 +56,13 @@ bool rml_bands_fit(const rml_plan *plan, const rml_graph *graph, const rml_node 
     bool fits = node->in_count <= MAX_INPUTS && node->out_count == 1 &&
                 is_image(plan, graph, node->out) &&
                 plan->facts[node->out].shape.dim[2] >= 2 * plan->band_rows;
+    int64_t times[2];
     switch (node->op) {
     case RML_OP_CONV:
         fits = fits && conv_fits(plan, graph, node);
         break;
-    case RML_OP_RESIZE2D:
-        fits = fits && resize_fits(&node->attr.resize);
+    case RML_OP_RESIZE:
+        fits = fits && !node->generic && repeats(plan, node, times);
         break;
     case RML_OP_GROUP_NORM:
         // one channel lies in memory as planes do, whose blocks are others
@@ -87,13 +93,13 @@ static rml_rows window_rows(const rml_window *w, rml_rows out)
 }
 
 // The rows of the step's input `index` that rows `out` of its output need; inside the input.
-static rml_rows input_rows(const rml_node *node, const rml_step *step, int index, rml_rows out)
+static rml_rows input_rows(const rml_plan *plan, const rml_node *node, const rml_step *step,
+                           int index, rml_rows out)
 {
+    int64_t times[2];
     const int64_t height = step->args.in[index].dim[2];
-    if (node->op == RML_OP_RESIZE2D) {
-        const int64_t scale = (int64_t)node->attr.resize.scale[0];
-        return (rml_rows){out.low / scale, (out.high - 1) / scale + 1};
-    }
+    if (node->op == RML_OP_RESIZE && repeats(plan, node, times))
+        return (rml_rows){out.low / times[0], (out.high - 1) / times[0] + 1};
     if (node->op != RML_OP_CONV || index != 0)
         return out;
     const rml_window w = rml_conv_window(&step->args);
@@ -118,10 +124,11 @@ static rml_rows moment_rows(int64_t width, rml_rows band)
 }
 
 // What is computed together with rows `out`, of an image of `height` rows.
-static rml_rows whole_units(const rml_node *node, const rml_step *step, int64_t height,
-                            rml_rows out)
+static rml_rows whole_units(const rml_plan *plan, const rml_node *node, const rml_step *step,
+                            int64_t height, rml_rows out)
 {
-    const int64_t unit = node->op == RML_OP_RESIZE2D ? (int64_t)node->attr.resize.scale[0]
+    int64_t times[2];
+    const int64_t unit = node->op == RML_OP_RESIZE && repeats(plan, node, times) ? times[0]
                          : step->algorithm->row_unit ? step->algorithm->row_unit
                                                      : 1;
     const int64_t high = (out.high + unit - 1) / unit * unit;
@@ -151,12 +158,12 @@ void rml_bands_need(const rml_plan *plan, const rml_graph *graph, const rml_band
         if (!moments && !bands->banded[node->out])
             *out = band;
         if (!moments)
-            *out = whole_units(node, step, step->args.out[0].dim[2], *out);
+            *out = whole_units(plan, node, step, step->args.out[0].dim[2], *out);
         for (int k = 0; k < (moments ? 1 : node->in_count); k++)
             if (node->in[k] != RML_NO_VALUE && bands->banded[node->in[k]])
                 need_rows(&bands->need[node->in[k]],
                           moments ? moment_rows(step->args.in[0].dim[3], band)
-                                  : input_rows(node, step, k, *out));
+                                  : input_rows(plan, node, step, k, *out));
     }
 }
 
@@ -227,17 +234,24 @@ static void compute(const sweep *at, size_t index)
     rml_tensor in[MAX_INPUTS], out = rows_of(at, node->out, rows);
     rml_op_attr attr = *step->args.attr;
     rml_op_args args = step->args;
+    int64_t times[2];
     for (int k = 0; k < node->in_count; k++)
         in[k] = images_of(node) & (1u << k)
-                    ? rows_of(at, node->in[k], input_rows(node, step, k, rows))
+                    ? rows_of(at, node->in[k], input_rows(at->plan, node, step, k, rows))
                     : step->args.in[k];
     if (node->op == RML_OP_CONV) {
         rml_window w = rml_conv_window(&step->args);
         const rml_rows window = window_rows(&w, rows);
-        const rml_rows inside = input_rows(node, step, 0, rows);
+        const rml_rows inside = input_rows(at->plan, node, step, 0, rows);
         w.before[0] = inside.low - window.low;
         w.after[0] = window.high - inside.high;
         attr.conv.window = rml_window_explicit(&w);
+    }
+    if (node->op == RML_OP_RESIZE && repeats(at->plan, node, times)) {
+        attr.resize = rml_resize_twice();
+        for (int i = 0; i < 2; i++)
+            attr.resize.scale[i] = (double)times[i];
+        args.in_count = 1; // what else there is, speaks of the whole image
     }
     args.attr = &attr;
     args.in = in;

@@ -174,17 +174,20 @@ rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind 
     return rml_graph_node(graph, RML_OP_REDUCE, &attr, &x, 1, name);
 }
 
-rml_value_id rml_graph_resize2d(rml_graph *graph, rml_value_id x, const rml_resize_attr *attr,
-                                const char *name)
+rml_value_id rml_graph_resize(rml_graph *graph, rml_value_id x, rml_value_id like,
+                              const rml_resize_attr *attr, const char *name)
 {
-    return rml_graph_node(graph, RML_OP_RESIZE2D, &(rml_op_attr){.resize = *attr}, &x, 1, name);
+    const rml_value_id in[] = {x, RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE, like};
+    return rml_graph_node(graph, RML_OP_RESIZE, &(rml_op_attr){.resize = *attr}, in,
+                          like == RML_NO_VALUE ? 1 : 5, name);
 }
 
-rml_value_id rml_graph_resize2d_like(rml_graph *graph, rml_value_id x, rml_value_id like,
-                                     const rml_resize_attr *attr, const char *name)
+rml_resize_attr rml_resize_twice(void)
 {
-    const rml_value_id in[] = {x, like};
-    return rml_graph_node(graph, RML_OP_RESIZE2D, &(rml_op_attr){.resize = *attr}, in, 2, name);
+    return (rml_resize_attr){.coordinates = RML_COORDINATES_ASYMMETRIC,
+                             .mode = RML_INTERPOLATION_NEAREST,
+                             .nearest = RML_NEAREST_FLOOR,
+                             .scale = {2, 2}};
 }
 
 rml_value_id rml_graph_concat(rml_graph *graph, const rml_value_id *in, int in_count, int axis,

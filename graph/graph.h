@@ -163,11 +163,11 @@ rml_value_id rml_graph_attention(rml_graph *graph, rml_value_id q, rml_value_id 
                                  const char *name);
 rml_value_id rml_graph_reduce(rml_graph *graph, rml_value_id x, rml_reduce_kind kind, int axis,
                               bool keep, const char *name);
-rml_value_id rml_graph_resize2d(rml_graph *graph, rml_value_id x, const rml_resize_attr *attr,
-                                const char *name);
-// By attr->scale to the height and width of `like`, whatever the scale would give.
-rml_value_id rml_graph_resize2d_like(rml_graph *graph, rml_value_id x, rml_value_id like,
-                                     const rml_resize_attr *attr, const char *name);
+// By attr->scale or to attr->size; with `like` (or RML_NO_VALUE) to the height and width of that,
+// whatever the scale would give.
+rml_value_id rml_graph_resize(rml_graph *graph, rml_value_id x, rml_value_id like,
+                              const rml_resize_attr *attr, const char *name);
+rml_resize_attr rml_resize_twice(void); // every pixel becomes 2 x 2 of them
 rml_value_id rml_graph_concat(rml_graph *graph, const rml_value_id *in, int in_count, int axis,
                               const char *name);
 rml_value_id rml_graph_slice(rml_graph *graph, rml_value_id x, int axis, int64_t start,

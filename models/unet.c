@@ -228,7 +228,7 @@ static rml_value_id descend(unet *at, rml_value_id x)
 
 static rml_value_id ascend(unet *at, rml_value_id x)
 {
-    const rml_resize_attr twice = {.kind = RML_RESIZE_NEAREST, .scale = {2, 2}};
+    const rml_resize_attr twice = rml_resize_twice();
     for (size_t i = 0; i < at->plan.levels; i++) {
         const size_t level = at->plan.levels - 1 - i;
         char block[RML_KEY_BYTES];
@@ -243,7 +243,7 @@ static rml_value_id ascend(unet *at, rml_value_id x)
         char key[RML_KEY_BYTES];
         rml_key(key, "%s.upsamplers.0.conv", block);
         // to the size of the image that comes next, which is odd where one was halved
-        x = rml_graph_resize2d_like(at->graph, x, at->skip[at->skips - 1], &twice, key);
+        x = rml_graph_resize(at->graph, x, at->skip[at->skips - 1], &twice, key);
         x = conv(at, x, key, 3, at->plan.channels[level]);
     }
     return x;

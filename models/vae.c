@@ -327,7 +327,7 @@ void rml_build_vae_decoder(rml_params *params)
 {
     rml_graph *graph = rml_params_graph(params);
     const vae at = find_network(params, false);
-    const rml_resize_attr twice = {.kind = RML_RESIZE_NEAREST, .scale = {2, 2}};
+    const rml_resize_attr twice = rml_resize_twice();
     char prefix[LAYER_BYTES];
     rml_value_id x =
         rml_graph_input(graph, "latent_sample", &(rml_shape){4, {-1, at.latent, -1, -1}});
@@ -343,7 +343,7 @@ void rml_build_vae_decoder(rml_params *params)
         if (block + 1 == at.blocks)
             break;
         layer_key(&at, prefix, at.names.up_sampler, name, 0);
-        x = rml_graph_resize2d(graph, x, &twice, prefix);
+        x = rml_graph_resize(graph, x, RML_NO_VALUE, &twice, prefix);
         x = conv3(&at, x, prefix, rml_channels(params, x), true); // twice the size
     }
     rml_graph_output(graph, "sample", ending(&at, x, at.image)); // [N,3,8h,8w]

@@ -76,7 +76,6 @@ typedef union rml_op_attr {
     rml_layout_transform_attr reorder;
     rml_unpool_attr unpool;
     rml_col2im_attr col2im;
-    rml_resize_nd_attr resize_nd;
     rml_grid_sample_attr grid_sample;
     rml_affine_grid_attr affine_grid;
     rml_roi_attr roi;

@@ -1,13 +1,20 @@
 #include "graph/passes/passes.h"
 
-// Repeats every pixel exactly twice. With a second input, whose size the result takes, the last
-// ones may be cut.
-static bool repeats(const rml_node *node)
+#include "ops/image/resize.h"
+
+// Repeats every pixel exactly twice. Where another image gives the size, the last ones may be cut.
+static bool repeats(const rml_graph *graph, const rml_node *node)
 {
-    const rml_resize_attr *resize = &node->attr.resize;
-    return node->op == RML_OP_RESIZE2D && resize->kind == RML_RESIZE_NEAREST &&
-           (node->in_count < 2 || node->in[1] == RML_NO_VALUE) && resize->size[0] == 0 &&
-           resize->size[1] == 0 && resize->scale[0] == 2 && resize->scale[1] == 2;
+    enum { LIKE = 4, MOST };
+    rml_fact in[MOST];
+    int64_t times[2];
+    for (int k = 0; k < node->in_count && k < MOST; k++)
+        in[k] = node->in[k] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1}
+                                            : rml_graph_fact(graph, node->in[k]);
+    return node->op == RML_OP_RESIZE &&
+           (node->in_count <= LIKE || node->in[LIKE] == RML_NO_VALUE) &&
+           rml_resize_repeats(&node->attr.resize, in, node->in_count, times) && times[0] == 2 &&
+           times[1] == 2;
 }
 
 static bool meets_pairs(const rml_graph *graph, const rml_node *node)
@@ -29,7 +36,7 @@ rml_status rml_pass_upsample2x(rml_graph *graph, size_t *changed, rml_error *err
         if (node->dead || node->op != RML_OP_CONV || !meets_pairs(graph, node))
             continue;
         const rml_value *x = &graph->values[node->in[0]];
-        if (x->kind != RML_VALUE_ACTIVATION || !repeats(&graph->nodes[x->producer]))
+        if (x->kind != RML_VALUE_ACTIVATION || !repeats(graph, &graph->nodes[x->producer]))
             continue;
         node->attr.conv.twice = true;
         ++*changed;

@@ -54,7 +54,7 @@ static rml_value_id back_to(rml_onnx_call *call, rml_value_id value, rml_dtype t
 
 // ---- resize -------------------------------------------------------------------------------------
 
-static rml_resize_nd_attr resize_attr(rml_onnx_call *call)
+static rml_resize_attr resize_attr(rml_onnx_call *call)
 {
     static const word coordinates[] = {
         {"half_pixel", RML_COORDINATES_HALF_PIXEL},
@@ -74,10 +74,10 @@ static rml_resize_nd_attr resize_attr(rml_onnx_call *call)
                                    {"not_larger", RML_ASPECT_NOT_LARGER},
                                    {"not_smaller", RML_ASPECT_NOT_SMALLER},
                                    {NULL, 0}};
-    rml_resize_nd_attr attr = {.mode = (rml_interpolation)word_of(call, "mode", "nearest", modes),
-                               .coordinates = RML_COORDINATES_ASYMMETRIC,
-                               .nearest = RML_NEAREST_OLD,
-                               .cubic = -0.75};
+    rml_resize_attr attr = {.mode = (rml_interpolation)word_of(call, "mode", "nearest", modes),
+                            .coordinates = RML_COORDINATES_ASYMMETRIC,
+                            .nearest = RML_NEAREST_OLD,
+                            .cubic = -0.75};
     if (call->opset < 11)
         return attr;
     attr.coordinates =
@@ -96,76 +96,6 @@ static rml_resize_nd_attr resize_attr(rml_onnx_call *call)
         attr.axis[i] =
             axes[i] < -RML_MAX_RANK || axes[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
     return attr;
-}
-
-// A scale for which the fast operator takes the same elements as ONNX, whatever the rounding.
-static bool is_power_of_two(double scale)
-{
-    int exponent;
-    return scale >= 1 && scale <= 64 && frexp(scale, &exponent) == 0.5;
-}
-
-// Scale of the two image axes from a list known now, and their sizes where the list has those.
-static bool known_scales(const rml_onnx_call *call, const rml_resize_nd_attr *resize,
-                         rml_value_id list, const rml_shape *x, rml_resize_attr *attr)
-{
-    double values[4];
-    if (list == RML_NO_VALUE)
-        return false;
-    const rml_fact fact = rml_graph_fact(call->graph, list);
-    const int count = resize->axis_count ? resize->axis_count : 4;
-    if (!fact.data || fact.shape.rank != 1 || fact.shape.dim[0] != count)
-        return false;
-    if (count != 4 && (count != 2 || (resize->axis[0] != 2 && resize->axis[0] != -2) ||
-                       (resize->axis[1] != 3 && resize->axis[1] != -1)))
-        return false;
-    if (count == 4)
-        for (int i = 0; i < resize->axis_count; i++)
-            if (resize->axis[i] != i && resize->axis[i] != i - 4)
-                return false;
-    rml_dtype_convert(fact.dtype, fact.data, RML_F64, values, (size_t)count);
-    const bool sizes = fact.dtype == RML_I64;
-    for (int i = 0; i < count - 2; i++)
-        if (sizes ? x->rank != 4 || (double)x->dim[i] != values[i] : values[i] != 1)
-            return false;
-    for (int i = 0; i < 2; i++) {
-        const double value = values[count - 2 + i];
-        const int64_t size = x->rank == 4 ? x->dim[2 + i] : -1;
-        if (!(value > 0) || value > 1e6 || (sizes && size < 1))
-            return false;
-        attr->size[i] = sizes ? (int64_t)value : 0;
-        attr->scale[i] = sizes ? value / (double)size : value;
-    }
-    return true;
-}
-
-static bool make_fast(const rml_onnx_call *call, const rml_resize_nd_attr *resize,
-                      rml_value_id list, rml_resize_attr *attr)
-{
-    const rml_fact x = rml_onnx_fact(call, 0);
-    *attr = (rml_resize_attr){.kind = RML_RESIZE_NEAREST};
-    if (x.dtype != RML_F32 || (x.shape.rank != 4 && x.shape.rank != RML_RANK_UNKNOWN) ||
-        resize->aspect != RML_ASPECT_STRETCH || !known_scales(call, resize, list, &x.shape, attr))
-        return false;
-    const bool doubles = is_power_of_two(attr->scale[0]) && is_power_of_two(attr->scale[1]);
-    const bool sized = attr->size[0] > 0;
-    const bool grows = attr->scale[0] >= 1 && attr->scale[1] >= 1;
-    const rml_coordinates how = resize->coordinates;
-    if (resize->mode == RML_INTERPOLATION_NEAREST) {
-        const rml_nearest round = resize->nearest;
-        if (how == RML_COORDINATES_ASYMMETRIC)
-            return doubles && (round == RML_NEAREST_FLOOR || round == RML_NEAREST_OLD);
-        return doubles && how == RML_COORDINATES_HALF_PIXEL &&
-               (round == RML_NEAREST_ROUND_PREFER_FLOOR || round == RML_NEAREST_ROUND_PREFER_CEIL);
-    }
-    attr->kind = RML_RESIZE_BILINEAR;
-    attr->align_corners = how == RML_COORDINATES_ALIGN_CORNERS;
-    if (resize->mode != RML_INTERPOLATION_LINEAR || (resize->antialias && !grows))
-        return false;
-    return how == RML_COORDINATES_HALF_PIXEL ||
-           (how == RML_COORDINATES_PYTORCH_HALF_PIXEL && doubles && attr->scale[0] > 1 &&
-            attr->scale[1] > 1) ||
-           (how == RML_COORDINATES_ALIGN_CORNERS && (sized || doubles));
 }
 
 static rml_value_id floats_value(rml_onnx_call *call, const char *name)
@@ -190,29 +120,22 @@ static bool is_list(const rml_onnx_call *call, rml_value_id value)
 
 static void import_resize(rml_onnx_call *call)
 {
-    const rml_resize_nd_attr resize = resize_attr(call);
+    const rml_resize_attr resize = resize_attr(call);
     const bool old = call->opset < 11, upsample = strcmp(call->node->op_type, "Upsample") == 0;
     const rml_dtype type = rml_onnx_fact(call, 0).dtype;
     rml_value_id in[] = {rml_onnx_in(call, 0), old ? RML_NO_VALUE : rml_onnx_in(call, 1),
                          rml_onnx_in(call, old ? 1 : 2), old ? RML_NO_VALUE : rml_onnx_in(call, 3)};
-    rml_resize_attr fast;
     if (upsample && call->opset < 9)
         in[2] = floats_value(call, "scales");
     if (call->refused)
         return;
     if (is_list(call, in[3]) && in[2] != RML_NO_VALUE && !is_list(call, in[2]))
         in[2] = RML_NO_VALUE;
-    if (make_fast(call, &resize, is_list(call, in[3]) ? in[3] : in[2], &fast)) {
-        call->out[0] =
-            rml_graph_resize2d(call->graph, rml_onnx_with_rank(call, in[0], 4), &fast, call->name);
-        return;
-    }
-    const rml_op_attr attr = {.resize_nd = resize};
+    const rml_op_attr attr = {.resize = resize};
     const bool moves = resize.mode == RML_INTERPOLATION_NEAREST;
     if (!moves)
         in[0] = rml_onnx_cast(call, in[0], float_for(type));
-    const rml_value_id out =
-        rml_graph_node(call->graph, RML_OP_RESIZE_ND, &attr, in, 4, call->name);
+    const rml_value_id out = rml_graph_node(call->graph, RML_OP_RESIZE, &attr, in, 4, call->name);
     call->out[0] = moves || out == RML_NO_VALUE ? out : back_to(call, out, type);
 }
 

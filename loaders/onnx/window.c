@@ -56,12 +56,3 @@ rml_window_attr rml_onnx_window(rml_onnx_call *call)
             rml_onnx_refuse(call, "its kernel is not positive");
     return w;
 }
-
-rml_value_id rml_onnx_with_rank(rml_onnx_call *call, rml_value_id value, int rank)
-{
-    const rml_shape as_is = {.rank = rank};
-    if (value >= call->graph->value_count ||
-        call->graph->values[value].shape.rank != RML_RANK_UNKNOWN)
-        return value;
-    return rml_graph_reshape(call->graph, value, &as_is, call->name);
-}

@@ -11,7 +11,4 @@ rml_window_attr rml_onnx_window(rml_onnx_call *call);
 // Returns the number given.
 int rml_onnx_axes_list(rml_onnx_call *call, const char *name, int64_t *list, int capacity);
 
-// The value, known to have this rank from here on (a run in which it has another fails).
-rml_value_id rml_onnx_with_rank(rml_onnx_call *call, rml_value_id value, int rank);
-
 #endif

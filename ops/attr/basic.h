@@ -44,15 +44,6 @@ typedef struct rml_lstm_attr {
     bool reverse;  // from the last step to the first
 } rml_lstm_attr;
 
-typedef enum rml_resize_kind { RML_RESIZE_NEAREST, RML_RESIZE_BILINEAR } rml_resize_kind;
-
-typedef struct rml_resize_attr {
-    rml_resize_kind kind;
-    bool align_corners; // bilinear only
-    int64_t size[2];    // output height and width, or 0: use `scale`
-    double scale[2];
-} rml_resize_attr;
-
 typedef struct rml_concat_attr {
     int axis; // negative counts from the end; so it does for slice and split
 } rml_concat_attr;

@@ -92,7 +92,7 @@ typedef enum rml_aspect {
     RML_ASPECT_NOT_SMALLER
 } rml_aspect;
 
-typedef struct rml_resize_nd_attr {
+typedef struct rml_resize_attr {
     rml_coordinates coordinates;
     rml_interpolation mode;
     rml_nearest nearest;
@@ -101,7 +101,9 @@ typedef struct rml_resize_nd_attr {
     double cubic, extrapolation; // the cubic's coefficient; the value outside a crop
     int axis_count;              // 0: all axes in order
     int axis[RML_MAX_RANK];      // negative counts from the end
-} rml_resize_nd_attr;
+    double scale[2];             // of height and width, where no input has scales or sizes
+    int64_t size[2];             // in place of the scale; 0: not given
+} rml_resize_attr;
 
 typedef enum rml_outside {
     RML_OUTSIDE_ZEROS,

@@ -2,15 +2,14 @@
 
 #include <math.h>
 
-bool rml_resize_axis_is_same(const rml_resize_nd_attr *attr, const rml_resize_axis *axis)
+bool rml_resize_axis_is_same(const rml_resize_attr *attr, const rml_resize_axis *axis)
 {
     return axis->in == axis->out && fabs(axis->scale - 1) <= 1e-9 &&
            (attr->coordinates != RML_COORDINATES_CROP || (axis->begin == 0 && axis->end == 1));
 }
 
 // Input coordinate of output `at`; false: outside what may be read.
-static bool source(const rml_resize_nd_attr *attr, const rml_resize_axis *axis, int64_t at,
-                   double *x)
+static bool source(const rml_resize_attr *attr, const rml_resize_axis *axis, int64_t at, double *x)
 {
     const double width = axis->scale * (double)axis->in, last = (double)(axis->in - 1);
     const double half = ((double)at + 0.5) / axis->scale - 0.5;
@@ -46,49 +45,46 @@ static bool source(const rml_resize_nd_attr *attr, const rml_resize_axis *axis, 
     return true;
 }
 
-void rml_resize_nearest(const rml_resize_nd_attr *attr, const rml_resize_axis *axis, int64_t *where)
+int64_t rml_resize_nearest(const rml_resize_attr *attr, const rml_resize_axis *axis, int64_t i)
 {
-    for (int64_t i = 0; i < axis->out; i++) {
-        double x;
-        where[i] = -1;
-        if (!source(attr, axis, i, &x))
-            continue;
-        switch (attr->nearest) {
-        case RML_NEAREST_ROUND_PREFER_FLOOR:
-            x = ceil(x - 0.5);
-            break;
-        case RML_NEAREST_ROUND_PREFER_CEIL:
-            x = floor(x + 0.5);
-            break;
-        case RML_NEAREST_FLOOR:
-            x = floor(x);
-            break;
-        case RML_NEAREST_OLD:
-            x = axis->scale < 1 ? ceil(x) : floor(x);
-            break;
-        default:
-            x = ceil(x);
-        }
-        const int64_t at = (int64_t)x;
-        where[i] = at < 0 ? 0 : at < axis->in ? at : axis->in - 1;
+    double x;
+    if (!source(attr, axis, i, &x))
+        return -1;
+    switch (attr->nearest) {
+    case RML_NEAREST_ROUND_PREFER_FLOOR:
+        x = ceil(x - 0.5);
+        break;
+    case RML_NEAREST_ROUND_PREFER_CEIL:
+        x = floor(x + 0.5);
+        break;
+    case RML_NEAREST_FLOOR:
+        x = floor(x);
+        break;
+    case RML_NEAREST_OLD:
+        x = axis->scale < 1 ? ceil(x) : floor(x);
+        break;
+    default:
+        x = ceil(x);
     }
+    const int64_t at = (int64_t)x;
+    return at < 0 ? 0 : at < axis->in ? at : axis->in - 1;
 }
 
 // Half the width of what counts for one output, in input elements, where `scale` is below 1.
-static double reach_of(const rml_resize_nd_attr *attr, double scale)
+static double reach_of(const rml_resize_attr *attr, double scale)
 {
     const double reach = attr->mode == RML_INTERPOLATION_CUBIC ? 2 : 1;
     return attr->antialias && scale < 1 ? reach / scale : reach;
 }
 
-size_t rml_resize_taps(const rml_resize_nd_attr *attr, int64_t in, int64_t out)
+size_t rml_resize_taps(const rml_resize_attr *attr, int64_t in, int64_t out)
 {
     // sizes are rounded from scale * in, down or to the nearest
     const double taps = 2 * reach_of(attr, ((double)out - 0.5) / (double)in) + 2;
     return taps < (double)in ? (size_t)taps : (size_t)in;
 }
 
-static double kernel_at(const rml_resize_nd_attr *attr, double x)
+static double kernel_at(const rml_resize_attr *attr, double x)
 {
     const double a = attr->cubic;
     x = fabs(x);
@@ -100,7 +96,7 @@ static double kernel_at(const rml_resize_nd_attr *attr, double x)
 }
 
 // What lies outside the input counts for its edge, or with exclude_outside not at all.
-static void weigh(const rml_resize_nd_attr *attr, const rml_resize_axis *axis, double x,
+static void weigh(const rml_resize_attr *attr, const rml_resize_axis *axis, double x,
                   const rml_resize_table *table, int64_t i)
 {
     const double squeeze = attr->antialias && axis->scale < 1 ? axis->scale : 1;
@@ -128,7 +124,7 @@ static void weigh(const rml_resize_nd_attr *attr, const rml_resize_axis *axis, d
     table->count[i] = count;
 }
 
-void rml_resize_weights(const rml_resize_nd_attr *attr, const rml_resize_axis *axis,
+void rml_resize_weights(const rml_resize_attr *attr, const rml_resize_axis *axis,
                         const rml_resize_table *table)
 {
     for (int64_t i = 0; i < axis->out; i++) {

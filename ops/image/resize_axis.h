@@ -12,14 +12,13 @@ typedef struct rml_resize_axis {
 } rml_resize_axis;
 
 // True when nothing changes along this axis.
-bool rml_resize_axis_is_same(const rml_resize_nd_attr *attr, const rml_resize_axis *axis);
+bool rml_resize_axis_is_same(const rml_resize_attr *attr, const rml_resize_axis *axis);
 
-// The element that nearest takes for each output; -1: the value outside. where[axis->out].
-void rml_resize_nearest(const rml_resize_nd_attr *attr, const rml_resize_axis *axis,
-                        int64_t *where);
+// The element that nearest takes for output `i`; -1: the value outside.
+int64_t rml_resize_nearest(const rml_resize_attr *attr, const rml_resize_axis *axis, int64_t i);
 
 // At most so many elements count for one output: from sizes alone, for all scales that give them.
-size_t rml_resize_taps(const rml_resize_nd_attr *attr, int64_t in, int64_t out);
+size_t rml_resize_taps(const rml_resize_attr *attr, int64_t in, int64_t out);
 
 // Output i is the sum over t < count[i] of weight[i*taps + t] * in[first[i] + t]; count 0: the
 // value outside.
@@ -29,7 +28,7 @@ typedef struct rml_resize_table {
     double *weight;         // [out][taps]
 } rml_resize_table;
 
-void rml_resize_weights(const rml_resize_nd_attr *attr, const rml_resize_axis *axis,
+void rml_resize_weights(const rml_resize_attr *attr, const rml_resize_axis *axis,
                         const rml_resize_table *table);
 
 #endif

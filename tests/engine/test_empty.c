@@ -20,8 +20,9 @@ static rml_value_id build(net *at, rml_value_id x)
                                  RML_NO_VALUE, &two, "up");
     x = rml_graph_pool(
         g, x, &(rml_pool_attr){.kind = RML_POOL_MAX, .window = rml_window_square(1, 1, 0)}, "pool");
-    x = rml_graph_resize2d(g, x, &(rml_resize_attr){.kind = RML_RESIZE_BILINEAR, .scale = {2, 2}},
-                           "twice");
+    x = rml_graph_resize(g, x, RML_NO_VALUE,
+                         &(rml_resize_attr){.mode = RML_INTERPOLATION_LINEAR, .scale = {2, 2}},
+                         "twice");
     return rml_graph_softmax(g, x, 1, "softmax");
 }
 

@@ -179,7 +179,7 @@ static void add_moving(world *w, const value *x)
 {
     rml_graph *graph = w->at.graph;
     const rml_pool_attr pool = {.window = rml_window_square(1, 1, 0)};
-    static const rml_resize_attr resize = {.kind = RML_RESIZE_NEAREST, .size = {SIDE, SIDE}};
+    static const rml_resize_attr resize = {.mode = RML_INTERPOLATION_NEAREST, .size = {SIDE, SIDE}};
     static const int turn[4] = {0, 1, 3, 2};
     const rml_shape flat = {2, {0, -1}}, back = {4, {0, x->c, SIDE, SIDE}};
     const int kind = draw(w, 5);
@@ -188,7 +188,7 @@ static void add_moving(world *w, const value *x)
     if (kind == 0)
         v->id = rml_graph_pool(graph, x->id, &pool, "pool");
     else if (kind == 1)
-        v->id = rml_graph_resize2d(graph, x->id, &resize, "resize");
+        v->id = rml_graph_resize(graph, x->id, RML_NO_VALUE, &resize, "resize");
     else if (kind == 2)
         v->id =
             rml_graph_reshape(graph, rml_graph_reshape(graph, x->id, &flat, "flat"), &back, "back");

@@ -70,10 +70,14 @@ static void add_norm(world *w, rml_value_id x)
 static void add_resize(world *w, rml_value_id x)
 {
     const int64_t times = 2 + (draw(w, 3) == 0);
-    const rml_resize_attr attr = {.kind = draw(w, 4) ? RML_RESIZE_NEAREST : RML_RESIZE_BILINEAR,
-                                  .scale = {(double)times, 2}};
+    rml_resize_attr attr = rml_resize_twice();
+    attr.scale[0] = (double)times;
+    if (draw(w, 4) == 0) {
+        attr.mode = RML_INTERPOLATION_LINEAR;
+        attr.coordinates = RML_COORDINATES_HALF_PIXEL;
+    }
     if (shape_of(w, x).dim[2] * times <= 260)
-        push(w, rml_graph_resize2d(w->at.graph, x, &attr, next_name(w)));
+        push(w, rml_graph_resize(w->at.graph, x, RML_NO_VALUE, &attr, next_name(w)));
 }
 
 // A partner of the same shape, the last that there is.
@@ -231,11 +235,11 @@ static rml_value_id resnet(net *at, rml_value_id x, int64_t out)
 static void build_decoder(net *at, const rml_allocator *allocator)
 {
     const rml_model_settings settings = {.size = sizeof settings, .allocator = allocator};
-    const rml_resize_attr twice = {.kind = RML_RESIZE_NEAREST, .scale = {2, 2}};
+    const rml_resize_attr twice = rml_resize_twice();
     net_begin(at, &settings);
     rml_value_id x = rml_graph_input(at->graph, "x", &(rml_shape){4, {-1, 4, 96, 64}});
     x = resnet(at, conv(at, x, 32, 3), 32);
-    x = conv(at, rml_graph_resize2d(at->graph, x, &twice, "twice"), 32, 3);
+    x = conv(at, rml_graph_resize(at->graph, x, RML_NO_VALUE, &twice, "twice"), 32, 3);
     x = resnet(at, resnet(at, x, 16), 16);
     rml_graph_output(at->graph, "y", conv(at, norm(at, x), 3, 3));
 }
@@ -270,10 +274,10 @@ static void test_decoder(void)
 static void test_large_in_bf16(void)
 {
     net at;
-    const rml_resize_attr twice = {.kind = RML_RESIZE_NEAREST, .scale = {2, 2}};
+    const rml_resize_attr twice = rml_resize_twice();
     net_begin(&at, NULL);
     rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){4, {-1, 4, 95, 93}});
-    x = rml_graph_resize2d(at.graph, conv(&at, x, 128, 3), &twice, "twice");
+    x = rml_graph_resize(at.graph, conv(&at, x, 128, 3), RML_NO_VALUE, &twice, "twice");
     x = conv(&at, norm(&at, conv(&at, x, 128, 3)), 128, 3);
     rml_graph_output(at.graph, "y", conv(&at, norm(&at, x), 3, 3));
     if (net_finish(&at, NULL) && has_bf16(at.model)) {

@@ -214,11 +214,11 @@ static void test_other_messages(void)
                         net_random(&at, "n", (rml_shape){3, {2, 2, 5}}, 'u'), 1, "wave2");
     EXPECT(RML_ERR_SHAPE, "wave2", "wave_conv", "(2,2,5)", "(2,2,4)");
     x = begin(&at, shape4(2, 3, 4, 5));
-    rml_graph_resize2d(at.graph, x, &(rml_resize_attr){.scale = {NAN, 1}}, "up1");
-    EXPECT(RML_ERR_ARG, "up1", "resize2d", "scale");
+    rml_graph_resize(at.graph, x, RML_NO_VALUE, &(rml_resize_attr){.scale = {NAN, 1}}, "up1");
+    EXPECT(RML_ERR_ARG, "up1", "resize", "scale");
     x = begin(&at, shape4(2, 3, 0, 5));
-    rml_graph_resize2d(at.graph, x, &(rml_resize_attr){.size = {8, 8}}, "up2");
-    EXPECT(RML_ERR_SHAPE, "up2", "(2,3,0,5)");
+    rml_graph_resize(at.graph, x, RML_NO_VALUE, &(rml_resize_attr){.size = {8, 8}}, "up2");
+    EXPECT(RML_ERR_SHAPE, "up2", "axis 2: size 0 cannot become 8");
     x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_binary(at.graph, RML_BINARY_ADD, x, RML_NO_VALUE, "add2");
     EXPECT(RML_ERR_ARG, "add2", "input 1", "binary");

@@ -352,6 +352,8 @@ static void test_constant_image(void)
     free(out[1]);
 }
 
+#define FLOOR .coordinates = RML_COORDINATES_ASYMMETRIC, .nearest = RML_NEAREST_FLOOR
+
 static void test_twice(void)
 {
     static const struct {
@@ -359,14 +361,14 @@ static void test_twice(void)
         int64_t kernel, stride, pad;
         bool like, marked;
     } cases[] = {
-        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 1, 1, false, true},
-        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 1, 1, true, false},
-        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 1, 0, false, false},
-        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 3, 2, 1, false, false},
-        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 2}}, 5, 1, 1, false, false},
-        {{.kind = RML_RESIZE_NEAREST, .scale = {2, 3}}, 3, 1, 1, false, false},
-        {{.kind = RML_RESIZE_NEAREST, .size = {8, 8}}, 3, 1, 1, false, false},
-        {{.kind = RML_RESIZE_BILINEAR, .scale = {2, 2}}, 3, 1, 1, false, false},
+        {{FLOOR, .scale = {2, 2}}, 3, 1, 1, false, true},
+        {{FLOOR, .scale = {2, 2}}, 3, 1, 1, true, false},
+        {{FLOOR, .scale = {2, 2}}, 3, 1, 0, false, false},
+        {{FLOOR, .scale = {2, 2}}, 3, 2, 1, false, false},
+        {{FLOOR, .scale = {2, 2}}, 5, 1, 1, false, false},
+        {{FLOOR, .scale = {2, 3}}, 3, 1, 1, false, false},
+        {{FLOOR, .size = {12, 8}}, 3, 1, 1, false, false},
+        {{.mode = RML_INTERPOLATION_LINEAR, .scale = {2, 2}}, 3, 1, 1, false, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         net at;
@@ -375,9 +377,8 @@ static void test_twice(void)
         const rml_value_id x = input(&at, "x", 2), like = input(&at, "like", 2);
         const rml_value_id w =
             net_random(&at, "w", (rml_shape){4, {2, 2, cases[i].kernel, cases[i].kernel}}, 'u');
-        const rml_value_id large =
-            cases[i].like ? rml_graph_resize2d_like(at.graph, x, like, &cases[i].resize, "large")
-                          : rml_graph_resize2d(at.graph, x, &cases[i].resize, "large");
+        const rml_value_id large = rml_graph_resize(
+            at.graph, x, cases[i].like ? like : RML_NO_VALUE, &cases[i].resize, "large");
         const rml_value_id y = rml_graph_conv(at.graph, large, w, RML_NO_VALUE, &attr, "conv");
         const rml_value_id z = rml_graph_conv(at.graph, x, w, RML_NO_VALUE, &attr, "other");
         rml_graph_output(at.graph, "y", y);

@@ -149,13 +149,13 @@ static void test_winograd(int64_t in, int64_t out, int64_t size)
 static float *run_enlarged(const char *disabled, int64_t high, int64_t wide, size_t *count)
 {
     net at;
-    const rml_resize_attr twice = {.kind = RML_RESIZE_NEAREST, .scale = {2, 2}};
+    const rml_resize_attr twice = rml_resize_twice();
     const rml_conv_attr attr = rml_conv_square(3, 1, 1);
     size_t half;
     net_begin(&at, NULL);
     rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){4, {2, 128, high, wide}});
     const rml_value_id w = weight(&at, "w", (rml_shape){4, {128, 128, 3, 3}});
-    x = rml_graph_resize2d(at.graph, x, &twice, "twice");
+    x = rml_graph_resize(at.graph, x, RML_NO_VALUE, &twice, "twice");
     rml_graph_output(at.graph, "y", rml_graph_conv(at.graph, x, w, RML_NO_VALUE, &attr, "conv"));
     float *all = net_finish(&at, disabled) ? run(&at, RML_PRECISION_BF16, 1, count, &half) : NULL;
     net_end(&at);

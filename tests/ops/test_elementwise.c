@@ -117,7 +117,7 @@ static rml_value_id image(net *at, bool last, rml_value_id x)
     const rml_value_id w = net_constant(at, "w", (rml_shape){4, {C, C, 1, 1}});
     for (int i = 0; i < C * C; i++)
         at->memory[at->constants - 1][i] = i % (C + 1) == 0;
-    return rml_graph_conv2d(at->graph, x, w, RML_NO_VALUE, &attr, "conv");
+    return rml_graph_conv(at->graph, x, w, RML_NO_VALUE, &attr, "conv");
 }
 
 // Every function of an image, and of an image and a number for each channel; and a comparison, the

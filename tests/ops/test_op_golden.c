@@ -180,12 +180,16 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
                 return rml_graph_reduce(graph, in[0], (rml_reduce_kind)i,
                                         (int)golden_int(at, "axis"), golden_int(at, "keep"), "op");
     if (strcmp(op, "resize2d") == 0) {
-        rml_resize_attr attr = {.kind = golden_is(at, "kind", "nearest") ? RML_RESIZE_NEAREST
-                                                                         : RML_RESIZE_BILINEAR,
-                                .align_corners = golden_int(at, "align_corners")};
+        const bool nearest = golden_is(at, "kind", "nearest");
+        rml_resize_attr attr = rml_resize_twice();
+        if (!nearest) {
+            attr.mode = RML_INTERPOLATION_LINEAR;
+            attr.coordinates = golden_int(at, "align_corners") ? RML_COORDINATES_ALIGN_CORNERS
+                                                               : RML_COORDINATES_HALF_PIXEL;
+        }
         golden_ints(at, "size", attr.size, 2);
         golden_reals(at, "scale", false, attr.scale, 2);
-        return rml_graph_resize2d(graph, in[0], &attr, "op");
+        return rml_graph_resize(graph, in[0], RML_NO_VALUE, &attr, "op");
     }
     return build_moving(graph, at, in);
 }
