@@ -69,9 +69,10 @@ rml_tensor rml_tensor_make(float *data, const rml_shape *shape, rml_layout layou
     rml_tensor tensor = {.data = data, .rank = shape->rank};
     memcpy(tensor.dim, shape->dim, sizeof tensor.dim);
     static const int plain[RML_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
-    static const int channels_last[4] = {0, 2, 3, 1};
-    const int *order =
-        layout == RML_LAYOUT_CHANNELS_LAST && shape->rank == 4 ? channels_last : plain;
+    static const int channels_last[2][4] = {{0, 2, 1}, {0, 2, 3, 1}};
+    const bool images =
+        layout == RML_LAYOUT_CHANNELS_LAST && (shape->rank == 3 || shape->rank == 4);
+    const int *order = images ? channels_last[shape->rank - 3] : plain;
     uint64_t stride = 1; // beside a dimension of 0 the others may be of any size
     for (int i = shape->rank - 1; i >= 0; i--) {
         tensor.stride[order[i]] = (int64_t)stride;

@@ -20,7 +20,7 @@ typedef struct rml_tensor {
 // Order in memory of a value with four dimensions; other ranks are always PLAIN.
 typedef enum rml_layout {
     RML_LAYOUT_PLAIN = 0,     // C order of the logical dimensions
-    RML_LAYOUT_CHANNELS_LAST, // N,H,W,C in memory
+    RML_LAYOUT_CHANNELS_LAST, // N,H,W,C in memory, or N,L,C
 } rml_layout;
 
 #define RML_SHAPE_TEXT_BYTES 200

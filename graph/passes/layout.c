@@ -37,10 +37,18 @@ static bool is_image(const rml_graph *graph, rml_value_id id)
            value->dtype == RML_F32 && value->kind != RML_VALUE_CONSTANT;
 }
 
-static bool may_be_image(const rml_value *value)
+// Convolutions of one dimension take images of one row.
+static bool may_be_image(const rml_node *node, const rml_value *value)
 {
-    return (value->shape.rank == 4 || value->shape.rank == RML_RANK_UNKNOWN) &&
+    const int rank = value->shape.rank;
+    return (rank == 4 || rank == RML_RANK_UNKNOWN || (rank == 3 && node->op == RML_OP_CONV)) &&
            value->dtype == RML_F32;
+}
+
+// Only convolutions know images of one row.
+static bool is_row(const rml_value *value)
+{
+    return value->shape.rank == 3;
 }
 
 // The value in the wanted layout: itself, its twin, or a new reorder's output. RML_NO_VALUE when
@@ -80,7 +88,7 @@ static rml_layout layout_for(const rml_graph *graph, const rml_node *node)
                 return RML_LAYOUT_PLAIN;
         // channels-last as soon as one image is: its neighbours are most likely convolutions
         for (int k = 0; k < node->in_count; k++)
-            if (is_image(graph, node->in[k]) &&
+            if (is_image(graph, node->in[k]) && !is_row(&graph->values[node->in[k]]) &&
                 graph->values[node->in[k]].layout == RML_LAYOUT_CHANNELS_LAST)
                 return RML_LAYOUT_CHANNELS_LAST;
         return RML_LAYOUT_PLAIN;
@@ -108,10 +116,11 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
             continue;
         // A constant is plain. Operators that follow take it so beside images of any layout.
         const bool wanted = takes == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&
-                            may_be_image(&graph->values[in[k]]);
+                            may_be_image(&node, &graph->values[in[k]]);
         if (!is_image(graph, in[k]) && !wanted)
             continue;
-        in[k] = in_layout(rw, in[k], layout);
+        const bool plain = takes == RML_OP_FOLLOW && is_row(&graph->values[in[k]]);
+        in[k] = in_layout(rw, in[k], plain ? RML_LAYOUT_PLAIN : layout);
         if (in[k] == RML_NO_VALUE)
             return rml_fail_nomem(err, sizeof node, "the layout pass");
     }
@@ -119,7 +128,7 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
     for (int k = 0; k < node.out_count; k++) {
         rml_value *out = &graph->values[node.out + (rml_value_id)k];
         const bool is_told = out->shape.rank == 4 || takes == RML_OP_CHANNELS_LAST;
-        if (is_told && may_be_image(out))
+        if (is_told && may_be_image(&node, out))
             out->layout = layout;
     }
     return append(rw, &node) ? RML_OK : rml_fail_nomem(err, sizeof node, "the layout pass");

@@ -2,8 +2,8 @@
 //   x [N,C,...]   w [O,C/groups,...]   bias [O], optional   y, residual [N,O,...], optional
 // Source: torch.nn.functional.conv1d to conv3d; ONNX Conv.
 //
-// A constant weight of two dimensions is packed and meets channels-last images; everything else is
-// generic.
+// A constant weight of one or two dimensions is packed and meets channels-last images; everything
+// else is generic.
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
@@ -92,10 +92,10 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
 bool rml_conv_takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
 {
     const rml_shape *w = &in[1].shape;
-    bool takes = in[1].constant && w->rank == 4;
+    bool takes = in[1].constant && (w->rank == 3 || w->rank == 4);
     (void)attr;
     (void)in_count;
-    for (int i = 0; i < 4 && takes; i++)
+    for (int i = 0; i < w->rank && takes; i++)
         takes = w->dim[i] >= 1;
     return takes;
 }
@@ -219,6 +219,12 @@ static void run(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {
+    {.name = "row-of-an-image",
+     .accepts = rml_conv_row_accepts,
+     .packed_bytes = rml_conv_row_packed_bytes,
+     .pack = rml_conv_row_pack,
+     .scratch_bytes = rml_conv_row_scratch_bytes,
+     .run = rml_conv_row_run},
     {.name = "depthwise",
      .accepts = rml_conv_dw_accepts,
      .packed_bytes = rml_conv_dw_packed_bytes,

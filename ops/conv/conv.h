@@ -15,7 +15,8 @@ rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in
                           rml_shape *out, rml_error *err);
 // Shapes of the inputs; a rank of x that is not known is the weight's. False: neither is known.
 bool rml_conv_shapes(const rml_fact *in, int in_count, rml_shape *shapes);
-// Whether the node has a constant weight of two dimensions, to be packed, and images to meet it.
+// Whether the node has a constant weight of one or two dimensions, to be packed, and images
+// to meet it.
 bool rml_conv_takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count);
 rml_window rml_conv_window(const rml_op_args *args);
 uint64_t rml_conv_macs(const rml_op_args *args);
@@ -35,6 +36,14 @@ static inline const rml_tensor *rml_conv_residual(const rml_op_args *args)
 {
     return args->in_count > 3 && args->in[3].rank >= 0 ? &args->in[3] : NULL;
 }
+
+// One dimension, as an image of one row.
+bool rml_conv_row_accepts(const rml_op_args *args);
+size_t rml_conv_row_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_row_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                             const rml_allocator *allocator, rml_error *err);
+size_t rml_conv_row_scratch_bytes(const rml_op_args *args);
+void rml_conv_row_run(const rml_op_args *args);
 
 // Depthwise: groups == channels == outputs, clamp activations, no residual.
 bool rml_conv_dw_accepts(const rml_op_args *args);

@@ -108,8 +108,9 @@ rml_window rml_conv_transpose_window(const rml_op_args *args)
 static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
 {
     const rml_conv_attr *conv = &attr->conv;
-    return rml_conv_takes_images(attr, in, in_count) && conv->window.stride[0] <= MAX_STRIDE &&
-           conv->window.stride[1] <= MAX_STRIDE && !conv->out_size[0] && !conv->out_size[1];
+    return rml_conv_takes_images(attr, in, in_count) && in[1].shape.rank == 4 &&
+           conv->window.stride[0] <= MAX_STRIDE && conv->window.stride[1] <= MAX_STRIDE &&
+           !conv->out_size[0] && !conv->out_size[1];
 }
 
 // The taps of one phase along one axis. Output y = phase + stride*j reads input (y + pad -

@@ -1,5 +1,5 @@
-// Change of layout: plain to channels-last and back, for values with four dimensions; others are
-// copied.
+// Change of layout: plain to channels-last and back, for values with three or four dimensions;
+// others are copied.
 #include "ops/elementwise/nd_iterator.h"
 
 #include "tensor/size.h"
@@ -24,11 +24,11 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         const float *src = in->data + (int64_t)image * in->stride[0];
         float *dst = out->data + (int64_t)image * out->stride[0];
         if (job->args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST) {
-            const size_t pitch = (size_t)out->stride[3];
+            const size_t pitch = (size_t)out->stride[out->rank - 1];
             job->args->kernels->transpose(src + first, job->pixels, dst + first * pitch, pitch,
                                           channels, count);
         } else {
-            const size_t pitch = (size_t)in->stride[3];
+            const size_t pitch = (size_t)in->stride[in->rank - 1];
             job->args->kernels->transpose(src + first * pitch, pitch, dst + first, job->pixels,
                                           count, channels);
         }
@@ -38,17 +38,18 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
 static void run(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    if (in->rank != 4) { // no image after all
+    if (in->rank != 3 && in->rank != 4) { // no image after all
         rml_copy_view(args, in, out);
         return;
     }
     const bool to_last = args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST;
     const rml_tensor *last = to_last ? out : in, *plain = to_last ? in : out;
-    reorder_job job = {.args = args, .pixels = (size_t)(in->dim[2] * in->dim[3])};
+    reorder_job job = {.args = args,
+                       .pixels = (size_t)(in->dim[2] * (in->rank == 4 ? in->dim[3] : 1))};
     job.pieces = (job.pixels + ROW_PIXELS - 1) / ROW_PIXELS;
     // Rows must follow each other without gaps to be one matrix.
     if (rml_tensor_is_plain(plain) && last->stride[1] == 1 &&
-        last->stride[2] == last->stride[3] * last->dim[3])
+        (in->rank == 3 || last->stride[2] == last->stride[3] * last->dim[3]))
         rml_pool_run(args->pool, (size_t)in->dim[0] * job.pieces, 1, run_items, &job);
     else
         rml_copy_view(args, in, out);
