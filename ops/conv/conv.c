@@ -10,6 +10,7 @@
 #include "kernels/winograd.h"
 #include "ops/conv/igemm.h"
 #include "ops/conv/im2col.h"
+#include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
 rml_status rml_conv_check(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,
@@ -140,51 +141,11 @@ static size_t packed_bytes(const rml_op_args *args)
                                       (size_t)args->out[0].dim[1] / groups));
 }
 
-typedef struct pack_job {
-    const rml_op_args *args;
-    const rml_constant *weight;
-    float *packed, *rows; // rows: one panel's weights a worker
-    size_t taps, depth, cols, panels;
-} pack_job;
-
-static void pack_panels(void *context, size_t begin, size_t end, int worker)
-{
-    const pack_job *job = context;
-    const rml_kernels *kernels = job->args->kernels;
-    const size_t row = job->taps * job->depth;
-    float *rows = job->rows + (size_t)worker * kernels->gemm_f32.nr * row;
-    for (size_t item = begin; item < end; item++) {
-        const size_t group = item / job->panels, column = item % job->panels * kernels->gemm_f32.nr;
-        const size_t count = rml_min_size(kernels->gemm_f32.nr, job->cols - column);
-        float *dst = job->packed +
-                     group * rml_pack_count(&kernels->gemm_f32, job->taps, job->depth, job->cols) +
-                     column * row;
-        rml_constant_read(job->weight, 0, (int64_t)(group * job->cols + column), (int64_t)count,
-                          rows);
-        rml_pack_panel(&kernels->gemm_f32, dst, rows, job->taps, job->depth, count, 1, job->taps,
-                       row);
-    }
-}
-
 static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
-    const size_t groups = (size_t)args->attr->conv.groups;
-    pack_job job = {.args = args,
-                    .weight = weight,
-                    .packed = packed,
-                    .taps = rml_conv_taps(args),
-                    .depth = (size_t)args->in[1].dim[1],
-                    .cols = (size_t)args->out[0].dim[1] / groups};
-    job.panels = (job.cols + args->kernels->gemm_f32.nr - 1) / args->kernels->gemm_f32.nr;
-    const size_t bytes = rml_sat_mul(
-        (size_t)args->threads * args->kernels->gemm_f32.nr * sizeof(float), job.taps * job.depth);
-    job.rows = rml_alloc(allocator, bytes);
-    if (!job.rows)
-        return rml_fail_nomem(err, bytes, "packing weights");
-    rml_pool_run(args->pool, groups * job.panels, 1, pack_panels, &job);
-    rml_free(allocator, job.rows);
-    return RML_OK;
+    return rml_pack_filters(args, &args->kernels->gemm_f32, weight, (size_t)args->attr->conv.groups,
+                            rml_conv_taps(args), packed, allocator, err);
 }
 
 static size_t scratch_bytes(const rml_op_args *args)

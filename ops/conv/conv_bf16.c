@@ -5,6 +5,7 @@
 #include "kernels/pack.h"
 #include "ops/conv/igemm.h"
 #include "ops/matmul/bf16.h"
+#include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
 #define LEAST_CHANNELS 16
@@ -26,43 +27,11 @@ size_t rml_conv_bf16_packed_bytes(const rml_op_args *args)
                           (size_t)args->in[0].dim[1], (size_t)args->out[0].dim[1]);
 }
 
-typedef struct pack_job {
-    const rml_op_args *args;
-    const rml_constant *weight;
-    void *packed;
-    float *rows; // one panel's weights a worker
-} pack_job;
-
-static void pack_panels(void *context, size_t begin, size_t end, int worker)
-{
-    const pack_job *job = context;
-    const rml_gemm *gemm = &job->args->kernels->gemm_bf16;
-    const size_t taps = rml_conv_taps(job->args), depth = (size_t)job->args->in[0].dim[1];
-    float *rows = job->rows + (size_t)worker * gemm->nr * taps * depth;
-    for (size_t panel = begin; panel < end; panel++) {
-        const size_t column = panel * gemm->nr;
-        const size_t count = rml_min_size(gemm->nr, (size_t)job->args->out[0].dim[1] - column);
-        rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
-        rml_pack_panel(gemm, rml_pack_at(gemm, job->packed, column * taps * depth_of(job->args)),
-                       rows, taps, depth, count, 1, taps, taps * depth);
-    }
-}
-
 rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                               const rml_allocator *allocator, rml_error *err)
 {
-    pack_job job = {.args = args, .weight = weight, .packed = packed};
-    const size_t cols = (size_t)args->out[0].dim[1];
-    const size_t bytes =
-        rml_sat_mul((size_t)args->threads * args->kernels->gemm_bf16.nr * sizeof(float),
-                    rml_conv_taps(args) * (size_t)args->in[0].dim[1]);
-    job.rows = rml_alloc(allocator, bytes);
-    if (!job.rows)
-        return rml_fail_nomem(err, bytes, "packing weights");
-    rml_pool_run(args->pool, rml_pack_panels(&args->kernels->gemm_bf16, cols), 1, pack_panels,
-                 &job);
-    rml_free(allocator, job.rows);
-    return RML_OK;
+    return rml_pack_filters(args, &args->kernels->gemm_bf16, weight, 1, rml_conv_taps(args), packed,
+                            allocator, err);
 }
 
 // ---- 1x1: a block of pixels is converted and multiplied while the cache holds them ----------

@@ -10,6 +10,7 @@
 
 #include "kernels/pack.h"
 #include "ops/conv/igemm.h"
+#include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
 #define MAX_STRIDE 64 // networks use 1 to 4
@@ -171,46 +172,30 @@ static size_t packed_bytes(const rml_op_args *args)
                                       cols_of(args)));
 }
 
-typedef struct pack_job {
-    const rml_op_args *args;
-    const rml_constant *weight;
-    float *packed, *rows; // rows: weights of one panel, [C][count][Kh*Kw], a worker
-    rml_window window;
-    size_t panels;
-} pack_job;
-
-static void pack_panels(void *context, size_t begin, size_t end, int worker)
+// `rows`: [C][count][Kh*Kw], of all groups.
+static void pack_panel(const rml_weight_pack *pack, size_t first, size_t column, size_t count,
+                       float *rows)
 {
-    const pack_job *job = context;
-    const rml_op_args *args = job->args;
-    const rml_conv_attr *conv = &args->attr->conv;
-    const rml_kernels *kernels = args->kernels;
-    const size_t depth = depth_of(args), cols = cols_of(args), groups = (size_t)conv->groups;
-    const size_t kernel = rml_conv_taps(args);
-    const rml_window *window = &job->window;
-    const size_t group_count = rml_pack_count(&kernels->gemm_f32, kernel, depth, cols);
-    float *rows = job->rows + (size_t)worker * groups * depth * kernels->gemm_f32.nr * kernel;
-    for (size_t panel = begin; panel < end; panel++) {
-        const size_t column = panel * kernels->gemm_f32.nr;
-        const size_t count = rml_min_size(kernels->gemm_f32.nr, cols - column);
-        const size_t pitch = rml_pack_pitch(&kernels->gemm_f32, count);
-        rml_constant_read(job->weight, 1, (int64_t)column, (int64_t)count, rows);
-        for (size_t group = 0; group < groups; group++) {
-            float *matrix = job->packed + group * group_count;
-            const float *src = rows + group * depth * count * kernel;
-            for (int64_t at = 0; at < (int64_t)phase_count(window); at++) {
-                const phase y = phase_of(window, 0, at / window->stride[1], 1);
-                const phase x = phase_of(window, 1, at % window->stride[1], 1);
-                float *dst = matrix + column * (size_t)(y.count * x.count) * depth;
-                for (int64_t ty = 0; ty < y.count; ty++)
-                    for (int64_t tx = 0; tx < x.count; tx++, dst += depth * pitch) {
-                        const int64_t ky = y.k_last - ty * y.k_step, kx = x.k_last - tx * x.k_step;
-                        rml_pack_panel(&kernels->gemm_f32, dst, src + ky * window->kernel[1] + kx,
-                                       1, depth, count, 0, count * kernel, kernel);
-                    }
-                matrix +=
-                    rml_pack_count(&kernels->gemm_f32, (size_t)(y.count * x.count), depth, cols);
-            }
+    const rml_op_args *args = pack->args;
+    const rml_window *window = pack->context;
+    const rml_gemm *gemm = pack->gemm;
+    const size_t depth = depth_of(args), cols = pack->cols, kernel = rml_conv_taps(args);
+    const size_t pitch = rml_pack_pitch(gemm, count);
+    (void)first;
+    for (size_t group = 0; group < (size_t)args->attr->conv.groups; group++) {
+        float *matrix = (float *)pack->packed + group * rml_pack_count(gemm, kernel, depth, cols);
+        const float *src = rows + group * depth * count * kernel;
+        for (int64_t at = 0; at < (int64_t)phase_count(window); at++) {
+            const phase y = phase_of(window, 0, at / window->stride[1], 1);
+            const phase x = phase_of(window, 1, at % window->stride[1], 1);
+            float *dst = matrix + column * (size_t)(y.count * x.count) * depth;
+            for (int64_t ty = 0; ty < y.count; ty++)
+                for (int64_t tx = 0; tx < x.count; tx++, dst += depth * pitch) {
+                    const int64_t ky = y.k_last - ty * y.k_step, kx = x.k_last - tx * x.k_step;
+                    rml_pack_panel(gemm, dst, src + ky * window->kernel[1] + kx, 1, depth, count, 0,
+                                   count * kernel, kernel);
+                }
+            matrix += rml_pack_count(gemm, (size_t)(y.count * x.count), depth, cols);
         }
     }
 }
@@ -218,20 +203,17 @@ static void pack_panels(void *context, size_t begin, size_t end, int worker)
 static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err)
 {
-    pack_job job = {.args = args,
-                    .weight = weight,
-                    .packed = packed,
-                    .window = rml_conv_transpose_window(args)};
-    job.panels = (cols_of(args) + args->kernels->gemm_f32.nr - 1) / args->kernels->gemm_f32.nr;
-    const size_t bytes =
-        rml_sat_mul((size_t)args->threads * args->kernels->gemm_f32.nr * sizeof(float),
-                    (size_t)args->in[1].dim[0] * rml_conv_taps(args));
-    job.rows = rml_alloc(allocator, bytes);
-    if (!job.rows)
-        return rml_fail_nomem(err, bytes, "packing weights");
-    rml_pool_run(args->pool, job.panels, 1, pack_panels, &job);
-    rml_free(allocator, job.rows);
-    return RML_OK;
+    const rml_window window = rml_conv_transpose_window(args);
+    const rml_weight_pack panels = {.args = args,
+                                    .gemm = &args->kernels->gemm_f32,
+                                    .axis = 1,
+                                    .groups = 1,
+                                    .cols = cols_of(args),
+                                    .floats = (size_t)args->in[1].dim[0] * rml_conv_taps(args),
+                                    .panel = pack_panel,
+                                    .context = &window,
+                                    .packed = packed};
+    return rml_pack_weight(&panels, weight, allocator, err);
 }
 
 static size_t scratch_bytes(const rml_op_args *args)

@@ -5,6 +5,7 @@
 #include "kernels/pack.h"
 #include "kernels/winograd_complex.h"
 #include "ops/matmul/bf16.h"
+#include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
 // What a block may take of the second-level cache; the weights flow through the rest, and pixels
@@ -81,60 +82,40 @@ static size_t packed_bytes(const rml_op_args *args, bool bf16)
     return rml_sat_mul(s.planes, rml_pack_bytes(s.gemm, 1, s.c, s.o));
 }
 
-typedef struct pack_job {
-    const rml_op_args *args;
-    const rml_constant *weight;
-    void *packed;
-    float *temp; // [nr][c][9] weights and [planes][nr][c], a worker
-    rml_winograd_shape shape;
-} pack_job;
-
-static size_t pack_temp_count(const rml_winograd_shape *s)
+// Transforms the filters of a panel, and packs each plane of them.
+static void pack_panel(const rml_weight_pack *pack, size_t group, size_t column, size_t count,
+                       float *rows)
 {
-    return rml_sat_mul(s->gemm->nr * (9 + s->planes), s->c);
-}
-
-static void pack_panels(void *context, size_t begin, size_t end, int worker)
-{
-    const pack_job *job = context;
-    const rml_gemm *gemm = job->shape.gemm;
-    const size_t c = job->shape.c;
-    const size_t plane_count = rml_pack_count(gemm, 1, c, job->shape.o);
-    float *rows = job->temp + (size_t)worker * pack_temp_count(&job->shape);
-    float *planes = rows + gemm->nr * c * 9;
-    for (size_t panel = begin; panel < end; panel++) {
-        const size_t column = panel * gemm->nr;
-        const size_t count = rml_min_size(gemm->nr, job->shape.o - column);
-        rml_constant_read(job->weight, 0, (int64_t)column, (int64_t)count, rows);
-        for (size_t i = 0; i < count * c; i++) {
-            float u[RML_WINOGRAD_COMPLEX_PLANES];
-            if (job->shape.bf16)
-                rml_winograd_complex_weight(rows + i * 9, u);
-            else
-                rml_winograd_weight(rows + i * 9, u);
-            for (size_t p = 0; p < job->shape.planes; p++)
-                planes[p * count * c + i] = u[p];
-        }
-        for (size_t p = 0; p < job->shape.planes; p++)
-            rml_pack_panel(
-                gemm, rml_pack_at(gemm, job->packed, p * plane_count + column * job->shape.depth),
-                planes + p * count * c, 1, c, count, 0, 1, c);
+    const rml_winograd_shape *s = pack->context;
+    const size_t plane_count = rml_pack_count(s->gemm, 1, s->c, s->o), c = s->c;
+    float *planes = rows + s->gemm->nr * pack->floats;
+    (void)group;
+    for (size_t i = 0; i < count * c; i++) {
+        float u[RML_WINOGRAD_COMPLEX_PLANES];
+        (s->bf16 ? rml_winograd_complex_weight : rml_winograd_weight)(rows + i * 9, u);
+        for (size_t p = 0; p < s->planes; p++)
+            planes[p * count * c + i] = u[p];
     }
+    for (size_t p = 0; p < s->planes; p++)
+        rml_pack_panel(s->gemm,
+                       rml_pack_at(s->gemm, pack->packed, p * plane_count + column * s->depth),
+                       planes + p * count * c, 1, c, count, 0, 1, c);
 }
 
 static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, bool bf16, rml_error *err)
 {
-    pack_job job = {
-        .args = args, .weight = weight, .packed = packed, .shape = shape_of(args, bf16)};
-    const size_t bytes =
-        rml_sat_mul((size_t)args->threads * sizeof(float), pack_temp_count(&job.shape));
-    job.temp = rml_alloc(allocator, bytes);
-    if (!job.temp)
-        return rml_fail_nomem(err, bytes, "packing weights");
-    rml_pool_run(args->pool, rml_pack_panels(job.shape.gemm, job.shape.o), 1, pack_panels, &job);
-    rml_free(allocator, job.temp);
-    return RML_OK;
+    const rml_winograd_shape s = shape_of(args, bf16);
+    const rml_weight_pack panels = {.args = args,
+                                    .gemm = s.gemm,
+                                    .groups = 1,
+                                    .cols = s.o,
+                                    .floats = 9 * s.c,
+                                    .more = rml_sat_mul(s.planes, s.c),
+                                    .panel = pack_panel,
+                                    .context = &s,
+                                    .packed = packed};
+    return rml_pack_weight(&panels, weight, allocator, err);
 }
 
 static size_t scratch_bytes(const rml_op_args *args, bool bf16)

@@ -6,6 +6,7 @@
 
 #include "kernels/pack.h"
 #include "ops/matmul/bf16.h"
+#include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
 static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
@@ -40,20 +41,7 @@ static size_t bytes_packed(const rml_op_args *args, bool bf16)
 static rml_status pack_weight(const rml_op_args *args, const rml_constant *weight, void *packed,
                               bool bf16, const rml_allocator *allocator, rml_error *err)
 {
-    const rml_gemm *gemm = rml_gemm_of(args, bf16);
-    const size_t cols = (size_t)args->in[1].dim[0], depth = (size_t)args->in[1].dim[1];
-    const size_t nr = gemm->nr, bytes = rml_sat_mul(nr * sizeof(float), depth);
-    float *rows = rml_alloc(allocator, bytes);
-    if (!rows)
-        return rml_fail_nomem(err, bytes, "packing weights");
-    for (size_t column = 0; column < cols; column += nr) {
-        const size_t count = rml_min_size(nr, cols - column);
-        rml_constant_read(weight, 0, (int64_t)column, (int64_t)count, rows);
-        rml_pack_panel(gemm, rml_pack_at(gemm, packed, column * rml_pack_depth(gemm, depth)), rows,
-                       1, depth, count, 0, 1, depth);
-    }
-    rml_free(allocator, rows);
-    return RML_OK;
+    return rml_pack_filters(args, rml_gemm_of(args, bf16), weight, 1, 1, packed, allocator, err);
 }
 
 // A plain [..., K] view as one row of pixels with K channels.
