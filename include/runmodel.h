@@ -47,6 +47,12 @@ extern "C" {
 #define RML_API
 #endif
 
+#if defined(__GNUC__)
+#define RML_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
+#else
+#define RML_PRINTF(format_at, args_at)
+#endif
+
 // ---- status and errors ------------------------------------------------------------------------
 
 typedef enum rml_status {
@@ -71,6 +77,14 @@ typedef struct rml_error {
 // Static English name of a status ("bad argument").
 RML_API const char *rml_status_name(rml_status status);
 
+// Writes a message as printf does, cut to its room, and returns `status`: for programs that report
+// in the library's way. `err` may be NULL; the arguments may point into it.
+RML_API rml_status rml_fail(rml_error *err, rml_status status, const char *format, ...)
+    RML_PRINTF(3, 4);
+
+// Puts "context: " in front of the message that is there.
+RML_API void rml_error_prefix(rml_error *err, const char *context);
+
 // "0.1.0", of the library that is linked.
 RML_API const char *rml_version(void);
 
@@ -94,6 +108,9 @@ typedef struct rml_source {
     bool (*read_at)(void *user, uint64_t offset, void *out, size_t bytes);
     void *user;
 } rml_source;
+
+// The C library's, which NULL stands for.
+RML_API const rml_allocator *rml_allocator_default(void);
 
 // Called with one line, without a line end, for what a caller may want to show. Never during run.
 typedef void (*rml_log_fn)(void *user, const char *line);
@@ -210,6 +227,27 @@ RML_API rml_status rml_weights_read_f32(const rml_weights *weights, size_t index
 
 RML_API void rml_weights_close(rml_weights **weights);
 
+// ---- arrays in .npy files -----------------------------------------------------------------------
+
+typedef struct rml_npy rml_npy;
+
+// Maps a file of versions 1 to 3 that holds f2, f4, f8, integers or booleans, in C or Fortran order
+// and either byte order. `allocator` may be NULL and must outlive the array otherwise.
+RML_API rml_status rml_npy_open(rml_npy **out, const char *path, const rml_allocator *allocator,
+                                rml_error *err);
+RML_API rml_shape rml_npy_shape(const rml_npy *npy);
+RML_API rml_dtype rml_npy_dtype(const rml_npy *npy); // as stored
+
+// Converts the whole array to `dtype` in C order, to `dst` of `dst_bytes` bytes. To floats
+// everything converts; an integer must fit, and a fraction is no integer: both are RML_ERR_ARG.
+RML_API rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, size_t dst_bytes,
+                                rml_error *err);
+RML_API void rml_npy_close(rml_npy **npy);
+
+// Writes an array in C order (bf16 as f32), through a file beside it that is renamed when whole.
+RML_API rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
+                                 const rml_shape *shape, rml_error *err);
+
 // ---- CPU --------------------------------------------------------------------------------------
 
 typedef enum rml_cpu_level {
@@ -302,6 +340,52 @@ RML_API rml_status rml_model_open_memory(rml_model **out, const void *data, size
                                          const rml_model_settings *settings, rml_error *err);
 RML_API rml_status rml_model_open_source(rml_model **out, const rml_source *source,
                                          const rml_model_settings *settings, rml_error *err);
+
+// What a graph file (ONNX) says of itself, whether it can be run here or not. Texts live as long as
+// what they came from; they are UTF-8 without control characters.
+typedef struct rml_graph_file rml_graph_file;
+
+typedef struct rml_graph_summary {
+    const char *format;                                  // "onnx"
+    int64_t format_version;                              // of ONNX the IR version
+    const char *producer, *producer_version;             // "" where it is not told
+    size_t inputs, outputs, opsets, operators, metadata; // how many the functions below give
+    size_t nodes, functions;                             // nodes of all graphs and functions
+    size_t constants;                                    // tensors in the file, or that it names
+    uint64_t numbers, bytes; // of them; bytes of types that are read here
+    uint64_t reserved[4];
+} rml_graph_summary;
+
+typedef struct rml_graph_port {
+    const char *name;                   // NULL past the end
+    const char *type;                   // "f32"; types that this library lacks as the file has them
+    rml_shape shape;                    // rank RML_RANK_UNKNOWN: not told; -1: any size
+    const char *dim_name[RML_MAX_RANK]; // what the file calls a size, or NULL
+    uint64_t reserved[2];
+} rml_graph_port;
+
+typedef struct rml_graph_operator {
+    const char *domain, *name; // domain "": ONNX's own
+    size_t count;              // nodes
+} rml_graph_operator;
+
+typedef struct rml_graph_opset {
+    const char *domain;
+    int64_t version;
+} rml_graph_opset;
+
+// Maps and checks the whole file. `allocator` as in rml_weights_open.
+RML_API rml_status rml_graph_file_open(rml_graph_file **out, const char *path,
+                                       const rml_allocator *allocator, rml_error *err);
+RML_API rml_graph_summary rml_graph_file_summary(const rml_graph_file *file);
+RML_API rml_graph_port rml_graph_file_input(const rml_graph_file *file, size_t index);
+RML_API rml_graph_port rml_graph_file_output(const rml_graph_file *file, size_t index);
+// The most frequent first.
+RML_API rml_graph_operator rml_graph_file_operator(const rml_graph_file *file, size_t index);
+RML_API rml_graph_opset rml_graph_file_opset(const rml_graph_file *file, size_t index);
+// As of weights: at most RML_MAX_METADATA, cut to RML_METADATA_TEXT_BYTES.
+RML_API rml_metadata rml_graph_file_metadata(const rml_graph_file *file, size_t index);
+RML_API void rml_graph_file_close(rml_graph_file **file);
 
 // Random weights of network `name` at its published size, or that of the settings' config: for
 // benchmarks and tests.

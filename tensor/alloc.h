@@ -6,9 +6,6 @@
 
 #define RML_ALIGNMENT 64
 
-// The C library's allocator; what a NULL allocator in settings means.
-const rml_allocator *rml_allocator_default(void);
-
 // 64-byte aligned, uninitialised; NULL on failure or for bytes == 0. `allocator` is not NULL.
 void *rml_alloc(const rml_allocator *allocator, size_t bytes);
 

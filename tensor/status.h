@@ -6,27 +6,17 @@
 
 #include <stdarg.h>
 
-#if defined(__GNUC__)
-#define RML_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
-#else
-#define RML_PRINTF(format_at, args_at)
-#endif
-
 // Takes over settings of the caller, a struct that begins with its size, into `out`, one of `size`
 // bytes of this library's; runmodel.h tells the rule. NULL gives all zero, the defaults.
 rml_status rml_settings_take(void *out, size_t size, const void *given, const char *name,
                              rml_error *err);
 
-// Writes the message into `err` (which may be NULL) and returns `status`, so that a failure reads
+// rml_fail, so that a failure reads
 // `return rml_fail(err, RML_ERR_SHAPE, "%s: weight is %s, expected %s", name, got, want);`
-rml_status rml_fail(rml_error *err, rml_status status, const char *format, ...) RML_PRINTF(3, 4);
 rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_list args);
 
 // The one sentence for an allocation that failed.
 rml_status rml_fail_nomem(rml_error *err, size_t bytes, const char *what);
-
-// Puts "context: " in front of a message that is already there.
-void rml_error_prefix(rml_error *err, const char *context);
 
 // Only where nothing needs freeing; otherwise one `done:` label.
 #define RML_TRY(call)                                                                              \

@@ -1,9 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tools/answers.h"
 #include "tools/find_weights.h"
+#include "tools/options.h"
 #include "tools/report.h"
-
-#include "tensor/status.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,7 +30,7 @@ rml_status labels_open(rml_labels *out, const char *named, const char *weights, 
     if (!named && !beside(found, weights))
         return RML_OK;
     const char *path = named ? named : found;
-    RML_TRY(rml_labels_load(out, path, rml_allocator_default(), err));
+    TRY(rml_labels_load(out, path, rml_allocator_default(), err));
     return rml_labels_check(out, path, classes, err);
 }
 

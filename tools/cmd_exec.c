@@ -4,9 +4,6 @@
 #include "tools/options.h"
 #include "tools/report.h"
 
-#include "loaders/formats/npy.h"
-#include "tensor/status.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -38,18 +35,6 @@ static bool split(const char *text, binding *out)
     return true;
 }
 
-// Index of the input or output of this name, or -1.
-static int find_port(const rml_model *model, bool input, const char *name)
-{
-    size_t count = input ? rml_model_input_count(model) : rml_model_output_count(model);
-    for (size_t i = 0; i < count; i++) {
-        rml_port port = input ? rml_model_input(model, i) : rml_model_output(model, i);
-        if (strcmp(port.name, name) == 0)
-            return (int)i;
-    }
-    return -1;
-}
-
 static void append(char *text, size_t capacity, const char *name)
 {
     size_t used = strlen(text);
@@ -71,7 +56,7 @@ static rml_status check_names(const settings *s, const rml_model *model, rml_err
         append(known, sizeof known, name);
     }
     for (int k = 0; k < s->inputs.count; k++)
-        if (split(s->inputs.items[k], &b) && find_port(model, true, b.name) < 0)
+        if (split(s->inputs.items[k], &b) && rml_model_find_input(model, b.name) == RML_NO_PORT)
             append(unknown, sizeof unknown, b.name);
     if (*missing || *unknown)
         return rml_fail(err, RML_ERR_ARG, "%s has the inputs %s; not given: %s; unknown: %s",
@@ -80,7 +65,7 @@ static rml_status check_names(const settings *s, const rml_model *model, rml_err
     for (size_t i = 0; i < rml_model_output_count(model); i++)
         append(known, sizeof known, rml_model_output(model, i).name);
     for (int k = 0; k < s->outputs.count; k++)
-        if (split(s->outputs.items[k], &b) && find_port(model, false, b.name) < 0)
+        if (split(s->outputs.items[k], &b) && rml_model_find_output(model, b.name) == RML_NO_PORT)
             append(unknown, sizeof unknown, b.name);
     if (*unknown)
         return rml_fail(err, RML_ERR_ARG, "%s has the outputs %s; unknown: %s", s->model, known,
@@ -91,16 +76,15 @@ static rml_status check_names(const settings *s, const rml_model *model, rml_err
 static rml_status read_inputs(const settings *s, const rml_model *model, rml_session *session,
                               rml_error *err)
 {
-    rml_npy arrays[OPTION_LIST_MAX];
+    rml_npy *arrays[OPTION_LIST_MAX] = {NULL};
     binding b;
-    int opened = 0;
     rml_status status = RML_OK;
-    for (; opened < s->inputs.count && status == RML_OK; opened++) {
-        split(s->inputs.items[opened], &b);
-        status = rml_npy_open(&arrays[opened], b.file, err);
+    for (int i = 0; i < s->inputs.count && status == RML_OK; i++) {
+        split(s->inputs.items[i], &b);
+        status = rml_npy_open(&arrays[i], b.file, NULL, err);
         if (status != RML_OK)
             break;
-        status = rml_session_resize(session, b.name, arrays[opened].shape, err);
+        status = rml_session_resize(session, b.name, rml_npy_shape(arrays[i]), err);
         if (status != RML_OK)
             rml_error_prefix(err, s->model);
     }
@@ -109,12 +93,16 @@ static rml_status read_inputs(const settings *s, const rml_model *model, rml_ses
         if (status != RML_OK)
             rml_error_prefix(err, s->model);
     }
-    for (int i = 0; i < opened; i++) {
-        split(s->inputs.items[i], &b);
-        const rml_port port = rml_model_input(model, (size_t)find_port(model, true, b.name));
-        void *data = status == RML_OK ? rml_session_input(session, b.name, NULL) : NULL;
-        if (data) {
-            status = rml_npy_read(&arrays[i], port.dtype, data, err);
+    for (int i = 0; i < s->inputs.count; i++) {
+        if (status == RML_OK) {
+            size_t count;
+            split(s->inputs.items[i], &b);
+            const size_t index = rml_model_find_input(model, b.name);
+            const rml_dtype dtype = rml_model_input(model, index).dtype;
+            rml_shape shape;
+            void *data = rml_session_input_at(session, index, &shape);
+            count_elements(&shape, &count);
+            status = rml_npy_read(arrays[i], dtype, data, count * rml_dtype_size(dtype), err);
             if (status != RML_OK)
                 rml_error_prefix(err, b.file);
         }
@@ -130,11 +118,11 @@ static rml_status write_outputs(const settings *s, const rml_model *model, rml_s
         binding b;
         split(s->outputs.items[i], &b);
         rml_shape shape;
-        const rml_port port = rml_model_output(model, (size_t)find_port(model, false, b.name));
-        const void *data = rml_session_output(session, b.name, &shape);
+        const size_t index = rml_model_find_output(model, b.name);
+        const void *data = rml_session_output_at(session, index, &shape);
         if (!data)
             return rml_fail(err, RML_ERR_INTERNAL, "output %s was not made", b.name);
-        RML_TRY(rml_npy_write(b.file, port.dtype, data, &shape, err));
+        TRY(rml_npy_write(b.file, rml_model_output(model, index).dtype, data, &shape, err));
     }
     return RML_OK;
 }

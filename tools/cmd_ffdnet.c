@@ -6,8 +6,6 @@
 
 #include "pipelines/denoise/denoise_list.h"
 
-#include "tensor/status.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,14 +133,14 @@ static rml_status run(settings *s, rml_error *err)
     if (!job.estimate && parse_number(s->sigma, &job.noise.sigma)) {
         job.noise.sigma /= job.noise.sigma > 1 ? 255 : 1;
     } else if (!job.estimate) {
-        RML_TRY(rml_picture_load(&s->map, s->sigma, job.allocator, err));
+        TRY(rml_picture_load(&s->map, s->sigma, job.allocator, err));
         job.noise.map = &s->map;
     }
-    RML_TRY(rml_denoise_list_make(&s->list, s->in, s->out, s->reference, s->overwrite,
-                                  job.allocator, err));
+    TRY(rml_denoise_list_make(&s->list, s->in, s->out, s->reference, s->overwrite, job.allocator,
+                              err));
     job.files = s->list.files;
     job.count = s->list.count;
-    RML_TRY(rml_denoise_files(&job, err));
+    TRY(rml_denoise_files(&job, err));
     for (int i = 0; i < 2 && s->common.profile; i++) {
         const network *n = i ? &s->gray : &s->colour;
         if (n->denoiser)

@@ -1,6 +1,6 @@
 // run-model info: what a weights file or an ONNX file holds.
 #include "tools/commands.h"
-#include "tools/info_onnx.h"
+#include "tools/info_graph.h"
 #include "tools/options.h"
 #include "tools/report.h"
 
@@ -146,18 +146,16 @@ int cmd_info(int argc, char **argv)
         return code;
     if (!path)
         return usage_error(COMMAND, "no file is named");
-    if (info_onnx(COMMAND, path, common.json, &code))
-        return code;
     rml_error err;
     rml_weights *weights = NULL;
-    if (rml_weights_open(&weights, path, NULL, &err) != RML_OK)
-        return failure(COMMAND, &err);
-    totals t = add_up(weights);
-    network n = recognise(weights);
-    if (common.json)
-        print_json(weights, path, &t, &n);
-    else
-        print_text(weights, path, &t, &n);
+    rml_status status = rml_weights_open(&weights, path, NULL, &err);
+    if (status == RML_OK && strcmp(rml_weights_format(weights), "onnx") == 0) {
+        status = info_graph(path, common.json, &err);
+    } else if (status == RML_OK) {
+        const totals t = add_up(weights);
+        const network n = recognise(weights);
+        (common.json ? print_json : print_text)(weights, path, &t, &n);
+    }
     rml_weights_close(&weights);
-    return EXIT_DONE;
+    return status == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
 }

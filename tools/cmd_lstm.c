@@ -8,8 +8,6 @@
 
 #include "pipelines/sequence/sequences.h"
 
-#include "tensor/status.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +88,7 @@ static rml_status answer(settings *s, const char *what, int64_t number, const fl
     const float *probabilities;
     rml_top_class *top = calloc((size_t)most, sizeof *top);
     if (!top)
-        return rml_fail_nomem(err, (size_t)most * sizeof *top, "an answer");
+        return no_memory(err, (size_t)most * sizeof *top, "an answer");
     const rml_status status =
         rml_sequences_run(s->sequences, &values, 1, steps, &probabilities, err);
     if (status == RML_OK)
@@ -102,7 +100,7 @@ static rml_status answer(settings *s, const char *what, int64_t number, const fl
 
 static rml_status run_numbers(settings *s, const float *values, size_t count, rml_error *err)
 {
-    RML_TRY(rml_sequences_check(s->sequences, count, err));
+    TRY(rml_sequences_check(s->sequences, count, err));
     if (s->csv)
         printf("line," CSV_ANSWER_COLUMNS "\n");
     return answer(s, NULL, 1, values, (int)(count / (size_t)rml_sequences_inputs(s->sequences)),
@@ -112,7 +110,7 @@ static rml_status run_numbers(settings *s, const float *values, size_t count, rm
 static rml_status run_rows(settings *s, FILE *file, rml_error *err)
 {
     rml_number_rows *rows = NULL;
-    RML_TRY(rml_number_rows_create(&rows, file, true, rml_allocator_default(), err));
+    TRY(rml_number_rows_create(&rows, file, true, rml_allocator_default(), err));
     const rml_sequences_job job = {.rows = rows,
                                    .sequences = s->sequences,
                                    .batch = s->batch,
@@ -157,7 +155,7 @@ static rml_status run_steps(settings *s, rml_number_rows *rows, float *step, rml
     const rml_number_row *row;
     size_t held = 0;
     for (;;) {
-        RML_TRY(rml_number_rows_next(rows, &row, err));
+        TRY(rml_number_rows_next(rows, &row, err));
         const bool restart = row && strcmp(row->text, RESTART) == 0;
         if ((!row || restart) && held > 0)
             return rml_fail(err, RML_ERR_FORMAT, "it ends within a step: %zu of %zu numbers", held,
@@ -177,7 +175,7 @@ static rml_status run_steps(settings *s, rml_number_rows *rows, float *step, rml
             if (held < inputs)
                 continue;
             held = 0;
-            RML_TRY(answer(s, "step", ++s->done, step, 1, err));
+            TRY(answer(s, "step", ++s->done, step, 1, err));
             if (fflush(stdout) != 0)
                 return rml_fail(err, RML_ERR_IO, "standard output cannot be written");
         }
@@ -188,7 +186,7 @@ static rml_status run_stream(settings *s, rml_error *err)
 {
     rml_number_rows *rows = NULL;
     float *step = calloc((size_t)rml_sequences_inputs(s->sequences), sizeof *step);
-    rml_status status = step ? RML_OK : rml_fail_nomem(err, sizeof *step, "a step");
+    rml_status status = step ? RML_OK : no_memory(err, sizeof *step, "a step");
     if (status == RML_OK)
         status = rml_number_rows_create(&rows, stdin, false, rml_allocator_default(), err);
     if (status == RML_OK && s->csv)
@@ -224,10 +222,10 @@ static rml_status open_network(settings *s, rml_error *err)
     wanted.cpu = s->common.cpu;
     wanted.precision = s->common.precision;
     wanted.profile = s->common.profile;
-    RML_TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
+    TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
     if (s->stream)
-        RML_TRY(refuse_backwards(s, err));
-    RML_TRY(rml_model_create(&s->model, s->stream ? STREAM_MODEL : MODEL, s->weights, NULL, err));
+        TRY(refuse_backwards(s, err));
+    TRY(rml_model_create(&s->model, s->stream ? STREAM_MODEL : MODEL, s->weights, NULL, err));
     const rml_status status = rml_sequences_create(&s->sequences, s->model, &wanted, err);
     if (status != RML_OK) {
         rml_error_prefix(err, s->source.path);

@@ -8,8 +8,6 @@
 
 #include "pipelines/classify/classify_files.h"
 
-#include "tensor/status.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,8 +119,8 @@ static rml_status open_classifier(settings *s, rml_error *err)
     wanted.cpu = s->common.cpu;
     wanted.precision = s->common.precision;
     wanted.profile = s->common.profile;
-    RML_TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
-    RML_TRY(rml_model_create(&s->model, MODEL, s->weights, NULL, err));
+    TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
+    TRY(rml_model_create(&s->model, MODEL, s->weights, NULL, err));
     const rml_status status =
         rml_classifier_create(&s->classifier, s->model, s->size, &wanted, err);
     if (status != RML_OK) {
@@ -151,12 +149,12 @@ static rml_status list_files(settings *s, const char *const *paths, int count, r
 
 static rml_status run(settings *s, rml_view *view, rml_error *err)
 {
-    RML_TRY(open_classifier(s, err));
+    TRY(open_classifier(s, err));
     const rml_view usual = rml_view_default(rml_classifier_side(s->classifier));
     view->side = usual.side;
     view->shorter = s->resize ? s->resize : usual.shorter;
     view->stretch = s->stretch;
-    RML_TRY(rml_view_check(view, err));
+    TRY(rml_view_check(view, err));
     const rml_classify_job job = {.paths = s->list.paths,
                                   .count = s->list.count,
                                   .classifier = s->classifier,

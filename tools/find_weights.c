@@ -2,8 +2,6 @@
 #include "tools/find_weights.h"
 #include "tools/options.h"
 
-#include "tensor/status.h"
-
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,7 +114,7 @@ rml_status weights_source_open(rml_weights **out, const weights_source *s, bool 
 {
     if (s->path == s->found && !quiet)
         fprintf(stderr, "%s weights: %s\n", s->what, s->path);
-    RML_TRY(rml_weights_open(out, s->path, NULL, err));
+    TRY(rml_weights_open(out, s->path, NULL, err));
     for (size_t i = 0; i < rml_weights_metadata_count(*out) && !quiet; i++) {
         rml_metadata entry = rml_weights_metadata_at(*out, i);
         if (strcmp(entry.name, "note") == 0)

@@ -30,6 +30,11 @@ int failure(const char *command, const rml_error *err)
     return EXIT_FAILED;
 }
 
+rml_status no_memory(rml_error *err, size_t bytes, const char *what)
+{
+    return rml_fail(err, RML_ERR_NOMEM, "out of memory: %zu bytes for %s", bytes, what);
+}
+
 // Dashes and underscores are the same, so names are compared with underscores.
 static bool normalise(const char *text, size_t length, char *name)
 {

@@ -13,6 +13,14 @@
 
 #define OPTION_LIST_MAX 64
 
+// Only where nothing needs freeing.
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        const rml_status try_status = (call);                                                      \
+        if (try_status != RML_OK)                                                                  \
+            return try_status;                                                                     \
+    } while (0)
+
 // Values of an option that may be repeated. The texts belong to argv.
 typedef struct option_list {
     const char *items[OPTION_LIST_MAX];
@@ -72,5 +80,8 @@ int usage_error(const char *command, const char *format, ...);
 
 // The same for a failure: returns EXIT_FAILED.
 int failure(const char *command, const rml_error *err);
+
+// That there is no memory for `what`.
+rml_status no_memory(rml_error *err, size_t bytes, const char *what);
 
 #endif

@@ -192,20 +192,34 @@ rml_status rml_npy_parse(rml_npy *npy, const uint8_t *bytes, size_t size, const 
     return RML_OK;
 }
 
-rml_status rml_npy_open(rml_npy *out, const char *path, rml_error *err)
+rml_status rml_npy_open(rml_npy **out, const char *path, const rml_allocator *allocator,
+                        rml_error *err)
 {
-    memset(out, 0, sizeof *out);
-    RML_TRY(rml_mapfile_open(&out->file, path, err));
-    rml_status status = rml_npy_parse(out, out->file.data, out->file.size, path, err);
+    allocator = allocator ? allocator : rml_allocator_default();
+    *out = rml_alloc_zero(allocator, 1, sizeof **out);
+    if (!*out)
+        return rml_fail_nomem(err, sizeof **out, "a .npy file");
+    (*out)->allocator = allocator;
+    rml_status status = rml_mapfile_open(&(*out)->file, path, err);
+    if (status == RML_OK)
+        status = rml_npy_parse(*out, (*out)->file.data, (*out)->file.size, path, err);
     if (status != RML_OK)
         rml_npy_close(out);
     return status;
 }
 
-void rml_npy_close(rml_npy *npy)
+void rml_npy_close(rml_npy **npy)
 {
-    rml_mapfile_close(&npy->file);
-    memset(npy, 0, sizeof *npy);
+    if (!*npy)
+        return;
+    rml_mapfile_close(&(*npy)->file);
+    rml_free((*npy)->allocator, *npy);
+    *npy = NULL;
+}
+
+rml_shape rml_npy_shape(const rml_npy *npy)
+{
+    return npy->shape;
 }
 
 rml_dtype rml_npy_dtype(const rml_npy *npy)
@@ -244,10 +258,14 @@ static bool convert(rml_dtype from, const void *element, rml_dtype to, void *dst
     return had == got && (had >= 0 || (from == RML_U64) == (to == RML_U64));
 }
 
-rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, rml_error *err)
+rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, size_t dst_bytes,
+                        rml_error *err)
 {
     const rml_dtype from = rml_npy_dtype(npy);
     const size_t bytes = rml_dtype_size(dtype);
+    if (bytes == 0 || dst_bytes / bytes < npy->count)
+        return rml_fail(err, RML_ERR_ARG, "an array of %zu elements of %zu bytes, for %zu bytes",
+                        npy->count, bytes, dst_bytes);
     if (npy->count == 0)
         return RML_OK;
     if (from == dtype && from != RML_BOOL && !npy->swapped && !npy->fortran) {

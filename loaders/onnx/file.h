@@ -148,9 +148,6 @@ typedef struct rml_onnx_metadata {
 
 typedef struct rml_onnx rml_onnx;
 
-// True when the path is a file that begins like an ONNX model, whole or cut short.
-bool rml_onnx_recognise(const char *path);
-
 // Maps a file and reads it whole, but for the tensors' data. `allocator` may be NULL and must
 // outlive the result otherwise.
 rml_status rml_onnx_open(rml_onnx **out, const char *path, const rml_allocator *allocator,

@@ -127,18 +127,6 @@ static rml_status check_format(const rml_onnx *file, rml_error *err)
     return rml_fail(err, RML_ERR_FORMAT, "JSON, not an ONNX model");
 }
 
-bool rml_onnx_recognise(const char *path)
-{
-    rml_mapfile file;
-    rml_file_format format = RML_FILE_JSON;
-    if (rml_mapfile_open(&file, path, NULL) != RML_OK)
-        return false;
-    const bool is_onnx =
-        rml_file_sniff(file.data, file.size, &format, NULL) == RML_OK && format == RML_FILE_ONNX;
-    rml_mapfile_close(&file);
-    return is_onnx;
-}
-
 static rml_status create(rml_onnx **out, const rml_allocator *allocator, rml_error *err)
 {
     if (!allocator)

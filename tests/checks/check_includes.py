@@ -12,13 +12,6 @@ OUTSIDE = re.compile(r"^(libav|libsw|stb/)")
 # tools/ are what a user calls: they know the public header and the pipelines, not the library's
 # insides. examples/ are programs of somebody else.
 ALLOWED_ONLY = {"tools": {"include", "pipelines", "tools"}, "examples": {"include", "examples"}}
-# What the public header cannot give a tool: arrays in .npy files, what an ONNX file says of itself,
-# and the way to fill an rml_error.
-EXCEPTIONS = {
-    ("tools", "loaders/formats/npy.h"),
-    ("tools", "loaders/onnx/file.h"),
-    ("tools", "tensor/status.h"),
-}
 FREE = {"tests", "bench"}
 
 
@@ -35,7 +28,7 @@ def fault_of(path, quoted, angled):
     target = "include/runmodel.h" if quoted == "runmodel.h" else quoted
     if not os.path.isfile(os.path.join(house.ROOT, target)):
         return f'"{quoted}" is no file of the tree, seen from its root'
-    if home in FREE or (home, quoted) in EXCEPTIONS:
+    if home in FREE:
         return None
     folder = folder_of(quoted)
     if home in ALLOWED_ONLY:

@@ -1,6 +1,5 @@
 #include "tools/bench/bench_parts.h"
 
-#include "tensor/status.h"
 #include "tools/bench/fma_peak.h"
 #include "tools/report.h"
 
@@ -88,7 +87,7 @@ static rml_status check_shapes(const bench_settings *s, const rml_model *model, 
 static rml_status set_shapes(const bench_settings *s, rml_session *session, const rml_model *model,
                              int batch, rml_error *err)
 {
-    RML_TRY(check_shapes(s, model, err));
+    TRY(check_shapes(s, model, err));
     bool batch_taken = !batch;
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
         rml_port port = rml_model_input(model, i);
@@ -110,7 +109,7 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
                 err, RML_ERR_ARG,
                 "%s does not tell how many dimensions input %s has: give --shape %s=...", s->model,
                 port.name, port.name);
-        RML_TRY(rml_session_resize(session, port.name, port.shape, err));
+        TRY(rml_session_resize(session, port.name, port.shape, err));
     }
     if (batch_taken)
         return RML_OK;
@@ -181,7 +180,7 @@ static rml_status repeat(const bench_settings *s, rml_session *session, bench_re
                 break;
             next_look = now >= next_look ? now + s->seconds * 250 : next_look;
         }
-        RML_TRY(rml_session_run(session, err));
+        TRY(rml_session_run(session, err));
         r->ms[r->count++] = now_ms() - now;
     }
     qsort(r->ms, (size_t)r->count, sizeof r->ms[0], by_value);
@@ -198,9 +197,9 @@ static rml_status load(const bench_settings *s, rml_weights **weights, rml_model
     if (s->is_file)
         return rml_model_open(model, s->model, &built, err);
     if (s->weights)
-        RML_TRY(rml_weights_open(weights, s->weights, NULL, err));
+        TRY(rml_weights_open(weights, s->weights, NULL, err));
     else
-        RML_TRY(rml_weights_create_random(weights, s->model, 1, &built, err));
+        TRY(rml_weights_create_random(weights, s->model, 1, &built, err));
     // Making random weights is no part of loading.
     if (!s->weights)
         *start = now_ms();

@@ -3,8 +3,6 @@
 #include "tools/commands.h"
 #include "tools/report.h"
 
-#include "tensor/status.h"
-
 #include <stdlib.h>
 
 #define COMMAND "bench"
@@ -117,7 +115,7 @@ int cmd_bench(int argc, char **argv)
                            LIST_MAX, batch_list);
     bench_result *result = malloc(sizeof *result);
     rml_error err;
-    rml_status status = result ? RML_OK : rml_fail_nomem(&err, sizeof *result, "the measurements");
+    rml_status status = result ? RML_OK : no_memory(&err, sizeof *result, "the measurements");
     if (status == RML_OK)
         bench_report_head(&s);
     for (int b = 0; status == RML_OK && b < batch_count; b++)

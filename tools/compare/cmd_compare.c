@@ -3,9 +3,6 @@
 #include "tools/compare/compare.h"
 #include "tools/report.h"
 
-#include "loaders/formats/npy.h"
-#include "tensor/status.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,12 +73,12 @@ static rml_status make_input(const settings *s, const rml_port *port, const rml_
 {
     const char *file = input_file(s, port->name);
     const layer *kept = stored ? side_find_name(stored, port->name) : NULL;
-    rml_npy npy = {.data = NULL};
+    rml_npy *npy = NULL;
     out->shape = port->shape;
     choose_sizes(&out->shape, other);
     if (file) {
-        RML_TRY(rml_npy_open(&npy, file, err));
-        out->shape = npy.shape;
+        TRY(rml_npy_open(&npy, file, NULL, err));
+        out->shape = rml_npy_shape(npy);
     } else if (kept) {
         out->shape = kept->shape;
     }
@@ -90,12 +87,13 @@ static rml_status make_input(const settings *s, const rml_port *port, const rml_
                         port->name);
     out->data = calloc(out->count + 1, sizeof *out->data);
     if (!out->data)
-        return rml_fail_nomem(err, out->count * sizeof *out->data, "an input");
+        return no_memory(err, out->count * sizeof *out->data, "an input");
     uint32_t state = 1;
     if (file) {
-        const rml_status status = rml_npy_read(&npy, RML_F32, out->data, err);
+        const rml_status status =
+            rml_npy_read(npy, RML_F32, out->data, out->count * sizeof *out->data, err);
         rml_npy_close(&npy);
-        RML_TRY(status);
+        TRY(status);
     } else if (kept) {
         memcpy(out->data, kept->data, out->count * sizeof *out->data);
     }
@@ -111,15 +109,15 @@ static rml_status run_side(side *s, const layer *inputs, rml_error *err)
 {
     for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
         const rml_port port = rml_model_input(s->model, i);
-        RML_TRY(rml_session_resize(s->session, port.name, inputs[i].shape, err));
+        TRY(rml_session_resize(s->session, port.name, inputs[i].shape, err));
     }
-    RML_TRY(rml_session_prepare(s->session, err));
+    TRY(rml_session_prepare(s->session, err));
     for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
         const rml_port port = rml_model_input(s->model, i);
         void *data = rml_session_input(s->session, port.name, NULL);
         rml_dtype_convert(RML_F32, inputs[i].data, port.dtype, data, inputs[i].count);
     }
-    RML_TRY(rml_session_run(s->session, err));
+    TRY(rml_session_run(s->session, err));
     for (size_t i = 0; i < rml_model_output_count(s->model); i++) {
         const rml_port port = rml_model_output(s->model, i);
         rml_shape shape;
@@ -127,7 +125,7 @@ static rml_status run_side(side *s, const layer *inputs, rml_error *err)
         if (data)
             side_keep(s, port.name, NULL, port.dtype, &shape, data);
     }
-    return s->out_of_memory ? rml_fail_nomem(err, 0, "the values of a run") : RML_OK;
+    return s->out_of_memory ? no_memory(err, 0, "the values of a run") : RML_OK;
 }
 
 // The input of `s` that is called as `port` is, or else the one at the same place.
@@ -143,13 +141,13 @@ static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
 {
     const size_t count = rml_model_input_count(a->model);
     const side *stored = b->model ? NULL : b;
-    RML_TRY(check_inputs(s, a, err));
+    TRY(check_inputs(s, a, err));
     if (b->model && rml_model_input_count(b->model) != count)
         return rml_fail(err, RML_ERR_SHAPE, "%s has %zu inputs and %s %zu", a->path, count, b->path,
                         rml_model_input_count(b->model));
     layer *inputs = calloc(count + 1, sizeof *inputs);
     if (!inputs)
-        return rml_fail_nomem(err, count * sizeof *inputs, "the inputs");
+        return no_memory(err, count * sizeof *inputs, "the inputs");
     rml_status status = RML_OK;
     for (size_t i = 0; i < count && status == RML_OK; i++) {
         const rml_port port = rml_model_input(a->model, i);

@@ -1,7 +1,6 @@
 #define _POSIX_C_SOURCE 200809L // strdup
 #include "tools/compare/compare.h"
 
-#include "tensor/status.h"
 #include "tools/report.h"
 
 #include <math.h>
@@ -58,7 +57,7 @@ static rml_status open_model(side *s, const char *network, rml_error *err)
         return rml_model_open(&s->model, s->path, NULL, err);
     rml_model_settings built = rml_model_settings_default();
     built.keep_types = true; // inputs are converted
-    RML_TRY(rml_weights_open(&s->weights, s->path, NULL, err));
+    TRY(rml_weights_open(&s->weights, s->path, NULL, err));
     if (strcmp(rml_weights_format(s->weights), "numpy archive") == 0)
         return RML_OK;
     s->network = network ? network : recognise(s);
@@ -107,14 +106,14 @@ rml_status side_read(side *s, rml_error *err)
         count_elements(&info.shape, &count);
         float *data = malloc((count + 1) * sizeof *data);
         if (!data)
-            return rml_fail_nomem(err, count * sizeof *data, "a stored tensor");
+            return no_memory(err, count * sizeof *data, "a stored tensor");
         const rml_status status = rml_weights_read_f32(s->weights, i, data, count, err);
         if (status == RML_OK)
             side_keep(s, info.name, NULL, RML_F32, &info.shape, data);
         free(data);
-        RML_TRY(status);
+        TRY(status);
     }
-    return s->out_of_memory ? rml_fail_nomem(err, 0, "stored tensors") : RML_OK;
+    return s->out_of_memory ? no_memory(err, 0, "stored tensors") : RML_OK;
 }
 
 const layer *side_find_key(const side *s, const char *key)

@@ -4,8 +4,6 @@
 
 #include "pipelines/lipsync/latent_net.h"
 
-#include "tensor/status.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -28,11 +26,10 @@ static rml_status open_unet(networks *n, lipsync_command *command, rml_error *er
     rml_model_settings built = rml_model_settings_default();
     rml_latent_kind kind;
     built.config = n->unet_config;
-    RML_TRY(rml_weights_open(&n->unet_weights, n->checkpoint, NULL, err));
+    TRY(rml_weights_open(&n->unet_weights, n->checkpoint, NULL, err));
     // The time step is always 0; a graph file has it as an input all the same.
     const bool graph = strcmp(rml_weights_format(n->unet_weights), "onnx") == 0;
-    RML_TRY(
-        rml_model_create(&n->unet, graph ? "unet" : "unet-step0", n->unet_weights, &built, err));
+    TRY(rml_model_create(&n->unet, graph ? "unet" : "unet-step0", n->unet_weights, &built, err));
     const rml_status status = rml_latent_kind_of(&kind, n->unet, err);
     if (status != RML_OK) {
         rml_error_prefix(err, n->checkpoint);
@@ -52,10 +49,10 @@ static rml_status open_rest(void *user, const lipsync_command *command, rml_lip_
     rml_latent_settings *s = &n->settings;
     s->voice_name = n->whisper ? n->whisper : n->wav2vec2;
     s->hears = n->whisper ? RML_VOICE_WHISPER : RML_VOICE_WAV2VEC2;
-    RML_TRY(rml_weights_open(&n->vae_weights, n->vae, NULL, err));
-    RML_TRY(rml_model_create(&n->encoder, "vae-encoder", n->vae_weights, NULL, err));
-    RML_TRY(rml_model_create(&n->decoder, "vae-decoder", n->vae_weights, NULL, err));
-    RML_TRY(rml_weights_open(&n->voice_weights, s->voice_name, NULL, err));
+    TRY(rml_weights_open(&n->vae_weights, n->vae, NULL, err));
+    TRY(rml_model_create(&n->encoder, "vae-encoder", n->vae_weights, NULL, err));
+    TRY(rml_model_create(&n->decoder, "vae-decoder", n->vae_weights, NULL, err));
+    TRY(rml_weights_open(&n->voice_weights, s->voice_name, NULL, err));
     s->unet = n->unet;
     s->encoder = n->encoder;
     s->decoder = n->decoder;
@@ -63,7 +60,7 @@ static rml_status open_rest(void *user, const lipsync_command *command, rml_lip_
     s->session = lipsync_session_settings(command);
     s->sampled = n->seed >= 0;
     s->seed = s->sampled ? (uint64_t)n->seed : 0;
-    RML_TRY(rml_latent_net_create(&n->net, s, NULL, err));
+    TRY(rml_latent_net_create(&n->net, s, NULL, err));
     *net = rml_latent_net_lips(n->net);
     return RML_OK;
 }

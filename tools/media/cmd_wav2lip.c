@@ -4,8 +4,6 @@
 
 #include "pipelines/lipsync/wav2lip_net.h"
 
-#include "tensor/status.h"
-
 #define COMMAND "wav2lip"
 
 typedef struct {
@@ -22,9 +20,9 @@ static rml_status network_open(void *user, const lipsync_command *command, rml_l
 {
     network *n = user;
     const rml_session_settings wanted = lipsync_session_settings(command);
-    RML_TRY(weights_source_open(&n->weights, &n->checkpoint, command->common.quiet, err));
-    RML_TRY(rml_model_create(&n->model, n->checkpoint.what, n->weights, NULL, err));
-    RML_TRY(rml_session_create(&n->session, n->model, &wanted, err));
+    TRY(weights_source_open(&n->weights, &n->checkpoint, command->common.quiet, err));
+    TRY(rml_model_create(&n->model, n->checkpoint.what, n->weights, NULL, err));
+    TRY(rml_session_create(&n->session, n->model, &wanted, err));
     rml_wav2lip_net_init(&n->net, n->session);
     *net = &n->net.net;
     return RML_OK;

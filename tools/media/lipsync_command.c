@@ -5,8 +5,6 @@
 #include "tools/media/interrupt.h"
 #include "tools/report.h"
 
-#include "tensor/status.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,10 +47,10 @@ static rml_status detector_open(detector *d, const lipsync_command *c, rml_error
     const rml_face_finder_settings wanted = {.session = lipsync_session_settings(c),
                                              .every = c->detect_every};
     if (strcmp(source->what, DETECTOR) == 0) {
-        RML_TRY(rml_model_open(&d->model, source->path, NULL, err));
+        TRY(rml_model_open(&d->model, source->path, NULL, err));
     } else {
-        RML_TRY(weights_source_open(&d->weights, source, c->common.quiet, err));
-        RML_TRY(rml_model_create(&d->model, source->what, d->weights, NULL, err));
+        TRY(weights_source_open(&d->weights, source, c->common.quiet, err));
+        TRY(rml_model_create(&d->model, source->what, d->weights, NULL, err));
     }
     const rml_status status = rml_face_finder_create(&d->finder, d->model, &wanted, err);
     if (status != RML_OK)

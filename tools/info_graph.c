@@ -1,0 +1,155 @@
+// run-model info of an ONNX file: who wrote it, what goes in and out, and what is computed.
+#include "tools/info_graph.h"
+#include "tools/report.h"
+
+#include <stdio.h>
+
+typedef struct {
+    const rml_graph_file *file;
+    rml_graph_summary summary;
+    bool runs; // here, or `why` says why not
+    rml_error why;
+    run_cost cost;
+} contents;
+
+static rml_graph_port port_at(const contents *c, bool input, size_t index)
+{
+    return input ? rml_graph_file_input(c->file, index) : rml_graph_file_output(c->file, index);
+}
+
+static void print_ports(const contents *c, bool input)
+{
+    for (size_t i = 0; i < (input ? c->summary.inputs : c->summary.outputs); i++) {
+        const rml_graph_port port = port_at(c, input, i);
+        printf("%-6s %-5s %s", input ? "input" : "output", port.type, port.name);
+        for (int k = 0; k < port.shape.rank; k++) {
+            printf(k ? "," : " (");
+            if (port.dim_name[k])
+                printf("%s", port.dim_name[k]);
+            else if (port.shape.dim[k] < 0)
+                printf("?");
+            else
+                printf("%lld", (long long)port.shape.dim[k]);
+        }
+        printf(port.shape.rank > 0 ? ")\n" : port.shape.rank == 0 ? " ()\n" : "\n");
+    }
+}
+
+static void print_text(const char *path, const contents *c)
+{
+    const rml_graph_summary *s = &c->summary;
+    print_ports(c, true);
+    print_ports(c, false);
+    for (size_t i = 0; i < s->operators; i++) {
+        const rml_graph_operator o = rml_graph_file_operator(c->file, i);
+        printf("%6zu %s%s%s\n", o.count, o.domain, *o.domain ? "." : "", o.name);
+    }
+    printf("%s: %s, IR version %lld", path, s->format, (long long)s->format_version);
+    for (size_t i = 0; i < s->opsets; i++) {
+        const rml_graph_opset opset = rml_graph_file_opset(c->file, i);
+        printf(", operator set %s%s%lld", opset.domain, *opset.domain ? " " : "",
+               (long long)opset.version);
+    }
+    if (*s->producer)
+        printf(", by %s%s%s", s->producer, *s->producer_version ? " " : "", s->producer_version);
+    printf("\n%zu nodes", s->nodes);
+    if (s->functions > 0)
+        printf(", %zu functions", s->functions);
+    printf("; %zu initializers, %llu numbers, %.1f MB\n", s->constants,
+           (unsigned long long)s->numbers, (double)s->bytes / 1e6);
+    if (!c->runs)
+        printf("does not run here: %s\n", c->why.message);
+    else if (!c->cost.planned)
+        printf("runs, partly planned on the way: sizes inside depend on what it computes\n");
+    else
+        print_run_cost(&c->cost);
+}
+
+static void json_ports(const contents *c, bool input)
+{
+    printf(",\"%s\":[", input ? "inputs" : "outputs");
+    for (size_t i = 0; i < (input ? c->summary.inputs : c->summary.outputs); i++) {
+        const rml_graph_port port = port_at(c, input, i);
+        printf("%s{\"name\":", i ? "," : "");
+        json_text(stdout, port.name);
+        printf(",\"dtype\":\"%s\",\"shape\":", port.type);
+        if (port.shape.rank < 0) {
+            printf("null}");
+            continue;
+        }
+        json_shape(stdout, &port.shape);
+        printf(",\"names\":[");
+        for (int k = 0; k < port.shape.rank; k++) {
+            printf(k ? "," : "");
+            if (port.dim_name[k])
+                json_text(stdout, port.dim_name[k]);
+            else
+                printf("null");
+        }
+        printf("]}");
+    }
+    printf("]");
+}
+
+static void print_json(const char *path, const contents *c)
+{
+    const rml_graph_summary *s = &c->summary;
+    printf("{\"file\":");
+    json_text(stdout, path);
+    printf(",\"format\":\"%s\",\"ir_version\":%lld,\"producer\":", s->format,
+           (long long)s->format_version);
+    json_text(stdout, s->producer);
+    printf(",\"producer_version\":");
+    json_text(stdout, s->producer_version);
+    printf(",\"opsets\":[");
+    for (size_t i = 0; i < s->opsets; i++) {
+        const rml_graph_opset opset = rml_graph_file_opset(c->file, i);
+        printf("%s{\"domain\":", i ? "," : "");
+        json_text(stdout, opset.domain);
+        printf(",\"version\":%lld}", (long long)opset.version);
+    }
+    printf("]");
+    json_ports(c, true);
+    json_ports(c, false);
+    printf(",\"operators\":[");
+    for (size_t i = 0; i < s->operators; i++) {
+        const rml_graph_operator o = rml_graph_file_operator(c->file, i);
+        printf("%s{\"domain\":", i ? "," : "");
+        json_text(stdout, o.domain);
+        printf(",\"name\":");
+        json_text(stdout, o.name);
+        printf(",\"count\":%zu}", o.count);
+    }
+    printf("],\"nodes\":%zu,\"functions\":%zu,\"initializers\":%zu,\"numbers\":%llu,\"bytes\":%llu",
+           s->nodes, s->functions, s->constants, (unsigned long long)s->numbers,
+           (unsigned long long)s->bytes);
+    if (c->runs && c->cost.planned)
+        printf(",\"runs\":true,\"macs\":%llu,\"planned_bytes\":%zu}\n",
+               (unsigned long long)c->cost.macs, c->cost.planned_bytes);
+    else if (c->runs)
+        printf(",\"runs\":true,\"macs\":null,\"planned_bytes\":null}\n");
+    else {
+        printf(",\"runs\":false,\"reason\":");
+        json_text(stdout, c->why.message);
+        printf("}\n");
+    }
+}
+
+rml_status info_graph(const char *path, bool json, rml_error *err)
+{
+    rml_graph_file *file;
+    rml_model *model = NULL;
+    contents c = {.runs = false};
+    rml_status status = rml_graph_file_open(&file, path, NULL, err);
+    if (status != RML_OK)
+        return status;
+    c.file = file;
+    c.summary = rml_graph_file_summary(file);
+    c.runs = rml_model_open(&model, path, NULL, &c.why) == RML_OK;
+    if (c.runs)
+        c.cost = run_cost_of(model);
+    rml_model_destroy(&model);
+    (json ? print_json : print_text)(path, &c);
+    rml_graph_file_close(&file);
+    return RML_OK;
+}
