@@ -51,10 +51,19 @@ static void place_concat(rml_plan *plan, const rml_node *node)
     }
 }
 
-static rml_value_id owner(const rml_plan *plan, rml_value_id id)
+// The value that owns the memory. A value on the way has the same pixel pitch as the root, so
+// offsets add up. Every second step of the way is cut off: chains may be as long as the graph.
+static rml_value_id owner(rml_plan *plan, rml_value_id id)
 {
-    while (plan->places[id].root != id)
-        id = plan->places[id].root;
+    while (plan->places[id].root != id) {
+        rml_place *place = &plan->places[id];
+        const rml_place *next = &plan->places[place->root];
+        if (next->root != place->root) {
+            place->root_offset += next->root_offset;
+            place->root = next->root;
+        }
+        id = place->root;
+    }
     return id;
 }
 
@@ -82,11 +91,11 @@ static void place_in_place(rml_plan *plan, size_t index)
     plan->places[node->out].rigid = plan->places[in].rigid || !alike;
 }
 
-// Follows the chain of places to the value that owns the memory. A value on the way has the same
-// pixel pitch as the root, so offsets add up.
+// Makes the place name the owner itself.
 static void resolve(rml_plan *plan, rml_value_id id)
 {
     rml_place *place = &plan->places[id];
+    owner(plan, id);
     while (plan->places[place->root].root != place->root) {
         place->root_offset += plan->places[place->root].root_offset;
         place->root = plan->places[place->root].root;

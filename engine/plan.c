@@ -177,8 +177,8 @@ static rml_status fill(rml_plan *plan, const rml_fact *inputs, size_t limit, int
         RML_TRY(rml_bands_choose(plan, graph, limit, err));
     RML_TRY(rml_memory_plan(plan->buffers, plan->buffer_count, &plan->bytes, plan->arena.allocator,
                             err));
-    if (!rml_memory_verify(plan->buffers, plan->buffer_count, plan->bytes))
-        return rml_fail(err, RML_ERR_INTERNAL, "the memory plan overlaps");
+    RML_TRY(rml_memory_verify(plan->buffers, plan->buffer_count, plan->bytes, plan->arena.allocator,
+                              err));
     return plan->nested ? rml_plan_find_followers(plan, err) : RML_OK;
 }
 
