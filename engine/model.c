@@ -8,7 +8,7 @@
 
 // One packed weight, or the elements of one constant (algorithm NULL).
 struct rml_pack {
-    const void *key; // node, or value
+    const void *key; // node, or value; the table goes by it, and an entry without data is free
     const rml_algorithm *algorithm;
     rml_gemm_fn *gemm; // whose layout it has
     void *data;
@@ -38,7 +38,7 @@ void rml_model_destroy(rml_model **model_at)
     rml_model *model = *model_at;
     if (!model)
         return;
-    for (size_t i = 0; i < model->pack_count; i++)
+    for (size_t i = 0; i < model->pack_capacity; i++)
         rml_free(model->allocator, model->packs[i].data);
     rml_free(model->allocator, model->packs);
     rml_graph_release(&model->graph);
@@ -49,75 +49,89 @@ void rml_model_destroy(rml_model **model_at)
     *model_at = NULL;
 }
 
-static const struct rml_pack *find(const rml_model *model, const void *key,
-                                   const rml_algorithm *algorithm, rml_gemm_fn *gemm)
+// The entry that is there, or the free one where it belongs.
+static struct rml_pack *probe(const rml_model *model, const struct rml_pack *want)
 {
-    for (size_t i = 0; i < model->pack_count; i++)
-        if (model->packs[i].key == key && model->packs[i].algorithm == algorithm &&
-            model->packs[i].gemm == gemm)
-            return &model->packs[i];
-    return NULL;
+    const uint64_t hash = (uint64_t)(uintptr_t)want->key * 0x9E3779B97F4A7C15u;
+    size_t at = (size_t)(hash >> 32) & (model->pack_capacity - 1);
+    for (;; at = (at + 1) & (model->pack_capacity - 1)) {
+        struct rml_pack *pack = &model->packs[at];
+        if (!pack->data || (pack->key == want->key && pack->algorithm == want->algorithm &&
+                            pack->gemm == want->gemm))
+            return pack;
+    }
 }
 
-// Makes room for one more pack and allocates its data; the entry counts once the caller adds it.
-static struct rml_pack *reserve(rml_model *model, size_t bytes, rml_error *err)
+// The same in a table with room for one more. NULL when memory is out.
+static struct rml_pack *find(rml_model *model, const struct rml_pack *want, rml_error *err)
 {
-    struct rml_pack *packs = rml_grow(model->allocator, model->packs, &model->pack_capacity,
-                                      model->pack_count + 1, sizeof *packs);
-    if (!packs) {
-        rml_fail_nomem(err, sizeof *packs, "the table of packed weights");
-        return NULL;
+    const rml_model old = *model;
+    if ((old.pack_count + 1) * 2 > old.pack_capacity) {
+        model->pack_capacity = old.pack_capacity ? old.pack_capacity * 2 : 64;
+        model->packs = rml_alloc_zero(model->allocator, model->pack_capacity, sizeof *model->packs);
+        if (!model->packs) {
+            rml_fail_nomem(err, model->pack_capacity * sizeof *model->packs,
+                           "the table of packed weights");
+            model->packs = old.packs;
+            model->pack_capacity = old.pack_capacity;
+            return NULL;
+        }
+        for (size_t i = 0; i < old.pack_capacity; i++)
+            if (old.packs[i].data)
+                *probe(model, &old.packs[i]) = old.packs[i];
+        rml_free(model->allocator, old.packs);
     }
-    model->packs = packs;
-    struct rml_pack *pack = &packs[model->pack_count];
+    return probe(model, want);
+}
+
+static rml_status allocate(const rml_model *model, struct rml_pack *pack, size_t bytes,
+                           rml_error *err)
+{
     pack->bytes = bytes;
-    pack->data = rml_alloc(model->allocator, pack->bytes);
-    if (!pack->data) {
-        rml_fail_nomem(err, pack->bytes, "packed weights");
-        return NULL;
-    }
-    return pack;
+    pack->data = rml_alloc(model->allocator, bytes);
+    return pack->data ? RML_OK : rml_fail_nomem(err, bytes, "packed weights");
+}
+
+static rml_status make_pack(rml_model *model, const rml_graph *graph, const rml_node *node,
+                            const rml_op_args *args, struct rml_pack *pack, rml_error *err)
+{
+    const rml_op *op = rml_op_get(node->op);
+    const rml_value *weight = &graph->values[node->in[op->packed_input]];
+    size_t bytes = 0;
+    if (!weight->constant)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s (%s): weight %s is not a constant",
+                        node->name, op->name, weight->name);
+    RML_TRY(rml_op_memory(pack->algorithm, args, node->name, &bytes, NULL, err));
+    RML_TRY(allocate(model, pack, bytes, err));
+    const rml_status status =
+        pack->algorithm->pack(args, weight->constant, pack->data, model->allocator, err);
+    // At once, not after the last one: the peak stays near the size of the packed weights.
+    if (model->drop_pages && pack->bytes >= DROP_BYTES)
+        model->drop_pages(model->user);
+    if (status != RML_OK)
+        rml_free(model->allocator, pack->data);
+    return status;
 }
 
 rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_node *node,
                           const rml_algorithm *algorithm, const rml_op_args *args,
                           const void **packed, size_t *bytes, rml_error *err)
 {
-    rml_status status = RML_OK;
-    rml_lock_take(&model->lock);
     // Sessions of one model may differ in level, in precision, and in features of the CPU.
-    rml_gemm_fn *gemm = algorithm->precision == RML_PRECISION_BF16 ? args->kernels->gemm_bf16.run
-                                                                   : args->kernels->gemm_f32.run;
-    const struct rml_pack *found = find(model, node, algorithm, gemm);
-    if (!found) {
-        const rml_op *op = rml_op_get(node->op);
-        const rml_value *weight = &graph->values[node->in[op->packed_input]];
-        struct rml_pack *pack = NULL;
-        size_t wanted = 0;
-        if (!weight->constant)
-            status = rml_fail(err, RML_ERR_UNSUPPORTED, "%s (%s): weight %s is not a constant",
-                              node->name, op->name, weight->name);
-        else
-            status = rml_op_memory(algorithm, args, node->name, &wanted, NULL, err);
-        if (status == RML_OK && !(pack = reserve(model, wanted, err)))
-            status = RML_ERR_NOMEM;
-        if (pack) {
-            status = algorithm->pack(args, weight->constant, pack->data, model->allocator, err);
-            // At once, not after the last one: the peak stays near the size of the packed weights.
-            if (model->drop_pages && pack->bytes >= DROP_BYTES)
-                model->drop_pages(model->user);
-            if (status == RML_OK) {
-                pack->key = node;
-                pack->algorithm = algorithm;
-                pack->gemm = gemm;
-                model->pack_count++;
-                found = pack;
-            } else {
-                rml_free(model->allocator, pack->data);
-            }
-        }
+    struct rml_pack want = {.key = node,
+                            .algorithm = algorithm,
+                            .gemm = algorithm->precision == RML_PRECISION_BF16
+                                        ? args->kernels->gemm_bf16.run
+                                        : args->kernels->gemm_f32.run};
+    rml_lock_take(&model->lock);
+    struct rml_pack *found = find(model, &want, err);
+    rml_status status = found ? RML_OK : RML_ERR_NOMEM;
+    if (found && !found->data &&
+        (status = make_pack(model, graph, node, args, &want, err)) == RML_OK) {
+        *found = want;
+        model->pack_count++;
     }
-    if (found) {
+    if (status == RML_OK) {
         *packed = found->data;
         *bytes = found->bytes;
     }
@@ -128,26 +142,23 @@ rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_no
 rml_status rml_model_constant(rml_model *model, const rml_value *value, const void **data,
                               size_t *bytes, rml_error *err)
 {
-    rml_status status = RML_OK;
+    struct rml_pack want = {.key = value};
     rml_lock_take(&model->lock);
-    const struct rml_pack *found = find(model, value, NULL, NULL);
-    if (!found) {
+    struct rml_pack *found = find(model, &want, err);
+    rml_status status = found ? RML_OK : RML_ERR_NOMEM;
+    if (found && !found->data) {
         size_t count = 0;
-        struct rml_pack *pack = NULL;
-        if (!rml_shape_count(&value->shape, &count))
-            status = rml_fail(err, RML_ERR_LIMIT, "constant %s is too large", value->name);
-        else if (!(pack = reserve(model, (count ? count : 1) * rml_dtype_size(value->dtype), err)))
-            status = RML_ERR_NOMEM;
-        if (pack) {
-            rml_constant_copy(value->constant, value->dtype, pack->data);
-            pack->key = value;
-            pack->algorithm = NULL;
-            pack->gemm = NULL;
+        status =
+            rml_shape_count(&value->shape, &count)
+                ? allocate(model, &want, (count ? count : 1) * rml_dtype_size(value->dtype), err)
+                : rml_fail(err, RML_ERR_LIMIT, "constant %s is too large", value->name);
+        if (status == RML_OK) {
+            rml_constant_copy(value->constant, value->dtype, want.data);
+            *found = want;
             model->pack_count++;
-            found = pack;
         }
     }
-    if (found) {
+    if (status == RML_OK) {
         *data = found->data;
         *bytes = found->bytes;
     }
@@ -187,19 +198,12 @@ rml_port rml_model_output(const rml_model *model, size_t index)
 
 size_t rml_model_find_input(const rml_model *model, const char *name)
 {
-    const rml_graph *graph = &model->graph;
-    for (size_t i = 0; i < graph->input_count; i++)
-        if (strcmp(graph->values[graph->inputs[i]].name, name) == 0)
-            return i;
-    return RML_NO_PORT;
+    return rml_graph_find_input(&model->graph, name);
 }
 
 size_t rml_model_find_output(const rml_model *model, const char *name)
 {
-    for (size_t i = 0; i < model->graph.output_count; i++)
-        if (strcmp(model->graph.output_names[i], name) == 0)
-            return i;
-    return RML_NO_PORT;
+    return rml_graph_find_output(&model->graph, name);
 }
 
 uint64_t rml_model_parameters(const rml_model *model)

@@ -7,6 +7,7 @@ void rml_graph_init(rml_graph *graph, const rml_allocator *allocator)
 {
     memset(graph, 0, sizeof *graph);
     rml_arena_init(&graph->arena, allocator);
+    rml_names_init(&graph->ports, allocator);
 }
 
 void rml_graph_release(rml_graph *graph)
@@ -22,6 +23,7 @@ void rml_graph_release(rml_graph *graph)
     rml_free(allocator, graph->inputs);
     rml_free(allocator, graph->outputs);
     rml_free(allocator, (void *)graph->output_names);
+    rml_names_release(&graph->ports);
     rml_arena_release(&graph->arena);
     memset(graph, 0, sizeof *graph);
 }
@@ -88,16 +90,55 @@ static bool add_id(rml_graph *graph, rml_value_id **ids, size_t *count, size_t *
     return true;
 }
 
-// Callers find inputs and outputs by one name.
-static bool name_taken(const rml_graph *graph, const char *name)
+#define PORT_OUTPUT (SIZE_MAX / 2)
+
+static size_t find_port(const rml_graph *graph, const char *name)
 {
+    size_t port;
+    return rml_names_find(&graph->ports, name, strlen(name), &port) ? port : SIZE_MAX;
+}
+
+size_t rml_graph_find_input(const rml_graph *graph, const char *name)
+{
+    const size_t port = find_port(graph, name);
+    return port < PORT_OUTPUT ? port : SIZE_MAX;
+}
+
+size_t rml_graph_find_output(const rml_graph *graph, const char *name)
+{
+    const size_t port = find_port(graph, name);
+    return port < PORT_OUTPUT || port == SIZE_MAX ? SIZE_MAX : port - PORT_OUTPUT;
+}
+
+// Callers find inputs and outputs by one name.
+static rml_status add_port(rml_graph *graph, const char *name, size_t port, rml_error *err)
+{
+    size_t now = port;
+    RML_TRY(rml_names_add(&graph->ports, name, strlen(name), port, &now, err));
+    if (now != port)
+        return rml_fail(err, RML_ERR_ARG, "there are two inputs or outputs \"%s\"", name);
+    return RML_OK;
+}
+
+static rml_value_id name_port(rml_graph *graph, const char *name, size_t port, rml_value_id id)
+{
+    rml_error error;
+    const rml_status status = add_port(graph, name, port, &error);
+    return status == RML_OK ? id : rml_graph_fail(graph, status, "%s", error.message);
+}
+
+rml_status rml_graph_ports_changed(rml_graph *graph, rml_error *err)
+{
+    rml_names_release(&graph->ports);
+    for (size_t i = 0; i < graph->value_count; i++)
+        graph->values[i].output = false;
     for (size_t i = 0; i < graph->input_count; i++)
-        if (strcmp(graph->values[graph->inputs[i]].name, name) == 0)
-            return true;
-    for (size_t i = 0; i < graph->output_count; i++)
-        if (strcmp(graph->output_names[i], name) == 0)
-            return true;
-    return false;
+        RML_TRY(add_port(graph, graph->values[graph->inputs[i]].name, i, err));
+    for (size_t i = 0; i < graph->output_count; i++) {
+        graph->values[graph->outputs[i]].output = true;
+        RML_TRY(add_port(graph, graph->output_names[i], PORT_OUTPUT + i, err));
+    }
+    return RML_OK;
 }
 
 rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape *shape)
@@ -108,15 +149,14 @@ rml_value_id rml_graph_input(rml_graph *graph, const char *name, const rml_shape
 rml_value_id rml_graph_typed_input(rml_graph *graph, const char *name, rml_dtype dtype,
                                    const rml_shape *shape)
 {
-    if (name_taken(graph, name))
-        return rml_graph_fail(graph, RML_ERR_ARG, "there are two inputs or outputs \"%s\"", name);
     const rml_value value = {
         .kind = RML_VALUE_INPUT, .dtype = dtype, .shape = *shape, .producer = RML_NO_NODE};
     const rml_value_id id = add_value(graph, value, name);
-    if (id != RML_NO_VALUE &&
-        !add_id(graph, &graph->inputs, &graph->input_count, &graph->input_capacity, id))
+    if (id == RML_NO_VALUE)
+        return id;
+    if (!add_id(graph, &graph->inputs, &graph->input_count, &graph->input_capacity, id))
         return fail_nomem(graph);
-    return id;
+    return name_port(graph, graph->values[id].name, graph->input_count - 1, id);
 }
 
 void rml_graph_name_dims(rml_graph *graph, rml_value_id input, const char *const *names)
@@ -189,10 +229,6 @@ void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
         rml_graph_fail(graph, RML_ERR_ARG, "output %s is not computed by a node", name);
         return;
     }
-    if (name_taken(graph, name)) {
-        rml_graph_fail(graph, RML_ERR_ARG, "there are two inputs or outputs \"%s\"", name);
-        return;
-    }
     // A second name gets a copy, which can be bound to other memory.
     if (rml_graph_is_output(graph, value)) {
         const rml_op_attr same = {.cast = {graph->values[value].dtype}};
@@ -212,6 +248,8 @@ void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
         return;
     }
     names[graph->output_count - 1] = copy;
+    graph->values[value].output = true;
+    name_port(graph, copy, PORT_OUTPUT + graph->output_count - 1, value);
 }
 
 bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count)
@@ -303,29 +341,31 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
 
 bool rml_graph_is_output(const rml_graph *graph, rml_value_id value)
 {
-    for (size_t i = 0; i < graph->output_count; i++)
-        if (graph->outputs[i] == value)
-            return true;
-    return false;
+    return graph->values[value].output;
 }
 
-size_t rml_graph_use_count(const rml_graph *graph, rml_value_id value)
+void rml_graph_count_uses(rml_graph *graph)
 {
-    size_t uses = rml_graph_is_output(graph, value);
+    for (size_t i = 0; i < graph->value_count; i++)
+        graph->values[i].uses = graph->values[i].output;
     for (size_t i = 0; i < graph->node_count; i++)
-        if (!graph->nodes[i].dead)
-            for (int k = 0; k < graph->nodes[i].in_count; k++)
-                uses += graph->nodes[i].in[k] == value;
-    return uses;
+        for (int k = 0; k < graph->nodes[i].in_count && !graph->nodes[i].dead; k++)
+            if (graph->nodes[i].in[k] != RML_NO_VALUE)
+                graph->values[graph->nodes[i].in[k]].uses++;
 }
 
-void rml_graph_replace(rml_graph *graph, rml_value_id from, rml_value_id to)
+void rml_graph_replace(rml_graph *graph, const rml_value_id *to, size_t count)
 {
     for (size_t i = 0; i < graph->node_count; i++)
-        for (int k = 0; k < graph->nodes[i].in_count; k++)
-            if (graph->nodes[i].in[k] == from)
-                ((rml_value_id *)(uintptr_t)graph->nodes[i].in)[k] = to; // owned by our arena
+        for (int k = 0; k < graph->nodes[i].in_count; k++) {
+            const rml_value_id id = graph->nodes[i].in[k];
+            if (id < count && to[id] != RML_NO_VALUE) // inputs are owned by our arena
+                ((rml_value_id *)(uintptr_t)graph->nodes[i].in)[k] = to[id];
+        }
     for (size_t i = 0; i < graph->output_count; i++)
-        if (graph->outputs[i] == from)
-            graph->outputs[i] = to;
+        if (graph->outputs[i] < count && to[graph->outputs[i]] != RML_NO_VALUE) {
+            graph->values[graph->outputs[i]].output = false;
+            graph->outputs[i] = to[graph->outputs[i]];
+            graph->values[graph->outputs[i]].output = true;
+        }
 }

@@ -16,6 +16,7 @@
 #include "ops/conv/window.h"
 #include "ops/op.h"
 #include "tensor/arena.h"
+#include "tensor/names.h"
 
 typedef uint32_t rml_value_id;
 typedef uint32_t rml_node_id;
@@ -38,6 +39,8 @@ typedef struct rml_value {
     rml_shape shape;   // -1: not known before the inputs' sizes are; or RML_RANK_UNKNOWN
     rml_layout layout; // set by the layout pass; PLAIN before
     rml_node_id producer; // RML_NO_NODE for inputs and constants
+    bool output;          // of the graph
+    uint32_t uses;        // see rml_graph_count_uses
     const rml_constant *constant;
     const char *const *dim_names; // of an input's dimensions, or NULL; see rml_graph_name_dims
 } rml_value;
@@ -63,6 +66,7 @@ typedef struct rml_graph {
     rml_value_id *inputs, *outputs;
     const char **output_names;
     size_t input_count, input_capacity, output_count, output_capacity, output_name_capacity;
+    rml_names ports; // of inputs and outputs, to their indices; outputs count on behind PORT_OUTPUT
     struct rml_graph *inside; // graphs that nodes run, a list along `next`; owned
     struct rml_graph *next;
     rml_error error; // the first one
@@ -202,9 +206,17 @@ rml_window_attr rml_window_square(int64_t kernel, int64_t stride, int64_t pad);
 
 // ---- looking ------------------------------------------------------------------------------------
 
-// How many live nodes read the value, plus one if it is an output of the graph.
-size_t rml_graph_use_count(const rml_graph *graph, rml_value_id value);
+// Counts for every value how many live nodes read it, plus one if it is an output of the graph. A
+// pass that goes by the counts begins with this, and keeps right what it changes.
+void rml_graph_count_uses(rml_graph *graph);
 bool rml_graph_is_output(const rml_graph *graph, rml_value_id value);
+
+// The index of an input (an output) of this name; SIZE_MAX where there is none.
+size_t rml_graph_find_input(const rml_graph *graph, const char *name);
+size_t rml_graph_find_output(const rml_graph *graph, const char *name);
+
+// After a change of the lists of inputs and outputs, or of their names.
+rml_status rml_graph_ports_changed(rml_graph *graph, rml_error *err);
 
 // How this node takes images.
 rml_op_layout rml_node_layout(const rml_node *node);
@@ -215,8 +227,8 @@ bool rml_graph_window(const rml_graph *graph, const rml_node *node, rml_window *
 // Finds out whether a node is generic from what is known of its inputs.
 void rml_graph_classify(const rml_graph *graph, rml_node *node);
 
-// Makes every reader of `from` (nodes and graph outputs) read `to`.
-void rml_graph_replace(rml_graph *graph, rml_value_id from, rml_value_id to);
+// Makes every reader (nodes and graph outputs) of value i < count read to[i] where that is one.
+void rml_graph_replace(rml_graph *graph, const rml_value_id *to, size_t count);
 
 // Replaces the node's inputs by a copy of `in`; false when memory is out.
 bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count);

@@ -43,12 +43,12 @@ static bool match(const rml_graph *graph, size_t count, const rml_graph *like, s
         for (size_t i = 0; i < like_count; i++)
             for (size_t j = 0; j < count && place[i] == SIZE_MAX; j++) {
                 const port want = port_of(like, i), have = port_of(graph, j);
-                bool taken = false;
-                for (size_t k = 0; k < like_count; k++)
-                    taken = taken || place[k] == j;
                 const int found = likeness(want.shape, have.shape);
-                if (!taken &&
-                    (least == 3 ? found && strcmp(want.name, have.name) == 0 : found >= least))
+                bool fits =
+                    least == 3 ? found && strcmp(want.name, have.name) == 0 : found >= least;
+                for (size_t k = 0; k < like_count && fits; k++)
+                    fits = place[k] != j;
+                if (fits)
                     place[i] = j;
             }
     for (size_t i = 0; i < like_count; i++)
@@ -126,7 +126,7 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool ke
             return rml_fail_nomem(err, 64, "a name");
     }
     graph->output_count = like->output_count;
-    return RML_OK;
+    return rml_graph_ports_changed(graph, err);
 }
 
 rml_status rml_graph_end_in_softmax(rml_graph *graph, rml_error *err)
@@ -143,5 +143,5 @@ rml_status rml_graph_end_in_softmax(rml_graph *graph, rml_error *err)
     const rml_value_id out = rml_graph_softmax(graph, graph->outputs[0], 1, "softmax");
     RML_TRY(rml_graph_finish(graph, err));
     graph->outputs[0] = out;
-    return RML_OK;
+    return rml_graph_ports_changed(graph, err);
 }

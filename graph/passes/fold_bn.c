@@ -65,24 +65,27 @@ static rml_status fold(rml_graph *graph, rml_node *conv, rml_node *norm, rml_err
     if (!rml_graph_set_inputs(graph, conv, in, 3))
         return rml_fail_nomem(err, sizeof in, "folding batch norm");
     norm->dead = true;
-    rml_graph_replace(graph, norm->out, conv->out);
+    graph->values[conv->out].uses = graph->values[norm->out].uses;
     return RML_OK;
 }
 
-rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err)
+// to[]: for each value the one that has taken its place.
+static rml_status fold_all(rml_graph *graph, rml_value_id *to, size_t *changed, rml_error *err)
 {
+    rml_graph_count_uses(graph);
     for (size_t i = 0; i < graph->node_count; i++) {
         rml_node *norm = &graph->nodes[i];
         if (norm->dead || norm->op != RML_OP_BATCH_NORM)
             continue;
-        const rml_value *x = &graph->values[norm->in[0]];
+        const rml_value_id in = norm->in[0];
+        const rml_value *x = &graph->values[to[in] != RML_NO_VALUE ? to[in] : in];
         if (x->kind != RML_VALUE_ACTIVATION)
             continue;
         rml_node *conv = &graph->nodes[x->producer];
         if ((conv->op != RML_OP_CONV && conv->op != RML_OP_CONV_TRANSPOSE) ||
             (conv->op == RML_OP_CONV_TRANSPOSE && conv->attr.conv.groups != 1) ||
             conv->in_count > 3 || !rml_activation_is_none(&conv->attr.conv.act) ||
-            rml_graph_use_count(graph, conv->out) != 1 || !constant_vector(graph, conv->in[1]))
+            graph->values[conv->out].uses != 1 || !constant_vector(graph, conv->in[1]))
             continue;
         bool constant = conv->in_count < 3 || conv->in[2] == RML_NO_VALUE ||
                         constant_vector(graph, conv->in[2]);
@@ -91,7 +94,22 @@ rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err)
         if (!constant)
             continue;
         RML_TRY(fold(graph, conv, norm, err));
+        to[norm->out] = conv->out;
         ++*changed;
     }
     return RML_OK;
+}
+
+rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err)
+{
+    const rml_allocator *allocator = graph->arena.allocator;
+    const size_t count = graph->value_count, bytes = (count + 1) * sizeof(rml_value_id);
+    rml_value_id *to = rml_alloc(allocator, bytes);
+    if (!to)
+        return rml_fail_nomem(err, bytes, "folding batch norm");
+    memset(to, 0xFF, bytes); // RML_NO_VALUE
+    const rml_status status = fold_all(graph, to, changed, err);
+    rml_graph_replace(graph, to, count);
+    rml_free(allocator, to);
+    return status;
 }

@@ -5,7 +5,7 @@
 static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
 {
     if (value == RML_NO_VALUE || graph->values[value].kind != RML_VALUE_ACTIVATION ||
-        rml_graph_use_count(graph, value) != 1)
+        graph->values[value].uses != 1)
         return NULL;
     return &graph->nodes[graph->values[value].producer];
 }
@@ -112,6 +112,7 @@ static rml_status fuse_add(rml_graph *graph, const rml_fact *facts, rml_node *ad
 
 static rml_status fuse_all(rml_graph *graph, const rml_fact *facts, size_t *changed, rml_error *err)
 {
+    rml_graph_count_uses(graph);
     for (size_t i = 0; i < graph->node_count; i++) {
         rml_node *node = &graph->nodes[i];
         rml_activation act;

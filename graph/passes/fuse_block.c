@@ -5,7 +5,7 @@
 static rml_node *sole_convolution(rml_graph *graph, rml_value_id value)
 {
     if (value == RML_NO_VALUE || graph->values[value].kind != RML_VALUE_ACTIVATION ||
-        rml_graph_use_count(graph, value) != 1 || rml_graph_is_output(graph, value))
+        graph->values[value].uses != 1 || rml_graph_is_output(graph, value))
         return NULL;
     rml_node *node = &graph->nodes[graph->values[value].producer];
     const bool plain = node->op == RML_OP_CONV && !node->generic && node->in_count <= 3 &&
@@ -62,6 +62,7 @@ static rml_status fuse(rml_graph *graph, rml_node *project, size_t *changed, rml
 
 rml_status rml_pass_fuse_block(rml_graph *graph, size_t *changed, rml_error *err)
 {
+    rml_graph_count_uses(graph);
     for (size_t i = 0; i < graph->node_count; i++) {
         rml_node *node = &graph->nodes[i];
         if (!node->dead && node->op == RML_OP_CONV)

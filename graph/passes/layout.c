@@ -165,5 +165,5 @@ rml_status rml_pass_layout(rml_graph *graph, size_t *changed, rml_error *err)
     graph->node_count = rw.count;
     graph->node_capacity = rw.capacity;
     *changed += rw.changed;
-    return RML_OK;
+    return rml_graph_ports_changed(graph, err);
 }

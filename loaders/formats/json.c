@@ -1,6 +1,6 @@
 #include "loaders/formats/json.h"
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #ifndef RML_LOADERS_FORMATS_PICKLE_H
 #define RML_LOADERS_FORMATS_PICKLE_H
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 
 #define RML_PICKLE_MAX_BYTES ((size_t)256 << 20) // one pickle, without the tensors' data
 #define RML_PICKLE_MAX_VALUES ((size_t)16 << 20) // values of one pickle

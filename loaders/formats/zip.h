@@ -2,7 +2,7 @@
 #ifndef RML_LOADERS_FORMATS_ZIP_H
 #define RML_LOADERS_FORMATS_ZIP_H
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 
 #define RML_ZIP_MAX_ENTRIES ((size_t)1 << 20)
 

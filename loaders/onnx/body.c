@@ -18,15 +18,15 @@ static rml_status add(const rml_onnx_importer *importer, uint32_t value, uint32_
     if (value == RML_ONNX_NONE || (value >= begin && value < end) ||
         rml_onnx_value_at(importer->file, value)->kind == RML_ONNX_INITIALIZER)
         return RML_OK;
-    for (size_t i = 0; i < out->count; i++)
-        if (out->at[i] == value)
-            return RML_OK;
+    if (importer->listed[value])
+        return RML_OK;
     uint32_t *grown =
         rml_grow(importer->allocator, out->at, &out->capacity, out->count + 1, sizeof *grown);
     if (!grown)
         return rml_fail_nomem(importer->err, sizeof *grown, "a graph inside a node");
     out->at = grown;
     grown[out->count++] = value;
+    importer->listed[value] = true;
     return RML_OK;
 }
 
@@ -54,27 +54,29 @@ static rml_status collect(const rml_onnx_importer *importer, const rml_onnx_grap
 }
 
 // Constants are written into the body again, which costs nothing and keeps them known; the others
-// become inputs. `values` and `captures` have room for all.
+// become inputs. What they are outside goes to `outer`, which has room for all, and so has
+// `captures`. For as long as the body is read, their places say what they are in it.
 static rml_status capture(rml_onnx_importer *importer, const list *from, rml_graph *body,
-                          rml_value_id *values, rml_value_id *captures, size_t *count)
+                          rml_value_id *outer, rml_value_id *captures, size_t *count)
 {
     const rml_graph *around = importer->inside->graph;
     *count = 0;
+    for (size_t i = 0; i < from->count; i++)
+        RML_TRY(rml_onnx_look_up(importer, from->at[i], &outer[i]));
     for (size_t i = 0; i < from->count; i++) {
-        rml_value_id outer;
-        RML_TRY(rml_onnx_look_up(importer, from->at[i], &outer));
-        values[i] = outer;
-        if (outer == RML_NO_VALUE || outer == RML_ONNX_REFUSED)
-            continue;
-        const rml_value *value = &around->values[outer];
-        if (value->kind == RML_VALUE_CONSTANT) {
-            values[i] = rml_graph_typed_constant(body, value->name, &value->constant->stored);
-            continue;
+        rml_onnx_place place = {body, outer[i]};
+        if (outer[i] != RML_NO_VALUE && outer[i] != RML_ONNX_REFUSED) {
+            const rml_value *value = &around->values[outer[i]];
+            char name[64];
+            snprintf(name, sizeof name, "outer %u: %.32s", from->at[i], value->name);
+            if (value->kind == RML_VALUE_CONSTANT) {
+                place.value = rml_graph_typed_constant(body, value->name, &value->constant->stored);
+            } else {
+                place.value = rml_graph_typed_input(body, name, value->dtype, &value->shape);
+                captures[(*count)++] = outer[i];
+            }
         }
-        char name[64];
-        snprintf(name, sizeof name, "outer %u: %.32s", from->at[i], value->name);
-        values[i] = rml_graph_typed_input(body, name, value->dtype, &value->shape);
-        captures[(*count)++] = outer;
+        importer->place[from->at[i]] = place;
     }
     return rml_graph_finish(body, importer->err);
 }
@@ -128,23 +130,28 @@ rml_status rml_onnx_import_body(rml_onnx_importer *importer, const rml_onnx_grap
     if (!body)
         return rml_fail_nomem(importer->err, sizeof *body, "a graph inside a node");
     rml_status status = collect(importer, from, from->value_begin, from->value_end, &outside);
-    rml_value_id *values = rml_arena_alloc(&importer->arena, outside.count + 1, sizeof *values);
+    for (size_t i = 0; i < outside.count; i++)
+        importer->listed[outside.at[i]] = false;
+    rml_value_id *outer = rml_arena_alloc(&importer->arena, outside.count + 1, sizeof *outer);
     rml_value_id *given = rml_arena_alloc(&around->arena, outside.count + 1, sizeof *given);
-    if (status == RML_OK && (!values || !given))
-        status = rml_fail_nomem(importer->err, outside.count * sizeof *values, "a graph");
-    const rml_onnx_inside inside = {body, importer->inside, outside.at, values, outside.count};
+    if (status == RML_OK && (!outer || !given))
+        status = rml_fail_nomem(importer->err, outside.count * sizeof *outer, "a graph");
+    const rml_onnx_inside inside = {body, importer->inside};
     importer->inside = &inside; // its own inputs come first
     if (status == RML_OK)
         status = take_inputs(importer, from, in, count, body);
     importer->inside = inside.outer; // where what it reads from outside is looked up
     if (status == RML_OK)
-        status = capture(importer, &outside, body, values, given, capture_count);
+        status = capture(importer, &outside, body, outer, given, capture_count);
     importer->inside = &inside;
     if (status == RML_OK)
         status = rml_onnx_import_nodes(importer, from);
     if (status == RML_OK)
         status = add_outputs(importer, from, body, &refused);
     importer->inside = inside.outer;
+    for (size_t i = 0; i < outside.count && outer; i++)
+        if (importer->place[outside.at[i]].graph == body)
+            importer->place[outside.at[i]] = (rml_onnx_place){around, outer[i]};
     rml_free(importer->allocator, outside.at);
     *captures = given;
     if (status == RML_OK && !refused)

@@ -6,7 +6,10 @@
 
 // ---- refusals -----------------------------------------------------------------------------------
 
-enum { INPUTS_TEXT = 192 };
+enum {
+    INPUTS_TEXT = 192,
+    REFUSALS = 256, // kinds that are told apart; a file may have a million
+};
 
 static void write_inputs(const rml_graph *graph, const rml_value_id *in, size_t count, char *text)
 {
@@ -34,6 +37,10 @@ rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node
             at->count++;
             return RML_OK;
         }
+    }
+    if (importer->refusal_count == REFUSALS) {
+        importer->refusals_more++;
+        return RML_OK;
     }
     rml_onnx_refusal *grown =
         rml_grow(importer->allocator, importer->refusal, &importer->refusal_capacity,
@@ -92,11 +99,6 @@ rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t number, rml_va
     }
     if (value->kind == RML_ONNX_INITIALIZER)
         return add_initializer(importer, number, out);
-    for (size_t i = 0; i < importer->inside->captured_count; i++)
-        if (importer->inside->captured[i] == number) {
-            *out = importer->inside->value[i];
-            return RML_OK;
-        }
     return rml_fail(importer->err, RML_ERR_INTERNAL, "value \"%s\" is read before it is there",
                     value->name);
 }

@@ -10,9 +10,6 @@
 typedef struct rml_onnx_inside {
     rml_graph *graph;
     const struct rml_onnx_inside *outer;
-    const uint32_t *captured;  // values of the graphs around this one that it reads
-    const rml_value_id *value; // and as what: its further inputs, or constants
-    size_t captured_count;
 } rml_onnx_inside;
 
 // What a value of the file has become.
@@ -41,11 +38,13 @@ struct rml_onnx_importer {
     const rml_allocator *allocator;
     rml_arena arena;       // of the import: gone when it is done
     rml_onnx_place *place; // of each value of the file
+    bool *listed;          // each value: it is in the list that is being made
     const rml_onnx_inside *inside;
     const rml_onnx_frame *frame;
     const rml_onnx_entry *entry; // of the node in hand
     rml_onnx_refusal *refusal;
     size_t refusal_count, refusal_capacity;
+    size_t refusals_more; // nodes of further kinds
     rml_error *err;
 };
 

@@ -40,8 +40,9 @@ static rml_status list_refusals(const rml_onnx_importer *importer)
     }
     if (shown < importer->refusal_count)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
-                        "%zu kinds of nodes cannot be run: %s; and %zu more kinds",
-                        importer->refusal_count, text, importer->refusal_count - shown);
+                        "%s%zu kinds of nodes cannot be run: %s; and %zu more kinds",
+                        importer->refusals_more ? "more than " : "", importer->refusal_count, text,
+                        importer->refusal_count - shown);
     return rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%zu kind%s of nodes cannot be run: %s",
                     importer->refusal_count, importer->refusal_count == 1 ? "" : "s", text);
 }
@@ -90,7 +91,9 @@ static rml_status import(rml_onnx_importer *importer)
     const rml_onnx_graph *from = rml_onnx_graph_of(importer->file);
     importer->place = rml_arena_alloc(&importer->arena, rml_onnx_value_count(importer->file) + 1,
                                       sizeof *importer->place);
-    if (!importer->place)
+    importer->listed = rml_arena_alloc(&importer->arena, rml_onnx_value_count(importer->file) + 1,
+                                       sizeof *importer->listed);
+    if (!importer->place || !importer->listed)
         return rml_fail_nomem(importer->err, sizeof *importer->place, "a table of values");
     RML_TRY(add_inputs(importer, from));
     RML_TRY(rml_onnx_import_nodes(importer, from));

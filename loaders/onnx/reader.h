@@ -2,7 +2,7 @@
 #ifndef RML_LOADERS_ONNX_READER_H
 #define RML_LOADERS_ONNX_READER_H
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "loaders/onnx/file.h"
 #include "loaders/formats/protobuf.h"
 #include "tensor/arena.h"

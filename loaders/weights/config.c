@@ -2,7 +2,7 @@
 #include "loaders/weights/config.h"
 
 #include "loaders/formats/json.h"
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "tensor/mapfile.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef RML_LOADERS_WEIGHTS_READERS_H
 #define RML_LOADERS_WEIGHTS_READERS_H
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "loaders/formats/pickle.h"
 #include "loaders/weights/weights.h"
 

@@ -1,6 +1,6 @@
 #include "media/image/picture_codecs.h"
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "media/image/frame.h"
 
 #ifdef RML_WITH_STB

@@ -1,7 +1,7 @@
 #include "pipelines/classify/labels.h"
 
 #include "loaders/formats/json.h"
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "tensor/mapfile.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "pipelines/sequence/number_rows.h"
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 
 #include <errno.h>
 #include <math.h>

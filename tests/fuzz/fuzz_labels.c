@@ -1,7 +1,7 @@
 // The names of classes, from any bytes.
 #include "tests/fuzz/fuzz.h"
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "pipelines/classify/labels.h"
 
 #include <stdlib.h>

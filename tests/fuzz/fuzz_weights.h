@@ -2,7 +2,7 @@
 #ifndef RML_TESTS_FUZZ_FUZZ_WEIGHTS_H
 #define RML_TESTS_FUZZ_FUZZ_WEIGHTS_H
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "loaders/weights/weights.h"
 #include "tensor/tensor.h"
 

@@ -295,7 +295,12 @@ static void test_validate_and_dump(void)
     CHECK(rml_graph_dump(at.graph, text, 10) == sizeof want - 1);
     CHECK(strlen(text) == 9 && strncmp(text, want, 9) == 0 && text[10] == '#');
     CHECK(rml_graph_dump(at.graph, NULL, 0) == sizeof want - 1);
-    CHECK(rml_graph_use_count(at.graph, x) == 2 && rml_graph_use_count(at.graph, y) == 1);
+    rml_graph_count_uses(at.graph);
+    CHECK(at.graph->values[x].uses == 2 && at.graph->values[y].uses == 1);
+    CHECK(rml_graph_find_input(at.graph, "x") == 0 && rml_graph_find_output(at.graph, "out") == 0);
+    CHECK(rml_graph_find_input(at.graph, "out") == SIZE_MAX &&
+          rml_graph_find_output(at.graph, "x") == SIZE_MAX &&
+          rml_graph_find_output(at.graph, "y") == SIZE_MAX);
 
     // each broken invariant is found
     at.graph->nodes[0].dead = true;

@@ -1,5 +1,5 @@
 // The index of names, and names made fit for a message.
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 
 #include "tests/support/check.h"
 #include "tests/support/counting_allocator.h"

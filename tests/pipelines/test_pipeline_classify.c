@@ -5,7 +5,7 @@
 #include "tests/support/mutations.h"
 #include "tests/support/uniform.h"
 
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 #include "pipelines/classify/labels.h"
 #include "pipelines/classify/picture_input.h"
 #include "pipelines/classify/top_classes.h"

@@ -1,4 +1,4 @@
-#include "loaders/weights/names.h"
+#include "tensor/names.h"
 
 #include "tensor/size.h"
 

@@ -1,6 +1,6 @@
 // Index from names to numbers, and names made fit for a message.
-#ifndef RML_LOADERS_WEIGHTS_NAMES_H
-#define RML_LOADERS_WEIGHTS_NAMES_H
+#ifndef RML_TENSOR_NAMES_H
+#define RML_TENSOR_NAMES_H
 
 #include "tensor/alloc.h"
 #include "tensor/status.h"
