@@ -81,6 +81,17 @@ rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out
     return RML_OK;
 }
 
+rml_status rml_types_i64(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                         rml_error *err)
+{
+    (void)attr;
+    (void)in;
+    (void)in_count;
+    (void)err;
+    *out = RML_I64;
+    return RML_OK;
+}
+
 rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_count,
                           rml_shape *out, rml_error *err)
 {

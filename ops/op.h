@@ -228,6 +228,10 @@ int64_t rml_size_symbol(int64_t size, int64_t a, int64_t b);
 rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,
                           rml_error *err);
 
+// Type of an operator whose one output holds sizes, places or counts.
+rml_status rml_types_i64(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
+                         rml_error *err);
+
 // Shape rule of an operator with one output of the shape of its first input.
 rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_count,
                           rml_shape *out, rml_error *err);

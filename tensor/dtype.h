@@ -9,6 +9,11 @@ static inline bool rml_dtype_is_float(rml_dtype dtype)
     return dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16 || dtype == RML_F64;
 }
 
+static inline bool rml_dtype_is_half(rml_dtype dtype)
+{
+    return dtype == RML_F16 || dtype == RML_BF16;
+}
+
 // Converts one element at `src` (any alignment) to f32. Integers and f64 round to nearest even.
 float rml_dtype_load_f32(rml_dtype dtype, const void *src);
 

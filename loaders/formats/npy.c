@@ -1,5 +1,6 @@
 #include "loaders/formats/npy.h"
 
+#include "tensor/dtype.h"
 #include "tensor/convert.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
@@ -234,18 +235,13 @@ rml_dtype rml_npy_dtype(const rml_npy *npy)
     return size == 1 ? RML_I8 : size == 2 ? RML_I16 : size == 4 ? RML_I32 : RML_I64;
 }
 
-static bool is_float(rml_dtype dtype)
-{
-    return dtype == RML_F32 || dtype == RML_F64 || dtype == RML_F16 || dtype == RML_BF16;
-}
-
 // `element` in its own type and byte order to `dtype`; false when it is another number there.
 static bool convert(rml_dtype from, const void *element, rml_dtype to, void *dst)
 {
     rml_dtype_convert(from, element, to, dst, 1);
-    if (is_float(to) || from == to)
+    if (rml_dtype_is_float(to) || from == to)
         return true;
-    if (is_float(from)) {
+    if (rml_dtype_is_float(from)) {
         double had, got;
         rml_dtype_convert(from, element, RML_F64, &had, 1);
         rml_dtype_convert(to, dst, RML_F64, &got, 1);

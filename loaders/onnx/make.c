@@ -66,8 +66,3 @@ const rml_stored *rml_onnx_stored(const rml_onnx_call *call, rml_value_id value)
         return NULL;
     return &graph->values[value].constant->stored;
 }
-
-bool rml_onnx_is_half(rml_dtype dtype)
-{
-    return dtype == RML_F16 || dtype == RML_BF16;
-}

@@ -21,7 +21,4 @@ rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, i
 // The stored tensor of a constant, or NULL: of any other value, and of one that is scaled.
 const rml_stored *rml_onnx_stored(const rml_onnx_call *call, rml_value_id value);
 
-// True for f16 and bf16, which products are computed in f32 of.
-bool rml_onnx_is_half(rml_dtype dtype);
-
 #endif

@@ -99,23 +99,18 @@ static rml_dtype type_of(const rml_onnx_call *call)
     return rml_onnx_fact(call, 0).dtype;
 }
 
-static bool is_half(rml_dtype dtype)
-{
-    return dtype == RML_F16 || dtype == RML_BF16;
-}
-
 // Halves are computed in f32.
 static rml_value_id widened(rml_onnx_call *call, int index)
 {
     const rml_value_id x = rml_onnx_in(call, index);
-    return x != RML_NO_VALUE && is_half(call->graph->values[x].dtype)
+    return x != RML_NO_VALUE && rml_dtype_is_half(call->graph->values[x].dtype)
                ? rml_onnx_cast(call, x, RML_F32)
                : x;
 }
 
 static rml_value_id like_input(rml_onnx_call *call, rml_value_id x)
 {
-    return is_half(type_of(call)) ? rml_onnx_cast(call, x, type_of(call)) : x;
+    return rml_dtype_is_half(type_of(call)) ? rml_onnx_cast(call, x, type_of(call)) : x;
 }
 
 static bool needs_dimensions(rml_onnx_call *call, int least)

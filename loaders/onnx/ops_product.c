@@ -13,7 +13,7 @@ static bool take_weight(const rml_onnx_call *call, rml_value_id value, bool turn
     const rml_stored *stored = rml_onnx_stored(call, value);
     if (!stored || stored->shape.rank != 2 || stored->shape.dim[0] < 1 || stored->shape.dim[1] < 1)
         return false;
-    if (stored->dtype != RML_F32 && !rml_onnx_is_half(stored->dtype))
+    if (stored->dtype != RML_F32 && !rml_dtype_is_half(stored->dtype))
         return false;
     *out = *stored;
     if (turn)
@@ -50,7 +50,7 @@ static const char *value_name(const rml_onnx_call *call, int input)
 static rml_dtype work_dtype(const rml_onnx_call *call)
 {
     const rml_dtype dtype = rml_onnx_fact(call, 0).dtype;
-    return rml_onnx_is_half(dtype) ? RML_F32 : dtype;
+    return rml_dtype_is_half(dtype) ? RML_F32 : dtype;
 }
 
 // ---- MatMul -------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ static rml_value_id scaled(rml_onnx_call *call, rml_value_id x, double factor)
 static rml_value_id take_bias(rml_onnx_call *call, gemm *g, int64_t outputs)
 {
     const rml_stored *stored = rml_onnx_stored(call, g->c);
-    if (!stored || (stored->dtype != RML_F32 && !rml_onnx_is_half(stored->dtype)))
+    if (!stored || (stored->dtype != RML_F32 && !rml_dtype_is_half(stored->dtype)))
         return RML_NO_VALUE;
     const int rank = stored->shape.rank;
     rml_stored bias = *stored;

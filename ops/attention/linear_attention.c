@@ -22,27 +22,17 @@ static int outputs(const rml_op_attr *attr)
     return 2;
 }
 
-static bool present(const rml_shape *in, int in_count, int input)
-{
-    return in_count > input && in[input].rank != -1;
-}
-
 static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
                         rml_error *err)
 {
     (void)attr;
     for (int k = 0; k < in_count; k++)
-        if (in[k].shape.rank != -1 && rml_wide_of(in[k].dtype) != RML_WIDE_F64)
+        if (in[k].shape.rank != -1 && !rml_dtype_is_float(in[k].dtype))
             return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected a float type", k,
                             rml_dtype_name(in[k].dtype));
     out[0] = in[Q].dtype;
-    out[1] = in_count > STATE && in[STATE].shape.rank != -1 ? in[STATE].dtype : in[Q].dtype;
+    out[1] = rml_fact_given(in, in_count, STATE) ? in[STATE].dtype : in[Q].dtype;
     return RML_OK;
-}
-
-static bool same(int64_t a, int64_t b)
-{
-    return a == b || a < 0 || b < 0;
 }
 
 static int64_t part(int64_t whole, int64_t parts)
@@ -52,8 +42,8 @@ static int64_t part(int64_t whole, int64_t parts)
 
 static bool rows_fit(const rml_shape *a, const rml_shape *q, int64_t parts)
 {
-    return a->rank == 3 && same(a->dim[0], q->dim[0]) && same(a->dim[1], q->dim[1]) &&
-           (a->dim[2] < 0 || a->dim[2] % parts == 0);
+    return a->rank == 3 && rml_dims_agree(a->dim[0], q->dim[0]) &&
+           rml_dims_agree(a->dim[1], q->dim[1]) && (a->dim[2] < 0 || a->dim[2] % parts == 0);
 }
 
 static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
@@ -69,24 +59,25 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
                         (long long)at->key_heads);
     bool fits = rows_fit(q, q, at->heads) && rows_fit(&in[K], q, at->key_heads) &&
                 rows_fit(&in[V], q, at->key_heads);
-    if (!fits || decays != present(in, in_count, DECAY) || corrects != present(in, in_count, RATE))
+    if (!fits || decays != rml_shape_given(in, in_count, DECAY) ||
+        corrects != rml_shape_given(in, in_count, RATE))
         return rml_fail(err, RML_ERR_SHAPE,
                         "queries %s do not fit keys and values, or the rule its inputs",
                         rml_shape_text(q, text));
     const int64_t depth = part(q->dim[2], at->heads), width = part(in[V].dim[2], at->key_heads);
-    fits = same(part(in[K].dim[2], at->key_heads), depth);
+    fits = rml_dims_agree(part(in[K].dim[2], at->key_heads), depth);
     if (decays && fits)
         fits = rows_fit(&in[DECAY], q, at->key_heads) &&
                (in[DECAY].dim[2] == at->key_heads ||
-                same(part(in[DECAY].dim[2], at->key_heads), depth));
+                rml_dims_agree(part(in[DECAY].dim[2], at->key_heads), depth));
     if (corrects && fits)
         fits = rows_fit(&in[RATE], q, 1) &&
-               (in[RATE].dim[2] == 1 || same(in[RATE].dim[2], at->key_heads));
+               (in[RATE].dim[2] == 1 || rml_dims_agree(in[RATE].dim[2], at->key_heads));
     const rml_shape state = {4, {q->dim[0], at->key_heads, depth, width}};
-    if (present(in, in_count, STATE) && fits) {
+    if (rml_shape_given(in, in_count, STATE) && fits) {
         fits = in[STATE].rank == 4;
         for (int i = 0; i < 4 && fits; i++)
-            fits = same(in[STATE].dim[i], state.dim[i]);
+            fits = rml_dims_agree(in[STATE].dim[i], state.dim[i]);
     }
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "state, decay or rate do not fit a state of %s",
@@ -199,7 +190,7 @@ static void run_heads(void *context, size_t begin, size_t end, int worker)
     double *state = (double *)(void *)(args->scratch + (size_t)worker * job->worker_bytes);
     for (size_t item = begin; item < end; item++) {
         memset(state, 0, count * sizeof *state);
-        if (args->in_count > STATE && args->in[STATE].rank >= 0)
+        if (rml_op_input(args, STATE))
             read_row(&args->in[STATE], item * count, state, count);
         for (size_t t = 0; t < job->steps; t++)
             run_step(job, item / job->key_heads * job->steps + t, item % job->key_heads, state);

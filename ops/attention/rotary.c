@@ -14,18 +14,13 @@ static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_coun
                         rml_error *err)
 {
     (void)attr;
-    if (rml_wide_of(in[X].dtype) != RML_WIDE_F64)
+    if (!rml_dtype_is_float(in[X].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "an embedding of %s is not defined",
                         rml_dtype_name(in[X].dtype));
-    if (in_count > PLACES && in[PLACES].shape.rank != -1 && in[PLACES].dtype != RML_I64)
+    if (rml_fact_given(in, in_count, PLACES) && in[PLACES].dtype != RML_I64)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "places are %s, expected i64",
                         rml_dtype_name(in[PLACES].dtype));
     return rml_types_same(in, 3, out, 1, err);
-}
-
-static bool same(int64_t a, int64_t b)
-{
-    return a == b || a < 0 || b < 0;
 }
 
 // Sizes; -1 where unknown.
@@ -67,7 +62,7 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     const rml_shape *x = &in[X].shape, *table = &in[COSINES].shape;
-    const bool placed = in_count > PLACES && in[PLACES].shape.rank != -1;
+    const bool placed = rml_fact_given(in, in_count, PLACES);
     rotary_dims d;
     *out = *x;
     for (int k = 0; k < in_count; k++)
@@ -76,11 +71,12 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
     bool fits = dims_of(&attr->rotary, x, &d) && table->rank == (placed ? 2 : 3) &&
                 in[SINES].shape.rank == table->rank;
     for (int i = 0; fits && i < table->rank; i++)
-        fits = same(table->dim[i], in[SINES].shape.dim[i]);
+        fits = rml_dims_agree(table->dim[i], in[SINES].shape.dim[i]);
     if (fits)
-        fits = same(table->dim[table->rank - 1], d.rotated < 0 ? -1 : d.rotated / 2);
+        fits = rml_dims_agree(table->dim[table->rank - 1], d.rotated < 0 ? -1 : d.rotated / 2);
     const rml_shape *rows = placed ? &in[PLACES].shape : table;
-    fits = fits && rows->rank >= 2 && same(rows->dim[0], d.batch) && same(rows->dim[1], d.length);
+    fits = fits && rows->rank >= 2 && rml_dims_agree(rows->dim[0], d.batch) &&
+           rml_dims_agree(rows->dim[1], d.length);
     if (!fits || (placed && rows->rank != 2))
         return rml_fail(err, RML_ERR_SHAPE, "angles %s do not fit input %s",
                         rml_shape_text(table, a), rml_shape_text(x, b));

@@ -23,15 +23,10 @@ static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_coun
                         rml_error *err)
 {
     (void)attr;
-    if (rml_wide_of(in[X].dtype) != RML_WIDE_F64)
+    if (!rml_dtype_is_float(in[X].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "a convolution of %s is not defined",
                         rml_dtype_name(in[X].dtype));
     return rml_types_same(in, in_count, out, 2, err);
-}
-
-static bool same(int64_t a, int64_t b)
-{
-    return a == b || a < 0 || b < 0;
 }
 
 static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
@@ -40,16 +35,17 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
     const rml_shape *x = &in[X], *w = &in[W];
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
     (void)attr;
-    bool fits = x->rank == 3 && w->rank == 3 && same(w->dim[0], x->dim[1]) && same(w->dim[1], 1) &&
-                w->dim[2] != 0;
+    bool fits = x->rank == 3 && w->rank == 3 && rml_dims_agree(w->dim[0], x->dim[1]) &&
+                rml_dims_agree(w->dim[1], 1) && w->dim[2] != 0;
     if (fits && x->dim[2] >= 0 && w->dim[2] >= 0)
         fits = x->dim[2] <= INT64_MAX - w->dim[2];
     const rml_shape past = {3, {x->dim[0], x->dim[1], w->dim[2] < 0 ? -1 : w->dim[2] - 1}};
-    if (fits && in_count > BIAS && in[BIAS].rank != -1)
-        fits = in[BIAS].rank == 1 && same(in[BIAS].dim[0], x->dim[1]);
-    if (fits && in_count > PAST && in[PAST].rank != -1)
-        fits = in[PAST].rank == 3 && same(in[PAST].dim[0], past.dim[0]) &&
-               same(in[PAST].dim[1], past.dim[1]) && same(in[PAST].dim[2], past.dim[2]);
+    if (fits && rml_shape_given(in, in_count, BIAS))
+        fits = in[BIAS].rank == 1 && rml_dims_agree(in[BIAS].dim[0], x->dim[1]);
+    if (fits && rml_shape_given(in, in_count, PAST))
+        fits = in[PAST].rank == 3 && rml_dims_agree(in[PAST].dim[0], past.dim[0]) &&
+               rml_dims_agree(in[PAST].dim[1], past.dim[1]) &&
+               rml_dims_agree(in[PAST].dim[2], past.dim[2]);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "weight %s, bias or past do not fit input %s",
                         rml_shape_text(w, w_text), rml_shape_text(x, x_text));
@@ -93,9 +89,9 @@ static void run_channels(void *context, size_t begin, size_t end, int worker)
         const size_t channel = item % channels;
         double bias = 0;
         read_row(&args->in[W], channel * taps, weight, taps);
-        if (args->in_count > BIAS && args->in[BIAS].rank >= 0)
+        if (rml_op_input(args, BIAS))
             read_row(&args->in[BIAS], channel, &bias, 1);
-        if (args->in_count > PAST && args->in[PAST].rank >= 0)
+        if (rml_op_input(args, PAST))
             read_row(&args->in[PAST], item * (taps - 1), line, taps - 1);
         else
             memset(line, 0, (taps - 1) * sizeof *line);

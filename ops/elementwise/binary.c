@@ -136,8 +136,7 @@ static void wide_run(const void *context, float *const *at, const int64_t *strid
     const rml_op_args *args = context;
     const rml_binary kind = args->attr->binary.kind;
     const rml_dtype to = args->out[0].dtype, types[2] = {args->in[0].dtype, args->in[1].dtype};
-    const bool floats =
-        rml_wide_of(types[0]) == RML_WIDE_F64 || rml_wide_of(types[1]) == RML_WIDE_F64;
+    const bool floats = rml_dtype_is_float(types[0]) || rml_dtype_is_float(types[1]);
     const rml_wide wide = floats ? RML_WIDE_F64 : rml_wide_of(types[0]);
     const bool is_unsigned = wide == RML_WIDE_U64, compares = rml_binary_compares(kind);
     for (size_t done = 0; done < count; done += RML_WIDEN_COUNT) {

@@ -28,7 +28,7 @@ static const entry binary[] = {
 
 static bool takes(domain types, rml_dtype dtype)
 {
-    const bool is_float = rml_wide_of(dtype) == RML_WIDE_F64;
+    const bool is_float = rml_dtype_is_float(dtype);
     return types == ANY || (types == FLOAT && is_float) || (types == INTEGER && !is_float) ||
            (types == BOOL && dtype == RML_BOOL);
 }

@@ -58,14 +58,6 @@ static rml_status types_gather(const rml_op_attr *attr, const rml_fact *in, int 
     return rml_types_same(in, 1, out, 1, err);
 }
 
-static size_t product(const int64_t *dim, int first, int stop)
-{
-    size_t result = 1;
-    for (int i = first; i < stop; i++)
-        result *= (size_t)dim[i];
-    return result;
-}
-
 // ---- gather: whole slices -----------------------------------------------------------------------
 
 static rml_status infer_gather(const rml_op_attr *attr, const rml_fact *in, int in_count,
@@ -125,13 +117,13 @@ static void run_gather(const rml_op_args *args)
                               .out = out,
                               .size = data->dim[axis],
                               .count = rml_tensor_count(&args->in[1]),
-                              .bytes = product(data->dim, axis + 1, data->rank) * element};
+                              .bytes = rml_tensor_span(data, axis + 1, data->rank) * element};
     if (rml_tensor_count(out) == 0)
         return;
     if (context.size == 0) // no index is one
         memset(out->raw, 0, rml_tensor_count(out) * element);
     else
-        rml_pool_run(args->pool, product(data->dim, 0, axis) * context.count,
+        rml_pool_run(args->pool, rml_tensor_span(data, 0, axis) * context.count,
                      part_of(context.bytes), gather_part, &context);
 }
 
@@ -306,15 +298,15 @@ static void run_nd(const rml_op_args *args)
                           .out = out,
                           .batch = batch,
                           .depth = depth,
-                          .per_batch = product(indices->dim, batch, rank - 1),
-                          .bytes = product(data->dim, batch + (int)depth, data->rank) * element,
-                          .batch_bytes = product(data->dim, batch, data->rank) * element};
+                          .per_batch = rml_tensor_span(indices, batch, rank - 1),
+                          .bytes = rml_tensor_span(data, batch + (int)depth, data->rank) * element,
+                          .batch_bytes = rml_tensor_span(data, batch, data->rank) * element};
     if (rml_tensor_count(out) == 0)
         return;
     if (rml_tensor_count(data) == 0) // no index is one
         memset(out->raw, 0, rml_tensor_count(out) * element);
     else
-        rml_pool_run(args->pool, product(indices->dim, 0, rank - 1), part_of(context.bytes),
+        rml_pool_run(args->pool, rml_tensor_span(indices, 0, rank - 1), part_of(context.bytes),
                      nd_part, &context);
 }
 

@@ -136,14 +136,6 @@ static int64_t offset_in(const rml_tensor *data, const rml_tensor *like, int fir
     return offset;
 }
 
-static size_t product(const rml_tensor *tensor, int first, int stop)
-{
-    size_t result = 1;
-    for (int i = first; i < stop; i++)
-        result *= (size_t)tensor->dim[i];
-    return result;
-}
-
 // Lines of the indices along the axis: no two of them meet.
 static void elements_lines(void *context, size_t begin, size_t end, int worker)
 {
@@ -151,7 +143,7 @@ static void elements_lines(void *context, size_t begin, size_t end, int worker)
     const rml_tensor *indices = &args->in[1], *out = &args->out[0];
     const int rank = out->rank, axis = rml_axis_of(args->attr->scatter.axis, rank);
     const size_t bytes = rml_dtype_size(out->dtype), count = (size_t)indices->dim[axis];
-    const size_t inner = product(indices, axis + 1, rank);
+    const size_t inner = rml_tensor_span(indices, axis + 1, rank);
     (void)worker;
     while (begin < end) {
         const size_t outer = begin / inner, first = begin % inner;
@@ -274,9 +266,9 @@ static void run_nd(const rml_op_args *args)
     const rml_tensor *indices = &args->in[1], *out = &args->out[0];
     const size_t depth = (size_t)indices->dim[indices->rank - 1];
     nd_context context = {.args = args,
-                          .tuples = product(indices, 0, indices->rank - 1),
+                          .tuples = rml_tensor_span(indices, 0, indices->rank - 1),
                           .depth = depth,
-                          .inner = product(out, (int)depth, out->rank)};
+                          .inner = rml_tensor_span(out, (int)depth, out->rank)};
     copy_data(args);
     if (context.tuples && rml_tensor_count(out))
         rml_pool_run(args->pool, context.inner, PART, nd_part, &context);
@@ -301,7 +293,7 @@ static rml_status types_tensor_scatter(const rml_op_attr *attr, const rml_fact *
                                        rml_dtype *out, rml_error *err)
 {
     (void)attr;
-    if (in_count > 2 && in[2].shape.rank != -1)
+    if (rml_fact_given(in, in_count, 2))
         RML_TRY(rml_types_indices(&in[2], "write positions", err));
     return rml_types_same(in, 2, out, 1, err);
 }
@@ -326,7 +318,7 @@ static rml_status infer_tensor_scatter(const rml_op_attr *attr, const rml_fact *
 {
     const rml_shape *data = &in[0].shape, *update = &in[1].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    const rml_fact *first = in_count > 2 && in[2].shape.rank != -1 ? &in[2] : NULL;
+    const rml_fact *first = rml_fact_given(in, in_count, 2) ? &in[2] : NULL;
     int axis;
     *out = *data;
     if (data->rank < 0 || update->rank < 0)
@@ -354,10 +346,10 @@ static void tensor_scatter_part(void *context, size_t begin, size_t end, int wor
     const rml_op_args *args = context;
     const rml_tensor *update = &args->in[1], *out = &args->out[0];
     const int axis = rml_axis_of(args->attr->tensor_scatter.axis, out->rank);
-    const bool told = args->in_count > 2 && args->in[2].rank >= 0;
+    const bool told = rml_op_input(args, 2);
     const int64_t length = out->dim[axis], piece = update->dim[axis];
-    const size_t bytes = product(out, axis + 1, out->rank) * rml_dtype_size(out->dtype);
-    const size_t per_batch = product(out, 1, axis);
+    const size_t bytes = rml_tensor_span(out, axis + 1, out->rank) * rml_dtype_size(out->dtype);
+    const size_t per_batch = rml_tensor_span(out, 1, axis);
     (void)worker;
     for (size_t i = begin; i < end; i++) {
         int64_t first = told ? rml_index_at(args->in[2].raw, args->in[2].dtype, i / per_batch) : 0;
@@ -380,7 +372,7 @@ static void run_tensor_scatter(const rml_op_args *args)
     const int axis = rml_axis_of(args->attr->tensor_scatter.axis, args->out[0].rank);
     copy_data(args);
     if (rml_tensor_count(&args->in[1]))
-        rml_pool_run(args->pool, product(&args->out[0], 0, axis), 8, tensor_scatter_part,
+        rml_pool_run(args->pool, rml_tensor_span(&args->out[0], 0, axis), 8, tensor_scatter_part,
                      (void *)(uintptr_t)args);
 }
 

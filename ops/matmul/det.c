@@ -12,7 +12,7 @@ static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_coun
 {
     (void)attr;
     (void)in_count;
-    if (rml_wide_of(in[0].dtype) != RML_WIDE_F64)
+    if (!rml_dtype_is_float(in[0].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the determinant of %s is not defined",
                         rml_dtype_name(in[0].dtype));
     *out = in[0].dtype;

@@ -424,7 +424,7 @@ static void run(const rml_op_args *args)
                          (const term *[]){&j.batch, &j.k, &j.n}, 3, &job);
         } else { // the number 1, everywhere
             static const term none = {0};
-            const bool floats = rml_wide_of(dtype) == RML_WIDE_F64;
+            const bool floats = rml_dtype_is_float(dtype);
             job.src = floats ? (const char *)&one_f64 : (const char *)&one_i64;
             job.from = floats ? RML_F64 : RML_I64;
             copy_ordered(args, &eq, &none, NULL, NULL, (const term *[]){&j.batch, &j.k, &j.n}, 3,

@@ -14,11 +14,6 @@ enum { PART = 16 * RML_WIDEN_COUNT };
 // Rounds doubles of less than 2^51 to the nearest integer, ties to even, without a call.
 static const double rounder = 6755399441055744.0;
 
-static bool is_float(rml_dtype dtype)
-{
-    return rml_wide_of(dtype) == RML_WIDE_F64;
-}
-
 // Lowest and highest value; false for what nothing is quantized to.
 static bool range_of(rml_dtype dtype, double *low, double *high)
 {
@@ -46,21 +41,11 @@ static double number_at(const rml_tensor *tensor, size_t at)
     return value;
 }
 
-static bool present(const rml_op_args *args, int input)
-{
-    return args->in_count > input && args->in[input].rank >= 0;
-}
-
 // ---- which scale belongs to an element ----------------------------------------------------------
 
 static int64_t blocks_of(int64_t dim, int64_t block)
 {
     return dim / block + (dim % block != 0);
-}
-
-static bool same_dim(int64_t a, int64_t b)
-{
-    return a == b || a < 0 || b < 0;
 }
 
 static bool is_single(const rml_shape *shape)
@@ -80,12 +65,12 @@ static bool scale_fits(const rml_quantize_attr *quantize, const rml_shape *x,
     if (axis < 0 || axis >= x->rank)
         return false;
     if (quantize->block == 0 || scale->rank != x->rank)
-        return scale->rank == 1 && same_dim(scale->dim[0], x->dim[axis]);
+        return scale->rank == 1 && rml_dims_agree(scale->dim[0], x->dim[axis]);
     bool fits = true;
     for (int i = 0; i < x->rank && fits; i++)
-        fits =
-            x->dim[i] < 0 ||
-            same_dim(scale->dim[i], i == axis ? blocks_of(x->dim[i], quantize->block) : x->dim[i]);
+        fits = x->dim[i] < 0 ||
+               rml_dims_agree(scale->dim[i],
+                              i == axis ? blocks_of(x->dim[i], quantize->block) : x->dim[i]);
     return fits;
 }
 
@@ -96,7 +81,7 @@ static bool zero_fits(const rml_shape *scale, const rml_shape *zero)
         return is_single(zero);
     bool fits = zero->rank == scale->rank;
     for (int i = 0; i < scale->rank && fits; i++)
-        fits = same_dim(zero->dim[i], scale->dim[i]);
+        fits = rml_dims_agree(zero->dim[i], scale->dim[i]);
     return fits;
 }
 
@@ -164,10 +149,10 @@ static rml_status types_quantize(const rml_op_attr *attr, const rml_fact *in, in
     if (!range_of(*out, &low, &high))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s is not defined",
                         rml_dtype_name(*out));
-    if (!is_float(in[1].dtype) || !is_float(attr->quantize.precision))
+    if (!rml_dtype_is_float(in[1].dtype) || !rml_dtype_is_float(attr->quantize.precision))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
                         rml_dtype_name(in[1].dtype));
-    if (in_count > 2 && in[2].shape.rank != -1 && in[2].dtype != *out)
+    if (rml_fact_given(in, in_count, 2) && in[2].dtype != *out)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the result %s",
                         rml_dtype_name(in[2].dtype), rml_dtype_name(*out));
     return RML_OK;
@@ -225,7 +210,7 @@ static void quantize_part(void *context, size_t begin, size_t end, int worker)
         size_t run = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
         rml_widen x, y;
         const size_t index = scale_at(job, at, &run);
-        const double zero = present(args, 2) ? number_at(&args->in[2], index) : 0;
+        const double zero = rml_op_input(args, 2) ? number_at(&args->in[2], index) : 0;
         rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
         const double scale = rounded_to(precision, number_at(&args->in[1], index));
         if (precision == RML_F32)
@@ -258,10 +243,10 @@ static rml_status types_dequantize(const rml_op_attr *attr, const rml_fact *in, 
                                    rml_dtype *out, rml_error *err)
 {
     *out = attr->quantize.to;
-    if (!is_float(in[1].dtype) || !is_float(*out))
+    if (!rml_dtype_is_float(in[1].dtype) || !rml_dtype_is_float(*out))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
                         rml_dtype_name(in[1].dtype));
-    if (in_count > 2 && in[2].shape.rank != -1 && in[2].dtype != in[0].dtype)
+    if (rml_fact_given(in, in_count, 2) && in[2].dtype != in[0].dtype)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the input %s",
                         rml_dtype_name(in[2].dtype), rml_dtype_name(in[0].dtype));
     return RML_OK;
@@ -277,7 +262,7 @@ static void dequantize_part(void *context, size_t begin, size_t end, int worker)
         rml_widen x;
         const size_t index = scale_at(job, at, &run);
         const double scale = number_at(&args->in[1], index);
-        const double zero = present(args, 2) ? number_at(&args->in[2], index) : 0;
+        const double zero = rml_op_input(args, 2) ? number_at(&args->in[2], index) : 0;
         rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
         for (size_t i = 0; i < run; i++)
             x.f64[i] = (x.f64[i] - zero) * scale;
@@ -312,7 +297,7 @@ static rml_status types_requantize(const rml_op_attr *attr, const rml_fact *in, 
     (void)attr;
     *out = in[4].dtype;
     for (int k = 1; k < 4; k++)
-        if (!is_float(in[k].dtype))
+        if (!rml_dtype_is_float(in[k].dtype))
             return rml_fail(err, RML_ERR_UNSUPPORTED, "a scale is %s, expected a float type",
                             rml_dtype_name(in[k].dtype));
     if (in[0].dtype != RML_I32 || in_count != 5 || !range_of(*out, &low, &high))

@@ -156,7 +156,7 @@ typedef struct moments {
 static double offset_at(const job *at, size_t item, size_t channel)
 {
     const rml_op_args *args = at->args;
-    if (args->in_count < 4 || args->in[3].rank < 0)
+    if (!rml_op_input(args, 3))
         return 0.0;
     return (double)args->in[3]
         .data[(args->in[3].dim[0] == 1 ? 0 : item * at->s.channels) + channel];
@@ -197,8 +197,8 @@ static void join_groups(void *context, size_t begin, size_t end, int worker)
     const sizes *s = &at->s;
     const rml_op_args *args = at->args;
     const size_t groups = (size_t)args->attr->group_norm.groups, channels = s->channels / groups;
-    const rml_tensor *gamma = args->in_count > 1 && args->in[1].rank >= 0 ? &args->in[1] : NULL;
-    const rml_tensor *beta = args->in_count > 2 && args->in[2].rank >= 0 ? &args->in[2] : NULL;
+    const rml_tensor *gamma = rml_op_input(args, 1);
+    const rml_tensor *beta = rml_op_input(args, 2);
     (void)worker;
     for (size_t i = begin; i < end; i++) {
         const size_t item = i / groups, first = i % groups * channels;

@@ -11,7 +11,7 @@
 // The weights of an absent input: NULL.
 static const float *optional(const rml_op_args *args, int input)
 {
-    return args->in_count > input && args->in[input].rank >= 0 ? args->in[input].data : NULL;
+    return rml_op_input(args, input) ? args->in[input].data : NULL;
 }
 
 static void normalise(const rml_op_args *args, const float *src, size_t count, float *dst)

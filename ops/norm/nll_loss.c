@@ -10,7 +10,7 @@
 static rml_status types_nll(const rml_op_attr *attr, const rml_fact *in, int in_count,
                             rml_dtype *out, rml_error *err)
 {
-    const bool weighted = in_count > 2 && in[2].shape.rank != -1;
+    const bool weighted = rml_fact_given(in, in_count, 2);
     const rml_dtype x = in[0].dtype;
     (void)attr;
     if ((x != RML_F32 && x != RML_F64 && x != RML_F16 && x != RML_BF16) ||
@@ -33,7 +33,7 @@ static rml_status infer_nll(const rml_op_attr *attr, const rml_shape *in, int in
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "targets %s do not fit input %s",
                         rml_shape_text(&in[1], b), rml_shape_text(&in[0], a));
-    if (in_count > 2 && in[2].rank != -1 &&
+    if (rml_shape_given(in, in_count, 2) &&
         (in[2].rank != 1 ||
          (in[2].dim[0] != in[0].dim[1] && in[2].dim[0] >= 0 && in[0].dim[1] >= 0)))
         return rml_fail(err, RML_ERR_SHAPE, "weights are %s, the input %s",
@@ -61,8 +61,7 @@ static double loss_at(const rml_op_args *args, size_t places, size_t index, doub
     *weight = 0;
     if (class < 0 || class >= classes || (attr->ignores && class == attr->ignored))
         return 0;
-    *weight =
-        args->in_count > 2 && args->in[2].rank >= 0 ? number_at(&args->in[2], (size_t) class) : 1;
+    *weight = rml_op_input(args, 2) ? number_at(&args->in[2], (size_t) class) : 1;
     const size_t item = index / places, place = index % places;
     return -number_at(&args->in[0], (item * (size_t)classes + (size_t) class) * places + place);
 }

@@ -102,7 +102,7 @@ static rml_status infer_l2norm(const rml_op_attr *attr, const rml_shape *in, int
 static void l2norm_pixels(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
-    const float *scale = args->in_count > 1 && args->in[1].rank >= 0 ? args->in[1].data : NULL;
+    const float *scale = rml_op_input(args, 1) ? args->in[1].data : NULL;
     (void)worker;
     for (size_t i = begin; i < end; i++)
         args->kernels->l2norm(pixel_at(&args->in[0], i), scale, args->attr->l2norm.eps,

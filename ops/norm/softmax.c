@@ -15,7 +15,7 @@ static rml_status types_softmax(const rml_op_attr *attr, const rml_fact *in, int
 {
     (void)attr;
     (void)in_count;
-    if (rml_wide_of(in[0].dtype) != RML_WIDE_F64)
+    if (!rml_dtype_is_float(in[0].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "softmax of %s is not defined",
                         rml_dtype_name(in[0].dtype));
     return rml_types_same(in, 1, out, 1, err);

@@ -81,7 +81,7 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 
 static const rml_tensor *initial(const rml_op_args *args, int input)
 {
-    return args->in_count > input && args->in[input].rank >= 0 ? &args->in[input] : NULL;
+    return rml_op_input(args, input);
 }
 
 // Zeros, for the state in front of the first step.

@@ -35,7 +35,7 @@ static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_coun
             return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected %s", k,
                             rml_dtype_name(in[k].dtype), rml_dtype_name(want));
     }
-    if (rml_wide_of(in[0].dtype) != RML_WIDE_F64)
+    if (!rml_dtype_is_float(in[0].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "a recurrent layer of %s is not defined",
                         rml_dtype_name(in[0].dtype));
     for (int k = 0; k < outputs(attr); k++)
@@ -239,11 +239,6 @@ typedef struct rnn_row {
     double *bias, *c, *peepholes, *gate;
 } rnn_row;
 
-static bool present(const rml_op_args *args, int input)
-{
-    return args->in_count > input && args->in[input].rank >= 0;
-}
-
 // What the input gives to gate `i` of the direction.
 static double input_share(const rnn_job *job, const rnn_row *row, size_t i)
 {
@@ -325,17 +320,17 @@ static rnn_row begin_row(const rnn_job *job, size_t dir, int worker)
     row.h.x_f32 = row.x.x_f32 + job->inputs;
     row.reset.x_f32 = row.h.x_f32 + units;
     memset(row.bias, 0, (2 * job->gates + 5) * units * sizeof(double));
-    if (present(job->args, BIAS))
+    if (rml_op_input(job->args, BIAS))
         read_row(&job->args->in[BIAS], dir * 2 * job->gates * units, row.bias,
                  2 * job->gates * units);
-    if (present(job->args, PEEPHOLES))
+    if (rml_op_input(job->args, PEEPHOLES))
         read_row(&job->args->in[PEEPHOLES], dir * 3 * units, row.peepholes, 3 * units);
     return row;
 }
 
 static size_t length_of(const rnn_job *job, size_t n)
 {
-    if (!present(job->args, LENGTHS))
+    if (!rml_op_input(job->args, LENGTHS))
         return job->steps;
     const int32_t length = ((const int32_t *)job->args->in[LENGTHS].raw)[n];
     return length < 0 ? 0 : rml_min_size((size_t)length, job->steps);
@@ -348,9 +343,9 @@ static void run_sequence(const rnn_job *job, size_t dir, size_t n, int worker)
     const size_t units = job->hidden, length = length_of(job, n);
     const size_t state = (first ? n * job->dirs + dir : dir * job->batch + n) * units;
     const rnn_row row = begin_row(job, dir, worker);
-    if (present(args, H0) && length)
+    if (rml_op_input(args, H0) && length)
         read_row(&args->in[H0], state, row.h.x, units);
-    if (present(args, C0) && length)
+    if (rml_op_input(args, C0) && length)
         read_row(&args->in[C0], state, row.c, units);
     for (size_t t = 0; t < job->steps; t++) {
         const size_t at = t < length && back ? length - 1 - t : t;

@@ -30,7 +30,7 @@ static rml_status types_reduce(const rml_op_attr *attr, const rml_fact *in, int 
     const rml_reduce_kind kind = attr->reduce.kind;
     if (in[0].dtype == RML_BOOL && kind != RML_REDUCE_MAX && kind != RML_REDUCE_MIN)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of bool is not defined", kind_name(kind));
-    if (in_count > 1 && in[1].shape.rank != -1 && in[1].dtype != RML_I64)
+    if (rml_fact_given(in, in_count, 1) && in[1].dtype != RML_I64)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "axes are %s, and i64 is expected",
                         rml_dtype_name(in[1].dtype));
     return rml_types_same(in, 1, out, 1, err);
@@ -82,7 +82,7 @@ static rml_status infer_reduce(const rml_op_attr *attr, const rml_fact *in, int 
                                rml_shape *out, rml_error *err)
 {
     const rml_reduce_attr *reduce = &attr->reduce;
-    const bool listed = in_count > 1 && in[1].shape.rank != -1;
+    const bool listed = rml_fact_given(in, in_count, 1);
     const int rank = in[0].shape.rank;
     const rml_shape x = in[0].shape;
     char text[RML_SHAPE_TEXT_BYTES];

@@ -191,7 +191,7 @@ static rml_status types_pad(const rml_op_attr *attr, const rml_fact *in, int in_
                             rml_dtype *out, rml_error *err)
 {
     (void)attr;
-    if (in_count > 2 && in[2].shape.rank != -1 && in[2].dtype != in[0].dtype)
+    if (rml_fact_given(in, in_count, 2) && in[2].dtype != in[0].dtype)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the value is %s, the input %s",
                         rml_dtype_name(in[2].dtype), rml_dtype_name(in[0].dtype));
     return rml_types_same(in, 1, out, 1, err);
@@ -241,7 +241,7 @@ static rml_status infer_pad(const rml_op_attr *attr, const rml_fact *in, int in_
 static void run_pad(const rml_op_args *args)
 {
     const rml_list pads = rml_list_read(args, 1), axes = rml_list_read(args, 3);
-    const bool has_value = args->in_count > 2 && args->in[2].rank >= 0;
+    const bool has_value = rml_op_input(args, 2);
     margin margins[RML_MAX_RANK];
     margins_of(&pads, &axes, args->in[0].rank, margins);
     extend(args, args->attr->pad.mode, margins, has_value ? args->in[2].raw : NULL);

@@ -183,7 +183,7 @@ static rml_status infer_split(const rml_op_attr *attr, const rml_fact *in, int i
         return RML_OK;
     int axis;
     RML_TRY(rml_axis_check(split->axis, from, &axis, err));
-    const bool told = (in_count > 1 && in[1].shape.rank != -1);
+    const bool told = (rml_fact_given(in, in_count, 1));
     const bool known = told ? in[1].data != NULL : split->sizes || from->dim[axis] >= 0;
     int64_t rest = from->dim[axis];
     RML_TRY(split_sizes(split, in_count > 1 ? &in[1] : NULL, rest, part, err));

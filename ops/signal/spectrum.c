@@ -12,7 +12,7 @@ static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_coun
                         rml_error *err)
 {
     (void)attr;
-    if (rml_wide_of(in[0].dtype) != RML_WIDE_F64)
+    if (!rml_dtype_is_float(in[0].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "a transform of %s is not defined",
                         rml_dtype_name(in[0].dtype));
     for (int k = 1; k < in_count; k++)
@@ -25,7 +25,7 @@ static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_coun
 
 static bool given(const rml_fact *in, int in_count, int input)
 {
-    return in_count > input && in[input].shape.rank != -1;
+    return rml_fact_given(in, in_count, input);
 }
 
 // The one number of an i64 input; false where only the run tells.
@@ -162,7 +162,7 @@ typedef struct dft_job {
 static size_t told_length(const rml_op_args *args, int axis)
 {
     const int64_t size = args->in[0].dim[axis];
-    if (args->in_count > 1 && args->in[1].rank >= 0)
+    if (rml_op_input(args, 1))
         return (size_t) * (const int64_t *)args->in[1].raw;
     return (size_t)(args->attr->dft.inverse && args->attr->dft.onesided ? 2 * (size - 1) : size);
 }
@@ -170,7 +170,7 @@ static size_t told_length(const rml_op_args *args, int axis)
 static int axis_of(const rml_op_args *args)
 {
     int64_t axis = args->attr->dft.axis;
-    if (args->in_count > 2 && args->in[2].rank >= 0)
+    if (rml_op_input(args, 2))
         axis = *(const int64_t *)args->in[2].raw;
     return (int)(axis < 0 ? axis + args->in[0].rank : axis);
 }
@@ -178,7 +178,7 @@ static int axis_of(const rml_op_args *args)
 static size_t scratch_dft(const rml_op_args *args)
 {
     const bool halved = args->attr->dft.onesided && !args->attr->dft.inverse;
-    const bool axis_known = args->in_count < 3 || args->in[2].rank < 0;
+    const bool axis_known = !rml_op_input(args, 2);
     size_t most = 0;
     for (int i = 0; i < args->in[0].rank - 1; i++)
         if (!axis_known || i == axis_of(args)) {
@@ -347,10 +347,10 @@ static void run_stft(const rml_op_args *args)
                     .bins = (size_t)y->dim[2],
                     .parts = x->rank == 3 ? (size_t)x->dim[2] : 1,
                     .samples = (size_t)x->dim[1],
-                    .window = args->in_count > 2 && args->in[2].rank >= 0};
+                    .window = rml_op_input(args, 2)};
     if (!rml_tensor_count(y))
         return;
-    if (args->in_count > 3 && args->in[3].rank >= 0)
+    if (rml_op_input(args, 3))
         job.length = (size_t) * (const int64_t *)args->in[3].raw;
     else if (job.window)
         job.length = (size_t)args->in[2].dim[0];

@@ -1,0 +1,83 @@
+// The slices along an axis that a list of bools says yes to.
+#include "ops/index/list.h"
+
+#include <string.h>
+
+static rml_status types_compress(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                 rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[1].dtype != RML_BOOL)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the condition is %s, expected bool",
+                        rml_dtype_name(in[1].dtype));
+    return rml_types_same(in, 1, out, 1, err);
+}
+
+// How many of the first `size` are wanted; what the list has beyond them means nothing.
+static int64_t wanted_of(const uint8_t *condition, int64_t listed, int64_t size)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < listed && i < size; i++)
+        count += condition[i] != 0;
+    return count;
+}
+
+static rml_status infer_compress(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                                 rml_shape *out, rml_error *err)
+{
+    const rml_shape *from = &in[0].shape, *condition = &in[1].shape;
+    char text[RML_SHAPE_TEXT_BYTES];
+    int64_t size = 1;
+    int axis = 0;
+    (void)in_count;
+    if (condition->rank >= 0 && condition->rank != 1)
+        return rml_fail(err, RML_ERR_SHAPE, "the condition has shape %s, expected a list",
+                        rml_shape_text(condition, text));
+    *out = *from;
+    if (attr->compress.flat)
+        *out = (rml_shape){1, {-1}};
+    if (from->rank < 0)
+        return RML_OK;
+    if (attr->compress.flat) {
+        for (int i = 0; i < from->rank; i++)
+            RML_TRY(rml_dim_mul(size, from->dim[i], &size, err));
+    } else {
+        RML_TRY(rml_axis_check(attr->compress.axis, from, &axis, err));
+        size = from->dim[axis];
+    }
+    out->dim[axis] = in[1].data && size >= 0 ? wanted_of(in[1].data, condition->dim[0], size) : -1;
+    return RML_OK;
+}
+
+static void run_compress(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    const bool flat = args->attr->compress.flat;
+    const int axis = flat ? 0 : rml_axis_of(args->attr->compress.axis, in->rank);
+    const uint8_t *condition = args->in[1].raw;
+    const int64_t listed = args->in[1].dim[0];
+    const int64_t size = flat ? (int64_t)rml_tensor_count(in) : in->dim[axis];
+    const size_t outer = rml_tensor_span(in, 0, axis);
+    const size_t bytes =
+        (flat ? 1 : rml_tensor_span(in, axis + 1, in->rank)) * rml_dtype_size(in->dtype);
+    const char *src = in->raw;
+    char *dst = out->raw;
+    for (size_t o = 0; o < outer; o++, src += (size_t)size * bytes)
+        for (int64_t i = 0; i < listed && i < size; i++)
+            if (condition[i] && bytes) {
+                memcpy(dst, src + (size_t)i * bytes, bytes);
+                dst += bytes;
+            }
+}
+
+static const rml_algorithm compress_algorithms[] = {{.name = "slices", .run = run_compress}};
+
+const rml_op rml_op_compress = {.name = "compress",
+                                .min_inputs = 2,
+                                .max_inputs = 2,
+                                .layout = RML_OP_PLAIN,
+                                .packed_input = -1,
+                                .types = types_compress,
+                                .infer_values = infer_compress,
+                                .algorithms = compress_algorithms};

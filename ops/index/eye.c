@@ -1,0 +1,54 @@
+// A matrix of the size of the input, ones on a diagonal.
+#include "ops/op.h"
+
+#include <string.h>
+
+static rml_status types_eye(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                            rml_dtype *out, rml_error *err)
+{
+    (void)in;
+    (void)in_count;
+    (void)err;
+    *out = attr->eye.to;
+    return RML_OK;
+}
+
+static rml_status infer_eye(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                            rml_shape *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    (void)in_count;
+    *out = in[0].shape;
+    if (out->rank >= 0 && out->rank != 2)
+        return rml_fail(err, RML_ERR_SHAPE, "input %s is no matrix", rml_shape_text(out, text));
+    return RML_OK;
+}
+
+static void run_eye(const rml_op_args *args)
+{
+    const rml_tensor *out = &args->out[0];
+    const size_t bytes = rml_dtype_size(out->dtype), count = rml_tensor_count(out);
+    const int64_t rows = out->dim[0], columns = out->dim[1];
+    const double one = 1;
+    int64_t diagonal = args->attr->eye.diagonal;
+    diagonal = diagonal < -rows ? -rows : diagonal > columns ? columns : diagonal;
+    if (count == 0)
+        return;
+    memset(out->raw, 0, count * bytes);
+    for (int64_t i = diagonal < 0 ? -diagonal : 0; i < rows && i + diagonal < columns; i++)
+        rml_dtype_convert(RML_F64, &one, out->dtype,
+                          (char *)out->raw + (size_t)(i * columns + i + diagonal) * bytes, 1);
+}
+
+static const rml_algorithm eye_algorithms[] = {{.name = "diagonal", .run = run_eye}};
+
+const rml_op rml_op_eye = {.name = "eye",
+                           .min_inputs = 1,
+                           .max_inputs = 1,
+                           .layout = RML_OP_PLAIN,
+                           .packed_input = -1,
+                           .from_shapes = true,
+                           .types = types_eye,
+                           .infer_values = infer_eye,
+                           .algorithms = eye_algorithms};

@@ -1,0 +1,68 @@
+// The upper or lower triangle of matrices, zeros elsewhere. The second input says which diagonal it
+// goes to.
+#include "ops/index/list.h"
+
+#include <string.h>
+
+#define PART_BYTES 16384 // of output a work item: enough to outweigh taking it
+
+static rml_status infer_trilu(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    (void)attr;
+    *out = in[0].shape;
+    if (out->rank >= 0 && out->rank < 2)
+        return rml_fail(err, RML_ERR_SHAPE, "input %s holds no matrices",
+                        rml_shape_text(out, text));
+    if (rml_fact_given(in, in_count, 1))
+        RML_TRY(rml_types_indices(&in[1], "diagonals", err));
+    return rml_scalar_check(in, in_count, 1, "diagonal", err);
+}
+
+static void trilu_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    const bool upper = args->attr->trilu.upper, told = rml_op_input(args, 1);
+    const int64_t rows = in->dim[in->rank - 2], columns = in->dim[in->rank - 1];
+    const size_t bytes = rml_dtype_size(in->dtype);
+    int64_t diagonal = told ? rml_index_at(args->in[1].raw, args->in[1].dtype, 0) : 0;
+    diagonal = diagonal < -rows ? -rows : diagonal > columns ? columns : diagonal;
+    (void)worker;
+    for (size_t row = begin; row < end; row++) {
+        // Columns up to `split` are of the lower triangle (or, looked at as upper, outside it).
+        int64_t split = (int64_t)(row % (size_t)rows) + diagonal + (upper ? 0 : 1);
+        split = split < 0 ? 0 : split > columns ? columns : split;
+        const int64_t first = upper ? split : 0, stop = upper ? columns : split;
+        const char *src = (const char *)in->raw + row * (size_t)columns * bytes;
+        char *dst = (char *)out->raw + row * (size_t)columns * bytes;
+        memset(dst, 0, (size_t)first * bytes);
+        if (dst != src)
+            memcpy(dst + (size_t)first * bytes, src + (size_t)first * bytes,
+                   (size_t)(stop - first) * bytes);
+        memset(dst + (size_t)stop * bytes, 0, (size_t)(columns - stop) * bytes);
+    }
+}
+
+static void run_trilu(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0];
+    const size_t columns = (size_t)in->dim[in->rank - 1];
+    if (rml_tensor_count(in))
+        rml_pool_run(args->pool, rml_tensor_count(in) / columns,
+                     PART_BYTES / (columns * rml_dtype_size(in->dtype) + 1) + 1, trilu_rows,
+                     (void *)(uintptr_t)args);
+}
+
+static const rml_algorithm trilu_algorithms[] = {{.name = "rows", .run = run_trilu}};
+
+const rml_op rml_op_trilu = {.name = "trilu",
+                             .min_inputs = 1,
+                             .max_inputs = 2,
+                             .layout = RML_OP_PLAIN,
+                             .packed_input = -1,
+                             .in_place = true,
+                             .types = rml_types_first,
+                             .infer_values = infer_trilu,
+                             .algorithms = trilu_algorithms};

@@ -1,0 +1,64 @@
+// Elements of one of two inputs as a condition says; all three are broadcast together.
+#include "ops/elementwise/nd_iterator.h"
+
+static rml_status types_where(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    if (in[0].dtype != RML_BOOL)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the condition is %s, expected bool",
+                        rml_dtype_name(in[0].dtype));
+    return rml_types_same(in + 1, 2, out, 1, err);
+}
+
+static rml_status infer_where(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    (void)attr;
+    return rml_broadcast_shape(in, in_count, out, err);
+}
+
+#define CHOOSE(type)                                                                               \
+    for (size_t i = 0; i < count; i++) {                                                           \
+        const int64_t k = (int64_t)i;                                                              \
+        ((type *)(void *)at[0])[k * stride[0]] =                                                   \
+            condition[k * stride[1]] ? ((const type *)(const void *)at[2])[k * stride[2]]          \
+                                     : ((const type *)(const void *)at[3])[k * stride[3]];         \
+    }
+
+static void where_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const uint8_t *condition = (const uint8_t *)(const void *)at[1];
+    switch (*(const size_t *)context) {
+    case 4:
+        CHOOSE(uint32_t);
+        break;
+    case 8:
+        CHOOSE(uint64_t);
+        break;
+    case 2:
+        CHOOSE(uint16_t);
+        break;
+    default:
+        CHOOSE(uint8_t);
+    }
+}
+
+static void run_where(const rml_op_args *args)
+{
+    const rml_tensor *views[4] = {&args->out[0], &args->in[0], &args->in[1], &args->in[2]};
+    const rml_nd_iterator walk = rml_nd_iterator_make(views, 4);
+    rml_nd_iterator_run(&walk, args->pool, where_run, &walk.bytes[0]);
+}
+
+static const rml_algorithm where_algorithms[] = {{.name = "elementwise", .run = run_where}};
+
+const rml_op rml_op_where = {.name = "where",
+                             .min_inputs = 3,
+                             .max_inputs = 3,
+                             .layout = RML_OP_PLAIN,
+                             .packed_input = -1,
+                             .types = types_where,
+                             .infer = infer_where,
+                             .algorithms = where_algorithms};

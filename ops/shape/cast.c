@@ -1,0 +1,41 @@
+// Elements as another type, see rml_dtype_convert.
+#include "ops/op.h"
+
+#include "tensor/convert.h"
+
+static rml_status types_cast(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                             rml_dtype *out, rml_error *err)
+{
+    (void)in;
+    (void)in_count;
+    (void)err;
+    *out = attr->cast.to;
+    return RML_OK;
+}
+
+enum { CAST_CHUNK = 4096 };
+
+static void cast_part(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    (void)worker;
+    rml_dtype_convert(in->dtype, (const char *)in->raw + begin * rml_dtype_size(in->dtype),
+                      out->dtype, (char *)out->raw + begin * rml_dtype_size(out->dtype),
+                      end - begin);
+}
+
+static void run_cast(const rml_op_args *args)
+{
+    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), CAST_CHUNK, cast_part,
+                 (void *)(uintptr_t)args);
+}
+
+static const rml_algorithm cast_algorithms[] = {{.name = "convert", .run = run_cast}};
+const rml_op rml_op_cast = {.name = "cast",
+                            .min_inputs = 1,
+                            .max_inputs = 1,
+                            .packed_input = -1,
+                            .types = types_cast,
+                            .infer = rml_infer_same,
+                            .algorithms = cast_algorithms};

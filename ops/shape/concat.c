@@ -1,0 +1,59 @@
+// Inputs one behind the other along an axis.
+#include "ops/elementwise/nd_iterator.h"
+#include "ops/index/list.h"
+
+static rml_status types_concat(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                               rml_dtype *out, rml_error *err)
+{
+    (void)attr;
+    return rml_types_same(in, in_count, out, 1, err);
+}
+
+static rml_status infer_concat(const rml_op_attr *attr, const rml_shape *in, int in_count,
+                               rml_shape *out, rml_error *err)
+{
+    char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
+    int axis;
+    RML_TRY(rml_axis_check(attr->concat.axis, &in[0], &axis, err));
+    *out = in[0];
+    bool fits = true;
+    for (int k = 0; k < in_count; k++) {
+        fits = in[k].rank == out->rank;
+        for (int i = 0; i < out->rank && fits; i++)
+            if (i != axis) {
+                fits = in[k].dim[i] == out->dim[i] || in[k].dim[i] < 0 || out->dim[i] < 0;
+                if (out->dim[i] < 0)
+                    out->dim[i] = in[k].dim[i];
+            }
+        if (!fits)
+            return rml_fail(err, RML_ERR_SHAPE, "inputs %s and %s cannot be joined along axis %d",
+                            rml_shape_text(&in[0], a), rml_shape_text(&in[k], b), axis);
+        if (k > 0)
+            RML_TRY(rml_dim_add(out->dim[axis], in[k].dim[axis], &out->dim[axis], err));
+    }
+    return RML_OK;
+}
+
+static void run_concat(const rml_op_args *args)
+{
+    const int axis = rml_axis_of(args->attr->concat.axis, args->out[0].rank);
+    rml_tensor part = args->out[0];
+    for (int k = 0; k < args->in_count; k++) {
+        part.dim[axis] = args->in[k].dim[axis];
+        // The planner lets producers write straight into their part of the output where it can.
+        if (part.raw != args->in[k].raw)
+            rml_copy_view(args, &args->in[k], &part);
+        rml_tensor_advance(&part, part.dim[axis] * part.stride[axis]);
+    }
+}
+
+static const rml_algorithm concat_algorithms[] = {{.name = "copy", .run = run_concat}};
+
+const rml_op rml_op_concat = {.name = "concat",
+                              .min_inputs = 1,
+                              .max_inputs = -1,
+                              .layout = RML_OP_FOLLOW,
+                              .packed_input = -1,
+                              .types = types_concat,
+                              .infer = infer_concat,
+                              .algorithms = concat_algorithms};

@@ -1,0 +1,61 @@
+// The dimensions of a value, and how many elements it has.
+#include "ops/op.h"
+
+// ---- shape --------------------------------------------------------------------------------------
+
+static rml_status infer_shape(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                              rml_shape *out, rml_error *err)
+{
+    (void)attr;
+    (void)in_count;
+    (void)err;
+    *out = (rml_shape){1, {in[0].shape.rank < 0 ? -1 : in[0].shape.rank}};
+    return RML_OK;
+}
+
+static void run_shape(const rml_op_args *args)
+{
+    int64_t *dim = args->out[0].raw;
+    for (int i = 0; i < args->in[0].rank; i++)
+        dim[i] = args->in[0].dim[i];
+}
+
+static const rml_algorithm shape_algorithms[] = {{.name = "dimensions", .run = run_shape}};
+const rml_op rml_op_shape = {.name = "shape",
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .packed_input = -1,
+                             .from_shapes = true,
+                             .types = rml_types_i64,
+                             .infer_values = infer_shape,
+                             .algorithms = shape_algorithms};
+
+// ---- size ---------------------------------------------------------------------------------------
+
+static rml_status infer_size(const rml_op_attr *attr, const rml_fact *in, int in_count,
+                             rml_shape *out, rml_error *err)
+{
+    (void)attr;
+    (void)in;
+    (void)in_count;
+    (void)err;
+    *out = (rml_shape){0};
+    return RML_OK;
+}
+
+static void run_size(const rml_op_args *args)
+{
+    *(int64_t *)args->out[0].raw = (int64_t)rml_tensor_count(&args->in[0]);
+}
+
+static const rml_algorithm size_algorithms[] = {{.name = "count", .run = run_size}};
+
+const rml_op rml_op_size = {.name = "size",
+                            .min_inputs = 1,
+                            .max_inputs = 1,
+                            .layout = RML_OP_PLAIN,
+                            .packed_input = -1,
+                            .from_shapes = true,
+                            .types = rml_types_i64,
+                            .infer_values = infer_size,
+                            .algorithms = size_algorithms};
