@@ -141,7 +141,10 @@ static rml_status run_step(rml_plan *plan, rml_step *step, rml_context *context,
 static rml_status run_sweep(const rml_plan *plan, const rml_stage *stage, rml_context *context,
                             rml_error *err)
 {
+    const double start = plan->times ? rml_clock_ms() : 0;
     rml_bands_sweep(plan, plan->graph, stage, plan->block);
+    if (plan->times)
+        context->measured_ms += rml_clock_ms() - start;
     for (size_t i = 0; i < plan->step_count; i++)
         if (stage->member[i] == RML_MEMBER_COMPUTE &&
             !plan->bands->banded[plan->graph->nodes[plan->steps[i].node].out])

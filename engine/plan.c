@@ -149,6 +149,31 @@ static rml_status prepare_step(rml_plan *plan, size_t index, const rml_context *
 
 // ---- plans ------------------------------------------------------------------------------------
 
+static bool shape_fits(const rml_shape *planned, const rml_shape *shape)
+{
+    bool fits = planned->rank == RML_RANK_UNKNOWN || planned->rank == shape->rank;
+    for (int i = 0; i < planned->rank && fits; i++)
+        fits = planned->dim[i] < 0 || planned->dim[i] == shape->dim[i];
+    return fits;
+}
+
+// What the graph was made for: passes count on it. A state of a loop may turn out otherwise.
+static rml_status take_inputs(rml_plan *plan, const rml_fact *inputs, rml_error *err)
+{
+    char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
+    for (size_t i = 0; i < plan->graph->input_count; i++) {
+        const rml_value *value = &plan->graph->values[plan->graph->inputs[i]];
+        const rml_shape *shape = &inputs[i].shape;
+        if (value->dtype != inputs[i].dtype ||
+            (shape->rank != RML_RANK_UNKNOWN && !shape_fits(&value->shape, shape)))
+            return rml_fail(err, RML_ERR_SHAPE, "input %s is %s %s, expected %s %s", value->name,
+                            rml_dtype_name(inputs[i].dtype), rml_shape_text(shape, got),
+                            rml_dtype_name(value->dtype), rml_shape_text(&value->shape, want));
+        plan->facts[plan->graph->inputs[i]] = inputs[i];
+    }
+    return RML_OK;
+}
+
 // With `band_rows` every value has a place of its own, and large images are computed in bands.
 static rml_status fill(rml_plan *plan, const rml_fact *inputs, size_t limit, int64_t band_rows,
                        const rml_context *context, rml_error *err)
@@ -164,8 +189,7 @@ static rml_status fill(rml_plan *plan, const rml_fact *inputs, size_t limit, int
     if (!plan->facts || !plan->places || !plan->last || !plan->steps || !plan->scratch ||
         !plan->buffers)
         return rml_fail_nomem(err, values * sizeof *plan->places, "the plan");
-    for (size_t i = 0; i < graph->input_count; i++)
-        plan->facts[graph->inputs[i]] = inputs[i];
+    RML_TRY(take_inputs(plan, inputs, err));
     RML_TRY(rml_graph_infer(graph, plan->facts, &plan->arena, err));
     RML_TRY(list_steps(plan, err));
     rml_places_choose(plan, band_rows > 0);
@@ -234,14 +258,6 @@ void rml_plan_destroy(rml_plan **plan_at)
 }
 
 // ---- lists of plans -----------------------------------------------------------------------------
-
-static bool shape_fits(const rml_shape *planned, const rml_shape *shape)
-{
-    bool fits = planned->rank == RML_RANK_UNKNOWN || planned->rank == shape->rank;
-    for (int i = 0; i < planned->rank && fits; i++)
-        fits = planned->dim[i] < 0 || planned->dim[i] == shape->dim[i];
-    return fits;
-}
 
 bool rml_plan_fits(const rml_plan *plan, const rml_fact *inputs)
 {

@@ -209,7 +209,6 @@ static const char *why_not(const rml_onnx_importer *importer, const rml_onnx_nod
 static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *node,
                             rml_value_id *in, rml_value_id *out)
 {
-    char text[RML_ONNX_MAX_NAME_BYTES + 64];
     bool refused = false;
     for (size_t k = 0; k < node->output_count; k++)
         out[k] = RML_NO_VALUE;
@@ -218,7 +217,7 @@ static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *no
         refused = refused || in[i] == RML_ONNX_REFUSED;
     }
     importer->entry = entry_of(node);
-    const char *reason = why_not(importer, node, text, sizeof text);
+    const char *reason = why_not(importer, node, importer->text, sizeof importer->text);
     if (reason) {
         RML_TRY(rml_onnx_add_refusal(importer, node, in, reason));
         refused = true;

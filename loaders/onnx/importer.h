@@ -46,6 +46,9 @@ struct rml_onnx_importer {
     size_t refusal_count, refusal_capacity;
     size_t refusals_more; // nodes of further kinds
     rml_error *err;
+    // Once, and not in a frame for each graph inside another: read before anything else is written.
+    rml_error inner;                         // of a graph inside a node
+    char text[RML_ONNX_MAX_NAME_BYTES + 64]; // why a node is refused
 };
 
 // A value of the file in the graph that nodes go to now.

@@ -63,16 +63,16 @@ static bool take_body(rml_onnx_call *call, const char *name, const rml_fact *in,
                         from->output_count, outputs);
         return false;
     }
-    rml_error error, *outer = importer->err;
-    importer->err = &error;
+    rml_error *outer = importer->err;
+    importer->err = &importer->inner;
     const rml_status status = rml_onnx_import_body(importer, from, in, count, &out->graph,
                                                    &out->captures, &out->capture_count);
     importer->err = outer;
     importer->entry = entry;
     if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
-        rml_graph_fail(call->graph, status, "%s", error.message);
+        rml_graph_fail(call->graph, status, "%s", importer->inner.message);
     else if (status != RML_OK)
-        rml_onnx_refuse(call, "%s", error.message);
+        rml_onnx_refuse(call, "%s", importer->inner.message);
     else if (!out->graph)
         call->refused = true; // the reason stands in the list already
     return out->graph != NULL;
@@ -144,8 +144,8 @@ static void take_branch(rml_onnx_call *call, bool truth)
         return;
     }
     const rml_onnx_entry *entry = importer->entry;
-    rml_error error, *outer = importer->err;
-    importer->err = &error;
+    rml_error *outer = importer->err;
+    importer->err = &importer->inner;
     rml_status status = rml_onnx_import_nodes(importer, from);
     for (int k = 0; k < call->out_count && status == RML_OK; k++) {
         status = rml_onnx_look_up(importer, from->output[k], &call->out[k]);
@@ -154,7 +154,7 @@ static void take_branch(rml_onnx_call *call, bool truth)
     importer->err = outer;
     importer->entry = entry;
     if (status != RML_OK)
-        rml_graph_fail(call->graph, status, "%s", error.message);
+        rml_graph_fail(call->graph, status, "%s", importer->inner.message);
 }
 
 static void import_if(rml_onnx_call *call)

@@ -322,6 +322,89 @@ static void test_loop_changes_size(void)
     rml_graph_release(&body);
 }
 
+// A state that turns into another kind of tensor than its graph was made for.
+static void test_loop_changes_rank(void)
+{
+    static const rml_dtype types[] = {RML_F32};
+    net at;
+    rml_graph body;
+    const rml_shape open = shape1(-1), six = shape1(6);
+    rml_graph_init(&body, rml_allocator_default());
+    rml_graph_typed_input(&body, "turn", RML_I64, &scalar);
+    const rml_value_id go = rml_graph_typed_input(&body, "go", RML_BOOL, &scalar);
+    const rml_value_id state = rml_graph_input(&body, "state", &open);
+    rml_graph_output(&body, "go_on", cast(&body, go, RML_BOOL, "same"));
+    rml_graph_output(&body, "state_out",
+                     rml_graph_reshape(&body, state, &(rml_shape){2, {2, -1}}, "fold"));
+    net_begin(&at, NULL);
+    const rml_value_id limit = rml_graph_typed_input(at.graph, "limit", RML_I64, &scalar);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &six);
+    const rml_control_attr attr = {
+        .body = {&body}, .out_count = 1, .out_types = types, .states = 1};
+    const rml_value_id in[] = {limit, RML_NO_VALUE, x};
+    rml_graph_output(at.graph, "end", control(&at, RML_OP_LOOP, &attr, in, 3, "loop"));
+    rml_session *session = start(&at, NULL);
+    prepare(&at, session);
+    memset(rml_session_input(session, "x", NULL), 0, 6 * sizeof(float));
+    for (int64_t turns = 2; turns >= 0; turns--) {
+        rml_shape shape;
+        *(int64_t *)rml_session_input(session, "limit", NULL) = turns;
+        const rml_status status = rml_session_run(session, &at.err);
+        CHECK(status == (turns > 1 ? RML_ERR_SHAPE : RML_OK));
+        CHECK(turns < 2 || (strstr(at.err.message, "state") && strstr(at.err.message, "(2,3)")));
+        CHECK((rml_session_output(session, "end", &shape) != NULL) == (turns < 2));
+        CHECK(turns > 1 || shape.rank == 1 + turns);
+    }
+    rml_session_destroy(&session);
+    net_end(&at);
+    rml_graph_release(&body);
+}
+
+// What is added to a convolution has as many rows as are picked while it runs: one is broadcast.
+static void test_sum_turns_out_broadcast(void)
+{
+    enum { ROWS = 9, WIDTH = 7, PICK = 5 };
+    const rml_shape image = {4, {1, 4, -1, WIDTH}};
+    const rml_conv_attr attr = rml_conv_square(3, 1, 1);
+    net at;
+    net_begin(&at, NULL);
+    const rml_value_id x = rml_graph_input(at.graph, "x", &image);
+    const rml_value_id y = rml_graph_input(at.graph, "y", &image);
+    const rml_value_id flags =
+        rml_graph_typed_input(at.graph, "flags", RML_BOOL, &(rml_shape){1, {ROWS}});
+    const rml_value_id w = net_random(&at, "w", (rml_shape){4, {4, 4, 3, 3}}, 'u');
+    const rml_value_id rows =
+        rml_graph_node(at.graph, RML_OP_COMPRESS, &(rml_op_attr){.compress = {.axis = 2}},
+                       (const rml_value_id[]){y, flags}, 2, "pick");
+    const rml_value_id c = rml_graph_conv(at.graph, x, w, RML_NO_VALUE, &attr, "conv");
+    rml_graph_output(at.graph, "sum", rml_graph_binary(at.graph, RML_BINARY_ADD, c, rows, "add"));
+    rml_session *session = start(&at, NULL);
+    const rml_shape known = {4, {1, 4, ROWS, WIDTH}};
+    CHECK(rml_session_resize(session, "x", known, &at.err) == RML_OK);
+    CHECK(rml_session_resize(session, "y", known, &at.err) == RML_OK);
+    prepare(&at, session);
+    uniform_fill(rml_session_input(session, "x", NULL), 4 * ROWS * WIDTH, 1, 'u');
+    uniform_fill(rml_session_input(session, "y", NULL), 4 * ROWS * WIDTH, 2, 'u');
+    uint8_t *flag = rml_session_input(session, "flags", NULL);
+    float all[4 * ROWS * WIDTH];
+    rml_shape shape;
+    memset(flag, 1, ROWS);
+    run(&at, session);
+    memcpy(all, rml_session_output(session, "sum", NULL), sizeof all);
+    memset(flag, 0, ROWS);
+    flag[PICK] = 1;
+    run(&at, session);
+    const float *one = rml_session_output(session, "sum", &shape);
+    CHECK(rml_shape_equal(&shape, &known));
+    for (int channel = 0; channel < 4; channel++) {
+        const int first = channel * ROWS * WIDTH, picked = first + PICK * WIDTH;
+        CHECK(memcmp(one + picked, all + picked, WIDTH * sizeof *one) == 0);
+        CHECK(memcmp(one + first, all + first, WIDTH * sizeof *one) != 0);
+    }
+    rml_session_destroy(&session);
+    net_end(&at);
+}
+
 // Columns of x from the last to the first, summed up; stacked as columns, in both directions.
 static void test_scan(void)
 {
@@ -646,6 +729,8 @@ int main(void)
     test_if();
     test_loop();
     test_loop_changes_size();
+    test_loop_changes_rank();
+    test_sum_turns_out_broadcast();
     test_scan();
     test_no_memory();
     test_no_allocation();
