@@ -61,7 +61,8 @@ rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight
 size_t rml_conv_few_scratch_bytes(const rml_op_args *args);
 void rml_conv_few_run(const rml_op_args *args);
 
-// Indirect, in bf16.
+// Indirect, in bf16. What fits is accepted where it is the fastest way, see conv_winograd.c.
+bool rml_conv_bf16_fits(const rml_op_args *args);
 bool rml_conv_bf16_accepts(const rml_op_args *args);
 size_t rml_conv_bf16_packed_bytes(const rml_op_args *args);
 rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, void *packed,

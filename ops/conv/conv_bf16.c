@@ -1,5 +1,5 @@
-// Convolution in bf16: the indirect product, with f32 sums. One group; few
-// channels stay f32, for at the ends of a network they carry most and cost least.
+// Convolution in bf16: the indirect product, with f32 sums. One group; few channels stay f32, for
+// at the ends of a network they carry most and cost least.
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
@@ -15,10 +15,10 @@ static size_t depth_of(const rml_op_args *args)
     return rml_pack_depth(&args->kernels->gemm_bf16, (size_t)args->in[0].dim[1]);
 }
 
-bool rml_conv_bf16_accepts(const rml_op_args *args)
+bool rml_conv_bf16_fits(const rml_op_args *args)
 {
-    return rml_wants_bf16(args) && args->attr->conv.groups == 1 &&
-           args->in[0].dim[1] >= LEAST_CHANNELS && args->out[0].dim[1] >= LEAST_CHANNELS;
+    return args->attr->conv.groups == 1 && args->in[0].dim[1] >= LEAST_CHANNELS &&
+           args->out[0].dim[1] >= LEAST_CHANNELS;
 }
 
 size_t rml_conv_bf16_packed_bytes(const rml_op_args *args)

@@ -8,6 +8,8 @@
 #include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
+#include <math.h>
+
 // What a block may take of the second-level cache; the weights flow through the rest, and pixels
 // fetched ahead wait there.
 #define SCRATCH_BYTES ((size_t)400 * 1024)
@@ -17,16 +19,13 @@
 #define WIDE_CHANNELS 320
 #define WIDE_BLOCK 48
 #define GROUP 128 // columns
-// In bf16, of inputs and of outputs. FFDNet, whose images are cut into tiles, has fewer in its
-// usual widths: tiles and whole images must go the same way.
-#define BF16_CHANNELS 128
-// In bf16, images up to this size stay f32: that takes little longer, is faster than direct sums of
-// bf16, and the layers in the middle of a network are those whose rounding all others carry on.
-#define F32_PIXELS 4096
+// In bf16 larger images only: the layers in the middle of a network are those whose rounding all
+// others carry on, and Winograd amplifies it.
+#define BF16_PIXELS 4096
 
 #define OUT RML_WINOGRAD_OUT
 
-bool rml_conv_winograd_accepts(const rml_op_args *args)
+static bool fits(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
@@ -35,18 +34,64 @@ bool rml_conv_winograd_accepts(const rml_op_args *args)
         w.dilation[0] != 1 || w.dilation[1] != 1 || conv->groups != 1 ||
         conv->act.kind != RML_UNARY_CLAMP)
         return false;
-    if (rml_wants_bf16(args) && (in->dim[1] < BF16_CHANNELS || out->dim[1] < BF16_CHANNELS))
-        return false;
     // Few channels: the transforms outweigh the products. Small images: the weights, four times as
     // many as before, are read for too few tiles, and would not fit the memory promise.
     return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
 }
 
+// ---- the choice in bf16: what a way takes for an output pixel, in multiply-adds of gemm_f32
+// -------
+
+#define TRANSFORM 400.0f // that one of Winograd takes for a channel of a tile, in either precision
+#define ROUND 4.0f       // that rounding an element of an image takes
+#define GAIN 0.9f        // of what f32 takes; else f32 it is
+
+static float winograd_cost(const rml_op_args *args, float planes, float rate)
+{
+    const float c = (float)args->in[0].dim[1], o = (float)args->out[0].dim[1];
+    return (planes * c * o / rate + TRANSFORM * (c + o)) / (float)(OUT * OUT);
+}
+
+static float direct_cost(const rml_op_args *args)
+{
+    const rml_tensor *weight = &args->in[1];
+    return (float)args->out[0].dim[1] * (float)(weight->dim[1] * weight->dim[2] * weight->dim[3]);
+}
+
+typedef enum way { WAY_F32, WAY_DIRECT_BF16, WAY_WINOGRAD_BF16 } way;
+
+static way choose(const rml_op_args *args)
+{
+    const rml_tensor *in = &args->in[0], *out = &args->out[0];
+    if (!rml_wants_bf16(args) || !rml_conv_bf16_fits(args))
+        return WAY_F32;
+    const float rate = args->kernels->gemm_bf16.rate;
+    const float f32 =
+        fits(args) ? winograd_cost(args, RML_WINOGRAD_PLANES, 1.0f) : direct_cost(args);
+    // The whole input is rounded, also where a stride leaves most of it out.
+    const float reads = (float)(in->dim[2] * in->dim[3]) / (float)(out->dim[2] * out->dim[3]);
+    const float direct = direct_cost(args) / rate + ROUND * (float)in->dim[1] * reads;
+    const float winograd = fits(args) && out->dim[2] * out->dim[3] > BF16_PIXELS
+                               ? winograd_cost(args, RML_WINOGRAD_COMPLEX_PLANES, rate)
+                               : INFINITY;
+    if (direct >= GAIN * f32 && winograd >= GAIN * f32)
+        return WAY_F32;
+    return winograd < GAIN * direct ? WAY_WINOGRAD_BF16 : WAY_DIRECT_BF16;
+}
+
 bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)
 {
-    const rml_tensor *out = &args->out[0];
-    return rml_wants_bf16(args) && rml_conv_winograd_accepts(args) &&
-           out->dim[2] * out->dim[3] > F32_PIXELS;
+    return choose(args) == WAY_WINOGRAD_BF16;
+}
+
+bool rml_conv_winograd_accepts(const rml_op_args *args)
+{
+    return fits(args) && choose(args) == WAY_F32;
+}
+
+bool rml_conv_bf16_accepts(const rml_op_args *args)
+{
+    return choose(args) == WAY_DIRECT_BF16;
 }
 
 // Whether in bf16 is known of the algorithm, not of the shape: a band of an image is less high.
