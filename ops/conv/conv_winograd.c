@@ -42,14 +42,15 @@ static bool fits(const rml_op_args *args)
 // ---- the choice in bf16: what a way takes for an output pixel, in multiply-adds of gemm_f32
 // -------
 
-#define TRANSFORM 400.0f // that one of Winograd takes for a channel of a tile, in either precision
-#define ROUND 4.0f       // that rounding an element of an image takes
-#define GAIN 0.9f        // of what f32 takes; else f32 it is
+#define TRANSFORM 16.0f // that an element of a transformed tile takes to be made or read
+#define ROUND 4.0f      // that rounding an element of an image takes
+#define GAIN 0.9f       // of what f32 takes, else f32 it is
+#define LESS 0.8f       // of what the direct sum takes, which errs less and has smaller weights
 
 static float winograd_cost(const rml_op_args *args, float planes, float rate)
 {
     const float c = (float)args->in[0].dim[1], o = (float)args->out[0].dim[1];
-    return (planes * c * o / rate + TRANSFORM * (c + o)) / (float)(OUT * OUT);
+    return planes * (c * o / rate + TRANSFORM * (c + o)) / (float)(OUT * OUT);
 }
 
 static float direct_cost(const rml_op_args *args)
@@ -76,7 +77,7 @@ static way choose(const rml_op_args *args)
                                : INFINITY;
     if (direct >= GAIN * f32 && winograd >= GAIN * f32)
         return WAY_F32;
-    return winograd < GAIN * direct ? WAY_WINOGRAD_BF16 : WAY_DIRECT_BF16;
+    return winograd < LESS * direct ? WAY_WINOGRAD_BF16 : WAY_DIRECT_BF16;
 }
 
 bool rml_conv_winograd_bf16_accepts(const rml_op_args *args)

@@ -39,12 +39,13 @@ def missing_level(level):
         return "the CPU has no AVX512-BF16"
     if level == "bf16-amx":
         return None if {"amx_tile", "amx_bf16"} <= flags else "the CPU has no AMX"
-    return "bf16 without AMX is not told from bf16 with it" if "amx_bf16" in flags else None
+    return None
 
 
 def options_of(level):
     if level.startswith("bf16"):
-        return ["--cpu", "avx512", "--precision", "bf16"], {}
+        mask = "" if level == "bf16-amx" else "amx-bf16,slow-avx512-bf16"
+        return ["--cpu", "avx512", "--precision", "bf16"], {"RML_CPU_MASK": mask}
     return ["--cpu", level], {}
 
 
