@@ -2,9 +2,10 @@
 
     python bench/compare_builds.py BEFORE AFTER [NETWORK...] [--threads 1,2] [--rounds 7]
 
-A and B run in turn, and every other round in the order B A, so that what else the machine does meets
-both. Ratios are those of the minima and of the medians over all rounds; above 1 AFTER is slower. A
-difference below the noise, which is how far a usual round lies above the best, says nothing.
+A and B run in turn, and every other round in the order B A, so that what else the machine does
+meets both. Ratios are those of the minima and of the medians over all rounds; above 1 AFTER is
+slower. A difference below the noise, which is how far a usual round lies above the best, says
+nothing.
 """
 
 import argparse

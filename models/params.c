@@ -269,6 +269,9 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
 {
     static const char *const titles[PROBLEM_KINDS] = {"missing", "wrong shape", "unexpected"};
     problem_list problems[PROBLEM_KINDS];
+    // Without memory a parameter is a placeholder, of which nothing else that is said is true.
+    if (params->graph->error.status == RML_ERR_NOMEM)
+        return rml_fail(err, RML_ERR_NOMEM, "%s", params->graph->error.message);
     if (params->config.error.status != RML_OK)
         return rml_fail(err, params->config.error.status, "%s", params->config.error.message);
     if (params->config_source && !params->config_read)

@@ -10,10 +10,10 @@ import shutil
 import sys
 import time
 
-from test_steps import LOGS, Runner, preset, python
+from test_steps import LOGS, Runner, coverage, fuzz, preset, python
 
-# What an emulated CPU takes minutes for and does not compute otherwise: large images in bands.
-SLOW_UNDER_QEMU = "^(test_session_bands|test_pipeline_denoise)$"
+# What an emulated or instrumented CPU takes minutes for and does not compute otherwise.
+LARGE_IMAGES = "^(test_session_bands|test_pipeline_denoise)$"
 
 # name: what to run, what it shows
 STEPS = {
@@ -26,15 +26,24 @@ STEPS = {
              "ThreadSanitizer on what uses threads"),
     "clang": (preset("fuzz"),
               "clang: warnings are errors, C tests, fuzz targets over their corpus"),
-    "aarch64": (preset("aarch64", "-E", SLOW_UNDER_QEMU),
+    "aarch64": (preset("aarch64", "-E", LARGE_IMAGES),
                 "64-bit ARM: kernels and C tests under qemu"),
+    "msan": (preset("msan", "-E", LARGE_IMAGES + "|^check-kernels$"),
+             "MemorySanitizer on the C tests, portable C"),
     "python": (python("tests"), "the program against PyTorch, OpenCV, librosa and others"),
+    "coverage": (coverage, "lines and branches of tensor, graph, engine, loaders that tests run"),
 }
 FAST = {
     "release": STEPS["release"],
     "python": (python("tests", "-m", "fast"), "the quick part of the tests in Python"),
 }
-LONG = {}
+LONG = {
+    "s390x": (preset("s390x", "-E", LARGE_IMAGES), "a big-endian machine under qemu"),
+    "i686": (preset("i686"), "a 32-bit machine"),
+    "graphs": (python("tests/onnx/test_random_graphs.py",
+                      env={"RUN_MODEL_RANDOM_GRAPHS": "20000"}), "twenty thousand random graphs"),
+    "fuzz": (fuzz, "each fuzz target for ten minutes"),
+}
 
 
 def parse_arguments():

@@ -19,6 +19,9 @@ CTEST_SECONDS = 1200
 ONE_TEST_SECONDS = 300
 PIP_SECONDS = 1200
 PYTEST_SECONDS = 1500
+FUZZ_SECONDS = 600  # of each target, in the long tier
+COVERED = ("tensor", "graph", "engine", "loaders")
+LEAST_COVERED = 90  # percent of lines
 
 # Sanitizers keep their books at fixed addresses, which a kernel that spreads programs wide may have
 # given away already; these run without that spreading where the system lets us.
@@ -83,6 +86,12 @@ class Runner:
         print("\n".join(lines[-SHOWN_LINES:]))
         print(f"FAILED (exit code {code}): {command}", flush=True)
 
+    @staticmethod
+    def print_tail(step, count):
+        """The last lines of the step's log."""
+        with open(os.path.join(LOGS, f"{step}.log"), encoding="utf-8", errors="replace") as log:
+            print("".join(log.readlines()[-count:]), end="", flush=True)
+
     def build(self, step, preset, *options):
         """None, or counts that say what failed."""
         configure = [self.cmake, "--preset", preset, *options]
@@ -137,7 +146,51 @@ def preset(name, *selection):
                                  or runner.ctest(step, name, *selection))
 
 
-def python(*selection):
+def python(*selection, env=None):
     """A step that runs Python tests with the program of the release preset."""
     return lambda runner, step: (runner.packages(step)
-                                 or runner.pytest(step, "release", *selection))
+                                 or runner.pytest(step, "release", *selection, env=env))
+
+
+def coverage(runner, step):
+    """C tests and Python tests of files of an instrumented build; then what they ran."""
+    preset = "coverage"
+    build = os.path.join(ROOT, "build", preset)
+    failed = runner.build(step, preset) or runner.packages(step)
+    if failed:
+        return failed
+    for folder, _, names in os.walk(build):  # counts of earlier runs
+        for name in names:
+            if name.endswith(".gcda"):
+                os.remove(os.path.join(folder, name))
+    counts = runner.ctest(step, preset, "-E", "check-kernels|pipeline|media|bench")
+    counts.add(runner.pytest(step, preset, "tests/onnx", "tests/loaders", "-k",
+                             "not random_graphs"))
+    arguments = [sys.executable, "scripts/coverage.py", build, str(LEAST_COVERED), *COVERED]
+    code = runner.command(step, arguments, BUILD_SECONDS)
+    runner.print_tail(step, len(COVERED) + 16)
+    if code != 0:
+        counts.failed.append(f"{step}: too few lines of {' '.join(COVERED)} are run")
+    return counts
+
+
+def fuzz(runner, step):
+    """Each fuzz target for some minutes."""
+    failed = runner.build(step, "fuzz")
+    if failed:
+        return failed
+    counts = results.Counts()
+    folder = os.path.join(ROOT, "build", "fuzz", "tests", "fuzz")
+    corpus = os.path.join(ROOT, "tests", "fuzz", "corpus")
+    for target in sorted(os.listdir(corpus)):
+        found = os.path.join(folder, "found", target)
+        os.makedirs(found, exist_ok=True)
+        command = fixed_addresses() + [
+            os.path.join(folder, f"fuzz_{target}"), f"-max_total_time={FUZZ_SECONDS}",
+            "-timeout=20", f"-artifact_prefix={found}-", f"-fork={os.cpu_count() or 1}", found,
+            os.path.join(corpus, target)]
+        if runner.command(step, command, 2 * FUZZ_SECONDS) == 0:
+            counts.passed += 1
+        else:
+            counts.failed.append(f"{step}: {target}")
+    return counts

@@ -22,6 +22,10 @@
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR
 #define STBI_MAX_DIMENSIONS RML_FRAME_MAX_SIDE
+// A damaged JPEG may use tables that it leaves out: they are zero then, and not what lay there.
+#define STBI_MALLOC(bytes) calloc(1, bytes)
+#define STBI_REALLOC(memory, bytes) realloc(memory, bytes)
+#define STBI_FREE(memory) free(memory)
 #include <stb/stb_image.h>
 
 #define STB_IMAGE_WRITE_STATIC
