@@ -1,8 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tensor/alloc.h"
 
-#include "tensor/size.h"
-
 #include <stdlib.h>
 #include <string.h>
 

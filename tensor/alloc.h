@@ -2,9 +2,7 @@
 #ifndef RML_TENSOR_ALLOC_H
 #define RML_TENSOR_ALLOC_H
 
-#include "runmodel.h"
-
-#define RML_ALIGNMENT 64
+#include "tensor/size.h"
 
 // 64-byte aligned, uninitialised; NULL on failure or for bytes == 0. `allocator` is not NULL.
 void *rml_alloc(const rml_allocator *allocator, size_t bytes);

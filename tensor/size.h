@@ -2,7 +2,9 @@
 #ifndef RML_TENSOR_SIZE_H
 #define RML_TENSOR_SIZE_H
 
-#include "tensor/alloc.h"
+#include "runmodel.h"
+
+#define RML_ALIGNMENT 64 // of all memory
 
 // True and *out = a + b (a * b), or false when the result does not fit.
 static inline bool rml_size_add(size_t a, size_t b, size_t *out)

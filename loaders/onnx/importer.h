@@ -2,7 +2,7 @@
 #ifndef RML_LOADERS_ONNX_IMPORTER_H
 #define RML_LOADERS_ONNX_IMPORTER_H
 
-#include "loaders/onnx/import.h"
+#include "loaders/onnx/handler.h"
 
 #define RML_ONNX_REFUSED (UINT32_MAX - 1) // a value whose node was refused
 

@@ -2,7 +2,7 @@
 #ifndef RML_LOADERS_ONNX_MAKE_H
 #define RML_LOADERS_ONNX_MAKE_H
 
-#include "loaders/onnx/import.h"
+#include "loaders/onnx/handler.h"
 
 // a + b and a * b of one type, broadcast.
 rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b);

@@ -1,5 +1,5 @@
 // Attention and what goes with it: rotary embeddings, linear attention, convolution of streams.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/importer.h"
 #include "loaders/onnx/make.h"
 

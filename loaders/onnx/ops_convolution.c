@@ -1,5 +1,5 @@
 // Convolutions.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/window.h"
 
 static rml_conv_attr conv_attr(rml_onnx_call *call)

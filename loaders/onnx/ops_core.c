@@ -1,5 +1,5 @@
 // Constants, copies, and nodes that run graphs.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/importer.h"
 
 #include <string.h>

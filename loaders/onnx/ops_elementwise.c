@@ -1,5 +1,5 @@
 // Elementwise operators.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "tensor/convert.h"
 
 #include <float.h>

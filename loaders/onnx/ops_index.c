@@ -1,5 +1,5 @@
 // Operators that pick elements, write them to places, and make them.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // What classic learners are exported to: trees, n-grams and the small operators around them.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 
 #include "tensor/convert.h"
 

@@ -1,6 +1,6 @@
 // Normalisations. f32 goes to the operators by hand where sizes are known; halves are cast around
 // them; doubles, and what those operators do not do, are written out in simpler ones.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 // Poolings.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/window.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 // Matrix products: MatMul, Gemm, Einsum, Det.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 // Quantization and products of quantized numbers.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
 
 #include <string.h>

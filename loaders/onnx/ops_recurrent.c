@@ -1,6 +1,6 @@
 // RNN, GRU and LSTM. The usual LSTM of f32 with constant weights runs on the fast operator behind
 // `linear`; everything else on the general one.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 // Reductions, and what searches, sorts or sums along an axis.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // Resizing and sampling of images.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/window.h"
 
 #include "tensor/convert.h"

@@ -1,5 +1,5 @@
 // Operators that give elements another shape or order, cut, join and repeat them.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // Fourier transforms, windows, mel weights.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
 
 // An input of one integer as i64.

@@ -1,5 +1,5 @@
 // The operators of ONNX that this library runs, by family.
-#include "loaders/onnx/handlers.h"
+#include "loaders/onnx/handler.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef RML_LOADERS_ONNX_WINDOW_H
 #define RML_LOADERS_ONNX_WINDOW_H
 
-#include "loaders/onnx/import.h"
+#include "loaders/onnx/handler.h"
 
 // kernel_shape, strides, dilations, pads and auto_pad. What is not right is refused.
 rml_window_attr rml_onnx_window(rml_onnx_call *call);

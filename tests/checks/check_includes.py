@@ -1,4 +1,5 @@
-"""Include direction: a folder includes only what lies above it, and names it from the root."""
+"""Include direction: a folder includes only what lies above it, and names it from the root; no
+units, a .c and the header of its name, include each other in a circle."""
 
 import os
 import re
@@ -13,6 +14,17 @@ OUTSIDE = re.compile(r"^(libav|libsw|stb/)")
 # insides. examples/ are programs of somebody else.
 ALLOWED_ONLY = {"tools": {"include", "pipelines", "tools"}, "examples": {"include", "examples"}}
 FREE = {"tests", "bench"}
+# Circles that are still there; a line goes with its circle.
+CIRCLES = [
+    ("engine/bands", "engine/plan"),
+    ("loaders/formats/pickle", "loaders/formats/pickle_machine", "loaders/formats/pickle_table"),
+    ("loaders/weights/readers", "loaders/weights/weights", "loaders/weights/weights_store"),
+    ("media/image/picture", "media/image/picture_codecs"),
+    ("media/video/container", "media/video/encode"),
+    ("ops/conv/conv", "ops/conv/im2col"),
+    ("pipelines/faces/face_finder", "pipelines/faces/light_detect"),
+    ("pipelines/lipsync/lipsync", "pipelines/lipsync/lipsync_job"),
+]
 
 
 def folder_of(path):
@@ -40,16 +52,43 @@ def fault_of(path, quoted, angled):
     return None
 
 
+def circles_of(edges):
+    """Sets of units that reach each other, each as a sorted tuple."""
+
+    def reach(start, step):
+        seen, todo = set(), [start]
+        while todo:
+            for unit in step.get(todo.pop(), ()):
+                if unit not in seen:
+                    seen.add(unit)
+                    todo.append(unit)
+        return seen
+
+    back = {}
+    for unit, targets in edges.items():
+        for target in targets:
+            back.setdefault(target, set()).add(unit)
+    found = {tuple(sorted(reach(unit, edges) & reach(unit, back))) for unit in edges}
+    return {circle for circle in found if len(circle) > 1}
+
+
 def main():
-    faults, checked = [], 0
+    faults, checked, edges = [], 0, {}
     for path in house.files(".c", ".h", ".inc"):
         text = house.read(path)
         for match in INCLUDE.finditer(text):
             checked += 1
+            unit, target = (name.rsplit(".", 1)[0] for name in (path, match.group(1) or path))
+            if path.split("/")[0] not in FREE and unit != target:
+                edges.setdefault(unit, set()).add(target)
             fault = fault_of(path, match.group(1), match.group(2))
             if fault:
                 line = text.count("\n", 0, match.start(1 if match.group(1) else 2)) + 1
                 faults.append(f"{path}:{line}: {fault}")
+    circles = circles_of(edges)
+    faults += [f"a circle of includes: {', '.join(c)}" for c in sorted(circles - set(CIRCLES))]
+    faults += [f"no circle any more, take it off the list: {', '.join(c)}"
+               for c in sorted(set(CIRCLES) - circles)]  # fmt: skip
     house.finish(checked, faults)
 
 

@@ -9,8 +9,8 @@
 // Element types are always known here; ranks and sizes where the file tells them. What ONNX passes
 // as an input (axes, sizes, scales) stays an input of our operators, and shape inference looks at
 // its elements when they are known, at the latest during the run.
-#ifndef RML_LOADERS_ONNX_IMPORT_H
-#define RML_LOADERS_ONNX_IMPORT_H
+#ifndef RML_LOADERS_ONNX_HANDLER_H
+#define RML_LOADERS_ONNX_HANDLER_H
 
 #include "graph/graph.h"
 #include "loaders/onnx/file.h"
@@ -41,9 +41,24 @@ typedef struct rml_onnx_entry {
     bool f32;       // computed in f32 alone: other floats are cast before, and back behind
 } rml_onnx_entry;
 
-// Tables by family, each ends with an entry whose op_type is NULL; the list of them is in
-// onnx_table.c.
-const rml_onnx_entry *rml_onnx_find_entry(const char *op_type);
+// Tables by family, ops_*.c; each ends with an entry whose op_type is NULL.
+extern const rml_onnx_entry rml_onnx_attention[];
+extern const rml_onnx_entry rml_onnx_convolution[];
+extern const rml_onnx_entry rml_onnx_core[];
+extern const rml_onnx_entry rml_onnx_elementwise[];
+extern const rml_onnx_entry rml_onnx_index[];
+extern const rml_onnx_entry rml_onnx_pooling[];
+extern const rml_onnx_entry rml_onnx_product[];
+extern const rml_onnx_entry rml_onnx_quantize[];
+extern const rml_onnx_entry rml_onnx_recurrent[];
+extern const rml_onnx_entry rml_onnx_resampling[];
+extern const rml_onnx_entry rml_onnx_shape[];
+extern const rml_onnx_entry rml_onnx_spectrum[];
+extern const rml_onnx_entry rml_onnx_learned[];
+extern const rml_onnx_entry rml_onnx_norm[];
+extern const rml_onnx_entry rml_onnx_reduce[];
+
+const rml_onnx_entry *rml_onnx_find_entry(const char *op_type); // in any of them
 
 // ---- for handlers -------------------------------------------------------------------------------
 
