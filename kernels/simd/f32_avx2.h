@@ -180,4 +180,6 @@ static inline float vf32_top(vf32 v)
 // A macro: gcc takes a function that only prefetches for one without effect and drops its calls.
 #define vf32_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 
+#include "kernels/simd/tail.inc"
+
 #endif

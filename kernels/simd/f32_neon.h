@@ -168,4 +168,6 @@ static inline float vf32_top(vf32 v)
 
 #define vf32_prefetch(p) __builtin_prefetch(p)
 
+#include "kernels/simd/tail.inc"
+
 #endif

@@ -7,11 +7,6 @@
 #define TILE RML_WINOGRAD_TILE
 #define OUT RML_WINOGRAD_OUT
 
-static inline vf32 load(const float *p, size_t lanes)
-{
-    return lanes == VF32_LANES ? vf32_load(p) : vf32_load_part(p, lanes);
-}
-
 // Where the planes of 16 channels (or fewer) go.
 typedef struct target {
     uint16_t *dst;
@@ -65,7 +60,7 @@ static inline __attribute__((always_inline)) void input_lanes(const float *const
                                                               const target *to)
 {
     vf32 line[TILE], other[TILE];
-#define PIXEL(y) load(src[(y)*TILE + x] + c, to->lanes)
+#define PIXEL(y) vf32_load_lanes(src[(y)*TILE + x] + c, to->lanes)
     for (size_t x = 0; x < TILE; x++)
         line[x] = vf32_sub(PIXEL(4), PIXEL(0));
     put_line(to, 0, line);
@@ -129,7 +124,7 @@ typedef struct source {
 
 static inline vf32 get(const source *from, size_t plane)
 {
-    return load(from->src + plane * from->plane, from->lanes);
+    return vf32_load_lanes(from->src + plane * from->plane, from->lanes);
 }
 
 static inline product get_parts(const source *from, size_t plane)
@@ -165,7 +160,7 @@ static inline __attribute__((always_inline)) void output_lanes(const source *fro
     const product im = {vf32_sub(plus.im, minus.im), vf32_sub(minus.re, plus.re)};
     output_line(m[0].re, m[1].re, m[2].re, re, root, m[3].re, half[4]);
     output_line(m[0].im, m[1].im, m[2].im, im, third, m[3].im, half[5]);
-    const vf32 bias = end->bias ? load(end->bias + c, from->lanes) : vf32_set(0.0f);
+    const vf32 bias = end->bias ? vf32_load_lanes(end->bias + c, from->lanes) : vf32_set(0.0f);
     const vf32 low = vf32_set(end->low), high = vf32_set(end->high);
     for (size_t y = 0; y < OUT; y++) {
         vf32 line[OUT];
@@ -177,12 +172,9 @@ static inline __attribute__((always_inline)) void output_lanes(const source *fro
                 continue;
             vf32 value = vf32_add(line[x], bias);
             if (end->residual)
-                value = vf32_add(value, load(end->residual[q] + c, from->lanes));
+                value = vf32_add(value, vf32_load_lanes(end->residual[q] + c, from->lanes));
             value = vf32_at_most(vf32_at_least(value, low), high);
-            if (from->lanes == VF32_LANES)
-                vf32_store(end->dst[q] + c, value);
-            else
-                vf32_store_part(end->dst[q] + c, value, from->lanes);
+            vf32_store_lanes(end->dst[q] + c, value, from->lanes);
         }
     }
 }
