@@ -37,6 +37,41 @@ uint16_t rml_f32_to_f16(float value)
     return (uint16_t)(sign | ((rounded >> 13) - (112u << 10)));
 }
 
+// To f32 by cutting, with the last bit set where anything was cut off. What rounds that to fewer
+// bits rounds the value itself: the bit breaks false ties, and cannot make any.
+static float to_odd(double value)
+{
+    float narrow = (float)value;
+    if ((double)narrow == value || isnan(value))
+        return narrow;
+    uint32_t bits = bits_of(narrow);
+    if (fabs((double)narrow) > fabs(value)) // rounded away from zero, maybe to infinity
+        bits--;
+    bits |= 1;
+    memcpy(&narrow, &bits, sizeof narrow);
+    return narrow;
+}
+
+uint16_t rml_f64_to_f16(double value)
+{
+    return rml_f32_to_f16(to_odd(value));
+}
+
+uint16_t rml_f64_to_bf16(double value)
+{
+    return rml_f32_to_bf16(to_odd(value));
+}
+
+// An integer as a double that rounds to f32 and less as the integer itself: the same thought.
+static double odd_integer(int64_t value, bool is_unsigned)
+{
+    const bool negative = value < 0 && !is_unsigned;
+    uint64_t size = negative ? 0 - (uint64_t)value : (uint64_t)value;
+    if (size >> 53)
+        size = (size & ~(uint64_t)0x7FF) | (size & 0x7FF ? 0x800 : 0);
+    return negative ? -(double)size : (double)size;
+}
+
 // ---- through double or 64-bit integers ----------------------------------------------------------
 
 static bool is_float(rml_dtype dtype)
@@ -86,10 +121,10 @@ static void store_float(rml_dtype dtype, void *dst, size_t i, double value)
         ((double *)dst)[i] = value;
         break;
     case RML_F16:
-        ((uint16_t *)dst)[i] = rml_f32_to_f16((float)value);
+        ((uint16_t *)dst)[i] = rml_f64_to_f16(value);
         break;
     case RML_BF16:
-        ((uint16_t *)dst)[i] = rml_f32_to_bf16((float)value);
+        ((uint16_t *)dst)[i] = rml_f64_to_bf16(value);
         break;
     default:
         ((float *)dst)[i] = (float)value;
@@ -169,8 +204,10 @@ void rml_dtype_convert(rml_dtype from, const void *src, rml_dtype to, void *dst,
             const int64_t value = load_integer(from, src, i);
             if (!is_float(to))
                 store_integer(to, dst, i, value);
+            else if (to == RML_F64)
+                ((double *)dst)[i] = from == RML_U64 ? (double)(uint64_t)value : (double)value;
             else
-                store_float(to, dst, i, from == RML_U64 ? (double)(uint64_t)value : (double)value);
+                store_float(to, dst, i, odd_integer(value, from == RML_U64));
             continue;
         }
         const double value = load_float(from, src, i);

@@ -4,7 +4,10 @@
 
 #include "runmodel.h"
 
+// Rounded once, to the nearest, ties to even.
 uint16_t rml_f32_to_f16(float value);
 uint16_t rml_f32_to_bf16(float value);
+uint16_t rml_f64_to_f16(double value);
+uint16_t rml_f64_to_bf16(double value);
 
 #endif

@@ -3,6 +3,11 @@
 #include <assert.h>
 #include <string.h>
 
+// Files hold the lowest byte first, and what is mapped is read as it lies there.
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "this library runs on little-endian machines only"
+#endif
+
 size_t rml_dtype_size(rml_dtype dtype)
 {
     switch (dtype) {

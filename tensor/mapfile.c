@@ -1,6 +1,7 @@
 #define _DEFAULT_SOURCE
 #include "tensor/mapfile.h"
 
+#include "tensor/status.h"
 #include "tensor/size.h"
 
 #include <errno.h>
@@ -18,11 +19,13 @@ rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err)
     *out = (rml_mapfile){NULL, 0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not block
     if (fd < 0)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+        return rml_fail(err, RML_ERR_IO, "%s: cannot open: %s", path,
+                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     rml_status status = RML_OK;
     struct stat info;
     if (fstat(fd, &info) != 0) {
-        status = rml_fail(err, RML_ERR_IO, "%s: cannot read its size: %s", path, strerror(errno));
+        status = rml_fail(err, RML_ERR_IO, "%s: cannot read its size: %s", path,
+                          rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     } else if (S_ISDIR(info.st_mode)) {
         status = rml_fail(err, RML_ERR_IO, "%s: is a folder, not a file", path);
     } else if (!S_ISREG(info.st_mode)) {
@@ -33,7 +36,8 @@ rml_status rml_mapfile_open(rml_mapfile *out, const char *path, rml_error *err)
     } else if (info.st_size > 0) {
         void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
-            status = rml_fail(err, RML_ERR_IO, "%s: cannot map: %s", path, strerror(errno));
+            status = rml_fail(err, RML_ERR_IO, "%s: cannot map: %s", path,
+                              rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
         } else {
             out->data = data;
             out->size = (size_t)info.st_size;

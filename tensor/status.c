@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L // strerror_r that returns a number
 #include "tensor/status.h"
 
 #include <stdio.h>
@@ -111,4 +112,16 @@ rml_status rml_settings_take(void *out, size_t size, const void *given, const ch
                             name, given_size, rml_version(), size);
     memcpy(out, &size, sizeof size);
     return RML_OK;
+}
+
+const char *rml_errno_text(int code, char text[RML_ERRNO_BYTES])
+{
+#ifdef _WIN32
+    const int failed = strerror_s(text, RML_ERRNO_BYTES, code);
+#else
+    const int failed = strerror_r(code, text, RML_ERRNO_BYTES);
+#endif
+    if (failed)
+        snprintf(text, RML_ERRNO_BYTES, "error %d", code);
+    return text;
 }

@@ -18,6 +18,10 @@ rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_
 // The one sentence for an allocation that failed.
 rml_status rml_fail_nomem(rml_error *err, size_t bytes, const char *what);
 
+// What the system calls an error of errno; strerror is not for several threads. Returns `text`.
+#define RML_ERRNO_BYTES 128
+const char *rml_errno_text(int code, char text[RML_ERRNO_BYTES]);
+
 // Only where nothing needs freeing; otherwise one `done:` label.
 #define RML_TRY(call)                                                                              \
     do {                                                                                           \

@@ -1,6 +1,7 @@
 #include "tensor/stored.h"
 
 #include "tensor/dtype.h"
+#include "tensor/size.h"
 
 #include <string.h>
 
@@ -10,7 +11,8 @@ rml_stored rml_stored_plain(const void *data, rml_dtype dtype, const rml_shape *
     int64_t stride = 1;
     for (int i = shape->rank - 1; i >= 0; i--) {
         stored.stride[i] = stride;
-        stride *= shape->dim[i];
+        if (!rml_i64_mul(stride, shape->dim[i], &stride)) // then rml_shape_count refuses it
+            stride = 0;
     }
     return stored;
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "tensor/threads.h"
 
+#include "tensor/status.h"
 #include "tensor/lock.h"
 #include "tensor/size.h"
 
@@ -9,6 +10,7 @@
 
 #ifdef RML_WITH_THREADS
 #include <pthread.h>
+#include <signal.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -124,15 +126,25 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
-    for (int i = 1; i < threads; i++) {
+    // Signals are the program's: its handlers run on its own threads. Faults of a worker are its
+    // own.
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&blocked, faults[i]);
+    int failure = pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    for (int i = 1; i < threads && !failure; i++) {
         pool->worker[i] = (struct worker){pool, i};
-        int failure = pthread_create(&pool->handle[i], NULL, worker_main, &pool->worker[i]);
-        if (failure) {
-            rml_pool_destroy(&pool);
-            return rml_fail(err, RML_ERR_IO, "cannot start thread %d of %d: %s", i + 1, threads,
-                            strerror(failure));
-        }
-        pool->started = i;
+        failure = pthread_create(&pool->handle[i], NULL, worker_main, &pool->worker[i]);
+        pool->started = failure ? pool->started : i;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure) {
+        const int thread = pool->started + 2;
+        rml_pool_destroy(&pool);
+        return rml_fail(err, RML_ERR_IO, "cannot start thread %d of %d: %s", thread, threads,
+                        rml_errno_text(failure, (char[RML_ERRNO_BYTES]){0}));
     }
     *out = pool;
     return RML_OK;

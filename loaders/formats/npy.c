@@ -1,6 +1,7 @@
 #include "loaders/formats/npy.h"
 
 #include "tensor/dtype.h"
+#include "tensor/status.h"
 #include "tensor/convert.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
@@ -383,7 +384,8 @@ rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
         return rml_fail(err, RML_ERR_ARG, "%s: the name is too long", path);
     FILE *file = fopen(beside, "wb");
     if (!file)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+        return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
+                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     char header[1024];
     size_t header_bytes = make_header(header, sizeof header, descr_of(dtype), shape);
     bool ok = fwrite(header, 1, header_bytes, file) == header_bytes &&
@@ -395,5 +397,6 @@ rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
     if (ok)
         reason = errno;
     remove(beside);
-    return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path, strerror(reason));
+    return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
+                    rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
 }

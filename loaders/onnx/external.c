@@ -3,6 +3,8 @@
 #define _XOPEN_SOURCE 700
 #include "loaders/onnx/reader.h"
 
+#include "tensor/status.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -65,7 +67,7 @@ static rml_status resolve(const rml_onnx_reader *reader, const rml_onnx_text *lo
     strcat(strcpy(joined, folder), location->text);
     if (!realpath(joined, out))
         return rml_fail(reader->err, RML_ERR_IO, "cannot open \"%s\" beside the model: %s", quoted,
-                        strerror(errno));
+                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     if (strncmp(out, folder, strlen(folder)) != 0)
         return rml_fail(reader->err, RML_ERR_FORMAT,
                         "\"%s\" is a link that leads out of the model's folder", quoted);

@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/files/folder.h"
 
+#include "tensor/status.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -60,7 +62,8 @@ static rml_status visit(walk *w, const char *below, int depth, rml_error *err)
                         RML_FOLDER_MAX_DEPTH);
     DIR *folder = opendir(path);
     if (!folder)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
+        return rml_fail(err, RML_ERR_IO, "%s: cannot be read: %s", path,
+                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     rml_status status = RML_OK;
     struct dirent *entry;
     while (status == RML_OK && (entry = readdir(folder)) != NULL) {
@@ -129,7 +132,7 @@ rml_status rml_make_folders(const char *path, const rml_allocator *allocator, rm
         *slash = 0;
         if (mkdir(copy, 0777) != 0 && errno != EEXIST)
             status = rml_fail(err, RML_ERR_IO, "%s: the folder cannot be made: %s", copy,
-                              strerror(errno));
+                              rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
         *slash = '/';
     }
     rml_free(allocator, copy);

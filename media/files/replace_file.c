@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/files/replace_file.h"
 
+#include "tensor/status.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,8 +32,8 @@ rml_status rml_temporary_name(char **out, const char *path, const rml_allocator 
         reason = errno;
         break;
     }
-    rml_status status =
-        rml_fail(err, RML_ERR_IO, "%s: cannot be created: %s", path, strerror(reason));
+    rml_status status = rml_fail(err, RML_ERR_IO, "%s: cannot be created: %s", path,
+                                 rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
     rml_free(allocator, name);
     return status;
 }
@@ -42,7 +44,8 @@ rml_status rml_replace_file(const char *temporary, const char *path, rml_error *
         return RML_OK;
     int reason = errno;
     remove(temporary);
-    return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path, strerror(reason));
+    return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
+                    rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
 }
 
 rml_status rml_check_writable(const char *path, const rml_allocator *allocator, rml_error *err)
@@ -66,7 +69,7 @@ rml_status rml_check_writable(const char *path, const rml_allocator *allocator, 
         status = rml_fail(err, RML_ERR_IO, "%s: %s is not a folder", path, where);
     else if (access(where, W_OK | X_OK) != 0)
         status = rml_fail(err, RML_ERR_IO, "%s: cannot write in folder %s: %s", path, where,
-                          strerror(errno));
+                          rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     rml_free(allocator, folder);
     return status;
 }

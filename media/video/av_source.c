@@ -1,5 +1,7 @@
 #include "media/video/av_source.h"
 
+#include "tensor/status.h"
+
 #include "media/video/libav.h"
 
 #include <errno.h>
@@ -48,7 +50,8 @@ static rml_status check_file(const char *path, rml_error *err)
 {
     struct stat info;
     if (stat(path, &info) != 0)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+        return rml_fail(err, RML_ERR_IO, "%s: cannot be opened: %s", path,
+                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     if (S_ISDIR(info.st_mode))
         return rml_fail(err, RML_ERR_IO, "%s: is a folder, not a media file", path);
     if (S_ISREG(info.st_mode) && info.st_size == 0)

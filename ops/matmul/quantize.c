@@ -162,9 +162,9 @@ static double rounded_to(rml_dtype precision, double value)
 {
     switch (precision) {
     case RML_F16:
-        return rml_f16_to_f32(rml_f32_to_f16((float)value));
+        return rml_f16_to_f32(rml_f64_to_f16(value));
     case RML_BF16:
-        return rml_bf16_to_f32(rml_f32_to_bf16((float)value));
+        return rml_bf16_to_f32(rml_f64_to_bf16(value));
     case RML_F32:
         return (float)value;
     default:

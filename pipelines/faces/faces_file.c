@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/faces/faces_file.h"
 
+#include "tensor/status.h"
+
 #include "loaders/formats/json.h"
 #include "media/files/replace_file.h"
 #include "tensor/mapfile.h"
@@ -308,7 +310,8 @@ rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml
     FILE *file = fopen(temporary, "wb");
     rml_status status = RML_OK;
     if (!file) {
-        status = rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+        status = rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
+                          rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     } else {
         write_document(file, key, track);
         bool ok = fflush(file) == 0 && !ferror(file);
@@ -318,7 +321,8 @@ rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml
             status = rml_replace_file(temporary, path, err);
         } else {
             remove(temporary);
-            status = rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path, strerror(reason));
+            status = rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
+                              rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
         }
     }
     rml_free(allocator, temporary);

@@ -1,5 +1,6 @@
 #include "pipelines/sequence/number_rows.h"
 
+#include "tensor/status.h"
 #include "tensor/names.h"
 
 #include <errno.h>
@@ -81,7 +82,7 @@ static rml_status read_line(rml_number_rows *r, bool *more, rml_error *err)
     }
     if (c == EOF && ferror(r->file))
         return rml_fail(err, RML_ERR_IO, "cannot be read behind line %lld: %s", (long long)r->line,
-                        strerror(errno));
+                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     *more = c != EOF || length > 0;
     if (length > 0)
         r->text[length] = 0;

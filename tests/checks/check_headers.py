@@ -31,6 +31,14 @@ def compile_alone(compiler, language, path, flags):
     return None if done.returncode == 0 else done.stderr.strip()
 
 
+def refuses_big_endian(compiler):
+    """Files are read as they lie in memory: on another byte order that must not compile."""
+    command = compiler.split() + ["-fsyntax-only", "-I.", "-Iinclude", "-U__BYTE_ORDER__",
+                                  "-D__BYTE_ORDER__=__ORDER_BIG_ENDIAN__", "tensor/dtype.c"]
+    done = subprocess.run(command, cwd=house.ROOT, capture_output=True, text=True, check=False)
+    return done.returncode != 0 and "little-endian" in done.stderr
+
+
 def guard_of(path):
     inside = path[len("include/"):] if path.startswith("include/") else path
     name = re.sub(r"[^A-Za-z0-9]", "_", inside).upper()
@@ -53,6 +61,8 @@ def main():
             faults.append(f"{path}: does not compile alone:\n{complaint}")
         if f"#ifndef {guard_of(path)}\n#define {guard_of(path)}\n" not in house.read(path):
             faults.append(f"{path}: the guard is not {guard_of(path)}")
+    if not refuses_big_endian(c_compiler):
+        faults.append("tensor/dtype.c: compiles for a big-endian machine")
     if not cxx_compiler:
         faults.append("no C++ compiler to try runmodel.h with")
     else:

@@ -21,7 +21,8 @@ STREAMS = "stdin stdout stderr".split()
 STOPS = "exit _exit _Exit quick_exit abort raise".split()
 ALLOCATES = """malloc calloc realloc reallocarray free aligned_alloc posix_memalign memalign valloc
                strdup strndup getline asprintf vasprintf""".split()
-FORBIDDEN = set(PRINTS + STREAMS + STOPS + ALLOCATES)
+NOT_FOR_THREADS = "strerror strtok localtime gmtime setlocale".split()
+FORBIDDEN = set(PRINTS + STREAMS + STOPS + ALLOCATES + NOT_FOR_THREADS)
 
 # Object file to names it may use, or hold as writable data, all the same, each for a reason.
 C_ALLOCATOR = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign"}

@@ -114,8 +114,60 @@ static void test_names(void)
     CHECK(rml_dtype_size((rml_dtype)TYPES) == 0 && !strcmp(rml_dtype_name((rml_dtype)TYPES), "?"));
 }
 
+// Values around every half way point between neighbours of a short float, where rounding to f32
+// first would go wrong.
+static void test_once(rml_dtype to, float (*widen)(uint16_t), uint16_t last)
+{
+    int wrong = 0;
+    for (unsigned bits = 0; bits < last; bits++) {
+        const double low = (double)widen((uint16_t)bits),
+                     high = (double)widen((uint16_t)(bits + 1));
+        const double middle = low + (high - low) / 2; // exact: bits are left
+        const double values[] = {low,    nextafter(low, high),    nextafter(middle, low),
+                                 middle, nextafter(middle, high), nextafter(high, low)};
+        const unsigned even = bits & 1 ? bits + 1 : bits;
+        const unsigned expected[] = {bits, bits, bits, even, bits + 1, bits + 1};
+        for (int sign = 0; sign < 2; sign++)
+            for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+                const double value = sign ? -values[i] : values[i];
+                uint16_t got;
+                rml_dtype_convert(RML_F64, &value, to, &got, 1);
+                wrong += got != (expected[i] | (sign ? 0x8000u : 0));
+            }
+    }
+    CHECK_MSG(wrong == 0, "%d of f64 to %s", wrong, rml_dtype_name(to));
+}
+
+// Whole numbers just beside half way points, more bits than a double has.
+static void test_integers_once(void)
+{
+    int wrong = 0;
+    for (int top = 10; top < 63; top++)
+        for (int beside = -1; beside <= 1; beside++)
+            for (int odd = 0; odd < 2; odd++) {
+                // 1.000000o1 followed by zeros, and one less or more
+                const int64_t unit = (int64_t)1 << (top - 7 > 0 ? top - 7 : 0);
+                const int64_t value = ((int64_t)1 << top) + odd * unit + unit / 2 + beside;
+                if (unit / 2 < 2)
+                    continue;
+                const int up = beside > 0 || (beside == 0 && odd);
+                const float expected =
+                    (float)(((int64_t)1 << top) + odd * unit) + (up ? (float)unit : 0.0f);
+                uint16_t got;
+                rml_dtype_convert(RML_I64, &value, RML_BF16, &got, 1);
+                wrong += rml_bf16_to_f32(got) != expected;
+                float single;
+                rml_dtype_convert(RML_I64, &value, RML_F32, &single, 1);
+                wrong += single != (float)value;
+            }
+    CHECK_MSG(wrong == 0, "%d whole numbers", wrong);
+}
+
 int main(void)
 {
+    test_once(RML_F16, rml_f16_to_f32, 0x7BFF);
+    test_once(RML_BF16, rml_bf16_to_f32, 0x7F7F);
+    test_integers_once();
     test_halves();
     test_numbers();
     test_runs();
