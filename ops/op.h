@@ -66,7 +66,6 @@ typedef union rml_op_attr {
     rml_control_attr control;
     rml_einsum_attr einsum;
     rml_quantize_attr quantize;
-    rml_integer_conv_attr integer_conv;
     rml_rnn_attr rnn;
     rml_dft_attr dft;
     rml_window_function_attr taper;

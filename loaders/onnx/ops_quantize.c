@@ -1,6 +1,7 @@
 // Quantization and products of quantized numbers.
 #include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
+#include "loaders/onnx/window.h"
 
 #include <string.h>
 
@@ -89,68 +90,25 @@ static void import_qlinear_matmul(rml_onnx_call *call)
 
 // ---- ConvInteger, QLinearConv -------------------------------------------------------------------
 
-static bool take_list(rml_onnx_call *call, const char *name, int count, int64_t *to)
+static rml_op_attr conv_attr(rml_onnx_call *call)
 {
-    size_t have;
-    const int64_t *values = rml_onnx_ints(call, name, &have);
-    if (!have)
-        return true;
-    if (have != (size_t)count) {
-        rml_onnx_refuse(call, "%zu numbers in \"%s\", not %d", have, name, count);
-        return false;
-    }
-    memcpy(to, values, have * sizeof *to);
-    return true;
-}
-
-static bool take_auto_pad(rml_onnx_call *call, rml_integer_conv_attr *conv)
-{
-    const char *pad = rml_onnx_text_of(call, "auto_pad", "NOTSET");
-    if (strcmp(pad, "SAME_UPPER") == 0)
-        conv->same = 1;
-    else if (strcmp(pad, "SAME_LOWER") == 0)
-        conv->same = 2;
-    else if (strcmp(pad, "VALID") == 0)
-        memset(conv->pad, 0, sizeof conv->pad);
-    else if (strcmp(pad, "NOTSET") != 0)
-        rml_onnx_refuse(call, "auto_pad is \"%.40s\"", pad);
-    return !call->refused;
-}
-
-// `weight`: index of that input, whose shape the kernel's size comes from where it is not told.
-static bool take_conv(rml_onnx_call *call, int weight, rml_integer_conv_attr *conv)
-{
-    const rml_shape w = rml_onnx_fact(call, weight).shape;
-    *conv = (rml_integer_conv_attr){.rank = w.rank - 2, .groups = rml_onnx_int(call, "group", 1)};
-    if (conv->rank < 1 || conv->rank > 3) {
-        rml_onnx_refuse(call, "a weight of %d dimensions", w.rank);
-        return false;
-    }
-    for (int i = 0; i < conv->rank; i++) {
-        conv->stride[i] = conv->dilation[i] = 1;
-        conv->kernel[i] = w.dim[i + 2];
-    }
-    if (!take_list(call, "kernel_shape", conv->rank, conv->kernel) ||
-        !take_list(call, "strides", conv->rank, conv->stride) ||
-        !take_list(call, "dilations", conv->rank, conv->dilation) ||
-        !take_list(call, "pads", 2 * conv->rank, conv->pad))
-        return false;
-    return take_auto_pad(call, conv);
+    return (rml_op_attr){
+        .conv = {.window = rml_onnx_window(call), .groups = rml_onnx_int(call, "group", 1)}};
 }
 
 static void import_conv_integer(rml_onnx_call *call)
 {
     const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
                                rml_onnx_in(call, 3)};
-    rml_op_attr attr = {0};
-    if (take_conv(call, 1, &attr.integer_conv))
+    const rml_op_attr attr = conv_attr(call);
+    if (!call->refused)
         call->out[0] = node(call, RML_OP_INTEGER_CONV, &attr, in, 4);
 }
 
 // One number an output channel, or one at all, for values of [N,C,...].
 static rml_value_id by_channel(rml_onnx_call *call, int input, int spatial)
 {
-    rml_shape shape = {spatial + 1, {-1, 1, 1, 1}};
+    rml_shape shape = {spatial + 1, {-1, 1, 1, 1, 1, 1, 1, 1}};
     return rml_graph_reshape(call->graph, rml_onnx_in(call, input), &shape, call->name);
 }
 
@@ -158,10 +116,12 @@ static void import_qlinear_conv(rml_onnx_call *call)
 {
     const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 3), rml_onnx_in(call, 2),
                                rml_onnx_in(call, 5)};
-    rml_op_attr attr = {0};
-    if (!take_conv(call, 3, &attr.integer_conv))
+    const rml_op_attr attr = conv_attr(call);
+    const int spatial = rml_onnx_fact(call, 3).shape.rank - 2;
+    if (spatial < 1 || spatial > RML_MAX_SPATIAL)
+        rml_onnx_refuse(call, "a weight of %d dimensions", spatial + 2);
+    if (call->refused)
         return;
-    const int spatial = attr.integer_conv.rank;
     rml_value_id sums = node(call, RML_OP_INTEGER_CONV, &attr, in, 4);
     if (rml_onnx_in(call, 8) != RML_NO_VALUE)
         sums = rml_onnx_add(call, sums, by_channel(call, 8, spatial));

@@ -19,13 +19,6 @@ typedef struct rml_quantize_attr {
     rml_dtype to;        // of the result
 } rml_quantize_attr;
 
-// Exact products of 8-bit integers. The sizes of a convolution are per spatial axis.
-typedef struct rml_integer_conv_attr {
-    int rank;                                                  // spatial axes: 1 to 3
-    int64_t kernel[3], stride[3], dilation[3], pad[6], groups; // pad: all begins, then all ends
-    int same; // padding that keeps the size: 0 as told, 1 more at the end, 2 more at the begin
-} rml_integer_conv_attr;
-
 // Discrete Fourier transforms: of whole signals, and of frames of them.
 typedef struct rml_dft_attr {
     int axis; // of dft, where it is no input; negative counts from the end

@@ -53,13 +53,13 @@ rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight,
 size_t rml_conv_dw_scratch_bytes(const rml_op_args *args);
 void rml_conv_dw_run(const rml_op_args *args);
 
-// To few channels: taps are columns of one product.
-bool rml_conv_few_accepts(const rml_op_args *args);
-size_t rml_conv_few_packed_bytes(const rml_op_args *args);
-rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                             const rml_allocator *allocator, rml_error *err);
-size_t rml_conv_few_scratch_bytes(const rml_op_args *args);
-void rml_conv_few_run(const rml_op_args *args);
+// To few output channels: kn2row.
+bool rml_conv_small_oc_accepts(const rml_op_args *args);
+size_t rml_conv_small_oc_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_small_oc_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                  const rml_allocator *allocator, rml_error *err);
+size_t rml_conv_small_oc_scratch_bytes(const rml_op_args *args);
+void rml_conv_small_oc_run(const rml_op_args *args);
 
 // Indirect, in bf16. What fits is accepted where it is the fastest way, see conv_winograd.c.
 bool rml_conv_bf16_fits(const rml_op_args *args);

@@ -61,53 +61,57 @@ void rml_conv_generic_run(const rml_op_args *args)
     rml_im2col_run(&columns);
 }
 
-// ---- one input channel a group ------------------------------------------------------------------
+// ---- tap after tap: one input channel a group, and transposed
+// -------------------------------------
+
+// Adds one input channel times one tap to an output channel, row after row. Along each axis one of
+// both moves by 1 and the other by the stride: the input of a convolution, the output of its
+// transpose.
+static void add_tap(const rml_window *w, bool transposed, const int64_t *tap, float weight,
+                    const float *src, float *dst)
+{
+    const int64_t *by_one = transposed ? w->in : w->out, *by_stride = transposed ? w->out : w->in;
+    const int last = w->rank - 1;
+    const int64_t stride = w->stride[last];
+    int64_t first[RML_MAX_SPATIAL], count[RML_MAX_SPATIAL], index[RML_MAX_SPATIAL] = {0};
+    for (int i = 0; i < w->rank; i++) {
+        const int64_t shift = tap[i] * w->dilation[i] - w->before[i];
+        const int64_t room = by_stride[i] - shift;
+        const int64_t stop = room > 0 ? (room - 1) / w->stride[i] + 1 : 0;
+        first[i] = shift < 0 ? (-shift + w->stride[i] - 1) / w->stride[i] : 0;
+        count[i] = (stop < by_one[i] ? stop : by_one[i]) - first[i];
+        if (count[i] <= 0)
+            return;
+    }
+    const size_t rows = rml_sizes_count(count, last);
+    for (size_t row = 0; row < rows; row++, rml_sizes_next(count, last, index)) {
+        int64_t one = 0, strided = 0;
+        for (int i = 0; i <= last; i++) {
+            const int64_t at = first[i] + (i < last ? index[i] : 0);
+            one = one * by_one[i] + at;
+            strided =
+                strided * by_stride[i] + at * w->stride[i] + tap[i] * w->dilation[i] - w->before[i];
+        }
+        const float *x = src + (transposed ? one : strided);
+        float *y = dst + (transposed ? strided : one);
+        if (stride == 1)
+            for (int64_t i = 0; i < count[last]; i++)
+                y[i] += weight * x[i];
+        else if (transposed)
+            for (int64_t i = 0; i < count[last]; i++)
+                y[i * stride] += weight * x[i];
+        else
+            for (int64_t i = 0; i < count[last]; i++)
+                y[i] += weight * x[i * stride];
+    }
+}
 
 bool rml_conv_generic_dw_accepts(const rml_op_args *args)
 {
     return args->in[1].dim[1] == 1;
 }
 
-// Output coordinates along one axis that tap `tap` has an input for: [first, stop).
-static void reach(const rml_window *w, int axis, int64_t tap, int64_t *first, int64_t *stop)
-{
-    const int64_t stride = w->stride[axis], shift = tap * w->dilation[axis] - w->before[axis];
-    *first = shift < 0 ? (-shift + stride - 1) / stride : 0;
-    *stop = w->in[axis] > shift ? (w->in[axis] - 1 - shift) / stride + 1 : 0;
-    *stop = *stop < w->out[axis] ? *stop : w->out[axis];
-}
-
-// Adds one tap of a filter to an output channel, row after row.
-static void add_tap(const rml_window *w, const int64_t *tap, float weight, const float *src,
-                    float *dst)
-{
-    const int last = w->rank - 1;
-    const int64_t stride = w->stride[last];
-    int64_t first[RML_MAX_SPATIAL], count[RML_MAX_SPATIAL], index[RML_MAX_SPATIAL] = {0};
-    for (int i = 0; i < w->rank; i++) {
-        reach(w, i, tap[i], &first[i], &count[i]);
-        count[i] -= first[i];
-        if (count[i] <= 0)
-            return;
-    }
-    const size_t rows = rml_sizes_count(count, last);
-    for (size_t row = 0; row < rows; row++, rml_sizes_next(count, last, index)) {
-        int64_t from = 0, to = 0;
-        for (int i = 0; i <= last; i++) {
-            const int64_t at = first[i] + (i < last ? index[i] : 0);
-            to = to * w->out[i] + at;
-            from = from * w->in[i] + at * w->stride[i] + tap[i] * w->dilation[i] - w->before[i];
-        }
-        if (stride == 1)
-            for (int64_t i = 0; i < count[last]; i++)
-                dst[to + i] += weight * src[from + i];
-        else
-            for (int64_t i = 0; i < count[last]; i++)
-                dst[to + i] += weight * src[from + i * stride];
-    }
-}
-
-static void run_channels(void *context, size_t begin, size_t end, int worker)
+static void run_depthwise(void *context, size_t begin, size_t end, int worker)
 {
     const rml_im2col *columns = context;
     const rml_window *w = &columns->window;
@@ -121,7 +125,7 @@ static void run_channels(void *context, size_t begin, size_t end, int worker)
         for (size_t i = 0; i < columns->pixels; i++)
             dst[i] = columns->bias ? columns->bias[channel] : 0.0f;
         for (size_t t = 0; t < columns->taps; t++, rml_sizes_next(w->kernel, w->rank, tap))
-            add_tap(w, tap, columns->weight->data[channel * columns->taps + t],
+            add_tap(w, false, tap, columns->weight->data[channel * columns->taps + t],
                     columns->in->data + from * plane, dst);
         rml_conv_epilogue(columns->args, dst, columns->pixels);
     }
@@ -130,6 +134,48 @@ static void run_channels(void *context, size_t begin, size_t end, int worker)
 void rml_conv_generic_dw_run(const rml_op_args *args)
 {
     rml_im2col columns = rml_im2col_make(args, 2);
-    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_channels,
+    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_depthwise,
                  &columns);
+}
+
+typedef struct transpose_job {
+    const rml_op_args *args;
+    rml_window window;
+} transpose_job;
+
+static void run_transposed(void *context, size_t begin, size_t end, int worker)
+{
+    const transpose_job *job = context;
+    const rml_op_args *args = job->args;
+    const rml_window *window = &job->window;
+    const rml_tensor *w = &args->in[1];
+    const size_t groups = (size_t)args->attr->conv.groups;
+    const size_t depth = (size_t)w->dim[0] / groups, cols = (size_t)w->dim[1];
+    const size_t taps = rml_sizes_count(window->kernel, window->rank);
+    const size_t in_plane = rml_sizes_count(window->in, window->rank);
+    const size_t out_plane = rml_sizes_count(window->out, window->rank);
+    const float *bias = rml_conv_bias(args);
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t image = item / (groups * cols), channel = item % (groups * cols);
+        const size_t group = channel / cols;
+        float *dst = args->out[0].data + item * out_plane;
+        for (size_t i = 0; i < out_plane; i++)
+            dst[i] = bias ? bias[channel] : 0.0f;
+        for (size_t c = group * depth; c < (group + 1) * depth; c++) {
+            const float *src = args->in[0].data + (image * groups * depth + c) * in_plane;
+            const float *weight = w->data + (c * cols + channel % cols) * taps;
+            int64_t tap[RML_MAX_SPATIAL] = {0};
+            for (size_t t = 0; t < taps; t++, rml_sizes_next(window->kernel, window->rank, tap))
+                add_tap(window, true, tap, weight[t], src, dst);
+        }
+        rml_conv_epilogue(args, dst, out_plane);
+    }
+}
+
+void rml_conv_transpose_generic_run(const rml_op_args *args)
+{
+    transpose_job job = {.args = args, .window = rml_conv_transpose_window(args)};
+    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_transposed,
+                 &job);
 }

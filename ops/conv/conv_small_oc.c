@@ -1,9 +1,10 @@
-// Convolution to few channels, as at the end of a network that makes an image: three outputs would
-// fill three columns of a panel of 16, for each tap anew. Here the taps are columns too: one
-// product gives every input pixel's share of all outputs that it reaches, and an output is the sum
-// of the shares of its taps, in the order of the taps.
+// Convolution to few output channels by kn2row (Vasudevan et al. 2017), as at the end of a network
+// that makes an image. Three outputs would fill three columns of a panel of 16, for each tap anew;
+// here one GEMM has a column for every tap of every output. Its results are partial sums, which are
+// shifted and added in the order of the taps.
 //
-// A worker takes a band of rows and keeps the shares of as many input rows as a kernel is high.
+// A worker takes a band of rows and keeps the partial sums of as many input rows as a kernel is
+// high.
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
@@ -19,44 +20,44 @@
 #define MIN_DEPTH 32
 #define BANDS_A_WORKER 4 // so that all end at about the same time
 
-typedef struct few {
+typedef struct small_oc {
     size_t taps, depth, out;
-    size_t cols;  // shares of a pixel
-    size_t pitch; // and floats they take, the panels' rounding among them
+    size_t cols;  // partial sums of a pixel
+    size_t pitch; // floats they take, panels rounded up
     rml_window window;
-} few;
+} small_oc;
 
-static few few_of(const rml_op_args *args)
+static small_oc shape_of(const rml_op_args *args)
 {
-    few f = {.taps = rml_conv_taps(args),
-             .window = rml_conv_window(args),
-             .depth = (size_t)args->in[0].dim[1],
-             .out = (size_t)args->out[0].dim[1]};
+    small_oc f = {.taps = rml_conv_taps(args),
+                  .window = rml_conv_window(args),
+                  .depth = (size_t)args->in[0].dim[1],
+                  .out = (size_t)args->out[0].dim[1]};
     f.cols = rml_sat_mul(f.taps, f.out);
     f.pitch = rml_pack_count(&args->kernels->gemm_f32, 1, 1, f.cols);
     return f;
 }
 
-bool rml_conv_few_accepts(const rml_op_args *args)
+bool rml_conv_small_oc_accepts(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
-    const few f = few_of(args);
+    const small_oc f = shape_of(args);
     const rml_window *w = &f.window;
     return w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
            conv->groups == 1 && conv->act.kind == RML_UNARY_CLAMP && !rml_conv_residual(args) &&
            f.taps >= MIN_TAPS && f.out <= MAX_OUT && f.depth >= MIN_DEPTH;
 }
 
-size_t rml_conv_few_packed_bytes(const rml_op_args *args)
+size_t rml_conv_small_oc_packed_bytes(const rml_op_args *args)
 {
-    const few f = few_of(args);
+    const small_oc f = shape_of(args);
     return rml_sat_mul(sizeof(float), rml_pack_count(&args->kernels->gemm_f32, 1, f.depth, f.cols));
 }
 
-rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                             const rml_allocator *allocator, rml_error *err)
+rml_status rml_conv_small_oc_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                  const rml_allocator *allocator, rml_error *err)
 {
-    const few f = few_of(args);
+    const small_oc f = shape_of(args);
     const size_t count = f.cols * f.depth; // of the weight
     const size_t bytes = rml_sat_mul(count, 2 * sizeof(float));
     float *rows = rml_alloc(allocator, bytes);
@@ -77,25 +78,26 @@ rml_status rml_conv_few_pack(const rml_op_args *args, const rml_constant *weight
     return RML_OK;
 }
 
-static size_t row_floats(const rml_op_args *args, const few *f)
+static size_t row_floats(const rml_op_args *args, const small_oc *f)
 {
     return rml_sat_mul((size_t)args->in[0].dim[3], f->pitch);
 }
 
-static size_t worker_bytes(const rml_op_args *args, const few *f)
+static size_t worker_bytes(const rml_op_args *args, const small_oc *f)
 {
     return rml_aligned_bytes(rml_sat_mul((size_t)f->window.kernel[0], row_floats(args, f)),
                              sizeof(float));
 }
 
-size_t rml_conv_few_scratch_bytes(const rml_op_args *args)
+size_t rml_conv_small_oc_scratch_bytes(const rml_op_args *args)
 {
-    const few f = few_of(args);
+    const small_oc f = shape_of(args);
     return rml_sat_mul((size_t)args->threads, worker_bytes(args, &f));
 }
 
-// The shares of a row of input pixels, [W][pitch].
-static void make_shares(const rml_op_args *args, const few *f, const float *src, float *shares)
+// The partial sums of a row of input pixels, [W][pitch].
+static void compute_partials(const rml_op_args *args, const small_oc *f, const float *src,
+                             float *partials)
 {
     const rml_kernels *kernels = args->kernels;
     const rml_tensor *in = &args->in[0];
@@ -111,7 +113,7 @@ static void make_shares(const rml_op_args *args, const few *f, const float *src,
             a[i] = src + (int64_t)(x + i) * in->stride[3];
         for (size_t column = 0; column < f->pitch; column += kernels->gemm_f32.nr) {
             for (size_t i = 0; i < rows; i++)
-                c[i] = shares + (x + i) * f->pitch + column;
+                c[i] = partials + (x + i) * f->pitch + column;
             kernels->gemm_f32.run(
                 &(rml_gemm_tile){.a = a,
                                  .rows = rows,
@@ -126,11 +128,12 @@ static void make_shares(const rml_op_args *args, const few *f, const float *src,
     }
 }
 
-// Adds to a row of outputs, [W][out], the shares of one row of the kernel. Inlined for every number
-// of outputs, so that they are registers.
-static inline __attribute__((always_inline)) void add_shares(const rml_op_args *args, const few *f,
-                                                             const float *shares, rml_tensor *row,
-                                                             const size_t out)
+// Adds to a row of outputs, [W][out], the partial sums of one row of the kernel. Inlined for every
+// number of outputs, so that they are registers.
+static inline __attribute__((always_inline)) void shift_add(const rml_op_args *args,
+                                                            const small_oc *f,
+                                                            const float *partials, rml_tensor *row,
+                                                            const size_t out)
 {
     const rml_window *window = &f->window;
     const size_t pitch = f->pitch;
@@ -144,24 +147,24 @@ static inline __attribute__((always_inline)) void add_shares(const rml_op_args *
             sum[o] = y[o];
         for (int64_t kx = begin; kx < end; kx++)
             for (size_t o = 0; o < out; o++)
-                sum[o] += shares[(size_t)(left + kx) * pitch + (size_t)kx * out + o];
+                sum[o] += partials[(size_t)(left + kx) * pitch + (size_t)kx * out + o];
         for (size_t o = 0; o < out; o++)
             y[o] = sum[o];
     }
 }
 
-static void add_row(const rml_op_args *args, const few *f, int64_t ky, const float *shares,
+static void add_row(const rml_op_args *args, const small_oc *f, int64_t ky, const float *partials,
                     rml_tensor *row)
 {
-    shares += (size_t)(ky * f->window.kernel[1]) * f->out;
+    partials += (size_t)(ky * f->window.kernel[1]) * f->out;
     if (f->out == 4)
-        add_shares(args, f, shares, row, 4);
+        shift_add(args, f, partials, row, 4);
     else if (f->out == 3)
-        add_shares(args, f, shares, row, 3);
+        shift_add(args, f, partials, row, 3);
     else if (f->out == 2)
-        add_shares(args, f, shares, row, 2);
+        shift_add(args, f, partials, row, 2);
     else
-        add_shares(args, f, shares, row, 1);
+        shift_add(args, f, partials, row, 1);
 }
 
 static float clamp(float x, float low, float high)
@@ -171,7 +174,7 @@ static float clamp(float x, float low, float high)
 
 typedef struct run_job {
     const rml_op_args *args;
-    few shape;
+    small_oc shape;
     size_t bands, rows; // of an image, of a band
 } run_job;
 
@@ -179,7 +182,7 @@ static void run_bands(void *context, size_t begin, size_t end, int worker)
 {
     const run_job *job = context;
     const rml_op_args *args = job->args;
-    const few *f = &job->shape;
+    const small_oc *f = &job->shape;
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
     const float *bias = rml_conv_bias(args);
@@ -200,13 +203,14 @@ static void run_bands(void *context, size_t begin, size_t end, int worker)
                 const int64_t at = y + ky, source = at - f->window.before[0];
                 if (source < 0 || source >= in->dim[2])
                     continue;
-                float *shares = ring + (size_t)(at % f->window.kernel[0]) * row_floats(args, f);
+                float *partials = ring + (size_t)(at % f->window.kernel[0]) * row_floats(args, f);
                 if (at >= made) {
-                    make_shares(args, f, in->data + image * in->stride[0] + source * in->stride[2],
-                                shares);
+                    compute_partials(args, f,
+                                     in->data + image * in->stride[0] + source * in->stride[2],
+                                     partials);
                     made = at + 1;
                 }
-                add_row(args, f, ky, shares, &row);
+                add_row(args, f, ky, partials, &row);
             }
             for (int64_t x = 0; x < out->dim[3]; x++)
                 for (size_t o = 0; o < f->out; o++) {
@@ -217,9 +221,9 @@ static void run_bands(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-void rml_conv_few_run(const rml_op_args *args)
+void rml_conv_small_oc_run(const rml_op_args *args)
 {
-    run_job job = {.args = args, .shape = few_of(args)};
+    run_job job = {.args = args, .shape = shape_of(args)};
     const size_t height = (size_t)args->out[0].dim[2];
     const size_t want = BANDS_A_WORKER * (size_t)args->threads;
     job.rows = (height + want - 1) / want;

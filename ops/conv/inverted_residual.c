@@ -1,7 +1,7 @@
-// Three convolutions that follow each other, the middle one depthwise: 1x1 up to many channels, 3x3
-// over each of them, 1x1 down again (MobileNetV2, Sandler et al. 2018). What lies between them is
-// the largest there is in such networks; here it is made for some rows at a time, in scratch that
-// stays in the cache, by the same ways as convolutions that stand alone, and so with the same bits.
+// Three fused convolutions: 1x1 expansion, depthwise, 1x1 projection (MobileNetV2, Sandler et al.
+// 2018). The expanded tensors are the largest of such networks; here they are computed for a band
+// of rows at a time, halo included, in scratch that stays in the cache, by the same algorithms as
+// convolutions that stand alone, and so with the same bits.
 //   x [N,C,H,W]   w1 [E,C,1,1]   w2 [E,1,Kh,Kw]   w3 [O,E,1,1]   b1 [E]   b2 [E]   b3 [O]
 //   residual [N,O,Ho,Wo]   biases and residual are optional
 #include "ops/op.h"
@@ -10,7 +10,7 @@
 #include "ops/matmul/bf16.h"
 #include "tensor/size.h"
 
-// What lies between the convolutions at a time; about half of a second-level cache.
+// Of the expanded tensors of a band; about half of a second-level cache.
 #define BETWEEN_BYTES ((size_t)768 * 1024)
 
 enum { EXPAND, DEPTHWISE, PROJECT, PARTS };
@@ -23,7 +23,8 @@ typedef struct part {
     const rml_algorithm *algorithm;
 } part;
 
-// Images and rows of the output that are made at a time, and the rows between that they need.
+// A band: images and rows of the output that are computed together, and rows of the expanded tensor
+// that they need, the halo among them.
 typedef struct piece {
     int64_t images, rows, rows_between;
 } piece;

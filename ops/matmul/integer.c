@@ -2,7 +2,7 @@
 // the f32 gemm kernel: a number minus its zero point is at most 255, and a sum of 256 products of
 // two such numbers is less than 2^24, so that f32 holds it exactly; such sums are added as
 // integers.
-#include "ops/op.h"
+#include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
 #include "tensor/size.h"
@@ -306,85 +306,39 @@ const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
                                       .macs = macs_matmul,
                                       .algorithms = matmul_algorithms};
 
+#define AXES 3 // of a convolution, at most
+
 // ---- convolution: x [N,C,...], w [O,C/g,...], a zero point of x, one or O of w
 // -------------------
-
-// Padding in front of axis `i`, and the size of the output; false where the kernel does not fit.
-static bool conv_axis(const rml_integer_conv_attr *conv, int i, int64_t in, int64_t *before,
-                      int64_t *out)
-{
-    int64_t reach;
-    *before = conv->pad[i];
-    *out = -1;
-    if (conv->kernel[i] < 1 || conv->stride[i] < 1 || conv->dilation[i] < 1 || conv->pad[i] < 0 ||
-        conv->pad[i + conv->rank] < 0 || conv->pad[i] > INT32_MAX ||
-        conv->pad[i + conv->rank] > INT32_MAX || in > INT64_MAX / 4 ||
-        !rml_i64_mul(conv->kernel[i] - 1, conv->dilation[i], &reach) || reach > INT64_MAX / 4)
-        return false;
-    if (in < 0)
-        return true;
-    if (conv->same) {
-        *out = in / conv->stride[i] + (in % conv->stride[i] != 0);
-        const int64_t need = (*out > 0 ? *out - 1 : 0) * conv->stride[i] + reach + 1 - in;
-        *before = need > 0 ? (need + (conv->same == 2)) / 2 : 0;
-        return true;
-    }
-    const int64_t room = in + conv->pad[i] + conv->pad[i + conv->rank] - reach - 1;
-    *out = room < 0 ? 0 : room / conv->stride[i] + 1;
-    return room >= 0;
-}
 
 static rml_status infer_conv(const rml_op_attr *attr, const rml_shape *in, int in_count,
                              rml_shape *out, rml_error *err)
 {
-    const rml_integer_conv_attr *conv = &attr->integer_conv;
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
-    const rml_shape *x = &in[0], *w = &in[1];
-    int64_t before, channels;
-    bool fits = conv->rank >= 1 && conv->rank <= 3 && x->rank == conv->rank + 2 &&
-                w->rank == x->rank && conv->groups > 0;
-    if (fits)
-        fits = w->dim[1] < 0 || x->dim[1] < 0 ||
-               (rml_i64_mul(w->dim[1], conv->groups, &channels) && channels == x->dim[1]);
-    if (fits)
-        fits = w->dim[0] < 0 || w->dim[0] % conv->groups == 0;
-    *out = *x;
-    if (fits)
-        out->dim[1] = w->dim[0];
-    for (int i = 0; i < conv->rank && fits; i++)
-        fits = (w->dim[i + 2] == conv->kernel[i] || w->dim[i + 2] < 0) &&
-               conv_axis(conv, i, x->dim[i + 2], &before, &out->dim[i + 2]);
-    if (fits && in_count > 2)
-        fits = zeros_fit(&in[2], 1, 1);
-    if (fits && in_count > 3)
-        fits = zeros_fit(&in[3], w->dim[0], 1);
-    if (!fits)
+    rml_window window;
+    RML_TRY(rml_conv_check(&attr->conv, in, 2, 2, &window, err));
+    *out = rml_conv_shape(in, &window);
+    if (window.rank > AXES || (in_count > 2 && !zeros_fit(&in[2], 1, 1)) ||
+        (in_count > 3 && !zeros_fit(&in[3], in[1].dim[0], 1)))
         return rml_fail(err, RML_ERR_SHAPE, "weight %s and its zero points do not fit input %s",
-                        rml_shape_text(w, w_text), rml_shape_text(x, x_text));
+                        rml_shape_text(&in[1], w_text), rml_shape_text(&in[0], x_text));
     return RML_OK;
 }
 
 // Up to three spatial axes; those that are missing come first, with size 1.
-typedef struct conv_window {
-    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], before[3];
-} conv_window;
-
-static conv_window window_of(const rml_op_args *args)
+static rml_window window_of(const rml_op_args *args)
 {
-    const rml_integer_conv_attr *conv = &args->attr->integer_conv;
-    conv_window window;
-    for (int i = 0; i < 3; i++) {
-        const int axis = i - (3 - conv->rank);
-        window.in[i] = window.out[i] = window.kernel[i] = window.stride[i] = 1;
-        window.dilation[i] = 1;
-        window.before[i] = 0;
-        if (axis < 0)
-            continue;
-        window.in[i] = args->in[0].dim[axis + 2];
-        window.kernel[i] = conv->kernel[axis];
-        window.stride[i] = conv->stride[axis];
-        window.dilation[i] = conv->dilation[axis];
-        conv_axis(conv, axis, window.in[i], &window.before[i], &window.out[i]);
+    const rml_window given = rml_conv_window(args);
+    rml_window window = {.rank = AXES};
+    for (int i = 0; i < AXES; i++) {
+        const int axis = i - (AXES - given.rank);
+        const bool missing = axis < 0;
+        window.in[i] = missing ? 1 : given.in[axis];
+        window.out[i] = missing ? 1 : given.out[axis];
+        window.kernel[i] = missing ? 1 : given.kernel[axis];
+        window.stride[i] = missing ? 1 : given.stride[axis];
+        window.dilation[i] = missing ? 1 : given.dilation[axis];
+        window.before[i] = missing ? 0 : given.before[axis];
     }
     return window;
 }
@@ -393,7 +347,7 @@ static conv_window window_of(const rml_op_args *args)
 static void gather_pixel(const integer_product *product, size_t row, size_t first, size_t count,
                          float *dst)
 {
-    const conv_window *w = product->window;
+    const rml_window *w = product->window;
     const int32_t zero = zero_at(product->args, 2, 0);
     const int64_t at[3] = {(int64_t)row / (w->out[1] * w->out[2]),
                            (int64_t)row / w->out[2] % w->out[1], (int64_t)row % w->out[2]};
@@ -426,23 +380,17 @@ static size_t conv_depth(const rml_op_args *args)
 
 static size_t scratch_conv(const rml_op_args *args)
 {
-    const size_t cols = (size_t)(args->in[1].dim[0] / args->attr->integer_conv.groups);
+    const size_t cols = (size_t)(args->in[1].dim[0] / args->attr->conv.groups);
     return product_bytes(args, conv_depth(args), cols);
-}
-
-// Without signs: of an empty image the product may not fit, and is not used.
-static size_t volume(const int64_t size[3])
-{
-    return (size_t)size[0] * (size_t)size[1] * (size_t)size[2];
 }
 
 static void run_conv(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0], *w = &args->in[1], *y = &args->out[0];
-    const conv_window window = window_of(args);
-    const size_t groups = (size_t)args->attr->integer_conv.groups;
-    const size_t channels = (size_t)w->dim[1], pixels = volume(window.out),
-                 plane = volume(window.in);
+    const rml_window window = window_of(args);
+    const size_t groups = (size_t)args->attr->conv.groups;
+    const size_t channels = (size_t)w->dim[1], pixels = rml_sizes_count(window.out, AXES),
+                 plane = rml_sizes_count(window.in, AXES);
     integer_product product = {.args = args,
                                .rows = pixels,
                                .cols = (size_t)w->dim[0] / groups,

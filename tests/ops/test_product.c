@@ -210,11 +210,8 @@ static void test_refusals(void)
     input(&t, RML_U8, (rml_shape){4, {1, 4, 5, 5}});
     input(&t, RML_U8, (rml_shape){4, {4, 3, 3, 3}});
     node(&t, RML_OP_INTEGER_CONV,
-         (rml_op_attr){.integer_conv = {.rank = 2,
-                                        .kernel = {3, 3},
-                                        .stride = {1, 1},
-                                        .dilation = {1, INT64_MAX},
-                                        .groups = 1}});
+         (rml_op_attr){
+             .conv = {.window = {.stride = {1, 1}, .dilation = {1, INT64_MAX}}, .groups = 1}});
     expect_refusal(&t, "weight");
     begin(&t);
     input(&t, RML_F32, (rml_shape){3, {4, 2, 3}});
