@@ -124,8 +124,9 @@ typedef struct rml_op_args {
     int in_count;
     const rml_tensor *out;
     const rml_kernels *kernels;
-    rml_precision precision; // what products may be computed in
-    bool generic;            // the node is, see rml_op.takes_images
+    rml_precision precision;               // what products may be computed in
+    const struct rml_algorithm *algorithm; // that was chosen, once it is
+    bool generic;                          // the node is, see rml_op.takes_images
     int threads;
     const rml_constant *const *constants; // of each input, NULL where it is none
     rml_pool *pool;
@@ -245,7 +246,7 @@ bool rml_op_packs(const rml_op *op, int index);
 bool rml_op_writes_nothing(const rml_op_args *args, int out_count);
 
 // The first algorithm of the node's kind that accepts.
-const rml_algorithm *rml_op_choose(const rml_op *op, const rml_op_args *args);
+const rml_algorithm *rml_op_choose(const rml_op *op, rml_op_args *args);
 
 // Bytes that the algorithm asks for (either may be NULL); RML_ERR_LIMIT, naming `node`, when they
 // cannot be addressed.

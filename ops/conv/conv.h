@@ -78,12 +78,6 @@ rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *w
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args);
 void rml_conv_winograd_run(const rml_op_args *args);
 bool rml_conv_winograd_bf16_accepts(const rml_op_args *args);
-size_t rml_conv_winograd_bf16_packed_bytes(const rml_op_args *args);
-rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_constant *weight,
-                                       void *packed, const rml_allocator *allocator,
-                                       rml_error *err);
-size_t rml_conv_winograd_bf16_scratch_bytes(const rml_op_args *args);
-void rml_conv_winograd_bf16_run(const rml_op_args *args);
 
 // Generic: any number of dimensions, weights that are computed.
 void rml_conv_generic_run(const rml_op_args *args);

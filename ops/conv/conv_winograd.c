@@ -95,9 +95,9 @@ bool rml_conv_bf16_accepts(const rml_op_args *args)
     return choose(args) == WAY_DIRECT_BF16;
 }
 
-// Whether in bf16 is known of the algorithm, not of the shape: a band of an image is less high.
-static rml_winograd_shape shape_of(const rml_op_args *args, bool bf16)
+static rml_winograd_shape shape_of(const rml_op_args *args)
 {
+    const bool bf16 = rml_runs_bf16(args);
     const rml_tensor *out = &args->out[0];
     const rml_window window = rml_conv_window(args);
     rml_winograd_shape s = {.c = (size_t)args->in[0].dim[1],
@@ -122,9 +122,9 @@ static rml_winograd_shape shape_of(const rml_op_args *args, bool bf16)
     return s;
 }
 
-static size_t packed_bytes(const rml_op_args *args, bool bf16)
+size_t rml_conv_winograd_packed_bytes(const rml_op_args *args)
 {
-    const rml_winograd_shape s = shape_of(args, bf16);
+    const rml_winograd_shape s = shape_of(args);
     return rml_sat_mul(s.planes, rml_pack_bytes(s.gemm, 1, s.c, s.o));
 }
 
@@ -148,10 +148,10 @@ static void pack_panel(const rml_weight_pack *pack, size_t group, size_t column,
                        planes + p * count * c, 1, c, count, 0, 1, c);
 }
 
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                       const rml_allocator *allocator, bool bf16, rml_error *err)
+rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                  const rml_allocator *allocator, rml_error *err)
 {
-    const rml_winograd_shape s = shape_of(args, bf16);
+    const rml_winograd_shape s = shape_of(args);
     const rml_weight_pack panels = {.args = args,
                                     .gemm = s.gemm,
                                     .groups = 1,
@@ -164,56 +164,14 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
     return rml_pack_weight(&panels, weight, allocator, err);
 }
 
-static size_t scratch_bytes(const rml_op_args *args, bool bf16)
-{
-    const rml_winograd_shape s = shape_of(args, bf16);
-    return rml_winograd_blocks_scratch_bytes(args, &s);
-}
-
-static void run(const rml_op_args *args, bool bf16)
-{
-    const rml_winograd_shape s = shape_of(args, bf16);
-    rml_winograd_blocks_run(args, &s);
-}
-
-size_t rml_conv_winograd_packed_bytes(const rml_op_args *args)
-{
-    return packed_bytes(args, false);
-}
-
-rml_status rml_conv_winograd_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                                  const rml_allocator *allocator, rml_error *err)
-{
-    return pack(args, weight, packed, allocator, false, err);
-}
-
 size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args)
 {
-    return scratch_bytes(args, false);
+    const rml_winograd_shape s = shape_of(args);
+    return rml_winograd_blocks_scratch_bytes(args, &s);
 }
 
 void rml_conv_winograd_run(const rml_op_args *args)
 {
-    run(args, false);
-}
-
-size_t rml_conv_winograd_bf16_packed_bytes(const rml_op_args *args)
-{
-    return packed_bytes(args, true);
-}
-
-rml_status rml_conv_winograd_bf16_pack(const rml_op_args *args, const rml_constant *weight,
-                                       void *packed, const rml_allocator *allocator, rml_error *err)
-{
-    return pack(args, weight, packed, allocator, true, err);
-}
-
-size_t rml_conv_winograd_bf16_scratch_bytes(const rml_op_args *args)
-{
-    return scratch_bytes(args, true);
-}
-
-void rml_conv_winograd_bf16_run(const rml_op_args *args)
-{
-    run(args, true);
+    const rml_winograd_shape s = shape_of(args);
+    rml_winograd_blocks_run(args, &s);
 }

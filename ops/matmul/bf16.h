@@ -7,7 +7,12 @@
 // Whether products are wanted in bf16, and can be had faster than in f32.
 bool rml_wants_bf16(const rml_op_args *args);
 
-// The product in bf16 or in f32.
+// The product that the chosen algorithm runs on: its functions may serve both precisions.
+static inline bool rml_runs_bf16(const rml_op_args *args)
+{
+    return args->algorithm->precision == RML_PRECISION_BF16;
+}
+
 static inline const rml_gemm *rml_gemm_of(const rml_op_args *args, bool bf16)
 {
     return bf16 ? &args->kernels->gemm_bf16 : &args->kernels->gemm_f32;

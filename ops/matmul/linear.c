@@ -32,16 +32,20 @@ static uint64_t macs(const rml_op_args *args)
     return (uint64_t)rml_tensor_count(&args->out[0]) * (uint64_t)args->in[1].dim[1];
 }
 
-static size_t bytes_packed(const rml_op_args *args, bool bf16)
+static const rml_gemm *gemm_of(const rml_op_args *args)
 {
-    return rml_pack_bytes(rml_gemm_of(args, bf16), 1, (size_t)args->in[1].dim[1],
-                          (size_t)args->in[1].dim[0]);
+    return rml_gemm_of(args, rml_runs_bf16(args));
 }
 
-static rml_status pack_weight(const rml_op_args *args, const rml_constant *weight, void *packed,
-                              bool bf16, const rml_allocator *allocator, rml_error *err)
+static size_t packed_bytes(const rml_op_args *args)
 {
-    return rml_pack_filters(args, rml_gemm_of(args, bf16), weight, 1, 1, packed, allocator, err);
+    return rml_pack_bytes(gemm_of(args), 1, (size_t)args->in[1].dim[1], (size_t)args->in[1].dim[0]);
+}
+
+static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                       const rml_allocator *allocator, rml_error *err)
+{
+    return rml_pack_filters(args, gemm_of(args), weight, 1, 1, packed, allocator, err);
 }
 
 // A plain [..., K] view as one row of pixels with K channels.
@@ -55,34 +59,37 @@ static rml_tensor as_pixels(const rml_tensor *tensor)
                         .stride = {pixels * channels, 1, pixels * channels, channels}};
 }
 
-static size_t gemm_bytes(const rml_op_args *args, bool bf16)
+static size_t gemm_bytes(const rml_op_args *args)
 {
-    return rml_igemm_scratch_bytes(rml_gemm_of(args, bf16), args->threads, 1,
-                                   (size_t)args->in[1].dim[1]);
+    return rml_igemm_scratch_bytes(gemm_of(args), args->threads, 1, (size_t)args->in[1].dim[1]);
 }
 
-static void run_product(const rml_op_args *args, bool bf16)
+static size_t scratch_bytes(const rml_op_args *args)
+{
+    const rml_tensor in = as_pixels(&args->in[0]);
+    return rml_sat_add(gemm_bytes(args), rml_runs_bf16(args) ? rml_bf16_image_bytes(args, &in) : 0);
+}
+
+static void run(const rml_op_args *args)
 {
     rml_tensor in = as_pixels(&args->in[0]);
     const rml_tensor out = as_pixels(&args->out[0]);
     const rml_tensor residual =
         rml_conv_residual(args) ? as_pixels(&args->in[3]) : (rml_tensor){.rank = -1};
-    if (bf16)
-        in = rml_bf16_image(args, &in, args->scratch + gemm_bytes(args, true));
+    if (rml_runs_bf16(args))
+        in = rml_bf16_image(args, &in, args->scratch + gemm_bytes(args));
     const rml_igemm product = {.window = rml_window_row(1, 1, out.dim[3]),
                                .in = &in,
                                .out = &out,
                                .residual = residual.rank < 0 ? NULL : &residual,
                                .depth = (size_t)in.dim[1],
                                .cols = (size_t)out.dim[1],
-                               .gemm = rml_gemm_of(args, bf16),
+                               .gemm = gemm_of(args),
                                .packed = args->packed,
                                .bias = rml_conv_bias(args),
                                .act = &args->attr->linear.act};
     rml_igemm_run(args, &product);
 }
-
-// ---- in bf16 ------------------------------------------------------------------------------------
 
 // Rows of a matrix that is all of an item meet the weights once: what bf16 saves there is little.
 static bool accepts_bf16(const rml_op_args *args)
@@ -90,58 +97,13 @@ static bool accepts_bf16(const rml_op_args *args)
     return rml_wants_bf16(args) && args->in[0].rank > 2;
 }
 
-static size_t packed_bytes_bf16(const rml_op_args *args)
-{
-    return bytes_packed(args, true);
-}
-
-static rml_status pack_bf16(const rml_op_args *args, const rml_constant *weight, void *packed,
-                            const rml_allocator *allocator, rml_error *err)
-{
-    return pack_weight(args, weight, packed, true, allocator, err);
-}
-
-static size_t scratch_bytes_bf16(const rml_op_args *args)
-{
-    const rml_tensor in = as_pixels(&args->in[0]);
-    return rml_sat_add(gemm_bytes(args, true), rml_bf16_image_bytes(args, &in));
-}
-
-static void run_bf16(const rml_op_args *args)
-{
-    run_product(args, true);
-}
-
-// ---- in f32 -------------------------------------------------------------------------------------
-
-static size_t packed_bytes(const rml_op_args *args)
-{
-    return bytes_packed(args, false);
-}
-
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                       const rml_allocator *allocator, rml_error *err)
-{
-    return pack_weight(args, weight, packed, false, allocator, err);
-}
-
-static size_t scratch_bytes(const rml_op_args *args)
-{
-    return gemm_bytes(args, false);
-}
-
-static void run(const rml_op_args *args)
-{
-    run_product(args, false);
-}
-
 static const rml_algorithm algorithms[] = {{.name = "packed-gemm-bf16",
                                             .precision = RML_PRECISION_BF16,
                                             .accepts = accepts_bf16,
-                                            .packed_bytes = packed_bytes_bf16,
-                                            .pack = pack_bf16,
-                                            .scratch_bytes = scratch_bytes_bf16,
-                                            .run = run_bf16},
+                                            .packed_bytes = packed_bytes,
+                                            .pack = pack,
+                                            .scratch_bytes = scratch_bytes,
+                                            .run = run},
                                            {.name = "packed-gemm",
                                             .packed_bytes = packed_bytes,
                                             .pack = pack,
