@@ -178,6 +178,17 @@ static void import_batch_norm(rml_onnx_call *call)
 
 // ---- groups and instances -----------------------------------------------------------------------
 
+// Whether scale and bias are known to be one number a channel, as the operator by hand has them.
+static bool one_a_channel(const rml_onnx_call *call, int64_t channels)
+{
+    for (int i = 1; i <= 2; i++) {
+        const rml_shape shape = rml_onnx_fact(call, i).shape;
+        if (channels < 1 || shape.rank != 1 || shape.dim[0] != channels)
+            return false;
+    }
+    return true;
+}
+
 static void import_instance_norm(rml_onnx_call *call)
 {
     const rml_shape shape = rml_onnx_fact(call, 0).shape;
@@ -187,7 +198,7 @@ static void import_instance_norm(rml_onnx_call *call)
         return;
     const rml_value_id x = widened(call, 0), scale = widened(call, 1), bias = widened(call, 2);
     rml_value_id out;
-    if (type_of(call) != RML_F64 && shape.rank > 0 && shape.dim[1] > 0) {
+    if (type_of(call) != RML_F64 && shape.rank > 0 && one_a_channel(call, shape.dim[1])) {
         out =
             rml_graph_group_norm(call->graph, x, scale, bias, shape.dim[1], (float)eps, call->name);
     } else {
@@ -223,7 +234,8 @@ static void import_group_norm(rml_onnx_call *call)
         return;
     }
     rml_value_id x = widened(call, 0), scale = widened(call, 1), bias = widened(call, 2);
-    if (type_of(call) != RML_F64 && channels > 0) {
+    const bool told = call->opset < 21 ? channels > 0 : one_a_channel(call, channels);
+    if (type_of(call) != RML_F64 && told) {
         if (call->opset < 21) {
             scale = spread(call, scale, groups, channels);
             bias = spread(call, bias, groups, channels);

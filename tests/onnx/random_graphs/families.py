@@ -180,7 +180,7 @@ def norm(s):
                       alpha=s.pick((1e-4, 0.1)), beta=0.75, bias=s.pick((1.0, 2.0)))  # fmt: skip
     x = s.floating(3, 5, F32)
     channels = x.shape[1]
-    scale, bias = s.told_shape((channels,), x.kind), s.told_shape((channels,), x.kind)
+    scale, bias = s.new((channels,), x.kind), s.new((channels,), x.kind)
     if op == "BatchNormalization":
         var = s.given((np.abs(s.draw((channels,), x.kind)) + 0.5).astype(x.kind))
         return s.node(op, [x, scale, bias, s.new((channels,), x.kind), var], unit=32)
