@@ -57,8 +57,11 @@ bool rml_bands_fit(const rml_plan *plan, const rml_graph *graph, const rml_node 
 void rml_bands_need(const rml_plan *plan, const rml_graph *graph, const rml_bands *bands,
                     const rml_stage *stage, int64_t low);
 
-// Runs a sweep. `block`: the memory that the plan points into.
-void rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,
-                     char *block);
+// Runs a sweep. `block`: the memory that the plan points into. Fails only where it is cancelled.
+rml_status rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,
+                           char *block, rml_watch *watch, rml_error *err);
+
+// How many bands of how many images a sweep has together.
+size_t rml_bands_count(const rml_plan *plan, const rml_stage *stage);
 
 #endif

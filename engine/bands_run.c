@@ -271,13 +271,19 @@ static void count_time(const sweep *at, size_t index, double ms, rml_node_time *
     }
 }
 
-void rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,
-                     char *block)
+size_t rml_bands_count(const rml_plan *plan, const rml_stage *stage)
+{
+    return (size_t)stage->images * (size_t)((stage->rows + plan->band_rows - 1) / plan->band_rows);
+}
+
+rml_status rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,
+                           char *block, rml_watch *watch, rml_error *err)
 {
     rml_node_time *times = plan->times;
     sweep at = {plan, graph, stage, block, 0, {0, 0}};
     for (; at.image < stage->images; at.image++)
         for (int64_t low = 0; low < stage->rows; low += plan->band_rows) {
+            RML_TRY(rml_watch_go_on(watch, err));
             at.band = band_of(plan, stage, low);
             rml_bands_need(plan, graph, plan->bands, stage, low);
             for (size_t i = 0; i < plan->step_count; i++) {
@@ -291,5 +297,7 @@ void rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_sta
                 if (times)
                     count_time(&at, i, rml_clock_ms() - start, times);
             }
+            rml_watch_done(watch);
         }
+    return RML_OK;
 }

@@ -6,6 +6,7 @@
 #include "engine/model.h"
 #include "engine/node_time.h"
 #include "engine/observe.h"
+#include "engine/watch.h"
 
 typedef struct rml_context {
     rml_model *model;
@@ -17,6 +18,7 @@ typedef struct rml_context {
     bool no_reuse;
     rml_memory_pool memory;
     rml_observer observer;
+    rml_watch watch;
     rml_node_time
         *times;         // of the nodes of the model's graph and of all inside it; NULL: no profile
     double measured_ms; // by nodes of graphs inside others, so that theirs do not count them

@@ -4,8 +4,7 @@
 #include "engine/control.h"
 #include "engine/values.h"
 
-// ---- what a step asks of its inputs' elements
-// -----------------------------------------------------
+// ---- what a step asks of its inputs' elements ---------------------------------------------------
 
 // What is known of a step's inputs: everything, where they are plain and there.
 static const rml_fact *facts_of(const rml_plan *plan, const rml_step *step)
@@ -32,8 +31,7 @@ static rml_status infer(const rml_plan *plan, const rml_step *step, rml_error *e
                                 plan->out_facts, err);
 }
 
-// ---- steps
-// ----------------------------------------------------------------------------------------
+// ---- steps --------------------------------------------------------------------------------------
 
 // Shapes, memory, algorithm and weights as planning finds them, from what is there by now.
 static rml_status compute(rml_plan *plan, rml_step *step, rml_context *context, rml_error *err)
@@ -69,7 +67,9 @@ static rml_status run_bodies(rml_plan *plan, rml_step *step, rml_context *contex
         RML_TRY(rml_control_next(plan, step, context, &body, err));
         if (!body)
             break;
+        context->watch.depth++;
         RML_TRY(rml_plan_run(body, context, err));
+        context->watch.depth--;
     }
     for (int k = 0; k < node->out_count; k++)
         ((rml_tensor *)(uintptr_t)step->args.out)[k] =
@@ -142,7 +142,7 @@ static rml_status run_sweep(const rml_plan *plan, const rml_stage *stage, rml_co
                             rml_error *err)
 {
     const double start = plan->times ? rml_clock_ms() : 0;
-    rml_bands_sweep(plan, plan->graph, stage, plan->block);
+    RML_TRY(rml_bands_sweep(plan, plan->graph, stage, plan->block, &context->watch, err));
     if (plan->times)
         context->measured_ms += rml_clock_ms() - start;
     for (size_t i = 0; i < plan->step_count; i++)
@@ -152,13 +152,26 @@ static rml_status run_sweep(const rml_plan *plan, const rml_stage *stage, rml_co
     return RML_OK;
 }
 
+size_t rml_plan_parts(const rml_plan *plan)
+{
+    size_t parts = 0;
+    if (!plan->bands)
+        return plan->step_count;
+    for (size_t i = 0; i < plan->bands->stage_count; i++)
+        parts += plan->bands->stages[i].sweep ? rml_bands_count(plan, &plan->bands->stages[i]) : 1;
+    return parts;
+}
+
 rml_status rml_plan_run(rml_plan *plan, rml_context *context, rml_error *err)
 {
     const rml_bands *bands = plan->bands;
     for (size_t i = 0; i < (bands ? bands->stage_count : plan->step_count); i++)
-        if (bands && bands->stages[i].sweep)
+        if (bands && bands->stages[i].sweep) {
             RML_TRY(run_sweep(plan, &bands->stages[i], context, err));
-        else
+        } else {
+            RML_TRY(rml_watch_go_on(&context->watch, err));
             RML_TRY(run_step(plan, &plan->steps[bands ? bands->stages[i].step : i], context, err));
+            rml_watch_done(&context->watch);
+        }
     return RML_OK;
 }

@@ -8,4 +8,7 @@
 // what a run that failed had taken.
 rml_status rml_plan_run(rml_plan *plan, rml_context *context, rml_error *err);
 
+// What a run's watch counts: steps, and the bands of sweeps.
+size_t rml_plan_parts(const rml_plan *plan);
+
 #endif

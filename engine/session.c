@@ -119,6 +119,9 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
                    .no_reuse = given.no_reuse,
                    .run = 1},
         .observer = {given.observe, given.observe_user},
+        .watch = {.cancelled = &session->cancelled,
+                  .progress = given.progress,
+                  .user = given.progress_user},
     };
     session->settings = given;
     session->kernels = kernels;

@@ -13,6 +13,7 @@ typedef struct rml_binding {
 
 struct rml_session {
     rml_context context;
+    atomic_bool cancelled; // by any thread
     rml_session_settings settings;
     rml_kernels kernels;
     rml_fact *inputs;    // types and shapes, as set

@@ -17,9 +17,9 @@
 //   refused with RML_ERR_UNSUPPORTED. A size that is none (0 above all) is RML_ERR_ARG.
 // - Structs that come back by value end in reserved room, which is zero; what is added is taken
 //   from there. Structs that are handed out by pointer may grow at their end.
-// - rml_error, rml_shape, rml_allocator, rml_source and rml_metadata never change. Enumerations
-// grow at their
-//   ends. A member that is there never changes its place or its meaning.
+// - rml_error, rml_shape, rml_allocator, rml_source, rml_metadata, rml_graph_operator and
+//   rml_graph_opset never change. Enumerations grow at their ends. A member that is there never
+//   changes its place or its meaning.
 #ifndef RUNMODEL_H
 #define RUNMODEL_H
 
@@ -64,7 +64,8 @@ typedef enum rml_status {
     RML_ERR_UNSUPPORTED, // the file is well formed, and asks for what this build cannot do
     RML_ERR_SHAPE,       // shapes do not fit together
     RML_ERR_LIMIT,       // a named limit of this library is exceeded
-    RML_ERR_INTERNAL     // a bug of ours
+    RML_ERR_INTERNAL,    // a bug of ours
+    RML_ERR_CANCELLED    // the caller wanted the run to stop
 } rml_status;
 
 #define RML_MESSAGE_BYTES 4096
@@ -444,6 +445,10 @@ typedef struct rml_observed {
 
 typedef void (*rml_observe_fn)(void *user, const rml_observed *value);
 
+// Called on the thread that runs, after each part of a run: a node, or a band of rows where images
+// are computed so. `done` goes from 1 to `total`; parts are not equally long.
+typedef void (*rml_progress_fn)(void *user, size_t done, size_t total);
+
 // Memory for sessions that take turns, of one model or of several: as large as the largest plan of
 // them, and not as all together. A turn is to prepare, to fill the inputs, to run and to read the
 // outputs; what a session had in inputs and outputs is lost when another takes its turn, and so are
@@ -482,6 +487,8 @@ typedef struct rml_session_settings {
     void *observe_user;
     rml_log_fn log;
     void *log_user;
+    rml_progress_fn progress; // may be NULL
+    void *progress_user;
 } rml_session_settings;
 
 RML_API rml_session_settings rml_session_settings_default(void);
@@ -537,6 +544,12 @@ RML_API rml_status rml_session_bind(rml_session *session, const char *name, void
 // inside depend on what is computed, and then not for sizes that the last run had. Fails where the
 // network picks something by an index, given or computed, that is out of range.
 RML_API rml_status rml_session_run(rml_session *session, rml_error *err);
+
+// Asks the run at hand, or else the next one, to stop: before its next part it returns
+// RML_ERR_CANCELLED, and the request is met. Outputs then hold anything; the session may run again
+// at once. `false` takes back a request that no run has met. The only function of a session that
+// other threads, and signal handlers, may call while it runs.
+RML_API void rml_session_cancel(rml_session *session, bool cancel);
 
 RML_API size_t
 rml_session_planned_bytes(const rml_session *session); // the block: activations + scratch

@@ -27,6 +27,8 @@ const char *rml_status_name(rml_status status)
         return "limit exceeded";
     case RML_ERR_INTERNAL:
         return "internal error";
+    case RML_ERR_CANCELLED:
+        return "cancelled";
     }
     return "unknown status";
 }
