@@ -54,7 +54,11 @@ static rml_status check_file(const char *path, rml_error *err)
                         rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     if (S_ISDIR(info.st_mode))
         return rml_fail(err, RML_ERR_IO, "%s: is a folder, not a media file", path);
-    if (S_ISREG(info.st_mode) && info.st_size == 0)
+    if (!S_ISREG(info.st_mode))
+        return rml_fail(err, RML_ERR_IO,
+                        "%s: is a pipe or a device, and is read more than once: save it in a file",
+                        path);
+    if (info.st_size == 0)
         return rml_fail(err, RML_ERR_FORMAT, "%s: the file is empty", path);
     return RML_OK;
 }
@@ -130,6 +134,16 @@ void rml_av_source_close(rml_av_source *source)
     av_packet_free(&source->packet);
     avformat_close_input(&source->format);
     source->stream = NULL;
+}
+
+bool rml_av_source_seek(rml_av_source *source, int64_t time)
+{
+    rml_av_source *s = source;
+    if (av_seek_frame(s->format, s->stream->index, time, AVSEEK_FLAG_BACKWARD) < 0)
+        return false;
+    avcodec_flush_buffers(s->decoder);
+    s->draining = false;
+    return true;
 }
 
 // Gives the decoder the next packet of the stream, or tells it that there is none.

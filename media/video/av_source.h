@@ -27,6 +27,9 @@ rml_status rml_av_source_open(rml_av_source *source, const char *path, enum AVMe
 // end of a file that gave no frame at all is RML_ERR_FORMAT.
 rml_status rml_av_source_next(rml_av_source *source, AVFrame *frame, bool *end, rml_error *err);
 
+// Goes to the key frame at `time` (of the stream) or one before it; false when the file cannot.
+bool rml_av_source_seek(rml_av_source *source, int64_t time);
+
 void rml_av_source_close(rml_av_source *source);
 
 // The sentence for an error code of libav: "<path>: <what>: <reason>".

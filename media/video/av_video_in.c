@@ -4,7 +4,26 @@
 #include "media/video/av_source.h"
 
 #include <libavutil/display.h>
+#include <libavutil/imgutils.h>
 #include <libavutil/mathematics.h>
+#include <libavutil/pixdesc.h>
+
+#include <string.h>
+
+// How often a frame may come out differently before no key frame is trusted any more.
+#define MAX_MISMATCHES 8
+
+// A frame that has been decoded.
+typedef struct seen_frame {
+    int64_t pts;
+    uint32_t hash; // of its pixels
+} seen_frame;
+
+// A key frame, from which decoding may begin.
+typedef struct key_frame {
+    int64_t index;
+    int64_t stated; // its time in the file
+} key_frame;
 
 struct rml_video_in {
     const rml_allocator *allocator;
@@ -13,16 +32,24 @@ struct rml_video_in {
     rml_video_info info;
     rml_av_source source;
     AVFrame *decoded;
-    bool pending;                  // `decoded` was read but not delivered yet
+    bool pending;                  // `decoded` holds frame `next`
     rml_frame coded;               // before turning it upright
     int coded_width, coded_height; // of the first frame
     struct SwsContext *sws;
     int sws_width, sws_height, sws_format;
     rml_colour sws_colour;
     int64_t shift; // added to the stream's times so that the first is 0
-    int64_t last;  // time of the last frame
     int64_t step;  // nominal distance of two frames
-    int64_t frames;
+    int64_t next;  // index of the frame that comes next
+    int64_t decoded_count;
+    int64_t damaged; // packets, before the first seek
+    seen_frame *seen;
+    size_t seen_count, seen_capacity;
+    key_frame *keys;
+    size_t key_count, key_capacity;
+    size_t key;     // decoding began before this one: at keys[key - 1], or at the start if 0
+    int mismatches; // so far
+    bool again;     // there has been a seek
 };
 
 rml_video_in_settings rml_video_in_settings_default(void)
@@ -90,15 +117,105 @@ static void fill_info(rml_video_in *in)
         in->step = 1;
 }
 
+// Decodes one frame more into `decoded`, or *end.
+static rml_status take(rml_video_in *in, bool *end, rml_error *err)
+{
+    av_frame_unref(in->decoded);
+    RML_TRY(rml_av_source_next(&in->source, in->decoded, end, err));
+    in->decoded_count += !*end;
+    return RML_OK;
+}
+
 // Opens the file and decodes its first frame.
 static rml_status start(rml_video_in *in, rml_error *err)
 {
     bool end;
     RML_TRY(
         rml_av_source_open(&in->source, in->path, AVMEDIA_TYPE_VIDEO, in->settings.threads, err));
-    RML_TRY(rml_av_source_next(&in->source, in->decoded, &end, err));
+    RML_TRY(take(in, &end, err));
     in->pending = true;
-    in->frames = 0;
+    in->next = 0;
+    return RML_OK;
+}
+
+// Time of the frame in `decoded`, which comes after those seen, counted from the first one.
+static int64_t next_time(rml_video_in *in)
+{
+    int64_t stated = in->decoded->best_effort_timestamp;
+    bool known = stated != AV_NOPTS_VALUE;
+    if (in->seen_count == 0) {
+        in->shift = known ? -stated : 0;
+        return 0;
+    }
+    int64_t last = in->seen[in->seen_count - 1].pts;
+    int64_t time = known ? av_sat_add64(stated, in->shift) : last + in->step;
+    if (time > last)
+        return time;
+    // One stray time is pushed behind its neighbour; a clock that starts again (joined files) moves
+    // all that follow.
+    if (last - time < 2 * in->step)
+        return last + 1;
+    in->shift = av_sat_add64(in->shift, last - time + in->step);
+    return last + in->step;
+}
+
+// Four lanes, so that products do not wait for each other.
+static void hash_row(uint64_t lane[4], const uint8_t *row, int bytes)
+{
+    const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
+    for (int i = 0; i < bytes; i += (int)sizeof(uint64_t[4])) {
+        uint64_t word[4] = {0};
+        memcpy(word, row + i, (size_t)FFMIN(bytes - i, (int)sizeof word));
+        for (int k = 0; k < 4; k++)
+            lane[k] = (lane[k] ^ word[k]) * prime;
+    }
+}
+
+static uint32_t hash_of(const AVFrame *f)
+{
+    const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(f->format);
+    uint64_t lane[4] = {(uint64_t)f->width, (uint64_t)f->height, (uint64_t)f->format, 0};
+    for (int plane = 0; format && plane < 4 && f->data[plane]; plane++) {
+        const bool chroma = plane == 1 || plane == 2;
+        const int height = AV_CEIL_RSHIFT(f->height, chroma ? format->log2_chroma_h : 0);
+        const int bytes = av_image_get_linesize(f->format, f->width, plane);
+        for (int y = 0; y < height && bytes > 0; y++)
+            hash_row(lane, f->data[plane] + (ptrdiff_t)y * f->linesize[plane], bytes);
+    }
+    if (format && format->flags & AV_PIX_FMT_FLAG_PAL)
+        hash_row(lane, f->data[1], AVPALETTE_SIZE);
+    hash_row(lane, (const uint8_t *)&lane[1], (int)sizeof(uint64_t[3]));
+    return (uint32_t)((lane[0] ^ lane[1] ^ lane[2]) >> 32);
+}
+
+static bool is_key(const AVFrame *frame)
+{
+#ifdef AV_FRAME_FLAG_KEY
+    return frame->flags & AV_FRAME_FLAG_KEY;
+#else
+    return frame->key_frame;
+#endif
+}
+
+// Remembers the frame in `decoded`, the first time.
+static rml_status note_frame(rml_video_in *in, rml_error *err)
+{
+    seen_frame *seen =
+        rml_grow(in->allocator, in->seen, &in->seen_capacity, in->seen_count + 1, sizeof *in->seen);
+    if (!seen)
+        return rml_fail_nomem(err, in->seen_count * sizeof *seen, "the times of frames");
+    in->seen = seen;
+    seen[in->seen_count] = (seen_frame){next_time(in), hash_of(in->decoded)};
+    in->seen_count++;
+    const int64_t stated = in->decoded->best_effort_timestamp;
+    if (!is_key(in->decoded) || stated == AV_NOPTS_VALUE)
+        return RML_OK;
+    key_frame *keys =
+        rml_grow(in->allocator, in->keys, &in->key_capacity, in->key_count + 1, sizeof *in->keys);
+    if (!keys)
+        return rml_fail_nomem(err, in->key_count * sizeof *keys, "the times of key frames");
+    in->keys = keys;
+    keys[in->key_count++] = (key_frame){in->next, stated};
     return RML_OK;
 }
 
@@ -113,7 +230,7 @@ static rml_status open_first(rml_video_in *in, const char *path, rml_error *err)
     in->coded_width = in->decoded->width;
     in->coded_height = in->decoded->height;
     fill_info(in);
-    return RML_OK;
+    return note_frame(in, err);
 }
 
 rml_status rml_video_in_open(rml_video_in **out, const char *path,
@@ -143,6 +260,8 @@ void rml_video_in_close(rml_video_in **in)
     av_frame_free(&old->decoded);
     sws_freeContext(old->sws);
     rml_frame_release(&old->coded);
+    rml_free(old->allocator, old->seen);
+    rml_free(old->allocator, old->keys);
     rml_free(old->allocator, old->path);
     rml_free(old->allocator, old);
 }
@@ -152,42 +271,19 @@ const rml_video_info *rml_video_in_info(const rml_video_in *in)
     return &in->info;
 }
 
-int64_t rml_video_in_frames_read(const rml_video_in *in)
+int64_t rml_video_in_pts(const rml_video_in *in, int64_t index)
 {
-    return in->frames;
+    return in->seen[index].pts;
+}
+
+int64_t rml_video_in_decoded(const rml_video_in *in)
+{
+    return in->decoded_count;
 }
 
 int64_t rml_video_in_damaged_packets(const rml_video_in *in)
 {
-    return in->source.damaged;
-}
-
-rml_status rml_video_in_rewind(rml_video_in *in, rml_error *err)
-{
-    rml_av_source_close(&in->source);
-    av_frame_unref(in->decoded);
-    in->pending = false;
-    return start(in, err);
-}
-
-// Time of the frame in `decoded`, counted from the first one.
-static int64_t next_time(rml_video_in *in)
-{
-    int64_t stated = in->decoded->best_effort_timestamp;
-    bool known = stated != AV_NOPTS_VALUE;
-    if (in->frames == 0) {
-        in->shift = known ? -stated : 0;
-        return 0;
-    }
-    int64_t time = known ? av_sat_add64(stated, in->shift) : in->last + in->step;
-    if (time > in->last)
-        return time;
-    // One stray time is pushed behind its neighbour; a clock that starts again (joined files) moves
-    // all that follow.
-    if (in->last - time < 2 * in->step)
-        return in->last + 1;
-    in->shift = av_sat_add64(in->shift, in->last - time + in->step);
-    return in->last + in->step;
+    return in->again ? in->damaged : in->source.damaged;
 }
 
 static bool same_colour(const rml_colour *a, const rml_colour *b)
@@ -236,34 +332,114 @@ static rml_status convert(rml_video_in *in, rml_frame *frame, rml_error *err)
     return upright ? RML_OK : rml_frame_orient(frame, to, in->info.orientation, in->allocator, err);
 }
 
-// Makes `decoded` hold the next frame, or *end.
-static rml_status advance(rml_video_in *in, bool *end, rml_error *err)
+// ---- seeking ----------------------------------------------------------------------------------
+
+// Begins to decode at keys[key - 1], or at the start. *there is false when it cannot be found.
+static rml_status jump(rml_video_in *in, bool *there, rml_error *err)
+{
+    if (!in->again)
+        in->damaged = in->source.damaged;
+    in->again = true;
+    in->pending = false;
+    if (in->key == 0) {
+        *there = true;
+        rml_av_source_close(&in->source);
+        return start(in, err);
+    }
+    const key_frame *key = &in->keys[in->key - 1];
+    in->next = key->index;
+    *there = rml_av_source_seek(&in->source, key->stated);
+    while (*there && !in->pending) {
+        bool end;
+        RML_TRY(take(in, &end, err));
+        const int64_t stated = in->decoded->best_effort_timestamp;
+        *there = !end && stated != AV_NOPTS_VALUE && stated <= key->stated;
+        in->pending = *there && stated == key->stated;
+    }
+    *there = *there && hash_of(in->decoded) == in->seen[in->next].hash;
+    return RML_OK;
+}
+
+// Skips to frame `index`; *there is false when the file ends before it.
+static rml_status skip(rml_video_in *in, int64_t index, bool *there, rml_error *err)
+{
+    bool end = false;
+    while (in->next < index && !end) {
+        if (!in->pending)
+            RML_TRY(take(in, &end, err));
+        in->pending = false;
+        in->next += !end;
+    }
+    *there = !end;
+    return RML_OK;
+}
+
+// From the key frame that decoding began at frames come out differently: takes the one before.
+static void distrust(rml_video_in *in)
+{
+    if (++in->mismatches >= MAX_MISMATCHES)
+        in->key_count = in->key = 1;
+    in->key--;
+    in->key_count--;
+    memmove(in->keys + in->key, in->keys + in->key + 1,
+            (in->key_count - in->key) * sizeof *in->keys);
+}
+
+static rml_status go_to(rml_video_in *in, int64_t index, bool there, rml_error *err)
+{
+    for (;;) {
+        if (!there)
+            RML_TRY(jump(in, &there, err));
+        if (there)
+            RML_TRY(skip(in, index, &there, err));
+        if (there)
+            return RML_OK;
+        if (in->key == 0)
+            return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %zu when decoded again",
+                            in->path, (long long)in->next, in->seen_count);
+        distrust(in);
+    }
+}
+
+rml_status rml_video_in_seek(rml_video_in *in, int64_t index, rml_error *err)
+{
+    size_t key = in->key_count;
+    while (key > 0 && in->keys[key - 1].index > index)
+        key--;
+    const bool ahead = index >= in->next && (key == 0 || in->keys[key - 1].index <= in->next);
+    if (!ahead)
+        in->key = key;
+    return go_to(in, index, ahead, err);
+}
+
+rml_status rml_video_in_peek(rml_video_in *in, bool *end, rml_error *err)
 {
     *end = false;
-    if (!in->pending) {
-        av_frame_unref(in->decoded);
-        RML_TRY(rml_av_source_next(&in->source, in->decoded, end, err));
-    }
-    in->pending = false;
-    if (!*end) {
-        in->last = next_time(in);
-        in->frames++;
+    while (!in->pending && !*end) {
+        const int64_t index = in->next;
+        RML_TRY(take(in, end, err));
+        in->pending = !*end;
+        if (index == (int64_t)in->seen_count)
+            return *end ? RML_OK : note_frame(in, err);
+        // From the start of the file there is nothing better than what comes.
+        if (in->key > 0 && (*end || hash_of(in->decoded) != in->seen[index].hash)) {
+            distrust(in);
+            *end = false;
+            RML_TRY(go_to(in, index, false, err));
+        }
     }
     return RML_OK;
 }
 
 rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err)
 {
-    RML_TRY(advance(in, end, err));
+    RML_TRY(rml_video_in_peek(in, end, err));
     if (*end)
         return RML_OK;
     RML_TRY(convert(in, frame, err));
-    frame->pts = in->last;
+    frame->pts = in->seen[in->next].pts;
     frame->time_base = in->info.time_base;
+    in->pending = false;
+    in->next++;
     return RML_OK;
-}
-
-rml_status rml_video_in_skip(rml_video_in *in, bool *end, rml_error *err)
-{
-    return advance(in, end, err);
 }

@@ -76,18 +76,27 @@ rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_
     return unsupported("video", "read video", err);
 }
 
-rml_status rml_video_in_skip(rml_video_in *in, bool *end, rml_error *err)
-{
-    return rml_video_in_read(in, NULL, end, err);
-}
-
-rml_status rml_video_in_rewind(rml_video_in *in, rml_error *err)
+rml_status rml_video_in_peek(rml_video_in *in, bool *end, rml_error *err)
 {
     (void)in;
+    *end = true;
     return unsupported("video", "read video", err);
 }
 
-int64_t rml_video_in_frames_read(const rml_video_in *in)
+rml_status rml_video_in_seek(rml_video_in *in, int64_t index, rml_error *err)
+{
+    (void)in;
+    (void)index;
+    return unsupported("video", "read video", err);
+}
+
+int64_t rml_video_in_pts(const rml_video_in *in, int64_t index)
+{
+    (void)in;
+    return index;
+}
+
+int64_t rml_video_in_decoded(const rml_video_in *in)
 {
     (void)in;
     return 0;

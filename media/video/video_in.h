@@ -55,14 +55,18 @@ const rml_video_info *rml_video_in_info(const rml_video_in *in);
 // cut ends early.
 rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err);
 
-// The same without delivering pixels (no conversion): for skipping.
-rml_status rml_video_in_skip(rml_video_in *in, bool *end, rml_error *err);
+// Decodes the next frame without delivering it, or *end.
+rml_status rml_video_in_peek(rml_video_in *in, bool *end, rml_error *err);
 
-// Starts again from the first frame by opening the file anew. The frames are the same to the bit.
-rml_status rml_video_in_rewind(rml_video_in *in, rml_error *err);
+// Makes frame `index`, which has been read or peeked at before, the next one. It is decoded from
+// the nearest key frame before it. A frame read again has the bits it had: a hash of every frame
+// is kept, and where a frame comes out differently from one key frame (open GOPs, damage, files
+// without an index) an earlier one is taken, at last the start of the file.
+rml_status rml_video_in_seek(rml_video_in *in, int64_t index, rml_error *err);
 
-int64_t rml_video_in_frames_read(const rml_video_in *in); // since opening or rewinding
-int64_t rml_video_in_damaged_packets(const rml_video_in *in);
+int64_t rml_video_in_pts(const rml_video_in *in, int64_t index); // of a frame read or peeked at
+int64_t rml_video_in_decoded(const rml_video_in *in); // frames, those decoded again included
+int64_t rml_video_in_damaged_packets(const rml_video_in *in); // the first time through
 
 void rml_video_in_close(rml_video_in **in);
 

@@ -13,14 +13,10 @@ struct rml_clip {
     rml_clip_info info;
     rml_video_in *video; // NULL for a still, and for --static once the first frame is there
     rml_resizer *resizer;
-    int64_t position;                // index of the frame the decoder gives next
     int64_t count;                   // 0: not known yet
     int64_t next;                    // index in playing order
     rml_frame coded, scaled, turned; // steps on the way to a delivered frame
-    rml_frame first;                 // stills and --static: the only frame
-    rml_frame *piece;                // frames piece_start .. piece_start + piece_count - 1
-    int piece_capacity, piece_count;
-    int64_t piece_start;
+    rml_frame first;                 // of stills and with --static the only one
 };
 
 // Python's meaning of a slice bound, with -1 as "to the end" where `open_end`.
@@ -84,7 +80,7 @@ static rml_status transform(rml_clip *clip, rml_frame *out, rml_error *err)
     return RML_OK;
 }
 
-// The next frame of the decoder, or *end.
+// The next frame of the decoder.
 static rml_status decode(rml_clip *clip, rml_frame *out, bool *end, rml_error *err)
 {
     const rml_clip_settings *s = &clip->settings;
@@ -92,69 +88,7 @@ static rml_status decode(rml_clip *clip, rml_frame *out, bool *end, rml_error *e
     bool plain = s->resize_factor <= 1 && !s->rotate && s->crop[0] == 0 && s->crop[1] == -1 &&
                  s->crop[2] == 0 && s->crop[3] == -1;
     RML_TRY(rml_video_in_read(clip->video, plain ? out : &clip->coded, end, err));
-    if (*end)
-        return RML_OK;
-    clip->position++;
-    return plain ? RML_OK : transform(clip, out, err);
-}
-
-// Makes the decoder give frame `index` next.
-static rml_status go_to(rml_clip *clip, int64_t index, rml_error *err)
-{
-    if (clip->position > index) {
-        RML_TRY(rml_video_in_rewind(clip->video, err));
-        clip->position = 0;
-    }
-    while (clip->position < index) {
-        bool end;
-        RML_TRY(rml_video_in_skip(clip->video, &end, err));
-        if (end)
-            return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
-                            clip->path, (long long)clip->position, (long long)clip->count);
-        clip->position++;
-    }
-    return RML_OK;
-}
-
-static rml_status make_piece_room(rml_clip *clip, rml_error *err)
-{
-    if (clip->piece)
-        return RML_OK;
-    int64_t frame_bytes = (int64_t)clip->info.width * clip->info.height * RML_FRAME_CHANNELS;
-    int64_t budget = clip->settings.piece_bytes;
-    int64_t capacity = (budget > 0 ? budget : RML_CLIP_PIECE_BYTES) / frame_bytes;
-    capacity = capacity < 2 ? 2 : capacity;
-    capacity = capacity > clip->count ? clip->count : capacity;
-    clip->piece = rml_alloc_zero(clip->allocator, (size_t)capacity, sizeof *clip->piece);
-    if (!clip->piece)
-        return rml_fail_nomem(err, (size_t)capacity * sizeof *clip->piece, "frames to go back to");
-    clip->piece_capacity = (int)capacity;
-    return RML_OK;
-}
-
-// Decodes the piece that ends with frame `index`.
-static rml_status load_piece(rml_clip *clip, int64_t index, rml_error *err)
-{
-    RML_TRY(make_piece_room(clip, err));
-    int64_t last = index, start = index - clip->piece_capacity + 1;
-    if (clip->piece_capacity == clip->count) {
-        // A short clip is kept whole and never decoded again.
-        start = 0;
-        last = clip->count - 1;
-    }
-    start = start < 0 ? 0 : start;
-    RML_TRY(go_to(clip, start, err));
-    clip->piece_start = start;
-    clip->piece_count = 0;
-    while (clip->position <= last) {
-        bool end;
-        RML_TRY(decode(clip, &clip->piece[clip->piece_count], &end, err));
-        if (end)
-            return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
-                            clip->path, (long long)clip->position, (long long)clip->count);
-        clip->piece_count++;
-    }
-    return RML_OK;
+    return plain || *end ? RML_OK : transform(clip, out, err);
 }
 
 static rml_status read_first(rml_clip *clip, rml_error *err)
@@ -237,56 +171,57 @@ const rml_clip_info *rml_clip_info_of(const rml_clip *clip)
     return &clip->info;
 }
 
-// Frame `index` of the source, wherever it is cheapest to have.
-static rml_status fetch(rml_clip *clip, int64_t index, rml_frame *frame, bool *end, rml_error *err)
+rml_status rml_clip_plan(rml_clip *clip, int most, rml_clip_run *run, rml_error *err)
 {
-    *end = false;
-    if (index == 0 && (clip->settings.repeat == RML_REPEAT_STILL || clip->next == 0))
-        return rml_frame_copy(frame, &clip->first, clip->allocator, err);
-    bool kept = index >= clip->piece_start && index < clip->piece_start + clip->piece_count;
-    if (!kept && clip->count > 0) {
-        bool forwards =
-            rml_repeat_source(clip->settings.repeat, clip->count, clip->next - 1) < index;
-        if (!forwards && clip->settings.repeat != RML_REPEAT_CYCLIC) {
-            RML_TRY(load_piece(clip, index, err));
-            kept = true;
-        } else {
-            RML_TRY(go_to(clip, index, err));
-        }
+    const rml_repeat repeat = clip->settings.repeat;
+    *run = (rml_clip_run){.source = rml_repeat_source(repeat, clip->count, clip->next)};
+    if (clip->count == 0 && clip->next > 0) {
+        bool end;
+        RML_TRY(rml_video_in_peek(clip->video, &end, err));
+        // The first time through: now the length is known, and with it what comes next.
+        if (end)
+            clip->count = clip->next;
+        run->source = rml_repeat_source(repeat, clip->count, clip->next);
     }
-    if (kept)
-        return rml_frame_copy(frame, &clip->piece[index - clip->piece_start], clip->allocator, err);
-    RML_TRY(decode(clip, frame, end, err));
-    if (*end && clip->count > 0)
-        return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
-                        clip->path, (long long)clip->position, (long long)clip->count);
+    do {
+        run->count++;
+        clip->next++;
+    } while (run->count < most && clip->count > 1 &&
+             rml_repeat_source(repeat, clip->count, clip->next) == run->source - run->count);
+    run->backwards = run->count > 1;
     return RML_OK;
 }
 
-rml_status rml_clip_read(rml_clip *clip, rml_frame *frame, int64_t *source, rml_error *err)
+int64_t rml_clip_pts(const rml_clip *clip, int64_t source)
+{
+    return source == 0 ? clip->first.pts : rml_video_in_pts(clip->video, source);
+}
+
+rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_error *err)
 {
     bool end;
-    *source = rml_repeat_source(clip->settings.repeat, clip->count, clip->next);
-    RML_TRY(fetch(clip, *source, frame, &end, err));
-    if (end) {
-        // The first time through: now the length is known, and with it what comes next.
-        clip->count = clip->position;
-        if (clip->count == 1)
-            clip->settings.repeat = RML_REPEAT_STILL;
-        *source = rml_repeat_source(clip->settings.repeat, clip->count, clip->next);
-        RML_TRY(fetch(clip, *source, frame, &end, err));
-    }
+    if (source == 0)
+        return rml_frame_copy(frame, &clip->first, clip->allocator, err);
+    RML_TRY(rml_video_in_seek(clip->video, source, err));
+    RML_TRY(decode(clip, frame, &end, err));
+    if (end)
+        return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
+                        clip->path, (long long)source, (long long)clip->count);
     if (frame->width != clip->info.width || frame->height != clip->info.height)
         return rml_fail(err, RML_ERR_INTERNAL, "%s: frame %lld is %dx%d, the first is %dx%d",
-                        clip->path, (long long)*source, frame->width, frame->height,
+                        clip->path, (long long)source, frame->width, frame->height,
                         clip->info.width, clip->info.height);
-    clip->next++;
     return RML_OK;
 }
 
 int64_t rml_clip_count(const rml_clip *clip)
 {
     return clip->count;
+}
+
+int64_t rml_clip_decoded(const rml_clip *clip)
+{
+    return clip->video ? rml_video_in_decoded(clip->video) : 0;
 }
 
 int64_t rml_clip_damaged_packets(const rml_clip *clip)
@@ -306,9 +241,6 @@ void rml_clip_close(rml_clip **clip)
     rml_frame_release(&c->scaled);
     rml_frame_release(&c->turned);
     rml_frame_release(&c->first);
-    for (int i = 0; i < c->piece_capacity; i++)
-        rml_frame_release(&c->piece[i]);
-    rml_free(allocator, c->piece);
     rml_free(allocator, c->path);
     rml_free(allocator, c);
     *clip = NULL;

@@ -17,7 +17,6 @@ typedef struct rml_clip_settings {
     bool first_frame_only; // --static
     rml_repeat repeat;     // what follows the last frame
     int threads;           // of the decoder; 0: as many as fit
-    int64_t piece_bytes;   // see below; 0: RML_CLIP_PIECE_BYTES
 } rml_clip_settings;
 
 typedef struct rml_clip_info {
@@ -31,12 +30,6 @@ typedef struct rml_clip_info {
     bool still;              // an image file
 } rml_clip_info;
 
-// Frames that are kept while a clip is played backwards: a decoder only goes forward, so the clip
-// is decoded from its start up to a piece of at most so many bytes, which is then played from its
-// end. A clip of n frames in pieces of s costs about n / (2 s) extra decodings of every frame each
-// time it is played backwards; pictures skipped on the way are not converted.
-#define RML_CLIP_PIECE_BYTES (INT64_C(128) << 20)
-
 typedef struct rml_clip rml_clip;
 
 // Opens and decodes the first frame. An empty crop is an error here.
@@ -44,8 +37,27 @@ rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
                          const rml_allocator *allocator, rml_error *err);
 const rml_clip_info *rml_clip_info_of(const rml_clip *clip);
 
-// Next frame in playing order into `frame`, with its pts, and its index in the source.
-rml_status rml_clip_read(rml_clip *clip, rml_frame *frame, int64_t *source, rml_error *err);
+// Source frames that follow one another in playing order: one, or, where the clip is played
+// backwards, source, source - 1 ... source - count + 1.
+typedef struct rml_clip_run {
+    int64_t source;
+    int count;
+    bool backwards;
+} rml_clip_run;
+
+// What comes next in playing order, at most `most` frames.
+//
+// A decoder only goes forward, and begins at a key frame. A run is therefore read from its end. To
+// play a distance of g frames between key frames backwards in runs of n frames, each frame is
+// decoded g / (2 n) + 1/2 times, in memory for n frames, which the caller has.
+rml_status rml_clip_plan(rml_clip *clip, int most, rml_clip_run *run, rml_error *err);
+
+// A frame that has been planned: its time, and itself, with its time.
+int64_t rml_clip_pts(const rml_clip *clip, int64_t source);
+rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_error *err);
+
+// Frames decoded so far, those decoded again included.
+int64_t rml_clip_decoded(const rml_clip *clip);
 
 // Number of source frames; 0 as long as the end has not been seen.
 int64_t rml_clip_count(const rml_clip *clip);

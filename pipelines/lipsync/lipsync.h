@@ -71,6 +71,7 @@ const char *rml_lipsync_stage_name(rml_lipsync_stage stage);
 typedef struct rml_lipsync_result {
     int64_t frames;        // written
     int64_t source_frames; // of the clip that were looked at
+    int64_t decoded;       // frames of the clip, each time it was decoded
     int64_t without_face;  // written frames that passed through untouched
     rml_time_range ranges[RML_LIPSYNC_MAX_RANGES];
     int range_count;                  // beyond the limit the last range is stretched

@@ -4,7 +4,7 @@
 //   free -> [decode] -> decoded -> [detect, wait for the box, batch, network] -> finished
 //        -> [paste, encode] -> free
 //
-// All rings hold as many slots as there are, so only an empty ring makes a stage wait. In a build
+// All rings hold all slots there are, so only an empty ring makes a stage wait. In a build
 // without threads the caller does the steps of the other two itself.
 #define _POSIX_C_SOURCE 200809L
 #include "media/image/blend.h"
@@ -19,6 +19,10 @@
 // Frames in flight take at most so much; large pictures make batches smaller, which changes the
 // speed a little and no result.
 #define SLOT_BUDGET_BYTES (INT64_C(128) << 20)
+// Of small pictures there are more than the stages need: the more, the fewer are decoded again when
+// the clip is played backwards.
+#define ROOMY_BYTES (INT64_C(64) << 20)
+#define ROOMY_SLOTS 64
 // Besides two batches (one with the network, one with the encoder): those that wait for a smoothed
 // box, and one or two in the hands of each stage.
 #define EXTRA_SLOTS (RML_TRACK_LOOK_AHEAD + 5)
@@ -65,6 +69,12 @@ typedef struct {
     // decode
     outcome decode;
     int64_t seen; // source frames decoded at least once
+    rml_clip_run run;
+    rml_slot_plan *plans; // of the run
+    slot **read;          // the run, of which so many have been delivered
+    int delivered;
+    bool announced;
+    slot turn;
     // the caller's stage
     outcome work;
     rml_track *track;
@@ -104,26 +114,67 @@ static double output_seconds(const chain *c, int64_t ticks)
 
 // ---- decode -------------------------------------------------------------------------------------
 
-// The next frame of the output; *out = NULL when there is none left.
-static rml_status decode_step(chain *c, slot **out, rml_error *err)
+// Plans the next run of the clip. It is cut where the output ends: times are known beforehand.
+static rml_status plan_run(chain *c, rml_error *err)
 {
-    *out = NULL;
-    slot *s = rml_ring_pop(c->free);
-    if (!s || atomic_load(&c->abandoned))
-        return RML_OK;
-    double start = clock_ms();
-    RML_TRY(rml_clip_read(c->job->clip, &s->frame, &s->source, err));
-    if (rml_schedule_next(&c->job->schedule, s->source, s->frame.pts, &s->plan)) {
-        const int64_t count = rml_clip_count(c->job->clip);
-        const bool doubled = c->job->settings.clip.repeat == RML_REPEAT_DOUBLED;
+    rml_clip *clip = c->job->clip;
+    rml_clip_run *run = &c->run;
+    RML_TRY(rml_clip_plan(clip, c->slot_count, run, err));
+    int count = 0;
+    while (count < run->count &&
+           rml_schedule_next(&c->job->schedule, run->source - count,
+                             rml_clip_pts(clip, run->source - count), &c->plans[count]))
+        count++;
+    run->count = count;
+    c->delivered = 0;
+    return RML_OK;
+}
+
+// Reads the run from its end, into slots as they come free.
+static rml_status read_run(chain *c, rml_error *err)
+{
+    const int64_t count = rml_clip_count(c->job->clip);
+    const bool doubled = c->job->settings.clip.repeat == RML_REPEAT_DOUBLED;
+    for (int i = c->run.count; i-- > 0;) {
+        slot *s = rml_ring_pop(c->free);
+        if (!s || atomic_load(&c->abandoned)) {
+            c->run.count = 0;
+            return RML_OK;
+        }
+        double start = clock_ms();
+        s->source = c->run.source - i;
+        s->plan = c->plans[i];
         s->place = doubled && count > 1 ? s->plan.index % (2 * count) : s->source;
+        RML_TRY(rml_clip_read(c->job->clip, s->source, &s->frame, err));
         if (s->source >= c->seen) {
             rml_signature_make(&s->signature, &s->frame);
             c->seen = s->source + 1;
         }
-        *out = s;
+        c->read[i] = s;
+        c->result->stage_ms[RML_STAGE_DECODE] += clock_ms() - start;
     }
-    c->result->stage_ms[RML_STAGE_DECODE] += clock_ms() - start;
+    return RML_OK;
+}
+
+// The next frame of the output; *out = NULL when there is none left. A run that is played backwards
+// may need all slots, so it is announced by &c->turn, at which nothing may be kept waiting.
+static rml_status decode_step(chain *c, slot **out, rml_error *err)
+{
+    *out = NULL;
+    const bool announced = c->announced;
+    if (!announced && c->delivered == c->run.count) {
+        RML_TRY(plan_run(c, err));
+        c->announced = c->run.backwards && c->run.count > 0;
+    }
+    if (c->announced && !announced) {
+        *out = &c->turn;
+        return RML_OK;
+    }
+    c->announced = false;
+    if (c->delivered == 0)
+        RML_TRY(read_run(c, err));
+    if (c->delivered < c->run.count)
+        *out = c->read[c->delivered++];
     return RML_OK;
 }
 
@@ -334,6 +385,14 @@ static rml_status next_slot(chain *c, slot **s, rml_error *err)
     return RML_OK;
 }
 
+// The clip has ended: nothing waits for later frames.
+static rml_status finish(chain *c, rml_error *err)
+{
+    RML_TRY(rml_track_finish(c->track, err));
+    RML_TRY(take_ready(c, err));
+    return flush(c, err);
+}
+
 static rml_status work(chain *c, rml_error *err)
 {
     const rml_lipsync_settings *settings = &c->job->settings;
@@ -344,6 +403,10 @@ static rml_status work(chain *c, rml_error *err)
         RML_TRY(next_slot(c, &s, err));
         if (!s || atomic_load(&c->abandoned))
             break;
+        if (s == &c->turn) {
+            RML_TRY(finish(c, err));
+            continue;
+        }
         if (s->source == rml_track_count(c->track))
             RML_TRY(track_face(c, s, err));
         else // the clip repeats, so its end has been seen
@@ -356,11 +419,7 @@ static rml_status work(chain *c, rml_error *err)
             settings->progress(settings->user, c->emitted + c->group_count + c->pending_count,
                                c->job->schedule.total);
     }
-    if (atomic_load(&c->abandoned))
-        return RML_OK;
-    RML_TRY(rml_track_finish(c->track, err));
-    RML_TRY(take_ready(c, err));
-    return flush(c, err);
+    return atomic_load(&c->abandoned) ? RML_OK : finish(c, err);
 }
 
 // ---- the whole ----------------------------------------------------------------------------------
@@ -374,7 +433,10 @@ static void choose_sizes(chain *c)
     batch = batch > c->job->settings.batch ? c->job->settings.batch : batch;
     batch = batch > RML_LIPSYNC_MAX_BATCH ? RML_LIPSYNC_MAX_BATCH : batch;
     c->batch = batch < 1 ? 1 : (int)batch;
+    const int64_t roomy = ROOMY_BYTES / frame_bytes;
     c->slot_count = 2 * c->batch + EXTRA_SLOTS;
+    if (roomy > c->slot_count)
+        c->slot_count = roomy < ROOMY_SLOTS ? (int)roomy : ROOMY_SLOTS;
     c->result->batch = c->batch;
 }
 
@@ -415,12 +477,14 @@ static rml_status make_chain(chain *c, rml_error *err)
     size_t count = (size_t)c->slot_count;
     c->slots = rml_alloc_zero(c->allocator, count, sizeof *c->slots);
     c->pending = rml_alloc_zero(c->allocator, count, sizeof *c->pending);
+    c->plans = rml_alloc_zero(c->allocator, count, sizeof *c->plans);
+    c->read = rml_alloc_zero(c->allocator, count, sizeof *c->read);
     c->group = rml_alloc_zero(c->allocator, (size_t)c->batch, sizeof *c->group);
-    if (!c->slots || !c->pending || !c->group)
+    if (!c->slots || !c->pending || !c->plans || !c->read || !c->group)
         return rml_fail_nomem(err, count * sizeof *c->slots, "the frames in flight");
     RML_TRY(make_items(c, err));
     RML_TRY(rml_ring_create(&c->free, count, c->allocator, err));
-    RML_TRY(rml_ring_create(&c->decoded, count, c->allocator, err));
+    RML_TRY(rml_ring_create(&c->decoded, count + 1, c->allocator, err));
     RML_TRY(rml_ring_create(&c->finished, count, c->allocator, err));
     for (size_t i = 0; i < count; i++)
         rml_ring_push(c->free, &c->slots[i]);
@@ -457,6 +521,8 @@ static void free_chain(chain *c)
     for (int i = 0; c->slots && i < c->slot_count; i++)
         rml_frame_release(&c->slots[i].frame);
     rml_free(c->allocator, c->group);
+    rml_free(c->allocator, c->read);
+    rml_free(c->allocator, c->plans);
     rml_free(c->allocator, c->pending);
     rml_free(c->allocator, c->sounds);
     rml_free(c->allocator, c->patches);
@@ -503,6 +569,7 @@ rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder 
         status = run_stages(&c, err);
     if (status == RML_OK) {
         result->source_frames = rml_track_count(c.track);
+        result->decoded = rml_clip_decoded(job->clip);
         result->damaged_packets = rml_clip_damaged_packets(job->clip);
         if (job->settings.faces_path && c.detected_any)
             status = rml_faces_write(job->settings.faces_path, &job->faces_key, c.track,

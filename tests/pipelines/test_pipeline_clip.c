@@ -1,53 +1,24 @@
 // Playing order against what is in the pictures: every frame carries its number as its colour.
-// Pieces of a few frames make playing backwards decode the clip again and again.
+// Runs of a few frames make playing backwards go to key frames again and again.
 #define _POSIX_C_SOURCE 200809L
-#include "media/video/encode.h"
 #include "pipelines/lipsync/clip.h"
 
-#include "tests/support/check.h"
 #include "tests/support/counting_allocator.h"
+#include "tests/support/media_files.h"
 
 #include <unistd.h>
 
 #define WIDTH 32
 #define HEIGHT 24
-#define FRAME_BYTES (WIDTH * HEIGHT * 3)
 
 static char folder[] = "/tmp/test_clip_XXXXXX";
 static char path[64];
 static rml_error err;
 
-static void write_clip(int count)
+static rml_clip_settings plain(rml_repeat repeat)
 {
-    rml_encode_settings settings = rml_encode_settings_default();
-    settings.codec = RML_CODEC_FFV1;
-    settings.width = WIDTH;
-    settings.height = HEIGHT;
-    settings.frame_rate = (rml_rational){25, 1};
-    rml_encoder *encoder;
-    rml_frame frame = {0};
-    CHECK(rml_frame_reserve(&frame, WIDTH, HEIGHT, rml_allocator_default(), &err) == RML_OK);
-    rml_status status = rml_encoder_open(&encoder, path, &settings, rml_allocator_default(), &err);
-    for (int i = 0; i < count && status == RML_OK; i++) {
-        memset(frame.data, i, frame.pitch * HEIGHT);
-        frame.pts = i;
-        frame.time_base = (rml_rational){1, 25};
-        status = rml_encoder_write(encoder, &frame, &err);
-    }
-    if (status == RML_OK)
-        status = rml_encoder_finish(&encoder, NULL, &err);
-    CHECK_MSG(status == RML_OK, "%s", err.message);
-    rml_frame_release(&frame);
-}
-
-static rml_clip_settings plain(rml_repeat repeat, int64_t piece_bytes)
-{
-    return (rml_clip_settings){.path = path,
-                               .resize_factor = 1,
-                               .crop = {0, -1, 0, -1},
-                               .repeat = repeat,
-                               .threads = 1,
-                               .piece_bytes = piece_bytes};
+    return (rml_clip_settings){
+        .path = path, .resize_factor = 1, .crop = {0, -1, 0, -1}, .repeat = repeat, .threads = 1};
 }
 
 static int last_byte(const rml_frame *frame)
@@ -55,33 +26,45 @@ static int last_byte(const rml_frame *frame)
     return frame->data[(HEIGHT - 1) * frame->pitch + WIDTH * 3 - 1];
 }
 
-static void play(int count, rml_repeat repeat, int piece_frames, int outputs)
+// Plays `outputs` frames in runs of at most `most`, which are read from their end as a chain does.
+static void play(int count, rml_repeat repeat, int most, int outputs)
 {
-    write_clip(count);
+    CHECK(write_clip(path, RML_CODEC_FFV1, WIDTH, HEIGHT, count, &err) == RML_OK);
     counting counter;
     rml_allocator allocator = counting_allocator(&counter);
-    rml_clip_settings settings = plain(repeat, piece_frames * (int64_t)FRAME_BYTES);
+    rml_clip_settings settings = plain(repeat);
     rml_clip *clip;
     CHECK_MSG(rml_clip_open(&clip, &settings, &allocator, &err) == RML_OK, "%s", err.message);
     if (!clip)
         return;
     rml_frame frame = {0};
     size_t live_once = 0;
-    for (int i = 0; i < outputs; i++) {
-        int64_t source = -1, expected = rml_repeat_source(repeat, count, i);
-        rml_status status = rml_clip_read(clip, &frame, &source, &err);
-        CHECK_MSG(status == RML_OK && source == expected && frame.data[0] == expected &&
-                      last_byte(&frame) == expected,
-                  "%d frames, pieces of %d, output %d: source %lld shows %d, expected %lld; %s",
-                  count, piece_frames, i, (long long)source, frame.data ? frame.data[0] : -1,
-                  (long long)expected, status == RML_OK ? "" : err.message);
-        CHECK(fabs(rml_frame_seconds(&frame) - 0.04 * (double)expected) < 1e-6);
-        if (i == 2 * count)
+    rml_clip_run run;
+    for (int i = 0; i < outputs; i += run.count) {
+        CHECK(rml_clip_plan(clip, most, &run, &err) == RML_OK);
+        CHECK(run.count >= 1 && run.count <= most && run.backwards == (run.count > 1));
+        for (int k = run.count; k-- > 0;) {
+            const int64_t expected = rml_repeat_source(repeat, count, i + k);
+            const rml_status status = rml_clip_read(clip, run.source - k, &frame, &err);
+            CHECK_MSG(status == RML_OK && run.source - k == expected && frame.data[0] == expected &&
+                          last_byte(&frame) == expected,
+                      "%d frames, runs of %d, output %d: source %lld shows %d, expected %lld; %s",
+                      count, most, i + k, (long long)run.source - k,
+                      frame.data ? frame.data[0] : -1, (long long)expected,
+                      status == RML_OK ? "" : err.message);
+            CHECK(fabs(rml_frame_seconds(&frame) - 0.04 * (double)expected) < 1e-6);
+            CHECK(rml_clip_pts(clip, run.source - k) == frame.pts);
+        }
+        if (i <= 2 * count && i + run.count > 2 * count)
             live_once = counter.live_bytes;
     }
     CHECK(rml_clip_count(clip) == (outputs > count ? count : 0));
-    // Nothing is added the longer it plays.
+    // Nothing is added the longer it plays, and each frame is a key frame here, so that nothing is
+    // decoded but what is shown (and the frame after the first, with which a clip begins again).
     CHECK(outputs <= 2 * count || counter.live_bytes <= live_once);
+    CHECK_MSG(rml_clip_decoded(clip) <= outputs + most + outputs / count + 1,
+              "%d frames, runs of %d: %lld decoded for %d", count, most,
+              (long long)rml_clip_decoded(clip), outputs);
     rml_frame_release(&frame);
     rml_clip_close(&clip);
     CHECK(counter.live_bytes == 0);
@@ -89,9 +72,9 @@ static void play(int count, rml_repeat repeat, int piece_frames, int outputs)
 
 static void test_settings(void)
 {
-    write_clip(3);
+    CHECK(write_clip(path, RML_CODEC_FFV1, WIDTH, HEIGHT, 3, &err) == RML_OK);
     rml_clip *clip;
-    rml_clip_settings settings = plain(RML_REPEAT_CYCLIC, 0);
+    rml_clip_settings settings = plain(RML_REPEAT_CYCLIC);
     settings.resize_factor = 2;
     settings.rotate = true;
     settings.crop[0] = 1;
@@ -106,7 +89,7 @@ static void test_settings(void)
     CHECK(clip == NULL && strstr(err.message, "--crop 1 1 0 -2"));
     settings.resize_factor = 100;
     CHECK(rml_clip_open(&clip, &settings, rml_allocator_default(), &err) == RML_ERR_ARG);
-    settings = plain(RML_REPEAT_CYCLIC, 0);
+    settings = plain(RML_REPEAT_CYCLIC);
     settings.path = "/nonexistent.mp4";
     CHECK(rml_clip_open(&clip, &settings, rml_allocator_default(), &err) == RML_ERR_IO);
     CHECK(strstr(err.message, "/nonexistent.mp4"));
