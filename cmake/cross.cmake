@@ -1,5 +1,5 @@
 # Toolchain file for Debian's cross compilers, and what runs their programs here:
-#   cmake --toolchain cmake/cross.cmake -DRML_CROSS=aarch64|s390x|i686
+#   cmake --toolchain cmake/cross.cmake -DRML_CROSS=aarch64|i686
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES RML_CROSS)
 set(root /usr/${RML_CROSS}-linux-gnu)
 set(CMAKE_SYSTEM_NAME Linux)

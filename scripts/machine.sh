@@ -96,7 +96,6 @@ find_missing() {
     PYTHON=$(first_that python_works python3 /usr/bin/python3) ||
         missing="$missing python3 python3-venv"
     [ "$2" = fast ] || find_missing_cross aarch64 arm64
-    [ "$2" != long ] || find_missing_cross s390x s390x
     [ "$2" != long ] || find_missing_cross i686 i386
 }
 

@@ -38,7 +38,6 @@ FAST = {
     "python": (python("tests", "-m", "fast"), "the quick part of the tests in Python"),
 }
 LONG = {
-    "s390x": (preset("s390x", "-E", LARGE_IMAGES), "a big-endian machine under qemu"),
     "i686": (preset("i686"), "a 32-bit machine"),
     "graphs": (python("tests/onnx/test_random_graphs.py",
                       env={"RUN_MODEL_RANDOM_GRAPHS": "20000"}), "twenty thousand random graphs"),
