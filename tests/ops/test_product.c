@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#define MANY ((int64_t)1 << 40)
+#define MANY ((int64_t)1 << (sizeof(size_t) > 4 ? 40 : 20))
 
 typedef struct trial {
     net at;
