@@ -1,6 +1,7 @@
 // The named builder calls: each fills one attribute struct and appends one node.
 #include "graph/graph.h"
 
+#include <math.h>
 #include <string.h>
 
 rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad)
@@ -141,15 +142,53 @@ rml_value_id rml_graph_wave_conv(rml_graph *graph, rml_value_id x, rml_value_id 
     return rml_graph_node(graph, RML_OP_WAVE_CONV, &attr, in, 3, name);
 }
 
-void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,
-                    rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
+// A constant with a dimension of size 1 in front.
+static rml_value_id as_direction(rml_graph *graph, rml_value_id value)
+{
+    if (value == RML_NO_VALUE || graph->values[value].kind != RML_VALUE_CONSTANT)
+        return value;
+    rml_constant constant = *graph->values[value].constant;
+    rml_stored *stored = &constant.stored;
+    for (int i = stored->shape.rank; i > 0; i--) {
+        stored->shape.dim[i] = stored->shape.dim[i - 1];
+        stored->stride[i] = stored->stride[i - 1];
+    }
+    stored->shape.dim[0] = 1;
+    stored->stride[0] = 0;
+    stored->shape.rank++;
+    return rml_graph_constant(graph, graph->values[value].name, &constant);
+}
+
+void rml_graph_lstm(rml_graph *graph, const rml_lstm_weights *weights, rml_value_id x,
+                    rml_value_id h0, rml_value_id c0, bool reverse, rml_value_id out[3],
                     const char *name)
 {
-    const rml_value_id in[] = {x, weight, h0, c0};
-    const rml_value_id first =
-        rml_graph_node(graph, RML_OP_LSTM, &(rml_op_attr){.lstm = *attr}, in, 4, name);
+    rml_op_attr attr = {.rnn = {.kind = RML_RNN_LSTM,
+                                .directions = 1,
+                                .reverse = reverse,
+                                .batch_first = true,
+                                .torch_gates = true,
+                                .clip = INFINITY,
+                                .act = {{.function = RML_RNN_SIGMOID}}}};
+    rml_value_id bias = RML_NO_VALUE;
+    if (weights->bias[0] != RML_NO_VALUE) {
+        bias = rml_graph_concat(graph, weights->bias, 2, 0, name);
+        bias = rml_graph_reshape(graph, bias, &(rml_shape){2, {1, -1}}, name);
+    }
+    const rml_value_id in[] = {x,
+                               as_direction(graph, weights->input),
+                               as_direction(graph, weights->state),
+                               bias,
+                               RML_NO_VALUE,
+                               h0,
+                               c0};
+    const rml_value_id first = rml_graph_node(graph, RML_OP_RNN, &attr, in, 7, name);
     for (int k = 0; k < 3; k++)
         out[k] = first == RML_NO_VALUE ? RML_NO_VALUE : first + (rml_value_id)k;
+    if (first == RML_NO_VALUE)
+        return;
+    const int64_t hidden = graph->values[first].shape.dim[3];
+    out[0] = rml_graph_reshape(graph, first, &(rml_shape){3, {0, 0, hidden}}, name);
 }
 
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name)

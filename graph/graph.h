@@ -154,10 +154,16 @@ rml_value_id rml_graph_wave_norm(rml_graph *graph, rml_value_id x, rml_value_id 
                                  const char *name);
 rml_value_id rml_graph_wave_conv(rml_graph *graph, rml_value_id x, rml_value_id weight,
                                  rml_value_id norm, int64_t stride, const char *name);
-// The recurrent half of an LSTM layer in one direction, see ops/recurrent/recurrence.c. `h0`, `c0`:
-// RML_NO_VALUE for zeros. To out: all hidden states, the last one, the last cells.
-void rml_graph_lstm(rml_graph *graph, rml_value_id x, rml_value_id weight, rml_value_id h0,
-                    rml_value_id c0, const rml_lstm_attr *attr, rml_value_id out[3],
+// Constants of a layer in one direction, as torch.nn.LSTM keeps them: [4*H,I], [4*H,H], both [4*H]
+// or RML_NO_VALUE.
+typedef struct rml_lstm_weights {
+    rml_value_id input, state, bias[2];
+} rml_lstm_weights;
+
+// A layer of it: x [N,T,I], states [N,1,H], RML_NO_VALUE for zeros. To out: all hidden states
+// [N,T,H], the last one and the last cells [N,1,H].
+void rml_graph_lstm(rml_graph *graph, const rml_lstm_weights *weights, rml_value_id x,
+                    rml_value_id h0, rml_value_id c0, bool reverse, rml_value_id out[3],
                     const char *name);
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name);
 // softmax(q k^T scale + mask) v for every head, see ops/attention/attention.c. `mask` may be

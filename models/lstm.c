@@ -69,59 +69,52 @@ static rml_value_id weight(const network *at, const char *what, int64_t layer, b
     return rml_params_get(at->params, key, &shape, 0, RML_INIT_WEIGHT);
 }
 
-// The sum of both bias vectors; RML_NO_VALUE for layers made without.
-static rml_value_id bias(const network *at, int64_t layer, bool reverse)
+// Both bias vectors; RML_NO_VALUE for layers made without.
+static void biases(const network *at, int64_t layer, bool reverse, rml_value_id out[2])
 {
     static const char *const names[2] = {"bias_ih", "bias_hh"};
     const rml_shape shape = {1, {4 * at->hidden}};
-    rml_value_id both[2];
-    char key[RML_KEY_BYTES];
-    if (!rml_params_published(at->params) && !stored(at->params, names[0], layer, reverse) &&
-        !stored(at->params, names[1], layer, reverse))
-        return RML_NO_VALUE;
+    const bool none = !rml_params_published(at->params) &&
+                      !stored(at->params, names[0], layer, reverse) &&
+                      !stored(at->params, names[1], layer, reverse);
     for (int i = 0; i < 2; i++) {
+        char key[RML_KEY_BYTES];
         key_of(key, names[i], layer, reverse);
-        both[i] = rml_params_get(at->params, key, &shape, 0, RML_INIT_ZERO);
+        out[i] = none ? RML_NO_VALUE : rml_params_get(at->params, key, &shape, 0, RML_INIT_ZERO);
     }
-    return rml_graph_binary(at->graph, RML_BINARY_ADD, both[0], both[1], key);
 }
 
-// State number `index` of all layers and directions, as (N,H).
+// State number `index` of all layers and directions, [N,1,H].
 static rml_value_id state(const network *at, rml_value_id states, int index, const char *name)
 {
-    if (states == RML_NO_VALUE)
-        return states;
-    const rml_value_id one = rml_graph_slice(at->graph, states, 1, index, index + 1, 1, name);
-    return rml_graph_reshape(at->graph, one, &(rml_shape){2, {-1, at->hidden}}, name);
+    return states == RML_NO_VALUE
+               ? states
+               : rml_graph_slice(at->graph, states, 1, index, index + 1, 1, name);
 }
 
 // All hidden states, the last one and the last cells to `out`.
 static void direction(network *at, rml_value_id x, int64_t layer, bool reverse, rml_value_id out[3])
 {
-    const rml_lstm_attr attr = {.time_axis = 1, .reverse = reverse};
     const int64_t reads = layer ? at->hidden * at->directions : at->inputs;
-    const rml_value_id input = weight(at, "weight_ih", layer, reverse, reads);
-    const rml_value_id hidden = weight(at, "weight_hh", layer, reverse, at->hidden);
-    const rml_value_id both = bias(at, layer, reverse);
+    rml_lstm_weights weights = {weight(at, "weight_ih", layer, reverse, reads),
+                                weight(at, "weight_hh", layer, reverse, at->hidden),
+                                {RML_NO_VALUE, RML_NO_VALUE}};
+    biases(at, layer, reverse, weights.bias);
     const rml_value_id h0 = state(at, at->h0, at->states, "h0");
     const rml_value_id c0 = state(at, at->c0, at->states, "c0");
     char name[RML_KEY_BYTES];
-    key_of(name, "input", layer, reverse);
-    x = rml_graph_linear(at->graph, x, input, both, name); // [N,T,4H]
     key_of(name, "steps", layer, reverse);
-    rml_graph_lstm(at->graph, x, hidden, h0, c0, &attr, out, name);
+    rml_graph_lstm(at->graph, &weights, x, h0, c0, reverse, out, name);
     at->hn[at->states] = out[1];
     at->cn[at->states++] = out[2];
 }
 
-// Both directions of the last step, [N,2H]. Backwards it is the first step that was computed.
+// Both directions of the last step, [N,1,2H]. Backwards it is the first step that was computed.
 static rml_value_id last_step(const network *at, rml_value_id forward, rml_value_id backward)
 {
-    rml_graph *graph = at->graph;
-    const rml_value_id step = rml_graph_slice(graph, backward, 1, -1, INT64_MAX, 1, "last");
     const rml_value_id both[2] = {
-        forward, rml_graph_reshape(graph, step, &(rml_shape){2, {-1, at->hidden}}, "last")};
-    return rml_graph_concat(graph, both, 2, 1, "last");
+        forward, rml_graph_slice(at->graph, backward, 1, -1, INT64_MAX, 1, "last")};
+    return rml_graph_concat(at->graph, both, 2, 2, "last");
 }
 
 // [N,classes]
@@ -142,6 +135,7 @@ static rml_value_id build(network *at)
     }
     x = at->directions == 1 ? forward[1] : last_step(at, forward[1], backward[0]);
     const int64_t reads = at->hidden * at->directions;
+    x = rml_graph_reshape(graph, x, &(rml_shape){2, {-1, reads}}, "last"); // [N,D*H]
     const rml_value_id input =
         rml_params_get(at->params, "fc.weight", &(rml_shape){2, {3, reads}}, 1, RML_INIT_WEIGHT);
     if (input == RML_NO_VALUE)
@@ -158,15 +152,6 @@ void rml_build_lstm(rml_params *params)
     rml_graph_output(at.graph, "my_output", logits);
 }
 
-// States of all layers and directions, (N,H) each, as one output (N,L*D,H).
-static void output_states(network *at, rml_value_id *states, const char *name)
-{
-    for (int i = 0; i < at->states; i++)
-        states[i] =
-            rml_graph_reshape(at->graph, states[i], &(rml_shape){3, {-1, 1, at->hidden}}, name);
-    rml_graph_output(at->graph, name, rml_graph_concat(at->graph, states, at->states, 1, name));
-}
-
 void rml_build_lstm_stream(rml_params *params)
 {
     network at = find(params);
@@ -175,6 +160,6 @@ void rml_build_lstm_stream(rml_params *params)
     at.c0 = rml_graph_input(at.graph, "c0", &states);
     const rml_value_id logits = build(&at);
     rml_graph_output(at.graph, "my_output", logits);
-    output_states(&at, at.hn, "hn");
-    output_states(&at, at.cn, "cn");
+    rml_graph_output(at.graph, "hn", rml_graph_concat(at.graph, at.hn, at.states, 1, "hn"));
+    rml_graph_output(at.graph, "cn", rml_graph_concat(at.graph, at.cn, at.states, 1, "cn"));
 }

@@ -42,7 +42,6 @@ typedef union rml_op_attr {
     rml_l2norm_attr l2norm;
     rml_layer_norm_attr layer_norm;
     rml_wave_attr wave;
-    rml_lstm_attr lstm;
     rml_softmax_attr softmax;
     rml_attention_attr attention;
     rml_reduce_attr reduce;
@@ -138,6 +137,12 @@ typedef struct rml_op_args {
 static inline const rml_tensor *rml_op_input(const rml_op_args *args, int index)
 {
     return index < args->in_count && args->in[index].rank >= 0 ? &args->in[index] : NULL;
+}
+
+// The constant that input `index` is, or NULL.
+static inline const rml_constant *rml_op_constant(const rml_op_args *args, int index)
+{
+    return args->constants && index < args->in_count ? args->constants[index] : NULL;
 }
 
 // One way to compute an operator. An operator lists its ways in order of preference, those for

@@ -39,11 +39,6 @@ typedef struct rml_l2norm_attr {
     float eps; // added to the norm, outside the root
 } rml_l2norm_attr;
 
-typedef struct rml_lstm_attr {
-    int time_axis; // 0 or 1; the other one is the batch
-    bool reverse;  // from the last step to the first
-} rml_lstm_attr;
-
 typedef struct rml_concat_attr {
     int axis; // negative counts from the end; so it does for slice and split
 } rml_concat_attr;

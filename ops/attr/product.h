@@ -87,7 +87,7 @@ typedef struct rml_rnn_attr {
     int directions; // 1 or 2
     bool reverse;   // the only direction goes from the end
     bool batch_first;
-    bool mixed;                // x is multiplied with w already: [T,N,D*G*H], and w is left out
+    bool torch_gates;          // lstm: rows of w, r and bias are i f c o, as torch has them
     bool input_forget;         // lstm: the forget gate is 1 - the input gate
     bool linear_before_reset;  // gru
     float clip;                // of the input of activations; INFINITY: none

@@ -107,7 +107,8 @@ static bool is_power(const rml_op_args *args)
 {
     double exponent;
     return args->attr->binary.kind == RML_BINARY_POW && args->in[0].dtype == RML_F32 &&
-           rml_constant_number(args->constants[1], &exponent) && (exponent == 2 || exponent == 3);
+           rml_constant_number(rml_op_constant(args, 1), &exponent) &&
+           (exponent == 2 || exponent == 3);
 }
 
 static void power_run(const void *context, float *const *at, const int64_t *stride, size_t count)
