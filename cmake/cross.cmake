@@ -10,6 +10,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 if(RML_CROSS STREQUAL "i686") # which an x86-64 kernel runs itself
+  set(CMAKE_C_FLAGS_INIT "-msse2 -mfpmath=sse") # the x87 keeps more digits than a float has
   set(CMAKE_CROSSCOMPILING_EMULATOR ${root}/lib/ld-linux.so.2 --library-path ${root}/lib)
 else()
   set(CMAKE_CROSSCOMPILING_EMULATOR qemu-${RML_CROSS} -L ${root})
