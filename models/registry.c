@@ -10,36 +10,51 @@
 typedef struct network {
     rml_model_desc desc;
     void (*build)(rml_params *params);
+    // What is added to the outputs of a graph file of this network, or NULL.
+    rml_status (*adopt)(rml_graph *graph, rml_error *err);
 } network;
 
 static const network *network_at(size_t index)
 {
     static const network networks[] = {
-        {{"wav2lip", "lip-sync a 96x96 face to 0.2 s of mel spectrogram"}, rml_build_wav2lip},
-        {{"s3fd", "find faces in an image of any size from 32x32"}, rml_build_s3fd},
-        {{"ffdnet", "take noise of a known level out of an image of any size"}, rml_build_ffdnet},
+        {{"wav2lip", "lip-sync a 96x96 face to 0.2 s of mel spectrogram"}, rml_build_wav2lip, NULL},
+        {{"s3fd", "find faces in an image of any size from 32x32"}, rml_build_s3fd, NULL},
+        {{"ffdnet", "take noise of a known level out of an image of any size"},
+         rml_build_ffdnet,
+         NULL},
         {{"ffdnet-map", "the same with a level for each block of 2x2 pixels"},
-         rml_build_ffdnet_map},
-        {{"mobilenetv2", "tell what an image shows"}, rml_build_mobilenetv2},
-        {{"lstm", "tell the class of a sequence of numbers"}, rml_build_lstm},
+         rml_build_ffdnet_map,
+         NULL},
+        {{"mobilenetv2", "tell what an image shows"},
+         rml_build_mobilenetv2,
+         rml_graph_end_in_softmax}, // its outputs are probabilities
+        {{"lstm", "tell the class of a sequence of numbers"}, rml_build_lstm, NULL},
         {{"lstm-stream", "the same piece by piece: its state goes in and comes out"},
-         rml_build_lstm_stream},
+         rml_build_lstm_stream,
+         NULL},
         {{"unet", "make a latent of a latent, a time step and what is to be attended to"},
-         rml_build_unet},
+         rml_build_unet,
+         NULL},
         {{"unet-step0", "the same at time step 0, whose embedding is computed beforehand"},
-         rml_build_unet_step0},
+         rml_build_unet_step0,
+         NULL},
         {{"vae-encoder", "turn an image into the parameters of a latent, an eighth of its size"},
-         rml_build_vae_encoder},
-        {{"vae-decoder", "turn a latent into an image"}, rml_build_vae_decoder},
-        {{"wav2vec2", "speech to a vector for each 20 ms"}, rml_build_wav2vec2},
+         rml_build_vae_encoder,
+         NULL},
+        {{"vae-decoder", "turn a latent into an image"}, rml_build_vae_decoder, NULL},
+        {{"wav2vec2", "speech to a vector for each 20 ms"}, rml_build_wav2vec2, NULL},
         {{"wav2vec2-norm", "in parts: what the first layer of a whole clip is normalised by"},
-         rml_build_wav2vec2_norm},
+         rml_build_wav2vec2_norm,
+         NULL},
         {{"wav2vec2-features", "in parts: the convolutions, for any piece of the clip"},
-         rml_build_wav2vec2_features},
+         rml_build_wav2vec2_features,
+         NULL},
         {{"wav2vec2-encoder", "in parts: the transformer, for the whole clip"},
-         rml_build_wav2vec2_encoder},
+         rml_build_wav2vec2_encoder,
+         NULL},
         {{"whisper-encoder", "half a minute of speech to what each layer makes of it"},
-         rml_build_whisper_encoder},
+         rml_build_whisper_encoder,
+         NULL},
     };
     return index < sizeof networks / sizeof *networks ? &networks[index] : NULL;
 }
@@ -105,9 +120,8 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
     rml_status status = build(&like, chosen, &source, &trained, err);
     if (status == RML_OK)
         status = rml_graph_take_ports(&(*out)->graph, &like, settings->keep_types, err);
-    if (status == RML_OK &&
-        chosen->build == rml_build_mobilenetv2) // whose outputs are probabilities
-        status = rml_graph_end_in_softmax(&(*out)->graph, err);
+    if (status == RML_OK && chosen->adopt)
+        status = chosen->adopt(&(*out)->graph, err);
     rml_graph_release(&like);
     if (status != RML_OK && *path)
         rml_error_prefix(err, path);
