@@ -265,12 +265,6 @@ RML_API bool rml_cpu_level_parse(const char *name, rml_cpu_level *level);
 RML_API bool rml_cpu_level_available(rml_cpu_level level); // built in, and this CPU and OS run it
 RML_API rml_cpu_level rml_cpu_level_best(void);            // what RML_CPU_BEST means here and now
 
-// Instruction set extensions that kernels are there for, by index; NULL past the last. RML_CPU_MASK
-// in the environment, and rml_session_settings.cpu_mask, take those away that it names, with commas
-// between them: "amx-bf16,avx512-bf16". `here`, if not NULL: whether this CPU and system have it,
-// and RML_CPU_MASK leaves it.
-RML_API const char *rml_cpu_feature(size_t index, bool *here);
-
 // RML_ERR_ARG where RML_CPU or RML_CPU_MASK hold an unknown word, as every new session says.
 RML_API rml_status rml_cpu_check(rml_error *err);
 
@@ -290,6 +284,25 @@ RML_API rml_status rml_pool_create(rml_pool **out, int threads, const rml_alloca
 RML_API int rml_pool_threads(const rml_pool *pool);
 // Must come after all its sessions are destroyed.
 RML_API void rml_pool_destroy(rml_pool **pool);
+
+// What this build holds, and what of it this machine and RML_CPU_MASK leave. RML_CPU_MASK in the
+// environment, and rml_session_settings.cpu_mask, take features of RML_FEATURE_CPU away by name,
+// with commas between them: "amx-bf16,avx512-bf16".
+typedef enum rml_feature_kind {
+    RML_FEATURE_LEVEL = 0, // an rml_cpu_level, by its name
+    RML_FEATURE_PRECISION, // an rml_precision, by its name
+    RML_FEATURE_BUILD,     // an option of the build: "threads"
+    RML_FEATURE_CPU        // an instruction set extension that kernels may use
+} rml_feature_kind;
+
+typedef struct rml_feature {
+    const char *name; // NULL past the end
+    rml_feature_kind kind;
+    bool built, available;
+    uint64_t reserved[2];
+} rml_feature;
+
+RML_API rml_feature rml_feature_at(size_t index);
 
 // ---- models -----------------------------------------------------------------------------------
 

@@ -209,10 +209,14 @@ bool rml_cpu_level_parse(const char *name, rml_cpu_level *level)
     return false;
 }
 
+bool rml_cpu_level_built(rml_cpu_level level)
+{
+    return (size_t)level < LEVEL_COUNT && levels[level].built;
+}
+
 static bool has_level(uint32_t features, rml_cpu_level level)
 {
-    return (size_t)level < LEVEL_COUNT && levels[level].built &&
-           (features & levels[level].needs) == levels[level].needs;
+    return rml_cpu_level_built(level) && (features & levels[level].needs) == levels[level].needs;
 }
 
 rml_cpu_level rml_cpu_level_of(uint32_t features)

@@ -63,4 +63,11 @@ rml_cpu_level rml_cpu_level_of(uint32_t features);
 // where there are no tiles.
 uint32_t rml_cpu_request_amx(uint32_t features);
 
+// Whether kernels of the level are built in.
+bool rml_cpu_level_built(rml_cpu_level level);
+
+// The name of the feature that a mask takes away, by index; NULL past the last. `here`, if not
+// NULL: whether this CPU and system have it, and RML_CPU_MASK leaves it.
+const char *rml_cpu_feature(size_t index, bool *here);
+
 #endif

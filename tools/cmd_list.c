@@ -7,11 +7,6 @@
 
 #define COMMAND "list"
 
-#ifdef RML_WITH_THREADS
-#define HAS_THREADS true
-#else
-#define HAS_THREADS false
-#endif
 #ifdef RML_WITH_LIBAV
 #define HAS_LIBAV true
 #else
@@ -83,18 +78,25 @@ int cmd_list(int argc, char **argv)
             printf("    %.1f million parameters at the published size\n", (double)parameters / 1e6);
         rml_model_destroy(&model);
     }
-    const char *level = rml_cpu_level_name(rml_cpu_level_best());
-    const bool bf16 = rml_precision_available(RML_PRECISION_BF16, common.cpu);
-    if (common.json)
-        printf("],\"cpu\":\"%s\",\"threads\":%d,\"precisions\":[\"f32\"%s],"
-               "\"build\":{\"threads\":%s,\"libav\":%s,\"stb\":%s}}\n",
-               level, rml_threads_default(), bf16 ? ",\"bf16\"" : "",
-               HAS_THREADS ? "true" : "false", HAS_LIBAV ? "true" : "false",
-               HAS_STB ? "true" : "false");
-    else
-        printf("CPU level: %s\nThreads: %d\nPrecisions: f32%s\n"
-               "Built with: threads %s, video and audio %s, images %s\n",
-               level, rml_threads_default(), bf16 ? ", bf16" : "", HAS_THREADS ? "yes" : "no",
-               HAS_LIBAV ? "yes" : "no", HAS_STB ? "yes" : "no");
+    const char *quote = common.json ? "\"" : "", *yes = common.json ? "true" : "yes";
+    const char *no = common.json ? "false" : "no", *between = "";
+    printf(common.json ? "],\"cpu\":\"%s\",\"threads\":%d,\"precisions\":["
+                       : "CPU level: %s\nThreads: %d\nPrecisions: ",
+           rml_cpu_level_name(rml_cpu_level_best()), rml_threads_default());
+    rml_feature feature;
+    rml_precision precision;
+    bool threads = false;
+    for (size_t i = 0; (feature = rml_feature_at(i)).name; i++) {
+        threads = threads || (feature.kind == RML_FEATURE_BUILD && feature.built);
+        if (feature.kind != RML_FEATURE_PRECISION ||
+            !rml_precision_parse(feature.name, &precision) ||
+            !rml_precision_available(precision, common.cpu))
+            continue;
+        printf("%s%s%s%s", between, quote, feature.name, quote);
+        between = common.json ? "," : ", ";
+    }
+    printf(common.json ? "],\"build\":{\"threads\":%s,\"libav\":%s,\"stb\":%s}}\n"
+                       : "\nBuilt with: threads %s, video and audio %s, images %s\n",
+           threads ? yes : no, HAS_LIBAV ? yes : no, HAS_STB ? yes : no);
     return EXIT_DONE;
 }

@@ -45,6 +45,16 @@ static void print_help(void)
            "                 amx-bf16,avx512-bf16\n");
 }
 
+static void print_features(const char *title, rml_feature_kind kind, bool here)
+{
+    rml_feature feature;
+    printf("%s:", title);
+    for (size_t i = 0; (feature = rml_feature_at(i)).name; i++)
+        if (feature.kind == kind && (here ? feature.available : feature.built))
+            printf(" %s", feature.name);
+    printf("\n");
+}
+
 static void print_version(void)
 {
 #if defined(__clang__)
@@ -54,32 +64,12 @@ static void print_version(void)
 #else
     const char *compiler = "unknown compiler";
 #endif
-    printf("run-model %s\ncompiler: %s\nCPU levels built:", rml_version(), compiler);
-#ifdef RML_HAVE_AVX512
-    printf(" avx512");
-#endif
-#ifdef RML_HAVE_AVX2
-    printf(" avx2");
-#endif
-#ifdef RML_HAVE_NEON
-    printf(" neon");
-#endif
-    printf(" portable\nCPU levels usable here:");
-    static const rml_cpu_level levels[] = {RML_CPU_AVX512, RML_CPU_AVX2, RML_CPU_NEON,
-                                           RML_CPU_PORTABLE};
-    for (int i = 0; i < 4; i++)
-        if (rml_cpu_level_available(levels[i]))
-            printf(" %s", rml_cpu_level_name(levels[i]));
-    printf("\nCPU level chosen: %s\nCPU features known:", rml_cpu_level_name(rml_cpu_level_best()));
-    const char *feature;
-    bool here;
-    for (size_t i = 0; (feature = rml_cpu_feature(i, NULL)) != NULL; i++)
-        printf(" %s", feature);
-    printf("\nCPU features usable here:");
-    for (size_t i = 0; (feature = rml_cpu_feature(i, &here)) != NULL; i++)
-        if (here)
-            printf(" %s", feature);
-    printf("\n");
+    printf("run-model %s\ncompiler: %s\n", rml_version(), compiler);
+    print_features("CPU levels built", RML_FEATURE_LEVEL, false);
+    print_features("CPU levels usable here", RML_FEATURE_LEVEL, true);
+    printf("CPU level chosen: %s\n", rml_cpu_level_name(rml_cpu_level_best()));
+    print_features("CPU features known", RML_FEATURE_CPU, false);
+    print_features("CPU features usable here", RML_FEATURE_CPU, true);
 }
 
 int main(int argc, char **argv)

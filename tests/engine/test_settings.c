@@ -68,8 +68,30 @@ static void test_model(void)
     rml_model_destroy(&model);
 }
 
+// Every kind is there, what is available is built, and names tell levels and precisions.
+static void test_features(void)
+{
+    rml_feature feature;
+    unsigned kinds = 0;
+    size_t count = 0;
+    for (; (feature = rml_feature_at(count)).name; count++) {
+        rml_cpu_level level;
+        rml_precision precision;
+        kinds |= 1u << feature.kind;
+        CHECK_MSG(feature.built || !feature.available, "%s", feature.name);
+        if (feature.kind == RML_FEATURE_LEVEL)
+            CHECK(rml_cpu_level_parse(feature.name, &level) &&
+                  rml_cpu_level_available(level) == feature.available);
+        if (feature.kind == RML_FEATURE_PRECISION)
+            CHECK(rml_precision_parse(feature.name, &precision) &&
+                  rml_precision_available(precision, RML_CPU_BEST) == feature.available);
+    }
+    CHECK(kinds == 15 && count < 100 && !rml_feature_at(SIZE_MAX).name);
+}
+
 int main(void)
 {
+    test_features();
     net at;
     net_begin(&at, NULL);
     const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){1, {2}});
