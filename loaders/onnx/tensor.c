@@ -337,17 +337,6 @@ static rml_status find_elements(tensor_fields *t, rml_onnx_tensor *tensor, rml_d
     return copy_numbers(t, right, dtype, copy);
 }
 
-// An empty tensor may have other sizes whose product fits nowhere, and code that computes strides
-// would trip over it.
-static bool can_be_addressed(const rml_shape *shape, size_t *count)
-{
-    rml_shape strides = *shape;
-    for (int i = 0; i < strides.rank; i++)
-        if (strides.dim[i] == 0)
-            strides.dim[i] = 1;
-    return rml_shape_count(&strides, count) && rml_shape_count(shape, count);
-}
-
 rml_status rml_onnx_read_tensor(rml_onnx_reader *reader, const rml_protobuf *message,
                                 const char *what, rml_onnx_tensor *out)
 {
@@ -363,7 +352,7 @@ rml_status rml_onnx_read_tensor(rml_onnx_reader *reader, const rml_protobuf *mes
                         "\"%s\" has elements of type %d, which is not known", t.label,
                         (int)out->element);
     const rml_shape shape = out->stored.shape;
-    if (!can_be_addressed(&shape, &count))
+    if (!rml_shape_count(&shape, &count))
         return rml_fail(reader->err, RML_ERR_LIMIT,
                         "\"%s\" has shape %s, which is too large to address", t.label,
                         rml_shape_text(&shape, text));

@@ -100,17 +100,6 @@ static rml_status append(rml_weights *weights, const char *name, size_t name_byt
     return RML_OK;
 }
 
-// An empty tensor may have other sizes whose product fits nowhere, and code that computes strides
-// would trip over it.
-static bool strides_fit(const rml_shape *shape)
-{
-    int64_t stride = 1;
-    for (int i = 0; i < shape->rank; i++)
-        if (!rml_i64_mul(stride, shape->dim[i] ? shape->dim[i] : 1, &stride))
-            return false;
-    return true;
-}
-
 // The element that lies furthest from the first one, plus 1; false when it does not fit.
 static bool reach(const rml_weight *weight, size_t count, uint64_t *elements)
 {
@@ -148,7 +137,7 @@ rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t
     rml_weight weight = {.stored = {.dtype = dtype, .shape = *shape, .data = data}};
     size_t count;
     uint64_t elements;
-    if (!rml_shape_count(shape, &count) || !strides_fit(shape))
+    if (!rml_shape_count(shape, &count))
         return rml_fail(err, RML_ERR_LIMIT, "\"%s\" has shape %s, which is too large to address",
                         quoted, rml_shape_text(shape, text));
     int64_t plain = 1;
