@@ -37,7 +37,7 @@ static void open_session(net *at, watcher *w, size_t limit)
     settings.memory_limit = limit;
     settings.progress = watch;
     settings.progress_user = w;
-    *w = (watcher){NULL};
+    *w = (watcher){.calls = 0};
     CHECK(rml_session_create(&w->session, at->model, &settings, &at->err) == RML_OK);
     CHECK_MSG(rml_session_prepare(w->session, &at->err) == RML_OK, "%s", at->err.message);
 }
