@@ -159,7 +159,8 @@ static const grows cases[] = {
 
 static int64_t grown(int64_t number, int64_t size)
 {
-    return number == S ? size : number == S4 ? 4 * size : number;
+    const int64_t most = INT64_MAX / 4; // what is no number at all is refused as a shape
+    return number == S ? size : number == S4 ? 4 * (size < most ? size : most) : number;
 }
 
 // Which numbers of the attributes grow depends on the operator.
