@@ -9,6 +9,16 @@
 // different settings live side by side in one process. Opaque objects are destroyed with a pointer
 // to the pointer, which is set to NULL.
 //
+// What may be called from where:
+// - Different objects may be used on different threads at the same time, and any one of them on one
+//   thread now and on another later.
+// - Opened weights, arrays and graph files, and models, only tell: any number of threads may ask
+//   one at the same time, and make, prepare and run sessions of one model.
+// - A session is used by one thread at a time, but for rml_session_cancel; so are the sessions of
+//   one shared block together. Runs on one pool take turns by themselves.
+// - An allocator is called from any thread. Other callbacks come on the thread whose call they are
+//   part of, and may call what only tells, and rml_session_cancel, but nothing else of that object.
+//
 // How structs grow without breaking programs that were built against an older header:
 // - Structs that a caller fills (settings, views) begin with `size`, the bytes that the caller
 //   knows: sizeof, which the function that gives the defaults sets. A smaller one is that of an

@@ -1,11 +1,11 @@
-"""Installs the library to a temporary folder and builds the example against it as a stranger would.
+"""Installs the library to a temporary folder and builds the examples against it as a stranger.
 
 usage: consume.py CMAKE BUILD_FOLDER C_COMPILER WEIGHTS_PROGRAM
 
 Once through the CMake package (static, shared and the plain name), once through pkg-config (shared,
-and static with everything), then each program runs a network of random weights; all must print the
-same. The folder is moved after the install: an installed tree must not depend on where it was put
-together.
+and static with everything), then each program runs a network of random weights; all of an example
+must print the same. The folder is moved after the install: an installed tree must not depend on
+where it was put together.
 """
 
 import os
@@ -16,7 +16,9 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EXAMPLE = os.path.join(ROOT, "examples", "run_network.c")
+FOLDER = os.path.join(ROOT, "examples")
+# What each prints, whatever it is linked with.
+EXAMPLES = {"run_network": "frames: 1x3x96x96", "run_frames": "the other session: cancelled"}
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
@@ -45,10 +47,10 @@ def installed_tree(cmake, build, folder):
 def through_cmake(cmake, compiler, prefix, folder):
     build = os.path.join(folder, "cmake_build")
     run(cmake, "-S", os.path.join(ROOT, "tests", "consumer"), "-B", build, "-G", "Ninja",
-        f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_COMPILER={compiler}", f"-DEXAMPLE={EXAMPLE}")
+        f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_COMPILER={compiler}", f"-DEXAMPLES={FOLDER}")
     run(cmake, "--build", build)
-    return [os.path.join(build, name) for name in
-            ("run_network", "run_network_static", "run_network_shared")]
+    return [os.path.join(build, name + kind) for name in EXAMPLES
+            for kind in ("", "_static", "_shared")]
 
 
 def through_pkg_config(compiler, prefix, folder):
@@ -58,12 +60,13 @@ def through_pkg_config(compiler, prefix, folder):
         sys.exit(f"one runmodel.pc expected, found {found}")
     env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(found[0]))
     programs = []
-    for name, pkg_flags, link_flags in (("pc_shared", [], []), ("pc_static", ["--static"],
-                                                                ["-static"])):
+    for kind, pkg_flags, link_flags in (("shared", [], []), ("static", ["--static"], ["-static"])):
         flags = run("pkg-config", "--cflags", "--libs", *pkg_flags, "runmodel", env=env).split()
-        program = os.path.join(folder, name)
-        run(compiler, *STRICT, EXAMPLE, *link_flags, *flags, "-o", program)
-        programs.append(program)
+        for name in EXAMPLES:
+            program = os.path.join(folder, f"{name}_pc_{kind}")
+            run(compiler, *STRICT, os.path.join(FOLDER, name + ".c"), *link_flags, *flags, "-o",
+                program)
+            programs.append(program)
     libdir = run("pkg-config", "--variable=libdir", "runmodel", env=env).strip()
     return programs, libdir
 
@@ -84,16 +87,18 @@ def main():
         weights = os.path.join(folder, "random.safetensors")
         run(weights_program, "wav2lip", weights)
         run(os.path.join(prefix, "bin", "run-model"), "--version")
-        outputs = {}
-        for program in programs + more:
-            check_linkage(program)
-            env = dict(os.environ, LD_LIBRARY_PATH=libdir)
-            outputs[program] = run(program, "wav2lip", weights, env=env)
-        print(outputs[programs[0]])
-        if "frames: 1x3x96x96" not in outputs[programs[0]]:
-            sys.exit("the output is not 1x3x96x96")
-        if len(set(outputs.values())) != 1:
-            sys.exit(f"the programs differ: {outputs}")
+        env = dict(os.environ, LD_LIBRARY_PATH=libdir)
+        for example, words in EXAMPLES.items():
+            outputs = {}
+            for program in programs + more:
+                if os.path.basename(program).startswith(example):
+                    check_linkage(program)
+                    outputs[program] = run(program, "wav2lip", weights, env=env)
+            print(next(iter(outputs.values())))
+            if any(words not in text for text in outputs.values()):
+                sys.exit(f'an output lacks "{words}": {outputs}')
+            if len(set(outputs.values())) != 1:
+                sys.exit(f"the programs differ: {outputs}")
     print(f"{len(programs + more)} programs agree")
 
 
