@@ -221,38 +221,18 @@ int cmd_exec(int argc, char **argv)
     settings s = {0};
     const char *named = NULL;
     const option options[] = {
-        {.name = "weights",
-         .letter = 'w',
-         .kind = OPTION_TEXT,
-         .target = &named,
-         .value = "FILE|FOLDER",
-         .help = "trained weights: .pth, .safetensors, or a folder of them;\nwithout: those that "
-                 "are found"},
-        {.name = "input",
-         .letter = 'i',
-         .kind = OPTION_LIST,
-         .target = &s.inputs,
-         .value = "NAME=FILE.npy",
-         .help = "an input; once for each"},
-        {.name = "output",
-         .letter = 'o',
-         .kind = OPTION_LIST,
-         .target = &s.outputs,
-         .value = "NAME=FILE.npy",
-         .help = "an output to keep; may be repeated"},
-        {.name = "config",
-         .kind = OPTION_TEXT,
-         .target = &s.config,
-         .value = "FILE.json|FOLDER",
-         .help = "settings of a network whose weights do not tell them;\nwithout: the config.json "
-                 "in the folder of the weights"},
-        {.name = "mem_limit",
-         .kind = OPTION_NUMBER,
-         .target = &s.memory_mb,
-         .value = "MB",
-         .help = "most memory for activations; where more would be taken,\nlarge images are "
-                 "computed in bands that give the same bits\n(0: no limit)",
-         .max = 1e9},
+        {"weights", 'w', OPTION_TEXT, &named, "FILE|FOLDER", 0, 0,
+         "trained weights: .pth, .safetensors, or a folder of them;\nwithout: those that are "
+         "found"},
+        {"input", 'i', OPTION_LIST, &s.inputs, "NAME=FILE.npy", 0, 0, "an input; once for each"},
+        {"output", 'o', OPTION_LIST, &s.outputs, "NAME=FILE.npy", 0, 0,
+         "an output to keep; may be repeated"},
+        {"config", 0, OPTION_TEXT, &s.config, "FILE.json|FOLDER", 0, 0,
+         "settings of a network whose weights do not tell them;\nwithout: the config.json in the "
+         "folder of the weights"},
+        {"mem_limit", 0, OPTION_NUMBER, &s.memory_mb, "MB", 0, 1e9,
+         "most memory for activations; where more would be taken,\nlarge images are computed in "
+         "bands that give the same bits\n(0: no limit)"},
     };
     command_line line = {
         .command = COMMAND,

@@ -157,47 +157,23 @@ int cmd_ffdnet(int argc, char **argv)
     settings s = {.memory_mb = MEMORY_MB};
     const char *weights = NULL;
     const option options[] = {
-        {.name = "output",
-         .letter = 'o',
-         .kind = OPTION_TEXT,
-         .target = &s.out,
-         .value = "FILE|FOLDER",
-         .help = "the result: .png, .jpg or .bmp (IN_denoised.png);\nof a folder a folder"},
-        {.name = "sigma",
-         .letter = 's',
-         .kind = OPTION_TEXT,
-         .target = &s.sigma,
-         .value = "S|auto|MAP.png",
-         .help = "standard deviation of the noise, in [0,1], or in 0..255\nwhen above 1; auto "
-                 "(without --sigma too): estimated from\neach image; or a gray image with the "
-                 "level of each pixel"},
-        {.name = "weights",
-         .letter = 'w',
-         .kind = OPTION_TEXT,
-         .target = &weights,
-         .value = "FILE|FOLDER",
-         .help = "FFDNet weights (.pth, .safetensors, .onnx); without: those\nthat are found, for "
-                 "colour and for gray images"},
-        {.name = "reference",
-         .kind = OPTION_TEXT,
-         .target = &s.reference,
-         .value = "FILE|FOLDER",
-         .help = "the clean image, to tell PSNR and SSIM of the result"},
-        {.name = "mem_limit",
-         .kind = OPTION_NUMBER,
-         .target = &s.memory_mb,
-         .value = "MB",
-         .help = "most memory for activations; larger images are cut into\ntiles that give the "
-                 "same bits (1024; 0: never cut)",
-         .max = 1e9},
-        {.name = "compat_truncate",
-         .kind = OPTION_FLAG,
-         .target = &s.truncate,
-         .help = "cut results down to whole levels as IPOL's script does;\nwithout: round"},
-        {.name = "overwrite",
-         .kind = OPTION_FLAG,
-         .target = &s.overwrite,
-         .help = "of a folder, make again what is there already"},
+        {"output", 'o', OPTION_TEXT, &s.out, "FILE|FOLDER", 0, 0,
+         "the result: .png, .jpg or .bmp (IN_denoised.png);\nof a folder a folder"},
+        {"sigma", 's', OPTION_TEXT, &s.sigma, "S|auto|MAP.png", 0, 0,
+         "standard deviation of the noise, in [0,1], or in 0..255\nwhen above 1; auto (without "
+         "--sigma too): estimated from\neach image; or a gray image with the level of each pixel"},
+        {"weights", 'w', OPTION_TEXT, &weights, "FILE|FOLDER", 0, 0,
+         "FFDNet weights (.pth, .safetensors, .onnx); without: those\nthat are found, for colour "
+         "and for gray images"},
+        {"reference", 0, OPTION_TEXT, &s.reference, "FILE|FOLDER", 0, 0,
+         "the clean image, to tell PSNR and SSIM of the result"},
+        {"mem_limit", 0, OPTION_NUMBER, &s.memory_mb, "MB", 0, 1e9,
+         "most memory for activations; larger images are cut into\ntiles that give the same bits "
+         "(1024; 0: never cut)"},
+        {"compat_truncate", 0, OPTION_FLAG, &s.truncate, NULL, 0, 0,
+         "cut results down to whole levels as IPOL's script does;\nwithout: round"},
+        {"overwrite", 0, OPTION_FLAG, &s.overwrite, NULL, 0, 0,
+         "of a folder, make again what is there already"},
     };
     command_line line = {
         .command = COMMAND,

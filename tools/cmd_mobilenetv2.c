@@ -199,66 +199,28 @@ static int parse(settings *s, const char **paths, int *count, rml_view *view, in
 {
     const char *weights = NULL;
     const option options[] = {
-        {.name = "weights",
-         .letter = 'w',
-         .kind = OPTION_TEXT,
-         .target = &weights,
-         .value = "FILE|FOLDER",
-         .help = "MobileNetV2 weights (.pth, .safetensors), or a classifier as\n.onnx; without: "
-                 "those that are found"},
-        {.name = "labels",
-         .letter = 'l',
-         .kind = OPTION_TEXT,
-         .target = &s->labels_path,
-         .value = "FILE",
-         .help = "names of the classes, one a line, or JSON; without: the\nfile beside the weights "
-                 "that ends in _labels.txt, if any"},
-        {.name = "top",
-         .letter = 'k',
-         .kind = OPTION_INT,
-         .target = &s->top,
-         .value = "K",
-         .help = "classes told of each image, the most probable first (5)",
-         .min = 1,
-         .max = RML_LABELS_MAX},
-        {.name = "size",
-         .kind = OPTION_INT,
-         .target = &s->size,
-         .value = "N",
-         .help = "pixels a side of the square that the network sees (224,\nor what the network "
-                 "fixes)",
-         .min = RML_VIEW_MIN_SIDE,
-         .max = RML_VIEW_MAX_SIDE},
-        {.name = "resize",
-         .kind = OPTION_INT,
-         .target = &s->resize,
-         .value = "N",
-         .help = "scale the shorter side to N before the square is cut out\nof the middle (256 for "
-                 "a square of 224, else in proportion)",
-         .min = RML_VIEW_MIN_SIDE,
-         .max = 16384},
-        {.name = "stretch",
-         .kind = OPTION_FLAG,
-         .target = &s->stretch,
-         .help = "instead, scale the whole image to the square"},
-        {.name = "values",
-         .kind = OPTION_TEXT,
-         .target = &s->values,
-         .value = "HOW",
-         .help = "what the network gets for the levels 0..255: imagenet (its\nmean and deviation, "
-                 "the usual), unit (0..1), signed\n(-1..1: level/128 - 1), raw (0..255), or "
-                 "MEAN/DEVIATION in\nlevels, for all colours or R,G,B/R,G,B"},
-        {.name = "batch",
-         .kind = OPTION_INT,
-         .target = &s->batch,
-         .value = "N",
-         .help = "most images in one run of the network (8); no influence\non the result",
-         .min = 1,
-         .max = RML_CLASSIFY_MAX_BATCH},
-        {.name = "csv",
-         .kind = OPTION_FLAG,
-         .target = &s->csv,
-         .help = "the result as a table, one line a class"},
+        {"weights", 'w', OPTION_TEXT, &weights, "FILE|FOLDER", 0, 0,
+         "MobileNetV2 weights (.pth, .safetensors), or a classifier as\n.onnx; without: those that "
+         "are found"},
+        {"labels", 'l', OPTION_TEXT, &s->labels_path, "FILE", 0, 0,
+         "names of the classes, one a line, or JSON; without: the\nfile beside the weights that "
+         "ends in _labels.txt, if any"},
+        {"top", 'k', OPTION_INT, &s->top, "K", 1, RML_LABELS_MAX,
+         "classes told of each image, the most probable first (5)"},
+        {"size", 0, OPTION_INT, &s->size, "N", RML_VIEW_MIN_SIDE, RML_VIEW_MAX_SIDE,
+         "pixels a side of the square that the network sees (224,\nor what the network fixes)"},
+        {"resize", 0, OPTION_INT, &s->resize, "N", RML_VIEW_MIN_SIDE, 16384,
+         "scale the shorter side to N before the square is cut out\nof the middle (256 for a "
+         "square of 224, else in proportion)"},
+        {"stretch", 0, OPTION_FLAG, &s->stretch, NULL, 0, 0,
+         "instead, scale the whole image to the square"},
+        {"values", 0, OPTION_TEXT, &s->values, "HOW", 0, 0,
+         "what the network gets for the levels 0..255: imagenet (its\nmean and deviation, the "
+         "usual), unit (0..1), signed\n(-1..1: level/128 - 1), raw (0..255), or MEAN/DEVIATION "
+         "in\nlevels, for all colours or R,G,B/R,G,B"},
+        {"batch", 0, OPTION_INT, &s->batch, "N", 1, RML_CLASSIFY_MAX_BATCH,
+         "most images in one run of the network (8); no influence\non the result"},
+        {"csv", 0, OPTION_FLAG, &s->csv, NULL, 0, 0, "the result as a table, one line a class"},
     };
     command_line line = {
         .command = COMMAND,

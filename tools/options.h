@@ -48,8 +48,8 @@ typedef struct option {
     option_kind kind;
     void *target;
     const char *value; // what the help shows after the name: "FILE"
+    double min, max;   // of OPTION_INT and OPTION_NUMBER; both 0: no bound
     const char *help;
-    double min, max; // of OPTION_INT and OPTION_NUMBER; both 0: no bound
 } option;
 
 typedef struct common_options {

@@ -315,24 +315,13 @@ int cmd_compare(int argc, char **argv)
 {
     settings s = {.tolerance = 5e-5};
     const option options[] = {
-        {.name = "model",
-         .kind = OPTION_TEXT,
-         .target = &s.network,
-         .value = "MODEL",
-         .help = "the built-in network that both are; without: what fits"},
-        {.name = "input",
-         .letter = 'i',
-         .kind = OPTION_LIST,
-         .target = &s.inputs,
-         .value = "NAME=FILE.npy",
-         .help = "an input of A; without: one in the stored tensors,\nor numbers from 0 to 1"},
-        {.name = "tolerance",
-         .kind = OPTION_NUMBER,
-         .target = &s.tolerance,
-         .value = "T",
-         .help = "largest difference, as a part of the largest value (5e-5)",
-         .max = 1e9},
-        {.name = "all", .kind = OPTION_FLAG, .target = &s.all, .help = "every layer that aligns"},
+        {"model", 0, OPTION_TEXT, &s.network, "MODEL", 0, 0,
+         "the built-in network that both are; without: what fits"},
+        {"input", 'i', OPTION_LIST, &s.inputs, "NAME=FILE.npy", 0, 0,
+         "an input of A; without: one in the stored tensors,\nor numbers from 0 to 1"},
+        {"tolerance", 0, OPTION_NUMBER, &s.tolerance, "T", 0, 1e9,
+         "largest difference, as a part of the largest value (5e-5)"},
+        {"all", 0, OPTION_FLAG, &s.all, NULL, 0, 0, "every layer that aligns"},
     };
     command_line line = {
         .command = COMMAND,

@@ -58,19 +58,11 @@ int cmd_wav2lip(int argc, char **argv)
         .user = &lips,
     };
     const option options[] = {
-        {.name = "checkpoint_path",
-         .kind = OPTION_TEXT,
-         .target = &lips.named,
-         .value = "FILE",
-         .help = "Wav2Lip weights (.pth, .safetensors); without: those that\nare found"},
-        {.name = "wav2lip_batch_size",
-         .kind = OPTION_INT,
-         .target = &c.job.batch,
-         .value = "N",
-         .help = "most frames in one run of the network (8); no influence\non the result; less is "
-                 "used for large pictures",
-         .min = 1,
-         .max = RML_LIPSYNC_MAX_BATCH},
+        {"checkpoint_path", 0, OPTION_TEXT, &lips.named, "FILE", 0, 0,
+         "Wav2Lip weights (.pth, .safetensors); without: those that\nare found"},
+        {"wav2lip_batch_size", 0, OPTION_INT, &c.job.batch, "N", 1, RML_LIPSYNC_MAX_BATCH,
+         "most frames in one run of the network (8); no influence\non the result; less is used for "
+         "large pictures"},
     };
     c.options = options;
     c.option_count = sizeof options / sizeof *options;
