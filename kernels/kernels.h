@@ -189,11 +189,12 @@ typedef void rml_transpose_f32_fn(const float *src, size_t src_pitch, float *dst
 //   out[r][u] = sigmoid(output[u]) * tanh(c[r][u])          u < units, r < rows
 //
 // with the gates q = 0..3: input, forget, cell, output. The sum starts with x and runs over k in
-// rising order. sigmoid and tanh err by at most 2.5 ULP. `h` does not overlap `out`.
+// rising order. sigmoid and tanh err by at most 2.5 ULP. `h` does not overlap `out`. A single row
+// may come with two blocks of units, whose weights follow each other.
 typedef struct rml_lstm_tile {
-    const float *weight;              // [depth][4][lstm_units], zeros behind `units`
+    const float *weight;              // [blocks][depth][4][lstm_units], zeros behind `units`
     size_t depth;                     // all hidden units
-    size_t rows, units;               // 1..lstm_rows, 1..lstm_units
+    size_t rows, units;               // 1..lstm_rows; 1..lstm_units, or twice as many for one row
     size_t gate;                      // floats from a gate to the next in x
     const float *const *x, *const *h; // [rows]
     float *const *c, *const *out;     // [rows]

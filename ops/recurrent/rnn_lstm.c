@@ -189,10 +189,11 @@ static void run_step(const lstm_job *job, size_t first, size_t count, size_t ste
     const size_t at = job->reverse ? job->steps - 1 - step : step;
     const float *x[RML_LSTM_MAX_ROWS], *h[RML_LSTM_MAX_ROWS];
     float *c[RML_LSTM_MAX_ROWS], *y[RML_LSTM_MAX_ROWS];
-    for (size_t unit = 0; unit < job->hidden; unit += kernels->lstm_units) {
+    const size_t units = (count == 1 ? 2 : 1) * kernels->lstm_units;
+    for (size_t unit = 0; unit < job->hidden; unit += units) {
         rml_lstm_tile tile = {.weight = job->weight + unit * 4 * job->hidden,
                               .depth = job->hidden,
-                              .units = rml_min_size(kernels->lstm_units, job->hidden - unit),
+                              .units = rml_min_size(units, job->hidden - unit),
                               .gate = job->hidden,
                               .x = x,
                               .h = h,

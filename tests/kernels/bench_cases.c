@@ -82,13 +82,13 @@ static void run_lstm(const rml_kernels *k, const bench_case *c)
     const size_t depth = c->size[0];
     const float *h = source, *x = weight;
     float *cell = result, *out = result + depth;
-    for (size_t u = 0; u < depth; u += k->lstm_units) {
+    for (size_t u = 0; u < depth; u += 2 * k->lstm_units) {
         const float *gates = x + u;
         float *cell_at = cell + u, *out_at = out + u;
         const rml_lstm_tile tile = {.weight = packed + u * depth * 4,
                                     .depth = depth,
                                     .rows = 1,
-                                    .units = least(k->lstm_units, depth - u),
+                                    .units = least(2 * k->lstm_units, depth - u),
                                     .gate = depth,
                                     .x = &gates,
                                     .h = &h,

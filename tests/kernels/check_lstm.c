@@ -15,11 +15,12 @@ typedef struct lstm_case {
 static oracle_value gate_sum(const check *c, const rml_lstm_tile *tile, size_t q, size_t r,
                              size_t u)
 {
+    const size_t lanes = c->kernels.lstm_units;
+    const float *block = tile->weight + u / lanes * lanes * 4 * tile->depth;
     oracle_sum sum = {0};
     oracle_add(&sum, tile->x[r][q * tile->gate + u]);
     for (size_t k = 0; k < tile->depth; k++)
-        oracle_add(&sum,
-                   (double)tile->h[r][k] * tile->weight[(k * 4 + q) * c->kernels.lstm_units + u]);
+        oracle_add(&sum, (double)tile->h[r][k] * block[(k * 4 + q) * lanes + u % lanes]);
     return oracle_sum_value(&sum);
 }
 
@@ -70,21 +71,22 @@ static void run_case(check *c, const lstm_case *at, guard_side side)
     const float *x[RML_LSTM_MAX_ROWS], *h[RML_LSTM_MAX_ROWS];
     float *cells[RML_LSTM_MAX_ROWS], *out[RML_LSTM_MAX_ROWS];
     float before[RML_LSTM_MAX_ROWS][RML_GEMM_MAX_NR];
+    const size_t weights = (at->units + lanes - 1) / lanes * lanes * 4 * at->depth;
     char what[64];
     snprintf(what, sizeof what, "rows %zu units %zu depth %zu", at->rows, at->units, at->depth);
     float *inputs = guard_place(&c->buffer[INPUTS], at->rows * row, side);
     float *states = guard_place(&c->buffer[STATES], at->rows * at->depth, side);
     float *cell = guard_place(&c->buffer[CELLS], at->rows * at->units, side);
-    float *weight = guard_place(&c->buffer[WEIGHT], at->depth * 4 * lanes, side);
+    float *weight = guard_place(&c->buffer[WEIGHT], weights, side);
     float *result = guard_place(&c->buffer[OUTPUT], at->rows * at->units, side);
     random_fill(c, inputs, at->rows * row);
     random_fill(c, states, at->rows * at->depth);
     random_fill(c, cell, at->rows * at->units);
-    random_fill(c, weight, at->depth * 4 * lanes);
+    random_fill(c, weight, weights);
     for (size_t i = 0; i < at->rows * row; i++)
         inputs[i] *= at->reach;
-    for (size_t i = 0; i < at->depth * 4 * lanes; i++)
-        if (i % lanes >= at->units)
+    for (size_t i = 0; i < weights; i++)
+        if (i / (lanes * 4 * at->depth) * lanes + i % lanes >= at->units)
             weight[i] = 0.0f;
     for (size_t r = 0; r < at->rows; r++) {
         x[r] = inputs + r * row;
@@ -108,7 +110,7 @@ void check_lstm(check *c, int which)
     static const float reaches[] = {1.0f, 12.0f, 200.0f};
     (void)which;
     for (size_t rows = 1; rows <= c->kernels.lstm_rows; rows++)
-        for (size_t units = 1; units <= c->kernels.lstm_units; units++)
+        for (size_t units = 1; units <= (rows == 1 ? 2 : 1) * c->kernels.lstm_units; units++)
             for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
                 for (int side = 0; side < GUARD_SIDES; side++) {
                     const lstm_case at = {rows, units, depths[d], reaches[random_below(c, 3)]};
