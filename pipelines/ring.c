@@ -1,5 +1,7 @@
 #include "pipelines/ring.h"
 
+#include "tensor/alloc.h"
+
 #ifdef RML_WITH_THREADS
 #include <pthread.h>
 #endif

@@ -79,6 +79,27 @@ void *rml_grow(const rml_allocator *allocator, void *array, size_t *capacity, si
     return grown;
 }
 
+// Pointers to objects have one representation on all systems this is built for.
+rml_status rml_reserve(const rml_allocator *allocator, void *array_at, size_t *capacity,
+                       size_t need, size_t element_bytes, const char *what, rml_error *err)
+{
+    void *array;
+    memcpy(&array, array_at, sizeof array);
+    array = rml_grow(allocator, array, capacity, need, element_bytes);
+    if (!array)
+        return rml_fail_nomem(err, rml_sat_mul(need, element_bytes), what);
+    memcpy(array_at, &array, sizeof array);
+    return RML_OK;
+}
+
+rml_status rml_make(const rml_allocator *allocator, void *memory_at, size_t count,
+                    size_t element_bytes, const char *what, rml_error *err)
+{
+    void *memory = rml_alloc_zero(allocator, count, element_bytes);
+    memcpy(memory_at, &memory, sizeof memory);
+    return memory ? RML_OK : rml_fail_nomem(err, rml_sat_mul(count, element_bytes), what);
+}
+
 void rml_free(const rml_allocator *allocator, void *memory)
 {
     if (memory)

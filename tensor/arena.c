@@ -1,7 +1,5 @@
 #include "tensor/arena.h"
 
-#include "tensor/size.h"
-
 #include <string.h>
 
 #define BLOCK_BYTES ((size_t)64 * 1024)
@@ -59,4 +57,22 @@ void rml_arena_release(rml_arena *arena)
         arena->newest = block->older;
         rml_free(arena->allocator, block);
     }
+}
+
+rml_arena *rml_arena_create(const rml_allocator *allocator)
+{
+    rml_arena arena = {.allocator = allocator};
+    rml_arena *self = rml_arena_alloc(&arena, 1, sizeof arena);
+    if (self)
+        *self = arena;
+    return self;
+}
+
+void rml_arena_destroy(rml_arena **arena)
+{
+    rml_arena own = {NULL, NULL};
+    if (*arena)
+        own = **arena; // it goes with its block
+    *arena = NULL;
+    rml_arena_release(&own);
 }

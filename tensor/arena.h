@@ -15,6 +15,10 @@ void rml_arena_init(rml_arena *arena, const rml_allocator *allocator);
 void *rml_arena_alloc(rml_arena *arena, size_t count, size_t element_bytes);
 char *rml_arena_text(rml_arena *arena, const char *text);
 
+// An arena that lies in its own first block; NULL when the allocator says no.
+rml_arena *rml_arena_create(const rml_allocator *allocator);
+void rml_arena_destroy(rml_arena **arena);
+
 // Frees everything at once.
 void rml_arena_release(rml_arena *arena);
 

@@ -1,4 +1,5 @@
-// The stack machine that runs a pickle: its stack, marks, memo and input. Opcodes are in pickle.c.
+// The stack machine that runs a pickle: its stack, marks, memo and input. Opcodes are in
+// pickle_opcodes.c.
 #ifndef RML_LOADERS_FORMATS_PICKLE_MACHINE_H
 #define RML_LOADERS_FORMATS_PICKLE_MACHINE_H
 

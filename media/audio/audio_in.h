@@ -3,8 +3,7 @@
 #ifndef RML_MEDIA_AUDIO_AUDIO_IN_H
 #define RML_MEDIA_AUDIO_AUDIO_IN_H
 
-#include "tensor/alloc.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 #define RML_AUDIO_MAX_RATE 768000
 #define RML_AUDIO_MIN_RATE 1000

@@ -1,6 +1,7 @@
 #include "media/audio/audio_in.h"
 
 #include "media/video/av_source.h"
+#include "tensor/alloc.h"
 
 #include <libavutil/samplefmt.h>
 

@@ -1,6 +1,6 @@
 #include "media/audio/fft.h"
 
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <math.h>
 #include <string.h>

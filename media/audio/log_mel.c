@@ -2,7 +2,7 @@
 
 #include "media/audio/fft.h"
 #include "media/audio/slaney.h"
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <math.h>
 

@@ -3,8 +3,7 @@
 #ifndef RML_MEDIA_AUDIO_MEL_H
 #define RML_MEDIA_AUDIO_MEL_H
 
-#include "tensor/alloc.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 #define RML_MEL_RATE 16000
 #define RML_MEL_BANDS 80

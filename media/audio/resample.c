@@ -1,5 +1,7 @@
 #include "media/audio/resample.h"
 
+#include "tensor/alloc.h"
+
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include "media/audio/speech.h"
 
 #include "media/audio/resample.h"
+#include "tensor/alloc.h"
 
 #include <string.h>
 

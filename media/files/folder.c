@@ -1,7 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/files/folder.h"
 
-#include "tensor/status.h"
+#include "tensor/arena.h"
 
 #include <dirent.h>
 #include <errno.h>

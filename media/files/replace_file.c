@@ -1,7 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/files/replace_file.h"
 
-#include "tensor/status.h"
+#include "tensor/alloc.h"
 
 #include <errno.h>
 #include <stdio.h>

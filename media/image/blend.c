@@ -1,5 +1,7 @@
 #include "media/image/blend.h"
 
+#include "tensor/alloc.h"
+
 #include <string.h>
 
 struct rml_blender {

@@ -1,6 +1,6 @@
 #include "media/image/frame.h"
 
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -2,8 +2,7 @@
 #ifndef RML_MEDIA_IMAGE_FRAME_H
 #define RML_MEDIA_IMAGE_FRAME_H
 
-#include "tensor/alloc.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 // Limits against files that claim absurd sizes. Readers check them before they allocate.
 #define RML_FRAME_MAX_SIDE 16384

@@ -3,6 +3,7 @@
 
 #include "media/image/picture.h"
 #include "tensor/mapfile.h"
+#include "tensor/status.h"
 
 #include <string.h>
 #include <strings.h>

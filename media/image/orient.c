@@ -1,5 +1,7 @@
 #include "media/image/orient.h"
 
+#include "tensor/status.h"
+
 #include <stdlib.h>
 #include <string.h>
 

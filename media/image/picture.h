@@ -4,8 +4,7 @@
 #ifndef RML_MEDIA_IMAGE_PICTURE_H
 #define RML_MEDIA_IMAGE_PICTURE_H
 
-#include "tensor/alloc.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 #define RML_IMAGE_MAX_FILE_BYTES (INT64_C(1) << 30)
 

@@ -1,7 +1,7 @@
 // PNG (ISO/IEC 15948): one image data chunk, a filter chosen for each row.
 #include "media/image/picture_codecs.h"
 
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 #include "media/image/picture_codecs.h"
 
 #include "media/image/frame.h"
+#include "tensor/status.h"
 
 typedef struct reader {
     const uint8_t *data;

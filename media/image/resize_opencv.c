@@ -1,6 +1,6 @@
 #include "media/image/resize_opencv.h"
 
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 #include "media/image/resize_pillow.h"
 
+#include "tensor/alloc.h"
+
 #include <math.h>
 
 // Pillow's weights are whole numbers of 22 bits, and what comes out of the first pass is rounded to

@@ -2,7 +2,7 @@
 #include "media/image/picture_codecs.h"
 
 #include "media/image/frame.h"
-#include "tensor/size.h"
+#include "tensor/status.h"
 
 #include <string.h>
 

@@ -6,6 +6,7 @@
 #include "media/video/av_video_out.h"
 #include "media/video/container.h"
 #include "media/files/replace_file.h"
+#include "tensor/alloc.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "media/video/av_sound.h"
 
 #include "media/audio/audio_in.h"
+#include "tensor/status.h"
 
 #include <libavutil/channel_layout.h>
 #include <libavutil/mathematics.h>

@@ -1,8 +1,7 @@
 #include "media/video/av_source.h"
 
-#include "tensor/status.h"
-
 #include "media/video/libav.h"
+#include "tensor/status.h"
 
 #include <errno.h>
 #include <sys/stat.h>

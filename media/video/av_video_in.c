@@ -2,6 +2,7 @@
 
 #include "media/video/av_colour.h"
 #include "media/video/av_source.h"
+#include "tensor/alloc.h"
 
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>

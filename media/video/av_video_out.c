@@ -1,6 +1,7 @@
 #include "media/video/av_video_out.h"
 
 #include "media/video/av_colour.h"
+#include "tensor/status.h"
 
 #include <libavutil/mathematics.h>
 #include <libavutil/opt.h>

@@ -2,6 +2,7 @@
 
 #include "media/files/folder.h"
 #include "pipelines/ring.h"
+#include "tensor/arena.h"
 
 #include <string.h>
 
@@ -34,12 +35,11 @@ typedef struct line {
 
 static rml_status add(rml_picture_list *list, const char *path, rml_error *err)
 {
-    const char **grown = rml_grow(list->arena.allocator, list->paths, &list->capacity,
-                                  list->count + 1, sizeof *grown);
-    if (!grown || !path)
-        return rml_fail_nomem(err, sizeof *grown, "a list of files");
-    list->paths = grown;
-    grown[list->count++] = path;
+    if (!path)
+        return rml_fail_nomem(err, sizeof *path, "a path");
+    RML_TRY(rml_reserve(list->arena->allocator, &list->paths, &list->capacity, list->count + 1,
+                        sizeof *list->paths, "a list of files", err));
+    list->paths[list->count++] = path;
     return RML_OK;
 }
 
@@ -47,11 +47,11 @@ static rml_status add_folder(rml_picture_list *list, const char *folder, rml_err
 {
     rml_file_list names;
     const size_t before = list->count;
-    RML_TRY(rml_folder_list(&names, folder, NULL, list->arena.allocator, err));
+    RML_TRY(rml_folder_list(&names, folder, NULL, list->arena->allocator, err));
     rml_status status = RML_OK;
     for (size_t i = 0; i < names.count && status == RML_OK; i++)
         if (rml_image_kind_named(names.paths[i]) != RML_IMAGE_NONE)
-            status = add(list, rml_path_join(&list->arena, folder, names.paths[i]), err);
+            status = add(list, rml_path_join(list->arena, folder, names.paths[i]), err);
     rml_file_list_release(&names);
     if (status == RML_OK && list->count == before)
         status = rml_fail(err, RML_ERR_ARG, "%s: there are no images in this folder", folder);
@@ -61,18 +61,17 @@ static rml_status add_folder(rml_picture_list *list, const char *folder, rml_err
 rml_status rml_picture_list_add(rml_picture_list *list, const char *path,
                                 const rml_allocator *allocator, rml_error *err)
 {
-    if (!list->arena.allocator)
-        rml_arena_init(&list->arena, allocator);
+    if (!list->arena && !(list->arena = rml_arena_create(allocator)))
+        return rml_fail_nomem(err, sizeof *list->arena, "a list of files");
     return rml_is_folder(path) ? add_folder(list, path, err)
-                               : add(list, rml_arena_text(&list->arena, path), err);
+                               : add(list, rml_arena_text(list->arena, path), err);
 }
 
 void rml_picture_list_release(rml_picture_list *list)
 {
-    if (list->arena.allocator) {
-        rml_free(list->arena.allocator, list->paths);
-        rml_arena_release(&list->arena);
-    }
+    if (list->arena)
+        rml_free(list->arena->allocator, list->paths);
+    rml_arena_destroy(&list->arena);
     *list = (rml_picture_list){0};
 }
 

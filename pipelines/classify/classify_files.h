@@ -4,13 +4,12 @@
 
 #include "pipelines/classify/classify.h"
 #include "pipelines/classify/top_classes.h"
-#include "tensor/arena.h"
 
 // A zeroed list is empty and valid.
 typedef struct rml_picture_list {
     const char **paths;
     size_t count, capacity;
-    rml_arena arena;
+    struct rml_arena *arena; // owns the texts
 } rml_picture_list;
 
 // Adds a file, whatever its name, or all images below a folder, in the order of their names. A

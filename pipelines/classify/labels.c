@@ -3,6 +3,7 @@
 #include "loaders/formats/json.h"
 #include "tensor/names.h"
 #include "tensor/mapfile.h"
+#include "tensor/arena.h"
 
 #include <string.h>
 
@@ -12,18 +13,16 @@ static rml_status set(rml_labels *labels, size_t index, const char *text, size_t
     if (index >= RML_LABELS_MAX)
         return rml_fail(err, RML_ERR_LIMIT, "class %zu is beyond the limit of %d", index,
                         RML_LABELS_MAX);
-    const char **grown = rml_grow(labels->arena.allocator, labels->names, &labels->capacity,
-                                  index + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, (index + 1) * sizeof *grown, "a list of labels");
-    labels->names = grown;
+    RML_TRY(rml_reserve(labels->arena->allocator, &labels->names, &labels->capacity, index + 1,
+                        sizeof *labels->names, "a list of labels", err));
+    const char **names = labels->names;
     for (; labels->count <= (int)index; labels->count++)
-        grown[labels->count] = NULL;
-    if (grown[index])
+        names[labels->count] = NULL;
+    if (names[index])
         return rml_fail(err, RML_ERR_FORMAT, "class %zu is named twice", index);
     char clean[RML_LABEL_BYTES];
-    grown[index] = rml_arena_text(&labels->arena, rml_text_clean(clean, sizeof clean, text, bytes));
-    return grown[index] ? RML_OK : rml_fail_nomem(err, sizeof clean, "a label");
+    names[index] = rml_arena_text(labels->arena, rml_text_clean(clean, sizeof clean, text, bytes));
+    return names[index] ? RML_OK : rml_fail_nomem(err, sizeof clean, "a label");
 }
 
 // ---- a text -----------------------------------------------------------------------------------
@@ -118,7 +117,7 @@ static rml_status read_json(rml_labels *labels, const void *data, size_t size, r
 {
     rml_json json;
     rml_json_token token;
-    rml_json_begin(&json, data, size, labels->arena.allocator);
+    rml_json_begin(&json, data, size, labels->arena->allocator);
     rml_status status = rml_json_next(&json, &token, err);
     if (status == RML_OK)
         status = token.type == RML_JSON_OBJECT_BEGIN ? read_object(labels, &json, err)
@@ -152,7 +151,9 @@ rml_status rml_labels_parse(rml_labels *out, const void *data, size_t size,
                             const rml_allocator *allocator, rml_error *err)
 {
     *out = (rml_labels){0};
-    rml_arena_init(&out->arena, allocator);
+    out->arena = rml_arena_create(allocator);
+    if (!out->arena)
+        return rml_fail_nomem(err, sizeof *out->arena, "labels");
     const rml_status status = read_any(out, data, size, err);
     if (status != RML_OK)
         rml_labels_release(out);
@@ -188,9 +189,8 @@ const char *rml_labels_name(const rml_labels *labels, int index)
 
 void rml_labels_release(rml_labels *labels)
 {
-    if (labels->arena.allocator) {
-        rml_free(labels->arena.allocator, labels->names);
-        rml_arena_release(&labels->arena);
-    }
+    if (labels->arena)
+        rml_free(labels->arena->allocator, labels->names);
+    rml_arena_destroy(&labels->arena);
     *labels = (rml_labels){0};
 }

@@ -2,8 +2,7 @@
 #ifndef RML_PIPELINES_CLASSIFY_LABELS_H
 #define RML_PIPELINES_CLASSIFY_LABELS_H
 
-#include "tensor/arena.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 #define RML_LABELS_MAX 65536
 #define RML_LABELS_MAX_FILE_BYTES ((size_t)16 << 20)
@@ -14,7 +13,7 @@ typedef struct rml_labels {
     const char **names; // fit to be printed
     int count;
     size_t capacity;
-    rml_arena arena;
+    struct rml_arena *arena; // owns the texts
 } rml_labels;
 
 // Reads from memory one of

@@ -1,6 +1,7 @@
 #include "pipelines/classify/picture_input.h"
 
 #include "media/image/resize_pillow.h"
+#include "tensor/status.h"
 
 #define SIDE 224
 #define SHORTER 256

@@ -4,6 +4,7 @@
 #include "media/files/folder.h"
 #include "pipelines/denoise/noise_level.h"
 #include "pipelines/ring.h"
+#include "tensor/alloc.h"
 
 #include <math.h>
 #include <time.h>

@@ -2,6 +2,7 @@
 #include "pipelines/denoise/denoise_list.h"
 
 #include "media/files/folder.h"
+#include "tensor/arena.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static const char *default_out(rml_arena *arena, const char *in, bool folder)
 static rml_status add(rml_denoise_list *list, const char *in, const char *out,
                       const char *reference, rml_error *err)
 {
-    rml_denoise_file *grown = rml_grow(list->arena.allocator, list->files, &list->capacity,
+    rml_denoise_file *grown = rml_grow(list->arena->allocator, list->files, &list->capacity,
                                        list->count + 1, sizeof *grown);
     if (!grown)
         return rml_fail_nomem(err, sizeof *grown, "a list of files");
@@ -66,7 +67,7 @@ static rml_status target_of(rml_denoise_list *list, const rml_file_list *names, 
     *target = name;
     if (rml_picture_save_check(name, NULL) == RML_OK)
         return RML_OK;
-    *target = with_ending(&list->arena, name, strlen(name), ".png");
+    *target = with_ending(list->arena, name, strlen(name), ".png");
     if (!*target)
         return rml_fail_nomem(err, strlen(name), "a path");
     if (bsearch(target, names->paths, names->count, sizeof *target, by_text))
@@ -78,7 +79,7 @@ static rml_status target_of(rml_denoise_list *list, const rml_file_list *names, 
 static rml_status add_folder(rml_denoise_list *list, const rml_file_list *names, const char *in,
                              const char *out, const char *reference, bool overwrite, rml_error *err)
 {
-    rml_arena *arena = &list->arena;
+    rml_arena *arena = list->arena;
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->paths[i], *target;
         if (rml_image_kind_named(name) == RML_IMAGE_NONE)
@@ -102,7 +103,7 @@ static rml_status make(rml_denoise_list *list, const char *in, const char *out,
                        const char *reference, bool overwrite, rml_error *err)
 {
     const bool folder = rml_is_folder(in);
-    if (!out && !(out = default_out(&list->arena, in, folder)))
+    if (!out && !(out = default_out(list->arena, in, folder)))
         return rml_fail_nomem(err, strlen(in), "a path");
     if (same_file(in, out))
         return rml_fail(err, RML_ERR_ARG, "the result would take the place of its source");
@@ -114,7 +115,7 @@ static rml_status make(rml_denoise_list *list, const char *in, const char *out,
         return rml_fail(err, RML_ERR_ARG, "the result of a folder is a folder, and %s is a file",
                         out);
     rml_file_list names;
-    RML_TRY(rml_folder_list(&names, in, out, list->arena.allocator, err));
+    RML_TRY(rml_folder_list(&names, in, out, list->arena->allocator, err));
     rml_status status = add_folder(list, &names, in, out, reference, overwrite, err);
     rml_file_list_release(&names);
     return status;
@@ -125,7 +126,9 @@ rml_status rml_denoise_list_make(rml_denoise_list *list, const char *in, const c
                                  const rml_allocator *allocator, rml_error *err)
 {
     *list = (rml_denoise_list){0};
-    rml_arena_init(&list->arena, allocator);
+    list->arena = rml_arena_create(allocator);
+    if (!list->arena)
+        return rml_fail_nomem(err, sizeof *list->arena, "a list of files");
     rml_status status = make(list, in, out, reference, overwrite, err);
     if (status == RML_ERR_ARG)
         rml_error_prefix(err, in);
@@ -136,9 +139,8 @@ rml_status rml_denoise_list_make(rml_denoise_list *list, const char *in, const c
 
 void rml_denoise_list_release(rml_denoise_list *list)
 {
-    if (list->arena.allocator) {
-        rml_free(list->arena.allocator, list->files);
-        rml_arena_release(&list->arena);
-    }
+    if (list->arena)
+        rml_free(list->arena->allocator, list->files);
+    rml_arena_destroy(&list->arena);
     *list = (rml_denoise_list){0};
 }

@@ -3,14 +3,13 @@
 #define RML_PIPELINES_DENOISE_DENOISE_LIST_H
 
 #include "pipelines/denoise/denoise_files.h"
-#include "tensor/arena.h"
 
 // A zeroed list is empty and valid.
 typedef struct rml_denoise_list {
     rml_denoise_file *files;
     size_t count, capacity;
-    size_t there_already; // results of a folder that were left out
-    rml_arena arena;      // owns the paths
+    size_t there_already;    // results of a folder that were left out
+    struct rml_arena *arena; // owns the paths
 } rml_denoise_list;
 
 // An image to `out` (NULL: its name with "_denoised.png" for the ending), or all images below a

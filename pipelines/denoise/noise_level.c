@@ -3,7 +3,7 @@
 // blocks is taken, after those are left out in which black or white cut the noise off.
 #include "pipelines/denoise/noise_level.h"
 
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 #include "pipelines/denoise/quality.h"
 
+#include "tensor/alloc.h"
+
 #include <math.h>
 
 #define WINDOW 11

@@ -2,6 +2,7 @@
 
 #include "pipelines/faces/light_detect.h"
 #include "pipelines/faces/s3fd_detect.h"
+#include "tensor/alloc.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,7 +74,8 @@ rml_status rml_face_finder_create(rml_face_finder **out, rml_model *model,
     const rml_status status =
         kind == RML_DETECTOR_S3FD
             ? rml_session_create(&f->session, model, &settings->session, err)
-            : rml_light_detector_init(&f->light, model, kind, &settings->session, err);
+            : rml_light_detector_init(&f->light, model, kind == RML_DETECTOR_YUNET,
+                                      &settings->session, err);
     if (status != RML_OK)
         rml_face_finder_destroy(&f);
     *out = f;

@@ -7,6 +7,8 @@
 // With fewer than five boxes its slice starts at a negative index, counted from the end.
 #include "pipelines/faces/face_track.h"
 
+#include "tensor/alloc.h"
+
 #include <string.h>
 
 #define COMPAT_WINDOW 5

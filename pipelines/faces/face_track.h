@@ -5,8 +5,7 @@
 #ifndef RML_PIPELINES_FACES_FACE_TRACK_H
 #define RML_PIPELINES_FACES_FACE_TRACK_H
 
-#include "tensor/alloc.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 // Pixels x1 <= x < x2, y1 <= y < y2.
 typedef struct rml_box {

@@ -1,11 +1,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/faces/faces_file.h"
 
-#include "tensor/status.h"
-
 #include "loaders/formats/json.h"
 #include "media/files/replace_file.h"
 #include "tensor/mapfile.h"
+#include "tensor/alloc.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,7 @@
 #include "pipelines/faces/light_decode.h"
 
+#include "tensor/alloc.h"
+
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
 #include "pipelines/faces/light_detect.h"
 
 #include "pipelines/faces/light_decode.h"
+#include "tensor/status.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,14 +16,14 @@ static const int look_sides[RML_LIGHT_LOOKS] = {480, 960, 160};
 
 // ---- opening ----------------------------------------------------------------------------------
 
-rml_status rml_light_detector_init(rml_light_detector *d, rml_model *model, rml_detector_kind kind,
+rml_status rml_light_detector_init(rml_light_detector *d, rml_model *model, bool yunet,
                                    const rml_session_settings *settings, rml_error *err)
 {
     *d = (rml_light_detector){.allocator = settings->allocator ? settings->allocator
                                                                : rml_allocator_default(),
                               .model = model,
                               .settings = *settings,
-                              .kind = kind};
+                              .yunet = yunet};
     const rml_port in = rml_model_input(model, 0);
     const int64_t *dim = in.shape.dim;
     if (rml_model_input_count(model) != 1 || in.dtype != RML_F32 || in.shape.rank != 4 ||
@@ -78,7 +79,7 @@ static rml_status prepare(rml_light_detector *d, rml_light_look *look, int width
 // levels, as OpenCV fills it.
 static void fill(const rml_light_detector *d, const rml_light_look *look, const rml_frame *frame)
 {
-    const bool yunet = d->kind == RML_DETECTOR_YUNET;
+    const bool yunet = d->yunet;
     const float mean = yunet ? 0 : 127, scale = yunet ? 1 : 1 / 128.0f;
     float *to = rml_session_input(look->session, d->input, NULL);
     for (int plane = 0; plane < 3; plane++) {
@@ -198,8 +199,8 @@ static rml_status look_at(rml_light_detector *d, rml_light_look *look, const rml
     fill(d, look, seen);
     RML_TRY(rml_session_run(look->session, err));
     capacity = capacity < MOST_FACES ? capacity : MOST_FACES;
-    RML_TRY(d->kind == RML_DETECTOR_YUNET ? decode_yunet(d, look, found, capacity, count, err)
-                                          : decode_ulfd(d, look, found, capacity, count, err));
+    RML_TRY(d->yunet ? decode_yunet(d, look, found, capacity, count, err)
+                     : decode_ulfd(d, look, found, capacity, count, err));
     for (int i = 0; i < *count; i++)
         faces[i] = to_face(&found[i], back);
     return RML_OK;

@@ -4,7 +4,7 @@
 #define RML_PIPELINES_FACES_LIGHT_DETECT_H
 
 #include "media/image/resize_opencv.h"
-#include "pipelines/faces/face_finder.h"
+#include "pipelines/faces/face_track.h"
 
 // Where the network fixes no size: the picture's longer side becomes the first of these, and where
 // no face is found there the second; the surroundings of a face become the third. A picture is
@@ -23,7 +23,7 @@ typedef struct rml_light_detector {
     const rml_allocator *allocator;
     rml_model *model;
     rml_session_settings settings;
-    rml_detector_kind kind;
+    bool yunet; // else Ultra-Light-Fast-Generic
     const char *input;
     int fixed_width, fixed_height; // of the network's input; 0: any
     rml_light_look looks[RML_LIGHT_LOOKS];
@@ -32,9 +32,8 @@ typedef struct rml_light_detector {
 } rml_light_detector;
 
 // A zeroed detector is empty and may be released. `model` must outlive it.
-rml_status rml_light_detector_init(rml_light_detector *out, rml_model *model,
-                                   rml_detector_kind kind, const rml_session_settings *settings,
-                                   rml_error *err);
+rml_status rml_light_detector_init(rml_light_detector *out, rml_model *model, bool yunet,
+                                   const rml_session_settings *settings, rml_error *err);
 void rml_light_detector_release(rml_light_detector *detector);
 
 // The faces of a picture, the best first. `around`: it shows the surroundings of one face. Corners

@@ -3,6 +3,8 @@
 // faces without comparing the hundred thousand candidates that weights of little worth bring.
 #include "pipelines/faces/s3fd_decode.h"
 
+#include "tensor/alloc.h"
+
 #include <math.h>
 #include <stdlib.h>
 

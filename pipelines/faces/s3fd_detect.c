@@ -1,6 +1,7 @@
 #include "pipelines/faces/s3fd_detect.h"
 
 #include "pipelines/faces/s3fd_decode.h"
+#include "tensor/status.h"
 
 // Corners beyond this are cut off, so that weights of little worth cannot overflow an int.
 #define CORNER_LIMIT 1e6f

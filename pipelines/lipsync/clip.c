@@ -3,6 +3,7 @@
 #include "media/image/image.h"
 #include "media/image/orient.h"
 #include "media/image/resize_opencv.h"
+#include "tensor/alloc.h"
 
 #include <string.h>
 

@@ -1,5 +1,7 @@
 #include "pipelines/lipsync/latent_cache.h"
 
+#include "tensor/alloc.h"
+
 #include <string.h>
 
 #define NONE SIZE_MAX

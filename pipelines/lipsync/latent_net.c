@@ -7,7 +7,7 @@
 
 #include "pipelines/lipsync/gaussian_noise.h"
 #include "pipelines/lipsync/latent_cache.h"
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <limits.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-// What lipsync.c opens and lipsync_run.c works with.
+// What lipsync_open.c opens and lipsync_run.c works with.
 #ifndef RML_PIPELINES_LIPSYNC_LIPSYNC_JOB_H
 #define RML_PIPELINES_LIPSYNC_LIPSYNC_JOB_H
 

@@ -11,6 +11,7 @@
 #include "pipelines/ring.h"
 #include "pipelines/faces/scene_cut.h"
 #include "pipelines/lipsync/lipsync_job.h"
+#include "tensor/alloc.h"
 
 #include <stdatomic.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "loaders/weights/weights.h"
 #include "media/audio/log_mel.h"
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <math.h>
 #include <string.h>

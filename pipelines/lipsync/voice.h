@@ -3,8 +3,7 @@
 #ifndef RML_PIPELINES_LIPSYNC_VOICE_H
 #define RML_PIPELINES_LIPSYNC_VOICE_H
 
-#include "tensor/alloc.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 #define RML_VOICE_ROWS_PER_SECOND 50
 #define RML_VOICE_CHUNK 10 // rows that a frame is made from

@@ -1,5 +1,7 @@
 #include "pipelines/lipsync/wav2lip_net.h"
 
+#include "tensor/status.h"
+
 #include <math.h>
 #include <string.h>
 

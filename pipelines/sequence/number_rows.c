@@ -1,7 +1,7 @@
 #include "pipelines/sequence/number_rows.h"
 
-#include "tensor/status.h"
 #include "tensor/names.h"
+#include "tensor/alloc.h"
 
 #include <errno.h>
 #include <math.h>

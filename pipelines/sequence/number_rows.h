@@ -5,8 +5,7 @@
 #ifndef RML_PIPELINES_SEQUENCE_NUMBER_ROWS_H
 #define RML_PIPELINES_SEQUENCE_NUMBER_ROWS_H
 
-#include "tensor/alloc.h"
-#include "tensor/status.h"
+#include "runmodel.h"
 
 #include <stdio.h>
 

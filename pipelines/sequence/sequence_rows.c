@@ -2,6 +2,8 @@
 // length; what comes out is told in the order of the file.
 #include "pipelines/sequence/sequences.h"
 
+#include "tensor/alloc.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "pipelines/sequence/sequences.h"
 
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <string.h>
 

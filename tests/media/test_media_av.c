@@ -5,6 +5,7 @@
 #include "media/video/encode.h"
 #include "media/video/libav.h"
 #include "media/audio/speech.h"
+#include "tensor/alloc.h"
 
 #include <dirent.h>
 #include <signal.h>

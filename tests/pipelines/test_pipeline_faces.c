@@ -4,6 +4,7 @@
 #include "pipelines/faces/faces_file.h"
 
 #include "tests/support/check.h"
+#include "tensor/alloc.h"
 
 #include <unistd.h>
 

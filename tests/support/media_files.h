@@ -5,6 +5,7 @@
 #include "media/video/encode.h"
 
 #include "tests/support/check.h"
+#include "tensor/alloc.h"
 
 #include <math.h>
 #include <stdint.h>

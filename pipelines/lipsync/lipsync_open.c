@@ -1,10 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
-#include "pipelines/lipsync/lipsync.h"
-
 #include "media/video/libav.h"
 #include "media/files/replace_file.h"
 #include "pipelines/lipsync/lipsync_job.h"
 #include "pipelines/lipsync/voice.h"
+#include "tensor/alloc.h"
 
 #include <string.h>
 #include <sys/stat.h>

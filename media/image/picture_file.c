@@ -6,7 +6,7 @@
 #include "media/image/picture_codecs.h"
 #include "media/files/replace_file.h"
 #include "tensor/mapfile.h"
-#include "tensor/size.h"
+#include "tensor/alloc.h"
 
 #include <stdio.h>
 #include <string.h>
