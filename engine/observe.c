@@ -28,7 +28,7 @@ rml_status rml_observe(const rml_observer *observer, const rml_graph *graph, con
     const rml_op *op = rml_op_get(node->op);
     if (!observer->fn)
         return RML_OK;
-    const bool packs = op->packed_input >= 0 && op->packed_input < node->in_count;
+    const bool packs = op->packed_input > 0 && op->packed_input < node->in_count;
     for (int k = 0; k < node->out_count; k++) {
         rml_observed value = {
             // A node that took others into itself keeps its own name; its output has theirs.

@@ -295,11 +295,11 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
     if (graph->error.status != RML_OK)
         return RML_NO_VALUE;
     const rml_op *op = rml_op_get(op_id);
-    if (in_count < op->min_inputs || (op->max_inputs >= 0 && in_count > op->max_inputs))
+    if (in_count < op->inputs[0] || (op->inputs[1] >= 0 && in_count > op->inputs[1]))
         return rml_graph_fail(graph, RML_ERR_ARG, "%s: %s takes %d to %d inputs, not %d", name,
-                              op->name, op->min_inputs, op->max_inputs, in_count);
+                              op->name, op->inputs[0], op->inputs[1], in_count);
     for (int i = 0; i < in_count; i++)
-        if (in[i] >= graph->value_count && (in[i] != RML_NO_VALUE || i < op->min_inputs))
+        if (in[i] >= graph->value_count && (in[i] != RML_NO_VALUE || i < op->inputs[0]))
             return rml_graph_fail(graph, RML_ERR_ARG, "%s: input %d of %s is missing", name, i,
                                   op->name);
     if (graph->node_count >= RML_MAX_NODES)

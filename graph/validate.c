@@ -66,13 +66,13 @@ rml_status rml_graph_validate(const rml_graph *graph, rml_error *err)
         const rml_op *op = rml_op_get(node->op);
         if (node->dead)
             continue;
-        if (node->in_count < op->min_inputs ||
-            (op->max_inputs >= 0 && node->in_count > op->max_inputs))
+        if (node->in_count < op->inputs[0] ||
+            (op->inputs[1] >= 0 && node->in_count > op->inputs[1]))
             return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): %d inputs", node->name, op->name,
                             node->in_count);
         for (int k = 0; k < node->in_count; k++) {
             const rml_value_id in = node->in[k];
-            if (in == RML_NO_VALUE && k >= op->min_inputs)
+            if (in == RML_NO_VALUE && k >= op->inputs[0])
                 continue;
             if (in >= graph->value_count)
                 return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): input %d has no value", node->name,

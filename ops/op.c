@@ -16,7 +16,8 @@ const rml_op *rml_op_get(rml_op_id id)
 
 bool rml_op_packs(const rml_op *op, int index)
 {
-    return index == op->packed_input || (index < 32 && (op->packed_also >> index & 1));
+    return (index > 0 && index == op->packed_input) ||
+           (index < 32 && (op->packed_also >> index & 1));
 }
 
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr)

@@ -164,6 +164,9 @@ typedef struct rml_algorithm {
     void (*run)(const rml_op_args *args);
 } rml_algorithm;
 
+// The list of an operator with one algorithm, which takes everything and needs no memory.
+#define RML_ONE_WAY(title, function) ((const rml_algorithm[]){{.name = (title), .run = (function)}})
+
 // How an operator takes images (values with four dimensions); see graph/passes/layout.c.
 typedef enum rml_op_layout {
     RML_OP_PLAIN,         // plain in, plain out
@@ -193,13 +196,13 @@ static inline bool rml_shape_given(const rml_shape *in, int in_count, int index)
 
 typedef struct rml_op {
     const char *name;
-    int min_inputs, max_inputs; // max -1: no limit
+    int inputs[2]; // at least, and at most (-1: no limit)
     rml_op_layout layout;
     // Of CHANNELS_LAST: whether a node with these inputs takes images. If not it is generic: plain
     // in and out. NULL: all nodes take images.
     bool (*takes_images)(const rml_op_attr *attr, const rml_fact *in, int in_count);
-    int packed_input;     // index of the constant that `pack` takes, or -1. An algorithm without
-                          // `pack` reads it as it is stored, constant or not
+    int packed_input; // index of the constant that `pack` takes; 0, the data: none. An algorithm
+                      // without `pack` reads it as it is stored, constant or not
     unsigned packed_also; // bits of further inputs whose constants it takes
     bool control;         // runs graphs inside it, see engine/control.h; there are no algorithms
     bool from_shapes;     // the inputs' shapes are all it needs; `run` does not look at elements

@@ -161,10 +161,7 @@ static const rml_algorithm algorithms[] = {{.name = "online-softmax-bf16",
                                             .run = rml_attention_rows_run}};
 
 const rml_op rml_op_attention = {.name = "attention",
-                                 .min_inputs = 3,
-                                 .max_inputs = 6,
-                                 .layout = RML_OP_PLAIN,
-                                 .packed_input = -1,
+                                 .inputs = {3, 6},
                                  .outputs = outputs,
                                  .types = types,
                                  .infer = infer,

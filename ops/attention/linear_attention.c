@@ -210,9 +210,7 @@ static const rml_algorithm algorithms[] = {
     {.name = "steps", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_linear_attention = {.name = "linear-attention",
-                                        .min_inputs = 3,
-                                        .max_inputs = 6,
-                                        .packed_input = -1,
+                                        .inputs = {3, 6},
                                         .outputs = outputs,
                                         .types = types,
                                         .infer = infer,

@@ -162,9 +162,7 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {{.name = "rows", .run = run}};
 
 const rml_op rml_op_rotary = {.name = "rotary",
-                              .min_inputs = 3,
-                              .max_inputs = 4,
-                              .packed_input = -1,
+                              .inputs = {3, 4},
                               .types = types,
                               .infer_values = infer,
                               .algorithms = algorithms};

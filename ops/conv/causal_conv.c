@@ -120,9 +120,7 @@ static const rml_algorithm algorithms[] = {
     {.name = "channels", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_causal_conv = {.name = "causal-conv",
-                                   .min_inputs = 2,
-                                   .max_inputs = 4,
-                                   .packed_input = -1,
+                                   .inputs = {2, 4},
                                    .outputs = outputs,
                                    .types = types,
                                    .infer = infer,

@@ -157,9 +157,7 @@ static const rml_algorithm algorithms[] = {
     {.name = "planes", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_col2im = {.name = "col2im",
-                              .min_inputs = 3,
-                              .max_inputs = 3,
-                              .packed_input = -1,
+                              .inputs = {3, 3},
                               .types = types,
                               .infer_values = infer,
                               .algorithms = algorithms};

@@ -236,8 +236,7 @@ static const rml_algorithm algorithms[] = {
 };
 
 const rml_op rml_op_conv = {.name = "conv",
-                            .min_inputs = 2,
-                            .max_inputs = 4,
+                            .inputs = {2, 4},
                             .layout = RML_OP_CHANNELS_LAST,
                             .takes_images = rml_conv_takes_images,
                             .packed_input = 1,

@@ -295,8 +295,7 @@ static const rml_algorithm algorithms[] = {
     {.name = "rows", .generic = true, .run = rml_conv_transpose_generic_run}};
 
 const rml_op rml_op_conv_transpose = {.name = "conv_transpose",
-                                      .min_inputs = 2,
-                                      .max_inputs = 4,
+                                      .inputs = {2, 4},
                                       .layout = RML_OP_CHANNELS_LAST,
                                       .takes_images = takes_images,
                                       .packed_input = 1,

@@ -131,9 +131,7 @@ static const rml_algorithm algorithms[] = {
     {.name = "columns", .scratch_bytes = rml_im2col_scratch_bytes, .run = run}};
 
 const rml_op rml_op_deform_conv = {.name = "deform_conv",
-                                   .min_inputs = 3,
-                                   .max_inputs = 5,
-                                   .packed_input = -1,
+                                   .inputs = {3, 5},
                                    .infer = infer,
                                    .macs = rml_conv_macs,
                                    .algorithms = algorithms};

@@ -127,13 +127,8 @@ static void run_norm(const rml_op_args *args)
 static const rml_algorithm norm_algorithms[] = {
     {.name = "from-wave", .scratch_bytes = norm_scratch, .run = run_norm}};
 
-const rml_op rml_op_wave_norm = {.name = "wave_norm",
-                                 .min_inputs = 4,
-                                 .max_inputs = 4,
-                                 .layout = RML_OP_PLAIN,
-                                 .packed_input = -1,
-                                 .infer = infer_norm,
-                                 .algorithms = norm_algorithms};
+const rml_op rml_op_wave_norm = {
+    .name = "wave_norm", .inputs = {4, 4}, .infer = infer_norm, .algorithms = norm_algorithms};
 
 // ---- wave_conv ----------------------------------------------------------------------------------
 
@@ -221,10 +216,8 @@ static const rml_algorithm conv_algorithms[] = {
     {.name = "indirect-gemm", .scratch_bytes = conv_scratch, .run = run_conv}};
 
 const rml_op rml_op_wave_conv = {.name = "wave_conv",
-                                 .min_inputs = 3,
-                                 .max_inputs = 3,
+                                 .inputs = {3, 3},
                                  .layout = RML_OP_CHANNELS_LAST,
-                                 .packed_input = -1,
                                  .infer = infer_conv,
                                  .macs = macs,
                                  .algorithms = conv_algorithms};

@@ -169,10 +169,8 @@ static const rml_algorithm algorithms[] = {
     {.name = "widened", .run = run_wide}};
 
 const rml_op rml_op_binary = {.name = "binary",
-                              .min_inputs = 2,
-                              .max_inputs = 2,
+                              .inputs = {2, 2},
                               .layout = RML_OP_FOLLOW,
-                              .packed_input = -1,
                               .in_place = true,
                               .types = types,
                               .infer = infer,

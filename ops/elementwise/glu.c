@@ -46,10 +46,5 @@ static void run(const rml_op_args *args)
 
 static const rml_algorithm algorithms[] = {{.name = "rows", .run = run}};
 
-const rml_op rml_op_glu = {.name = "gate",
-                           .min_inputs = 1,
-                           .max_inputs = 1,
-                           .layout = RML_OP_PLAIN,
-                           .packed_input = -1,
-                           .infer = infer,
-                           .algorithms = algorithms};
+const rml_op rml_op_glu = {
+    .name = "gate", .inputs = {1, 1}, .infer = infer, .algorithms = algorithms};

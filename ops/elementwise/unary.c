@@ -88,10 +88,8 @@ static const rml_algorithm algorithms[] = {
     {.name = "widened", .run = run_wide}};
 
 const rml_op rml_op_unary = {.name = "unary",
-                             .min_inputs = 1,
-                             .max_inputs = 1,
+                             .inputs = {1, 1},
                              .layout = RML_OP_FOLLOW,
-                             .packed_input = -1,
                              .in_place = true,
                              .types = types,
                              .infer = rml_infer_same,

@@ -64,9 +64,7 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {{.name = "copy", .run = run}};
 
 const rml_op rml_op_center_crop_pad = {.name = "center_crop_pad",
-                                       .min_inputs = 2,
-                                       .max_inputs = 2,
-                                       .packed_input = -1,
+                                       .inputs = {2, 2},
                                        .types = types,
                                        .infer_values = infer,
                                        .algorithms = algorithms};

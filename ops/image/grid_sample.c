@@ -192,15 +192,11 @@ static void run_sample(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)in->dim[0] * job.out_plane, 64, sample_points, &job);
 }
 
-static const rml_algorithm sample_algorithms[] = {{.name = "points", .run = run_sample}};
-
 const rml_op rml_op_grid_sample = {.name = "grid_sample",
-                                   .min_inputs = 2,
-                                   .max_inputs = 2,
-                                   .packed_input = -1,
+                                   .inputs = {2, 2},
                                    .types = types_sample,
                                    .infer = infer_sample,
-                                   .algorithms = sample_algorithms};
+                                   .algorithms = RML_ONE_WAY("points", run_sample)};
 
 // ---- affine_grid --------------------------------------------------------------------------------
 
@@ -282,12 +278,8 @@ static void run_affine(const rml_op_args *args)
     rml_pool_run(args->pool, rml_sizes_count(out->dim, out->rank - 1), 256, affine_points, &copy);
 }
 
-static const rml_algorithm affine_algorithms[] = {{.name = "points", .run = run_affine}};
-
 const rml_op rml_op_affine_grid = {.name = "affine_grid",
-                                   .min_inputs = 2,
-                                   .max_inputs = 2,
-                                   .packed_input = -1,
+                                   .inputs = {2, 2},
                                    .types = types_affine,
                                    .infer_values = infer_affine,
-                                   .algorithms = affine_algorithms};
+                                   .algorithms = RML_ONE_WAY("points", run_affine)};

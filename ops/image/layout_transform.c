@@ -58,9 +58,7 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {{.name = "transpose", .run = run}};
 
 const rml_op rml_op_layout_transform = {.name = "reorder",
-                                        .min_inputs = 1,
-                                        .max_inputs = 1,
+                                        .inputs = {1, 1},
                                         .layout = RML_OP_ANY,
-                                        .packed_input = -1,
                                         .infer = rml_infer_same,
                                         .algorithms = algorithms};

@@ -88,20 +88,16 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {{.name = "copy", .run = run}};
 
 const rml_op rml_op_pixels_to_rows = {.name = "pixels_to_rows",
-                                      .min_inputs = 1,
-                                      .max_inputs = 1,
+                                      .inputs = {1, 1},
                                       .layout = RML_OP_CHANNELS_LAST,
-                                      .packed_input = -1,
                                       .in_place = true,
                                       .keeps_memory = true,
                                       .infer = infer_rows,
                                       .algorithms = algorithms};
 
 const rml_op rml_op_rows_to_pixels = {.name = "rows_to_pixels",
-                                      .min_inputs = 2,
-                                      .max_inputs = 2,
+                                      .inputs = {2, 2},
                                       .layout = RML_OP_CHANNELS_LAST,
-                                      .packed_input = -1,
                                       .in_place = true,
                                       .keeps_memory = true,
                                       .infer = infer_pixels,

@@ -220,10 +220,7 @@ static const rml_algorithm nms_algorithms[] = {
     {.name = "heap", .scratch_bytes = nms_scratch, .run = run_nms}};
 
 const rml_op rml_op_nms = {.name = "nms",
-                           .min_inputs = 2,
-                           .max_inputs = 5,
-                           .layout = RML_OP_PLAIN,
-                           .packed_input = -1,
+                           .inputs = {2, 5},
                            .outputs = nms_outputs,
                            .types = types_nms,
                            .infer_values = infer_nms,

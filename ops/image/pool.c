@@ -164,11 +164,9 @@ static const rml_algorithm algorithms[] = {
      .run = rml_pool_generic_run}};
 
 const rml_op rml_op_pool = {.name = "pool",
-                            .min_inputs = 1,
-                            .max_inputs = 1,
+                            .inputs = {1, 1},
                             .layout = RML_OP_CHANNELS_LAST,
                             .takes_images = takes_images,
-                            .packed_input = -1,
                             .outputs = outputs,
                             .types = types,
                             .infer_values = infer,

@@ -284,11 +284,9 @@ static const rml_algorithm algorithms[] = {
      .run = rml_resize_axes_run}};
 
 const rml_op rml_op_resize = {.name = "resize",
-                              .min_inputs = 1,
-                              .max_inputs = 5,
+                              .inputs = {1, 5},
                               .layout = RML_OP_CHANNELS_LAST,
                               .takes_images = takes_images,
-                              .packed_input = -1,
                               .types = types,
                               .infer_values = infer,
                               .algorithms = algorithms};

@@ -94,14 +94,10 @@ static void run_pool(const rml_op_args *args)
     run_planes(args, pool_planes);
 }
 
-static const rml_algorithm pool_algorithms[] = {{.name = "planes", .run = run_pool}};
-
 const rml_op rml_op_roi_pool = {.name = "roi_pool",
-                                .min_inputs = 2,
-                                .max_inputs = 2,
-                                .packed_input = -1,
+                                .inputs = {2, 2},
                                 .infer = infer_pool,
-                                .algorithms = pool_algorithms};
+                                .algorithms = RML_ONE_WAY("planes", run_pool)};
 
 // ---- roi_align ----------------------------------------------------------------------------------
 
@@ -226,12 +222,8 @@ static void run_align(const rml_op_args *args)
     run_planes(args, align_planes);
 }
 
-static const rml_algorithm align_algorithms[] = {{.name = "planes", .run = run_align}};
-
 const rml_op rml_op_roi_align = {.name = "roi_align",
-                                 .min_inputs = 3,
-                                 .max_inputs = 3,
-                                 .packed_input = -1,
+                                 .inputs = {3, 3},
                                  .types = types_align,
                                  .infer = infer_align,
-                                 .algorithms = align_algorithms};
+                                 .algorithms = RML_ONE_WAY("planes", run_align)};

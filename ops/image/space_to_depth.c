@@ -92,16 +92,11 @@ static void run_space(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm space_algorithms[] = {{.name = "copy", .run = run_space}};
-
 const rml_op rml_op_space_to_depth = {.name = "space_to_depth",
-                                      .min_inputs = 1,
-                                      .max_inputs = 1,
-                                      .layout = RML_OP_PLAIN,
-                                      .packed_input = -1,
+                                      .inputs = {1, 1},
                                       .types = rml_types_first,
                                       .infer = infer_space,
-                                      .algorithms = space_algorithms};
+                                      .algorithms = RML_ONE_WAY("copy", run_space)};
 
 // ---- depth to space: cut to the height and width of a second input, when there is one ----------
 
@@ -156,13 +151,8 @@ static void run_depth(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm depth_algorithms[] = {{.name = "copy", .run = run_depth}};
-
 const rml_op rml_op_depth_to_space = {.name = "depth_to_space",
-                                      .min_inputs = 1,
-                                      .max_inputs = 2,
-                                      .layout = RML_OP_PLAIN,
-                                      .packed_input = -1,
+                                      .inputs = {1, 2},
                                       .types = rml_types_first,
                                       .infer = infer_depth,
-                                      .algorithms = depth_algorithms};
+                                      .algorithms = RML_ONE_WAY("copy", run_depth)};

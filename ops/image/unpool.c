@@ -109,9 +109,7 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {{.name = "scatter", .run = run}};
 
 const rml_op rml_op_unpool = {.name = "unpool",
-                              .min_inputs = 2,
-                              .max_inputs = 3,
-                              .packed_input = -1,
+                              .inputs = {2, 3},
                               .types = types,
                               .infer_values = infer,
                               .algorithms = algorithms};

@@ -71,13 +71,8 @@ static void run_compress(const rml_op_args *args)
             }
 }
 
-static const rml_algorithm compress_algorithms[] = {{.name = "slices", .run = run_compress}};
-
 const rml_op rml_op_compress = {.name = "compress",
-                                .min_inputs = 2,
-                                .max_inputs = 2,
-                                .layout = RML_OP_PLAIN,
-                                .packed_input = -1,
+                                .inputs = {2, 2},
                                 .types = types_compress,
                                 .infer_values = infer_compress,
-                                .algorithms = compress_algorithms};
+                                .algorithms = RML_ONE_WAY("slices", run_compress)};

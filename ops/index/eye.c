@@ -41,14 +41,9 @@ static void run_eye(const rml_op_args *args)
                           (char *)out->raw + (size_t)(i * columns + i + diagonal) * bytes, 1);
 }
 
-static const rml_algorithm eye_algorithms[] = {{.name = "diagonal", .run = run_eye}};
-
 const rml_op rml_op_eye = {.name = "eye",
-                           .min_inputs = 1,
-                           .max_inputs = 1,
-                           .layout = RML_OP_PLAIN,
-                           .packed_input = -1,
+                           .inputs = {1, 1},
                            .from_shapes = true,
                            .types = types_eye,
                            .infer_values = infer_eye,
-                           .algorithms = eye_algorithms};
+                           .algorithms = RML_ONE_WAY("diagonal", run_eye)};

@@ -127,17 +127,12 @@ static void run_gather(const rml_op_args *args)
                      part_of(context.bytes), gather_part, &context);
 }
 
-static const rml_algorithm gather_algorithms[] = {{.name = "slices", .run = run_gather}};
-
 const rml_op rml_op_gather = {.name = "gather",
-                              .min_inputs = 2,
-                              .max_inputs = 2,
-                              .layout = RML_OP_PLAIN,
-                              .packed_input = -1,
+                              .inputs = {2, 2},
                               .checks_elements = true,
                               .types = types_gather,
                               .infer_values = infer_gather,
-                              .algorithms = gather_algorithms};
+                              .algorithms = RML_ONE_WAY("slices", run_gather)};
 
 // ---- gather_elements: out[i][j][k] = data[i][index[i][j][k]][k] along the axis -----------------
 
@@ -203,17 +198,12 @@ static void run_elements(const rml_op_args *args)
                  (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm elements_algorithms[] = {{.name = "elements", .run = run_elements}};
-
 const rml_op rml_op_gather_elements = {.name = "gather_elements",
-                                       .min_inputs = 2,
-                                       .max_inputs = 2,
-                                       .layout = RML_OP_PLAIN,
-                                       .packed_input = -1,
+                                       .inputs = {2, 2},
                                        .checks_elements = true,
                                        .types = types_gather,
                                        .infer_values = infer_elements,
-                                       .algorithms = elements_algorithms};
+                                       .algorithms = RML_ONE_WAY("elements", run_elements)};
 
 // ---- gather_nd: the last dimension of the indices counts off the first ones of the data --------
 
@@ -310,14 +300,9 @@ static void run_nd(const rml_op_args *args)
                      nd_part, &context);
 }
 
-static const rml_algorithm nd_algorithms[] = {{.name = "slices", .run = run_nd}};
-
 const rml_op rml_op_gather_nd = {.name = "gather_nd",
-                                 .min_inputs = 2,
-                                 .max_inputs = 2,
-                                 .layout = RML_OP_PLAIN,
-                                 .packed_input = -1,
+                                 .inputs = {2, 2},
                                  .checks_elements = true,
                                  .types = types_gather,
                                  .infer_values = infer_nd,
-                                 .algorithms = nd_algorithms};
+                                 .algorithms = RML_ONE_WAY("slices", run_nd)};

@@ -55,11 +55,8 @@ static void run_nonzero(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm nonzero_algorithms[] = {{.name = "search", .run = run_nonzero}};
 const rml_op rml_op_nonzero = {.name = "nonzero",
-                               .min_inputs = 1,
-                               .max_inputs = 1,
-                               .packed_input = -1,
+                               .inputs = {1, 1},
                                .types = rml_types_i64,
                                .infer_values = infer_nonzero,
-                               .algorithms = nonzero_algorithms};
+                               .algorithms = RML_ONE_WAY("search", run_nonzero)};

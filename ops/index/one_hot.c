@@ -78,13 +78,8 @@ static void run_one_hot(const rml_op_args *args)
     rml_pool_run(args->pool, count / slab, PART / slab + 1, one_hot_part, (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm one_hot_algorithms[] = {{.name = "elements", .run = run_one_hot}};
-
 const rml_op rml_op_one_hot = {.name = "one_hot",
-                               .min_inputs = 3,
-                               .max_inputs = 3,
-                               .layout = RML_OP_PLAIN,
-                               .packed_input = -1,
+                               .inputs = {3, 3},
                                .types = types_one_hot,
                                .infer_values = infer_one_hot,
-                               .algorithms = one_hot_algorithms};
+                               .algorithms = RML_ONE_WAY("elements", run_one_hot)};

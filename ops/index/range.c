@@ -98,13 +98,8 @@ static void run_range(const rml_op_args *args)
                  (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm range_algorithms[] = {{.name = "steps", .run = run_range}};
-
 const rml_op rml_op_range = {.name = "range",
-                             .min_inputs = 3,
-                             .max_inputs = 3,
-                             .layout = RML_OP_PLAIN,
-                             .packed_input = -1,
+                             .inputs = {3, 3},
                              .types = types_range,
                              .infer_values = infer_range,
-                             .algorithms = range_algorithms};
+                             .algorithms = RML_ONE_WAY("steps", run_range)};

@@ -67,14 +67,9 @@ static void run_reverse(const rml_op_args *args)
             reverse_part, (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm reverse_algorithms[] = {{.name = "slices", .run = run_reverse}};
-
 const rml_op rml_op_reverse_sequence = {.name = "reverse_sequence",
-                                        .min_inputs = 2,
-                                        .max_inputs = 2,
-                                        .layout = RML_OP_PLAIN,
-                                        .packed_input = -1,
+                                        .inputs = {2, 2},
                                         .checks_elements = true,
                                         .types = rml_types_first,
                                         .infer_values = infer_reverse,
-                                        .algorithms = reverse_algorithms};
+                                        .algorithms = RML_ONE_WAY("slices", run_reverse)};

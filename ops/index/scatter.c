@@ -178,18 +178,13 @@ static void run_elements(const rml_op_args *args)
                  (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm elements_algorithms[] = {{.name = "lines", .run = run_elements}};
-
 const rml_op rml_op_scatter_elements = {.name = "scatter_elements",
-                                        .min_inputs = 3,
-                                        .max_inputs = 3,
-                                        .layout = RML_OP_PLAIN,
-                                        .packed_input = -1,
+                                        .inputs = {3, 3},
                                         .in_place = true,
                                         .checks_elements = true,
                                         .types = types_scatter,
                                         .infer_values = infer_elements,
-                                        .algorithms = elements_algorithms};
+                                        .algorithms = RML_ONE_WAY("lines", run_elements)};
 
 // ---- scatter_nd: the last dimension of the indices counts off the first ones of the data -------
 
@@ -274,18 +269,13 @@ static void run_nd(const rml_op_args *args)
         rml_pool_run(args->pool, context.inner, PART, nd_part, &context);
 }
 
-static const rml_algorithm nd_algorithms[] = {{.name = "slices", .run = run_nd}};
-
 const rml_op rml_op_scatter_nd = {.name = "scatter_nd",
-                                  .min_inputs = 3,
-                                  .max_inputs = 3,
-                                  .layout = RML_OP_PLAIN,
-                                  .packed_input = -1,
+                                  .inputs = {3, 3},
                                   .in_place = true,
                                   .checks_elements = true,
                                   .types = types_scatter,
                                   .infer_values = infer_nd,
-                                  .algorithms = nd_algorithms};
+                                  .algorithms = RML_ONE_WAY("slices", run_nd)};
 
 // ---- tensor_scatter: a piece of each sequence, from a position of its own on -------------------
 
@@ -380,10 +370,7 @@ static const rml_algorithm tensor_scatter_algorithms[] = {
     {.name = "sequences", .run = run_tensor_scatter}};
 
 const rml_op rml_op_tensor_scatter = {.name = "tensor_scatter",
-                                      .min_inputs = 2,
-                                      .max_inputs = 3,
-                                      .layout = RML_OP_PLAIN,
-                                      .packed_input = -1,
+                                      .inputs = {2, 3},
                                       .in_place = true,
                                       .checks_elements = true,
                                       .types = types_tensor_scatter,

@@ -55,14 +55,9 @@ static void run_trilu(const rml_op_args *args)
                      (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm trilu_algorithms[] = {{.name = "rows", .run = run_trilu}};
-
 const rml_op rml_op_trilu = {.name = "trilu",
-                             .min_inputs = 1,
-                             .max_inputs = 2,
-                             .layout = RML_OP_PLAIN,
-                             .packed_input = -1,
+                             .inputs = {1, 2},
                              .in_place = true,
                              .types = rml_types_first,
                              .infer_values = infer_trilu,
-                             .algorithms = trilu_algorithms};
+                             .algorithms = RML_ONE_WAY("rows", run_trilu)};

@@ -52,13 +52,8 @@ static void run_where(const rml_op_args *args)
     rml_nd_iterator_run(&walk, args->pool, where_run, &walk.bytes[0]);
 }
 
-static const rml_algorithm where_algorithms[] = {{.name = "elementwise", .run = run_where}};
-
 const rml_op rml_op_where = {.name = "where",
-                             .min_inputs = 3,
-                             .max_inputs = 3,
-                             .layout = RML_OP_PLAIN,
-                             .packed_input = -1,
+                             .inputs = {3, 3},
                              .types = types_where,
                              .infer = infer_where,
-                             .algorithms = where_algorithms};
+                             .algorithms = RML_ONE_WAY("elementwise", run_where)};

@@ -100,10 +100,5 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {
     {.name = "elimination", .scratch_bytes = scratch_bytes, .run = run}};
 
-const rml_op rml_op_det = {.name = "det",
-                           .min_inputs = 1,
-                           .max_inputs = 1,
-                           .packed_input = -1,
-                           .types = types,
-                           .infer = infer,
-                           .algorithms = algorithms};
+const rml_op rml_op_det = {
+    .name = "det", .inputs = {1, 1}, .types = types, .infer = infer, .algorithms = algorithms};

@@ -442,10 +442,5 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {
     {.name = "products", .scratch_bytes = scratch_bytes, .run = run}};
 
-const rml_op rml_op_einsum = {.name = "einsum",
-                              .min_inputs = 1,
-                              .max_inputs = -1,
-                              .packed_input = -1,
-                              .types = types,
-                              .infer = infer,
-                              .algorithms = algorithms};
+const rml_op rml_op_einsum = {
+    .name = "einsum", .inputs = {1, -1}, .types = types, .infer = infer, .algorithms = algorithms};

@@ -298,9 +298,7 @@ static uint64_t macs_matmul(const rml_op_args *args)
 static const rml_algorithm matmul_algorithms[] = {
     {.name = "exact-gemm", .scratch_bytes = scratch_matmul, .run = run_matmul}};
 const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
-                                      .min_inputs = 2,
-                                      .max_inputs = 4,
-                                      .packed_input = -1,
+                                      .inputs = {2, 4},
                                       .types = types,
                                       .infer = infer_matmul,
                                       .macs = macs_matmul,
@@ -426,9 +424,7 @@ static uint64_t macs_conv(const rml_op_args *args)
 static const rml_algorithm conv_algorithms[] = {
     {.name = "exact-gemm", .scratch_bytes = scratch_conv, .run = run_conv}};
 const rml_op rml_op_integer_conv = {.name = "integer-conv",
-                                    .min_inputs = 2,
-                                    .max_inputs = 4,
-                                    .packed_input = -1,
+                                    .inputs = {2, 4},
                                     .types = types,
                                     .infer = infer_conv,
                                     .macs = macs_conv,

@@ -111,9 +111,7 @@ static const rml_algorithm algorithms[] = {{.name = "packed-gemm-bf16",
                                             .run = run}};
 
 const rml_op rml_op_linear = {.name = "linear",
-                              .min_inputs = 2,
-                              .max_inputs = 4,
-                              .layout = RML_OP_PLAIN,
+                              .inputs = {2, 4},
                               .packed_input = 1,
                               .infer = infer,
                               .macs = macs,

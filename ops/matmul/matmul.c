@@ -124,10 +124,7 @@ static const rml_algorithm algorithms[] = {
     {.name = "widened", .run = run}};
 
 const rml_op rml_op_matmul = {.name = "matmul",
-                              .min_inputs = 2,
-                              .max_inputs = 2,
-                              .layout = RML_OP_PLAIN,
-                              .packed_input = -1,
+                              .inputs = {2, 2},
                               .types = types,
                               .infer = infer,
                               .macs = macs,

@@ -228,14 +228,11 @@ static void run_quantize(const rml_op_args *args)
     rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, quantize_part, &job);
 }
 
-static const rml_algorithm quantize_algorithms[] = {{.name = "widened", .run = run_quantize}};
 const rml_op rml_op_quantize = {.name = "quantize",
-                                .min_inputs = 2,
-                                .max_inputs = 3,
-                                .packed_input = -1,
+                                .inputs = {2, 3},
                                 .types = types_quantize,
                                 .infer = infer,
-                                .algorithms = quantize_algorithms};
+                                .algorithms = RML_ONE_WAY("widened", run_quantize)};
 
 // ---- dequantize ---------------------------------------------------------------------------------
 
@@ -277,14 +274,11 @@ static void run_dequantize(const rml_op_args *args)
     rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, dequantize_part, &job);
 }
 
-static const rml_algorithm dequantize_algorithms[] = {{.name = "widened", .run = run_dequantize}};
 const rml_op rml_op_dequantize = {.name = "dequantize",
-                                  .min_inputs = 2,
-                                  .max_inputs = 3,
-                                  .packed_input = -1,
+                                  .inputs = {2, 3},
                                   .types = types_dequantize,
                                   .infer = infer,
-                                  .algorithms = dequantize_algorithms};
+                                  .algorithms = RML_ONE_WAY("widened", run_dequantize)};
 
 // ---- requantize: sums of products of quantized numbers, to such a number ------------------------
 //   x i32   a scale, b scale, y scale: floats   zero point: of the result's type
@@ -366,14 +360,11 @@ static void run_requantize(const rml_op_args *args)
                  (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm requantize_algorithms[] = {{.name = "widened", .run = run_requantize}};
 const rml_op rml_op_requantize = {.name = "requantize",
-                                  .min_inputs = 5,
-                                  .max_inputs = 5,
-                                  .packed_input = -1,
+                                  .inputs = {5, 5},
                                   .types = types_requantize,
                                   .infer = infer_requantize,
-                                  .algorithms = requantize_algorithms};
+                                  .algorithms = RML_ONE_WAY("widened", run_requantize)};
 
 // ---- dynamic quantization of f32 to u8: range and scale come from the elements ------------------
 
@@ -456,12 +447,9 @@ static void run_dynamic(const rml_op_args *args)
     rml_pool_run(args->pool, count, PART, dynamic_part, &job);
 }
 
-static const rml_algorithm dynamic_algorithms[] = {{.name = "two-passes", .run = run_dynamic}};
 const rml_op rml_op_dynamic_quantize = {.name = "dynamic-quantize",
-                                        .min_inputs = 1,
-                                        .max_inputs = 1,
-                                        .packed_input = -1,
+                                        .inputs = {1, 1},
                                         .outputs = outputs_dynamic,
                                         .types = types_dynamic,
                                         .infer = infer_dynamic,
-                                        .algorithms = dynamic_algorithms};
+                                        .algorithms = RML_ONE_WAY("two-passes", run_dynamic)};

@@ -83,11 +83,8 @@ static void run_ngrams(const rml_op_args *args)
     rml_pool_run(args->pool, x->rank == 2 ? (size_t)x->dim[0] : 1, 1, ngram_rows, &copy);
 }
 
-static const rml_algorithm ngrams_algorithms[] = {{.name = "search", .run = run_ngrams}};
 const rml_op rml_op_tfidf = {.name = "ngrams",
-                             .min_inputs = 1,
-                             .max_inputs = 1,
-                             .packed_input = -1,
+                             .inputs = {1, 1},
                              .types = types_ngrams,
                              .infer = infer_ngrams,
-                             .algorithms = ngrams_algorithms};
+                             .algorithms = RML_ONE_WAY("search", run_ngrams)};

@@ -126,9 +126,7 @@ static void run_trees(const rml_op_args *args)
 static const rml_algorithm trees_algorithms[] = {
     {.name = "walk", .scratch_bytes = scratch_bytes, .run = run_trees}};
 const rml_op rml_op_tree_ensemble = {.name = "trees",
-                                     .min_inputs = 1,
-                                     .max_inputs = 1,
-                                     .packed_input = -1,
+                                     .inputs = {1, 1},
                                      .types = types_trees,
                                      .infer = infer_trees,
                                      .algorithms = trees_algorithms};

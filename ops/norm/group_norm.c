@@ -358,10 +358,8 @@ static const rml_algorithm algorithms[] = {
     {.name = "block-moments", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_group_norm = {.name = "group_norm",
-                                  .min_inputs = 1,
-                                  .max_inputs = 4,
+                                  .inputs = {1, 4},
                                   .layout = RML_OP_FOLLOW,
-                                  .packed_input = -1,
                                   .in_place = true,
                                   .infer = infer,
                                   .algorithms = algorithms};

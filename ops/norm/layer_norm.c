@@ -87,16 +87,11 @@ static void run_layer_norm(const rml_op_args *args)
         run_rows(args, rml_tensor_count(&args->in[0]) / count, count, layer_norm_rows);
 }
 
-static const rml_algorithm layer_norm_algorithms[] = {{.name = "rows", .run = run_layer_norm}};
-
 const rml_op rml_op_layer_norm = {.name = "layer_norm",
-                                  .min_inputs = 1,
-                                  .max_inputs = 3,
-                                  .layout = RML_OP_PLAIN,
-                                  .packed_input = -1,
+                                  .inputs = {1, 3},
                                   .in_place = true,
                                   .infer = infer_layer_norm,
-                                  .algorithms = layer_norm_algorithms};
+                                  .algorithms = RML_ONE_WAY("rows", run_layer_norm)};
 
 // ---- over the channels of a pixel ---------------------------------------------------------------
 
@@ -138,13 +133,9 @@ static void run_channel_norm(const rml_op_args *args)
                  channel_norm_pixels);
 }
 
-static const rml_algorithm channel_norm_algorithms[] = {{.name = "pixel", .run = run_channel_norm}};
-
 const rml_op rml_op_channel_norm = {.name = "channel_norm",
-                                    .min_inputs = 1,
-                                    .max_inputs = 3,
+                                    .inputs = {1, 3},
                                     .layout = RML_OP_CHANNELS_LAST,
-                                    .packed_input = -1,
                                     .in_place = true,
                                     .infer = infer_channel_norm,
-                                    .algorithms = channel_norm_algorithms};
+                                    .algorithms = RML_ONE_WAY("pixel", run_channel_norm)};

@@ -72,10 +72,7 @@ static void run_lrn(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)in->dim[0] * at.blocks, 1, lrn_blocks, &at);
 }
 
-static const rml_algorithm lrn_algorithms[] = {{.name = "windows", .run = run_lrn}};
 const rml_op rml_op_lrn = {.name = "lrn",
-                           .min_inputs = 1,
-                           .max_inputs = 1,
-                           .packed_input = -1,
+                           .inputs = {1, 1},
                            .infer = infer_lrn,
-                           .algorithms = lrn_algorithms};
+                           .algorithms = RML_ONE_WAY("windows", run_lrn)};

@@ -90,11 +90,8 @@ static void run_nll(const rml_op_args *args)
         rml_dtype_convert(RML_F64, &sum, out->dtype, out->raw, 1);
 }
 
-static const rml_algorithm nll_algorithms[] = {{.name = "gather", .run = run_nll}};
 const rml_op rml_op_nll_loss = {.name = "nll_loss",
-                                .min_inputs = 2,
-                                .max_inputs = 3,
-                                .packed_input = -1,
+                                .inputs = {2, 3},
                                 .types = types_nll,
                                 .infer = infer_nll,
-                                .algorithms = nll_algorithms};
+                                .algorithms = RML_ONE_WAY("gather", run_nll)};

@@ -74,10 +74,8 @@ static const rml_algorithm batch_norm_algorithms[] = {
     {.name = "scale-shift", .scratch_bytes = batch_norm_scratch, .run = run_batch_norm}};
 
 const rml_op rml_op_batch_norm = {.name = "batch_norm",
-                                  .min_inputs = 5,
-                                  .max_inputs = 5,
+                                  .inputs = {5, 5},
                                   .layout = RML_OP_CHANNELS_LAST,
-                                  .packed_input = -1,
                                   .in_place = true,
                                   .infer = infer_batch_norm,
                                   .algorithms = batch_norm_algorithms};
@@ -115,13 +113,9 @@ static void run_l2norm(const rml_op_args *args)
     rml_pool_run(args->pool, pixels_of(&args->in[0]), PIXEL_CHUNK, l2norm_pixels, &copy);
 }
 
-static const rml_algorithm l2norm_algorithms[] = {{.name = "pixel", .run = run_l2norm}};
-
 const rml_op rml_op_l2norm = {.name = "l2norm",
-                              .min_inputs = 1,
-                              .max_inputs = 2,
+                              .inputs = {1, 2},
                               .layout = RML_OP_CHANNELS_LAST,
-                              .packed_input = -1,
                               .in_place = true,
                               .infer = infer_l2norm,
-                              .algorithms = l2norm_algorithms};
+                              .algorithms = RML_ONE_WAY("pixel", run_l2norm)};

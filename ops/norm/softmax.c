@@ -213,10 +213,7 @@ static const rml_algorithm softmax_algorithms[] = {
     {.name = "widened", .scratch_bytes = wide_scratch, .run = run_wide}};
 
 const rml_op rml_op_softmax = {.name = "softmax",
-                               .min_inputs = 1,
-                               .max_inputs = 1,
-                               .layout = RML_OP_PLAIN,
-                               .packed_input = -1,
+                               .inputs = {1, 1},
                                .in_place = true,
                                .types = types_softmax,
                                .infer = infer_softmax,

@@ -198,9 +198,7 @@ static const rml_algorithm algorithms[] = {
     {.name = "sequences", .scratch_bytes = rml_rnn_sequence_scratch, .run = rml_rnn_sequence_run}};
 
 const rml_op rml_op_rnn = {.name = "rnn",
-                           .min_inputs = 3,
-                           .max_inputs = 8,
-                           .layout = RML_OP_PLAIN,
+                           .inputs = {3, 8},
                            .packed_input = W,
                            .packed_also = 1u << R | 1u << BIAS,
                            .outputs = outputs,

@@ -117,11 +117,8 @@ static void run_arg(const rml_op_args *args)
     rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), chunk, arg_part, &at);
 }
 
-static const rml_algorithm arg_algorithms[] = {{.name = "search", .run = run_arg}};
 const rml_op rml_op_arg = {.name = "arg",
-                           .min_inputs = 1,
-                           .max_inputs = 1,
-                           .packed_input = -1,
+                           .inputs = {1, 1},
                            .types = types_arg,
                            .infer = infer_arg,
-                           .algorithms = arg_algorithms};
+                           .algorithms = RML_ONE_WAY("search", run_arg)};

@@ -138,11 +138,8 @@ static void run_running(const rml_op_args *args)
         rml_pool_run(args->pool, rml_tensor_count(in) / at.count, chunk, running_part, &at);
 }
 
-static const rml_algorithm running_algorithms[] = {{.name = "widened", .run = run_running}};
 const rml_op rml_op_cumsum = {.name = "running",
-                              .min_inputs = 2,
-                              .max_inputs = 2,
-                              .packed_input = -1,
+                              .inputs = {2, 2},
                               .types = types_running,
                               .infer_values = infer_running,
-                              .algorithms = running_algorithms};
+                              .algorithms = RML_ONE_WAY("widened", run_running)};

@@ -466,10 +466,7 @@ static const rml_algorithm reduce_algorithms[] = {
     {.name = "f32", .accepts = has_kernel, .run = run_f32}, {.name = "widened", .run = run_wide}};
 
 const rml_op rml_op_reduce = {.name = "reduce",
-                              .min_inputs = 1,
-                              .max_inputs = 2,
-                              .layout = RML_OP_PLAIN,
-                              .packed_input = -1,
+                              .inputs = {1, 2},
                               .types = types_reduce,
                               .infer_values = infer_reduce,
                               .algorithms = reduce_algorithms};

@@ -171,9 +171,7 @@ static void run_topk(const rml_op_args *args)
 static const rml_algorithm topk_algorithms[] = {
     {.name = "heap", .scratch_bytes = scratch_bytes, .run = run_topk}};
 const rml_op rml_op_topk = {.name = "topk",
-                            .min_inputs = 2,
-                            .max_inputs = 2,
-                            .packed_input = -1,
+                            .inputs = {2, 2},
                             .outputs = outputs_topk,
                             .types = types_topk,
                             .infer_values = infer_topk,

@@ -144,9 +144,7 @@ static void run_unique(const rml_op_args *args)
 static const rml_algorithm unique_algorithms[] = {
     {.name = "sort", .scratch_bytes = scratch_bytes, .run = run_unique}};
 const rml_op rml_op_unique = {.name = "unique",
-                              .min_inputs = 1,
-                              .max_inputs = 1,
-                              .packed_input = -1,
+                              .inputs = {1, 1},
                               .outputs = outputs_unique,
                               .types = types_unique,
                               .infer = infer_unique,

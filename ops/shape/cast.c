@@ -31,11 +31,8 @@ static void run_cast(const rml_op_args *args)
                  (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm cast_algorithms[] = {{.name = "convert", .run = run_cast}};
 const rml_op rml_op_cast = {.name = "cast",
-                            .min_inputs = 1,
-                            .max_inputs = 1,
-                            .packed_input = -1,
+                            .inputs = {1, 1},
                             .types = types_cast,
                             .infer = rml_infer_same,
-                            .algorithms = cast_algorithms};
+                            .algorithms = RML_ONE_WAY("convert", run_cast)};

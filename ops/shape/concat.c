@@ -47,13 +47,9 @@ static void run_concat(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm concat_algorithms[] = {{.name = "copy", .run = run_concat}};
-
 const rml_op rml_op_concat = {.name = "concat",
-                              .min_inputs = 1,
-                              .max_inputs = -1,
+                              .inputs = {1, -1},
                               .layout = RML_OP_FOLLOW,
-                              .packed_input = -1,
                               .types = types_concat,
                               .infer = infer_concat,
-                              .algorithms = concat_algorithms};
+                              .algorithms = RML_ONE_WAY("copy", run_concat)};

@@ -32,9 +32,7 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
 
 #define CONTROL(lower, least)                                                                      \
     const rml_op rml_op_##lower = {.name = #lower,                                                 \
-                                   .min_inputs = least,                                            \
-                                   .max_inputs = -1,                                               \
-                                   .packed_input = -1,                                             \
+                                   .inputs = {least, -1},                                          \
                                    .control = true,                                                \
                                    .outputs = outputs,                                             \
                                    .types = types,                                                 \

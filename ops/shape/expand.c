@@ -66,14 +66,9 @@ static void run_expand(const rml_op_args *args)
     rml_copy_view(args, &args->in[0], &args->out[0]);
 }
 
-static const rml_algorithm expand_algorithms[] = {{.name = "copy", .run = run_expand}};
-
 const rml_op rml_op_expand = {.name = "expand",
-                              .min_inputs = 1,
-                              .max_inputs = 3,
-                              .layout = RML_OP_PLAIN,
-                              .packed_input = -1,
+                              .inputs = {1, 3},
                               .checks_elements = true,
                               .types = rml_types_first,
                               .infer_values = infer_expand,
-                              .algorithms = expand_algorithms};
+                              .algorithms = RML_ONE_WAY("copy", run_expand)};

@@ -247,16 +247,12 @@ static void run_pad(const rml_op_args *args)
     extend(args, args->attr->pad.mode, margins, has_value ? args->in[2].raw : NULL);
 }
 
-static const rml_algorithm pad_algorithms[] = {{.name = "rows", .run = run_pad}};
-
 const rml_op rml_op_pad = {.name = "pad",
-                           .min_inputs = 2,
-                           .max_inputs = 4,
+                           .inputs = {2, 4},
                            .layout = RML_OP_FOLLOW,
-                           .packed_input = -1,
                            .types = types_pad,
                            .infer_values = infer_pad,
-                           .algorithms = pad_algorithms};
+                           .algorithms = RML_ONE_WAY("rows", run_pad)};
 
 // ---- tile: how often each dimension is repeated ------------------------------------------------
 
@@ -291,13 +287,8 @@ static void run_tile(const rml_op_args *args)
         extend(args, RML_PAD_WRAP, margins, NULL);
 }
 
-static const rml_algorithm tile_algorithms[] = {{.name = "rows", .run = run_tile}};
-
 const rml_op rml_op_tile = {.name = "tile",
-                            .min_inputs = 2,
-                            .max_inputs = 2,
-                            .layout = RML_OP_PLAIN,
-                            .packed_input = -1,
+                            .inputs = {2, 2},
                             .types = rml_types_first,
                             .infer_values = infer_tile,
-                            .algorithms = tile_algorithms};
+                            .algorithms = RML_ONE_WAY("rows", run_tile)};

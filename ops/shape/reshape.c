@@ -88,10 +88,7 @@ static rml_status infer_reshape(const rml_op_attr *attr, const rml_fact *in, int
 }
 
 const rml_op rml_op_reshape = {.name = "reshape",
-                               .min_inputs = 1,
-                               .max_inputs = 2,
-                               .layout = RML_OP_PLAIN,
-                               .packed_input = -1,
+                               .inputs = {1, 2},
                                .in_place = true,
                                .keeps_memory = true,
                                .types = rml_types_first,
@@ -149,10 +146,7 @@ static rml_status infer_squeeze(const rml_op_attr *attr, const rml_fact *in, int
 }
 
 const rml_op rml_op_squeeze = {.name = "squeeze",
-                               .min_inputs = 1,
-                               .max_inputs = 2,
-                               .layout = RML_OP_PLAIN,
-                               .packed_input = -1,
+                               .inputs = {1, 2},
                                .in_place = true,
                                .keeps_memory = true,
                                .types = rml_types_first,
@@ -190,10 +184,7 @@ static rml_status infer_unsqueeze(const rml_op_attr *attr, const rml_fact *in, i
 }
 
 const rml_op rml_op_unsqueeze = {.name = "unsqueeze",
-                                 .min_inputs = 2,
-                                 .max_inputs = 2,
-                                 .layout = RML_OP_PLAIN,
-                                 .packed_input = -1,
+                                 .inputs = {2, 2},
                                  .in_place = true,
                                  .keeps_memory = true,
                                  .types = rml_types_first,
@@ -224,10 +215,7 @@ static rml_status infer_flatten(const rml_op_attr *attr, const rml_fact *in, int
 }
 
 const rml_op rml_op_flatten = {.name = "flatten",
-                               .min_inputs = 1,
-                               .max_inputs = 1,
-                               .layout = RML_OP_PLAIN,
-                               .packed_input = -1,
+                               .inputs = {1, 1},
                                .in_place = true,
                                .keeps_memory = true,
                                .types = rml_types_first,
@@ -248,10 +236,7 @@ static rml_status types_bitcast(const rml_op_attr *attr, const rml_fact *in, int
 }
 
 const rml_op rml_op_bitcast = {.name = "bitcast",
-                               .min_inputs = 1,
-                               .max_inputs = 1,
-                               .layout = RML_OP_PLAIN,
-                               .packed_input = -1,
+                               .inputs = {1, 1},
                                .types = types_bitcast,
                                .infer = rml_infer_same,
                                .algorithms = same_algorithms};

@@ -20,15 +20,12 @@ static void run_shape(const rml_op_args *args)
         dim[i] = args->in[0].dim[i];
 }
 
-static const rml_algorithm shape_algorithms[] = {{.name = "dimensions", .run = run_shape}};
 const rml_op rml_op_shape = {.name = "shape",
-                             .min_inputs = 1,
-                             .max_inputs = 1,
-                             .packed_input = -1,
+                             .inputs = {1, 1},
                              .from_shapes = true,
                              .types = rml_types_i64,
                              .infer_values = infer_shape,
-                             .algorithms = shape_algorithms};
+                             .algorithms = RML_ONE_WAY("dimensions", run_shape)};
 
 // ---- size ---------------------------------------------------------------------------------------
 
@@ -48,14 +45,9 @@ static void run_size(const rml_op_args *args)
     *(int64_t *)args->out[0].raw = (int64_t)rml_tensor_count(&args->in[0]);
 }
 
-static const rml_algorithm size_algorithms[] = {{.name = "count", .run = run_size}};
-
 const rml_op rml_op_size = {.name = "size",
-                            .min_inputs = 1,
-                            .max_inputs = 1,
-                            .layout = RML_OP_PLAIN,
-                            .packed_input = -1,
+                            .inputs = {1, 1},
                             .from_shapes = true,
                             .types = rml_types_i64,
                             .infer_values = infer_size,
-                            .algorithms = size_algorithms};
+                            .algorithms = RML_ONE_WAY("count", run_size)};

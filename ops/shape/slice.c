@@ -121,16 +121,12 @@ static void run_slice(const rml_op_args *args)
     rml_copy_view(args, &part, &args->out[0]);
 }
 
-static const rml_algorithm slice_algorithms[] = {{.name = "copy", .run = run_slice}};
-
 const rml_op rml_op_slice = {.name = "slice",
-                             .min_inputs = 1,
-                             .max_inputs = 5,
+                             .inputs = {1, 5},
                              .layout = RML_OP_FOLLOW,
-                             .packed_input = -1,
                              .types = rml_types_first,
                              .infer_values = infer_slice,
-                             .algorithms = slice_algorithms};
+                             .algorithms = RML_ONE_WAY("copy", run_slice)};
 
 // ---- split --------------------------------------------------------------------------------------
 
@@ -211,14 +207,10 @@ static void run_split(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm split_algorithms[] = {{.name = "copy", .run = run_split}};
-
 const rml_op rml_op_split = {.name = "split",
-                             .min_inputs = 1,
-                             .max_inputs = 2,
+                             .inputs = {1, 2},
                              .layout = RML_OP_FOLLOW,
-                             .packed_input = -1,
                              .outputs = split_outputs,
                              .types = types_split,
                              .infer_values = infer_split,
-                             .algorithms = split_algorithms};
+                             .algorithms = RML_ONE_WAY("copy", run_split)};

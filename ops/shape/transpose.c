@@ -45,13 +45,8 @@ static void run_transpose(const rml_op_args *args)
     rml_copy_view(args, &view, &args->out[0]);
 }
 
-static const rml_algorithm transpose_algorithms[] = {{.name = "copy", .run = run_transpose}};
-
 const rml_op rml_op_transpose = {.name = "transpose",
-                                 .min_inputs = 1,
-                                 .max_inputs = 1,
-                                 .layout = RML_OP_PLAIN,
-                                 .packed_input = -1,
+                                 .inputs = {1, 1},
                                  .types = rml_types_first,
                                  .infer_values = infer_transpose,
-                                 .algorithms = transpose_algorithms};
+                                 .algorithms = RML_ONE_WAY("copy", run_transpose)};

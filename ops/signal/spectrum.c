@@ -248,9 +248,7 @@ static void run_dft(const rml_op_args *args)
 static const rml_algorithm dft_algorithms[] = {
     {.name = "lines", .scratch_bytes = scratch_dft, .run = run_dft}};
 const rml_op rml_op_dft = {.name = "dft",
-                           .min_inputs = 1,
-                           .max_inputs = 3,
-                           .packed_input = -1,
+                           .inputs = {1, 3},
                            .types = types,
                            .infer_values = infer_dft,
                            .algorithms = dft_algorithms};
@@ -361,9 +359,7 @@ static void run_stft(const rml_op_args *args)
 static const rml_algorithm stft_algorithms[] = {
     {.name = "frames", .scratch_bytes = scratch_stft, .run = run_stft}};
 const rml_op rml_op_stft = {.name = "stft",
-                            .min_inputs = 2,
-                            .max_inputs = 4,
-                            .packed_input = -1,
+                            .inputs = {2, 4},
                             .types = types,
                             .infer_values = infer_stft,
                             .algorithms = stft_algorithms};

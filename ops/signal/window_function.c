@@ -93,14 +93,11 @@ static void run_taper(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm taper_algorithms[] = {{.name = "direct", .run = run_taper}};
 const rml_op rml_op_window_function = {.name = "taper",
-                                       .min_inputs = 1,
-                                       .max_inputs = 1,
-                                       .packed_input = -1,
+                                       .inputs = {1, 1},
                                        .types = types,
                                        .infer_values = infer_taper,
-                                       .algorithms = taper_algorithms};
+                                       .algorithms = RML_ONE_WAY("direct", run_taper)};
 
 // ---- mel weights: bands, points of the transform, samples a second, lowest and highest frequency
 // --
@@ -160,11 +157,8 @@ static void run_mel(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm mel_algorithms[] = {{.name = "triangles", .run = run_mel}};
 const rml_op rml_op_mel_weights = {.name = "mel-weights",
-                                   .min_inputs = 5,
-                                   .max_inputs = 5,
-                                   .packed_input = -1,
+                                   .inputs = {5, 5},
                                    .types = types,
                                    .infer_values = infer_mel,
-                                   .algorithms = mel_algorithms};
+                                   .algorithms = RML_ONE_WAY("triangles", run_mel)};

@@ -194,8 +194,8 @@ static void test_ranks(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const rml_value_id in[] = {cases[i].a, cases[i].b, cases[i].c};
         const rml_op *op = rml_op_get(cases[i].op);
-        int count = op->max_inputs < 3 ? op->max_inputs : 3;
-        while (count > op->min_inputs && in[count - 1] == NONE)
+        int count = op->inputs[1] < 3 ? op->inputs[1] : 3;
+        while (count > op->inputs[0] && in[count - 1] == NONE)
             count--;
         rml_graph *graph = at.graph;
         const rml_value_id y = rml_graph_node(graph, cases[i].op, NULL, in, count, op->name);
@@ -242,9 +242,7 @@ static void test_overflow(void)
                 const rml_value_id in[] = {x, ops[o] == RML_OP_EXPAND ? NONE : a,
                                            ops[o] == RML_OP_EXPAND ? a : b};
                 const rml_op *op = rml_op_get(ops[o]);
-                const int count = ops[o] == RML_OP_PAD ? 2
-                                  : op->max_inputs < 3 ? op->max_inputs
-                                                       : 3;
+                const int count = ops[o] == RML_OP_PAD ? 2 : op->inputs[1] < 3 ? op->inputs[1] : 3;
                 rml_graph_node(at.graph, ops[o], NULL, in, count, op->name);
                 const rml_status status = rml_graph_finish(at.graph, &at.err);
                 CHECK(status == RML_OK || strlen(at.err.message) > 8);
