@@ -57,9 +57,8 @@ rml_status rml_ring_create(rml_ring **out, size_t capacity, const rml_allocator 
 {
     *out = NULL;
     size_t bytes = sizeof(rml_ring) + capacity * sizeof(void *);
-    rml_ring *ring = rml_alloc_zero(allocator, 1, bytes);
-    if (!ring)
-        return rml_fail_nomem(err, bytes, "a queue");
+    rml_ring *ring;
+    RML_TRY(rml_make(allocator, &ring, 1, bytes, "a queue", err));
     ring->allocator = allocator;
     ring->capacity = capacity;
 #ifdef RML_WITH_THREADS
@@ -148,9 +147,8 @@ rml_status rml_stage_start(rml_stage **out, void (*run)(void *user), void *user,
 {
     *out = NULL;
 #ifdef RML_WITH_THREADS
-    rml_stage *stage = rml_alloc_zero(allocator, 1, sizeof *stage);
-    if (!stage)
-        return rml_fail_nomem(err, sizeof *stage, "a thread");
+    rml_stage *stage;
+    RML_TRY(rml_make(allocator, &stage, 1, sizeof *stage, "a thread", err));
     stage->allocator = allocator;
     stage->run = run;
     stage->user = user;

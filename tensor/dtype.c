@@ -8,61 +8,33 @@
 #error "this library runs on little-endian machines only"
 #endif
 
+typedef struct kind {
+    const char *name;
+    size_t bytes;
+} kind;
+
+static const kind kinds[] = {
+    [RML_F32] = {"f32", 4},   [RML_F16] = {"f16", 2}, [RML_BF16] = {"bf16", 2},
+    [RML_F64] = {"f64", 8},   [RML_I8] = {"i8", 1},   [RML_U8] = {"u8", 1},
+    [RML_I16] = {"i16", 2},   [RML_I32] = {"i32", 4}, [RML_I64] = {"i64", 8},
+    [RML_BOOL] = {"bool", 1}, [RML_U16] = {"u16", 2}, [RML_U32] = {"u32", 4},
+    [RML_U64] = {"u64", 8},
+};
+
+// A number from outside may be none of them.
+static kind kind_of(rml_dtype dtype)
+{
+    return (size_t)dtype < sizeof kinds / sizeof *kinds ? kinds[dtype] : (kind){"?", 0};
+}
+
 size_t rml_dtype_size(rml_dtype dtype)
 {
-    switch (dtype) {
-    case RML_F64:
-    case RML_I64:
-    case RML_U64:
-        return 8;
-    case RML_F32:
-    case RML_I32:
-    case RML_U32:
-        return 4;
-    case RML_F16:
-    case RML_BF16:
-    case RML_I16:
-    case RML_U16:
-        return 2;
-    case RML_I8:
-    case RML_U8:
-    case RML_BOOL:
-        return 1;
-    }
-    return 0;
+    return kind_of(dtype).bytes;
 }
 
 const char *rml_dtype_name(rml_dtype dtype)
 {
-    switch (dtype) {
-    case RML_F32:
-        return "f32";
-    case RML_F16:
-        return "f16";
-    case RML_BF16:
-        return "bf16";
-    case RML_F64:
-        return "f64";
-    case RML_I8:
-        return "i8";
-    case RML_U8:
-        return "u8";
-    case RML_I16:
-        return "i16";
-    case RML_I32:
-        return "i32";
-    case RML_I64:
-        return "i64";
-    case RML_BOOL:
-        return "bool";
-    case RML_U16:
-        return "u16";
-    case RML_U32:
-        return "u32";
-    case RML_U64:
-        return "u64";
-    }
-    return "?";
+    return kind_of(dtype).name;
 }
 
 static float bits_to_f32(uint32_t bits)

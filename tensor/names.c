@@ -60,9 +60,8 @@ static rml_status grow(rml_names *names, rml_error *err)
 {
     rml_names larger = {.allocator = names->allocator, .count = names->count};
     larger.capacity = names->capacity ? names->capacity * 2 : 64;
-    larger.slot = rml_alloc_zero(names->allocator, larger.capacity, sizeof *larger.slot);
-    if (!larger.slot)
-        return rml_fail_nomem(err, larger.capacity * sizeof *larger.slot, "an index of names");
+    RML_TRY(rml_make(names->allocator, &larger.slot, larger.capacity, sizeof *larger.slot,
+                     "an index of names", err));
     for (size_t i = 0; i < names->capacity; i++) {
         const struct rml_names_slot *old = &names->slot[i];
         if (!old->text)

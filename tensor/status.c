@@ -8,29 +8,19 @@
 
 const char *rml_status_name(rml_status status)
 {
-    switch (status) {
-    case RML_OK:
-        return "ok";
-    case RML_ERR_ARG:
-        return "bad argument";
-    case RML_ERR_NOMEM:
-        return "out of memory";
-    case RML_ERR_IO:
-        return "input/output error";
-    case RML_ERR_FORMAT:
-        return "bad format";
-    case RML_ERR_UNSUPPORTED:
-        return "unsupported";
-    case RML_ERR_SHAPE:
-        return "shapes do not fit";
-    case RML_ERR_LIMIT:
-        return "limit exceeded";
-    case RML_ERR_INTERNAL:
-        return "internal error";
-    case RML_ERR_CANCELLED:
-        return "cancelled";
-    }
-    return "unknown status";
+    static const char *const names[] = {
+        [RML_OK] = "ok",
+        [RML_ERR_ARG] = "bad argument",
+        [RML_ERR_NOMEM] = "out of memory",
+        [RML_ERR_IO] = "input/output error",
+        [RML_ERR_FORMAT] = "bad format",
+        [RML_ERR_UNSUPPORTED] = "unsupported",
+        [RML_ERR_SHAPE] = "shapes do not fit",
+        [RML_ERR_LIMIT] = "limit exceeded",
+        [RML_ERR_INTERNAL] = "internal error",
+        [RML_ERR_CANCELLED] = "cancelled",
+    };
+    return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown status";
 }
 
 const char *rml_version(void)

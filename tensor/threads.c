@@ -117,9 +117,8 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
     if (threads < 1 || threads > RML_MAX_THREADS)
         return rml_fail(err, RML_ERR_ARG, "threads is %d, expected 1 to %d", threads,
                         RML_MAX_THREADS);
-    rml_pool *pool = rml_alloc_zero(allocator, 1, sizeof *pool);
-    if (!pool)
-        return rml_fail_nomem(err, sizeof *pool, "the thread pool");
+    rml_pool *pool;
+    RML_TRY(rml_make(allocator, &pool, 1, sizeof *pool, "the thread pool", err));
     pool->allocator = allocator;
     pool->threads = threads;
     rml_lock_init(&pool->turn);
@@ -263,9 +262,8 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
                         RML_MAX_THREADS);
     if (threads != 1)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "threads is %d, and this build has 1", threads);
-    rml_pool *pool = rml_alloc_zero(allocator, 1, sizeof *pool);
-    if (!pool)
-        return rml_fail_nomem(err, sizeof *pool, "the thread pool");
+    rml_pool *pool;
+    RML_TRY(rml_make(allocator, &pool, 1, sizeof *pool, "the thread pool", err));
     pool->allocator = allocator;
     *out = pool;
     return RML_OK;

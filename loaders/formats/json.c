@@ -40,14 +40,23 @@ static rml_status bad(const rml_json *json, const char *what, rml_error *err)
                     json->at, what, rml_quote(seen, json->data + json->at, length ? length : 1));
 }
 
+// The next character; 0 at the end, which no text may hold.
+static char peek(const rml_json *json)
+{
+    return json->at < json->size ? json->data[json->at] : 0;
+}
+
+static bool take(rml_json *json, char wanted)
+{
+    const bool there = peek(json) == wanted && wanted;
+    json->at += there;
+    return there;
+}
+
 static void skip_blanks(rml_json *json)
 {
-    while (json->at < json->size) {
-        char c = json->data[json->at];
-        if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
-            return;
+    while (peek(json) == ' ' || peek(json) == '\t' || peek(json) == '\n' || peek(json) == '\r')
         json->at++;
-    }
 }
 
 // ---- texts ------------------------------------------------------------------------------------
@@ -58,30 +67,23 @@ static rml_status append(rml_json *json, size_t *bytes, const char *from, size_t
     if (count > RML_JSON_MAX_TEXT_BYTES - *bytes)
         return rml_fail(err, RML_ERR_LIMIT, "JSON text of more than %zu bytes",
                         RML_JSON_MAX_TEXT_BYTES);
-    char *text = rml_grow(json->allocator, json->text, &json->text_capacity, *bytes + count + 1, 1);
-    if (!text)
-        return rml_fail_nomem(err, *bytes + count + 1, "a JSON text");
-    json->text = text;
-    memcpy(text + *bytes, from, count);
+    RML_TRY(rml_reserve(json->allocator, &json->text, &json->text_capacity, *bytes + count + 1, 1,
+                        "a JSON text", err));
+    memcpy(json->text + *bytes, from, count);
     *bytes += count;
     return RML_OK;
 }
 
 static rml_status hex4(rml_json *json, uint32_t *unit, rml_error *err)
 {
+    static const char digits[] = "0123456789abcdefABCDEF";
     *unit = 0;
     for (int i = 0; i < 4; i++, json->at++) {
-        char c = json->at < json->size ? json->data[json->at] : 0;
-        uint32_t digit;
-        if (c >= '0' && c <= '9')
-            digit = (uint32_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            digit = (uint32_t)(c - 'a') + 10;
-        else if (c >= 'A' && c <= 'F')
-            digit = (uint32_t)(c - 'A') + 10;
-        else
+        const char *digit = peek(json) ? strchr(digits, peek(json)) : NULL;
+        if (!digit)
             return bad(json, "a hexadecimal digit", err);
-        *unit = *unit * 16 + digit;
+        const uint32_t value = (uint32_t)(digit - digits);
+        *unit = *unit * 16 + (value < 16 ? value : value - 6);
     }
     return RML_OK;
 }
@@ -104,22 +106,12 @@ static rml_status unicode_escape(rml_json *json, char *out, size_t *count, rml_e
     }
     if (code == 0)
         return bad(json, "no zero character before this", err);
-    size_t n = 0;
-    if (code < 0x80) {
-        out[n++] = (char)code;
-    } else if (code < 0x800) {
-        out[n++] = (char)(0xC0 | code >> 6);
-    } else if (code < 0x10000) {
-        out[n++] = (char)(0xE0 | code >> 12);
-        out[n++] = (char)(0x80 | (code >> 6 & 0x3F));
-    } else {
-        out[n++] = (char)(0xF0 | code >> 18);
-        out[n++] = (char)(0x80 | (code >> 12 & 0x3F));
-        out[n++] = (char)(0x80 | (code >> 6 & 0x3F));
-    }
-    if (code >= 0x80)
-        out[n++] = (char)(0x80 | (code & 0x3F));
-    *count = n;
+    static const uint8_t lead[] = {0, 0xC0, 0xE0, 0xF0}; // by the bytes that follow
+    const size_t more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    out[0] = (char)(lead[more] | code >> 6 * more);
+    for (size_t i = 1; i <= more; i++)
+        out[i] = (char)(0x80 | (code >> 6 * (more - i) & 0x3F));
+    *count = more + 1;
     return RML_OK;
 }
 
@@ -129,7 +121,7 @@ static rml_status escape(rml_json *json, size_t *bytes, rml_error *err)
     char out[4];
     size_t count = 1;
     json->at++;
-    char letter = json->at < json->size ? json->data[json->at] : 0;
+    char letter = peek(json);
     const char *known = letter ? strchr(letters, letter) : NULL;
     if (known) {
         json->at++;
@@ -198,7 +190,7 @@ static double scale(uint64_t mantissa, int exponent)
 
 static bool is_digit(const rml_json *json)
 {
-    return json->at < json->size && json->data[json->at] >= '0' && json->data[json->at] <= '9';
+    return peek(json) >= '0' && peek(json) <= '9';
 }
 
 typedef struct digits {
@@ -227,24 +219,22 @@ static rml_status read_digits(rml_json *json, digits *d, bool is_fraction, rml_e
 static rml_status read_number(rml_json *json, rml_json_token *token, rml_error *err)
 {
     digits d = {0};
-    bool negative = json->data[json->at] == '-';
-    json->at += negative;
-    bool leading_zero = json->at < json->size && json->data[json->at] == '0';
+    bool negative = take(json, '-');
+    bool leading_zero = peek(json) == '0';
     size_t first = json->at;
     RML_TRY(read_digits(json, &d, false, err));
     if (leading_zero && json->at > first + 1)
         return rml_fail(err, RML_ERR_FORMAT, "bad JSON at byte %zu: a number begins with 0", first);
     bool whole = !d.overflow && d.mantissa <= INT64_MAX;
-    if (json->at < json->size && json->data[json->at] == '.') {
+    if (take(json, '.')) {
         whole = false;
-        json->at++;
         RML_TRY(read_digits(json, &d, true, err));
     }
-    if (json->at < json->size && (json->data[json->at] == 'e' || json->data[json->at] == 'E')) {
+    if (take(json, 'e') || take(json, 'E')) {
         whole = false;
-        json->at++;
-        bool minus = json->at < json->size && json->data[json->at] == '-';
-        json->at += minus || (json->at < json->size && json->data[json->at] == '+');
+        bool minus = take(json, '-');
+        if (!minus)
+            take(json, '+');
         int exponent = 0;
         if (!is_digit(json))
             return bad(json, "a digit", err);
@@ -293,8 +283,8 @@ static rml_status close_container(rml_json *json, rml_json_token *token)
 static rml_status read_word(rml_json *json, const char *word, rml_json_type type,
                             rml_json_token *token, rml_error *err)
 {
-    for (; *word; word++, json->at++)
-        if (json->at >= json->size || json->data[json->at] != *word)
+    for (; *word; word++)
+        if (!take(json, *word))
             return bad(json, "true, false or null", err);
     token->type = type;
     return RML_OK;
@@ -302,7 +292,7 @@ static rml_status read_word(rml_json *json, const char *word, rml_json_type type
 
 static rml_status read_value(rml_json *json, rml_json_token *token, rml_error *err)
 {
-    char c = json->at < json->size ? json->data[json->at] : 0;
+    char c = peek(json);
     rml_status status;
     switch (c) {
     case '{':
@@ -332,14 +322,13 @@ static rml_status read_value(rml_json *json, rml_json_token *token, rml_error *e
 
 static rml_status read_key(rml_json *json, rml_json_token *token, rml_error *err)
 {
-    if (json->at >= json->size || json->data[json->at] != '"')
+    if (peek(json) != '"')
         return bad(json, "a key", err);
     token->type = RML_JSON_KEY;
     RML_TRY(read_text(json, token, err));
     skip_blanks(json);
-    if (json->at >= json->size || json->data[json->at] != ':')
+    if (!take(json, ':'))
         return bad(json, "\":\"", err);
-    json->at++;
     json->state = EXPECT_VALUE;
     return RML_OK;
 }
@@ -351,7 +340,7 @@ rml_status rml_json_next(rml_json *json, rml_json_token *token, rml_error *err)
                         RML_JSON_MAX_BYTES);
     skip_blanks(json);
     *token = (rml_json_token){.at = json->at};
-    char c = json->at < json->size ? json->data[json->at] : 0;
+    char c = peek(json);
     if (json->state == EXPECT_COMMA_OR_END) {
         bool in_object = json->in_object[json->depth - 1];
         if (c == (in_object ? '}' : ']'))
@@ -362,7 +351,7 @@ rml_status rml_json_next(rml_json *json, rml_json_token *token, rml_error *err)
         json->state = in_object ? EXPECT_NEXT_KEY : EXPECT_NEXT_ITEM;
         skip_blanks(json);
         token->at = json->at;
-        c = json->at < json->size ? json->data[json->at] : 0;
+        c = peek(json);
     }
     switch (json->state) {
     case EXPECT_FIRST_KEY:

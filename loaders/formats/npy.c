@@ -100,25 +100,30 @@ static bool take_shape(cursor *c, rml_shape *shape)
     return true;
 }
 
+// Element types behind the mark of the byte order, as NumPy spells them. What is written is taken
+// from here too.
+static const struct {
+    const char *descr;
+    rml_dtype dtype;
+} types[] = {
+    {"f4", RML_F32}, {"f2", RML_F16}, {"f8", RML_F64}, {"i1", RML_I8},
+    {"i2", RML_I16}, {"i4", RML_I32}, {"i8", RML_I64}, {"u1", RML_U8},
+    {"u2", RML_U16}, {"u4", RML_U32}, {"u8", RML_U64}, {"b1", RML_BOOL},
+};
+#define TYPES (sizeof types / sizeof *types)
+
 static rml_status parse_descr(rml_npy *npy, const char *descr, const char *path, rml_error *err)
 {
-    char order = descr[0];
-    char kind = order ? descr[1] : 0;
-    const char *digits = kind ? descr + 2 : "";
-    bool one_digit = digits[0] >= '1' && digits[0] <= '8' && digits[1] == 0;
-    int bytes = one_digit ? digits[0] - '0' : 0;
-    bool known =
-        (kind == 'f' && (bytes == 2 || bytes == 4 || bytes == 8)) ||
-        ((kind == 'i' || kind == 'u') && (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8)) ||
-        (kind == 'b' && bytes == 1);
-    if (!known || !order || !strchr("<>=|", order))
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "%s: elements are %s; f2, f4, f8, integers and booleans can be read", path,
-                        descr);
-    npy->kind = kind;
-    npy->element_bytes = bytes;
-    npy->swapped = order == '>';
-    return RML_OK;
+    for (size_t i = 0; i < TYPES && *descr && strchr("<>=|", *descr); i++)
+        if (strcmp(descr + 1, types[i].descr) == 0) {
+            npy->dtype = types[i].dtype;
+            npy->element_bytes = rml_dtype_size(npy->dtype);
+            npy->swapped = *descr == '>';
+            return RML_OK;
+        }
+    return rml_fail(err, RML_ERR_UNSUPPORTED,
+                    "%s: elements are %s; f2, f4, f8, integers and booleans can be read", path,
+                    descr);
 }
 
 static rml_status parse_header(rml_npy *npy, const char *text, size_t length, const char *path,
@@ -182,7 +187,7 @@ rml_status rml_npy_parse(rml_npy *npy, const uint8_t *bytes, size_t size, const 
     char text[RML_SHAPE_TEXT_BYTES];
     size_t need;
     if (!rml_shape_count(&npy->shape, &npy->count) ||
-        !rml_size_mul(npy->count, (size_t)npy->element_bytes, &need))
+        !rml_size_mul(npy->count, npy->element_bytes, &need))
         return rml_fail(err, RML_ERR_LIMIT, "%s: an array of shape %s does not fit in memory", path,
                         rml_shape_text(&npy->shape, text));
     size_t have = size - start - length;
@@ -198,9 +203,7 @@ rml_status rml_npy_open(rml_npy **out, const char *path, const rml_allocator *al
                         rml_error *err)
 {
     allocator = allocator ? allocator : rml_allocator_default();
-    *out = rml_alloc_zero(allocator, 1, sizeof **out);
-    if (!*out)
-        return rml_fail_nomem(err, sizeof **out, "a .npy file");
+    RML_TRY(rml_make(allocator, out, 1, sizeof **out, "a .npy file", err));
     (*out)->allocator = allocator;
     rml_status status = rml_mapfile_open(&(*out)->file, path, err);
     if (status == RML_OK)
@@ -226,14 +229,7 @@ rml_shape rml_npy_shape(const rml_npy *npy)
 
 rml_dtype rml_npy_dtype(const rml_npy *npy)
 {
-    const int size = npy->element_bytes;
-    if (npy->kind == 'b')
-        return RML_BOOL;
-    if (npy->kind == 'f')
-        return size == 2 ? RML_F16 : size == 4 ? RML_F32 : RML_F64;
-    if (npy->kind == 'u')
-        return size == 1 ? RML_U8 : size == 2 ? RML_U16 : size == 4 ? RML_U32 : RML_U64;
-    return size == 1 ? RML_I8 : size == 2 ? RML_I16 : size == 4 ? RML_I32 : RML_I64;
+    return npy->dtype;
 }
 
 // `element` in its own type and byte order to `dtype`; false when it is another number there.
@@ -281,11 +277,10 @@ rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, size_t d
     }
     size_t source = 0;
     for (size_t i = 0; i < npy->count; i++) {
-        const uint8_t *src = npy->data + source * (size_t)npy->element_bytes;
+        const uint8_t *src = npy->data + source * npy->element_bytes;
         _Alignas(8) uint8_t element[LONGEST_ELEMENT];
-        const int element_bytes =
-            npy->element_bytes < LONGEST_ELEMENT ? npy->element_bytes : LONGEST_ELEMENT;
-        for (int k = 0; k < element_bytes; k++)
+        const size_t element_bytes = rml_min_size(npy->element_bytes, LONGEST_ELEMENT);
+        for (size_t k = 0; k < element_bytes; k++)
             element[k] = src[npy->swapped ? element_bytes - 1 - k : k];
         if (!convert(from, element, dtype, (char *)dst + i * bytes)) {
             double number;
@@ -304,37 +299,13 @@ rml_status rml_npy_read(const rml_npy *npy, rml_dtype dtype, void *dst, size_t d
     return RML_OK;
 }
 
-// As NumPy spells it.
+// bf16 is written as f32.
 static const char *descr_of(rml_dtype dtype)
 {
-    switch (dtype) {
-    case RML_F16:
-        return "<f2";
-    case RML_F64:
-        return "<f8";
-    case RML_I8:
-        return "|i1";
-    case RML_U8:
-        return "|u1";
-    case RML_I16:
-        return "<i2";
-    case RML_U16:
-        return "<u2";
-    case RML_I32:
-        return "<i4";
-    case RML_U32:
-        return "<u4";
-    case RML_I64:
-        return "<i8";
-    case RML_U64:
-        return "<u8";
-    case RML_BOOL:
-        return "|b1";
-    case RML_F32:
-    case RML_BF16:
-        break;
-    }
-    return "<f4";
+    size_t i = 0;
+    while (i < TYPES && types[i].dtype != dtype)
+        i++;
+    return types[i < TYPES ? i : 0].descr;
 }
 
 static size_t make_header(char *text, size_t capacity, const char *descr, const rml_shape *shape)
@@ -342,7 +313,8 @@ static size_t make_header(char *text, size_t capacity, const char *descr, const 
     size_t used = MAGIC_BYTES + 4;
     memcpy(text, MAGIC "\x01\x00\x00\x00", used);
     used += (size_t)snprintf(text + used, capacity - used,
-                             "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
+                             "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
+                             descr[1] == '1' ? '|' : '<', descr);
     for (int i = 0; i < shape->rank; i++)
         used += (size_t)snprintf(text + used, capacity - used, "%lld%s", (long long)shape->dim[i],
                                  shape->rank == 1      ? ","

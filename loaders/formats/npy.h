@@ -15,8 +15,8 @@ struct rml_npy {
     size_t count;                   // elements
     bool fortran;                   // the first index runs fastest in the file
     bool swapped;                   // bytes of an element are in big-endian order
-    char kind;                      // 'f', 'i', 'u' or 'b'
-    int element_bytes;
+    rml_dtype dtype;
+    size_t element_bytes;
 };
 
 // Reads the header of contents that lie in memory, of a file or an entry of an archive called

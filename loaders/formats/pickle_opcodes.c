@@ -6,75 +6,95 @@
 
 #include <string.h>
 
-// Opcodes of Python's pickletools; the ones missing here (text forms of protocol 0, INST, OBJ,
-// extension registry, out-of-band buffers) never occur in files of torch.save.
-enum opcode {
-    OP_MARK = '(',
-    OP_STOP = '.',
-    OP_POP = '0',
-    OP_POP_MARK = '1',
-    OP_DUP = '2',
-    OP_BINFLOAT = 'G',
-    OP_BININT = 'J',
-    OP_BININT1 = 'K',
-    OP_BININT2 = 'M',
-    OP_NONE = 'N',
-    OP_BINPERSID = 'Q',
-    OP_REDUCE = 'R',
-    OP_BINSTRING = 'T',
-    OP_SHORT_BINSTRING = 'U',
-    OP_BINUNICODE = 'X',
-    OP_APPEND = 'a',
-    OP_BUILD = 'b',
-    OP_GLOBAL = 'c',
-    OP_DICT = 'd',
-    OP_EMPTY_DICT = '}',
-    OP_APPENDS = 'e',
-    OP_BINGET = 'h',
-    OP_LONG_BINGET = 'j',
-    OP_LIST = 'l',
-    OP_EMPTY_LIST = ']',
-    OP_BINPUT = 'q',
-    OP_LONG_BINPUT = 'r',
-    OP_SETITEM = 's',
-    OP_TUPLE = 't',
-    OP_EMPTY_TUPLE = ')',
-    OP_SETITEMS = 'u',
-    OP_BINBYTES = 'B',
-    OP_SHORT_BINBYTES = 'C',
-    OP_PROTO = 0x80,
-    OP_NEWOBJ = 0x81,
-    OP_TUPLE1 = 0x85,
-    OP_TUPLE2 = 0x86,
-    OP_TUPLE3 = 0x87,
-    OP_NEWTRUE = 0x88,
-    OP_NEWFALSE = 0x89,
-    OP_LONG1 = 0x8A,
-    OP_LONG4 = 0x8B,
-    OP_SHORT_BINUNICODE = 0x8C,
-    OP_BINUNICODE8 = 0x8D,
-    OP_BINBYTES8 = 0x8E,
-    OP_EMPTY_SET = 0x8F,
-    OP_ADDITEMS = 0x90,
-    OP_FROZENSET = 0x91,
-    OP_NEWOBJ_EX = 0x92,
-    OP_STACK_GLOBAL = 0x93,
-    OP_MEMOIZE = 0x94,
-    OP_FRAME = 0x95,
-    OP_BYTEARRAY8 = 0x96,
-};
+// What an opcode does; most do it with an argument from the table.
+typedef enum action {
+    REFUSE = 0,
+    PUSH_CONSTANT, // which
+    PUSH_INT,      // bytes, unsigned but for 4
+    PUSH_LONG,     // bytes of its length
+    PUSH_FLOAT,
+    PUSH_TEXT,  // bytes of its length
+    PUSH_BYTES, // the same
+    PUSH_EMPTY, // kind
+    PUSH_MARKED,
+    PUSH_TUPLE, // items
+    ADD_ONE,    // kind: an item, or a key and its value
+    ADD_MARKED,
+    MARK,
+    POP,
+    POP_MARK,
+    DUPLICATE,
+    MEMO_GET, // bytes of its index
+    MEMO_PUT, // the same; 0: the next one
+    GLOBAL,
+    STACK_GLOBAL,
+    CALL, // values of keywords
+    BUILD,
+    STORAGE,
+    PROTOCOL,
+    FRAME,
+} action;
 
-// Text and bytes: a length of `length_bytes`, then the contents.
-static rml_status push_counted(rml_pickle_machine *m, rml_pickle_kind kind, size_t length_bytes)
-{
-    uint64_t length = 0;
-    const uint8_t *from = NULL;
-    RML_TRY(rml_pickle_take_number(m, length_bytes, &length));
-    RML_TRY(rml_pickle_take(m, length, &from));
-    return rml_pickle_push_value(m, (rml_pickle_value){.kind = (uint8_t)kind,
-                                                       .count = (uint32_t)length,
-                                                       .u.text = (const char *)from});
-}
+typedef struct operation {
+    uint8_t action, argument;
+} operation;
+
+// Opcodes of Python's pickletools; the ones missing here (text forms of protocol 0, INST, OBJ,
+// extension registry, out-of-band buffers) never occur in files of torch.save. '.' is STOP.
+static const operation operations[256] = {
+    ['('] = {MARK, 0},
+    ['0'] = {POP, 0},
+    ['1'] = {POP_MARK, 0},
+    ['2'] = {DUPLICATE, 0},
+    ['G'] = {PUSH_FLOAT, 0},
+    ['J'] = {PUSH_INT, 4},
+    ['K'] = {PUSH_INT, 1},
+    ['M'] = {PUSH_INT, 2},
+    ['N'] = {PUSH_CONSTANT, RML_PICKLE_REF_NONE},
+    ['Q'] = {STORAGE, 0},   // BINPERSID
+    ['R'] = {CALL, 0},      // REDUCE
+    ['T'] = {PUSH_TEXT, 4}, // BINSTRING
+    ['U'] = {PUSH_TEXT, 1}, // SHORT_BINSTRING
+    ['X'] = {PUSH_TEXT, 4}, // BINUNICODE
+    ['a'] = {ADD_ONE, RML_PICKLE_LIST},
+    ['b'] = {BUILD, 0},
+    ['c'] = {GLOBAL, 0},
+    ['d'] = {PUSH_MARKED, RML_PICKLE_DICT},
+    ['}'] = {PUSH_EMPTY, RML_PICKLE_DICT},
+    ['e'] = {ADD_MARKED, RML_PICKLE_LIST},
+    ['h'] = {MEMO_GET, 1},
+    ['j'] = {MEMO_GET, 4},
+    ['l'] = {PUSH_MARKED, RML_PICKLE_LIST},
+    [']'] = {PUSH_EMPTY, RML_PICKLE_LIST},
+    ['q'] = {MEMO_PUT, 1},
+    ['r'] = {MEMO_PUT, 4},
+    ['s'] = {ADD_ONE, RML_PICKLE_DICT},
+    ['t'] = {PUSH_MARKED, RML_PICKLE_TUPLE},
+    [')'] = {PUSH_CONSTANT, RML_PICKLE_REF_EMPTY},
+    ['u'] = {ADD_MARKED, RML_PICKLE_DICT},
+    ['B'] = {PUSH_BYTES, 4},
+    ['C'] = {PUSH_BYTES, 1},
+    [0x80] = {PROTOCOL, 0},
+    [0x81] = {CALL, 0}, // NEWOBJ
+    [0x85] = {PUSH_TUPLE, 1},
+    [0x86] = {PUSH_TUPLE, 2},
+    [0x87] = {PUSH_TUPLE, 3},
+    [0x88] = {PUSH_CONSTANT, RML_PICKLE_REF_TRUE},
+    [0x89] = {PUSH_CONSTANT, RML_PICKLE_REF_FALSE},
+    [0x8A] = {PUSH_LONG, 1},
+    [0x8B] = {PUSH_LONG, 4},
+    [0x8C] = {PUSH_TEXT, 1},  // SHORT_BINUNICODE
+    [0x8D] = {PUSH_TEXT, 8},  // BINUNICODE8
+    [0x8E] = {PUSH_BYTES, 8}, // BINBYTES8
+    [0x8F] = {PUSH_EMPTY, RML_PICKLE_SET},
+    [0x90] = {ADD_MARKED, RML_PICKLE_SET},
+    [0x91] = {PUSH_MARKED, RML_PICKLE_SET}, // FROZENSET
+    [0x92] = {CALL, 1},                     // NEWOBJ_EX
+    [0x93] = {STACK_GLOBAL, 0},
+    [0x94] = {MEMO_PUT, 0}, // MEMOIZE
+    [0x95] = {FRAME, 0},
+    [0x96] = {PUSH_BYTES, 8}, // BYTEARRAY8
+};
 
 static rml_status push_int(rml_pickle_machine *m, int64_t integer)
 {
@@ -82,21 +102,22 @@ static rml_status push_int(rml_pickle_machine *m, int64_t integer)
                                  (rml_pickle_value){.kind = RML_PICKLE_INT, .u.integer = integer});
 }
 
-// Two's complement of any length.
-static rml_status push_long(rml_pickle_machine *m, size_t length_bytes)
+// A length of `length_bytes`, then the contents: text, bytes, or an integer in two's complement.
+static rml_status push_counted(rml_pickle_machine *m, rml_pickle_kind kind, size_t length_bytes)
 {
     uint64_t length = 0;
     const uint8_t *from = NULL;
     RML_TRY(rml_pickle_take_number(m, length_bytes, &length));
     RML_TRY(rml_pickle_take(m, length, &from));
-    if (length > RML_PICKLE_MAX_INT_BYTES)
-        return rml_pickle_push_value(m, (rml_pickle_value){.kind = RML_PICKLE_LONG,
-                                                           .count = (uint32_t)length,
-                                                           .u.text = (const char *)from});
-    uint64_t bits = rml_le(from, (size_t)length);
-    if (length > 0 && length < 8 && (from[length - 1] & 0x80))
-        bits |= UINT64_MAX << (8 * length);
-    return push_int(m, (int64_t)bits);
+    if (kind == RML_PICKLE_LONG && length <= RML_PICKLE_MAX_INT_BYTES) {
+        uint64_t bits = rml_le(from, (size_t)length);
+        if (length > 0 && length < 8 && (from[length - 1] & 0x80))
+            bits |= UINT64_MAX << (8 * length);
+        return push_int(m, (int64_t)bits);
+    }
+    return rml_pickle_push_value(m, (rml_pickle_value){.kind = (uint8_t)kind,
+                                                       .count = (uint32_t)length,
+                                                       .u.text = (const char *)from});
 }
 
 static rml_status push_float(rml_pickle_machine *m)
@@ -124,20 +145,15 @@ static rml_status push_container(rml_pickle_machine *m, rml_pickle_kind kind,
     return rml_pickle_push(m, ref);
 }
 
-static rml_status push_marked(rml_pickle_machine *m, rml_pickle_kind kind)
-{
-    const rml_pickle_ref *items = NULL;
-    size_t count = 0;
-    RML_TRY(rml_pickle_pop_to_mark(m, &items, &count));
-    return push_container(m, kind, items, count);
-}
-
-static rml_status push_small_tuple(rml_pickle_machine *m, size_t count)
+// Takes `count` values off the stack, which stay readable until a push.
+static rml_status take_items(rml_pickle_machine *m, size_t count, const char *refusal,
+                             const rml_pickle_ref **items)
 {
     if (rml_pickle_reachable(m) < count)
-        return rml_pickle_damaged(m, "a tuple takes more than the stack holds");
+        return rml_pickle_damaged(m, refusal);
     m->stack_count -= count;
-    return push_container(m, RML_PICKLE_TUPLE, m->stack + m->stack_count, count);
+    *items = m->stack + m->stack_count;
+    return RML_OK;
 }
 
 // Adds to the container below the mark. An object of an unknown class may be a dictionary or a list
@@ -165,22 +181,6 @@ static rml_status add_items(rml_pickle_machine *m, const rml_pickle_ref *items, 
                     kind == RML_PICKLE_DICT   ? "a dictionary"
                     : kind == RML_PICKLE_LIST ? "a list"
                                               : "a set");
-}
-
-static rml_status add_marked(rml_pickle_machine *m, rml_pickle_kind kind)
-{
-    const rml_pickle_ref *items = NULL;
-    size_t count = 0;
-    RML_TRY(rml_pickle_pop_to_mark(m, &items, &count));
-    return add_items(m, items, count, kind);
-}
-
-static rml_status add_few(rml_pickle_machine *m, rml_pickle_kind kind, size_t count)
-{
-    if (rml_pickle_reachable(m) < count)
-        return rml_pickle_damaged(m, "an opcode takes more than the stack holds");
-    m->stack_count -= count;
-    return add_items(m, m->stack + m->stack_count, count, kind);
 }
 
 // A GLOBAL's two lines stand in the pickle itself.
@@ -236,16 +236,6 @@ static rml_status push_call(rml_pickle_machine *m, rml_pickle_ref callable,
                               .u.pair = {callable, arguments}});
 }
 
-static rml_status reduce(rml_pickle_machine *m, bool with_keywords)
-{
-    rml_pickle_ref keywords = 0, arguments = 0, callable = 0;
-    if (with_keywords)
-        RML_TRY(rml_pickle_pop(m, &keywords));
-    RML_TRY(rml_pickle_pop(m, &arguments));
-    RML_TRY(rml_pickle_pop(m, &callable));
-    return push_call(m, callable, arguments);
-}
-
 // Attributes set on an object (__setstate__) are dropped: an OrderedDict's _metadata, an
 // optimizer's insides. Only whether a storage hangs on them is kept.
 static rml_status build(rml_pickle_machine *m)
@@ -276,141 +266,92 @@ static rml_status push_storage(rml_pickle_machine *m)
 
 // ---- the machine ------------------------------------------------------------------------------
 
-static rml_status protocol(rml_pickle_machine *m)
+static rml_status step(rml_pickle_machine *m, uint8_t opcode)
 {
-    uint64_t version = 0;
-    RML_TRY(rml_pickle_take_number(m, 1, &version));
-    if (version < 2 || version > 5)
-        return rml_fail(m->err, RML_ERR_UNSUPPORTED, "pickle protocol %d, expected 2 to 5",
-                        (int)version);
-    return RML_OK;
-}
-
-static rml_status step_stack(rml_pickle_machine *m, uint8_t opcode)
-{
-    uint64_t number = 0;
-    rml_pickle_ref a = 0, b = 0;
+    const operation op = operations[opcode];
+    const rml_pickle_kind kind = (rml_pickle_kind)op.argument; // where it is one
     const rml_pickle_ref *items = NULL;
+    rml_pickle_ref a = 0, b = 0;
+    uint64_t number = 0;
     size_t count = 0;
-    switch (opcode) {
-    case OP_MARK:
+    switch ((action)op.action) {
+    case PUSH_CONSTANT:
+        return rml_pickle_push(m, op.argument);
+    case PUSH_INT:
+        RML_TRY(rml_pickle_take_number(m, op.argument, &number));
+        return push_int(m, op.argument == 4 ? (int32_t)(uint32_t)number : (int64_t)number);
+    case PUSH_LONG:
+        return push_counted(m, RML_PICKLE_LONG, op.argument);
+    case PUSH_FLOAT:
+        return push_float(m);
+    case PUSH_TEXT:
+        return push_counted(m, RML_PICKLE_TEXT, op.argument);
+    case PUSH_BYTES:
+        return push_counted(m, RML_PICKLE_BYTES, op.argument);
+    case PUSH_EMPTY:
+        return push_container(m, kind, NULL, 0);
+    case PUSH_MARKED:
+        RML_TRY(rml_pickle_pop_to_mark(m, &items, &count));
+        return push_container(m, kind, items, count);
+    case PUSH_TUPLE:
+        RML_TRY(take_items(m, op.argument, "a tuple takes more than the stack holds", &items));
+        return push_container(m, RML_PICKLE_TUPLE, items, op.argument);
+    case ADD_ONE:
+        count = kind == RML_PICKLE_DICT ? 2 : 1;
+        RML_TRY(take_items(m, count, "an opcode takes more than the stack holds", &items));
+        return add_items(m, items, count, kind);
+    case ADD_MARKED:
+        RML_TRY(rml_pickle_pop_to_mark(m, &items, &count));
+        return add_items(m, items, count, kind);
+    case MARK:
         return rml_pickle_push_mark(m);
-    case OP_POP:
+    case POP:
         return rml_pickle_pop(m, &a);
-    case OP_POP_MARK:
+    case POP_MARK:
         return rml_pickle_pop_to_mark(m, &items, &count);
-    case OP_DUP:
+    case DUPLICATE:
         RML_TRY(rml_pickle_top(m, &a));
         return rml_pickle_push(m, a);
-    case OP_BINGET:
-    case OP_LONG_BINGET:
-        RML_TRY(rml_pickle_take_number(m, opcode == OP_BINGET ? 1 : 4, &number));
+    case MEMO_GET:
+        RML_TRY(rml_pickle_take_number(m, op.argument, &number));
         return rml_pickle_memo_get(m, (size_t)number);
-    case OP_BINPUT:
-    case OP_LONG_BINPUT:
-        RML_TRY(rml_pickle_take_number(m, opcode == OP_BINPUT ? 1 : 4, &number));
+    case MEMO_PUT:
+        number = m->memo_count;
+        if (op.argument)
+            RML_TRY(rml_pickle_take_number(m, op.argument, &number));
         return rml_pickle_memo_put(m, (size_t)number);
-    case OP_MEMOIZE:
-        return rml_pickle_memo_put(m, m->memo_count);
-    case OP_GLOBAL:
+    case GLOBAL:
         RML_TRY(take_line(m, &a));
         RML_TRY(take_line(m, &b));
         return push_global(m, a, b);
-    case OP_STACK_GLOBAL:
+    case STACK_GLOBAL:
         RML_TRY(rml_pickle_pop(m, &b));
         RML_TRY(rml_pickle_pop(m, &a));
         return push_global(m, a, b);
-    case OP_REDUCE:
-    case OP_NEWOBJ:
-    case OP_NEWOBJ_EX:
-        return reduce(m, opcode == OP_NEWOBJ_EX);
-    case OP_BUILD:
+    case CALL:
+        if (op.argument)
+            RML_TRY(rml_pickle_pop(m, &a)); // keywords
+        RML_TRY(rml_pickle_pop(m, &b));
+        RML_TRY(rml_pickle_pop(m, &a));
+        return push_call(m, a, b);
+    case BUILD:
         return build(m);
-    case OP_BINPERSID:
+    case STORAGE:
         return push_storage(m);
-    case OP_PROTO:
-        return protocol(m);
-    case OP_FRAME: // only a hint for reading ahead
+    case PROTOCOL:
+        RML_TRY(rml_pickle_take_number(m, 1, &number));
+        if (number >= 2 && number <= 5)
+            return RML_OK;
+        return rml_fail(m->err, RML_ERR_UNSUPPORTED, "pickle protocol %d, expected 2 to 5",
+                        (int)number);
+    case FRAME: // only a hint for reading ahead
         return rml_pickle_take_number(m, 8, &number);
-    default:
-        return rml_fail(m->err, RML_ERR_UNSUPPORTED,
-                        "pickle opcode 0x%02x at byte %zu, which torch.save does not write", opcode,
-                        m->opcode_at);
+    case REFUSE:
+        break;
     }
-}
-
-static rml_status step(rml_pickle_machine *m, uint8_t opcode)
-{
-    uint64_t number = 0;
-    switch (opcode) {
-    case OP_NONE:
-        return rml_pickle_push(m, RML_PICKLE_REF_NONE);
-    case OP_NEWTRUE:
-        return rml_pickle_push(m, RML_PICKLE_REF_TRUE);
-    case OP_NEWFALSE:
-        return rml_pickle_push(m, RML_PICKLE_REF_FALSE);
-    case OP_EMPTY_TUPLE:
-        return rml_pickle_push(m, RML_PICKLE_REF_EMPTY);
-    case OP_BININT:
-        RML_TRY(rml_pickle_take_number(m, 4, &number));
-        return push_int(m, (int32_t)(uint32_t)number);
-    case OP_BININT1:
-    case OP_BININT2:
-        RML_TRY(rml_pickle_take_number(m, opcode == OP_BININT1 ? 1 : 2, &number));
-        return push_int(m, (int64_t)number);
-    case OP_LONG1:
-    case OP_LONG4:
-        return push_long(m, opcode == OP_LONG1 ? 1 : 4);
-    case OP_BINFLOAT:
-        return push_float(m);
-    case OP_SHORT_BINUNICODE:
-    case OP_SHORT_BINSTRING:
-        return push_counted(m, RML_PICKLE_TEXT, 1);
-    case OP_BINUNICODE:
-    case OP_BINSTRING:
-        return push_counted(m, RML_PICKLE_TEXT, 4);
-    case OP_BINUNICODE8:
-        return push_counted(m, RML_PICKLE_TEXT, 8);
-    case OP_SHORT_BINBYTES:
-        return push_counted(m, RML_PICKLE_BYTES, 1);
-    case OP_BINBYTES:
-        return push_counted(m, RML_PICKLE_BYTES, 4);
-    case OP_BINBYTES8:
-    case OP_BYTEARRAY8:
-        return push_counted(m, RML_PICKLE_BYTES, 8);
-    case OP_EMPTY_DICT:
-        return push_container(m, RML_PICKLE_DICT, NULL, 0);
-    case OP_EMPTY_LIST:
-        return push_container(m, RML_PICKLE_LIST, NULL, 0);
-    case OP_EMPTY_SET:
-        return push_container(m, RML_PICKLE_SET, NULL, 0);
-    case OP_DICT:
-        return push_marked(m, RML_PICKLE_DICT);
-    case OP_LIST:
-        return push_marked(m, RML_PICKLE_LIST);
-    case OP_TUPLE:
-        return push_marked(m, RML_PICKLE_TUPLE);
-    case OP_FROZENSET:
-        return push_marked(m, RML_PICKLE_SET);
-    case OP_TUPLE1:
-        return push_small_tuple(m, 1);
-    case OP_TUPLE2:
-        return push_small_tuple(m, 2);
-    case OP_TUPLE3:
-        return push_small_tuple(m, 3);
-    case OP_APPEND:
-        return add_few(m, RML_PICKLE_LIST, 1);
-    case OP_APPENDS:
-        return add_marked(m, RML_PICKLE_LIST);
-    case OP_ADDITEMS:
-        return add_marked(m, RML_PICKLE_SET);
-    case OP_SETITEM:
-        return add_few(m, RML_PICKLE_DICT, 2);
-    case OP_SETITEMS:
-        return add_marked(m, RML_PICKLE_DICT);
-    default:
-        return step_stack(m, opcode);
-    }
+    return rml_fail(m->err, RML_ERR_UNSUPPORTED,
+                    "pickle opcode 0x%02x at byte %zu, which torch.save does not write", opcode,
+                    m->opcode_at);
 }
 
 static rml_status run(rml_pickle_machine *m)
@@ -423,7 +364,7 @@ static rml_status run(rml_pickle_machine *m)
                             "cut short: a pickle ends at byte %zu without its closing mark",
                             m->size);
         RML_TRY(rml_pickle_take(m, 1, &opcode));
-        if (*opcode == OP_STOP) {
+        if (*opcode == '.') {
             if (m->stack_count != 1 || m->mark_count != 0)
                 return rml_pickle_damaged(m, "values are left over");
             m->pickle->root = m->stack[0];

@@ -8,11 +8,9 @@ rml_status rml_pickle_add(rml_pickle *pickle, rml_pickle_value value, rml_pickle
     if (pickle->value_count >= RML_PICKLE_MAX_VALUES)
         return rml_fail(err, RML_ERR_LIMIT, "pickle of more than %zu values",
                         RML_PICKLE_MAX_VALUES);
-    rml_pickle_value *grown = rml_grow(pickle->allocator, pickle->value, &pickle->value_capacity,
-                                       pickle->value_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, pickle->value_count * sizeof *grown, "the values of a pickle");
-    pickle->value = grown;
+    RML_TRY(rml_reserve(pickle->allocator, &pickle->value, &pickle->value_capacity,
+                        pickle->value_count + 1, sizeof *pickle->value, "the values of a pickle",
+                        err));
     *ref = (rml_pickle_ref)pickle->value_count++;
     pickle->value[*ref] = value;
     return RML_OK;
@@ -47,13 +45,11 @@ static rml_status make_room(rml_pickle *pickle, rml_pickle_value *container, siz
     size_t capacity = is_last || container->count == 0 ? need : need * 2;
     if (start + capacity > pickle->item_limit)
         return rml_fail(err, RML_ERR_LIMIT, "pickle of more than %zu items", pickle->item_limit);
-    rml_pickle_ref *grown = rml_grow(pickle->allocator, pickle->item, &pickle->item_capacity,
-                                     start + capacity, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, capacity * sizeof *grown, "the items of a pickle");
-    pickle->item = grown;
+    RML_TRY(rml_reserve(pickle->allocator, &pickle->item, &pickle->item_capacity, start + capacity,
+                        sizeof *pickle->item, "the items of a pickle", err));
     if (!is_last && container->count > 0)
-        memcpy(grown + start, grown + container->u.items.start, container->count * sizeof *grown);
+        memcpy(pickle->item + start, pickle->item + container->u.items.start,
+               container->count * sizeof *pickle->item);
     container->u.items.start = (uint32_t)start;
     container->u.items.capacity = (uint32_t)capacity;
     pickle->item_count = start + capacity;
@@ -76,11 +72,9 @@ rml_status rml_pickle_extend(rml_pickle *pickle, rml_pickle_ref container,
 
 rml_status rml_pickle_add_storage(rml_pickle *pickle, rml_pickle_ref ref, rml_error *err)
 {
-    rml_pickle_ref *grown = rml_grow(pickle->allocator, pickle->storage, &pickle->storage_capacity,
-                                     pickle->storage_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, pickle->storage_count * sizeof *grown, "a list of storages");
-    pickle->storage = grown;
+    RML_TRY(rml_reserve(pickle->allocator, &pickle->storage, &pickle->storage_capacity,
+                        pickle->storage_count + 1, sizeof *pickle->storage, "a list of storages",
+                        err));
     pickle->storage[pickle->storage_count++] = ref;
     return RML_OK;
 }

@@ -13,18 +13,15 @@ rml_status rml_weights_add_metadata(rml_weights *weights, const char *name, size
     for (size_t i = 0; i < weights->metadata_count; i++)
         if (strcmp(weights->metadata[i].name, clean) == 0)
             return RML_OK;
-    rml_metadata *grown =
-        rml_grow(weights->allocator, weights->metadata, &weights->metadata_capacity,
-                 weights->metadata_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, sizeof *grown, "a list of metadata");
-    weights->metadata = grown;
+    RML_TRY(rml_reserve(weights->allocator, &weights->metadata, &weights->metadata_capacity,
+                        weights->metadata_count + 1, sizeof *weights->metadata,
+                        "a list of metadata", err));
     rml_metadata entry = {.name = rml_arena_text(&weights->arena, clean)};
     rml_text_clean(clean, sizeof clean, text, text_bytes);
     entry.text = rml_arena_text(&weights->arena, clean);
     if (!entry.name || !entry.text)
         return rml_fail_nomem(err, sizeof clean, "a text of metadata");
-    grown[weights->metadata_count++] = entry;
+    weights->metadata[weights->metadata_count++] = entry;
     return RML_OK;
 }
 

@@ -72,9 +72,8 @@ static rml_status index_keys(stream *s, rml_error *err)
         return rml_fail(err, RML_ERR_FORMAT, "damaged checkpoint: the storages are not in a list");
     if (list->count == 0)
         return RML_OK;
-    s->storage = rml_alloc_zero(s->allocator, list->count, sizeof *s->storage);
-    if (!s->storage)
-        return rml_fail_nomem(err, list->count * sizeof *s->storage, "a list of storages");
+    RML_TRY(rml_make(s->allocator, &s->storage, list->count, sizeof *s->storage,
+                     "a list of storages", err));
     for (size_t i = 0; i < list->count; i++) {
         const rml_pickle_value *key = &s->keys.value[rml_pickle_item(&s->keys, list, i)];
         size_t now = 0;

@@ -122,11 +122,8 @@ static rml_status add_entry(table *t, const entry *e, rml_error *err)
                         "damaged header: \"%s\" needs %zu bytes and has the offsets %llu to %llu",
                         name, bytes, (unsigned long long)e->span.begin,
                         (unsigned long long)e->span.end);
-    span *grown = rml_grow(rml_weights_allocator(t->weights), t->span, &t->span_capacity,
-                           t->span_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, t->span_count * sizeof *grown, "a table of tensors");
-    t->span = grown;
+    RML_TRY(rml_reserve(rml_weights_allocator(t->weights), &t->span, &t->span_capacity,
+                        t->span_count + 1, sizeof *t->span, "a table of tensors", err));
     t->span[t->span_count++] = e->span;
     if (e->span.end > t->data_bytes) // told at the end, when the whole length is known
         return RML_OK;

@@ -26,15 +26,12 @@ static rml_status file_place(rml_shard_index *index, rml_names *files, const rml
                         rml_quote(quoted, token->text, token->text_bytes));
     if (index->file_count >= RML_MAX_SHARDS)
         return rml_fail(err, RML_ERR_LIMIT, "shard index names more than %d files", RML_MAX_SHARDS);
-    const char **grown = rml_grow(files->allocator, index->file, &index->file_capacity,
-                                  index->file_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, sizeof *grown, "a list of shards");
-    index->file = grown;
+    RML_TRY(rml_reserve(files->allocator, &index->file, &index->file_capacity,
+                        index->file_count + 1, sizeof *index->file, "a list of shards", err));
     const char *copy = rml_arena_text(&index->arena, token->text);
     if (!copy)
         return rml_fail_nomem(err, token->text_bytes, "the name of a shard");
-    grown[index->file_count] = copy;
+    index->file[index->file_count] = copy;
     RML_TRY(rml_names_add(files, copy, token->text_bytes, index->file_count, place, err));
     index->file_count++;
     return RML_OK;
@@ -48,15 +45,12 @@ static rml_status add_tensor(rml_shard_index *index, const rml_json_token *token
                         token->text_bytes, RML_MAX_NAME_BYTES - 1);
     if (index->tensor_count >= RML_MAX_WEIGHTS)
         return rml_fail(err, RML_ERR_LIMIT, "shard index of more than %d tensors", RML_MAX_WEIGHTS);
-    const char **grown = rml_grow(index->tensors.allocator, index->tensor, &index->tensor_capacity,
-                                  index->tensor_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, sizeof *grown, "a list of tensors");
-    index->tensor = grown;
+    RML_TRY(rml_reserve(index->tensors.allocator, &index->tensor, &index->tensor_capacity,
+                        index->tensor_count + 1, sizeof *index->tensor, "a list of tensors", err));
     *name = rml_arena_text(&index->arena, token->text);
     if (!*name)
         return rml_fail_nomem(err, token->text_bytes, "the name of a tensor");
-    grown[index->tensor_count++] = *name;
+    index->tensor[index->tensor_count++] = *name;
     return RML_OK;
 }
 

@@ -16,9 +16,8 @@ rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator,
     *out = NULL;
     if (!allocator)
         allocator = rml_allocator_default();
-    rml_weights *weights = rml_alloc_zero(allocator, 1, sizeof *weights);
-    if (!weights)
-        return rml_fail_nomem(err, sizeof *weights, "a weight store");
+    rml_weights *weights;
+    RML_TRY(rml_make(allocator, &weights, 1, sizeof *weights, "a weight store", err));
     weights->own_allocator = *allocator;
     weights->allocator = &weights->own_allocator;
     weights->format = "memory";
@@ -59,17 +58,14 @@ void rml_weights_close(rml_weights **weights_at)
 rml_status rml_weights_map(rml_weights *weights, const char *path, const rml_mapfile **file,
                            rml_error *err)
 {
-    rml_mapfile *grown = rml_grow(weights->allocator, weights->file, &weights->file_capacity,
-                                  weights->file_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, sizeof *grown, "a list of files");
-    weights->file = grown;
-    RML_TRY(rml_mapfile_open(&grown[weights->file_count], path, err));
+    RML_TRY(rml_reserve(weights->allocator, &weights->file, &weights->file_capacity,
+                        weights->file_count + 1, sizeof *weights->file, "a list of files", err));
+    RML_TRY(rml_mapfile_open(&weights->file[weights->file_count], path, err));
     // Tables are small and lie far apart: around each touched page the system would read 128 KB
     // that nobody asked for, which makes a cold checkpoint of 400 MB open in 0.4 s instead of 0.03
     // s. Once all tables are read, tensors are read through, and reading ahead is right again.
-    rml_mapfile_expect(&grown[weights->file_count], RML_ACCESS_SCATTERED);
-    *file = &grown[weights->file_count++];
+    rml_mapfile_expect(&weights->file[weights->file_count], RML_ACCESS_SCATTERED);
+    *file = &weights->file[weights->file_count++];
     return RML_OK;
 }
 
@@ -80,23 +76,18 @@ static rml_status append(rml_weights *weights, const char *name, size_t name_byt
 {
     if (weights->count >= RML_MAX_WEIGHTS)
         return rml_fail(err, RML_ERR_LIMIT, "more than %d tensors", RML_MAX_WEIGHTS);
-    rml_weight *entries = rml_grow(weights->allocator, weights->weight, &weights->capacity,
-                                   weights->count + 1, sizeof *entries);
-    if (!entries)
-        return rml_fail_nomem(err, weights->count * sizeof *entries, "the table of weights");
-    weights->weight = entries;
-    const char **names = rml_grow(weights->allocator, weights->stored_name, &weights->name_capacity,
-                                  weights->count + 1, sizeof *names);
-    if (!names)
-        return rml_fail_nomem(err, weights->count * sizeof *names, "the names of weights");
-    weights->stored_name = names;
+    RML_TRY(rml_reserve(weights->allocator, &weights->weight, &weights->capacity,
+                        weights->count + 1, sizeof *weights->weight, "the table of weights", err));
+    RML_TRY(rml_reserve(weights->allocator, &weights->stored_name, &weights->name_capacity,
+                        weights->count + 1, sizeof *weights->stored_name, "the names of weights",
+                        err));
     char *copy = rml_arena_alloc(&weights->arena, name_bytes + 1, 1);
     if (!copy)
         return rml_fail_nomem(err, name_bytes + 1, "the name of a weight");
     memcpy(copy, name, name_bytes);
-    entries[weights->count] = *weight;
-    entries[weights->count].name = copy;
-    names[weights->count++] = copy;
+    weights->weight[weights->count] = *weight;
+    weights->weight[weights->count].name = copy;
+    weights->stored_name[weights->count++] = copy;
     return RML_OK;
 }
 
@@ -160,15 +151,14 @@ rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t
 
 rml_status rml_weights_own(rml_weights *weights, void *memory, rml_error *err)
 {
-    void **owned = rml_grow(weights->allocator, weights->owned, &weights->owned_capacity,
-                            weights->owned_count + 1, sizeof *owned);
-    if (!owned) {
+    const rml_status status =
+        rml_reserve(weights->allocator, &weights->owned, &weights->owned_capacity,
+                    weights->owned_count + 1, sizeof *weights->owned, "a list of weights", err);
+    if (status == RML_OK)
+        weights->owned[weights->owned_count++] = memory;
+    else
         rml_free(weights->allocator, memory);
-        return rml_fail_nomem(err, sizeof *owned, "a list of weights");
-    }
-    weights->owned = owned;
-    owned[weights->owned_count++] = memory;
-    return RML_OK;
+    return status;
 }
 
 rml_status rml_weights_add_f32(rml_weights *weights, const char *name, const rml_shape *shape,

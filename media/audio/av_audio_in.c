@@ -83,9 +83,8 @@ rml_status rml_audio_in_open(rml_audio_in **out, const char *path, const rml_all
                              rml_error *err)
 {
     *out = NULL;
-    rml_audio_in *in = rml_alloc_zero(allocator, 1, sizeof *in);
-    if (!in)
-        return rml_fail_nomem(err, sizeof *in, "an audio reader");
+    rml_audio_in *in;
+    RML_TRY(rml_make(allocator, &in, 1, sizeof *in, "an audio reader", err));
     in->allocator = allocator;
     rml_status status = open_first(in, path, err);
     if (status != RML_OK)

@@ -58,9 +58,8 @@ rml_status rml_fft_create(rml_fft **out, int length, const rml_allocator *alloca
     if (length < 2 || length > RML_FFT_MAX_LENGTH || length % 2)
         return rml_fail(err, RML_ERR_ARG, "Fourier transform of length %d: must be even, 2..%d",
                         length, RML_FFT_MAX_LENGTH);
-    rml_fft *fft = rml_alloc_zero(allocator, 1, sizeof *fft);
-    if (!fft)
-        return rml_fail_nomem(err, sizeof *fft, "a Fourier transform");
+    rml_fft *fft;
+    RML_TRY(rml_make(allocator, &fft, 1, sizeof *fft, "a Fourier transform", err));
     fft->allocator = allocator;
     fft->half = length / 2;
     size_t pairs = (size_t)fft->half;

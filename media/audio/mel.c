@@ -41,9 +41,8 @@ struct rml_mel {
 rml_status rml_mel_create(rml_mel **out, const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
-    rml_mel *mel = rml_alloc_zero(allocator, 1, sizeof *mel);
-    if (!mel)
-        return rml_fail_nomem(err, sizeof *mel, "a mel spectrogram");
+    rml_mel *mel;
+    RML_TRY(rml_make(allocator, &mel, 1, sizeof *mel, "a mel spectrogram", err));
     mel->allocator = allocator;
     rml_status status = rml_fft_create(&mel->fft, WINDOW, allocator, err);
     if (status != RML_OK) {

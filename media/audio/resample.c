@@ -76,9 +76,8 @@ rml_status rml_resampler_create(rml_resampler **out, int rate_in, int rate_out,
     if (rate_in < 1 || rate_out < 1 || rate_in > (int64_t)PER_CROSSING * rate_out)
         return rml_fail(err, RML_ERR_ARG, "cannot change a sample rate of %d Hz to %d Hz", rate_in,
                         rate_out);
-    rml_resampler *r = rml_alloc_zero(allocator, 1, sizeof *r);
-    if (!r)
-        return rml_fail_nomem(err, sizeof *r, "a resampler");
+    rml_resampler *r;
+    RML_TRY(rml_make(allocator, &r, 1, sizeof *r, "a resampler", err));
     r->allocator = allocator;
     r->rate_in = rate_in;
     r->rate_out = rate_out;

@@ -100,9 +100,8 @@ rml_status rml_speech_open(rml_speech **out, const char *path, const rml_allocat
                            rml_error *err)
 {
     *out = NULL;
-    rml_speech *speech = rml_alloc_zero(allocator, 1, sizeof *speech);
-    if (!speech)
-        return rml_fail_nomem(err, sizeof *speech, "a speech reader");
+    rml_speech *speech;
+    RML_TRY(rml_make(allocator, &speech, 1, sizeof *speech, "a speech reader", err));
     speech->allocator = allocator;
     rml_status status = open_all(speech, path, err);
     if (status != RML_OK)
@@ -166,11 +165,8 @@ static rml_status append(void *user, const float *samples, size_t count, rml_err
     if (w->count + count > (size_t)RML_SPEECH_MAX_SAMPLES)
         return rml_fail(err, RML_ERR_LIMIT, "%s: longer than the limit of %d hours", w->path,
                         (int)(RML_SPEECH_MAX_SAMPLES / RML_MEL_RATE / 3600));
-    float *grown =
-        rml_grow(w->allocator, w->samples, &w->capacity, w->count + count, sizeof *samples);
-    if (!grown)
-        return rml_fail_nomem(err, (w->count + count) * sizeof *samples, "sound");
-    w->samples = grown;
+    RML_TRY(rml_reserve(w->allocator, &w->samples, &w->capacity, w->count + count, sizeof *samples,
+                        "sound", err));
     memcpy(w->samples + w->count, samples, count * sizeof *samples);
     w->count += count;
     return RML_OK;

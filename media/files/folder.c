@@ -41,12 +41,9 @@ static rml_status add(rml_file_list *list, const char *path, rml_error *err)
 {
     if (list->count == RML_FOLDER_MAX_FILES)
         return rml_fail(err, RML_ERR_LIMIT, "more than %zu files", RML_FOLDER_MAX_FILES);
-    const char **grown = rml_grow(list->arena.allocator, list->paths, &list->capacity,
-                                  list->count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, sizeof *grown, "a list of files");
-    list->paths = grown;
-    grown[list->count++] = path;
+    RML_TRY(rml_reserve(list->arena.allocator, &list->paths, &list->capacity, list->count + 1,
+                        sizeof *list->paths, "a list of files", err));
+    list->paths[list->count++] = path;
     return RML_OK;
 }
 

@@ -16,9 +16,8 @@ struct rml_blender {
 rml_status rml_blender_create(rml_blender **out, const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
-    rml_blender *blender = rml_alloc_zero(allocator, 1, sizeof *blender);
-    if (!blender)
-        return rml_fail_nomem(err, sizeof *blender, "a blender");
+    rml_blender *blender;
+    RML_TRY(rml_make(allocator, &blender, 1, sizeof *blender, "a blender", err));
     blender->allocator = allocator;
     *out = blender;
     return RML_OK;

@@ -32,9 +32,8 @@ struct rml_resizer {
 rml_status rml_resizer_create(rml_resizer **out, const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
-    rml_resizer *resizer = rml_alloc_zero(allocator, 1, sizeof *resizer);
-    if (!resizer)
-        return rml_fail_nomem(err, sizeof *resizer, "a resizer");
+    rml_resizer *resizer;
+    RML_TRY(rml_make(allocator, &resizer, 1, sizeof *resizer, "a resizer", err));
     resizer->allocator = allocator;
     *out = resizer;
     return RML_OK;

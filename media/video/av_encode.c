@@ -138,9 +138,8 @@ static rml_status make(rml_encoder **out, const char *path, const rml_encode_set
                        const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
-    rml_encoder *encoder = rml_alloc_zero(allocator, 1, sizeof *encoder);
-    if (!encoder)
-        return rml_fail_nomem(err, sizeof *encoder, "a video writer");
+    rml_encoder *encoder;
+    RML_TRY(rml_make(allocator, &encoder, 1, sizeof *encoder, "a video writer", err));
     encoder->allocator = allocator;
     rml_status status = plan(encoder, path, settings, err);
     if (status == RML_OK)

@@ -201,22 +201,16 @@ static bool is_key(const AVFrame *frame)
 // Remembers the frame in `decoded`, the first time.
 static rml_status note_frame(rml_video_in *in, rml_error *err)
 {
-    seen_frame *seen =
-        rml_grow(in->allocator, in->seen, &in->seen_capacity, in->seen_count + 1, sizeof *in->seen);
-    if (!seen)
-        return rml_fail_nomem(err, in->seen_count * sizeof *seen, "the times of frames");
-    in->seen = seen;
-    seen[in->seen_count] = (seen_frame){next_time(in), hash_of(in->decoded)};
+    RML_TRY(rml_reserve(in->allocator, &in->seen, &in->seen_capacity, in->seen_count + 1,
+                        sizeof *in->seen, "the times of frames", err));
+    in->seen[in->seen_count] = (seen_frame){next_time(in), hash_of(in->decoded)};
     in->seen_count++;
     const int64_t stated = in->decoded->best_effort_timestamp;
     if (!is_key(in->decoded) || stated == AV_NOPTS_VALUE)
         return RML_OK;
-    key_frame *keys =
-        rml_grow(in->allocator, in->keys, &in->key_capacity, in->key_count + 1, sizeof *in->keys);
-    if (!keys)
-        return rml_fail_nomem(err, in->key_count * sizeof *keys, "the times of key frames");
-    in->keys = keys;
-    keys[in->key_count++] = (key_frame){in->next, stated};
+    RML_TRY(rml_reserve(in->allocator, &in->keys, &in->key_capacity, in->key_count + 1,
+                        sizeof *in->keys, "the times of key frames", err));
+    in->keys[in->key_count++] = (key_frame){in->next, stated};
     return RML_OK;
 }
 
@@ -239,9 +233,8 @@ rml_status rml_video_in_open(rml_video_in **out, const char *path,
                              rml_error *err)
 {
     *out = NULL;
-    rml_video_in *in = rml_alloc_zero(allocator, 1, sizeof *in);
-    if (!in)
-        return rml_fail_nomem(err, sizeof *in, "a video reader");
+    rml_video_in *in;
+    RML_TRY(rml_make(allocator, &in, 1, sizeof *in, "a video reader", err));
     in->allocator = allocator;
     in->settings = *settings;
     rml_status status = open_first(in, path, err);

@@ -65,9 +65,8 @@ rml_status rml_classifier_create(rml_classifier **out, rml_model *model, int sid
     const rml_allocator *allocator =
         settings->allocator ? settings->allocator : rml_allocator_default();
     *out = NULL;
-    rml_classifier *c = rml_alloc_zero(allocator, 1, sizeof *c);
-    if (!c)
-        return rml_fail_nomem(err, sizeof *c, "a classifier");
+    rml_classifier *c;
+    RML_TRY(rml_make(allocator, &c, 1, sizeof *c, "a classifier", err));
     c->allocator = allocator;
     c->model = model;
     rml_status status = find_input(c, side, err);

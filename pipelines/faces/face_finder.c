@@ -65,9 +65,8 @@ rml_status rml_face_finder_create(rml_face_finder **out, rml_model *model,
     rml_detector_kind kind;
     *out = NULL;
     RML_TRY(tell_kind(&kind, model, err));
-    rml_face_finder *f = rml_alloc_zero(allocator, 1, sizeof *f);
-    if (!f)
-        return rml_fail_nomem(err, sizeof *f, "a face detector");
+    rml_face_finder *f;
+    RML_TRY(rml_make(allocator, &f, 1, sizeof *f, "a face detector", err));
     f->allocator = allocator;
     f->kind = kind;
     f->every = settings->every;

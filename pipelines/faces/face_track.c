@@ -50,9 +50,8 @@ rml_status rml_track_create(rml_track **out, const rml_track_settings *settings,
                             const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
-    rml_track *track = rml_alloc_zero(allocator, 1, sizeof *track);
-    if (!track)
-        return rml_fail_nomem(err, sizeof *track, "the face track");
+    rml_track *track;
+    RML_TRY(rml_make(allocator, &track, 1, sizeof *track, "the face track", err));
     track->allocator = allocator;
     track->settings = *settings;
     *out = track;
@@ -177,12 +176,9 @@ static void settle(rml_track *track)
 
 static rml_status append(rml_track *track, const rml_face *face, bool cut, rml_error *err)
 {
-    track_frame *frames = rml_grow(track->allocator, track->frames, &track->capacity,
-                                   (size_t)track->count + 1, sizeof *frames);
-    if (!frames)
-        return rml_fail_nomem(err, ((size_t)track->count + 1) * sizeof *frames, "the face boxes");
-    track->frames = frames;
-    track_frame *frame = &frames[track->count];
+    RML_TRY(rml_reserve(track->allocator, &track->frames, &track->capacity,
+                        (size_t)track->count + 1, sizeof *track->frames, "the face boxes", err));
+    track_frame *frame = &track->frames[track->count];
     memset(frame, 0, sizeof *frame);
     frame->raw = *face;
     if (has_face(frame)) {

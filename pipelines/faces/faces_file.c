@@ -190,11 +190,8 @@ static rml_status read_face(reader *r)
     if (face.source == RML_FACE_NONE)
         memset(&face.box, 0, sizeof face.box);
     RML_TRY(check_face(r, &face, frame));
-    rml_face *grown =
-        rml_grow(r->allocator, r->faces, &r->capacity, (size_t)r->count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(r->err, ((size_t)r->count + 1) * sizeof *grown, "the face boxes");
-    r->faces = grown;
+    RML_TRY(rml_reserve(r->allocator, &r->faces, &r->capacity, (size_t)r->count + 1,
+                        sizeof *r->faces, "the face boxes", r->err));
     r->faces[r->count++] = face;
     return RML_OK;
 }

@@ -31,11 +31,9 @@ static rml_status add(candidates *c, const rml_light_face *face, rml_error *err)
     if (!in_range(face->x) || !in_range(face->y) || !in_range(face->width) ||
         !in_range(face->height))
         return RML_OK;
-    candidate *grown = rml_grow(c->allocator, c->items, &c->capacity, c->count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, (c->count + 1) * sizeof *grown, "the faces found");
-    c->items = grown;
-    grown[c->count] = (candidate){*face, c->count};
+    RML_TRY(rml_reserve(c->allocator, &c->items, &c->capacity, c->count + 1, sizeof *c->items,
+                        "the faces found", err));
+    c->items[c->count] = (candidate){*face, c->count};
     c->count++;
     return RML_OK;
 }

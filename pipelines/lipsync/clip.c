@@ -134,9 +134,8 @@ rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
                          const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
-    rml_clip *clip = rml_alloc_zero(allocator, 1, sizeof *clip);
-    if (!clip)
-        return rml_fail_nomem(err, sizeof *clip, "the clip");
+    rml_clip *clip;
+    RML_TRY(rml_make(allocator, &clip, 1, sizeof *clip, "the clip", err));
     clip->allocator = allocator;
     clip->settings = *settings;
     clip->path = rml_alloc_text(allocator, settings->path);

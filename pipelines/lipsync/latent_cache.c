@@ -26,9 +26,8 @@ rml_status rml_latent_cache_create(rml_latent_cache **out, size_t count, size_t 
                                    const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
-    rml_latent_cache *cache = rml_alloc_zero(allocator, 1, sizeof *cache);
-    if (!cache)
-        return rml_fail_nomem(err, sizeof *cache, "the latents");
+    rml_latent_cache *cache;
+    RML_TRY(rml_make(allocator, &cache, 1, sizeof *cache, "the latents", err));
     const size_t one = count * sizeof(float) + sizeof(entry) + sizeof(size_t);
     cache->allocator = allocator;
     cache->latent_count = count;

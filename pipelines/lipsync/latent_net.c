@@ -438,9 +438,8 @@ rml_status rml_latent_net_create(rml_latent_net **out, const rml_latent_settings
     *out = NULL;
     if (!allocator)
         allocator = rml_allocator_default();
-    rml_latent_net *self = rml_alloc_zero(allocator, 1, sizeof *self);
-    if (!self)
-        return rml_fail_nomem(err, sizeof *self, "the networks");
+    rml_latent_net *self;
+    RML_TRY(rml_make(allocator, &self, 1, sizeof *self, "the networks", err));
     self->allocator = allocator;
     self->settings = *settings;
     self->together = INT_MAX;

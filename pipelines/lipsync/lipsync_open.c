@@ -140,9 +140,8 @@ rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *setti
     *out = NULL;
     if (!allocator)
         allocator = rml_allocator_default();
-    rml_lipsync *job = rml_alloc_zero(allocator, 1, sizeof *job);
-    if (!job)
-        return rml_fail_nomem(err, sizeof *job, "the job");
+    rml_lipsync *job;
+    RML_TRY(rml_make(allocator, &job, 1, sizeof *job, "the job", err));
     job->allocator = allocator;
     job->settings = *settings;
     rml_status status = open_all(job, err);

@@ -23,9 +23,7 @@ struct rml_number_rows {
 rml_status rml_number_rows_create(rml_number_rows **out, FILE *file, bool header,
                                   const rml_allocator *allocator, rml_error *err)
 {
-    *out = rml_alloc_zero(allocator, 1, sizeof **out);
-    if (!*out)
-        return rml_fail_nomem(err, sizeof **out, "a reader of rows");
+    RML_TRY(rml_make(allocator, out, 1, sizeof **out, "a reader of rows", err));
     (*out)->allocator = allocator;
     (*out)->file = file;
     (*out)->may_be_header = header;
@@ -72,12 +70,8 @@ static rml_status read_line(rml_number_rows *r, bool *more, rml_error *err)
         if (length == RML_ROW_MAX_BYTES)
             return rml_fail(err, RML_ERR_LIMIT, "line %lld is longer than %zu bytes",
                             (long long)r->line + 1, RML_ROW_MAX_BYTES);
-        if (length + 2 > r->text_capacity) {
-            char *grown = rml_grow(r->allocator, r->text, &r->text_capacity, length + 2, 1);
-            if (!grown)
-                return rml_fail_nomem(err, length + 2, "a line");
-            r->text = grown;
-        }
+        RML_TRY(
+            rml_reserve(r->allocator, &r->text, &r->text_capacity, length + 2, 1, "a line", err));
         r->text[length++] = (char)(c ? c : '?');
     }
     if (c == EOF && ferror(r->file))
@@ -164,11 +158,9 @@ static rml_status parse(rml_number_rows *r, rml_error *err)
     row->status = row->error.status = RML_OK;
     for (const char *text = row->text; text && row->status == RML_OK;) {
         const field f = take_field(text);
-        float value, *grown = rml_grow(r->allocator, r->values, &r->values_capacity, row->count + 1,
-                                       sizeof value);
-        if (!grown)
-            return rml_fail_nomem(err, (row->count + 1) * sizeof value, "numbers of a row");
-        r->values = grown;
+        float value;
+        RML_TRY(rml_reserve(r->allocator, &r->values, &r->values_capacity, row->count + 1,
+                            sizeof value, "numbers of a row", err));
         char quoted[RML_QUOTE_BYTES];
         if (f.length == 0)
             row->status = rml_fail(&row->error, RML_ERR_FORMAT, "line %lld: field %zu is empty",
@@ -178,7 +170,7 @@ static rml_status parse(rml_number_rows *r, rml_error *err)
                 rml_fail(&row->error, RML_ERR_FORMAT, "line %lld: '%s' is not a finite number",
                          (long long)row->line, rml_quote(quoted, f.text, f.length));
         else
-            grown[row->count++] = value;
+            r->values[row->count++] = value;
         text = f.next;
     }
     row->values = r->values;

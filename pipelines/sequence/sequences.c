@@ -68,9 +68,8 @@ rml_status rml_sequences_create(rml_sequences **out, rml_model *model,
     const rml_allocator *allocator =
         settings->allocator ? settings->allocator : rml_allocator_default();
     *out = NULL;
-    rml_sequences *s = rml_alloc_zero(allocator, 1, sizeof *s);
-    if (!s)
-        return rml_fail_nomem(err, sizeof *s, "a classifier");
+    rml_sequences *s;
+    RML_TRY(rml_make(allocator, &s, 1, sizeof *s, "a classifier", err));
     s->allocator = allocator;
     rml_status status = rml_session_create(&s->session, model, settings, err);
     if (status == RML_OK)
@@ -168,16 +167,12 @@ static rml_status read_out(rml_sequences *s, int count, rml_error *err)
     const float *logits = rml_session_output(s->session, OUTPUT, &shape);
     if (!logits || shape.rank != 2 || shape.dim[0] != count || shape.dim[1] != s->classes)
         return rml_fail(err, RML_ERR_SHAPE, "the network did not answer for each sequence");
-    size_t need;
-    float *grown = NULL;
-    if (rml_size_mul((size_t)count, classes, &need))
-        grown = rml_grow(s->allocator, s->probabilities, &s->capacity, need, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, classes, "probabilities");
-    s->probabilities = grown;
-    memcpy(grown, logits, need * sizeof *grown);
+    const size_t need = rml_sat_mul((size_t)count, classes);
+    RML_TRY(rml_reserve(s->allocator, &s->probabilities, &s->capacity, need,
+                        sizeof *s->probabilities, "probabilities", err));
+    memcpy(s->probabilities, logits, need * sizeof *s->probabilities);
     for (size_t i = 0; i < (size_t)count; i++)
-        rml_softmax(grown + i * classes, s->classes);
+        rml_softmax(s->probabilities + i * classes, s->classes);
     return RML_OK;
 }
 
