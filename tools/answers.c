@@ -1,10 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tools/answers.h"
-#include "tools/find_weights.h"
-#include "tools/options.h"
 #include "tools/report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -22,56 +21,76 @@ static bool beside(char path[FIND_PATH_BYTES], const char *weights)
            stat(path, &info) == 0;
 }
 
-rml_status labels_open(rml_labels *out, const char *named, const char *weights, int classes,
-                       rml_error *err)
+rml_status answers_open_labels(answers *a, int classes, rml_error *err)
 {
     char found[FIND_PATH_BYTES];
-    *out = (rml_labels){0};
-    if (!named && !beside(found, weights))
+    if (!a->labels_path && !beside(found, a->network.source.path))
         return RML_OK;
-    const char *path = named ? named : found;
-    TRY(rml_labels_load(out, path, rml_allocator_default(), err));
-    return rml_labels_check(out, path, classes, err);
+    const char *path = a->labels_path ? a->labels_path : found;
+    TRY(rml_labels_load(&a->labels, path, rml_allocator_default(), err));
+    return rml_labels_check(&a->labels, path, classes, err);
 }
 
-void print_answer(FILE *file, const rml_labels *labels, const rml_top_class *top, int count)
+void answers_close(answers *a)
 {
+    network_close(&a->network);
+    rml_labels_release(&a->labels);
+}
+
+int answers_check(answers *a, const char *command, const char *named, bool json)
+{
+    if (a->csv && json)
+        return usage_error(command, "--csv and --json exclude each other");
+    if (!weights_choose(&a->network.source, command, named))
+        return weights_missing(command, command, "weights");
+    return EXIT_DONE;
+}
+
+void answers_begin(answers *a, const char *column, const char *unit, bool quiet)
+{
+    if (a->csv)
+        printf("%s,rank,class,label,probability\n", column);
+    if (unit)
+        progress_begin(&a->progress, unit, !quiet && !output_is_terminal());
+}
+
+void answer_line(const answers *a, const char *head, const rml_top_class *top, int count)
+{
+    fputs(head, stdout);
     for (int i = 0; i < count; i++) {
-        const char *name = rml_labels_name(labels, top[i].index);
-        fputs(i ? ", " : "", file);
+        const char *name = rml_labels_name(&a->labels, top[i].index);
+        fputs(i ? ", " : "", stdout);
         if (name)
-            fputs(name, file);
+            fputs(name, stdout);
         else
-            fprintf(file, "class %d", top[i].index);
-        fprintf(file, " %.2f %%", 100 * (double)top[i].probability);
+            printf("class %d", top[i].index);
+        printf(" %.2f %%", 100 * (double)top[i].probability);
+    }
+    printf("\n");
+}
+
+void answer_rows(const answers *a, const char *name, const rml_top_class *top, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const char *label = rml_labels_name(&a->labels, top[i].index);
+        csv_text(name);
+        printf(",%d,%d,", i + 1, top[i].index);
+        csv_text(label ? label : "");
+        printf(",%.9g\n", (double)top[i].probability);
     }
 }
 
-void json_answer(FILE *file, const rml_labels *labels, const rml_top_class *top, int count)
+void answer_json(const answers *a, const rml_top_class *top, int count)
 {
     for (int i = 0; i < count; i++) {
-        const char *name = rml_labels_name(labels, top[i].index);
-        fprintf(file, "%s{\"class\":%d,\"label\":", i ? "," : "[", top[i].index);
+        const char *name = rml_labels_name(&a->labels, top[i].index);
+        printf("%s{\"class\":%d,\"label\":", i ? "," : "[", top[i].index);
         if (name)
-            json_text(file, name);
+            json_text(name);
         else
-            fputs("null", file);
-        if (isfinite(top[i].probability))
-            fprintf(file, ",\"probability\":%.9g}", (double)top[i].probability);
-        else
-            fputs(",\"probability\":null}", file);
+            printf("null");
+        printf(",\"probability\":");
+        printf(isfinite(top[i].probability) ? "%.9g}" : "null}", (double)top[i].probability);
     }
-    putc(']', file);
-}
-
-void csv_answer(FILE *file, const char *what, const rml_labels *labels, const rml_top_class *top,
-                int count)
-{
-    for (int i = 0; i < count; i++) {
-        const char *name = rml_labels_name(labels, top[i].index);
-        csv_text(file, what);
-        fprintf(file, ",%d,%d,", i + 1, top[i].index);
-        csv_text(file, name ? name : "");
-        fprintf(file, ",%.9g\n", (double)top[i].probability);
-    }
+    printf("]");
 }

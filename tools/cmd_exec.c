@@ -8,32 +8,15 @@
 #include <string.h>
 
 #define COMMAND "exec"
-#define NAME_BYTES 128
-
-typedef struct {
-    char name[NAME_BYTES];
-    const char *file;
-} binding; // NAME=FILE
 
 typedef struct {
     common_options common;
     const char *model, *config;
     double memory_mb; // 0: no limit
     bool is_file;     // of a graph
-    weights_source weights;
+    network network;
     option_list inputs, outputs;
 } settings;
-
-static bool split(const char *text, binding *out)
-{
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text || !equals[1] || equals - text >= NAME_BYTES)
-        return false;
-    memcpy(out->name, text, (size_t)(equals - text));
-    out->name[equals - text] = 0;
-    out->file = equals + 1;
-    return true;
-}
 
 static void append(char *text, size_t capacity, const char *name)
 {
@@ -42,22 +25,19 @@ static void append(char *text, size_t capacity, const char *name)
 }
 
 // Everything that is wrong with the names, in one message.
-static rml_status check_names(const settings *s, const rml_model *model, rml_error *err)
+static rml_status check_names(const settings *s, rml_error *err)
 {
+    const rml_model *model = s->network.model;
     char missing[1024] = "", unknown[1024] = "", known[1024] = "";
-    binding b;
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
         const char *name = rml_model_input(model, i).name;
-        bool given = false;
-        for (int k = 0; k < s->inputs.count; k++)
-            given = given || (split(s->inputs.items[k], &b) && strcmp(b.name, name) == 0);
-        if (!given)
+        if (!option_list_find(&s->inputs, name))
             append(missing, sizeof missing, name);
         append(known, sizeof known, name);
     }
     for (int k = 0; k < s->inputs.count; k++)
-        if (split(s->inputs.items[k], &b) && rml_model_find_input(model, b.name) == RML_NO_PORT)
-            append(unknown, sizeof unknown, b.name);
+        if (rml_model_find_input(model, s->inputs.items[k].name) == RML_NO_PORT)
+            append(unknown, sizeof unknown, s->inputs.items[k].name);
     if (*missing || *unknown)
         return rml_fail(err, RML_ERR_ARG, "%s has the inputs %s; not given: %s; unknown: %s",
                         s->model, known, *missing ? missing : "none", *unknown ? unknown : "none");
@@ -65,155 +45,128 @@ static rml_status check_names(const settings *s, const rml_model *model, rml_err
     for (size_t i = 0; i < rml_model_output_count(model); i++)
         append(known, sizeof known, rml_model_output(model, i).name);
     for (int k = 0; k < s->outputs.count; k++)
-        if (split(s->outputs.items[k], &b) && rml_model_find_output(model, b.name) == RML_NO_PORT)
-            append(unknown, sizeof unknown, b.name);
+        if (rml_model_find_output(model, s->outputs.items[k].name) == RML_NO_PORT)
+            append(unknown, sizeof unknown, s->outputs.items[k].name);
     if (*unknown)
         return rml_fail(err, RML_ERR_ARG, "%s has the outputs %s; unknown: %s", s->model, known,
                         unknown);
     return RML_OK;
 }
 
-static rml_status read_inputs(const settings *s, const rml_model *model, rml_session *session,
-                              rml_error *err)
+// Sizes first: they are planned together, and then there is room to read into.
+static rml_status read_inputs(const settings *s, rml_error *err)
 {
+    const network *n = &s->network;
     rml_npy *arrays[OPTION_LIST_MAX] = {NULL};
-    binding b;
     rml_status status = RML_OK;
     for (int i = 0; i < s->inputs.count && status == RML_OK; i++) {
-        split(s->inputs.items[i], &b);
-        status = rml_npy_open(&arrays[i], b.file, NULL, err);
+        status = rml_npy_open(&arrays[i], s->inputs.items[i].value, NULL, err);
         if (status != RML_OK)
             break;
-        status = rml_session_resize(session, b.name, rml_npy_shape(arrays[i]), err);
+        status =
+            rml_session_resize(n->session, s->inputs.items[i].name, rml_npy_shape(arrays[i]), err);
         if (status != RML_OK)
             rml_error_prefix(err, s->model);
     }
     if (status == RML_OK) {
-        status = rml_session_prepare(session, err);
+        status = rml_session_prepare(n->session, err);
         if (status != RML_OK)
             rml_error_prefix(err, s->model);
     }
     for (int i = 0; i < s->inputs.count; i++) {
         if (status == RML_OK) {
             size_t count;
-            split(s->inputs.items[i], &b);
-            const size_t index = rml_model_find_input(model, b.name);
-            const rml_dtype dtype = rml_model_input(model, index).dtype;
             rml_shape shape;
-            void *data = rml_session_input_at(session, index, &shape);
+            const size_t index = rml_model_find_input(n->model, s->inputs.items[i].name);
+            const rml_dtype dtype = rml_model_input(n->model, index).dtype;
+            void *data = rml_session_input_at(n->session, index, &shape);
             count_elements(&shape, &count);
             status = rml_npy_read(arrays[i], dtype, data, count * rml_dtype_size(dtype), err);
             if (status != RML_OK)
-                rml_error_prefix(err, b.file);
+                rml_error_prefix(err, s->inputs.items[i].value);
         }
         rml_npy_close(&arrays[i]);
     }
     return status;
 }
 
-static rml_status write_outputs(const settings *s, const rml_model *model, rml_session *session,
-                                rml_error *err)
+static rml_status write_outputs(const settings *s, rml_error *err)
 {
+    const network *n = &s->network;
     for (int i = 0; i < s->outputs.count; i++) {
-        binding b;
-        split(s->outputs.items[i], &b);
         rml_shape shape;
-        const size_t index = rml_model_find_output(model, b.name);
-        const void *data = rml_session_output_at(session, index, &shape);
+        const size_t index = rml_model_find_output(n->model, s->outputs.items[i].name);
+        const void *data = rml_session_output_at(n->session, index, &shape);
         if (!data)
-            return rml_fail(err, RML_ERR_INTERNAL, "output %s was not made", b.name);
-        TRY(rml_npy_write(b.file, rml_model_output(model, index).dtype, data, &shape, err));
+            return rml_fail(err, RML_ERR_INTERNAL, "output %s was not made",
+                            s->outputs.items[i].name);
+        TRY(rml_npy_write(s->outputs.items[i].value, rml_model_output(n->model, index).dtype, data,
+                          &shape, err));
     }
     return RML_OK;
 }
 
-static void report(const settings *s, rml_session *session, double run_ms)
+static void report(const settings *s, double run_ms)
 {
-    if (s->common.json) {
-        printf("{\"model\":");
-        json_text(stdout, s->model);
-        printf(",\"threads\":%d,\"cpu\":", rml_session_threads(session));
-        json_text(stdout, rml_cpu_level_name(rml_session_cpu(session)));
+    rml_session *session = s->network.session;
+    const bool json = s->common.json;
+    if (json) {
+        json_field("{\"model\":", s->model);
+        printf(",\"threads\":%d", rml_session_threads(session));
+        json_field(",\"cpu\":", rml_cpu_level_name(rml_session_cpu(session)));
         printf(",\"macs\":%llu,\"planned_bytes\":%zu,\"run_ms\":%.3f,\"outputs\":[",
                (unsigned long long)rml_session_macs(session), rml_session_planned_bytes(session),
                run_ms);
     }
     for (int i = 0; i < s->outputs.count; i++) {
-        binding b;
+        const char *name = s->outputs.items[i].name, *file = s->outputs.items[i].value;
         rml_shape shape = {0};
-        split(s->outputs.items[i], &b);
-        rml_session_output(session, b.name, &shape);
-        if (s->common.json) {
-            printf("%s{\"name\":", i ? "," : "");
-            json_text(stdout, b.name);
+        rml_session_output(session, name, &shape);
+        if (json) {
+            json_field(i ? ",{\"name\":" : "{\"name\":", name);
             printf(",\"shape\":");
-            json_shape(stdout, &shape);
-            printf(",\"file\":");
-            json_text(stdout, b.file);
+            json_shape(&shape);
+            json_field(",\"file\":", file);
             printf("}");
         } else if (!s->common.quiet) {
-            printf("%s ", b.name);
+            printf("%s ", name);
             print_shape(stdout, &shape);
-            printf(" %s\n", b.file);
+            printf(" %s\n", file);
         }
     }
-    if (s->common.json) {
-        printf("]");
-        if (s->common.profile) {
-            printf(",\"profile\":");
-            json_profile(stdout, session);
-        }
+    if (json && s->common.profile) {
+        printf("],\"profile\":");
+        json_profile(session);
         printf("}\n");
+    } else if (json) {
+        printf("]}\n");
     } else if (s->common.profile) {
-        print_profile(stderr, session, 0);
+        print_profile(stderr, session);
     }
 }
 
-static rml_status run(const settings *s, rml_error *err)
+static rml_status run(settings *s, rml_error *err)
 {
-    rml_weights *weights = NULL;
-    rml_model *model = NULL;
-    rml_session *session = NULL;
-    rml_status status = RML_OK;
+    network *n = &s->network;
     rml_model_settings built = rml_model_settings_default();
+    rml_session_settings wanted = session_settings(&s->common);
     built.config = s->config;
     built.keep_types = true; // arrays are converted to what they are for
-    if (s->is_file)
-        status = rml_model_open(&model, s->model, NULL, err);
-    else
-        status = weights_source_open(&weights, &s->weights, s->common.quiet, err);
-    if (status == RML_OK && !s->is_file)
-        status = rml_model_create(&model, s->model, weights, &built, err);
-    if (status != RML_OK)
-        goto done;
-    status = check_names(s, model, err);
-    if (status != RML_OK)
-        goto done;
-    rml_session_settings wanted = rml_session_settings_default();
-    wanted.threads = s->common.threads;
-    wanted.cpu = s->common.cpu;
-    wanted.precision = s->common.precision;
-    wanted.profile = s->common.profile;
     wanted.memory_limit = (size_t)(s->memory_mb * 1e6);
-    status = rml_session_create(&session, model, &wanted, err);
-    if (status == RML_OK)
-        status = read_inputs(s, model, session, err);
-    if (status != RML_OK)
-        goto done;
-    double start = now_ms();
-    status = rml_session_run(session, err);
-    double run_ms = now_ms() - start;
-    if (status != RML_OK)
+    TRY(network_open(n, s->is_file ? NULL : s->model, &built, s->common.quiet, err));
+    TRY(check_names(s, err));
+    TRY(rml_session_create(&n->session, n->model, &wanted, err));
+    TRY(read_inputs(s, err));
+    const double start = now_ms();
+    const rml_status status = rml_session_run(n->session, err);
+    const double run_ms = now_ms() - start;
+    if (status != RML_OK) {
         rml_error_prefix(err, s->model);
-    else
-        status = write_outputs(s, model, session, err);
-    if (status == RML_OK)
-        report(s, session, run_ms);
-done:
-    rml_session_destroy(&session);
-    rml_model_destroy(&model);
-    rml_weights_close(&weights);
-    return status;
+        return status;
+    }
+    TRY(write_outputs(s, err));
+    report(s, run_ms);
+    return RML_OK;
 }
 
 int cmd_exec(int argc, char **argv)
@@ -262,17 +215,12 @@ int cmd_exec(int argc, char **argv)
     if (s.is_file && (named || s.config))
         return usage_error(COMMAND, "--%s is not used by %s, which holds its own",
                            named ? "weights" : "config", s.model);
-    binding b;
-    for (int i = 0; i < s.inputs.count; i++)
-        if (!split(s.inputs.items[i], &b))
-            return usage_error(COMMAND, "--input is NAME=FILE.npy, not '%s'", s.inputs.items[i]);
-    for (int i = 0; i < s.outputs.count; i++)
-        if (!split(s.outputs.items[i], &b))
-            return usage_error(COMMAND, "--output is NAME=FILE.npy, not '%s'", s.outputs.items[i]);
     if (s.outputs.count == 0)
         return usage_error(COMMAND, "no --output NAME=FILE.npy: the result would be lost");
-    if (!s.is_file && !weights_choose(&s.weights, s.model, named))
+    if (!weights_choose(&s.network.source, s.model, s.is_file ? s.model : named))
         return weights_missing(COMMAND, s.model, "weights");
     rml_error err;
-    return run(&s, &err) == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
+    const rml_status status = run(&s, &err);
+    network_close(&s.network);
+    return exit_code(COMMAND, status, &err, 0);
 }

@@ -15,18 +15,17 @@
 #define MEMORY_MB 1024
 
 // A network that is opened when the first picture asks for it.
-typedef struct network {
-    weights_source source;
-    rml_weights *weights;
+typedef struct denoiser {
+    network network; // its weights alone
     rml_denoiser *denoiser;
-} network;
+} denoiser;
 
 typedef struct settings {
     common_options common;
     const char *in, *out, *sigma, *reference;
     double memory_mb;
     bool truncate, overwrite;
-    network colour, gray; // with weights that are named, `colour` serves for all
+    denoiser colour, gray; // with weights that are named, `colour` serves for all
     rml_picture map;
     rml_denoise_list list;
     size_t failed;
@@ -34,33 +33,27 @@ typedef struct settings {
 
 // ---- networks ---------------------------------------------------------------------------------
 
-static rml_status network_open(network *n, const settings *s, rml_error *err)
+static rml_status denoiser_open(denoiser *n, const settings *s, rml_error *err)
 {
-    rml_denoiser_settings wanted = {.session = rml_session_settings_default(),
+    rml_denoiser_settings wanted = {.session = session_settings(&s->common),
                                     .memory_bytes = (size_t)(s->memory_mb * 1e6),
                                     .truncate = s->truncate};
-    wanted.session.threads = s->common.threads;
-    wanted.session.cpu = s->common.cpu;
-    wanted.session.precision = s->common.precision;
-    wanted.session.profile = s->common.profile;
-    rml_status status = weights_source_open(&n->weights, &n->source, s->common.quiet, err);
-    if (status == RML_OK)
-        status = rml_denoiser_create(&n->denoiser, n->weights, &wanted, err);
-    return status;
+    TRY(weights_source_open(&n->network.weights, &n->network.source, s->common.quiet, err));
+    return rml_denoiser_create(&n->denoiser, n->network.weights, &wanted, err);
 }
 
-static void network_close(network *n)
+static void denoiser_close(denoiser *n)
 {
     rml_denoiser_destroy(&n->denoiser);
-    rml_weights_close(&n->weights);
+    network_close(&n->network);
 }
 
 static rml_denoiser *pick(void *user, int colours, rml_error *err)
 {
     settings *s = user;
-    network *n =
-        (colours == 1 && s->gray.source.path) || !s->colour.source.path ? &s->gray : &s->colour;
-    if (!n->denoiser && network_open(n, s, err) != RML_OK)
+    const bool gray = s->gray.network.source.path, colour = s->colour.network.source.path;
+    denoiser *n = (colours == 1 && gray) || !colour ? &s->gray : &s->colour;
+    if (!n->denoiser && denoiser_open(n, s, err) != RML_OK)
         return NULL;
     return n->denoiser;
 }
@@ -75,16 +68,13 @@ static const char *kind_name(int channels)
 
 static void print_json(const rml_denoise_result *r)
 {
-    printf("{\"input\":");
-    json_text(stdout, r->file->in);
+    json_field("{\"input\":", r->file->in);
     if (r->status != RML_OK) {
-        printf(",\"error\":");
-        json_text(stdout, r->error.message);
+        json_field(",\"error\":", r->error.message);
         printf("}\n");
         return;
     }
-    printf(",\"file\":");
-    json_text(stdout, r->file->out);
+    json_field(",\"file\":", r->file->out);
     printf(",\"width\":%d,\"height\":%d,\"channels\":%d,\"bits\":%d,\"sigma\":%.4f,\"tiles\":%d,"
            "\"seconds\":%.4f",
            r->width, r->height, r->channels, r->bits, r->sigma * 255, r->tiles, r->seconds);
@@ -142,9 +132,9 @@ static rml_status run(settings *s, rml_error *err)
     job.count = s->list.count;
     TRY(rml_denoise_files(&job, err));
     for (int i = 0; i < 2 && s->common.profile; i++) {
-        const network *n = i ? &s->gray : &s->colour;
+        const denoiser *n = i ? &s->gray : &s->colour;
         if (n->denoiser)
-            print_profile(stderr, rml_denoiser_session(n->denoiser), 0);
+            print_profile(stderr, rml_denoiser_session(n->denoiser));
     }
     if (s->list.there_already && !s->common.quiet)
         fprintf(stderr, "%zu of %zu images were there already (--overwrite makes them again)\n",
@@ -196,16 +186,14 @@ int cmd_ffdnet(int argc, char **argv)
     double level;
     if (s.sigma && parse_number(s.sigma, &level) && !(level >= 0 && level <= 255))
         return usage_error(COMMAND, "--sigma is from 0 to 255, not %s", s.sigma);
-    const bool gray = !weights && weights_choose(&s.gray.source, "ffdnet_gray", NULL);
-    if (!weights_choose(&s.colour.source, "ffdnet", weights) && !gray)
+    const bool gray = !weights && weights_choose(&s.gray.network.source, "ffdnet_gray", NULL);
+    if (!weights_choose(&s.colour.network.source, "ffdnet", weights) && !gray)
         return weights_missing(COMMAND, "ffdnet", "weights");
     rml_error err;
     const rml_status status = run(&s, &err);
-    network_close(&s.colour);
-    network_close(&s.gray);
+    denoiser_close(&s.colour);
+    denoiser_close(&s.gray);
     rml_picture_release(&s.map);
     rml_denoise_list_release(&s.list);
-    if (status != RML_OK)
-        return failure(COMMAND, &err);
-    return s.failed ? EXIT_FAILED : EXIT_DONE;
+    return exit_code(COMMAND, status, &err, s.failed);
 }

@@ -85,38 +85,32 @@ static void print_text(const rml_weights *weights, const char *path, const total
 static void print_json(const rml_weights *weights, const char *path, const totals *t,
                        const network *n)
 {
-    printf("{\"file\":");
-    json_text(stdout, path);
-    printf(",\"format\":");
-    json_text(stdout, rml_weights_format(weights));
+    json_field("{\"file\":", path);
+    json_field(",\"format\":", rml_weights_format(weights));
     printf(",\"tensors\":[");
     for (size_t i = 0; i < rml_weights_count(weights); i++) {
         rml_weight_info info = rml_weights_at(weights, i);
-        printf("%s{\"name\":", i ? "," : "");
-        json_text(stdout, info.name);
+        json_field(i ? ",{\"name\":" : "{\"name\":", info.name);
         printf(",\"dtype\":\"%s\",\"shape\":", rml_dtype_name(info.dtype));
-        json_shape(stdout, &info.shape);
+        json_shape(&info.shape);
         printf("}");
     }
     printf("],\"metadata\":{");
     for (size_t i = 0; i < rml_weights_metadata_count(weights); i++) {
         rml_metadata entry = rml_weights_metadata_at(weights, i);
-        printf("%s", i ? "," : "");
-        json_text(stdout, entry.name);
-        printf(":");
-        json_text(stdout, entry.text);
+        json_field(i ? "," : "", entry.name);
+        json_field(":", entry.text);
     }
     printf("},\"numbers\":%llu,\"bytes\":%llu,\"network\":", (unsigned long long)t->numbers,
            (unsigned long long)t->bytes);
     if (n->name) {
-        json_text(stdout, n->name);
+        json_text(n->name);
         printf(",\"parameters\":%llu,\"macs\":%llu,\"planned_bytes\":%zu",
                (unsigned long long)n->parameters, (unsigned long long)n->cost.macs,
                n->cost.planned_bytes);
         printf(",\"also\":[");
         for (int i = 0; i < n->also_count; i++) {
-            printf("%s", i ? "," : "");
-            json_text(stdout, n->also[i]);
+            json_field(i ? "," : "", n->also[i]);
         }
         printf("]");
     } else {
@@ -157,5 +151,5 @@ int cmd_info(int argc, char **argv)
         (common.json ? print_json : print_text)(weights, path, &t, &n);
     }
     rml_weights_close(&weights);
-    return status == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
+    return exit_code(COMMAND, status, &err, 0);
 }

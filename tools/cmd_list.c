@@ -26,10 +26,9 @@ static void print_ports(const rml_model *model, bool input, bool json)
     for (size_t i = 0; i < count; i++) {
         rml_port port = input ? rml_model_input(model, i) : rml_model_output(model, i);
         if (json) {
-            printf("%s{\"name\":", i ? "," : "");
-            json_text(stdout, port.name);
+            json_field(i ? ",{\"name\":" : "{\"name\":", port.name);
             printf(",\"dtype\":\"%s\",\"shape\":", rml_dtype_name(port.dtype));
-            json_shape(stdout, &port.shape);
+            json_shape(&port.shape);
             printf("}");
         } else {
             printf("    %-6s %s ", input ? "input" : "output", port.name);
@@ -62,10 +61,8 @@ int cmd_list(int argc, char **argv)
         if (rml_model_create(&model, desc->name, NULL, NULL, &err) != RML_OK)
             return failure(COMMAND, &err);
         if (common.json) {
-            printf("%s{\"name\":", i ? "," : "");
-            json_text(stdout, desc->name);
-            printf(",\"summary\":");
-            json_text(stdout, desc->summary);
+            json_field(i ? ",{\"name\":" : "{\"name\":", desc->name);
+            json_field(",\"summary\":", desc->summary);
         } else {
             printf("  %s: %s\n", desc->name, desc->summary);
         }

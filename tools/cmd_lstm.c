@@ -1,9 +1,6 @@
 // run-model lstm: tells the class of sequences of numbers.
 #include "tools/answers.h"
 #include "tools/commands.h"
-#include "tools/find_weights.h"
-#include "tools/options.h"
-#include "tools/progress.h"
 #include "tools/report.h"
 
 #include "pipelines/sequence/sequences.h"
@@ -13,23 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMAND "lstm"
-#define MODEL "lstm"
+#define COMMAND "lstm" // and the network
 #define STREAM_MODEL "lstm-stream"
 #define RESTART "reset"
 
 typedef struct settings {
     common_options common;
-    weights_source source;
-    const char *input, *labels_path;
-    bool csv, stream;
-    int top, batch;
-    rml_weights *weights;
-    rml_model *model;
+    answers answers;
+    const char *input;
+    bool stream;
+    int batch;
     rml_sequences *sequences;
-    rml_labels labels;
-    progress progress;
-    int64_t done, failed;
 } settings;
 
 // ---- results ----------------------------------------------------------------------------------
@@ -38,7 +29,7 @@ typedef struct settings {
 static void print_result(const settings *s, const char *what, int64_t number, int steps,
                          const rml_top_class *top, int count)
 {
-    char text[32];
+    char text[48] = "";
     if (s->common.json) {
         printf("{");
         if (what)
@@ -46,36 +37,36 @@ static void print_result(const settings *s, const char *what, int64_t number, in
         if (!s->stream)
             printf("\"steps\":%d,", steps);
         printf("\"classes\":");
-        json_answer(stdout, &s->labels, top, count);
+        answer_json(&s->answers, top, count);
         printf("}\n");
-    } else if (s->csv) {
+    } else if (s->answers.csv) {
         snprintf(text, sizeof text, "%lld", (long long)number);
-        csv_answer(stdout, text, &s->labels, top, count);
+        answer_rows(&s->answers, text, top, count);
     } else {
         if (what && !s->stream)
-            printf("%s %lld: ", what, (long long)number);
-        print_answer(stdout, &s->labels, top, count);
-        printf("\n");
+            snprintf(text, sizeof text, "%s %lld: ", what, (long long)number);
+        answer_line(&s->answers, text, top, count);
     }
 }
 
 static void done(void *user, const rml_sequence_result *r)
 {
     settings *s = user;
-    s->done++;
-    s->failed += r->status != RML_OK;
+    answers *a = &s->answers;
+    a->done++;
+    a->failed += r->status != RML_OK;
     if (r->status == RML_OK) {
         print_result(s, "line", r->line, r->steps, r->top, r->top_count);
     } else {
-        progress_end(&s->progress);
+        progress_end(&a->progress);
         fprintf(stderr, "run-model " COMMAND ": %s: %s\n", s->input, r->error->message);
         if (s->common.json) {
-            printf("{\"line\":%lld,\"error\":", (long long)r->line);
-            json_text(stdout, r->error->message);
+            printf("{\"line\":%lld", (long long)r->line);
+            json_field(",\"error\":", r->error->message);
             printf("}\n");
         }
     }
-    progress_update(&s->progress, s->done, -1);
+    progress_update(&a->progress, a->done, -1);
 }
 
 // ---- one sequence, a file, a stream -----------------------------------------------------------
@@ -84,7 +75,7 @@ static rml_status answer(settings *s, const char *what, int64_t number, const fl
                          int steps, rml_error *err)
 {
     const int classes = rml_sequences_classes(s->sequences);
-    const int most = s->top < classes ? s->top : classes;
+    const int most = s->answers.top < classes ? s->answers.top : classes;
     const float *probabilities;
     rml_top_class *top = calloc((size_t)most, sizeof *top);
     if (!top)
@@ -101,8 +92,7 @@ static rml_status answer(settings *s, const char *what, int64_t number, const fl
 static rml_status run_numbers(settings *s, const float *values, size_t count, rml_error *err)
 {
     TRY(rml_sequences_check(s->sequences, count, err));
-    if (s->csv)
-        printf("line," CSV_ANSWER_COLUMNS "\n");
+    answers_begin(&s->answers, "line", NULL, true);
     return answer(s, NULL, 1, values, (int)(count / (size_t)rml_sequences_inputs(s->sequences)),
                   err);
 }
@@ -114,19 +104,17 @@ static rml_status run_rows(settings *s, FILE *file, rml_error *err)
     const rml_sequences_job job = {.rows = rows,
                                    .sequences = s->sequences,
                                    .batch = s->batch,
-                                   .top = s->top,
+                                   .top = s->answers.top,
                                    .done = done,
                                    .user = s,
                                    .allocator = rml_allocator_default()};
-    if (s->csv)
-        printf("line," CSV_ANSWER_COLUMNS "\n");
-    progress_begin(&s->progress, "sequences", !s->common.quiet && !output_is_terminal());
+    answers_begin(&s->answers, "line", "sequences", s->common.quiet);
     rml_status status = rml_sequences_rows(&job, err);
-    progress_end(&s->progress);
+    progress_end(&s->answers.progress);
     if (rml_number_rows_header(rows) && !s->common.quiet)
         fprintf(stderr, "%s: line %lld was taken for a header\n", s->input,
                 (long long)rml_number_rows_header(rows));
-    if (status == RML_OK && s->done == 0)
+    if (status == RML_OK && s->answers.done == 0)
         status = rml_fail(err, RML_ERR_FORMAT, "there are no numbers in it");
     if (status != RML_OK)
         rml_error_prefix(err, s->input);
@@ -175,7 +163,7 @@ static rml_status run_steps(settings *s, rml_number_rows *rows, float *step, rml
             if (held < inputs)
                 continue;
             held = 0;
-            TRY(answer(s, "step", ++s->done, step, 1, err));
+            TRY(answer(s, "step", ++s->answers.done, step, 1, err));
             if (fflush(stdout) != 0)
                 return rml_fail(err, RML_ERR_IO, "standard output cannot be written");
         }
@@ -189,8 +177,8 @@ static rml_status run_stream(settings *s, rml_error *err)
     rml_status status = step ? RML_OK : no_memory(err, sizeof *step, "a step");
     if (status == RML_OK)
         status = rml_number_rows_create(&rows, stdin, false, rml_allocator_default(), err);
-    if (status == RML_OK && s->csv)
-        printf("step," CSV_ANSWER_COLUMNS "\n");
+    if (status == RML_OK)
+        answers_begin(&s->answers, "step", NULL, true);
     fflush(stdout); // the reader may wait for the header before it sends a number
     if (status == RML_OK)
         status = run_steps(s, rows, step, err);
@@ -204,35 +192,32 @@ static rml_status run_stream(settings *s, rml_error *err)
 // ---- the command ------------------------------------------------------------------------------
 
 // A direction that begins at the end cannot be had before there is an end.
-static rml_status refuse_backwards(const settings *s, rml_error *err)
+static rml_status refuse_backwards(const network *n, rml_error *err)
 {
-    for (size_t i = 0; i < rml_weights_count(s->weights); i++)
-        if (strcmp(rml_weights_at(s->weights, i).name, "lstm.weight_ih_l0_reverse") == 0)
+    for (size_t i = 0; i < rml_weights_count(n->weights); i++)
+        if (strcmp(rml_weights_at(n->weights, i).name, "lstm.weight_ih_l0_reverse") == 0)
             return rml_fail(err, RML_ERR_UNSUPPORTED,
                             "%s: this network reads sequences from both ends, so that it cannot "
                             "answer step by step (--stream)",
-                            s->source.path);
+                            n->source.path);
     return RML_OK;
 }
 
 static rml_status open_network(settings *s, rml_error *err)
 {
-    rml_session_settings wanted = rml_session_settings_default();
-    wanted.threads = s->common.threads;
-    wanted.cpu = s->common.cpu;
-    wanted.precision = s->common.precision;
-    wanted.profile = s->common.profile;
-    TRY(weights_source_open(&s->weights, &s->source, s->common.quiet, err));
-    if (s->stream)
-        TRY(refuse_backwards(s, err));
-    TRY(rml_model_create(&s->model, s->stream ? STREAM_MODEL : MODEL, s->weights, NULL, err));
-    const rml_status status = rml_sequences_create(&s->sequences, s->model, &wanted, err);
+    network *n = &s->answers.network;
+    const rml_session_settings wanted = session_settings(&s->common);
+    rml_status status =
+        network_open(n, s->stream ? STREAM_MODEL : COMMAND, NULL, s->common.quiet, err);
+    if (s->stream && n->weights) // it explains what else may be wrong
+        TRY(refuse_backwards(n, err));
+    TRY(status);
+    status = rml_sequences_create(&s->sequences, n->model, &wanted, err);
     if (status != RML_OK) {
-        rml_error_prefix(err, s->source.path);
+        rml_error_prefix(err, n->source.path);
         return status;
     }
-    return labels_open(&s->labels, s->labels_path, s->source.path,
-                       rml_sequences_classes(s->sequences), err);
+    return answers_open_labels(&s->answers, rml_sequences_classes(s->sequences), err);
 }
 
 static int work(settings *s, const float *values, size_t count)
@@ -244,17 +229,13 @@ static int work(settings *s, const float *values, size_t count)
                  : s->input ? run_input(s, &err)
                             : run_numbers(s, values, count, &err);
     if (status == RML_OK && s->common.profile)
-        print_profile(stderr, rml_sequences_session(s->sequences), 0);
+        print_profile(stderr, rml_sequences_session(s->sequences));
     rml_sequences_destroy(&s->sequences);
-    rml_model_destroy(&s->model);
-    rml_weights_close(&s->weights);
-    rml_labels_release(&s->labels);
-    if (status != RML_OK)
-        return failure(COMMAND, &err);
-    return s->failed ? EXIT_FAILED : EXIT_DONE;
+    answers_close(&s->answers);
+    return exit_code(COMMAND, status, &err, (size_t)s->answers.failed);
 }
 
-static int parse(settings *s, const char **texts, int *count, int argc, char **argv)
+static int parse(settings *s, int *count, int argc, char **argv)
 {
     const char *weights = NULL;
     const option options[] = {
@@ -266,14 +247,15 @@ static int parse(settings *s, const char **texts, int *count, int argc, char **a
          "\" begins a new sequence"},
         {"weights", 'w', OPTION_TEXT, &weights, "FILE|FOLDER", 0, 0,
          "weights (.pth, .safetensors, .onnx); without: those that\nare found"},
-        {"labels", 'l', OPTION_TEXT, &s->labels_path, "FILE", 0, 0,
+        {"labels", 'l', OPTION_TEXT, &s->answers.labels_path, "FILE", 0, 0,
          "names of the classes, one a line, or JSON; without: the\nfile beside the weights that "
          "ends in _labels.txt, if any"},
-        {"top", 'k', OPTION_INT, &s->top, "K", 1, RML_LABELS_MAX,
+        {"top", 'k', OPTION_INT, &s->answers.top, "K", 1, RML_LABELS_MAX,
          "classes told of each sequence, the most probable first (5)"},
         {"batch", 0, OPTION_INT, &s->batch, "N", 1, RML_SEQUENCES_MAX_BATCH,
          "most sequences in one run of the network (256); no\ninfluence on the result"},
-        {"csv", 0, OPTION_FLAG, &s->csv, NULL, 0, 0, "the result as a table, one line a class"},
+        {"csv", 0, OPTION_FLAG, &s->answers.csv, NULL, 0, 0,
+         "the result as a table, one line a class"},
     };
     command_line line = {
         .command = COMMAND,
@@ -283,8 +265,7 @@ static int parse(settings *s, const char **texts, int *count, int argc, char **a
                    "so far. Networks with several inputs a step take their numbers step by step.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
-        .positional = texts,
-        .positional_max = argc,
+        .any_number = true,
         .common = &s->common,
     };
     const int code = options_parse(&line, argc, argv);
@@ -295,30 +276,25 @@ static int parse(settings *s, const char **texts, int *count, int argc, char **a
     if (ways != 1)
         return usage_error(COMMAND, "%s: give NUMBER..., --input FILE.csv or --stream",
                            ways ? "several kinds of input" : "no numbers");
-    if (s->csv && s->common.json)
-        return usage_error(COMMAND, "--csv and --json exclude each other");
-    if (!weights_choose(&s->source, MODEL, weights))
-        return weights_missing(COMMAND, MODEL, "weights");
-    return EXIT_DONE;
+    return answers_check(&s->answers, COMMAND, weights, s->common.json);
 }
 
 int cmd_lstm(int argc, char **argv)
 {
-    settings s = {.top = 5, .batch = 256};
-    int count = 0;
-    const char **texts = calloc((size_t)argc, sizeof *texts);
-    float *values = calloc((size_t)argc, sizeof *values);
-    int code = EXIT_FAILED;
-    if (texts && values)
-        code = parse(&s, texts, &count, argc, argv);
-    else
+    settings s = {.answers.top = 5, .batch = 256};
+    int count = 0, code = parse(&s, &count, argc, argv);
+    if (code != EXIT_DONE || s.common.help)
+        return code;
+    float *values = calloc((size_t)count + 1, sizeof *values);
+    if (!values) {
         fprintf(stderr, "run-model " COMMAND ": no memory\n");
+        return EXIT_FAILED;
+    }
     for (int i = 0; i < count && code == EXIT_DONE; i++)
-        if (!rml_number_parse(texts[i], &values[i]))
-            code = usage_error(COMMAND, "'%s' is not a finite number", texts[i]);
-    if (code == EXIT_DONE && !s.common.help)
+        if (!rml_number_parse(argv[1 + i], &values[i]))
+            code = usage_error(COMMAND, "'%s' is not a finite number", argv[1 + i]);
+    if (code == EXIT_DONE)
         code = work(&s, values, (size_t)count);
     free(values);
-    free(texts);
     return code;
 }

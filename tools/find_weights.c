@@ -50,6 +50,12 @@ static bool fits(int length)
     return length > 0 && length < FIND_PATH_BYTES;
 }
 
+static bool named_folder(char *path)
+{
+    const char *home = getenv("RUN_MODEL_HOME");
+    return home && *home && fits(snprintf(path, FIND_PATH_BYTES, "%s", home));
+}
+
 static bool user_folder(char *path)
 {
     const char *data = getenv("XDG_DATA_HOME");
@@ -73,21 +79,10 @@ static bool program_folder(char *path)
     return true;
 }
 
-// Where a message tells people to put weights: the first place of the list in the header that the
-// environment gives.
-static bool weights_home(char *path)
-{
-    const char *home = getenv("RUN_MODEL_HOME");
-    if (home && *home)
-        return fits(snprintf(path, FIND_PATH_BYTES, "%s", home));
-    return user_folder(path);
-}
-
 static bool find(const char *what, char *path)
 {
     char folder[FIND_PATH_BYTES], beside[FIND_PATH_BYTES], plain[PATH_MAX];
-    const char *home = getenv("RUN_MODEL_HOME");
-    if (home && *home && look_in(home, what, path))
+    if (named_folder(folder) && look_in(folder, what, path))
         return true;
     if (user_folder(folder) && look_in(folder, what, path))
         return true;
@@ -123,11 +118,27 @@ rml_status weights_source_open(rml_weights **out, const weights_source *s, bool 
     return RML_OK;
 }
 
+rml_status network_open(network *n, const char *name, const rml_model_settings *settings,
+                        bool quiet, rml_error *err)
+{
+    if (!name)
+        return rml_model_open(&n->model, n->source.path, NULL, err);
+    TRY(weights_source_open(&n->weights, &n->source, quiet, err));
+    return rml_model_create(&n->model, name, n->weights, settings, err);
+}
+
+void network_close(network *n)
+{
+    rml_session_destroy(&n->session);
+    rml_model_destroy(&n->model);
+    rml_weights_close(&n->weights);
+}
+
 int weights_missing(const char *command, const char *what, const char *flag)
 {
     char home[FIND_PATH_BYTES];
     for (size_t k = 0; k < KNOWN_COUNT; k++)
-        if (strcmp(known[k].what, what) == 0 && weights_home(home))
+        if (strcmp(known[k].what, what) == 0 && (named_folder(home) || user_folder(home)))
             return usage_error(command,
                                "no weights for %s: give --%s FILE, or put %s or %s into %s", what,
                                flag, known[k].files[0], known[k].files[1], home);

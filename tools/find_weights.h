@@ -20,6 +20,20 @@ typedef struct weights_source {
 // copied.
 bool weights_choose(weights_source *s, const char *what, const char *named);
 
+// A network that runs, with what it stands on.
+typedef struct network {
+    weights_source source;
+    rml_weights *weights; // NULL: of a graph file
+    rml_model *model;
+    rml_session *session; // opened by those who want it plain
+} network;
+
+// Makes the model of the network `name` of the chosen weights, or of the graph file at
+// source.path where `name` is NULL. What stands there on failure is closed with the rest.
+rml_status network_open(network *n, const char *name, const rml_model_settings *settings,
+                        bool quiet, rml_error *err);
+void network_close(network *n);
+
 // Opens them. Unless `quiet`, says on stderr which file was found and what a file notes of itself.
 rml_status weights_source_open(rml_weights **out, const weights_source *s, bool quiet,
                                rml_error *err);

@@ -70,19 +70,18 @@ static void json_ports(const contents *c, bool input)
     printf(",\"%s\":[", input ? "inputs" : "outputs");
     for (size_t i = 0; i < (input ? c->summary.inputs : c->summary.outputs); i++) {
         const rml_graph_port port = port_at(c, input, i);
-        printf("%s{\"name\":", i ? "," : "");
-        json_text(stdout, port.name);
+        json_field(i ? ",{\"name\":" : "{\"name\":", port.name);
         printf(",\"dtype\":\"%s\",\"shape\":", port.type);
         if (port.shape.rank < 0) {
             printf("null}");
             continue;
         }
-        json_shape(stdout, &port.shape);
+        json_shape(&port.shape);
         printf(",\"names\":[");
         for (int k = 0; k < port.shape.rank; k++) {
             printf(k ? "," : "");
             if (port.dim_name[k])
-                json_text(stdout, port.dim_name[k]);
+                json_text(port.dim_name[k]);
             else
                 printf("null");
         }
@@ -94,18 +93,15 @@ static void json_ports(const contents *c, bool input)
 static void print_json(const char *path, const contents *c)
 {
     const rml_graph_summary *s = &c->summary;
-    printf("{\"file\":");
-    json_text(stdout, path);
+    json_field("{\"file\":", path);
     printf(",\"format\":\"%s\",\"ir_version\":%lld,\"producer\":", s->format,
            (long long)s->format_version);
-    json_text(stdout, s->producer);
-    printf(",\"producer_version\":");
-    json_text(stdout, s->producer_version);
+    json_text(s->producer);
+    json_field(",\"producer_version\":", s->producer_version);
     printf(",\"opsets\":[");
     for (size_t i = 0; i < s->opsets; i++) {
         const rml_graph_opset opset = rml_graph_file_opset(c->file, i);
-        printf("%s{\"domain\":", i ? "," : "");
-        json_text(stdout, opset.domain);
+        json_field(i ? ",{\"domain\":" : "{\"domain\":", opset.domain);
         printf(",\"version\":%lld}", (long long)opset.version);
     }
     printf("]");
@@ -114,10 +110,8 @@ static void print_json(const char *path, const contents *c)
     printf(",\"operators\":[");
     for (size_t i = 0; i < s->operators; i++) {
         const rml_graph_operator o = rml_graph_file_operator(c->file, i);
-        printf("%s{\"domain\":", i ? "," : "");
-        json_text(stdout, o.domain);
-        printf(",\"name\":");
-        json_text(stdout, o.name);
+        json_field(i ? ",{\"domain\":" : "{\"domain\":", o.domain);
+        json_field(",\"name\":", o.name);
         printf(",\"count\":%zu}", o.count);
     }
     printf("],\"nodes\":%zu,\"functions\":%zu,\"initializers\":%zu,\"numbers\":%llu,\"bytes\":%llu",
@@ -129,8 +123,7 @@ static void print_json(const char *path, const contents *c)
     else if (c->runs)
         printf(",\"runs\":true,\"macs\":null,\"planned_bytes\":null}\n");
     else {
-        printf(",\"runs\":false,\"reason\":");
-        json_text(stdout, c->why.message);
+        json_field(",\"runs\":false,\"reason\":", c->why.message);
         printf("}\n");
     }
 }

@@ -30,6 +30,29 @@ int failure(const char *command, const rml_error *err)
     return EXIT_FAILED;
 }
 
+int exit_code(const char *command, rml_status status, const rml_error *err, size_t failed)
+{
+    return status != RML_OK ? failure(command, err) : failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+rml_session_settings session_settings(const common_options *common)
+{
+    rml_session_settings wanted = rml_session_settings_default();
+    wanted.threads = common->threads;
+    wanted.cpu = common->cpu;
+    wanted.precision = common->precision;
+    wanted.profile = common->profile;
+    return wanted;
+}
+
+const char *option_list_find(const option_list *list, const char *name)
+{
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].name, name) == 0)
+            return list->items[i].value;
+    return NULL;
+}
+
 rml_status no_memory(rml_error *err, size_t bytes, const char *what)
 {
     return rml_fail(err, RML_ERR_NOMEM, "out of memory: %zu bytes for %s", bytes, what);
@@ -125,10 +148,26 @@ static int out_of_bounds(const command_line *line, const option *o, double value
                        o->min, o->max, value);
 }
 
+// NAME=VALUE is cut where it lies.
+static int add_named(const command_line *line, const option *o, char *text)
+{
+    option_list *list = o->target;
+    char *equals = strchr(text, '=');
+    if (list->count == OPTION_LIST_MAX)
+        return usage_error(line->command, "--%s is given more than %d times", o->name,
+                           OPTION_LIST_MAX);
+    if (!equals || equals == text || !equals[1])
+        return usage_error(line->command, "--%s is %s, not '%s'", o->name, o->value, text);
+    *equals = 0;
+    list->items[list->count].name = text;
+    list->items[list->count++].value = equals + 1;
+    return EXIT_DONE;
+}
+
 // Stores one option's value(s). `inline_value` is the text after '=', or NULL; *at is the index of
 // the argument that held the name, moved on past the values taken.
-static int store(const command_line *line, const option *o, const char *inline_value, int *at,
-                 int argc, char **argv)
+static int store(const command_line *line, const option *o, char *inline_value, int *at, int argc,
+                 char **argv)
 {
     if (o->kind == OPTION_FLAG) {
         if (inline_value)
@@ -160,7 +199,7 @@ static int store(const command_line *line, const option *o, const char *inline_v
         return EXIT_DONE;
     }
 
-    const char *text = inline_value;
+    char *text = inline_value;
     if (!text) {
         if (*at + 1 >= argc)
             return usage_error(line->command, "--%s needs a value: %s", o->name, o->value);
@@ -172,14 +211,8 @@ static int store(const command_line *line, const option *o, const char *inline_v
         *(const char **)o->target = text;
         return EXIT_DONE;
     }
-    if (o->kind == OPTION_LIST) {
-        option_list *list = o->target;
-        if (list->count == OPTION_LIST_MAX)
-            return usage_error(line->command, "--%s is given more than %d times", o->name,
-                               OPTION_LIST_MAX);
-        list->items[list->count++] = text;
-        return EXIT_DONE;
-    }
+    if (o->kind == OPTION_LIST)
+        return add_named(line, o, text);
     if (o->kind == OPTION_INT) {
         if (!parse_int(text, o->target))
             return usage_error(line->command, "--%s is a whole number, not '%s'", o->name, text);
@@ -265,7 +298,7 @@ int options_parse(command_line *line, int argc, char **argv)
     line->positional_count = 0;
     bool only_positional = false;
     for (int i = 1; i < argc; i++) {
-        const char *arg = argv[i];
+        char *arg = argv[i];
         if (strcmp(arg, "--") == 0 && !only_positional) {
             only_positional = true;
             continue;
@@ -273,16 +306,20 @@ int options_parse(command_line *line, int argc, char **argv)
         bool is_long = strncmp(arg, "--", 2) == 0;
         bool is_short = arg[0] == '-' && isalpha((unsigned char)arg[1]) && !arg[2];
         if (only_positional || (!is_long && !is_short)) {
-            if (line->positional_count >= line->positional_max)
+            const int at = line->positional_count++;
+            if (line->any_number)
+                argv[1 + at] = arg; // which has been read
+            else if (at < line->positional_max)
+                line->positional[at] = arg;
+            else
                 return usage_error(line->command, "unexpected '%s'", arg);
-            line->positional[line->positional_count++] = arg;
             continue;
         }
         const option *o;
-        const char *value = NULL;
+        char *value = NULL;
         char name[NAME_BYTES] = {0};
         if (is_long) {
-            const char *equals = strchr(arg, '=');
+            char *equals = strchr(arg, '=');
             value = equals ? equals + 1 : NULL;
             if (!normalise(arg + 2, equals ? (size_t)(equals - arg - 2) : strlen(arg + 2), name))
                 return usage_error(line->command, "there is no option '%s'", arg);

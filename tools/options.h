@@ -21,11 +21,16 @@
             return try_status;                                                                     \
     } while (0)
 
-// Values of an option that may be repeated. The texts belong to argv.
+// NAME=VALUE of an option that may be repeated. The texts belong to argv.
 typedef struct option_list {
-    const char *items[OPTION_LIST_MAX];
+    struct {
+        const char *name, *value;
+    } items[OPTION_LIST_MAX];
     int count;
 } option_list;
+
+// The value of a name, or NULL.
+const char *option_list_find(const option_list *list, const char *name);
 
 // An option that stands alone or with one of true false 1 0 yes no.
 typedef struct option_switch {
@@ -39,7 +44,7 @@ typedef enum option_kind {
     OPTION_INT,    // int, within min..max
     OPTION_NUMBER, // double, within min..max
     OPTION_FOUR,   // int[4], four values after the name
-    OPTION_LIST    // option_list, one value each time
+    OPTION_LIST    // option_list, NAME=VALUE each time
 } option_kind;
 
 typedef struct option {
@@ -65,8 +70,11 @@ typedef struct command_line {
     const char *summary;   // a sentence or two
     const option *options; // of this command
     int option_count;
-    const char **positional; // room for positional arguments, or NULL when there are none
+    // Room for positional arguments, or NULL when there are none. Those of a command that takes any
+    // number lie in argv[1] and behind it.
+    const char **positional;
     int positional_max;
+    bool any_number;
     int positional_count; // out
     common_options *common;
 } command_line;
@@ -75,11 +83,17 @@ typedef struct command_line {
 // stdout, common->help is set, and the caller leaves.
 int options_parse(command_line *line, int argc, char **argv);
 
+// Settings of a session as these options have them.
+rml_session_settings session_settings(const common_options *common);
+
 // "run-model wav2lip: <message>" on stderr; returns EXIT_USAGE.
 int usage_error(const char *command, const char *format, ...);
 
 // The same for a failure: returns EXIT_FAILED.
 int failure(const char *command, const rml_error *err);
+
+// The exit code of a command of which `failed` parts failed, or the whole did, which it says.
+int exit_code(const char *command, rml_status status, const rml_error *err, size_t failed);
 
 // That there is no memory for `what`.
 rml_status no_memory(rml_error *err, size_t bytes, const char *what);

@@ -27,51 +27,66 @@ static int utf8_length(const unsigned char *s)
     return overlong || outside ? 0 : length;
 }
 
-void json_text(FILE *file, const char *text)
+void json_text(const char *text)
 {
-    putc('"', file);
+    putchar('"');
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
         int length = utf8_length(s);
         if (*s == '"' || *s == '\\')
-            fprintf(file, "\\%c", *s);
+            printf("\\%c", *s);
         else if (*s < 0x20)
-            fprintf(file, "\\u%04x", *s);
+            printf("\\u%04x", *s);
         else if (length == 0)
-            fprintf(file, "\\ufffd");
+            printf("\\ufffd");
         else
-            fwrite(s, 1, (size_t)length, file);
+            fwrite(s, 1, (size_t)length, stdout);
         s += length ? length : 1;
     }
-    putc('"', file);
+    putchar('"');
 }
 
-void csv_text(FILE *file, const char *text)
+void json_field(const char *before, const char *text)
+{
+    fputs(before, stdout);
+    json_text(text);
+}
+
+void csv_text(const char *text)
 {
     if (!strpbrk(text, ",;\"\r\n")) {
-        fputs(text, file);
+        fputs(text, stdout);
         return;
     }
-    putc('"', file);
+    putchar('"');
     for (const char *s = text; *s; s++) {
         if (*s == '"')
-            putc('"', file);
-        putc(*s, file);
+            putchar('"');
+        putchar(*s);
     }
-    putc('"', file);
+    putchar('"');
 }
 
-void json_shape(FILE *file, const rml_shape *shape)
+static void put_shape(FILE *file, const rml_shape *shape, const char *ends, const char *unknown)
 {
-    putc('[', file);
+    putc(ends[0], file);
     for (int i = 0; i < shape->rank; i++) {
-        if (i)
-            putc(',', file);
+        fputs(i ? "," : "", file);
         if (shape->dim[i] < 0)
-            fprintf(file, "null");
+            fputs(unknown, file);
         else
             fprintf(file, "%lld", (long long)shape->dim[i]);
     }
-    putc(']', file);
+    putc(ends[1], file);
+}
+
+void json_shape(const rml_shape *shape)
+{
+    put_shape(stdout, shape, "[]", "null");
+}
+
+void print_shape(FILE *file, const rml_shape *shape)
+{
+    put_shape(file, shape, "()", "?");
 }
 
 bool count_elements(const rml_shape *shape, size_t *count)
@@ -89,20 +104,6 @@ bool count_elements(const rml_shape *shape, size_t *count)
     return true;
 }
 
-void print_shape(FILE *file, const rml_shape *shape)
-{
-    putc('(', file);
-    for (int i = 0; i < shape->rank; i++) {
-        if (i)
-            putc(',', file);
-        if (shape->dim[i] < 0)
-            putc('?', file);
-        else
-            fprintf(file, "%lld", (long long)shape->dim[i]);
-    }
-    putc(')', file);
-}
-
 static int by_time(const void *a, const void *b)
 {
     double x = ((const rml_profile_entry *)a)->total_ms;
@@ -110,7 +111,7 @@ static int by_time(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-void print_profile(FILE *file, const rml_session *session, int limit)
+void print_profile(FILE *file, const rml_session *session)
 {
     size_t count = rml_session_profile_count(session);
     rml_profile_entry *entries = count ? malloc(count * sizeof *entries) : NULL;
@@ -122,10 +123,9 @@ void print_profile(FILE *file, const rml_session *session, int limit)
         total += entries[i].total_ms;
     }
     qsort(entries, count, sizeof *entries, by_time);
-    size_t shown = limit > 0 && (size_t)limit < count ? (size_t)limit : count;
     fprintf(file, "%10s %6s %9s  %-12s %-22s %-5s %s\n", "ms/run", "%", "GMAC/s", "op", "algorithm",
             "prec", "node");
-    for (size_t i = 0; i < shown; i++) {
+    for (size_t i = 0; i < count; i++) {
         const rml_profile_entry *e = &entries[i];
         double ms = e->runs ? e->total_ms / (double)e->runs : 0;
         fprintf(file, "%10.3f %6.1f %9.1f  %-12s %-22s %-5s %s ", ms,
@@ -140,26 +140,30 @@ void print_profile(FILE *file, const rml_session *session, int limit)
     free(entries);
 }
 
-void json_profile(FILE *file, const rml_session *session)
+void json_profile(const rml_session *session)
 {
-    size_t count = rml_session_profile_count(session);
-    putc('[', file);
-    for (size_t i = 0; i < count; i++) {
+    putchar('[');
+    for (size_t i = 0; i < rml_session_profile_count(session); i++) {
         rml_profile_entry e = rml_session_profile(session, i);
-        fprintf(file, "%s{\"node\":", i ? "," : "");
-        json_text(file, e.node);
-        fprintf(file, ",\"op\":");
-        json_text(file, e.op);
-        fprintf(file, ",\"algorithm\":");
-        json_text(file, e.algorithm);
-        fprintf(file, ",\"precision\":");
-        json_text(file, e.precision);
-        fprintf(file, ",\"shape\":");
-        json_shape(file, &e.shape);
-        fprintf(file, ",\"macs\":%llu,\"runs\":%llu,\"total_ms\":%.4f}", (unsigned long long)e.macs,
-                (unsigned long long)e.runs, e.total_ms);
+        json_field(i ? ",{\"node\":" : "{\"node\":", e.node);
+        json_field(",\"op\":", e.op);
+        json_field(",\"algorithm\":", e.algorithm);
+        json_field(",\"precision\":", e.precision);
+        printf(",\"shape\":");
+        json_shape(&e.shape);
+        printf(",\"macs\":%llu,\"runs\":%llu,\"total_ms\":%.4f}", (unsigned long long)e.macs,
+               (unsigned long long)e.runs, e.total_ms);
     }
-    putc(']', file);
+    putchar(']');
+}
+
+void fill_floats(float *out, size_t count)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        out[i] = (float)(state >> 8) * 0x1p-24f;
+    }
 }
 
 double now_ms(void)

@@ -6,14 +6,18 @@
 
 #include <stdio.h>
 
-// A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
-void json_text(FILE *file, const char *text);
+// JSON and CSV go to standard output. A JSON string has its quotes; bytes that are not UTF-8 become
+// U+FFFD.
+void json_text(const char *text);
+
+// `before`, such as ",\"name\":", and a JSON string.
+void json_field(const char *before, const char *text);
 
 // A field of a CSV table, in quotes where it needs them.
-void csv_text(FILE *file, const char *text);
+void csv_text(const char *text);
 
 // [2,3,96,96], with -1 as null.
-void json_shape(FILE *file, const rml_shape *shape);
+void json_shape(const rml_shape *shape);
 
 // "(2,3,96,96)", with "?" where the size may change, to `file`.
 void print_shape(FILE *file, const rml_shape *shape);
@@ -36,11 +40,14 @@ run_cost run_cost_of(rml_model *model);
 // "one run, batch 1: 0.301 GMAC, 3.8 MB planned"; nothing where it is not planned.
 void print_run_cost(const run_cost *cost);
 
-// Nodes by time, the longest first, at most `limit` (0: all), then the total.
-void print_profile(FILE *file, const rml_session *session, int limit);
+// Nodes by time, the longest first, then the total.
+void print_profile(FILE *file, const rml_session *session);
 
 // One object a node, in order of execution, as a JSON array.
-void json_profile(FILE *file, const rml_session *session);
+void json_profile(const rml_session *session);
+
+// Numbers from 0 to below 1, the same every time.
+void fill_floats(float *out, size_t count);
 
 // Milliseconds of a clock that only goes forward.
 double now_ms(void);

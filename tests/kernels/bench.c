@@ -4,7 +4,7 @@
 #include "kernels/cpu.h"
 #include "tests/kernels/bench.h"
 #include "tests/kernels/check_kernels.h"
-#include "tools/bench/fma_peak.h"
+#include "tools/bench/bench_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "tools/bench/bench_parts.h"
 
-#include "tools/bench/fma_peak.h"
+#include "tools/find_weights.h"
 #include "tools/report.h"
 
 #include <stdlib.h>
@@ -45,16 +45,10 @@ static void fill_sizes(const char *model, rml_port *port)
                                                                     : OTHER_SIZE;
 }
 
-bool bench_parse_shape(const char *text, char *name, size_t capacity, rml_shape *shape)
+bool bench_parse_shape(const char *at, rml_shape *shape)
 {
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text || (size_t)(equals - text) >= capacity)
-        return false;
-    memcpy(name, text, (size_t)(equals - text));
-    name[equals - text] = 0;
-    shape->rank = 0;
-    for (const char *at = equals + 1;;) {
-        char *end;
+    char *end;
+    for (shape->rank = 0;; at = end + 1) {
         long long number = strtoll(at, &end, 10);
         if (end == at || number < 1 || number > INT32_MAX || shape->rank == RML_MAX_RANK)
             return false;
@@ -63,24 +57,16 @@ bool bench_parse_shape(const char *text, char *name, size_t capacity, rml_shape 
             return true;
         if (*end != 'x')
             return false;
-        at = end + 1;
     }
 }
 
 // A shape for an input that does not exist would silently measure something else.
 static rml_status check_shapes(const bench_settings *s, const rml_model *model, rml_error *err)
 {
-    for (int k = 0; k < s->shapes.count; k++) {
-        char name[128];
-        rml_shape shape;
-        bool known = false;
-        bench_parse_shape(s->shapes.items[k], name, sizeof name, &shape);
-        for (size_t i = 0; i < rml_model_input_count(model); i++)
-            known = known || strcmp(rml_model_input(model, i).name, name) == 0;
-        if (!known)
-            return rml_fail(err, RML_ERR_ARG, "--shape %s: %s has no input of this name",
-                            s->shapes.items[k], s->model);
-    }
+    for (int k = 0; k < s->shapes.count; k++)
+        if (rml_model_find_input(model, s->shapes.items[k].name) == RML_NO_PORT)
+            return rml_fail(err, RML_ERR_ARG, "--shape %s=%s: %s has no input of this name",
+                            s->shapes.items[k].name, s->shapes.items[k].value, s->model);
     return RML_OK;
 }
 
@@ -93,13 +79,9 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
         rml_port port = rml_model_input(model, i);
         const bool any_batch = port.shape.rank > 0 && port.shape.dim[0] < 0;
         fill_sizes(s->model, &port);
-        for (int k = 0; k < s->shapes.count; k++) {
-            char name[128];
-            rml_shape wanted;
-            if (bench_parse_shape(s->shapes.items[k], name, sizeof name, &wanted) &&
-                strcmp(name, port.name) == 0)
-                port.shape = wanted;
-        }
+        const char *given = option_list_find(&s->shapes, port.name);
+        if (given)
+            bench_parse_shape(given, &port.shape);
         if (batch && any_batch)
             port.shape.dim[0] = batch;
         batch_taken = batch_taken || any_batch ||
@@ -120,19 +102,15 @@ static rml_status set_shapes(const bench_settings *s, rml_session *session, cons
 // Floats in [0,1), the same every time; inputs of other types are all zero.
 static void fill_inputs(rml_session *session, const rml_model *model)
 {
-    uint32_t state = 1;
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
         const rml_port port = rml_model_input(model, i);
         rml_shape shape;
         void *data = rml_session_input(session, port.name, &shape);
-        size_t count = 1;
-        for (int k = 0; k < shape.rank; k++)
-            count *= (size_t)shape.dim[k];
+        size_t count;
+        count_elements(&shape, &count);
         memset(data, 0, count * rml_dtype_size(port.dtype));
-        for (size_t k = 0; k < count && port.dtype == RML_F32; k++) {
-            state = state * 1664525u + 1013904223u;
-            ((float *)data)[k] = (float)(state >> 8) * 0x1p-24f;
-        }
+        if (port.dtype == RML_F32)
+            fill_floats(data, count);
     }
 }
 
@@ -187,72 +165,62 @@ static rml_status repeat(const bench_settings *s, rml_session *session, bench_re
     return RML_OK;
 }
 
-static rml_status load(const bench_settings *s, rml_weights **weights, rml_model **model,
-                       double *start, rml_error *err)
+static rml_status load(const bench_settings *s, network *n, double *start, rml_error *err)
 {
     rml_model_settings built = rml_model_settings_default();
     built.config = s->config;
     built.keep_types = true; // inputs of all types are filled
     *start = now_ms();
     if (s->is_file)
-        return rml_model_open(model, s->model, &built, err);
+        return rml_model_open(&n->model, s->model, &built, err);
     if (s->weights)
-        TRY(rml_weights_open(weights, s->weights, NULL, err));
+        TRY(rml_weights_open(&n->weights, s->weights, NULL, err));
     else
-        TRY(rml_weights_create_random(weights, s->model, 1, &built, err));
+        TRY(rml_weights_create_random(&n->weights, s->model, 1, &built, err));
     // Making random weights is no part of loading.
     if (!s->weights)
         *start = now_ms();
-    return rml_model_create(model, s->model, *weights, &built, err);
+    return rml_model_create(&n->model, s->model, n->weights, &built, err);
+}
+
+static rml_status measure(const bench_settings *s, network *n, int batch, int threads,
+                          bench_result *r, rml_error *err)
+{
+    double start;
+    rml_shape shape = {.rank = 0};
+    rml_session_settings wanted = session_settings(&s->common);
+    wanted.threads = threads;
+    TRY(load(s, n, &start, err));
+    TRY(rml_session_create(&n->session, n->model, &wanted, err));
+    TRY(set_shapes(s, n->session, n->model, batch, err));
+    TRY(rml_session_prepare(n->session, err));
+    r->load_ms = now_ms() - start;
+    fill_inputs(n->session, n->model);
+    start = now_ms();
+    TRY(rml_session_run(n->session, err));
+    r->first_ms = now_ms() - start;
+    TRY(repeat(s, n->session, r, err));
+    if (rml_model_input_count(n->model))
+        rml_session_input_at(n->session, 0, &shape);
+    r->batch = shape.rank ? (int)shape.dim[0] : 1;
+    r->threads = rml_session_threads(n->session);
+    r->cpu = rml_session_cpu(n->session);
+    r->macs = rml_session_macs(n->session);
+    r->peak_gflops = fma_peak(r->cpu) * r->threads;
+    r->planned_bytes = rml_session_planned_bytes(n->session);
+    r->packed_bytes = rml_session_packed_bytes(n->session);
+    r->resident_bytes = rss_bytes();
+    r->peak_rss_bytes = peak_rss_bytes();
+    r->session = n->session;
+    bench_report(s, r);
+    return RML_OK;
 }
 
 rml_status bench_measure(const bench_settings *s, int batch, int threads, bench_result *r,
                          rml_error *err)
 {
-    rml_weights *weights = NULL;
-    rml_model *model = NULL;
-    rml_session *session = NULL;
-    double start;
-    rml_session_settings wanted = rml_session_settings_default();
-    wanted.threads = threads;
-    wanted.cpu = s->common.cpu;
-    wanted.precision = s->common.precision;
-    wanted.profile = s->common.profile;
-    rml_status status = load(s, &weights, &model, &start, err);
-    if (status == RML_OK)
-        status = rml_session_create(&session, model, &wanted, err);
-    if (status == RML_OK)
-        status = set_shapes(s, session, model, batch, err);
-    if (status == RML_OK)
-        status = rml_session_prepare(session, err);
-    if (status != RML_OK)
-        goto done;
-    r->load_ms = now_ms() - start;
-    fill_inputs(session, model);
-    start = now_ms();
-    status = rml_session_run(session, err);
-    r->first_ms = now_ms() - start;
-    if (status == RML_OK)
-        status = repeat(s, session, r, err);
-    if (status == RML_OK) {
-        rml_shape shape = {.rank = 0};
-        if (rml_model_input_count(model))
-            rml_session_input(session, rml_model_input(model, 0).name, &shape);
-        r->batch = shape.rank ? (int)shape.dim[0] : 1;
-        r->threads = rml_session_threads(session);
-        r->cpu = rml_session_cpu(session);
-        r->macs = rml_session_macs(session);
-        r->peak_gflops = fma_peak(r->cpu) * r->threads;
-        r->planned_bytes = rml_session_planned_bytes(session);
-        r->packed_bytes = rml_session_packed_bytes(session);
-        r->resident_bytes = rss_bytes();
-        r->peak_rss_bytes = peak_rss_bytes();
-        r->session = session;
-        bench_report(s, r);
-    }
-done:
-    rml_session_destroy(&session);
-    rml_model_destroy(&model);
-    rml_weights_close(&weights);
+    network n = {.session = NULL};
+    const rml_status status = measure(s, &n, batch, threads, r, err);
+    network_close(&n);
     return status;
 }

@@ -31,8 +31,8 @@ typedef struct bench_result {
     double ms[BENCH_RUNS_MAX]; // sorted
 } bench_result;
 
-// "NAME=1x3x512x512"
-bool bench_parse_shape(const char *text, char *name, size_t capacity, rml_shape *shape);
+// "1x3x512x512"
+bool bench_parse_shape(const char *text, rml_shape *shape);
 
 // Loads, plans, runs and reports one combination. `batch` 0: as --shape has it, or 1. `result` is
 // the caller's room.
@@ -42,5 +42,9 @@ rml_status bench_measure(const bench_settings *settings, int batch, int threads,
 // What stands above the results: machine and build, the head of a table.
 void bench_report_head(const bench_settings *settings);
 void bench_report(const bench_settings *settings, const bench_result *result);
+
+// Multiply-adds of f32 in registers, in GFLOP/s (two a multiply-add) of one core, the best of
+// several measurements of about a millisecond each; 0 for levels that have no such loop here.
+double fma_peak(rml_cpu_level level);
 
 #endif

@@ -49,8 +49,7 @@ static void report_json(const bench_settings *s, const bench_result *r, double g
 {
     char cpu[256];
     cpu_model(cpu, sizeof cpu);
-    printf("{\"model\":");
-    json_text(stdout, s->model);
+    json_field("{\"model\":", s->model);
     printf(",\"precision\":\"%s\",\"threads\":%d,\"cpu\":\"%s\",\"batch\":%d,\"macs\":%llu,"
            "\"runs\":%d,\"min_ms\":%.4f,\"median_ms\":%.4f,\"p90_ms\":%.4f,\"p99_ms\":%.4f,"
            "\"gmacs_per_s\":%.3f,\"share_of_peak\":%.4f,\"peak_gflops\":%.1f,"
@@ -61,12 +60,12 @@ static void report_json(const bench_settings *s, const bench_result *r, double g
            percentile(r, 0.9), percentile(r, 0.99), gmacs, share_of_peak(r, gmacs), r->peak_gflops,
            r->load_ms, r->first_ms, r->planned_bytes, r->packed_bytes,
            (unsigned long long)r->resident_bytes, (unsigned long long)r->peak_rss_bytes);
-    json_text(stdout, cpu);
+    json_text(cpu);
     printf(",\"version\":\"%s\",\"commit\":\"%s\",\"build\":\"%s\"", rml_version(), RML_COMMIT,
            RML_BUILD);
     if (s->common.profile) {
         printf(",\"profile\":");
-        json_profile(stdout, r->session);
+        json_profile(r->session);
     }
     printf("}\n");
 }
@@ -106,7 +105,7 @@ static void report_row(const bench_settings *s, const bench_result *r, double gm
                               (double)r->resident_bytes / 1e6};
     fputs(open, stdout);
     if (csv)
-        csv_text(stdout, s->model);
+        csv_text(s->model);
     else
         fputs(s->model, stdout);
     printf("%s%s%s%d%s%s%s%d%s%llu%s%d", between, rml_precision_name(s->common.precision), between,
@@ -118,7 +117,7 @@ static void report_row(const bench_settings *s, const bench_result *r, double gm
         char cpu[256];
         cpu_model(cpu, sizeof cpu);
         printf(",");
-        csv_text(stdout, cpu);
+        csv_text(cpu);
         printf(",%s,%s,%s", rml_version(), RML_COMMIT, RML_BUILD);
     }
     printf("%s\n", close);
@@ -163,6 +162,6 @@ void bench_report(const bench_settings *s, const bench_result *r)
     else
         report_row(s, r, gmacs);
     if (s->common.profile && s->form != BENCH_JSON)
-        print_profile(s->form == BENCH_TEXT ? stdout : stderr, r->session, 0);
+        print_profile(s->form == BENCH_TEXT ? stdout : stderr, r->session);
     fflush(stdout);
 }

@@ -64,7 +64,7 @@ int cmd_bench(int argc, char **argv)
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)
         return code;
-    char names[512], name[128];
+    char names[512];
     model_names(names, sizeof names);
     s.is_file = s.model && is_graph_file(s.model);
     if (!s.model || (!find_model(s.model) && !s.is_file))
@@ -76,8 +76,9 @@ int cmd_bench(int argc, char **argv)
     s.form = s.common.json ? BENCH_JSON : csv ? BENCH_CSV : markdown ? BENCH_MARKDOWN : BENCH_TEXT;
     rml_shape shape;
     for (int i = 0; i < s.shapes.count; i++)
-        if (!bench_parse_shape(s.shapes.items[i], name, sizeof name, &shape))
-            return usage_error(COMMAND, "--shape is NAME=1x3x512x512, not '%s'", s.shapes.items[i]);
+        if (!bench_parse_shape(s.shapes.items[i].value, &shape))
+            return usage_error(COMMAND, "--shape is NAME=1x3x512x512, not '%s=%s'",
+                               s.shapes.items[i].name, s.shapes.items[i].value);
     int threads[LIST_MAX] = {0}, batches[LIST_MAX] = {0};
     int thread_count = 1, batch_count = 1;
     if (thread_list && !(thread_count = parse_list(thread_list, threads, 256)))
@@ -95,5 +96,5 @@ int cmd_bench(int argc, char **argv)
         for (int t = 0; status == RML_OK && t < thread_count; t++)
             status = bench_measure(&s, batches[b], threads[t], result, &err);
     free(result);
-    return status == RML_OK ? EXIT_DONE : failure(COMMAND, &err);
+    return exit_code(COMMAND, status, &err, 0);
 }

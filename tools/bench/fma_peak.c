@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "tools/bench/fma_peak.h"
+#include "tools/bench/bench_parts.h"
 
 #include <time.h>
 

@@ -26,32 +26,13 @@ typedef struct verdict {
     bool outputs_differ;
 } verdict;
 
-// The FILE of `text`, which is NAME=FILE, or NULL when the name is another one.
-static const char *file_of(const char *text, const char *name)
-{
-    const size_t bytes = strlen(name);
-    return strncmp(text, name, bytes) == 0 && text[bytes] == '=' ? text + bytes + 1 : NULL;
-}
-
-static const char *input_file(const settings *s, const char *name)
-{
-    const char *file = NULL;
-    for (int i = 0; i < s->inputs.count && !file; i++)
-        file = file_of(s->inputs.items[i], name);
-    return file;
-}
-
 // An input of a wrong name would silently be made up.
 static rml_status check_inputs(const settings *s, const side *a, rml_error *err)
 {
-    for (int i = 0; i < s->inputs.count; i++) {
-        bool known = false;
-        for (size_t k = 0; k < rml_model_input_count(a->model); k++)
-            known = known || file_of(s->inputs.items[i], rml_model_input(a->model, k).name);
-        if (!known)
-            return rml_fail(err, RML_ERR_ARG, "--input %s: %s has no input of this name",
-                            s->inputs.items[i], a->path);
-    }
+    for (int i = 0; i < s->inputs.count; i++)
+        if (rml_model_find_input(a->model, s->inputs.items[i].name) == RML_NO_PORT)
+            return rml_fail(err, RML_ERR_ARG, "--input %s=%s: %s has no input of this name",
+                            s->inputs.items[i].name, s->inputs.items[i].value, a->path);
     return RML_OK;
 }
 
@@ -71,7 +52,7 @@ static void choose_sizes(rml_shape *shape, const rml_shape *other)
 static rml_status make_input(const settings *s, const rml_port *port, const rml_shape *other,
                              const side *stored, layer *out, rml_error *err)
 {
-    const char *file = input_file(s, port->name);
+    const char *file = option_list_find(&s->inputs, port->name);
     const layer *kept = stored ? side_find_name(stored, port->name) : NULL;
     rml_npy *npy = NULL;
     out->shape = port->shape;
@@ -88,7 +69,6 @@ static rml_status make_input(const settings *s, const rml_port *port, const rml_
     out->data = calloc(out->count + 1, sizeof *out->data);
     if (!out->data)
         return no_memory(err, out->count * sizeof *out->data, "an input");
-    uint32_t state = 1;
     if (file) {
         const rml_status status =
             rml_npy_read(npy, RML_F32, out->data, out->count * sizeof *out->data, err);
@@ -96,10 +76,8 @@ static rml_status make_input(const settings *s, const rml_port *port, const rml_
         TRY(status);
     } else if (kept) {
         memcpy(out->data, kept->data, out->count * sizeof *out->data);
-    }
-    for (size_t i = 0; i < out->count && !file && !kept && port->dtype == RML_F32; i++) {
-        state = state * 1664525u + 1013904223u;
-        out->data[i] = (float)(state >> 8) * 0x1p-24f;
+    } else if (port->dtype == RML_F32) {
+        fill_floats(out->data, out->count);
     }
     return RML_OK;
 }
@@ -131,10 +109,8 @@ static rml_status run_side(side *s, const layer *inputs, rml_error *err)
 // The input of `s` that is called as `port` is, or else the one at the same place.
 static size_t place_of(const side *s, const rml_port *port, size_t place)
 {
-    for (size_t i = 0; i < rml_model_input_count(s->model); i++)
-        if (strcmp(rml_model_input(s->model, i).name, port->name) == 0)
-            return i;
-    return place;
+    const size_t found = rml_model_find_input(s->model, port->name);
+    return found == RML_NO_PORT ? place : found;
 }
 
 static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
@@ -187,9 +163,9 @@ static void print_layer(const settings *s, const layer *a, const layer *b, diffe
 static void json_layer(const layer *a, const layer *b, difference d, bool first)
 {
     printf("%s{\"name\":", first ? "" : ",");
-    json_text(stdout, *a->key ? a->key : a->name);
+    json_text(*a->key ? a->key : a->name);
     printf(",\"shape\":");
-    json_shape(stdout, &a->shape);
+    json_shape(&a->shape);
     if (a->count == b->count)
         printf(",\"error\":%.6g}", d.error > 1e300 ? 1e300 : d.error);
     else
@@ -264,7 +240,7 @@ static void answer(const settings *s, const side *a, const side *b, verdict *v)
         compare_outputs(s, a, b, v);
         printf("],\"tolerance\":%g,\"different\":%zu,\"first\":", s->tolerance, v->different);
         if (v->first[0])
-            json_text(stdout, v->first[0]->key);
+            json_text(v->first[0]->key);
         else
             printf("null");
         printf("}\n");
@@ -343,9 +319,6 @@ int cmd_compare(int argc, char **argv)
         return usage_error(COMMAND, "two files are compared: A and B");
     if (s.network && !find_model(s.network))
         return usage_error(COMMAND, "there is no network '%s'", s.network);
-    for (int i = 0; i < s.inputs.count; i++)
-        if (!strchr(s.inputs.items[i], '='))
-            return usage_error(COMMAND, "--input is NAME=FILE.npy, not '%s'", s.inputs.items[i]);
     rml_error err;
     verdict v = {0};
     if (run(&s, &v, &err) != RML_OK)

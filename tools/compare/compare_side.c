@@ -72,10 +72,7 @@ rml_status side_open(side *s, const char *path, const char *network, const commo
     *s = (side){.path = path};
     rml_status status = open_model(s, network, err);
     if (status == RML_OK && s->model) {
-        rml_session_settings wanted = rml_session_settings_default();
-        wanted.threads = common->threads;
-        wanted.cpu = common->cpu;
-        wanted.precision = common->precision;
+        rml_session_settings wanted = session_settings(common);
         wanted.observe = observe;
         wanted.observe_user = s;
         status = rml_session_create(&s->session, s->model, &wanted, err);

@@ -15,44 +15,22 @@
 #define DEFAULT_OUTFILE DEFAULT_FOLDER "/result_voice.mp4"
 #define OPTIONS_MAX 64
 
-// The face detector with what it stands on.
-typedef struct {
-    rml_weights *weights;
-    rml_model *model;
-    rml_face_finder *finder;
-} detector;
-
 rml_session_settings lipsync_session_settings(const lipsync_command *command)
 {
-    rml_session_settings wanted = rml_session_settings_default();
-    wanted.threads = command->common.threads;
-    wanted.cpu = command->common.cpu;
-    wanted.precision = command->common.precision;
-    wanted.profile = command->common.profile;
+    rml_session_settings wanted = session_settings(&command->common);
     wanted.memory_limit = command->memory_limit;
     wanted.shared = command->shared;
     return wanted;
 }
 
-static void detector_close(detector *d)
+static rml_status detector_open(lipsync_command *c, rml_face_finder **finder, rml_error *err)
 {
-    rml_face_finder_destroy(&d->finder);
-    rml_model_destroy(&d->model);
-    rml_weights_close(&d->weights);
-}
-
-static rml_status detector_open(detector *d, const lipsync_command *c, rml_error *err)
-{
-    const weights_source *source = &c->detector;
+    const weights_source *source = &c->detector.source;
+    const bool s3fd = strcmp(source->what, DETECTOR) != 0;
     const rml_face_finder_settings wanted = {.session = lipsync_session_settings(c),
                                              .every = c->detect_every};
-    if (strcmp(source->what, DETECTOR) == 0) {
-        TRY(rml_model_open(&d->model, source->path, NULL, err));
-    } else {
-        TRY(weights_source_open(&d->weights, source, c->common.quiet, err));
-        TRY(rml_model_create(&d->model, source->what, d->weights, NULL, err));
-    }
-    const rml_status status = rml_face_finder_create(&d->finder, d->model, &wanted, err);
+    TRY(network_open(&c->detector, s3fd ? source->what : NULL, NULL, c->common.quiet, err));
+    const rml_status status = rml_face_finder_create(finder, c->detector.model, &wanted, err);
     if (status != RML_OK)
         rml_error_prefix(err, source->path);
     return status;
@@ -70,14 +48,14 @@ static bool on_cancelled(void *user)
     return interrupt_asked();
 }
 
-static void report(const lipsync_command *c, const rml_lipsync *job, const detector *faces,
+static void report(const lipsync_command *c, const rml_lipsync *job, const rml_face_finder *finder,
                    const rml_lipsync_result *result, double seconds)
 {
     lipsync_session sessions[LIPSYNC_SESSIONS];
     int count = c->sessions(c->user, sessions);
-    if (faces->finder)
+    if (finder)
         sessions[count++] =
-            (lipsync_session){c->detector.what, rml_face_finder_session(faces->finder)};
+            (lipsync_session){c->detector.source.what, rml_face_finder_session(finder)};
     lipsync_report(c, result, rml_lipsync_clip(job), sessions, count, seconds);
 }
 
@@ -85,23 +63,24 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
 {
     rml_lipsync *job = NULL;
     rml_lip_net *net = NULL;
-    detector faces = {0};
+    rml_face_finder *finder = NULL;
     const double start = now_ms();
     rml_status status = rml_lipsync_open(&job, &c->job, NULL, err);
     if (status == RML_OK)
         status = c->open(c->user, c, &net, err);
     // Known boxes make the detector needless; it is there for frames the faces file does not cover.
-    if (status == RML_OK && c->detector.path &&
+    if (status == RML_OK && c->detector.source.path &&
         rml_lipsync_known_faces(job) < rml_lipsync_total(job))
-        status = detector_open(&faces, c, err);
+        status = detector_open(c, &finder, err);
     if (status == RML_OK) {
         progress_begin(&c->progress, "frames", !c->common.quiet);
-        status = rml_lipsync_run(job, net, faces.finder, result, err);
+        status = rml_lipsync_run(job, net, finder, result, err);
         progress_end(&c->progress);
     }
     if (status == RML_OK)
-        report(c, job, &faces, result, (now_ms() - start) / 1e3);
-    detector_close(&faces);
+        report(c, job, finder, result, (now_ms() - start) / 1e3);
+    rml_face_finder_destroy(&finder);
+    network_close(&c->detector);
     rml_lipsync_close(&job);
     return status;
 }
@@ -190,7 +169,8 @@ static int check_options(lipsync_command *c)
         return usage_error(c->name,
                            "--compat finds faces as the original does: with S3FD, in every "
                            "frame, without --detector and --detect_every");
-    if (!has_box && !weights_choose(&c->detector, c->detector_named ? DETECTOR : "s3fd", named) &&
+    if (!has_box &&
+        !weights_choose(&c->detector.source, c->detector_named ? DETECTOR : "s3fd", named) &&
         !exists(j->faces_path))
         return usage_error(c->name, "where is the face? Give --s3fd FILE (weights of the S3FD face "
                                     "detector), --detector FILE.onnx (a light one) or --box TOP "

@@ -35,7 +35,7 @@ typedef struct lipsync_command {
     size_t memory_limit;      // of all sessions of frames together, or 0
     rml_shared_block *shared; // the memory of these sessions, which take turns; or NULL
     // ---- of the shared part ----
-    weights_source detector; // S3FD's weights, or a graph file that tells by itself
+    network detector; // S3FD, or a graph file that tells by itself
     const char *s3fd_named, *detector_named, *codec;
     int detect_every;
     option_switch is_static;

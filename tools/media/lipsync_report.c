@@ -32,7 +32,7 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
         for (int i = 0; i < count; i++) {
             if (count > 2)
                 fprintf(stderr, "%s\n", sessions[i].name);
-            print_profile(stderr, sessions[i].session, 0);
+            print_profile(stderr, sessions[i].session);
         }
     }
     if (s->common.quiet)
@@ -55,8 +55,7 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
                         const rml_clip_info *clip, const lipsync_session *sessions, int count,
                         double seconds)
 {
-    printf("{\"file\":");
-    json_text(stdout, s->job.out_path);
+    json_field("{\"file\":", s->job.out_path);
     printf(",\"frames\":%lld,\"fps\":%.6f,\"width\":%d,\"height\":%d,\"codec\":\"%s\","
            "\"video_seconds\":%.6f,\"audio_seconds\":%.6f,\"bytes\":%lld,\"seconds\":%.3f,"
            "\"frames_per_second\":%.3f,\"source_frames\":%lld,\"frames_without_face\":%lld,"
@@ -83,7 +82,7 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
         printf(",\"profile\":{");
         for (int i = 0; i < count; i++) {
             printf("%s\"%s\":", i ? "," : "", sessions[i].name);
-            json_profile(stdout, sessions[i].session);
+            json_profile(sessions[i].session);
         }
         printf("}");
     }
