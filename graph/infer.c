@@ -34,40 +34,25 @@ void rml_graph_constants(const rml_graph *graph, const rml_node *node, const rml
     }
 }
 
-static rml_status infer_types(const rml_node *node, const rml_fact *in, rml_dtype *types,
-                              rml_error *err)
-{
-    const rml_op *op = rml_op_get(node->op);
-    if (op->types)
-        return op->types(&node->attr, in, node->in_count, types, err);
-    for (int i = 0; i < node->in_count; i++)
-        if (in[i].shape.rank != -1 && in[i].dtype != RML_F32)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected f32", i,
-                            rml_dtype_name(in[i].dtype));
-    for (int i = 0; i < node->out_count; i++)
-        types[i] = RML_F32;
-    return RML_OK;
-}
-
-// By the rule that looks at shapes alone.
-static rml_status infer_shapes(const rml_graph *graph, const rml_node *node, const rml_fact *in,
-                               rml_shape *out, rml_error *err)
+// By the rule that looks at shapes alone, once there are any.
+static rml_status infer_shapes(const rml_graph *graph, const rml_op *op, rml_op_node *node,
+                               int out_count, rml_shape *out, rml_error *err)
 {
     enum { FEW = 8 };
     const size_t count = (size_t)node->in_count;
     rml_shape few[FEW], *shapes = few;
     for (size_t i = 0; i < count; i++)
-        if (in[i].shape.rank == RML_RANK_UNKNOWN) {
-            for (int k = 0; k < node->out_count; k++)
+        if (node->in[i].shape.rank == RML_RANK_UNKNOWN) {
+            for (int k = 0; k < out_count; k++)
                 out[k] = (rml_shape){.rank = RML_RANK_UNKNOWN};
             return RML_OK;
         }
     if (count > FEW && !(shapes = rml_alloc(graph->arena.allocator, count * sizeof *shapes)))
         return rml_fail_nomem(err, count * sizeof *shapes, "shape inference");
     for (size_t i = 0; i < count; i++)
-        shapes[i] = in[i].shape;
-    const rml_status status =
-        rml_op_get(node->op)->infer(&node->attr, shapes, node->in_count, out, err);
+        shapes[i] = node->in[i].shape;
+    node->shape = shapes;
+    const rml_status status = op->infer(node, out, err);
     if (shapes != few)
         rml_free(graph->arena.allocator, shapes);
     return status;
@@ -77,12 +62,13 @@ rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, co
                                 rml_fact *out, rml_error *err)
 {
     const rml_op *op = rml_op_get(node->op);
+    rml_op_node asked = {.attr = &node->attr, .in = in, .in_count = node->in_count};
     rml_dtype types[RML_MAX_OUTPUTS];
     rml_shape shapes[RML_MAX_OUTPUTS];
-    rml_status status = infer_types(node, in, types, err);
+    rml_status status = rml_op_types(op, &asked, types, err);
     if (status == RML_OK)
-        status = op->infer ? infer_shapes(graph, node, in, shapes, err)
-                           : op->infer_values(&node->attr, in, node->in_count, shapes, err);
+        status = op->infer ? infer_shapes(graph, op, &asked, node->out_count, shapes, err)
+                           : op->infer_values(&asked, shapes, err);
     if (status != RML_OK) {
         char context[256];
         snprintf(context, sizeof context, "%s (%s)", node->name, op->name);

@@ -3,6 +3,7 @@
 #include "tensor/size.h"
 
 #include <math.h>
+#include <string.h>
 
 const rml_op *rml_op_get(rml_op_id id)
 {
@@ -22,7 +23,9 @@ bool rml_op_packs(const rml_op *op, int index)
 
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr)
 {
-    return op->outputs ? op->outputs(attr) : 1;
+    return op->outputs     ? op->outputs(attr)
+           : op->signature ? (int)strlen(strchr(op->signature, '>') + 1)
+                           : 1;
 }
 
 bool rml_op_writes_nothing(const rml_op_args *args, int out_count)
@@ -71,36 +74,61 @@ int64_t rml_size_symbol(int64_t size, int64_t a, int64_t b)
     return size < -1 ? INT64_MIN / 2 - (int64_t)(hash >> 3) : -1;
 }
 
-rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,
-                          rml_error *err)
+static rml_status check_type(char letter, const rml_fact *in, int index, rml_error *err)
 {
-    for (int i = 1; i < count; i++)
-        if (in[i].shape.rank != -1 && in[i].dtype != in[0].dtype)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, input 0 is %s", i,
-                            rml_dtype_name(in[i].dtype), rml_dtype_name(in[0].dtype));
-    for (int i = 0; i < out_count; i++)
-        out[i] = in[0].dtype;
+#define BIT(type) (1u << RML_##type)
+#define FLOATS (BIT(F16) | BIT(BF16) | BIT(F32) | BIT(F64))
+    static const struct {
+        char letter;
+        uint32_t types;
+        const char *name;
+    } classes[] = {{'*', UINT32_MAX, ""},
+                   {'n', ~BIT(BOOL), "numbers"},
+                   {'r', FLOATS, "a float type"},
+                   {'h', FLOATS & ~BIT(BF16), "f16, f32 or f64"},
+                   {'s', BIT(F32) | BIT(F64), "f32 or f64"},
+                   {'f', BIT(F32), "f32"},
+                   {'i', BIT(I32) | BIT(I64), "i32 or i64"},
+                   {'l', BIT(I64), "i64"},
+                   {'b', BIT(BOOL), "bool"}};
+    const rml_dtype type = in[index].dtype;
+    if (letter >= '0' && letter <= '9') {
+        if (type == in[letter - '0'].dtype)
+            return RML_OK;
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, input %c is %s", index,
+                        rml_dtype_name(type), letter, rml_dtype_name(in[letter - '0'].dtype));
+    }
+    size_t class = 0;
+    while (classes[class].letter != letter)
+        class ++;
+    if (classes[class].types & 1u << type)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected %s", index,
+                    rml_dtype_name(type), classes[class].name);
+}
+
+rml_status rml_op_types(const rml_op *op, const rml_op_node *node, rml_dtype *out, rml_error *err)
+{
+    const char *at = op->signature ? op->signature : "f>f", *to = strchr(at, '>') + 1;
+    if (op->types)
+        return op->types(node, out, err);
+    for (int i = 0; i < node->in_count; i++, at += at[1] != '>')
+        if (node->in[i].shape.rank != -1)
+            RML_TRY(check_type(*at, node->in, i, err));
+    const int count = rml_op_outputs(op, node->attr);
+    for (int i = 0; i < count; i++, to += to[1] != 0)
+        out[i] = *to == 'f'   ? RML_F32
+                 : *to == 'l' ? RML_I64
+                 : *to == 't'
+                     ? node->attr->cast.to // where all attributes that have a type begin with it
+                     : node->in[*to - '0'].dtype;
     return RML_OK;
 }
 
-rml_status rml_types_i64(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                         rml_error *err)
+rml_status rml_infer_same(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in;
-    (void)in_count;
     (void)err;
-    *out = RML_I64;
-    return RML_OK;
-}
-
-rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                          rml_shape *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    (void)err;
-    *out = in[0];
+    *out = node->shape[0];
     return RML_OK;
 }
 

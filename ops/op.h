@@ -183,15 +183,18 @@ typedef struct rml_fact {
     bool constant;    // trained, or computed from what is: the same in every run
 } rml_fact;
 
-// Whether input `index` is there.
-static inline bool rml_fact_given(const rml_fact *in, int in_count, int index)
-{
-    return index < in_count && in[index].shape.rank != -1;
-}
+// What shape inference is asked: of a node, what is known of its inputs.
+typedef struct rml_op_node {
+    const rml_op_attr *attr;
+    const rml_fact *in;
+    const rml_shape *shape; // of the inputs, where no rank is unknown
+    int in_count;
+} rml_op_node;
 
-static inline bool rml_shape_given(const rml_shape *in, int in_count, int index)
+// Whether input `index` is there.
+static inline bool rml_op_given(const rml_op_node *node, int index)
 {
-    return index < in_count && in[index].rank != -1;
+    return index < node->in_count && node->in[index].shape.rank != -1;
 }
 
 typedef struct rml_op {
@@ -211,18 +214,20 @@ typedef struct rml_op {
                           // where they are
     bool checks_elements; // `infer_values` also refuses elements that no size depends on (indices
                           // out of range): a planned run asks it once they are there. Plain layout
-    int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: one
-    // Types of all outputs; refuses inputs of the wrong type. NULL: all are f32, in and out.
-    rml_status (*types)(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err);
+    // Types: a letter for each input, '>', a letter for each output; the last input's letter serves
+    // all further ones, the last output's too. Inputs: * any, n any but bool, r a float type, h
+    // f16, f32 or f64, s f32 or f64, f f32, i i32 or i64, l i64, b bool. Outputs: f, l, or t, the
+    // one in the attributes. Either may be a digit: the type of that input. NULL: all f32, "f>f".
+    const char *signature;
+    int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: the signature tells
+    // Instead of a signature where the attributes say what fits.
+    rml_status (*types)(const rml_op_node *node, rml_dtype *out, rml_error *err);
     // Shapes of all outputs, by one of two rules: `infer` from the inputs' shapes alone, of which
     // every rank is known; `infer_values` also from what is known of their elements. Dimensions of
     // -1 are unknown and stay so where they cannot be told. `in` of an absent input has rank -1.
     // Errors need not name the node.
-    rml_status (*infer)(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err);
-    rml_status (*infer_values)(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_shape *out, rml_error *err);
+    rml_status (*infer)(const rml_op_node *node, rml_shape *out, rml_error *err);
+    rml_status (*infer_values)(const rml_op_node *node, rml_shape *out, rml_error *err);
     uint64_t (*macs)(const rml_op_args *args); // NULL: 0
     const rml_algorithm *algorithms;           // ends with an entry whose `accepts` is NULL
 } rml_op;
@@ -231,18 +236,11 @@ typedef struct rml_op {
 // else: the same for the same (see graph/symbols.h); -1 for -1.
 int64_t rml_size_symbol(int64_t size, int64_t a, int64_t b);
 
-// Types of an operator that only moves elements: all inputs are of one type, and so are the
-// outputs. Further inputs than the first `count` are not looked at.
-rml_status rml_types_same(const rml_fact *in, int count, rml_dtype *out, int out_count,
-                          rml_error *err);
-
-// Type of an operator whose one output holds sizes, places or counts.
-rml_status rml_types_i64(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                         rml_error *err);
+// Types of the outputs; refuses inputs of the wrong type.
+rml_status rml_op_types(const rml_op *op, const rml_op_node *node, rml_dtype *out, rml_error *err);
 
 // Shape rule of an operator with one output of the shape of its first input.
-rml_status rml_infer_same(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                          rml_shape *out, rml_error *err);
+rml_status rml_infer_same(const rml_op_node *node, rml_shape *out, rml_error *err);
 
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);

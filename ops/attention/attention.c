@@ -24,21 +24,21 @@ static int outputs(const rml_op_attr *attr)
     return attr->attention.scores == RML_ATTENTION_NO_SCORES ? 1 : 2;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    bool fits = rml_dtype_is_float(in[Q].dtype) && rml_dtype_is_float(in[V].dtype) &&
-                in[K].dtype == in[Q].dtype;
-    if (rml_fact_given(in, in_count, MASK))
-        fits = fits && (in[MASK].dtype == RML_BOOL || rml_dtype_is_float(in[MASK].dtype));
-    if (rml_fact_given(in, in_count, LENGTHS))
-        fits = fits && in[LENGTHS].dtype == RML_I64;
+    bool fits = rml_dtype_is_float(node->in[Q].dtype) && rml_dtype_is_float(node->in[V].dtype) &&
+                node->in[K].dtype == node->in[Q].dtype;
+    if (rml_op_given(node, MASK))
+        fits =
+            fits && (node->in[MASK].dtype == RML_BOOL || rml_dtype_is_float(node->in[MASK].dtype));
+    if (rml_op_given(node, LENGTHS))
+        fits = fits && node->in[LENGTHS].dtype == RML_I64;
     if (!fits)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "attention of %s, %s and %s is not defined",
-                        rml_dtype_name(in[Q].dtype), rml_dtype_name(in[K].dtype),
-                        rml_dtype_name(in[V].dtype));
-    for (int k = 0; k < outputs(attr); k++)
-        out[k] = in[Q].dtype;
+                        rml_dtype_name(node->in[Q].dtype), rml_dtype_name(node->in[K].dtype),
+                        rml_dtype_name(node->in[V].dtype));
+    for (int k = 0; k < outputs(node->attr); k++)
+        out[k] = node->in[Q].dtype;
     return RML_OK;
 }
 
@@ -84,28 +84,29 @@ static bool mask_fits(const rml_shape *mask, const rml_shape *scores)
     return fits;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char q[RML_SHAPE_TEXT_BYTES], k[RML_SHAPE_TEXT_BYTES], v[RML_SHAPE_TEXT_BYTES];
     rml_attention_dims d;
-    if (!dims_of(&attr->attention, in, &d))
+    if (!dims_of(&node->attr->attention, node->shape, &d))
         return rml_fail(err, RML_ERR_SHAPE, "queries %s, keys %s and values %s do not fit",
-                        rml_shape_text(&in[Q], q), rml_shape_text(&in[K], k),
-                        rml_shape_text(&in[V], v));
+                        rml_shape_text(&node->shape[Q], q), rml_shape_text(&node->shape[K], k),
+                        rml_shape_text(&node->shape[V], v));
     const rml_shape scores = {4, {d.items, d.heads, d.queries, d.keys}};
-    if (rml_shape_given(in, in_count, MASK) && !mask_fits(&in[MASK], &scores))
+    if (rml_op_given(node, MASK) && !mask_fits(&node->shape[MASK], &scores))
         return rml_fail(err, RML_ERR_SHAPE, "mask %s does not fit scores %s",
-                        rml_shape_text(&in[MASK], q), rml_shape_text(&scores, k));
-    if (rml_shape_given(in, in_count, PAST) && in[PAST].rank != 4)
-        return rml_fail(err, RML_ERR_SHAPE, "past keys %s", rml_shape_text(&in[PAST], q));
-    if (rml_shape_given(in, in_count, LENGTHS) &&
-        (in[LENGTHS].rank != 1 || !rml_dims_agree(in[LENGTHS].dim[0], d.items)))
+                        rml_shape_text(&node->shape[MASK], q), rml_shape_text(&scores, k));
+    if (rml_op_given(node, PAST) && node->shape[PAST].rank != 4)
+        return rml_fail(err, RML_ERR_SHAPE, "past keys %s", rml_shape_text(&node->shape[PAST], q));
+    if (rml_op_given(node, LENGTHS) &&
+        (node->shape[LENGTHS].rank != 1 || !rml_dims_agree(node->shape[LENGTHS].dim[0], d.items)))
         return rml_fail(err, RML_ERR_SHAPE, "lengths %s of queries %s",
-                        rml_shape_text(&in[LENGTHS], q), rml_shape_text(&in[Q], k));
-    out[0] = in[Q];
-    out[0].dim[in[Q].rank - 1] = in[Q].rank == 4 || d.width < 0 ? d.width : d.width * d.heads;
-    if (outputs(attr) > 1)
+                        rml_shape_text(&node->shape[LENGTHS], q),
+                        rml_shape_text(&node->shape[Q], k));
+    out[0] = node->shape[Q];
+    out[0].dim[node->shape[Q].rank - 1] =
+        node->shape[Q].rank == 4 || d.width < 0 ? d.width : d.width * d.heads;
+    if (outputs(node->attr) > 1)
         out[1] = scores;
     return RML_OK;
 }

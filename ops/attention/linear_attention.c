@@ -22,16 +22,14 @@ static int outputs(const rml_op_attr *attr)
     return 2;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    (void)attr;
-    for (int k = 0; k < in_count; k++)
-        if (in[k].shape.rank != -1 && !rml_dtype_is_float(in[k].dtype))
+    for (int k = 0; k < node->in_count; k++)
+        if (node->in[k].shape.rank != -1 && !rml_dtype_is_float(node->in[k].dtype))
             return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected a float type", k,
-                            rml_dtype_name(in[k].dtype));
-    out[0] = in[Q].dtype;
-    out[1] = rml_fact_given(in, in_count, STATE) ? in[STATE].dtype : in[Q].dtype;
+                            rml_dtype_name(node->in[k].dtype));
+    out[0] = node->in[Q].dtype;
+    out[1] = rml_op_given(node, STATE) ? node->in[STATE].dtype : node->in[Q].dtype;
     return RML_OK;
 }
 
@@ -46,38 +44,38 @@ static bool rows_fit(const rml_shape *a, const rml_shape *q, int64_t parts)
            rml_dims_agree(a->dim[1], q->dim[1]) && (a->dim[2] < 0 || a->dim[2] % parts == 0);
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_linear_attention_attr *at = &attr->linear_attention;
-    const rml_shape *q = &in[Q];
+    const rml_linear_attention_attr *at = &node->attr->linear_attention;
+    const rml_shape *q = &node->shape[Q];
     const bool decays = at->rule == RML_FADING_GATED || at->rule == RML_FADING_GATED_DELTA;
     const bool corrects = at->rule == RML_FADING_DELTA || at->rule == RML_FADING_GATED_DELTA;
     char text[RML_SHAPE_TEXT_BYTES];
     if (at->heads < 1 || at->key_heads < 1 || at->heads % at->key_heads != 0)
         return rml_fail(err, RML_ERR_SHAPE, "%lld heads share %lld of keys", (long long)at->heads,
                         (long long)at->key_heads);
-    bool fits = rows_fit(q, q, at->heads) && rows_fit(&in[K], q, at->key_heads) &&
-                rows_fit(&in[V], q, at->key_heads);
-    if (!fits || decays != rml_shape_given(in, in_count, DECAY) ||
-        corrects != rml_shape_given(in, in_count, RATE))
+    bool fits = rows_fit(q, q, at->heads) && rows_fit(&node->shape[K], q, at->key_heads) &&
+                rows_fit(&node->shape[V], q, at->key_heads);
+    if (!fits || decays != rml_op_given(node, DECAY) || corrects != rml_op_given(node, RATE))
         return rml_fail(err, RML_ERR_SHAPE,
                         "queries %s do not fit keys and values, or the rule its inputs",
                         rml_shape_text(q, text));
-    const int64_t depth = part(q->dim[2], at->heads), width = part(in[V].dim[2], at->key_heads);
-    fits = rml_dims_agree(part(in[K].dim[2], at->key_heads), depth);
+    const int64_t depth = part(q->dim[2], at->heads),
+                  width = part(node->shape[V].dim[2], at->key_heads);
+    fits = rml_dims_agree(part(node->shape[K].dim[2], at->key_heads), depth);
     if (decays && fits)
-        fits = rows_fit(&in[DECAY], q, at->key_heads) &&
-               (in[DECAY].dim[2] == at->key_heads ||
-                rml_dims_agree(part(in[DECAY].dim[2], at->key_heads), depth));
+        fits = rows_fit(&node->shape[DECAY], q, at->key_heads) &&
+               (node->shape[DECAY].dim[2] == at->key_heads ||
+                rml_dims_agree(part(node->shape[DECAY].dim[2], at->key_heads), depth));
     if (corrects && fits)
-        fits = rows_fit(&in[RATE], q, 1) &&
-               (in[RATE].dim[2] == 1 || rml_dims_agree(in[RATE].dim[2], at->key_heads));
+        fits = rows_fit(&node->shape[RATE], q, 1) &&
+               (node->shape[RATE].dim[2] == 1 ||
+                rml_dims_agree(node->shape[RATE].dim[2], at->key_heads));
     const rml_shape state = {4, {q->dim[0], at->key_heads, depth, width}};
-    if (rml_shape_given(in, in_count, STATE) && fits) {
-        fits = in[STATE].rank == 4;
+    if (rml_op_given(node, STATE) && fits) {
+        fits = node->shape[STATE].rank == 4;
         for (int i = 0; i < 4 && fits; i++)
-            fits = rml_dims_agree(in[STATE].dim[i], state.dim[i]);
+            fits = rml_dims_agree(node->shape[STATE].dim[i], state.dim[i]);
     }
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "state, decay or rate do not fit a state of %s",

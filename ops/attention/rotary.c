@@ -10,19 +10,6 @@
 
 enum { X, COSINES, SINES, PLACES };
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    (void)attr;
-    if (!rml_dtype_is_float(in[X].dtype))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "an embedding of %s is not defined",
-                        rml_dtype_name(in[X].dtype));
-    if (rml_fact_given(in, in_count, PLACES) && in[PLACES].dtype != RML_I64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "places are %s, expected i64",
-                        rml_dtype_name(in[PLACES].dtype));
-    return rml_types_same(in, 3, out, 1, err);
-}
-
 // Sizes; -1 where unknown.
 typedef struct rotary_dims {
     int64_t batch, heads, length, depth, rotated;
@@ -57,30 +44,29 @@ static rml_status check_places(const rml_fact *places, const rml_shape *table, r
     return RML_OK;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    const rml_shape *x = &in[X].shape, *table = &in[COSINES].shape;
-    const bool placed = rml_fact_given(in, in_count, PLACES);
+    const rml_shape *x = &node->in[X].shape, *table = &node->in[COSINES].shape;
+    const bool placed = rml_op_given(node, PLACES);
     rotary_dims d;
     *out = *x;
-    for (int k = 0; k < in_count; k++)
-        if (in[k].shape.rank == RML_RANK_UNKNOWN)
+    for (int k = 0; k < node->in_count; k++)
+        if (node->in[k].shape.rank == RML_RANK_UNKNOWN)
             return RML_OK;
-    bool fits = dims_of(&attr->rotary, x, &d) && table->rank == (placed ? 2 : 3) &&
-                in[SINES].shape.rank == table->rank;
+    bool fits = dims_of(&node->attr->rotary, x, &d) && table->rank == (placed ? 2 : 3) &&
+                node->in[SINES].shape.rank == table->rank;
     for (int i = 0; fits && i < table->rank; i++)
-        fits = rml_dims_agree(table->dim[i], in[SINES].shape.dim[i]);
+        fits = rml_dims_agree(table->dim[i], node->in[SINES].shape.dim[i]);
     if (fits)
         fits = rml_dims_agree(table->dim[table->rank - 1], d.rotated < 0 ? -1 : d.rotated / 2);
-    const rml_shape *rows = placed ? &in[PLACES].shape : table;
+    const rml_shape *rows = placed ? &node->in[PLACES].shape : table;
     fits = fits && rows->rank >= 2 && rml_dims_agree(rows->dim[0], d.batch) &&
            rml_dims_agree(rows->dim[1], d.length);
     if (!fits || (placed && rows->rank != 2))
         return rml_fail(err, RML_ERR_SHAPE, "angles %s do not fit input %s",
                         rml_shape_text(table, a), rml_shape_text(x, b));
-    return placed ? check_places(&in[PLACES], table, err) : RML_OK;
+    return placed ? check_places(&node->in[PLACES], table, err) : RML_OK;
 }
 
 typedef struct rotary_job {
@@ -163,6 +149,6 @@ static const rml_algorithm algorithms[] = {{.name = "rows", .run = run}};
 
 const rml_op rml_op_rotary = {.name = "rotary",
                               .inputs = {3, 4},
-                              .types = types,
+                              .signature = "r00l>0",
                               .infer_values = infer,
                               .algorithms = algorithms};

@@ -32,9 +32,9 @@ typedef enum rml_window_kind {
 } rml_window_kind;
 
 typedef struct rml_window_function_attr {
+    rml_dtype to;
     rml_window_kind kind;
     bool symmetric; // the last number equals the first
-    rml_dtype to;
 } rml_window_function_attr;
 
 typedef struct rml_rotary_attr {

@@ -13,39 +13,22 @@
 
 enum { X, W, BIAS, PAST };
 
-static int outputs(const rml_op_attr *attr)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    return 2;
-}
-
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    (void)attr;
-    if (!rml_dtype_is_float(in[X].dtype))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "a convolution of %s is not defined",
-                        rml_dtype_name(in[X].dtype));
-    return rml_types_same(in, in_count, out, 2, err);
-}
-
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
-{
-    const rml_shape *x = &in[X], *w = &in[W];
+    const rml_shape *x = &node->shape[X], *w = &node->shape[W];
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
     bool fits = x->rank == 3 && w->rank == 3 && rml_dims_agree(w->dim[0], x->dim[1]) &&
                 rml_dims_agree(w->dim[1], 1) && w->dim[2] != 0;
     if (fits && x->dim[2] >= 0 && w->dim[2] >= 0)
         fits = x->dim[2] <= INT64_MAX - w->dim[2];
     const rml_shape past = {3, {x->dim[0], x->dim[1], w->dim[2] < 0 ? -1 : w->dim[2] - 1}};
-    if (fits && rml_shape_given(in, in_count, BIAS))
-        fits = in[BIAS].rank == 1 && rml_dims_agree(in[BIAS].dim[0], x->dim[1]);
-    if (fits && rml_shape_given(in, in_count, PAST))
-        fits = in[PAST].rank == 3 && rml_dims_agree(in[PAST].dim[0], past.dim[0]) &&
-               rml_dims_agree(in[PAST].dim[1], past.dim[1]) &&
-               rml_dims_agree(in[PAST].dim[2], past.dim[2]);
+    if (fits && rml_op_given(node, BIAS))
+        fits = node->shape[BIAS].rank == 1 && rml_dims_agree(node->shape[BIAS].dim[0], x->dim[1]);
+    if (fits && rml_op_given(node, PAST))
+        fits = node->shape[PAST].rank == 3 &&
+               rml_dims_agree(node->shape[PAST].dim[0], past.dim[0]) &&
+               rml_dims_agree(node->shape[PAST].dim[1], past.dim[1]) &&
+               rml_dims_agree(node->shape[PAST].dim[2], past.dim[2]);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "weight %s, bias or past do not fit input %s",
                         rml_shape_text(w, w_text), rml_shape_text(x, x_text));
@@ -121,7 +104,7 @@ static const rml_algorithm algorithms[] = {
 
 const rml_op rml_op_causal_conv = {.name = "causal-conv",
                                    .inputs = {2, 4},
-                                   .outputs = outputs,
-                                   .types = types,
+
+                                   .signature = "r0>00",
                                    .infer = infer,
                                    .algorithms = algorithms};

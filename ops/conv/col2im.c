@@ -10,18 +10,16 @@
 
 enum { X, SIZE, WINDOW };
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    (void)attr;
-    for (int i = 1; i < in_count; i++)
-        if (in[i].dtype != RML_I64)
+    for (int i = 1; i < node->in_count; i++)
+        if (node->in[i].dtype != RML_I64)
             return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected i64", i,
-                            rml_dtype_name(in[i].dtype));
-    if (in[X].dtype == RML_I64 || in[X].dtype == RML_U64)
+                            rml_dtype_name(node->in[i].dtype));
+    if (node->in[X].dtype == RML_I64 || node->in[X].dtype == RML_U64)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "input is %s, which is not added up here",
-                        rml_dtype_name(in[X].dtype));
-    out[0] = in[X].dtype;
+                        rml_dtype_name(node->in[X].dtype));
+    out[0] = node->in[X].dtype;
     return RML_OK;
 }
 
@@ -34,23 +32,22 @@ static rml_status make_windows(const rml_col2im_attr *col2im, int rank, const in
     return rml_window_make(&col2im->window, &image, window, windows, err);
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *x = &in[X].shape;
-    const int64_t *size = in[SIZE].data, *window = in[WINDOW].data;
+    const rml_shape *x = &node->in[X].shape;
+    const int64_t *size = node->in[SIZE].data, *window = node->in[WINDOW].data;
     char text[RML_SHAPE_TEXT_BYTES];
     int64_t rank = -1, taps = 1, blocks = 1;
     rml_window w;
-    (void)in_count;
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
     for (int i = SIZE; i <= WINDOW; i++)
-        if (in[i].shape.rank == 1 && in[i].shape.dim[0] >= 0)
-            rank = in[i].shape.dim[0];
+        if (node->in[i].shape.rank == 1 && node->in[i].shape.dim[0] >= 0)
+            rank = node->in[i].shape.dim[0];
     if (x->rank == RML_RANK_UNKNOWN || rank < 0)
         return RML_OK;
     if (x->rank != 3 || rank < 1 || rank > RML_MAX_SPATIAL ||
-        (in[SIZE].shape.rank >= 0 && in[SIZE].shape.dim[0] >= 0 && in[SIZE].shape.dim[0] != rank))
+        (node->in[SIZE].shape.rank >= 0 && node->in[SIZE].shape.dim[0] >= 0 &&
+         node->in[SIZE].shape.dim[0] != rank))
         return rml_fail(err, RML_ERR_SHAPE, "input is %s for images of %lld dimensions",
                         rml_shape_text(x, text), (long long)rank);
     *out = (rml_shape){.rank = (int)rank + 2, .dim = {x->dim[0], -1, -1, -1, -1, -1, -1, -1}};
@@ -65,7 +62,7 @@ static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_coun
         if (window[i] < 1)
             return rml_fail(err, RML_ERR_SHAPE, "the window's size %lld is not positive",
                             (long long)window[i]);
-    RML_TRY(make_windows(&attr->col2im, (int)rank, size, window, &w, err));
+    RML_TRY(make_windows(&node->attr->col2im, (int)rank, size, window, &w, err));
     bool fits = true;
     for (int i = 0; i < rank && fits; i++)
         fits = rml_i64_mul(taps, window[i], &taps) && rml_i64_mul(blocks, w.out[i], &blocks);

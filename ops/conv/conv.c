@@ -80,13 +80,12 @@ bool rml_conv_shapes(const rml_fact *in, int in_count, rml_shape *shapes)
     return shapes[0].rank != RML_RANK_UNKNOWN && shapes[1].rank != RML_RANK_UNKNOWN;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     rml_shape shapes[4];
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    return rml_conv_shapes(in, in_count, shapes)
-               ? rml_conv_infer(&attr->conv, shapes, in_count, out, err)
+    return rml_conv_shapes(node->in, node->in_count, shapes)
+               ? rml_conv_infer(&node->attr->conv, shapes, node->in_count, out, err)
                : RML_OK;
 }
 

@@ -21,28 +21,28 @@ static bool sizes_fit(const rml_shape *shape, const rml_shape *out, int64_t chan
     return fits;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_conv_attr *conv = &attr->conv;
+    const rml_conv_attr *conv = &node->attr->conv;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     rml_window window;
-    RML_TRY(rml_conv_check(conv, in, in_count, BIAS, &window, err));
-    *out = rml_conv_shape(in, &window);
+    RML_TRY(rml_conv_check(conv, node->shape, node->in_count, BIAS, &window, err));
+    *out = rml_conv_shape(node->shape, &window);
     int64_t taps = -1;
     bool fits = window.rank == 2 && conv->offset_groups >= 1 &&
-                (in[X].dim[1] < 0 || in[X].dim[1] % conv->offset_groups == 0);
+                (node->shape[X].dim[1] < 0 || node->shape[X].dim[1] % conv->offset_groups == 0);
     if (fits && window.kernel[0] > 0 && window.kernel[1] > 0)
         fits = rml_i64_mul(window.kernel[0], window.kernel[1], &taps) &&
                rml_i64_mul(taps, conv->offset_groups, &taps) && taps <= INT64_MAX / 2;
-    fits = fits && sizes_fit(&in[OFFSET], out, taps < 0 ? -1 : 2 * taps);
+    fits = fits && sizes_fit(&node->shape[OFFSET], out, taps < 0 ? -1 : 2 * taps);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "offset %s with %lld groups does not fit input %s",
-                        rml_shape_text(&in[OFFSET], a), (long long)conv->offset_groups,
-                        rml_shape_text(&in[X], b));
-    if (in_count > MASK && in[MASK].rank >= 0 && !sizes_fit(&in[MASK], out, taps))
+                        rml_shape_text(&node->shape[OFFSET], a), (long long)conv->offset_groups,
+                        rml_shape_text(&node->shape[X], b));
+    if (node->in_count > MASK && node->shape[MASK].rank >= 0 &&
+        !sizes_fit(&node->shape[MASK], out, taps))
         return rml_fail(err, RML_ERR_SHAPE, "mask %s does not fit output %s",
-                        rml_shape_text(&in[MASK], a), rml_shape_text(out, b));
+                        rml_shape_text(&node->shape[MASK], a), rml_shape_text(out, b));
     return RML_OK;
 }
 

@@ -238,15 +238,15 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)(groups * bands), 1, run_pieces, (void *)(uintptr_t)args);
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    rml_shape between = in[0];
+    rml_shape between = node->shape[0];
     for (int k = 0; k < PARTS; k++) {
         const rml_shape none = {.rank = -1};
-        const rml_shape shapes[4] = {between, in[1 + k], 4 + k < in_count ? in[4 + k] : none,
-                                     k == PROJECT && in_count > 7 ? in[7] : none};
-        RML_TRY(rml_conv_infer(conv_of(attr, k), shapes, 4, &between, err));
+        const rml_shape shapes[4] = {between, node->shape[1 + k],
+                                     4 + k < node->in_count ? node->shape[4 + k] : none,
+                                     k == PROJECT && node->in_count > 7 ? node->shape[7] : none};
+        RML_TRY(rml_conv_infer(conv_of(node->attr, k), shapes, 4, &between, err));
     }
     *out = between;
     return RML_OK;

@@ -48,17 +48,16 @@ static rml_shape shape_of(const rml_tensor *view)
 
 // ---- wave_norm ----------------------------------------------------------------------------------
 
-static rml_status infer_norm(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_norm(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    RML_TRY(check(attr, in, err));
+    RML_TRY(check(node->attr, node->shape, err));
     for (int k = 2; k < 4; k++)
-        if (in[k].rank != 1 || in[k].dim[0] != in[1].dim[0])
+        if (node->shape[k].rank != 1 || node->shape[k].dim[0] != node->shape[1].dim[0])
             return rml_fail(err, RML_ERR_SHAPE, "gamma or beta is %s, expected (%lld)",
-                            rml_shape_text(&in[k], text), (long long)in[1].dim[0]);
-    *out = (rml_shape){3, {in[0].dim[0], 2, in[1].dim[0]}};
+                            rml_shape_text(&node->shape[k], text),
+                            (long long)node->shape[1].dim[0]);
+    *out = (rml_shape){3, {node->shape[0].dim[0], 2, node->shape[1].dim[0]}};
     return RML_OK;
 }
 
@@ -132,18 +131,19 @@ const rml_op rml_op_wave_norm = {
 
 // ---- wave_conv ----------------------------------------------------------------------------------
 
-static rml_status infer_conv(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_conv(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    RML_TRY(check(attr, in, err));
-    if (in[2].rank != 3 || in[2].dim[1] != 2 || in[2].dim[2] != in[1].dim[0] ||
-        (in[2].dim[0] != in[0].dim[0] && in[2].dim[0] >= 0 && in[0].dim[0] >= 0))
+    RML_TRY(check(node->attr, node->shape, err));
+    if (node->shape[2].rank != 3 || node->shape[2].dim[1] != 2 ||
+        node->shape[2].dim[2] != node->shape[1].dim[0] ||
+        (node->shape[2].dim[0] != node->shape[0].dim[0] && node->shape[2].dim[0] >= 0 &&
+         node->shape[0].dim[0] >= 0))
         return rml_fail(err, RML_ERR_SHAPE, "scale and shift are %s, expected (%lld,2,%lld)",
-                        rml_shape_text(&in[2], text), (long long)in[0].dim[0],
-                        (long long)in[1].dim[0]);
-    *out = (rml_shape){4, {in[0].dim[0], in[1].dim[0], 1, places_of(attr, in)}};
+                        rml_shape_text(&node->shape[2], text), (long long)node->shape[0].dim[0],
+                        (long long)node->shape[1].dim[0]);
+    *out = (rml_shape){
+        4, {node->shape[0].dim[0], node->shape[1].dim[0], 1, places_of(node->attr, node->shape)}};
     return RML_OK;
 }
 

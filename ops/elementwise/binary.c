@@ -8,24 +8,20 @@
 
 #define MAX_STEP 512 // floats on the stack where an operand is not contiguous
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    return rml_broadcast_shape(in, in_count, out, err);
+    return rml_broadcast_shape(node->shape, node->in_count, out, err);
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    const rml_binary kind = attr->binary.kind;
-    (void)in_count;
-    if (!rml_binary_takes(kind, in[0].dtype) ||
-        (in[0].dtype != in[1].dtype && kind != RML_BINARY_POW))
+    const rml_binary kind = node->attr->binary.kind;
+    if (!rml_binary_takes(kind, node->in[0].dtype) ||
+        (node->in[0].dtype != node->in[1].dtype && kind != RML_BINARY_POW))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of %s and %s is not defined",
-                        rml_binary_name(kind), rml_dtype_name(in[0].dtype),
-                        rml_dtype_name(in[1].dtype));
-    *out = rml_binary_compares(kind) ? RML_BOOL : in[0].dtype;
+                        rml_binary_name(kind), rml_dtype_name(node->in[0].dtype),
+                        rml_dtype_name(node->in[1].dtype));
+    *out = rml_binary_compares(kind) ? RML_BOOL : node->in[0].dtype;
     return RML_OK;
 }
 

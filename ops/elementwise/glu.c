@@ -6,18 +6,16 @@
 
 #define CHUNK_ROWS 16
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    (void)in_count;
-    if (in[0].rank < 1 || (in[0].dim[in[0].rank - 1] >= 0 && in[0].dim[in[0].rank - 1] % 2 != 0))
+    if (node->shape[0].rank < 1 || (node->shape[0].dim[node->shape[0].rank - 1] >= 0 &&
+                                    node->shape[0].dim[node->shape[0].rank - 1] % 2 != 0))
         return rml_fail(err, RML_ERR_SHAPE, "%s does not end in two halves",
-                        rml_shape_text(&in[0], text));
-    *out = in[0];
-    if (in[0].dim[in[0].rank - 1] >= 0)
-        out->dim[in[0].rank - 1] /= 2;
+                        rml_shape_text(&node->shape[0], text));
+    *out = node->shape[0];
+    if (node->shape[0].dim[node->shape[0].rank - 1] >= 0)
+        out->dim[node->shape[0].rank - 1] /= 2;
     return RML_OK;
 }
 

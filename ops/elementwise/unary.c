@@ -6,15 +6,13 @@
 
 #include "tensor/size.h"
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    const rml_unary kind = attr->unary.kind;
-    (void)in_count;
-    if (!rml_unary_takes(kind, in[0].dtype))
+    const rml_unary kind = node->attr->unary.kind;
+    if (!rml_unary_takes(kind, node->in[0].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of %s is not defined", rml_unary_name(kind),
-                        rml_dtype_name(in[0].dtype));
-    *out = kind == RML_UNARY_IS_NAN || kind == RML_UNARY_IS_INF ? RML_BOOL : in[0].dtype;
+                        rml_dtype_name(node->in[0].dtype));
+    *out = kind == RML_UNARY_IS_NAN || kind == RML_UNARY_IS_INF ? RML_BOOL : node->in[0].dtype;
     return RML_OK;
 }
 

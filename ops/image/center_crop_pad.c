@@ -4,30 +4,17 @@
 
 #include <string.h>
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
-    if (in[1].dtype != RML_I64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the size is %s, expected i64",
-                        rml_dtype_name(in[1].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
-{
-    const rml_center_attr *center = &attr->center;
-    const rml_shape *x = &in[0].shape;
-    const int64_t *size = in[1].data;
+    const rml_center_attr *center = &node->attr->center;
+    const rml_shape *x = &node->in[0].shape;
+    const int64_t *size = node->in[1].data;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
     *out = *x;
     if (x->rank < 0)
         return RML_OK;
     const int count = center->axis_count ? center->axis_count : x->rank;
-    const rml_shape *given = &in[1].shape;
+    const rml_shape *given = &node->in[1].shape;
     bool fits =
         given->rank < 0 || (given->rank == 1 && (given->dim[0] < 0 || given->dim[0] == count));
     for (int i = 0; i < count && fits; i++) {
@@ -65,6 +52,6 @@ static const rml_algorithm algorithms[] = {{.name = "copy", .run = run}};
 
 const rml_op rml_op_center_crop_pad = {.name = "center_crop_pad",
                                        .inputs = {2, 2},
-                                       .types = types,
+                                       .signature = "*l>0",
                                        .infer_values = infer,
                                        .algorithms = algorithms};

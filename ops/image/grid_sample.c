@@ -11,24 +11,10 @@
 
 // ---- grid_sample --------------------------------------------------------------------------------
 
-static rml_status types_sample(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_dtype *out, rml_error *err)
+static rml_status infer_sample(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
-    if (in[0].dtype != RML_F32 && in[0].dtype != RML_F64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "input is %s, expected f32 or f64",
-                        rml_dtype_name(in[0].dtype));
-    return rml_types_same(in, 2, out, 1, err);
-}
-
-static rml_status infer_sample(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                               rml_shape *out, rml_error *err)
-{
-    const rml_shape *x = &in[0], *grid = &in[1];
+    const rml_shape *x = &node->shape[0], *grid = &node->shape[1];
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    (void)in_count;
     if (x->rank < 3 || grid->rank != x->rank ||
         (grid->dim[0] >= 0 && x->dim[0] >= 0 && grid->dim[0] != x->dim[0]) ||
         (grid->dim[grid->rank - 1] >= 0 && grid->dim[grid->rank - 1] != x->rank - 2))
@@ -194,36 +180,22 @@ static void run_sample(const rml_op_args *args)
 
 const rml_op rml_op_grid_sample = {.name = "grid_sample",
                                    .inputs = {2, 2},
-                                   .types = types_sample,
+                                   .signature = "s0>0",
                                    .infer = infer_sample,
                                    .algorithms = RML_ONE_WAY("points", run_sample)};
 
 // ---- affine_grid --------------------------------------------------------------------------------
 
-static rml_status types_affine(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_dtype *out, rml_error *err)
+static rml_status infer_affine(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
-    if (in[1].dtype != RML_I64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the size is %s, expected i64",
-                        rml_dtype_name(in[1].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
-static rml_status infer_affine(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_shape *out, rml_error *err)
-{
-    const rml_shape *theta = &in[0].shape;
-    const int64_t *size = in[1].data;
+    const rml_shape *theta = &node->in[0].shape;
+    const int64_t *size = node->in[1].data;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    (void)in_count;
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    if (theta->rank < 0 || in[1].shape.rank < 0 ||
-        (in[1].shape.rank == 1 && in[1].shape.dim[0] < 0))
+    if (theta->rank < 0 || node->in[1].shape.rank < 0 ||
+        (node->in[1].shape.rank == 1 && node->in[1].shape.dim[0] < 0))
         return RML_OK;
-    const int64_t axes = in[1].shape.rank == 1 ? in[1].shape.dim[0] - 2 : -1;
+    const int64_t axes = node->in[1].shape.rank == 1 ? node->in[1].shape.dim[0] - 2 : -1;
     bool fits = theta->rank == 3 && axes >= 1 && axes <= RML_MAX_SPATIAL &&
                 (theta->dim[1] < 0 || theta->dim[1] == axes) &&
                 (theta->dim[2] < 0 || theta->dim[2] == axes + 1) &&
@@ -232,7 +204,7 @@ static rml_status infer_affine(const rml_op_attr *attr, const rml_fact *in, int 
         fits = size[i + 2] >= 0;
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "theta is %s for a size of %s values",
-                        rml_shape_text(theta, a), rml_shape_text(&in[1].shape, b));
+                        rml_shape_text(theta, a), rml_shape_text(&node->in[1].shape, b));
     *out = (rml_shape){.rank = (int)axes + 2, .dim = {theta->dim[0]}};
     for (int i = 0; i < axes; i++)
         out->dim[i + 1] = size ? size[i + 2] : -1;
@@ -280,6 +252,6 @@ static void run_affine(const rml_op_args *args)
 
 const rml_op rml_op_affine_grid = {.name = "affine_grid",
                                    .inputs = {2, 2},
-                                   .types = types_affine,
+                                   .signature = "*l>0",
                                    .infer_values = infer_affine,
                                    .algorithms = RML_ONE_WAY("points", run_affine)};

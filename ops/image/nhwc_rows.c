@@ -20,26 +20,23 @@ static int64_t product(int64_t a, int64_t b)
                                      : -1;
 }
 
-static rml_status infer_rows(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_rows(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    (void)in_count;
-    if (in[0].rank != 4)
+    if (node->shape[0].rank != 4)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
-                        rml_shape_text(&in[0], text));
-    *out = (rml_shape){3, {in[0].dim[0], product(in[0].dim[2], in[0].dim[3]), in[0].dim[1]}};
+                        rml_shape_text(&node->shape[0], text));
+    *out =
+        (rml_shape){3,
+                    {node->shape[0].dim[0], product(node->shape[0].dim[2], node->shape[0].dim[3]),
+                     node->shape[0].dim[1]}};
     return RML_OK;
 }
 
-static rml_status infer_pixels(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_pixels(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    const rml_shape *rows = &in[0], *like = &in[1];
-    (void)attr;
-    (void)in_count;
+    const rml_shape *rows = &node->shape[0], *like = &node->shape[1];
     bool fits = rows->rank == 3 && like->rank == 4;
     if (fits) {
         const int64_t pixels = product(like->dim[2], like->dim[3]);

@@ -13,41 +13,19 @@
 #include <math.h>
 #include <string.h>
 
-static rml_status types_nms(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    for (int i = 0; i < in_count; i++)
-        if (in[i].shape.rank != -1 && in[i].dtype != RML_F32 && i != 2)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected f32", i,
-                            rml_dtype_name(in[i].dtype));
-    if (in_count > 2 && in[2].shape.rank != -1)
-        RML_TRY(rml_types_indices(&in[2], "limits", err));
-    out[0] = out[1] = RML_I64;
-    return RML_OK;
-}
-
-static int nms_outputs(const rml_op_attr *attr)
-{
-    (void)attr;
-    return 2;
-}
-
 static bool agree(int64_t a, int64_t b)
 {
     return a == b || a < 0 || b < 0;
 }
 
-static rml_status infer_nms(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_nms(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     static const char *const names[] = {"", "", "limit", "overlap", "threshold"};
-    const rml_shape *boxes = &in[0].shape, *scores = &in[1].shape;
+    const rml_shape *boxes = &node->in[0].shape, *scores = &node->in[1].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     int64_t limit = 0;
-    (void)attr;
     for (int i = 2; i < 5; i++)
-        RML_TRY(rml_scalar_check(in, in_count, i, names[i], err));
+        RML_TRY(rml_scalar_check(node, i, names[i], err));
     out[0] = (rml_shape){2, {-1, 3}};
     out[1] = (rml_shape){1, {1}};
     if (boxes->rank == RML_RANK_UNKNOWN || scores->rank == RML_RANK_UNKNOWN)
@@ -56,11 +34,11 @@ static rml_status infer_nms(const rml_op_attr *attr, const rml_fact *in, int in_
         !agree(boxes->dim[0], scores->dim[0]) || !agree(boxes->dim[1], scores->dim[2]))
         return rml_fail(err, RML_ERR_SHAPE, "boxes %s and scores %s do not fit together",
                         rml_shape_text(boxes, a), rml_shape_text(scores, b));
-    const bool told = in_count > 2 && in[2].shape.rank != -1;
+    const bool told = node->in_count > 2 && node->in[2].shape.rank != -1;
     int64_t most = scores->dim[2];
     if (most > UINT32_MAX)
         return rml_fail(err, RML_ERR_LIMIT, "boxes %s are too many", rml_shape_text(boxes, a));
-    if (!told || rml_scalar_known(in, in_count, 2, &limit))
+    if (!told || rml_scalar_known(node, 2, &limit))
         most = most >= 0 && limit >= most ? most : limit > 0 ? limit : 0;
     RML_TRY(rml_dim_mul(scores->dim[0], scores->dim[1], &out[0].dim[0], err));
     return rml_dim_mul(out[0].dim[0], scores->dim[2] < 0 ? -1 : most, &out[0].dim[0], err);
@@ -221,7 +199,7 @@ static const rml_algorithm nms_algorithms[] = {
 
 const rml_op rml_op_nms = {.name = "nms",
                            .inputs = {2, 5},
-                           .outputs = nms_outputs,
-                           .types = types_nms,
+
+                           .signature = "ffiff>ll",
                            .infer_values = infer_nms,
                            .algorithms = nms_algorithms};

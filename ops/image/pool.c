@@ -14,16 +14,14 @@ static int outputs(const rml_op_attr *attr)
     return attr->pool.indices ? 2 : 1;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    const rml_dtype type = in[0].dtype;
-    (void)in_count;
+    const rml_dtype type = node->in[0].dtype;
     if (type == RML_I64 || type == RML_U64)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "input is %s, which is not pooled",
                         rml_dtype_name(type));
     out[0] = type;
-    if (attr->pool.indices)
+    if (node->attr->pool.indices)
         out[1] = RML_I64;
     return RML_OK;
 }
@@ -41,14 +39,12 @@ static rml_status make_window(const rml_pool_attr *pool, const rml_shape *x, rml
     return RML_OK;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_pool_attr *pool = &attr->pool;
+    const rml_pool_attr *pool = &node->attr->pool;
     char text[RML_SHAPE_TEXT_BYTES];
-    rml_shape x = in[0].shape;
+    rml_shape x = node->in[0].shape;
     rml_window window;
-    (void)in_count;
     if (x.rank == RML_RANK_UNKNOWN && pool->window.rank)
         x = (rml_shape){pool->window.rank + 2, {-1, -1, -1, -1, -1, -1, -1, -1}};
     out[0] = x;

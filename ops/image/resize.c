@@ -13,27 +13,6 @@
 
 enum { X, ROI, SCALES, SIZES, LIKE };
 
-static bool is_float(rml_dtype type)
-{
-    return type == RML_F32 || type == RML_F64 || type == RML_F16 || type == RML_BF16;
-}
-
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    const bool moves = attr->resize.mode == RML_INTERPOLATION_NEAREST;
-    for (int i = 0; i < in_count && i < LIKE; i++) {
-        const rml_dtype type = in[i].dtype;
-        const bool fits = i == X       ? moves || type == RML_F32 || type == RML_F64
-                          : i == SIZES ? type == RML_I64
-                                       : is_float(type);
-        if (in[i].shape.rank != -1 && !fits)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s", i, rml_dtype_name(type));
-    }
-    out[0] = in[X].dtype;
-    return RML_OK;
-}
-
 // ---- sizes --------------------------------------------------------------------------------------
 
 static bool is_there(const rml_fact *in, int in_count, int index)
@@ -167,29 +146,33 @@ static rml_status make_plan(const rml_resize_attr *attr, const rml_fact *in, int
     return RML_OK;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     rml_resize_plan p;
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    if (in[X].shape.rank < 0)
+    if (node->attr->resize.mode != RML_INTERPOLATION_NEAREST && node->in[X].dtype != RML_F32 &&
+        node->in[X].dtype != RML_F64)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "input 0 is %s",
+                        rml_dtype_name(node->in[X].dtype));
+    if (node->in[X].shape.rank < 0)
         return RML_OK;
     // A list whose length is not known may be none.
-    for (int i = SCALES; i <= SIZES && i < in_count; i++)
-        if (in[i].shape.rank == RML_RANK_UNKNOWN ||
-            (in[i].shape.rank == 1 && in[i].shape.dim[0] < 0)) {
-            *out = in[X].shape;
+    for (int i = SCALES; i <= SIZES && i < node->in_count; i++)
+        if (node->in[i].shape.rank == RML_RANK_UNKNOWN ||
+            (node->in[i].shape.rank == 1 && node->in[i].shape.dim[0] < 0)) {
+            *out = node->in[X].shape;
             for (int d = 0; d < out->rank; d++)
                 out->dim[d] = -1;
             return RML_OK;
         }
-    RML_TRY(make_plan(&attr->resize, in, in_count, &p, err));
-    *out = in[X].shape;
+    RML_TRY(make_plan(&node->attr->resize, node->in, node->in_count, &p, err));
+    *out = node->in[X].shape;
     for (int i = 0; i < p.rank; i++) {
         size_t count;
         out->dim[i] = p.axis[i].out;
         // Axes are resized one after the other: what is there between two must be addressable too.
-        if (rml_shape_known(&in[X].shape) && rml_shape_known(out) && !rml_shape_count(out, &count))
+        if (rml_shape_known(&node->in[X].shape) && rml_shape_known(out) &&
+            !rml_shape_count(out, &count))
             return rml_fail(err, RML_ERR_LIMIT,
                             "the tensor is too large with its first %d axes "
                             "resized",
@@ -287,6 +270,6 @@ const rml_op rml_op_resize = {.name = "resize",
                               .inputs = {1, 5},
                               .layout = RML_OP_CHANNELS_LAST,
                               .takes_images = takes_images,
-                              .types = types,
+                              .signature = "*rrl*>0",
                               .infer_values = infer,
                               .algorithms = algorithms};

@@ -38,11 +38,9 @@ static const float *plane_of(const rml_tensor *x, int64_t image, size_t channel)
 
 // ---- roi_pool -----------------------------------------------------------------------------------
 
-static rml_status infer_pool(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_pool(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)in_count;
-    return infer_regions(&attr->roi, in, 5, out, err);
+    return infer_regions(&node->attr->roi, node->shape, 5, out, err);
 }
 
 // Rows or columns [first, stop) of bin `index`.
@@ -101,30 +99,16 @@ const rml_op rml_op_roi_pool = {.name = "roi_pool",
 
 // ---- roi_align ----------------------------------------------------------------------------------
 
-static rml_status types_align(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    if (in[0].dtype != RML_F32 || in[1].dtype != RML_F32 || in[2].dtype != RML_I64)
-        return rml_fail(
-            err, RML_ERR_UNSUPPORTED, "inputs are %s, %s and %s, expected f32, f32, i64",
-            rml_dtype_name(in[0].dtype), rml_dtype_name(in[1].dtype), rml_dtype_name(in[2].dtype));
-    out[0] = RML_F32;
-    return RML_OK;
-}
-
-static rml_status infer_align(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_align(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    RML_TRY(infer_regions(&attr->roi, in, 4, out, err));
-    if (in[2].rank != 1 || (in[2].dim[0] >= 0 && out->dim[0] >= 0 && in[2].dim[0] != out->dim[0]))
+    RML_TRY(infer_regions(&node->attr->roi, node->shape, 4, out, err));
+    if (node->shape[2].rank != 1 ||
+        (node->shape[2].dim[0] >= 0 && out->dim[0] >= 0 && node->shape[2].dim[0] != out->dim[0]))
         return rml_fail(err, RML_ERR_SHAPE, "the images of %lld regions are %s",
-                        (long long)out->dim[0], rml_shape_text(&in[2], text));
+                        (long long)out->dim[0], rml_shape_text(&node->shape[2], text));
     if (out->dim[0] < 0)
-        out->dim[0] = in[2].dim[0];
+        out->dim[0] = node->shape[2].dim[0];
     return RML_OK;
 }
 
@@ -224,6 +208,6 @@ static void run_align(const rml_op_args *args)
 
 const rml_op rml_op_roi_align = {.name = "roi_align",
                                  .inputs = {3, 3},
-                                 .types = types_align,
+                                 .signature = "ffl>f",
                                  .infer = infer_align,
                                  .algorithms = RML_ONE_WAY("planes", run_align)};

@@ -20,26 +20,25 @@ static rml_status check(const rml_op_attr *attr, const rml_shape *x, rml_error *
 
 // ---- space to depth: a block that hangs over the edge repeats the last row and column ----------
 
-static rml_status infer_space(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_space(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    const int64_t block = attr->shuffle.block;
-    (void)in_count;
-    RML_TRY(check(attr, &in[0], err));
-    if (in[0].dim[1] > INT64_MAX / (block * block))
+    const int64_t block = node->attr->shuffle.block;
+    RML_TRY(check(node->attr, &node->shape[0], err));
+    if (node->shape[0].dim[1] > INT64_MAX / (block * block))
         return rml_fail(err, RML_ERR_LIMIT, "input %s has too many channels",
-                        rml_shape_text(&in[0], text));
-    *out = in[0];
-    if (in[0].dim[1] >= 0)
-        out->dim[1] = in[0].dim[1] * block * block;
+                        rml_shape_text(&node->shape[0], text));
+    *out = node->shape[0];
+    if (node->shape[0].dim[1] >= 0)
+        out->dim[1] = node->shape[0].dim[1] * block * block;
     for (int i = 2; i < 4; i++) {
-        if (in[0].dim[i] < 0)
+        if (node->shape[0].dim[i] < 0)
             continue;
-        out->dim[i] = in[0].dim[i] / block + (in[0].dim[i] % block != 0);
-        if (attr->shuffle.exact && in[0].dim[i] % block)
+        out->dim[i] = node->shape[0].dim[i] / block + (node->shape[0].dim[i] % block != 0);
+        if (node->attr->shuffle.exact && node->shape[0].dim[i] % block)
             return rml_fail(err, RML_ERR_SHAPE, "input %s is not made of blocks of %lldx%lld",
-                            rml_shape_text(&in[0], text), (long long)block, (long long)block);
+                            rml_shape_text(&node->shape[0], text), (long long)block,
+                            (long long)block);
     }
     return RML_OK;
 }
@@ -94,28 +93,27 @@ static void run_space(const rml_op_args *args)
 
 const rml_op rml_op_space_to_depth = {.name = "space_to_depth",
                                       .inputs = {1, 1},
-                                      .types = rml_types_first,
+                                      .signature = "*>0",
                                       .infer = infer_space,
                                       .algorithms = RML_ONE_WAY("copy", run_space)};
 
 // ---- depth to space: cut to the height and width of a second input, when there is one ----------
 
-static rml_status infer_depth(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_depth(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    const int64_t block = attr->shuffle.block;
-    const rml_shape *like = in_count > 1 && in[1].rank >= 0 ? &in[1] : NULL;
-    RML_TRY(check(attr, &in[0], err));
-    bool fits = in[0].dim[1] < 0 || in[0].dim[1] % (block * block) == 0;
-    *out = in[0];
-    if (in[0].dim[1] >= 0)
-        out->dim[1] = in[0].dim[1] / (block * block);
+    const int64_t block = node->attr->shuffle.block;
+    const rml_shape *like = node->in_count > 1 && node->shape[1].rank >= 0 ? &node->shape[1] : NULL;
+    RML_TRY(check(node->attr, &node->shape[0], err));
+    bool fits = node->shape[0].dim[1] < 0 || node->shape[0].dim[1] % (block * block) == 0;
+    *out = node->shape[0];
+    if (node->shape[0].dim[1] >= 0)
+        out->dim[1] = node->shape[0].dim[1] / (block * block);
     for (int i = 2; i < 4 && fits; i++) {
-        if (in[0].dim[i] > INT64_MAX / block)
+        if (node->shape[0].dim[i] > INT64_MAX / block)
             fits = false;
-        else if (in[0].dim[i] >= 0)
-            out->dim[i] = in[0].dim[i] * block;
+        else if (node->shape[0].dim[i] >= 0)
+            out->dim[i] = node->shape[0].dim[i] * block;
         if (!like || !fits)
             continue;
         fits = like->rank == 4 &&
@@ -125,8 +123,9 @@ static rml_status infer_depth(const rml_op_attr *attr, const rml_shape *in, int 
     }
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "input %s and size %s do not fit blocks of %lldx%lld",
-                        rml_shape_text(&in[0], a), like ? rml_shape_text(like, b) : "of its own",
-                        (long long)block, (long long)block);
+                        rml_shape_text(&node->shape[0], a),
+                        like ? rml_shape_text(like, b) : "of its own", (long long)block,
+                        (long long)block);
     return RML_OK;
 }
 
@@ -153,6 +152,6 @@ static void run_depth(const rml_op_args *args)
 
 const rml_op rml_op_depth_to_space = {.name = "depth_to_space",
                                       .inputs = {1, 2},
-                                      .types = rml_types_first,
+                                      .signature = "*>0",
                                       .infer = infer_depth,
                                       .algorithms = RML_ONE_WAY("copy", run_depth)};

@@ -11,18 +11,6 @@
 
 enum { X, WHERE, SIZE };
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    (void)attr;
-    for (int i = 1; i < in_count; i++)
-        if (in[i].shape.rank != -1 && in[i].dtype != RML_I64)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected i64", i,
-                            rml_dtype_name(in[i].dtype));
-    out[0] = in[X].dtype;
-    return RML_OK;
-}
-
 // The image that was pooled, if its size is known.
 static rml_status pooled_shape(const rml_unpool_attr *unpool, const rml_shape *x, rml_shape *shape,
                                rml_error *err)
@@ -49,31 +37,31 @@ static rml_status pooled_shape(const rml_unpool_attr *unpool, const rml_shape *x
     return RML_OK;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *x = &in[X].shape;
+    const rml_shape *x = &node->in[X].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    if (x->rank == RML_RANK_UNKNOWN || in[WHERE].shape.rank == RML_RANK_UNKNOWN)
+    if (x->rank == RML_RANK_UNKNOWN || node->in[WHERE].shape.rank == RML_RANK_UNKNOWN)
         return RML_OK;
-    bool fits = x->rank >= 3 && in[WHERE].shape.rank == x->rank;
+    bool fits = x->rank >= 3 && node->in[WHERE].shape.rank == x->rank;
     for (int i = 0; i < x->rank && fits; i++)
-        fits = x->dim[i] < 0 || in[WHERE].shape.dim[i] < 0 || x->dim[i] == in[WHERE].shape.dim[i];
+        fits = x->dim[i] < 0 || node->in[WHERE].shape.dim[i] < 0 ||
+               x->dim[i] == node->in[WHERE].shape.dim[i];
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s and the places %s", rml_shape_text(x, a),
-                        rml_shape_text(&in[WHERE].shape, b));
-    RML_TRY(pooled_shape(&attr->unpool, x, out, err));
-    if (in_count <= SIZE || in[SIZE].shape.rank == -1)
+                        rml_shape_text(&node->in[WHERE].shape, b));
+    RML_TRY(pooled_shape(&node->attr->unpool, x, out, err));
+    if (node->in_count <= SIZE || node->in[SIZE].shape.rank == -1)
         return RML_OK;
-    if (in[SIZE].shape.rank >= 0 &&
-        (in[SIZE].shape.rank != 1 ||
-         (in[SIZE].shape.dim[0] >= 0 && in[SIZE].shape.dim[0] != x->rank)))
+    if (node->in[SIZE].shape.rank >= 0 &&
+        (node->in[SIZE].shape.rank != 1 ||
+         (node->in[SIZE].shape.dim[0] >= 0 && node->in[SIZE].shape.dim[0] != x->rank)))
         return rml_fail(err, RML_ERR_SHAPE, "the output's size is %s for input %s",
-                        rml_shape_text(&in[SIZE].shape, a), rml_shape_text(x, b));
+                        rml_shape_text(&node->in[SIZE].shape, a), rml_shape_text(x, b));
     for (int i = 0; i < x->rank; i++)
-        out->dim[i] = in[SIZE].data ? ((const int64_t *)in[SIZE].data)[i] : -1;
-    for (int i = 0; i < x->rank && in[SIZE].data; i++)
+        out->dim[i] = node->in[SIZE].data ? ((const int64_t *)node->in[SIZE].data)[i] : -1;
+    for (int i = 0; i < x->rank && node->in[SIZE].data; i++)
         if (out->dim[i] < 0)
             return rml_fail(err, RML_ERR_SHAPE, "the output's size is negative");
     return RML_OK;
@@ -110,6 +98,6 @@ static const rml_algorithm algorithms[] = {{.name = "scatter", .run = run}};
 
 const rml_op rml_op_unpool = {.name = "unpool",
                               .inputs = {2, 3},
-                              .types = types,
+                              .signature = "*l>0",
                               .infer_values = infer,
                               .algorithms = algorithms};

@@ -3,17 +3,6 @@
 
 #include <string.h>
 
-static rml_status types_compress(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                 rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    if (in[1].dtype != RML_BOOL)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the condition is %s, expected bool",
-                        rml_dtype_name(in[1].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
 // How many of the first `size` are wanted; what the list has beyond them means nothing.
 static int64_t wanted_of(const uint8_t *condition, int64_t listed, int64_t size)
 {
@@ -23,30 +12,29 @@ static int64_t wanted_of(const uint8_t *condition, int64_t listed, int64_t size)
     return count;
 }
 
-static rml_status infer_compress(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                 rml_shape *out, rml_error *err)
+static rml_status infer_compress(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *from = &in[0].shape, *condition = &in[1].shape;
+    const rml_shape *from = &node->in[0].shape, *condition = &node->in[1].shape;
     char text[RML_SHAPE_TEXT_BYTES];
     int64_t size = 1;
     int axis = 0;
-    (void)in_count;
     if (condition->rank >= 0 && condition->rank != 1)
         return rml_fail(err, RML_ERR_SHAPE, "the condition has shape %s, expected a list",
                         rml_shape_text(condition, text));
     *out = *from;
-    if (attr->compress.flat)
+    if (node->attr->compress.flat)
         *out = (rml_shape){1, {-1}};
     if (from->rank < 0)
         return RML_OK;
-    if (attr->compress.flat) {
+    if (node->attr->compress.flat) {
         for (int i = 0; i < from->rank; i++)
             RML_TRY(rml_dim_mul(size, from->dim[i], &size, err));
     } else {
-        RML_TRY(rml_axis_check(attr->compress.axis, from, &axis, err));
+        RML_TRY(rml_axis_check(node->attr->compress.axis, from, &axis, err));
         size = from->dim[axis];
     }
-    out->dim[axis] = in[1].data && size >= 0 ? wanted_of(in[1].data, condition->dim[0], size) : -1;
+    out->dim[axis] =
+        node->in[1].data && size >= 0 ? wanted_of(node->in[1].data, condition->dim[0], size) : -1;
     return RML_OK;
 }
 
@@ -73,6 +61,6 @@ static void run_compress(const rml_op_args *args)
 
 const rml_op rml_op_compress = {.name = "compress",
                                 .inputs = {2, 2},
-                                .types = types_compress,
+                                .signature = "*b>0",
                                 .infer_values = infer_compress,
                                 .algorithms = RML_ONE_WAY("slices", run_compress)};

@@ -3,23 +3,10 @@
 
 #include <string.h>
 
-static rml_status types_eye(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_dtype *out, rml_error *err)
-{
-    (void)in;
-    (void)in_count;
-    (void)err;
-    *out = attr->eye.to;
-    return RML_OK;
-}
-
-static rml_status infer_eye(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_eye(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    (void)in_count;
-    *out = in[0].shape;
+    *out = node->in[0].shape;
     if (out->rank >= 0 && out->rank != 2)
         return rml_fail(err, RML_ERR_SHAPE, "input %s is no matrix", rml_shape_text(out, text));
     return RML_OK;
@@ -44,6 +31,6 @@ static void run_eye(const rml_op_args *args)
 const rml_op rml_op_eye = {.name = "eye",
                            .inputs = {1, 1},
                            .from_shapes = true,
-                           .types = types_eye,
+                           .signature = "*>t",
                            .infer_values = infer_eye,
                            .algorithms = RML_ONE_WAY("diagonal", run_eye)};

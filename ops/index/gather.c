@@ -49,31 +49,20 @@ static rml_status check_range(const rml_fact *indices, int64_t size, int axis, r
     return RML_OK;
 }
 
-static rml_status types_gather(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    RML_TRY(rml_types_indices(&in[1], "indices", err));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
 // ---- gather: whole slices -----------------------------------------------------------------------
 
-static rml_status infer_gather(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_gather(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *data = &in[0].shape, *indices = &in[1].shape;
+    const rml_shape *data = &node->in[0].shape, *indices = &node->in[1].shape;
     int axis;
-    (void)in_count;
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
     if (data->rank < 0 || indices->rank < 0)
         return RML_OK;
-    RML_TRY(rml_axis_check(attr->axis.axis, data, &axis, err));
+    RML_TRY(rml_axis_check(node->attr->axis.axis, data, &axis, err));
     if (data->rank - 1 + indices->rank > RML_MAX_RANK)
         return rml_fail(err, RML_ERR_LIMIT, "an output of %d dimensions, at most %d",
                         data->rank - 1 + indices->rank, RML_MAX_RANK);
-    RML_TRY(check_range(&in[1], data->dim[axis], axis, err));
+    RML_TRY(check_range(&node->in[1], data->dim[axis], axis, err));
     out->rank = 0;
     for (int i = 0; i < axis; i++)
         out->dim[out->rank++] = data->dim[i];
@@ -130,30 +119,28 @@ static void run_gather(const rml_op_args *args)
 const rml_op rml_op_gather = {.name = "gather",
                               .inputs = {2, 2},
                               .checks_elements = true,
-                              .types = types_gather,
+                              .signature = "*i>0",
                               .infer_values = infer_gather,
                               .algorithms = RML_ONE_WAY("slices", run_gather)};
 
 // ---- gather_elements: out[i][j][k] = data[i][index[i][j][k]][k] along the axis -----------------
 
-static rml_status infer_elements(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                 rml_shape *out, rml_error *err)
+static rml_status infer_elements(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *data = &in[0].shape, *indices = &in[1].shape;
+    const rml_shape *data = &node->in[0].shape, *indices = &node->in[1].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     int axis;
-    (void)in_count;
     *out = *indices;
     if (data->rank < 0 || indices->rank < 0)
         return RML_OK;
-    RML_TRY(rml_axis_check(attr->axis.axis, data, &axis, err));
+    RML_TRY(rml_axis_check(node->attr->axis.axis, data, &axis, err));
     bool fits = data->rank == indices->rank;
     for (int i = 0; i < data->rank && fits; i++)
         fits = i == axis || indices->dim[i] <= data->dim[i] || data->dim[i] < 0;
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "indices %s do not fit data %s along axis %d",
                         rml_shape_text(indices, a), rml_shape_text(data, b), axis);
-    return check_range(&in[1], data->dim[axis], axis, err);
+    return check_range(&node->in[1], data->dim[axis], axis, err);
 }
 
 // Rows of the indices along their last dimension.
@@ -201,19 +188,17 @@ static void run_elements(const rml_op_args *args)
 const rml_op rml_op_gather_elements = {.name = "gather_elements",
                                        .inputs = {2, 2},
                                        .checks_elements = true,
-                                       .types = types_gather,
+                                       .signature = "*i>0",
                                        .infer_values = infer_elements,
                                        .algorithms = RML_ONE_WAY("elements", run_elements)};
 
 // ---- gather_nd: the last dimension of the indices counts off the first ones of the data --------
 
-static rml_status infer_nd(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                           rml_shape *out, rml_error *err)
+static rml_status infer_nd(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *data = &in[0].shape, *indices = &in[1].shape;
-    const int64_t batch = attr->gather_nd.batch;
+    const rml_shape *data = &node->in[0].shape, *indices = &node->in[1].shape;
+    const int64_t batch = node->attr->gather_nd.batch;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
     if (data->rank < 0 || indices->rank < 0)
         return RML_OK;
@@ -239,11 +224,11 @@ static rml_status infer_nd(const rml_op_attr *attr, const rml_fact *in, int in_c
     for (int i = inner; i < data->rank; i++)
         out->dim[out->rank++] = data->dim[i];
     size_t count;
-    if (!in[1].data || depth == 0 || !rml_shape_count(indices, &count))
+    if (!node->in[1].data || depth == 0 || !rml_shape_count(indices, &count))
         return RML_OK;
     for (size_t i = 0; i < count; i++) {
         const int axis = (int)(batch + (int64_t)(i % (size_t)depth));
-        const int64_t index = rml_index_at(in[1].data, in[1].dtype, i);
+        const int64_t index = rml_index_at(node->in[1].data, node->in[1].dtype, i);
         if (data->dim[axis] >= 0 && (index < -data->dim[axis] || index >= data->dim[axis]))
             return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
                             (long long)index, axis, (long long)data->dim[axis]);
@@ -303,6 +288,6 @@ static void run_nd(const rml_op_args *args)
 const rml_op rml_op_gather_nd = {.name = "gather_nd",
                                  .inputs = {2, 2},
                                  .checks_elements = true,
-                                 .types = types_gather,
+                                 .signature = "*i>0",
                                  .infer_values = infer_nd,
                                  .algorithms = RML_ONE_WAY("slices", run_nd)};

@@ -3,14 +3,6 @@
 #include "tensor/convert.h"
 #include "tensor/size.h"
 
-rml_status rml_types_indices(const rml_fact *fact, const char *what, rml_error *err)
-{
-    if (fact->dtype != RML_I64 && fact->dtype != RML_I32)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s are %s, expected i32 or i64", what,
-                        rml_dtype_name(fact->dtype));
-    return RML_OK;
-}
-
 static void read(rml_list *list, const void *data, rml_dtype dtype)
 {
     list->known = true;
@@ -18,16 +10,15 @@ static void read(rml_list *list, const void *data, rml_dtype dtype)
         list->at[i] = rml_index_at(data, dtype, (size_t)i);
 }
 
-rml_status rml_list_infer(const rml_fact *in, int in_count, int index, const char *what,
-                          rml_list *list, rml_error *err)
+rml_status rml_list_infer(const rml_op_node *node, int index, const char *what, rml_list *list,
+                          rml_error *err)
 {
     *list = (rml_list){0};
-    if (index >= in_count || in[index].shape.rank == -1)
+    if (!rml_op_given(node, index))
         return RML_OK;
-    const rml_fact *fact = &in[index];
+    const rml_fact *fact = &node->in[index];
     list->given = true;
     list->count = -1;
-    RML_TRY(rml_types_indices(fact, what, err));
     if (fact->shape.rank == RML_RANK_UNKNOWN)
         return RML_OK;
     const int64_t count = fact->shape.rank ? fact->shape.dim[0] : 1;
@@ -87,33 +78,22 @@ rml_status rml_list_axes(rml_list *list, int rank, rml_error *err)
     return RML_OK;
 }
 
-bool rml_scalar_known(const rml_fact *in, int in_count, int index, int64_t *value)
+bool rml_scalar_known(const rml_op_node *node, int index, int64_t *value)
 {
-    if (index >= in_count || in[index].shape.rank < 0 || !in[index].data)
+    if (index >= node->in_count || node->in[index].shape.rank < 0 || !node->in[index].data)
         return false;
-    rml_dtype_convert(in[index].dtype, in[index].data, RML_I64, value, 1);
+    rml_dtype_convert(node->in[index].dtype, node->in[index].data, RML_I64, value, 1);
     return true;
 }
 
-rml_status rml_scalar_check(const rml_fact *in, int in_count, int index, const char *what,
-                            rml_error *err)
+rml_status rml_scalar_check(const rml_op_node *node, int index, const char *what, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    if (index >= in_count || in[index].shape.rank < 0)
-        return RML_OK;
-    for (int i = 0; i < in[index].shape.rank; i++)
-        if (in[index].shape.dim[i] != 1 && in[index].shape.dim[i] >= 0)
+    for (int i = 0; index < node->in_count && i < node->in[index].shape.rank; i++)
+        if (node->in[index].shape.dim[i] != 1 && node->in[index].shape.dim[i] >= 0)
             return rml_fail(err, RML_ERR_SHAPE, "the %s has shape %s, expected one number", what,
-                            rml_shape_text(&in[index].shape, text));
+                            rml_shape_text(&node->in[index].shape, text));
     return RML_OK;
-}
-
-rml_status rml_types_first(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                           rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    return rml_types_same(in, 1, out, 1, err);
 }
 
 rml_status rml_dim_mul(int64_t a, int64_t b, int64_t *out, rml_error *err)

@@ -13,9 +13,10 @@ typedef struct rml_list {
     int64_t at[RML_LIST_MAX];
 } rml_list;
 
-// `in[index]`, i32 or i64, of rank 1, or of rank 0 as a list of one. `what` names it in messages.
-rml_status rml_list_infer(const rml_fact *in, int in_count, int index, const char *what,
-                          rml_list *list, rml_error *err);
+// `in[index]` (the signature sees to i32 or i64), of rank 1, or of rank 0 as a list of one. `what`
+// names it in messages.
+rml_status rml_list_infer(const rml_op_node *node, int index, const char *what, rml_list *list,
+                          rml_error *err);
 
 // The same in a run, where all is known and was checked.
 rml_list rml_list_read(const rml_op_args *args, int index);
@@ -34,18 +35,11 @@ static inline int64_t rml_index_at(const void *data, rml_dtype dtype, size_t ind
     return dtype == RML_I64 ? ((const int64_t *)data)[index] : ((const int32_t *)data)[index];
 }
 
-rml_status rml_types_indices(const rml_fact *fact, const char *what, rml_error *err);
-
 // The whole number in an input of one element of any type. False: not known.
-bool rml_scalar_known(const rml_fact *in, int in_count, int index, int64_t *value);
+bool rml_scalar_known(const rml_op_node *node, int index, int64_t *value);
 
 // Refuses an input that has not one element, as far as that is known.
-rml_status rml_scalar_check(const rml_fact *in, int in_count, int index, const char *what,
-                            rml_error *err);
-
-// Types of an operator that gives elements of its first input.
-rml_status rml_types_first(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                           rml_dtype *out, rml_error *err);
+rml_status rml_scalar_check(const rml_op_node *node, int index, const char *what, rml_error *err);
 
 // a * b and a + b of sizes, where -1 is unknown. Refuses what does not fit.
 rml_status rml_dim_mul(int64_t a, int64_t b, int64_t *out, rml_error *err);

@@ -17,23 +17,21 @@ static bool is_zero(const void *element, size_t bytes, rml_dtype dtype)
     return any == 0;
 }
 
-static rml_status infer_nonzero(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_nonzero(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const size_t bytes = rml_dtype_size(in[0].dtype);
+    const size_t bytes = rml_dtype_size(node->in[0].dtype);
     size_t count;
-    (void)attr;
-    (void)in_count;
-    *out = (rml_shape){2, {in[0].shape.rank, -1}};
-    if (in[0].shape.rank < 0)
+    *out = (rml_shape){2, {node->in[0].shape.rank, -1}};
+    if (node->in[0].shape.rank < 0)
         out->dim[0] = -1;
-    if (!in[0].data)
+    if (!node->in[0].data)
         return RML_OK;
-    if (!rml_shape_count(&in[0].shape, &count))
+    if (!rml_shape_count(&node->in[0].shape, &count))
         return rml_fail(err, RML_ERR_LIMIT, "the input is too large");
     out->dim[1] = 0;
     for (size_t i = 0; i < count; i++)
-        out->dim[1] += !is_zero((const char *)in[0].data + i * bytes, bytes, in[0].dtype);
+        out->dim[1] +=
+            !is_zero((const char *)node->in[0].data + i * bytes, bytes, node->in[0].dtype);
     return RML_OK;
 }
 
@@ -57,6 +55,6 @@ static void run_nonzero(const rml_op_args *args)
 
 const rml_op rml_op_nonzero = {.name = "nonzero",
                                .inputs = {1, 1},
-                               .types = rml_types_i64,
+                               .signature = "*>l",
                                .infer_values = infer_nonzero,
                                .algorithms = RML_ONE_WAY("search", run_nonzero)};

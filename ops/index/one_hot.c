@@ -5,35 +5,26 @@
 
 #define PART 4096 // elements a work item: enough to outweigh taking it
 
-static rml_status types_one_hot(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_dtype *out, rml_error *err)
+static rml_status infer_one_hot(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
-    return rml_types_same(in + 2, 1, out, 1, err);
-}
-
-static rml_status infer_one_hot(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_shape *out, rml_error *err)
-{
-    const rml_shape *indices = &in[0].shape, *values = &in[2].shape;
+    const rml_shape *indices = &node->in[0].shape, *values = &node->in[2].shape;
     char text[RML_SHAPE_TEXT_BYTES];
     int64_t depth = -1;
-    RML_TRY(rml_scalar_check(in, in_count, 1, "depth", err));
+    RML_TRY(rml_scalar_check(node, 1, "depth", err));
     if (values->rank >= 0 && (values->rank != 1 || (values->dim[0] >= 0 && values->dim[0] != 2)))
         return rml_fail(err, RML_ERR_SHAPE, "the values have shape %s, expected two",
                         rml_shape_text(values, text));
-    if (rml_scalar_known(in, in_count, 1, &depth) && depth < 0)
+    if (rml_scalar_known(node, 1, &depth) && depth < 0)
         return rml_fail(err, RML_ERR_SHAPE, "depth %lld is negative", (long long)depth);
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
     if (indices->rank < 0)
         return RML_OK;
     if (indices->rank == RML_MAX_RANK)
         return rml_fail(err, RML_ERR_LIMIT, "an output of more than %d dimensions", RML_MAX_RANK);
-    const int axis = rml_axis_of(attr->axis.axis, indices->rank + 1);
+    const int axis = rml_axis_of(node->attr->axis.axis, indices->rank + 1);
     if (axis < 0)
         return rml_fail(err, RML_ERR_SHAPE, "axis %lld is not one of %d dimensions",
-                        (long long)attr->axis.axis, indices->rank + 1);
+                        (long long)node->attr->axis.axis, indices->rank + 1);
     out->rank = indices->rank + 1;
     for (int i = 0; i < out->rank; i++)
         out->dim[i] = i == axis ? depth : indices->dim[i - (i > axis)];
@@ -80,6 +71,6 @@ static void run_one_hot(const rml_op_args *args)
 
 const rml_op rml_op_one_hot = {.name = "one_hot",
                                .inputs = {3, 3},
-                               .types = types_one_hot,
+                               .signature = "*>2",
                                .infer_values = infer_one_hot,
                                .algorithms = RML_ONE_WAY("elements", run_one_hot)};

@@ -8,15 +8,6 @@
 #define PART 4096                    // elements a work item: enough to outweigh taking it
 #define MAX_RANGE ((int64_t)1 << 53) // elements; a double counts so far
 
-static rml_status types_range(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    if (in[0].dtype == RML_BOOL)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "a range of bool is not defined");
-    return rml_types_same(in, in_count, out, 1, err);
-}
-
 static rml_status count_integers(const rml_fact *in, int64_t *count, rml_error *err)
 {
     int64_t at[3];
@@ -46,20 +37,18 @@ static rml_status count_reals(const rml_fact *in, int64_t *count, rml_error *err
     return RML_OK;
 }
 
-static rml_status infer_range(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_range(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     static const char *const names[] = {"start", "limit", "step"};
-    (void)attr;
     *out = (rml_shape){1, {-1}};
     for (int i = 0; i < 3; i++)
-        RML_TRY(rml_scalar_check(in, in_count, i, names[i], err));
-    if (!in[0].data || !in[1].data || !in[2].data)
+        RML_TRY(rml_scalar_check(node, i, names[i], err));
+    if (!node->in[0].data || !node->in[1].data || !node->in[2].data)
         return RML_OK;
-    if (rml_dtype_is_float(in[0].dtype))
-        RML_TRY(count_reals(in, &out->dim[0], err));
+    if (rml_dtype_is_float(node->in[0].dtype))
+        RML_TRY(count_reals(node->in, &out->dim[0], err));
     else
-        RML_TRY(count_integers(in, &out->dim[0], err));
+        RML_TRY(count_integers(node->in, &out->dim[0], err));
     if (out->dim[0] == MAX_RANGE)
         return rml_fail(err, RML_ERR_LIMIT, "the range has too many elements");
     return RML_OK;
@@ -100,6 +89,6 @@ static void run_range(const rml_op_args *args)
 
 const rml_op rml_op_range = {.name = "range",
                              .inputs = {3, 3},
-                             .types = types_range,
+                             .signature = "n00>0",
                              .infer_values = infer_range,
                              .algorithms = RML_ONE_WAY("steps", run_range)};

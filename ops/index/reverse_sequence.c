@@ -5,15 +5,12 @@
 
 #define PART_BYTES 16384 // of output a work item: enough to outweigh taking it
 
-static rml_status infer_reverse(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_reverse(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_reverse_attr *reverse = &attr->reverse;
-    const rml_shape *lengths = &in[1].shape;
+    const rml_reverse_attr *reverse = &node->attr->reverse;
+    const rml_shape *lengths = &node->in[1].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    RML_TRY(rml_types_indices(&in[1], "lengths", err));
-    *out = in[0].shape;
+    *out = node->in[0].shape;
     if (reverse->batch_axis + reverse->time_axis != 1 || reverse->batch_axis < 0 ||
         reverse->batch_axis > 1)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
@@ -27,8 +24,8 @@ static rml_status infer_reverse(const rml_op_attr *attr, const rml_fact *in, int
         return rml_fail(err, RML_ERR_SHAPE, "lengths %s do not fit input %s",
                         rml_shape_text(lengths, a), rml_shape_text(out, b));
     const int64_t steps = out->dim[reverse->time_axis];
-    for (int64_t i = 0; in[1].data && steps >= 0 && i < lengths->dim[0]; i++) {
-        const int64_t length = rml_index_at(in[1].data, in[1].dtype, (size_t)i);
+    for (int64_t i = 0; node->in[1].data && steps >= 0 && i < lengths->dim[0]; i++) {
+        const int64_t length = rml_index_at(node->in[1].data, node->in[1].dtype, (size_t)i);
         if (length < 0 || length > steps)
             return rml_fail(err, RML_ERR_SHAPE, "length %lld is not from 0 to %lld",
                             (long long)length, (long long)steps);
@@ -70,6 +67,6 @@ static void run_reverse(const rml_op_args *args)
 const rml_op rml_op_reverse_sequence = {.name = "reverse_sequence",
                                         .inputs = {2, 2},
                                         .checks_elements = true,
-                                        .types = rml_types_first,
+                                        .signature = "*i>0",
                                         .infer_values = infer_reverse,
                                         .algorithms = RML_ONE_WAY("slices", run_reverse)};

@@ -30,18 +30,6 @@ static rml_status check_index(int64_t index, int64_t size, int axis, rml_error *
     return RML_OK;
 }
 
-static rml_status types_scatter(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    RML_TRY(rml_types_indices(&in[1], "indices", err));
-    if (in[2].dtype != in[0].dtype)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the updates are %s, the data %s",
-                        rml_dtype_name(in[2].dtype), rml_dtype_name(in[0].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
 static void copy_data(const rml_op_args *args)
 {
     if (args->out[0].raw != args->in[0].raw)
@@ -97,17 +85,16 @@ static void combine(rml_scatter_kind kind, rml_dtype dtype, char *dst, const cha
 
 // ---- scatter_elements: out[i][index[i][j][k]][k] = update[i][j][k] along the axis --------------
 
-static rml_status infer_elements(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                 rml_shape *out, rml_error *err)
+static rml_status infer_elements(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *data = &in[0].shape, *indices = &in[1].shape, *updates = &in[2].shape;
+    const rml_shape *data = &node->in[0].shape, *indices = &node->in[1].shape,
+                    *updates = &node->in[2].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES], c[RML_SHAPE_TEXT_BYTES];
     int axis;
-    (void)in_count;
     *out = *data;
     if (data->rank < 0 || indices->rank < 0 || updates->rank < 0)
         return RML_OK;
-    RML_TRY(rml_axis_check(attr->scatter.axis, data, &axis, err));
+    RML_TRY(rml_axis_check(node->attr->scatter.axis, data, &axis, err));
     bool fits = data->rank == indices->rank && data->rank == updates->rank;
     for (int i = 0; i < data->rank && fits; i++)
         fits = (i == axis || indices->dim[i] <= data->dim[i] || data->dim[i] < 0) &&
@@ -117,10 +104,11 @@ static rml_status infer_elements(const rml_op_attr *attr, const rml_fact *in, in
             err, RML_ERR_SHAPE, "indices %s and updates %s do not fit data %s along axis %d",
             rml_shape_text(indices, a), rml_shape_text(updates, b), rml_shape_text(data, c), axis);
     size_t count;
-    if (!in[1].data || !rml_shape_count(indices, &count))
+    if (!node->in[1].data || !rml_shape_count(indices, &count))
         return RML_OK;
     for (size_t i = 0; i < count; i++)
-        RML_TRY(check_index(rml_index_at(in[1].data, in[1].dtype, i), data->dim[axis], axis, err));
+        RML_TRY(check_index(rml_index_at(node->in[1].data, node->in[1].dtype, i), data->dim[axis],
+                            axis, err));
     return RML_OK;
 }
 
@@ -182,7 +170,7 @@ const rml_op rml_op_scatter_elements = {.name = "scatter_elements",
                                         .inputs = {3, 3},
                                         .in_place = true,
                                         .checks_elements = true,
-                                        .types = types_scatter,
+                                        .signature = "*i0>0",
                                         .infer_values = infer_elements,
                                         .algorithms = RML_ONE_WAY("lines", run_elements)};
 
@@ -209,23 +197,21 @@ static rml_status check_nd(const rml_shape *data, const rml_shape *indices,
     return RML_OK;
 }
 
-static rml_status infer_nd(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                           rml_shape *out, rml_error *err)
+static rml_status infer_nd(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *data = &in[0].shape, *indices = &in[1].shape;
-    (void)attr;
-    (void)in_count;
+    const rml_shape *data = &node->in[0].shape, *indices = &node->in[1].shape;
     *out = *data;
-    if (data->rank < 0 || indices->rank < 0 || in[2].shape.rank < 0)
+    if (data->rank < 0 || indices->rank < 0 || node->in[2].shape.rank < 0)
         return RML_OK;
-    RML_TRY(check_nd(data, indices, &in[2].shape, err));
+    RML_TRY(check_nd(data, indices, &node->in[2].shape, err));
     const int64_t depth = indices->dim[indices->rank - 1];
     size_t count;
-    if (!in[1].data || depth < 1 || !rml_shape_count(indices, &count))
+    if (!node->in[1].data || depth < 1 || !rml_shape_count(indices, &count))
         return RML_OK;
     for (size_t i = 0; i < count; i++) {
         const int axis = (int)(i % (size_t)depth);
-        RML_TRY(check_index(rml_index_at(in[1].data, in[1].dtype, i), data->dim[axis], axis, err));
+        RML_TRY(check_index(rml_index_at(node->in[1].data, node->in[1].dtype, i), data->dim[axis],
+                            axis, err));
     }
     return RML_OK;
 }
@@ -273,20 +259,11 @@ const rml_op rml_op_scatter_nd = {.name = "scatter_nd",
                                   .inputs = {3, 3},
                                   .in_place = true,
                                   .checks_elements = true,
-                                  .types = types_scatter,
+                                  .signature = "*i0>0",
                                   .infer_values = infer_nd,
                                   .algorithms = RML_ONE_WAY("slices", run_nd)};
 
 // ---- tensor_scatter: a piece of each sequence, from a position of its own on -------------------
-
-static rml_status types_tensor_scatter(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                       rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    if (rml_fact_given(in, in_count, 2))
-        RML_TRY(rml_types_indices(&in[2], "write positions", err));
-    return rml_types_same(in, 2, out, 1, err);
-}
 
 static rml_status check_positions(const rml_fact *at, int64_t piece, int64_t length, rml_error *err)
 {
@@ -303,17 +280,16 @@ static rml_status check_positions(const rml_fact *at, int64_t piece, int64_t len
     return RML_OK;
 }
 
-static rml_status infer_tensor_scatter(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                       rml_shape *out, rml_error *err)
+static rml_status infer_tensor_scatter(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *data = &in[0].shape, *update = &in[1].shape;
+    const rml_shape *data = &node->in[0].shape, *update = &node->in[1].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    const rml_fact *first = rml_fact_given(in, in_count, 2) ? &in[2] : NULL;
+    const rml_fact *first = rml_op_given(node, 2) ? &node->in[2] : NULL;
     int axis;
     *out = *data;
     if (data->rank < 0 || update->rank < 0)
         return RML_OK;
-    RML_TRY(rml_axis_check(attr->tensor_scatter.axis, data, &axis, err));
+    RML_TRY(rml_axis_check(node->attr->tensor_scatter.axis, data, &axis, err));
     bool fits = axis > 0 && data->rank == update->rank;
     for (int i = 0; i < data->rank && fits; i++)
         fits = update->dim[i] < 0 || data->dim[i] < 0 ||
@@ -325,7 +301,8 @@ static rml_status infer_tensor_scatter(const rml_op_attr *attr, const rml_fact *
         return rml_fail(err, RML_ERR_SHAPE,
                         "update %s and its positions do not fit data %s along axis %d",
                         rml_shape_text(update, a), rml_shape_text(data, b), axis);
-    if (!first || attr->tensor_scatter.circular || update->dim[axis] < 0 || data->dim[axis] < 0)
+    if (!first || node->attr->tensor_scatter.circular || update->dim[axis] < 0 ||
+        data->dim[axis] < 0)
         return RML_OK;
     return check_positions(first, update->dim[axis], data->dim[axis], err);
 }
@@ -373,6 +350,6 @@ const rml_op rml_op_tensor_scatter = {.name = "tensor_scatter",
                                       .inputs = {2, 3},
                                       .in_place = true,
                                       .checks_elements = true,
-                                      .types = types_tensor_scatter,
+                                      .signature = "*0i>0",
                                       .infer_values = infer_tensor_scatter,
                                       .algorithms = tensor_scatter_algorithms};

@@ -6,18 +6,14 @@
 
 #define PART_BYTES 16384 // of output a work item: enough to outweigh taking it
 
-static rml_status infer_trilu(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_trilu(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    *out = in[0].shape;
+    *out = node->in[0].shape;
     if (out->rank >= 0 && out->rank < 2)
         return rml_fail(err, RML_ERR_SHAPE, "input %s holds no matrices",
                         rml_shape_text(out, text));
-    if (rml_fact_given(in, in_count, 1))
-        RML_TRY(rml_types_indices(&in[1], "diagonals", err));
-    return rml_scalar_check(in, in_count, 1, "diagonal", err);
+    return rml_scalar_check(node, 1, "diagonal", err);
 }
 
 static void trilu_rows(void *context, size_t begin, size_t end, int worker)
@@ -58,6 +54,6 @@ static void run_trilu(const rml_op_args *args)
 const rml_op rml_op_trilu = {.name = "trilu",
                              .inputs = {1, 2},
                              .in_place = true,
-                             .types = rml_types_first,
+                             .signature = "*i>0",
                              .infer_values = infer_trilu,
                              .algorithms = RML_ONE_WAY("rows", run_trilu)};

@@ -1,22 +1,9 @@
 // Elements of one of two inputs as a condition says; all three are broadcast together.
 #include "ops/elementwise/nd_iterator.h"
 
-static rml_status types_where(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_dtype *out, rml_error *err)
+static rml_status infer_where(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
-    if (in[0].dtype != RML_BOOL)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the condition is %s, expected bool",
-                        rml_dtype_name(in[0].dtype));
-    return rml_types_same(in + 1, 2, out, 1, err);
-}
-
-static rml_status infer_where(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                              rml_shape *out, rml_error *err)
-{
-    (void)attr;
-    return rml_broadcast_shape(in, in_count, out, err);
+    return rml_broadcast_shape(node->shape, node->in_count, out, err);
 }
 
 #define CHOOSE(type)                                                                               \
@@ -54,6 +41,6 @@ static void run_where(const rml_op_args *args)
 
 const rml_op rml_op_where = {.name = "where",
                              .inputs = {3, 3},
-                             .types = types_where,
+                             .signature = "b*1>1",
                              .infer = infer_where,
                              .algorithms = RML_ONE_WAY("elementwise", run_where)};

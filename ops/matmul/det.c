@@ -7,30 +7,15 @@
 
 #include <math.h>
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    if (!rml_dtype_is_float(in[0].dtype))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the determinant of %s is not defined",
-                        rml_dtype_name(in[0].dtype));
-    *out = in[0].dtype;
-    return RML_OK;
-}
-
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    const int rank = in[0].rank;
-    (void)attr;
-    (void)in_count;
-    if (rank < 2 || (in[0].dim[rank - 1] != in[0].dim[rank - 2] && in[0].dim[rank - 1] >= 0 &&
-                     in[0].dim[rank - 2] >= 0))
+    const int rank = node->shape[0].rank;
+    if (rank < 2 || (node->shape[0].dim[rank - 1] != node->shape[0].dim[rank - 2] &&
+                     node->shape[0].dim[rank - 1] >= 0 && node->shape[0].dim[rank - 2] >= 0))
         return rml_fail(err, RML_ERR_SHAPE, "input %s has no square matrices",
-                        rml_shape_text(&in[0], text));
-    *out = in[0];
+                        rml_shape_text(&node->shape[0], text));
+    *out = node->shape[0];
     out->rank -= 2;
     return RML_OK;
 }
@@ -101,4 +86,4 @@ static const rml_algorithm algorithms[] = {
     {.name = "elimination", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_det = {
-    .name = "det", .inputs = {1, 1}, .types = types, .infer = infer, .algorithms = algorithms};
+    .name = "det", .inputs = {1, 1}, .signature = "r>0", .infer = infer, .algorithms = algorithms};

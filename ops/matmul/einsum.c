@@ -226,27 +226,19 @@ static bool plan(const equation *eq, size_t most[3])
 
 // ---- the operator -------------------------------------------------------------------------------
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    return rml_types_same(in, in_count, out, 1, err);
-}
-
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
-{
-    const char *text = attr->einsum.equation;
+    const char *text = node->attr->einsum.equation;
     equation eq = {0};
-    if (!parse(text, in, in_count, &eq) || !set_sizes(in, &eq))
+    if (!parse(text, node->shape, node->in_count, &eq) || !set_sizes(node->shape, &eq))
         return rml_fail(err, RML_ERR_SHAPE, "equation \"%.100s\" does not fit the %d inputs", text,
-                        in_count);
+                        node->in_count);
     out->rank = eq.out.rank;
     for (int i = 0; i < eq.out.rank; i++)
         out->dim[i] = eq.size[eq.out.label[i]];
     size_t most[3];
-    for (int k = 0; k < in_count; k++)
-        if (!rml_shape_known(&in[k]))
+    for (int k = 0; k < node->in_count; k++)
+        if (!rml_shape_known(&node->shape[k]))
             return RML_OK;
     if (!plan(&eq, most))
         return rml_fail(err, RML_ERR_LIMIT, "equation \"%.100s\" makes too large tensors", text);
@@ -442,5 +434,8 @@ static void run(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {
     {.name = "products", .scratch_bytes = scratch_bytes, .run = run}};
 
-const rml_op rml_op_einsum = {
-    .name = "einsum", .inputs = {1, -1}, .types = types, .infer = infer, .algorithms = algorithms};
+const rml_op rml_op_einsum = {.name = "einsum",
+                              .inputs = {1, -1},
+                              .signature = "*0>0",
+                              .infer = infer,
+                              .algorithms = algorithms};

@@ -27,16 +27,14 @@ static int32_t zero_at(const rml_op_args *args, int input, size_t index)
     return count ? small_at(&args->in[input], (int64_t)(index % count)) : 0;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    (void)attr;
-    for (int k = 0; k < in_count; k++) {
-        if (in[k].shape.rank == -1)
+    for (int k = 0; k < node->in_count; k++) {
+        if (node->in[k].shape.rank == -1)
             continue;
-        if (in[k].dtype != RML_I8 && in[k].dtype != RML_U8)
+        if (node->in[k].dtype != RML_I8 && node->in[k].dtype != RML_U8)
             return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected i8 or u8", k,
-                            rml_dtype_name(in[k].dtype));
+                            rml_dtype_name(node->in[k].dtype));
     }
     *out = RML_I32;
     return RML_OK;
@@ -199,21 +197,19 @@ static size_t matrices_of(const rml_shape *shape)
     return count;
 }
 
-static rml_status infer_matmul(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_matmul(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    rml_op_attr plain = {.matmul = {false, false}};
-    (void)attr;
-    RML_TRY(rml_op_matmul.infer(&plain, in, 2, out, err));
-    for (int k = 2; k < in_count; k++) {
-        const rml_shape *of = &in[k - 2];
+    const rml_op_attr plain = {.matmul = {false, false}};
+    RML_TRY(rml_op_matmul.infer(&(rml_op_node){&plain, node->in, node->shape, 2}, out, err));
+    for (int k = 2; k < node->in_count; k++) {
+        const rml_shape *of = &node->shape[k - 2];
         const int back = k == 2 ? 2 : 1;
         const int64_t lines = of->rank < 2 ? 1 : of->dim[of->rank - back];
-        if (!zeros_fit(&in[k], lines, rml_shape_known(of) ? matrices_of(of) : 1) &&
+        if (!zeros_fit(&node->shape[k], lines, rml_shape_known(of) ? matrices_of(of) : 1) &&
             rml_shape_known(of))
             return rml_fail(err, RML_ERR_SHAPE, "zero point %s does not fit its operand",
-                            rml_shape_text(&in[k], text));
+                            rml_shape_text(&node->shape[k], text));
     }
     return RML_OK;
 }
@@ -309,17 +305,17 @@ const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
 // ---- convolution: x [N,C,...], w [O,C/g,...], a zero point of x, one or O of w
 // -------------------
 
-static rml_status infer_conv(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_conv(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
     rml_window window;
-    RML_TRY(rml_conv_check(&attr->conv, in, 2, 2, &window, err));
-    *out = rml_conv_shape(in, &window);
-    if (window.rank > AXES || (in_count > 2 && !zeros_fit(&in[2], 1, 1)) ||
-        (in_count > 3 && !zeros_fit(&in[3], in[1].dim[0], 1)))
+    RML_TRY(rml_conv_check(&node->attr->conv, node->shape, 2, 2, &window, err));
+    *out = rml_conv_shape(node->shape, &window);
+    if (window.rank > AXES || (node->in_count > 2 && !zeros_fit(&node->shape[2], 1, 1)) ||
+        (node->in_count > 3 && !zeros_fit(&node->shape[3], node->shape[1].dim[0], 1)))
         return rml_fail(err, RML_ERR_SHAPE, "weight %s and its zero points do not fit input %s",
-                        rml_shape_text(&in[1], w_text), rml_shape_text(&in[0], x_text));
+                        rml_shape_text(&node->shape[1], w_text),
+                        rml_shape_text(&node->shape[0], x_text));
     return RML_OK;
 }
 

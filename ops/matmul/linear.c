@@ -9,22 +9,21 @@
 #include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
-    const rml_shape *x = &in[0], *w = &in[1];
-    (void)attr;
+    const rml_shape *x = &node->shape[0], *w = &node->shape[1];
     if (x->rank < 1 || w->rank != 2 || !rml_shape_known(w) || w->dim[0] < 1 || w->dim[1] < 1 ||
         (x->dim[x->rank - 1] != w->dim[1] && x->dim[x->rank - 1] >= 0))
         return rml_fail(err, RML_ERR_SHAPE, "weight %s does not fit input %s",
                         rml_shape_text(w, w_text), rml_shape_text(x, x_text));
-    if (in_count > 2 && in[2].rank >= 0 && (in[2].rank != 1 || in[2].dim[0] != w->dim[0]))
+    if (node->in_count > 2 && node->shape[2].rank >= 0 &&
+        (node->shape[2].rank != 1 || node->shape[2].dim[0] != w->dim[0]))
         return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
-                        rml_shape_text(&in[2], x_text), (long long)w->dim[0]);
+                        rml_shape_text(&node->shape[2], x_text), (long long)w->dim[0]);
     *out = *x;
     out->dim[x->rank - 1] = w->dim[0];
-    return rml_conv_check_residual(in, in_count, out, err);
+    return rml_conv_check_residual(node->shape, node->in_count, out, err);
 }
 
 static uint64_t macs(const rml_op_args *args)

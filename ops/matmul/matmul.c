@@ -9,21 +9,12 @@ static int64_t dim_back(const rml_shape *shape, int back)
     return shape->rank > back ? shape->dim[shape->rank - 1 - back] : 1;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    (void)attr;
-    return rml_types_same(in, in_count, out, 1, err);
-}
-
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a_text[RML_SHAPE_TEXT_BYTES], b_text[RML_SHAPE_TEXT_BYTES];
-    const rml_matmul_attr *matmul = &attr->matmul;
-    rml_shape a = in[0], b = in[1];
+    const rml_matmul_attr *matmul = &node->attr->matmul;
+    rml_shape a = node->shape[0], b = node->shape[1];
     bool fits = a.rank >= (matmul->transpose_a ? 2 : 1) && b.rank >= (matmul->transpose_b ? 2 : 1);
-    (void)in_count;
     if (fits) {
         if (a.rank == 1)
             a = (rml_shape){2, {1, a.dim[0]}};
@@ -40,15 +31,16 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
             fits = fits && (da == db || da == 1 || db == 1 || da < 0 || db < 0);
         }
         out->rank -= 2;
-        if (in[0].rank > 1)
+        if (node->shape[0].rank > 1)
             out->dim[out->rank++] = dim_back(&a, matmul->transpose_a ? 0 : 1);
-        if (in[1].rank > 1)
+        if (node->shape[1].rank > 1)
             out->dim[out->rank++] = dim_back(&b, matmul->transpose_b ? 1 : 0);
     }
     if (!fits)
-        return rml_fail(err, RML_ERR_SHAPE, "operands %s%s and %s%s do not fit",
-                        rml_shape_text(&in[0], a_text), matmul->transpose_a ? " transposed" : "",
-                        rml_shape_text(&in[1], b_text), matmul->transpose_b ? " transposed" : "");
+        return rml_fail(
+            err, RML_ERR_SHAPE, "operands %s%s and %s%s do not fit",
+            rml_shape_text(&node->shape[0], a_text), matmul->transpose_a ? " transposed" : "",
+            rml_shape_text(&node->shape[1], b_text), matmul->transpose_b ? " transposed" : "");
     return RML_OK;
 }
 
@@ -125,7 +117,7 @@ static const rml_algorithm algorithms[] = {
 
 const rml_op rml_op_matmul = {.name = "matmul",
                               .inputs = {2, 2},
-                              .types = types,
+                              .signature = "*0>0",
                               .infer = infer,
                               .macs = macs,
                               .algorithms = algorithms};

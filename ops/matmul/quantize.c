@@ -85,19 +85,20 @@ static bool zero_fits(const rml_shape *scale, const rml_shape *zero)
     return fits;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_quantize_attr *quantize = &attr->quantize;
+    const rml_quantize_attr *quantize = &node->attr->quantize;
     char x_text[RML_SHAPE_TEXT_BYTES], scale_text[RML_SHAPE_TEXT_BYTES];
-    *out = in[0];
-    if (quantize->block < 0 || !scale_fits(quantize, &in[0], &in[1]))
+    *out = node->shape[0];
+    if (quantize->block < 0 || !scale_fits(quantize, &node->shape[0], &node->shape[1]))
         return rml_fail(err, RML_ERR_SHAPE, "scale %s does not fit axis %d of input %s",
-                        rml_shape_text(&in[1], scale_text), quantize->axis,
-                        rml_shape_text(&in[0], x_text));
-    if (in_count > 2 && in[2].rank >= 0 && !zero_fits(&in[1], &in[2]))
+                        rml_shape_text(&node->shape[1], scale_text), quantize->axis,
+                        rml_shape_text(&node->shape[0], x_text));
+    if (node->in_count > 2 && node->shape[2].rank >= 0 &&
+        !zero_fits(&node->shape[1], &node->shape[2]))
         return rml_fail(err, RML_ERR_SHAPE, "the zero point is %s, its scale %s",
-                        rml_shape_text(&in[2], x_text), rml_shape_text(&in[1], scale_text));
+                        rml_shape_text(&node->shape[2], x_text),
+                        rml_shape_text(&node->shape[1], scale_text));
     return RML_OK;
 }
 
@@ -141,20 +142,20 @@ static size_t scale_at(const quantize_job *job, size_t at, size_t *most)
 
 // ---- quantize -----------------------------------------------------------------------------------
 
-static rml_status types_quantize(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                 rml_dtype *out, rml_error *err)
+static rml_status types_quantize(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
     double low, high;
-    *out = attr->quantize.to;
+    *out = node->attr->quantize.to;
     if (!range_of(*out, &low, &high))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s is not defined",
                         rml_dtype_name(*out));
-    if (!rml_dtype_is_float(in[1].dtype) || !rml_dtype_is_float(attr->quantize.precision))
+    if (!rml_dtype_is_float(node->in[1].dtype) ||
+        !rml_dtype_is_float(node->attr->quantize.precision))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
-                        rml_dtype_name(in[1].dtype));
-    if (rml_fact_given(in, in_count, 2) && in[2].dtype != *out)
+                        rml_dtype_name(node->in[1].dtype));
+    if (rml_op_given(node, 2) && node->in[2].dtype != *out)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the result %s",
-                        rml_dtype_name(in[2].dtype), rml_dtype_name(*out));
+                        rml_dtype_name(node->in[2].dtype), rml_dtype_name(*out));
     return RML_OK;
 }
 
@@ -236,16 +237,15 @@ const rml_op rml_op_quantize = {.name = "quantize",
 
 // ---- dequantize ---------------------------------------------------------------------------------
 
-static rml_status types_dequantize(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                   rml_dtype *out, rml_error *err)
+static rml_status types_dequantize(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    *out = attr->quantize.to;
-    if (!rml_dtype_is_float(in[1].dtype) || !rml_dtype_is_float(*out))
+    *out = node->attr->quantize.to;
+    if (!rml_dtype_is_float(node->in[1].dtype) || !rml_dtype_is_float(*out))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
-                        rml_dtype_name(in[1].dtype));
-    if (rml_fact_given(in, in_count, 2) && in[2].dtype != in[0].dtype)
+                        rml_dtype_name(node->in[1].dtype));
+    if (rml_op_given(node, 2) && node->in[2].dtype != node->in[0].dtype)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the input %s",
-                        rml_dtype_name(in[2].dtype), rml_dtype_name(in[0].dtype));
+                        rml_dtype_name(node->in[2].dtype), rml_dtype_name(node->in[0].dtype));
     return RML_OK;
 }
 
@@ -284,35 +284,31 @@ const rml_op rml_op_dequantize = {.name = "dequantize",
 //   x i32   a scale, b scale, y scale: floats   zero point: of the result's type
 // All but x are broadcast to x.
 
-static rml_status types_requantize(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                   rml_dtype *out, rml_error *err)
+static rml_status types_requantize(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
     double low, high;
-    (void)attr;
-    *out = in[4].dtype;
+    *out = node->in[4].dtype;
     for (int k = 1; k < 4; k++)
-        if (!rml_dtype_is_float(in[k].dtype))
+        if (!rml_dtype_is_float(node->in[k].dtype))
             return rml_fail(err, RML_ERR_UNSUPPORTED, "a scale is %s, expected a float type",
-                            rml_dtype_name(in[k].dtype));
-    if (in[0].dtype != RML_I32 || in_count != 5 || !range_of(*out, &low, &high))
+                            rml_dtype_name(node->in[k].dtype));
+    if (node->in[0].dtype != RML_I32 || node->in_count != 5 || !range_of(*out, &low, &high))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization of %s to %s is not defined",
-                        rml_dtype_name(in[0].dtype), rml_dtype_name(*out));
+                        rml_dtype_name(node->in[0].dtype), rml_dtype_name(*out));
     return RML_OK;
 }
 
-static rml_status infer_requantize(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                                   rml_shape *out, rml_error *err)
+static rml_status infer_requantize(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    *out = in[0];
-    for (int k = 1; k < in_count; k++)
-        for (int back = 1; back <= in[k].rank; back++) {
-            const int64_t dim = in[k].dim[in[k].rank - back];
+    *out = node->shape[0];
+    for (int k = 1; k < node->in_count; k++)
+        for (int back = 1; back <= node->shape[k].rank; back++) {
+            const int64_t dim = node->shape[k].dim[node->shape[k].rank - back];
             const int64_t want = back <= out->rank ? out->dim[out->rank - back] : 1;
             if (dim != want && dim != 1 && dim >= 0 && want >= 0)
                 return rml_fail(err, RML_ERR_SHAPE, "scale or zero point %s does not fit %s",
-                                rml_shape_text(&in[k], a), rml_shape_text(out, b));
+                                rml_shape_text(&node->shape[k], a), rml_shape_text(out, b));
         }
     return RML_OK;
 }
@@ -374,26 +370,20 @@ static int outputs_dynamic(const rml_op_attr *attr)
     return 3;
 }
 
-static rml_status types_dynamic(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_dtype *out, rml_error *err)
+static rml_status types_dynamic(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
-    if (in[0].dtype != RML_F32)
+    if (node->in[0].dtype != RML_F32)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "the input is %s, expected f32",
-                        rml_dtype_name(in[0].dtype));
+                        rml_dtype_name(node->in[0].dtype));
     out[0] = out[2] = RML_U8;
     out[1] = RML_F32;
     return RML_OK;
 }
 
-static rml_status infer_dynamic(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_dynamic(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
     (void)err;
-    out[0] = in[0];
+    out[0] = node->shape[0];
     out[1] = out[2] = (rml_shape){0};
     return RML_OK;
 }

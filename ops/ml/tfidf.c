@@ -5,27 +5,14 @@
 
 #include "tensor/dtype.h"
 
-static rml_status types_ngrams(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    if (in[0].dtype != RML_I32 && in[0].dtype != RML_I64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "words that are %s", rml_dtype_name(in[0].dtype));
-    *out = RML_F32;
-    return RML_OK;
-}
-
-static rml_status infer_ngrams(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_ngrams(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    if (in[0].rank != 1 && in[0].rank != 2)
+    if (node->shape[0].rank != 1 && node->shape[0].rank != 2)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 1 or 2 dimensions",
-                        rml_shape_text(&in[0], text));
-    *out = in[0];
-    out->dim[out->rank - 1] = attr->ngrams.places;
+                        rml_shape_text(&node->shape[0], text));
+    *out = node->shape[0];
+    out->dim[out->rank - 1] = node->attr->ngrams.places;
     return RML_OK;
 }
 
@@ -85,6 +72,6 @@ static void run_ngrams(const rml_op_args *args)
 
 const rml_op rml_op_tfidf = {.name = "ngrams",
                              .inputs = {1, 1},
-                             .types = types_ngrams,
+                             .signature = "i>f",
                              .infer = infer_ngrams,
                              .algorithms = RML_ONE_WAY("search", run_ngrams)};

@@ -8,27 +8,13 @@
 
 #include <math.h>
 
-static rml_status types_trees(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_dtype *out, rml_error *err)
-{
-    const rml_dtype x = in[0].dtype;
-    (void)attr;
-    (void)in_count;
-    if (x != RML_F32 && x != RML_F64 && x != RML_F16)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "trees on features of %s", rml_dtype_name(x));
-    *out = x;
-    return RML_OK;
-}
-
-static rml_status infer_trees(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_trees(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    if (in[0].rank != 2)
+    if (node->shape[0].rank != 2)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 2 dimensions",
-                        rml_shape_text(&in[0], text));
-    *out = (rml_shape){2, {in[0].dim[0], attr->trees.targets}};
+                        rml_shape_text(&node->shape[0], text));
+    *out = (rml_shape){2, {node->shape[0].dim[0], node->attr->trees.targets}};
     return RML_OK;
 }
 
@@ -127,6 +113,6 @@ static const rml_algorithm trees_algorithms[] = {
     {.name = "walk", .scratch_bytes = scratch_bytes, .run = run_trees}};
 const rml_op rml_op_tree_ensemble = {.name = "trees",
                                      .inputs = {1, 1},
-                                     .types = types_trees,
+                                     .signature = "h>0",
                                      .infer = infer_trees,
                                      .algorithms = trees_algorithms};

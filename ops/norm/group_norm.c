@@ -17,25 +17,26 @@
 #define RUN_ROWS 128                // ... and blocks of this many rows
 #define CHUNK_PIXELS 32
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    const int64_t groups = attr->group_norm.groups;
-    if (in[0].rank < 2 || in[0].dim[1] < 0 || groups < 1 || in[0].dim[1] % groups != 0)
+    const int64_t groups = node->attr->group_norm.groups;
+    if (node->shape[0].rank < 2 || node->shape[0].dim[1] < 0 || groups < 1 ||
+        node->shape[0].dim[1] % groups != 0)
         return rml_fail(err, RML_ERR_SHAPE, "the channels of %s do not make %lld groups",
-                        rml_shape_text(&in[0], a), (long long)groups);
-    for (int i = 1; i < in_count && i < 3; i++)
-        if (in[i].rank >= 0 && (in[i].rank != 1 || in[i].dim[0] != in[0].dim[1]))
+                        rml_shape_text(&node->shape[0], a), (long long)groups);
+    for (int i = 1; i < node->in_count && i < 3; i++)
+        if (node->shape[i].rank >= 0 &&
+            (node->shape[i].rank != 1 || node->shape[i].dim[0] != node->shape[0].dim[1]))
             return rml_fail(err, RML_ERR_SHAPE, "input is %s, gamma or beta %s",
-                            rml_shape_text(&in[0], a), rml_shape_text(&in[i], b));
-    if (in_count > 3 && in[3].rank >= 0 &&
-        (in[3].rank != 2 || in[3].dim[1] != in[0].dim[1] ||
-         (in[3].dim[0] != 1 && in[3].dim[0] >= 0 && in[0].dim[0] >= 0 &&
-          in[3].dim[0] != in[0].dim[0])))
-        return rml_fail(err, RML_ERR_SHAPE, "input is %s, offset %s", rml_shape_text(&in[0], a),
-                        rml_shape_text(&in[3], b));
-    *out = in[0];
+                            rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[i], b));
+    if (node->in_count > 3 && node->shape[3].rank >= 0 &&
+        (node->shape[3].rank != 2 || node->shape[3].dim[1] != node->shape[0].dim[1] ||
+         (node->shape[3].dim[0] != 1 && node->shape[3].dim[0] >= 0 && node->shape[0].dim[0] >= 0 &&
+          node->shape[3].dim[0] != node->shape[0].dim[0])))
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s, offset %s",
+                        rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[3], b));
+    *out = node->shape[0];
     return RML_OK;
 }
 

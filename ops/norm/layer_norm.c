@@ -48,17 +48,17 @@ static rml_status check_weights(const rml_shape *in, int in_count, const int64_t
 
 // ---- over the last dimensions -------------------------------------------------------------------
 
-static rml_status infer_layer_norm(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                                   rml_shape *out, rml_error *err)
+static rml_status infer_layer_norm(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    int axis = attr->layer_norm.axis;
-    axis += axis < 0 ? in[0].rank : 0;
-    if (axis < 0 || axis >= in[0].rank)
-        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->layer_norm.axis,
-                        rml_shape_text(&in[0], text));
-    RML_TRY(check_weights(in, in_count, in[0].dim + axis, in[0].rank - axis, err));
-    *out = in[0];
+    int axis = node->attr->layer_norm.axis;
+    axis += axis < 0 ? node->shape[0].rank : 0;
+    if (axis < 0 || axis >= node->shape[0].rank)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s",
+                        node->attr->layer_norm.axis, rml_shape_text(&node->shape[0], text));
+    RML_TRY(check_weights(node->shape, node->in_count, node->shape[0].dim + axis,
+                          node->shape[0].rank - axis, err));
+    *out = node->shape[0];
     return RML_OK;
 }
 
@@ -95,16 +95,14 @@ const rml_op rml_op_layer_norm = {.name = "layer_norm",
 
 // ---- over the channels of a pixel ---------------------------------------------------------------
 
-static rml_status infer_channel_norm(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                                     rml_shape *out, rml_error *err)
+static rml_status infer_channel_norm(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    if (in[0].rank != 4)
+    if (node->shape[0].rank != 4)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
-                        rml_shape_text(&in[0], text));
-    RML_TRY(check_weights(in, in_count, &in[0].dim[1], 1, err));
-    *out = in[0];
+                        rml_shape_text(&node->shape[0], text));
+    RML_TRY(check_weights(node->shape, node->in_count, &node->shape[0].dim[1], 1, err));
+    *out = node->shape[0];
     return RML_OK;
 }
 

@@ -9,15 +9,13 @@
 
 #define PLACES 256 // of a work item
 
-static rml_status infer_lrn(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_lrn(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)in_count;
-    if (in[0].rank < 2 || attr->lrn.size < 1)
+    if (node->shape[0].rank < 2 || node->attr->lrn.size < 1)
         return rml_fail(err, RML_ERR_SHAPE, "windows of %lld channels in %s",
-                        (long long)attr->lrn.size, rml_shape_text(&in[0], text));
-    *out = in[0];
+                        (long long)node->attr->lrn.size, rml_shape_text(&node->shape[0], text));
+    *out = node->shape[0];
     return RML_OK;
 }
 

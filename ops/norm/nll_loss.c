@@ -7,38 +7,23 @@
 #include "tensor/convert.h"
 #include "tensor/dtype.h"
 
-static rml_status types_nll(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_dtype *out, rml_error *err)
-{
-    const bool weighted = rml_fact_given(in, in_count, 2);
-    const rml_dtype x = in[0].dtype;
-    (void)attr;
-    if ((x != RML_F32 && x != RML_F64 && x != RML_F16 && x != RML_BF16) ||
-        (in[1].dtype != RML_I32 && in[1].dtype != RML_I64) || (weighted && in[2].dtype != x))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "a loss of %s by classes of %s",
-                        rml_dtype_name(x), rml_dtype_name(in[1].dtype));
-    *out = x;
-    return RML_OK;
-}
-
-static rml_status infer_nll(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_nll(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    bool fits = in[0].rank >= 2 && in[1].rank == in[0].rank - 1;
-    for (int i = 0; fits && i < in[1].rank; i++) {
-        const int64_t x = in[0].dim[i ? i + 1 : 0], target = in[1].dim[i];
+    bool fits = node->shape[0].rank >= 2 && node->shape[1].rank == node->shape[0].rank - 1;
+    for (int i = 0; fits && i < node->shape[1].rank; i++) {
+        const int64_t x = node->shape[0].dim[i ? i + 1 : 0], target = node->shape[1].dim[i];
         fits = x == target || x < 0 || target < 0;
     }
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "targets %s do not fit input %s",
-                        rml_shape_text(&in[1], b), rml_shape_text(&in[0], a));
-    if (rml_shape_given(in, in_count, 2) &&
-        (in[2].rank != 1 ||
-         (in[2].dim[0] != in[0].dim[1] && in[2].dim[0] >= 0 && in[0].dim[1] >= 0)))
+                        rml_shape_text(&node->shape[1], b), rml_shape_text(&node->shape[0], a));
+    if (rml_op_given(node, 2) &&
+        (node->shape[2].rank != 1 || (node->shape[2].dim[0] != node->shape[0].dim[1] &&
+                                      node->shape[2].dim[0] >= 0 && node->shape[0].dim[1] >= 0)))
         return rml_fail(err, RML_ERR_SHAPE, "weights are %s, the input %s",
-                        rml_shape_text(&in[2], b), rml_shape_text(&in[0], a));
-    *out = attr->nll.reduction == RML_NLL_NONE ? in[1] : (rml_shape){.rank = 0};
+                        rml_shape_text(&node->shape[2], b), rml_shape_text(&node->shape[0], a));
+    *out = node->attr->nll.reduction == RML_NLL_NONE ? node->shape[1] : (rml_shape){.rank = 0};
     return RML_OK;
 }
 
@@ -92,6 +77,6 @@ static void run_nll(const rml_op_args *args)
 
 const rml_op rml_op_nll_loss = {.name = "nll_loss",
                                 .inputs = {2, 3},
-                                .types = types_nll,
+                                .signature = "ri0>0",
                                 .infer = infer_nll,
                                 .algorithms = RML_ONE_WAY("gather", run_nll)};

@@ -22,18 +22,16 @@ static float *pixel_at(const rml_tensor *tensor, size_t pixel)
 
 // ---- batch norm: y = (x - mean) / sqrt(var + eps) * gamma + beta ------------------------------
 
-static rml_status infer_batch_norm(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                                   rml_shape *out, rml_error *err)
+static rml_status infer_batch_norm(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    (void)in_count;
     for (int i = 1; i < 5; i++)
-        if (in[0].rank != 4 || in[i].rank != 1 ||
-            (in[i].dim[0] != in[0].dim[1] && in[i].dim[0] >= 0 && in[0].dim[1] >= 0))
+        if (node->shape[0].rank != 4 || node->shape[i].rank != 1 ||
+            (node->shape[i].dim[0] != node->shape[0].dim[1] && node->shape[i].dim[0] >= 0 &&
+             node->shape[0].dim[1] >= 0))
             return rml_fail(err, RML_ERR_SHAPE, "input is %s, gamma, beta, mean or variance %s",
-                            rml_shape_text(&in[0], a), rml_shape_text(&in[i], b));
-    *out = in[0];
+                            rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[i], b));
+    *out = node->shape[0];
     return RML_OK;
 }
 
@@ -82,18 +80,17 @@ const rml_op rml_op_batch_norm = {.name = "batch_norm",
 
 // ---- L2 normalisation: y = x / (sqrt(sum over c of x^2) + eps) * scale[c] --------------------
 
-static rml_status infer_l2norm(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_l2norm(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    if (in[0].rank != 4)
+    if (node->shape[0].rank != 4)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
-                        rml_shape_text(&in[0], a));
-    if (in_count > 1 && in[1].rank >= 0 && (in[1].rank != 1 || in[1].dim[0] != in[0].dim[1]))
-        return rml_fail(err, RML_ERR_SHAPE, "scale is %s, the input %s", rml_shape_text(&in[1], b),
-                        rml_shape_text(&in[0], a));
-    *out = in[0];
+                        rml_shape_text(&node->shape[0], a));
+    if (node->in_count > 1 && node->shape[1].rank >= 0 &&
+        (node->shape[1].rank != 1 || node->shape[1].dim[0] != node->shape[0].dim[1]))
+        return rml_fail(err, RML_ERR_SHAPE, "scale is %s, the input %s",
+                        rml_shape_text(&node->shape[1], b), rml_shape_text(&node->shape[0], a));
+    *out = node->shape[0];
     return RML_OK;
 }
 

@@ -10,28 +10,16 @@
 
 #define CHUNK_ELEMENTS 4096
 
-static rml_status types_softmax(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    if (!rml_dtype_is_float(in[0].dtype))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "softmax of %s is not defined",
-                        rml_dtype_name(in[0].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
-static rml_status infer_softmax(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_softmax(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    const int axis = attr->softmax.axis + (attr->softmax.axis < 0 ? in[0].rank : 0);
-    const int most = in[0].rank - (attr->softmax.flat ? 0 : 1);
-    (void)in_count;
+    const int axis =
+        node->attr->softmax.axis + (node->attr->softmax.axis < 0 ? node->shape[0].rank : 0);
+    const int most = node->shape[0].rank - (node->attr->softmax.flat ? 0 : 1);
     if (axis < 0 || axis > most)
-        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->softmax.axis,
-                        rml_shape_text(&in[0], text));
-    *out = in[0];
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s",
+                        node->attr->softmax.axis, rml_shape_text(&node->shape[0], text));
+    *out = node->shape[0];
     return RML_OK;
 }
 
@@ -215,6 +203,6 @@ static const rml_algorithm softmax_algorithms[] = {
 const rml_op rml_op_softmax = {.name = "softmax",
                                .inputs = {1, 1},
                                .in_place = true,
-                               .types = types_softmax,
+                               .signature = "r>0",
                                .infer = infer_softmax,
                                .algorithms = softmax_algorithms};

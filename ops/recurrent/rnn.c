@@ -30,20 +30,19 @@ static int outputs(const rml_op_attr *attr)
     return attr->rnn.kind == RML_RNN_LSTM ? 3 : 2;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    for (int k = 0; k < in_count; k++) {
-        const rml_dtype want = k == LENGTHS ? RML_I32 : in[0].dtype;
-        if (in[k].shape.rank != -1 && in[k].dtype != want)
+    for (int k = 0; k < node->in_count; k++) {
+        const rml_dtype want = k == LENGTHS ? RML_I32 : node->in[0].dtype;
+        if (node->in[k].shape.rank != -1 && node->in[k].dtype != want)
             return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected %s", k,
-                            rml_dtype_name(in[k].dtype), rml_dtype_name(want));
+                            rml_dtype_name(node->in[k].dtype), rml_dtype_name(want));
     }
-    if (!rml_dtype_is_float(in[0].dtype))
+    if (!rml_dtype_is_float(node->in[0].dtype))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "a recurrent layer of %s is not defined",
-                        rml_dtype_name(in[0].dtype));
-    for (int k = 0; k < outputs(attr); k++)
-        out[k] = in[0].dtype;
+                        rml_dtype_name(node->in[0].dtype));
+    for (int k = 0; k < outputs(node->attr); k++)
+        out[k] = node->in[0].dtype;
     return RML_OK;
 }
 
@@ -55,15 +54,16 @@ static bool is_shape(const rml_shape *shape, int rank, const int64_t *dim)
     return fits;
 }
 
-static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_rnn_attr *rnn = &attr->rnn;
+    const rml_rnn_attr *rnn = &node->attr->rnn;
     char text[RML_SHAPE_TEXT_BYTES];
     const int64_t dirs = rnn->directions, gates = (int64_t)gates_of(rnn);
-    if (in_count <= R || in[X].rank != 3 || in[R].rank != 3 || in[W].rank != 3)
+    if (node->in_count <= R || node->shape[X].rank != 3 || node->shape[R].rank != 3 ||
+        node->shape[W].rank != 3)
         return rml_fail(err, RML_ERR_SHAPE, "input and weights have not 3 dimensions");
-    const int64_t hidden = in[R].dim[2], batch = in[X].dim[rnn->batch_first ? 0 : 1];
+    const int64_t hidden = node->shape[R].dim[2],
+                  batch = node->shape[X].dim[rnn->batch_first ? 0 : 1];
     if (hidden > INT64_MAX / 16)
         return rml_fail(err, RML_ERR_LIMIT, "too many hidden units");
     const int64_t all = hidden < 0 ? -1 : gates * hidden;
@@ -72,22 +72,22 @@ static rml_status infer(const rml_op_attr *attr, const rml_shape *in, int in_cou
     const struct {
         int rank;
         int64_t dim[3];
-    } want[] = {[W] = {3, {dirs, all, in[X].dim[2]}},
+    } want[] = {[W] = {3, {dirs, all, node->shape[X].dim[2]}},
                 [R] = {3, {dirs, all, hidden}},
                 [BIAS] = {2, {dirs, all < 0 ? -1 : 2 * all}},
                 [LENGTHS] = {1, {batch}},
                 [H0] = {3, {state[0], state[1], state[2]}},
                 [C0] = {3, {state[0], state[1], state[2]}},
                 [PEEPHOLES] = {2, {dirs, hidden < 0 ? -1 : 3 * hidden}}};
-    for (int k = W; k < in_count; k++)
-        if (in[k].rank >= 0 && !is_shape(&in[k], want[k].rank, want[k].dim))
+    for (int k = W; k < node->in_count; k++)
+        if (node->shape[k].rank >= 0 && !is_shape(&node->shape[k], want[k].rank, want[k].dim))
             return rml_fail(err, RML_ERR_SHAPE,
                             "input %d is %s, which does not fit %lld hidden units", k,
-                            rml_shape_text(&in[k], text), (long long)hidden);
-    const int64_t steps = in[X].dim[rnn->batch_first ? 1 : 0];
+                            rml_shape_text(&node->shape[k], text), (long long)hidden);
+    const int64_t steps = node->shape[X].dim[rnn->batch_first ? 1 : 0];
     out[0] = rnn->batch_first ? (rml_shape){4, {batch, steps, dirs, hidden}}
                               : (rml_shape){4, {steps, dirs, batch, hidden}};
-    for (int k = 1; k < outputs(attr); k++)
+    for (int k = 1; k < outputs(node->attr); k++)
         out[k] = (rml_shape){3, {state[0], state[1], state[2]}};
     return RML_OK;
 }

@@ -6,33 +6,20 @@
 
 #define CHUNK_ELEMENTS 16384 // read by a work item
 
-static rml_status types_arg(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in;
-    (void)in_count;
-    (void)err;
-    *out = RML_I64;
-    return RML_OK;
-}
-
-static rml_status infer_arg(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_arg(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    const int axis = attr->arg.axis + (attr->arg.axis < 0 ? in[0].rank : 0);
-    (void)in_count;
-    if (axis < 0 || axis >= in[0].rank)
-        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->arg.axis,
-                        rml_shape_text(&in[0], text));
-    if (in[0].dim[axis] == 0)
+    const int axis = node->attr->arg.axis + (node->attr->arg.axis < 0 ? node->shape[0].rank : 0);
+    if (axis < 0 || axis >= node->shape[0].rank)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", node->attr->arg.axis,
+                        rml_shape_text(&node->shape[0], text));
+    if (node->shape[0].dim[axis] == 0)
         return rml_fail(err, RML_ERR_SHAPE, "nothing to search: axis %d has size 0", axis);
     *out = (rml_shape){.rank = 0};
-    for (int i = 0; i < in[0].rank; i++)
+    for (int i = 0; i < node->shape[0].rank; i++)
         if (i != axis)
-            out->dim[out->rank++] = in[0].dim[i];
-        else if (attr->arg.keep)
+            out->dim[out->rank++] = node->shape[0].dim[i];
+        else if (node->attr->arg.keep)
             out->dim[out->rank++] = 1;
     return RML_OK;
 }
@@ -119,6 +106,6 @@ static void run_arg(const rml_op_args *args)
 
 const rml_op rml_op_arg = {.name = "arg",
                            .inputs = {1, 1},
-                           .types = types_arg,
+                           .signature = "*>l",
                            .infer = infer_arg,
                            .algorithms = RML_ONE_WAY("search", run_arg)};

@@ -6,17 +6,6 @@
 
 #define CHUNK_ELEMENTS 16384 // read by a work item
 
-static rml_status types_running(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in_count;
-    if (in[0].dtype == RML_BOOL || (in[1].dtype != RML_I32 && in[1].dtype != RML_I64))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "a running sum of %s along an axis of %s",
-                        rml_dtype_name(in[0].dtype), rml_dtype_name(in[1].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
 // The axis, or -1 where there is none of this number.
 static int axis_of(rml_dtype dtype, const void *data, int rank)
 {
@@ -25,22 +14,19 @@ static int axis_of(rml_dtype dtype, const void *data, int rank)
     return axis < 0 || axis >= rank ? -1 : (int)axis;
 }
 
-static rml_status infer_running(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_running(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *axis = &in[1].shape;
+    const rml_shape *axis = &node->in[1].shape;
     char text[RML_SHAPE_TEXT_BYTES];
     size_t count = 1;
-    (void)attr;
-    (void)in_count;
     if (axis->rank > 1 || (rml_shape_count(axis, &count) && count != 1))
         return rml_fail(err, RML_ERR_SHAPE, "the axis is %s, and one number is expected",
                         rml_shape_text(axis, text));
-    if (in[1].data && in[0].shape.rank >= 0 &&
-        axis_of(in[1].dtype, in[1].data, in[0].shape.rank) < 0)
+    if (node->in[1].data && node->in[0].shape.rank >= 0 &&
+        axis_of(node->in[1].dtype, node->in[1].data, node->in[0].shape.rank) < 0)
         return rml_fail(err, RML_ERR_SHAPE, "the axis is not one of input %s",
-                        rml_shape_text(&in[0].shape, text));
-    *out = in[0].shape;
+                        rml_shape_text(&node->in[0].shape, text));
+    *out = node->in[0].shape;
     return RML_OK;
 }
 
@@ -140,6 +126,6 @@ static void run_running(const rml_op_args *args)
 
 const rml_op rml_op_cumsum = {.name = "running",
                               .inputs = {2, 2},
-                              .types = types_running,
+                              .signature = "ni>0",
                               .infer_values = infer_running,
                               .algorithms = RML_ONE_WAY("widened", run_running)};

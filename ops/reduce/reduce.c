@@ -24,18 +24,6 @@ static const char *kind_name(rml_reduce_kind kind)
     return names[kind];
 }
 
-static rml_status types_reduce(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_dtype *out, rml_error *err)
-{
-    const rml_reduce_kind kind = attr->reduce.kind;
-    if (in[0].dtype == RML_BOOL && kind != RML_REDUCE_MAX && kind != RML_REDUCE_MIN)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of bool is not defined", kind_name(kind));
-    if (rml_fact_given(in, in_count, 1) && in[1].dtype != RML_I64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "axes are %s, and i64 is expected",
-                        rml_dtype_name(in[1].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
 // Marks axes, of which there are `count`; false where one is out of range or there twice.
 static bool mark(const int64_t *axes, int64_t count, int rank, bool *marked)
 {
@@ -78,26 +66,30 @@ static rml_status infer_without_axes(const rml_reduce_attr *attr, const rml_fact
     return RML_OK;
 }
 
-static rml_status infer_reduce(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_reduce(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_reduce_attr *reduce = &attr->reduce;
-    const bool listed = rml_fact_given(in, in_count, 1);
-    const int rank = in[0].shape.rank;
-    const rml_shape x = in[0].shape;
+    const rml_reduce_attr *reduce = &node->attr->reduce;
+    const bool listed = rml_op_given(node, 1);
+    const int rank = node->in[0].shape.rank;
+    const rml_shape x = node->in[0].shape;
     char text[RML_SHAPE_TEXT_BYTES];
     bool reduced[RML_MAX_RANK];
-    if (listed && in[1].shape.rank > 1)
+    if (node->in[0].dtype == RML_BOOL && reduce->kind != RML_REDUCE_MAX &&
+        reduce->kind != RML_REDUCE_MIN)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of bool is not defined",
+                        kind_name(reduce->kind));
+    if (listed && node->in[1].shape.rank > 1)
         return rml_fail(err, RML_ERR_SHAPE, "axes are %s, and a list is expected",
-                        rml_shape_text(&in[1].shape, text));
+                        rml_shape_text(&node->in[1].shape, text));
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
     if (rank < 0)
         return RML_OK;
-    const bool empty = listed && in[1].shape.rank == 1 && in[1].shape.dim[0] == 0;
-    if (listed && !empty && !in[1].data)
-        return infer_without_axes(reduce, in, out);
-    const int64_t count = in_count > 1 && in[1].shape.rank == 1 ? in[1].shape.dim[0] : 1;
-    if (!choose(reduce, listed, listed ? in[1].data : NULL, count, rank, reduced))
+    const bool empty = listed && node->in[1].shape.rank == 1 && node->in[1].shape.dim[0] == 0;
+    if (listed && !empty && !node->in[1].data)
+        return infer_without_axes(reduce, node->in, out);
+    const int64_t count =
+        node->in_count > 1 && node->in[1].shape.rank == 1 ? node->in[1].shape.dim[0] : 1;
+    if (!choose(reduce, listed, listed ? node->in[1].data : NULL, count, rank, reduced))
         return rml_fail(err, RML_ERR_SHAPE, "an axis to reduce is not in input %s, or there twice",
                         rml_shape_text(&x, text));
     out->rank = 0;
@@ -467,6 +459,6 @@ static const rml_algorithm reduce_algorithms[] = {
 
 const rml_op rml_op_reduce = {.name = "reduce",
                               .inputs = {1, 2},
-                              .types = types_reduce,
+                              .signature = "*l>0",
                               .infer_values = infer_reduce,
                               .algorithms = reduce_algorithms};

@@ -6,32 +6,12 @@
 
 #include <string.h>
 
-static rml_status types_topk(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                             rml_dtype *out, rml_error *err)
+static rml_status infer_topk(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
-    if (in[1].dtype != RML_I64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "k is %s, and i64 is expected",
-                        rml_dtype_name(in[1].dtype));
-    out[1] = RML_I64;
-    return rml_types_same(in, 1, out, 1, err);
-}
-
-static int outputs_topk(const rml_op_attr *attr)
-{
-    (void)attr;
-    return 2;
-}
-
-static rml_status infer_topk(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                             rml_shape *out, rml_error *err)
-{
-    const rml_shape x = in[0].shape, *k = &in[1].shape;
-    const int axis = attr->topk.axis + (attr->topk.axis < 0 ? x.rank : 0);
+    const rml_shape x = node->in[0].shape, *k = &node->in[1].shape;
+    const int axis = node->attr->topk.axis + (node->attr->topk.axis < 0 ? x.rank : 0);
     char text[RML_SHAPE_TEXT_BYTES];
     size_t count = 1;
-    (void)in_count;
     if (k->rank > 1 || (rml_shape_count(k, &count) && count != 1))
         return rml_fail(err, RML_ERR_SHAPE, "k is %s, and one number is expected",
                         rml_shape_text(k, text));
@@ -39,12 +19,12 @@ static rml_status infer_topk(const rml_op_attr *attr, const rml_fact *in, int in
     if (x.rank < 0)
         return RML_OK;
     if (axis < 0 || axis >= x.rank)
-        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->topk.axis,
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", node->attr->topk.axis,
                         rml_shape_text(&x, text));
     out[0].dim[axis] = out[1].dim[axis] = -1;
-    if (!in[1].data)
+    if (!node->in[1].data)
         return RML_OK;
-    const int64_t wanted = *(const int64_t *)in[1].data;
+    const int64_t wanted = *(const int64_t *)node->in[1].data;
     if (wanted < 0 || (x.dim[axis] >= 0 && wanted > x.dim[axis]))
         return rml_fail(err, RML_ERR_SHAPE, "%lld elements are wanted of axis %d of %s",
                         (long long)wanted, axis, rml_shape_text(&x, text));
@@ -172,7 +152,7 @@ static const rml_algorithm topk_algorithms[] = {
     {.name = "heap", .scratch_bytes = scratch_bytes, .run = run_topk}};
 const rml_op rml_op_topk = {.name = "topk",
                             .inputs = {2, 2},
-                            .outputs = outputs_topk,
-                            .types = types_topk,
+
+                            .signature = "*l>0l",
                             .infer_values = infer_topk,
                             .algorithms = topk_algorithms};

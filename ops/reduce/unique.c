@@ -10,38 +10,20 @@
 
 #include <string.h>
 
-static int outputs_unique(const rml_op_attr *attr)
+static rml_status infer_unique(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    return 3;
-}
-
-static rml_status types_unique(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    (void)in;
-    (void)in_count;
-    (void)err;
-    out[0] = out[1] = out[2] = RML_I64;
-    return RML_OK;
-}
-
-static rml_status infer_unique(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                               rml_shape *out, rml_error *err)
-{
-    const int axis = attr->unique.axis + (attr->unique.axis < 0 ? in[0].rank : 0);
+    const int axis =
+        node->attr->unique.axis + (node->attr->unique.axis < 0 ? node->shape[0].rank : 0);
     char text[RML_SHAPE_TEXT_BYTES];
     size_t count;
-    (void)in_count;
     out[0] = (rml_shape){1, {-1}};
-    if (attr->unique.flat)
-        out[0].dim[0] = rml_shape_count(&in[0], &count) ? (int64_t)count : -1;
-    else if (axis < 0 || axis >= in[0].rank)
-        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", attr->unique.axis,
-                        rml_shape_text(&in[0], text));
+    if (node->attr->unique.flat)
+        out[0].dim[0] = rml_shape_count(&node->shape[0], &count) ? (int64_t)count : -1;
+    else if (axis < 0 || axis >= node->shape[0].rank)
+        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s",
+                        node->attr->unique.axis, rml_shape_text(&node->shape[0], text));
     else
-        out[0].dim[0] = in[0].dim[axis];
+        out[0].dim[0] = node->shape[0].dim[axis];
     out[1] = out[2] = out[0];
     return RML_OK;
 }
@@ -145,7 +127,7 @@ static const rml_algorithm unique_algorithms[] = {
     {.name = "sort", .scratch_bytes = scratch_bytes, .run = run_unique}};
 const rml_op rml_op_unique = {.name = "unique",
                               .inputs = {1, 1},
-                              .outputs = outputs_unique,
-                              .types = types_unique,
+
+                              .signature = "*>lll",
                               .infer = infer_unique,
                               .algorithms = unique_algorithms};

@@ -3,16 +3,6 @@
 
 #include "tensor/convert.h"
 
-static rml_status types_cast(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                             rml_dtype *out, rml_error *err)
-{
-    (void)in;
-    (void)in_count;
-    (void)err;
-    *out = attr->cast.to;
-    return RML_OK;
-}
-
 enum { CAST_CHUNK = 4096 };
 
 static void cast_part(void *context, size_t begin, size_t end, int worker)
@@ -33,6 +23,6 @@ static void run_cast(const rml_op_args *args)
 
 const rml_op rml_op_cast = {.name = "cast",
                             .inputs = {1, 1},
-                            .types = types_cast,
+                            .signature = "*>t",
                             .infer = rml_infer_same,
                             .algorithms = RML_ONE_WAY("convert", run_cast)};

@@ -2,34 +2,28 @@
 #include "ops/elementwise/nd_iterator.h"
 #include "ops/index/list.h"
 
-static rml_status types_concat(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    return rml_types_same(in, in_count, out, 1, err);
-}
-
-static rml_status infer_concat(const rml_op_attr *attr, const rml_shape *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_concat(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     int axis;
-    RML_TRY(rml_axis_check(attr->concat.axis, &in[0], &axis, err));
-    *out = in[0];
+    RML_TRY(rml_axis_check(node->attr->concat.axis, &node->shape[0], &axis, err));
+    *out = node->shape[0];
     bool fits = true;
-    for (int k = 0; k < in_count; k++) {
-        fits = in[k].rank == out->rank;
+    for (int k = 0; k < node->in_count; k++) {
+        fits = node->shape[k].rank == out->rank;
         for (int i = 0; i < out->rank && fits; i++)
             if (i != axis) {
-                fits = in[k].dim[i] == out->dim[i] || in[k].dim[i] < 0 || out->dim[i] < 0;
+                fits = node->shape[k].dim[i] == out->dim[i] || node->shape[k].dim[i] < 0 ||
+                       out->dim[i] < 0;
                 if (out->dim[i] < 0)
-                    out->dim[i] = in[k].dim[i];
+                    out->dim[i] = node->shape[k].dim[i];
             }
         if (!fits)
             return rml_fail(err, RML_ERR_SHAPE, "inputs %s and %s cannot be joined along axis %d",
-                            rml_shape_text(&in[0], a), rml_shape_text(&in[k], b), axis);
+                            rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[k], b),
+                            axis);
         if (k > 0)
-            RML_TRY(rml_dim_add(out->dim[axis], in[k].dim[axis], &out->dim[axis], err));
+            RML_TRY(rml_dim_add(out->dim[axis], node->shape[k].dim[axis], &out->dim[axis], err));
     }
     return RML_OK;
 }
@@ -50,6 +44,6 @@ static void run_concat(const rml_op_args *args)
 const rml_op rml_op_concat = {.name = "concat",
                               .inputs = {1, -1},
                               .layout = RML_OP_FOLLOW,
-                              .types = types_concat,
+                              .signature = "*0>0",
                               .infer = infer_concat,
                               .algorithms = RML_ONE_WAY("copy", run_concat)};

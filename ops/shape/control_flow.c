@@ -6,27 +6,21 @@ static int outputs(const rml_op_attr *attr)
     return attr->control.out_count;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    (void)in;
-    (void)in_count;
     (void)err;
-    for (int k = 0; k < attr->control.out_count; k++)
-        out[k] = attr->control.out_types[k];
+    for (int k = 0; k < node->attr->control.out_count; k++)
+        out[k] = node->attr->control.out_types[k];
     return RML_OK;
 }
 
 // Which branch runs and how often a loop turns, only the run tells.
-static rml_status infer(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_shape *out,
-                        rml_error *err)
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)in;
-    (void)in_count;
     (void)err;
-    for (int k = 0; k < attr->control.out_count; k++)
-        out[k] = attr->control.out_shapes ? attr->control.out_shapes[k]
-                                          : (rml_shape){.rank = RML_RANK_UNKNOWN};
+    for (int k = 0; k < node->attr->control.out_count; k++)
+        out[k] = node->attr->control.out_shapes ? node->attr->control.out_shapes[k]
+                                                : (rml_shape){.rank = RML_RANK_UNKNOWN};
     return RML_OK;
 }
 

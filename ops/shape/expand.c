@@ -50,15 +50,14 @@ static rml_status expand_to(const rml_shape *from, const rml_list *target, rml_s
     return rml_broadcast_shape(both, 2, out, err);
 }
 
-static rml_status infer_expand(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                               rml_shape *out, rml_error *err)
+static rml_status infer_expand(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     rml_list target;
-    RML_TRY(rml_list_infer(in, in_count, 2, "target sizes", &target, err));
+    RML_TRY(rml_list_infer(node, 2, "target sizes", &target, err));
     if (target.given)
-        return expand_to(&in[0].shape, &target, out, err);
-    return expand_like(&attr->expand, &in[0].shape,
-                       rml_fact_given(in, in_count, 1) ? &in[1].shape : NULL, out, err);
+        return expand_to(&node->in[0].shape, &target, out, err);
+    return expand_like(&node->attr->expand, &node->in[0].shape,
+                       rml_op_given(node, 1) ? &node->in[1].shape : NULL, out, err);
 }
 
 static void run_expand(const rml_op_args *args)
@@ -69,6 +68,6 @@ static void run_expand(const rml_op_args *args)
 const rml_op rml_op_expand = {.name = "expand",
                               .inputs = {1, 3},
                               .checks_elements = true,
-                              .types = rml_types_first,
+                              .signature = "**i>0",
                               .infer_values = infer_expand,
                               .algorithms = RML_ONE_WAY("copy", run_expand)};

@@ -187,16 +187,6 @@ static void extend(const rml_op_args *args, rml_pad_mode mode, const margin *mar
 
 // ---- pad: pads (all of the beginnings, then all of the ends), value, axes ----------------------
 
-static rml_status types_pad(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_dtype *out, rml_error *err)
-{
-    (void)attr;
-    if (rml_fact_given(in, in_count, 2) && in[2].dtype != in[0].dtype)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the value is %s, the input %s",
-                        rml_dtype_name(in[2].dtype), rml_dtype_name(in[0].dtype));
-    return rml_types_same(in, 1, out, 1, err);
-}
-
 static void margins_of(const rml_list *pads, const rml_list *axes, int rank, margin *margins)
 {
     const int count = pads->count / 2;
@@ -207,15 +197,14 @@ static void margins_of(const rml_list *pads, const rml_list *axes, int rank, mar
     }
 }
 
-static rml_status infer_pad(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_pad(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     margin margins[RML_MAX_RANK];
     rml_list pads, axes;
-    RML_TRY(rml_list_infer(in, in_count, 1, "pads", &pads, err));
-    RML_TRY(rml_list_infer(in, in_count, 3, "axes", &axes, err));
-    RML_TRY(rml_scalar_check(in, in_count, 2, "value", err));
-    *out = in[0].shape;
+    RML_TRY(rml_list_infer(node, 1, "pads", &pads, err));
+    RML_TRY(rml_list_infer(node, 3, "axes", &axes, err));
+    RML_TRY(rml_scalar_check(node, 2, "value", err));
+    *out = node->in[0].shape;
     if (out->rank < 0)
         return RML_OK;
     RML_TRY(rml_list_axes(&axes, out->rank, err));
@@ -234,7 +223,8 @@ static rml_status infer_pad(const rml_op_attr *attr, const rml_fact *in, int in_
     }
     margins_of(&pads, &axes, out->rank, margins);
     for (int i = 0; i < out->rank; i++)
-        RML_TRY(pad_size(attr->pad.mode, &margins[i], in[0].shape.dim[i], &out->dim[i], err));
+        RML_TRY(pad_size(node->attr->pad.mode, &margins[i], node->in[0].shape.dim[i], &out->dim[i],
+                         err));
     return RML_OK;
 }
 
@@ -250,20 +240,18 @@ static void run_pad(const rml_op_args *args)
 const rml_op rml_op_pad = {.name = "pad",
                            .inputs = {2, 4},
                            .layout = RML_OP_FOLLOW,
-                           .types = types_pad,
+                           .signature = "*i0i>0",
                            .infer_values = infer_pad,
                            .algorithms = RML_ONE_WAY("rows", run_pad)};
 
 // ---- tile: how often each dimension is repeated ------------------------------------------------
 
-static rml_status infer_tile(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_tile(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     rml_list repeats;
     char text[RML_SHAPE_TEXT_BYTES];
-    (void)attr;
-    RML_TRY(rml_list_infer(in, in_count, 1, "repeats", &repeats, err));
-    *out = in[0].shape;
+    RML_TRY(rml_list_infer(node, 1, "repeats", &repeats, err));
+    *out = node->in[0].shape;
     if (out->rank < 0)
         return RML_OK;
     if (repeats.count >= 0 && repeats.count != out->rank)
@@ -289,6 +277,6 @@ static void run_tile(const rml_op_args *args)
 
 const rml_op rml_op_tile = {.name = "tile",
                             .inputs = {2, 2},
-                            .types = rml_types_first,
+                            .signature = "*i>0",
                             .infer_values = infer_tile,
                             .algorithms = RML_ONE_WAY("rows", run_tile)};

@@ -47,23 +47,22 @@ static rml_status reshape_dims(const rml_reshape_attr *attr, const rml_shape *fr
     return RML_OK;
 }
 
-static rml_status infer_reshape(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_reshape(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *from = &in[0].shape;
+    const rml_shape *from = &node->in[0].shape;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     rml_shape target;
     rml_list list;
     int rest;
-    RML_TRY(rml_list_infer(in, in_count, 1, "target sizes", &list, err));
+    RML_TRY(rml_list_infer(node, 1, "target sizes", &list, err));
     if (list.count > RML_MAX_RANK)
         return rml_fail(err, RML_ERR_LIMIT, "a target of %d dimensions, at most %d", list.count,
                         RML_MAX_RANK);
-    const bool known = reshape_target(&attr->reshape, &list, &target);
+    const bool known = reshape_target(&node->attr->reshape, &list, &target);
     *out = target;
     if (!known)
         return RML_OK;
-    RML_TRY(reshape_dims(&attr->reshape, from, out, &rest, err));
+    RML_TRY(reshape_dims(&node->attr->reshape, from, out, &rest, err));
     if (!rml_shape_known(from))
         return RML_OK;
     size_t have, want = 1;
@@ -71,7 +70,8 @@ static rml_status infer_reshape(const rml_op_attr *attr, const rml_fact *in, int
     if (rest >= 0)
         sizes.dim[rest] = 1;
     // What is copied says nothing about the rest, and may be 0.
-    for (int i = 0; i < target.rank && i < from->rank && rest >= 0 && !attr->reshape.keep_zero; i++)
+    for (int i = 0;
+         i < target.rank && i < from->rank && rest >= 0 && !node->attr->reshape.keep_zero; i++)
         if (target.dim[i] == 0)
             given.dim[i] = sizes.dim[i] = 1;
     bool fits = rml_shape_count(&given, &have) && rml_shape_count(&sizes, &want);
@@ -91,7 +91,7 @@ const rml_op rml_op_reshape = {.name = "reshape",
                                .inputs = {1, 2},
                                .in_place = true,
                                .keeps_memory = true,
-                               .types = rml_types_first,
+                               .signature = "*i>0",
                                .infer_values = infer_reshape,
                                .algorithms = same_algorithms};
 
@@ -106,14 +106,12 @@ static void squeeze_all(const rml_shape *from, rml_shape *out)
         out->rank = RML_RANK_UNKNOWN;
 }
 
-static rml_status infer_squeeze(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_squeeze(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *from = &in[0].shape;
+    const rml_shape *from = &node->in[0].shape;
     rml_list axes;
     bool goes[RML_MAX_RANK] = {false};
-    (void)attr;
-    RML_TRY(rml_list_infer(in, in_count, 1, "axes", &axes, err));
+    RML_TRY(rml_list_infer(node, 1, "axes", &axes, err));
     *out = (rml_shape){0};
     if (from->rank < 0 || axes.count < 0) {
         out->rank = RML_RANK_UNKNOWN;
@@ -149,19 +147,17 @@ const rml_op rml_op_squeeze = {.name = "squeeze",
                                .inputs = {1, 2},
                                .in_place = true,
                                .keeps_memory = true,
-                               .types = rml_types_first,
+                               .signature = "*i>0",
                                .infer_values = infer_squeeze,
                                .algorithms = same_algorithms};
 
 // ---- unsqueeze: axes are those of the output ---------------------------------------------------
 
-static rml_status infer_unsqueeze(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                  rml_shape *out, rml_error *err)
+static rml_status infer_unsqueeze(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *from = &in[0].shape;
+    const rml_shape *from = &node->in[0].shape;
     rml_list axes;
-    (void)attr;
-    RML_TRY(rml_list_infer(in, in_count, 1, "axes", &axes, err));
+    RML_TRY(rml_list_infer(node, 1, "axes", &axes, err));
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
     if (from->rank < 0 || axes.count < 0)
         return RML_OK;
@@ -187,19 +183,17 @@ const rml_op rml_op_unsqueeze = {.name = "unsqueeze",
                                  .inputs = {2, 2},
                                  .in_place = true,
                                  .keeps_memory = true,
-                                 .types = rml_types_first,
+                                 .signature = "*i>0",
                                  .infer_values = infer_unsqueeze,
                                  .algorithms = same_algorithms};
 
 // ---- flatten: two dimensions, cut in front of the axis -----------------------------------------
 
-static rml_status infer_flatten(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_shape *out, rml_error *err)
+static rml_status infer_flatten(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *from = &in[0].shape;
+    const rml_shape *from = &node->in[0].shape;
     char text[RML_SHAPE_TEXT_BYTES];
-    int64_t axis = attr->axis.axis;
-    (void)in_count;
+    int64_t axis = node->attr->axis.axis;
     *out = (rml_shape){2, {-1, -1}};
     if (from->rank < 0)
         return RML_OK;
@@ -218,20 +212,18 @@ const rml_op rml_op_flatten = {.name = "flatten",
                                .inputs = {1, 1},
                                .in_place = true,
                                .keeps_memory = true,
-                               .types = rml_types_first,
+                               .signature = "*i>0",
                                .infer_values = infer_flatten,
                                .algorithms = same_algorithms};
 
 // ---- bitcast: the same bytes as elements of another type of their size -------------------------
 
-static rml_status types_bitcast(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                rml_dtype *out, rml_error *err)
+static rml_status types_bitcast(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    (void)in_count;
-    if (rml_dtype_size(in[0].dtype) != rml_dtype_size(attr->cast.to))
+    if (rml_dtype_size(node->in[0].dtype) != rml_dtype_size(node->attr->cast.to))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s and %s are not of one size",
-                        rml_dtype_name(in[0].dtype), rml_dtype_name(attr->cast.to));
-    *out = attr->cast.to;
+                        rml_dtype_name(node->in[0].dtype), rml_dtype_name(node->attr->cast.to));
+    *out = node->attr->cast.to;
     return RML_OK;
 }
 

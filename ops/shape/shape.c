@@ -3,13 +3,10 @@
 
 // ---- shape --------------------------------------------------------------------------------------
 
-static rml_status infer_shape(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_shape(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in_count;
     (void)err;
-    *out = (rml_shape){1, {in[0].shape.rank < 0 ? -1 : in[0].shape.rank}};
+    *out = (rml_shape){1, {node->in[0].shape.rank < 0 ? -1 : node->in[0].shape.rank}};
     return RML_OK;
 }
 
@@ -23,18 +20,15 @@ static void run_shape(const rml_op_args *args)
 const rml_op rml_op_shape = {.name = "shape",
                              .inputs = {1, 1},
                              .from_shapes = true,
-                             .types = rml_types_i64,
+                             .signature = "*>l",
                              .infer_values = infer_shape,
                              .algorithms = RML_ONE_WAY("dimensions", run_shape)};
 
 // ---- size ---------------------------------------------------------------------------------------
 
-static rml_status infer_size(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_size(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    (void)attr;
-    (void)in;
-    (void)in_count;
+    (void)node;
     (void)err;
     *out = (rml_shape){0};
     return RML_OK;
@@ -48,6 +42,6 @@ static void run_size(const rml_op_args *args)
 const rml_op rml_op_size = {.name = "size",
                             .inputs = {1, 1},
                             .from_shapes = true,
-                            .types = rml_types_i64,
+                            .signature = "*>l",
                             .infer_values = infer_size,
                             .algorithms = RML_ONE_WAY("count", run_size)};

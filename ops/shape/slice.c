@@ -66,20 +66,19 @@ static rml_status check_lists(slice_lists *lists, const rml_shape *from, rml_err
     return rank < 0 ? RML_OK : rml_list_axes(&lists->axis, rank, err);
 }
 
-static rml_status infer_slice(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_slice(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    slice_lists lists = lists_of_attr(&attr->slice);
-    if (in_count > 1) {
-        RML_TRY(rml_list_infer(in, in_count, 1, "starts", &lists.start, err));
-        RML_TRY(rml_list_infer(in, in_count, 2, "ends", &lists.stop, err));
-        RML_TRY(rml_list_infer(in, in_count, 3, "axes", &lists.axis, err));
-        RML_TRY(rml_list_infer(in, in_count, 4, "steps", &lists.step, err));
+    slice_lists lists = lists_of_attr(&node->attr->slice);
+    if (node->in_count > 1) {
+        RML_TRY(rml_list_infer(node, 1, "starts", &lists.start, err));
+        RML_TRY(rml_list_infer(node, 2, "ends", &lists.stop, err));
+        RML_TRY(rml_list_infer(node, 3, "axes", &lists.axis, err));
+        RML_TRY(rml_list_infer(node, 4, "steps", &lists.step, err));
         if (!lists.start.given || !lists.stop.given)
             return rml_fail(err, RML_ERR_ARG, "starts or ends are missing");
     }
-    RML_TRY(check_lists(&lists, &in[0].shape, err));
-    *out = in[0].shape;
+    RML_TRY(check_lists(&lists, &node->in[0].shape, err));
+    *out = node->in[0].shape;
     if (out->rank < 0)
         return RML_OK;
     const bool known =
@@ -124,7 +123,7 @@ static void run_slice(const rml_op_args *args)
 const rml_op rml_op_slice = {.name = "slice",
                              .inputs = {1, 5},
                              .layout = RML_OP_FOLLOW,
-                             .types = rml_types_first,
+                             .signature = "*i>0",
                              .infer_values = infer_slice,
                              .algorithms = RML_ONE_WAY("copy", run_slice)};
 
@@ -135,13 +134,6 @@ static int split_outputs(const rml_op_attr *attr)
     return attr->split.count;
 }
 
-static rml_status types_split(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_dtype *out, rml_error *err)
-{
-    (void)in_count;
-    return rml_types_same(in, 1, out, attr->split.count, err);
-}
-
 // Sizes of the parts where the attributes or the second input tell them; otherwise all are equal
 // but the last, which may be smaller.
 static rml_status split_sizes(const rml_split_attr *split, const rml_fact *sizes, int64_t size,
@@ -149,7 +141,6 @@ static rml_status split_sizes(const rml_split_attr *split, const rml_fact *sizes
 {
     const bool told = sizes && sizes->shape.rank != -1;
     if (told) {
-        RML_TRY(rml_types_indices(sizes, "sizes", err));
         if (sizes->shape.rank >= 0 &&
             (sizes->shape.rank != 1 ||
              (sizes->shape.dim[0] >= 0 && sizes->shape.dim[0] != split->count)))
@@ -166,11 +157,10 @@ static rml_status split_sizes(const rml_split_attr *split, const rml_fact *sizes
     return RML_OK;
 }
 
-static rml_status infer_split(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_split(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_split_attr *split = &attr->split;
-    const rml_shape *from = &in[0].shape;
+    const rml_split_attr *split = &node->attr->split;
+    const rml_shape *from = &node->in[0].shape;
     char text[RML_SHAPE_TEXT_BYTES];
     int64_t part[RML_MAX_OUTPUTS];
     for (int k = 0; k < split->count; k++)
@@ -179,10 +169,10 @@ static rml_status infer_split(const rml_op_attr *attr, const rml_fact *in, int i
         return RML_OK;
     int axis;
     RML_TRY(rml_axis_check(split->axis, from, &axis, err));
-    const bool told = (rml_fact_given(in, in_count, 1));
-    const bool known = told ? in[1].data != NULL : split->sizes || from->dim[axis] >= 0;
+    const bool told = (rml_op_given(node, 1));
+    const bool known = told ? node->in[1].data != NULL : split->sizes || from->dim[axis] >= 0;
     int64_t rest = from->dim[axis];
-    RML_TRY(split_sizes(split, in_count > 1 ? &in[1] : NULL, rest, part, err));
+    RML_TRY(split_sizes(split, node->in_count > 1 ? &node->in[1] : NULL, rest, part, err));
     bool fits = true;
     for (int k = 0; k < split->count; k++) {
         fits = fits && (!known || (part[k] >= 0 && (from->dim[axis] < 0 || part[k] <= rest)));
@@ -211,6 +201,6 @@ const rml_op rml_op_split = {.name = "split",
                              .inputs = {1, 2},
                              .layout = RML_OP_FOLLOW,
                              .outputs = split_outputs,
-                             .types = types_split,
+                             .signature = "*i>0",
                              .infer_values = infer_split,
                              .algorithms = RML_ONE_WAY("copy", run_split)};

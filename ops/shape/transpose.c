@@ -7,13 +7,11 @@ int rml_transpose_axis(const rml_transpose_attr *attr, int rank, int i)
     return attr->rank < 0 ? rank - 1 - i : rml_axis_of(attr->order[i], rank);
 }
 
-static rml_status infer_transpose(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                                  rml_shape *out, rml_error *err)
+static rml_status infer_transpose(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_transpose_attr *transpose = &attr->transpose;
-    const rml_shape *from = &in[0].shape;
+    const rml_transpose_attr *transpose = &node->attr->transpose;
+    const rml_shape *from = &node->in[0].shape;
     unsigned seen = 0;
-    (void)in_count;
     *out = (rml_shape){.rank = from->rank};
     if (from->rank < 0) {
         out->rank = transpose->rank < 0 ? RML_RANK_UNKNOWN : transpose->rank;
@@ -47,6 +45,6 @@ static void run_transpose(const rml_op_args *args)
 
 const rml_op rml_op_transpose = {.name = "transpose",
                                  .inputs = {1, 1},
-                                 .types = rml_types_first,
+                                 .signature = "*>0",
                                  .infer_values = infer_transpose,
                                  .algorithms = RML_ONE_WAY("copy", run_transpose)};

@@ -8,26 +8,6 @@
 
 #include <string.h>
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    (void)attr;
-    if (!rml_dtype_is_float(in[0].dtype))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "a transform of %s is not defined",
-                        rml_dtype_name(in[0].dtype));
-    for (int k = 1; k < in_count; k++)
-        if (in[k].shape.rank != -1 && in[k].dtype != RML_I64 && in[k].dtype != in[0].dtype)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s", k,
-                            rml_dtype_name(in[k].dtype));
-    *out = in[0].dtype;
-    return RML_OK;
-}
-
-static bool given(const rml_fact *in, int in_count, int input)
-{
-    return rml_fact_given(in, in_count, input);
-}
-
 // The one number of an i64 input; false where only the run tells.
 static bool number_of(const rml_fact *fact, int64_t *out)
 {
@@ -96,16 +76,14 @@ static double *points_of(const rml_op_args *args, size_t length, int worker)
                               (size_t)worker * worker_bytes(length));
 }
 
-// ---- dft: x [..., 1 or 2] along an axis, for real or complex numbers; length and axis i64
-// --------
+// ---- dft: x [..., 1 or 2] along an axis, for real or complex numbers; length, axis i64
 
-static rml_status dft_axis(const rml_dft_attr *dft, const rml_fact *in, int in_count, int *axis,
-                           rml_error *err)
+static rml_status dft_axis(const rml_op_node *node, int *axis, rml_error *err)
 {
-    const int rank = in[0].shape.rank;
-    int64_t told = dft->axis;
+    const int rank = node->in[0].shape.rank;
+    int64_t told = node->attr->dft.axis;
     *axis = -1;
-    if (given(in, in_count, 2) && !number_of(&in[2], &told))
+    if (rml_op_given(node, 2) && !number_of(&node->in[2], &told))
         return RML_OK;
     told += told < 0 ? rank : 0;
     if (told < 0 || told >= rank - 1)
@@ -115,11 +93,10 @@ static rml_status dft_axis(const rml_dft_attr *dft, const rml_fact *in, int in_c
     return RML_OK;
 }
 
-static rml_status infer_dft(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_dft(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_dft_attr *dft = &attr->dft;
-    const rml_shape *x = &in[0].shape;
+    const rml_dft_attr *dft = &node->attr->dft;
+    const rml_shape *x = &node->in[0].shape;
     const int last = x->rank - 1;
     const int64_t kinds = dft->inverse && dft->onesided ? 1 : 2;
     int axis;
@@ -130,7 +107,7 @@ static rml_status infer_dft(const rml_op_attr *attr, const rml_fact *in, int in_
     if (x->rank < 2 || x->dim[last] > 2 || x->dim[last] == 0)
         return rml_fail(err, RML_ERR_SHAPE, "signal %s has no real or complex numbers",
                         rml_shape_text(x, text));
-    RML_TRY(dft_axis(dft, in, in_count, &axis, err));
+    RML_TRY(dft_axis(node, &axis, err));
     if (axis < 0) {
         for (int i = 0; i < last; i++)
             out->dim[i] = -1;
@@ -141,8 +118,8 @@ static rml_status infer_dft(const rml_op_attr *attr, const rml_fact *in, int in_
     if (kinds == 1 && length >= 0)
         length = length > (int64_t)RML_FOURIER_MAX ? length : 2 * (length - 1);
     bool known = x->dim[axis] >= 0;
-    if (given(in, in_count, 1))
-        known = number_of(&in[1], &length);
+    if (rml_op_given(node, 1))
+        known = number_of(&node->in[1], &length);
     out->dim[axis] = -1;
     out->dim[last] = kinds;
     if (!known)
@@ -249,17 +226,17 @@ static const rml_algorithm dft_algorithms[] = {
     {.name = "lines", .scratch_bytes = scratch_dft, .run = run_dft}};
 const rml_op rml_op_dft = {.name = "dft",
                            .inputs = {1, 3},
-                           .types = types,
+                           .signature = "rll>0",
                            .infer_values = infer_dft,
                            .algorithms = dft_algorithms};
 
 // ---- stft: x [B,L,1 or 2], step i64, window [F], length i64 -> [B,frames,bins,2]
-// -----------------
 
 // The length of a frame: told, or the window's, or the signal's; -1: not known yet.
-static rml_status frame_length(const rml_fact *in, int in_count, int64_t *length, rml_error *err)
+static rml_status frame_length(const rml_op_node *node, int64_t *length, rml_error *err)
 {
-    const bool window = given(in, in_count, 2);
+    const rml_fact *in = node->in;
+    const bool window = rml_op_given(node, 2);
     *length = in[0].shape.dim[1];
     if (window && in[2].shape.rank >= 0) {
         if (in[2].shape.rank != 1)
@@ -270,7 +247,7 @@ static rml_status frame_length(const rml_fact *in, int in_count, int64_t *length
         *length = -1;
     }
     const int64_t size = *length;
-    if (given(in, in_count, 3) && !number_of(&in[3], length))
+    if (rml_op_given(node, 3) && !number_of(&in[3], length))
         *length = -1;
     if (window && *length >= 0 && size >= 0 && *length != size)
         return rml_fail(err, RML_ERR_SHAPE, "a window of %lld for frames of %lld", (long long)size,
@@ -278,10 +255,9 @@ static rml_status frame_length(const rml_fact *in, int in_count, int64_t *length
     return *length < 0 ? RML_OK : check_length(*length, err);
 }
 
-static rml_status infer_stft(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                             rml_shape *out, rml_error *err)
+static rml_status infer_stft(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *x = &in[0].shape;
+    const rml_shape *x = &node->in[0].shape;
     char text[RML_SHAPE_TEXT_BYTES];
     int64_t length, step;
     *out = (rml_shape){4, {-1, -1, -1, 2}};
@@ -291,11 +267,11 @@ static rml_status infer_stft(const rml_op_attr *attr, const rml_fact *in, int in
         return rml_fail(err, RML_ERR_SHAPE, "signal %s has no real or complex numbers",
                         rml_shape_text(x, text));
     out->dim[0] = x->dim[0];
-    RML_TRY(frame_length(in, in_count, &length, err));
+    RML_TRY(frame_length(node, &length, err));
     if (length < 0)
         return RML_OK;
-    out->dim[2] = attr->dft.onesided ? length / 2 + 1 : length;
-    if (!number_of(&in[1], &step) || x->dim[1] < 0)
+    out->dim[2] = node->attr->dft.onesided ? length / 2 + 1 : length;
+    if (!number_of(&node->in[1], &step) || x->dim[1] < 0)
         return RML_OK;
     if (step < 1 || x->dim[1] < length)
         return rml_fail(err, RML_ERR_SHAPE, "frames of %lld each %lld of a signal of %lld",
@@ -360,6 +336,6 @@ static const rml_algorithm stft_algorithms[] = {
     {.name = "frames", .scratch_bytes = scratch_stft, .run = run_stft}};
 const rml_op rml_op_stft = {.name = "stft",
                             .inputs = {2, 4},
-                            .types = types,
+                            .signature = "rl0l>0",
                             .infer_values = infer_stft,
                             .algorithms = stft_algorithms};

@@ -34,16 +34,6 @@ static rml_status check_count(double value, const char *what, double low, rml_er
     return RML_OK;
 }
 
-static rml_status types(const rml_op_attr *attr, const rml_fact *in, int in_count, rml_dtype *out,
-                        rml_error *err)
-{
-    (void)in;
-    (void)in_count;
-    (void)err;
-    *out = attr->taper.to;
-    return RML_OK;
-}
-
 static double number_at(const rml_tensor *tensor)
 {
     double value;
@@ -59,15 +49,12 @@ static void write_number(const rml_tensor *out, size_t at, double value)
 
 // ---- windows: size () -> [size] -----------------------------------------------------------------
 
-static rml_status infer_taper(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                              rml_shape *out, rml_error *err)
+static rml_status infer_taper(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     double size;
     bool known;
-    (void)attr;
-    (void)in_count;
     *out = (rml_shape){1, {-1}};
-    RML_TRY(one_number(&in[0], "the size", &size, &known, err));
+    RML_TRY(one_number(&node->in[0], "the size", &size, &known, err));
     if (!known)
         return RML_OK;
     RML_TRY(check_count(size, "the size", 0, err));
@@ -95,7 +82,7 @@ static void run_taper(const rml_op_args *args)
 
 const rml_op rml_op_window_function = {.name = "taper",
                                        .inputs = {1, 1},
-                                       .types = types,
+                                       .signature = "*>t",
                                        .infer_values = infer_taper,
                                        .algorithms = RML_ONE_WAY("direct", run_taper)};
 
@@ -104,18 +91,16 @@ const rml_op rml_op_window_function = {.name = "taper",
 
 enum { BANDS, POINTS, RATE, LOW, HIGH };
 
-static rml_status infer_mel(const rml_op_attr *attr, const rml_fact *in, int in_count,
-                            rml_shape *out, rml_error *err)
+static rml_status infer_mel(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     static const char *const names[] = {"the number of bands", "the length of the transform",
                                         "the sample rate", "the lowest frequency",
                                         "the highest frequency"};
     double value;
     bool known;
-    (void)attr;
     *out = (rml_shape){2, {-1, -1}};
-    for (int k = 0; k < in_count; k++) {
-        RML_TRY(one_number(&in[k], names[k], &value, &known, err));
+    for (int k = 0; k < node->in_count; k++) {
+        RML_TRY(one_number(&node->in[k], names[k], &value, &known, err));
         if (!known || k > POINTS)
             continue;
         RML_TRY(check_count(value, names[k], k == POINTS ? 0 : 1, err));
@@ -159,6 +144,6 @@ static void run_mel(const rml_op_args *args)
 
 const rml_op rml_op_mel_weights = {.name = "mel-weights",
                                    .inputs = {5, 5},
-                                   .types = types,
+                                   .signature = "*>t",
                                    .infer_values = infer_mel,
                                    .algorithms = RML_ONE_WAY("triangles", run_mel)};

@@ -519,8 +519,26 @@ static void test_images(void)
     }
 }
 
+// ---- signatures ---------------------------------------------------------------------------------
+
+// Every letter is one that there is, and every digit an input that must be there.
+static void test_signatures(void)
+{
+    for (int id = 0; id < RML_OP_COUNT; id++) {
+        const rml_op *op = rml_op_get((rml_op_id)id);
+        const char *arrow = op->signature ? strchr(op->signature, '>') : NULL;
+        CHECK_MSG(!op->signature || (arrow && arrow > op->signature && arrow[1]), "%s", op->name);
+        CHECK_MSG(!op->signature || !op->types, "%s", op->name);
+        for (const char *at = op->signature; at && *at; at++)
+            CHECK_MSG(at == arrow || (*at >= '0' && *at < '0' + op->inputs[0]) ||
+                          strchr(at < arrow ? "*nrhsfilb" : "flt", *at),
+                      "%s: %s", op->name, op->signature);
+    }
+}
+
 int main(void)
 {
+    test_signatures();
     test_shape_chain();
     test_size_arithmetic();
     test_odd_address();

@@ -193,8 +193,8 @@ static bool prepare(const grows *at, int64_t size, rml_op_attr *attr, rml_tensor
         facts[*count] = (rml_fact){.dtype = at->dtype, .shape = *shape};
         in[*count] = rml_tensor_typed(NULL, at->dtype, shape);
     }
-    const rml_status status = op->infer ? op->infer(attr, shapes, *count, results, NULL)
-                                        : op->infer_values(attr, facts, *count, results, NULL);
+    const rml_op_node node = {attr, facts, shapes, *count};
+    const rml_status status = (op->infer ? op->infer : op->infer_values)(&node, results, NULL);
     if (status != RML_OK)
         return false;
     for (int k = 0; k < rml_op_outputs(op, attr); k++) {
