@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 install(TARGETS runmodel_static runmodel_shared EXPORT runmodelTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS run-model run-model-media RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS run-model RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # Found from the program as ../share/run-model.
 install(DIRECTORY data/weights/ DESTINATION share/run-model)
 install(FILES include/runmodel.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

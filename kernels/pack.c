@@ -1,7 +1,7 @@
 #include "kernels/pack.h"
 
 #include "kernels/kernels_internal.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <string.h>
 

@@ -9,8 +9,16 @@
 // A name made of parts, cut where it is too long: then it is nobody's.
 void rml_key(char key[RML_KEY_BYTES], const char *format, ...) RML_PRINTF(2, 3);
 
-// Number of channels (dimension 1) of an image value.
+// Size of a dimension; of the channels (dimension 1) of an image; of the last dimension.
+int64_t rml_dim(rml_params *params, rml_value_id x, int axis);
 int64_t rml_channels(rml_params *params, rml_value_id x);
+int64_t rml_width(rml_params *params, rml_value_id x);
+
+// "<prefix>.<name>", as rml_params_get; "<prefix>.<name>" [count].
+rml_value_id rml_parameter(rml_params *params, const char *prefix, const char *name,
+                           const rml_shape *shape, unsigned free, rml_init init);
+rml_value_id rml_vector(rml_params *params, const char *prefix, const char *name, int64_t count,
+                        rml_init init);
 
 // Convolution with bias: "<prefix>.weight" [out, C, Kh, Kw] and "<prefix>.bias". `out` is the
 // published number of output channels, or with `out_fixed` the only one allowed.

@@ -17,8 +17,6 @@
 #include "models/blocks.h"
 #include "models/networks.h"
 
-#include <stdio.h>
-
 #define MAX_LAYERS 256
 #define WIDTH 96 // published, as is `published` below: IPOL's colour network
 
@@ -42,7 +40,7 @@ static const rml_shape *stored(const rml_params *params, const char *prefix, int
                                const char *name)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%d.%s", prefix, number, name);
+    rml_key(key, "%s.%d.%s", prefix, number, name);
     return rml_params_stored(params, key);
 }
 
@@ -94,11 +92,11 @@ static rml_value_id convolutions(rml_params *params, rml_value_id x, const chain
         const bool last = i == at->count - 1;
         const int64_t out = last ? 4 * at->channels : WIDTH;
         char key[RML_KEY_BYTES];
-        snprintf(key, sizeof key, "%s.%d", at->prefix, now->number);
+        rml_key(key, "%s.%d", at->prefix, now->number);
         x = now->bias ? rml_conv(params, x, key, &attr, out, last)
                       : rml_conv_no_bias(params, x, key, &attr, out, last);
         if (now->norm) {
-            snprintf(key, sizeof key, "%s.%d", at->prefix, now->number + 1);
+            rml_key(key, "%s.%d", at->prefix, now->number + 1);
             x = rml_batch_norm(params, x, key);
         }
         if (!last)

@@ -1,5 +1,5 @@
 // A graph file that is one of our networks, under names and in an order of its own.
-#include "models/graph_ports.h"
+#include "models/networks.h"
 
 #include <string.h>
 

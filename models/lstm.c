@@ -26,8 +26,7 @@ typedef struct network {
 
 static void key_of(char key[RML_KEY_BYTES], const char *what, int64_t layer, bool reverse)
 {
-    snprintf(key, RML_KEY_BYTES, "lstm.%s_l%lld%s", what, (long long)layer,
-             reverse ? "_reverse" : "");
+    rml_key(key, "lstm.%s_l%lld%s", what, (long long)layer, reverse ? "_reverse" : "");
 }
 
 static const rml_shape *stored(const rml_params *params, const char *what, int64_t layer,

@@ -11,8 +11,6 @@
 
 #include <stdio.h>
 
-#define LAYER_BYTES 48
-
 typedef struct group {
     int64_t expand, out, blocks, stride; // published; the stride is that of the first block
 } group;
@@ -34,7 +32,7 @@ typedef struct network {
 
 static void key_of(char key[RML_KEY_BYTES], const network *at, const char *layer, int number)
 {
-    snprintf(key, RML_KEY_BYTES, "%s%s.%d", at->prefix, layer, number);
+    rml_key(key, "%s%s.%d", at->prefix, layer, number);
 }
 
 // Convolution `number` of a layer and the batch norm behind it.
@@ -60,20 +58,20 @@ static rml_value_id block(const network *at, rml_value_id in, int number, int64_
 {
     const rml_conv_attr pointwise = rml_conv_square(1, 1, 0);
     rml_conv_attr depthwise = rml_conv_square(3, stride, 1);
-    char layer[LAYER_BYTES];
+    char layer[RML_KEY_BYTES];
     int step = 0;
     rml_value_id x = in;
     if (expand > 1) {
-        snprintf(layer, sizeof layer, "features.%d.conv.%d", number, step++);
+        rml_key(layer, "features.%d.conv.%d", number, step++);
         const int64_t published = expand * rml_channels(at->params, in);
         x = conv(at, x, layer, 0, &pointwise, published, false);
         x = relu6(at, x, layer);
     }
-    snprintf(layer, sizeof layer, "features.%d.conv.%d", number, step++);
+    rml_key(layer, "features.%d.conv.%d", number, step++);
     depthwise.groups = rml_channels(at->params, x);
     x = conv(at, x, layer, 0, &depthwise, depthwise.groups, true);
     x = relu6(at, x, layer);
-    snprintf(layer, sizeof layer, "features.%d.conv", number);
+    rml_key(layer, "features.%d.conv", number);
     x = conv(at, x, layer, step, &pointwise, out, false);
     if (stride == 1 && rml_channels(at->params, in) == rml_channels(at->params, x))
         x = rml_graph_binary(rml_params_graph(at->params), RML_BINARY_ADD, in, x, layer);
@@ -89,13 +87,13 @@ static rml_value_id classify(const network *at, rml_value_id x)
     char key[RML_KEY_BYTES];
     x = rml_graph_pool(graph, x, &average, "pool");
     x = rml_graph_reshape(graph, x, &(rml_shape){2, {-1, channels}}, "flatten");
-    snprintf(key, sizeof key, "%sclassifier.1.weight", at->prefix);
+    rml_key(key, "%sclassifier.1.weight", at->prefix);
     const rml_value_id weight =
         rml_params_get(at->params, key, &(rml_shape){2, {1000, channels}}, 1, RML_INIT_WEIGHT);
     if (weight == RML_NO_VALUE)
         return weight;
     const rml_shape classes = {1, {graph->values[weight].shape.dim[0]}};
-    snprintf(key, sizeof key, "%sclassifier.1.bias", at->prefix);
+    rml_key(key, "%sclassifier.1.bias", at->prefix);
     const rml_value_id bias = rml_params_get(at->params, key, &classes, 0, RML_INIT_ZERO);
     x = rml_graph_linear(graph, x, weight, bias, "classifier.1");
     return rml_graph_softmax(graph, x, 1, "softmax");

@@ -2,7 +2,6 @@
 #include "engine/model.h"
 #include "graph/passes/passes.h"
 #include "loaders/onnx/model.h"
-#include "models/graph_ports.h"
 #include "models/networks.h"
 
 #include <string.h>

@@ -10,8 +10,6 @@
 #include "models/blocks.h"
 #include "models/networks.h"
 
-#include <stdio.h>
-
 typedef struct trunk_layer {
     const char *name;
     int64_t out; // published width
@@ -50,7 +48,7 @@ static const char *const head_names[] = {"conv3_3_norm", "conv4_3_norm", "conv5_
 static rml_value_id normalise(rml_params *params, rml_value_id x, const char *name)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.weight", name);
+    rml_key(key, "%s.weight", name);
     const rml_shape shape = {1, {rml_channels(params, x)}};
     const rml_value_id scale = rml_params_get(params, key, &shape, 0, RML_INIT_ONE);
     return rml_graph_l2norm(rml_params_graph(params), x, scale, 1e-10f, name);
@@ -75,15 +73,15 @@ static void head(rml_params *params, rml_value_id x, int number)
     char key[RML_KEY_BYTES];
     if (number <= NORM_HEADS)
         x = normalise(params, x, name);
-    snprintf(key, sizeof key, "%s_mbox_conf", name);
+    rml_key(key, "%s_mbox_conf", name);
     rml_value_id cls = rml_conv(params, x, key, &attr, number == 1 ? 4 : 2, true);
     if (number == 1)
         cls = max_out(graph, cls, key);
-    snprintf(key, sizeof key, "cls%d", number);
+    rml_key(key, "cls%d", number);
     rml_graph_output(graph, key, cls);
-    snprintf(key, sizeof key, "%s_mbox_loc", name);
+    rml_key(key, "%s_mbox_loc", name);
     const rml_value_id reg = rml_conv(params, x, key, &attr, 4, true);
-    snprintf(key, sizeof key, "reg%d", number);
+    rml_key(key, "reg%d", number);
     rml_graph_output(graph, key, reg);
 }
 

@@ -1,26 +1,9 @@
 #include "models/transformer.h"
 
-#include "models/blocks.h"
-
-#include <stdio.h>
 #include <string.h>
 
 #define OUT_BIT 1u
 #define KERNEL_BIT 4u
-
-static rml_value_id parameter(rml_params *params, const char *prefix, const char *name,
-                              const rml_shape *shape, unsigned free, rml_init init)
-{
-    char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%s", prefix, name);
-    return rml_params_get(params, key, shape, free, init);
-}
-
-static int64_t dim_of(rml_params *params, rml_value_id x, int axis)
-{
-    // after an error nothing is built any more; the number only has to be a sane one
-    return x == RML_NO_VALUE ? 1 : rml_params_graph(params)->values[x].shape.dim[axis];
-}
 
 rml_activation rml_config_activation(rml_config *config, const char *key)
 {
@@ -35,22 +18,9 @@ rml_activation rml_config_activation(rml_config *config, const char *key)
                             {0}};
 }
 
-int64_t rml_width(rml_params *params, rml_value_id x)
-{
-    return x == RML_NO_VALUE
-               ? 1
-               : dim_of(params, x, rml_params_graph(params)->values[x].shape.rank - 1);
-}
-
-rml_value_id rml_vector(rml_params *params, const char *prefix, const char *name, int64_t count,
-                        rml_init init)
-{
-    return parameter(params, prefix, name, &(rml_shape){1, {count}}, 0, init);
-}
-
 static rml_value_id bias_of(rml_params *params, const char *prefix, rml_value_id weight)
 {
-    return rml_vector(params, prefix, "bias", dim_of(params, weight, 0), RML_INIT_ZERO);
+    return rml_vector(params, prefix, "bias", rml_dim(params, weight, 0), RML_INIT_ZERO);
 }
 
 rml_value_id rml_layer_norm(rml_params *params, rml_value_id x, const char *prefix, float eps)
@@ -86,14 +56,16 @@ rml_value_id rml_row_weight(rml_params *params, rml_value_id weight, const doubl
 rml_value_id rml_conv1d(rml_params *params, rml_value_id x, const char *prefix,
                         const rml_conv_attr *attr, int64_t out, bool bias)
 {
-    const rml_shape shape = {3, {out, dim_of(params, x, 1) / attr->groups, attr->window.kernel[1]}};
+    const rml_shape shape = {3,
+                             {out, rml_dim(params, x, 1) / attr->groups, attr->window.kernel[1]}};
     const rml_value_id weight = rml_row_weight(
-        params, parameter(params, prefix, "weight", &shape, OUT_BIT | KERNEL_BIT, RML_INIT_WEIGHT),
+        params,
+        rml_parameter(params, prefix, "weight", &shape, OUT_BIT | KERNEL_BIT, RML_INIT_WEIGHT),
         NULL);
     if (weight == RML_NO_VALUE)
         return weight;
     rml_conv_attr own = *attr;
-    own.window.kernel[1] = dim_of(params, weight, 3);
+    own.window.kernel[1] = rml_dim(params, weight, 3);
     return rml_graph_conv(rml_params_graph(params), x, weight,
                           bias ? bias_of(params, prefix, weight) : RML_NO_VALUE, &own, prefix);
 }
@@ -109,7 +81,7 @@ rml_value_id rml_to_row(rml_params *params, rml_value_id x, const char *name)
 rml_value_id rml_from_row(rml_params *params, rml_value_id x, const char *name)
 {
     rml_graph *graph = rml_params_graph(params);
-    const rml_shape plain = {3, {0, dim_of(params, x, 1), -1}};
+    const rml_shape plain = {3, {0, rml_dim(params, x, 1), -1}};
     x = rml_graph_reshape(graph, x, &plain, name);
     return rml_graph_transpose(graph, x, (const int[]){0, 2, 1}, 3, name);
 }
@@ -122,11 +94,11 @@ rml_value_id rml_self_attention(rml_params *params, rml_value_id x, const char *
     rml_value_id in[3];
     char key[RML_KEY_BYTES];
     for (int i = 0; i < 3; i++) {
-        snprintf(key, sizeof key, "%s.%s", prefix, parts[i]);
+        rml_key(key, "%s.%s", prefix, parts[i]);
         in[i] = rml_linear(params, x, key, width, true, i != 1 || names->key_bias);
     }
     x = rml_graph_attention(rml_params_graph(params), in[0], in[1], in[2], RML_NO_VALUE,
                             &(rml_attention_attr){.heads = heads}, prefix);
-    snprintf(key, sizeof key, "%s.%s", prefix, names->out);
+    rml_key(key, "%s.%s", prefix, names->out);
     return rml_linear(params, x, key, width, true, true);
 }

@@ -3,17 +3,10 @@
 #ifndef RML_MODELS_TRANSFORMER_H
 #define RML_MODELS_TRANSFORMER_H
 
-#include "models/params.h"
+#include "models/blocks.h"
 
 // The activation that a config names by one of transformers' words; GELU where it names none.
 rml_activation rml_config_activation(rml_config *config, const char *key);
-
-// Size of the last dimension.
-int64_t rml_width(rml_params *params, rml_value_id x);
-
-// "<prefix>.<name>" [count].
-rml_value_id rml_vector(rml_params *params, const char *prefix, const char *name, int64_t count,
-                        rml_init init);
 
 // Over the last dimension: "<prefix>.weight" and "<prefix>.bias" [C].
 rml_value_id rml_layer_norm(rml_params *params, rml_value_id x, const char *prefix, float eps);

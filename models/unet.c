@@ -12,7 +12,6 @@
 // transformer and norm_eps elsewhere; a concatenation has the skipped image last; the gate of the
 // feed-forward layer is its second half; cosines come first in the time embedding.
 #include "models/unet.h"
-#include "models/blocks.h"
 #include "models/networks.h"
 #include "models/transformer.h"
 

@@ -21,7 +21,6 @@
 #define MAX_CHANNELS 8192
 #define MAX_ENDS 256 // channels of images and latents
 #define EPS 1e-6f
-#define LAYER_BYTES 80 // a prefix: shorter than a key
 
 // How files name the layers behind the side. `%d` is a block, the second one a layer of it.
 typedef struct names {
@@ -98,16 +97,16 @@ static rml_value_id conv3(const vae *at, rml_value_id x, const char *prefix, int
 static const rml_shape *stored(const vae *at, const char *prefix, const char *name)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%s.weight", prefix, name);
+    rml_key(key, "%s.%s.weight", prefix, name);
     return rml_params_stored(at->params, key);
 }
 
 // Layer `layer` of the block that the names call `block`.
-static void layer_key(const vae *at, char key[LAYER_BYTES], const char *format, size_t block,
+static void layer_key(const vae *at, char key[RML_KEY_BYTES], const char *format, size_t block,
                       int64_t layer)
 {
-    const size_t length = (size_t)snprintf(key, LAYER_BYTES, "%s.", at->side);
-    snprintf(key + length, LAYER_BYTES - length, format, (int)block, (int)layer);
+    const size_t length = (size_t)snprintf(key, RML_KEY_BYTES, "%s.", at->side);
+    snprintf(key + length, RML_KEY_BYTES - length, format, (int)block, (int)layer);
 }
 
 static rml_value_id resnet(const vae *at, rml_value_id x, const char *prefix, int64_t out)
@@ -119,16 +118,16 @@ static rml_value_id resnet(const vae *at, rml_value_id x, const char *prefix, in
     // First, for then the norm may write over x, the largest value there is.
     if (published ? rml_channels(at->params, x) != out
                   : stored(at, prefix, at->names.shortcut) != NULL) {
-        snprintf(key, sizeof key, "%s.%s", prefix, at->names.shortcut);
+        rml_key(key, "%s.%s", prefix, at->names.shortcut);
         shortcut = rml_conv(at->params, x, key, &pointwise, out, at->fixed);
     }
-    snprintf(key, sizeof key, "%s.norm1", prefix);
+    rml_key(key, "%s.norm1", prefix);
     x = group_norm(at, x, key, true);
-    snprintf(key, sizeof key, "%s.conv1", prefix);
+    rml_key(key, "%s.conv1", prefix);
     x = conv3(at, x, key, out, at->fixed);
-    snprintf(key, sizeof key, "%s.norm2", prefix);
+    rml_key(key, "%s.norm2", prefix);
     x = group_norm(at, x, key, true);
-    snprintf(key, sizeof key, "%s.conv2", prefix);
+    rml_key(key, "%s.conv2", prefix);
     x = conv3(at, x, key, rml_channels(at->params, shortcut), true);
     return rml_graph_binary(rml_params_graph(at->params), RML_BINARY_ADD, x, shortcut, prefix);
 }
@@ -136,7 +135,7 @@ static rml_value_id resnet(const vae *at, rml_value_id x, const char *prefix, in
 static rml_value_id projection(const vae *at, rml_value_id x, const char *prefix, const char *name)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%s", prefix, name);
+    rml_key(key, "%s.%s", prefix, name);
     if (x == RML_NO_VALUE)
         return x;
     const int64_t channels = rml_params_graph(at->params)->values[x].shape.dim[2];
@@ -148,7 +147,7 @@ static rml_value_id attention(const vae *at, rml_value_id x, const char *prefix)
 {
     rml_graph *graph = rml_params_graph(at->params);
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%s", prefix, at->names.attention_norm);
+    rml_key(key, "%s.%s", prefix, at->names.attention_norm);
     const rml_value_id in = x;
     const rml_value_id rows = rml_graph_pixels_to_rows(graph, in, prefix); // [N,h*w,C]
     x = rml_graph_pixels_to_rows(graph, group_norm(at, in, key, false), prefix);
@@ -164,23 +163,23 @@ static rml_value_id attention(const vae *at, rml_value_id x, const char *prefix)
 
 static rml_value_id middle(const vae *at, rml_value_id x)
 {
-    char layer[LAYER_BYTES];
+    char layer[RML_KEY_BYTES];
     const int64_t channels = rml_channels(at->params, x);
-    snprintf(layer, sizeof layer, "%s.%s", at->side, at->names.middle[0]);
+    rml_key(layer, "%s.%s", at->side, at->names.middle[0]);
     x = resnet(at, x, layer, channels);
-    snprintf(layer, sizeof layer, "%s.%s", at->side, at->names.attention);
+    rml_key(layer, "%s.%s", at->side, at->names.attention);
     if (at->attention)
         x = attention(at, x, layer);
-    snprintf(layer, sizeof layer, "%s.%s", at->side, at->names.middle[1]);
+    rml_key(layer, "%s.%s", at->side, at->names.middle[1]);
     return resnet(at, x, layer, channels);
 }
 
 static rml_value_id ending(const vae *at, rml_value_id x, int64_t out)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.%s", at->side, at->names.norm_out);
+    rml_key(key, "%s.%s", at->side, at->names.norm_out);
     x = group_norm(at, x, key, true);
-    snprintf(key, sizeof key, "%s.conv_out", at->side);
+    rml_key(key, "%s.conv_out", at->side);
     return conv3(at, x, key, out, at->fixed);
 }
 
@@ -197,7 +196,7 @@ static rml_value_id quantise(const vae *at, rml_value_id x, const char *key)
 // Blocks and layers that are there, under the names of one side.
 static void count_stored(vae *at, const char *format)
 {
-    char key[LAYER_BYTES];
+    char key[RML_KEY_BYTES];
     at->blocks = 0;
     at->layers = 0;
     for (; at->blocks < MAX_BLOCKS; at->blocks++) {
@@ -250,8 +249,8 @@ static void find_names(vae *at)
         rml_params_ignore(at->params, "loss."); // of a training
         rml_params_ignore(at->params, "model_ema.");
     }
-    char prefix[LAYER_BYTES];
-    snprintf(prefix, sizeof prefix, "%s.%s", at->side, at->names.attention);
+    char prefix[RML_KEY_BYTES];
+    rml_key(prefix, "%s.%s", at->side, at->names.attention);
     if (stored(at, prefix, "query")) { // before diffusers 0.15
         at->names.q = "query";
         at->names.k = "key";
@@ -264,14 +263,14 @@ static void find_names(vae *at)
 static void read_weights(vae *at, bool encoder)
 {
     const rml_shape *in = stored(at, at->side, "conv_in");
-    char prefix[LAYER_BYTES];
+    char prefix[RML_KEY_BYTES];
     if (!in || in->rank != 4)
         return;
     *(encoder ? &at->image : &at->latent) = in->dim[1] > 0 ? in->dim[1] : 1;
     find_names(at);
     count_stored(at, encoder ? at->names.down : at->names.up);
     at->layers -= !encoder;
-    snprintf(prefix, sizeof prefix, "%s.%s", at->side, at->names.attention);
+    rml_key(prefix, "%s.%s", at->side, at->names.attention);
     at->attention = stored(at, prefix, at->names.attention_norm) != NULL;
     at->quant = rml_params_stored(at->params,
                                   encoder ? "quant_conv.weight" : "post_quant_conv.weight") != NULL;
@@ -306,7 +305,7 @@ void rml_build_vae_encoder(rml_params *params)
     const vae at = find_network(params, true);
     rml_conv_attr half = rml_conv_square(3, 2, 0);
     half.window.after[0] = half.window.after[1] = 1;
-    char prefix[LAYER_BYTES];
+    char prefix[RML_KEY_BYTES];
     rml_value_id x = rml_graph_input(graph, "sample", &(rml_shape){4, {-1, at.image, -1, -1}});
     x = conv3(&at, x, "encoder.conv_in", at.channels[0], at.fixed);
     for (size_t block = 0; block < at.blocks; block++) {
@@ -328,7 +327,7 @@ void rml_build_vae_decoder(rml_params *params)
     rml_graph *graph = rml_params_graph(params);
     const vae at = find_network(params, false);
     const rml_resize_attr twice = rml_resize_twice();
-    char prefix[LAYER_BYTES];
+    char prefix[RML_KEY_BYTES];
     rml_value_id x =
         rml_graph_input(graph, "latent_sample", &(rml_shape){4, {-1, at.latent, -1, -1}});
     x = quantise(&at, x, "post_quant_conv");

@@ -10,8 +10,6 @@
 #include "models/blocks.h"
 #include "models/networks.h"
 
-#include <stdio.h>
-
 typedef enum layer_kind {
     CONV,
     RESIDUAL,
@@ -101,7 +99,7 @@ static rml_value_id block(rml_params *params, rml_value_id x, const char *prefix
     rml_conv_attr attr = rml_conv_square(at->kernel, 1, at->pad);
     attr.window.stride[0] = at->stride_h;
     attr.window.stride[1] = at->stride_w;
-    snprintf(key, sizeof key, "%s.conv_block.0", prefix);
+    rml_key(key, "%s.conv_block.0", prefix);
     rml_value_id y;
     if (at->kind == TRANSPOSED) {
         attr.out_pad[0] = attr.out_pad[1] = at->stride_h - 1;
@@ -111,7 +109,7 @@ static rml_value_id block(rml_params *params, rml_value_id x, const char *prefix
     } else {
         y = rml_conv(params, x, key, &attr, at->out, false);
     }
-    snprintf(key, sizeof key, "%s.conv_block.1", prefix);
+    rml_key(key, "%s.conv_block.1", prefix);
     y = rml_batch_norm(params, y, key);
     if (at->kind == RESIDUAL)
         y = rml_graph_binary(rml_params_graph(params), RML_BINARY_ADD, y, x, prefix);
@@ -123,7 +121,7 @@ static rml_value_id stage(rml_params *params, rml_value_id x, const char *prefix
 {
     for (int i = 0; layers[i].kind != STAGE_END; i++) {
         char key[RML_KEY_BYTES];
-        snprintf(key, sizeof key, "%s.%d.%d", prefix, index, i);
+        rml_key(key, "%s.%d.%d", prefix, index, i);
         x = block(params, x, key, &layers[i]);
     }
     return x;
@@ -142,13 +140,13 @@ void rml_build_wav2lip(rml_params *params)
     x = audio;
     for (size_t i = 0; i < sizeof audio_layers / sizeof *audio_layers; i++) {
         char key[RML_KEY_BYTES];
-        snprintf(key, sizeof key, "audio_encoder.%zu", i);
+        rml_key(key, "audio_encoder.%zu", i);
         x = block(params, x, key, &audio_layers[i]);
     }
 
     for (int i = 0; i < STAGES; i++) {
         char key[RML_KEY_BYTES];
-        snprintf(key, sizeof key, "face_decoder_blocks.%d", i);
+        rml_key(key, "face_decoder_blocks.%d", i);
         x = stage(params, x, "face_decoder_blocks", i, decoder_stages[i]);
         const rml_value_id both[2] = {x, skip[STAGES - 1 - i]};
         x = rml_graph_concat(graph, both, 2, 1, key);

@@ -15,7 +15,6 @@
 // the norm of the whole; the positional convolution has an even kernel and loses its last frame;
 // its weight is given as direction and length for each tap; the published CTC models have more
 // tensors than are needed.
-#include "models/blocks.h"
 #include "models/networks.h"
 #include "models/transformer.h"
 
@@ -47,7 +46,7 @@ static const char *const last_key = "encoder.layer_norm.weight";
 static const rml_shape *stored(const rml_params *params, const char *format, int64_t number)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, format, (long long)number);
+    rml_key(key, format, (long long)number);
     return rml_params_stored(params, key);
 }
 
@@ -182,10 +181,10 @@ static rml_value_id conv_layer(network *at, rml_value_id x, int layer)
                           ? at->layer_layout
                           : stored(at->params, bias_key, layer) != NULL;
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "feature_extractor.conv_layers.%d.conv", layer);
+    rml_key(key, "feature_extractor.conv_layers.%d.conv", layer);
     x = rml_conv1d(at->params, x, key, &attr, at->width[layer], bias);
     if (at->layer_layout) {
-        snprintf(key, sizeof key, "feature_extractor.conv_layers.%d.layer_norm", layer);
+        rml_key(key, "feature_extractor.conv_layers.%d.layer_norm", layer);
         const int64_t channels = rml_channels(at->params, x);
         const rml_value_id gamma = rml_vector(at->params, key, "weight", channels, RML_INIT_ONE);
         const rml_value_id beta = rml_vector(at->params, key, "bias", channels, RML_INIT_ZERO);
@@ -247,16 +246,16 @@ static rml_value_id positional_weight(network *at, int64_t channels)
         {"weight_g", "weight_v"}};
     const rml_shape shape = {3, {channels, channels / at->groups, at->near}};
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "%s.weight", positional);
+    rml_key(key, "%s.weight", positional);
     if (rml_params_stored(at->params, key))
         return rml_row_weight(at->params,
                               rml_params_get(at->params, key, &shape, 6u, RML_INIT_WEIGHT), NULL);
-    snprintf(key, sizeof key, "%s.%s", positional, forms[1][1]);
+    rml_key(key, "%s.%s", positional, forms[1][1]);
     const char *const *form = forms[rml_params_stored(at->params, key) ? 1 : 0];
-    snprintf(key, sizeof key, "%s.%s", positional, form[1]);
+    rml_key(key, "%s.%s", positional, form[1]);
     const rml_value_id v = rml_params_get(at->params, key, &shape, 6u, RML_INIT_WEIGHT);
     const int64_t taps = v == RML_NO_VALUE ? 1 : at->graph->values[v].shape.dim[2];
-    snprintf(key, sizeof key, "%s.%s", positional, form[0]);
+    rml_key(key, "%s.%s", positional, form[0]);
     const rml_value_id g =
         rml_params_get(at->params, key, &(rml_shape){3, {1, 1, taps}}, 0, RML_INIT_ONE);
     if (g == RML_NO_VALUE || rml_params_published(at->params))
@@ -299,7 +298,7 @@ static rml_value_id add(network *at, rml_value_id a, rml_value_id b, const char 
 static rml_value_id norm_at(network *at, rml_value_id x, int64_t layer, const char *name)
 {
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "encoder.layers.%lld.%s", (long long)layer, name);
+    rml_key(key, "encoder.layers.%lld.%s", (long long)layer, name);
     return rml_layer_norm(at->params, x, key, at->eps);
 }
 
@@ -307,11 +306,10 @@ static rml_value_id feed_forward(network *at, rml_value_id x, int64_t layer)
 {
     const int64_t width = rml_width(at->params, x);
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "encoder.layers.%lld.feed_forward.intermediate_dense",
-             (long long)layer);
+    rml_key(key, "encoder.layers.%lld.feed_forward.intermediate_dense", (long long)layer);
     x = rml_linear(at->params, x, key, at->inner, false, true);
     x = rml_graph_unary(at->graph, x, at->act, key);
-    snprintf(key, sizeof key, "encoder.layers.%lld.feed_forward.output_dense", (long long)layer);
+    rml_key(key, "encoder.layers.%lld.feed_forward.output_dense", (long long)layer);
     return rml_linear(at->params, x, key, width, true, true);
 }
 
@@ -322,7 +320,7 @@ static rml_value_id encoder_layer(network *at, rml_value_id x, int64_t layer)
     const int64_t width = rml_width(at->params, x);
     const int64_t heads = at->heads ? at->heads : width % 64 ? 1 : width / 64;
     char key[RML_KEY_BYTES];
-    snprintf(key, sizeof key, "encoder.layers.%lld.attention", (long long)layer);
+    rml_key(key, "encoder.layers.%lld.attention", (long long)layer);
     rml_value_id in = at->stable ? norm_at(at, x, layer, "layer_norm") : x;
     x = add(at, x, rml_self_attention(at->params, in, key, &names, heads), key);
     if (!at->stable)

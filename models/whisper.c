@@ -8,7 +8,6 @@
 // Traps: keys have no bias; positions are stored, not computed, and their number is that of the
 // frames; `features` are not normalised, what is called final_layer_norm stands in front of the
 // feed-forward half.
-#include "models/blocks.h"
 #include "models/networks.h"
 #include "models/transformer.h"
 
@@ -57,7 +56,7 @@ typedef struct network {
 
 static void key_of(const network *at, char key[RML_KEY_BYTES], int64_t layer, const char *name)
 {
-    snprintf(key, RML_KEY_BYTES, "%s.%lld.%s", at->names->layer, (long long)layer, name);
+    rml_key(key, "%s.%lld.%s", at->names->layer, (long long)layer, name);
 }
 
 static network find(rml_params *params)

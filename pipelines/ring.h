@@ -3,7 +3,6 @@
 #define RML_PIPELINES_RING_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 typedef struct rml_ring rml_ring;
 

@@ -1,4 +1,3 @@
-#include "tensor/convert.h"
 
 #include "tensor/dtype.h"
 

@@ -1,4 +1,4 @@
-// Element types: sizes, names and conversion to f32.
+// Element types: sizes, names and conversion.
 #ifndef RML_TENSOR_DTYPE_H
 #define RML_TENSOR_DTYPE_H
 
@@ -22,5 +22,11 @@ void rml_dtype_to_f32(rml_dtype dtype, const void *src, float *dst, size_t count
 
 float rml_f16_to_f32(uint16_t half);
 float rml_bf16_to_f32(uint16_t bfloat);
+
+// Rounded once, to the nearest, ties to even.
+uint16_t rml_f32_to_f16(float value);
+uint16_t rml_f32_to_bf16(float value);
+uint16_t rml_f64_to_f16(double value);
+uint16_t rml_f64_to_bf16(double value);
 
 #endif

@@ -3,7 +3,6 @@
 #define RML_TENSOR_MAPFILE_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 typedef struct rml_mapfile {
     const uint8_t *data; // NULL for an empty file

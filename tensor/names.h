@@ -3,7 +3,6 @@
 #define RML_TENSOR_NAMES_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 // Names a file may force into one run of occupied slots. Honest names stay below 100; a file made
 // to collide would otherwise cost quadratic time.

@@ -3,7 +3,6 @@
 #define RML_TENSOR_THREADS_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 #define RML_MAX_THREADS 256
 

@@ -3,7 +3,6 @@
 #define RML_TOOLS_ANSWERS_H
 
 #include "pipelines/classify/labels.h"
-#include "pipelines/classify/top_classes.h"
 
 #include "tools/find_weights.h"
 #include "tools/options.h"

@@ -1,6 +1,5 @@
 // run-model info: what a weights file or an ONNX file holds.
 #include "tools/commands.h"
-#include "tools/info_graph.h"
 #include "tools/options.h"
 #include "tools/report.h"
 

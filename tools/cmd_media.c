@@ -13,6 +13,7 @@
 
 #define PROGRAM "run-model-media"
 
+#ifdef RML_WITH_LIBAV
 static int start(char **argv)
 {
     char path[PATH_MAX];
@@ -32,6 +33,16 @@ static int start(char **argv)
     fprintf(stderr, "run-model %s: cannot start %s: %s\n", argv[0], path, strerror(errno));
     return EXIT_FAILED;
 }
+#else
+static int start(char **argv)
+{
+    fprintf(stderr,
+            "run-model %s: this build can neither read nor write video and sound "
+            "(RML_LIBAV is off)\n",
+            argv[0]);
+    return EXIT_FAILED;
+}
+#endif
 
 int cmd_wav2lip(int argc, char **argv)
 {

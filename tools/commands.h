@@ -2,6 +2,8 @@
 #ifndef RML_TOOLS_COMMANDS_H
 #define RML_TOOLS_COMMANDS_H
 
+#include "runmodel.h"
+
 int cmd_wav2lip(int argc, char **argv);
 int cmd_latent_wav2lip(int argc, char **argv);
 int cmd_ffdnet(int argc, char **argv);
@@ -12,5 +14,8 @@ int cmd_info(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+
+// Prints what an ONNX file is.
+rml_status info_graph(const char *path, bool json, rml_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 // run-model info of an ONNX file: who wrote it, what goes in and out, and what is computed.
-#include "tools/info_graph.h"
+#include "tools/commands.h"
 #include "tools/report.h"
 
 #include <stdio.h>

@@ -3,7 +3,6 @@
 #define RML_LOADERS_FORMATS_JSON_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 #define RML_JSON_MAX_DEPTH 64
 #define RML_JSON_MAX_BYTES ((size_t)256 << 20)

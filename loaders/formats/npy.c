@@ -1,8 +1,6 @@
 #include "loaders/formats/npy.h"
 
 #include "tensor/dtype.h"
-#include "tensor/status.h"
-#include "tensor/convert.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 

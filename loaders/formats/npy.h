@@ -3,7 +3,6 @@
 #define RML_LOADERS_FORMATS_NPY_H
 
 #include "tensor/mapfile.h"
-#include "tensor/status.h"
 
 #define RML_NPY_MAX_HEADER_BYTES 65536
 

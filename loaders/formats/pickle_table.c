@@ -1,4 +1,4 @@
-#include "loaders/formats/pickle_table.h"
+#include "loaders/formats/pickle_machine.h"
 
 #include <string.h>
 

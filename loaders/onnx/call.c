@@ -1,7 +1,7 @@
 // What handlers see of a node.
 #include "loaders/onnx/importer.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <stdio.h>
 #include <string.h>

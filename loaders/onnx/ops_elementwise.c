@@ -1,6 +1,6 @@
 // Elementwise operators.
 #include "loaders/onnx/handler.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <float.h>
 #include <math.h>

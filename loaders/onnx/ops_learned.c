@@ -1,7 +1,7 @@
 // What classic learners are exported to: trees, n-grams and the small operators around them.
 #include "loaders/onnx/handler.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "loaders/onnx/handler.h"
 #include "loaders/onnx/window.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <string.h>

@@ -13,7 +13,6 @@
 #define RML_LOADERS_WEIGHTS_CONFIG_H
 
 #include "tensor/arena.h"
-#include "tensor/status.h"
 
 #define RML_CONFIG_MAX_BYTES ((size_t)1 << 20)
 #define RML_CONFIG_MAX_KEYS 1024

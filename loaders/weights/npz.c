@@ -1,6 +1,6 @@
 // NumPy archives (.npz): a zip archive with one .npy file for each array.
 #include "loaders/formats/npy.h"
-#include "loaders/weights/npz.h"
+#include "loaders/weights/readers.h"
 
 #include <string.h>
 

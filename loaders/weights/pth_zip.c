@@ -1,5 +1,5 @@
 // Zip archives of torch.save: "<folder>/data.pkl" and one "<folder>/data/<key>" for each storage.
-#include "loaders/weights/npz.h"
+#include "loaders/weights/readers.h"
 #include "loaders/weights/weights_store.h"
 #include "tensor/size.h"
 

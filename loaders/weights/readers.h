@@ -5,6 +5,7 @@
 #include "tensor/names.h"
 #include "loaders/formats/pickle.h"
 #include "loaders/weights/weights.h"
+#include "loaders/formats/zip.h"
 
 // A tensor that repeats its storage (stride 0 after expand) may have this many elements more than
 // the storage; without a limit, 100 bytes could ask for terabytes.
@@ -105,5 +106,11 @@ rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
 // entries whose key is no text and those named like an optimizer's state at the top.
 rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
                               const rml_storage_source *source, rml_error *err);
+
+// Whether all entries are arrays.
+bool rml_zip_is_npz(const rml_zip *zip);
+
+// Adds all arrays under their names without ".npy". Compressed ones are refused, by their names.
+rml_status rml_read_npz(rml_weights *weights, const rml_zip *zip, rml_error *err);
 
 #endif

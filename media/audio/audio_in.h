@@ -1,5 +1,4 @@
-// Audio decoding to mono float, block by block. In a build without libav opening fails with
-// RML_ERR_UNSUPPORTED.
+// Audio decoding to mono float, block by block. Builds without libav have no reader.
 #ifndef RML_MEDIA_AUDIO_AUDIO_IN_H
 #define RML_MEDIA_AUDIO_AUDIO_IN_H
 

@@ -3,7 +3,6 @@
 #define RML_MEDIA_AUDIO_FFT_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 #define RML_FFT_MAX_LENGTH 65536
 

@@ -4,7 +4,6 @@
 #define RML_MEDIA_AUDIO_LOG_MEL_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 #define RML_LOG_MEL_HOP 160
 #define RML_LOG_MEL_WINDOW 400

@@ -4,7 +4,6 @@
 #define RML_MEDIA_AUDIO_RESAMPLE_H
 
 #include "tensor/alloc.h"
-#include "tensor/status.h"
 
 typedef struct rml_resampler rml_resampler;
 

@@ -1,4 +1,4 @@
-#include "media/image/jpeg_scan.h"
+#include "media/image/picture_codecs.h"
 
 #include "tensor/size.h"
 

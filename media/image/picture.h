@@ -5,6 +5,7 @@
 #define RML_MEDIA_IMAGE_PICTURE_H
 
 #include "runmodel.h"
+#include "media/image/frame.h"
 
 #define RML_IMAGE_MAX_FILE_BYTES (INT64_C(1) << 30)
 
@@ -55,5 +56,16 @@ rml_status rml_picture_save(const rml_picture *picture, const char *path,
 
 // RML_OK when rml_picture_save knows the extension of `path` and this build can write it.
 rml_status rml_picture_save_check(const char *path, rml_error *err);
+
+// True when the file begins like a PNG, JPEG or BMP, whatever its name. A file that cannot be read
+// is not an image; the reader that opens it next reports why. JPEG streams named .mjpg or .mjpeg
+// and animated PNG count as video.
+bool rml_image_is_still(const char *path);
+
+// Loads an image (media/image/picture.h) as BGR, 8 bits: gray is repeated, alpha dropped and 16
+// bits cut to the upper 8, as cv2.imread does. pts = 0, time_base = 1/1. `frame` is reserved; on
+// failure it holds no image that means anything, and is still to be released.
+rml_status rml_image_load(rml_frame *frame, const char *path, const rml_allocator *allocator,
+                          rml_error *err);
 
 #endif

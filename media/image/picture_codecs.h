@@ -3,6 +3,7 @@
 #define RML_MEDIA_IMAGE_PICTURE_CODECS_H
 
 #include "media/image/picture.h"
+#include "media/image/orient.h"
 
 #include <stdio.h>
 
@@ -32,5 +33,14 @@ rml_status rml_pnm_decode(rml_picture *out, const uint8_t *data, size_t size,
 // Truevision TGA: palette, colour or gray, plain or run-length encoded.
 rml_status rml_tga_decode(rml_picture *out, const uint8_t *data, size_t size,
                           const rml_allocator *allocator, rml_error *err);
+
+typedef struct rml_jpeg_facts {
+    rml_orientation orientation; // from EXIF; NORMAL when not stated or not valid
+    bool complete;               // the end marker was found
+    bool tables_valid;           // no Huffman table claims more than 256 codes (stb does not check)
+} rml_jpeg_facts;
+
+// Walks the markers of a JPEG in memory; reads no pixel. Never fails: damaged parts end the walk.
+rml_jpeg_facts rml_jpeg_scan(const uint8_t *data, size_t size);
 
 #endif

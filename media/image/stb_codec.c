@@ -2,7 +2,6 @@
 
 #include "tensor/names.h"
 #include "media/image/frame.h"
-#include "tensor/status.h"
 
 #ifdef RML_WITH_STB
 

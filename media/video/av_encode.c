@@ -4,8 +4,7 @@
 #include "media/video/av_colour.h"
 #include "media/video/av_sound.h"
 #include "media/video/av_video_out.h"
-#include "media/video/container.h"
-#include "media/files/replace_file.h"
+#include "media/files/files.h"
 #include "tensor/alloc.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "media/video/av_source.h"
 
-#include "media/video/libav.h"
+#include "media/video/video_in.h"
 #include "tensor/status.h"
 
 #include <errno.h>
@@ -12,11 +12,6 @@
 void rml_libav_quiet(void)
 {
     av_log_set_level(AV_LOG_QUIET);
-}
-
-const char *rml_libav_version(void)
-{
-    return LIBAVFORMAT_IDENT ", " LIBAVCODEC_IDENT;
 }
 
 rml_status rml_av_fail(rml_error *err, const char *path, const char *what, int code)

@@ -1,7 +1,5 @@
 #include "media/video/encode.h"
 
-#include "media/video/container.h"
-
 #include <string.h>
 #include <strings.h>
 

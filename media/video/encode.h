@@ -1,5 +1,4 @@
-// Writing a video file with sound. In a build without libav opening and probing fail with
-// RML_ERR_UNSUPPORTED.
+// Writing a video file with sound. Builds without libav have no writer.
 #ifndef RML_MEDIA_VIDEO_ENCODE_H
 #define RML_MEDIA_VIDEO_ENCODE_H
 
@@ -77,5 +76,17 @@ rml_status rml_encoder_finish(rml_encoder **encoder, rml_encode_summary *summary
 
 // Gives up: removes the temporary file and destroys the encoder. *encoder may be NULL.
 void rml_encoder_abort(rml_encoder **encoder);
+
+typedef struct rml_container {
+    const char *extension;
+    const char *muxer; // libavformat's name
+    unsigned codecs;   // bit (1 << rml_codec) for each that fits
+    bool
+        constant_rate; // frames are numbered, not timed, and PCM is the sound that plays everywhere
+} rml_container;
+
+// Chosen by the extension of `path`; NULL, and a sentence in `err`, when it is unknown or cannot
+// hold `codec`.
+const rml_container *rml_container_of(const char *path, rml_codec codec, rml_error *err);
 
 #endif

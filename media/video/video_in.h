@@ -1,5 +1,4 @@
-// Video decoding, one frame at a time, to upright BGR. In a build without libav opening fails with
-// RML_ERR_UNSUPPORTED.
+// Video decoding, one frame at a time, to upright BGR. Builds without libav have no reader.
 #ifndef RML_MEDIA_VIDEO_VIDEO_IN_H
 #define RML_MEDIA_VIDEO_VIDEO_IN_H
 
@@ -15,6 +14,10 @@ typedef struct rml_colour {
 #define RML_COLOUR_UNSPECIFIED 2
 #define RML_COLOUR_BT709 1
 #define RML_COLOUR_BT601 6
+
+// Stops the libav libraries from printing to stderr. Their log is one per process, so the program
+// calls this once at its start; readers and writers here report through rml_error instead.
+void rml_libav_quiet(void);
 
 typedef struct rml_video_in_settings {
     int threads;             // of the decoder; 0: rml_threads_default()

@@ -5,7 +5,7 @@
 
 #include "kernels/pack.h"
 #include "ops/elementwise/widen.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>

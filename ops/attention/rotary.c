@@ -4,7 +4,7 @@
 #include "ops/op.h"
 
 #include "ops/elementwise/widen.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <string.h>
 

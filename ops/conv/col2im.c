@@ -3,7 +3,7 @@
 // Source: ONNX Col2Im; torch.nn.Fold.
 #include "ops/conv/window.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <string.h>

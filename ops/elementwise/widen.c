@@ -1,6 +1,6 @@
 #include "ops/elementwise/widen.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <string.h>

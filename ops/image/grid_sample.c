@@ -5,7 +5,7 @@
 // Source: ONNX GridSample and AffineGrid; torch.nn.functional.grid_sample and affine_grid.
 #include "ops/conv/window.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 

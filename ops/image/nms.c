@@ -7,7 +7,7 @@
 // whose score is above `threshold`. Scores that are not numbers are left out.
 #include "ops/index/list.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>

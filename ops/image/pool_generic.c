@@ -4,7 +4,7 @@
 // are rounded once.
 #include "ops/image/pool.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>

@@ -6,7 +6,7 @@
 // Source: ONNX Resize; torch.nn.functional.interpolate.
 #include "ops/image/resize.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 // Resizing of tensors of any number of dimensions, plain.
 #include "ops/image/resize.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "ops/index/list.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 static void read(rml_list *list, const void *data, rml_dtype dtype)

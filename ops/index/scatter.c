@@ -7,7 +7,7 @@
 #include "ops/elementwise/widen.h"
 #include "ops/elementwise/nd_iterator.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <string.h>
 

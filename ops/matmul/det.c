@@ -2,7 +2,7 @@
 #include "ops/op.h"
 
 #include "ops/elementwise/widen.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>

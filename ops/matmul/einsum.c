@@ -3,7 +3,7 @@
 #include "ops/matmul/product.h"
 
 #include "ops/elementwise/widen.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <string.h>

@@ -4,7 +4,6 @@
 
 #include "ops/elementwise/widen.h"
 #include "ops/elementwise/nd_iterator.h"
-#include "tensor/convert.h"
 #include "tensor/dtype.h"
 
 #include <math.h>

@@ -2,7 +2,6 @@
 //   x [N,F]   y [N,targets], of the same type. Sums are taken in double, in the order of the trees.
 #include "ops/op.h"
 
-#include "tensor/convert.h"
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 

@@ -4,7 +4,6 @@
 // A target that is no class counts for nothing: it comes from elements, and a run cannot fail.
 #include "ops/op.h"
 
-#include "tensor/convert.h"
 #include "tensor/dtype.h"
 
 static rml_status infer_nll(const rml_op_node *node, rml_shape *out, rml_error *err)

@@ -2,7 +2,6 @@
 // all dimensions from one on.
 #include "ops/elementwise/widen.h"
 
-#include "tensor/convert.h"
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 

@@ -1,7 +1,7 @@
 // Elements as another type, see rml_dtype_convert.
 #include "ops/op.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 enum { CAST_CHUNK = 4096 };
 

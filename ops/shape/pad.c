@@ -2,7 +2,7 @@
 // wraps around.
 #include "ops/index/list.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <string.h>
 

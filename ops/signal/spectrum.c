@@ -3,7 +3,7 @@
 
 #include "ops/elementwise/widen.h"
 #include "ops/signal/fourier.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 // double.
 #include "ops/op.h"
 
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <string.h>

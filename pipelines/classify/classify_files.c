@@ -1,6 +1,6 @@
 #include "pipelines/classify/classify_files.h"
 
-#include "media/files/folder.h"
+#include "media/files/files.h"
 #include "pipelines/ring.h"
 #include "tensor/arena.h"
 

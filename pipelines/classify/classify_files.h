@@ -3,7 +3,7 @@
 #define RML_PIPELINES_CLASSIFY_CLASSIFY_FILES_H
 
 #include "pipelines/classify/classify.h"
-#include "pipelines/classify/top_classes.h"
+#include "pipelines/classify/labels.h"
 
 // A zeroed list is empty and valid.
 typedef struct rml_picture_list {

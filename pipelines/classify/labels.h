@@ -1,4 +1,4 @@
-// The names of a classifier's classes.
+// The names of a classifier's classes, and from its numbers to an answer.
 #ifndef RML_PIPELINES_CLASSIFY_LABELS_H
 #define RML_PIPELINES_CLASSIFY_LABELS_H
 
@@ -36,5 +36,17 @@ rml_status rml_labels_check(const rml_labels *labels, const char *path, int clas
 const char *rml_labels_name(const rml_labels *labels, int index);
 
 void rml_labels_release(rml_labels *labels);
+
+typedef struct rml_top_class {
+    int index;
+    float probability;
+} rml_top_class;
+
+// Writes the softmax of `count` logits over them. Where one is not finite, all become NaN.
+void rml_softmax(float *values, int count);
+
+// The `most` largest of `count` values to `top`, the largest first, equal ones and those that are
+// not numbers by index, the latter last. Returns how many there are: `most`, but not above `count`.
+int rml_top_classes(const float *values, int count, rml_top_class *top, int most);
 
 #endif

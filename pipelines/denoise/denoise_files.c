@@ -1,7 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/denoise/denoise_files.h"
 
-#include "media/files/folder.h"
+#include "media/files/files.h"
 #include "pipelines/denoise/noise_level.h"
 #include "pipelines/ring.h"
 #include "tensor/alloc.h"

@@ -1,7 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/denoise/denoise_list.h"
 
-#include "media/files/folder.h"
+#include "media/files/files.h"
 #include "tensor/arena.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "pipelines/faces/face_finder.h"
 
-#include "pipelines/faces/light_detect.h"
-#include "pipelines/faces/s3fd_detect.h"
+#include "pipelines/faces/light_detector.h"
+#include "pipelines/faces/s3fd.h"
 #include "tensor/alloc.h"
 
 #include <stdio.h>

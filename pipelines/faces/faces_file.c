@@ -2,9 +2,8 @@
 #include "pipelines/faces/faces_file.h"
 
 #include "loaders/formats/json.h"
-#include "media/files/replace_file.h"
+#include "media/files/files.h"
 #include "tensor/mapfile.h"
-#include "tensor/alloc.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-#include "pipelines/faces/light_decode.h"
+#include "pipelines/faces/light_detector.h"
 
 #include "tensor/alloc.h"
 

@@ -1,6 +1,5 @@
-#include "pipelines/faces/light_detect.h"
 
-#include "pipelines/faces/light_decode.h"
+#include "pipelines/faces/light_detector.h"
 #include "tensor/status.h"
 
 #include <math.h>

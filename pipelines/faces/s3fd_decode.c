@@ -1,7 +1,7 @@
 // Upstream keeps every cell above 0.05, suppresses, and only then drops what is not above 0.5. A
 // box can suppress only those with lower scores, so leaving out the low ones first gives the same
 // faces without comparing the hundred thousand candidates that weights of little worth bring.
-#include "pipelines/faces/s3fd_decode.h"
+#include "pipelines/faces/s3fd.h"
 
 #include "tensor/alloc.h"
 

@@ -1,6 +1,5 @@
-#include "pipelines/faces/s3fd_detect.h"
 
-#include "pipelines/faces/s3fd_decode.h"
+#include "pipelines/faces/s3fd.h"
 #include "tensor/status.h"
 
 // Corners beyond this are cut off, so that weights of little worth cannot overflow an int.

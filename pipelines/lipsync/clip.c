@@ -1,6 +1,6 @@
 #include "pipelines/lipsync/clip.h"
 
-#include "media/image/image.h"
+#include "media/image/picture.h"
 #include "media/image/orient.h"
 #include "media/image/resize_opencv.h"
 #include "tensor/alloc.h"

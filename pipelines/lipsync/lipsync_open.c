@@ -1,6 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "media/video/libav.h"
-#include "media/files/replace_file.h"
+#include "media/files/files.h"
 #include "pipelines/lipsync/lipsync_job.h"
 #include "pipelines/lipsync/voice.h"
 #include "tensor/alloc.h"

@@ -9,7 +9,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/image/blend.h"
 #include "pipelines/ring.h"
-#include "pipelines/faces/scene_cut.h"
+#include "pipelines/faces/face_track.h"
 #include "pipelines/lipsync/lipsync_job.h"
 #include "tensor/alloc.h"
 

@@ -1,7 +1,6 @@
 #include "pipelines/sequence/number_rows.h"
 
 #include "tensor/names.h"
-#include "tensor/alloc.h"
 
 #include <errno.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #define RML_PIPELINES_SEQUENCE_SEQUENCES_H
 
 #include "pipelines/sequence/number_rows.h"
-#include "pipelines/classify/top_classes.h"
+#include "pipelines/classify/labels.h"
 
 #include "runmodel.h"
 

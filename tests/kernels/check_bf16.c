@@ -3,7 +3,7 @@
 #include "tests/kernels/check_kernels.h"
 
 #include "kernels/pack.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "tests/kernels/check_kernels.h"
 
 #include "kernels/winograd_complex.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 
 #include <complex.h>
 #include <math.h>

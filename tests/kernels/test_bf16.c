@@ -1,7 +1,7 @@
 // Products in bf16 against f32, on numbers that bf16 holds exactly: then sums differ by the
 // roundings of f32 alone, and attention by the rounding of its weights, 2^-9 of each.
 #include "kernels/cpu.h"
-#include "tensor/convert.h"
+#include "tensor/dtype.h"
 #include "tests/support/net.h"
 
 #include <math.h>

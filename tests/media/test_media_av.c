@@ -3,7 +3,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tests/support/media_files.h"
 #include "media/video/encode.h"
-#include "media/video/libav.h"
 #include "media/audio/speech.h"
 #include "tensor/alloc.h"
 
@@ -404,14 +403,6 @@ int main(void)
 {
     allocator = rml_allocator_default();
     rml_libav_quiet();
-    if (!rml_libav_version()) {
-        rml_video_in *in;
-        rml_video_in_settings settings = rml_video_in_settings_default();
-        rml_error err = {0};
-        CHECK(rml_video_in_open(&in, "x.mp4", &settings, allocator, &err) == RML_ERR_UNSUPPORTED);
-        CHECK(strstr(err.message, "x.mp4"));
-        return check_result() ? 1 : 77;
-    }
     CHECK(mkdtemp(folder) != NULL);
     write_wav(in_folder("a.wav"), RATE, RATE * SECONDS);
     test_lossless();

@@ -1,8 +1,7 @@
 // Images: round trips, orientation, and files that are cut or lie.
 #define _POSIX_C_SOURCE 200809L
 #include "tests/support/check.h"
-#include "media/image/image.h"
-#include "media/image/jpeg_scan.h"
+#include "media/image/picture_codecs.h"
 #include "media/image/orient.h"
 #include "media/image/picture.h"
 

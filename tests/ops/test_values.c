@@ -1,7 +1,6 @@
 // Operators on elements of every type: conversion, elementwise functions, and moving.
 #include "tests/support/net.h"
 
-#include "tensor/convert.h"
 #include "tensor/dtype.h"
 
 #include <float.h>

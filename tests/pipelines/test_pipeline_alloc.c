@@ -1,9 +1,9 @@
 // Every allocation of the pipeline's parts fails once: RML_ERR_NOMEM, and nothing leaks.
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/faces/faces_file.h"
-#include "pipelines/faces/light_decode.h"
+#include "pipelines/faces/light_detector.h"
 #include "pipelines/ring.h"
-#include "pipelines/faces/s3fd_decode.h"
+#include "pipelines/faces/s3fd.h"
 
 #include "tests/support/check.h"
 #include "tests/support/counting_allocator.h"

@@ -8,7 +8,6 @@
 #include "tensor/names.h"
 #include "pipelines/classify/labels.h"
 #include "pipelines/classify/picture_input.h"
-#include "pipelines/classify/top_classes.h"
 
 static rml_error error;
 

@@ -1,6 +1,5 @@
 // Decoding of S3FD's maps against the reference in Python, and the detector's input.
-#include "pipelines/faces/s3fd_decode.h"
-#include "pipelines/faces/s3fd_detect.h"
+#include "pipelines/faces/s3fd.h"
 
 #include "tests/support/check.h"
 #include "tests/golden/s3fd_faces.h"

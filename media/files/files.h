@@ -1,9 +1,8 @@
-// Files below a folder, and folders for files to come.
-#ifndef RML_MEDIA_FILES_FOLDER_H
-#define RML_MEDIA_FILES_FOLDER_H
+// Files below a folder, folders for files to come, and files that appear when they are whole.
+#ifndef RML_MEDIA_FILES_FILES_H
+#define RML_MEDIA_FILES_FILES_H
 
 #include "tensor/arena.h"
-#include "tensor/status.h"
 
 #define RML_FOLDER_MAX_FILES ((size_t)1 << 20)
 #define RML_FOLDER_MAX_DEPTH 64
@@ -28,5 +27,15 @@ char *rml_path_join(rml_arena *arena, const char *folder, const char *name);
 
 // Makes the folders that `path` lies in.
 rml_status rml_make_folders(const char *path, const rml_allocator *allocator, rml_error *err);
+
+// A name beside `path` that no file has now, to be freed by the caller: "<path>.<n>.part".
+rml_status rml_temporary_name(char **out, const char *path, const rml_allocator *allocator,
+                              rml_error *err);
+
+// Moves `temporary` onto `path`, replacing what is there; on failure `temporary` is removed.
+rml_status rml_replace_file(const char *temporary, const char *path, rml_error *err);
+
+// RML_OK when a file can be created beside `path` and `path` is not a folder.
+rml_status rml_check_writable(const char *path, const rml_allocator *allocator, rml_error *err);
 
 #endif
