@@ -145,7 +145,10 @@ static uint64_t macs(const rml_op_args *args)
 
 static bool accepts_bf16(const rml_op_args *args)
 {
-    return rml_wants_bf16(args) && rml_attention_online_accepts(args);
+    const rml_attention_dims d = rml_attention_dims_of(args);
+    return rml_attention_online_accepts(args) &&
+           rml_bf16_gains(args, (size_t)d.depth, (size_t)d.keys) &&
+           rml_bf16_gains(args, (size_t)d.keys, (size_t)d.width);
 }
 
 static const rml_algorithm algorithms[] = {{.name = "online-softmax-bf16",

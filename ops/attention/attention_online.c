@@ -53,7 +53,7 @@ static sizes sizes_of(const rml_op_args *args)
                .keys = (size_t)d.keys,
                .depth = (size_t)d.depth,
                .width = (size_t)d.width,
-               .bf16 = rml_wants_bf16(args),
+               .bf16 = rml_runs_bf16(args),
                .group = 1};
     s.gemm = rml_gemm_of(args, s.bf16);
     s.deep = rml_pack_depth(s.gemm, s.depth);

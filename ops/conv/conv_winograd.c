@@ -39,24 +39,15 @@ static bool fits(const rml_op_args *args)
     return in->dim[1] >= 16 && out->dim[1] >= 16 && out->dim[2] >= 16 && out->dim[3] >= 16;
 }
 
-// ---- the choice in bf16: what a way takes for an output pixel, in multiply-adds of gemm_f32
-// -------
+// ---- the choice in bf16, by multiply-adds of gemm_f32 for a pixel -------------------------------
 
 #define TRANSFORM 16.0f // that an element of a transformed tile takes to be made or read
-#define ROUND 4.0f      // that rounding an element of an image takes
-#define GAIN 0.9f       // of what f32 takes, else f32 it is
 #define LESS 0.8f       // of what the direct sum takes, which errs less and has smaller weights
 
 static float winograd_cost(const rml_op_args *args, float planes, float rate)
 {
     const float c = (float)args->in[0].dim[1], o = (float)args->out[0].dim[1];
     return planes * (c * o / rate + TRANSFORM * (c + o)) / (float)(OUT * OUT);
-}
-
-static float direct_cost(const rml_op_args *args)
-{
-    const rml_tensor *weight = &args->in[1];
-    return (float)args->out[0].dim[1] * (float)(weight->dim[1] * weight->dim[2] * weight->dim[3]);
 }
 
 typedef enum way { WAY_F32, WAY_DIRECT_BF16, WAY_WINOGRAD_BF16 } way;
@@ -67,15 +58,16 @@ static way choose(const rml_op_args *args)
     if (!rml_wants_bf16(args) || !rml_conv_bf16_fits(args))
         return WAY_F32;
     const float rate = args->kernels->gemm_bf16.rate;
+    const size_t c = (size_t)in->dim[1], cols = rml_conv_taps(args) * (size_t)out->dim[1];
     const float f32 =
-        fits(args) ? winograd_cost(args, RML_WINOGRAD_PLANES, 1.0f) : direct_cost(args);
+        fits(args) ? winograd_cost(args, RML_WINOGRAD_PLANES, 1.0f) : (float)c * (float)cols;
     // The whole input is rounded, also where a stride leaves most of it out.
     const float reads = (float)(in->dim[2] * in->dim[3]) / (float)(out->dim[2] * out->dim[3]);
-    const float direct = direct_cost(args) / rate + ROUND * (float)in->dim[1] * reads;
+    const float direct = rml_bf16_cost(args, c, cols, reads);
     const float winograd = fits(args) && out->dim[2] * out->dim[3] > BF16_PIXELS
                                ? winograd_cost(args, RML_WINOGRAD_COMPLEX_PLANES, rate)
                                : INFINITY;
-    if (direct >= GAIN * f32 && winograd >= GAIN * f32)
+    if (direct >= RML_BF16_GAIN * f32 && winograd >= RML_BF16_GAIN * f32)
         return WAY_F32;
     return winograd < LESS * direct ? WAY_WINOGRAD_BF16 : WAY_DIRECT_BF16;
 }

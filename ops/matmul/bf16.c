@@ -3,11 +3,25 @@
 #include "kernels/pack.h"
 
 #define CHUNK_PIXELS 64
+#define ROUND 4.0f // multiply-adds that rounding an element takes
 
 bool rml_wants_bf16(const rml_op_args *args)
 {
     const rml_gemm *gemm = &args->kernels->gemm_bf16;
     return args->precision == RML_PRECISION_BF16 && gemm->run && gemm->rate > 1.0f;
+}
+
+float rml_bf16_cost(const rml_op_args *args, size_t depth, size_t cols, float rounds)
+{
+    const rml_gemm *gemm = &args->kernels->gemm_bf16;
+    return (float)rml_pack_depth(gemm, depth) * (float)cols / gemm->rate +
+           ROUND * (float)depth * rounds;
+}
+
+bool rml_bf16_gains(const rml_op_args *args, size_t depth, size_t cols)
+{
+    return rml_wants_bf16(args) &&
+           rml_bf16_cost(args, depth, cols, 1.0f) < RML_BF16_GAIN * (float)depth * (float)cols;
 }
 
 size_t rml_bf16_image_bytes(const rml_op_args *args, const rml_tensor *image)

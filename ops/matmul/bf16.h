@@ -4,8 +4,14 @@
 
 #include "ops/op.h"
 
-// Whether products are wanted in bf16, and can be had faster than in f32.
+// Whether products are wanted in bf16, and the CPU's are faster than those of f32.
 bool rml_wants_bf16(const rml_op_args *args);
+
+// What a row of a product takes in bf16, rounding it `rounds` times included, in multiply-adds of
+// gemm_f32, where f32 takes depth * cols; and whether that, once rounded, is clearly less.
+#define RML_BF16_GAIN 0.9f
+float rml_bf16_cost(const rml_op_args *args, size_t depth, size_t cols, float rounds);
+bool rml_bf16_gains(const rml_op_args *args, size_t depth, size_t cols);
 
 // The product that the chosen algorithm runs on: its functions may serve both precisions.
 static inline bool rml_runs_bf16(const rml_op_args *args)

@@ -93,7 +93,8 @@ static void run(const rml_op_args *args)
 // Rows of a matrix that is all of an item meet the weights once: what bf16 saves there is little.
 static bool accepts_bf16(const rml_op_args *args)
 {
-    return rml_wants_bf16(args) && args->in[0].rank > 2;
+    return args->in[0].rank > 2 &&
+           rml_bf16_gains(args, (size_t)args->in[1].dim[1], (size_t)args->in[1].dim[0]);
 }
 
 static const rml_algorithm algorithms[] = {{.name = "packed-gemm-bf16",

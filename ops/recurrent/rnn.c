@@ -145,6 +145,7 @@ void rml_rnn_projection_make(rml_rnn_projection *projection, const rml_op_args *
     p->args.in_count = 3;
     p->args.out = &p->out;
     p->args.constants = p->constants;
+    p->args.precision = args->algorithm->precision; // what the profile says
     p->algorithm = rml_op_choose(&rml_op_linear, &p->args);
 }
 
@@ -170,14 +171,20 @@ void rml_rnn_projection_run(rml_rnn_projection *projection, const void *packed, 
 
 // ---- algorithms ---------------------------------------------------------------------------------
 
+// As the linear layer of all steps' inputs is computed.
+static bool projects_in_bf16(const rml_op_args *args)
+{
+    return rml_bf16_gains(args, (size_t)args->in[W].dim[2], (size_t)args->in[W].dim[1]);
+}
+
 static bool lstm_bf16(const rml_op_args *args)
 {
-    return rml_wants_bf16(args) && rml_rnn_lstm_accepts(args);
+    return rml_rnn_lstm_accepts(args) && projects_in_bf16(args);
 }
 
 static bool projected_bf16(const rml_op_args *args)
 {
-    return rml_wants_bf16(args) && rml_rnn_projected_accepts(args);
+    return rml_rnn_projected_accepts(args) && projects_in_bf16(args);
 }
 
 #define LSTM                                                                                       \
