@@ -7,7 +7,7 @@ import pytest
 
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "tools" / "golden"))
+sys.path.insert(0, str(ROOT / "tests" / "golden" / "make"))
 import golden_list  # noqa: E402
 import make_golden  # noqa: E402
 

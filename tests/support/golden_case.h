@@ -1,4 +1,4 @@
-// Reader of tests/golden/ops, written by tools/golden/make_golden.py.
+// Reader of tests/golden/ops, written by tests/golden/make/make_golden.py.
 #ifndef RML_TESTS_SUPPORT_GOLDEN_CASE_H
 #define RML_TESTS_SUPPORT_GOLDEN_CASE_H
 

@@ -1,5 +1,5 @@
 // Numbers that C and Python tests make alike: splitmix64 of a seed, see
-// tools/golden/make_golden.py.
+// tests/golden/make/make_golden.py.
 #ifndef RML_TESTS_SUPPORT_UNIFORM_H
 #define RML_TESTS_SUPPORT_UNIFORM_H
 

@@ -10,7 +10,7 @@ and the other file holds the expected elements, little-endian float32, from OFFS
 right when it lies within ABSOLUTE + RELATIVE * |expected|; golden_cases.py derives both from the
 number of roundings.
 
-    python3 tools/golden/make_golden.py [FOLDER]
+    python3 tests/golden/make/make_golden.py [FOLDER]
 """
 
 import sys
@@ -141,7 +141,7 @@ def write_group(folder, group):
 
 
 if __name__ == "__main__":
-    root = Path(__file__).resolve().parent.parent.parent
-    target = sys.argv[1] if len(sys.argv) > 1 else root / "tests" / "golden" / "ops"
+    stored = Path(__file__).resolve().parents[1] / "ops"
+    target = sys.argv[1] if len(sys.argv) > 1 else stored
     for name in golden_list.GROUPS:
         print(f"{name}: {write_group(target, name) * 4} bytes")
