@@ -1,15 +1,7 @@
 #include "engine/memory_pool.h"
 
+#include "tensor/sanitizer.h"
 #include "tensor/size.h"
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#define POISON(memory, bytes) ASAN_POISON_MEMORY_REGION(memory, bytes)
-#define UNPOISON(memory, bytes) ASAN_UNPOISON_MEMORY_REGION(memory, bytes)
-#else
-#define POISON(memory, bytes) ((void)0)
-#define UNPOISON(memory, bytes) ((void)0)
-#endif
 
 #define HEAD_BYTES RML_ALIGNMENT
 
@@ -56,7 +48,7 @@ static bool round_size(size_t bytes, size_t *whole, size_t *size)
 
 static void drop(rml_memory_pool *pool, struct rml_lent *block)
 {
-    UNPOISON((char *)block + HEAD_BYTES, block->bytes - HEAD_BYTES);
+    RML_UNPOISON((char *)block + HEAD_BYTES, block->bytes - HEAD_BYTES);
     pool->held -= block->bytes;
     rml_free(pool->allocator, block);
 }
@@ -110,7 +102,7 @@ rml_status rml_memory_pool_take(rml_memory_pool *pool, size_t bytes, void **memo
     struct rml_lent *block = pool->kept[size];
     if (block) {
         unlink_from(&pool->kept[size], block);
-        UNPOISON((char *)block + HEAD_BYTES, block->bytes - HEAD_BYTES);
+        RML_UNPOISON((char *)block + HEAD_BYTES, block->bytes - HEAD_BYTES);
     } else {
         RML_TRY(allocate(pool, whole, size, &block, err));
     }
@@ -126,7 +118,7 @@ static void keep(rml_memory_pool *pool, struct rml_lent *block)
     unlink_from(&pool->lent, block);
     link_to(&pool->kept[block->size], block);
     pool->used -= block->bytes;
-    POISON((char *)block + HEAD_BYTES, block->bytes - HEAD_BYTES);
+    RML_POISON((char *)block + HEAD_BYTES, block->bytes - HEAD_BYTES);
 }
 
 void rml_memory_pool_give(rml_memory_pool *pool, void *memory)

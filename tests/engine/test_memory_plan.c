@@ -1,6 +1,9 @@
 // Memory planner: no two buffers that live together overlap, nothing below the lower bound, the
-// bound itself where it can be reached, and the plan does not depend on chance.
+// bound itself where it can be reached, and the plan does not depend on chance. The pool: what was
+// given back is taken again.
 #include "engine/memory.h"
+#include "engine/memory_pool.h"
+#include "tensor/sanitizer.h"
 #include "tests/support/check.h"
 #include "tests/support/counting_allocator.h"
 #include "tests/support/uniform.h"
@@ -210,8 +213,30 @@ static void test_verify(void)
     CHECK(!verify(two, 2, 128));
 }
 
+// A block that was given back is poison to AddressSanitizer.
+static void test_pool(void)
+{
+    counting count;
+    const rml_allocator allocator = counting_allocator(&count);
+    rml_memory_pool pool = {.allocator = &allocator, .run = 1};
+    void *lent = NULL, *again = NULL;
+    rml_error err = {0};
+    CHECK(rml_memory_pool_take(&pool, 100, &lent, &err) == RML_OK);
+    memset(lent, 1, 100);
+    rml_memory_pool_give(&pool, lent);
+#if RML_WITH_ASAN
+    CHECK(__asan_address_is_poisoned(lent) && __asan_address_is_poisoned((char *)lent + 99));
+#endif
+    CHECK(rml_memory_pool_take(&pool, 100, &again, &err) == RML_OK && again == lent);
+    memset(again, 2, 100);
+    rml_memory_pool_give(&pool, again);
+    rml_memory_pool_release(&pool);
+    CHECK(count.live_bytes == 0);
+}
+
 int main(void)
 {
+    test_pool();
     test_random();
     test_simple();
     test_limits();

@@ -3,8 +3,9 @@
 #include "tests/support/counting_allocator.h"
 #include "tests/support/net.h"
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&       \
-    !defined(__clang__)
+#include "tensor/sanitizer.h"
+
+#if defined(__GLIBC__) && !RML_WITH_SANITIZER && !defined(__clang__)
 #define COUNTS_MALLOC 1
 // Every allocation of the process, whatever hook it goes around: the C library calls these.
 static size_t malloc_calls;

@@ -6,23 +6,14 @@
 #include "tests/support/counting_allocator.h"
 #include "tests/support/media_files.h"
 
+#include "tensor/sanitizer.h"
+
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-// Sanitizers keep what was freed; clang tells of them in another way than gcc.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-#define UNDER_SANITIZER
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(UNDER_SANITIZER)
-enum { WATCHED = 1 };
-#else
-enum { WATCHED = 0 };
-#endif
-
+enum { WATCHED = RML_WITH_SANITIZER }; // sanitizers keep what was freed
 enum { WIDTH = 192, HEIGHT = 160, FRAMES = 80, RATE = 16000 };
 
 static char folder[] = "/tmp/test_long_voice_XXXXXX";
