@@ -1,6 +1,6 @@
 """bf16 against f32 for every network: CPU time of a run, and exit code 1 where bf16 takes longer.
 
-    python bench/compare_precisions.py [--masks M ...] [-- NETWORK[@BATCH] ...]
+    python bench/compare_precisions.py [--masks M ...] [-- NETWORK[@BATCH][=WEIGHTS] ...]
 
 CPU time of two processes of different length, so that loading drops out; precisions in turn, the
 least of the rounds. A mask is what RML_CPU_MASK takes away. bf16 may take --slack percent longer,
@@ -13,14 +13,20 @@ import os
 import subprocess
 import sys
 
-NETWORKS = """wav2lip wav2lip@16 ffdnet s3fd mobilenetv2 mobilenetv2@8 lstm unet vae-encoder
-vae-decoder wav2vec2 whisper-encoder""".split()
+NETWORKS = """wav2lip wav2lip@16 ffdnet ffdnet=data/weights/ffdnet_gray.safetensors s3fd mobilenetv2
+mobilenetv2@8 lstm unet vae-encoder vae-decoder wav2vec2 whisper-encoder""".split()
 RUNS = {"unet": 2, "vae-encoder": 2, "vae-decoder": 2, "mobilenetv2": 64, "lstm": 20000}
 
 
+def split(network):
+    named, _, weights = network.partition("=")
+    return named.partition("@"), weights
+
+
 def cpu_of(program, network, precision, threads, mask, runs):
-    name, _, batch = network.partition("@")
+    (name, _, batch), weights = split(network)
     options = ["--batch", batch or "1", "--threads", threads, "--precision", precision]
+    options += ["--weights", weights] if weights else []
     done = subprocess.Popen(
         [program, "bench", name, *options, "--runs", str(runs), "--seconds", "0", "--json"],
         stdout=subprocess.PIPE,
@@ -51,7 +57,7 @@ def main():
     slower = 0
     print("| network | threads | without | f32 | bf16 | f32 / bf16 |\n|---|---|---|---|---|---|")
     for network in args.networks or NETWORKS:
-        name, _, batch = network.partition("@")
+        name, _, batch = split(network)[0]
         more = max(1, RUNS.get(name, 8) // int(batch or 1))
         for threads in args.threads.split(","):
             for mask in args.masks:
