@@ -33,12 +33,52 @@ typedef struct rml_onnx_call {
     bool refused;
 } rml_onnx_call;
 
+// What becomes of an attribute of an operator that is one of ours by another name.
+typedef enum rml_field_kind {
+    RML_FIELD_END,
+    RML_FIELD_IGNORE,       // changes nothing here
+    RML_FIELD_INT,          // to an int64_t, `absent` where the node has none of this name
+    RML_FIELD_AXIS,         // to an int
+    RML_FIELD_FLAG,         // to a bool: it is not 0
+    RML_FIELD_UNLESS,       // it is 0
+    RML_FIELD_ABSENT,       // it is not there
+    RML_FIELD_FLOAT,        // to a float, `number` where absent
+    RML_FIELD_INT_AS_FLOAT, // an integer to a float
+    RML_FIELD_NUMBER,       // `number` to a float; there is no attribute
+    RML_FIELD_DTYPE,        // an element type; f32 where absent, or (absent -1) that of the input
+    RML_FIELD_WORD,         // one of `words`, to an enum of the same order
+    RML_FIELD_WORD_FLAG,    // ... to a bool: not the first
+    RML_FIELD_OPTION,       // the entry's option, to an enum
+    RML_FIELD_OPTION_FLAG,  // ... to a bool
+    RML_FIELD_LIST,         // `input`, which older opsets have as this attribute
+    RML_FIELD_I64,          // `input` as i64; there is no attribute
+} rml_field_kind;
+
+typedef struct rml_onnx_field {
+    rml_field_kind kind;
+    const char *name;
+    size_t at; // of the field in rml_op_attr
+    int32_t absent;
+    int input;
+    double number;
+    const char *words; // with blanks between them
+} rml_onnx_field;
+
+#define RML_FIELD(what, title, member, ...)                                                        \
+    {                                                                                              \
+        .kind = RML_FIELD_##what, .name = title, .at = offsetof(rml_op_attr, member), __VA_ARGS__  \
+    }
+
+// A row names a handler, or else one of our operators and the fields that its attributes go to, to
+// the first RML_FIELD_END; inputs and outputs stay as they are.
 typedef struct rml_onnx_entry {
     const char *op_type; // with the domain and a dot in front where that is not ONNX's own
     void (*import)(rml_onnx_call *call);
-    int64_t since;  // first opset whose meaning the handler knows
-    int32_t option; // for handlers that serve several operators
-    bool f32;       // computed in f32 alone: other floats are cast before, and back behind
+    rml_op_id op;
+    const rml_onnx_field *fields; // or NULL
+    int64_t since;                // first opset whose meaning the handler knows
+    int32_t option;               // for handlers that serve several operators
+    bool f32; // computed in f32 alone: other floats are cast before, and back behind
 } rml_onnx_entry;
 
 // Tables by family, ops_*.c; each ends with an entry whose op_type is NULL.
@@ -90,6 +130,15 @@ const rml_onnx_graph *rml_onnx_graph_attribute(rml_onnx_call *call, const char *
 bool rml_onnx_has(const rml_onnx_call *call, const char *name); // does not count as asking
 // For attributes that change nothing here.
 void rml_onnx_ignore(rml_onnx_call *call, const char *name);
+
+// Which of `words`, which have blanks between them; refuses any other.
+int rml_onnx_word(rml_onnx_call *call, const char *name, const char *words, int absent);
+
+// An axis as our attributes hold it; refuses what is none of any value.
+int rml_onnx_axis(rml_onnx_call *call, const char *name, int64_t absent);
+
+// What a row without a handler stands for.
+void rml_onnx_import_plain(rml_onnx_call *call, rml_op_id op, const rml_onnx_field *fields);
 
 // An element type from an attribute that holds a TensorProto.DataType; refuses what we have not.
 rml_dtype rml_onnx_dtype_of(rml_onnx_call *call, const char *name, rml_dtype absent);

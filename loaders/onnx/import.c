@@ -150,7 +150,10 @@ static rml_status handle(rml_onnx_call *call, rml_value_id *in)
     rml_dtype back = RML_F32;
     if (entry->f32)
         RML_TRY(cast_inputs(call, in, &back));
-    entry->import(call);
+    if (entry->import)
+        entry->import(call);
+    else
+        rml_onnx_import_plain(call, entry->op, entry->fields);
     for (int k = 0; k < call->out_count && back != RML_F32; k++)
         if (call->out[k] < graph->value_count && graph->values[call->out[k]].dtype == RML_F32)
             call->out[k] = rml_onnx_cast(call, call->out[k], back);

@@ -21,63 +21,21 @@ static rml_value_id binary_of(rml_onnx_call *call, rml_binary kind, rml_value_id
 
 // ---- one operand --------------------------------------------------------------------------------
 
-static rml_value_id unary(rml_onnx_call *call, double p, double q)
-{
-    return unary_of(call, rml_onnx_in(call, 0), (rml_unary)rml_onnx_option(call), p, q);
-}
-
-static void import_unary(rml_onnx_call *call)
-{
-    rml_onnx_ignore(call, "consumed_inputs"); // before opset 6: a hint about memory
-    call->out[0] = unary(call, 0, 0);
-}
-
-static void import_relu(rml_onnx_call *call)
-{
-    rml_onnx_ignore(call, "consumed_inputs");
-    call->out[0] = unary(call, 0, INFINITY);
-}
-
-// With alpha, and beta or gamma behind it.
-static void import_alpha(rml_onnx_call *call)
-{
-    const int32_t kind = rml_onnx_option(call);
-    double p = 1, q = 0;
-    rml_onnx_ignore(call, "consumed_inputs");
-    if (kind == RML_UNARY_LEAKY_RELU)
-        p = 0.01f;
-    if (kind == RML_UNARY_SELU) {
-        p = call->opset < 6 ? 1.6732f : 1.67326319217681884765625f;
-        q = rml_onnx_float(call, "gamma", call->opset < 6 ? 1.0507f : 1.05070102214813232421875f);
-    }
-    if (kind == RML_UNARY_HARD_SIGMOID) {
-        p = 0.2f;
-        q = rml_onnx_float(call, "beta", 0.5);
-    }
-    call->out[0] = unary(call, rml_onnx_float(call, "alpha", p), q);
-}
-
-static void import_shrink(rml_onnx_call *call)
-{
-    const double bias = rml_onnx_float(call, "bias", 0);
-    call->out[0] = unary(call, bias, rml_onnx_float(call, "lambd", 0.5));
-}
-
 static void import_gelu(rml_onnx_call *call)
 {
-    const char *approximate = rml_onnx_text_of(call, "approximate", "none");
-    const bool is_tanh = strcmp(approximate, "tanh") == 0;
-    if (!is_tanh && strcmp(approximate, "none") != 0)
-        rml_onnx_refuse(call, "approximate is \"%.40s\"", approximate);
-    else
-        call->out[0] = unary_of(call, rml_onnx_in(call, 0),
-                                is_tanh ? RML_UNARY_GELU_TANH : RML_UNARY_GELU, 0, 0);
+    const bool is_tanh = rml_onnx_word(call, "approximate", "none tanh", 0) != 0;
+    call->out[0] =
+        unary_of(call, rml_onnx_in(call, 0), is_tanh ? RML_UNARY_GELU_TANH : RML_UNARY_GELU, 0, 0);
 }
 
-static void import_is_inf(rml_onnx_call *call)
+// The defaults were rounded otherwise before opset 6.
+static void import_selu(rml_onnx_call *call)
 {
-    const double negative = (double)rml_onnx_int(call, "detect_negative", 1);
-    call->out[0] = unary(call, negative, (double)rml_onnx_int(call, "detect_positive", 1));
+    const bool old = call->opset < 6;
+    rml_onnx_ignore(call, "consumed_inputs");
+    const double p = rml_onnx_float(call, "alpha", old ? 1.6732f : 1.67326319217681884765625f);
+    const double q = rml_onnx_float(call, "gamma", old ? 1.0507f : 1.05070102214813232421875f);
+    call->out[0] = unary_of(call, rml_onnx_in(call, 0), RML_UNARY_SELU, p, q);
 }
 
 static rml_value_id swish(rml_onnx_call *call)
@@ -137,12 +95,11 @@ static void import_mod(rml_onnx_call *call)
 
 static void import_shift(rml_onnx_call *call)
 {
-    const char *direction = rml_onnx_text_of(call, "direction", "");
-    const bool left = strcmp(direction, "LEFT") == 0;
-    if (!left && strcmp(direction, "RIGHT") != 0)
-        rml_onnx_refuse(call, "direction is \"%.40s\"", direction);
+    const int direction = rml_onnx_word(call, "direction", "LEFT RIGHT", -1);
+    if (direction < 0)
+        rml_onnx_refuse(call, "it has no direction");
     else
-        call->out[0] = binary_of(call, left ? RML_BINARY_SHIFT_LEFT : RML_BINARY_SHIFT_RIGHT,
+        call->out[0] = binary_of(call, direction ? RML_BINARY_SHIFT_RIGHT : RML_BINARY_SHIFT_LEFT,
                                  rml_onnx_in(call, 0), rml_onnx_in(call, 1));
 }
 
@@ -266,76 +223,111 @@ static void import_dropout(rml_onnx_call *call)
         call->opset < 10 ? rml_onnx_cast(call, kept, rml_onnx_fact(call, 0).dtype) : kept;
 }
 
+// ---- functions with parameters ------------------------------------------------------------------
+
+#define KIND RML_FIELD(OPTION, NULL, unary.kind, .absent = 0)
+#define HINT                                                                                       \
+    {                                                                                              \
+        .kind = RML_FIELD_IGNORE, .name = "consumed_inputs"                                        \
+    } // about memory, before opset 6
+#define P(title, value) RML_FIELD(FLOAT, title, unary.param[0], .number = value)
+#define Q(title, value) RML_FIELD(FLOAT, title, unary.param[1], .number = value)
+
+static const rml_onnx_field unary[] = {KIND, HINT, {0}};
+static const rml_onnx_field relu[] = {
+    KIND, HINT, RML_FIELD(NUMBER, NULL, unary.param[1], .number = INFINITY), {0}};
+static const rml_onnx_field alpha[] = {KIND, HINT, P("alpha", 1), {0}};
+static const rml_onnx_field leaky_relu[] = {KIND, HINT, P("alpha", 0.01f), {0}};
+static const rml_onnx_field hard_sigmoid[] = {KIND, HINT, P("alpha", 0.2f), Q("beta", 0.5), {0}};
+static const rml_onnx_field shrink[] = {KIND, P("bias", 0), Q("lambd", 0.5), {0}};
+static const rml_onnx_field is_inf[] = {
+    KIND,
+    RML_FIELD(INT_AS_FLOAT, "detect_negative", unary.param[0], .absent = 1),
+    RML_FIELD(INT_AS_FLOAT, "detect_positive", unary.param[1], .absent = 1),
+    {0}};
+
+#define OF(title, list, which)                                                                     \
+    {                                                                                              \
+        .op_type = title, .op = RML_OP_UNARY, .fields = list, .option = RML_UNARY_##which          \
+    }
+#define UNARY(title, which) OF(title, unary, which)
+#define BY(title, handler, which)                                                                  \
+    {                                                                                              \
+        .op_type = title, .import = handler, .option = RML_BINARY_##which                          \
+    }
+#define BINARY(title, which) BY(title, import_binary, which)
+#define MANY(title, which) BY(title, import_many, which)
+
 const rml_onnx_entry rml_onnx_elementwise[] = {
-    {.op_type = "Abs", .import = import_unary, .option = RML_UNARY_ABS},
-    {.op_type = "Acos", .import = import_unary, .option = RML_UNARY_ACOS},
-    {.op_type = "Acosh", .import = import_unary, .option = RML_UNARY_ACOSH},
-    {.op_type = "Add", .import = import_binary, .option = RML_BINARY_ADD},
-    {.op_type = "And", .import = import_binary, .option = RML_BINARY_AND},
-    {.op_type = "Asin", .import = import_unary, .option = RML_UNARY_ASIN},
-    {.op_type = "Asinh", .import = import_unary, .option = RML_UNARY_ASINH},
-    {.op_type = "Atan", .import = import_unary, .option = RML_UNARY_ATAN},
-    {.op_type = "Atanh", .import = import_unary, .option = RML_UNARY_ATANH},
+    UNARY("Abs", ABS),
+    UNARY("Acos", ACOS),
+    UNARY("Acosh", ACOSH),
+    UNARY("Asin", ASIN),
+    UNARY("Asinh", ASINH),
+    UNARY("Atan", ATAN),
+    UNARY("Atanh", ATANH),
+    UNARY("BitwiseNot", BIT_NOT),
+    UNARY("Ceil", CEIL),
+    UNARY("Cos", COS),
+    UNARY("Cosh", COSH),
+    UNARY("Erf", ERF),
+    UNARY("Exp", EXP),
+    UNARY("Floor", FLOOR),
+    UNARY("HardSwish", HARD_SWISH),
+    UNARY("IsNaN", IS_NAN),
+    UNARY("Log", LOG),
+    UNARY("Mish", MISH),
+    UNARY("Neg", NEG),
+    UNARY("Not", NOT),
+    UNARY("Reciprocal", RECIPROCAL),
+    UNARY("Round", ROUND),
+    UNARY("Sigmoid", SIGMOID),
+    UNARY("Sign", SIGN),
+    UNARY("Sin", SIN),
+    UNARY("Sinh", SINH),
+    UNARY("Softplus", SOFTPLUS),
+    UNARY("Softsign", SOFTSIGN),
+    UNARY("Sqrt", SQRT),
+    UNARY("Tan", TAN),
+    UNARY("Tanh", TANH),
+    OF("Celu", alpha, CELU),
+    OF("Elu", alpha, ELU),
+    OF("HardSigmoid", hard_sigmoid, HARD_SIGMOID),
+    OF("IsInf", is_inf, IS_INF),
+    OF("LeakyRelu", leaky_relu, LEAKY_RELU),
+    OF("Relu", relu, CLAMP),
+    OF("Shrink", shrink, SHRINK),
+    OF("ThresholdedRelu", alpha, THRESHOLDED_RELU),
+    BINARY("Add", ADD),
+    BINARY("And", AND),
+    BINARY("BitwiseAnd", BIT_AND),
+    BINARY("BitwiseOr", BIT_OR),
+    BINARY("BitwiseXor", BIT_XOR),
+    BINARY("Div", DIV),
+    BINARY("Equal", EQUAL),
+    BINARY("Greater", GREATER),
+    BINARY("GreaterOrEqual", GREATER_EQUAL),
+    BINARY("Less", LESS),
+    BINARY("LessOrEqual", LESS_EQUAL),
+    BINARY("Mul", MUL),
+    BINARY("Or", OR),
+    BINARY("Pow", POW),
+    BINARY("Sub", SUB),
+    BINARY("Xor", XOR),
+    MANY("Max", MAX),
+    MANY("Mean", ADD),
+    MANY("Min", MIN),
+    MANY("Sum", ADD),
+    {.op_type = "Selu", .import = import_selu},
     {.op_type = "BitShift", .import = import_shift},
-    {.op_type = "BitwiseAnd", .import = import_binary, .option = RML_BINARY_BIT_AND},
-    {.op_type = "BitwiseNot", .import = import_unary, .option = RML_UNARY_BIT_NOT},
-    {.op_type = "BitwiseOr", .import = import_binary, .option = RML_BINARY_BIT_OR},
-    {.op_type = "BitwiseXor", .import = import_binary, .option = RML_BINARY_BIT_XOR},
     {.op_type = "Cast", .import = import_cast},
     {.op_type = "CastLike", .import = import_cast},
-    {.op_type = "Ceil", .import = import_unary, .option = RML_UNARY_CEIL},
-    {.op_type = "Celu", .import = import_alpha, .option = RML_UNARY_CELU},
     {.op_type = "Clip", .import = import_clip},
-    {.op_type = "Cos", .import = import_unary, .option = RML_UNARY_COS},
-    {.op_type = "Cosh", .import = import_unary, .option = RML_UNARY_COSH},
-    {.op_type = "Div", .import = import_binary, .option = RML_BINARY_DIV},
     {.op_type = "Dropout", .import = import_dropout},
-    {.op_type = "Elu", .import = import_alpha, .option = RML_UNARY_ELU},
-    {.op_type = "Equal", .import = import_binary, .option = RML_BINARY_EQUAL},
-    {.op_type = "Erf", .import = import_unary, .option = RML_UNARY_ERF},
-    {.op_type = "Exp", .import = import_unary, .option = RML_UNARY_EXP},
-    {.op_type = "Floor", .import = import_unary, .option = RML_UNARY_FLOOR},
     {.op_type = "Gelu", .import = import_gelu},
-    {.op_type = "Greater", .import = import_binary, .option = RML_BINARY_GREATER},
-    {.op_type = "GreaterOrEqual", .import = import_binary, .option = RML_BINARY_GREATER_EQUAL},
-    {.op_type = "HardSigmoid", .import = import_alpha, .option = RML_UNARY_HARD_SIGMOID},
-    {.op_type = "HardSwish", .import = import_unary, .option = RML_UNARY_HARD_SWISH},
-    {.op_type = "IsInf", .import = import_is_inf, .option = RML_UNARY_IS_INF},
-    {.op_type = "IsNaN", .import = import_unary, .option = RML_UNARY_IS_NAN},
-    {.op_type = "LeakyRelu", .import = import_alpha, .option = RML_UNARY_LEAKY_RELU},
-    {.op_type = "Less", .import = import_binary, .option = RML_BINARY_LESS},
-    {.op_type = "LessOrEqual", .import = import_binary, .option = RML_BINARY_LESS_EQUAL},
-    {.op_type = "Log", .import = import_unary, .option = RML_UNARY_LOG},
-    {.op_type = "Max", .import = import_many, .option = RML_BINARY_MAX},
-    {.op_type = "Mean", .import = import_many, .option = RML_BINARY_ADD},
-    {.op_type = "Min", .import = import_many, .option = RML_BINARY_MIN},
-    {.op_type = "Mish", .import = import_unary, .option = RML_UNARY_MISH},
     {.op_type = "Mod", .import = import_mod},
-    {.op_type = "Mul", .import = import_binary, .option = RML_BINARY_MUL},
-    {.op_type = "Neg", .import = import_unary, .option = RML_UNARY_NEG},
-    {.op_type = "Not", .import = import_unary, .option = RML_UNARY_NOT},
-    {.op_type = "Or", .import = import_binary, .option = RML_BINARY_OR},
     {.op_type = "PRelu", .import = import_prelu},
-    {.op_type = "Pow", .import = import_binary, .option = RML_BINARY_POW},
-    {.op_type = "Reciprocal", .import = import_unary, .option = RML_UNARY_RECIPROCAL},
-    {.op_type = "Relu", .import = import_relu, .option = RML_UNARY_CLAMP},
-    {.op_type = "Round", .import = import_unary, .option = RML_UNARY_ROUND},
-    {.op_type = "Selu", .import = import_alpha, .option = RML_UNARY_SELU},
-    {.op_type = "Shrink", .import = import_shrink, .option = RML_UNARY_SHRINK},
-    {.op_type = "Sigmoid", .import = import_unary, .option = RML_UNARY_SIGMOID},
-    {.op_type = "Sign", .import = import_unary, .option = RML_UNARY_SIGN},
-    {.op_type = "Sin", .import = import_unary, .option = RML_UNARY_SIN},
-    {.op_type = "Sinh", .import = import_unary, .option = RML_UNARY_SINH},
-    {.op_type = "Softplus", .import = import_unary, .option = RML_UNARY_SOFTPLUS},
-    {.op_type = "Softsign", .import = import_unary, .option = RML_UNARY_SOFTSIGN},
-    {.op_type = "Sqrt", .import = import_unary, .option = RML_UNARY_SQRT},
-    {.op_type = "Sub", .import = import_binary, .option = RML_BINARY_SUB},
-    {.op_type = "Sum", .import = import_many, .option = RML_BINARY_ADD},
     {.op_type = "SwiGLU", .import = import_swiglu},
     {.op_type = "Swish", .import = import_swish},
-    {.op_type = "Tan", .import = import_unary, .option = RML_UNARY_TAN},
-    {.op_type = "Tanh", .import = import_unary, .option = RML_UNARY_TANH},
-    {.op_type = "ThresholdedRelu", .import = import_alpha, .option = RML_UNARY_THRESHOLDED_RELU},
-    {.op_type = "Xor", .import = import_binary, .option = RML_BINARY_XOR},
     {.op_type = NULL},
 };

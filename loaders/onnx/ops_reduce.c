@@ -1,51 +1,9 @@
 // Reductions, and what searches, sorts or sums along an axis.
 #include "loaders/onnx/handler.h"
 
-#include <string.h>
-
-// An axis as attributes hold it; refuses what is none of any value.
-static int axis_attribute(rml_onnx_call *call, const char *name, int64_t absent)
-{
-    const int64_t axis = rml_onnx_int(call, name, absent);
-    if (axis < -RML_MAX_RANK || axis > RML_MAX_RANK)
-        rml_onnx_refuse(call, "there is no axis %lld", (long long)axis);
-    return (int)axis;
-}
-
-// Axes are an input since opset 18, those of ReduceSum since 13.
-static void import_reduce(rml_onnx_call *call)
-{
-    rml_reduce_attr attr = {.kind = (rml_reduce_kind)rml_onnx_option(call)};
-    attr.keep = rml_onnx_int(call, "keepdims", 1) != 0;
-    attr.empty_is_no = rml_onnx_int(call, "noop_with_empty_axes", 0) != 0;
-    const rml_value_id in[2] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, "axes")};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_REDUCE, &(rml_op_attr){.reduce = attr}, in, 2,
-                                  call->name);
-}
-
-static void import_arg(rml_onnx_call *call)
-{
-    const rml_arg_attr attr = {.axis = axis_attribute(call, "axis", 0),
-                               .smallest = rml_onnx_option(call) != 0,
-                               .keep = rml_onnx_int(call, "keepdims", 1) != 0,
-                               .last = rml_onnx_int(call, "select_last_index", 0) != 0};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_ARG, &(rml_op_attr){.arg = attr}, call->in, 1,
-                                  call->name);
-}
-
-static void import_running(rml_onnx_call *call)
-{
-    const rml_cumsum_attr attr = {.product = rml_onnx_option(call) != 0,
-                                  .exclusive = rml_onnx_int(call, "exclusive", 0) != 0,
-                                  .reverse = rml_onnx_int(call, "reverse", 0) != 0};
-    const rml_value_id in[2] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1)};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_CUMSUM, &(rml_op_attr){.running = attr}, in,
-                                  2, call->name);
-}
-
 static void import_topk(rml_onnx_call *call)
 {
-    const rml_topk_attr attr = {.axis = axis_attribute(call, "axis", -1),
+    const rml_topk_attr attr = {.axis = rml_onnx_axis(call, "axis", -1),
                                 .smallest = rml_onnx_int(call, "largest", 1) == 0};
     rml_onnx_ignore(call, "sorted"); // any order will do otherwise, so also the sorted one
     rml_value_id in[2] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1)};
@@ -64,7 +22,7 @@ static void import_topk(rml_onnx_call *call)
 static void import_unique(rml_onnx_call *call)
 {
     const bool flat = !rml_onnx_has(call, "axis");
-    const rml_unique_attr attr = {.axis = axis_attribute(call, "axis", 0),
+    const rml_unique_attr attr = {.axis = rml_onnx_axis(call, "axis", 0),
                                   .flat = flat,
                                   .sorted = rml_onnx_int(call, "sorted", 1) != 0};
     rml_graph *graph = call->graph;
@@ -104,7 +62,7 @@ static void import_softmax(rml_onnx_call *call)
 {
     const bool flat = call->opset < 13;
     const rml_softmax_attr attr = {.kind = (rml_softmax_kind)rml_onnx_option(call),
-                                   .axis = axis_attribute(call, "axis", flat ? 1 : -1),
+                                   .axis = rml_onnx_axis(call, "axis", flat ? 1 : -1),
                                    .flat = flat};
     call->out[0] = softmax(call, &attr);
 }
@@ -113,19 +71,11 @@ static void import_softmax(rml_onnx_call *call)
 
 static rml_value_id loss(rml_onnx_call *call, rml_value_id x)
 {
-    static const char *const names[] = {"none", "sum", "mean"};
-    const char *name = rml_onnx_text_of(call, "reduction", "mean");
     const rml_value_id in[3] = {x, rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
-    rml_nll_attr attr = {.ignores = rml_onnx_has(call, "ignore_index"),
-                         .ignored = rml_onnx_int(call, "ignore_index", 0)};
-    int kind = 0;
-    while (kind < 3 && strcmp(names[kind], name) != 0)
-        kind++;
-    if (kind == 3) {
-        rml_onnx_refuse(call, "reduction is \"%.40s\"", name);
-        return RML_NO_VALUE;
-    }
-    attr.reduction = (rml_nll_reduction)kind;
+    const rml_nll_attr attr = {
+        .ignores = rml_onnx_has(call, "ignore_index"),
+        .ignored = rml_onnx_int(call, "ignore_index", 0),
+        .reduction = (rml_nll_reduction)rml_onnx_word(call, "reduction", "none sum mean", 2)};
     return rml_graph_node(call->graph, RML_OP_NLL_LOSS, &(rml_op_attr){.nll = attr}, in, 3,
                           call->name);
 }
@@ -144,21 +94,44 @@ static void import_cross_entropy(rml_onnx_call *call)
         call->out[1] = logs;
 }
 
+// Axes are an input since opset 18, those of ReduceSum since 13.
+static const rml_onnx_field reduce[] = {
+    RML_FIELD(OPTION, NULL, reduce.kind, .absent = 0),
+    RML_FIELD(FLAG, "keepdims", reduce.keep, .absent = 1),
+    RML_FIELD(FLAG, "noop_with_empty_axes", reduce.empty_is_no, .absent = 0),
+    {.kind = RML_FIELD_LIST, .name = "axes", .input = 1},
+    {0}};
+static const rml_onnx_field arg[] = {RML_FIELD(OPTION_FLAG, NULL, arg.smallest, .absent = 0),
+                                     RML_FIELD(AXIS, "axis", arg.axis, .absent = 0),
+                                     RML_FIELD(FLAG, "keepdims", arg.keep, .absent = 1),
+                                     RML_FIELD(FLAG, "select_last_index", arg.last, .absent = 0),
+                                     {0}};
+static const rml_onnx_field cumsum[] = {
+    RML_FIELD(OPTION_FLAG, NULL, running.product, .absent = 0),
+    RML_FIELD(FLAG, "exclusive", running.exclusive, .absent = 0),
+    RML_FIELD(FLAG, "reverse", running.reverse, .absent = 0),
+    {0}};
+
+#define REDUCE(title, which)                                                                       \
+    {                                                                                              \
+        .op_type = title, .op = RML_OP_REDUCE, .fields = reduce, .option = RML_REDUCE_##which      \
+    }
+
 const rml_onnx_entry rml_onnx_reduce[] = {
-    {.op_type = "ReduceSum", .import = import_reduce, .option = RML_REDUCE_SUM},
-    {.op_type = "ReduceMean", .import = import_reduce, .option = RML_REDUCE_MEAN},
-    {.op_type = "ReduceMax", .import = import_reduce, .option = RML_REDUCE_MAX},
-    {.op_type = "ReduceMin", .import = import_reduce, .option = RML_REDUCE_MIN},
-    {.op_type = "ReduceProd", .import = import_reduce, .option = RML_REDUCE_PROD},
-    {.op_type = "ReduceL1", .import = import_reduce, .option = RML_REDUCE_L1},
-    {.op_type = "ReduceL2", .import = import_reduce, .option = RML_REDUCE_L2},
-    {.op_type = "ReduceSumSquare", .import = import_reduce, .option = RML_REDUCE_SUM_SQUARE},
-    {.op_type = "ReduceLogSum", .import = import_reduce, .option = RML_REDUCE_LOG_SUM},
-    {.op_type = "ReduceLogSumExp", .import = import_reduce, .option = RML_REDUCE_LOG_SUM_EXP},
-    {.op_type = "ArgMax", .import = import_arg},
-    {.op_type = "ArgMin", .import = import_arg, .option = 1},
-    {.op_type = "CumSum", .import = import_running},
-    {.op_type = "CumProd", .import = import_running, .option = 1},
+    REDUCE("ReduceSum", SUM),
+    REDUCE("ReduceMean", MEAN),
+    REDUCE("ReduceMax", MAX),
+    REDUCE("ReduceMin", MIN),
+    REDUCE("ReduceProd", PROD),
+    REDUCE("ReduceL1", L1),
+    REDUCE("ReduceL2", L2),
+    REDUCE("ReduceSumSquare", SUM_SQUARE),
+    REDUCE("ReduceLogSum", LOG_SUM),
+    REDUCE("ReduceLogSumExp", LOG_SUM_EXP),
+    {.op_type = "ArgMax", .op = RML_OP_ARG, .fields = arg},
+    {.op_type = "ArgMin", .op = RML_OP_ARG, .fields = arg, .option = 1},
+    {.op_type = "CumSum", .op = RML_OP_CUMSUM, .fields = cumsum},
+    {.op_type = "CumProd", .op = RML_OP_CUMSUM, .fields = cumsum, .option = 1},
     {.op_type = "TopK", .import = import_topk},
     {.op_type = "Unique", .import = import_unique},
     {.op_type = "Softmax", .import = import_softmax, .option = RML_SOFTMAX},

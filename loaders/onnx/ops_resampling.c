@@ -7,26 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct word {
-    const char *text;
-    int value;
-} word;
-
-// The value of an attribute that is one of a few words, whose list ends with NULL.
-static int word_of(rml_onnx_call *call, const char *name, const char *absent, const word *words)
+// The last two words are the others' names before opset 20.
+static rml_interpolation mode_of(rml_onnx_call *call, int absent)
 {
-    const char *text = rml_onnx_text_of(call, name, absent);
-    for (int i = 0; words[i].text; i++)
-        if (strcmp(words[i].text, text) == 0)
-            return words[i].value;
-    rml_onnx_refuse(call, "%s \"%s\" is not supported", name, text);
-    return 0;
+    const int mode = rml_onnx_word(call, "mode", "nearest linear cubic bilinear bicubic", absent);
+    return (rml_interpolation)(mode > 2 ? mode - 2 : mode);
 }
-
-static const word modes[] = {
-    {"nearest", RML_INTERPOLATION_NEAREST}, {"linear", RML_INTERPOLATION_LINEAR},
-    {"bilinear", RML_INTERPOLATION_LINEAR}, {"cubic", RML_INTERPOLATION_CUBIC},
-    {"bicubic", RML_INTERPOLATION_CUBIC},   {NULL, 0}};
 
 // Computes something on f32 or f64 alone: what to cast other types to.
 static rml_dtype float_for(rml_dtype type)
@@ -56,33 +42,20 @@ static rml_value_id back_to(rml_onnx_call *call, rml_value_id value, rml_dtype t
 
 static rml_resize_attr resize_attr(rml_onnx_call *call)
 {
-    static const word coordinates[] = {
-        {"half_pixel", RML_COORDINATES_HALF_PIXEL},
-        {"half_pixel_symmetric", RML_COORDINATES_HALF_PIXEL_SYMMETRIC},
-        {"pytorch_half_pixel", RML_COORDINATES_PYTORCH_HALF_PIXEL},
-        {"align_corners", RML_COORDINATES_ALIGN_CORNERS},
-        {"asymmetric", RML_COORDINATES_ASYMMETRIC},
-        {"tf_half_pixel_for_nn", RML_COORDINATES_HALF_PIXEL_FOR_NEAREST},
-        {"tf_crop_and_resize", RML_COORDINATES_CROP},
-        {NULL, 0}};
-    static const word nearest[] = {{"round_prefer_floor", RML_NEAREST_ROUND_PREFER_FLOOR},
-                                   {"round_prefer_ceil", RML_NEAREST_ROUND_PREFER_CEIL},
-                                   {"floor", RML_NEAREST_FLOOR},
-                                   {"ceil", RML_NEAREST_CEIL},
-                                   {NULL, 0}};
-    static const word aspects[] = {{"stretch", RML_ASPECT_STRETCH},
-                                   {"not_larger", RML_ASPECT_NOT_LARGER},
-                                   {"not_smaller", RML_ASPECT_NOT_SMALLER},
-                                   {NULL, 0}};
-    rml_resize_attr attr = {.mode = (rml_interpolation)word_of(call, "mode", "nearest", modes),
+    rml_resize_attr attr = {.mode = mode_of(call, RML_INTERPOLATION_NEAREST),
                             .coordinates = RML_COORDINATES_ASYMMETRIC,
                             .nearest = RML_NEAREST_OLD,
                             .cubic = -0.75};
     if (call->opset < 11)
         return attr;
-    attr.coordinates =
-        (rml_coordinates)word_of(call, "coordinate_transformation_mode", "half_pixel", coordinates);
-    attr.nearest = (rml_nearest)word_of(call, "nearest_mode", "round_prefer_floor", nearest);
+    attr.coordinates = (rml_coordinates)rml_onnx_word(
+        call, "coordinate_transformation_mode",
+        "half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric "
+        "tf_half_pixel_for_nn tf_crop_and_resize",
+        RML_COORDINATES_HALF_PIXEL);
+    attr.nearest = (rml_nearest)rml_onnx_word(call, "nearest_mode",
+                                              "round_prefer_floor round_prefer_ceil floor ceil",
+                                              RML_NEAREST_ROUND_PREFER_FLOOR);
     attr.cubic = rml_onnx_float(call, "cubic_coeff_a", -0.75);
     attr.exclude_outside = rml_onnx_int(call, "exclude_outside", 0) != 0;
     attr.extrapolation = rml_onnx_float(call, "extrapolation_value", 0);
@@ -90,7 +63,8 @@ static rml_resize_attr resize_attr(rml_onnx_call *call)
         return attr;
     int64_t axes[RML_MAX_RANK];
     attr.antialias = rml_onnx_int(call, "antialias", 0) != 0;
-    attr.aspect = (rml_aspect)word_of(call, "keep_aspect_ratio_policy", "stretch", aspects);
+    attr.aspect = (rml_aspect)rml_onnx_word(call, "keep_aspect_ratio_policy",
+                                            "stretch not_larger not_smaller", RML_ASPECT_STRETCH);
     attr.axis_count = rml_onnx_axes_list(call, "axes", axes, RML_MAX_RANK);
     for (int i = 0; i < attr.axis_count; i++)
         attr.axis[i] =
@@ -143,13 +117,10 @@ static void import_resize(rml_onnx_call *call)
 
 static void import_grid_sample(rml_onnx_call *call)
 {
-    static const word outsides[] = {{"zeros", RML_OUTSIDE_ZEROS},
-                                    {"border", RML_OUTSIDE_BORDER},
-                                    {"reflection", RML_OUTSIDE_REFLECTION},
-                                    {NULL, 0}};
     const rml_op_attr attr = {
-        .grid_sample = {.mode = (rml_interpolation)word_of(call, "mode", "linear", modes),
-                        .outside = (rml_outside)word_of(call, "padding_mode", "zeros", outsides),
+        .grid_sample = {.mode = mode_of(call, RML_INTERPOLATION_LINEAR),
+                        .outside = (rml_outside)rml_onnx_word(call, "padding_mode",
+                                                              "zeros border reflection", 0),
                         .align_corners = rml_onnx_int(call, "align_corners", 0) != 0}};
     const rml_dtype type = rml_onnx_fact(call, 0).dtype;
     if (call->refused)
@@ -159,15 +130,6 @@ static void import_grid_sample(rml_onnx_call *call)
     const rml_value_id out =
         rml_graph_node(call->graph, RML_OP_GRID_SAMPLE, &attr, in, 2, call->name);
     call->out[0] = out == RML_NO_VALUE ? out : back_to(call, out, type);
-}
-
-static void import_affine_grid(rml_onnx_call *call)
-{
-    const rml_op_attr attr = {
-        .affine_grid = {.align_corners = rml_onnx_int(call, "align_corners", 0) != 0}};
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, NULL)};
-    if (!call->refused)
-        call->out[0] = rml_graph_node(call->graph, RML_OP_AFFINE_GRID, &attr, in, 2, call->name);
 }
 
 static void import_center_crop_pad(rml_onnx_call *call)
@@ -184,8 +146,13 @@ static void import_center_crop_pad(rml_onnx_call *call)
             rml_graph_node(call->graph, RML_OP_CENTER_CROP_PAD, &attr, in, 2, call->name);
 }
 
+static const rml_onnx_field affine_grid[] = {
+    RML_FIELD(FLAG, "align_corners", affine_grid.align_corners, .absent = 0),
+    {.kind = RML_FIELD_I64, .input = 1},
+    {0}};
+
 const rml_onnx_entry rml_onnx_resampling[] = {
-    {.op_type = "AffineGrid", .import = import_affine_grid, .since = 20},
+    {.op_type = "AffineGrid", .op = RML_OP_AFFINE_GRID, .fields = affine_grid, .since = 20},
     {.op_type = "CenterCropPad", .import = import_center_crop_pad, .since = 18},
     {.op_type = "GridSample", .import = import_grid_sample, .since = 16},
     {.op_type = "Resize", .import = import_resize, .since = 10},

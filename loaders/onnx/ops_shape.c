@@ -1,8 +1,6 @@
 // Operators that give elements another shape or order, cut, join and repeat them.
 #include "loaders/onnx/handler.h"
 
-#include <string.h>
-
 // A list that newer opsets pass as input `index` and older ones as the attribute `name`. Our
 // operators take 32 bits too; a cast would only hide the elements until planning.
 static rml_value_id list_of(rml_onnx_call *call, int index, const char *name)
@@ -25,25 +23,6 @@ static void import_reshape(rml_onnx_call *call)
         rml_onnx_refuse(call, "the target shape is missing");
     else
         add(call, RML_OP_RESHAPE, &attr, in, 2);
-}
-
-static void import_squeeze(rml_onnx_call *call)
-{
-    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "axes")};
-    add(call, RML_OP_SQUEEZE, NULL, in, 2);
-}
-
-static void import_unsqueeze(rml_onnx_call *call)
-{
-    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "axes")};
-    add(call, RML_OP_UNSQUEEZE, NULL, in, 2);
-}
-
-static void import_flatten(rml_onnx_call *call)
-{
-    const rml_value_id in = rml_onnx_in(call, 0);
-    const rml_op_attr attr = {.axis = {rml_onnx_int(call, "axis", 1)}};
-    add(call, RML_OP_FLATTEN, &attr, &in, 1);
 }
 
 static void import_bitcast(rml_onnx_call *call)
@@ -144,14 +123,6 @@ static void import_split(rml_onnx_call *call)
         call->out[k] = first + (rml_value_id)k;
 }
 
-static void import_slice(rml_onnx_call *call)
-{
-    const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "starts"),
-                               list_of(call, 2, "ends"), list_of(call, 3, "axes"),
-                               rml_onnx_in(call, 4)};
-    add(call, RML_OP_SLICE, NULL, in, 5);
-}
-
 // ---- repeating ----------------------------------------------------------------------------------
 
 static void import_expand(rml_onnx_call *call)
@@ -161,11 +132,6 @@ static void import_expand(rml_onnx_call *call)
         rml_onnx_refuse(call, "the target shape is missing");
     else
         add(call, RML_OP_EXPAND, NULL, in, 3);
-}
-
-static void import_tile(rml_onnx_call *call)
-{
-    add(call, RML_OP_TILE, NULL, call->in, call->in_count);
 }
 
 // A tensor of one element, as a number: expand gives it any shape.
@@ -194,24 +160,12 @@ static void import_constant_of_shape(rml_onnx_call *call)
 
 static void import_pad(rml_onnx_call *call)
 {
-    static const char *const modes[] = {[RML_PAD_CONSTANT] = "constant",
-                                        [RML_PAD_REFLECT] = "reflect",
-                                        [RML_PAD_EDGE] = "edge",
-                                        [RML_PAD_WRAP] = "wrap"};
-    const char *wanted = rml_onnx_text_of(call, "mode", "constant");
     const double number = rml_onnx_float(call, "value", 0);
     rml_value_id in[] = {rml_onnx_in(call, 0),
                          list_of(call, 1, call->opset < 2 ? "paddings" : "pads"),
                          rml_onnx_in(call, 2), rml_onnx_in(call, 3)};
-    rml_op_attr attr = {0};
-    size_t mode = 0;
-    while (mode < sizeof modes / sizeof *modes && strcmp(modes[mode], wanted) != 0)
-        mode++;
-    if (mode == sizeof modes / sizeof *modes) {
-        rml_onnx_refuse(call, "there is no way to pad \"%s\"", wanted);
-        return;
-    }
-    attr.pad.mode = (rml_pad_mode)mode;
+    const rml_op_attr attr = {
+        .pad = {(rml_pad_mode)rml_onnx_word(call, "mode", "constant reflect edge wrap", 0)}};
     if (in[2] == RML_NO_VALUE && number != 0)
         in[2] = rml_onnx_scalar(call, rml_onnx_fact(call, 0).dtype, number);
     add(call, RML_OP_PAD, &attr, in, 4);
@@ -229,44 +183,37 @@ static void import_shape(rml_onnx_call *call)
         call->out[0] = rml_graph_slice(call->graph, call->out[0], 0, start, end, 1, call->name);
 }
 
-static void import_size(rml_onnx_call *call)
-{
-    const rml_value_id in = rml_onnx_in(call, 0);
-    add(call, RML_OP_SIZE, NULL, &in, 1);
-}
+#define LIST(index, title)                                                                         \
+    {                                                                                              \
+        .kind = RML_FIELD_LIST, .name = title, .input = index                                      \
+    }
 
-// ---- pixels and channels ------------------------------------------------------------------------
-
-static void import_shuffle(rml_onnx_call *call)
-{
-    const rml_value_id in = rml_onnx_in(call, 0);
-    const char *mode = rml_onnx_text_of(call, "mode", "DCR");
-    const rml_op_attr attr = {.shuffle = {.block = rml_onnx_int(call, "blocksize", 0),
-                                          .pixels_first = strcmp(mode, "DCR") == 0,
-                                          .exact = true}};
-    if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
-        rml_onnx_refuse(call, "there is no mode \"%s\"", mode);
-    else
-        add(call, (rml_op_id)rml_onnx_option(call), &attr, &in, 1);
-}
+static const rml_onnx_field axes[] = {LIST(1, "axes"), {0}};
+static const rml_onnx_field flatten[] = {RML_FIELD(INT, "axis", axis.axis, .absent = 1), {0}};
+static const rml_onnx_field slice[] = {LIST(1, "starts"), LIST(2, "ends"), LIST(3, "axes"), {0}};
+static const rml_onnx_field shuffle[] = {
+    RML_FIELD(INT, "blocksize", shuffle.block, .absent = 0),
+    RML_FIELD(WORD_FLAG, "mode", shuffle.pixels_first, .words = "CRD DCR", .absent = 1),
+    RML_FIELD(OPTION_FLAG, NULL, shuffle.exact, .absent = 0),
+    {0}};
 
 const rml_onnx_entry rml_onnx_shape[] = {
     {.op_type = "Reshape", .import = import_reshape},
-    {.op_type = "Squeeze", .import = import_squeeze},
-    {.op_type = "Unsqueeze", .import = import_unsqueeze},
-    {.op_type = "Flatten", .import = import_flatten},
+    {.op_type = "Squeeze", .op = RML_OP_SQUEEZE, .fields = axes},
+    {.op_type = "Unsqueeze", .op = RML_OP_UNSQUEEZE, .fields = axes},
+    {.op_type = "Flatten", .op = RML_OP_FLATTEN, .fields = flatten},
     {.op_type = "BitCast", .import = import_bitcast},
     {.op_type = "Transpose", .import = import_transpose},
     {.op_type = "Concat", .import = import_concat},
     {.op_type = "Split", .import = import_split, .since = 2},
-    {.op_type = "Slice", .import = import_slice},
+    {.op_type = "Slice", .op = RML_OP_SLICE, .fields = slice},
     {.op_type = "Expand", .import = import_expand},
-    {.op_type = "Tile", .import = import_tile, .since = 6},
+    {.op_type = "Tile", .op = RML_OP_TILE, .since = 6},
     {.op_type = "ConstantOfShape", .import = import_constant_of_shape},
     {.op_type = "Pad", .import = import_pad},
     {.op_type = "Shape", .import = import_shape},
-    {.op_type = "Size", .import = import_size},
-    {.op_type = "SpaceToDepth", .import = import_shuffle, .option = RML_OP_SPACE_TO_DEPTH},
-    {.op_type = "DepthToSpace", .import = import_shuffle, .option = RML_OP_DEPTH_TO_SPACE},
+    {.op_type = "Size", .op = RML_OP_SIZE},
+    {.op_type = "SpaceToDepth", .op = RML_OP_SPACE_TO_DEPTH, .fields = shuffle, .option = 1},
+    {.op_type = "DepthToSpace", .op = RML_OP_DEPTH_TO_SPACE, .fields = shuffle},
     {.op_type = NULL},
 };

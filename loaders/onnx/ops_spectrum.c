@@ -1,6 +1,5 @@
 // Fourier transforms, windows, mel weights.
 #include "loaders/onnx/handler.h"
-#include "loaders/onnx/make.h"
 
 // An input of one integer as i64.
 static rml_value_id integer_in(rml_onnx_call *call, int index)
@@ -27,44 +26,33 @@ static void import_dft(rml_onnx_call *call)
     call->out[0] = rml_graph_node(call->graph, RML_OP_DFT, &attr, in, 3, call->name);
 }
 
-static void import_stft(rml_onnx_call *call)
-{
-    const rml_op_attr attr = {.dft = {.onesided = rml_onnx_int(call, "onesided", 1) != 0}};
-    const rml_value_id in[] = {rml_onnx_in(call, 0), integer_in(call, 1), rml_onnx_in(call, 2),
-                               integer_in(call, 3)};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_STFT, &attr, in, 4, call->name);
-}
+#define I64_INPUT(index)                                                                           \
+    {                                                                                              \
+        .kind = RML_FIELD_I64, .input = index                                                      \
+    }
+#define TYPE RML_FIELD(DTYPE, "output_datatype", taper.to, .absent = 0)
 
-static void import_window(rml_onnx_call *call)
-{
-    const rml_value_id size = integer_in(call, 0);
-    const rml_op_attr attr = {.taper = {.kind = (rml_window_kind)rml_onnx_option(call),
-                                        .symmetric = rml_onnx_int(call, "periodic", 1) == 0,
-                                        .to = rml_onnx_dtype_of(call, "output_datatype", RML_F32)}};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_WINDOW_FUNCTION, &attr, &size, 1, call->name);
-}
+static const rml_onnx_field stft[] = {
+    RML_FIELD(FLAG, "onesided", dft.onesided, .absent = 1), I64_INPUT(1), I64_INPUT(3), {0}};
+static const rml_onnx_field window[] = {RML_FIELD(UNLESS, "periodic", taper.symmetric, .absent = 1),
+                                        RML_FIELD(OPTION, NULL, taper.kind, .absent = 0),
+                                        TYPE,
+                                        I64_INPUT(0),
+                                        {0}};
+static const rml_onnx_field mel[] = {TYPE, {0}};
 
-static void import_mel(rml_onnx_call *call)
-{
-    const rml_op_attr attr = {.taper = {.to = rml_onnx_dtype_of(call, "output_datatype", RML_F32)}};
-    rml_value_id in[5];
-    for (int k = 0; k < 5; k++)
-        in[k] = rml_onnx_in(call, k);
-    call->out[0] = rml_graph_node(call->graph, RML_OP_MEL_WEIGHTS, &attr, in, 5, call->name);
-}
+#define WINDOW(title, which)                                                                       \
+    {                                                                                              \
+        .op_type = title, .op = RML_OP_WINDOW_FUNCTION, .fields = window, .since = 17,             \
+        .option = RML_WINDOW_##which                                                               \
+    }
 
 const rml_onnx_entry rml_onnx_spectrum[] = {
     {.op_type = "DFT", .import = import_dft, .since = 17},
-    {.op_type = "STFT", .import = import_stft, .since = 17},
-    {.op_type = "HannWindow", .import = import_window, .since = 17, .option = RML_WINDOW_HANN},
-    {.op_type = "HammingWindow",
-     .import = import_window,
-     .since = 17,
-     .option = RML_WINDOW_HAMMING},
-    {.op_type = "BlackmanWindow",
-     .import = import_window,
-     .since = 17,
-     .option = RML_WINDOW_BLACKMAN},
-    {.op_type = "MelWeightMatrix", .import = import_mel, .since = 17},
+    {.op_type = "STFT", .op = RML_OP_STFT, .fields = stft, .since = 17},
+    WINDOW("HannWindow", HANN),
+    WINDOW("HammingWindow", HAMMING),
+    WINDOW("BlackmanWindow", BLACKMAN),
+    {.op_type = "MelWeightMatrix", .op = RML_OP_MEL_WEIGHTS, .fields = mel, .since = 17},
     {.op_type = NULL},
 };
