@@ -102,9 +102,12 @@ static rml_status check_voice(const rml_latent_net *self, rml_error *err)
     rml_port port;
     const rml_voice_kind other =
         s->hears == RML_VOICE_WHISPER ? RML_VOICE_WAV2VEC2 : RML_VOICE_WHISPER;
-    const rml_status status = rml_model_create(&model, kind_network(s->hears), s->voice, NULL, err);
+    rml_model_settings built = rml_model_settings_default();
+    built.allocator = self->allocator;
+    const rml_status status =
+        rml_model_create(&model, kind_network(s->hears), s->voice, &built, err);
     if (status != RML_OK) {
-        if (rml_model_create(&model, kind_network(other), s->voice, NULL, NULL) != RML_OK)
+        if (rml_model_create(&model, kind_network(other), s->voice, &built, NULL) != RML_OK)
             return status;
         rml_model_destroy(&model);
         return rml_fail(err, RML_ERR_ARG, "%s: is %s, and was given for %s", s->voice_name,

@@ -29,6 +29,7 @@ typedef struct hearing {
     const rml_weights *weights;
     const char *config;
     const rml_session_settings *settings;
+    const rml_allocator *allocator;
     rml_error *err;
 } hearing;
 
@@ -36,6 +37,7 @@ static rml_status runner_open(const hearing *job, const char *name, runner *r)
 {
     rml_model_settings built = rml_model_settings_default();
     built.config = job->config;
+    built.allocator = job->allocator;
     *r = (runner){0};
     RML_TRY(rml_model_create(&r->model, name, job->weights, &built, job->err));
     return rml_session_create(&r->session, r->model, job->settings, job->err);
@@ -258,7 +260,7 @@ rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights
                           const char *config, const rml_session_settings *settings, float *samples,
                           size_t count, const rml_allocator *allocator, rml_error *err)
 {
-    const hearing job = {weights, config, settings, err};
+    const hearing job = {weights, config, settings, allocator, err};
     *out = (rml_voice){.allocator = allocator, .kind = kind, .layers = 1};
     if (rml_weights_is_graph(weights, NULL, NULL))
         return rml_fail(

@@ -35,6 +35,10 @@ typedef struct subject {
     "\"num_hidden_layers\":1,\"intermediate_size\":8,\"num_conv_pos_embeddings\":4,"               \
     "\"num_conv_pos_embedding_groups\":2}"
 
+#define WHISPER                                                                                    \
+    "{\"d_model\":8,\"encoder_attention_heads\":2,\"encoder_layers\":1,\"encoder_ffn_dim\":8,"     \
+    "\"num_mel_bins\":4,\"max_source_positions\":6}"
+
 static const subject networks[] = {
     {"wav2lip", NULL, 16, {{4, {1, 1, 80, 16}}, {4, {1, 6, 96, 96}}}, 0, 0, 0},
     {"s3fd", NULL, 64, {{4, {1, 3, 32, 32}}}, 0, 0, 0},
@@ -48,6 +52,10 @@ static const subject networks[] = {
     {"vae-encoder", VAE, 0, {{4, {1, 3, 8, 8}}}, 0, 0, 0},
     {"vae-decoder", VAE, 0, {{4, {1, 4, 4, 4}}}, 0, 0, 0},
     {"wav2vec2", WAV2VEC2, 0, {{2, {1, 800}}}, 0, 0, 0},
+    {"wav2vec2-norm", WAV2VEC2, 0, {{2, {1, 800}}}, 0, 0, 0},
+    {"wav2vec2-features", WAV2VEC2, 0, {{2, {1, 800}}, {3, {1, 2, 4}}}, 0, 0, 0},
+    {"wav2vec2-encoder", WAV2VEC2, 0, {{3, {1, 2, 4}}}, 0, 0, 0},
+    {"whisper-encoder", WHISPER, 0, {{3, {1, 4, 12}}}, 0, 0, 0},
 };
 
 typedef struct objects {
@@ -156,8 +164,10 @@ static void check_network(subject of)
     rml_weights *weights = NULL;
     rml_error err = {0};
     settings.config = of.config;
+    const bool part = strncmp(of.name, "wav2vec2-", 9) == 0; // of a network, with its weights
+    const char *whole = part ? "wav2vec2" : of.name;
     if (of.config)
-        CHECK_MSG(rml_weights_create_random(&weights, of.name, 1, &settings, &err) == RML_OK, "%s",
+        CHECK_MSG(rml_weights_create_random(&weights, whole, 1, &settings, &err) == RML_OK, "%s",
                   err.message);
     else
         weights = narrow_weights(of.name, of.divisor, NULL);

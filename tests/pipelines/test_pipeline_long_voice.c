@@ -3,12 +3,11 @@
 #define _DEFAULT_SOURCE
 #include "pipelines/lipsync/lipsync.h"
 
-#include "tests/support/counting_allocator.h"
+#include "tests/support/locked_allocator.h"
 #include "tests/support/media_files.h"
 
 #include "tensor/sanitizer.h"
 
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,34 +57,9 @@ static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, b
 
 // ---- runs -------------------------------------------------------------------------------------
 
-// The allocator is called from three threads.
-typedef struct locked {
-    counting counter;
-    atomic_flag busy;
-} locked;
-
-static void *locked_alloc(void *user, size_t bytes)
-{
-    locked *at = user;
-    while (atomic_flag_test_and_set(&at->busy))
-        continue;
-    void *memory = counting_alloc(&at->counter, bytes);
-    atomic_flag_clear(&at->busy);
-    return memory;
-}
-
-static void locked_release(void *user, void *memory)
-{
-    locked *at = user;
-    while (atomic_flag_test_and_set(&at->busy))
-        continue;
-    counting_release(&at->counter, memory);
-    atomic_flag_clear(&at->busy);
-}
-
 static figures play(int times, rml_repeat repeat)
 {
-    locked at = {.counter = {0}, .busy = ATOMIC_FLAG_INIT};
+    locked_counting at = {.busy = ATOMIC_FLAG_INIT};
     const rml_allocator allocator = {locked_alloc, locked_release, &at};
     rml_lip_net net = {.side = 16, .begin = begin, .listen = listen, .run = run};
     rml_lipsync_settings settings = rml_lipsync_settings_default();
