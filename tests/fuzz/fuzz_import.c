@@ -1,18 +1,19 @@
 // Any bytes as an ONNX file that is imported, planned and, where that is small, run on ones.
-#define _POSIX_C_SOURCE 200809L // posix_memalign
+#define _DEFAULT_SOURCE // posix_memalign, setitimer
 #include "tests/fuzz/fuzz.h"
 
 #include "engine/model.h"
 #include "tensor/tensor.h"
 
+#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/time.h>
 
 #define MOST_BYTES ((size_t)8 << 20) // of one block: larger ones are refused, as by a small machine
 #define MOST_MACS 2000000
 #define MOST_SIZE ((size_t)64 << 10) // of a run's block
-#define MOST_TURNS 3
-#define MOST_SCANNED 64
+#define MOST_VALUES 2000
+#define MOST_MICROSECONDS 200000
 
 static void *take(void *user, size_t bytes)
 {
@@ -27,36 +28,40 @@ static void give(void *user, void *memory)
     free(memory);
 }
 
-// A loop may turn as often as its file says, which is no fault; here each turns at most MOST_TURNS
-// times. Returns whether every scan is as short, as far as shapes tell.
-static bool shorten_loops(rml_graph *graph)
+// A loop may turn as often as its file says, which is no fault: runs are cancelled after so many
+// values, and where a body computes none, after so much time of the processor.
+typedef struct turns {
+    rml_session *session;
+    size_t values;
+} turns;
+
+static rml_session *volatile running;
+
+static void count_value(void *user, const rml_observed *value)
 {
-    static const int64_t most = MOST_TURNS;
-    bool is_short = true;
-    for (size_t i = 0; i < graph->node_count; i++) {
-        const rml_op_id op = graph->nodes[i].op;
-        if (op == RML_OP_LOOP) {
-            const rml_shape scalar = {0};
-            const rml_constant turns = {.stored = rml_stored_plain(&most, RML_I64, &scalar)};
-            const rml_node *node = &graph->nodes[i];
-            rml_value_id *in = malloc((size_t)node->in_count * sizeof *in);
-            if (!in)
-                exit(1);
-            memcpy(in, node->in, (size_t)node->in_count * sizeof *in);
-            in[0] = rml_graph_constant(graph, "turns", &turns);
-            is_short = rml_graph_set_inputs(graph, &graph->nodes[i], in, node->in_count) &&
-                       in[0] != RML_NO_VALUE && is_short;
-            free(in);
-        }
-        for (int k = 0; op == RML_OP_SCAN && k < graph->nodes[i].in_count; k++) {
-            const rml_value_id in = graph->nodes[i].in[k];
-            for (int d = 0; in != RML_NO_VALUE && d < graph->values[in].shape.rank; d++)
-                is_short = is_short && graph->values[in].shape.dim[d] <= MOST_SCANNED;
-        }
-    }
-    for (rml_graph *inside = graph->inside; inside; inside = inside->next)
-        is_short = shorten_loops(inside) && is_short;
-    return is_short;
+    turns *at = user;
+    (void)value;
+    if (++at->values == MOST_VALUES)
+        rml_session_cancel(at->session, true);
+}
+
+static void out_of_time(int number)
+{
+    (void)number;
+    if (running)
+        rml_session_cancel(running, true);
+}
+
+static rml_status run(rml_session *session, rml_error *err)
+{
+    const struct itimerval most = {.it_value = {.tv_usec = MOST_MICROSECONDS}}, none = {0};
+    running = session;
+    signal(SIGPROF, out_of_time);
+    setitimer(ITIMER_PROF, &most, NULL);
+    const rml_status status = rml_session_run(session, err);
+    setitimer(ITIMER_PROF, &none, NULL);
+    running = NULL;
+    return status;
 }
 
 static rml_status resize(rml_session *session, const rml_model *model, rml_error *err)
@@ -89,20 +94,24 @@ static void fill(rml_session *session, const rml_model *model)
     }
 }
 
-static void use(rml_model *model, bool may_run)
+static void use(rml_model *model, bool observed)
 {
+    turns at = {0};
     rml_session *session = NULL;
     rml_error error;
     rml_session_settings settings = rml_session_settings_default();
     settings.threads = 1;
     settings.memory_limit = MOST_BYTES;
+    settings.observe = observed ? count_value : NULL;
+    settings.observe_user = &at;
     rml_status status = rml_session_create(&session, model, &settings, &error);
+    at.session = session;
     if (status == RML_OK)
         status = resize(session, model, &error);
     if (status == RML_OK && rml_session_macs(session) <= MOST_MACS &&
-        rml_session_planned_bytes(session) <= MOST_SIZE && may_run) {
+        rml_session_planned_bytes(session) <= MOST_SIZE) {
         fill(session, model);
-        status = rml_session_run(session, &error);
+        status = run(session, &error);
     }
     if (status != RML_OK && !error.message[0])
         abort();
@@ -117,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rml_error error = {RML_OK, ""};
     settings.allocator = &small;
     if (rml_model_open_memory(&model, data, size, &settings, &error) == RML_OK)
-        use(model, shorten_loops(&model->graph));
+        use(model, model->graph.inside != NULL); // else as it runs unobserved
     else if (!error.message[0])
         abort();
     rml_model_destroy(&model);
