@@ -35,42 +35,30 @@ static rml_status read_head(rml_onnx_reader *reader, const rml_protobuf *message
                             rml_onnx_attribute *out, size_t *kind)
 {
     rml_error *err = reader->err;
-    rml_protobuf rest = *message;
-    rml_protobuf_field field;
-    bool more = true;
-    uint64_t type = 0;
-    size_t present = KINDS;
-    for (;;) {
-        RML_TRY(rml_protobuf_next(&rest, &field, &more, err));
-        if (!more)
-            break;
-        if (field.number == NAME)
-            RML_TRY(rml_onnx_name(reader, &field, "an attribute's name", &out->name));
-        if (field.number == REFERENCE)
-            RML_TRY(rml_onnx_name(reader, &field, "an attribute's reference", &out->reference));
-        if (field.number == TYPE) {
-            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "an attribute's type", err));
-            type = field.value;
-        }
-        for (size_t i = 0; i < KINDS; i++)
-            if (field.number == kinds[i].field)
-                present = i;
-    }
+    int64_t type = 0;
+    const rml_onnx_want wants[] = {
+        {NAME, RML_ONNX_WANT_NAME, "an attribute's name", &out->name},
+        {REFERENCE, RML_ONNX_WANT_NAME, "an attribute's reference", &out->reference},
+        {TYPE, RML_ONNX_WANT_INT, "an attribute's type", &type},
+        {0}};
+    RML_TRY(rml_onnx_read(reader, message, wants));
     char quoted[RML_QUOTE_BYTES];
     if (!*out->name)
         return rml_fail(err, RML_ERR_FORMAT, "damaged file: an attribute without a name");
     if (out->reference && !*out->reference)
         out->reference = NULL;
     *kind = KINDS;
-    for (size_t i = 0; i < KINDS; i++)
-        if (type == (uint64_t)kinds[i].type)
+    for (size_t i = 0; i < KINDS; i++) {
+        size_t count = 0;
+        if (type == 0)
+            RML_TRY(rml_onnx_count(message, kinds[i].field, &count, err));
+        if (type == kinds[i].type || count > 0)
             *kind = i;
-    if (type == 0)
-        *kind = present;
+    }
     if (*kind == KINDS)
         return rml_fail(err, RML_ERR_FORMAT,
-                        "damaged file: attribute \"%s\" of type %llu, which is none",
-                        rml_quote(quoted, out->name, strlen(out->name)), (unsigned long long)type);
+                        "damaged file: attribute \"%s\" of type %lld, which is none",
+                        rml_quote(quoted, out->name, strlen(out->name)), (long long)type);
     out->kind = kinds[*kind].kind;
     out->is_list = kinds[*kind].is_list;
     return RML_OK;

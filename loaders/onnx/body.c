@@ -16,7 +16,7 @@ static rml_status add(const rml_onnx_importer *importer, uint32_t value, uint32_
                       uint32_t end, list *out)
 {
     if (value == RML_ONNX_NONE || (value >= begin && value < end) ||
-        rml_onnx_value_at(importer->file, value)->kind == RML_ONNX_INITIALIZER)
+        importer->file->value[value].kind == RML_ONNX_INITIALIZER)
         return RML_OK;
     if (importer->listed[value])
         return RML_OK;
@@ -112,7 +112,7 @@ static rml_status take_inputs(rml_onnx_importer *importer, const rml_onnx_graph 
                         "graph \"%s\" inside a node has %zu inputs, and its node gives it %zu",
                         from->name, from->input_count, count);
     for (size_t i = 0; i < count; i++) {
-        const char *name = rml_onnx_value_at(importer->file, from->input[i])->name;
+        const char *name = importer->file->value[from->input[i]].name;
         rml_onnx_set(importer, from->input[i],
                      rml_graph_typed_input(body, name, in[i].dtype, &in[i].shape));
     }

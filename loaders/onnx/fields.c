@@ -24,6 +24,14 @@ rml_status rml_onnx_next(rml_protobuf *message, uint32_t number, rml_protobuf_fi
     return RML_OK;
 }
 
+rml_status rml_onnx_inside(rml_onnx_reader *reader, rml_protobuf *message, uint32_t number,
+                           const char *what, rml_protobuf *inside, bool *more)
+{
+    rml_protobuf_field field;
+    RML_TRY(rml_onnx_next(message, number, &field, more, reader->err));
+    return *more ? rml_protobuf_enter(message, &field, what, inside, reader->err) : RML_OK;
+}
+
 rml_status rml_onnx_count(const rml_protobuf *message, uint32_t number, size_t *count,
                           rml_error *err)
 {
@@ -69,23 +77,48 @@ rml_status rml_onnx_name(rml_onnx_reader *reader, const rml_protobuf_field *fiel
     return RML_OK;
 }
 
-static rml_status read_opset(rml_onnx_reader *reader, rml_protobuf *message, rml_onnx_opset *out)
+static rml_status read_one(rml_onnx_reader *reader, const rml_protobuf *message,
+                           const rml_protobuf_field *field, const rml_onnx_want *want)
 {
+    switch (want->kind) {
+    case RML_ONNX_WANT_NAME:
+        return rml_onnx_name(reader, field, want->what, want->out);
+    case RML_ONNX_WANT_TEXT:
+        return rml_onnx_read_text(reader, field, want->what, want->out);
+    case RML_ONNX_WANT_INT:
+        RML_TRY(rml_protobuf_expect(field, RML_PROTOBUF_VARINT, want->what, reader->err));
+        *(int64_t *)want->out = (int64_t)field->value;
+        return RML_OK;
+    default:
+        return rml_protobuf_enter(message, field, want->what, want->out, reader->err);
+    }
+}
+
+rml_status rml_onnx_read(rml_onnx_reader *reader, const rml_protobuf *message,
+                         const rml_onnx_want *wants)
+{
+    rml_protobuf rest = *message;
     rml_protobuf_field field;
     bool more = true;
-    *out = (rml_onnx_opset){"", 0};
     for (;;) {
-        RML_TRY(rml_protobuf_next(message, &field, &more, reader->err));
+        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->err));
         if (!more)
-            break;
-        if (field.number == 1) {
-            RML_TRY(rml_onnx_name(reader, &field, "an operator set's domain", &out->domain));
-        } else if (field.number == 2) {
-            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "an operator set's version",
-                                        reader->err));
-            out->version = (int64_t)field.value;
-        }
+            return RML_OK;
+        for (const rml_onnx_want *want = wants; want->what; want++)
+            if (want->number == field.number)
+                RML_TRY(read_one(reader, &rest, &field, want));
     }
+}
+
+static rml_status read_opset(rml_onnx_reader *reader, const rml_protobuf *message,
+                             rml_onnx_opset *out)
+{
+    const rml_onnx_want wants[] = {
+        {1, RML_ONNX_WANT_NAME, "an operator set's domain", &out->domain},
+        {2, RML_ONNX_WANT_INT, "an operator set's version", &out->version},
+        {0}};
+    *out = (rml_onnx_opset){"", 0};
+    RML_TRY(rml_onnx_read(reader, message, wants));
     if (strcmp(out->domain, "ai.onnx") == 0)
         out->domain = "";
     if (out->version < 1)
@@ -99,7 +132,6 @@ rml_status rml_onnx_read_opsets(rml_onnx_reader *reader, const rml_protobuf *mes
                                 uint32_t number, const rml_onnx_opset **out, size_t *count)
 {
     rml_protobuf rest = *message, inside;
-    rml_protobuf_field field;
     bool more = true;
     rml_onnx_opset *opset = NULL;
     RML_TRY(rml_onnx_count(message, number, count, reader->err));
@@ -108,8 +140,7 @@ rml_status rml_onnx_read_opsets(rml_onnx_reader *reader, const rml_protobuf *mes
                         RML_ONNX_MAX_OPSETS);
     RML_TRY(rml_onnx_array(reader, *count, sizeof *opset, &opset));
     for (size_t i = 0; i < *count; i++) {
-        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
-        RML_TRY(rml_protobuf_enter(&rest, &field, "an operator set", &inside, reader->err));
+        RML_TRY(rml_onnx_inside(reader, &rest, number, "an operator set", &inside, &more));
         RML_TRY(read_opset(reader, &inside, &opset[i]));
     }
     *out = opset;

@@ -17,6 +17,9 @@
 #ifndef RML_LOADERS_ONNX_FILE_H
 #define RML_LOADERS_ONNX_FILE_H
 
+#include "tensor/arena.h"
+#include "tensor/mapfile.h"
+#include "tensor/names.h"
 #include "tensor/stored.h"
 
 #define RML_ONNX_MAX_NODES ((size_t)1 << 20)  // of all graphs; also with all calls written out
@@ -146,7 +149,36 @@ typedef struct rml_onnx_metadata {
     rml_onnx_text key, value;
 } rml_onnx_metadata;
 
-typedef struct rml_onnx rml_onnx;
+// What the whole file says.
+typedef struct rml_onnx_header {
+    int64_t ir_version, model_version;
+    const char *producer_name, *producer_version, *domain; // "" where not told
+    const rml_onnx_opset *opset;
+    size_t opset_count;
+    const rml_onnx_metadata *metadata;
+    size_t metadata_count;
+} rml_onnx_header;
+
+typedef struct rml_onnx {
+    rml_onnx_header header;
+    rml_onnx_graph graph;
+    rml_onnx_function *function;
+    size_t function_count;
+    rml_onnx_value *value; // by number
+    size_t value_count;
+    // The reader's own.
+    size_t value_capacity;
+    const rml_allocator *allocator;
+    rml_allocator own_allocator; // a copy: only what it points to must outlive the file
+    rml_arena arena;             // all structs, lists and names
+    rml_mapfile map;
+    bool is_memory; // `map` is the caller's, or `owned`
+    void *owned;
+    const char *path;   // while a file is read; NULL: contents in memory
+    rml_names external; // location -> place in `external_file`
+    rml_mapfile *external_file;
+    size_t external_count, external_capacity;
+} rml_onnx;
 
 // Maps a file and reads it whole, but for the tensors' data. `allocator` may be NULL and must
 // outlive the result otherwise.
@@ -166,23 +198,6 @@ void rml_onnx_close(rml_onnx **file);
 
 // Tells the system that the tensors' data will not be needed soon.
 void rml_onnx_drop_pages(const rml_onnx *file);
-
-// What the whole file says.
-typedef struct rml_onnx_header {
-    int64_t ir_version, model_version;
-    const char *producer_name, *producer_version, *domain; // "" where not told
-    const rml_onnx_opset *opset;
-    size_t opset_count;
-    const rml_onnx_metadata *metadata;
-    size_t metadata_count;
-} rml_onnx_header;
-
-const rml_onnx_header *rml_onnx_header_of(const rml_onnx *file);
-const rml_onnx_graph *rml_onnx_graph_of(const rml_onnx *file);
-size_t rml_onnx_function_count(const rml_onnx *file);
-const rml_onnx_function *rml_onnx_function_at(const rml_onnx *file, size_t index);
-size_t rml_onnx_value_count(const rml_onnx *file);
-const rml_onnx_value *rml_onnx_value_at(const rml_onnx *file, uint32_t value);
 
 // The node's attribute, or NULL.
 const rml_onnx_attribute *rml_onnx_find_attribute(const rml_onnx_node *node, const char *name);

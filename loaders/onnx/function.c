@@ -45,23 +45,15 @@ rml_status rml_onnx_find_function(rml_onnx_reader *reader, rml_onnx_node *node)
 static rml_status declare(rml_onnx_reader *reader, const rml_protobuf *message, size_t place,
                           rml_onnx_function *function)
 {
-    rml_protobuf rest = *message;
-    rml_protobuf_field field;
-    bool more = true;
+    const rml_onnx_want wants[] = {
+        {NAME, RML_ONNX_WANT_NAME, "a function's name", &function->name},
+        {DOMAIN, RML_ONNX_WANT_NAME, "a function's domain", &function->domain},
+        {OVERLOAD, RML_ONNX_WANT_NAME, "a function's overload", &function->overload},
+        {0}};
     const char *key = NULL;
     size_t now = 0;
     function->name = function->domain = function->overload = "";
-    for (;;) {
-        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->err));
-        if (!more)
-            break;
-        if (field.number == NAME)
-            RML_TRY(rml_onnx_name(reader, &field, "a function's name", &function->name));
-        if (field.number == DOMAIN)
-            RML_TRY(rml_onnx_name(reader, &field, "a function's domain", &function->domain));
-        if (field.number == OVERLOAD)
-            RML_TRY(rml_onnx_name(reader, &field, "a function's overload", &function->overload));
-    }
+    RML_TRY(rml_onnx_read(reader, message, wants));
     if (strcmp(function->domain, "ai.onnx") == 0)
         function->domain = "";
     RML_TRY(make_key(&reader->file->arena, function->domain, function->name, function->overload,
@@ -78,15 +70,13 @@ rml_status rml_onnx_declare_functions(rml_onnx_reader *reader, const rml_protobu
 {
     rml_onnx *file = reader->file;
     rml_protobuf rest = *message, inside;
-    rml_protobuf_field field;
     bool more = true;
     size_t count = 0;
     RML_TRY(rml_onnx_count(message, MODEL_FUNCTIONS, &count, reader->err));
     RML_TRY(rml_onnx_array(reader, count, sizeof *file->function, &file->function));
     file->function_count = count;
     for (size_t i = 0; i < count; i++) {
-        RML_TRY(rml_onnx_next(&rest, MODEL_FUNCTIONS, &field, &more, reader->err));
-        RML_TRY(rml_protobuf_enter(&rest, &field, "a function", &inside, reader->err));
+        RML_TRY(rml_onnx_inside(reader, &rest, MODEL_FUNCTIONS, "a function", &inside, &more));
         RML_TRY(declare(reader, &inside, i, &file->function[i]));
     }
     return RML_OK;
@@ -191,11 +181,9 @@ rml_status rml_onnx_read_functions(rml_onnx_reader *reader, const rml_protobuf *
 {
     rml_onnx *file = reader->file;
     rml_protobuf rest = *message, inside;
-    rml_protobuf_field field;
     bool more = true;
     for (size_t i = 0; i < file->function_count; i++) {
-        RML_TRY(rml_onnx_next(&rest, MODEL_FUNCTIONS, &field, &more, reader->err));
-        RML_TRY(rml_protobuf_enter(&rest, &field, "a function", &inside, reader->err));
+        RML_TRY(rml_onnx_inside(reader, &rest, MODEL_FUNCTIONS, "a function", &inside, &more));
         rml_status status = read_function(reader, &inside, &file->function[i]);
         if (status != RML_OK) {
             char context[RML_QUOTE_BYTES + 16] = "function \"", quoted[RML_QUOTE_BYTES];

@@ -164,15 +164,9 @@ static rml_status read_parts(rml_onnx_reader *reader, rml_onnx_scope *scope,
                              const rml_protobuf *message, const graph_fields *fields,
                              rml_onnx_graph *out)
 {
-    rml_protobuf rest = *message;
-    rml_protobuf_field field;
-    bool more = true;
-    for (;;) {
-        RML_TRY(rml_onnx_next(&rest, fields->name, &field, &more, reader->err));
-        if (!more)
-            break;
-        RML_TRY(rml_onnx_name(reader, &field, "a graph's name", &out->name));
-    }
+    const rml_onnx_want wants[] = {{fields->name, RML_ONNX_WANT_NAME, "a graph's name", &out->name},
+                                   {0}};
+    RML_TRY(rml_onnx_read(reader, message, wants));
     RML_TRY(read_initializers(reader, scope, message, fields));
     RML_TRY(read_inputs(reader, scope, message, fields, out));
     RML_TRY(rml_onnx_read_nodes(reader, scope, message, fields->node, out));

@@ -75,7 +75,7 @@ void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to)
 
 static rml_status add_initializer(rml_onnx_importer *importer, uint32_t number, rml_value_id *out)
 {
-    const rml_onnx_value *value = rml_onnx_value_at(importer->file, number);
+    const rml_onnx_value *value = &importer->file->value[number];
     rml_graph *graph = importer->inside->graph;
     if (!value->tensor->readable)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
@@ -92,7 +92,7 @@ rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t number, rml_va
     if (number == RML_ONNX_NONE)
         return RML_OK;
     const rml_onnx_place place = importer->place[number];
-    const rml_onnx_value *value = rml_onnx_value_at(importer->file, number);
+    const rml_onnx_value *value = &importer->file->value[number];
     if (place.graph == importer->inside->graph) {
         *out = place.value;
         return RML_OK;
@@ -175,7 +175,7 @@ static const char *name_of(const rml_onnx_importer *importer, const rml_onnx_nod
         return node->name;
     for (size_t k = 0; k < node->output_count; k++)
         if (node->output[k] != RML_ONNX_NONE)
-            return rml_onnx_value_at(importer->file, node->output[k])->name;
+            return importer->file->value[node->output[k]].name;
     return node->op_type;
 }
 

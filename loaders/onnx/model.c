@@ -51,7 +51,7 @@ static rml_status add_inputs(rml_onnx_importer *importer, const rml_onnx_graph *
 {
     rml_graph *graph = importer->inside->graph;
     for (size_t i = 0; i < from->input_count; i++) {
-        const rml_onnx_value *value = rml_onnx_value_at(importer->file, from->input[i]);
+        const rml_onnx_value *value = &importer->file->value[from->input[i]];
         rml_shape shape = {.rank = RML_RANK_UNKNOWN};
         rml_dtype dtype = RML_F32;
         if (!value->type || value->type->kind != RML_ONNX_TENSOR)
@@ -74,7 +74,7 @@ static rml_status add_outputs(rml_onnx_importer *importer, const rml_onnx_graph 
 {
     rml_graph *graph = importer->inside->graph;
     for (size_t k = 0; k < from->output_count; k++) {
-        const char *name = rml_onnx_value_at(importer->file, from->output[k])->name;
+        const char *name = importer->file->value[from->output[k]].name;
         rml_value_id value;
         RML_TRY(rml_onnx_look_up(importer, from->output[k], &value));
         if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
@@ -88,10 +88,10 @@ static rml_status add_outputs(rml_onnx_importer *importer, const rml_onnx_graph 
 
 static rml_status import(rml_onnx_importer *importer)
 {
-    const rml_onnx_graph *from = rml_onnx_graph_of(importer->file);
-    importer->place = rml_arena_alloc(&importer->arena, rml_onnx_value_count(importer->file) + 1,
-                                      sizeof *importer->place);
-    importer->listed = rml_arena_alloc(&importer->arena, rml_onnx_value_count(importer->file) + 1,
+    const rml_onnx_graph *from = &importer->file->graph;
+    importer->place =
+        rml_arena_alloc(&importer->arena, importer->file->value_count + 1, sizeof *importer->place);
+    importer->listed = rml_arena_alloc(&importer->arena, importer->file->value_count + 1,
                                        sizeof *importer->listed);
     if (!importer->place || !importer->listed)
         return rml_fail_nomem(importer->err, sizeof *importer->place, "a table of values");
@@ -104,8 +104,8 @@ static rml_status import(rml_onnx_importer *importer)
 static uint64_t count_parameters(const rml_onnx *file)
 {
     uint64_t total = 0;
-    for (uint32_t i = 0; i < rml_onnx_value_count(file); i++) {
-        const rml_onnx_tensor *tensor = rml_onnx_value_at(file, i)->tensor;
+    for (uint32_t i = 0; i < file->value_count; i++) {
+        const rml_onnx_tensor *tensor = file->value[i].tensor;
         size_t count;
         if (tensor && tensor->readable && rml_shape_count(&tensor->stored.shape, &count) &&
             (tensor->stored.dtype == RML_F32 || tensor->stored.dtype == RML_F16 ||

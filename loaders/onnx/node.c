@@ -31,6 +31,12 @@ const char *rml_onnx_node_label(const rml_onnx_node *nodes, size_t index, char *
 static rml_status declare_node(rml_onnx_reader *reader, rml_onnx_scope *scope,
                                const rml_protobuf *message, uint32_t index, rml_onnx_node *node)
 {
+    const rml_onnx_want wants[] = {
+        {NODE_NAME, RML_ONNX_WANT_NAME, "a node's name", &node->name},
+        {NODE_OP_TYPE, RML_ONNX_WANT_NAME, "an operator", &node->op_type},
+        {NODE_DOMAIN, RML_ONNX_WANT_NAME, "an operator's domain", &node->domain},
+        {NODE_OVERLOAD, RML_ONNX_WANT_NAME, "an operator's overload", &node->overload},
+        {0}};
     rml_protobuf rest = *message;
     rml_protobuf_field field;
     bool more = true;
@@ -39,26 +45,14 @@ static rml_status declare_node(rml_onnx_reader *reader, rml_onnx_scope *scope,
     RML_TRY(rml_onnx_count(message, NODE_OUTPUT, &node->output_count, reader->err));
     RML_TRY(rml_onnx_array(reader, node->output_count, sizeof *output, &output));
     node->output = output;
-    for (;;) {
-        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->err));
-        if (!more)
-            break;
+    RML_TRY(rml_onnx_read(reader, message, wants));
+    for (size_t i = 0; i < node->output_count; i++) {
         rml_onnx_value value = {.kind = RML_ONNX_NODE_OUTPUT, .producer = index};
-        if (field.number == NODE_NAME)
-            RML_TRY(rml_onnx_name(reader, &field, "a node's name", &node->name));
-        if (field.number == NODE_OP_TYPE)
-            RML_TRY(rml_onnx_name(reader, &field, "an operator", &node->op_type));
-        if (field.number == NODE_DOMAIN)
-            RML_TRY(rml_onnx_name(reader, &field, "an operator's domain", &node->domain));
-        if (field.number == NODE_OVERLOAD)
-            RML_TRY(rml_onnx_name(reader, &field, "an operator's overload", &node->overload));
-        if (field.number == NODE_OUTPUT) {
-            *output = RML_ONNX_NONE;
-            RML_TRY(rml_onnx_name(reader, &field, "an output", &value.name));
-            if (*value.name)
-                RML_TRY(rml_onnx_add_value(reader, scope, &value, output));
-            output++;
-        }
+        output[i] = RML_ONNX_NONE;
+        RML_TRY(rml_onnx_next(&rest, NODE_OUTPUT, &field, &more, reader->err));
+        RML_TRY(rml_onnx_name(reader, &field, "an output", &value.name));
+        if (*value.name)
+            RML_TRY(rml_onnx_add_value(reader, scope, &value, &output[i]));
     }
     if (!*node->op_type)
         return rml_fail(reader->err, RML_ERR_FORMAT,
@@ -97,7 +91,6 @@ static rml_status read_node_attributes(rml_onnx_reader *reader, const rml_onnx_s
                                        const rml_protobuf *message, rml_onnx_node *node)
 {
     rml_protobuf rest = *message, inside;
-    rml_protobuf_field field;
     bool more = true;
     char quoted[RML_QUOTE_BYTES];
     rml_onnx_attribute *attribute = NULL;
@@ -108,8 +101,7 @@ static rml_status read_node_attributes(rml_onnx_reader *reader, const rml_onnx_s
     RML_TRY(rml_onnx_array(reader, node->attribute_count, sizeof *attribute, &attribute));
     node->attribute = attribute;
     for (size_t i = 0; i < node->attribute_count; i++) {
-        RML_TRY(rml_onnx_next(&rest, NODE_ATTRIBUTE, &field, &more, reader->err));
-        RML_TRY(rml_protobuf_enter(&rest, &field, "an attribute", &inside, reader->err));
+        RML_TRY(rml_onnx_inside(reader, &rest, NODE_ATTRIBUTE, "an attribute", &inside, &more));
         RML_TRY(rml_onnx_read_attribute(reader, scope, &inside, &attribute[i]));
         for (size_t k = 0; k < i; k++)
             if (strcmp(attribute[k].name, attribute[i].name) == 0)
@@ -193,11 +185,9 @@ static rml_status read_part(rml_onnx_reader *reader, rml_onnx_scope *scope,
                             rml_onnx_node *nodes)
 {
     rml_protobuf rest = *message, inside;
-    rml_protobuf_field field;
     bool more = true;
     for (uint32_t i = 0; i < scope->node_count; i++) {
-        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
-        RML_TRY(rml_protobuf_enter(&rest, &field, "a node", &inside, reader->err));
+        RML_TRY(rml_onnx_inside(reader, &rest, number, "a node", &inside, &more));
         if (part == NODE_HEAD) {
             RML_TRY(declare_node(reader, scope, &inside, i, &nodes[i]));
             continue;

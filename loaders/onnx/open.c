@@ -21,25 +21,19 @@ static rml_status read_metadata(rml_onnx_reader *reader, const rml_protobuf *mes
 {
     rml_onnx_header *header = &reader->file->header;
     rml_protobuf rest = *message, inside;
-    rml_protobuf_field field;
     bool more = true;
     rml_onnx_metadata *metadata = NULL;
     RML_TRY(rml_onnx_count(message, METADATA, &header->metadata_count, reader->err));
     RML_TRY(rml_onnx_array(reader, header->metadata_count, sizeof *metadata, &metadata));
     header->metadata = metadata;
     for (size_t i = 0; i < header->metadata_count; i++) {
+        const rml_onnx_want wants[] = {
+            {1, RML_ONNX_WANT_TEXT, "a metadata key", &metadata[i].key},
+            {2, RML_ONNX_WANT_TEXT, "a metadata value", &metadata[i].value},
+            {0}};
         metadata[i] = (rml_onnx_metadata){{"", 0}, {"", 0}};
-        RML_TRY(rml_onnx_next(&rest, METADATA, &field, &more, reader->err));
-        RML_TRY(rml_protobuf_enter(&rest, &field, "metadata", &inside, reader->err));
-        for (;;) {
-            RML_TRY(rml_protobuf_next(&inside, &field, &more, reader->err));
-            if (!more)
-                break;
-            if (field.number == 1)
-                RML_TRY(rml_onnx_read_text(reader, &field, "a metadata key", &metadata[i].key));
-            if (field.number == 2)
-                RML_TRY(rml_onnx_read_text(reader, &field, "a metadata value", &metadata[i].value));
-        }
+        RML_TRY(rml_onnx_inside(reader, &rest, METADATA, "metadata", &inside, &more));
+        RML_TRY(rml_onnx_read(reader, &inside, wants));
     }
     return RML_OK;
 }
@@ -50,42 +44,18 @@ static rml_status read_header(rml_onnx_reader *reader, const rml_protobuf *messa
 {
     rml_onnx_header *header = &reader->file->header;
     rml_error *err = reader->err;
-    rml_protobuf rest = *message;
-    rml_protobuf_field field;
-    bool more = true;
+    const rml_onnx_want wants[] = {
+        {IR_VERSION, RML_ONNX_WANT_INT, "the IR version", &header->ir_version},
+        {MODEL_VERSION, RML_ONNX_WANT_INT, "the model version", &header->model_version},
+        {PRODUCER_NAME, RML_ONNX_WANT_NAME, "the producer", &header->producer_name},
+        {PRODUCER_VERSION, RML_ONNX_WANT_NAME, "the producer's version", &header->producer_version},
+        {DOMAIN, RML_ONNX_WANT_NAME, "the model's domain", &header->domain},
+        {GRAPH, RML_ONNX_WANT_MESSAGE, "the graph", graph},
+        {0}};
     size_t graphs = 0;
     header->producer_name = header->producer_version = header->domain = "";
-    for (;;) {
-        RML_TRY(rml_protobuf_next(&rest, &field, &more, err));
-        if (!more)
-            break;
-        switch (field.number) {
-        case IR_VERSION:
-            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "the IR version", err));
-            header->ir_version = (int64_t)field.value;
-            break;
-        case MODEL_VERSION:
-            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "the model version", err));
-            header->model_version = (int64_t)field.value;
-            break;
-        case PRODUCER_NAME:
-            RML_TRY(rml_onnx_name(reader, &field, "the producer", &header->producer_name));
-            break;
-        case PRODUCER_VERSION:
-            RML_TRY(
-                rml_onnx_name(reader, &field, "the producer's version", &header->producer_version));
-            break;
-        case DOMAIN:
-            RML_TRY(rml_onnx_name(reader, &field, "the model's domain", &header->domain));
-            break;
-        case GRAPH:
-            RML_TRY(rml_protobuf_enter(&rest, &field, "the graph", graph, err));
-            graphs++;
-            break;
-        default:
-            break;
-        }
-    }
+    RML_TRY(rml_onnx_read(reader, message, wants));
+    RML_TRY(rml_onnx_count(message, GRAPH, &graphs, err));
     if (graphs != 1)
         return rml_fail(err, RML_ERR_FORMAT, "damaged file: an ONNX model with %zu graphs, not 1",
                         graphs);
@@ -234,38 +204,6 @@ void rml_onnx_drop_pages(const rml_onnx *file)
         rml_mapfile_drop_pages(&file->map);
     for (size_t i = 0; i < file->external_count; i++)
         rml_mapfile_drop_pages(&file->external_file[i]);
-}
-
-// ---- looking ----------------------------------------------------------------------------------
-
-const rml_onnx_header *rml_onnx_header_of(const rml_onnx *file)
-{
-    return &file->header;
-}
-
-const rml_onnx_graph *rml_onnx_graph_of(const rml_onnx *file)
-{
-    return &file->graph;
-}
-
-size_t rml_onnx_function_count(const rml_onnx *file)
-{
-    return file->function_count;
-}
-
-const rml_onnx_function *rml_onnx_function_at(const rml_onnx *file, size_t index)
-{
-    return index < file->function_count ? &file->function[index] : NULL;
-}
-
-size_t rml_onnx_value_count(const rml_onnx *file)
-{
-    return file->value_count;
-}
-
-const rml_onnx_value *rml_onnx_value_at(const rml_onnx *file, uint32_t value)
-{
-    return value < file->value_count ? &file->value[value] : NULL;
 }
 
 const rml_onnx_attribute *rml_onnx_find_attribute(const rml_onnx_node *node, const char *name)

@@ -2,30 +2,8 @@
 #ifndef RML_LOADERS_ONNX_READER_H
 #define RML_LOADERS_ONNX_READER_H
 
-#include "tensor/names.h"
 #include "loaders/onnx/file.h"
 #include "loaders/formats/protobuf.h"
-#include "tensor/arena.h"
-#include "tensor/mapfile.h"
-
-struct rml_onnx {
-    const rml_allocator *allocator;
-    rml_allocator own_allocator; // a copy: only what it points to must outlive the file
-    rml_arena arena;             // all structs, lists and names
-    rml_mapfile map;
-    bool is_memory; // `map` is the caller's, or `owned`
-    void *owned;
-    const char *path; // while a file is read; NULL: contents in memory
-    rml_onnx_header header;
-    rml_onnx_graph graph;
-    rml_onnx_function *function;
-    size_t function_count;
-    rml_onnx_value *value;
-    size_t value_count, value_capacity;
-    rml_names external; // location -> place in `external_file`
-    rml_mapfile *external_file;
-    size_t external_count, external_capacity;
-};
 
 // Names of one graph, and the graph around it.
 typedef struct rml_onnx_scope {
@@ -56,6 +34,28 @@ rml_status rml_onnx_array(rml_onnx_reader *reader, size_t count, size_t element_
 // The next field with this number, skipping others.
 rml_status rml_onnx_next(rml_protobuf *message, uint32_t number, rml_protobuf_field *field,
                          bool *more, rml_error *err);
+
+// The message in the next field with this number; *more is false behind the last one.
+rml_status rml_onnx_inside(rml_onnx_reader *reader, rml_protobuf *message, uint32_t number,
+                           const char *what, rml_protobuf *inside, bool *more);
+
+typedef enum rml_onnx_want_kind {
+    RML_ONNX_WANT_NAME,    // const char *, see rml_onnx_name
+    RML_ONNX_WANT_TEXT,    // rml_onnx_text
+    RML_ONNX_WANT_INT,     // int64_t
+    RML_ONNX_WANT_MESSAGE, // rml_protobuf
+} rml_onnx_want_kind;
+
+typedef struct rml_onnx_want {
+    uint32_t number;
+    rml_onnx_want_kind kind;
+    const char *what; // for messages; NULL ends a list
+    void *out;        // keeps its value where the field is absent; of several the last one counts
+} rml_onnx_want;
+
+// Reads the fields of a message that are wanted and skips the others.
+rml_status rml_onnx_read(rml_onnx_reader *reader, const rml_protobuf *message,
+                         const rml_onnx_want *wants);
 
 // How many fields of the message have this number.
 rml_status rml_onnx_count(const rml_protobuf *message, uint32_t number, size_t *count,

@@ -74,22 +74,13 @@ static rml_status read_decimal(tensor_fields *t, const rml_onnx_text *text, cons
 }
 
 // One of the pairs ("location", path), ("offset", number), ("length", number), ("checksum", ...).
-static rml_status read_external_entry(tensor_fields *t, const rml_protobuf_field *entry)
+static rml_status read_external_entry(tensor_fields *t, const rml_protobuf *entry)
 {
-    rml_protobuf inside;
-    rml_protobuf_field field;
     rml_onnx_text key = {"", 0}, value = {"", 0};
-    bool more = true;
-    RML_TRY(rml_protobuf_enter(t->message, entry, "external data", &inside, t->reader->err));
-    for (;;) {
-        RML_TRY(rml_protobuf_next(&inside, &field, &more, t->reader->err));
-        if (!more)
-            break;
-        if (field.number == 1)
-            RML_TRY(rml_onnx_read_text(t->reader, &field, "a key of external data", &key));
-        if (field.number == 2)
-            RML_TRY(rml_onnx_read_text(t->reader, &field, "a value of external data", &value));
-    }
+    const rml_onnx_want wants[] = {{1, RML_ONNX_WANT_TEXT, "a key of external data", &key},
+                                   {2, RML_ONNX_WANT_TEXT, "a value of external data", &value},
+                                   {0}};
+    RML_TRY(rml_onnx_read(t->reader, entry, wants));
     if (strcmp(key.text, "location") == 0)
         t->location = value;
     if (strcmp(key.text, "offset") == 0)
@@ -102,46 +93,40 @@ static rml_status read_external_entry(tensor_fields *t, const rml_protobuf_field
 static rml_status gather(tensor_fields *t, rml_onnx_tensor *out, const char *what)
 {
     rml_error *err = t->reader->err;
-    rml_protobuf rest = *t->message;
+    const rml_protobuf *message = t->message;
+    int64_t element = 0, location = 0;
+    const rml_onnx_want name[] = {{NAME, RML_ONNX_WANT_NAME, "a tensor's name", &out->name}, {0}};
+    const rml_onnx_want wants[] = {{DATA_TYPE, RML_ONNX_WANT_INT, "an element type", &element},
+                                   {DATA_LOCATION, RML_ONNX_WANT_INT, "a data location", &location},
+                                   {0}};
+    rml_protobuf rest = *message, inside;
     rml_protobuf_field field;
     bool more = true;
+    size_t segments = 0;
     out->name = "";
-    for (;;) { // the name first, because the messages about the rest give it
-        RML_TRY(rml_onnx_next(&rest, NAME, &field, &more, err));
-        if (!more)
-            break;
-        RML_TRY(rml_onnx_name(t->reader, &field, "a tensor's name", &out->name));
-    }
+    RML_TRY(rml_onnx_read(t->reader, message, name)); // messages about the rest give it
     rml_quote(t->label, *out->name ? out->name : what, strlen(*out->name ? out->name : what));
-    for (rest = *t->message;;) {
+    RML_TRY(rml_onnx_read(t->reader, message, wants));
+    out->element = (int32_t)element;
+    t->is_external = location == 1;
+    RML_TRY(rml_onnx_count(message, SEGMENT, &segments, err));
+    if (segments)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "\"%s\" is stored in segments, which is not supported", t->label);
+    for (;;) {
         RML_TRY(rml_protobuf_next(&rest, &field, &more, err));
         if (!more)
             return RML_OK;
-        switch (field.number) {
-        case DIMS:
+        if (field.number == DIMS)
             RML_TRY(add_dims(t, &field, &out->stored.shape));
-            break;
-        case DATA_TYPE:
-            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "an element type", err));
-            out->element = (int32_t)field.value;
-            break;
-        case SEGMENT:
-            return rml_fail(err, RML_ERR_UNSUPPORTED,
-                            "\"%s\" is stored in segments, which is not supported", t->label);
-        case RAW_DATA:
+        if (field.number == RAW_DATA) {
             RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_BYTES, "raw data", err));
             t->raw = field;
             t->has_raw = field.bytes > 0; // some writers leave it empty beside typed elements
-            break;
-        case EXTERNAL_DATA:
-            RML_TRY(read_external_entry(t, &field));
-            break;
-        case DATA_LOCATION:
-            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "a data location", err));
-            t->is_external = field.value == 1;
-            break;
-        default:
-            break;
+        }
+        if (field.number == EXTERNAL_DATA) {
+            RML_TRY(rml_protobuf_enter(&rest, &field, "external data", &inside, err));
+            RML_TRY(read_external_entry(t, &inside));
         }
     }
 }

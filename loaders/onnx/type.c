@@ -33,26 +33,19 @@ bool rml_onnx_element_dtype(int32_t element, rml_dtype *dtype)
     return true;
 }
 
-static rml_status read_dim(rml_onnx_reader *reader, rml_protobuf *message, int64_t *size,
+static rml_status read_dim(rml_onnx_reader *reader, const rml_protobuf *message, int64_t *size,
                            const char **name)
 {
-    rml_protobuf_field field;
-    bool more = true;
     *size = -1;
-    for (;;) {
-        RML_TRY(rml_protobuf_next(message, &field, &more, reader->err));
-        if (!more)
-            return RML_OK;
-        if (field.number == 1) {
-            RML_TRY(rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "a dimension", reader->err));
-            // some exporters write any negative number where they do not know
-            *size = (int64_t)field.value < 0 ? -1 : (int64_t)field.value;
-        } else if (field.number == 2) {
-            RML_TRY(rml_onnx_name(reader, &field, "a dimension's name", name));
-            if (!**name)
-                *name = NULL;
-        }
-    }
+    RML_TRY(
+        rml_onnx_read(reader, message,
+                      (const rml_onnx_want[]){{1, RML_ONNX_WANT_INT, "a dimension", size},
+                                              {2, RML_ONNX_WANT_NAME, "a dimension's name", name},
+                                              {0}}));
+    *size = *size < 0 ? -1 : *size; // some exporters write any where they do not know
+    if (*name && !**name)
+        *name = NULL;
+    return RML_OK;
 }
 
 // Known dimensions must have a product that can be addressed, whatever the unknown ones are.
@@ -70,18 +63,16 @@ static rml_status read_shape(rml_onnx_reader *reader, rml_protobuf *message, con
                              rml_onnx_type *out)
 {
     rml_protobuf inside;
-    rml_protobuf_field field;
     bool more = true;
     out->has_shape = true;
     for (;;) {
-        RML_TRY(rml_onnx_next(message, 1, &field, &more, reader->err));
+        RML_TRY(rml_onnx_inside(reader, message, 1, "a dimension", &inside, &more));
         if (!more)
             break;
         if (out->shape.rank == RML_MAX_RANK)
             return rml_fail(reader->err, RML_ERR_LIMIT, "%s has more than %d dimensions", what,
                             RML_MAX_RANK);
         const int axis = out->shape.rank++;
-        RML_TRY(rml_protobuf_enter(message, &field, "a dimension", &inside, reader->err));
         RML_TRY(read_dim(reader, &inside, &out->shape.dim[axis], &out->dim_name[axis]));
     }
     char text[RML_SHAPE_TEXT_BYTES];
@@ -93,26 +84,18 @@ static rml_status read_shape(rml_onnx_reader *reader, rml_protobuf *message, con
 }
 
 // TypeProto.Tensor and TypeProto.SparseTensor, which have the same fields.
-static rml_status read_tensor_type(rml_onnx_reader *reader, rml_protobuf *message, const char *what,
-                                   rml_onnx_type *out)
+static rml_status read_tensor_type(rml_onnx_reader *reader, const rml_protobuf *message,
+                                   const char *what, rml_onnx_type *out)
 {
-    rml_protobuf inside;
-    rml_protobuf_field field;
-    bool more = true;
-    for (;;) {
-        RML_TRY(rml_protobuf_next(message, &field, &more, reader->err));
-        if (!more)
-            return RML_OK;
-        if (field.number == 1) {
-            RML_TRY(
-                rml_protobuf_expect(&field, RML_PROTOBUF_VARINT, "an element type", reader->err));
-            out->element = (int32_t)field.value;
-        } else if (field.number == 2) {
-            out->shape.rank = 0; // of two shapes the last one holds
-            RML_TRY(rml_protobuf_enter(message, &field, "a shape", &inside, reader->err));
-            RML_TRY(read_shape(reader, &inside, what, out));
-        }
-    }
+    rml_protobuf shape = {.data = NULL};
+    int64_t element = out->element;
+    RML_TRY(
+        rml_onnx_read(reader, message,
+                      (const rml_onnx_want[]){{1, RML_ONNX_WANT_INT, "an element type", &element},
+                                              {2, RML_ONNX_WANT_MESSAGE, "a shape", &shape},
+                                              {0}}));
+    out->element = (int32_t)element;
+    return shape.data ? read_shape(reader, &shape, what, out) : RML_OK;
 }
 
 rml_status rml_onnx_read_type(rml_onnx_reader *reader, const rml_protobuf *message,

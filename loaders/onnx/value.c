@@ -57,28 +57,20 @@ rml_status rml_onnx_read_value_info(rml_onnx_reader *reader, const rml_protobuf 
                                     const rml_protobuf_field *info, const char **name,
                                     const rml_onnx_type **type)
 {
-    rml_protobuf inside, type_message;
-    rml_protobuf_field field;
-    bool more = true, has_type = false;
+    rml_protobuf inside, type_message = {.data = NULL};
     char quoted[RML_QUOTE_BYTES];
     *name = "";
     RML_TRY(rml_protobuf_enter(message, info, "a value's description", &inside, reader->err));
-    for (;;) {
-        RML_TRY(rml_protobuf_next(&inside, &field, &more, reader->err));
-        if (!more)
-            break;
-        if (field.number == 1) {
-            RML_TRY(rml_onnx_name(reader, &field, "a value's name", name));
-        } else if (field.number == 2) {
-            RML_TRY(rml_protobuf_enter(&inside, &field, "a type", &type_message, reader->err));
-            has_type = true;
-        }
-    }
+    RML_TRY(
+        rml_onnx_read(reader, &inside,
+                      (const rml_onnx_want[]){{1, RML_ONNX_WANT_NAME, "a value's name", name},
+                                              {2, RML_ONNX_WANT_MESSAGE, "a type", &type_message},
+                                              {0}}));
     if (!**name)
         return rml_fail(reader->err, RML_ERR_FORMAT,
                         "damaged file: the value described at byte %zu has no name", info->at);
     *type = NULL;
-    if (!has_type)
+    if (!type_message.data)
         return RML_OK;
     rml_onnx_type *read = NULL;
     char what[RML_QUOTE_BYTES + 2];

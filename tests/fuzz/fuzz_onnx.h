@@ -33,7 +33,7 @@ static inline void fuzz_onnx_tensor(const rml_onnx_tensor *tensor)
 static inline void fuzz_onnx_values(const rml_onnx *file, const uint32_t *value, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        fuzz_onnx_require(value[i] == RML_ONNX_NONE || rml_onnx_value_at(file, value[i]));
+        fuzz_onnx_require(value[i] == RML_ONNX_NONE || value[i] < file->value_count);
 }
 
 static inline void fuzz_onnx_graph(const rml_onnx *file, const rml_onnx_graph *graph);
@@ -71,11 +71,11 @@ static inline void fuzz_onnx_attribute(const rml_onnx *file, const rml_onnx_attr
 static inline void fuzz_onnx_graph(const rml_onnx *file, const rml_onnx_graph *graph)
 {
     fuzz_onnx_require(graph->name && graph->value_begin <= graph->value_end &&
-                      graph->value_end <= rml_onnx_value_count(file));
+                      graph->value_end <= file->value_count);
     fuzz_onnx_values(file, graph->input, graph->input_count);
     fuzz_onnx_values(file, graph->output, graph->output_count);
     for (uint32_t i = graph->value_begin; i < graph->value_end; i++) {
-        const rml_onnx_value *value = rml_onnx_value_at(file, i);
+        const rml_onnx_value *value = &file->value[i];
         fuzz_onnx_require(value->name && (value->kind == RML_ONNX_INITIALIZER) == !!value->tensor);
         if (value->tensor)
             fuzz_onnx_tensor(value->tensor);
@@ -86,7 +86,8 @@ static inline void fuzz_onnx_graph(const rml_onnx *file, const rml_onnx_graph *g
         fuzz_onnx_values(file, node->input, node->input_count);
         fuzz_onnx_values(file, node->output, node->output_count);
         for (size_t k = 0; k < node->input_count; k++) {
-            const rml_onnx_value *value = rml_onnx_value_at(file, node->input[k]);
+            const bool given = node->input[k] != RML_ONNX_NONE;
+            const rml_onnx_value *value = given ? &file->value[node->input[k]] : NULL;
             // what a node reads was computed before, here or in a graph around
             if (value && value->kind == RML_ONNX_NODE_OUTPUT &&
                 node->input[k] >= graph->value_begin)
@@ -99,9 +100,9 @@ static inline void fuzz_onnx_graph(const rml_onnx *file, const rml_onnx_graph *g
 
 static inline void fuzz_onnx_look(const rml_onnx *file)
 {
-    fuzz_onnx_graph(file, rml_onnx_graph_of(file));
-    for (size_t i = 0; i < rml_onnx_function_count(file); i++)
-        fuzz_onnx_graph(file, &rml_onnx_function_at(file, i)->body);
+    fuzz_onnx_graph(file, &file->graph);
+    for (size_t i = 0; i < file->function_count; i++)
+        fuzz_onnx_graph(file, &file->function[i].body);
 }
 
 #endif

@@ -77,7 +77,7 @@ static void print_values(const char *key, const uint32_t *values, size_t count)
         if (values[i] == RML_ONNX_NONE)
             printf("\"\"");
         else
-            print_text(rml_onnx_value_at(file, values[i])->name);
+            print_text(file->value[values[i]].name);
     }
     putchar(']');
 }
@@ -156,7 +156,7 @@ static void print_graph(const rml_onnx_graph *graph)
     printf(",\"types\":{");
     bool is_first = true;
     for (uint32_t i = graph->value_begin; i < graph->value_end; i++) {
-        const rml_onnx_value *value = rml_onnx_value_at(file, i);
+        const rml_onnx_value *value = &file->value[i];
         if (!value->type)
             continue;
         printf("%s", is_first ? "" : ",");
@@ -168,7 +168,7 @@ static void print_graph(const rml_onnx_graph *graph)
     printf("},\"initializers\":[");
     is_first = true;
     for (uint32_t i = graph->value_begin; i < graph->value_end; i++) {
-        const rml_onnx_value *value = rml_onnx_value_at(file, i);
+        const rml_onnx_value *value = &file->value[i];
         if (value->kind != RML_ONNX_INITIALIZER)
             continue;
         printf("%s[", is_first ? "" : ",");
@@ -218,7 +218,7 @@ static void print_function(const rml_onnx_function *function)
 
 static void print_file(void)
 {
-    const rml_onnx_header *header = rml_onnx_header_of(file);
+    const rml_onnx_header *header = &file->header;
     printf("{\"ir_version\":%lld,\"model_version\":%lld,\"producer\":",
            (long long)header->ir_version, (long long)header->model_version);
     print_text(header->producer_name);
@@ -232,12 +232,12 @@ static void print_file(void)
         putchar(']');
     }
     printf("],\"functions\":[");
-    for (size_t i = 0; i < rml_onnx_function_count(file); i++) {
+    for (size_t i = 0; i < file->function_count; i++) {
         printf("%s", i ? "," : "");
-        print_function(rml_onnx_function_at(file, i));
+        print_function(&file->function[i]);
     }
     printf("],\"graph\":");
-    print_graph(rml_onnx_graph_of(file));
+    print_graph(&file->graph);
     printf("}\n");
 }
 
