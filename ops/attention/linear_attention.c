@@ -8,7 +8,6 @@
 #include "ops/op.h"
 
 #include "ops/elementwise/widen.h"
-#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>
@@ -116,18 +115,6 @@ static size_t scratch_bytes(const rml_op_args *args)
     return rml_sat_mul((size_t)args->threads, job_of(args).worker_bytes);
 }
 
-static void read_row(const rml_tensor *tensor, size_t at, double *dst, size_t count)
-{
-    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
-                      RML_F64, dst, count);
-}
-
-static void write_row(const rml_tensor *tensor, size_t at, const double *src, size_t count)
-{
-    rml_dtype_convert(RML_F64, src, tensor->dtype,
-                      (char *)tensor->raw + at * rml_dtype_size(tensor->dtype), count);
-}
-
 // into[e] = sum over d of state[d][e] * by[d]
 static void read_state(const linear_job *job, const double *state, const double *by, double *into)
 {
@@ -141,7 +128,7 @@ static void fade(const linear_job *job, size_t row, size_t head, double *state, 
 {
     const rml_tensor *in = &job->args->in[DECAY];
     const size_t each = (size_t)in->dim[2] == job->key_heads ? 1 : job->depth;
-    read_row(in, (row * job->key_heads + head) * each, decay, each);
+    rml_read_f64(in, (row * job->key_heads + head) * each, decay, each);
     for (size_t d = 0; d < job->depth; d++) {
         const double factor = exp(decay[each == 1 ? 0 : d]);
         for (size_t e = 0; e < job->width; e++)
@@ -157,12 +144,12 @@ static void run_step(const linear_job *job, size_t row, size_t head, double *sta
     double *v = decay + job->depth, *read = v + job->width;
     if (rule == RML_FADING_GATED || rule == RML_FADING_GATED_DELTA)
         fade(job, row, head, state, decay);
-    read_row(&args->in[K], (row * job->key_heads + head) * job->depth, k, job->depth);
-    read_row(&args->in[V], (row * job->key_heads + head) * job->width, v, job->width);
+    rml_read_f64(&args->in[K], (row * job->key_heads + head) * job->depth, k, job->depth);
+    rml_read_f64(&args->in[V], (row * job->key_heads + head) * job->width, v, job->width);
     if (rule == RML_FADING_DELTA || rule == RML_FADING_GATED_DELTA) {
         const size_t rates = (size_t)args->in[RATE].dim[2];
         double rate;
-        read_row(&args->in[RATE], row * rates + (rates == 1 ? 0 : head), &rate, 1);
+        rml_read_f64(&args->in[RATE], row * rates + (rates == 1 ? 0 : head), &rate, 1);
         read_state(job, state, k, read);
         for (size_t e = 0; e < job->width; e++)
             v[e] = rate * (v[e] - read[e]);
@@ -172,11 +159,11 @@ static void run_step(const linear_job *job, size_t row, size_t head, double *sta
             state[d * job->width + e] += k[d] * v[e];
     const size_t group = job->heads / job->key_heads;
     for (size_t h = head * group; h < (head + 1) * group; h++) {
-        read_row(&args->in[Q], (row * job->heads + h) * job->depth, k, job->depth);
+        rml_read_f64(&args->in[Q], (row * job->heads + h) * job->depth, k, job->depth);
         read_state(job, state, k, read);
         for (size_t e = 0; e < job->width; e++)
             read[e] *= job->scale;
-        write_row(&args->out[0], (row * job->heads + h) * job->width, read, job->width);
+        rml_write_f64(&args->out[0], (row * job->heads + h) * job->width, read, job->width);
     }
 }
 
@@ -189,10 +176,10 @@ static void run_heads(void *context, size_t begin, size_t end, int worker)
     for (size_t item = begin; item < end; item++) {
         memset(state, 0, count * sizeof *state);
         if (rml_op_input(args, STATE))
-            read_row(&args->in[STATE], item * count, state, count);
+            rml_read_f64(&args->in[STATE], item * count, state, count);
         for (size_t t = 0; t < job->steps; t++)
             run_step(job, item / job->key_heads * job->steps + t, item % job->key_heads, state);
-        write_row(&args->out[1], item * count, state, count);
+        rml_write_f64(&args->out[1], item * count, state, count);
     }
 }
 

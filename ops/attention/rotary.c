@@ -4,7 +4,6 @@
 #include "ops/op.h"
 
 #include "ops/elementwise/widen.h"
-#include "tensor/dtype.h"
 
 #include <string.h>
 
@@ -75,20 +74,6 @@ typedef struct rotary_job {
     bool heads_last; // x is [B,L,H*D]
 } rotary_job;
 
-static double number_at(const rml_tensor *tensor, size_t at)
-{
-    double value;
-    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
-                      RML_F64, &value, 1);
-    return value;
-}
-
-static void write_number(const rml_tensor *tensor, size_t at, double value)
-{
-    rml_dtype_convert(RML_F64, &value, tensor->dtype,
-                      (char *)tensor->raw + at * rml_dtype_size(tensor->dtype), 1);
-}
-
 // Row of the tables for a place in a sequence; what only a run tells may be out of range.
 static size_t table_row(const rml_op_args *args, size_t batch_place)
 {
@@ -118,11 +103,12 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
         for (size_t i = 0; i < job->half; i++) {
             const size_t first = start + (interleaved ? 2 * i : i);
             const size_t second = interleaved ? first + 1 : first + job->half;
-            const double c = number_at(&args->in[COSINES], angles + i);
-            const double s = number_at(&args->in[SINES], angles + i);
-            const double a = number_at(x, first), b = number_at(x, second);
-            write_number(y, first, c * a - s * b);
-            write_number(y, second, s * a + c * b);
+            const double c = rml_number_f64(&args->in[COSINES], angles + i);
+            const double s = rml_number_f64(&args->in[SINES], angles + i);
+            const double a = rml_number_f64(x, first), b = rml_number_f64(x, second);
+            const double turned[2] = {c * a - s * b, s * a + c * b};
+            rml_write_f64(y, first, &turned[0], 1);
+            rml_write_f64(y, second, &turned[1], 1);
         }
     }
 }

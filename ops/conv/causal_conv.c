@@ -5,7 +5,6 @@
 #include "ops/op.h"
 
 #include "ops/elementwise/widen.h"
-#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>
@@ -49,18 +48,6 @@ static size_t scratch_bytes(const rml_op_args *args)
     return rml_sat_mul((size_t)args->threads, line_bytes(args));
 }
 
-static void read_row(const rml_tensor *tensor, size_t at, double *dst, size_t count)
-{
-    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
-                      RML_F64, dst, count);
-}
-
-static void write_row(const rml_tensor *tensor, size_t at, const double *src, size_t count)
-{
-    rml_dtype_convert(RML_F64, src, tensor->dtype,
-                      (char *)tensor->raw + at * rml_dtype_size(tensor->dtype), count);
-}
-
 static void run_channels(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
@@ -71,14 +58,14 @@ static void run_channels(void *context, size_t begin, size_t end, int worker)
     for (size_t item = begin; item < end; item++) {
         const size_t channel = item % channels;
         double bias = 0;
-        read_row(&args->in[W], channel * taps, weight, taps);
+        rml_read_f64(&args->in[W], channel * taps, weight, taps);
         if (rml_op_input(args, BIAS))
-            read_row(&args->in[BIAS], channel, &bias, 1);
+            rml_read_f64(&args->in[BIAS], channel, &bias, 1);
         if (rml_op_input(args, PAST))
-            read_row(&args->in[PAST], item * (taps - 1), line, taps - 1);
+            rml_read_f64(&args->in[PAST], item * (taps - 1), line, taps - 1);
         else
             memset(line, 0, (taps - 1) * sizeof *line);
-        read_row(&args->in[X], item * size, line + taps - 1, size);
+        rml_read_f64(&args->in[X], item * size, line + taps - 1, size);
         for (size_t i = 0; i < size; i++) {
             y[i] = bias;
             for (size_t k = 0; k < taps; k++)
@@ -86,8 +73,8 @@ static void run_channels(void *context, size_t begin, size_t end, int worker)
             if (args->attr->causal_conv.silu)
                 y[i] /= 1 + exp(-y[i]);
         }
-        write_row(&args->out[0], item * size, y, size);
-        write_row(&args->out[1], item * (taps - 1), line + size, taps - 1);
+        rml_write_f64(&args->out[0], item * size, y, size);
+        rml_write_f64(&args->out[1], item * (taps - 1), line + size, taps - 1);
     }
 }
 

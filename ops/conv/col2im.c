@@ -3,7 +3,7 @@
 // Source: ONNX Col2Im; torch.nn.Fold.
 #include "ops/conv/window.h"
 
-#include "tensor/dtype.h"
+#include "ops/elementwise/widen.h"
 #include "tensor/size.h"
 
 #include <string.h>
@@ -118,20 +118,16 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     const col2im_job *job = context;
     const rml_op_args *args = job->args;
     const rml_window *w = &job->windows;
-    const rml_dtype type = args->in[X].dtype;
-    const size_t bytes = rml_dtype_size(type);
     double *plane = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
     double *row = plane + job->plane;
     for (size_t item = begin; item < end; item++) {
-        const char *src = (const char *)args->in[X].raw + item * job->taps * job->blocks * bytes;
         int64_t tap[RML_MAX_SPATIAL] = {0};
         memset(plane, 0, job->plane * sizeof *plane);
         for (size_t t = 0; t < job->taps; t++, rml_sizes_next(w->kernel, w->rank, tap)) {
-            rml_dtype_convert(type, src + t * job->blocks * bytes, RML_F64, row, job->blocks);
+            rml_read_f64(&args->in[X], (item * job->taps + t) * job->blocks, row, job->blocks);
             add_tap(w, tap, row, plane);
         }
-        rml_dtype_convert(RML_F64, plane, type,
-                          (char *)args->out[0].raw + item * job->plane * bytes, job->plane);
+        rml_write_f64(&args->out[0], item * job->plane, plane, job->plane);
     }
 }
 

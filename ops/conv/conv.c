@@ -6,48 +6,9 @@
 // else is generic.
 #include "ops/conv/conv.h"
 
-#include "kernels/pack.h"
 #include "kernels/winograd.h"
-#include "ops/conv/igemm.h"
 #include "ops/conv/im2col.h"
-#include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
-
-rml_status rml_conv_check(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,
-                          rml_window *window, rml_error *err)
-{
-    const rml_shape *x = &in[0], *w = &in[1];
-    char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
-    const int64_t depth = w->rank > 1 ? w->dim[1] : -1, rows = w->rank > 1 ? w->dim[0] : -1;
-    int64_t channels = -1;
-    // groups come from files, so nothing is multiplied by them unchecked
-    bool fits = x->rank >= 3 && depth != 0 && w->rank == x->rank && conv->groups >= 1 &&
-                (depth < 0 || rml_i64_mul(depth, conv->groups, &channels)) &&
-                (rows < 0 || rows % conv->groups == 0) &&
-                (channels < 0 || x->dim[1] < 0 || channels == x->dim[1]);
-    if (fits)
-        RML_TRY(rml_window_make(&conv->window, x, &w->dim[2], window, err));
-    for (int i = 0; fits && i < window->rank; i++)
-        fits = w->dim[i + 2] < 0 || w->dim[i + 2] == window->kernel[i];
-    if (!fits)
-        return rml_fail(err, RML_ERR_SHAPE, "weight %s with groups %lld does not fit input %s",
-                        rml_shape_text(w, w_text), (long long)conv->groups,
-                        rml_shape_text(x, x_text));
-    if (in_count > bias && in[bias].rank >= 0 &&
-        (in[bias].rank != 1 || (in[bias].dim[0] >= 0 && rows >= 0 && in[bias].dim[0] != rows)))
-        return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
-                        rml_shape_text(&in[bias], x_text), (long long)rows);
-    return RML_OK;
-}
-
-rml_shape rml_conv_shape(const rml_shape *in, const rml_window *window)
-{
-    rml_shape out = in[0];
-    out.dim[1] = in[1].dim[0];
-    for (int i = 0; i < window->rank; i++)
-        out.dim[i + 2] = window->out[i];
-    return out;
-}
 
 rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_shape *out,
                                    rml_error *err)
@@ -55,38 +16,65 @@ rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     bool fits = in_count < 4 || in[3].rank < 0 || in[3].rank == out->rank;
     for (int i = 0; i < out->rank && fits && in_count > 3 && in[3].rank >= 0; i++)
-        fits = in[3].dim[i] == out->dim[i] || in[3].dim[i] < 0 || out->dim[i] < 0;
+        fits = rml_dims_agree(in[3].dim[i], out->dim[i]);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "residual is %s, the output %s",
                         rml_shape_text(&in[3], a), rml_shape_text(out, b));
     return RML_OK;
 }
 
-rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in_count,
-                          rml_shape *out, rml_error *err)
+rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,
+                          bool transposed, rml_shape *out, rml_error *err)
 {
-    rml_window window;
-    RML_TRY(rml_conv_check(conv, in, in_count, 2, &window, err));
-    *out = rml_conv_shape(in, &window);
-    return rml_conv_check_residual(in, in_count, out, err);
+    const rml_shape *x = &in[0], *w = &in[1];
+    char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
+    // The weight has all channels of one side first, then those of the other side in a group.
+    const int64_t all = w->rank > 1 ? w->dim[0] : -1, each = w->rank > 1 ? w->dim[1] : -1;
+    int64_t of_groups = -1;
+    rml_window window = {0};
+    // groups come from files, so nothing is multiplied by them unchecked
+    bool fits = x->rank >= 3 && w->rank == x->rank && conv->groups >= 1 &&
+                (each != 0 || transposed) &&
+                (each < 0 || rml_i64_mul(each, conv->groups, &of_groups)) &&
+                (all < 0 || all % conv->groups == 0);
+    fits = fits && rml_dims_agree(transposed ? all : of_groups, x->dim[1]);
+    if (fits)
+        RML_TRY(transposed ? rml_conv_transpose_make(conv, x, w, &window, err)
+                           : rml_window_make(&conv->window, x, &w->dim[2], &window, err));
+    for (int i = 0; fits && i < window.rank; i++)
+        fits = w->dim[i + 2] < 0 || w->dim[i + 2] == window.kernel[i]; // a kernel of -1 is no size
+    if (!fits)
+        return rml_fail(err, RML_ERR_SHAPE, "weight %s with groups %lld does not fit input %s",
+                        rml_shape_text(w, w_text), (long long)conv->groups,
+                        rml_shape_text(x, x_text));
+    *out = *x;
+    out->dim[1] = transposed ? of_groups : all;
+    for (int i = 0; i < window.rank; i++)
+        out->dim[i + 2] = window.out[i];
+    if (in_count > bias && in[bias].rank >= 0 &&
+        (in[bias].rank != 1 || !rml_dims_agree(in[bias].dim[0], out->dim[1])))
+        return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
+                        rml_shape_text(&in[bias], x_text), (long long)out->dim[1]);
+    return bias == 2 ? rml_conv_check_residual(in, in_count, out, err) : RML_OK;
 }
 
-bool rml_conv_shapes(const rml_fact *in, int in_count, rml_shape *shapes)
+rml_status rml_conv_infer_node(const rml_op_node *node, bool transposed, rml_shape *out,
+                               rml_error *err)
 {
-    for (int i = 0; i < in_count; i++)
-        shapes[i] = in[i].shape;
-    if (shapes[0].rank == RML_RANK_UNKNOWN)
+    rml_shape shapes[4];
+    for (int i = 0; i < node->in_count; i++)
+        shapes[i] = node->in[i].shape;
+    if (shapes[0].rank == RML_RANK_UNKNOWN) // it is the weight's
         shapes[0] = (rml_shape){shapes[1].rank, {-1, -1, -1, -1, -1, -1, -1, -1}};
-    return shapes[0].rank != RML_RANK_UNKNOWN && shapes[1].rank != RML_RANK_UNKNOWN;
+    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
+    if (shapes[0].rank == RML_RANK_UNKNOWN || shapes[1].rank == RML_RANK_UNKNOWN)
+        return RML_OK;
+    return rml_conv_infer(&node->attr->conv, shapes, node->in_count, 2, transposed, out, err);
 }
 
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    rml_shape shapes[4];
-    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    return rml_conv_shapes(node->in, node->in_count, shapes)
-               ? rml_conv_infer(&node->attr->conv, shapes, node->in_count, out, err)
-               : RML_OK;
+    return rml_conv_infer_node(node, false, out, err);
 }
 
 bool rml_conv_takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
@@ -129,54 +117,13 @@ void rml_conv_epilogue(const rml_op_args *args, float *y, size_t count)
         args->kernels->unary[act->kind](y, y, count, act->param);
 }
 
-// ---- general: any kernel, stride, padding, dilation and groups ---------------------------------
-
-static size_t packed_bytes(const rml_op_args *args)
-{
-    const size_t groups = (size_t)args->attr->conv.groups;
-    return rml_sat_mul(groups * sizeof(float),
-                       rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args),
-                                      (size_t)args->in[1].dim[1],
-                                      (size_t)args->out[0].dim[1] / groups));
-}
-
-static rml_status pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                       const rml_allocator *allocator, rml_error *err)
-{
-    return rml_pack_filters(args, &args->kernels->gemm_f32, weight, (size_t)args->attr->conv.groups,
-                            rml_conv_taps(args), packed, allocator, err);
-}
-
-static size_t scratch_bytes(const rml_op_args *args)
-{
-    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, rml_conv_taps(args),
-                                   (size_t)args->in[1].dim[1]);
-}
-
-static void run(const rml_op_args *args)
-{
-    const rml_conv_attr *conv = &args->attr->conv;
-    const rml_tensor *out = &args->out[0];
-    const size_t groups = (size_t)conv->groups;
-    rml_igemm product = {.window = rml_conv_window(args),
-                         .in = &args->in[0],
-                         .out = out,
-                         .residual = rml_conv_residual(args),
-                         .gemm = &args->kernels->gemm_f32,
-                         .depth = (size_t)args->in[1].dim[1],
-                         .cols = (size_t)out->dim[1] / groups,
-                         .act = &conv->act};
-    const float *bias = rml_conv_bias(args);
-    const size_t group_count =
-        rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args), product.depth, product.cols);
-    for (size_t group = 0; group < groups; group++) {
-        product.in_channel = (int64_t)(group * product.depth);
-        product.out_channel = (int64_t)(group * product.cols);
-        product.packed = (const float *)args->packed + group * group_count;
-        product.bias = bias ? bias + group * product.cols : NULL;
-        rml_igemm_run(args, &product);
-    }
-}
+// Both precisions are computed by the same functions.
+#define INDIRECT                                                                                   \
+    .packed_bytes = rml_conv_indirect_packed_bytes, .pack = rml_conv_indirect_pack,                \
+    .scratch_bytes = rml_conv_indirect_scratch_bytes, .run = rml_conv_indirect_run
+#define WINOGRAD                                                                                   \
+    .packed_bytes = rml_conv_winograd_packed_bytes, .pack = rml_conv_winograd_pack,                \
+    .scratch_bytes = rml_conv_winograd_scratch_bytes, .run = rml_conv_winograd_run
 
 static const rml_algorithm algorithms[] = {
     {.name = "row-of-an-image",
@@ -195,17 +142,11 @@ static const rml_algorithm algorithms[] = {
      .precision = RML_PRECISION_BF16,
      .row_unit = RML_WINOGRAD_OUT,
      .accepts = rml_conv_winograd_bf16_accepts,
-     .packed_bytes = rml_conv_winograd_packed_bytes,
-     .pack = rml_conv_winograd_pack,
-     .scratch_bytes = rml_conv_winograd_scratch_bytes,
-     .run = rml_conv_winograd_run},
+     WINOGRAD},
     {.name = "winograd-4x4-3x3",
      .row_unit = RML_WINOGRAD_OUT,
      .accepts = rml_conv_winograd_accepts,
-     .packed_bytes = rml_conv_winograd_packed_bytes,
-     .pack = rml_conv_winograd_pack,
-     .scratch_bytes = rml_conv_winograd_scratch_bytes,
-     .run = rml_conv_winograd_run},
+     WINOGRAD},
     {.name = "taps-as-columns",
      .accepts = rml_conv_small_oc_accepts,
      .packed_bytes = rml_conv_small_oc_packed_bytes,
@@ -215,15 +156,8 @@ static const rml_algorithm algorithms[] = {
     {.name = "indirect-gemm-bf16",
      .precision = RML_PRECISION_BF16,
      .accepts = rml_conv_bf16_accepts,
-     .packed_bytes = rml_conv_bf16_packed_bytes,
-     .pack = rml_conv_bf16_pack,
-     .scratch_bytes = rml_conv_bf16_scratch_bytes,
-     .run = rml_conv_bf16_run},
-    {.name = "indirect-gemm",
-     .packed_bytes = packed_bytes,
-     .pack = pack,
-     .scratch_bytes = scratch_bytes,
-     .run = run},
+     INDIRECT},
+    {.name = "indirect-gemm", INDIRECT},
     {.name = "depthwise-rows",
      .generic = true,
      .accepts = rml_conv_generic_dw_accepts,

@@ -4,17 +4,15 @@
 
 #include "ops/conv/window.h"
 
-// Checks input, weight and the bias at input `bias`, whose ranks are known.
-rml_status rml_conv_check(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,
-                          rml_window *window, rml_error *err);
-rml_shape rml_conv_shape(const rml_shape *in, const rml_window *window);
 rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_shape *out,
                                    rml_error *err);
-// Shape rule of a convolution by shapes alone.
-rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in_count,
-                          rml_shape *out, rml_error *err);
-// Shapes of the inputs; a rank of x that is not known is the weight's. False: neither is known.
-bool rml_conv_shapes(const rml_fact *in, int in_count, rml_shape *shapes);
+// Shape rule by shapes alone, whose ranks are known; the bias is input `bias`. An input 3 behind it
+// is the residual.
+rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,
+                          bool transposed, rml_shape *out, rml_error *err);
+// The same of a node: a rank of x that is not known is the weight's.
+rml_status rml_conv_infer_node(const rml_op_node *node, bool transposed, rml_shape *out,
+                               rml_error *err);
 // Whether the node has a constant weight of one or two dimensions, to be packed, and images
 // to meet it.
 bool rml_conv_takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count);
@@ -61,14 +59,14 @@ rml_status rml_conv_small_oc_pack(const rml_op_args *args, const rml_constant *w
 size_t rml_conv_small_oc_scratch_bytes(const rml_op_args *args);
 void rml_conv_small_oc_run(const rml_op_args *args);
 
-// Indirect, in bf16. What fits is accepted where it is the fastest way, see conv_winograd.c.
+// Indirect GEMM. What fits bf16 is accepted where it is the fastest way, see conv_winograd.c.
 bool rml_conv_bf16_fits(const rml_op_args *args);
 bool rml_conv_bf16_accepts(const rml_op_args *args);
-size_t rml_conv_bf16_packed_bytes(const rml_op_args *args);
-rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                              const rml_allocator *allocator, rml_error *err);
-size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args);
-void rml_conv_bf16_run(const rml_op_args *args);
+size_t rml_conv_indirect_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_indirect_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                  const rml_allocator *allocator, rml_error *err);
+size_t rml_conv_indirect_scratch_bytes(const rml_op_args *args);
+void rml_conv_indirect_run(const rml_op_args *args);
 
 // Winograd F(4x4, 3x3), in f32 and in bf16.
 bool rml_conv_winograd_accepts(const rml_op_args *args);

@@ -61,36 +61,7 @@ rml_status rml_conv_transpose_make(const rml_conv_attr *conv, const rml_shape *x
 
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_conv_attr *conv = &node->attr->conv;
-    rml_shape in[4];
-    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    if (!rml_conv_shapes(node->in, node->in_count, in))
-        return RML_OK;
-    const rml_shape *x = &in[0], *w = &in[1];
-    char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
-    int64_t channels = -1;
-    rml_window window;
-    bool fits = x->rank >= 3 && w->rank == x->rank && conv->groups >= 1 &&
-                (w->dim[0] < 0 || x->dim[1] < 0 || w->dim[0] == x->dim[1]) &&
-                (w->dim[0] < 0 || w->dim[0] % conv->groups == 0) &&
-                (w->dim[1] < 0 || rml_i64_mul(w->dim[1], conv->groups, &channels));
-    if (fits)
-        RML_TRY(rml_conv_transpose_make(conv, x, w, &window, err));
-    for (int i = 0; fits && i < window.rank; i++)
-        fits = w->dim[i + 2] < 0 || w->dim[i + 2] == window.kernel[i];
-    if (!fits)
-        return rml_fail(err, RML_ERR_SHAPE, "weight %s with groups %lld does not fit input %s",
-                        rml_shape_text(w, w_text), (long long)conv->groups,
-                        rml_shape_text(x, x_text));
-    if (node->in_count > 2 && in[2].rank >= 0 &&
-        (in[2].rank != 1 || (in[2].dim[0] >= 0 && channels >= 0 && in[2].dim[0] != channels)))
-        return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
-                        rml_shape_text(&in[2], x_text), (long long)channels);
-    *out = *x;
-    out->dim[1] = channels;
-    for (int i = 0; i < window.rank; i++)
-        out->dim[i + 2] = window.out[i];
-    return rml_conv_check_residual(in, node->in_count, out, err);
+    return rml_conv_infer_node(node, true, out, err);
 }
 
 rml_window rml_conv_transpose_window(const rml_op_args *args)

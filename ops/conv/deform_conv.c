@@ -14,10 +14,9 @@ enum { X, WEIGHT, OFFSET, BIAS, MASK };
 
 static bool sizes_fit(const rml_shape *shape, const rml_shape *out, int64_t channels)
 {
-    bool fits =
-        shape->rank == 4 && (shape->dim[1] < 0 || channels < 0 || shape->dim[1] == channels);
+    bool fits = shape->rank == 4 && rml_dims_agree(shape->dim[1], channels);
     for (int i = 0; i < 4 && fits; i++)
-        fits = i == 1 || shape->dim[i] < 0 || out->dim[i] < 0 || shape->dim[i] == out->dim[i];
+        fits = i == 1 || rml_dims_agree(shape->dim[i], out->dim[i]);
     return fits;
 }
 
@@ -25,15 +24,15 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const rml_conv_attr *conv = &node->attr->conv;
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    rml_window window;
-    RML_TRY(rml_conv_check(conv, node->shape, node->in_count, BIAS, &window, err));
-    *out = rml_conv_shape(node->shape, &window);
+    const int64_t *w = node->shape[WEIGHT].dim, *told = conv->window.kernel;
+    const int64_t height = told[0] ? told[0] : w[2], width = told[1] ? told[1] : w[3];
+    RML_TRY(rml_conv_infer(conv, node->shape, node->in_count, BIAS, false, out, err));
     int64_t taps = -1;
-    bool fits = window.rank == 2 && conv->offset_groups >= 1 &&
+    bool fits = out->rank == 4 && conv->offset_groups >= 1 &&
                 (node->shape[X].dim[1] < 0 || node->shape[X].dim[1] % conv->offset_groups == 0);
-    if (fits && window.kernel[0] > 0 && window.kernel[1] > 0)
-        fits = rml_i64_mul(window.kernel[0], window.kernel[1], &taps) &&
-               rml_i64_mul(taps, conv->offset_groups, &taps) && taps <= INT64_MAX / 2;
+    if (fits && height > 0 && width > 0)
+        fits = rml_i64_mul(height, width, &taps) && rml_i64_mul(taps, conv->offset_groups, &taps) &&
+               taps <= INT64_MAX / 2;
     fits = fits && sizes_fit(&node->shape[OFFSET], out, taps < 0 ? -1 : 2 * taps);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "offset %s with %lld groups does not fit input %s",

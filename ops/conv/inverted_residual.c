@@ -35,11 +35,6 @@ static const rml_conv_attr *conv_of(const rml_op_attr *attr, int index)
     return index == EXPAND ? all->expand : index == DEPTHWISE ? all->depthwise : all->project;
 }
 
-static const rml_tensor *optional(const rml_op_args *args, int index)
-{
-    return index < args->in_count && args->in[index].rank >= 0 ? &args->in[index] : NULL;
-}
-
 static size_t between_bytes(const rml_op_args *args, int64_t rows, int64_t rows_between)
 {
     const size_t channels = (size_t)args->in[1].dim[0];
@@ -90,7 +85,7 @@ static void make_parts(const rml_op_args *args, const piece *p, part parts[PARTS
     const rml_shape up = {4, {p->images, channels, p->rows_between, x->dim[3]}};
     const rml_shape middle = {4, {p->images, channels, p->rows, y->dim[3]}};
     for (int k = 0; k < PARTS; k++) {
-        const rml_tensor *bias = optional(args, 4 + k);
+        const rml_tensor *bias = rml_op_input(args, 4 + k);
         parts[k].attr.conv = *conv_of(args->attr, k);
         parts[k].in[1] = args->in[1 + k];
         parts[k].in[2] = bias ? *bias : none;
@@ -102,7 +97,7 @@ static void make_parts(const rml_op_args *args, const piece *p, part parts[PARTS
     parts[DEPTHWISE].out = rml_tensor_make(NULL, &middle, RML_LAYOUT_CHANNELS_LAST);
     parts[PROJECT].in[0] = parts[DEPTHWISE].out;
     parts[PROJECT].out = *y;
-    if (optional(args, 7))
+    if (rml_op_input(args, 7))
         parts[PROJECT].in[3] = args->in[7];
     for (int k = 0; k < PARTS; k++)
         ask(args, &parts[k]);
@@ -186,7 +181,7 @@ static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image,
     const int64_t top = reach < 0 ? 0 : reach;
     const int64_t end = reach + (rows - 1) * whole->stride[0] + args->in[2].dim[2];
     const int64_t count = (end < height ? end : height) - top;
-    const rml_tensor *residual = optional(args, 7);
+    const rml_tensor *residual = rml_op_input(args, 7);
     rml_tensor *up = &parts[EXPAND].out, *middle = &parts[DEPTHWISE].out;
     parts[EXPAND].in[0] = part_of(&args->in[0], image, images, top, count);
     const rml_shape up_shape = {4, {images, up->dim[1], count, up->dim[3]}};
@@ -246,7 +241,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
         const rml_shape shapes[4] = {between, node->shape[1 + k],
                                      4 + k < node->in_count ? node->shape[4 + k] : none,
                                      k == PROJECT && node->in_count > 7 ? node->shape[7] : none};
-        RML_TRY(rml_conv_infer(conv_of(node->attr, k), shapes, 4, &between, err));
+        RML_TRY(rml_conv_infer(conv_of(node->attr, k), shapes, 4, 2, false, &between, err));
     }
     *out = between;
     return RML_OK;

@@ -120,6 +120,23 @@ void rml_widen_read(const rml_tensor *view, size_t begin, size_t count, rml_wide
     }
 }
 
+void rml_read_f64(const rml_tensor *tensor, size_t at, double *dst, size_t count)
+{
+    rml_dtype_convert(tensor->dtype, rml_tensor_at(tensor, (int64_t)at), RML_F64, dst, count);
+}
+
+void rml_write_f64(const rml_tensor *tensor, size_t at, const double *src, size_t count)
+{
+    rml_dtype_convert(RML_F64, src, tensor->dtype, rml_tensor_at(tensor, (int64_t)at), count);
+}
+
+double rml_number_f64(const rml_tensor *tensor, size_t at)
+{
+    double number;
+    rml_read_f64(tensor, at, &number, 1);
+    return number;
+}
+
 void rml_widen_keys(rml_wide wide, size_t count, rml_widen *chunk)
 {
     const uint64_t sign = (uint64_t)1 << 63;

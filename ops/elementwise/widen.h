@@ -33,6 +33,11 @@ rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like);
 void rml_widen_read(const rml_tensor *view, size_t begin, size_t count, rml_wide wide,
                     rml_widen *chunk);
 
+// `count` elements that lie side by side, from element `at` of the memory on, as doubles; and back.
+void rml_read_f64(const rml_tensor *tensor, size_t at, double *dst, size_t count);
+void rml_write_f64(const rml_tensor *tensor, size_t at, const double *src, size_t count);
+double rml_number_f64(const rml_tensor *tensor, size_t at);
+
 // Turns widened elements into keys, unsigned integers of the same order: 0 and -0 are one, and NaN
 // is above everything.
 void rml_widen_keys(rml_wide wide, size_t count, rml_widen *chunk);

@@ -4,7 +4,7 @@
 // are rounded once.
 #include "ops/image/pool.h"
 
-#include "tensor/dtype.h"
+#include "ops/elementwise/widen.h"
 #include "tensor/size.h"
 
 #include <math.h>
@@ -137,13 +137,11 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = job->args;
     const rml_window *w = &job->window;
     const rml_dtype type = args->in[0].dtype;
-    const size_t bytes = rml_dtype_size(type);
     double *plane = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
     double *result = plane + job->in_plane;
     for (size_t item = begin; item < end; item++) {
         int64_t at[RML_MAX_SPATIAL] = {0};
-        rml_dtype_convert(type, (const char *)args->in[0].raw + item * job->in_plane * bytes,
-                          RML_F64, plane, job->in_plane);
+        rml_read_f64(&args->in[0], item * job->in_plane, plane, job->in_plane);
         for (size_t i = 0; i < job->out_plane; i++, rml_sizes_next(w->out, w->rank, at)) {
             const taps t = taps_at(w, at);
             const state s = pool_window(job, &t, plane);
@@ -152,8 +150,7 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
                 ((int64_t *)args->out[1].raw)[item * job->out_plane + i] =
                     (int64_t)(item * job->in_plane) + index_of(job, &s);
         }
-        rml_dtype_convert(RML_F64, result, type,
-                          (char *)args->out[0].raw + item * job->out_plane * bytes, job->out_plane);
+        rml_write_f64(&args->out[0], item * job->out_plane, result, job->out_plane);
     }
 }
 

@@ -10,9 +10,8 @@
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    const int rank = node->shape[0].rank;
-    if (rank < 2 || (node->shape[0].dim[rank - 1] != node->shape[0].dim[rank - 2] &&
-                     node->shape[0].dim[rank - 1] >= 0 && node->shape[0].dim[rank - 2] >= 0))
+    const rml_shape *x = &node->shape[0];
+    if (x->rank < 2 || !rml_dims_agree(x->dim[x->rank - 1], x->dim[x->rank - 2]))
         return rml_fail(err, RML_ERR_SHAPE, "input %s has no square matrices",
                         rml_shape_text(&node->shape[0], text));
     *out = node->shape[0];
@@ -67,13 +66,12 @@ static double determinant(double *m, size_t n)
 static void run_part(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
-    const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    const size_t n = side(args), bytes = rml_dtype_size(in->dtype);
+    const size_t n = side(args);
     double *m = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
     for (size_t i = begin; i < end; i++) {
-        rml_dtype_convert(in->dtype, (const char *)in->raw + i * n * n * bytes, RML_F64, m, n * n);
+        rml_read_f64(&args->in[0], i * n * n, m, n * n);
         const double value = determinant(m, n);
-        rml_dtype_convert(RML_F64, &value, out->dtype, (char *)out->raw + i * bytes, 1);
+        rml_write_f64(&args->out[0], i, &value, 1);
     }
 }
 

@@ -308,10 +308,8 @@ const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
 static rml_status infer_conv(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
-    rml_window window;
-    RML_TRY(rml_conv_check(&node->attr->conv, node->shape, 2, 2, &window, err));
-    *out = rml_conv_shape(node->shape, &window);
-    if (window.rank > AXES || (node->in_count > 2 && !zeros_fit(&node->shape[2], 1, 1)) ||
+    RML_TRY(rml_conv_infer(&node->attr->conv, node->shape, 2, 2, false, out, err));
+    if (out->rank > AXES + 2 || (node->in_count > 2 && !zeros_fit(&node->shape[2], 1, 1)) ||
         (node->in_count > 3 && !zeros_fit(&node->shape[3], node->shape[1].dim[0], 1)))
         return rml_fail(err, RML_ERR_SHAPE, "weight %s and its zero points do not fit input %s",
                         rml_shape_text(&node->shape[1], w_text),

@@ -32,14 +32,6 @@ static bool range_of(rml_dtype dtype, double *low, double *high)
     }
 }
 
-static double number_at(const rml_tensor *tensor, size_t at)
-{
-    double value;
-    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
-                      RML_F64, &value, 1);
-    return value;
-}
-
 // ---- which scale belongs to an element ----------------------------------------------------------
 
 static int64_t blocks_of(int64_t dim, int64_t block)
@@ -210,9 +202,9 @@ static void quantize_part(void *context, size_t begin, size_t end, int worker)
         size_t run = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
         rml_widen x, y;
         const size_t index = scale_at(job, at, &run);
-        const double zero = rml_op_input(args, 2) ? number_at(&args->in[2], index) : 0;
+        const double zero = rml_op_input(args, 2) ? rml_number_f64(&args->in[2], index) : 0;
         rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
-        const double scale = rounded_to(precision, number_at(&args->in[1], index));
+        const double scale = rounded_to(precision, rml_number_f64(&args->in[1], index));
         if (precision == RML_F32)
             quantize_run_f32((float)scale, (float)zero, (float)low, (float)high, x.f64, y.i64, run);
         else
@@ -257,8 +249,8 @@ static void dequantize_part(void *context, size_t begin, size_t end, int worker)
         size_t run = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
         rml_widen x;
         const size_t index = scale_at(job, at, &run);
-        const double scale = number_at(&args->in[1], index);
-        const double zero = rml_op_input(args, 2) ? number_at(&args->in[2], index) : 0;
+        const double scale = rml_number_f64(&args->in[1], index);
+        const double zero = rml_op_input(args, 2) ? rml_number_f64(&args->in[2], index) : 0;
         rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
         for (size_t i = 0; i < run; i++)
             x.f64[i] = (x.f64[i] - zero) * scale;

@@ -1,8 +1,7 @@
 // Decision trees: each leads every row of features to a leaf, which adds its number to one target.
 //   x [N,F]   y [N,targets], of the same type. Sums are taken in double, in the order of the trees.
-#include "ops/op.h"
+#include "ops/elementwise/widen.h"
 
-#include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>
@@ -15,14 +14,6 @@ static rml_status infer_trees(const rml_op_node *node, rml_shape *out, rml_error
                         rml_shape_text(&node->shape[0], text));
     *out = (rml_shape){2, {node->shape[0].dim[0], node->attr->trees.targets}};
     return RML_OK;
-}
-
-static double number_at(const rml_tensor *from, int64_t index)
-{
-    double number;
-    const char *at = (const char *)from->raw + index * (int64_t)rml_dtype_size(from->dtype);
-    rml_dtype_convert(from->dtype, at, RML_F64, &number, 1);
-    return number;
 }
 
 static bool holds(const rml_tree_ensemble_attr *trees, const rml_tree_node *node, double x)
@@ -57,9 +48,10 @@ static size_t leaf_of(const rml_op_args *args, size_t root, int64_t row)
     for (size_t at = root;;) {
         const rml_tree_node *node = &trees->node[at];
         // a feature that there is not is not a number
-        const double x = node->feature < features
-                             ? number_at(&args->in[0], row * features + node->feature)
-                             : NAN;
+        const double x =
+            node->feature < features
+                ? rml_number_f64(&args->in[0], (size_t)(row * features + node->feature))
+                : NAN;
         const bool truth = holds(trees, node, x);
         if (node->is_leaf[truth])
             return node->next[truth];

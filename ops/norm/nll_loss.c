@@ -2,9 +2,7 @@
 // sum, or their mean weighted by the same weights. Source: torch.nn.NLLLoss.
 //   x [N,C,...]   target [N,...], i32 or i64   weight [C], optional
 // A target that is no class counts for nothing: it comes from elements, and a run cannot fail.
-#include "ops/op.h"
-
-#include "tensor/dtype.h"
+#include "ops/elementwise/widen.h"
 
 static rml_status infer_nll(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
@@ -26,14 +24,6 @@ static rml_status infer_nll(const rml_op_node *node, rml_shape *out, rml_error *
     return RML_OK;
 }
 
-static double number_at(const rml_tensor *from, size_t index)
-{
-    double number;
-    rml_dtype_convert(from->dtype, (const char *)from->raw + index * rml_dtype_size(from->dtype),
-                      RML_F64, &number, 1);
-    return number;
-}
-
 // The loss of place `index`, not yet weighted; *weight is 0 where it counts for nothing.
 static double loss_at(const rml_op_args *args, size_t places, size_t index, double *weight)
 {
@@ -45,9 +35,10 @@ static double loss_at(const rml_op_args *args, size_t places, size_t index, doub
     *weight = 0;
     if (class < 0 || class >= classes || (attr->ignores && class == attr->ignored))
         return 0;
-    *weight = rml_op_input(args, 2) ? number_at(&args->in[2], (size_t) class) : 1;
+    *weight = rml_op_input(args, 2) ? rml_number_f64(&args->in[2], (size_t) class) : 1;
     const size_t item = index / places, place = index % places;
-    return -number_at(&args->in[0], (item * (size_t)classes + (size_t) class) * places + place);
+    return -rml_number_f64(&args->in[0],
+                           (item * (size_t)classes + (size_t) class) * places + place);
 }
 
 static void run_nll(const rml_op_args *args)
@@ -65,13 +56,12 @@ static void run_nll(const rml_op_args *args)
         sum += weighted;
         weights += weight;
         if (args->attr->nll.reduction == RML_NLL_NONE)
-            rml_dtype_convert(RML_F64, &weighted, out->dtype,
-                              (char *)out->raw + i * rml_dtype_size(out->dtype), 1);
+            rml_write_f64(out, i, &weighted, 1);
     }
     if (args->attr->nll.reduction == RML_NLL_MEAN)
         sum /= weights;
     if (args->attr->nll.reduction != RML_NLL_NONE)
-        rml_dtype_convert(RML_F64, &sum, out->dtype, out->raw, 1);
+        rml_write_f64(out, 0, &sum, 1);
 }
 
 const rml_op rml_op_nll_loss = {.name = "nll_loss",

@@ -100,16 +100,6 @@ static double row_times(const rml_tensor *matrix, size_t row, const vector *by, 
     return sum;
 }
 
-static void read_row(const rml_tensor *tensor, size_t at, double *dst, size_t count)
-{
-    rml_dtype_convert(tensor->dtype, rml_tensor_at(tensor, (int64_t)at), RML_F64, dst, count);
-}
-
-static void write_row(const rml_tensor *tensor, size_t at, const double *src, size_t count)
-{
-    rml_dtype_convert(RML_F64, src, tensor->dtype, rml_tensor_at(tensor, (int64_t)at), count);
-}
-
 // ---- one sequence in one direction --------------------------------------------------------------
 
 typedef struct rnn_job {
@@ -331,9 +321,10 @@ static rnn_row begin_row(const rnn_job *job, size_t dir, int worker)
     row.reset.x_f32 = row.h.x_f32 + units;
     memset(row.bias, 0, (2 * job->d.gates + 5) * units * sizeof(double));
     if (job->bias.rank >= 0)
-        read_row(&job->bias, dir * 2 * job->d.gates * units, row.bias, 2 * job->d.gates * units);
+        rml_read_f64(&job->bias, dir * 2 * job->d.gates * units, row.bias,
+                     2 * job->d.gates * units);
     if (rml_op_input(job->args, RML_RNN_PEEPHOLES))
-        read_row(&job->args->in[RML_RNN_PEEPHOLES], dir * 3 * units, row.peepholes, 3 * units);
+        rml_read_f64(&job->args->in[RML_RNN_PEEPHOLES], dir * 3 * units, row.peepholes, 3 * units);
     return row;
 }
 
@@ -353,9 +344,9 @@ static void run_sequence(const rnn_job *job, size_t dir, size_t n, int worker)
     const size_t state = (first ? n * job->d.directions + dir : dir * job->d.batch + n) * units;
     const rnn_row row = begin_row(job, dir, worker);
     if (rml_op_input(args, RML_RNN_H0) && length)
-        read_row(&args->in[RML_RNN_H0], state, row.h.x, units);
+        rml_read_f64(&args->in[RML_RNN_H0], state, row.h.x, units);
     if (rml_op_input(args, RML_RNN_C0) && length)
-        read_row(&args->in[RML_RNN_C0], state, row.c, units);
+        rml_read_f64(&args->in[RML_RNN_C0], state, row.c, units);
     for (size_t t = 0; t < job->d.steps; t++) {
         const size_t at = t < length && back ? length - 1 - t : t;
         const size_t in = first ? n * job->d.steps + at : at * job->d.batch + n;
@@ -364,10 +355,10 @@ static void run_sequence(const rnn_job *job, size_t dir, size_t n, int worker)
                            units;
         if (t >= length) {
             memset(row.gate, 0, units * sizeof(double));
-            write_row(&args->out[0], out, row.gate, units);
+            rml_write_f64(&args->out[0], out, row.gate, units);
             continue;
         }
-        read_row(&job->x, in * job->inputs, row.x.x, job->inputs);
+        rml_read_f64(&job->x, in * job->inputs, row.x.x, job->inputs);
         narrow(&row.x, job->inputs);
         narrow(&row.h, units);
         if (job->rnn->kind == RML_RNN_LSTM)
@@ -376,11 +367,11 @@ static void run_sequence(const rnn_job *job, size_t dir, size_t n, int worker)
             step_gru(job, &row);
         else
             step_plain(job, &row);
-        write_row(&args->out[0], out, row.h.x, units);
+        rml_write_f64(&args->out[0], out, row.h.x, units);
     }
-    write_row(&args->out[1], state, row.h.x, units);
+    rml_write_f64(&args->out[1], state, row.h.x, units);
     if (job->rnn->kind == RML_RNN_LSTM)
-        write_row(&args->out[2], state, row.c, units);
+        rml_write_f64(&args->out[2], state, row.c, units);
 }
 
 static void run_sequences(void *context, size_t begin, size_t end, int worker)

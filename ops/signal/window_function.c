@@ -1,8 +1,6 @@
 // Windows for spectra, and the matrix that weighs a spectrum in bands of the mel scale. Computed in
 // double.
-#include "ops/op.h"
-
-#include "tensor/dtype.h"
+#include "ops/elementwise/widen.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,17 +32,9 @@ static rml_status check_count(double value, const char *what, double low, rml_er
     return RML_OK;
 }
 
-static double number_at(const rml_tensor *tensor)
-{
-    double value;
-    rml_dtype_convert(tensor->dtype, tensor->raw, RML_F64, &value, 1);
-    return value;
-}
-
 static void write_number(const rml_tensor *out, size_t at, double value)
 {
-    rml_dtype_convert(RML_F64, &value, out->dtype,
-                      (char *)out->raw + at * rml_dtype_size(out->dtype), 1);
+    rml_write_f64(out, at, &value, 1);
 }
 
 // ---- windows: size () -> [size] -----------------------------------------------------------------
@@ -112,12 +102,12 @@ static rml_status infer_mel(const rml_op_node *node, rml_shape *out, rml_error *
 // Index of the edge of a band in the spectrum; it may lie outside.
 static int64_t edge_at(const rml_op_args *args, int64_t band)
 {
-    const double low = 2595 * log10(1 + number_at(&args->in[LOW]) / 700);
-    const double high = 2595 * log10(1 + number_at(&args->in[HIGH]) / 700);
+    const double low = 2595 * log10(1 + rml_number_f64(&args->in[LOW], 0) / 700);
+    const double high = 2595 * log10(1 + rml_number_f64(&args->in[HIGH], 0) / 700);
     const double mel = low + (double)band * ((high - low) / ((double)args->out[0].dim[1] + 2));
     const double hertz = 700 * (pow(10, mel / 2595) - 1);
-    const double edge =
-        floor((number_at(&args->in[POINTS]) + 1) * hertz / number_at(&args->in[RATE]));
+    const double edge = floor((rml_number_f64(&args->in[POINTS], 0) + 1) * hertz /
+                              rml_number_f64(&args->in[RATE], 0));
     const double most = (double)(4 * MOST_NUMBERS);
     return edge >= -most ? (edge <= most ? (int64_t)edge : (int64_t)most) : (int64_t)-most;
 }

@@ -1,5 +1,6 @@
-// Convolution in bf16: the indirect product, with f32 sums. One group; few channels stay f32, for
-// at the ends of a network they carry most and cost least.
+// Convolution by indirect GEMM: any kernel, stride, padding, dilation and groups, in f32; in bf16,
+// with f32 sums, one group. Few channels stay f32, for at the ends of a network they carry most and
+// cost least.
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
@@ -10,31 +11,44 @@
 
 #define LEAST_CHANNELS 16
 
-static size_t depth_of(const rml_op_args *args)
-{
-    return rml_pack_depth(&args->kernels->gemm_bf16, (size_t)args->in[0].dim[1]);
-}
-
 bool rml_conv_bf16_fits(const rml_op_args *args)
 {
     return args->attr->conv.groups == 1 && args->in[0].dim[1] >= LEAST_CHANNELS &&
            args->out[0].dim[1] >= LEAST_CHANNELS;
 }
 
-size_t rml_conv_bf16_packed_bytes(const rml_op_args *args)
+static const rml_gemm *gemm_of(const rml_op_args *args)
 {
-    return rml_pack_bytes(&args->kernels->gemm_bf16, rml_conv_taps(args),
-                          (size_t)args->in[0].dim[1], (size_t)args->out[0].dim[1]);
+    return rml_gemm_of(args, rml_runs_bf16(args));
 }
 
-rml_status rml_conv_bf16_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                              const rml_allocator *allocator, rml_error *err)
+static size_t depth_of(const rml_op_args *args)
 {
-    return rml_pack_filters(args, &args->kernels->gemm_bf16, weight, 1, rml_conv_taps(args), packed,
-                            allocator, err);
+    return rml_pack_depth(gemm_of(args), (size_t)args->in[1].dim[1]);
 }
 
-// ---- 1x1: a block of pixels is converted and multiplied while the cache holds them ----------
+// Of the packed weights of a group.
+static size_t group_count(const rml_op_args *args)
+{
+    return rml_pack_count(gemm_of(args), rml_conv_taps(args), (size_t)args->in[1].dim[1],
+                          (size_t)(args->out[0].dim[1] / args->attr->conv.groups));
+}
+
+size_t rml_conv_indirect_packed_bytes(const rml_op_args *args)
+{
+    return rml_sat_mul((size_t)args->attr->conv.groups * gemm_of(args)->element_bytes,
+                       group_count(args));
+}
+
+rml_status rml_conv_indirect_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                  const rml_allocator *allocator, rml_error *err)
+{
+    return rml_pack_filters(args, gemm_of(args), weight, (size_t)args->attr->conv.groups,
+                            rml_conv_taps(args), packed, allocator, err);
+}
+
+// ---- 1x1 in bf16: a block of pixels is converted and multiplied while the cache holds them
+// ----------
 
 #define POINT_PIXELS 96 // of a block
 
@@ -113,38 +127,50 @@ static void run_points(void *context, size_t begin, size_t end, int worker)
     rml_gemm_end(&args->kernels->gemm_bf16);
 }
 
-size_t rml_conv_bf16_scratch_bytes(const rml_op_args *args)
+static size_t product_bytes(const rml_op_args *args)
 {
+    return rml_igemm_scratch_bytes(gemm_of(args), args->threads, rml_conv_taps(args),
+                                   depth_of(args));
+}
+
+size_t rml_conv_indirect_scratch_bytes(const rml_op_args *args)
+{
+    if (!rml_runs_bf16(args))
+        return product_bytes(args);
     // enough for both ways: whether pixels are flat depends on views that are known when it runs
-    const size_t any = rml_sat_add(rml_igemm_scratch_bytes(&args->kernels->gemm_bf16, args->threads,
-                                                           rml_conv_taps(args), depth_of(args)),
-                                   rml_bf16_image_bytes(args, &args->in[0]));
+    const size_t any = rml_sat_add(product_bytes(args), rml_bf16_image_bytes(args, &args->in[0]));
     const size_t point = rml_sat_mul((size_t)args->threads, point_bytes(args));
     return rml_conv_taps(args) == 1 && point > any ? point : any;
 }
 
-void rml_conv_bf16_run(const rml_op_args *args)
+void rml_conv_indirect_run(const rml_op_args *args)
 {
-    if (is_point(args)) {
+    const bool bf16 = rml_runs_bf16(args);
+    const rml_tensor *out = &args->out[0];
+    const size_t groups = (size_t)args->attr->conv.groups;
+    const float *bias = rml_conv_bias(args);
+    rml_tensor in = args->in[0];
+    if (bf16 && is_point(args)) {
         rml_op_args copy = *args;
         rml_pool_run(args->pool, (pixels_of(args) + POINT_PIXELS - 1) / POINT_PIXELS, 1, run_points,
                      &copy);
         return;
     }
-    const rml_conv_attr *conv = &args->attr->conv;
-    const rml_tensor *out = &args->out[0];
-    const size_t used = rml_igemm_scratch_bytes(&args->kernels->gemm_bf16, args->threads,
-                                                rml_conv_taps(args), depth_of(args));
-    const rml_tensor in = rml_bf16_image(args, &args->in[0], args->scratch + used);
-    const rml_igemm product = {.window = rml_conv_window(args),
-                               .in = &in,
-                               .out = out,
-                               .residual = rml_conv_residual(args),
-                               .depth = depth_of(args),
-                               .cols = (size_t)out->dim[1],
-                               .gemm = &args->kernels->gemm_bf16,
-                               .packed = args->packed,
-                               .bias = rml_conv_bias(args),
-                               .act = &conv->act};
-    rml_igemm_run(args, &product);
+    if (bf16)
+        in = rml_bf16_image(args, &in, args->scratch + product_bytes(args));
+    rml_igemm product = {.window = rml_conv_window(args),
+                         .in = &in,
+                         .out = out,
+                         .residual = rml_conv_residual(args),
+                         .gemm = gemm_of(args),
+                         .depth = depth_of(args),
+                         .cols = (size_t)out->dim[1] / groups,
+                         .act = &args->attr->conv.act};
+    for (size_t group = 0; group < groups; group++) {
+        product.in_channel = (int64_t)(group * product.depth);
+        product.out_channel = (int64_t)(group * product.cols);
+        product.packed = rml_pack_at(product.gemm, args->packed, group * group_count(args));
+        product.bias = bias ? bias + group * product.cols : NULL;
+        rml_igemm_run(args, &product);
+    }
 }
