@@ -1,56 +1,38 @@
 #include "pipelines/ring.h"
 
 #include "tensor/alloc.h"
-
-#ifdef RML_WITH_THREADS
-#include <pthread.h>
-#endif
+#include "tensor/lock.h"
 
 struct rml_ring {
     const rml_allocator *allocator;
     size_t capacity, first, count;
     bool closed;
+    rml_lock lock;
 #ifdef RML_WITH_THREADS
-    pthread_mutex_t lock;
     pthread_cond_t changed;
 #endif
     void *items[];
 };
 
-#ifdef RML_WITH_THREADS
-static void lock(rml_ring *ring)
-{
-    pthread_mutex_lock(&ring->lock);
-}
-
 static void unlock(rml_ring *ring)
 {
+#ifdef RML_WITH_THREADS
     pthread_cond_broadcast(&ring->changed);
-    pthread_mutex_unlock(&ring->lock);
+#endif
+    rml_lock_give(&ring->lock);
 }
 
+// False where there is nobody who could change anything.
 static bool wait_for_change(rml_ring *ring)
 {
+#ifdef RML_WITH_THREADS
     pthread_cond_wait(&ring->changed, &ring->lock);
     return true;
-}
 #else
-static void lock(rml_ring *ring)
-{
-    (void)ring;
-}
-
-static void unlock(rml_ring *ring)
-{
-    (void)ring;
-}
-
-static bool wait_for_change(rml_ring *ring)
-{
     (void)ring;
     return false;
-}
 #endif
+}
 
 rml_status rml_ring_create(rml_ring **out, size_t capacity, const rml_allocator *allocator,
                            rml_error *err)
@@ -61,13 +43,10 @@ rml_status rml_ring_create(rml_ring **out, size_t capacity, const rml_allocator 
     RML_TRY(rml_make(allocator, &ring, 1, bytes, "a queue", err));
     ring->allocator = allocator;
     ring->capacity = capacity;
+    rml_lock_init(&ring->lock);
 #ifdef RML_WITH_THREADS
-    if (pthread_mutex_init(&ring->lock, NULL) != 0) {
-        rml_free(allocator, ring);
-        return rml_fail(err, RML_ERR_NOMEM, "a lock cannot be made");
-    }
     if (pthread_cond_init(&ring->changed, NULL) != 0) {
-        pthread_mutex_destroy(&ring->lock);
+        rml_lock_release(&ring->lock);
         rml_free(allocator, ring);
         return rml_fail(err, RML_ERR_NOMEM, "a condition variable cannot be made");
     }
@@ -82,15 +61,15 @@ void rml_ring_destroy(rml_ring **ring)
         return;
 #ifdef RML_WITH_THREADS
     pthread_cond_destroy(&(*ring)->changed);
-    pthread_mutex_destroy(&(*ring)->lock);
 #endif
+    rml_lock_release(&(*ring)->lock);
     rml_free((*ring)->allocator, *ring);
     *ring = NULL;
 }
 
 bool rml_ring_push(rml_ring *ring, void *item)
 {
-    lock(ring);
+    rml_lock_take(&ring->lock);
     while (ring->count == ring->capacity && !ring->closed && wait_for_change(ring))
         continue;
     bool taken = ring->count < ring->capacity && !ring->closed;
@@ -104,7 +83,7 @@ bool rml_ring_push(rml_ring *ring, void *item)
 
 void *rml_ring_pop(rml_ring *ring)
 {
-    lock(ring);
+    rml_lock_take(&ring->lock);
     while (ring->count == 0 && !ring->closed && wait_for_change(ring))
         continue;
     void *item = NULL;
@@ -119,7 +98,7 @@ void *rml_ring_pop(rml_ring *ring)
 
 void rml_ring_close(rml_ring *ring)
 {
-    lock(ring);
+    rml_lock_take(&ring->lock);
     ring->closed = true;
     unlock(ring);
 }

@@ -14,19 +14,14 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <unistd.h>
-
-// An idle worker looks for work this many times before it sleeps: about 100 microseconds, longer
-// than a layer that one thread does alone, and short enough that a neighbour who wants the core
-// costs the run no more than that neighbour takes (bench/LOG.md).
-#define SPIN_ROUNDS 2000
-
-#define OPEN 0x80000000u
+#endif
 
 struct rml_pool {
     const rml_allocator *allocator;
     int threads;   // workers, the caller included
     int started;   // helper threads that really run
     rml_lock turn; // who uses the pool
+#ifdef RML_WITH_THREADS
     pthread_mutex_t lock;
     pthread_cond_t wake;    // generation moved on, or stop
     pthread_cond_t done;    // the last helper left work that is closed
@@ -42,7 +37,17 @@ struct rml_pool {
         rml_pool *pool;
         int index;
     } worker[RML_MAX_THREADS];
+#endif
 };
+
+#ifdef RML_WITH_THREADS
+
+// An idle worker looks for work this many times before it sleeps: about 100 microseconds, longer
+// than a layer that one thread does alone, and short enough that a neighbour who wants the core
+// costs the run no more than that neighbour takes (bench/LOG.md).
+#define SPIN_ROUNDS 2000
+
+#define OPEN 0x80000000u
 
 static inline void relax(void)
 {
@@ -108,20 +113,9 @@ static void next_generation(rml_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *allocator,
-                           rml_error *err)
+// Starts the helpers, as many as can be.
+static rml_status start(rml_pool *pool, rml_error *err)
 {
-    *out = NULL;
-    allocator = allocator ? allocator : rml_allocator_default();
-    threads = threads ? threads : rml_threads_default();
-    if (threads < 1 || threads > RML_MAX_THREADS)
-        return rml_fail(err, RML_ERR_ARG, "threads is %d, expected 1 to %d", threads,
-                        RML_MAX_THREADS);
-    rml_pool *pool;
-    RML_TRY(rml_make(allocator, &pool, 1, sizeof *pool, "the thread pool", err));
-    pool->allocator = allocator;
-    pool->threads = threads;
-    rml_lock_init(&pool->turn);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
@@ -133,27 +127,20 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigdelset(&blocked, faults[i]);
     int failure = pthread_sigmask(SIG_BLOCK, &blocked, &before);
-    for (int i = 1; i < threads && !failure; i++) {
+    for (int i = 1; i < pool->threads && !failure; i++) {
         pool->worker[i] = (struct worker){pool, i};
         failure = pthread_create(&pool->handle[i], NULL, worker_main, &pool->worker[i]);
         pool->started = failure ? pool->started : i;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure) {
-        const int thread = pool->started + 2;
-        rml_pool_destroy(&pool);
-        return rml_fail(err, RML_ERR_IO, "cannot start thread %d of %d: %s", thread, threads,
-                        rml_errno_text(failure, (char[RML_ERRNO_BYTES]){0}));
-    }
-    *out = pool;
-    return RML_OK;
+    if (!failure)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_IO, "cannot start thread %d of %d: %s", pool->started + 2,
+                    pool->threads, rml_errno_text(failure, (char[RML_ERRNO_BYTES]){0}));
 }
 
-void rml_pool_destroy(rml_pool **pool_at)
+static void stop(rml_pool *pool)
 {
-    rml_pool *pool = *pool_at;
-    if (!pool)
-        return;
     atomic_store(&pool->stop, true);
     next_generation(pool);
     for (int i = 1; i <= pool->started; i++)
@@ -161,20 +148,10 @@ void rml_pool_destroy(rml_pool **pool_at)
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
-    rml_lock_release(&pool->turn);
-    rml_free(pool->allocator, pool);
-    *pool_at = NULL;
 }
 
-void rml_pool_run(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, void *context)
+static void run_together(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, void *context)
 {
-    if (chunk == 0)
-        chunk = 1;
-    if (!pool || pool->started == 0 || count <= chunk) {
-        for (size_t begin = 0; begin < count; begin += chunk)
-            fn(context, begin, begin + rml_min_size(chunk, count - begin), 0);
-        return;
-    }
     pool->fn = fn;
     pool->context = context;
     pool->count = count;
@@ -246,10 +223,28 @@ int rml_threads_default(void)
 
 #else // without threads: the same interface, everything on the caller's thread
 
-struct rml_pool {
-    const rml_allocator *allocator;
-    rml_lock turn;
-};
+static rml_status start(rml_pool *pool, rml_error *err)
+{
+    return pool->threads == 1 ? RML_OK
+                              : rml_fail(err, RML_ERR_UNSUPPORTED,
+                                         "threads is %d, and this build has 1", pool->threads);
+}
+
+static void stop(rml_pool *pool)
+{
+    (void)pool;
+}
+
+static void run_together(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, void *context)
+{
+    (void)pool, (void)count, (void)chunk, (void)fn, (void)context; // no helper is ever started
+}
+
+int rml_threads_default(void)
+{
+    return 1;
+}
+#endif
 
 rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *allocator,
                            rml_error *err)
@@ -260,45 +255,44 @@ rml_status rml_pool_create(rml_pool **out, int threads, const rml_allocator *all
     if (threads < 1 || threads > RML_MAX_THREADS)
         return rml_fail(err, RML_ERR_ARG, "threads is %d, expected 1 to %d", threads,
                         RML_MAX_THREADS);
-    if (threads != 1)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "threads is %d, and this build has 1", threads);
     rml_pool *pool;
     RML_TRY(rml_make(allocator, &pool, 1, sizeof *pool, "the thread pool", err));
     pool->allocator = allocator;
+    pool->threads = threads;
+    rml_lock_init(&pool->turn);
+    const rml_status status = start(pool, err);
+    if (status != RML_OK)
+        rml_pool_destroy(&pool);
     *out = pool;
-    return RML_OK;
+    return status;
 }
 
-void rml_pool_destroy(rml_pool **pool)
+void rml_pool_destroy(rml_pool **pool_at)
 {
-    if (*pool)
-        rml_free((*pool)->allocator, *pool);
-    *pool = NULL;
+    rml_pool *pool = *pool_at;
+    if (!pool)
+        return;
+    stop(pool);
+    rml_lock_release(&pool->turn);
+    rml_free(pool->allocator, pool);
+    *pool_at = NULL;
 }
 
 void rml_pool_run(rml_pool *pool, size_t count, size_t chunk, rml_pool_fn fn, void *context)
 {
-    (void)pool;
     if (chunk == 0)
         chunk = 1;
+    if (pool && pool->started > 0 && count > chunk) {
+        run_together(pool, count, chunk, fn, context);
+        return;
+    }
     for (size_t begin = 0; begin < count; begin += chunk)
         fn(context, begin, begin + rml_min_size(chunk, count - begin), 0);
 }
 
-int rml_threads_default(void)
-{
-    return 1;
-}
-#endif
-
 int rml_pool_threads(const rml_pool *pool)
 {
-#ifdef RML_WITH_THREADS
     return pool->threads;
-#else
-    (void)pool;
-    return 1;
-#endif
 }
 
 void rml_pool_enter(rml_pool *pool)

@@ -42,6 +42,10 @@ void rml_picture_release(rml_picture *picture);
 // Bytes of one row.
 size_t rml_picture_pitch(const rml_picture *picture);
 
+// Writes the samples of row `y` as 8 bits: colours 0..channels-1 of each pixel, gray repeated, or
+// the alpha where `channels` is 4. 16 bits are cut to the upper 8, or rounded.
+void rml_picture_row8(const rml_picture *picture, int y, int channels, bool round, uint8_t *out);
+
 // Loads an image: palettes become colours, fewer than 8 bits become 8, and the EXIF orientation of
 // a JPEG is applied. A file that ends early is an error, not a half gray picture. `out` must be
 // empty, and is so after a failure.

@@ -75,6 +75,19 @@ void rml_picture_release(rml_picture *picture)
     *picture = (rml_picture){0};
 }
 
+void rml_picture_row8(const rml_picture *picture, int y, int channels, bool round, uint8_t *out)
+{
+    const size_t from = (size_t)picture->channels, first = (size_t)y * (size_t)picture->width;
+    for (size_t i = first; i < first + (size_t)picture->width; i++)
+        for (size_t c = 0; c < (size_t)channels; c++) {
+            const size_t at = i * from + (from >= 3 ? c : c == 3);
+            const uint32_t wide = picture->bits == 8 ? 0 : ((const uint16_t *)picture->data)[at];
+            *out++ = picture->bits == 8 ? ((const uint8_t *)picture->data)[at]
+                     : round            ? (uint8_t)((wide * 255 + 32767) / 65535)
+                                        : (uint8_t)(wide >> 8);
+        }
+}
+
 // ---- reading ----------------------------------------------------------------------------------
 
 static uint32_t little_u32(const uint8_t *p)
@@ -204,25 +217,15 @@ rml_status rml_picture_save_check(const char *path, rml_error *err)
     return status;
 }
 
-static uint8_t sample8(const rml_picture *picture, size_t index)
-{
-    if (picture->bits == 8)
-        return ((const uint8_t *)picture->data)[index];
-    const uint32_t sample = ((const uint16_t *)picture->data)[index];
-    return (uint8_t)((sample * 255 + 32767) / 65535);
-}
-
 // 8 bits for the formats that hold no more, and gray with alpha as RGB with alpha.
 static rml_status reduce(rml_picture *out, const rml_picture *picture,
                          const rml_allocator *allocator, rml_error *err)
 {
     const int from = picture->channels, to = from == 2 ? 4 : from;
     RML_TRY(rml_picture_create(out, picture->width, picture->height, to, 8, allocator, err));
-    const size_t pixels = (size_t)picture->width * (size_t)picture->height;
-    uint8_t *dst = out->data;
-    for (size_t i = 0; i < pixels; i++)
-        for (int c = 0; c < to; c++)
-            *dst++ = sample8(picture, i * (size_t)from + (size_t)(from == 2 ? c == 3 : c));
+    for (int y = 0; y < out->height; y++)
+        rml_picture_row8(picture, y, to, true,
+                         (uint8_t *)out->data + (size_t)y * rml_picture_pitch(out));
     return RML_OK;
 }
 
@@ -303,19 +306,17 @@ bool rml_image_is_still(const char *path)
     return still;
 }
 
+// Red and blue change places.
 static void convert(const rml_frame *frame, const rml_picture *picture)
 {
-    const size_t channels = (size_t)picture->channels;
-    const size_t red_to_blue = channels >= 3 ? 2 : 0;
     for (int y = 0; y < frame->height; y++) {
-        uint8_t *to = frame->data + (size_t)y * frame->pitch;
-        size_t from = (size_t)y * (size_t)picture->width * channels;
-        for (int x = 0; x < frame->width; x++, from += channels)
-            for (size_t c = 0; c < RML_FRAME_CHANNELS; c++) {
-                const size_t at = from + (red_to_blue ? red_to_blue - c : 0);
-                *to++ = picture->bits == 8 ? ((const uint8_t *)picture->data)[at]
-                                           : (uint8_t)(((const uint16_t *)picture->data)[at] >> 8);
-            }
+        uint8_t *row = frame->data + (size_t)y * frame->pitch;
+        rml_picture_row8(picture, y, RML_FRAME_CHANNELS, false, row);
+        for (uint8_t *at = row; at < row + 3 * frame->width; at += 3) {
+            const uint8_t red = at[0];
+            at[0] = at[2];
+            at[2] = red;
+        }
     }
 }
 

@@ -70,13 +70,9 @@ static rml_status plain(rml_picture *made, const rml_picture *in, const rml_pict
         return RML_OK;
     RML_TRY(rml_picture_create(made, in->width, in->height, colours, 8, allocator, err));
     *out = made;
-    const size_t pixels = (size_t)in->width * (size_t)in->height;
-    const size_t from = (size_t)in->channels, to = (size_t)colours;
-    uint8_t *dst = made->data;
-    for (size_t i = 0; i < pixels; i++)
-        for (size_t c = 0; c < to; c++)
-            *dst++ = in->bits == 8 ? ((const uint8_t *)in->data)[i * from + c]
-                                   : (uint8_t)(((const uint16_t *)in->data)[i * from + c] >> 8);
+    for (int y = 0; y < in->height; y++)
+        rml_picture_row8(in, y, colours, false,
+                         (uint8_t *)made->data + (size_t)y * rml_picture_pitch(made));
     return RML_OK;
 }
 
