@@ -18,6 +18,14 @@ rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_
 // The one sentence for an allocation that failed.
 rml_status rml_fail_nomem(rml_error *err, size_t bytes, const char *what);
 
+// A status with `context` in front of its message.
+static inline rml_status rml_named(rml_status status, rml_error *err, const char *context)
+{
+    if (status != RML_OK)
+        rml_error_prefix(err, context);
+    return status;
+}
+
 // What the system calls an error of errno; strerror is not for several threads. Returns `text`.
 #define RML_ERRNO_BYTES 128
 const char *rml_errno_text(int code, char text[RML_ERRNO_BYTES]);

@@ -63,15 +63,12 @@ static rml_status read_inputs(const settings *s, rml_error *err)
         status = rml_npy_open(&arrays[i], s->inputs.items[i].value, NULL, err);
         if (status != RML_OK)
             break;
-        status =
-            rml_session_resize(n->session, s->inputs.items[i].name, rml_npy_shape(arrays[i]), err);
-        if (status != RML_OK)
-            rml_error_prefix(err, s->model);
+        status = named(
+            rml_session_resize(n->session, s->inputs.items[i].name, rml_npy_shape(arrays[i]), err),
+            err, s->model);
     }
     if (status == RML_OK) {
-        status = rml_session_prepare(n->session, err);
-        if (status != RML_OK)
-            rml_error_prefix(err, s->model);
+        status = named(rml_session_prepare(n->session, err), err, s->model);
     }
     for (int i = 0; i < s->inputs.count; i++) {
         if (status == RML_OK) {
@@ -81,9 +78,8 @@ static rml_status read_inputs(const settings *s, rml_error *err)
             const rml_dtype dtype = rml_model_input(n->model, index).dtype;
             void *data = rml_session_input_at(n->session, index, &shape);
             count_elements(&shape, &count);
-            status = rml_npy_read(arrays[i], dtype, data, count * rml_dtype_size(dtype), err);
-            if (status != RML_OK)
-                rml_error_prefix(err, s->inputs.items[i].value);
+            status = named(rml_npy_read(arrays[i], dtype, data, count * rml_dtype_size(dtype), err),
+                           err, s->inputs.items[i].value);
         }
         rml_npy_close(&arrays[i]);
     }

@@ -212,11 +212,7 @@ static rml_status open_network(settings *s, rml_error *err)
     if (s->stream && n->weights) // it explains what else may be wrong
         TRY(refuse_backwards(n, err));
     TRY(status);
-    status = rml_sequences_create(&s->sequences, n->model, &wanted, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, n->source.path);
-        return status;
-    }
+    TRY(named(rml_sequences_create(&s->sequences, n->model, &wanted, err), err, n->source.path));
     return answers_open_labels(&s->answers, rml_sequences_classes(s->sequences), err);
 }
 

@@ -107,12 +107,8 @@ static rml_status open_classifier(settings *s, rml_error *err)
     network *n = &s->answers.network;
     const rml_session_settings wanted = session_settings(&s->common);
     TRY(network_open(n, COMMAND, NULL, s->common.quiet, err));
-    const rml_status status =
-        rml_classifier_create(&s->classifier, n->model, s->size, &wanted, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, n->source.path);
-        return status;
-    }
+    TRY(named(rml_classifier_create(&s->classifier, n->model, s->size, &wanted, err), err,
+              n->source.path));
     return answers_open_labels(&s->answers, rml_classifier_classes(s->classifier), err);
 }
 

@@ -95,6 +95,14 @@ int failure(const char *command, const rml_error *err);
 // The exit code of a command of which `failed` parts failed, or the whole did, which it says.
 int exit_code(const char *command, rml_status status, const rml_error *err, size_t failed);
 
+// A status with `context` in front of its message.
+static inline rml_status named(rml_status status, rml_error *err, const char *context)
+{
+    if (status != RML_OK)
+        rml_error_prefix(err, context);
+    return status;
+}
+
 // That there is no memory for `what`.
 rml_status no_memory(rml_error *err, size_t bytes, const char *what);
 

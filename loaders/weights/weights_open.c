@@ -98,9 +98,7 @@ static rml_status open_shard(rml_weights *weights, const char *path, rml_error *
     rml_status status = rml_file_sniff(file->data, file->size, &format, err);
     if (status == RML_OK)
         status = read_mapped(weights, file, format, err);
-    if (status != RML_OK)
-        rml_error_prefix(err, path);
-    return status;
+    return rml_named(status, err, path);
 }
 
 // Every tensor the index promises must have come.
@@ -145,9 +143,7 @@ static rml_status open_shards(rml_weights *weights, const char *path, const rml_
     weights->format =
         strcmp(weights->format, "safetensors") == 0 ? "safetensors shards" : "pytorch shards";
     rml_status status = check_promises(weights, index, err);
-    if (status != RML_OK)
-        rml_error_prefix(err, path);
-    return status;
+    return rml_named(status, err, path);
 }
 
 static rml_status open_file(rml_weights *weights, const char *path, rml_error *err)
@@ -167,9 +163,7 @@ static rml_status open_file(rml_weights *weights, const char *path, rml_error *e
     } else if (status == RML_OK) {
         status = read_mapped(weights, file, format, err);
     }
-    if (status != RML_OK)
-        rml_error_prefix(err, path);
-    return status;
+    return rml_named(status, err, path);
 }
 
 static rml_status open_folder(rml_weights *weights, const char *folder, rml_error *err)
@@ -259,9 +253,7 @@ rml_status rml_weights_open(rml_weights **out, const char *path, const rml_alloc
     for (size_t i = 0; i < weights->file_count; i++)
         rml_mapfile_expect(&weights->file[i], RML_ACCESS_NORMAL);
     if (status == RML_OK) {
-        status = rml_weights_finish(weights, err);
-        if (status != RML_OK)
-            rml_error_prefix(err, path);
+        status = rml_named(rml_weights_finish(weights, err), err, path);
     }
     if (status != RML_OK)
         rml_weights_close(&weights);

@@ -56,9 +56,7 @@ static rml_status read_block(rml_speech *s, rml_error *err)
             s->info.native_samples += (int64_t)count;
         status = rml_resampler_push(s->resampler, s->block, count, take_samples, s, err);
     }
-    if (status != RML_OK)
-        rml_error_prefix(err, s->path);
-    return status;
+    return rml_named(status, err, s->path);
 }
 
 static rml_status rewind_speech(rml_speech *s, rml_error *err)

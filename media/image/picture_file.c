@@ -212,9 +212,7 @@ rml_status rml_picture_save_check(const char *path, rml_error *err)
                         "%s: images are written as .png, .jpg or .bmp, not \".%s\"", path,
                         extension_of(path));
     rml_status status = rml_stb_available(err);
-    if (status != RML_OK)
-        rml_error_prefix(err, path);
-    return status;
+    return rml_named(status, err, path);
 }
 
 // 8 bits for the formats that hold no more, and gray with alpha as RGB with alpha.

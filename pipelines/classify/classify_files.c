@@ -91,9 +91,9 @@ static item *load(const line *l, const char *path)
     r->width = picture.width;
     r->height = picture.height;
     if (r->status == RML_OK) {
-        r->status = rml_view_picture(&job->view, &picture, it->planes, job->allocator, &r->error);
-        if (r->status != RML_OK)
-            rml_error_prefix(&r->error, path);
+        r->status =
+            rml_named(rml_view_picture(&job->view, &picture, it->planes, job->allocator, &r->error),
+                      &r->error, path);
     }
     rml_picture_release(&picture);
     return it;

@@ -170,9 +170,7 @@ rml_status rml_labels_load(rml_labels *out, const char *path, const rml_allocato
     RML_TRY(rml_mapfile_open(&file, path, err));
     const rml_status status = rml_labels_parse(out, file.data, file.size, allocator, err);
     rml_mapfile_close(&file);
-    if (status != RML_OK)
-        rml_error_prefix(err, path);
-    return status;
+    return rml_named(status, err, path);
 }
 
 rml_status rml_labels_check(const rml_labels *labels, const char *path, int classes, rml_error *err)

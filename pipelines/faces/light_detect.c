@@ -190,11 +190,7 @@ static rml_status look_at(rml_light_detector *d, rml_light_look *look, const rml
     const rml_frame *seen;
     double back;
     RML_TRY(scale_down(d, look, frame, &seen, &back, err));
-    const rml_status status = prepare(d, look, seen->width, seen->height, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, "the face detector");
-        return status;
-    }
+    RML_TRY(rml_named(prepare(d, look, seen->width, seen->height, err), err, "the face detector"));
     fill(d, look, seen);
     RML_TRY(rml_session_run(look->session, err));
     capacity = capacity < MOST_FACES ? capacity : MOST_FACES;

@@ -58,11 +58,7 @@ rml_status rml_s3fd_detect(rml_session *session, const rml_frame *frame, rml_fac
                         frame->width, frame->height, RML_S3FD_MIN_SIDE);
     rml_shape shape = {.rank = 4, .dim = {1, 3, frame->height, frame->width}};
     RML_TRY(rml_session_resize(session, "image", shape, err));
-    const rml_status status = rml_session_prepare(session, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, "the face detector");
-        return status;
-    }
+    RML_TRY(rml_named(rml_session_prepare(session, err), err, "the face detector"));
     rml_s3fd_input(frame, rml_session_input(session, "image", NULL));
     RML_TRY(rml_session_run(session, err));
 

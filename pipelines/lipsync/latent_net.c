@@ -137,9 +137,7 @@ static rml_status hear(rml_latent_net *self, rml_error *err)
     const rml_status status = rml_voice_hear(&self->voice, s->hears, s->voice, NULL, &wanted,
                                              samples, count, self->allocator, err);
     rml_free(self->allocator, samples);
-    if (status != RML_OK)
-        rml_error_prefix(err, self->sound.path);
-    return status;
+    return rml_named(status, err, self->sound.path);
 }
 
 static rml_shape image_shape(const rml_latent_net *self)
@@ -150,10 +148,7 @@ static rml_shape image_shape(const rml_latent_net *self)
 // A turn of one of the networks, which messages call by its name.
 static rml_status prepare(rml_session *session, const char *name, rml_error *err)
 {
-    const rml_status status = rml_session_prepare(session, err);
-    if (status != RML_OK)
-        rml_error_prefix(err, name);
-    return status;
+    return rml_named(rml_session_prepare(session, err), err, name);
 }
 
 // Plans the autoencoder for one face and finds the size of its latent.

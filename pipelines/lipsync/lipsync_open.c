@@ -124,11 +124,7 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
         .chunks = count_chunks(job),
         .offset_seconds = s->audio_offset_seconds,
     };
-    rml_status status = rml_schedule_init(&job->schedule, &wanted, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, s->audio_path);
-        return status;
-    }
+    RML_TRY(rml_named(rml_schedule_init(&job->schedule, &wanted, err), err, s->audio_path));
     job->encode.time_base = job->schedule.time_base;
     return RML_OK;
 }

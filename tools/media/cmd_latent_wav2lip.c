@@ -30,11 +30,7 @@ static rml_status open_unet(networks *n, lipsync_command *command, rml_error *er
     // The time step is always 0; a graph file has it as an input all the same.
     const bool graph = strcmp(rml_weights_format(n->unet_weights), "onnx") == 0;
     TRY(rml_model_create(&n->unet, graph ? "unet" : "unet-step0", n->unet_weights, &built, err));
-    const rml_status status = rml_latent_kind_of(&kind, n->unet, err);
-    if (status != RML_OK) {
-        rml_error_prefix(err, n->checkpoint);
-        return status;
-    }
+    TRY(named(rml_latent_kind_of(&kind, n->unet, err), err, n->checkpoint));
     // Of the original only what has the latents as channels goes back and forth.
     if (command->job.compat && !kind.stacked)
         command->job.clip.repeat = RML_REPEAT_DOUBLED;

@@ -30,10 +30,8 @@ static rml_status detector_open(lipsync_command *c, rml_face_finder **finder, rm
     const rml_face_finder_settings wanted = {.session = lipsync_session_settings(c),
                                              .every = c->detect_every};
     TRY(network_open(&c->detector, s3fd ? source->what : NULL, NULL, c->common.quiet, err));
-    const rml_status status = rml_face_finder_create(finder, c->detector.model, &wanted, err);
-    if (status != RML_OK)
-        rml_error_prefix(err, source->path);
-    return status;
+    return named(rml_face_finder_create(finder, c->detector.model, &wanted, err), err,
+                 source->path);
 }
 
 static void on_progress(void *user, int64_t done, int64_t total)
