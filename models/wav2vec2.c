@@ -1,7 +1,7 @@
 // Wav2Vec2: speech to one vector for each 20 ms.
 //   input_values      (N,samples)       16 kHz, zero mean and unit variance over the whole clip
 //   last_hidden_state (N,frames,hidden)  frames = (samples - 400) / 320 + 1
-// The same in parts, for clips of any length (pipelines/speech_encoder.h):
+// The same in parts, for clips of any length (pipelines/lipsync/voice.h):
 //   wav2vec2-norm      input_values of the whole clip -> norm (N,2,512)
 //   wav2vec2-features  input_values of a part, norm -> features (N,frames,512)
 //   wav2vec2-encoder   features of the whole clip -> last_hidden_state
@@ -39,7 +39,6 @@ typedef struct network {
 } network;
 
 static const char *const positional = "encoder.pos_conv_embed.conv";
-static const char *const last_key = "encoder.layer_norm.weight";
 
 // ---- what the weights and the config tell -------------------------------------------------------
 
@@ -48,13 +47,6 @@ static const rml_shape *stored(const rml_params *params, const char *format, int
     char key[RML_KEY_BYTES];
     rml_key(key, format, (long long)number);
     return rml_params_stored(params, key);
-}
-
-static void refuse(rml_config *config, const char *key, const char *what)
-{
-    if (rml_config_bool(config, key, false))
-        rml_config_fail(config, RML_ERR_UNSUPPORTED, "%s, which %s asks for, is not there", what,
-                        key);
 }
 
 // A number for each convolution.
@@ -109,11 +101,12 @@ static void read_config(network *at)
     at->eps = (float)rml_config_number(config, "layer_norm_eps", 1e-5);
     at->conv_act = rml_config_activation(config, "feat_extract_activation");
     at->act = rml_config_activation(config, "hidden_act");
-    refuse(config, "add_adapter", "the adapter behind the encoder");
+    if (rml_config_bool(config, "add_adapter", false))
+        rml_config_fail(config, RML_ERR_UNSUPPORTED,
+                        "the adapter behind the encoder, which add_adapter asks for, is not there");
     if (rml_config_int(config, "adapter_attn_dim", 0, 0, INT32_MAX))
         rml_config_fail(config, RML_ERR_UNSUPPORTED,
-                        "adapter_attn_dim asks for adapters of "
-                        "languages, which are not there");
+                        "adapter_attn_dim asks for adapters of languages, which are not there");
 }
 
 static network find(rml_params *params)
@@ -123,7 +116,7 @@ static network find(rml_params *params)
     static const char *const others[] = {"masked_spec_embed", "lm_head.",  "quantizer.",
                                          "project_",          "projector", "classifier."};
     network at = {.params = params, .graph = rml_params_graph(params)};
-    rml_params_scope(params, last_key, prefixes);
+    rml_params_scope(params, "encoder.layer_norm.weight", prefixes);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         rml_params_ignore(params, others[i]);
     at.layer_layout = stored(params, "feature_extractor.conv_layers.%lld.layer_norm.weight", 1);
@@ -214,18 +207,20 @@ static rml_value_id features(network *at, rml_value_id wave, const first_conv *f
 
 // ---- the transformer ----------------------------------------------------------------------------
 
-// factor[k] = g[k] / |v[:,:,k]|, so that factor * v is the weight. False: v has no numbers yet.
-static bool tap_factors(network *at, rml_value_id g, rml_value_id v, double *factor)
+// g[k] / |v[:,:,k]|: times v it is the weight. NULL when memory is out.
+static const double *tap_factors(network *at, rml_value_id g, rml_value_id v)
 {
+    rml_arena *arena = &at->graph->arena;
     const rml_stored *length = &at->graph->values[g].constant->stored;
     const rml_stored *direction = &at->graph->values[v].constant->stored;
     const int64_t taps = direction->shape.dim[2], rows = direction->shape.dim[1];
-    float *row = rml_alloc(at->graph->arena.allocator, (size_t)(rows * taps) * sizeof *row);
-    if (!row) {
+    double *factor = rml_arena_alloc(arena, (size_t)taps, sizeof *factor); // zero
+    float *row = rml_alloc(arena->allocator, (size_t)(rows * taps) * sizeof *row);
+    if (!factor || !row) {
+        rml_free(arena->allocator, row);
         rml_graph_fail(at->graph, RML_ERR_NOMEM, "out of memory while building the graph");
-        return false;
+        return NULL;
     }
-    memset(factor, 0, (size_t)taps * sizeof *factor);
     for (int64_t o = 0; o < direction->shape.dim[0]; o++) {
         rml_stored_read(direction, 0, o, 1, row);
         for (int64_t i = 0; i < rows * taps; i++)
@@ -234,8 +229,8 @@ static bool tap_factors(network *at, rml_value_id g, rml_value_id v, double *fac
     rml_stored_read_all(length, row); // [1,1,K]
     for (int64_t k = 0; k < taps; k++)
         factor[k] = (double)row[k] / sqrt(factor[k]);
-    rml_free(at->graph->arena.allocator, row);
-    return true;
+    rml_free(arena->allocator, row);
+    return factor;
 }
 
 // Weight [C,C/groups,1,K] of the positional convolution, in any of the three ways it is stored.
@@ -260,12 +255,8 @@ static rml_value_id positional_weight(network *at, int64_t channels)
         rml_params_get(at->params, key, &(rml_shape){3, {1, 1, taps}}, 0, RML_INIT_ONE);
     if (g == RML_NO_VALUE || rml_params_published(at->params))
         return rml_row_weight(at->params, v, NULL);
-    double *factor = rml_arena_alloc(&at->graph->arena, (size_t)taps, sizeof *factor);
-    if (!factor)
-        return rml_graph_fail(at->graph, RML_ERR_NOMEM, "out of memory while building the graph");
-    if (!tap_factors(at, g, v, factor))
-        return RML_NO_VALUE;
-    return rml_row_weight(at->params, v, factor);
+    const double *factor = tap_factors(at, g, v);
+    return factor ? rml_row_weight(at->params, v, factor) : RML_NO_VALUE;
 }
 
 // [N,T,C] -> [N,T,C]
@@ -349,23 +340,30 @@ static rml_value_id encode(network *at, rml_value_id x)
 
 // ---- the networks -------------------------------------------------------------------------------
 
-static rml_value_id wave_input(network *at)
-{
-    return rml_graph_input(at->graph, "input_values", &(rml_shape){2, {-1, -1}});
-}
+static const rml_shape wave_shape = {2, {-1, -1}};
 
-void rml_build_wav2vec2(rml_params *params)
+// All of it, or the convolutions of a piece with the norm of the whole.
+static void build(rml_params *params, bool all)
 {
     network at = find(params);
-    const rml_value_id wave = wave_input(&at);
+    const rml_value_id wave = rml_graph_input(at.graph, "input_values", &wave_shape);
     first_conv first = {0};
     rml_value_id norm = RML_NO_VALUE;
     if (!at.layer_layout) {
         first = first_parameters(&at);
-        norm = wave_norm(&at, wave, &first);
+        const rml_shape shape = {3, {-1, 2, rml_dim(params, first.weight, 0)}};
+        norm = all ? wave_norm(&at, wave, &first) : rml_graph_input(at.graph, "norm", &shape);
     }
     const rml_value_id x = features(&at, wave, &first, norm);
-    rml_graph_output(at.graph, "last_hidden_state", encode(&at, x));
+    if (all)
+        rml_graph_output(at.graph, "last_hidden_state", encode(&at, x));
+    else
+        rml_graph_output(at.graph, "features", x);
+}
+
+void rml_build_wav2vec2(rml_params *params)
+{
+    build(params, true);
 }
 
 void rml_build_wav2vec2_norm(rml_params *params)
@@ -379,24 +377,15 @@ void rml_build_wav2vec2_norm(rml_params *params)
         return;
     }
     const first_conv first = first_parameters(&at);
-    rml_graph_output(at.graph, "norm", wave_norm(&at, wave_input(&at), &first));
+    const rml_value_id wave = rml_graph_input(at.graph, "input_values", &wave_shape);
+    rml_graph_output(at.graph, "norm", wave_norm(&at, wave, &first));
 }
 
 void rml_build_wav2vec2_features(rml_params *params)
 {
-    network at = find(params);
     rml_params_ignore(params, "feature_projection.");
     rml_params_ignore(params, "encoder.");
-    const rml_value_id wave = wave_input(&at);
-    first_conv first = {0};
-    rml_value_id norm = RML_NO_VALUE;
-    if (!at.layer_layout) {
-        first = first_parameters(&at);
-        const int64_t channels =
-            first.weight == RML_NO_VALUE ? 1 : at.graph->values[first.weight].shape.dim[0];
-        norm = rml_graph_input(at.graph, "norm", &(rml_shape){3, {-1, 2, channels}});
-    }
-    rml_graph_output(at.graph, "features", features(&at, wave, &first, norm));
+    build(params, false);
 }
 
 void rml_build_wav2vec2_encoder(rml_params *params)

@@ -1,7 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/video/encode.h"
 
-#include "media/video/av_colour.h"
+#include "media/video/av_frame.h"
 #include "media/video/av_sound.h"
 #include "media/video/av_video_out.h"
 #include "media/files/files.h"

@@ -1,13 +1,10 @@
 #include "media/video/video_in.h"
 
-#include "media/video/av_colour.h"
+#include "media/video/av_frame.h"
 #include "media/video/av_source.h"
 #include "tensor/alloc.h"
 
-#include <libavutil/display.h>
-#include <libavutil/imgutils.h>
 #include <libavutil/mathematics.h>
-#include <libavutil/pixdesc.h>
 
 #include <string.h>
 
@@ -58,30 +55,12 @@ rml_video_in_settings rml_video_in_settings_default(void)
     return (rml_video_in_settings){0};
 }
 
-static rml_orientation stream_orientation(const AVStream *stream)
-{
-    const int32_t *matrix = NULL;
-#if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
-    const AVPacketSideData *data =
-        av_packet_side_data_get(stream->codecpar->coded_side_data,
-                                stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
-    if (data && data->size >= 9 * sizeof(int32_t))
-        matrix = (const int32_t *)data->data;
-#else
-    size_t size = 0;
-    const uint8_t *data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
-    if (data && size >= 9 * sizeof(int32_t))
-        matrix = (const int32_t *)data;
-#endif
-    return matrix ? rml_orientation_from_matrix(matrix) : RML_ORIENT_NORMAL;
-}
-
 static void fill_info(rml_video_in *in)
 {
     AVFormatContext *format = in->source.format;
     AVStream *stream = in->source.stream;
     rml_video_info *info = &in->info;
-    info->orientation = stream_orientation(stream);
+    info->orientation = rml_av_orientation(stream);
     bool turn = !in->settings.ignore_orientation && rml_orientation_swaps(info->orientation);
     info->width = turn ? in->coded_height : in->coded_width;
     info->height = turn ? in->coded_width : in->coded_height;
@@ -160,53 +139,15 @@ static int64_t next_time(rml_video_in *in)
     return last + in->step;
 }
 
-// Four lanes, so that products do not wait for each other.
-static void hash_row(uint64_t lane[4], const uint8_t *row, int bytes)
-{
-    const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
-    for (int i = 0; i < bytes; i += (int)sizeof(uint64_t[4])) {
-        uint64_t word[4] = {0};
-        memcpy(word, row + i, (size_t)FFMIN(bytes - i, (int)sizeof word));
-        for (int k = 0; k < 4; k++)
-            lane[k] = (lane[k] ^ word[k]) * prime;
-    }
-}
-
-static uint32_t hash_of(const AVFrame *f)
-{
-    const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(f->format);
-    uint64_t lane[4] = {(uint64_t)f->width, (uint64_t)f->height, (uint64_t)f->format, 0};
-    for (int plane = 0; format && plane < 4 && f->data[plane]; plane++) {
-        const bool chroma = plane == 1 || plane == 2;
-        const int height = AV_CEIL_RSHIFT(f->height, chroma ? format->log2_chroma_h : 0);
-        const int bytes = av_image_get_linesize(f->format, f->width, plane);
-        for (int y = 0; y < height && bytes > 0; y++)
-            hash_row(lane, f->data[plane] + (ptrdiff_t)y * f->linesize[plane], bytes);
-    }
-    if (format && format->flags & AV_PIX_FMT_FLAG_PAL)
-        hash_row(lane, f->data[1], AVPALETTE_SIZE);
-    hash_row(lane, (const uint8_t *)&lane[1], (int)sizeof(uint64_t[3]));
-    return (uint32_t)((lane[0] ^ lane[1] ^ lane[2]) >> 32);
-}
-
-static bool is_key(const AVFrame *frame)
-{
-#ifdef AV_FRAME_FLAG_KEY
-    return frame->flags & AV_FRAME_FLAG_KEY;
-#else
-    return frame->key_frame;
-#endif
-}
-
 // Remembers the frame in `decoded`, the first time.
 static rml_status note_frame(rml_video_in *in, rml_error *err)
 {
     RML_TRY(rml_reserve(in->allocator, &in->seen, &in->seen_capacity, in->seen_count + 1,
                         sizeof *in->seen, "the times of frames", err));
-    in->seen[in->seen_count] = (seen_frame){next_time(in), hash_of(in->decoded)};
+    in->seen[in->seen_count] = (seen_frame){next_time(in), rml_av_hash(in->decoded)};
     in->seen_count++;
     const int64_t stated = in->decoded->best_effort_timestamp;
-    if (!is_key(in->decoded) || stated == AV_NOPTS_VALUE)
+    if (!rml_av_is_key(in->decoded) || stated == AV_NOPTS_VALUE)
         return RML_OK;
     RML_TRY(rml_reserve(in->allocator, &in->keys, &in->key_capacity, in->key_count + 1,
                         sizeof *in->keys, "the times of key frames", err));
@@ -350,7 +291,7 @@ static rml_status jump(rml_video_in *in, bool *there, rml_error *err)
         *there = !end && stated != AV_NOPTS_VALUE && stated <= key->stated;
         in->pending = *there && stated == key->stated;
     }
-    *there = *there && hash_of(in->decoded) == in->seen[in->next].hash;
+    *there = *there && rml_av_hash(in->decoded) == in->seen[in->next].hash;
     return RML_OK;
 }
 
@@ -416,7 +357,7 @@ rml_status rml_video_in_peek(rml_video_in *in, bool *end, rml_error *err)
         if (index == (int64_t)in->seen_count)
             return *end ? RML_OK : note_frame(in, err);
         // From the start of the file there is nothing better than what comes.
-        if (in->key > 0 && (*end || hash_of(in->decoded) != in->seen[index].hash)) {
+        if (in->key > 0 && (*end || rml_av_hash(in->decoded) != in->seen[index].hash)) {
             distrust(in);
             *end = false;
             RML_TRY(go_to(in, index, false, err));

@@ -1,6 +1,6 @@
 #include "media/video/av_video_out.h"
 
-#include "media/video/av_colour.h"
+#include "media/video/av_frame.h"
 #include "tensor/status.h"
 
 #include <libavutil/mathematics.h>

@@ -92,11 +92,6 @@ void rml_face_finder_destroy(rml_face_finder **at)
     *at = NULL;
 }
 
-rml_detector_kind rml_face_finder_kind(const rml_face_finder *finder)
-{
-    return finder->kind;
-}
-
 const rml_session *rml_face_finder_session(const rml_face_finder *finder)
 {
     return finder->session ? finder->session : finder->light.looks[0].session;

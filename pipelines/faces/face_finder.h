@@ -27,8 +27,6 @@ rml_status rml_face_finder_create(rml_face_finder **out, rml_model *model,
                                   const rml_face_finder_settings *settings, rml_error *err);
 void rml_face_finder_destroy(rml_face_finder **finder);
 
-rml_detector_kind rml_face_finder_kind(const rml_face_finder *finder);
-
 // The network as it searches whole pictures, for a profile.
 const rml_session *rml_face_finder_session(const rml_face_finder *finder);
 

@@ -32,26 +32,25 @@ struct rml_latent_net {
     bool timed; // the UNet has the time step, which is 0, as an input
     rml_session *encoder, *unet, *decoder;
     int64_t height, width; // of a latent
+    size_t plane, half;    // numbers of a channel, and of all
     float *latent;         // [halves][channels][height][width]
     float *staged;         // those of a group, then what the UNet makes of them
     int staged_count;      // faces there is room for
     int together;          // most faces in one run of the UNet
     float *noise;          // one half, when it is sampled
     rml_latent_cache *cache;
-    rml_latent_counts counts;
     rml_voice voice;
     rml_lip_sound sound;
 };
 
 static const rml_shape *port_shape(rml_model *model, const char *name, bool output, rml_port *port)
 {
-    const size_t count = output ? rml_model_output_count(model) : rml_model_input_count(model);
-    for (size_t i = 0; i < count; i++) {
-        *port = output ? rml_model_output(model, i) : rml_model_input(model, i);
-        if (strcmp(port->name, name) == 0)
-            return &port->shape;
-    }
-    return NULL;
+    const size_t at =
+        output ? rml_model_find_output(model, name) : rml_model_find_input(model, name);
+    if (at == RML_NO_PORT)
+        return NULL;
+    *port = output ? rml_model_output(model, at) : rml_model_input(model, at);
+    return &port->shape;
 }
 
 rml_status rml_latent_kind_of(rml_latent_kind *kind, rml_model *unet, rml_error *err)
@@ -84,47 +83,6 @@ rml_latent_settings rml_latent_settings_default(void)
 
 // ---- the beginning ------------------------------------------------------------------------------
 
-static const char *kind_name(rml_voice_kind kind)
-{
-    return kind == RML_VOICE_WHISPER ? "Whisper" : "Wav2Vec2";
-}
-
-static const char *kind_network(rml_voice_kind kind)
-{
-    return kind == RML_VOICE_WHISPER ? "whisper-encoder" : "wav2vec2";
-}
-
-// That what hears gives what the UNet takes.
-static rml_status check_voice(const rml_latent_net *self, rml_error *err)
-{
-    const rml_latent_settings *s = &self->settings;
-    rml_model *model;
-    rml_port port;
-    const rml_voice_kind other =
-        s->hears == RML_VOICE_WHISPER ? RML_VOICE_WAV2VEC2 : RML_VOICE_WHISPER;
-    rml_model_settings built = rml_model_settings_default();
-    built.allocator = self->allocator;
-    const rml_status status =
-        rml_model_create(&model, kind_network(s->hears), s->voice, &built, err);
-    if (status != RML_OK) {
-        if (rml_model_create(&model, kind_network(other), s->voice, &built, NULL) != RML_OK)
-            return status;
-        rml_model_destroy(&model);
-        return rml_fail(err, RML_ERR_ARG, "%s: is %s, and was given for %s", s->voice_name,
-                        kind_name(other), kind_name(s->hears));
-    }
-    const rml_shape *shape = port_shape(model, "last_hidden_state", true, &port);
-    const int64_t width = shape ? shape->dim[shape->rank - 1] : -1;
-    rml_model_destroy(&model);
-    if (self->kind.context > 0 && width > 0 && width != self->kind.context)
-        return rml_fail(err, RML_ERR_SHAPE,
-                        "%s: %s makes vectors of %lld numbers, and the UNet takes those of %lld "
-                        "(Wav2Vec2 base makes 768, Wav2Vec2 large 1024, Whisper tiny 384)",
-                        s->voice_name, kind_name(s->hears), (long long)width,
-                        (long long)self->kind.context);
-    return RML_OK;
-}
-
 static rml_status hear(rml_latent_net *self, rml_error *err)
 {
     const rml_latent_settings *s = &self->settings;
@@ -138,6 +96,11 @@ static rml_status hear(rml_latent_net *self, rml_error *err)
                                              samples, count, self->allocator, err);
     rml_free(self->allocator, samples);
     return rml_named(status, err, self->sound.path);
+}
+
+static size_t pixels(const rml_latent_net *self)
+{
+    return (size_t)self->settings.side * (size_t)self->settings.side;
 }
 
 static rml_shape image_shape(const rml_latent_net *self)
@@ -163,6 +126,8 @@ static rml_status prepare_autoencoder(rml_latent_net *self, rml_error *err)
                         RML_LATENT_CHANNELS);
     self->height = shape.dim[2];
     self->width = shape.dim[3];
+    self->plane = (size_t)(self->height * self->width);
+    self->half = RML_LATENT_CHANNELS * self->plane;
     shape.dim[1] = RML_LATENT_CHANNELS;
     RML_TRY(rml_session_resize(self->decoder, "latent_sample", shape, err));
     RML_TRY(prepare(self->decoder, DECODER, err));
@@ -206,12 +171,10 @@ static rml_status find_made(rml_latent_net *self, int count, const float **made,
 
 static rml_status take_memory(rml_latent_net *self, rml_error *err)
 {
-    const size_t half = (size_t)(RML_LATENT_CHANNELS * self->height * self->width);
-    self->latent = rml_alloc(self->allocator, HALVES * half * sizeof(float));
-    self->noise = rml_alloc(self->allocator, half * sizeof(float));
-    if (!self->latent || !self->noise)
-        return rml_fail_nomem(err, 3 * half * sizeof(float), "a latent");
-    return rml_latent_cache_create(&self->cache, HALVES * half, self->settings.cache_bytes,
+    RML_TRY(rml_make(self->allocator, &self->latent, HALVES * self->half, sizeof *self->latent,
+                     "a latent", err));
+    RML_TRY(rml_make(self->allocator, &self->noise, self->half, sizeof *self->noise, "noise", err));
+    return rml_latent_cache_create(&self->cache, HALVES * self->half, self->settings.cache_bytes,
                                    self->allocator, err);
 }
 
@@ -232,36 +195,21 @@ static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *sou
 {
     rml_latent_net *self = net->self;
     (void)err;
+    const double row = floor(plan->sound_seconds * RML_VOICE_ROWS_PER_SECOND + TIME_SLACK);
     if (self->sound.compat)
         rml_voice_chunk(&self->voice, self->sound.fps, plan->index, sound);
     else
-        rml_voice_chunk_at(
-            &self->voice,
-            (int64_t)floor(plan->sound_seconds * RML_VOICE_ROWS_PER_SECOND + TIME_SLACK), sound);
+        rml_voice_chunk_at(&self->voice, (int64_t)row, sound);
     return RML_OK;
 }
 
 // ---- faces --------------------------------------------------------------------------------------
 
-// The face as planes of -1..1, the lower half grey or as it is.
-static void fill_image(float *image, const uint8_t *patch, size_t plane, bool grey)
-{
-    float scaled[256];
-    for (int i = 0; i < 256; i++)
-        scaled[i] = 2.0f * ((float)i / 255.0f) - 1.0f;
-    const size_t seen = grey ? plane / 2 : plane;
-    for (size_t c = 0; c < COLOURS; c++) {
-        for (size_t i = 0; i < seen; i++)
-            image[c * plane + i] = scaled[patch[COLOURS * i + c]];
-        memset(image + c * plane + seen, 0, (plane - seen) * sizeof *image);
-    }
-}
-
 // Mean or sample of the encoder's output, scaled, to `latent`.
 static void read_latent(rml_latent_net *self, const rml_lip_item *item, uint32_t stream,
                         float *latent)
 {
-    const size_t count = (size_t)(RML_LATENT_CHANNELS * self->height * self->width);
+    const size_t count = self->half;
     const float *mean = rml_session_output(self->encoder, "latent_parameters", NULL);
     const float *log_variance = mean + count;
     memcpy(latent, mean, count * sizeof *latent);
@@ -280,72 +228,30 @@ static void read_latent(rml_latent_net *self, const rml_lip_item *item, uint32_t
 static rml_status find_latent(rml_latent_net *self, const rml_lip_item *item, const float **latent,
                               rml_error *err)
 {
-    const size_t plane = (size_t)self->settings.side * (size_t)self->settings.side;
-    const size_t half = (size_t)(RML_LATENT_CHANNELS * self->height * self->width);
     *latent = rml_latent_cache_find(self->cache, item->source, item->box);
-    if (*latent) {
-        self->counts.reused++;
+    if (*latent)
         return RML_OK;
-    }
     RML_TRY(prepare(self->encoder, ENCODER, err));
     for (uint32_t i = 0; i < HALVES; i++) {
-        fill_image(rml_session_input(self->encoder, "sample", NULL), item->patch, plane, i == 0);
+        rml_latent_fill_image(rml_session_input(self->encoder, "sample", NULL), item->patch,
+                              pixels(self), i == 0);
         RML_TRY(rml_session_run(self->encoder, err));
-        read_latent(self, item, i, self->latent + i * half);
+        read_latent(self, item, i, self->latent + i * self->half);
     }
-    self->counts.encoded++;
     rml_latent_cache_keep(self->cache, item->source, item->box, self->latent);
     *latent = self->latent;
     return RML_OK;
 }
 
-// Both latents as the UNet takes them.
-static void place_latent(const rml_latent_net *self, float *sample, const float *latent)
-{
-    const size_t plane = (size_t)(self->height * self->width);
-    const size_t half = RML_LATENT_CHANNELS * plane;
-    if (!self->kind.stacked) {
-        memcpy(sample, latent, HALVES * half * sizeof *sample);
-        return;
-    }
-    for (size_t c = 0; c < RML_LATENT_CHANNELS; c++)
-        for (size_t i = 0; i < HALVES; i++)
-            memcpy(sample + (HALVES * c + i) * plane, latent + i * half + c * plane,
-                   plane * sizeof *sample);
-}
-
-// What the UNet made of a face, as the decoder takes it.
-static void take_latent(const rml_latent_net *self, float *latent, const float *made)
-{
-    const size_t plane = (size_t)(self->height * self->width);
-    const size_t step = self->kind.stacked ? HALVES * plane : plane;
-    for (size_t c = 0; c < RML_LATENT_CHANNELS; c++)
-        for (size_t i = 0; i < plane; i++)
-            latent[c * plane + i] =
-                self->kind.stacked ? made[c * step + i] : made[c * step + i] / RML_LATENT_SCALE;
-}
-
-static bool read_face(uint8_t *patch, const float *image, size_t plane, bool round)
-{
-    for (size_t c = 0; c < COLOURS; c++) {
-        for (size_t i = 0; i < plane; i++) {
-            const float value = image[c * plane + i];
-            if (!isfinite(value))
-                return false;
-            patch[COLOURS * i + c] = rml_lip_byte((value + 1.0f) / 2.0f, round);
-        }
-    }
-    return true;
-}
-
 static rml_status decode(rml_latent_net *self, rml_lip_item *item, const float *made, bool round,
                          rml_error *err)
 {
-    const size_t plane = (size_t)self->settings.side * (size_t)self->settings.side;
     RML_TRY(prepare(self->decoder, DECODER, err));
-    take_latent(self, rml_session_input(self->decoder, "latent_sample", NULL), made);
+    rml_latent_take(rml_session_input(self->decoder, "latent_sample", NULL), made, self->plane,
+                    self->kind.stacked);
     RML_TRY(rml_session_run(self->decoder, err));
-    if (!read_face(item->patch, rml_session_output(self->decoder, "sample", NULL), plane, round))
+    if (!rml_latent_read_face(item->patch, rml_session_output(self->decoder, "sample", NULL),
+                              pixels(self), round))
         return rml_fail(err, RML_ERR_FORMAT,
                         "the networks give numbers that are not finite: the weights of one are "
                         "damaged");
@@ -354,14 +260,12 @@ static rml_status decode(rml_latent_net *self, rml_lip_item *item, const float *
 
 static rml_status make_room(rml_latent_net *self, int count, rml_error *err)
 {
-    const size_t one = (size_t)(HALVES * RML_LATENT_CHANNELS * self->height * self->width);
     if (count <= self->staged_count)
         return RML_OK;
     rml_free(self->allocator, self->staged);
     self->staged_count = 0;
-    self->staged = rml_alloc(self->allocator, (size_t)count * one * sizeof *self->staged);
-    if (!self->staged)
-        return rml_fail_nomem(err, (size_t)count * one * sizeof *self->staged, "latents");
+    RML_TRY(rml_make(self->allocator, &self->staged, (size_t)count * HALVES * self->half,
+                     sizeof *self->staged, "latents", err));
     self->staged_count = count;
     return RML_OK;
 }
@@ -370,14 +274,14 @@ static rml_status run_together(rml_lip_net *net, rml_lip_item *const *items, int
                                rml_error *err)
 {
     rml_latent_net *self = net->self;
-    const size_t made_step =
-        (size_t)(RML_LATENT_CHANNELS * self->height * self->width) * (self->kind.stacked ? 2 : 1);
-    const size_t sample_step = (size_t)(HALVES * RML_LATENT_CHANNELS * self->height * self->width);
+    const size_t made_step = self->half * (self->kind.stacked ? 2 : 1);
+    const size_t sample_step = HALVES * self->half;
     RML_TRY(make_room(self, count, err));
     for (int i = 0; i < count; i++) {
         const float *latent;
         RML_TRY(find_latent(self, items[i], &latent, err));
-        place_latent(self, self->staged + (size_t)i * sample_step, latent);
+        rml_latent_place(self->staged + (size_t)i * sample_step, latent, self->plane,
+                         self->kind.stacked);
     }
     RML_TRY(prepare_unet(self, count, err));
     float *words = rml_session_input(self->unet, "encoder_hidden_states", NULL);
@@ -424,7 +328,8 @@ static rml_status create_all(rml_latent_net *self, rml_error *err)
     rml_port time;
     RML_TRY(rml_latent_kind_of(&self->kind, s->unet, err));
     self->timed = port_shape(s->unet, "timestep", false, &time) != NULL;
-    RML_TRY(check_voice(self, err));
+    RML_TRY(rml_voice_check(s->hears, s->voice, s->voice_name, self->kind.context, self->allocator,
+                            err));
     RML_TRY(rml_session_create(&self->unet, s->unet, &s->session, err));
     RML_TRY(rml_session_create(&self->encoder, s->encoder, &s->session, err));
     return rml_session_create(&self->decoder, s->decoder, &s->session, err);
@@ -475,9 +380,4 @@ rml_lip_net *rml_latent_net_lips(rml_latent_net *net)
 rml_latent_sessions rml_latent_net_sessions(const rml_latent_net *net)
 {
     return (rml_latent_sessions){net->encoder, net->unet, net->decoder};
-}
-
-rml_latent_counts rml_latent_net_counts(const rml_latent_net *net)
-{
-    return net->counts;
 }

@@ -8,11 +8,10 @@
 #ifndef RML_PIPELINES_LIPSYNC_LATENT_NET_H
 #define RML_PIPELINES_LIPSYNC_LATENT_NET_H
 
+#include "pipelines/lipsync/latent_layout.h"
 #include "pipelines/lipsync/lip_net.h"
 #include "pipelines/lipsync/voice.h"
 
-#define RML_LATENT_CHANNELS 4
-#define RML_LATENT_SCALE 0.18215f
 #define RML_LATENT_SIDE 768 // of the faces the published networks are trained on
 
 // What the UNet tells about the way it is used.
@@ -66,11 +65,5 @@ typedef struct rml_latent_sessions {
 
 // For reports. The networks that hear are gone when the frames are made.
 rml_latent_sessions rml_latent_net_sessions(const rml_latent_net *net);
-
-// Faces encoded, and faces whose latents were there already.
-typedef struct rml_latent_counts {
-    int64_t encoded, reused;
-} rml_latent_counts;
-rml_latent_counts rml_latent_net_counts(const rml_latent_net *net);
 
 #endif

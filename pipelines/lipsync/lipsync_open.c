@@ -1,6 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/files/files.h"
-#include "pipelines/lipsync/lipsync_job.h"
+#include "pipelines/lipsync/lipsync_chain.h"
 #include "pipelines/lipsync/voice.h"
 #include "tensor/alloc.h"
 

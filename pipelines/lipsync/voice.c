@@ -43,19 +43,6 @@ static rml_status runner_open(const hearing *job, const char *name, runner *r)
     return rml_session_create(&r->session, r->model, job->settings, job->err);
 }
 
-static bool has_input(const runner *r, const char *name)
-{
-    for (size_t i = 0; i < rml_model_input_count(r->model); i++)
-        if (strcmp(rml_model_input(r->model, i).name, name) == 0)
-            return true;
-    return false;
-}
-
-static rml_status set_input(const hearing *job, runner *r, const char *name, rml_shape shape)
-{
-    return rml_session_resize(r->session, name, shape, job->err);
-}
-
 static bool all_finite(const float *data, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -80,7 +67,8 @@ static rml_status hear_norm(const hearing *job, const float *samples, size_t cou
     runner r;
     rml_status status = runner_open(job, "wav2vec2-norm", &r);
     if (status == RML_OK)
-        status = set_input(job, &r, "input_values", (rml_shape){2, {1, (int64_t)count}});
+        status = rml_session_resize(r.session, "input_values", (rml_shape){2, {1, (int64_t)count}},
+                                    job->err);
     if (status == RML_OK)
         status = rml_session_prepare(r.session, job->err);
     if (status == RML_OK) {
@@ -106,7 +94,7 @@ static rml_status hear_strip(const hearing *job, runner *r, const float *samples
                              int64_t rows, int64_t all, rml_voice *features)
 {
     const int64_t count = (rows - 1) * HOP + FIELD;
-    RML_TRY(set_input(job, r, "input_values", (rml_shape){2, {1, count}}));
+    RML_TRY(rml_session_resize(r->session, "input_values", (rml_shape){2, {1, count}}, job->err));
     RML_TRY(rml_session_prepare(r->session, job->err));
     rml_shape shape;
     if (!rml_session_output(r->session, "features", &shape) || shape.rank != 3 ||
@@ -137,10 +125,10 @@ static rml_status hear_features(const hearing *job, const float *samples, size_t
     runner r;
     float *norm = NULL;
     rml_status status = runner_open(job, "wav2vec2-features", &r);
-    if (status == RML_OK && has_input(&r, "norm")) {
+    if (status == RML_OK && rml_model_find_input(r.model, "norm") != RML_NO_PORT) {
         status = hear_norm(job, samples, count, &shape, &norm, features->allocator);
         if (status == RML_OK)
-            status = set_input(job, &r, "norm", shape);
+            status = rml_session_resize(r.session, "norm", shape, job->err);
         if (status == RML_OK)
             status =
                 rml_session_bind(r.session, "norm", norm,
@@ -162,7 +150,7 @@ static rml_status encode(const hearing *job, const rml_voice *features, rml_voic
     runner r;
     rml_status status = runner_open(job, "wav2vec2-encoder", &r);
     if (status == RML_OK)
-        status = set_input(job, &r, "features", shape);
+        status = rml_session_resize(r.session, "features", shape, job->err);
     if (status == RML_OK)
         status =
             rml_session_bind(r.session, "features", features->data,
@@ -232,7 +220,7 @@ static rml_status hear_whisper(const hearing *job, const float *samples, size_t 
     if (status == RML_OK) {
         shape = rml_model_input(r.model, 0).shape;
         shape.dim[0] = 1;
-        status = set_input(job, &r, "input_features", shape);
+        status = rml_session_resize(r.session, "input_features", shape, job->err);
     }
     if (status == RML_OK)
         status = rml_session_prepare(r.session, job->err);
@@ -254,6 +242,40 @@ static rml_status hear_whisper(const hearing *job, const float *samples, size_t 
     rml_log_mel_release(&mel);
     runner_close(&r);
     return status;
+}
+
+static const struct {
+    const char *name, *network;
+} kinds[] = {
+    [RML_VOICE_WAV2VEC2] = {"Wav2Vec2", "wav2vec2"},
+    [RML_VOICE_WHISPER] = {"Whisper", "whisper-encoder"},
+};
+
+rml_status rml_voice_check(rml_voice_kind kind, const rml_weights *weights, const char *path,
+                           int64_t context, const rml_allocator *allocator, rml_error *err)
+{
+    rml_model *model;
+    rml_model_settings built = rml_model_settings_default();
+    built.allocator = allocator;
+    const rml_voice_kind other = kind == RML_VOICE_WHISPER ? RML_VOICE_WAV2VEC2 : RML_VOICE_WHISPER;
+    const rml_status status = rml_model_create(&model, kinds[kind].network, weights, &built, err);
+    if (status != RML_OK) {
+        if (rml_model_create(&model, kinds[other].network, weights, &built, NULL) != RML_OK)
+            return status;
+        rml_model_destroy(&model);
+        return rml_fail(err, RML_ERR_ARG, "%s: is %s, and was given for %s", path,
+                        kinds[other].name, kinds[kind].name);
+    }
+    const rml_shape shape =
+        rml_model_output(model, rml_model_find_output(model, "last_hidden_state")).shape;
+    const int64_t width = shape.rank > 0 ? shape.dim[shape.rank - 1] : -1;
+    rml_model_destroy(&model);
+    if (context > 0 && width > 0 && width != context)
+        return rml_fail(err, RML_ERR_SHAPE,
+                        "%s: %s makes vectors of %lld numbers, and the UNet takes those of %lld "
+                        "(Wav2Vec2 base makes 768, Wav2Vec2 large 1024, Whisper tiny 384)",
+                        path, kinds[kind].name, (long long)width, (long long)context);
+    return RML_OK;
 }
 
 rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights *weights,

@@ -19,6 +19,11 @@ typedef struct rml_voice {
     float *data;    // [rows][layers][width]
 } rml_voice;
 
+// That `weights`, of the file `path`, are of this kind and make vectors as wide as `context`, the
+// width that the other network takes (-1: any).
+rml_status rml_voice_check(rml_voice_kind kind, const rml_weights *weights, const char *path,
+                           int64_t context, const rml_allocator *allocator, rml_error *err);
+
 // Hears `count` samples at 16 kHz, which are overwritten. `weights` are those of Wav2Vec2 or of
 // Whisper's encoder; `config` as in rml_model_settings; `settings` for the sessions, of which none
 // is left open.

@@ -24,13 +24,11 @@ static const char *const state_names[2][2] = {{"h0", "hn"}, {"c0", "cn"}};
 // Of rank 0 where there is none of this name.
 static rml_shape shape_of(const rml_model *model, bool input, const char *name)
 {
-    const size_t count = input ? rml_model_input_count(model) : rml_model_output_count(model);
-    for (size_t i = 0; i < count; i++) {
-        const rml_port port = input ? rml_model_input(model, i) : rml_model_output(model, i);
-        if (strcmp(port.name, name) == 0)
-            return port.shape;
-    }
-    return (rml_shape){0};
+    const size_t at =
+        input ? rml_model_find_input(model, name) : rml_model_find_output(model, name);
+    if (at == RML_NO_PORT)
+        return (rml_shape){0};
+    return input ? rml_model_input(model, at).shape : rml_model_output(model, at).shape;
 }
 
 static rml_status find_ports(rml_sequences *s, rml_model *model, rml_error *err)

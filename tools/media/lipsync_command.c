@@ -2,10 +2,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tools/media/lipsync_command.h"
 
-#include "tools/media/interrupt.h"
 #include "tools/report.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,10 +40,37 @@ static void on_progress(void *user, int64_t done, int64_t total)
     progress_update(&c->progress, done, total);
 }
 
+// Ctrl-C: the work ends at the next frame and cleans up. A signal handler can reach nothing but
+// static data.
+static volatile sig_atomic_t asked;
+
+static void on_signal(int number)
+{
+    (void)number;
+    asked = 1;
+}
+
+// A second signal ends the program at once. A reader of our messages that goes away (SIGPIPE) does
+// not end the work.
+static void watch_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESETHAND | SA_RESTART;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    action.sa_flags = 0;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
 static bool on_cancelled(void *user)
 {
     (void)user;
-    return interrupt_asked();
+    return asked != 0;
 }
 
 static void report(const lipsync_command *c, const rml_lipsync *job, const rml_face_finder *finder,
@@ -218,7 +245,7 @@ int lipsync_run(lipsync_command *c)
         c->job.out_path = DEFAULT_OUTFILE;
     }
     rml_lipsync_quiet_libraries();
-    interrupt_watch();
+    watch_signals();
     rml_error err;
     rml_lipsync_result result;
     return run(c, &result, &err) == RML_OK ? EXIT_DONE : failure(c->name, &err);

@@ -1,6 +1,10 @@
-#include "media/video/av_colour.h"
+#include "media/video/av_frame.h"
 
+#include <libavutil/display.h>
+#include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
+
+#include <string.h>
 
 int rml_colour_guess_matrix(int width, int height)
 {
@@ -72,4 +76,60 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
     else
         (void)sws_setColorspaceDetails(sws, plain, 1, coded, colour->full_range, 0, ONE, ONE);
     return sws;
+}
+
+rml_orientation rml_av_orientation(const AVStream *stream)
+{
+    const int32_t *matrix = NULL;
+#if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
+    const AVPacketSideData *data =
+        av_packet_side_data_get(stream->codecpar->coded_side_data,
+                                stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+    if (data && data->size >= 9 * sizeof(int32_t))
+        matrix = (const int32_t *)data->data;
+#else
+    size_t size = 0;
+    const uint8_t *data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+    if (data && size >= 9 * sizeof(int32_t))
+        matrix = (const int32_t *)data;
+#endif
+    return matrix ? rml_orientation_from_matrix(matrix) : RML_ORIENT_NORMAL;
+}
+
+// Four lanes, so that products do not wait for each other.
+static void hash_row(uint64_t lane[4], const uint8_t *row, int bytes)
+{
+    const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
+    for (int i = 0; i < bytes; i += (int)sizeof(uint64_t[4])) {
+        uint64_t word[4] = {0};
+        memcpy(word, row + i, (size_t)FFMIN(bytes - i, (int)sizeof word));
+        for (int k = 0; k < 4; k++)
+            lane[k] = (lane[k] ^ word[k]) * prime;
+    }
+}
+
+uint32_t rml_av_hash(const AVFrame *f)
+{
+    const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(f->format);
+    uint64_t lane[4] = {(uint64_t)f->width, (uint64_t)f->height, (uint64_t)f->format, 0};
+    for (int plane = 0; format && plane < 4 && f->data[plane]; plane++) {
+        const bool chroma = plane == 1 || plane == 2;
+        const int height = AV_CEIL_RSHIFT(f->height, chroma ? format->log2_chroma_h : 0);
+        const int bytes = av_image_get_linesize(f->format, f->width, plane);
+        for (int y = 0; y < height && bytes > 0; y++)
+            hash_row(lane, f->data[plane] + (ptrdiff_t)y * f->linesize[plane], bytes);
+    }
+    if (format && format->flags & AV_PIX_FMT_FLAG_PAL)
+        hash_row(lane, f->data[1], AVPALETTE_SIZE);
+    hash_row(lane, (const uint8_t *)&lane[1], (int)sizeof(uint64_t[3]));
+    return (uint32_t)((lane[0] ^ lane[1] ^ lane[2]) >> 32);
+}
+
+bool rml_av_is_key(const AVFrame *frame)
+{
+#ifdef AV_FRAME_FLAG_KEY
+    return frame->flags & AV_FRAME_FLAG_KEY;
+#else
+    return frame->key_frame;
+#endif
 }

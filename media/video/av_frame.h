@@ -1,9 +1,11 @@
-// Colour descriptions between libav and rml_colour. Included by av_*.c only.
-#ifndef RML_MEDIA_VIDEO_AV_COLOUR_H
-#define RML_MEDIA_VIDEO_AV_COLOUR_H
+// What libav says of a frame: colours, turn, key frame; and which picture it is. Included by av_*.c
+// only.
+#ifndef RML_MEDIA_VIDEO_AV_FRAME_H
+#define RML_MEDIA_VIDEO_AV_FRAME_H
 
 #include "media/video/video_in.h"
 
+#include <libavformat/avformat.h>
 #include <libavutil/frame.h>
 #include <libswscale/swscale.h>
 
@@ -22,5 +24,11 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
                                         enum AVPixelFormat src_format, int dst_width,
                                         int dst_height, enum AVPixelFormat dst_format,
                                         const rml_colour *colour, bool to_bgr);
+
+rml_orientation rml_av_orientation(const AVStream *stream);
+bool rml_av_is_key(const AVFrame *frame);
+
+// Of size, format and all pixels.
+uint32_t rml_av_hash(const AVFrame *frame);
 
 #endif

@@ -1,0 +1,97 @@
+// Inside of a lip-sync job: what lipsync_open.c opens, and the chain of stages that runs it.
+#ifndef RML_PIPELINES_LIPSYNC_LIPSYNC_CHAIN_H
+#define RML_PIPELINES_LIPSYNC_LIPSYNC_CHAIN_H
+
+#include "media/image/blend.h"
+#include "media/image/resize_opencv.h"
+#include "media/audio/speech.h"
+#include "pipelines/faces/faces_file.h"
+#include "pipelines/lipsync/lipsync.h"
+#include "pipelines/ring.h"
+
+#include <stdatomic.h>
+
+// What is opened before the run.
+struct rml_lipsync {
+    const rml_allocator *allocator;
+    rml_lipsync_settings settings;
+    rml_clip *clip;
+    rml_speech *speech;
+    rml_schedule schedule;
+    rml_encode_settings encode;
+    rml_faces_key faces_key;
+    rml_face *known; // from the faces file
+    int64_t known_count;
+    bool has_box;
+};
+
+typedef struct rml_slot {
+    rml_frame frame;
+    int64_t source; // index in the clip
+    int64_t place;  // of its box: the same, or in the clip and its mirror image
+    rml_slot_plan plan;
+    rml_signature signature; // of the picture, the first time the source frame is seen
+    rml_box box;
+    bool has_face;
+    rml_lip_item item;
+} rml_slot;
+
+// What one stage has for itself, so that no stage touches another's.
+typedef struct rml_outcome {
+    rml_status status;
+    rml_error err;
+} rml_outcome;
+
+typedef struct rml_chain {
+    rml_lipsync *job;
+    const rml_allocator *allocator;
+    rml_lip_net *lips;
+    rml_face_finder *detector;
+    rml_lipsync_result *result;
+    rml_slot *slots;
+    int slot_count, batch;
+    uint8_t *patches; // of all slots
+    float *sounds;
+    rml_ring *free, *decoded, *finished;
+    bool threaded;
+    atomic_bool abandoned; // a stage failed: the others stop at the next slot
+    // decode
+    rml_outcome decode;
+    int64_t seen; // source frames decoded at least once
+    rml_clip_run run;
+    rml_slot_plan *plans; // of the run
+    rml_slot **read;      // the run, of which so many have been delivered
+    int delivered;
+    bool announced;
+    rml_slot turn;
+    // the caller's stage
+    rml_outcome work;
+    rml_track *track;
+    rml_resizer *crop_resizer;
+    rml_signature last_signature;
+    bool detected_any;
+    rml_slot **pending; // wait for their box, in order; a ring of slot_count places
+    int pending_first, pending_count;
+    rml_slot **group; // wait for the network
+    int group_count;
+    int64_t emitted;
+    // paste and encode
+    rml_outcome output;
+    rml_encoder *encoder;
+    rml_resizer *paste_resizer;
+    rml_blender *blender;
+    rml_frame patch;
+    bool in_gap; // the frame written last had no face
+} rml_chain;
+
+// The next frame of the output; *out = NULL when there is none left. A run that is played backwards
+// may need all slots, so it is announced by &c->turn, at which nothing may be kept waiting.
+rml_status rml_decode_step(rml_chain *c, rml_slot **out, rml_error *err);
+
+// Faces, batches and the network, over all that is decoded.
+rml_status rml_work_through(rml_chain *c, rml_error *err);
+
+// Pastes and encodes a frame, and gives its slot back.
+rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err);
+
+#endif
