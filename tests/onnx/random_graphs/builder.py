@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-OPSET = 23
+OPSET, FORMER = 23, 21  # a few operators have no implementation at the newer one
 MOST_ELEMENTS = 4000
 MOST_VALUE = 1e4  # larger numbers say nothing new and overflow a few nodes later
 MOST_GAIN = 30.0
@@ -97,21 +97,23 @@ def names_read(nodes):
     return [name for name in dict.fromkeys(read) if name not in made]
 
 
-def make_model(nodes, inputs, outputs, constants=None):
+def make_model(nodes, inputs, outputs, constants=None, opset=OPSET):
     graph = helper.make_graph(
         nodes, "random", inputs, outputs,
         [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
     )  # fmt: skip
     return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10
+        graph,
+        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 5)],
+        ir_version=10,
     )
 
 
-def run_node(node, arrays):
+def run_node(node, arrays, opset):
     inputs = {name: arrays[name] for name in names_read([node])}
     ports = [value_info(name, array) for name, array in inputs.items()]
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
-    return run_model(make_model([node], ports, outputs), inputs)
+    return run_model(make_model([node], ports, outputs, opset=opset), inputs)
 
 
 class Scope:
@@ -123,6 +125,7 @@ class Scope:
         self.top = outer.top if outer else self
         if not outer:
             self.count, self.inputs, self.constants = 0, {}, {}
+            self.opset = FORMER if self.chance(0.15) else OPSET
             self.told = set()  # names of inputs whose shape the file tells
 
     def visible(self):
@@ -243,7 +246,7 @@ class Scope:
     def add(self, node, unit=4.0, exact=False):
         visible = {v.name: v for v in self.visible()}
         reads = [visible[name] for name in names_read([node])]
-        got = run_node(node, {v.name: v.array for v in reads})
+        got = run_node(node, {v.name: v.array for v in reads}, self.top.opset)
         if any(not isinstance(array, np.ndarray) for array in got):
             raise Reject("not tensors")
         for array in got:
@@ -256,8 +259,9 @@ class Scope:
         rounded = [v for v in reads if v.moved is not None]
         if rounded:
             moved = run_node(
-                node, {v.name: v.array if v.moved is None else v.moved for v in reads}
-            )
+                node, {v.name: v.array if v.moved is None else v.moved for v in reads},
+                self.top.opset,
+            )  # fmt: skip
         out = []
         for name, array, other in zip([n for n in node.output if n], got, moved):
             value = Value(name, array, exact)

@@ -189,6 +189,8 @@ def norm(s):
         if not groups:
             raise Reject("no channels")
         groups = s.pick(groups)
+        if not x.array.size:
+            raise Reject("nothing to normalise")  # nor does numpy know the last size of it
         spread(x.array.reshape(x.shape[0], groups, -1), 2)
         return s.node(op, [x, scale, bias], unit=64, num_groups=groups)
     spread(x.array, tuple(range(2, x.rank)))
