@@ -64,16 +64,16 @@ rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id wei
                               rml_value_id bias, const char *name)
 {
     const rml_value_id in[] = {x, weight, bias};
-    return rml_graph_node(graph, RML_OP_LINEAR, &(rml_op_attr){.linear = {rml_activation_none()}},
-                          in, 3, name);
+    const rml_op_attr attr = {.matmul = rml_matmul_plain(false, true)};
+    return rml_graph_node(graph, RML_OP_MATMUL, &attr, in, 3, name);
 }
 
 rml_value_id rml_graph_matmul(rml_graph *graph, rml_value_id a, rml_value_id b, bool transpose_a,
                               bool transpose_b, const char *name)
 {
     const rml_value_id in[] = {a, b};
-    return rml_graph_node(graph, RML_OP_MATMUL,
-                          &(rml_op_attr){.matmul = {transpose_a, transpose_b}}, in, 2, name);
+    const rml_op_attr attr = {.matmul = rml_matmul_plain(transpose_a, transpose_b)};
+    return rml_graph_node(graph, RML_OP_MATMUL, &attr, in, 2, name);
 }
 
 rml_value_id rml_graph_unary(rml_graph *graph, rml_value_id x, rml_activation act, const char *name)

@@ -142,6 +142,11 @@ rml_activation rml_activation_relu(void)
     return (rml_activation){RML_UNARY_CLAMP, {0.0f, INFINITY}};
 }
 
+rml_matmul_attr rml_matmul_plain(bool transpose_a, bool transpose_b)
+{
+    return (rml_matmul_attr){transpose_a, transpose_b, 1, 1, rml_activation_none()};
+}
+
 bool rml_activation_is_none(const rml_activation *act)
 {
     return act->kind == RML_UNARY_CLAMP && act->param[0] == -INFINITY && act->param[1] == INFINITY;

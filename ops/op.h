@@ -32,7 +32,6 @@ typedef enum rml_op_id {
 typedef union rml_op_attr {
     rml_conv_attr conv;
     rml_inverted_attr inverted;
-    rml_linear_attr linear;
     rml_matmul_attr matmul;
     rml_batch_norm_attr batch_norm;
     rml_group_norm_attr group_norm;
@@ -93,6 +92,9 @@ typedef union rml_op_attr {
 rml_activation rml_activation_none(void);
 rml_activation rml_activation_relu(void);
 bool rml_activation_is_none(const rml_activation *act);
+
+// A product without factors.
+rml_matmul_attr rml_matmul_plain(bool transpose_a, bool transpose_b);
 
 // ---- constants ---------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 #include "graph/passes/passes.h"
 #include "graph/symbols.h"
+#include "ops/matmul/matmul.h"
 
 // The live node that computes `value`, if nobody else reads it.
 static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
@@ -10,10 +11,21 @@ static rml_node *sole_producer(rml_graph *graph, rml_value_id value)
     return &graph->nodes[graph->values[value].producer];
 }
 
-static bool is_product(const rml_node *node)
+// Products by constant matrices have an epilogue.
+static bool is_layer(const rml_graph *graph, const rml_node *node)
 {
-    return node->op == RML_OP_CONV || node->op == RML_OP_CONV_TRANSPOSE ||
-           node->op == RML_OP_LINEAR;
+    if (node->op != RML_OP_MATMUL)
+        return false;
+    const rml_value *b = &graph->values[node->in[1]];
+    const bool has_c = node->in_count > 2 && node->in[2] != RML_NO_VALUE;
+    return b->kind == RML_VALUE_CONSTANT && b->dtype == RML_F32 &&
+           rml_matmul_fuses(&node->attr.matmul, &b->shape,
+                            has_c ? &graph->values[node->in[2]].shape : NULL);
+}
+
+static bool is_product(const rml_graph *graph, const rml_node *node)
+{
+    return node->op == RML_OP_CONV || node->op == RML_OP_CONV_TRANSPOSE || is_layer(graph, node);
 }
 
 // Puts `producer` in the place of `consumer`, which stands later, so that everything it may read by
@@ -26,7 +38,7 @@ static void take_place(rml_node *producer, rml_node *consumer)
     producer->dead = true;
 }
 
-static rml_activation *activation_of(rml_node *node)
+static rml_activation *activation_of(const rml_graph *graph, rml_node *node)
 {
     switch (node->op) {
     case RML_OP_CONV:
@@ -34,8 +46,8 @@ static rml_activation *activation_of(rml_node *node)
         return &node->attr.conv.act;
     case RML_OP_WAVE_CONV:
         return &node->attr.wave.act;
-    case RML_OP_LINEAR:
-        return &node->attr.linear.act;
+    case RML_OP_MATMUL:
+        return is_layer(graph, node) ? &node->attr.matmul.act : NULL;
     case RML_OP_BINARY: // those that have kernels
         return node->attr.binary.kind < RML_BINARY_KERNELS ? &node->attr.binary.act : NULL;
     case RML_OP_GROUP_NORM:
@@ -51,7 +63,7 @@ static bool is_bias(const rml_graph *graph, const rml_node *product, rml_value_i
 {
     const rml_value *value = &graph->values[other];
     const rml_shape *out = &graph->values[product->out].shape;
-    return product->op == RML_OP_LINEAR && value->kind == RML_VALUE_CONSTANT &&
+    return is_layer(graph, product) && value->kind == RML_VALUE_CONSTANT &&
            value->dtype == RML_F32 && value->shape.rank == 1 && out->rank > 0 &&
            value->shape.dim[0] == out->dim[out->rank - 1] &&
            (product->in_count < 3 || product->in[2] == RML_NO_VALUE);
@@ -89,8 +101,8 @@ static rml_status fuse_add(rml_graph *graph, const rml_fact *facts, rml_node *ad
     for (int side = 0; side < 2; side++) {
         rml_node *product = sole_producer(graph, add->in[side]);
         const rml_value_id other = add->in[1 - side];
-        if (!product || !is_product(product) || product->in_count > 3 ||
-            !rml_activation_is_none(activation_of(product)) ||
+        if (!product || !is_product(graph, product) || product->in_count > 3 ||
+            !rml_activation_is_none(activation_of(graph, product)) ||
             !rml_activation_is_none(&add->attr.binary.act))
             continue;
         const bool bias = is_bias(graph, product, other);
@@ -122,7 +134,7 @@ static rml_status fuse_all(rml_graph *graph, const rml_fact *facts, size_t *chan
             RML_TRY(fuse_add(graph, facts, node, changed, err));
         } else if (is_activation(graph, node, &act)) {
             rml_node *producer = sole_producer(graph, node->in[0]);
-            rml_activation *at = producer ? activation_of(producer) : NULL;
+            rml_activation *at = producer ? activation_of(graph, producer) : NULL;
             const bool is_f32 = producer && graph->values[producer->out].dtype == RML_F32;
             if (!at || !is_f32 || !rml_activation_is_none(at))
                 continue;

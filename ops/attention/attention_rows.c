@@ -5,6 +5,7 @@
 
 #include "kernels/pack.h"
 #include "ops/elementwise/widen.h"
+#include "ops/matmul/pack_weight.h"
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
@@ -185,34 +186,6 @@ static void weigh_f32(const rows_job *job, size_t row, float *s, double *bias)
     keep_scores(job, RML_ATTENTION_SOFTMAX, row, RML_F32, s);
 }
 
-// One product of up to mr rows with a packed matrix.
-static void multiply(const rows_job *job, const float *rows, size_t count, size_t depth,
-                     const float *packed, size_t cols, float *result)
-{
-    const rml_kernels *kernels = job->args->kernels;
-    const void *a[RML_GEMM_MAX_MR];
-    float *c[RML_GEMM_MAX_MR];
-    for (size_t column = 0; column < cols; column += kernels->gemm_f32.nr) {
-        rml_gemm_tile tile = {.a = a,
-                              .taps = 1,
-                              .depth = depth,
-                              .b = packed + column * depth,
-                              .rows = count,
-                              .cols = rml_min_size(kernels->gemm_f32.nr, cols - column),
-                              .c = c,
-                              .low = -INFINITY,
-                              .high = INFINITY};
-        for (size_t i = 0; i < count; i++) {
-            a[i] = rows + i * depth;
-            c[i] = result + i * cols + column;
-        }
-        if (depth)
-            kernels->gemm_f32.run(&tile);
-    }
-    if (!depth)
-        memset(result, 0, count * cols * sizeof *result);
-}
-
 // Packs rows of keys as columns, or rows of values as they are.
 static void pack_head(const rows_job *job, const rml_heads *heads, bool turn, size_t item,
                       size_t head, size_t length, float *plain, float *packed)
@@ -235,7 +208,8 @@ static void pack_head(const rows_job *job, const rml_heads *heads, bool turn, si
 
 static void run_head_f32(const rows_job *job, size_t item, size_t head, char *own)
 {
-    const size_t mr = job->args->kernels->gemm_f32.mr, key_head = head / job->group;
+    const rml_gemm *gemm = &job->args->kernels->gemm_f32;
+    const size_t key_head = head / job->group, mr = gemm->mr;
     float *rows = (float *)(void *)(own + job->rows), *query = (float *)(void *)(own + job->query);
     float *result = (float *)(void *)(own + job->result);
     float *plain = (float *)(void *)(own + job->plain);
@@ -248,10 +222,12 @@ static void run_head_f32(const rows_job *job, size_t item, size_t head, char *ow
         const size_t row = (item * job->heads + head) * job->queries + first;
         for (size_t i = 0; i < count; i++)
             read_row(&job->q, item, head, first + i, RML_F32, query + i * job->depth, job->depth);
-        multiply(job, query, count, job->depth, keys, job->keys, rows);
+        rml_pack_multiply(gemm, query, job->depth, count, job->depth, keys, job->keys, rows,
+                          job->keys);
         for (size_t i = 0; i < count; i++)
             weigh_f32(job, row + i, rows + i * job->keys, (double *)(void *)(own + job->bias));
-        multiply(job, rows, count, job->keys, values, job->width, result);
+        rml_pack_multiply(gemm, rows, job->keys, count, job->keys, values, job->width, result,
+                          job->width);
         for (size_t i = 0; i < count; i++)
             write_row(&job->y, item, head, first + i, RML_F32, result + i * job->width, job->width);
     }

@@ -12,12 +12,10 @@ typedef struct rml_activation {
     float param[2];
 } rml_activation;
 
-typedef struct rml_linear_attr {
-    rml_activation act;
-} rml_linear_attr;
-
 typedef struct rml_matmul_attr {
     bool transpose_a, transpose_b; // of the last two dimensions
+    float alpha, beta;             // factors of the product, and of what is added to it
+    rml_activation act;
 } rml_matmul_attr;
 
 typedef struct rml_batch_norm_attr {

@@ -8,10 +8,9 @@
 #include "ops/conv/conv.h"
 
 #include "kernels/pack.h"
+#include "ops/matmul/pack_weight.h"
 #include "tensor/prefetch.h"
 #include "tensor/size.h"
-
-#include <math.h>
 
 // Fewer taps, or more outputs, fill the panels well enough; and the product of fewer channels would
 // not outweigh the sums.
@@ -102,29 +101,14 @@ static void compute_partials(const rml_op_args *args, const small_oc *f, const f
     const rml_kernels *kernels = args->kernels;
     const rml_tensor *in = &args->in[0];
     const size_t width = (size_t)in->dim[3];
-    const void *a[RML_GEMM_MAX_MR];
-    float *c[RML_GEMM_MAX_MR];
-    for (size_t x = 0; x < width; x += kernels->gemm_f32.mr) {
-        const size_t rows = rml_min_size(kernels->gemm_f32.mr, width - x);
+    const size_t step = (size_t)in->stride[3], mr = kernels->gemm_f32.mr;
+    for (size_t x = 0; x < width; x += mr) {
+        const size_t rows = rml_min_size(mr, width - x);
         // The product reads as many streams as it has rows, too many for the hardware to follow.
         for (size_t i = x + rows; i < rml_min_size(x + 2 * rows, width); i++)
-            rml_prefetch(src + (int64_t)i * in->stride[3], f->depth * sizeof(float));
-        for (size_t i = 0; i < rows; i++)
-            a[i] = src + (int64_t)(x + i) * in->stride[3];
-        for (size_t column = 0; column < f->pitch; column += kernels->gemm_f32.nr) {
-            for (size_t i = 0; i < rows; i++)
-                c[i] = partials + (x + i) * f->pitch + column;
-            kernels->gemm_f32.run(
-                &(rml_gemm_tile){.a = a,
-                                 .rows = rows,
-                                 .taps = 1,
-                                 .depth = f->depth,
-                                 .b = (const float *)args->packed + column * f->depth,
-                                 .cols = rml_min_size(kernels->gemm_f32.nr, f->pitch - column),
-                                 .c = c,
-                                 .low = -INFINITY,
-                                 .high = INFINITY});
-        }
+            rml_prefetch(src + i * step, f->depth * sizeof(float));
+        rml_pack_multiply(&kernels->gemm_f32, src + x * step, step, rows, f->depth, args->packed,
+                          f->pitch, partials + x * f->pitch, f->pitch);
     }
 }
 

@@ -137,6 +137,14 @@ double rml_number_f64(const rml_tensor *tensor, size_t at)
     return number;
 }
 
+double rml_rounded_f64(rml_dtype dtype, double number)
+{
+    uint64_t narrow;
+    rml_dtype_convert(RML_F64, &number, dtype, &narrow, 1);
+    rml_dtype_convert(dtype, &narrow, RML_F64, &number, 1);
+    return number;
+}
+
 void rml_widen_keys(rml_wide wide, size_t count, rml_widen *chunk)
 {
     const uint64_t sign = (uint64_t)1 << 63;

@@ -38,6 +38,9 @@ void rml_read_f64(const rml_tensor *tensor, size_t at, double *dst, size_t count
 void rml_write_f64(const rml_tensor *tensor, size_t at, const double *src, size_t count);
 double rml_number_f64(const rml_tensor *tensor, size_t at);
 
+// The nearest number of a float type.
+double rml_rounded_f64(rml_dtype dtype, double number);
+
 // Turns widened elements into keys, unsigned integers of the same order: 0 and -0 are one, and NaN
 // is above everything.
 void rml_widen_keys(rml_wide wide, size_t count, rml_widen *chunk);

@@ -137,10 +137,12 @@ static bool set_sizes(const rml_shape *in, equation *eq)
 
 // ---- joining ------------------------------------------------------------------------------------
 
-// The labels of one joining: in both and kept, in the first only, in the second only, summed over.
+// The labels of one joining: those in both operands and kept, in the first only, in the second
+// only, and summed over; and the products of their sizes.
+enum { BATCH, M, N, K, PARTS };
 typedef struct joining {
-    term batch, m, n, k;
-    size_t batch_size, m_size, n_size, k_size;
+    term part[PARTS];
+    size_t size[PARTS];
 } joining;
 
 static bool has(const term *of, int label)
@@ -148,45 +150,40 @@ static bool has(const term *of, int label)
     return memchr(of->label, label, (size_t)of->rank) != NULL;
 }
 
-static bool add_label(const equation *eq, term *to, size_t *size, int label)
-{
-    if (has(to, label))
-        return true;
-    if (to->rank == MAX_LABELS)
-        return false;
-    to->label[to->rank++] = (uint8_t)label;
-    return rml_size_mul(*size, (size_t)eq->size[label], size);
-}
-
-// Joins `left` with operand `next` (or with the number 1, behind the last one). False when sizes
-// cannot be addressed.
-static bool join(const equation *eq, const term *left, int next, joining *j)
+// Operand `index`, or the number 1 behind the last one.
+static const term *operand(const equation *eq, int index)
 {
     static const term none = {0};
-    const term *right = next < eq->operands ? &eq->in[next] : &none;
-    *j = (joining){.batch_size = 1, .m_size = 1, .n_size = 1, .k_size = 1};
-    bool fits = true;
-    for (int i = 0; i < left->rank + right->rank && fits; i++) {
+    return index < eq->operands ? &eq->in[index] : &none;
+}
+
+// Joins `left` with operand `next`. False when sizes cannot be addressed.
+static bool join(const equation *eq, const term *left, int next, joining *j)
+{
+    const term *right = operand(eq, next);
+    *j = (joining){.size = {1, 1, 1, 1}};
+    for (int i = 0; i < left->rank + right->rank; i++) {
         const int label = i < left->rank ? left->label[i] : right->label[i - left->rank];
         bool kept = has(&eq->out, label);
         for (int k = next + 1; k < eq->operands && !kept; k++)
             kept = has(&eq->in[k], label);
-        if (!kept)
-            fits = add_label(eq, &j->k, &j->k_size, label);
-        else if (has(left, label) && has(right, label))
-            fits = add_label(eq, &j->batch, &j->batch_size, label);
-        else if (has(left, label))
-            fits = add_label(eq, &j->m, &j->m_size, label);
-        else
-            fits = add_label(eq, &j->n, &j->n_size, label);
+        const int part = !kept ? K : !has(left, label) ? N : has(right, label) ? BATCH : M;
+        term *to = &j->part[part];
+        if (has(to, label))
+            continue;
+        if (to->rank == MAX_LABELS ||
+            !rml_size_mul(j->size[part], (size_t)eq->size[label], &j->size[part]))
+            return false;
+        to->label[to->rank++] = (uint8_t)label;
     }
-    return fits;
+    return true;
 }
 
-static bool elements(size_t a, size_t b, size_t c, size_t *most)
+static bool elements(const joining *j, int a, int b, size_t *most)
 {
     size_t count;
-    if (!rml_size_mul(a, b, &count) || !rml_size_mul(count, c, &count) || count > MOST_ELEMENTS)
+    if (!rml_size_mul(j->size[BATCH], j->size[a], &count) ||
+        !rml_size_mul(count, j->size[b], &count) || count > MOST_ELEMENTS)
         return false;
     *most = count > *most ? count : *most;
     return true;
@@ -195,10 +192,9 @@ static bool elements(size_t a, size_t b, size_t c, size_t *most)
 static term result_of(const joining *j)
 {
     term result = {0};
-    const term *parts[] = {&j->batch, &j->m, &j->n};
-    for (int p = 0; p < 3; p++)
-        for (int i = 0; i < parts[p]->rank && result.rank < MAX_LABELS; i++)
-            result.label[result.rank++] = parts[p]->label[i];
+    for (int p = BATCH; p <= N; p++)
+        for (int i = 0; i < j->part[p].rank && result.rank < MAX_LABELS; i++)
+            result.label[result.rank++] = j->part[p].label[i];
     return result;
 }
 
@@ -214,10 +210,8 @@ static bool plan(const equation *eq, size_t most[3])
     most[0] = most[1] = most[2] = 1;
     for (int step = 0; step < joinings(eq); step++) {
         joining j;
-        if (!join(eq, &left, step + 1, &j) ||
-            !elements(j.batch_size, j.m_size, j.k_size, &most[0]) ||
-            !elements(j.batch_size, j.k_size, j.n_size, &most[1]) ||
-            !elements(j.batch_size, j.m_size, j.n_size, &most[2]))
+        if (!join(eq, &left, step + 1, &j) || !elements(&j, M, K, &most[0]) ||
+            !elements(&j, K, N, &most[1]) || !elements(&j, M, N, &most[2]))
             return false;
         left = result_of(&j);
     }
@@ -256,19 +250,17 @@ static equation equation_of(const rml_op_args *args)
     return eq;
 }
 
-// The type that copies and products are in.
+// The type that copies and products are in. Integers wrap, so that theirs is as good as a wider
+// one.
 static rml_dtype work_dtype(rml_dtype dtype)
 {
-    if (dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16)
-        return RML_F32;
-    const rml_wide wide = rml_wide_of(dtype);
-    return wide == RML_WIDE_F64 ? RML_F64 : wide == RML_WIDE_I64 ? RML_I64 : RML_U64;
+    return rml_dtype_is_half(dtype) ? RML_F32 : dtype;
 }
 
 static rml_product product_of(const joining *j, rml_dtype dtype, void *a, void *b, void *y)
 {
-    const int64_t batch = (int64_t)j->batch_size, m = (int64_t)j->m_size, n = (int64_t)j->n_size,
-                  k = (int64_t)j->k_size;
+    const int64_t batch = (int64_t)j->size[BATCH], m = (int64_t)j->size[M], n = (int64_t)j->size[N],
+                  k = (int64_t)j->size[K];
     return (rml_product){.a = rml_tensor_typed(a, dtype, &(rml_shape){3, {batch, m, k}}),
                          .b = rml_tensor_typed(b, dtype, &(rml_shape){3, {batch, k, n}}),
                          .y = rml_tensor_typed(y, dtype, &(rml_shape){3, {batch, m, n}})};
@@ -333,33 +325,37 @@ static void copy_runs(void *context, size_t begin, size_t end, int worker)
         }
         const char *src = job->src + at * (int64_t)from;
         char *dst = job->dst + item * run * to;
-        if (step == 1) {
-            rml_dtype_convert(job->from, src, job->to, dst, run);
-        } else if (job->from == RML_F32 && job->to == RML_F32) {
+        if (job->from == RML_F32 && job->to == RML_F32) {
             for (size_t i = 0; i < run; i++)
                 ((float *)(void *)dst)[i] = ((const float *)(const void *)src)[(int64_t)i * step];
-        } else {
-            for (size_t i = 0; i < run; i++)
-                rml_dtype_convert(job->from, src + (int64_t)i * step * (int64_t)from, job->to,
-                                  dst + i * to, 1);
+            continue;
+        }
+        const rml_wide wide = rml_wide_of(job->to);
+        for (size_t k = 0, some; k < run; k += some) {
+            rml_widen chunk;
+            some = rml_min_size(RML_WIDEN_COUNT, run - k);
+            rml_widen_load(job->from, src, step, k, some, wide, &chunk);
+            rml_widen_store(job->to, dst, 1, k, some, wide, &chunk);
         }
     }
 }
 
-// Copies a value whose dimensions are `of`, of the given sizes and strides, to those of `order`.
+// Copies a value whose dimensions are `of`, of the given sizes and strides, to those of the parts
+// of `order` one after another.
 static void copy_ordered(const rml_op_args *args, const equation *eq, const term *of,
-                         const int64_t *size, const int64_t *stride, const term *const *order,
-                         int parts, copy_job *job)
+                         const int64_t *size, const int64_t *stride, const term *order,
+                         const int *part, int parts, copy_job *job)
 {
     size_t count = 1;
     job->rank = 0;
     for (int p = 0; p < parts; p++)
-        for (int i = 0; i < order[p]->rank; i++) {
-            const int label = order[p]->label[i];
+        for (int i = 0; i < order[part[p]].rank; i++) {
+            const int label = order[part[p]].label[i];
             int64_t step = 0; // a label that comes twice is the diagonal
             for (int d = 0; d < of->rank; d++)
                 if (of->label[d] == label && size[d] != 1)
                     step += stride[d];
+            count *= job->rank ? (size_t)job->dim[job->rank - 1] : 1;
             job->dim[job->rank] = eq->size[label];
             job->stride[job->rank++] = step;
         }
@@ -367,8 +363,6 @@ static void copy_ordered(const rml_op_args *args, const equation *eq, const term
         job->dim[0] = job->stride[0] = 1;
         job->rank = 1;
     }
-    for (int i = 0; i < job->rank - 1; i++)
-        count *= (size_t)job->dim[i];
     if (job->dim[job->rank - 1] > 0)
         rml_pool_run(args->pool, count, 64, copy_runs, job);
 }
@@ -385,6 +379,7 @@ static void plain_strides(const equation *eq, const term *of, int64_t *size, int
 
 static void run(const rml_op_args *args)
 {
+    static const int first_order[] = {BATCH, M, K}, second_order[] = {BATCH, K, N}, whole[] = {0};
     const equation eq = equation_of(args);
     const buffers b = buffers_of(args, &eq);
     const rml_dtype dtype = args->out[0].dtype, work = work_dtype(dtype);
@@ -394,8 +389,9 @@ static void run(const rml_op_args *args)
     int64_t size[MAX_LABELS], stride[MAX_LABELS];
     term left = eq.in[0];
     for (int step = 0; step < joinings(&eq); step++) {
+        const int next = step + 1;
         joining j;
-        join(&eq, &left, step + 1, &j);
+        join(&eq, &left, next, &j);
         copy_job job = {.src = sums, .dst = first, .from = work, .to = work};
         if (step == 0) {
             job.src = args->in[0].raw;
@@ -405,30 +401,24 @@ static void run(const rml_op_args *args)
         } else {
             plain_strides(&eq, &left, size, stride);
         }
-        copy_ordered(args, &eq, &left, size, stride, (const term *[]){&j.batch, &j.m, &j.k}, 3,
-                     &job);
-        job.dst = second;
-        if (step + 1 < eq.operands) {
-            const rml_tensor *right = &args->in[step + 1];
-            job.src = right->raw;
+        copy_ordered(args, &eq, &left, size, stride, j.part, first_order, 3, &job);
+        job = (copy_job){.src = (const char *)&one_i64, .dst = second, .from = RML_I64, .to = work};
+        if (next < eq.operands) {
+            job.src = args->in[next].raw;
             job.from = dtype;
-            copy_ordered(args, &eq, &eq.in[step + 1], eq.size_of[step + 1], right->stride,
-                         (const term *[]){&j.batch, &j.k, &j.n}, 3, &job);
-        } else { // the number 1, everywhere
-            static const term none = {0};
-            const bool floats = rml_dtype_is_float(dtype);
-            job.src = floats ? (const char *)&one_f64 : (const char *)&one_i64;
-            job.from = floats ? RML_F64 : RML_I64;
-            copy_ordered(args, &eq, &none, NULL, NULL, (const term *[]){&j.batch, &j.k, &j.n}, 3,
-                         &job);
+        } else if (rml_dtype_is_float(dtype)) { // the number 1, everywhere
+            job.src = (const char *)&one_f64;
+            job.from = RML_F64;
         }
+        copy_ordered(args, &eq, operand(&eq, next), eq.size_of[next],
+                     args->in[next < eq.operands ? next : 0].stride, j.part, second_order, 3, &job);
         const rml_product product = product_of(&j, work, first, second, sums);
         rml_product_run(args, &product, sums + b.bytes[2]);
         left = result_of(&j);
     }
     copy_job job = {.src = sums, .dst = args->out[0].raw, .from = work, .to = dtype};
     plain_strides(&eq, &left, size, stride);
-    copy_ordered(args, &eq, &left, size, stride, (const term *[]){&eq.out}, 1, &job);
+    copy_ordered(args, &eq, &left, size, stride, &eq.out, whole, 1, &job);
 }
 
 static const rml_algorithm algorithms[] = {

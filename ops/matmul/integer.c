@@ -3,6 +3,8 @@
 // two such numbers is less than 2^24, so that f32 holds it exactly; such sums are added as
 // integers.
 #include "ops/conv/conv.h"
+#include "ops/matmul/matmul.h"
+#include "ops/matmul/pack_weight.h"
 
 #include "kernels/pack.h"
 #include "tensor/size.h"
@@ -43,123 +45,94 @@ static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 // ---- the product --------------------------------------------------------------------------------
 
 // One product: y[row*y_row + col*y_col] = sum over k of x(row, k) * w(k, col), zero points taken
-// off. `gather` writes x(row, first .. first + count) as floats.
+// off. `gather` writes a row of x as floats.
 typedef struct integer_product {
     const rml_op_args *args;
     size_t rows, cols, depth;
-    void (*gather)(const struct integer_product *product, size_t row, size_t first, size_t count,
-                   float *dst);
-    rml_tensor x, w; // w: element (k, col) at k*w_row + col*w_col
-    int64_t w_row, w_col, x_row, x_col;
+    void (*gather)(const struct integer_product *product, size_t row, float *dst);
+    rml_tensor x, w; // element (row, k) at row*x_row + k*x_col, (k, col) at k*w_row + col*w_col
+    int64_t x_row, x_col, w_row, w_col;
     size_t x_zero, w_zero; // index of the first row's and column's zero point
     int32_t *y;
     int64_t y_row, y_col;
-    const void *window; // of a convolution
+    const rml_window *window; // of a convolution
 } integer_product;
 
-static size_t panels_of(const rml_kernels *kernels, size_t cols)
+// Packed weights: for each EXACT_DEPTH of the depth all panels, zeros behind the last column.
+static size_t packed_bytes(const rml_op_args *args, size_t depth, size_t cols)
 {
-    return (cols + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr;
+    return rml_aligned_bytes(rml_pack_count(&args->kernels->gemm_f32, 1, depth, cols),
+                             sizeof(float));
 }
 
-static size_t packed_bytes(const rml_kernels *kernels, size_t depth, size_t cols)
+// A worker's rows as floats, and their sums.
+static size_t worker_bytes(const rml_op_args *args, size_t depth, size_t cols)
 {
-    return rml_aligned_bytes(rml_sat_mul(panels_of(kernels, cols), depth),
-                             kernels->gemm_f32.nr * sizeof(float));
-}
-
-// A worker's rows as floats, and the sums of one tile.
-static size_t worker_bytes(const rml_kernels *kernels, size_t depth)
-{
-    return rml_aligned_bytes(rml_sat_add(depth, kernels->gemm_f32.nr),
-                             kernels->gemm_f32.mr * sizeof(float));
+    return rml_aligned_bytes(rml_sat_add(depth, cols), args->kernels->gemm_f32.mr * sizeof(float));
 }
 
 static size_t product_bytes(const rml_op_args *args, size_t depth, size_t cols)
 {
-    return rml_sat_add(packed_bytes(args->kernels, depth, cols),
-                       rml_sat_mul((size_t)args->threads, worker_bytes(args->kernels, depth)));
+    return rml_sat_add(packed_bytes(args, depth, cols),
+                       rml_sat_mul((size_t)args->threads, worker_bytes(args, depth, cols)));
 }
 
-// Panels of w: each [depth][pitch], zeros behind the last column.
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const integer_product *product = context;
-    const rml_kernels *kernels = product->args->kernels;
+    const rml_gemm *gemm = &product->args->kernels->gemm_f32;
+    float *packed = (float *)(void *)product->args->scratch;
     (void)worker;
-    for (size_t panel = begin; panel < end; panel++) {
-        const size_t first = panel * kernels->gemm_f32.nr;
-        const size_t cols = rml_min_size(kernels->gemm_f32.nr, product->cols - first);
-        const size_t pitch = rml_pack_pitch(&kernels->gemm_f32, cols);
-        float *dst = (float *)(void *)product->args->scratch + first * product->depth;
-        memset(dst, 0, product->depth * pitch * sizeof *dst);
-        for (size_t c = 0; c < cols; c++) {
-            const int32_t zero = zero_at(product->args, 3, product->w_zero + first + c);
-            int64_t at = (int64_t)(first + c) * product->w_col;
-            for (size_t k = 0; k < product->depth; k++, at += product->w_row)
-                dst[k * pitch + c] = (float)(small_at(&product->w, at) - zero);
-        }
-    }
-}
-
-// Adds the products of up to mr rows with one panel to y.
-static void run_tile(const integer_product *product, const float *rows, float *sums, size_t first,
-                     size_t count, size_t panel)
-{
-    const rml_kernels *kernels = product->args->kernels;
-    const size_t column = panel * kernels->gemm_f32.nr;
-    const size_t cols = rml_min_size(kernels->gemm_f32.nr, product->cols - column);
-    const float *packed =
-        (const float *)(const void *)product->args->scratch + column * product->depth;
-    const void *a[RML_GEMM_MAX_MR];
-    float *c[RML_GEMM_MAX_MR];
-    for (size_t k = 0; k < product->depth; k += EXACT_DEPTH) {
-        rml_gemm_tile tile = {.a = a,
-                              .taps = 1,
-                              .depth = rml_min_size(EXACT_DEPTH, product->depth - k),
-                              .b = packed + k * rml_pack_pitch(&kernels->gemm_f32, cols),
-                              .rows = count,
-                              .cols = cols,
-                              .c = c,
-                              .low = -INFINITY,
-                              .high = INFINITY};
-        for (size_t i = 0; i < count; i++) {
-            a[i] = rows + i * product->depth + k;
-            c[i] = sums + i * kernels->gemm_f32.nr;
-        }
-        kernels->gemm_f32.run(&tile);
-        for (size_t i = 0; i < count; i++)
-            for (size_t n = 0; n < cols; n++) {
-                int32_t *y = product->y + (int64_t)(first + i) * product->y_row +
-                             (int64_t)(column + n) * product->y_col;
-                *y = (int32_t)((uint32_t)*y + (uint32_t)(int32_t)c[i][n]); // wraps
+    for (size_t first = begin * gemm->nr; first < rml_min_size(end * gemm->nr, product->cols);
+         first += gemm->nr) {
+        const size_t cols = rml_min_size(gemm->nr, product->cols - first);
+        const size_t pitch = rml_pack_pitch(gemm, cols);
+        for (size_t k = 0; k < product->depth; k += EXACT_DEPTH) {
+            const size_t depth = rml_min_size(EXACT_DEPTH, product->depth - k);
+            float *dst = packed + rml_pack_count(gemm, 1, k, product->cols) + first * depth;
+            memset(dst, 0, depth * pitch * sizeof *dst);
+            for (size_t c = 0; c < cols; c++) {
+                const int32_t zero = zero_at(product->args, 3, product->w_zero + first + c);
+                int64_t at = (int64_t)(first + c) * product->w_col + (int64_t)k * product->w_row;
+                for (size_t i = 0; i < depth; i++, at += product->w_row)
+                    dst[i * pitch + c] = (float)(small_at(&product->w, at) - zero);
             }
+        }
     }
 }
 
 static void run_rows(void *context, size_t begin, size_t end, int worker)
 {
     const integer_product *product = context;
-    const rml_kernels *kernels = product->args->kernels;
-    char *own = product->args->scratch + packed_bytes(kernels, product->depth, product->cols) +
-                (size_t)worker * worker_bytes(kernels, product->depth);
-    float *sums = (float *)(void *)own, *rows = sums + kernels->gemm_f32.mr * kernels->gemm_f32.nr;
-    const size_t panels = panels_of(kernels, product->cols);
+    const rml_op_args *args = product->args;
+    const rml_gemm *gemm = &args->kernels->gemm_f32;
+    const size_t depth = product->depth, cols = product->cols;
+    const float *packed = (const float *)(const void *)args->scratch;
+    float *rows = (float *)(void *)(args->scratch + packed_bytes(args, depth, cols) +
+                                    (size_t)worker * worker_bytes(args, depth, cols));
+    float *sums = rows + gemm->mr * depth;
     for (size_t item = begin; item < end; item++) {
-        const size_t first = item * kernels->gemm_f32.mr;
-        const size_t count = rml_min_size(kernels->gemm_f32.mr, product->rows - first);
+        const size_t first = item * gemm->mr, count = rml_min_size(gemm->mr, product->rows - first);
         for (size_t i = 0; i < count; i++)
-            product->gather(product, first + i, 0, product->depth, rows + i * product->depth);
-        for (size_t panel = 0; panel < panels; panel++)
-            run_tile(product, rows, sums, first, count, panel);
+            product->gather(product, first + i, rows + i * depth);
+        for (size_t k = 0; k < depth; k += EXACT_DEPTH) {
+            rml_pack_multiply(gemm, rows + k, depth, count, rml_min_size(EXACT_DEPTH, depth - k),
+                              packed + rml_pack_count(gemm, 1, k, cols), cols, sums, cols);
+            for (size_t i = 0; i < count; i++)
+                for (size_t n = 0; n < cols; n++) {
+                    int32_t *y = product->y + (int64_t)(first + i) * product->y_row +
+                                 (int64_t)n * product->y_col;
+                    *y = (int32_t)((uint32_t)*y + (uint32_t)(int32_t)sums[i * cols + n]); // wraps
+                }
+        }
     }
 }
 
 static void pack_weights(integer_product *product)
 {
-    const rml_op_args *args = product->args;
-    rml_pool_run(args->pool, panels_of(args->kernels, product->cols), PACK_ITEMS, pack_panels,
-                 product);
+    rml_pool_run(product->args->pool,
+                 rml_pack_panels(&product->args->kernels->gemm_f32, product->cols), PACK_ITEMS,
+                 pack_panels, product);
 }
 
 static void multiply(integer_product *product)
@@ -200,7 +173,7 @@ static size_t matrices_of(const rml_shape *shape)
 static rml_status infer_matmul(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    const rml_op_attr plain = {.matmul = {false, false}};
+    const rml_op_attr plain = {.matmul = rml_matmul_plain(false, false)};
     RML_TRY(rml_op_matmul.infer(&(rml_op_node){&plain, node->in, node->shape, 2}, out, err));
     for (int k = 2; k < node->in_count; k++) {
         const rml_shape *of = &node->shape[k - 2];
@@ -214,73 +187,58 @@ static rml_status infer_matmul(const rml_op_node *node, rml_shape *out, rml_erro
     return RML_OK;
 }
 
-static void gather_row(const integer_product *product, size_t row, size_t first, size_t count,
-                       float *dst)
+static void gather_row(const integer_product *product, size_t row, float *dst)
 {
     const int32_t zero = zero_at(product->args, 2, product->x_zero + row);
-    int64_t at = (int64_t)row * product->x_row + (int64_t)first * product->x_col;
-    for (size_t k = 0; k < count; k++, at += product->x_col)
+    int64_t at = (int64_t)row * product->x_row;
+    for (size_t k = 0; k < product->depth; k++, at += product->x_col)
         dst[k] = (float)(small_at(&product->x, at) - zero);
-}
-
-// Rows, columns and depth; operands of one dimension are a row and a column.
-static integer_product matmul_of(const rml_op_args *args)
-{
-    const rml_tensor *a = &args->in[0], *b = &args->in[1];
-    integer_product product = {.args = args, .gather = gather_row, .x = *a, .w = *b};
-    product.depth = (size_t)a->dim[a->rank - 1];
-    product.rows = a->rank > 1 ? (size_t)a->dim[a->rank - 2] : 1;
-    product.cols = b->rank > 1 ? (size_t)b->dim[b->rank - 1] : 1;
-    product.x_row = (int64_t)product.depth;
-    product.x_col = product.w_col = product.y_col = 1;
-    product.w_row = product.y_row = (int64_t)product.cols;
-    return product;
 }
 
 static size_t scratch_matmul(const rml_op_args *args)
 {
-    const integer_product product = matmul_of(args);
-    return product_bytes(args, product.depth, product.cols);
+    const rml_product all = rml_matmul_product(args, false, false);
+    return product_bytes(args, (size_t)all.b.dim[all.b.rank - 2],
+                         (size_t)all.b.dim[all.b.rank - 1]);
 }
 
-// Number of the operand's matrix that goes into matrix `batch` of the result.
-static size_t matrix_of(const rml_tensor *operand, const rml_tensor *y, int y_outer, size_t batch)
+// Moves `view` to its matrix of result `batch`, and returns the number of the matrix.
+static size_t seek_matrix(rml_tensor *view, const rml_tensor *y, size_t batch)
 {
-    const int outer = operand->rank > 2 ? operand->rank - 2 : 0;
-    size_t at = 0, step = 1;
-    for (int back = 1; back <= y_outer; back++) {
-        const size_t dim = (size_t)y->dim[y_outer - back], index = batch % dim;
-        batch /= dim;
-        if (back > outer)
-            continue;
-        const size_t own = (size_t)operand->dim[outer - back];
-        at += (own == 1 ? 0 : index) * step;
-        step *= own;
-    }
-    return at;
+    char *matrix = rml_product_matrix(view, y, batch);
+    const size_t at = (size_t)(matrix - (char *)view->raw);
+    view->raw = matrix;
+    return at / (size_t)(view->dim[view->rank - 2] * view->dim[view->rank - 1]);
 }
 
 static void run_matmul(const rml_op_args *args)
 {
-    const rml_tensor *a = &args->in[0], *b = &args->in[1], *y = &args->out[0];
-    const int y_outer = y->rank - (a->rank > 1) - (b->rank > 1);
-    integer_product product = matmul_of(args);
-    size_t batches = 1, packed = SIZE_MAX;
-    clear(y);
-    for (int i = 0; i < y_outer; i++)
-        batches *= (size_t)y->dim[i];
-    for (size_t batch = 0; batch < batches && product.rows && product.cols; batch++) {
-        const size_t a_at = matrix_of(a, y, y_outer, batch), b_at = matrix_of(b, y, y_outer, batch);
-        product.x = *a;
-        product.w = *b;
-        rml_tensor_advance(&product.x, (int64_t)(a_at * product.rows * product.depth));
-        rml_tensor_advance(&product.w, (int64_t)(b_at * product.cols * product.depth));
-        product.x_zero = a_at * product.rows;
-        product.w_zero = b_at * product.cols;
-        product.y = (int32_t *)y->raw + batch * product.rows * product.cols;
-        if (packed != b_at)
+    const rml_product all = rml_matmul_product(args, false, false);
+    const int row = all.y.rank - 2, col = all.y.rank - 1;
+    integer_product product = {.args = args,
+                               .gather = gather_row,
+                               .rows = (size_t)all.y.dim[row],
+                               .cols = (size_t)all.y.dim[col],
+                               .depth = (size_t)all.a.dim[col],
+                               .x_row = all.a.stride[row],
+                               .x_col = all.a.stride[col],
+                               .w_row = all.b.stride[row],
+                               .w_col = all.b.stride[col],
+                               .y_row = all.y.stride[row],
+                               .y_col = all.y.stride[col]};
+    const void *packed = NULL;
+    clear(&all.y);
+    if (!rml_tensor_count(&all.y) || !product.depth)
+        return;
+    for (size_t batch = 0; batch < rml_tensor_span(&all.y, 0, row); batch++) {
+        product.x = all.a;
+        product.w = all.b;
+        product.x_zero = seek_matrix(&product.x, &all.y, batch) * product.rows;
+        product.w_zero = seek_matrix(&product.w, &all.y, batch) * product.cols;
+        product.y = (int32_t *)all.y.raw + batch * product.rows * product.cols;
+        if (packed != product.w.raw)
             pack_weights(&product);
-        packed = b_at;
+        packed = product.w.raw;
         multiply(&product);
     }
 }
@@ -300,16 +258,13 @@ const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
                                       .macs = macs_matmul,
                                       .algorithms = matmul_algorithms};
 
-#define AXES 3 // of a convolution, at most
-
 // ---- convolution: x [N,C,...], w [O,C/g,...], a zero point of x, one or O of w
-// -------------------
 
 static rml_status infer_conv(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char x_text[RML_SHAPE_TEXT_BYTES], w_text[RML_SHAPE_TEXT_BYTES];
     RML_TRY(rml_conv_infer(&node->attr->conv, node->shape, 2, 2, false, out, err));
-    if (out->rank > AXES + 2 || (node->in_count > 2 && !zeros_fit(&node->shape[2], 1, 1)) ||
+    if ((node->in_count > 2 && !zeros_fit(&node->shape[2], 1, 1)) ||
         (node->in_count > 3 && !zeros_fit(&node->shape[3], node->shape[1].dim[0], 1)))
         return rml_fail(err, RML_ERR_SHAPE, "weight %s and its zero points do not fit input %s",
                         rml_shape_text(&node->shape[1], w_text),
@@ -317,49 +272,26 @@ static rml_status infer_conv(const rml_op_node *node, rml_shape *out, rml_error 
     return RML_OK;
 }
 
-// Up to three spatial axes; those that are missing come first, with size 1.
-static rml_window window_of(const rml_op_args *args)
-{
-    const rml_window given = rml_conv_window(args);
-    rml_window window = {.rank = AXES};
-    for (int i = 0; i < AXES; i++) {
-        const int axis = i - (AXES - given.rank);
-        const bool missing = axis < 0;
-        window.in[i] = missing ? 1 : given.in[axis];
-        window.out[i] = missing ? 1 : given.out[axis];
-        window.kernel[i] = missing ? 1 : given.kernel[axis];
-        window.stride[i] = missing ? 1 : given.stride[axis];
-        window.dilation[i] = missing ? 1 : given.dilation[axis];
-        window.before[i] = missing ? 0 : given.before[axis];
-    }
-    return window;
-}
-
 // The taps of one output pixel, channel after channel; padding is the zero point, so 0 here.
-static void gather_pixel(const integer_product *product, size_t row, size_t first, size_t count,
-                         float *dst)
+static void gather_pixel(const integer_product *product, size_t row, float *dst)
 {
     const rml_window *w = product->window;
     const int32_t zero = zero_at(product->args, 2, 0);
-    const int64_t at[3] = {(int64_t)row / (w->out[1] * w->out[2]),
-                           (int64_t)row / w->out[2] % w->out[1], (int64_t)row % w->out[2]};
-    const int64_t plane = w->in[0] * w->in[1] * w->in[2];
-    const size_t taps = (size_t)(w->kernel[0] * w->kernel[1] * w->kernel[2]);
-    (void)first;
-    for (size_t channel = 0; channel < count / taps; channel++)
-        for (int64_t kz = 0; kz < w->kernel[0]; kz++)
-            for (int64_t ky = 0; ky < w->kernel[1]; ky++) {
-                const int64_t z = at[0] * w->stride[0] - w->before[0] + kz * w->dilation[0];
-                const int64_t y = at[1] * w->stride[1] - w->before[1] + ky * w->dilation[1];
-                const bool inside = z >= 0 && z < w->in[0] && y >= 0 && y < w->in[1];
-                const int64_t line = (int64_t)channel * plane + (z * w->in[1] + y) * w->in[2];
-                for (int64_t kx = 0; kx < w->kernel[2]; kx++) {
-                    const int64_t x = at[2] * w->stride[2] - w->before[2] + kx * w->dilation[2];
-                    *dst++ = inside && x >= 0 && x < w->in[2]
-                                 ? (float)(small_at(&product->x, line + x) - zero)
-                                 : 0.0f;
-                }
-            }
+    const size_t plane = rml_sizes_count(w->in, w->rank),
+                 taps = rml_sizes_count(w->kernel, w->rank);
+    int64_t at[RML_MAX_SPATIAL], tap[RML_MAX_SPATIAL] = {0};
+    rml_sizes_seek(w->out, w->rank, row, at);
+    for (size_t t = 0; t < taps; t++, rml_sizes_next(w->kernel, w->rank, tap)) {
+        int64_t offset = 0;
+        bool inside = true;
+        for (int i = 0; i < w->rank; i++) {
+            const int64_t x = at[i] * w->stride[i] - w->before[i] + tap[i] * w->dilation[i];
+            inside = inside && x >= 0 && x < w->in[i];
+            offset = offset * w->in[i] + x;
+        }
+        for (size_t k = t; k < product->depth; k += taps, offset += (int64_t)plane)
+            dst[k] = inside ? (float)(small_at(&product->x, offset) - zero) : 0.0f;
+    }
 }
 
 static size_t conv_depth(const rml_op_args *args)
@@ -379,10 +311,10 @@ static size_t scratch_conv(const rml_op_args *args)
 static void run_conv(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0], *w = &args->in[1], *y = &args->out[0];
-    const rml_window window = window_of(args);
+    const rml_window window = rml_conv_window(args);
     const size_t groups = (size_t)args->attr->conv.groups;
-    const size_t channels = (size_t)w->dim[1], pixels = rml_sizes_count(window.out, AXES),
-                 plane = rml_sizes_count(window.in, AXES);
+    const size_t channels = (size_t)w->dim[1], pixels = rml_sizes_count(window.out, window.rank),
+                 plane = rml_sizes_count(window.in, window.rank);
     integer_product product = {.args = args,
                                .rows = pixels,
                                .cols = (size_t)w->dim[0] / groups,

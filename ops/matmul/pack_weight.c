@@ -2,6 +2,9 @@
 
 #include "kernels/pack.h"
 
+#include <math.h>
+#include <string.h>
+
 typedef struct pack_job {
     const rml_weight_pack *pack;
     const rml_constant *weight;
@@ -62,4 +65,28 @@ rml_status rml_pack_filters(const rml_op_args *args, const rml_gemm *gemm,
                                   .context = &taps,
                                   .packed = packed};
     return rml_pack_weight(&pack, weight, allocator, err);
+}
+
+void rml_pack_multiply(const rml_gemm *gemm, const float *a, size_t a_step, size_t rows,
+                       size_t depth, const float *b, size_t cols, float *c, size_t c_step)
+{
+    const void *a_rows[RML_GEMM_MAX_MR];
+    float *c_rows[RML_GEMM_MAX_MR];
+    rml_gemm_tile tile = {
+        .a = a_rows, .taps = 1, .depth = depth, .c = c_rows, .low = -INFINITY, .high = INFINITY};
+    for (size_t row = 0; row < rows; row += tile.rows) {
+        tile.rows = rml_min_size(gemm->mr, rows - row);
+        for (size_t i = 0; i < tile.rows; i++)
+            a_rows[i] = a + (row + i) * a_step;
+        for (size_t column = 0; column < cols; column += gemm->nr) {
+            tile.b = b + column * depth;
+            tile.cols = rml_min_size(gemm->nr, cols - column);
+            for (size_t i = 0; i < tile.rows; i++)
+                c_rows[i] = c + (row + i) * c_step + column;
+            if (depth) // else there is nothing for the kernel to read
+                gemm->run(&tile);
+            for (size_t i = 0; i < tile.rows && !depth; i++)
+                memset(c_rows[i], 0, tile.cols * sizeof(float));
+        }
+    }
 }

@@ -27,4 +27,9 @@ rml_status rml_pack_filters(const rml_op_args *args, const rml_gemm *gemm,
                             const rml_constant *weight, size_t groups, size_t taps, void *packed,
                             const rml_allocator *allocator, rml_error *err);
 
+// c = a * b of plain f32 matrices, `b` packed in panels: for products that are made of little ones.
+// The rows of a and c are a_step and c_step apart.
+void rml_pack_multiply(const rml_gemm *gemm, const float *a, size_t a_step, size_t rows,
+                       size_t depth, const float *b, size_t cols, float *c, size_t c_step);
+
 #endif

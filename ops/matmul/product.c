@@ -51,8 +51,7 @@ size_t rml_product_scratch(const rml_op_args *args, const rml_product *product)
     return rml_sat_mul((size_t)args->threads, job_of(args, product).worker_bytes);
 }
 
-// Start of matrix number `batch` of an operand that may be broadcast.
-static char *matrix_at(const rml_tensor *operand, const rml_tensor *y, size_t batch)
+char *rml_product_matrix(const rml_tensor *operand, const rml_tensor *y, size_t batch)
 {
     int64_t at = 0;
     for (int i = y->rank - 3; i >= 0; i--) {
@@ -77,9 +76,9 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
     float *c_rows[RML_GEMM_MAX_MR];
     for (size_t item = begin; item < end; item++) {
         const size_t batch = item / job->pieces, column = item % job->pieces * kernels->gemm_f32.nr;
-        const float *a = (void *)matrix_at(&product->a, &product->y, batch);
-        const float *b = (void *)matrix_at(&product->b, &product->y, batch);
-        float *y = (void *)matrix_at(&product->y, &product->y, batch);
+        const float *a = (void *)rml_product_matrix(&product->a, &product->y, batch);
+        const float *b = (void *)rml_product_matrix(&product->b, &product->y, batch);
+        float *y = (void *)rml_product_matrix(&product->y, &product->y, batch);
         rml_gemm_tile tile = {.a = a_rows,
                               .taps = 1,
                               .depth = job->k,
@@ -107,8 +106,7 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-// ---- other types: one row of `y` at a time, RML_WIDEN_COUNT columns of it
-// -----------------------------
+// ---- other types: one row of `y` at a time, RML_WIDEN_COUNT columns of it -----------------------
 
 static rml_tensor line_view(const rml_tensor *of, const char *start, int64_t at, int64_t stride,
                             size_t count)
@@ -144,8 +142,8 @@ static void run_wide(void *context, size_t begin, size_t end, int worker)
         const size_t column = item % job->pieces * job->piece, line = item / job->pieces;
         const size_t batch = line / job->m, row = line % job->m;
         const size_t count = rml_min_size(job->piece, job->n - column);
-        const char *a = matrix_at(&product->a, &product->y, batch);
-        const char *b = matrix_at(&product->b, &product->y, batch);
+        const char *a = rml_product_matrix(&product->a, &product->y, batch);
+        const char *b = rml_product_matrix(&product->b, &product->y, batch);
         rml_widen sum, factor, b_row;
         memset(&sum, 0, sizeof sum);
         for (size_t k = 0; k < job->k; k++) {
@@ -162,8 +160,9 @@ static void run_wide(void *context, size_t begin, size_t end, int worker)
             rml_widen_read(&b_line, 0, count, wide, &b_row);
             add_scaled(wide, &sum, &b_row, &factor, k % RML_WIDEN_COUNT, count);
         }
-        const rml_tensor out = line_view(&product->y, matrix_at(&product->y, &product->y, batch),
-                                         (int64_t)row * job->y_row + (int64_t)column, 1, count);
+        const rml_tensor out =
+            line_view(&product->y, rml_product_matrix(&product->y, &product->y, batch),
+                      (int64_t)row * job->y_row + (int64_t)column, 1, count);
         rml_widen_write(&out, 0, count, wide, &sum);
     }
 }

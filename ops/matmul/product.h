@@ -12,6 +12,9 @@ typedef struct rml_product {
     rml_tensor a, b, y;
 } rml_product;
 
+// Start of matrix number `batch` of an operand that may be broadcast.
+char *rml_product_matrix(const rml_tensor *operand, const rml_tensor *y, size_t batch);
+
 size_t rml_product_scratch(const rml_op_args *args, const rml_product *product);
 
 // `scratch` holds rml_product_scratch bytes, 64-byte aligned. Uses args' kernels, threads and pool.

@@ -5,6 +5,7 @@
 #include "ops/elementwise/widen.h"
 #include "ops/elementwise/nd_iterator.h"
 #include "tensor/dtype.h"
+#include "tensor/size.h"
 
 #include <math.h>
 
@@ -93,21 +94,27 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
     return RML_OK;
 }
 
+// Elements to numbers with scales and zero points, or back.
 typedef struct quantize_job {
-    const rml_op_args *args;
-    size_t count, inner, dim, block; // count 1: one scale
+    const rml_tensor *x, *y, *scale, *zero; // zero NULL: 0
+    rml_dtype precision;                    // of the division
+    size_t count, inner, dim, block;        // count 1: one scale
 } quantize_job;
 
 static quantize_job job_of(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0];
     const rml_quantize_attr *quantize = &args->attr->quantize;
-    quantize_job job = {.args = args, .count = rml_tensor_count(&args->in[1]), .inner = 1};
+    quantize_job job = {.x = x,
+                        .y = &args->out[0],
+                        .scale = &args->in[1],
+                        .zero = rml_op_input(args, 2),
+                        .precision = quantize->precision,
+                        .count = rml_tensor_count(&args->in[1])};
     if (job.count == 1)
         return job;
     const int axis = quantize->axis < 0 ? quantize->axis + x->rank : quantize->axis;
-    for (int i = axis + 1; i < x->rank; i++)
-        job.inner *= (size_t)x->dim[i];
+    job.inner = rml_tensor_span(x, axis + 1, x->rank);
     job.dim = (size_t)x->dim[axis];
     job.block = args->in[1].rank == x->rank && quantize->block > 0 ? (size_t)quantize->block : 0;
     return job;
@@ -133,35 +140,26 @@ static size_t scale_at(const quantize_job *job, size_t at, size_t *most)
 
 // ---- quantize -----------------------------------------------------------------------------------
 
+// The scale is a float, the zero point of the type of the small integers.
+static rml_status check_types(const rml_op_node *node, rml_dtype small, rml_error *err)
+{
+    if (!rml_dtype_is_float(node->in[1].dtype))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
+                        rml_dtype_name(node->in[1].dtype));
+    if (rml_op_given(node, 2) && node->in[2].dtype != small)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the quantized value %s",
+                        rml_dtype_name(node->in[2].dtype), rml_dtype_name(small));
+    return RML_OK;
+}
+
 static rml_status types_quantize(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
     double low, high;
     *out = node->attr->quantize.to;
-    if (!range_of(*out, &low, &high))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s is not defined",
-                        rml_dtype_name(*out));
-    if (!rml_dtype_is_float(node->in[1].dtype) ||
-        !rml_dtype_is_float(node->attr->quantize.precision))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
-                        rml_dtype_name(node->in[1].dtype));
-    if (rml_op_given(node, 2) && node->in[2].dtype != *out)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the result %s",
-                        rml_dtype_name(node->in[2].dtype), rml_dtype_name(*out));
-    return RML_OK;
-}
-
-static double rounded_to(rml_dtype precision, double value)
-{
-    switch (precision) {
-    case RML_F16:
-        return rml_f16_to_f32(rml_f64_to_f16(value));
-    case RML_BF16:
-        return rml_bf16_to_f32(rml_f64_to_bf16(value));
-    case RML_F32:
-        return (float)value;
-    default:
-        return value;
-    }
+    if (!range_of(*out, &low, &high) || !rml_dtype_is_float(node->attr->quantize.precision))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s by %s is not defined",
+                        rml_dtype_name(*out), rml_dtype_name(node->attr->quantize.precision));
+    return check_types(node, *out, err);
 }
 
 // x / scale in the given precision, saturated to [low, high] around `zero`; what is not a number
@@ -170,7 +168,7 @@ static void quantize_run(rml_dtype precision, double scale, double zero, double 
                          const double *x, int64_t *y, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        double q = rounded_to(precision, x[i] / scale);
+        double q = rml_rounded_f64(precision, x[i] / scale);
         q = q >= low - zero ? q : low - zero;
         q = q <= high - zero ? q : high - zero;
         y[i] = (int64_t)(q + rounder - rounder + zero);
@@ -190,86 +188,62 @@ static void quantize_run_f32(float scale, float zero, float low, float high, con
     }
 }
 
-static void quantize_part(void *context, size_t begin, size_t end, int worker)
+static void run_part(void *context, size_t begin, size_t end, int worker)
 {
     const quantize_job *job = context;
-    const rml_op_args *args = job->args;
-    const rml_dtype precision = args->attr->quantize.precision;
     double low = 0, high = 0;
-    range_of(args->out[0].dtype, &low, &high);
+    const bool back = !range_of(job->y->dtype, &low, &high);
     (void)worker;
-    for (size_t at = begin; at < end;) {
-        size_t run = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
+    for (size_t at = begin, count; at < end; at += count) {
         rml_widen x, y;
-        const size_t index = scale_at(job, at, &run);
-        const double zero = rml_op_input(args, 2) ? rml_number_f64(&args->in[2], index) : 0;
-        rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
-        const double scale = rounded_to(precision, rml_number_f64(&args->in[1], index));
-        if (precision == RML_F32)
-            quantize_run_f32((float)scale, (float)zero, (float)low, (float)high, x.f64, y.i64, run);
+        count = rml_min_size(end - at, RML_WIDEN_COUNT);
+        const size_t index = scale_at(job, at, &count);
+        const double zero = job->zero ? rml_number_f64(job->zero, index) : 0;
+        double scale = rml_number_f64(job->scale, index);
+        rml_widen_read(job->x, at, count, RML_WIDE_F64, &x);
+        if (back) {
+            for (size_t i = 0; i < count; i++)
+                x.f64[i] = (x.f64[i] - zero) * scale;
+            rml_widen_write(job->y, at, count, RML_WIDE_F64, &x);
+            continue;
+        }
+        scale = rml_rounded_f64(job->precision, scale);
+        if (job->precision == RML_F32)
+            quantize_run_f32((float)scale, (float)zero, (float)low, (float)high, x.f64, y.i64,
+                             count);
         else
-            quantize_run(precision, scale, zero, low, high, x.f64, y.i64, run);
-        rml_widen_write(&args->out[0], at, run, RML_WIDE_I64, &y);
-        at += run;
+            quantize_run(job->precision, scale, zero, low, high, x.f64, y.i64, count);
+        rml_widen_write(job->y, at, count, RML_WIDE_I64, &y);
     }
 }
 
-static void run_quantize(const rml_op_args *args)
+static void run(const rml_op_args *args)
 {
     quantize_job job = job_of(args);
-    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, quantize_part, &job);
+    rml_pool_run(args->pool, rml_tensor_count(job.y), PART, run_part, &job);
 }
 
 const rml_op rml_op_quantize = {.name = "quantize",
                                 .inputs = {2, 3},
                                 .types = types_quantize,
                                 .infer = infer,
-                                .algorithms = RML_ONE_WAY("widened", run_quantize)};
+                                .algorithms = RML_ONE_WAY("widened", run)};
 
 // ---- dequantize ---------------------------------------------------------------------------------
 
 static rml_status types_dequantize(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
     *out = node->attr->quantize.to;
-    if (!rml_dtype_is_float(node->in[1].dtype) || !rml_dtype_is_float(*out))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the scale is %s, expected a float type",
-                        rml_dtype_name(node->in[1].dtype));
-    if (rml_op_given(node, 2) && node->in[2].dtype != node->in[0].dtype)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "the zero point is %s, the input %s",
-                        rml_dtype_name(node->in[2].dtype), rml_dtype_name(node->in[0].dtype));
-    return RML_OK;
-}
-
-static void dequantize_part(void *context, size_t begin, size_t end, int worker)
-{
-    const quantize_job *job = context;
-    const rml_op_args *args = job->args;
-    (void)worker;
-    for (size_t at = begin; at < end;) {
-        size_t run = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
-        rml_widen x;
-        const size_t index = scale_at(job, at, &run);
-        const double scale = rml_number_f64(&args->in[1], index);
-        const double zero = rml_op_input(args, 2) ? rml_number_f64(&args->in[2], index) : 0;
-        rml_widen_read(&args->in[0], at, run, RML_WIDE_F64, &x);
-        for (size_t i = 0; i < run; i++)
-            x.f64[i] = (x.f64[i] - zero) * scale;
-        rml_widen_write(&args->out[0], at, run, RML_WIDE_F64, &x);
-        at += run;
-    }
-}
-
-static void run_dequantize(const rml_op_args *args)
-{
-    quantize_job job = job_of(args);
-    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, dequantize_part, &job);
+    if (!rml_dtype_is_float(*out))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s is no float type", rml_dtype_name(*out));
+    return check_types(node, node->in[0].dtype, err);
 }
 
 const rml_op rml_op_dequantize = {.name = "dequantize",
                                   .inputs = {2, 3},
                                   .types = types_dequantize,
                                   .infer = infer,
-                                  .algorithms = RML_ONE_WAY("widened", run_dequantize)};
+                                  .algorithms = RML_ONE_WAY("widened", run)};
 
 // ---- requantize: sums of products of quantized numbers, to such a number ------------------------
 //   x i32   a scale, b scale, y scale: floats   zero point: of the result's type
@@ -326,7 +300,7 @@ static void requantize_part(void *context, size_t begin, size_t end, int worker)
     range_of(out->dtype, &low, &high);
     (void)worker;
     for (size_t at = begin; at < end; at += RML_WIDEN_COUNT) {
-        const size_t count = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
+        const size_t count = rml_min_size(end - at, RML_WIDEN_COUNT);
         rml_widen x, a, b, y, zero, q;
         rml_widen *to[] = {&x, &a, &b, &y, &zero};
         for (int k = 0; k < 5; k++) {
@@ -379,25 +353,6 @@ static rml_status infer_dynamic(const rml_op_node *node, rml_shape *out, rml_err
     return RML_OK;
 }
 
-typedef struct dynamic_job {
-    const rml_op_args *args;
-    float scale, zero;
-} dynamic_job;
-
-static void dynamic_part(void *context, size_t begin, size_t end, int worker)
-{
-    const dynamic_job *job = context;
-    const rml_op_args *args = job->args;
-    (void)worker;
-    for (size_t at = begin; at < end; at += RML_WIDEN_COUNT) {
-        const size_t count = end - at < RML_WIDEN_COUNT ? end - at : RML_WIDEN_COUNT;
-        rml_widen x, y;
-        rml_widen_read(&args->in[0], at, count, RML_WIDE_F64, &x);
-        quantize_run_f32(job->scale, job->zero, 0, 255, x.f64, y.i64, count);
-        rml_widen_write(&args->out[0], at, count, RML_WIDE_I64, &y);
-    }
-}
-
 // Lowest and highest number, and 0, in several lanes that do not wait for each other.
 static void range_of_all(const float *x, size_t count, float *low, float *high)
 {
@@ -420,12 +375,17 @@ static void run_dynamic(const rml_op_args *args)
     const size_t count = rml_tensor_count(x);
     float low = 0, high = 0;
     range_of_all(x->data, count, &low, &high);
-    dynamic_job job = {.args = args, .scale = (high == low ? 1.0f : high - low) / 255.0f};
-    const float zero = 0.0f - low / job.scale;
-    job.zero = rintf(zero >= 0.0f ? (zero <= 255.0f ? zero : 255.0f) : 0.0f);
-    args->out[1].data[0] = job.scale;
-    *(uint8_t *)args->out[2].raw = (uint8_t)job.zero;
-    rml_pool_run(args->pool, count, PART, dynamic_part, &job);
+    const float scale = (high == low ? 1.0f : high - low) / 255.0f, zero = 0.0f - low / scale;
+    args->out[1].data[0] = scale;
+    *(uint8_t *)args->out[2].raw =
+        (uint8_t)rintf(zero >= 0.0f ? (zero <= 255.0f ? zero : 255.0f) : 0.0f);
+    quantize_job job = {.x = x,
+                        .y = &args->out[0],
+                        .scale = &args->out[1],
+                        .zero = &args->out[2],
+                        .precision = RML_F32,
+                        .count = 1};
+    rml_pool_run(args->pool, count, PART, run_part, &job);
 }
 
 const rml_op rml_op_dynamic_quantize = {.name = "dynamic-quantize",

@@ -118,26 +118,16 @@ static void run_f32(const rml_op_args *args)
 
 // ---- any type -----------------------------------------------------------------------------------
 
-static double rounded(rml_dtype dtype, double number)
-{
-    uint16_t half;
-    if (dtype != RML_F16 && dtype != RML_BF16)
-        return number;
-    rml_dtype_convert(RML_F64, &number, dtype, &half, 1);
-    rml_dtype_convert(dtype, &half, RML_F64, &number, 1);
-    return number;
-}
-
 // ONNX defines softmax by steps, each of which rounds: with halves, doing better moves the result
 // further from what its tests expect than they allow.
 static void soften(rml_dtype dtype, double top, double *x, size_t count)
 {
     double sum = 0;
     for (size_t k = 0; k < count; k++) {
-        x[k] = rounded(dtype, exp(rounded(dtype, x[k] - top)));
+        x[k] = rml_rounded_f64(dtype, exp(rml_rounded_f64(dtype, x[k] - top)));
         sum += x[k];
     }
-    sum = rounded(dtype, sum);
+    sum = rml_rounded_f64(dtype, sum);
     for (size_t k = 0; k < count; k++)
         x[k] /= sum;
 }

@@ -132,9 +132,9 @@ void rml_rnn_projection_make(rml_rnn_projection *projection, const rml_op_args *
     rml_rnn_projection *p = projection;
     *p = (rml_rnn_projection){
         .args = *args,
-        .attr = {.linear = {rml_activation_none()}},
+        .attr = {.matmul = rml_matmul_plain(false, true)},
         .in = {*x, {.rank = 2, .dim = {(int64_t)rows, x->dim[2]}}, {.rank = -1}},
-        .constants = {NULL, weight, NULL},
+        .constants = {NULL, weight ? weight : args->constants[W], NULL},
     };
     if (with_bias)
         p->in[2] = (rml_tensor){.rank = 1, .dim = {(int64_t)rows}, .stride = {1}};
@@ -146,7 +146,7 @@ void rml_rnn_projection_make(rml_rnn_projection *projection, const rml_op_args *
     p->args.out = &p->out;
     p->args.constants = p->constants;
     p->args.precision = args->algorithm->precision; // what the profile says
-    p->algorithm = rml_op_choose(&rml_op_linear, &p->args);
+    p->algorithm = rml_op_choose(&rml_op_matmul, &p->args);
 }
 
 size_t rml_rnn_projection_packed(const rml_rnn_projection *projection)

@@ -28,7 +28,7 @@ typedef struct rml_rnn_strides {
 
 rml_rnn_strides rml_rnn_strides_of(const rml_op_args *args, const rml_tensor *tensor);
 
-// The input's share of the gates of all steps at once, by the operator `linear`: x times `rows`
+// The input's share of the gates of all steps at once, by the operator `matmul`: x times `rows`
 // rows of w. Refers to itself: not to be copied.
 typedef struct rml_rnn_projection {
     rml_op_args args;

@@ -2,6 +2,7 @@
 // f32.
 #include "ops/recurrent/rnn.h"
 
+#include "ops/elementwise/functions.h"
 #include "ops/elementwise/widen.h"
 #include "tensor/size.h"
 
@@ -12,33 +13,24 @@
 
 static double activate(const rml_rnn_activation *act, double clip, double x)
 {
+    static const rml_unary kinds[] = {[RML_RNN_TANH] = RML_UNARY_TANH,
+                                      [RML_RNN_SIGMOID] = RML_UNARY_SIGMOID,
+                                      [RML_RNN_RELU] = RML_UNARY_LEAKY_RELU, // alpha is 0
+                                      [RML_RNN_LEAKY_RELU] = RML_UNARY_LEAKY_RELU,
+                                      [RML_RNN_HARD_SIGMOID] = RML_UNARY_HARD_SIGMOID,
+                                      [RML_RNN_ELU] = RML_UNARY_ELU,
+                                      [RML_RNN_SOFTSIGN] = RML_UNARY_SOFTSIGN,
+                                      [RML_RNN_SOFTPLUS] = RML_UNARY_SOFTPLUS};
     const double alpha = (double)act->alpha, beta = (double)act->beta;
     x = x > clip ? clip : x < -clip ? -clip : x;
-    switch (act->function) {
-    case RML_RNN_TANH:
-        return tanh(x);
-    case RML_RNN_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case RML_RNN_RELU:
-        return x < 0 ? 0 : x;
-    case RML_RNN_AFFINE:
+    if (act->function == RML_RNN_AFFINE)
         return alpha * x + beta;
-    case RML_RNN_LEAKY_RELU:
-        return x < 0 ? alpha * x : x;
-    case RML_RNN_THRESHOLDED_RELU:
-        return x < alpha ? 0 : x;
-    case RML_RNN_SCALED_TANH:
+    if (act->function == RML_RNN_SCALED_TANH)
         return alpha * tanh(beta * x);
-    case RML_RNN_HARD_SIGMOID:
-        return fmin(fmax(alpha * x + beta, 0), 1);
-    case RML_RNN_ELU:
-        return x < 0 ? alpha * expm1(x) : x;
-    case RML_RNN_SOFTSIGN:
-        return x / (1 + fabs(x));
-    case RML_RNN_SOFTPLUS:
-        return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
-    }
-    return x;
+    if (act->function == RML_RNN_THRESHOLDED_RELU) // alpha itself passes
+        return x < alpha ? 0 : x;
+    const rml_activation function = {kinds[act->function], {act->alpha, act->beta}};
+    return rml_unary_f64(&function, x);
 }
 
 // Sums side by side, so that the order does not depend on the compiler.

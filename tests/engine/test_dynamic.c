@@ -681,7 +681,7 @@ static float *run_linear(place where, rml_precision precision, char *ran_in, siz
     for (size_t i = 0; i < *entries; i++) {
         const rml_profile_entry entry = rml_session_profile(session, i);
         CHECK(entry.runs == 2);
-        if (strcmp(entry.op, "linear") == 0) {
+        if (strcmp(entry.op, "matmul") == 0) {
             snprintf(ran_in, 16, "%s", entry.precision);
             CHECK(entry.macs == 2 * 8 * 48 * 64 && strcmp(entry.algorithm, "-") != 0);
             CHECK(entry.shape.dim[entry.shape.rank - 1] == 48);

@@ -165,7 +165,7 @@ static void test_other_messages(void)
     x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_linear(at.graph, x, net_random(&at, "w", (rml_shape){2, {7, 4}}, 'u'), RML_NO_VALUE,
                      "fc1");
-    EXPECT(RML_ERR_SHAPE, "fc1", "linear", "(7,4)", "(2,3,4,5)");
+    EXPECT(RML_ERR_SHAPE, "fc1", "matmul", "(7,4)", "(2,3,4,5)");
     x = begin(&at, (rml_shape){2, {3, 4}});
     rml_graph_matmul(at.graph, x, x, false, false, "mm1");
     EXPECT(RML_ERR_SHAPE, "mm1", "matmul", "(3,4)");

@@ -85,7 +85,7 @@ static void test_fuse_bias(void)
     rml_graph_output(at.graph, "out", add(&at, relu(&at, z, "relu"), b, "second"));
     run_pass(&at, rml_pass_fuse_act, 2);
     expect_dump(&at,
-                "fc = linear(x, w, b) (?,?,5)\nsecond = binary(relu, b) (?,?,5)\n"
+                "fc = matmul(x, w, b) (?,?,5)\nsecond = binary(relu, b) (?,?,5)\n"
                 "output out = second\n",
                 "bias");
     net_end(&at);
@@ -239,7 +239,7 @@ static void test_fold_const(void)
     rml_graph_output(at.graph, "kept", rml_graph_softmax(at.graph, a, 0, "softmax"));
     run_pass(&at, rml_pass_fold_const, 3);
     expect_dump(&at,
-                "fc = linear(x, turned, -) (3,4)\nsoftmax = softmax(a) (4,5)\n"
+                "fc = matmul(x, turned, -) (3,4)\nsoftmax = softmax(a) (4,5)\n"
                 "output out = fc\noutput kept = softmax\n",
                 "after fold_const");
     float folded[16];

@@ -107,7 +107,7 @@ static void test_threads(void)
         begin(&t);
         input(&t, dtype, (rml_shape){3, {3, 37, 61}});
         input(&t, dtype, (rml_shape){2, {61, 300}});
-        node(&t, RML_OP_MATMUL, (rml_op_attr){.matmul = {false, false}});
+        node(&t, RML_OP_MATMUL, (rml_op_attr){.matmul = rml_matmul_plain(false, false)});
         run_both(&t);
         begin(&t);
         input(&t, dtype, (rml_shape){4, {2, 7, 19, 8}});
@@ -145,7 +145,7 @@ static void test_nothing(void)
     begin(&t);
     input(&t, RML_F32, (rml_shape){3, {MANY, 0, 3}});
     input(&t, RML_F32, (rml_shape){2, {3, 5}});
-    node(&t, RML_OP_MATMUL, (rml_op_attr){.matmul = {false, false}});
+    node(&t, RML_OP_MATMUL, (rml_op_attr){.matmul = rml_matmul_plain(false, false)});
     run_both(&t);
     begin(&t);
     input(&t, RML_F32, (rml_shape){4, {1, MANY, 4, 0}}); // queries, keys and values
@@ -192,7 +192,7 @@ static void test_refusals(void)
     begin(&t);
     input(&t, RML_F32, (rml_shape){2, {3, 4}});
     input(&t, RML_F64, (rml_shape){2, {4, 3}});
-    node(&t, RML_OP_MATMUL, (rml_op_attr){.matmul = {false, false}});
+    node(&t, RML_OP_MATMUL, (rml_op_attr){.matmul = rml_matmul_plain(false, false)});
     expect_refusal(&t, "f64");
     static const char *const equations[] = {"ij,jk", "ij->k", "i.j->i", "ij->ii", "i-j", ""};
     for (size_t i = 0; i < sizeof equations / sizeof *equations; i++) {
