@@ -125,6 +125,26 @@ rml_status rml_op_types(const rml_op *op, const rml_op_node *node, rml_dtype *ou
     return RML_OK;
 }
 
+typedef struct split_job {
+    const rml_op_args *args;
+    rml_op_part part;
+} split_job;
+
+static void run_part(void *context, size_t begin, size_t end, int worker)
+{
+    const split_job *job = context;
+    (void)worker;
+    job->part(job->args, begin, end);
+}
+
+void rml_op_parallel(const rml_op_args *args, size_t items, size_t bytes, rml_op_part part)
+{
+    enum { RANGE_BYTES = 16384 };
+    split_job job = {args, part};
+    rml_pool_run(args->pool, items, bytes < RANGE_BYTES ? RANGE_BYTES / (bytes + 1) + 1 : 1,
+                 run_part, &job);
+}
+
 rml_status rml_infer_same(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     (void)err;

@@ -5,15 +5,11 @@
 #define RML_OPS_OP_H
 
 #include "ops/attr/basic.h"
-#include "ops/attr/attention.h"
 #include "ops/attr/image.h"
 #include "ops/attr/index.h"
-#include "ops/attr/layer_norm.h"
 #include "ops/attr/ml.h"
-#include "ops/attr/norm.h"
 #include "ops/attr/product.h"
 #include "ops/attr/reduce.h"
-#include "ops/attr/wave.h"
 #include "tensor/dtype.h"
 #include "tensor/stored.h"
 #include "tensor/threads.h"
@@ -115,6 +111,19 @@ void rml_constant_copy(const rml_constant *constant, rml_dtype dtype, void *dst)
 
 // The one number of a constant of one element; false for any other, and for NULL.
 bool rml_constant_number(const rml_constant *constant, double *number);
+
+// MOVE(type), for an unsigned type of as many bytes as an element has.
+#define RML_BY_SIZE(bytes, MOVE)                                                                   \
+    do {                                                                                           \
+        if ((bytes) == 4)                                                                          \
+            MOVE(uint32_t);                                                                        \
+        else if ((bytes) == 8)                                                                     \
+            MOVE(uint64_t);                                                                        \
+        else if ((bytes) == 2)                                                                     \
+            MOVE(uint16_t);                                                                        \
+        else                                                                                       \
+            MOVE(uint8_t);                                                                         \
+    } while (0)
 
 // ---- running -----------------------------------------------------------------------------------
 
@@ -243,6 +252,11 @@ rml_status rml_op_types(const rml_op *op, const rml_op_node *node, rml_dtype *ou
 
 // Shape rule of an operator with one output of the shape of its first input.
 rml_status rml_infer_same(const rml_op_node *node, rml_shape *out, rml_error *err);
+
+// Calls `part` for ranges that make up [0, items), from any threads. An item is worth `bytes` of
+// output: as many make a range as outweigh taking it.
+typedef void (*rml_op_part)(const rml_op_args *args, size_t begin, size_t end);
+void rml_op_parallel(const rml_op_args *args, size_t items, size_t bytes, rml_op_part part);
 
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);

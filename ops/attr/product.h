@@ -1,8 +1,8 @@
-// Attributes of products, quantization, spectra, recurrences and attention of general kind.
+// Attributes of products, attention, norms, quantization, spectra and recurrences.
 #ifndef RML_OPS_ATTR_PRODUCT_H
 #define RML_OPS_ATTR_PRODUCT_H
 
-#include "tensor/tensor.h"
+#include "ops/attr/basic.h"
 
 // "bij,bjk->bik", without blanks; "..." stands for any number of dimensions. Lives as long as the
 // graph.
@@ -93,5 +93,56 @@ typedef struct rml_rnn_attr {
     float clip;                // of the input of activations; INFINITY: none
     rml_rnn_activation act[6]; // f, g, h of the first direction, then of the second
 } rml_rnn_attr;
+
+// ---- attention ----------------------------------------------------------------------------------
+
+// Which numbers the second output has.
+typedef enum rml_attention_scores {
+    RML_ATTENTION_NO_SCORES, // there is no second output
+    RML_ATTENTION_SCALED,
+    RML_ATTENTION_CAPPED,
+    RML_ATTENTION_MASKED,
+    RML_ATTENTION_SOFTMAX
+} rml_attention_scores;
+
+typedef struct rml_attention_attr {
+    int64_t heads;     // of queries of three dimensions, where heads lie side by side in the last
+    int64_t key_heads; // of keys and values of three dimensions; 0: as many
+    float scale;       // of the scores; 0: 1 / sqrt(size of a head of q)
+    bool causal;       // a query sees no keys behind its own place
+    bool window[2];    // it sees as many keys before, and behind, its own place as `side` says
+    int64_t side[2];   // where `window` is set
+    float softcap;     // scores become softcap * tanh(score / softcap); 0: they do not
+    bool wide;         // in double, whatever the type
+    rml_attention_scores scores;
+} rml_attention_attr;
+
+// ---- norms --------------------------------------------------------------------------------------
+
+typedef struct rml_layer_norm_attr {
+    int axis;  // the first normalised dimension; negative counts from the end
+    float eps; // added to the variance
+    bool rms;  // the mean is taken as 0
+} rml_layer_norm_attr;
+
+typedef struct rml_lrn_attr {
+    int64_t size; // channels of a window
+    float alpha, beta, bias;
+} rml_lrn_attr;
+
+typedef enum rml_nll_reduction { RML_NLL_NONE, RML_NLL_SUM, RML_NLL_MEAN } rml_nll_reduction;
+
+typedef struct rml_nll_attr {
+    rml_nll_reduction reduction;
+    bool ignores; // targets that are `ignored` count for nothing
+    int64_t ignored;
+} rml_nll_attr;
+
+// The first convolution of speech networks, see ops/conv/wave.c.
+typedef struct rml_wave_attr {
+    int64_t stride;     // in samples, of the convolution
+    float eps;          // wave_norm: added to the variance
+    rml_activation act; // wave_conv
+} rml_wave_attr;
 
 #endif

@@ -18,14 +18,8 @@ static void copy_run(const void *context, float *const *at, const int64_t *strid
     const size_t bytes = *(const size_t *)context;
     if (stride[0] == 1 && stride[1] == 1)
         memcpy(at[0], at[1], count * bytes);
-    else if (bytes == 4)
-        COPY(float);
-    else if (bytes == 8)
-        COPY(uint64_t);
-    else if (bytes == 2)
-        COPY(uint16_t);
     else
-        COPY(uint8_t);
+        RML_BY_SIZE(bytes, COPY);
 }
 
 // ---- squares ------------------------------------------------------------------------------------
@@ -66,14 +60,7 @@ typedef struct turn {
 static void turn_square(size_t bytes, const char *src, int64_t src_step, size_t rows, char *dst,
                         int64_t dst_step, size_t columns)
 {
-    if (bytes == 4)
-        SQUARES(uint32_t);
-    else if (bytes == 8)
-        SQUARES(uint64_t);
-    else if (bytes == 2)
-        SQUARES(uint16_t);
-    else
-        SQUARES(uint8_t);
+    RML_BY_SIZE(bytes, SQUARES);
 }
 
 // Squares of one field, whose first elements `src` and `dst` are.

@@ -73,9 +73,18 @@ static double softplus(double x)
 double rml_unary_f64(const rml_activation *function, double x)
 {
     const double p = (double)function->param[0], q = (double)function->param[1];
+    static double (*const plain[RML_UNARY_COUNT])(double) = {
+        [RML_UNARY_ABS] = fabs,         [RML_UNARY_FLOOR] = floor, [RML_UNARY_CEIL] = ceil,
+        [RML_UNARY_ROUND] = nearbyint,  [RML_UNARY_SQRT] = sqrt,   [RML_UNARY_EXP] = exp,
+        [RML_UNARY_LOG] = log,          [RML_UNARY_SIN] = sin,     [RML_UNARY_COS] = cos,
+        [RML_UNARY_TAN] = tan,          [RML_UNARY_ASIN] = asin,   [RML_UNARY_ACOS] = acos,
+        [RML_UNARY_ATAN] = atan,        [RML_UNARY_SINH] = sinh,   [RML_UNARY_COSH] = cosh,
+        [RML_UNARY_TANH] = tanh,        [RML_UNARY_ASINH] = asinh, [RML_UNARY_ACOSH] = acosh,
+        [RML_UNARY_ATANH] = atanh,      [RML_UNARY_ERF] = erf,     [RML_UNARY_SIGMOID] = sigmoid,
+        [RML_UNARY_SOFTPLUS] = softplus};
+    if (plain[function->kind]) // ROUND: half to even
+        return plain[function->kind](x);
     switch (function->kind) {
-    case RML_UNARY_ABS:
-        return fabs(x);
     case RML_UNARY_NEG:
         return -x;
     case RML_UNARY_SIGN:
@@ -84,50 +93,8 @@ double rml_unary_f64(const rml_activation *function, double x)
         return clamp(x, p, q);
     case RML_UNARY_SHRINK:
         return x < -q ? x + p : x > q ? x - p : 0;
-    case RML_UNARY_FLOOR:
-        return floor(x);
-    case RML_UNARY_CEIL:
-        return ceil(x);
-    case RML_UNARY_ROUND:
-        return nearbyint(x); // half to even
-    case RML_UNARY_SQRT:
-        return sqrt(x);
-    case RML_UNARY_EXP:
-        return exp(x);
-    case RML_UNARY_LOG:
-        return log(x);
-    case RML_UNARY_SIN:
-        return sin(x);
-    case RML_UNARY_COS:
-        return cos(x);
-    case RML_UNARY_TAN:
-        return tan(x);
-    case RML_UNARY_ASIN:
-        return asin(x);
-    case RML_UNARY_ACOS:
-        return acos(x);
-    case RML_UNARY_ATAN:
-        return atan(x);
-    case RML_UNARY_SINH:
-        return sinh(x);
-    case RML_UNARY_COSH:
-        return cosh(x);
-    case RML_UNARY_TANH:
-        return tanh(x);
-    case RML_UNARY_ASINH:
-        return asinh(x);
-    case RML_UNARY_ACOSH:
-        return acosh(x);
-    case RML_UNARY_ATANH:
-        return atanh(x);
-    case RML_UNARY_ERF:
-        return erf(x);
     case RML_UNARY_RECIPROCAL:
         return 1 / x;
-    case RML_UNARY_SIGMOID:
-        return sigmoid(x);
-    case RML_UNARY_SOFTPLUS:
-        return softplus(x);
     case RML_UNARY_SOFTSIGN:
         return x / (1 + fabs(x));
     case RML_UNARY_LEAKY_RELU:

@@ -4,8 +4,6 @@
 
 #include "tensor/size.h"
 
-#define CHUNK_ROWS 16
-
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
@@ -19,12 +17,10 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
     return RML_OK;
 }
 
-static void gate_rows(void *context, size_t begin, size_t end, int worker)
+static void gate_rows(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_activation *act = &args->attr->unary;
     const size_t half = (size_t)args->out[0].dim[args->out[0].rank - 1];
-    (void)worker;
     for (size_t i = begin; i < end; i++) {
         const float *x = args->in[0].data + i * 2 * half;
         float *y = args->out[0].data + i * half;
@@ -36,10 +32,9 @@ static void gate_rows(void *context, size_t begin, size_t end, int worker)
 static void run(const rml_op_args *args)
 {
     const int64_t half = args->out[0].dim[args->out[0].rank - 1];
-    rml_op_args copy = *args;
     if (half)
-        rml_pool_run(args->pool, rml_tensor_count(&args->out[0]) / (size_t)half, CHUNK_ROWS,
-                     gate_rows, &copy);
+        rml_op_parallel(args, rml_tensor_count(&args->out[0]) / (size_t)half,
+                        (size_t)half * sizeof(float), gate_rows);
 }
 
 static const rml_algorithm algorithms[] = {{.name = "rows", .run = run}};

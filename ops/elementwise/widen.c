@@ -2,6 +2,8 @@
 
 #include "tensor/dtype.h"
 
+#include "tensor/size.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -29,18 +31,6 @@ static const rml_dtype wide_dtype[] = {
 #define SCATTER(type)                                                                              \
     for (size_t i = 0; i < count; i++)                                                             \
     ((type *)dst)[(int64_t)i * stride] = ((const type *)src)[i]
-#define BY_SIZE(bytes, MOVE)                                                                       \
-    do {                                                                                           \
-        if ((bytes) == 4)                                                                          \
-            MOVE(uint32_t);                                                                        \
-        else if ((bytes) == 2)                                                                     \
-            MOVE(uint16_t);                                                                        \
-        else if ((bytes) == 1)                                                                     \
-            MOVE(uint8_t);                                                                         \
-        else                                                                                       \
-            MOVE(uint64_t);                                                                        \
-    } while (0)
-
 void rml_widen_load(rml_dtype dtype, const void *base, int64_t stride, size_t first, size_t count,
                     rml_wide wide, void *dst_at)
 {
@@ -56,7 +46,7 @@ void rml_widen_load(rml_dtype dtype, const void *base, int64_t stride, size_t fi
         return;
     }
     if (stride != 1) {
-        BY_SIZE(bytes, GATHER);
+        RML_BY_SIZE(bytes, GATHER);
         src = gathered;
     }
     rml_dtype_convert(dtype, src, to, dst_at, count);
@@ -74,7 +64,7 @@ void rml_widen_store(rml_dtype dtype, void *base, int64_t stride, size_t first, 
         return;
     }
     rml_dtype_convert(wide_dtype[wide], chunk, dtype, narrow, count);
-    BY_SIZE(bytes, SCATTER);
+    RML_BY_SIZE(bytes, SCATTER);
 }
 
 rml_tensor rml_broadcast_view(const rml_tensor *view, const rml_tensor *like)
@@ -164,4 +154,30 @@ void rml_widen_write(const rml_tensor *out, size_t begin, size_t count, rml_wide
 {
     rml_dtype_convert(wide_dtype[wide], chunk, out->dtype,
                       (char *)out->raw + begin * rml_dtype_size(out->dtype), count);
+}
+
+typedef struct lines_job {
+    const rml_lines *lines;
+    rml_lines_fn fn;
+    const void *context;
+} lines_job;
+
+static void lines_part(void *context, size_t begin, size_t end, int worker)
+{
+    const lines_job *job = context;
+    const size_t inner = job->lines->inner;
+    (void)worker;
+    for (size_t i = begin, n; i < end; i += n) {
+        n = rml_min_size(rml_min_size(inner - i % inner, end - i), RML_WIDEN_COUNT);
+        job->fn(job->context, i, i / inner * inner * job->lines->count + i % inner, n);
+    }
+}
+
+void rml_lines_run(const rml_lines *lines, rml_pool *pool, rml_lines_fn fn, const void *context)
+{
+    enum { CHUNK_ELEMENTS = 16384 }; // read by a work item
+    lines_job job = {lines, fn, context};
+    if (lines->count)
+        rml_pool_run(pool, lines->outer * lines->inner, CHUNK_ELEMENTS / lines->count + 1,
+                     lines_part, &job);
 }

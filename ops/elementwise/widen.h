@@ -41,6 +41,23 @@ double rml_number_f64(const rml_tensor *tensor, size_t at);
 // The nearest number of a float type.
 double rml_rounded_f64(rml_dtype dtype, double number);
 
+// A tensor as lines along an axis: elements in front of it, along it, and behind it.
+typedef struct rml_lines {
+    size_t outer, count, inner;
+} rml_lines;
+
+static inline rml_lines rml_lines_along(const rml_tensor *tensor, int axis)
+{
+    return (rml_lines){rml_tensor_span(tensor, 0, axis), (size_t)tensor->dim[axis],
+                       rml_tensor_span(tensor, axis + 1, tensor->rank)};
+}
+
+// Calls `fn` for all lines, from any threads: for line `line` and its neighbours, `count` of them,
+// at most RML_WIDEN_COUNT; one where the elements of a line lie side by side. `first` is the first
+// element of the first; those of a line are `inner` apart.
+typedef void (*rml_lines_fn)(const void *context, size_t line, size_t first, size_t count);
+void rml_lines_run(const rml_lines *lines, rml_pool *pool, rml_lines_fn fn, const void *context);
+
 // Turns widened elements into keys, unsigned integers of the same order: 0 and -0 are one, and NaN
 // is above everything.
 void rml_widen_keys(rml_wide wide, size_t count, rml_widen *chunk);

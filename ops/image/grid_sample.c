@@ -212,14 +212,12 @@ static rml_status infer_affine(const rml_op_node *node, rml_shape *out, rml_erro
     return RML_OK;
 }
 
-static void affine_points(void *context, size_t begin, size_t end, int worker)
+static void affine_points(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *theta = &args->in[0], *out = &args->out[0];
     const int axes = out->rank - 2;
     const size_t plane = rml_sizes_count(&out->dim[1], axes);
     const size_t width = rml_dtype_size(theta->dtype), cells = (size_t)(axes * (axes + 1));
-    (void)worker;
     for (size_t item = begin; item < end; item++) {
         double matrix[RML_MAX_SPATIAL * (RML_MAX_SPATIAL + 1)], place[RML_MAX_SPATIAL];
         int64_t at[RML_MAX_SPATIAL];
@@ -245,9 +243,8 @@ static void affine_points(void *context, size_t begin, size_t end, int worker)
 
 static void run_affine(const rml_op_args *args)
 {
-    rml_op_args copy = *args;
     const rml_tensor *out = &args->out[0];
-    rml_pool_run(args->pool, rml_sizes_count(out->dim, out->rank - 1), 256, affine_points, &copy);
+    rml_op_parallel(args, rml_sizes_count(out->dim, out->rank - 1), 64, affine_points);
 }
 
 const rml_op rml_op_affine_grid = {.name = "affine_grid",

@@ -30,14 +30,7 @@ typedef struct nearest_job {
 static void take_row(const void *src, const int64_t *where, const void *outside, int64_t width,
                      size_t bytes, void *dst)
 {
-    if (bytes == 4)
-        TAKE(uint32_t);
-    else if (bytes == 8)
-        TAKE(uint64_t);
-    else if (bytes == 2)
-        TAKE(uint16_t);
-    else
-        TAKE(uint8_t);
+    RML_BY_SIZE(bytes, TAKE);
 }
 
 static void nearest_rows(void *context, size_t begin, size_t end, int worker)

@@ -54,13 +54,11 @@ static void bin_of(double begin, double end, int64_t index, int64_t bins, int64_
     *stop = *stop < 0 ? 0 : *stop < size ? *stop : size;
 }
 
-static void pool_planes(void *context, size_t begin, size_t end, int worker)
+static void pool_planes(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_roi_attr *roi = &args->attr->roi;
     const rml_tensor *x = &args->in[0];
     const size_t channels = (size_t)x->dim[1];
-    (void)worker;
     for (size_t item = begin; item < end; item++) {
         const float *region = args->in[1].data + item / channels * 5;
         float *dst = args->out[0].data + item * (size_t)(roi->height * roi->width);
@@ -81,15 +79,10 @@ static void pool_planes(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static void run_planes(const rml_op_args *args, rml_pool_fn fn)
-{
-    rml_op_args copy = *args;
-    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, fn, &copy);
-}
-
 static void run_pool(const rml_op_args *args)
 {
-    run_planes(args, pool_planes);
+    rml_op_parallel(args, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), SIZE_MAX,
+                    pool_planes);
 }
 
 const rml_op rml_op_roi_pool = {.name = "roi_pool",
@@ -182,13 +175,11 @@ static float align_bin(const rml_roi_attr *roi, const rml_tensor *x, const float
     return (float)(roi->max ? most : count > 0 ? sum / count : 0);
 }
 
-static void align_planes(void *context, size_t begin, size_t end, int worker)
+static void align_planes(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_roi_attr *roi = &args->attr->roi;
     const rml_tensor *x = &args->in[0];
     const size_t channels = (size_t)x->dim[1];
-    (void)worker;
     for (size_t item = begin; item < end; item++) {
         const size_t index = item / channels;
         const float *region = args->in[1].data + index * 4;
@@ -203,7 +194,8 @@ static void align_planes(void *context, size_t begin, size_t end, int worker)
 
 static void run_align(const rml_op_args *args)
 {
-    run_planes(args, align_planes);
+    rml_op_parallel(args, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), SIZE_MAX,
+                    align_planes);
 }
 
 const rml_op rml_op_roi_align = {.name = "roi_align",

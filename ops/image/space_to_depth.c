@@ -66,29 +66,36 @@ static void take_channels(rml_tensor *view, const rml_shuffle_attr *shuffle, int
     view->dim[1] = channels;
 }
 
-static void run_space(const rml_op_args *args)
+// Moves all pixels of an image to the channels of another, or back. What a block lacks at the edge
+// is repeated there, or left away on the way back.
+static void move(const rml_op_args *args, const rml_tensor *image, const rml_tensor *deep)
 {
-    const rml_tensor *in = &args->in[0], *out = &args->out[0];
     const int64_t block = args->attr->shuffle.block;
+    const bool back = image == &args->out[0];
     for (int64_t d = 0; d < block * block; d++) {
         span rows[2], cols[2];
-        split(in->dim[2], block, out->dim[2], d / block, rows);
-        split(in->dim[3], block, out->dim[3], d % block, cols);
-        for (int part = 0; part < 4; part++) {
+        split(image->dim[2], block, deep->dim[2], d / block, rows);
+        split(image->dim[3], block, deep->dim[3], d % block, cols);
+        for (int part = 0; part < (back ? 1 : 4); part++) {
             const span *row = &rows[part / 2], *col = &cols[part % 2];
-            rml_tensor src = *in, dst = *out;
+            rml_tensor flat = *image, of = *deep;
             if (row->count == 0 || col->count == 0)
                 continue;
-            rml_tensor_advance(&src, row->from * in->stride[2] + col->from * in->stride[3]);
-            src.stride[2] *= row->step;
-            src.stride[3] *= col->step;
-            take_channels(&dst, &args->attr->shuffle, d, in->dim[1]);
-            rml_tensor_advance(&dst, row->first * out->stride[2] + col->first * out->stride[3]);
-            src.dim[2] = dst.dim[2] = row->count;
-            src.dim[3] = dst.dim[3] = col->count;
-            rml_copy_view(args, &src, &dst);
+            rml_tensor_advance(&flat, row->from * image->stride[2] + col->from * image->stride[3]);
+            flat.stride[2] *= row->step;
+            flat.stride[3] *= col->step;
+            take_channels(&of, &args->attr->shuffle, d, image->dim[1]);
+            rml_tensor_advance(&of, row->first * deep->stride[2] + col->first * deep->stride[3]);
+            flat.dim[2] = of.dim[2] = row->count;
+            flat.dim[3] = of.dim[3] = col->count;
+            rml_copy_view(args, back ? &of : &flat, back ? &flat : &of);
         }
     }
+}
+
+static void run_space(const rml_op_args *args)
+{
+    move(args, &args->in[0], &args->out[0]);
 }
 
 const rml_op rml_op_space_to_depth = {.name = "space_to_depth",
@@ -131,23 +138,7 @@ static rml_status infer_depth(const rml_op_node *node, rml_shape *out, rml_error
 
 static void run_depth(const rml_op_args *args)
 {
-    const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    const int64_t block = args->attr->shuffle.block;
-    for (int64_t d = 0; d < block * block; d++) {
-        span rows[2], cols[2];
-        split(out->dim[2], block, in->dim[2], d / block, rows);
-        split(out->dim[3], block, in->dim[3], d % block, cols);
-        rml_tensor src = *in, dst = *out;
-        if (rows->count == 0 || cols->count == 0)
-            continue;
-        take_channels(&src, &args->attr->shuffle, d, out->dim[1]);
-        rml_tensor_advance(&dst, rows->from * out->stride[2] + cols->from * out->stride[3]);
-        dst.stride[2] *= block;
-        dst.stride[3] *= block;
-        src.dim[2] = dst.dim[2] = rows->count;
-        src.dim[3] = dst.dim[3] = cols->count;
-        rml_copy_view(args, &src, &dst);
-    }
+    move(args, &args->out[0], &args->in[0]);
 }
 
 const rml_op rml_op_depth_to_space = {.name = "depth_to_space",

@@ -29,26 +29,6 @@ static inline void copy_element(char *dst, const char *src, size_t bytes)
     }
 }
 
-static size_t part_of(size_t item_bytes)
-{
-    return item_bytes < PART_BYTES ? PART_BYTES / (item_bytes + 1) + 1 : 1;
-}
-
-// The elements of `indices` where they are known, each for a dimension of `size`.
-static rml_status check_range(const rml_fact *indices, int64_t size, int axis, rml_error *err)
-{
-    size_t count;
-    if (!indices->data || size < 0 || !rml_shape_count(&indices->shape, &count))
-        return RML_OK;
-    for (size_t i = 0; i < count; i++) {
-        const int64_t index = rml_index_at(indices->data, indices->dtype, i);
-        if (index < -size || index >= size)
-            return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
-                            (long long)index, axis, (long long)size);
-    }
-    return RML_OK;
-}
-
 // ---- gather: whole slices -----------------------------------------------------------------------
 
 static rml_status infer_gather(const rml_op_node *node, rml_shape *out, rml_error *err)
@@ -62,7 +42,7 @@ static rml_status infer_gather(const rml_op_node *node, rml_shape *out, rml_erro
     if (data->rank - 1 + indices->rank > RML_MAX_RANK)
         return rml_fail(err, RML_ERR_LIMIT, "an output of %d dimensions, at most %d",
                         data->rank - 1 + indices->rank, RML_MAX_RANK);
-    RML_TRY(check_range(&node->in[1], data->dim[axis], axis, err));
+    RML_TRY(rml_indices_check(&node->in[1], data, axis, 1, err));
     out->rank = 0;
     for (int i = 0; i < axis; i++)
         out->dim[out->rank++] = data->dim[i];
@@ -73,22 +53,32 @@ static rml_status infer_gather(const rml_op_node *node, rml_shape *out, rml_erro
     return RML_OK;
 }
 
-typedef struct gather_context {
+// Tuples of indices, each for `depth` axes from `first` on, pick slices of what lies behind them.
+// What lies in front has the same tuples for each, or its own.
+typedef struct slices {
     const rml_tensor *data, *indices, *out;
-    int64_t size;        // of the axis
-    size_t count, bytes; // indices, and bytes of a slice
-} gather_context;
+    int first;
+    size_t depth, count; // tuples for each
+    bool own;
+    size_t bytes, outer_bytes; // of a slice; of what is picked from
+} slices;
 
-static void gather_part(void *context, size_t begin, size_t end, int worker)
+static void slices_part(void *context, size_t begin, size_t end, int worker)
 {
-    const gather_context *at = context;
-    const char *src = at->data->raw;
+    const slices *at = context;
+    const int64_t *dim = &at->data->dim[at->first], *stride = &at->data->stride[at->first];
+    const size_t element = rml_dtype_size(at->data->dtype);
     char *dst = (char *)at->out->raw + begin * at->bytes;
     size_t outer = begin / at->count, k = begin % at->count;
     (void)worker;
     for (size_t i = begin; i < end; i++, dst += at->bytes) {
-        const size_t from = outer * (size_t)at->size + (size_t)picked(at->indices, k, at->size);
-        copy_element(dst, src + from * at->bytes, at->bytes);
+        const size_t tuple = at->own ? i : k;
+        int64_t from = 0;
+        for (size_t d = 0; d < at->depth; d++)
+            from += picked(at->indices, tuple * at->depth + d, dim[d]) * stride[d];
+        copy_element(dst,
+                     (const char *)at->data->raw + outer * at->outer_bytes + (size_t)from * element,
+                     at->bytes);
         if (++k == at->count) {
             k = 0;
             outer++;
@@ -96,24 +86,33 @@ static void gather_part(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static void run_gather(const rml_op_args *args)
+static void run_slices(const rml_op_args *args, int first, size_t depth, size_t count, bool own)
 {
     const rml_tensor *data = &args->in[0], *out = &args->out[0];
-    const int axis = rml_axis_of(args->attr->axis.axis, data->rank);
     const size_t element = rml_dtype_size(data->dtype);
-    gather_context context = {.data = data,
-                              .indices = &args->in[1],
-                              .out = out,
-                              .size = data->dim[axis],
-                              .count = rml_tensor_count(&args->in[1]),
-                              .bytes = rml_tensor_span(data, axis + 1, data->rank) * element};
+    const int behind = first + (int)depth;
+    slices at = {.data = data,
+                 .indices = &args->in[1],
+                 .out = out,
+                 .first = first,
+                 .depth = depth,
+                 .count = count,
+                 .own = own,
+                 .bytes = rml_tensor_span(data, behind, data->rank) * element,
+                 .outer_bytes = rml_tensor_span(data, first, data->rank) * element};
     if (rml_tensor_count(out) == 0)
         return;
-    if (context.size == 0) // no index is one
+    if (rml_tensor_count(data) == 0) // no index is one
         memset(out->raw, 0, rml_tensor_count(out) * element);
     else
-        rml_pool_run(args->pool, rml_tensor_span(data, 0, axis) * context.count,
-                     part_of(context.bytes), gather_part, &context);
+        rml_pool_run(args->pool, rml_tensor_span(data, 0, first) * count,
+                     at.bytes < PART_BYTES ? PART_BYTES / (at.bytes + 1) + 1 : 1, slices_part, &at);
+}
+
+static void run_gather(const rml_op_args *args)
+{
+    run_slices(args, rml_axis_of(args->attr->axis.axis, args->in[0].rank), 1,
+               rml_tensor_count(&args->in[1]), false);
 }
 
 const rml_op rml_op_gather = {.name = "gather",
@@ -140,18 +139,16 @@ static rml_status infer_elements(const rml_op_node *node, rml_shape *out, rml_er
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "indices %s do not fit data %s along axis %d",
                         rml_shape_text(indices, a), rml_shape_text(data, b), axis);
-    return check_range(&node->in[1], data->dim[axis], axis, err);
+    return rml_indices_check(&node->in[1], data, axis, 1, err);
 }
 
 // Rows of the indices along their last dimension.
-static void elements_rows(void *context, size_t begin, size_t end, int worker)
+static void elements_rows(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *data = &args->in[0], *indices = &args->in[1];
     const int last = indices->rank - 1, axis = rml_axis_of(args->attr->axis.axis, data->rank);
     const size_t bytes = rml_dtype_size(data->dtype), count = (size_t)indices->dim[last];
     const int64_t size = data->dim[axis], step = data->stride[axis];
-    (void)worker;
     for (size_t row = begin; row < end; row++) {
         int64_t base = 0;
         size_t rest = row;
@@ -181,8 +178,7 @@ static void run_elements(const rml_op_args *args)
         return;
     }
     const size_t row = (size_t)out->dim[out->rank - 1];
-    rml_pool_run(args->pool, count / row, part_of(row * bytes), elements_rows,
-                 (void *)(uintptr_t)args);
+    rml_op_parallel(args, count / row, row * bytes, elements_rows);
 }
 
 const rml_op rml_op_gather_elements = {.name = "gather_elements",
@@ -223,66 +219,15 @@ static rml_status infer_nd(const rml_op_node *node, rml_shape *out, rml_error *e
         out->dim[out->rank++] = indices->dim[i];
     for (int i = inner; i < data->rank; i++)
         out->dim[out->rank++] = data->dim[i];
-    size_t count;
-    if (!node->in[1].data || depth == 0 || !rml_shape_count(indices, &count))
-        return RML_OK;
-    for (size_t i = 0; i < count; i++) {
-        const int axis = (int)(batch + (int64_t)(i % (size_t)depth));
-        const int64_t index = rml_index_at(node->in[1].data, node->in[1].dtype, i);
-        if (data->dim[axis] >= 0 && (index < -data->dim[axis] || index >= data->dim[axis]))
-            return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
-                            (long long)index, axis, (long long)data->dim[axis]);
-    }
-    return RML_OK;
-}
-
-typedef struct nd_context {
-    const rml_tensor *data, *indices, *out;
-    int batch;
-    size_t depth, per_batch, bytes; // tuples of a batch; bytes of a slice
-    size_t batch_bytes;
-} nd_context;
-
-static void nd_part(void *context, size_t begin, size_t end, int worker)
-{
-    const nd_context *at = context;
-    const size_t element = rml_dtype_size(at->data->dtype);
-    (void)worker;
-    for (size_t i = begin; i < end; i++) {
-        int64_t from = 0;
-        for (size_t k = 0; k < at->depth; k++) {
-            const int axis = at->batch + (int)k;
-            from += picked(at->indices, i * at->depth + k, at->data->dim[axis]) *
-                    at->data->stride[axis];
-        }
-        copy_element((char *)at->out->raw + i * at->bytes,
-                     (const char *)at->data->raw + i / at->per_batch * at->batch_bytes +
-                         (size_t)from * element,
-                     at->bytes);
-    }
+    return rml_indices_check(&node->in[1], data, (int)batch, (int)depth, err);
 }
 
 static void run_nd(const rml_op_args *args)
 {
-    const rml_tensor *data = &args->in[0], *indices = &args->in[1], *out = &args->out[0];
-    const int batch = (int)args->attr->gather_nd.batch, rank = indices->rank;
-    const size_t element = rml_dtype_size(data->dtype);
-    const size_t depth = (size_t)indices->dim[rank - 1];
-    nd_context context = {.data = data,
-                          .indices = indices,
-                          .out = out,
-                          .batch = batch,
-                          .depth = depth,
-                          .per_batch = rml_tensor_span(indices, batch, rank - 1),
-                          .bytes = rml_tensor_span(data, batch + (int)depth, data->rank) * element,
-                          .batch_bytes = rml_tensor_span(data, batch, data->rank) * element};
-    if (rml_tensor_count(out) == 0)
-        return;
-    if (rml_tensor_count(data) == 0) // no index is one
-        memset(out->raw, 0, rml_tensor_count(out) * element);
-    else
-        rml_pool_run(args->pool, rml_tensor_span(indices, 0, rank - 1), part_of(context.bytes),
-                     nd_part, &context);
+    const rml_tensor *indices = &args->in[1];
+    const int batch = (int)args->attr->gather_nd.batch, last = indices->rank - 1;
+    run_slices(args, batch, (size_t)indices->dim[last], rml_tensor_span(indices, batch, last),
+               true);
 }
 
 const rml_op rml_op_gather_nd = {.name = "gather_nd",

@@ -78,6 +78,22 @@ rml_status rml_list_axes(rml_list *list, int rank, rml_error *err)
     return RML_OK;
 }
 
+rml_status rml_indices_check(const rml_fact *indices, const rml_shape *data, int first, int depth,
+                             rml_error *err)
+{
+    size_t count;
+    if (!indices->data || depth < 1 || !rml_shape_count(&indices->shape, &count))
+        return RML_OK;
+    for (size_t i = 0; i < count; i++) {
+        const int axis = first + (int)(i % (size_t)depth);
+        const int64_t index = rml_index_at(indices->data, indices->dtype, i);
+        if (data->dim[axis] >= 0 && (index < -data->dim[axis] || index >= data->dim[axis]))
+            return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
+                            (long long)index, axis, (long long)data->dim[axis]);
+    }
+    return RML_OK;
+}
+
 bool rml_scalar_known(const rml_op_node *node, int index, int64_t *value)
 {
     if (index >= node->in_count || node->in[index].shape.rank < 0 || !node->in[index].data)

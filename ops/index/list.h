@@ -35,6 +35,11 @@ static inline int64_t rml_index_at(const void *data, rml_dtype dtype, size_t ind
     return dtype == RML_I64 ? ((const int64_t *)data)[index] : ((const int32_t *)data)[index];
 }
 
+// Refuses indices, where they are known, that are outside of `data`: element i is one of dimension
+// `first` + i % `depth`.
+rml_status rml_indices_check(const rml_fact *indices, const rml_shape *data, int first, int depth,
+                             rml_error *err);
+
 // The whole number in an input of one element of any type. False: not known.
 bool rml_scalar_known(const rml_op_node *node, int index, int64_t *value);
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define PART 4096 // elements a work item: enough to outweigh taking it
-
 static rml_status infer_one_hot(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const rml_shape *indices = &node->in[0].shape, *values = &node->in[2].shape;
@@ -32,15 +30,13 @@ static rml_status infer_one_hot(const rml_op_node *node, rml_shape *out, rml_err
 }
 
 // Items: what is in front of the axis.
-static void one_hot_part(void *context, size_t begin, size_t end, int worker)
+static void one_hot_part(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *indices = &args->in[0], *out = &args->out[0];
     const int axis = rml_axis_of(args->attr->axis.axis, out->rank);
     const size_t bytes = rml_dtype_size(out->dtype), inner = (size_t)out->stride[axis];
     const int64_t depth = out->dim[axis];
     const char *off = args->in[2].raw, *on = off + bytes;
-    (void)worker;
     for (size_t o = begin; o < end; o++) {
         char *dst = (char *)out->raw + o * (size_t)depth * inner * bytes;
         for (size_t i = 0; i < (size_t)depth * inner; i++)
@@ -66,7 +62,7 @@ static void run_one_hot(const rml_op_args *args)
     if (count == 0)
         return;
     const size_t slab = (size_t)(out->stride[axis] * out->dim[axis]);
-    rml_pool_run(args->pool, count / slab, PART / slab + 1, one_hot_part, (void *)(uintptr_t)args);
+    rml_op_parallel(args, count / slab, slab * rml_dtype_size(out->dtype), one_hot_part);
 }
 
 const rml_op rml_op_one_hot = {.name = "one_hot",

@@ -5,7 +5,6 @@
 
 #include <math.h>
 
-#define PART 4096                    // elements a work item: enough to outweigh taking it
 #define MAX_RANGE ((int64_t)1 << 53) // elements; a double counts so far
 
 static rml_status count_integers(const rml_fact *in, int64_t *count, rml_error *err)
@@ -54,14 +53,12 @@ static rml_status infer_range(const rml_op_node *node, rml_shape *out, rml_error
     return RML_OK;
 }
 
-static void range_part(void *context, size_t begin, size_t end, int worker)
+static void range_part(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *out = &args->out[0];
     const bool real = rml_dtype_is_float(out->dtype);
     double from = 0, by = 0;
     int64_t start = 0, step = 0;
-    (void)worker;
     if (real) {
         rml_dtype_convert(out->dtype, args->in[0].raw, RML_F64, &from, 1);
         rml_dtype_convert(out->dtype, args->in[2].raw, RML_F64, &by, 1);
@@ -83,8 +80,7 @@ static void range_part(void *context, size_t begin, size_t end, int worker)
 
 static void run_range(const rml_op_args *args)
 {
-    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), PART, range_part,
-                 (void *)(uintptr_t)args);
+    rml_op_parallel(args, rml_tensor_count(&args->out[0]), sizeof(float), range_part);
 }
 
 const rml_op rml_op_range = {.name = "range",

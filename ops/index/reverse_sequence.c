@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define PART_BYTES 16384 // of output a work item: enough to outweigh taking it
-
 static rml_status infer_reverse(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const rml_reverse_attr *reverse = &node->attr->reverse;
@@ -34,14 +32,12 @@ static rml_status infer_reverse(const rml_op_node *node, rml_shape *out, rml_err
 }
 
 // Items: slices of the output.
-static void reverse_part(void *context, size_t begin, size_t end, int worker)
+static void reverse_part(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *in = &args->in[0], *lengths = &args->in[1];
     const bool time_first = args->attr->reverse.time_axis == 0;
     const size_t bytes = rml_tensor_span(in, 2, in->rank) * rml_dtype_size(in->dtype);
     const int64_t steps = in->dim[time_first ? 0 : 1];
-    (void)worker;
     for (size_t i = begin; i < end; i++) {
         const size_t index[2] = {i / (size_t)in->dim[1], i % (size_t)in->dim[1]};
         const int64_t time = (int64_t)index[!time_first];
@@ -58,10 +54,8 @@ static void run_reverse(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0];
     if (rml_tensor_count(in))
-        rml_pool_run(
-            args->pool, rml_tensor_span(in, 0, 2),
-            PART_BYTES / (rml_tensor_span(in, 2, in->rank) * rml_dtype_size(in->dtype) + 1) + 1,
-            reverse_part, (void *)(uintptr_t)args);
+        rml_op_parallel(args, rml_tensor_span(in, 0, 2),
+                        rml_tensor_span(in, 2, in->rank) * rml_dtype_size(in->dtype), reverse_part);
 }
 
 const rml_op rml_op_reverse_sequence = {.name = "reverse_sequence",

@@ -22,14 +22,6 @@ static int64_t place_of(const rml_tensor *indices, size_t at, int64_t size)
     return index < 0 ? index + size : index;
 }
 
-static rml_status check_index(int64_t index, int64_t size, int axis, rml_error *err)
-{
-    if (size >= 0 && (index < -size || index >= size))
-        return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
-                        (long long)index, axis, (long long)size);
-    return RML_OK;
-}
-
 static void copy_data(const rml_op_args *args)
 {
     if (args->out[0].raw != args->in[0].raw)
@@ -103,13 +95,7 @@ static rml_status infer_elements(const rml_op_node *node, rml_shape *out, rml_er
         return rml_fail(
             err, RML_ERR_SHAPE, "indices %s and updates %s do not fit data %s along axis %d",
             rml_shape_text(indices, a), rml_shape_text(updates, b), rml_shape_text(data, c), axis);
-    size_t count;
-    if (!node->in[1].data || !rml_shape_count(indices, &count))
-        return RML_OK;
-    for (size_t i = 0; i < count; i++)
-        RML_TRY(check_index(rml_index_at(node->in[1].data, node->in[1].dtype, i), data->dim[axis],
-                            axis, err));
-    return RML_OK;
+    return rml_indices_check(&node->in[1], data, axis, 1, err);
 }
 
 // Offset in `data` of position `at` of a box of the sizes `like` has in dimensions [first, stop).
@@ -125,14 +111,12 @@ static int64_t offset_in(const rml_tensor *data, const rml_tensor *like, int fir
 }
 
 // Lines of the indices along the axis: no two of them meet.
-static void elements_lines(void *context, size_t begin, size_t end, int worker)
+static void elements_lines(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *indices = &args->in[1], *out = &args->out[0];
     const int rank = out->rank, axis = rml_axis_of(args->attr->scatter.axis, rank);
     const size_t bytes = rml_dtype_size(out->dtype), count = (size_t)indices->dim[axis];
     const size_t inner = rml_tensor_span(indices, axis + 1, rank);
-    (void)worker;
     while (begin < end) {
         const size_t outer = begin / inner, first = begin % inner;
         const size_t stop = end - begin < inner - first ? first + (end - begin) : inner;
@@ -162,8 +146,7 @@ static void run_elements(const rml_op_args *args)
     if (count == 0)
         return;
     const size_t line = (size_t)indices->dim[axis];
-    rml_pool_run(args->pool, count / line, PART / line + 1, elements_lines,
-                 (void *)(uintptr_t)args);
+    rml_op_parallel(args, count / line, line * sizeof(float), elements_lines);
 }
 
 const rml_op rml_op_scatter_elements = {.name = "scatter_elements",
@@ -205,15 +188,7 @@ static rml_status infer_nd(const rml_op_node *node, rml_shape *out, rml_error *e
         return RML_OK;
     RML_TRY(check_nd(data, indices, &node->in[2].shape, err));
     const int64_t depth = indices->dim[indices->rank - 1];
-    size_t count;
-    if (!node->in[1].data || depth < 1 || !rml_shape_count(indices, &count))
-        return RML_OK;
-    for (size_t i = 0; i < count; i++) {
-        const int axis = (int)(i % (size_t)depth);
-        RML_TRY(check_index(rml_index_at(node->in[1].data, node->in[1].dtype, i), data->dim[axis],
-                            axis, err));
-    }
-    return RML_OK;
+    return rml_indices_check(&node->in[1], data, 0, (int)depth, err);
 }
 
 typedef struct nd_context {
@@ -308,16 +283,14 @@ static rml_status infer_tensor_scatter(const rml_op_node *node, rml_shape *out, 
 }
 
 // Items: what is in front of the axis.
-static void tensor_scatter_part(void *context, size_t begin, size_t end, int worker)
+static void tensor_scatter_part(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *update = &args->in[1], *out = &args->out[0];
     const int axis = rml_axis_of(args->attr->tensor_scatter.axis, out->rank);
     const bool told = rml_op_input(args, 2);
     const int64_t length = out->dim[axis], piece = update->dim[axis];
     const size_t bytes = rml_tensor_span(out, axis + 1, out->rank) * rml_dtype_size(out->dtype);
     const size_t per_batch = rml_tensor_span(out, 1, axis);
-    (void)worker;
     for (size_t i = begin; i < end; i++) {
         int64_t first = told ? rml_index_at(args->in[2].raw, args->in[2].dtype, i / per_batch) : 0;
         if (args->attr->tensor_scatter.circular)
@@ -339,8 +312,7 @@ static void run_tensor_scatter(const rml_op_args *args)
     const int axis = rml_axis_of(args->attr->tensor_scatter.axis, args->out[0].rank);
     copy_data(args);
     if (rml_tensor_count(&args->in[1]))
-        rml_pool_run(args->pool, rml_tensor_span(&args->out[0], 0, axis), 8, tensor_scatter_part,
-                     (void *)(uintptr_t)args);
+        rml_op_parallel(args, rml_tensor_span(&args->out[0], 0, axis), 2048, tensor_scatter_part);
 }
 
 static const rml_algorithm tensor_scatter_algorithms[] = {

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define PART_BYTES 16384 // of output a work item: enough to outweigh taking it
-
 static rml_status infer_trilu(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
@@ -16,16 +14,14 @@ static rml_status infer_trilu(const rml_op_node *node, rml_shape *out, rml_error
     return rml_scalar_check(node, 1, "diagonal", err);
 }
 
-static void trilu_rows(void *context, size_t begin, size_t end, int worker)
+static void trilu_rows(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
     const bool upper = args->attr->trilu.upper, told = rml_op_input(args, 1);
     const int64_t rows = in->dim[in->rank - 2], columns = in->dim[in->rank - 1];
     const size_t bytes = rml_dtype_size(in->dtype);
     int64_t diagonal = told ? rml_index_at(args->in[1].raw, args->in[1].dtype, 0) : 0;
     diagonal = diagonal < -rows ? -rows : diagonal > columns ? columns : diagonal;
-    (void)worker;
     for (size_t row = begin; row < end; row++) {
         // Columns up to `split` are of the lower triangle (or, looked at as upper, outside it).
         int64_t split = (int64_t)(row % (size_t)rows) + diagonal + (upper ? 0 : 1);
@@ -46,9 +42,8 @@ static void run_trilu(const rml_op_args *args)
     const rml_tensor *in = &args->in[0];
     const size_t columns = (size_t)in->dim[in->rank - 1];
     if (rml_tensor_count(in))
-        rml_pool_run(args->pool, rml_tensor_count(in) / columns,
-                     PART_BYTES / (columns * rml_dtype_size(in->dtype) + 1) + 1, trilu_rows,
-                     (void *)(uintptr_t)args);
+        rml_op_parallel(args, rml_tensor_count(in) / columns, columns * rml_dtype_size(in->dtype),
+                        trilu_rows);
 }
 
 const rml_op rml_op_trilu = {.name = "trilu",

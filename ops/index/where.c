@@ -7,29 +7,15 @@ static rml_status infer_where(const rml_op_node *node, rml_shape *out, rml_error
 }
 
 #define CHOOSE(type)                                                                               \
-    for (size_t i = 0; i < count; i++) {                                                           \
-        const int64_t k = (int64_t)i;                                                              \
-        ((type *)(void *)at[0])[k * stride[0]] =                                                   \
-            condition[k * stride[1]] ? ((const type *)(const void *)at[2])[k * stride[2]]          \
-                                     : ((const type *)(const void *)at[3])[k * stride[3]];         \
-    }
+    for (int64_t k = 0; k < (int64_t)count; k++)                                                   \
+    ((type *)(void *)at[0])[k * stride[0]] =                                                       \
+        condition[k * stride[1]] ? ((const type *)(const void *)at[2])[k * stride[2]]              \
+                                 : ((const type *)(const void *)at[3])[k * stride[3]]
 
 static void where_run(const void *context, float *const *at, const int64_t *stride, size_t count)
 {
     const uint8_t *condition = (const uint8_t *)(const void *)at[1];
-    switch (*(const size_t *)context) {
-    case 4:
-        CHOOSE(uint32_t);
-        break;
-    case 8:
-        CHOOSE(uint64_t);
-        break;
-    case 2:
-        CHOOSE(uint16_t);
-        break;
-    default:
-        CHOOSE(uint8_t);
-    }
+    RML_BY_SIZE(*(const size_t *)context, CHOOSE);
 }
 
 static void run_where(const rml_op_args *args)

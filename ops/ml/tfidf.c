@@ -46,11 +46,9 @@ static int64_t count_gram(const rml_tensor *x, int64_t row, const rml_ngram *gra
     return count;
 }
 
-static void ngram_rows(void *context, size_t begin, size_t end, int worker)
+static void ngram_rows(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tfidf_attr *attr = &args->attr->ngrams;
-    (void)worker;
     for (size_t row = begin; row < end; row++) {
         float *y = args->out[0].data + row * (size_t)attr->places;
         for (int64_t k = 0; k < attr->places; k++)
@@ -66,8 +64,7 @@ static void ngram_rows(void *context, size_t begin, size_t end, int worker)
 static void run_ngrams(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0];
-    rml_op_args copy = *args;
-    rml_pool_run(args->pool, x->rank == 2 ? (size_t)x->dim[0] : 1, 1, ngram_rows, &copy);
+    rml_op_parallel(args, x->rank == 2 ? (size_t)x->dim[0] : 1, SIZE_MAX, ngram_rows);
 }
 
 const rml_op rml_op_tfidf = {.name = "ngrams",

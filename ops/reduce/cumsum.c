@@ -1,39 +1,25 @@
 // Running sums and products along an axis.
 #include "ops/elementwise/widen.h"
+#include "ops/index/list.h"
 
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
-#define CHUNK_ELEMENTS 16384 // read by a work item
-
-// The axis, or -1 where there is none of this number.
-static int axis_of(rml_dtype dtype, const void *data, int rank)
-{
-    int64_t axis = dtype == RML_I32 ? *(const int32_t *)data : *(const int64_t *)data;
-    axis += axis < 0 ? rank : 0;
-    return axis < 0 || axis >= rank ? -1 : (int)axis;
-}
-
 static rml_status infer_running(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape *axis = &node->in[1].shape;
-    char text[RML_SHAPE_TEXT_BYTES];
-    size_t count = 1;
-    if (axis->rank > 1 || (rml_shape_count(axis, &count) && count != 1))
-        return rml_fail(err, RML_ERR_SHAPE, "the axis is %s, and one number is expected",
-                        rml_shape_text(axis, text));
-    if (node->in[1].data && node->in[0].shape.rank >= 0 &&
-        axis_of(node->in[1].dtype, node->in[1].data, node->in[0].shape.rank) < 0)
-        return rml_fail(err, RML_ERR_SHAPE, "the axis is not one of input %s",
-                        rml_shape_text(&node->in[0].shape, text));
+    const rml_fact *axis = &node->in[1];
+    int unused;
     *out = node->in[0].shape;
-    return RML_OK;
+    RML_TRY(rml_scalar_check(node, 1, "axis", err));
+    return axis->data && out->rank >= 0
+               ? rml_axis_check(rml_index_at(axis->data, axis->dtype, 0), out, &unused, err)
+               : RML_OK;
 }
 
 typedef struct job {
     const rml_op_args *args;
     const rml_cumsum_attr *attr;
-    size_t count, inner; // of the axis, and of the dimensions behind it
+    rml_lines lines;
     rml_wide wide;
 } job;
 
@@ -55,15 +41,15 @@ static void start(const job *at, rml_widen *sum, size_t count)
             sum->u64[i] = at->attr->product;
 }
 
-static void run_row(const job *at, size_t row)
+static void run_row(const job *at, size_t first)
 {
-    const size_t parts = (at->count + RML_WIDEN_COUNT - 1) / RML_WIDEN_COUNT;
+    const size_t parts = (at->lines.count + RML_WIDEN_COUNT - 1) / RML_WIDEN_COUNT;
     rml_widen sum, x, y;
     start(at, &sum, 1);
     for (size_t part = 0; part < parts; part++) {
         const size_t from = (at->attr->reverse ? parts - 1 - part : part) * RML_WIDEN_COUNT;
-        const size_t count = rml_min_size(RML_WIDEN_COUNT, at->count - from);
-        rml_widen_read(&at->args->in[0], row * at->count + from, count, at->wide, &x);
+        const size_t count = rml_min_size(RML_WIDEN_COUNT, at->lines.count - from);
+        rml_widen_read(&at->args->in[0], first + from, count, at->wide, &x);
         for (size_t i = 0; i < count; i++) {
             const size_t k = at->attr->reverse ? count - 1 - i : i;
             if (at->attr->exclusive)
@@ -72,7 +58,7 @@ static void run_row(const job *at, size_t row)
             if (!at->attr->exclusive)
                 y.u64[k] = sum.u64[0];
         }
-        rml_widen_write(&at->args->out[0], row * at->count + from, count, at->wide, &y);
+        rml_widen_write(&at->args->out[0], first + from, count, at->wide, &y);
     }
 }
 
@@ -81,8 +67,9 @@ static void run_slices(const job *at, size_t first, size_t count)
 {
     rml_widen sum, x;
     start(at, &sum, count);
-    for (size_t k = 0; k < at->count; k++) {
-        const size_t from = first + (at->attr->reverse ? at->count - 1 - k : k) * at->inner;
+    for (size_t k = 0; k < at->lines.count; k++) {
+        const size_t from =
+            first + (at->attr->reverse ? at->lines.count - 1 - k : k) * at->lines.inner;
         rml_widen_read(&at->args->in[0], from, count, at->wide, &x);
         if (at->attr->exclusive)
             rml_widen_write(&at->args->out[0], from, count, at->wide, &sum);
@@ -93,35 +80,25 @@ static void run_slices(const job *at, size_t first, size_t count)
     }
 }
 
-static void running_part(void *context, size_t begin, size_t end, int worker)
+static void run_lines(const void *context, size_t line, size_t first, size_t count)
 {
     const job *at = context;
-    (void)worker;
-    for (size_t i = begin, n; i < end; i += n) {
-        n = 1;
-        if (at->inner == 1) {
-            run_row(at, i);
-            continue;
-        }
-        n = rml_min_size(rml_min_size(at->inner - i % at->inner, end - i), RML_WIDEN_COUNT);
-        run_slices(at, i / at->inner * at->inner * at->count + i % at->inner, n);
-    }
+    (void)line;
+    if (at->lines.inner == 1)
+        run_row(at, first);
+    else
+        run_slices(at, first, count);
 }
 
 static void run_running(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0];
-    const int axis = axis_of(args->in[1].dtype, args->in[1].raw, in->rank);
-    job at = {args, &args->attr->running, 1, 1, rml_wide_of(in->dtype)};
+    const int axis = rml_axis_of(rml_index_at(args->in[1].raw, args->in[1].dtype, 0), in->rank);
     // An axis that only the run tells may be none: then every element stands alone.
-    for (int i = 0; i < in->rank && axis >= 0; i++)
-        if (i == axis)
-            at.count = (size_t)in->dim[i];
-        else if (i > axis)
-            at.inner *= (size_t)in->dim[i];
-    const size_t chunk = at.count && at.count < CHUNK_ELEMENTS ? CHUNK_ELEMENTS / at.count : 1;
-    if (at.count)
-        rml_pool_run(args->pool, rml_tensor_count(in) / at.count, chunk, running_part, &at);
+    const job at = {args, &args->attr->running,
+                    axis < 0 ? (rml_lines){rml_tensor_count(in), 1, 1} : rml_lines_along(in, axis),
+                    rml_wide_of(in->dtype)};
+    rml_lines_run(&at.lines, args->pool, run_lines, &at);
 }
 
 const rml_op rml_op_cumsum = {.name = "running",

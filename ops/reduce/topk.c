@@ -1,5 +1,6 @@
 // The largest or smallest elements along an axis, best first; of equal ones the first comes first.
 #include "ops/elementwise/widen.h"
+#include "ops/index/list.h"
 
 #include "tensor/dtype.h"
 #include "tensor/size.h"
@@ -8,27 +9,19 @@
 
 static rml_status infer_topk(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_shape x = node->in[0].shape, *k = &node->in[1].shape;
-    const int axis = node->attr->topk.axis + (node->attr->topk.axis < 0 ? x.rank : 0);
+    const rml_shape *x = &node->in[0].shape;
+    const int64_t *wanted = node->in[1].data;
     char text[RML_SHAPE_TEXT_BYTES];
-    size_t count = 1;
-    if (k->rank > 1 || (rml_shape_count(k, &count) && count != 1))
-        return rml_fail(err, RML_ERR_SHAPE, "k is %s, and one number is expected",
-                        rml_shape_text(k, text));
-    out[0] = out[1] = x;
-    if (x.rank < 0)
+    int axis;
+    RML_TRY(rml_scalar_check(node, 1, "number of elements", err));
+    out[0] = out[1] = *x;
+    if (x->rank < 0)
         return RML_OK;
-    if (axis < 0 || axis >= x.rank)
-        return rml_fail(err, RML_ERR_SHAPE, "axis %d is not one of input %s", node->attr->topk.axis,
-                        rml_shape_text(&x, text));
-    out[0].dim[axis] = out[1].dim[axis] = -1;
-    if (!node->in[1].data)
-        return RML_OK;
-    const int64_t wanted = *(const int64_t *)node->in[1].data;
-    if (wanted < 0 || (x.dim[axis] >= 0 && wanted > x.dim[axis]))
+    RML_TRY(rml_axis_check(node->attr->topk.axis, x, &axis, err));
+    if (wanted && (*wanted < 0 || (x->dim[axis] >= 0 && *wanted > x->dim[axis])))
         return rml_fail(err, RML_ERR_SHAPE, "%lld elements are wanted of axis %d of %s",
-                        (long long)wanted, axis, rml_shape_text(&x, text));
-    out[0].dim[axis] = out[1].dim[axis] = wanted;
+                        (long long)*wanted, axis, rml_shape_text(x, text));
+    out[0].dim[axis] = out[1].dim[axis] = wanted ? *wanted : -1;
     return RML_OK;
 }
 
@@ -41,12 +34,10 @@ typedef struct job {
 static job make_job(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0];
-    const int axis = args->attr->topk.axis + (args->attr->topk.axis < 0 ? in->rank : 0);
-    job at = {args, (size_t)in->dim[axis], 1, (size_t)args->out[0].dim[axis],
-              rml_wide_of(in->dtype)};
-    for (int i = axis + 1; i < in->rank; i++)
-        at.inner *= (size_t)in->dim[i];
-    return at;
+    const int axis = rml_axis_of(args->attr->topk.axis, in->rank);
+    const rml_lines lines = rml_lines_along(in, axis);
+    return (job){args, lines.count, lines.inner, (size_t)args->out[0].dim[axis],
+                 rml_wide_of(in->dtype)};
 }
 
 // Of a worker: the keys of a row, and a heap of indices with the worst of the best on top.

@@ -3,13 +3,9 @@
 
 #include "tensor/dtype.h"
 
-enum { CAST_CHUNK = 4096 };
-
-static void cast_part(void *context, size_t begin, size_t end, int worker)
+static void cast_part(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_op_args *args = context;
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    (void)worker;
     rml_dtype_convert(in->dtype, (const char *)in->raw + begin * rml_dtype_size(in->dtype),
                       out->dtype, (char *)out->raw + begin * rml_dtype_size(out->dtype),
                       end - begin);
@@ -17,8 +13,7 @@ static void cast_part(void *context, size_t begin, size_t end, int worker)
 
 static void run_cast(const rml_op_args *args)
 {
-    rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), CAST_CHUNK, cast_part,
-                 (void *)(uintptr_t)args);
+    rml_op_parallel(args, rml_tensor_count(&args->out[0]), sizeof(float), cast_part);
 }
 
 const rml_op rml_op_cast = {.name = "cast",
