@@ -125,7 +125,7 @@ typedef void rml_binary_scalar_f32_fn(const float *a, float b, float *dst, size_
 
 // All functions that operators know; kernels are those in front of RML_UNARY_KERNELS.
 typedef enum rml_unary {
-#define UNARY(upper, lower, types) RML_UNARY_##upper,
+#define UNARY(upper, lower, types, onnx) RML_UNARY_##upper,
 #include "kernels/functions.inc"
 #undef UNARY
     RML_UNARY_COUNT,
@@ -133,7 +133,7 @@ typedef enum rml_unary {
 } rml_unary;
 
 typedef enum rml_binary {
-#define BINARY(upper, lower, types) RML_BINARY_##upper,
+#define BINARY(upper, lower, types, onnx) RML_BINARY_##upper,
 #include "kernels/functions.inc"
 #undef BINARY
     RML_BINARY_COUNT,

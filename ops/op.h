@@ -175,8 +175,11 @@ typedef struct rml_algorithm {
     void (*run)(const rml_op_args *args);
 } rml_algorithm;
 
-// The list of an operator with one algorithm, which takes everything and needs no memory.
-#define RML_ONE_WAY(title, function) ((const rml_algorithm[]){{.name = (title), .run = (function)}})
+// The list of an operator with one algorithm, which takes everything; with or without scratch
+// memory.
+#define RML_ONE_WAY(title, function) RML_ONE_WAY_IN(title, NULL, function)
+#define RML_ONE_WAY_IN(title, scratch, function)                                                   \
+    ((const rml_algorithm[]){{.name = (title), .scratch_bytes = (scratch), .run = (function)}})
 
 // How an operator takes images (values with four dimensions); see graph/passes/layout.c.
 typedef enum rml_op_layout {

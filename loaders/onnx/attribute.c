@@ -66,22 +66,6 @@ static rml_status read_head(rml_onnx_reader *reader, const rml_protobuf *message
 
 // ---- numbers ----------------------------------------------------------------------------------
 
-static rml_status count_numbers(rml_onnx_reader *reader, const rml_protobuf *message,
-                                uint32_t number, rml_protobuf_wire wire, size_t *count)
-{
-    rml_protobuf rest = *message, numbers;
-    rml_protobuf_field field;
-    bool more = true;
-    size_t now = 0;
-    for (*count = 0;; *count += now) {
-        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
-        if (!more)
-            return RML_OK;
-        RML_TRY(rml_protobuf_numbers(message, &field, wire, "an attribute's numbers", &numbers,
-                                     &now, reader->err));
-    }
-}
-
 // Of a number that is no list the last one counts, and one that is not there is 0, as protobuf
 // prescribes.
 static rml_status read_numbers(rml_onnx_reader *reader, const rml_protobuf *message,
@@ -96,7 +80,8 @@ static rml_status read_numbers(rml_onnx_reader *reader, const rml_protobuf *mess
     uint64_t value = 0;
     float *floats = NULL;
     int64_t *integers = NULL;
-    RML_TRY(count_numbers(reader, message, number, wire, &out->count));
+    RML_TRY(rml_onnx_count_numbers(reader, message, number, wire, "an attribute's numbers",
+                                   &out->count, &numbers));
     if (!out->is_list)
         out->count = 1;
     if (is_float)

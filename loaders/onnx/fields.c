@@ -45,6 +45,24 @@ rml_status rml_onnx_count(const rml_protobuf *message, uint32_t number, size_t *
     }
 }
 
+rml_status rml_onnx_count_numbers(rml_onnx_reader *reader, const rml_protobuf *message,
+                                  uint32_t number, rml_protobuf_wire wire, const char *what,
+                                  size_t *count, rml_protobuf *first)
+{
+    rml_protobuf rest = *message, numbers;
+    rml_protobuf_field field;
+    bool more = true;
+    size_t now = 0;
+    for (*count = 0;; *count += now) { // each has a byte at least, so that the sum fits
+        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
+        if (!more)
+            return RML_OK;
+        RML_TRY(rml_protobuf_numbers(message, &field, wire, what, &numbers, &now, reader->err));
+        if (*count == 0)
+            *first = numbers;
+    }
+}
+
 rml_status rml_onnx_read_text(rml_onnx_reader *reader, const rml_protobuf_field *field,
                               const char *what, rml_onnx_text *out)
 {

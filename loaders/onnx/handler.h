@@ -98,8 +98,6 @@ extern const rml_onnx_entry rml_onnx_learned[];
 extern const rml_onnx_entry rml_onnx_norm[];
 extern const rml_onnx_entry rml_onnx_reduce[];
 
-const rml_onnx_entry *rml_onnx_find_entry(const char *op_type); // in any of them
-
 // ---- for handlers -------------------------------------------------------------------------------
 
 // `option` of the entry that the call came by.

@@ -179,14 +179,30 @@ static const char *name_of(const rml_onnx_importer *importer, const rml_onnx_nod
     return node->op_type;
 }
 
+// In the tables of all families.
+static const rml_onnx_entry *find_entry(const char *op_type)
+{
+    static const rml_onnx_entry *const families[] = {
+        rml_onnx_convolution, rml_onnx_core,      rml_onnx_elementwise, rml_onnx_index,
+        rml_onnx_pooling,     rml_onnx_product,   rml_onnx_quantize,    rml_onnx_recurrent,
+        rml_onnx_resampling,  rml_onnx_shape,     rml_onnx_spectrum,    rml_onnx_norm,
+        rml_onnx_reduce,      rml_onnx_attention, rml_onnx_learned,
+    };
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const rml_onnx_entry *entry = families[f]; entry->op_type; entry++)
+            if (strcmp(entry->op_type, op_type) == 0)
+                return entry;
+    return NULL;
+}
+
 // Operators of other domains than ONNX's own have entries with the domain in front.
 static const rml_onnx_entry *entry_of(const rml_onnx_node *node)
 {
     char name[128];
     if (!*node->domain)
-        return rml_onnx_find_entry(node->op_type);
+        return find_entry(node->op_type);
     const int length = snprintf(name, sizeof name, "%s.%s", node->domain, node->op_type);
-    return length < (int)sizeof name ? rml_onnx_find_entry(name) : NULL;
+    return length < (int)sizeof name ? find_entry(name) : NULL;
 }
 
 // Why no handler can be asked, or NULL.

@@ -250,46 +250,16 @@ static const rml_onnx_field is_inf[] = {
     {                                                                                              \
         .op_type = title, .op = RML_OP_UNARY, .fields = list, .option = RML_UNARY_##which          \
     }
-#define UNARY(title, which) OF(title, unary, which)
+#define UNARY(upper, lower, types, onnx) OF(onnx, unary, upper),
 #define BY(title, handler, which)                                                                  \
     {                                                                                              \
         .op_type = title, .import = handler, .option = RML_BINARY_##which                          \
     }
-#define BINARY(title, which) BY(title, import_binary, which)
+#define BINARY(upper, lower, types, onnx) BY(onnx, import_binary, upper),
 #define MANY(title, which) BY(title, import_many, which)
 
 const rml_onnx_entry rml_onnx_elementwise[] = {
-    UNARY("Abs", ABS),
-    UNARY("Acos", ACOS),
-    UNARY("Acosh", ACOSH),
-    UNARY("Asin", ASIN),
-    UNARY("Asinh", ASINH),
-    UNARY("Atan", ATAN),
-    UNARY("Atanh", ATANH),
-    UNARY("BitwiseNot", BIT_NOT),
-    UNARY("Ceil", CEIL),
-    UNARY("Cos", COS),
-    UNARY("Cosh", COSH),
-    UNARY("Erf", ERF),
-    UNARY("Exp", EXP),
-    UNARY("Floor", FLOOR),
-    UNARY("HardSwish", HARD_SWISH),
-    UNARY("IsNaN", IS_NAN),
-    UNARY("Log", LOG),
-    UNARY("Mish", MISH),
-    UNARY("Neg", NEG),
-    UNARY("Not", NOT),
-    UNARY("Reciprocal", RECIPROCAL),
-    UNARY("Round", ROUND),
-    UNARY("Sigmoid", SIGMOID),
-    UNARY("Sign", SIGN),
-    UNARY("Sin", SIN),
-    UNARY("Sinh", SINH),
-    UNARY("Softplus", SOFTPLUS),
-    UNARY("Softsign", SOFTSIGN),
-    UNARY("Sqrt", SQRT),
-    UNARY("Tan", TAN),
-    UNARY("Tanh", TANH),
+#include "kernels/functions.inc"
     OF("Celu", alpha, CELU),
     OF("Elu", alpha, ELU),
     OF("HardSigmoid", hard_sigmoid, HARD_SIGMOID),
@@ -298,22 +268,6 @@ const rml_onnx_entry rml_onnx_elementwise[] = {
     OF("Relu", relu, CLAMP),
     OF("Shrink", shrink, SHRINK),
     OF("ThresholdedRelu", alpha, THRESHOLDED_RELU),
-    BINARY("Add", ADD),
-    BINARY("And", AND),
-    BINARY("BitwiseAnd", BIT_AND),
-    BINARY("BitwiseOr", BIT_OR),
-    BINARY("BitwiseXor", BIT_XOR),
-    BINARY("Div", DIV),
-    BINARY("Equal", EQUAL),
-    BINARY("Greater", GREATER),
-    BINARY("GreaterOrEqual", GREATER_EQUAL),
-    BINARY("Less", LESS),
-    BINARY("LessOrEqual", LESS_EQUAL),
-    BINARY("Mul", MUL),
-    BINARY("Or", OR),
-    BINARY("Pow", POW),
-    BINARY("Sub", SUB),
-    BINARY("Xor", XOR),
     MANY("Max", MAX),
     MANY("Mean", ADD),
     MANY("Min", MIN),

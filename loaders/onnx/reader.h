@@ -61,6 +61,11 @@ rml_status rml_onnx_read(rml_onnx_reader *reader, const rml_protobuf *message,
 rml_status rml_onnx_count(const rml_protobuf *message, uint32_t number, size_t *count,
                           rml_error *err);
 
+// The numbers in all occurrences of a field, and the first occurrence.
+rml_status rml_onnx_count_numbers(rml_onnx_reader *reader, const rml_protobuf *message,
+                                  uint32_t number, rml_protobuf_wire wire, const char *what,
+                                  size_t *count, rml_protobuf *first);
+
 // A name: UTF-8 without control characters, not longer than the limit.
 rml_status rml_onnx_name(rml_onnx_reader *reader, const rml_protobuf_field *field, const char *what,
                          const char **out);

@@ -165,25 +165,6 @@ static const typed_field *field_of(rml_dtype dtype)
     }
 }
 
-// The numbers in all occurrences of a field, and the first occurrence.
-static rml_status count_numbers(tensor_fields *t, const typed_field *typed, size_t *count,
-                                rml_protobuf *first)
-{
-    rml_protobuf rest = *t->message, numbers;
-    rml_protobuf_field field;
-    bool more = true;
-    size_t now = 0;
-    for (*count = 0;; *count += now) { // each has a byte at least, so that the sum fits
-        RML_TRY(rml_onnx_next(&rest, typed->number, &field, &more, t->reader->err));
-        if (!more)
-            return RML_OK;
-        RML_TRY(rml_protobuf_numbers(t->message, &field, typed->wire, typed->name, &numbers, &now,
-                                     t->reader->err));
-        if (*count == 0)
-            *first = numbers;
-    }
-}
-
 // False when an encoded number is not one of the type's.
 static bool put_element(rml_dtype dtype, uint64_t value, uint8_t *dst)
 {
@@ -238,7 +219,8 @@ static rml_status find_typed(tensor_fields *t, const typed_field *right, size_t 
     for (size_t i = 0; i < TYPED_FIELDS; i++) {
         rml_protobuf place;
         size_t now = 0;
-        RML_TRY(count_numbers(t, &typed_fields[i], &now, &place));
+        RML_TRY(rml_onnx_count_numbers(t->reader, t->message, typed_fields[i].number,
+                                       typed_fields[i].wire, typed_fields[i].name, &now, &place));
         if (&typed_fields[i] == right) {
             *count = now;
             *first = place;

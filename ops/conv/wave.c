@@ -123,11 +123,10 @@ static void run_norm(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)args->in[0].dim[0], 1, norm_items, &copy);
 }
 
-static const rml_algorithm norm_algorithms[] = {
-    {.name = "from-wave", .scratch_bytes = norm_scratch, .run = run_norm}};
-
-const rml_op rml_op_wave_norm = {
-    .name = "wave_norm", .inputs = {4, 4}, .infer = infer_norm, .algorithms = norm_algorithms};
+const rml_op rml_op_wave_norm = {.name = "wave_norm",
+                                 .inputs = {4, 4},
+                                 .infer = infer_norm,
+                                 .algorithms = RML_ONE_WAY_IN("from-wave", norm_scratch, run_norm)};
 
 // ---- wave_conv ----------------------------------------------------------------------------------
 
@@ -212,12 +211,10 @@ static void run_conv(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm conv_algorithms[] = {
-    {.name = "indirect-gemm", .scratch_bytes = conv_scratch, .run = run_conv}};
-
 const rml_op rml_op_wave_conv = {.name = "wave_conv",
                                  .inputs = {3, 3},
                                  .layout = RML_OP_CHANNELS_LAST,
                                  .infer = infer_conv,
                                  .macs = macs,
-                                 .algorithms = conv_algorithms};
+                                 .algorithms =
+                                     RML_ONE_WAY_IN("indirect-gemm", conv_scratch, run_conv)};

@@ -15,13 +15,13 @@ typedef struct entry {
 } entry;
 
 static const entry unary[] = {
-#define UNARY(upper, lower, types) [RML_UNARY_##upper] = {lower, types},
+#define UNARY(upper, lower, types, onnx) [RML_UNARY_##upper] = {lower, types},
 #include "kernels/functions.inc"
 #undef UNARY
 };
 
 static const entry binary[] = {
-#define BINARY(upper, lower, types) [RML_BINARY_##upper] = {lower, types},
+#define BINARY(upper, lower, types, onnx) [RML_BINARY_##upper] = {lower, types},
 #include "kernels/functions.inc"
 #undef BINARY
 };

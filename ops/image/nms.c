@@ -194,12 +194,9 @@ static void run_nms(const rml_op_args *args)
     *(int64_t *)args->out[1].raw = (int64_t)total;
 }
 
-static const rml_algorithm nms_algorithms[] = {
-    {.name = "heap", .scratch_bytes = nms_scratch, .run = run_nms}};
-
 const rml_op rml_op_nms = {.name = "nms",
                            .inputs = {2, 5},
 
                            .signature = "ffiff>ll",
                            .infer_values = infer_nms,
-                           .algorithms = nms_algorithms};
+                           .algorithms = RML_ONE_WAY_IN("heap", nms_scratch, run_nms)};

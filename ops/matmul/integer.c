@@ -249,14 +249,13 @@ static uint64_t macs_matmul(const rml_op_args *args)
            (uint64_t)args->in[0].dim[args->in[0].rank - 1];
 }
 
-static const rml_algorithm matmul_algorithms[] = {
-    {.name = "exact-gemm", .scratch_bytes = scratch_matmul, .run = run_matmul}};
 const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
                                       .inputs = {2, 4},
                                       .types = types,
                                       .infer = infer_matmul,
                                       .macs = macs_matmul,
-                                      .algorithms = matmul_algorithms};
+                                      .algorithms =
+                                          RML_ONE_WAY_IN("exact-gemm", scratch_matmul, run_matmul)};
 
 // ---- convolution: x [N,C,...], w [O,C/g,...], a zero point of x, one or O of w
 
@@ -347,11 +346,10 @@ static uint64_t macs_conv(const rml_op_args *args)
     return (uint64_t)rml_tensor_count(&args->out[0]) * conv_depth(args);
 }
 
-static const rml_algorithm conv_algorithms[] = {
-    {.name = "exact-gemm", .scratch_bytes = scratch_conv, .run = run_conv}};
 const rml_op rml_op_integer_conv = {.name = "integer-conv",
                                     .inputs = {2, 4},
                                     .types = types,
                                     .infer = infer_conv,
                                     .macs = macs_conv,
-                                    .algorithms = conv_algorithms};
+                                    .algorithms =
+                                        RML_ONE_WAY_IN("exact-gemm", scratch_conv, run_conv)};

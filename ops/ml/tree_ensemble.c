@@ -100,10 +100,9 @@ static void run_trees(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)args->in[0].dim[0], 16, tree_rows, &copy);
 }
 
-static const rml_algorithm trees_algorithms[] = {
-    {.name = "walk", .scratch_bytes = scratch_bytes, .run = run_trees}};
 const rml_op rml_op_tree_ensemble = {.name = "trees",
                                      .inputs = {1, 1},
                                      .signature = "h>0",
                                      .infer = infer_trees,
-                                     .algorithms = trees_algorithms};
+                                     .algorithms =
+                                         RML_ONE_WAY_IN("walk", scratch_bytes, run_trees)};

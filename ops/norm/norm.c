@@ -68,15 +68,13 @@ static void run_batch_norm(const rml_op_args *args)
     rml_pool_run(args->pool, pixels_of(&args->in[0]), PIXEL_CHUNK, batch_norm_pixels, &copy);
 }
 
-static const rml_algorithm batch_norm_algorithms[] = {
-    {.name = "scale-shift", .scratch_bytes = batch_norm_scratch, .run = run_batch_norm}};
-
-const rml_op rml_op_batch_norm = {.name = "batch_norm",
-                                  .inputs = {5, 5},
-                                  .layout = RML_OP_CHANNELS_LAST,
-                                  .in_place = true,
-                                  .infer = infer_batch_norm,
-                                  .algorithms = batch_norm_algorithms};
+const rml_op rml_op_batch_norm = {
+    .name = "batch_norm",
+    .inputs = {5, 5},
+    .layout = RML_OP_CHANNELS_LAST,
+    .in_place = true,
+    .infer = infer_batch_norm,
+    .algorithms = RML_ONE_WAY_IN("scale-shift", batch_norm_scratch, run_batch_norm)};
 
 // ---- L2 normalisation: y = x / (sqrt(sum over c of x^2) + eps) * scale[c] --------------------
 

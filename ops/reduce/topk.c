@@ -139,11 +139,9 @@ static void run_topk(const rml_op_args *args)
                      1 + 4096 / (at.count + 1), topk_rows, &at);
 }
 
-static const rml_algorithm topk_algorithms[] = {
-    {.name = "heap", .scratch_bytes = scratch_bytes, .run = run_topk}};
 const rml_op rml_op_topk = {.name = "topk",
                             .inputs = {2, 2},
 
                             .signature = "*l>0l",
                             .infer_values = infer_topk,
-                            .algorithms = topk_algorithms};
+                            .algorithms = RML_ONE_WAY_IN("heap", scratch_bytes, run_topk)};

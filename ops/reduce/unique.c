@@ -116,11 +116,9 @@ static void run_unique(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm unique_algorithms[] = {
-    {.name = "sort", .scratch_bytes = scratch_bytes, .run = run_unique}};
 const rml_op rml_op_unique = {.name = "unique",
                               .inputs = {1, 1},
 
                               .signature = "*>lll",
                               .infer = infer_unique,
-                              .algorithms = unique_algorithms};
+                              .algorithms = RML_ONE_WAY_IN("sort", scratch_bytes, run_unique)};

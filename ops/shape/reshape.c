@@ -87,14 +87,6 @@ static rml_status infer_reshape(const rml_op_node *node, rml_shape *out, rml_err
     return RML_OK;
 }
 
-const rml_op rml_op_reshape = {.name = "reshape",
-                               .inputs = {1, 2},
-                               .in_place = true,
-                               .keeps_memory = true,
-                               .signature = "*i>0",
-                               .infer_values = infer_reshape,
-                               .algorithms = same_algorithms};
-
 // ---- squeeze: without axes, all dimensions of size 1 go ----------------------------------------
 
 static void squeeze_all(const rml_shape *from, rml_shape *out)
@@ -143,14 +135,6 @@ static rml_status infer_squeeze(const rml_op_node *node, rml_shape *out, rml_err
     return RML_OK;
 }
 
-const rml_op rml_op_squeeze = {.name = "squeeze",
-                               .inputs = {1, 2},
-                               .in_place = true,
-                               .keeps_memory = true,
-                               .signature = "*i>0",
-                               .infer_values = infer_squeeze,
-                               .algorithms = same_algorithms};
-
 // ---- unsqueeze: axes are those of the output ---------------------------------------------------
 
 static rml_status infer_unsqueeze(const rml_op_node *node, rml_shape *out, rml_error *err)
@@ -179,14 +163,6 @@ static rml_status infer_unsqueeze(const rml_op_node *node, rml_shape *out, rml_e
     return RML_OK;
 }
 
-const rml_op rml_op_unsqueeze = {.name = "unsqueeze",
-                                 .inputs = {2, 2},
-                                 .in_place = true,
-                                 .keeps_memory = true,
-                                 .signature = "*i>0",
-                                 .infer_values = infer_unsqueeze,
-                                 .algorithms = same_algorithms};
-
 // ---- flatten: two dimensions, cut in front of the axis -----------------------------------------
 
 static rml_status infer_flatten(const rml_op_node *node, rml_shape *out, rml_error *err)
@@ -208,14 +184,6 @@ static rml_status infer_flatten(const rml_op_node *node, rml_shape *out, rml_err
     return RML_OK;
 }
 
-const rml_op rml_op_flatten = {.name = "flatten",
-                               .inputs = {1, 1},
-                               .in_place = true,
-                               .keeps_memory = true,
-                               .signature = "*i>0",
-                               .infer_values = infer_flatten,
-                               .algorithms = same_algorithms};
-
 // ---- bitcast: the same bytes as elements of another type of their size -------------------------
 
 static rml_status types_bitcast(const rml_op_node *node, rml_dtype *out, rml_error *err)
@@ -232,3 +200,19 @@ const rml_op rml_op_bitcast = {.name = "bitcast",
                                .types = types_bitcast,
                                .infer = rml_infer_same,
                                .algorithms = same_algorithms};
+
+// ---- tables -------------------------------------------------------------------------------------
+
+#define SAME(lower, least, most)                                                                   \
+    const rml_op rml_op_##lower = {.name = #lower,                                                 \
+                                   .inputs = {least, most},                                        \
+                                   .in_place = true,                                               \
+                                   .keeps_memory = true,                                           \
+                                   .signature = "*i>0",                                            \
+                                   .infer_values = infer_##lower,                                  \
+                                   .algorithms = same_algorithms}
+
+SAME(reshape, 1, 2);
+SAME(squeeze, 1, 2);
+SAME(unsqueeze, 2, 2);
+SAME(flatten, 1, 1);

@@ -222,13 +222,11 @@ static void run_dft(const rml_op_args *args)
     rml_pool_run(args->pool, count / job.given / job.out_parts, 1, dft_lines, &job);
 }
 
-static const rml_algorithm dft_algorithms[] = {
-    {.name = "lines", .scratch_bytes = scratch_dft, .run = run_dft}};
 const rml_op rml_op_dft = {.name = "dft",
                            .inputs = {1, 3},
                            .signature = "rll>0",
                            .infer_values = infer_dft,
-                           .algorithms = dft_algorithms};
+                           .algorithms = RML_ONE_WAY_IN("lines", scratch_dft, run_dft)};
 
 // ---- stft: x [B,L,1 or 2], step i64, window [F], length i64 -> [B,frames,bins,2]
 
@@ -332,10 +330,8 @@ static void run_stft(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)y->dim[0] * job.frames, 1, stft_frames, &job);
 }
 
-static const rml_algorithm stft_algorithms[] = {
-    {.name = "frames", .scratch_bytes = scratch_stft, .run = run_stft}};
 const rml_op rml_op_stft = {.name = "stft",
                             .inputs = {2, 4},
                             .signature = "rl0l>0",
                             .infer_values = infer_stft,
-                            .algorithms = stft_algorithms};
+                            .algorithms = RML_ONE_WAY_IN("frames", scratch_stft, run_stft)};
