@@ -21,6 +21,19 @@ void rml_build_wav2vec2_features(rml_params *params);
 void rml_build_wav2vec2_encoder(rml_params *params);
 void rml_build_whisper_encoder(rml_params *params);
 
+// Parts of "wav2vec2-encoder" that take little memory together, with its bits:
+//   front  features (N,T,512) -> hidden (N,T,C) before the first layer; sets the number of layers
+//   keys   hidden, any rows -> key, value of a layer
+//   layer  hidden, any rows; key and value of all -> made, the rows behind the layer
+void rml_build_wav2vec2_front(rml_params *params);
+void rml_build_wav2vec2_keys(rml_params *params);
+void rml_build_wav2vec2_layer(rml_params *params);
+
+// As rml_model_create, of one such part.
+rml_status rml_model_create_part(rml_model **out, void (*build)(rml_params *params), int64_t *part,
+                                 const rml_weights *weights, const rml_model_settings *settings,
+                                 rml_error *err);
+
 // Gives the inputs and outputs of `graph` the names and the order of those of `like`, to which they
 // are matched by name, or else by rank and sizes. Further outputs of `graph` are dropped. Other
 // element types than those of `like` are refused unless they may stay (`keep_types`).

@@ -21,6 +21,7 @@ struct rml_params {
     rml_weights *fill;
     uint64_t random;
     const char *config_source;
+    int64_t *part;
     rml_config config; // read when it is first asked for
     bool config_read;
     const char *prefix; // of all keys in the store
@@ -60,6 +61,7 @@ rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_param
     params->fill = source->fill;
     params->random = source->seed;
     params->config_source = source->config;
+    params->part = source->part;
     params->prefix = "";
     rml_config_init(&params->config, allocator);
     const size_t count = params->weights ? rml_weights_count(params->weights) : 0;
@@ -131,6 +133,11 @@ bool rml_params_published(const rml_params *params)
 rml_graph *rml_params_graph(rml_params *params)
 {
     return params->graph;
+}
+
+int64_t *rml_params_part(const rml_params *params)
+{
+    return params->part;
 }
 
 uint64_t rml_params_trained(const rml_params *params)

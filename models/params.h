@@ -27,6 +27,7 @@ typedef struct rml_params_source {
     rml_weights *fill;
     uint64_t seed;
     const char *config; // as in rml_model_settings
+    int64_t *part; // which one is built, of networks that come in parts; the first tells how many
 } rml_params_source;
 
 // What `source` points to must outlive the parameters.
@@ -60,6 +61,7 @@ void rml_params_scope(rml_params *params, const char *anchor, const char *const 
 void rml_params_ignore(rml_params *params, const char *prefix);
 
 rml_graph *rml_params_graph(rml_params *params);
+int64_t *rml_params_part(const rml_params *params);
 
 // Counts what was asked for and trained (statistics of batch norm left out).
 uint64_t rml_params_trained(const rml_params *params);

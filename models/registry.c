@@ -130,10 +130,10 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
 }
 
 static rml_status assemble(rml_model **out, const network *chosen, const rml_weights *weights,
-                           const rml_model_settings *settings, rml_error *err)
+                           const rml_model_settings *settings, int64_t *part, rml_error *err)
 {
     RML_TRY(rml_model_begin(out, settings, err));
-    const rml_params_source source = {.weights = weights, .config = settings->config};
+    const rml_params_source source = {.weights = weights, .config = settings->config, .part = part};
     const rml_status status = build(&(*out)->graph, chosen, &source, &(*out)->parameters, err);
     if (status != RML_OK && weights && *rml_weights_path(weights))
         rml_error_prefix(err, rml_weights_path(weights));
@@ -143,6 +143,15 @@ static rml_status assemble(rml_model **out, const network *chosen, const rml_wei
         (*out)->drop_pages = drop_pages;
     if (status == RML_OK)
         (*out)->user = (void *)(uintptr_t)weights; // only handed back to rml_weights_drop_pages
+    return status;
+}
+
+static rml_status improve(rml_model **out, const rml_model_settings *settings, rml_error *err)
+{
+    const rml_status status = rml_passes_run(&(*out)->graph, settings->disabled_passes,
+                                             settings->log, settings->log_user, err);
+    if (status != RML_OK)
+        rml_model_destroy(out);
     return status;
 }
 
@@ -157,12 +166,20 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
     if (weights && rml_weights_is_graph(weights, NULL, NULL))
         RML_TRY(adopt(out, found, weights, &given, err));
     else
-        RML_TRY(assemble(out, found, weights, &given, err));
-    const rml_status status =
-        rml_passes_run(&(*out)->graph, given.disabled_passes, given.log, given.log_user, err);
-    if (status != RML_OK)
-        rml_model_destroy(out);
-    return status;
+        RML_TRY(assemble(out, found, weights, &given, NULL, err));
+    return improve(out, &given, err);
+}
+
+rml_status rml_model_create_part(rml_model **out, void (*build_part)(rml_params *params),
+                                 int64_t *part, const rml_weights *weights,
+                                 const rml_model_settings *settings, rml_error *err)
+{
+    const network chosen = {{"a part of a network", ""}, build_part, NULL};
+    rml_model_settings given;
+    *out = NULL;
+    RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
+    RML_TRY(assemble(out, &chosen, weights, &given, part, err));
+    return improve(out, &given, err);
 }
 
 rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,

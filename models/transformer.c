@@ -86,19 +86,32 @@ rml_value_id rml_from_row(rml_params *params, rml_value_id x, const char *name)
     return rml_graph_transpose(graph, x, (const int[]){0, 2, 1}, 3, name);
 }
 
-rml_value_id rml_self_attention(rml_params *params, rml_value_id x, const char *prefix,
-                                const rml_attention_names *names, int64_t heads)
+rml_value_id rml_attention_input(rml_params *params, rml_value_id x, const char *prefix,
+                                 const rml_attention_names *names, int input)
 {
-    const int64_t width = rml_width(params, x);
     const char *const parts[3] = {names->query, names->key, names->value};
-    rml_value_id in[3];
     char key[RML_KEY_BYTES];
-    for (int i = 0; i < 3; i++) {
-        rml_key(key, "%s.%s", prefix, parts[i]);
-        in[i] = rml_linear(params, x, key, width, true, i != 1 || names->key_bias);
-    }
-    x = rml_graph_attention(rml_params_graph(params), in[0], in[1], in[2], RML_NO_VALUE,
+    rml_key(key, "%s.%s", prefix, parts[input]);
+    return rml_linear(params, x, key, rml_width(params, x), true, input != 1 || names->key_bias);
+}
+
+rml_value_id rml_attend(rml_params *params, const rml_value_id in[3], const char *prefix,
+                        const rml_attention_names *names, int64_t heads)
+{
+    const int64_t width = rml_width(params, in[0]);
+    char key[RML_KEY_BYTES];
+    const rml_value_id x =
+        rml_graph_attention(rml_params_graph(params), in[0], in[1], in[2], RML_NO_VALUE,
                             &(rml_attention_attr){.heads = heads}, prefix);
     rml_key(key, "%s.%s", prefix, names->out);
     return rml_linear(params, x, key, width, true, true);
+}
+
+rml_value_id rml_self_attention(rml_params *params, rml_value_id x, const char *prefix,
+                                const rml_attention_names *names, int64_t heads)
+{
+    rml_value_id in[3];
+    for (int i = 0; i < 3; i++)
+        in[i] = rml_attention_input(params, x, prefix, names, i);
+    return rml_attend(params, in, prefix, names, heads);
 }

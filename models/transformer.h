@@ -32,6 +32,12 @@ typedef struct rml_attention_names {
     bool key_bias;
 } rml_attention_names;
 
+// Query (0), key (1) or value (2) of a sequence, and what is made of all three.
+rml_value_id rml_attention_input(rml_params *params, rml_value_id x, const char *prefix,
+                                 const rml_attention_names *names, int input);
+rml_value_id rml_attend(rml_params *params, const rml_value_id in[3], const char *prefix,
+                        const rml_attention_names *names, int64_t heads);
+
 // Self-attention of a sequence: four projections of its own width.
 rml_value_id rml_self_attention(rml_params *params, rml_value_id x, const char *prefix,
                                 const rml_attention_names *names, int64_t heads);

@@ -2,16 +2,14 @@
 
 #include "loaders/weights/weights.h"
 #include "media/audio/log_mel.h"
+#include "models/networks.h"
 #include "tensor/alloc.h"
 
 #include <math.h>
 #include <string.h>
 
-#define HOP 320         // samples from a row of Wav2Vec2 to the next
-#define FIELD 400       // samples that a row of it reads
-#define STRIP_ROWS 256  // convolved at a time: 51 MB of activations
-#define BEFORE_CENTRE 4 // rows of a chunk of Whisper's
-#define MAX_FRAMES 1e15
+#define STRIP_ROWS 256 // convolved at a time: 51 MB of activations
+#define LAYER_ROWS 512 // of the transformer at a time
 
 // A network open for one input size at a time.
 typedef struct runner {
@@ -33,11 +31,17 @@ typedef struct hearing {
     rml_error *err;
 } hearing;
 
-static rml_status runner_open(const hearing *job, const char *name, runner *r)
+static rml_model_settings built_for(const hearing *job)
 {
     rml_model_settings built = rml_model_settings_default();
     built.config = job->config;
     built.allocator = job->allocator;
+    return built;
+}
+
+static rml_status runner_open(const hearing *job, const char *name, runner *r)
+{
+    const rml_model_settings built = built_for(job);
     *r = (runner){0};
     RML_TRY(rml_model_create(&r->model, name, job->weights, &built, job->err));
     return rml_session_create(&r->session, r->model, job->settings, job->err);
@@ -93,14 +97,15 @@ static rml_status hear_norm(const hearing *job, const float *samples, size_t cou
 static rml_status hear_strip(const hearing *job, runner *r, const float *samples, int64_t first,
                              int64_t rows, int64_t all, rml_voice *features)
 {
-    const int64_t count = (rows - 1) * HOP + FIELD;
+    const int64_t count = (rows - 1) * RML_VOICE_HOP + RML_VOICE_FIELD;
     RML_TRY(rml_session_resize(r->session, "input_values", (rml_shape){2, {1, count}}, job->err));
     RML_TRY(rml_session_prepare(r->session, job->err));
     rml_shape shape;
     if (!rml_session_output(r->session, "features", &shape) || shape.rank != 3 ||
         shape.dim[1] != rows)
         return rml_fail(job->err, RML_ERR_SHAPE,
-                        "the network does not make a row of each %d samples as Wav2Vec2 does", HOP);
+                        "the network does not make a row of each %d samples as Wav2Vec2 does",
+                        RML_VOICE_HOP);
     if (!features->data) {
         size_t bytes = 0;
         features->width = shape.dim[2];
@@ -108,7 +113,7 @@ static rml_status hear_strip(const hearing *job, runner *r, const float *samples
             !(features->data = rml_alloc(features->allocator, bytes)))
             return rml_fail_nomem(job->err, bytes, "the features of the sound");
     }
-    memcpy(rml_session_input(r->session, "input_values", NULL), samples + first * HOP,
+    memcpy(rml_session_input(r->session, "input_values", NULL), samples + first * RML_VOICE_HOP,
            (size_t)count * sizeof *samples);
     RML_TRY(rml_session_run(r->session, job->err));
     memcpy(features->data + first * features->width,
@@ -120,7 +125,7 @@ static rml_status hear_strip(const hearing *job, runner *r, const float *samples
 static rml_status hear_features(const hearing *job, const float *samples, size_t count,
                                 rml_voice *features)
 {
-    const int64_t rows = ((int64_t)count - FIELD) / HOP + 1;
+    const int64_t rows = ((int64_t)count - RML_VOICE_FIELD) / RML_VOICE_HOP + 1;
     rml_shape shape;
     runner r;
     float *norm = NULL;
@@ -144,39 +149,108 @@ static rml_status hear_features(const hearing *job, const float *samples, size_t
     return status;
 }
 
-static rml_status encode(const hearing *job, const rml_voice *features, rml_voice *out)
+static rml_status part_open(const hearing *job, void (*build)(rml_params *params), int64_t *part,
+                            runner *r)
+{
+    const rml_model_settings built = built_for(job);
+    *r = (runner){0};
+    RML_TRY(rml_model_create_part(&r->model, build, part, job->weights, &built, job->err));
+    return rml_session_create(&r->session, r->model, job->settings, job->err);
+}
+
+// What the layers begin with, and how many they are.
+static rml_status run_front(const hearing *job, const rml_voice *features, int64_t *layers,
+                            rml_voice *out)
 {
     rml_shape shape = {3, {1, features->rows, features->width}};
+    const size_t bytes = (size_t)(features->rows * features->width) * sizeof(float);
     runner r;
-    rml_status status = runner_open(job, "wav2vec2-encoder", &r);
+    rml_status status = part_open(job, rml_build_wav2vec2_front, layers, &r);
     if (status == RML_OK)
         status = rml_session_resize(r.session, "features", shape, job->err);
     if (status == RML_OK)
-        status =
-            rml_session_bind(r.session, "features", features->data,
-                             (size_t)(features->rows * features->width) * sizeof(float), job->err);
+        status = rml_session_bind(r.session, "features", features->data, bytes, job->err);
     if (status == RML_OK)
         status = rml_session_prepare(r.session, job->err);
     if (status == RML_OK) {
-        rml_session_output(r.session, "last_hidden_state", &shape);
-        const size_t bytes = (size_t)(shape.dim[1] * shape.dim[2]) * sizeof *out->data;
+        rml_session_output(r.session, "hidden", &shape);
         out->rows = shape.dim[1];
         out->width = shape.dim[2];
-        out->data = rml_alloc(out->allocator, bytes);
-        status = out->data
-                     ? rml_session_bind(r.session, "last_hidden_state", out->data, bytes, job->err)
-                     : rml_fail_nomem(job->err, bytes, "the vectors of the sound");
+        status = rml_make(out->allocator, &out->data, (size_t)(out->rows * out->width),
+                          sizeof *out->data, "the vectors of the sound", job->err);
     }
+    if (status == RML_OK)
+        status = rml_session_bind(r.session, "hidden", out->data,
+                                  (size_t)(out->rows * out->width) * sizeof *out->data, job->err);
     if (status == RML_OK)
         status = rml_session_run(r.session, job->err);
     runner_close(&r);
     return status;
 }
 
+// Strip by strip: key and value of a layer from x, or with them what the layer makes of x, in its
+// place. A row's numbers do not depend on the others of its strip.
+static rml_status run_layer(const hearing *job, int64_t layer, bool attend, rml_voice *x,
+                            float *const keys[2])
+{
+    static const char *const names[2] = {"key", "value"};
+    const size_t row = (size_t)x->width;
+    runner r;
+    rml_status status =
+        part_open(job, attend ? rml_build_wav2vec2_layer : rml_build_wav2vec2_keys, &layer, &r);
+    for (int i = 0; i < 2 && attend && status == RML_OK; i++) {
+        status = rml_session_resize(r.session, names[i], (rml_shape){3, {1, x->rows, x->width}},
+                                    job->err);
+        if (status == RML_OK)
+            status = rml_session_bind(r.session, names[i], keys[i],
+                                      (size_t)x->rows * row * sizeof(float), job->err);
+    }
+    for (int64_t first = 0; first < x->rows && status == RML_OK; first += LAYER_ROWS) {
+        const int64_t here = x->rows - first < LAYER_ROWS ? x->rows - first : LAYER_ROWS;
+        const size_t at = (size_t)first * row, bytes = (size_t)here * row * sizeof(float);
+        status =
+            rml_session_resize(r.session, "hidden", (rml_shape){3, {1, here, x->width}}, job->err);
+        if (status == RML_OK)
+            status = rml_session_prepare(r.session, job->err);
+        if (status != RML_OK)
+            break;
+        memcpy(rml_session_input(r.session, "hidden", NULL), x->data + at, bytes);
+        status = rml_session_run(r.session, job->err);
+        if (status == RML_OK && attend)
+            memcpy(x->data + at, rml_session_output(r.session, "made", NULL), bytes);
+        for (int i = 0; i < 2 && !attend && status == RML_OK; i++)
+            memcpy(keys[i] + at, rml_session_output(r.session, names[i], NULL), bytes);
+    }
+    runner_close(&r);
+    return status;
+}
+
+// Layer by layer, of which only one has its weights in memory: beside the rows there are their keys
+// and values, and the activations of a strip.
+static rml_status encode(const hearing *job, rml_voice *features, rml_voice *out)
+{
+    int64_t layers = 0;
+    float *keys[2] = {NULL, NULL};
+    RML_TRY(run_front(job, features, &layers, out));
+    rml_voice_release(features);
+    rml_status status = RML_OK;
+    for (int i = 0; i < 2 && status == RML_OK; i++)
+        status = rml_make(out->allocator, &keys[i], (size_t)(out->rows * out->width),
+                          sizeof *keys[i], "the keys of the sound", job->err);
+    for (int64_t layer = 0; layer < layers && status == RML_OK; layer++) {
+        status = run_layer(job, layer, false, out, keys);
+        if (status == RML_OK)
+            status = run_layer(job, layer, true, out, keys);
+    }
+    rml_free(out->allocator, keys[0]);
+    rml_free(out->allocator, keys[1]);
+    return status;
+}
+
 static rml_status hear_wav2vec2(const hearing *job, float *samples, size_t count, rml_voice *out)
 {
     rml_voice features = {.allocator = out->allocator};
-    const size_t least = FIELD + (RML_VOICE_CHUNK - 1) * HOP;
+    const size_t least = RML_VOICE_FIELD + (RML_VOICE_CHUNK - 1) * RML_VOICE_HOP;
     if (count < least)
         return too_short(count, (double)least, job->err);
     RML_TRY(rml_wave_standardise(samples, count, job->err));
@@ -305,72 +379,4 @@ void rml_voice_release(rml_voice *voice)
         rml_free(voice->allocator, voice->data);
     voice->data = NULL;
     voice->rows = 0;
-}
-
-// ---- which rows belong to a frame ---------------------------------------------------------------
-
-// The brackets matter: upstream multiplies by a quotient for one kind and divides a product for
-// the other.
-static int64_t place(const rml_voice *voice, double fps, int64_t index)
-{
-    const double at = voice->kind == RML_VOICE_WAV2VEC2
-                          ? (double)index * ((double)RML_VOICE_ROWS_PER_SECOND / fps)
-                          : (double)index * (double)RML_VOICE_ROWS_PER_SECOND / fps;
-    return at < MAX_FRAMES ? (int64_t)at : (int64_t)MAX_FRAMES;
-}
-
-static bool is_last(const rml_voice *voice, double fps, int64_t index)
-{
-    const int64_t at = place(voice, fps, index);
-    return voice->kind == RML_VOICE_WAV2VEC2 ? at + RML_VOICE_CHUNK > voice->rows
-                                             : at > voice->rows;
-}
-
-int64_t rml_voice_row_count(rml_voice_kind kind, int64_t samples)
-{
-    // Windows are of even length, so only the last can lose half a row.
-    if (kind == RML_VOICE_WHISPER)
-        return samples / RML_LOG_MEL_HOP / 2;
-    return samples < FIELD ? 0 : (samples - FIELD) / HOP + 1;
-}
-
-int64_t rml_voice_chunk_count(const rml_voice *voice, double fps)
-{
-    if (voice->rows < RML_VOICE_CHUNK || !(fps > 0.0) || !isfinite(fps))
-        return 0;
-    // Places never fall, so halve the interval.
-    const double guess = ((double)voice->rows + 1.0) * fps / RML_VOICE_ROWS_PER_SECOND + 2.0;
-    int64_t low = 0, high = guess < MAX_FRAMES ? (int64_t)guess : (int64_t)MAX_FRAMES;
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (is_last(voice, fps, middle))
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low + 1;
-}
-
-void rml_voice_chunk(const rml_voice *voice, double fps, int64_t index, float *dst)
-{
-    rml_voice_chunk_at(voice, place(voice, fps, index), dst);
-}
-
-static int64_t clamped(int64_t value, int64_t low, int64_t high)
-{
-    return value < low ? low : value > high ? high : value;
-}
-
-void rml_voice_chunk_at(const rml_voice *voice, int64_t row, float *dst)
-{
-    const size_t count = (size_t)(voice->layers * voice->width);
-    const int64_t last = voice->rows - 1;
-    // Whole chunks of the clip in one case, repeated ends in the other.
-    const int64_t first =
-        voice->kind == RML_VOICE_WHISPER
-            ? clamped(row, -RML_VOICE_CHUNK, voice->rows + RML_VOICE_CHUNK) - BEFORE_CENTRE
-            : clamped(row, 0, voice->rows - RML_VOICE_CHUNK);
-    for (int i = 0; i < RML_VOICE_CHUNK; i++)
-        memcpy(dst + (size_t)i * count, voice->data + (size_t)clamped(first + i, 0, last) * count,
-               count * sizeof *dst);
 }

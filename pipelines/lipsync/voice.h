@@ -6,7 +6,9 @@
 #include "runmodel.h"
 
 #define RML_VOICE_ROWS_PER_SECOND 50
-#define RML_VOICE_CHUNK 10 // rows that a frame is made from
+#define RML_VOICE_CHUNK 10  // rows that a frame is made from
+#define RML_VOICE_HOP 320   // samples at 16 kHz from a row of Wav2Vec2 to the next
+#define RML_VOICE_FIELD 400 // samples that a row of it reads
 
 typedef enum rml_voice_kind { RML_VOICE_WAV2VEC2, RML_VOICE_WHISPER } rml_voice_kind;
 
@@ -29,10 +31,10 @@ rml_status rml_voice_check(rml_voice_kind kind, const rml_weights *weights, cons
 // is left open.
 //
 // Wav2Vec2: standardises the clip, convolves it in strips of a few seconds with the norm of the
-// whole, and runs the transformer over the whole. The numbers are those of one run over the clip,
-// and memory beside the weights is 1.5 MB for each second: 1.2 of the transformer, the
-// features and the result.
-// Whisper: log-mel of the clip, in windows of 30 s which do not hear each other, as upstream.
+// whole, and runs the transformer layer by layer, each in strips against the keys and values of the
+// whole. The numbers are those of one run over the clip. One layer has its weights in memory;
+// beside them there are at most five vectors of a row (base: 0.6 MB for each second). Whisper:
+// log-mel of the clip, in windows of 30 s which do not hear each other, as upstream.
 //
 // RML_ERR_ARG for a clip of fewer than RML_VOICE_CHUNK rows, RML_ERR_FORMAT for samples or results
 // that are no numbers.

@@ -4,6 +4,7 @@
 #include "pipelines/lipsync/voice.h"
 
 #include "tests/support/check.h"
+#include "tests/support/counting_allocator.h"
 
 #define SECONDS 11 // two strips and a part
 #define NARROW                                                                                     \
@@ -203,6 +204,38 @@ static void test_refusals(void)
     rml_weights_close(&weights);
 }
 
+#define WIDE                                                                                       \
+    "{\"num_hidden_layers\": 2, \"hidden_size\": 64, \"intermediate_size\": 1024, \"conv_dim\": "  \
+    "[16, 16, 16, 16, 16, 16, 16]}"
+
+static size_t peak_of(const rml_weights *weights, size_t count)
+{
+    counting counter;
+    const rml_allocator counted = counting_allocator(&counter);
+    rml_session_settings settings = rml_session_settings_default();
+    settings.allocator = &counted;
+    settings.threads = 1;
+    float *samples = sound(count);
+    rml_voice voice;
+    CHECK(rml_voice_hear(&voice, RML_VOICE_WAV2VEC2, weights, WIDE, &settings, samples, count,
+                         &counted, NULL) == RML_OK);
+    rml_voice_release(&voice);
+    free(samples);
+    return counter.peak_bytes;
+}
+
+// Each row costs a few vectors as wide as the network, and none as wide as its inner layer: 256 and
+// 4096 bytes here.
+static void test_memory(void)
+{
+    rml_weights *weights = random_weights("wav2vec2", WIDE);
+    const size_t rows = 1500, one = peak_of(weights, rows * 320 + 80);
+    const size_t two = peak_of(weights, 2 * rows * 320 + 80);
+    CHECK_MSG(two < one + rows * 2048, "%zu bytes for %zu rows, %zu for twice as many", one, rows,
+              two);
+    rml_weights_close(&weights);
+}
+
 int main(void)
 {
     allocator = rml_allocator_default();
@@ -210,6 +243,8 @@ int main(void)
     test_refusals();
     test_wav2vec2("{" NARROW "}");
     test_wav2vec2("{" NARROW ", \"feat_extract_norm\": \"layer\"}");
+    test_wav2vec2("{" NARROW ", \"num_hidden_layers\": 3, \"do_stable_layer_norm\": true}");
+    test_memory();
     test_whisper();
     return check_result();
 }
