@@ -2,6 +2,7 @@
 #ifndef RML_ENGINE_CONTEXT_H
 #define RML_ENGINE_CONTEXT_H
 
+#include "engine/binding.h"
 #include "engine/memory_pool.h"
 #include "engine/model.h"
 #include "engine/node_time.h"
@@ -15,6 +16,8 @@ typedef struct rml_context {
     rml_pool *pool;
     int threads;
     rml_precision precision;
+    rml_binding *const *bound; // of each input, then of each output of the model's graph; or NULL
+    size_t *wanted;            // bytes of a plan that does not keep the limit are told here
     bool no_reuse;
     rml_memory_pool memory;
     rml_observer observer;

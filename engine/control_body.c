@@ -1,5 +1,6 @@
 // The plans of a graph inside a node.
 #include "engine/control_state.h"
+#include "engine/planner.h"
 
 // Where one sees ever other shapes, sizes that were not the same in the last two are left open: a
 // plan for all that follow.

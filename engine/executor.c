@@ -2,6 +2,7 @@
 
 #include "engine/bands.h"
 #include "engine/control.h"
+#include "engine/planner.h"
 #include "engine/values.h"
 
 // ---- what a step asks of its inputs' elements ---------------------------------------------------

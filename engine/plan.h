@@ -11,7 +11,6 @@
 #include "engine/memory.h"
 
 #define RML_NO_BUFFER SIZE_MAX
-#define RML_MAX_PLANS 4 // kept for shapes that come back, the latest used first
 
 typedef struct rml_plan rml_plan;
 
@@ -33,6 +32,7 @@ typedef struct rml_place {
     int64_t root_offset;  // elements from the root's start
     bool joined;          // parts of it are pixels with gaps: its pitch may not change
     bool rigid;           // what lies in it has no pixels: it cannot become pixels with gaps
+    bool streamed;        // copied to or from what is bound, band by band
     bool dynamic;         // only a run tells its shape: the view is the last run's
     rml_tensor view;      // data is set by rml_plan_point
     size_t buffer;        // of a root
@@ -68,6 +68,8 @@ struct rml_plan {
     uint64_t macs;    // of static steps
     rml_bands *bands; // NULL: the steps run one after the other, on whole values
     int64_t band_rows;
+    rml_binding *const *bound; // as the context has it, of plans that are not nested
+    rml_pool *pool;
     bool grows;                     // there are dynamic steps
     bool nested;                    // inputs and outputs are always bound and have no buffers
     rml_fact *in_facts, *out_facts; // of the step at hand
@@ -76,30 +78,6 @@ struct rml_plan {
     char *block;                    // that the pointers point into
     rml_node_time *times;           // of its nodes, or NULL
 };
-
-// `inputs`: one a graph input, in its order; shapes that are not known yet make its readers
-// dynamic, elements that are known must outlive the plan. Packs weights that are not packed yet.
-// Images are computed in bands where the plan would exceed `limit` bytes (0: none) otherwise;
-// RML_ERR_LIMIT when it does all the same.
-rml_status rml_plan_create(rml_plan **out, const rml_graph *graph, const rml_fact *inputs,
-                           bool nested, size_t limit, const rml_context *context, rml_error *err);
-void rml_plan_destroy(rml_plan **plan);
-
-// Chooses the algorithm for the views in step->args and packs its weights. *scratch: bytes it
-// needs.
-rml_status rml_plan_choose(rml_plan *plan, rml_step *step, const rml_context *context,
-                           size_t *scratch, rml_error *err);
-
-// ---- lists of plans -----------------------------------------------------------------------------
-
-// Whether the plan is for inputs of these types and shapes.
-bool rml_plan_fits(const rml_plan *plan, const rml_fact *inputs);
-
-// Moves the plan that fits to the front of the list; false when there is none.
-bool rml_plan_recall(rml_plan **list, const rml_fact *inputs);
-void rml_plan_add(rml_plan **list, rml_plan *plan);
-void rml_plan_drop_newest(rml_plan **list);
-void rml_plan_forget_oldest(rml_plan **list); // beyond RML_MAX_PLANS
 
 // ---- pointers -----------------------------------------------------------------------------------
 

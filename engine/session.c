@@ -1,4 +1,5 @@
 // Sessions: settings, making and ending one, and what it tells of itself.
+#include "engine/bands.h"
 #include "engine/session.h"
 
 #include "kernels/cpu.h"
@@ -114,6 +115,7 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
         .kernels = &session->kernels,
         .precision = given.precision,
         .no_reuse = given.no_reuse,
+        .wanted = &session->wanted,
         .memory = {.allocator = allocator,
                    .limit = given.memory_limit,
                    .no_reuse = given.no_reuse,
@@ -131,6 +133,7 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     if (given.profile)
         context->times =
             rml_alloc_zero(allocator, rml_node_times_count(graph) + 1, sizeof *context->times);
+    context->bound = session->bound;
     rml_status status = RML_OK;
     if (!session->inputs || !session->bound || (given.profile && !context->times))
         status = rml_fail_nomem(err, sizeof *session->inputs, "the session");
@@ -161,6 +164,24 @@ size_t rml_session_planned_bytes(const rml_session *session)
 size_t rml_session_packed_bytes(const rml_session *session)
 {
     return session->ready ? session->plans->packed_bytes : 0;
+}
+
+size_t rml_session_bands(const rml_session *session)
+{
+    const rml_bands *bands = session->ready ? session->plans->bands : NULL;
+    size_t most = 1;
+    for (size_t i = 0; bands && i < bands->stage_count; i++)
+        if (bands->stages[i].sweep && bands->stages[i].images) {
+            const size_t count = rml_bands_count(session->plans, &bands->stages[i]) /
+                                 (size_t)bands->stages[i].images;
+            most = count > most ? count : most;
+        }
+    return most;
+}
+
+size_t rml_session_wanted_bytes(const rml_session *session)
+{
+    return session->wanted;
 }
 
 uint64_t rml_session_macs(const rml_session *session)

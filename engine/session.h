@@ -2,14 +2,7 @@
 #ifndef RML_ENGINE_SESSION_H
 #define RML_ENGINE_SESSION_H
 
-#include "engine/plan.h"
-
-// The caller's memory of an input or output.
-typedef struct rml_binding {
-    rml_tensor_view view;
-    bool direct;     // the plan uses it as it is; otherwise it is copied by every run
-    float factors[]; // the scale of each channel, then the bias of each
-} rml_binding;
+#include "engine/planner.h"
 
 struct rml_session {
     rml_context context;
@@ -23,13 +16,20 @@ struct rml_session {
     size_t copied;       // ports that every run copies
     rml_plan *plans;     // plans->..., the first is current once `ready`
     bool ready;
-    bool ran; // the outputs whose shape only a run tells are there
+    size_t wanted; // bytes of the last plan that did not keep the limit
+    bool ran;      // the outputs whose shape only a run tells are there
     char *block;
     size_t block_bytes;
     bool block_owned;
 };
 
 const rml_graph *rml_session_graph(const rml_session *session);
+
+// Into how many bands the plan cuts an image, 1 where it is whole.
+size_t rml_session_bands(const rml_session *session);
+
+// Bytes of the plan that last failed to keep the memory limit.
+size_t rml_session_wanted_bytes(const rml_session *session);
 
 // Whether the block that plans point into is there: one that is shared moves when it grows.
 bool rml_session_has_block(const rml_session *session);

@@ -2,10 +2,6 @@
 // the inputs first, then the outputs.
 #include "engine/session.h"
 
-#include "tensor/size.h"
-
-#include <string.h>
-
 #define MAX_CHANNELS 4096 // that a view may scale one by one
 
 static rml_value_id port_value(const rml_graph *graph, size_t port)
@@ -20,59 +16,22 @@ static const rml_shape *port_shape(const rml_session *session, size_t port)
     return &session->plans->facts[port_value(rml_session_graph(session), port)].shape;
 }
 
+static const char *port_name(const rml_session *session, size_t port)
+{
+    const rml_graph *graph = rml_session_graph(session);
+    return port < graph->input_count ? graph->values[graph->inputs[port]].name
+                                     : graph->output_names[port - graph->input_count];
+}
+
 static rml_status fail_port(const rml_session *session, size_t port, rml_status status,
                             const char *what, size_t wants, size_t has, rml_error *err)
 {
-    const rml_graph *graph = rml_session_graph(session);
-    const bool input = port < graph->input_count;
     return rml_fail(err, status, "%s %s has %zu %s, and what is bound to it has %zu",
-                    input ? "input" : "output",
-                    input ? graph->values[graph->inputs[port]].name
-                          : graph->output_names[port - graph->input_count],
-                    wants, what, has);
+                    port < rml_session_graph(session)->input_count ? "input" : "output",
+                    port_name(session, port), wants, what, has);
 }
 
 // ---- what is bound ------------------------------------------------------------------------------
-
-// Strides in bytes of a tensor in C order.
-static void plain_strides(rml_dtype dtype, const rml_shape *shape, int64_t *stride)
-{
-    int64_t bytes = (int64_t)rml_dtype_size(dtype);
-    for (int k = shape->rank - 1; k >= 0; k--) {
-        stride[k] = bytes;
-        bytes *= shape->dim[k];
-    }
-}
-
-// Bytes from the first element to the end of the last; SIZE_MAX where no memory has as many.
-static size_t view_bytes(const rml_tensor_view *view, const rml_shape *shape)
-{
-    size_t end = rml_dtype_size(view->dtype), count, step;
-    if (!rml_shape_count(shape, &count))
-        return SIZE_MAX;
-    if (count == 0 || view->rank == 0)
-        return count * end;
-    for (int k = 0; k < shape->rank; k++)
-        if (!rml_size_mul((size_t)(shape->dim[k] - 1), (size_t)view->stride[k], &step) ||
-            !rml_size_add(end, step, &end))
-            return SIZE_MAX;
-    return end;
-}
-
-// Whether the plan can use the caller's memory as it is.
-static bool is_direct(const rml_binding *bound, rml_dtype dtype, const rml_shape *shape)
-{
-    int64_t plain[RML_MAX_RANK] = {0};
-    const rml_tensor_view *view = &bound->view;
-    if (view->dtype != dtype || view->channels ||
-        (uintptr_t)view->data % rml_dtype_size(dtype) != 0)
-        return false;
-    plain_strides(dtype, shape, plain);
-    for (int k = 0; k < view->rank; k++)
-        if (shape->dim[k] > 1 && view->stride[k] != plain[k])
-            return false;
-    return true;
-}
 
 // Whether a view fits a port of this shape: nothing is read or written outside of its bytes.
 static rml_status check_fit(const rml_session *session, size_t port, const rml_tensor_view *view,
@@ -86,7 +45,7 @@ static rml_status check_fit(const rml_session *session, size_t port, const rml_t
         return fail_port(session, port, RML_ERR_SHAPE, "channels",
                          axis < shape->rank ? (size_t)shape->dim[axis] : 0, (size_t)view->channels,
                          err);
-    const size_t needed = view_bytes(view, shape);
+    const size_t needed = rml_view_bytes(view, shape);
     if (needed > view->bytes)
         return fail_port(session, port, RML_ERR_LIMIT, "bytes", needed, view->bytes, err);
     return RML_OK;
@@ -97,6 +56,11 @@ rml_status rml_session_check_unfit(const rml_session *session, rml_error *err)
     const size_t port = session->unfit;
     if (port == SIZE_MAX)
         return RML_OK;
+    if (!session->bound[port])
+        return rml_fail(err, RML_ERR_ARG,
+                        "%s was bound when the session was prepared, and nothing is bound to it "
+                        "now: prepare it again",
+                        port_name(session, port));
     return check_fit(session, port, &session->bound[port]->view, port_shape(session, port), err);
 }
 
@@ -116,7 +80,10 @@ void rml_session_point(rml_session *session)
     for (size_t i = 0; i < graph->input_count + graph->output_count; i++) {
         const rml_value_id id = port_value(graph, i);
         rml_binding *bound = session->bound[i];
+        const bool streamed = plan->places[id].streamed;
         plan->places[id].bound = NULL;
+        if (!bound && streamed && session->unfit == SIZE_MAX)
+            session->unfit = i;
         if (!bound)
             continue;
         if (!is_planned(session, i)) {
@@ -130,9 +97,9 @@ void rml_session_point(rml_session *session)
             bound->direct = false;
             continue;
         }
-        bound->direct = is_direct(bound, plan->facts[id].dtype, shape);
-        session->copied += !bound->direct;
-        if (bound->direct)
+        bound->direct = rml_binding_is_direct(bound, plan->facts[id].dtype, shape);
+        session->copied += !bound->direct && !streamed;
+        if (bound->direct && !streamed)
             plan->places[id].bound = bound->view.data;
     }
     rml_plan_point(plan, session->block);
@@ -158,9 +125,13 @@ static rml_status check_view(const rml_session *session, size_t port, const rml_
         return rml_fail(err, RML_ERR_ARG,
                         "a view has a rank to %d, strides from 0, a type, and 0 to %d channels",
                         RML_MAX_RANK, MAX_CHANNELS);
-    if (!input && (view->dtype != dtype || view->channels))
+    if (view->normalize && (dtype != RML_F32 || (view->dtype != RML_U8 && view->dtype != RML_U16)))
+        return rml_fail(
+            err, RML_ERR_ARG, "a view of %s at %s, which is %s: u8 and u16 are normalized to f32",
+            rml_dtype_name(view->dtype), port_name(session, port), rml_dtype_name(dtype));
+    if (!input && ((view->dtype != dtype && !view->normalize) || view->channels))
         return rml_fail(err, RML_ERR_ARG, "output %s is %s, and is not converted to %s%s",
-                        graph->output_names[port - graph->input_count], rml_dtype_name(dtype),
+                        port_name(session, port), rml_dtype_name(dtype),
                         rml_dtype_name(view->dtype), view->channels ? " with a scale" : "");
     return RML_OK;
 }
@@ -239,121 +210,25 @@ rml_status rml_session_bind(rml_session *session, const char *name, void *data, 
 
 // ---- copying ------------------------------------------------------------------------------------
 
-enum { PIECE = 256, TASK = 1 << 14 }; // elements converted at a time, and given to a worker
-
-typedef struct copying {
-    const rml_binding *bound;
-    const rml_shape *shape;
-    char *inside; // contiguous, of the port's type
-    rml_dtype dtype;
-    bool store; // to the view; else from it
-} copying;
-
-// Moves elements that lie `step` bytes apart on either side.
-static void move(size_t element, char *dst, size_t dst_step, const char *src, size_t src_step,
-                 size_t count)
+static rml_place *port_place(const rml_session *session, size_t port)
 {
-    for (size_t i = 0; i < count; i++)
-        switch (element) { // constant sizes become loads and stores
-        case 1:
-            dst[i * dst_step] = src[i * src_step];
-            break;
-        case 2:
-            memcpy(dst + i * dst_step, src + i * src_step, 2);
-            break;
-        case 4:
-            memcpy(dst + i * dst_step, src + i * src_step, 4);
-            break;
-        default:
-            memcpy(dst + i * dst_step, src + i * src_step, 8);
-        }
+    return &session->plans->places[port_value(rml_session_graph(session), port)];
 }
 
-// Part of a row: gathered, converted, scaled, in pieces that stay in the first cache.
-static void load_row(const copying *c, char *dst, const char *src, size_t step, size_t count,
-                     size_t channel, bool along)
+// Whether a run copies the port as a whole. Those that are streamed are copied by sweeps.
+static bool is_copied(const rml_session *session, size_t port)
 {
-    _Alignas(8) char piece[PIECE * 8];
-    float floats[PIECE];
-    const rml_tensor_view *view = &c->bound->view;
-    const float *scale = c->bound->factors, *bias = scale + view->channels;
-    const size_t from = rml_dtype_size(view->dtype), to = rml_dtype_size(c->dtype);
-    if (view->dtype == c->dtype && !view->channels) {
-        move(to, dst, to, src, step, count);
-        return;
-    }
-    for (size_t at = 0; at < count; at += PIECE) {
-        const size_t n = rml_min_size(PIECE, count - at);
-        char *out = dst + at * to;
-        move(from, piece, from, src + at * step, step, n);
-        if (!view->channels) {
-            rml_dtype_convert(view->dtype, piece, c->dtype, out, n);
-            continue;
-        }
-        rml_dtype_convert(view->dtype, piece, RML_F32, floats, n);
-        for (size_t i = 0; i < n && along; i++)
-            floats[i] = floats[i] * scale[at + i] + bias[at + i];
-        for (size_t i = 0; i < n && !along; i++)
-            floats[i] = floats[i] * scale[channel] + bias[channel];
-        rml_dtype_convert(RML_F32, floats, c->dtype, out, n);
-    }
-}
-
-static void copy_rows(void *context, size_t begin, size_t end, int worker)
-{
-    const copying *c = context;
-    const rml_tensor_view *view = &c->bound->view;
-    const rml_shape *shape = c->shape;
-    const int last = shape->rank - 1;
-    int64_t stride[RML_MAX_RANK] = {0};
-    (void)worker;
-    plain_strides(view->dtype, shape, stride);
-    if (view->rank)
-        memcpy(stride, view->stride, sizeof stride);
-    const size_t count = shape->rank ? (size_t)shape->dim[last] : 1;
-    const size_t element = rml_dtype_size(c->dtype);
-    const size_t step = shape->rank ? (size_t)stride[last] : 0;
-    for (size_t row = begin; row < end; row++) {
-        char *outside = view->data, *inside = c->inside + row * count * element;
-        size_t rest = row, channel = 0;
-        for (int k = last - 1; k >= 0; k--) {
-            const size_t index = rest % (size_t)shape->dim[k];
-            rest /= (size_t)shape->dim[k];
-            outside += index * (size_t)stride[k];
-            channel = view->channels > 1 && view->channel_axis == k ? index : channel;
-        }
-        if (c->store)
-            move(element, outside, step, inside, element, count);
-        else
-            load_row(c, inside, outside, step, count, channel,
-                     view->channels > 1 && view->channel_axis == last);
-    }
-}
-
-static void copy(const rml_session *session, size_t port, const rml_shape *shape, void *inside,
-                 bool store)
-{
-    const rml_graph *graph = rml_session_graph(session);
-    const copying c = {session->bound[port], shape, inside,
-                       graph->values[port_value(graph, port)].dtype, store};
-    const size_t row = shape->rank ? (size_t)shape->dim[shape->rank - 1] : 1;
-    size_t count = 0;
-    if (rml_shape_count(shape, &count) && count)
-        rml_pool_run(session->context.pool, count / row, TASK / row, copy_rows,
-                     (void *)(uintptr_t)&c);
-}
-
-static const rml_tensor *port_view(const rml_session *session, size_t port)
-{
-    return &session->plans->places[port_value(rml_session_graph(session), port)].view;
+    return session->bound[port] && !session->bound[port]->direct &&
+           !port_place(session, port)->streamed;
 }
 
 void rml_session_load_inputs(const rml_session *session)
 {
     const size_t end = rml_session_graph(session)->input_count;
     for (size_t port = 0; port < end && session->copied; port++)
-        if (session->bound[port] && !session->bound[port]->direct)
-            copy(session, port, port_shape(session, port), port_view(session, port)->raw, false);
+        if (is_copied(session, port))
+            rml_binding_copy(session->bound[port], port_shape(session, port), 0, 0,
+                             &port_place(session, port)->view, false, session->context.pool);
 }
 
 rml_status rml_session_store_outputs(const rml_session *session, rml_error *err)
@@ -361,13 +236,13 @@ rml_status rml_session_store_outputs(const rml_session *session, rml_error *err)
     const rml_graph *graph = rml_session_graph(session);
     const size_t end = graph->input_count + graph->output_count;
     for (size_t port = graph->input_count; port < end && session->copied; port++) {
-        const rml_tensor *view = port_view(session, port);
+        const rml_tensor *view = &port_place(session, port)->view;
         const rml_shape shape = rml_tensor_shape(view);
-        if (!session->bound[port] || session->bound[port]->direct)
+        if (!is_copied(session, port))
             continue;
         if (!is_planned(session, port))
             RML_TRY(check_fit(session, port, &session->bound[port]->view, &shape, err));
-        copy(session, port, &shape, view->raw, true);
+        rml_binding_copy(session->bound[port], &shape, 0, 0, view, true, session->context.pool);
     }
     return RML_OK;
 }
@@ -381,7 +256,7 @@ static void *data_of(rml_session *session, size_t port, rml_shape *shape)
         return NULL;
     rml_session_point(session);
     if (!is_planned(session, port)) {
-        const rml_tensor *result = port_view(session, port);
+        const rml_tensor *result = &port_place(session, port)->view;
         if (shape && session->ran)
             *shape = rml_tensor_shape(result);
         return session->ran ? result->raw : NULL;
@@ -394,7 +269,9 @@ static void *data_of(rml_session *session, size_t port, rml_shape *shape)
     if (bound && ((port < graph->input_count && !bound->direct) ||
                   check_fit(session, port, &bound->view, planned, NULL) != RML_OK))
         return NULL;
-    return session->plans->places[port_value(graph, port)].view.raw;
+    if (port_place(session, port)->streamed)
+        return bound && bound->direct ? bound->view.data : NULL;
+    return port_place(session, port)->view.raw;
 }
 
 void *rml_session_input_at(rml_session *session, size_t index, rml_shape *shape)

@@ -104,7 +104,11 @@ static void go_back(rml_session *session, const rml_plan *former)
         return;
     for (size_t i = 0; i < graph->input_count; i++)
         session->inputs[i].shape = former->facts[graph->inputs[i]].shape;
-    rml_plan_recall(&session->plans, session->inputs);
+    for (rml_plan **at = &session->plans; *at; at = &(*at)->older)
+        if (*at == former) {
+            rml_plan_to_front(&session->plans, at);
+            break;
+        }
 }
 
 rml_status rml_session_prepare(rml_session *session, rml_error *err)

@@ -163,6 +163,12 @@ RML_API const char *rml_dtype_name(rml_dtype dtype); // "f32"
 RML_API void rml_dtype_convert(rml_dtype from, const void *src, rml_dtype to, void *dst,
                                size_t count);
 
+typedef enum rml_normalize {
+    RML_NORMALIZE_NONE = 0,
+    RML_NORMALIZE_ROUND,   // outputs to the nearest integer, halves to even
+    RML_NORMALIZE_TRUNCATE // outputs down
+} rml_normalize;
+
 // Elements in the caller's memory, in whatever order they lie there. With the channels of pixels
 // together and `pitch` bytes from row to row, an image is bound to a port (N,C,H,W) by
 //   rank 4, stride {H * pitch, element, pitch, C * element}
@@ -180,6 +186,11 @@ typedef struct rml_tensor_view {
     // has in dimension `channel_axis`. NULL: scale 1, or bias 0. They are copied when bound.
     int channels, channel_axis;
     const float *scale, *bias;
+    // Of views of u8 or u16 at ports of f32: whether the largest integer stands for 1. Inputs are
+    // divided by it, before any scale; outputs are cut to [0,1] (what is no number to 0) and
+    // multiplied by it.
+    rml_normalize normalize;
+    uint32_t reserved;
 } rml_tensor_view;
 
 RML_API rml_tensor_view rml_tensor_view_default(void);
@@ -548,8 +559,12 @@ RML_API const void *rml_session_output_at(rml_session *session, size_t output, r
 // Memory that holds the elements as the network computes with them (the port's type, C order, no
 // gaps, aligned to the type, no scale) is used as it is. Everything else is copied, converted and
 // scaled by each run, between the view and the session's memory; that allocates nothing. Inputs are
-// converted from any type, as rml_dtype_convert does; outputs keep theirs. Inputs and outputs do
-// not overlap, nor do elements of an output.
+// converted from any type, as rml_dtype_convert does; outputs keep theirs, but for `normalize`.
+// Inputs and outputs do not overlap, nor do elements of an output.
+//
+// With a memory limit, bind before preparing: where the plan has to compute images in bands, images
+// that are bound then are converted band by band and take no room in the session's memory. They are
+// to be bound, to whatever memory, in every run of that plan.
 //
 // RML_ERR_LIMIT, with both sizes, where the tensor does not fit into the view's bytes, and
 // RML_ERR_SHAPE where rank or channels are other ones: at once when it is planned, and otherwise by

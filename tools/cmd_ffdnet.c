@@ -36,8 +36,8 @@ typedef struct settings {
 static rml_status denoiser_open(denoiser *n, const settings *s, rml_error *err)
 {
     rml_denoiser_settings wanted = {.session = session_settings(&s->common),
-                                    .memory_bytes = (size_t)(s->memory_mb * 1e6),
                                     .truncate = s->truncate};
+    wanted.session.memory_limit = (size_t)(s->memory_mb * 1e6);
     TRY(weights_source_open(&n->network.weights, &n->network.source, s->common.quiet, err));
     return rml_denoiser_create(&n->denoiser, n->network.weights, &wanted, err);
 }
@@ -97,7 +97,7 @@ static void done(void *user, const rml_denoise_result *r)
         printf("%s: %dx%d %s, %d bits, sigma %.2f, %.2f s", r->file->out, r->width, r->height,
                kind_name(r->channels), r->bits, r->sigma * 255, r->seconds);
         if (r->tiles > 1)
-            printf(" in %d tiles", r->tiles);
+            printf(" in %d bands", r->tiles);
         if (r->compared)
             printf(", PSNR %.2f dB, SSIM %.4f", r->quality.psnr, r->quality.ssim);
         printf("\n");
@@ -158,8 +158,9 @@ int cmd_ffdnet(int argc, char **argv)
         {"reference", 0, OPTION_TEXT, &s.reference, "FILE|FOLDER", 0, 0,
          "the clean image, to tell PSNR and SSIM of the result"},
         {"mem_limit", 0, OPTION_NUMBER, &s.memory_mb, "MB", 0, 1e9,
-         "most memory for activations; larger images are cut into\ntiles that give the same bits "
-         "(1024; 0: never cut)"},
+         "most memory for activations; larger images are computed\nin bands of rows, with the same "
+         "bits "
+         "(1024; 0: whole)"},
         {"compat_truncate", 0, OPTION_FLAG, &s.truncate, NULL, 0, 0,
          "cut results down to whole levels as IPOL's script does;\nwithout: round"},
         {"overwrite", 0, OPTION_FLAG, &s.overwrite, NULL, 0, 0,

@@ -11,7 +11,8 @@ typedef struct reorder_job {
     size_t pixels, pieces;
 } reorder_job;
 
-// Pixels of one image as rows of a matrix: plain memory is [C][pixels], channels-last [pixels][C].
+// Pixels of one image as rows of a matrix: plain memory is [C][pixels] (bands of rows have gaps
+// between channels), channels-last [pixels][C].
 static void run_items(void *context, size_t begin, size_t end, int worker)
 {
     const reorder_job *job = context;
@@ -25,12 +26,12 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         float *dst = out->data + (int64_t)image * out->stride[0];
         if (job->args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST) {
             const size_t pitch = (size_t)out->stride[out->rank - 1];
-            job->args->kernels->transpose(src + first, job->pixels, dst + first * pitch, pitch,
-                                          channels, count);
+            job->args->kernels->transpose(src + first, (size_t)in->stride[1], dst + first * pitch,
+                                          pitch, channels, count);
         } else {
             const size_t pitch = (size_t)in->stride[in->rank - 1];
-            job->args->kernels->transpose(src + first * pitch, pitch, dst + first, job->pixels,
-                                          count, channels);
+            job->args->kernels->transpose(src + first * pitch, pitch, dst + first,
+                                          (size_t)out->stride[1], count, channels);
         }
     }
 }
@@ -48,8 +49,9 @@ static void run(const rml_op_args *args)
                        .pixels = (size_t)(in->dim[2] * (in->rank == 4 ? in->dim[3] : 1))};
     job.pieces = (job.pixels + ROW_PIXELS - 1) / ROW_PIXELS;
     // Rows must follow each other without gaps to be one matrix.
-    if (rml_tensor_is_plain(plain) && last->stride[1] == 1 &&
-        (in->rank == 3 || last->stride[2] == last->stride[3] * last->dim[3]))
+    if (last->stride[1] == 1 && plain->stride[in->rank - 1] == 1 &&
+        (in->rank == 3 ||
+         (plain->stride[2] == plain->dim[3] && last->stride[2] == last->stride[3] * last->dim[3])))
         rml_pool_run(args->pool, (size_t)in->dim[0] * job.pieces, 1, run_items, &job);
     else
         rml_copy_view(args, in, out);

@@ -3,7 +3,6 @@
 #define RML_PIPELINES_DENOISE_DENOISE_H
 
 #include "media/image/picture.h"
-#include "pipelines/denoise/tiles.h"
 
 // The noise of a picture: one level, or one for each pixel.
 typedef struct rml_noise {
@@ -13,8 +12,7 @@ typedef struct rml_noise {
 
 typedef struct rml_denoiser_settings {
     rml_session_settings session;
-    size_t memory_bytes; // most that activations may take; 0: no limit
-    bool truncate;       // cut the result down to whole levels, as IPOL's script does; else round
+    bool truncate; // cut the result down to whole levels, as IPOL's script does; else round
 } rml_denoiser_settings;
 
 // A network with its session. `weights` must outlive it.
@@ -27,10 +25,10 @@ int rml_denoiser_colours(const rml_denoiser *denoiser); // 1 or 3
 const rml_session *rml_denoiser_session(const rml_denoiser *denoiser);
 
 // Makes `out`, of the same kind as `in`; alpha is copied. A colour network takes a gray picture as
-// three equal colours and gives their mean, a gray network each colour by itself. The picture is
-// cut into tiles where it would take more than memory_bytes, with the bits of the whole. `tiling`
-// (may be NULL) gets how it was cut.
+// three equal colours and gives their mean, a gray network each colour by itself. `bands` (may be
+// NULL): into how many the session's memory limit made it cut the picture, with the bits of the
+// whole; 1: none.
 rml_status rml_denoise(rml_denoiser *denoiser, rml_picture *out, const rml_picture *in,
-                       const rml_noise *noise, rml_tiling *tiling, rml_error *err);
+                       const rml_noise *noise, int *bands, rml_error *err);
 
 #endif

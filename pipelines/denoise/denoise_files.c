@@ -76,16 +76,14 @@ static rml_status compute(const rml_denoise_job *job, item *it, rml_error *err)
     if (!denoiser)
         return err->status;
     rml_noise noise = job->noise;
-    rml_tiling tiling = {0};
     const double start = now();
     if (job->estimate)
         r->status = rml_noise_estimate(&noise.sigma, &it->in, job->allocator, &r->error);
     if (r->status == RML_OK)
-        r->status = rml_denoise(denoiser, &it->out, &it->in, &noise, &tiling, &r->error);
+        r->status = rml_denoise(denoiser, &it->out, &it->in, &noise, &r->tiles, &r->error);
     if (r->status != RML_OK)
         rml_error_prefix(&r->error, r->file->in);
     r->sigma = noise.map ? mean_level(noise.map) : noise.sigma;
-    r->tiles = tiling.count_x * tiling.count_y;
     r->seconds = now() - start;
     return RML_OK;
 }

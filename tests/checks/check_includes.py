@@ -18,7 +18,6 @@ ALLOWED_ONLY = {"tools": {"include", "pipelines", "tools"}, "examples": {"includ
 FREE = {"tests", "bench"}
 # Circles that are still there; a line goes with its circle.
 CIRCLES = [
-    ("engine/bands", "engine/plan"),
     ("ops/conv/conv", "ops/conv/im2col"),
 ]
 

@@ -599,6 +599,47 @@ static void test_many_turns(void)
     rml_graph_release(&body);
 }
 
+// Whatever part of a loop does not fit, what is named is the limit that was set.
+static void test_limit_of_body(void)
+{
+    static const rml_dtype types[] = {RML_F32, RML_F32};
+    const rml_control_attr attr = {.out_count = 2, .out_types = types, .states = 1};
+    const rml_shape two = shape1(2);
+    net at;
+    rml_graph body;
+    int failed = 0, done = 0;
+    make_loop_body(&body);
+    net_begin(&at, NULL);
+    rml_control_attr with = attr;
+    with.body[0] = &body;
+    const rml_value_id limit = rml_graph_typed_input(at.graph, "limit", RML_I64, &scalar);
+    const rml_value_id state = rml_graph_input(at.graph, "state", &two);
+    const rml_value_id in[] = {limit, RML_NO_VALUE, state, state};
+    rml_graph_output(at.graph, "each", control(&at, RML_OP_LOOP, &with, in, 4, "loop") + 1);
+    rml_session *session = start(&at, NULL);
+    prepare(&at, session);
+    rml_session_settings settings = {.size = sizeof settings};
+    settings.memory_limit = rml_session_planned_bytes(session);
+    for (; settings.memory_limit < 8192 && !done; settings.memory_limit += 64) {
+        rml_session_destroy(&session);
+        CHECK(rml_session_create(&session, at.model, &settings, &at.err) == RML_OK);
+        prepare(&at, session);
+        memset(rml_session_input(session, "state", NULL), 0, 8);
+        *(int64_t *)rml_session_input(session, "limit", NULL) = 3;
+        const rml_status status = rml_session_run(session, &at.err);
+        char text[32];
+        snprintf(text, sizeof text, "limit is %zu", settings.memory_limit);
+        CHECK_MSG(status == RML_OK || (status == RML_ERR_LIMIT && strstr(at.err.message, text)),
+                  "%s", at.err.message);
+        failed += status != RML_OK && strstr(at.err.message, "in bands too");
+        done += status == RML_OK;
+    }
+    CHECK(failed > 0 && done > 0);
+    rml_session_destroy(&session);
+    net_end(&at);
+    rml_graph_release(&body);
+}
+
 // What only a run tells counts against the limit, with what is planned.
 static void test_limit(void)
 {
@@ -736,6 +777,7 @@ int main(void)
     test_no_allocation();
     test_many_turns();
     test_limit();
+    test_limit_of_body();
     test_precision();
     return check_result();
 }

@@ -2,6 +2,8 @@
 #include "tests/support/counting_allocator.h"
 #include "tests/support/net.h"
 
+#include <math.h>
+
 enum { N = 2, C = 3, H = 37, W = 301 }; // more than one task a worker, rows of more than one piece
 
 static const float scales[C] = {1 / 58.395f, 1 / 57.12f, 1 / 57.375f};
@@ -15,7 +17,7 @@ typedef struct example {
 } example;
 
 // y = -x; (N,C,H,W), batch and sizes free.
-static void begin(example *e, int threads)
+static void begin_limited(example *e, int threads, size_t limit)
 {
     e->allocator = counting_allocator(&e->count);
     net_begin(&e->at, NULL);
@@ -26,8 +28,14 @@ static void begin(example *e, int threads)
     CHECK(net_finish(&e->at, NULL));
     rml_session_settings settings = rml_session_settings_default();
     settings.threads = threads;
+    settings.memory_limit = limit;
     settings.allocator = &e->allocator;
     CHECK(rml_session_create(&e->session, e->at.model, &settings, NULL) == RML_OK);
+}
+
+static void begin(example *e, int threads)
+{
+    begin_limited(e, threads, 0);
 }
 
 static void prepare(example *e, int64_t n, int64_t h, int64_t w)
@@ -262,6 +270,95 @@ static void test_index(void)
     end(&e);
 }
 
+// Integers that stand for [0,1], there and back; by bands too, which leave no room for whole
+// images.
+static void test_normalize(rml_dtype dtype, rml_normalize normalize, size_t limit)
+{
+    example e;
+    const size_t element = rml_dtype_size(dtype), pitch = W * C * element + 3 * element;
+    const float full = dtype == RML_U8 ? 255 : 65535, minus = -1;
+    rml_tensor_view view = pixels(NULL, dtype, pitch);
+    unsigned char *in = calloc(1, view.bytes), *out = calloc(1, view.bytes);
+    size_t wrong = 0;
+    for (size_t i = 0; i < view.bytes / element; i++) {
+        const float number = (float)((i * 7) % ((size_t)full + 1));
+        rml_dtype_convert(RML_F32, &number, dtype, in + i * element, 1);
+    }
+    begin_limited(&e, net_threads(), limit);
+    view.normalize = normalize;
+    view.data = out;
+    CHECK_MSG(rml_session_bind_output(e.session, 0, &view, &e.at.err) == RML_OK, "%s",
+              e.at.err.message);
+    view.data = in;
+    view.channels = 1;
+    view.scale = &minus;
+    CHECK(rml_session_bind_input(e.session, 0, &view, &e.at.err) == RML_OK);
+    prepare(&e, N, H, W);
+    CHECK(!limit || rml_session_planned_bytes(e.session) <= limit);
+    const size_t calls = e.count.calls;
+    run(&e);
+    run(&e);
+    CHECK_MSG(e.count.calls == calls, "%zu allocations", e.count.calls - calls);
+    for (size_t i = 0; i < view.bytes / element; i++) {
+        float got, want;
+        rml_dtype_convert(dtype, in + i * element, RML_F32, &want, 1);
+        rml_dtype_convert(dtype, out + i * element, RML_F32, &got, 1);
+        want = i * element % pitch >= W * C * element ? 0 : want; // the gap between rows
+        want = normalize == RML_NORMALIZE_TRUNCATE ? floorf(want / full * full) : want;
+        wrong += got != want;
+    }
+    CHECK_MSG(wrong == 0, "%zu elements of %s differ", wrong, rml_dtype_name(dtype));
+    CHECK(!rml_session_input_at(e.session, 0, NULL));
+    if (limit) { // what is converted band by band has no other place
+        CHECK(rml_session_bind_output(e.session, 0, NULL, NULL) == RML_OK);
+        CHECK(rml_session_run(e.session, &e.at.err) == RML_ERR_ARG &&
+              strstr(e.at.err.message, "y was bound when"));
+        CHECK(!rml_session_output_at(e.session, 0, NULL));
+        CHECK(rml_session_prepare(e.session, &e.at.err) == RML_ERR_LIMIT);
+    }
+    end(&e);
+    free(in);
+    free(out);
+}
+
+static void test_normalize_edges(void)
+{
+    example e;
+    const float x[6] = {-1, 2, 0, -0.0f, NAN, -INFINITY}; // y is -x
+    uint8_t y[6 * C];
+    rml_tensor_view view = rml_tensor_view_default();
+    begin(&e, 1);
+    prepare(&e, 1, 1, 6);
+    for (int c = 0; c < C; c++)
+        memcpy((float *)rml_session_input_at(e.session, 0, NULL) + 6 * c, x, sizeof x);
+    view.data = y;
+    view.bytes = sizeof y;
+    view.dtype = RML_U8;
+    view.normalize = RML_NORMALIZE_ROUND;
+    CHECK(rml_session_bind_output(e.session, 0, &view, NULL) == RML_OK);
+    run(&e);
+    CHECK(y[0] == 255 && y[1] == 0 && y[2] == 0 && y[3] == 0 && y[4] == 0 && y[5] == 255);
+    view.dtype = RML_F32;
+    CHECK(rml_session_bind_output(e.session, 0, &view, &e.at.err) == RML_ERR_ARG &&
+          strstr(e.at.err.message, "u8 and u16 are normalized"));
+    end(&e);
+}
+
+// No images, each as large as there can be: strides at the end of what there is.
+static void test_huge_strides(void)
+{
+    example e;
+    char nothing[8];
+    rml_tensor_view view = rml_tensor_view_default();
+    begin(&e, 1);
+    view.data = nothing;
+    view.dtype = RML_F32;
+    CHECK(rml_session_bind_input(e.session, 0, &view, NULL) == RML_OK);
+    prepare(&e, 0, SIZE_MAX > UINT32_MAX ? INT64_C(1) << 58 : 1 << 26, 1);
+    run(&e);
+    end(&e);
+}
+
 // The elements that are not zero, transposed: a size that only the run tells, through strides.
 static void test_run_time_size(void)
 {
@@ -308,6 +405,14 @@ int main(void)
     test_direct();
     test_repeat_and_factors();
     test_index();
+    for (int truncate = 0; truncate < 2; truncate++)
+        for (size_t limit = 0; limit < 100000; limit += 60000) {
+            const rml_normalize how = truncate ? RML_NORMALIZE_TRUNCATE : RML_NORMALIZE_ROUND;
+            test_normalize(RML_U8, how, limit);
+            test_normalize(RML_U16, how, limit);
+        }
+    test_normalize_edges();
+    test_huge_strides();
     test_run_time_size();
     return check_result();
 }

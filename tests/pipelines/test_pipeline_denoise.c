@@ -1,6 +1,7 @@
-// The denoiser: tiles against the whole, kinds of pictures, memory, estimate and quality.
+// The denoiser: bands against the whole, kinds of pictures, memory, estimate and quality.
 #include "tests/support/check.h"
 #include "tests/support/uniform.h"
+#include "engine/session.h"
 #include "loaders/weights/weights.h"
 #include "pipelines/denoise/denoise.h"
 #include "pipelines/denoise/noise_level.h"
@@ -45,122 +46,97 @@ static rml_weights *make_weights(int colours)
     return weights;
 }
 
-// ---- tiles, to the last bit of the floats -----------------------------------------------------
+// ---- bands, to the last bit of the floats -----------------------------------------------------
 
 typedef struct plane {
     float *image, *level, *result;
     int width, height;
 } plane;
 
-static float *run(rml_session *session, const plane *p, rml_tile_span x, rml_tile_span y)
+static void bind(rml_session *session, const plane *p)
 {
-    const int width = x.end - x.start, height = y.end - y.start;
-    const int across = (width + 1) / 2, down = (height + 1) / 2, stride = (p->width + 1) / 2;
-    const rml_shape image = {4, {1, 3, height, width}}, level = {4, {1, 1, down, across}};
-    bool ok = rml_session_resize(session, "image", image, &error) == RML_OK &&
-              rml_session_resize(session, "sigma", level, &error) == RML_OK &&
-              rml_session_prepare(session, &error) == RML_OK;
-    float *to = ok ? rml_session_input(session, "image", NULL) : NULL;
-    for (int c = 0; c < 3 && ok; c++)
-        for (int j = y.start; j < y.end; j++, to += width)
-            memcpy(to,
-                   p->image + ((size_t)c * (size_t)p->height + (size_t)j) * (size_t)p->width +
-                       x.start,
-                   (size_t)width * sizeof *to);
-    to = ok ? rml_session_input(session, "sigma", NULL) : NULL;
-    for (int j = 0; j < down && ok; j++, to += across)
-        memcpy(to, p->level + (size_t)(y.start / 2 + j) * (size_t)stride + x.start / 2,
-               (size_t)across * sizeof *to);
-    CHECK_MSG(ok && rml_session_run(session, &error) == RML_OK, "%s", error.message);
-    return (float *)(uintptr_t)rml_session_output(session, "denoised", NULL);
+    const size_t pixels = (size_t)p->width * (size_t)p->height;
+    const size_t blocks = (size_t)(p->width + 1) / 2 * ((size_t)(p->height + 1) / 2);
+    rml_tensor_view view = rml_tensor_view_default();
+    view.data = p->image;
+    view.bytes = 3 * pixels * sizeof(float);
+    CHECK(rml_session_bind_input(session, 0, &view, &error) == RML_OK);
+    view.data = p->result;
+    CHECK(rml_session_bind_output(session, 0, &view, &error) == RML_OK);
+    view.data = p->level;
+    view.bytes = blocks * sizeof(float);
+    CHECK(rml_session_bind_input(session, 1, &view, &error) == RML_OK);
 }
 
-static void keep(plane *p, const float *tile, rml_tile_span x, rml_tile_span y)
+// Into p->result. Returns how many bands there were, 0 where the limit cannot be kept. *bytes are
+// planned.
+static size_t run(rml_model *model, rml_cpu_level cpu, size_t limit, const plane *p, size_t *bytes)
 {
-    const size_t width = (size_t)(x.end - x.start), height = (size_t)(y.end - y.start);
-    for (size_t c = 0; c < 3; c++)
-        for (int j = y.from; j < y.to; j++)
-            memcpy(p->result + (c * (size_t)p->height + (size_t)j) * (size_t)p->width + x.from,
-                   tile + (c * height + (size_t)(j - y.start)) * width + (size_t)(x.from - x.start),
-                   (size_t)(x.to - x.from) * sizeof *tile);
-}
-
-static void check_spans(const rml_tiling *t, int side, int count,
-                        rml_tile_span (*span)(const rml_tiling *, int), int extent)
-{
-    int done = 0;
-    for (int i = 0; i < count; i++) {
-        const rml_tile_span s = span(t, i);
-        CHECK(s.from == done && s.to > s.from && s.start % 8 == 0 && s.end - s.start <= extent);
-        CHECK(s.start == 0 || s.from - s.start >= t->halo);
-        CHECK(s.end == side || s.end - s.to >= t->halo);
-        CHECK(s.end - s.start >= (side < 32 ? side : 32));
-        done = s.to;
+    const rml_shape image = {4, {1, 3, p->height, p->width}};
+    const rml_shape level = {4, {1, 1, (p->height + 1) / 2, (p->width + 1) / 2}};
+    rml_session_settings settings = rml_session_settings_default();
+    rml_session *session = NULL;
+    settings.cpu = cpu;
+    settings.memory_limit = limit;
+    CHECK(rml_session_create(&session, model, &settings, &error) == RML_OK);
+    CHECK(rml_session_resize(session, "image", image, &error) == RML_OK);
+    CHECK(rml_session_resize(session, "sigma", level, &error) == RML_OK);
+    bind(session, p);
+    const rml_status status = rml_session_prepare(session, &error);
+    CHECK_MSG(status == RML_OK || (limit && status == RML_ERR_LIMIT), "%s", error.message);
+    size_t bands = 0;
+    if (status == RML_OK) {
+        CHECK_MSG(rml_session_run(session, &error) == RML_OK, "%s", error.message);
+        bands = rml_session_bands(session);
+        *bytes = rml_session_planned_bytes(session);
+        CHECK(!limit || *bytes <= limit);
     }
-    CHECK(done == side);
+    rml_session_destroy(&session);
+    return bands;
 }
 
-// Returns how many tiles there were.
-static int compare(rml_session *session, int width, int height, int64_t most_pixels)
+// Returns how many bands there were.
+static size_t compare(rml_model *model, rml_cpu_level cpu, int width, int height, int share)
 {
-    const int halo = 8 * (DEPTH - 1);
-    rml_tiling t;
-    if (!rml_tiling_choose(&t, width, height, halo, most_pixels)) {
-        CHECK(most_pixels < rml_tiling_least_pixels(width, height, halo));
-        return 0;
-    }
-    CHECK((int64_t)t.extent_x * t.extent_y <= most_pixels);
-    check_spans(&t, width, t.count_x, rml_tile_column, t.extent_x);
-    check_spans(&t, height, t.count_y, rml_tile_row, t.extent_y);
     const size_t pixels = (size_t)width * (size_t)height;
     const size_t blocks = (size_t)(width + 1) / 2 * ((size_t)(height + 1) / 2);
     plane p = {malloc(3 * pixels * sizeof(float)), malloc(blocks * sizeof(float)),
                calloc(3 * pixels, sizeof(float)), width, height};
+    float *whole = p.result, *cut = calloc(3 * pixels, sizeof(float));
+    size_t bytes = 0;
     for (size_t i = 0; i < 3 * pixels; i++)
         p.image[i] = 0.5f + 0.5f * uniform_f32(state, i);
     for (size_t i = 0; i < blocks; i++)
         p.level[i] = 0.2f + 0.2f * uniform_f32(state + 1, i);
-    for (int j = 0; j < t.count_y; j++)
-        for (int i = 0; i < t.count_x; i++) {
-            const rml_tile_span x = rml_tile_column(&t, i), y = rml_tile_row(&t, j);
-            keep(&p, run(session, &p, x, y), x, y);
-        }
-    const float *whole = run(session, &p, (rml_tile_span){0, width, 0, width},
-                             (rml_tile_span){0, height, 0, height});
-    CHECK_MSG(memcmp(whole, p.result, 3 * pixels * sizeof(float)) == 0,
-              "%dx%d in %dx%d tiles of %dx%d differs", width, height, t.count_x, t.count_y,
-              t.extent_x, t.extent_y);
+    CHECK(run(model, cpu, 0, &p, &bytes) == 1);
+    p.result = cut;
+    const size_t bands = run(model, cpu, bytes * (size_t)share / 100, &p, &bytes);
+    CHECK_MSG(!bands || memcmp(whole, cut, 3 * pixels * sizeof(float)) == 0,
+              "%dx%d in %zu bands differs", width, height, bands);
     free(p.image);
     free(p.level);
-    free(p.result);
-    return t.count_x * t.count_y;
+    free(whole);
+    free(cut);
+    return bands;
 }
 
-static void test_tiles(rml_cpu_level cpu, int cases)
+static void test_bands(rml_cpu_level cpu, int cases)
 {
     rml_weights *weights = make_weights(3);
     rml_model *model = NULL;
-    rml_session *session = NULL;
-    rml_session_settings settings = rml_session_settings_default();
-    settings.cpu = cpu;
     CHECK_MSG(rml_model_create(&model, "ffdnet-map", weights, NULL, &error) == RML_OK, "%s",
               error.message);
-    CHECK(rml_session_create(&session, model, &settings, &error) == RML_OK);
-    int cut = 0, most = 0;
+    int cut = 0;
+    size_t most = 0;
     for (int i = 0; i < cases; i++) {
         const int width = 1 + random_below(i % 4 ? 400 : 60), height = 1 + random_below(400);
-        const int64_t least = rml_tiling_least_pixels(width, height, 8 * (DEPTH - 1));
-        const int64_t room = (int64_t)width * height - least + 1;
-        const int64_t limit =
-            least - 8 + random_below((int)(room > 0 ? room / (1 + i % 3) + 9 : 9));
-        const int tiles = compare(session, width, height, limit);
-        cut += tiles > 1;
-        most = tiles > most ? tiles : most;
+        const size_t bands = compare(model, cpu, width, height, 10 + random_below(80));
+        cut += bands > 1;
+        most = bands > most ? bands : most;
     }
-    printf("%s: %d of %d images were cut, into up to %d tiles\n", rml_cpu_level_name(cpu), cut,
+    printf("%s: %d of %d images were cut, into up to %zu bands\n", rml_cpu_level_name(cpu), cut,
            cases, most);
     CHECK(cut > cases / 2);
-    rml_session_destroy(&session);
     rml_model_destroy(&model);
     rml_weights_close(&weights);
 }
@@ -190,27 +166,28 @@ static void test_memory(void)
     rml_denoiser *whole = NULL, *tight = NULL;
     rml_denoiser_settings settings = {.session = rml_session_settings_default()};
     rml_picture in = {0}, a = {0}, b = {0}, map = {0};
-    rml_tiling tiling;
+    int bands = 0;
     CHECK_MSG(rml_denoiser_create(&whole, weights, &settings, &error) == RML_OK, "%s",
               error.message);
     make_picture(&in, 301, 220, 4, 16);
     make_picture(&map, 301, 220, 1, 8);
     const rml_noise noise = {.map = &map};
-    CHECK_MSG(rml_denoise(whole, &a, &in, &noise, &tiling, &error) == RML_OK, "%s", error.message);
-    CHECK(tiling.count_x == 1 && tiling.count_y == 1);
+    CHECK_MSG(rml_denoise(whole, &a, &in, &noise, &bands, &error) == RML_OK, "%s", error.message);
+    CHECK(bands == 1);
     const size_t most = rml_session_planned_bytes(rml_denoiser_session(whole));
     for (size_t part = 2; part <= 3; part++) {
-        settings.memory_bytes = most / part;
+        settings.session.memory_limit = most / part;
         CHECK(rml_denoiser_create(&tight, weights, &settings, &error) == RML_OK);
-        CHECK_MSG(rml_denoise(tight, &b, &in, &noise, &tiling, &error) == RML_OK, "%s",
+        CHECK_MSG(rml_denoise(tight, &b, &in, &noise, &bands, &error) == RML_OK, "%s",
                   error.message);
-        CHECK(tiling.count_x * tiling.count_y > 1);
+        CHECK(bands > 1);
         CHECK(memcmp(a.data, b.data, rml_picture_pitch(&a) * (size_t)a.height) == 0);
         const size_t planned = rml_session_planned_bytes(rml_denoiser_session(tight));
-        CHECK_MSG(planned <= settings.memory_bytes, "%zu of %zu", planned, settings.memory_bytes);
+        CHECK_MSG(planned <= settings.session.memory_limit, "%zu of %zu", planned,
+                  settings.session.memory_limit);
         rml_denoiser_destroy(&tight);
     }
-    settings.memory_bytes = 10000;
+    settings.session.memory_limit = 10000;
     CHECK(rml_denoiser_create(&tight, weights, &settings, &error) == RML_OK);
     CHECK(rml_denoise(tight, &b, &in, &noise, NULL, &error) == RML_ERR_LIMIT);
     CHECK_MSG(strstr(error.message, "301x220 pixels need") && strstr(error.message, "0.0 MB"), "%s",
@@ -365,7 +342,7 @@ int main(void)
                                            RML_CPU_AVX512};
     for (int i = 0; i < 4; i++)
         if (rml_cpu_level_available(levels[i]))
-            test_tiles(levels[i], levels[i] == rml_cpu_level_best() ? CASES : 12);
+            test_bands(levels[i], levels[i] == rml_cpu_level_best() ? CASES : 12);
     test_memory();
     test_kinds();
     test_colours_apart();

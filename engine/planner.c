@@ -1,6 +1,7 @@
-#include "engine/plan.h"
+#include "engine/planner.h"
 
 #include "engine/bands.h"
+#include "tensor/size.h"
 
 static void *take(rml_plan *plan, size_t count, size_t element_bytes)
 {
@@ -217,6 +218,8 @@ static rml_status create(rml_plan **out, const rml_graph *graph, const rml_fact 
     rml_arena_init(&plan->arena, context->allocator);
     plan->graph = graph;
     plan->nested = nested;
+    plan->bound = nested ? NULL : context->bound;
+    plan->pool = context->pool;
     plan->times = rml_node_times_of(context->times, &context->model->graph, graph);
     const rml_status status = fill(plan, inputs, limit, band_rows, context, err);
     if (status != RML_OK)
@@ -225,21 +228,53 @@ static rml_status create(rml_plan **out, const rml_graph *graph, const rml_fact 
     return status;
 }
 
+// Of plans in bands of different heights that which repeats the least.
+static rml_status create_in_bands(rml_plan **out, const rml_graph *graph, const rml_fact *inputs,
+                                  bool nested, size_t limit, const rml_context *context,
+                                  size_t *least, rml_error *err)
+{
+    rml_plan *plan;
+    uint64_t plain = 0;
+    *out = NULL;
+    for (int64_t rows = RML_BAND_MOST; rows >= RML_BAND_LEAST; rows /= RML_BAND_STEP) {
+        const rml_status status = create(&plan, graph, inputs, nested, limit, rows, context, err);
+        if (status != RML_OK) {
+            rml_plan_destroy(out);
+            return status;
+        }
+        plain = 0;
+        for (size_t i = 0; i < plan->step_count; i++)
+            plain += plan->steps[i].macs;
+        *least = rml_min_size(*least, plan->bytes);
+        const bool fits = plan->bytes <= limit;
+        if (fits && (!*out || plan->macs < (*out)->macs)) {
+            rml_plan_destroy(out);
+            *out = plan;
+        } else {
+            rml_plan_destroy(&plan);
+        }
+        if (*out && (*out)->macs <= plain)
+            break;
+    }
+    return RML_OK;
+}
+
 rml_status rml_plan_create(rml_plan **out, const rml_graph *graph, const rml_fact *inputs,
                            bool nested, size_t limit, const rml_context *context, rml_error *err)
 {
-    static const int64_t tries[] = {0, RML_BAND_ROWS, RML_BAND_ROWS / 4};
-    size_t least = SIZE_MAX;
-    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
-        RML_TRY(create(out, graph, inputs, nested, limit, tries[i], context, err));
-        if (!limit || (*out)->bytes <= limit)
-            return RML_OK;
-        least = (*out)->bytes < least ? (*out)->bytes : least;
-        rml_plan_destroy(out);
-    }
+    RML_TRY(create(out, graph, inputs, nested, limit, 0, context, err));
+    if (!limit || (*out)->bytes <= limit)
+        return RML_OK;
+    size_t least = (*out)->bytes;
+    rml_plan_destroy(out);
+    RML_TRY(create_in_bands(out, graph, inputs, nested, limit, context, &least, err));
+    if (*out)
+        return RML_OK;
+    // Of a graph inside others `limit` is what they leave.
+    *context->wanted = context->memory.limit - limit + least;
     return rml_fail(err, RML_ERR_LIMIT,
-                    "a run takes %zu bytes, computed in bands too, and the limit is %zu", least,
-                    limit);
+                    "a run takes %zu bytes, computed in bands too, and the limit is %zu",
+                    *context->wanted, context->memory.limit);
 }
 
 void rml_plan_destroy(rml_plan **plan_at)
@@ -261,11 +296,15 @@ void rml_plan_destroy(rml_plan **plan_at)
 
 bool rml_plan_fits(const rml_plan *plan, const rml_fact *inputs)
 {
+    const size_t ports = plan->graph->input_count + plan->graph->output_count;
     for (size_t i = 0; i < plan->graph->input_count; i++) {
         const rml_fact *planned = &plan->facts[plan->graph->inputs[i]];
         if (planned->dtype != inputs[i].dtype || !shape_fits(&planned->shape, &inputs[i].shape))
             return false;
     }
+    for (size_t i = 0; plan->bands && plan->bound && i < ports; i++)
+        if (plan->places[rml_plan_port(plan, i)].streamed && !plan->bound[i])
+            return false;
     return true;
 }
 
@@ -273,12 +312,17 @@ bool rml_plan_recall(rml_plan **list, const rml_fact *inputs)
 {
     for (rml_plan **at = list; *at; at = &(*at)->older)
         if (rml_plan_fits(*at, inputs)) {
-            rml_plan *plan = *at;
-            *at = plan->older;
-            rml_plan_add(list, plan);
+            rml_plan_to_front(list, at);
             return true;
         }
     return false;
+}
+
+void rml_plan_to_front(rml_plan **list, rml_plan **at)
+{
+    rml_plan *plan = *at;
+    *at = plan->older;
+    rml_plan_add(list, plan);
 }
 
 void rml_plan_add(rml_plan **list, rml_plan *plan)
