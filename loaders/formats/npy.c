@@ -361,8 +361,8 @@ rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
     bool ok = fwrite(header, 1, header_bytes, file) == header_bytes &&
               write_elements(file, dtype, data, count) && fflush(file) == 0;
     int reason = errno;
-    ok = fclose(file) == 0 && ok;
-    if (ok && rename(beside, path) == 0)
+    const bool closed = fclose(file) == 0;
+    if (ok && closed && rename(beside, path) == 0)
         return RML_OK;
     if (ok)
         reason = errno;

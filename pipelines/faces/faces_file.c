@@ -311,7 +311,10 @@ rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml
         write_document(file, key, track);
         bool ok = fflush(file) == 0 && !ferror(file);
         int reason = errno;
-        ok = fclose(file) == 0 && ok;
+        if (fclose(file) != 0 && ok) {
+            ok = false;
+            reason = errno;
+        }
         if (ok) {
             status = rml_replace_file(temporary, path, err);
         } else {
