@@ -3,7 +3,6 @@
     python bench/cold_start.py [--run-model build/release/run-model] [--output table.md]
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -73,9 +72,7 @@ def memory_rows(options, files, parameter_bytes, out):
 
 
 def main():
-    default = runtimes.ROOT / "build" / "release" / "run-model"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run-model", default=os.environ.get("RUN_MODEL", str(default)))
+    parser = runtimes.parser_of(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", help="write the tables there instead of to stdout")

@@ -7,8 +7,6 @@ bench/METHOD.md says more. Times of run-model are taken inside its process, thos
 Python, whose call costs a few microseconds: that matters for the LSTM at batch 1 alone.
 """
 
-import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -85,20 +83,17 @@ def print_row(network, batch, threads, found, missing, out):
 
 
 def main():
-    default = runtimes.ROOT / "build" / "release" / "run-model"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run-model", default=os.environ.get("RUN_MODEL", str(default)))
+    parser = runtimes.parser_of(__doc__)
     parser.add_argument("--networks", default=",".join(networks.BATCHES))
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--batch", type=numbers, metavar="N,N", help="instead of each one's own")
     parser.add_argument("--threads", type=numbers, default=[1, 2], metavar="N,N")
     parser.add_argument("--rounds", type=int, default=5, help="passes over all runtimes")
     parser.add_argument("--runs", type=int, default=3, help="least timed runs in each pass")
-    parser.add_argument("--output", help="write the table there instead of to stdout")
     parser.add_argument("--picture", help="draw the ratios into this SVG file")
     options = parser.parse_args()
     options.peers = options.peers.split(",")
-    out = open(options.output, "w", encoding="utf-8") if options.output else sys.stdout
+    out = options.output
     rows = []
     print("\n".join(runtimes.machine()) + "\n\nMilliseconds, least/median.\n", file=out)
     columns = ["network", "batch", "threads", OURS, *PEERS, "their median / ours"]

@@ -47,30 +47,34 @@ def weight(name):
     return field(5, field(1, 4) + field(2, 1) + field(8, name) + field(9, bytes(16)))
 
 
-def chain(n):
-    """One value after another."""
+def line(n, step):
+    """Values v0, v1, ...: step(i) says what the i-th node is and what it reads beside the last."""
     yield port(11, "v0")
     for i in range(n):
-        yield node(("Relu", "Sigmoid")[i % 2], [f"v{i}"], f"v{i + 1}", f"n{i}")
+        op, *more = step(i)
+        yield from (weight(name) for name in more if name[0] == "w")
+        yield node(op, [f"v{i}", *more], f"v{i + 1}", f"n{i}")
     yield port(12, f"v{n}")
 
 
+def chain(n):
+    """One value after another."""
+    return line(n, lambda i: ("Sigmoid" if i % 2 else "Relu",))
+
+
 def fan_out(n):
-    """One value that all read, in pairs that lead to outputs in turn."""
-    yield port(11, "x")
-    yield node("Relu", ["x"], "v0", "first")
-    for i in range(1, n):
-        yield node("Add", ["x", f"v{i - 1}"], f"v{i}", f"n{i}")
-    yield port(12, f"v{n - 1}")
+    """One value that all read."""
+    return line(n, lambda i: ("Add", "v0"))
 
 
 def initializers(n):
     """A weight of its own for every node."""
-    yield port(11, "v0")
-    for i in range(n):
-        yield weight(f"w{i}")
-        yield node("Mul", [f"v{i}", f"w{i}"], f"v{i + 1}", f"n{i}")
-    yield port(12, f"v{n}")
+    return line(n, lambda i: ("Mul", f"w{i}"))
+
+
+def residual(n):
+    """Sums of the last value and one from far back."""
+    return line(n, lambda i: ("Add", f"v{i // 2}"))
 
 
 def ports(n):
@@ -81,20 +85,16 @@ def ports(n):
         yield port(12, f"y{i}")
 
 
-def residual(n):
-    """Sums of the last value and one from far back."""
-    yield port(11, "v0")
-    for i in range(n):
-        yield node("Add", [f"v{i}", f"v{i // 2}"], f"v{i + 1}", f"n{i}")
-    yield port(12, f"v{n}")
+def at_once(count):
+    yield port(11, "x")
+    for i in range(count):
+        yield node("Sigmoid", ["x"], f"v{i}", f"n{i}")
 
 
 def alive(n):
     """Values that are all there at once, then read from the last to the first."""
-    yield port(11, "x")
     half = n // 2
-    for i in range(half):
-        yield node("Sigmoid", ["x"], f"v{i}", f"n{i}")
+    yield from at_once(half)
     for i in range(1, half):
         last = f"s{i - 1}" if i > 1 else f"v{half - 1}"
         yield node("Add", [last, f"v{half - 1 - i}"], f"s{i}", f"m{i}")
@@ -103,9 +103,7 @@ def alive(n):
 
 def concat(n):
     """A node that reads all the others."""
-    yield port(11, "x")
-    for i in range(n - 1):
-        yield node("Sigmoid", ["x"], f"v{i}", f"n{i}")
+    yield from at_once(n - 1)
     yield node("Concat", [f"v{i}" for i in range(n - 1)], "y", "all")
     yield port(12, "y")
 

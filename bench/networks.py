@@ -25,57 +25,67 @@ class Only(torch.nn.Module):
         return self.run(self.model, *inputs)
 
 
-def latent_model(name):
-    """UNet of 80 M parameters, Stable Diffusion's decoder, Wav2Vec2 base; by their makers."""
-    if name == "unet":
-        from reference.unet import random_unet
+def unet():
+    """Of 80 M parameters."""
+    from reference.unet import random_unet
 
-        model = random_unet((160, 320, 640), 4, layers=1, context=768)
-        return Only(model, lambda m, x, t, c: m(x, t, c).sample)
-    if name == "vae-decoder":
-        from diffusers import AutoencoderKL
+    model = random_unet((160, 320, 640), 4, layers=1, context=768)
+    return Only(model, lambda m, x, t, c: m(x, t, c).sample)
 
-        model = AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            layers_per_block=2,
-        )
-        return Only(model, lambda m, z: m.decode(z).sample)
+
+def vae_decoder():
+    """Stable Diffusion's."""
+    from diffusers import AutoencoderKL
+
+    model = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+    )
+    return Only(model, lambda m, z: m.decode(z).sample)
+
+
+def wav2vec2():
+    """Base."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     model = Wav2Vec2Model(Wav2Vec2Config(apply_spec_augment=False))
     return Only(model, lambda m, x: m(x).last_hidden_state)
 
 
-def latent_inputs(name, batch):
-    shapes = {
-        "unet": {"sample": (8, 96, 96), "encoder_hidden_states": (10, 768)},
-        "vae-decoder": {"latent_sample": (4, 64, 64)},
-        "wav2vec2": {"input_values": (160000,)},
-    }[name]
-    inputs = {key: torch.randn(batch, *shape) for key, shape in shapes.items()}
-    if name == "unet":
-        sample, context = inputs.values()
-        inputs = {"sample": sample, "timestep": torch.zeros(1), "encoder_hidden_states": context}
-    return inputs
+def unet_inputs(batch):
+    sample, words = torch.randn(batch, 8, 96, 96), torch.randn(batch, 10, 768)
+    return sample, torch.zeros(1), words
 
 
-LATENT = ("unet", "vae-decoder", "wav2vec2")
+# By network: the model, its inputs for a batch, their names in run-model, in the order of the
+# arguments, and the batches that are compared unless others are asked for.
+NETWORKS = {
+    "wav2lip": (lambda: wav2lip.random_wav2lip(1.0, seed=1),
+                lambda n: wav2lip.random_inputs(n, 1), ("audio", "face"), [1, 16]),
+    "ffdnet": (lambda: ffdnet.random_ffdnet("ipol", channels=3, width=96, depth=12),
+               lambda n: ffdnet.random_inputs(n, 3, 512, 512, 1), ("image", "sigma"), [1]),
+    "mobilenetv2": (lambda: mobilenetv2.random_mobilenetv2(1.0, 1000),
+                    lambda n: [mobilenetv2.random_image(n, 224, 224, 1)], ("image",), [1, 8]),
+    "lstm": (lstm.random_classifier, lambda n: [lstm.random_inputs(n, 6, 1, 1)], ("seq_input",),
+             [1, 64]),
+    "unet": (unet, unet_inputs, ("sample", "timestep", "encoder_hidden_states"), [1]),
+    "vae-decoder": (vae_decoder, lambda n: [torch.randn(n, 4, 64, 64)], ("latent_sample",), [1]),
+    "wav2vec2": (wav2vec2, lambda n: [torch.randn(n, 160000)], ("input_values",), [1]),
+}  # fmt: skip
+LATENT = ("unet", "vae-decoder", "wav2vec2")  # saved as their makers do
+BATCHES = {name: batches for name, (*_, batches) in NETWORKS.items()}
 
 
 def model_of(name):
     """The network in PyTorch; the same weights every time."""
     torch.manual_seed(1)
-    if name in LATENT:
-        return latent_model(name).eval()
-    if name == "wav2lip":
-        return wav2lip.random_wav2lip(1.0, seed=1).eval()
-    if name == "ffdnet":
-        return ffdnet.random_ffdnet("ipol", channels=3, width=96, depth=12).eval()
-    if name == "mobilenetv2":
-        return mobilenetv2.random_mobilenetv2(1.0, 1000).eval()
-    return lstm.random_classifier().eval()
+    return NETWORKS[name][0]().eval()
+
+
+def inputs_of(name, batch):
+    return dict(zip(NETWORKS[name][2], NETWORKS[name][1](batch)))
 
 
 def answer_of(model, tensors):
@@ -83,33 +93,6 @@ def answer_of(model, tensors):
     with torch.inference_mode():
         out = model(*tensors)
     return (out[0] if isinstance(out, tuple) else out).numpy()
-
-
-def inputs_of(name, batch):
-    """In the order of the network's arguments, by the names of run-model's inputs."""
-    if name in LATENT:
-        return latent_inputs(name, batch)
-    if name == "wav2lip":
-        audio, face = wav2lip.random_inputs(batch, 1)
-        return {"audio": audio, "face": face}
-    if name == "ffdnet":
-        image, sigma = ffdnet.random_inputs(batch, 3, 512, 512, 1)
-        return {"image": image, "sigma": sigma}
-    if name == "mobilenetv2":
-        return {"image": mobilenetv2.random_image(batch, 224, 224, 1)}
-    return {"seq_input": lstm.random_inputs(batch, 6, 1, 1)}
-
-
-# Batches that are compared unless others are asked for.
-BATCHES = {
-    "wav2lip": [1, 16],
-    "ffdnet": [1],
-    "mobilenetv2": [1, 8],
-    "lstm": [1, 64],
-    "unet": [1],
-    "vae-decoder": [1],
-    "wav2vec2": [1],
-}
 
 
 def export(name, model, inputs, path):

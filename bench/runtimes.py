@@ -5,6 +5,7 @@ A peer loads its network once, waits on a pipe, and answers one JSON line for ea
 PyTorch's, or what was measured is something else.
 """
 
+import argparse
 import json
 import os
 import re
@@ -94,14 +95,6 @@ def ncnn_peer(job, inputs):
     return run
 
 
-KINDS = {
-    "onnxruntime": onnxruntime_peer,
-    "pytorch": pytorch_peer,
-    "openvino": openvino_peer,
-    "ncnn": ncnn_peer,
-}
-
-
 def serve(text):
     import numpy as np
 
@@ -110,7 +103,7 @@ def serve(text):
         inputs = {name: stored[name] for name in stored.files}
     wanted = np.load(job["wanted"])
     before, start = resident_bytes(), time.perf_counter()
-    run = KINDS[job["kind"]](job, inputs)
+    run = globals()[f"{job['kind']}_peer"](job, inputs)
     load = time.perf_counter() - start
     got = np.asarray(run())
     error = float(np.abs(got.reshape(wanted.shape) - wanted).max() / np.abs(wanted).max())
@@ -172,6 +165,16 @@ def bench(program, *arguments):
     result = json.loads(lines[-1])
     result["peak_bytes"] = int(peak) * 1024
     return result
+
+
+def parser_of(description):
+    """Options of all that measures."""
+    default = os.environ.get("RUN_MODEL", str(ROOT / "build" / "release" / "run-model"))
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--run-model", default=default)
+    parser.add_argument("--output", type=argparse.FileType("w", encoding="utf-8"),
+                        default=sys.stdout, help="write the table there instead of to stdout")
+    return parser  # fmt: skip
 
 
 def machine():

@@ -44,23 +44,16 @@ def measure(build, folders):
     return files
 
 
-def summary(files):
-    """lines, lines run, branches, branches taken"""
+def row(name, files):
+    """Prints a row; the share of lines that were run, and how many were not."""
     lines = [entry for file in files for entry in file.values()]
     branches = [count for _, taken in lines for count in taken.values()]
-    return (len(lines), sum(count > 0 for count, _ in lines),
-            len(branches), sum(count > 0 for count in branches))
-
-
-def share(part, whole):
-    return 100.0 * part / whole if whole else 0.0
-
-
-def row(name, files):
-    lines, run, branches, taken = summary(files)
-    print(f"{name:<32}{lines:>8} lines {share(run, lines):5.1f} %"
-          f"{branches:>8} branches {share(taken, branches):5.1f} %")
-    return share(run, lines)
+    run = sum(count > 0 for count, _ in lines)
+    shares = [100.0 * part / whole if whole else 0.0 for part, whole in (
+        (run, len(lines)), (sum(count > 0 for count in branches), len(branches)))]
+    print(f"{name:<32}{len(lines):>8} lines {shares[0]:5.1f} %"
+          f"{len(branches):>8} branches {shares[1]:5.1f} %")
+    return shares[0]
 
 
 def main():
@@ -71,11 +64,10 @@ def main():
     reached = row("together", files.values())
     print("least covered:")
 
-    def missed(name):
-        lines, run, _, _ = summary([files[name]])
-        return run - lines
+    def run(name):
+        return -sum(count == 0 for count, _ in files[name].values())
 
-    for name in sorted(files, key=missed)[:WORST]:
+    for name in sorted(files, key=run)[:WORST]:
         row("  " + name, [files[name]])
     if reached < float(least):
         print(f"{reached:.1f} % of lines were run, at least {least} % must be")

@@ -28,24 +28,19 @@ def read_junit(path, from_ctest):
     """Counts of one JUnit file. Raises OSError, ElementTree.ParseError or ValueError."""
     counts = Counts()
     for case in ElementTree.parse(path).getroot().iter("testcase"):
-        name = case.get("name")
+        name, status, skip = case.get("name"), case.get("status"), case.find("skipped")
         if not name:
             raise ValueError(f"{path}: a test case without a name")
         if not from_ctest and case.get("classname"):
             name = f"{case.get('classname')}::{name}"
-        skip = case.find("skipped")
         reason = "" if skip is None else skip.get("message") or ""
+        skips = skip is not None and reason.startswith(CTEST_SKIPS) and status in ("run", "notrun")
         if case.find("failure") is not None or case.find("error") is not None:
             counts.failed.append(name)
-        elif from_ctest and case.get("status") not in ("run", "notrun"):
-            counts.failed.append(f"{name} ({case.get('status')})")
+        elif from_ctest and not skips and (skip is not None or status != "run"):
+            counts.failed.append(f"{name} ({status} {reason})")
         elif skip is not None:
-            if from_ctest and not reason.startswith(CTEST_SKIPS):
-                counts.failed.append(f"{name} (not run: {reason})")
-            else:
-                counts.skipped.append(name if from_ctest else f"{name}: {reason}")
-        elif from_ctest and case.get("status") != "run":
-            counts.failed.append(f"{name} (not run)")
+            counts.skipped.append(name if from_ctest else f"{name}: {reason}")
         else:
             counts.passed += 1
     return counts

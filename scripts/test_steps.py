@@ -1,13 +1,14 @@
 """The steps of the test command: what each builds and runs, and how it is counted."""
 
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-import python_env as environment
 import results
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -73,24 +74,19 @@ class Runner:
                 code = -1
                 print(f"not done after {seconds} s:", flush=True)
         if code != 0:
-            self.show(path, start, " ".join(arguments), code)
+            self.tail(path, SHOWN_LINES, start)
+            print(f"FAILED (exit code {code}): {' '.join(arguments)}", flush=True)
         return code
 
     @staticmethod
-    def show(path, start, command, code):
+    def tail(path, count, start=0):
+        """Prints the last lines of a log, of those from byte `start` on."""
         with open(path, "rb") as log:
             log.seek(start)
             lines = log.read().decode("utf-8", "replace").splitlines()
-        if len(lines) > SHOWN_LINES:
-            print(f"... {len(lines) - SHOWN_LINES} lines more in {os.path.relpath(path, ROOT)}")
-        print("\n".join(lines[-SHOWN_LINES:]))
-        print(f"FAILED (exit code {code}): {command}", flush=True)
-
-    @staticmethod
-    def print_tail(step, count):
-        """The last lines of the step's log."""
-        with open(os.path.join(LOGS, f"{step}.log"), encoding="utf-8", errors="replace") as log:
-            print("".join(log.readlines()[-count:]), end="", flush=True)
+        if start and len(lines) > count:
+            print(f"... {len(lines) - count} lines more in {os.path.relpath(path, ROOT)}")
+        print("\n".join(lines[-count:]), flush=True)
 
     def build(self, step, preset, *options):
         """None, or counts that say what failed."""
@@ -115,13 +111,21 @@ class Runner:
         return results.judge(step, code, junit, from_ctest=True)
 
     def packages(self, step):
-        """None, or counts that say what failed; afterwards self.python is there."""
+        """None, or counts that say what failed; afterwards self.python is there. The environment is
+        made once for each content of requirements.txt and version of Python."""
         folder = os.environ.get("RUN_MODEL_VENV") or os.path.join(ROOT, "build", "venv")
-        for arguments in environment.commands(folder, REQUIREMENTS):
+        stamp, self.python = Path(folder, "requirements.sha256"), os.path.join(folder, "bin/python")
+        content = Path(REQUIREMENTS).read_bytes() + sys.version.encode()
+        wanted = hashlib.sha256(content).hexdigest()
+        if stamp.is_file() and stamp.read_text() == wanted and os.path.exists(self.python):
+            return None
+        shutil.rmtree(folder, ignore_errors=True)
+        install = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet",
+                   "--retries", "5", "-r", REQUIREMENTS]
+        for arguments in ([sys.executable, "-m", "venv", folder], install):
             if self.command(step, arguments, PIP_SECONDS) != 0:
                 return results.Counts(failed=[f"{step}: {' '.join(arguments[:4])}"])
-        environment.mark_current(folder, REQUIREMENTS)
-        self.python = environment.python_of(folder)
+        stamp.write_text(wanted)
         return None
 
     def pytest(self, step, preset, *selection, env=None):
@@ -159,16 +163,14 @@ def coverage(runner, step):
     failed = runner.build(step, preset) or runner.packages(step)
     if failed:
         return failed
-    for folder, _, names in os.walk(build):  # counts of earlier runs
-        for name in names:
-            if name.endswith(".gcda"):
-                os.remove(os.path.join(folder, name))
+    for counted in Path(build).rglob("*.gcda"):  # by earlier runs
+        counted.unlink()
     counts = runner.ctest(step, preset, "-E", "check-kernels|pipeline|media|bench")
     counts.add(runner.pytest(step, preset, "tests/onnx", "tests/loaders", "-k",
                              "not random_graphs"))
     arguments = [sys.executable, "scripts/coverage.py", build, str(LEAST_COVERED), *COVERED]
     code = runner.command(step, arguments, BUILD_SECONDS)
-    runner.print_tail(step, len(COVERED) + 16)
+    runner.tail(os.path.join(LOGS, f"{step}.log"), len(COVERED) + 16)
     if code != 0:
         counts.failed.append(f"{step}: too few lines of {' '.join(COVERED)} are run")
     return counts
