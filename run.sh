@@ -23,7 +23,13 @@ command=${1:-help}
 case $command in
 demo)
     ensure_packages build
-    . scripts/demo.sh
+    build_release run-model
+    mkdir -p results # with the weights that come with the project
+    set -- build/release/run-model wav2lip --face data/demo/face.mp4 --audio data/demo/voice.wav \
+        --outfile results/demo.mp4 "$@"
+    say "+ $*"
+    "$@"
+    say "The result lies in results/demo.mp4."
     ;;
 build)
     ensure_packages build

@@ -3,12 +3,7 @@
 import math
 from xml.sax.saxutils import escape
 
-COLOURS = {
-    "onnxruntime": "#4477aa",
-    "openvino": "#ee6677",
-    "ncnn": "#228833",
-    "pytorch": "#ccbb44",
-}
+COLOURS = {"onnxruntime": "#4477aa", "openvino": "#ee6677", "ncnn": "#228833", "pytorch": "#ccbb44"}
 LABELS, WIDTH, BAR, GAP = 230, 760, 13, 16
 LEAST, MOST = 0.5, 8.0  # ends of the axis, which is logarithmic
 
@@ -25,6 +20,10 @@ def text(x, y, words, anchor="start", size=12, colour="#222"):
     )
 
 
+def box(x, y, width, height, colour):
+    return f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{height}" fill="{colour}"/>'
+
+
 def draw(rows, ours):
     """`rows`: (label, {runtime: median ms}). Bars start at 1, the time of run-model."""
     parts, y = [], 56
@@ -34,10 +33,7 @@ def draw(rows, ours):
         for name in others:
             ratio = medians[name] / medians[ours]
             left, right = sorted((place(1), place(ratio)))
-            parts.append(
-                f'<rect x="{left:.1f}" y="{y}" width="{max(right - left, 0.5):.1f}" '
-                f'height="{BAR - 2}" fill="{COLOURS[name]}"/>'
-            )
+            parts.append(box(left, y, max(right - left, 0.5), BAR - 2, COLOURS[name]))
             parts.append(text(right + 5, y + BAR - 3, f"{ratio:.2f}", size=11))
             y += BAR
         y += GAP
@@ -50,9 +46,7 @@ def draw(rows, ours):
     title = "Time of other runtimes, run-model = 1 (right of the line: slower)"
     key = [text(10, 18, title, size=14)]
     for i, (name, colour) in enumerate(COLOURS.items()):
-        x = 10 + i * 110
-        key.append(f'<rect x="{x}" y="{y + 4}" width="11" height="11" fill="{colour}"/>')
-        key.append(text(x + 16, y + 14, name))
+        key += [box(10 + i * 110, y + 4, 11, 11, colour), text(26 + i * 110, y + 14, name)]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y + 26}" '
         'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>'

@@ -180,19 +180,16 @@ def parser_of(description):
 def machine():
     """Lines that every table begins with."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
+    from importlib.util import find_spec
 
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     model = re.search(r"model name\s*:\s*(.*)", info)
     commit = subprocess.run(
         ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True
     ).stdout.strip()
-    found = []
-    for package in ("onnxruntime", "openvino", "ncnn", "torch"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            found.append(f"no {package}")
+    packages = ("onnxruntime", "openvino", "ncnn", "torch")
+    found = [f"{name} {version(name)}" if find_spec(name) else f"no {name}" for name in packages]
     return [
         f"CPU: {model[1] if model else platform.processor()}, {os.cpu_count()} CPUs visible, load "
         f"{os.getloadavg()[0]:.1f} before",

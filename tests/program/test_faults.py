@@ -163,8 +163,9 @@ def test_every_call_fails_once(program, shim, folder, tmp_path, request, nowhere
             if there:
                 path.write_bytes(OLD)
         before = sorted(path for path in folder.rglob("*") if path not in case.outputs)
-        env = {**nowhere, "LD_PRELOAD": str(shim), "FAULT_FOLDER": str(folder),
-               "FAULT_CALL": str(call), "FAULT_KIND": kind, "FAULT_COUNT": str(counted)}  # fmt: skip
+        env = {**nowhere, "LD_PRELOAD": shim, "FAULT_FOLDER": folder, "FAULT_CALL": call,
+               "FAULT_KIND": kind, "FAULT_COUNT": counted}  # fmt: skip
+        env = {name: str(value) for name, value in env.items()}
         quiet = [*case.arguments, "--quiet", "--threads", 1]
         done = program.run(*quiet, code=None, env=env)
         after = sorted(path for path in folder.rglob("*") if path not in case.outputs)
