@@ -11,40 +11,60 @@
 #define STRIP_ROWS 256 // convolved at a time: 51 MB of activations
 #define LAYER_ROWS 512 // of the transformer at a time
 
-// A network open for one input size at a time.
-typedef struct runner {
-    rml_model *model;
-    rml_session *session;
-} runner;
-
-static void runner_close(runner *r)
-{
-    rml_session_destroy(&r->session);
-    rml_model_destroy(&r->model);
-}
-
+// What is worked with; all of it is released at the end, whatever failed.
 typedef struct hearing {
     const rml_weights *weights;
     const char *config;
     const rml_session_settings *settings;
     const rml_allocator *allocator;
+    const float *samples;
+    size_t count;
     rml_error *err;
+    // the network at hand
+    rml_model *model;
+    rml_session *session;
+    // of Wav2Vec2: norm of the first layer, features of the clip, keys and values of a layer
+    float *norm, *features, *keys[2];
+    rml_log_mel mel; // of Whisper
 } hearing;
 
-static rml_model_settings built_for(const hearing *job)
+static void close_network(hearing *job)
+{
+    rml_session_destroy(&job->session);
+    rml_model_destroy(&job->model);
+}
+
+// A network, or with `build` part `*part` of one, in place of the one before.
+static rml_status open_network(hearing *job, const char *name, void (*build)(rml_params *params),
+                               int64_t *part)
 {
     rml_model_settings built = rml_model_settings_default();
     built.config = job->config;
     built.allocator = job->allocator;
-    return built;
+    close_network(job);
+    RML_TRY(build ? rml_model_create_part(&job->model, build, part, job->weights, &built, job->err)
+                  : rml_model_create(&job->model, name, job->weights, &built, job->err));
+    return rml_session_create(&job->session, job->model, job->settings, job->err);
 }
 
-static rml_status runner_open(const hearing *job, const char *name, runner *r)
+static rml_status resize(hearing *job, const char *name, int64_t rows, int64_t width)
 {
-    const rml_model_settings built = built_for(job);
-    *r = (runner){0};
-    RML_TRY(rml_model_create(&r->model, name, job->weights, &built, job->err));
-    return rml_session_create(&r->session, r->model, job->settings, job->err);
+    const rml_shape shape = {width ? 3 : 2, {1, rows, width}};
+    return rml_session_resize(job->session, name, shape, job->err);
+}
+
+// An input or output of [1,rows,width] that lies in memory of ours.
+static rml_status bind(hearing *job, const char *name, float *data, int64_t rows, int64_t width)
+{
+    return rml_session_bind(job->session, name, data, (size_t)(rows * width) * sizeof *data,
+                            job->err);
+}
+
+// Runs the network on `bytes` of one input.
+static rml_status run_on(hearing *job, const char *name, const float *data, size_t bytes)
+{
+    memcpy(rml_session_input(job->session, name, NULL), data, bytes);
+    return rml_session_run(job->session, job->err);
 }
 
 static bool all_finite(const float *data, size_t count)
@@ -55,267 +75,168 @@ static bool all_finite(const float *data, size_t count)
     return true;
 }
 
-static rml_status too_short(size_t count, double least, rml_error *err)
+static rml_status check_length(const hearing *job, size_t least)
 {
-    return rml_fail(err, RML_ERR_ARG, "the sound is too short: %.4f s, at least %.4f s are needed",
-                    (double)count / 16000, least / 16000);
+    if (job->count >= least)
+        return RML_OK;
+    return rml_fail(job->err, RML_ERR_ARG,
+                    "the sound is too short: %.4f s, at least %.4f s are needed",
+                    (double)job->count / 16000, (double)least / 16000);
 }
 
 // ---- Wav2Vec2 -----------------------------------------------------------------------------------
 
-// The norm of the first layer over the whole clip, [2][width] in *norm; NULL where the layout has
-// none.
-static rml_status hear_norm(const hearing *job, const float *samples, size_t count,
-                            rml_shape *shape, float **norm, const rml_allocator *allocator)
+// The norm of the first layer over the whole clip, [2][width].
+static rml_status hear_norm(hearing *job, int64_t *width)
 {
-    runner r;
-    rml_status status = runner_open(job, "wav2vec2-norm", &r);
-    if (status == RML_OK)
-        status = rml_session_resize(r.session, "input_values", (rml_shape){2, {1, (int64_t)count}},
-                                    job->err);
-    if (status == RML_OK)
-        status = rml_session_prepare(r.session, job->err);
-    if (status == RML_OK) {
-        memcpy(rml_session_input(r.session, "input_values", NULL), samples,
-               count * sizeof *samples);
-        status = rml_session_run(r.session, job->err);
-    }
-    if (status == RML_OK) {
-        const float *from = rml_session_output(r.session, "norm", shape);
-        const size_t bytes = (size_t)shape->dim[1] * (size_t)shape->dim[2] * sizeof *from;
-        *norm = rml_alloc(allocator, bytes);
-        if (*norm)
-            memcpy(*norm, from, bytes);
-        else
-            status = rml_fail_nomem(job->err, bytes, "the norm of the sound");
-    }
-    runner_close(&r);
-    return status;
-}
-
-// Rows [first, first + rows) of the features, to `features`, whose width is found on the way.
-static rml_status hear_strip(const hearing *job, runner *r, const float *samples, int64_t first,
-                             int64_t rows, int64_t all, rml_voice *features)
-{
-    const int64_t count = (rows - 1) * RML_VOICE_HOP + RML_VOICE_FIELD;
-    RML_TRY(rml_session_resize(r->session, "input_values", (rml_shape){2, {1, count}}, job->err));
-    RML_TRY(rml_session_prepare(r->session, job->err));
     rml_shape shape;
-    if (!rml_session_output(r->session, "features", &shape) || shape.rank != 3 ||
-        shape.dim[1] != rows)
-        return rml_fail(job->err, RML_ERR_SHAPE,
-                        "the network does not make a row of each %d samples as Wav2Vec2 does",
-                        RML_VOICE_HOP);
-    if (!features->data) {
-        size_t bytes = 0;
-        features->width = shape.dim[2];
-        if (!rml_size_mul((size_t)all, (size_t)shape.dim[2] * sizeof(float), &bytes) ||
-            !(features->data = rml_alloc(features->allocator, bytes)))
-            return rml_fail_nomem(job->err, bytes, "the features of the sound");
-    }
-    memcpy(rml_session_input(r->session, "input_values", NULL), samples + first * RML_VOICE_HOP,
-           (size_t)count * sizeof *samples);
-    RML_TRY(rml_session_run(r->session, job->err));
-    memcpy(features->data + first * features->width,
-           rml_session_output(r->session, "features", NULL),
-           (size_t)(rows * features->width) * sizeof *samples);
+    RML_TRY(open_network(job, "wav2vec2-norm", NULL, NULL));
+    RML_TRY(resize(job, "input_values", (int64_t)job->count, 0));
+    RML_TRY(rml_session_prepare(job->session, job->err));
+    RML_TRY(run_on(job, "input_values", job->samples, job->count * sizeof *job->samples));
+    const float *from = rml_session_output(job->session, "norm", &shape);
+    *width = shape.dim[2];
+    RML_TRY(rml_make(job->allocator, &job->norm, 2 * (size_t)*width, sizeof *job->norm,
+                     "the norm of the sound", job->err));
+    memcpy(job->norm, from, 2 * (size_t)*width * sizeof *job->norm);
     return RML_OK;
 }
 
-static rml_status hear_features(const hearing *job, const float *samples, size_t count,
-                                rml_voice *features)
+// The features of the clip, strip by strip; their width is found on the way.
+static rml_status hear_features(hearing *job, int64_t rows, int64_t *width)
 {
-    const int64_t rows = ((int64_t)count - RML_VOICE_FIELD) / RML_VOICE_HOP + 1;
-    rml_shape shape;
-    runner r;
-    float *norm = NULL;
-    rml_status status = runner_open(job, "wav2vec2-features", &r);
-    if (status == RML_OK && rml_model_find_input(r.model, "norm") != RML_NO_PORT) {
-        status = hear_norm(job, samples, count, &shape, &norm, features->allocator);
-        if (status == RML_OK)
-            status = rml_session_resize(r.session, "norm", shape, job->err);
-        if (status == RML_OK)
-            status =
-                rml_session_bind(r.session, "norm", norm,
-                                 (size_t)(shape.dim[1] * shape.dim[2]) * sizeof *norm, job->err);
+    int64_t norm_width;
+    RML_TRY(open_network(job, "wav2vec2-features", NULL, NULL));
+    if (rml_model_find_input(job->model, "norm") != RML_NO_PORT) {
+        RML_TRY(hear_norm(job, &norm_width));
+        RML_TRY(open_network(job, "wav2vec2-features", NULL, NULL));
+        RML_TRY(resize(job, "norm", 2, norm_width));
+        RML_TRY(bind(job, "norm", job->norm, 2, norm_width));
     }
-    for (int64_t first = 0; first < rows && status == RML_OK; first += STRIP_ROWS) {
+    for (int64_t first = 0; first < rows; first += STRIP_ROWS) {
         const int64_t here = rows - first < STRIP_ROWS ? rows - first : STRIP_ROWS;
-        status = hear_strip(job, &r, samples, first, here, rows, features);
+        const int64_t count = (here - 1) * RML_VOICE_HOP + RML_VOICE_FIELD;
+        rml_shape shape;
+        RML_TRY(resize(job, "input_values", count, 0));
+        RML_TRY(rml_session_prepare(job->session, job->err));
+        if (!rml_session_output(job->session, "features", &shape) || shape.rank != 3 ||
+            shape.dim[1] != here)
+            return rml_fail(job->err, RML_ERR_SHAPE,
+                            "the network does not make a row of each %d samples as Wav2Vec2 does",
+                            RML_VOICE_HOP);
+        *width = shape.dim[2];
+        if (!job->features)
+            RML_TRY(rml_make(job->allocator, &job->features, (size_t)rows,
+                             (size_t)*width * sizeof *job->features, "the features of the sound",
+                             job->err));
+        RML_TRY(run_on(job, "input_values", job->samples + first * RML_VOICE_HOP,
+                       (size_t)count * sizeof *job->samples));
+        memcpy(job->features + first * *width, rml_session_output(job->session, "features", NULL),
+               (size_t)(here * *width) * sizeof *job->features);
     }
-    runner_close(&r);
-    rml_free(features->allocator, norm);
-    features->rows = rows;
-    return status;
+    return RML_OK;
 }
 
-static rml_status part_open(const hearing *job, void (*build)(rml_params *params), int64_t *part,
-                            runner *r)
-{
-    const rml_model_settings built = built_for(job);
-    *r = (runner){0};
-    RML_TRY(rml_model_create_part(&r->model, build, part, job->weights, &built, job->err));
-    return rml_session_create(&r->session, r->model, job->settings, job->err);
-}
-
-// What the layers begin with, and how many they are.
-static rml_status run_front(const hearing *job, const rml_voice *features, int64_t *layers,
+// What the layers begin with, and how many they are. The features are gone after it.
+static rml_status run_front(hearing *job, int64_t rows, int64_t width, int64_t *layers,
                             rml_voice *out)
 {
-    rml_shape shape = {3, {1, features->rows, features->width}};
-    const size_t bytes = (size_t)(features->rows * features->width) * sizeof(float);
-    runner r;
-    rml_status status = part_open(job, rml_build_wav2vec2_front, layers, &r);
-    if (status == RML_OK)
-        status = rml_session_resize(r.session, "features", shape, job->err);
-    if (status == RML_OK)
-        status = rml_session_bind(r.session, "features", features->data, bytes, job->err);
-    if (status == RML_OK)
-        status = rml_session_prepare(r.session, job->err);
-    if (status == RML_OK) {
-        rml_session_output(r.session, "hidden", &shape);
-        out->rows = shape.dim[1];
-        out->width = shape.dim[2];
-        status = rml_make(out->allocator, &out->data, (size_t)(out->rows * out->width),
-                          sizeof *out->data, "the vectors of the sound", job->err);
-    }
-    if (status == RML_OK)
-        status = rml_session_bind(r.session, "hidden", out->data,
-                                  (size_t)(out->rows * out->width) * sizeof *out->data, job->err);
-    if (status == RML_OK)
-        status = rml_session_run(r.session, job->err);
-    runner_close(&r);
-    return status;
+    rml_shape shape;
+    RML_TRY(open_network(job, NULL, rml_build_wav2vec2_front, layers));
+    RML_TRY(resize(job, "features", rows, width));
+    RML_TRY(bind(job, "features", job->features, rows, width));
+    RML_TRY(rml_session_prepare(job->session, job->err));
+    rml_session_output(job->session, "hidden", &shape);
+    out->rows = shape.dim[1];
+    out->width = shape.dim[2];
+    RML_TRY(rml_make(out->allocator, &out->data, (size_t)out->rows,
+                     (size_t)out->width * sizeof *out->data, "the vectors of the sound", job->err));
+    RML_TRY(bind(job, "hidden", out->data, out->rows, out->width));
+    RML_TRY(rml_session_run(job->session, job->err));
+    close_network(job);
+    rml_free(job->allocator, job->features);
+    job->features = NULL;
+    return RML_OK;
 }
 
 // Strip by strip: key and value of a layer from x, or with them what the layer makes of x, in its
 // place. A row's numbers do not depend on the others of its strip.
-static rml_status run_layer(const hearing *job, int64_t layer, bool attend, rml_voice *x,
-                            float *const keys[2])
+static rml_status run_layer(hearing *job, int64_t layer, bool attend, rml_voice *x)
 {
     static const char *const names[2] = {"key", "value"};
-    const size_t row = (size_t)x->width;
-    runner r;
-    rml_status status =
-        part_open(job, attend ? rml_build_wav2vec2_layer : rml_build_wav2vec2_keys, &layer, &r);
-    for (int i = 0; i < 2 && attend && status == RML_OK; i++) {
-        status = rml_session_resize(r.session, names[i], (rml_shape){3, {1, x->rows, x->width}},
-                                    job->err);
-        if (status == RML_OK)
-            status = rml_session_bind(r.session, names[i], keys[i],
-                                      (size_t)x->rows * row * sizeof(float), job->err);
+    RML_TRY(open_network(job, NULL, attend ? rml_build_wav2vec2_layer : rml_build_wav2vec2_keys,
+                         &layer));
+    for (int i = 0; i < 2 && attend; i++) {
+        RML_TRY(resize(job, names[i], x->rows, x->width));
+        RML_TRY(bind(job, names[i], job->keys[i], x->rows, x->width));
     }
-    for (int64_t first = 0; first < x->rows && status == RML_OK; first += LAYER_ROWS) {
+    for (int64_t first = 0; first < x->rows; first += LAYER_ROWS) {
         const int64_t here = x->rows - first < LAYER_ROWS ? x->rows - first : LAYER_ROWS;
-        const size_t at = (size_t)first * row, bytes = (size_t)here * row * sizeof(float);
-        status =
-            rml_session_resize(r.session, "hidden", (rml_shape){3, {1, here, x->width}}, job->err);
-        if (status == RML_OK)
-            status = rml_session_prepare(r.session, job->err);
-        if (status != RML_OK)
-            break;
-        memcpy(rml_session_input(r.session, "hidden", NULL), x->data + at, bytes);
-        status = rml_session_run(r.session, job->err);
-        if (status == RML_OK && attend)
-            memcpy(x->data + at, rml_session_output(r.session, "made", NULL), bytes);
-        for (int i = 0; i < 2 && !attend && status == RML_OK; i++)
-            memcpy(keys[i] + at, rml_session_output(r.session, names[i], NULL), bytes);
+        const size_t at = (size_t)(first * x->width),
+                     bytes = (size_t)(here * x->width) * sizeof *x->data;
+        RML_TRY(resize(job, "hidden", here, x->width));
+        RML_TRY(rml_session_prepare(job->session, job->err));
+        RML_TRY(run_on(job, "hidden", x->data + at, bytes));
+        if (attend)
+            memcpy(x->data + at, rml_session_output(job->session, "made", NULL), bytes);
+        for (int i = 0; i < 2 && !attend; i++)
+            memcpy(job->keys[i] + at, rml_session_output(job->session, names[i], NULL), bytes);
     }
-    runner_close(&r);
-    return status;
+    return RML_OK;
 }
 
 // Layer by layer, of which only one has its weights in memory: beside the rows there are their keys
 // and values, and the activations of a strip.
-static rml_status encode(const hearing *job, rml_voice *features, rml_voice *out)
+static rml_status hear_wav2vec2(hearing *job, float *samples, rml_voice *out)
 {
-    int64_t layers = 0;
-    float *keys[2] = {NULL, NULL};
-    RML_TRY(run_front(job, features, &layers, out));
-    rml_voice_release(features);
-    rml_status status = RML_OK;
-    for (int i = 0; i < 2 && status == RML_OK; i++)
-        status = rml_make(out->allocator, &keys[i], (size_t)(out->rows * out->width),
-                          sizeof *keys[i], "the keys of the sound", job->err);
-    for (int64_t layer = 0; layer < layers && status == RML_OK; layer++) {
-        status = run_layer(job, layer, false, out, keys);
-        if (status == RML_OK)
-            status = run_layer(job, layer, true, out, keys);
+    const int64_t rows = rml_voice_row_count(RML_VOICE_WAV2VEC2, (int64_t)job->count);
+    int64_t width = 0, layers = 0;
+    RML_TRY(check_length(job, RML_VOICE_FIELD + (RML_VOICE_CHUNK - 1) * RML_VOICE_HOP));
+    RML_TRY(rml_wave_standardise(samples, job->count, job->err));
+    RML_TRY(hear_features(job, rows, &width));
+    RML_TRY(run_front(job, rows, width, &layers, out));
+    for (int i = 0; i < 2; i++)
+        RML_TRY(rml_make(job->allocator, &job->keys[i], (size_t)(out->rows * out->width),
+                         sizeof *out->data, "the keys of the sound", job->err));
+    for (int64_t layer = 0; layer < layers; layer++) {
+        RML_TRY(run_layer(job, layer, false, out));
+        RML_TRY(run_layer(job, layer, true, out));
     }
-    rml_free(out->allocator, keys[0]);
-    rml_free(out->allocator, keys[1]);
-    return status;
-}
-
-static rml_status hear_wav2vec2(const hearing *job, float *samples, size_t count, rml_voice *out)
-{
-    rml_voice features = {.allocator = out->allocator};
-    const size_t least = RML_VOICE_FIELD + (RML_VOICE_CHUNK - 1) * RML_VOICE_HOP;
-    if (count < least)
-        return too_short(count, (double)least, job->err);
-    RML_TRY(rml_wave_standardise(samples, count, job->err));
-    rml_status status = hear_features(job, samples, count, &features);
-    if (status == RML_OK)
-        status = encode(job, &features, out);
-    rml_voice_release(&features);
-    return status;
+    return RML_OK;
 }
 
 // ---- Whisper ------------------------------------------------------------------------------------
 
 // Runs all windows over the clip. `columns` of mel make half as many rows, rounded down in each.
-static rml_status run_windows(const hearing *job, runner *r, const rml_log_mel *mel, int64_t window,
-                              rml_voice *out)
+static rml_status hear_whisper(hearing *job, rml_voice *out)
 {
-    for (int64_t first = 0; first < mel->columns; first += window) {
-        const int64_t here = mel->columns - first < window ? mel->columns - first : window;
-        rml_log_mel_window(mel, first, window,
-                           rml_session_input(r->session, "input_features", NULL));
-        RML_TRY(rml_session_run(r->session, job->err));
-        const size_t row = (size_t)(out->layers * out->width);
+    rml_shape shape, rows;
+    RML_TRY(check_length(job, 2 * RML_VOICE_CHUNK * RML_LOG_MEL_HOP));
+    RML_TRY(open_network(job, "whisper-encoder", NULL, NULL));
+    shape = rml_model_input(job->model, 0).shape;
+    shape.dim[0] = 1;
+    RML_TRY(rml_session_resize(job->session, "input_features", shape, job->err));
+    RML_TRY(rml_session_prepare(job->session, job->err));
+    RML_TRY(rml_log_mel_create(&job->mel, job->samples, job->count, (int)shape.dim[1],
+                               job->allocator, job->err));
+    rml_session_output(job->session, "features", &rows);
+    out->layers = rows.dim[2];
+    out->width = rows.dim[3];
+    const size_t row = (size_t)(out->layers * out->width);
+    RML_TRY(rml_make(out->allocator, &out->data, (size_t)(job->mel.columns / 2),
+                     row * sizeof *out->data, "the vectors of the sound", job->err));
+    const int64_t window = shape.dim[2];
+    for (int64_t first = 0; first < job->mel.columns; first += window) {
+        const int64_t left = job->mel.columns - first, here = left < window ? left : window;
+        rml_log_mel_window(&job->mel, first, window,
+                           rml_session_input(job->session, "input_features", NULL));
+        RML_TRY(rml_session_run(job->session, job->err));
         memcpy(out->data + (size_t)out->rows * row,
-               rml_session_output(r->session, "features", NULL),
+               rml_session_output(job->session, "features", NULL),
                (size_t)(here / 2) * row * sizeof *out->data);
         out->rows += here / 2;
     }
     return RML_OK;
-}
-
-static rml_status hear_whisper(const hearing *job, const float *samples, size_t count,
-                               rml_voice *out)
-{
-    rml_log_mel mel = {0};
-    rml_shape shape;
-    runner r;
-    const size_t least = 2 * RML_VOICE_CHUNK * RML_LOG_MEL_HOP;
-    if (count < least)
-        return too_short(count, (double)least, job->err);
-    rml_status status = runner_open(job, "whisper-encoder", &r);
-    if (status == RML_OK) {
-        shape = rml_model_input(r.model, 0).shape;
-        shape.dim[0] = 1;
-        status = rml_session_resize(r.session, "input_features", shape, job->err);
-    }
-    if (status == RML_OK)
-        status = rml_session_prepare(r.session, job->err);
-    if (status == RML_OK)
-        status =
-            rml_log_mel_create(&mel, samples, count, (int)shape.dim[1], out->allocator, job->err);
-    if (status == RML_OK) {
-        rml_shape rows;
-        size_t bytes = 0;
-        rml_session_output(r.session, "features", &rows);
-        out->layers = rows.dim[2];
-        out->width = rows.dim[3];
-        const bool fits = rml_size_mul((size_t)(mel.columns / 2),
-                                       (size_t)(rows.dim[2] * rows.dim[3]) * sizeof(float), &bytes);
-        out->data = fits ? rml_alloc(out->allocator, bytes) : NULL;
-        status = out->data ? run_windows(job, &r, &mel, shape.dim[2], out)
-                           : rml_fail_nomem(job->err, bytes, "the vectors of the sound");
-    }
-    rml_log_mel_release(&mel);
-    runner_close(&r);
-    return status;
 }
 
 static const struct {
@@ -356,15 +277,27 @@ rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights
                           const char *config, const rml_session_settings *settings, float *samples,
                           size_t count, const rml_allocator *allocator, rml_error *err)
 {
-    const hearing job = {weights, config, settings, allocator, err};
+    hearing job = {.weights = weights,
+                   .config = config,
+                   .settings = settings,
+                   .allocator = allocator,
+                   .samples = samples,
+                   .count = count,
+                   .err = err};
     *out = (rml_voice){.allocator = allocator, .kind = kind, .layers = 1};
     if (rml_weights_is_graph(weights, NULL, NULL))
         return rml_fail(
             err, RML_ERR_UNSUPPORTED,
             "%s: a graph file, and what hears is computed in parts, which takes weights",
             rml_weights_path(weights));
-    rml_status status = kind == RML_VOICE_WAV2VEC2 ? hear_wav2vec2(&job, samples, count, out)
-                                                   : hear_whisper(&job, samples, count, out);
+    rml_status status =
+        kind == RML_VOICE_WAV2VEC2 ? hear_wav2vec2(&job, samples, out) : hear_whisper(&job, out);
+    close_network(&job);
+    rml_free(allocator, job.norm);
+    rml_free(allocator, job.features);
+    rml_free(allocator, job.keys[0]);
+    rml_free(allocator, job.keys[1]);
+    rml_log_mel_release(&job.mel);
     if (status == RML_OK && !all_finite(out->data, (size_t)(out->rows * out->layers * out->width)))
         status = rml_fail(err, RML_ERR_FORMAT,
                           "the network gives numbers that are not finite: its weights are damaged");
