@@ -148,7 +148,7 @@ rml_value_id rml_graph_layer_norm(rml_graph *graph, rml_value_id x, rml_value_id
 rml_value_id rml_graph_channel_norm(rml_graph *graph, rml_value_id x, rml_value_id gamma,
                                     rml_value_id beta, const rml_layer_norm_attr *attr,
                                     const char *name);
-// The first layer of a speech network, in two steps, see ops/conv/wave.c.
+// The first layer of a speech network, in two steps, see ops/conv/waveform_conv.c.
 rml_value_id rml_graph_wave_norm(rml_graph *graph, rml_value_id x, rml_value_id weight,
                                  rml_value_id gamma, rml_value_id beta, int64_t stride, float eps,
                                  const char *name);

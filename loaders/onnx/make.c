@@ -2,6 +2,27 @@
 
 #include "tensor/size.h"
 
+#define MOST_INPUTS 8
+
+void rml_onnx_emit(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
+                   const rml_value_id *in, int in_count)
+{
+    if (call->refused)
+        return;
+    const rml_value_id first = rml_graph_node(call->graph, op, attr, in, in_count, call->name);
+    const int outputs = rml_op_outputs(rml_op_get(op), attr);
+    for (int k = 0; k < outputs && k < call->out_count && first != RML_NO_VALUE; k++)
+        call->out[k] = first + (rml_value_id)k;
+}
+
+void rml_onnx_translate(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr, int in_count)
+{
+    rml_value_id in[MOST_INPUTS];
+    for (int i = 0; i < in_count; i++)
+        in[i] = rml_onnx_in(call, i);
+    rml_onnx_emit(call, op, attr, in, in_count);
+}
+
 rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
     return rml_graph_binary(call->graph, RML_BINARY_ADD, a, b, call->name);

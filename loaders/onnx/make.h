@@ -4,6 +4,12 @@
 
 #include "loaders/onnx/handler.h"
 
+// A node of these inputs whose outputs are the call's; none where the call is refused already.
+void rml_onnx_emit(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
+                   const rml_value_id *in, int in_count);
+// The same of the call's own first inputs: one node becomes one.
+void rml_onnx_translate(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr, int in_count);
+
 // a + b and a * b of one type, broadcast.
 rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b);
 rml_value_id rml_onnx_multiply(rml_onnx_call *call, rml_value_id a, rml_value_id b);

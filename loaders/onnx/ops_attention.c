@@ -168,8 +168,6 @@ static void import_rotary(rml_onnx_call *call)
     rml_op_attr attr = {.rotary = {.heads = rml_onnx_int(call, "num_heads", 0),
                                    .rotated = rml_onnx_int(call, "rotary_embedding_dim", 0),
                                    .interleaved = rml_onnx_int(call, "interleaved", 0) != 0}};
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
-                               rml_onnx_in(call, 3)};
     if (rank == 4)
         attr.rotary.heads = 0;
     if (attr.rotary.heads < 0 || attr.rotary.rotated < 0 || (rank == 3 && !attr.rotary.heads)) {
@@ -177,7 +175,7 @@ static void import_rotary(rml_onnx_call *call)
                         (long long)attr.rotary.rotated);
         return;
     }
-    call->out[0] = rml_graph_node(call->graph, RML_OP_ROTARY, &attr, in, 4, call->name);
+    rml_onnx_translate(call, RML_OP_ROTARY, &attr, 4);
 }
 
 static void import_linear_attention(rml_onnx_call *call)
@@ -188,7 +186,6 @@ static void import_linear_attention(rml_onnx_call *call)
                                              .heads = rml_onnx_int(call, "q_num_heads", 0),
                                              .key_heads = rml_onnx_int(call, "kv_num_heads", 0),
                                              .scale = rml_onnx_float(call, "scale", 0)}};
-    rml_value_id in[6];
     int found = 0;
     rml_onnx_ignore(call, "chunk_size"); // how others would cut the work
     while (found < 4 && strcmp(rule, rules[found]) != 0)
@@ -198,12 +195,7 @@ static void import_linear_attention(rml_onnx_call *call)
         return;
     }
     attr.linear_attention.rule = (rml_fading_rule)found;
-    for (int i = 0; i < 6; i++)
-        in[i] = rml_onnx_in(call, i);
-    const rml_value_id first =
-        rml_graph_node(call->graph, RML_OP_LINEAR_ATTENTION, &attr, in, 6, call->name);
-    for (int k = 0; k < call->out_count && k < 2 && first != RML_NO_VALUE; k++)
-        call->out[k] = first + (rml_value_id)k;
+    rml_onnx_translate(call, RML_OP_LINEAR_ATTENTION, &attr, 6);
 }
 
 static void import_causal_conv(rml_onnx_call *call)
@@ -211,17 +203,11 @@ static void import_causal_conv(rml_onnx_call *call)
     const char *activation = rml_onnx_text_of(call, "activation", "none");
     const bool silu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
     const rml_op_attr attr = {.causal_conv = {silu}};
-    rml_value_id in[4];
     if (!silu && strcmp(activation, "none") != 0) {
         rml_onnx_refuse(call, "activation is \"%.40s\"", activation);
         return;
     }
-    for (int i = 0; i < 4; i++)
-        in[i] = rml_onnx_in(call, i);
-    const rml_value_id first =
-        rml_graph_node(call->graph, RML_OP_CAUSAL_CONV, &attr, in, 4, call->name);
-    for (int k = 0; k < call->out_count && k < 2 && first != RML_NO_VALUE; k++)
-        call->out[k] = first + (rml_value_id)k;
+    rml_onnx_translate(call, RML_OP_CAUSAL_CONV, &attr, 4);
 }
 
 const rml_onnx_entry rml_onnx_attention[] = {

@@ -1,27 +1,26 @@
 // Convolutions.
 #include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 #include "loaders/onnx/window.h"
 
-static rml_conv_attr conv_attr(rml_onnx_call *call)
+static rml_op_attr conv_attr(rml_onnx_call *call)
 {
-    return (rml_conv_attr){.window = rml_onnx_window(call),
-                           .groups = rml_onnx_int(call, "group", 1),
-                           .act = rml_activation_none()};
+    return (rml_op_attr){.conv = {.window = rml_onnx_window(call),
+                                  .groups = rml_onnx_int(call, "group", 1),
+                                  .act = rml_activation_none()}};
 }
 
 static void import_conv(rml_onnx_call *call)
 {
-    const rml_conv_attr attr = conv_attr(call);
-    if (!call->refused)
-        call->out[0] = rml_graph_conv(call->graph, rml_onnx_in(call, 0), rml_onnx_in(call, 1),
-                                      rml_onnx_in(call, 2), &attr, call->name);
+    const rml_op_attr attr = conv_attr(call);
+    rml_onnx_translate(call, RML_OP_CONV, &attr, 3);
 }
 
 static void import_conv_transpose(rml_onnx_call *call)
 {
-    rml_conv_attr attr = conv_attr(call);
+    rml_op_attr attr = conv_attr(call);
     int64_t sizes[RML_MAX_RANK];
-    rml_onnx_axes_list(call, "output_padding", attr.out_pad, RML_MAX_SPATIAL);
+    rml_onnx_axes_list(call, "output_padding", attr.conv.out_pad, RML_MAX_SPATIAL);
     const int count = rml_onnx_axes_list(call, "output_shape", sizes, RML_MAX_RANK);
     // Some exporters write batch and channels too.
     const int rank = rml_onnx_fact(call, 1).shape.rank;
@@ -29,22 +28,15 @@ static void import_conv_transpose(rml_onnx_call *call)
     if (count - skipped > RML_MAX_SPATIAL)
         rml_onnx_refuse(call, "its output_shape has %d entries", count);
     for (int i = skipped; i < count && !call->refused; i++)
-        attr.out_size[i - skipped] = sizes[i];
-    if (!call->refused)
-        call->out[0] =
-            rml_graph_conv_transpose(call->graph, rml_onnx_in(call, 0), rml_onnx_in(call, 1),
-                                     rml_onnx_in(call, 2), &attr, call->name);
+        attr.conv.out_size[i - skipped] = sizes[i];
+    rml_onnx_translate(call, RML_OP_CONV_TRANSPOSE, &attr, 3);
 }
 
 static void import_deform_conv(rml_onnx_call *call)
 {
-    rml_op_attr attr = {.conv = conv_attr(call)};
+    rml_op_attr attr = conv_attr(call);
     attr.conv.offset_groups = rml_onnx_int(call, "offset_group", 1);
-    rml_value_id in[5];
-    for (int i = 0; i < 5; i++)
-        in[i] = rml_onnx_in(call, i);
-    if (!call->refused)
-        call->out[0] = rml_graph_node(call->graph, RML_OP_DEFORM_CONV, &attr, in, 5, call->name);
+    rml_onnx_translate(call, RML_OP_DEFORM_CONV, &attr, 5);
 }
 
 static void import_col2im(rml_onnx_call *call)
@@ -52,8 +44,7 @@ static void import_col2im(rml_onnx_call *call)
     const rml_op_attr attr = {.col2im = {.window = rml_onnx_window(call)}};
     const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, NULL),
                                rml_onnx_list(call, 2, NULL)};
-    if (!call->refused)
-        call->out[0] = rml_graph_node(call->graph, RML_OP_COL2IM, &attr, in, 3, call->name);
+    rml_onnx_emit(call, RML_OP_COL2IM, &attr, in, 3);
 }
 
 const rml_onnx_entry rml_onnx_convolution[] = {

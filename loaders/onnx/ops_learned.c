@@ -1,5 +1,5 @@
 // What classic learners are exported to: trees, n-grams and the small operators around them.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 #include "tensor/dtype.h"
 
@@ -264,8 +264,7 @@ static void import_ngrams(rml_onnx_call *call)
         rml_onnx_refuse(call, "its lists of n-grams do not fit together");
         return;
     }
-    call->out[0] = rml_graph_node(call->graph, RML_OP_TFIDF, &(rml_op_attr){.ngrams = attr},
-                                  call->in, 1, call->name);
+    rml_onnx_translate(call, RML_OP_TFIDF, &(rml_op_attr){.ngrams = attr}, 1);
 }
 
 // ---- around them --------------------------------------------------------------------------------
@@ -294,8 +293,7 @@ static void import_extractor(rml_onnx_call *call)
         rml_onnx_refuse(call, "the number of dimensions of its input is not known");
         return;
     }
-    call->out[0] =
-        rml_graph_node(call->graph, RML_OP_GATHER, &(rml_op_attr){.axis = {-1}}, in, 2, call->name);
+    rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {-1}}, in, 2);
     if (rank == 1)
         call->out[0] =
             rml_graph_reshape(call->graph, call->out[0], &(rml_shape){2, {1, -1}}, call->name);

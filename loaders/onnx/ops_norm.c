@@ -1,6 +1,6 @@
 // Normalisations. f32 goes to the operators by hand where sizes are known; halves are cast around
 // them; doubles, and what those operators do not do, are written out in simpler ones.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 #include <math.h>
 
@@ -355,12 +355,11 @@ static void import_mean_variance(rml_onnx_call *call)
 
 static void import_lrn(rml_onnx_call *call)
 {
-    const rml_lrn_attr attr = {.size = rml_onnx_int(call, "size", 0),
-                               .alpha = (float)rml_onnx_float(call, "alpha", 1e-4f),
-                               .beta = (float)rml_onnx_float(call, "beta", 0.75),
-                               .bias = (float)rml_onnx_float(call, "bias", 1)};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_LRN, &(rml_op_attr){.lrn = attr}, call->in, 1,
-                                  call->name);
+    const rml_op_attr attr = {.lrn = {.size = rml_onnx_int(call, "size", 0),
+                                      .alpha = (float)rml_onnx_float(call, "alpha", 1e-4f),
+                                      .beta = (float)rml_onnx_float(call, "beta", 0.75),
+                                      .bias = (float)rml_onnx_float(call, "bias", 1)}};
+    rml_onnx_translate(call, RML_OP_LRN, &attr, 1);
 }
 
 const rml_onnx_entry rml_onnx_norm[] = {

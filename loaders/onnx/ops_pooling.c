@@ -1,64 +1,41 @@
 // Poolings.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 #include "loaders/onnx/window.h"
 
 #include <string.h>
 
-static void add_pool(rml_onnx_call *call, const rml_pool_attr *pool)
-{
-    const rml_op_attr attr = {.pool = *pool};
-    const rml_dtype type = rml_onnx_fact(call, 0).dtype;
-    const bool narrow = (type == RML_F16 || type == RML_BF16) && !pool->indices;
-    if (call->refused)
-        return;
-    const rml_value_id in = rml_onnx_in(call, 0);
-    const rml_value_id x = narrow ? rml_onnx_cast(call, in, RML_F32) : in;
-    const rml_value_id out = rml_graph_node(call->graph, RML_OP_POOL, &attr, &x, 1, call->name);
-    call->out[0] = narrow ? rml_onnx_cast(call, out, type) : out;
-    if (pool->indices && out != RML_NO_VALUE)
-        call->out[1] = out + 1;
-}
+enum { GLOBAL = 8 }; // added to the kind of a pooling
 
-static double norm_of(rml_onnx_call *call)
-{
-    // An integer since opset 2.
-    return call->opset < 2 ? rml_onnx_float(call, "p", 2) : (double)rml_onnx_int(call, "p", 2);
-}
-
+// Over windows, or over the whole image.
 static void import_pool(rml_onnx_call *call)
 {
-    rml_pool_attr pool = {.kind = (rml_pool_kind)rml_onnx_option(call),
-                          .window = rml_onnx_window(call)};
-    pool.window.ceil_mode = rml_onnx_int(call, "ceil_mode", 0) != 0;
-    if (!pool.window.kernel[0])
-        rml_onnx_refuse(call, "it has no kernel_shape");
-    if (pool.kind == RML_POOL_MAX) {
-        pool.column_major = rml_onnx_int(call, "storage_order", 0) != 0;
-        pool.indices = rml_onnx_wants(call, 1);
-    } else if (pool.kind == RML_POOL_AVERAGE) {
-        pool.count_pad = rml_onnx_int(call, "count_include_pad", 0) != 0;
-    } else {
-        pool.p = norm_of(call);
+    rml_op_attr attr = {.pool = {.kind = (rml_pool_kind)(rml_onnx_option(call) % GLOBAL),
+                                 .global = rml_onnx_option(call) >= GLOBAL}};
+    rml_pool_attr *pool = &attr.pool;
+    if (!pool->global) {
+        pool->window = rml_onnx_window(call);
+        pool->window.ceil_mode = rml_onnx_int(call, "ceil_mode", 0) != 0;
+        if (!pool->window.kernel[0])
+            rml_onnx_refuse(call, "it has no kernel_shape");
     }
-    add_pool(call, &pool);
-}
-
-static void import_global(rml_onnx_call *call)
-{
-    rml_pool_attr pool = {.kind = (rml_pool_kind)rml_onnx_option(call), .global = true};
-    if (pool.kind == RML_POOL_LP)
-        pool.p = norm_of(call);
-    add_pool(call, &pool);
+    if (pool->kind == RML_POOL_LP) // p is an integer since opset 2
+        pool->p =
+            call->opset < 2 ? rml_onnx_float(call, "p", 2) : (double)rml_onnx_int(call, "p", 2);
+    if (pool->kind == RML_POOL_MAX && !pool->global) {
+        pool->column_major = rml_onnx_int(call, "storage_order", 0) != 0;
+        pool->indices = rml_onnx_wants(call, 1);
+    } else if (pool->kind == RML_POOL_AVERAGE && !pool->global) {
+        pool->count_pad = rml_onnx_int(call, "count_include_pad", 0) != 0;
+    }
+    rml_onnx_translate(call, RML_OP_POOL, &attr, 1);
 }
 
 static void import_unpool(rml_onnx_call *call)
 {
     const rml_op_attr attr = {.unpool = {.window = rml_onnx_window(call)}};
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
     if (!attr.unpool.window.kernel[0])
         rml_onnx_refuse(call, "it has no kernel_shape");
-    if (!call->refused)
-        call->out[0] = rml_graph_node(call->graph, RML_OP_UNPOOL, &attr, in, 3, call->name);
+    rml_onnx_translate(call, RML_OP_UNPOOL, &attr, 3);
 }
 
 // ---- regions ------------------------------------------------------------------------------------
@@ -70,11 +47,9 @@ static void import_roi_pool(rml_onnx_call *call)
     const rml_op_attr attr = {.roi = {.height = sizes[0],
                                       .width = sizes[1],
                                       .scale = rml_onnx_float(call, "spatial_scale", 1)}};
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1)};
     if (count != 2)
         rml_onnx_refuse(call, "its pooled_shape has %d entries", count);
-    if (!call->refused)
-        call->out[0] = rml_graph_node(call->graph, RML_OP_ROI_POOL, &attr, in, 2, call->name);
+    rml_onnx_translate(call, RML_OP_ROI_POOL, &attr, 2);
 }
 
 static void import_roi_align(rml_onnx_call *call)
@@ -95,15 +70,14 @@ static void import_roi_align(rml_onnx_call *call)
         rml_onnx_refuse(call, "mode \"%s\" is not known", mode);
     if (strcmp(shift, "output_half_pixel") != 0 && !attr.roi.half_pixel)
         rml_onnx_refuse(call, "coordinate_transformation_mode \"%s\" is not known", shift);
-    if (!call->refused)
-        call->out[0] = rml_graph_node(call->graph, RML_OP_ROI_ALIGN, &attr, in, 3, call->name);
+    rml_onnx_emit(call, RML_OP_ROI_ALIGN, &attr, in, 3);
 }
 
 const rml_onnx_entry rml_onnx_pooling[] = {
     {.op_type = "AveragePool", .import = import_pool, .option = RML_POOL_AVERAGE},
-    {.op_type = "GlobalAveragePool", .import = import_global, .option = RML_POOL_AVERAGE},
-    {.op_type = "GlobalLpPool", .import = import_global, .option = RML_POOL_LP},
-    {.op_type = "GlobalMaxPool", .import = import_global, .option = RML_POOL_MAX},
+    {.op_type = "GlobalAveragePool", .import = import_pool, .option = GLOBAL + RML_POOL_AVERAGE},
+    {.op_type = "GlobalLpPool", .import = import_pool, .option = GLOBAL + RML_POOL_LP},
+    {.op_type = "GlobalMaxPool", .import = import_pool, .option = GLOBAL + RML_POOL_MAX},
     {.op_type = "LpPool", .import = import_pool, .option = RML_POOL_LP},
     {.op_type = "MaxPool", .import = import_pool, .option = RML_POOL_MAX},
     {.op_type = "MaxRoiPool", .import = import_roi_pool, .f32 = true},

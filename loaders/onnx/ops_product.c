@@ -76,14 +76,12 @@ static void import_einsum(rml_onnx_call *call)
             plain[used++] = *text;
     plain[used] = 0;
     const rml_op_attr attr = {.einsum = {plain}};
-    call->out[0] =
-        rml_graph_node(call->graph, RML_OP_EINSUM, &attr, call->in, call->in_count, call->name);
+    rml_onnx_emit(call, RML_OP_EINSUM, &attr, call->in, call->in_count);
 }
 
 static void import_det(rml_onnx_call *call)
 {
-    const rml_value_id x = rml_onnx_in(call, 0);
-    call->out[0] = rml_graph_node(call->graph, RML_OP_DET, NULL, &x, 1, call->name);
+    rml_onnx_translate(call, RML_OP_DET, NULL, 1);
 }
 
 const rml_onnx_entry rml_onnx_product[] = {

@@ -32,40 +32,31 @@ static rml_quantize_attr quantize_attr(rml_onnx_call *call)
 static void import_quantize(rml_onnx_call *call)
 {
     const rml_fact scale = rml_onnx_fact(call, 1), zero = rml_onnx_fact(call, 2);
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
     rml_op_attr attr = {.quantize = quantize_attr(call)};
     rml_onnx_ignore(call, "saturate"); // of 8-bit floats
     attr.quantize.precision = told_dtype(call, "precision", scale.dtype);
     attr.quantize.to =
         told_dtype(call, "output_dtype", zero.shape.rank == -1 ? RML_U8 : zero.dtype);
-    if (!call->refused)
-        call->out[0] = node(call, RML_OP_QUANTIZE, &attr, in, 3);
+    rml_onnx_translate(call, RML_OP_QUANTIZE, &attr, 3);
 }
 
 static void import_dequantize(rml_onnx_call *call)
 {
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
     rml_op_attr attr = {.quantize = quantize_attr(call)};
     attr.quantize.to = told_dtype(call, "output_dtype", rml_onnx_fact(call, 1).dtype);
-    if (!call->refused)
-        call->out[0] = node(call, RML_OP_DEQUANTIZE, &attr, in, 3);
+    rml_onnx_translate(call, RML_OP_DEQUANTIZE, &attr, 3);
 }
 
 static void import_dynamic(rml_onnx_call *call)
 {
-    const rml_value_id x = rml_onnx_in(call, 0);
-    const rml_value_id first = node(call, RML_OP_DYNAMIC_QUANTIZE, NULL, &x, 1);
-    for (int k = 0; k < call->out_count && k < 3 && first != RML_NO_VALUE; k++)
-        call->out[k] = first + (rml_value_id)k;
+    rml_onnx_translate(call, RML_OP_DYNAMIC_QUANTIZE, NULL, 1);
 }
 
 // ---- MatMulInteger, QLinearMatMul ---------------------------------------------------------------
 
 static void import_matmul_integer(rml_onnx_call *call)
 {
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
-                               rml_onnx_in(call, 3)};
-    call->out[0] = node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
+    rml_onnx_translate(call, RML_OP_INTEGER_MATMUL, NULL, 4);
 }
 
 // One scale a row, as a column.
@@ -85,7 +76,7 @@ static void import_qlinear_matmul(rml_onnx_call *call)
     const rml_value_id sums = node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
     const rml_value_id scaled[] = {sums, as_column(call, 1), rml_onnx_in(call, 4),
                                    rml_onnx_in(call, 6), rml_onnx_in(call, 7)};
-    call->out[0] = node(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
+    rml_onnx_emit(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
 }
 
 // ---- ConvInteger, QLinearConv -------------------------------------------------------------------
@@ -98,11 +89,8 @@ static rml_op_attr conv_attr(rml_onnx_call *call)
 
 static void import_conv_integer(rml_onnx_call *call)
 {
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
-                               rml_onnx_in(call, 3)};
     const rml_op_attr attr = conv_attr(call);
-    if (!call->refused)
-        call->out[0] = node(call, RML_OP_INTEGER_CONV, &attr, in, 4);
+    rml_onnx_translate(call, RML_OP_INTEGER_CONV, &attr, 4);
 }
 
 // One number an output channel, or one at all, for values of [N,C,...].
@@ -127,7 +115,7 @@ static void import_qlinear_conv(rml_onnx_call *call)
         sums = rml_onnx_add(call, sums, by_channel(call, 8, spatial));
     const rml_value_id scaled[] = {sums, rml_onnx_in(call, 1), by_channel(call, 4, spatial),
                                    rml_onnx_in(call, 6), rml_onnx_in(call, 7)};
-    call->out[0] = node(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
+    rml_onnx_emit(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
 }
 
 const rml_onnx_entry rml_onnx_quantize[] = {

@@ -1,5 +1,5 @@
 // RNN, GRU and LSTM.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 #include <math.h>
 #include <string.h>
@@ -97,16 +97,12 @@ static void import_rnn(rml_onnx_call *call)
     rml_value_id in[MOST];
     if (!take_rnn(call, &attr.rnn))
         return;
-    const bool is_lstm = attr.rnn.kind == RML_RNN_LSTM;
-    const int count = is_lstm ? MOST : 6;
+    const int count = attr.rnn.kind == RML_RNN_LSTM ? MOST : 6;
     for (int i = 0; i < count; i++)
         in[i] = rml_onnx_in(call, i);
     if (in[LENGTHS] != RML_NO_VALUE)
         in[LENGTHS] = rml_onnx_cast(call, in[LENGTHS], RML_I32);
-    const rml_value_id first =
-        rml_graph_node(call->graph, RML_OP_RNN, &attr, in, count, call->name);
-    for (int k = 0; k < call->out_count && k < 2 + is_lstm && first != RML_NO_VALUE; k++)
-        call->out[k] = first + (rml_value_id)k;
+    rml_onnx_emit(call, RML_OP_RNN, &attr, in, count);
 }
 
 const rml_onnx_entry rml_onnx_recurrent[] = {

@@ -138,7 +138,7 @@ typedef struct rml_nll_attr {
     int64_t ignored;
 } rml_nll_attr;
 
-// The first convolution of speech networks, see ops/conv/wave.c.
+// The first convolution of speech networks, see ops/conv/waveform_conv.c.
 typedef struct rml_wave_attr {
     int64_t stride;     // in samples, of the convolution
     float eps;          // wave_norm: added to the variance

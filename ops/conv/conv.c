@@ -7,7 +7,6 @@
 #include "ops/conv/conv.h"
 
 #include "kernels/winograd.h"
-#include "ops/conv/im2col.h"
 #include "tensor/size.h"
 
 rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_shape *out,
@@ -164,7 +163,7 @@ static const rml_algorithm algorithms[] = {
      .run = rml_conv_generic_dw_run},
     {.name = "im2col-gemm",
      .generic = true,
-     .scratch_bytes = rml_im2col_scratch_bytes,
+     .scratch_bytes = rml_conv_generic_scratch_bytes,
      .run = rml_conv_generic_run},
 };
 

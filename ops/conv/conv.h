@@ -78,6 +78,7 @@ void rml_conv_winograd_run(const rml_op_args *args);
 bool rml_conv_winograd_bf16_accepts(const rml_op_args *args);
 
 // Generic: any number of dimensions, weights that are computed.
+size_t rml_conv_generic_scratch_bytes(const rml_op_args *args);
 void rml_conv_generic_run(const rml_op_args *args);
 bool rml_conv_generic_dw_accepts(const rml_op_args *args);
 void rml_conv_generic_dw_run(const rml_op_args *args);

@@ -53,6 +53,11 @@ static void fill(const rml_im2col *columns, const rml_im2col_part *part)
     }
 }
 
+size_t rml_conv_generic_scratch_bytes(const rml_op_args *args)
+{
+    return rml_im2col_scratch_bytes(args);
+}
+
 void rml_conv_generic_run(const rml_op_args *args)
 {
     rml_im2col columns = rml_im2col_make(args, 2);
@@ -61,8 +66,7 @@ void rml_conv_generic_run(const rml_op_args *args)
     rml_im2col_run(&columns);
 }
 
-// ---- tap after tap: one input channel a group, and transposed
-// -------------------------------------
+// ---- tap after tap: one input channel a group, and transposed -----------------------------------
 
 // Adds one input channel times one tap to an output channel, row after row. Along each axis one of
 // both moves by 1 and the other by the stride: the input of a convolution, the output of its
@@ -111,71 +115,62 @@ bool rml_conv_generic_dw_accepts(const rml_op_args *args)
     return args->in[1].dim[1] == 1;
 }
 
-static void run_depthwise(void *context, size_t begin, size_t end, int worker)
-{
-    const rml_im2col *columns = context;
-    const rml_window *w = &columns->window;
-    const size_t plane = rml_sizes_count(w->in, w->rank), all = columns->groups * columns->rows;
-    (void)worker;
-    for (size_t item = begin; item < end; item++) {
-        const size_t image = item / all, channel = item % all;
-        const size_t from = image * columns->groups + channel / columns->rows;
-        float *dst = columns->out->data + item * columns->pixels;
-        int64_t tap[RML_MAX_SPATIAL] = {0};
-        for (size_t i = 0; i < columns->pixels; i++)
-            dst[i] = columns->bias ? columns->bias[channel] : 0.0f;
-        for (size_t t = 0; t < columns->taps; t++, rml_sizes_next(w->kernel, w->rank, tap))
-            add_tap(w, false, tap, columns->weight->data[channel * columns->taps + t],
-                    columns->in->data + from * plane, dst);
-        rml_conv_epilogue(columns->args, dst, columns->pixels);
-    }
-}
-
-void rml_conv_generic_dw_run(const rml_op_args *args)
-{
-    rml_im2col columns = rml_im2col_make(args, 2);
-    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_depthwise,
-                 &columns);
-}
-
-typedef struct transpose_job {
+// Sums over the input channels of a group, for each output channel.
+typedef struct taps_job {
     const rml_op_args *args;
     rml_window window;
-} transpose_job;
+    bool transposed;
+    size_t groups, depth, cols; // input and output channels of a group
+} taps_job;
 
-static void run_transposed(void *context, size_t begin, size_t end, int worker)
+static void run_taps(void *context, size_t begin, size_t end, int worker)
 {
-    const transpose_job *job = context;
+    const taps_job *job = context;
     const rml_op_args *args = job->args;
-    const rml_window *window = &job->window;
-    const rml_tensor *w = &args->in[1];
-    const size_t groups = (size_t)args->attr->conv.groups;
-    const size_t depth = (size_t)w->dim[0] / groups, cols = (size_t)w->dim[1];
-    const size_t taps = rml_sizes_count(window->kernel, window->rank);
-    const size_t in_plane = rml_sizes_count(window->in, window->rank);
-    const size_t out_plane = rml_sizes_count(window->out, window->rank);
+    const rml_window *w = &job->window;
+    const size_t taps = rml_sizes_count(w->kernel, w->rank), all = job->groups * job->cols;
+    const size_t in_plane = rml_sizes_count(w->in, w->rank);
+    const size_t out_plane = rml_sizes_count(w->out, w->rank);
     const float *bias = rml_conv_bias(args);
     (void)worker;
     for (size_t item = begin; item < end; item++) {
-        const size_t image = item / (groups * cols), channel = item % (groups * cols);
-        const size_t group = channel / cols;
+        const size_t image = item / all, channel = item % all, group = channel / job->cols;
         float *dst = args->out[0].data + item * out_plane;
         for (size_t i = 0; i < out_plane; i++)
             dst[i] = bias ? bias[channel] : 0.0f;
-        for (size_t c = group * depth; c < (group + 1) * depth; c++) {
-            const float *src = args->in[0].data + (image * groups * depth + c) * in_plane;
-            const float *weight = w->data + (c * cols + channel % cols) * taps;
+        for (size_t k = 0; k < job->depth; k++) {
+            const size_t c = group * job->depth + k;
+            const float *src = args->in[0].data + (image * job->groups * job->depth + c) * in_plane;
+            const size_t filter =
+                job->transposed ? c * job->cols + channel % job->cols : channel * job->depth + k;
             int64_t tap[RML_MAX_SPATIAL] = {0};
-            for (size_t t = 0; t < taps; t++, rml_sizes_next(window->kernel, window->rank, tap))
-                add_tap(window, true, tap, weight[t], src, dst);
+            for (size_t t = 0; t < taps; t++, rml_sizes_next(w->kernel, w->rank, tap))
+                add_tap(w, job->transposed, tap, args->in[1].data[filter * taps + t], src, dst);
         }
         rml_conv_epilogue(args, dst, out_plane);
     }
 }
 
+static void tap_after_tap(const rml_op_args *args, bool transposed)
+{
+    const rml_tensor *w = &args->in[1];
+    const size_t groups = (size_t)args->attr->conv.groups;
+    taps_job job = {args,
+                    transposed ? rml_conv_transpose_window(args) : rml_conv_window(args),
+                    transposed,
+                    groups,
+                    transposed ? (size_t)w->dim[0] / groups : (size_t)w->dim[1],
+                    transposed ? (size_t)w->dim[1] : (size_t)w->dim[0] / groups};
+    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_taps,
+                 &job);
+}
+
+void rml_conv_generic_dw_run(const rml_op_args *args)
+{
+    tap_after_tap(args, false);
+}
+
 void rml_conv_transpose_generic_run(const rml_op_args *args)
 {
-    transpose_job job = {.args = args, .window = rml_conv_transpose_window(args)};
-    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_transposed,
-                 &job);
+    tap_after_tap(args, true);
 }

@@ -81,13 +81,13 @@ typedef struct job {
     const rml_op_args *args;
     sizes s;
     float *mean, *spread, *scale, *shift;
+    // Of channels-last images: items of work are counted from `first` on, and pixel `base` of all
+    // is the first one of `src` and `dst`.
+    size_t first, base;
+    const float *src;
+    float *dst;
+    size_t src_step, dst_step; // from pixel to pixel, also from row to row and item to item
 } job;
-
-// Pixels of a channels-last image are a fixed step apart, also from row to row and item to item.
-static float *pixel_at(const rml_tensor *x, size_t pixel)
-{
-    return x->data + (int64_t)pixel * x->stride[3];
-}
 
 static float *plane_at(const rml_tensor *x, size_t item, size_t channel)
 {
@@ -98,14 +98,13 @@ static void pixel_moments(void *context, size_t begin, size_t end, int worker)
 {
     const job *at = context;
     const sizes *s = &at->s;
-    const rml_tensor *x = &at->args->in[0];
     (void)worker;
-    for (size_t i = begin; i < end; i++) {
+    for (size_t i = at->first + begin; i < at->first + end; i++) {
         const size_t first = i % s->blocks * BLOCK_PIXELS;
-        at->args->kernels->moments(pixel_at(x, i / s->blocks * s->places + first),
-                                   (size_t)x->stride[3],
-                                   rml_min_size(BLOCK_PIXELS, s->places - first), s->lanes,
-                                   at->mean + i * s->lanes, at->spread + i * s->lanes);
+        at->args->kernels->moments(at->src + (i / s->blocks * s->places + first - at->base) *
+                                                 at->src_step,
+                                   at->src_step, rml_min_size(BLOCK_PIXELS, s->places - first),
+                                   s->lanes, at->mean + i * s->lanes, at->spread + i * s->lanes);
     }
 }
 
@@ -201,7 +200,7 @@ static void join_groups(void *context, size_t begin, size_t end, int worker)
     const rml_tensor *gamma = rml_op_input(args, 1);
     const rml_tensor *beta = rml_op_input(args, 2);
     (void)worker;
-    for (size_t i = begin; i < end; i++) {
+    for (size_t i = at->first + begin; i < at->first + end; i++) {
         const size_t item = i / groups, first = i % groups * channels;
         const moments m = join(at, item, first, channels);
         const double factor = 1.0 / sqrt(m.variance + (double)args->attr->group_norm.eps);
@@ -227,10 +226,10 @@ static void apply_pixels(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = at->args;
     const size_t channels = at->s.channels;
     (void)worker;
-    for (size_t i = begin; i < end; i++) {
+    for (size_t i = at->first + begin; i < at->first + end; i++) {
         const size_t item = i / at->s.places;
-        float *dst = pixel_at(&args->out[0], i);
-        args->kernels->affine(pixel_at(&args->in[0], i), at->scale + item * channels,
+        float *dst = at->dst + (i - at->base) * at->dst_step;
+        args->kernels->affine(at->src + (i - at->base) * at->src_step, at->scale + item * channels,
                               at->shift + item * channels, dst, channels);
         activate(args, dst, channels);
     }
@@ -265,6 +264,10 @@ static job job_of(const rml_op_args *args)
     at.spread = at.mean + moments_count(&at.s);
     at.scale = at.spread + moments_count(&at.s);
     at.shift = at.scale + at.s.items * at.s.channels;
+    at.src = args->in[0].data;
+    at.dst = args->out[0].data;
+    at.src_step = (size_t)args->in[0].stride[3];
+    at.dst_step = (size_t)args->out[0].stride[3];
     return at;
 }
 
@@ -285,74 +288,34 @@ static void run(const rml_op_args *args)
 
 // ---- in parts -----------------------------------------------------------------------------------
 
-typedef struct part {
-    job job;
-    const float *src;
-    float *dst;
-    size_t item, first; // block
-} part;
-
-static part part_of(const rml_op_args *args, size_t item)
-{
-    return (part){.job = job_of(args), .item = item};
-}
-
-static void part_moments(void *context, size_t begin, size_t end, int worker)
-{
-    const part *at = context;
-    const sizes *s = &at->job.s;
-    (void)worker;
-    for (size_t i = begin; i < end; i++) {
-        const size_t block = at->first + i, place = (at->item * s->blocks + block) * s->lanes;
-        at->job.args->kernels->moments(at->src + i * BLOCK_PIXELS * s->channels, s->channels,
-                                       rml_min_size(BLOCK_PIXELS, s->places - block * BLOCK_PIXELS),
-                                       s->lanes, at->job.mean + place, at->job.spread + place);
-    }
-}
-
 void rml_group_norm_blocks(const rml_op_args *args, size_t item, size_t first, size_t count,
                            const float *pixels)
 {
-    part at = part_of(args, item);
-    at.first = first;
+    job at = job_of(args);
+    at.first = item * at.s.blocks + first;
+    at.base = item * at.s.places + first * BLOCK_PIXELS;
     at.src = pixels;
-    rml_pool_run(args->pool, count, 1, part_moments, &at);
-}
-
-static void part_join(void *context, size_t begin, size_t end, int worker)
-{
-    part *at = context;
-    const size_t groups = (size_t)at->job.args->attr->group_norm.groups;
-    join_groups(&at->job, at->item * groups + begin, at->item * groups + end, worker);
+    at.src_step = at.s.channels;
+    rml_pool_run(args->pool, count, 1, pixel_moments, &at);
 }
 
 void rml_group_norm_join(const rml_op_args *args, size_t item)
 {
-    part at = part_of(args, item);
-    rml_pool_run(args->pool, (size_t)args->attr->group_norm.groups, 4, part_join, &at);
-}
-
-static void part_apply(void *context, size_t begin, size_t end, int worker)
-{
-    const part *at = context;
-    const rml_op_args *args = at->job.args;
-    const size_t channels = at->job.s.channels, place = at->item * channels;
-    (void)worker;
-    for (size_t i = begin; i < end; i++) {
-        float *dst = at->dst + i * channels;
-        args->kernels->affine(at->src + i * channels, at->job.scale + place, at->job.shift + place,
-                              dst, channels);
-        activate(args, dst, channels);
-    }
+    job at = job_of(args);
+    const size_t groups = (size_t)args->attr->group_norm.groups;
+    at.first = item * groups;
+    rml_pool_run(args->pool, groups, 4, join_groups, &at);
 }
 
 void rml_group_norm_apply(const rml_op_args *args, size_t item, const float *src, float *dst,
                           size_t pixels)
 {
-    part at = part_of(args, item);
+    job at = job_of(args);
+    at.first = at.base = item * at.s.places;
     at.src = src;
     at.dst = dst;
-    rml_pool_run(args->pool, pixels, CHUNK_PIXELS, part_apply, &at);
+    at.src_step = at.dst_step = at.s.channels;
+    rml_pool_run(args->pool, pixels, CHUNK_PIXELS, apply_pixels, &at);
 }
 
 static const rml_algorithm algorithms[] = {

@@ -17,9 +17,7 @@ BROUGHT_ALONG = {"tools": {"include", "media", "pipelines", "tools"}}
 ALLOWED_ONLY = {"tools": {"include", "pipelines", "tools"}, "examples": {"include", "examples"}}
 FREE = {"tests", "bench"}
 # Circles that are still there; a line goes with its circle.
-CIRCLES = [
-    ("ops/conv/conv", "ops/conv/im2col"),
-]
+CIRCLES = []
 
 
 def folder_of(path):

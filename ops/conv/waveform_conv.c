@@ -39,13 +39,6 @@ static int64_t places_of(const rml_op_attr *attr, const rml_shape *in)
     return in[0].dim[1] < 0 ? -1 : (in[0].dim[1] - in[1].dim[2]) / attr->wave.stride + 1;
 }
 
-static rml_shape shape_of(const rml_tensor *view)
-{
-    rml_shape shape = {.rank = view->rank};
-    memcpy(shape.dim, view->dim, sizeof shape.dim);
-    return shape;
-}
-
 // ---- wave_norm ----------------------------------------------------------------------------------
 
 static rml_status infer_norm(const rml_op_node *node, rml_shape *out, rml_error *err)
@@ -91,7 +84,7 @@ static void norm_items(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = context;
     const rml_tensor *x = &args->in[0], *w = &args->in[1];
     const size_t channels = (size_t)w->dim[0], taps = (size_t)w->dim[2];
-    const rml_shape in[2] = {shape_of(x), shape_of(w)};
+    const rml_shape in[2] = {rml_tensor_shape(x), rml_tensor_shape(w)};
     const size_t places = (size_t)places_of(args->attr, in);
     moments *m =
         (moments *)(args->scratch + (size_t)worker * rml_round_up(sizeof(moments), RML_ALIGNMENT));
