@@ -6,7 +6,6 @@
 #include "engine/memory_pool.h"
 #include "engine/model.h"
 #include "engine/node_time.h"
-#include "engine/observe.h"
 #include "engine/watch.h"
 
 typedef struct rml_context {

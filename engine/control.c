@@ -1,7 +1,7 @@
 #include "engine/control.h"
 
 #include "engine/control_state.h"
-#include "engine/values.h"
+#include "engine/planner.h"
 
 #define MAX_TURNS ((int64_t)1 << 24) // of a loop whose condition never fails
 
@@ -39,6 +39,80 @@ static rml_status check_single_input(const rml_node *node, const rml_tensor *vie
     return check_single(node, view->dtype, &shape, dtype, err);
 }
 
+// ---- the graph inside ------------------------------------------------------------------------
+
+// Where one sees ever other shapes, sizes that were not the same in the last two are left open: a
+// plan for all that follow.
+static void widen(const rml_control *at, const rml_plan *former)
+{
+    for (size_t i = 0; i < at->graph->input_count; i++) {
+        const rml_shape *before = &former->facts[at->graph->inputs[i]].shape;
+        rml_shape *shape = &at->wider[i].shape;
+        at->wider[i] = at->facts[i];
+        if (before->rank != shape->rank)
+            shape->rank = RML_RANK_UNKNOWN;
+        for (int k = 0; k < shape->rank; k++)
+            if (before->dim[k] != shape->dim[k])
+                shape->dim[k] = -1;
+    }
+}
+
+static rml_status find_plan(rml_control *at, const rml_context *context, rml_error *err)
+{
+    const rml_fact *facts = at->facts;
+    rml_plan *plan;
+    int count = 0;
+    if (rml_plan_recall(at->plans, facts))
+        return RML_OK;
+    for (plan = *at->plans; plan; plan = plan->older)
+        count++;
+    if (count == RML_MAX_PLANS) {
+        widen(at, *at->plans);
+        facts = at->wider;
+    }
+    RML_TRY(rml_plan_create(&plan, at->graph, facts, true, rml_memory_pool_room(&context->memory),
+                            context, err));
+    rml_plan_add(at->plans, plan);
+    rml_plan_forget_oldest(at->plans);
+    return RML_OK;
+}
+
+// Binds what is the same in every turn.
+static void bind_all(rml_control *at)
+{
+    for (size_t i = 0; i < at->graph->input_count; i++)
+        if (at->in[i])
+            rml_plan_bind_view(at->body, i, at->in[i]);
+}
+
+// A plan for the inputs at hand, pointed into a block of the pool, what is the same in every turn
+// bound: at->body. Nothing where the one there still fits.
+static rml_status take_body(rml_control *at, rml_context *context, rml_error *err)
+{
+    if (at->body && rml_plan_fits(at->body, at->facts))
+        return RML_OK;
+    rml_memory_pool_give(&context->memory, at->block);
+    at->block = NULL;
+    at->body = NULL;
+    RML_TRY(find_plan(at, context, err));
+    RML_TRY(rml_memory_pool_take(&context->memory, (*at->plans)->bytes, &at->block, err));
+    at->body = *at->plans;
+    if (at->body->block != at->block)
+        rml_plan_point(at->body, at->block);
+    bind_all(at);
+    return RML_OK;
+}
+
+static rml_place *output_of(const rml_control *at, int k)
+{
+    return &at->body->places[at->graph->outputs[k]];
+}
+
+static void bind_output(const rml_control *at, int k, void *memory)
+{
+    rml_plan_bind(at->body, at->graph->input_count + (size_t)k, memory);
+}
+
 // ---- if ---------------------------------------------------------------------------------------
 
 // Outputs of known shape are computed where the node's lie.
@@ -47,15 +121,15 @@ static rml_status enter_branch(rml_plan *plan, const rml_step *step, rml_context
 {
     const rml_node *node = node_of(plan, step);
     rml_control *at = step->control;
-    RML_TRY(rml_control_take_body(at, context, err));
+    RML_TRY(take_body(at, context, err));
     for (int k = 0; k < node->out_count; k++) {
-        const rml_place *from = rml_control_output(at, k);
+        const rml_place *from = output_of(at, k);
         const rml_value_id to = node->out + (rml_value_id)k;
         if (from->dynamic)
             continue;
         RML_TRY(rml_value_take(plan, to, from->view.dtype,
                                &at->body->facts[at->graph->outputs[k]].shape, context, err));
-        rml_control_bind_output(at, k, plan->places[to].view.raw);
+        bind_output(at, k, plan->places[to].view.raw);
     }
     at->turn++;
     return RML_OK;
@@ -66,7 +140,7 @@ static rml_status leave_branch(rml_plan *plan, const rml_step *step, rml_context
 {
     const rml_node *node = node_of(plan, step);
     for (int k = 0; k < node->out_count; k++) {
-        rml_place *from = rml_control_output(step->control, k);
+        rml_place *from = output_of(step->control, k);
         if (!from->dynamic)
             continue;
         RML_TRY(rml_value_set(plan, node->out + (rml_value_id)k, &from->view, from->memory, context,
@@ -89,20 +163,20 @@ static rml_status enter_turn(rml_plan *plan, const rml_step *step, rml_context *
         at->facts[at->first_in + k].dtype = at->state[k].view.dtype;
         at->facts[at->first_in + k].shape = rml_tensor_shape(&at->state[k].view);
     }
-    RML_TRY(rml_control_take_body(at, context, err));
+    RML_TRY(take_body(at, context, err));
     for (int k = 0; k < at->states; k++)
         rml_plan_bind_view(at->body, (size_t)(at->first_in + k), &at->state[k].view);
     for (int k = 0; k < at->scanned_count; k++) {
         rml_control_take_slice(at, node, k);
         rml_plan_bind_view(at->body, (size_t)(scans + k), &at->slice[k].part);
     }
-    if (at->first_out && !rml_control_output(at, 0)->dynamic) {
+    if (at->first_out && !output_of(at, 0)->dynamic) {
         const rml_fact *fact = &at->body->facts[at->graph->outputs[0]];
         RML_TRY(check_single(node, fact->dtype, &fact->shape, RML_BOOL, err));
-        rml_control_bind_output(at, 0, &at->go_on);
+        bind_output(at, 0, &at->go_on);
     }
     for (int k = at->first_out; (size_t)k < at->graph->output_count; k++) {
-        const rml_place *from = rml_control_output(at, k);
+        const rml_place *from = output_of(at, k);
         const rml_shape *shape = &at->body->facts[at->graph->outputs[k]].shape;
         const int state = k - at->first_out, stacked = state - at->states;
         if (from->dynamic)
@@ -112,11 +186,11 @@ static rml_status enter_turn(rml_plan *plan, const rml_step *step, rml_context *
             next->view = rml_tensor_typed(NULL, from->view.dtype, shape);
             RML_TRY(
                 rml_memory_pool_take(&context->memory, bytes_of(&next->view), &next->memory, err));
-            rml_control_bind_output(at, k, next->memory);
+            bind_output(at, k, next->memory);
         } else {
             RML_TRY(
                 rml_control_make_room(at, node, stacked, shape, from->view.dtype, context, err));
-            rml_control_bind_output(at, k, rml_control_slot(at, node, stacked));
+            bind_output(at, k, rml_control_slot(at, node, stacked));
         }
     }
     return RML_OK;
@@ -128,14 +202,14 @@ static rml_status leave_turn(rml_plan *plan, const rml_step *step, rml_context *
 {
     const rml_node *node = node_of(plan, step);
     rml_control *at = step->control;
-    if (at->first_out && rml_control_output(at, 0)->dynamic) {
-        const rml_tensor *view = &rml_control_output(at, 0)->view;
+    if (at->first_out && output_of(at, 0)->dynamic) {
+        const rml_tensor *view = &output_of(at, 0)->view;
         RML_TRY(check_single_input(node, view, RML_BOOL, err));
         at->go_on = truth(view);
         rml_value_give(at->body, at->graph->outputs[0], context);
     }
     for (int k = at->first_out; (size_t)k < at->graph->output_count; k++) {
-        rml_place *from = rml_control_output(at, k);
+        rml_place *from = output_of(at, k);
         const int state = k - at->first_out, stacked = state - at->states;
         if (stacked < 0) {
             rml_memory_pool_give(&context->memory, at->state[state].memory);

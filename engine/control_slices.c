@@ -1,6 +1,5 @@
 // Slices: what a scan walks along, and what each turn adds to the stacked outputs.
 #include "engine/control_state.h"
-#include "engine/values.h"
 
 #include "tensor/size.h"
 

@@ -48,15 +48,6 @@ typedef struct rml_control {
     rml_stack *stacks;
 } rml_control;
 
-// ---- control_body.c -----------------------------------------------------------------------------
-
-// A plan for the inputs at hand, pointed into a block of the pool, what is the same in every turn
-// bound: at->body. Nothing where the one there still fits.
-rml_status rml_control_take_body(rml_control *at, rml_context *context, rml_error *err);
-
-rml_place *rml_control_output(const rml_control *at, int k);
-void rml_control_bind_output(const rml_control *at, int k, void *memory);
-
 // ---- control_slices.c ---------------------------------------------------------------------------
 
 // What is scanned, `from` on: its length to at->limit, and room for slices.

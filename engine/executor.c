@@ -1,9 +1,7 @@
-#include "engine/executor.h"
-
+// Running a plan: its steps one after the other, or stage by stage where it has bands.
 #include "engine/bands.h"
 #include "engine/control.h"
 #include "engine/planner.h"
-#include "engine/values.h"
 
 // ---- what a step asks of its inputs' elements ---------------------------------------------------
 

@@ -98,4 +98,27 @@ void rml_plan_bind_view(rml_plan *plan, size_t input, const rml_tensor *view);
 void rml_places_choose(rml_plan *plan, bool apart);
 rml_status rml_places_buffers(rml_plan *plan, bool no_reuse, rml_error *err);
 
+// ---- running (executor.c) ----------------------------------------------------------------------
+
+// The plan's pointers are set. Dynamic outputs lie in their places until the pool is reset, as does
+// what a run that failed had taken.
+rml_status rml_plan_run(rml_plan *plan, rml_context *context, rml_error *err);
+
+// What a run's watch counts: steps, and the bands of sweeps.
+size_t rml_plan_parts(const rml_plan *plan);
+
+// ---- outputs of dynamic steps (values.c) --------------------------------------------------------
+
+// Makes room for a value: where it is planned, otherwise from the pool. Sets its view.
+rml_status rml_value_take(rml_plan *plan, rml_value_id id, rml_dtype dtype, const rml_shape *shape,
+                          rml_context *context, rml_error *err);
+
+// Gives back what a dynamic value has of the pool.
+void rml_value_give(rml_plan *plan, rml_value_id id, rml_context *context);
+
+// Makes the elements of a plain view the value's. `memory`, of the pool, holds them and goes over
+// to the value; NULL: they are copied.
+rml_status rml_value_set(rml_plan *plan, rml_value_id id, const rml_tensor *view, void *memory,
+                         rml_context *context, rml_error *err);
+
 #endif

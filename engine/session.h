@@ -45,4 +45,17 @@ rml_status rml_session_check_unfit(const rml_session *session, rml_error *err);
 void rml_session_load_inputs(const rml_session *session);
 rml_status rml_session_store_outputs(const rml_session *session, rml_error *err);
 
+// ---- the memory of sessions that take turns (shared_block.c)
+// -------------------------------------
+
+struct rml_shared_block {
+    const rml_allocator *allocator;
+    char *data; // NULL: nothing has been planned yet
+    size_t bytes;
+};
+
+// Makes the block at least so large. Then data moves and holds nothing; otherwise it stays, as it
+// does on failure.
+rml_status rml_shared_block_reserve(rml_shared_block *block, size_t bytes, rml_error *err);
+
 #endif

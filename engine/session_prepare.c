@@ -1,6 +1,5 @@
 // Preparing a session: a plan for the shapes set, and memory for it.
 #include "engine/session.h"
-#include "engine/shared_block.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "engine/shared_block.h"
+#include "engine/session.h"
 
 #include "tensor/alloc.h"
 #include "tensor/status.h"

@@ -1,4 +1,5 @@
-#include "engine/values.h"
+// Values of dynamic steps.
+#include "engine/plan.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef RML_ENGINE_WATCH_H
 #define RML_ENGINE_WATCH_H
 
-#include "tensor/status.h"
+#include "graph/graph.h"
 
 #include <stdatomic.h>
 
@@ -31,5 +31,16 @@ static inline void rml_watch_done(rml_watch *watch)
     if (watch->progress)
         watch->progress(watch->user, watch->done, watch->total);
 }
+
+// ---- observers ---------------------------------------------------------------------------------
+
+typedef struct rml_observer {
+    rml_observe_fn fn; // NULL: nobody listens
+    void *user;
+} rml_observer;
+
+// `out` views the node's outputs.
+rml_status rml_observe(const rml_observer *observer, const rml_graph *graph, const rml_node *node,
+                       const rml_tensor *out, const rml_allocator *allocator, rml_error *err);
 
 #endif

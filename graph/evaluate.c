@@ -1,4 +1,4 @@
-#include "graph/evaluate.h"
+#include "graph/graph.h"
 
 rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
                         const rml_tensor *out, rml_error *err)

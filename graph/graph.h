@@ -272,4 +272,26 @@ rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *a
 // number of bytes the whole text needs, as snprintf.
 size_t rml_graph_dump(const rml_graph *graph, char *text, size_t capacity);
 
+// ---- computing while building and planning (evaluate.c) -----------------------------------------
+
+// Runs the node on plain views with the portable kernels and one thread: for folding constants and
+// for sizes, where speed is nothing and the same bits on every machine are much. Memory of `out`
+// is the caller's. Constants that the operator packs are read from the graph.
+rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
+                        const rml_tensor *out, rml_error *err);
+
+// Whether the node can be computed now: from the elements of all its inputs, or, where the operator
+// asks for no more, from their shapes.
+bool rml_node_computable(const rml_node *node, const rml_fact *in, const rml_fact *out);
+
+// Computes it: out[].data, in `arena`.
+rml_status rml_node_compute(const rml_graph *graph, const rml_node *node, const rml_fact *in,
+                            rml_fact *out, rml_arena *arena, rml_error *err);
+
+// Gives every dimension that is not known a number below -1, a symbol, in facts[value_count]: the
+// inputs' by name, the others by the operators' own rules, which copy what they copy. Two
+// dimensions with one symbol are equal in every run; two with different ones may be.
+rml_status rml_graph_symbols(const rml_graph *graph, rml_fact *facts, rml_arena *arena,
+                             rml_error *err);
+
 #endif

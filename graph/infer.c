@@ -1,6 +1,6 @@
 // Types and shapes of values, and the elements of those that no run is needed for: shapes of
 // shapes, sizes computed from them, small constants.
-#include "graph/evaluate.h"
+#include "graph/graph.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
-#include "graph/symbols.h"
 
-#include "graph/evaluate.h"
+#include "graph/graph.h"
 #include "ops/elementwise/nd_iterator.h"
 #include "tensor/size.h"
 

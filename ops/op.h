@@ -247,7 +247,7 @@ typedef struct rml_op {
 } rml_op;
 
 // Names a size that depends on one that is not known, and on two numbers besides, and on nothing
-// else: the same for the same (see graph/symbols.h); -1 for -1.
+// else: the same for the same (see graph/symbols.c); -1 for -1.
 int64_t rml_size_symbol(int64_t size, int64_t a, int64_t b);
 
 // Types of the outputs; refuses inputs of the wrong type.

@@ -1,4 +1,3 @@
-#include "graph/evaluate.h"
 #include "graph/passes/passes.h"
 
 // What grows on the way (a scalar repeated to an image) is left to the run beyond this.

@@ -1,5 +1,4 @@
 #include "graph/passes/passes.h"
-#include "graph/symbols.h"
 #include "ops/matmul/matmul.h"
 
 // The live node that computes `value`, if nobody else reads it.

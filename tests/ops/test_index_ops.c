@@ -3,7 +3,7 @@
 // overflow.
 #include "tests/support/net.h"
 
-#include "graph/evaluate.h"
+#include "graph/graph.h"
 
 #include <math.h>
 

@@ -1,4 +1,4 @@
-#include "engine/observe.h"
+#include "engine/watch.h"
 
 static rml_status tell(const rml_observer *observer, const rml_tensor *view, rml_observed *value,
                        const rml_allocator *allocator, rml_error *err)
