@@ -12,8 +12,8 @@ import time
 
 from test_steps import LOGS, Runner, coverage, fuzz, preset, python
 
-# What an emulated or instrumented CPU takes minutes for and does not compute otherwise.
-LARGE_IMAGES = "^(test_session_bands|test_pipeline_denoise)$"
+# Of an emulated or instrumented CPU: tests take smaller sizes and fewer cases of the same.
+SLOW = {"RUN_MODEL_SLOW_TESTS": "1"}
 
 # name: what to run, what it shows
 STEPS = {
@@ -26,9 +26,9 @@ STEPS = {
              "ThreadSanitizer on what uses threads"),
     "clang": (preset("fuzz"),
               "clang: warnings are errors, C tests, fuzz targets over their corpus"),
-    "aarch64": (preset("aarch64", "-E", LARGE_IMAGES),
+    "aarch64": (preset("aarch64", env=SLOW),
                 "64-bit ARM: kernels and C tests under qemu"),
-    "msan": (preset("msan", "-E", LARGE_IMAGES + "|^check-kernels$"),
+    "msan": (preset("msan", "-E", "^check-kernels$", env=SLOW),
              "MemorySanitizer on the C tests, portable C"),
     "python": (python("tests"), "the program against PyTorch, OpenCV, librosa and others"),
     "coverage": (coverage, "lines and branches of tensor, graph, engine, loaders that tests run"),

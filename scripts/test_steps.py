@@ -98,7 +98,7 @@ class Runner:
                 return results.Counts(failed=[f"{step}: {' '.join(arguments[:2])}"])
         return None
 
-    def ctest(self, step, preset, *selection):
+    def ctest(self, step, preset, *selection, env=None):
         junit = os.path.join(LOGS, f"{step}.xml")
         # ctest is a sibling of cmake, and of the same version.
         arguments = [os.path.join(os.path.dirname(self.cmake), "ctest"), "--test-dir",
@@ -107,7 +107,8 @@ class Runner:
                      "-j", str(os.cpu_count() or 1), *selection]
         if preset in FIXED_ADDRESSES:
             arguments = fixed_addresses() + arguments
-        code = self.command(step, arguments, CTEST_SECONDS)
+        env = None if env is None else {**os.environ, **env}
+        code = self.command(step, arguments, CTEST_SECONDS, env)
         return results.judge(step, code, junit, from_ctest=True)
 
     def packages(self, step):
@@ -141,13 +142,13 @@ class Runner:
 # ---- the steps ----------------------------------------------------------------------------------
 
 
-def preset(name, *selection):
+def preset(name, *selection, env=None):
     """A step that builds a preset and runs its C tests."""
     options = []
     if name == "release":
         options = ["-DRML_CHECKS=ON", "-DPython3_EXECUTABLE=" + sys.executable]
     return lambda runner, step: (runner.build(step, name, *options)
-                                 or runner.ctest(step, name, *selection))
+                                 or runner.ctest(step, name, *selection, env=env))
 
 
 def python(*selection, env=None):

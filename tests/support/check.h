@@ -31,6 +31,13 @@ static int check_failures, check_count;
         }                                                                                          \
     } while (0)
 
+// Whether the machine is emulated or instrumented, and takes minutes for what takes seconds: the
+// steps of the test command say so.
+static inline int check_is_slow(void)
+{
+    return getenv("RUN_MODEL_SLOW_TESTS") != NULL;
+}
+
 static inline int check_result(void)
 {
     printf("%d checks, %d failed\n", check_count, check_failures);
