@@ -88,18 +88,11 @@ static int edit_distance(const char *a, const char *b)
     return row[length];
 }
 
-static const option *find(const option *table, int count, const char *name)
+// By name, or by letter where the name is "".
+static const option *find(const option *table, int count, const char *name, char letter)
 {
     for (int i = 0; i < count; i++)
-        if (strcmp(table[i].name, name) == 0)
-            return &table[i];
-    return NULL;
-}
-
-static const option *find_letter(const option *table, int count, char letter)
-{
-    for (int i = 0; i < count; i++)
-        if (table[i].letter == letter)
+        if (*name ? strcmp(table[i].name, name) == 0 : letter && table[i].letter == letter)
             return &table[i];
     return NULL;
 }
@@ -254,7 +247,7 @@ static void print_help(const command_line *line, const option *common)
     }
     printf("\nOptions of all commands:\n");
     for (int i = 0; i < COMMON_COUNT; i++)
-        if (!find(line->options, line->option_count, common[i].name))
+        if (!find(line->options, line->option_count, common[i].name, 0))
             print_options(&common[i], 1);
 }
 
@@ -315,7 +308,6 @@ int options_parse(command_line *line, int argc, char **argv)
                 return usage_error(line->command, "unexpected '%s'", arg);
             continue;
         }
-        const option *o;
         char *value = NULL;
         char name[NAME_BYTES] = {0};
         if (is_long) {
@@ -323,17 +315,13 @@ int options_parse(command_line *line, int argc, char **argv)
             value = equals ? equals + 1 : NULL;
             if (!normalise(arg + 2, equals ? (size_t)(equals - arg - 2) : strlen(arg + 2), name))
                 return usage_error(line->command, "there is no option '%s'", arg);
-            o = find(line->options, line->option_count, name);
-            if (!o)
-                o = find(common, COMMON_COUNT, name);
-        } else {
-            name[0] = arg[1];
-            o = find_letter(line->options, line->option_count, arg[1]);
-            if (!o)
-                o = find_letter(common, COMMON_COUNT, arg[1]);
         }
+        const char letter = is_long ? 0 : arg[1];
+        const option *o = find(line->options, line->option_count, name, letter);
         if (!o)
-            return unknown_option(line, common, name);
+            o = find(common, COMMON_COUNT, name, letter);
+        if (!o)
+            return unknown_option(line, common, is_long ? name : (char[]){letter, 0});
         int status = store(line, o, value, &i, argc, argv);
         if (status != EXIT_DONE)
             return status;

@@ -3,6 +3,7 @@
 // Writes random weights of a built-in network at its published size, or as a config has it: for the
 // demo, for benchmarks and for trying the program before trained weights are at hand. Uses the
 // public header only.
+#define _POSIX_C_SOURCE 200809L
 #include "runmodel.h"
 
 #include <errno.h>
@@ -22,47 +23,36 @@ static uint64_t element_count(const rml_shape *shape)
 // The JSON table of contents; keys of built-in networks need no escaping.
 static char *make_header(const rml_weights *weights, size_t *bytes)
 {
-    const size_t count = rml_weights_count(weights);
-    size_t capacity = 16, at = 1;
-    for (size_t i = 0; i < count; i++)
-        capacity += strlen(rml_weights_at(weights, i).name) + 320;
-    char *text = malloc(capacity);
-    if (!text)
-        return NULL;
+    char *text = NULL;
+    FILE *to = open_memstream(&text, bytes);
     uint64_t offset = 0;
-    text[0] = '{';
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; to && i < rml_weights_count(weights); i++) {
         const rml_weight_info info = rml_weights_at(weights, i);
         const uint64_t end = offset + 4 * element_count(&info.shape);
-        at += (size_t)snprintf(text + at, capacity - at, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[",
-                               i ? "," : "", info.name);
+        fprintf(to, "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[", i ? ',' : '{', info.name);
         for (int d = 0; d < info.shape.rank; d++)
-            at += (size_t)snprintf(text + at, capacity - at, "%s%" PRId64, d ? "," : "",
-                                   info.shape.dim[d]);
-        at += (size_t)snprintf(text + at, capacity - at,
-                               "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", offset, end);
+            fprintf(to, "%s%" PRId64, d ? "," : "", info.shape.dim[d]);
+        fprintf(to, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", offset, end);
         offset = end;
     }
-    text[at++] = '}';
-    while (at % 8) // the data behind it starts on a multiple of 8
-        text[at++] = ' ';
-    *bytes = at;
-    return text;
+    if (to)
+        fprintf(to, "}");
+    while (to && ftell(to) % 8) // the data behind it starts on a multiple of 8
+        fputc(' ', to);
+    if (to && fclose(to) == 0)
+        return text;
+    free(text);
+    return NULL;
 }
 
+// As they lie in memory: the library runs on little-endian machines only.
 static int write_tensor(FILE *file, const rml_weights *weights, size_t index, rml_error *err)
 {
     const rml_weight_info info = rml_weights_at(weights, index);
     const size_t count = (size_t)element_count(&info.shape);
     float *data = malloc(count * sizeof *data);
-    int failed = !data || rml_weights_read_f32(weights, index, data, count, err) != RML_OK;
-    for (size_t i = 0; i < count && !failed; i++) {
-        uint32_t bits;
-        memcpy(&bits, &data[i], sizeof bits);
-        const unsigned char bytes[4] = {(unsigned char)bits, (unsigned char)(bits >> 8),
-                                        (unsigned char)(bits >> 16), (unsigned char)(bits >> 24)};
-        failed = fwrite(bytes, 1, sizeof bytes, file) != sizeof bytes;
-    }
+    const int failed = !data || rml_weights_read_f32(weights, index, data, count, err) != RML_OK ||
+                       fwrite(data, sizeof *data, count, file) != count;
     free(data);
     return failed;
 }
