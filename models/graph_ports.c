@@ -88,43 +88,40 @@ static rml_status check_type(const rml_value *have, const rml_value *want, const
                     what, have->name, rml_dtype_name(have->dtype), rml_dtype_name(want->dtype));
 }
 
-rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
-                                rml_error *err)
+static rml_status take(rml_graph *graph, const rml_graph *like, bool inputs, bool keep_types,
+                       rml_error *err)
 {
     enum { MOST = 64 };
     size_t place[MOST];
-    rml_value_id ids[MOST];
-    if (graph->input_count != like->input_count || like->input_count > MOST ||
-        !match(graph, graph->input_count, like, like->input_count, input_of, place))
-        return refuse(graph, like, "inputs", err);
-    for (size_t i = 0; i < like->input_count; i++) {
-        ids[i] = graph->inputs[place[i]];
-        if (!keep_types)
-            RML_TRY(
-                check_type(&graph->values[ids[i]], &like->values[like->inputs[i]], "input", err));
-    }
-    for (size_t i = 0; i < like->input_count; i++) {
-        graph->inputs[i] = ids[i];
-        graph->values[ids[i]].name = rml_arena_text(&graph->arena, input_of(like, i).name);
-        if (!graph->values[ids[i]].name)
-            return rml_fail_nomem(err, 64, "a name");
-    }
+    rml_value_id ids[MOST], *ports = inputs ? graph->inputs : graph->outputs;
+    const rml_value_id *wanted = inputs ? like->inputs : like->outputs;
+    const size_t have = inputs ? graph->input_count : graph->output_count;
+    const size_t count = inputs ? like->input_count : like->output_count;
     // What the file gives beside that, nobody here asks for.
-    if (like->output_count > MOST ||
-        !match(graph, graph->output_count, like, like->output_count, output_of, place))
-        return refuse(graph, like, "outputs", err);
-    for (size_t i = 0; i < like->output_count; i++) {
-        ids[i] = graph->outputs[place[i]];
+    if ((inputs && have != count) || count > MOST ||
+        !match(graph, have, like, count, inputs ? input_of : output_of, place))
+        return refuse(graph, like, inputs ? "inputs" : "outputs", err);
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = ports[place[i]];
         if (!keep_types)
-            RML_TRY(
-                check_type(&graph->values[ids[i]], &like->values[like->outputs[i]], "output", err));
+            RML_TRY(check_type(&graph->values[ids[i]], &like->values[wanted[i]],
+                               inputs ? "input" : "output", err));
     }
-    for (size_t i = 0; i < like->output_count; i++) {
-        graph->outputs[i] = ids[i];
-        graph->output_names[i] = rml_arena_text(&graph->arena, like->output_names[i]);
-        if (!graph->output_names[i])
+    for (size_t i = 0; i < count; i++) {
+        const char **name = inputs ? &graph->values[ids[i]].name : &graph->output_names[i];
+        ports[i] = ids[i];
+        *name = rml_arena_text(&graph->arena, (inputs ? input_of : output_of)(like, i).name);
+        if (!*name)
             return rml_fail_nomem(err, 64, "a name");
     }
+    return RML_OK;
+}
+
+rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
+                                rml_error *err)
+{
+    RML_TRY(take(graph, like, true, keep_types, err));
+    RML_TRY(take(graph, like, false, keep_types, err));
     graph->output_count = like->output_count;
     return rml_graph_ports_changed(graph, err);
 }

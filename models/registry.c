@@ -193,7 +193,7 @@ rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64
     RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
     const rml_allocator *allocator = given.allocator ? given.allocator : rml_allocator_default();
     RML_TRY(find_network(name, &found, err));
-    RML_TRY(rml_weights_create_empty(out, allocator, err));
+    RML_TRY(rml_weights_create(out, allocator, err));
     rml_graph_init(&graph, allocator);
     const rml_params_source source = {.fill = *out, .seed = seed, .config = given.config};
     const rml_status status = build(&graph, found, &source, &trained, err);

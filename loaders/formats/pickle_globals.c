@@ -3,97 +3,88 @@
 
 #include <string.h>
 
-#define STORAGE(name, dtype, bytes, label)                                                         \
-    {"torch", name, RML_GLOBAL_STORAGE, dtype, bytes, label},                                      \
-    {                                                                                              \
-        "torch.cuda", name, RML_GLOBAL_STORAGE, dtype, bytes, label                                \
-    }
-#define DTYPE(name, dtype, bytes)                                                                  \
-    {                                                                                              \
-        "torch", name, RML_GLOBAL_DTYPE, dtype, bytes, name                                        \
-    }
-#define KNOWN(module, name, kind, label)                                                           \
-    {                                                                                              \
-        module, name, kind, -1, 0, label                                                           \
-    }
+#define STORAGE(name, dtype, bytes, label) "torch", name, RML_GLOBAL_STORAGE, dtype, bytes, label
+#define DTYPE(name, dtype, bytes) "torch", name, RML_GLOBAL_DTYPE, dtype, bytes, name
+#define KNOWN(module, name, kind, label) module, name, kind, -1, 0, label
 
 static const rml_global globals[] = {
-    KNOWN("collections", "OrderedDict", RML_GLOBAL_DICT, "a dictionary"),
-    KNOWN("collections", "defaultdict", RML_GLOBAL_DICT, "a dictionary"),
-    KNOWN("collections", "Counter", RML_GLOBAL_DICT, "a dictionary"),
-    KNOWN("builtins", "dict", RML_GLOBAL_DICT, "a dictionary"),
-    KNOWN("__builtin__", "dict", RML_GLOBAL_DICT, "a dictionary"),
+    {KNOWN("collections", "OrderedDict", RML_GLOBAL_DICT, "a dictionary")},
+    {KNOWN("collections", "defaultdict", RML_GLOBAL_DICT, "a dictionary")},
+    {KNOWN("collections", "Counter", RML_GLOBAL_DICT, "a dictionary")},
+    {KNOWN("builtins", "dict", RML_GLOBAL_DICT, "a dictionary")},
+    {KNOWN("__builtin__", "dict", RML_GLOBAL_DICT, "a dictionary")},
 
-    KNOWN("builtins", "set", RML_GLOBAL_PLAIN, "a set"),
-    KNOWN("__builtin__", "set", RML_GLOBAL_PLAIN, "a set"),
-    KNOWN("builtins", "list", RML_GLOBAL_PLAIN, "a list"),
-    KNOWN("builtins", "tuple", RML_GLOBAL_PLAIN, "a tuple"),
-    KNOWN("torch", "Size", RML_GLOBAL_PLAIN, "a size"),
-    KNOWN("torch", "device", RML_GLOBAL_PLAIN, "a device"),
-    KNOWN("torch", "Tensor", RML_GLOBAL_PLAIN, "a tensor type"),
-    KNOWN("torch.nn.parameter", "Parameter", RML_GLOBAL_PLAIN, "a tensor type"),
+    {KNOWN("builtins", "set", RML_GLOBAL_PLAIN, "a set")},
+    {KNOWN("__builtin__", "set", RML_GLOBAL_PLAIN, "a set")},
+    {KNOWN("builtins", "list", RML_GLOBAL_PLAIN, "a list")},
+    {KNOWN("builtins", "tuple", RML_GLOBAL_PLAIN, "a tuple")},
+    {KNOWN("torch", "Size", RML_GLOBAL_PLAIN, "a size")},
+    {KNOWN("torch", "device", RML_GLOBAL_PLAIN, "a device")},
+    {KNOWN("torch", "Tensor", RML_GLOBAL_PLAIN, "a tensor type")},
+    {KNOWN("torch.nn.parameter", "Parameter", RML_GLOBAL_PLAIN, "a tensor type")},
 
-    KNOWN("torch._utils", "_rebuild_tensor", RML_GLOBAL_TENSOR_V1, "tensor"),
-    KNOWN("torch._utils", "_rebuild_tensor_v2", RML_GLOBAL_TENSOR_V2, "tensor"),
-    KNOWN("torch._utils", "_rebuild_tensor_v3", RML_GLOBAL_TENSOR_V3, "tensor"),
-    KNOWN("torch._utils", "_rebuild_parameter", RML_GLOBAL_PARAMETER, "parameter"),
-    KNOWN("torch._utils", "_rebuild_parameter_with_state", RML_GLOBAL_PARAMETER, "parameter"),
-    KNOWN("torch._tensor", "_rebuild_from_type_v2", RML_GLOBAL_SUBCLASS, "tensor subclass"),
-    KNOWN("torch.tensor", "_rebuild_from_type_v2", RML_GLOBAL_SUBCLASS, "tensor subclass"),
+    {KNOWN("torch._utils", "_rebuild_tensor", RML_GLOBAL_TENSOR_V1, "tensor")},
+    {KNOWN("torch._utils", "_rebuild_tensor_v2", RML_GLOBAL_TENSOR_V2, "tensor")},
+    {KNOWN("torch._utils", "_rebuild_tensor_v3", RML_GLOBAL_TENSOR_V3, "tensor")},
+    {KNOWN("torch._utils", "_rebuild_parameter", RML_GLOBAL_PARAMETER, "parameter")},
+    {KNOWN("torch._utils", "_rebuild_parameter_with_state", RML_GLOBAL_PARAMETER, "parameter")},
+    {KNOWN("torch._tensor", "_rebuild_from_type_v2", RML_GLOBAL_SUBCLASS, "tensor subclass")},
+    {KNOWN("torch.tensor", "_rebuild_from_type_v2", RML_GLOBAL_SUBCLASS, "tensor subclass")},
 
-    KNOWN("torch._utils", "_rebuild_qtensor", RML_GLOBAL_TENSOR_OTHER, "quantized tensor"),
-    KNOWN("torch._utils", "_rebuild_sparse_tensor", RML_GLOBAL_TENSOR_OTHER, "sparse tensor"),
-    KNOWN("torch._utils", "_rebuild_sparse_csr_tensor", RML_GLOBAL_TENSOR_OTHER, "sparse tensor"),
-    KNOWN("torch._utils", "_rebuild_nested_tensor", RML_GLOBAL_TENSOR_OTHER, "nested tensor"),
-    KNOWN("torch._utils", "_rebuild_wrapper_subclass", RML_GLOBAL_TENSOR_OTHER, "tensor subclass"),
-    KNOWN("torch._utils", "_rebuild_meta_tensor_no_storage", RML_GLOBAL_TENSOR_OTHER,
-          "tensor without data (device \"meta\")"),
-    KNOWN("torch._utils", "_rebuild_device_tensor_from_numpy", RML_GLOBAL_TENSOR_OTHER,
-          "tensor stored through numpy"),
-    KNOWN("torch._utils", "_rebuild_device_tensor_from_cpu_tensor", RML_GLOBAL_TENSOR_OTHER,
-          "tensor of another device"),
+    {KNOWN("torch._utils", "_rebuild_qtensor", RML_GLOBAL_TENSOR_OTHER, "quantized tensor")},
+    {KNOWN("torch._utils", "_rebuild_sparse_tensor", RML_GLOBAL_TENSOR_OTHER, "sparse tensor")},
+    {KNOWN("torch._utils", "_rebuild_sparse_csr_tensor", RML_GLOBAL_TENSOR_OTHER, "sparse tensor")},
+    {KNOWN("torch._utils", "_rebuild_nested_tensor", RML_GLOBAL_TENSOR_OTHER, "nested tensor")},
+    {KNOWN("torch._utils", "_rebuild_wrapper_subclass", RML_GLOBAL_TENSOR_OTHER,
+           "tensor subclass")},
+    {KNOWN("torch._utils", "_rebuild_meta_tensor_no_storage", RML_GLOBAL_TENSOR_OTHER,
+           "tensor without data (device \"meta\")")},
+    {KNOWN("torch._utils", "_rebuild_device_tensor_from_numpy", RML_GLOBAL_TENSOR_OTHER,
+           "tensor stored through numpy")},
+    {KNOWN("torch._utils", "_rebuild_device_tensor_from_cpu_tensor", RML_GLOBAL_TENSOR_OTHER,
+           "tensor of another device")},
 
-    STORAGE("FloatStorage", RML_F32, 4, "float32"),
-    STORAGE("HalfStorage", RML_F16, 2, "float16"),
-    STORAGE("BFloat16Storage", RML_BF16, 2, "bfloat16"),
-    STORAGE("DoubleStorage", RML_F64, 8, "float64"),
-    STORAGE("LongStorage", RML_I64, 8, "int64"),
-    STORAGE("IntStorage", RML_I32, 4, "int32"),
-    STORAGE("ShortStorage", RML_I16, 2, "int16"),
-    STORAGE("CharStorage", RML_I8, 1, "int8"),
-    STORAGE("ByteStorage", RML_U8, 1, "uint8"),
-    STORAGE("BoolStorage", RML_BOOL, 1, "bool"),
-    STORAGE("ComplexFloatStorage", -1, 8, "complex64"),
-    STORAGE("ComplexDoubleStorage", -1, 16, "complex128"),
-    STORAGE("QInt8Storage", -1, 1, "qint8"),
-    STORAGE("QUInt8Storage", -1, 1, "quint8"),
-    STORAGE("QInt32Storage", -1, 4, "qint32"),
-    STORAGE("QUInt4x2Storage", -1, 1, "quint4x2"),
-    STORAGE("QUInt2x4Storage", -1, 1, "quint2x4"),
-    STORAGE("UntypedStorage", RML_U8, 1, "bytes"),
+    {STORAGE("FloatStorage", RML_F32, 4, "float32")},
+    {STORAGE("HalfStorage", RML_F16, 2, "float16")},
+    {STORAGE("BFloat16Storage", RML_BF16, 2, "bfloat16")},
+    {STORAGE("DoubleStorage", RML_F64, 8, "float64")},
+    {STORAGE("LongStorage", RML_I64, 8, "int64")},
+    {STORAGE("IntStorage", RML_I32, 4, "int32")},
+    {STORAGE("ShortStorage", RML_I16, 2, "int16")},
+    {STORAGE("CharStorage", RML_I8, 1, "int8")},
+    {STORAGE("ByteStorage", RML_U8, 1, "uint8")},
+    {STORAGE("BoolStorage", RML_BOOL, 1, "bool")},
+    {STORAGE("ComplexFloatStorage", -1, 8, "complex64")},
+    {STORAGE("ComplexDoubleStorage", -1, 16, "complex128")},
+    {STORAGE("QInt8Storage", -1, 1, "qint8")},
+    {STORAGE("QUInt8Storage", -1, 1, "quint8")},
+    {STORAGE("QInt32Storage", -1, 4, "qint32")},
+    {STORAGE("QUInt4x2Storage", -1, 1, "quint4x2")},
+    {STORAGE("QUInt2x4Storage", -1, 1, "quint2x4")},
+    {STORAGE("UntypedStorage", RML_U8, 1, "bytes")},
     {"torch.storage", "UntypedStorage", RML_GLOBAL_STORAGE, RML_U8, 1, "bytes"},
 
-    DTYPE("float32", RML_F32, 4),
-    DTYPE("float16", RML_F16, 2),
-    DTYPE("bfloat16", RML_BF16, 2),
-    DTYPE("float64", RML_F64, 8),
-    DTYPE("int64", RML_I64, 8),
-    DTYPE("int32", RML_I32, 4),
-    DTYPE("int16", RML_I16, 2),
-    DTYPE("int8", RML_I8, 1),
-    DTYPE("uint8", RML_U8, 1),
-    DTYPE("bool", RML_BOOL, 1),
-    DTYPE("uint16", RML_U16, 2),
-    DTYPE("uint32", RML_U32, 4),
-    DTYPE("uint64", RML_U64, 8),
-    DTYPE("float8_e4m3fn", -1, 1),
-    DTYPE("float8_e5m2", -1, 1),
-    DTYPE("float8_e4m3fnuz", -1, 1),
-    DTYPE("float8_e5m2fnuz", -1, 1),
-    DTYPE("float8_e8m0fnu", -1, 1),
-    DTYPE("complex32", -1, 4),
-    DTYPE("complex64", -1, 8),
-    DTYPE("complex128", -1, 16),
+    {DTYPE("float32", RML_F32, 4)},
+    {DTYPE("float16", RML_F16, 2)},
+    {DTYPE("bfloat16", RML_BF16, 2)},
+    {DTYPE("float64", RML_F64, 8)},
+    {DTYPE("int64", RML_I64, 8)},
+    {DTYPE("int32", RML_I32, 4)},
+    {DTYPE("int16", RML_I16, 2)},
+    {DTYPE("int8", RML_I8, 1)},
+    {DTYPE("uint8", RML_U8, 1)},
+    {DTYPE("bool", RML_BOOL, 1)},
+    {DTYPE("uint16", RML_U16, 2)},
+    {DTYPE("uint32", RML_U32, 4)},
+    {DTYPE("uint64", RML_U64, 8)},
+    {DTYPE("float8_e4m3fn", -1, 1)},
+    {DTYPE("float8_e5m2", -1, 1)},
+    {DTYPE("float8_e4m3fnuz", -1, 1)},
+    {DTYPE("float8_e5m2fnuz", -1, 1)},
+    {DTYPE("float8_e8m0fnu", -1, 1)},
+    {DTYPE("complex32", -1, 4)},
+    {DTYPE("complex64", -1, 8)},
+    {DTYPE("complex128", -1, 16)},
 };
 
 static bool same(const char *known, const char *text, size_t text_bytes)
@@ -106,7 +97,8 @@ const rml_global *rml_global_find(const char *module, size_t module_bytes, const
 {
     for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
         if (same(globals[i].name, name, name_bytes) &&
-            same(globals[i].module, module, module_bytes))
+            (same(globals[i].module, module, module_bytes) ||
+             (globals[i].kind == RML_GLOBAL_STORAGE && same("torch.cuda", module, module_bytes))))
             return &globals[i];
     return NULL;
 }

@@ -5,6 +5,7 @@
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define LENGTH_BYTES 8
@@ -31,20 +32,16 @@ typedef struct entry {
     span span;
 } entry;
 
+// Types are called as in this library, in capitals.
 static bool find_dtype(const char *name, rml_dtype *dtype)
 {
-    static const struct {
-        const char *name;
-        rml_dtype dtype;
-    } known[] = {{"F32", RML_F32}, {"F16", RML_F16},   {"BF16", RML_BF16}, {"F64", RML_F64},
-                 {"I8", RML_I8},   {"U8", RML_U8},     {"I16", RML_I16},   {"I32", RML_I32},
-                 {"I64", RML_I64}, {"BOOL", RML_BOOL}, {"U16", RML_U16},   {"U32", RML_U32},
-                 {"U64", RML_U64}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].name, name) == 0) {
-            *dtype = known[i].dtype;
+    for (*dtype = RML_F32; *dtype <= RML_U64; (*dtype)++) {
+        const char *own = rml_dtype_name(*dtype), *at = name;
+        while (*own && toupper((unsigned char)*own) == *at)
+            own++, at++;
+        if (!*own && !*at)
             return true;
-        }
+    }
     return false;
 }
 

@@ -50,8 +50,7 @@ bool rml_weights_is_graph(const rml_weights *weights, const void **data, size_t 
 const rml_allocator *rml_weights_allocator(const rml_weights *weights);
 
 // A store without files, to which rml_weights_add_f32 adds tensors: random weights for benchmarks.
-rml_status rml_weights_create_empty(rml_weights **out, const rml_allocator *allocator,
-                                    rml_error *err);
+rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator, rml_error *err);
 
 // Adds a tensor whose data the store owns; *data is uninitialised and the caller's to fill.
 rml_status rml_weights_add_f32(rml_weights *weights, const char *name, const rml_shape *shape,

@@ -28,12 +28,6 @@ rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator,
     return RML_OK;
 }
 
-rml_status rml_weights_create_empty(rml_weights **out, const rml_allocator *allocator,
-                                    rml_error *err)
-{
-    return rml_weights_create(out, allocator, err);
-}
-
 void rml_weights_close(rml_weights **weights_at)
 {
     rml_weights *weights = *weights_at;

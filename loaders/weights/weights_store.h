@@ -26,8 +26,6 @@ struct rml_weights {
     size_t shard;
 };
 
-rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator, rml_error *err);
-
 // Maps a file, which then lives as long as the store. *file is valid until the next one.
 rml_status rml_weights_map(rml_weights *weights, const char *path, const rml_mapfile **file,
                            rml_error *err);

@@ -415,7 +415,7 @@ static void test_in_memory_store(void)
     rml_weights *w = NULL;
     const rml_shape shape = {2, {3, 2}};
     float *data = NULL, copy[6];
-    CHECK(rml_weights_create_empty(&w, &allocator, &error) == RML_OK);
+    CHECK(rml_weights_create(&w, &allocator, &error) == RML_OK);
     CHECK(rml_weights_add_f32(w, "x", &shape, &data, &error) == RML_OK && data);
     for (int i = 0; data && i < 6; i++)
         data[i] = (float)i;

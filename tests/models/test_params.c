@@ -11,7 +11,7 @@ static rml_weights *altered(const rml_weights *from, const char *skip, const cha
 {
     rml_weights *out;
     float *data;
-    CHECK(rml_weights_create_empty(&out, rml_allocator_default(), NULL) == RML_OK);
+    CHECK(rml_weights_create(&out, rml_allocator_default(), NULL) == RML_OK);
     for (size_t i = 0; i < rml_weights_count(from); i++) {
         rml_weight_info info = rml_weights_at(from, i);
         size_t count = 1;
@@ -57,7 +57,7 @@ static void expect_bound(const char *const *stored, bool ignore, const char *con
     rml_error err = {0};
     float *data;
     rml_graph_init(&graph, rml_allocator_default());
-    CHECK(rml_weights_create_empty(&weights, rml_allocator_default(), NULL) == RML_OK);
+    CHECK(rml_weights_create(&weights, rml_allocator_default(), NULL) == RML_OK);
     for (; *stored; stored++) {
         CHECK(rml_weights_add_f32(weights, *stored, &(rml_shape){1, {2}}, &data, NULL) == RML_OK);
         data[0] = data[1] = 1.0f;

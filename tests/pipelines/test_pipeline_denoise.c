@@ -26,7 +26,7 @@ static int random_below(int limit)
 static rml_weights *make_weights(int colours)
 {
     rml_weights *weights = NULL;
-    CHECK(rml_weights_create_empty(&weights, NULL, &error) == RML_OK);
+    CHECK(rml_weights_create(&weights, NULL, &error) == RML_OK);
     for (int i = 0; i < DEPTH; i++) {
         const int64_t in = i ? WIDTH : 4 * colours + 1;
         const int64_t out = i < DEPTH - 1 ? WIDTH : 4 * colours;

@@ -39,7 +39,7 @@ static inline rml_weights *narrow_weights(const char *name, int64_t divisor,
     CHECK_MSG(rml_weights_create_random(&full, name, 1, NULL, &err) == RML_OK, "%s", err.message);
     if (!full)
         return NULL;
-    CHECK(rml_weights_create_empty(&narrow, allocator, &err) == RML_OK);
+    CHECK(rml_weights_create(&narrow, allocator, &err) == RML_OK);
     for (size_t i = 0; narrow && i < rml_weights_count(full); i++) {
         const rml_weight_info info = rml_weights_at(full, i);
         const rml_shape shape = narrow_shape(info.shape, divisor);
