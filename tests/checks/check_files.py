@@ -6,6 +6,10 @@ import re
 import house
 
 MOST_LINES = 800
+# Sources outside tests/ are split by subject before that; these are still to be, but for the one
+# public header.
+MOST_CODE_LINES, CODE = 400, (".c", ".h", ".inc")
+LONGER = ("include/runmodel.h", "ops/matmul/einsum.c", "ops/reduce/reduce.c")
 MOST_BYTES = 300_000
 # Shipped weights: large, and together no larger than this.
 WEIGHTS, MOST_WEIGHTS_BYTES = "data/weights/", 25_000_000
@@ -25,9 +29,10 @@ def main():
         if not path.endswith(TEXTS):
             continue
         text = house.read(path)
-        if text.count("\n") > MOST_LINES:
-            lines = text.count("\n")
-            faults.append(f"{path}: {lines} lines, at most {MOST_LINES}")
+        code = path.endswith(CODE) and not path.startswith("tests/") and path not in LONGER
+        most = MOST_CODE_LINES if code else MOST_LINES
+        if text.count("\n") > most:
+            faults.append(f"{path}: {text.count(chr(10))} lines, at most {most}")
         if path != NAMES_THE_MARKS:
             for match in MARKS.finditer(text):
                 line = text.count("\n", 0, match.start()) + 1
