@@ -47,16 +47,10 @@ def vae_decoder():
 
 
 def wav2vec2():
-    """Base."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     model = Wav2Vec2Model(Wav2Vec2Config(apply_spec_augment=False))
     return Only(model, lambda m, x: m(x).last_hidden_state)
-
-
-def unet_inputs(batch):
-    sample, words = torch.randn(batch, 8, 96, 96), torch.randn(batch, 10, 768)
-    return sample, torch.zeros(1), words
 
 
 # By network: the model, its inputs for a batch, their names in run-model, in the order of the
@@ -70,7 +64,8 @@ NETWORKS = {
                     lambda n: [mobilenetv2.random_image(n, 224, 224, 1)], ("image",), [1, 8]),
     "lstm": (lstm.random_classifier, lambda n: [lstm.random_inputs(n, 6, 1, 1)], ("seq_input",),
              [1, 64]),
-    "unet": (unet, unet_inputs, ("sample", "timestep", "encoder_hidden_states"), [1]),
+    "unet": (unet, lambda n: (torch.randn(n, 8, 96, 96), torch.zeros(1), torch.randn(n, 10, 768)),
+             ("sample", "timestep", "encoder_hidden_states"), [1]),
     "vae-decoder": (vae_decoder, lambda n: [torch.randn(n, 4, 64, 64)], ("latent_sample",), [1]),
     "wav2vec2": (wav2vec2, lambda n: [torch.randn(n, 160000)], ("input_values",), [1]),
 }  # fmt: skip

@@ -31,9 +31,8 @@ def main():
     parser.add_argument("--weights", required=True)
     parser.add_argument("folders", nargs="+", type=Path)
     options = parser.parse_args()
-    clean = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-             for folder in options.folders for path in sorted(folder.iterdir())]
-    clean = [image for image in clean if image is not None]
+    clean = [image for folder in options.folders for path in sorted(folder.iterdir())
+             if (image := cv2.imread(str(path), cv2.IMREAD_UNCHANGED)) is not None]
     rng = np.random.default_rng(0)
     print(f"| sigma | mean error | largest error | ({len(clean)} images)\n|---|---|---|")
     for level in LEVELS:

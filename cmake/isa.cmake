@@ -18,19 +18,17 @@ endfunction()
 
 if(RML_ISA)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512)
     rml_isa_level(avx2 x86 -mavx2 -mfma -mf16c -mbmi2)
-    rml_isa_level(avx512 x86 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mbmi2
-                  -mprefer-vector-width=512)
+    rml_isa_level(avx512 x86 ${avx512} -mf16c -mbmi2)
     include(CheckCCompilerFlag)
     check_c_compiler_flag(-mavx512bf16 RML_COMPILER_HAS_BF16)
     if(RML_COMPILER_HAS_BF16)
-      rml_isa_level(avx512bf16 x86 -mavx512bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2
-                    -mfma -mprefer-vector-width=512)
+      rml_isa_level(avx512bf16 x86 -mavx512bf16 ${avx512})
     endif()
     check_c_compiler_flag("-mamx-tile;-mamx-bf16" RML_COMPILER_HAS_AMX)
     if(RML_COMPILER_HAS_BF16 AND RML_COMPILER_HAS_AMX AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
-      rml_isa_level(amxbf16 x86 -mamx-tile -mamx-bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl
-                    -mavx2 -mfma -mprefer-vector-width=512)
+      rml_isa_level(amxbf16 x86 -mamx-tile -mamx-bf16 ${avx512})
     endif()
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     rml_isa_level(neon arm)

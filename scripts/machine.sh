@@ -47,16 +47,20 @@ first_that() {
     return 1
 }
 
+# makes COMMAND...: does it make a program of what it is given?
+makes() {
+    object=$(mktemp) || die "no room for a temporary file"
+    code=0
+    "$@" - -o "$object" >/dev/null 2>&1 || code=1
+    rm -f "$object"
+    return $code
+}
+
 # links LANGUAGE COMPILER FLAG...: can it make a program, with these flags?
 links() {
     language=$1
     shift
-    object=$(mktemp) || die "no room for a temporary file"
-    code=0
-    printf 'int main(void) { return 0; }\n' | "$@" -x "$language" - -o "$object" >/dev/null 2>&1 ||
-        code=1
-    rm -f "$object"
-    return $code
+    printf 'int main(void) { return 0; }\n' | makes "$@" -x "$language"
 }
 
 has_header() {
@@ -64,13 +68,8 @@ has_header() {
 }
 
 fuzzer_links() {
-    source=$(mktemp) && object=$(mktemp) || die "no room for a temporary file"
-    printf 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n)' >"$source"
-    printf '{ (void)d; (void)n; return 0; }\n' >>"$source"
-    code=0
-    quiet clang -fsanitize=fuzzer,address,undefined -x c "$source" -o "$object" || code=1
-    rm -f "$source" "$object"
-    return $code
+    printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !d && n; }\n' |
+        makes clang -fsanitize=fuzzer,address,undefined -x c
 }
 
 # Fills `missing` with the Debian packages that would give what is not there.

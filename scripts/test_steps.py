@@ -32,11 +32,9 @@ FIXED_ADDRESSES = ("asan", "tsan", "msan", "fuzz")
 def fixed_addresses():
     """What to put before a command to run it so; nothing where it is not allowed."""
     prefix = ["setarch", os.uname().machine, "-R"]
-    try:
-        done = subprocess.run(prefix + ["true"], capture_output=True, check=False)
-    except OSError:
-        return []
-    return prefix if done.returncode == 0 else []
+    works = shutil.which(prefix[0]) and subprocess.run(prefix + ["true"], check=False,
+                                                       capture_output=True).returncode == 0
+    return prefix if works else []
 
 
 class Runner:
@@ -159,15 +157,14 @@ def python(*selection, env=None):
 
 def coverage(runner, step):
     """C tests and Python tests of files of an instrumented build; then what they ran."""
-    preset = "coverage"
-    build = os.path.join(ROOT, "build", preset)
-    failed = runner.build(step, preset) or runner.packages(step)
+    build = os.path.join(ROOT, "build", step)
+    failed = runner.build(step, step) or runner.packages(step)
     if failed:
         return failed
     for counted in Path(build).rglob("*.gcda"):  # by earlier runs
         counted.unlink()
-    counts = runner.ctest(step, preset, "-E", "check-kernels|pipeline|media|bench")
-    counts.add(runner.pytest(step, preset, "tests/onnx", "tests/loaders", "-k",
+    counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench")
+    counts.add(runner.pytest(step, step, "tests/onnx", "tests/loaders", "-k",
                              "not random_graphs"))
     arguments = [sys.executable, "scripts/coverage.py", build, str(LEAST_COVERED), *COVERED]
     code = runner.command(step, arguments, BUILD_SECONDS)
