@@ -34,6 +34,8 @@ rml_status rml_model_create_part(rml_model **out, void (*build)(rml_params *para
                                  const rml_weights *weights, const rml_model_settings *settings,
                                  rml_error *err);
 
+// ---- a graph file that is one of our networks, under names and in an order of its own -----------
+
 // Gives the inputs and outputs of `graph` the names and the order of those of `like`, to which they
 // are matched by name, or else by rank and sizes. Further outputs of `graph` are dropped. Other
 // element types than those of `like` are refused unless they may stay (`keep_types`).

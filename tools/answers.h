@@ -6,7 +6,7 @@
 
 #include "tools/find_weights.h"
 #include "tools/options.h"
-#include "tools/progress.h"
+#include "tools/report.h"
 
 typedef struct answers {
     const char *labels_path; // named, or NULL

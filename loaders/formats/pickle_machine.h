@@ -43,6 +43,8 @@ rml_status rml_pickle_memo_get(rml_pickle_machine *m, size_t index);
 rml_status rml_pickle_take(rml_pickle_machine *m, uint64_t bytes, const uint8_t **out);
 rml_status rml_pickle_take_number(rml_pickle_machine *m, size_t bytes, uint64_t *out);
 
+// The table of a pickle's values, as its machine fills it.
+
 // Values every table begins with; an opcode that names one takes no new place.
 enum {
     RML_PICKLE_REF_NONE,

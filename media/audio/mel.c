@@ -1,7 +1,6 @@
 #include "media/audio/mel.h"
 
 #include "media/audio/fft.h"
-#include "media/audio/slaney.h"
 #include "tensor/alloc.h"
 
 #include <math.h>

@@ -34,6 +34,9 @@ rml_status rml_pnm_decode(rml_picture *out, const uint8_t *data, size_t size,
 rml_status rml_tga_decode(rml_picture *out, const uint8_t *data, size_t size,
                           const rml_allocator *allocator, rml_error *err);
 
+// What an image decoder does not tell about a JPEG: how it is to be turned, and whether it is
+// whole.
+
 typedef struct rml_jpeg_facts {
     rml_orientation orientation; // from EXIF; NORMAL when not stated or not valid
     bool complete;               // the end marker was found

@@ -77,6 +77,8 @@ rml_status rml_encoder_finish(rml_encoder **encoder, rml_encode_summary *summary
 // Gives up: removes the temporary file and destroys the encoder. *encoder may be NULL.
 void rml_encoder_abort(rml_encoder **encoder);
 
+// Which file formats are written, and what each can hold.
+
 typedef struct rml_container {
     const char *extension;
     const char *muxer; // libavformat's name

@@ -64,6 +64,8 @@ rml_box rml_track_box(const rml_track *track, int64_t index);
 // Intersection over union of two boxes, 0..1.
 double rml_box_overlap(rml_box a, rml_box b);
 
+// A scene cut is told from motion by comparing small grey versions of neighbouring pictures.
+
 #define RML_SIGNATURE_SIDE 16
 
 // Mean brightness of each field of a grid over the picture, 0..255.

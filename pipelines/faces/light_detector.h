@@ -37,6 +37,8 @@ rml_status rml_ulfd_decode(const float *scores, const float *corners, int boxes,
                            int height, float least_score, rml_light_face *faces, int capacity,
                            int *count, const rml_allocator *allocator, rml_error *err);
 
+// Pictures are scaled down so far that looking is quick and faces stay findable.
+
 // Where the network fixes no size: the picture's longer side becomes the first of these, and where
 // no face is found there the second; the surroundings of a face become the third. A picture is
 // never scaled up.

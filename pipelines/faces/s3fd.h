@@ -26,6 +26,8 @@ rml_status rml_s3fd_decode(const rml_s3fd_level levels[RML_S3FD_LEVELS], rml_s3f
                            int capacity, int *count, const rml_allocator *allocator,
                            rml_error *err);
 
+// Faces are found in pictures as the original Wav2Lip does, its quirks included.
+
 #define RML_S3FD_MOST_FACES 64
 #define RML_S3FD_MIN_SIDE 32 // smaller pictures do not survive the fifth pooling
 

@@ -5,7 +5,7 @@
 // latents is, it is taken of both and given back before the decoder.
 #include "pipelines/lipsync/latent_net.h"
 
-#include "pipelines/lipsync/gaussian_noise.h"
+#include "pipelines/lipsync/latent_layout.h"
 #include "pipelines/lipsync/latent_cache.h"
 #include "tensor/alloc.h"
 

@@ -1,6 +1,6 @@
 // Normal deviates: the generator's published answers, the distribution, and that nothing but seed,
 // frame, stream and place decides a deviate.
-#include "pipelines/lipsync/gaussian_noise.h"
+#include "pipelines/lipsync/latent_layout.h"
 #include "tests/support/check.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
 
 #include "tools/find_weights.h"
 #include "tools/options.h"
-#include "tools/progress.h"
+#include "tools/report.h"
 
 #include "pipelines/lipsync/lipsync.h"
 
