@@ -78,16 +78,12 @@ static rml_status read_numbers(rml_onnx_reader *reader, const rml_protobuf *mess
     bool more = true;
     size_t count = 0, at = 0;
     uint64_t value = 0;
-    float *floats = NULL;
-    int64_t *integers = NULL;
+    void *list = NULL;
     RML_TRY(rml_onnx_count_numbers(reader, message, number, wire, "an attribute's numbers",
                                    &out->count, &numbers));
     if (!out->is_list)
         out->count = 1;
-    if (is_float)
-        RML_TRY(rml_onnx_array(reader, out->count, sizeof *floats, &floats));
-    else
-        RML_TRY(rml_onnx_array(reader, out->count, sizeof *integers, &integers));
+    RML_TRY(rml_onnx_array(reader, out->count, is_float ? sizeof(float) : sizeof(int64_t), &list));
     for (;;) {
         RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
         if (!more)
@@ -97,16 +93,13 @@ static rml_status read_numbers(rml_onnx_reader *reader, const rml_protobuf *mess
         for (size_t i = 0; i < count; i++) {
             RML_TRY(rml_protobuf_number(&numbers, wire, &value, reader->err));
             if (is_float)
-                floats[at] = rml_protobuf_f32(value);
+                ((float *)list)[at] = rml_protobuf_f32(value);
             else
-                integers[at] = (int64_t)value;
+                ((int64_t *)list)[at] = (int64_t)value;
             at += out->is_list;
         }
     }
-    if (is_float)
-        out->u.number = floats;
-    else
-        out->u.integer = integers;
+    memcpy(&out->u, &list, sizeof list); // pointers all
     return RML_OK;
 }
 
@@ -156,20 +149,7 @@ static rml_status read_items(rml_onnx_reader *reader, const rml_onnx_scope *scop
         RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
         RML_TRY(read_item(reader, scope, &rest, &field, out->kind, items + i * item_bytes));
     }
-    switch (out->kind) {
-    case RML_ONNX_TEXTS:
-        out->u.text = (const rml_onnx_text *)(void *)items;
-        break;
-    case RML_ONNX_TENSORS:
-        out->u.tensor = (const rml_onnx_tensor *)(void *)items;
-        break;
-    case RML_ONNX_GRAPHS:
-        out->u.graph = (const rml_onnx_graph *)(void *)items;
-        break;
-    default:
-        out->u.type = (const rml_onnx_type *)(void *)items;
-        break;
-    }
+    memcpy(&out->u, &items, sizeof items); // pointers all
     return RML_OK;
 }
 

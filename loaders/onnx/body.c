@@ -81,25 +81,14 @@ static rml_status capture(rml_onnx_importer *importer, const list *from, rml_gra
     return rml_graph_finish(body, importer->err);
 }
 
-// Outputs have numbers for names; what is no node's output gets a copy, which a graph can give
-// away.
+// Outputs have numbers for names.
 static rml_status add_outputs(rml_onnx_importer *importer, const rml_onnx_graph *from,
                               rml_graph *body, bool *refused)
 {
-    for (size_t k = 0; k < from->output_count; k++) {
-        rml_value_id value;
+    for (size_t k = 0; k < from->output_count && !*refused; k++) {
         char name[32];
-        RML_TRY(rml_onnx_look_up(importer, from->output[k], &value));
-        if (value == RML_NO_VALUE || value == RML_ONNX_REFUSED) {
-            *refused = true;
-            return RML_OK;
-        }
         snprintf(name, sizeof name, "output %zu", k);
-        if (body->values[value].kind != RML_VALUE_ACTIVATION) {
-            const rml_op_attr attr = {.cast = {body->values[value].dtype}};
-            value = rml_graph_node(body, RML_OP_CAST, &attr, &value, 1, name);
-        }
-        rml_graph_output(body, name, value);
+        RML_TRY(rml_onnx_add_output(importer, from->output[k], name, refused));
     }
     return rml_graph_finish(body, importer->err);
 }

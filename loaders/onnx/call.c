@@ -164,8 +164,8 @@ rml_dtype rml_onnx_dtype_of(rml_onnx_call *call, const char *name, rml_dtype abs
 
 // ---- constants ----------------------------------------------------------------------------------
 
-static rml_value_id constant(rml_onnx_call *call, rml_dtype dtype, const rml_shape *shape,
-                             rml_dtype from, const void *elements, size_t count)
+rml_value_id rml_onnx_constant_of(rml_onnx_call *call, rml_dtype dtype, const rml_shape *shape,
+                                  rml_dtype from, const void *elements, size_t count)
 {
     void *data = rml_arena_alloc(&call->graph->arena, count ? count : 1, rml_dtype_size(dtype));
     if (!data)
@@ -178,13 +178,13 @@ static rml_value_id constant(rml_onnx_call *call, rml_dtype dtype, const rml_sha
 rml_value_id rml_onnx_ints_value(rml_onnx_call *call, const int64_t *values, size_t count)
 {
     const rml_shape shape = {1, {(int64_t)count}};
-    return constant(call, RML_I64, &shape, RML_I64, values, count);
+    return rml_onnx_constant_of(call, RML_I64, &shape, RML_I64, values, count);
 }
 
 rml_value_id rml_onnx_scalar(rml_onnx_call *call, rml_dtype dtype, double value)
 {
     const rml_shape shape = {0};
-    return constant(call, dtype, &shape, RML_F64, &value, 1);
+    return rml_onnx_constant_of(call, dtype, &shape, RML_F64, &value, 1);
 }
 
 rml_value_id rml_onnx_list(rml_onnx_call *call, int index, const char *name)

@@ -50,6 +50,7 @@ typedef enum rml_field_kind {
     RML_FIELD_WORD_FLAG,    // ... to a bool: not the first
     RML_FIELD_OPTION,       // the entry's option, to an enum
     RML_FIELD_OPTION_FLAG,  // ... to a bool
+    RML_FIELD_AXES,         // a list to a count and as many ints behind it, RML_MAX_RANK at most
     RML_FIELD_LIST,         // `input`, which older opsets have as this attribute
     RML_FIELD_I64,          // `input` as i64; there is no attribute
 } rml_field_kind;
@@ -141,7 +142,9 @@ void rml_onnx_import_plain(rml_onnx_call *call, rml_op_id op, const rml_onnx_fie
 // An element type from an attribute that holds a TensorProto.DataType; refuses what we have not.
 rml_dtype rml_onnx_dtype_of(rml_onnx_call *call, const char *name, rml_dtype absent);
 
-// Constants made on the way.
+// Constants made on the way: of `count` elements of the type `from`, lists (n) and numbers ().
+rml_value_id rml_onnx_constant_of(rml_onnx_call *call, rml_dtype dtype, const rml_shape *shape,
+                                  rml_dtype from, const void *elements, size_t count);
 rml_value_id rml_onnx_ints_value(rml_onnx_call *call, const int64_t *values, size_t count); // (n)
 rml_value_id rml_onnx_scalar(rml_onnx_call *call, rml_dtype dtype, double value);           // ()
 
@@ -154,5 +157,14 @@ int rml_onnx_known_ints(const rml_onnx_call *call, int index, int64_t *values, i
 
 // A cast node, or the value itself where the type is right already.
 rml_value_id rml_onnx_cast(rml_onnx_call *call, rml_value_id value, rml_dtype to);
+
+// ---- what several families share ----------------------------------------------------------------
+
+// kernel_shape, strides, dilations, pads and auto_pad. What is not right is refused.
+rml_window_attr rml_onnx_window(rml_onnx_call *call);
+
+// A list of one integer for each axis, at most `capacity`; entries that are not given keep theirs.
+// Returns the number given.
+int rml_onnx_axes_list(rml_onnx_call *call, const char *name, int64_t *list, int capacity);
 
 #endif

@@ -103,6 +103,23 @@ rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t number, rml_va
                     value->name);
 }
 
+rml_status rml_onnx_add_output(rml_onnx_importer *importer, uint32_t number, const char *name,
+                               bool *refused)
+{
+    rml_graph *graph = importer->inside->graph;
+    rml_value_id value;
+    RML_TRY(rml_onnx_look_up(importer, number, &value));
+    *refused = value == RML_NO_VALUE || value == RML_ONNX_REFUSED;
+    if (*refused)
+        return RML_OK;
+    if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
+        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
+    }
+    rml_graph_output(graph, name, value);
+    return RML_OK;
+}
+
 // ---- nodes --------------------------------------------------------------------------------------
 
 static rml_status cast_inputs(rml_onnx_call *call, rml_value_id *in, rml_dtype *back)

@@ -55,6 +55,11 @@ struct rml_onnx_importer {
 rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t value, rml_value_id *out);
 void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to);
 
+// Makes the value an output of the graph that nodes go to now. What is no node's output gets a
+// copy, which a graph can give away.
+rml_status rml_onnx_add_output(rml_onnx_importer *importer, uint32_t number, const char *name,
+                               bool *refused);
+
 // All nodes of a graph (or of a function's body), in their order.
 rml_status rml_onnx_import_nodes(rml_onnx_importer *importer, const rml_onnx_graph *graph);
 

@@ -72,18 +72,11 @@ static rml_status add_inputs(rml_onnx_importer *importer, const rml_onnx_graph *
 
 static rml_status add_outputs(rml_onnx_importer *importer, const rml_onnx_graph *from)
 {
-    rml_graph *graph = importer->inside->graph;
-    for (size_t k = 0; k < from->output_count; k++) {
-        const char *name = importer->file->value[from->output[k]].name;
-        rml_value_id value;
-        RML_TRY(rml_onnx_look_up(importer, from->output[k], &value));
-        if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
-            const rml_op_attr same = {.cast = {graph->values[value].dtype}};
-            value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
-        }
-        rml_graph_output(graph, name, value);
-    }
-    return rml_graph_finish(graph, importer->err);
+    bool refused = false; // none is: there would be a list
+    for (size_t k = 0; k < from->output_count; k++)
+        RML_TRY(rml_onnx_add_output(importer, from->output[k],
+                                    importer->file->value[from->output[k]].name, &refused));
+    return rml_graph_finish(importer->inside->graph, importer->err);
 }
 
 static rml_status import(rml_onnx_importer *importer)

@@ -1,7 +1,7 @@
 // Attention and what goes with it: rotary embeddings, linear attention, convolution of streams.
 #include "loaders/onnx/handler.h"
-#include "loaders/onnx/importer.h"
 #include "loaders/onnx/make.h"
+#include "loaders/onnx/importer.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 // Convolutions.
 #include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
-#include "loaders/onnx/window.h"
 
 static rml_op_attr conv_attr(rml_onnx_call *call)
 {

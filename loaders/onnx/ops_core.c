@@ -12,13 +12,7 @@ static void import_constant(rml_onnx_call *call)
         call->out[0] = rml_graph_typed_constant(call->graph, call->name, &tensor->stored);
     } else if (rml_onnx_has(call, "value_int")) {
         const int64_t value = rml_onnx_int(call, "value_int", 0);
-        const rml_shape shape = {0};
-        int64_t *data = rml_arena_alloc(&call->graph->arena, 1, sizeof *data);
-        if (data)
-            *data = value;
-        const rml_stored stored = rml_stored_plain(data, RML_I64, &shape);
-        if (data)
-            call->out[0] = rml_graph_typed_constant(call->graph, call->name, &stored);
+        call->out[0] = rml_onnx_constant_of(call, RML_I64, &(rml_shape){0}, RML_I64, &value, 1);
     } else if (rml_onnx_has(call, "value_float")) {
         call->out[0] = rml_onnx_scalar(call, RML_F32, rml_onnx_float(call, "value_float", 0));
     } else if (rml_onnx_has(call, "value_ints")) {
@@ -213,19 +207,40 @@ static rml_shape stacked_shape(const rml_shape *part, int64_t axis)
     return shape;
 }
 
+// Adds a loop or a scan: outputs are the states, then what the turns stack, each along its axis.
+static void add_turns(rml_onnx_call *call, rml_op_id op, rml_control_attr *attr,
+                      const rml_fact *state, const body *inside, size_t skipped)
+{
+    rml_dtype *types;
+    rml_shape *shapes;
+    if (!describe(call, &types, &shapes))
+        return;
+    for (int k = 0; k < call->out_count; k++) {
+        const rml_value *out = output_of(inside, skipped + (size_t)k);
+        const int stacked = attr->scanned + k - attr->states;
+        types[k] = out->dtype;
+        shapes[k] = k < attr->states
+                        ? state[k].shape
+                        : stacked_shape(&out->shape, attr->scan ? attr->scan[stacked].axis : 0);
+    }
+    attr->body[0] = inside->graph;
+    attr->out_count = call->out_count;
+    attr->out_types = types;
+    attr->out_shapes = shapes;
+    add_control(call, op, attr, call->in, (size_t)call->in_count, inside, 1);
+}
+
 static void import_loop(rml_onnx_call *call)
 {
     const int states = call->in_count - 2;
     body inside = {0};
-    rml_dtype *types;
-    rml_shape *shapes;
     if (states < 0 || call->out_count < states) {
         rml_onnx_refuse(call, "%d inputs and %d outputs do not make a loop", call->in_count,
                         call->out_count);
         return;
     }
     rml_fact *in = rml_arena_alloc(&call->graph->arena, (size_t)call->in_count, sizeof *in);
-    if (!in || !describe(call, &types, &shapes)) {
+    if (!in) {
         rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory for a loop");
         return;
     }
@@ -235,17 +250,7 @@ static void import_loop(rml_onnx_call *call)
         in[2 + k] = state_fact(call, 2 + k);
     if (!take_body(call, "body", in, (size_t)call->in_count, (size_t)call->out_count + 1, &inside))
         return;
-    for (int k = 0; k < call->out_count; k++) {
-        const rml_value *out = output_of(&inside, (size_t)k + 1);
-        types[k] = out->dtype;
-        shapes[k] = k < states ? in[2 + k].shape : stacked_shape(&out->shape, 0);
-    }
-    const rml_control_attr attr = {.body = {inside.graph},
-                                   .out_count = call->out_count,
-                                   .out_types = types,
-                                   .out_shapes = shapes,
-                                   .states = states};
-    add_control(call, RML_OP_LOOP, &attr, call->in, (size_t)call->in_count, &inside, 1);
+    add_turns(call, RML_OP_LOOP, &(rml_control_attr){.states = states}, in + 2, &inside, 1);
 }
 
 // ---- scan ---------------------------------------------------------------------------------------
@@ -292,8 +297,6 @@ static void import_scan(rml_onnx_call *call)
     const int states =
         scanned >= 1 && scanned <= call->in_count ? call->in_count - (int)scanned : -1;
     body inside = {0};
-    rml_dtype *types;
-    rml_shape *shapes;
     if (states < 0 || call->out_count < states) {
         rml_onnx_refuse(call, "%lld of %d inputs to scan, and %d outputs", (long long)scanned,
                         call->in_count, call->out_count);
@@ -302,7 +305,7 @@ static void import_scan(rml_onnx_call *call)
     rml_arena *arena = &call->graph->arena;
     rml_fact *in = rml_arena_alloc(arena, (size_t)call->in_count, sizeof *in);
     rml_scan_way *ways = rml_arena_alloc(arena, (size_t)(scanned + call->out_count), sizeof *ways);
-    if (!in || !ways || !describe(call, &types, &shapes)) {
+    if (!in || !ways) {
         rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory for a scan");
         return;
     }
@@ -315,20 +318,8 @@ static void import_scan(rml_onnx_call *call)
         in[k] = k < states ? state_fact(call, k) : slice_fact(call, k, ways[k - states].axis);
     if (!take_body(call, "body", in, (size_t)call->in_count, (size_t)call->out_count, &inside))
         return;
-    for (int k = 0; k < call->out_count; k++) {
-        const rml_value *out = output_of(&inside, (size_t)k);
-        types[k] = out->dtype;
-        shapes[k] =
-            k < states ? in[k].shape : stacked_shape(&out->shape, ways[scanned + k - states].axis);
-    }
-    const rml_control_attr attr = {.body = {inside.graph},
-                                   .out_count = call->out_count,
-                                   .out_types = types,
-                                   .out_shapes = shapes,
-                                   .states = states,
-                                   .scanned = (int)scanned,
-                                   .scan = ways};
-    add_control(call, RML_OP_SCAN, &attr, call->in, (size_t)call->in_count, &inside, 1);
+    rml_control_attr attr = {.states = states, .scanned = (int)scanned, .scan = ways};
+    add_turns(call, RML_OP_SCAN, &attr, in, &inside, 0);
 }
 
 // In opset 8 everything had a batch in front, and there was an input of lengths before all others.

@@ -58,16 +58,11 @@ static void import_swiglu(rml_onnx_call *call)
     call->out[0] = binary_of(call, RML_BINARY_MUL, swish(call), rml_onnx_in(call, 1));
 }
 
-// Before opset 7 the second operand lay at `axis` of the first one.
-static rml_value_id old_operand(rml_onnx_call *call)
+// The second operand where its dimensions lie at `axis` of the first one.
+static rml_value_id operand_at(rml_onnx_call *call, int64_t axis)
 {
-    const int64_t broadcast = rml_onnx_int(call, "broadcast", 0);
-    int64_t axis = rml_onnx_int(call, "axis", INT64_MIN);
     const rml_shape a = rml_onnx_fact(call, 0).shape, b = rml_onnx_fact(call, 1).shape;
     rml_shape shape = b;
-    rml_onnx_ignore(call, "consumed_inputs");
-    if (!broadcast || axis == INT64_MIN)
-        return rml_onnx_in(call, 1);
     axis += axis < 0 ? a.rank : 0;
     if (a.rank < 0 || b.rank < 0 || axis < 0 || axis + b.rank > a.rank) {
         rml_onnx_refuse(call, "%d dimensions at axis %lld of %d", b.rank, (long long)axis, a.rank);
@@ -77,6 +72,15 @@ static rml_value_id old_operand(rml_onnx_call *call)
     for (int i = b.rank; i < shape.rank; i++)
         shape.dim[i] = 1;
     return rml_graph_reshape(call->graph, rml_onnx_in(call, 1), &shape, call->name);
+}
+
+// Before opset 7 an attribute told the axis.
+static rml_value_id old_operand(rml_onnx_call *call)
+{
+    const int64_t broadcast = rml_onnx_int(call, "broadcast", 0);
+    const int64_t axis = rml_onnx_int(call, "axis", INT64_MIN);
+    rml_onnx_ignore(call, "consumed_inputs");
+    return broadcast && axis != INT64_MIN ? operand_at(call, axis) : rml_onnx_in(call, 1);
 }
 
 static void import_binary(rml_onnx_call *call)
@@ -121,17 +125,11 @@ static void import_many(rml_onnx_call *call)
 // A slope for each channel stood alone before opset 7.
 static void import_prelu(rml_onnx_call *call)
 {
-    const rml_fact x = rml_onnx_fact(call, 0), slope = rml_onnx_fact(call, 1);
-    const rml_value_id in = rml_onnx_in(call, 0);
-    rml_value_id by = rml_onnx_in(call, 1);
+    const bool alone = call->opset < 7 && rml_onnx_fact(call, 0).shape.rank > 2 &&
+                       rml_onnx_fact(call, 1).shape.rank == 1;
     rml_onnx_ignore(call, "consumed_inputs");
-    if (call->opset < 7 && x.shape.rank > 2 && slope.shape.rank == 1) {
-        rml_shape shape = {.rank = x.shape.rank - 1, .dim = {slope.shape.dim[0]}};
-        for (int i = 1; i < shape.rank; i++)
-            shape.dim[i] = 1;
-        by = rml_graph_reshape(call->graph, by, &shape, call->name);
-    }
-    call->out[0] = binary_of(call, RML_BINARY_PRELU, in, by);
+    call->out[0] = binary_of(call, RML_BINARY_PRELU, rml_onnx_in(call, 0),
+                             alone ? operand_at(call, 1) : rml_onnx_in(call, 1));
 }
 
 // ---- clip ---------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 // Poolings.
 #include "loaders/onnx/make.h"
-#include "loaders/onnx/window.h"
 
 #include <string.h>
 

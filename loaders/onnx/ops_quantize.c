@@ -1,7 +1,6 @@
 // Quantization and products of quantized numbers.
 #include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
-#include "loaders/onnx/window.h"
 
 #include <string.h>
 

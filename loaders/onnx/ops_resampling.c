@@ -1,6 +1,5 @@
 // Resizing and sampling of images.
 #include "loaders/onnx/handler.h"
-#include "loaders/onnx/window.h"
 
 #include "tensor/dtype.h"
 
@@ -132,28 +131,17 @@ static void import_grid_sample(rml_onnx_call *call)
     call->out[0] = out == RML_NO_VALUE ? out : back_to(call, out, type);
 }
 
-static void import_center_crop_pad(rml_onnx_call *call)
-{
-    int64_t axes[RML_MAX_RANK];
-    rml_op_attr attr = {
-        .center = {.axis_count = rml_onnx_axes_list(call, "axes", axes, RML_MAX_RANK)}};
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, NULL)};
-    for (int i = 0; i < attr.center.axis_count; i++)
-        attr.center.axis[i] =
-            axes[i] < -RML_MAX_RANK || axes[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
-    if (!call->refused)
-        call->out[0] =
-            rml_graph_node(call->graph, RML_OP_CENTER_CROP_PAD, &attr, in, 2, call->name);
-}
-
 static const rml_onnx_field affine_grid[] = {
     RML_FIELD(FLAG, "align_corners", affine_grid.align_corners, .absent = 0),
     {.kind = RML_FIELD_I64, .input = 1},
     {0}};
 
+static const rml_onnx_field center[] = {
+    RML_FIELD(AXES, "axes", center, .absent = 0), {.kind = RML_FIELD_I64, .input = 1}, {0}};
+
 const rml_onnx_entry rml_onnx_resampling[] = {
     {.op_type = "AffineGrid", .op = RML_OP_AFFINE_GRID, .fields = affine_grid, .since = 20},
-    {.op_type = "CenterCropPad", .import = import_center_crop_pad, .since = 18},
+    {.op_type = "CenterCropPad", .op = RML_OP_CENTER_CROP_PAD, .fields = center, .since = 18},
     {.op_type = "GridSample", .import = import_grid_sample, .since = 16},
     {.op_type = "Resize", .import = import_resize, .since = 10},
     {.op_type = "Upsample", .import = import_resize, .since = 7},

@@ -35,24 +35,6 @@ static void import_bitcast(rml_onnx_call *call)
         add(call, RML_OP_BITCAST, &attr, &in, 1);
 }
 
-static void import_transpose(rml_onnx_call *call)
-{
-    const rml_value_id in = rml_onnx_in(call, 0);
-    size_t count;
-    const int64_t *order = rml_onnx_ints(call, "perm", &count);
-    rml_op_attr attr = {.transpose = {.rank = -1}};
-    if (count > RML_MAX_RANK) {
-        rml_onnx_refuse(call, "%zu dimensions, at most %d", count, RML_MAX_RANK);
-        return;
-    }
-    if (order)
-        attr.transpose.rank = (int)count;
-    for (size_t i = 0; i < count; i++) // what is no axis stays none when it is made shorter
-        attr.transpose.order[i] =
-            order[i] < -RML_MAX_RANK || order[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)order[i];
-    add(call, RML_OP_TRANSPOSE, &attr, &in, 1);
-}
-
 // An axis that fits our attributes; false after a refusal.
 static bool small_axis(rml_onnx_call *call, int64_t absent, int *axis)
 {
@@ -190,6 +172,7 @@ static void import_shape(rml_onnx_call *call)
 
 static const rml_onnx_field axes[] = {LIST(1, "axes"), {0}};
 static const rml_onnx_field flatten[] = {RML_FIELD(INT, "axis", axis.axis, .absent = 1), {0}};
+static const rml_onnx_field transpose[] = {RML_FIELD(AXES, "perm", transpose, .absent = -1), {0}};
 static const rml_onnx_field slice[] = {LIST(1, "starts"), LIST(2, "ends"), LIST(3, "axes"), {0}};
 static const rml_onnx_field shuffle[] = {
     RML_FIELD(INT, "blocksize", shuffle.block, .absent = 0),
@@ -203,7 +186,7 @@ const rml_onnx_entry rml_onnx_shape[] = {
     {.op_type = "Unsqueeze", .op = RML_OP_UNSQUEEZE, .fields = axes},
     {.op_type = "Flatten", .op = RML_OP_FLATTEN, .fields = flatten},
     {.op_type = "BitCast", .import = import_bitcast},
-    {.op_type = "Transpose", .import = import_transpose},
+    {.op_type = "Transpose", .op = RML_OP_TRANSPOSE, .fields = transpose},
     {.op_type = "Concat", .import = import_concat},
     {.op_type = "Split", .import = import_split, .since = 2},
     {.op_type = "Slice", .op = RML_OP_SLICE, .fields = slice},

@@ -1,4 +1,4 @@
-#include "loaders/onnx/window.h"
+#include "loaders/onnx/handler.h"
 
 #include <string.h>
 

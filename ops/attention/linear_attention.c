@@ -191,12 +191,9 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)args->in[Q].dim[0] * job.key_heads, 1, run_heads, &job);
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "steps", .scratch_bytes = scratch_bytes, .run = run}};
-
 const rml_op rml_op_linear_attention = {.name = "linear-attention",
                                         .inputs = {3, 6},
                                         .outputs = outputs,
                                         .types = types,
                                         .infer = infer,
-                                        .algorithms = algorithms};
+                                        .algorithms = RML_ONE_WAY_IN("steps", scratch_bytes, run)};

@@ -131,10 +131,8 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)d.batch * job.heads * job.length, 16, run_rows, &job);
 }
 
-static const rml_algorithm algorithms[] = {{.name = "rows", .run = run}};
-
 const rml_op rml_op_rotary = {.name = "rotary",
                               .inputs = {3, 4},
                               .signature = "r00l>0",
                               .infer_values = infer,
-                              .algorithms = algorithms};
+                              .algorithms = RML_ONE_WAY("rows", run)};

@@ -86,12 +86,9 @@ static void run(const rml_op_args *args)
                  run_channels, (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "channels", .scratch_bytes = scratch_bytes, .run = run}};
-
 const rml_op rml_op_causal_conv = {.name = "causal-conv",
                                    .inputs = {2, 4},
 
                                    .signature = "r0>00",
                                    .infer = infer,
-                                   .algorithms = algorithms};
+                                   .algorithms = RML_ONE_WAY_IN("channels", scratch_bytes, run)};

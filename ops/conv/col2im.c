@@ -146,11 +146,8 @@ static void run(const rml_op_args *args)
                  &job);
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "planes", .scratch_bytes = scratch_bytes, .run = run}};
-
 const rml_op rml_op_col2im = {.name = "col2im",
                               .inputs = {3, 3},
                               .types = types,
                               .infer_values = infer,
-                              .algorithms = algorithms};
+                              .algorithms = RML_ONE_WAY_IN("planes", scratch_bytes, run)};

@@ -126,11 +126,9 @@ static void run(const rml_op_args *args)
     rml_im2col_run(&columns);
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "columns", .scratch_bytes = rml_im2col_scratch_bytes, .run = run}};
-
 const rml_op rml_op_deform_conv = {.name = "deform_conv",
                                    .inputs = {3, 5},
                                    .infer = infer,
                                    .macs = rml_conv_macs,
-                                   .algorithms = algorithms};
+                                   .algorithms =
+                                       RML_ONE_WAY_IN("columns", rml_im2col_scratch_bytes, run)};

@@ -37,7 +37,5 @@ static void run(const rml_op_args *args)
                         (size_t)half * sizeof(float), gate_rows);
 }
 
-static const rml_algorithm algorithms[] = {{.name = "rows", .run = run}};
-
 const rml_op rml_op_glu = {
-    .name = "gate", .inputs = {1, 1}, .infer = infer, .algorithms = algorithms};
+    .name = "gate", .inputs = {1, 1}, .infer = infer, .algorithms = RML_ONE_WAY("rows", run)};

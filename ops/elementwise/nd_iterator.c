@@ -30,22 +30,29 @@ rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out
     return RML_OK;
 }
 
-rml_nd_iterator rml_nd_iterator_make(const rml_tensor *const *views, int count)
+int rml_order_by_stride(const rml_tensor *view, int64_t without, int *order)
 {
-    const rml_tensor *out = views[0];
-    rml_nd_iterator walk = {.views = count};
-    int order[RML_MAX_RANK], kept = 0;
-    for (int i = 0; i < out->rank; i++) {
-        if (out->dim[i] == 1)
+    int kept = 0;
+    for (int i = 0; i < view->rank; i++) {
+        if (view->dim[i] == without)
             continue;
         // insertion by falling stride keeps equal strides in logical order
         int at = kept++;
-        while (at > 0 && out->stride[order[at - 1]] < out->stride[i]) {
+        while (at > 0 && view->stride[order[at - 1]] < view->stride[i]) {
             order[at] = order[at - 1];
             at--;
         }
         order[at] = i;
     }
+    return kept;
+}
+
+rml_nd_iterator rml_nd_iterator_make(const rml_tensor *const *views, int count)
+{
+    const rml_tensor *out = views[0];
+    rml_nd_iterator walk = {.views = count};
+    int order[RML_MAX_RANK];
+    const int kept = rml_order_by_stride(out, 1, order);
     for (int v = 0; v < count; v++) {
         walk.data[v] = views[v]->data;
         walk.bytes[v] = rml_dtype_size(views[v]->dtype);

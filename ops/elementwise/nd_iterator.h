@@ -19,6 +19,9 @@ typedef struct rml_nd_iterator {
 // The shape that all of `in` are broadcast to, by the rules of numpy. A dimension of -1 fits any.
 rml_status rml_broadcast_shape(const rml_shape *in, int in_count, rml_shape *out, rml_error *err);
 
+// Dimensions in the order of memory, outermost first, but for those of size `without`. How many.
+int rml_order_by_stride(const rml_tensor *view, int64_t without, int *order);
+
 // Views are broadcast to the shape of views[0] by the rules of numpy (they fit: infer checked). The
 // dimensions are ordered by views[0]'s strides, so that its memory is walked in order.
 rml_nd_iterator rml_nd_iterator_make(const rml_tensor *const *views, int count);

@@ -48,10 +48,8 @@ static void run(const rml_op_args *args)
     rml_copy_view(args, &from, &to);
 }
 
-static const rml_algorithm algorithms[] = {{.name = "copy", .run = run}};
-
 const rml_op rml_op_center_crop_pad = {.name = "center_crop_pad",
                                        .inputs = {2, 2},
                                        .signature = "*l>0",
                                        .infer_values = infer,
-                                       .algorithms = algorithms};
+                                       .algorithms = RML_ONE_WAY("copy", run)};

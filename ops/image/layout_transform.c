@@ -57,10 +57,8 @@ static void run(const rml_op_args *args)
         rml_copy_view(args, in, out);
 }
 
-static const rml_algorithm algorithms[] = {{.name = "transpose", .run = run}};
-
 const rml_op rml_op_layout_transform = {.name = "reorder",
                                         .inputs = {1, 1},
                                         .layout = RML_OP_ANY,
                                         .infer = rml_infer_same,
-                                        .algorithms = algorithms};
+                                        .algorithms = RML_ONE_WAY("transpose", run)};

@@ -1,4 +1,4 @@
-#include "ops/image/resize_axis.h"
+#include "ops/image/resize.h"
 
 #include <math.h>
 

@@ -4,6 +4,7 @@
 //   the windows tell   y [N,C,...]
 // Source: ONNX MaxUnpool; torch.nn.MaxUnpool2d.
 #include "ops/conv/window.h"
+#include "ops/index/list.h"
 
 #include "tensor/size.h"
 
@@ -52,18 +53,16 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s and the places %s", rml_shape_text(x, a),
                         rml_shape_text(&node->in[WHERE].shape, b));
     RML_TRY(pooled_shape(&node->attr->unpool, x, out, err));
-    if (node->in_count <= SIZE || node->in[SIZE].shape.rank == -1)
-        return RML_OK;
-    if (node->in[SIZE].shape.rank >= 0 &&
-        (node->in[SIZE].shape.rank != 1 ||
-         (node->in[SIZE].shape.dim[0] >= 0 && node->in[SIZE].shape.dim[0] != x->rank)))
-        return rml_fail(err, RML_ERR_SHAPE, "the output's size is %s for input %s",
-                        rml_shape_text(&node->in[SIZE].shape, a), rml_shape_text(x, b));
-    for (int i = 0; i < x->rank; i++)
-        out->dim[i] = node->in[SIZE].data ? ((const int64_t *)node->in[SIZE].data)[i] : -1;
-    for (int i = 0; i < x->rank && node->in[SIZE].data; i++)
-        if (out->dim[i] < 0)
+    rml_list size;
+    RML_TRY(rml_list_infer(node, SIZE, "the output's sizes", &size, err));
+    if (size.count >= 0 && size.given && size.count != x->rank)
+        return rml_fail(err, RML_ERR_SHAPE, "%d sizes of the output for input %s", size.count,
+                        rml_shape_text(x, b));
+    for (int i = 0; i < x->rank && size.given; i++) {
+        out->dim[i] = size.known ? size.at[i] : -1;
+        if (size.known && size.at[i] < 0)
             return rml_fail(err, RML_ERR_SHAPE, "the output's size is negative");
+    }
     return RML_OK;
 }
 
@@ -94,10 +93,8 @@ static void run(const rml_op_args *args)
     }
 }
 
-static const rml_algorithm algorithms[] = {{.name = "scatter", .run = run}};
-
 const rml_op rml_op_unpool = {.name = "unpool",
                               .inputs = {2, 3},
                               .signature = "*l>0",
                               .infer_values = infer,
-                              .algorithms = algorithms};
+                              .algorithms = RML_ONE_WAY("scatter", run)};

@@ -80,8 +80,8 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), 1, run_part, (void *)(uintptr_t)args);
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "elimination", .scratch_bytes = scratch_bytes, .run = run}};
-
-const rml_op rml_op_det = {
-    .name = "det", .inputs = {1, 1}, .signature = "r>0", .infer = infer, .algorithms = algorithms};
+const rml_op rml_op_det = {.name = "det",
+                           .inputs = {1, 1},
+                           .signature = "r>0",
+                           .infer = infer,
+                           .algorithms = RML_ONE_WAY_IN("elimination", scratch_bytes, run)};

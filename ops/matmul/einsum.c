@@ -421,11 +421,8 @@ static void run(const rml_op_args *args)
     copy_ordered(args, &eq, &left, size, stride, &eq.out, whole, 1, &job);
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "products", .scratch_bytes = scratch_bytes, .run = run}};
-
 const rml_op rml_op_einsum = {.name = "einsum",
                               .inputs = {1, -1},
                               .signature = "*0>0",
                               .infer = infer,
-                              .algorithms = algorithms};
+                              .algorithms = RML_ONE_WAY_IN("products", scratch_bytes, run)};

@@ -318,12 +318,10 @@ void rml_group_norm_apply(const rml_op_args *args, size_t item, const float *src
     rml_pool_run(args->pool, pixels, CHUNK_PIXELS, apply_pixels, &at);
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "block-moments", .scratch_bytes = scratch_bytes, .run = run}};
-
 const rml_op rml_op_group_norm = {.name = "group_norm",
                                   .inputs = {1, 4},
                                   .layout = RML_OP_FOLLOW,
                                   .in_place = true,
                                   .infer = infer,
-                                  .algorithms = algorithms};
+                                  .algorithms =
+                                      RML_ONE_WAY_IN("block-moments", scratch_bytes, run)};

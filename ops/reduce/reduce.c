@@ -5,6 +5,7 @@
 // elements of an output are dealt out over lanes, which are joined in the end. Either way the order
 // depends on the shape alone.
 #include "ops/elementwise/widen.h"
+#include "ops/index/list.h"
 
 #include "tensor/dtype.h"
 #include "tensor/size.h"
@@ -16,87 +17,52 @@
 
 // ---- shapes -------------------------------------------------------------------------------------
 
-static const char *kind_name(rml_reduce_kind kind)
+// Takes axes from the attributes where they are no input; none may mean all.
+static void take_axes(const rml_reduce_attr *attr, int rank, rml_list *axes)
 {
-    static const char *const names[] = {
-        "the sum",     "the mean",    "the maximum",        "the minimum", "the product",
-        "the L1 norm", "the L2 norm", "the sum of squares", "the log-sum", "the log-sum-exp"};
-    return names[kind];
-}
-
-// Marks axes, of which there are `count`; false where one is out of range or there twice.
-static bool mark(const int64_t *axes, int64_t count, int rank, bool *marked)
-{
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t axis = axes[i] + (axes[i] < 0 ? rank : 0);
-        if (axis < 0 || axis >= rank || marked[axis])
-            return false;
-        marked[axis] = true;
+    if (!axes->given) {
+        axes->known = true;
+        axes->count = attr->axis_count;
+        for (int i = 0; i < attr->axis_count; i++)
+            axes->at[i] = attr->axes[i];
     }
-    return true;
-}
-
-// Which of `rank` dimensions are reduced; the list is the second input where there is one.
-static bool choose(const rml_reduce_attr *attr, bool listed, const int64_t *list,
-                   int64_t list_count, int rank, bool *reduced)
-{
-    int64_t axes[RML_MAX_RANK];
-    memset(reduced, 0, RML_MAX_RANK * sizeof *reduced);
-    for (int i = 0; i < attr->axis_count; i++)
-        axes[i] = attr->axes[i];
-    const int64_t count = listed ? list_count : attr->axis_count;
-    if (!count && !attr->empty_is_no)
-        for (int i = 0; i < rank; i++)
-            reduced[i] = true;
-    return mark(listed ? list : axes, count, rank, reduced);
-}
-
-// What is known before the axes are.
-static rml_status infer_without_axes(const rml_reduce_attr *attr, const rml_fact *in,
-                                     rml_shape *out)
-{
-    const int64_t count = in[1].shape.rank == 1 ? in[1].shape.dim[0] : -1;
-    *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    if (attr->keep)
-        out->rank = in[0].shape.rank;
-    else if (count > 0 && count <= in[0].shape.rank)
-        out->rank = in[0].shape.rank - (int)count;
-    for (int i = 0; i < out->rank; i++)
-        out->dim[i] = -1;
-    return RML_OK;
+    if (axes->count == 0)
+        axes->known = true;
+    for (int i = 0; axes->count == i && !attr->empty_is_no && i < rank; i++)
+        axes->at[axes->count++] = i;
 }
 
 static rml_status infer_reduce(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    const rml_reduce_attr *reduce = &node->attr->reduce;
-    const bool listed = rml_op_given(node, 1);
-    const int rank = node->in[0].shape.rank;
+    const rml_reduce_attr *attr = &node->attr->reduce;
     const rml_shape x = node->in[0].shape;
-    char text[RML_SHAPE_TEXT_BYTES];
-    bool reduced[RML_MAX_RANK];
-    if (node->in[0].dtype == RML_BOOL && reduce->kind != RML_REDUCE_MAX &&
-        reduce->kind != RML_REDUCE_MIN)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s of bool is not defined",
-                        kind_name(reduce->kind));
-    if (listed && node->in[1].shape.rank > 1)
-        return rml_fail(err, RML_ERR_SHAPE, "axes are %s, and a list is expected",
-                        rml_shape_text(&node->in[1].shape, text));
+    unsigned reduced = 0;
+    rml_list axes;
+    if (node->in[0].dtype == RML_BOOL && attr->kind != RML_REDUCE_MAX &&
+        attr->kind != RML_REDUCE_MIN)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "this reduction of bool is not defined");
+    RML_TRY(rml_list_infer(node, 1, "axes", &axes, err));
     *out = (rml_shape){.rank = RML_RANK_UNKNOWN};
-    if (rank < 0)
+    if (x.rank < 0)
         return RML_OK;
-    const bool empty = listed && node->in[1].shape.rank == 1 && node->in[1].shape.dim[0] == 0;
-    if (listed && !empty && !node->in[1].data)
-        return infer_without_axes(reduce, node->in, out);
-    const int64_t count =
-        node->in_count > 1 && node->in[1].shape.rank == 1 ? node->in[1].shape.dim[0] : 1;
-    if (!choose(reduce, listed, listed ? node->in[1].data : NULL, count, rank, reduced))
-        return rml_fail(err, RML_ERR_SHAPE, "an axis to reduce is not in input %s, or there twice",
-                        rml_shape_text(&x, text));
+    take_axes(attr, x.rank, &axes);
+    RML_TRY(rml_list_axes(&axes, x.rank, err));
+    if (!axes.known) {
+        if (attr->keep)
+            out->rank = x.rank;
+        else if (axes.count > 0 && axes.count <= x.rank)
+            out->rank = x.rank - axes.count;
+        for (int i = 0; i < out->rank; i++)
+            out->dim[i] = -1;
+        return RML_OK;
+    }
+    for (int i = 0; i < axes.count; i++)
+        reduced |= 1u << axes.at[i];
     out->rank = 0;
-    for (int i = 0; i < rank; i++)
-        if (!reduced[i])
+    for (int i = 0; i < x.rank; i++)
+        if (!(reduced >> i & 1))
             out->dim[out->rank++] = x.dim[i];
-        else if (reduce->keep)
+        else if (attr->keep)
             out->dim[out->rank++] = 1;
     return RML_OK;
 }
@@ -118,14 +84,6 @@ static int64_t offset_of(const grid *over, size_t index)
     return offset;
 }
 
-static size_t grid_count(const grid *over)
-{
-    size_t count = 1;
-    for (int i = 0; i < over->rank; i++)
-        count *= (size_t)over->dim[i];
-    return count;
-}
-
 typedef struct job {
     const rml_op_args *args;
     rml_reduce_kind kind;
@@ -141,11 +99,13 @@ static job make_job(const rml_op_args *args)
 {
     const rml_reduce_attr *attr = &args->attr->reduce;
     const rml_tensor *in = &args->in[0];
-    const bool listed = args->in_count > 1 && args->in[1].rank != -1;
-    bool reduced[RML_MAX_RANK], flag[RML_MAX_RANK];
+    bool reduced[RML_MAX_RANK] = {false}, flag[RML_MAX_RANK];
+    rml_list axes = rml_list_read(args, 1);
     grid all = {0};
-    choose(attr, listed, listed ? args->in[1].raw : NULL,
-           listed ? (int64_t)rml_tensor_count(&args->in[1]) : 0, in->rank, reduced);
+    take_axes(attr, in->rank, &axes);
+    for (int i = 0; i < axes.count; i++)
+        if (rml_axis_of(axes.at[i], in->rank) >= 0) // known too late to be refused
+            reduced[rml_axis_of(axes.at[i], in->rank)] = true;
     for (int i = 0; i < in->rank; i++) {
         if (in->dim[i] == 1)
             continue;
@@ -160,7 +120,7 @@ static job make_job(const rml_op_args *args)
         flag[0] = false;
         all.dim[all.rank++] = 1;
     }
-    job at = {.args = args, .kind = attr->kind, .rows = flag[all.rank - 1]};
+    job at = {.args = args, .kind = attr->kind, .rows = flag[all.rank - 1], .parts = 1};
     at.run = (size_t)all.dim[all.rank - 1];
     int64_t stride = (int64_t)at.run;
     for (int i = all.rank - 2; i >= 0; i--) {
@@ -171,8 +131,8 @@ static job make_job(const rml_op_args *args)
         grid *to = flag[i] ? &at.reduced : &at.kept;
         to->stride[to->rank] = all.stride[i];
         to->dim[to->rank++] = all.dim[i];
+        at.parts *= flag[i] ? (size_t)all.dim[i] : 1;
     }
-    at.parts = grid_count(&at.reduced);
     at.count = at.parts * (at.rows ? at.run : 1);
     at.wide = rml_wide_of(in->dtype);
     if (at.kind == RML_REDUCE_L2 || at.kind == RML_REDUCE_LOG_SUM ||
@@ -287,18 +247,12 @@ static void fill_identity(const job *at, rml_widen *chunk, size_t count)
 
 static void join_f64(rml_reduce_kind kind, double *into, const double *from, size_t count)
 {
-    if (kind == RML_REDUCE_MAX) // NaN stays, and comes in
-        for (size_t i = 0; i < count; i++)
-            into[i] = from[i] > into[i] || isnan(from[i]) ? from[i] : into[i];
-    else if (kind == RML_REDUCE_MIN)
-        for (size_t i = 0; i < count; i++)
-            into[i] = from[i] < into[i] || isnan(from[i]) ? from[i] : into[i];
-    else if (kind == RML_REDUCE_PROD)
-        for (size_t i = 0; i < count; i++)
-            into[i] *= from[i];
-    else
-        for (size_t i = 0; i < count; i++)
-            into[i] += from[i];
+    const double sign = kind == RML_REDUCE_MIN ? -1 : 1;
+    for (size_t i = 0; i < count; i++)
+        if (kind == RML_REDUCE_MAX || kind == RML_REDUCE_MIN) // NaN stays, and comes in
+            into[i] = sign * from[i] > sign * into[i] || isnan(from[i]) ? from[i] : into[i];
+        else
+            into[i] = kind == RML_REDUCE_PROD ? into[i] * from[i] : into[i] + from[i];
 }
 
 // Sums and products wrap.
@@ -363,24 +317,14 @@ static void finish(const job *at, rml_widen *x, const rml_widen *top, size_t cou
         }
 }
 
-// `count` elements in a row, from `offset` on.
-static void read_run(const job *at, int64_t offset, size_t count, rml_widen *chunk)
-{
-    const rml_tensor *in = &at->args->in[0];
-    const rml_tensor run = {.raw = (char *)in->raw + offset * (int64_t)rml_dtype_size(in->dtype),
-                            .dtype = in->dtype,
-                            .rank = 1,
-                            .dim = {(int64_t)count},
-                            .stride = {1}};
-    rml_widen_read(&run, 0, count, at->wide, chunk);
-}
-
 static void gather_slices(const job *at, rml_reduce_kind kind, int64_t offset, size_t count,
                           const rml_widen *top, rml_widen *into)
 {
+    const rml_tensor *in = &at->args->in[0];
     rml_widen x;
     for (size_t part = 0; part < at->parts; part++) {
-        read_run(at, offset + offset_of(&at->reduced, part), count, &x);
+        rml_widen_load(in->dtype, in->raw, 1, (size_t)(offset + offset_of(&at->reduced, part)),
+                       count, at->wide, &x);
         if (kind == at->kind)
             prepare(at, &x, top, false, count);
         join(at, kind, into, &x, 0, count);
@@ -390,12 +334,15 @@ static void gather_slices(const job *at, rml_reduce_kind kind, int64_t offset, s
 static void gather_row(const job *at, rml_reduce_kind kind, int64_t offset, const rml_widen *top,
                        rml_widen *into)
 {
+    const rml_tensor *in = &at->args->in[0];
     rml_widen x;
     size_t width = rml_min_size(at->run, RML_WIDEN_COUNT);
     for (size_t part = 0; part < at->parts; part++)
         for (size_t k = 0; k < at->run; k += RML_WIDEN_COUNT) {
             const size_t count = rml_min_size(RML_WIDEN_COUNT, at->run - k);
-            read_run(at, offset + offset_of(&at->reduced, part) + (int64_t)k, count, &x);
+            rml_widen_load(in->dtype, in->raw, 1,
+                           (size_t)(offset + offset_of(&at->reduced, part)) + k, count, at->wide,
+                           &x);
             if (kind == at->kind)
                 prepare(at, &x, top, true, count);
             join(at, kind, into, &x, 0, count);

@@ -1,5 +1,6 @@
 // Operators that lengthen or shorten dimensions at their ends: pad, and tile, which is padding that
 // wraps around.
+#include "ops/elementwise/nd_iterator.h"
 #include "ops/index/list.h"
 
 #include "tensor/dtype.h"
@@ -140,17 +141,6 @@ static void move_rows(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-// Sorts the dimensions by falling stride of the output, so that rows are rows in memory.
-static void order_of(const rml_tensor *out, int *order)
-{
-    for (int i = 0; i < out->rank; i++) {
-        int at = i;
-        for (; at > 0 && out->stride[order[at - 1]] < out->stride[i]; at--)
-            order[at] = order[at - 1];
-        order[at] = i;
-    }
-}
-
 static void extend(const rml_op_args *args, rml_pad_mode mode, const margin *margins,
                    const char *fill)
 {
@@ -160,7 +150,7 @@ static void extend(const rml_op_args *args, rml_pad_mode mode, const margin *mar
     int order[RML_MAX_RANK];
     if (rml_tensor_count(out) == 0)
         return;
-    order_of(out, order);
+    rml_order_by_stride(out, 0, order); // so that rows are rows in memory
     for (int i = 0; i < out->rank; i++) {
         const int d = order[i];
         at.in_dim[i] = in->dim[d];

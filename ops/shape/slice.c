@@ -30,70 +30,64 @@ static cut cut_of(int64_t size, int64_t start, int64_t stop, int64_t step)
     return result;
 }
 
-// The lists of a slice: one element each from the attributes, or the inputs behind the first.
-typedef struct slice_lists {
-    rml_list start, stop, axis, step;
-} slice_lists;
+// One element each from the attributes, or the inputs behind the first.
+enum { START, STOP, AXIS, STEP, LISTS };
 
-static rml_list list_of_one(int64_t value)
+static void lists_of_attr(const rml_slice_attr *slice, rml_list *lists)
 {
-    return (rml_list){.given = true, .known = true, .count = 1, .at = {value}};
+    const int64_t values[LISTS] = {slice->start, slice->stop, slice->axis, slice->step};
+    for (int k = 0; k < LISTS; k++)
+        lists[k] = (rml_list){.given = true, .known = true, .count = 1, .at = {values[k]}};
 }
 
-static slice_lists lists_of_attr(const rml_slice_attr *slice)
-{
-    return (slice_lists){list_of_one(slice->start), list_of_one(slice->stop),
-                         list_of_one(slice->axis), list_of_one(slice->step)};
-}
-
-static rml_status check_lists(slice_lists *lists, const rml_shape *from, rml_error *err)
+static rml_status check_lists(rml_list *lists, const rml_shape *from, rml_error *err)
 {
     char text[RML_SHAPE_TEXT_BYTES];
     const int rank = from->rank;
-    const int count = lists->start.count;
+    const int count = lists[START].count;
     if (count >= 0 &&
-        ((lists->stop.count >= 0 && lists->stop.count != count) ||
-         (lists->axis.given && lists->axis.count >= 0 && lists->axis.count != count) ||
-         (lists->step.given && lists->step.count >= 0 && lists->step.count != count)))
+        ((lists[STOP].count >= 0 && lists[STOP].count != count) ||
+         (lists[AXIS].given && lists[AXIS].count >= 0 && lists[AXIS].count != count) ||
+         (lists[STEP].given && lists[STEP].count >= 0 && lists[STEP].count != count)))
         return rml_fail(err, RML_ERR_SHAPE, "starts, ends, axes and steps are not of one length");
     if (rank >= 0 && count > rank)
         return rml_fail(err, RML_ERR_SHAPE, "%d starts for input %s", count,
                         rml_shape_text(from, text));
-    for (int i = 0; lists->step.known && i < lists->step.count; i++)
-        if (lists->step.at[i] == 0)
+    for (int i = 0; lists[STEP].known && i < lists[STEP].count; i++)
+        if (lists[STEP].at[i] == 0)
             return rml_fail(err, RML_ERR_SHAPE, "step 0 does not cut input %s",
                             rml_shape_text(from, text));
-    return rank < 0 ? RML_OK : rml_list_axes(&lists->axis, rank, err);
+    return rank < 0 ? RML_OK : rml_list_axes(&lists[AXIS], rank, err);
 }
 
 static rml_status infer_slice(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    slice_lists lists = lists_of_attr(&node->attr->slice);
+    static const char *const names[LISTS] = {"starts", "ends", "axes", "steps"};
+    rml_list lists[LISTS];
+    lists_of_attr(&node->attr->slice, lists);
     if (node->in_count > 1) {
-        RML_TRY(rml_list_infer(node, 1, "starts", &lists.start, err));
-        RML_TRY(rml_list_infer(node, 2, "ends", &lists.stop, err));
-        RML_TRY(rml_list_infer(node, 3, "axes", &lists.axis, err));
-        RML_TRY(rml_list_infer(node, 4, "steps", &lists.step, err));
-        if (!lists.start.given || !lists.stop.given)
+        for (int k = 0; k < LISTS; k++)
+            RML_TRY(rml_list_infer(node, k + 1, names[k], &lists[k], err));
+        if (!lists[START].given || !lists[STOP].given)
             return rml_fail(err, RML_ERR_ARG, "starts or ends are missing");
     }
-    RML_TRY(check_lists(&lists, &node->in[0].shape, err));
+    RML_TRY(check_lists(lists, &node->in[0].shape, err));
     *out = node->in[0].shape;
     if (out->rank < 0)
         return RML_OK;
     const bool known =
-        lists.start.known && lists.stop.known && (!lists.step.given || lists.step.known);
-    if (lists.start.count < 0 || (lists.axis.given && !lists.axis.known)) {
+        lists[START].known && lists[STOP].known && (!lists[STEP].given || lists[STEP].known);
+    if (lists[START].count < 0 || (lists[AXIS].given && !lists[AXIS].known)) {
         for (int i = 0; i < out->rank; i++)
             out->dim[i] = -1;
         return RML_OK;
     }
-    for (int i = 0; i < lists.start.count; i++) {
-        const int64_t axis = lists.axis.given ? lists.axis.at[i] : i;
-        const int64_t step = lists.step.given ? lists.step.at[i] : 1;
+    for (int i = 0; i < lists[START].count; i++) {
+        const int64_t axis = lists[AXIS].given ? lists[AXIS].at[i] : i;
+        const int64_t step = lists[STEP].given ? lists[STEP].at[i] : 1;
         if (out->dim[axis] >= 0)
             out->dim[axis] =
-                known ? cut_of(out->dim[axis], lists.start.at[i], lists.stop.at[i], step).count
+                known ? cut_of(out->dim[axis], lists[START].at[i], lists[STOP].at[i], step).count
                       : -1;
     }
     return RML_OK;
@@ -101,15 +95,15 @@ static rml_status infer_slice(const rml_op_node *node, rml_shape *out, rml_error
 
 static void run_slice(const rml_op_args *args)
 {
-    slice_lists lists = lists_of_attr(&args->attr->slice);
+    rml_list lists[LISTS];
     rml_tensor part = args->in[0];
-    if (args->in_count > 1)
-        lists = (slice_lists){rml_list_read(args, 1), rml_list_read(args, 2),
-                              rml_list_read(args, 3), rml_list_read(args, 4)};
-    for (int i = 0; i < lists.start.count; i++) {
-        const int axis = lists.axis.given ? rml_axis_of(lists.axis.at[i], part.rank) : i;
-        const cut kept = cut_of(part.dim[axis], lists.start.at[i], lists.stop.at[i],
-                                lists.step.given ? lists.step.at[i] : 1);
+    lists_of_attr(&args->attr->slice, lists);
+    for (int k = 0; k < LISTS && args->in_count > 1; k++)
+        lists[k] = rml_list_read(args, k + 1);
+    for (int i = 0; i < lists[START].count; i++) {
+        const int axis = lists[AXIS].given ? rml_axis_of(lists[AXIS].at[i], part.rank) : i;
+        const cut kept = cut_of(part.dim[axis], lists[START].at[i], lists[STOP].at[i],
+                                lists[STEP].given ? lists[STEP].at[i] : 1);
         if (kept.count == 0)
             return;
         rml_tensor_advance(&part, kept.first * part.stride[axis]);

@@ -18,20 +18,6 @@ static bool number_of(const rml_fact *fact, int64_t *out)
     return true;
 }
 
-static double read_number(const rml_tensor *tensor, size_t at)
-{
-    double value;
-    rml_dtype_convert(tensor->dtype, (const char *)tensor->raw + at * rml_dtype_size(tensor->dtype),
-                      RML_F64, &value, 1);
-    return value;
-}
-
-static void write_numbers(const rml_tensor *tensor, size_t at, const double *from, size_t count)
-{
-    rml_dtype_convert(RML_F64, from, tensor->dtype,
-                      (char *)tensor->raw + at * rml_dtype_size(tensor->dtype), count);
-}
-
 static rml_status check_length(int64_t length, rml_error *err)
 {
     if (length < 1)
@@ -173,7 +159,8 @@ static void read_line(const dft_job *job, size_t line, double *points)
     memset(points, 0, 2 * job->length * sizeof *points);
     for (size_t k = 0; k < job->taken; k++)
         for (size_t part = 0; part < job->in_parts; part++)
-            points[2 * k + part] = read_number(x, (first + k * job->inner) * job->in_parts + part);
+            points[2 * k + part] =
+                rml_number_f64(x, (first + k * job->inner) * job->in_parts + part);
     if (job->out_parts == 2)
         return;
     // The other half of a real signal's spectrum; its ends are real.
@@ -197,7 +184,7 @@ static void dft_lines(void *context, size_t begin, size_t end, int worker)
         rml_fourier_run((const double *)(const void *)args->scratch, job->length, job->dft->inverse,
                         points, points + 2 * job->length);
         for (size_t k = 0; k < job->given; k++)
-            write_numbers(&args->out[0], (first + k * job->inner) * job->out_parts, points + 2 * k,
+            rml_write_f64(&args->out[0], (first + k * job->inner) * job->out_parts, points + 2 * k,
                           job->out_parts);
     }
 }
@@ -297,15 +284,15 @@ static void stft_frames(void *context, size_t begin, size_t end, int worker)
     for (size_t item = begin; item < end; item++) {
         const size_t first = item / job->frames * job->samples + item % job->frames * job->step;
         for (size_t k = 0; k < job->length; k++) {
-            const double weight = job->window ? read_number(&args->in[2], k) : 1;
+            const double weight = job->window ? rml_number_f64(&args->in[2], k) : 1;
             points[2 * k + 1] = 0;
             for (size_t part = 0; part < job->parts; part++)
                 points[2 * k + part] =
-                    weight * read_number(&args->in[0], (first + k) * job->parts + part);
+                    weight * rml_number_f64(&args->in[0], (first + k) * job->parts + part);
         }
         rml_fourier_run((const double *)(const void *)args->scratch, job->length, false, points,
                         points + 2 * job->length);
-        write_numbers(&args->out[0], item * job->bins * 2, points, job->bins * 2);
+        rml_write_f64(&args->out[0], item * job->bins * 2, points, job->bins * 2);
     }
 }
 

@@ -187,7 +187,7 @@ static void test_other_messages(void)
     EXPECT(RML_ERR_SHAPE, "cut1", "slice", "step 0", "(2,3,4,5)");
     x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_reduce(at.graph, x, RML_REDUCE_SUM, -5, false, "sum1");
-    EXPECT(RML_ERR_SHAPE, "sum1", "reduce", "an axis to reduce", "(2,3,4,5)");
+    EXPECT(RML_ERR_SHAPE, "sum1", "reduce", "axis -5", "4 dimensions");
     x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_l2norm(at.graph, x, net_random(&at, "s", (rml_shape){1, {4}}, 'u'), 0, "norm1");
     EXPECT(RML_ERR_SHAPE, "norm1", "l2norm", "(4)", "(2,3,4,5)");

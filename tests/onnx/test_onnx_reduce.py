@@ -168,7 +168,8 @@ def test_axes_that_are_none(program, tmp_path, axes):
     node = helper.make_node("ReduceSum", ["x", "axes"], ["y"])
     inputs = {"x": x, "axes": np.array(axes, np.int64)}
     made = onnx_run.model([node], inputs, {"y": TensorProto.FLOAT})
-    with pytest.raises(AssertionError, match="axis to reduce"):
+    told = r"axis -?\d+ is (not one of 3 dimensions|given twice)"
+    with pytest.raises(AssertionError, match=told):
         onnx_run.run(program, tmp_path, made, inputs)
 
 
