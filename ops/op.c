@@ -45,13 +45,21 @@ const rml_algorithm *rml_op_choose(const rml_op *op, rml_op_args *args)
     return algorithm;
 }
 
+void *rml_op_worker(const rml_op_args *args, int worker)
+{
+    return args->scratch + (size_t)worker * args->algorithm->worker_bytes(args);
+}
+
 rml_status rml_op_memory(const rml_algorithm *algorithm, const rml_op_args *args, const char *node,
                          size_t *packed_bytes, size_t *scratch_bytes, rml_error *err)
 {
     const size_t packed =
         algorithm->packed_bytes && packed_bytes ? algorithm->packed_bytes(args) : 0;
-    const size_t scratch =
-        algorithm->scratch_bytes && scratch_bytes ? algorithm->scratch_bytes(args) : 0;
+    size_t scratch = 0;
+    if (algorithm->scratch_bytes && scratch_bytes)
+        scratch = algorithm->scratch_bytes(args);
+    else if (algorithm->worker_bytes && scratch_bytes)
+        scratch = rml_sat_mul((size_t)args->threads, algorithm->worker_bytes(args));
     if (packed > SIZE_MAX / 2 || scratch > SIZE_MAX / 2)
         return rml_fail(err, RML_ERR_LIMIT, "%s: the %s of \"%s\" would not fit the address space",
                         node, packed > SIZE_MAX / 2 ? "packed weights" : "scratch memory",

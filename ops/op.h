@@ -156,6 +156,9 @@ static inline const rml_constant *rml_op_constant(const rml_op_args *args, int i
     return args->constants && index < args->in_count ? args->constants[index] : NULL;
 }
 
+// A worker's scratch, of an algorithm with `worker_bytes`.
+void *rml_op_worker(const rml_op_args *args, int worker);
+
 // One way to compute an operator. An operator lists its ways in order of preference, those for
 // generic nodes behind the others; the last one of either kind accepts everything.
 typedef struct rml_algorithm {
@@ -171,15 +174,19 @@ typedef struct rml_algorithm {
     size_t (*packed_bytes)(const rml_op_args *args); // NULL: nothing is packed
     rml_status (*pack)(const rml_op_args *args, const rml_constant *weight, void *packed,
                        const rml_allocator *allocator, rml_error *err); // pool is set
-    size_t (*scratch_bytes)(const rml_op_args *args);                   // NULL: none
+    // Scratch: of all, or of a worker and then a multiple of RML_ALIGNMENT; NULL, both: none.
+    size_t (*scratch_bytes)(const rml_op_args *args);
+    size_t (*worker_bytes)(const rml_op_args *args);
     void (*run)(const rml_op_args *args);
 } rml_algorithm;
 
-// The list of an operator with one algorithm, which takes everything; with or without scratch
-// memory.
+// The list of an operator with one algorithm, which takes everything; without scratch memory, with
+// some, or with some for each worker.
 #define RML_ONE_WAY(title, function) RML_ONE_WAY_IN(title, NULL, function)
 #define RML_ONE_WAY_IN(title, scratch, function)                                                   \
     ((const rml_algorithm[]){{.name = (title), .scratch_bytes = (scratch), .run = (function)}})
+#define RML_ONE_WAY_EACH(title, worker, function)                                                  \
+    ((const rml_algorithm[]){{.name = (title), .worker_bytes = (worker), .run = (function)}})
 
 // How an operator takes images (values with four dimensions); see graph/passes/layout.c.
 typedef enum rml_op_layout {

@@ -34,6 +34,15 @@ static inline bool rml_dims_agree(int64_t a, int64_t b)
     return a == b || a < 0 || b < 0;
 }
 
+// Whether two shapes of known rank may be the same.
+static inline bool rml_shapes_agree(const rml_shape *a, const rml_shape *b)
+{
+    bool agree = a->rank == b->rank;
+    for (int i = 0; i < a->rank && agree; i++)
+        agree = rml_dims_agree(a->dim[i], b->dim[i]);
+    return agree;
+}
+
 // True when the rank and every dimension are known (not negative).
 bool rml_shape_known(const rml_shape *shape);
 

@@ -6,19 +6,9 @@
 
 // ---- writing out --------------------------------------------------------------------------------
 
-static rml_value_id add(rml_onnx_call *call, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, RML_BINARY_ADD, a, b, call->name);
-}
-
 static rml_value_id sub(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
     return rml_graph_binary(call->graph, RML_BINARY_SUB, a, b, call->name);
-}
-
-static rml_value_id mul(rml_onnx_call *call, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, RML_BINARY_MUL, a, b, call->name);
 }
 
 static rml_value_id map(rml_onnx_call *call, rml_unary kind, rml_value_id x)
@@ -67,7 +57,8 @@ static rml_value_id upright(rml_onnx_call *call, rml_value_id x)
 static rml_value_id scale_rows(rml_onnx_call *call, rml_value_id x, rml_value_id scale,
                                rml_value_id bias)
 {
-    return add(call, mul(call, x, upright(call, scale)), upright(call, bias));
+    return rml_onnx_add(call, rml_onnx_multiply(call, x, upright(call, scale)),
+                        upright(call, bias));
 }
 
 typedef struct moments {
@@ -86,12 +77,12 @@ static rml_value_id standardise(rml_onnx_call *call, rml_value_id x, const int *
         found.mean = reduce(call, x, attr);
         x = sub(call, x, found.mean);
     }
-    const rml_value_id variance = reduce(call, mul(call, x, x), attr);
-    const rml_value_id raised = add(call, variance, number_like(call, variance, eps));
+    const rml_value_id variance = reduce(call, rml_onnx_multiply(call, x, x), attr);
+    const rml_value_id raised = rml_onnx_add(call, variance, number_like(call, variance, eps));
     found.inverse = map(call, RML_UNARY_RECIPROCAL, map(call, RML_UNARY_SQRT, raised));
     if (out)
         *out = found;
-    return mul(call, x, found.inverse);
+    return rml_onnx_multiply(call, x, found.inverse);
 }
 
 static rml_dtype type_of(const rml_onnx_call *call)
@@ -140,9 +131,9 @@ static rml_value_id batch_norm_f32(rml_onnx_call *call, const rml_value_id in[5]
 
 static rml_value_id batch_norm_f64(rml_onnx_call *call, const rml_value_id in[5], double eps)
 {
-    const rml_value_id raised = add(call, in[4], number_like(call, in[4], eps));
-    const rml_value_id factor =
-        mul(call, in[1], map(call, RML_UNARY_RECIPROCAL, map(call, RML_UNARY_SQRT, raised)));
+    const rml_value_id raised = rml_onnx_add(call, in[4], number_like(call, in[4], eps));
+    const rml_value_id factor = rml_onnx_multiply(
+        call, in[1], map(call, RML_UNARY_RECIPROCAL, map(call, RML_UNARY_SQRT, raised)));
     rml_value_id x = sub(call, flatten_places(call, in[0]), upright(call, in[3]));
     x = scale_rows(call, x, factor, in[2]);
     return reshape_to(call, x, shape_of(call, in[0]));
@@ -299,8 +290,8 @@ static void import_layer_norm(rml_onnx_call *call)
         axes[i - axis] = i;
     x = standardise(call, x, axes, -(int)axis, eps, rms, &found);
     x = like_input(call, x); // the second stage is computed in the input's type
-    x = scale == RML_NO_VALUE ? x : mul(call, x, scale);
-    call->out[0] = bias == RML_NO_VALUE ? x : add(call, x, bias);
+    x = scale == RML_NO_VALUE ? x : rml_onnx_multiply(call, x, scale);
+    call->out[0] = bias == RML_NO_VALUE ? x : rml_onnx_add(call, x, bias);
     if (rml_onnx_wants(call, 1))
         call->out[1] = found.mean;
     if (rml_onnx_wants(call, 2))
@@ -347,8 +338,9 @@ static void import_mean_variance(rml_onnx_call *call)
             axes[i] < -RML_MAX_RANK || axes[i] >= RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
     const rml_value_id wide = widened(call, 0);
     const rml_value_id x = sub(call, wide, reduce(call, wide, attr));
-    const rml_value_id deviation = map(call, RML_UNARY_SQRT, reduce(call, mul(call, x, x), attr));
-    const rml_value_id raised = add(call, deviation, number_like(call, deviation, 1e-9));
+    const rml_value_id deviation =
+        map(call, RML_UNARY_SQRT, reduce(call, rml_onnx_multiply(call, x, x), attr));
+    const rml_value_id raised = rml_onnx_add(call, deviation, number_like(call, deviation, 1e-9));
     call->out[0] =
         like_input(call, rml_graph_binary(call->graph, RML_BINARY_DIV, x, raised, call->name));
 }

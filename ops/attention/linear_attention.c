@@ -71,11 +71,8 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
                (node->shape[RATE].dim[2] == 1 ||
                 rml_dims_agree(node->shape[RATE].dim[2], at->key_heads));
     const rml_shape state = {4, {q->dim[0], at->key_heads, depth, width}};
-    if (rml_op_given(node, STATE) && fits) {
-        fits = node->shape[STATE].rank == 4;
-        for (int i = 0; i < 4 && fits; i++)
-            fits = rml_dims_agree(node->shape[STATE].dim[i], state.dim[i]);
-    }
+    if (rml_op_given(node, STATE) && fits)
+        fits = rml_shapes_agree(&node->shape[STATE], &state);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "state, decay or rate do not fit a state of %s",
                         rml_shape_text(&state, text));
@@ -89,7 +86,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 
 typedef struct linear_job {
     const rml_op_args *args;
-    size_t heads, key_heads, steps, depth, width, worker_bytes;
+    size_t heads, key_heads, steps, depth, width;
     double scale;
 } linear_job;
 
@@ -103,16 +100,16 @@ static linear_job job_of(const rml_op_args *args)
     job.depth = (size_t)args->in[Q].dim[2] / job.heads;
     job.width = (size_t)args->in[V].dim[2] / job.key_heads;
     job.scale = at->scale != 0 ? at->scale : 1 / sqrt((double)job.depth);
-    // the state; a query or key and its decay; a value and what is read
-    job.worker_bytes = rml_aligned_bytes(
-        rml_sat_add(rml_sat_mul(job.depth, job.width), 2 * job.depth + 2 * job.width),
-        sizeof(double));
     return job;
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
+// The state; a query or key and its decay; a value and what is read.
+static size_t worker_bytes(const rml_op_args *args)
 {
-    return rml_sat_mul((size_t)args->threads, job_of(args).worker_bytes);
+    const linear_job job = job_of(args);
+    return rml_aligned_bytes(
+        rml_sat_add(rml_sat_mul(job.depth, job.width), 2 * job.depth + 2 * job.width),
+        sizeof(double));
 }
 
 // into[e] = sum over d of state[d][e] * by[d]
@@ -172,7 +169,7 @@ static void run_heads(void *context, size_t begin, size_t end, int worker)
     const linear_job *job = context;
     const rml_op_args *args = job->args;
     const size_t count = job->depth * job->width;
-    double *state = (double *)(void *)(args->scratch + (size_t)worker * job->worker_bytes);
+    double *state = rml_op_worker(args, worker);
     for (size_t item = begin; item < end; item++) {
         memset(state, 0, count * sizeof *state);
         if (rml_op_input(args, STATE))
@@ -196,4 +193,4 @@ const rml_op rml_op_linear_attention = {.name = "linear-attention",
                                         .outputs = outputs,
                                         .types = types,
                                         .infer = infer,
-                                        .algorithms = RML_ONE_WAY_IN("steps", scratch_bytes, run)};
+                                        .algorithms = RML_ONE_WAY_EACH("steps", worker_bytes, run)};

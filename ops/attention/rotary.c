@@ -54,9 +54,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
         if (node->in[k].shape.rank == RML_RANK_UNKNOWN)
             return RML_OK;
     bool fits = dims_of(&node->attr->rotary, x, &d) && table->rank == (placed ? 2 : 3) &&
-                node->in[SINES].shape.rank == table->rank;
-    for (int i = 0; fits && i < table->rank; i++)
-        fits = rml_dims_agree(table->dim[i], node->in[SINES].shape.dim[i]);
+                rml_shapes_agree(table, &node->in[SINES].shape);
     if (fits)
         fits = rml_dims_agree(table->dim[table->rank - 1], d.rotated < 0 ? -1 : d.rotated / 2);
     const rml_shape *rows = placed ? &node->in[PLACES].shape : table;

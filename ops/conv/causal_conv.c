@@ -24,10 +24,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
     if (fits && rml_op_given(node, BIAS))
         fits = node->shape[BIAS].rank == 1 && rml_dims_agree(node->shape[BIAS].dim[0], x->dim[1]);
     if (fits && rml_op_given(node, PAST))
-        fits = node->shape[PAST].rank == 3 &&
-               rml_dims_agree(node->shape[PAST].dim[0], past.dim[0]) &&
-               rml_dims_agree(node->shape[PAST].dim[1], past.dim[1]) &&
-               rml_dims_agree(node->shape[PAST].dim[2], past.dim[2]);
+        fits = rml_shapes_agree(&node->shape[PAST], &past);
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "weight %s, bias or past do not fit input %s",
                         rml_shape_text(w, w_text), rml_shape_text(x, x_text));
@@ -43,17 +40,12 @@ static size_t line_bytes(const rml_op_args *args)
     return rml_aligned_bytes(rml_sat_add(size, taps), 2 * sizeof(double));
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads, line_bytes(args));
-}
-
 static void run_channels(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
     const size_t size = (size_t)args->in[X].dim[2], taps = (size_t)args->in[W].dim[2];
     const size_t channels = (size_t)args->in[X].dim[1];
-    double *weight = (double *)(void *)(args->scratch + (size_t)worker * line_bytes(args));
+    double *weight = rml_op_worker(args, worker);
     double *line = weight + taps, *y = line + taps - 1 + size;
     for (size_t item = begin; item < end; item++) {
         const size_t channel = item % channels;
@@ -91,4 +83,4 @@ const rml_op rml_op_causal_conv = {.name = "causal-conv",
 
                                    .signature = "r0>00",
                                    .infer = infer,
-                                   .algorithms = RML_ONE_WAY_IN("channels", scratch_bytes, run)};
+                                   .algorithms = RML_ONE_WAY_EACH("channels", line_bytes, run)};

@@ -90,11 +90,6 @@ static size_t worker_bytes(const rml_op_args *args)
         sizeof(double));
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads, worker_bytes(args));
-}
-
 // Adds what all windows hold of one tap.
 static void add_tap(const rml_window *w, const int64_t *tap, const double *row, double *plane)
 {
@@ -118,7 +113,7 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     const col2im_job *job = context;
     const rml_op_args *args = job->args;
     const rml_window *w = &job->windows;
-    double *plane = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
+    double *plane = rml_op_worker(args, worker);
     double *row = plane + job->plane;
     for (size_t item = begin; item < end; item++) {
         int64_t tap[RML_MAX_SPATIAL] = {0};
@@ -150,4 +145,4 @@ const rml_op rml_op_col2im = {.name = "col2im",
                               .inputs = {3, 3},
                               .types = types,
                               .infer_values = infer,
-                              .algorithms = RML_ONE_WAY_IN("planes", scratch_bytes, run)};
+                              .algorithms = RML_ONE_WAY_EACH("planes", worker_bytes, run)};

@@ -13,10 +13,7 @@ rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_
                                    rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    bool fits = in_count < 4 || in[3].rank < 0 || in[3].rank == out->rank;
-    for (int i = 0; i < out->rank && fits && in_count > 3 && in[3].rank >= 0; i++)
-        fits = rml_dims_agree(in[3].dim[i], out->dim[i]);
-    if (!fits)
+    if (in_count > 3 && in[3].rank >= 0 && !rml_shapes_agree(&in[3], out))
         return rml_fail(err, RML_ERR_SHAPE, "residual is %s, the output %s",
                         rml_shape_text(&in[3], a), rml_shape_text(out, b));
     return RML_OK;

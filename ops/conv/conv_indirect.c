@@ -47,8 +47,7 @@ rml_status rml_conv_indirect_pack(const rml_op_args *args, const rml_constant *w
                             rml_conv_taps(args), packed, allocator, err);
 }
 
-// ---- 1x1 in bf16: a block of pixels is converted and multiplied while the cache holds them
-// ----------
+// ---- 1x1 in bf16: a block of pixels is converted and multiplied in the cache --------------------
 
 #define POINT_PIXELS 96 // of a block
 

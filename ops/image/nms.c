@@ -106,11 +106,6 @@ static size_t heap_bytes(const rml_op_args *args)
     return rml_aligned_bytes((size_t)args->in[1].dim[2], sizeof(uint32_t));
 }
 
-static size_t nms_scratch(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads, heap_bytes(args));
-}
-
 // Item: a class of an image. Its part of the output is filled from the front; the third number of
 // the first row that is not selected is -1.
 static void select_class(const nms_context *at, size_t item, uint32_t *heap)
@@ -150,8 +145,7 @@ static void select_class(const nms_context *at, size_t item, uint32_t *heap)
 static void nms_part(void *context, size_t begin, size_t end, int worker)
 {
     const nms_context *at = context;
-    uint32_t *heap =
-        (uint32_t *)(void *)(at->args->scratch + (size_t)worker * heap_bytes(at->args));
+    uint32_t *heap = rml_op_worker(at->args, worker);
     for (size_t item = begin; item < end; item++)
         select_class(at, item, heap);
 }
@@ -199,4 +193,4 @@ const rml_op rml_op_nms = {.name = "nms",
 
                            .signature = "ffiff>ll",
                            .infer_values = infer_nms,
-                           .algorithms = RML_ONE_WAY_IN("heap", nms_scratch, run_nms)};
+                           .algorithms = RML_ONE_WAY_EACH("heap", heap_bytes, run_nms)};

@@ -93,11 +93,6 @@ static size_t pointer_bytes(const rml_op_args *args)
     return rml_aligned_bytes(taps, sizeof(float *));
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads, pointer_bytes(args));
-}
-
 // The taps of one window along one axis: those inside the image, and how many there are with the
 // declared padding.
 typedef struct range {
@@ -120,7 +115,7 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
     const rml_tensor *in = &args->in[0];
     const rml_window window = window_of(args);
     const size_t channels = (size_t)in->dim[1], cols = (size_t)window.out[1];
-    const float **src = (const float **)(args->scratch + (size_t)worker * pointer_bytes(args));
+    const float **src = rml_op_worker(args, worker);
     rml_window_at at = rml_window_seek(&window, begin * cols);
     for (size_t i = begin * cols; i < end * cols; i++, rml_window_next(&window, &at)) {
         // Padding is no element: only taps inside the image are given to the kernel.
@@ -153,8 +148,7 @@ static void run(const rml_op_args *args)
                  &copy);
 }
 
-// ---- any number of dimensions and any type, plain, with dilation and indices
-// ---------------------
+// ---- any number of dimensions, any type, plain, with dilation and indices -----------------------
 //
 // A channel of an image is widened to double, which holds every element type that is pooled; sums
 // are rounded once.
@@ -171,11 +165,6 @@ static size_t worker_bytes(const rml_op_args *args)
     return rml_aligned_bytes(rml_sat_add(rml_sizes_count(&in->dim[2], in->rank - 2),
                                          rml_sizes_count(&out->dim[2], out->rank - 2)),
                              sizeof(double));
-}
-
-static size_t planes_scratch(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads, worker_bytes(args));
 }
 
 // The taps of one window that lie inside the image, by axis.
@@ -287,7 +276,7 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = job->args;
     const rml_window *w = &job->window;
     const rml_dtype type = args->in[0].dtype;
-    double *plane = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
+    double *plane = rml_op_worker(args, worker);
     double *result = plane + job->in_plane;
     for (size_t item = begin; item < end; item++) {
         int64_t at[RML_MAX_SPATIAL] = {0};
@@ -314,8 +303,8 @@ static void run_any(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {
-    {.name = "window", .scratch_bytes = scratch_bytes, .run = run},
-    {.name = "planes", .generic = true, .scratch_bytes = planes_scratch, .run = run_any}};
+    {.name = "window", .worker_bytes = pointer_bytes, .run = run},
+    {.name = "planes", .generic = true, .worker_bytes = worker_bytes, .run = run_any}};
 
 const rml_op rml_op_pool = {.name = "pool",
                             .inputs = {1, 1},

@@ -29,11 +29,6 @@ static size_t worker_bytes(const rml_op_args *args)
     return rml_aligned_bytes(rml_sat_mul(side(args), side(args)), sizeof(double));
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads, worker_bytes(args));
-}
-
 // Elimination with the largest pivot of each column; overwrites the matrix.
 static double determinant(double *m, size_t n)
 {
@@ -67,7 +62,7 @@ static void run_part(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
     const size_t n = side(args);
-    double *m = (double *)(void *)(args->scratch + (size_t)worker * worker_bytes(args));
+    double *m = rml_op_worker(args, worker);
     for (size_t i = begin; i < end; i++) {
         rml_read_f64(&args->in[0], i * n * n, m, n * n);
         const double value = determinant(m, n);
@@ -84,4 +79,4 @@ const rml_op rml_op_det = {.name = "det",
                            .inputs = {1, 1},
                            .signature = "r>0",
                            .infer = infer,
-                           .algorithms = RML_ONE_WAY_IN("elimination", scratch_bytes, run)};
+                           .algorithms = RML_ONE_WAY_EACH("elimination", worker_bytes, run)};

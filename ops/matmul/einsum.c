@@ -33,9 +33,9 @@ typedef struct equation {
 
 static int letter(char c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    return c >= 'a' && c <= 'z' ? 26 + c - 'a' : -1;
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const char *at = c ? strchr(letters, c) : NULL;
+    return at ? (int)(at - letters) : -1;
 }
 
 // One term of `rank` dimensions, or the output (rank -1) with `ellipsis` dimensions for its "...".
@@ -75,11 +75,9 @@ static void implicit_output(equation *eq, int ellipsis)
         for (int i = 0; i < eq->in[k].rank; i++)
             seen[eq->in[k].label[i]]++;
     eq->out.rank = 0;
-    for (int i = 0; i < ellipsis; i++)
-        eq->out.label[eq->out.rank++] = (uint8_t)(ALL_LABELS - ellipsis + i);
-    for (int i = 0; i < LETTERS && eq->out.rank < MAX_LABELS; i++)
-        if (seen[i] == 1)
-            eq->out.label[eq->out.rank++] = (uint8_t)i;
+    for (int i = -ellipsis; i < LETTERS && eq->out.rank < MAX_LABELS; i++)
+        if (i < 0 || seen[i] == 1)
+            eq->out.label[eq->out.rank++] = (uint8_t)(i < 0 ? ALL_LABELS + i : i);
 }
 
 static bool parse(const char *text, const rml_shape *in, int in_count, equation *eq)
@@ -198,58 +196,6 @@ static term result_of(const joining *j)
     return result;
 }
 
-static int joinings(const equation *eq)
-{
-    return eq->operands > 1 ? eq->operands - 1 : 1;
-}
-
-// Most elements of the copies of first and second operands and of the products.
-static bool plan(const equation *eq, size_t most[3])
-{
-    term left = eq->in[0];
-    most[0] = most[1] = most[2] = 1;
-    for (int step = 0; step < joinings(eq); step++) {
-        joining j;
-        if (!join(eq, &left, step + 1, &j) || !elements(&j, M, K, &most[0]) ||
-            !elements(&j, K, N, &most[1]) || !elements(&j, M, N, &most[2]))
-            return false;
-        left = result_of(&j);
-    }
-    return true;
-}
-
-// ---- the operator -------------------------------------------------------------------------------
-
-static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
-{
-    const char *text = node->attr->einsum.equation;
-    equation eq = {0};
-    if (!parse(text, node->shape, node->in_count, &eq) || !set_sizes(node->shape, &eq))
-        return rml_fail(err, RML_ERR_SHAPE, "equation \"%.100s\" does not fit the %d inputs", text,
-                        node->in_count);
-    out->rank = eq.out.rank;
-    for (int i = 0; i < eq.out.rank; i++)
-        out->dim[i] = eq.size[eq.out.label[i]];
-    size_t most[3];
-    for (int k = 0; k < node->in_count; k++)
-        if (!rml_shape_known(&node->shape[k]))
-            return RML_OK;
-    if (!plan(&eq, most))
-        return rml_fail(err, RML_ERR_LIMIT, "equation \"%.100s\" makes too large tensors", text);
-    return RML_OK;
-}
-
-static equation equation_of(const rml_op_args *args)
-{
-    rml_shape in[MAX_OPERANDS];
-    equation eq = {0};
-    for (int k = 0; k < args->in_count; k++)
-        in[k] = rml_tensor_shape(&args->in[k]);
-    parse(args->attr->einsum.equation, in, args->in_count, &eq);
-    set_sizes(in, &eq);
-    return eq;
-}
-
 // The type that copies and products are in. Integers wrap, so that theirs is as good as a wider
 // one.
 static rml_dtype work_dtype(rml_dtype dtype)
@@ -266,36 +212,67 @@ static rml_product product_of(const joining *j, rml_dtype dtype, void *a, void *
                          .y = rml_tensor_typed(y, dtype, &(rml_shape){3, {batch, m, n}})};
 }
 
-typedef struct buffers {
-    size_t bytes[3], product_bytes;
-} buffers;
-
-static buffers buffers_of(const rml_op_args *args, const equation *eq)
+// Bytes of the copies of first and second operands, of the products, and of the products' scratch.
+// False when they are too many. Without `args` that is all it tells.
+static bool plan(const equation *eq, const rml_op_args *args, size_t bytes[4])
 {
-    const rml_dtype dtype = work_dtype(args->out[0].dtype);
+    const rml_dtype dtype = args ? work_dtype(args->out[0].dtype) : RML_F64;
     term left = eq->in[0];
-    size_t most[3] = {0};
-    buffers b = {.product_bytes = 0};
-    plan(eq, most);
-    for (int i = 0; i < 3; i++)
-        b.bytes[i] = rml_aligned_bytes(most[i], rml_dtype_size(dtype));
-    for (int step = 0; step < joinings(eq); step++) {
+    size_t most[3] = {1, 1, 1}, scratch = 0;
+    for (int next = 1; next == 1 || next < eq->operands; next++) { // also for one operand
         joining j;
-        join(eq, &left, step + 1, &j);
+        if (!join(eq, &left, next, &j) || !elements(&j, M, K, &most[0]) ||
+            !elements(&j, K, N, &most[1]) || !elements(&j, M, N, &most[2]))
+            return false;
         const rml_product product = product_of(&j, dtype, NULL, NULL, NULL);
-        const size_t bytes = rml_product_scratch(args, &product);
-        b.product_bytes = bytes > b.product_bytes ? bytes : b.product_bytes;
+        const size_t own = args ? rml_product_scratch(args, &product) : 0;
+        scratch = own > scratch ? own : scratch;
         left = result_of(&j);
     }
-    return b;
+    for (int i = 0; i < 3; i++)
+        bytes[i] = rml_aligned_bytes(most[i], rml_dtype_size(dtype));
+    bytes[3] = scratch;
+    return true;
+}
+
+// ---- the operator -------------------------------------------------------------------------------
+
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
+{
+    const char *text = node->attr->einsum.equation;
+    equation eq = {0};
+    if (!parse(text, node->shape, node->in_count, &eq) || !set_sizes(node->shape, &eq))
+        return rml_fail(err, RML_ERR_SHAPE, "equation \"%.100s\" does not fit the %d inputs", text,
+                        node->in_count);
+    out->rank = eq.out.rank;
+    for (int i = 0; i < eq.out.rank; i++)
+        out->dim[i] = eq.size[eq.out.label[i]];
+    size_t bytes[4];
+    for (int k = 0; k < node->in_count; k++)
+        if (!rml_shape_known(&node->shape[k]))
+            return RML_OK;
+    if (!plan(&eq, NULL, bytes))
+        return rml_fail(err, RML_ERR_LIMIT, "equation \"%.100s\" makes too large tensors", text);
+    return RML_OK;
+}
+
+static equation equation_of(const rml_op_args *args)
+{
+    rml_shape in[MAX_OPERANDS];
+    equation eq = {0};
+    for (int k = 0; k < args->in_count; k++)
+        in[k] = rml_tensor_shape(&args->in[k]);
+    parse(args->attr->einsum.equation, in, args->in_count, &eq);
+    set_sizes(in, &eq);
+    return eq;
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
     const equation eq = equation_of(args);
-    const buffers b = buffers_of(args, &eq);
-    return rml_sat_add(rml_sat_add(b.bytes[0], b.bytes[1]),
-                       rml_sat_add(b.bytes[2], b.product_bytes));
+    size_t bytes[4] = {0};
+    plan(&eq, args, bytes);
+    return rml_sat_add(rml_sat_add(bytes[0], bytes[1]), rml_sat_add(bytes[2], bytes[3]));
 }
 
 // ---- copies with the dimensions in another order ------------------------------------------------
@@ -347,7 +324,8 @@ static void copy_ordered(const rml_op_args *args, const equation *eq, const term
                          const int *part, int parts, copy_job *job)
 {
     size_t count = 1;
-    job->rank = 0;
+    job->rank = 1; // one of size 1 in front, for what has no dimensions
+    job->dim[0] = job->stride[0] = 1;
     for (int p = 0; p < parts; p++)
         for (int i = 0; i < order[part[p]].rank; i++) {
             const int label = order[part[p]].label[i];
@@ -355,14 +333,10 @@ static void copy_ordered(const rml_op_args *args, const equation *eq, const term
             for (int d = 0; d < of->rank; d++)
                 if (of->label[d] == label && size[d] != 1)
                     step += stride[d];
-            count *= job->rank ? (size_t)job->dim[job->rank - 1] : 1;
+            count *= (size_t)job->dim[job->rank - 1];
             job->dim[job->rank] = eq->size[label];
             job->stride[job->rank++] = step;
         }
-    if (job->rank == 0) {
-        job->dim[0] = job->stride[0] = 1;
-        job->rank = 1;
-    }
     if (job->dim[job->rank - 1] > 0)
         rml_pool_run(args->pool, count, 64, copy_runs, job);
 }
@@ -379,46 +353,39 @@ static void plain_strides(const equation *eq, const term *of, int64_t *size, int
 
 static void run(const rml_op_args *args)
 {
-    static const int first_order[] = {BATCH, M, K}, second_order[] = {BATCH, K, N}, whole[] = {0};
+    static const int first_order[] = {BATCH, M, K}, second_order[] = {BATCH, K, N};
     const equation eq = equation_of(args);
-    const buffers b = buffers_of(args, &eq);
+    size_t bytes[4] = {0};
     const rml_dtype dtype = args->out[0].dtype, work = work_dtype(dtype);
-    char *first = args->scratch, *second = first + b.bytes[0], *sums = second + b.bytes[1];
-    const double one_f64 = 1;
-    const int64_t one_i64 = 1;
+    plan(&eq, args, bytes);
+    char *first = args->scratch, *second = first + bytes[0], *sums = second + bytes[1];
+    const double one = 1;
     int64_t size[MAX_LABELS], stride[MAX_LABELS];
     term left = eq.in[0];
-    for (int step = 0; step < joinings(&eq); step++) {
-        const int next = step + 1;
+    copy_job source = {.src = args->in[0].raw, .dst = first, .from = dtype, .to = work};
+    memcpy(size, eq.size_of[0], sizeof eq.size_of[0]);
+    memcpy(stride, args->in[0].stride, sizeof args->in[0].stride);
+    for (int next = 1; next == 1 || next < eq.operands; next++) {
         joining j;
         join(&eq, &left, next, &j);
-        copy_job job = {.src = sums, .dst = first, .from = work, .to = work};
-        if (step == 0) {
-            job.src = args->in[0].raw;
-            job.from = dtype;
-            memcpy(size, eq.size_of[0], sizeof eq.size_of[0]);
-            memcpy(stride, args->in[0].stride, sizeof args->in[0].stride);
-        } else {
-            plain_strides(&eq, &left, size, stride);
-        }
-        copy_ordered(args, &eq, &left, size, stride, j.part, first_order, 3, &job);
-        job = (copy_job){.src = (const char *)&one_i64, .dst = second, .from = RML_I64, .to = work};
-        if (next < eq.operands) {
+        copy_ordered(args, &eq, &left, size, stride, j.part, first_order, 3, &source);
+        copy_job job = {.src = (const char *)&one, .dst = second, .from = RML_F64, .to = work};
+        if (next < eq.operands) { // else the number 1, everywhere
             job.src = args->in[next].raw;
             job.from = dtype;
-        } else if (rml_dtype_is_float(dtype)) { // the number 1, everywhere
-            job.src = (const char *)&one_f64;
-            job.from = RML_F64;
         }
         copy_ordered(args, &eq, operand(&eq, next), eq.size_of[next],
                      args->in[next < eq.operands ? next : 0].stride, j.part, second_order, 3, &job);
         const rml_product product = product_of(&j, work, first, second, sums);
-        rml_product_run(args, &product, sums + b.bytes[2]);
+        rml_product_run(args, &product, sums + bytes[2]);
         left = result_of(&j);
+        plain_strides(&eq, &left, size, stride);
+        source.src = sums;
+        source.from = work;
     }
-    copy_job job = {.src = sums, .dst = args->out[0].raw, .from = work, .to = dtype};
-    plain_strides(&eq, &left, size, stride);
-    copy_ordered(args, &eq, &left, size, stride, &eq.out, whole, 1, &job);
+    source.dst = args->out[0].raw;
+    source.to = dtype;
+    copy_ordered(args, &eq, &left, size, stride, &eq.out, first_order, 1, &source);
 }
 
 const rml_op rml_op_einsum = {.name = "einsum",

@@ -146,8 +146,7 @@ static void clear(const rml_tensor *y)
     memset(y->raw, 0, rml_tensor_count(y) * sizeof(int32_t));
 }
 
-// ---- matrix product: a [..., M, K], b [..., K, N], zero points of rows and of columns
-// ------------
+// ---- matrix product: a [..., M, K], b [..., K, N], zero points of rows and columns --------------
 
 // Zero points: one, or one a row (column), or one a row (column) of every matrix.
 static bool zeros_fit(const rml_shape *zero, int64_t lines, size_t matrices)

@@ -32,8 +32,8 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
                             rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[i], b));
     if (node->in_count > 3 && node->shape[3].rank >= 0 &&
         (node->shape[3].rank != 2 || node->shape[3].dim[1] != node->shape[0].dim[1] ||
-         (node->shape[3].dim[0] != 1 && node->shape[3].dim[0] >= 0 && node->shape[0].dim[0] >= 0 &&
-          node->shape[3].dim[0] != node->shape[0].dim[0])))
+         (node->shape[3].dim[0] != 1 &&
+          !rml_dims_agree(node->shape[3].dim[0], node->shape[0].dim[0]))))
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, offset %s",
                         rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[3], b));
     *out = node->shape[0];

@@ -10,14 +10,13 @@ static rml_status infer_nll(const rml_op_node *node, rml_shape *out, rml_error *
     bool fits = node->shape[0].rank >= 2 && node->shape[1].rank == node->shape[0].rank - 1;
     for (int i = 0; fits && i < node->shape[1].rank; i++) {
         const int64_t x = node->shape[0].dim[i ? i + 1 : 0], target = node->shape[1].dim[i];
-        fits = x == target || x < 0 || target < 0;
+        fits = rml_dims_agree(x, target);
     }
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "targets %s do not fit input %s",
                         rml_shape_text(&node->shape[1], b), rml_shape_text(&node->shape[0], a));
     if (rml_op_given(node, 2) &&
-        (node->shape[2].rank != 1 || (node->shape[2].dim[0] != node->shape[0].dim[1] &&
-                                      node->shape[2].dim[0] >= 0 && node->shape[0].dim[1] >= 0)))
+        (node->shape[2].rank != 1 || !rml_dims_agree(node->shape[2].dim[0], node->shape[0].dim[1])))
         return rml_fail(err, RML_ERR_SHAPE, "weights are %s, the input %s",
                         rml_shape_text(&node->shape[2], b), rml_shape_text(&node->shape[0], a));
     *out = node->attr->nll.reduction == RML_NLL_NONE ? node->shape[1] : (rml_shape){.rank = 0};

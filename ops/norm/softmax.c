@@ -62,15 +62,10 @@ static bool has_kernel(const rml_op_args *args)
     return args->in[0].dtype == RML_F32 && args->attr->softmax.kind != RML_SOFTMAX_HARD;
 }
 
-static size_t row_bytes(const rml_op_args *args, size_t element)
+// A row in double, or a row and the powers of one in f32.
+static size_t row_bytes(const rml_op_args *args)
 {
-    return rml_aligned_bytes(rows_of(args).count, element);
-}
-
-// A row, and the powers of one.
-static size_t f32_scratch(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads * 2, row_bytes(args, sizeof(float)));
+    return rml_aligned_bytes(rows_of(args).count, sizeof(double));
 }
 
 // dst may be src.
@@ -94,9 +89,7 @@ static void f32_rows(void *context, size_t begin, size_t end, int worker)
     const float *src = args->in[0].data; // both views are plain, so strides agree
     float *dst = args->out[0].data;
     const rows row = rows_of(args);
-    const size_t bytes = row_bytes(args, sizeof *dst);
-    float *copy = (float *)(args->scratch + (size_t)worker * 2 * bytes);
-    float *powers = (float *)((char *)copy + bytes);
+    float *copy = rml_op_worker(args, worker), *powers = copy + row.count;
     for (size_t i = begin; i < end; i++) {
         const size_t at = first_of(&row, i);
         if (row.step == 1) {
@@ -155,18 +148,13 @@ static void compute(rml_softmax_kind kind, rml_dtype dtype, double *x, size_t co
         x[k] = k == where;
 }
 
-static size_t wide_scratch(const rml_op_args *args)
-{
-    return rml_sat_mul((size_t)args->threads, row_bytes(args, sizeof(double)));
-}
-
 static void wide_rows(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
     const rml_dtype dtype = args->in[0].dtype;
     const size_t bytes = rml_dtype_size(dtype);
     const rows row = rows_of(args);
-    double *x = (double *)(args->scratch + (size_t)worker * row_bytes(args, sizeof *x));
+    double *x = rml_op_worker(args, worker);
     for (size_t i = begin; i < end; i++) {
         const size_t at = first_of(&row, i);
         const char *src = (const char *)args->in[0].raw + at * bytes;
@@ -186,8 +174,8 @@ static void run_wide(const rml_op_args *args)
 }
 
 static const rml_algorithm softmax_algorithms[] = {
-    {.name = "rows", .accepts = has_kernel, .scratch_bytes = f32_scratch, .run = run_f32},
-    {.name = "widened", .scratch_bytes = wide_scratch, .run = run_wide}};
+    {.name = "rows", .accepts = has_kernel, .worker_bytes = row_bytes, .run = run_f32},
+    {.name = "widened", .worker_bytes = row_bytes, .run = run_wide}};
 
 const rml_op rml_op_softmax = {.name = "softmax",
                                .inputs = {1, 1},

@@ -46,14 +46,6 @@ static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
     return RML_OK;
 }
 
-static bool is_shape(const rml_shape *shape, int rank, const int64_t *dim)
-{
-    bool fits = shape->rank == rank;
-    for (int i = 0; i < rank && fits; i++)
-        fits = shape->dim[i] == dim[i] || shape->dim[i] < 0 || dim[i] < 0;
-    return fits;
-}
-
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const rml_rnn_attr *rnn = &node->attr->rnn;
@@ -69,18 +61,15 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
     const int64_t all = hidden < 0 ? -1 : gates * hidden;
     const int64_t state[3] = {rnn->batch_first ? batch : dirs, rnn->batch_first ? dirs : batch,
                               hidden};
-    const struct {
-        int rank;
-        int64_t dim[3];
-    } want[] = {[W] = {3, {dirs, all, node->shape[X].dim[2]}},
-                [R] = {3, {dirs, all, hidden}},
-                [BIAS] = {2, {dirs, all < 0 ? -1 : 2 * all}},
-                [LENGTHS] = {1, {batch}},
-                [H0] = {3, {state[0], state[1], state[2]}},
-                [C0] = {3, {state[0], state[1], state[2]}},
-                [PEEPHOLES] = {2, {dirs, hidden < 0 ? -1 : 3 * hidden}}};
+    const rml_shape want[] = {[W] = {3, {dirs, all, node->shape[X].dim[2]}},
+                              [R] = {3, {dirs, all, hidden}},
+                              [BIAS] = {2, {dirs, all < 0 ? -1 : 2 * all}},
+                              [LENGTHS] = {1, {batch}},
+                              [H0] = {3, {state[0], state[1], state[2]}},
+                              [C0] = {3, {state[0], state[1], state[2]}},
+                              [PEEPHOLES] = {2, {dirs, hidden < 0 ? -1 : 3 * hidden}}};
     for (int k = W; k < node->in_count; k++)
-        if (node->shape[k].rank >= 0 && !is_shape(&node->shape[k], want[k].rank, want[k].dim))
+        if (node->shape[k].rank >= 0 && !rml_shapes_agree(&node->shape[k], &want[k]))
             return rml_fail(err, RML_ERR_SHAPE,
                             "input %d is %s, which does not fit %lld hidden units", k,
                             rml_shape_text(&node->shape[k], text), (long long)hidden);
@@ -126,7 +115,7 @@ static uint64_t macs(const rml_op_args *args)
 // ---- the input's share of all gates -------------------------------------------------------------
 
 void rml_rnn_projection_make(rml_rnn_projection *projection, const rml_op_args *args, size_t rows,
-                             bool with_bias, const rml_constant *weight)
+                             bool with_bias)
 {
     const rml_tensor *x = &args->in[X];
     rml_rnn_projection *p = projection;
@@ -134,7 +123,7 @@ void rml_rnn_projection_make(rml_rnn_projection *projection, const rml_op_args *
         .args = *args,
         .attr = {.matmul = rml_matmul_plain(false, true)},
         .in = {*x, {.rank = 2, .dim = {(int64_t)rows, x->dim[2]}}, {.rank = -1}},
-        .constants = {NULL, weight ? weight : args->constants[W], NULL},
+        .constants = {NULL, args->constants[W], NULL},
     };
     if (with_bias)
         p->in[2] = (rml_tensor){.rank = 1, .dim = {(int64_t)rows}, .stride = {1}};

@@ -38,9 +38,9 @@ typedef struct rml_rnn_projection {
     const rml_algorithm *algorithm;
 } rml_rnn_projection;
 
-// `weight` [rows,I] and `bias` [rows] may be NULL but for packing; `with_bias`: there is one.
+// `with_bias`: there will be one, of [rows]. W is a constant, of which `pack` is given [rows,I].
 void rml_rnn_projection_make(rml_rnn_projection *projection, const rml_op_args *args, size_t rows,
-                             bool with_bias, const rml_constant *weight);
+                             bool with_bias);
 size_t rml_rnn_projection_packed(const rml_rnn_projection *projection);
 size_t rml_rnn_projection_scratch(const rml_rnn_projection *projection);
 void rml_rnn_projection_run(rml_rnn_projection *projection, const void *packed, const float *bias,

@@ -42,12 +42,11 @@ typedef struct parts {
     size_t input, bias, state; // bytes
 } parts;
 
-static parts parts_of(const rml_op_args *args, rml_rnn_projection *projection,
-                      const rml_constant *weight)
+static parts parts_of(const rml_op_args *args, rml_rnn_projection *projection)
 {
     parts p = {.d = rml_rnn_dims_of(args), .has_bias = rml_op_input(args, RML_RNN_BIAS)};
     const size_t hidden = p.d.hidden, units = rml_round_up(hidden, args->kernels->lstm_units);
-    rml_rnn_projection_make(projection, args, 4 * hidden, p.has_bias, weight);
+    rml_rnn_projection_make(projection, args, 4 * hidden, p.has_bias);
     p.input = rml_rnn_projection_packed(projection);
     p.bias = p.has_bias ? rml_aligned_bytes(4 * hidden, sizeof(float)) : 0;
     p.state = rml_aligned_bytes(rml_sat_mul(units, 4), rml_sat_mul(hidden, sizeof(float)));
@@ -62,7 +61,7 @@ static size_t direction_bytes(const parts *p)
 size_t rml_rnn_lstm_packed(const rml_op_args *args)
 {
     rml_rnn_projection projection;
-    const parts p = parts_of(args, &projection, NULL);
+    const parts p = parts_of(args, &projection);
     return rml_sat_mul(p.d.directions, direction_bytes(&p));
 }
 
@@ -73,14 +72,6 @@ static void sort_gates(const rml_op_args *args, size_t block, const float *src, 
     const size_t *order = args->attr->rnn.torch_gates ? torch : onnx;
     for (size_t gate = 0; gate < 4; gate++)
         memcpy(dst + gate * block, src + order[gate] * block, block * sizeof *dst);
-}
-
-// One direction of a constant [D,4*H,cols], its gates in the kernel's order. `rows` holds as much.
-static void read_gates(const rml_op_args *args, int input, size_t direction, size_t block,
-                       float *rows, float *dst)
-{
-    rml_constant_read(args->constants[input], 0, (int64_t)direction, 1, rows);
-    sort_gates(args, block, rows, dst);
 }
 
 static void pack_state(const rml_op_args *args, size_t hidden, const float *rows, float *dst)
@@ -100,8 +91,7 @@ static rml_status pack_direction(const rml_op_args *args, size_t direction, floa
                                  rml_error *err)
 {
     rml_rnn_projection projection;
-    rml_constant weight = {0};
-    const parts p = parts_of(args, &projection, &weight);
+    const parts p = parts_of(args, &projection);
     const size_t hidden = p.d.hidden;
     if (p.has_bias) {
         float *bias = (float *)(void *)(packed + p.input);
@@ -110,11 +100,13 @@ static rml_status pack_direction(const rml_op_args *args, size_t direction, floa
             rows[i] += rows[4 * hidden + i];
         sort_gates(args, hidden, rows, bias);
     }
-    read_gates(args, RML_RNN_R, direction, hidden * hidden, rows, gates);
+    rml_constant_read(args->constants[RML_RNN_R], 0, (int64_t)direction, 1, rows);
+    sort_gates(args, hidden * hidden, rows, gates);
     pack_state(args, hidden, gates, (float *)(void *)(packed + p.input + p.bias));
-    read_gates(args, RML_RNN_W, direction, hidden * p.d.inputs, rows, gates);
+    rml_constant_read(args->constants[RML_RNN_W], 0, (int64_t)direction, 1, rows);
+    sort_gates(args, hidden * p.d.inputs, rows, gates);
     const rml_shape shape = {2, {(int64_t)(4 * hidden), (int64_t)p.d.inputs}};
-    weight.stored = rml_stored_f32(gates, &shape);
+    const rml_constant weight = {.stored = rml_stored_f32(gates, &shape)};
     return projection.algorithm->pack(&projection.args, &weight, packed, allocator, err);
 }
 
@@ -122,7 +114,8 @@ rml_status rml_rnn_lstm_pack(const rml_op_args *args, const rml_constant *weight
                              const rml_allocator *allocator, rml_error *err)
 {
     rml_rnn_projection projection;
-    const parts p = parts_of(args, &projection, weight);
+    const parts p = parts_of(args, &projection);
+    (void)weight; // the first of those in args->constants
     const size_t cols = p.d.inputs > p.d.hidden ? p.d.inputs : p.d.hidden;
     // of a matrix, or of both biases
     const size_t count = rml_sat_mul(4 * p.d.hidden, cols > 2 ? cols : 2);
@@ -157,7 +150,7 @@ static size_t zero_bytes(const parts *p)
 size_t rml_rnn_lstm_scratch(const rml_op_args *args)
 {
     rml_rnn_projection projection;
-    const parts p = parts_of(args, &projection, NULL);
+    const parts p = parts_of(args, &projection);
     return rml_sat_add(rml_sat_add(gate_bytes(&p), zero_bytes(&p)),
                        rml_rnn_projection_scratch(&projection));
 }
@@ -233,16 +226,10 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static const float *initial(const rml_op_args *args, int input, int64_t offset)
-{
-    const rml_tensor *tensor = rml_op_input(args, input);
-    return tensor ? tensor->data + offset : NULL;
-}
-
 void rml_rnn_lstm_run(const rml_op_args *args)
 {
     rml_rnn_projection projection;
-    const parts p = parts_of(args, &projection, NULL);
+    const parts p = parts_of(args, &projection);
     float *gates = (float *)(void *)args->scratch;
     float *zeros = (float *)(void *)(args->scratch + gate_bytes(&p));
     char *scratch = args->scratch + gate_bytes(&p) + zero_bytes(&p);
@@ -267,8 +254,10 @@ void rml_rnn_lstm_run(const rml_op_args *args)
         job.y = args->out[0].data + (int64_t)k * job.out.direction;
         job.h = args->out[1].data + state;
         job.c = args->out[2].data + state;
-        job.h0 = initial(args, RML_RNN_H0, state);
-        job.c0 = initial(args, RML_RNN_C0, state);
+        if (rml_op_input(args, RML_RNN_H0))
+            job.h0 = args->in[RML_RNN_H0].data + state;
+        if (rml_op_input(args, RML_RNN_C0))
+            job.c0 = args->in[RML_RNN_C0].data + state;
         // Two items a worker, so that a busy core costs little; whole tiles.
         const size_t share = 2 * (size_t)args->threads;
         job.item_rows = rml_min_size((job.rows + share - 1) / share, ITEM_ROWS);

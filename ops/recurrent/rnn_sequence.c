@@ -131,8 +131,7 @@ bool rml_rnn_projected_accepts(const rml_op_args *args)
 static void projection_of(rml_rnn_projection *projection, const rml_op_args *args)
 {
     const rml_rnn_dims d = rml_rnn_dims_of(args);
-    rml_rnn_projection_make(projection, args, d.directions * d.gates * d.hidden, false,
-                            args->constants[RML_RNN_W]);
+    rml_rnn_projection_make(projection, args, d.directions * d.gates * d.hidden, false);
 }
 
 // Behind the packed input weights, those of the state and the biases as they are, where they are

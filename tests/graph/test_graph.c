@@ -203,7 +203,7 @@ static void test_other_messages(void)
     rml_graph_channel_norm(at.graph, x, RML_NO_VALUE,
                            net_random(&at, "b", (rml_shape){1, {4}}, 'u'),
                            &(rml_layer_norm_attr){0}, "norm4");
-    EXPECT(RML_ERR_SHAPE, "norm4", "channel_norm", "beta is (4)", "(2,3,4,5)");
+    EXPECT(RML_ERR_SHAPE, "norm4", "channel_norm", "input 2 is (4)", "(2,3,4,5)");
     x = begin(&at, (rml_shape){2, {2, 9}});
     const rml_value_id taps = net_random(&at, "w", (rml_shape){3, {4, 1, 10}}, 'u');
     const rml_value_id four = net_random(&at, "v", (rml_shape){1, {4}}, 'u');
