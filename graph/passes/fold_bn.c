@@ -85,7 +85,8 @@ static rml_status fold_all(rml_graph *graph, rml_value_id *to, size_t *changed, 
         if ((conv->op != RML_OP_CONV && conv->op != RML_OP_CONV_TRANSPOSE) ||
             (conv->op == RML_OP_CONV_TRANSPOSE && conv->attr.conv.groups != 1) ||
             conv->in_count > 3 || !rml_activation_is_none(&conv->attr.conv.act) ||
-            graph->values[conv->out].uses != 1 || !constant_vector(graph, conv->in[1]))
+            graph->values[conv->out].uses != 1 || !constant_vector(graph, conv->in[1]) ||
+            graph->values[conv->out].shape.rank < 0) // inference has not seen that sizes fit
             continue;
         bool constant = conv->in_count < 3 || conv->in[2] == RML_NO_VALUE ||
                         constant_vector(graph, conv->in[2]);

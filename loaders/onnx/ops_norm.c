@@ -1,10 +1,7 @@
-// Normalisations. f32 goes to the operators by hand where sizes are known; halves are cast around
-// them; doubles, and what those operators do not do, are written out in simpler ones.
+// Normalisations.
 #include "loaders/onnx/make.h"
 
 #include <math.h>
-
-// ---- writing out --------------------------------------------------------------------------------
 
 static rml_value_id sub(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
@@ -27,62 +24,6 @@ static rml_value_id reduce(rml_onnx_call *call, rml_value_id x, rml_reduce_attr 
     attr.keep = true;
     return rml_graph_node(call->graph, RML_OP_REDUCE, &(rml_op_attr){.reduce = attr}, &x, 1,
                           call->name);
-}
-
-static rml_value_id shape_of(rml_onnx_call *call, rml_value_id x)
-{
-    return rml_graph_node(call->graph, RML_OP_SHAPE, NULL, &x, 1, call->name);
-}
-
-static rml_value_id reshape_to(rml_onnx_call *call, rml_value_id x, rml_value_id shape)
-{
-    const rml_value_id in[2] = {x, shape};
-    const rml_op_attr attr = {.reshape = {.keep_zero = true}};
-    return rml_graph_node(call->graph, RML_OP_RESHAPE, &attr, in, 2, call->name);
-}
-
-// (N,C,...) to (N,C,places).
-static rml_value_id flatten_places(rml_onnx_call *call, rml_value_id x)
-{
-    return rml_graph_reshape(call->graph, x, &(rml_shape){3, {0, 0, -1}}, call->name);
-}
-
-// (n) to (n,1), which broadcasts along channels or groups of (N,n,places).
-static rml_value_id upright(rml_onnx_call *call, rml_value_id x)
-{
-    return rml_graph_reshape(call->graph, x, &(rml_shape){2, {-1, 1}}, call->name);
-}
-
-// x * scale + bias, of each row.
-static rml_value_id scale_rows(rml_onnx_call *call, rml_value_id x, rml_value_id scale,
-                               rml_value_id bias)
-{
-    return rml_onnx_add(call, rml_onnx_multiply(call, x, upright(call, scale)),
-                        upright(call, bias));
-}
-
-typedef struct moments {
-    rml_value_id mean, inverse; // 1 / sqrt(variance + eps); mean is RML_NO_VALUE for `rms`
-} moments;
-
-// (x - mean) / sqrt(variance + eps) over some axes; for `rms` the mean is taken as 0.
-static rml_value_id standardise(rml_onnx_call *call, rml_value_id x, const int *axes, int count,
-                                double eps, bool rms, moments *out)
-{
-    rml_reduce_attr attr = {.kind = RML_REDUCE_MEAN, .axis_count = count, .empty_is_no = true};
-    for (int i = 0; i < count; i++)
-        attr.axes[i] = axes[i];
-    moments found = {RML_NO_VALUE, RML_NO_VALUE};
-    if (!rms) {
-        found.mean = reduce(call, x, attr);
-        x = sub(call, x, found.mean);
-    }
-    const rml_value_id variance = reduce(call, rml_onnx_multiply(call, x, x), attr);
-    const rml_value_id raised = rml_onnx_add(call, variance, number_like(call, variance, eps));
-    found.inverse = map(call, RML_UNARY_RECIPROCAL, map(call, RML_UNARY_SQRT, raised));
-    if (out)
-        *out = found;
-    return rml_onnx_multiply(call, x, found.inverse);
 }
 
 static rml_dtype type_of(const rml_onnx_call *call)
@@ -112,36 +53,8 @@ static bool needs_dimensions(rml_onnx_call *call, int least)
     return !call->refused;
 }
 
-// ---- batch norm ---------------------------------------------------------------------------------
-
-// The operator takes images; what has less or more dimensions becomes one.
-static rml_value_id batch_norm_f32(rml_onnx_call *call, const rml_value_id in[5], int rank,
-                                   double eps)
-{
-    const rml_shape few = {4, {0, 0, rank < 3 ? 1 : 0, 1}}, many = {4, {0, 0, -1, 1}};
-    const bool is_few = rank == 2 || rank == 3;
-    rml_value_id x = in[0];
-    if (rank != 4)
-        x = rml_graph_reshape(call->graph, x, is_few ? &few : &many, call->name);
-    x = rml_graph_batch_norm(call->graph, x, in[1], in[2], in[3], in[4], (float)eps, call->name);
-    if (is_few)
-        return rml_graph_reshape(call->graph, x, &(rml_shape){.rank = rank}, call->name);
-    return rank == 4 ? x : reshape_to(call, x, shape_of(call, in[0]));
-}
-
-static rml_value_id batch_norm_f64(rml_onnx_call *call, const rml_value_id in[5], double eps)
-{
-    const rml_value_id raised = rml_onnx_add(call, in[4], number_like(call, in[4], eps));
-    const rml_value_id factor = rml_onnx_multiply(
-        call, in[1], map(call, RML_UNARY_RECIPROCAL, map(call, RML_UNARY_SQRT, raised)));
-    rml_value_id x = sub(call, flatten_places(call, in[0]), upright(call, in[3]));
-    x = scale_rows(call, x, factor, in[2]);
-    return reshape_to(call, x, shape_of(call, in[0]));
-}
-
 static void import_batch_norm(rml_onnx_call *call)
 {
-    const int rank = rml_onnx_fact(call, 0).shape.rank;
     const double eps = rml_onnx_float(call, "epsilon", 1e-5f);
     rml_value_id in[5];
     rml_onnx_ignore(call, "momentum");
@@ -160,53 +73,18 @@ static void import_batch_norm(rml_onnx_call *call)
     if (!needs_dimensions(call, 2))
         return;
     for (int i = 0; i < 5; i++)
-        in[i] = widened(call, i);
-    if (type_of(call) == RML_F64)
-        call->out[0] = batch_norm_f64(call, in, eps);
-    else
-        call->out[0] = like_input(call, batch_norm_f32(call, in, rank, eps));
-}
-
-// ---- groups and instances -----------------------------------------------------------------------
-
-// Whether scale and bias are known to be one number a channel, as the operator by hand has them.
-static bool one_a_channel(const rml_onnx_call *call, int64_t channels)
-{
-    for (int i = 1; i <= 2; i++) {
-        const rml_shape shape = rml_onnx_fact(call, i).shape;
-        if (channels < 1 || shape.rank != 1 || shape.dim[0] != channels)
-            return false;
-    }
-    return true;
+        in[i] = rml_onnx_in(call, i);
+    call->out[0] = rml_graph_batch_norm(call->graph, in[0], in[1], in[2], in[3], in[4], (float)eps,
+                                        call->name);
 }
 
 static void import_instance_norm(rml_onnx_call *call)
 {
-    const rml_shape shape = rml_onnx_fact(call, 0).shape;
     const double eps = rml_onnx_float(call, "epsilon", 1e-5f);
     rml_onnx_ignore(call, "consumed_inputs");
-    if (!needs_dimensions(call, 3))
-        return;
-    const rml_value_id x = widened(call, 0), scale = widened(call, 1), bias = widened(call, 2);
-    rml_value_id out;
-    if (type_of(call) != RML_F64 && shape.rank > 0 && one_a_channel(call, shape.dim[1])) {
-        out =
-            rml_graph_group_norm(call->graph, x, scale, bias, shape.dim[1], (float)eps, call->name);
-    } else {
-        const int places = 2;
-        out = standardise(call, flatten_places(call, x), &places, 1, eps, false, NULL);
-        out = reshape_to(call, scale_rows(call, out, scale, bias), shape_of(call, x));
-    }
-    call->out[0] = like_input(call, out);
-}
-
-// One number a group becomes one a channel.
-static rml_value_id spread(rml_onnx_call *call, rml_value_id x, int64_t groups, int64_t channels)
-{
-    x = rml_graph_reshape(call->graph, x, &(rml_shape){2, {groups, 1}}, call->name);
-    x = rml_graph_expand(call->graph, x, &(rml_shape){2, {groups, channels / groups}}, RML_NO_VALUE,
-                         call->name);
-    return rml_graph_reshape(call->graph, x, &(rml_shape){1, {channels}}, call->name);
+    if (needs_dimensions(call, 3))
+        call->out[0] = rml_graph_group_norm(call->graph, rml_onnx_in(call, 0), rml_onnx_in(call, 1),
+                                            rml_onnx_in(call, 2), 0, (float)eps, call->name);
 }
 
 // Before opset 21 scale and bias were of groups.
@@ -219,83 +97,38 @@ static void import_group_norm(rml_onnx_call *call)
     if (!needs_dimensions(call, 2))
         return;
     const int64_t channels = shape.rank > 0 ? shape.dim[1] : -1;
-    if (groups < 1 || (channels >= 0 && channels % groups != 0)) {
+    if (groups < 1 || (channels >= 0 && channels % groups != 0))
         rml_onnx_refuse(call, "%lld channels do not make %lld groups", (long long)channels,
                         (long long)groups);
-        return;
-    }
-    rml_value_id x = widened(call, 0), scale = widened(call, 1), bias = widened(call, 2);
-    const bool told = call->opset < 21 ? channels > 0 : one_a_channel(call, channels);
-    if (type_of(call) != RML_F64 && told) {
-        if (call->opset < 21) {
-            scale = spread(call, scale, groups, channels);
-            bias = spread(call, bias, groups, channels);
-        }
-        x = rml_graph_group_norm(call->graph, x, scale, bias, groups, (float)eps, call->name);
-    } else {
-        const int places = 2;
-        const rml_value_id whole = shape_of(call, x);
-        x = rml_graph_reshape(call->graph, x, &(rml_shape){3, {0, groups, -1}}, call->name);
-        x = standardise(call, x, &places, 1, eps, false, NULL);
-        if (call->opset >= 21)
-            x = flatten_places(call, reshape_to(call, x, whole));
-        x = reshape_to(call, scale_rows(call, x, scale, bias), whole);
-    }
-    call->out[0] = like_input(call, x);
-}
-
-// ---- layer and root mean square -----------------------------------------------------------------
-
-// Whether the weights have the shape of the last -`axis` dimensions, so that the operator by
-// hand takes them.
-static bool fits_rows(const rml_onnx_call *call, int index, int axis)
-{
-    const rml_shape x = rml_onnx_fact(call, 0).shape, w = rml_onnx_fact(call, index).shape;
-    if (rml_onnx_in(call, index) == RML_NO_VALUE)
-        return true;
-    if (w.rank != -axis || x.rank < w.rank)
-        return false;
-    for (int i = 0; i < w.rank; i++)
-        if (w.dim[i] < 0 || w.dim[i] != x.dim[x.rank + axis + i])
-            return false;
-    return true;
+    else
+        call->out[0] = rml_graph_group_norm(call->graph, rml_onnx_in(call, 0), rml_onnx_in(call, 1),
+                                            rml_onnx_in(call, 2), groups, (float)eps, call->name);
 }
 
 // The option says whether the mean is taken as 0.
 static void import_layer_norm(rml_onnx_call *call)
 {
-    const bool rms = rml_onnx_option(call) != 0;
     const int rank = rml_onnx_fact(call, 0).shape.rank;
-    const double eps = rml_onnx_float(call, "epsilon", 1e-5f);
-    int64_t axis = rml_onnx_int(call, "axis", -1);
+    const int64_t axis = rml_onnx_int(call, "axis", -1);
+    const rml_op_attr attr = {
+        .layer_norm = {.axis = (int)axis,
+                       .eps = (float)rml_onnx_float(call, "epsilon", 1e-5f),
+                       .rms = rml_onnx_option(call) != 0,
+                       .moments = rml_onnx_wants(call, 1) || rml_onnx_wants(call, 2)}};
+    const rml_value_id in[3] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
     rml_onnx_ignore(call, "stash_type"); // f32, or double where the input is
     if (!needs_dimensions(call, 1))
         return;
-    if (axis < -RML_MAX_RANK || axis >= (rank < 0 ? 0 : rank) || (rank >= 0 && axis < -rank)) {
+    if (axis < -RML_MAX_RANK || axis >= RML_MAX_RANK ||
+        (rank >= 0 && (axis < -rank || axis >= rank))) {
         rml_onnx_refuse(call, "axis %lld of %d dimensions", (long long)axis, rank < 0 ? 0 : rank);
         return;
     }
-    axis -= axis >= 0 ? rank : 0; // from the end, which needs no rank
-    rml_value_id x = widened(call, 0);
-    const rml_value_id scale = rml_onnx_in(call, 1), bias = rml_onnx_in(call, 2);
-    if (type_of(call) == RML_F32 && !rml_onnx_wants(call, 1) && !rml_onnx_wants(call, 2) &&
-        fits_rows(call, 1, (int)axis) && fits_rows(call, 2, (int)axis)) {
-        const rml_layer_norm_attr attr = {(int)axis, (float)eps, rms};
-        call->out[0] = rml_graph_layer_norm(call->graph, x, scale, bias, &attr, call->name);
-        return;
-    }
-    int axes[RML_MAX_RANK];
-    moments found;
-    for (int i = (int)axis; i < 0; i++)
-        axes[i - axis] = i;
-    x = standardise(call, x, axes, -(int)axis, eps, rms, &found);
-    x = like_input(call, x); // the second stage is computed in the input's type
-    x = scale == RML_NO_VALUE ? x : rml_onnx_multiply(call, x, scale);
-    call->out[0] = bias == RML_NO_VALUE ? x : rml_onnx_add(call, x, bias);
-    if (rml_onnx_wants(call, 1))
-        call->out[1] = found.mean;
-    if (rml_onnx_wants(call, 2))
-        call->out[2] = found.inverse;
+    const rml_value_id y = rml_graph_node(call->graph, RML_OP_LAYER_NORM, &attr, in, 3, call->name);
+    call->out[0] = y;
+    for (int k = 1; k < 3; k++)
+        if (rml_onnx_wants(call, k) && y != RML_NO_VALUE)
+            call->out[k] = y + (rml_value_id)k;
 }
 
 // ---- the others ---------------------------------------------------------------------------------

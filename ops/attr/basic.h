@@ -28,7 +28,7 @@ typedef struct rml_binary_attr {
 } rml_binary_attr;
 
 typedef struct rml_group_norm_attr {
-    int64_t groups; // of neighbouring channels; divides their number
+    int64_t groups; // of neighbouring channels; divides their number. 0: each is one
     float eps;      // added to the variance, inside the root
     rml_activation act;
 } rml_group_norm_attr;

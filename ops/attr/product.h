@@ -120,9 +120,10 @@ typedef struct rml_attention_attr {
 // ---- norms --------------------------------------------------------------------------------------
 
 typedef struct rml_layer_norm_attr {
-    int axis;  // the first normalised dimension; negative counts from the end
-    float eps; // added to the variance
-    bool rms;  // the mean is taken as 0
+    int axis;     // the first normalised dimension; negative counts from the end
+    float eps;    // added to the variance
+    bool rms;     // the mean is taken as 0
+    bool moments; // two more outputs: the mean, and 1 / sqrt(variance + eps)
 } rml_layer_norm_attr;
 
 typedef struct rml_lrn_attr {

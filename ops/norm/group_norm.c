@@ -1,12 +1,13 @@
 // Group norm: y = (x - mean) / sqrt(variance + eps) * gamma + beta, then an activation. Mean and
 // variance are those of a group of neighbouring channels of one item, over all places.
-//   x [N,C,...]   gamma, beta [C], optional. Source: torch.nn.GroupNorm.
+//   x [N,C,...]   gamma, beta [C] or [groups], optional. Source: torch.nn.GroupNorm.
 //   offset [N or 1,C], optional: added to x before, which costs nothing here.
 //
 // Moments are taken of blocks of a size that depends on the shape alone: in f32 around the mean of
 // the block itself, and joined in double. So the memory is read once for them, large means cost no
 // digits, and the bits do not depend on threads or on the batch.
 #include "ops/norm/group_norm.h"
+#include "ops/norm/norm_rows.h"
 
 #include "tensor/size.h"
 
@@ -20,14 +21,16 @@
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
-    const int64_t groups = node->attr->group_norm.groups;
-    if (node->shape[0].rank < 2 || node->shape[0].dim[1] < 0 || groups < 1 ||
-        node->shape[0].dim[1] % groups != 0)
+    const int64_t channels = node->shape[0].rank < 2 ? 0 : node->shape[0].dim[1];
+    const int64_t groups = node->attr->group_norm.groups ? node->attr->group_norm.groups : channels;
+    if (node->shape[0].rank < 2 || node->attr->group_norm.groups < 0 ||
+        (channels >= 0 && groups != channels && channels % groups != 0))
         return rml_fail(err, RML_ERR_SHAPE, "the channels of %s do not make %lld groups",
                         rml_shape_text(&node->shape[0], a), (long long)groups);
     for (int i = 1; i < node->in_count && i < 3; i++)
         if (node->shape[i].rank >= 0 &&
-            (node->shape[i].rank != 1 || node->shape[i].dim[0] != node->shape[0].dim[1]))
+            (node->shape[i].rank != 1 || (!rml_dims_agree(node->shape[i].dim[0], channels) &&
+                                          !rml_dims_agree(node->shape[i].dim[0], groups))))
             return rml_fail(err, RML_ERR_SHAPE, "input is %s, gamma or beta %s",
                             rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[i], b));
     if (node->in_count > 3 && node->shape[3].rank >= 0 &&
@@ -38,6 +41,12 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
                         rml_shape_text(&node->shape[0], a), rml_shape_text(&node->shape[3], b));
     *out = node->shape[0];
     return RML_OK;
+}
+
+static size_t groups_of(const rml_op_args *args)
+{
+    const int64_t groups = args->attr->group_norm.groups;
+    return (size_t)(groups ? groups : args->in[0].dim[1]);
 }
 
 // A block is `rows` rows of `lanes` numbers each. Of channels-last images lanes are channels; of
@@ -190,25 +199,30 @@ static moments join(const job *at, size_t item, size_t first, size_t channels)
     return (moments){mean, spread / ((double)channels * (double)s->places)};
 }
 
+// A number of the weights, which are of channels or of groups.
+static double weight_at(const job *at, int input, size_t channel, double absent)
+{
+    const rml_tensor *w = rml_op_input(at->args, input);
+    return w ? (double)w->data[channel * (size_t)w->dim[0] / at->s.channels] : absent;
+}
+
 // Turns the moments of each group into a scale and a shift for each channel.
 static void join_groups(void *context, size_t begin, size_t end, int worker)
 {
     const job *at = context;
     const sizes *s = &at->s;
     const rml_op_args *args = at->args;
-    const size_t groups = (size_t)args->attr->group_norm.groups, channels = s->channels / groups;
-    const rml_tensor *gamma = rml_op_input(args, 1);
-    const rml_tensor *beta = rml_op_input(args, 2);
+    const size_t groups = groups_of(args), channels = s->channels / groups;
     (void)worker;
     for (size_t i = at->first + begin; i < at->first + end; i++) {
         const size_t item = i / groups, first = i % groups * channels;
         const moments m = join(at, item, first, channels);
         const double factor = 1.0 / sqrt(m.variance + (double)args->attr->group_norm.eps);
         for (size_t c = first; c < first + channels; c++) {
-            const double scale = gamma ? factor * (double)gamma->data[c] : factor;
+            const double scale = factor * weight_at(at, 1, c, 1.0);
             at->scale[item * s->channels + c] = (float)scale;
-            at->shift[item * s->channels + c] = (float)((beta ? (double)beta->data[c] : 0.0) +
-                                                        (offset_at(at, item, c) - m.mean) * scale);
+            at->shift[item * s->channels + c] =
+                (float)(weight_at(at, 2, c, 0.0) + (offset_at(at, item, c) - m.mean) * scale);
         }
     }
 }
@@ -279,7 +293,7 @@ static void run(const rml_op_args *args)
         return;
     const size_t blocks = s->items * s->blocks * (s->last ? 1 : s->channels);
     rml_pool_run(args->pool, blocks, s->last ? 1 : 8, s->last ? pixel_moments : plane_moments, &at);
-    rml_pool_run(args->pool, s->items * (size_t)args->attr->group_norm.groups, 4, join_groups, &at);
+    rml_pool_run(args->pool, s->items * groups_of(args), 4, join_groups, &at);
     if (s->last)
         rml_pool_run(args->pool, s->items * s->places, CHUNK_PIXELS, apply_pixels, &at);
     else
@@ -302,7 +316,7 @@ void rml_group_norm_blocks(const rml_op_args *args, size_t item, size_t first, s
 void rml_group_norm_join(const rml_op_args *args, size_t item)
 {
     job at = job_of(args);
-    const size_t groups = (size_t)args->attr->group_norm.groups;
+    const size_t groups = groups_of(args);
     at.first = item * groups;
     rml_pool_run(args->pool, groups, 4, join_groups, &at);
 }
@@ -318,10 +332,57 @@ void rml_group_norm_apply(const rml_op_args *args, size_t item, const float *src
     rml_pool_run(args->pool, pixels, CHUNK_PIXELS, apply_pixels, &at);
 }
 
+// ---- any type -----------------------------------------------------------------------------------
+
+static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
+{
+    static const rml_op floats = {.signature = "rrrf>0"};
+    RML_TRY(rml_op_types(&floats, node, out, err));
+    return rml_op_given(node, 3) && *out != RML_F32
+               ? rml_fail(err, RML_ERR_UNSUPPORTED, "an offset to %s", rml_dtype_name(*out))
+               : RML_OK;
+}
+
+// Weights as if of x [N,groups,C/groups,places].
+static rml_tensor weights_of(const rml_op_args *args, int input, const rml_shape *split)
+{
+    const rml_tensor *w = rml_op_input(args, input);
+    if (!w)
+        return (rml_tensor){.rank = -1};
+    rml_tensor view = rml_tensor_typed(w->raw, w->dtype, split);
+    const bool of_groups = w->dim[0] == split->dim[1];
+    view.stride[0] = view.stride[3] = 0;
+    view.stride[1] = of_groups ? 1 : split->dim[2];
+    view.stride[2] = of_groups ? 0 : 1;
+    return view;
+}
+
+static void run_wide(const rml_op_args *args)
+{
+    const sizes s = sizes_of(args);
+    const size_t groups = groups_of(args);
+    if (s.items * s.channels * s.places == 0)
+        return;
+    const rml_shape split = {
+        4, {(int64_t)s.items, (int64_t)groups, (int64_t)(s.channels / groups), (int64_t)s.places}};
+    const rml_norm_rows norm = {.rows = s.items * groups,
+                                .count = s.channels / groups * s.places,
+                                .eps = (double)args->attr->group_norm.eps,
+                                .gamma = weights_of(args, 1, &split),
+                                .beta = weights_of(args, 2, &split)};
+    rml_norm_rows_run(args, &norm);
+}
+
+static const rml_algorithm algorithms[] = {{.name = "block-moments",
+                                            .accepts = rml_norm_is_f32,
+                                            .scratch_bytes = scratch_bytes,
+                                            .run = run},
+                                           {.name = "widened", .run = run_wide}};
+
 const rml_op rml_op_group_norm = {.name = "group_norm",
                                   .inputs = {1, 4},
                                   .layout = RML_OP_FOLLOW,
                                   .in_place = true,
+                                  .types = types,
                                   .infer = infer,
-                                  .algorithms =
-                                      RML_ONE_WAY_IN("block-moments", scratch_bytes, run)};
+                                  .algorithms = algorithms};

@@ -1,6 +1,8 @@
 // Norms of images a pixel at a time: batch norm that was not folded, L2 and layer normalisation
-// over channels. Inputs behind the image are vectors with a number a channel.
-#include "ops/op.h"
+// over channels. Inputs behind the image are vectors with a number a channel. Batch norm takes any
+// value of two or more dimensions and any float type, a plane at a time.
+#include "ops/elementwise/widen.h"
+#include "ops/norm/norm_rows.h"
 
 #include "tensor/size.h"
 
@@ -8,12 +10,12 @@
 
 #define CHUNK_FLOATS 16384 // of the pixels a worker takes at a time
 
-static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
+static rml_status infer_any(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     const rml_shape *x = &node->shape[0];
-    if (x->rank != 4)
-        return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
+    if (x->rank < 2)
+        return rml_fail(err, RML_ERR_SHAPE, "input is %s, which has no channels",
                         rml_shape_text(x, a));
     for (int k = 1; k < node->in_count; k++)
         if (rml_op_given(node, k) &&
@@ -22,6 +24,15 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
                             rml_shape_text(&node->shape[k], b), rml_shape_text(x, a));
     *out = *x;
     return RML_OK;
+}
+
+static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    return node->shape[0].rank == 4
+               ? infer_any(node, out, err)
+               : rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 4 dimensions",
+                          rml_shape_text(&node->shape[0], text));
 }
 
 // The vector of an absent input: NULL.
@@ -79,26 +90,73 @@ static void batch_norm_pixel(const rml_op_args *args, size_t channels, const flo
     args->kernels->binary[RML_BINARY_ADD](dst, shift, dst, channels);
 }
 
+// A scale and a shift.
+static void channel_factors(const rml_op_args *args, size_t c, double factors[2])
+{
+    const double variance = rml_number_f64(&args->in[4], c);
+    factors[0] = rml_number_f64(&args->in[1], c) / sqrt(variance + args->attr->batch_norm.eps);
+    factors[1] = rml_number_f64(&args->in[2], c) - rml_number_f64(&args->in[3], c) * factors[0];
+}
+
 static void run_batch_norm(const rml_op_args *args)
 {
     float *scale = (float *)args->scratch;
     float *shift = (float *)(args->scratch + batch_norm_scratch(args) / 2);
-    for (int64_t c = 0; c < args->in[0].dim[1]; c++) {
-        const double factor = (double)args->in[1].data[c] /
-                              sqrt((double)args->in[4].data[c] + args->attr->batch_norm.eps);
-        scale[c] = (float)factor;
-        shift[c] = (float)((double)args->in[2].data[c] - (double)args->in[3].data[c] * factor);
+    for (size_t c = 0; c < (size_t)args->in[0].dim[1]; c++) {
+        double factors[2];
+        channel_factors(args, c, factors);
+        scale[c] = (float)factors[0];
+        shift[c] = (float)factors[1];
     }
     run_pixels(args, batch_norm_pixel);
 }
 
-const rml_op rml_op_batch_norm = {
-    .name = "batch_norm",
-    .inputs = {5, 5},
-    .layout = RML_OP_CHANNELS_LAST,
-    .in_place = true,
-    .infer = infer,
-    .algorithms = RML_ONE_WAY_IN("scale-shift", batch_norm_scratch, run_batch_norm)};
+static void some_planes(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *in = &args->in[0];
+    const size_t count = rml_tensor_span(in, 2, in->rank);
+    (void)worker;
+    for (size_t plane = begin; plane < end; plane++) {
+        double factors[2], x[RML_WIDEN_COUNT];
+        channel_factors(args, plane % (size_t)in->dim[1], factors);
+        for (size_t done = 0, some; done < count; done += some) {
+            some = rml_min_size(RML_WIDEN_COUNT, count - done);
+            rml_read_f64(in, plane * count + done, x, some);
+            for (size_t i = 0; i < some; i++)
+                x[i] = x[i] * factors[0] + factors[1];
+            rml_write_f64(&args->out[0], plane * count + done, x, some);
+        }
+    }
+}
+
+static void run_planes(const rml_op_args *args)
+{
+    rml_op_args copy = *args;
+    rml_pool_run(args->pool, rml_tensor_span(&args->in[0], 0, 2), 1, some_planes, &copy);
+}
+
+static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
+{
+    (void)attr;
+    for (int k = 0; k < in_count; k++)
+        if (in[k].dtype != RML_F32)
+            return false;
+    return in[0].shape.rank == 4;
+}
+
+static const rml_algorithm batch_norm_algorithms[] = {
+    {.name = "scale-shift", .scratch_bytes = batch_norm_scratch, .run = run_batch_norm},
+    {.name = "planes", .generic = true, .run = run_planes}};
+
+const rml_op rml_op_batch_norm = {.name = "batch_norm",
+                                  .inputs = {5, 5},
+                                  .layout = RML_OP_CHANNELS_LAST,
+                                  .takes_images = takes_images,
+                                  .in_place = true,
+                                  .signature = "r>0",
+                                  .infer = infer_any,
+                                  .algorithms = batch_norm_algorithms};
 
 // ---- L2 normalisation: y = x / (sqrt(sum over c of x^2) + eps) * scale[c] --------------------
 

@@ -220,15 +220,6 @@ static void f32_rows(void *context, size_t begin, size_t end, int worker)
 
 // ---- any type -----------------------------------------------------------------------------------
 
-static void fill(rml_widen *chunk, rml_wide wide, double number, int64_t whole, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (wide == RML_WIDE_F64)
-            chunk->f64[i] = number;
-        else
-            chunk->i64[i] = whole;
-}
-
 // What joined with anything leaves it as it is.
 static void fill_identity(const job *at, rml_widen *chunk, size_t count)
 {
@@ -236,13 +227,14 @@ static void fill_identity(const job *at, rml_widen *chunk, size_t count)
     const bool is_signed =
         dtype == RML_I8 || dtype == RML_I16 || dtype == RML_I32 || dtype == RML_I64;
     const int bits = dtype == RML_BOOL ? 1 : 8 * (int)rml_dtype_size(dtype);
-    const uint64_t top = UINT64_MAX >> (64 - bits + is_signed);
-    if (at->kind == RML_REDUCE_MAX)
-        fill(chunk, at->wide, -INFINITY, is_signed ? -(int64_t)top - 1 : 0, count);
-    else if (at->kind == RML_REDUCE_MIN)
-        fill(chunk, at->wide, INFINITY, (int64_t)top, count);
-    else
-        fill(chunk, at->wide, at->kind == RML_REDUCE_PROD, at->kind == RML_REDUCE_PROD, count);
+    const int64_t top = (int64_t)(UINT64_MAX >> (64 - bits + is_signed));
+    const bool most = at->kind == RML_REDUCE_MAX, least = at->kind == RML_REDUCE_MIN;
+    const int rest = at->kind == RML_REDUCE_PROD;
+    for (size_t i = 0; i < count; i++)
+        if (at->wide == RML_WIDE_F64)
+            chunk->f64[i] = most ? (double)-INFINITY : least ? (double)INFINITY : rest;
+        else
+            chunk->i64[i] = most ? (is_signed ? -top - 1 : 0) : least ? top : rest;
 }
 
 static void join_f64(rml_reduce_kind kind, double *into, const double *from, size_t count)
@@ -395,10 +387,7 @@ static void run_wide(const rml_op_args *args)
 static void run_f32(const rml_op_args *args)
 {
     const job at = make_job(args);
-    if (!at.count)
-        run_job(&at, wide_part);
-    else
-        run_job(&at, at.rows ? f32_rows : f32_slices);
+    run_job(&at, !at.count ? wide_part : at.rows ? f32_rows : f32_slices);
 }
 
 static const rml_algorithm reduce_algorithms[] = {

@@ -174,7 +174,7 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
     if (strcmp(op, "layer_norm") == 0 || strcmp(op, "channel_norm") == 0) {
         const bool channels = op[0] == 'c';
         const rml_layer_norm_attr attr = {channels ? 0 : (int)golden_int(at, "axis"), (float)eps,
-                                          golden_int(at, "rms")};
+                                          golden_int(at, "rms"), false};
         return (channels ? rml_graph_channel_norm : rml_graph_layer_norm)(graph, in[0], in[1],
                                                                           in[2], &attr, "op");
     }
