@@ -22,7 +22,7 @@ STEPS = {
     "asan": (preset("asan"),
              "the same C tests under AddressSanitizer and UndefinedBehaviorSanitizer"),
     "portable": (preset("portable"), "portable C without threads, libav and stb"),
-    "tsan": (preset("tsan", "-R", "thread|session|graph_random"),
+    "tsan": (preset("tsan", "-R", "thread|session|graph_random", env=SLOW),
              "ThreadSanitizer on what uses threads"),
     "clang": (preset("fuzz"),
               "clang: warnings are errors, C tests, fuzz targets over their corpus"),
