@@ -7,6 +7,8 @@
 // the block itself, and joined in double. So the memory is read once for them, large means cost no
 // digits, and the bits do not depend on threads or on the batch.
 #include "ops/norm/group_norm.h"
+
+#include "ops/elementwise/widen.h"
 #include "ops/norm/norm_rows.h"
 
 #include "tensor/size.h"
@@ -203,7 +205,7 @@ static moments join(const job *at, size_t item, size_t first, size_t channels)
 static double weight_at(const job *at, int input, size_t channel, double absent)
 {
     const rml_tensor *w = rml_op_input(at->args, input);
-    return w ? (double)w->data[channel * (size_t)w->dim[0] / at->s.channels] : absent;
+    return w ? rml_number_f64(w, channel * (size_t)w->dim[0] / at->s.channels) : absent;
 }
 
 // Turns the moments of each group into a scale and a shift for each channel.
@@ -373,8 +375,14 @@ static void run_wide(const rml_op_args *args)
     rml_norm_rows_run(args, &norm);
 }
 
+// Images, and an activation, are for the first one, whatever type the weights are of.
+static bool is_f32(const rml_op_args *args)
+{
+    return args->in[0].dtype == RML_F32;
+}
+
 static const rml_algorithm algorithms[] = {{.name = "block-moments",
-                                            .accepts = rml_norm_is_f32,
+                                            .accepts = is_f32,
                                             .scratch_bytes = scratch_bytes,
                                             .run = run},
                                            {.name = "widened", .run = run_wide}};

@@ -106,7 +106,9 @@ static void run_wide(const rml_op_args *args)
 {
     const rml_layer_norm_attr *attr = &args->attr->layer_norm;
     const size_t count = row_count(args);
-    const rml_norm_rows norm = {.rows = count ? rml_tensor_count(&args->in[0]) / count : 0,
+    const int axis = attr->axis < 0 ? attr->axis + args->in[0].rank : attr->axis;
+    // An empty row has moments, too: NaN.
+    const rml_norm_rows norm = {.rows = rml_tensor_span(&args->in[0], 0, axis),
                                 .count = count,
                                 .eps = (double)attr->eps,
                                 .rms = attr->rms,

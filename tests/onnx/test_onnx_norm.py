@@ -127,6 +127,36 @@ def test_layer_norm(program, tmp_path, dims, axis, dtype, shapes, weights, opera
         check(ours, want, np.float32 if dtype is np.float16 else dtype, 16)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_moments_of_empty_rows(program, tmp_path, dtype):
+    given = {"x": np.zeros((2, 3, 0), dtype), "scale": np.zeros(0, dtype)}
+    node = helper.make_node("LayerNormalization", list(given), ["y", "mean", "inverse"])
+    narrow = np.float32 if dtype is np.float16 else dtype
+    outputs = {"y": element(dtype), "mean": element(narrow), "inverse": element(narrow)}
+    made = onnx_run.model([node], given, outputs)
+    y, mean, inverse = onnx_run.run(program, tmp_path, made, given)
+    assert y.shape == (2, 3, 0) and mean.shape == inverse.shape == (2, 3, 1)
+    assert np.isnan(mean).all() and np.isnan(inverse).all()
+
+
+@pytest.mark.parametrize("operator", ["GroupNormalization", "InstanceNormalization"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_weights_of_another_type(program, tmp_path, operator, dtype):
+    """Behind a convolution, so that the image has channels last, and with an activation."""
+    given = {"x": random((2, 6, 5, 7), 1, np.float32), "w": random((6, 6, 1, 1), 2, np.float32),
+             "scale": random(6, 3, dtype), "bias": random(6, 4, dtype)}
+    group = operator[0] == "G"
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"]),
+             helper.make_node(operator, ["c", "scale", "bias"], ["n"],
+                              **({"num_groups": 3} if group else {})),
+             helper.make_node("Relu", ["n"], ["y"])]
+    made = onnx_run.model(nodes, given, {"y": element(np.float32)}, 22)
+    (y,) = onnx_run.run(program, tmp_path, made, given)
+    x, w, scale, bias = (wide(v) for v in given.values())
+    want = F.group_norm(F.conv2d(x, w), 3 if group else 6, scale, bias, float(np.float32(1e-5)))
+    check(y, want.relu(), np.float32, 32)
+
+
 @pytest.mark.parametrize("shapes", onnx_run.SHAPES)
 @pytest.mark.parametrize("p,axis", itertools.product([1, 2], [-1, 0, 1]))
 @pytest.mark.parametrize("dtype", DTYPES)
