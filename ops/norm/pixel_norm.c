@@ -1,6 +1,6 @@
 // Norms of images a pixel at a time: batch norm that was not folded, L2 and layer normalisation
 // over channels. Inputs behind the image are vectors with a number a channel. Batch norm takes any
-// value of two or more dimensions and any float type, a plane at a time.
+// value of two or more dimensions and any float type.
 #include "ops/elementwise/widen.h"
 #include "ops/norm/norm_rows.h"
 
@@ -111,29 +111,52 @@ static void run_batch_norm(const rml_op_args *args)
     run_pixels(args, batch_norm_pixel);
 }
 
-static void some_planes(void *context, size_t begin, size_t end, int worker)
+typedef struct planes_job {
+    const rml_op_args *args;
+    rml_tensor scale, shift; // as if of x [N,C,places], or of x [N,C]
+} planes_job;
+
+static void some_elements(void *context, size_t begin, size_t end, int worker)
 {
-    const rml_op_args *args = context;
-    const rml_tensor *in = &args->in[0];
-    const size_t count = rml_tensor_span(in, 2, in->rank);
+    const planes_job *job = context;
     (void)worker;
-    for (size_t plane = begin; plane < end; plane++) {
-        double factors[2], x[RML_WIDEN_COUNT];
-        channel_factors(args, plane % (size_t)in->dim[1], factors);
-        for (size_t done = 0, some; done < count; done += some) {
-            some = rml_min_size(RML_WIDEN_COUNT, count - done);
-            rml_read_f64(in, plane * count + done, x, some);
-            for (size_t i = 0; i < some; i++)
-                x[i] = x[i] * factors[0] + factors[1];
-            rml_write_f64(&args->out[0], plane * count + done, x, some);
-        }
+    for (size_t at = begin, some; at < end; at += some) {
+        rml_widen scale, shift;
+        double x[RML_WIDEN_COUNT];
+        some = rml_min_size(RML_WIDEN_COUNT, end - at);
+        rml_read_f64(&job->args->in[0], at, x, some);
+        rml_widen_read(&job->scale, at, some, RML_WIDE_F64, &scale);
+        rml_widen_read(&job->shift, at, some, RML_WIDE_F64, &shift);
+        for (size_t i = 0; i < some; i++)
+            x[i] = x[i] * scale.f64[i] + shift.f64[i];
+        rml_write_f64(&job->args->out[0], at, x, some);
     }
+}
+
+static size_t planes_scratch(const rml_op_args *args)
+{
+    return rml_aligned_bytes((size_t)args->in[0].dim[1], 2 * sizeof(double));
 }
 
 static void run_planes(const rml_op_args *args)
 {
-    rml_op_args copy = *args;
-    rml_pool_run(args->pool, rml_tensor_span(&args->in[0], 0, 2), 1, some_planes, &copy);
+    const rml_tensor *x = &args->in[0];
+    const size_t channels = (size_t)x->dim[1], places = rml_tensor_span(x, 2, x->rank);
+    double *scale = (double *)(void *)args->scratch, *shift = scale + channels;
+    rml_tensor view = {.raw = scale,
+                       .dtype = RML_F64,
+                       .rank = places == 1 ? 2 : 3,
+                       .dim = {x->dim[0], x->dim[1], (int64_t)places},
+                       .stride = {0, 1, 0}};
+    planes_job job = {args, view, view};
+    job.shift.raw = shift;
+    for (size_t c = 0; c < channels; c++) {
+        double factors[2];
+        channel_factors(args, c, factors);
+        scale[c] = factors[0];
+        shift[c] = factors[1];
+    }
+    rml_pool_run(args->pool, rml_tensor_count(x), 64 * RML_WIDEN_COUNT, some_elements, &job);
 }
 
 static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
@@ -147,7 +170,7 @@ static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_cou
 
 static const rml_algorithm batch_norm_algorithms[] = {
     {.name = "scale-shift", .scratch_bytes = batch_norm_scratch, .run = run_batch_norm},
-    {.name = "planes", .generic = true, .run = run_planes}};
+    {.name = "planes", .generic = true, .scratch_bytes = planes_scratch, .run = run_planes}};
 
 const rml_op rml_op_batch_norm = {.name = "batch_norm",
                                   .inputs = {5, 5},
