@@ -10,6 +10,7 @@
 #include "ops/matmul/matmul.h"
 
 #include "kernels/pack.h"
+#include "ops/elementwise/nd_iterator.h"
 #include "ops/elementwise/widen.h"
 #include "ops/matmul/bf16.h"
 #include "ops/matmul/pack_weight.h"
@@ -211,9 +212,9 @@ static int64_t cols_of(const rml_op_args *args)
     return args->in[B].dim[args->attr->matmul.transpose_b ? 0 : 1];
 }
 
-static bool packs(const rml_matmul_attr *matmul, const rml_shape *b)
+static bool packs(const rml_shape *b)
 {
-    return !matmul->transpose_a && b->rank == 2 && b->dim[0] > 0 && b->dim[1] > 0;
+    return b->rank == 2 && b->dim[0] > 0 && b->dim[1] > 0;
 }
 
 // Whether c is one number a column, as the kernel adds them.
@@ -227,13 +228,13 @@ static bool is_bias(const rml_matmul_attr *matmul, const rml_shape *b, const rml
 
 bool rml_matmul_fuses(const rml_matmul_attr *matmul, const rml_shape *b, const rml_shape *c)
 {
-    return packs(matmul, b) && (!c || is_bias(matmul, b, c));
+    return packs(b) && (!c || is_bias(matmul, b, c));
 }
 
 static bool accepts(const rml_op_args *args)
 {
     const rml_shape b = rml_tensor_shape(&args->in[B]);
-    return is_f32(args) && rml_op_constant(args, B) && packs(&args->attr->matmul, &b);
+    return is_f32(args) && rml_op_constant(args, B) && packs(&b);
 }
 
 // Rows of a matrix that is all of an item meet the weights once: what bf16 saves there is little.
@@ -294,6 +295,24 @@ static rml_tensor as_pixels(const rml_tensor *tensor)
                         .stride = {pixels * channels, 1, pixels * channels, channels}};
 }
 
+// The first operand with its rows in order: itself, or to be copied to `memory`.
+static rml_tensor rows_of(const rml_op_args *args, rml_tensor *view, void *memory)
+{
+    *view = args->in[A];
+    if (!args->attr->matmul.transpose_a)
+        return *view;
+    swap_last(view);
+    const rml_shape shape = rml_tensor_shape(view);
+    return rml_tensor_typed(memory, view->dtype, &shape);
+}
+
+static size_t turned_bytes(const rml_op_args *args)
+{
+    return args->attr->matmul.transpose_a
+               ? rml_aligned_bytes(rml_tensor_count(&args->in[A]), sizeof(float))
+               : 0;
+}
+
 static size_t gemm_bytes(const rml_op_args *args)
 {
     return rml_igemm_scratch_bytes(gemm_of(args), args->threads, 1, (size_t)depth_of(args));
@@ -301,13 +320,18 @@ static size_t gemm_bytes(const rml_op_args *args)
 
 static size_t packed_scratch(const rml_op_args *args)
 {
-    const rml_tensor in = as_pixels(&args->in[0]);
-    return rml_sat_add(gemm_bytes(args), rml_runs_bf16(args) ? rml_bf16_image_bytes(args, &in) : 0);
+    rml_tensor view;
+    const rml_tensor rows = rows_of(args, &view, NULL), in = as_pixels(&rows);
+    return rml_sat_add(rml_sat_add(gemm_bytes(args), turned_bytes(args)),
+                       rml_runs_bf16(args) ? rml_bf16_image_bytes(args, &in) : 0);
 }
 
 static void run_packed(const rml_op_args *args)
 {
-    rml_tensor in = as_pixels(&args->in[A]), residual = {.rank = -1};
+    char *scratch = args->scratch + gemm_bytes(args);
+    rml_tensor view, residual = {.rank = -1};
+    const rml_tensor rows = rows_of(args, &view, scratch);
+    rml_tensor in = as_pixels(&rows);
     const rml_tensor *c = rml_op_input(args, C);
     const rml_shape b = rml_tensor_shape(&args->in[B]),
                     c_shape = c ? rml_tensor_shape(c) : (rml_shape){0};
@@ -315,8 +339,10 @@ static void run_packed(const rml_op_args *args)
     const rml_tensor out = as_pixels(&args->out[0]);
     if (rml_op_input(args, RESIDUAL))
         residual = as_pixels(&args->in[RESIDUAL]);
+    if (args->attr->matmul.transpose_a)
+        rml_copy_view(args, &view, &rows);
     if (rml_runs_bf16(args))
-        in = rml_bf16_image(args, &in, args->scratch + gemm_bytes(args));
+        in = rml_bf16_image(args, &in, scratch + turned_bytes(args));
     const rml_igemm product = {.window = rml_window_row(1, 1, out.dim[3]),
                                .in = &in,
                                .out = &out,

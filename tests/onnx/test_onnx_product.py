@@ -78,6 +78,24 @@ def test_gemm(program, tmp_path, turn, c, constant):
     np.testing.assert_allclose(y, want, rtol=0, atol=20 * EPSILON)
 
 
+@pytest.mark.parametrize("turn", [0, 1])
+def test_gemm_of_a_turned_matrix_is_packed(program, tmp_path, turn):
+    """A constant matrix is packed once, however the other one lies, and its sums are fused."""
+    a, b, c, more = random(7, 5), random(*((6, 7), (7, 6))[1 - turn], seed=2), random(6), random(5, 6)
+    nodes = [helper.make_node("Gemm", ["a", "b", "c"], ["g"], alpha=0.5, transA=1, transB=turn),
+             helper.make_node("Add", ["g", "more"], ["sum"]),
+             helper.make_node("Relu", ["sum"], ["y"])]  # fmt: skip
+    inputs = {"a": a, "more": more}
+    made = onnx_run.model(nodes, inputs, {"y": FLOAT}, 13, {"b": b, "c": c})
+    (y,) = onnx_run.run(program, tmp_path, made, inputs)
+    want = 0.5 * (a.T.astype(np.float64) @ (b.T if turn else b)) + c + more
+    np.testing.assert_allclose(y, np.maximum(want, 0), rtol=0, atol=20 * EPSILON)
+    told = program.run("exec", tmp_path / "model.onnx", "--input", f"a={tmp_path}/in-0.npy",
+                       "--input", f"more={tmp_path}/in-1.npy", "--output",
+                       f"y={tmp_path}/out.npy", "--profile").stderr  # fmt: skip
+    assert "packed-gemm" in told and "all 1 nodes" in told, told
+
+
 EINSUMS = [
     ("ij,jk", [(3, 4), (4, 5)]),
     ("bhqd,bhkd->bhqk", [(2, 3, 5, 7), (2, 3, 4, 7)]),
