@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const rml_pass *rml_pass_at(size_t index)
+// The ordered table; NULL past the end.
+static const rml_pass *pass_at(size_t index)
 {
     static const rml_pass passes[] = {
         {"fold_const", false, rml_pass_fold_const},
@@ -34,9 +35,9 @@ static rml_status check_names(const char *list, rml_error *err)
     while (list && *list) {
         const size_t item = strcspn(list, ",");
         bool known = false;
-        for (size_t i = 0; rml_pass_at(i); i++)
-            known = known || (strlen(rml_pass_at(i)->name) == item && !rml_pass_at(i)->required &&
-                              strncmp(list, rml_pass_at(i)->name, item) == 0);
+        for (size_t i = 0; pass_at(i); i++)
+            known = known || (strlen(pass_at(i)->name) == item && !pass_at(i)->required &&
+                              strncmp(list, pass_at(i)->name, item) == 0);
         if (!known)
             return rml_fail(err, RML_ERR_ARG, "there is no pass \"%.*s\" that can be switched off",
                             (int)item, list);
@@ -58,8 +59,8 @@ rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log
     RML_TRY(check_names(disabled, err));
     for (rml_graph *inside = graph->inside; inside; inside = inside->next)
         RML_TRY(rml_passes_run(inside, disabled, log, log_user, err));
-    for (size_t i = 0; rml_pass_at(i); i++) {
-        const rml_pass *pass = rml_pass_at(i);
+    for (size_t i = 0; pass_at(i); i++) {
+        const rml_pass *pass = pass_at(i);
         size_t changed = 0;
         if (name_listed(disabled, pass->name))
             continue;

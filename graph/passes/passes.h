@@ -11,9 +11,6 @@ typedef struct rml_pass {
     rml_status (*run)(rml_graph *graph, size_t *changed, rml_error *err);
 } rml_pass;
 
-// The ordered table; NULL past the end.
-const rml_pass *rml_pass_at(size_t index);
-
 // Runs all passes but those named in `disabled` (comma separated, or NULL); an unknown name is an
 // error. The graph is validated after each. `log` (may be NULL) hears how much each pass changed.
 rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log, void *log_user,

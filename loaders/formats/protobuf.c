@@ -187,10 +187,3 @@ float rml_protobuf_f32(uint64_t value)
     memcpy(&number, &bits, sizeof number);
     return number;
 }
-
-double rml_protobuf_f64(uint64_t value)
-{
-    double number;
-    memcpy(&number, &value, sizeof number);
-    return number;
-}

@@ -67,8 +67,7 @@ rml_status rml_protobuf_numbers(const rml_protobuf *message, const rml_protobuf_
 rml_status rml_protobuf_number(rml_protobuf *numbers, rml_protobuf_wire wire, uint64_t *value,
                                rml_error *err);
 
-// A number as the types float and double of the schema mean it.
+// A number as the type float of the schema means it.
 float rml_protobuf_f32(uint64_t value);
-double rml_protobuf_f64(uint64_t value);
 
 #endif

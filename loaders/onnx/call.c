@@ -43,8 +43,9 @@ rml_fact rml_onnx_fact(const rml_onnx_call *call, int index)
 
 // ---- attributes ---------------------------------------------------------------------------------
 
-const rml_onnx_attribute *rml_onnx_resolve(const rml_onnx_importer *importer,
-                                           const rml_onnx_attribute *attribute)
+// The attribute, followed through calls of functions; NULL where absent.
+static const rml_onnx_attribute *resolve(const rml_onnx_importer *importer,
+                                         const rml_onnx_attribute *attribute)
 {
     const rml_onnx_frame *frame = importer->frame;
     while (attribute && attribute->reference && frame) {
@@ -64,7 +65,7 @@ static const rml_onnx_attribute *find(rml_onnx_call *call, const char *name)
     for (size_t i = 0; i < call->node->attribute_count; i++)
         if (strcmp(call->node->attribute[i].name, name) == 0) {
             call->asked[i / 64] |= (uint64_t)1 << (i % 64);
-            return rml_onnx_resolve(call->importer, &call->node->attribute[i]);
+            return resolve(call->importer, &call->node->attribute[i]);
         }
     return NULL;
 }
@@ -83,7 +84,7 @@ static const rml_onnx_attribute *find_kind(rml_onnx_call *call, const char *name
 
 bool rml_onnx_has(const rml_onnx_call *call, const char *name)
 {
-    return rml_onnx_resolve(call->importer, rml_onnx_find_attribute(call->node, name)) != NULL;
+    return resolve(call->importer, rml_onnx_find_attribute(call->node, name)) != NULL;
 }
 
 void rml_onnx_ignore(rml_onnx_call *call, const char *name)

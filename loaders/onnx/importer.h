@@ -73,8 +73,4 @@ rml_status rml_onnx_import_body(rml_onnx_importer *importer, const rml_onnx_grap
 rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node *node,
                                 const rml_value_id *in, const char *reason);
 
-// The attribute, followed through calls of functions; NULL where absent.
-const rml_onnx_attribute *rml_onnx_resolve(const rml_onnx_importer *importer,
-                                           const rml_onnx_attribute *attribute);
-
 #endif

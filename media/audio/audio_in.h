@@ -25,14 +25,12 @@ const rml_audio_info *rml_audio_in_info(const rml_audio_in *in);
 
 // Up to `capacity` samples at the native rate into `mono`; *count = 0 at the end. Integers are
 // scaled as libsndfile does (int16 / 32768, (uint8 - 128) / 128, int32 / 2^31), and channels are
-// averaged in float. Damaged packets are skipped and counted; a file that is cut ends early.
+// averaged in float. Damaged packets are skipped; a file that is cut ends early.
 rml_status rml_audio_in_read(rml_audio_in *in, float *mono, size_t capacity, size_t *count,
                              rml_error *err);
 
 // Starts again from the first sample by opening the file anew.
 rml_status rml_audio_in_rewind(rml_audio_in *in, rml_error *err);
-
-int64_t rml_audio_in_damaged_packets(const rml_audio_in *in);
 
 void rml_audio_in_close(rml_audio_in **in);
 

@@ -110,11 +110,6 @@ const rml_audio_info *rml_audio_in_info(const rml_audio_in *in)
     return &in->info;
 }
 
-int64_t rml_audio_in_damaged_packets(const rml_audio_in *in)
-{
-    return in->source.damaged;
-}
-
 rml_status rml_audio_in_rewind(rml_audio_in *in, rml_error *err)
 {
     rml_av_source_close(&in->source);

@@ -15,7 +15,8 @@ int rml_colour_guess_matrix(int width, int height)
     return hd ? RML_COLOUR_BT709 : RML_COLOUR_BT601;
 }
 
-enum AVPixelFormat rml_colour_plain_format(enum AVPixelFormat format)
+// The format without the deprecated "J" that stood for full range.
+static enum AVPixelFormat plain_format(enum AVPixelFormat format)
 {
     switch (format) {
     case AV_PIX_FMT_YUVJ411P:
@@ -43,8 +44,7 @@ rml_colour rml_colour_of_frame(const AVFrame *frame)
 {
     enum AVPixelFormat format = frame->format;
     rml_colour colour = {frame->color_primaries, frame->color_trc, frame->colorspace,
-                         frame->color_range == AVCOL_RANGE_JPEG ||
-                             rml_colour_plain_format(format) != format};
+                         frame->color_range == AVCOL_RANGE_JPEG || plain_format(format) != format};
     // RGB has no matrix and no range; what is said then is what a coded copy of it should use.
     if (is_rgb(format))
         colour.full_range = false;
@@ -62,8 +62,8 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
     // Without the flags chroma is halved on the way and sums are cut instead of rounded.
     int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
     struct SwsContext *sws =
-        sws_getContext(src_width, src_height, rml_colour_plain_format(src_format), dst_width,
-                       dst_height, rml_colour_plain_format(dst_format), flags, NULL, NULL, NULL);
+        sws_getContext(src_width, src_height, plain_format(src_format), dst_width, dst_height,
+                       plain_format(dst_format), flags, NULL, NULL, NULL);
     if (!sws)
         return NULL;
     const int *coded = sws_getCoefficients(colour->matrix); // numbered as in H.273 too

@@ -15,9 +15,6 @@ int rml_colour_guess_matrix(int width, int height);
 // What `frame` states, its matrix guessed where it states none.
 rml_colour rml_colour_of_frame(const AVFrame *frame);
 
-// The format without the deprecated "J" that stood for full range.
-enum AVPixelFormat rml_colour_plain_format(enum AVPixelFormat format);
-
 // A converter between a coded picture and BGR24 of the same or another size, with exact rounding.
 // `to_bgr` tells the direction; `colour` describes the coded side. NULL when there is none.
 struct SwsContext *rml_colour_converter(int src_width, int src_height,

@@ -9,8 +9,8 @@
 #include "kernels/winograd.h"
 #include "tensor/size.h"
 
-rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_shape *out,
-                                   rml_error *err)
+static rml_status check_residual(const rml_shape *in, int in_count, const rml_shape *out,
+                                 rml_error *err)
 {
     char a[RML_SHAPE_TEXT_BYTES], b[RML_SHAPE_TEXT_BYTES];
     if (in_count > 3 && in[3].rank >= 0 && !rml_shapes_agree(&in[3], out))
@@ -51,7 +51,7 @@ rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in
         (in[bias].rank != 1 || !rml_dims_agree(in[bias].dim[0], out->dim[1])))
         return rml_fail(err, RML_ERR_SHAPE, "bias is %s, expected (%lld)",
                         rml_shape_text(&in[bias], x_text), (long long)out->dim[1]);
-    return bias == 2 ? rml_conv_check_residual(in, in_count, out, err) : RML_OK;
+    return bias == 2 ? check_residual(in, in_count, out, err) : RML_OK;
 }
 
 rml_status rml_conv_infer_node(const rml_op_node *node, bool transposed, rml_shape *out,

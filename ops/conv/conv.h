@@ -4,8 +4,6 @@
 
 #include "ops/conv/window.h"
 
-rml_status rml_conv_check_residual(const rml_shape *in, int in_count, const rml_shape *out,
-                                   rml_error *err);
 // Shape rule by shapes alone, whose ranks are known; the bias is input `bias`. An input 3 behind it
 // is the residual.
 rml_status rml_conv_infer(const rml_conv_attr *conv, const rml_shape *in, int in_count, int bias,

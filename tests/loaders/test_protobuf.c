@@ -145,7 +145,7 @@ static void test_numbers(void)
     CHECK(strcmp(numbers_of("\x0D\1\0\0\0", 5, RML_PROTOBUF_VARINT), "!") == 0);
     CHECK_MSG(strstr(error.message, "dims at byte 1 is encoded as 4 bytes, not as a whole number"),
               "%s", error.message);
-    CHECK(rml_protobuf_f32(0x40490FDB) == 3.14159274f && rml_protobuf_f64(1ull << 62) == 2.0);
+    CHECK(rml_protobuf_f32(0x40490FDB) == 3.14159274f);
 }
 
 static void test_nesting(void)
