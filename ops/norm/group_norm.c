@@ -381,11 +381,9 @@ static bool is_f32(const rml_op_args *args)
     return args->in[0].dtype == RML_F32;
 }
 
-static const rml_algorithm algorithms[] = {{.name = "block-moments",
-                                            .accepts = is_f32,
-                                            .scratch_bytes = scratch_bytes,
-                                            .run = run},
-                                           {.name = "widened", .run = run_wide}};
+static const rml_algorithm algorithms[] = {
+    {.name = "block-moments", .accepts = is_f32, .scratch_bytes = scratch_bytes, .run = run},
+    {.name = "widened", .run = run_wide}};
 
 const rml_op rml_op_group_norm = {.name = "group_norm",
                                   .inputs = {1, 4},

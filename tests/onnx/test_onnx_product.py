@@ -81,7 +81,8 @@ def test_gemm(program, tmp_path, turn, c, constant):
 @pytest.mark.parametrize("turn", [0, 1])
 def test_gemm_of_a_turned_matrix_is_packed(program, tmp_path, turn):
     """A constant matrix is packed once, however the other one lies, and its sums are fused."""
-    a, b, c, more = random(7, 5), random(*((6, 7), (7, 6))[1 - turn], seed=2), random(6), random(5, 6)
+    a, b = random(7, 5), random(*((6, 7), (7, 6))[1 - turn], seed=2)
+    c, more = random(6), random(5, 6)
     nodes = [helper.make_node("Gemm", ["a", "b", "c"], ["g"], alpha=0.5, transA=1, transB=turn),
              helper.make_node("Add", ["g", "more"], ["sum"]),
              helper.make_node("Relu", ["sum"], ["y"])]  # fmt: skip
