@@ -18,6 +18,14 @@ static int64_t height_of(const rml_plan *plan, rml_value_id id)
     return plan->facts[id].shape.dim[2];
 }
 
+static bool is_f32(const rml_plan *plan, const rml_node *node)
+{
+    for (int k = 0; k < node->in_count; k++)
+        if (node->in[k] != RML_NO_VALUE && plan->facts[node->in[k]].dtype != RML_F32)
+            return false;
+    return true;
+}
+
 static bool conv_fits(const rml_plan *plan, const rml_graph *graph, const rml_node *node)
 {
     rml_window w;
@@ -90,10 +98,13 @@ static bool op_fits(const rml_plan *plan, const rml_graph *graph, const rml_node
     case RML_OP_CONV:
         return pixels && conv_fits(plan, graph, node);
     case RML_OP_RESIZE:
-        return pixels && !node->generic && rml_bands_repeats(plan, node, times);
+        // no further than its rows go, where another image gives the size
+        return pixels && !node->generic && rml_bands_repeats(plan, node, times) &&
+               out->dim[2] <= height_of(plan, node->in[0]) * times[0];
     case RML_OP_GROUP_NORM:
         // one channel lies in memory as planes do, whose blocks are others
-        return pixels && (node->in_count < 4 || node->in[3] == RML_NO_VALUE) && out->dim[1] > 1;
+        return pixels && (node->in_count < 4 || node->in[3] == RML_NO_VALUE) && out->dim[1] > 1 &&
+               is_f32(plan, node);
     case RML_OP_BINARY:
         return rml_shape_equal(&plan->facts[node->in[0]].shape, &plan->facts[node->in[1]].shape);
     case RML_OP_CONCAT:
@@ -101,8 +112,10 @@ static bool op_fits(const rml_plan *plan, const rml_graph *graph, const rml_node
     case RML_OP_PAD:
     case RML_OP_SLICE:
         return changes_nothing(plan, node);
+    case RML_OP_EXPAND: // what is not cut is the same for all images
+        return rml_bands_cuts(plan, node, 0) || plan->facts[node->in[0]].shape.rank < 4 ||
+               plan->facts[node->in[0]].shape.dim[0] == 1;
     case RML_OP_UNARY:
-    case RML_OP_EXPAND:
     case RML_OP_SPACE_TO_DEPTH:
     case RML_OP_DEPTH_TO_SPACE:
     case RML_OP_LAYOUT_TRANSFORM:

@@ -114,16 +114,16 @@ static size_t buffer_of(const rml_chooser *at, const rml_draft *d, rml_value_id 
     return id == RML_NO_VALUE ? NONE : at->plan->places[d->shares[id]].buffer;
 }
 
-// A convolution may write over what it adds, when nothing else reads that from then on: it reads
-// each pixel just before it writes it.
+// A convolution of images may write over what it adds, when nothing else reads that from then on:
+// it reads each pixel just before it writes it. Generic ones add at the end.
 static bool adds_in_place(const rml_chooser *at, const rml_draft *d, const rml_stage *stage,
                           size_t step)
 {
     const rml_node *node = node_of(at, step);
     const rml_value_id added = node->in_count > 3 ? node->in[3] : RML_NO_VALUE;
-    if (node->op != RML_OP_CONV || added == RML_NO_VALUE || d->bands.banded[added] ||
-        d->bands.banded[node->out] || rml_graph_is_output(at->graph, node->out) ||
-        rml_graph_is_output(at->graph, added) ||
+    if (node->op != RML_OP_CONV || node->generic || at->plan->steps[step].dynamic ||
+        added == RML_NO_VALUE || d->bands.banded[added] || d->bands.banded[node->out] ||
+        rml_graph_is_output(at->graph, node->out) || rml_graph_is_output(at->graph, added) ||
         at->graph->values[added].kind != RML_VALUE_ACTIVATION || at->plan->places[added].constant)
         return false;
     for (const rml_stage *s = stage; s < d->bands.stages + d->bands.stage_count; s++)

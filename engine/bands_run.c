@@ -122,9 +122,9 @@ static void compute(const sweep *at, size_t index, rml_rows rows)
     args.out = &out;
     args.scratch = at->block + at->plan->buffers[at->stage->scratch].offset;
     switch (node->op) {
-    case RML_OP_GROUP_NORM:
-        rml_group_norm_apply(&step->args, (size_t)at->image, in[0].data, out.data,
-                             (size_t)(out.dim[2] * out.dim[3]));
+    case RML_OP_GROUP_NORM: // of one image, where a sweep is for several that are made of it
+        rml_group_norm_apply(&step->args, step->args.in[0].dim[0] > 1 ? (size_t)at->image : 0,
+                             in[0].data, out.data, (size_t)(out.dim[2] * out.dim[3]));
         return;
     case RML_OP_PAD: // of nothing
     case RML_OP_SLICE:

@@ -53,6 +53,7 @@ typedef struct copying {
     const rml_binding *bound;
     const rml_tensor *inside;
     int64_t stride[RML_MAX_RANK]; // bytes, of the view
+    int64_t first[RML_MAX_RANK];  // place of the inside's first element in the port
     char *outside;
     bool store; // to the view; else from it
 } copying;
@@ -162,7 +163,8 @@ static void copy_rows(void *context, size_t begin, size_t end, int worker)
             rest /= (size_t)inside->dim[k];
             r.outside += at * (size_t)c->stride[k];
             r.inside += at * (size_t)inside->stride[k] * element;
-            r.channel = view->channels > 1 && view->channel_axis == k ? at : r.channel;
+            if (view->channels > 1 && view->channel_axis == k)
+                r.channel = at + (size_t)c->first[k];
         }
         if (view->dtype == inside->dtype && !view->channels)
             move(element, c->store ? r.outside : r.inside, c->store ? r.step : element,
@@ -185,6 +187,8 @@ void rml_binding_copy(const rml_binding *bound, const rml_shape *shape, int64_t 
     plain_strides(bound->view.dtype, shape, c.stride);
     if (bound->view.rank)
         memcpy(c.stride, bound->view.stride, sizeof c.stride);
+    c.first[0] = image;
+    c.first[2] = row;
     if (image || row)
         c.outside += image * c.stride[0] + row * c.stride[2];
     rml_pool_run(pool, count / columns, TASK / columns, copy_rows, &c);

@@ -41,7 +41,8 @@ static void place_concat(rml_plan *plan, const rml_node *node)
         return;
     for (int k = 0; k < node->in_count; k++) {
         const rml_value_id id = node->in[k];
-        if (movable(plan, id) && !plan->places[id].rigid) {
+        // Images of one channel are planes as well, and read and written as such.
+        if (movable(plan, id) && !plan->places[id].rigid && plan->facts[id].shape.dim[1] > 1) {
             plan->places[node->out].joined = true;
             plan->places[id].root = node->out;
             plan->places[id].root_offset = channel;

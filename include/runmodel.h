@@ -545,7 +545,8 @@ RML_API rml_status rml_session_prepare(rml_session *session, rml_error *err);
 // Where to write an input and read an output: contiguous, C order, of the port's element type, in
 // the session's memory, or what was bound and is used as it is. NULL when there is no such port,
 // nothing is prepared, the memory that is shared has moved since, what is bound is too small, or
-// each run copies the input from what is bound to it. An output that each run copies is here, too.
+// each run copies the input from what is bound to it. An output that each run copies is here, too,
+// but not an image that a run in bands copies band by band (see rml_session_bind_input): NULL.
 // An output whose shape only a run tells is NULL before the first run, and has a shape and a place
 // of its own after each, in memory of the session until the next run. `shape` may be NULL.
 RML_API void *rml_session_input(rml_session *session, const char *name, rml_shape *shape);
