@@ -243,17 +243,87 @@ static state pool_window(const pool_job *job, const taps *t, const double *plane
     return s;
 }
 
-static double finish(const rml_pool_attr *pool, const taps *t, const state *s, rml_dtype type)
+// What is the largest of nothing but padding: the smallest number of the type.
+static double smallest(rml_dtype type)
+{
+    return type == RML_I8 ? -128 : type == RML_U8 ? 0 : -INFINITY;
+}
+
+static double finish(const rml_pool_attr *pool, const taps *t, double value)
 {
     if (pool->kind == RML_POOL_AVERAGE) {
         const double count = pool->count_pad ? t->padded : (double)t->all;
-        return count > 0 ? s->value / count : 0;
+        return count > 0 ? value / count : 0;
     }
     if (pool->kind == RML_POOL_LP)
-        return pool->p == 1 ? s->value : pool->p == 2 ? sqrt(s->value) : pow(s->value, 1 / pool->p);
-    // Nothing but padding: the smallest number of the type.
-    return s->any ? s->value : type == RML_I8 ? -128 : type == RML_U8 ? 0 : -INFINITY;
+        return pool->p == 1 ? value : pool->p == 2 ? sqrt(value) : pow(value, 1 / pool->p);
+    return value;
 }
+
+// ---- without indices: a tap of all windows of a row at a time -----------------------------------
+
+static void join_row(const rml_pool_attr *pool, const double *src, int64_t step, int64_t count,
+                     double *row)
+{
+    if (pool->kind == RML_POOL_AVERAGE)
+        for (int64_t i = 0; i < count; i++)
+            row[i] += src[i * step];
+    else if (pool->kind == RML_POOL_MAX)
+        for (int64_t i = 0; i < count; i++)
+            row[i] = src[i * step] > row[i] || isnan(src[i * step]) ? src[i * step] : row[i];
+    else
+        for (int64_t i = 0; i < count; i++) {
+            const double x = src[i * step];
+            row[i] += pool->p == 1 ? fabs(x) : pool->p == 2 ? x * x : pow(fabs(x), pool->p);
+        }
+}
+
+// Few windows are not worth it, and one that is longer than the row would walk many taps for
+// nothing.
+static bool goes_by_rows(const pool_job *job)
+{
+    const int last = job->window.rank - 1;
+    return !job->args->attr->pool.indices && job->window.out[last] >= 4 &&
+           job->window.kernel[last] <= job->window.in[last];
+}
+
+// `at`: the first window of the row.
+static void pool_row(const pool_job *job, int64_t *at, const double *plane, double *row)
+{
+    const rml_pool_attr *pool = &job->args->attr->pool;
+    const rml_window *w = &job->window;
+    const int last = w->rank - 1;
+    const int64_t in = w->in[last], out = w->out[last], stride = w->stride[last];
+    const taps t = taps_at(w, at);
+    const size_t rows = rml_sizes_count(t.count, last);
+    int64_t tap[RML_MAX_SPATIAL] = {0};
+    for (int64_t i = 0; i < out; i++)
+        row[i] = pool->kind == RML_POOL_MAX ? smallest(job->args->in[0].dtype) : 0;
+    for (size_t k = 0; k < rows; k++, rml_sizes_next(t.count, last, tap)) {
+        int64_t offset = 0;
+        for (int i = 0; i < last; i++)
+            offset = offset * w->in[i] + t.first[i] + tap[i] * w->dilation[i];
+        for (int64_t j = 0; j < w->kernel[last]; j++) {
+            const int64_t column = j * w->dilation[last] - w->before[last]; // of the first window
+            const int64_t begin = column < 0 ? (-column + stride - 1) / stride : 0;
+            const int64_t end = below(column + begin * stride, stride, out - begin, in);
+            if (end > 0)
+                join_row(pool, plane + offset * in + column + begin * stride, stride, end,
+                         row + begin);
+        }
+    }
+    taps whole = {.all = 0}; // of the windows that no edge of the row cuts
+    for (at[last] = 0; at[last] < out && pool->kind != RML_POOL_MAX; at[last]++) {
+        const int64_t first = at[last] * stride - w->before[last];
+        const bool cut = first < 0 || first + (w->kernel[last] - 1) * w->dilation[last] >= in;
+        const taps here = cut || !whole.all ? taps_at(w, at) : whole;
+        row[at[last]] = finish(pool, &here, row[at[last]]);
+        if (!cut)
+            whole = here;
+    }
+}
+
+// ---- planes -------------------------------------------------------------------------------------
 
 static int64_t index_of(const pool_job *job, const state *s)
 {
@@ -278,13 +348,22 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     const rml_dtype type = args->in[0].dtype;
     double *plane = rml_op_worker(args, worker);
     double *result = plane + job->in_plane;
+    const bool by_rows = goes_by_rows(job);
     for (size_t item = begin; item < end; item++) {
         int64_t at[RML_MAX_SPATIAL] = {0};
         rml_read_f64(&args->in[0], item * job->in_plane, plane, job->in_plane);
-        for (size_t i = 0; i < job->out_plane; i++, rml_sizes_next(w->out, w->rank, at)) {
+        const size_t cols = (size_t)w->out[w->rank - 1];
+        for (size_t i = 0; by_rows && i < job->out_plane; i += cols) {
+            at[w->rank - 1] = 0;
+            pool_row(job, at, plane, result + i);
+            rml_sizes_next(w->out, w->rank - 1, at);
+        }
+        for (size_t i = 0; !by_rows && i < job->out_plane;
+             i++, rml_sizes_next(w->out, w->rank, at)) {
             const taps t = taps_at(w, at);
             const state s = pool_window(job, &t, plane);
-            result[i] = finish(&args->attr->pool, &t, &s, type);
+            const bool nothing = args->attr->pool.kind == RML_POOL_MAX && !s.any;
+            result[i] = nothing ? smallest(type) : finish(&args->attr->pool, &t, s.value);
             if (args->attr->pool.indices)
                 ((int64_t *)args->out[1].raw)[item * job->out_plane + i] =
                     (int64_t)(item * job->in_plane) + index_of(job, &s);
