@@ -24,11 +24,12 @@ static double sum_of(const rows_job *job, size_t row, bool squares, double mean)
     const size_t first = row * job->norm->count;
     double sum = 0;
     for (size_t done = 0, count; done < job->norm->count; done += count) {
-        double x[RML_WIDEN_COUNT];
+        double x[RML_WIDEN_COUNT], part = 0; // sums of sums keep more digits
         count = rml_min_size(RML_WIDEN_COUNT, job->norm->count - done);
         rml_read_f64(&job->args->in[0], first + done, x, count);
         for (size_t i = 0; i < count; i++)
-            sum += squares ? (x[i] - mean) * (x[i] - mean) : x[i];
+            part += squares ? (x[i] - mean) * (x[i] - mean) : x[i];
+        sum += part;
     }
     return sum;
 }

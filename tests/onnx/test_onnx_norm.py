@@ -139,6 +139,17 @@ def test_moments_of_empty_rows(program, tmp_path, dtype):
     assert np.isnan(mean).all() and np.isnan(inverse).all()
 
 
+def test_large_mean_of_many_doubles(program, tmp_path):
+    given = {"x": random((1, 1, 512, 512), 1, np.float64) + 1e4, "scale": np.ones(1),
+             "bias": np.zeros(1)}
+    node = helper.make_node("InstanceNormalization", list(given), ["y"])
+    (y,) = run_one(program, tmp_path, node, given)
+    x = given["x"].astype(np.longdouble)
+    x -= x.mean()
+    want = x / np.sqrt((x**2).mean() + np.float32(1e-5))
+    np.testing.assert_allclose(y, want.astype(np.float64), rtol=0, atol=2e-11)
+
+
 @pytest.mark.parametrize("operator", ["GroupNormalization", "InstanceNormalization"])
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_weights_of_another_type(program, tmp_path, operator, dtype):
