@@ -4,6 +4,11 @@
 
 #define ROUNDS 8       // of making up for gaps between buffers ...
 #define ROUND_SHARE 16 // ... by this part of the limit at least
+// Looks at a step of a stage or a pass: the search grows as the fourth power of the steps. Beyond
+// the first number what helps at all is taken for what helps most, beyond the second nothing more
+// is tried.
+#define MOST_FOR_BEST ((uint64_t)1 << 27)
+#define MOST_FOR_ANY ((uint64_t)1 << 28)
 
 typedef struct room {
     rml_draft draft;
@@ -98,7 +103,7 @@ static rml_status band_best(const rml_chooser *at, room *r, bool *found, rml_err
     RML_TRY(judge(at, r, true, err));
     const size_t excess = d->excess;
     const uint64_t macs = d->macs;
-    for (size_t i = 0; i < at->plan->step_count; i++) {
+    for (size_t i = 0; i < at->plan->step_count && r->draft.work < MOST_FOR_ANY; i++) {
         const rml_value_id id = node_of(at, i)->out;
         if (d->bands.banded[id] || !try_band(at, r, id))
             continue;
@@ -110,6 +115,8 @@ static rml_status band_best(const rml_chooser *at, room *r, bool *found, rml_err
             best = id;
         }
         memcpy(d->bands.banded, r->kept, bytes);
+        if (best != RML_NO_VALUE && r->draft.work > MOST_FOR_BEST)
+            break;
     }
     *found = best != RML_NO_VALUE;
     if (*found)

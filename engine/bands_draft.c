@@ -245,6 +245,7 @@ static void size_sweeps(const rml_chooser *at, rml_draft *d, int64_t *height, bo
             while (more) {
                 more = rml_bands_next(at->plan, at->graph, &d->bands, stage, low);
                 size_band(at, d, stage, height);
+                d->work += at->plan->step_count;
             }
         }
     }
@@ -288,5 +289,6 @@ rml_status rml_bands_judge(const rml_chooser *at, rml_draft *d, unsigned char *m
 {
     make_stages(at, d, marks);
     set_lifetimes(at, d);
+    d->work += (uint64_t)d->bands.stage_count * at->plan->step_count;
     return set_sizes(at, d, height, trial, err);
 }

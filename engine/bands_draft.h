@@ -14,6 +14,7 @@ typedef struct rml_draft {
     rml_value_id *shares; // value whose buffer this one's is, for each value
     uint64_t macs;
     size_t excess; // bytes over the limit, of all stages together
+    uint64_t work; // looks at a step, of all judgements
 } rml_draft;
 
 typedef struct rml_chooser {
