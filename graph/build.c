@@ -243,22 +243,6 @@ rml_value_id rml_graph_slice(rml_graph *graph, rml_value_id x, int axis, int64_t
                           &x, 1, name);
 }
 
-void rml_graph_split(rml_graph *graph, rml_value_id x, int axis, const int64_t *sizes, int count,
-                     rml_value_id *out, const char *name)
-{
-    rml_value_id first = RML_NO_VALUE;
-    int64_t *copy = rml_arena_alloc(&graph->arena, count > 0 ? (size_t)count : 1, sizeof *copy);
-    if (!copy)
-        rml_graph_fail(graph, RML_ERR_NOMEM, "out of memory while building the graph");
-    else if (count > 0)
-        memcpy(copy, sizes, (size_t)count * sizeof *copy);
-    if (copy)
-        first = rml_graph_node(graph, RML_OP_SPLIT, &(rml_op_attr){.split = {axis, count, copy}},
-                               &x, 1, name);
-    for (int k = 0; k < count; k++)
-        out[k] = first == RML_NO_VALUE ? RML_NO_VALUE : first + (rml_value_id)k;
-}
-
 rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape *shape,
                                const char *name)
 {

@@ -182,9 +182,6 @@ rml_value_id rml_graph_concat(rml_graph *graph, const rml_value_id *in, int in_c
                               const char *name);
 rml_value_id rml_graph_slice(rml_graph *graph, rml_value_id x, int axis, int64_t start,
                              int64_t stop, int64_t step, const char *name);
-// Parts of `sizes` along one axis to out[count], all RML_NO_VALUE after an error.
-void rml_graph_split(rml_graph *graph, rml_value_id x, int axis, const int64_t *sizes, int count,
-                     rml_value_id *out, const char *name);
 rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape *shape,
                                const char *name);
 rml_value_id rml_graph_transpose(rml_graph *graph, rml_value_id x, const int *order, int rank,
@@ -267,10 +264,6 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
 // shapes that depend on elements that only a run computes stay unknown.
 rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *arena,
                            rml_error *err);
-
-// One line a live node, for tests and people: "conv1 = conv(x, w, b) (1,64,8,8)". Returns the
-// number of bytes the whole text needs, as snprintf.
-size_t rml_graph_dump(const rml_graph *graph, char *text, size_t capacity);
 
 // ---- computing while building and planning (evaluate.c) -----------------------------------------
 

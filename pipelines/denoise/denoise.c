@@ -72,11 +72,6 @@ void rml_denoiser_destroy(rml_denoiser **at)
     *at = NULL;
 }
 
-int rml_denoiser_colours(const rml_denoiser *denoiser)
-{
-    return denoiser->colours;
-}
-
 const rml_session *rml_denoiser_session(const rml_denoiser *denoiser)
 {
     return denoiser->session;

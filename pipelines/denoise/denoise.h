@@ -21,7 +21,6 @@ rml_status rml_denoiser_create(rml_denoiser **out, const rml_weights *weights,
                                const rml_denoiser_settings *settings, rml_error *err);
 void rml_denoiser_destroy(rml_denoiser **denoiser);
 
-int rml_denoiser_colours(const rml_denoiser *denoiser); // 1 or 3
 const rml_session *rml_denoiser_session(const rml_denoiser *denoiser);
 
 // Makes `out`, of the same kind as `in`; alpha is copied. A colour network takes a gray picture as

@@ -1,6 +1,7 @@
 // Random graphs against a naive evaluator, to the bit: the planner, in-place and concat-in-place
 // placement, layouts and every pass, on numbers (small integers) that no order of operations
 // rounds.
+#include "tests/support/graph_text.h"
 #include "tests/support/net.h"
 
 #define SIDE 4
@@ -216,7 +217,7 @@ static void add_split(world *w, const value *x)
     if (parts == 3 && !sizes[1])
         return; // tests have no values without channels
     rml_value_id out[3];
-    rml_graph_split(w->at.graph, x->id, 1, sizes, parts, out, "split");
+    graph_split(w->at.graph, x->id, 1, sizes, parts, out, "split");
     const int skipped = draw(w, 4);
     for (int k = 0, first = 0; k < parts; first += (int)sizes[k++]) {
         if (k == skipped || w->count == MAX_VALUES)

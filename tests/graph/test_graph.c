@@ -1,5 +1,6 @@
 // The graph: first error kept, messages that name the node and the shapes, attributes out of range,
 // validation, the text form.
+#include "tests/support/graph_text.h"
 #include "tests/support/counting_allocator.h"
 #include "tests/support/net.h"
 
@@ -289,12 +290,12 @@ static void test_validate_and_dump(void)
     static const char want[] = "relu1 = unary(x) (1,2,4,4)\nadd1 = binary(relu1, x) (1,2,4,4)\n"
                                "output out = add1\n";
     char text[200];
-    CHECK(rml_graph_dump(at.graph, text, sizeof text) == sizeof want - 1 && !strcmp(text, want));
+    CHECK(graph_dump(at.graph, text, sizeof text) == sizeof want - 1 && !strcmp(text, want));
     // cut, and counted as snprintf counts
     memset(text, '#', sizeof text);
-    CHECK(rml_graph_dump(at.graph, text, 10) == sizeof want - 1);
+    CHECK(graph_dump(at.graph, text, 10) == sizeof want - 1);
     CHECK(strlen(text) == 9 && strncmp(text, want, 9) == 0 && text[10] == '#');
-    CHECK(rml_graph_dump(at.graph, NULL, 0) == sizeof want - 1);
+    CHECK(graph_dump(at.graph, NULL, 0) == sizeof want - 1);
     rml_graph_count_uses(at.graph);
     CHECK(at.graph->values[x].uses == 2 && at.graph->values[y].uses == 1);
     CHECK(rml_graph_find_input(at.graph, "x") == 0 && rml_graph_find_output(at.graph, "out") == 0);
@@ -328,13 +329,13 @@ static void test_several_outputs(void)
     net at;
     const int64_t sizes[3] = {1, 2, 3}, wrong[3] = {1, 2, 4};
     rml_value_id out[3], x = begin(&at, (rml_shape){2, {2, 6}});
-    rml_graph_split(at.graph, x, 1, sizes, 3, out, "cut");
+    graph_split(at.graph, x, 1, sizes, 3, out, "cut");
     rml_graph_output(at.graph, "a", rml_graph_unary(at.graph, out[0], rml_activation_relu(), "r"));
     rml_graph_output(at.graph, "c", out[2]);
     static const char want[] = "cut = split(x) (2,1) (2,2) (2,3)\nr = unary(cut) (2,1)\n"
                                "output a = r\noutput c = cut:3\n";
     char text[200];
-    CHECK(rml_graph_dump(at.graph, text, sizeof text) == sizeof want - 1 && !strcmp(text, want));
+    CHECK(graph_dump(at.graph, text, sizeof text) == sizeof want - 1 && !strcmp(text, want));
     at.graph->values[out[1]].producer = 1;
     CHECK(rml_graph_validate(at.graph, &at.err) == RML_ERR_INTERNAL);
     at.graph->values[out[1]].producer = 0;
@@ -346,14 +347,14 @@ static void test_several_outputs(void)
     at.graph->values[out[1]].shape.dim[1] = 2;
     CHECK(net_finish(&at, NULL));
     CHECK(!at.graph->nodes[0].dead); // its first part is read
-    rml_graph_split(at.graph, x, 1, wrong, 3, out, "cut2");
+    graph_split(at.graph, x, 1, wrong, 3, out, "cut2");
     CHECK(out[0] == RML_NO_VALUE && out[2] == RML_NO_VALUE);
     CHECK(rml_graph_finish(at.graph, &at.err) == RML_ERR_SHAPE && strstr(at.err.message, "cut2"));
     net_end(&at);
     begin(&at, (rml_shape){2, {2, 6}});
     int64_t many[RML_MAX_OUTPUTS + 1] = {6};
     rml_value_id ids[RML_MAX_OUTPUTS + 1];
-    rml_graph_split(at.graph, 0, 1, many, RML_MAX_OUTPUTS + 1, ids, "cut3");
+    graph_split(at.graph, 0, 1, many, RML_MAX_OUTPUTS + 1, ids, "cut3");
     CHECK(rml_graph_finish(at.graph, &at.err) == RML_ERR_LIMIT && strstr(at.err.message, "cut3"));
     net_end(&at);
 }

@@ -1,11 +1,12 @@
 // Graph passes: the text before and after, what must be left alone, and equal results with each
 // pass switched off. test_graph_random.c checks their results on hundreds of graphs.
+#include "tests/support/graph_text.h"
 #include "tests/support/net.h"
 
 static void expect_dump(const net *at, const char *want, const char *what)
 {
     char text[2000];
-    rml_graph_dump(at->graph, text, sizeof text);
+    graph_dump(at->graph, text, sizeof text);
     CHECK_MSG(strcmp(text, want) == 0, "%s:\n%s--- expected\n%s", what, text, want);
 }
 

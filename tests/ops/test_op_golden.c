@@ -2,6 +2,7 @@
 // and 3 threads, each item of a batch alone, and with fusion on and off.
 #include "engine/model.h"
 #include "graph/passes/passes.h"
+#include "tests/support/graph_text.h"
 #include "tests/support/check.h"
 #include "tests/support/golden_case.h"
 
@@ -76,7 +77,7 @@ static rml_value_id build_moving(rml_graph *graph, const golden_case *at, const 
     if (strcmp(at->op, "split") == 0) {
         rml_value_id out[RML_MAX_RANK];
         const int parts = golden_ints(at, "sizes", numbers, RML_MAX_RANK);
-        rml_graph_split(graph, in[0], axis, numbers, parts, out, "op");
+        graph_split(graph, in[0], axis, numbers, parts, out, "op");
         return out[golden_int(at, "pick")];
     }
     if (strcmp(at->op, "reshape") == 0) {
