@@ -9,7 +9,6 @@
 #include "ops/norm/group_norm.h"
 
 #include "ops/elementwise/widen.h"
-#include "ops/norm/norm_rows.h"
 
 #include "tensor/size.h"
 
@@ -45,7 +44,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
     return RML_OK;
 }
 
-static size_t groups_of(const rml_op_args *args)
+size_t rml_group_norm_groups(const rml_op_args *args)
 {
     const int64_t groups = args->attr->group_norm.groups;
     return (size_t)(groups ? groups : args->in[0].dim[1]);
@@ -81,7 +80,7 @@ static size_t moments_count(const sizes *s)
                        rml_sat_mul(s->last ? 1 : s->channels, s->lanes));
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
+size_t rml_group_norm_scratch(const rml_op_args *args)
 {
     const sizes s = sizes_of(args);
     return rml_sat_mul(rml_sat_add(moments_count(&s), rml_sat_mul(s.items, s.channels)),
@@ -214,7 +213,7 @@ static void join_groups(void *context, size_t begin, size_t end, int worker)
     const job *at = context;
     const sizes *s = &at->s;
     const rml_op_args *args = at->args;
-    const size_t groups = groups_of(args), channels = s->channels / groups;
+    const size_t groups = rml_group_norm_groups(args), channels = s->channels / groups;
     (void)worker;
     for (size_t i = at->first + begin; i < at->first + end; i++) {
         const size_t item = i / groups, first = i % groups * channels;
@@ -287,7 +286,7 @@ static job job_of(const rml_op_args *args)
     return at;
 }
 
-static void run(const rml_op_args *args)
+void rml_group_norm_run(const rml_op_args *args)
 {
     job at = job_of(args);
     const sizes *s = &at.s;
@@ -295,7 +294,7 @@ static void run(const rml_op_args *args)
         return;
     const size_t blocks = s->items * s->blocks * (s->last ? 1 : s->channels);
     rml_pool_run(args->pool, blocks, s->last ? 1 : 8, s->last ? pixel_moments : plane_moments, &at);
-    rml_pool_run(args->pool, s->items * groups_of(args), 4, join_groups, &at);
+    rml_pool_run(args->pool, s->items * rml_group_norm_groups(args), 4, join_groups, &at);
     if (s->last)
         rml_pool_run(args->pool, s->items * s->places, CHUNK_PIXELS, apply_pixels, &at);
     else
@@ -318,7 +317,7 @@ void rml_group_norm_blocks(const rml_op_args *args, size_t item, size_t first, s
 void rml_group_norm_join(const rml_op_args *args, size_t item)
 {
     job at = job_of(args);
-    const size_t groups = groups_of(args);
+    const size_t groups = rml_group_norm_groups(args);
     at.first = item * groups;
     rml_pool_run(args->pool, groups, 4, join_groups, &at);
 }
@@ -334,8 +333,6 @@ void rml_group_norm_apply(const rml_op_args *args, size_t item, const float *src
     rml_pool_run(args->pool, pixels, CHUNK_PIXELS, apply_pixels, &at);
 }
 
-// ---- any type -----------------------------------------------------------------------------------
-
 static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
     static const rml_op floats = {.signature = "rrrf>0"};
@@ -345,45 +342,21 @@ static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
                : RML_OK;
 }
 
-// Weights as if of x [N,groups,C/groups,places].
-static rml_tensor weights_of(const rml_op_args *args, int input, const rml_shape *split)
-{
-    const rml_tensor *w = rml_op_input(args, input);
-    if (!w)
-        return (rml_tensor){.rank = -1};
-    rml_tensor view = rml_tensor_typed(w->raw, w->dtype, split);
-    const bool of_groups = w->dim[0] == split->dim[1];
-    view.stride[0] = view.stride[3] = 0;
-    view.stride[1] = of_groups ? 1 : split->dim[2];
-    view.stride[2] = of_groups ? 0 : 1;
-    return view;
-}
-
-static void run_wide(const rml_op_args *args)
-{
-    const sizes s = sizes_of(args);
-    const size_t groups = groups_of(args);
-    if (s.items * s.channels * s.places == 0)
-        return;
-    const rml_shape split = {
-        4, {(int64_t)s.items, (int64_t)groups, (int64_t)(s.channels / groups), (int64_t)s.places}};
-    const rml_norm_rows norm = {.rows = s.items * groups,
-                                .count = s.channels / groups * s.places,
-                                .eps = (double)args->attr->group_norm.eps,
-                                .gamma = weights_of(args, 1, &split),
-                                .beta = weights_of(args, 2, &split)};
-    rml_norm_rows_run(args, &norm);
-}
-
 // Images, and an activation, are for the first one, whatever type the weights are of.
 static bool is_f32(const rml_op_args *args)
 {
     return args->in[0].dtype == RML_F32;
 }
 
-static const rml_algorithm algorithms[] = {
-    {.name = "block-moments", .accepts = is_f32, .scratch_bytes = scratch_bytes, .run = run},
-    {.name = "widened", .run = run_wide}};
+static const rml_algorithm algorithms[] = {{.name = "block-moments",
+                                            .accepts = is_f32,
+                                            .scratch_bytes = rml_group_norm_scratch,
+                                            .run = rml_group_norm_run},
+                                           {.name = "halves",
+                                            .accepts = rml_group_norm_is_half,
+                                            .scratch_bytes = rml_group_norm_half_scratch,
+                                            .run = rml_group_norm_run_half},
+                                           {.name = "widened", .run = rml_group_norm_run_wide}};
 
 const rml_op rml_op_group_norm = {.name = "group_norm",
                                   .inputs = {1, 4},

@@ -20,4 +20,14 @@ void rml_group_norm_join(const rml_op_args *args, size_t item);
 void rml_group_norm_apply(const rml_op_args *args, size_t item, const float *src, float *dst,
                           size_t pixels);
 
+// ---- its algorithms, and what they share ------------------------------------------------------
+
+size_t rml_group_norm_groups(const rml_op_args *args);
+size_t rml_group_norm_scratch(const rml_op_args *args); // of f32
+void rml_group_norm_run(const rml_op_args *args);
+bool rml_group_norm_is_half(const rml_op_args *args);
+size_t rml_group_norm_half_scratch(const rml_op_args *args);
+void rml_group_norm_run_half(const rml_op_args *args);
+void rml_group_norm_run_wide(const rml_op_args *args);
+
 #endif
