@@ -21,30 +21,6 @@ INSIDE_MEAN = 0.1
 BOX = (30, 100, 50, 110)  # top bottom left right
 
 
-class Saved:
-    """Networks, and the files in which people have them."""
-
-    def __init__(self, networks, folder):
-        self.networks, self.folder = networks, folder
-        networks.vae.save_pretrained(folder / "vae")
-        networks.unet.save_pretrained(folder / "unet")
-        networks.voice.model.save_pretrained(folder / "voice")
-        state = {f"unet.{k}": v for k, v in networks.unet.state_dict().items()}
-        torch.save(
-            vae.lightning_checkpoint(networks.unet.state_dict(), "unet.", "syncnet.fc.bias"),
-            folder / "wav2lip-unet.ckpt",
-        )
-        torch.save(state, folder / "merged.bin")
-
-    def arguments(self, checkpoint="wav2lip-unet.ckpt"):
-        more = [] if checkpoint == "unet" else ["--unet_config", self.folder / "unet"]
-        return [
-            *["--checkpoint_path", self.folder / checkpoint, "--img_size", latent.SIDE, *more],
-            *["--vae_path", self.folder / "vae"],
-            *[f"--{self.networks.hears}", self.folder / "voice"],
-        ]
-
-
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory):
     """saved(hears, stacked): networks with random weights, made once."""
@@ -53,7 +29,7 @@ def saved(tmp_path_factory):
     def get(hears="wav2vec2", stacked=False):
         if (hears, stacked) not in made:
             folder = tmp_path_factory.mktemp("latent")
-            made[hears, stacked] = Saved(latent.random_networks(hears, stacked), folder)
+            made[hears, stacked] = latent.Saved(latent.random_networks(hears, stacked), folder)
         return made[hears, stacked]
 
     return get

@@ -20,7 +20,7 @@ import onnx
 import pytest
 
 from conftest import ROOT
-from reference import checkpoints, clips, lstm
+from reference import checkpoints, clips, latent, lstm
 
 OLD = b"what lay there before"
 KINDS = ("EIO", "ENOSPC", "SHORT")
@@ -123,6 +123,16 @@ def clip_case(folder, wav2lip_network, blob_detector):
     return Case(arguments, {out: True, faces: False})
 
 
+def latent_case(folder, hears):
+    """Weights in a checkpoint and in folders with settings; a clip, a voice, a box."""
+    at, out = latent.Saved(latent.random_networks(hears), folder), folder / "out.avi"
+    frames = [clips.picture(i, 96, 80, clips.moving_face(i, 96, 80)) for i in range(2)]
+    face = clips.write_video(folder / "face.mkv", frames, "25")
+    voice = clips.write_voice(folder / "voice.wav", 0.24)
+    return Case(["latent-wav2lip", "--face", face, "--audio", voice, "--outfile", out, "--codec",
+                 "mjpeg", "--box", *(10, 70, 20, 80), *at.arguments()], {out: True})  # fmt: skip
+
+
 CASES = {
     **{kind: lambda f, n, kind=kind: weights_case(f, n["lstm_network"], kind)
        for kind in ("zip", "legacy", "safetensors", "sharded")},
@@ -133,6 +143,8 @@ CASES = {
     "csv": lambda f, n: rows_case(f, n["lstm_network"]),
     "npz": lambda f, n: npz_case(f, n["lstm_network"]),
     "clip": lambda f, n: clip_case(f, n["wav2lip_network"], n["blob_detector"]),
+    **{f"latent-{hears}": lambda f, n, hears=hears: latent_case(f, hears)
+       for hears in ("wav2vec2", "whisper")},
 }  # fmt: skip
 
 

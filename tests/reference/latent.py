@@ -158,3 +158,27 @@ def run(networks, frames, audio_path, options: Options, video_fps=None, detector
         result.frames.append(canvas)
         result.boxes.append(boxes[index])
     return result
+
+
+class Saved:
+    """Networks, and the files in which people have them."""
+
+    def __init__(self, networks, folder):
+        self.networks, self.folder = networks, folder
+        networks.vae.save_pretrained(folder / "vae")
+        networks.unet.save_pretrained(folder / "unet")
+        networks.voice.model.save_pretrained(folder / "voice")
+        state = {f"unet.{k}": v for k, v in networks.unet.state_dict().items()}
+        torch.save(
+            vae.lightning_checkpoint(networks.unet.state_dict(), "unet.", "syncnet.fc.bias"),
+            folder / "wav2lip-unet.ckpt",
+        )
+        torch.save(state, folder / "merged.bin")
+
+    def arguments(self, checkpoint="wav2lip-unet.ckpt"):
+        more = [] if checkpoint == "unet" else ["--unet_config", self.folder / "unet"]
+        return [
+            *["--checkpoint_path", self.folder / checkpoint, "--img_size", SIDE, *more],
+            *["--vae_path", self.folder / "vae"],
+            *[f"--{self.networks.hears}", self.folder / "voice"],
+        ]
