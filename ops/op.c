@@ -96,7 +96,11 @@ static rml_status check_type(char letter, const rml_fact *in, int index, rml_err
                    {'h', FLOATS & ~BIT(BF16), "f16, f32 or f64"},
                    {'s', BIT(F32) | BIT(F64), "f32 or f64"},
                    {'f', BIT(F32), "f32"},
+                   {'m', FLOATS | BIT(BOOL), "a float type or bool"},
+                   {'p', ~(BIT(I64) | BIT(U64)), "no i64 or u64"},
+                   {'c', BIT(I8) | BIT(U8), "i8 or u8"},
                    {'i', BIT(I32) | BIT(I64), "i32 or i64"},
+                   {'e', BIT(I32), "i32"},
                    {'l', BIT(I64), "i64"},
                    {'b', BIT(BOOL), "bool"}};
     const rml_dtype type = in[index].dtype;
@@ -126,6 +130,7 @@ rml_status rml_op_types(const rml_op *op, const rml_op_node *node, rml_dtype *ou
     const int count = rml_op_outputs(op, node->attr);
     for (int i = 0; i < count; i++, to += to[1] != 0)
         out[i] = *to == 'f'   ? RML_F32
+                 : *to == 'e' ? RML_I32
                  : *to == 'l' ? RML_I64
                  : *to == 't'
                      ? node->attr->cast.to // where all attributes that have a type begin with it

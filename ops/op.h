@@ -236,9 +236,10 @@ typedef struct rml_op {
     bool checks_elements; // `infer_values` also refuses elements that no size depends on (indices
                           // out of range): a planned run asks it once they are there. Plain layout
     // Types: a letter for each input, '>', a letter for each output; the last input's letter serves
-    // all further ones, the last output's too. Inputs: * any, n any but bool, r a float type, h
-    // f16, f32 or f64, s f32 or f64, f f32, i i32 or i64, l i64, b bool. Outputs: f, l, or t, the
-    // one in the attributes. Either may be a digit: the type of that input. NULL: all f32, "f>f".
+    // all further ones, the last output's too. Inputs: * any, n any but bool, p any but i64 and
+    // u64, r a float type, m that or bool, h f16, f32 or f64, s f32 or f64, f f32, c i8 or u8,
+    // i i32 or i64, e i32, l i64, b bool. Outputs: f, e, l, or t, the one in the attributes. Either
+    // may be a digit: the type of that input. NULL: all f32, "f>f".
     const char *signature;
     int (*outputs)(const rml_op_attr *attr); // 1 to RML_MAX_OUTPUTS; NULL: the signature tells
     // Instead of a signature where the attributes say what fits.

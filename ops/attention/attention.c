@@ -24,24 +24,6 @@ static int outputs(const rml_op_attr *attr)
     return attr->attention.scores == RML_ATTENTION_NO_SCORES ? 1 : 2;
 }
 
-static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
-{
-    bool fits = rml_dtype_is_float(node->in[Q].dtype) && rml_dtype_is_float(node->in[V].dtype) &&
-                node->in[K].dtype == node->in[Q].dtype;
-    if (rml_op_given(node, MASK))
-        fits =
-            fits && (node->in[MASK].dtype == RML_BOOL || rml_dtype_is_float(node->in[MASK].dtype));
-    if (rml_op_given(node, LENGTHS))
-        fits = fits && node->in[LENGTHS].dtype == RML_I64;
-    if (!fits)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "attention of %s, %s and %s is not defined",
-                        rml_dtype_name(node->in[Q].dtype), rml_dtype_name(node->in[K].dtype),
-                        rml_dtype_name(node->in[V].dtype));
-    for (int k = 0; k < outputs(node->attr); k++)
-        out[k] = node->in[Q].dtype;
-    return RML_OK;
-}
-
 // The sizes of one operand, as [items, heads, rows, depth].
 static bool split(const rml_shape *shape, int64_t heads, int64_t out[4])
 {
@@ -167,7 +149,7 @@ static const rml_algorithm algorithms[] = {{.name = "online-softmax-bf16",
 const rml_op rml_op_attention = {.name = "attention",
                                  .inputs = {3, 6},
                                  .outputs = outputs,
-                                 .types = types,
+                                 .signature = "r0rm*l>0",
                                  .infer = infer,
                                  .macs = macs,
                                  .algorithms = algorithms};

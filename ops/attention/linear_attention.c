@@ -23,11 +23,8 @@ static int outputs(const rml_op_attr *attr)
 
 static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
-    for (int k = 0; k < node->in_count; k++)
-        if (node->in[k].shape.rank != -1 && !rml_dtype_is_float(node->in[k].dtype))
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected a float type", k,
-                            rml_dtype_name(node->in[k].dtype));
-    out[0] = node->in[Q].dtype;
+    static const rml_op floats = {.signature = "r>0"};
+    RML_TRY(rml_op_types(&floats, node, out, err));
     out[1] = rml_op_given(node, STATE) ? node->in[STATE].dtype : node->in[Q].dtype;
     return RML_OK;
 }

@@ -15,18 +15,6 @@ static int outputs(const rml_op_attr *attr)
     return attr->pool.indices ? 2 : 1;
 }
 
-static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
-{
-    const rml_dtype type = node->in[0].dtype;
-    if (type == RML_I64 || type == RML_U64)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "input is %s, which is not pooled",
-                        rml_dtype_name(type));
-    out[0] = type;
-    if (node->attr->pool.indices)
-        out[1] = RML_I64;
-    return RML_OK;
-}
-
 static rml_status make_window(const rml_pool_attr *pool, const rml_shape *x, rml_window *window,
                               rml_error *err)
 {
@@ -390,6 +378,6 @@ const rml_op rml_op_pool = {.name = "pool",
                             .layout = RML_OP_CHANNELS_LAST,
                             .takes_images = takes_images,
                             .outputs = outputs,
-                            .types = types,
+                            .signature = "p>0l",
                             .infer_values = infer,
                             .algorithms = algorithms};

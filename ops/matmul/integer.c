@@ -29,19 +29,6 @@ static int32_t zero_at(const rml_op_args *args, int input, size_t index)
     return count ? small_at(&args->in[input], (int64_t)(index % count)) : 0;
 }
 
-static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
-{
-    for (int k = 0; k < node->in_count; k++) {
-        if (node->in[k].shape.rank == -1)
-            continue;
-        if (node->in[k].dtype != RML_I8 && node->in[k].dtype != RML_U8)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected i8 or u8", k,
-                            rml_dtype_name(node->in[k].dtype));
-    }
-    *out = RML_I32;
-    return RML_OK;
-}
-
 // ---- the product --------------------------------------------------------------------------------
 
 // One product: y[row*y_row + col*y_col] = sum over k of x(row, k) * w(k, col), zero points taken
@@ -250,7 +237,7 @@ static uint64_t macs_matmul(const rml_op_args *args)
 
 const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
                                       .inputs = {2, 4},
-                                      .types = types,
+                                      .signature = "c>e",
                                       .infer = infer_matmul,
                                       .macs = macs_matmul,
                                       .algorithms =
@@ -347,7 +334,7 @@ static uint64_t macs_conv(const rml_op_args *args)
 
 const rml_op rml_op_integer_conv = {.name = "integer-conv",
                                     .inputs = {2, 4},
-                                    .types = types,
+                                    .signature = "c>e",
                                     .infer = infer_conv,
                                     .macs = macs_conv,
                                     .algorithms =

@@ -16,23 +16,22 @@
 #include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
+#include <math.h>
+
 enum { A, B, C, RESIDUAL };
 
 static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
     const rml_matmul_attr *matmul = &node->attr->matmul;
+    static const rml_op alike = {.signature = "*0>0"};
     const rml_dtype dtype = node->in[A].dtype;
-    for (int k = B; k < node->in_count; k++)
-        if (rml_op_given(node, k) && node->in[k].dtype != dtype)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "operands are %s and %s, expected one type",
-                            rml_dtype_name(dtype), rml_dtype_name(node->in[k].dtype));
+    RML_TRY(rml_op_types(&alike, node, out, err));
     for (int k = 0; k < 2 && !rml_dtype_is_float(dtype); k++) {
         const double factor = (double)(k ? matmul->beta : matmul->alpha);
-        if (factor != (double)(int64_t)factor)
+        if (!(fabs(factor) < 0x1p53 && factor == trunc(factor)))
             return rml_fail(err, RML_ERR_UNSUPPORTED, "a factor of %g for %s", factor,
                             rml_dtype_name(dtype));
     }
-    *out = dtype;
     return RML_OK;
 }
 
@@ -161,7 +160,9 @@ static void scale_and_add(void *context, size_t begin, size_t end, int worker)
 {
     const sum_job *job = context;
     const rml_wide wide = rml_wide_of(job->y->dtype);
-    const uint64_t alpha = (uint64_t)(int64_t)job->alpha, beta = (uint64_t)(int64_t)job->beta;
+    const bool whole = wide != RML_WIDE_F64; // then factors are whole numbers that fit
+    const uint64_t alpha = whole ? (uint64_t)(int64_t)job->alpha : 0;
+    const uint64_t beta = whole ? (uint64_t)(int64_t)job->beta : 0;
     (void)worker;
     for (size_t at = begin, count; at < end; at += count) {
         rml_widen sum, c = {.u64 = {0}};

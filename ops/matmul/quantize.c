@@ -251,16 +251,13 @@ const rml_op rml_op_dequantize = {.name = "dequantize",
 
 static rml_status types_requantize(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
+    static const rml_op kinds = {.signature = "errr*>4"};
     double low, high;
-    *out = node->in[4].dtype;
-    for (int k = 1; k < 4; k++)
-        if (!rml_dtype_is_float(node->in[k].dtype))
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "a scale is %s, expected a float type",
-                            rml_dtype_name(node->in[k].dtype));
-    if (node->in[0].dtype != RML_I32 || node->in_count != 5 || !range_of(*out, &low, &high))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization of %s to %s is not defined",
-                        rml_dtype_name(node->in[0].dtype), rml_dtype_name(*out));
-    return RML_OK;
+    RML_TRY(rml_op_types(&kinds, node, out, err));
+    return range_of(*out, &low, &high)
+               ? RML_OK
+               : rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s is not defined",
+                          rml_dtype_name(*out));
 }
 
 static rml_status infer_requantize(const rml_op_node *node, rml_shape *out, rml_error *err)

@@ -30,22 +30,6 @@ static int outputs(const rml_op_attr *attr)
     return attr->rnn.kind == RML_RNN_LSTM ? 3 : 2;
 }
 
-static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
-{
-    for (int k = 0; k < node->in_count; k++) {
-        const rml_dtype want = k == LENGTHS ? RML_I32 : node->in[0].dtype;
-        if (node->in[k].shape.rank != -1 && node->in[k].dtype != want)
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "input %d is %s, expected %s", k,
-                            rml_dtype_name(node->in[k].dtype), rml_dtype_name(want));
-    }
-    if (!rml_dtype_is_float(node->in[0].dtype))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "a recurrent layer of %s is not defined",
-                        rml_dtype_name(node->in[0].dtype));
-    for (int k = 0; k < outputs(node->attr); k++)
-        out[k] = node->in[0].dtype;
-    return RML_OK;
-}
-
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const rml_rnn_attr *rnn = &node->attr->rnn;
@@ -198,7 +182,7 @@ const rml_op rml_op_rnn = {.name = "rnn",
                            .packed_input = W,
                            .packed_also = 1u << R | 1u << BIAS,
                            .outputs = outputs,
-                           .types = types,
+                           .signature = "r000e000>0",
                            .infer = infer,
                            .macs = macs,
                            .algorithms = algorithms};

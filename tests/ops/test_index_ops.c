@@ -531,7 +531,7 @@ static void test_signatures(void)
         CHECK_MSG(!op->signature || !op->types, "%s", op->name);
         for (const char *at = op->signature; at && *at; at++)
             CHECK_MSG(at == arrow || (*at >= '0' && *at < '0' + op->inputs[0]) ||
-                          strchr(at < arrow ? "*nrhsfilb" : "flt", *at),
+                          strchr(at < arrow ? "*nprmhsfcielb" : "felt", *at),
                       "%s: %s", op->name, op->signature);
     }
 }
