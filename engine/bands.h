@@ -92,6 +92,7 @@ bool rml_bands_repeats(const rml_plan *plan, const rml_node *node, int64_t times
 // Rows of a norm's input that hold the blocks which end in `band`.
 rml_rows rml_bands_moment_rows(int64_t width, rml_rows band);
 
+// The rows of the band that begins at `low`, of what the sweep is for.
 rml_rows rml_bands_band(const rml_plan *plan, const rml_stage *stage, int64_t low);
 
 // To the start of an image, and then for each pass the goals and what is kept of the values that

@@ -181,7 +181,8 @@ static rml_status make_room(rml_chooser *at, room *r, rml_error *err)
 
 rml_status rml_bands_choose(rml_plan *plan, const rml_graph *graph, size_t limit, rml_error *err)
 {
-    // Below the limit where gaps between buffers or a dead end of single steps want it.
+    // at.limit falls below `limit` where gaps between buffers, or a dead end of the greedy search,
+    // leave a plan too large.
     rml_chooser at = {plan, graph, limit, plan->buffer_count, NULL};
     room r = {0};
     if (plan->step_count > RML_BANDS_MAX_STEPS)

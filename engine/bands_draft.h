@@ -1,4 +1,4 @@
-// Inside the choice of bands: what one way to do it takes.
+// Inside the choice of bands: a draft of the plan, its memory and its cost.
 #ifndef RML_ENGINE_BANDS_DRAFT_H
 #define RML_ENGINE_BANDS_DRAFT_H
 
@@ -6,15 +6,15 @@
 
 #define NONE SIZE_MAX
 
-// One way to do it, and what it takes.
+// A candidate: which values are banded, and the stages, lifetimes and sizes that follow.
 typedef struct rml_draft {
     rml_bands bands;
     size_t *first, *last; // stages, of each buffer of the plan
     size_t *bytes;        // of each buffer
     rml_value_id *shares; // value whose buffer this one's is, for each value
-    uint64_t macs;
-    size_t excess; // bytes over the limit, of all stages together
-    uint64_t work; // looks at a step, of all judgements
+    uint64_t macs;        // what is computed in two sweeps counts twice
+    size_t excess;        // bytes over the limit, of all stages together
+    uint64_t work;        // looks at a step, of all judgements
 } rml_draft;
 
 typedef struct rml_chooser {

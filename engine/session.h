@@ -45,8 +45,7 @@ rml_status rml_session_check_unfit(const rml_session *session, rml_error *err);
 void rml_session_load_inputs(const rml_session *session);
 rml_status rml_session_store_outputs(const rml_session *session, rml_error *err);
 
-// ---- the memory of sessions that take turns (shared_block.c)
-// -------------------------------------
+// ---- the memory of sessions that take turns (shared_block.c) ------------------------------------
 
 struct rml_shared_block {
     const rml_allocator *allocator;

@@ -33,7 +33,6 @@ rml_status rml_session_resize_at(rml_session *session, size_t index, rml_shape s
     return RML_OK;
 }
 
-// Whether the block that plans point into is there: one that is shared moves when it grows.
 bool rml_session_has_block(const rml_session *session)
 {
     return !session->settings.shared || session->block == session->settings.shared->data;

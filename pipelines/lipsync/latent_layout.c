@@ -8,7 +8,6 @@
 #define COLOURS 3
 #define HALVES 2
 
-// The face as planes of -1..1, the lower half grey or as it is.
 void rml_latent_fill_image(float *image, const uint8_t *patch, size_t plane, bool grey)
 {
     float scaled[256];
@@ -22,7 +21,6 @@ void rml_latent_fill_image(float *image, const uint8_t *patch, size_t plane, boo
     }
 }
 
-// Both latents as the UNet takes them.
 void rml_latent_place(float *sample, const float *latent, size_t plane, bool stacked)
 {
     const size_t half = RML_LATENT_CHANNELS * plane;
@@ -36,7 +34,6 @@ void rml_latent_place(float *sample, const float *latent, size_t plane, bool sta
                    plane * sizeof *sample);
 }
 
-// What the UNet made of a face, as the decoder takes it.
 void rml_latent_take(float *latent, const float *made, size_t plane, bool stacked)
 {
     const size_t step = stacked ? HALVES * plane : plane;
