@@ -24,9 +24,7 @@ rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, 
 {
     const rml_allocator *allocator =
         settings && settings->allocator ? settings->allocator : rml_allocator_default();
-    *out = rml_alloc_zero(allocator, 1, sizeof **out);
-    if (!*out)
-        return rml_fail_nomem(err, sizeof **out, "the model");
+    RML_TRY(rml_make(allocator, out, 1, sizeof **out, "the model", err));
     (*out)->allocator = allocator;
     rml_graph_init(&(*out)->graph, allocator);
     rml_lock_init(&(*out)->lock);

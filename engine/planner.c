@@ -211,10 +211,9 @@ static rml_status create(rml_plan **out, const rml_graph *graph, const rml_fact 
                          bool nested, size_t limit, int64_t band_rows, const rml_context *context,
                          rml_error *err)
 {
-    rml_plan *plan = rml_alloc_zero(context->allocator, 1, sizeof *plan);
+    rml_plan *plan;
     *out = NULL;
-    if (!plan)
-        return rml_fail_nomem(err, sizeof *plan, "the plan");
+    RML_TRY(rml_make(context->allocator, &plan, 1, sizeof *plan, "the plan", err));
     rml_arena_init(&plan->arena, context->allocator);
     plan->graph = graph;
     plan->nested = nested;

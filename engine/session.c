@@ -105,9 +105,8 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     if (given.memory && (uintptr_t)given.memory % RML_ALIGNMENT)
         return rml_fail(err, RML_ERR_ARG, "the memory given is not aligned to %d bytes",
                         RML_ALIGNMENT);
-    rml_session *session = rml_alloc_zero(allocator, 1, sizeof *session);
-    if (!session)
-        return rml_fail_nomem(err, sizeof *session, "the session");
+    rml_session *session;
+    RML_TRY(rml_make(allocator, &session, 1, sizeof *session, "the session", err));
     rml_context *context = &session->context;
     *context = (rml_context){
         .model = model,

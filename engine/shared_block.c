@@ -8,9 +8,7 @@ rml_status rml_shared_block_create(rml_shared_block **out, const rml_allocator *
 {
     if (!allocator)
         allocator = rml_allocator_default();
-    *out = rml_alloc_zero(allocator, 1, sizeof **out);
-    if (!*out)
-        return rml_fail_nomem(err, sizeof **out, "a shared block");
+    RML_TRY(rml_make(allocator, out, 1, sizeof **out, "a shared block", err));
     (*out)->allocator = allocator;
     return RML_OK;
 }

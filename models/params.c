@@ -52,10 +52,9 @@ rml_status rml_params_create(rml_params **out, rml_graph *graph, const rml_param
                              rml_error *err)
 {
     const rml_allocator *allocator = graph->arena.allocator;
-    rml_params *params = rml_alloc_zero(allocator, 1, sizeof *params);
+    rml_params *params;
     *out = NULL;
-    if (!params)
-        return rml_fail_nomem(err, sizeof *params, "the parameters");
+    RML_TRY(rml_make(allocator, &params, 1, sizeof *params, "the parameters", err));
     params->graph = graph;
     params->weights = source->weights;
     params->fill = source->fill;

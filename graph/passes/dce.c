@@ -3,9 +3,9 @@
 rml_status rml_pass_dce(rml_graph *graph, size_t *changed, rml_error *err)
 {
     const rml_allocator *allocator = graph->arena.allocator;
-    bool *used = rml_alloc_zero(allocator, graph->value_count + 1, sizeof *used);
-    if (!used)
-        return rml_fail_nomem(err, graph->value_count, "the search for dead nodes");
+    bool *used;
+    RML_TRY(rml_make(allocator, &used, graph->value_count + 1, sizeof *used,
+                     "the search for dead nodes", err));
     for (size_t i = 0; i < graph->output_count; i++)
         used[graph->outputs[i]] = true;
     for (size_t i = graph->node_count; i-- > 0;) {

@@ -148,9 +148,8 @@ static rml_status fuse_all(rml_graph *graph, const rml_fact *facts, size_t *chan
 rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err)
 {
     const rml_allocator *allocator = graph->arena.allocator;
-    rml_fact *facts = rml_alloc_zero(allocator, graph->value_count + 1, sizeof *facts);
-    if (!facts)
-        return rml_fail_nomem(err, graph->value_count * sizeof *facts, "fusing");
+    rml_fact *facts;
+    RML_TRY(rml_make(allocator, &facts, graph->value_count + 1, sizeof *facts, "fusing", err));
     rml_arena lists;
     rml_arena_init(&lists, allocator);
     rml_status status = rml_graph_symbols(graph, facts, &lists, err);

@@ -45,9 +45,8 @@ rml_status rml_denoiser_create(rml_denoiser **out, const rml_weights *weights,
     const rml_allocator *allocator =
         settings->session.allocator ? settings->session.allocator : rml_allocator_default();
     *out = NULL;
-    rml_denoiser *d = rml_alloc_zero(allocator, 1, sizeof *d);
-    if (!d)
-        return rml_fail_nomem(err, sizeof *d, "a denoiser");
+    rml_denoiser *d;
+    RML_TRY(rml_make(allocator, &d, 1, sizeof *d, "a denoiser", err));
     d->settings = *settings;
     d->allocator = allocator;
     rml_status status = open_model(d, weights, err);

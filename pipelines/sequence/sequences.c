@@ -56,8 +56,7 @@ static rml_status find_ports(rml_sequences *s, rml_model *model, rml_error *err)
     for (int i = 0; i < 2; i++)
         RML_TRY(rml_session_resize(s->session, state_names[i][0],
                                    (rml_shape){3, {1, states.dim[1], states.dim[2]}}, err));
-    s->held = rml_alloc_zero(s->allocator, s->state, 2 * sizeof *s->held);
-    return s->held ? RML_OK : rml_fail_nomem(err, s->state, "a state");
+    return rml_make(s->allocator, &s->held, s->state, 2 * sizeof *s->held, "a state", err);
 }
 
 rml_status rml_sequences_create(rml_sequences **out, rml_model *model,
