@@ -71,7 +71,7 @@ static void stream_ports(const rml_chooser *at, room *r)
     const rml_plan *plan = at->plan;
     const size_t inputs = at->graph->input_count;
     for (size_t i = 0; plan->bound && i < inputs + at->graph->output_count; i++) {
-        const rml_value_id id = rml_plan_port(plan, i);
+        const rml_value_id id = rml_port_value(plan->graph, i);
         const rml_fact *fact = &plan->facts[id];
         size_t outputs = 0;
         for (size_t k = 0; k < at->graph->output_count; k++)

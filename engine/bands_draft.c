@@ -169,7 +169,7 @@ static void set_lifetimes(const rml_chooser *at, rml_draft *d)
     }
     // Inputs and outputs belong to the caller between runs, but for those that are streamed.
     for (size_t i = 0; i < at->graph->input_count + at->graph->output_count; i++) {
-        const rml_value_id id = rml_plan_port(plan, i);
+        const rml_value_id id = rml_port_value(plan->graph, i);
         if (d->bands.banded[id])
             continue;
         use(d, buffer_of(at, d, id), 0);

@@ -52,7 +52,7 @@ static void shift(const sweep *at, rml_value_id id)
 // Between the rows just made, or to be made, and the caller's view.
 static void stream(const sweep *at, size_t port, bool store)
 {
-    const rml_value_id id = rml_plan_port(at->plan, port);
+    const rml_value_id id = rml_port_value(at->graph, port);
     rml_roll *roll = &at->plan->bands->roll[id];
     const rml_shape *shape = &at->plan->facts[id].shape;
     const rml_tensor rows = rows_of(at, id, (rml_rows){roll->made, roll->goal});

@@ -87,7 +87,7 @@ void rml_plan_point(rml_plan *plan, char *block);
 // Ports count the inputs first, then the outputs. Nested plans have their followers found once;
 // then a port is made to lie at `memory`. An input whose shape is not planned takes the whole view;
 // an output of that kind is never bound.
-rml_value_id rml_plan_port(const rml_plan *plan, size_t port);
+rml_value_id rml_port_value(const rml_graph *graph, size_t port);
 rml_status rml_plan_find_followers(rml_plan *plan, rml_error *err);
 void rml_plan_bind(rml_plan *plan, size_t port, void *memory);
 void rml_plan_bind_view(rml_plan *plan, size_t input, const rml_tensor *view);

@@ -302,7 +302,7 @@ bool rml_plan_fits(const rml_plan *plan, const rml_fact *inputs)
             return false;
     }
     for (size_t i = 0; plan->bands && plan->bound && i < ports; i++)
-        if (plan->places[rml_plan_port(plan, i)].streamed && !plan->bound[i])
+        if (plan->places[rml_port_value(plan->graph, i)].streamed && !plan->bound[i])
             return false;
     return true;
 }

@@ -38,9 +38,8 @@ void rml_plan_point(rml_plan *plan, char *block)
 
 // ---- what follows an input or output ------------------------------------------------------------
 
-rml_value_id rml_plan_port(const rml_plan *plan, size_t port)
+rml_value_id rml_port_value(const rml_graph *graph, size_t port)
 {
-    const rml_graph *graph = plan->graph;
     return port < graph->input_count ? graph->inputs[port]
                                      : graph->outputs[port - graph->input_count];
 }
@@ -86,7 +85,7 @@ rml_status rml_plan_find_followers(rml_plan *plan, rml_error *err)
     for (size_t i = 0; i < graph->value_count; i++)
         port[i] = SIZE_MAX;
     for (size_t i = 0; i < ports; i++)
-        port[rml_plan_port(plan, i)] = i;
+        port[rml_port_value(plan->graph, i)] = i;
     plan->first_follower = first;
     visit_all(plan, port, false);
     size_t count = 0;
@@ -107,7 +106,7 @@ rml_status rml_plan_find_followers(rml_plan *plan, rml_error *err)
 
 void rml_plan_bind(rml_plan *plan, size_t port, void *memory)
 {
-    plan->places[rml_plan_port(plan, port)].bound = memory;
+    plan->places[rml_port_value(plan->graph, port)].bound = memory;
     for (size_t i = plan->first_follower[port]; i < plan->first_follower[port + 1]; i++)
         *plan->followers[i].raw = (char *)memory + plan->followers[i].offset;
 }

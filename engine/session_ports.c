@@ -4,16 +4,10 @@
 
 #define MAX_CHANNELS 4096 // that a view may scale one by one
 
-static rml_value_id port_value(const rml_graph *graph, size_t port)
-{
-    return port < graph->input_count ? graph->inputs[port]
-                                     : graph->outputs[port - graph->input_count];
-}
-
 // As planned.
 static const rml_shape *port_shape(const rml_session *session, size_t port)
 {
-    return &session->plans->facts[port_value(rml_session_graph(session), port)].shape;
+    return &session->plans->facts[rml_port_value(rml_session_graph(session), port)].shape;
 }
 
 static const char *port_name(const rml_session *session, size_t port)
@@ -66,7 +60,7 @@ rml_status rml_session_check_unfit(const rml_session *session, rml_error *err)
 
 static bool is_planned(const rml_session *session, size_t port)
 {
-    return !session->plans->places[port_value(rml_session_graph(session), port)].dynamic;
+    return !session->plans->places[rml_port_value(rml_session_graph(session), port)].dynamic;
 }
 
 void rml_session_point(rml_session *session)
@@ -78,7 +72,7 @@ void rml_session_point(rml_session *session)
     session->unfit = SIZE_MAX;
     session->copied = 0;
     for (size_t i = 0; i < graph->input_count + graph->output_count; i++) {
-        const rml_value_id id = port_value(graph, i);
+        const rml_value_id id = rml_port_value(graph, i);
         rml_binding *bound = session->bound[i];
         const bool streamed = plan->places[id].streamed;
         plan->places[id].bound = NULL;
@@ -116,7 +110,7 @@ static rml_status check_view(const rml_session *session, size_t port, const rml_
 {
     const rml_graph *graph = rml_session_graph(session);
     const bool input = port < graph->input_count;
-    const rml_dtype dtype = graph->values[port_value(graph, port)].dtype;
+    const rml_dtype dtype = graph->values[rml_port_value(graph, port)].dtype;
     bool ok = view->rank >= 0 && view->rank <= RML_MAX_RANK && rml_dtype_size(view->dtype) > 0 &&
               view->channels >= 0 && view->channels <= MAX_CHANNELS && view->channel_axis >= 0;
     for (int k = 0; ok && k < view->rank; k++)
@@ -204,7 +198,7 @@ rml_status rml_session_bind(rml_session *session, const char *name, void *data, 
     rml_tensor_view view = rml_tensor_view_default();
     view.data = data;
     view.bytes = bytes;
-    view.dtype = graph->values[port_value(graph, port)].dtype;
+    view.dtype = graph->values[rml_port_value(graph, port)].dtype;
     return bind(session, port, &view, err);
 }
 
@@ -212,7 +206,7 @@ rml_status rml_session_bind(rml_session *session, const char *name, void *data, 
 
 static rml_place *port_place(const rml_session *session, size_t port)
 {
-    return &session->plans->places[port_value(rml_session_graph(session), port)];
+    return &session->plans->places[rml_port_value(rml_session_graph(session), port)];
 }
 
 // Whether a run copies the port as a whole. Those that are streamed are copied by sweeps.
