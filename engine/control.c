@@ -5,11 +5,6 @@
 
 #define MAX_TURNS ((int64_t)1 << 24) // of a loop whose condition never fails
 
-static size_t bytes_of(const rml_tensor *view)
-{
-    return rml_tensor_count(view) * rml_dtype_size(view->dtype);
-}
-
 static const rml_node *node_of(const rml_plan *plan, const rml_step *step)
 {
     return &plan->graph->nodes[step->node];
@@ -184,8 +179,8 @@ static rml_status enter_turn(rml_plan *plan, const rml_step *step, rml_context *
         if (stacked < 0) {
             rml_held *next = &at->next[state];
             next->view = rml_tensor_typed(NULL, from->view.dtype, shape);
-            RML_TRY(
-                rml_memory_pool_take(&context->memory, bytes_of(&next->view), &next->memory, err));
+            RML_TRY(rml_memory_pool_take(&context->memory, rml_tensor_bytes(&next->view),
+                                         &next->memory, err));
             bind_output(at, k, next->memory);
         } else {
             RML_TRY(

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-static size_t bytes_of(const rml_tensor *view)
-{
-    return rml_tensor_count(view) * rml_dtype_size(view->dtype);
-}
-
 // What the plan counts on must come, whatever a file says of a graph inside it.
 static rml_status check(const rml_plan *plan, rml_value_id id, rml_dtype dtype,
                         const rml_shape *shape, rml_error *err)
@@ -59,8 +54,8 @@ rml_status rml_value_set(rml_plan *plan, rml_value_id id, const rml_tensor *view
         return RML_OK;
     }
     RML_TRY(rml_value_take(plan, id, view->dtype, &shape, context, err));
-    if (bytes_of(view))
-        memcpy(place->view.raw, view->raw, bytes_of(view));
+    if (rml_tensor_bytes(view))
+        memcpy(place->view.raw, view->raw, rml_tensor_bytes(view));
     rml_memory_pool_give(&context->memory, memory);
     return RML_OK;
 }

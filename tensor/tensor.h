@@ -61,6 +61,12 @@ rml_tensor rml_tensor_typed(void *data, rml_dtype dtype, const rml_shape *shape)
 rml_shape rml_tensor_shape(const rml_tensor *tensor);
 size_t rml_tensor_count(const rml_tensor *tensor);
 
+// Bytes of its elements.
+static inline size_t rml_tensor_bytes(const rml_tensor *tensor)
+{
+    return rml_tensor_count(tensor) * rml_dtype_size(tensor->dtype);
+}
+
 // Moves the view's first element by `elements` in memory.
 void rml_tensor_advance(rml_tensor *tensor, int64_t elements);
 

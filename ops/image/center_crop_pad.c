@@ -34,7 +34,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 static void run(const rml_op_args *args)
 {
     rml_tensor from = args->in[0], to = args->out[0];
-    memset(to.raw, 0, rml_tensor_count(&to) * rml_dtype_size(to.dtype));
+    memset(to.raw, 0, rml_tensor_bytes(&to));
     for (int i = 0; i < to.rank; i++) {
         const int64_t more = to.dim[i] - from.dim[i];
         if (more > 0) {

@@ -170,7 +170,7 @@ static void run_sample(const rml_op_args *args)
     job.in_plane = rml_sizes_count(&in->dim[2], job.axes);
     job.out_plane = rml_sizes_count(&out->dim[2], job.axes);
     if (job.in_plane == 0) { // nothing to take samples from
-        const size_t bytes = rml_tensor_count(out) * rml_dtype_size(out->dtype);
+        const size_t bytes = rml_tensor_bytes(out);
         for (size_t i = 0; i < bytes; i++)
             ((char *)out->raw)[i] = 0;
         return;

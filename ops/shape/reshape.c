@@ -7,7 +7,7 @@
 static void run_same(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    const size_t bytes = rml_tensor_count(in) * rml_dtype_size(in->dtype);
+    const size_t bytes = rml_tensor_bytes(in);
     if (out->raw != in->raw && bytes)
         memcpy(out->raw, in->raw, bytes);
 }

@@ -116,7 +116,7 @@ static void run_mel(const rml_op_args *args)
 {
     const rml_tensor *out = &args->out[0];
     const int64_t bins = out->dim[0], bands = out->dim[1];
-    memset(out->raw, 0, rml_tensor_count(out) * rml_dtype_size(out->dtype));
+    memset(out->raw, 0, rml_tensor_bytes(out));
     for (int64_t band = 0; band < bands; band++) {
         const int64_t left = edge_at(args, band), middle = edge_at(args, band + 1),
                       right = edge_at(args, band + 2);
