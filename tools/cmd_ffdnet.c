@@ -77,7 +77,7 @@ static void print_json(const rml_denoise_result *r)
     json_field(",\"file\":", r->file->out);
     printf(",\"width\":%d,\"height\":%d,\"channels\":%d,\"bits\":%d,\"sigma\":%.4f,\"tiles\":%d,"
            "\"seconds\":%.4f",
-           r->width, r->height, r->channels, r->bits, r->sigma * 255, r->tiles, r->seconds);
+           r->width, r->height, r->channels, r->bits, r->sigma * 255, r->bands, r->seconds);
     if (r->compared) {
         printf(isfinite(r->quality.psnr) ? ",\"psnr\":%.4f" : ",\"psnr\":null", r->quality.psnr);
         printf(isfinite(r->quality.ssim) ? ",\"ssim\":%.6f" : ",\"ssim\":null", r->quality.ssim);
@@ -96,8 +96,8 @@ static void done(void *user, const rml_denoise_result *r)
     else if (r->status == RML_OK && !s->common.quiet) {
         printf("%s: %dx%d %s, %d bits, sigma %.2f, %.2f s", r->file->out, r->width, r->height,
                kind_name(r->channels), r->bits, r->sigma * 255, r->seconds);
-        if (r->tiles > 1)
-            printf(" in %d bands", r->tiles);
+        if (r->bands > 1)
+            printf(" in %d bands", r->bands);
         if (r->compared)
             printf(", PSNR %.2f dB, SSIM %.4f", r->quality.psnr, r->quality.ssim);
         printf("\n");

@@ -1,13 +1,12 @@
-#define _POSIX_C_SOURCE 200809L
 #include "pipelines/denoise/denoise_files.h"
 
+#include "engine/node_time.h"
 #include "media/files/files.h"
 #include "pipelines/denoise/noise_level.h"
 #include "pipelines/ring.h"
 #include "tensor/alloc.h"
 
 #include <math.h>
-#include <time.h>
 
 #define AHEAD 2 // pictures that wait between two stages
 
@@ -23,13 +22,6 @@ typedef struct line {
     size_t next;
     bool out_of_memory;
 } line;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 // ---- the three stages -------------------------------------------------------------------------
 
@@ -76,15 +68,15 @@ static rml_status compute(const rml_denoise_job *job, item *it, rml_error *err)
     if (!denoiser)
         return err->status;
     rml_noise noise = job->noise;
-    const double start = now();
+    const double start = rml_clock_ms();
     if (job->estimate)
         r->status = rml_noise_estimate(&noise.sigma, &it->in, job->allocator, &r->error);
     if (r->status == RML_OK)
-        r->status = rml_denoise(denoiser, &it->out, &it->in, &noise, &r->tiles, &r->error);
+        r->status = rml_denoise(denoiser, &it->out, &it->in, &noise, &r->bands, &r->error);
     if (r->status != RML_OK)
         rml_error_prefix(&r->error, r->file->in);
     r->sigma = noise.map ? mean_level(noise.map) : noise.sigma;
-    r->seconds = now() - start;
+    r->seconds = (rml_clock_ms() - start) * 1e-3;
     return RML_OK;
 }
 

@@ -17,7 +17,7 @@ typedef struct rml_denoise_result {
     int width, height, channels, bits;
     double sigma;   // that was used; of a map the root of the mean square
     double seconds; // of the computing
-    int tiles;      // bands that the picture was computed in
+    int bands;      // that the picture was computed in
     bool compared;  // with the reference
     rml_quality quality;
 } rml_denoise_result;

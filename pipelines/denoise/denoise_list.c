@@ -46,12 +46,9 @@ static const char *default_out(rml_arena *arena, const char *in, bool folder)
 static rml_status add(rml_denoise_list *list, const char *in, const char *out,
                       const char *reference, rml_error *err)
 {
-    rml_denoise_file *grown = rml_grow(list->arena->allocator, list->files, &list->capacity,
-                                       list->count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(err, sizeof *grown, "a list of files");
-    list->files = grown;
-    grown[list->count++] = (rml_denoise_file){in, out, reference};
+    RML_TRY(rml_reserve(list->arena->allocator, &list->files, &list->capacity, list->count + 1,
+                        sizeof *list->files, "a list of files", err));
+    list->files[list->count++] = (rml_denoise_file){in, out, reference};
     return RML_OK;
 }
 
