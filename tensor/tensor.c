@@ -5,14 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-rml_shape rml_shape_make(int rank, const int64_t *dim)
-{
-    rml_shape shape = {.rank = rank};
-    for (int i = 0; i < rank && i < RML_MAX_RANK; i++)
-        shape.dim[i] = dim[i];
-    return shape;
-}
-
 bool rml_shape_equal(const rml_shape *a, const rml_shape *b)
 {
     if (a->rank != b->rank)

@@ -25,7 +25,6 @@ typedef enum rml_layout {
 
 #define RML_SHAPE_TEXT_BYTES 200
 
-rml_shape rml_shape_make(int rank, const int64_t *dim);
 bool rml_shape_equal(const rml_shape *a, const rml_shape *b);
 
 // Whether two sizes may be the same: a negative one is not known.

@@ -81,13 +81,13 @@ static rml_value_id build_moving(rml_graph *graph, const golden_case *at, const 
         return out[golden_int(at, "pick")];
     }
     if (strcmp(at->op, "reshape") == 0) {
-        const int rank = golden_ints(at, "shape", numbers, RML_MAX_RANK);
-        const rml_shape shape = rml_shape_make(rank, numbers);
+        rml_shape shape = {0};
+        shape.rank = golden_ints(at, "shape", shape.dim, RML_MAX_RANK);
         return rml_graph_reshape(graph, in[0], &shape, "op");
     }
     if (strcmp(at->op, "expand") == 0) {
-        const int rank = golden_ints(at, "shape", numbers, RML_MAX_RANK);
-        const rml_shape shape = rml_shape_make(rank, numbers);
+        rml_shape shape = {0};
+        shape.rank = golden_ints(at, "shape", shape.dim, RML_MAX_RANK);
         return rml_graph_expand(graph, in[0], &shape, in[1], "op");
     }
     if (strcmp(at->op, "space_to_depth") == 0)

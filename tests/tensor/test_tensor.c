@@ -75,10 +75,10 @@ static void test_shape(void)
 {
     char text[RML_SHAPE_TEXT_BYTES];
     size_t count;
-    rml_shape shape = rml_shape_make(3, (int64_t[]){2, -1, 5});
+    rml_shape shape = {3, {2, -1, 5}};
     CHECK(strcmp(rml_shape_text(&shape, text), "(2,?,5)") == 0 && !rml_shape_known(&shape));
     CHECK(!rml_shape_count(&shape, &count));
-    shape = rml_shape_make(0, NULL);
+    shape = (rml_shape){0};
     CHECK(strcmp(rml_shape_text(&shape, text), "()") == 0);
     CHECK(rml_shape_known(&shape) && rml_shape_count(&shape, &count) && count == 1);
     shape.rank = RML_MAX_RANK;
