@@ -2,7 +2,6 @@
 #include "graph/graph.h"
 
 #include <math.h>
-#include <string.h>
 
 rml_conv_attr rml_conv_square(int64_t kernel, int64_t stride, int64_t pad)
 {

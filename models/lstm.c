@@ -11,8 +11,6 @@
 #include "models/blocks.h"
 #include "models/networks.h"
 
-#include <stdio.h>
-
 #define MAX_STATES 64 // layers times directions
 
 typedef struct network {

@@ -9,8 +9,6 @@
 #include "models/blocks.h"
 #include "models/networks.h"
 
-#include <stdio.h>
-
 typedef struct group {
     int64_t expand, out, blocks, stride; // published; the stride is that of the first block
 } group;

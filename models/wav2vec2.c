@@ -19,10 +19,6 @@
 #include "models/transformer.h"
 #include "models/wav2vec2.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-
 #define MAX_LAYERS 256
 #define CONV_EPS 1e-5f // of the norms behind convolutions; the config's is that of the others
 

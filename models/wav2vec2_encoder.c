@@ -4,7 +4,6 @@
 #include "models/wav2vec2.h"
 
 #include <math.h>
-#include <string.h>
 
 static const char *const positional = "encoder.pos_conv_embed.conv";
 

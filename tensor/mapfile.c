@@ -5,7 +5,6 @@
 #include "tensor/size.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -4,7 +4,6 @@
 #include "pipelines/lipsync/voice.h"
 #include "tensor/alloc.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
 #define DEFAULT_BATCH 8
