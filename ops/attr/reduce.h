@@ -1,5 +1,5 @@
 // Attributes of reductions and of what sorts or searches along an axis: ops/reduce/reduce.c,
-// ops/reduce/arg.c, ops/reduce/cumsum.c, ops/sort.c, ops/norm/softmax.c.
+// ops/reduce/arg.c, ops/reduce/cumsum.c, ops/reduce/topk.c, ops/norm/softmax.c.
 #ifndef RML_OPS_ATTR_REDUCE_H
 #define RML_OPS_ATTR_REDUCE_H
 
