@@ -39,6 +39,25 @@ rml_status rml_picture_create(rml_picture *out, int width, int height, int chann
                               const rml_allocator *allocator, rml_error *err);
 void rml_picture_release(rml_picture *picture);
 
+// Channels without alpha.
+static inline int rml_picture_colours(const rml_picture *picture)
+{
+    return picture->channels >= 3 ? 3 : 1;
+}
+
+// The largest sample, and the one of a channel at a pixel.
+static inline double rml_picture_full(const rml_picture *picture)
+{
+    return picture->bits == 16 ? 65535 : 255;
+}
+
+static inline double rml_picture_sample(const rml_picture *p, int x, int y, int channel)
+{
+    const size_t at =
+        ((size_t)y * (size_t)p->width + (size_t)x) * (size_t)p->channels + (size_t)channel;
+    return p->bits == 16 ? ((const uint16_t *)p->data)[at] : ((const uint8_t *)p->data)[at];
+}
+
 // Bytes of one row.
 size_t rml_picture_pitch(const rml_picture *picture);
 

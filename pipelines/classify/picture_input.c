@@ -64,7 +64,7 @@ static rml_status place(const rml_view *view, int width, int height, rml_resize_
 static rml_status plain(rml_picture *made, const rml_picture *in, const rml_picture **out,
                         const rml_allocator *allocator, rml_error *err)
 {
-    const int colours = in->channels >= 3 ? 3 : 1;
+    const int colours = rml_picture_colours(in);
     *out = in;
     if (in->bits == 8 && in->channels == colours)
         return RML_OK;

@@ -116,33 +116,18 @@ static rml_status check_size(const rml_denoiser *d, int batch, int width, int he
 
 // ---- pixels -------------------------------------------------------------------------------------
 
-static double sample(const rml_picture *p, size_t index)
-{
-    return p->bits == 16 ? ((const uint16_t *)p->data)[index] / 65535.0
-                         : ((const uint8_t *)p->data)[index] / 255.0;
-}
-
-static size_t index_of(const rml_picture *p, int x, int y)
-{
-    return ((size_t)y * (size_t)p->width + (size_t)x) * (size_t)p->channels;
-}
-
-static int colours_of(const rml_picture *p)
-{
-    return p->channels >= 3 ? 3 : 1;
-}
-
 // The level of each block of 2x2 pixels: the root of the mean square, so that equal levels stay
 // what they are. Blocks over the edge hold fewer.
 static void read_levels(const rml_picture *map, float *to)
 {
+    const double full = rml_picture_full(map);
     for (int y = 0; y < map->height; y += 2)
         for (int x = 0; x < map->width; x += 2) {
             double sum = 0;
             int count = 0;
             for (int j = y; j < y + 2 && j < map->height; j++)
                 for (int i = x; i < x + 2 && i < map->width; i++, count++) {
-                    const double level = (float)sample(map, index_of(map, i, j));
+                    const double level = (float)(rml_picture_sample(map, i, j, 0) / full);
                     sum += level * level;
                 }
             *to++ = (float)sqrt(sum / count);
@@ -154,7 +139,7 @@ static rml_tensor_view view_of(const rml_denoiser *d, const rml_picture *p)
 {
     rml_tensor_view view = rml_tensor_view_default();
     const int64_t element = p->bits / 8, pixel = p->channels * element;
-    const int64_t stride[4] = {element, colours_of(p) < d->colours ? 0 : element,
+    const int64_t stride[4] = {element, rml_picture_colours(p) < d->colours ? 0 : element,
                                (int64_t)rml_picture_pitch(p), pixel};
     view.data = p->data;
     view.bytes = rml_picture_pitch(p) * (size_t)p->height;
@@ -225,8 +210,8 @@ static rml_status prepare(rml_denoiser *d, rml_picture *out, const rml_picture *
     RML_TRY(rml_session_resize_at(d->session, 1, levels, err));
     RML_TRY(rml_session_bind_input(d->session, 0, &views[0], err));
     RML_TRY(rml_session_bind_input(d->session, 1, &sigma, err));
-    RML_TRY(rml_session_bind_output(d->session, 0, colours_of(in) < d->colours ? NULL : &views[1],
-                                    err));
+    RML_TRY(rml_session_bind_output(d->session, 0,
+                                    rml_picture_colours(in) < d->colours ? NULL : &views[1], err));
     return rml_session_prepare(d->session, err);
 }
 
@@ -259,7 +244,7 @@ static rml_status run(rml_denoiser *d, rml_picture *out, const rml_picture *in, 
     RML_TRY(check_result(d, in, batch, err));
     RML_TRY(rml_session_run(d->session, err));
     RML_TRY(check_result(d, in, batch, err));
-    if (colours_of(in) < d->colours)
+    if (rml_picture_colours(in) < d->colours)
         store_mean(d, out);
     copy_alpha(out, in);
     return RML_OK;
@@ -291,7 +276,7 @@ static rml_status run_any(rml_denoiser *d, rml_picture *out, const rml_picture *
 rml_status rml_denoise(rml_denoiser *d, rml_picture *out, const rml_picture *in,
                        const rml_noise *noise, int *bands, rml_error *err)
 {
-    const int batch = colours_of(in) > d->colours ? colours_of(in) : 1;
+    const int batch = rml_picture_colours(in) > d->colours ? rml_picture_colours(in) : 1;
     const rml_picture *map = noise->map;
     if (map && (map->width != in->width || map->height != in->height || map->channels != 1))
         return rml_fail(err, RML_ERR_SHAPE,

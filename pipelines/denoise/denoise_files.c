@@ -48,14 +48,15 @@ static item *load_next(line *l)
 
 static double mean_level(const rml_picture *map)
 {
-    const size_t count = (size_t)map->width * (size_t)map->height * (size_t)map->channels;
+    const double full = rml_picture_full(map), count = (double)map->width * map->height;
     double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        const double level = map->bits == 16 ? ((const uint16_t *)map->data)[i] / 65535.0
-                                             : ((const uint8_t *)map->data)[i] / 255.0;
-        sum += level * level;
-    }
-    return sqrt(sum / (double)count);
+    for (int y = 0; y < map->height; y++)
+        for (int x = 0; x < map->width; x++)
+            for (int c = 0; c < map->channels; c++) {
+                const double level = rml_picture_sample(map, x, y, c) / full;
+                sum += level * level;
+            }
+    return sqrt(sum / (count * map->channels));
 }
 
 // What goes wrong with one picture stays in its result; a network that is not there stops all.
@@ -64,7 +65,7 @@ static rml_status compute(const rml_denoise_job *job, item *it, rml_error *err)
     rml_denoise_result *r = &it->result;
     if (r->status != RML_OK)
         return RML_OK;
-    rml_denoiser *denoiser = job->pick(job->user, it->in.channels >= 3 ? 3 : 1, err);
+    rml_denoiser *denoiser = job->pick(job->user, rml_picture_colours(&it->in), err);
     if (!denoiser)
         return err->status;
     rml_noise noise = job->noise;

@@ -23,26 +23,19 @@ typedef struct block {
     double level, cut_off;
 } block;
 
-static double sample(const rml_picture *p, int x, int y, int channel)
-{
-    const size_t at =
-        ((size_t)y * (size_t)p->width + (size_t)x) * (size_t)p->channels + (size_t)channel;
-    return p->bits == 16 ? ((const uint16_t *)p->data)[at] : ((const uint8_t *)p->data)[at];
-}
-
 // A block of width x height differences that begins at pixel (x, y).
 static block measure(const rml_picture *p, int x, int y, int width, int height, int channel)
 {
-    const double full = p->bits == 16 ? 65535 : 255;
+    const double full = rml_picture_full(p);
     double rows[BLOCK + TAPS - 1][BLOCK], sum = 0;
     int cut_off = 0;
     for (int j = 0; j < height + TAPS - 1; j++)
         for (int i = 0; i < width; i++) {
-            const double value = sample(p, x + i, y + j, channel);
+            const double value = rml_picture_sample(p, x + i, y + j, channel);
             cut_off += j < height && (value <= 0 || value >= full);
             rows[j][i] = 0;
             for (int k = 0; k < TAPS; k++)
-                rows[j][i] += taps[k] * sample(p, x + i + k, y + j, channel);
+                rows[j][i] += taps[k] * rml_picture_sample(p, x + i + k, y + j, channel);
         }
     for (int j = 0; j < height; j++)
         for (int i = 0; i < width; i++) {
@@ -103,7 +96,7 @@ rml_status rml_noise_estimate(double *sigma, const rml_picture *picture,
     block *blocks = rml_alloc(allocator, room * sizeof *blocks);
     if (!blocks)
         return rml_fail_nomem(err, room * sizeof *blocks, "the blocks of a picture");
-    const int colours = picture->channels >= 3 ? 3 : 1;
+    const int colours = rml_picture_colours(picture);
     double sum = 0;
     for (int channel = 0; channel < colours; channel++) {
         const double level = channel_level(picture, channel, blocks);

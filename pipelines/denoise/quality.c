@@ -8,28 +8,16 @@
 #define DEVIATION 1.5
 enum { MEAN_A, MEAN_B, SQUARE_A, SQUARE_B, PRODUCT, SUMS };
 
-static double sample(const rml_picture *p, int x, int y, int channel)
-{
-    const size_t at =
-        ((size_t)y * (size_t)p->width + (size_t)x) * (size_t)p->channels + (size_t)channel;
-    return p->bits == 16 ? ((const uint16_t *)p->data)[at] : ((const uint8_t *)p->data)[at];
-}
-
-static int colours_of(const rml_picture *p)
-{
-    return p->channels >= 3 ? 3 : 1;
-}
-
 static double psnr(const rml_picture *a, const rml_picture *b)
 {
-    const double full = a->bits == 16 ? 65535 : 255;
-    const int colours = colours_of(a);
+    const double full = rml_picture_full(a);
+    const int colours = rml_picture_colours(a);
     double sum = 0;
     for (int y = 0; y < a->height; y++) {
         double row = 0; // sums of like size lose less
         for (int x = 0; x < a->width; x++)
             for (int c = 0; c < colours; c++) {
-                const double d = sample(a, x, y, c) - sample(b, x, y, c);
+                const double d = rml_picture_sample(a, x, y, c) - rml_picture_sample(b, x, y, c);
                 row += d * d;
             }
         sum += row;
@@ -48,7 +36,8 @@ static void row_sums(const rml_picture *a, const rml_picture *b, const double *w
         for (int i = 0; i < SUMS; i++)
             s[i] = 0;
         for (int k = 0; k < WINDOW; k++) {
-            const double u = sample(a, x + k, y, channel), v = sample(b, x + k, y, channel);
+            const double u = rml_picture_sample(a, x + k, y, channel),
+                         v = rml_picture_sample(b, x + k, y, channel);
             s[MEAN_A] += weights[k] * u;
             s[MEAN_B] += weights[k] * v;
             s[SQUARE_A] += weights[k] * u * u;
@@ -70,7 +59,7 @@ static double similarity(const double *s, double full)
 // `rows` is a ring of the sums of the last WINDOW rows.
 static double ssim(const rml_picture *a, const rml_picture *b, int channel, double *rows)
 {
-    const double full = a->bits == 16 ? 65535 : 255;
+    const double full = rml_picture_full(a);
     const int count = a->width - WINDOW + 1;
     const size_t row = (size_t)count * SUMS;
     double weights[WINDOW], total = 0, sum = 0;
@@ -103,13 +92,13 @@ static double ssim(const rml_picture *a, const rml_picture *b, int channel, doub
 rml_status rml_quality_measure(rml_quality *out, const rml_picture *a, const rml_picture *b,
                                const rml_allocator *allocator, rml_error *err)
 {
-    if (a->width != b->width || a->height != b->height || colours_of(a) != colours_of(b) ||
-        a->bits != b->bits)
+    if (a->width != b->width || a->height != b->height ||
+        rml_picture_colours(a) != rml_picture_colours(b) || a->bits != b->bits)
         return rml_fail(err, RML_ERR_SHAPE,
                         "%dx%d pixels of %d colours and %d bits cannot be compared with %dx%d of "
                         "%d colours and %d bits",
-                        a->width, a->height, colours_of(a), a->bits, b->width, b->height,
-                        colours_of(b), b->bits);
+                        a->width, a->height, rml_picture_colours(a), a->bits, b->width, b->height,
+                        rml_picture_colours(b), b->bits);
     *out = (rml_quality){.psnr = psnr(a, b), .ssim = NAN};
     if (a->width < WINDOW || a->height < WINDOW)
         return RML_OK;
@@ -118,8 +107,8 @@ rml_status rml_quality_measure(rml_quality *out, const rml_picture *a, const rml
     if (!rows)
         return rml_fail_nomem(err, bytes, "sums of a picture");
     out->ssim = 0;
-    for (int channel = 0; channel < colours_of(a); channel++)
-        out->ssim += ssim(a, b, channel, rows) / colours_of(a);
+    for (int channel = 0; channel < rml_picture_colours(a); channel++)
+        out->ssim += ssim(a, b, channel, rows) / rml_picture_colours(a);
     rml_free(allocator, rows);
     return RML_OK;
 }
