@@ -1,6 +1,6 @@
 // Constants, copies, and nodes that run graphs.
-#include "loaders/onnx/handler.h"
 #include "loaders/onnx/importer.h"
+#include "loaders/onnx/make.h"
 
 #include <string.h>
 
@@ -109,9 +109,7 @@ static void add_control(rml_onnx_call *call, rml_op_id op, const rml_control_att
         count += bodies[i].capture_count;
     }
     const rml_op_attr wrapped = {.control = *attr};
-    const rml_value_id out = rml_graph_node(call->graph, op, &wrapped, all, (int)count, call->name);
-    for (int k = 0; k < call->out_count && out != RML_NO_VALUE; k++)
-        call->out[k] = out + (rml_value_id)k;
+    rml_onnx_emit(call, op, &wrapped, all, (int)count);
 }
 
 // Room for what the node tells of its outputs.

@@ -115,7 +115,6 @@ static void import_layer_norm(rml_onnx_call *call)
                        .eps = (float)rml_onnx_float(call, "epsilon", 1e-5f),
                        .rms = rml_onnx_option(call) != 0,
                        .moments = rml_onnx_wants(call, 1) || rml_onnx_wants(call, 2)}};
-    const rml_value_id in[3] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2)};
     rml_onnx_ignore(call, "stash_type"); // f32, or double where the input is
     if (!needs_dimensions(call, 1))
         return;
@@ -124,11 +123,7 @@ static void import_layer_norm(rml_onnx_call *call)
         rml_onnx_refuse(call, "axis %lld of %d dimensions", (long long)axis, rank < 0 ? 0 : rank);
         return;
     }
-    const rml_value_id y = rml_graph_node(call->graph, RML_OP_LAYER_NORM, &attr, in, 3, call->name);
-    call->out[0] = y;
-    for (int k = 1; k < 3; k++)
-        if (rml_onnx_wants(call, k) && y != RML_NO_VALUE)
-            call->out[k] = y + (rml_value_id)k;
+    rml_onnx_translate(call, RML_OP_LAYER_NORM, &attr, 3);
 }
 
 // ---- the others ---------------------------------------------------------------------------------

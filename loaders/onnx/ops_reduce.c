@@ -1,5 +1,5 @@
 // Reductions, and what searches, sorts or sums along an axis.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 static void import_topk(rml_onnx_call *call)
 {
@@ -11,10 +11,7 @@ static void import_topk(rml_onnx_call *call)
         const int64_t k = rml_onnx_int(call, "k", 1);
         in[1] = rml_onnx_ints_value(call, &k, 1);
     }
-    const rml_value_id out =
-        rml_graph_node(call->graph, RML_OP_TOPK, &(rml_op_attr){.topk = attr}, in, 2, call->name);
-    for (int k = 0; k < call->out_count && k < 2 && out != RML_NO_VALUE; k++)
-        call->out[k] = out + (rml_value_id)k;
+    rml_onnx_emit(call, RML_OP_TOPK, &(rml_op_attr){.topk = attr}, in, 2);
 }
 
 // The operator leaves room for as many kinds as there are elements; what has a count of 0 is cut

@@ -1,5 +1,5 @@
 // Operators that give elements another shape or order, cut, join and repeat them.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 // A list that newer opsets pass as input `index` and older ones as the attribute `name`. Our
 // operators take 32 bits too; a cast would only hide the elements until planning.
@@ -9,12 +9,6 @@ static rml_value_id list_of(rml_onnx_call *call, int index, const char *name)
     return in != RML_NO_VALUE ? in : rml_onnx_list(call, index, name);
 }
 
-static void add(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr, const rml_value_id *in,
-                int in_count)
-{
-    call->out[0] = rml_graph_node(call->graph, op, attr, in, in_count, call->name);
-}
-
 static void import_reshape(rml_onnx_call *call)
 {
     const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "shape")};
@@ -22,7 +16,7 @@ static void import_reshape(rml_onnx_call *call)
     if (in[1] == RML_NO_VALUE)
         rml_onnx_refuse(call, "the target shape is missing");
     else
-        add(call, RML_OP_RESHAPE, &attr, in, 2);
+        rml_onnx_emit(call, RML_OP_RESHAPE, &attr, in, 2);
 }
 
 static void import_bitcast(rml_onnx_call *call)
@@ -32,7 +26,7 @@ static void import_bitcast(rml_onnx_call *call)
     if (!rml_onnx_has(call, "to"))
         rml_onnx_refuse(call, "the type to cast to is missing");
     else
-        add(call, RML_OP_BITCAST, &attr, &in, 1);
+        rml_onnx_emit(call, RML_OP_BITCAST, &attr, &in, 1);
 }
 
 // An axis that fits our attributes; false after a refusal.
@@ -52,7 +46,7 @@ static void import_concat(rml_onnx_call *call)
     if (call->opset >= 4 && !rml_onnx_has(call, "axis"))
         rml_onnx_refuse(call, "the axis is missing");
     else if (small_axis(call, 1, &attr.concat.axis))
-        add(call, RML_OP_CONCAT, &attr, call->in, call->in_count);
+        rml_onnx_emit(call, RML_OP_CONCAT, &attr, call->in, call->in_count);
 }
 
 // ---- cutting ------------------------------------------------------------------------------------
@@ -100,9 +94,7 @@ static void import_split(rml_onnx_call *call)
         split_by_slices(call, in[0], attr.split.axis, in[1]);
         return;
     }
-    const rml_value_id first = rml_graph_node(call->graph, RML_OP_SPLIT, &attr, in, 2, call->name);
-    for (int k = 0; k < call->out_count && first != RML_NO_VALUE; k++)
-        call->out[k] = first + (rml_value_id)k;
+    rml_onnx_emit(call, RML_OP_SPLIT, &attr, in, 2);
 }
 
 // ---- repeating ----------------------------------------------------------------------------------
@@ -113,7 +105,7 @@ static void import_expand(rml_onnx_call *call)
     if (in[2] == RML_NO_VALUE)
         rml_onnx_refuse(call, "the target shape is missing");
     else
-        add(call, RML_OP_EXPAND, NULL, in, 3);
+        rml_onnx_emit(call, RML_OP_EXPAND, NULL, in, 3);
 }
 
 // A tensor of one element, as a number: expand gives it any shape.
@@ -137,7 +129,7 @@ static void import_constant_of_shape(rml_onnx_call *call)
     if (in[2] == RML_NO_VALUE)
         rml_onnx_refuse(call, "the shape is missing");
     else
-        add(call, RML_OP_EXPAND, NULL, in, 3);
+        rml_onnx_emit(call, RML_OP_EXPAND, NULL, in, 3);
 }
 
 static void import_pad(rml_onnx_call *call)
@@ -150,7 +142,7 @@ static void import_pad(rml_onnx_call *call)
         .pad = {(rml_pad_mode)rml_onnx_word(call, "mode", "constant reflect edge wrap", 0)}};
     if (in[2] == RML_NO_VALUE && number != 0)
         in[2] = rml_onnx_scalar(call, rml_onnx_fact(call, 0).dtype, number);
-    add(call, RML_OP_PAD, &attr, in, 4);
+    rml_onnx_emit(call, RML_OP_PAD, &attr, in, 4);
 }
 
 // ---- sizes --------------------------------------------------------------------------------------
@@ -160,7 +152,7 @@ static void import_shape(rml_onnx_call *call)
     const rml_value_id in = rml_onnx_in(call, 0);
     const int64_t start = rml_onnx_int(call, "start", 0);
     const int64_t end = rml_onnx_int(call, "end", INT64_MAX);
-    add(call, RML_OP_SHAPE, NULL, &in, 1);
+    call->out[0] = rml_graph_node(call->graph, RML_OP_SHAPE, NULL, &in, 1, call->name);
     if (start != 0 || end != INT64_MAX)
         call->out[0] = rml_graph_slice(call->graph, call->out[0], 0, start, end, 1, call->name);
 }

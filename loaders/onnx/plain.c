@@ -1,5 +1,5 @@
 // Operators that differ from one of ours in names alone: their attributes go to fields of its own.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 #include <string.h>
 
@@ -116,10 +116,5 @@ void rml_onnx_import_plain(rml_onnx_call *call, rml_op_id op, const rml_onnx_fie
             if (in[field->input] != RML_NO_VALUE && field->input >= count)
                 count = field->input + 1;
         }
-    if (call->refused)
-        return;
-    const rml_value_id out = rml_graph_node(call->graph, op, &attr, from, count, call->name);
-    const int outputs = rml_op_outputs(rml_op_get(op), &attr);
-    for (int k = 0; k < call->out_count && k < outputs && out != RML_NO_VALUE; k++)
-        call->out[k] = out + (rml_value_id)k;
+    rml_onnx_emit(call, op, &attr, from, count);
 }
