@@ -78,12 +78,3 @@ rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, i
         between = -1;
     return reshaped(call, x, rank, axis, 2, &between, 1);
 }
-
-const rml_stored *rml_onnx_stored(const rml_onnx_call *call, rml_value_id value)
-{
-    const rml_graph *graph = call->graph;
-    if (value >= graph->value_count || graph->values[value].kind != RML_VALUE_CONSTANT ||
-        graph->values[value].constant->scale)
-        return NULL;
-    return &graph->values[value].constant->stored;
-}

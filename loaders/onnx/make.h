@@ -24,7 +24,4 @@ rml_value_id rml_onnx_split_dim(rml_onnx_call *call, rml_value_id x, int rank, i
                                 int64_t parts);
 rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, int axis);
 
-// The stored tensor of a constant, or NULL: of any other value, and of one that is scaled.
-const rml_stored *rml_onnx_stored(const rml_onnx_call *call, rml_value_id value);
-
 #endif

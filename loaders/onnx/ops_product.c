@@ -11,15 +11,9 @@ static rml_dtype work_dtype(const rml_onnx_call *call)
     return rml_dtype_is_half(dtype) ? RML_F32 : dtype;
 }
 
-// An operand in that type; a constant of halves is widened where it is packed.
 static rml_value_id operand(rml_onnx_call *call, int input)
 {
-    const rml_value_id value = rml_onnx_in(call, input);
-    const rml_stored *stored = rml_onnx_stored(call, value);
-    if (work_dtype(call) != RML_F32 || !stored || !rml_dtype_is_half(stored->dtype))
-        return rml_onnx_cast(call, value, work_dtype(call));
-    return rml_graph_constant(call->graph, call->graph->values[value].name,
-                              &(rml_constant){.stored = *stored});
+    return rml_onnx_cast(call, rml_onnx_in(call, input), work_dtype(call));
 }
 
 static void product(rml_onnx_call *call, const rml_matmul_attr *matmul, rml_value_id c)
