@@ -4,7 +4,6 @@
 #include "loaders/onnx/importer.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
 
@@ -180,41 +179,28 @@ static void import_rotary(rml_onnx_call *call)
 
 static void import_linear_attention(rml_onnx_call *call)
 {
-    static const char *const rules[] = {"linear", "gated", "delta", "gated_delta"};
-    const char *rule = rml_onnx_text_of(call, "update_rule", "gated_delta");
-    rml_op_attr attr = {.linear_attention = {.rule = RML_FADING_LINEAR,
-                                             .heads = rml_onnx_int(call, "q_num_heads", 0),
-                                             .key_heads = rml_onnx_int(call, "kv_num_heads", 0),
-                                             .scale = rml_onnx_float(call, "scale", 0)}};
-    int found = 0;
+    const rml_op_attr attr = {
+        .linear_attention = {
+            .rule = (rml_fading_rule)rml_onnx_word(
+                call, "update_rule", "linear gated delta gated_delta", RML_FADING_GATED_DELTA),
+            .heads = rml_onnx_int(call, "q_num_heads", 0),
+            .key_heads = rml_onnx_int(call, "kv_num_heads", 0),
+            .scale = rml_onnx_float(call, "scale", 0)}};
     rml_onnx_ignore(call, "chunk_size"); // how others would cut the work
-    while (found < 4 && strcmp(rule, rules[found]) != 0)
-        found++;
-    if (found == 4) {
-        rml_onnx_refuse(call, "update_rule is \"%.40s\"", rule);
-        return;
-    }
-    attr.linear_attention.rule = (rml_fading_rule)found;
     rml_onnx_translate(call, RML_OP_LINEAR_ATTENTION, &attr, 6);
 }
 
-static void import_causal_conv(rml_onnx_call *call)
-{
-    const char *activation = rml_onnx_text_of(call, "activation", "none");
-    const bool silu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
-    const rml_op_attr attr = {.causal_conv = {silu}};
-    if (!silu && strcmp(activation, "none") != 0) {
-        rml_onnx_refuse(call, "activation is \"%.40s\"", activation);
-        return;
-    }
-    rml_onnx_translate(call, RML_OP_CAUSAL_CONV, &attr, 4);
-}
+static const rml_onnx_field causal_conv[] = {
+    RML_FIELD(WORD_FLAG, "activation", causal_conv.silu, .words = "none silu swish"), {0}};
 
 const rml_onnx_entry rml_onnx_attention[] = {
     {.op_type = "Attention", .import = import_attention, .since = 23},
     {.op_type = "ai.onnx.preview.FlexAttention", .import = import_flex, .since = 1},
     {.op_type = "RotaryEmbedding", .import = import_rotary, .since = 23},
     {.op_type = "LinearAttention", .import = import_linear_attention, .since = 27},
-    {.op_type = "CausalConvWithState", .import = import_causal_conv, .since = 27},
+    {.op_type = "CausalConvWithState",
+     .op = RML_OP_CAUSAL_CONV,
+     .fields = causal_conv,
+     .since = 27},
     {.op_type = NULL},
 };

@@ -173,14 +173,11 @@ static void import_mean_variance(rml_onnx_call *call)
         like_input(call, rml_graph_binary(call->graph, RML_BINARY_DIV, x, raised, call->name));
 }
 
-static void import_lrn(rml_onnx_call *call)
-{
-    const rml_op_attr attr = {.lrn = {.size = rml_onnx_int(call, "size", 0),
-                                      .alpha = (float)rml_onnx_float(call, "alpha", 1e-4f),
-                                      .beta = (float)rml_onnx_float(call, "beta", 0.75),
-                                      .bias = (float)rml_onnx_float(call, "bias", 1)}};
-    rml_onnx_translate(call, RML_OP_LRN, &attr, 1);
-}
+static const rml_onnx_field lrn[] = {RML_FIELD(INT, "size", lrn.size, .absent = 0),
+                                     RML_FIELD(FLOAT, "alpha", lrn.alpha, .number = 1e-4f),
+                                     RML_FIELD(FLOAT, "beta", lrn.beta, .number = 0.75),
+                                     RML_FIELD(FLOAT, "bias", lrn.bias, .number = 1),
+                                     {0}};
 
 const rml_onnx_entry rml_onnx_norm[] = {
     {.op_type = "BatchNormalization", .import = import_batch_norm},
@@ -190,6 +187,6 @@ const rml_onnx_entry rml_onnx_norm[] = {
     {.op_type = "RMSNormalization", .import = import_layer_norm, .since = 23, .option = 1},
     {.op_type = "LpNormalization", .import = import_lp_norm},
     {.op_type = "MeanVarianceNormalization", .import = import_mean_variance, .since = 9},
-    {.op_type = "LRN", .import = import_lrn, .f32 = true},
+    {.op_type = "LRN", .op = RML_OP_LRN, .fields = lrn, .f32 = true},
     {.op_type = NULL},
 };

@@ -1,8 +1,6 @@
 // Poolings.
 #include "loaders/onnx/make.h"
 
-#include <string.h>
-
 enum { GLOBAL = 8 }; // added to the kind of a pooling
 
 // Over windows, or over the whole image.
@@ -53,22 +51,17 @@ static void import_roi_pool(rml_onnx_call *call)
 
 static void import_roi_align(rml_onnx_call *call)
 {
-    const char *mode = rml_onnx_text_of(call, "mode", "avg");
-    const char *shift = "output_half_pixel";
-    if (call->opset >= 16)
-        shift = rml_onnx_text_of(call, "coordinate_transformation_mode", "half_pixel");
-    const rml_op_attr attr = {.roi = {.height = rml_onnx_int(call, "output_height", 1),
-                                      .width = rml_onnx_int(call, "output_width", 1),
-                                      .samples = rml_onnx_int(call, "sampling_ratio", 0),
-                                      .scale = rml_onnx_float(call, "spatial_scale", 1),
-                                      .max = strcmp(mode, "max") == 0,
-                                      .half_pixel = strcmp(shift, "half_pixel") == 0}};
+    const rml_op_attr attr = {
+        .roi = {.height = rml_onnx_int(call, "output_height", 1),
+                .width = rml_onnx_int(call, "output_width", 1),
+                .samples = rml_onnx_int(call, "sampling_ratio", 0),
+                .scale = rml_onnx_float(call, "spatial_scale", 1),
+                .max = rml_onnx_word(call, "mode", "avg max", 0) != 0,
+                .half_pixel =
+                    call->opset >= 16 && rml_onnx_word(call, "coordinate_transformation_mode",
+                                                       "output_half_pixel half_pixel", 1) != 0}};
     const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1),
                                rml_onnx_list(call, 2, NULL)};
-    if (strcmp(mode, "avg") != 0 && !attr.roi.max)
-        rml_onnx_refuse(call, "mode \"%s\" is not known", mode);
-    if (strcmp(shift, "output_half_pixel") != 0 && !attr.roi.half_pixel)
-        rml_onnx_refuse(call, "coordinate_transformation_mode \"%s\" is not known", shift);
     rml_onnx_emit(call, RML_OP_ROI_ALIGN, &attr, in, 3);
 }
 

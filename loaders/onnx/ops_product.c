@@ -50,8 +50,6 @@ static void import_gemm(rml_onnx_call *call)
     product(call, &matmul, adds ? operand(call, 2) : RML_NO_VALUE);
 }
 
-// ---- Einsum, Det --------------------------------------------------------------------------------
-
 static void import_einsum(rml_onnx_call *call)
 {
     const char *text = rml_onnx_text_of(call, "equation", NULL);
@@ -73,15 +71,10 @@ static void import_einsum(rml_onnx_call *call)
     rml_onnx_emit(call, RML_OP_EINSUM, &attr, call->in, call->in_count);
 }
 
-static void import_det(rml_onnx_call *call)
-{
-    rml_onnx_translate(call, RML_OP_DET, NULL, 1);
-}
-
 const rml_onnx_entry rml_onnx_product[] = {
     {.op_type = "MatMul", .import = import_matmul, .since = 1},
     {.op_type = "Gemm", .import = import_gemm, .since = 1},
     {.op_type = "Einsum", .import = import_einsum, .since = 12},
-    {.op_type = "Det", .import = import_det, .since = 11},
+    {.op_type = "Det", .op = RML_OP_DET, .since = 11},
     {.op_type = NULL},
 };

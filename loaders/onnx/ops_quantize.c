@@ -2,15 +2,13 @@
 #include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
 
-#include <string.h>
-
 static rml_value_id node(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
                          const rml_value_id *in, int count)
 {
     return rml_graph_node(call->graph, op, attr, in, count, call->name);
 }
 
-// ---- QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear ------------------------------------
+// ---- QuantizeLinear, DequantizeLinear ------------------------------------
 
 // An attribute that names an element type; 0 is the same as none.
 static rml_dtype told_dtype(rml_onnx_call *call, const char *name, rml_dtype absent)
@@ -46,17 +44,7 @@ static void import_dequantize(rml_onnx_call *call)
     rml_onnx_translate(call, RML_OP_DEQUANTIZE, &attr, 3);
 }
 
-static void import_dynamic(rml_onnx_call *call)
-{
-    rml_onnx_translate(call, RML_OP_DYNAMIC_QUANTIZE, NULL, 1);
-}
-
-// ---- MatMulInteger, QLinearMatMul ---------------------------------------------------------------
-
-static void import_matmul_integer(rml_onnx_call *call)
-{
-    rml_onnx_translate(call, RML_OP_INTEGER_MATMUL, NULL, 4);
-}
+// ---- QLinearMatMul ---------------------------------------------------------------
 
 // One scale a row, as a column.
 static rml_value_id as_column(rml_onnx_call *call, int input)
@@ -120,8 +108,8 @@ static void import_qlinear_conv(rml_onnx_call *call)
 const rml_onnx_entry rml_onnx_quantize[] = {
     {.op_type = "QuantizeLinear", .import = import_quantize, .since = 10},
     {.op_type = "DequantizeLinear", .import = import_dequantize, .since = 10},
-    {.op_type = "DynamicQuantizeLinear", .import = import_dynamic, .since = 11},
-    {.op_type = "MatMulInteger", .import = import_matmul_integer, .since = 10},
+    {.op_type = "DynamicQuantizeLinear", .op = RML_OP_DYNAMIC_QUANTIZE, .since = 11},
+    {.op_type = "MatMulInteger", .op = RML_OP_INTEGER_MATMUL, .since = 10},
     {.op_type = "QLinearMatMul", .import = import_qlinear_matmul, .since = 10},
     {.op_type = "ConvInteger", .import = import_conv_integer, .since = 10},
     {.op_type = "QLinearConv", .import = import_qlinear_conv, .since = 10},

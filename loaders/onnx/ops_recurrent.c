@@ -2,7 +2,6 @@
 #include "loaders/onnx/make.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct function_entry {
     const char *name;
@@ -68,15 +67,11 @@ static void take_activations(rml_onnx_call *call, rml_rnn_attr *rnn, int each)
 
 static bool take_rnn(rml_onnx_call *call, rml_rnn_attr *rnn)
 {
-    const char *direction = rml_onnx_text_of(call, "direction", "forward");
+    const int direction = rml_onnx_word(call, "direction", "forward reverse bidirectional", 0);
     const double clip = rml_onnx_float(call, "clip", 0);
-    *rnn = (rml_rnn_attr){.kind = (rml_rnn_kind)rml_onnx_option(call), .directions = 1};
-    if (strcmp(direction, "bidirectional") == 0)
-        rnn->directions = 2;
-    else if (strcmp(direction, "reverse") == 0)
-        rnn->reverse = true;
-    else if (strcmp(direction, "forward") != 0)
-        rml_onnx_refuse(call, "direction is \"%.40s\"", direction);
+    *rnn = (rml_rnn_attr){.kind = (rml_rnn_kind)rml_onnx_option(call)};
+    rnn->directions = direction == 2 ? 2 : 1;
+    rnn->reverse = direction == 1;
     rnn->batch_first = rml_onnx_int(call, "layout", 0) != 0;
     rnn->clip = clip > 0 ? (float)clip : INFINITY;
     if (rnn->kind == RML_RNN_LSTM)
