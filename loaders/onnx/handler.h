@@ -136,6 +136,9 @@ int rml_onnx_word(rml_onnx_call *call, const char *name, const char *words, int 
 // An axis as our attributes hold it; refuses what is none of any value.
 int rml_onnx_axis(rml_onnx_call *call, const char *name, int64_t absent);
 
+// A list of them, RML_MAX_RANK at most; returns how many. What is none of any value stays so.
+int rml_onnx_axes(rml_onnx_call *call, const char *name, int *axes);
+
 // What a row without a handler stands for.
 void rml_onnx_import_plain(rml_onnx_call *call, rml_op_id op, const rml_onnx_field *fields);
 

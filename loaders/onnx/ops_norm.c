@@ -108,22 +108,14 @@ static void import_group_norm(rml_onnx_call *call)
 // The option says whether the mean is taken as 0.
 static void import_layer_norm(rml_onnx_call *call)
 {
-    const int rank = rml_onnx_fact(call, 0).shape.rank;
-    const int64_t axis = rml_onnx_int(call, "axis", -1);
     const rml_op_attr attr = {
-        .layer_norm = {.axis = (int)axis,
+        .layer_norm = {.axis = rml_onnx_axis(call, "axis", -1),
                        .eps = (float)rml_onnx_float(call, "epsilon", 1e-5f),
                        .rms = rml_onnx_option(call) != 0,
                        .moments = rml_onnx_wants(call, 1) || rml_onnx_wants(call, 2)}};
     rml_onnx_ignore(call, "stash_type"); // f32, or double where the input is
-    if (!needs_dimensions(call, 1))
-        return;
-    if (axis < -RML_MAX_RANK || axis >= RML_MAX_RANK ||
-        (rank >= 0 && (axis < -rank || axis >= rank))) {
-        rml_onnx_refuse(call, "axis %lld of %d dimensions", (long long)axis, rank < 0 ? 0 : rank);
-        return;
-    }
-    rml_onnx_translate(call, RML_OP_LAYER_NORM, &attr, 3);
+    if (needs_dimensions(call, 1))
+        rml_onnx_translate(call, RML_OP_LAYER_NORM, &attr, 3);
 }
 
 // ---- the others ---------------------------------------------------------------------------------
@@ -131,14 +123,15 @@ static void import_layer_norm(rml_onnx_call *call)
 // Where the norm is 0, so is every element: divided by the smallest number there is they stay so.
 static void import_lp_norm(rml_onnx_call *call)
 {
-    const int64_t p = rml_onnx_int(call, "p", 2), axis = rml_onnx_int(call, "axis", -1);
-    if ((p != 1 && p != 2) || axis < -RML_MAX_RANK || axis >= RML_MAX_RANK) {
-        rml_onnx_refuse(call, "p is %lld and the axis %lld", (long long)p, (long long)axis);
+    const int64_t p = rml_onnx_int(call, "p", 2);
+    const int axis = rml_onnx_axis(call, "axis", -1);
+    if (p != 1 && p != 2) {
+        rml_onnx_refuse(call, "p is %lld", (long long)p);
         return;
     }
     const rml_value_id x = widened(call, 0);
     const rml_reduce_attr attr = {
-        .kind = p == 1 ? RML_REDUCE_L1 : RML_REDUCE_L2, .axis_count = 1, .axes = {(int)axis}};
+        .kind = p == 1 ? RML_REDUCE_L1 : RML_REDUCE_L2, .axis_count = 1, .axes = {axis}};
     const double least = type_of(call) == RML_F64 ? 0x1p-1074 : 0x1p-149;
     const rml_value_id norm = reduce(call, x, attr);
     const rml_value_id raised = rml_graph_binary(call->graph, RML_BINARY_MAX, norm,
@@ -149,21 +142,10 @@ static void import_lp_norm(rml_onnx_call *call)
 
 static void import_mean_variance(rml_onnx_call *call)
 {
-    static const int64_t usual[] = {0, 2, 3};
-    size_t count;
-    const int64_t *axes = rml_onnx_ints(call, "axes", &count);
-    rml_reduce_attr attr = {.kind = RML_REDUCE_MEAN};
-    if (!axes) {
-        axes = usual;
-        count = 3;
-    }
-    if (count > RML_MAX_RANK) {
-        rml_onnx_refuse(call, "%zu axes", count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        attr.axes[attr.axis_count++] =
-            axes[i] < -RML_MAX_RANK || axes[i] >= RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
+    rml_reduce_attr attr = {.kind = RML_REDUCE_MEAN, .axis_count = 3, .axes = {0, 2, 3}};
+    const int given = rml_onnx_axes(call, "axes", attr.axes);
+    if (rml_onnx_has(call, "axes"))
+        attr.axis_count = given;
     const rml_value_id wide = widened(call, 0);
     const rml_value_id x = sub(call, wide, reduce(call, wide, attr));
     const rml_value_id deviation =

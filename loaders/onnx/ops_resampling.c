@@ -60,14 +60,10 @@ static rml_resize_attr resize_attr(rml_onnx_call *call)
     attr.extrapolation = rml_onnx_float(call, "extrapolation_value", 0);
     if (call->opset < 18)
         return attr;
-    int64_t axes[RML_MAX_RANK];
     attr.antialias = rml_onnx_int(call, "antialias", 0) != 0;
     attr.aspect = (rml_aspect)rml_onnx_word(call, "keep_aspect_ratio_policy",
                                             "stretch not_larger not_smaller", RML_ASPECT_STRETCH);
-    attr.axis_count = rml_onnx_axes_list(call, "axes", axes, RML_MAX_RANK);
-    for (int i = 0; i < attr.axis_count; i++)
-        attr.axis[i] =
-            axes[i] < -RML_MAX_RANK || axes[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
+    attr.axis_count = rml_onnx_axes(call, "axes", attr.axis);
     return attr;
 }
 

@@ -29,24 +29,13 @@ static void import_bitcast(rml_onnx_call *call)
         rml_onnx_emit(call, RML_OP_BITCAST, &attr, &in, 1);
 }
 
-// An axis that fits our attributes; false after a refusal.
-static bool small_axis(rml_onnx_call *call, int64_t absent, int *axis)
-{
-    const int64_t given = rml_onnx_int(call, "axis", absent);
-    *axis = (int)given;
-    if (given >= -RML_MAX_RANK && given < RML_MAX_RANK)
-        return true;
-    rml_onnx_refuse(call, "there is no axis %lld", (long long)given);
-    return false;
-}
-
 static void import_concat(rml_onnx_call *call)
 {
     rml_op_attr attr = {0};
     if (call->opset >= 4 && !rml_onnx_has(call, "axis"))
         rml_onnx_refuse(call, "the axis is missing");
-    else if (small_axis(call, 1, &attr.concat.axis))
-        rml_onnx_emit(call, RML_OP_CONCAT, &attr, call->in, call->in_count);
+    attr.concat.axis = rml_onnx_axis(call, "axis", 1);
+    rml_onnx_emit(call, RML_OP_CONCAT, &attr, call->in, call->in_count);
 }
 
 // ---- cutting ------------------------------------------------------------------------------------
@@ -83,9 +72,8 @@ static void import_split(rml_onnx_call *call)
 {
     const rml_value_id in[] = {rml_onnx_in(call, 0), list_of(call, 1, "split")};
     const int64_t parts = rml_onnx_int(call, "num_outputs", call->out_count);
-    rml_op_attr attr = {.split = {.count = call->out_count}};
-    if (!small_axis(call, 0, &attr.split.axis))
-        return;
+    const rml_op_attr attr = {
+        .split = {.count = call->out_count, .axis = rml_onnx_axis(call, "axis", 0)}};
     if (parts != call->out_count) {
         rml_onnx_refuse(call, "%lld parts to %d outputs", (long long)parts, call->out_count);
         return;

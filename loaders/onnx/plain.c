@@ -27,13 +27,13 @@ int rml_onnx_axis(rml_onnx_call *call, const char *name, int64_t absent)
     return (int)axis;
 }
 
-static void read_axes(rml_onnx_call *call, const rml_onnx_field *field, int *to)
+int rml_onnx_axes(rml_onnx_call *call, const char *name, int *axes)
 {
-    int64_t axes[RML_MAX_RANK];
-    const int count = rml_onnx_axes_list(call, field->name, axes, RML_MAX_RANK);
-    to[0] = rml_onnx_has(call, field->name) ? count : field->absent;
+    int64_t list[RML_MAX_RANK];
+    const int count = rml_onnx_axes_list(call, name, list, RML_MAX_RANK);
     for (int i = 0; i < count; i++) // what is no axis stays none when it is made shorter
-        to[1 + i] = axes[i] < -RML_MAX_RANK || axes[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)axes[i];
+        axes[i] = list[i] < -RML_MAX_RANK || list[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)list[i];
+    return count;
 }
 
 // The list in the attribute where the input is not there, or the input as i64.
@@ -57,7 +57,9 @@ static void read_field(rml_onnx_call *call, const rml_onnx_field *field, rml_op_
         *(int *)to = rml_onnx_axis(call, name, field->absent);
         break;
     case RML_FIELD_AXES:
-        read_axes(call, field, to);
+        *(int *)to = rml_onnx_axes(call, name, (int *)to + 1);
+        if (!rml_onnx_has(call, name))
+            *(int *)to = field->absent;
         break;
     case RML_FIELD_FLAG:
         *(bool *)to = rml_onnx_int(call, name, field->absent) != 0;
