@@ -1,23 +1,16 @@
 // Fourier transforms, windows, mel weights.
 #include "loaders/onnx/handler.h"
 
-// An input of one integer as i64.
-static rml_value_id integer_in(rml_onnx_call *call, int index)
-{
-    const rml_value_id in = rml_onnx_in(call, index);
-    return in == RML_NO_VALUE ? in : rml_onnx_cast(call, in, RML_I64);
-}
-
 static void import_dft(rml_onnx_call *call)
 {
     rml_op_attr attr = {.dft = {.inverse = rml_onnx_int(call, "inverse", 0) != 0,
                                 .onesided = rml_onnx_int(call, "onesided", 0) != 0}};
-    rml_value_id in[] = {rml_onnx_in(call, 0), integer_in(call, 1), RML_NO_VALUE};
+    rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_list(call, 1, NULL), RML_NO_VALUE};
     int64_t axis = -2;
     if (call->opset < 20)
         axis = rml_onnx_int(call, "axis", 1);
     else if (rml_onnx_in(call, 2) != RML_NO_VALUE && rml_onnx_known_ints(call, 2, &axis, 1) != 1)
-        in[2] = integer_in(call, 2);
+        in[2] = rml_onnx_list(call, 2, NULL);
     if (axis < -RML_MAX_RANK || axis > RML_MAX_RANK) {
         rml_onnx_refuse(call, "axis %lld", (long long)axis);
         return;

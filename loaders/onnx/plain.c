@@ -40,9 +40,9 @@ int rml_onnx_axes(rml_onnx_call *call, const char *name, int *axes)
 static rml_value_id input_of(rml_onnx_call *call, const rml_onnx_field *field)
 {
     const rml_value_id in = rml_onnx_in(call, field->input);
-    if (field->kind == RML_FIELD_LIST)
-        return in == RML_NO_VALUE ? rml_onnx_list(call, field->input, field->name) : in;
-    return in == RML_NO_VALUE ? in : rml_onnx_cast(call, in, RML_I64);
+    return field->kind == RML_FIELD_LIST && in != RML_NO_VALUE
+               ? in
+               : rml_onnx_list(call, field->input, field->name);
 }
 
 static void read_field(rml_onnx_call *call, const rml_onnx_field *field, rml_op_attr *attr)
