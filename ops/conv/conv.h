@@ -25,12 +25,12 @@ static inline size_t rml_conv_taps(const rml_op_args *args)
 
 static inline const float *rml_conv_bias(const rml_op_args *args)
 {
-    return args->in_count > 2 && args->in[2].rank >= 0 ? args->in[2].data : NULL;
+    return rml_op_input(args, 2) ? args->in[2].data : NULL;
 }
 
 static inline const rml_tensor *rml_conv_residual(const rml_op_args *args)
 {
-    return args->in_count > 3 && args->in[3].rank >= 0 ? &args->in[3] : NULL;
+    return rml_op_input(args, 3);
 }
 
 // One dimension, as an image of one row.

@@ -75,7 +75,7 @@ static void find(const rml_im2col *columns, const rml_im2col_part *part, size_t 
 {
     const rml_window *w = &columns->window;
     const rml_tensor *in = columns->args->in;
-    const bool masked = columns->args->in_count > MASK && in[MASK].rank >= 0;
+    const bool masked = rml_op_input(columns->args, MASK);
     const int64_t groups = columns->args->attr->conv.offset_groups;
     const size_t channel = offset_group * columns->taps + tap;
     const size_t image = part->image * (size_t)groups * columns->taps;

@@ -48,7 +48,7 @@ rml_im2col rml_im2col_make(const rml_op_args *args, int bias)
                           .out = &args->out[0]};
     columns.taps = rml_sizes_count(columns.window.kernel, columns.window.rank);
     columns.pixels = rml_sizes_count(columns.window.out, columns.window.rank);
-    if (args->in_count > bias && args->in[bias].rank >= 0)
+    if (rml_op_input(args, bias))
         columns.bias = args->in[bias].data;
     return columns;
 }

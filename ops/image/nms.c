@@ -34,7 +34,7 @@ static rml_status infer_nms(const rml_op_node *node, rml_shape *out, rml_error *
         !agree(boxes->dim[0], scores->dim[0]) || !agree(boxes->dim[1], scores->dim[2]))
         return rml_fail(err, RML_ERR_SHAPE, "boxes %s and scores %s do not fit together",
                         rml_shape_text(boxes, a), rml_shape_text(scores, b));
-    const bool told = node->in_count > 2 && node->in[2].shape.rank != -1;
+    const bool told = rml_op_given(node, 2);
     int64_t most = scores->dim[2];
     if (most > UINT32_MAX)
         return rml_fail(err, RML_ERR_LIMIT, "boxes %s are too many", rml_shape_text(boxes, a));
@@ -168,9 +168,8 @@ static void run_nms(const rml_op_args *args)
     number_of(args, 3, &context.overlap);
     context.has_threshold = number_of(args, 4, &context.threshold);
     // The limit may have been unknown when room was made.
-    const int64_t limit = args->in_count > 2 && args->in[2].rank >= 0
-                              ? rml_index_at(args->in[2].raw, args->in[2].dtype, 0)
-                              : 0;
+    const int64_t limit =
+        rml_op_input(args, 2) ? rml_index_at(args->in[2].raw, args->in[2].dtype, 0) : 0;
     const size_t allowed = limit < 0 ? 0 : (size_t)limit;
     const size_t stride = context.most;
     size_t total = 0;
