@@ -3,7 +3,6 @@
 
 #include "tensor/dtype.h"
 
-#include <stdio.h>
 #include <string.h>
 
 int32_t rml_onnx_option(const rml_onnx_call *call)

@@ -1,4 +1,5 @@
-// From an ONNX file to a graph: each operator has a handler that makes builder calls.
+// From an ONNX file to a graph: each operator has a row, which names one of ours or a handler that
+// makes builder calls.
 //
 // A handler gets one node with its inputs as values of the graph and sets its outputs. It refuses
 // what it cannot do with rml_onnx_refuse, in words that need not name the node; the importer goes
@@ -77,8 +78,8 @@ typedef struct rml_onnx_entry {
     void (*import)(rml_onnx_call *call);
     rml_op_id op;
     const rml_onnx_field *fields; // or NULL
-    int64_t since;                // first opset whose meaning the handler knows
-    int32_t option;               // for handlers that serve several operators
+    int64_t since;                // first opset whose meaning is known
+    int32_t option;               // for handlers and fields that serve several operators
     bool f32; // computed in f32 alone: other floats are cast before, and back behind
 } rml_onnx_entry;
 

@@ -1,8 +1,6 @@
 // Normalisations.
 #include "loaders/onnx/make.h"
 
-#include <math.h>
-
 static rml_value_id sub(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
     return rml_graph_binary(call->graph, RML_BINARY_SUB, a, b, call->name);

@@ -8,7 +8,7 @@ static rml_value_id node(rml_onnx_call *call, rml_op_id op, const rml_op_attr *a
     return rml_graph_node(call->graph, op, attr, in, count, call->name);
 }
 
-// ---- QuantizeLinear, DequantizeLinear ------------------------------------
+// ---- QuantizeLinear, DequantizeLinear -----------------------------------------------------------
 
 // An attribute that names an element type; 0 is the same as none.
 static rml_dtype told_dtype(rml_onnx_call *call, const char *name, rml_dtype absent)
@@ -44,7 +44,7 @@ static void import_dequantize(rml_onnx_call *call)
     rml_onnx_translate(call, RML_OP_DEQUANTIZE, &attr, 3);
 }
 
-// ---- QLinearMatMul ---------------------------------------------------------------
+// ---- QLinearMatMul ------------------------------------------------------------------------------
 
 // One scale a row, as a column.
 static rml_value_id as_column(rml_onnx_call *call, int input)

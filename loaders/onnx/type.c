@@ -3,8 +3,6 @@
 
 #include "tensor/tensor.h"
 
-#include <string.h>
-
 static const struct {
     const char *name;
     int dtype; // an rml_dtype, or -1

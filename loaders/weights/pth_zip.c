@@ -3,7 +3,6 @@
 #include "loaders/weights/weights_store.h"
 #include "tensor/size.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define PICKLE_NAME "data.pkl"

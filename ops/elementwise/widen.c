@@ -5,7 +5,6 @@
 #include "tensor/size.h"
 
 #include <math.h>
-#include <string.h>
 
 rml_wide rml_wide_of(rml_dtype dtype)
 {

@@ -1,4 +1,4 @@
-// LSTM layers of f32 with constant weights and the usual activations: a linear product makes the
+// LSTM layers of f32 with constant weights and the usual activations: a matrix product makes the
 // input's share of the gates, biases included, for all steps at once; then a kernel computes a step
 // of the gates, cells and states together. Gates in its order: input, forget, cell, output.
 #include "ops/recurrent/rnn.h"
