@@ -157,7 +157,7 @@ static size_t own_scratch(const rml_op_args *args, const piece *p)
     return rml_aligned_bytes((size_t)p->images, one);
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
+static size_t worker_bytes(const rml_op_args *args)
 {
     const piece p = choose_piece(args);
     part parts[PARTS];
@@ -168,8 +168,7 @@ static size_t scratch_bytes(const rml_op_args *args)
         const size_t bytes = way->scratch_bytes ? way->scratch_bytes(&parts[k].args) : 0;
         most = bytes > most ? bytes : most;
     }
-    return rml_sat_mul((size_t)args->threads,
-                       rml_sat_add(own_scratch(args, &p), rml_round_up(most, RML_ALIGNMENT)));
+    return rml_sat_add(own_scratch(args, &p), rml_round_up(most, RML_ALIGNMENT));
 }
 
 static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image, int64_t images,
@@ -206,7 +205,7 @@ static void run_pieces(void *context, size_t begin, size_t end, int worker)
     const piece p = choose_piece(args);
     const int64_t images = args->in[0].dim[0], height = args->out[0].dim[2];
     const int64_t bands = (height + p.rows - 1) / p.rows;
-    char *scratch = args->scratch + (size_t)worker * (scratch_bytes(args) / (size_t)args->threads);
+    char *scratch = rml_op_worker(args, worker);
     const char *packed = args->packed;
     part parts[PARTS];
     make_parts(args, &p, parts);
@@ -274,12 +273,12 @@ static const rml_algorithm algorithms[] = {{.name = "piecewise-bf16",
                                             .accepts = accepts_bf16,
                                             .packed_bytes = packed_bytes,
                                             .pack = pack,
-                                            .scratch_bytes = scratch_bytes,
+                                            .worker_bytes = worker_bytes,
                                             .run = run},
                                            {.name = "piecewise",
                                             .packed_bytes = packed_bytes,
                                             .pack = pack,
-                                            .scratch_bytes = scratch_bytes,
+                                            .worker_bytes = worker_bytes,
                                             .run = run}};
 const rml_op rml_op_inverted_residual = {.name = "inverted_residual",
                                          .inputs = {4, 8},

@@ -59,9 +59,10 @@ typedef struct moments {
     double sum[MAX_TAPS], product[MAX_TAPS][MAX_TAPS];
 } moments;
 
-static size_t norm_scratch(const rml_op_args *args)
+static size_t norm_bytes(const rml_op_args *args)
 {
-    return (size_t)args->threads * rml_round_up(sizeof(moments), RML_ALIGNMENT);
+    (void)args;
+    return rml_round_up(sizeof(moments), RML_ALIGNMENT);
 }
 
 static void gather(const float *x, size_t places, size_t stride, size_t taps, moments *m)
@@ -86,8 +87,7 @@ static void norm_items(void *context, size_t begin, size_t end, int worker)
     const size_t channels = (size_t)w->dim[0], taps = (size_t)w->dim[2];
     const rml_shape in[2] = {rml_tensor_shape(x), rml_tensor_shape(w)};
     const size_t places = (size_t)places_of(args->attr, in);
-    moments *m =
-        (moments *)(args->scratch + (size_t)worker * rml_round_up(sizeof(moments), RML_ALIGNMENT));
+    moments *m = rml_op_worker(args, worker);
     for (size_t n = begin; n < end; n++) {
         float *scale = args->out[0].data + n * 2 * channels, *shift = scale + channels;
         gather(x->data + n * (size_t)x->dim[1], places, (size_t)args->attr->wave.stride, taps, m);
@@ -119,7 +119,7 @@ static void run_norm(const rml_op_args *args)
 const rml_op rml_op_wave_norm = {.name = "wave_norm",
                                  .inputs = {4, 4},
                                  .infer = infer_norm,
-                                 .algorithms = RML_ONE_WAY_IN("from-wave", norm_scratch, run_norm)};
+                                 .algorithms = RML_ONE_WAY_EACH("from-wave", norm_bytes, run_norm)};
 
 // ---- wave_conv ----------------------------------------------------------------------------------
 

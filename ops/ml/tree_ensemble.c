@@ -64,7 +64,7 @@ static void tree_rows(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = context;
     const rml_tree_ensemble_attr *trees = &args->attr->trees;
     const size_t targets = (size_t)trees->targets;
-    double *sum = (double *)args->scratch + (size_t)worker * targets * 2, *seen = sum + targets;
+    double *sum = rml_op_worker(args, worker), *seen = sum + targets;
     for (size_t row = begin; row < end; row++) {
         for (size_t k = 0; k < targets; k++)
             sum[k] = seen[k] = 0;
@@ -88,10 +88,9 @@ static void tree_rows(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-static size_t scratch_bytes(const rml_op_args *args)
+static size_t worker_bytes(const rml_op_args *args)
 {
-    return rml_sat_mul((size_t)args->threads * 2 * sizeof(double),
-                       (size_t)args->attr->trees.targets);
+    return rml_aligned_bytes((size_t)args->attr->trees.targets, 2 * sizeof(double));
 }
 
 static void run_trees(const rml_op_args *args)
@@ -105,4 +104,4 @@ const rml_op rml_op_tree_ensemble = {.name = "trees",
                                      .signature = "h>0",
                                      .infer = infer_trees,
                                      .algorithms =
-                                         RML_ONE_WAY_IN("walk", scratch_bytes, run_trees)};
+                                         RML_ONE_WAY_EACH("walk", worker_bytes, run_trees)};

@@ -41,15 +41,10 @@ static job make_job(const rml_op_args *args)
 }
 
 // Of a worker: the keys of a row, and a heap of indices with the worst of the best on top.
-static size_t worker_bytes(const job *at)
-{
-    return rml_aligned_bytes(rml_sat_add(at->count, at->wanted), sizeof(uint64_t));
-}
-
-static size_t scratch_bytes(const rml_op_args *args)
+static size_t worker_bytes(const rml_op_args *args)
 {
     const job at = make_job(args);
-    return rml_sat_mul((size_t)args->threads, worker_bytes(&at));
+    return rml_aligned_bytes(rml_sat_add(at.count, at.wanted), sizeof(uint64_t));
 }
 
 static void read_keys(const job *at, size_t first, uint64_t *key)
@@ -114,7 +109,7 @@ static void topk_rows(void *context, size_t begin, size_t end, int worker)
     const job *at = context;
     const rml_tensor *in = &at->args->in[0];
     const size_t bytes = rml_dtype_size(in->dtype);
-    uint64_t *key = (uint64_t *)(at->args->scratch + (size_t)worker * worker_bytes(at));
+    uint64_t *key = rml_op_worker(at->args, worker);
     uint64_t *heap = key + at->count;
     int64_t *where = at->args->out[1].raw;
     for (size_t i = begin; i < end; i++) {
@@ -144,4 +139,4 @@ const rml_op rml_op_topk = {.name = "topk",
 
                             .signature = "*l>0l",
                             .infer_values = infer_topk,
-                            .algorithms = RML_ONE_WAY_IN("heap", scratch_bytes, run_topk)};
+                            .algorithms = RML_ONE_WAY_EACH("heap", worker_bytes, run_topk)};
