@@ -75,7 +75,7 @@ typedef struct rotary_job {
 // Row of the tables for a place in a sequence; what only a run tells may be out of range.
 static size_t table_row(const rml_op_args *args, size_t batch_place)
 {
-    if (args->in_count <= PLACES || args->in[PLACES].rank < 0)
+    if (!rml_op_input(args, PLACES))
         return batch_place;
     const int64_t last = args->in[COSINES].dim[0] - 1;
     const int64_t place = ((const int64_t *)args->in[PLACES].raw)[batch_place];

@@ -36,9 +36,9 @@ rml_status rml_list_infer(const rml_op_node *node, int index, const char *what, 
 rml_list rml_list_read(const rml_op_args *args, int index)
 {
     rml_list list = {0};
-    if (index >= args->in_count || args->in[index].rank < 0)
+    const rml_tensor *in = rml_op_input(args, index);
+    if (!in)
         return list;
-    const rml_tensor *in = &args->in[index];
     list.given = true;
     list.count = in->rank ? (int)in->dim[0] : 1;
     read(&list, in->raw, in->dtype);

@@ -315,13 +315,10 @@ static void run_tensor_scatter(const rml_op_args *args)
         rml_op_parallel(args, rml_tensor_span(&args->out[0], 0, axis), 2048, tensor_scatter_part);
 }
 
-static const rml_algorithm tensor_scatter_algorithms[] = {
-    {.name = "sequences", .run = run_tensor_scatter}};
-
 const rml_op rml_op_tensor_scatter = {.name = "tensor_scatter",
                                       .inputs = {2, 3},
                                       .in_place = true,
                                       .checks_elements = true,
                                       .signature = "*0i>0",
                                       .infer_values = infer_tensor_scatter,
-                                      .algorithms = tensor_scatter_algorithms};
+                                      .algorithms = RML_ONE_WAY("sequences", run_tensor_scatter)};

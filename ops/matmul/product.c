@@ -25,12 +25,11 @@ static product_job job_of(const rml_op_args *args, const rml_product *product)
 {
     const rml_tensor *a = &product->a, *b = &product->b, *y = &product->y;
     const int row = y->rank - 2, col = y->rank - 1;
-    product_job job = {.args = args, .product = product, .batch = 1};
+    product_job job = {.args = args, .product = product};
     job.m = (size_t)y->dim[row];
     job.n = (size_t)y->dim[col];
     job.k = (size_t)a->dim[col];
-    for (int i = 0; i < row; i++)
-        job.batch *= (size_t)y->dim[i];
+    job.batch = rml_tensor_span(y, 0, row);
     job.a_row = a->stride[row];
     job.a_col = a->stride[col];
     job.b_row = b->stride[row];

@@ -63,9 +63,8 @@ static void lrn_blocks(void *context, size_t begin, size_t end, int worker)
 static void run_lrn(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0];
-    job at = {.args = args, .channels = (size_t)in->dim[1], .places = 1};
-    for (int i = 2; i < in->rank; i++)
-        at.places *= (size_t)in->dim[i];
+    job at = {
+        .args = args, .channels = (size_t)in->dim[1], .places = rml_tensor_span(in, 2, in->rank)};
     at.blocks = (at.places + PLACES - 1) / PLACES;
     rml_pool_run(args->pool, (size_t)in->dim[0] * at.blocks, 1, lrn_blocks, &at);
 }

@@ -3,6 +3,7 @@
 //   x [N,C,...]   target [N,...], i32 or i64   weight [C], optional
 // A target that is no class counts for nothing: it comes from elements, and a run cannot fail.
 #include "ops/elementwise/widen.h"
+#include "ops/index/list.h"
 
 static rml_status infer_nll(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
@@ -29,8 +30,7 @@ static double loss_at(const rml_op_args *args, size_t places, size_t index, doub
     const rml_tensor *target = &args->in[1];
     const rml_nll_attr *attr = &args->attr->nll;
     const int64_t classes = args->in[0].dim[1];
-    const int64_t class = target->dtype == RML_I32 ? ((const int32_t *)target->raw)[index]
-                                                   : ((const int64_t *)target->raw)[index];
+    const int64_t class = rml_index_at(target->raw, target->dtype, index);
     *weight = 0;
     if (class < 0 || class >= classes || (attr->ignores && class == attr->ignored))
         return 0;
@@ -44,10 +44,8 @@ static void run_nll(const rml_op_args *args)
 {
     const size_t count = rml_tensor_count(&args->in[1]);
     const rml_tensor *out = &args->out[0];
-    size_t places = 1;
+    const size_t places = rml_tensor_span(&args->in[1], 1, args->in[1].rank);
     double sum = 0, weights = 0;
-    for (int i = 1; i < args->in[1].rank; i++)
-        places *= (size_t)args->in[1].dim[i];
     for (size_t i = 0; i < count; i++) {
         double weight;
         const double loss = loss_at(args, places, i, &weight);

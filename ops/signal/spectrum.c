@@ -193,7 +193,7 @@ static void run_dft(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0], *y = &args->out[0];
     const int axis = axis_of(args), last = x->rank - 1;
-    dft_job job = {.args = args, .dft = &args->attr->dft, .inner = 1};
+    dft_job job = {.args = args, .dft = &args->attr->dft};
     const size_t count = rml_tensor_count(y);
     if (!count)
         return;
@@ -203,8 +203,7 @@ static void run_dft(const rml_op_args *args)
     job.given = (size_t)y->dim[axis];
     job.taken =
         rml_min_size((size_t)x->dim[axis], job.out_parts == 1 ? job.length / 2 + 1 : job.length);
-    for (int i = axis + 1; i < last; i++)
-        job.inner *= (size_t)x->dim[i];
+    job.inner = rml_tensor_span(x, axis + 1, last);
     rml_fourier_prepare((double *)(void *)args->scratch, job.length);
     rml_pool_run(args->pool, count / job.given / job.out_parts, 1, dft_lines, &job);
 }
