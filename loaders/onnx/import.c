@@ -319,3 +319,21 @@ rml_status rml_onnx_import_nodes(rml_onnx_importer *importer, const rml_onnx_gra
     }
     return RML_OK;
 }
+
+bool rml_onnx_import_in_place(rml_onnx_call *call, const rml_onnx_graph *from, rml_value_id *out)
+{
+    rml_onnx_importer *importer = call->importer;
+    const rml_onnx_entry *entry = importer->entry;
+    rml_error *outer = importer->err;
+    importer->err = &importer->inner;
+    rml_status status = rml_onnx_import_nodes(importer, from);
+    for (size_t k = 0; k < from->output_count && status == RML_OK; k++) {
+        status = rml_onnx_look_up(importer, from->output[k], &out[k]);
+        call->refused = call->refused || out[k] == RML_ONNX_REFUSED;
+    }
+    importer->err = outer;
+    importer->entry = entry;
+    if (status != RML_OK)
+        rml_graph_fail(call->graph, status, "%s", importer->inner.message);
+    return status == RML_OK && !call->refused;
+}

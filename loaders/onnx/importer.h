@@ -62,6 +62,9 @@ rml_status rml_onnx_add_output(rml_onnx_importer *importer, uint32_t number, con
 
 // All nodes of a graph (or of a function's body), in their order.
 rml_status rml_onnx_import_nodes(rml_onnx_importer *importer, const rml_onnx_graph *graph);
+// The same of a graph inside a node, which its nodes take the place of: values of its outputs.
+// False after an error, which is the graph's, or a refusal, whose reason stands in the list.
+bool rml_onnx_import_in_place(rml_onnx_call *call, const rml_onnx_graph *from, rml_value_id *out);
 
 // A body graph around `from`: its inputs are `count` values of the given types and shapes and
 // behind them what it reads from outside. `*captures` lists those, as values of the graph that

@@ -91,11 +91,8 @@ static void import_attention(rml_onnx_call *call)
 // What the graph attribute `name` makes of `value`; the value itself where there is none.
 static rml_value_id changed(rml_onnx_call *call, const char *name, rml_value_id value)
 {
-    rml_onnx_importer *importer = call->importer;
-    const rml_onnx_entry *entry = importer->entry;
     const rml_onnx_graph *body =
         rml_onnx_has(call, name) ? rml_onnx_graph_attribute(call, name) : NULL;
-    rml_error error, *outer = importer->err;
     rml_value_id out;
     if (!body || value >= call->graph->value_count)
         return value;
@@ -104,19 +101,9 @@ static rml_value_id changed(rml_onnx_call *call, const char *name, rml_value_id 
                         body->input_count, body->output_count);
         return RML_NO_VALUE;
     }
-    rml_onnx_set(importer, body->input[0], value);
-    importer->err = &error;
-    rml_status status = rml_onnx_import_nodes(importer, body);
-    if (status == RML_OK)
-        status = rml_onnx_look_up(importer, body->output[0], &out);
-    importer->err = outer;
-    importer->entry = entry;
-    if (status != RML_OK)
-        return rml_graph_fail(call->graph, status, "%s", error.message);
-    if (out == RML_ONNX_REFUSED) {
-        call->refused = true; // the reason stands in the list already
+    rml_onnx_set(call->importer, body->input[0], value);
+    if (!rml_onnx_import_in_place(call, body, &out))
         return RML_NO_VALUE;
-    }
     return rml_onnx_cast(call, out, call->graph->values[value].dtype);
 }
 

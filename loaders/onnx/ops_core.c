@@ -127,7 +127,6 @@ static bool describe(rml_onnx_call *call, rml_dtype **types, rml_shape **shapes)
 // A branch that is known to be taken is written out in place.
 static void take_branch(rml_onnx_call *call, bool truth)
 {
-    rml_onnx_importer *importer = call->importer;
     const rml_onnx_graph *then = rml_onnx_graph_attribute(call, "then_branch");
     const rml_onnx_graph *other = rml_onnx_graph_attribute(call, "else_branch");
     const rml_onnx_graph *from = truth ? then : other;
@@ -135,18 +134,7 @@ static void take_branch(rml_onnx_call *call, bool truth)
         rml_onnx_refuse(call, "its branch has not the outputs of the node");
         return;
     }
-    const rml_onnx_entry *entry = importer->entry;
-    rml_error *outer = importer->err;
-    importer->err = &importer->inner;
-    rml_status status = rml_onnx_import_nodes(importer, from);
-    for (int k = 0; k < call->out_count && status == RML_OK; k++) {
-        status = rml_onnx_look_up(importer, from->output[k], &call->out[k]);
-        call->refused = call->refused || call->out[k] == RML_ONNX_REFUSED;
-    }
-    importer->err = outer;
-    importer->entry = entry;
-    if (status != RML_OK)
-        rml_graph_fail(call->graph, status, "%s", importer->inner.message);
+    rml_onnx_import_in_place(call, from, call->out);
 }
 
 static void import_if(rml_onnx_call *call)
