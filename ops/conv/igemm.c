@@ -51,6 +51,7 @@ typedef struct igemm_job {
     bool merge;      // a row of taps may be one long run of floats
     bool flat;       // pixels follow each other in all views, and each reads the one at its place
     bool panel_last; // the panels of a block of pixels one after the other, not the other way round
+    bool together;   // ... by one worker: what they read and write side by side stays in its cache
 } igemm_job;
 
 bool rml_igemm_is_flat(const rml_tensor *view)
@@ -159,9 +160,9 @@ static size_t point(const igemm_job *job, size_t pixel, size_t rows, const void 
     return taps;
 }
 
-static void run_items(void *context, size_t begin, size_t end, int worker)
+// A block of pixels by one panel of columns.
+static void run_block(const igemm_job *job, size_t block, size_t panel, int worker)
 {
-    const igemm_job *job = context;
     const rml_igemm *product = job->product;
     const rml_kernels *kernels = job->kernels;
     const rml_gemm *gemm = job->gemm;
@@ -169,31 +170,39 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
     float *c[RML_GEMM_MAX_MR];
     const float *residual[RML_GEMM_MAX_MR];
     const size_t taps = (size_t)(product->window.kernel[0] * product->window.kernel[1]);
-    rml_gemm_begin(gemm);
-    for (size_t item = begin; item < end; item++) {
-        const size_t panel = job->panel_last ? item % job->panels : item / job->blocks;
-        const size_t block = job->panel_last ? item / job->panels : item % job->blocks;
-        const size_t column = panel * gemm->nr;
-        rml_gemm_tile tile = {
-            .a = a,
-            .b = rml_pack_at(gemm, product->packed, column * taps * product->depth),
-            .cols = rml_min_size(gemm->nr, product->cols - column),
-            .c = c,
-            .bias = product->bias ? product->bias + column : NULL,
-            .residual = product->residual ? residual : NULL,
-            .low = job->low,
-            .high = job->high};
-        size_t pixel = block * job->block_tiles * gemm->mr;
-        const size_t stop = rml_min_size(job->pixels, (block + 1) * job->block_tiles * gemm->mr);
-        for (; pixel < stop; pixel += gemm->mr) {
-            tile.rows = rml_min_size(gemm->mr, stop - pixel);
-            tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
-            gemm->run(&tile);
-            for (size_t i = 0; job->post && i < tile.rows; i++)
-                kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
-        }
+    const size_t column = panel * gemm->nr;
+    rml_gemm_tile tile = {.a = a,
+                          .b = rml_pack_at(gemm, product->packed, column * taps * product->depth),
+                          .cols = rml_min_size(gemm->nr, product->cols - column),
+                          .c = c,
+                          .bias = product->bias ? product->bias + column : NULL,
+                          .residual = product->residual ? residual : NULL,
+                          .low = job->low,
+                          .high = job->high};
+    size_t pixel = block * job->block_tiles * gemm->mr;
+    const size_t stop = rml_min_size(job->pixels, (block + 1) * job->block_tiles * gemm->mr);
+    for (; pixel < stop; pixel += gemm->mr) {
+        tile.rows = rml_min_size(gemm->mr, stop - pixel);
+        tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
+        gemm->run(&tile);
+        for (size_t i = 0; job->post && i < tile.rows; i++)
+            kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
     }
-    rml_gemm_end(gemm);
+}
+
+static void run_items(void *context, size_t begin, size_t end, int worker)
+{
+    const igemm_job *job = context;
+    rml_gemm_begin(job->gemm);
+    for (size_t item = begin; item < end; item++)
+        if (job->together)
+            for (size_t panel = 0; panel < job->panels; panel++)
+                run_block(job, item, panel, worker);
+        else if (job->panel_last)
+            run_block(job, item / job->panels, item % job->panels, worker);
+        else
+            run_block(job, item % job->blocks, item / job->blocks, worker);
+    rml_gemm_end(job->gemm);
 }
 
 // Either a panel stays in the second-level cache while all pixels pass, or a block of pixels while
@@ -249,7 +258,8 @@ void rml_igemm_run(const rml_op_args *args, const rml_igemm *product)
                4 * (size_t)args->threads)
         job.block_tiles /= 2;
     job.blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
-    const size_t items = job.panels * job.blocks;
+    job.together = job.panel_last && job.blocks >= 4 * (size_t)args->threads;
+    const size_t items = (job.together ? 1 : job.panels) * job.blocks;
     const size_t macs = job.pixels * product->cols * product->depth * taps;
     if (items)
         rml_pool_run(args->pool, items, macs < ALONE_MACS ? items : 1, run_items, &job);

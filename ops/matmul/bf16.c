@@ -2,7 +2,7 @@
 
 #include "kernels/pack.h"
 
-#define CHUNK_PIXELS 64
+#define CHUNK_PIXELS 256
 #define ROUND 4.0f // multiply-adds that rounding an element takes
 
 bool rml_wants_bf16(const rml_op_args *args)
