@@ -2,8 +2,8 @@
 // one folder fails, or is short. test_faults.py builds it and says which:
 //   FAULT_FOLDER  whose files count
 //   FAULT_CALL    from 1; 0: none
-//   FAULT_KIND    EIO; ENOSPC, in calls that write; SHORT: half of what read and write are asked
-//   for FAULT_COUNT   a file that tells at the end how many calls there were, and whether the one
+//   FAULT_KIND    EIO; ENOSPC, in calls that write; SHORT: reads and writes do half
+//   FAULT_COUNT   a file that tells at the end how many calls there were, and whether the one
 //                 that failed reads or writes
 //
 // The C library's streams do not call what stands here: they are opened as streams of our own.

@@ -49,7 +49,7 @@ static inline void write_wav(const char *path, int rate, int samples)
     free(wav);
 }
 
-// `count` frames of one second in 25, each of one colour: its number.
+// `count` frames, 25 a second, each of one colour: its number.
 static inline rml_status write_clip(const char *path, rml_codec codec, int width, int height,
                                     int count, rml_error *err)
 {
