@@ -28,6 +28,20 @@ def pair(value):
     return value if isinstance(value, tuple) else (value, value)
 
 
+def conv_attrs(x, kernel, stride, pad, dilation, groups, act, **more):
+    """Of convolutions of both directions, in the order in which cases show them."""
+    return {
+        "kernel": kernel,
+        "stride": pair(stride),
+        "pad": (pad,) * 4 if isinstance(pad, int) else pad,
+        "dilation": pair(dilation),
+        **more,
+        "groups": groups,
+        "act": act,
+        "batch": x[0] > 1,
+    }
+
+
 def conv(
     name,
     x,
@@ -53,17 +67,8 @@ def conv(
     ]
     if residual:
         inputs.append(run(x[0], out, *residual))
-    attrs = {
-        "kernel": kernel,
-        "stride": pair(stride),
-        "pad": (pad,) * 4 if isinstance(pad, int) else pad,
-        "dilation": pair(dilation),
-        "groups": groups,
-        "act": act,
-        "batch": x[0] > 1,
-        "algorithm": algorithm,
-    }
-    return (name, "conv2d", attrs, inputs)
+    attrs = conv_attrs(x, kernel, stride, pad, dilation, groups, act)
+    return (name, "conv2d", {**attrs, "algorithm": algorithm}, inputs)
 
 
 def transposed(
@@ -84,16 +89,8 @@ def transposed(
     inputs = [run(*x), const(x[1], out // groups, *kernel), const(out) if bias else None]
     if residual:
         inputs.append(run(x[0], out, *residual))
-    attrs = {
-        "kernel": kernel,
-        "stride": pair(stride),
-        "pad": (pad,) * 4 if isinstance(pad, int) else pad,
-        "dilation": pair(dilation),
-        "out_pad": pair(out_pad),
-        "groups": groups,
-        "act": act,
-        "batch": x[0] > 1,
-    }
+    more = {"out_pad": pair(out_pad)}
+    attrs = conv_attrs(x, kernel, stride, pad, dilation, groups, act, **more)
     return (name, "conv_transpose2d", attrs, inputs)
 
 
