@@ -33,33 +33,6 @@ static rml_value_id node(trial *t, rml_op_id op, rml_op_attr attr)
     return out;
 }
 
-// Uniform numbers in every input, whatever its type.
-static void fill(rml_session *session, const rml_model *model)
-{
-    for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        const rml_port info = rml_model_input(model, i);
-        rml_shape shape;
-        size_t count = 0;
-        void *data = rml_session_input(session, info.name, &shape);
-        rml_shape_count(&shape, &count);
-        float *numbers = malloc((count + 1) * sizeof *numbers);
-        uniform_fill(numbers, count, 7 + i, 'u');
-        for (size_t k = 0; k < count; k++)
-            switch (info.dtype) {
-            case RML_F64:
-                ((double *)data)[k] = (double)numbers[k];
-                break;
-            case RML_U8:
-                ((uint8_t *)data)[k] = (uint8_t)(int)(255 * fabsf(numbers[k]));
-                break;
-            default:
-                ((float *)data)[k] = numbers[k];
-                break;
-            }
-        free(numbers);
-    }
-}
-
 // Runs with one thread and with two; the first output's bytes agree. Ends the trial.
 static void run_both(trial *t)
 {
@@ -75,7 +48,7 @@ static void run_both(trial *t)
                                                .threads = pass ? net_threads() : 1};
         CHECK(rml_session_create(&session, t->at.model, &settings, &t->at.err) == RML_OK);
         CHECK_MSG(rml_session_prepare(session, &t->at.err) == RML_OK, "%s", t->at.err.message);
-        fill(session, t->at.model);
+        net_fill_inputs(session, t->at.model, 7);
         CHECK_MSG(rml_session_run(session, &t->at.err) == RML_OK, "%s", t->at.err.message);
         const void *out = rml_session_output(session, "y", &shape);
         rml_shape_count(&shape, &count);

@@ -71,15 +71,21 @@ static inline void net_end(net *at)
         free(at->memory[i]);
 }
 
-// Fills every input of a prepared session with uniform numbers of its own.
+// Fills every input of a prepared session, whatever its type, with uniform numbers of its own.
 static inline void net_fill_inputs(rml_session *session, const rml_model *model, uint64_t seed)
 {
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
+        const rml_port port = rml_model_input(model, i);
         rml_shape shape;
         size_t count = 0;
-        float *data = rml_session_input(session, rml_model_input(model, i).name, &shape);
+        void *data = rml_session_input(session, port.name, &shape);
         rml_shape_count(&shape, &count);
-        uniform_fill(data, count, seed + i, 'u');
+        float *numbers = malloc((count + 1) * sizeof *numbers);
+        uniform_fill(numbers, count, seed + i, 'u');
+        for (size_t k = 0; k < count && port.dtype == RML_U8; k++)
+            numbers[k] = 255 * fabsf(numbers[k]);
+        rml_dtype_convert(RML_F32, numbers, port.dtype, data, count);
+        free(numbers);
     }
 }
 
