@@ -3,6 +3,7 @@
 // well. For every network at few channels, and for every small graph file of the fuzz corpus, loops
 // of several turns among them.
 #define _DEFAULT_SOURCE // opendir
+#include "tests/support/any_model.h"
 #include "tests/support/counting_allocator.h"
 #include "tests/support/narrow.h"
 
@@ -63,36 +64,15 @@ typedef struct objects {
     rml_session *session;
 } objects;
 
-static void fill(rml_session *session, const rml_model *model)
-{
-    for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        const rml_port port = rml_model_input(model, i);
-        rml_shape shape;
-        size_t count = 0;
-        char *data = rml_session_input(session, port.name, &shape);
-        rml_shape_count(&shape, &count);
-        // a number alone may be how often a loop turns
-        const int64_t value = shape.rank == 0 && port.dtype == RML_I64 ? 3 : 1;
-        for (size_t k = 0; data && k < count; k++)
-            rml_dtype_convert(RML_I64, &value, port.dtype, data + k * rml_dtype_size(port.dtype),
-                              1);
-    }
-}
-
 static rml_status prepare(objects *at, const subject *of, rml_error *err)
 {
     for (size_t i = 0; i < rml_model_input_count(at->model); i++) {
         const rml_port port = rml_model_input(at->model, i);
-        rml_shape shape = of->weights ? of->shapes[i] : port.shape;
-        if (shape.rank < 0)
-            shape = (rml_shape){2, {2, 3}};
-        for (int k = 0; k < shape.rank; k++)
-            if (shape.dim[k] < 0)
-                shape.dim[k] = 2;
+        const rml_shape shape = of->weights ? of->shapes[i] : any_model_shape(port.shape);
         RML_TRY(rml_session_resize(at->session, port.name, shape, err));
     }
     RML_TRY(rml_session_prepare(at->session, err));
-    fill(at->session, at->model);
+    any_model_fill(at->session, at->model, 3);
     return rml_session_run(at->session, err);
 }
 

@@ -1,6 +1,7 @@
 // Any bytes as an ONNX file that is imported, planned and, where that is small, run on ones.
 #define _DEFAULT_SOURCE // posix_memalign, setitimer
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/any_model.h"
 
 #include "engine/model.h"
 #include "tensor/tensor.h"
@@ -67,31 +68,10 @@ static rml_status run(rml_session *session, rml_error *err)
 static rml_status resize(rml_session *session, const rml_model *model, rml_error *err)
 {
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        rml_port port = rml_model_input(model, i);
-        if (port.shape.rank < 0)
-            port.shape = (rml_shape){2, {2, 3}};
-        for (int k = 0; k < port.shape.rank; k++)
-            if (port.shape.dim[k] < 0)
-                port.shape.dim[k] = 2;
-        RML_TRY(rml_session_resize(session, port.name, port.shape, err));
+        const rml_port port = rml_model_input(model, i);
+        RML_TRY(rml_session_resize(session, port.name, any_model_shape(port.shape), err));
     }
     return rml_session_prepare(session, err);
-}
-
-static void fill(rml_session *session, const rml_model *model)
-{
-    for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        const rml_port port = rml_model_input(model, i);
-        rml_shape shape;
-        size_t count = 0;
-        void *data = rml_session_input(session, port.name, &shape);
-        rml_shape_count(&shape, &count);
-        for (size_t k = 0; k < count; k++) {
-            const int64_t one = 1;
-            rml_dtype_convert(RML_I64, &one, port.dtype,
-                              (char *)data + k * rml_dtype_size(port.dtype), 1);
-        }
-    }
 }
 
 static void use(rml_model *model, bool observed)
@@ -110,7 +90,7 @@ static void use(rml_model *model, bool observed)
         status = resize(session, model, &error);
     if (status == RML_OK && rml_session_macs(session) <= MOST_MACS &&
         rml_session_planned_bytes(session) <= MOST_SIZE) {
-        fill(session, model);
+        any_model_fill(session, model, 1);
         status = run(session, &error);
     }
     if (status != RML_OK && !error.message[0])
