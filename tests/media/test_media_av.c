@@ -60,30 +60,13 @@ static void paint(rml_frame *frame, int index)
 
 static rml_encode_settings settings_of(rml_codec codec)
 {
-    rml_encode_settings settings = rml_encode_settings_default();
-    settings.codec = codec;
-    settings.width = WIDTH;
-    settings.height = HEIGHT;
-    settings.frame_rate = (rml_rational){24, 1};
-    settings.threads = 1;
-    return settings;
+    return clip_settings(codec, WIDTH, HEIGHT, 24);
 }
 
 static rml_status encode(const char *path, const rml_encode_settings *settings,
                          rml_encode_summary *summary, rml_error *err)
 {
-    rml_encoder *encoder;
-    rml_frame frame = {0};
-    rml_status status = rml_encoder_open(&encoder, path, settings, allocator, err);
-    for (int i = 0; i < FRAMES && status == RML_OK; i++) {
-        paint(&frame, i);
-        status = rml_encoder_write(encoder, &frame, err);
-    }
-    rml_frame_release(&frame);
-    if (status == RML_OK)
-        return rml_encoder_finish(&encoder, summary, err);
-    rml_encoder_abort(&encoder);
-    return status;
+    return encode_clip(path, settings, FRAMES, paint, summary, err);
 }
 
 static bool same_picture(const rml_frame *a, const rml_frame *b)

@@ -49,31 +49,52 @@ static inline void write_wav(const char *path, int rate, int samples)
     free(wav);
 }
 
-// `count` frames, 25 a second, each of one colour: its number.
-static inline rml_status write_clip(const char *path, rml_codec codec, int width, int height,
-                                    int count, rml_error *err)
+static inline rml_encode_settings clip_settings(rml_codec codec, int width, int height, int rate)
 {
     rml_encode_settings settings = rml_encode_settings_default();
     settings.codec = codec;
     settings.width = width;
     settings.height = height;
-    settings.frame_rate = (rml_rational){25, 1};
+    settings.frame_rate = (rml_rational){rate, 1};
     settings.threads = 1;
+    return settings;
+}
+
+// `count` frames that `paint` makes of their numbers.
+static inline rml_status encode_clip(const char *path, const rml_encode_settings *settings,
+                                     int count, void (*paint)(rml_frame *frame, int index),
+                                     rml_encode_summary *summary, rml_error *err)
+{
+    const rml_allocator *allocator = rml_allocator_default();
     rml_encoder *encoder;
     rml_frame frame = {0};
-    RML_TRY(rml_frame_reserve(&frame, width, height, rml_allocator_default(), err));
-    rml_status status = rml_encoder_open(&encoder, path, &settings, rml_allocator_default(), err);
+    rml_status status = rml_encoder_open(&encoder, path, settings, allocator, err);
+    if (status == RML_OK)
+        status = rml_frame_reserve(&frame, settings->width, settings->height, allocator, err);
     for (int i = 0; i < count && status == RML_OK; i++) {
-        memset(frame.data, i, frame.pitch * (size_t)height);
+        paint(&frame, i);
         frame.pts = i;
-        frame.time_base = (rml_rational){1, 25};
+        frame.time_base = (rml_rational){1, settings->frame_rate.num};
         status = rml_encoder_write(encoder, &frame, err);
     }
     rml_frame_release(&frame);
     if (status == RML_OK)
-        return rml_encoder_finish(&encoder, NULL, err);
+        return rml_encoder_finish(&encoder, summary, err);
     rml_encoder_abort(&encoder);
     return status;
+}
+
+static inline void paint_number(rml_frame *frame, int index)
+{
+    memset(frame->data, index, frame->pitch * (size_t)frame->height);
+}
+
+// `count` frames, 25 a second, each of one colour: its number.
+static inline rml_status write_clip(const char *path, rml_codec codec, int width, int height,
+                                    int count, rml_error *err)
+{
+    const rml_encode_settings settings = clip_settings(codec, width, height, 25);
+    return encode_clip(path, &settings, count, paint_number, NULL, err);
 }
 
 #endif
