@@ -10,7 +10,6 @@ LEFT_OUT = {".git", "build", "results", ".venv", "__pycache__", ".pytest_cache"}
 # subfolders count as their top folder.
 ORDER = ["include", "tensor", "kernels", "ops", "graph", "engine", "loaders", "models", "media",
          "pipelines", "tools"]
-CORE = ORDER[1:8]  # becomes the installed library
 LIBRARY = ORDER[1:10]  # never prints, exits or aborts
 
 

@@ -15,7 +15,6 @@ SCALE = 0.18215
 ROWS = 10
 VAE = {"channels": (8, 16, 16, 16), "groups": 4, "layers": 1}
 UNET = {"channels": (16, 32, 64), "heads": 4, "groups": 8, "layers": 1}
-WHISPER_POSITIONS = 75  # a second and a half, so that a short clip takes several windows
 
 
 @dataclass
