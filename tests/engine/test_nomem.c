@@ -140,17 +140,10 @@ static void check_every(const subject *of)
 
 static void check_network(subject of)
 {
-    rml_model_settings settings = rml_model_settings_default();
-    rml_weights *weights = NULL;
-    rml_error err = {0};
-    settings.config = of.config;
     const bool part = strncmp(of.name, "wav2vec2-", 9) == 0; // of a network, with its weights
     const char *whole = part ? "wav2vec2" : of.name;
-    if (of.config)
-        CHECK_MSG(rml_weights_create_random(&weights, whole, 1, &settings, &err) == RML_OK, "%s",
-                  err.message);
-    else
-        weights = narrow_weights(of.name, of.divisor, NULL);
+    rml_weights *weights =
+        of.config ? random_weights(whole, of.config, 1) : narrow_weights(of.name, of.divisor, NULL);
     of.weights = weights;
     if (weights)
         check_every(&of);

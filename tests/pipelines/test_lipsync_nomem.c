@@ -37,17 +37,6 @@ static char folder[] = "/tmp/test_lipsync_nomem_XXXXXX";
 static char face[64], voice[64], result_path[64];
 static rml_weights *wav2lip, *s3fd, *unet, *vae_encoder, *vae_decoder, *wav2vec2, *whisper;
 
-static rml_weights *random_weights(const char *name, const char *config)
-{
-    rml_weights *weights = NULL;
-    rml_model_settings settings = rml_model_settings_default();
-    rml_error err = {0};
-    settings.config = config;
-    CHECK_MSG(rml_weights_create_random(&weights, name, 1, &settings, &err) == RML_OK, "%s",
-              err.message);
-    return weights;
-}
-
 // ---- subjects -----------------------------------------------------------------------------------
 
 static rml_status build(rml_model **model, const char *name, const rml_weights *weights,
@@ -252,17 +241,17 @@ int main(void)
     if (!mkdtemp(folder))
         return 1;
     rml_lipsync_quiet_libraries();
-    wav2vec2 = random_weights("wav2vec2", WAV2VEC2);
-    whisper = random_weights("whisper-encoder", WHISPER);
+    wav2vec2 = random_weights("wav2vec2", WAV2VEC2, 1);
+    whisper = random_weights("whisper-encoder", WHISPER, 1);
     fail_each("Wav2Vec2", hear_wav2vec2, false, 1);
     fail_each("Whisper", hear_whisper, false, 1);
     const bool media = make_files();
     if (media) {
         wav2lip = narrow_weights("wav2lip", 16, NULL);
         s3fd = narrow_weights("s3fd", 64, NULL);
-        unet = random_weights("unet-step0", UNET);
-        vae_encoder = random_weights("vae-encoder", VAE);
-        vae_decoder = random_weights("vae-decoder", VAE);
+        unet = random_weights("unet-step0", UNET, 1);
+        vae_encoder = random_weights("vae-encoder", VAE, 1);
+        vae_decoder = random_weights("vae-decoder", VAE, 1);
         fail_each("Wav2Lip", with_wav2lip, true, step);
         fail_each("Wav2Lip and S3FD", with_detector, true, step);
         fail_each("latents", with_latents, true, step);

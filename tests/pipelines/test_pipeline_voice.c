@@ -3,8 +3,8 @@
 #include "media/audio/log_mel.h"
 #include "pipelines/lipsync/voice.h"
 
-#include "tests/support/check.h"
 #include "tests/support/counting_allocator.h"
+#include "tests/support/narrow.h"
 
 #define SECONDS 11 // two strips and a part
 #define NARROW                                                                                     \
@@ -23,15 +23,6 @@ static float *sound(size_t count)
         samples[i] = (float)(state >> 8) / (1 << 24) * sinf((float)i / 900.0f) + 0.1f;
     }
     return samples;
-}
-
-static rml_weights *random_weights(const char *name, const char *config)
-{
-    rml_model_settings settings = rml_model_settings_default();
-    rml_weights *weights;
-    settings.config = config;
-    CHECK(rml_weights_create_random(&weights, name, 3, &settings, NULL) == RML_OK);
-    return weights;
 }
 
 // One run of a network over one input of shape `shape`; the output belongs to the caller.
@@ -66,7 +57,7 @@ static float *run_once(const char *name, const rml_weights *weights, const char 
 
 static void test_wav2vec2(const char *config)
 {
-    rml_weights *weights = random_weights("wav2vec2", config);
+    rml_weights *weights = random_weights("wav2vec2", config, 3);
     const rml_session_settings settings = rml_session_settings_default();
     float *samples = sound(COUNT), *heard = sound(COUNT);
     rml_voice voice;
@@ -90,7 +81,7 @@ static void test_whisper(void)
 {
     static const char *config = "{\"encoder_layers\": 1, \"d_model\": 64, \"encoder_ffn_dim\": 64}";
     enum { WINDOW = 3000, WHOLE = 31 * 16000, LEFT = WHOLE / RML_LOG_MEL_HOP - WINDOW };
-    rml_weights *weights = random_weights("whisper-encoder", config);
+    rml_weights *weights = random_weights("whisper-encoder", config, 3);
     const rml_session_settings settings = rml_session_settings_default();
     float *samples = sound(WHOLE), *window = malloc(80 * WINDOW * sizeof *window);
     rml_log_mel mel;
@@ -181,7 +172,7 @@ static void test_chunks(void)
 static void test_refusals(void)
 {
     static const char *config = "{" NARROW "}";
-    rml_weights *weights = random_weights("wav2vec2", config);
+    rml_weights *weights = random_weights("wav2vec2", config, 3);
     const rml_session_settings settings = rml_session_settings_default();
     float *samples = sound(COUNT);
     rml_voice voice;
@@ -228,7 +219,7 @@ static size_t peak_of(const rml_weights *weights, size_t count)
 // 4096 bytes here.
 static void test_memory(void)
 {
-    rml_weights *weights = random_weights("wav2vec2", WIDE);
+    rml_weights *weights = random_weights("wav2vec2", WIDE, 3);
     const size_t rows = 1500, one = peak_of(weights, rows * 320 + 80);
     const size_t two = peak_of(weights, 2 * rows * 320 + 80);
     CHECK_MSG(two < one + rows * 2048, "%zu bytes for %zu rows, %zu for twice as many", one, rows,

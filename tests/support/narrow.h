@@ -30,13 +30,25 @@ static inline void narrow_fill(float *data, size_t count, const rml_shape *shape
         data[i] = (near_one ? 1.0f : 0.0f) + range * uniform_f32(seed, i);
 }
 
-// Weights of network `name`; NULL when something failed, which has been reported.
+// Random weights of network `name`, of the published size without `config`; NULL when something
+// failed, which has been reported.
+static inline rml_weights *random_weights(const char *name, const char *config, uint64_t seed)
+{
+    rml_weights *weights = NULL;
+    rml_model_settings settings = rml_model_settings_default();
+    rml_error err = {0};
+    settings.config = config;
+    CHECK_MSG(rml_weights_create_random(&weights, name, seed, &settings, &err) == RML_OK, "%s",
+              err.message);
+    return weights;
+}
+
+// The same with few channels.
 static inline rml_weights *narrow_weights(const char *name, int64_t divisor,
                                           const rml_allocator *allocator)
 {
-    rml_weights *full, *narrow = NULL;
+    rml_weights *full = random_weights(name, NULL, 1), *narrow = NULL;
     rml_error err = {0};
-    CHECK_MSG(rml_weights_create_random(&full, name, 1, NULL, &err) == RML_OK, "%s", err.message);
     if (!full)
         return NULL;
     CHECK(rml_weights_create(&narrow, allocator, &err) == RML_OK);
