@@ -73,11 +73,6 @@ static double odd_integer(int64_t value, bool is_unsigned)
 
 // ---- through double or 64-bit integers ----------------------------------------------------------
 
-static bool is_float(rml_dtype dtype)
-{
-    return dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16 || dtype == RML_F64;
-}
-
 static double load_float(rml_dtype dtype, const void *src, size_t i)
 {
     switch (dtype) {
@@ -199,9 +194,9 @@ void rml_dtype_convert(rml_dtype from, const void *src, rml_dtype to, void *dst,
     if (from == to || convert_usual(from, src, to, dst, count))
         return;
     for (size_t i = 0; i < count; i++) {
-        if (!is_float(from)) {
+        if (!rml_dtype_is_float(from)) {
             const int64_t value = load_integer(from, src, i);
-            if (!is_float(to))
+            if (!rml_dtype_is_float(to))
                 store_integer(to, dst, i, value);
             else if (to == RML_F64)
                 ((double *)dst)[i] = from == RML_U64 ? (double)(uint64_t)value : (double)value;
@@ -210,7 +205,7 @@ void rml_dtype_convert(rml_dtype from, const void *src, rml_dtype to, void *dst,
             continue;
         }
         const double value = load_float(from, src, i);
-        if (is_float(to))
+        if (rml_dtype_is_float(to))
             store_float(to, dst, i, value);
         else if (to == RML_BOOL)
             ((uint8_t *)dst)[i] = value != 0;
