@@ -1,4 +1,5 @@
-"""Documentation against the tree and the program: commands, links, the example, the options.
+"""Documentation against the tree and the program: commands, links, files, the example, the
+options.
 
 usage: check_docs.py RUN_MODEL_PROGRAM
 """
@@ -13,6 +14,8 @@ import house
 FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 OPTION = re.compile(r"--[a-z0-9][a-z0-9_-]*")
+# Sources of ours, and not those of upstreams: these are in Python.
+SOURCE = re.compile(r"`([a-z_0-9]+/[\w/]+\.(?:c|h|inc))`|`((?:bench|scripts|tests)/[\w/]+\.py)`")
 TABLE_OPTION = re.compile(r"^\| `(--[a-z0-9][a-z0-9_-]*)", re.MULTILINE)
 # Page to the subcommand whose options it lists.
 PAGES = {"docs/lip-sync.md": "wav2lip", "docs/latent-lip-sync.md": "latent-wav2lip",
@@ -50,6 +53,14 @@ def link_faults(page):
             yield f"{page}: {target} is not there"
 
 
+def source_faults(page):
+    """Pages name sources from the root, or operators from ops/."""
+    for target in filter(None, sum(SOURCE.findall(house.read(page)), ())):
+        if not any(os.path.exists(os.path.join(house.ROOT, folder, target))
+                   for folder in ("", "ops")):
+            yield f"{page}: {target} is not there"
+
+
 def option_faults(program, page, subcommand):
     done = subprocess.run([program, subcommand, "--help"], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, check=False)
@@ -68,6 +79,8 @@ def main():
     faults = readme_faults()
     for page in pages:
         faults += link_faults(page)
+        if not page.startswith("bench/"):  # whose log tells what was
+            faults += source_faults(page)
     for page, subcommand in PAGES.items():
         faults += option_faults(program, page, subcommand)
     if house.read(EXAMPLE) not in house.read(EXAMPLE_PAGE):
