@@ -240,7 +240,8 @@ static void print_options(const option *table, int count)
 
 static void print_help(const command_line *line, const option *common)
 {
-    printf("run-model %s %s\n\n%s\n", line->command, line->usage, line->summary);
+    printf("run-model %s%s%s\n\n%s\n", line->command, *line->usage ? " " : "", line->usage,
+           line->summary);
     if (line->option_count) {
         printf("\nOptions (dashes and underscores are the same):\n");
         print_options(line->options, line->option_count);
