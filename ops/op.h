@@ -41,13 +41,13 @@ typedef union rml_op_attr {
     rml_attention_attr attention;
     rml_reduce_attr reduce;
     rml_arg_attr arg;
-    rml_cumsum_attr running;
+    rml_cumsum_attr cumsum;
     rml_topk_attr topk;
     rml_unique_attr unique;
     rml_nll_attr nll;
     rml_lrn_attr lrn;
-    rml_tree_ensemble_attr trees;
-    rml_tfidf_attr ngrams;
+    rml_tree_ensemble_attr tree_ensemble;
+    rml_tfidf_attr tfidf;
     rml_resize_attr resize;
     rml_concat_attr concat;
     rml_slice_attr slice;
@@ -62,11 +62,11 @@ typedef union rml_op_attr {
     rml_quantize_attr quantize;
     rml_rnn_attr rnn;
     rml_dft_attr dft;
-    rml_window_function_attr taper;
+    rml_window_function_attr window_function;
     rml_rotary_attr rotary;
     rml_linear_attention_attr linear_attention;
     rml_causal_conv_attr causal_conv;
-    rml_layout_transform_attr reorder;
+    rml_layout_transform_attr layout_transform;
     rml_unpool_attr unpool;
     rml_col2im_attr col2im;
     rml_grid_sample_attr grid_sample;
@@ -193,7 +193,7 @@ typedef enum rml_op_layout {
     RML_OP_PLAIN,         // plain in, plain out
     RML_OP_CHANNELS_LAST, // channels-last in and out, pixels may have gaps between them
     RML_OP_FOLLOW,        // any, the same for all images; the output follows
-    RML_OP_ANY,           // handles whatever comes (reorder)
+    RML_OP_ANY,           // handles whatever comes (layout_transform)
 } rml_op_layout;
 
 // What is known of a value before the run.

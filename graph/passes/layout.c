@@ -60,7 +60,7 @@ static rml_value_id in_layout(rewrite *rw, rml_value_id id, rml_layout layout)
         return id;
     if (rw->twin[id] != RML_NO_VALUE)
         return rw->twin[id];
-    const rml_op_attr attr = {.reorder = {layout}};
+    const rml_op_attr attr = {.layout_transform = {layout}};
     const rml_value_id out =
         rml_graph_node(graph, RML_OP_LAYOUT_TRANSFORM, &attr, &id, 1, graph->values[id].name);
     if (out == RML_NO_VALUE)
@@ -104,7 +104,7 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
     rml_graph_classify(graph, &node); // more may be constant by now
     const rml_op_layout takes = rml_node_layout(&node);
     const rml_layout layout =
-        takes == RML_OP_ANY ? node.attr.reorder.layout : layout_for(graph, &node);
+        takes == RML_OP_ANY ? node.attr.layout_transform.layout : layout_for(graph, &node);
     rml_value_id *in = rml_arena_alloc(&graph->arena, (size_t)node.in_count, sizeof *in);
     if (!in)
         return rml_fail_nomem(err, (size_t)node.in_count * sizeof *in, "the layout pass");

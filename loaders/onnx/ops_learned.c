@@ -187,8 +187,9 @@ static void import_trees(rml_onnx_call *call)
         return;
     memcpy(target, attr.target, target_count * sizeof *target);
     attr.target = target;
-    const rml_value_id sums = rml_graph_node(
-        call->graph, RML_OP_TREE_ENSEMBLE, &(rml_op_attr){.trees = attr}, call->in, 1, call->name);
+    const rml_value_id sums =
+        rml_graph_node(call->graph, RML_OP_TREE_ENSEMBLE, &(rml_op_attr){.tree_ensemble = attr},
+                       call->in, 1, call->name);
     call->out[0] = transform(call, sums, how);
 }
 
@@ -264,7 +265,7 @@ static void import_ngrams(rml_onnx_call *call)
         rml_onnx_refuse(call, "its lists of n-grams do not fit together");
         return;
     }
-    rml_onnx_translate(call, RML_OP_TFIDF, &(rml_op_attr){.ngrams = attr}, 1);
+    rml_onnx_translate(call, RML_OP_TFIDF, &(rml_op_attr){.tfidf = attr}, 1);
 }
 
 // ---- around them --------------------------------------------------------------------------------

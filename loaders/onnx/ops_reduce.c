@@ -103,11 +103,10 @@ static const rml_onnx_field arg[] = {RML_FIELD(OPTION_FLAG, NULL, arg.smallest, 
                                      RML_FIELD(FLAG, "keepdims", arg.keep, .absent = 1),
                                      RML_FIELD(FLAG, "select_last_index", arg.last, .absent = 0),
                                      {0}};
-static const rml_onnx_field cumsum[] = {
-    RML_FIELD(OPTION_FLAG, NULL, running.product, .absent = 0),
-    RML_FIELD(FLAG, "exclusive", running.exclusive, .absent = 0),
-    RML_FIELD(FLAG, "reverse", running.reverse, .absent = 0),
-    {0}};
+static const rml_onnx_field cumsum[] = {RML_FIELD(OPTION_FLAG, NULL, cumsum.product, .absent = 0),
+                                        RML_FIELD(FLAG, "exclusive", cumsum.exclusive, .absent = 0),
+                                        RML_FIELD(FLAG, "reverse", cumsum.reverse, .absent = 0),
+                                        {0}};
 
 #define REDUCE(title, which)                                                                       \
     {                                                                                              \

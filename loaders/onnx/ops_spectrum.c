@@ -23,15 +23,16 @@ static void import_dft(rml_onnx_call *call)
     {                                                                                              \
         .kind = RML_FIELD_I64, .input = index                                                      \
     }
-#define TYPE RML_FIELD(DTYPE, "output_datatype", taper.to, .absent = 0)
+#define TYPE RML_FIELD(DTYPE, "output_datatype", window_function.to, .absent = 0)
 
 static const rml_onnx_field stft[] = {
     RML_FIELD(FLAG, "onesided", dft.onesided, .absent = 1), I64_INPUT(1), I64_INPUT(3), {0}};
-static const rml_onnx_field window[] = {RML_FIELD(UNLESS, "periodic", taper.symmetric, .absent = 1),
-                                        RML_FIELD(OPTION, NULL, taper.kind, .absent = 0),
-                                        TYPE,
-                                        I64_INPUT(0),
-                                        {0}};
+static const rml_onnx_field window[] = {
+    RML_FIELD(UNLESS, "periodic", window_function.symmetric, .absent = 1),
+    RML_FIELD(OPTION, NULL, window_function.kind, .absent = 0),
+    TYPE,
+    I64_INPUT(0),
+    {0}};
 static const rml_onnx_field mel[] = {TYPE, {0}};
 
 #define WINDOW(title, which)                                                                       \

@@ -78,7 +78,7 @@ static void run(const rml_op_args *args)
                  run_channels, (void *)(uintptr_t)args);
 }
 
-const rml_op rml_op_causal_conv = {.name = "causal-conv",
+const rml_op rml_op_causal_conv = {.name = "causal_conv",
                                    .inputs = {2, 4},
 
                                    .signature = "r0>00",

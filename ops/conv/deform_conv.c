@@ -131,4 +131,4 @@ const rml_op rml_op_deform_conv = {.name = "deform_conv",
                                    .infer = infer,
                                    .macs = rml_conv_macs,
                                    .algorithms =
-                                       RML_ONE_WAY_IN("columns", rml_im2col_scratch_bytes, run)};
+                                       RML_ONE_WAY_IN("im2col", rml_im2col_scratch_bytes, run)};

@@ -38,4 +38,4 @@ static void run(const rml_op_args *args)
 }
 
 const rml_op rml_op_glu = {
-    .name = "gate", .inputs = {1, 1}, .infer = infer, .algorithms = RML_ONE_WAY("rows", run)};
+    .name = "glu", .inputs = {1, 1}, .infer = infer, .algorithms = RML_ONE_WAY("rows", run)};

@@ -24,7 +24,7 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         const size_t count = rml_min_size(ROW_PIXELS, job->pixels - first);
         const float *src = in->data + (int64_t)image * in->stride[0];
         float *dst = out->data + (int64_t)image * out->stride[0];
-        if (job->args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST) {
+        if (job->args->attr->layout_transform.layout == RML_LAYOUT_CHANNELS_LAST) {
             const size_t pitch = (size_t)out->stride[out->rank - 1];
             job->args->kernels->transpose(src + first, (size_t)in->stride[1], dst + first * pitch,
                                           pitch, channels, count);
@@ -43,7 +43,7 @@ static void run(const rml_op_args *args)
         rml_copy_view(args, in, out);
         return;
     }
-    const bool to_last = args->attr->reorder.layout == RML_LAYOUT_CHANNELS_LAST;
+    const bool to_last = args->attr->layout_transform.layout == RML_LAYOUT_CHANNELS_LAST;
     const rml_tensor *last = to_last ? out : in, *plain = to_last ? in : out;
     reorder_job job = {.args = args,
                        .pixels = (size_t)(in->dim[2] * (in->rank == 4 ? in->dim[3] : 1))};
@@ -57,7 +57,7 @@ static void run(const rml_op_args *args)
         rml_copy_view(args, in, out);
 }
 
-const rml_op rml_op_layout_transform = {.name = "reorder",
+const rml_op rml_op_layout_transform = {.name = "layout_transform",
                                         .inputs = {1, 1},
                                         .layout = RML_OP_ANY,
                                         .infer = rml_infer_same,

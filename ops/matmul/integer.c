@@ -235,7 +235,7 @@ static uint64_t macs_matmul(const rml_op_args *args)
            (uint64_t)args->in[0].dim[args->in[0].rank - 1];
 }
 
-const rml_op rml_op_integer_matmul = {.name = "integer-matmul",
+const rml_op rml_op_integer_matmul = {.name = "integer_matmul",
                                       .inputs = {2, 4},
                                       .signature = "c>e",
                                       .infer = infer_matmul,
@@ -332,7 +332,7 @@ static uint64_t macs_conv(const rml_op_args *args)
     return (uint64_t)rml_tensor_count(&args->out[0]) * conv_depth(args);
 }
 
-const rml_op rml_op_integer_conv = {.name = "integer-conv",
+const rml_op rml_op_integer_conv = {.name = "integer_conv",
                                     .inputs = {2, 4},
                                     .signature = "c>e",
                                     .infer = infer_conv,

@@ -385,7 +385,7 @@ static void run_dynamic(const rml_op_args *args)
     rml_pool_run(args->pool, count, PART, run_part, &job);
 }
 
-const rml_op rml_op_dynamic_quantize = {.name = "dynamic-quantize",
+const rml_op rml_op_dynamic_quantize = {.name = "dynamic_quantize",
                                         .inputs = {1, 1},
                                         .outputs = outputs_dynamic,
                                         .types = types_dynamic,

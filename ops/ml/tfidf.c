@@ -12,7 +12,7 @@ static rml_status infer_ngrams(const rml_op_node *node, rml_shape *out, rml_erro
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 1 or 2 dimensions",
                         rml_shape_text(&node->shape[0], text));
     *out = node->shape[0];
-    out->dim[out->rank - 1] = node->attr->ngrams.places;
+    out->dim[out->rank - 1] = node->attr->tfidf.places;
     return RML_OK;
 }
 
@@ -48,7 +48,7 @@ static int64_t count_gram(const rml_tensor *x, int64_t row, const rml_ngram *gra
 
 static void ngram_rows(const rml_op_args *args, size_t begin, size_t end)
 {
-    const rml_tfidf_attr *attr = &args->attr->ngrams;
+    const rml_tfidf_attr *attr = &args->attr->tfidf;
     for (size_t row = begin; row < end; row++) {
         float *y = args->out[0].data + row * (size_t)attr->places;
         for (int64_t k = 0; k < attr->places; k++)
@@ -67,7 +67,7 @@ static void run_ngrams(const rml_op_args *args)
     rml_op_parallel(args, x->rank == 2 ? (size_t)x->dim[0] : 1, SIZE_MAX, ngram_rows);
 }
 
-const rml_op rml_op_tfidf = {.name = "ngrams",
+const rml_op rml_op_tfidf = {.name = "tfidf",
                              .inputs = {1, 1},
                              .signature = "i>f",
                              .infer = infer_ngrams,

@@ -12,7 +12,7 @@ static rml_status infer_trees(const rml_op_node *node, rml_shape *out, rml_error
     if (node->shape[0].rank != 2)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s, expected 2 dimensions",
                         rml_shape_text(&node->shape[0], text));
-    *out = (rml_shape){2, {node->shape[0].dim[0], node->attr->trees.targets}};
+    *out = (rml_shape){2, {node->shape[0].dim[0], node->attr->tree_ensemble.targets}};
     return RML_OK;
 }
 
@@ -43,7 +43,7 @@ static bool holds(const rml_tree_ensemble_attr *trees, const rml_tree_node *node
 
 static size_t leaf_of(const rml_op_args *args, size_t root, int64_t row)
 {
-    const rml_tree_ensemble_attr *trees = &args->attr->trees;
+    const rml_tree_ensemble_attr *trees = &args->attr->tree_ensemble;
     const int64_t features = args->in[0].dim[1];
     for (size_t at = root;;) {
         const rml_tree_node *node = &trees->node[at];
@@ -62,7 +62,7 @@ static size_t leaf_of(const rml_op_args *args, size_t root, int64_t row)
 static void tree_rows(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
-    const rml_tree_ensemble_attr *trees = &args->attr->trees;
+    const rml_tree_ensemble_attr *trees = &args->attr->tree_ensemble;
     const size_t targets = (size_t)trees->targets;
     double *sum = rml_op_worker(args, worker), *seen = sum + targets;
     for (size_t row = begin; row < end; row++) {
@@ -90,7 +90,7 @@ static void tree_rows(void *context, size_t begin, size_t end, int worker)
 
 static size_t worker_bytes(const rml_op_args *args)
 {
-    return rml_aligned_bytes((size_t)args->attr->trees.targets, 2 * sizeof(double));
+    return rml_aligned_bytes((size_t)args->attr->tree_ensemble.targets, 2 * sizeof(double));
 }
 
 static void run_trees(const rml_op_args *args)
@@ -99,7 +99,7 @@ static void run_trees(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)args->in[0].dim[0], 16, tree_rows, &copy);
 }
 
-const rml_op rml_op_tree_ensemble = {.name = "trees",
+const rml_op rml_op_tree_ensemble = {.name = "tree_ensemble",
                                      .inputs = {1, 1},
                                      .signature = "h>0",
                                      .infer = infer_trees,

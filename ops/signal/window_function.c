@@ -54,7 +54,7 @@ static rml_status infer_taper(const rml_op_node *node, rml_shape *out, rml_error
 
 static void run_taper(const rml_op_args *args)
 {
-    const rml_window_function_attr *taper = &args->attr->taper;
+    const rml_window_function_attr *taper = &args->attr->window_function;
     const size_t size = (size_t)args->out[0].dim[0];
     const double period = (double)(taper->symmetric ? size - 1 : size);
     for (size_t i = 0; i < size; i++) {
@@ -70,7 +70,7 @@ static void run_taper(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_window_function = {.name = "taper",
+const rml_op rml_op_window_function = {.name = "window_function",
                                        .inputs = {1, 1},
                                        .signature = "*>t",
                                        .infer_values = infer_taper,
@@ -132,7 +132,7 @@ static void run_mel(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_mel_weights = {.name = "mel-weights",
+const rml_op rml_op_mel_weights = {.name = "mel_weights",
                                    .inputs = {5, 5},
                                    .signature = "*>t",
                                    .infer_values = infer_mel,

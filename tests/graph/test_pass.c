@@ -294,12 +294,12 @@ static void test_layout(void)
     rml_graph_output(at.graph, "soft", rml_graph_softmax(at.graph, y, 1, "soft1"));
     run_pass(&at, rml_pass_layout, 2);
     expect_dump(&at,
-                "x = reorder(x) (1,2,4,4) channels-last\n"
+                "x = layout_transform(x) (1,2,4,4) channels-last\n"
                 "c1 = conv(x, w, b) (1,3,4,4) channels-last\n"
                 "c2 = conv(x, w, b) (1,3,4,4) channels-last\n"
                 "add1 = binary(c1, c2) (1,3,4,4) channels-last\n"
                 "relu1 = unary(add1) (1,3,4,4) channels-last\n"
-                "relu1 = reorder(relu1) (1,3,4,4)\nsoft1 = softmax(relu1) (1,3,4,4)\n"
+                "relu1 = layout_transform(relu1) (1,3,4,4)\nsoft1 = softmax(relu1) (1,3,4,4)\n"
                 "output out = relu1\noutput soft = soft1\n",
                 "after layout");
     net_end(&at);

@@ -521,11 +521,18 @@ static void test_images(void)
 
 // ---- signatures ---------------------------------------------------------------------------------
 
-// Every letter is one that there is, and every digit an input that must be there.
+// Operators are called as in the list of them. Every letter is one that there is, and every digit
+// an input that must be there.
 static void test_signatures(void)
 {
+    static const char *const names[] = {
+#define OP(upper, lower) #lower,
+#include "ops/ops.inc"
+#undef OP
+    };
     for (int id = 0; id < RML_OP_COUNT; id++) {
         const rml_op *op = rml_op_get((rml_op_id)id);
+        CHECK_MSG(!strcmp(op->name, names[id]), "%s is called %s", names[id], op->name);
         const char *arrow = op->signature ? strchr(op->signature, '>') : NULL;
         CHECK_MSG(!op->signature || (arrow && arrow > op->signature && arrow[1]), "%s", op->name);
         CHECK_MSG(!op->signature || !op->types, "%s", op->name);

@@ -147,7 +147,7 @@ static const grows cases[] = {
     {RML_OP_TREE_ENSEMBLE,
      "many targets",
      {{2, {1, 4}}},
-     .attr = {.trees = {.targets = S}},
+     .attr = {.tree_ensemble = {.targets = S}},
      .refused = true},
     {RML_OP_POOL,
      "large planes",
@@ -170,7 +170,7 @@ static void grow_attr(rml_op_id op, rml_op_attr *attr, int64_t size)
         attr->conv.groups = grown(attr->conv.groups, size);
     }
     if (op == RML_OP_TREE_ENSEMBLE)
-        attr->trees.targets = grown(attr->trees.targets, size);
+        attr->tree_ensemble.targets = grown(attr->tree_ensemble.targets, size);
 }
 
 // Fills in `size`. False when the tensors could not be there, or the operator does not take them.

@@ -134,7 +134,7 @@ static void test_told_by_the_run(void)
         y = rml_session_output(r.session, "y", NULL);
         CHECK(y[0] == 3 && y[1] == 6);
         end(&r);
-        r = start(RML_OP_CUMSUM, (rml_op_attr){.running = {0}}, RML_F32, shape, &scalar, 1, 1);
+        r = start(RML_OP_CUMSUM, (rml_op_attr){.cumsum = {0}}, RML_F32, shape, &scalar, 1, 1);
         memcpy(rml_session_input(r.session, "x", NULL), x, sizeof x);
         *(int64_t *)rml_session_input(r.session, "s", NULL) = bad[i];
         rml_session_run(r.session, &r.at.err); // whatever comes of it
