@@ -7,10 +7,10 @@
 // are used.
 //
 // Checked while reading: every length and count; that a name is given once in its graph and every
-// name that is read is given before, there or in a graph around it; that nodes come in an order in
-// which they can run (so that there are no cycles, told apart in the message); that tensors have
-// the data their shape asks for and shapes can be addressed; that external data stay in the
-// model's folder and inside their file; that functions do not call themselves.
+// name that is read is given, there or in a graph around it; that nodes have an order in which they
+// can run, in which they are put (so that there are no cycles); that tensors have the data their
+// shape asks for and shapes can be addressed; that external data stay in the model's folder and
+// inside their file; that functions do not call themselves.
 //
 // Memory: besides mappings at most RML_ONNX_MIN_BYTES plus RML_ONNX_BYTES_PER_BYTE for each byte
 // of the file that is not data of a tensor; a test holds it to that.

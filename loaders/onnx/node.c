@@ -1,4 +1,4 @@
-// NodeProto: what nodes compute, what they read, in which order they can run.
+// NodeProto: what nodes compute and what they read.
 #include "loaders/onnx/reader.h"
 
 #include <stdio.h>
@@ -112,69 +112,6 @@ static rml_status read_node_attributes(rml_onnx_reader *reader, const rml_onnx_s
     return RML_OK;
 }
 
-// ---- order ------------------------------------------------------------------------------------
-
-// The node of this graph that computes the value, or RML_ONNX_NONE.
-static uint32_t producer_here(const rml_onnx_reader *reader, const rml_onnx_scope *scope,
-                              uint32_t value)
-{
-    if (value == RML_ONNX_NONE || value < scope->value_begin || value >= scope->value_end ||
-        reader->file->value[value].kind != RML_ONNX_NODE_OUTPUT)
-        return RML_ONNX_NONE;
-    return reader->file->value[value].producer;
-}
-
-// True when node `from` needs what node `to` computes, directly or through others.
-static rml_status depends(rml_onnx_reader *reader, const rml_onnx_scope *scope, uint32_t from,
-                          uint32_t to, bool *answer)
-{
-    bool *seen = NULL;
-    uint32_t *todo = NULL;
-    size_t todo_count = 0;
-    RML_TRY(rml_onnx_array(reader, scope->node_count, sizeof *seen, &seen));
-    RML_TRY(rml_onnx_array(reader, scope->node_count, sizeof *todo, &todo));
-    todo[todo_count++] = from;
-    seen[from] = true;
-    while (todo_count > 0) {
-        const rml_onnx_node *node = &scope->node[todo[--todo_count]];
-        for (size_t i = 0; i < node->input_count; i++) {
-            const uint32_t producer = producer_here(reader, scope, node->input[i]);
-            if (producer == RML_ONNX_NONE || seen[producer])
-                continue;
-            seen[producer] = true;
-            todo[todo_count++] = producer;
-        }
-    }
-    *answer = seen[to];
-    return RML_OK;
-}
-
-// What the node reads must be computed by nodes before it.
-static rml_status check_order(rml_onnx_reader *reader, const rml_onnx_scope *scope, uint32_t index)
-{
-    const rml_onnx_node *node = &scope->node[index];
-    char quoted[RML_QUOTE_BYTES], label[RML_ONNX_LABEL_BYTES];
-    for (size_t i = 0; i < node->input_count; i++) {
-        const uint32_t producer = producer_here(reader, scope, node->input[i]);
-        if (producer == RML_ONNX_NONE || producer < index)
-            continue;
-        const char *name = reader->file->value[node->input[i]].name;
-        rml_quote(quoted, name, strlen(name));
-        if (producer == index)
-            return rml_fail(reader->err, RML_ERR_FORMAT,
-                            "input \"%s\" is an output of the node itself: the graph has a cycle",
-                            quoted);
-        bool is_cycle = false;
-        RML_TRY(depends(reader, scope, producer, index, &is_cycle));
-        return rml_fail(reader->err, RML_ERR_FORMAT, "input \"%s\" is computed by %s, which %s",
-                        quoted, rml_onnx_node_label(scope->node, producer, label),
-                        is_cycle ? "needs this node's output: the graph has a cycle"
-                                 : "comes later: the nodes are not in an order in which they can "
-                                   "run");
-    }
-    return RML_OK;
-}
-
 // ---- all nodes --------------------------------------------------------------------------------
 
 typedef enum node_part { NODE_HEAD, NODE_INPUTS, NODE_ATTRIBUTES } node_part;
@@ -192,15 +129,9 @@ static rml_status read_part(rml_onnx_reader *reader, rml_onnx_scope *scope,
             RML_TRY(declare_node(reader, scope, &inside, i, &nodes[i]));
             continue;
         }
-        rml_status status = RML_OK;
-        if (part == NODE_INPUTS) {
-            status = read_node_inputs(reader, scope, &inside, &nodes[i]);
-        } else {
-            status = check_order(reader, scope, i);
-            scope->current = i;
-            if (status == RML_OK)
-                status = read_node_attributes(reader, scope, &inside, &nodes[i]);
-        }
+        const rml_status status = part == NODE_INPUTS
+                                      ? read_node_inputs(reader, scope, &inside, &nodes[i])
+                                      : read_node_attributes(reader, scope, &inside, &nodes[i]);
         if (status != RML_OK) {
             char label[RML_ONNX_LABEL_BYTES];
             rml_error_prefix(reader->err, rml_onnx_node_label(nodes, i, label));
@@ -226,6 +157,5 @@ rml_status rml_onnx_read_nodes(rml_onnx_reader *reader, rml_onnx_scope *scope,
     scope->value_end = (uint32_t)reader->file->value_count;
     RML_TRY(read_part(reader, scope, message, number, NODE_INPUTS, nodes));
     RML_TRY(read_part(reader, scope, message, number, NODE_ATTRIBUTES, nodes));
-    scope->current = count;
-    return RML_OK;
+    return rml_onnx_sort_nodes(reader, scope, out);
 }

@@ -9,7 +9,6 @@
 typedef struct rml_onnx_scope {
     const struct rml_onnx_scope *outer;
     rml_names names;      // name -> value
-    size_t current;       // node being read: what it and later ones compute is not there yet
     uint32_t value_begin; // the graph's own values, without those of the graphs inside it
     uint32_t value_end;
     const rml_onnx_node *node; // all of the graph
@@ -94,7 +93,7 @@ rml_status rml_onnx_read_attribute(rml_onnx_reader *reader, const rml_onnx_scope
 rml_status rml_onnx_add_value(rml_onnx_reader *reader, rml_onnx_scope *scope,
                               const rml_onnx_value *value, uint32_t *id);
 
-// The value of this name in the graph or one around it, of which it must be computed already.
+// The value of this name in the graph or one around it.
 rml_status rml_onnx_find_value(rml_onnx_reader *reader, const rml_onnx_scope *scope,
                                const char *name, const char *what, uint32_t *id);
 
@@ -111,6 +110,10 @@ const char *rml_onnx_node_label(const rml_onnx_node *nodes, size_t index, char *
 // All nodes of a graph, in fields of this number.
 rml_status rml_onnx_read_nodes(rml_onnx_reader *reader, rml_onnx_scope *scope,
                                const rml_protobuf *message, uint32_t number, rml_onnx_graph *out);
+
+// Puts the nodes, once they are all read, in an order in which they can run; those that are stay as
+// they are. Linear in what they read. A cycle is an error.
+rml_status rml_onnx_sort_nodes(rml_onnx_reader *reader, rml_onnx_scope *scope, rml_onnx_graph *out);
 
 // A graph inside `outer`, or the main graph where that is NULL.
 rml_status rml_onnx_read_graph(rml_onnx_reader *reader, const rml_onnx_scope *outer,

@@ -31,19 +31,13 @@ rml_status rml_onnx_add_value(rml_onnx_reader *reader, rml_onnx_scope *scope,
 rml_status rml_onnx_find_value(rml_onnx_reader *reader, const rml_onnx_scope *scope,
                                const char *name, const char *what, uint32_t *id)
 {
-    char quoted[RML_QUOTE_BYTES], label[RML_ONNX_LABEL_BYTES];
+    char quoted[RML_QUOTE_BYTES];
     const size_t bytes = strlen(name);
     size_t value = 0;
     rml_quote(quoted, name, bytes);
     for (const rml_onnx_scope *s = scope; s; s = s->outer) {
         if (!rml_names_find(&s->names, name, bytes, &value))
             continue;
-        const rml_onnx_value *found = &reader->file->value[value];
-        if (s != scope && found->kind == RML_ONNX_NODE_OUTPUT && found->producer >= s->current)
-            return rml_fail(reader->err, RML_ERR_FORMAT,
-                            "%s \"%s\" is computed by %s of the graph around, which does not come "
-                            "before",
-                            what, quoted, rml_onnx_node_label(s->node, found->producer, label));
         *id = (uint32_t)value;
         return RML_OK;
     }
