@@ -1,8 +1,9 @@
 """Runtimes that are compared with run-model, each in a process of its own for each thread count.
 
 A peer loads its network once, waits on a pipe, and answers one JSON line for each line
-"RUNS" on stdin. It reads its inputs from an .npz file; its first output must agree with
-PyTorch's, or what was measured is something else.
+"RUNS" on stdin; a line with another job takes the place of the first. It reads its inputs from an
+.npz file; its first output must agree with what is wanted, PyTorch's mostly, or what was measured
+is something else.
 """
 
 import argparse
@@ -44,6 +45,45 @@ def onnxruntime_peer(job, inputs):
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(job["onnx"], options, providers=providers)
     return lambda: session.run(None, inputs)[0]
+
+
+def bound_onnxruntime_peer(job, inputs):
+    """Inputs and outputs lie in place, as run-model's do: nothing is allocated by a call."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job["threads"]
+    options.log_severity_level = 4
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(job["onnx"], options, providers=providers)
+    binding = session.io_binding()
+    for name, x in inputs.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(x))
+    names = [output.name for output in session.get_outputs()]
+    for name in names:
+        binding.bind_output(name)
+    session.run_with_iobinding(binding)
+    values = binding.get_outputs()
+    for name, value in zip(names, values):
+        binding.bind_ortvalue_output(name, value)
+
+    def run():
+        session.run_with_iobinding(binding)
+        return values[0]
+
+    return run
+
+
+def run_model_peer(job, inputs):
+    import library
+
+    session = library.Session(job["library"], job["onnx"], job["threads"], inputs)
+
+    def run():
+        session.run()
+        return session
+
+    return run
 
 
 def pytorch_peer(job, inputs):
@@ -95,20 +135,45 @@ def ncnn_peer(job, inputs):
     return run
 
 
-def serve(text):
+def array_of(value):
     import numpy as np
 
-    job = json.loads(text)
+    for convert in ("numpy", "output"):  # values of ONNX Runtime and of run-model
+        if hasattr(value, convert):
+            return getattr(value, convert)()
+    return np.asarray(value)
+
+
+def prepare(job):
+    """What runs the job once; says that it is ready, or why it is not."""
+    import numpy as np
+
     with np.load(job["inputs"]) as stored:
         inputs = {name: stored[name] for name in stored.files}
-    wanted = np.load(job["wanted"])
-    before, start = resident_bytes(), time.perf_counter()
-    run = globals()[f"{job['kind']}_peer"](job, inputs)
-    load = time.perf_counter() - start
-    got = np.asarray(run())
-    error = float(np.abs(got.reshape(wanted.shape) - wanted).max() / np.abs(wanted).max())
+    wanted = np.load(job["wanted"]).astype("f8")
+    start = time.perf_counter()
+    try:
+        run = globals()[f"{job['kind']}_peer"](job, inputs)
+        load = time.perf_counter() - start
+        got = array_of(run()).astype("f8").reshape(wanted.shape)
+    except Exception as fault:  # libraries throw what they like
+        print(json.dumps({"why": str(fault)}), flush=True)
+        return None
+    error = float(np.abs(got - wanted).max(initial=0) / np.abs(wanted).max(initial=1e-30))
     print(json.dumps({"load_ms": load * 1e3, "error": error}), flush=True)
+    return run
+
+
+def serve(text):
+    import numpy  # noqa: F401  # before memory is looked at
+
+    before = resident_bytes()
+    run = prepare(json.loads(text))
     for line in sys.stdin:
+        if line.startswith("{"):
+            run = None  # first: memory of the last one
+            run = prepare(json.loads(line))
+            continue
         times = []
         run()
         for _ in range(int(line)):
@@ -131,14 +196,23 @@ class Peer:
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
         )
+        self.read_ready()
+
+    def read_ready(self):
         line = self.process.stdout.readline()
         while line and not line.startswith("{"):  # libraries print to stdout too
             line = self.process.stdout.readline()
-        ready = json.loads(line) if line else {}
+        ready = json.loads(line) if line else {"why": "ended early"}
         self.load_ms = ready.get("load_ms")
-        self.why = None if line else "cannot run this network"
-        if line and not ready["error"] < AGREES:
+        self.why = ready.get("why") and "cannot run this network"
+        if not self.why and not ready["error"] < AGREES:
             self.why = f"computes something else (off by {ready['error']:.1e})"
+
+    def take(self, job):
+        """Another job in the same process."""
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        self.read_ready()
 
     def measure(self, runs):
         self.process.stdin.write(f"{runs}\n")
