@@ -91,6 +91,7 @@ extern const rml_onnx_entry rml_onnx_elementwise[];
 extern const rml_onnx_entry rml_onnx_index[];
 extern const rml_onnx_entry rml_onnx_pooling[];
 extern const rml_onnx_entry rml_onnx_product[];
+extern const rml_onnx_entry rml_onnx_qlinear[];
 extern const rml_onnx_entry rml_onnx_quantize[];
 extern const rml_onnx_entry rml_onnx_recurrent[];
 extern const rml_onnx_entry rml_onnx_resampling[];
@@ -163,6 +164,11 @@ int rml_onnx_known_ints(const rml_onnx_call *call, int index, int64_t *values, i
 rml_value_id rml_onnx_cast(rml_onnx_call *call, rml_value_id value, rml_dtype to);
 
 // ---- what several families share ----------------------------------------------------------------
+
+// The function of this name in ONNX, with as many of its parameters as are given, in their order.
+// Without a name (NULL or "") it is x itself.
+rml_value_id rml_onnx_activate(rml_onnx_call *call, rml_value_id x, const char *name,
+                               const float *param, size_t count);
 
 // kernel_shape, strides, dilations, pads and auto_pad. What is not right is refused.
 rml_window_attr rml_onnx_window(rml_onnx_call *call);

@@ -15,6 +15,19 @@ static void import_conv(rml_onnx_call *call)
     rml_onnx_translate(call, RML_OP_CONV, &attr, 3);
 }
 
+// A convolution, to which a fourth input is added, and a function of the sum.
+static void import_fused_conv(rml_onnx_call *call)
+{
+    size_t count;
+    const rml_op_attr attr = conv_attr(call);
+    const char *name = rml_onnx_text_of(call, "activation", NULL);
+    const float *param = rml_onnx_floats(call, "activation_params", &count);
+    rml_onnx_translate(call, RML_OP_CONV, &attr, 3);
+    if (rml_onnx_in(call, 3) != RML_NO_VALUE)
+        call->out[0] = rml_onnx_add(call, call->out[0], rml_onnx_in(call, 3));
+    call->out[0] = rml_onnx_activate(call, call->out[0], name, param, count);
+}
+
 static void import_conv_transpose(rml_onnx_call *call)
 {
     rml_op_attr attr = conv_attr(call);
@@ -49,6 +62,7 @@ static void import_col2im(rml_onnx_call *call)
 const rml_onnx_entry rml_onnx_convolution[] = {
     {.op_type = "Col2Im", .import = import_col2im, .since = 18},
     {.op_type = "Conv", .import = import_conv, .f32 = true},
+    {.op_type = "com.microsoft.FusedConv", .import = import_fused_conv, .f32 = true},
     {.op_type = "ConvTranspose", .import = import_conv_transpose, .f32 = true},
     {.op_type = "DeformConv", .import = import_deform_conv, .since = 19, .f32 = true},
     {.op_type = NULL},

@@ -28,6 +28,16 @@ static void import_gelu(rml_onnx_call *call)
         unary_of(call, rml_onnx_in(call, 0), is_tanh ? RML_UNARY_GELU_TANH : RML_UNARY_GELU, 0, 0);
 }
 
+// gelu(x + bias), by the tangent where the option says so; the bias may be left out.
+static void import_bias_gelu(rml_onnx_call *call)
+{
+    const rml_value_id bias = rml_onnx_in(call, 1);
+    rml_value_id x = rml_onnx_in(call, 0);
+    if (bias != RML_NO_VALUE)
+        x = binary_of(call, RML_BINARY_ADD, x, bias);
+    call->out[0] = unary_of(call, x, (rml_unary)rml_onnx_option(call), 0, 0);
+}
+
 // The defaults were rounded otherwise before opset 6.
 static void import_selu(rml_onnx_call *call)
 {
@@ -236,6 +246,7 @@ static const rml_onnx_field relu[] = {
     KIND, HINT, RML_FIELD(NUMBER, NULL, unary.param[1], .number = INFINITY), {0}};
 static const rml_onnx_field alpha[] = {KIND, HINT, P("alpha", 1), {0}};
 static const rml_onnx_field leaky_relu[] = {KIND, HINT, P("alpha", 0.01f), {0}};
+static const rml_onnx_field quick_gelu[] = {KIND, P("alpha", 1.702f), {0}};
 static const rml_onnx_field hard_sigmoid[] = {KIND, HINT, P("alpha", 0.2f), Q("beta", 0.5), {0}};
 static const rml_onnx_field shrink[] = {KIND, P("bias", 0), Q("lambd", 0.5), {0}};
 static const rml_onnx_field is_inf[] = {
@@ -256,6 +267,43 @@ static const rml_onnx_field is_inf[] = {
 #define BINARY(upper, lower, types, onnx) BY(onnx, import_binary, upper),
 #define MANY(title, which) BY(title, import_many, which)
 
+// ---- functions that other operators end with ----------------------------------------------------
+
+rml_value_id rml_onnx_activate(rml_onnx_call *call, rml_value_id x, const char *name,
+                               const float *param, size_t count)
+{
+    static const struct {
+        const char *name;
+        rml_unary kind;
+        size_t params;
+        double param[2]; // where none are given
+    } functions[] = {
+        {"Relu", RML_UNARY_CLAMP, 0, {0, INFINITY}},
+        {"Clip", RML_UNARY_CLAMP, 2, {-FLT_MAX, FLT_MAX}},
+        {"LeakyRelu", RML_UNARY_LEAKY_RELU, 1, {0.01f, 0}},
+        {"Sigmoid", RML_UNARY_SIGMOID, 0, {0, 0}},
+        {"Tanh", RML_UNARY_TANH, 0, {0, 0}},
+        {"HardSigmoid", RML_UNARY_HARD_SIGMOID, 2, {0.2f, 0.5}},
+        {"HardSwish", RML_UNARY_HARD_SWISH, 0, {0, 0}},
+        {"Elu", RML_UNARY_ELU, 1, {1, 0}},
+        {"Selu", RML_UNARY_SELU, 2, {1.67326319217681884765625f, 1.05070102214813232421875f}},
+        {"Softplus", RML_UNARY_SOFTPLUS, 0, {0, 0}},
+        {"Softsign", RML_UNARY_SOFTSIGN, 0, {0, 0}},
+        {"ThresholdedRelu", RML_UNARY_THRESHOLDED_RELU, 1, {1, 0}},
+    };
+    if (!name || !*name)
+        return x;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strcmp(functions[i].name, name) == 0) {
+            double p[2] = {functions[i].param[0], functions[i].param[1]};
+            for (size_t k = 0; k < functions[i].params && k < count; k++)
+                p[k] = (double)param[k];
+            return unary_of(call, x, functions[i].kind, p[0], p[1]);
+        }
+    rml_onnx_refuse(call, "activation \"%.40s\" is not supported", name);
+    return RML_NO_VALUE;
+}
+
 const rml_onnx_entry rml_onnx_elementwise[] = {
 #include "kernels/functions.inc"
     OF("Celu", alpha, CELU),
@@ -270,6 +318,12 @@ const rml_onnx_entry rml_onnx_elementwise[] = {
     MANY("Mean", ADD),
     MANY("Min", MIN),
     MANY("Sum", ADD),
+    OF("com.microsoft.QuickGelu", quick_gelu, SWISH),
+    OF("com.microsoft.Gelu", unary, GELU),
+    {.op_type = "com.microsoft.BiasGelu", .import = import_bias_gelu, .option = RML_UNARY_GELU},
+    {.op_type = "com.microsoft.FastGelu",
+     .import = import_bias_gelu,
+     .option = RML_UNARY_GELU_TANH},
     {.op_type = "Selu", .import = import_selu},
     {.op_type = "BitShift", .import = import_shift},
     {.op_type = "Cast", .import = import_cast},

@@ -1,6 +1,8 @@
 // Normalisations.
 #include "loaders/onnx/make.h"
 
+#include <string.h>
+
 static rml_value_id sub(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
     return rml_graph_binary(call->graph, RML_BINARY_SUB, a, b, call->name);
@@ -103,17 +105,115 @@ static void import_group_norm(rml_onnx_call *call)
                                             rml_onnx_in(call, 2), groups, (float)eps, call->name);
 }
 
-// The option says whether the mean is taken as 0.
+// Over the last dimensions from the attribute's axis on; the option says whether the mean is taken
+// as 0. Outputs: the result in the type of `gamma`, and with `moments` mean and 1 / deviation.
+static void layer_norm(rml_onnx_call *call, rml_value_id x, rml_value_id gamma, rml_value_id beta,
+                       int axis, bool moments, rml_value_id out[3])
+{
+    const double eps = *call->node->domain ? 1e-12f : 1e-5f;
+    const rml_op_attr attr = {.layer_norm = {.axis = axis,
+                                             .eps = (float)rml_onnx_float(call, "epsilon", eps),
+                                             .rms = rml_onnx_option(call) != 0,
+                                             .moments = moments}};
+    rml_onnx_ignore(call, "stash_type"); // f32, or double where the input is
+    if (!needs_dimensions(call, 1) || x == RML_NO_VALUE || gamma == RML_NO_VALUE)
+        return;
+    // They differ in type where an optimiser has taken casts into the node.
+    const rml_dtype to = call->graph->values[gamma].dtype;
+    if (call->graph->values[x].dtype != to) {
+        x = rml_onnx_cast(call, x, RML_F32);
+        gamma = rml_onnx_cast(call, gamma, RML_F32);
+        beta = rml_onnx_cast(call, beta, RML_F32);
+    }
+    const rml_value_id in[] = {x, gamma, beta};
+    out[0] = rml_graph_node(call->graph, RML_OP_LAYER_NORM, &attr, in, 3, call->name);
+    if (out[0] == RML_NO_VALUE)
+        return;
+    for (int k = 1; k < 3 && moments; k++)
+        out[k] = out[0] + (rml_value_id)k;
+    out[0] = rml_onnx_cast(call, out[0], to);
+}
+
+static bool wants_moments(const rml_onnx_call *call)
+{
+    return rml_onnx_wants(call, 1) || rml_onnx_wants(call, 2);
+}
+
+// The mean of the simplified norm, which is 0, is not among its outputs.
 static void import_layer_norm(rml_onnx_call *call)
 {
-    const rml_op_attr attr = {
-        .layer_norm = {.axis = rml_onnx_axis(call, "axis", -1),
-                       .eps = (float)rml_onnx_float(call, "epsilon", 1e-5f),
-                       .rms = rml_onnx_option(call) != 0,
-                       .moments = rml_onnx_wants(call, 1) || rml_onnx_wants(call, 2)}};
-    rml_onnx_ignore(call, "stash_type"); // f32, or double where the input is
-    if (needs_dimensions(call, 1))
-        rml_onnx_translate(call, RML_OP_LAYER_NORM, &attr, 3);
+    const bool simplified = strcmp(call->node->op_type, "SimplifiedLayerNormalization") == 0;
+    rml_value_id out[3] = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
+    layer_norm(call, rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 2),
+               rml_onnx_axis(call, "axis", -1), wants_moments(call), out);
+    for (int k = 0; k < call->out_count && k < 3; k++)
+        call->out[k] = simplified && k == 1 ? out[2] : out[k];
+}
+
+// The norm of the sum of both inputs and of the bias, which is the last one; the sum is the fourth
+// output. Halves are summed and normalised in f32.
+static void import_skip_norm(rml_onnx_call *call)
+{
+    const int bias = rml_onnx_option(call) ? 3 : 4;
+    const rml_dtype dtype = type_of(call);
+    rml_value_id out[3] = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
+    rml_value_id sum = rml_onnx_add(call, widened(call, 0), widened(call, 1));
+    if (rml_onnx_in(call, bias) != RML_NO_VALUE)
+        sum = rml_onnx_add(call, sum, widened(call, bias));
+    layer_norm(call, sum, widened(call, 2), bias == 4 ? widened(call, 3) : RML_NO_VALUE, -1,
+               wants_moments(call), out);
+    out[0] = rml_onnx_cast(call, out[0], dtype);
+    for (int k = 0; k < call->out_count && k < 3; k++)
+        call->out[k] = out[k];
+    if (rml_onnx_wants(call, 3))
+        call->out[3] = rml_onnx_cast(call, sum, dtype);
+}
+
+// Rows of tables for words, places and (where there are any) segments, summed and normalised.
+static void import_embed_norm(rml_onnx_call *call)
+{
+    enum { WORDS, SEGMENTS, WORD_ROWS, PLACE_ROWS, SEGMENT_ROWS, GAMMA, BETA, MASK, PLACES };
+    rml_graph *graph = call->graph;
+    const rml_op_attr rows = {.axis = {0}};
+    const int64_t zero = 0, one = 1;
+    const rml_value_id words[] = {widened(call, WORD_ROWS), rml_onnx_in(call, WORDS)};
+    rml_value_id sum = rml_graph_node(graph, RML_OP_GATHER, &rows, words, 2, call->name);
+    rml_value_id place = RML_NO_VALUE, out[3] = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
+    if (rml_onnx_in(call, PLACES) != RML_NO_VALUE) {
+        const rml_value_id in[] = {widened(call, PLACE_ROWS), rml_onnx_in(call, PLACES)};
+        place = rml_graph_node(graph, RML_OP_GATHER, &rows, in, 2, call->name);
+    } else { // the first ones
+        const rml_value_id ids = rml_onnx_in(call, WORDS);
+        const rml_value_id sizes = rml_graph_node(graph, RML_OP_SHAPE, NULL, &ids, 1, call->name);
+        const rml_value_id in[] = {widened(call, PLACE_ROWS), rml_onnx_ints_value(call, &zero, 1),
+                                   rml_graph_slice(graph, sizes, 0, 1, 2, 1, call->name),
+                                   rml_onnx_ints_value(call, &zero, 1),
+                                   rml_onnx_ints_value(call, &one, 1)};
+        place = rml_graph_node(graph, RML_OP_SLICE, &(rml_op_attr){0}, in, 5, call->name);
+    }
+    sum = rml_onnx_add(call, sum, place);
+    if (rml_onnx_in(call, SEGMENTS) != RML_NO_VALUE) {
+        const rml_value_id in[] = {widened(call, SEGMENT_ROWS), rml_onnx_in(call, SEGMENTS)};
+        sum =
+            rml_onnx_add(call, sum, rml_graph_node(graph, RML_OP_GATHER, &rows, in, 2, call->name));
+    }
+    const rml_dtype dtype = rml_onnx_fact(call, WORD_ROWS).dtype;
+    layer_norm(call, sum, widened(call, GAMMA), widened(call, BETA), -1, false, out);
+    call->out[0] = rml_onnx_cast(call, out[0], dtype);
+    if (rml_onnx_int(call, "mask_index_type", 1) != 1)
+        rml_onnx_refuse(call, "a mask_index_type of other kinds than 1 is not supported");
+    if (rml_onnx_wants(call, 2))
+        call->out[2] = rml_onnx_cast(call, sum, dtype);
+    if (!rml_onnx_wants(call, 1))
+        return;
+    // How many places of each row are not masked; 0 without a mask.
+    rml_value_id mask = rml_onnx_in(call, MASK);
+    if (mask == RML_NO_VALUE) {
+        const rml_value_id ids = rml_onnx_in(call, WORDS);
+        mask = rml_onnx_multiply(call, ids, number_like(call, ids, 0));
+    }
+    mask = rml_graph_reduce(graph, mask, RML_REDUCE_SUM, 1, false, call->name);
+    call->out[1] = rml_onnx_cast(call, mask, RML_I32);
 }
 
 // ---- the others ---------------------------------------------------------------------------------
@@ -163,7 +263,13 @@ const rml_onnx_entry rml_onnx_norm[] = {
     {.op_type = "BatchNormalization", .import = import_batch_norm},
     {.op_type = "InstanceNormalization", .import = import_instance_norm},
     {.op_type = "GroupNormalization", .import = import_group_norm, .since = 18},
-    {.op_type = "LayerNormalization", .import = import_layer_norm, .since = 17},
+    {.op_type = "LayerNormalization", .import = import_layer_norm},
+    {.op_type = "SimplifiedLayerNormalization", .import = import_layer_norm, .option = 1},
+    {.op_type = "com.microsoft.SkipLayerNormalization", .import = import_skip_norm},
+    {.op_type = "com.microsoft.SkipSimplifiedLayerNormalization",
+     .import = import_skip_norm,
+     .option = 1},
+    {.op_type = "com.microsoft.EmbedLayerNormalization", .import = import_embed_norm},
     {.op_type = "RMSNormalization", .import = import_layer_norm, .since = 23, .option = 1},
     {.op_type = "LpNormalization", .import = import_lp_norm},
     {.op_type = "MeanVarianceNormalization", .import = import_mean_variance, .since = 9},

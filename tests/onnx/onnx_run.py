@@ -9,8 +9,9 @@ from onnx import helper, numpy_helper
 SHAPES = ("known", "sizes unknown", "ranks unknown")
 
 
-def model(nodes, inputs, outputs, opset=23, constants=None, shapes="known"):
-    """`outputs`: name -> element type. `shapes` says what the file tells of the inputs' shapes."""
+def model(nodes, inputs, outputs, opset=23, constants=None, shapes="known", domains=None):
+    """`outputs`: name -> element type. `shapes` says what the file tells of the inputs' shapes.
+    `domains`: other operator sets -> version."""
 
     def shape_of(name, array):
         if shapes == "known":
@@ -29,8 +30,11 @@ def model(nodes, inputs, outputs, opset=23, constants=None, shapes="known"):
         [helper.make_tensor_value_info(name, element, None) for name, element in outputs.items()],
         [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
     )
+    opsets = {"": opset} | (domains or {})
     return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10
+        graph,
+        opset_imports=[helper.make_opsetid(*pair) for pair in opsets.items()],
+        ir_version=10,
     )
 
 

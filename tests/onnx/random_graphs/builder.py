@@ -104,7 +104,8 @@ def make_model(nodes, inputs, outputs, constants=None, opset=OPSET):
     )  # fmt: skip
     return helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 5)],
+        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 5),
+                       helper.make_opsetid("com.microsoft", 1)],
         ir_version=10,
     )
 
