@@ -1,91 +1,67 @@
 #include "media/audio/audio_in.h"
 
-#include "media/video/av_source.h"
+#include "media/audio/av_sound_in.h"
+#include "media/audio/mix_meter.h"
 #include "tensor/alloc.h"
 
 #include <libavutil/samplefmt.h>
 
+#include <string.h>
+
 struct rml_audio_in {
     const rml_allocator *allocator;
     char *path;
+    bool as_upstream;
     rml_audio_info info;
-    rml_av_source source;
-    AVFrame *decoded;
-    int used;     // samples of `decoded` handed out
-    bool pending; // `decoded` holds a frame
+    rml_av_sound_in sound;
+    int64_t silence; // samples of it that are still to be handed out before the frame
+    int used;        // samples of the frame handed out
+    rml_mix_meter meter;
 };
 
-static int channels_of(const AVFrame *frame)
+// A frame has come.
+static void begin_frame(rml_audio_in *in)
 {
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 28, 100)
-    return frame->ch_layout.nb_channels;
-#else
-    return frame->channels;
-#endif
-}
-
-// Makes `decoded` hold the next frame with samples, or *end.
-static rml_status advance(rml_audio_in *in, bool *end, rml_error *err)
-{
-    do {
-        av_frame_unref(in->decoded);
-        in->pending = false;
-        RML_TRY(rml_av_source_next(&in->source, in->decoded, end, err));
-        if (*end)
-            return RML_OK;
-    } while (in->decoded->nb_samples <= 0);
     in->used = 0;
-    in->pending = true;
-    int rate = in->decoded->sample_rate, channels = channels_of(in->decoded);
-    if (rate < RML_AUDIO_MIN_RATE || rate > RML_AUDIO_MAX_RATE)
-        return rml_fail(err, RML_ERR_LIMIT, "%s: a sample rate of %d Hz is outside %d..%d",
-                        in->path, rate, RML_AUDIO_MIN_RATE, RML_AUDIO_MAX_RATE);
-    if (channels < 1 || channels > RML_AUDIO_MAX_CHANNELS)
-        return rml_fail(err, RML_ERR_LIMIT, "%s: %d channels are outside 1..%d", in->path, channels,
-                        RML_AUDIO_MAX_CHANNELS);
-    if (in->info.rate && rate != in->info.rate)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: its sample rate changes from %d to %d Hz",
-                        in->path, in->info.rate, rate);
-    return RML_OK;
+    in->silence = in->sound.silence;
+    in->info.silence += (double)in->silence / in->sound.frame->sample_rate;
 }
 
 static rml_status start(rml_audio_in *in, rml_error *err)
 {
-    bool end = false;
-    // Sound decodes far faster than it is used: one thread, and none to start at every rewind.
-    RML_TRY(rml_av_source_open(&in->source, in->path, AVMEDIA_TYPE_AUDIO, 1, err));
-    RML_TRY(advance(in, &end, err));
-    if (end)
-        return rml_fail(err, RML_ERR_FORMAT, "%s: its audio stream is empty", in->path);
+    RML_TRY(rml_av_sound_in_open(&in->sound, in->path, in->as_upstream, err));
+    in->info.silence = 0.0;
+    memset(&in->meter, 0, sizeof in->meter);
+    begin_frame(in);
     return RML_OK;
 }
 
 static rml_status open_first(rml_audio_in *in, const char *path, rml_error *err)
 {
     in->path = rml_alloc_text(in->allocator, path);
-    in->decoded = av_frame_alloc();
-    if (!in->path || !in->decoded)
+    if (!in->path)
         return rml_fail_nomem(err, sizeof *in, "an audio reader");
     RML_TRY(start(in, err));
-    const AVStream *stream = in->source.stream;
+    const AVStream *stream = in->sound.source.stream;
     // From the first frame: containers state half the rate of some AAC streams.
-    in->info.rate = in->decoded->sample_rate;
-    in->info.channels = channels_of(in->decoded);
+    in->info.rate = in->sound.frame->sample_rate;
+    in->info.channels = rml_av_channels(in->sound.frame);
     in->info.codec = avcodec_get_name(stream->codecpar->codec_id);
     if (stream->duration > 0)
         in->info.seconds = (double)stream->duration * av_q2d(stream->time_base);
-    else if (in->source.format->duration > 0)
-        in->info.seconds = (double)in->source.format->duration / AV_TIME_BASE;
+    else if (in->sound.source.format->duration > 0)
+        in->info.seconds = (double)in->sound.source.format->duration / AV_TIME_BASE;
     return RML_OK;
 }
 
-rml_status rml_audio_in_open(rml_audio_in **out, const char *path, const rml_allocator *allocator,
-                             rml_error *err)
+rml_status rml_audio_in_open(rml_audio_in **out, const char *path, bool as_upstream,
+                             const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
     rml_audio_in *in;
     RML_TRY(rml_make(allocator, &in, 1, sizeof *in, "an audio reader", err));
     in->allocator = allocator;
+    in->as_upstream = as_upstream;
     rml_status status = open_first(in, path, err);
     if (status != RML_OK)
         rml_audio_in_close(&in);
@@ -99,8 +75,7 @@ void rml_audio_in_close(rml_audio_in **in)
     *in = NULL;
     if (!old)
         return;
-    rml_av_source_close(&old->source);
-    av_frame_free(&old->decoded);
+    rml_av_sound_in_close(&old->sound);
     rml_free(old->allocator, old->path);
     rml_free(old->allocator, old);
 }
@@ -110,9 +85,17 @@ const rml_audio_info *rml_audio_in_info(const rml_audio_in *in)
     return &in->info;
 }
 
+bool rml_audio_in_choose_mix(rml_audio_in *in)
+{
+    if (in->as_upstream || in->info.channel)
+        return false;
+    in->info.channel = rml_mix_meter_choice(&in->meter);
+    return in->info.channel != 0;
+}
+
 rml_status rml_audio_in_rewind(rml_audio_in *in, rml_error *err)
 {
-    rml_av_source_close(&in->source);
+    rml_av_sound_in_close(&in->sound);
     return start(in, err);
 }
 
@@ -137,37 +120,65 @@ static float sample_at(enum AVSampleFormat packed, const uint8_t *data, size_t i
     }
 }
 
-static void downmix(const AVFrame *frame, int from, float *mono, size_t count)
+static void downmix(rml_audio_in *in, float *mono, size_t count)
 {
-    enum AVSampleFormat format = frame->format, packed = av_get_packed_sample_fmt(format);
-    bool planar = av_sample_fmt_is_planar(format);
-    size_t channels = (size_t)channels_of(frame);
+    const AVFrame *frame = in->sound.frame;
+    const enum AVSampleFormat format = frame->format, packed = av_get_packed_sample_fmt(format);
+    const bool planar = av_sample_fmt_is_planar(format);
+    const size_t channels = (size_t)rml_av_channels(frame), alone = (size_t)in->info.channel;
+    float samples[RML_AUDIO_MAX_CHANNELS];
     for (size_t i = 0; i < count; i++) {
-        size_t at = (size_t)from + i;
+        const size_t at = (size_t)in->used + i;
         float sum = 0.0f;
-        for (size_t c = 0; c < channels; c++)
-            sum += planar ? sample_at(packed, frame->extended_data[c], at)
-                          : sample_at(packed, frame->extended_data[0], at * channels + c);
+        for (size_t c = 0; c < channels; c++) {
+            samples[c] = planar ? sample_at(packed, frame->extended_data[c], at)
+                                : sample_at(packed, frame->extended_data[0], at * channels + c);
+            sum += samples[c];
+        }
         mono[i] = channels == 1 ? sum : sum / (float)channels;
+        rml_mix_meter_add(&in->meter, samples, channels, mono[i]);
+        if (alone && alone <= channels)
+            mono[i] = samples[alone - 1];
     }
 }
 
-rml_status rml_audio_in_read(rml_audio_in *in, float *mono, size_t capacity, size_t *count,
-                             rml_error *err)
+// `count` more samples of the silence in front of the frame, or of the frame.
+static void take(rml_audio_in *in, float *mono, size_t count)
 {
+    const AVFrame *frame = in->sound.frame;
+    if (in->silence > 0) {
+        memset(mono, 0, count * sizeof *mono);
+        in->silence -= (int64_t)count;
+        return;
+    }
+    rml_mix_meter_window(&in->meter, frame->sample_rate, rml_av_channels(frame));
+    downmix(in, mono, count);
+    in->used += (int)count;
+}
+
+rml_status rml_audio_in_read(rml_audio_in *in, float *mono, size_t capacity, size_t *count,
+                             int *rate, rml_error *err)
+{
+    const AVFrame *frame = in->sound.frame;
     *count = 0;
+    *rate = frame->sample_rate;
     while (*count < capacity) {
-        if (!in->pending || in->used >= in->decoded->nb_samples) {
+        if (in->silence == 0 && in->used >= frame->nb_samples) {
             bool end = false;
-            RML_TRY(advance(in, &end, err));
+            RML_TRY(rml_av_sound_in_next(&in->sound, &end, err));
             if (end)
                 break;
+            begin_frame(in);
         }
-        size_t left = (size_t)(in->decoded->nb_samples - in->used);
-        size_t take = left < capacity - *count ? left : capacity - *count;
-        downmix(in->decoded, in->used, mono + *count, take);
-        in->used += (int)take;
-        *count += take;
+        if (*count == 0)
+            *rate = frame->sample_rate;
+        else if (*rate != frame->sample_rate)
+            break;
+        const int64_t left = in->silence > 0 ? in->silence : frame->nb_samples - in->used;
+        const size_t room = capacity - *count;
+        const size_t now = left < (int64_t)room ? (size_t)left : room;
+        take(in, mono + *count, now);
+        *count += now;
     }
     return RML_OK;
 }

@@ -12,18 +12,21 @@
 typedef struct rml_speech rml_speech;
 
 typedef struct rml_speech_info {
-    int rate, channels;     // of the file
+    int rate, channels;     // of the file, at its beginning
     int64_t native_samples; // per channel, exact
     double seconds;         // native_samples / rate, exact
     int64_t samples;        // at 16 kHz
     int64_t columns;        // of the mel spectrogram
     const char *codec;
+    int channel;    // that is heard alone, from 1 on, since the channels cancel each other; or 0
+    double silence; // seconds of it, put where the file begins late or has holes
 } rml_speech_info;
 
 // Decodes the whole file once without keeping it, so that its length is exact and unreadable, too
-// short or NaN audio is known before any work; then starts from the beginning.
-rml_status rml_speech_open(rml_speech **out, const char *path, const rml_allocator *allocator,
-                           rml_error *err);
+// short or NaN audio is known before any work; then starts from the beginning. as_upstream: see
+// rml_audio_in_open.
+rml_status rml_speech_open(rml_speech **out, const char *path, bool as_upstream,
+                           const rml_allocator *allocator, rml_error *err);
 
 const rml_speech_info *rml_speech_info_of(const rml_speech *speech);
 
@@ -37,7 +40,7 @@ void rml_speech_close(rml_speech **speech);
 
 // The whole file at 16 kHz mono, for models that take the waveform. *samples belongs to the caller
 // (rml_free with the same allocator).
-rml_status rml_speech_load(float **samples, size_t *count, const char *path,
+rml_status rml_speech_load(float **samples, size_t *count, const char *path, bool as_upstream,
                            const rml_allocator *allocator, rml_error *err);
 
 #endif

@@ -83,8 +83,8 @@ static rml_status add_sound(rml_encoder *e, const rml_encode_settings *settings,
     e->audio_path = rml_alloc_text(e->allocator, settings->audio_path);
     if (!e->audio_path)
         return rml_fail_nomem(err, strlen(settings->audio_path), "a file name");
-    RML_TRY(rml_av_sound_open(&e->sound, e->audio_path, codec, global_header,
-                              settings->audio_offset, settings->audio_seconds, err));
+    RML_TRY(rml_av_sound_open(&e->sound, e->audio_path, settings->audio_untimed, codec,
+                              global_header, settings->audio_offset, settings->audio_seconds, err));
     return add_stream(e, e->sound.encoder, &e->sound_stream, err);
 }
 
@@ -240,7 +240,7 @@ static void summarise(const rml_encoder *e, rml_encode_summary *summary)
     summary->video_seconds = rml_av_video_out_seconds(&e->video);
     if (e->sound_stream) {
         summary->audio_seconds = (double)e->sound.fed / e->sound.encoder->sample_rate;
-        summary->damaged_audio_packets = e->sound.source.damaged;
+        summary->damaged_audio_packets = e->sound.in.source.damaged;
     }
     struct stat info;
     if (stat(e->temporary, &info) == 0)

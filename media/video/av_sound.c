@@ -48,9 +48,9 @@ static int open_encoder_with(rml_av_sound *s, const AVCodec *codec, int channels
     if (!s->encoder)
         return AVERROR(ENOMEM);
     AVCodecContext *e = s->encoder;
-    const AVChannelLayout *source = &s->decoded->ch_layout;
+    const AVChannelLayout *source = &s->in.frame->ch_layout;
     e->sample_fmt = codec->sample_fmts ? codec->sample_fmts[0] : AV_SAMPLE_FMT_S16;
-    e->sample_rate = choose_rate(codec, s->decoded->sample_rate);
+    e->sample_rate = choose_rate(codec, s->in.frame->sample_rate);
     e->time_base = (AVRational){1, e->sample_rate};
     if (codec->id == AV_CODEC_ID_AAC)
         e->bit_rate = (int64_t)channels * AAC_BITS_PER_CHANNEL;
@@ -69,17 +69,17 @@ static int open_encoder_with(rml_av_sound *s, const AVCodec *codec, int channels
 static rml_status open_encoder(rml_av_sound *s, rml_sound_codec wanted, bool global_header,
                                rml_error *err)
 {
-    const AVCodec *codec = avcodec_find_encoder(codec_id(wanted, s->decoded->format));
+    const AVCodec *codec = avcodec_find_encoder(codec_id(wanted, s->in.frame->format));
     if (!codec)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "%s: libavcodec here has no encoder for the sound (%s)", s->source.path,
+                        "%s: libavcodec here has no encoder for the sound (%s)", s->in.source.path,
                         wanted == RML_SOUND_AAC ? "AAC" : "PCM");
-    int channels = s->decoded->ch_layout.nb_channels;
+    int channels = s->in.frame->ch_layout.nb_channels;
     int code = open_encoder_with(s, codec, channels, global_header);
     if (code < 0 && channels > 2) // an unusual layout of speakers
         code = open_encoder_with(s, codec, 2, global_header);
     if (code < 0)
-        return rml_av_fail(err, s->source.path, "its sound cannot be encoded", code);
+        return rml_av_fail(err, s->in.source.path, "its sound cannot be encoded", code);
     s->fifo =
         av_audio_fifo_alloc(s->encoder->sample_fmt, s->encoder->ch_layout.nb_channels, PCM_BLOCK);
     if (!s->fifo)
@@ -87,23 +87,17 @@ static rml_status open_encoder(rml_av_sound *s, rml_sound_codec wanted, bool glo
     return RML_OK;
 }
 
-static rml_status open_all(rml_av_sound *s, const char *path, rml_sound_codec codec,
+static rml_status open_all(rml_av_sound *s, const char *path, bool untimed, rml_sound_codec codec,
                            bool global_header, double offset, double seconds, rml_error *err)
 {
     if (!(fabs(offset) <= MAX_OFFSET_SECONDS) || !(seconds >= 0.0))
         return rml_fail(err, RML_ERR_ARG, "%s: a sound offset of %g s or length of %g s", path,
                         offset, seconds);
-    bool end = false;
-    RML_TRY(rml_av_source_open(&s->source, path, AVMEDIA_TYPE_AUDIO, 1, err));
-    s->decoded = av_frame_alloc();
+    RML_TRY(rml_av_sound_in_open(&s->in, path, untimed, err));
+    s->quiet = av_frame_alloc();
     s->block = av_frame_alloc();
-    if (!s->decoded || !s->block)
-        return rml_fail_nomem(err, sizeof *s->decoded, "sound");
-    RML_TRY(rml_av_source_next(&s->source, s->decoded, &end, err));
-    if (end || s->decoded->sample_rate <= 0 || s->decoded->sample_rate > RML_AUDIO_MAX_RATE ||
-        s->decoded->ch_layout.nb_channels < 1 ||
-        s->decoded->ch_layout.nb_channels > RML_AUDIO_MAX_CHANNELS)
-        return rml_fail(err, RML_ERR_FORMAT, "%s: its audio stream is empty or not valid", path);
+    if (!s->quiet || !s->block)
+        return rml_fail_nomem(err, sizeof *s->block, "sound");
     s->pending = true;
     RML_TRY(open_encoder(s, codec, global_header, err));
     int rate = s->encoder->sample_rate;
@@ -114,11 +108,12 @@ static rml_status open_all(rml_av_sound *s, const char *path, rml_sound_codec co
     return RML_OK;
 }
 
-rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, rml_sound_codec codec,
-                             bool global_header, double offset, double seconds, rml_error *err)
+rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, bool untimed,
+                             rml_sound_codec codec, bool global_header, double offset,
+                             double seconds, rml_error *err)
 {
     *sound = (rml_av_sound){0};
-    rml_status status = open_all(sound, path, codec, global_header, offset, seconds, err);
+    rml_status status = open_all(sound, path, untimed, codec, global_header, offset, seconds, err);
     if (status != RML_OK)
         rml_av_sound_close(sound);
     return status;
@@ -126,8 +121,8 @@ rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, rml_sound_co
 
 void rml_av_sound_close(rml_av_sound *sound)
 {
-    rml_av_source_close(&sound->source);
-    av_frame_free(&sound->decoded);
+    rml_av_sound_in_close(&sound->in);
+    av_frame_free(&sound->quiet);
     av_frame_free(&sound->block);
     swr_free(&sound->convert);
     av_channel_layout_uninit(&sound->convert_layout);
@@ -138,7 +133,7 @@ void rml_av_sound_close(rml_av_sound *sound)
 
 // ---- decoding into the queue ------------------------------------------------------------------
 
-// Queues a block of the silence in front.
+// Queues a block of the silence in front of all.
 static int queue_silence(rml_av_sound *s)
 {
     uint8_t **data = NULL;
@@ -222,33 +217,54 @@ static int prepare_converter(rml_av_sound *s, const AVFrame *frame)
     return code;
 }
 
+// Converts `frame` after all that came before it.
+static int take(rml_av_sound *s, const AVFrame *frame)
+{
+    int code = prepare_converter(s, frame);
+    return code < 0 ? code : convert(s, frame);
+}
+
+// Converts a block of the silence in front of the frame, as if it had been decoded.
+static int take_silence(rml_av_sound *s)
+{
+    AVFrame *q = s->quiet;
+    const AVFrame *like = s->in.frame;
+    av_frame_unref(q);
+    q->nb_samples = s->in.silence < PCM_BLOCK ? (int)s->in.silence : PCM_BLOCK;
+    q->format = like->format;
+    q->sample_rate = like->sample_rate;
+    int code = av_channel_layout_copy(&q->ch_layout, &like->ch_layout);
+    if (code >= 0)
+        code = av_frame_get_buffer(q, 0);
+    if (code >= 0)
+        code = av_samples_set_silence(q->extended_data, 0, q->nb_samples, q->ch_layout.nb_channels,
+                                      q->format);
+    s->in.silence -= q->nb_samples;
+    return code < 0 ? code : take(s, q);
+}
+
 // Decodes until `want` samples are queued or the source has ended.
 static rml_status fill(rml_av_sound *s, int want, rml_error *err)
 {
     while (!s->source_ended && av_audio_fifo_size(s->fifo) < want) {
-        int code;
+        int code = 0;
         bool end = false;
         if (s->silence > 0) {
             code = queue_silence(s);
-            if (code < 0)
-                return rml_av_fail(err, s->source.path, "silence cannot be made", code);
-            continue;
-        }
-        if (!s->pending) {
-            av_frame_unref(s->decoded);
-            RML_TRY(rml_av_source_next(&s->source, s->decoded, &end, err));
-        }
-        s->pending = false;
-        if (end) {
-            s->source_ended = true;
-            code = s->convert ? convert(s, NULL) : 0;
+        } else if (!s->pending) {
+            RML_TRY(rml_av_sound_in_next(&s->in, &end, err));
+            s->pending = !end;
+            s->source_ended = end;
+            if (end && s->convert)
+                code = convert(s, NULL);
+        } else if (s->in.silence > 0) {
+            code = take_silence(s);
         } else {
-            code = prepare_converter(s, s->decoded);
-            if (code >= 0)
-                code = convert(s, s->decoded);
+            s->pending = false;
+            code = take(s, s->in.frame);
         }
         if (code < 0)
-            return rml_av_fail(err, s->source.path, "its sound cannot be converted", code);
+            return rml_av_fail(err, s->in.source.path, "its sound cannot be converted", code);
     }
     return RML_OK;
 }
@@ -283,7 +299,7 @@ static rml_status feed(rml_av_sound *s, rml_error *err)
             code = avcodec_send_frame(e, s->block);
         s->fed += count;
     }
-    return code < 0 ? rml_av_fail(err, s->source.path, "its sound cannot be encoded", code)
+    return code < 0 ? rml_av_fail(err, s->in.source.path, "its sound cannot be encoded", code)
                     : RML_OK;
 }
 
@@ -299,7 +315,7 @@ rml_status rml_av_sound_next(rml_av_sound *sound, AVPacket *packet, bool *end, r
             return RML_OK;
         }
         if (code != AVERROR(EAGAIN) || sound->flushed)
-            return rml_av_fail(err, sound->source.path, "its sound cannot be encoded", code);
+            return rml_av_fail(err, sound->in.source.path, "its sound cannot be encoded", code);
         RML_TRY(feed(sound, err));
     }
 }

@@ -3,7 +3,7 @@
 #ifndef RML_MEDIA_VIDEO_AV_SOUND_H
 #define RML_MEDIA_VIDEO_AV_SOUND_H
 
-#include "media/video/av_source.h"
+#include "media/audio/av_sound_in.h"
 
 #include <libavutil/audio_fifo.h>
 #include <libswresample/swresample.h>
@@ -15,10 +15,10 @@ typedef enum rml_sound_codec {
 } rml_sound_codec;
 
 typedef struct rml_av_sound {
-    rml_av_source source;
-    AVFrame *decoded;
-    bool pending; // `decoded` waits to be converted
+    rml_av_sound_in in;
+    bool pending; // the frame of `in` waits to be converted
     bool source_ended, flushed;
+    AVFrame *quiet; // a block of the silence in front of it
     SwrContext *convert;
     AVChannelLayout convert_layout; // of the input of `convert`
     int convert_rate, convert_format;
@@ -26,16 +26,18 @@ typedef struct rml_av_sound {
     AVAudioFifo *fifo; // converted, not yet encoded
     AVFrame *block;    // what goes into the encoder
     int64_t skip;      // converted samples still to be left out at the beginning
-    int64_t silence;   // samples of silence still to be put in front
+    int64_t silence;   // samples of silence still to be put in front of all
     int64_t limit;     // samples to write at most
     int64_t fed;       // samples given to the encoder
 } rml_av_sound;
 
 // Opens the best audio stream of `path` and an encoder at its rate and channels (the nearest that
 // the codec has). `path` must outlive the sound. `offset` above 0 puts silence first, below 0
-// leaves out the beginning; `seconds` limits the whole, 0 does not. On failure the sound is closed.
-rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, rml_sound_codec codec,
-                             bool global_header, double offset, double seconds, rml_error *err);
+// leaves out the beginning; `seconds` limits the whole, 0 does not. untimed: see av_sound_in.h. On
+// failure the sound is closed.
+rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, bool untimed,
+                             rml_sound_codec codec, bool global_header, double offset,
+                             double seconds, rml_error *err);
 
 // Next packet in units of sound->encoder->time_base, or *end = true.
 rml_status rml_av_sound_next(rml_av_sound *sound, AVPacket *packet, bool *end, rml_error *err);

@@ -34,6 +34,7 @@ typedef struct rml_encode_settings {
     const char *audio_path; // file whose best audio stream is put in; NULL: no sound
     double audio_offset;  // seconds: above 0 silence comes first, below 0 the beginning is left out
     double audio_seconds; // longest sound track; 0: all of it
+    bool audio_untimed;   // its times are ignored: no silence where it begins late or has holes
 } rml_encode_settings;
 
 rml_encode_settings rml_encode_settings_default(void);

@@ -91,7 +91,8 @@ static rml_status hear(rml_latent_net *self, rml_error *err)
     size_t count;
     wanted.profile = false;
     wanted.shared = NULL; // what hears is gone, and its memory with it, when faces come
-    RML_TRY(rml_speech_load(&samples, &count, self->sound.path, self->allocator, err));
+    RML_TRY(rml_speech_load(&samples, &count, self->sound.path, self->sound.compat, self->allocator,
+                            err));
     const rml_status status = rml_voice_hear(&self->voice, s->hears, s->voice, NULL, &wanted,
                                              samples, count, self->allocator, err);
     rml_free(self->allocator, samples);

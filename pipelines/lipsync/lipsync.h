@@ -7,6 +7,7 @@
 #ifndef RML_PIPELINES_LIPSYNC_LIPSYNC_H
 #define RML_PIPELINES_LIPSYNC_LIPSYNC_H
 
+#include "media/audio/speech.h"
 #include "media/video/encode.h"
 #include "pipelines/lipsync/clip.h"
 #include "pipelines/faces/face_finder.h"
@@ -95,6 +96,7 @@ rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *setti
 
 // What was opened, for a line to the user.
 const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job);
+const rml_speech_info *rml_lipsync_voice(const rml_lipsync *job);
 int64_t rml_lipsync_total(const rml_lipsync *job); // output frames; exact unless the rate varies
 
 // Source frames whose face is known without a detector: read from the faces file, or all

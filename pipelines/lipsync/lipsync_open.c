@@ -82,6 +82,7 @@ static void describe_output(rml_lipsync *job)
     e->pixel_aspect = info->pixel_aspect;
     e->colour = info->colour;
     e->audio_path = job->settings.audio_path;
+    e->audio_untimed = job->settings.compat;
 }
 
 // How many frames upstream makes of the sound.
@@ -111,7 +112,7 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
         RML_TRY(open_faces(job, err));
     describe_output(job);
     RML_TRY(rml_encoder_probe(s->out_path, &job->encode, job->allocator, err));
-    RML_TRY(rml_speech_open(&job->speech, s->audio_path, job->allocator, err));
+    RML_TRY(rml_speech_open(&job->speech, s->audio_path, s->compat, job->allocator, err));
 
     const rml_clip_info *info = rml_clip_info_of(job->clip);
     const rml_speech_info *speech = rml_speech_info_of(job->speech);
@@ -148,6 +149,11 @@ rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *setti
 const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job)
 {
     return rml_clip_info_of(job->clip);
+}
+
+const rml_speech_info *rml_lipsync_voice(const rml_lipsync *job)
+{
+    return rml_speech_info_of(job->speech);
 }
 
 int64_t rml_lipsync_total(const rml_lipsync *job)

@@ -67,7 +67,7 @@ class SpeechInfo(C.Structure):
     _fields_ = [
         ("rate", C.c_int), ("channels", C.c_int), ("native_samples", C.c_int64),
         ("seconds", C.c_double), ("samples", C.c_int64), ("columns", C.c_int64),
-        ("codec", C.c_char_p),
+        ("codec", C.c_char_p), ("channel", C.c_int), ("silence", C.c_double),
     ]
 
 
@@ -77,6 +77,7 @@ class EncodeSettings(C.Structure):
         ("width", C.c_int), ("height", C.c_int), ("frame_rate", Rational),
         ("time_base", Rational), ("pixel_aspect", Rational), ("colour", Colour),
         ("audio_path", C.c_char_p), ("audio_offset", C.c_double), ("audio_seconds", C.c_double),
+        ("audio_untimed", C.c_bool),
     ]
 
 
@@ -206,10 +207,11 @@ class Media:
                   C.c_size_t(len(samples)))
         return samples
 
-    def speech_mel(self, path):
+    def speech_mel(self, path, as_upstream=False):
         """The mel of a whole file, read in overlapping chunks; and what is known of the file."""
         handle = C.c_void_p()
-        self.call("rml_speech_open", C.byref(handle), str(path).encode(), self.allocator)
+        self.call("rml_speech_open", C.byref(handle), str(path).encode(), C.c_bool(as_upstream),
+                  self.allocator)
         known = self.lib.rml_speech_info_of(handle).contents
         info = {name: getattr(known, name) for name, _ in SpeechInfo._fields_}
         mel, chunk = np.zeros((80, info["columns"]), np.float32), np.zeros((80, 16), np.float32)
@@ -221,10 +223,10 @@ class Media:
         self.lib.rml_speech_close(C.byref(handle))
         return mel, info
 
-    def waveform(self, path):
+    def waveform(self, path, as_upstream=False):
         samples, count = C.POINTER(C.c_float)(), C.c_size_t()
         self.call("rml_speech_load", C.byref(samples), C.byref(count), str(path).encode(),
-                  self.allocator)
+                  C.c_bool(as_upstream), self.allocator)
         return np.ctypeslib.as_array(samples, (count.value,)).copy()
 
     # ---- video ----

@@ -1,7 +1,6 @@
 """Media against the real things: OpenCV, librosa, resampy, libsndfile, ffmpeg and ffprobe."""
 
 import json
-import shutil
 import subprocess
 
 import numpy as np
@@ -12,26 +11,6 @@ from media_library import FFV1, H264, HEVC, MJPEG
 
 MEL_TOLERANCE = 1e-6  # on the scale of -4..4
 SAMPLE_TOLERANCE = 1e-7  # float32 rounding of samples below 2
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory):
-    return media_library.build(tmp_path_factory.mktemp("media"))
-
-
-@pytest.fixture(scope="module")
-def ffmpeg():
-    if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
-        pytest.skip("needs ffmpeg and ffprobe")
-
-    def run(*arguments):
-        done = subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)],
-                              capture_output=True)
-        if done.returncode:
-            pytest.skip(f"this ffmpeg cannot: {done.stderr.decode()[:200]}")
-        return done.stdout
-
-    return run
 
 
 def ffmpeg_frames(run, path, width, height, *options):

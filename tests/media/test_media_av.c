@@ -123,8 +123,10 @@ static void test_lossless(void)
     // The sound came through without loss too.
     float *before, *after;
     size_t before_count, after_count;
-    CHECK(rml_speech_load(&before, &before_count, in_folder("a.wav"), allocator, NULL) == RML_OK);
-    CHECK(rml_speech_load(&after, &after_count, in_folder("l.mkv"), allocator, NULL) == RML_OK);
+    CHECK(rml_speech_load(&before, &before_count, in_folder("a.wav"), false, allocator, NULL) ==
+          RML_OK);
+    CHECK(rml_speech_load(&after, &after_count, in_folder("l.mkv"), false, allocator, NULL) ==
+          RML_OK);
     CHECK(before_count == after_count && after_count > 0 &&
           memcmp(before, after, after_count * sizeof *after) == 0);
     rml_free(allocator, before);
@@ -185,10 +187,11 @@ static void test_refusals(void)
     CHECK(in == NULL && strstr(err.message, "no video stream"));
     CHECK(rml_video_in_open(&in, folder, &in_settings, allocator, &err) == RML_ERR_IO);
     rml_audio_in *audio;
-    CHECK(rml_audio_in_open(&audio, in_folder("page.wav"), allocator, &err) == RML_ERR_FORMAT);
+    CHECK(rml_audio_in_open(&audio, in_folder("page.wav"), false, allocator, &err) ==
+          RML_ERR_FORMAT);
     rml_speech *speech;
     write_wav(in_folder("short.wav"), RATE, 3000); // 0.136 s at 22.05 kHz
-    CHECK(rml_speech_open(&speech, in_folder("short.wav"), allocator, &err) == RML_ERR_ARG);
+    CHECK(rml_speech_open(&speech, in_folder("short.wav"), false, allocator, &err) == RML_ERR_ARG);
     CHECK(speech == NULL && strstr(err.message, "short.wav") && strstr(err.message, "too short"));
 }
 
@@ -286,7 +289,7 @@ static void read_all(const char *path, int *frames, size_t *samples)
         CHECK(strstr(err.message, path));
     }
     float *wave;
-    if (rml_speech_load(&wave, samples, path, allocator, &err) == RML_OK)
+    if (rml_speech_load(&wave, samples, path, false, allocator, &err) == RML_OK)
         rml_free(allocator, wave);
     else
         CHECK(strstr(err.message, path));
@@ -353,7 +356,7 @@ static void test_damage(void)
 static void test_speech(void)
 {
     rml_speech *speech;
-    CHECK(rml_speech_open(&speech, in_folder("a.wav"), allocator, NULL) == RML_OK);
+    CHECK(rml_speech_open(&speech, in_folder("a.wav"), false, allocator, NULL) == RML_OK);
     const rml_speech_info *info = rml_speech_info_of(speech);
     CHECK(info->rate == RATE && info->native_samples == RATE * SECONDS && info->seconds == SECONDS);
     CHECK(info->samples == 16000 && info->columns == 81);

@@ -11,11 +11,6 @@ import media_library
 MEL_TOLERANCE = 1e-6
 
 
-@pytest.fixture(scope="module")
-def media(tmp_path_factory):
-    return media_library.build(tmp_path_factory.mktemp("media"))
-
-
 def sound(count, seed=1):
     """Noise over a tone, loud and quiet by turns, so that the floor is met."""
     g = np.random.default_rng(seed)

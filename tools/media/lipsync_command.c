@@ -81,7 +81,7 @@ static void report(const lipsync_command *c, const rml_lipsync *job, const rml_f
     if (finder)
         sessions[count++] =
             (lipsync_session){c->detector.source.what, rml_face_finder_session(finder)};
-    lipsync_report(c, result, rml_lipsync_clip(job), sessions, count, seconds);
+    lipsync_report(c, result, job, sessions, count, seconds);
 }
 
 static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error *err)

@@ -57,7 +57,7 @@ rml_session_settings lipsync_session_settings(const lipsync_command *command);
 
 // What is printed after the run; `seconds` it took.
 void lipsync_report(const lipsync_command *command, const rml_lipsync_result *result,
-                    const rml_clip_info *clip, const lipsync_session *sessions, int count,
+                    const rml_lipsync *job, const lipsync_session *sessions, int count,
                     double seconds);
 
 #endif

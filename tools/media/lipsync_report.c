@@ -19,8 +19,21 @@ static void report_gaps(const rml_lipsync_result *r)
     fprintf(stderr, "\n");
 }
 
+// How the sound was heard, where that is not as it lies in the file.
+static void report_voice(const lipsync_command *s, const rml_speech_info *voice)
+{
+    if (voice->silence > 0)
+        fprintf(stderr, "%s: begins late or has holes, where %.3f s of silence were put\n",
+                s->job.audio_path, voice->silence);
+    if (voice->channel)
+        fprintf(stderr,
+                "%s: its %d channels cancel each other out, so the lips follow channel %d alone\n",
+                s->job.audio_path, voice->channels, voice->channel);
+}
+
 static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
-                        const lipsync_session *sessions, int count, double seconds)
+                        const rml_lipsync *job, const lipsync_session *sessions, int count,
+                        double seconds)
 {
     if (s->common.profile) {
         fprintf(stderr, "%-10s %12s %12s\n", "stage", "seconds", "ms/frame");
@@ -38,6 +51,7 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
     if (s->common.quiet)
         return;
     report_gaps(r);
+    report_voice(s, rml_lipsync_voice(job));
     if (r->damaged_packets)
         fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.clip.path,
                 (long long)r->damaged_packets);
@@ -52,9 +66,11 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
 }
 
 static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
-                        const rml_clip_info *clip, const lipsync_session *sessions, int count,
+                        const rml_lipsync *job, const lipsync_session *sessions, int count,
                         double seconds)
 {
+    const rml_clip_info *clip = rml_lipsync_clip(job);
+    const rml_speech_info *voice = rml_lipsync_voice(job);
     json_field("{\"file\":", s->job.out_path);
     printf(",\"frames\":%lld,\"fps\":%.6f,\"width\":%d,\"height\":%d,\"codec\":\"%s\","
            "\"video_seconds\":%.6f,\"audio_seconds\":%.6f,\"bytes\":%lld,\"seconds\":%.3f,"
@@ -65,8 +81,9 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
            (double)r->frames / seconds, (long long)r->source_frames, (long long)r->without_face);
     for (int i = 0; i < r->range_count; i++)
         printf("%s{\"from\":%.6f,\"to\":%.6f}", i ? "," : "", r->ranges[i].from, r->ranges[i].to);
+    printf("],\"voice_channel\":%d,\"voice_silence_seconds\":%.6f", voice->channel, voice->silence);
     printf(
-        "],\"damaged_video_packets\":%lld,\"damaged_audio_packets\":%lld,\"threads\":%d,"
+        ",\"damaged_video_packets\":%lld,\"damaged_audio_packets\":%lld,\"threads\":%d,"
         "\"cpu\":\"%s\",\"precision\":\"%s\",\"batch\":%d,\"peak_rss_bytes\":%llu,\"stage_ms\":{",
         (long long)r->damaged_packets, (long long)r->file.damaged_audio_packets,
         rml_session_threads(sessions[0].session),
@@ -90,10 +107,10 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
 }
 
 void lipsync_report(const lipsync_command *command, const rml_lipsync_result *result,
-                    const rml_clip_info *clip, const lipsync_session *sessions, int count,
+                    const rml_lipsync *job, const lipsync_session *sessions, int count,
                     double seconds)
 {
-    report_text(command, result, sessions, count, seconds);
+    report_text(command, result, job, sessions, count, seconds);
     if (command->common.json)
-        report_json(command, result, clip, sessions, count, seconds);
+        report_json(command, result, job, sessions, count, seconds);
 }
