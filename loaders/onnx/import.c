@@ -246,6 +246,11 @@ static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *no
                             rml_value_id *in, rml_value_id *out)
 {
     bool refused = false;
+    if (strcmp(node->domain, "com.microsoft.nchwc") == 0)
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "ONNX Runtime has laid this file out for the machine that wrote it; have "
+                        "it write the file anew with ORT_ENABLE_EXTENDED in place of "
+                        "ORT_ENABLE_ALL");
     for (size_t k = 0; k < node->output_count; k++)
         out[k] = RML_NO_VALUE;
     for (size_t i = 0; i < node->input_count; i++) {

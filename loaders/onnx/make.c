@@ -78,3 +78,19 @@ rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, i
         between = -1;
     return reshaped(call, x, rank, axis, 2, &between, 1);
 }
+
+rml_value_id rml_onnx_channels_to_end(rml_onnx_call *call, rml_value_id x, int rank)
+{
+    int order[RML_MAX_RANK] = {0};
+    for (int i = 1; i < rank; i++)
+        order[i] = i + 1 < rank ? i + 1 : 1;
+    return rml_graph_transpose(call->graph, x, order, rank, call->name);
+}
+
+rml_value_id rml_onnx_channels_from_end(rml_onnx_call *call, rml_value_id x, int rank)
+{
+    int order[RML_MAX_RANK] = {0};
+    for (int i = 1; i < rank; i++)
+        order[i] = i == 1 ? rank - 1 : i - 1;
+    return rml_graph_transpose(call->graph, x, order, rank, call->name);
+}

@@ -125,15 +125,6 @@ static void import_concat(rml_onnx_call *call)
 
 // ---- images, which may have their channels last -------------------------------------------------
 
-// Dimension 1 to the end, or from there.
-static rml_value_id turned(rml_onnx_call *call, rml_value_id x, int rank, bool to_end)
-{
-    int order[RML_MAX_RANK] = {0};
-    for (int i = 1; i < rank; i++)
-        order[i] = to_end ? (i + 1 < rank ? i + 1 : 1) : (i == 1 ? rank - 1 : i - 1);
-    return rml_graph_transpose(call->graph, x, order, rank, call->name);
-}
-
 // Whether the channels are last; the rank of input 0 where they are.
 static bool channels_last(rml_onnx_call *call, bool always, int *rank)
 {
@@ -160,9 +151,9 @@ static void import_pool(rml_onnx_call *call)
     if (call->refused)
         return;
     rml_value_id x = numbers(call, 0, 3);
-    x = last ? turned(call, x, rank, false) : x;
+    x = last ? rml_onnx_channels_from_end(call, x, rank) : x;
     x = node(call, RML_OP_POOL, &attr, &x, 1);
-    to_codes_late(call, last ? turned(call, x, rank, true) : x, 4, 0);
+    to_codes_late(call, last ? rml_onnx_channels_to_end(call, x, rank) : x, 4, 0);
 }
 
 static void import_max_pool(rml_onnx_call *call)
@@ -174,8 +165,8 @@ static void import_max_pool(rml_onnx_call *call)
         rml_onnx_refuse(call, "it has no kernel_shape");
     if (!channels_last(call, true, &rank))
         return;
-    const rml_value_id x = turned(call, rml_onnx_in(call, 0), rank, false);
-    call->out[0] = turned(call, node(call, RML_OP_POOL, &attr, &x, 1), rank, true);
+    const rml_value_id x = rml_onnx_channels_from_end(call, rml_onnx_in(call, 0), rank);
+    call->out[0] = rml_onnx_channels_to_end(call, node(call, RML_OP_POOL, &attr, &x, 1), rank);
 }
 
 // ---- products -----------------------------------------------------------------------------------

@@ -87,22 +87,28 @@ static rml_value_id by_channel(rml_onnx_call *call, int input, int spatial)
     return rml_graph_reshape(call->graph, rml_onnx_in(call, input), &shape, call->name);
 }
 
+// ONNX Runtime's own form may have its channels last; its weight is as ever.
 static void import_qlinear_conv(rml_onnx_call *call)
 {
-    const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 3), rml_onnx_in(call, 2),
-                               rml_onnx_in(call, 5)};
+    rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 3), rml_onnx_in(call, 2),
+                         rml_onnx_in(call, 5)};
     const rml_op_attr attr = conv_attr(call);
     const int spatial = rml_onnx_fact(call, 3).shape.rank - 2;
+    const bool last = *call->node->domain && rml_onnx_int(call, "channels_last", 0) != 0;
     if (spatial < 1 || spatial > RML_MAX_SPATIAL)
         rml_onnx_refuse(call, "a weight of %d dimensions", spatial + 2);
     if (call->refused)
         return;
+    if (last)
+        in[0] = rml_onnx_channels_from_end(call, in[0], spatial + 2);
     rml_value_id sums = node(call, RML_OP_INTEGER_CONV, &attr, in, 4);
     if (rml_onnx_in(call, 8) != RML_NO_VALUE)
         sums = rml_onnx_add(call, sums, by_channel(call, 8, spatial));
     const rml_value_id scaled[] = {sums, rml_onnx_in(call, 1), by_channel(call, 4, spatial),
                                    rml_onnx_in(call, 6), rml_onnx_in(call, 7)};
     rml_onnx_emit(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
+    if (last)
+        call->out[0] = rml_onnx_channels_to_end(call, call->out[0], spatial + 2);
 }
 
 const rml_onnx_entry rml_onnx_quantize[] = {
@@ -115,5 +121,6 @@ const rml_onnx_entry rml_onnx_quantize[] = {
     {.op_type = "QLinearMatMul", .import = import_qlinear_matmul, .since = 10},
     {.op_type = "ConvInteger", .import = import_conv_integer, .since = 10},
     {.op_type = "QLinearConv", .import = import_qlinear_conv, .since = 10},
+    {.op_type = "com.microsoft.QLinearConv", .import = import_qlinear_conv},
     {.op_type = NULL},
 };
