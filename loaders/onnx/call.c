@@ -130,15 +130,20 @@ const rml_onnx_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_
     return found ? found->u.text : NULL;
 }
 
-const rml_onnx_tensor *rml_onnx_tensor_of(rml_onnx_call *call, const char *name)
+const rml_onnx_tensor *rml_onnx_any_tensor_of(rml_onnx_call *call, const char *name)
 {
     const rml_onnx_attribute *found = find_kind(call, name, RML_ONNX_TENSORS, false);
-    if (found && !found->u.tensor[0].readable) {
-        rml_onnx_refuse(call, "attribute \"%s\" is a tensor of %s, which is not supported", name,
-                        rml_onnx_element_name(found->u.tensor[0].element));
-        return NULL;
-    }
     return found ? &found->u.tensor[0] : NULL;
+}
+
+const rml_onnx_tensor *rml_onnx_tensor_of(rml_onnx_call *call, const char *name)
+{
+    const rml_onnx_tensor *found = rml_onnx_any_tensor_of(call, name);
+    if (!found || found->readable)
+        return found;
+    rml_onnx_refuse(call, "attribute \"%s\" is a tensor of %s, which is not supported", name,
+                    rml_onnx_element_name(found->element));
+    return NULL;
 }
 
 const rml_onnx_graph *rml_onnx_graph_attribute(rml_onnx_call *call, const char *name)

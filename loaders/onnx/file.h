@@ -63,9 +63,12 @@ typedef struct rml_onnx_type {
 typedef struct rml_onnx_tensor {
     const char *name;
     int32_t element; // TensorProto.DataType
-    bool readable;   // false: elements of a type this library has not (text, complex, 8 bits and
-                     // less); then there is no more than a shape
+    bool readable;   // false: elements of a type this library has not (text, complex, floats of 8
+                     // bits and less); then there is no more than a shape
     rml_stored stored;
+    int bits; // 4 or 2: integers of so many bits, which are not readable as they lie in `packed`;
+              // `stored` has the shape, and the type that they are unpacked to. Else 0
+    const uint8_t *packed;
 } rml_onnx_tensor;
 
 typedef enum rml_onnx_value_kind {
@@ -204,6 +207,9 @@ const rml_onnx_attribute *rml_onnx_find_attribute(const rml_onnx_node *node, con
 
 // "FLOAT16"; "type 99" is not known and gives NULL.
 const char *rml_onnx_element_name(int32_t element);
+
+// 4 or 2 for integers of so many bits, and the type that they are unpacked to; 0 for all others.
+int rml_onnx_element_bits(int32_t element, rml_dtype *dtype);
 
 // False where this library has no such type.
 bool rml_onnx_element_dtype(int32_t element, rml_dtype *dtype);

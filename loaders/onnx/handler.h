@@ -30,6 +30,7 @@ typedef struct rml_onnx_call {
     rml_value_id *out; // [out_count] for the handler to set, but for those nobody wants
     int out_count;
     rml_onnx_importer *importer;
+    bool narrow;                                         // the outputs are integers of 4 or 2 bits
     uint64_t asked[(RML_ONNX_MAX_ATTRIBUTES + 63) / 64]; // attributes, by index
     bool refused;
 } rml_onnx_call;
@@ -71,6 +72,13 @@ typedef struct rml_onnx_field {
         .kind = RML_FIELD_##what, .name = title, .at = offsetof(rml_op_attr, member), __VA_ARGS__  \
     }
 
+// What an operator does with integers of 4 and 2 bits, which are unpacked to ones of 8.
+typedef enum rml_onnx_narrow {
+    RML_NARROW_REFUSED, // it would compute in 8 bits
+    RML_NARROW_READ,    // nothing else than with others
+    RML_NARROW_KEPT,    // it gives them on: an output is narrow where an input is
+} rml_onnx_narrow;
+
 // A row names a handler, or else one of our operators and the fields that its attributes go to, to
 // the first RML_FIELD_END; inputs and outputs stay as they are.
 typedef struct rml_onnx_entry {
@@ -81,10 +89,12 @@ typedef struct rml_onnx_entry {
     int64_t since;                // first opset whose meaning is known
     int32_t option;               // for handlers and fields that serve several operators
     bool f32; // computed in f32 alone: other floats are cast before, and back behind
+    rml_onnx_narrow narrow;
 } rml_onnx_entry;
 
 // Tables by family, ops_*.c; each ends with an entry whose op_type is NULL.
 extern const rml_onnx_entry rml_onnx_attention[];
+extern const rml_onnx_entry rml_onnx_blocks[];
 extern const rml_onnx_entry rml_onnx_convolution[];
 extern const rml_onnx_entry rml_onnx_core[];
 extern const rml_onnx_entry rml_onnx_elementwise[];
@@ -127,6 +137,8 @@ const int64_t *rml_onnx_ints(rml_onnx_call *call, const char *name, size_t *coun
 const float *rml_onnx_floats(rml_onnx_call *call, const char *name, size_t *count);
 const rml_onnx_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_t *count);
 const rml_onnx_tensor *rml_onnx_tensor_of(rml_onnx_call *call, const char *name);
+// The same of any tensor, for who asks whether it is readable or has `bits`.
+const rml_onnx_tensor *rml_onnx_any_tensor_of(rml_onnx_call *call, const char *name);
 const rml_onnx_graph *rml_onnx_graph_attribute(rml_onnx_call *call, const char *name);
 bool rml_onnx_has(const rml_onnx_call *call, const char *name); // does not count as asking
 // For attributes that change nothing here.
@@ -159,6 +171,9 @@ rml_value_id rml_onnx_list(rml_onnx_call *call, int index, const char *name);
 
 // The elements of an i64 input where they are known now: count, or -1 (also beyond `capacity`).
 int rml_onnx_known_ints(const rml_onnx_call *call, int index, int64_t *values, int capacity);
+
+// Integers of 4 or 2 bits, in bytes whose lowest bits hold the first one, to bytes (i8 or u8).
+void rml_onnx_unpack(const uint8_t *packed, int bits, bool is_signed, size_t count, uint8_t *out);
 
 // A cast node, or the value itself where the type is right already.
 rml_value_id rml_onnx_cast(rml_onnx_call *call, rml_value_id value, rml_dtype to);

@@ -70,19 +70,19 @@ rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node
 void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to)
 {
     if (value != RML_ONNX_NONE)
-        importer->place[value] = (rml_onnx_place){importer->inside->graph, to};
+        importer->place[value] = (rml_onnx_place){importer->inside->graph, to, false};
 }
 
 static rml_status add_initializer(rml_onnx_importer *importer, uint32_t number, rml_value_id *out)
 {
     const rml_onnx_value *value = &importer->file->value[number];
     rml_graph *graph = importer->inside->graph;
-    if (!value->tensor->readable)
+    if (!value->tensor->readable && !value->tensor->bits)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                         "tensor \"%s\" has elements of type %s, which are not supported",
                         value->name, rml_onnx_element_name(value->tensor->element));
-    *out = rml_graph_typed_constant(graph, value->name, &value->tensor->stored);
-    rml_onnx_set(importer, number, *out);
+    *out = rml_onnx_add_tensor(graph, value->name, value->tensor);
+    importer->place[number] = (rml_onnx_place){graph, *out, value->tensor->bits != 0};
     return rml_graph_finish(graph, importer->err);
 }
 
@@ -112,6 +112,10 @@ rml_status rml_onnx_add_output(rml_onnx_importer *importer, uint32_t number, con
     *refused = value == RML_NO_VALUE || value == RML_ONNX_REFUSED;
     if (*refused)
         return RML_OK;
+    if (importer->place[number].narrow)
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "output \"%s\" has elements of fewer than 8 bits, which are not supported",
+                        name);
     if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
         const rml_op_attr same = {.cast = {graph->values[value].dtype}};
         value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
@@ -204,6 +208,7 @@ static const rml_onnx_entry *find_entry(const char *op_type)
         rml_onnx_pooling,     rml_onnx_product,   rml_onnx_quantize,    rml_onnx_recurrent,
         rml_onnx_resampling,  rml_onnx_shape,     rml_onnx_spectrum,    rml_onnx_norm,
         rml_onnx_reduce,      rml_onnx_attention, rml_onnx_learned,     rml_onnx_qlinear,
+        rml_onnx_blocks,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const rml_onnx_entry *entry = families[f]; entry->op_type; entry++)
@@ -242,10 +247,25 @@ static const char *why_not(const rml_onnx_importer *importer, const rml_onnx_nod
     return text;
 }
 
+// Whether an input has integers of 4 or 2 bits; the operator is refused where it takes none.
+static bool is_narrow(rml_onnx_call *call)
+{
+    const rml_onnx_narrow takes = call->importer->entry->narrow;
+    for (size_t i = 0; i < call->node->input_count; i++) {
+        const uint32_t value = call->node->input[i];
+        if (value == RML_ONNX_NONE || !call->importer->place[value].narrow)
+            continue;
+        if (takes == RML_NARROW_REFUSED)
+            rml_onnx_refuse(call, "input %zu has elements of fewer than 8 bits", i);
+        return takes == RML_NARROW_KEPT;
+    }
+    return false;
+}
+
 static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *node,
                             rml_value_id *in, rml_value_id *out)
 {
-    bool refused = false;
+    bool refused = false, narrow = false;
     if (strcmp(node->domain, "com.microsoft.nchwc") == 0)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                         "ONNX Runtime has laid this file out for the machine that wrote it; have "
@@ -273,12 +293,25 @@ static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *no
                               .out = out,
                               .out_count = (int)node->output_count,
                               .importer = importer};
-        RML_TRY(handle(&call, in));
+        narrow = is_narrow(&call);
+        if (!call.refused)
+            RML_TRY(handle(&call, in));
+        narrow = narrow || call.narrow;
         refused = call.refused;
     }
-    for (size_t k = 0; k < node->output_count; k++)
+    for (size_t k = 0; k < node->output_count; k++) {
         rml_onnx_set(importer, node->output[k], refused ? RML_ONNX_REFUSED : out[k]);
+        if (node->output[k] != RML_ONNX_NONE)
+            importer->place[node->output[k]].narrow = narrow;
+    }
     return RML_OK;
+}
+
+// A value of a function is narrow where that of its call is, and the other way round.
+static void take_narrow(rml_onnx_importer *importer, uint32_t to, uint32_t from)
+{
+    if (to != RML_ONNX_NONE && from != RML_ONNX_NONE)
+        importer->place[to].narrow = importer->place[from].narrow;
 }
 
 // The body of a function takes the place of its call.
@@ -289,9 +322,12 @@ static rml_status write_out(rml_onnx_importer *importer, const rml_onnx_node *no
     const rml_onnx_frame frame = {node, function, importer->frame};
     for (size_t i = 0; i < node->input_count; i++)
         RML_TRY(rml_onnx_look_up(importer, node->input[i], &in[i]));
-    for (size_t i = 0; i < function->body.input_count; i++)
+    for (size_t i = 0; i < function->body.input_count; i++) {
         rml_onnx_set(importer, function->body.input[i],
                      i < node->input_count ? in[i] : RML_NO_VALUE);
+        take_narrow(importer, function->body.input[i],
+                    i < node->input_count ? node->input[i] : RML_ONNX_NONE);
+    }
     importer->frame = &frame;
     rml_status status = rml_onnx_import_nodes(importer, &function->body);
     importer->frame = frame.caller;
@@ -303,8 +339,10 @@ static rml_status write_out(rml_onnx_importer *importer, const rml_onnx_node *no
                             function->name);
         RML_TRY(rml_onnx_look_up(importer, function->body.output[k], &out[k]));
     }
-    for (size_t k = 0; k < node->output_count; k++)
+    for (size_t k = 0; k < node->output_count; k++) {
         rml_onnx_set(importer, node->output[k], out[k]);
+        take_narrow(importer, node->output[k], function->body.output[k]);
+    }
     return RML_OK;
 }
 

@@ -16,6 +16,7 @@ typedef struct rml_onnx_inside {
 typedef struct rml_onnx_place {
     const rml_graph *graph; // that it is a value of; NULL: nothing yet
     rml_value_id value;     // RML_NO_VALUE: left out by the call of a function
+    bool narrow;            // integers of fewer bits than its type has: few operators take them
 } rml_onnx_place;
 
 // A call of a function of the file, whose body is being written out.
@@ -54,6 +55,9 @@ struct rml_onnx_importer {
 // A value of the file in the graph that nodes go to now.
 rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t value, rml_value_id *out);
 void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to);
+
+// The tensor as a constant; integers of 4 and 2 bits are unpacked.
+rml_value_id rml_onnx_add_tensor(rml_graph *graph, const char *name, const rml_onnx_tensor *tensor);
 
 // Makes the value an output of the graph that nodes go to now. What is no node's output gets a
 // copy, which a graph can give away.

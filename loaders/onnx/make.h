@@ -24,7 +24,8 @@ rml_value_id rml_onnx_split_dim(rml_onnx_call *call, rml_value_id x, int rank, i
                                 int64_t parts);
 rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, int axis);
 
-// Images of `rank` dimensions: their channels, dimension 1, become the last one, or come from there.
+// Images of `rank` dimensions: their channels, dimension 1, become the last one, or come from
+// there.
 rml_value_id rml_onnx_channels_to_end(rml_onnx_call *call, rml_value_id x, int rank);
 rml_value_id rml_onnx_channels_from_end(rml_onnx_call *call, rml_value_id x, int rank);
 

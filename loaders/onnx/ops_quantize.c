@@ -113,9 +113,14 @@ static void import_qlinear_conv(rml_onnx_call *call)
 
 const rml_onnx_entry rml_onnx_quantize[] = {
     {.op_type = "QuantizeLinear", .import = import_quantize, .since = 10},
-    {.op_type = "DequantizeLinear", .import = import_dequantize, .since = 10},
+    {.op_type = "DequantizeLinear",
+     .import = import_dequantize,
+     .since = 10,
+     .narrow = RML_NARROW_READ},
     {.op_type = "com.microsoft.QuantizeLinear", .import = import_quantize},
-    {.op_type = "com.microsoft.DequantizeLinear", .import = import_dequantize},
+    {.op_type = "com.microsoft.DequantizeLinear",
+     .import = import_dequantize,
+     .narrow = RML_NARROW_READ},
     {.op_type = "DynamicQuantizeLinear", .op = RML_OP_DYNAMIC_QUANTIZE, .since = 11},
     {.op_type = "MatMulInteger", .op = RML_OP_INTEGER_MATMUL, .since = 10},
     {.op_type = "QLinearMatMul", .import = import_qlinear_matmul, .since = 10},

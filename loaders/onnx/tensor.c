@@ -324,6 +324,12 @@ rml_status rml_onnx_read_tensor(rml_onnx_reader *reader, const rml_protobuf *mes
                         "\"%s\" has shape %s, which is too large to address", t.label,
                         rml_shape_text(&shape, text));
     out->readable = rml_onnx_element_dtype(out->element, &dtype);
+    out->bits = out->readable ? 0 : rml_onnx_element_bits(out->element, &dtype);
+    if (out->bits) {
+        const size_t each = 8 / (size_t)out->bits;
+        out->stored.dtype = dtype;
+        return find_elements(&t, out, RML_U8, count / each + (count % each != 0), &out->packed);
+    }
     if (!out->readable)
         return RML_OK;
     RML_TRY(find_elements(&t, out, dtype, count, &data));

@@ -31,6 +31,15 @@ bool rml_onnx_element_dtype(int32_t element, rml_dtype *dtype)
     return true;
 }
 
+int rml_onnx_element_bits(int32_t element, rml_dtype *dtype)
+{
+    enum { UINT4 = 21, INT4 = 22, UINT2 = 25, INT2 = 26 };
+    *dtype = element == INT4 || element == INT2 ? RML_I8 : RML_U8;
+    if (element == UINT4 || element == INT4)
+        return 4;
+    return element == UINT2 || element == INT2 ? 2 : 0;
+}
+
 static rml_status read_dim(rml_onnx_reader *reader, const rml_protobuf *message, int64_t *size,
                            const char **name)
 {

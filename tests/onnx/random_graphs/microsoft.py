@@ -115,4 +115,28 @@ def products(s):
     s.node(op, [x, *b, s.new((columns,))], unit=32, domain=MS)
 
 
-ALL = (gelus, norms, embeddings, fused_conv, fused_products, elements, pools, products)
+# ---- weights of few bits ------------------------------------------------------------------------
+
+
+def blocks(s):
+    block, count, rows, bits = 16, s.integer(1, 3), s.integer(1, 6), s.pick((4, 8))
+    inner = block * count - s.integer(0, 1) * 8
+    x = s.new((*s.shape(0, 2), s.integer(1, 4), inner))
+    weight = s.rng.integers(0, 256, (rows, count, block * bits // 8)).astype(np.uint8)
+    scale = (2.0 ** -s.rng.integers(3, 6, (rows, count))).astype(np.float32)
+    s.node("MatMulNBits", [x, s.given(weight, True), s.given(scale, True)], unit=8 + inner,
+           domain=MS, K=inner, N=rows, bits=bits, block_size=block)  # fmt: skip
+
+
+def rows_of_blocks(s):
+    rows = s.integer(1, 9)
+    table = s.given(s.rng.integers(0, 256, (rows, 16)).astype(np.uint8), True)
+    at = s.given(np.asarray(s.rng.integers(0, rows, s.shape(1, 2))))
+    if not at.array.size:
+        raise Reject("no rows")
+    s.node("GatherBlockQuantized", [table, at, s.new((rows, 2), constant=True)], unit=4, domain=MS,
+           block_size=16, gather_axis=0, quantize_axis=1)  # fmt: skip
+
+
+ALL = (gelus, norms, embeddings, fused_conv, fused_products, elements, pools, products, blocks,
+       rows_of_blocks)  # fmt: skip
