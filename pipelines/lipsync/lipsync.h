@@ -23,6 +23,7 @@ typedef enum rml_lip_hearing {
 
 typedef struct rml_lipsync_settings {
     const char *audio_path, *out_path;
+    const char *temporary_folder; // for what comes out of pipes, which are read once
     const char *faces_path; // boxes are read from it when it exists, else written to it; or NULL
     rml_clip_settings clip;
     int pads[4]; // top bottom left right
@@ -40,8 +41,8 @@ typedef struct rml_lipsync_settings {
     // Called after each frame from the thread that runs, with the output frames that have been
     // looked at and how many there will be. May be NULL.
     void (*progress)(void *user, int64_t done, int64_t total);
-    // Asked between frames: true ends the run with RML_ERR_IO and removes the file begun. May be
-    // NULL.
+    // Asked between frames, and while a pipe is read: true ends the run with RML_ERR_IO and removes
+    // the file begun. May be NULL.
     bool (*cancelled)(void *user);
     void *user;
 } rml_lipsync_settings;
@@ -88,7 +89,8 @@ void rml_lipsync_quiet_libraries(void);
 
 typedef struct rml_lipsync rml_lipsync;
 
-// Opens everything and finds what can be found before the work: unreadable picture or sound, sound
+// Opens everything, reads what comes out of pipes, and finds what can be found before the work:
+// unreadable picture or sound, sound
 // too short or damaged, an empty or outlying box, a missing encoder, a folder that cannot be
 // written, faces of another clip. Strings in `settings` must live as long as the job.
 rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *settings,

@@ -5,6 +5,7 @@
 #include "media/image/blend.h"
 #include "media/image/resize_opencv.h"
 #include "media/audio/speech.h"
+#include "media/files/spool.h"
 #include "pipelines/faces/faces_file.h"
 #include "pipelines/lipsync/lipsync.h"
 #include "pipelines/ring.h"
@@ -15,6 +16,7 @@
 struct rml_lipsync {
     const rml_allocator *allocator;
     rml_lipsync_settings settings;
+    rml_spool face, voice; // where they are pipes; one that is both is in `face`
     rml_clip *clip;
     rml_speech *speech;
     rml_schedule schedule;
@@ -83,6 +85,9 @@ typedef struct rml_chain {
     rml_frame patch;
     bool in_gap; // the frame written last had no face
 } rml_chain;
+
+// Puts the names of pipes, as the user knows them, into the message of a failure.
+rml_status rml_lipsync_explain(const rml_lipsync *job, rml_status status, rml_error *err);
 
 // The next frame of the output; *out = NULL when there is none left. A run that is played backwards
 // may need all slots, so it is announced by &c->turn, at which nothing may be kept waiting.

@@ -16,6 +16,7 @@ rml_lipsync_settings rml_lipsync_settings_default(void)
         .pads = {0, 10, 0, 0},
         .box = {NO_BOX, NO_BOX, NO_BOX, NO_BOX},
         .batch = DEFAULT_BATCH,
+        .temporary_folder = "/tmp",
         .codec = RML_CODEC_H264,
         .crf = RML_CRF_DEFAULT,
     };
@@ -33,13 +34,44 @@ void rml_lipsync_quiet_libraries(void)
     rml_libav_quiet();
 }
 
-static rml_status check_not_input(const char *out, const char *in, rml_error *err)
+static bool is_same_file(const char *one, const char *other)
 {
     struct stat a, b;
-    if (stat(out, &a) == 0 && stat(in, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+static rml_status check_not_input(const char *out, const char *in, rml_error *err)
+{
+    if (is_same_file(out, in))
         return rml_fail(err, RML_ERR_ARG, "%s is read and cannot be the result at the same time",
                         in);
     return RML_OK;
+}
+
+// Reads what comes out of pipes; from here on the settings name files that can be read again.
+static rml_status read_pipes(rml_lipsync *job, rml_error *err)
+{
+    rml_lipsync_settings *s = &job->settings;
+    const rml_spool_settings wanted = {s->temporary_folder, s->cancelled, s->user};
+    rml_spool *const spools[] = {&job->face, &job->voice};
+    RML_TRY(rml_spool_open(&job->face, s->clip.path, &wanted, err));
+    const bool both = *job->face.path && is_same_file(s->clip.path, s->audio_path);
+    if (!both)
+        RML_TRY(rml_spool_open(&job->voice, s->audio_path, &wanted, err));
+    RML_TRY(rml_spool_fill(spools, both ? 1 : 2, &wanted, err));
+    s->clip.path = rml_spool_path(&job->face);
+    s->audio_path = rml_spool_path(both ? &job->face : &job->voice);
+    return RML_OK;
+}
+
+rml_status rml_lipsync_explain(const rml_lipsync *job, rml_status status, rml_error *err)
+{
+    if (status != RML_OK) {
+        rml_spool_explain(&job->face, err);
+        rml_spool_explain(&job->voice, err);
+    }
+    return status;
 }
 
 static rml_status check_box(const rml_lipsync *job, rml_error *err)
@@ -104,6 +136,7 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     s->clip.threads = s->threads;
     RML_TRY(check_not_input(s->out_path, s->clip.path, err));
     RML_TRY(check_not_input(s->out_path, s->audio_path, err));
+    RML_TRY(read_pipes(job, err));
     RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
     job->has_box = s->box[0] != NO_BOX;
     if (job->has_box)
@@ -139,7 +172,7 @@ rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *setti
     RML_TRY(rml_make(allocator, &job, 1, sizeof *job, "the job", err));
     job->allocator = allocator;
     job->settings = *settings;
-    rml_status status = open_all(job, err);
+    rml_status status = rml_lipsync_explain(job, open_all(job, err), err);
     if (status != RML_OK)
         rml_lipsync_close(&job);
     *out = job;
@@ -173,6 +206,8 @@ void rml_lipsync_close(rml_lipsync **job)
     const rml_allocator *allocator = (*job)->allocator;
     rml_clip_close(&(*job)->clip);
     rml_speech_close(&(*job)->speech);
+    rml_spool_close(&(*job)->voice);
+    rml_spool_close(&(*job)->face);
     rml_free(allocator, (*job)->known);
     rml_free(allocator, *job);
     *job = NULL;

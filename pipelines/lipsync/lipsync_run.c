@@ -280,5 +280,5 @@ rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder 
     if (status == RML_OK)
         status = rml_encoder_finish(&c.encoder, &result->file, err);
     free_chain(&c);
-    return status;
+    return rml_lipsync_explain(job, status, err);
 }

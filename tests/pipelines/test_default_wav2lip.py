@@ -365,8 +365,8 @@ BAD = {
     "no such checkpoint": lambda f: {"--checkpoint_path": f / "none.pth"},
     "checkpoint is a web page": lambda f: {"--checkpoint_path": web_page(f / "w.pth")},
     "result below a file": lambda f: {"--outfile": text_file(f / "a.txt") / "o.mkv"},
-    "video is a pipe": lambda f: {"--face": pipe(f / "a.mp4")},
-    "audio is a pipe": lambda f: {"--audio": pipe(f / "a.wav")},
+    "video is a device": lambda f: {"--face": "/dev/zero"},
+    "audio is a device": lambda f: {"--audio": "/dev/null"},
     "result is a folder": lambda f: {"--outfile": f},
     "unknown container": lambda f: {"--outfile": f / "out.unknown"},
     "crop leaves nothing": lambda f: {"--crop": (50, 50, 0, -1)},
@@ -381,11 +381,6 @@ def text_file(path):
 
 def empty_file(path):
     path.write_bytes(b"")
-    return path
-
-
-def pipe(path):
-    os.mkfifo(path)
     return path
 
 

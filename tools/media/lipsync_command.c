@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -227,6 +228,9 @@ int lipsync_parse(lipsync_command *c, int argc, char **argv)
     j->clip.repeat = j->compat || c->loop ? RML_REPEAT_CYCLIC : RML_REPEAT_PING_PONG;
     j->audio_offset_seconds = c->offset_ms / 1e3;
     j->threads = c->common.threads;
+    const char *temporary = getenv("TMPDIR");
+    if (temporary && *temporary)
+        j->temporary_folder = temporary;
     j->progress = on_progress;
     j->cancelled = on_cancelled;
     j->user = c;
