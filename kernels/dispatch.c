@@ -27,6 +27,11 @@ void rml_kernels_init(rml_kernels *kernels, uint32_t features)
         kernels->lstm_rows = rows;                                                                 \
         kernels->lstm_units = units;                                                               \
     }
+#define CONV_DIRECT(isa, function, lanes)                                                          \
+    if (HAS(isa)) {                                                                                \
+        kernels->conv_direct = function;                                                           \
+        kernels->conv_lanes = lanes;                                                               \
+    }
 #include "kernels/kernels.inc"
 #undef KERNEL
 }

@@ -9,6 +9,7 @@
 #ifndef RML_KERNELS_KERNELS_H
 #define RML_KERNELS_KERNELS_H
 
+#include "kernels/conv_direct.h"
 #include "runmodel.h"
 
 #define RML_GEMM_MAX_MR 32 // upper bounds over all levels, for buffers on the stack
@@ -77,19 +78,26 @@ static inline void rml_gemm_end(const rml_gemm *gemm)
 // `count` floats rounded to nearest even, then zeros up to `padded` >= count. dst may equal src.
 typedef void rml_to_bf16_fn(const float *src, size_t count, size_t padded, uint16_t *dst);
 
-// Output pixels of a depthwise convolution whose taps all move on by the same step:
-//   dst[i*dst_step + c] = clamp(bias[c] + sum over t < taps of
-//                               src[t][i*src_step + c] * weight[t*channels + c], low, high)
-//   i < pixels, c < channels. The sum starts with the bias and runs in rising t.
-typedef struct rml_conv_dw_row {
+// Output pixels of a convolution with few channels a group whose taps all move on by the same step:
+//   dst[i*dst_step + c] = clamp(bias[c] + residual[i*residual_step + c] + sum over t < taps, k <
+//   depth
+//                               of src[t][i*src_step + c / cols * depth + k] * weight(t, k, c),
+//                               low, high)
+//   i < pixels, c < groups.channels, with depth and cols of groups. The sum runs in rising t, then
+//   k, one multiply-add each. A depthwise one (depth and cols 1) starts with the bias; others get
+//   it behind, and the residual is added last.
+typedef struct rml_conv_direct_row {
     const float *const *src; // [taps]
-    size_t taps, pixels, channels, src_step, dst_step;
-    const float *weight, *bias; // bias may be NULL
+    size_t taps, pixels, src_step, dst_step, residual_step;
+    rml_conv_groups groups;
+    const float *weight;          // tap 0 of the first block, see conv_direct.h
+    size_t weight_step;           // floats from a block to the next
+    const float *bias, *residual; // or NULL; the residual may be dst
     float *dst;
     float low, high;
-} rml_conv_dw_row;
+} rml_conv_direct_row;
 
-typedef void rml_conv_dw_f32_fn(const rml_conv_dw_row *row);
+typedef void rml_conv_direct_f32_fn(const rml_conv_direct_row *row);
 
 // One output pixel of a pooling: dst[c] = max over t of src[t][c] (NaN wins), or the sum in rising
 // t times `scale`. taps >= 1.
@@ -212,7 +220,8 @@ typedef struct rml_kernels {
     rml_winograd_input_bf16_fn *winograd_complex_input;
     rml_winograd_output_f32_fn *winograd_complex_output;
     size_t lstm_rows, lstm_units; // of a full lstm tile
-    rml_conv_dw_f32_fn *conv_dw;
+    rml_conv_direct_f32_fn *conv_direct;
+    size_t conv_lanes; // outputs of its blocks at most
     rml_pool_f32_fn *pool_max, *pool_sum;
     rml_lerp_f32_fn *lerp;
     rml_winograd_input_f32_fn *winograd_input;

@@ -8,6 +8,7 @@
 
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define VF32_LANES 8
 
@@ -120,6 +121,12 @@ static inline vmask vf32_is_nan(vf32 v)
 static inline vf32 vf32_select(vmask mask, vf32 yes, vf32 no)
 {
     return _mm256_blendv_ps(no, yes, mask);
+}
+
+// Lane i is lane[i] (< LANES) of v.
+static inline vf32 vf32_pick(vf32 v, const int32_t *lane)
+{
+    return _mm256_permutevar8x32_ps(v, _mm256_loadu_si256((const __m256i *)lane));
 }
 
 // max(v, low), min(v, high): the instructions give their second operand when one is NaN, so NaN in

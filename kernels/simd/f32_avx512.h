@@ -9,6 +9,7 @@
 
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define VF32_LANES 16
 
@@ -114,6 +115,12 @@ static inline vmask vf32_is_nan(vf32 v)
 static inline vf32 vf32_select(vmask mask, vf32 yes, vf32 no)
 {
     return _mm512_mask_blend_ps(mask, no, yes);
+}
+
+// Lane i is lane[i] (< LANES) of v.
+static inline vf32 vf32_pick(vf32 v, const int32_t *lane)
+{
+    return _mm512_permutexvar_ps(_mm512_loadu_si512(lane), v);
 }
 
 // max(v, low), min(v, high): the instructions give their second operand when one is NaN, so NaN in

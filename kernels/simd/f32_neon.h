@@ -8,6 +8,7 @@
 
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #define VF32_LANES 4
@@ -113,6 +114,14 @@ static inline vf32 vf32_copysign(vf32 v, vf32 sign)
 static inline vmask vf32_less(vf32 a, vf32 b)
 {
     return vcltq_f32(a, b);
+}
+
+// Lane i is lane[i] (< LANES) of v.
+static inline vf32 vf32_pick(vf32 v, const int32_t *lane)
+{
+    const uint32x4_t first = vmulq_n_u32(vreinterpretq_u32_s32(vld1q_s32(lane)), 0x04040404u);
+    const uint32x4_t bytes = vaddq_u32(first, vdupq_n_u32(0x03020100u));
+    return vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_u32(bytes)));
 }
 
 // max(v, low), min(v, high). NaN passes, and -0 stays -0 as on the other levels: the instruction

@@ -3,11 +3,13 @@
 #include "kernels/simd/f32_avx512.h"
 #include "kernels/winograd.h"
 
-#define CONV_DW_NAME rml_conv_dw_f32_avx512
 #define POOL_MAX_NAME rml_pool_max_f32_avx512
 #define POOL_SUM_NAME rml_pool_sum_f32_avx512
 #define LERP_NAME rml_lerp_f32_avx512
 #include "kernels/tmpl/window.inc"
+
+#define CONV_DIRECT_NAME rml_conv_direct_f32_avx512
+#include "kernels/tmpl/conv_direct.inc"
 
 #define WINOGRAD_INPUT_NAME rml_winograd_input_f32_avx512
 #define WINOGRAD_OUTPUT_NAME rml_winograd_output_f32_avx512

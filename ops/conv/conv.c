@@ -102,6 +102,18 @@ uint64_t rml_conv_macs(const rml_op_args *args)
                 : 0;
 }
 
+void rml_conv_activate(const rml_op_args *args, float *first, size_t pixels)
+{
+    const rml_activation *act = &args->attr->conv.act;
+    const size_t channels = (size_t)args->out[0].dim[1], step = (size_t)args->out[0].stride[3];
+    const bool dense = channels == step;
+    if (act->kind == RML_UNARY_CLAMP)
+        return;
+    for (size_t i = 0; i < (dense ? 1 : pixels); i++)
+        args->kernels->unary[act->kind](first + i * step, first + i * step,
+                                        dense ? pixels * channels : channels, act->param);
+}
+
 void rml_conv_epilogue(const rml_op_args *args, float *y, size_t count)
 {
     const rml_tensor *residual = rml_conv_residual(args);
@@ -128,12 +140,12 @@ static const rml_algorithm algorithms[] = {
      .pack = rml_conv_row_pack,
      .scratch_bytes = rml_conv_row_scratch_bytes,
      .run = rml_conv_row_run},
-    {.name = "depthwise",
-     .accepts = rml_conv_dw_accepts,
-     .packed_bytes = rml_conv_dw_packed_bytes,
-     .pack = rml_conv_dw_pack,
-     .scratch_bytes = rml_conv_dw_scratch_bytes,
-     .run = rml_conv_dw_run},
+    {.name = "direct",
+     .accepts = rml_conv_direct_accepts,
+     .packed_bytes = rml_conv_direct_packed_bytes,
+     .pack = rml_conv_direct_pack,
+     .scratch_bytes = rml_conv_direct_scratch_bytes,
+     .run = rml_conv_direct_run},
     {.name = "winograd-4x4-3x3-bf16",
      .precision = RML_PRECISION_BF16,
      .row_unit = RML_WINOGRAD_OUT,

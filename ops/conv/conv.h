@@ -41,13 +41,13 @@ rml_status rml_conv_row_pack(const rml_op_args *args, const rml_constant *weight
 size_t rml_conv_row_scratch_bytes(const rml_op_args *args);
 void rml_conv_row_run(const rml_op_args *args);
 
-// Depthwise: groups == channels == outputs, clamp activations, no residual.
-bool rml_conv_dw_accepts(const rml_op_args *args);
-size_t rml_conv_dw_packed_bytes(const rml_op_args *args);
-rml_status rml_conv_dw_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
-                            const rml_allocator *allocator, rml_error *err);
-size_t rml_conv_dw_scratch_bytes(const rml_op_args *args);
-void rml_conv_dw_run(const rml_op_args *args);
+// Direct: few channels a group.
+bool rml_conv_direct_accepts(const rml_op_args *args);
+size_t rml_conv_direct_packed_bytes(const rml_op_args *args);
+rml_status rml_conv_direct_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                                const rml_allocator *allocator, rml_error *err);
+size_t rml_conv_direct_scratch_bytes(const rml_op_args *args);
+void rml_conv_direct_run(const rml_op_args *args);
 
 // To few output channels: kn2row.
 bool rml_conv_small_oc_accepts(const rml_op_args *args);
@@ -87,6 +87,9 @@ void rml_conv_transpose_generic_run(const rml_op_args *args);
 rml_status rml_conv_transpose_make(const rml_conv_attr *conv, const rml_shape *x,
                                    const rml_shape *weight, rml_window *window, rml_error *err);
 rml_window rml_conv_transpose_window(const rml_op_args *args);
+
+// Applies an activation that kernels do not have, all but clamps, to a run of pixels of the output.
+void rml_conv_activate(const rml_op_args *args, float *first, size_t pixels);
 
 // The epilogue of generic ways: adds the residual to `count` outputs that are computed, and applies
 // the activation.

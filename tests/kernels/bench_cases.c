@@ -120,19 +120,21 @@ static const float *const *window(size_t taps, size_t channels, size_t pixel)
     return src;
 }
 
-static void run_conv_dw(const rml_kernels *k, const bench_case *c)
+static void run_conv_direct(const rml_kernels *k, const bench_case *c)
 {
-    const rml_conv_dw_row row = {.src = window(c->size[0], c->size[1], 0),
-                                 .taps = c->size[0],
-                                 .pixels = c->size[2],
-                                 .channels = c->size[1],
-                                 .src_step = c->size[1],
-                                 .dst_step = c->size[1],
-                                 .weight = weight,
-                                 .bias = weight,
-                                 .dst = result,
-                                 .high = 6.0f};
-    k->conv_dw(&row);
+    const size_t taps = c->size[0], channels = c->size[1], group = c->size[3];
+    const rml_conv_direct_row row = {.src = window(taps, channels, 0),
+                                     .taps = taps,
+                                     .pixels = c->size[2],
+                                     .src_step = channels,
+                                     .dst_step = channels,
+                                     .groups = {group, group, channels},
+                                     .weight = weight,
+                                     .weight_step = taps * group * k->conv_lanes,
+                                     .bias = weight,
+                                     .dst = result,
+                                     .high = 6.0f};
+    k->conv_direct(&row);
 }
 
 static void run_pool_max(const rml_kernels *k, const bench_case *c)
@@ -411,8 +413,12 @@ static void add_general(case_list *list)
     add(list, "lstm", "50 units", (size_t[4]){50}, 2.0 * 4 * 50 * 50, 4.0 * 50 * 50, run_lstm);
     const size_t channels = 192, pixels = 49;
     const double floats = 2.0 * (double)(channels * pixels);
-    add(list, "conv_dw", "3x3 channels 192 x49", (size_t[4]){9, channels, pixels},
-        18.0 * (double)(channels * pixels), floats, run_conv_dw);
+    for (size_t group = 1; group <= 16; group *= 2) {
+        char name[96];
+        snprintf(name, sizeof name, "3x3 channels 192 in %zus x49", group);
+        add(list, "conv_direct", name, (size_t[4]){9, channels, pixels, group},
+            18.0 * (double)(channels * pixels * group), floats, run_conv_direct);
+    }
     add(list, "pool_sum", "2x2 channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats,
         run_pool_sum);
     add(list, "lerp", "channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats, run_lerp);

@@ -61,7 +61,7 @@ static const field_check checks[] = {
     {"gemm_f32.run", check_gemm, 0},
     {"gemm_bf16.run", check_gemm_bf16, 0},
     {"to_bf16", check_to_bf16, 0},
-    {"conv_dw", check_conv_dw, 0},
+    {"conv_direct", check_conv_direct, 0},
     {"pool_max", check_pool_max, 0},
     {"pool_sum", check_pool_sum, 0},
     {"lerp", check_lerp, 0},

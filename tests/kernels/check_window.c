@@ -1,10 +1,10 @@
-// Kernels on windows of pixels: depthwise convolution, pooling, linear resize.
+// Kernels on windows of pixels: pooling, linear resize.
 #include "tests/kernels/check_kernels.h"
 
 #include <math.h>
 #include <stdio.h>
 
-enum { PIXELS, WEIGHT, BIAS, OUTPUT };
+enum { PIXELS, WEIGHT, OUTPUT };
 
 #define MAX_WINDOW 25
 
@@ -40,47 +40,6 @@ static void each_window(check *c, window_fn *run, size_t fixed_taps)
         if (at->op == SHAPE_MAXPOOL)
             run(c, fixed_taps ? fixed_taps : at->size[1] * at->size[1], at->size[0], GUARD_BEHIND);
     }
-}
-
-static void conv_dw_case(check *c, size_t taps, size_t channels, guard_side side)
-{
-    const float *src[MAX_WINDOW];
-    char what[64];
-    const size_t pixels = 1 + random_below(c, 4), src_step = channels + random_below(c, 3);
-    const size_t dst_step = channels + random_below(c, 3);
-    snprintf(what, sizeof what, "taps %zu channels %zu pixels %zu", taps, channels, pixels);
-    place_pixels(c, taps, (pixels - 1) * src_step + channels, side, src);
-    float *weight = guard_place(&c->buffer[WEIGHT], taps * channels, side);
-    float *bias = guard_place(&c->buffer[BIAS], channels, side);
-    float *dst = guard_place(&c->buffer[OUTPUT], (pixels - 1) * dst_step + channels, side);
-    random_fill(c, weight, taps * channels);
-    random_fill(c, bias, channels);
-    bool with_bias = random_below(c, 2), clamped = random_below(c, 2);
-    float low = clamped ? 0.0f : -INFINITY, high = clamped ? 0.7f : INFINITY;
-    c->cases++;
-    const rml_conv_dw_row row = {.src = src,
-                                 .taps = taps,
-                                 .pixels = pixels,
-                                 .channels = channels,
-                                 .src_step = src_step,
-                                 .dst_step = dst_step,
-                                 .weight = weight,
-                                 .bias = with_bias ? bias : NULL,
-                                 .dst = dst,
-                                 .low = low,
-                                 .high = high};
-    c->kernels.conv_dw(&row);
-    for (size_t p = 0; p < pixels; p++)
-        for (size_t i = 0; i < channels; i++) {
-            oracle_sum sum = {0};
-            if (with_bias)
-                oracle_add(&sum, bias[i]);
-            for (size_t t = 0; t < taps; t++)
-                oracle_add(&sum, (double)src[t][p * src_step + i] * weight[t * channels + i]);
-            check_element(c, dst[p * dst_step + i], oracle_clamp(oracle_sum_value(&sum), low, high),
-                          what, p, i);
-        }
-    check_guards(c, what);
 }
 
 static void pool_max_case(check *c, size_t taps, size_t channels, guard_side side)
@@ -140,12 +99,6 @@ static void lerp_case(check *c, size_t taps, size_t channels, guard_side side)
         check_element(c, dst[i], oracle_sum_value(&sum), what, 0, i);
     }
     check_guards(c, what);
-}
-
-void check_conv_dw(check *c, int which)
-{
-    (void)which;
-    each_window(c, conv_dw_case, 0);
 }
 
 void check_pool_max(check *c, int which)

@@ -12,7 +12,7 @@ RELU6 = ("clamp", 0.0, 6.0)
 LEAKY = ("leaky_relu", 0.25, 0.0)
 SIGMOID = ("sigmoid", 0.0, 0.0)
 
-GEMM, WINOGRAD, DEPTHWISE = "indirect-gemm", "winograd-4x4-3x3", "depthwise"
+GEMM, WINOGRAD, DIRECT = "indirect-gemm", "winograd-4x4-3x3", "direct"
 FEW = "taps-as-columns"
 
 
@@ -145,11 +145,24 @@ def convolutions():
         (65, 63),
         (70, 70),
     ]:
-        yield conv(f"conv_tail_3x3_{c}_{o}", (1, c, 3, 5), o, 3, pad=1)
+        way = DIRECT if c == 1 else GEMM
+        yield conv(f"conv_tail_3x3_{c}_{o}", (1, c, 3, 5), o, 3, pad=1, algorithm=way)
     for pixels in range(1, 34):  # each tail of the rows of a tile
         yield conv(f"conv_pixels_{pixels}", (1, 5, 1, pixels), 9, (1, 3), pad=(0, 1, 0, 1))
     for groups, c, o in [(2, 4, 6), (3, 9, 3), (4, 8, 36), (5, 15, 40), (2, 66, 34)]:
-        yield conv(f"conv_groups_{groups}_{c}_{o}", (2, c, 4, 5), o, 3, 1, 1, 1, groups, act=RELU)
+        way = DIRECT if c // groups <= 16 else GEMM
+        yield conv(
+            f"conv_groups_{groups}_{c}_{o}",
+            (2, c, 4, 5),
+            o,
+            3,
+            1,
+            1,
+            1,
+            groups,
+            act=RELU,
+            algorithm=way,
+        )
         yield conv(
             f"conv_groups_residual_{groups}_{c}_{o}",
             (2, c, 4, 5),
@@ -162,6 +175,7 @@ def convolutions():
             residual=(4, 5),
             act=LEAKY,
             bias=False,
+            algorithm=way,
         )
     for index, act in enumerate((NONE, RELU, RELU6, LEAKY, SIGMOID, ("tanh", 0.0, 0.0))):
         yield conv(f"conv_act_{index}", (2, 7, 5, 6), 11, 3, 1, 1, act=act)
@@ -178,13 +192,14 @@ def convolutions():
             act=act,
             residual=(4, 6),
             bias=False,
+            algorithm=DIRECT,
         )
     yield conv("conv_nan_passes", (1, 3, 4, 5), 5, 3, pad=1, act=RELU, mode="n")
 
 
 def depthwise():
     for c in (2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 48, 70):
-        yield conv(f"depthwise_{c}", (2, c, 5, 4), c, 3, 1, 1, 1, c, act=RELU6, algorithm=DEPTHWISE)
+        yield conv(f"depthwise_{c}", (2, c, 5, 4), c, 3, 1, 1, 1, c, act=RELU6, algorithm=DIRECT)
     for k in (1, 2, 5, 7):
         yield conv(
             f"depthwise_k{k}",
@@ -196,13 +211,26 @@ def depthwise():
             (1, 2),
             10,
             bias=False,
-            algorithm=DEPTHWISE,
+            algorithm=DIRECT,
         )
-    yield conv("depthwise_sigmoid", (2, 9, 5, 4), 9, 3, 1, 1, 1, 9, act=SIGMOID)
-    yield conv("depthwise_residual", (2, 9, 5, 4), 9, 3, 1, 1, 1, 9, act=RELU, residual=(5, 4))
+    for name, more in {
+        "sigmoid": {"act": SIGMOID},
+        "residual": {"act": RELU, "residual": (5, 4)},
+    }.items():
+        yield conv(
+            f"depthwise_{name}", (2, 9, 5, 4), 9, 3, 1, 1, 1, 9, algorithm=DIRECT, **more
+        )
     for multiplier in (2, 3, 9):
         yield conv(
-            f"depthwise_multiplier_{multiplier}", (2, 5, 4, 6), 5 * multiplier, 3, 1, 1, 1, 5
+            f"depthwise_multiplier_{multiplier}",
+            (2, 5, 4, 6),
+            5 * multiplier,
+            3,
+            1,
+            1,
+            1,
+            5,
+            algorithm=DIRECT,
         )
 
 

@@ -1,19 +1,6 @@
 // Kernels that combine the pixels of one window, channel by channel: the definitions.
 #include "kernels/kernels_internal.h"
 
-void rml_conv_dw_f32_portable(const rml_conv_dw_row *row)
-{
-    for (size_t i = 0; i < row->pixels; i++) {
-        float *dst = row->dst + i * row->dst_step;
-        for (size_t c = 0; c < row->channels; c++) {
-            float sum = row->bias ? row->bias[c] : 0.0f;
-            for (size_t t = 0; t < row->taps; t++)
-                sum += row->src[t][i * row->src_step + c] * row->weight[t * row->channels + c];
-            dst[c] = clamp_f32(sum, row->low, row->high);
-        }
-    }
-}
-
 void rml_pool_max_f32_portable(const float *const *src, size_t taps, size_t channels, float scale,
                                float *dst)
 {
