@@ -37,11 +37,12 @@ static bool is_image(const rml_graph *graph, rml_value_id id)
            value->dtype == RML_F32 && value->kind != RML_VALUE_CONSTANT;
 }
 
-// Convolutions of one dimension take images of one row.
+// Convolutions of one dimension take images of one row, and so do their transposes.
 static bool may_be_image(const rml_node *node, const rml_value *value)
 {
     const int rank = value->shape.rank;
-    return (rank == 4 || rank == RML_RANK_UNKNOWN || (rank == 3 && node->op == RML_OP_CONV)) &&
+    const bool conv = node->op == RML_OP_CONV || node->op == RML_OP_CONV_TRANSPOSE;
+    return (rank == 4 || rank == RML_RANK_UNKNOWN || (rank == 3 && conv)) &&
            value->dtype == RML_F32;
 }
 

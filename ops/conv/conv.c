@@ -102,18 +102,6 @@ uint64_t rml_conv_macs(const rml_op_args *args)
                 : 0;
 }
 
-void rml_conv_activate(const rml_op_args *args, float *first, size_t pixels)
-{
-    const rml_activation *act = &args->attr->conv.act;
-    const size_t channels = (size_t)args->out[0].dim[1], step = (size_t)args->out[0].stride[3];
-    const bool dense = channels == step;
-    if (act->kind == RML_UNARY_CLAMP)
-        return;
-    for (size_t i = 0; i < (dense ? 1 : pixels); i++)
-        args->kernels->unary[act->kind](first + i * step, first + i * step,
-                                        dense ? pixels * channels : channels, act->param);
-}
-
 void rml_conv_epilogue(const rml_op_args *args, float *y, size_t count)
 {
     const rml_tensor *residual = rml_conv_residual(args);

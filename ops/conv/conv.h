@@ -88,9 +88,6 @@ rml_status rml_conv_transpose_make(const rml_conv_attr *conv, const rml_shape *x
                                    const rml_shape *weight, rml_window *window, rml_error *err);
 rml_window rml_conv_transpose_window(const rml_op_args *args);
 
-// Applies an activation that kernels do not have, all but clamps, to a run of pixels of the output.
-void rml_conv_activate(const rml_op_args *args, float *first, size_t pixels);
-
 // The epilogue of generic ways: adds the residual to `count` outputs that are computed, and applies
 // the activation.
 void rml_conv_epilogue(const rml_op_args *args, float *y, size_t count);

@@ -6,14 +6,12 @@
 // Images: output pixels whose coordinates agree modulo the stride read the same taps, so each such
 // phase is an ordinary stride-1 convolution over the input: no multiplication by zeros, no
 // overlapping sums.
-#include "ops/conv/conv.h"
+#include "ops/conv/conv_transpose.h"
 
 #include "kernels/pack.h"
 #include "ops/conv/igemm.h"
 #include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
-
-#define MAX_STRIDE 64 // networks use 1 to 4
 
 static rml_status size_axis(const rml_conv_attr *conv, rml_window *w, int i, rml_error *err)
 {
@@ -74,63 +72,23 @@ rml_window rml_conv_transpose_window(const rml_op_args *args)
     return window;
 }
 
-// Phases of many steps are left to the generic way, and so is what is packed for an input of one
-// size alone.
+// What is packed for an input of one size alone is left to the generic way.
 static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
 {
     const rml_conv_attr *conv = &attr->conv;
-    return rml_conv_takes_images(attr, in, in_count) && in[1].shape.rank == 4 &&
-           conv->window.stride[0] <= MAX_STRIDE && conv->window.stride[1] <= MAX_STRIDE &&
-           !conv->out_size[0] && !conv->out_size[1];
+    return rml_conv_takes_images(attr, in, in_count) && !conv->out_size[0] && !conv->out_size[1];
 }
 
-// The taps of one phase along one axis. Output y = phase + stride*j reads input (y + pad -
-// dilation*k) / stride for the kernel elements k where that is whole: k0, k0 + k_step, ... Input
-// coordinates fall as k rises, so taps are walked from the last k to the first.
-typedef struct phase {
-    int64_t count;          // taps; 0: this phase gets the bias only
-    int64_t k_last, k_step; // kernel element of tap 0, and how much it falls a tap
-    int64_t first, step;    // input offset of tap 0 relative to j, and how much it rises a tap
-    int64_t outputs;        // positions j
-} phase;
-
-static phase phase_of(const rml_window *window, int axis, int64_t at, int64_t out_size)
-{
-    const int64_t stride = window->stride[axis], dilation = window->dilation[axis];
-    const int64_t pad = window->before[axis];
-    phase p = {
-        .step = 1, .k_step = 1, .outputs = at < out_size ? (out_size - at - 1) / stride + 1 : 0};
-    int64_t k_first = -1;
-    for (int64_t k = 0; k < window->kernel[axis]; k++) {
-        if ((at + pad - dilation * k) % stride != 0)
-            continue;
-        if (k_first < 0)
-            k_first = k;
-        else if (p.count == 1)
-            p.k_step = k - k_first;
-        p.k_last = k;
-        p.count++;
-    }
-    if (p.count) {
-        p.first = (at + pad - dilation * p.k_last) / stride;
-        p.step = p.count > 1 ? dilation * p.k_step / stride : 1;
-    }
-    return p;
-}
-
-static size_t phase_count(const rml_window *window)
-{
-    return (size_t)(window->stride[0] * window->stride[1]);
-}
+// ---- phases by the product ----------------------------------------------------------------------
 
 static size_t cols_of(const rml_op_args *args)
 {
-    return (size_t)args->in[1].dim[1];
+    return rml_transpose_cols(args);
 }
 
 static size_t depth_of(const rml_op_args *args)
 {
-    return (size_t)(args->in[1].dim[0] / args->attr->conv.groups);
+    return rml_transpose_depth(args);
 }
 
 // Packed: groups x phases, each a matrix of its own taps. All phases together have Kh*Kw taps.
@@ -155,17 +113,14 @@ static void pack_panel(const rml_weight_pack *pack, size_t first, size_t column,
     for (size_t group = 0; group < (size_t)args->attr->conv.groups; group++) {
         float *matrix = (float *)pack->packed + group * rml_pack_count(gemm, kernel, depth, cols);
         const float *src = rows + group * depth * count * kernel;
-        for (int64_t at = 0; at < (int64_t)phase_count(window); at++) {
-            const phase y = phase_of(window, 0, at / window->stride[1], 1);
-            const phase x = phase_of(window, 1, at % window->stride[1], 1);
-            float *dst = matrix + column * (size_t)(y.count * x.count) * depth;
-            for (int64_t ty = 0; ty < y.count; ty++)
-                for (int64_t tx = 0; tx < x.count; tx++, dst += depth * pitch) {
-                    const int64_t ky = y.k_last - ty * y.k_step, kx = x.k_last - tx * x.k_step;
-                    rml_pack_panel(gemm, dst, src + ky * window->kernel[1] + kx, 1, depth, count, 0,
-                                   count * kernel, kernel);
-                }
-            matrix += rml_pack_count(gemm, (size_t)(y.count * x.count), depth, cols);
+        for (size_t at = 0; at < rml_phase_count(window); at++) {
+            const rml_phases phase = rml_phases_of(window, at);
+            const size_t taps = (size_t)(phase.y.count * phase.x.count);
+            float *dst = matrix + column * taps * depth;
+            for (size_t t = 0; t < taps; t++, dst += depth * pitch)
+                rml_pack_panel(gemm, dst, src + rml_phase_tap(window, &phase, t), 1, depth, count,
+                               0, count * kernel, kernel);
+            matrix += rml_pack_count(gemm, taps, depth, cols);
         }
     }
 }
@@ -192,58 +147,36 @@ static size_t scratch_bytes(const rml_op_args *args)
                                    depth_of(args));
 }
 
-// The pixels of a view from (row, col) on that stand a stride apart.
-static rml_tensor phase_view(const rml_tensor *view, const rml_window *window, int64_t row,
-                             int64_t col, const phase *y, const phase *x)
-{
-    rml_tensor pixels = *view;
-    pixels.data = view->data + row * view->stride[2] + col * view->stride[3];
-    pixels.stride[2] *= window->stride[0];
-    pixels.stride[3] *= window->stride[1];
-    pixels.dim[2] = y->outputs;
-    pixels.dim[3] = x->outputs;
-    return pixels;
-}
-
 static void run(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     const rml_window window = rml_conv_transpose_window(args);
-    const rml_tensor *in = &args->in[0], *residual = rml_conv_residual(args);
+    const rml_tensor *residual = rml_conv_residual(args);
     const float *bias = rml_conv_bias(args);
     const size_t depth = depth_of(args), cols = cols_of(args);
+    const rml_gemm *gemm = &args->kernels->gemm_f32;
     for (size_t group = 0; group < (size_t)conv->groups; group++) {
-        const float *packed =
-            (const float *)args->packed +
-            group * rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args), depth, cols);
-        for (int64_t at = 0; at < (int64_t)phase_count(&window); at++) {
-            const int64_t row = at / window.stride[1], col = at % window.stride[1];
-            const phase y = phase_of(&window, 0, row, window.out[0]);
-            const phase x = phase_of(&window, 1, col, window.out[1]);
-            const rml_tensor out = phase_view(&args->out[0], &window, row, col, &y, &x);
+        const float *packed = (const float *)args->packed +
+                              group * rml_pack_count(gemm, rml_conv_taps(args), depth, cols);
+        for (size_t at = 0; at < rml_phase_count(&window); at++) {
+            const rml_phases phase = rml_phases_of(&window, at);
+            const rml_tensor out = rml_phase_view(&args->out[0], &window, &phase);
             const rml_tensor added =
-                residual ? phase_view(residual, &window, row, col, &y, &x) : (rml_tensor){0};
-            const rml_igemm product = {.window = {.rank = 2,
-                                                  .in = {in->dim[2], in->dim[3]},
-                                                  .out = {y.outputs, x.outputs},
-                                                  .kernel = {y.count, x.count},
-                                                  .stride = {1, 1},
-                                                  .dilation = {y.step, x.step},
-                                                  .before = {-y.first, -x.first}},
-                                       .in = in,
+                residual ? rml_phase_view(residual, &window, &phase) : (rml_tensor){0};
+            const rml_igemm product = {.window = rml_phase_window(&window, &phase),
+                                       .in = &args->in[0],
                                        .out = &out,
                                        .residual = residual ? &added : NULL,
                                        .in_channel = (int64_t)(group * depth),
                                        .out_channel = (int64_t)(group * cols),
                                        .depth = depth,
                                        .cols = cols,
-                                       .gemm = &args->kernels->gemm_f32,
+                                       .gemm = gemm,
                                        .packed = packed,
                                        .bias = bias ? bias + group * cols : NULL,
                                        .act = &conv->act};
             rml_igemm_run(args, &product);
-            packed +=
-                rml_pack_count(&args->kernels->gemm_f32, (size_t)(y.count * x.count), depth, cols);
+            packed += rml_pack_count(gemm, (size_t)(phase.y.count * phase.x.count), depth, cols);
         }
     }
 }
@@ -257,6 +190,24 @@ static uint64_t macs(const rml_op_args *args)
 }
 
 static const rml_algorithm algorithms[] = {
+    {.name = "row-of-an-image",
+     .accepts = rml_conv_row_accepts,
+     .packed_bytes = rml_transpose_row_packed_bytes,
+     .pack = rml_transpose_row_pack,
+     .scratch_bytes = rml_transpose_row_scratch_bytes,
+     .run = rml_transpose_row_run},
+    {.name = "phases-direct",
+     .accepts = rml_transpose_direct_accepts,
+     .packed_bytes = rml_transpose_direct_packed_bytes,
+     .pack = rml_transpose_direct_pack,
+     .scratch_bytes = rml_transpose_direct_scratch_bytes,
+     .run = rml_transpose_direct_run},
+    {.name = "product-and-overlap",
+     .accepts = rml_transpose_overlap_accepts,
+     .packed_bytes = rml_transpose_overlap_packed_bytes,
+     .pack = rml_transpose_overlap_pack,
+     .worker_bytes = rml_transpose_overlap_worker_bytes,
+     .run = rml_transpose_overlap_run},
     {.name = "phases-indirect-gemm",
      .packed_bytes = packed_bytes,
      .pack = pack,

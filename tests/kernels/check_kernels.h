@@ -43,8 +43,8 @@ typedef struct check {
 typedef void check_fn(check *c, int which);
 
 // One of the functions that check a field of rml_kernels; `which` tells entries of an array apart.
-check_fn check_gemm, check_gemm_bf16, check_to_bf16, check_conv_direct, check_pool_max, check_pool_sum,
-    check_lerp;
+check_fn check_gemm, check_gemm_bf16, check_to_bf16, check_conv_direct, check_pool_max,
+    check_pool_sum, check_lerp;
 check_fn check_winograd_input, check_winograd_output, check_winograd_complex_input,
     check_winograd_complex_output, check_softmax, check_l2norm, check_transpose;
 check_fn check_layer_norm, check_softmax_step, check_moments, check_affine, check_lstm, check_unary,

@@ -121,6 +121,39 @@ static void check_near(const kind *k, const char *algorithm, const kind *like, c
     free(want);
 }
 
+// All ways of the transpose of images and of lines, against the generic one, which takes weights
+// that are computed; and the same bits for any number of threads.
+static void test_transposed(void)
+{
+    static const int64_t strides[] = {1, 2, 3, 9, 70}, groups[] = {1, 2, 8};
+    for (size_t i = 0; i < 60; i++) {
+        const int64_t stride = strides[i / 12];
+        kind way = {.transposed = true,
+                    .rank = i % 2 ? 3 : 4,
+                    .groups = groups[i / 2 % 3],
+                    .dilation = i / 6 % 2 ? 2 : 1,
+                    .stride = i % 2 || stride < 10 ? stride : 10};
+        kind computed = way;
+        const bool many = way.stride * way.stride > 64 || way.groups == 1;
+        const char *name = way.rank == 3 ? "row-of-an-image"
+                           : many        ? "product-and-overlap"
+                                         : "phases-direct";
+        computed.computed = true;
+        check_near(&computed, "rows", &way, name);
+        net one, all;
+        size_t count, again;
+        build(&one, &way);
+        build(&all, &way);
+        float *want = run(&one, NULL, 1, name, &count);
+        float *got = run(&all, NULL, net_threads(), name, &again);
+        CHECK_MSG(count == again && memcmp(got, want, count * sizeof *got) == 0,
+                  "stride %d, groups %d: other bits with more threads", (int)way.stride,
+                  (int)way.groups);
+        free(got);
+        free(want);
+    }
+}
+
 int main(void)
 {
     const kind image = {.rank = 4, .groups = 2, .stride = 2, .dilation = 1};
@@ -131,9 +164,10 @@ int main(void)
     up_computed = up;
     up_computed.computed = true;
     test_row();
+    test_transposed();
     check_near(&computed, "im2col-gemm", &image, "direct");
     check_near(&deep, "im2col-gemm", &deep, "im2col-gemm"); // fused or not
-    check_near(&up_computed, "rows", &up, "phases-indirect-gemm");
+    check_near(&up_computed, "rows", &up, "phases-direct");
     deep.groups = 8;
     check_near(&deep, "depthwise-rows", &deep, "depthwise-rows");
     return check_result();

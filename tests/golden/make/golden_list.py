@@ -151,18 +151,8 @@ def convolutions():
         yield conv(f"conv_pixels_{pixels}", (1, 5, 1, pixels), 9, (1, 3), pad=(0, 1, 0, 1))
     for groups, c, o in [(2, 4, 6), (3, 9, 3), (4, 8, 36), (5, 15, 40), (2, 66, 34)]:
         way = DIRECT if c // groups <= 16 else GEMM
-        yield conv(
-            f"conv_groups_{groups}_{c}_{o}",
-            (2, c, 4, 5),
-            o,
-            3,
-            1,
-            1,
-            1,
-            groups,
-            act=RELU,
-            algorithm=way,
-        )
+        more = {"groups": groups, "algorithm": way}
+        yield conv(f"conv_groups_{groups}_{c}_{o}", (2, c, 4, 5), o, 3, 1, 1, act=RELU, **more)
         yield conv(
             f"conv_groups_residual_{groups}_{c}_{o}",
             (2, c, 4, 5),
@@ -170,12 +160,10 @@ def convolutions():
             (1, 3),
             1,
             (0, 1, 0, 1),
-            1,
-            groups,
             residual=(4, 5),
             act=LEAKY,
             bias=False,
-            algorithm=way,
+            **more,
         )
     for index, act in enumerate((NONE, RELU, RELU6, LEAKY, SIGMOID, ("tanh", 0.0, 0.0))):
         yield conv(f"conv_act_{index}", (2, 7, 5, 6), 11, 3, 1, 1, act=act)
@@ -213,25 +201,12 @@ def depthwise():
             bias=False,
             algorithm=DIRECT,
         )
-    for name, more in {
-        "sigmoid": {"act": SIGMOID},
-        "residual": {"act": RELU, "residual": (5, 4)},
-    }.items():
-        yield conv(
-            f"depthwise_{name}", (2, 9, 5, 4), 9, 3, 1, 1, 1, 9, algorithm=DIRECT, **more
-        )
-    for multiplier in (2, 3, 9):
-        yield conv(
-            f"depthwise_multiplier_{multiplier}",
-            (2, 5, 4, 6),
-            5 * multiplier,
-            3,
-            1,
-            1,
-            1,
-            5,
-            algorithm=DIRECT,
-        )
+    more = {"groups": 9, "algorithm": DIRECT}
+    yield conv("depthwise_sigmoid", (2, 9, 5, 4), 9, 3, 1, 1, act=SIGMOID, **more)
+    yield conv("depthwise_residual", (2, 9, 5, 4), 9, 3, 1, 1, act=RELU, residual=(5, 4), **more)
+    more["groups"] = 5
+    for m in (2, 3, 9):
+        yield conv(f"depthwise_multiplier_{m}", (2, 5, 4, 6), 5 * m, 3, 1, 1, **more)
 
 
 def wino(name, x, out, **other):
