@@ -10,7 +10,7 @@ target_compile_options(rml_flags INTERFACE
 if(RML_WERROR)
   target_compile_options(rml_flags INTERFACE -Werror)
 endif()
-foreach(part THREADS LIBAV STB)
+foreach(part THREADS LIBAV PNG JPEG TIFF WEBP STB)
   if(RML_${part})
     target_compile_definitions(rml_flags INTERFACE RML_WITH_${part}=1)
   endif()

@@ -82,6 +82,11 @@ find_missing() {
     for library in libavformat libavcodec libavutil libswscale libswresample; do
         quiet pkg-config --exists "$library" || missing="$missing $library-dev"
     done
+    # libtiff before 4.5 has no error handler of a file.
+    quiet pkg-config --exists 'libpng >= 1.6.32' || missing="$missing libpng-dev"
+    quiet pkg-config --exists 'libjpeg >= 2.0' || missing="$missing libjpeg62-turbo-dev"
+    quiet pkg-config --exists 'libtiff-4 >= 4.5' || missing="$missing libtiff-dev"
+    quiet pkg-config --exists libwebp libwebpdemux libwebpmux || missing="$missing libwebp-dev"
     has_header stb/stb_image.h || missing="$missing libstb-dev"
     [ "$1" = test ] || return 0
 

@@ -21,7 +21,7 @@ STEPS = {
                 "C tests, house checks, installed package, as people get it"),
     "asan": (preset("asan"),
              "the same C tests under AddressSanitizer and UndefinedBehaviorSanitizer"),
-    "portable": (preset("portable"), "portable C without threads, libav and stb"),
+    "portable": (preset("portable"), "portable C without threads, libav and image libraries"),
     "tsan": (preset("tsan", "-R", "thread|session|graph_random", env=SLOW),
              "ThreadSanitizer on what uses threads"),
     "clang": (preset("fuzz"),

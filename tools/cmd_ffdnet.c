@@ -25,6 +25,7 @@ typedef struct settings {
     const char *in, *out, *sigma, *reference;
     double memory_mb;
     bool truncate, overwrite;
+    bool noted;            // where results lie
     denoiser colour, gray; // with weights that are named, `colour` serves for all
     rml_picture map;
     rml_denoise_list list;
@@ -82,7 +83,20 @@ static void print_json(const rml_denoise_result *r)
         printf(isfinite(r->quality.psnr) ? ",\"psnr\":%.4f" : ",\"psnr\":null", r->quality.psnr);
         printf(isfinite(r->quality.ssim) ? ",\"ssim\":%.6f" : ",\"ssim\":null", r->quality.ssim);
     }
+    if (r->remark[0])
+        json_field(",\"remark\":", r->remark);
     printf("}\n");
+}
+
+// What of a folder is left out.
+static void tell(void *user, const rml_error *why, bool failed)
+{
+    settings *s = user;
+    s->failed += failed;
+    if (failed)
+        failure(COMMAND, why);
+    else if (!s->common.quiet)
+        fprintf(stderr, "%s\n", why->message);
 }
 
 static void done(void *user, const rml_denoise_result *r)
@@ -91,6 +105,12 @@ static void done(void *user, const rml_denoise_result *r)
     s->failed += r->status != RML_OK;
     if (r->status != RML_OK)
         failure(COMMAND, &r->error);
+    else if (r->remark[0] && !s->common.quiet)
+        fprintf(stderr, "%s: %s\n", r->file->in, r->remark);
+    if (r->status == RML_OK && !s->noted) {
+        rml_denoise_list_note(&s->list);
+        s->noted = true;
+    }
     if (s->common.json)
         print_json(r);
     else if (r->status == RML_OK && !s->common.quiet) {
@@ -126,8 +146,8 @@ static rml_status run(settings *s, rml_error *err)
         TRY(rml_picture_load(&s->map, s->sigma, job.allocator, err));
         job.noise.map = &s->map;
     }
-    TRY(rml_denoise_list_make(&s->list, s->in, s->out, s->reference, s->overwrite, job.allocator,
-                              err));
+    const rml_denoise_wish wish = {s->in, s->out, s->reference, s->overwrite, tell, s};
+    TRY(rml_denoise_list_make(&s->list, &wish, job.allocator, err));
     job.files = s->list.files;
     job.count = s->list.count;
     TRY(rml_denoise_files(&job, err));
@@ -148,7 +168,7 @@ int cmd_ffdnet(int argc, char **argv)
     const char *weights = NULL;
     const option options[] = {
         {"output", 'o', OPTION_TEXT, &s.out, "FILE|FOLDER", 0, 0,
-         "the result: .png, .jpg or .bmp (IN_denoised.png);\nof a folder a folder"},
+         "the result: .png, .jpg, .tif, .webp or .bmp\n(IN_denoised.png); of a folder a folder"},
         {"sigma", 's', OPTION_TEXT, &s.sigma, "S|auto|MAP.png", 0, 0,
          "standard deviation of the noise, in [0,1], or in 0..255\nwhen above 1; auto (without "
          "--sigma too): estimated from\neach image; or a gray image with the level of each pixel"},
@@ -171,8 +191,9 @@ int cmd_ffdnet(int argc, char **argv)
         .usage = "IN [-o OUT] [--sigma S] [options]",
         .summary =
             "Takes noise out of an image, or of every image in a folder (FFDNet). PNG, JPEG, "
-            "BMP, TGA\n"
-            "and PNM are read. Size, depth, gray and alpha stay as they are.",
+            "TIFF,\n"
+            "WebP, BMP, TGA and PNM are read. Size, depth, gray, alpha, colour profile and EXIF\n"
+            "stay as they are.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .positional = &s.in,

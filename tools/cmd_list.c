@@ -12,10 +12,30 @@
 #else
 #define HAS_LIBAV false
 #endif
-#ifdef RML_WITH_STB
-#define HAS_STB true
+// What reads and writes the images that need a library.
+#ifdef RML_WITH_PNG
+#define HAS_PNG "libpng"
+#elif defined(RML_WITH_STB)
+#define HAS_PNG "stb"
 #else
-#define HAS_STB false
+#define HAS_PNG "no"
+#endif
+#ifdef RML_WITH_JPEG
+#define HAS_JPEG "libjpeg-turbo"
+#elif defined(RML_WITH_STB)
+#define HAS_JPEG "stb"
+#else
+#define HAS_JPEG "no"
+#endif
+#ifdef RML_WITH_TIFF
+#define HAS_TIFF "libtiff"
+#else
+#define HAS_TIFF "no"
+#endif
+#ifdef RML_WITH_WEBP
+#define HAS_WEBP "libwebp"
+#else
+#define HAS_WEBP "no"
 #endif
 
 static void print_ports(const rml_model *model, bool input, bool json)
@@ -92,8 +112,11 @@ int cmd_list(int argc, char **argv)
         printf("%s%s%s%s", between, quote, feature.name, quote);
         between = common.json ? "," : ", ";
     }
-    printf(common.json ? "],\"build\":{\"threads\":%s,\"libav\":%s,\"stb\":%s}}\n"
-                       : "\nBuilt with: threads %s, video and audio %s, images %s\n",
-           threads ? yes : no, HAS_LIBAV ? yes : no, HAS_STB ? yes : no);
+    printf(
+        common.json
+            ? "],\"build\":{\"threads\":%s,\"libav\":%s,\"png\":\"%s\",\"jpeg\":\"%s\","
+              "\"tiff\":\"%s\",\"webp\":\"%s\"}}\n"
+            : "\nBuilt with: threads %s, video and audio %s, PNG %s, JPEG %s, TIFF %s, WebP %s\n",
+        threads ? yes : no, HAS_LIBAV ? yes : no, HAS_PNG, HAS_JPEG, HAS_TIFF, HAS_WEBP);
     return EXIT_DONE;
 }

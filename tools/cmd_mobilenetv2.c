@@ -74,6 +74,8 @@ static void print_json(const answers *a, const rml_classify_result *r)
     } else {
         printf(",\"width\":%d,\"height\":%d,\"classes\":", r->width, r->height);
         answer_json(a, r->top, r->top_count);
+        if (r->remark[0])
+            json_field(",\"remark\":", r->remark);
     }
     printf("}\n");
 }
@@ -87,6 +89,9 @@ static void done(void *user, const rml_classify_result *r)
     if (r->status != RML_OK) {
         progress_end(&a->progress);
         failure(COMMAND, &r->error);
+    } else if (r->remark[0] && !s->common.quiet) {
+        progress_end(&a->progress);
+        fprintf(stderr, "%s: %s\n", r->path, r->remark);
     }
     if (s->common.json) {
         print_json(a, r);
@@ -112,12 +117,23 @@ static rml_status open_classifier(settings *s, rml_error *err)
     return answers_open_labels(&s->answers, rml_classifier_classes(s->classifier), err);
 }
 
+// What of a folder is left out.
+static void tell(void *user, const rml_error *why, bool failed)
+{
+    settings *s = user;
+    s->answers.failed += failed;
+    if (failed)
+        failure(COMMAND, why);
+    else if (!s->common.quiet)
+        fprintf(stderr, "%s\n", why->message);
+}
+
 // Files that are not there show when they are read; folders without images are told here.
 static rml_status list_files(settings *s, char *const *paths, int count, rml_error *err)
 {
     for (int i = 0; i < count; i++) {
         const rml_status status =
-            rml_picture_list_add(&s->list, paths[i], rml_allocator_default(), err);
+            rml_picture_list_add(&s->list, paths[i], tell, s, rml_allocator_default(), err);
         if (status == RML_ERR_NOMEM)
             return status;
         if (status != RML_OK) {
@@ -187,9 +203,9 @@ static int parse(settings *s, int *count, int argc, char **argv)
     command_line line = {
         .command = COMMAND,
         .usage = "IMAGE|FOLDER... [options]",
-        .summary = "Tells what images show (MobileNetV2). PNG, JPEG, BMP, TGA and PNM are read; "
-                   "of a folder,\n"
-                   "all of them, however deep.",
+        .summary = "Tells what images show (MobileNetV2). PNG, JPEG, TIFF, WebP, BMP, TGA and PNM "
+                   "are\n"
+                   "read; of a folder, all of them, however deep.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .any_number = true,

@@ -1,10 +1,11 @@
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 // realpath
 #include "media/files/files.h"
 
 #include "tensor/arena.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 typedef struct walk {
     rml_file_list *list;
     const char *folder;
+    const rml_folder_rules *rules;
+    rml_error why; // of what is told; here because it is large
     bool has_except;
     dev_t except_device;
     ino_t except_inode;
@@ -38,6 +41,75 @@ char *rml_path_join(rml_arena *arena, const char *folder, const char *name)
     return path;
 }
 
+// ---- folders of results -----------------------------------------------------------------------
+
+static bool holds_line(const char *text, const char *line)
+{
+    const size_t length = strlen(line);
+    for (const char *at = text; at && *at; at = strchr(at, '\n'), at = at ? at + 1 : NULL)
+        if (strncmp(at, line, length) == 0 && at[length] == '\n')
+            return true;
+    return false;
+}
+
+// What RML_RESULTS_FILE in the folder says, or NULL; to be freed by the caller.
+static rml_status read_results(char **out, const char *folder, const rml_allocator *allocator,
+                               rml_error *err)
+{
+    enum { MOST_BYTES = 1 << 20 };
+    *out = NULL;
+    const size_t bytes = strlen(folder) + sizeof "/" RML_RESULTS_FILE;
+    char *path = rml_alloc(allocator, bytes);
+    if (!path)
+        return rml_fail_nomem(err, bytes, "a path");
+    snprintf(path, bytes, "%s/" RML_RESULTS_FILE, folder);
+    FILE *file = fopen(path, "rb");
+    rml_free(allocator, path);
+    if (!file)
+        return RML_OK;
+    struct stat info;
+    const bool usable =
+        fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode) && info.st_size <= MOST_BYTES;
+    char *text = usable ? rml_alloc_zero(allocator, (size_t)info.st_size + 1, 1) : NULL;
+    if (text)
+        text[fread(text, 1, (size_t)info.st_size, file)] = 0;
+    fclose(file);
+    *out = text;
+    return usable && !text ? rml_fail_nomem(err, (size_t)info.st_size, "a list of folders")
+                           : RML_OK;
+}
+
+void rml_results_note(const char *path, const rml_allocator *allocator)
+{
+    char parent[PATH_MAX + sizeof RML_RESULTS_FILE], *known = NULL;
+    char *slash = realpath(path, parent) ? strrchr(parent, '/') : NULL;
+    char *name = slash ? rml_alloc_text(allocator, slash + 1) : NULL;
+    if (slash)
+        *slash = 0;
+    if (name && *name && !strchr(name, '\n') &&
+        read_results(&known, parent, allocator, NULL) == RML_OK && !holds_line(known, name)) {
+        strcpy(slash, "/" RML_RESULTS_FILE);
+        FILE *file = fopen(parent, "ab");
+        if (file) {
+            fprintf(file, "%s\n", name);
+            fclose(file);
+        }
+    }
+    rml_free(allocator, known);
+    rml_free(allocator, name);
+}
+
+bool rml_is_below(const char *path, const char *folder)
+{
+    char a[PATH_MAX], b[PATH_MAX];
+    if (!realpath(path, a) || !realpath(folder, b))
+        return false;
+    const size_t length = strcmp(b, "/") == 0 ? 0 : strlen(b);
+    return strncmp(a, b, length) == 0 && (a[length] == '/' || !a[length]);
+}
+
+// ---- folders of sources -------------------------------------------------------------------------
+
 static rml_status add(rml_file_list *list, const char *path, rml_error *err)
 {
     if (list->count == RML_FOLDER_MAX_FILES)
@@ -48,41 +120,79 @@ static rml_status add(rml_file_list *list, const char *path, rml_error *err)
     return RML_OK;
 }
 
-// `below` is the path from the folder that is listed, or "".
+static rml_status visit(walk *w, const char *below, int depth, rml_error *err);
+
+// What lies at `name`, seen from the folder that is listed.
+static rml_status visit_entry(walk *w, const char *name, int depth, const char *results,
+                              rml_error *err)
+{
+    struct stat info, target;
+    const char *full = rml_path_join(&w->list->arena, w->folder, name);
+    if (!full)
+        return rml_fail_nomem(err, strlen(name), "a path");
+    if (lstat(full, &info) != 0) {
+        if (errno == ENOENT)
+            return RML_OK; // gone in between
+        rml_fail(&w->why, RML_ERR_IO, "%s: cannot be read: %s", full,
+                 rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
+        w->rules->tell(w->rules->user, &w->why, true);
+        return RML_OK;
+    }
+    const bool leads_nowhere = stat(full, &target) != 0;
+    if (leads_nowhere || S_ISREG(target.st_mode))
+        return add(w->list, name, err);
+    if (!S_ISDIR(info.st_mode) ||
+        (w->has_except && info.st_dev == w->except_device && info.st_ino == w->except_inode))
+        return RML_OK;
+    if (holds_line(results, strrchr(full, '/') + 1)) {
+        rml_fail(&w->why, RML_OK, "%s: left out, it holds results of an earlier run", full);
+        w->rules->tell(w->rules->user, &w->why, false);
+        return RML_OK;
+    }
+    return visit(w, name, depth + 1, err);
+}
+
+// `below` is the path from the folder that is listed, or "". Only that folder has to be readable.
 static rml_status visit(walk *w, const char *below, int depth, rml_error *err)
 {
     rml_arena *arena = &w->list->arena;
     const char *path = *below ? rml_path_join(arena, w->folder, below) : w->folder;
     if (!path)
         return rml_fail_nomem(err, strlen(below), "a path");
-    if (depth > RML_FOLDER_MAX_DEPTH)
-        return rml_fail(err, RML_ERR_LIMIT, "%s: more than %d folders deep", path,
-                        RML_FOLDER_MAX_DEPTH);
+    if (depth > RML_FOLDER_MAX_DEPTH) {
+        rml_fail(&w->why, RML_ERR_LIMIT, "%s: more than %d folders deep", path,
+                 RML_FOLDER_MAX_DEPTH);
+        w->rules->tell(w->rules->user, &w->why, true);
+        return RML_OK;
+    }
     DIR *folder = opendir(path);
-    if (!folder)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be read: %s", path,
-                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
+    char *results = NULL;
     rml_status status = RML_OK;
-    struct dirent *entry;
-    while (status == RML_OK && (entry = readdir(folder)) != NULL) {
-        struct stat info, target;
+    if (folder && w->rules->skip_results)
+        status = read_results(&results, path, arena->allocator, err);
+    for (struct dirent *entry; folder && status == RML_OK;) {
+        errno = 0;
+        entry = readdir(folder);
+        if (!entry)
+            break;
         if (entry->d_name[0] == '.')
             continue;
         const char *name = *below ? rml_path_join(arena, below, entry->d_name)
                                   : rml_arena_text(arena, entry->d_name);
-        const char *full = name ? rml_path_join(arena, w->folder, name) : NULL;
-        if (!full)
-            status = rml_fail_nomem(err, strlen(entry->d_name), "a path");
-        else if (lstat(full, &info) != 0 || stat(full, &target) != 0)
-            continue; // gone in between, or a link to nothing
-        else if (S_ISREG(target.st_mode))
-            status = add(w->list, name, err);
-        else if (S_ISDIR(info.st_mode) && !(w->has_except && info.st_dev == w->except_device &&
-                                            info.st_ino == w->except_inode))
-            status = visit(w, name, depth + 1, err);
+        status = name ? visit_entry(w, name, depth, results, err)
+                      : rml_fail_nomem(err, strlen(entry->d_name), "a path");
     }
-    closedir(folder);
-    return status;
+    const int reason = errno;
+    rml_free(arena->allocator, results);
+    if (folder)
+        closedir(folder);
+    if (status != RML_OK || (folder && reason == 0))
+        return status;
+    status = rml_fail(*below ? &w->why : err, RML_ERR_IO, "%s: cannot be read: %s", path,
+                      rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
+    if (*below)
+        w->rules->tell(w->rules->user, &w->why, true);
+    return *below ? RML_OK : status;
 }
 
 static int by_text(const void *a, const void *b)
@@ -90,14 +200,14 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-rml_status rml_folder_list(rml_file_list *out, const char *folder, const char *except,
+rml_status rml_folder_list(rml_file_list *out, const char *folder, const rml_folder_rules *rules,
                            const rml_allocator *allocator, rml_error *err)
 {
     struct stat info;
     *out = (rml_file_list){0};
     rml_arena_init(&out->arena, allocator);
-    walk w = {.list = out, .folder = folder};
-    if (except && stat(except, &info) == 0) {
+    walk w = {.list = out, .folder = folder, .rules = rules};
+    if (rules->except && stat(rules->except, &info) == 0) {
         w.has_except = true;
         w.except_device = info.st_dev;
         w.except_inode = info.st_ino;
@@ -134,72 +244,5 @@ rml_status rml_make_folders(const char *path, const rml_allocator *allocator, rm
         *slash = '/';
     }
     rml_free(allocator, copy);
-    return status;
-}
-
-// ---- files that appear when they are whole ---------------------------------------------------
-
-rml_status rml_temporary_name(char **out, const char *path, const rml_allocator *allocator,
-                              rml_error *err)
-{
-    enum { SUFFIX_BYTES = 48, ATTEMPTS = 1000 };
-    *out = NULL;
-    size_t bytes = strlen(path) + SUFFIX_BYTES;
-    char *name = rml_alloc(allocator, bytes);
-    if (!name)
-        return rml_fail_nomem(err, bytes, "a file name");
-    // The process id keeps runs apart, the counter the files of one run.
-    int reason = EEXIST;
-    for (int i = 0; i < ATTEMPTS; i++) {
-        struct stat info;
-        snprintf(name, bytes, "%s.%ld-%d.part", path, (long)getpid(), i);
-        if (lstat(name, &info) == 0)
-            continue;
-        if (errno == ENOENT) {
-            *out = name;
-            return RML_OK;
-        }
-        reason = errno;
-        break;
-    }
-    rml_status status = rml_fail(err, RML_ERR_IO, "%s: cannot be created: %s", path,
-                                 rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
-    rml_free(allocator, name);
-    return status;
-}
-
-rml_status rml_replace_file(const char *temporary, const char *path, rml_error *err)
-{
-    if (rename(temporary, path) == 0)
-        return RML_OK;
-    int reason = errno;
-    remove(temporary);
-    return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
-                    rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
-}
-
-rml_status rml_check_writable(const char *path, const rml_allocator *allocator, rml_error *err)
-{
-    struct stat info;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
-        return rml_fail(err, RML_ERR_IO, "%s: is a folder, not a file to write", path);
-    char *folder = rml_alloc_text(allocator, path);
-    if (!folder)
-        return rml_fail_nomem(err, strlen(path) + 1, "a file name");
-    char *slash = strrchr(folder, '/');
-    if (slash == folder)
-        slash[1] = 0;
-    else if (slash)
-        *slash = 0;
-    const char *where = slash ? folder : ".";
-    rml_status status = RML_OK;
-    if (stat(where, &info) != 0)
-        status = rml_fail(err, RML_ERR_IO, "%s: folder %s does not exist", path, where);
-    else if (!S_ISDIR(info.st_mode))
-        status = rml_fail(err, RML_ERR_IO, "%s: %s is not a folder", path, where);
-    else if (access(where, W_OK | X_OK) != 0)
-        status = rml_fail(err, RML_ERR_IO, "%s: cannot write in folder %s: %s", path, where,
-                          rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
-    rml_free(allocator, folder);
     return status;
 }

@@ -1,7 +1,5 @@
 #include "media/image/picture_codecs.h"
 
-#include "tensor/size.h"
-
 #include <string.h>
 
 enum {
@@ -11,56 +9,14 @@ enum {
     MARKER_SOS = 0xDA,
     MARKER_APP1 = 0xE1,
     MARKER_TEM = 0x01,
-    EXIF_ENTRY_BYTES = 12,
-    EXIF_TAG_ORIENTATION = 0x0112,
-    EXIF_TYPE_SHORT = 3,
 };
-
-// Numbers of a TIFF block in its own byte order.
-typedef struct tiff {
-    const uint8_t *data;
-    size_t size;
-    bool big_endian;
-} tiff;
-
-static bool tiff_u16(const tiff *t, size_t at, uint32_t *value)
-{
-    if (!rml_range_inside(at, 2, t->size))
-        return false;
-    const uint8_t *p = t->data + at;
-    *value = t->big_endian ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
-    return true;
-}
-
-static bool tiff_u32(const tiff *t, size_t at, uint32_t *value)
-{
-    uint32_t first, second;
-    if (!tiff_u16(t, at, &first) || !tiff_u16(t, at + 2, &second))
-        return false;
-    *value = t->big_endian ? first << 16 | second : second << 16 | first;
-    return true;
-}
 
 static rml_orientation exif_orientation(const uint8_t *segment, size_t size)
 {
     static const char header[6] = "Exif\0";
-    if (size < sizeof header + 8 || memcmp(segment, header, sizeof header) != 0)
+    if (size < sizeof header || memcmp(segment, header, sizeof header) != 0)
         return RML_ORIENT_NORMAL;
-    tiff t = {segment + sizeof header, size - sizeof header, segment[sizeof header] == 'M'};
-    uint32_t directory, count, tag, type, value;
-    if (!tiff_u32(&t, 4, &directory) || !tiff_u16(&t, directory, &count))
-        return RML_ORIENT_NORMAL;
-    for (uint32_t i = 0; i < count; i++) {
-        size_t entry = (size_t)directory + 2 + (size_t)i * EXIF_ENTRY_BYTES;
-        if (!tiff_u16(&t, entry, &tag) || !tiff_u16(&t, entry + 2, &type) ||
-            !tiff_u16(&t, entry + 8, &value))
-            break;
-        if (tag == EXIF_TAG_ORIENTATION && type == EXIF_TYPE_SHORT)
-            return value >= RML_ORIENT_NORMAL && value <= RML_ORIENT_ROTATE_270
-                       ? (rml_orientation)value
-                       : RML_ORIENT_NORMAL;
-    }
-    return RML_ORIENT_NORMAL;
+    return rml_exif_orientation(segment + sizeof header, size - sizeof header);
 }
 
 // Each table: a byte of class and number, 16 counts of codes, then that many values.

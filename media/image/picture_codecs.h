@@ -3,39 +3,42 @@
 #define RML_MEDIA_IMAGE_PICTURE_CODECS_H
 
 #include "media/image/picture.h"
-#include "media/image/orient.h"
 
 #include <stdio.h>
 
-// stb_codec.c, the only file that sees stb: decodes PNG, JPEG and BMP of at most INT_MAX bytes;
-// writes JPEG and BMP of 8 bits. What fails to be written shows in ferror(file).
-rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
-                          const rml_allocator *allocator, rml_error *err);
-rml_status rml_stb_write(FILE *file, const rml_picture *picture, rml_image_kind kind,
+typedef struct rml_picture_codec {
+    rml_image_kind kind;
+    // Fills `out`, which is empty, from at most RML_IMAGE_MAX_FILE_BYTES. Sizes are checked before
+    // memory is taken; after a failure the caller releases.
+    rml_status (*decode)(rml_picture *out, const uint8_t *data, size_t size,
+                         const rml_allocator *allocator, rml_error *err);
+    // Writes a picture of the channels and bits below; NULL: is not written. What fails to be
+    // written shows in ferror(file).
+    rml_status (*encode)(FILE *file, const rml_picture *picture, const rml_allocator *allocator,
                          rml_error *err);
+    bool gray, gray_alpha, alpha, wide, profile; // what files that it writes hold
+} rml_picture_codec;
 
-// RML_OK, or the sentence for a build without stb.
-rml_status rml_stb_available(rml_error *err);
+extern const rml_picture_codec rml_png_codec;  // libpng
+extern const rml_picture_codec rml_jpeg_codec; // libjpeg-turbo
+extern const rml_picture_codec rml_tiff_codec; // libtiff
+extern const rml_picture_codec rml_webp_codec; // libwebp
+extern const rml_picture_codec rml_stb_png_codec, rml_stb_jpeg_codec;
+extern const rml_picture_codec rml_bmp_codec, rml_pnm_codec, rml_tga_codec;
 
-// Gives `take` the zlib stream of at most INT_MAX bytes in one piece.
-rml_status rml_stb_deflate(const uint8_t *data, size_t size,
-                           void (*take)(void *user, const uint8_t *data, size_t size), void *user,
-                           rml_error *err);
+// The codec of this build for a kind, or NULL.
+const rml_picture_codec *rml_picture_codec_of(rml_image_kind kind);
 
-// PNG of any kind of picture. What fails to be written shows in ferror(file).
-rml_status rml_png_write(FILE *file, const rml_picture *picture, const rml_allocator *allocator,
-                         rml_error *err);
+// ---- EXIF -------------------------------------------------------------------------------------
 
-// Portable graymap and pixmap, as text or binary, with any largest value up to 65535.
-rml_status rml_pnm_decode(rml_picture *out, const uint8_t *data, size_t size,
-                          const rml_allocator *allocator, rml_error *err);
+// What a block of EXIF, from its TIFF header on, says; NORMAL when not stated or not valid.
+rml_orientation rml_exif_orientation(const uint8_t *data, size_t size);
 
-// Truevision TGA: palette, colour or gray, plain or run-length encoded.
-rml_status rml_tga_decode(rml_picture *out, const uint8_t *data, size_t size,
-                          const rml_allocator *allocator, rml_error *err);
+// Says NORMAL in the block where it states an orientation.
+void rml_exif_set_upright(uint8_t *data, size_t size);
 
-// What an image decoder does not tell about a JPEG: how it is to be turned, and whether it is
-// whole.
+// ---- what stb_image does not tell about a JPEG
+// ---------------------------------------------------
 
 typedef struct rml_jpeg_facts {
     rml_orientation orientation; // from EXIF; NORMAL when not stated or not valid
@@ -45,5 +48,17 @@ typedef struct rml_jpeg_facts {
 
 // Walks the markers of a JPEG in memory; reads no pixel. Never fails: damaged parts end the walk.
 rml_jpeg_facts rml_jpeg_scan(const uint8_t *data, size_t size);
+
+// ---- what the fallback of libpng consists of
+// -----------------------------------------------------
+
+// Gives `take` the zlib stream of at most INT_MAX bytes in one piece.
+rml_status rml_stb_deflate(const uint8_t *data, size_t size,
+                           void (*take)(void *user, const uint8_t *data, size_t size), void *user,
+                           rml_error *err);
+
+// PNG of any kind of picture.
+rml_status rml_png_write(FILE *file, const rml_picture *picture, const rml_allocator *allocator,
+                         rml_error *err);
 
 #endif

@@ -1,136 +1,23 @@
-#define _POSIX_C_SOURCE 200809L
 #include "media/image/picture.h"
 
+#include "media/files/files.h"
 #include "media/image/frame.h"
 #include "media/image/picture_codecs.h"
-#include "media/files/files.h"
+#include "tensor/alloc.h"
 #include "tensor/mapfile.h"
+#include "tensor/status.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-// ---- what a file is ---------------------------------------------------------------------------
-
-static const char *extension_of(const char *path)
-{
-    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
-    return dot && (!slash || dot > slash) ? dot + 1 : "";
-}
-
-rml_image_kind rml_image_kind_named(const char *path)
-{
-    static const struct {
-        const char *extension;
-        rml_image_kind kind;
-    } known[] = {{"png", RML_IMAGE_PNG}, {"jpg", RML_IMAGE_JPEG}, {"jpeg", RML_IMAGE_JPEG},
-                 {"bmp", RML_IMAGE_BMP}, {"pnm", RML_IMAGE_PNM},  {"pbm", RML_IMAGE_PNM},
-                 {"pgm", RML_IMAGE_PNM}, {"ppm", RML_IMAGE_PNM},  {"tga", RML_IMAGE_TGA}};
-    const char *extension = extension_of(path);
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcasecmp(extension, known[i].extension) == 0)
-            return known[i].kind;
-    return RML_IMAGE_NONE;
-}
-
-rml_image_kind rml_image_kind_of(const char *path, const uint8_t *data, size_t size)
-{
-    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-    if (size >= sizeof png && memcmp(data, png, sizeof png) == 0)
-        return RML_IMAGE_PNG;
-    if (size >= 3 && data[0] == 0xFF && data[1] == 0xD8 && data[2] == 0xFF)
-        return RML_IMAGE_JPEG;
-    if (size >= 26 && data[0] == 'B' && data[1] == 'M')
-        return RML_IMAGE_BMP;
-    if (size >= 3 && data[0] == 'P' && data[1] && strchr("123456", data[1]) &&
-        strchr(" \t\r\n#", data[2]) && data[2])
-        return RML_IMAGE_PNM;
-    return rml_image_kind_named(path) == RML_IMAGE_TGA ? RML_IMAGE_TGA : RML_IMAGE_NONE;
-}
-
-// ---- memory -----------------------------------------------------------------------------------
-
-size_t rml_picture_pitch(const rml_picture *picture)
-{
-    return (size_t)picture->width * (size_t)picture->channels * (size_t)(picture->bits / 8);
-}
-
-rml_status rml_picture_create(rml_picture *out, int width, int height, int channels, int bits,
-                              const rml_allocator *allocator, rml_error *err)
-{
-    rml_picture_release(out);
-    rml_picture made = {NULL, width, height, channels, bits, allocator};
-    const size_t bytes = rml_picture_pitch(&made) * (size_t)height;
-    made.data = rml_alloc(allocator, bytes);
-    if (!made.data)
-        return rml_fail_nomem(err, bytes, "a picture");
-    *out = made;
-    return RML_OK;
-}
-
-void rml_picture_release(rml_picture *picture)
-{
-    if (picture->data)
-        rml_free(picture->allocator, picture->data);
-    *picture = (rml_picture){0};
-}
-
-void rml_picture_row8(const rml_picture *picture, int y, int channels, bool round, uint8_t *out)
-{
-    const size_t from = (size_t)picture->channels, first = (size_t)y * (size_t)picture->width;
-    for (size_t i = first; i < first + (size_t)picture->width; i++)
-        for (size_t c = 0; c < (size_t)channels; c++) {
-            const size_t at = i * from + (from >= 3 ? c : c == 3);
-            const uint32_t wide = picture->bits == 8 ? 0 : ((const uint16_t *)picture->data)[at];
-            *out++ = picture->bits == 8 ? ((const uint8_t *)picture->data)[at]
-                     : round            ? (uint8_t)((wide * 255 + 32767) / 65535)
-                                        : (uint8_t)(wide >> 8);
-        }
-}
 
 // ---- reading ----------------------------------------------------------------------------------
 
-static uint32_t little_u32(const uint8_t *p)
+// Turns the picture as it says, and makes its EXIF say so.
+static rml_status orient(rml_picture *picture, rml_error *err)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-// Bits of a pixel; 0 when the file is too short to say.
-static size_t bmp_bits(const uint8_t *data, size_t size)
-{
-    enum { HEADER_BYTES_AT = 14, BITS_AT_OLD = 24, BITS_AT = 28, OLD_HEADER = 12 };
-    if (size <= BITS_AT + 1)
-        return 0;
-    const size_t at = little_u32(data + HEADER_BYTES_AT) == OLD_HEADER ? BITS_AT_OLD : BITS_AT;
-    return data[at] | (size_t)data[at + 1] << 8;
-}
-
-// stb reads zeros past the end of a BMP and calls it a picture.
-static bool bmp_is_whole(const uint8_t *data, size_t size, int width, int height)
-{
-    enum { PIXELS_AT = 10 };
-    const size_t bits = bmp_bits(data, size), row = ((size_t)width * bits + 31) / 32 * 4;
-    return bits && rml_range_inside(little_u32(data + PIXELS_AT), row * (size_t)height, size);
-}
-
-// BMP has gray as a palette of grays only, which stb makes three colours of.
-static void bmp_to_gray(rml_picture *picture)
-{
-    const size_t pixels = (size_t)picture->width * (size_t)picture->height;
-    uint8_t *data = picture->data;
-    if (picture->channels != 3 || picture->bits != 8)
-        return;
-    for (size_t i = 0; i < pixels; i++)
-        if (data[3 * i] != data[3 * i + 1] || data[3 * i] != data[3 * i + 2])
-            return;
-    for (size_t i = 0; i < pixels; i++)
-        data[i] = data[3 * i];
-    picture->channels = 1;
-}
-
-static rml_status orient(rml_picture *picture, rml_orientation orientation, rml_error *err)
-{
-    if (orientation == RML_ORIENT_NORMAL)
+    const rml_orientation orientation = picture->orientation;
+    picture->orientation = RML_ORIENT_NORMAL;
+    if (orientation == 0 || orientation == RML_ORIENT_NORMAL)
         return RML_OK;
     const bool swap = rml_orientation_swaps(orientation);
     rml_picture turned = {0};
@@ -143,131 +30,26 @@ static rml_status orient(rml_picture *picture, rml_orientation orientation, rml_
                       &(rml_pixel_rows){picture->data, picture->width, picture->height,
                                         rml_picture_pitch(picture), pixel},
                       orientation);
+    rml_picture_take_notes(&turned, picture);
+    rml_exif_set_upright(turned.exif.data, turned.exif.size);
     rml_picture_release(picture);
     *picture = turned;
     return RML_OK;
 }
 
-static rml_status load_jpeg(rml_picture *out, const rml_mapfile *file,
-                            const rml_allocator *allocator, rml_error *err)
+// A profile is of gray or of RGB, and one of inks says nothing about the RGB made of them.
+static bool profile_fits(const rml_block *profile, int channels)
 {
-    const rml_jpeg_facts facts = rml_jpeg_scan(file->data, file->size);
-    if (!facts.complete)
-        return rml_fail(err, RML_ERR_FORMAT, "the JPEG is cut short at byte %zu", file->size);
-    if (!facts.tables_valid)
-        return rml_fail(err, RML_ERR_FORMAT, "the JPEG is damaged (Huffman tables)");
-    RML_TRY(rml_stb_decode(out, file->data, file->size, allocator, err));
-    return orient(out, facts.orientation, err);
+    enum { COLOURS_AT = 16, HEADER_BYTES = 128 };
+    return profile->size >= HEADER_BYTES &&
+           memcmp(profile->data + COLOURS_AT, channels >= 3 ? "RGB " : "GRAY", 4) == 0;
 }
 
-static rml_status load(rml_picture *out, const char *path, const rml_mapfile *file,
-                       const rml_allocator *allocator, rml_error *err)
+static void drop_profile(rml_picture *picture)
 {
-    if ((int64_t)file->size > RML_IMAGE_MAX_FILE_BYTES)
-        return rml_fail(err, RML_ERR_LIMIT, "%zu bytes are more than the %lld of an image",
-                        file->size, (long long)RML_IMAGE_MAX_FILE_BYTES);
-    switch (rml_image_kind_of(path, file->data, file->size)) {
-    case RML_IMAGE_PNG:
-        return rml_stb_decode(out, file->data, file->size, allocator, err);
-    case RML_IMAGE_JPEG:
-        return load_jpeg(out, file, allocator, err);
-    case RML_IMAGE_BMP:
-        RML_TRY(rml_stb_decode(out, file->data, file->size, allocator, err));
-        if (!bmp_is_whole(file->data, file->size, out->width, out->height))
-            return rml_fail(err, RML_ERR_FORMAT, "the BMP is cut short at byte %zu", file->size);
-        if (bmp_bits(file->data, file->size) <= 8)
-            bmp_to_gray(out);
-        return RML_OK;
-    case RML_IMAGE_PNM:
-        return rml_pnm_decode(out, file->data, file->size, allocator, err);
-    case RML_IMAGE_TGA:
-        return rml_tga_decode(out, file->data, file->size, allocator, err);
-    case RML_IMAGE_NONE:
-        break;
-    }
-    return rml_fail(err, RML_ERR_FORMAT, "not a PNG, JPEG, BMP, TGA or PNM image");
+    rml_free(picture->allocator, picture->profile.data);
+    picture->profile = (rml_block){0};
 }
-
-rml_status rml_picture_load(rml_picture *out, const char *path, const rml_allocator *allocator,
-                            rml_error *err)
-{
-    rml_mapfile file;
-    RML_TRY(rml_mapfile_open(&file, path, err));
-    rml_status status = load(out, path, &file, allocator, err);
-    rml_mapfile_close(&file);
-    if (status != RML_OK) {
-        rml_error_prefix(err, path);
-        rml_picture_release(out);
-    }
-    return status;
-}
-
-// ---- writing ----------------------------------------------------------------------------------
-
-rml_status rml_picture_save_check(const char *path, rml_error *err)
-{
-    const rml_image_kind kind = rml_image_kind_named(path);
-    if (kind != RML_IMAGE_PNG && kind != RML_IMAGE_JPEG && kind != RML_IMAGE_BMP)
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "%s: images are written as .png, .jpg or .bmp, not \".%s\"", path,
-                        extension_of(path));
-    rml_status status = rml_stb_available(err);
-    return rml_named(status, err, path);
-}
-
-// 8 bits for the formats that hold no more, and gray with alpha as RGB with alpha.
-static rml_status reduce(rml_picture *out, const rml_picture *picture,
-                         const rml_allocator *allocator, rml_error *err)
-{
-    const int from = picture->channels, to = from == 2 ? 4 : from;
-    RML_TRY(rml_picture_create(out, picture->width, picture->height, to, 8, allocator, err));
-    for (int y = 0; y < out->height; y++)
-        rml_picture_row8(picture, y, to, true,
-                         (uint8_t *)out->data + (size_t)y * rml_picture_pitch(out));
-    return RML_OK;
-}
-
-static rml_status encode(const rml_picture *picture, rml_image_kind kind, FILE *file,
-                         const rml_allocator *allocator, rml_error *err)
-{
-    if (kind == RML_IMAGE_PNG)
-        return rml_png_write(file, picture, allocator, err);
-    rml_picture reduced = {0};
-    rml_status status = reduce(&reduced, picture, allocator, err);
-    if (status == RML_OK)
-        status = rml_stb_write(file, &reduced, kind, err);
-    rml_picture_release(&reduced);
-    return status;
-}
-
-rml_status rml_picture_save(const rml_picture *picture, const char *path,
-                            const rml_allocator *allocator, rml_error *err)
-{
-    RML_TRY(rml_picture_save_check(path, err));
-    RML_TRY(rml_frame_check_size(picture->width, picture->height, path, err));
-    RML_TRY(rml_check_writable(path, allocator, err));
-    char *temporary;
-    RML_TRY(rml_temporary_name(&temporary, path, allocator, err));
-    FILE *file = fopen(temporary, "wb");
-    rml_status status =
-        file ? encode(picture, rml_image_kind_named(path), file, allocator, err) : RML_ERR_IO;
-    if (file && (fflush(file) != 0 || ferror(file)) && status == RML_OK)
-        status = RML_ERR_IO;
-    if (file && fclose(file) != 0 && status == RML_OK)
-        status = RML_ERR_IO;
-    if (status == RML_ERR_IO)
-        status = rml_fail(err, RML_ERR_IO, "%s: cannot be written", path);
-    else if (status != RML_OK)
-        rml_error_prefix(err, path);
-    if (status == RML_OK)
-        status = rml_replace_file(temporary, path, err);
-    else
-        remove(temporary);
-    rml_free(allocator, temporary);
-    return status;
-}
-
-// ---- frames of a video -----------------------------------------------------------------------
 
 #define PNG_SIGNATURE_BYTES ((size_t)8)
 
@@ -286,11 +68,149 @@ static bool is_animated_png(const uint8_t *data, size_t size)
     return false;
 }
 
-static bool names_a_stream(const char *path)
+static rml_status load(rml_picture *out, const char *path, const rml_mapfile *file,
+                       const rml_allocator *allocator, rml_error *err)
 {
-    const char *dot = strrchr(path, '.');
-    return dot && (strcasecmp(dot, ".mjpg") == 0 || strcasecmp(dot, ".mjpeg") == 0);
+    if ((int64_t)file->size > RML_IMAGE_MAX_FILE_BYTES)
+        return rml_fail(err, RML_ERR_LIMIT, "%zu bytes are more than the %lld of an image",
+                        file->size, (long long)RML_IMAGE_MAX_FILE_BYTES);
+    const rml_image_kind kind = rml_image_kind_of(path, file->data, file->size);
+    const rml_picture_codec *codec = rml_picture_codec_of(kind);
+    const char *name = rml_image_kind_name(kind, file->data, file->size);
+    if (kind == RML_IMAGE_UNREAD)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "a %s image, which is not read here", name);
+    if (kind == RML_IMAGE_NONE)
+        return rml_fail(err, RML_ERR_FORMAT, "not a PNG, JPEG, TIFF, WebP, BMP, PNM or TGA image");
+    if (!codec)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "this build does not read %s images", name);
+    RML_TRY(codec->decode(out, file->data, file->size, allocator, err));
+    if (kind == RML_IMAGE_PNG && is_animated_png(file->data, file->size))
+        rml_picture_remark(out, "the PNG is animated, and its still image is taken");
+    if (out->profile.data && !profile_fits(&out->profile, out->channels)) {
+        drop_profile(out);
+        rml_picture_remark(out, "its colour profile is not of %s and was left out",
+                           out->channels >= 3 ? "RGB" : "gray");
+    }
+    return orient(out, err);
 }
+
+rml_status rml_picture_load(rml_picture *out, const char *path, const rml_allocator *allocator,
+                            rml_error *err)
+{
+    rml_mapfile file;
+    RML_TRY(rml_mapfile_open(&file, path, err));
+    rml_status status = load(out, path, &file, allocator, err);
+    rml_mapfile_close(&file);
+    if (status != RML_OK) {
+        rml_error_prefix(err, path);
+        rml_picture_release(out);
+    }
+    return status;
+}
+
+// ---- writing ----------------------------------------------------------------------------------
+
+bool rml_image_kind_written(rml_image_kind kind)
+{
+    const rml_picture_codec *codec = rml_picture_codec_of(kind);
+    return codec && codec->encode;
+}
+
+rml_status rml_picture_save_check(const char *path, rml_error *err)
+{
+    if (rml_image_kind_written(rml_image_kind_named(path)))
+        return RML_OK;
+    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+    return rml_fail(err, RML_ERR_UNSUPPORTED,
+                    "%s: this build writes images as%s%s%s%s .bmp, not \".%s\"", path,
+                    rml_image_kind_written(RML_IMAGE_PNG) ? " .png," : "",
+                    rml_image_kind_written(RML_IMAGE_JPEG) ? " .jpg," : "",
+                    rml_image_kind_written(RML_IMAGE_TIFF) ? " .tif," : "",
+                    rml_image_kind_written(RML_IMAGE_WEBP) ? " .webp," : "",
+                    dot && (!slash || dot > slash) ? dot + 1 : "");
+}
+
+static int channels_kept(const rml_picture_codec *codec, int channels)
+{
+    const bool alpha = channels % 2 == 0 && codec->alpha;
+    const bool gray = channels < 3 && codec->gray && (!alpha || codec->gray_alpha);
+    return (gray ? 1 : 3) + alpha;
+}
+
+void rml_picture_reduced(rml_picture *picture, rml_image_kind kind, int *channels, int *bits)
+{
+    const rml_picture_codec *codec = rml_picture_codec_of(kind);
+    const char *name = rml_image_kind_name(kind, NULL, 0);
+    *channels = channels_kept(codec, picture->channels);
+    *bits = codec->wide ? picture->bits : 8;
+    if (picture->channels % 2 == 0 && *channels % 2 == 1)
+        rml_picture_remark(picture, "%s holds no alpha, which was left out", name);
+    if (*bits < picture->bits)
+        rml_picture_remark(picture, "%s holds 8 of the 16 bits", name);
+    if (picture->profile.data && !codec->profile)
+        rml_picture_remark(picture, "%s holds no colour profile, which was left out", name);
+}
+
+// As the codec takes it; the notes stay with the picture.
+static rml_status encode(const rml_picture *picture, const rml_picture_codec *codec, FILE *file,
+                         const rml_allocator *allocator, rml_error *err)
+{
+    const int channels = channels_kept(codec, picture->channels);
+    rml_picture given = *picture, reduced = {0};
+    if (channels != picture->channels || (picture->bits == 16 && !codec->wide)) {
+        RML_TRY(rml_picture_create(&reduced, picture->width, picture->height, channels, 8,
+                                   allocator, err));
+        for (int y = 0; y < reduced.height; y++)
+            rml_picture_row8(picture, y, channels, true,
+                             (uint8_t *)reduced.data + (size_t)y * rml_picture_pitch(&reduced));
+        given.data = reduced.data;
+        given.channels = channels;
+        given.bits = 8;
+    }
+    if (!profile_fits(&given.profile, channels))
+        given.profile = (rml_block){0}; // a gray picture stored as RGB
+    const rml_status status = codec->encode(file, &given, allocator, err);
+    rml_picture_release(&reduced);
+    return status;
+}
+
+rml_status rml_picture_save_as(const rml_picture *picture, const char *path, rml_image_kind kind,
+                               const rml_allocator *allocator, rml_error *err)
+{
+    const rml_picture_codec *codec = rml_picture_codec_of(kind);
+    if (!codec || !codec->encode)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: this build does not write %s images", path,
+                        rml_image_kind_name(kind, NULL, 0));
+    RML_TRY(rml_frame_check_size(picture->width, picture->height, path, err));
+    RML_TRY(rml_check_writable(path, allocator, err));
+    char *temporary;
+    RML_TRY(rml_temporary_name(&temporary, path, allocator, err));
+    FILE *file = fopen(temporary, "w+b"); // libtiff reads what it has written
+    rml_status status = file ? encode(picture, codec, file, allocator, err) : RML_ERR_IO;
+    if (file && (fflush(file) != 0 || ferror(file)) && status == RML_OK)
+        status = RML_ERR_IO;
+    if (file && fclose(file) != 0 && status == RML_OK)
+        status = RML_ERR_IO;
+    if (status == RML_ERR_IO)
+        status = rml_fail(err, RML_ERR_IO, "%s: cannot be written", path);
+    else if (status != RML_OK)
+        rml_error_prefix(err, path);
+    if (status == RML_OK)
+        status = rml_replace_file(temporary, path, allocator, err);
+    else
+        remove(temporary);
+    rml_free(allocator, temporary);
+    return status;
+}
+
+rml_status rml_picture_save(const rml_picture *picture, const char *path,
+                            const rml_allocator *allocator, rml_error *err)
+{
+    RML_TRY(rml_picture_save_check(path, err));
+    return rml_picture_save_as(picture, path, rml_image_kind_named(path), allocator, err);
+}
+
+// ---- frames of a video -----------------------------------------------------------------------
 
 bool rml_image_is_still(const char *path)
 {
@@ -299,7 +219,8 @@ bool rml_image_is_still(const char *path)
         return false;
     const rml_image_kind kind = rml_image_kind_of(path, file.data, file.size);
     const bool still = (kind == RML_IMAGE_PNG && !is_animated_png(file.data, file.size)) ||
-                       (kind == RML_IMAGE_JPEG && !names_a_stream(path)) || kind == RML_IMAGE_BMP;
+                       (kind == RML_IMAGE_JPEG && !rml_image_names_stream(path)) ||
+                       kind == RML_IMAGE_BMP;
     rml_mapfile_close(&file);
     return still;
 }

@@ -71,8 +71,8 @@ static rml_status decode_bits(rml_picture *out, reader *r, bool text, int width,
     return RML_OK;
 }
 
-rml_status rml_pnm_decode(rml_picture *out, const uint8_t *data, size_t size,
-                          const rml_allocator *allocator, rml_error *err)
+static rml_status decode(rml_picture *out, const uint8_t *data, size_t size,
+                         const rml_allocator *allocator, rml_error *err)
 {
     reader r = {data, size, 2};
     const bool text = data[1] <= '3', bits_only = data[1] == '1' || data[1] == '4';
@@ -106,3 +106,5 @@ rml_status rml_pnm_decode(rml_picture *out, const uint8_t *data, size_t size,
     }
     return RML_OK;
 }
+
+const rml_picture_codec rml_pnm_codec = {.kind = RML_IMAGE_PNM, .decode = decode};

@@ -1,9 +1,10 @@
+// PNG and JPEG of builds without libpng and libjpeg-turbo, the only file that sees stb. Profiles
+// and EXIF are lost, but for the orientation of a JPEG.
 #include "media/image/picture_codecs.h"
 
-#include "tensor/names.h"
 #include "media/image/frame.h"
-
-#ifdef RML_WITH_STB
+#include "tensor/names.h"
+#include "tensor/status.h"
 
 #include <limits.h>
 #include <string.h>
@@ -17,7 +18,6 @@
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
-#define STBI_ONLY_BMP
 #define STBI_NO_STDIO
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR
@@ -35,12 +35,6 @@
 
 enum { JPEG_QUALITY = 95, DEFLATE_QUALITY = 8 };
 
-rml_status rml_stb_available(rml_error *err)
-{
-    (void)err;
-    return RML_OK;
-}
-
 // What stb found wrong; it may quote bytes of the file.
 static const char *reason(char text[RML_QUOTE_BYTES])
 {
@@ -48,8 +42,8 @@ static const char *reason(char text[RML_QUOTE_BYTES])
     return why ? rml_quote(text, why, strlen(why)) : "no reason given";
 }
 
-rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
-                          const rml_allocator *allocator, rml_error *err)
+static rml_status decode(rml_picture *out, const uint8_t *data, size_t size,
+                         const rml_allocator *allocator, rml_error *err)
 {
     char text[RML_QUOTE_BYTES];
     int width, height, channels;
@@ -72,6 +66,23 @@ rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
     return status;
 }
 
+static rml_status decode_jpeg(rml_picture *out, const uint8_t *data, size_t size,
+                              const rml_allocator *allocator, rml_error *err)
+{
+    const size_t start = rml_jpeg_start(data, size);
+    const size_t from = start < size ? start : 0;
+    const rml_jpeg_facts facts = rml_jpeg_scan(data + from, size - from);
+    if (!facts.complete)
+        return rml_fail(err, RML_ERR_FORMAT, "the JPEG is cut short at byte %zu", size);
+    if (!facts.tables_valid)
+        return rml_fail(err, RML_ERR_FORMAT, "the JPEG is damaged (Huffman tables)");
+    RML_TRY(decode(out, data + from, size - from, allocator, err));
+    out->orientation = facts.orientation;
+    if (from > 0)
+        rml_picture_remark(out, "%zu bytes before the JPEG were skipped", from);
+    return RML_OK;
+}
+
 static void put(void *context, void *data, int bytes)
 {
     FILE *file = context;
@@ -79,15 +90,12 @@ static void put(void *context, void *data, int bytes)
         fwrite(data, 1, (size_t)bytes, file);
 }
 
-rml_status rml_stb_write(FILE *file, const rml_picture *picture, rml_image_kind kind,
-                         rml_error *err)
+static rml_status encode_jpeg(FILE *file, const rml_picture *picture,
+                              const rml_allocator *allocator, rml_error *err)
 {
-    const int encoded = kind == RML_IMAGE_JPEG
-                            ? stbi_write_jpg_to_func(put, file, picture->width, picture->height,
-                                                     picture->channels, picture->data, JPEG_QUALITY)
-                            : stbi_write_bmp_to_func(put, file, picture->width, picture->height,
-                                                     picture->channels, picture->data);
-    if (!encoded)
+    (void)allocator; // stb takes what it needs from the C library
+    if (!stbi_write_jpg_to_func(put, file, picture->width, picture->height, picture->channels,
+                                picture->data, JPEG_QUALITY))
         return rml_fail(err, RML_ERR_NOMEM, "out of memory while encoding a %dx%d image",
                         picture->width, picture->height);
     return RML_OK;
@@ -107,33 +115,13 @@ rml_status rml_stb_deflate(const uint8_t *data, size_t size,
     return RML_OK;
 }
 
-#else
+const rml_picture_codec rml_stb_png_codec = {.kind = RML_IMAGE_PNG,
+                                             .decode = decode,
+                                             .encode = rml_png_write,
+                                             .gray = true,
+                                             .gray_alpha = true,
+                                             .alpha = true,
+                                             .wide = true};
 
-rml_status rml_stb_available(rml_error *err)
-{
-    return rml_fail(err, RML_ERR_UNSUPPORTED, "this build has no image support (RML_STB is off)");
-}
-
-rml_status rml_stb_decode(rml_picture *out, const uint8_t *data, size_t size,
-                          const rml_allocator *allocator, rml_error *err)
-{
-    (void)out, (void)data, (void)size, (void)allocator;
-    return rml_stb_available(err);
-}
-
-rml_status rml_stb_write(FILE *file, const rml_picture *picture, rml_image_kind kind,
-                         rml_error *err)
-{
-    (void)file, (void)picture, (void)kind;
-    return rml_stb_available(err);
-}
-
-rml_status rml_stb_deflate(const uint8_t *data, size_t size,
-                           void (*take)(void *user, const uint8_t *data, size_t size), void *user,
-                           rml_error *err)
-{
-    (void)data, (void)size, (void)take, (void)user;
-    return rml_stb_available(err);
-}
-
-#endif
+const rml_picture_codec rml_stb_jpeg_codec = {
+    .kind = RML_IMAGE_JPEG, .decode = decode_jpeg, .encode = encode_jpeg};

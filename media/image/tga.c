@@ -73,8 +73,8 @@ static size_t entry_bytes(unsigned bits)
     return bits == 8 || bits == 15 || bits == 16 || bits == 24 || bits == 32 ? (bits + 7) / 8 : 0;
 }
 
-rml_status rml_tga_decode(rml_picture *out, const uint8_t *data, size_t size,
-                          const rml_allocator *allocator, rml_error *err)
+static rml_status decode(rml_picture *out, const uint8_t *data, size_t size,
+                         const rml_allocator *allocator, rml_error *err)
 {
     if (size < HEADER_BYTES)
         return rml_fail(err, RML_ERR_FORMAT, "the TGA is cut short at byte %zu", size);
@@ -125,3 +125,5 @@ rml_status rml_tga_decode(rml_picture *out, const uint8_t *data, size_t size,
     }
     return RML_OK;
 }
+
+const rml_picture_codec rml_tga_codec = {.kind = RML_IMAGE_TGA, .decode = decode};

@@ -265,7 +265,7 @@ static rml_status finish(rml_encoder *e, rml_encode_summary *summary, rml_error 
     if (summary)
         summarise(e, summary);
     e->file_exists = false; // from here on rml_replace_file looks after it
-    return rml_replace_file(e->temporary, e->path, err);
+    return rml_replace_file(e->temporary, e->path, e->allocator, err);
 }
 
 rml_status rml_encoder_finish(rml_encoder **encoder, rml_encode_summary *summary, rml_error *err)

@@ -1,6 +1,6 @@
 #include "pipelines/classify/classify_files.h"
 
-#include "media/files/files.h"
+#include "media/image/picture_folder.h"
 #include "pipelines/ring.h"
 #include "tensor/arena.h"
 
@@ -43,27 +43,29 @@ static rml_status add(rml_picture_list *list, const char *path, rml_error *err)
     return RML_OK;
 }
 
-static rml_status add_folder(rml_picture_list *list, const char *folder, rml_error *err)
+static rml_status add_folder(rml_picture_list *list, const char *folder,
+                             const rml_folder_rules *rules, rml_error *err)
 {
-    rml_file_list names;
+    rml_picture_folder images;
     const size_t before = list->count;
-    RML_TRY(rml_folder_list(&names, folder, NULL, list->arena->allocator, err));
+    RML_TRY(rml_picture_folder_list(&images, folder, rules, list->arena->allocator, err));
     rml_status status = RML_OK;
-    for (size_t i = 0; i < names.count && status == RML_OK; i++)
-        if (rml_image_kind_named(names.paths[i]) != RML_IMAGE_NONE)
-            status = add(list, rml_path_join(list->arena, folder, names.paths[i]), err);
-    rml_file_list_release(&names);
+    for (size_t i = 0; i < images.files.count && status == RML_OK; i++)
+        status = add(list, rml_path_join(list->arena, folder, images.files.paths[i]), err);
+    rml_picture_folder_release(&images);
     if (status == RML_OK && list->count == before)
         status = rml_fail(err, RML_ERR_ARG, "%s: there are no images in this folder", folder);
     return status;
 }
 
 rml_status rml_picture_list_add(rml_picture_list *list, const char *path,
-                                const rml_allocator *allocator, rml_error *err)
+                                void (*tell)(void *user, const rml_error *why, bool failed),
+                                void *user, const rml_allocator *allocator, rml_error *err)
 {
+    const rml_folder_rules rules = {.tell = tell, .user = user};
     if (!list->arena && !(list->arena = rml_arena_create(allocator)))
         return rml_fail_nomem(err, sizeof *list->arena, "a list of files");
-    return rml_is_folder(path) ? add_folder(list, path, err)
+    return rml_is_folder(path) ? add_folder(list, path, &rules, err)
                                : add(list, rml_arena_text(list->arena, path), err);
 }
 
@@ -90,6 +92,7 @@ static item *load(const line *l, const char *path)
     r->status = rml_picture_load(&picture, path, job->allocator, &r->error);
     r->width = picture.width;
     r->height = picture.height;
+    memcpy(r->remark, picture.remark, sizeof r->remark);
     if (r->status == RML_OK) {
         r->status =
             rml_named(rml_view_picture(&job->view, &picture, it->planes, job->allocator, &r->error),

@@ -2,6 +2,7 @@
 #ifndef RML_PIPELINES_CLASSIFY_CLASSIFY_FILES_H
 #define RML_PIPELINES_CLASSIFY_CLASSIFY_FILES_H
 
+#include "media/image/picture.h"
 #include "pipelines/classify/classify.h"
 #include "pipelines/classify/labels.h"
 
@@ -13,16 +14,19 @@ typedef struct rml_picture_list {
 } rml_picture_list;
 
 // Adds a file, whatever its name, or all images below a folder, in the order of their names. A
-// folder without any is RML_ERR_ARG, and the list stays as it was.
+// folder without any is RML_ERR_ARG, and the list stays as it was. `tell` gets what of a folder is
+// left out, as rml_folder_rules says.
 rml_status rml_picture_list_add(rml_picture_list *list, const char *path,
-                                const rml_allocator *allocator, rml_error *err);
+                                void (*tell)(void *user, const rml_error *why, bool failed),
+                                void *user, const rml_allocator *allocator, rml_error *err);
 void rml_picture_list_release(rml_picture_list *list);
 
 typedef struct rml_classify_result {
     const char *path;
     rml_status status;
     rml_error error;
-    int width, height; // of the picture, upright
+    int width, height;             // of the picture, upright
+    char remark[RML_REMARK_BYTES]; // on the file, or ""
     const rml_top_class *top;
     int top_count;
 } rml_classify_result;

@@ -7,6 +7,7 @@
 #include "tensor/alloc.h"
 
 #include <math.h>
+#include <string.h>
 
 #define AHEAD 2 // pictures that wait between two stages
 
@@ -41,8 +42,9 @@ static item *load_next(line *l)
     r->status = rml_picture_load(&it->in, r->file->in, job->allocator, &r->error);
     r->width = it->in.width;
     r->height = it->in.height;
-    r->channels = it->in.channels;
-    r->bits = it->in.bits;
+    if (r->status == RML_OK)
+        rml_picture_reduced(&it->in, r->file->kind, &r->channels, &r->bits);
+    memcpy(r->remark, it->in.remark, sizeof r->remark);
     return it;
 }
 
@@ -76,6 +78,8 @@ static rml_status compute(const rml_denoise_job *job, item *it, rml_error *err)
         r->status = rml_denoise(denoiser, &it->out, &it->in, &noise, &r->bands, &r->error);
     if (r->status != RML_OK)
         rml_error_prefix(&r->error, r->file->in);
+    else
+        rml_picture_take_notes(&it->out, &it->in);
     r->sigma = noise.map ? mean_level(noise.map) : noise.sigma;
     r->seconds = (rml_clock_ms() - start) * 1e-3;
     return RML_OK;
@@ -101,7 +105,8 @@ static void finish(const rml_denoise_job *job, item *it)
     if (r->status == RML_OK)
         r->status = rml_make_folders(r->file->out, job->allocator, &r->error);
     if (r->status == RML_OK)
-        r->status = rml_picture_save(&it->out, r->file->out, job->allocator, &r->error);
+        r->status =
+            rml_picture_save_as(&it->out, r->file->out, r->file->kind, job->allocator, &r->error);
     if (r->status == RML_OK && r->file->reference)
         r->status = compare(job, it);
     job->done(job->user, r);

@@ -8,17 +8,20 @@
 typedef struct rml_denoise_file {
     const char *in, *out;
     const char *reference; // the clean picture to compare with, or NULL
+    rml_image_kind kind;   // that `out` is written as
 } rml_denoise_file;
 
 typedef struct rml_denoise_result {
     const rml_denoise_file *file;
     rml_status status;
     rml_error error;
-    int width, height, channels, bits;
-    double sigma;   // that was used; of a map the root of the mean square
-    double seconds; // of the computing
-    int bands;      // that the picture was computed in
-    bool compared;  // with the reference
+    int width, height;
+    int channels, bits;            // that the result holds
+    char remark[RML_REMARK_BYTES]; // on the source and on what the result lost, or ""
+    double sigma;                  // that was used; of a map the root of the mean square
+    double seconds;                // of the computing
+    int bands;                     // that the picture was computed in
+    bool compared;                 // with the reference
     rml_quality quality;
 } rml_denoise_result;
 

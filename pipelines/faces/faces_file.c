@@ -316,7 +316,7 @@ rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml
             reason = errno;
         }
         if (ok) {
-            status = rml_replace_file(temporary, path, err);
+            status = rml_replace_file(temporary, path, allocator, err);
         } else {
             remove(temporary);
             status = rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,

@@ -29,6 +29,8 @@ C_ALLOCATOR = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_me
 EXCEPTIONS = {
     # where the C library's allocator becomes the default one
     "alloc.c.o": C_ALLOCATOR,
+    # libjpeg-turbo hands out profiles in memory of the C library
+    "jpeg_codec.c.o": {"free"},
     # stb_image and stb_image_write as they come: no allocator argument, tables that lack a const,
     # and a thread-local reason of failure
     "stb_codec.c.o": C_ALLOCATOR | {"stbi__g_failure_reason", "mapping", "firstmap",

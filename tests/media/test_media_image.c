@@ -112,8 +112,9 @@ static void test_truncation(void)
             write_file(in_folder("cut"), bytes, cut);
             rml_status status = rml_image_load(&back, in_folder("cut"), allocator, &err);
             wrong += status == RML_OK ? !same_pixels(&whole, &back) : !strstr(err.message, "/cut");
-            // Only the last bytes, which hold no pixels, may be missed: the checksum of PNG's end.
-            wrong += status == RML_OK && cut + 4 < size;
+            // Only the last bytes, which hold no pixels, may be missed: PNG's end with the checksum
+            // of its pixels' stream, the end of a JPEG and the bits that fill its last byte.
+            wrong += status == RML_OK && cut + 20 < size;
             (void)rml_image_is_still(in_folder("cut"));
         }
         CHECK_MSG(wrong == 0, "%s: %zu cuts of %zu are taken or badly told", names[k], wrong, size);
@@ -269,7 +270,7 @@ static void test_exif(void)
 int main(void)
 {
     allocator = rml_allocator_default();
-    if (rml_picture_save_check("a.png", NULL) == RML_ERR_UNSUPPORTED) {
+    if (!rml_image_kind_written(RML_IMAGE_PNG)) {
         rml_frame frame = {0};
         CHECK(mkdtemp(folder) != NULL);
         write_file(in_folder("a.png"), (const uint8_t *)"\x89PNG\r\n\x1A\n", 8);
