@@ -140,6 +140,8 @@ CASES = {
     "png": lambda f, n: picture_case(f, n["ffdnet_network"], "in.png", "out.png"),
     "jpg": lambda f, n: picture_case(f, n["ffdnet_network"], "in.jpg", "out.jpg"),
     "bmp": lambda f, n: picture_case(f, n["ffdnet_network"], "in.ppm", "out.bmp"),
+    "tif": lambda f, n: picture_case(f, n["ffdnet_network"], "in.tif", "out.tif"),
+    "webp": lambda f, n: picture_case(f, n["ffdnet_network"], "in.webp", "out.webp"),
     "csv": lambda f, n: rows_case(f, n["lstm_network"]),
     "npz": lambda f, n: npz_case(f, n["lstm_network"]),
     "clip": lambda f, n: clip_case(f, n["wav2lip_network"], n["blob_detector"]),
