@@ -19,7 +19,8 @@ rml_fact rml_graph_fact(const rml_graph *graph, rml_value_id id)
     rml_tensor view = rml_tensor_make(NULL, &stored->shape, RML_LAYOUT_PLAIN);
     for (int i = 0; i < stored->shape.rank; i++)
         view.stride[i] = stored->stride[i];
-    if (stored->dtype == value->dtype && !value->constant->scale && rml_tensor_is_plain(&view) &&
+    if (stored->dtype == value->dtype && rml_coding_is_none(&stored->coding) &&
+        !value->constant->scale && rml_tensor_is_plain(&view) &&
         (uintptr_t)stored->data % rml_dtype_size(stored->dtype) == 0)
         fact.data = stored->data;
     return fact;

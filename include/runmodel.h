@@ -202,13 +202,19 @@ typedef struct rml_weights rml_weights;
 typedef struct rml_weight_info {
     const char
         *name; // as stored, after what DataParallel and its kin put in ("module.") is taken out
-    rml_dtype dtype;
-    rml_shape shape;
-    uint64_t reserved[2];
+    rml_dtype dtype;       // that it is read as: f32 where the file has a type that is none of ours
+    uint32_t element_bits; // in the file; 0 where that is not to be told
+    rml_shape shape;       // rank RML_RANK_UNKNOWN where it has more than RML_MAX_RANK dimensions
+    const char *type;      // in the file: "f32", "float8_e4m3fn", "complex64", "sparse_coo:f32"
+    uint32_t same_as;      // 1 + the index of the first one with the same elements, as in tied
+                           // weights; 0: its own
+    bool unreadable;       // rml_weights_read_f32 and networks that need it refuse it
+    uint8_t reserved[3];
 } rml_weight_info;
 
 // Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
 // on a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
+// Tensors of every type are listed; one that cannot be read is refused when it is needed.
 // An ONNX file opens too, as a store without tensors: rml_model_create then takes the network in it
 // in place of the built-in one, whose inputs and outputs it must have, under whatever names.
 // `allocator` may be NULL and must outlive the weights otherwise.
@@ -224,6 +230,12 @@ RML_API rml_status rml_weights_open_source(rml_weights **out, const rml_source *
 
 RML_API size_t rml_weights_count(const rml_weights *weights);
 RML_API rml_weight_info rml_weights_at(const rml_weights *weights, size_t index);
+
+// Tensors of the file that are no part of the weights: the state of an optimizer, another copy of
+// the model. Names are paths in the file's object: "optimizer.state.0.exp_avg"; same_as is an index
+// of rml_weights_at. They are only told about.
+RML_API size_t rml_weights_beside_count(const rml_weights *weights);
+RML_API rml_weight_info rml_weights_beside_at(const rml_weights *weights, size_t index);
 
 // Static name of the format: "pytorch zip", "pytorch legacy", "safetensors", ...
 RML_API const char *rml_weights_format(const rml_weights *weights);

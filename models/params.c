@@ -8,7 +8,13 @@
 
 #define LISTED 12 // keys of each kind that a message names
 
-typedef enum problem_kind { MISSING, MISSHAPEN, UNEXPECTED, PROBLEM_KINDS } problem_kind;
+typedef enum problem_kind {
+    MISSING,
+    MISSHAPEN,
+    UNREADABLE,
+    UNEXPECTED,
+    PROBLEM_KINDS
+} problem_kind;
 
 typedef struct problem_list {
     size_t count;
@@ -232,6 +238,10 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
         fits = free & (1u << i) ? stored.shape.dim[i] > 0 : stored.shape.dim[i] == shape->dim[i];
     if (!params->fill)
         params->used[weight - rml_weights_entry(weights, 0)] = true;
+    if (weight->unreadable) {
+        note(&params->problems[UNREADABLE], "%s is of type %s", weight->name, weight->type);
+        return placeholder(params, key, fits ? &stored.shape : shape);
+    }
     if (!fits) {
         char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
         rml_shape wanted = *shape;
@@ -273,7 +283,8 @@ static bool ignorable(const rml_params *params, const char *name)
 
 rml_status rml_params_finish(const rml_params *params, const char *model, rml_error *err)
 {
-    static const char *const titles[PROBLEM_KINDS] = {"missing", "wrong shape", "unexpected"};
+    static const char *const titles[PROBLEM_KINDS] = {
+        "missing", "wrong shape", "of types that are not supported", "unexpected"};
     problem_list problems[PROBLEM_KINDS];
     // Without memory a parameter is a placeholder, of which nothing else that is said is true.
     if (params->graph->error.status == RML_ERR_NOMEM)
@@ -288,12 +299,15 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
     const size_t count = whole ? rml_weights_count(params->weights) : 0;
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        const char *name = rml_weights_entry(params->weights, i)->name;
+        const rml_weight *weight = rml_weights_entry(params->weights, i);
         used += params->used[i];
-        if (!params->used[i] && !ignorable(params, name))
-            note(&problems[UNEXPECTED], "%s", name);
+        if (!params->used[i] && !weight->loose && !ignorable(params, weight->name))
+            note(&problems[UNEXPECTED], "%s", weight->name);
     }
-    if (!problems[MISSING].count && !problems[MISSHAPEN].count && !problems[UNEXPECTED].count)
+    size_t troubles = 0;
+    for (int kind = 0; kind < PROBLEM_KINDS; kind++)
+        troubles += problems[kind].count;
+    if (troubles == 0)
         return RML_OK;
     if (used == 0 && count > 0)
         return rml_fail(err, RML_ERR_FORMAT,

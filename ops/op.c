@@ -226,10 +226,16 @@ void rml_constant_copy(const rml_constant *constant, rml_dtype dtype, void *dst)
 bool rml_constant_number(const rml_constant *constant, double *number)
 {
     uint64_t element[1];
+    float decoded;
     size_t count;
     if (!constant || constant->scale || !rml_shape_count(&constant->stored.shape, &count) ||
         count != 1)
         return false;
+    if (!rml_coding_is_none(&constant->stored.coding)) {
+        rml_stored_read_all(&constant->stored, &decoded);
+        *number = (double)decoded;
+        return true;
+    }
     rml_stored_copy(&constant->stored, element);
     rml_dtype_convert(constant->stored.dtype, element, RML_F64, number, 1);
     return true;

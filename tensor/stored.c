@@ -3,8 +3,6 @@
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
-#include <string.h>
-
 rml_stored rml_stored_plain(const void *data, rml_dtype dtype, const rml_shape *shape)
 {
     rml_stored stored = {.dtype = dtype, .shape = *shape, .data = data};
@@ -23,16 +21,19 @@ rml_stored rml_stored_f32(const float *data, const rml_shape *shape)
 }
 
 // Takes `count` elements that lie side by side.
-typedef void (*take_fn)(rml_dtype dtype, const void *src, void *dst, size_t count);
+typedef void (*take_fn)(const rml_stored *stored, const void *src, void *dst, size_t count);
 
-static void take_f32(rml_dtype dtype, const void *src, void *dst, size_t count)
+static void take_f32(const rml_stored *stored, const void *src, void *dst, size_t count)
 {
-    rml_dtype_to_f32(dtype, src, dst, count);
+    if (rml_coding_is_none(&stored->coding))
+        rml_dtype_to_f32(stored->dtype, src, dst, count);
+    else
+        rml_coding_to_f32(&stored->coding, stored->dtype, src, dst, count);
 }
 
-static void take_same(rml_dtype dtype, const void *src, void *dst, size_t count)
+static void take_same(const rml_stored *stored, const void *src, void *dst, size_t count)
 {
-    memcpy(dst, src, count * rml_dtype_size(dtype));
+    rml_coding_copy(&stored->coding, stored->dtype, src, dst, count);
 }
 
 // `dst` gets elements of dst_bytes each.
@@ -42,7 +43,7 @@ static void read_slice(const rml_stored *stored, int axis, int64_t first, int64_
     const int rank = stored->shape.rank;
     const size_t element_bytes = rml_dtype_size(stored->dtype);
     if (rank == 0) {
-        take(stored->dtype, stored->data, dst, 1);
+        take(stored, stored->data, dst, 1);
         return;
     }
     int64_t dim[RML_MAX_RANK], index[RML_MAX_RANK] = {0};
@@ -64,7 +65,7 @@ static void read_slice(const rml_stored *stored, int axis, int64_t first, int64_
         int64_t offset = 0;
         for (int i = 0; i < outer; i++)
             offset += index[i] * stored->stride[i];
-        take(stored->dtype, base + (size_t)offset * element_bytes, dst, (size_t)run);
+        take(stored, base + (size_t)offset * element_bytes, dst, (size_t)run);
         dst += (size_t)run * dst_bytes;
         int i = outer - 1;
         while (i >= 0 && ++index[i] == dim[i])

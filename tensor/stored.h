@@ -2,6 +2,7 @@
 #ifndef RML_TENSOR_STORED_H
 #define RML_TENSOR_STORED_H
 
+#include "tensor/coding.h"
 #include "tensor/tensor.h"
 
 // Every element lies inside memory that the owner keeps; strides are in elements and never
@@ -11,6 +12,7 @@ typedef struct rml_stored {
     rml_shape shape;
     int64_t stride[RML_MAX_RANK];
     const uint8_t *data;
+    rml_coding coding; // what reading as f32 takes off
 } rml_stored;
 
 // A view of plain memory.
@@ -24,7 +26,7 @@ void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t 
 // The whole tensor, converted to f32.
 void rml_stored_read_all(const rml_stored *stored, float *dst);
 
-// The whole tensor in C order, in the type it is stored in.
+// The whole tensor in C order, in the type it is stored in; what is coded stays so.
 void rml_stored_copy(const rml_stored *stored, void *dst);
 
 #endif

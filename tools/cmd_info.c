@@ -41,35 +41,54 @@ typedef struct {
     uint64_t numbers, bytes;
 } totals;
 
-static totals add_up(const rml_weights *weights)
+typedef rml_weight_info (*entry_fn)(const rml_weights *weights, size_t index);
+
+static totals add_up(const rml_weights *weights, size_t entries, entry_fn at)
 {
     totals t = {0};
-    for (size_t i = 0; i < rml_weights_count(weights); i++) {
-        rml_weight_info info = rml_weights_at(weights, i);
-        uint64_t count = 1;
-        for (int k = 0; k < info.shape.rank; k++)
-            count *= (uint64_t)info.shape.dim[k];
+    for (size_t i = 0; i < entries; i++) {
+        const rml_weight_info info = at(weights, i);
+        size_t count;
+        if (!count_elements(&info.shape, &count)) // of what the file does not hold as such
+            continue;
         t.numbers += count;
-        t.bytes += count * rml_dtype_size(info.dtype);
+        t.bytes += info.element_bits % 8 ? ((uint64_t)count * info.element_bits + 7) / 8
+                                         : (uint64_t)count * (info.element_bits / 8);
     }
     return t;
 }
 
-static void print_text(const rml_weights *weights, const char *path, const totals *t,
-                       const network *n)
+static void print_entry(const rml_weights *weights, const rml_weight_info *info, bool beside)
 {
-    for (size_t i = 0; i < rml_weights_count(weights); i++) {
-        rml_weight_info info = rml_weights_at(weights, i);
-        printf("%-5s %s ", rml_dtype_name(info.dtype), info.name);
-        print_shape(stdout, &info.shape);
-        printf("\n");
+    printf("%-5s %s ", info->type, info->name);
+    print_shape(stdout, &info->shape);
+    if (info->same_as)
+        printf(", the same as %s", rml_weights_at(weights, info->same_as - 1).name);
+    printf("%s\n", beside ? ", beside the weights" : "");
+}
+
+static void print_text(const rml_weights *weights, const char *path, const network *n)
+{
+    const size_t count = rml_weights_count(weights), more = rml_weights_beside_count(weights);
+    const totals t = add_up(weights, count, rml_weights_at);
+    const totals beside = add_up(weights, more, rml_weights_beside_at);
+    for (size_t i = 0; i < count; i++) {
+        const rml_weight_info info = rml_weights_at(weights, i);
+        print_entry(weights, &info, false);
+    }
+    for (size_t i = 0; i < more; i++) {
+        const rml_weight_info info = rml_weights_beside_at(weights, i);
+        print_entry(weights, &info, true);
     }
     for (size_t i = 0; i < rml_weights_metadata_count(weights); i++) {
         rml_metadata entry = rml_weights_metadata_at(weights, i);
         printf("metadata %s: %s\n", entry.name, entry.text);
     }
-    printf("%s: %s, %zu tensors, %llu numbers, %.1f MB\n", path, rml_weights_format(weights),
-           rml_weights_count(weights), (unsigned long long)t->numbers, (double)t->bytes / 1e6);
+    printf("%s: %s, %zu tensors, %llu numbers, %.1f MB\n", path, rml_weights_format(weights), count,
+           (unsigned long long)t.numbers, (double)t.bytes / 1e6);
+    if (more)
+        printf("beside the weights: %zu tensors, %llu numbers, %.1f MB\n", more,
+               (unsigned long long)beside.numbers, (double)beside.bytes / 1e6);
     if (!n->name) {
         printf("network: none of the built-in ones\n");
         return;
@@ -81,27 +100,42 @@ static void print_text(const rml_weights *weights, const char *path, const total
     print_run_cost(&n->cost);
 }
 
-static void print_json(const rml_weights *weights, const char *path, const totals *t,
-                       const network *n)
+static void json_entries(const rml_weights *weights, size_t entries, entry_fn at)
 {
+    putchar('[');
+    for (size_t i = 0; i < entries; i++) {
+        const rml_weight_info info = at(weights, i);
+        json_field(i ? ",{\"name\":" : "{\"name\":", info.name);
+        json_field(",\"dtype\":", info.type);
+        printf(",\"shape\":");
+        json_shape(&info.shape);
+        if (info.same_as)
+            json_field(",\"same_as\":", rml_weights_at(weights, info.same_as - 1).name);
+        if (info.unreadable)
+            printf(",\"readable\":false");
+        putchar('}');
+    }
+    putchar(']');
+}
+
+static void print_json(const rml_weights *weights, const char *path, const network *n)
+{
+    const size_t count = rml_weights_count(weights);
+    const totals t = add_up(weights, count, rml_weights_at);
     json_field("{\"file\":", path);
     json_field(",\"format\":", rml_weights_format(weights));
-    printf(",\"tensors\":[");
-    for (size_t i = 0; i < rml_weights_count(weights); i++) {
-        rml_weight_info info = rml_weights_at(weights, i);
-        json_field(i ? ",{\"name\":" : "{\"name\":", info.name);
-        printf(",\"dtype\":\"%s\",\"shape\":", rml_dtype_name(info.dtype));
-        json_shape(&info.shape);
-        printf("}");
-    }
-    printf("],\"metadata\":{");
+    printf(",\"tensors\":");
+    json_entries(weights, count, rml_weights_at);
+    printf(",\"beside\":");
+    json_entries(weights, rml_weights_beside_count(weights), rml_weights_beside_at);
+    printf(",\"metadata\":{");
     for (size_t i = 0; i < rml_weights_metadata_count(weights); i++) {
         rml_metadata entry = rml_weights_metadata_at(weights, i);
         json_field(i ? "," : "", entry.name);
         json_field(":", entry.text);
     }
-    printf("},\"numbers\":%llu,\"bytes\":%llu,\"network\":", (unsigned long long)t->numbers,
-           (unsigned long long)t->bytes);
+    printf("},\"numbers\":%llu,\"bytes\":%llu,\"network\":", (unsigned long long)t.numbers,
+           (unsigned long long)t.bytes);
     if (n->name) {
         json_text(n->name);
         printf(",\"parameters\":%llu,\"macs\":%llu,\"planned_bytes\":%zu",
@@ -145,9 +179,8 @@ int cmd_info(int argc, char **argv)
     if (status == RML_OK && strcmp(rml_weights_format(weights), "onnx") == 0) {
         status = info_graph(path, common.json, &err);
     } else if (status == RML_OK) {
-        const totals t = add_up(weights);
         const network n = recognise(weights);
-        (common.json ? print_json : print_text)(weights, path, &t, &n);
+        (common.json ? print_json : print_text)(weights, path, &n);
     }
     rml_weights_close(&weights);
     return exit_code(COMMAND, status, &err, 0);

@@ -69,6 +69,10 @@ void csv_text(const char *text)
 
 static void put_shape(FILE *file, const rml_shape *shape, const char *ends, const char *unknown)
 {
+    if (shape->rank < 0) {
+        fputs(unknown, file);
+        return;
+    }
     putc(ends[0], file);
     for (int i = 0; i < shape->rank; i++) {
         fputs(i ? "," : "", file);

@@ -110,15 +110,24 @@ static const struct {
 };
 #define TYPES (sizeof types / sizeof *types)
 
-static rml_status parse_descr(rml_npy *npy, const char *descr, const char *path, rml_error *err)
+bool rml_npy_type(const char *code, rml_dtype *dtype)
 {
-    for (size_t i = 0; i < TYPES && *descr && strchr("<>=|", *descr); i++)
-        if (strcmp(descr + 1, types[i].descr) == 0) {
-            npy->dtype = types[i].dtype;
-            npy->element_bytes = rml_dtype_size(npy->dtype);
-            npy->swapped = *descr == '>';
-            return RML_OK;
+    for (size_t i = 0; i < TYPES; i++)
+        if (strcmp(code, types[i].descr) == 0) {
+            *dtype = types[i].dtype;
+            return true;
         }
+    return false;
+}
+
+static rml_status parse_descr(rml_npy *npy, const char *path, rml_error *err)
+{
+    const char *descr = npy->descr;
+    if (*descr && strchr("<>=|", *descr) && rml_npy_type(descr + 1, &npy->dtype)) {
+        npy->element_bytes = rml_dtype_size(npy->dtype);
+        npy->swapped = *descr == '>';
+        return RML_OK;
+    }
     return rml_fail(err, RML_ERR_UNSUPPORTED,
                     "%s: elements are %s; f2, f4, f8, integers and booleans can be read", path,
                     descr);
@@ -129,7 +138,6 @@ static rml_status parse_header(rml_npy *npy, const char *text, size_t length, co
 {
     cursor c = {text, text + length};
     bool seen_descr = false, seen_order = false, seen_shape = false;
-    char descr[32] = "";
     bool ok = take(&c, '{');
     while (ok && !take(&c, '}')) {
         char key[32];
@@ -138,11 +146,12 @@ static rml_status parse_header(rml_npy *npy, const char *text, size_t length, co
             break;
         if (strcmp(key, "descr") == 0) {
             skip_space(&c);
+            strcpy(npy->descr, "records");
             if (c.at < c.end && *c.at == '[')
                 return rml_fail(err, RML_ERR_UNSUPPORTED,
                                 "%s: holds records with named fields; a plain array is needed",
                                 path);
-            ok = seen_descr = take_string(&c, descr, sizeof descr);
+            ok = seen_descr = take_string(&c, npy->descr, sizeof npy->descr);
         } else if (strcmp(key, "fortran_order") == 0) {
             npy->fortran = take_word(&c, "True");
             ok = seen_order = npy->fortran || take_word(&c, "False");
@@ -158,7 +167,7 @@ static rml_status parse_header(rml_npy *npy, const char *text, size_t length, co
     }
     if (!ok || !seen_descr || !seen_order || !seen_shape)
         return rml_fail(err, RML_ERR_FORMAT, "%s: the header of this .npy file is damaged", path);
-    return parse_descr(npy, descr, path, err);
+    return parse_descr(npy, path, err);
 }
 
 rml_status rml_npy_parse(rml_npy *npy, const uint8_t *bytes, size_t size, const char *path,

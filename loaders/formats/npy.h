@@ -13,10 +13,14 @@ struct rml_npy {
     rml_shape shape;                // as NumPy shows it, whatever the order in the file
     size_t count;                   // elements
     bool fortran;                   // the first index runs fastest in the file
+    char descr[32];                 // the type as NumPy calls it, read or not
     bool swapped;                   // bytes of an element are in big-endian order
     rml_dtype dtype;
     size_t element_bytes;
 };
+
+// The type that NumPy calls "f4"; false where this library has none such.
+bool rml_npy_type(const char *code, rml_dtype *dtype);
 
 // Reads the header of contents that lie in memory, of a file or an entry of an archive called
 // `what`. Every number in it is checked against the size before use.

@@ -1,12 +1,14 @@
 // Reader of Python pickles, protocols 2 to 5, that builds plain values and calls nothing.
 //
 // A pickle is a program for a small stack machine. Here its opcodes only build a table of values:
-// "call this global with these arguments" becomes an OBJECT value that records both. What a known
+// "call this global with these arguments" becomes an OBJECT value that records both, and the
+// attributes and items that it is given later. What a known
 // global stands for (a tensor, a dictionary) is decided by those who read the values; everything
 // else stays opaque.
 #ifndef RML_LOADERS_FORMATS_PICKLE_H
 #define RML_LOADERS_FORMATS_PICKLE_H
 
+#include "tensor/coding.h"
 #include "tensor/names.h"
 
 #define RML_PICKLE_MAX_BYTES ((size_t)256 << 20) // one pickle, without the tensors' data
@@ -31,24 +33,32 @@ typedef enum rml_pickle_kind {
     RML_PICKLE_DICT, // items are key, value, key, value; dict, OrderedDict, defaultdict, Counter
     RML_PICKLE_SET,
     RML_PICKLE_GLOBAL,  // first: module, second: name
-    RML_PICKLE_OBJECT,  // first: callable, second: arguments
+    RML_PICKLE_OBJECT,  // first: callable, second: arguments, state, items
     RML_PICKLE_STORAGE, // persistent id; first: what identifies it
 } rml_pickle_kind;
 
 // What the reader knows a global to be.
 typedef enum rml_global_kind {
     RML_GLOBAL_UNKNOWN = 0,
-    RML_GLOBAL_DICT,        // a call makes a dictionary
-    RML_GLOBAL_PLAIN,       // known, neither a dictionary nor a tensor
-    RML_GLOBAL_STORAGE,     // type of a storage
-    RML_GLOBAL_DTYPE,       // element type
-    RML_GLOBAL_TENSOR_V1,   // (storage, offset, size, stride)
-    RML_GLOBAL_TENSOR_V2,   // (storage, offset, size, stride, requires_grad, hooks[, metadata])
-    RML_GLOBAL_TENSOR_V3,   // (storage, offset, size, stride, requires_grad, hooks, dtype[,
-                            // metadata])
-    RML_GLOBAL_PARAMETER,   // (tensor, requires_grad, hooks[, state])
-    RML_GLOBAL_SUBCLASS,    // (function, type, arguments, state)
-    RML_GLOBAL_TENSOR_OTHER // a tensor of a kind that is not supported: quantized, sparse, ...
+    RML_GLOBAL_DICT,         // a call makes a dictionary
+    RML_GLOBAL_PLAIN,        // known, neither a dictionary nor a tensor
+    RML_GLOBAL_STORAGE,      // type of a storage
+    RML_GLOBAL_DTYPE,        // element type
+    RML_GLOBAL_PER_TENSOR,   // the quantizer with one scale
+    RML_GLOBAL_TENSOR_V1,    // (storage, offset, size, stride)
+    RML_GLOBAL_TENSOR_V2,    // (storage, offset, size, stride, requires_grad, hooks[, metadata])
+    RML_GLOBAL_TENSOR_V3,    // (storage, offset, size, stride, requires_grad, hooks, dtype[,
+                             // metadata])
+    RML_GLOBAL_QUANTIZED,    // (storage, offset, size, stride, quantizer, requires_grad, hooks)
+    RML_GLOBAL_SPARSE,       // (layout, (indices ..., values, size[, is_coalesced]))
+    RML_GLOBAL_NESTED,       // (buffer, sizes, strides, offsets)
+    RML_GLOBAL_META,         // (dtype, size, stride, requires_grad)
+    RML_GLOBAL_WRAPPER,      // (type, dtype, size, ...)
+    RML_GLOBAL_NUMPY_BACKED, // (array, dtype, device, requires_grad)
+    RML_GLOBAL_PARAMETER,    // (tensor, ...): a tensor with something around it
+    RML_GLOBAL_SUBCLASS,     // (function, type, arguments, state)
+    RML_GLOBAL_ARRAY,        // NumPy's, whose state is (version, shape, dtype, is_fortran, bytes)
+    RML_GLOBAL_BUFFER,       // the same: (bytes, dtype, shape, order)
 } rml_global_kind;
 
 typedef struct rml_global {
@@ -56,7 +66,8 @@ typedef struct rml_global {
     rml_global_kind kind;
     int dtype;         // STORAGE and DTYPE: an rml_dtype, or -1 when this library has no such type
     int element_bytes; // STORAGE and DTYPE
-    const char *label; // for messages: "complex64", "quantized"
+    const char *label; // what it is called: "complex64", "nested"
+    rml_coding_kind coding; // of elements of `dtype`; AFFINE: only with a quantizer
 } rml_global;
 
 // The known global, or NULL.
@@ -66,9 +77,9 @@ const rml_global *rml_global_find(const char *module, size_t module_bytes, const
 typedef uint32_t rml_pickle_ref; // a value's place in the table
 
 typedef struct rml_pickle_value {
-    uint8_t kind;       // rml_pickle_kind
-    bool holds_storage; // it is a storage, or holds one at any depth
-    uint32_t count;     // TEXT, BYTES, LONG: bytes. Containers: items (two for a DICT's pair)
+    uint8_t kind;      // rml_pickle_kind
+    bool holds_tensor; // it is a storage or an array, or holds one at any depth
+    uint32_t count;    // TEXT, BYTES, LONG: bytes. Containers: items (two for a DICT's pair)
     union {
         int64_t integer; // INT, BOOL
         double number;
@@ -78,6 +89,9 @@ typedef struct rml_pickle_value {
         } items;
         struct {
             rml_pickle_ref first, second;
+            // OBJECT: its attributes, as __setstate__ gets them, and what is put into it as into a
+            // dictionary, list or set. 0, which is None, where there is nothing.
+            rml_pickle_ref state, items;
         } pair; // GLOBAL, OBJECT, STORAGE
     } u;
 } rml_pickle_value;

@@ -62,6 +62,12 @@ rml_status rml_pickle_add(rml_pickle *pickle, rml_pickle_value value, rml_pickle
 rml_status rml_pickle_extend(rml_pickle *pickle, rml_pickle_ref container,
                              const rml_pickle_ref *items, size_t count, rml_error *err);
 
+// Adds to an object of an unknown class, which may be a dictionary or a list by inheritance
+// (AttributeDict, EasyDict): `items` hang on it as a container of the kind that came first.
+rml_status rml_pickle_add_to_object(rml_pickle *pickle, rml_pickle_ref object,
+                                    const rml_pickle_ref *items, size_t count, rml_pickle_kind kind,
+                                    rml_error *err);
+
 // Remembers a STORAGE value in the list of all.
 rml_status rml_pickle_add_storage(rml_pickle *pickle, rml_pickle_ref ref, rml_error *err);
 

@@ -156,9 +156,8 @@ static rml_status take_items(rml_pickle_machine *m, size_t count, const char *re
     return RML_OK;
 }
 
-// Adds to the container below the mark. An object of an unknown class may be a dictionary or a list
-// by inheritance (AttributeDict, EasyDict): what is added to it is dropped, and it stays opaque.
-// For everything that is known to be something else this is the type confusion of CVE-2026-24747.
+// Adds to the container below the mark. For everything that is known to be something else this is
+// the type confusion of CVE-2026-24747.
 static rml_status add_items(rml_pickle_machine *m, const rml_pickle_ref *items, size_t count,
                             rml_pickle_kind kind)
 {
@@ -169,11 +168,8 @@ static rml_status add_items(rml_pickle_machine *m, const rml_pickle_ref *items, 
     rml_pickle_value *value = &m->pickle->value[target];
     if (value->kind == kind)
         return rml_pickle_extend(m->pickle, target, items, count, m->err);
-    if (value->kind == RML_PICKLE_OBJECT && !rml_pickle_global(m->pickle, value)) {
-        for (size_t i = 0; i < count; i++)
-            value->holds_storage |= m->pickle->value[items[i]].holds_storage;
-        return RML_OK;
-    }
+    if (value->kind == RML_PICKLE_OBJECT && !rml_pickle_global(m->pickle, value))
+        return rml_pickle_add_to_object(m->pickle, target, items, count, kind, m->err);
     char what[RML_QUOTE_BYTES];
     return rml_fail(m->err, RML_ERR_FORMAT,
                     "damaged or hostile pickle: items are put into %s at byte %zu, which is not %s",
@@ -232,22 +228,25 @@ static rml_status push_call(rml_pickle_machine *m, rml_pickle_ref callable,
     }
     return rml_pickle_push_value(
         m, (rml_pickle_value){.kind = RML_PICKLE_OBJECT,
-                              .holds_storage = called->holds_storage || given->holds_storage,
+                              .holds_tensor = called->holds_tensor || given->holds_tensor ||
+                                              (known && known->kind >= RML_GLOBAL_TENSOR_V1),
                               .u.pair = {callable, arguments}});
 }
 
-// Attributes set on an object (__setstate__) are dropped: an OrderedDict's _metadata, an
-// optimizer's insides. Only whether a storage hangs on them is kept.
+// Attributes set on an object (__setstate__) hang on it; those of a dictionary (an OrderedDict's
+// _metadata) are dropped.
 static rml_status build(rml_pickle_machine *m)
 {
     rml_pickle_ref state = 0, target = 0;
     RML_TRY(rml_pickle_pop(m, &state));
     RML_TRY(rml_pickle_top(m, &target));
     rml_pickle_value *value = &m->pickle->value[target];
-    if (value->kind == RML_PICKLE_OBJECT)
-        value->holds_storage |= m->pickle->value[state].holds_storage;
-    else if (value->kind != RML_PICKLE_DICT)
+    if (value->kind == RML_PICKLE_OBJECT) {
+        value->u.pair.state = state;
+        value->holds_tensor |= m->pickle->value[state].holds_tensor;
+    } else if (value->kind != RML_PICKLE_DICT) {
         return rml_pickle_damaged(m, "attributes are set on a value that has none");
+    }
     return RML_OK;
 }
 
@@ -257,7 +256,7 @@ static rml_status push_storage(rml_pickle_machine *m)
     RML_TRY(rml_pickle_pop(m, &identity));
     RML_TRY(rml_pickle_add(m->pickle,
                            (rml_pickle_value){.kind = RML_PICKLE_STORAGE,
-                                              .holds_storage = true,
+                                              .holds_tensor = true,
                                               .u.pair = {identity, 0}},
                            &ref, m->err));
     RML_TRY(rml_pickle_add_storage(m->pickle, ref, m->err));

@@ -66,7 +66,22 @@ rml_status rml_pickle_extend(rml_pickle *pickle, rml_pickle_ref container,
     memcpy(pickle->item + value->u.items.start + value->count, items, count * sizeof *items);
     value->count += (uint32_t)count;
     for (size_t i = 0; i < count; i++)
-        value->holds_storage |= pickle->value[items[i]].holds_storage;
+        value->holds_tensor |= pickle->value[items[i]].holds_tensor;
+    return RML_OK;
+}
+
+rml_status rml_pickle_add_to_object(rml_pickle *pickle, rml_pickle_ref object,
+                                    const rml_pickle_ref *items, size_t count, rml_pickle_kind kind,
+                                    rml_error *err)
+{
+    rml_pickle_ref held = pickle->value[object].u.pair.items;
+    if (held == RML_PICKLE_REF_NONE) {
+        RML_TRY(rml_pickle_add(pickle, (rml_pickle_value){.kind = (uint8_t)kind}, &held, err));
+        pickle->value[object].u.pair.items = held;
+    }
+    if (pickle->value[held].kind == kind)
+        RML_TRY(rml_pickle_extend(pickle, held, items, count, err));
+    pickle->value[object].holds_tensor |= pickle->value[held].holds_tensor;
     return RML_OK;
 }
 

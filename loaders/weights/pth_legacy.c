@@ -53,15 +53,7 @@ static rml_status read_head(stream *s, rml_error *err)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "legacy torch.save protocol %lld, expected %d",
                         (long long)protocol, LEGACY_PROTOCOL);
     RML_TRY(read_pickle(s, &head, err));
-    value = &head.value[head.root];
-    const rml_pickle_value *little =
-        value->kind == RML_PICKLE_DICT ? rml_pickle_get(&head, value, "little_endian") : NULL;
-    bool is_big = little && little->kind == RML_PICKLE_BOOL && !little->u.integer;
-    rml_pickle_release(&head);
-    if (is_big)
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "saved on a machine of \"big\" byte order, and only \"little\" is "
-                        "supported");
+    rml_pickle_release(&head); // the system it was saved on: elements are little-endian on any
     return RML_OK;
 }
 
@@ -98,6 +90,10 @@ static rml_status size_elements(stream *s, uint64_t *total, rml_error *err)
         if (!rml_storage_id_is(&s->object, s->object.storage[i]))
             continue;
         RML_TRY(rml_storage_id_read(&s->object, s->object.storage[i], &id, err));
+        if (!id.type) // how wide it is and so where the next one begins
+            return rml_fail(err, RML_ERR_UNSUPPORTED,
+                            "checkpoint with a storage of unknown type %s",
+                            rml_pickle_describe(&s->object, id.named, key));
         if (!rml_names_find(&s->names, id.key, id.key_bytes, &index))
             return rml_fail(err, RML_ERR_FORMAT, "damaged checkpoint: storage \"%s\" is missing",
                             rml_quote(key, id.key, id.key_bytes));
@@ -178,7 +174,7 @@ static rml_status read_stream(stream *s, rml_weights *weights, rml_error *err)
     RML_TRY(index_keys(s, err));
     RML_TRY(size_elements(s, &total, err));
     RML_TRY(locate_storages(s, total, err));
-    rml_storage_source source = {find_storage, s};
+    rml_storage_source source = {.find = find_storage, .context = s};
     return rml_state_dict_add(weights, &s->object, &source, err);
 }
 

@@ -56,8 +56,9 @@ static rml_status no_pickle(const archive *a, rml_error *err)
                         "safetensors");
     if (any_ending(zip, "model.json"))
         return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "TorchScript archive of PyTorch 1.0 to 1.2 or exported program, not a "
-                        "state_dict; load it in PyTorch and save its state_dict()");
+                        "TorchScript archive of PyTorch 1.0 to 1.2 or exported program of PyTorch "
+                        "before 2.8, not a state_dict; load it in PyTorch and save its "
+                        "state_dict()");
     if (any_ending(zip, ".pth") || any_ending(zip, ".pt") || any_ending(zip, ".safetensors"))
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "zip archive with a weights file inside; unpack it first");
@@ -95,28 +96,23 @@ static rml_status find_folder(archive *a, const rml_zip_entry **pickle, rml_erro
     return RML_OK;
 }
 
-static rml_status refuse_variants(archive *a, rml_error *err)
+static rml_status read_byte_order(archive *a, bool *swapped, rml_error *err)
 {
-    const rml_zip_entry *constants = in_folder(a, "", "constants.pkl", strlen("constants.pkl"));
-    if (constants)
-        return rml_fail(
-            err, RML_ERR_UNSUPPORTED,
-            "TorchScript archive (a program saved by torch.jit.save), not a state_dict; "
-            "load it in PyTorch and save its state_dict()");
     const rml_zip_entry *order = in_folder(a, "", "byteorder", strlen("byteorder"));
-    if (order) {
-        const uint8_t *data = NULL;
-        size_t bytes = 0;
-        RML_TRY(rml_zip_contents(&a->zip, order, &data, &bytes, err));
-        if (bytes != 6 || memcmp(data, "little", 6) != 0) {
-            char text[RML_QUOTE_BYTES];
-            return rml_fail(err, RML_ERR_UNSUPPORTED,
-                            "saved on a machine of \"%s\" byte order, and only \"little\" is "
-                            "supported",
-                            rml_quote(text, (const char *)data, bytes));
-        }
-    }
-    return RML_OK;
+    const uint8_t *data = NULL;
+    size_t bytes = 0;
+    *swapped = false;
+    if (!order)
+        return RML_OK;
+    RML_TRY(rml_zip_contents(&a->zip, order, &data, &bytes, err));
+    *swapped = bytes == 3 && memcmp(data, "big", 3) == 0;
+    if (*swapped || (bytes == 6 && memcmp(data, "little", 6) == 0))
+        return RML_OK;
+    char text[RML_QUOTE_BYTES];
+    return rml_fail(err, RML_ERR_UNSUPPORTED,
+                    "saved on a machine of \"%s\" byte order, and only \"little\" and \"big\" are "
+                    "supported",
+                    rml_quote(text, (const char *)data, bytes));
 }
 
 static rml_status find_storage(void *context, const char *key, size_t key_bytes,
@@ -138,11 +134,14 @@ static rml_status read_archive(archive *a, rml_weights *weights, rml_error *err)
     const uint8_t *data = NULL;
     size_t bytes = 0;
     RML_TRY(find_folder(a, &entry, err));
-    RML_TRY(refuse_variants(a, err));
+    rml_storage_source source = {.find = find_storage, .context = a};
+    RML_TRY(read_byte_order(a, &source.swapped, err));
+    source.is_script = in_folder(a, "", "constants.pkl", strlen("constants.pkl")) != NULL;
+    if (source.is_script)
+        weights->format = "torchscript";
     RML_TRY(rml_zip_contents(&a->zip, entry, &data, &bytes, err));
     rml_pickle pickle;
     RML_TRY(rml_pickle_read(&pickle, data, bytes, a->zip.allocator, err));
-    rml_storage_source source = {find_storage, a};
     rml_status status = rml_state_dict_add(weights, &pickle, &source, err);
     rml_pickle_release(&pickle);
     return status;
@@ -153,11 +152,17 @@ rml_status rml_read_torch_zip(rml_weights *weights, const uint8_t *data, size_t 
 {
     archive a = {0};
     RML_TRY(rml_zip_open(&a.zip, data, size, rml_weights_allocator(weights), err));
-    const bool is_npz = rml_zip_is_npz(&a.zip);
-    if (is_npz)
+    const rml_zip_entry *config = NULL;
+    rml_status status;
+    if (rml_zip_is_npz(&a.zip)) {
         weights->format = "numpy archive";
-    rml_status status =
-        is_npz ? rml_read_npz(weights, &a.zip, err) : read_archive(&a, weights, err);
+        status = rml_read_npz(weights, &a.zip, err);
+    } else if (rml_zip_is_pt2(&a.zip, &config)) {
+        weights->format = "exported program";
+        status = rml_read_pt2(weights, &a.zip, config, err);
+    } else {
+        status = read_archive(&a, weights, err);
+    }
     rml_free(a.zip.allocator, a.path);
     rml_zip_release(&a.zip);
     return status;

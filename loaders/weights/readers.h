@@ -12,19 +12,26 @@
 #define RML_MAX_REPEATED_ELEMENTS ((size_t)1 << 24)
 
 #define RML_SAFETENSORS_MAX_HEADER_BYTES ((size_t)100 << 20)
-// Dictionaries may share their insides, so that few bytes could stand for endless tensors: entries
+// Containers may share their insides, so that few bytes could stand for endless tensors: entries
 // looked at, and bytes of all names together, are bounded by the bytes of the pickle. Honest
-// checkpoints stay below a tenth of both.
-#define RML_STATE_DICT_BYTES_PER_VISIT 4
+// checkpoints stay far below both.
+#define RML_STATE_DICT_BYTES_PER_VISIT 1
 #define RML_STATE_DICT_NAME_BYTES_PER_BYTE 16
-#define RML_STATE_DICT_MAX_DEPTH 16 // dictionaries inside dictionaries
+#define RML_STATE_DICT_MAX_DEPTH 128  // containers and objects inside one another
+#define RML_STATE_DICT_MAX_CHOICES 16 // of an entry that holds the weights
 
 // ---- the store, for readers -------------------------------------------------------------------
 
-// Adds a tensor whose first element is at `data`, in a storage of which `available_bytes` follow.
-// `stride` NULL means C order. The name is copied. Checks the name, the counts and that every
-// element lies inside the storage; a tensor that a shard index gives to another file is left out
-// silently.
+// Adds a tensor whose first element is at weight->stored.data, in a storage of which
+// `available_bytes` follow. The name is copied, the type (NULL: that of its elements) is not.
+// Checks the name, the counts and that every element lies inside the storage; of an unreadable one
+// only the name. A tensor that a shard index gives to another file is left out silently. `beside`:
+// it is no part of the weights.
+rml_status rml_weights_add(rml_weights *weights, const char *name, size_t name_bytes,
+                           const rml_weight *weight, size_t available_bytes, bool beside,
+                           rml_error *err);
+
+// The same of plain elements. `stride` NULL means C order.
 rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t name_bytes,
                                   rml_dtype dtype, const rml_shape *shape, const int64_t *stride,
                                   const uint8_t *data, size_t available_bytes, rml_error *err);
@@ -79,11 +86,14 @@ typedef struct rml_storage_source {
     rml_status (*find)(void *context, const char *key, size_t key_bytes, const uint8_t **data,
                        size_t *bytes, rml_error *err);
     void *context;
+    bool swapped;   // elements are in big-endian byte order
+    bool is_script; // of TorchScript: attributes of objects are what state_dict() has
 } rml_storage_source;
 
 // A storage as the pickle names it: ('storage', type, key, location, count[, view]).
 typedef struct rml_storage_id {
-    const rml_global *type;
+    const rml_global *type;        // NULL: unknown
+    const rml_pickle_value *named; // how its type is called
     const char *key;
     size_t key_bytes;
     uint64_t elements;                   // of the whole storage
@@ -96,21 +106,33 @@ bool rml_storage_id_is(const rml_pickle *pickle, rml_pickle_ref storage);
 rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
                                rml_storage_id *out, rml_error *err);
 
-// Adds the weights in a checkpoint's object.
+// Adds the tensors in a checkpoint's object.
 //
-// Which part of a checkpoint holds them: while the top is a dictionary that has one of the entries
-// "state_dict", "model_state_dict", "model", "params_ema", "params", "module", "net", "network"
-// with a dictionary of tensors in it, that entry is the top (the first of these names wins, and
-// what lies beside it - optimizer, epoch, arguments - is not looked at). From there on dictionaries
-// in dictionaries are joined with ".", entries that are not tensors are left out, and so are
-// entries whose key is no text and those named like an optimizer's state at the top.
+// Which part of a checkpoint holds the weights: while the top is a dictionary that has one of the
+// entries "state_dict", "model_state_dict", "model", "params_ema", "params", "module", "net",
+// "network" with a dictionary of tensors or a module in it, that entry is the top (the first of
+// these names wins). What lies beside it, and entries of the top that are named like an optimizer's
+// state, is beside the weights.
+//
+// Names are keys joined with ".". Of a module (an object of torch.nn.Module with all its
+// attributes) they are those of its state_dict(). What stands in a list, under a key that is no
+// text or in another object is loose; objects are looked at once. Entries that hold no tensors are
+// left out.
 rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
                               const rml_storage_source *source, rml_error *err);
 
 // Whether all entries are arrays.
 bool rml_zip_is_npz(const rml_zip *zip);
 
-// Adds all arrays under their names without ".npy". Compressed ones are refused, by their names.
+// Adds all arrays under their names without ".npy". Compressed ones are listed beside others and
+// refused where all are.
 rml_status rml_read_npz(rml_weights *weights, const rml_zip *zip, rml_error *err);
+
+// Whether the archive was written by torch.export.save, and its entry that tells of the weights.
+bool rml_zip_is_pt2(const rml_zip *zip, const rml_zip_entry **config);
+
+// Adds the parameters and buffers of an exported program under the names of its state_dict().
+rml_status rml_read_pt2(rml_weights *weights, const rml_zip *zip, const rml_zip_entry *config,
+                        rml_error *err);
 
 #endif

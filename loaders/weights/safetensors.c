@@ -1,11 +1,12 @@
 // safetensors: 8 bytes of header length, a JSON header, then the tensors' bytes without gaps.
 #include "loaders/formats/bytes.h"
 #include "loaders/formats/json.h"
-#include "loaders/weights/readers.h"
+#include "loaders/weights/weights_store.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LENGTH_BYTES 8
@@ -32,20 +33,55 @@ typedef struct entry {
     span span;
 } entry;
 
-// Types are called as in this library, in capitals.
-static bool find_dtype(const char *name, rml_dtype *dtype)
+// Types that are none of this library's, by the names that PyTorch has for them where it has one.
+static const struct foreign {
+    const char *name, *type;
+    uint32_t bits;
+    rml_coding_kind coding; // NONE: cannot be read
+} foreigns[] = {
+    {"F8_E4M3", "float8_e4m3fn", 8, RML_CODING_F8_E4M3FN},
+    {"F8_E5M2", "float8_e5m2", 8, RML_CODING_F8_E5M2},
+    {"F8_E4M3FNUZ", "float8_e4m3fnuz", 8, RML_CODING_F8_E4M3FNUZ},
+    {"F8_E5M2FNUZ", "float8_e5m2fnuz", 8, RML_CODING_F8_E5M2FNUZ},
+    {"F8_E8M0", "float8_e8m0fnu", 8, RML_CODING_F8_E8M0FNU},
+    {"C64", "complex64", 64, RML_CODING_NONE},
+    {"C128", "complex128", 128, RML_CODING_NONE},
+    {"F6_E2M3", "float6_e2m3fn", 6, RML_CODING_NONE},
+    {"F6_E3M2", "float6_e3m2fn", 6, RML_CODING_NONE},
+    {"F4", "float4_e2m1fn", 4, RML_CODING_NONE},
+};
+
+// Types are called as in this library, in capitals. One that nobody knows is listed under its name,
+// with as many bytes as the header gives it.
+static rml_status find_type(table *t, const entry *e, rml_weight *weight, rml_error *err)
 {
-    for (*dtype = RML_F32; *dtype <= RML_U64; (*dtype)++) {
-        const char *own = rml_dtype_name(*dtype), *at = name;
+    char clean[sizeof e->dtype_name];
+    for (rml_dtype dtype = RML_F32; dtype <= RML_U64; dtype++) {
+        const char *own = rml_dtype_name(dtype), *at = e->dtype_name;
         while (*own && toupper((unsigned char)*own) == *at)
             own++, at++;
-        if (!*own && !*at)
-            return true;
+        if (!*own && !*at) {
+            weight->stored.dtype = dtype;
+            weight->element_bits = (uint32_t)rml_dtype_size(dtype) * 8;
+            return RML_OK;
+        }
     }
-    return false;
+    weight->stored.dtype = RML_U8;
+    for (size_t i = 0; i < sizeof foreigns / sizeof *foreigns; i++)
+        if (strcmp(foreigns[i].name, e->dtype_name) == 0) {
+            weight->type = foreigns[i].type;
+            weight->element_bits = foreigns[i].bits;
+            weight->stored.coding.kind = foreigns[i].coding;
+            weight->unreadable = foreigns[i].coding == RML_CODING_NONE;
+            return RML_OK;
+        }
+    rml_text_clean(clean, sizeof clean, e->dtype_name, strlen(e->dtype_name));
+    weight->type = rml_arena_text(&t->weights->arena, clean);
+    weight->unreadable = true;
+    return weight->type ? RML_OK : rml_fail_nomem(err, sizeof clean, "the type of a weight");
 }
 
-// An array of whole numbers from 0 up, of at most `room`; `numbers` may be an int64_t dim.
+// An array of whole numbers from 0 up, of which `room` are kept; *count says how many there are.
 static rml_status read_numbers(rml_json *json, const char *name, int room, int64_t *numbers,
                                int *count, rml_error *err)
 {
@@ -61,10 +97,8 @@ static rml_status read_numbers(rml_json *json, const char *name, int room, int64
                             "damaged header: \"%s\" has a size or offset that is no whole number "
                             "from 0 up",
                             rml_quote(quoted, name, strlen(name)));
-        if (*count == room)
-            return rml_fail(err, RML_ERR_LIMIT, "\"%s\" has more than %d sizes or offsets",
-                            rml_quote(quoted, name, strlen(name)), room);
-        numbers[*count] = token.integer;
+        if (*count < room)
+            numbers[*count] = token.integer;
     }
 }
 
@@ -99,21 +133,36 @@ static rml_status read_entry(rml_json *json, entry *e, rml_error *err)
     }
 }
 
+// One of more dimensions than shapes have is listed as "rank9:f32".
+static rml_status set_deep(table *t, const entry *e, rml_weight *weight, rml_error *err)
+{
+    char type[64];
+    snprintf(type, sizeof type, "rank%d:%s", e->shape.rank,
+             weight->type ? weight->type : rml_dtype_name(weight->stored.dtype));
+    weight->type = rml_arena_text(&t->weights->arena, type);
+    weight->unreadable = true;
+    return weight->type ? RML_OK : rml_fail_nomem(err, sizeof type, "the type of a weight");
+}
+
 static rml_status add_entry(table *t, const entry *e, rml_error *err)
 {
-    char name[RML_QUOTE_BYTES], type[RML_QUOTE_BYTES];
+    char name[RML_QUOTE_BYTES];
     rml_quote(name, e->name, e->name_bytes);
     if (!e->has_dtype || !e->has_shape || !e->has_span)
         return rml_fail(err, RML_ERR_FORMAT,
                         "damaged header: \"%s\" lacks its dtype, shape or data_offsets", name);
-    rml_dtype dtype;
-    if (!find_dtype(e->dtype_name, &dtype))
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "\"%s\" has elements of type %s, which is not supported", name,
-                        rml_quote(type, e->dtype_name, strlen(e->dtype_name)));
-    size_t count, bytes;
-    if (!rml_shape_count(&e->shape, &count) || !rml_size_mul(count, rml_dtype_size(dtype), &bytes))
+    const rml_shape none = {.rank = RML_RANK_UNKNOWN};
+    const bool is_deep = e->shape.rank > RML_MAX_RANK;
+    rml_weight weight = {.stored = rml_stored_plain(NULL, RML_U8, is_deep ? &none : &e->shape)};
+    RML_TRY(find_type(t, e, &weight, err));
+    size_t count, bits, bytes = (size_t)(e->span.end - e->span.begin);
+    if (is_deep)
+        RML_TRY(set_deep(t, e, &weight, err));
+    else if (!rml_shape_count(&e->shape, &count) ||
+             !rml_size_mul(count, weight.element_bits ? weight.element_bits : 1, &bits))
         return rml_fail(err, RML_ERR_LIMIT, "\"%s\" is too large to address", name);
+    else if (weight.element_bits)
+        bytes = bits / 8 + (bits % 8 != 0);
     if (e->span.begin > e->span.end || e->span.end - e->span.begin != bytes)
         return rml_fail(err, RML_ERR_FORMAT,
                         "damaged header: \"%s\" needs %zu bytes and has the offsets %llu to %llu",
@@ -124,8 +173,8 @@ static rml_status add_entry(table *t, const entry *e, rml_error *err)
     t->span[t->span_count++] = e->span;
     if (e->span.end > t->data_bytes) // told at the end, when the whole length is known
         return RML_OK;
-    return rml_weights_add_mapped(t->weights, e->name, e->name_bytes, dtype, &e->shape, NULL,
-                                  t->data + e->span.begin, bytes, err);
+    weight.stored.data = t->data + e->span.begin;
+    return rml_weights_add(t->weights, e->name, e->name_bytes, &weight, bytes, false, err);
 }
 
 // Texts by name. What else stands there is passed over: it harms nobody. `scratch` keeps a name

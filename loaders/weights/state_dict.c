@@ -1,256 +1,78 @@
-#include "loaders/weights/readers.h"
+// Walks through a checkpoint's object and adds the tensors in it.
+#include "loaders/weights/torch.h"
+
+#include "loaders/weights/weights_store.h"
 #include "tensor/size.h"
-#include "tensor/tensor.h"
 
 #include <stdio.h>
 #include <string.h>
 
+enum { OPEN = 1, SEEN = 2 };
+
 typedef struct walk {
-    rml_weights *weights;
-    const rml_pickle *pickle;
-    const rml_storage_source *source;
-    rml_error *err;
-    size_t visits, added;
-    size_t name_bytes;             // of all names so far
-    size_t name_length;            // of the entry being looked at; its name may hold anything
-    char name[RML_MAX_NAME_BYTES]; // of the entry being looked at
+    rml_torch torch;
+    const rml_pickle *pickle; // of `torch`
+    uint8_t *mark;            // of each value: OPEN while its insides are looked at, SEEN objects
+    rml_pickle_ref top;       // holds the weights
+    int depth;
 } walk;
 
-// A tensor's parts after all wrappers are off.
-typedef struct tensor_parts {
-    const rml_global *rebuild;
-    rml_pickle_ref storage;
-    int64_t offset;
-    rml_shape shape;
-    int64_t stride[RML_MAX_RANK];
-    const rml_global *dtype; // NULL: the storage's
-} tensor_parts;
-
-static const rml_pickle_value *value_at(const walk *w, rml_pickle_ref ref)
+static rml_status set_index_name(walk *w, size_t at, size_t index)
 {
-    return &w->pickle->value[ref];
+    char text[32];
+    return rml_torch_set_name(&w->torch, at, text,
+                              (size_t)snprintf(text, sizeof text, "%zu", index));
 }
 
-static const rml_pickle_value *item_at(const walk *w, const rml_pickle_value *container, size_t i)
+// ---- modules ----------------------------------------------------------------------------------
+
+static rml_status add_value(walk *w, rml_pickle_ref ref);
+
+// Counts `visits` entries as looked at.
+static rml_status look(walk *w, size_t visits)
 {
-    return value_at(w, rml_pickle_item(w->pickle, container, i));
+    rml_torch *t = &w->torch;
+    t->visits += visits;
+    if (t->visits <= w->pickle->used_bytes / RML_STATE_DICT_BYTES_PER_VISIT)
+        return RML_OK;
+    return rml_fail(t->err, RML_ERR_LIMIT,
+                    "damaged or hostile checkpoint: more than %zu entries in %zu bytes",
+                    t->visits - visits, w->pickle->used_bytes);
 }
 
-static const char *quoted_name(const walk *w, char *out)
+static bool holds_tensor(const walk *w, rml_pickle_ref ref)
 {
-    return rml_quote(out, w->name, w->name_length);
+    return rml_torch_value(&w->torch, ref)->holds_tensor;
 }
 
-static rml_status bad_tensor(const walk *w, const char *what)
+// Entries of one of a module's dictionaries, but for those of which `without` has the key.
+static rml_status add_members(walk *w, const rml_pickle_value *dict,
+                              const rml_pickle_value *without, size_t at)
 {
-    char name[RML_QUOTE_BYTES];
-    return rml_fail(w->err, RML_ERR_FORMAT, "damaged checkpoint: tensor \"%s\" %s",
-                    quoted_name(w, name), what);
-}
-
-// ---- storages ---------------------------------------------------------------------------------
-
-static bool as_size(const rml_pickle_value *value, uint64_t *out)
-{
-    if (value->kind != RML_PICKLE_INT || value->u.integer < 0)
-        return false;
-    *out = (uint64_t)value->u.integer;
-    return true;
-}
-
-bool rml_storage_id_is(const rml_pickle *pickle, rml_pickle_ref storage)
-{
-    const rml_pickle_value *id = &pickle->value[pickle->value[storage].u.pair.first];
-    return id->kind == RML_PICKLE_TUPLE && id->count > 0 &&
-           rml_pickle_text_is(&pickle->value[rml_pickle_item(pickle, id, 0)], "storage");
-}
-
-rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
-                               rml_storage_id *out, rml_error *err)
-{
-    const rml_pickle_value *id = &pickle->value[pickle->value[storage].u.pair.first];
-    const rml_pickle_value *part[6] = {NULL};
-    if (!rml_storage_id_is(pickle, storage) || (id->count != 5 && id->count != 6))
-        return rml_fail(err, RML_ERR_FORMAT,
-                        "damaged checkpoint: a storage is not named by a tuple "
-                        "of 5 or 6");
-    for (size_t i = 0; i < id->count; i++)
-        part[i] = &pickle->value[rml_pickle_item(pickle, id, i)];
-    *out = (rml_storage_id){.type = rml_pickle_global(pickle, part[1])};
-    if (part[1]->kind != RML_PICKLE_GLOBAL || !out->type || out->type->kind != RML_GLOBAL_STORAGE) {
-        char what[RML_QUOTE_BYTES];
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "checkpoint with a storage of unknown type %s",
-                        rml_pickle_describe(pickle, part[1], what));
-    }
-    if (part[2]->kind != RML_PICKLE_TEXT || !as_size(part[4], &out->elements))
-        return rml_fail(err, RML_ERR_FORMAT, "damaged checkpoint: a storage has no key or no size");
-    out->key = part[2]->u.text;
-    out->key_bytes = part[2]->count;
-    out->view_elements = out->elements;
-    if (part[5] && part[5]->kind != RML_PICKLE_NONE) { // (key, offset, elements), files before 0.4
-        const rml_pickle_value *view = part[5];
-        if (view->kind != RML_PICKLE_TUPLE || view->count != 3 ||
-            !as_size(&pickle->value[rml_pickle_item(pickle, view, 1)], &out->view_offset) ||
-            !as_size(&pickle->value[rml_pickle_item(pickle, view, 2)], &out->view_elements) ||
-            !rml_range_inside(out->view_offset, out->view_elements, out->elements))
-            return rml_fail(err, RML_ERR_FORMAT,
-                            "damaged checkpoint: a storage's view leaves the storage");
+    for (size_t i = 0; dict && i < dict->count; i += 2) {
+        const rml_pickle_value *key = rml_torch_item(&w->torch, dict, i);
+        const rml_pickle_ref value = rml_pickle_item(w->pickle, dict, i + 1);
+        RML_TRY(look(w, without ? 1 + without->count : 1));
+        if (key->kind != RML_PICKLE_TEXT || !holds_tensor(w, value) ||
+            (without && rml_torch_has_text(w->pickle, without, key)))
+            continue;
+        RML_TRY(rml_torch_set_name(&w->torch, at, key->u.text, key->count));
+        RML_TRY(add_value(w, value));
     }
     return RML_OK;
 }
 
-// ---- tensors ----------------------------------------------------------------------------------
-
-static rml_status read_dims(const walk *w, const rml_pickle_value *tuple, int64_t *dim, int *rank)
+// In the order of state_dict().
+static rml_status add_module(walk *w, const rml_pickle_value *module, size_t at)
 {
-    if (tuple->kind == RML_PICKLE_OBJECT) { // torch.Size((2, 3))
-        const rml_pickle_value *arguments = value_at(w, tuple->u.pair.second);
-        if (arguments->count == 1)
-            tuple = item_at(w, arguments, 0);
-    }
-    if (tuple->kind != RML_PICKLE_TUPLE && tuple->kind != RML_PICKLE_LIST)
-        return bad_tensor(w, "has no sizes");
-    if (tuple->count > RML_MAX_RANK) {
-        char name[RML_QUOTE_BYTES];
-        return rml_fail(w->err, RML_ERR_LIMIT, "tensor \"%s\" has %u dimensions, the limit is %d",
-                        quoted_name(w, name), tuple->count, RML_MAX_RANK);
-    }
-    *rank = (int)tuple->count;
-    for (int i = 0; i < *rank; i++) {
-        uint64_t size;
-        if (!as_size(item_at(w, tuple, (size_t)i), &size))
-            return bad_tensor(w, "has a size or stride that is no whole number from 0 up");
-        dim[i] = (int64_t)size;
-    }
-    return RML_OK;
+    const rml_pickle_value *passing = rml_torch_set_items(
+        w->pickle, rml_pickle_get(w->pickle, module, "_non_persistent_buffers_set"));
+    RML_TRY(add_members(w, rml_torch_dict(w->pickle, module, "_parameters"), NULL, at));
+    RML_TRY(add_members(w, rml_torch_dict(w->pickle, module, "_buffers"), passing, at));
+    return add_members(w, rml_torch_dict(w->pickle, module, "_modules"), NULL, at);
 }
 
-static const rml_pickle_value *call_arguments(const walk *w, const rml_pickle_value *object)
-{
-    return value_at(w, object->u.pair.second);
-}
-
-// Takes Parameter and subclass wrappers off until a plain tensor is left.
-static rml_status unwrap(const walk *w, const rml_pickle_value *object,
-                         const rml_pickle_value **arguments, const rml_global **rebuild)
-{
-    *arguments = call_arguments(w, object);
-    *rebuild = rml_pickle_global(w->pickle, object);
-    for (int depth = 0; depth < RML_STATE_DICT_MAX_DEPTH; depth++) {
-        if (!*rebuild)
-            break;
-        if ((*rebuild)->kind == RML_GLOBAL_PARAMETER) {
-            if ((*arguments)->count < 1)
-                break;
-            object = item_at(w, *arguments, 0);
-            if (object->kind != RML_PICKLE_OBJECT)
-                break;
-            *arguments = call_arguments(w, object);
-            *rebuild = rml_pickle_global(w->pickle, object);
-        } else if ((*rebuild)->kind == RML_GLOBAL_SUBCLASS) {
-            if ((*arguments)->count < 3)
-                break;
-            *rebuild = rml_pickle_global(w->pickle, item_at(w, *arguments, 0));
-            *arguments = item_at(w, *arguments, 2);
-            if ((*arguments)->kind != RML_PICKLE_TUPLE)
-                break;
-        } else {
-            return RML_OK;
-        }
-    }
-    return bad_tensor(w, "is wrapped in something unknown");
-}
-
-static rml_status read_parts(const walk *w, const rml_pickle_value *object, tensor_parts *out)
-{
-    const rml_pickle_value *arguments = NULL;
-    *out = (tensor_parts){0};
-    RML_TRY(unwrap(w, object, &arguments, &out->rebuild));
-    char name[RML_QUOTE_BYTES];
-    size_t least = 0;
-    switch (out->rebuild->kind) {
-    case RML_GLOBAL_TENSOR_V1:
-        least = 4;
-        break;
-    case RML_GLOBAL_TENSOR_V2:
-        least = 6;
-        break;
-    case RML_GLOBAL_TENSOR_V3:
-        least = 7;
-        break;
-    default:
-        return rml_fail(w->err, RML_ERR_UNSUPPORTED, "\"%s\" is a %s, which is not supported",
-                        quoted_name(w, name), out->rebuild->label);
-    }
-    if (arguments->kind != RML_PICKLE_TUPLE || arguments->count < least)
-        return bad_tensor(w, "lacks a part");
-    out->storage = rml_pickle_item(w->pickle, arguments, 0);
-    uint64_t offset;
-    if (value_at(w, out->storage)->kind != RML_PICKLE_STORAGE ||
-        !as_size(item_at(w, arguments, 1), &offset))
-        return bad_tensor(w, "has no storage or no offset");
-    out->offset = (int64_t)offset;
-    int stride_rank = 0;
-    RML_TRY(read_dims(w, item_at(w, arguments, 2), out->shape.dim, &out->shape.rank));
-    RML_TRY(read_dims(w, item_at(w, arguments, 3), out->stride, &stride_rank));
-    if (stride_rank != out->shape.rank)
-        return bad_tensor(w, "has not as many strides as sizes");
-    if (out->rebuild->kind == RML_GLOBAL_TENSOR_V3) {
-        const rml_pickle_value *dtype = item_at(w, arguments, 6);
-        out->dtype = dtype->kind == RML_PICKLE_GLOBAL ? rml_pickle_global(w->pickle, dtype) : NULL;
-        if (!out->dtype || out->dtype->kind != RML_GLOBAL_DTYPE)
-            return bad_tensor(w, "has an unknown element type");
-    }
-    return RML_OK;
-}
-
-static rml_status add_tensor(walk *w, const rml_pickle_value *object)
-{
-    tensor_parts parts;
-    rml_storage_id id;
-    char name[RML_QUOTE_BYTES];
-    RML_TRY(read_parts(w, object, &parts));
-    RML_TRY(rml_storage_id_read(w->pickle, parts.storage, &id, w->err));
-    const rml_global *type = parts.dtype ? parts.dtype : id.type;
-    if (type->dtype < 0)
-        return rml_fail(w->err, RML_ERR_UNSUPPORTED,
-                        "\"%s\" has elements of type %s, which is not supported",
-                        quoted_name(w, name), type->label);
-    const uint8_t *data = NULL;
-    size_t bytes = 0;
-    RML_TRY(w->source->find(w->source->context, id.key, id.key_bytes, &data, &bytes, w->err));
-    // Exactly as many elements as announced: a mismatch is how CVE-2026-24747 corrupts memory.
-    size_t element_bytes = (size_t)id.type->element_bytes;
-    if (bytes / element_bytes != id.elements) {
-        char key[RML_QUOTE_BYTES];
-        return rml_fail(w->err, RML_ERR_FORMAT,
-                        "damaged checkpoint: storage \"%s\" of \"%s\" is announced with %llu "
-                        "elements of %zu bytes, and the file holds %zu bytes",
-                        rml_quote(key, id.key, id.key_bytes), quoted_name(w, name),
-                        (unsigned long long)id.elements, element_bytes, bytes);
-    }
-    size_t from = (size_t)id.view_offset * element_bytes; // inside `bytes`, see above
-    size_t room = (size_t)id.view_elements * element_bytes;
-    size_t skip = 0, count;
-    if ((uint64_t)parts.offset <= room / (size_t)type->element_bytes)
-        skip = (size_t)parts.offset * (size_t)type->element_bytes;
-    else if (!rml_shape_count(&parts.shape, &count) || count > 0) // an empty one may point anywhere
-        return bad_tensor(w, "starts past the end of its storage");
-    RML_TRY(rml_weights_add_mapped(w->weights, w->name, w->name_length, (rml_dtype)type->dtype,
-                                   &parts.shape, parts.stride, data + from + skip, room - skip,
-                                   w->err));
-    w->added++;
-    return RML_OK;
-}
-
-static bool is_tensor(const rml_pickle *pickle, const rml_pickle_value *value)
-{
-    const rml_global *known =
-        value->kind == RML_PICKLE_OBJECT ? rml_pickle_global(pickle, value) : NULL;
-    return known && known->kind >= RML_GLOBAL_TENSOR_V1;
-}
-
-// ---- dictionaries -----------------------------------------------------------------------------
+// ---- containers and other objects -------------------------------------------------------------
 
 static bool is_training_state(const rml_pickle_value *key)
 {
@@ -272,72 +94,178 @@ static bool is_training_state(const rml_pickle_value *key)
     return false;
 }
 
-static rml_status add_dict(walk *w, const rml_pickle_value *dict, size_t name_bytes, int depth);
-
-static rml_status add_entry(walk *w, const rml_pickle_value *value, size_t name_bytes, int depth)
+static rml_status add_dict(walk *w, rml_pickle_ref ref, size_t at)
 {
-    char name[RML_QUOTE_BYTES], what[RML_QUOTE_BYTES];
-    if (is_tensor(w->pickle, value))
-        return add_tensor(w, value);
-    if (value->kind == RML_PICKLE_DICT && value->holds_storage)
-        return add_dict(w, value, name_bytes, depth + 1);
-    if (value->kind == RML_PICKLE_OBJECT && value->holds_storage)
-        return rml_fail(w->err, RML_ERR_UNSUPPORTED,
-                        "\"%s\" is an object of %s with tensors inside, not a tensor; save a "
-                        "state_dict instead",
-                        quoted_name(w, name), rml_pickle_describe(w->pickle, value, what));
+    const rml_pickle_value *dict = rml_torch_value(&w->torch, ref);
+    const bool was_loose = w->torch.loose;
+    for (size_t i = 0; i < dict->count; i += 2) {
+        const rml_pickle_value *key = rml_torch_item(&w->torch, dict, i);
+        const rml_pickle_ref value = rml_pickle_item(w->pickle, dict, i + 1);
+        RML_TRY(look(w, 1));
+        if (!holds_tensor(w, value) || (ref == w->top && is_training_state(key) != w->torch.beside))
+            continue;
+        w->torch.loose = was_loose || key->kind != RML_PICKLE_TEXT;
+        RML_TRY(rml_torch_set_key(&w->torch, at, key));
+        RML_TRY(add_value(w, value));
+    }
+    w->torch.loose = was_loose;
     return RML_OK;
 }
 
-static rml_status add_dict(walk *w, const rml_pickle_value *dict, size_t name_bytes, int depth)
+static rml_status add_items(walk *w, const rml_pickle_value *list, size_t at)
 {
-    char name[RML_QUOTE_BYTES];
-    if (depth > RML_STATE_DICT_MAX_DEPTH)
-        return rml_fail(w->err, RML_ERR_LIMIT, "checkpoint nested deeper than %d at \"%s\"",
-                        RML_STATE_DICT_MAX_DEPTH, quoted_name(w, name));
-    for (size_t i = 0; i < dict->count; i += 2) {
-        const rml_pickle_value *key = item_at(w, dict, i);
-        if (++w->visits > w->pickle->used_bytes / RML_STATE_DICT_BYTES_PER_VISIT)
-            return rml_fail(w->err, RML_ERR_LIMIT,
-                            "damaged or hostile checkpoint: more than %zu entries in %zu bytes",
-                            w->visits - 1, w->pickle->used_bytes);
-        if (key->kind != RML_PICKLE_TEXT || (depth == 0 && is_training_state(key)))
+    for (size_t i = 0; i < list->count; i++) {
+        const rml_pickle_ref value = rml_pickle_item(w->pickle, list, i);
+        RML_TRY(look(w, 1));
+        if (!holds_tensor(w, value))
             continue;
-        size_t at = name_bytes;
-        size_t dot = at > 0 ? 1 : 0;
-        if (key->count + dot + 1 > sizeof w->name - at)
-            return rml_fail(w->err, RML_ERR_LIMIT,
-                            "checkpoint with a name of %zu bytes, the limit is %d",
-                            at + dot + key->count, RML_MAX_NAME_BYTES - 1);
-        if (dot)
-            w->name[at++] = '.';
-        memcpy(w->name + at, key->u.text, key->count);
-        at += key->count;
-        w->name[at] = 0;
-        w->name_bytes += at;
-        if (w->name_bytes / RML_STATE_DICT_NAME_BYTES_PER_BYTE > w->pickle->used_bytes)
-            return rml_fail(w->err, RML_ERR_LIMIT,
-                            "damaged or hostile checkpoint: names of %zu bytes in %zu bytes",
-                            w->name_bytes, w->pickle->used_bytes);
-        w->name_length = at;
-        RML_TRY(add_entry(w, item_at(w, dict, i + 1), at, depth));
+        RML_TRY(set_index_name(w, at, i));
+        RML_TRY(add_value(w, value));
     }
     return RML_OK;
 }
 
+static rml_status add_inside(walk *w, rml_pickle_ref ref, size_t at)
+{
+    const rml_pickle_value *value = rml_torch_value(&w->torch, ref);
+    if (!value->holds_tensor)
+        return RML_OK;
+    if (value->kind == RML_PICKLE_DICT)
+        return add_dict(w, ref, at);
+    if (value->kind == RML_PICKLE_LIST || value->kind == RML_PICKLE_TUPLE ||
+        value->kind == RML_PICKLE_SET)
+        return add_items(w, value, at);
+    return RML_OK;
+}
+
+// (attributes, slots), either of which may be None.
+static bool is_pair_of_attributes(const walk *w, const rml_pickle_value *state)
+{
+    bool good = state->kind == RML_PICKLE_TUPLE && state->count == 2;
+    for (size_t i = 0; i < 2 && good; i++) {
+        const rml_pickle_value *part = rml_torch_item(&w->torch, state, i);
+        good = part->kind == RML_PICKLE_NONE || part->kind == RML_PICKLE_DICT;
+    }
+    return good;
+}
+
+// What is put into an object as into a dictionary has the names that it would have in one;
+// attributes and what it is made of are loose.
+static rml_status add_object(walk *w, rml_pickle_ref ref, size_t at)
+{
+    const rml_pickle_value *object = rml_torch_value(&w->torch, ref);
+    const rml_pickle_value *attributes = rml_torch_attributes(w->pickle, object);
+    const rml_pickle_ref state = object->u.pair.state;
+    const bool was_loose = w->torch.loose;
+    if (w->mark[ref] & SEEN)
+        return RML_OK;
+    RML_TRY(look(w, attributes ? attributes->count : 0)); // they may be shared
+    if (rml_torch_is_module(w->pickle, attributes))
+        return add_module(w, attributes, at);
+    w->mark[ref] |= SEEN;
+    w->torch.loose |= rml_torch_value(&w->torch, object->u.pair.items)->kind != RML_PICKLE_DICT;
+    RML_TRY(add_inside(w, object->u.pair.items, at));
+    w->torch.loose = was_loose || !w->torch.source->is_script;
+    const rml_pickle_value *both = rml_torch_value(&w->torch, state);
+    if (is_pair_of_attributes(w, both)) {
+        RML_TRY(add_inside(w, rml_pickle_item(w->pickle, both, 0), at));
+        RML_TRY(add_inside(w, rml_pickle_item(w->pickle, both, 1), at));
+    } else {
+        RML_TRY(add_inside(w, state, at));
+    }
+    w->torch.loose = true;
+    return add_inside(w, object->u.pair.second, at);
+}
+
+static rml_status add_container(walk *w, rml_pickle_ref ref)
+{
+    const size_t at = w->torch.name_length;
+    const rml_pickle_value *value = rml_torch_value(&w->torch, ref);
+    if (value->kind == RML_PICKLE_OBJECT)
+        return add_object(w, ref, at);
+    w->torch.loose |= value->kind != RML_PICKLE_DICT;
+    return add_inside(w, ref, at);
+}
+
+// Lists what could not be read of what lies beside the weights, where nobody needs it.
+static rml_status add_unknown(walk *w, const char *type)
+{
+    rml_weight unknown = {.unreadable = true, .stored.shape.rank = RML_RANK_UNKNOWN};
+    return rml_torch_add(&w->torch, &unknown, NULL, type, 0);
+}
+
+static rml_status add_leaf(walk *w, const rml_pickle_value *value)
+{
+    const rml_status status = rml_torch_is_array(w->pickle, value)
+                                  ? rml_torch_add_array(&w->torch, value)
+                                  : rml_torch_add_tensor(&w->torch, value);
+    if (status == RML_OK || status == RML_ERR_NOMEM || !w->torch.beside)
+        return status;
+    return add_unknown(w, "damaged");
+}
+
+static rml_status add_value(walk *w, rml_pickle_ref ref)
+{
+    const rml_pickle_value *value = rml_torch_value(&w->torch, ref);
+    const bool was_loose = w->torch.loose;
+    if (!value->holds_tensor || w->mark[ref] & OPEN ||
+        (w->torch.beside && ref == w->top && value->kind != RML_PICKLE_DICT))
+        return RML_OK;
+    if (rml_torch_is_tensor(w->pickle, value) || rml_torch_is_array(w->pickle, value))
+        return add_leaf(w, value);
+    if (w->depth == RML_STATE_DICT_MAX_DEPTH)
+        return add_unknown(w, "nested_deeper");
+    w->mark[ref] |= OPEN;
+    w->depth++;
+    const rml_status status = add_container(w, ref);
+    w->depth--;
+    w->mark[ref] &= (uint8_t)~OPEN;
+    w->torch.loose = was_loose;
+    return status;
+}
+
+// ---- the whole --------------------------------------------------------------------------------
+
+// The dictionary that a value is, or is by inheritance; the value itself otherwise.
+static rml_pickle_ref as_dict(const rml_pickle *pickle, rml_pickle_ref ref)
+{
+    const rml_pickle_value *value = &pickle->value[ref];
+    const bool is_dict = value->kind == RML_PICKLE_OBJECT &&
+                         pickle->value[value->u.pair.items].kind == RML_PICKLE_DICT;
+    return is_dict ? value->u.pair.items : ref;
+}
+
+// The place of a text key's value in a dictionary; 0 when absent.
+static rml_pickle_ref find_key(const rml_pickle *pickle, const rml_pickle_value *dict,
+                               const char *key)
+{
+    for (size_t i = dict->count; dict->kind == RML_PICKLE_DICT && i >= 2; i -= 2)
+        if (rml_pickle_text_is(&pickle->value[rml_pickle_item(pickle, dict, i - 2)], key))
+            return rml_pickle_item(pickle, dict, i - 1);
+    return 0;
+}
+
+static bool is_module(const rml_pickle *pickle, const rml_pickle_value *value)
+{
+    return value->kind == RML_PICKLE_OBJECT &&
+           rml_torch_is_module(pickle, rml_torch_attributes(pickle, value));
+}
+
 // The container described at rml_state_dict_add.
-static const rml_pickle_value *choose_top(const rml_pickle *pickle)
+static rml_pickle_ref choose_top(const rml_pickle *pickle)
 {
     static const char *const containers[] = {"state_dict", "model_state_dict", "model",
                                              "params_ema", "params",           "module",
                                              "net",        "network"};
-    const rml_pickle_value *top = &pickle->value[pickle->root];
-    for (int depth = 0; depth < RML_STATE_DICT_MAX_DEPTH; depth++) {
-        const rml_pickle_value *inner = NULL;
+    rml_pickle_ref top = as_dict(pickle, pickle->root);
+    for (int depth = 0; depth < RML_STATE_DICT_MAX_CHOICES; depth++) {
+        rml_pickle_ref inner = 0;
         for (size_t i = 0; i < sizeof containers / sizeof *containers && !inner; i++) {
-            const rml_pickle_value *entry = rml_pickle_get(pickle, top, containers[i]);
-            if (entry && entry->kind == RML_PICKLE_DICT && entry->holds_storage)
-                inner = entry;
+            inner = as_dict(pickle, find_key(pickle, &pickle->value[top], containers[i]));
+            const rml_pickle_value *entry = &pickle->value[inner];
+            if (!entry->holds_tensor ||
+                (entry->kind != RML_PICKLE_DICT && !is_module(pickle, entry)))
+                inner = 0;
         }
         if (!inner)
             break;
@@ -347,43 +275,64 @@ static const rml_pickle_value *choose_top(const rml_pickle *pickle)
 }
 
 // "epoch, arch, args" for the message about a checkpoint without weights.
-static void list_keys(const rml_pickle *pickle, const rml_pickle_value *dict, char *out,
-                      size_t out_bytes)
+static void list_keys(const walk *w, const rml_pickle_value *dict, char *out, size_t out_bytes)
 {
-    size_t at = 0;
+    size_t at = 0, bytes;
     out[0] = 0;
     for (size_t i = 0; i < dict->count && at + RML_QUOTE_BYTES + 4 < out_bytes; i += 2) {
-        const rml_pickle_value *key = &pickle->value[rml_pickle_item(pickle, dict, i)];
-        char quoted[RML_QUOTE_BYTES];
-        if (key->kind == RML_PICKLE_TEXT)
-            at += (size_t)snprintf(out + at, out_bytes - at, "%s\"%s\"", at ? ", " : "",
-                                   rml_quote(quoted, key->u.text, key->count));
+        char room[RML_QUOTE_BYTES], quoted[RML_QUOTE_BYTES];
+        const char *text =
+            rml_torch_key_text(&w->torch, rml_torch_item(&w->torch, dict, i), room, &bytes);
+        at += (size_t)snprintf(out + at, out_bytes - at, "%s\"%s\"", at ? ", " : "",
+                               rml_quote(quoted, text, bytes));
     }
+}
+
+static rml_status no_tensors(const walk *w, rml_error *err)
+{
+    const rml_pickle_ref ref = as_dict(w->pickle, w->pickle->root);
+    const rml_pickle_value *root = &w->pickle->value[ref];
+    char what[RML_QUOTE_BYTES], keys[1024];
+    if (root->kind != RML_PICKLE_DICT)
+        return rml_fail(err, RML_ERR_FORMAT, "holds %s%s, not a state_dict",
+                        root->kind == RML_PICKLE_OBJECT ? "an object of " : "",
+                        rml_pickle_describe(w->pickle, root, what));
+    list_keys(w, root, keys, sizeof keys);
+    return rml_fail(err, RML_ERR_FORMAT, "holds no tensors; its entries are %s",
+                    keys[0] ? keys : "none");
+}
+
+// What lies beside the weights has no say in whether they can be used: where looking at it comes to
+// a limit, what was found is listed.
+static rml_status add_all(walk *w)
+{
+    rml_torch *t = &w->torch;
+    rml_error ignored, *err = t->err;
+    const rml_pickle_value *root = rml_torch_value(t, w->pickle->root);
+    if (rml_torch_is_tensor(w->pickle, root) || rml_torch_is_array(w->pickle, root)) {
+        t->loose = true;
+        RML_TRY(rml_torch_set_name(&w->torch, 0, "tensor", strlen("tensor")));
+    }
+    RML_TRY(add_value(w, w->top));
+    t->beside = t->loose = true;
+    t->visits = t->name_bytes = t->name_length = 0;
+    t->err = &ignored;
+    const rml_status status = add_value(w, w->pickle->root);
+    t->err = err;
+    if (status == RML_ERR_NOMEM)
+        return rml_fail(err, status, "%s", ignored.message);
+    return t->added ? RML_OK : no_tensors(w, err);
 }
 
 rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
                               const rml_storage_source *source, rml_error *err)
 {
-    const rml_pickle_value *root = &pickle->value[pickle->root];
-    char what[RML_QUOTE_BYTES], keys[1024];
-    if (root->kind == RML_PICKLE_OBJECT && is_tensor(pickle, root))
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "holds one tensor without a name, not a state_dict");
-    if (root->kind == RML_PICKLE_OBJECT && root->holds_storage)
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "holds a whole pickled model (%s), which only its own program can rebuild; "
-                        "save model.state_dict() instead",
-                        rml_pickle_describe(pickle, root, what));
-    if (root->kind != RML_PICKLE_DICT)
-        return rml_fail(err, RML_ERR_FORMAT, "holds %s%s, not a state_dict",
-                        root->kind == RML_PICKLE_OBJECT ? "an object of " : "",
-                        rml_pickle_describe(pickle, root, what));
-    walk w = {.weights = weights, .pickle = pickle, .source = source, .err = err};
-    RML_TRY(add_dict(&w, choose_top(pickle), 0, 0));
-    if (w.added == 0) {
-        list_keys(pickle, root, keys, sizeof keys);
-        return rml_fail(err, RML_ERR_FORMAT, "holds no tensors; its entries are %s",
-                        keys[0] ? keys : "none");
-    }
-    return RML_OK;
+    walk w = {.torch = {.weights = weights, .pickle = pickle, .source = source, .err = err},
+              .pickle = pickle};
+    RML_TRY(rml_make(weights->allocator, &w.mark, pickle->value_count, sizeof *w.mark,
+                     "marks of values", err));
+    w.top = choose_top(pickle);
+    const rml_status status = add_all(&w);
+    rml_free(weights->allocator, w.mark);
+    return status;
 }

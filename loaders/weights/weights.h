@@ -30,8 +30,17 @@
 // leave gaps, never negative; every element lies inside the file (checked when the entry is added).
 typedef struct rml_weight {
     const char *name;
+    const char *type;      // as it is listed; "f32", or what the file calls it
+    uint32_t element_bits; // in the file; 0: no telling
+    uint32_t same_as;      // 1 + the place of the first one with the same elements; 0: its own
+    bool unreadable;       // `stored` holds its shape alone
+    bool loose;            // stands in a list, under a number, in an object: nothing that a network
+                           // must know
     rml_stored stored;
 } rml_weight;
+
+// RML_ERR_UNSUPPORTED, with the sentence that says why, for one that is unreadable.
+rml_status rml_weight_check(const rml_weight *weight, rml_error *err);
 
 // The tensor's record, or NULL past the end. Valid as long as the store.
 const rml_weight *rml_weights_entry(const rml_weights *weights, size_t index);

@@ -6,11 +6,6 @@
 
 #include <string.h>
 
-// What wrappers put into names: Lightning's around DeepSpeed (which holds DataParallel's, and so
-// comes first), DataParallel, torch.compile.
-static const char *const wrappers[] = {"_forward_module.", "module.", "_orig_mod."};
-#define WRAPPERS (sizeof wrappers / sizeof *wrappers)
-
 rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
@@ -40,6 +35,7 @@ void rml_weights_close(rml_weights **weights_at)
     rml_free(weights->allocator, weights->file);
     rml_free(weights->allocator, weights->owned);
     rml_free(weights->allocator, weights->weight);
+    rml_free(weights->allocator, weights->beside);
     rml_free(weights->allocator, weights->stored_name);
     rml_free(weights->allocator, weights->metadata);
     rml_names_release(&weights->names);
@@ -65,23 +61,27 @@ rml_status rml_weights_map(rml_weights *weights, const char *path, const rml_map
 
 // ---- adding -----------------------------------------------------------------------------------
 
-static rml_status append(rml_weights *weights, const char *name, size_t name_bytes,
-                         const rml_weight *weight, rml_error *err)
+static rml_status append(rml_weights *weights, const rml_weight *weight, size_t name_bytes,
+                         bool beside, rml_error *err)
 {
-    if (weights->count >= RML_MAX_WEIGHTS)
+    rml_weight **list = beside ? &weights->beside : &weights->weight;
+    size_t *count = beside ? &weights->beside_count : &weights->count;
+    size_t *capacity = beside ? &weights->beside_capacity : &weights->capacity;
+    if (*count >= RML_MAX_WEIGHTS)
         return rml_fail(err, RML_ERR_LIMIT, "more than %d tensors", RML_MAX_WEIGHTS);
-    RML_TRY(rml_reserve(weights->allocator, &weights->weight, &weights->capacity,
-                        weights->count + 1, sizeof *weights->weight, "the table of weights", err));
-    RML_TRY(rml_reserve(weights->allocator, &weights->stored_name, &weights->name_capacity,
-                        weights->count + 1, sizeof *weights->stored_name, "the names of weights",
-                        err));
+    RML_TRY(rml_reserve(weights->allocator, list, capacity, *count + 1, sizeof **list,
+                        "the table of weights", err));
+    if (!beside)
+        RML_TRY(rml_reserve(weights->allocator, &weights->stored_name, &weights->name_capacity,
+                            *count + 1, sizeof *weights->stored_name, "the names of weights", err));
     char *copy = rml_arena_alloc(&weights->arena, name_bytes + 1, 1);
     if (!copy)
         return rml_fail_nomem(err, name_bytes + 1, "the name of a weight");
-    memcpy(copy, name, name_bytes);
-    weights->weight[weights->count] = *weight;
-    weights->weight[weights->count].name = copy;
-    weights->stored_name[weights->count++] = copy;
+    memcpy(copy, weight->name, name_bytes);
+    if (!beside)
+        weights->stored_name[*count] = copy;
+    (*list)[*count] = *weight;
+    (*list)[(*count)++].name = copy;
     return RML_OK;
 }
 
@@ -103,11 +103,34 @@ static bool reach(const rml_weight *weight, size_t count, uint64_t *elements)
     return true;
 }
 
-rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t name_bytes,
-                                  rml_dtype dtype, const rml_shape *shape, const int64_t *stride,
-                                  const uint8_t *data, size_t available_bytes, rml_error *err)
+static rml_status check_elements(const rml_weight *weight, const char *quoted,
+                                 size_t available_bytes, rml_error *err)
 {
-    char quoted[RML_QUOTE_BYTES], text[RML_SHAPE_TEXT_BYTES];
+    const rml_shape *shape = &weight->stored.shape;
+    char text[RML_SHAPE_TEXT_BYTES];
+    size_t count;
+    uint64_t elements;
+    if (!rml_shape_count(shape, &count))
+        return rml_fail(err, RML_ERR_LIMIT, "\"%s\" has shape %s, which is too large to address",
+                        quoted, rml_shape_text(shape, text));
+    const size_t available = available_bytes / rml_dtype_size(weight->stored.dtype);
+    if (!reach(weight, count, &elements) || elements > available)
+        return rml_fail(err, RML_ERR_FORMAT,
+                        "damaged checkpoint: \"%s\" of shape %s leaves its storage, which has %zu "
+                        "elements from there on",
+                        quoted, rml_shape_text(shape, text), available);
+    if (count > available && count - available > RML_MAX_REPEATED_ELEMENTS)
+        return rml_fail(err, RML_ERR_LIMIT,
+                        "\"%s\" of shape %s repeats %zu stored elements, the limit is %zu more",
+                        quoted, rml_shape_text(shape, text), available, RML_MAX_REPEATED_ELEMENTS);
+    return RML_OK;
+}
+
+rml_status rml_weights_add(rml_weights *weights, const char *name, size_t name_bytes,
+                           const rml_weight *weight, size_t available_bytes, bool beside,
+                           rml_error *err)
+{
+    char quoted[RML_QUOTE_BYTES];
     size_t shard;
     if (weights->index && rml_names_find(&weights->index->tensors, name, name_bytes, &shard) &&
         shard != weights->shard)
@@ -119,28 +142,38 @@ rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t
     if (!rml_text_is_clean(name, name_bytes)) // programs print names
         return rml_fail(err, RML_ERR_FORMAT,
                         "damaged checkpoint: the name \"%s\" is not plain UTF-8 text", quoted);
-    rml_weight weight = {.stored = {.dtype = dtype, .shape = *shape, .data = data}};
-    size_t count;
-    uint64_t elements;
-    if (!rml_shape_count(shape, &count))
-        return rml_fail(err, RML_ERR_LIMIT, "\"%s\" has shape %s, which is too large to address",
-                        quoted, rml_shape_text(shape, text));
-    int64_t plain = 1;
-    for (int i = shape->rank - 1; i >= 0; i--) {
-        weight.stored.stride[i] = stride ? stride[i] : plain;
-        plain *= shape->dim[i] ? shape->dim[i] : 1;
+    rml_weight entry = *weight;
+    entry.name = name;
+    if (!entry.type) {
+        entry.type = rml_dtype_name(entry.stored.dtype);
+        entry.element_bits = (uint32_t)rml_dtype_size(entry.stored.dtype) * 8;
     }
-    size_t available = available_bytes / rml_dtype_size(dtype);
-    if (!reach(&weight, count, &elements) || elements > available)
-        return rml_fail(err, RML_ERR_FORMAT,
-                        "damaged checkpoint: \"%s\" of shape %s leaves its storage, which has %zu "
-                        "elements from there on",
-                        quoted, rml_shape_text(shape, text), available);
-    if (count > available && count - available > RML_MAX_REPEATED_ELEMENTS)
-        return rml_fail(err, RML_ERR_LIMIT,
-                        "\"%s\" of shape %s repeats %zu stored elements, the limit is %zu more",
-                        quoted, rml_shape_text(shape, text), available, RML_MAX_REPEATED_ELEMENTS);
-    return append(weights, name, name_bytes, &weight, err);
+    size_t count;
+    if (entry.unreadable) {
+        entry.stored = (rml_stored){.dtype = RML_F32, .shape = {.rank = RML_RANK_UNKNOWN}};
+        if (rml_shape_count(&weight->stored.shape, &count)) // others nobody could count with
+            entry.stored.shape = weight->stored.shape;
+    } else
+        RML_TRY(check_elements(&entry, quoted, available_bytes, err));
+    return append(weights, &entry, name_bytes, beside, err);
+}
+
+rml_status rml_weights_add_mapped(rml_weights *weights, const char *name, size_t name_bytes,
+                                  rml_dtype dtype, const rml_shape *shape, const int64_t *stride,
+                                  const uint8_t *data, size_t available_bytes, rml_error *err)
+{
+    rml_weight weight = {.stored = rml_stored_plain(data, dtype, shape)};
+    if (stride)
+        memcpy(weight.stored.stride, stride, (size_t)shape->rank * sizeof *stride);
+    return rml_weights_add(weights, name, name_bytes, &weight, available_bytes, false, err);
+}
+
+rml_status rml_weight_check(const rml_weight *weight, rml_error *err)
+{
+    if (!weight->unreadable)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_UNSUPPORTED, "\"%s\" is of type %s, which is not supported",
+                    weight->name, weight->type);
 }
 
 rml_status rml_weights_own(rml_weights *weights, void *memory, rml_error *err)
@@ -183,79 +216,6 @@ rml_status rml_weights_add_f32(rml_weights *weights, const char *name, const rml
     return RML_OK;
 }
 
-// ---- names ------------------------------------------------------------------------------------
-
-// Bytes of the wrapper's name that stands at `text`, or 0.
-static size_t wrapper_bytes(const char *text)
-{
-    for (size_t i = 0; i < WRAPPERS; i++)
-        if (strncmp(text, wrappers[i], strlen(wrappers[i])) == 0)
-            return strlen(wrappers[i]);
-    return 0;
-}
-
-// Copies `name` without any wrapper's, as str.replace does: "a.module.b" is "a.b".
-static rml_status without_wrappers(rml_weights *weights, const char *name, const char **out,
-                                   rml_error *err)
-{
-    *out = name;
-    if (!strstr(name, "module.") && !strstr(name, "_orig_mod."))
-        return RML_OK;
-    char *copy = rml_arena_text(&weights->arena, name);
-    if (!copy)
-        return rml_fail_nomem(err, strlen(name) + 1, "the name of a weight");
-    char *to = copy;
-    for (const char *from = name; *from;) {
-        const size_t skip = wrapper_bytes(from);
-        if (skip)
-            from += skip;
-        else
-            *to++ = *from++;
-    }
-    *to = 0;
-    *out = copy;
-    return RML_OK;
-}
-
-// Indexes the names as they are; *collision is the first weight whose name is taken, or the count.
-static rml_status index_names(rml_weights *weights, size_t *collision, rml_error *err)
-{
-    rml_names_release(&weights->names);
-    *collision = weights->count;
-    for (size_t i = 0; i < weights->count; i++) {
-        const char *name = weights->weight[i].name;
-        size_t now = 0;
-        RML_TRY(rml_names_add(&weights->names, name, strlen(name), i, &now, err));
-        if (now != i) {
-            *collision = i;
-            return RML_OK;
-        }
-    }
-    return RML_OK;
-}
-
-rml_status rml_weights_finish(rml_weights *weights, rml_error *err)
-{
-    size_t collision = 0;
-    for (size_t i = 0; i < weights->count; i++) {
-        rml_weight *weight = &weights->weight[i];
-        RML_TRY(without_wrappers(weights, weights->stored_name[i], &weight->name, err));
-    }
-    RML_TRY(index_names(weights, &collision, err));
-    if (collision == weights->count)
-        return RML_OK;
-    // A file that holds both "module.a" and "a" is no DataParallel checkpoint: all names stay.
-    for (size_t i = 0; i < weights->count; i++)
-        weights->weight[i].name = weights->stored_name[i];
-    RML_TRY(index_names(weights, &collision, err));
-    if (collision == weights->count)
-        return RML_OK;
-    char quoted[RML_QUOTE_BYTES];
-    const char *name = weights->stored_name[collision];
-    return rml_fail(err, RML_ERR_FORMAT, "two tensors are named \"%s\"",
-                    rml_quote(quoted, name, strlen(name)));
-}
-
 // ---- looking up -------------------------------------------------------------------------------
 
 size_t rml_weights_count(const rml_weights *weights)
@@ -275,14 +235,34 @@ const rml_weight *rml_weights_find(const rml_weights *weights, const char *name)
                                                                        : NULL;
 }
 
+static rml_weight_info info_of(const rml_weight *weight)
+{
+    return (rml_weight_info){
+        .name = weight->name,
+        .dtype = weight->stored.coding.kind ? RML_F32 : weight->stored.dtype,
+        .element_bits = weight->element_bits,
+        .shape = weight->stored.shape,
+        .type = weight->type,
+        .same_as = weight->same_as,
+        .unreadable = weight->unreadable,
+    };
+}
+
 rml_weight_info rml_weights_at(const rml_weights *weights, size_t index)
 {
-    rml_weight_info info = {.name = NULL};
     const rml_weight *weight = rml_weights_entry(weights, index);
-    if (weight)
-        info = (rml_weight_info){
-            .name = weight->name, .dtype = weight->stored.dtype, .shape = weight->stored.shape};
-    return info;
+    return weight ? info_of(weight) : (rml_weight_info){.name = NULL};
+}
+
+size_t rml_weights_beside_count(const rml_weights *weights)
+{
+    return weights->beside_count;
+}
+
+rml_weight_info rml_weights_beside_at(const rml_weights *weights, size_t index)
+{
+    return index < weights->beside_count ? info_of(&weights->beside[index])
+                                         : (rml_weight_info){.name = NULL};
 }
 
 const char *rml_weights_format(const rml_weights *weights)
@@ -325,6 +305,7 @@ rml_status rml_weights_read_f32(const rml_weights *weights, size_t index, float 
     if (!weight)
         return rml_fail(err, RML_ERR_ARG, "tensor index is %zu, and there are %zu", index,
                         weights->count);
+    RML_TRY(rml_weight_check(weight, err));
     if (!rml_shape_count(&weight->stored.shape, &elements) || elements != count)
         return rml_fail(err, RML_ERR_ARG, "%s has %zu elements, and the caller's memory %zu",
                         weight->name, elements, count);

@@ -15,6 +15,8 @@ struct rml_weights {
     rml_weight *weight;
     const char **stored_name; // as in the file
     size_t count, capacity, name_capacity;
+    rml_weight *beside; // tensors of the file that are no part of the weights
+    size_t beside_count, beside_capacity;
     rml_names names;
     rml_mapfile *file;
     size_t file_count, file_capacity;
@@ -33,8 +35,8 @@ rml_status rml_weights_map(rml_weights *weights, const char *path, const rml_map
 // Frees `memory` with the store, or at once where that cannot be noted.
 rml_status rml_weights_own(rml_weights *weights, void *memory, rml_error *err);
 
-// Takes "module." and its kin out of the names and makes them findable; after all tensors are
-// added.
+// Takes "module." and its kin out of the names, makes them findable and notes tied tensors; after
+// all tensors are added.
 rml_status rml_weights_finish(rml_weights *weights, rml_error *err);
 
 #endif

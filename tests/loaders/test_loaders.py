@@ -2,7 +2,6 @@
 
 import argparse
 import collections
-import ctypes
 import json
 import os
 import pickle
@@ -16,139 +15,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-
-ROOT = Path(__file__).resolve().parents[2]
-IO, FORMAT, UNSUPPORTED = 3, 4, 5  # rml_status
-DTYPES = {  # rml_dtype -> torch
-    0: torch.float32,
-    1: torch.float16,
-    2: torch.bfloat16,
-    3: torch.float64,
-    4: torch.int8,
-    5: torch.uint8,
-    6: torch.int16,
-    7: torch.int32,
-    8: torch.int64,
-    9: torch.bool,
-    10: torch.uint16,
-    11: torch.uint32,
-    12: torch.uint64,
-}
-
-
-class Shape(ctypes.Structure):
-    _fields_ = [("rank", ctypes.c_int), ("dim", ctypes.c_int64 * 8)]
-
-
-class Info(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("dtype", ctypes.c_int), ("shape", Shape)]
-
-
-class Error(ctypes.Structure):
-    _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 4096)]
-
-
-class Refused(Exception):
-    def __init__(self, status, message):
-        super().__init__(message)
-        self.status = status
-
-
-def load_library():
-    program = os.environ.get("RUN_MODEL")
-    folder = Path(program).parent if program else ROOT / "build" / "release"
-    path = Path(os.environ.get("RUN_MODEL_LIBRARY") or folder / "librunmodel.so")
-    if not path.exists():
-        pytest.fail(f"there is no library at {path}: build it, or set RUN_MODEL", pytrace=False)
-    library = ctypes.CDLL(str(path))
-    handle = ctypes.c_void_p
-    library.rml_weights_open.argtypes = [
-        ctypes.POINTER(handle),
-        ctypes.c_char_p,
-        handle,
-        ctypes.POINTER(Error),
-    ]
-    library.rml_weights_count.argtypes = [handle]
-    library.rml_weights_count.restype = ctypes.c_size_t
-    library.rml_weights_at.argtypes = [handle, ctypes.c_size_t]
-    library.rml_weights_at.restype = Info
-    library.rml_weights_format.argtypes = [handle]
-    library.rml_weights_format.restype = ctypes.c_char_p
-    library.rml_weights_read_f32.argtypes = [
-        handle,
-        ctypes.c_size_t,
-        handle,
-        ctypes.c_size_t,
-        ctypes.POINTER(Error),
-    ]
-    library.rml_weights_close.argtypes = [ctypes.POINTER(handle)]
-    return library
+from weights_library import (
+    DTYPES, FORMAT, IO, UNSUPPORTED, Refused, Weights, check, load_library, refuse
+)
 
 
 @pytest.fixture(scope="module")
 def library():
     return load_library()
-
-
-class Weights:
-    def __init__(self, library, path):
-        self.library, self.handle = library, ctypes.c_void_p()
-        error = Error()
-        status = library.rml_weights_open(
-            ctypes.byref(self.handle), os.fsencode(path), None, ctypes.byref(error)
-        )
-        if status:
-            assert not self.handle
-            raise Refused(status, error.message.decode())
-        self.format = library.rml_weights_format(self.handle).decode()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.library.rml_weights_close(ctypes.byref(self.handle))
-
-    def tensors(self):
-        """name -> (dtype, tensor in float32)"""
-        out = {}
-        for index in range(self.library.rml_weights_count(self.handle)):
-            info = self.library.rml_weights_at(self.handle, index)
-            tensor = torch.empty(tuple(info.shape.dim[: info.shape.rank]), dtype=torch.float32)
-            error = Error()
-            status = self.library.rml_weights_read_f32(
-                self.handle, index, tensor.data_ptr(), tensor.numel(), ctypes.byref(error)
-            )
-            assert status == 0, error.message
-            out[info.name.decode()] = DTYPES[info.dtype], tensor
-        return out
-
-
-def same_bits(left, right):
-    return torch.equal(left.contiguous().view(torch.int32), right.contiguous().view(torch.int32))
-
-
-def check(library, path, expected, file_format=None):
-    with Weights(library, path) as weights:
-        got = weights.tensors()
-        assert sorted(got) == sorted(expected)
-        for name, tensor in expected.items():
-            tensor = tensor.detach()
-            dtype, values = got[name]
-            assert dtype == tensor.dtype, name
-            assert values.shape == tensor.shape, name
-            assert same_bits(values, tensor.to(torch.float32)), name
-        if file_format:
-            assert weights.format == file_format
-
-
-def refuse(library, path, status, *parts):
-    with pytest.raises(Refused) as caught:
-        Weights(library, path)
-    message = str(caught.value)
-    assert caught.value.status == status, message
-    assert message.startswith(str(path)) and "\n" not in message
-    for part in parts:
-        assert part in message
 
 
 def numbers(dtype, *shape):
@@ -443,29 +317,6 @@ def test_hub_folders(library, tmp_path):
     refuse(library, tmp_path, IO, "looked for model.safetensors")
 
 
-def test_unsupported_weights_are_named(library, tmp_path):
-    path = tmp_path / "w.pth"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        quantized = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
-    cases = [
-        (torch.ones(2, dtype=torch.complex64), "complex64"),
-        (torch.ones(2).to(torch.float8_e4m3fn), "float8_e4m3fn"),
-        (torch.eye(2).to_sparse(), "sparse tensor"),
-        (quantized, "quantized tensor"),
-        (torch.ones(2, device="meta"), "without data"),
-        (Opaque(), "an object of test_loaders.Opaque with tensors inside"),
-        (torch.ones([1] * 9), "9 dimensions"),
-    ]
-    for value, part in cases:
-        torch.save({"fine": torch.ones(1), "the.odd.one": value}, path)
-        with pytest.raises(Refused, match=part) as caught:
-            Weights(library, path)
-        assert '"the.odd.one"' in str(caught.value)
-    save_file({"x": torch.ones(2).to(torch.float8_e5m2)}, path)
-    refuse(library, path, UNSUPPORTED, "F8_E5M2", '"x"')
-
-
 def test_numpy_archives(library, tmp_path):
     arrays = {
         "layer.weight": np.arange(6, dtype=np.float64).reshape(2, 3),
@@ -477,10 +328,8 @@ def test_numpy_archives(library, tmp_path):
     expected = {k: torch.from_numpy(np.ascontiguousarray(v).copy()) for k, v in arrays.items()}
     expected["one"] = torch.tensor(1.5, dtype=torch.float16)
     check(library, tmp_path / "w.npz", expected, "numpy archive")
-    np.savez_compressed(tmp_path / "c.npz", a=np.ones(200))
-    refuse(library, tmp_path / "c.npz", UNSUPPORTED, "a.npy", "compressed")
-    np.savez(tmp_path / "b.npz", a=np.ones(2, ">f4"))
-    refuse(library, tmp_path / "b.npz", UNSUPPORTED, "a.npy", "big-endian")
+    np.savez(tmp_path / "b.npz", a=np.arange(3, dtype=">f4"))
+    check(library, tmp_path / "b.npz", {"a": torch.arange(3.0)}, "numpy archive")
     whole = (tmp_path / "w.npz").read_bytes()
     for cut in range(0, len(whole), 7):
         (tmp_path / "cut.npz").write_bytes(whole[:cut])
@@ -488,30 +337,15 @@ def test_numpy_archives(library, tmp_path):
             Weights(library, tmp_path / "cut.npz").__enter__()
 
 
-class WholeModel(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 2)
-
-    def forward(self, x):
-        return self.layer(x)
-
-
 def test_other_files_get_their_sentence(library, tmp_path):
     path = tmp_path / "w.pth"
     for new in (True, False):
-        torch.save(WholeModel(), path, _use_new_zipfile_serialization=new)
-        refuse(library, path, UNSUPPORTED, "whole pickled model (test_loaders.WholeModel)")
-        torch.save(torch.ones(3), path, _use_new_zipfile_serialization=new)
-        refuse(library, path, UNSUPPORTED, "one tensor without a name")
-        torch.save([torch.ones(3)], path, _use_new_zipfile_serialization=new)
+        torch.save([1, 2], path, _use_new_zipfile_serialization=new)
         refuse(library, path, FORMAT, "holds a list, not a state_dict")
+        torch.save({1: 2, (3, "x"): 4}, path, _use_new_zipfile_serialization=new)
+        refuse(library, path, FORMAT, 'holds no tensors; its entries are "1", "(3,x)"')
         torch.save({"epoch": 1, "arch": "x"}, path, _use_new_zipfile_serialization=new)
         refuse(library, path, FORMAT, 'holds no tensors; its entries are "epoch", "arch"')
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.trace(WholeModel(), torch.ones(1, 2)).save(path)
-    refuse(library, path, UNSUPPORTED, "TorchScript")
     for protocol in range(2, 6):
         path.write_bytes(pickle.dumps({"a": np.ones(3)}, protocol=protocol))
         refuse(library, path, FORMAT, "plain Python pickle")

@@ -120,7 +120,7 @@ static void test_opaque(void)
              "a.b\x8C\x01"
              "C\x93)\x81K\x01K\x02s(K\x03"
              "e}b.");
-    CHECK(root(&p)->kind == RML_PICKLE_OBJECT && !root(&p)->holds_storage);
+    CHECK(root(&p)->kind == RML_PICKLE_OBJECT && !root(&p)->holds_tensor);
     CHECK(!rml_pickle_global(&p, root(&p)));
     CHECK(strcmp(rml_pickle_describe(&p, root(&p), text), "a.b.C") == 0);
     rml_pickle_release(&p);
@@ -131,7 +131,7 @@ static void test_opaque(void)
     // a storage is noticed at any depth, also inside what stays opaque
     READ(&p, "\x80\x02"
              "ca\nC\n)\x81}U\x01k](NQesb.");
-    CHECK(root(&p)->holds_storage && p.storage_count == 1);
+    CHECK(root(&p)->holds_tensor && p.storage_count == 1);
     rml_pickle_release(&p);
     READ(&p, "\x80\x02"
              "ctorch._utils\n_rebuild_tensor_v2\n)R.");

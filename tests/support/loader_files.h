@@ -235,6 +235,73 @@ static inline void p_checkpoint(blob *b, bool legacy)
     put_text(b, "sbu.");
 }
 
+// A checkpoint of everything that is no state_dict: a module, lists, an object with attributes and
+// items, an array, keys of other types, cycles, tensors that are only listed.
+static inline void p_odd(blob *b)
+{
+    const p_tensor_spec a = {"FloatStorage", "0", 6, 0, 2, {2, 3}, {3, 1}, false, false};
+    const p_tensor_spec t = {"HalfStorage", "1", 4, 0, 2, {2, 2}, {1, 2}, false, false};
+    const p_tensor_spec c = {"ComplexFloatStorage", "2", 1, 0, 1, {1}, {1}, false, false};
+    put_text(b, "\x80\x02}q\x01(");
+    p_text(b, "model");
+    p_global(b, "some.module", "Net");
+    put_text(b, ")\x81}(");
+    p_text(b, "_parameters");
+    p_empty_ordered_dict(b);
+    p_text(b, "weight");
+    p_global(b, "torch._utils", "_rebuild_parameter");
+    put_text(b, "(");
+    p_tensor(b, &a);
+    put_text(b, "\x88");
+    p_empty_ordered_dict(b);
+    put_text(b, "tRs");
+    p_text(b, "_buffers");
+    put_text(b, "}(");
+    p_text(b, "kept");
+    p_tensor(b, &t);
+    p_text(b, "passing");
+    p_tensor(b, &a);
+    put_text(b, "u");
+    p_text(b, "_non_persistent_buffers_set");
+    p_global(b, "__builtin__", "set");
+    put_text(b, "]");
+    p_text(b, "passing");
+    put_text(b, "a\x85R");
+    p_text(b, "_modules");
+    put_text(b, "}ub");
+    p_text(b, "list");
+    put_text(b, "](");
+    p_tensor(b, &a);
+    p_tensor(b, &c);
+    put_text(b, "h\x01"); // the whole again
+    p_global(b, "some.module", "Point");
+    p_tensor(b, &t);
+    put_text(b, "\x85\x81}");
+    p_text(b, "slot");
+    p_tensor(b, &t);
+    put_text(b, "sbe");
+    p_int(b, 7);
+    p_global(b, "torch._utils", "_rebuild_sparse_tensor");
+    p_global(b, "torch.serialization", "_get_layout");
+    p_text(b, "torch.sparse_coo");
+    put_text(b, "\x85R(");
+    p_tensor(b, &t);
+    p_tensor(b, &a);
+    p_dims(b, 2, (const int[]){4, 4});
+    put_text(b, "t\x86R");
+    p_text(b, "array");
+    p_global(b, "numpy.core.multiarray", "_reconstruct");
+    put_text(b, ")R(K\x01");
+    p_dims(b, 1, (const int[]){3});
+    p_global(b, "numpy", "dtype");
+    p_text(b, "u2");
+    put_text(b, "\x85R\x89");
+    p_global(b, "_codecs", "encode");
+    p_text(b, "\x01\xC2\x80\x02\x03\xC3\xBF\x05");
+    p_text(b, "latin1");
+    put_text(b, "\x86Rtbu.");
+}
+
 static inline blob make_torch_zip(bool zip64)
 {
     blob pickle = {NULL, 0, 0};

@@ -7,6 +7,7 @@
 #include "tensor/size.h"
 #include "tensor/status.h"
 #include "tensor/stored.h"
+#include "ops/op.h"
 #include "tests/support/check.h"
 #include "tests/support/counting_allocator.h"
 
@@ -145,27 +146,32 @@ static void check_stored(const rml_stored *stored, const char *what)
             }
 }
 
+#define PLAIN                                                                                      \
+    {                                                                                              \
+        RML_CODING_NONE, false, 0, 0                                                               \
+    }
+
 static void test_stored(void)
 {
     unsigned char bytes[4096];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (unsigned char)(i * 37 + i / 256);
     const rml_stored cases[] = {
-        {RML_F32, {3, {2, 3, 4}}, {12, 4, 1}, bytes + 4},    // contiguous
-        {RML_F16, {3, {2, 3, 4}}, {12, 4, 1}, bytes + 1},    // at an odd address
-        {RML_F64, {2, {3, 4}}, {1, 3}, bytes + 3},           // transposed
-        {RML_BF16, {3, {3, 2, 4}}, {20, 9, 2}, bytes},       // with gaps
-        {RML_U8, {3, {3, 4, 2}}, {0, 2, 1}, bytes},          // expanded
-        {RML_I16, {4, {2, 1, 3, 1}}, {7, 999, 2, 5}, bytes}, // strides of dimensions of 1
-        {RML_I64, {1, {5}}, {0}, bytes + 8},                 // one number five times
-        {RML_I32, {4, {2, 0, 3, 4}}, {12, 12, 4, 1}, bytes}, // nothing
-        {RML_BOOL, {2, {4, 6}}, {6, 1}, bytes},
-        {RML_I8, {8, {1, 2, 1, 2, 1, 2, 1, 2}}, {0, 8, 0, 4, 0, 2, 0, 1}, bytes},
+        {RML_F32, {3, {2, 3, 4}}, {12, 4, 1}, bytes + 4, PLAIN},    // contiguous
+        {RML_F16, {3, {2, 3, 4}}, {12, 4, 1}, bytes + 1, PLAIN},    // at an odd address
+        {RML_F64, {2, {3, 4}}, {1, 3}, bytes + 3, PLAIN},           // transposed
+        {RML_BF16, {3, {3, 2, 4}}, {20, 9, 2}, bytes, PLAIN},       // with gaps
+        {RML_U8, {3, {3, 4, 2}}, {0, 2, 1}, bytes, PLAIN},          // expanded
+        {RML_I16, {4, {2, 1, 3, 1}}, {7, 999, 2, 5}, bytes, PLAIN}, // strides of dimensions of 1
+        {RML_I64, {1, {5}}, {0}, bytes + 8, PLAIN},                 // one number five times
+        {RML_I32, {4, {2, 0, 3, 4}}, {12, 12, 4, 1}, bytes, PLAIN}, // nothing
+        {RML_BOOL, {2, {4, 6}}, {6, 1}, bytes, PLAIN},
+        {RML_I8, {8, {1, 2, 1, 2, 1, 2, 1, 2}}, {0, 8, 0, 4, 0, 2, 0, 1}, bytes, PLAIN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_stored(&cases[i], rml_dtype_name(cases[i].dtype));
     const float number = 3.5f;
-    const rml_shape scalar = {0, {0}}, two = {2, {2, 3}};
+    const rml_shape scalar = {0, PLAIN}, two = {2, {2, 3}};
     const rml_stored one = rml_stored_f32(&number, &scalar);
     float got = 0;
     rml_stored_read(&one, 0, 0, 1, &got);
@@ -175,6 +181,28 @@ static void test_stored(void)
     CHECK(got == 3.5f);
     const rml_stored plain = rml_stored_f32(&number, &two);
     CHECK(plain.stride[0] == 3 && plain.stride[1] == 1 && plain.dtype == RML_F32);
+}
+
+// 8-bit floats are checked against PyTorch, code by code, in test_loaders.py.
+static void test_coded(void)
+{
+    static const uint8_t big[] = {0x40, 0x60, 0, 0, 0xC0, 0, 0, 0}; // 3.5 and -2
+    static const int8_t codes[] = {-128, 127, 4, 0};
+    const rml_shape two = {1, {2}}, four = {1, {4}};
+    float got[4];
+    rml_stored stored = rml_stored_plain(big, RML_F32, &two);
+    stored.coding.swapped = true;
+    rml_stored_read_all(&stored, got);
+    CHECK(got[0] == 3.5f && got[1] == -2.0f);
+    rml_stored_copy(&stored, got);
+    CHECK(got[0] == 3.5f && got[1] == -2.0f);
+    stored = rml_stored_plain(codes, RML_I8, &four);
+    stored.coding = (rml_coding){RML_CODING_AFFINE, false, 0.25, 4};
+    rml_stored_read(&stored, 0, 1, 2, got);
+    CHECK(got[0] == 30.75f && got[1] == 0.0f);
+    stored.shape.dim[0] = 1;
+    double number = 0;
+    CHECK(rml_constant_number(&(rml_constant){.stored = stored}, &number) && number == -33.0);
 }
 
 static void test_alloc_and_arena(void)
@@ -269,6 +297,7 @@ int main(void)
     test_shape();
     test_view();
     test_stored();
+    test_coded();
     test_alloc_and_arena();
     test_mapfile();
     return check_result();

@@ -101,6 +101,11 @@ rml_status side_read(side *s, rml_error *err)
     for (size_t i = 0; i < rml_weights_count(s->weights); i++) {
         const rml_weight_info info = rml_weights_at(s->weights, i);
         size_t count = 0;
+        if (info.unreadable) {
+            fprintf(stderr, "compare: %s: %s is of type %s and is left out\n", s->path, info.name,
+                    info.type);
+            continue;
+        }
         count_elements(&info.shape, &count);
         float *data = malloc((count + 1) * sizeof *data);
         if (!data)
