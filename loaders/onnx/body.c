@@ -64,7 +64,7 @@ static rml_status capture(rml_onnx_importer *importer, const list *from, rml_gra
     for (size_t i = 0; i < from->count; i++)
         RML_TRY(rml_onnx_look_up(importer, from->at[i], &outer[i]));
     for (size_t i = 0; i < from->count; i++) {
-        rml_onnx_place place = {body, outer[i], importer->place[from->at[i]].narrow};
+        rml_onnx_place place = {body, outer[i], importer->place[from->at[i]].stand_in};
         if (outer[i] != RML_NO_VALUE && outer[i] != RML_ONNX_REFUSED) {
             const rml_value *value = &around->values[outer[i]];
             char name[64];
@@ -141,7 +141,7 @@ rml_status rml_onnx_import_body(rml_onnx_importer *importer, const rml_onnx_grap
     for (size_t i = 0; i < outside.count && outer; i++)
         if (importer->place[outside.at[i]].graph == body)
             importer->place[outside.at[i]] =
-                (rml_onnx_place){around, outer[i], importer->place[outside.at[i]].narrow};
+                (rml_onnx_place){around, outer[i], importer->place[outside.at[i]].stand_in};
     rml_free(importer->allocator, outside.at);
     *captures = given;
     if (status == RML_OK && !refused)

@@ -20,6 +20,13 @@
 
 typedef struct rml_onnx_importer rml_onnx_importer;
 
+// Values of types that we have not are others here, which few operators take for them.
+typedef enum rml_onnx_stand_in {
+    RML_STANDS_FOR_ITSELF,
+    RML_STANDS_FOR_FEW_BITS, // of a u8 or an i8
+    RML_STANDS_FOR_STRINGS,  // the places of strings in a list, i64
+} rml_onnx_stand_in;
+
 typedef struct rml_onnx_call {
     rml_graph *graph;
     const rml_onnx_node *node;
@@ -30,7 +37,7 @@ typedef struct rml_onnx_call {
     rml_value_id *out; // [out_count] for the handler to set, but for those nobody wants
     int out_count;
     rml_onnx_importer *importer;
-    bool narrow;                                         // the outputs are integers of 4 or 2 bits
+    rml_onnx_stand_in stand_in;                          // for which the outputs are
     uint64_t asked[(RML_ONNX_MAX_ATTRIBUTES + 63) / 64]; // attributes, by index
     bool refused;
 } rml_onnx_call;
@@ -72,12 +79,12 @@ typedef struct rml_onnx_field {
         .kind = RML_FIELD_##what, .name = title, .at = offsetof(rml_op_attr, member), __VA_ARGS__  \
     }
 
-// What an operator does with integers of 4 and 2 bits, which are unpacked to ones of 8.
-typedef enum rml_onnx_narrow {
-    RML_NARROW_REFUSED, // it would compute in 8 bits
-    RML_NARROW_READ,    // nothing else than with others
-    RML_NARROW_KEPT,    // it gives them on: an output is narrow where an input is
-} rml_onnx_narrow;
+// What an operator does with values that stand in for others.
+typedef enum rml_onnx_stand_ins {
+    RML_STAND_INS_REFUSED, // it would compute with what stands in
+    RML_STAND_INS_READ,    // with integers of few bits nothing else than with others
+    RML_STAND_INS_KEPT,    // it moves the elements of input 0: an output is as its input
+} rml_onnx_stand_ins;
 
 // A row names a handler, or else one of our operators and the fields that its attributes go to, to
 // the first RML_FIELD_END; inputs and outputs stay as they are.
@@ -89,7 +96,7 @@ typedef struct rml_onnx_entry {
     int64_t since;                // first opset whose meaning is known
     int32_t option;               // for handlers and fields that serve several operators
     bool f32; // computed in f32 alone: other floats are cast before, and back behind
-    rml_onnx_narrow narrow;
+    rml_onnx_stand_ins stand_ins;
 } rml_onnx_entry;
 
 // Tables by family, ops_*.c; each ends with an entry whose op_type is NULL.
@@ -107,7 +114,11 @@ extern const rml_onnx_entry rml_onnx_recurrent[];
 extern const rml_onnx_entry rml_onnx_resampling[];
 extern const rml_onnx_entry rml_onnx_shape[];
 extern const rml_onnx_entry rml_onnx_spectrum[];
-extern const rml_onnx_entry rml_onnx_learned[];
+extern const rml_onnx_entry rml_onnx_features[];
+extern const rml_onnx_entry rml_onnx_linear_models[];
+extern const rml_onnx_entry rml_onnx_ngrams[];
+extern const rml_onnx_entry rml_onnx_old_trees[];
+extern const rml_onnx_entry rml_onnx_trees[];
 extern const rml_onnx_entry rml_onnx_norm[];
 extern const rml_onnx_entry rml_onnx_reduce[];
 

@@ -70,20 +70,23 @@ rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node
 void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to)
 {
     if (value != RML_ONNX_NONE)
-        importer->place[value] = (rml_onnx_place){importer->inside->graph, to, false};
+        importer->place[value] =
+            (rml_onnx_place){importer->inside->graph, to, RML_STANDS_FOR_ITSELF};
 }
 
 static rml_status add_initializer(rml_onnx_importer *importer, uint32_t number, rml_value_id *out)
 {
     const rml_onnx_value *value = &importer->file->value[number];
     rml_graph *graph = importer->inside->graph;
-    if (!value->tensor->readable && !value->tensor->bits)
+    rml_onnx_stand_in stand_in;
+    *out = rml_onnx_add_tensor(graph, value->name, value->tensor, &stand_in);
+    RML_TRY(rml_graph_finish(graph, importer->err));
+    if (*out == RML_NO_VALUE)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                         "tensor \"%s\" has elements of type %s, which are not supported",
                         value->name, rml_onnx_element_name(value->tensor->element));
-    *out = rml_onnx_add_tensor(graph, value->name, value->tensor);
-    importer->place[number] = (rml_onnx_place){graph, *out, value->tensor->bits != 0};
-    return rml_graph_finish(graph, importer->err);
+    importer->place[number] = (rml_onnx_place){graph, *out, stand_in};
+    return RML_OK;
 }
 
 rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t number, rml_value_id *out)
@@ -112,7 +115,7 @@ rml_status rml_onnx_add_output(rml_onnx_importer *importer, uint32_t number, con
     *refused = value == RML_NO_VALUE || value == RML_ONNX_REFUSED;
     if (*refused)
         return RML_OK;
-    if (importer->place[number].narrow)
+    if (importer->place[number].stand_in == RML_STANDS_FOR_FEW_BITS)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                         "output \"%s\" has elements of fewer than 8 bits, which are not supported",
                         name);
@@ -204,10 +207,11 @@ static const char *name_of(const rml_onnx_importer *importer, const rml_onnx_nod
 static const rml_onnx_entry *find_entry(const char *op_type)
 {
     static const rml_onnx_entry *const families[] = {
-        rml_onnx_convolution, rml_onnx_core,      rml_onnx_elementwise, rml_onnx_index,
-        rml_onnx_pooling,     rml_onnx_product,   rml_onnx_quantize,    rml_onnx_recurrent,
-        rml_onnx_resampling,  rml_onnx_shape,     rml_onnx_spectrum,    rml_onnx_norm,
-        rml_onnx_reduce,      rml_onnx_attention, rml_onnx_learned,     rml_onnx_qlinear,
+        rml_onnx_convolution, rml_onnx_core,          rml_onnx_elementwise, rml_onnx_index,
+        rml_onnx_pooling,     rml_onnx_product,       rml_onnx_quantize,    rml_onnx_recurrent,
+        rml_onnx_resampling,  rml_onnx_shape,         rml_onnx_spectrum,    rml_onnx_norm,
+        rml_onnx_reduce,      rml_onnx_attention,     rml_onnx_ngrams,      rml_onnx_trees,
+        rml_onnx_old_trees,   rml_onnx_linear_models, rml_onnx_features,    rml_onnx_qlinear,
         rml_onnx_blocks,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
@@ -227,12 +231,17 @@ static const rml_onnx_entry *entry_of(const rml_onnx_node *node)
     return length < (int)sizeof name ? find_entry(name) : NULL;
 }
 
+static bool is_known(const char *domain)
+{
+    return !*domain || strcmp(domain, "ai.onnx.ml") == 0 || strcmp(domain, "com.microsoft") == 0;
+}
+
 // Why no handler can be asked, or NULL.
 static const char *why_not(const rml_onnx_importer *importer, const rml_onnx_node *node, char *text,
                            size_t capacity)
 {
     const rml_onnx_entry *entry = importer->entry;
-    if (*node->domain && !entry)
+    if (!entry && !is_known(node->domain))
         snprintf(text, capacity, "operators of domain \"%s\" are not supported", node->domain);
     else if (!entry)
         return "this operator is not supported";
@@ -247,25 +256,30 @@ static const char *why_not(const rml_onnx_importer *importer, const rml_onnx_nod
     return text;
 }
 
-// Whether an input has integers of 4 or 2 bits; the operator is refused where it takes none.
-static bool is_narrow(rml_onnx_call *call)
+// What the outputs stand for by the inputs; the operator is refused where it takes none such.
+static rml_onnx_stand_in stands_for(rml_onnx_call *call)
 {
-    const rml_onnx_narrow takes = call->importer->entry->narrow;
+    const rml_onnx_stand_ins takes = call->importer->entry->stand_ins;
+    rml_onnx_stand_in first = RML_STANDS_FOR_ITSELF;
     for (size_t i = 0; i < call->node->input_count; i++) {
         const uint32_t value = call->node->input[i];
-        if (value == RML_ONNX_NONE || !call->importer->place[value].narrow)
-            continue;
-        if (takes == RML_NARROW_REFUSED)
+        const rml_onnx_stand_in now =
+            value == RML_ONNX_NONE ? RML_STANDS_FOR_ITSELF : call->importer->place[value].stand_in;
+        if (now == RML_STANDS_FOR_FEW_BITS && takes == RML_STAND_INS_REFUSED)
             rml_onnx_refuse(call, "input %zu has elements of fewer than 8 bits", i);
-        return takes == RML_NARROW_KEPT;
+        // Two lists of strings have places of their own.
+        if (now == RML_STANDS_FOR_STRINGS && (takes != RML_STAND_INS_KEPT || i > 0))
+            rml_onnx_refuse(call, "input %zu has strings", i);
+        first = i == 0 ? now : first;
     }
-    return false;
+    return takes == RML_STAND_INS_KEPT ? first : RML_STANDS_FOR_ITSELF;
 }
 
 static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *node,
                             rml_value_id *in, rml_value_id *out)
 {
-    bool refused = false, narrow = false;
+    bool refused = false;
+    rml_onnx_stand_in stand_in = RML_STANDS_FOR_ITSELF;
     if (strcmp(node->domain, "com.microsoft.nchwc") == 0)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                         "ONNX Runtime has laid this file out for the machine that wrote it; have "
@@ -293,25 +307,25 @@ static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *no
                               .out = out,
                               .out_count = (int)node->output_count,
                               .importer = importer};
-        narrow = is_narrow(&call);
+        call.stand_in = stands_for(&call);
         if (!call.refused)
             RML_TRY(handle(&call, in));
-        narrow = narrow || call.narrow;
+        stand_in = call.stand_in;
         refused = call.refused;
     }
     for (size_t k = 0; k < node->output_count; k++) {
         rml_onnx_set(importer, node->output[k], refused ? RML_ONNX_REFUSED : out[k]);
         if (node->output[k] != RML_ONNX_NONE)
-            importer->place[node->output[k]].narrow = narrow;
+            importer->place[node->output[k]].stand_in = stand_in;
     }
     return RML_OK;
 }
 
-// A value of a function is narrow where that of its call is, and the other way round.
-static void take_narrow(rml_onnx_importer *importer, uint32_t to, uint32_t from)
+// A value of a function stands for what that of its call does, and the other way round.
+static void take_stand_in(rml_onnx_importer *importer, uint32_t to, uint32_t from)
 {
     if (to != RML_ONNX_NONE && from != RML_ONNX_NONE)
-        importer->place[to].narrow = importer->place[from].narrow;
+        importer->place[to].stand_in = importer->place[from].stand_in;
 }
 
 // The body of a function takes the place of its call.
@@ -325,8 +339,8 @@ static rml_status write_out(rml_onnx_importer *importer, const rml_onnx_node *no
     for (size_t i = 0; i < function->body.input_count; i++) {
         rml_onnx_set(importer, function->body.input[i],
                      i < node->input_count ? in[i] : RML_NO_VALUE);
-        take_narrow(importer, function->body.input[i],
-                    i < node->input_count ? node->input[i] : RML_ONNX_NONE);
+        take_stand_in(importer, function->body.input[i],
+                      i < node->input_count ? node->input[i] : RML_ONNX_NONE);
     }
     importer->frame = &frame;
     rml_status status = rml_onnx_import_nodes(importer, &function->body);
@@ -341,7 +355,7 @@ static rml_status write_out(rml_onnx_importer *importer, const rml_onnx_node *no
     }
     for (size_t k = 0; k < node->output_count; k++) {
         rml_onnx_set(importer, node->output[k], out[k]);
-        take_narrow(importer, node->output[k], function->body.output[k]);
+        take_stand_in(importer, node->output[k], function->body.output[k]);
     }
     return RML_OK;
 }

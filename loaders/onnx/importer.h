@@ -16,7 +16,7 @@ typedef struct rml_onnx_inside {
 typedef struct rml_onnx_place {
     const rml_graph *graph; // that it is a value of; NULL: nothing yet
     rml_value_id value;     // RML_NO_VALUE: left out by the call of a function
-    bool narrow;            // integers of fewer bits than its type has: few operators take them
+    rml_onnx_stand_in stand_in;
 } rml_onnx_place;
 
 // A call of a function of the file, whose body is being written out.
@@ -56,8 +56,10 @@ struct rml_onnx_importer {
 rml_status rml_onnx_look_up(rml_onnx_importer *importer, uint32_t value, rml_value_id *out);
 void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to);
 
-// The tensor as a constant; integers of 4 and 2 bits are unpacked.
-rml_value_id rml_onnx_add_tensor(rml_graph *graph, const char *name, const rml_onnx_tensor *tensor);
+// The tensor as a constant: integers of 4 and 2 bits unpacked, strings in a list by their places in
+// it. `*stand_in` says so. RML_NO_VALUE, without an error, for elements that are neither.
+rml_value_id rml_onnx_add_tensor(rml_graph *graph, const char *name, const rml_onnx_tensor *tensor,
+                                 rml_onnx_stand_in *stand_in);
 
 // Makes the value an output of the graph that nodes go to now. What is no node's output gets a
 // copy, which a graph can give away.

@@ -164,7 +164,8 @@ static rml_value_id rows_of(rml_onnx_call *call, rml_value_id table)
 static void import_gather_blocks(rml_onnx_call *call)
 {
     const rml_fact table = rml_onnx_fact(call, 0), scales = rml_onnx_fact(call, 2);
-    const bool packed = !call->importer->place[call->node->input[0]].narrow;
+    const bool packed =
+        call->importer->place[call->node->input[0]].stand_in == RML_STANDS_FOR_ITSELF;
     const int64_t axis = rml_onnx_int(call, "quantize_axis", 1);
     const int bits = bits_of(call);
     rml_op_attr attr = {.quantize = {.axis = -1, .block = rml_onnx_int(call, "block_size", 128)}};
@@ -193,6 +194,6 @@ const rml_onnx_entry rml_onnx_blocks[] = {
     {.op_type = "com.microsoft.MatMulNBits", .import = import_matmul_bits},
     {.op_type = "com.microsoft.GatherBlockQuantized",
      .import = import_gather_blocks,
-     .narrow = RML_NARROW_READ},
+     .stand_ins = RML_STAND_INS_READ},
     {.op_type = NULL},
 };

@@ -8,11 +8,10 @@ static void import_constant(rml_onnx_call *call)
 {
     const rml_onnx_tensor *tensor = rml_onnx_any_tensor_of(call, "value");
     size_t count;
-    if (tensor && (tensor->readable || tensor->bits)) {
-        call->narrow = tensor->bits != 0;
-        call->out[0] = rml_onnx_add_tensor(call->graph, call->name, tensor);
-    } else if (tensor) {
-        rml_onnx_tensor_of(call, "value"); // refuses it
+    if (tensor) {
+        call->out[0] = rml_onnx_add_tensor(call->graph, call->name, tensor, &call->stand_in);
+        if (call->out[0] == RML_NO_VALUE)
+            rml_onnx_tensor_of(call, "value"); // refuses it
     } else if (rml_onnx_has(call, "value_int")) {
         const int64_t value = rml_onnx_int(call, "value_int", 0);
         call->out[0] = rml_onnx_constant_of(call, RML_I64, &(rml_shape){0}, RML_I64, &value, 1);
@@ -355,7 +354,7 @@ static void import_any_scan(rml_onnx_call *call)
 
 const rml_onnx_entry rml_onnx_core[] = {
     {.op_type = "Constant", .import = import_constant},
-    {.op_type = "Identity", .import = import_identity, .narrow = RML_NARROW_KEPT},
+    {.op_type = "Identity", .import = import_identity, .stand_ins = RML_STAND_INS_KEPT},
     {.op_type = "If", .import = import_if},
     {.op_type = "Loop", .import = import_loop},
     {.op_type = "Scan", .import = import_any_scan, .since = 8},

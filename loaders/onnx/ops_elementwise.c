@@ -326,7 +326,7 @@ const rml_onnx_entry rml_onnx_elementwise[] = {
      .option = RML_UNARY_GELU_TANH},
     {.op_type = "Selu", .import = import_selu},
     {.op_type = "BitShift", .import = import_shift},
-    {.op_type = "Cast", .import = import_cast, .narrow = RML_NARROW_READ},
+    {.op_type = "Cast", .import = import_cast, .stand_ins = RML_STAND_INS_READ},
     {.op_type = "CastLike", .import = import_cast},
     {.op_type = "Clip", .import = import_clip},
     {.op_type = "Dropout", .import = import_dropout},

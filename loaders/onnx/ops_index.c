@@ -42,7 +42,7 @@ static const rml_onnx_field eye[] = {RML_FIELD(DTYPE, "dtype", eye.to, .absent =
 static const rml_onnx_field range[] = {{.kind = RML_FIELD_IGNORE, .name = "stash_type"}, {0}};
 
 const rml_onnx_entry rml_onnx_index[] = {
-    {.op_type = "Gather", .op = RML_OP_GATHER, .fields = axis, .narrow = RML_NARROW_KEPT},
+    {.op_type = "Gather", .op = RML_OP_GATHER, .fields = axis, .stand_ins = RML_STAND_INS_KEPT},
     {.op_type = "GatherElements", .op = RML_OP_GATHER_ELEMENTS, .fields = axis},
     {.op_type = "GatherND", .op = RML_OP_GATHER_ND, .fields = gather_nd},
     {.op_type = "Scatter", .op = RML_OP_SCATTER_ELEMENTS, .fields = scatter},

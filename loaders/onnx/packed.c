@@ -1,4 +1,5 @@
-// Integers of 4 and 2 bits, several in a byte: here they become ones of 8 bits.
+// Tensors of types that we have not as others: integers of 4 and 2 bits, several in a byte, become
+// ones of 8 bits, and strings their places.
 #include "loaders/onnx/importer.h"
 
 #include "tensor/size.h"
@@ -15,17 +16,44 @@ void rml_onnx_unpack(const uint8_t *packed, int bits, bool is_signed, size_t cou
     }
 }
 
-rml_value_id rml_onnx_add_tensor(rml_graph *graph, const char *name, const rml_onnx_tensor *tensor)
+static rml_value_id unpacked(rml_graph *graph, const char *name, const rml_onnx_tensor *tensor,
+                             size_t count)
 {
-    size_t count = 0;
-    rml_stored stored = tensor->stored;
-    if (!tensor->bits)
-        return rml_graph_typed_constant(graph, name, &stored);
-    rml_shape_count(&stored.shape, &count);
     uint8_t *codes = rml_arena_alloc(&graph->arena, count ? count : 1, 1);
     if (!codes)
         return rml_graph_fail(graph, RML_ERR_NOMEM, "out of memory for \"%.64s\"", name);
-    rml_onnx_unpack(tensor->packed, tensor->bits, stored.dtype == RML_I8, count, codes);
-    stored = rml_stored_plain(codes, stored.dtype, &tensor->stored.shape);
+    rml_onnx_unpack(tensor->packed, tensor->bits, tensor->stored.dtype == RML_I8, count, codes);
+    const rml_stored stored = rml_stored_plain(codes, tensor->stored.dtype, &tensor->stored.shape);
     return rml_graph_typed_constant(graph, name, &stored);
+}
+
+static rml_value_id places(rml_graph *graph, const char *name, const rml_shape *shape, size_t count)
+{
+    int64_t *place = rml_arena_alloc(&graph->arena, count ? count : 1, sizeof *place);
+    if (!place)
+        return rml_graph_fail(graph, RML_ERR_NOMEM, "out of memory for \"%.64s\"", name);
+    for (size_t i = 0; i < count; i++)
+        place[i] = (int64_t)i;
+    const rml_stored stored = rml_stored_plain(place, RML_I64, shape);
+    return rml_graph_typed_constant(graph, name, &stored);
+}
+
+rml_value_id rml_onnx_add_tensor(rml_graph *graph, const char *name, const rml_onnx_tensor *tensor,
+                                 rml_onnx_stand_in *stand_in)
+{
+    enum { STRING = 8, MOST = 1 << 20 }; // the shape alone says how many there are
+    const rml_shape *shape = &tensor->stored.shape;
+    size_t count = 0;
+    *stand_in = RML_STANDS_FOR_ITSELF;
+    if (tensor->readable)
+        return rml_graph_typed_constant(graph, name, &tensor->stored);
+    rml_shape_count(shape, &count);
+    if (tensor->bits) {
+        *stand_in = RML_STANDS_FOR_FEW_BITS;
+        return unpacked(graph, name, tensor, count);
+    }
+    if (tensor->element != STRING || shape->rank != 1 || count > MOST)
+        return RML_NO_VALUE;
+    *stand_in = RML_STANDS_FOR_STRINGS;
+    return places(graph, name, shape, count);
 }

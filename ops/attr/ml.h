@@ -18,15 +18,25 @@ typedef enum rml_tree_test {
     RML_TREE_TESTS
 } rml_tree_test;
 
+#define RML_TREE_LEAF (UINT32_C(1) << 31) // added to the index of a leaf where a node could be
+
 typedef struct rml_tree_node {
-    rml_tree_test test;
-    int64_t feature;
-    double number;
-    size_t members, member_count; // the set: a part of `member`
-    size_t next[2];               // if the test fails, and if it holds: a node, or a leaf
-    bool is_leaf[2];
-    bool nan_holds; // the test holds for NaN, whatever it is
+    union {
+        double number;
+        struct {
+            uint32_t first, count; // of `member`
+        } set;
+    } against;
+    uint32_t next[2]; // if the test fails, and if it holds: a node, or a leaf
+    uint32_t feature;
+    uint8_t test;      // rml_tree_test
+    uint8_t nan_holds; // the test holds for NaN, whatever it is
 } rml_tree_node;
+
+typedef struct rml_tree_vote {
+    double weight;
+    uint32_t target;
+} rml_tree_vote;
 
 typedef enum rml_tree_join {
     RML_TREE_AVERAGE,
@@ -38,13 +48,14 @@ typedef enum rml_tree_join {
 // No node is reached in two ways, so that every walk ends.
 typedef struct rml_tree_ensemble_attr {
     const rml_tree_node *node;
-    const size_t *root; // [root_count]
+    const uint32_t *root; // [root_count], nodes or leaves
     size_t root_count;
     const double *member;
-    const double *leaf;    // what a leaf adds ...
-    const int64_t *target; // ... and to which output
+    const uint32_t *leaf; // a leaf's votes begin at leaf[i] and end at leaf[i + 1]
+    const rml_tree_vote *vote;
     int64_t targets;
     rml_tree_join join;
+    double absent; // what a target is that nothing has voted for
 } rml_tree_ensemble_attr;
 
 typedef struct rml_ngram {

@@ -1,4 +1,4 @@
-// Decision trees: each leads every row of features to a leaf, which adds its number to one target.
+// Decision trees: each leads every row of features to a leaf, whose votes are added to targets.
 //   x [N,F]   y [N,targets], of the same type. Sums are taken in double, in the order of the trees.
 #include "ops/elementwise/widen.h"
 
@@ -22,67 +22,74 @@ static bool holds(const rml_tree_ensemble_attr *trees, const rml_tree_node *node
         return true;
     switch (node->test) {
     case RML_TREE_LEQ:
-        return x <= node->number;
+        return x <= node->against.number;
     case RML_TREE_LT:
-        return x < node->number;
+        return x < node->against.number;
     case RML_TREE_GTE:
-        return x >= node->number;
+        return x >= node->against.number;
     case RML_TREE_GT:
-        return x > node->number;
+        return x > node->against.number;
     case RML_TREE_EQ:
-        return x == node->number;
+        return x == node->against.number;
     case RML_TREE_NEQ:
-        return x != node->number;
+        return x != node->against.number;
     default:
-        for (size_t i = 0; i < node->member_count; i++)
-            if (trees->member[node->members + i] == x)
+        for (uint32_t i = 0; i < node->against.set.count; i++)
+            if (trees->member[node->against.set.first + i] == x)
                 return true;
         return false;
     }
 }
 
-static size_t leaf_of(const rml_op_args *args, size_t root, int64_t row)
+// `at`: a root.
+static uint32_t leaf_of(const rml_tree_ensemble_attr *trees, uint32_t at, const double *row,
+                        size_t features)
 {
-    const rml_tree_ensemble_attr *trees = &args->attr->tree_ensemble;
-    const int64_t features = args->in[0].dim[1];
-    for (size_t at = root;;) {
+    while (!(at & RML_TREE_LEAF)) {
         const rml_tree_node *node = &trees->node[at];
         // a feature that there is not is not a number
-        const double x =
-            node->feature < features
-                ? rml_number_f64(&args->in[0], (size_t)(row * features + node->feature))
-                : NAN;
-        const bool truth = holds(trees, node, x);
-        if (node->is_leaf[truth])
-            return node->next[truth];
-        at = node->next[truth];
+        const double x = node->feature < features ? row[node->feature] : NAN;
+        at = node->next[holds(trees, node, x)];
     }
+    return at & ~RML_TREE_LEAF;
+}
+
+static void count_vote(const rml_tree_ensemble_attr *trees, const rml_tree_vote *vote, double *sum,
+                       double *seen)
+{
+    const size_t k = vote->target;
+    if (trees->join == RML_TREE_MIN)
+        sum[k] = seen[k] == 0 || vote->weight < sum[k] ? vote->weight : sum[k];
+    else if (trees->join == RML_TREE_MAX)
+        sum[k] = seen[k] == 0 || vote->weight > sum[k] ? vote->weight : sum[k];
+    else
+        sum[k] += vote->weight;
+    seen[k] = 1;
 }
 
 static void tree_rows(void *context, size_t begin, size_t end, int worker)
 {
     const rml_op_args *args = context;
     const rml_tree_ensemble_attr *trees = &args->attr->tree_ensemble;
-    const size_t targets = (size_t)trees->targets;
-    double *sum = rml_op_worker(args, worker), *seen = sum + targets;
+    const rml_tensor *x = &args->in[0], *out = &args->out[0];
+    const size_t targets = (size_t)trees->targets, features = (size_t)x->dim[1];
+    double *sum = rml_op_worker(args, worker), *seen = sum + targets, *wide = seen + targets;
     for (size_t row = begin; row < end; row++) {
+        rml_dtype_convert(x->dtype,
+                          (const char *)x->raw + row * features * rml_dtype_size(x->dtype), RML_F64,
+                          wide, features);
         for (size_t k = 0; k < targets; k++)
             sum[k] = seen[k] = 0;
         for (size_t t = 0; t < trees->root_count; t++) {
-            const size_t leaf = leaf_of(args, trees->root[t], (int64_t)row);
-            const double add = trees->leaf[leaf];
-            const size_t k = (size_t)trees->target[leaf];
-            if (trees->join == RML_TREE_MIN)
-                sum[k] = seen[k] == 0 || add < sum[k] ? add : sum[k];
-            else if (trees->join == RML_TREE_MAX)
-                sum[k] = seen[k] == 0 || add > sum[k] ? add : sum[k];
-            else
-                sum[k] += add;
-            seen[k] = 1;
+            const uint32_t leaf = leaf_of(trees, trees->root[t], wide, features);
+            for (uint32_t v = trees->leaf[leaf]; v < trees->leaf[leaf + 1]; v++)
+                count_vote(trees, &trees->vote[v], sum, seen);
         }
-        for (size_t k = 0; k < targets && trees->join == RML_TREE_AVERAGE; k++)
-            sum[k] /= (double)trees->root_count;
-        const rml_tensor *out = &args->out[0];
+        for (size_t k = 0; k < targets; k++)
+            if (seen[k] == 0)
+                sum[k] = trees->absent;
+            else if (trees->join == RML_TREE_AVERAGE)
+                sum[k] /= (double)trees->root_count;
         rml_dtype_convert(RML_F64, sum, out->dtype,
                           (char *)out->raw + row * targets * rml_dtype_size(out->dtype), targets);
     }
@@ -90,7 +97,9 @@ static void tree_rows(void *context, size_t begin, size_t end, int worker)
 
 static size_t worker_bytes(const rml_op_args *args)
 {
-    return rml_aligned_bytes((size_t)args->attr->tree_ensemble.targets, 2 * sizeof(double));
+    const size_t doubles = rml_sat_add(rml_sat_mul(2, (size_t)args->attr->tree_ensemble.targets),
+                                       (size_t)args->in[0].dim[1]);
+    return rml_aligned_bytes(doubles, sizeof(double));
 }
 
 static void run_trees(const rml_op_args *args)

@@ -218,8 +218,10 @@ def gemm(s):
     inputs = [a, b]
     if s.chance(0.7):
         inputs.append(s.new(s.pick(((), (1,), (columns,), (rows, 1), (rows, columns))), a.kind))
+    # ONNX Runtime 1.31 forgets beta where nothing is multiplied
+    beta = s.pick((1.0, 2.0)) if inner else 1.0
     s.node("Gemm", inputs, unit=8 + inner, transA=across, transB=turned,
-           alpha=s.pick((1.0, 0.5)), beta=s.pick((1.0, 2.0)))  # fmt: skip
+           alpha=s.pick((1.0, 0.5)), beta=beta)  # fmt: skip
 
 
 def einsum(s):
