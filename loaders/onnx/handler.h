@@ -118,6 +118,8 @@ extern const rml_onnx_entry rml_onnx_features[];
 extern const rml_onnx_entry rml_onnx_linear_models[];
 extern const rml_onnx_entry rml_onnx_ngrams[];
 extern const rml_onnx_entry rml_onnx_old_trees[];
+extern const rml_onnx_entry rml_onnx_svm[];
+extern const rml_onnx_entry rml_onnx_transformers[];
 extern const rml_onnx_entry rml_onnx_trees[];
 extern const rml_onnx_entry rml_onnx_norm[];
 extern const rml_onnx_entry rml_onnx_reduce[];

@@ -207,12 +207,12 @@ static const char *name_of(const rml_onnx_importer *importer, const rml_onnx_nod
 static const rml_onnx_entry *find_entry(const char *op_type)
 {
     static const rml_onnx_entry *const families[] = {
-        rml_onnx_convolution, rml_onnx_core,          rml_onnx_elementwise, rml_onnx_index,
-        rml_onnx_pooling,     rml_onnx_product,       rml_onnx_quantize,    rml_onnx_recurrent,
-        rml_onnx_resampling,  rml_onnx_shape,         rml_onnx_spectrum,    rml_onnx_norm,
-        rml_onnx_reduce,      rml_onnx_attention,     rml_onnx_ngrams,      rml_onnx_trees,
-        rml_onnx_old_trees,   rml_onnx_linear_models, rml_onnx_features,    rml_onnx_qlinear,
-        rml_onnx_blocks,
+        rml_onnx_convolution,  rml_onnx_core,          rml_onnx_elementwise, rml_onnx_index,
+        rml_onnx_pooling,      rml_onnx_product,       rml_onnx_quantize,    rml_onnx_recurrent,
+        rml_onnx_resampling,   rml_onnx_shape,         rml_onnx_spectrum,    rml_onnx_norm,
+        rml_onnx_reduce,       rml_onnx_attention,     rml_onnx_ngrams,      rml_onnx_trees,
+        rml_onnx_old_trees,    rml_onnx_linear_models, rml_onnx_features,    rml_onnx_svm,
+        rml_onnx_transformers, rml_onnx_qlinear,       rml_onnx_blocks,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const rml_onnx_entry *entry = families[f]; entry->op_type; entry++)

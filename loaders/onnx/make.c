@@ -94,3 +94,10 @@ rml_value_id rml_onnx_channels_from_end(rml_onnx_call *call, rml_value_id x, int
         order[i] = i == 1 ? rank - 1 : i - 1;
     return rml_graph_transpose(call->graph, x, order, rank, call->name);
 }
+
+rml_value_id rml_onnx_split_heads(rml_onnx_call *call, rml_value_id x, int64_t heads)
+{
+    static const int heads_first[4] = {0, 2, 1, 3};
+    x = rml_onnx_split_dim(call, x, 3, 2, heads);
+    return rml_graph_transpose(call->graph, x, heads_first, 4, call->name);
+}

@@ -24,6 +24,9 @@ rml_value_id rml_onnx_split_dim(rml_onnx_call *call, rml_value_id x, int rank, i
                                 int64_t parts);
 rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, int axis);
 
+// [B,L,H*D] to [B,H,L,D].
+rml_value_id rml_onnx_split_heads(rml_onnx_call *call, rml_value_id x, int64_t heads);
+
 // Images of `rank` dimensions: their channels, dimension 1, become the last one, or come from
 // there.
 rml_value_id rml_onnx_channels_to_end(rml_onnx_call *call, rml_value_id x, int rank);

@@ -7,15 +7,6 @@
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
 
-static const int heads_first[4] = {0, 2, 1, 3}; // and back
-
-// [B,L,H*D] to [B,H,L,D].
-static rml_value_id split_heads(rml_onnx_call *call, rml_value_id x, int64_t heads)
-{
-    x = rml_onnx_split_dim(call, x, 3, 2, heads);
-    return rml_graph_transpose(call->graph, x, heads_first, 4, call->name);
-}
-
 static bool take_attention(rml_onnx_call *call, rml_attention_attr *attr)
 {
     static const char *const windows[2] = {"left_window_size", "right_window_size"};
@@ -59,7 +50,7 @@ static rml_value_id with_past(rml_onnx_call *call, const rml_attention_attr *att
     if (rml_onnx_in(call, past) == RML_NO_VALUE && !wanted)
         return x;
     if (flat)
-        x = split_heads(call, x, attr->key_heads);
+        x = rml_onnx_split_heads(call, x, attr->key_heads);
     if (rml_onnx_in(call, past) == RML_NO_VALUE)
         return x;
     const rml_value_id both[] = {rml_onnx_in(call, past), x};

@@ -3,6 +3,7 @@
 import pytest
 
 import onnx_backend as backend
+import onnx_operators
 from conftest import find_program
 
 PARTS = 16
@@ -53,3 +54,9 @@ def test_totals(suite, capsys):
         print(f"\nONNX backend tests: {ours}\nONNX Runtime {backend.ONNXRUNTIME}")
     text = " ".join((backend.ROOT / "docs" / "onnx.md").read_text().split())
     assert ours in text and backend.ONNXRUNTIME in text, "docs/onnx.md says something else"
+
+
+def test_operators_of_other_domains():
+    listed = onnx_operators.listed()
+    text = (backend.ROOT / "docs" / "onnx.md").read_text()
+    assert listed in text, f"docs/onnx.md has not:\n{listed}"

@@ -295,6 +295,66 @@ def test_linear_that_does_not_fit(program, tmp_path, change):
         onnx_run.run(program, tmp_path, made, feeds)
 
 
+# ---- support vector machines ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["LINEAR", "POLY", "RBF", "SIGMOID"])
+@pytest.mark.parametrize("one_class", [0, 1])
+def test_svm_regressor(program, tmp_path, kernel, one_class):
+    same(program, tmp_path, "SVMRegressor", [rows(30, 4)], kernel_type=kernel, n_supports=7,
+         kernel_params=[0.25, 0.5, 2.0], support_vectors=rows(28, seed=1).tolist(),
+         coefficients=rows(7).tolist(), rho=[0.3], one_class=one_class, compare=nearly)
+
+
+def nearly(ours, theirs):
+    """ONNX Runtime sums in single precision."""
+    np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-5 * np.abs(theirs).max())
+
+
+def machine(classes, kernel="RBF", **more):
+    return {"kernel_type": kernel, "kernel_params": [0.25, 0.5, 2.0],
+            "vectors_per_class": [3, 2, 4, 1][:classes], "classlabels_ints": [7, 2, 9, 4][:classes],
+            "support_vectors": rows(4 * sum([3, 2, 4, 1][:classes]), seed=1).tolist(),
+            "coefficients": rows((classes - 1) * sum([3, 2, 4, 1][:classes]), seed=2).tolist(),
+            "rho": (rows(classes * (classes - 1) // 2, seed=3) / 64 + F32(0.03)).tolist(), **more}
+
+
+@pytest.mark.parametrize("kernel", ["LINEAR", "POLY", "RBF", "SIGMOID"])
+@pytest.mark.parametrize("post", ["NONE", "LOGISTIC", "SOFTMAX"])
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_svm_classifier(program, tmp_path, kernel, post, classes):
+    got = same(program, tmp_path, "SVMClassifier", [rows(30, 4)], 2, compare=nearly,
+               **machine(classes, kernel, post_transform=post))
+    assert kernel == "POLY" or len(set(got[0])) > 1
+
+
+def test_svm_probabilities(program, tmp_path):
+    """Of two classes exactly; ONNX Runtime stops an iteration early."""
+    x = rows(30, 4)
+    decisions, made = (make("SVMClassifier", [x], 2, **machine(2, **more))[0]
+                       for more in ({}, {"prob_a": [-1.5], "prob_b": [0.25]}))
+    _, scores = onnx_run.run(program, tmp_path, decisions, {"x0": x})
+    labels, got = onnx_run.run(program, tmp_path, made, {"x0": x})
+    want = 1 - 1 / (1 + np.exp(1.5 * scores[:, 1] - 0.25))
+    np.testing.assert_allclose(got, np.stack([want, 1 - want], 1), atol=1e-6)
+    theirs = onnx_run.run_onnxruntime(made, {"x0": x})
+    np.testing.assert_array_equal(labels, theirs[0])
+    np.testing.assert_allclose(got, theirs[1], atol=5e-3)
+    made, _ = make("SVMClassifier", [x], 2, **machine(3, prob_a=[1.0] * 3, prob_b=[0.0] * 3))
+    with pytest.raises(AssertionError, match="probabilities of more than two classes"):
+        onnx_run.run(program, tmp_path, made, {"x0": x})
+
+
+@pytest.mark.parametrize("change", [
+    {"vectors_per_class": [3, 2]}, {"vectors_per_class": [3, 2, -4]}, {"rho": [0.0]},
+    {"vectors_per_class": [2**40, 2, 4]}, {"coefficients": [1.0]}, {"support_vectors": [1.0] * 5},
+    {"classlabels_ints": [1, 2]}, {"kernel_params": [1.0]}, {"post_transform": "PROBIT"}])
+def test_svm_that_does_not_fit(program, tmp_path, change):
+    made, feeds = make("SVMClassifier", [rows(3, 4)], 2, **(machine(3) | change))
+    with pytest.raises(AssertionError, match="cannot be run: ai.onnx.ml.SVMClassifier"):
+        onnx_run.run(program, tmp_path, made, feeds)
+
+
 # ---- around them ---------------------------------------------------------------------------------
 
 

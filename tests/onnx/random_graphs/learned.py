@@ -49,4 +49,16 @@ def labels(s):
     s.node(op, [x], exact=True, domain=ML, keys_int64s=keys, values_int64s=keys[::-1])
 
 
-ALL = (linear, columns, labels)
+def support_vectors(s):
+    x, count = s.new((s.integer(1, 5), s.integer(1, 5))), s.integer(2, 4)
+    lists = {"kernel_type": s.pick(("LINEAR", "POLY", "SIGMOID")), "rho": quarters(s, 1),
+             "kernel_params": [0.25, 0.5, 2.0], "coefficients": quarters(s, count),
+             "support_vectors": quarters(s, count, x.shape[1])}  # fmt: skip
+    if s.chance(0.5):
+        return s.node("SVMRegressor", [x], unit=128, domain=ML, n_supports=count, **lists)
+    lists["kernel_type"] = "LINEAR"  # whose decisions are exact, and so are labels
+    s.node("SVMClassifier", [x], 2, jumps=True, domain=ML, vectors_per_class=[1, count - 1],
+           classlabels_ints=[5, 3], **lists)  # fmt: skip
+
+
+ALL = (linear, columns, labels, support_vectors)

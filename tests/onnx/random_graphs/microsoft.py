@@ -138,5 +138,37 @@ def rows_of_blocks(s):
            block_size=16, gather_axis=0, quantize_axis=1)  # fmt: skip
 
 
+# ---- attention ----------------------------------------------------------------------------------
+
+
+def attention(s):
+    op = s.pick(("Attention", "MultiHeadAttention"))
+    batch, length, heads, depth = (s.integer(1, 4) for _ in range(4))
+    width = heads * 2 * depth
+    if op == "Attention":
+        inputs = [s.told_shape((batch, length, s.integer(1, 9)))]
+        inputs += [s.told_shape((inputs[0].shape[2], 3 * width)), s.told_shape((3 * width,))]
+    else:
+        keys = s.integer(1, 5)
+        inputs = [s.told_shape((batch, n, width)) for n in (length, keys, keys)]
+        if s.chance(0.5):
+            inputs.append(s.told_shape((3 * width,)))
+    causal = int(op == "Attention" and s.chance(0.4))
+    s.node(op, inputs, unit=256, domain=MS, num_heads=heads, unidirectional=causal)
+
+
+def rotated(s):
+    batch, length, heads, half = (s.integer(1, 4) for _ in range(4))
+    shape = (batch, heads, length, 2 * half) if s.chance(0.5) else (batch, length, 2 * heads * half)
+    tables = [s.told_shape((8, half)) for _ in "cs"]
+    places = s.integer(0, 4) + np.zeros(1, int)
+    if s.chance(0.5):
+        places = s.rng.integers(0, 8, (batch, length))
+    at = s.given(places)
+    s.top.told.add(at.name)
+    s.node("RotaryEmbedding", [s.told_shape(shape), at, *tables], unit=16, domain=MS,
+           interleaved=s.integer(0, 1))  # fmt: skip
+
+
 ALL = (gelus, norms, embeddings, fused_conv, fused_products, elements, pools, products, blocks,
-       rows_of_blocks)  # fmt: skip
+       rows_of_blocks, attention, rotated)  # fmt: skip
