@@ -33,12 +33,12 @@ static const struct {
     {"HEIC", 4, 8, "ftypheic"},
     {"HEIC", 4, 8, "ftypheix"},
     {"HEIC", 4, 8, "ftyphevc"},
-    {"HEIC", 4, 8, "ftypmif1"},
-    {"HEIC", 4, 8, "ftypmsf1"},
+    {"HEIF", 4, 8, "ftypmif1"},
+    {"HEIF", 4, 8, "ftypmsf1"},
     {"AVIF", 4, 8, "ftypavif"},
     {"AVIF", 4, 8, "ftypavis"},
     {"CR3", 4, 8, "ftypcrx "},
-    {"CR2", 8, 2, "CR"}, // within a TIFF
+    {"CR2", 0, 10, "II*\0\x10\0\0\0CR"}, // within a TIFF
     {"JPEG XL", 0, 12, "\0\0\0\x0CJXL \r\n\x87\n"},
     {"JPEG XL", 0, 2, "\xFF\x0A"},
     {"JPEG 2000", 0, 12, "\0\0\0\x0CjP  \r\n\x87\n"},
