@@ -8,7 +8,14 @@
 
 #include <string.h>
 
-enum { FILE_HEADER = 14, CORE_HEADER = 12, INFO_HEADER = 40, OS2_HEADER = 64, MASKS_AT = 54 };
+enum {
+    FILE_HEADER = 14,
+    CORE_HEADER = 12,
+    INFO_HEADER = 40,
+    OS2_HEADER = 64,
+    ACROSS_AT = 38,
+    MASKS_AT = 54
+};
 enum { RGB = 0, RLE8 = 1, RLE4 = 2, BITFIELDS = 3, ALPHABITFIELDS = 6 };
 
 typedef struct bmp {
@@ -249,6 +256,10 @@ static rml_status decode(rml_picture *out, const uint8_t *data, size_t size,
     RML_TRY(runs ? decode_runs(&b, out, err) : decode_plain(&b, out, err));
     if (b.bits <= 8)
         to_gray(out);
+    if (u32(data + FILE_HEADER) >= INFO_HEADER) {
+        out->across = rml_picture_per_inch(u32(data + ACROSS_AT));
+        out->down = rml_picture_per_inch(u32(data + ACROSS_AT + 4));
+    }
     return RML_OK;
 }
 
@@ -282,6 +293,8 @@ static rml_status encode(FILE *file, const rml_picture *picture, const rml_alloc
     put(head, 28, 2, (uint32_t)(8 * channels));
     put(head, 30, 4, channels == 4 ? BITFIELDS : RGB);
     put(head, 34, 4, (uint32_t)pixels);
+    put(head, ACROSS_AT, 4, rml_picture_per_metre(picture->across));
+    put(head, ACROSS_AT + 4, 4, rml_picture_per_metre(picture->down));
     for (size_t c = 0; c < 4 && channels == 4; c++)
         put(head, MASKS_AT + 4 * c, 4, 0xFFu << (c == 3 ? 24 : 16 - 8 * c));
     for (size_t i = 0; i < 256 && channels == 1; i++)

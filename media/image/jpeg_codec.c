@@ -122,6 +122,14 @@ static rml_status check(const reader *r)
 
 static void keep_notes(reader *r)
 {
+    enum { INCH = 1, CENTIMETRE = 2 };
+    const double unit = r->info.density_unit == INCH         ? 1
+                        : r->info.density_unit == CENTIMETRE ? 2.54
+                                                             : 0;
+    if (r->info.saw_JFIF_marker) {
+        r->out->across = r->info.X_density * unit;
+        r->out->down = r->info.Y_density * unit;
+    }
     unsigned bytes = 0;
     if (jpeg_read_icc_profile(&r->info, &r->profile, &bytes))
         r->status = rml_picture_keep(r->out, &r->out->profile, r->profile, bytes, r->err);
@@ -259,6 +267,11 @@ static void write_image(writer *w)
     jpeg_set_quality(c, QUALITY, TRUE);
     c->optimize_coding = TRUE;
     c->comp_info[0].h_samp_factor = c->comp_info[0].v_samp_factor = 1; // colours as fine as light
+    if (p->across >= 1 && p->down >= 1 && p->across < 65535 && p->down < 65535) {
+        c->density_unit = 1; // inches
+        c->X_density = (UINT16)(p->across + 0.5);
+        c->Y_density = (UINT16)(p->down + 0.5);
+    }
     jpeg_start_compress(c, TRUE);
     if (w->exif)
         jpeg_write_marker(c, JPEG_APP0 + 1, w->exif, (unsigned)(p->exif.size + EXIF_HEAD));

@@ -57,9 +57,23 @@ void rml_picture_take_notes(rml_picture *picture, rml_picture *from)
 {
     picture->profile = from->profile;
     picture->exif = from->exif;
+    picture->across = from->across;
+    picture->down = from->down;
     memcpy(picture->remark, from->remark, sizeof picture->remark);
     from->profile = from->exif = (rml_block){0};
     from->remark[0] = 0;
+}
+
+#define METRES_AN_INCH 0.0254
+
+uint32_t rml_picture_per_metre(double per_inch)
+{
+    return per_inch > 0 && per_inch < 1e7 ? (uint32_t)(per_inch / METRES_AN_INCH + 0.5) : 0;
+}
+
+double rml_picture_per_inch(uint32_t per_metre)
+{
+    return per_metre <= INT32_MAX ? per_metre * METRES_AN_INCH : 0;
 }
 
 void rml_picture_remark(rml_picture *picture, const char *format, ...)

@@ -41,6 +41,7 @@ typedef struct rml_picture {
     rml_block profile;              // ICC, of the colours that the samples are
     rml_block exif;                 // from the TIFF header on
     rml_orientation orientation;    // what a decoder found; 0 or NORMAL in a loaded picture
+    double across, down;            // pixels an inch, 0: not stated
     char remark[RML_REMARK_BYTES];  // what the file has that its reader should know, or ""
 } rml_picture;
 
@@ -70,8 +71,13 @@ void rml_picture_release(rml_picture *picture);
 rml_status rml_picture_keep(const rml_picture *picture, rml_block *block, const uint8_t *data,
                             size_t size, rml_error *err);
 
-// Takes profile, EXIF and remark of `from` along, which has the same allocator and loses them.
+// Takes profile, EXIF, pixels an inch and remark of `from` along, which has the same allocator and
+// loses them.
 void rml_picture_take_notes(rml_picture *picture, rml_picture *from);
+
+// Pixels a metre as BMP and PNG count, and back; 0 for what is not stated or no sense.
+uint32_t rml_picture_per_metre(double per_inch);
+double rml_picture_per_inch(uint32_t per_metre);
 
 // Puts a remark behind those that are there.
 void rml_picture_remark(rml_picture *picture, const char *format, ...) RML_PRINTF(2, 3);

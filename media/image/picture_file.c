@@ -31,6 +31,11 @@ static rml_status orient(rml_picture *picture, rml_error *err)
                                         rml_picture_pitch(picture), pixel},
                       orientation);
     rml_picture_take_notes(&turned, picture);
+    if (swap) {
+        const double across = turned.across;
+        turned.across = turned.down;
+        turned.down = across;
+    }
     rml_exif_set_upright(turned.exif.data, turned.exif.size);
     rml_picture_release(picture);
     *picture = turned;

@@ -11,7 +11,7 @@
 #include <setjmp.h>
 #include <string.h>
 
-enum { MOST_DEFLATE_RATIO = 1032, COMPRESSION = 6 };
+enum { MOST_DEFLATE_RATIO = 1032, COMPRESSION = 4 };
 
 typedef struct trouble {
     jmp_buf give_up;
@@ -90,7 +90,12 @@ static void keep_notes(reader *r)
     png_charp name;
     int method;
     png_bytep profile, exif;
-    png_uint_32 size;
+    png_uint_32 size, across, down;
+    int unit;
+    if (png_get_pHYs(r->png, r->info, &across, &down, &unit) && unit == PNG_RESOLUTION_METER) {
+        r->out->across = rml_picture_per_inch(across);
+        r->out->down = rml_picture_per_inch(down);
+    }
     if (png_get_iCCP(r->png, r->info, &name, &method, &profile, &size))
         r->status = rml_picture_keep(r->out, &r->out->profile, profile, size, r->err);
     if (r->status == RML_OK && png_get_eXIf_1(r->png, r->info, &size, &exif))
@@ -189,6 +194,10 @@ static void write_pixels(writer *w)
                      (png_uint_32)p->profile.size);
     if (p->exif.data)
         png_set_eXIf_1(w->png, w->info, (png_uint_32)p->exif.size, p->exif.data);
+    const png_uint_32 across = rml_picture_per_metre(p->across);
+    const png_uint_32 down = rml_picture_per_metre(p->down);
+    if (across && down)
+        png_set_pHYs(w->png, w->info, across, down, PNG_RESOLUTION_METER);
     png_set_compression_level(w->png, COMPRESSION);
     png_write_info(w->png, w->info);
     const uint16_t one = 1;

@@ -242,6 +242,14 @@ static rml_status read_image(rml_tiff_stream *s, rml_picture *out, const rml_all
     }
     if (l.orientation >= RML_ORIENT_NORMAL && l.orientation <= RML_ORIENT_ROTATE_270)
         out->orientation = (rml_orientation)l.orientation;
+    float across = 0, down = 0;
+    uint16_t unit = 0;
+    s->lib->TIFFGetFieldDefaulted(s->tiff, TIFFTAG_RESOLUTIONUNIT, &unit);
+    if (unit != RESUNIT_NONE && s->lib->TIFFGetField(s->tiff, TIFFTAG_XRESOLUTION, &across) &&
+        s->lib->TIFFGetField(s->tiff, TIFFTAG_YRESOLUTION, &down)) {
+        out->across = across * (unit == RESUNIT_CENTIMETER ? 2.54 : 1);
+        out->down = down * (unit == RESUNIT_CENTIMETER ? 2.54 : 1);
+    }
     uint32_t bytes = 0;
     void *profile = NULL;
     if (s->lib->TIFFGetField(s->tiff, TIFFTAG_ICCPROFILE, &bytes, &profile) && profile)
@@ -285,6 +293,10 @@ static bool write_image(rml_tiff_stream *s, const rml_picture *p, uint8_t *line)
                 lib->TIFFSetField(t, TIFFTAG_ROWSPERSTRIP, lib->TIFFDefaultStripSize(t, 0));
     if (good && p->channels % 2 == 0)
         good = lib->TIFFSetField(t, TIFFTAG_EXTRASAMPLES, 1, &(uint16_t){EXTRASAMPLE_UNASSALPHA});
+    if (good && rml_picture_per_metre(p->across) && rml_picture_per_metre(p->down))
+        good = lib->TIFFSetField(t, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH) &&
+               lib->TIFFSetField(t, TIFFTAG_XRESOLUTION, p->across) &&
+               lib->TIFFSetField(t, TIFFTAG_YRESOLUTION, p->down);
     if (good && p->profile.data)
         good = lib->TIFFSetField(t, TIFFTAG_ICCPROFILE, (uint32_t)p->profile.size, p->profile.data);
     for (int y = 0; good && y < p->height; y++) {

@@ -10,7 +10,7 @@
 #include <webp/encode.h>
 #include <webp/mux.h>
 
-enum { EFFORT = 4 }; // 0 to 9: fast to small
+enum { EFFORT = 2 }; // 0 to 9: fast to small
 
 // ---- reading ----------------------------------------------------------------------------------
 

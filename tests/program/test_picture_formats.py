@@ -609,3 +609,20 @@ def test_profile_of_other_colours(through):
     assert "icc_profile" not in got.info and "not of RGB" in line["remark"]
     got, _ = through(saved(colours(channels=1), "JPEG", icc_profile=gray), "a.jpg", "out.webp")
     assert "icc_profile" not in got.info
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "bmp"])
+@pytest.mark.parametrize("out", ["png", "jpg", "tif", "bmp"])
+def test_pixels_an_inch_are_kept(through, kind, out):
+    name = {"jpg": "JPEG", "tif": "TIFF"}.get(kind, kind)
+    got, _ = through(saved(colours(), name, dpi=(300, 150)), f"a.{kind}", f"out.{out}")
+    assert tuple(round(float(v)) for v in got.info["dpi"]) == (300, 150)
+    got, _ = through(saved(colours(), name), f"a.{kind}", f"out.{out}")
+    if kind != "bmp":  # which Pillow writes with 96
+        assert got.info.get("dpi", (0, 0))[0] in (0, 1)
+
+
+def test_pixels_an_inch_turn_with_the_picture(through):
+    data = saved(colours(), "JPEG", dpi=(300, 150), exif=exif_of(6))
+    got, _ = through(data, "a.jpg")
+    assert tuple(round(float(v)) for v in got.info["dpi"]) == (150, 300)
