@@ -375,6 +375,29 @@ def test_exif_is_kept_upright(through, orientation, out):
     assert got.getexif()[0x010F] == "a camera" and got.getexif()[0x0112] == 1
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "WEBP"])
+def test_header_that_lies(through, kind):
+    """Too large a size is refused, and one that the file cannot hold takes no memory."""
+    data = saved(colours(), kind, **({"lossless": True} if kind == "WEBP" else {}))
+    for height, width in ((8000, 16000), (16384, 16385), (65535, 65535)):
+        if kind == "PNG":
+            header = b"IHDR" + struct.pack(">II", width, height) + data[24:29]
+            lie = data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+        elif kind == "JPEG":
+            at = data.index(b"\xff\xc0") + 5
+            lie = data[:at] + struct.pack(">HH", height, width) + data[at + 4:]
+        elif kind == "BMP":
+            lie = data[:18] + struct.pack("<ii", width, height) + data[26:]
+        elif kind == "TIFF":
+            lie = tiff(colours(), more=[(256, 4, [width]), (257, 4, [height])])
+        else:
+            size = struct.pack("<I", min(width - 1, 16383) | min(height - 1, 16383) << 14)
+            lie = data[:21] + size + data[25:]
+        _, line = through(lie, "a.x", code=1)
+        told = line["error"]
+        assert "limit" in told or "cut short" in told or "damaged" in told, told
+
+
 # ---- TIFF ----------------------------------------------------------------------------------------
 
 
@@ -440,7 +463,7 @@ def tiff(pixels, big_endian=False, tile=None, planar=False, photometric=None, ex
     tags += [(322, 4, [tile]), (323, 4, [tile]), (324, 4, places), (325, 4, sizes)] if tile else [
         (273, 4, places), (278, 4, [rows]), (279, 4, sizes)]
     tags += [(338, 3, [extra])] if extra is not None else []
-    tags = sorted(tags + list(more))
+    tags = sorted({tag[0]: tag for tag in tags + list(more)}.values())
     directory, far = b"", b""
     behind = at + 2 + 12 * len(tags) + 4
     for tag, type_, values in tags:
@@ -511,6 +534,23 @@ def test_tiff_pages_thumbnails_and_floats(through):
     assert "floating-point" in line["error"]
     _, line = through(tiff(colours()), "a.dng", code=1)
     assert "raw" in line["error"]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_tiff_of_few_bits(through, bits, photometric):
+    packed = np.random.default_rng(bits).integers(0, 256, (12, 6, 1), np.uint8)
+    more = [(256, 4, [6 * 8 // bits]), (258, 3, [bits])]
+    data = tiff(packed, photometric=photometric, more=more)
+    got, line = through(data, "a.tif")
+    assert line["channels"] == 1
+    same(got, data, "L")
+
+
+def test_tiff_of_64_bit_offsets(through):
+    data = saved(Image.fromarray(colours()), "TIFF", big_tiff=True)
+    assert data[:4] == b"II+\0"
+    same(through(data, "a.tif")[0], data)
 
 
 # ---- WebP ----------------------------------------------------------------------------------------
