@@ -124,6 +124,8 @@ static rml_status create_file(rml_encoder *e, rml_error *err)
     // Sound begins before zero by the delay of its encoder, which every format here can express.
     // Without this Matroska would move the pictures instead.
     e->format->avoid_negative_ts = 0;
+    // Matroska would draw its identifiers by chance.
+    e->format->flags |= AVFMT_FLAG_BITEXACT;
     // MP4: the index goes to the front at the end, so that playing can start before all is loaded.
     AVDictionary *options = NULL;
     code = av_dict_set(&options, "movflags", "+faststart", 0);

@@ -76,6 +76,16 @@ static rml_status open_format(rml_av_source *s, rml_error *err)
     return RML_OK;
 }
 
+// Frames that are made of one another are decoded by one thread: with several, what follows damage
+// is made of what another thread has mended or not yet mended, by chance.
+static int decoder_threads(const AVCodec *codec, int threads)
+{
+    const AVCodecDescriptor *known = avcodec_descriptor_get(codec->id);
+    if (!known || !(known->props & AV_CODEC_PROP_INTRA_ONLY))
+        return 1;
+    return threads > 0 ? threads : rml_threads_default();
+}
+
 static rml_status open_decoder(rml_av_source *s, const AVCodec *codec, int threads, rml_error *err)
 {
     s->decoder = avcodec_alloc_context3(codec);
@@ -85,7 +95,7 @@ static rml_status open_decoder(rml_av_source *s, const AVCodec *codec, int threa
     int code = avcodec_parameters_to_context(s->decoder, s->stream->codecpar);
     if (code >= 0) {
         s->decoder->pkt_timebase = s->stream->time_base;
-        s->decoder->thread_count = threads > 0 ? threads : rml_threads_default();
+        s->decoder->thread_count = decoder_threads(codec, threads);
         s->decoder->max_pixels = RML_FRAME_MAX_PIXELS;
         code = avcodec_open2(s->decoder, codec, NULL);
     }
@@ -169,20 +179,25 @@ static rml_status feed(rml_av_source *s, rml_error *err)
     }
 }
 
+static bool is_damaged(const AVFrame *frame)
+{
+    return frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT;
+}
+
 rml_status rml_av_source_next(rml_av_source *source, AVFrame *frame, bool *end, rml_error *err)
 {
     rml_av_source *s = source;
     *end = false;
     for (;;) {
         int code = avcodec_receive_frame(s->decoder, frame);
+        if (code == AVERROR(ENOMEM))
+            return rml_av_fail(err, s->path, "decoding failed", code);
+        if (code >= 0 ? is_damaged(frame) : code != AVERROR(EAGAIN) && code != AVERROR_EOF)
+            s->damaged++;
         if (code >= 0) {
             s->frames++;
             return RML_OK;
         }
-        if (code == AVERROR(ENOMEM))
-            return rml_av_fail(err, s->path, "decoding failed", code);
-        if (code != AVERROR(EAGAIN) && code != AVERROR_EOF)
-            s->damaged++;
         if (s->draining) // an error here must not be asked for again and again
             break;
         RML_TRY(feed(s, err));

@@ -19,12 +19,13 @@ typedef struct rml_av_source {
 } rml_av_source;
 
 // Opens the best stream of `type` (AVMEDIA_TYPE_VIDEO or _AUDIO) of the local file `path`, which
-// must outlive the source. threads: 0 = rml_threads_default(). On failure the source is closed.
+// must outlive the source. threads: 0 = rml_threads_default(); more than one are used only where
+// frames do not depend on one another. On failure the source is closed.
 rml_status rml_av_source_open(rml_av_source *source, const char *path, enum AVMediaType type,
                               int threads, rml_error *err);
 
-// Decodes the next frame into `frame`, or *end = true. Damaged packets are skipped and counted. The
-// end of a file that gave no frame at all is RML_ERR_FORMAT.
+// Decodes the next frame into `frame`, or *end = true. Damaged packets are skipped or mended, and
+// counted. The end of a file that gave no frame at all is RML_ERR_FORMAT.
 rml_status rml_av_source_next(rml_av_source *source, AVFrame *frame, bool *end, rml_error *err);
 
 // Goes to the key frame at `time` (of the stream) or one before it; false when the file cannot.

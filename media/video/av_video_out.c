@@ -18,7 +18,7 @@ enum {
     FFV1_VERSION = 3,
     FFV1_SLICES = 4,
     FFV1_SLICE_MIN_SIDE = 64,
-    TIME_BASE_MAX = 1000000, // finer ones are replaced by
+    TIME_BASE_MAX = 10000000, // finer ones are replaced by
     TIME_BASE_PLAIN = 90000,
 };
 
@@ -176,7 +176,6 @@ static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bo
     rml_colour colour = colour_of(s);
     v->width = s->width;
     v->height = s->height;
-    v->numbered = constant_rate;
     int code = open_encoder(v, codec, s, &colour, global_header, constant_rate);
     if (code < 0) {
         char what[80];
@@ -191,7 +190,9 @@ static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bo
     v->sws = rml_colour_converter(e->width, e->height, AV_PIX_FMT_BGR24, e->width, e->height,
                                   e->pix_fmt, &colour, false);
     v->coded = av_frame_alloc();
-    if (!v->sws || !v->coded)
+    v->arrived = av_packet_alloc();
+    v->held = av_packet_alloc();
+    if (!v->sws || !v->coded || !v->arrived || !v->held)
         return rml_fail_nomem(err, sizeof *v->coded, "a video encoder");
     v->coded->width = e->width;
     v->coded->height = e->height;
@@ -218,6 +219,8 @@ void rml_av_video_out_close(rml_av_video_out *video)
 {
     avcodec_free_context(&video->encoder);
     av_frame_free(&video->coded);
+    av_packet_free(&video->arrived);
+    av_packet_free(&video->held);
     sws_freeContext(video->sws);
     video->sws = NULL;
     rml_frame_release(&video->padded);
@@ -248,8 +251,6 @@ static rml_status take_time(rml_av_video_out *v, const rml_frame *frame, rml_err
     if (time < 0)
         return rml_fail(err, RML_ERR_ARG, "%s: a frame at %.6f s, before the beginning", v->path,
                         rml_frame_seconds(frame));
-    if (v->any && time <= v->last && v->numbered)
-        time = v->last + 1;
     if (v->any && time <= v->last)
         return rml_fail(err, RML_ERR_ARG,
                         "%s: a frame at %.6f s is not later than the one before, %.6f s", v->path,
@@ -293,14 +294,41 @@ rml_status rml_av_video_out_flush(rml_av_video_out *video, rml_error *err)
     return code < 0 ? rml_av_fail(err, video->path, "encoding failed", code) : RML_OK;
 }
 
+// The packet that closes the stream. What it lasts is not known from the next one, and in the order
+// of coding it is not the frame that is shown last; files state their length as that of all packets
+// in this order.
+static void close_stream(const rml_av_video_out *v, AVPacket *packet)
+{
+    if (packet->dts != AV_NOPTS_VALUE && v->first_dts != AV_NOPTS_VALUE)
+        packet->duration = v->last + v->step - v->first - (packet->dts - v->first_dts);
+}
+
 rml_status rml_av_video_out_next(rml_av_video_out *video, AVPacket *packet, bool *none,
                                  rml_error *err)
 {
-    int code = avcodec_receive_packet(video->encoder, packet);
-    *none = code == AVERROR(EAGAIN) || code == AVERROR_EOF;
-    if (code < 0)
-        return *none ? RML_OK : rml_av_fail(err, video->path, "encoding failed", code);
-    packet->duration = video->step; // the last frame's is not known from the next one
+    rml_av_video_out *v = video;
+    int code;
+    while ((code = avcodec_receive_packet(v->encoder, v->arrived)) >= 0) {
+        const bool first = !v->coding, held = v->holds;
+        v->arrived->duration = v->step;
+        if (first)
+            v->first_dts = v->arrived->dts;
+        v->coding = v->holds = true;
+        if (held)
+            av_packet_move_ref(packet, v->held);
+        av_packet_move_ref(v->held, v->arrived);
+        *none = false;
+        if (held)
+            return RML_OK;
+    }
+    if (code != AVERROR(EAGAIN) && code != AVERROR_EOF)
+        return rml_av_fail(err, v->path, "encoding failed", code);
+    *none = code != AVERROR_EOF || !v->holds;
+    if (*none)
+        return RML_OK;
+    v->holds = false;
+    av_packet_move_ref(packet, v->held);
+    close_stream(v, packet);
     return RML_OK;
 }
 

@@ -12,12 +12,16 @@ typedef struct rml_av_video_out {
     const rml_allocator *allocator;
     AVCodecContext *encoder;
     AVFrame *coded;
+    AVPacket *arrived; // from the encoder
+    AVPacket *held;    // the one before, until it is known whether others follow
+    bool holds;        // there is one
+    int64_t first_dts; // of all packets
+    bool coding;       // there has been one
     struct SwsContext *sws;
     int width, height;         // of the frames taken; the coded size may be one more
     rml_frame padded;          // for odd sizes
     int64_t first, last, step; // times in encoder->time_base
     bool any;
-    bool numbered; // the container counts frames: one that rounds onto its neighbour comes later
 } rml_av_video_out;
 
 // Checks the settings and opens the encoder. constant_rate: the container counts frames, so the

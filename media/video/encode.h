@@ -58,9 +58,9 @@ rml_status rml_encoder_open(rml_encoder **out, const char *path,
                             rml_error *err);
 
 // Writes a frame of the size in the settings. Its time (pts * time_base) is 0 or more, and later
-// than that of the frame before by at least one tick of the file's time base (in .avi, which counts
-// frames, a frame that rounds onto the one before takes the next place). Sound up to this time is
-// written along. After an error only rml_encoder_abort is left to call.
+// than that of the frame before by at least one tick of the file's time base (which in .avi is a
+// frame: it has no times). Sound up to this time is written along. After an error only
+// rml_encoder_abort is left to call.
 rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err);
 
 typedef struct rml_encode_summary {

@@ -20,7 +20,7 @@ typedef struct rml_colour {
 void rml_libav_quiet(void);
 
 typedef struct rml_video_in_settings {
-    int threads;             // of the decoder; 0: rml_threads_default()
+    int threads; // of the decoder, where they cannot change the frames; 0: as many as fit
     bool ignore_orientation; // deliver frames as coded
 } rml_video_in_settings;
 
@@ -32,11 +32,12 @@ typedef struct rml_video_info {
     rml_rational time_base;      // of every frame's pts
     rml_rational frame_rate;     // nominal, what OpenCV reports as FPS; 0/0 when not known
     rml_rational average_rate;   // frames over duration; 0/0 when not known
-    rml_rational pixel_aspect;   // width to height of one delivered pixel; 1/1 when not stated
-    double seconds;              // duration as the container states it; 0 when not known
-    int64_t frames_estimate;     // 0 when not known; the true count is known at the end only
-    rml_colour colour;           // what was used to convert to RGB (never unspecified matrix)
-    const char *codec;           // static, "hevc"
+    rml_rational steady_rate;  // of new pictures while it moves, 5 to 1000; 0/0 when there is none
+    rml_rational pixel_aspect; // width to height of one delivered pixel; 1/1 when not stated
+    double seconds;            // duration as the container states it; 0 when not known
+    int64_t frames_estimate;   // 0 when not known; the true count is known at the end only
+    rml_colour colour;         // what was used to convert to RGB (never unspecified matrix)
+    const char *codec;         // static, "hevc"
 } rml_video_info;
 
 typedef struct rml_video_in rml_video_in;
@@ -53,21 +54,26 @@ const rml_video_info *rml_video_in_info(const rml_video_in *in);
 
 // Next frame into `frame` (reserved as needed), or *end = true and no frame. pts counts from the
 // first frame, which has 0, in info->time_base, and strictly increases: times of variable-rate
-// files are kept, missing ones are derived from the frame rate. Frames whose size changes midway
-// are scaled to the size of the first. Damaged packets are skipped and counted, and a file that is
-// cut ends early.
+// files are kept, missing ones are derived from the frame rate. Frames whose shape changes midway
+// are scaled into that of the first, with black beside them. Damaged packets are skipped and
+// counted, and a file that is cut ends early; what comes out is the same for any number of threads.
 rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err);
 
-// Decodes the next frame without delivering it, or *end.
+// Decodes the next frame, and the one after it, without delivering any; or *end.
 rml_status rml_video_in_peek(rml_video_in *in, bool *end, rml_error *err);
 
 // Makes frame `index`, which has been read or peeked at before, the next one. It is decoded from
-// the nearest key frame before it. A frame read again has the bits it had: a hash of every frame
-// is kept, and where a frame comes out differently from one key frame (open GOPs, damage, files
-// without an index) an earlier one is taken, at last the start of the file.
-rml_status rml_video_in_seek(rml_video_in *in, int64_t index, rml_error *err);
+// the nearest key frame before it, unless it was the last one read. A frame read again has the bits
+// it had: a hash of every frame is kept, and where a frame comes out differently from one key frame
+// (open GOPs, damage, files without an index) an earlier one is taken, at last the start of the
+// file.
+void rml_video_in_seek(rml_video_in *in, int64_t index);
 
-int64_t rml_video_in_pts(const rml_video_in *in, int64_t index); // of a frame read or peeked at
+// When a frame read or peeked at begins and ends. It is shown until the next one; the last one as
+// long as the file says, or for a frame of the nominal rate.
+int64_t rml_video_in_pts(const rml_video_in *in, int64_t index);
+int64_t rml_video_in_end_pts(const rml_video_in *in, int64_t index);
+
 int64_t rml_video_in_decoded(const rml_video_in *in); // frames, those decoded again included
 int64_t rml_video_in_damaged_packets(const rml_video_in *in); // the first time through
 

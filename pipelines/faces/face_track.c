@@ -31,6 +31,7 @@ struct rml_track {
     size_t capacity;
     int64_t count, ready; // of boxes
     int64_t pushed;       // the same without those that doubling added
+    bool shot_ended;      // the next frame starts one
     bool finished;
 };
 
@@ -163,7 +164,7 @@ static void settle(rml_track *track)
     const rml_track_settings *s = &track->settings;
     int64_t ahead = !s->smooth ? 0 : s->compat ? COMPAT_WINDOW - 1 : DEFAULT_RADIUS;
     while (track->ready < track->count &&
-           (track->finished || track->ready + ahead < track->count)) {
+           (track->finished || track->shot_ended || track->ready + ahead < track->count)) {
         track_frame *frame = &track->frames[track->ready];
         if (!has_face(frame) || !s->smooth)
             frame->final = frame->padded;
@@ -192,9 +193,11 @@ static rml_status append(rml_track *track, const rml_face *face, bool cut, rml_e
                             (long long)track->count, face->box.x1, face->box.y1, face->box.x2,
                             face->box.y2);
         const track_frame *before = track->count ? frame - 1 : NULL;
-        frame->starts_shot = cut || (before && has_face(before) &&
-                                     rml_box_overlap(before->raw.box, face->box) < JUMP_OVERLAP);
+        frame->starts_shot = cut || track->shot_ended ||
+                             (before && has_face(before) &&
+                              rml_box_overlap(before->raw.box, face->box) < JUMP_OVERLAP);
     }
+    track->shot_ended = false;
     track->count++;
     return RML_OK;
 }
@@ -205,6 +208,12 @@ rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_
     track->pushed++;
     settle(track);
     return RML_OK;
+}
+
+void rml_track_end_shot(rml_track *track)
+{
+    track->shot_ended = true;
+    settle(track);
 }
 
 rml_status rml_track_finish(rml_track *track, rml_error *err)

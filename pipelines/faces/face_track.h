@@ -50,6 +50,9 @@ void rml_track_destroy(rml_track **track);
 // frame before and this one. RML_ERR_ARG when nothing is left of the box after padding.
 rml_status rml_track_push(rml_track *track, const rml_face *face, bool cut, rml_error *err);
 
+// The box of every frame pushed becomes final, and is not mixed with those that come.
+void rml_track_end_shot(rml_track *track);
+
 // No more source frames will come; every box becomes final. May be called again.
 rml_status rml_track_finish(rml_track *track, rml_error *err);
 

@@ -114,12 +114,16 @@ static rml_status open_video(rml_clip *clip, rml_error *err)
     RML_TRY(rml_video_in_open(&clip->video, clip->path, &wanted, clip->allocator, err));
     const rml_video_info *video = rml_video_in_info(clip->video);
     rml_clip_info *info = &clip->info;
-    info->frame_rate = video->frame_rate;
-    if (rml_rational_value(info->frame_rate) <= 0)
-        info->frame_rate = video->average_rate;
-    if (rml_rational_value(info->frame_rate) <= 0)
-        return rml_fail(err, RML_ERR_FORMAT, "%s: does not say how many frames a second it has",
-                        clip->path);
+    if (!clip->settings.nominal_rate) {
+        info->frame_rate = video->steady_rate;
+        if (info->frame_rate.num == 0)
+            info->frame_rate = rml_rate_from_double(clip->settings.still_fps);
+    } else {
+        info->frame_rate = video->frame_rate.num ? video->frame_rate : video->average_rate;
+        if (info->frame_rate.num == 0)
+            return rml_fail(err, RML_ERR_FORMAT, "%s: does not say how many frames a second it has",
+                            clip->path);
+    }
     info->fps = rml_rational_value(info->frame_rate);
     info->time_base = video->time_base;
     info->pixel_aspect = video->pixel_aspect;
@@ -146,7 +150,6 @@ rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
         clip->settings.first_frame_only = true;
         clip->info.frame_rate = rml_rate_from_double(settings->still_fps);
         clip->info.fps = settings->still_fps;
-        clip->info.time_base = (rml_rational){clip->info.frame_rate.den, clip->info.frame_rate.num};
         clip->info.colour.matrix = RML_COLOUR_UNSPECIFIED;
     } else if (status == RML_OK) {
         status = open_video(clip, err);
@@ -158,6 +161,7 @@ rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
         clip->count = 1;
         clip->info.frames_estimate = 1;
         clip->first.pts = 0;
+        clip->info.time_base = (rml_rational){clip->info.frame_rate.den, clip->info.frame_rate.num};
         rml_video_in_close(&clip->video);
     }
     if (status != RML_OK)
@@ -171,30 +175,28 @@ const rml_clip_info *rml_clip_info_of(const rml_clip *clip)
     return &clip->info;
 }
 
-rml_status rml_clip_plan(rml_clip *clip, int most, rml_clip_run *run, rml_error *err)
+rml_status rml_clip_plan(rml_clip *clip, rml_clip_step *step, rml_error *err)
 {
     const rml_repeat repeat = clip->settings.repeat;
-    *run = (rml_clip_run){.source = rml_repeat_source(repeat, clip->count, clip->next)};
-    if (clip->count == 0 && clip->next > 0) {
+    // The first time through: what is decoded tells whether there is a frame, and how long it
+    // lasts.
+    if (clip->count == 0) {
         bool end;
+        rml_video_in_seek(clip->video, clip->next);
         RML_TRY(rml_video_in_peek(clip->video, &end, err));
-        // The first time through: now the length is known, and with it what comes next.
         if (end)
             clip->count = clip->next;
-        run->source = rml_repeat_source(repeat, clip->count, clip->next);
     }
-    do {
-        run->count++;
-        clip->next++;
-    } while (run->count < most && clip->count > 1 &&
-             rml_repeat_source(repeat, clip->count, clip->next) == run->source - run->count);
-    run->backwards = run->count > 1;
+    const int64_t source = rml_repeat_source(repeat, clip->count, clip->next);
+    *step = (rml_clip_step){.place = clip->next, .source = source, .end_pts = 1};
+    if (clip->video) {
+        step->pts = rml_video_in_pts(clip->video, source);
+        step->end_pts = rml_video_in_end_pts(clip->video, source);
+    }
+    clip->next++;
+    const int64_t after = rml_repeat_source(repeat, clip->count, clip->next);
+    step->back = clip->count > 1 && (after == source - 1 || after == source);
     return RML_OK;
-}
-
-int64_t rml_clip_pts(const rml_clip *clip, int64_t source)
-{
-    return source == 0 ? clip->first.pts : rml_video_in_pts(clip->video, source);
 }
 
 rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_error *err)
@@ -202,7 +204,7 @@ rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_e
     bool end;
     if (source == 0)
         return rml_frame_copy(frame, &clip->first, clip->allocator, err);
-    RML_TRY(rml_video_in_seek(clip->video, source, err));
+    rml_video_in_seek(clip->video, source);
     RML_TRY(decode(clip, frame, &end, err));
     if (end)
         return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",

@@ -9,7 +9,8 @@
 
 typedef struct rml_clip_settings {
     const char *path;
-    double still_fps;  // frame rate of a still image
+    double still_fps;  // frame rate of a still image, and of a video that hardly moves
+    bool nominal_rate; // take the rate of a video as OpenCV reports it, however odd
     int resize_factor; // video only: sides divided by this first
     bool rotate;       // video only: then 90 degrees clockwise
     int crop[4]; // video only: then rows top..bottom, columns left..right; bottom or right -1:
@@ -37,23 +38,20 @@ rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
                          const rml_allocator *allocator, rml_error *err);
 const rml_clip_info *rml_clip_info_of(const rml_clip *clip);
 
-// Source frames that follow one another in playing order: one, or, where the clip is played
-// backwards, source, source - 1 ... source - count + 1.
-typedef struct rml_clip_run {
-    int64_t source;
-    int count;
-    bool backwards;
-} rml_clip_run;
+// The next frame in playing order: its place there, its index in the clip and its times.
+typedef struct rml_clip_step {
+    int64_t place, source;
+    int64_t pts, end_pts;
+    bool back; // the clip is played backwards, and the next one is this one or the one before it
+} rml_clip_step;
 
-// What comes next in playing order, at most `most` frames.
-//
-// A decoder only goes forward, and begins at a key frame. A run is therefore read from its end. To
-// play a distance of g frames between key frames backwards in runs of n frames, each frame is
-// decoded g / (2 n) + 1/2 times, in memory for n frames, which the caller has.
-rml_status rml_clip_plan(rml_clip *clip, int most, rml_clip_run *run, rml_error *err);
+// A decoder only goes forward, and begins at a key frame. Steps back are therefore planned together
+// and read from their end. To play a distance of g frames between key frames backwards in runs of n
+// frames, each frame is decoded g / (2 n) + 1/2 times, in memory for n frames, which the caller
+// has.
+rml_status rml_clip_plan(rml_clip *clip, rml_clip_step *step, rml_error *err);
 
-// A frame that has been planned: its time, and itself, with its time.
-int64_t rml_clip_pts(const rml_clip *clip, int64_t source);
+// A frame that has been planned. The one that was read last is not decoded again.
 rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_error *err);
 
 // Frames decoded so far, those decoded again included.

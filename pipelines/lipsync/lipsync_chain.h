@@ -31,12 +31,22 @@ typedef struct rml_slot {
     rml_frame frame;
     int64_t source; // index in the clip
     int64_t place;  // of its box: the same, or in the clip and its mirror image
+    bool again;     // the clip has been played to its end and repeats
+    bool hidden;    // the frame has a box, and no output frame
     rml_slot_plan plan;
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
     bool has_face;
     rml_lip_item item;
 } rml_slot;
+
+// An output frame before its picture is there.
+typedef struct rml_planned {
+    rml_slot_plan plan;
+    int64_t source, place; // as in rml_clip_step
+    bool hidden;           // as in rml_slot
+    rml_slot *slot;        // once it is read
+} rml_planned;
 
 // What one stage has for itself, so that no stage touches another's.
 typedef struct rml_outcome {
@@ -59,11 +69,11 @@ typedef struct rml_chain {
     atomic_bool abandoned; // a stage failed: the others stop at the next slot
     // decode
     rml_outcome decode;
-    int64_t seen; // source frames decoded at least once
-    rml_clip_run run;
-    rml_slot_plan *plans; // of the run
-    rml_slot **read;      // the run, of which so many have been delivered
-    int delivered;
+    int64_t seen;       // source frames decoded at least once
+    rml_clip_step step; // the source frame that is played
+    bool fresh;         // for the first time, and nothing of it is planned yet
+    rml_planned *run;   // output frames that are read together, of which some are delivered
+    int run_count, delivered;
     bool announced;
     rml_slot turn;
     // the caller's stage
@@ -89,8 +99,9 @@ typedef struct rml_chain {
 // Puts the names of pipes, as the user knows them, into the message of a failure.
 rml_status rml_lipsync_explain(const rml_lipsync *job, rml_status status, rml_error *err);
 
-// The next frame of the output; *out = NULL when there is none left. A run that is played backwards
-// may need all slots, so it is announced by &c->turn, at which nothing may be kept waiting.
+// The next frame of the output; *out = NULL when there is none left. What is played backwards is
+// read in runs that may need all slots, so it is announced by &c->turn, at which nothing may be
+// kept waiting.
 rml_status rml_decode_step(rml_chain *c, rml_slot **out, rml_error *err);
 
 // Faces, batches and the network, over all that is decoded.

@@ -134,8 +134,12 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
 {
     rml_lipsync_settings *s = &job->settings;
     s->clip.threads = s->threads;
+    s->clip.nominal_rate = s->compat;
     RML_TRY(check_not_input(s->out_path, s->clip.path, err));
     RML_TRY(check_not_input(s->out_path, s->audio_path, err));
+    const rml_container *container = rml_container_of(s->out_path, s->codec, err);
+    if (!container)
+        return RML_ERR_UNSUPPORTED;
     RML_TRY(read_pipes(job, err));
     RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
     job->has_box = s->box[0] != NO_BOX;
@@ -151,6 +155,7 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     const rml_speech_info *speech = rml_speech_info_of(job->speech);
     rml_schedule_settings wanted = {
         .compat = s->compat,
+        .constant_rate = container->constant_rate,
         .frame_rate = info->frame_rate,
         .time_base = info->time_base,
         .audio_seconds = speech->seconds,

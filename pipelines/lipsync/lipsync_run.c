@@ -31,19 +31,35 @@ enum { HAVE_THREADS = 0 };
 
 // ---- decode -------------------------------------------------------------------------------------
 
-// Plans the next run of the clip. It is cut where the output ends: times are known beforehand.
+// Plans what is read next: one output frame, or a run of them that is played backwards. The output
+// may end within it: times are known beforehand.
 static rml_status plan_run(rml_chain *c, rml_error *err)
 {
-    rml_clip *clip = c->job->clip;
-    rml_clip_run *run = &c->run;
-    RML_TRY(rml_clip_plan(clip, c->slot_count, run, err));
-    int count = 0;
-    while (count < run->count &&
-           rml_schedule_next(&c->job->schedule, run->source - count,
-                             rml_clip_pts(clip, run->source - count), &c->plans[count]))
-        count++;
-    run->count = count;
-    c->delivered = 0;
+    rml_schedule *schedule = &c->job->schedule;
+    rml_clip_step *step = &c->step;
+    c->run_count = c->delivered = 0;
+    while (c->run_count < c->slot_count) {
+        rml_planned *next = &c->run[c->run_count];
+        const bool shown = rml_schedule_next(schedule, &next->plan);
+        if (!shown && schedule->done)
+            break;
+        // Every source frame is looked at once, so that boxes have the numbers of frames.
+        if (shown || c->fresh) {
+            next->source = step->source;
+            next->place = step->place;
+            next->hidden = !shown;
+            c->fresh = false;
+            c->run_count++;
+            if (!step->back)
+                break;
+        } else if (c->run_count > 0 && !step->back) {
+            break;
+        } else {
+            RML_TRY(rml_clip_plan(c->job->clip, step, err));
+            rml_schedule_show(schedule, step->pts, step->end_pts);
+            c->fresh = step->place == step->source;
+        }
+    }
     return RML_OK;
 }
 
@@ -52,22 +68,25 @@ static rml_status read_run(rml_chain *c, rml_error *err)
 {
     const int64_t count = rml_clip_count(c->job->clip);
     const bool doubled = c->job->settings.clip.repeat == RML_REPEAT_DOUBLED;
-    for (int i = c->run.count; i-- > 0;) {
+    for (int i = c->run_count; i-- > 0;) {
         rml_slot *s = rml_ring_pop(c->free);
         if (!s || atomic_load(&c->abandoned)) {
-            c->run.count = 0;
+            c->run_count = 0;
             return RML_OK;
         }
         double start = rml_clock_ms();
-        s->source = c->run.source - i;
-        s->plan = c->plans[i];
-        s->place = doubled && count > 1 ? s->plan.index % (2 * count) : s->source;
+        rml_planned *planned = &c->run[i];
+        s->source = planned->source;
+        s->plan = planned->plan;
+        s->again = planned->place > planned->source;
+        s->hidden = planned->hidden;
+        s->place = doubled && count > 1 ? planned->place % (2 * count) : s->source;
         RML_TRY(rml_clip_read(c->job->clip, s->source, &s->frame, err));
         if (s->source >= c->seen) {
             rml_signature_make(&s->signature, &s->frame);
             c->seen = s->source + 1;
         }
-        c->read[i] = s;
+        planned->slot = s;
         c->result->stage_ms[RML_STAGE_DECODE] += rml_clock_ms() - start;
     }
     return RML_OK;
@@ -77,9 +96,9 @@ rml_status rml_decode_step(rml_chain *c, rml_slot **out, rml_error *err)
 {
     *out = NULL;
     const bool announced = c->announced;
-    if (!announced && c->delivered == c->run.count) {
+    if (!announced && c->delivered == c->run_count) {
         RML_TRY(plan_run(c, err));
-        c->announced = c->run.backwards && c->run.count > 0;
+        c->announced = c->run_count > 1;
     }
     if (c->announced && !announced) {
         *out = &c->turn;
@@ -88,8 +107,8 @@ rml_status rml_decode_step(rml_chain *c, rml_slot **out, rml_error *err)
     c->announced = false;
     if (c->delivered == 0)
         RML_TRY(read_run(c, err));
-    if (c->delivered < c->run.count)
-        *out = c->read[c->delivered++];
+    if (c->delivered < c->run_count)
+        *out = c->run[c->delivered++].slot;
     return RML_OK;
 }
 
@@ -179,10 +198,9 @@ static rml_status make_chain(rml_chain *c, rml_error *err)
     size_t count = (size_t)c->slot_count;
     c->slots = rml_alloc_zero(c->allocator, count, sizeof *c->slots);
     c->pending = rml_alloc_zero(c->allocator, count, sizeof *c->pending);
-    c->plans = rml_alloc_zero(c->allocator, count, sizeof *c->plans);
-    c->read = rml_alloc_zero(c->allocator, count, sizeof *c->read);
+    c->run = rml_alloc_zero(c->allocator, count, sizeof *c->run);
     c->group = rml_alloc_zero(c->allocator, (size_t)c->batch, sizeof *c->group);
-    if (!c->slots || !c->pending || !c->plans || !c->read || !c->group)
+    if (!c->slots || !c->pending || !c->run || !c->group)
         return rml_fail_nomem(err, count * sizeof *c->slots, "the frames in flight");
     RML_TRY(make_items(c, err));
     RML_TRY(rml_ring_create(&c->free, count, c->allocator, err));
@@ -223,8 +241,7 @@ static void free_chain(rml_chain *c)
     for (int i = 0; c->slots && i < c->slot_count; i++)
         rml_frame_release(&c->slots[i].frame);
     rml_free(c->allocator, c->group);
-    rml_free(c->allocator, c->read);
-    rml_free(c->allocator, c->plans);
+    rml_free(c->allocator, c->run);
     rml_free(c->allocator, c->pending);
     rml_free(c->allocator, c->sounds);
     rml_free(c->allocator, c->patches);

@@ -215,13 +215,23 @@ rml_status rml_work_through(rml_chain *c, rml_error *err)
             RML_TRY(finish(c, err));
             continue;
         }
-        if (s->source == rml_track_count(c->track))
+        if (s->source >= rml_track_count(c->track))
             RML_TRY(track_face(c, s, err));
-        else // the clip repeats, so its end has been seen
+        else if (s->again)
             RML_TRY(rml_track_finish(c->track, err));
+        if (s->hidden) {
+            rml_ring_push(c->free, s);
+            RML_TRY(take_ready(c, err));
+            continue;
+        }
         c->pending[(c->pending_first + c->pending_count) % c->slot_count] = s;
         c->pending_count++;
         RML_TRY(take_ready(c, err));
+        // A hold can have any number of frames; smoothing needs no more than stand for a moment.
+        if (c->pending_count > RML_TRACK_LOOK_AHEAD) {
+            rml_track_end_shot(c->track);
+            RML_TRY(take_ready(c, err));
+        }
         // Looking for faces can take longer than all the rest, so what went through it counts.
         if (settings->progress)
             settings->progress(settings->user, c->emitted + c->group_count + c->pending_count,

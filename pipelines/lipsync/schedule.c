@@ -2,10 +2,15 @@
 
 #include <math.h>
 
-// MP4 stores the time base as 32 bits; one hour at this rate still fits 64-bit arithmetic easily.
+// MP4 stores the time base as 32 bits; a year at this rate still fits 64-bit arithmetic easily.
 #define MAX_TICKS_PER_SECOND 10000000
+// Where whole ticks of the source do not fit, its times are off by half of such a tick at most.
+#define FINE_TICKS_PER_SECOND 1000000
+// Frames nearer to one another than a millisecond cannot be told apart in Matroska.
+#define CLOSEST_PER_SECOND 1000
 // Times computed along different ways differ by rounding; far less than any frame.
 #define TIME_SLACK 1e-6
+#define FARTHEST_SECONDS 1e8
 
 static int64_t greatest_divisor(int64_t a, int64_t b)
 {
@@ -48,21 +53,23 @@ int64_t rml_repeat_source(rml_repeat repeat, int64_t count, int64_t index)
     return at < count ? at : period - at;
 }
 
-// Ticks per second that hold whole frames and whole ticks of the source.
+// Ticks per second that hold whole frames and, if they can, whole ticks of the source.
 static int64_t common_ticks(rml_rational rate, rml_rational source)
 {
-    int64_t frames = rate.num;
-    if (source.num <= 0 || source.den <= 0 || source.den > MAX_TICKS_PER_SECOND)
-        return frames;
+    const int64_t frames = rate.num;
     source = reduced(source);
-    int64_t common = frames / greatest_divisor(frames, source.den) * source.den;
-    return common <= MAX_TICKS_PER_SECOND ? common : frames;
+    if (source.num > 0 && source.den > 0 && source.den <= MAX_TICKS_PER_SECOND) {
+        const int64_t common = frames / greatest_divisor(frames, source.den) * source.den;
+        if (common <= MAX_TICKS_PER_SECOND)
+            return common;
+    }
+    return frames * ((FINE_TICKS_PER_SECOND + frames - 1) / frames);
 }
 
 rml_status rml_schedule_init(rml_schedule *schedule, const rml_schedule_settings *settings,
                              rml_error *err)
 {
-    rml_schedule s = {.settings = *settings, .last_source = -1};
+    rml_schedule s = {.settings = *settings};
     rml_rational rate = reduced(settings->frame_rate);
     if (rate.num <= 0 || rate.den <= 0 || rate.num > MAX_TICKS_PER_SECOND)
         return rml_fail(err, RML_ERR_ARG, "a frame rate of %lld/%lld cannot be used",
@@ -72,7 +79,7 @@ rml_status rml_schedule_init(rml_schedule *schedule, const rml_schedule_settings
         s.frame_ticks = 1;
         s.total = settings->chunks;
     } else {
-        int64_t ticks = common_ticks(rate, settings->time_base);
+        const int64_t ticks = common_ticks(rate, settings->time_base);
         s.time_base = (rml_rational){1, ticks};
         s.frame_ticks = ticks / rate.num * rate.den;
         // A millisecond clock cannot hold 1/30 s: its times are the grid's, rounded.
@@ -89,11 +96,12 @@ rml_status rml_schedule_init(rml_schedule *schedule, const rml_schedule_settings
     return RML_OK;
 }
 
-// The source's time in ticks of the output.
+// The source's time in ticks of the output. What lies years away, as a damaged file may say, is
+// cut.
 static int64_t source_ticks(const rml_schedule *s, int64_t pts)
 {
-    rml_rational base = s->settings.time_base;
-    double seconds = (double)pts * rml_rational_value(base);
+    const rml_rational base = s->settings.time_base;
+    const double seconds = fmin((double)pts * rml_rational_value(base), FARTHEST_SECONDS);
     if (s->snap) {
         double frames = seconds * rml_rational_value(s->settings.frame_rate);
         double nearest = floor(frames + 0.5);
@@ -104,34 +112,58 @@ static int64_t source_ticks(const rml_schedule *s, int64_t pts)
     return llround(seconds * (double)s->time_base.den / (double)s->time_base.num);
 }
 
-bool rml_schedule_next(rml_schedule *s, int64_t source, int64_t source_pts, rml_slot_plan *plan)
+// At least half of a frame that begins at `ticks` lies inside the sound, with so much to spare.
+static bool is_heard(const rml_schedule *s, int64_t ticks, double spare)
+{
+    const double middle = ((double)ticks + 0.5 * (double)s->frame_ticks);
+    return middle * rml_rational_value(s->time_base) <= s->settings.audio_seconds - spare;
+}
+
+void rml_schedule_show(rml_schedule *s, int64_t pts, int64_t end_pts)
+{
+    const int64_t frame = s->frame_ticks;
+    s->start = s->end;
+    if (s->settings.compat) {
+        s->end = s->start + 1;
+    } else {
+        // No clip ends without taking time, and none takes forever to be played again and again.
+        const int64_t closest = s->time_base.den / CLOSEST_PER_SECOND;
+        const int64_t least = closest < 1 ? 1 : closest < frame ? closest : frame;
+        const int64_t length = source_ticks(s, end_pts) - source_ticks(s, pts);
+        s->end = s->start + (length > least ? length : least);
+    }
+    s->next = s->settings.constant_rate && !s->settings.compat ? s->count * frame : s->start;
+}
+
+// Whether the frame shown has an output frame at s->next.
+static bool has_next(const rml_schedule *s)
+{
+    const int64_t frame = s->frame_ticks;
+    if (s->settings.constant_rate && !s->settings.compat)
+        return 2 * s->next < 2 * s->end - frame; // its middle lies in what is shown
+    if (s->settings.compat || s->next >= s->end)
+        return s->next < s->end;
+    if (s->next == s->start)
+        return s->count == 0 || is_heard(s, s->next, -TIME_SLACK);
+    // Within a hold, or where the sound ends too, so that no other frame comes.
+    const bool held = s->end - s->start > 2 * frame + frame / 4 && s->next + frame / 2 < s->end;
+    return is_heard(s, s->next, TIME_SLACK) && (held || !is_heard(s, s->end, -TIME_SLACK));
+}
+
+bool rml_schedule_next(rml_schedule *s, rml_slot_plan *plan)
 {
     const rml_schedule_settings *set = &s->settings;
-    const double tick_seconds = rml_rational_value(s->time_base);
-    if (set->compat) {
-        if (s->next >= s->total)
-            return false;
-        plan->index = plan->pts = s->next;
-        plan->sound_seconds = (double)s->next * tick_seconds;
-        s->next++;
-        return true;
-    }
-    int64_t ticks = 0, here = source_ticks(s, source_pts);
-    if (s->next > 0) {
-        bool neighbours = source == s->last_source + 1 || source == s->last_source - 1;
-        int64_t step = here - s->last_source_ticks;
-        step = step < 0 ? -step : step;
-        ticks = s->last_ticks + (neighbours && step > 0 ? step : s->frame_ticks);
-    }
-    double middle = ((double)ticks + 0.5 * (double)s->frame_ticks) * tick_seconds;
-    if (s->next > 0 && middle > set->audio_seconds + TIME_SLACK)
+    const bool numbered = set->compat || set->constant_rate;
+    if (s->done || (numbered && s->count >= s->total) || !has_next(s)) {
+        s->done =
+            numbered ? s->count >= s->total : s->count > 0 && !is_heard(s, s->end, -TIME_SLACK);
         return false;
-    plan->index = s->next;
-    plan->pts = ticks;
-    plan->sound_seconds = (double)ticks * tick_seconds - set->offset_seconds;
-    s->last_source = source;
-    s->last_source_ticks = here;
-    s->last_ticks = ticks;
-    s->next++;
+    }
+    plan->index = s->count++;
+    plan->pts = s->next;
+    plan->sound_seconds = (double)s->next * rml_rational_value(s->time_base);
+    if (!set->compat)
+        plan->sound_seconds -= set->offset_seconds;
+    s->next += s->frame_ticks;
     return true;
 }

@@ -1,5 +1,5 @@
-// Which source frame, which moment of the sound and which time belong to output frame i. Arithmetic
-// only.
+// Which output frames a source frame becomes, when each is shown and which moment of the sound it
+// goes with. Arithmetic only.
 //
 // The length of the clip is not known before its end has been decoded, and the times of a
 // variable-rate file not before each frame has been, so frames are asked for one after the other.
@@ -20,7 +20,8 @@ typedef enum rml_repeat {
 int64_t rml_repeat_source(rml_repeat repeat, int64_t count, int64_t index);
 
 typedef struct rml_schedule_settings {
-    bool compat;             // upstream's rule for count and times
+    bool compat;             // upstream's rule for count and times: a frame for each source frame
+    bool constant_rate;      // output frames are numbered: all last 1 / frame_rate
     rml_rational frame_rate; // a second; of it the length of a frame that has no successor
     rml_rational time_base;  // of the source's pts
     double audio_seconds;
@@ -32,10 +33,12 @@ typedef struct rml_schedule {
     rml_schedule_settings settings;
     rml_rational time_base; // of the output: fine enough for the frame rate and the source's times
     int64_t frame_ticks;    // 1 / frame_rate in this time base
-    int64_t total;          // output frames: exact with compat, else for a constant rate
+    int64_t total;          // output frames: exact for a constant rate, else an estimate
     bool snap;              // the source's times are too coarse for its own frame rate
-    int64_t next;           // index of the next output frame
-    int64_t last_source, last_source_ticks, last_ticks;
+    bool done;              // the output is as long as it should be
+    int64_t count;          // output frames so far
+    int64_t start, end;     // of the source frame that is shown
+    int64_t next;           // when its next output frame begins
 } rml_schedule;
 
 typedef struct rml_slot_plan {
@@ -48,15 +51,18 @@ typedef struct rml_slot_plan {
 rml_status rml_schedule_init(rml_schedule *schedule, const rml_schedule_settings *settings,
                              rml_error *err);
 
-// The next output frame shows source frame `source`, whose time is `source_pts`. False, and nothing
-// changes, when the output is as long as it should be.
+// What is played next is a source frame that its file shows from `pts` to `end_pts`.
 //
-// Times: neighbouring source frames keep their distance, whichever way they are played; after a
-// jump (a cyclic restart, a still) the distance is 1 / frame_rate. A frame belongs to the output
-// when at least half of it lies inside the sound, so that picture and sound end within half a
-// frame.
-bool rml_schedule_next(rml_schedule *schedule, int64_t source, int64_t source_pts,
-                       rml_slot_plan *plan);
+// It lasts as long in the output, whichever way the clip is played. Where that is longer than two
+// frames (and a quarter, for clocks that jitter), output frames follow one another at 1 /
+// frame_rate, because the mouth moves on. A frame belongs to the output when at least half of it
+// lies inside the sound, so that picture and sound end within half a frame. With a constant rate
+// each output frame shows what the source shows nearest to its time, so that source frames may
+// give no output frame at all.
+void rml_schedule_show(rml_schedule *schedule, int64_t pts, int64_t end_pts);
+
+// The next output frame of the source frame shown; false when there is no more.
+bool rml_schedule_next(rml_schedule *schedule, rml_slot_plan *plan);
 
 // A fraction for a rate typed by a user: 29.97 -> 2997/100.
 rml_rational rml_rate_from_double(double fps);

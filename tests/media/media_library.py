@@ -54,6 +54,7 @@ class VideoInfo(C.Structure):
     _fields_ = [
         ("width", C.c_int), ("height", C.c_int), ("orientation", C.c_int),
         ("time_base", Rational), ("frame_rate", Rational), ("average_rate", Rational),
+        ("steady_rate", Rational),
         ("pixel_aspect", Rational), ("seconds", C.c_double), ("frames_estimate", C.c_int64),
         ("colour", Colour), ("codec", C.c_char_p),
     ]
@@ -237,7 +238,7 @@ class Media:
         settings = VideoSettings(0, ignore_orientation)
         self.call("rml_video_in_open", C.byref(handle), str(path).encode(), C.byref(settings),
                   self.allocator)
-        known = self.lib.rml_video_in_info(handle).contents
+        known = VideoInfo.from_buffer_copy(self.lib.rml_video_in_info(handle).contents)
         info = {name: getattr(known, name) for name, _ in VideoInfo._fields_}
         frames, times = [], []
         while limit is None or len(frames) < limit:

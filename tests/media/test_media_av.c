@@ -114,7 +114,7 @@ static void test_lossless(void)
         CHECK(count == FRAMES && different == 0);
         CHECK(late < 0.00051); // Matroska counts milliseconds
         CHECK(rml_video_in_decoded(in) == (round + 1) * FRAMES);
-        CHECK(rml_video_in_seek(in, 0, NULL) == RML_OK);
+        rml_video_in_seek(in, 0);
     }
     rml_frame_release(&frame);
     rml_frame_release(&painted);
@@ -278,7 +278,7 @@ static void read_all(const char *path, int *frames, size_t *samples)
         // A frame that is gone back to is what it was, whatever is wrong with the file.
         for (int i = 1, at; end && i < 8 && *frames > 0; i++) {
             at = i * 17 % *frames;
-            CHECK(rml_video_in_seek(in, at, NULL) == RML_OK);
+            rml_video_in_seek(in, at);
             CHECK(rml_video_in_read(in, &frame, &end, NULL) == RML_OK && !end);
             CHECK(sum_of(&frame) == sums[at]);
             end = true;

@@ -10,6 +10,7 @@
 
 #define WIDTH 32
 #define HEIGHT 24
+#define MOST 100 // frames of a run
 
 static char folder[] = "/tmp/test_clip_XXXXXX";
 static char path[64];
@@ -39,23 +40,30 @@ static void play(int count, rml_repeat repeat, int most, int outputs)
         return;
     rml_frame frame = {0};
     size_t live_once = 0;
-    rml_clip_run run;
-    for (int i = 0; i < outputs; i += run.count) {
-        CHECK(rml_clip_plan(clip, most, &run, &err) == RML_OK);
-        CHECK(run.count >= 1 && run.count <= most && run.backwards == (run.count > 1));
-        for (int k = run.count; k-- > 0;) {
+    rml_clip_step run[MOST];
+    int runs = 0;
+    for (int i = 0, length; i < outputs; i += length) {
+        length = 0;
+        do
+            CHECK(rml_clip_plan(clip, &run[length], &err) == RML_OK);
+        while (run[length++].back && length < most);
+        runs++;
+        for (int k = length; k-- > 0;) {
             const int64_t expected = rml_repeat_source(repeat, count, i + k);
-            const rml_status status = rml_clip_read(clip, run.source - k, &frame, &err);
-            CHECK_MSG(status == RML_OK && run.source - k == expected && frame.data[0] == expected &&
+            const int64_t source = run[k].source;
+            const rml_status status = rml_clip_read(clip, source, &frame, &err);
+            CHECK(run[k].place == i + k);
+            CHECK_MSG(status == RML_OK && source == expected && frame.data[0] == expected &&
                           last_byte(&frame) == expected,
                       "%d frames, runs of %d, output %d: source %lld shows %d, expected %lld; %s",
-                      count, most, i + k, (long long)run.source - k,
-                      frame.data ? frame.data[0] : -1, (long long)expected,
-                      status == RML_OK ? "" : err.message);
+                      count, most, i + k, (long long)source, frame.data ? frame.data[0] : -1,
+                      (long long)expected, status == RML_OK ? "" : err.message);
             CHECK(fabs(rml_frame_seconds(&frame) - 0.04 * (double)expected) < 1e-6);
-            CHECK(rml_clip_pts(clip, run.source - k) == frame.pts);
+            CHECK(run[k].pts == frame.pts);
+            CHECK(fabs((double)(run[k].end_pts - run[k].pts) * rml_rational_value(frame.time_base) -
+                       0.04) < 1e-6);
         }
-        if (i <= 2 * count && i + run.count > 2 * count)
+        if (i <= 2 * count && i + length > 2 * count)
             live_once = counter.live_bytes;
     }
     CHECK(rml_clip_count(clip) == (outputs > count ? count : 0));

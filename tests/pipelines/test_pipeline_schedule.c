@@ -19,26 +19,30 @@ static void test_repeat(void)
     }
 }
 
-// Plays a clip of `source_count` frames with the times `pts` until the schedule has enough.
+// Plays a clip of `source_count` frames with the times `pts`, of which the last is its end, until
+// the schedule has enough.
 static int64_t play(rml_schedule *s, rml_repeat repeat, const int64_t *pts, int64_t source_count,
                     rml_slot_plan *plans, int64_t capacity)
 {
-    int64_t i = 0;
-    for (; i < capacity; i++) {
-        int64_t source = rml_repeat_source(repeat, source_count, i);
-        if (!rml_schedule_next(s, source, pts[source], &plans[i]))
+    int64_t count = 0;
+    for (int64_t i = 0; !s->done; i++) {
+        const int64_t source = rml_repeat_source(repeat, source_count, i);
+        rml_schedule_show(s, pts[source], pts[source + 1]);
+        while (count < capacity && rml_schedule_next(s, &plans[count]))
+            count++;
+        if (count == capacity)
             break;
     }
-    return i;
+    return count;
 }
 
 static rml_slot_plan plans[200000];
-static int64_t times[200000];
+static int64_t times[200001];
 
 static void test_length(rml_rational rate, rml_rational base, double seconds, int64_t source_count)
 {
     double fps = rml_rational_value(rate);
-    for (int64_t i = 0; i < source_count; i++)
+    for (int64_t i = 0; i <= source_count; i++)
         times[i] = llround((double)i / fps / rml_rational_value(base));
     rml_schedule_settings settings = {
         .frame_rate = rate, .time_base = base, .audio_seconds = seconds};
@@ -79,33 +83,119 @@ static void test_rates(void)
     test_length(rates[3], bases[4], 10, 250);
 }
 
-static void test_variable_rate(void)
+static rml_schedule begun(rml_rational rate, rml_rational base, double seconds, bool constant)
 {
-    // Milliseconds of a phone: nothing on a grid; played forward, back, forward.
-    static const int64_t pts[] = {0, 41, 70, 137, 150, 211};
-    rml_schedule_settings settings = {
-        .frame_rate = {30, 1}, .time_base = {1, 1000}, .audio_seconds = 0.6};
+    const rml_schedule_settings settings = {
+        .frame_rate = rate, .time_base = base, .audio_seconds = seconds, .constant_rate = constant};
     rml_schedule s;
     CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
+    return s;
+}
+
+static void test_variable_rate(void)
+{
+    // Milliseconds of a phone: nothing on a grid; played forward, back, forward. Each frame lasts
+    // as long as it does forward.
+    static const int64_t pts[] = {0, 41, 70, 137, 150, 211, 241};
+    rml_schedule s = begun((rml_rational){30, 1}, (rml_rational){1, 1000}, 0.6, false);
     int64_t n = play(&s, RML_REPEAT_PING_PONG, pts, 6, plans, 100);
-    static const int64_t expected[] = {0,   41,  70,  137, 150, 211, 272, 285,
-                                       352, 381, 422, 463, 492, 559, 572};
+    static const int64_t expected[] = {0,   41,  70,  137, 150, 211, 241, 302,
+                                       315, 382, 411, 452, 481, 548, 561};
     double tick_ms = rml_rational_value(s.time_base) * 1000;
     CHECK_MSG(n == 15, "%lld frames", (long long)n);
     for (int i = 0; i < 15 && i < n; i++)
-        CHECK_MSG(fabs((double)plans[i].pts * tick_ms - (double)expected[i]) < 1e-9 ||
-                      fabs((double)plans[i].pts * tick_ms - (double)expected[i]) < 0.5,
+        CHECK_MSG(fabs((double)plans[i].pts * tick_ms - (double)expected[i]) < 0.5,
                   "frame %d at %.3f ms, expected %lld", i, (double)plans[i].pts * tick_ms,
                   (long long)expected[i]);
     // A clock fine enough for the grid is taken as it is, without snapping.
-    static const int64_t fine[] = {0, 512 + 3, 1024 - 2, 2047};
-    settings.time_base = (rml_rational){1, 12800};
-    settings.frame_rate = (rml_rational){25, 1};
-    settings.audio_seconds = 0.16;
-    CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
+    static const int64_t fine[] = {0, 512 + 3, 1024 - 2, 2047, 2559};
+    s = begun((rml_rational){25, 1}, (rml_rational){1, 12800}, 0.16, false);
     CHECK(s.time_base.den == 12800);
     n = play(&s, RML_REPEAT_PING_PONG, fine, 4, plans, 4);
     CHECK(n >= 3 && plans[1].pts == 515 && plans[2].pts == 1022);
+}
+
+// Clocks too fine for a time base of the output keep their times to half a microsecond.
+static void test_fine_clocks(void)
+{
+    static const int64_t dens[] = {1000000, 1000000000, 30000000, 10000000, 999983};
+    static const rml_rational rates[] = {{25, 1}, {30000, 1001}, {24000, 1001}, {2997, 100}};
+    for (size_t d = 0; d < sizeof dens / sizeof *dens; d++)
+        for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+            const double frame = 1 / rml_rational_value(rates[r]);
+            for (int64_t i = 0; i <= 200; i++)
+                times[i] = llround(((double)i + 0.3 * sin((double)i)) * frame * (double)dens[d]);
+            rml_schedule s = begun(rates[r], (rml_rational){1, dens[d]}, 190 * frame, false);
+            CHECK(s.time_base.den <= 10000000);
+            const int64_t n = play(&s, RML_REPEAT_PING_PONG, times, 200, plans, 1000);
+            CHECK(n >= 189 && n <= 191);
+            for (int64_t i = 0; i < n; i++) {
+                const double late = (double)plans[i].pts * rml_rational_value(s.time_base) -
+                                    (double)times[i] / (double)dens[d];
+                CHECK_MSG(fabs(late) < 0.6e-6, "1/%lld: frame %lld is off by %g s",
+                          (long long)dens[d], (long long)i, late);
+            }
+        }
+}
+
+// From the beginning of the first frame to the end of the last.
+static double length_of(const rml_schedule *s, int64_t n)
+{
+    return (double)(plans[n - 1].pts + s->frame_ticks) * rml_rational_value(s->time_base);
+}
+
+// Frames that last longer than two go on at the frame rate, whatever comes after them: the end of
+// the sound within them too.
+static void test_holds(void)
+{
+    static const int64_t pts[] = {0, 40, 80, 1720, 1760, 1860, 1867, 1868, 1900, 3000};
+    for (int ms = 30; ms < 9000; ms += 7)
+        for (int constant = 0; constant < 2; constant++) {
+            const double seconds = ms / 1e3;
+            rml_schedule s =
+                begun((rml_rational){25, 1}, (rml_rational){1, 1000}, seconds, constant);
+            const int64_t n = play(&s, RML_REPEAT_PING_PONG, pts, 9, plans, 1000);
+            CHECK_MSG(fabs(length_of(&s, n) - seconds) <= 0.02 + 1e-9, "%.3f s for %.3f s",
+                      length_of(&s, n), seconds);
+            for (int64_t i = 1; i < n; i++) {
+                const double gap =
+                    (double)(plans[i].pts - plans[i - 1].pts) * rml_rational_value(s.time_base);
+                CHECK_MSG(gap > 0.00099 && gap < (constant ? 0.0401 : 0.0901), "%.4f s at %.3f s",
+                          gap, (double)plans[i].pts * rml_rational_value(s.time_base));
+            }
+            CHECK(!constant || n == s.total);
+        }
+}
+
+// With a constant rate frames are dropped and repeated by time, never by count.
+static void test_constant_rate(void)
+{
+    rml_schedule s = begun((rml_rational){25, 1}, (rml_rational){1, 1000}, 4, true);
+    static const int64_t pts[] = {0, 15, 28, 41, 160, 197, 243, 1000};
+    static const int shown[] = {1, 3, 3, 3, 4, 5};
+    int count = 0;
+    for (int source = 0; source < 7; source++) {
+        rml_schedule_show(&s, pts[source], pts[source + 1]);
+        for (; rml_schedule_next(&s, &plans[count]); count++) {
+            CHECK(count >= 6 ? source == 6 : source == shown[count]);
+            CHECK(plans[count].pts == count * s.frame_ticks && plans[count].index == count);
+        }
+    }
+    CHECK(count == 25);
+}
+
+// Times of a damaged file: years apart, or none at all.
+static void test_absurd_times(void)
+{
+    static const int64_t far[] = {0, 1, INT64_MAX / 2, INT64_MAX};
+    static const int64_t equal[] = {0, 0, 0, 0};
+    for (int constant = 0; constant < 2; constant++) {
+        rml_schedule s = begun((rml_rational){25, 1}, (rml_rational){1, 25}, 3, constant);
+        CHECK(play(&s, RML_REPEAT_PING_PONG, far, 3, plans, 1000) == 75);
+        s = begun((rml_rational){25, 1}, (rml_rational){1, 1000000000}, 3, constant);
+        const int64_t n = play(&s, RML_REPEAT_CYCLIC, equal, 3, plans, 10000);
+        CHECK(constant ? n == 75 : n > 2900 && n < 3000);
+    }
 }
 
 static void test_sound(void)
@@ -113,7 +203,7 @@ static void test_sound(void)
     rml_schedule_settings settings = {
         .frame_rate = {25, 1}, .time_base = {1, 25}, .audio_seconds = 2};
     rml_schedule s;
-    for (int64_t i = 0; i < 100; i++)
+    for (int64_t i = 0; i <= 100; i++)
         times[i] = i;
     CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
     CHECK(play(&s, RML_REPEAT_CYCLIC, times, 100, plans, 100) == 50);
@@ -161,6 +251,10 @@ int main(void)
     test_repeat();
     test_rates();
     test_variable_rate();
+    test_fine_clocks();
+    test_holds();
+    test_constant_rate();
+    test_absurd_times();
     test_sound();
     test_refused();
     return check_result();

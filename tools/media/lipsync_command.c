@@ -144,7 +144,7 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
         {"pads", 0, OPTION_FOUR, j->pads, "T B L R", 0, 0, "added around a face found (0 10 0 0)"},
         {"static", 0, OPTION_SWITCH, &c->is_static, NULL, 0, 0, "use the first frame only"},
         {"fps", 0, OPTION_NUMBER, &j->clip.still_fps, "N", 1, 1000,
-         "frames a second, for a still image (25)"},
+         "frames a second, for a still image or a video that hardly\nmoves (25)"},
         {"resize_factor", 0, OPTION_INT, &j->clip.resize_factor, "N", 1, 1000,
          "divide the sides of the video by N"},
         {"rotate", 0, OPTION_FLAG, &j->clip.rotate, NULL, 0, 0,

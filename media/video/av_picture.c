@@ -1,0 +1,121 @@
+#include "media/video/av_picture.h"
+
+#include "tensor/status.h"
+
+#include <math.h>
+#include <string.h>
+
+// The shape of a pixel, square where it is not stated.
+static AVRational pixel_aspect(const AVFrame *f)
+{
+    const AVRational a = f->sample_aspect_ratio;
+    return a.num > 0 && a.den > 0 ? a : (AVRational){1, 1};
+}
+
+rml_status rml_av_picture_init(rml_av_picture *picture, const AVFrame *first, const char *path,
+                               rml_orientation orientation, const rml_allocator *allocator,
+                               rml_error *err)
+{
+    RML_TRY(rml_frame_check_size(first->width, first->height, path, err));
+    *picture = (rml_av_picture){.path = path,
+                                .allocator = allocator,
+                                .width = first->width,
+                                .height = first->height,
+                                .aspect = pixel_aspect(first),
+                                .orientation = orientation};
+    return RML_OK;
+}
+
+void rml_av_picture_release(rml_av_picture *picture)
+{
+    sws_freeContext(picture->sws);
+    picture->sws = NULL;
+    rml_frame_release(&picture->coded);
+}
+
+static int clamped(double value, int most)
+{
+    const double whole = floor(value + 0.5);
+    return whole < 1 ? 1 : whole > most ? most : (int)whole;
+}
+
+// Where a picture of another shape goes: as large as fits, in the middle.
+static void fit(rml_av_picture *p, int width, int height, AVRational aspect)
+{
+    p->fit_width = p->width;
+    p->fit_height = p->height;
+    const double shown = width * av_q2d(aspect) / av_q2d(p->aspect); // columns for all its rows
+    if (width != p->width || height != p->height || av_cmp_q(aspect, p->aspect) != 0) {
+        const double scale = fmin(p->width / shown, (double)p->height / height);
+        p->fit_width = clamped(shown * scale, p->width);
+        p->fit_height = clamped(height * scale, p->height);
+    }
+    p->x = (p->width - p->fit_width) / 2;
+    p->y = (p->height - p->fit_height) / 2;
+}
+
+static bool same_colour(const rml_colour *a, const rml_colour *b)
+{
+    return a->matrix == b->matrix && a->full_range == b->full_range;
+}
+
+static rml_status prepare_converter(rml_av_picture *p, const AVFrame *f, rml_error *err)
+{
+    const rml_colour colour = rml_colour_of_frame(f);
+    const AVRational aspect = pixel_aspect(f);
+    if (p->sws && p->sws_width == f->width && p->sws_height == f->height &&
+        p->sws_format == f->format && av_cmp_q(p->sws_aspect, aspect) == 0 &&
+        same_colour(&p->sws_colour, &colour))
+        return RML_OK;
+    if (colour.matrix == AVCOL_SPC_YCGCO)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "%s: its colours are YCgCo, which is not supported", p->path);
+    RML_TRY(rml_frame_check_size(f->width, f->height, p->path, err));
+    fit(p, f->width, f->height, aspect);
+    sws_freeContext(p->sws);
+    p->sws = rml_colour_converter(f->width, f->height, f->format, p->fit_width, p->fit_height,
+                                  AV_PIX_FMT_BGR24, &colour, true);
+    if (!p->sws)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: its pixel format (%d) cannot be converted",
+                        p->path, f->format);
+    p->sws_width = f->width;
+    p->sws_height = f->height;
+    p->sws_format = f->format;
+    p->sws_aspect = aspect;
+    p->sws_colour = colour;
+    return RML_OK;
+}
+
+// Blackens what lies around the picture.
+static void clear_border(const rml_av_picture *p, rml_frame *to)
+{
+    const size_t row = (size_t)p->width * RML_FRAME_CHANNELS;
+    const size_t left = (size_t)p->x * RML_FRAME_CHANNELS;
+    const size_t right = left + (size_t)p->fit_width * RML_FRAME_CHANNELS;
+    for (int y = 0; y < p->height; y++) {
+        uint8_t *pixels = to->data + (size_t)y * to->pitch;
+        const bool inside = y >= p->y && y < p->y + p->fit_height;
+        memset(pixels, 0, inside ? left : row);
+        if (inside)
+            memset(pixels + right, 0, row - right);
+    }
+}
+
+rml_status rml_av_picture_convert(rml_av_picture *picture, const AVFrame *decoded, rml_frame *frame,
+                                  rml_error *err)
+{
+    rml_av_picture *p = picture;
+    RML_TRY(prepare_converter(p, decoded, err));
+    const bool upright = p->orientation == RML_ORIENT_NORMAL;
+    rml_frame *to = upright ? frame : &p->coded;
+    RML_TRY(rml_frame_reserve(to, p->width, p->height, p->allocator, err));
+    uint8_t *planes[4] = {to->data + (size_t)p->y * to->pitch + (size_t)p->x * RML_FRAME_CHANNELS};
+    int strides[4] = {(int)to->pitch};
+    int rows = sws_scale(p->sws, (const uint8_t *const *)decoded->data, decoded->linesize, 0,
+                         decoded->height, planes, strides);
+    if (rows != p->fit_height)
+        return rml_fail(err, RML_ERR_INTERNAL, "%s: converting a picture gave %d of %d rows",
+                        p->path, rows, p->fit_height);
+    clear_border(p, to);
+    return upright ? RML_OK : rml_frame_orient(frame, to, p->orientation, p->allocator, err);
+}
