@@ -1,5 +1,6 @@
 #include "media/video/av_frame.h"
 
+#include <libavcodec/avcodec.h>
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
@@ -132,4 +133,64 @@ bool rml_av_is_key(const AVFrame *frame)
 #else
     return frame->key_frame;
 #endif
+}
+
+rml_fields rml_av_fields(const AVFrame *frame, const AVCodecParameters *stream)
+{
+#ifdef AV_FRAME_FLAG_INTERLACED
+    const bool woven = frame->flags & AV_FRAME_FLAG_INTERLACED;
+    const bool top = frame->flags & AV_FRAME_FLAG_TOP_FIELD_FIRST;
+#else
+    const bool woven = frame->interlaced_frame, top = frame->top_field_first;
+#endif
+    if (woven)
+        return top ? RML_FIELDS_TOP_FIRST : RML_FIELDS_BOTTOM_FIRST;
+    const AVCodecDescriptor *codec = avcodec_descriptor_get(stream->codec_id);
+    if (!codec || !(codec->props & AV_CODEC_PROP_INTRA_ONLY))
+        return RML_FIELDS_NONE;
+    switch (stream->field_order) {
+    case AV_FIELD_TT:
+    case AV_FIELD_BT: // coded last, shown first
+        return RML_FIELDS_TOP_FIRST;
+    case AV_FIELD_BB:
+    case AV_FIELD_TB:
+        return RML_FIELDS_BOTTOM_FIRST;
+    default:
+        return RML_FIELDS_NONE;
+    }
+}
+
+void rml_av_set_fields(AVFrame *frame, rml_fields fields)
+{
+#ifdef AV_FRAME_FLAG_INTERLACED
+    const int both = AV_FRAME_FLAG_INTERLACED | AV_FRAME_FLAG_TOP_FIELD_FIRST;
+    frame->flags &= ~both;
+    if (fields != RML_FIELDS_NONE)
+        frame->flags |= fields == RML_FIELDS_TOP_FIRST ? both : AV_FRAME_FLAG_INTERLACED;
+#else
+    frame->interlaced_frame = fields != RML_FIELDS_NONE;
+    frame->top_field_first = fields == RML_FIELDS_TOP_FIRST;
+#endif
+}
+
+bool rml_av_samples(const AVFrame *frame, int plane, int *bytes, int *step)
+{
+    const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(frame->format);
+    const uint64_t odd = AV_PIX_FMT_FLAG_BE | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM |
+                         AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_FLOAT;
+    *bytes = *step = 0;
+    if (!format || format->flags & odd)
+        return false;
+    for (int i = 0; i < format->nb_components; i++) {
+        const AVComponentDescriptor *c = &format->comp[i];
+        const int size = c->depth > 8 ? 2 : 1;
+        const bool whole = size == 1 ? c->depth == 8 && c->shift == 0
+                                     : c->depth + c->shift <= 16 && c->offset % 2 == 0;
+        if (!whole || (*bytes && *bytes != size))
+            return false;
+        *bytes = size;
+        if (c->plane == plane)
+            *step = FFMAX(*step, c->step / size);
+    }
+    return true;
 }

@@ -25,6 +25,16 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
 rml_orientation rml_av_orientation(const AVStream *stream);
 bool rml_av_is_key(const AVFrame *frame);
 
+// The fields that a frame is woven of: as it says itself, or as the file says for all where the
+// codec knows no such thing.
+rml_fields rml_av_fields(const AVFrame *frame, const AVCodecParameters *stream);
+
+void rml_av_set_fields(AVFrame *frame, rml_fields fields);
+
+// How many samples of `bytes` (1, or 2) make a pixel in a plane; false where samples are not whole
+// bytes.
+bool rml_av_samples(const AVFrame *frame, int plane, int *bytes, int *step);
+
 // Of size, format and all pixels.
 uint32_t rml_av_hash(const AVFrame *frame);
 

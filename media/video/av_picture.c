@@ -1,6 +1,10 @@
 #include "media/video/av_picture.h"
 
+#include "media/image/deinterlace.h"
 #include "tensor/status.h"
+
+#include <libavutil/imgutils.h>
+#include <libavutil/pixdesc.h>
 
 #include <math.h>
 #include <string.h>
@@ -30,7 +34,71 @@ void rml_av_picture_release(rml_av_picture *picture)
 {
     sws_freeContext(picture->sws);
     picture->sws = NULL;
+    av_frame_free(&picture->whole);
     rml_frame_release(&picture->coded);
+}
+
+// A frame for the pixels of one as `like`, to write to.
+static int reserve_whole(rml_av_picture *p, const AVFrame *like)
+{
+    if (!p->whole)
+        p->whole = av_frame_alloc();
+    if (!p->whole)
+        return AVERROR(ENOMEM);
+    AVFrame *w = p->whole;
+    const bool fits = w->buf[0] && w->width == like->width && w->height == like->height &&
+                      w->format == like->format;
+    if (!fits) {
+        av_frame_unref(w);
+        w->width = like->width;
+        w->height = like->height;
+        w->format = like->format;
+        const int code = av_frame_get_buffer(w, 0);
+        if (code < 0)
+            return code;
+    }
+    return av_frame_copy_props(w, like);
+}
+
+static bool same_shape(const AVFrame *a, const AVFrame *b)
+{
+    return a->width == b->width && a->height == b->height && a->format == b->format;
+}
+
+rml_status rml_av_picture_deinterlace(rml_av_picture *picture, const AVFrame *before,
+                                      const AVFrame *at, const AVFrame *after, bool top_first,
+                                      bool *done, rml_error *err)
+{
+    rml_av_picture *p = picture;
+    const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(at->format);
+    int bytes, step;
+    *done = rml_av_samples(at, 0, &bytes, &step);
+    if (!*done)
+        return RML_OK;
+    const int code = reserve_whole(p, at);
+    if (code < 0)
+        return rml_fail_nomem(err, (size_t)at->width * (size_t)at->height,
+                              "a picture of two fields");
+    before = same_shape(before, at) ? before : at;
+    after = same_shape(after, at) ? after : at;
+    for (int i = 0; i < 4 && at->data[i]; i++) {
+        const bool chroma = i == 1 || i == 2;
+        rml_av_samples(at, i, &bytes, &step);
+        const rml_woven_plane plane = {
+            .before = before->data[i],
+            .at = at->data[i],
+            .after = after->data[i],
+            .before_stride = before->linesize[i],
+            .stride = at->linesize[i],
+            .after_stride = after->linesize[i],
+            .width = av_image_get_linesize(at->format, at->width, i) / bytes,
+            .height = AV_CEIL_RSHIFT(at->height, chroma ? format->log2_chroma_h : 0),
+            .step = step,
+            .top_first = top_first};
+        (bytes == 1 ? rml_deinterlace_u8 : rml_deinterlace_u16)(&plane, p->whole->data[i],
+                                                                p->whole->linesize[i]);
+    }
+    return RML_OK;
 }
 
 static int clamped(double value, int most)

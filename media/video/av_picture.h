@@ -11,6 +11,7 @@ typedef struct rml_av_picture {
     AVRational aspect;           // of its pixels
     rml_orientation orientation; // by which frames are turned upright
     rml_frame coded;             // before turning
+    AVFrame *whole;              // made of two fields; NULL until it is needed
     struct SwsContext *sws;      // NULL, or for pictures as these:
     int sws_width, sws_height, sws_format;
     AVRational sws_aspect;
@@ -22,6 +23,12 @@ typedef struct rml_av_picture {
 rml_status rml_av_picture_init(rml_av_picture *picture, const AVFrame *first, const char *path,
                                rml_orientation orientation, const rml_allocator *allocator,
                                rml_error *err);
+
+// Makes a picture of two fields whole, with those before and after it (or itself), in
+// picture->whole. False, without an error, for a pixel format in which that cannot be done.
+rml_status rml_av_picture_deinterlace(rml_av_picture *picture, const AVFrame *before,
+                                      const AVFrame *at, const AVFrame *after, bool top_first,
+                                      bool *done, rml_error *err);
 
 // `decoded` into `frame`, which is reserved as needed. A picture of another shape keeps its aspect,
 // and black fills what it leaves free.

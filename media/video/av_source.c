@@ -64,6 +64,9 @@ static rml_status open_format(rml_av_source *s, rml_error *err)
     AVDictionary *options = NULL;
     // A playlist must not make the program fetch anything from a network.
     int code = url ? av_dict_set(&options, "protocol_whitelist", "file", 0) : AVERROR(ENOMEM);
+    // A name that holds %d is not a series of pictures.
+    if (code >= 0)
+        code = av_dict_set(&options, "pattern_type", "none", 0);
     if (code >= 0)
         code = avformat_open_input(&s->format, url, NULL, &options);
     av_dict_free(&options);

@@ -6,6 +6,7 @@
 #include "tensor/alloc.h"
 
 #include <libavutil/mathematics.h>
+#include <libavutil/pixdesc.h>
 
 #include <string.h>
 
@@ -15,7 +16,8 @@
 // A frame that has been decoded.
 typedef struct seen_frame {
     int64_t pts;
-    uint32_t hash; // of its pixels
+    uint32_t hash;  // of its pixels
+    uint8_t fields; // rml_fields: to be made whole, for which its neighbours are needed
 } seen_frame;
 
 // A key frame, from which decoding may begin.
@@ -57,6 +59,16 @@ rml_video_in_settings rml_video_in_settings_default(void)
     return (rml_video_in_settings){0};
 }
 
+// The fields of the frame at a place, if it is to be made whole.
+static rml_fields woven(const rml_video_in *in, int place)
+{
+    const rml_deinterlace what = in->settings.deinterlace;
+    if (what == RML_DEINTERLACE_NONE)
+        return RML_FIELDS_NONE;
+    const rml_fields said = rml_av_fields(in->frames[place], in->source.stream->codecpar);
+    return said == RML_FIELDS_NONE && what == RML_DEINTERLACE_ALL ? RML_FIELDS_TOP_FIRST : said;
+}
+
 static void fill_info(rml_video_in *in)
 {
     AVFormatContext *format = in->source.format;
@@ -87,6 +99,8 @@ static void fill_info(rml_video_in *in)
         double estimate = info->seconds * rml_rational_value(rate) + 0.5;
         info->frames_estimate = estimate < 1e15 ? (int64_t)estimate : 0;
     }
+    if (in->settings.deinterlace == RML_DEINTERLACE_NONE)
+        info->fields = rml_av_fields(in->frames[AFTER], stream->codecpar);
     info->codec = avcodec_get_name(stream->codecpar->codec_id);
     info->colour = rml_colour_of_frame(in->frames[AFTER]);
 }
@@ -127,8 +141,8 @@ static rml_status note_frame(rml_video_in *in, rml_error *err)
     const AVFrame *frame = in->frames[AFTER];
     RML_TRY(rml_reserve(in->allocator, &in->seen, &in->seen_capacity, in->seen_count + 1,
                         sizeof *in->seen, "the times of frames", err));
-    in->seen[in->seen_count] =
-        (seen_frame){rml_av_clock_next(&in->clock, frame), rml_av_hash(frame)};
+    in->seen[in->seen_count] = (seen_frame){rml_av_clock_next(&in->clock, frame),
+                                            rml_av_hash(frame), (uint8_t)woven(in, AFTER)};
     in->seen_count++;
     if (!rml_av_is_key(frame) || frame->best_effort_timestamp == AV_NOPTS_VALUE)
         return RML_OK;
@@ -286,10 +300,14 @@ static rml_status go_on(rml_video_in *in, int64_t index, bool *there, rml_error 
         pass_on(in);
         in->at++;
     }
+    if (in->has[AFTER] || (in->complete && index + 1 == (int64_t)in->seen_count))
+        return RML_OK;
     // How long the frame is shown is told by the next one.
-    if (!in->has[AFTER] && !in->complete && index + 1 == (int64_t)in->seen_count) {
+    if (index + 1 == (int64_t)in->seen_count) {
         RML_TRY(take_after(in, there, err));
         *there = true;
+    } else if (in->seen[index].fields) {
+        RML_TRY(take_after(in, there, err));
     }
     return RML_OK;
 }
@@ -297,12 +315,15 @@ static rml_status go_on(rml_video_in *in, int64_t index, bool *there, rml_error 
 // Makes frame `index`, which has been seen or is the next to be seen, the one at `at`.
 static rml_status go_to(rml_video_in *in, int64_t index, rml_error *err)
 {
+    const bool known = index < (int64_t)in->seen_count;
+    const bool both = known && in->seen[index].fields && index > 0; // the one before is needed too
+    in->aim = both ? index - 1 : index;
     size_t key = in->key_count;
-    while (key > 0 && in->keys[key - 1].index > index)
+    while (key > 0 && in->keys[key - 1].index > in->aim)
         key--;
-    in->aim = index;
-    bool there = (index == in->at && in->has[AT]) || index == in->at + 1 ||
-                 (index > in->at && (key == 0 || in->keys[key - 1].index <= in->at + 1));
+    bool there = (index == in->at && in->has[AT] && (!both || in->has[BEFORE])) ||
+                 (index == in->at + 1 && (!both || in->has[AT])) ||
+                 (in->aim > in->at && (key == 0 || in->keys[key - 1].index <= in->at + 1));
     if (!there)
         in->key = key;
     for (;;) {
@@ -331,12 +352,34 @@ rml_status rml_video_in_peek(rml_video_in *in, bool *end, rml_error *err)
     return *end ? RML_OK : go_to(in, in->next, err);
 }
 
+// The frame at `next`, made whole if it is woven.
+static rml_status whole_picture(rml_video_in *in, const AVFrame **decoded, rml_error *err)
+{
+    const rml_fields fields = (rml_fields)in->seen[in->next].fields;
+    *decoded = in->frames[AT];
+    if (fields == RML_FIELDS_NONE)
+        return RML_OK;
+    bool done;
+    RML_TRY(rml_av_picture_deinterlace(&in->picture, in->frames[in->has[BEFORE] ? BEFORE : AT],
+                                       in->frames[AT], in->frames[in->has[AFTER] ? AFTER : AT],
+                                       fields == RML_FIELDS_TOP_FIRST, &done, err));
+    if (!done && in->settings.deinterlace == RML_DEINTERLACE_ALL)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "%s: pictures of format %s cannot be deinterlaced", in->path,
+                        av_get_pix_fmt_name(in->frames[AT]->format));
+    if (done)
+        *decoded = in->picture.whole;
+    return RML_OK;
+}
+
 rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err)
 {
     RML_TRY(rml_video_in_peek(in, end, err));
     if (*end)
         return RML_OK;
-    RML_TRY(rml_av_picture_convert(&in->picture, in->frames[AT], frame, err));
+    const AVFrame *decoded;
+    RML_TRY(whole_picture(in, &decoded, err));
+    RML_TRY(rml_av_picture_convert(&in->picture, decoded, frame, err));
     frame->pts = in->seen[in->next].pts;
     frame->time_base = in->info.time_base;
     in->next++;

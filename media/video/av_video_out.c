@@ -156,6 +156,10 @@ static int open_encoder(rml_av_video_out *v, const AVCodec *codec, const rml_enc
     e->colorspace = (enum AVColorSpace)colour->matrix;
     e->color_range = colour->full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
     e->thread_count = threads;
+    if (s->fields != RML_FIELDS_NONE) {
+        e->field_order = s->fields == RML_FIELDS_TOP_FIRST ? AV_FIELD_TT : AV_FIELD_BB;
+        e->flags |= AV_CODEC_FLAG_INTERLACED_DCT;
+    }
     if (constant_rate)
         e->max_b_frames = 0; // an AVI has no place for the times of reordered frames
     if (global_header)
@@ -199,6 +203,7 @@ static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bo
     v->coded->format = e->pix_fmt;
     v->coded->color_range = e->color_range;
     v->coded->colorspace = e->colorspace;
+    rml_av_set_fields(v->coded, s->fields);
     if (av_frame_get_buffer(v->coded, 0) < 0)
         return rml_fail_nomem(err, (size_t)e->width * (size_t)e->height * 4, "a coded frame");
     return RML_OK;

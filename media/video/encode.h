@@ -27,6 +27,7 @@ typedef struct rml_encode_settings {
     rml_rational
         time_base; // of the file; 0/0: exact for frame_rate. For variable rate: the source's
     rml_rational pixel_aspect; // 0/0: square
+    rml_fields fields;         // that the frames are woven of
     // Colours of the source, so that the result is described the same way. A zeroed one, or an
     // unspecified matrix: BT.709 from 720 lines or 1280 columns up, else BT.601. MJPEG is always
     // full range BT.601, as JPEG demands, and FFV1 is RGB.

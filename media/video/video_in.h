@@ -19,9 +19,24 @@ typedef struct rml_colour {
 // calls this once at its start; readers and writers here report through rml_error instead.
 void rml_libav_quiet(void);
 
+// What becomes of pictures that are woven of two fields.
+typedef enum rml_deinterlace {
+    RML_DEINTERLACE_FLAGGED = 0, // made whole where the file says that they are woven
+    RML_DEINTERLACE_ALL,         // all are made whole
+    RML_DEINTERLACE_NONE         // left as they are
+} rml_deinterlace;
+
+// Of pictures left as they are.
+typedef enum rml_fields {
+    RML_FIELDS_NONE = 0,
+    RML_FIELDS_TOP_FIRST,
+    RML_FIELDS_BOTTOM_FIRST
+} rml_fields;
+
 typedef struct rml_video_in_settings {
     int threads; // of the decoder, where they cannot change the frames; 0: as many as fit
     bool ignore_orientation; // deliver frames as coded
+    rml_deinterlace deinterlace;
 } rml_video_in_settings;
 
 rml_video_in_settings rml_video_in_settings_default(void);
@@ -37,6 +52,7 @@ typedef struct rml_video_info {
     double seconds;            // duration as the container states it; 0 when not known
     int64_t frames_estimate;   // 0 when not known; the true count is known at the end only
     rml_colour colour;         // what was used to convert to RGB (never unspecified matrix)
+    rml_fields fields;         // of delivered frames
     const char *codec;         // static, "hevc"
 } rml_video_info;
 

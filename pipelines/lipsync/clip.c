@@ -111,6 +111,7 @@ static rml_status open_video(rml_clip *clip, rml_error *err)
 {
     rml_video_in_settings wanted = rml_video_in_settings_default();
     wanted.threads = clip->settings.threads;
+    wanted.deinterlace = clip->settings.deinterlace;
     RML_TRY(rml_video_in_open(&clip->video, clip->path, &wanted, clip->allocator, err));
     const rml_video_info *video = rml_video_in_info(clip->video);
     rml_clip_info *info = &clip->info;
@@ -130,6 +131,10 @@ static rml_status open_video(rml_clip *clip, rml_error *err)
     if (clip->settings.rotate)
         info->pixel_aspect = (rml_rational){video->pixel_aspect.den, video->pixel_aspect.num};
     info->colour = video->colour;
+    // Other lines than those of the fields are left after turning or scaling.
+    if (!clip->settings.rotate && clip->settings.resize_factor == 1 &&
+        video->orientation == RML_ORIENT_NORMAL && clip->settings.crop[0] % 2 == 0)
+        info->fields = video->fields;
     info->frames_estimate = video->frames_estimate;
     return RML_OK;
 }

@@ -11,6 +11,7 @@ typedef struct rml_clip_settings {
     const char *path;
     double still_fps;  // frame rate of a still image, and of a video that hardly moves
     bool nominal_rate; // take the rate of a video as OpenCV reports it, however odd
+    rml_deinterlace deinterlace;
     int resize_factor; // video only: sides divided by this first
     bool rotate;       // video only: then 90 degrees clockwise
     int crop[4]; // video only: then rows top..bottom, columns left..right; bottom or right -1:
@@ -27,6 +28,7 @@ typedef struct rml_clip_info {
     rml_rational time_base;
     rml_rational pixel_aspect;
     rml_colour colour;
+    rml_fields fields;       // of delivered frames
     int64_t frames_estimate; // 0: not known
     bool still;              // an image file
 } rml_clip_info;

@@ -113,6 +113,7 @@ static void describe_output(rml_lipsync *job)
     e->frame_rate = info->frame_rate;
     e->pixel_aspect = info->pixel_aspect;
     e->colour = info->colour;
+    e->fields = info->fields;
     e->audio_path = job->settings.audio_path;
     e->audio_untimed = job->settings.compat;
 }

@@ -56,12 +56,12 @@ class VideoInfo(C.Structure):
         ("time_base", Rational), ("frame_rate", Rational), ("average_rate", Rational),
         ("steady_rate", Rational),
         ("pixel_aspect", Rational), ("seconds", C.c_double), ("frames_estimate", C.c_int64),
-        ("colour", Colour), ("codec", C.c_char_p),
+        ("colour", Colour), ("fields", C.c_int), ("codec", C.c_char_p),
     ]
 
 
 class VideoSettings(C.Structure):
-    _fields_ = [("threads", C.c_int), ("ignore_orientation", C.c_bool)]
+    _fields_ = [("threads", C.c_int), ("ignore_orientation", C.c_bool), ("deinterlace", C.c_int)]
 
 
 class SpeechInfo(C.Structure):
@@ -76,7 +76,8 @@ class EncodeSettings(C.Structure):
     _fields_ = [
         ("codec", C.c_int), ("crf", C.c_int), ("preset", C.c_char_p), ("threads", C.c_int),
         ("width", C.c_int), ("height", C.c_int), ("frame_rate", Rational),
-        ("time_base", Rational), ("pixel_aspect", Rational), ("colour", Colour),
+        ("time_base", Rational), ("pixel_aspect", Rational), ("fields", C.c_int),
+        ("colour", Colour),
         ("audio_path", C.c_char_p), ("audio_offset", C.c_double), ("audio_seconds", C.c_double),
         ("audio_untimed", C.c_bool),
     ]
@@ -232,10 +233,10 @@ class Media:
 
     # ---- video ----
 
-    def video(self, path, limit=None, ignore_orientation=False):
+    def video(self, path, limit=None, ignore_orientation=False, deinterlace=0):
         """Frames, times in seconds and the info of a video."""
         handle, frame, end = C.c_void_p(), Frame(), C.c_bool()
-        settings = VideoSettings(0, ignore_orientation)
+        settings = VideoSettings(0, ignore_orientation, deinterlace)
         self.call("rml_video_in_open", C.byref(handle), str(path).encode(), C.byref(settings),
                   self.allocator)
         known = VideoInfo.from_buffer_copy(self.lib.rml_video_in_info(handle).contents)

@@ -1,4 +1,4 @@
-"""Streams as people have them: damage, sizes that change midway."""
+"""Streams as people have them: damage, sizes that change midway, fields, names."""
 
 import json
 import shutil
@@ -132,3 +132,159 @@ def test_another_pixel_aspect_midway(lipsync, voices, tmp_path):
     )
     result = clips.read_video(out)
     assert [bounds(p, 60) for p in result] == [(0, 160, 0, 120)] * 16
+
+
+# ---- fields --------------------------------------------------------------------------------------
+
+
+def read_exact(path):
+    """All pictures, in the conversion of the program."""
+    flags = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+    raw = ffmpeg("-i", path, "-sws_flags", flags, "-fps_mode", "passthrough", "-f", "rawvideo",
+                 "-pix_fmt", "bgr24", "-")
+    return list(np.frombuffer(raw, np.uint8).reshape(-1, 120, 160, 3))
+
+
+def write_fields(path, order, codec, motion=True):
+    """25 frames a second, each woven of two pictures of a 50th; lossless. The pictures of which the
+    first fields are."""
+    yy, xx = np.mgrid[0:120, 0:160]
+    pictures = []
+    for i in range(48):
+        shift = 3 * i * motion
+        grey = 120 + 50 * np.sin((xx - shift) / 6) + 40 * np.sin((yy + xx / 3) / 5)
+        pictures.append(grey[..., None].repeat(3, axis=2).round().astype(np.uint8))
+    plain = clips.write_video(
+        path.with_suffix(".whole.mkv"), pictures, 50, ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
+    )
+    weave = f"interlace=scan={order}:lowpass=off"
+    ffmpeg("-i", plain, "-vf", weave, *codec, path)
+    return read_exact(plain)[::2]
+
+
+FIELDS = ["-c:v", "libx264", "-crf", "0", "-flags", "+ildct+ilme", "-x264opts"]
+
+
+def codec_of(order):
+    return [*FIELDS, "tff=1" if order == "tff" else "bff=1"]
+
+
+def distance(a, b):
+    y1, y2, x1, x2 = BOX
+    mask = np.ones(a.shape[:2], bool)
+    mask[y1:y2, x1:x2] = False
+    return np.sqrt(((a.astype(float) - b) ** 2)[mask].mean())
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_fields_are_made_whole(lipsync, voices, tmp_path, order):
+    """Where the file flags them; as near to the whole pictures as ffmpeg's own filter comes."""
+    whole = write_fields(tmp_path / "in.mkv", order, codec_of(order))
+    ffmpeg("-i", tmp_path / "in.mkv", "-vf", "yadif", "-c:v", "ffv1", tmp_path / "filtered.mkv")
+    filtered = read_exact(tmp_path / "filtered.mkv")
+    woven = read_exact(tmp_path / "in.mkv")
+    assert len(whole) == len(filtered) == len(woven) == 24
+    arguments = [tmp_path / "in.mkv", voices(0.96), "--box", *BOX, "--codec", "ffv1"]
+    results = {}
+    for name, extra in (("flagged", []), ("always", ["--deinterlace"]),
+                        ("never", ["--deinterlace", "false"]), ("compat", ["--compat"])):
+        out, _ = lipsync(*arguments, *extra, name=f"{name}.mkv")
+        results[name] = clips.read_video(out)
+        field_order = clips.stream(out, "video").get("field_order", "unknown")
+        kept = name in ("never", "compat")
+        assert (field_order in (("tt", "tb") if order == "tff" else ("bb", "bt"))) == kept
+    for i in range(24):
+        ours = distance(results["flagged"][i], whole[i])
+        assert ours <= 1.05 * distance(filtered[i], whole[i]) + 0.02
+        assert distance(woven[i], whole[i]) > 5 * ours
+        assert (results["always"][i] == results["flagged"][i]).all()
+        assert distance(results["never"][i], woven[i]) == 0
+    assert distance(results["compat"][3], woven[3]) == 0
+
+
+def test_fields_that_stand_still_lose_nothing(lipsync, voices, tmp_path):
+    whole = write_fields(tmp_path / "in.mkv", "tff", codec_of("tff"), motion=False)
+    out, _ = lipsync(tmp_path / "in.mkv", voices(0.96), "--box", *BOX, "--codec", "ffv1")
+    for got, source in zip(clips.read_video(out), whole, strict=True):
+        assert distance(got, source) == 0
+
+
+def test_fields_without_a_flag(lipsync, voices, tmp_path):
+    """Left as they are unless asked for; whole pictures are not touched by default."""
+    whole = write_fields(tmp_path / "in.mkv", "tff", ["-c:v", "libx264", "-crf", "0", "-bf", "0",
+                                                      "-vf", "interlace=lowpass=off,setfield=prog"])
+    woven = read_exact(tmp_path / "in.mkv")
+    for extra, wanted in ([], woven), (["--deinterlace"], whole):
+        out, _ = lipsync(
+            tmp_path / "in.mkv", voices(0.96), "--box", *BOX, "--codec", "ffv1", *extra
+        )
+        assert distance(clips.read_video(out)[7], wanted[7]) < (0.001 if not extra else 3)
+
+
+def test_fields_flagged_by_the_file_alone(lipsync, voices, tmp_path):
+    """Codecs that know no fields, in containers that do."""
+    codec = ["-c:v", "huffyuv", "-pix_fmt", "yuv422p", "-field_order", "tt"]
+    whole = write_fields(tmp_path / "in.mkv", "tff", codec)
+    if clips.stream(tmp_path / "in.mkv", "video").get("field_order") != "tt":
+        pytest.skip("this ffmpeg writes no order of fields")
+    woven = read_exact(tmp_path / "in.mkv")
+    out, _ = lipsync(tmp_path / "in.mkv", voices(0.96), "--box", *BOX, "--codec", "ffv1")
+    result = clips.read_video(out)
+    assert distance(result[7], whole[7]) < distance(woven[7], whole[7]) / 5
+
+
+def test_fields_are_the_same_when_played_again(lipsync, voices, tmp_path):
+    """A picture made whole needs its neighbours, also where decoding begins anew."""
+    codec = [*codec_of("tff"), "-g", "6", "-bf", "2"]
+    write_fields(tmp_path / "in.mp4", "tff", codec)
+    out, _ = lipsync(tmp_path / "in.mp4", voices(2.9), "--box", *BOX, "--codec", "ffv1")
+    result = clips.read_video(out)
+    for i, got in enumerate(result):
+        source = min(i % 46, -i % 46)
+        assert distance(got, result[source]) == 0, f"frame {i}, which shows {source} again"
+
+
+def test_kept_fields_are_flagged(lipsync, voices, tmp_path):
+    write_fields(tmp_path / "in.mp4", "bff", codec_of("bff"))
+    out, _ = lipsync(
+        tmp_path / "in.mp4", voices(0.5), "--box", *BOX, "--deinterlace=false", name="out.mp4"
+    )
+    told = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries",
+         "frame=interlaced_frame,top_field_first", "-of", "csv=p=0", str(out)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {line.strip(",") for line in told.stdout.split()} == {"1,0"}
+
+
+# ---- names, HDR ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pattern", ["%d", "%2d", "{1,2}"])
+@pytest.mark.parametrize("suffix", [".webp", ".gif"])
+def test_names_are_no_patterns(lipsync, voices, tmp_path, pattern, suffix):
+    """A series, or another file that would fit the pattern, is not meant."""
+    codec = {".webp": ["-frames:v", "1"], ".gif": [], ".mkv": ["-c:v", "ffv1"]}[suffix]
+    for name, index in ((f"a{pattern}{suffix}", 5), (f"a1{suffix}", 9), (f"a 1{suffix}", 9)):
+        plain = clips.write_video(tmp_path / "plain.mkv", [clips.picture(index)] * 3, 25)
+        ffmpeg("-i", plain, *codec, tmp_path / f"made{suffix}")
+        (tmp_path / f"made{suffix}").rename(tmp_path / name)
+    voice = tmp_path / f"v{pattern}.wav"
+    voice.write_bytes(voices(0.3).read_bytes())
+    out, _ = lipsync(tmp_path / f"a{pattern}{suffix}", voice, "--box", *BOX, name=f"o{pattern}.mp4")
+    assert {clips.read_stamp(f) for f in clips.read_video(f"file:{out}")} == {5}
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("o")) == [out.name]
+
+
+@pytest.mark.parametrize("curve, word", [("smpte2084", "PQ"), ("arib-std-b67", "HLG")])
+def test_hdr_is_remarked(lipsync, voices, tmp_path, curve, word):
+    codec = ["-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le"]
+    codec += ["-color_trc", curve, "-color_primaries", "bt2020", "-colorspace", "bt2020nc"]
+    face = clips.write_video(tmp_path / "in.mp4", [clips.picture(0)] * 8, 25, codec)
+    _, done = lipsync(face, voices(0.3), "--box", *BOX)
+    assert f"in.mp4: is HDR ({word})" in done.stderr
+    _, done = lipsync(face, voices(0.3), "--box", *BOX, "--quiet")
+    assert not done.stderr
+    face = clips.write_video(tmp_path / "plain.mp4", [clips.picture(0)] * 8, 25, H264)
+    _, done = lipsync(face, voices(0.3), "--box", *BOX)
+    assert "HDR" not in done.stderr

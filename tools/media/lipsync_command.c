@@ -85,6 +85,20 @@ static void report(const lipsync_command *c, const rml_lipsync *job, const rml_f
     lipsync_report(c, result, job, sessions, count, seconds);
 }
 
+// Transfer curves of HDR, as numbered in ITU-T H.273.
+#define TRANSFER_PQ 16
+#define TRANSFER_HLG 18
+
+static void remark_hdr(const lipsync_command *c, const rml_lipsync *job)
+{
+    const int transfer = rml_lipsync_clip(job)->colour.transfer;
+    if (!c->common.quiet && (transfer == TRANSFER_PQ || transfer == TRANSFER_HLG))
+        fprintf(stderr,
+                "%s: is HDR (%s): the result is marked so too, but has 8 bits a colour and no "
+                "mastering data\n",
+                c->job.clip.path, transfer == TRANSFER_PQ ? "PQ" : "HLG");
+}
+
 static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error *err)
 {
     rml_lipsync *job = NULL;
@@ -92,6 +106,8 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
     rml_face_finder *finder = NULL;
     const double start = now_ms();
     rml_status status = rml_lipsync_open(&job, &c->job, NULL, err);
+    if (status == RML_OK)
+        remark_hdr(c, job);
     if (status == RML_OK)
         status = c->open(c->user, c, &net, err);
     // Known boxes make the detector needless; it is there for frames the faces file does not cover.
@@ -150,6 +166,9 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
         {"rotate", 0, OPTION_FLAG, &j->clip.rotate, NULL, 0, 0,
          "turn the video 90 degrees clockwise (the rotation a\nfile itself asks for is always "
          "done)"},
+        {"deinterlace", 0, OPTION_SWITCH, &c->deinterlace, NULL, 0, 0,
+         "make whole pictures of fields; without: where the video\nsays that it has fields; false: "
+         "never"},
         {"crop", 0, OPTION_FOUR, j->clip.crop, "T B L R", 0, 0,
          "use this part of the video; -1: to its end (0 -1 0 -1)"},
         {"nosmooth", 0, OPTION_FLAG, &j->no_smooth, NULL, 0, 0,
@@ -225,6 +244,8 @@ int lipsync_parse(lipsync_command *c, int argc, char **argv)
         return code;
     // The original takes any text after --static for true, "False" too.
     j->clip.first_frame_only = c->is_static.value || (j->compat && c->is_static.given);
+    if (c->deinterlace.given || j->compat) // the original leaves fields as they are
+        j->clip.deinterlace = c->deinterlace.value ? RML_DEINTERLACE_ALL : RML_DEINTERLACE_NONE;
     j->clip.repeat = j->compat || c->loop ? RML_REPEAT_CYCLIC : RML_REPEAT_PING_PONG;
     j->audio_offset_seconds = c->offset_ms / 1e3;
     j->threads = c->common.threads;

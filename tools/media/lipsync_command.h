@@ -38,7 +38,7 @@ typedef struct lipsync_command {
     network detector; // S3FD, or a graph file that tells by itself
     const char *s3fd_named, *detector_named, *codec;
     int detect_every;
-    option_switch is_static;
+    option_switch is_static, deinterlace;
     bool loop;
     int face_batch;
     double offset_ms;
