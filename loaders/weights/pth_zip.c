@@ -13,6 +13,7 @@ typedef struct archive {
     size_t folder_bytes;
     char *path; // room for folder + longest key
     size_t path_bytes;
+    const char *storages; // the folder of those that are asked for
 } archive;
 
 static bool ends_with(const rml_zip_entry *entry, const char *end)
@@ -119,13 +120,29 @@ static rml_status find_storage(void *context, const char *key, size_t key_bytes,
                                const uint8_t **data, size_t *bytes, rml_error *err)
 {
     archive *a = context;
-    const rml_zip_entry *entry = in_folder(a, "data/", key, key_bytes);
+    const rml_zip_entry *entry = in_folder(a, a->storages, key, key_bytes);
     if (!entry) {
         char quoted[RML_QUOTE_BYTES];
         return rml_fail(err, RML_ERR_FORMAT, "damaged checkpoint: storage \"%s\" is missing",
                         rml_quote(quoted, key, key_bytes));
     }
     return rml_zip_contents(&a->zip, entry, data, bytes, err);
+}
+
+// Constants of a TorchScript program; in one that is frozen they are the weights, without names.
+static rml_status read_constants(archive *a, const rml_zip_entry *entry,
+                                 const rml_storage_source *source, rml_weights *weights,
+                                 rml_error *err)
+{
+    const uint8_t *data = NULL;
+    size_t bytes = 0;
+    rml_pickle pickle;
+    RML_TRY(rml_zip_contents(&a->zip, entry, &data, &bytes, err));
+    RML_TRY(rml_pickle_read(&pickle, data, bytes, a->zip.allocator, err));
+    a->storages = "constants/";
+    const rml_status status = rml_state_dict_add_beside(weights, &pickle, source, "constants", err);
+    rml_pickle_release(&pickle);
+    return status;
 }
 
 static rml_status read_archive(archive *a, rml_weights *weights, rml_error *err)
@@ -136,9 +153,15 @@ static rml_status read_archive(archive *a, rml_weights *weights, rml_error *err)
     RML_TRY(find_folder(a, &entry, err));
     rml_storage_source source = {.find = find_storage, .context = a};
     RML_TRY(read_byte_order(a, &source.swapped, err));
-    source.is_script = in_folder(a, "", "constants.pkl", strlen("constants.pkl")) != NULL;
-    if (source.is_script)
+    const rml_zip_entry *constants = in_folder(a, "", "constants.pkl", strlen("constants.pkl"));
+    source.is_script = constants != NULL;
+    if (constants) {
         weights->format = "torchscript";
+        const rml_status status = read_constants(a, constants, &source, weights, err);
+        if (status == RML_ERR_NOMEM) // others are no reason not to read the rest
+            return status;
+    }
+    a->storages = "data/";
     RML_TRY(rml_zip_contents(&a->zip, entry, &data, &bytes, err));
     rml_pickle pickle;
     RML_TRY(rml_pickle_read(&pickle, data, bytes, a->zip.allocator, err));

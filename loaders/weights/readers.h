@@ -111,8 +111,8 @@ rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
 // Which part of a checkpoint holds the weights: while the top is a dictionary that has one of the
 // entries "state_dict", "model_state_dict", "model", "params_ema", "params", "module", "net",
 // "network" with a dictionary of tensors or a module in it, that entry is the top (the first of
-// these names wins). What lies beside it, and entries of the top that are named like an optimizer's
-// state, is beside the weights.
+// these names wins). What lies beside it, entries of the top that are named like an optimizer's
+// state, and what state_dict() leaves out of a module, is beside the weights.
 //
 // Names are keys joined with ".". Of a module (an object of torch.nn.Module with all its
 // attributes) they are those of its state_dict(). What stands in a list, under a key that is no
@@ -120,6 +120,12 @@ rml_status rml_storage_id_read(const rml_pickle *pickle, rml_pickle_ref storage,
 // left out.
 rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
                               const rml_storage_source *source, rml_error *err);
+
+// Adds all tensors of an object as ones that lie beside the weights, under `name`; where they are
+// damaged, what was found.
+rml_status rml_state_dict_add_beside(rml_weights *weights, const rml_pickle *pickle,
+                                     const rml_storage_source *source, const char *name,
+                                     rml_error *err);
 
 // Whether all entries are arrays.
 bool rml_zip_is_npz(const rml_zip *zip);

@@ -14,6 +14,7 @@ typedef struct walk {
     const rml_pickle *pickle; // of `torch`
     uint8_t *mark;            // of each value: OPEN while its insides are looked at, SEEN objects
     rml_pickle_ref top;       // holds the weights
+    bool inside;              // a module that is the weights, while looking beside them
     int depth;
 } walk;
 
@@ -62,36 +63,64 @@ static rml_status add_members(walk *w, const rml_pickle_value *dict,
     return RML_OK;
 }
 
-// In the order of state_dict().
-static rml_status add_module(walk *w, const rml_pickle_value *module, size_t at)
+// What state_dict() leaves out: buffers that are not persistent, tensors in other attributes.
+static rml_status add_attributes(walk *w, const rml_pickle_value *module,
+                                 const rml_pickle_value *passing, size_t at)
 {
+    // the last one are the parameters again, as cuDNN wants them
+    static const char *const members[] = {"_parameters", "_buffers", "_modules", "_flat_weights"};
+    const rml_pickle_value *buffers = rml_torch_dict(w->pickle, module, "_buffers");
+    for (size_t i = 0; passing && buffers && i < buffers->count; i += 2) {
+        const rml_pickle_value *key = rml_torch_item(&w->torch, buffers, i);
+        RML_TRY(look(w, 1 + passing->count));
+        if (key->kind != RML_PICKLE_TEXT || !rml_torch_has_text(w->pickle, passing, key))
+            continue;
+        RML_TRY(rml_torch_set_name(&w->torch, at, key->u.text, key->count));
+        RML_TRY(add_value(w, rml_pickle_item(w->pickle, buffers, i + 1)));
+    }
+    for (size_t i = 0; i < module->count; i += 2) {
+        const rml_pickle_value *key = rml_torch_item(&w->torch, module, i);
+        const rml_pickle_ref value = rml_pickle_item(w->pickle, module, i + 1);
+        bool is_member = key->kind != RML_PICKLE_TEXT;
+        for (size_t k = 0; k < sizeof members / sizeof *members; k++)
+            is_member |= rml_pickle_text_is(key, members[k]);
+        RML_TRY(look(w, 1));
+        if (is_member || !holds_tensor(w, value))
+            continue;
+        RML_TRY(rml_torch_set_name(&w->torch, at, key->u.text, key->count));
+        RML_TRY(add_value(w, value));
+    }
+    return RML_OK;
+}
+
+// In the order of state_dict(). Beside the weights there is only what that leaves out of them.
+static rml_status add_module(walk *w, rml_pickle_ref ref, const rml_pickle_value *module, size_t at)
+{
+    const bool was_inside = w->inside, beside = w->torch.beside;
+    const bool is_listed = beside && (w->inside || ref == w->top);
     const rml_pickle_value *passing = rml_torch_set_items(
         w->pickle, rml_pickle_get(w->pickle, module, "_non_persistent_buffers_set"));
-    RML_TRY(add_members(w, rml_torch_dict(w->pickle, module, "_parameters"), NULL, at));
-    RML_TRY(add_members(w, rml_torch_dict(w->pickle, module, "_buffers"), passing, at));
-    return add_members(w, rml_torch_dict(w->pickle, module, "_modules"), NULL, at);
+    if (!is_listed) {
+        RML_TRY(add_members(w, rml_torch_dict(w->pickle, module, "_parameters"), NULL, at));
+        RML_TRY(add_members(w, rml_torch_dict(w->pickle, module, "_buffers"), passing, at));
+    }
+    w->inside = false;
+    if (beside)
+        RML_TRY(add_attributes(w, module, passing, at));
+    w->inside = is_listed;
+    const rml_status status =
+        add_members(w, rml_torch_dict(w->pickle, module, "_modules"), NULL, at);
+    w->inside = was_inside;
+    return status;
 }
 
 // ---- containers and other objects -------------------------------------------------------------
 
-static bool is_training_state(const rml_pickle_value *key)
+// A key that is itself a tensor, as in an optimizer, or another object is told by its place.
+static rml_status set_key_name(walk *w, size_t at, const rml_pickle_value *key, size_t place)
 {
-    static const char *const names[] = {"optimizer",
-                                        "optimizers",
-                                        "optimizer_states",
-                                        "optim",
-                                        "optimizer_state_dict",
-                                        "lr_scheduler",
-                                        "lr_schedulers",
-                                        "scheduler",
-                                        "scheduler_state_dict",
-                                        "scaler",
-                                        "callbacks",
-                                        "loops"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (rml_pickle_text_is(key, names[i]))
-            return true;
-    return false;
+    const bool is_object = key->kind == RML_PICKLE_OBJECT && key->holds_tensor;
+    return is_object ? set_index_name(w, at, place) : rml_torch_set_key(&w->torch, at, key);
 }
 
 static rml_status add_dict(walk *w, rml_pickle_ref ref, size_t at)
@@ -102,10 +131,11 @@ static rml_status add_dict(walk *w, rml_pickle_ref ref, size_t at)
         const rml_pickle_value *key = rml_torch_item(&w->torch, dict, i);
         const rml_pickle_ref value = rml_pickle_item(w->pickle, dict, i + 1);
         RML_TRY(look(w, 1));
-        if (!holds_tensor(w, value) || (ref == w->top && is_training_state(key) != w->torch.beside))
+        if (!holds_tensor(w, value) ||
+            (ref == w->top && rml_torch_is_training_state(key) != w->torch.beside))
             continue;
         w->torch.loose = was_loose || key->kind != RML_PICKLE_TEXT;
-        RML_TRY(rml_torch_set_key(&w->torch, at, key));
+        RML_TRY(set_key_name(w, at, key, i / 2));
         RML_TRY(add_value(w, value));
     }
     w->torch.loose = was_loose;
@@ -161,7 +191,7 @@ static rml_status add_object(walk *w, rml_pickle_ref ref, size_t at)
         return RML_OK;
     RML_TRY(look(w, attributes ? attributes->count : 0)); // they may be shared
     if (rml_torch_is_module(w->pickle, attributes))
-        return add_module(w, attributes, at);
+        return add_module(w, ref, attributes, at);
     w->mark[ref] |= SEEN;
     w->torch.loose |= rml_torch_value(&w->torch, object->u.pair.items)->kind != RML_PICKLE_DICT;
     RML_TRY(add_inside(w, object->u.pair.items, at));
@@ -204,12 +234,18 @@ static rml_status add_leaf(walk *w, const rml_pickle_value *value)
     return add_unknown(w, "damaged");
 }
 
+// Whether something of what holds the weights may lie beside them.
+static bool is_kept(const walk *w, const rml_pickle_value *top)
+{
+    return top->kind == RML_PICKLE_DICT || rml_torch_object_is_module(w->pickle, top);
+}
+
 static rml_status add_value(walk *w, rml_pickle_ref ref)
 {
     const rml_pickle_value *value = rml_torch_value(&w->torch, ref);
     const bool was_loose = w->torch.loose;
     if (!value->holds_tensor || w->mark[ref] & OPEN ||
-        (w->torch.beside && ref == w->top && value->kind != RML_PICKLE_DICT))
+        (w->torch.beside && ref == w->top && !is_kept(w, value)))
         return RML_OK;
     if (rml_torch_is_tensor(w->pickle, value) || rml_torch_is_array(w->pickle, value))
         return add_leaf(w, value);
@@ -225,54 +261,6 @@ static rml_status add_value(walk *w, rml_pickle_ref ref)
 }
 
 // ---- the whole --------------------------------------------------------------------------------
-
-// The dictionary that a value is, or is by inheritance; the value itself otherwise.
-static rml_pickle_ref as_dict(const rml_pickle *pickle, rml_pickle_ref ref)
-{
-    const rml_pickle_value *value = &pickle->value[ref];
-    const bool is_dict = value->kind == RML_PICKLE_OBJECT &&
-                         pickle->value[value->u.pair.items].kind == RML_PICKLE_DICT;
-    return is_dict ? value->u.pair.items : ref;
-}
-
-// The place of a text key's value in a dictionary; 0 when absent.
-static rml_pickle_ref find_key(const rml_pickle *pickle, const rml_pickle_value *dict,
-                               const char *key)
-{
-    for (size_t i = dict->count; dict->kind == RML_PICKLE_DICT && i >= 2; i -= 2)
-        if (rml_pickle_text_is(&pickle->value[rml_pickle_item(pickle, dict, i - 2)], key))
-            return rml_pickle_item(pickle, dict, i - 1);
-    return 0;
-}
-
-static bool is_module(const rml_pickle *pickle, const rml_pickle_value *value)
-{
-    return value->kind == RML_PICKLE_OBJECT &&
-           rml_torch_is_module(pickle, rml_torch_attributes(pickle, value));
-}
-
-// The container described at rml_state_dict_add.
-static rml_pickle_ref choose_top(const rml_pickle *pickle)
-{
-    static const char *const containers[] = {"state_dict", "model_state_dict", "model",
-                                             "params_ema", "params",           "module",
-                                             "net",        "network"};
-    rml_pickle_ref top = as_dict(pickle, pickle->root);
-    for (int depth = 0; depth < RML_STATE_DICT_MAX_CHOICES; depth++) {
-        rml_pickle_ref inner = 0;
-        for (size_t i = 0; i < sizeof containers / sizeof *containers && !inner; i++) {
-            inner = as_dict(pickle, find_key(pickle, &pickle->value[top], containers[i]));
-            const rml_pickle_value *entry = &pickle->value[inner];
-            if (!entry->holds_tensor ||
-                (entry->kind != RML_PICKLE_DICT && !is_module(pickle, entry)))
-                inner = 0;
-        }
-        if (!inner)
-            break;
-        top = inner;
-    }
-    return top;
-}
 
 // "epoch, arch, args" for the message about a checkpoint without weights.
 static void list_keys(const walk *w, const rml_pickle_value *dict, char *out, size_t out_bytes)
@@ -290,7 +278,7 @@ static void list_keys(const walk *w, const rml_pickle_value *dict, char *out, si
 
 static rml_status no_tensors(const walk *w, rml_error *err)
 {
-    const rml_pickle_ref ref = as_dict(w->pickle, w->pickle->root);
+    const rml_pickle_ref ref = rml_torch_as_dict(w->pickle, w->pickle->root);
     const rml_pickle_value *root = &w->pickle->value[ref];
     char what[RML_QUOTE_BYTES], keys[1024];
     if (root->kind != RML_PICKLE_DICT)
@@ -304,24 +292,30 @@ static rml_status no_tensors(const walk *w, rml_error *err)
 
 // What lies beside the weights has no say in whether they can be used: where looking at it comes to
 // a limit, what was found is listed.
-static rml_status add_all(walk *w)
+static rml_status add_beside(walk *w)
 {
     rml_torch *t = &w->torch;
     rml_error ignored, *err = t->err;
+    t->beside = t->loose = true;
+    t->visits = t->name_bytes = 0;
+    t->err = &ignored;
+    const rml_status status = add_value(w, w->pickle->root);
+    t->err = err;
+    return status == RML_ERR_NOMEM ? rml_fail(err, status, "%s", ignored.message) : RML_OK;
+}
+
+static rml_status add_all(walk *w)
+{
+    rml_torch *t = &w->torch;
     const rml_pickle_value *root = rml_torch_value(t, w->pickle->root);
     if (rml_torch_is_tensor(w->pickle, root) || rml_torch_is_array(w->pickle, root)) {
         t->loose = true;
         RML_TRY(rml_torch_set_name(&w->torch, 0, "tensor", strlen("tensor")));
     }
     RML_TRY(add_value(w, w->top));
-    t->beside = t->loose = true;
-    t->visits = t->name_bytes = t->name_length = 0;
-    t->err = &ignored;
-    const rml_status status = add_value(w, w->pickle->root);
-    t->err = err;
-    if (status == RML_ERR_NOMEM)
-        return rml_fail(err, status, "%s", ignored.message);
-    return t->added ? RML_OK : no_tensors(w, err);
+    t->name_length = 0;
+    RML_TRY(add_beside(w));
+    return t->added || t->weights->beside_count ? RML_OK : no_tensors(w, t->err);
 }
 
 rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
@@ -331,8 +325,23 @@ rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
               .pickle = pickle};
     RML_TRY(rml_make(weights->allocator, &w.mark, pickle->value_count, sizeof *w.mark,
                      "marks of values", err));
-    w.top = choose_top(pickle);
+    w.top = rml_torch_choose_top(pickle);
     const rml_status status = add_all(&w);
+    rml_free(weights->allocator, w.mark);
+    return status;
+}
+
+rml_status rml_state_dict_add_beside(rml_weights *weights, const rml_pickle *pickle,
+                                     const rml_storage_source *source, const char *name,
+                                     rml_error *err)
+{
+    walk w = {.torch = {.weights = weights, .pickle = pickle, .source = source, .err = err},
+              .pickle = pickle};
+    RML_TRY(rml_make(weights->allocator, &w.mark, pickle->value_count, sizeof *w.mark,
+                     "marks of values", err));
+    rml_status status = rml_torch_set_name(&w.torch, 0, name, strlen(name));
+    if (status == RML_OK)
+        status = add_beside(&w);
     rml_free(weights->allocator, w.mark);
     return status;
 }

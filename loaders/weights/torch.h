@@ -71,6 +71,17 @@ const rml_pickle_value *rml_torch_dict(const rml_pickle *pickle, const rml_pickl
 // Whether attributes (which may be NULL) are those of a torch.nn.Module.
 bool rml_torch_is_module(const rml_pickle *pickle, const rml_pickle_value *attributes);
 
+bool rml_torch_object_is_module(const rml_pickle *pickle, const rml_pickle_value *value);
+
+// The dictionary that a value is, or is by inheritance; the value itself otherwise.
+rml_pickle_ref rml_torch_as_dict(const rml_pickle *pickle, rml_pickle_ref ref);
+
+// What holds the weights.
+rml_pickle_ref rml_torch_choose_top(const rml_pickle *pickle);
+
+// Whether the key is one of those that hold the state of a training.
+bool rml_torch_is_training_state(const rml_pickle_value *key);
+
 // The items of a set, or of a call of set([...]) as protocol 2 writes it; NULL for anything else.
 const rml_pickle_value *rml_torch_set_items(const rml_pickle *pickle, const rml_pickle_value *set);
 

@@ -434,6 +434,25 @@ def test_whole_models(library, tmp_path, new, protocol):
     check(library, path, both)
 
 
+def test_what_state_dict_leaves_out_lies_beside(library, tmp_path):
+    path, model = tmp_path / "w.pth", Odd()
+    model.plain = [nn.Linear(1, 1)]
+    save(model, path)
+    left_out = {"passing", "attribute", "old.weight", "plain.0.weight", "plain.0.bias"}
+    assert set(beside(library, path)) == left_out
+    save({"model": nn.Linear(1, 1), "ema": model}, path)
+    persistent = {k.replace("module.", "") for k in model.state_dict()}
+    got = {k.removeprefix("ema.").replace("module.", "") for k in beside(library, path)}
+    assert got == persistent | left_out
+    quantized = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 4)), {nn.Linear})
+    save(quantized, path)
+    assert set(beside(library, path).values()) == {"qint8", "f32"}
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    optimizer.state[model.scale] = {"momentum_buffer": torch.ones(2)}
+    save(optimizer, path)
+    assert listing(library, path)["state.0.momentum_buffer"] == ("f32", (2,), True)
+
+
 def test_models_of_half_precision_and_of_torch_fx(library, tmp_path):
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.BatchNorm1d(3)).half()
     save(model, tmp_path / "w.pth")
@@ -453,6 +472,10 @@ def test_torchscript(library, tmp_path, how):
     else:
         torch.jit.trace(model, torch.ones(1, 1, 5, 5)).save(tmp_path / "w.pt")
     check(library, tmp_path / "w.pt", model.state_dict(), "torchscript")
+    if how == "script":
+        torch.jit.freeze(torch.jit.load(tmp_path / "w.pt")).save(tmp_path / "frozen.pt")
+        names = beside(library, tmp_path / "frozen.pt")
+        assert len(names) > 4 and all(name.startswith("constants.") for name in names)
 
 
 class Exported(nn.Module):

@@ -432,22 +432,23 @@ static void test_odd(void)
     static const char *const names[] = {"weight", "kept"};
     static const struct {
         const char *name, *type;
-    } beside[] = {{"list.0", "f32"},   {"list.1", "complex64"}, {"list.3.slot", "f16"},
-                  {"list.3.0", "f16"}, {"7", "sparse_coo:f32"}, {"array", "u16"}};
+    } beside[] = {{"model.passing", "f32"}, {"list.0", "f32"},   {"list.1", "complex64"},
+                  {"list.3.slot", "f16"},   {"list.3.0", "f16"}, {"7", "sparse_coo:f32"},
+                  {"array", "u16"}};
     rml_weights *w = NULL;
     blob file = make_odd();
     CHECK_MSG(rml_weights_open_memory(&w, file.data, file.size, NULL, &error) == RML_OK, "%s",
               error.message);
-    CHECK(w && rml_weights_count(w) == 2 && rml_weights_beside_count(w) == 6);
+    CHECK(w && rml_weights_count(w) == 2 && rml_weights_beside_count(w) == 7);
     for (size_t i = 0; w && i < rml_weights_count(w); i++)
         CHECK(i < 2 && strcmp(rml_weights_at(w, i).name, names[i]) == 0);
     for (size_t i = 0; w && i < rml_weights_beside_count(w); i++) {
         const rml_weight_info info = rml_weights_beside_at(w, i);
-        CHECK_MSG(i < 6 && strcmp(info.name, beside[i].name) == 0 &&
+        CHECK_MSG(i < 7 && strcmp(info.name, beside[i].name) == 0 &&
                       strcmp(info.type, beside[i].type) == 0,
                   "%s %s", info.type, info.name);
     }
-    CHECK(w && rml_weights_beside_at(w, 0).same_as == 1);
+    CHECK(w && rml_weights_beside_at(w, 1).same_as == 1);
     rml_weights_close(&w);
     blob_free(&file);
 }
