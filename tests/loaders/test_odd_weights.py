@@ -421,10 +421,11 @@ def test_whole_models(library, tmp_path, new, protocol):
     path = tmp_path / "w.pth"
     model = Odd()
     state = {k.replace("module.", ""): v for k, v in model.state_dict().items()}
-    for value in (
-        model, nn.DataParallel(model), {"model": model, "epoch": 1}, {"state_dict": model},
-        {"model": {"net": model}, "optimizer": torch.optim.SGD(model.parameters(), 0.1)},
-    ):
+    values = [
+        nn.DataParallel(model), {"model": {"net": model}, "optimizer": [model.kept]}, model,
+        {"model": model, "epoch": 1}, {"state_dict": model},
+    ]
+    for value in values if new else values[:2]:  # the legacy stream looks sources up, which is slow
         save(value, path, new, protocol)
         check(library, path, state)
         with Weights(library, path) as weights:  # in the order of state_dict()
@@ -599,7 +600,7 @@ def test_cut_files(library, tmp_path, new):
     odd = {k: v for k, (v, _) in list(odd_tensors().items())[:7]}
     save({"model": nn.Linear(1, 1), "odd": odd, "list": [np.ones(2)]}, path, new)
     data = path.read_bytes()
-    for size in range(0, len(data), 1 + len(data) // 400):
+    for size in range(0, len(data), 1 + len(data) // 150):
         cut.write_bytes(data[:size])
         with pytest.raises(Refused):
             Weights(library, cut)
