@@ -202,7 +202,8 @@ static rml_status push_global(rml_pickle_machine *m, rml_pickle_ref module, rml_
         m->pickle->value[name].kind != RML_PICKLE_TEXT)
         return rml_pickle_damaged(m, "the name of a global is not text");
     return rml_pickle_push_value(
-        m, (rml_pickle_value){.kind = RML_PICKLE_GLOBAL, .u.pair = {module, name}});
+        m,
+        (rml_pickle_value){.kind = RML_PICKLE_GLOBAL, .u.pair = {.first = module, .second = name}});
 }
 
 // "callable(*arguments)", recorded and not done. Dictionaries are the one type made here.
@@ -230,7 +231,7 @@ static rml_status push_call(rml_pickle_machine *m, rml_pickle_ref callable,
         m, (rml_pickle_value){.kind = RML_PICKLE_OBJECT,
                               .holds_tensor = called->holds_tensor || given->holds_tensor ||
                                               (known && known->kind >= RML_GLOBAL_TENSOR_V1),
-                              .u.pair = {callable, arguments}});
+                              .u.pair = {.first = callable, .second = arguments}});
 }
 
 // Attributes set on an object (__setstate__) hang on it; those of a dictionary (an OrderedDict's
@@ -257,7 +258,7 @@ static rml_status push_storage(rml_pickle_machine *m)
     RML_TRY(rml_pickle_add(m->pickle,
                            (rml_pickle_value){.kind = RML_PICKLE_STORAGE,
                                               .holds_tensor = true,
-                                              .u.pair = {identity, 0}},
+                                              .u.pair = {.first = identity}},
                            &ref, m->err));
     RML_TRY(rml_pickle_add_storage(m->pickle, ref, m->err));
     return rml_pickle_push(m, ref);
