@@ -2,6 +2,8 @@
 // than the two functions here that call setjmp; what must survive that lies in their structs.
 #include "media/image/picture_codecs.h"
 
+#ifdef RML_WITH_JPEG
+
 #include "tensor/alloc.h"
 #include "tensor/names.h"
 #include "tensor/size.h"
@@ -313,3 +315,5 @@ static rml_status encode(FILE *file, const rml_picture *picture, const rml_alloc
 
 const rml_picture_codec rml_jpeg_codec = {
     .kind = RML_IMAGE_JPEG, .decode = decode, .encode = encode, .gray = true, .profile = true};
+
+#endif

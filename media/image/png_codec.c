@@ -2,6 +2,8 @@
 // call setjmp; what must survive that lies in their callers' structs.
 #include "media/image/picture_codecs.h"
 
+#ifdef RML_WITH_PNG
+
 #include "tensor/alloc.h"
 #include "tensor/names.h"
 #include "tensor/size.h"
@@ -245,3 +247,5 @@ const rml_picture_codec rml_png_codec = {.kind = RML_IMAGE_PNG,
                                          .alpha = true,
                                          .wide = true,
                                          .profile = true};
+
+#endif

@@ -1,6 +1,8 @@
 // PNG (ISO/IEC 15948): one image data chunk, a filter chosen for each row.
 #include "media/image/picture_codecs.h"
 
+#ifdef RML_WITH_STB
+
 #include "tensor/alloc.h"
 
 #include <limits.h>
@@ -142,3 +144,5 @@ rml_status rml_png_write(FILE *file, const rml_picture *picture, const rml_alloc
     rml_free(allocator, memory);
     return status;
 }
+
+#endif

@@ -2,6 +2,8 @@
 // and EXIF are lost, but for the orientation of a JPEG.
 #include "media/image/picture_codecs.h"
 
+#ifdef RML_WITH_STB
+
 #include "media/image/frame.h"
 #include "tensor/names.h"
 #include "tensor/status.h"
@@ -125,3 +127,5 @@ const rml_picture_codec rml_stb_png_codec = {.kind = RML_IMAGE_PNG,
 
 const rml_picture_codec rml_stb_jpeg_codec = {
     .kind = RML_IMAGE_JPEG, .decode = decode_jpeg, .encode = encode_jpeg};
+
+#endif

@@ -1,6 +1,8 @@
 // TIFF through libtiff: 8 and 16 bits, gray and RGB, as they are; what else there is as libtiff
 // turns it into RGB of 8 bits.
 #include "media/image/picture_codecs.h"
+
+#ifdef RML_WITH_TIFF
 #include "media/image/tiff_stream.h"
 
 #include "tensor/alloc.h"
@@ -335,3 +337,5 @@ const rml_picture_codec rml_tiff_codec = {.kind = RML_IMAGE_TIFF,
                                           .alpha = true,
                                           .wide = true,
                                           .profile = true};
+
+#endif

@@ -1,3 +1,6 @@
+#include "runmodel.h"
+
+#ifdef RML_WITH_TIFF
 #include "media/image/tiff_library.h"
 
 #include <dlfcn.h>
@@ -22,3 +25,5 @@ rml_status rml_tiff_library_load(rml_tiff_library *out, rml_error *err)
                             names[i]);
     return RML_OK;
 }
+
+#endif

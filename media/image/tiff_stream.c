@@ -1,3 +1,6 @@
+#include "runmodel.h"
+
+#ifdef RML_WITH_TIFF
 #include "media/image/tiff_stream.h"
 
 #include <stdarg.h>
@@ -88,3 +91,5 @@ rml_status rml_tiff_stream_open(rml_tiff_stream *s, const char *mode, rml_error 
         return rml_fail(err, RML_ERR_FORMAT, "the TIFF is damaged or cut short (%s)", s->text);
     return RML_OK;
 }
+
+#endif

@@ -1,6 +1,8 @@
 // WebP through libwebp. It is written without loss.
 #include "media/image/picture_codecs.h"
 
+#ifdef RML_WITH_WEBP
+
 #include "tensor/alloc.h"
 #include "tensor/status.h"
 
@@ -129,3 +131,5 @@ static rml_status encode(FILE *file, const rml_picture *picture, const rml_alloc
 
 const rml_picture_codec rml_webp_codec = {
     .kind = RML_IMAGE_WEBP, .decode = decode, .encode = encode, .alpha = true, .profile = true};
+
+#endif
