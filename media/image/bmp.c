@@ -187,14 +187,18 @@ static rml_status decode_plain(const bmp *b, rml_picture *out, rml_error *err)
 // by the two bytes behind, others are that many pixels as they are, in whole words.
 static rml_status decode_runs(const bmp *b, rml_picture *out, rml_error *err)
 {
-    enum { END_OF_ROW = 0, END = 1, MOVE = 2 };
+    enum { END_OF_ROW = 0, END = 1, MOVE = 2, MOST_PIXELS_A_BYTE = 1 << 15 };
     const unsigned per_byte = 8 / b->bits;
     int x = 0, y = 0;
-    // A run of two bytes makes at most 255 pixels, but moves skip any number: no guess of the size.
+    // Two bytes make 255 pixels, or skip as many rows: no memory for a header that lies.
+    if ((size_t)b->width * (size_t)b->height / MOST_PIXELS_A_BYTE > b->size)
+        return cut_short(b, err);
     RML_TRY(rml_picture_create(out, b->width, b->height, 3, 8, b->allocator, err));
-    for (int i = 0; i < b->height; i++)
-        for (int k = 0; k < b->width; k++)
-            put_index(b, row_of(b, out, i), k, 0);
+    for (int k = 0; k < b->width; k++)
+        put_index(b, out->data, k, 0);
+    for (int i = 1; i < b->height; i++)
+        memcpy((uint8_t *)out->data + (size_t)i * rml_picture_pitch(out), out->data,
+               rml_picture_pitch(out));
     for (size_t at = b->pixels_at;; at += 2) {
         if (!rml_range_inside(at, 2, b->size)) {
             if (y < b->height - 1 || (y == b->height - 1 && x < b->width))

@@ -284,14 +284,15 @@ def build(folder):
     compiler = shutil.which("cc")
     if not compiler or not shutil.which("pkg-config"):
         pytest.skip("needs a C compiler and pkg-config")
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", *AV, *IMAGES], capture_output=True,
-                           text=True)
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", *AV, *IMAGES],
+                           capture_output=True, text=True)
     if flags.returncode:
         pytest.skip("needs the development files of libav, libpng and libjpeg-turbo")
     sources = [*sorted((ROOT / "media").rglob("*.c")), *sorted((ROOT / "tensor").glob("*.c"))]
     target = Path(folder) / "media.so"
     command = [compiler, "-O2", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared",
-               "-DRML_WITH_PNG=1", "-DRML_WITH_JPEG=1", "-DRML_WITH_LIBAV=1", "-DRML_WITH_THREADS=1",
+               "-DRML_WITH_PNG=1", "-DRML_WITH_JPEG=1", "-DRML_WITH_LIBAV=1",
+               "-DRML_WITH_THREADS=1",
                f"-I{ROOT}", f"-I{ROOT / 'include'}", *map(str, sources), "-o", str(target),
                *flags.stdout.split(), "-lm", "-lpthread"]
     subprocess.run(command, check=True)
