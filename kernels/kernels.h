@@ -158,7 +158,7 @@ typedef void rml_softmax_f32_fn(const float *src, float *dst, size_t count);
 //   dst[i] = exp(x[i] - t)   *sum = *sum * f + sum of dst   *top = t
 // and returns f = exp(*top - t), by which what was gathered from the blocks before is to be
 // multiplied. A row starts with *top = -INFINITY and *sum = 0. Where t is -INFINITY, dst and *sum
-// are 0 and f is 1. A NaN in x makes *sum NaN; finite x lie below 2e38. dst may equal src.
+// are 0 and f is 1. A NaN in x makes *sum NaN. dst may equal src.
 typedef float rml_softmax_step_f32_fn(const float *src, float scale, const float *mask, float *dst,
                                       size_t count, float *top, float *sum);
 

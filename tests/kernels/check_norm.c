@@ -2,6 +2,7 @@
 // scale and shift.
 #include "tests/kernels/check_kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,19 +17,34 @@ enum { SOURCE, MASK, OUTPUT, SCALE, SHIFT, SPREAD };
 typedef struct step_case {
     size_t count;
     float scale, top, sum; // top and sum: of the blocks before
-    bool masked, in_place, special;
+    bool masked, in_place, special, large;
 } step_case;
 
-// exp(x - top) where x is off by `error`. Kernels may take powers of 2, and multiply x and top by
-// log2 e for it, each with one rounding and a factor that is off by 0.3 U.
+// Of which kernels may take the maximum before they round to f32.
+#define ROUNDED_FROM 65536.0
+
+// exp(x - top) where x is off by `error`. The difference is rounded, and, as kernels may take a
+// power of 2, so is its product with log2 e, which is off by 0.3 U itself.
 static oracle_value power_of(double x, double top, double error)
 {
     const double want = exp(x - top), away = x - top;
     if (want == 0.0 || isnan(want))
         return (oracle_value){.want = want, .bound = 2 * ORACLE_DENORMAL};
-    const double scaled = isfinite(away) ? 1.3 * ORACLE_U * (fabs(x) + fabs(top)) : 0.0;
-    const double relative = expm1(error + scaled + ORACLE_U * fabs(away)) + 3 * ORACLE_U;
+    const double relative = expm1(error + 2.3 * ORACLE_U * fabs(away)) + 3 * ORACLE_U;
     return (oracle_value){.want = want, .bound = want * relative + 2 * ORACLE_DENORMAL};
+}
+
+// Numbers of all magnitudes, up to the largest, and masks of it.
+static void make_large(check *c, float *src, float *mask, size_t count)
+{
+    const int most = (int)random_below(c, 111);
+    for (size_t i = 0; i < count; i++) {
+        src[i] = ldexpf(random_below(c, 4) ? src[i] : 1.0f, 17 + most);
+        src[i] = random_below(c, 4) ? src[i] : most & 1 ? FLT_MAX : -FLT_MAX;
+        mask[i] = random_below(c, 2) ? mask[i] : -FLT_MAX;
+    }
+    for (size_t i = 0; i < count && most % 5 == 0; i++)
+        src[i] = src[0];
 }
 
 // Checks the numbers of a row that holds no NaN.
@@ -62,13 +78,16 @@ static void run_step(check *c, const step_case *at, guard_side side)
     double x[MAX_STEP], error[MAX_STEP];
     char what[64];
     bool nan = false;
-    snprintf(what, sizeof what, "count %zu%s%s%s", at->count, at->masked ? " masked" : "",
-             at->in_place ? " in place" : "", at->special ? " special" : "");
+    snprintf(what, sizeof what, "count %zu%s%s%s%s", at->count, at->masked ? " masked" : "",
+             at->in_place ? " in place" : "", at->special ? " special" : "",
+             at->large ? " large" : "");
     float *src = guard_place(&c->buffer[SOURCE], at->count, side);
     float *mask = guard_place(&c->buffer[MASK], at->count, side);
     float *dst = at->in_place ? src : guard_place(&c->buffer[OUTPUT], at->count, side);
     random_fill(c, src, at->count);
     random_fill(c, mask, at->count);
+    if (at->large)
+        make_large(c, src, mask, at->count);
     for (size_t i = 0; i < at->count; i++) {
         static const float odd[] = {INFINITY, -INFINITY, NAN, 0.0f};
         if (at->special && random_below(c, 4) == 0)
@@ -78,6 +97,11 @@ static void run_step(check *c, const step_case *at, guard_side side)
         const double product = (double)src[i] * at->scale;
         x[i] = at->masked ? product + mask[i] : product;
         error[i] = isfinite(x[i]) ? ORACLE_U * (fabs(product) + fabs(x[i])) : 0.0;
+        if (!(fabs(x[i]) < ROUNDED_FROM)) {
+            const float rounded = src[i] * at->scale;
+            x[i] = at->masked ? rounded + mask[i] : rounded;
+            error[i] = 0.0;
+        }
         nan = nan || isnan(x[i]) || x[i] == INFINITY;
     }
     float top = at->top, sum = at->sum;
@@ -98,15 +122,19 @@ void check_softmax_step(check *c, int which)
     const size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     (void)which;
     for (size_t count = 0; count <= most; count++)
-        for (int form = 0; form < 8; form++)
+        for (int form = 0; form < 16; form++)
             for (int start = 0; start < 3; start++) {
                 const step_case at = {.count = count,
                                       .scale = scales[random_below(c, 4)],
-                                      .top = start == 0 ? -INFINITY : 4.0f * random_float(c),
+                                      .top = start == 0   ? -INFINITY
+                                             : !(form & 8) ? 4.0f * random_float(c)
+                                             : start == 1  ? -FLT_MAX
+                                                           : 1e30f * random_float(c),
                                       .sum = start == 0 ? 0.0f : 1.0f + 40.0f * (float)start,
                                       .masked = form & 1,
                                       .in_place = form & 2,
-                                      .special = (form & 4) && count};
+                                      .special = (form & 4) && count,
+                                      .large = form & 8};
                 run_step(c, &at, start & 1 ? GUARD_BEFORE : GUARD_BEHIND);
             }
     const step_case whole = {.count = MAX_STEP, .scale = 8.0f, .top = -INFINITY};

@@ -133,6 +133,27 @@ def test_attention(program, tmp_path, case, flat, dtype, shapes):
         np.testing.assert_allclose(got["s"], scores, rtol=0, atol=4 * tolerance)
 
 
+# What is exported writes the smallest float for what is hidden, and whole rows of it where a
+# sentence was padded. 600 keys are two blocks of online softmax; the first may be hidden wholly.
+@pytest.mark.parametrize("hides", [np.finfo(np.float32).min, -1e30, -1e9, -np.inf])
+@pytest.mark.parametrize("keys", [4, 600])
+@pytest.mark.parametrize("cap", [0.0, 5.0])
+def test_hidden_keys(program, tmp_path, cpu, hides, keys, cap):
+    q, k, v = random(1, 1, 2, 4, 8), random(2, 1, 2, keys, 8), random(3, 1, 2, keys, 8)
+    mask = np.zeros((4, keys), np.float32)
+    mask[0] = hides
+    mask[1, :-1] = hides
+    mask[2, 1:] = hides
+    given = {"q": q, "k": k, "v": v, "m": mask}
+    made = onnx_run.model([helper.make_node("Attention", list(given), ["y"], softcap=cap)], given,
+                          {"y": TensorProto.FLOAT})
+    (y,) = onnx_run.run(program, tmp_path, made, given, "--cpu", cpu)
+    want, _ = attention(q, k, v, mask, cap=cap)
+    if np.isfinite(hides):  # it rounds the scores away, so that all keys are alike
+        want[:, :, 0] = v.mean(2, dtype=np.float64)
+    np.testing.assert_allclose(y, want, rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     "shape", [(0, 4, 5, 6, 9), (2, 4, 0, 6, 9), (2, 4, 5, 6, 0), (2, 4, 5, 0, 9)]
 )
