@@ -29,18 +29,33 @@ static double sane(double x, double limit)
     return x > -limit ? (x < limit ? x : limit) : -limit;
 }
 
+// NULL: the image has no pixels.
 static const float *plane_of(const rml_tensor *x, int64_t image, size_t channel)
 {
-    if (image < 0 || image >= x->dim[0] || x->dim[2] == 0 || x->dim[3] == 0)
+    if (x->dim[2] == 0 || x->dim[3] == 0)
         return NULL;
     return x->data + ((size_t)(image * x->dim[1]) + channel) * (size_t)(x->dim[2] * x->dim[3]);
+}
+
+// Refuses a region of an image that is not there.
+static rml_status check_image(const rml_op_node *node, int64_t region, double image, rml_error *err)
+{
+    const int64_t images = node->shape[0].dim[0];
+    if (images < 0 || (image >= 0 && image < (double)images))
+        return RML_OK;
+    return rml_fail(err, RML_ERR_SHAPE, "region %lld is of image %.17g, and there are %lld",
+                    (long long)region, image, (long long)images);
 }
 
 // ---- roi_pool -----------------------------------------------------------------------------------
 
 static rml_status infer_pool(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
-    return infer_regions(&node->attr->roi, node->shape, 5, out, err);
+    RML_TRY(infer_regions(&node->attr->roi, node->shape, 5, out, err));
+    const float *region = node->in[1].data;
+    for (int64_t i = 0; region && i < out->dim[0]; i++)
+        RML_TRY(check_image(node, i, (double)region[i * 5], err));
+    return RML_OK;
 }
 
 // Rows or columns [first, stop) of bin `index`.
@@ -65,7 +80,7 @@ static void pool_planes(const rml_op_args *args, size_t begin, size_t end)
         double side[4];
         for (int i = 0; i < 4; i++)
             side[i] = round(sane((double)region[i + 1] * roi->scale, 1e12));
-        const float *src = plane_of(x, (int64_t)sane((double)region[0], 1e12), item % channels);
+        const float *src = plane_of(x, (int64_t)region[0], item % channels);
         for (int64_t i = 0; i < roi->height * roi->width; i++) {
             int64_t top, bottom, left, right;
             bin_of(side[1], side[3], i / roi->width, roi->height, x->dim[2], &top, &bottom);
@@ -87,6 +102,7 @@ static void run_pool(const rml_op_args *args)
 
 const rml_op rml_op_roi_pool = {.name = "roi_pool",
                                 .inputs = {2, 2},
+                                .checks_elements = true,
                                 .infer = infer_pool,
                                 .algorithms = RML_ONE_WAY("planes", run_pool)};
 
@@ -102,6 +118,9 @@ static rml_status infer_align(const rml_op_node *node, rml_shape *out, rml_error
                         (long long)out->dim[0], rml_shape_text(&node->shape[2], text));
     if (out->dim[0] < 0)
         out->dim[0] = node->shape[2].dim[0];
+    const int64_t *image = node->in[2].data;
+    for (int64_t i = 0; image && i < node->shape[2].dim[0]; i++)
+        RML_TRY(check_image(node, i, (double)image[i], err));
     return RML_OK;
 }
 
@@ -200,6 +219,7 @@ static void run_align(const rml_op_args *args)
 
 const rml_op rml_op_roi_align = {.name = "roi_align",
                                  .inputs = {3, 3},
+                                 .checks_elements = true,
                                  .signature = "ffl>f",
                                  .infer = infer_align,
                                  .algorithms = RML_ONE_WAY("planes", run_align)};

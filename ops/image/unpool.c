@@ -12,6 +12,22 @@
 
 enum { X, WHERE, SIZE };
 
+// Where element `place` of an image of one shape lies in one of another: to *at (may be NULL); false
+// if it does not.
+static bool lies_in(const rml_shape *pooled, size_t place, const rml_shape *out, size_t *at)
+{
+    int64_t index[RML_MAX_RANK], to = 0;
+    rml_sizes_seek(pooled->dim, pooled->rank, place, index);
+    for (int d = 0; d < pooled->rank; d++) {
+        if (index[d] >= out->dim[d])
+            return false;
+        to = to * out->dim[d] + index[d];
+    }
+    if (at)
+        *at = (size_t)to;
+    return true;
+}
+
 // The image that was pooled, if its size is known.
 static rml_status pooled_shape(const rml_unpool_attr *unpool, const rml_shape *x, rml_shape *shape,
                                rml_error *err)
@@ -38,6 +54,24 @@ static rml_status pooled_shape(const rml_unpool_attr *unpool, const rml_shape *x
     return RML_OK;
 }
 
+// Refuses places outside of the image that was pooled or of the output.
+static rml_status check_places(const rml_fact *where, const rml_shape *pooled, const rml_shape *out,
+                               rml_error *err)
+{
+    char text[RML_SHAPE_TEXT_BYTES];
+    size_t count, places;
+    if (!where->data || !rml_shape_known(pooled) || !rml_shape_known(out) ||
+        !rml_shape_count(&where->shape, &count) || !rml_shape_count(pooled, &places))
+        return RML_OK;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t place = ((const int64_t *)where->data)[i];
+        if (place < 0 || (uint64_t)place >= places || !lies_in(pooled, (size_t)place, out, NULL))
+            return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of output %s",
+                            (long long)place, rml_shape_text(out, text));
+    }
+    return RML_OK;
+}
+
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const rml_shape *x = &node->in[X].shape;
@@ -53,6 +87,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
         return rml_fail(err, RML_ERR_SHAPE, "input is %s and the places %s", rml_shape_text(x, a),
                         rml_shape_text(&node->in[WHERE].shape, b));
     RML_TRY(pooled_shape(&node->attr->unpool, x, out, err));
+    const rml_shape pooled = *out;
     rml_list size;
     RML_TRY(rml_list_infer(node, SIZE, "the output's sizes", &size, err));
     if (size.count >= 0 && size.given && size.count != x->rank)
@@ -63,38 +98,30 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
         if (size.known && size.at[i] < 0)
             return rml_fail(err, RML_ERR_SHAPE, "the output's size is negative");
     }
-    return RML_OK;
+    return check_places(&node->in[WHERE], &pooled, out, err);
 }
 
 // On one thread: any element may go anywhere, and of two that go to one place the later one stays.
 static void run(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[X], *out = &args->out[0];
-    const rml_shape shape = rml_tensor_shape(x);
+    const rml_shape shape = rml_tensor_shape(x), result = rml_tensor_shape(out);
     const size_t bytes = rml_dtype_size(x->dtype), count = rml_tensor_count(x);
     const int64_t *where = args->in[WHERE].raw;
     rml_shape pooled;
-    size_t places = 0;
     memset(out->raw, 0, rml_tensor_count(out) * bytes);
-    if (pooled_shape(&args->attr->unpool, &shape, &pooled, NULL) != RML_OK ||
-        !rml_shape_count(&pooled, &places))
+    if (pooled_shape(&args->attr->unpool, &shape, &pooled, NULL) != RML_OK)
         return;
     for (size_t i = 0; i < count; i++) {
-        int64_t at[RML_MAX_RANK], to = 0;
-        bool inside = where[i] >= 0 && (uint64_t)where[i] < places;
-        if (inside)
-            rml_sizes_seek(pooled.dim, pooled.rank, (size_t)where[i], at);
-        for (int d = 0; d < pooled.rank && inside; d++) {
-            inside = at[d] < out->dim[d];
-            to = to * out->dim[d] + at[d];
-        }
-        if (inside)
-            memcpy((char *)out->raw + (size_t)to * bytes, (const char *)x->raw + i * bytes, bytes);
+        size_t to;
+        if (lies_in(&pooled, (size_t)where[i], &result, &to))
+            memcpy((char *)out->raw + to * bytes, (const char *)x->raw + i * bytes, bytes);
     }
 }
 
 const rml_op rml_op_unpool = {.name = "unpool",
                               .inputs = {2, 3},
+                              .checks_elements = true,
                               .signature = "*l>0",
                               .infer_values = infer,
                               .algorithms = RML_ONE_WAY("scatter", run)};

@@ -378,6 +378,7 @@ def test_family(program, tmp_path, family, way):
     assert not complaints, f"{len(complaints)} cases\n" + "\n".join(complaints)
 
 
+POOLED = {"kernel_shape": [2], "strides": [2]}
 REFUSED = [
     ("Gather", [numbers(4, 3), ints(1, 4)], {}, "index 4 is outside of axis 0 of size 4"),
     ("Gather", [numbers(4, 3), ints(-4)], {"axis": 1}, "index -4 is outside of axis 1 of size 3"),
@@ -406,6 +407,45 @@ REFUSED = [
     ("ConstantOfShape", [ints(2**40, 2**40)], {}, "too large"),
     ("OneHot", [ints(1), np.array(-1), ints(0, 1)], {}, "depth -1 is negative"),
     ("ReverseSequence", [numbers(3, 1), ints(4)], {}, "length 4 is not from 0 to 3"),
+    ("MaxUnpool", [numbers(1, 1, 2), ints([[0, 4]])], POOLED, "index 4 is outside of output (1,1,4)"),
+    ("MaxUnpool", [numbers(1, 1, 2), ints([[-1, 3]])], POOLED, "index -1 is outside of output"),
+    (
+        "MaxUnpool",
+        [numbers(1, 1, 2), ints([[0, 3]]), ints(1, 1, 3)],
+        POOLED,
+        "index 3 is outside of output (1,1,3)",
+    ),
+    (
+        "RoiAlign",
+        [numbers(2, 1, 4, 4), numbers(2, 4), ints(1, 2)],
+        {},
+        "region 1 is of image 2, and there are 2",
+    ),
+    ("RoiAlign", [numbers(2, 1, 4, 4), numbers(1, 4), ints(-1)], {}, "region 0 is of image -1"),
+    (
+        "MaxRoiPool",
+        [numbers(2, 1, 4, 4), ints([2, 0, 0, 1, 1]).astype(np.float32)],
+        {"pooled_shape": [1, 1]},
+        "region 0 is of image 2, and there are 2",
+    ),
+    (
+        "NegativeLogLikelihoodLoss",
+        [numbers(2, 3), ints(0, 3)],
+        {},
+        "target 3 is not one of 3 classes",
+    ),
+    (
+        "NegativeLogLikelihoodLoss",
+        [numbers(2, 3), ints(7, -1)],
+        {"ignore_index": 7},
+        "target -1 is not one of 3 classes",
+    ),
+    (
+        "RotaryEmbedding",
+        [numbers(1, 1, 2, 4), numbers(5, 2), numbers(5, 2), ints([0, 5])],
+        {},
+        "place 5 of 5",
+    ),
 ]
 
 
@@ -426,3 +466,22 @@ def test_refused(program, tmp_path, op, given, attributes, sentence, constant):
         np.save(tmp_path / f"{name}.npy", array)
         arguments += ["--input", f"{name}={tmp_path / name}.npy"]
     assert sentence in program.run(*arguments, code=1).stderr
+
+
+# What is folded while planning is held to the same: here indices are too many to be known before, or
+# lie across their rows.
+@pytest.mark.parametrize("turned", [False, True])
+def test_refused_when_folded(program, tmp_path, turned):
+    data, where = numbers(70, 70), np.zeros((70, 2 if turned else 70), np.int64)
+    where[-1, -1] = 10**12
+    nodes = [
+        helper.make_node("Transpose", ["turned"], ["where"], perm=[1, 0]),
+        helper.make_node("GatherElements", ["data", "where"], ["picked"], axis=1),
+        helper.make_node("ReduceSum", ["picked"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["x", "sum"], ["y"]),
+    ]
+    constants = {"data": data, "turned" if turned else "where": where.T if turned else where}
+    x = {"x": numbers(3)}
+    made = onnx_run.model(nodes if turned else nodes[1:], x, {"y": 1}, constants=constants)
+    with pytest.raises(AssertionError, match="index 1000000000000 is outside of axis 1 of size 70"):
+        onnx_run.run(program, tmp_path, made, x)
