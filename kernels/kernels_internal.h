@@ -14,10 +14,11 @@ void rml_gemm_end_amxbf16(void);
 #define RML_PACK_BYTES_f32 sizeof(float)
 #define RML_PACK_BYTES_bf16 sizeof(uint16_t)
 
-// NaN passes through: both comparisons are false.
+// NaN passes through: both comparisons are false. Where the bounds cross, the upper one counts.
 static inline float clamp_f32(float value, float low, float high)
 {
-    return value < low ? low : value > high ? high : value;
+    value = value < low ? low : value;
+    return value > high ? high : value;
 }
 
 // NaN in either operand wins.

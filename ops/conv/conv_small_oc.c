@@ -153,7 +153,8 @@ static void add_row(const rml_op_args *args, const small_oc *f, int64_t ky, cons
 
 static float clamp(float x, float low, float high)
 {
-    return x < low ? low : x > high ? high : x; // NaN passes
+    x = x < low ? low : x; // NaN passes
+    return x > high ? high : x;
 }
 
 typedef struct run_job {

@@ -11,7 +11,8 @@ enum { SOURCE, SECOND, OUTPUT };
 // All f32 in steps of this many bit patterns; prime, so that all mantissas are met.
 #define SWEEP_STEP 4099u
 
-static const float params[][2] = {{0.0f, INFINITY}, {0.0f, 6.0f}, {-0.5f, 0.25f}, {0.1f, 1.0f}};
+static const float params[][2] = {
+    {0.0f, INFINITY}, {0.0f, 6.0f}, {-0.5f, 0.25f}, {0.1f, 1.0f}, {0.5f, -0.25f}};
 
 static void check_unary_value(check *c, rml_unary op, float got, float x, const float *param,
                               size_t i)

@@ -100,7 +100,7 @@ static void run_case(check *c, const gemm_case *g)
         .residual = !g->residual  ? NULL
                     : g->in_place ? (const float *const *)rows_c
                                   : (const float *const *)rows_r,
-        .low = g->clamp ? -0.25f : -INFINITY,
+        .low = g->clamp ? (g->rows & 1 ? -0.25f : 0.75f) : -INFINITY, // or crossed
         .high = g->clamp ? 0.5f : INFINITY,
     };
     c->cases++;

@@ -27,7 +27,8 @@ oracle_value oracle_sum_value(const oracle_sum *sum)
 
 oracle_value oracle_clamp(oracle_value v, double low, double high)
 {
-    v.want = v.want < low ? low : v.want > high ? high : v.want; // NaN passes
+    v.want = v.want < low ? low : v.want; // NaN passes
+    v.want = v.want > high ? high : v.want;
     return v;
 }
 
@@ -97,7 +98,7 @@ oracle_value oracle_unary(rml_unary op, float value, const float *param)
     double x = value, want = NAN, extra = 0.0;
     switch (op) {
     case RML_UNARY_CLAMP:
-        want = x < param[0] ? param[0] : x > param[1] ? param[1] : x;
+        want = oracle_clamp((oracle_value){.want = x}, param[0], param[1]).want;
         break;
     case RML_UNARY_LEAKY_RELU:
         want = x < 0 ? x * param[0] : x;
