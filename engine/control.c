@@ -147,6 +147,14 @@ static rml_status leave_branch(rml_plan *plan, const rml_step *step, rml_context
 
 // ---- loop and scan ------------------------------------------------------------------------------
 
+static void note_states(rml_control *at)
+{
+    for (int k = 0; k < at->states; k++) {
+        at->facts[at->first_in + k].dtype = at->state[k].view.dtype;
+        at->facts[at->first_in + k].shape = rml_tensor_shape(&at->state[k].view);
+    }
+}
+
 // Sets what the body reads and where it writes in this turn.
 static rml_status enter_turn(rml_plan *plan, const rml_step *step, rml_context *context,
                              rml_error *err)
@@ -154,10 +162,7 @@ static rml_status enter_turn(rml_plan *plan, const rml_step *step, rml_context *
     const rml_node *node = node_of(plan, step);
     rml_control *at = step->control;
     const int scans = at->first_in + at->states;
-    for (int k = 0; k < at->states; k++) {
-        at->facts[at->first_in + k].dtype = at->state[k].view.dtype;
-        at->facts[at->first_in + k].shape = rml_tensor_shape(&at->state[k].view);
-    }
+    note_states(at);
     RML_TRY(take_body(at, context, err));
     for (int k = 0; k < at->states; k++)
         rml_plan_bind_view(at->body, (size_t)(at->first_in + k), &at->state[k].view);
@@ -232,6 +237,10 @@ static rml_status end_turns(rml_plan *plan, const rml_step *step, rml_context *c
 {
     const rml_node *node = node_of(plan, step);
     rml_control *at = step->control;
+    if (at->turn == 0) {
+        note_states(at);
+        RML_TRY(rml_control_describe_unrun(at, node, context, err));
+    }
     for (int k = 0; k < at->stack_count; k++)
         RML_TRY(rml_control_give_stack(plan, step, k, context, err));
     for (int k = 0; k < at->states; k++)

@@ -67,9 +67,11 @@ void rml_control_take_slice(const rml_control *at, const rml_node *node, int k)
 
 // ---- stacked outputs --------------------------------------------------------------------------
 
-static rml_status describe_stack(const rml_node *node, rml_stack *to, int k, const rml_shape *part,
-                                 rml_dtype dtype, int axis, rml_error *err)
+static rml_status describe_stack(rml_control *at, const rml_node *node, int k,
+                                 const rml_shape *part, rml_dtype dtype, rml_error *err)
 {
+    rml_stack *to = &at->stacks[k];
+    int axis = way_of(&node->attr.control, at->scanned_count + k).axis;
     if (part->rank >= RML_MAX_RANK)
         return rml_fail(err, RML_ERR_LIMIT, "%s: output %d has more than %d dimensions", node->name,
                         k, RML_MAX_RANK);
@@ -90,18 +92,16 @@ rml_status rml_control_make_room(rml_control *at, const rml_node *node, int k,
     rml_stack *to = &at->stacks[k];
     size_t count = 0;
     rml_shape_count(part, &count);
-    const size_t bytes = count * rml_dtype_size(dtype), before = to->outer * to->inner_bytes;
+    const size_t bytes = count * rml_dtype_size(dtype);
     const bool loop = node->op == RML_OP_LOOP;
-    if (to->room && bytes != before)
-        return rml_fail(err, RML_ERR_SHAPE,
-                        "%s: output %d has %zu bytes in one turn and %zu in the next", node->name,
-                        k, before, bytes);
+    char then[RML_SHAPE_TEXT_BYTES], now[RML_SHAPE_TEXT_BYTES];
+    if (to->room && !rml_shape_equal(part, &to->part))
+        return rml_fail(err, RML_ERR_SHAPE, "%s: output %d is %s in one turn and %s in the next",
+                        node->name, k, rml_shape_text(&to->part, then), rml_shape_text(part, now));
     if (at->turn < to->room)
         return RML_OK;
     if (!to->room)
-        RML_TRY(describe_stack(node, to, k, part, dtype,
-                               loop ? 0 : way_of(&node->attr.control, at->scanned_count + k).axis,
-                               err));
+        RML_TRY(describe_stack(at, node, k, part, dtype, err));
     int64_t room = !loop ? at->limit : at->turn < 4 ? 4 : at->turn * 2;
     room = room < at->limit ? room : at->limit;
     void *larger;
@@ -141,24 +141,46 @@ void rml_control_put_slice(const rml_control *at, const rml_node *node, int k, c
                bytes);
 }
 
-// Where nothing ran, sizes that nobody knows are nothing as well.
+// What the body tells of value `id` for the inputs at hand, or else what it tells of it for any.
+static rml_shape unrun_shape(const rml_control *at, const rml_fact *facts, rml_value_id id)
+{
+    rml_shape shape = facts ? facts[id].shape : at->graph->values[id].shape;
+    shape.rank = shape.rank < 0 ? 0 : shape.rank;
+    for (int i = 0; i < shape.rank; i++)
+        shape.dim[i] = shape.dim[i] < 0 ? 0 : shape.dim[i];
+    return shape;
+}
+
+rml_status rml_control_describe_unrun(rml_control *at, const rml_node *node, rml_context *context,
+                                      rml_error *err)
+{
+    rml_arena arena;
+    rml_arena_init(&arena, context->allocator);
+    rml_fact *facts = rml_arena_alloc(&arena, at->graph->value_count + 1, sizeof *facts);
+    rml_status status = facts ? RML_OK : rml_fail_nomem(err, sizeof *facts, "shape inference");
+    for (size_t i = 0; i < at->graph->input_count && facts; i++)
+        facts[at->graph->inputs[i]] = at->facts[i];
+    if (status == RML_OK)
+        status = rml_graph_infer(at->graph, facts, &arena, err);
+    if (status != RML_OK && status != RML_ERR_NOMEM) { // these inputs do not fit, nor need they
+        facts = NULL;
+        status = RML_OK;
+    }
+    for (int k = 0; k < at->stack_count && status == RML_OK; k++) {
+        const rml_value_id id = at->graph->outputs[at->first_out + at->states + k];
+        const rml_shape part = unrun_shape(at, facts, id);
+        status = describe_stack(at, node, k, &part, at->graph->values[id].dtype, err);
+    }
+    rml_arena_release(&arena);
+    return status;
+}
+
 rml_status rml_control_give_stack(rml_plan *plan, const rml_step *step, int k, rml_context *context,
                                   rml_error *err)
 {
     const rml_node *node = &plan->graph->nodes[step->node];
     rml_control *at = step->control;
     rml_stack *from = &at->stacks[k];
-    const rml_value *value = &at->graph->values[at->graph->outputs[at->first_out + at->states + k]];
-    if (!from->room) {
-        rml_shape part = value->shape;
-        part.rank = part.rank < 0 ? 0 : part.rank;
-        for (int i = 0; i < part.rank; i++)
-            part.dim[i] = part.dim[i] < 0 ? 0 : part.dim[i];
-        RML_TRY(describe_stack(
-            node, from, k, &part, value->dtype,
-            node->op == RML_OP_LOOP ? 0 : way_of(&node->attr.control, at->scanned_count + k).axis,
-            err));
-    }
     rml_shape shape = {.rank = from->part.rank + 1};
     for (int i = 0, next = 0; i < shape.rank; i++)
         shape.dim[i] = i == from->axis ? at->turn : from->part.dim[next++];

@@ -69,6 +69,10 @@ void *rml_control_slot(const rml_control *at, const rml_node *node, int k);
 // Puts a slice that was written elsewhere in its place.
 void rml_control_put_slice(const rml_control *at, const rml_node *node, int k, const void *part);
 
+// Says what slices would be like where there was no turn; sizes that nobody knows are 0.
+rml_status rml_control_describe_unrun(rml_control *at, const rml_node *node, rml_context *context,
+                                      rml_error *err);
+
 // Makes the slices of all turns the output of the node.
 rml_status rml_control_give_stack(rml_plan *plan, const rml_step *step, int k, rml_context *context,
                                   rml_error *err);

@@ -221,6 +221,11 @@ rml_value_id rml_graph_typed_constant(rml_graph *graph, const char *name, const 
     return add_constant(graph, name, stored->dtype, &constant);
 }
 
+rml_value_id rml_graph_copy_constant(rml_graph *graph, const rml_value *value)
+{
+    return add_constant(graph, value->name, value->dtype, value->constant);
+}
+
 void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
 {
     if (graph->error.status != RML_OK)

@@ -97,6 +97,9 @@ rml_value_id rml_graph_constant(rml_graph *graph, const char *name, const rml_co
 // A constant that operators see in the type it is stored in.
 rml_value_id rml_graph_typed_constant(rml_graph *graph, const char *name, const rml_stored *stored);
 
+// A constant of another graph, as operators see it there, whatever it is stored as.
+rml_value_id rml_graph_copy_constant(rml_graph *graph, const rml_value *value);
+
 void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value);
 
 // Appends any node and returns its first output; the others have the ids behind it. Absent optional

@@ -70,7 +70,7 @@ static rml_status capture(rml_onnx_importer *importer, const list *from, rml_gra
             char name[64];
             snprintf(name, sizeof name, "outer %u: %.32s", from->at[i], value->name);
             if (value->kind == RML_VALUE_CONSTANT) {
-                place.value = rml_graph_typed_constant(body, value->name, &value->constant->stored);
+                place.value = rml_graph_copy_constant(body, value);
             } else {
                 place.value = rml_graph_typed_input(body, name, value->dtype, &value->shape);
                 captures[(*count)++] = outer[i];
