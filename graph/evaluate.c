@@ -11,8 +11,8 @@ static rml_status check_elements(const rml_graph *graph, const rml_node *node, c
     if (!facts)
         return rml_fail_nomem(err, sizeof *facts, "evaluating a node");
     for (int i = 0; i < node->in_count; i++)
-        facts[i] = (rml_fact){
-            .dtype = in[i].dtype, .shape = rml_tensor_shape(&in[i]), .data = in[i].raw};
+        facts[i] =
+            (rml_fact){.dtype = in[i].dtype, .shape = rml_tensor_shape(&in[i]), .data = in[i].raw};
     const rml_status status = rml_graph_infer_node(graph, node, facts, out, err);
     rml_free(graph->arena.allocator, facts);
     return status;

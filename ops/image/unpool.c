@@ -12,8 +12,8 @@
 
 enum { X, WHERE, SIZE };
 
-// Where element `place` of an image of one shape lies in one of another: to *at (may be NULL); false
-// if it does not.
+// Where element `place` of an image of one shape lies in one of another, to *at (may be NULL).
+// False: it does not.
 static bool lies_in(const rml_shape *pooled, size_t place, const rml_shape *out, size_t *at)
 {
     int64_t index[RML_MAX_RANK], to = 0;

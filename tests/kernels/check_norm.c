@@ -126,7 +126,7 @@ void check_softmax_step(check *c, int which)
             for (int start = 0; start < 3; start++) {
                 const step_case at = {.count = count,
                                       .scale = scales[random_below(c, 4)],
-                                      .top = start == 0   ? -INFINITY
+                                      .top = start == 0    ? -INFINITY
                                              : !(form & 8) ? 4.0f * random_float(c)
                                              : start == 1  ? -FLT_MAX
                                                            : 1e30f * random_float(c),

@@ -3,7 +3,7 @@
 Of a test with inputs a, b, c, each of its data sets gives these models:
 
     constant    all of them held: no inputs are left
-    folded      the same, each output behind a node that a run decides, so that the rest can be folded
+    folded      the same, each output behind a node that a run decides: the rest can be folded
     but a       all but a held; and so for b and c
 """
 

@@ -1,5 +1,5 @@
-"""Every backend test in scope with its inputs in the file, all of them and all but one: none refused
-or wrong."""
+"""Every backend test in scope with its inputs in the file, all of them and all but one: none is
+refused or wrong."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""If, Loop and Scan at their edges, against ONNX Runtime: no turn at all, scalars, constants around."""
+"""If, Loop and Scan at their edges: no turn at all, scalars, constants around."""
 
 import numpy as np
 import pytest
@@ -109,7 +109,7 @@ def test_scan_over_scalars(program, tmp_path, count, shapes):
     assert total.shape == ()
 
 
-# A constant of halves, cast, is kept as halves: a body must see the cast, and a turned weight turned.
+# A constant of halves, cast, is kept as halves: a body must see the cast, and turned weights so.
 @pytest.mark.parametrize("operator", ["If", "Loop"])
 def test_constants_around(program, tmp_path, operator):
     outside = [
