@@ -1,23 +1,5 @@
 #include "graph/graph.h"
 
-// Refuses indices out of range, as a run does: those of many elements, or of odd strides, were not
-// known when the node was made.
-static rml_status check_elements(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
-                                 rml_error *err)
-{
-    rml_fact out[RML_MAX_OUTPUTS];
-    rml_fact *facts =
-        rml_alloc(graph->arena.allocator, (size_t)(node->in_count + 1) * sizeof *facts);
-    if (!facts)
-        return rml_fail_nomem(err, sizeof *facts, "evaluating a node");
-    for (int i = 0; i < node->in_count; i++)
-        facts[i] =
-            (rml_fact){.dtype = in[i].dtype, .shape = rml_tensor_shape(&in[i]), .data = in[i].raw};
-    const rml_status status = rml_graph_infer_node(graph, node, facts, out, err);
-    rml_free(graph->arena.allocator, facts);
-    return status;
-}
-
 rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
                         const rml_tensor *out, rml_error *err)
 {
@@ -27,8 +9,6 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
     rml_pool *pool = NULL;
     if (rml_op_writes_nothing(&(rml_op_args){.out = out}, node->out_count))
         return RML_OK;
-    if (op->checks_elements)
-        RML_TRY(check_elements(graph, node, in, err));
     const rml_constant **constants =
         rml_alloc(allocator, (size_t)(node->in_count + 1) * sizeof *constants);
     if (!constants)

@@ -90,6 +90,21 @@ static rml_status view_constant(const rml_graph *graph, rml_value_id id, rml_are
     return RML_OK;
 }
 
+// Refuses indices out of range, as a run does: those of many elements, or of odd strides, were not
+// known when the node was made.
+static rml_status check_elements(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
+                                 rml_arena *copies, rml_error *err)
+{
+    rml_fact out[RML_MAX_OUTPUTS];
+    rml_fact *facts = rml_arena_alloc(copies, (size_t)node->in_count + 1, sizeof *facts);
+    if (!facts)
+        return rml_fail_nomem(err, sizeof *facts, "folding constants");
+    for (int k = 0; k < node->in_count; k++)
+        facts[k] =
+            (rml_fact){.dtype = in[k].dtype, .shape = rml_tensor_shape(&in[k]), .data = in[k].raw};
+    return rml_graph_infer_node(graph, node, facts, out, err);
+}
+
 static rml_status evaluate(rml_graph *graph, const rml_node *node, rml_arena *copies,
                            rml_error *err)
 {
@@ -104,6 +119,8 @@ static rml_status evaluate(rml_graph *graph, const rml_node *node, rml_arena *co
         if (node->in[k] != RML_NO_VALUE)
             RML_TRY(view_constant(graph, node->in[k], copies, &in[k], err));
     }
+    if (rml_op_get(node->op)->checks_elements)
+        RML_TRY(check_elements(graph, node, in, copies, err));
     for (int k = 0; k < node->out_count; k++)
         RML_TRY(take(graph, &graph->values[node->out + (rml_value_id)k], &out[k], err));
     RML_TRY(rml_evaluate(graph, node, in, out, err));

@@ -75,8 +75,11 @@ typedef struct rotary_job {
 // Row of the tables for a place in a sequence.
 static size_t table_row(const rml_op_args *args, size_t batch_place)
 {
-    return rml_op_input(args, PLACES) ? (size_t)((const int64_t *)args->in[PLACES].raw)[batch_place]
-                                      : batch_place;
+    if (!rml_op_input(args, PLACES))
+        return batch_place;
+    const int64_t last = args->in[COSINES].dim[0] - 1;
+    const int64_t place = ((const int64_t *)args->in[PLACES].raw)[batch_place];
+    return (size_t)(place < 0 || last < 0 ? 0 : place > last ? last : place);
 }
 
 static void run_rows(void *context, size_t begin, size_t end, int worker)

@@ -29,10 +29,9 @@ static double sane(double x, double limit)
     return x > -limit ? (x < limit ? x : limit) : -limit;
 }
 
-// NULL: the image has no pixels.
 static const float *plane_of(const rml_tensor *x, int64_t image, size_t channel)
 {
-    if (x->dim[2] == 0 || x->dim[3] == 0)
+    if (image < 0 || image >= x->dim[0] || x->dim[2] == 0 || x->dim[3] == 0)
         return NULL;
     return x->data + ((size_t)(image * x->dim[1]) + channel) * (size_t)(x->dim[2] * x->dim[3]);
 }
@@ -80,7 +79,7 @@ static void pool_planes(const rml_op_args *args, size_t begin, size_t end)
         double side[4];
         for (int i = 0; i < 4; i++)
             side[i] = round(sane((double)region[i + 1] * roi->scale, 1e12));
-        const float *src = plane_of(x, (int64_t)region[0], item % channels);
+        const float *src = plane_of(x, (int64_t)sane((double)region[0], 1e12), item % channels);
         for (int64_t i = 0; i < roi->height * roi->width; i++) {
             int64_t top, bottom, left, right;
             bin_of(side[1], side[3], i / roi->width, roi->height, x->dim[2], &top, &bottom);

@@ -49,7 +49,7 @@ static double loss_at(const rml_op_args *args, size_t places, size_t index, doub
     const int64_t classes = args->in[0].dim[1];
     const int64_t class = rml_index_at(target->raw, target->dtype, index);
     *weight = 0;
-    if (attr->ignores && class == attr->ignored)
+    if (class < 0 || class >= classes || (attr->ignores && class == attr->ignored))
         return 0;
     *weight = rml_op_input(args, 2) ? rml_number_f64(&args->in[2], (size_t) class) : 1;
     const size_t item = index / places, place = index % places;
