@@ -7,7 +7,8 @@ void rml_graph_init(rml_graph *graph, const rml_allocator *allocator)
 {
     memset(graph, 0, sizeof *graph);
     rml_arena_init(&graph->arena, allocator);
-    rml_names_init(&graph->ports, allocator);
+    rml_names_init(&graph->input_index, allocator);
+    rml_names_init(&graph->output_index, allocator);
 }
 
 void rml_graph_release(rml_graph *graph)
@@ -23,7 +24,8 @@ void rml_graph_release(rml_graph *graph)
     rml_free(allocator, graph->inputs);
     rml_free(allocator, graph->outputs);
     rml_free(allocator, (void *)graph->output_names);
-    rml_names_release(&graph->ports);
+    rml_names_release(&graph->input_index);
+    rml_names_release(&graph->output_index);
     rml_arena_release(&graph->arena);
     memset(graph, 0, sizeof *graph);
 }
@@ -90,53 +92,53 @@ static bool add_id(rml_graph *graph, rml_value_id **ids, size_t *count, size_t *
     return true;
 }
 
-#define PORT_OUTPUT (SIZE_MAX / 2)
-
-static size_t find_port(const rml_graph *graph, const char *name)
+static size_t find(const rml_names *index, const char *name)
 {
     size_t port;
-    return rml_names_find(&graph->ports, name, strlen(name), &port) ? port : SIZE_MAX;
+    return rml_names_find(index, name, strlen(name), &port) ? port : SIZE_MAX;
 }
 
 size_t rml_graph_find_input(const rml_graph *graph, const char *name)
 {
-    const size_t port = find_port(graph, name);
-    return port < PORT_OUTPUT ? port : SIZE_MAX;
+    return find(&graph->input_index, name);
 }
 
 size_t rml_graph_find_output(const rml_graph *graph, const char *name)
 {
-    const size_t port = find_port(graph, name);
-    return port < PORT_OUTPUT || port == SIZE_MAX ? SIZE_MAX : port - PORT_OUTPUT;
+    return find(&graph->output_index, name);
 }
 
-// Callers find inputs and outputs by one name.
-static rml_status add_port(rml_graph *graph, const char *name, size_t port, rml_error *err)
+static rml_status add_port(rml_graph *graph, bool output, const char *name, size_t port,
+                           rml_error *err)
 {
+    rml_names *index = output ? &graph->output_index : &graph->input_index;
     size_t now = port;
-    RML_TRY(rml_names_add(&graph->ports, name, strlen(name), port, &now, err));
+    RML_TRY(rml_names_add(index, name, strlen(name), port, &now, err));
     if (now != port)
-        return rml_fail(err, RML_ERR_ARG, "there are two inputs or outputs \"%s\"", name);
+        return rml_fail(err, RML_ERR_ARG, "there are two %s \"%s\"", output ? "outputs" : "inputs",
+                        name);
     return RML_OK;
 }
 
-static rml_value_id name_port(rml_graph *graph, const char *name, size_t port, rml_value_id id)
+static rml_value_id name_port(rml_graph *graph, bool output, const char *name, size_t port,
+                              rml_value_id id)
 {
     rml_error error;
-    const rml_status status = add_port(graph, name, port, &error);
+    const rml_status status = add_port(graph, output, name, port, &error);
     return status == RML_OK ? id : rml_graph_fail(graph, status, "%s", error.message);
 }
 
 rml_status rml_graph_ports_changed(rml_graph *graph, rml_error *err)
 {
-    rml_names_release(&graph->ports);
+    rml_names_release(&graph->input_index);
+    rml_names_release(&graph->output_index);
     for (size_t i = 0; i < graph->value_count; i++)
         graph->values[i].output = false;
     for (size_t i = 0; i < graph->input_count; i++)
-        RML_TRY(add_port(graph, graph->values[graph->inputs[i]].name, i, err));
+        RML_TRY(add_port(graph, false, graph->values[graph->inputs[i]].name, i, err));
     for (size_t i = 0; i < graph->output_count; i++) {
         graph->values[graph->outputs[i]].output = true;
-        RML_TRY(add_port(graph, graph->output_names[i], PORT_OUTPUT + i, err));
+        RML_TRY(add_port(graph, true, graph->output_names[i], i, err));
     }
     return RML_OK;
 }
@@ -156,7 +158,7 @@ rml_value_id rml_graph_typed_input(rml_graph *graph, const char *name, rml_dtype
         return id;
     if (!add_id(graph, &graph->inputs, &graph->input_count, &graph->input_capacity, id))
         return fail_nomem(graph);
-    return name_port(graph, graph->values[id].name, graph->input_count - 1, id);
+    return name_port(graph, false, graph->values[id].name, graph->input_count - 1, id);
 }
 
 void rml_graph_name_dims(rml_graph *graph, rml_value_id input, const char *const *names)
@@ -254,7 +256,7 @@ void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
     }
     names[graph->output_count - 1] = copy;
     graph->values[value].output = true;
-    name_port(graph, copy, PORT_OUTPUT + graph->output_count - 1, value);
+    name_port(graph, true, copy, graph->output_count - 1, value);
 }
 
 bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count)

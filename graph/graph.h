@@ -66,8 +66,8 @@ typedef struct rml_graph {
     rml_value_id *inputs, *outputs;
     const char **output_names;
     size_t input_count, input_capacity, output_count, output_capacity, output_name_capacity;
-    rml_names ports; // of inputs and outputs, to their indices; outputs count on behind PORT_OUTPUT
-    struct rml_graph *inside; // graphs that nodes run, a list along `next`; owned
+    rml_names input_index, output_index; // from their names; an input and an output may share one
+    struct rml_graph *inside;            // graphs that nodes run, a list along `next`; owned
     struct rml_graph *next;
     rml_error error; // the first one
 } rml_graph;

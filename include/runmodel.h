@@ -587,7 +587,8 @@ RML_API rml_status rml_session_bind_input(rml_session *session, size_t input,
 RML_API rml_status rml_session_bind_output(rml_session *session, size_t output,
                                            const rml_tensor_view *view, rml_error *err);
 
-// The same by name for elements in C order, of the port's type.
+// The same by name for elements in C order, of the port's type: the input of this name, or else the
+// output.
 RML_API rml_status rml_session_bind(rml_session *session, const char *name, void *data,
                                     size_t bytes, rml_error *err);
 

@@ -228,10 +228,12 @@ static void test_other_messages(void)
     EXPECT(RML_ERR_ARG, "out", "not computed");
     x = begin(&at, shape4(2, 3, 4, 5));
     rml_graph_input(at.graph, "x", &(rml_shape){1, {3}});
-    EXPECT(RML_ERR_ARG, "two", "\"x\"");
+    EXPECT(RML_ERR_ARG, "two inputs", "\"x\"");
     x = begin(&at, shape4(2, 3, 4, 5));
-    rml_graph_output(at.graph, "x", rml_graph_unary(at.graph, x, rml_activation_relu(), "relu1"));
-    EXPECT(RML_ERR_ARG, "two", "\"x\"");
+    for (int k = 0; k < 2; k++)
+        rml_graph_output(at.graph, "y",
+                         rml_graph_unary(at.graph, x, rml_activation_relu(), "relu1"));
+    EXPECT(RML_ERR_ARG, "two outputs", "\"y\"");
 }
 
 // Steps and ends as large as files hold them.
@@ -302,6 +304,15 @@ static void test_validate_and_dump(void)
     CHECK(rml_graph_find_input(at.graph, "out") == SIZE_MAX &&
           rml_graph_find_output(at.graph, "x") == SIZE_MAX &&
           rml_graph_find_output(at.graph, "y") == SIZE_MAX);
+
+    // an input and an output may share a name, two of a kind may not
+    rml_graph_output(at.graph, "x", rml_graph_unary(at.graph, x, rml_activation_relu(), "relu2"));
+    CHECK(rml_graph_finish(at.graph, NULL) == RML_OK);
+    CHECK(rml_graph_find_input(at.graph, "x") == 0 && rml_graph_find_output(at.graph, "x") == 1);
+    CHECK(rml_graph_ports_changed(at.graph, NULL) == RML_OK);
+    CHECK(rml_graph_find_input(at.graph, "x") == 0 && rml_graph_find_output(at.graph, "x") == 1);
+    at.graph->output_count--;
+    CHECK(rml_graph_ports_changed(at.graph, NULL) == RML_OK);
 
     // each broken invariant is found
     at.graph->nodes[0].dead = true;
