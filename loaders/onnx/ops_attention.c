@@ -57,6 +57,16 @@ static rml_value_id with_past(rml_onnx_call *call, const rml_attention_attr *att
     return rml_graph_concat(call->graph, both, 2, 2, call->name);
 }
 
+// Numbers of any type are added; bools say what is seen.
+static rml_value_id take_mask(rml_onnx_call *call)
+{
+    const rml_value_id mask = rml_onnx_in(call, MASK);
+    const rml_dtype dtype = rml_onnx_fact(call, MASK).dtype;
+    if (mask == RML_NO_VALUE || dtype == RML_BOOL || rml_dtype_is_float(dtype))
+        return mask;
+    return rml_onnx_cast(call, mask, rml_onnx_fact(call, Q).dtype == RML_F64 ? RML_F64 : RML_F32);
+}
+
 static void import_attention(rml_onnx_call *call)
 {
     rml_op_attr attr = {0};
@@ -65,7 +75,7 @@ static void import_attention(rml_onnx_call *call)
     const rml_value_id k = with_past(call, &attr.attention, K, PAST_KEY, rml_onnx_wants(call, 1));
     const rml_value_id v = with_past(call, &attr.attention, V, PAST_VALUE, rml_onnx_wants(call, 2));
     const rml_value_id in[] = {
-        rml_onnx_in(call, Q),      k, v, rml_onnx_in(call, MASK), rml_onnx_in(call, PAST_KEY),
+        rml_onnx_in(call, Q),      k, v, take_mask(call), rml_onnx_in(call, PAST_KEY),
         rml_onnx_in(call, LENGTHS)};
     const rml_value_id y = rml_graph_node(call->graph, RML_OP_ATTENTION, &attr, in, 6, call->name);
     call->out[0] = y;

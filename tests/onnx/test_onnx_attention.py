@@ -133,6 +133,27 @@ def test_attention(program, tmp_path, case, flat, dtype, shapes):
         np.testing.assert_allclose(got["s"], scores, rtol=0, atol=4 * tolerance)
 
 
+# Masks of integers are added, as the function of the standard writes it out.
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8", "uint64"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("held", [False, True])
+def test_integer_mask(program, tmp_path, kind, dtype, held):
+    q, k, v = (random(i, 2, 2, n, 4, dtype=dtype) for i, n in enumerate((3, 5, 5)))
+    mask = np.random.default_rng(1).integers(0, 4, (2, 1, 3, 5)).astype(kind)
+    mask = mask if kind[0] == "u" else -mask
+    given, constants = {"q": q, "k": k, "v": v, "m": mask}, {}
+    if held:
+        constants["m"] = given.pop("m")
+    made = onnx_run.model([helper.make_node("Attention", list("qkvm"), ["y"])], given,
+                          {"y": ELEMENT[dtype]}, constants=constants)
+    (y,) = onnx_run.run(program, tmp_path, made, given)
+    want, _ = attention(q, k, v, mask.astype(np.float64))
+    tolerance = 4 * np.finfo(dtype).eps
+    if dtype != np.float64:
+        tolerance += 20 * np.finfo(np.float32).eps
+    np.testing.assert_allclose(y, want, rtol=0, atol=tolerance)
+
+
 # What is exported writes the smallest float for what is hidden, and whole rows of it where a
 # sentence was padded. 600 keys are two blocks of online softmax; the first may be hidden wholly.
 @pytest.mark.parametrize("hides", [np.finfo(np.float32).min, -1e30, -1e9, -np.inf])
