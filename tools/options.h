@@ -11,7 +11,7 @@
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
-#define OPTION_LIST_MAX 64
+#define OPTION_LIST_MAX 1024 // a language model's cache has two inputs and two outputs a layer
 
 // Only where nothing needs freeing.
 #define TRY(call)                                                                                  \

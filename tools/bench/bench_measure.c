@@ -6,113 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OTHER_SIZE 256
 #define STABLE 0.02      // the medians of both halves of the runs differ by no more than this
 #define MOST_SECONDS 4.0 // times --seconds: a busy machine is never stable
-
-// Free sizes behind the batch, in order, as the networks are used: what --shape does not say.
-static const struct {
-    const char *model, *input;
-    int64_t size[2];
-} usual[] = {
-    {"s3fd", "image", {480, 640}},
-    {"ffdnet", "image", {512, 512}},
-    {"ffdnet-map", "image", {512, 512}},
-    {"ffdnet-map", "sigma", {256, 256}},
-    {"mobilenetv2", "image", {224, 224}},
-    {"lstm", "seq_input", {6}},
-    {"lstm-stream", "seq_input", {1}},
-    {"unet", "sample", {96, 96}},
-    {"unet", "encoder_hidden_states", {10}},
-    {"unet-step0", "sample", {96, 96}},
-    {"unet-step0", "encoder_hidden_states", {10}},
-    {"vae-encoder", "sample", {512, 512}},
-    {"vae-decoder", "latent_sample", {64, 64}},
-    {"wav2vec2", "input_values", {160000}},
-};
-
-static void fill_sizes(const char *model, rml_port *port)
-{
-    const int64_t *size = NULL;
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-        if (strcmp(usual[i].model, model) == 0 && strcmp(usual[i].input, port->name) == 0)
-            size = usual[i].size;
-    int known = 0;
-    for (int k = 0; k < port->shape.rank; k++)
-        if (port->shape.dim[k] < 0)
-            port->shape.dim[k] = k == 0                             ? 1
-                                 : size && known < 2 && size[known] ? size[known++]
-                                                                    : OTHER_SIZE;
-}
-
-bool bench_parse_shape(const char *at, rml_shape *shape)
-{
-    char *end;
-    for (shape->rank = 0;; at = end + 1) {
-        long long number = strtoll(at, &end, 10);
-        if (end == at || number < 1 || number > INT32_MAX || shape->rank == RML_MAX_RANK)
-            return false;
-        shape->dim[shape->rank++] = number;
-        if (*end == 0)
-            return true;
-        if (*end != 'x')
-            return false;
-    }
-}
-
-// A shape for an input that does not exist would silently measure something else.
-static rml_status check_shapes(const bench_settings *s, const rml_model *model, rml_error *err)
-{
-    for (int k = 0; k < s->shapes.count; k++)
-        if (rml_model_find_input(model, s->shapes.items[k].name) == RML_NO_PORT)
-            return rml_fail(err, RML_ERR_ARG, "--shape %s=%s: %s has no input of this name",
-                            s->shapes.items[k].name, s->shapes.items[k].value, s->model);
-    return RML_OK;
-}
-
-static rml_status set_shapes(const bench_settings *s, rml_session *session, const rml_model *model,
-                             int batch, rml_error *err)
-{
-    TRY(check_shapes(s, model, err));
-    bool batch_taken = !batch;
-    for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        rml_port port = rml_model_input(model, i);
-        const bool any_batch = port.shape.rank > 0 && port.shape.dim[0] < 0;
-        fill_sizes(s->model, &port);
-        const char *given = option_list_find(&s->shapes, port.name);
-        if (given)
-            bench_parse_shape(given, &port.shape);
-        if (batch && any_batch)
-            port.shape.dim[0] = batch;
-        batch_taken = batch_taken || any_batch ||
-                      (i == 0 && port.shape.rank > 0 && port.shape.dim[0] == batch);
-        if (port.shape.rank < 0)
-            return rml_fail(
-                err, RML_ERR_ARG,
-                "%s does not tell how many dimensions input %s has: give --shape %s=...", s->model,
-                port.name, port.name);
-        TRY(rml_session_resize(session, port.name, port.shape, err));
-    }
-    if (batch_taken)
-        return RML_OK;
-    return rml_fail(err, RML_ERR_ARG, "--batch %d: no input of %s has a batch that may change",
-                    batch, s->model);
-}
-
-// Floats in [0,1), the same every time; inputs of other types are all zero.
-static void fill_inputs(rml_session *session, const rml_model *model)
-{
-    for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        const rml_port port = rml_model_input(model, i);
-        rml_shape shape;
-        void *data = rml_session_input(session, port.name, &shape);
-        size_t count;
-        count_elements(&shape, &count);
-        memset(data, 0, count * rml_dtype_size(port.dtype));
-        if (port.dtype == RML_F32)
-            fill_floats(data, count);
-    }
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -192,10 +87,10 @@ static rml_status measure(const bench_settings *s, network *n, int batch, int th
     wanted.threads = threads;
     TRY(load(s, n, &start, err));
     TRY(rml_session_create(&n->session, n->model, &wanted, err));
-    TRY(set_shapes(s, n->session, n->model, batch, err));
+    TRY(bench_set_shapes(s, n->session, n->model, batch, err));
     TRY(rml_session_prepare(n->session, err));
     r->load_ms = now_ms() - start;
-    fill_inputs(n->session, n->model);
+    TRY(bench_fill_inputs(s, n->session, n->model, err));
     start = now_ms();
     TRY(rml_session_run(n->session, err));
     r->first_ms = now_ms() - start;

@@ -12,7 +12,7 @@ typedef struct bench_settings {
     common_options common;
     const char *model, *weights, *config;
     bool is_file; // of a graph
-    option_list shapes;
+    option_list shapes, inputs;
     int runs;
     double seconds;
     bench_form form;
@@ -33,6 +33,14 @@ typedef struct bench_result {
 
 // "1x3x512x512"
 bool bench_parse_shape(const char *text, rml_shape *shape);
+
+// Shapes of all inputs, by --shape, --input, `batch` and the sizes that networks are used at.
+rml_status bench_set_shapes(const bench_settings *settings, rml_session *session,
+                            const rml_model *model, int batch, rml_error *err);
+
+// What --input says; else floats in [0,1), the same every time, and zeros in other types.
+rml_status bench_fill_inputs(const bench_settings *settings, rml_session *session,
+                             const rml_model *model, rml_error *err);
 
 // Loads, plans, runs and reports one combination. `batch` 0: as --shape has it, or 1. `result` is
 // the caller's room.
