@@ -13,7 +13,8 @@ typedef enum form_bits { IN_PLACE = 1, PLAIN = 2, RMS = 4, FORMS = 8 } form_bits
 static void fill_source(check *c, float *src, size_t count)
 {
     // A mean far from zero is what a variance from sums of squares would not survive.
-    const float scale = ldexpf(1.0f, (int)random_below(c, 12) - 6);
+    const float scale =
+        ldexpf(1.0f, (int)(random_below(c, 4) ? random_below(c, 12) : random_below(c, 120)) - 6);
     const float offset = random_below(c, 3) ? random_float(c) : 100.0f * scale;
     for (size_t i = 0; i < count; i++)
         src[i] = random_float(c) * scale + offset;

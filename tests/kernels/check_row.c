@@ -1,6 +1,7 @@
 // Kernels on rows: softmax, L2 normalisation, transpose.
 #include "tests/kernels/check_kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,16 +11,27 @@ enum { SOURCE, SCALE, OUTPUT };
 #define MAX_ROW 2048
 #define MAX_TRANSPOSE_SIDE 512 // of a real layer's long side; the pattern repeats
 
-static void softmax_case(check *c, size_t count, guard_side side, bool in_place, bool special)
+// 2 to the power of anything up to `most`.
+static float random_scale(check *c, int most)
+{
+    return ldexpf(1.0f, (int)random_below(c, (size_t)most + 1));
+}
+
+static void softmax_case(check *c, size_t count, guard_side side, bool in_place, bool special,
+                         bool large)
 {
     static oracle_value want[MAX_ROW];
     char what[64];
-    snprintf(what, sizeof what, "count %zu%s", count, in_place ? " in place" : "");
+    snprintf(what, sizeof what, "count %zu%s%s", count, in_place ? " in place" : "",
+             large ? " large" : "");
     float *src = guard_place(&c->buffer[SOURCE], count, side);
     float *dst = in_place ? src : guard_place(&c->buffer[OUTPUT], count, side);
-    float scale = ldexpf(1.0f, (int)random_below(c, 8));
+    const float scale = random_scale(c, large ? 127 : 7), peak = random_below(c, 2) ? 1.0f : -1.0f;
     for (size_t i = 0; i < count; i++)
-        src[i] = random_float(c) * scale;
+        src[i] = large && random_below(c, 3) ? peak * scale : random_float(c) * scale;
+    if (large && random_below(c, 4) == 0)
+        for (size_t i = 0; i < count; i++)
+            src[i] = peak * FLT_MAX;
     if (special)
         src[random_below(c, count)] = special_float(random_below(c, SPECIAL_COUNT));
     oracle_softmax(src, count, want);
@@ -36,14 +48,15 @@ void check_softmax(check *c, int which)
     size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 1; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
-            for (int form = 0; form < 4; form++)
-                softmax_case(c, count, (guard_side)side, form & 1, form & 2);
+            for (int form = 0; form < 8; form++)
+                softmax_case(c, count, (guard_side)side, form & 1, form & 2, form & 4);
         }
     }
-    softmax_case(c, MAX_ROW, GUARD_BEHIND, false, false);
+    softmax_case(c, MAX_ROW, GUARD_BEHIND, false, false, false);
+    softmax_case(c, MAX_ROW, GUARD_BEHIND, false, false, true);
     for (size_t s = 0; s < c->shape_count; s++) {
         if (c->shapes[s].op == SHAPE_SOFTMAX)
-            softmax_case(c, c->shapes[s].size[0], GUARD_BEHIND, false, false);
+            softmax_case(c, c->shapes[s].size[0], GUARD_BEHIND, false, false, false);
     }
 }
 
@@ -58,6 +71,9 @@ static void l2norm_case(check *c, size_t count, guard_side side, bool in_place, 
     float *dst = in_place ? src : guard_place(&c->buffer[OUTPUT], count, side);
     random_fill(c, src, count);
     random_fill(c, scale, count);
+    const float factor = random_below(c, 3) ? 1.0f : random_scale(c, 127);
+    for (size_t i = 0; i < count; i++)
+        src[i] *= factor;
     if (random_below(c, 8) == 0)
         memset(src, 0, count * sizeof *src);
     else if (random_below(c, 8) == 0)

@@ -210,7 +210,7 @@ void oracle_l2norm(const float *src, const float *scale, float eps, size_t count
         sum += (double)src[i] * src[i];
     double norm = sqrt(sum) + eps;
     for (size_t i = 0; i < count; i++) {
-        out[i].any = false;
+        out[i].any = isfinite(sum) && sum > FLT_MAX; // of squares
         out[i].want = src[i] / norm * (scale ? scale[i] : 1.0);
         out[i].bound = ORACLE_U * ((double)count / 2.0 + 6.0) * fabs(out[i].want) + ORACLE_DENORMAL;
     }
