@@ -1,5 +1,6 @@
 #include "tests/kernels/check_kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -14,11 +15,14 @@ static void fill_source(check *c, float *src, size_t count)
 {
     // A mean far from zero is what a variance from sums of squares would not survive.
     const float scale =
-        ldexpf(1.0f, (int)(random_below(c, 4) ? random_below(c, 12) : random_below(c, 120)) - 6);
+        ldexpf(1.0f, (int)(random_below(c, 4) ? random_below(c, 12) : random_below(c, 134)) - 6);
     const float offset = random_below(c, 3) ? random_float(c) : 100.0f * scale;
     for (size_t i = 0; i < count; i++)
         src[i] = random_float(c) * scale + offset;
-    if (random_below(c, 8) == 0)
+    if (random_below(c, 16) == 0)
+        for (size_t i = 0; i < count; i++)
+            src[i] = FLT_MAX;
+    else if (random_below(c, 8) == 0)
         src[random_below(c, count)] = special_float(random_below(c, SPECIAL_COUNT));
     else if (random_below(c, 8) == 0)
         for (size_t i = 0; i < count; i++)

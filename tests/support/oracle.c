@@ -236,7 +236,7 @@ void oracle_layer_norm(const float *src, const float *gamma, const float *beta, 
     const double off = 0.5 * (chain * ORACLE_U + shift * shift / power) + 6.0 * ORACLE_U;
     for (size_t i = 0; i < count; i++) {
         const double scale = gamma ? gamma[i] : 1.0, y = (src[i] - mean) * factor * scale;
-        out[i].any = magnitude > FLT_MAX || (isfinite(squares) && squares > FLT_MAX);
+        out[i].any = isfinite(squares) && squares / (double)count > FLT_MAX;
         out[i].want = y + (beta ? beta[i] : 0.0);
         out[i].bound = out[i].any
                            ? INFINITY
