@@ -27,21 +27,27 @@ def tensor_of(name, value):
     return numpy_helper.from_array(np.asarray(value), name)
 
 
-def held(case, data, free):
-    """The test with all inputs in the file but those whose positions are in `free`."""
-    inputs, outputs = data
-    model = copy.deepcopy(case.model)
+def hold(model, values, free=()):
+    """The model with the values of its inputs in the file, but for those named in `free`."""
+    model = copy.deepcopy(model)
     graph = model.graph
-    values = dict(zip(case.input_names, inputs))
     ports = {info.name: info for info in graph.input}
     del graph.input[:]
-    for i, (name, value) in enumerate(values.items()):
-        if i in free:
+    for name, value in values.items():
+        if name in free:
             graph.input.append(ports[name])
         else:
             graph.initializer.append(tensor_of(name, value))
     model.ir_version = max(model.ir_version, 4)  # before it the file's tensors are inputs, too
-    left = [values[info.name] for info in graph.input]
+    return model
+
+
+def held(case, data, free=()):
+    """The test with all inputs in the file but those named in `free`."""
+    inputs, outputs = data
+    values = dict(zip(case.input_names, inputs))
+    model = hold(case.model, values, free)
+    left = [values[info.name] for info in model.graph.input]
     return dataclasses.replace(case, model=model, data_sets=[(left, outputs)])
 
 
@@ -78,10 +84,10 @@ def variants(case):
     """The models above, as tests with names of their own."""
     made = []
     for data in case.data_sets:
-        constant = held(case, data, ())
+        constant = held(case, data)
         made += [("constant", constant), ("folded", folded(constant))]
-        for i, name in enumerate(case.input_names if len(data[0]) > 1 else ()):
-            made.append((f"but {name}", held(case, data, (i,))))
+        for name in case.input_names if len(data[0]) > 1 else ():
+            made.append((f"but {name}", held(case, data, [name])))
     return [dataclasses.replace(test, name=f"{case.name} ({what})") for what, test in made]
 
 
