@@ -94,7 +94,7 @@ static void run_running(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0];
     const int axis = rml_axis_of(rml_index_at(args->in[1].raw, args->in[1].dtype, 0), in->rank);
-    // An axis that only the run tells may be none: then every element stands alone.
+    // An axis that is none, which inference refuses: every element stands alone.
     const job at = {args, &args->attr->cumsum,
                     axis < 0 ? (rml_lines){rml_tensor_count(in), 1, 1} : rml_lines_along(in, axis),
                     rml_wide_of(in->dtype)};
@@ -103,6 +103,7 @@ static void run_running(const rml_op_args *args)
 
 const rml_op rml_op_cumsum = {.name = "cumsum",
                               .inputs = {2, 2},
+                              .checks_elements = true,
                               .signature = "ni>0",
                               .infer_values = infer_running,
                               .algorithms = RML_ONE_WAY("widened", run_running)};

@@ -407,6 +407,10 @@ REFUSED = [
     ("ConstantOfShape", [ints(2**40, 2**40)], {}, "too large"),
     ("OneHot", [ints(1), np.array(-1), ints(0, 1)], {}, "depth -1 is negative"),
     ("ReverseSequence", [numbers(3, 1), ints(4)], {}, "length 4 is not from 0 to 3"),
+    ("CumSum", [numbers(2, 3), np.array(2)], {}, "axis 2 is not one of"),
+    ("CumSum", [numbers(2, 3), np.array(-3)], {}, "axis -3 is not one of"),
+    ("DFT", [numbers(2, 3, 1), np.array(3), np.array(9)], {}, "axis 9"),
+    ("DFT", [numbers(2, 3, 1), None, np.array(9)], {}, "axis 9"),
     ("MaxUnpool", [numbers(1, 1, 2), ints([[0, 4]])], POOLED, "index 4 is outside of output"),
     ("MaxUnpool", [numbers(1, 1, 2), ints([[-1, 3]])], POOLED, "index -1 is outside of output"),
     (
@@ -453,8 +457,8 @@ REFUSED = [
 @pytest.mark.parametrize("op,given,attributes,sentence", REFUSED)
 @pytest.mark.parametrize("constant", [False, True])
 def test_refused(program, tmp_path, op, given, attributes, sentence, constant):
-    names = [f"x{i}" for i in range(len(given))]
-    arrays = dict(zip(names, given))
+    names = [f"x{i}" if array is not None else "" for i, array in enumerate(given)]
+    arrays = {name: array for name, array in zip(names, given) if name}
     inputs = {"x0": given[0]} if constant else arrays
     constants = {k: v for k, v in arrays.items() if k not in inputs}
     nodes = [helper.make_node(op, names, ["y"], **attributes)]
