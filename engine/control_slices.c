@@ -162,7 +162,8 @@ rml_status rml_control_describe_unrun(rml_control *at, const rml_node *node, rml
         facts[at->graph->inputs[i]] = at->facts[i];
     if (status == RML_OK)
         status = rml_graph_infer(at->graph, facts, &arena, err);
-    if (status != RML_OK && status != RML_ERR_NOMEM) { // these inputs do not fit, nor need they
+    // These inputs may not fit, nor need they. What is too large has no size in bytes, either.
+    if (status != RML_OK && status != RML_ERR_NOMEM && status != RML_ERR_LIMIT) {
         facts = NULL;
         status = RML_OK;
     }

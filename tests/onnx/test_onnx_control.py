@@ -71,6 +71,22 @@ def test_loop_without_a_turn_that_could_not_run(program, tmp_path):
     agree(program, tmp_path, made, inputs)
 
 
+def test_loop_without_a_turn_of_slices_too_large(program, tmp_path):
+    turns = body(
+        [
+            helper.make_node("Identity", ["c"], ["c2"]),
+            helper.make_node("Expand", ["x", "huge"], ["slice"]),
+        ],
+        [info("i", I64, []), info("c", BOOL, [])],
+        [info("c2", BOOL, []), info("slice", F32)],
+    )
+    inputs = {"n": np.array(0), "x": np.float32([1])}
+    node = helper.make_node("Loop", ["n", ""], ["stack"], body=turns)
+    made = onnx_run.model([node], inputs, {"stack": F32}, constants={"huge": np.full(3, 2**40)})
+    with pytest.raises(AssertionError, match="too large"):
+        onnx_run.run(program, tmp_path, made, inputs)
+
+
 def test_slices_of_another_shape_are_refused(program, tmp_path):
     """(2,3) and then (3,2), which are as many elements."""
     turns = body(
