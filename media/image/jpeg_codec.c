@@ -313,7 +313,11 @@ static rml_status encode(FILE *file, const rml_picture *picture, const rml_alloc
     return RML_OK;
 }
 
-const rml_picture_codec rml_jpeg_codec = {
-    .kind = RML_IMAGE_JPEG, .decode = decode, .encode = encode, .gray = true, .profile = true};
+const rml_picture_codec rml_jpeg_codec = {.kind = RML_IMAGE_JPEG,
+                                          .decode = decode,
+                                          .encode = encode,
+                                          .gray = true,
+                                          .profile = true,
+                                          .exif = true};
 
 #endif

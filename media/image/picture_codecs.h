@@ -16,7 +16,7 @@ typedef struct rml_picture_codec {
     // written shows in ferror(file).
     rml_status (*encode)(FILE *file, const rml_picture *picture, const rml_allocator *allocator,
                          rml_error *err);
-    bool gray, gray_alpha, alpha, wide, profile; // what files that it writes hold
+    bool gray, gray_alpha, alpha, wide, profile, exif; // what files that it writes hold
 } rml_picture_codec;
 
 extern const rml_picture_codec rml_png_codec;  // libpng

@@ -154,6 +154,10 @@ void rml_picture_reduced(rml_picture *picture, rml_image_kind kind, int *channel
         rml_picture_remark(picture, "%s holds 8 of the 16 bits", name);
     if (picture->profile.data && !codec->profile)
         rml_picture_remark(picture, "%s holds no colour profile, which was left out", name);
+    else if (picture->profile.data && !profile_fits(&picture->profile, *channels))
+        rml_picture_remark(picture, "%s holds no gray, and the profile of gray was left out", name);
+    if (picture->exif.data && !codec->exif)
+        rml_picture_remark(picture, "EXIF is not written into %s and was left out", name);
 }
 
 // As the codec takes it; the notes stay with the picture.

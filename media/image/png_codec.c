@@ -246,6 +246,7 @@ const rml_picture_codec rml_png_codec = {.kind = RML_IMAGE_PNG,
                                          .gray_alpha = true,
                                          .alpha = true,
                                          .wide = true,
-                                         .profile = true};
+                                         .profile = true,
+                                         .exif = true};
 
 #endif

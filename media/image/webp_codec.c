@@ -129,7 +129,11 @@ static rml_status encode(FILE *file, const rml_picture *picture, const rml_alloc
                            picture->width, picture->height);
 }
 
-const rml_picture_codec rml_webp_codec = {
-    .kind = RML_IMAGE_WEBP, .decode = decode, .encode = encode, .alpha = true, .profile = true};
+const rml_picture_codec rml_webp_codec = {.kind = RML_IMAGE_WEBP,
+                                          .decode = decode,
+                                          .encode = encode,
+                                          .alpha = true,
+                                          .profile = true,
+                                          .exif = true};
 
 #endif

@@ -398,6 +398,13 @@ def test_header_that_lies(through, kind):
         assert "limit" in told or "cut short" in told or "damaged" in told, told
 
 
+def test_runs_that_lie(through):
+    pixels = indices(16)
+    data = bmp(pixels, 8, 40, palette_of(16), compression=1, body=runs(pixels, 8, False), used=16)
+    _, line = through(data[:18] + struct.pack("<ii", 16000, 8000) + data[26:], "a.bmp", code=1)
+    assert "cut short" in line["error"]
+
+
 # ---- TIFF ----------------------------------------------------------------------------------------
 
 
@@ -647,8 +654,14 @@ def test_profile_of_other_colours(through):
     image = Image.fromarray(colours()).convert("CMYK")
     got, line = through(saved(image, "JPEG", icc_profile=profile("CMYK")), "a.jpg", "out.jpg")
     assert "icc_profile" not in got.info and "not of RGB" in line["remark"]
-    got, _ = through(saved(colours(channels=1), "JPEG", icc_profile=gray), "a.jpg", "out.webp")
-    assert "icc_profile" not in got.info
+    got, line = through(saved(colours(channels=1), "JPEG", icc_profile=gray), "a.jpg", "out.webp")
+    assert "icc_profile" not in got.info and "profile of gray" in line["remark"]
+
+
+@pytest.mark.parametrize("out", ["tif", "bmp"])
+def test_exif_that_is_left_out_is_told(through, out):
+    _, line = through(saved(colours(), "JPEG", exif=exif_of(1)), "a.jpg", f"out.{out}")
+    assert "EXIF is not written" in line["remark"]
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif", "bmp"])
