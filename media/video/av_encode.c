@@ -230,8 +230,14 @@ static rml_status write_video(rml_encoder *e, rml_error *err)
 
 rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err)
 {
+    return rml_encoder_write_part(encoder, frame, NULL, err);
+}
+
+rml_status rml_encoder_write_part(rml_encoder *encoder, const rml_frame *frame,
+                                  const rml_part *part, rml_error *err)
+{
     rml_encoder *e = encoder;
-    RML_TRY(rml_av_video_out_send(&e->video, frame, err));
+    RML_TRY(rml_av_video_out_send(&e->video, frame, part, err));
     e->frames++;
     return write_video(e, err);
 }

@@ -17,7 +17,9 @@ enum {
     MJPEG_QUALITY = 2, // quantiser scale, 2 is the best in use
     FFV1_VERSION = 3,
     FFV1_SLICES = 4,
+    FFV1_SLICES_OF_LARGE = 36, // none is too large then
     FFV1_SLICE_MIN_SIDE = 64,
+    LARGE_PIXELS = 1 << 24,
     TIME_BASE_MAX = 10000000, // finer ones are replaced by
     TIME_BASE_PLAIN = 90000,
 };
@@ -106,21 +108,35 @@ static rml_colour colour_of(const rml_encode_settings *s)
     return colour;
 }
 
+// Encoders hold back tens of frames to choose well between them, and keep several times the size of
+// each: gigabytes of large ones, which are better coded as they come.
+static bool is_large(const rml_encode_settings *s)
+{
+    return (int64_t)s->width * s->height > LARGE_PIXELS;
+}
+
 static void set_codec_options(AVCodecContext *e, const rml_encode_settings *s, int threads)
 {
     // An option that another encoder of the same format does not have is not an error.
     const char *preset = s->preset ? s->preset : "veryfast";
-    char text[64];
+    char text[128];
     switch (s->codec) {
     case RML_CODEC_H264:
         (void)av_opt_set(e->priv_data, "preset", preset, 0);
         (void)av_opt_set_int(e->priv_data, "crf", s->crf < 0 ? CRF_H264 : s->crf, 0);
+        if (is_large(s)) {
+            e->max_b_frames = 0;
+            e->refs = 1;
+            (void)av_opt_set(e->priv_data, "x264-params",
+                             "rc-lookahead=1:sync-lookahead=0:weightp=0", 0);
+        }
         break;
     case RML_CODEC_HEVC:
         (void)av_opt_set(e->priv_data, "preset", preset, 0);
         (void)av_opt_set_int(e->priv_data, "crf", s->crf < 0 ? CRF_HEVC : s->crf, 0);
         // x265 has a log of its own, and threads of its own.
-        snprintf(text, sizeof text, "log-level=none:pools=%d", threads);
+        snprintf(text, sizeof text, "log-level=none:pools=%d%s", threads,
+                 is_large(s) ? ":bframes=0:ref=1:rc-lookahead=0:cutree=0:frame-threads=1" : "");
         (void)av_opt_set(e->priv_data, "x265-params", text, 0);
         break;
     case RML_CODEC_MJPEG:
@@ -131,7 +147,7 @@ static void set_codec_options(AVCodecContext *e, const rml_encode_settings *s, i
         e->level = FFV1_VERSION;
         e->gop_size = 1;
         if (s->width >= FFV1_SLICE_MIN_SIDE && s->height >= FFV1_SLICE_MIN_SIDE)
-            e->slices = FFV1_SLICES;
+            e->slices = is_large(s) ? FFV1_SLICES_OF_LARGE : FFV1_SLICES;
         break;
     }
 }
@@ -160,6 +176,8 @@ static int open_encoder(rml_av_video_out *v, const AVCodec *codec, const rml_enc
         e->field_order = s->fields == RML_FIELDS_TOP_FIRST ? AV_FIELD_TT : AV_FIELD_BB;
         e->flags |= AV_CODEC_FLAG_INTERLACED_DCT;
     }
+    if (is_large(s))
+        e->thread_type = FF_THREAD_SLICE; // else each thread has a frame
     if (constant_rate)
         e->max_b_frames = 0; // an AVI has no place for the times of reordered frames
     if (global_header)
@@ -191,21 +209,12 @@ static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bo
     v->step = av_rescale_q(1, av_inv_q(e->framerate), e->time_base);
     if (v->step < 1)
         v->step = 1;
-    v->sws = rml_colour_converter(e->width, e->height, AV_PIX_FMT_BGR24, e->width, e->height,
-                                  e->pix_fmt, &colour, false);
-    v->coded = av_frame_alloc();
     v->arrived = av_packet_alloc();
     v->held = av_packet_alloc();
-    if (!v->sws || !v->coded || !v->arrived || !v->held)
-        return rml_fail_nomem(err, sizeof *v->coded, "a video encoder");
-    v->coded->width = e->width;
-    v->coded->height = e->height;
-    v->coded->format = e->pix_fmt;
-    v->coded->color_range = e->color_range;
-    v->coded->colorspace = e->colorspace;
-    rml_av_set_fields(v->coded, s->fields);
-    if (av_frame_get_buffer(v->coded, 0) < 0)
-        return rml_fail_nomem(err, (size_t)e->width * (size_t)e->height * 4, "a coded frame");
+    if (!v->arrived || !v->held)
+        return rml_fail_nomem(err, sizeof *v->held, "a video encoder");
+    RML_TRY(rml_av_coded_open(&v->coded, e, s->width, s->height, &colour, v->allocator, err));
+    rml_av_set_fields(v->coded.frame, s->fields);
     return RML_OK;
 }
 
@@ -223,28 +232,9 @@ rml_status rml_av_video_out_open(rml_av_video_out *video, const char *path,
 void rml_av_video_out_close(rml_av_video_out *video)
 {
     avcodec_free_context(&video->encoder);
-    av_frame_free(&video->coded);
     av_packet_free(&video->arrived);
     av_packet_free(&video->held);
-    sws_freeContext(video->sws);
-    video->sws = NULL;
-    rml_frame_release(&video->padded);
-}
-
-// Copies an odd-sized picture with its last row and column repeated.
-static rml_status pad(rml_av_video_out *v, const rml_frame *frame, rml_error *err)
-{
-    const AVCodecContext *e = v->encoder;
-    RML_TRY(rml_frame_reserve(&v->padded, e->width, e->height, v->allocator, err));
-    size_t row = (size_t)v->width * RML_FRAME_CHANNELS;
-    for (int y = 0; y < e->height; y++) {
-        int from = y < v->height ? y : v->height - 1;
-        uint8_t *to = v->padded.data + (size_t)y * v->padded.pitch;
-        memcpy(to, frame->data + (size_t)from * frame->pitch, row);
-        if (e->width > v->width)
-            memcpy(to + row, to + row - RML_FRAME_CHANNELS, RML_FRAME_CHANNELS);
-    }
-    return RML_OK;
+    rml_av_coded_close(&video->coded);
 }
 
 static rml_status take_time(rml_av_video_out *v, const rml_frame *frame, rml_error *err)
@@ -267,29 +257,21 @@ static rml_status take_time(rml_av_video_out *v, const rml_frame *frame, rml_err
     return RML_OK;
 }
 
-rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame, rml_error *err)
+rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame,
+                                 const rml_part *part, rml_error *err)
 {
     rml_av_video_out *v = video;
-    const AVCodecContext *e = v->encoder;
     if (frame->width != v->width || frame->height != v->height)
         return rml_fail(err, RML_ERR_ARG, "%s: a frame of %dx%d in a video of %dx%d", v->path,
                         frame->width, frame->height, v->width, v->height);
+    const bool any = v->any;
     RML_TRY(take_time(v, frame, err));
-    const rml_frame *whole = frame;
-    if (e->width != v->width || e->height != v->height) {
-        RML_TRY(pad(v, frame, err));
-        whole = &v->padded;
-    }
-    int code = av_frame_make_writable(v->coded); // the encoder may still hold the last one
-    if (code < 0)
-        return rml_av_fail(err, v->path, "encoding failed", code);
-    const uint8_t *planes[4] = {whole->data};
-    int strides[4] = {(int)whole->pitch};
-    sws_scale(v->sws, planes, strides, 0, e->height, v->coded->data, v->coded->linesize);
-    v->coded->pts = v->last;
-    v->coded->pict_type = AV_PICTURE_TYPE_NONE;
-    v->coded->quality = e->global_quality;
-    code = avcodec_send_frame(v->encoder, v->coded);
+    RML_TRY(rml_av_coded_fill(&v->coded, frame, any ? part : NULL, err));
+    AVFrame *coded = v->coded.frame;
+    coded->pts = v->last;
+    coded->pict_type = AV_PICTURE_TYPE_NONE;
+    coded->quality = v->encoder->global_quality;
+    int code = avcodec_send_frame(v->encoder, coded);
     return code < 0 ? rml_av_fail(err, v->path, "encoding failed", code) : RML_OK;
 }
 

@@ -2,24 +2,21 @@
 #ifndef RML_MEDIA_VIDEO_AV_VIDEO_OUT_H
 #define RML_MEDIA_VIDEO_AV_VIDEO_OUT_H
 
+#include "media/video/av_coded.h"
 #include "media/video/av_source.h"
 #include "media/video/encode.h"
-
-#include <libswscale/swscale.h>
 
 typedef struct rml_av_video_out {
     const char *path; // for messages; of the owner
     const rml_allocator *allocator;
     AVCodecContext *encoder;
-    AVFrame *coded;
-    AVPacket *arrived; // from the encoder
-    AVPacket *held;    // the one before, until it is known whether others follow
-    bool holds;        // there is one
-    int64_t first_dts; // of all packets
-    bool coding;       // there has been one
-    struct SwsContext *sws;
+    rml_av_coded coded;
+    AVPacket *arrived;         // from the encoder
+    AVPacket *held;            // the one before, until it is known whether others follow
+    bool holds;                // there is one
+    int64_t first_dts;         // of all packets
+    bool coding;               // there has been one
     int width, height;         // of the frames taken; the coded size may be one more
-    rml_frame padded;          // for odd sizes
     int64_t first, last, step; // times in encoder->time_base
     bool any;
 } rml_av_video_out;
@@ -31,8 +28,9 @@ rml_status rml_av_video_out_open(rml_av_video_out *video, const char *path,
                                  bool constant_rate, const rml_allocator *allocator,
                                  rml_error *err);
 
-// Gives the encoder a frame, and the sign that there are no more.
-rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame, rml_error *err);
+// Gives the encoder a frame (part: see rml_av_coded_fill), and the sign that there are no more.
+rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame,
+                                 const rml_part *part, rml_error *err);
 rml_status rml_av_video_out_flush(rml_av_video_out *video, rml_error *err);
 
 // Next packet in units of encoder->time_base, or *none = true when there is none now.

@@ -64,6 +64,16 @@ rml_status rml_encoder_open(rml_encoder **out, const char *path,
 // rml_encoder_abort is left to call.
 rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err);
 
+// Some columns and rows of a picture.
+typedef struct rml_part {
+    int x, y, width, height;
+} rml_part;
+
+// The same for a frame in which only `part` differs from the one written before; none of it if it
+// is empty. Only that is converted, which is what large pictures cost.
+rml_status rml_encoder_write_part(rml_encoder *encoder, const rml_frame *frame,
+                                  const rml_part *part, rml_error *err);
+
 typedef struct rml_encode_summary {
     int64_t frames;
     double video_seconds, audio_seconds;

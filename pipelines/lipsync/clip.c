@@ -139,6 +139,25 @@ static rml_status open_video(rml_clip *clip, rml_error *err)
     return RML_OK;
 }
 
+static void take_as_still(rml_clip *clip)
+{
+    clip->settings.first_frame_only = true;
+    clip->info.fps = clip->settings.still_fps;
+    clip->info.frame_rate = rml_rate_from_double(clip->info.fps);
+}
+
+// A video of one frame is a still, as in formats that know no other: it has no rate of its own, or
+// one that means nothing.
+static rml_status check_single(rml_clip *clip, rml_error *err)
+{
+    bool end = false;
+    if (!clip->info.still && !clip->settings.nominal_rate)
+        RML_TRY(rml_video_in_peek(clip->video, &end, err));
+    if (end)
+        take_as_still(clip);
+    return RML_OK;
+}
+
 rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
                          const rml_allocator *allocator, rml_error *err)
 {
@@ -152,21 +171,22 @@ rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
                                    : rml_fail_nomem(err, strlen(settings->path), "a file name");
     if (status == RML_OK && rml_image_is_still(settings->path)) {
         clip->info.still = true;
-        clip->settings.first_frame_only = true;
-        clip->info.frame_rate = rml_rate_from_double(settings->still_fps);
-        clip->info.fps = settings->still_fps;
+        take_as_still(clip);
         clip->info.colour.matrix = RML_COLOUR_UNSPECIFIED;
     } else if (status == RML_OK) {
         status = open_video(clip, err);
     }
     if (status == RML_OK)
         status = read_first(clip, err);
+    if (status == RML_OK)
+        status = check_single(clip, err);
     if (status == RML_OK && clip->settings.first_frame_only) {
         clip->settings.repeat = RML_REPEAT_STILL;
         clip->count = 1;
         clip->info.frames_estimate = 1;
         clip->first.pts = 0;
         clip->info.time_base = (rml_rational){clip->info.frame_rate.den, clip->info.frame_rate.num};
+        clip->first.time_base = clip->info.time_base;
         rml_video_in_close(&clip->video);
     }
     if (status != RML_OK)
@@ -219,6 +239,11 @@ rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_e
                         clip->path, (long long)source, frame->width, frame->height,
                         clip->info.width, clip->info.height);
     return RML_OK;
+}
+
+const rml_frame *rml_clip_still(const rml_clip *clip)
+{
+    return clip->settings.first_frame_only ? &clip->first : NULL;
 }
 
 int64_t rml_clip_count(const rml_clip *clip)

@@ -30,7 +30,7 @@ typedef struct rml_clip_info {
     rml_colour colour;
     rml_fields fields;       // of delivered frames
     int64_t frames_estimate; // 0: not known
-    bool still;              // an image file
+    bool still;              // an image file, which is neither resized, turned nor cropped
 } rml_clip_info;
 
 typedef struct rml_clip rml_clip;
@@ -55,6 +55,9 @@ rml_status rml_clip_plan(rml_clip *clip, rml_clip_step *step, rml_error *err);
 
 // A frame that has been planned. The one that was read last is not decoded again.
 rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_error *err);
+
+// The picture of a clip that has one only; else NULL.
+const rml_frame *rml_clip_still(const rml_clip *clip);
 
 // Frames decoded so far, those decoded again included.
 int64_t rml_clip_decoded(const rml_clip *clip);

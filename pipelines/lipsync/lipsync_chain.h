@@ -28,11 +28,12 @@ struct rml_lipsync {
 };
 
 typedef struct rml_slot {
-    rml_frame frame;
-    int64_t source; // index in the clip
-    int64_t place;  // of its box: the same, or in the clip and its mirror image
-    bool again;     // the clip has been played to its end and repeats
-    bool hidden;    // the frame has a box, and no output frame
+    rml_frame frame;          // as the clip moves
+    const rml_frame *picture; // that, or the one picture of a still, which all slots show
+    int64_t source;           // index in the clip
+    int64_t place;            // of its box: the same, or in the clip and its mirror image
+    bool again;               // the clip has been played to its end and repeats
+    bool hidden;              // the frame has a box, and no output frame
     rml_slot_plan plan;
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
@@ -93,7 +94,8 @@ typedef struct rml_chain {
     rml_resizer *paste_resizer;
     rml_blender *blender;
     rml_frame patch;
-    bool in_gap; // the frame written last had no face
+    rml_frame canvas; // a still with the face that was generated last
+    bool in_gap;      // the frame written last had no face
 } rml_chain;
 
 // Puts the names of pipes, as the user knows them, into the message of a failure.

@@ -67,6 +67,7 @@ static rml_status plan_run(rml_chain *c, rml_error *err)
 static rml_status read_run(rml_chain *c, rml_error *err)
 {
     const int64_t count = rml_clip_count(c->job->clip);
+    const rml_frame *still = rml_clip_still(c->job->clip);
     const bool doubled = c->job->settings.clip.repeat == RML_REPEAT_DOUBLED;
     for (int i = c->run_count; i-- > 0;) {
         rml_slot *s = rml_ring_pop(c->free);
@@ -81,9 +82,11 @@ static rml_status read_run(rml_chain *c, rml_error *err)
         s->again = planned->place > planned->source;
         s->hidden = planned->hidden;
         s->place = doubled && count > 1 ? planned->place % (2 * count) : s->source;
-        RML_TRY(rml_clip_read(c->job->clip, s->source, &s->frame, err));
+        s->picture = still ? still : &s->frame;
+        if (!still)
+            RML_TRY(rml_clip_read(c->job->clip, s->source, &s->frame, err));
         if (s->source >= c->seen) {
-            rml_signature_make(&s->signature, &s->frame);
+            rml_signature_make(&s->signature, s->picture);
             c->seen = s->source + 1;
         }
         planned->slot = s;
@@ -149,7 +152,9 @@ static void choose_sizes(rml_chain *c)
 {
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
     const int64_t side = c->lips->side;
-    int64_t frame_bytes = ((int64_t)info->width * info->height + side * side) * RML_FRAME_CHANNELS;
+    const int64_t pixels =
+        rml_clip_still(c->job->clip) ? 0 : (int64_t)info->width * info->height; // of each slot
+    const int64_t frame_bytes = (pixels + side * side) * RML_FRAME_CHANNELS;
     int64_t batch = (SLOT_BUDGET_BYTES / frame_bytes - EXTRA_SLOTS) / 2;
     batch = batch > c->job->settings.batch ? c->job->settings.batch : batch;
     batch = batch > RML_LIPSYNC_MAX_BATCH ? RML_LIPSYNC_MAX_BATCH : batch;
@@ -238,6 +243,7 @@ static void free_chain(rml_chain *c)
     rml_ring_destroy(&c->decoded);
     rml_ring_destroy(&c->free);
     rml_frame_release(&c->patch);
+    rml_frame_release(&c->canvas);
     for (int i = 0; c->slots && i < c->slot_count; i++)
         rml_frame_release(&c->slots[i].frame);
     rml_free(c->allocator, c->group);

@@ -3,12 +3,14 @@
 #include "engine/node_time.h"
 #include "tensor/status.h"
 
+#include <string.h>
+
 // Share of the box's side over which a generated face fades into the picture.
 #define FEATHER_SHARE 10
 
 static double source_seconds(const rml_slot *s)
 {
-    return rml_frame_seconds(&s->frame);
+    return rml_frame_seconds(s->picture);
 }
 
 static double output_seconds(const rml_chain *c, int64_t ticks)
@@ -25,12 +27,12 @@ static rml_feather soft_edges(const rml_chain *c, const rml_slot *s)
     int across = (s->box.x2 - s->box.x1) / FEATHER_SHARE;
     int down = (s->box.y2 - s->box.y1) / FEATHER_SHARE;
     return (rml_feather){.top = s->box.y1 > 0 ? down : 0,
-                         .bottom = s->box.y2 < s->frame.height ? down : 0,
+                         .bottom = s->box.y2 < s->picture->height ? down : 0,
                          .left = s->box.x1 > 0 ? across : 0,
-                         .right = s->box.x2 < s->frame.width ? across : 0};
+                         .right = s->box.x2 < s->picture->width ? across : 0};
 }
 
-static rml_status paste(rml_chain *c, rml_slot *s, rml_error *err)
+static rml_status paste(rml_chain *c, const rml_slot *s, rml_frame *canvas, rml_error *err)
 {
     int width = s->box.x2 - s->box.x1, height = s->box.y2 - s->box.y1;
     RML_TRY(rml_frame_reserve(&c->patch, width, height, c->allocator, err));
@@ -39,8 +41,35 @@ static rml_status paste(rml_chain *c, rml_slot *s, rml_error *err)
     rml_pixels_out scaled = {c->patch.data, c->patch.pitch, width, height};
     RML_TRY(rml_resize_opencv(c->paste_resizer, face, scaled, RML_FRAME_CHANNELS, err));
     rml_pixels ready = {c->patch.data, c->patch.pitch, width, height};
-    return rml_blend_paste(c->blender, &s->frame, s->box.x1, s->box.y1, ready, soft_edges(c, s),
-                           err);
+    return rml_blend_paste(c->blender, canvas, s->box.x1, s->box.y1, ready, soft_edges(c, s), err);
+}
+
+static rml_part face_part(const rml_slot *s)
+{
+    if (!s->has_face)
+        return (rml_part){0};
+    return (rml_part){s->box.x1, s->box.y1, s->box.x2 - s->box.x1, s->box.y2 - s->box.y1};
+}
+
+// What the face is pasted on: the frame itself, or the copy of a still, of which only the face
+// changes, always in the same place.
+static rml_status choose_canvas(rml_chain *c, rml_slot *s, rml_frame **canvas, rml_error *err)
+{
+    const rml_frame *still = s->picture;
+    *canvas = &s->frame;
+    if (still == &s->frame)
+        return RML_OK;
+    *canvas = &c->canvas;
+    if (!c->canvas.data)
+        return rml_frame_copy(&c->canvas, still, c->allocator, err);
+    const rml_part part = face_part(s);
+    for (int y = part.y; y < part.y + part.height; y++) {
+        const size_t at = (size_t)part.x * RML_FRAME_CHANNELS;
+        memcpy(c->canvas.data + (size_t)y * c->canvas.pitch + at,
+               still->data + (size_t)y * still->pitch + at,
+               (size_t)part.width * RML_FRAME_CHANNELS);
+    }
+    return RML_OK;
 }
 
 // Frames without a face that follow one another are one range of time.
@@ -64,12 +93,15 @@ rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
 {
     note_face(c, s);
     double start = rml_clock_ms();
+    rml_frame *canvas;
+    RML_TRY(choose_canvas(c, s, &canvas, err));
     if (s->has_face)
-        RML_TRY(paste(c, s, err));
+        RML_TRY(paste(c, s, canvas, err));
     double pasted = rml_clock_ms();
-    s->frame.pts = s->plan.pts;
-    s->frame.time_base = c->job->schedule.time_base;
-    RML_TRY(rml_encoder_write(c->encoder, &s->frame, err));
+    canvas->pts = s->plan.pts;
+    canvas->time_base = c->job->schedule.time_base;
+    const rml_part face = face_part(s);
+    RML_TRY(rml_encoder_write_part(c->encoder, canvas, canvas == &c->canvas ? &face : NULL, err));
     c->result->stage_ms[RML_STAGE_PASTE] += pasted - start;
     c->result->stage_ms[RML_STAGE_ENCODE] += rml_clock_ms() - pasted;
     c->result->frames++;
@@ -90,12 +122,12 @@ static rml_status find_face(rml_chain *c, const rml_slot *s, bool cut, rml_face 
         *face = job->known[s->source];
     } else if (c->detector) {
         double start = rml_clock_ms();
-        RML_TRY(rml_face_finder_next(c->detector, &s->frame, cut, face, err));
+        RML_TRY(rml_face_finder_next(c->detector, s->picture, cut, face, err));
         c->result->stage_ms[RML_STAGE_DETECT] += rml_clock_ms() - start;
         c->detected_any = true;
         // Weights of little worth find boxes of no size or beside the picture; the original goes on
         // with what the padding makes of them.
-        rml_box whole = {0, 0, s->frame.width, s->frame.height};
+        rml_box whole = {0, 0, s->picture->width, s->picture->height};
         if (!job->settings.compat && rml_box_overlap(face->box, whole) == 0)
             *face = (rml_face){.source = RML_FACE_NONE};
     } else {
@@ -160,9 +192,9 @@ static rml_status take(rml_chain *c, rml_slot *s, rml_error *err)
         s->box = rml_track_box(c->track, s->place);
         s->item.source = s->source;
         s->item.box = s->box;
-        rml_pixels face = {s->frame.data + (size_t)s->box.y1 * s->frame.pitch +
+        rml_pixels face = {s->picture->data + (size_t)s->box.y1 * s->picture->pitch +
                                (size_t)s->box.x1 * RML_FRAME_CHANNELS,
-                           s->frame.pitch, s->box.x2 - s->box.x1, s->box.y2 - s->box.y1};
+                           s->picture->pitch, s->box.x2 - s->box.x1, s->box.y2 - s->box.y1};
         const int side = c->lips->side;
         rml_pixels_out patch = {s->item.patch, (size_t)side * RML_FRAME_CHANNELS, side, side};
         RML_TRY(rml_resize_opencv(c->crop_resizer, face, patch, RML_FRAME_CHANNELS, err));

@@ -18,8 +18,12 @@ static rml_error err;
 
 static rml_clip_settings plain(rml_repeat repeat)
 {
-    return (rml_clip_settings){
-        .path = path, .resize_factor = 1, .crop = {0, -1, 0, -1}, .repeat = repeat, .threads = 1};
+    return (rml_clip_settings){.path = path,
+                               .still_fps = 25,
+                               .resize_factor = 1,
+                               .crop = {0, -1, 0, -1},
+                               .repeat = repeat,
+                               .threads = 1};
 }
 
 static int last_byte(const rml_frame *frame)

@@ -1,0 +1,34 @@
+// Pictures on their way to an encoder: from BGR to its format and size, all of them or what has
+// changed. Included by av_*.c only.
+#ifndef RML_MEDIA_VIDEO_AV_CODED_H
+#define RML_MEDIA_VIDEO_AV_CODED_H
+
+#include "media/video/encode.h"
+
+#include <libavcodec/avcodec.h>
+#include <libswscale/swscale.h>
+
+typedef struct rml_av_coded {
+    const rml_allocator *allocator;
+    AVFrame *frame;    // as the encoder takes it
+    int width, height; // of the pictures; the frame may have one column or row more
+    rml_colour colour;
+    rml_frame padded; // for such
+    struct SwsContext *sws;
+    AVFrame *piece; // a part of the frame, of the size that was needed last
+    struct SwsContext *piece_sws;
+} rml_av_coded;
+
+// For an encoder that is open, and pictures of this size. On failure it is closed.
+rml_status rml_av_coded_open(rml_av_coded *coded, const AVCodecContext *encoder, int width,
+                             int height, const rml_colour *colour, const rml_allocator *allocator,
+                             rml_error *err);
+
+// Converts `picture`; outside `part` (NULL: all) it must be what it was the last time. The frame
+// comes out the same to the bit, whatever part is said.
+rml_status rml_av_coded_fill(rml_av_coded *coded, const rml_frame *picture, const rml_part *part,
+                             rml_error *err);
+
+void rml_av_coded_close(rml_av_coded *coded);
+
+#endif
