@@ -1,7 +1,7 @@
 // The list of built-in networks, and how a model is made of one and of weights.
 #include "engine/model.h"
 #include "graph/passes/passes.h"
-#include "loaders/onnx/model.h"
+#include "loaders/model_file.h"
 #include "models/networks.h"
 
 #include <string.h>
@@ -105,14 +105,12 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
     const char *path = rml_weights_path(weights);
     const void *data;
     size_t size;
-    rml_onnx *file;
     rml_graph like;
     uint64_t trained;
     if (rml_weights_is_graph(weights, &data, &size) && data) {
-        RML_TRY(rml_onnx_open_memory(&file, data, size, settings->allocator, err));
-        RML_TRY(rml_onnx_model_from(out, file, settings, err));
+        RML_TRY(rml_model_memory_begin(out, data, size, settings, err));
     } else {
-        RML_TRY(rml_onnx_model_begin(out, path, settings, err));
+        RML_TRY(rml_model_file_begin(out, path, settings, err));
     }
     const rml_params_source source = {.config = settings->config};
     rml_graph_init(&like, (*out)->allocator);

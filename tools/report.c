@@ -253,8 +253,16 @@ void print_run_cost(const run_cost *cost)
 
 bool is_graph_file(const char *text)
 {
-    const size_t length = strlen(text);
-    return length > 5 && strcmp(text + length - 5, ".onnx") == 0;
+    static const char *const endings[] = {".onnx", ".mlmodel", ".mlpackage", "/Manifest.json"};
+    size_t length = strlen(text);
+    while (length > 1 && text[length - 1] == '/') // of a folder
+        length--;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t bytes = strlen(endings[i]);
+        if (length > bytes && strncmp(text + length - bytes, endings[i], bytes) == 0)
+            return true;
+    }
+    return false;
 }
 
 void model_names(char *text, size_t capacity)

@@ -36,10 +36,10 @@ static rml_status read_head(rml_onnx_reader *reader, const rml_protobuf *message
 {
     rml_error *err = reader->err;
     int64_t type = 0;
-    const rml_onnx_want wants[] = {
-        {NAME, RML_ONNX_WANT_NAME, "an attribute's name", &out->name},
-        {REFERENCE, RML_ONNX_WANT_NAME, "an attribute's reference", &out->reference},
-        {TYPE, RML_ONNX_WANT_INT, "an attribute's type", &type},
+    const rml_message_want wants[] = {
+        {NAME, RML_WANT_NAME, "an attribute's name", &out->name},
+        {REFERENCE, RML_WANT_NAME, "an attribute's reference", &out->reference},
+        {TYPE, RML_WANT_INT, "an attribute's type", &type},
         {0}};
     RML_TRY(rml_onnx_read(reader, message, wants));
     char quoted[RML_QUOTE_BYTES];

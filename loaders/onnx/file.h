@@ -17,6 +17,7 @@
 #ifndef RML_LOADERS_ONNX_FILE_H
 #define RML_LOADERS_ONNX_FILE_H
 
+#include "loaders/formats/message.h"
 #include "tensor/arena.h"
 #include "tensor/mapfile.h"
 #include "tensor/names.h"
@@ -26,7 +27,7 @@
 #define RML_ONNX_MAX_VALUES ((size_t)1 << 22) // of all graphs
 #define RML_ONNX_MAX_ATTRIBUTES 128           // of one node
 #define RML_ONNX_MAX_OPSETS 128               // imported by the model or one function
-#define RML_ONNX_MAX_NAME_BYTES 4096
+#define RML_ONNX_MAX_NAME_BYTES RML_MESSAGE_MAX_NAME_BYTES
 #define RML_ONNX_MAX_SUBGRAPH_DEPTH 16
 #define RML_ONNX_MAX_CALL_DEPTH 64 // functions that call functions
 #define RML_ONNX_MAX_EXTERNAL_FILES 1024
@@ -36,11 +37,7 @@
 
 #define RML_ONNX_NONE UINT32_MAX // an optional input or output that is left out
 
-// Bytes of a file, followed by a zero that is not counted.
-typedef struct rml_onnx_text {
-    const char *text;
-    size_t bytes;
-} rml_onnx_text;
+typedef rml_text rml_onnx_text;
 
 typedef enum rml_onnx_type_kind {
     RML_ONNX_TENSOR,

@@ -45,10 +45,10 @@ rml_status rml_onnx_find_function(rml_onnx_reader *reader, rml_onnx_node *node)
 static rml_status declare(rml_onnx_reader *reader, const rml_protobuf *message, size_t place,
                           rml_onnx_function *function)
 {
-    const rml_onnx_want wants[] = {
-        {NAME, RML_ONNX_WANT_NAME, "a function's name", &function->name},
-        {DOMAIN, RML_ONNX_WANT_NAME, "a function's domain", &function->domain},
-        {OVERLOAD, RML_ONNX_WANT_NAME, "a function's overload", &function->overload},
+    const rml_message_want wants[] = {
+        {NAME, RML_WANT_NAME, "a function's name", &function->name},
+        {DOMAIN, RML_WANT_NAME, "a function's domain", &function->domain},
+        {OVERLOAD, RML_WANT_NAME, "a function's overload", &function->overload},
         {0}};
     const char *key = NULL;
     size_t now = 0;

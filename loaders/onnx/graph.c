@@ -164,7 +164,7 @@ static rml_status read_parts(rml_onnx_reader *reader, rml_onnx_scope *scope,
                              const rml_protobuf *message, const graph_fields *fields,
                              rml_onnx_graph *out)
 {
-    const rml_onnx_want wants[] = {{fields->name, RML_ONNX_WANT_NAME, "a graph's name", &out->name},
+    const rml_message_want wants[] = {{fields->name, RML_WANT_NAME, "a graph's name", &out->name},
                                    {0}};
     RML_TRY(rml_onnx_read(reader, message, wants));
     RML_TRY(read_initializers(reader, scope, message, fields));

@@ -1,6 +1,5 @@
 // A model of an ONNX file.
 #include "engine/model.h"
-#include "graph/passes/passes.h"
 #include "loaders/onnx/importer.h"
 #include "loaders/onnx/model.h"
 
@@ -151,53 +150,4 @@ rml_status rml_onnx_model_begin(rml_model **out, const char *path,
     if (status != RML_OK)
         rml_error_prefix(err, path);
     return status;
-}
-
-// After the import, whose status is given. `path` NULL: the file has none.
-static rml_status optimise(rml_model **out, rml_status status, const char *path,
-                           const rml_model_settings *settings, rml_error *err)
-{
-    RML_TRY(status);
-    status = rml_passes_run(&(*out)->graph, settings->disabled_passes, settings->log,
-                            settings->log_user, err);
-    if (status != RML_OK && path)
-        rml_error_prefix(err, path);
-    if (status != RML_OK)
-        rml_model_destroy(out);
-    return status;
-}
-
-static rml_status take(rml_model_settings *given, rml_model **out,
-                       const rml_model_settings *settings, rml_error *err)
-{
-    *out = NULL;
-    return rml_settings_take(given, sizeof *given, settings, "rml_model_settings", err);
-}
-
-rml_status rml_model_open(rml_model **out, const char *path, const rml_model_settings *settings,
-                          rml_error *err)
-{
-    rml_model_settings given;
-    RML_TRY(take(&given, out, settings, err));
-    return optimise(out, rml_onnx_model_begin(out, path, &given, err), path, &given, err);
-}
-
-rml_status rml_model_open_memory(rml_model **out, const void *data, size_t size,
-                                 const rml_model_settings *settings, rml_error *err)
-{
-    rml_model_settings given;
-    rml_onnx *file;
-    RML_TRY(take(&given, out, settings, err));
-    RML_TRY(rml_onnx_open_memory(&file, data, size, given.allocator, err));
-    return optimise(out, rml_onnx_model_from(out, file, &given, err), NULL, &given, err);
-}
-
-rml_status rml_model_open_source(rml_model **out, const rml_source *source,
-                                 const rml_model_settings *settings, rml_error *err)
-{
-    rml_model_settings given;
-    rml_onnx *file;
-    RML_TRY(take(&given, out, settings, err));
-    RML_TRY(rml_onnx_open_source(&file, source, given.allocator, err));
-    return optimise(out, rml_onnx_model_from(out, file, &given, err), NULL, &given, err);
 }

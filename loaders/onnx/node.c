@@ -31,11 +31,11 @@ const char *rml_onnx_node_label(const rml_onnx_node *nodes, size_t index, char *
 static rml_status declare_node(rml_onnx_reader *reader, rml_onnx_scope *scope,
                                const rml_protobuf *message, uint32_t index, rml_onnx_node *node)
 {
-    const rml_onnx_want wants[] = {
-        {NODE_NAME, RML_ONNX_WANT_NAME, "a node's name", &node->name},
-        {NODE_OP_TYPE, RML_ONNX_WANT_NAME, "an operator", &node->op_type},
-        {NODE_DOMAIN, RML_ONNX_WANT_NAME, "an operator's domain", &node->domain},
-        {NODE_OVERLOAD, RML_ONNX_WANT_NAME, "an operator's overload", &node->overload},
+    const rml_message_want wants[] = {
+        {NODE_NAME, RML_WANT_NAME, "a node's name", &node->name},
+        {NODE_OP_TYPE, RML_WANT_NAME, "an operator", &node->op_type},
+        {NODE_DOMAIN, RML_WANT_NAME, "an operator's domain", &node->domain},
+        {NODE_OVERLOAD, RML_WANT_NAME, "an operator's overload", &node->overload},
         {0}};
     rml_protobuf rest = *message;
     rml_protobuf_field field;

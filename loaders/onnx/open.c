@@ -27,9 +27,9 @@ static rml_status read_metadata(rml_onnx_reader *reader, const rml_protobuf *mes
     RML_TRY(rml_onnx_array(reader, header->metadata_count, sizeof *metadata, &metadata));
     header->metadata = metadata;
     for (size_t i = 0; i < header->metadata_count; i++) {
-        const rml_onnx_want wants[] = {
-            {1, RML_ONNX_WANT_TEXT, "a metadata key", &metadata[i].key},
-            {2, RML_ONNX_WANT_TEXT, "a metadata value", &metadata[i].value},
+        const rml_message_want wants[] = {
+            {1, RML_WANT_TEXT, "a metadata key", &metadata[i].key},
+            {2, RML_WANT_TEXT, "a metadata value", &metadata[i].value},
             {0}};
         metadata[i] = (rml_onnx_metadata){{"", 0}, {"", 0}};
         RML_TRY(rml_onnx_inside(reader, &rest, METADATA, "metadata", &inside, &more));
@@ -44,13 +44,13 @@ static rml_status read_header(rml_onnx_reader *reader, const rml_protobuf *messa
 {
     rml_onnx_header *header = &reader->file->header;
     rml_error *err = reader->err;
-    const rml_onnx_want wants[] = {
-        {IR_VERSION, RML_ONNX_WANT_INT, "the IR version", &header->ir_version},
-        {MODEL_VERSION, RML_ONNX_WANT_INT, "the model version", &header->model_version},
-        {PRODUCER_NAME, RML_ONNX_WANT_NAME, "the producer", &header->producer_name},
-        {PRODUCER_VERSION, RML_ONNX_WANT_NAME, "the producer's version", &header->producer_version},
-        {DOMAIN, RML_ONNX_WANT_NAME, "the model's domain", &header->domain},
-        {GRAPH, RML_ONNX_WANT_MESSAGE, "the graph", graph},
+    const rml_message_want wants[] = {
+        {IR_VERSION, RML_WANT_INT, "the IR version", &header->ir_version},
+        {MODEL_VERSION, RML_WANT_INT, "the model version", &header->model_version},
+        {PRODUCER_NAME, RML_WANT_NAME, "the producer", &header->producer_name},
+        {PRODUCER_VERSION, RML_WANT_NAME, "the producer's version", &header->producer_version},
+        {DOMAIN, RML_WANT_NAME, "the model's domain", &header->domain},
+        {GRAPH, RML_WANT_MESSAGE, "the graph", graph},
         {0}};
     size_t graphs = 0;
     header->producer_name = header->producer_version = header->domain = "";

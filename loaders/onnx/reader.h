@@ -38,23 +38,9 @@ rml_status rml_onnx_next(rml_protobuf *message, uint32_t number, rml_protobuf_fi
 rml_status rml_onnx_inside(rml_onnx_reader *reader, rml_protobuf *message, uint32_t number,
                            const char *what, rml_protobuf *inside, bool *more);
 
-typedef enum rml_onnx_want_kind {
-    RML_ONNX_WANT_NAME,    // const char *, see rml_onnx_name
-    RML_ONNX_WANT_TEXT,    // rml_onnx_text
-    RML_ONNX_WANT_INT,     // int64_t
-    RML_ONNX_WANT_MESSAGE, // rml_protobuf
-} rml_onnx_want_kind;
-
-typedef struct rml_onnx_want {
-    uint32_t number;
-    rml_onnx_want_kind kind;
-    const char *what; // for messages; NULL ends a list
-    void *out;        // keeps its value where the field is absent; of several the last one counts
-} rml_onnx_want;
-
 // Reads the fields of a message that are wanted and skips the others.
 rml_status rml_onnx_read(rml_onnx_reader *reader, const rml_protobuf *message,
-                         const rml_onnx_want *wants);
+                         const rml_message_want *wants);
 
 // How many fields of the message have this number.
 rml_status rml_onnx_count(const rml_protobuf *message, uint32_t number, size_t *count,

@@ -57,8 +57,8 @@ rml_status rml_onnx_read_value_info(rml_onnx_reader *reader, const rml_protobuf 
     RML_TRY(rml_protobuf_enter(message, info, "a value's description", &inside, reader->err));
     RML_TRY(
         rml_onnx_read(reader, &inside,
-                      (const rml_onnx_want[]){{1, RML_ONNX_WANT_NAME, "a value's name", name},
-                                              {2, RML_ONNX_WANT_MESSAGE, "a type", &type_message},
+                      (const rml_message_want[]){{1, RML_WANT_NAME, "a value's name", name},
+                                              {2, RML_WANT_MESSAGE, "a type", &type_message},
                                               {0}}));
     if (!**name)
         return rml_fail(reader->err, RML_ERR_FORMAT,

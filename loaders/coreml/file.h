@@ -1,0 +1,138 @@
+// A Core ML model as plain structs: what it says of itself, and where its network lies. Everything
+// is owned by the rml_coreml and lives as long.
+//
+// Checked while reading: every length and count, names (not empty, each once among the inputs and
+// among the outputs), types, sizes above 0, the default shape against the shapes that are allowed.
+#ifndef RML_LOADERS_COREML_FILE_H
+#define RML_LOADERS_COREML_FILE_H
+
+#include "loaders/formats/message.h"
+#include "tensor/mapfile.h"
+#include "tensor/names.h"
+#include "tensor/stored.h"
+
+#define RML_COREML_MAX_VERSION 10
+#define RML_COREML_MAX_FEATURES 4096
+#define RML_COREML_MAX_SHAPES 4096 // that an input enumerates
+#define RML_COREML_MAX_STAGES 64   // of a pipeline
+#define RML_COREML_MAX_DEPTH 8     // pipelines in pipelines
+#define RML_COREML_MAX_BLOB_FILES 1024
+
+// Numbers of Model's fields that hold a network this library runs.
+typedef enum rml_coreml_type {
+    RML_COREML_PIPELINE_CLASSIFIER = 200,
+    RML_COREML_PIPELINE_REGRESSOR = 201,
+    RML_COREML_PIPELINE = 202,
+    RML_COREML_NETWORK_REGRESSOR = 303,
+    RML_COREML_NETWORK_CLASSIFIER = 403,
+    RML_COREML_NETWORK = 500,
+    RML_COREML_PROGRAM = 502,
+    RML_COREML_NMS = 610,
+} rml_coreml_type;
+
+typedef enum rml_coreml_kind { // numbers of FeatureType's fields
+    RML_COREML_INT64 = 1,
+    RML_COREML_DOUBLE = 2,
+    RML_COREML_TEXT = 3,
+    RML_COREML_IMAGE = 4,
+    RML_COREML_ARRAY = 5,
+    RML_COREML_DICTIONARY = 6,
+    RML_COREML_SEQUENCE = 7,
+    RML_COREML_STATE = 8,
+} rml_coreml_kind;
+
+typedef enum rml_coreml_element { // ArrayFeatureType.ArrayDataType
+    RML_COREML_F16 = 65552,
+    RML_COREML_F32 = 65568,
+    RML_COREML_F64 = 65600,
+    RML_COREML_I8 = 131080,
+    RML_COREML_I32 = 131104,
+} rml_coreml_element;
+
+typedef enum rml_coreml_color { // ImageFeatureType.ColorSpace
+    RML_COREML_GRAY = 10,
+    RML_COREML_RGB = 20,
+    RML_COREML_BGR = 30,
+    RML_COREML_GRAY_F16 = 40,
+} rml_coreml_color;
+
+// Sizes that a dimension may have, both ends included. A `high` below 0: no upper end.
+typedef struct rml_coreml_range {
+    int64_t low, high;
+} rml_coreml_range;
+
+typedef struct rml_coreml_feature {
+    const char *name, *about;
+    rml_coreml_kind kind;
+    bool optional;     // an input that may be left out
+    int64_t element;   // ARRAY, and STATE, which is an array: rml_coreml_element
+    int64_t color;     // IMAGE: rml_coreml_color
+    bool text_keys;    // DICTIONARY: keys are texts, not integers
+    size_t rank;       // 0: not told
+    int64_t *size;     // [rank]; IMAGE: height and width
+    rml_shape *shapes; // ... and all that are allowed, where they are enumerated
+    size_t shape_count;
+    rml_coreml_range *range; // ... or those that each dimension may have
+    size_t range_count;
+    double fill; // what takes its place when it is left out
+} rml_coreml_feature;
+
+typedef struct rml_coreml_ports {
+    const char *function; // "" for the model's own
+    rml_coreml_feature *input, *output, *state;
+    size_t input_count, output_count, state_count;
+    const char *predicted, *probabilities; // outputs of a classifier; "" where there is none
+} rml_coreml_ports;
+
+typedef struct rml_coreml_note {
+    rml_text key, value;
+} rml_coreml_note;
+
+typedef struct rml_coreml_model {
+    int64_t version; // of the specification
+    int type;        // number of the field that holds the network
+    rml_protobuf body;
+    rml_coreml_ports ports;
+    rml_coreml_ports *function; // where there are several
+    size_t function_count;
+    const char *default_function;
+    const char *about, *author, *license, *own_version; // "" where not told
+    const rml_coreml_note *note;
+    size_t note_count;
+} rml_coreml_model;
+
+typedef struct rml_coreml {
+    rml_coreml_model model;
+    rml_arena arena;
+    const rml_allocator *allocator;
+    rml_allocator own_allocator; // a copy: only what it points to must outlive the file
+    rml_mapfile map;             // of the message
+    bool is_memory;              // ... which is the caller's
+    char *path;                  // of the message; NULL in memory
+    rml_names blobs;             // location -> place in `blob_file`
+    rml_mapfile *blob_file;
+    size_t blob_count, blob_capacity;
+} rml_coreml;
+
+// Opens a model file, a package (its folder), its manifest, or the model inside it. `allocator` may
+// be NULL and must outlive the result otherwise.
+rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocator *allocator,
+                           rml_error *err);
+
+// The same for a model's contents that lie in memory already and must stay there; weights in other
+// files are not found then. Messages come without a file's name.
+rml_status rml_coreml_open_memory(rml_coreml **out, const void *data, size_t size,
+                                  const rml_allocator *allocator, rml_error *err);
+
+void rml_coreml_close(rml_coreml **file);
+
+// Tells the system that the weights' pages will not be needed soon.
+void rml_coreml_drop_pages(const rml_coreml *file);
+
+// Whether the bytes are those of a Core ML model, and not of another protobuf file.
+bool rml_coreml_is_model(const uint8_t *data, size_t size);
+
+// Whether a folder at `path` is a package, or the file is a manifest.
+bool rml_coreml_is_package(const char *path);
+
+#endif

@@ -1,0 +1,214 @@
+// Operations of a program become nodes of a graph, one after another, by their handlers.
+#include "loaders/coreml/mil_importer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// ---- names --------------------------------------------------------------------------------------
+
+rml_status rml_mil_define(rml_mil_importer *importer, const char *name, const rml_mil_place *place)
+{
+    size_t now = 0;
+    RML_TRY(rml_reserve(importer->allocator, &importer->place, &importer->place_capacity,
+                        importer->place_count + 1, sizeof *importer->place, "a table of values",
+                        importer->err));
+    RML_TRY(rml_names_add(&importer->scope->names, name, strlen(name), importer->place_count, &now,
+                          importer->err));
+    if (now != importer->place_count)
+        return rml_fail(importer->err, RML_ERR_FORMAT, "two values of one block are named \"%.80s\"",
+                        name);
+    importer->place[importer->place_count++] = *place;
+    return RML_OK;
+}
+
+rml_mil_place *rml_mil_find(const rml_mil_importer *importer, const char *name)
+{
+    size_t at = 0;
+    for (const rml_mil_scope *scope = importer->scope; scope; scope = scope->outer)
+        if (rml_names_find(&scope->names, name, strlen(name), &at))
+            return &importer->place[at];
+    return NULL;
+}
+
+static rml_status add_constant(rml_mil_importer *importer, const rml_mil_value *constant,
+                               rml_value_id *out)
+{
+    rml_graph *graph = importer->scope->graph;
+    rml_dtype dtype = RML_F32;
+    static const uint8_t empty[8];
+    if (constant->type.kind != RML_MIL_TENSOR || !rml_mil_dtype(constant->type.element, &dtype))
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "a constant of type %s is not supported here",
+                        constant->type.kind == RML_MIL_TENSOR
+                            ? rml_mil_element_name(constant->type.element)
+                            : "list");
+    const rml_constant trained = {
+        rml_stored_plain(constant->data ? constant->data : empty, dtype, &constant->type.shape),
+        NULL, 0};
+    *out = dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16
+               ? rml_graph_constant(graph, "constant", &trained)
+               : rml_graph_typed_constant(graph, "constant", &trained.stored);
+    return rml_graph_finish(graph, importer->err);
+}
+
+rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place, rml_value_id *out)
+{
+    *out = RML_NO_VALUE;
+    if (place->graph == importer->scope->graph) {
+        *out = place->value;
+        return RML_OK;
+    }
+    if (!place->constant)
+        return rml_fail(importer->err, RML_ERR_INTERNAL, "a value is read before it is there");
+    RML_TRY(add_constant(importer, place->constant, out));
+    place->graph = importer->scope->graph;
+    place->value = *out;
+    return RML_OK;
+}
+
+// ---- refusals -----------------------------------------------------------------------------------
+
+// Every operation of one type and reason is said once.
+static void add_refusal(rml_mil_importer *importer, const rml_mil_operation *operation,
+                        const char *reason)
+{
+    char line[1024];
+    snprintf(line, sizeof line, " (operation \"%.64s\"): %.400s", operation->name, reason);
+    char kind[640];
+    snprintf(kind, sizeof kind, "%.64s", operation->type);
+    const size_t used = strlen(importer->refusals);
+    char *reason_at = strstr(importer->refusals, reason);
+    importer->refused++;
+    if (reason_at && strstr(importer->refusals, kind))
+        return;
+    const int length = snprintf(importer->refusals + used, sizeof importer->refusals - used,
+                                "%s%s%s", used ? "; " : "", kind, line);
+    if (length < 0 || (size_t)length >= sizeof importer->refusals - used) {
+        importer->refusals[used] = 0;
+        importer->refused_more++;
+    }
+}
+
+// ---- operations ---------------------------------------------------------------------------------
+
+static const rml_mil_entry *find_entry(const char *type)
+{
+    static const rml_mil_entry *const families[] = {
+        rml_mil_activations, rml_mil_convolutions, rml_mil_elementwise, rml_mil_index,
+        rml_mil_norms,       rml_mil_reductions,   rml_mil_resampling,  rml_mil_recurrent,
+        rml_mil_shapes,      rml_mil_slices,       rml_mil_weights,
+    };
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const rml_mil_entry *entry = families[f]; entry->type; entry++)
+            if (strcmp(entry->type, type) == 0)
+                return entry;
+    return NULL;
+}
+
+// Whether an argument is a value whose operation was refused.
+static bool reads_refused(const rml_mil_importer *importer, const rml_mil_operation *operation)
+{
+    for (size_t i = 0; i < operation->argument_count; i++) {
+        const rml_mil_argument *argument = &operation->argument[i];
+        for (size_t k = 0; k < argument->count; k++) {
+            const rml_mil_place *place =
+                argument->binding[k].name ? rml_mil_find(importer, argument->binding[k].name) : NULL;
+            if (place && !place->constant && place->value == RML_MIL_REFUSED)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void check_arguments(rml_mil_call *call)
+{
+    for (size_t i = 0; i < call->operation->argument_count && !call->refused; i++)
+        if (!(call->asked >> i & 1))
+            rml_mil_refuse(call, "argument \"%.64s\" is not known",
+                           call->operation->argument[i].name);
+}
+
+// Errors of builder calls become refusals, but for those that nothing can go on after.
+static rml_status check_graph(rml_mil_call *call)
+{
+    rml_graph *graph = call->graph;
+    const rml_status status = graph->error.status;
+    if (status == RML_OK)
+        return RML_OK;
+    if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
+        return rml_graph_finish(graph, call->importer->err);
+    const rml_error error = graph->error;
+    graph->error.status = RML_OK;
+    rml_mil_refuse(call, "%s", error.message);
+    return RML_OK;
+}
+
+static rml_status run_handler(rml_mil_call *call, const rml_mil_entry *entry)
+{
+    rml_graph *graph = call->graph;
+    const size_t before = graph->node_count;
+    entry->import(call);
+    check_arguments(call);
+    RML_TRY(check_graph(call));
+    for (size_t k = 0; k < call->operation->output_count && !call->refused; k++)
+        if (call->out[k] == RML_NO_VALUE && (k > 1 || !call->constant[k]))
+            rml_mil_refuse(call, "output %zu is not supported", k);
+    for (size_t i = before; i < graph->node_count && !call->refused; i++) {
+        bool folded;
+        RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, call->importer->err));
+    }
+    return RML_OK;
+}
+
+static rml_status import_const(rml_mil_importer *importer, const rml_mil_operation *operation)
+{
+    for (size_t i = 0; i < operation->attribute_count && operation->output_count == 1; i++)
+        if (strcmp(operation->attribute[i].name, "val") == 0) {
+            const rml_mil_place place = {.constant = &operation->attribute[i].value,
+                                         .value = RML_NO_VALUE};
+            return rml_mil_define(importer, operation->output[0].name, &place);
+        }
+    return rml_fail(importer->err, RML_ERR_FORMAT, "constant \"%.80s\" has no value",
+                    operation->name);
+}
+
+static rml_status import_operation(rml_mil_importer *importer, const rml_mil_operation *operation)
+{
+    const rml_mil_entry *entry = find_entry(operation->type);
+    if (strcmp(operation->type, "const") == 0)
+        return import_const(importer, operation);
+    rml_mil_call call = {.graph = importer->scope->graph,
+                         .operation = operation,
+                         .name = operation->name,
+                         .opset = importer->opset,
+                         .option = entry ? entry->option : 0,
+                         .importer = importer};
+    for (int k = 0; k < RML_MAX_OUTPUTS; k++)
+        call.out[k] = RML_NO_VALUE;
+    bool refused = reads_refused(importer, operation);
+    if (!entry && !refused)
+        rml_mil_refuse(&call, "this operation is not supported");
+    else if (operation->output_count > RML_MAX_OUTPUTS)
+        rml_mil_refuse(&call, "it has %zu outputs, at most %d are supported",
+                       operation->output_count, RML_MAX_OUTPUTS);
+    else if (!refused)
+        RML_TRY(run_handler(&call, entry));
+    if (call.refused)
+        add_refusal(importer, operation, importer->reason);
+    refused = refused || call.refused;
+    for (size_t k = 0; k < operation->output_count; k++) {
+        rml_mil_place place = {.graph = call.graph,
+                               .value = refused ? RML_MIL_REFUSED : call.out[k]};
+        if (k < 2 && !refused && call.constant[k])
+            place = (rml_mil_place){.constant = call.constant[k], .value = RML_NO_VALUE};
+        RML_TRY(rml_mil_define(importer, operation->output[k].name, &place));
+    }
+    return RML_OK;
+}
+
+rml_status rml_mil_import_block(rml_mil_importer *importer, const rml_mil_block *block)
+{
+    for (size_t i = 0; i < block->operation_count; i++)
+        RML_TRY(import_operation(importer, &block->operation[i]));
+    return RML_OK;
+}

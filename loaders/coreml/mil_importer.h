@@ -1,0 +1,50 @@
+// Inside of the importer of ML Programs.
+#ifndef RML_LOADERS_COREML_MIL_IMPORTER_H
+#define RML_LOADERS_COREML_MIL_IMPORTER_H
+
+#include "loaders/coreml/mil_handler.h"
+
+#define RML_MIL_REFUSED (UINT32_MAX - 1) // a value whose operation was refused
+
+// What a name of the program has become.
+typedef struct rml_mil_place {
+    const rml_mil_value *constant; // NULL: computed
+    const rml_graph *graph;        // that `value` is of; NULL: it is in none yet
+    rml_value_id value;
+} rml_mil_place;
+
+// Names of a block, and the block around it.
+typedef struct rml_mil_scope {
+    const struct rml_mil_scope *outer;
+    rml_names names; // name -> place
+    rml_graph *graph;
+} rml_mil_scope;
+
+struct rml_mil_importer {
+    rml_coreml *file;
+    const rml_allocator *allocator;
+    rml_mil_scope *scope;
+    rml_mil_place *place;
+    size_t place_count, place_capacity;
+    int opset;
+    rml_error *err;
+    // The first reason of each kind, and how many more there were.
+    char refusals[RML_MESSAGE_BYTES - 256];
+    size_t refused, refused_more;
+    char reason[RML_MESSAGE_BYTES]; // of the operation in hand
+};
+
+// All operations of a block, in their order.
+rml_status rml_mil_import_block(rml_mil_importer *importer, const rml_mil_block *block);
+
+// Gives a name a place in the innermost scope. Names are given once in their block.
+rml_status rml_mil_define(rml_mil_importer *importer, const char *name, const rml_mil_place *place);
+
+// The place of a name, here or in a block around; NULL where it is given nowhere.
+rml_mil_place *rml_mil_find(const rml_mil_importer *importer, const char *name);
+
+// A value of the graph that operations go to now.
+rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place,
+                               rml_value_id *out);
+
+#endif

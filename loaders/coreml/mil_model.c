@@ -1,0 +1,106 @@
+// The graph of an ML Program: inputs, operations, outputs.
+#include "loaders/coreml/mil_importer.h"
+#include "loaders/coreml/model.h"
+#include "tensor/dtype.h"
+
+#include <string.h>
+
+static rml_status list_refusals(const rml_mil_importer *importer)
+{
+    if (importer->refused_more)
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "%zu operations cannot be run: %s; and %zu more", importer->refused,
+                        importer->refusals, importer->refused_more);
+    return rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%zu operation%s cannot be run: %s",
+                    importer->refused, importer->refused == 1 ? "" : "s", importer->refusals);
+}
+
+// What is computed on: floats are f32, whatever they are in the file.
+static rml_dtype computed_type(rml_dtype dtype)
+{
+    return rml_dtype_is_float(dtype) ? RML_F32 : dtype;
+}
+
+static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function *function)
+{
+    rml_graph *graph = importer->scope->graph;
+    for (size_t i = 0; i < function->input_count; i++) {
+        const rml_mil_port *port = &function->input[i];
+        rml_dtype dtype;
+        if (port->type.kind != RML_MIL_TENSOR || !rml_mil_dtype(port->type.element, &dtype))
+            return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                            "input \"%s\" is not a plain tensor", port->name);
+        const rml_mil_place place = {.graph = graph,
+                                     .value = rml_graph_typed_input(graph, port->name,
+                                                                    computed_type(dtype),
+                                                                    &port->type.shape)};
+        RML_TRY(rml_graph_finish(graph, importer->err));
+        RML_TRY(rml_mil_define(importer, port->name, &place));
+    }
+    return RML_OK;
+}
+
+// What is no node's output gets a copy, which a graph can give away.
+static rml_status add_output(rml_mil_importer *importer, const char *name)
+{
+    rml_graph *graph = importer->scope->graph;
+    rml_mil_place *place = rml_mil_find(importer, name);
+    rml_value_id value;
+    if (!place)
+        return rml_fail(importer->err, RML_ERR_FORMAT, "output \"%.80s\" is computed nowhere",
+                        name);
+    RML_TRY(rml_mil_materialise(importer, place, &value));
+    if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
+        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
+    }
+    rml_graph_output(graph, name, value);
+    return rml_graph_finish(graph, importer->err);
+}
+
+static rml_status import(rml_mil_importer *importer, const rml_mil_function *function)
+{
+    RML_TRY(add_inputs(importer, function));
+    RML_TRY(rml_mil_import_block(importer, &function->block));
+    if (importer->refused)
+        return list_refusals(importer);
+    for (size_t k = 0; k < function->block.output_count; k++)
+        RML_TRY(add_output(importer, function->block.output[k].text));
+    return RML_OK;
+}
+
+// Numbers in floating constants: what was trained.
+static uint64_t count_parameters(const rml_mil_importer *importer)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < importer->place_count; i++) {
+        const rml_mil_value *value = importer->place[i].constant;
+        rml_dtype dtype;
+        if (value && value->count > 1 && rml_mil_dtype(value->type.element, &dtype) &&
+            rml_dtype_is_float(dtype))
+            total += value->count;
+    }
+    return total;
+}
+
+rml_status rml_mil_import(rml_graph *graph, rml_coreml *file, const rml_coreml_model *model,
+                          uint64_t *parameters, rml_error *err)
+{
+    rml_mil_function function;
+    rml_mil_scope scope = {.graph = graph};
+    RML_TRY(rml_mil_read(file, model, "", &function, err));
+    rml_mil_importer *importer = NULL;
+    RML_TRY(rml_make(file->allocator, &importer, 1, sizeof *importer, "an import", err));
+    importer->file = file;
+    importer->allocator = file->allocator;
+    importer->scope = &scope;
+    importer->opset = function.opset;
+    importer->err = err;
+    rml_names_init(&scope.names, file->allocator);
+    const rml_status status = import(importer, &function);
+    *parameters = count_parameters(importer);
+    rml_names_release(&scope.names);
+    rml_free(file->allocator, importer->place);
+    rml_free(file->allocator, importer);
+    return status;
+}

@@ -1,0 +1,25 @@
+// Inside of the Core ML reader.
+#ifndef RML_LOADERS_COREML_READER_H
+#define RML_LOADERS_COREML_READER_H
+
+#include "loaders/coreml/file.h"
+
+static inline rml_message_reader rml_coreml_messages(rml_coreml *file, rml_error *err)
+{
+    return (rml_message_reader){&file->arena, "a Core ML model", err};
+}
+
+// The path of the message in a package, or `path` itself where that is one; the caller's to
+// rml_free.
+rml_status rml_coreml_find_model(const char *path, const rml_allocator *allocator, char **out,
+                                 rml_error *err);
+
+// A message Model: its description, and where its network begins.
+rml_status rml_coreml_read_model(rml_coreml *file, const rml_protobuf *message,
+                                 rml_coreml_model *out, rml_error *err);
+
+// Inputs, outputs and states, of a model or of one of its functions.
+rml_status rml_coreml_read_ports(const rml_message_reader *reader, const rml_protobuf *message,
+                                 bool is_function, rml_coreml_ports *out);
+
+#endif

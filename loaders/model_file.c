@@ -1,0 +1,98 @@
+// Models of graph files: which format a file has, and the passes behind the import.
+#include "loaders/model_file.h"
+
+#include "graph/passes/passes.h"
+#include "loaders/coreml/model.h"
+#include "loaders/onnx/model.h"
+
+static rml_status is_coreml(const char *path, bool *out, rml_error *err)
+{
+    rml_mapfile map;
+    *out = rml_coreml_is_package(path);
+    if (*out)
+        return RML_OK;
+    RML_TRY(rml_mapfile_open(&map, path, err));
+    rml_mapfile_expect(&map, RML_ACCESS_SCATTERED);
+    *out = rml_coreml_is_model(map.data, map.size);
+    rml_mapfile_close(&map);
+    return RML_OK;
+}
+
+rml_status rml_model_file_begin(rml_model **out, const char *path,
+                                const rml_model_settings *settings, rml_error *err)
+{
+    bool coreml;
+    rml_coreml *file;
+    *out = NULL;
+    if (!path || !*path)
+        return rml_fail(err, RML_ERR_ARG, "the path of the model is empty");
+    RML_TRY(is_coreml(path, &coreml, err));
+    if (!coreml)
+        return rml_onnx_model_begin(out, path, settings, err);
+    RML_TRY(rml_coreml_open(&file, path, settings->allocator, err));
+    return rml_named(rml_coreml_model_from(out, file, settings, err), err, path);
+}
+
+rml_status rml_model_memory_begin(rml_model **out, const void *data, size_t size,
+                                  const rml_model_settings *settings, rml_error *err)
+{
+    rml_onnx *onnx;
+    rml_coreml *coreml;
+    *out = NULL;
+    if (rml_coreml_is_model(data, size)) {
+        RML_TRY(rml_coreml_open_memory(&coreml, data, size, settings->allocator, err));
+        return rml_coreml_model_from(out, coreml, settings, err);
+    }
+    RML_TRY(rml_onnx_open_memory(&onnx, data, size, settings->allocator, err));
+    return rml_onnx_model_from(out, onnx, settings, err);
+}
+
+// ---- the interface ------------------------------------------------------------------------------
+
+// After the import, whose status is given. `path` NULL: the file has none.
+static rml_status optimise(rml_model **out, rml_status status, const char *path,
+                           const rml_model_settings *settings, rml_error *err)
+{
+    RML_TRY(status);
+    status = rml_passes_run(&(*out)->graph, settings->disabled_passes, settings->log,
+                            settings->log_user, err);
+    if (status != RML_OK && path)
+        rml_error_prefix(err, path);
+    if (status != RML_OK)
+        rml_model_destroy(out);
+    return status;
+}
+
+static rml_status take(rml_model_settings *given, rml_model **out,
+                       const rml_model_settings *settings, rml_error *err)
+{
+    *out = NULL;
+    return rml_settings_take(given, sizeof *given, settings, "rml_model_settings", err);
+}
+
+rml_status rml_model_open(rml_model **out, const char *path, const rml_model_settings *settings,
+                          rml_error *err)
+{
+    rml_model_settings given;
+    RML_TRY(take(&given, out, settings, err));
+    return optimise(out, rml_model_file_begin(out, path, &given, err), path, &given, err);
+}
+
+rml_status rml_model_open_memory(rml_model **out, const void *data, size_t size,
+                                 const rml_model_settings *settings, rml_error *err)
+{
+    rml_model_settings given;
+    RML_TRY(take(&given, out, settings, err));
+    return optimise(out, rml_model_memory_begin(out, data, size, &given, err), NULL, &given, err);
+}
+
+// Where a source leads to is not known before it is read.
+rml_status rml_model_open_source(rml_model **out, const rml_source *source,
+                                 const rml_model_settings *settings, rml_error *err)
+{
+    rml_model_settings given;
+    rml_onnx *file;
+    RML_TRY(take(&given, out, settings, err));
+    RML_TRY(rml_onnx_open_source(&file, source, given.allocator, err));
+    return optimise(out, rml_onnx_model_from(out, file, &given, err), NULL, &given, err);
+}
