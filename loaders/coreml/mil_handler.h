@@ -38,10 +38,13 @@ typedef struct rml_mil_entry {
 
 // Tables by family, mil_ops_*.c; each ends with an entry whose type is NULL.
 extern const rml_mil_entry rml_mil_activations[];
+extern const rml_mil_entry rml_mil_control[];
 extern const rml_mil_entry rml_mil_convolutions[];
 extern const rml_mil_entry rml_mil_elementwise[];
 extern const rml_mil_entry rml_mil_index[];
+extern const rml_mil_entry rml_mil_lists[];
 extern const rml_mil_entry rml_mil_norms[];
+extern const rml_mil_entry rml_mil_others[];
 extern const rml_mil_entry rml_mil_reductions[];
 extern const rml_mil_entry rml_mil_resampling[];
 extern const rml_mil_entry rml_mil_recurrent[];

@@ -51,19 +51,100 @@ static rml_status add_constant(rml_mil_importer *importer, const rml_mil_value *
     return rml_graph_finish(graph, importer->err);
 }
 
+// The innermost scope of a graph around that of `scope`.
+static rml_mil_scope *scope_around(const rml_mil_scope *scope)
+{
+    rml_mil_scope *around = scope->outer;
+    while (around && around->graph == scope->graph)
+        around = around->outer;
+    return around;
+}
+
+// The outermost scope of its graph, which keeps the captures.
+static rml_mil_scope *scope_of_graph(rml_mil_scope *scope)
+{
+    while (scope->outer && scope->outer->graph == scope->graph)
+        scope = scope->outer;
+    return scope;
+}
+
+static rml_status keep_place(rml_mil_importer *importer, rml_mil_scope *scope,
+                             const rml_mil_place *place)
+{
+    RML_TRY(rml_reserve(importer->allocator, &scope->capture, &scope->capture_capacity,
+                        scope->capture_count + 1, sizeof *scope->capture, "a list of values",
+                        importer->err));
+    scope->capture[scope->capture_count++] =
+        (rml_mil_capture){(size_t)(place - importer->place), *place};
+    return RML_OK;
+}
+
 rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place, rml_value_id *out)
 {
+    rml_graph *graph = importer->scope->graph;
+    rml_mil_scope *scope = scope_of_graph(importer->scope);
+    const bool is_named = place >= importer->place &&
+                          place < importer->place + importer->place_count;
     *out = RML_NO_VALUE;
-    if (place->graph == importer->scope->graph) {
+    if (place->graph == graph) {
         *out = place->value;
         return RML_OK;
     }
-    if (!place->constant)
-        return rml_fail(importer->err, RML_ERR_INTERNAL, "a value is read before it is there");
-    RML_TRY(add_constant(importer, place->constant, out));
-    place->graph = importer->scope->graph;
+    if (place->constant) {
+        RML_TRY(add_constant(importer, place->constant, out));
+        if (is_named && scope->outer)
+            RML_TRY(keep_place(importer, scope, place));
+    } else {
+        rml_mil_scope *inner = importer->scope;
+        importer->scope = scope_around(inner);
+        rml_value_id outside;
+        const rml_status status =
+            importer->scope ? rml_mil_materialise(importer, place, &outside)
+                            : rml_fail(importer->err, RML_ERR_INTERNAL,
+                                       "a value is read before it is there");
+        importer->scope = inner;
+        RML_TRY(status);
+        const rml_value *value = &place->graph->values[outside];
+        char name[64];
+        snprintf(name, sizeof name, "outer %zu", scope->capture_count);
+        RML_TRY(keep_place(importer, scope, place));
+        *out = rml_graph_typed_input(graph, name, value->dtype, &value->shape);
+        RML_TRY(rml_graph_finish(graph, importer->err));
+    }
+    place->graph = graph;
     place->value = *out;
     return RML_OK;
+}
+
+void rml_mil_enter(rml_mil_importer *importer, rml_mil_scope *scope, rml_graph *graph)
+{
+    *scope = (rml_mil_scope){.outer = importer->scope, .graph = graph};
+    rml_names_init(&scope->names, importer->allocator);
+    importer->scope = scope;
+}
+
+rml_status rml_mil_leave(rml_mil_importer *importer, const rml_value_id **captures, size_t *count)
+{
+    rml_mil_scope *scope = importer->scope;
+    rml_value_id *list = NULL;
+    size_t used = 0;
+    importer->scope = scope->outer;
+    if (captures)
+        list = rml_arena_alloc(&importer->scope->graph->arena, scope->capture_count + 1,
+                               sizeof *list);
+    for (size_t i = 0; i < scope->capture_count; i++) {
+        const rml_mil_capture *capture = &scope->capture[i];
+        importer->place[capture->place] = capture->before;
+        if (list && !capture->before.constant)
+            list[used++] = capture->before.value;
+    }
+    rml_free(importer->allocator, scope->capture);
+    rml_names_release(&scope->names);
+    if (!captures)
+        return RML_OK;
+    *captures = list;
+    *count = used;
+    return list ? RML_OK : rml_fail_nomem(importer->err, sizeof *list, "a list of values");
 }
 
 // ---- refusals -----------------------------------------------------------------------------------
@@ -96,7 +177,8 @@ static const rml_mil_entry *find_entry(const char *type)
     static const rml_mil_entry *const families[] = {
         rml_mil_activations, rml_mil_convolutions, rml_mil_elementwise, rml_mil_index,
         rml_mil_norms,       rml_mil_reductions,   rml_mil_resampling,  rml_mil_recurrent,
-        rml_mil_shapes,      rml_mil_slices,       rml_mil_weights,
+        rml_mil_shapes,      rml_mil_slices,       rml_mil_weights,     rml_mil_control,
+        rml_mil_lists,       rml_mil_others,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const rml_mil_entry *entry = families[f]; entry->type; entry++)

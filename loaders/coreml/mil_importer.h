@@ -13,11 +13,19 @@ typedef struct rml_mil_place {
     rml_value_id value;
 } rml_mil_place;
 
-// Names of a block, and the block around it.
+// What a graph inside a node reads of the one around it: an input of its own.
+typedef struct rml_mil_capture {
+    size_t place;
+    rml_mil_place before; // what the place was outside, to which it goes back
+} rml_mil_capture;
+
+// Names of a block, and the block around it. A block in a graph of its own has captures.
 typedef struct rml_mil_scope {
-    const struct rml_mil_scope *outer;
+    struct rml_mil_scope *outer;
     rml_names names; // name -> place
     rml_graph *graph;
+    rml_mil_capture *capture;
+    size_t capture_count, capture_capacity;
 } rml_mil_scope;
 
 struct rml_mil_importer {
@@ -43,7 +51,13 @@ rml_status rml_mil_define(rml_mil_importer *importer, const char *name, const rm
 // The place of a name, here or in a block around; NULL where it is given nowhere.
 rml_mil_place *rml_mil_find(const rml_mil_importer *importer, const char *name);
 
-// A value of the graph that operations go to now.
+// Enters a block: names that are given from now on are its own. `graph` is that of the block around,
+// or one inside it. Leaving gives what was captured to `captures`, values of the graph around, whose
+// memory lives as long as that.
+void rml_mil_enter(rml_mil_importer *importer, rml_mil_scope *scope, rml_graph *graph);
+rml_status rml_mil_leave(rml_mil_importer *importer, const rml_value_id **captures, size_t *count);
+
+// A value of the graph that operations go to now; one of a graph around becomes an input of it.
 rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place,
                                rml_value_id *out);
 

@@ -1,0 +1,120 @@
+// From the layers of a Core ML neural network to a graph: each kind of layer has a row, whose handler
+// makes builder calls.
+//
+// Blobs of the iOS 12 world have five dimensions (sequence, batch, channels, height, width), of which
+// the sequence is left out here where no layer of the network looks at it: then they are images
+// (N,C,H,W), and layers work on the last three dimensions either way. Later networks have the ranks
+// that they say.
+#ifndef RML_LOADERS_COREML_NN_HANDLER_H
+#define RML_LOADERS_COREML_NN_HANDLER_H
+
+#include "graph/graph.h"
+#include "loaders/coreml/file.h"
+
+#define RML_NN_MAX_LAYERS ((size_t)1 << 20)
+#define RML_NN_MAX_PORTS 1024 // inputs, or outputs, of one layer
+
+typedef struct rml_nn_layer {
+    const char *name;
+    size_t number;       // in its network
+    int kind;            // number of NeuralNetworkLayer's field
+    rml_protobuf params; // its message
+    const rml_text *input, *output;
+    size_t input_count, output_count;
+} rml_nn_layer;
+
+typedef struct rml_nn_importer rml_nn_importer;
+
+typedef struct rml_nn_call {
+    rml_graph *graph;
+    const rml_nn_layer *layer;
+    const char *name; // for the nodes made
+    int32_t option;   // of the row
+    bool has_sequence; // blobs have the sequence in front
+    rml_value_id *in;  // [layer->input_count]
+    rml_value_id *out; // [layer->output_count], for the handler to set
+    rml_nn_importer *importer;
+    bool refused;
+} rml_nn_call;
+
+typedef struct rml_nn_entry {
+    int kind; // 0 ends a table
+    const char *name;
+    void (*import)(rml_nn_call *call);
+    int32_t option; // for handlers that serve several layers
+} rml_nn_entry;
+
+// Tables by family, nn_layers_*.c.
+extern const rml_nn_entry rml_nn_activations[];
+extern const rml_nn_entry rml_nn_elementwise[];
+extern const rml_nn_entry rml_nn_images[];
+extern const rml_nn_entry rml_nn_index[];
+extern const rml_nn_entry rml_nn_norms[];
+extern const rml_nn_entry rml_nn_products[];
+extern const rml_nn_entry rml_nn_recurrent[];
+extern const rml_nn_entry rml_nn_reductions[];
+extern const rml_nn_entry rml_nn_shapes[];
+
+void rml_nn_refuse(rml_nn_call *call, const char *format, ...) RML_PRINTF(2, 3);
+
+// ---- parameters: fields of the layer's message, or of one inside --------------------------------
+
+int64_t rml_nn_int(rml_nn_call *call, uint32_t number);   // 0 where absent, as in the format
+double rml_nn_float(rml_nn_call *call, uint32_t number);
+bool rml_nn_flag(rml_nn_call *call, uint32_t number);
+int64_t rml_nn_int_in(rml_nn_call *call, const rml_protobuf *message, uint32_t number);
+double rml_nn_float_in(rml_nn_call *call, const rml_protobuf *message, uint32_t number);
+bool rml_nn_has(rml_nn_call *call, const rml_protobuf *message, uint32_t number);
+// The message in a field; empty (data NULL) where absent.
+rml_protobuf rml_nn_inside(rml_nn_call *call, const rml_protobuf *message, uint32_t number);
+// A list, at most `capacity`; returns how many there are.
+int rml_nn_ints(rml_nn_call *call, uint32_t number, int64_t *list, int capacity);
+int rml_nn_ints_in(rml_nn_call *call, const rml_protobuf *message, uint32_t number, int64_t *list,
+                   int capacity);
+float *rml_nn_float_list(rml_nn_call *call, const rml_protobuf *message, uint32_t number,
+                         size_t *count);
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// WeightParams in field `number`: as many numbers as `shape` has, as a constant of f32. Scales of
+// quantized ones go along `channel_axis`. RML_NO_VALUE where the field is absent.
+rml_value_id rml_nn_weights(rml_nn_call *call, const rml_protobuf *message, uint32_t number,
+                            const rml_shape *shape, int channel_axis);
+// The same in memory that lives as long as the graph; NULL where absent.
+float *rml_nn_weight_list(rml_nn_call *call, const rml_protobuf *message, uint32_t number,
+                          size_t count);
+
+// ---- builder calls with the layer's name --------------------------------------------------------
+
+rml_value_id rml_nn_node(rml_nn_call *call, rml_op_id op, const rml_op_attr *attr,
+                         const rml_value_id *in, int in_count);
+rml_value_id rml_nn_unary(rml_nn_call *call, rml_unary kind, rml_value_id x, double p, double q);
+rml_value_id rml_nn_binary(rml_nn_call *call, rml_binary kind, rml_value_id a, rml_value_id b);
+rml_value_id rml_nn_reduce(rml_nn_call *call, rml_reduce_kind kind, rml_value_id x,
+                           const int *axes, int count, bool keep);
+rml_value_id rml_nn_cast(rml_nn_call *call, rml_value_id value, rml_dtype to);
+rml_value_id rml_nn_ints_value(rml_nn_call *call, const int64_t *values, int count); // (n) of i64
+rml_value_id rml_nn_number(rml_nn_call *call, double value);                         // () of f32
+rml_value_id rml_nn_floats(rml_nn_call *call, const float *values, const rml_shape *shape);
+rml_value_id rml_nn_reshape(rml_nn_call *call, rml_value_id x, const rml_shape *shape);
+void *rml_nn_alloc(rml_nn_call *call, size_t count, size_t element_bytes);
+
+// Input `index`; refuses a layer without it.
+rml_value_id rml_nn_in(rml_nn_call *call, int index);
+rml_fact rml_nn_fact(const rml_nn_call *call, rml_value_id value);
+int rml_nn_rank(rml_nn_call *call, rml_value_id value);
+int rml_nn_axis_of(rml_nn_call *call, int64_t axis, int rank);
+// Sizes of the last three dimensions; refuses fewer.
+rml_shape rml_nn_image(rml_nn_call *call, rml_value_id value);
+
+// All that is in front of the last three dimensions as one batch, and back.
+rml_value_id rml_nn_as_images(rml_nn_call *call, rml_value_id x);
+rml_value_id rml_nn_like(rml_nn_call *call, rml_value_id images, rml_value_id x);
+
+// Integers of a blob, rounded, as i64.
+rml_value_id rml_nn_indices(rml_nn_call *call, rml_value_id x);
+
+// A vector as (C,1,1), for the last three dimensions.
+rml_value_id rml_nn_channels(rml_nn_call *call, rml_value_id vector, int64_t channels);
+
+#endif
