@@ -53,6 +53,22 @@ static rml_status check_names(const settings *s, rml_error *err)
     return RML_OK;
 }
 
+// The shape of an array for an input that has more dimensions: the first ones may be left out where
+// their size is 1, or any, which is then 1.
+static rml_shape padded_shape(rml_shape given, const rml_shape *port)
+{
+    const int missing = port->rank - given.rank;
+    rml_shape shape = {.rank = port->rank};
+    if (missing <= 0)
+        return given;
+    for (int i = 0; i < port->rank; i++) {
+        if (i < missing && port->dim[i] > 1)
+            return given;
+        shape.dim[i] = i < missing ? 1 : given.dim[i - missing];
+    }
+    return shape;
+}
+
 // Sizes first: they are planned together, and then there is room to read into.
 static rml_status read_inputs(const settings *s, rml_error *err)
 {
@@ -63,9 +79,11 @@ static rml_status read_inputs(const settings *s, rml_error *err)
         status = rml_npy_open(&arrays[i], s->inputs.items[i].value, NULL, err);
         if (status != RML_OK)
             break;
-        status = named(
-            rml_session_resize(n->session, s->inputs.items[i].name, rml_npy_shape(arrays[i]), err),
-            err, s->model);
+        const size_t index = rml_model_find_input(n->model, s->inputs.items[i].name);
+        const rml_shape port = rml_model_input(n->model, index).shape;
+        status = named(rml_session_resize_at(n->session, index,
+                                             padded_shape(rml_npy_shape(arrays[i]), &port), err),
+                       err, s->model);
     }
     if (status == RML_OK) {
         status = named(rml_session_prepare(n->session, err), err, s->model);

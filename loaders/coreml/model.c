@@ -16,8 +16,11 @@ static rml_status fill(rml_model *model, rml_coreml *file, rml_error *err)
 {
     if (file->model.type == RML_COREML_PROGRAM)
         return rml_mil_import(&model->graph, file, &file->model, &model->parameters, err);
-    return rml_fail(err, RML_ERR_UNSUPPORTED,
-                    "Core ML neural networks and pipelines are not supported, ML Programs are");
+    if (file->model.type == RML_COREML_NETWORK ||
+        file->model.type == RML_COREML_NETWORK_CLASSIFIER ||
+        file->model.type == RML_COREML_NETWORK_REGRESSOR)
+        return rml_nn_import(&model->graph, file, &file->model, &model->parameters, err);
+    return rml_fail(err, RML_ERR_UNSUPPORTED, "Core ML pipelines are not supported");
 }
 
 rml_status rml_coreml_model_from(rml_model **out, rml_coreml *file,

@@ -9,8 +9,11 @@
 rml_status rml_coreml_model_from(rml_model **out, rml_coreml *file,
                                  const rml_model_settings *settings, rml_error *err);
 
-// Inside: the network of a program, in a graph that is empty. `*parameters`: trained numbers.
+// Inside: the network of a program, or of layers, in a graph that is empty. `*parameters`: trained
+// numbers.
 rml_status rml_mil_import(rml_graph *graph, rml_coreml *file, const rml_coreml_model *model,
                           uint64_t *parameters, rml_error *err);
+rml_status rml_nn_import(rml_graph *graph, rml_coreml *file, const rml_coreml_model *model,
+                         uint64_t *parameters, rml_error *err);
 
 #endif

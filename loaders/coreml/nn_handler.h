@@ -49,6 +49,7 @@ extern const rml_nn_entry rml_nn_activations[];
 extern const rml_nn_entry rml_nn_elementwise[];
 extern const rml_nn_entry rml_nn_images[];
 extern const rml_nn_entry rml_nn_index[];
+extern const rml_nn_entry rml_nn_nd_shapes[];
 extern const rml_nn_entry rml_nn_norms[];
 extern const rml_nn_entry rml_nn_products[];
 extern const rml_nn_entry rml_nn_recurrent[];
