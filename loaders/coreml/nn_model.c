@@ -274,7 +274,7 @@ static rml_value_id as_declared(rml_nn_importer *importer, const rml_nn_network 
     if (network->exact_arrays || shape.rank < 3 || feature->kind == RML_COREML_IMAGE)
         return value;
     const bool is_vector = shape.dim[shape.rank - 1] == 1 && shape.dim[shape.rank - 2] == 1;
-    if (is_vector && feature->rank <= 1) {
+    if (is_vector && feature->rank == 1) {
         const rml_shape less = {shape.rank - 2, {0, 0, 0}};
         return rml_graph_reshape(graph, value, &less, feature->name);
     }

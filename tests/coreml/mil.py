@@ -20,16 +20,23 @@ TYPES = {np.dtype("float32"): "fp32", np.dtype("int32"): "int32"}
 def package(folder, build, inputs, opset=5, precision=ct.precision.FLOAT32, passes=False):
     """The path of a package whose main function is build(*inputs); inputs are arrays."""
     names = [f"in{i}" for i in range(len(inputs))]
-    specs = [mb.TensorSpec(shape=a.shape, dtype=getattr(ct.converters.mil.mil.types,
-                                                        TYPES[a.dtype])) for a in inputs]
+    specs = [
+        mb.TensorSpec(shape=a.shape, dtype=getattr(ct.converters.mil.mil.types, TYPES[a.dtype]))
+        for a in inputs
+    ]
     # The builder reads the names of its function's arguments.
     scope = {"build": build}
     exec(f"def main({', '.join(names)}):\n    return build({', '.join(names)})", scope)
     program = mb.program(input_specs=specs, opset_version=TARGETS[opset])(scope["main"])
     pipeline = ct.PassPipeline.DEFAULT if passes else ct.PassPipeline.EMPTY
-    model = ct.convert(program, convert_to="mlprogram", minimum_deployment_target=TARGETS[opset],
-                       compute_precision=precision, pass_pipeline=pipeline,
-                       compute_units=ct.ComputeUnit.CPU_ONLY)
+    model = ct.convert(
+        program,
+        convert_to="mlprogram",
+        minimum_deployment_target=TARGETS[opset],
+        compute_precision=precision,
+        pass_pipeline=pipeline,
+        compute_units=ct.ComputeUnit.CPU_ONLY,
+    )
     path = os.path.join(folder, "op.mlpackage")
     shutil.rmtree(path, ignore_errors=True)
     model.save(path)
