@@ -21,7 +21,8 @@ static rml_dtype computed_type(rml_dtype dtype)
     return rml_dtype_is_float(dtype) ? RML_F32 : dtype;
 }
 
-static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function *function)
+static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function *function,
+                             rml_coreml_values *values)
 {
     rml_graph *graph = importer->scope->graph;
     for (size_t i = 0; i < function->input_count; i++) {
@@ -30,42 +31,38 @@ static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function 
         if (port->type.kind != RML_MIL_TENSOR || !rml_mil_dtype(port->type.element, &dtype))
             return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                             "input \"%s\" is not a plain tensor", port->name);
-        const rml_mil_place place = {.graph = graph,
-                                     .value = rml_graph_typed_input(graph, port->name,
-                                                                    computed_type(dtype),
-                                                                    &port->type.shape)};
+        rml_value_id value = rml_coreml_get(values, port->name);
+        if (value == RML_NO_VALUE)
+            value = rml_graph_typed_input(graph, port->name, computed_type(dtype),
+                                          &port->type.shape);
+        const rml_mil_place place = {.graph = graph, .value = value};
         RML_TRY(rml_graph_finish(graph, importer->err));
         RML_TRY(rml_mil_define(importer, port->name, &place));
     }
     return RML_OK;
 }
 
-// What is no node's output gets a copy, which a graph can give away.
-static rml_status add_output(rml_mil_importer *importer, const char *name)
+static rml_status give_output(rml_mil_importer *importer, const char *name,
+                              rml_coreml_values *values)
 {
-    rml_graph *graph = importer->scope->graph;
     rml_mil_place *place = rml_mil_find(importer, name);
     rml_value_id value;
     if (!place)
         return rml_fail(importer->err, RML_ERR_FORMAT, "output \"%.80s\" is computed nowhere",
                         name);
     RML_TRY(rml_mil_materialise(importer, place, &value));
-    if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
-        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
-        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
-    }
-    rml_graph_output(graph, name, value);
-    return rml_graph_finish(graph, importer->err);
+    return rml_coreml_set(values, name, value, importer->err);
 }
 
-static rml_status import(rml_mil_importer *importer, const rml_mil_function *function)
+static rml_status import(rml_mil_importer *importer, const rml_mil_function *function,
+                         rml_coreml_values *values)
 {
-    RML_TRY(add_inputs(importer, function));
+    RML_TRY(add_inputs(importer, function, values));
     RML_TRY(rml_mil_import_block(importer, &function->block));
     if (importer->refused)
         return list_refusals(importer);
     for (size_t k = 0; k < function->block.output_count; k++)
-        RML_TRY(add_output(importer, function->block.output[k].text));
+        RML_TRY(give_output(importer, function->block.output[k].text, values));
     return RML_OK;
 }
 
@@ -83,11 +80,11 @@ static uint64_t count_parameters(const rml_mil_importer *importer)
     return total;
 }
 
-rml_status rml_mil_import(rml_graph *graph, rml_coreml *file, const rml_coreml_model *model,
-                          uint64_t *parameters, rml_error *err)
+rml_status rml_mil_import(rml_coreml_values *values, rml_coreml *file,
+                          const rml_coreml_model *model, rml_error *err)
 {
     rml_mil_function function;
-    rml_mil_scope scope = {.graph = graph};
+    rml_mil_scope scope = {.graph = values->graph};
     RML_TRY(rml_mil_read(file, model, "", &function, err));
     rml_mil_importer *importer = NULL;
     RML_TRY(rml_make(file->allocator, &importer, 1, sizeof *importer, "an import", err));
@@ -97,8 +94,8 @@ rml_status rml_mil_import(rml_graph *graph, rml_coreml *file, const rml_coreml_m
     importer->opset = function.opset;
     importer->err = err;
     rml_names_init(&scope.names, file->allocator);
-    const rml_status status = import(importer, &function);
-    *parameters = count_parameters(importer);
+    const rml_status status = import(importer, &function, values);
+    values->parameters += count_parameters(importer);
     rml_names_release(&scope.names);
     rml_free(file->allocator, importer->place);
     rml_free(file->allocator, importer);

@@ -1,5 +1,122 @@
-// A model of a Core ML file.
+// A model of a Core ML file: one network, or the stages of a pipeline one after another.
 #include "loaders/coreml/model.h"
+#include "loaders/coreml/reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// ---- values by name -----------------------------------------------------------------------------
+
+rml_status rml_coreml_set(rml_coreml_values *values, const char *name, rml_value_id value,
+                          rml_error *err)
+{
+    size_t now = 0;
+    RML_TRY(rml_reserve(values->names.allocator, &values->value, &values->capacity,
+                        values->count + 1, sizeof *values->value, "a table of values", err));
+    RML_TRY(rml_names_add(&values->names, name, strlen(name), values->count, &now, err));
+    values->value[now] = value;
+    values->count += now == values->count;
+    return RML_OK;
+}
+
+rml_value_id rml_coreml_get(const rml_coreml_values *values, const char *name)
+{
+    size_t at = 0;
+    return rml_names_find(&values->names, name, strlen(name), &at) ? values->value[at]
+                                                                    : RML_NO_VALUE;
+}
+
+// ---- stages -------------------------------------------------------------------------------------
+
+static rml_status import_model(rml_coreml_values *values, rml_coreml *file,
+                               const rml_coreml_model *model, int depth, rml_error *err);
+
+static rml_status import_stages(rml_coreml_values *values, rml_coreml *file,
+                                const rml_coreml_model *model, int depth, rml_error *err)
+{
+    rml_protobuf pipeline = model->body, rest, inside;
+    const rml_message_reader reader = rml_coreml_messages(file, err);
+    const rml_message_want wants[] = {{1, RML_WANT_MESSAGE, "a pipeline", &pipeline}, {0}};
+    bool more = true;
+    if (depth >= RML_COREML_MAX_DEPTH)
+        return rml_fail(err, RML_ERR_LIMIT, "pipelines are nested deeper than %d",
+                        RML_COREML_MAX_DEPTH);
+    if (model->type != RML_COREML_PIPELINE)
+        RML_TRY(rml_message_read(&reader, &model->body, wants));
+    rest = pipeline;
+    for (int stage = 1;; stage++) {
+        rml_coreml_model inner;
+        char place[48];
+        RML_TRY(rml_message_inside(&rest, 1, "a pipeline's stage", &inside, &more, err));
+        if (!more)
+            return RML_OK;
+        if (stage > RML_COREML_MAX_STAGES)
+            return rml_fail(err, RML_ERR_LIMIT, "a pipeline of more than %d stages",
+                            RML_COREML_MAX_STAGES);
+        snprintf(place, sizeof place, "pipeline stage %d", stage);
+        RML_TRY(rml_named(rml_coreml_read_model(file, &inside, &inner, err), err, place));
+        RML_TRY(rml_named(import_model(values, file, &inner, depth + 1, err), err, place));
+    }
+}
+
+static rml_status import_model(rml_coreml_values *values, rml_coreml *file,
+                               const rml_coreml_model *model, int depth, rml_error *err)
+{
+    switch (model->type) {
+    case RML_COREML_PROGRAM:
+        return rml_mil_import(values, file, model, err);
+    case RML_COREML_NETWORK:
+    case RML_COREML_NETWORK_CLASSIFIER:
+    case RML_COREML_NETWORK_REGRESSOR:
+        return rml_nn_import(values, file, model, err);
+    case RML_COREML_NMS:
+        return rml_coreml_nms_import(values, file, model, err);
+    default:
+        return import_stages(values, file, model, depth, err);
+    }
+}
+
+// ---- outputs ------------------------------------------------------------------------------------
+
+// What no node computes gets a copy, which a graph can give away.
+static rml_status add_output(rml_coreml_values *values, const char *name, rml_error *err)
+{
+    rml_graph *graph = values->graph;
+    rml_value_id value = rml_coreml_get(values, name);
+    if (value == RML_NO_VALUE)
+        return rml_fail(err, RML_ERR_FORMAT, "output \"%.80s\" is computed nowhere", name);
+    if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
+        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
+    }
+    rml_graph_output(graph, name, value);
+    return rml_graph_finish(graph, err);
+}
+
+// The ports of the function that runs: the default one where there are several.
+static const rml_coreml_ports *ports_of(const rml_coreml_model *model)
+{
+    for (size_t i = 0; i < model->function_count; i++)
+        if (strcmp(model->function[i].function, model->default_function) == 0)
+            return &model->function[i];
+    return model->function_count ? &model->function[0] : &model->ports;
+}
+
+static rml_status fill(rml_model *model, rml_coreml *file, rml_error *err)
+{
+    rml_coreml_values values = {.graph = &model->graph};
+    const rml_coreml_ports *ports = ports_of(&file->model);
+    rml_names_init(&values.names, model->allocator);
+    rml_status status = import_model(&values, file, &file->model, 0, err);
+    for (size_t k = 0; k < ports->output_count && status == RML_OK; k++)
+        status = add_output(&values, ports->output[k].name, err);
+    model->parameters = values.parameters;
+    rml_names_release(&values.names);
+    rml_free(model->allocator, values.value);
+    return status;
+}
+
+// ---- the model ----------------------------------------------------------------------------------
 
 static void drop_pages(void *user)
 {
@@ -10,17 +127,6 @@ static void release(void *user)
 {
     rml_coreml *file = user;
     rml_coreml_close(&file);
-}
-
-static rml_status fill(rml_model *model, rml_coreml *file, rml_error *err)
-{
-    if (file->model.type == RML_COREML_PROGRAM)
-        return rml_mil_import(&model->graph, file, &file->model, &model->parameters, err);
-    if (file->model.type == RML_COREML_NETWORK ||
-        file->model.type == RML_COREML_NETWORK_CLASSIFIER ||
-        file->model.type == RML_COREML_NETWORK_REGRESSOR)
-        return rml_nn_import(&model->graph, file, &file->model, &model->parameters, err);
-    return rml_fail(err, RML_ERR_UNSUPPORTED, "Core ML pipelines are not supported");
 }
 
 rml_status rml_coreml_model_from(rml_model **out, rml_coreml *file,

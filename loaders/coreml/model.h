@@ -9,11 +9,29 @@
 rml_status rml_coreml_model_from(rml_model **out, rml_coreml *file,
                                  const rml_model_settings *settings, rml_error *err);
 
-// Inside: the network of a program, or of layers, in a graph that is empty. `*parameters`: trained
-// numbers.
-rml_status rml_mil_import(rml_graph *graph, rml_coreml *file, const rml_coreml_model *model,
-                          uint64_t *parameters, rml_error *err);
-rml_status rml_nn_import(rml_graph *graph, rml_coreml *file, const rml_coreml_model *model,
-                         uint64_t *parameters, rml_error *err);
+// ---- inside -------------------------------------------------------------------------------------
+
+// Values of the graph by the names that a model's description has for them: its inputs and outputs,
+// and in a pipeline what its stages give to one another.
+typedef struct rml_coreml_values {
+    rml_graph *graph;
+    rml_names names; // name -> place
+    rml_value_id *value;
+    size_t count, capacity;
+    uint64_t parameters; // trained numbers
+} rml_coreml_values;
+
+rml_status rml_coreml_set(rml_coreml_values *values, const char *name, rml_value_id value,
+                          rml_error *err);
+// RML_NO_VALUE where there is none of this name.
+rml_value_id rml_coreml_get(const rml_coreml_values *values, const char *name);
+
+// The network of a model: inputs that have no value yet become inputs of the graph.
+rml_status rml_mil_import(rml_coreml_values *values, rml_coreml *file,
+                          const rml_coreml_model *model, rml_error *err);
+rml_status rml_nn_import(rml_coreml_values *values, rml_coreml *file,
+                         const rml_coreml_model *model, rml_error *err);
+rml_status rml_coreml_nms_import(rml_coreml_values *values, rml_coreml *file,
+                                 const rml_coreml_model *model, rml_error *err);
 
 #endif

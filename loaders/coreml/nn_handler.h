@@ -46,6 +46,7 @@ typedef struct rml_nn_entry {
 
 // Tables by family, nn_layers_*.c.
 extern const rml_nn_entry rml_nn_activations[];
+extern const rml_nn_entry rml_nn_control[];
 extern const rml_nn_entry rml_nn_elementwise[];
 extern const rml_nn_entry rml_nn_images[];
 extern const rml_nn_entry rml_nn_index[];

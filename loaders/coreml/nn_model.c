@@ -76,8 +76,8 @@ static rml_status blob_shape(const rml_nn_network *network, const rml_coreml_fea
 static rml_value_id scaled(rml_nn_importer *importer, const rml_coreml_feature *feature,
                            rml_value_id x, const rml_protobuf *scaler, rml_error *err)
 {
-    const rml_message_reader reader = {&importer->graph->arena, "a model", err};
-    rml_graph *graph = importer->graph;
+    const rml_message_reader reader = {&importer->scope->graph->arena, "a model", err};
+    rml_graph *graph = importer->scope->graph;
     float scale = 0, color[3] = {0}, gray = 0;
     const rml_message_want wants[] = {{10, RML_WANT_FLOAT, "a scale", &scale},
                                       {20, RML_WANT_FLOAT, "a bias", &color[2]},
@@ -107,8 +107,8 @@ static rml_value_id scaled(rml_nn_importer *importer, const rml_coreml_feature *
 static rml_value_id without_mean(rml_nn_importer *importer, const rml_coreml_feature *feature,
                                  rml_value_id x, const rml_protobuf *mean, rml_error *err)
 {
-    const rml_message_reader reader = {&importer->graph->arena, "a model", err};
-    rml_graph *graph = importer->graph;
+    const rml_message_reader reader = {&importer->scope->graph->arena, "a model", err};
+    rml_graph *graph = importer->scope->graph;
     const rml_shape declared = declared_shape(feature);
     const rml_shape shape = {3, {channels_of(feature), declared.dim[0], declared.dim[1]}};
     const uint8_t *data;
@@ -131,7 +131,7 @@ static rml_status preprocess(rml_nn_importer *importer, const rml_nn_network *ne
                              rml_value_id *x)
 {
     enum { PREPROCESSING = 2 };
-    const rml_message_reader reader = {&importer->graph->arena, "a model", importer->err};
+    const rml_message_reader reader = {&importer->scope->graph->arena, "a model", importer->err};
     rml_protobuf rest = network->message, inside;
     bool more = true;
     size_t images = 0;
@@ -147,7 +147,7 @@ static rml_status preprocess(rml_nn_importer *importer, const rml_nn_network *ne
         RML_TRY(rml_message_inside(&rest, PREPROCESSING, "preprocessing", &inside, &more,
                                    importer->err));
         if (!more)
-            return rml_graph_finish(importer->graph, importer->err);
+            return rml_graph_finish(importer->scope->graph, importer->err);
         RML_TRY(rml_message_read(&reader, &inside, wants));
         if (!*name && images > 1)
             return rml_fail(importer->err, RML_ERR_FORMAT,
@@ -162,15 +162,18 @@ static rml_status preprocess(rml_nn_importer *importer, const rml_nn_network *ne
 }
 
 static rml_status add_input(rml_nn_importer *importer, const rml_nn_network *network,
-                            const rml_coreml_ports *ports, const rml_coreml_feature *feature)
+                            const rml_coreml_ports *ports, const rml_coreml_feature *feature,
+                            const rml_coreml_values *values)
 {
-    rml_graph *graph = importer->graph;
+    rml_graph *graph = importer->scope->graph;
     rml_shape port, blob;
     if (feature->kind != RML_COREML_IMAGE && feature->kind != RML_COREML_ARRAY)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                         "input \"%s\" is neither an array nor an image", feature->name);
     RML_TRY(blob_shape(network, feature, &port, &blob, importer->err));
-    rml_value_id x = rml_graph_input(graph, feature->name, &port);
+    rml_value_id x = rml_coreml_get(values, feature->name);
+    if (x == RML_NO_VALUE)
+        x = rml_graph_input(graph, feature->name, &port);
     if (feature->kind == RML_COREML_IMAGE)
         RML_TRY(preprocess(importer, network, ports, feature, &x));
     if (port.rank != blob.rank) {
@@ -214,7 +217,7 @@ static rml_status count_labels(rml_coreml *file, const rml_protobuf *message, si
 static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *network,
                               const rml_coreml_ports *ports)
 {
-    rml_graph *graph = importer->graph;
+    rml_graph *graph = importer->scope->graph;
     const char *name = "";
     const rml_message_reader reader = rml_coreml_messages(importer->file, importer->err);
     const rml_message_want wants[] = {{200, RML_WANT_NAME, "the probabilities' layer", &name}, {0}};
@@ -225,7 +228,8 @@ static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *n
     const rml_nn_layer *last = network->layer_count ? &network->layer[network->layer_count - 1] : NULL;
     if (!*name && last && last->output_count)
         name = last->output[0].text;
-    if (!rml_nn_find(importer, name, &scores))
+    RML_TRY(rml_nn_find(importer, name, &scores));
+    if (scores == RML_NO_VALUE)
         return rml_fail(importer->err, RML_ERR_FORMAT, "the probabilities \"%.80s\" are no blob",
                         name);
     RML_TRY(count_labels(importer->file, &network->message, &texts, &numbers, &count,
@@ -255,11 +259,13 @@ static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *n
 static rml_status add_prediction(rml_nn_importer *importer, const rml_nn_network *network,
                                  const rml_coreml_ports *ports)
 {
-    rml_value_id value;
-    if (!*ports->predicted || rml_nn_find(importer, ports->predicted, &value))
+    rml_value_id value = RML_NO_VALUE;
+    if (!*ports->predicted || rml_nn_is_written(importer, ports->predicted))
         return RML_OK;
     const rml_nn_layer *last = network->layer_count ? &network->layer[network->layer_count - 1] : NULL;
-    if (!last || !last->output_count || !rml_nn_find(importer, last->output[0].text, &value))
+    if (last && last->output_count)
+        RML_TRY(rml_nn_find(importer, last->output[0].text, &value));
+    if (value == RML_NO_VALUE)
         return rml_fail(importer->err, RML_ERR_FORMAT, "\"%.80s\" is predicted by no layer",
                         ports->predicted);
     return rml_nn_define(importer, ports->predicted, value, false);
@@ -269,7 +275,7 @@ static rml_status add_prediction(rml_nn_importer *importer, const rml_nn_network
 static rml_value_id as_declared(rml_nn_importer *importer, const rml_nn_network *network,
                                 const rml_coreml_feature *feature, rml_value_id value)
 {
-    rml_graph *graph = importer->graph;
+    rml_graph *graph = importer->scope->graph;
     const rml_shape shape = graph->values[value].shape;
     if (network->exact_arrays || shape.rank < 3 || feature->kind == RML_COREML_IMAGE)
         return value;
@@ -281,29 +287,25 @@ static rml_value_id as_declared(rml_nn_importer *importer, const rml_nn_network 
     return value;
 }
 
-static rml_status add_output(rml_nn_importer *importer, const rml_nn_network *network,
-                             const rml_coreml_feature *feature)
+static rml_status give_output(rml_nn_importer *importer, const rml_nn_network *network,
+                              const rml_coreml_feature *feature, rml_coreml_values *values)
 {
-    rml_graph *graph = importer->graph;
     rml_value_id value;
-    if (!rml_nn_find(importer, feature->name, &value))
+    RML_TRY(rml_nn_find(importer, feature->name, &value));
+    if (value == RML_NO_VALUE)
         return rml_fail(importer->err, RML_ERR_FORMAT, "output \"%.80s\" is written by no layer",
                         feature->name);
     value = as_declared(importer, network, feature, value);
-    if (value < graph->value_count && graph->values[value].kind != RML_VALUE_ACTIVATION) {
-        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
-        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, feature->name);
-    }
-    rml_graph_output(graph, feature->name, value);
-    return rml_graph_finish(graph, importer->err);
+    RML_TRY(rml_graph_finish(values->graph, importer->err));
+    return rml_coreml_set(values, feature->name, value, importer->err);
 }
 
 static rml_status import(rml_nn_importer *importer, const rml_coreml_model *model,
-                         const rml_nn_network *network)
+                         const rml_nn_network *network, rml_coreml_values *values)
 {
     const rml_coreml_ports *ports = &model->ports;
     for (size_t i = 0; i < ports->input_count; i++)
-        RML_TRY(add_input(importer, network, ports, &ports->input[i]));
+        RML_TRY(add_input(importer, network, ports, &ports->input[i], values));
     RML_TRY(rml_nn_import_layers(importer, network));
     if (importer->refused)
         return rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%zu layer%s cannot be run: %s%s",
@@ -314,25 +316,26 @@ static rml_status import(rml_nn_importer *importer, const rml_coreml_model *mode
     if (model->type == RML_COREML_NETWORK_REGRESSOR)
         RML_TRY(add_prediction(importer, network, ports));
     for (size_t k = 0; k < ports->output_count; k++)
-        RML_TRY(add_output(importer, network, &ports->output[k]));
+        RML_TRY(give_output(importer, network, &ports->output[k], values));
     return RML_OK;
 }
 
-rml_status rml_nn_import(rml_graph *graph, rml_coreml *file, const rml_coreml_model *model,
-                         uint64_t *parameters, rml_error *err)
+rml_status rml_nn_import(rml_coreml_values *values, rml_coreml *file,
+                         const rml_coreml_model *model, rml_error *err)
 {
     rml_nn_network network;
     rml_nn_importer *importer = NULL;
+    rml_nn_scope scope = {.graph = values->graph};
     RML_TRY(rml_nn_read(file, &model->body, &network, err));
     RML_TRY(rml_make(file->allocator, &importer, 1, sizeof *importer, "an import", err));
     importer->file = file;
     importer->allocator = file->allocator;
-    importer->graph = graph;
+    importer->scope = &scope;
     importer->has_sequence = network.has_sequence;
     importer->err = err;
     rml_names_init(&importer->names, file->allocator);
-    const rml_status status = import(importer, model, &network);
-    *parameters = importer->parameters;
+    const rml_status status = import(importer, model, &network, values);
+    values->parameters += importer->parameters;
     rml_names_release(&importer->names);
     rml_free(file->allocator, importer->blob);
     rml_free(file->allocator, importer);

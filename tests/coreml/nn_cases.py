@@ -458,7 +458,7 @@ old(
 wm, bm = f(5, 8), f(8)
 old(
     "embedding",
-    lambda n: n.add_embedding("l", wm, bm, 5, 8, True, "in0", "out0"),
+    lambda n: n.add_embedding("l", wm.T, bm, 5, 8, True, "in0", "out0"),
     [np.array([3], "f")],
     (wm[3] + bm).reshape(1, 8, 1, 1),
 )
