@@ -3,9 +3,10 @@
 
 #include "graph/passes/passes.h"
 #include "loaders/coreml/model.h"
+#include "loaders/graph_file.h"
 #include "loaders/onnx/model.h"
 
-static rml_status is_coreml(const char *path, bool *out, rml_error *err)
+rml_status rml_is_coreml(const char *path, bool *out, rml_error *err)
 {
     rml_mapfile map;
     *out = rml_coreml_is_package(path);
@@ -26,7 +27,7 @@ rml_status rml_model_file_begin(rml_model **out, const char *path,
     *out = NULL;
     if (!path || !*path)
         return rml_fail(err, RML_ERR_ARG, "the path of the model is empty");
-    RML_TRY(is_coreml(path, &coreml, err));
+    RML_TRY(rml_is_coreml(path, &coreml, err));
     if (!coreml)
         return rml_onnx_model_begin(out, path, settings, err);
     RML_TRY(rml_coreml_open(&file, path, settings->allocator, err));

@@ -176,7 +176,7 @@ int cmd_info(int argc, char **argv)
     rml_error err;
     rml_weights *weights = NULL;
     rml_status status = rml_weights_open(&weights, path, NULL, &err);
-    if (status == RML_OK && strcmp(rml_weights_format(weights), "onnx") == 0) {
+    if (status == RML_OK && is_graph_format(rml_weights_format(weights))) {
         status = info_graph(path, common.json, &err);
     } else if (status == RML_OK) {
         const network n = recognise(weights);

@@ -3,6 +3,7 @@
 #include "tools/report.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct {
     const rml_graph_file *file;
@@ -44,7 +45,9 @@ static void print_text(const char *path, const contents *c)
         const rml_graph_operator o = rml_graph_file_operator(c->file, i);
         printf("%6zu %s%s%s\n", o.count, o.domain, *o.domain ? "." : "", o.name);
     }
-    printf("%s: %s, IR version %lld", path, s->format, (long long)s->format_version);
+    const bool onnx = strcmp(s->format, "onnx") == 0;
+    printf("%s: %s, %s version %lld", path, s->format, onnx ? "IR" : "specification",
+           (long long)s->format_version);
     for (size_t i = 0; i < s->opsets; i++) {
         const rml_graph_opset opset = rml_graph_file_opset(c->file, i);
         printf(", operator set %s%s%lld", opset.domain, *opset.domain ? " " : "",
@@ -55,8 +58,8 @@ static void print_text(const char *path, const contents *c)
     printf("\n%zu nodes", s->nodes);
     if (s->functions > 0)
         printf(", %zu functions", s->functions);
-    printf("; %zu initializers, %llu numbers, %.1f MB\n", s->constants,
-           (unsigned long long)s->numbers, (double)s->bytes / 1e6);
+    printf("; %zu %s, %llu numbers, %.1f MB\n", s->constants,
+           onnx ? "initializers" : "constants", (unsigned long long)s->numbers, (double)s->bytes / 1e6);
     if (!c->runs)
         printf("does not run here: %s\n", c->why.message);
     else if (!c->cost.planned)

@@ -265,6 +265,11 @@ bool is_graph_file(const char *text)
     return false;
 }
 
+bool is_graph_format(const char *format)
+{
+    return strcmp(format, "onnx") == 0 || strcmp(format, "coreml") == 0;
+}
+
 void model_names(char *text, size_t capacity)
 {
     size_t used = 0;

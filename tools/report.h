@@ -66,6 +66,9 @@ const rml_model_desc *find_model(const char *name);
 // Whether MODEL on a command line is the path of a graph file and no built-in network's name.
 bool is_graph_file(const char *text);
 
+// Whether a format of weights holds a whole network.
+bool is_graph_format(const char *format);
+
 // "wav2lip, s3fd" to `text`.
 void model_names(char *text, size_t capacity);
 

@@ -120,6 +120,9 @@ static const struct {
     {1170, "randomNormalLike"},       {1175, "randomNormalStatic"},
     {1180, "randomNormalDynamic"},    {1190, "randomUniformLike"},
     {1195, "randomUniformStatic"},    {1200, "randomUniformDynamic"},
+    {500, "custom"},
+    {1400, "NonMaximumSuppression"},
+    {212, "cropResize"},
     {1210, "randomBernoulliLike"},    {1215, "randomBernoulliStatic"},
     {1220, "randomBernoulliDynamic"}, {1230, "categoricalDistribution"},
 };
@@ -138,26 +141,23 @@ static const rml_nn_entry *find_entry(int kind)
     return NULL;
 }
 
-static const char *kind_name(int kind, char *text, size_t capacity)
+const char *rml_nn_kind_name(int kind)
 {
     const rml_nn_entry *entry = find_entry(kind);
     for (size_t i = 0; i < sizeof refused_kinds / sizeof *refused_kinds && !entry; i++)
         if (refused_kinds[i].kind == kind)
             return refused_kinds[i].name;
-    if (entry)
-        return entry->name;
-    snprintf(text, capacity, "kind %d", kind);
-    return text;
+    return entry ? entry->name : "unknown";
 }
 
 // Every kind of layer is said once for each reason.
 static void add_refusal(rml_nn_importer *importer, const rml_nn_layer *layer, const char *reason)
 {
-    char kind[32], line[1024];
+    char line[1024];
     const size_t used = strlen(importer->refusals);
     const int length =
         snprintf(line, sizeof line, "%slayer %zu \"%.64s\" (%s): %.400s", used ? "; " : "",
-                 layer->number, layer->name, kind_name(layer->kind, kind, sizeof kind), reason);
+                 layer->number, layer->name, rml_nn_kind_name(layer->kind), reason);
     importer->refused++;
     if (strstr(importer->refusals, reason))
         return;

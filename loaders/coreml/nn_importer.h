@@ -52,6 +52,9 @@ struct rml_nn_importer {
 rml_status rml_nn_read(rml_coreml *file, const rml_protobuf *message, rml_nn_network *out,
                        rml_error *err);
 
+// "convolution"; "unknown" for a number that is no kind of layer.
+const char *rml_nn_kind_name(int kind);
+
 // All layers of a network, in their order.
 rml_status rml_nn_import_layers(rml_nn_importer *importer, const rml_nn_network *network);
 

@@ -91,6 +91,8 @@ static rml_status check_format(const rml_onnx *file, rml_error *err)
         return rml_fail(err, RML_ERR_FORMAT, "PyTorch checkpoint, not an ONNX model");
     case RML_FILE_SAFETENSORS:
         return rml_fail(err, RML_ERR_FORMAT, "safetensors file of weights, not an ONNX model");
+    case RML_FILE_COREML:
+        return rml_fail(err, RML_ERR_FORMAT, "Core ML model, not an ONNX model");
     case RML_FILE_JSON:
         break;
     }

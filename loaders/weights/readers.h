@@ -49,6 +49,7 @@ typedef enum rml_file_format {
     RML_FILE_SAFETENSORS,
     RML_FILE_JSON,
     RML_FILE_ONNX,
+    RML_FILE_COREML,
 } rml_file_format;
 
 // Tells a file's format from its contents. What we read nothing from (a web page, a Git LFS

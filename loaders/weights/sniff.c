@@ -1,4 +1,5 @@
 // Which format a file has, from its first bytes; its name's ending says nothing.
+#include "loaders/coreml/file.h"
 #include "loaders/formats/bytes.h"
 #include "loaders/formats/protobuf.h"
 #include "loaders/weights/readers.h"
@@ -146,7 +147,7 @@ static rml_status unknown(const sniffed *s, rml_error *err)
         text[i * 3 + 2] = i + 1 < count ? ' ' : 0;
     }
     return rml_fail(err, RML_ERR_FORMAT,
-                    "neither PyTorch weights nor safetensors nor ONNX: its %zu bytes begin with %s",
+                    "neither PyTorch weights nor safetensors nor ONNX nor Core ML: its %zu bytes begin with %s",
                     s->size, text);
 }
 
@@ -175,13 +176,14 @@ rml_status rml_file_sniff(const uint8_t *data, size_t size, rml_file_format *for
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (begins(&s, others[i].at, others[i].bytes, others[i].count))
             return rml_fail(err, RML_ERR_UNSUPPORTED, "%s", others[i].sentence);
+    if (rml_coreml_is_model(data, size)) {
+        *format = RML_FILE_COREML;
+        return RML_OK;
+    }
     if (begins_as_onnx(&s) || has_onnx_fields(&s)) {
         *format = RML_FILE_ONNX;
         return RML_OK;
     }
-    if (is_protobuf_model(&s) && data[2] == 0x12)
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "Core ML model, a whole network and not a weights file");
     size_t at = BEGINS(&s, 0, "\xEF\xBB\xBF") ? 3 : 0;
     while (at < size && isspace(data[at]))
         at++;

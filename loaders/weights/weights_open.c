@@ -72,8 +72,9 @@ static rml_status read_mapped(rml_weights *weights, const rml_mapfile *file, rml
         weights->format = "safetensors";
         return rml_read_safetensors(weights, file->data, file->size, err);
     case RML_FILE_ONNX:
+    case RML_FILE_COREML:
         // The network in it takes the place of the built-in one; see rml_model_create.
-        weights->format = "onnx";
+        weights->format = format == RML_FILE_ONNX ? "onnx" : "coreml";
         if (!*weights->path) {
             weights->graph = file->data;
             weights->graph_bytes = file->size;
@@ -150,6 +151,10 @@ static rml_status open_file(rml_weights *weights, const char *path, rml_error *e
 {
     const rml_mapfile *file = NULL;
     rml_file_format format;
+    if (rml_coreml_is_package(path)) { // its manifest
+        weights->format = "coreml";
+        return RML_OK;
+    }
     RML_TRY(rml_weights_map(weights, path, &file, err));
     rml_status status = rml_file_sniff(file->data, file->size, &format, err);
     if (status == RML_OK && format == RML_FILE_JSON) {
@@ -172,6 +177,10 @@ static rml_status open_folder(rml_weights *weights, const char *folder, rml_erro
     size_t at = 0;
     bool is_folder;
     looked_for[0] = 0;
+    if (join(path, folder, strlen(folder), "Manifest.json") && exists(path, &is_folder)) {
+        weights->format = "coreml"; // a package, which the importer opens by its path
+        return RML_OK;
+    }
     for (size_t i = 0; i < FOLDER_FILES; i++) {
         if (!join(path, folder, strlen(folder), folder_files[i]))
             return rml_fail(err, RML_ERR_LIMIT, "%s: the path is too long", folder);

@@ -281,7 +281,8 @@ bool rml_weights_is_graph(const rml_weights *weights, const void **data, size_t 
         *data = weights->graph;
     if (size)
         *size = weights->graph_bytes;
-    return weights->format && strcmp(weights->format, "onnx") == 0;
+    return weights->format &&
+           (strcmp(weights->format, "onnx") == 0 || strcmp(weights->format, "coreml") == 0);
 }
 
 const rml_allocator *rml_weights_allocator(const rml_weights *weights)

@@ -28,7 +28,7 @@ static rml_status open_unet(networks *n, lipsync_command *command, rml_error *er
     built.config = n->unet_config;
     TRY(rml_weights_open(&n->unet_weights, n->checkpoint, NULL, err));
     // The time step is always 0; a graph file has it as an input all the same.
-    const bool graph = strcmp(rml_weights_format(n->unet_weights), "onnx") == 0;
+    const bool graph = is_graph_format(rml_weights_format(n->unet_weights));
     TRY(rml_model_create(&n->unet, graph ? "unet" : "unet-step0", n->unet_weights, &built, err));
     TRY(named(rml_latent_kind_of(&kind, n->unet, err), err, n->checkpoint));
     // Of the original only what has the latents as channels goes back and forth.

@@ -1,0 +1,39 @@
+// What a graph file says of itself, whatever its format: filled by the reader of the format.
+#ifndef RML_LOADERS_GRAPH_FILE_H
+#define RML_LOADERS_GRAPH_FILE_H
+
+#include "runmodel.h"
+#include "tensor/arena.h"
+
+struct rml_graph_file {
+    const rml_allocator *allocator;
+    rml_allocator own_allocator; // a copy
+    rml_arena arena;             // of the lists
+    rml_graph_summary summary;   // with how many there are of each:
+    rml_graph_port *input, *output;
+    rml_graph_operator *operators; // the most frequent first
+    rml_graph_opset *opset;
+    rml_metadata *metadata;
+    void *file; // the reader's own
+    void (*release)(void *file);
+};
+
+// Memory that lives as long as the description; `count` may be 0. `out` is a pointer to a pointer.
+rml_status rml_graph_file_array(rml_graph_file *file, size_t count, size_t element_bytes, void *out,
+                                rml_error *err);
+
+// Sorts a list of operators, one for each node, in place: each once, with its count.
+void rml_graph_file_count(rml_graph_file *file, rml_graph_operator *nodes, size_t count);
+
+// A text of metadata, made fit to be printed.
+rml_status rml_graph_file_text(rml_graph_file *file, const char *text, size_t bytes,
+                               const char **out, rml_error *err);
+
+// ONNX and Core ML: fill a description that is empty.
+rml_status rml_onnx_describe(rml_graph_file *file, const char *path, rml_error *err);
+rml_status rml_coreml_describe(rml_graph_file *file, const char *path, rml_error *err);
+
+// Whether the file at `path`, or the folder, is a Core ML model.
+rml_status rml_is_coreml(const char *path, bool *out, rml_error *err);
+
+#endif
