@@ -306,7 +306,8 @@ static void import_loop(rml_nn_call *call)
     rml_value_id in[MOST_CARRIED + 2] = {turns_of(call), RML_NO_VALUE};
     if (rml_message_read(&reader, &call->layer->params, wants) != RML_OK)
         rml_nn_refuse(call, "%s", error.message);
-    l.has_condition = read_network(call, 3, &l.condition);
+    read_network(call, 3, &l.condition);
+    l.has_condition = *l.variable != 0;
     read_network(call, 4, &l.inside);
     add_written(call, &l.condition, &l.list);
     add_written(call, &l.inside, &l.list);

@@ -1,5 +1,6 @@
 // Opens a file, the index of shards, or a folder laid out as on a model hub.
 #define _POSIX_C_SOURCE 200809L
+#include "loaders/coreml/file.h"
 #include "loaders/weights/weights_store.h"
 
 #include <stdio.h>

@@ -1,0 +1,160 @@
+"""Makes tests/fuzz/corpus/coreml: small Core ML models of all kinds. Needs coremltools.
+
+usage: python tests/golden/make/coreml_corpus.py
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "coreml"))
+
+import coreml_run  # noqa: E402
+from coreml_run import mb  # noqa: E402
+from coremltools.models import datatypes  # noqa: E402
+from coremltools.models.neural_network import NeuralNetworkBuilder  # noqa: E402
+from coremltools.models.neural_network import quantization_utils  # noqa: E402
+from coremltools.models.utils import save_spec  # noqa: E402
+from coremltools.proto import Model_pb2  # noqa: E402
+
+CORPUS = ROOT / "tests" / "fuzz" / "corpus" / "coreml"
+f = np.random.default_rng(0).standard_normal
+
+
+def small(*shape):
+    return f(shape).astype(np.float32)
+
+
+def program(name, build, inputs, opset=8):
+    """The message alone: all weights have to be small enough to lie in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, _ = coreml_run.program_file(folder, build, inputs, opset)
+        assert not (path / "Data/com.apple.CoreML/weights/weight.bin").exists(), name
+        shutil.copyfile(path / "Data/com.apple.CoreML/model.mlmodel", CORPUS / f"{name}.mlmodel")
+
+
+def images(x):
+    y = mb.conv(x=x, weight=small(1, 1, 3, 3), pad_type="same")
+    y = mb.max_pool(x=y, kernel_sizes=[2, 2], pad_type="valid", ceil_mode=True)
+    y = mb.resize_bilinear(x=y, target_size_height=5, target_size_width=4,
+                           sampling_mode="OFFSET_CORNERS")
+    y = mb.conv_transpose(x=y, weight=small(1, 1, 2, 2), strides=[2, 2])
+    return mb.crop(x=mb.pad(x=y, pad=[1, 1, 2, 0]), crop_height=[1, 0], crop_width=[0, 2])
+
+
+def shapes(x):
+    y = mb.reshape(x=x, shape=[2, -1])
+    y = mb.slice_by_index(x=y, begin=[0, 1], end=[2, 0], end_mask=[False, True])
+    y = mb.concat(values=(y, mb.tile(x=y, reps=[1, 2])), axis=1)
+    values, indices = mb.topk(x=y, k=2, axis=1)
+    return mb.gather(x=values, indices=[1, 0], axis=0), mb.one_hot(indices=indices,
+                                                                    one_hot_vector_size=3)
+
+
+def control(x):
+    def turn(a, n):
+        ls = mb.list_write(ls=mb.make_list(init_length=1, elem_shape=(3,)), index=2, value=x)
+        return mb.add(x=a, y=mb.list_read(ls=ls, index=2)), mb.add(x=n, y=1.0)
+
+    y, _ = mb.while_loop(_cond=lambda a, n: mb.less(x=n, y=3.0), _body=turn, loop_vars=(x, 0.0))
+    return mb.cond(pred=mb.greater(x=mb.reduce_sum(x=y), y=0.0),
+                   _true_fn=lambda: mb.relu(x=y), _false_fn=lambda: mb.exp(x=x))
+
+
+def recurrent(x):
+    zero = np.zeros((1, 1), np.float32)
+    y, _, _ = mb.lstm(x=x, initial_h=zero, initial_c=zero, weight_ih=small(4, 2),
+                      weight_hh=small(4, 1), bias=small(4), output_sequence=True)
+    return mb.layer_norm(x=y, axes=[-1])
+
+
+def network(name, build, inputs, exact=True):
+    features = [(f"in{i}", datatypes.Array(*a)) for i, a in enumerate(inputs)]
+    builder = NeuralNetworkBuilder(features, [("out", None)], disable_rank5_shape_mapping=exact)
+    build(builder)
+    spec = builder.spec
+    save_spec(spec, str(CORPUS / f"{name}.mlmodel"))
+    return spec
+
+
+def old_layers(n):
+    n.add_convolution("c", 1, 2, 3, 3, 1, 1, "same", 1, small(3, 3, 1, 2), small(2), True,
+                      input_name="in0", output_name="a")
+    n.add_activation("r", "PRELU", "a", "b", small(2))
+    n.add_pooling("p", 2, 2, 2, 2, "AVERAGE", "INCLUDE_LAST_PIXEL", "b", "d")
+    n.add_flatten("f", 1, "d", "e")
+    n.add_inner_product("i", small(2, 8), small(2), 8, 2, True, "e", "g")
+    n.add_softmax("s", "g", "out")
+
+
+def new_layers(n):
+    n.add_slice_static("s", "in0", "a", [0, 0], [2, 2], [1, 1], [False] * 2, [False, True])
+    n.add_layer_normalization("l", "a", "b", (3,), small(3), small(3))
+    n.add_gather("g", ["b", "in1"], "c", 0)
+    n.add_reduce_sum("r", "c", "out", [1], True)
+
+
+def loop(n):
+    n.add_activation("a", "LINEAR", "in0", "out", [1, 0])
+    body = n.add_loop("l", max_iterations=3)
+    inside = NeuralNetworkBuilder(nn_spec=body.loop.bodyNetwork, disable_rank5_shape_mapping=True)
+    inside.add_activation("b", "LINEAR", "out", "t", [2, 1])
+    inside.add_copy("c", "t", "out")
+
+
+def old_lstm(n):
+    weights = [[small(2, 1) for _ in range(4)], [small(2, 2) for _ in range(4)]]
+    n.add_unilstm("l", weights[1], weights[0], [small(2) for _ in range(4)], 2, 1, ["in0"],
+                  ["out"], peep=[small(2) for _ in range(3)])
+
+
+def pipeline(stage):
+    spec = Model_pb2.Model()
+    spec.specificationVersion = 4
+    spec.description.input.extend(stage.description.input)
+    spec.pipeline.models.add().CopyFrom(stage)
+    last = spec.pipeline.models.add()
+    last.specificationVersion = 4
+    for where, names in ((last.description.input, ("rc", "rb")),
+                         (last.description.output, ("confidence", "coordinates")),
+                         (spec.description.output, ("confidence", "coordinates"))):
+        for name in names:
+            feature = where.add()
+            feature.name = name
+            feature.type.multiArrayType.dataType = 65568
+    nms = last.nonMaximumSuppression
+    nms.confidenceInputFeatureName, nms.coordinatesInputFeatureName = "rc", "rb"
+    nms.confidenceOutputFeatureName, nms.coordinatesOutputFeatureName = "confidence", "coordinates"
+    nms.iouThreshold, nms.confidenceThreshold = 0.3, 0.6
+    nms.pickTop.perClass = True
+    save_spec(spec, str(CORPUS / "pipeline.mlmodel"))
+
+
+def detector():
+    inputs = [("c", datatypes.Array(4, 2)), ("b", datatypes.Array(4, 4))]
+    n = NeuralNetworkBuilder(inputs, [("rc", None), ("rb", None)], disable_rank5_shape_mapping=True)
+    n.add_activation("a", "SIGMOID", "c", "rc")
+    n.add_activation("d", "LINEAR", "b", "rb", [1, 0])
+    return n.spec
+
+
+if __name__ == "__main__":
+    CORPUS.mkdir(exist_ok=True)
+    program("images", images, [small(1, 1, 5, 6)])
+    program("shapes", shapes, [small(2, 3, 2)])
+    program("control", control, [small(3)])
+    program("recurrent", recurrent, [small(3, 1, 2)])
+    network("new_layers", new_layers, [(2, 3), (2,)])
+    network("loop", loop, [(2, 3)])
+    network("lstm", old_lstm, [(1,)], exact=False)
+    spec = network("old_layers", old_layers, [(1, 4, 4)], exact=False)
+    quantized = quantization_utils.quantize_weights(
+        coreml_run.ct.models.MLModel(spec, skip_model_load=True), nbits=4,
+        quantization_mode="linear")
+    save_spec(quantized.get_spec() if hasattr(quantized, "get_spec") else quantized,
+              str(CORPUS / "quantized.mlmodel"))
+    pipeline(detector())
