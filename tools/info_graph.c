@@ -58,8 +58,8 @@ static void print_text(const char *path, const contents *c)
     printf("\n%zu nodes", s->nodes);
     if (s->functions > 0)
         printf(", %zu functions", s->functions);
-    printf("; %zu %s, %llu numbers, %.1f MB\n", s->constants,
-           onnx ? "initializers" : "constants", (unsigned long long)s->numbers, (double)s->bytes / 1e6);
+    printf("; %zu %s, %llu numbers, %.1f MB\n", s->constants, onnx ? "initializers" : "constants",
+           (unsigned long long)s->numbers, (double)s->bytes / 1e6);
     if (!c->runs)
         printf("does not run here: %s\n", c->why.message);
     else if (!c->cost.planned)

@@ -18,17 +18,21 @@ static const char *type_name(const rml_coreml_feature *feature)
         int64_t value;
         const char *name;
     } names[] = {
-        {RML_COREML_F16, "f16"},          {RML_COREML_F32, "f32"},
-        {RML_COREML_F64, "f64"},          {RML_COREML_I8, "i8"},
-        {RML_COREML_I32, "i32"},          {RML_COREML_GRAY, "gray image"},
-        {RML_COREML_RGB, "RGB image"},    {RML_COREML_BGR, "BGR image"},
+        {RML_COREML_F16, "f16"},
+        {RML_COREML_F32, "f32"},
+        {RML_COREML_F64, "f64"},
+        {RML_COREML_I8, "i8"},
+        {RML_COREML_I32, "i32"},
+        {RML_COREML_GRAY, "gray image"},
+        {RML_COREML_RGB, "RGB image"},
+        {RML_COREML_BGR, "BGR image"},
         {RML_COREML_GRAY_F16, "f16 image"},
     };
     static const char *const kinds[] = {
-        [RML_COREML_INT64] = "i64",           [RML_COREML_DOUBLE] = "f64",
-        [RML_COREML_TEXT] = "text",           [RML_COREML_DICTIONARY] = "dictionary",
-        [RML_COREML_SEQUENCE] = "sequence",   [RML_COREML_ARRAY] = "array",
-        [RML_COREML_IMAGE] = "image",         [RML_COREML_STATE] = "state",
+        [RML_COREML_INT64] = "i64",         [RML_COREML_DOUBLE] = "f64",
+        [RML_COREML_TEXT] = "text",         [RML_COREML_DICTIONARY] = "dictionary",
+        [RML_COREML_SEQUENCE] = "sequence", [RML_COREML_ARRAY] = "array",
+        [RML_COREML_IMAGE] = "image",       [RML_COREML_STATE] = "state",
     };
     const bool is_image = feature->kind == RML_COREML_IMAGE;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -205,8 +209,8 @@ static rml_status list_notes(rml_graph_file *out, const rml_coreml_model *model,
     }
     for (size_t i = 0; i < model->note_count && used < RML_MAX_METADATA; i++) {
         const rml_coreml_note *note = &model->note[i];
-        RML_TRY(rml_graph_file_text(out, note->key.text, note->key.bytes,
-                                    &out->metadata[used].name, err));
+        RML_TRY(rml_graph_file_text(out, note->key.text, note->key.bytes, &out->metadata[used].name,
+                                    err));
         RML_TRY(rml_graph_file_text(out, note->value.text, note->value.bytes,
                                     &out->metadata[used++].text, err));
     }

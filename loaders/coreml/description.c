@@ -138,9 +138,8 @@ static rml_status read_image_ranges(const rml_message_reader *reader, const rml_
                                     rml_coreml_feature *out)
 {
     rml_protobuf size[2] = {{0}, {0}};
-    const rml_message_want wants[] = {{1, RML_WANT_MESSAGE, "widths", &size[1]},
-                                      {2, RML_WANT_MESSAGE, "heights", &size[0]},
-                                      {0}};
+    const rml_message_want wants[] = {
+        {1, RML_WANT_MESSAGE, "widths", &size[1]}, {2, RML_WANT_MESSAGE, "heights", &size[0]}, {0}};
     RML_TRY(rml_message_read(reader, message, wants));
     out->range_count = 2;
     RML_TRY(rml_message_array(reader, 2, sizeof *out->range, &out->range));
@@ -273,11 +272,11 @@ static rml_status read_features(const rml_message_reader *reader, const rml_prot
         if (status == RML_OK)
             status = read_feature(reader, &inside, is_input, feature);
         if (status == RML_OK)
-            status = rml_names_add(&names, feature->name, strlen(feature->name), i, &now,
-                                   reader->err);
+            status =
+                rml_names_add(&names, feature->name, strlen(feature->name), i, &now, reader->err);
         if (status == RML_OK && now != i)
-            status = rml_fail(reader->err, RML_ERR_FORMAT, "\"%s\" is described twice",
-                              feature->name);
+            status =
+                rml_fail(reader->err, RML_ERR_FORMAT, "\"%s\" is described twice", feature->name);
     }
     rml_names_release(&names);
     return status;
@@ -299,8 +298,8 @@ rml_status rml_coreml_read_ports(const rml_message_reader *reader, const rml_pro
     };
     *out = (rml_coreml_ports){.function = "", .predicted = "", .probabilities = ""};
     RML_TRY(rml_message_read(reader, message, is_function ? of_function : own));
-    RML_TRY(read_features(reader, message, is_function ? 2 : 1, true, &out->input,
-                          &out->input_count));
+    RML_TRY(
+        read_features(reader, message, is_function ? 2 : 1, true, &out->input, &out->input_count));
     RML_TRY(read_features(reader, message, is_function ? 3 : 10, false, &out->output,
                           &out->output_count));
     return read_features(reader, message, is_function ? 6 : 13, true, &out->state,

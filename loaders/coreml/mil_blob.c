@@ -15,10 +15,10 @@ enum {
 
 // Types as these files number them.
 static const int type_of[] = {
-    [1] = RML_MIL_F16, [2] = RML_MIL_F32,       [3] = RML_MIL_U8,       [4] = RML_MIL_I8,
-    [5] = RML_MIL_BF16, [6] = RML_MIL_I16,      [7] = RML_MIL_U16,      [8] = RML_MIL_I4,
-    [9] = RML_MIL_U1,  [10] = RML_MIL_U2,       [11] = RML_MIL_U4,      [12] = RML_MIL_U3,
-    [13] = RML_MIL_U6, [14] = RML_MIL_I32,      [15] = RML_MIL_U32,     [16] = RML_MIL_F8E4M3FN,
+    [1] = RML_MIL_F16,     [2] = RML_MIL_F32,  [3] = RML_MIL_U8,   [4] = RML_MIL_I8,
+    [5] = RML_MIL_BF16,    [6] = RML_MIL_I16,  [7] = RML_MIL_U16,  [8] = RML_MIL_I4,
+    [9] = RML_MIL_U1,      [10] = RML_MIL_U2,  [11] = RML_MIL_U4,  [12] = RML_MIL_U3,
+    [13] = RML_MIL_U6,     [14] = RML_MIL_I32, [15] = RML_MIL_U32, [16] = RML_MIL_F8E4M3FN,
     [17] = RML_MIL_F8E5M2,
 };
 
@@ -40,8 +40,7 @@ static rml_status map_file(rml_coreml *file, const rml_text *location, size_t *p
                         file->blob_count + 1, sizeof *file->blob_file, "a list of files", err));
     *place = file->blob_count;
     rml_mapfile *map = &file->blob_file[*place];
-    RML_TRY(
-        rml_beside_map(file->path, location->text + skip, location->bytes - skip, map, err));
+    RML_TRY(rml_beside_map(file->path, location->text + skip, location->bytes - skip, map, err));
     file->blob_count++;
     if (map->size < UNIT || rml_le(map->data + 4, 4) != VERSION)
         return rml_fail(err, RML_ERR_FORMAT,

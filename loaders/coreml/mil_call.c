@@ -227,8 +227,8 @@ int rml_mil_ints(rml_mil_call *call, const char *name, int64_t *list, int capaci
 int rml_mil_axes(rml_mil_call *call, const char *name, int *list, int capacity)
 {
     int64_t wide[RML_MAX_RANK];
-    const int count = rml_mil_ints(call, name, wide, capacity < RML_MAX_RANK ? capacity
-                                                                            : RML_MAX_RANK);
+    const int count =
+        rml_mil_ints(call, name, wide, capacity < RML_MAX_RANK ? capacity : RML_MAX_RANK);
     for (int i = 0; i < count; i++) // what is no axis stays none when it is made shorter
         list[i] = wide[i] < -RML_MAX_RANK || wide[i] > RML_MAX_RANK ? RML_MAX_RANK : (int)wide[i];
     return count;

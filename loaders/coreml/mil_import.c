@@ -15,8 +15,8 @@ rml_status rml_mil_define(rml_mil_importer *importer, const char *name, const rm
     RML_TRY(rml_names_add(&importer->scope->names, name, strlen(name), importer->place_count, &now,
                           importer->err));
     if (now != importer->place_count)
-        return rml_fail(importer->err, RML_ERR_FORMAT, "two values of one block are named \"%.80s\"",
-                        name);
+        return rml_fail(importer->err, RML_ERR_FORMAT,
+                        "two values of one block are named \"%.80s\"", name);
     importer->place[importer->place_count++] = *place;
     return RML_OK;
 }
@@ -37,11 +37,10 @@ static rml_status add_constant(rml_mil_importer *importer, const rml_mil_value *
     rml_dtype dtype = RML_F32;
     static const uint8_t empty[8];
     if (constant->type.kind != RML_MIL_TENSOR || !rml_mil_dtype(constant->type.element, &dtype))
-        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
-                        "a constant of type %s is not supported here",
-                        constant->type.kind == RML_MIL_TENSOR
-                            ? rml_mil_element_name(constant->type.element)
-                            : "list");
+        return rml_fail(
+            importer->err, RML_ERR_UNSUPPORTED, "a constant of type %s is not supported here",
+            constant->type.kind == RML_MIL_TENSOR ? rml_mil_element_name(constant->type.element)
+                                                  : "list");
     const rml_constant trained = {
         rml_stored_plain(constant->data ? constant->data : empty, dtype, &constant->type.shape),
         NULL, 0};
@@ -83,8 +82,8 @@ rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place,
 {
     rml_graph *graph = importer->scope->graph;
     rml_mil_scope *scope = scope_of_graph(importer->scope);
-    const bool is_named = place >= importer->place &&
-                          place < importer->place + importer->place_count;
+    const bool is_named =
+        place >= importer->place && place < importer->place + importer->place_count;
     *out = RML_NO_VALUE;
     if (place->graph == graph) {
         *out = place->value;
@@ -98,10 +97,9 @@ rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place,
         rml_mil_scope *inner = importer->scope;
         importer->scope = scope_around(inner);
         rml_value_id outside;
-        const rml_status status =
-            importer->scope ? rml_mil_materialise(importer, place, &outside)
-                            : rml_fail(importer->err, RML_ERR_INTERNAL,
-                                       "a value is read before it is there");
+        const rml_status status = importer->scope ? rml_mil_materialise(importer, place, &outside)
+                                                  : rml_fail(importer->err, RML_ERR_INTERNAL,
+                                                             "a value is read before it is there");
         importer->scope = inner;
         RML_TRY(status);
         const rml_value *value = &place->graph->values[outside];
@@ -130,8 +128,8 @@ rml_status rml_mil_leave(rml_mil_importer *importer, const rml_value_id **captur
     size_t used = 0;
     importer->scope = scope->outer;
     if (captures)
-        list = rml_arena_alloc(&importer->scope->graph->arena, scope->capture_count + 1,
-                               sizeof *list);
+        list =
+            rml_arena_alloc(&importer->scope->graph->arena, scope->capture_count + 1, sizeof *list);
     for (size_t i = 0; i < scope->capture_count; i++) {
         const rml_mil_capture *capture = &scope->capture[i];
         importer->place[capture->place] = capture->before;
@@ -193,8 +191,9 @@ static bool reads_refused(const rml_mil_importer *importer, const rml_mil_operat
     for (size_t i = 0; i < operation->argument_count; i++) {
         const rml_mil_argument *argument = &operation->argument[i];
         for (size_t k = 0; k < argument->count; k++) {
-            const rml_mil_place *place =
-                argument->binding[k].name ? rml_mil_find(importer, argument->binding[k].name) : NULL;
+            const rml_mil_place *place = argument->binding[k].name
+                                             ? rml_mil_find(importer, argument->binding[k].name)
+                                             : NULL;
             if (place && !place->constant && place->value == RML_MIL_REFUSED)
                 return true;
         }

@@ -51,14 +51,13 @@ rml_status rml_mil_define(rml_mil_importer *importer, const char *name, const rm
 // The place of a name, here or in a block around; NULL where it is given nowhere.
 rml_mil_place *rml_mil_find(const rml_mil_importer *importer, const char *name);
 
-// Enters a block: names that are given from now on are its own. `graph` is that of the block around,
-// or one inside it. Leaving gives what was captured to `captures`, values of the graph around, whose
-// memory lives as long as that.
+// Enters a block: names that are given from now on are its own. `graph` is that of the block
+// around, or one inside it. Leaving gives what was captured to `captures`, values of the graph
+// around, whose memory lives as long as that.
 void rml_mil_enter(rml_mil_importer *importer, rml_mil_scope *scope, rml_graph *graph);
 rml_status rml_mil_leave(rml_mil_importer *importer, const rml_value_id **captures, size_t *count);
 
 // A value of the graph that operations go to now; one of a graph around becomes an input of it.
-rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place,
-                               rml_value_id *out);
+rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place, rml_value_id *out);
 
 #endif

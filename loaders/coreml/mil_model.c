@@ -33,8 +33,8 @@ static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function 
                             "input \"%s\" is not a plain tensor", port->name);
         rml_value_id value = rml_coreml_get(values, port->name);
         if (value == RML_NO_VALUE)
-            value = rml_graph_typed_input(graph, port->name, computed_type(dtype),
-                                          &port->type.shape);
+            value =
+                rml_graph_typed_input(graph, port->name, computed_type(dtype), &port->type.shape);
         const rml_mil_place place = {.graph = graph, .value = value};
         RML_TRY(rml_graph_finish(graph, importer->err));
         RML_TRY(rml_mil_define(importer, port->name, &place));

@@ -74,8 +74,8 @@ static rml_value_id scaled(rml_mil_call *call, rml_value_id x, double factor)
 static void import_scaled_tanh(rml_mil_call *call)
 {
     const rml_value_id x = scaled(call, rml_mil_in(call, "x"), rml_mil_float(call, "beta", 1));
-    call->out[0] = scaled(call, rml_mil_unary(call, RML_UNARY_TANH, x, 0, 0),
-                          rml_mil_float(call, "alpha", 1));
+    call->out[0] =
+        scaled(call, rml_mil_unary(call, RML_UNARY_TANH, x, 0, 0), rml_mil_float(call, "alpha", 1));
 }
 
 static void import_linear(rml_mil_call *call)
@@ -112,7 +112,10 @@ static void import_softmax(rml_mil_call *call)
     call->out[0] = rml_mil_node(call, RML_OP_SOFTMAX, &attr, &x, 1);
 }
 
-#define UNARY(name, which, parameters) {name, import_unary, RML_UNARY_##which | (parameters)}
+#define UNARY(name, which, parameters)                                                             \
+    {                                                                                              \
+        name, import_unary, RML_UNARY_##which | (parameters)                                       \
+    }
 
 const rml_mil_entry rml_mil_activations[] = {
     {"relu", import_relu, 0},

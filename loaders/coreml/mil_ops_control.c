@@ -99,8 +99,7 @@ static rml_fact fact_in(const rml_graph *graph, size_t output)
 
 // Adds the node: its own inputs, then what its bodies read from outside.
 static void add_node(rml_mil_call *call, rml_op_id op, const rml_control_attr *attr,
-                     const rml_value_id *in, size_t in_count, const body *bodies,
-                     size_t body_count)
+                     const rml_value_id *in, size_t in_count, const body *bodies, size_t body_count)
 {
     size_t count = in_count;
     for (size_t i = 0; i < body_count; i++)
@@ -279,8 +278,8 @@ static void import_while(rml_mil_call *call)
     rml_value_id in[RML_MAX_OUTPUTS + 2] = {RML_NO_VALUE, RML_NO_VALUE};
     const int count = rml_mil_tuple(call, "loop_vars", in + 2, RML_MAX_OUTPUTS);
     if (operation->block_count != 2 || operation->output_count != (size_t)count)
-        rml_mil_refuse(call, "it has %zu blocks, %d values and %zu outputs",
-                       operation->block_count, count, operation->output_count);
+        rml_mil_refuse(call, "it has %zu blocks, %d values and %zu outputs", operation->block_count,
+                       count, operation->output_count);
     if (call->refused || operation->block[1].input_count != (size_t)count)
         return;
     rml_fact *state = rml_mil_alloc(call, (size_t)count + 1, sizeof *state);

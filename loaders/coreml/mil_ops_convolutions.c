@@ -173,8 +173,8 @@ static void import_attention(rml_mil_call *call)
         rml_mil_refuse(call, "queries of %d dimensions, 3 and 4 are supported", rank);
     const rml_attention_attr attr = {.heads = rank == 3};
     if (!call->refused)
-        call->out[0] = rml_graph_attention(call->graph, in[0], in[1], in[2], in[3], &attr,
-                                           call->name);
+        call->out[0] =
+            rml_graph_attention(call->graph, in[0], in[1], in[2], in[3], &attr, call->name);
 }
 
 const rml_mil_entry rml_mil_convolutions[] = {

@@ -18,8 +18,8 @@ static void import_binary(rml_mil_call *call)
 
 static void import_not_equal(rml_mil_call *call)
 {
-    const rml_value_id same = rml_mil_binary(call, RML_BINARY_EQUAL, rml_mil_in(call, "x"),
-                                             rml_mil_in(call, "y"));
+    const rml_value_id same =
+        rml_mil_binary(call, RML_BINARY_EQUAL, rml_mil_in(call, "x"), rml_mil_in(call, "y"));
     call->out[0] = rml_mil_unary(call, RML_UNARY_NOT, same, 0, 0);
 }
 
@@ -32,9 +32,8 @@ static void import_floor_div(rml_mil_call *call)
     if (!rml_dtype_is_float(dtype))
         x = rml_mil_binary(call, RML_BINARY_SUB, x, rml_mil_binary(call, RML_BINARY_MOD, x, y));
     const rml_value_id quotient = rml_mil_binary(call, RML_BINARY_DIV, x, y);
-    call->out[0] = rml_dtype_is_float(dtype)
-                       ? rml_mil_unary(call, RML_UNARY_FLOOR, quotient, 0, 0)
-                       : quotient;
+    call->out[0] =
+        rml_dtype_is_float(dtype) ? rml_mil_unary(call, RML_UNARY_FLOOR, quotient, 0, 0) : quotient;
 }
 
 // Functions of x + epsilon.
@@ -87,8 +86,14 @@ static void import_identity(rml_mil_call *call)
     call->out[0] = rml_mil_in(call, "x");
 }
 
-#define OF(name, which) {name, import_unary, RML_UNARY_##which}
-#define BY(name, which) {name, import_binary, RML_BINARY_##which}
+#define OF(name, which)                                                                            \
+    {                                                                                              \
+        name, import_unary, RML_UNARY_##which                                                      \
+    }
+#define BY(name, which)                                                                            \
+    {                                                                                              \
+        name, import_binary, RML_BINARY_##which                                                    \
+    }
 
 const rml_mil_entry rml_mil_elementwise[] = {
     OF("abs", ABS),

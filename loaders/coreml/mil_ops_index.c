@@ -15,8 +15,7 @@ static rml_value_id indices_of(rml_mil_call *call)
 static void import_gather(rml_mil_call *call)
 {
     rml_value_id in[] = {rml_mil_in(call, "x"), indices_of(call)};
-    const int axis =
-        rml_mil_axis_of(call, rml_mil_int(call, "axis", 0), rml_mil_rank(call, in[0]));
+    const int axis = rml_mil_axis_of(call, rml_mil_int(call, "axis", 0), rml_mil_rank(call, in[0]));
     const int64_t batch = rml_mil_int(call, "batch_dims", 0);
     if (batch == 0) {
         const rml_op_attr attr = {.axis = {axis}};
@@ -102,8 +101,7 @@ static rml_value_id moved(rml_mil_call *call, rml_value_id x, int from, int coun
 static void import_scatter(rml_mil_call *call)
 {
     rml_value_id in[] = {rml_mil_in(call, "data"), indices_of(call), rml_mil_in(call, "updates")};
-    const int axis =
-        rml_mil_axis_of(call, rml_mil_int(call, "axis", 0), rml_mil_rank(call, in[0]));
+    const int axis = rml_mil_axis_of(call, rml_mil_int(call, "axis", 0), rml_mil_rank(call, in[0]));
     const int depth = rml_mil_rank(call, in[1]);
     const int64_t last = -1;
     const rml_op_attr attr = {.scatter = {.kind = mode_of(call, &in[2])}};
@@ -142,11 +140,10 @@ static void import_one_hot(rml_mil_call *call)
     rml_shape shape = {.rank = rank + 1 - (int)axis, .dim = {size}};
     for (int i = 1; i < shape.rank; i++)
         shape.dim[i] = 1;
-    const rml_value_id places =
-        rml_graph_reshape(call->graph, rml_mil_node(call, RML_OP_RANGE, NULL, limits, 3), &shape,
-                          call->name);
-    const rml_value_id wide = rml_mil_cast(call, rml_mil_insert_dims(call, indices, &axis, 1),
-                                           RML_I32);
+    const rml_value_id places = rml_graph_reshape(
+        call->graph, rml_mil_node(call, RML_OP_RANGE, NULL, limits, 3), &shape, call->name);
+    const rml_value_id wide =
+        rml_mil_cast(call, rml_mil_insert_dims(call, indices, &axis, 1), RML_I32);
     const rml_value_id in[] = {rml_mil_binary(call, RML_BINARY_EQUAL, wide, places), on, off};
     call->out[0] = rml_mil_node(call, RML_OP_WHERE, NULL, in, 3);
 }

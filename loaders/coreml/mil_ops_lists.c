@@ -30,8 +30,8 @@ static void import_make_list(rml_mil_call *call)
         rml_value_id sizes[RML_MAX_RANK];
         const int rank = rml_mil_tuple(call, "elem_shape", sizes, RML_MAX_RANK);
         for (int i = 0; i < rank && !call->refused; i++)
-            parts[count++] = rml_graph_reshape(
-                call->graph, rml_mil_cast(call, sizes[i], RML_I64), &single, call->name);
+            parts[count++] = rml_graph_reshape(call->graph, rml_mil_cast(call, sizes[i], RML_I64),
+                                               &single, call->name);
     }
     if (call->refused)
         return;
@@ -55,8 +55,8 @@ static rml_value_id grown(rml_mil_call *call, rml_value_id list, rml_value_id wa
     const int rank = rml_mil_rank(call, list);
     const rml_value_id missing =
         rml_mil_binary(call, RML_BINARY_SUB, wanted, length_of(call, list));
-    const rml_value_id more = rml_mil_binary(call, RML_BINARY_MAX, missing,
-                                             rml_mil_ints_value(call, zeros, 1));
+    const rml_value_id more =
+        rml_mil_binary(call, RML_BINARY_MAX, missing, rml_mil_ints_value(call, zeros, 1));
     rml_value_id parts[3];
     int count = 0;
     parts[count++] = rml_mil_ints_value(call, zeros, rank);
@@ -65,8 +65,7 @@ static rml_value_id grown(rml_mil_call *call, rml_value_id list, rml_value_id wa
         parts[count++] = rml_mil_ints_value(call, zeros, rank - 1);
     if (call->refused)
         return RML_NO_VALUE;
-    const rml_value_id in[] = {list,
-                               rml_graph_concat(call->graph, parts, count, 0, call->name)};
+    const rml_value_id in[] = {list, rml_graph_concat(call->graph, parts, count, 0, call->name)};
     const rml_op_attr attr = {.pad = {RML_PAD_CONSTANT}};
     return rml_mil_node(call, RML_OP_PAD, &attr, in, 2);
 }
@@ -92,9 +91,9 @@ static void import_write(rml_mil_call *call)
     const rml_value_id value =
         rml_mil_insert_dims(call, rml_mil_in(call, "value"), &(int64_t){0}, 1);
     if (!call->refused)
-        call->out[0] = written(
-            call, list, rml_graph_reshape(call->graph, index, &(rml_shape){1, {1}}, call->name),
-            value);
+        call->out[0] =
+            written(call, list,
+                    rml_graph_reshape(call->graph, index, &(rml_shape){1, {1}}, call->name), value);
 }
 
 static void import_scatter(rml_mil_call *call)

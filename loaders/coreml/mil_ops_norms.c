@@ -29,8 +29,8 @@ static void import_batch_norm(rml_mil_call *call)
     const rml_value_id gamma = vector_or(call, "gamma", shape.dim[0], 1);
     const rml_value_id beta = vector_or(call, "beta", shape.dim[0], 0);
     if (!call->refused)
-        call->out[0] = rml_graph_batch_norm(call->graph, x, gamma, beta, mean, variance, eps,
-                                            call->name);
+        call->out[0] =
+            rml_graph_batch_norm(call->graph, x, gamma, beta, mean, variance, eps, call->name);
 }
 
 // ---- by statistics of the value -----------------------------------------------------------------
@@ -49,9 +49,8 @@ static void import_instance_norm(rml_mil_call *call)
 static rml_value_id normalised(rml_mil_call *call, rml_value_id x, const int *axes, int count,
                                double eps)
 {
-    const rml_value_id centred =
-        rml_mil_binary(call, RML_BINARY_SUB, x,
-                       rml_mil_reduce(call, RML_REDUCE_MEAN, x, axes, count, true));
+    const rml_value_id centred = rml_mil_binary(
+        call, RML_BINARY_SUB, x, rml_mil_reduce(call, RML_REDUCE_MEAN, x, axes, count, true));
     const rml_value_id variance =
         rml_mil_reduce(call, RML_REDUCE_MEAN,
                        rml_mil_binary(call, RML_BINARY_MUL, centred, centred), axes, count, true);
@@ -120,8 +119,8 @@ static void import_l2_norm(rml_mil_call *call)
     const rml_value_id sum = rml_mil_reduce(call, RML_REDUCE_SUM_SQUARE, x, axes, 3, true);
     const rml_value_id raised =
         rml_mil_binary(call, RML_BINARY_ADD, sum, rml_mil_number_like(call, sum, eps));
-    call->out[0] = rml_mil_binary(call, RML_BINARY_DIV, x,
-                                  rml_mil_unary(call, RML_UNARY_SQRT, raised, 0, 0));
+    call->out[0] =
+        rml_mil_binary(call, RML_BINARY_DIV, x, rml_mil_unary(call, RML_UNARY_SQRT, raised, 0, 0));
 }
 
 static void import_lrn(rml_mil_call *call)
@@ -136,10 +135,7 @@ static void import_lrn(rml_mil_call *call)
 }
 
 const rml_mil_entry rml_mil_norms[] = {
-    {"batch_norm", import_batch_norm, 0},
-    {"instance_norm", import_instance_norm, 0},
-    {"layer_norm", import_layer_norm, 0},
-    {"l2_norm", import_l2_norm, 0},
-    {"local_response_norm", import_lrn, 0},
-    {0},
+    {"batch_norm", import_batch_norm, 0},   {"instance_norm", import_instance_norm, 0},
+    {"layer_norm", import_layer_norm, 0},   {"l2_norm", import_l2_norm, 0},
+    {"local_response_norm", import_lrn, 0}, {0},
 };

@@ -37,8 +37,8 @@ static void import_classify(rml_mil_call *call)
             numbers[i] = rml_mil_integer(&labels->item[i], 0);
         if (!numbers)
             return;
-        const rml_stored all = rml_stored_plain(numbers, RML_I64,
-                                                &(rml_shape){1, {(int64_t)labels->item_count}});
+        const rml_stored all =
+            rml_stored_plain(numbers, RML_I64, &(rml_shape){1, {(int64_t)labels->item_count}});
         const rml_value_id in[] = {rml_graph_typed_constant(call->graph, call->name, &all), best};
         best = rml_mil_node(call, RML_OP_GATHER, NULL, in, 2);
     }
@@ -111,10 +111,8 @@ static void import_space_to_batch(rml_mil_call *call)
                        (long long)height, (long long)b[1], (long long)b[0]);
     if (call->refused)
         return;
-    const rml_shape apart = {6,
-                             {s.dim[0], s.dim[1], height / b[0], b[0], width / b[1], b[1]}};
-    const rml_shape together = {4,
-                                {s.dim[0] * b[0] * b[1], s.dim[1], height / b[0], width / b[1]}};
+    const rml_shape apart = {6, {s.dim[0], s.dim[1], height / b[0], b[0], width / b[1], b[1]}};
+    const rml_shape together = {4, {s.dim[0] * b[0] * b[1], s.dim[1], height / b[0], width / b[1]}};
     call->out[0] = arranged(call, x, &apart, order, &together);
 }
 
@@ -127,8 +125,8 @@ static void import_batch_to_space(rml_mil_call *call)
     if (!read_blocks(call, x, "crops", b, crop, &s))
         return;
     if (s.dim[0] % (b[0] * b[1]) != 0)
-        rml_mil_refuse(call, "%lld images are not made of blocks of %lldx%lld",
-                       (long long)s.dim[0], (long long)b[1], (long long)b[0]);
+        rml_mil_refuse(call, "%lld images are not made of blocks of %lldx%lld", (long long)s.dim[0],
+                       (long long)b[1], (long long)b[0]);
     if (call->refused)
         return;
     const int64_t n = s.dim[0] / (b[0] * b[1]);

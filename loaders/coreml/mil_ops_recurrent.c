@@ -66,8 +66,8 @@ static rml_value_id biases(rml_mil_call *call, const layer *l, const char *input
                 rml_mil_refuse(call, "its %s has %zu numbers, and it has %zu", names[d][part],
                                from->count, all);
             for (size_t i = 0; from && i < all; i++)
-                data[((size_t)d * 2 + (size_t)part) * all + i] = (float)rml_mil_number(
-                    from, (size_t)l->order[i / hidden] * hidden + i % hidden);
+                data[((size_t)d * 2 + (size_t)part) * all + i] =
+                    (float)rml_mil_number(from, (size_t)l->order[i / hidden] * hidden + i % hidden);
         }
     return rml_mil_floats(call, data, &shape);
 }
@@ -75,10 +75,14 @@ static rml_value_id biases(rml_mil_call *call, const layer *l, const char *input
 static rml_rnn_activation activation(rml_mil_call *call, const char *name, int absent)
 {
     static const rml_rnn_activation known[] = {
-        {RML_RNN_TANH, 0, 0},        {RML_RNN_SIGMOID, 0, 0},
-        {RML_RNN_RELU, 0, 0},        {RML_RNN_HARD_SIGMOID, 0.2F, 0.5F},
-        {RML_RNN_HARD_SIGMOID, 0.2F, 0.5F}, {RML_RNN_SCALED_TANH, 1.7159F, 2.0F / 3},
-        {RML_RNN_SOFTPLUS, 0, 0},    {RML_RNN_SOFTSIGN, 0, 0},
+        {RML_RNN_TANH, 0, 0},
+        {RML_RNN_SIGMOID, 0, 0},
+        {RML_RNN_RELU, 0, 0},
+        {RML_RNN_HARD_SIGMOID, 0.2F, 0.5F},
+        {RML_RNN_HARD_SIGMOID, 0.2F, 0.5F},
+        {RML_RNN_SCALED_TANH, 1.7159F, 2.0F / 3},
+        {RML_RNN_SOFTPLUS, 0, 0},
+        {RML_RNN_SOFTSIGN, 0, 0},
         {RML_RNN_AFFINE, 1, 0},
     };
     return known[rml_mil_word(call, name,

@@ -91,23 +91,18 @@ static void import_argsort(rml_mil_call *call)
         call->out[0] = rml_mil_cast(call, first + 1, type);
 }
 
-#define REDUCE(name, which) {name, import_reduce, RML_REDUCE_##which}
+#define REDUCE(name, which)                                                                        \
+    {                                                                                              \
+        name, import_reduce, RML_REDUCE_##which                                                    \
+    }
 
 const rml_mil_entry rml_mil_reductions[] = {
-    REDUCE("reduce_sum", SUM),
-    REDUCE("reduce_mean", MEAN),
-    REDUCE("reduce_max", MAX),
-    REDUCE("reduce_min", MIN),
-    REDUCE("reduce_prod", PROD),
-    REDUCE("reduce_l1_norm", L1),
-    REDUCE("reduce_l2_norm", L2),
-    REDUCE("reduce_sum_square", SUM_SQUARE),
-    REDUCE("reduce_log_sum", LOG_SUM),
-    REDUCE("reduce_log_sum_exp", LOG_SUM_EXP),
-    {"reduce_argmax", import_arg, 0},
-    {"reduce_argmin", import_arg, 1},
-    {"cumsum", import_cumsum, 0},
-    {"topk", import_topk, 0},
-    {"argsort", import_argsort, 0},
-    {0},
+    REDUCE("reduce_sum", SUM),         REDUCE("reduce_mean", MEAN),
+    REDUCE("reduce_max", MAX),         REDUCE("reduce_min", MIN),
+    REDUCE("reduce_prod", PROD),       REDUCE("reduce_l1_norm", L1),
+    REDUCE("reduce_l2_norm", L2),      REDUCE("reduce_sum_square", SUM_SQUARE),
+    REDUCE("reduce_log_sum", LOG_SUM), REDUCE("reduce_log_sum_exp", LOG_SUM_EXP),
+    {"reduce_argmax", import_arg, 0},  {"reduce_argmin", import_arg, 1},
+    {"cumsum", import_cumsum, 0},      {"topk", import_topk, 0},
+    {"argsort", import_argsort, 0},    {0},
 };

@@ -9,7 +9,7 @@
 typedef struct sampling {
     rml_interpolation mode;
     rml_coordinates coordinates[2];
-    int64_t size[2]; // of the output
+    int64_t size[2];          // of the output
     double first[2], last[2]; // positions of both ends, of RML_COORDINATES_CROP
 } sampling;
 
@@ -66,9 +66,9 @@ enum { DEFAULT, STRICT_ALIGN, ALIGN, UNALIGN, OFFSET };
 
 static int sampling_mode(rml_mil_call *call)
 {
-    return rml_mil_word(
-        call, "sampling_mode",
-        "DEFAULT STRICT_ALIGN_CORNERS ALIGN_CORNERS UNALIGN_CORNERS OFFSET_CORNERS", DEFAULT);
+    return rml_mil_word(call, "sampling_mode",
+                        "DEFAULT STRICT_ALIGN_CORNERS ALIGN_CORNERS UNALIGN_CORNERS OFFSET_CORNERS",
+                        DEFAULT);
 }
 
 static void set_sampling(sampling *s, int mode, const int64_t in[2])
@@ -124,9 +124,8 @@ static void import_resize(rml_mil_call *call)
     const int64_t dims = rml_mil_int(call, "resized_dims", 0);
     const int nearest = rml_mil_word(call, "interpolation_mode", "LINEAR NEAREST_NEIGHBOR", 0);
     const int mode = sampling_mode(call);
-    const int rank = rml_mil_rank(call, shape) == 1
-                         ? (int)rml_mil_fact(call, shape).shape.dim[0]
-                         : 0;
+    const int rank =
+        rml_mil_rank(call, shape) == 1 ? (int)rml_mil_fact(call, shape).shape.dim[0] : 0;
     int64_t in[2];
     sampling s = {.mode = RML_INTERPOLATION_LINEAR};
     image_size(call, x, in);

@@ -52,8 +52,8 @@ static rml_value_id cut_axis(rml_mil_call *call, const cut *c, rml_value_id x, i
         return RML_NO_VALUE;
     if (begin_known && end_known)
         return rml_graph_slice(call->graph, x, axis, begin, end, step, call->name);
-    const rml_value_id first = begin_known ? rml_mil_ints_value(call, &begin, 1)
-                                           : element(call, c->begin, axis);
+    const rml_value_id first =
+        begin_known ? rml_mil_ints_value(call, &begin, 1) : element(call, c->begin, axis);
     if (single) { // picked, so that -1 is the last one
         const rml_value_id in[] = {x, first};
         const rml_op_attr attr = {.axis = {axis}};
@@ -105,8 +105,8 @@ static void import_slice_by_size(rml_mil_call *call)
         const bool first_known = rml_mil_known(call, begin, (size_t)i, &first);
         const bool count_known = rml_mil_known(call, size, (size_t)i, &count);
         if (first_known && count_known) {
-            const int64_t end = count < 0 || (first < 0 && first + count >= 0) ? INT64_MAX
-                                                                              : first + count;
+            const int64_t end =
+                count < 0 || (first < 0 && first + count >= 0) ? INT64_MAX : first + count;
             x = rml_graph_slice(call->graph, x, i, first, end, 1, call->name);
             continue;
         }
@@ -119,7 +119,8 @@ static void import_slice_by_size(rml_mil_call *call)
     call->out[0] = x;
 }
 
-// `update` in the place of a part of x: axis by axis what comes before, the part, what comes behind.
+// `update` in the place of a part of x: axis by axis what comes before, the part, what comes
+// behind.
 static rml_value_id replaced(rml_mil_call *call, const cut *c, rml_value_id x, rml_value_id update,
                              int axis, int rank)
 {

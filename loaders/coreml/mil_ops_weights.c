@@ -136,8 +136,8 @@ static void import_blockwise(rml_mil_call *call)
         rml_mil_refuse(call, "scales and offsets do not fit the data");
     float *data = call->refused ? NULL : rml_mil_alloc(call, codes->count, sizeof *data);
     for (size_t i = 0; i < codes->count && data; i++)
-        data[i] = dequantized(scale, offset, number(codes, i),
-                              block_of(i, shape, &scale->type.shape));
+        data[i] =
+            dequantized(scale, offset, number(codes, i), block_of(i, shape, &scale->type.shape));
     set_result(call, 0, data, shape);
 }
 
@@ -296,9 +296,8 @@ static void import_sparse_to_dense(rml_mil_call *call)
 }
 
 // Values of the elements that are set, from codes and what belongs to their places.
-static void decode_sparse(rml_mil_call *call, const rml_mil_value *mask,
-                          const rml_mil_value *codes, const tables *t, const rml_mil_value *scale,
-                          const rml_mil_value *offset)
+static void decode_sparse(rml_mil_call *call, const rml_mil_value *mask, const rml_mil_value *codes,
+                          const tables *t, const rml_mil_value *scale, const rml_mil_value *offset)
 {
     const rml_shape *shape = &mask->type.shape;
     size_t next = 0;
@@ -336,8 +335,7 @@ static void import_sparse_blockwise(rml_mil_call *call)
     const rml_mil_value *scale = need(call, "scale"), *offset = operand(call, "offset");
     if (call->refused)
         return;
-    if (rml_mil_bits(mask->type.element) != 1 ||
-        scale->type.shape.rank != mask->type.shape.rank ||
+    if (rml_mil_bits(mask->type.element) != 1 || scale->type.shape.rank != mask->type.shape.rank ||
         !blocks_fit(&mask->type.shape, &scale->type.shape) ||
         (offset && !rml_shape_equal(&offset->type.shape, &scale->type.shape)))
         rml_mil_refuse(call, "scales and offsets do not fit the mask");

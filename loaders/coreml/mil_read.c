@@ -65,9 +65,8 @@ static rml_status read_binding(program_reader *reader, const rml_protobuf *messa
 static rml_status read_entry(program_reader *reader, const rml_protobuf *entry, const char **key,
                              rml_protobuf *value)
 {
-    const rml_message_want wants[] = {{1, RML_WANT_NAME, "a key", key},
-                                      {2, RML_WANT_MESSAGE, "an entry", value},
-                                      {0}};
+    const rml_message_want wants[] = {
+        {1, RML_WANT_NAME, "a key", key}, {2, RML_WANT_MESSAGE, "an entry", value}, {0}};
     *key = "";
     *value = (rml_protobuf){0};
     RML_TRY(rml_message_read(&reader->fields, entry, wants));

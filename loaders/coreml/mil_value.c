@@ -113,9 +113,8 @@ static rml_status read_tensor_type(const rml_message_reader *reader, const rml_p
     bool more = true;
     int64_t element = 0, rank = 0;
     size_t count;
-    const rml_message_want wants[] = {{1, RML_WANT_INT, "an element type", &element},
-                                      {2, RML_WANT_INT, "a rank", &rank},
-                                      {0}};
+    const rml_message_want wants[] = {
+        {1, RML_WANT_INT, "an element type", &element}, {2, RML_WANT_INT, "a rank", &rank}, {0}};
     RML_TRY(rml_message_read(reader, message, wants));
     RML_TRY(rml_message_count(message, DIMENSIONS, &count, reader->err));
     if (count > RML_MAX_RANK)

@@ -23,7 +23,7 @@ rml_value_id rml_coreml_get(const rml_coreml_values *values, const char *name)
 {
     size_t at = 0;
     return rml_names_find(&values->names, name, strlen(name), &at) ? values->value[at]
-                                                                    : RML_NO_VALUE;
+                                                                   : RML_NO_VALUE;
 }
 
 // ---- stages -------------------------------------------------------------------------------------

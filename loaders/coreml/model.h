@@ -29,8 +29,8 @@ rml_value_id rml_coreml_get(const rml_coreml_values *values, const char *name);
 // The network of a model: inputs that have no value yet become inputs of the graph.
 rml_status rml_mil_import(rml_coreml_values *values, rml_coreml *file,
                           const rml_coreml_model *model, rml_error *err);
-rml_status rml_nn_import(rml_coreml_values *values, rml_coreml *file,
-                         const rml_coreml_model *model, rml_error *err);
+rml_status rml_nn_import(rml_coreml_values *values, rml_coreml *file, const rml_coreml_model *model,
+                         rml_error *err);
 rml_status rml_coreml_nms_import(rml_coreml_values *values, rml_coreml *file,
                                  const rml_coreml_model *model, rml_error *err);
 

@@ -1,5 +1,5 @@
-// A model that thins out boxes: the last stage of detectors. Confidences (N,C) and boxes (N,4), centre
-// and size, in; the rows that stay, the surest first, out.
+// A model that thins out boxes: the last stage of detectors. Confidences (N,C) and boxes (N,4),
+// centre and size, in; the rows that stay, the surest first, out.
 #include "loaders/coreml/model.h"
 #include "loaders/coreml/reader.h"
 
@@ -27,8 +27,12 @@ static rml_status read(rml_coreml *file, const rml_coreml_model *model, thinning
         {0},
     };
     const rml_message_want of_top[] = {{1, RML_WANT_FLAG, "perClass", &out->per_class}, {0}};
-    *out = (thinning){.confidence_in = "", .boxes_in = "", .iou_in = "", .threshold_in = "",
-                      .confidence_out = "", .boxes_out = ""};
+    *out = (thinning){.confidence_in = "",
+                      .boxes_in = "",
+                      .iou_in = "",
+                      .threshold_in = "",
+                      .confidence_out = "",
+                      .boxes_out = ""};
     RML_TRY(rml_message_read(&reader, &model->body, wants));
     return top.data ? rml_message_read(&reader, &top, of_top) : RML_OK;
 }
@@ -78,7 +82,8 @@ static rml_value_id scores_of(rml_graph *graph, rml_value_id confidence, rml_val
     if (!per_class)
         return rml_graph_reshape(graph, best, &row, name);
     const rml_value_id column = rml_graph_reshape(graph, best, &(rml_shape){2, {-1, 1}}, name);
-    const rml_value_id is_best = rml_graph_binary(graph, RML_BINARY_EQUAL, confidence, column, name);
+    const rml_value_id is_best =
+        rml_graph_binary(graph, RML_BINARY_EQUAL, confidence, column, name);
     const rml_value_id in[] = {is_best, confidence, number(graph, -1, name)};
     const rml_value_id own = node(graph, RML_OP_WHERE, NULL, in, 3, name);
     const rml_value_id turned = rml_graph_transpose(graph, own, swap, 2, name);
@@ -95,8 +100,7 @@ rml_status rml_coreml_nms_import(rml_coreml_values *values, rml_coreml *file,
     RML_TRY(read(file, model, &t, err));
     const rml_value_id confidence = input(values, t.confidence_in, -1);
     const rml_value_id boxes = input(values, t.boxes_in, 4);
-    const rml_value_id best =
-        rml_graph_reduce(graph, confidence, RML_REDUCE_MAX, -1, false, name);
+    const rml_value_id best = rml_graph_reduce(graph, confidence, RML_REDUCE_MAX, -1, false, name);
     const rml_value_id zero = whole(graph, 0, name);
     const rml_value_id wrapped[] = {boxes, zero};
     const rml_value_id thresholds[] = {rml_coreml_get(values, t.iou_in),

@@ -159,8 +159,8 @@ rml_value_id rml_nn_binary(rml_nn_call *call, rml_binary kind, rml_value_id a, r
     return call->refused ? RML_NO_VALUE : rml_graph_binary(call->graph, kind, a, b, call->name);
 }
 
-rml_value_id rml_nn_reduce(rml_nn_call *call, rml_reduce_kind kind, rml_value_id x,
-                           const int *axes, int count, bool keep)
+rml_value_id rml_nn_reduce(rml_nn_call *call, rml_reduce_kind kind, rml_value_id x, const int *axes,
+                           int count, bool keep)
 {
     rml_op_attr attr = {.reduce = {.kind = kind, .axis_count = count, .keep = keep}};
     for (int i = 0; i < count; i++)
@@ -312,7 +312,6 @@ rml_value_id rml_nn_indices(rml_nn_call *call, rml_value_id x)
 
 rml_value_id rml_nn_channels(rml_nn_call *call, rml_value_id vector, int64_t channels)
 {
-    return vector == RML_NO_VALUE
-               ? vector
-               : rml_nn_reshape(call, vector, &(rml_shape){3, {channels, 1, 1}});
+    return vector == RML_NO_VALUE ? vector
+                                  : rml_nn_reshape(call, vector, &(rml_shape){3, {channels, 1, 1}});
 }

@@ -1,10 +1,10 @@
-// From the layers of a Core ML neural network to a graph: each kind of layer has a row, whose handler
-// makes builder calls.
+// From the layers of a Core ML neural network to a graph: each kind of layer has a row, whose
+// handler makes builder calls.
 //
-// Blobs of the iOS 12 world have five dimensions (sequence, batch, channels, height, width), of which
-// the sequence is left out here where no layer of the network looks at it: then they are images
-// (N,C,H,W), and layers work on the last three dimensions either way. Later networks have the ranks
-// that they say.
+// Blobs of the iOS 12 world have five dimensions (sequence, batch, channels, height, width), of
+// which the sequence is left out here where no layer of the network looks at it: then they are
+// images (N,C,H,W), and layers work on the last three dimensions either way. Later networks have
+// the ranks that they say.
 #ifndef RML_LOADERS_COREML_NN_HANDLER_H
 #define RML_LOADERS_COREML_NN_HANDLER_H
 
@@ -28,8 +28,8 @@ typedef struct rml_nn_importer rml_nn_importer;
 typedef struct rml_nn_call {
     rml_graph *graph;
     const rml_nn_layer *layer;
-    const char *name; // for the nodes made
-    int32_t option;   // of the row
+    const char *name;  // for the nodes made
+    int32_t option;    // of the row
     bool has_sequence; // blobs have the sequence in front
     rml_value_id *in;  // [layer->input_count]
     rml_value_id *out; // [layer->output_count], for the handler to set
@@ -61,7 +61,7 @@ void rml_nn_refuse(rml_nn_call *call, const char *format, ...) RML_PRINTF(2, 3);
 
 // ---- parameters: fields of the layer's message, or of one inside --------------------------------
 
-int64_t rml_nn_int(rml_nn_call *call, uint32_t number);   // 0 where absent, as in the format
+int64_t rml_nn_int(rml_nn_call *call, uint32_t number); // 0 where absent, as in the format
 double rml_nn_float(rml_nn_call *call, uint32_t number);
 bool rml_nn_flag(rml_nn_call *call, uint32_t number);
 int64_t rml_nn_int_in(rml_nn_call *call, const rml_protobuf *message, uint32_t number);
@@ -92,8 +92,8 @@ rml_value_id rml_nn_node(rml_nn_call *call, rml_op_id op, const rml_op_attr *att
                          const rml_value_id *in, int in_count);
 rml_value_id rml_nn_unary(rml_nn_call *call, rml_unary kind, rml_value_id x, double p, double q);
 rml_value_id rml_nn_binary(rml_nn_call *call, rml_binary kind, rml_value_id a, rml_value_id b);
-rml_value_id rml_nn_reduce(rml_nn_call *call, rml_reduce_kind kind, rml_value_id x,
-                           const int *axes, int count, bool keep);
+rml_value_id rml_nn_reduce(rml_nn_call *call, rml_reduce_kind kind, rml_value_id x, const int *axes,
+                           int count, bool keep);
 rml_value_id rml_nn_cast(rml_nn_call *call, rml_value_id value, rml_dtype to);
 rml_value_id rml_nn_ints_value(rml_nn_call *call, const int64_t *values, int count); // (n) of i64
 rml_value_id rml_nn_number(rml_nn_call *call, double value);                         // () of f32

@@ -99,8 +99,8 @@ rml_status rml_nn_leave(rml_nn_importer *importer, const rml_value_id **captures
     for (size_t i = scope->changed_count; i-- > 0;)
         importer->blob[scope->changed[i]] = scope->before[i];
     importer->scope = scope->outer;
-    rml_value_id *list = rml_arena_alloc(&importer->scope->graph->arena, scope->capture_count + 1,
-                                         sizeof *list);
+    rml_value_id *list =
+        rml_arena_alloc(&importer->scope->graph->arena, scope->capture_count + 1, sizeof *list);
     if (list && scope->capture_count)
         memcpy(list, scope->capture, scope->capture_count * sizeof *list);
     *captures = list;
@@ -117,22 +117,27 @@ static const struct {
     int kind;
     const char *name;
 } refused_kinds[] = {
-    {1170, "randomNormalLike"},       {1175, "randomNormalStatic"},
-    {1180, "randomNormalDynamic"},    {1190, "randomUniformLike"},
-    {1195, "randomUniformStatic"},    {1200, "randomUniformDynamic"},
+    {1170, "randomNormalLike"},
+    {1175, "randomNormalStatic"},
+    {1180, "randomNormalDynamic"},
+    {1190, "randomUniformLike"},
+    {1195, "randomUniformStatic"},
+    {1200, "randomUniformDynamic"},
     {500, "custom"},
     {1400, "NonMaximumSuppression"},
     {212, "cropResize"},
-    {1210, "randomBernoulliLike"},    {1215, "randomBernoulliStatic"},
-    {1220, "randomBernoulliDynamic"}, {1230, "categoricalDistribution"},
+    {1210, "randomBernoulliLike"},
+    {1215, "randomBernoulliStatic"},
+    {1220, "randomBernoulliDynamic"},
+    {1230, "categoricalDistribution"},
 };
 
 static const rml_nn_entry *find_entry(int kind)
 {
     static const rml_nn_entry *const families[] = {
-        rml_nn_activations, rml_nn_control, rml_nn_elementwise, rml_nn_images, rml_nn_index, rml_nn_norms,
-        rml_nn_nd_shapes,
-        rml_nn_products,    rml_nn_recurrent,   rml_nn_reductions, rml_nn_shapes,
+        rml_nn_activations, rml_nn_control,    rml_nn_elementwise, rml_nn_images,
+        rml_nn_index,       rml_nn_norms,      rml_nn_nd_shapes,   rml_nn_products,
+        rml_nn_recurrent,   rml_nn_reductions, rml_nn_shapes,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const rml_nn_entry *entry = families[f]; entry->kind; entry++)

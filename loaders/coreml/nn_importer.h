@@ -12,8 +12,8 @@ typedef struct rml_nn_blob {
     rml_value_id value;
 } rml_nn_blob;
 
-// A network inside a layer, in a graph of its own. What it reads of blobs around becomes inputs of it,
-// and what it writes is undone behind it.
+// A network inside a layer, in a graph of its own. What it reads of blobs around becomes inputs of
+// it, and what it writes is undone behind it.
 typedef struct rml_nn_scope {
     struct rml_nn_scope *outer;
     rml_graph *graph;
@@ -65,8 +65,8 @@ rml_status rml_nn_define(rml_nn_importer *importer, const char *name, rml_value_
 rml_status rml_nn_find(rml_nn_importer *importer, const char *name, rml_value_id *out);
 bool rml_nn_is_written(const rml_nn_importer *importer, const char *name);
 
-// Enters a network inside a layer, and leaves it: its captures are values of the graph around, whose
-// memory lives as long as that.
+// Enters a network inside a layer, and leaves it: its captures are values of the graph around,
+// whose memory lives as long as that.
 void rml_nn_enter(rml_nn_importer *importer, rml_nn_scope *scope, rml_graph *graph);
 rml_status rml_nn_leave(rml_nn_importer *importer, const rml_value_id **captures, size_t *count);
 

@@ -56,9 +56,12 @@ static void import_activation(rml_nn_call *call)
         uint32_t number;
         rml_unary kind;
     } plain[] = {
-        {LEAKY_RELU, RML_UNARY_LEAKY_RELU}, {TANH, RML_UNARY_TANH},
-        {SIGMOID, RML_UNARY_SIGMOID},       {SIGMOID_HARD, RML_UNARY_HARD_SIGMOID},
-        {ELU, RML_UNARY_ELU},               {SOFTSIGN, RML_UNARY_SOFTSIGN},
+        {LEAKY_RELU, RML_UNARY_LEAKY_RELU},
+        {TANH, RML_UNARY_TANH},
+        {SIGMOID, RML_UNARY_SIGMOID},
+        {SIGMOID_HARD, RML_UNARY_HARD_SIGMOID},
+        {ELU, RML_UNARY_ELU},
+        {SOFTSIGN, RML_UNARY_SOFTSIGN},
         {SOFTPLUS, RML_UNARY_SOFTPLUS},
     };
     const rml_protobuf *params = &call->layer->params;
@@ -70,13 +73,11 @@ static void import_activation(rml_nn_call *call)
     while (rml_protobuf_next(&rest, &field, &more, NULL) == RML_OK && more)
         number = field.number;
     const rml_protobuf inside = number ? rml_nn_inside(call, params, number) : (rml_protobuf){0};
-    const double alpha = number != PRELU && number != PARAMETRIC_SOFTPLUS
-                             ? rml_nn_float_in(call, &inside, 1)
-                             : 0;
-    const double beta =
-        number == LINEAR || number == SCALED_TANH || number == SIGMOID_HARD
-            ? rml_nn_float_in(call, &inside, 2)
-            : 0;
+    const double alpha =
+        number != PRELU && number != PARAMETRIC_SOFTPLUS ? rml_nn_float_in(call, &inside, 1) : 0;
+    const double beta = number == LINEAR || number == SCALED_TANH || number == SIGMOID_HARD
+                            ? rml_nn_float_in(call, &inside, 2)
+                            : 0;
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (plain[i].number == number)
             call->out[0] = rml_nn_unary(call, plain[i].kind, x, alpha, beta);
@@ -98,8 +99,8 @@ static void import_activation(rml_nn_call *call)
     } else if (number == PARAMETRIC_SOFTPLUS) {
         const int64_t channels = rml_nn_image(call, x).dim[0];
         const rml_value_id slope = per_channel(call, &inside, 2, channels);
-        const rml_value_id soft = rml_nn_unary(
-            call, RML_UNARY_SOFTPLUS, rml_nn_binary(call, RML_BINARY_MUL, x, slope), 0, 0);
+        const rml_value_id soft = rml_nn_unary(call, RML_UNARY_SOFTPLUS,
+                                               rml_nn_binary(call, RML_BINARY_MUL, x, slope), 0, 0);
         call->out[0] =
             rml_nn_binary(call, RML_BINARY_MUL, per_channel(call, &inside, 1, channels), soft);
     } else if (call->out[0] == RML_NO_VALUE) {
@@ -110,8 +111,7 @@ static void import_activation(rml_nn_call *call)
 static void import_softmax(rml_nn_call *call)
 {
     const rml_value_id x = rml_nn_in(call, 0);
-    const rml_op_attr attr = {
-        .softmax = {.axis = call->option ? (int)rml_nn_int(call, 1) : -3}};
+    const rml_op_attr attr = {.softmax = {.axis = call->option ? (int)rml_nn_int(call, 1) : -3}};
     call->out[0] = rml_nn_node(call, RML_OP_SOFTMAX, &attr, &x, 1);
 }
 

@@ -61,8 +61,7 @@ static rml_status run_layers(rml_nn_call *call, const rml_nn_network *network)
     RML_TRY(rml_nn_import_layers(call->importer, network));
     return call->importer->refused == before
                ? RML_OK
-               : rml_fail(call->importer->err, RML_ERR_UNSUPPORTED,
-                          "a layer inside cannot be run");
+               : rml_fail(call->importer->err, RML_ERR_UNSUPPORTED, "a layer inside cannot be run");
 }
 
 static rml_value_id truth_of(rml_graph *graph, rml_value_id number, const char *name)
@@ -220,8 +219,8 @@ static rml_status go_on(rml_nn_call *call, const loop *l, rml_value_id *out)
     RML_TRY(run_layers(call, &l->condition));
     RML_TRY(rml_nn_find(call->importer, l->variable, out));
     if (*out == RML_NO_VALUE)
-        return rml_fail(call->importer->err, RML_ERR_FORMAT,
-                        "its condition \"%.64s\" is no blob", l->variable);
+        return rml_fail(call->importer->err, RML_ERR_FORMAT, "its condition \"%.64s\" is no blob",
+                        l->variable);
     *out = truth_of(graph, *out, call->name);
     return rml_graph_finish(graph, call->importer->err);
 }
@@ -237,8 +236,7 @@ static rml_status turn(rml_nn_call *call, const loop *l, const rml_fact *state)
     for (int i = 0; i < l->list.count; i++) {
         char name[32];
         snprintf(name, sizeof name, "state %d", i);
-        const rml_value_id in =
-            rml_graph_typed_input(graph, name, state[i].dtype, &state[i].shape);
+        const rml_value_id in = rml_graph_typed_input(graph, name, state[i].dtype, &state[i].shape);
         RML_TRY(rml_nn_define(call->importer, l->list.name[i], in, true));
     }
     RML_TRY(rml_graph_finish(graph, call->importer->err));

@@ -61,8 +61,8 @@ static void import_compare(rml_nn_call *call)
     const rml_value_id b = call->layer->input_count > 1
                                ? call->in[1]
                                : rml_nn_number(call, rml_nn_float(call, is_equality ? 1 : 2));
-    rml_value_id out = rml_nn_binary(
-        call, is_equality ? RML_BINARY_EQUAL : (rml_binary)call->option, a, b);
+    rml_value_id out =
+        rml_nn_binary(call, is_equality ? RML_BINARY_EQUAL : (rml_binary)call->option, a, b);
     if (call->option == NOT_EQUAL)
         out = rml_nn_unary(call, RML_UNARY_NOT, out, 0, 0);
     call->out[0] = as_number(call, out);
@@ -97,8 +97,7 @@ static void import_plain(rml_nn_call *call)
 
 static void import_exp2(rml_nn_call *call)
 {
-    call->out[0] =
-        rml_nn_binary(call, RML_BINARY_POW, rml_nn_number(call, 2), rml_nn_in(call, 0));
+    call->out[0] = rml_nn_binary(call, RML_BINARY_POW, rml_nn_number(call, 2), rml_nn_in(call, 0));
 }
 
 // A function of scale * x + shift. A scale of 0 is one that is not given, and so is an epsilon.
@@ -151,8 +150,14 @@ static void import_copy(rml_nn_call *call)
     call->out[0] = rml_nn_in(call, 0);
 }
 
-#define OF(number, name, which) {number, name, import_plain, RML_UNARY_##which}
-#define BY(number, name, which) {number, name, import_many, RML_BINARY_##which}
+#define OF(number, name, which)                                                                    \
+    {                                                                                              \
+        number, name, import_plain, RML_UNARY_##which                                              \
+    }
+#define BY(number, name, which)                                                                    \
+    {                                                                                              \
+        number, name, import_many, RML_BINARY_##which                                              \
+    }
 
 const rml_nn_entry rml_nn_elementwise[] = {
     {230, "add", import_add_multiply, RML_BINARY_ADD},

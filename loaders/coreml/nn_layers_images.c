@@ -74,7 +74,8 @@ static void cut_whole(rml_conv_attr *conv, const int64_t *kernel, const int64_t 
     rml_window_attr *w = &conv->window;
     for (int i = 0; i < 2; i++) {
         const int64_t extent = (kernel[i] - 1) * w->dilation[i] + 1;
-        const bool same = w->auto_pad != RML_AUTO_PAD_NONE, lower = w->auto_pad == RML_AUTO_PAD_SAME_LOWER;
+        const bool same = w->auto_pad != RML_AUTO_PAD_NONE,
+                   lower = w->auto_pad == RML_AUTO_PAD_SAME_LOWER;
         int64_t total = same ? extent - w->stride[i] : w->before[i] + w->after[i];
         if (wanted[i] > 0 && in[i] > 0)
             total = (in[i] - 1) * w->stride[i] + extent - wanted[i];
@@ -100,8 +101,8 @@ static void import_convolution(rml_nn_call *call)
     const int64_t out = rml_nn_int(call, 1), in = rml_nn_int(call, 2), given = rml_nn_int(call, 10);
     const int64_t groups = given ? given : 1;
     const bool transposed = rml_nn_flag(call, 60);
-    rml_op_attr attr = {.conv = {.window = {.rank = 2}, .groups = groups,
-                                 .act = rml_activation_none()}};
+    rml_op_attr attr = {
+        .conv = {.window = {.rank = 2}, .groups = groups, .act = rml_activation_none()}};
     rml_window_attr *w = &attr.conv.window;
     int64_t wanted[2];
     pair(call, 20, 3, w->kernel);
@@ -114,17 +115,16 @@ static void import_convolution(rml_nn_call *call)
                       (long long)out, (long long)groups);
     if (call->refused)
         return;
-    const rml_shape shape = {4,
-                             {transposed ? in : out, transposed ? out / groups : in, w->kernel[0],
-                              w->kernel[1]}};
+    const rml_shape shape = {
+        4, {transposed ? in : out, transposed ? out / groups : in, w->kernel[0], w->kernel[1]}};
     rml_value_id weight = call->layer->input_count > 1
                               ? call->in[1]
                               : rml_nn_weights(call, params, 90, &shape, transposed ? 1 : 0);
     if (weight == RML_NO_VALUE)
         rml_nn_refuse(call, "it has no weights");
-    const rml_value_id bias =
-        rml_nn_flag(call, 70) ? rml_nn_weights(call, params, 91, &(rml_shape){1, {out}}, 0)
-                              : RML_NO_VALUE;
+    const rml_value_id bias = rml_nn_flag(call, 70)
+                                  ? rml_nn_weights(call, params, 91, &(rml_shape){1, {out}}, 0)
+                                  : RML_NO_VALUE;
     if (transposed)
         cut_whole(&attr.conv, w->kernel, wanted, image.dim + 1);
     const rml_value_id all[] = {rml_nn_as_images(call, x), weight, bias};
@@ -193,8 +193,8 @@ static void import_convolution_3d(rml_nn_call *call)
     const rml_value_id x = rml_nn_in(call, 0);
     const int64_t out = rml_nn_int(call, 1), in = rml_nn_int(call, 2);
     const int64_t groups = or_one(rml_nn_int(call, 10));
-    rml_op_attr attr = {.conv = {.window = {.rank = 3}, .groups = groups,
-                                 .act = rml_activation_none()}};
+    rml_op_attr attr = {
+        .conv = {.window = {.rank = 3}, .groups = groups, .act = rml_activation_none()}};
     rml_window_attr *w = &attr.conv.window;
     for (uint32_t i = 0; i < 3; i++) {
         w->kernel[i] = rml_nn_int(call, 20 + i);
@@ -260,8 +260,8 @@ static void import_padding(rml_nn_call *call)
     }
     const rml_value_id in[] = {x, rml_nn_ints_value(call, list, 2 * rank),
                                rml_nn_number(call, rml_nn_float_in(call, &constant, 1))};
-    call->out[0] = rml_nn_node(call, RML_OP_PAD, &attr, in,
-                               attr.pad.mode == RML_PAD_CONSTANT ? 3 : 2);
+    call->out[0] =
+        rml_nn_node(call, RML_OP_PAD, &attr, in, attr.pad.mode == RML_PAD_CONSTANT ? 3 : 2);
 }
 
 // With two inputs, the size is the second one's.

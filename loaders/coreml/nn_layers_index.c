@@ -97,8 +97,8 @@ static void import_one_hot(rml_nn_call *call)
     const rml_value_id x = rml_nn_in(call, 0);
     const int rank = rml_nn_rank(call, x);
     const int axis = rml_nn_axis_of(call, rml_nn_int(call, 2), rank + 1);
-    float *places = size > 0 && size < INT32_MAX ? rml_nn_alloc(call, (size_t)size, sizeof *places)
-                                                 : NULL;
+    float *places =
+        size > 0 && size < INT32_MAX ? rml_nn_alloc(call, (size_t)size, sizeof *places) : NULL;
     rml_shape shape = {.rank = rank + 1 - axis, .dim = {size}};
     if (!places)
         rml_nn_refuse(call, "vectors of %lld", (long long)size);
@@ -109,8 +109,7 @@ static void import_one_hot(rml_nn_call *call)
     for (int i = 1; i < shape.rank; i++)
         shape.dim[i] = 1;
     const rml_value_id same = rml_nn_binary(
-        call, RML_BINARY_EQUAL,
-        inserted(call, rml_nn_unary(call, RML_UNARY_ROUND, x, 0, 0), axis),
+        call, RML_BINARY_EQUAL, inserted(call, rml_nn_unary(call, RML_UNARY_ROUND, x, 0, 0), axis),
         rml_nn_floats(call, places, &shape));
     const rml_value_id in[] = {same, rml_nn_number(call, rml_nn_float(call, 3)),
                                rml_nn_number(call, rml_nn_float(call, 4))};

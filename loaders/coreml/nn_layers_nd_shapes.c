@@ -100,8 +100,7 @@ static rml_value_id joined(rml_nn_call *call, int axis, bool stack, bool alterna
         in[i] = stack || alternate ? inserted(call, call->in[i], axis + alternate) : call->in[i];
     if (call->refused)
         return RML_NO_VALUE;
-    const rml_value_id out =
-        rml_graph_concat(call->graph, in, count, axis + alternate, call->name);
+    const rml_value_id out = rml_graph_concat(call->graph, in, count, axis + alternate, call->name);
     rml_shape shape = rml_nn_fact(call, out).shape;
     if (!alternate || call->refused)
         return out;
@@ -118,7 +117,8 @@ static rml_value_id joined(rml_nn_call *call, int axis, bool stack, bool alterna
 
 static void import_concat(rml_nn_call *call)
 {
-    const int axis = rml_nn_axis_of(call, rml_nn_int(call, 1), rml_nn_rank(call, rml_nn_in(call, 0)));
+    const int axis =
+        rml_nn_axis_of(call, rml_nn_int(call, 1), rml_nn_rank(call, rml_nn_in(call, 0)));
     call->out[0] = joined(call, axis, false, rml_nn_flag(call, 2));
 }
 

@@ -14,9 +14,9 @@ static rml_value_id normalised(rml_nn_call *call, rml_value_id x, const int *axe
         call, RML_BINARY_SUB, x, rml_nn_reduce(call, RML_REDUCE_MEAN, x, axes, count, true));
     if (!scale)
         return centred;
-    const rml_value_id variance = rml_nn_reduce(
-        call, RML_REDUCE_MEAN, rml_nn_binary(call, RML_BINARY_MUL, centred, centred), axes, count,
-        true);
+    const rml_value_id variance =
+        rml_nn_reduce(call, RML_REDUCE_MEAN, rml_nn_binary(call, RML_BINARY_MUL, centred, centred),
+                      axes, count, true);
     const rml_value_id raised =
         rml_nn_binary(call, RML_BINARY_ADD, variance, rml_nn_number(call, eps));
     return rml_nn_binary(call, RML_BINARY_DIV, centred,
@@ -72,11 +72,10 @@ static void import_l2normalize(rml_nn_call *call)
     static const int axes[] = {-3, -2, -1};
     const rml_value_id x = rml_nn_in(call, 0);
     const rml_value_id sum = rml_nn_reduce(call, RML_REDUCE_SUM_SQUARE, x, axes, 3, true);
-    const rml_value_id raised =
-        rml_nn_binary(call, RML_BINARY_ADD, sum,
-                      rml_nn_number(call, or_default(rml_nn_float(call, 1), 1e-6)));
-    call->out[0] = rml_nn_binary(call, RML_BINARY_DIV, x,
-                                 rml_nn_unary(call, RML_UNARY_SQRT, raised, 0, 0));
+    const rml_value_id raised = rml_nn_binary(
+        call, RML_BINARY_ADD, sum, rml_nn_number(call, or_default(rml_nn_float(call, 1), 1e-6)));
+    call->out[0] =
+        rml_nn_binary(call, RML_BINARY_DIV, x, rml_nn_unary(call, RML_UNARY_SQRT, raised, 0, 0));
 }
 
 static void import_lrn(rml_nn_call *call)

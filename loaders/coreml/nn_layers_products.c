@@ -34,8 +34,8 @@ static void import_inner_product(rml_nn_call *call)
         rml_nn_refuse(call, "%lld features in and %lld out", (long long)in, (long long)out);
     if (call->refused)
         return;
-    const rml_value_id weight = need(
-        call, rml_nn_weights(call, &call->layer->params, 20, &(rml_shape){2, {out, in}}, 0));
+    const rml_value_id weight =
+        need(call, rml_nn_weights(call, &call->layer->params, 20, &(rml_shape){2, {out, in}}, 0));
     const rml_value_id bias = bias_of(call, 10, 21, out);
     if (rank < 4) {
         call->out[0] = linear(call, x, weight, bias);
@@ -71,8 +71,8 @@ static void import_matmul(rml_nn_call *call)
             order[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
         x = rml_graph_transpose(call->graph, x, order, rank, call->name);
     }
-    const rml_value_id weight = need(
-        call, rml_nn_weights(call, &call->layer->params, 8, &(rml_shape){2, {out, in}}, 0));
+    const rml_value_id weight =
+        need(call, rml_nn_weights(call, &call->layer->params, 8, &(rml_shape){2, {out, in}}, 0));
     call->out[0] = linear(call, x, weight, bias_of(call, 7, 9, out));
 }
 
@@ -89,9 +89,8 @@ static rml_value_id rows(rml_nn_call *call, rml_value_id indices, int64_t vocabu
         rml_nn_refuse(call, "a table of %lld times %lld", (long long)vocabulary, (long long)size);
         return RML_NO_VALUE;
     }
-    const rml_value_id stored =
-        need(call, rml_nn_weights(call, &call->layer->params, 20,
-                                  &(rml_shape){2, {size, vocabulary}}, 0));
+    const rml_value_id stored = need(call, rml_nn_weights(call, &call->layer->params, 20,
+                                                          &(rml_shape){2, {size, vocabulary}}, 0));
     if (call->refused)
         return RML_NO_VALUE;
     static const int swap[] = {1, 0};
@@ -163,8 +162,7 @@ static void import_scale(rml_nn_call *call)
 
 static void import_bias(rml_nn_call *call)
 {
-    call->out[0] =
-        rml_nn_binary(call, RML_BINARY_ADD, rml_nn_in(call, 0), aligned(call, 1, 2));
+    call->out[0] = rml_nn_binary(call, RML_BINARY_ADD, rml_nn_in(call, 0), aligned(call, 1, 2));
 }
 
 static void import_constant(rml_nn_call *call)
@@ -194,9 +192,8 @@ static void import_dot(rml_nn_call *call)
     for (int i = 0; i < 2 && rml_nn_flag(call, 1); i++)
         x[i] = rml_nn_binary(call, RML_BINARY_DIV, x[i],
                              rml_nn_reduce(call, RML_REDUCE_L2, x[i], &channels, 1, true));
-    call->out[0] = rml_nn_reduce(call, RML_REDUCE_SUM,
-                                 rml_nn_binary(call, RML_BINARY_MUL, x[0], x[1]), &channels, 1,
-                                 true);
+    call->out[0] = rml_nn_reduce(
+        call, RML_REDUCE_SUM, rml_nn_binary(call, RML_BINARY_MUL, x[0], x[1]), &channels, 1, true);
 }
 
 const rml_nn_entry rml_nn_products[] = {

@@ -81,21 +81,16 @@ static rml_rnn_activation activation(rml_nn_call *call, const rml_protobuf *mess
         uint32_t number;
         rml_rnn_activation function;
     } known[] = {
-        {10, {RML_RNN_RELU, 0, 0}},
-        {30, {RML_RNN_TANH, 0, 0}},
-        {40, {RML_RNN_SIGMOID, 0, 0}},
-        {60, {RML_RNN_SOFTSIGN, 0, 0}},
+        {10, {RML_RNN_RELU, 0, 0}},     {30, {RML_RNN_TANH, 0, 0}},
+        {40, {RML_RNN_SIGMOID, 0, 0}},  {60, {RML_RNN_SOFTSIGN, 0, 0}},
         {70, {RML_RNN_SOFTPLUS, 0, 0}},
     };
     static const struct {
         uint32_t number;
         rml_rnn_function function;
-    } with_numbers[] = {{5, RML_RNN_AFFINE},
-                        {15, RML_RNN_LEAKY_RELU},
-                        {20, RML_RNN_THRESHOLDED_RELU},
-                        {31, RML_RNN_SCALED_TANH},
-                        {41, RML_RNN_HARD_SIGMOID},
-                        {50, RML_RNN_ELU}};
+    } with_numbers[] = {
+        {5, RML_RNN_AFFINE},       {15, RML_RNN_LEAKY_RELU},   {20, RML_RNN_THRESHOLDED_RELU},
+        {31, RML_RNN_SCALED_TANH}, {41, RML_RNN_HARD_SIGMOID}, {50, RML_RNN_ELU}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (rml_nn_has(call, message, known[i].number))
             return known[i].function;
@@ -149,8 +144,8 @@ static rml_value_id state_of(rml_nn_call *call, const layer *l, rml_value_id val
     if (call->refused)
         return RML_NO_VALUE;
     return rml_nn_reshape(
-        call,
-        rml_graph_slice(call->graph, value, 0, direction, direction + 1, 1, call->name), &shape);
+        call, rml_graph_slice(call->graph, value, 0, direction, direction + 1, 1, call->name),
+        &shape);
 }
 
 // All steps (T,D,B,H) as (T,B,D*H,1,1), or the states behind the last one.
@@ -163,10 +158,10 @@ static rml_value_id result(rml_nn_call *call, const layer *l, rml_value_id y, rm
     if (call->refused)
         return RML_NO_VALUE;
     return sequence
-               ? rml_nn_reshape(
-                     call, rml_graph_transpose(call->graph, y, of_steps, 4, call->name), &all)
-               : rml_nn_reshape(
-                     call, rml_graph_transpose(call->graph, h, of_states, 3, call->name), &last);
+               ? rml_nn_reshape(call, rml_graph_transpose(call->graph, y, of_steps, 4, call->name),
+                                &all)
+               : rml_nn_reshape(call, rml_graph_transpose(call->graph, h, of_states, 3, call->name),
+                                &last);
 }
 
 typedef struct switches {

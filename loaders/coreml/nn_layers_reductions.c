@@ -1,4 +1,5 @@
-// Reductions, and what searches, sorts or sums along an axis. Indices are floats, as all numbers are.
+// Reductions, and what searches, sorts or sums along an axis. Indices are floats, as all numbers
+// are.
 #include "loaders/coreml/nn_handler.h"
 
 #include "tensor/tensor.h"
@@ -25,8 +26,7 @@ static void import_reduce(rml_nn_call *call)
     if (mode == ARG_MAX) {
         const rml_op_attr attr = {.arg = {.axis = places[place].axes[0], .keep = true}};
         if (places[place].count > 1)
-            rml_nn_refuse(call, "the place of the largest over %d dimensions",
-                          places[place].count);
+            rml_nn_refuse(call, "the place of the largest over %d dimensions", places[place].count);
         call->out[0] = rml_nn_cast(call, rml_nn_node(call, RML_OP_ARG, &attr, &x, 1), RML_F32);
         return;
     }
@@ -60,9 +60,8 @@ static void import_reduce_nd(rml_nn_call *call)
         axes[i] = rml_nn_axis_of(call, wide[i], rank);
     if (rml_nn_flag(call, 3))
         count = 0;
-    call->out[0] = at_least_vector(
-        call, rml_nn_reduce(call, (rml_reduce_kind)call->option, x, axes, count,
-                            rml_nn_flag(call, 2)));
+    call->out[0] = at_least_vector(call, rml_nn_reduce(call, (rml_reduce_kind)call->option, x, axes,
+                                                       count, rml_nn_flag(call, 2)));
 }
 
 static void import_arg(rml_nn_call *call)
@@ -94,8 +93,7 @@ static void import_topk(rml_nn_call *call)
     const rml_value_id x = rml_nn_in(call, 0);
     const int axis = rml_nn_axis_of(call, rml_nn_int(call, 1), rml_nn_rank(call, x));
     const rml_op_attr attr = {
-        .topk = {.axis = axis,
-                 .smallest = sorts ? !rml_nn_flag(call, 2) : rml_nn_flag(call, 3)}};
+        .topk = {.axis = axis, .smallest = sorts ? !rml_nn_flag(call, 2) : rml_nn_flag(call, 3)}};
     const rml_value_id in[] = {x, how_many(call, x, axis, sorts ? -1 : rml_nn_int(call, 2))};
     const rml_value_id first = rml_nn_node(call, RML_OP_TOPK, &attr, in, 2);
     if (first == RML_NO_VALUE)
@@ -109,17 +107,20 @@ static void import_topk(rml_nn_call *call)
 static void import_cumsum(rml_nn_call *call)
 {
     const int64_t axis = rml_nn_int(call, 1);
-    const rml_value_id in[] = {rml_nn_in(call, 0),
-                               call->layer->input_count > 1
-                                   ? rml_nn_reshape(call, rml_nn_indices(call, call->in[1]),
-                                                    &(rml_shape){1, {1}})
-                                   : rml_nn_ints_value(call, &axis, 1)};
+    const rml_value_id in[] = {
+        rml_nn_in(call, 0),
+        call->layer->input_count > 1
+            ? rml_nn_reshape(call, rml_nn_indices(call, call->in[1]), &(rml_shape){1, {1}})
+            : rml_nn_ints_value(call, &axis, 1)};
     const rml_op_attr attr = {
         .cumsum = {.exclusive = rml_nn_flag(call, 2), .reverse = rml_nn_flag(call, 3)}};
     call->out[0] = rml_nn_node(call, RML_OP_CUMSUM, &attr, in, 2);
 }
 
-#define REDUCE(number, name, which) {number, name, import_reduce_nd, RML_REDUCE_##which}
+#define REDUCE(number, name, which)                                                                \
+    {                                                                                              \
+        number, name, import_reduce_nd, RML_REDUCE_##which                                         \
+    }
 
 const rml_nn_entry rml_nn_reductions[] = {
     {280, "reduce", import_reduce, 0},

@@ -140,9 +140,8 @@ static void import_reorganize(rml_nn_call *call)
     const rml_value_id in[] = {rml_nn_as_images(call, x), RML_NO_VALUE};
     call->out[0] =
         rml_nn_like(call,
-                    mode == SPACE_TO_DEPTH
-                        ? rml_nn_node(call, RML_OP_SPACE_TO_DEPTH, &attr, in, 1)
-                        : rml_nn_node(call, RML_OP_DEPTH_TO_SPACE, &attr, in, 2),
+                    mode == SPACE_TO_DEPTH ? rml_nn_node(call, RML_OP_SPACE_TO_DEPTH, &attr, in, 1)
+                                           : rml_nn_node(call, RML_OP_DEPTH_TO_SPACE, &attr, in, 2),
                     x);
 }
 
@@ -194,8 +193,8 @@ static void import_upsample(rml_nn_call *call)
     if (mode < NEAREST || mode > BILINEAR || way < 0 || way > 2 || (factor && count != 2))
         rml_nn_refuse(call, "mode %lld, %lld is not known", (long long)mode, (long long)way);
     for (int i = 0; i < 2 && !call->refused; i++) {
-        const double wide = floor((double)image.dim[1 + i] *
-                                  (factor ? (double)factor[i] : (double)whole[i]));
+        const double wide =
+            floor((double)image.dim[1 + i] * (factor ? (double)factor[i] : (double)whole[i]));
         size[i] = wide >= 1 && wide < 0x1p40 ? (int64_t)wide : 0;
     }
     const rml_resize_attr attr = {
@@ -211,9 +210,9 @@ static void import_upsample(rml_nn_call *call)
 static void import_resize_bilinear(rml_nn_call *call)
 {
     enum { STRICT_ALIGN, ALIGN, UPSAMPLE, ROI_ALIGN };
-    static const rml_coordinates coordinates[] = {
-        RML_COORDINATES_ALIGN_CORNERS, RML_COORDINATES_CROP, RML_COORDINATES_ASYMMETRIC,
-        RML_COORDINATES_CROP};
+    static const rml_coordinates coordinates[] = {RML_COORDINATES_ALIGN_CORNERS,
+                                                  RML_COORDINATES_CROP, RML_COORDINATES_ASYMMETRIC,
+                                                  RML_COORDINATES_CROP};
     const rml_shape image = rml_nn_image(call, rml_nn_in(call, 0));
     const rml_protobuf sampling = rml_nn_inside(call, &call->layer->params, 2);
     const int64_t method = sampling.data ? rml_nn_int_in(call, &sampling, 1) : 0;
@@ -229,10 +228,10 @@ static void import_resize_bilinear(rml_nn_call *call)
         const bool middle = method == ALIGN && size[i] == 1;
         const bool inner = method == ROI_ALIGN && image.dim[1 + i] > 1;
         part[i] = (float)(middle ? 0.5 : inner ? spacing / 2 / most : 0);
-        part[2 + i] = (float)(middle                 ? 0.5
-                              : inner                ? (spacing / 2 + spacing * (double)(size[i] - 1)) / most
-                              : method == ROI_ALIGN  ? 0
-                                                     : 1);
+        part[2 + i] = (float)(middle  ? 0.5
+                              : inner ? (spacing / 2 + spacing * (double)(size[i] - 1)) / most
+                              : method == ROI_ALIGN ? 0
+                                                    : 1);
     }
     if (call->refused)
         return;

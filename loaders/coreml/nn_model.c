@@ -20,7 +20,8 @@ static rml_shape declared_shape(const rml_coreml_feature *feature)
             shape = feature->shapes[0];
         for (size_t k = 0; k < feature->shape_count; k++)
             for (int i = 0; i < shape.rank; i++)
-                if (feature->shapes[k].rank != shape.rank || feature->shapes[k].dim[i] != shape.dim[i])
+                if (feature->shapes[k].rank != shape.rank ||
+                    feature->shapes[k].dim[i] != shape.dim[i])
                     shape.dim[i] = -1;
     }
     if (feature->range_count > 0) {
@@ -79,12 +80,10 @@ static rml_value_id scaled(rml_nn_importer *importer, const rml_coreml_feature *
     const rml_message_reader reader = {&importer->scope->graph->arena, "a model", err};
     rml_graph *graph = importer->scope->graph;
     float scale = 0, color[3] = {0}, gray = 0;
-    const rml_message_want wants[] = {{10, RML_WANT_FLOAT, "a scale", &scale},
-                                      {20, RML_WANT_FLOAT, "a bias", &color[2]},
-                                      {21, RML_WANT_FLOAT, "a bias", &color[1]},
-                                      {22, RML_WANT_FLOAT, "a bias", &color[0]},
-                                      {30, RML_WANT_FLOAT, "a bias", &gray},
-                                      {0}};
+    const rml_message_want wants[] = {
+        {10, RML_WANT_FLOAT, "a scale", &scale},   {20, RML_WANT_FLOAT, "a bias", &color[2]},
+        {21, RML_WANT_FLOAT, "a bias", &color[1]}, {22, RML_WANT_FLOAT, "a bias", &color[0]},
+        {30, RML_WANT_FLOAT, "a bias", &gray},     {0}};
     float *numbers = rml_arena_alloc(&graph->arena, 6, sizeof *numbers);
     if (rml_message_read(&reader, scaler, wants) != RML_OK || !numbers)
         return rml_graph_fail(graph, numbers ? RML_ERR_FORMAT : RML_ERR_NOMEM, "%s",
@@ -200,9 +199,8 @@ static rml_status count_labels(rml_coreml *file, const rml_protobuf *message, si
 {
     const rml_message_reader reader = rml_coreml_messages(file, err);
     rml_protobuf text = {0}, number = {0};
-    const rml_message_want wants[] = {{100, RML_WANT_MESSAGE, "labels", &text},
-                                      {101, RML_WANT_MESSAGE, "labels", &number},
-                                      {0}};
+    const rml_message_want wants[] = {
+        {100, RML_WANT_MESSAGE, "labels", &text}, {101, RML_WANT_MESSAGE, "labels", &number}, {0}};
     *texts = *number_count = 0;
     RML_TRY(rml_message_read(&reader, message, wants));
     if (text.data)
@@ -225,15 +223,16 @@ static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *n
     size_t texts, count;
     rml_value_id scores = RML_NO_VALUE;
     RML_TRY(rml_message_read(&reader, &network->message, wants));
-    const rml_nn_layer *last = network->layer_count ? &network->layer[network->layer_count - 1] : NULL;
+    const rml_nn_layer *last =
+        network->layer_count ? &network->layer[network->layer_count - 1] : NULL;
     if (!*name && last && last->output_count)
         name = last->output[0].text;
     RML_TRY(rml_nn_find(importer, name, &scores));
     if (scores == RML_NO_VALUE)
         return rml_fail(importer->err, RML_ERR_FORMAT, "the probabilities \"%.80s\" are no blob",
                         name);
-    RML_TRY(count_labels(importer->file, &network->message, &texts, &numbers, &count,
-                         importer->err));
+    RML_TRY(
+        count_labels(importer->file, &network->message, &texts, &numbers, &count, importer->err));
     const rml_value_id row =
         rml_graph_reshape(graph, scores, &(rml_shape){1, {-1}}, ports->predicted);
     const int64_t have = row < graph->value_count ? graph->values[row].shape.dim[0] : -1;
@@ -247,7 +246,8 @@ static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *n
     const rml_op_attr attr = {.arg = {.axis = 0}};
     rml_value_id best = rml_graph_node(graph, RML_OP_ARG, &attr, &row, 1, ports->predicted);
     if (count > 0) {
-        const rml_stored all = rml_stored_plain(numbers, RML_I64, &(rml_shape){1, {(int64_t)count}});
+        const rml_stored all =
+            rml_stored_plain(numbers, RML_I64, &(rml_shape){1, {(int64_t)count}});
         const rml_value_id in[] = {rml_graph_typed_constant(graph, ports->predicted, &all), best};
         best = rml_graph_node(graph, RML_OP_GATHER, &(rml_op_attr){0}, in, 2, ports->predicted);
     }
@@ -262,7 +262,8 @@ static rml_status add_prediction(rml_nn_importer *importer, const rml_nn_network
     rml_value_id value = RML_NO_VALUE;
     if (!*ports->predicted || rml_nn_is_written(importer, ports->predicted))
         return RML_OK;
-    const rml_nn_layer *last = network->layer_count ? &network->layer[network->layer_count - 1] : NULL;
+    const rml_nn_layer *last =
+        network->layer_count ? &network->layer[network->layer_count - 1] : NULL;
     if (last && last->output_count)
         RML_TRY(rml_nn_find(importer, last->output[0].text, &value));
     if (value == RML_NO_VALUE)
@@ -320,8 +321,8 @@ static rml_status import(rml_nn_importer *importer, const rml_coreml_model *mode
     return RML_OK;
 }
 
-rml_status rml_nn_import(rml_coreml_values *values, rml_coreml *file,
-                         const rml_coreml_model *model, rml_error *err)
+rml_status rml_nn_import(rml_coreml_values *values, rml_coreml *file, const rml_coreml_model *model,
+                         rml_error *err)
 {
     rml_nn_network network;
     rml_nn_importer *importer = NULL;

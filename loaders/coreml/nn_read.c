@@ -43,8 +43,14 @@ static rml_status read_layer(const rml_message_reader *reader, const rml_protobu
 static rml_status looks_at_sequence(const rml_message_reader *reader, const rml_nn_layer *layer,
                                     bool *out)
 {
-    enum { RESHAPE = 300, PERMUTE = 310, CONCAT = 320, REPEAT = 340, FIRST_RNN = 400,
-           LAST_RNN = 430 };
+    enum {
+        RESHAPE = 300,
+        PERMUTE = 310,
+        CONCAT = 320,
+        REPEAT = 340,
+        FIRST_RNN = 400,
+        LAST_RNN = 430
+    };
     const int64_t *list = NULL;
     size_t count = 0;
     int64_t along = 0;
@@ -67,9 +73,8 @@ rml_status rml_nn_read(rml_coreml *file, const rml_protobuf *message, rml_nn_net
     rml_protobuf rest = *message, inside;
     bool more = true;
     int64_t arrays = 0, images = 0;
-    const rml_message_want wants[] = {{5, RML_WANT_INT, "a mapping", &arrays},
-                                      {6, RML_WANT_INT, "a mapping", &images},
-                                      {0}};
+    const rml_message_want wants[] = {
+        {5, RML_WANT_INT, "a mapping", &arrays}, {6, RML_WANT_INT, "a mapping", &images}, {0}};
     *out = (rml_nn_network){.message = *message};
     RML_TRY(rml_message_read(&reader, message, wants));
     out->exact_arrays = arrays != 0;

@@ -36,8 +36,8 @@ static uint32_t code_at(const uint8_t *data, size_t index, int bits)
 typedef struct codes {
     const uint8_t *data;
     int bits;
-    bool is_signed;       // of 8 bits
-    const float *table;   // or
+    bool is_signed;     // of 8 bits
+    const float *table; // or
     const float *scale, *bias;
     size_t table_count, scale_count, bias_count;
 } codes;

@@ -115,8 +115,7 @@ static rml_status read_description(const rml_message_reader *reader, const rml_p
     if (out->function_count > RML_COREML_MAX_FEATURES)
         return rml_fail(reader->err, RML_ERR_LIMIT, "%zu functions, the limit is %d",
                         out->function_count, RML_COREML_MAX_FEATURES);
-    RML_TRY(
-        rml_message_array(reader, out->function_count, sizeof *out->function, &out->function));
+    RML_TRY(rml_message_array(reader, out->function_count, sizeof *out->function, &out->function));
     for (size_t i = 0; i < out->function_count; i++) {
         RML_TRY(rml_message_inside(&rest, FUNCTIONS, "a function", &inside, &more, reader->err));
         RML_TRY(rml_coreml_read_ports(reader, &inside, true, &out->function[i]));

@@ -64,8 +64,8 @@ static rml_status list_metadata(rml_graph_file *out, const rml_onnx_header *head
     RML_TRY(rml_graph_file_array(out, count, sizeof *out->metadata, &out->metadata, err));
     for (size_t i = 0; i < count; i++) {
         const rml_onnx_metadata *from = &header->metadata[i];
-        RML_TRY(rml_graph_file_text(out, from->key.text, from->key.bytes, &out->metadata[i].name,
-                                    err));
+        RML_TRY(
+            rml_graph_file_text(out, from->key.text, from->key.bytes, &out->metadata[i].name, err));
         RML_TRY(rml_graph_file_text(out, from->value.text, from->value.bytes,
                                     &out->metadata[i].text, err));
     }
@@ -75,8 +75,7 @@ static rml_status list_metadata(rml_graph_file *out, const rml_onnx_header *head
 
 static rml_status list_opsets(rml_graph_file *out, const rml_onnx_header *header, rml_error *err)
 {
-    RML_TRY(
-        rml_graph_file_array(out, header->opset_count, sizeof *out->opset, &out->opset, err));
+    RML_TRY(rml_graph_file_array(out, header->opset_count, sizeof *out->opset, &out->opset, err));
     for (size_t i = 0; i < header->opset_count; i++)
         out->opset[i] = (rml_graph_opset){header->opset[i].domain, header->opset[i].version};
     out->summary.opsets = header->opset_count;
@@ -107,9 +106,8 @@ static rml_status list_ports(rml_graph_file *out, const rml_onnx *file, const ui
     for (size_t i = 0; i < count; i++) {
         const rml_onnx_value *v = &file->value[value[i]];
         rml_graph_port *port = &(*ports)[i];
-        *port = (rml_graph_port){.name = v->name,
-                                 .type = type_name(v->type),
-                                 .shape = {.rank = RML_RANK_UNKNOWN}};
+        *port = (rml_graph_port){
+            .name = v->name, .type = type_name(v->type), .shape = {.rank = RML_RANK_UNKNOWN}};
         if (v->type && v->type->has_shape) {
             port->shape = v->type->shape;
             memcpy(port->dim_name, v->type->dim_name, sizeof port->dim_name);

@@ -18,8 +18,8 @@ static rml_status map_file(rml_onnx_reader *reader, const rml_onnx_text *locatio
         return rml_fail_nomem(reader->err, sizeof *grown, "a list of files");
     file->external_file = grown;
     *place = file->external_count;
-    RML_TRY(rml_beside_map(file->path, location->text, location->bytes, &grown[*place],
-                           reader->err));
+    RML_TRY(
+        rml_beside_map(file->path, location->text, location->bytes, &grown[*place], reader->err));
     file->external_count++;
     return rml_names_add(&file->external, location->text, location->bytes, *place, &now,
                          reader->err);

@@ -74,10 +74,9 @@ rml_status rml_onnx_read(rml_onnx_reader *reader, const rml_protobuf *message,
 static rml_status read_opset(rml_onnx_reader *reader, const rml_protobuf *message,
                              rml_onnx_opset *out)
 {
-    const rml_message_want wants[] = {
-        {1, RML_WANT_NAME, "an operator set's domain", &out->domain},
-        {2, RML_WANT_INT, "an operator set's version", &out->version},
-        {0}};
+    const rml_message_want wants[] = {{1, RML_WANT_NAME, "an operator set's domain", &out->domain},
+                                      {2, RML_WANT_INT, "an operator set's version", &out->version},
+                                      {0}};
     *out = (rml_onnx_opset){"", 0};
     RML_TRY(rml_onnx_read(reader, message, wants));
     if (strcmp(out->domain, "ai.onnx") == 0)

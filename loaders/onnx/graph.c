@@ -165,7 +165,7 @@ static rml_status read_parts(rml_onnx_reader *reader, rml_onnx_scope *scope,
                              rml_onnx_graph *out)
 {
     const rml_message_want wants[] = {{fields->name, RML_WANT_NAME, "a graph's name", &out->name},
-                                   {0}};
+                                      {0}};
     RML_TRY(rml_onnx_read(reader, message, wants));
     RML_TRY(read_initializers(reader, scope, message, fields));
     RML_TRY(read_inputs(reader, scope, message, fields, out));

@@ -78,8 +78,8 @@ static rml_status read_external_entry(tensor_fields *t, const rml_protobuf *entr
 {
     rml_onnx_text key = {"", 0}, value = {"", 0};
     const rml_message_want wants[] = {{1, RML_WANT_TEXT, "a key of external data", &key},
-                                   {2, RML_WANT_TEXT, "a value of external data", &value},
-                                   {0}};
+                                      {2, RML_WANT_TEXT, "a value of external data", &value},
+                                      {0}};
     RML_TRY(rml_onnx_read(t->reader, entry, wants));
     if (strcmp(key.text, "location") == 0)
         t->location = value;
@@ -97,8 +97,8 @@ static rml_status gather(tensor_fields *t, rml_onnx_tensor *out, const char *wha
     int64_t element = 0, location = 0;
     const rml_message_want name[] = {{NAME, RML_WANT_NAME, "a tensor's name", &out->name}, {0}};
     const rml_message_want wants[] = {{DATA_TYPE, RML_WANT_INT, "an element type", &element},
-                                   {DATA_LOCATION, RML_WANT_INT, "a data location", &location},
-                                   {0}};
+                                      {DATA_LOCATION, RML_WANT_INT, "a data location", &location},
+                                      {0}};
     rml_protobuf rest = *message, inside;
     rml_protobuf_field field;
     bool more = true;

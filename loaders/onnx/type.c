@@ -44,11 +44,10 @@ static rml_status read_dim(rml_onnx_reader *reader, const rml_protobuf *message,
                            const char **name)
 {
     *size = -1;
-    RML_TRY(
-        rml_onnx_read(reader, message,
-                      (const rml_message_want[]){{1, RML_WANT_INT, "a dimension", size},
-                                              {2, RML_WANT_NAME, "a dimension's name", name},
-                                              {0}}));
+    RML_TRY(rml_onnx_read(reader, message,
+                          (const rml_message_want[]){{1, RML_WANT_INT, "a dimension", size},
+                                                     {2, RML_WANT_NAME, "a dimension's name", name},
+                                                     {0}}));
     *size = *size < 0 ? -1 : *size; // some exporters write any where they do not know
     if (*name && !**name)
         *name = NULL;
@@ -96,11 +95,10 @@ static rml_status read_tensor_type(rml_onnx_reader *reader, const rml_protobuf *
 {
     rml_protobuf shape = {.data = NULL};
     int64_t element = out->element;
-    RML_TRY(
-        rml_onnx_read(reader, message,
-                      (const rml_message_want[]){{1, RML_WANT_INT, "an element type", &element},
-                                              {2, RML_WANT_MESSAGE, "a shape", &shape},
-                                              {0}}));
+    RML_TRY(rml_onnx_read(reader, message,
+                          (const rml_message_want[]){{1, RML_WANT_INT, "an element type", &element},
+                                                     {2, RML_WANT_MESSAGE, "a shape", &shape},
+                                                     {0}}));
     out->element = (int32_t)element;
     return shape.data ? read_shape(reader, &shape, what, out) : RML_OK;
 }

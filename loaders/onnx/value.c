@@ -55,11 +55,10 @@ rml_status rml_onnx_read_value_info(rml_onnx_reader *reader, const rml_protobuf 
     char quoted[RML_QUOTE_BYTES];
     *name = "";
     RML_TRY(rml_protobuf_enter(message, info, "a value's description", &inside, reader->err));
-    RML_TRY(
-        rml_onnx_read(reader, &inside,
-                      (const rml_message_want[]){{1, RML_WANT_NAME, "a value's name", name},
-                                              {2, RML_WANT_MESSAGE, "a type", &type_message},
-                                              {0}}));
+    RML_TRY(rml_onnx_read(reader, &inside,
+                          (const rml_message_want[]){{1, RML_WANT_NAME, "a value's name", name},
+                                                     {2, RML_WANT_MESSAGE, "a type", &type_message},
+                                                     {0}}));
     if (!**name)
         return rml_fail(reader->err, RML_ERR_FORMAT,
                         "damaged file: the value described at byte %zu has no name", info->at);

@@ -146,9 +146,10 @@ static rml_status unknown(const sniffed *s, rml_error *err)
         text[i * 3 + 1] = digits[s->data[i] & 15];
         text[i * 3 + 2] = i + 1 < count ? ' ' : 0;
     }
-    return rml_fail(err, RML_ERR_FORMAT,
-                    "neither PyTorch weights nor safetensors nor ONNX nor Core ML: its %zu bytes begin with %s",
-                    s->size, text);
+    return rml_fail(
+        err, RML_ERR_FORMAT,
+        "neither PyTorch weights nor safetensors nor ONNX nor Core ML: its %zu bytes begin with %s",
+        s->size, text);
 }
 
 rml_status rml_file_sniff(const uint8_t *data, size_t size, rml_file_format *format, rml_error *err)

@@ -49,12 +49,12 @@ def program_file(folder, build, inputs, opset=5):
     return path, [o.name for o in model.get_spec().description.output]
 
 
-def network_file(folder, net, inputs, kind, **settings):
+def network_file(folder, net, arrays, kind, **settings):
     """The same of a torch module: `kind` is "neuralnetwork" or an opset."""
     import torch
 
-    traced = torch.jit.trace(net, [torch.tensor(a) for a in inputs.values()])
-    described = [ct.TensorType(name=name, shape=a.shape) for name, a in inputs.items()]
+    traced = torch.jit.trace(net, [torch.tensor(a) for a in arrays.values()])
+    described = [ct.TensorType(name=name, shape=a.shape) for name, a in arrays.items()]
     if kind == "neuralnetwork":
         settings = {"convert_to": "neuralnetwork", **settings}
     else:

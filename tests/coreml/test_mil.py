@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("coremltools")
 
 import coreml_run  # noqa: E402
-from mil_cases import CASES  # noqa: E402
+from mil_shape_cases import CASES  # noqa: E402
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])

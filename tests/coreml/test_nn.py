@@ -5,7 +5,8 @@ import pytest
 pytest.importorskip("coremltools")
 
 import coreml_run  # noqa: E402
-from nn_cases import ND, OLD  # noqa: E402
+from nn_cases import OLD  # noqa: E402
+from nn_nd_cases import ND  # noqa: E402
 
 
 def layer_file(folder, case, exact):

@@ -9,8 +9,9 @@
 
 #include <time.h>
 
-static const char *const names[] = {"control",   "images", "loop",       "lstm",     "new_layers",
-                                    "old_layers", "pipeline", "quantized", "recurrent", "shapes"};
+static const char *const names[] = {"control",    "images",     "loop",     "lstm",
+                                    "new_layers", "old_layers", "pipeline", "quantized",
+                                    "recurrent",  "shapes"};
 #define NAMES (sizeof names / sizeof *names)
 
 static rml_error error;
