@@ -203,13 +203,13 @@ int cmd_exec(int argc, char **argv)
     };
     command_line line = {
         .command = COMMAND,
-        .usage =
-            "MODEL|FILE.onnx [--weights W] --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
+        .usage = "MODEL|FILE [--weights W] --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
         .summary =
-            "Runs a built-in network, or an ONNX file, on arrays and writes arrays. Inputs are\n"
-            "converted to the type that the network takes, in C or Fortran order. run-model list\n"
-            "names the networks, their inputs and outputs; run-model info FILE.onnx those of a\n"
-            "file.",
+            "Runs a built-in network, an ONNX file or a Core ML model on arrays and writes "
+            "arrays.\n"
+            "Inputs are converted to the type that the network takes, in C or Fortran order.\n"
+            "run-model list names the networks, their inputs and outputs; run-model info FILE\n"
+            "those of a file.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .positional = &s.model,

@@ -163,7 +163,7 @@ int cmd_info(int argc, char **argv)
                    "Nothing in\n"
                    "the file is executed. For the weights of a built-in network, also its cost. Of "
                    "an ONNX\n"
-                   "file: inputs, outputs and operators.",
+                   "file or a Core ML model: inputs, outputs and operators.",
         .positional = &path,
         .positional_max = 1,
         .common = &common,

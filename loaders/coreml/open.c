@@ -173,7 +173,8 @@ bool rml_coreml_is_model(const uint8_t *data, size_t size)
             return false;
         has_type = has_type || is_type;
     }
-    return has_type || (more && data[2] == 0x12); // cut short
+    // Cut short: a description begins with an input, where ONNX has its producer's name.
+    return has_type || (more && data[2] == 0x12 && size > 4 && data[4] == 0x0A);
 }
 
 // ---- files --------------------------------------------------------------------------------------

@@ -218,7 +218,6 @@ static void test_other_kinds(void)
              "stands for a file of 435801856 bytes");
     SENTENCE("\x89HDF\r\n\x1A\n........", unsupported, "HDF5");
     SENTENCE("GGUF\x03\0\0\0........", unsupported, "GGUF");
-    SENTENCE("\x08\x04\x12\x9A\x01\x0A\x14\x0A", unsupported, "Core ML");
     SENTENCE("\x1F\x8B\x08........", unsupported, "gzip");
     SENTENCE("\x93NUMPY\x01\0........", unsupported, "NumPy array");
     SENTENCE("\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94\x8C\x01\x61K\x01s.", format,

@@ -54,7 +54,7 @@ int cmd_bench(int argc, char **argv)
     };
     command_line line = {
         .command = COMMAND,
-        .usage = "MODEL|FILE.onnx [options]",
+        .usage = "MODEL|FILE [options]",
         .summary =
             "Loads, plans and runs a network. load_ms: opening to ready; first_ms: the first run;\n"
             "the other times leave the first run out. With --json one object a line.",
@@ -71,7 +71,8 @@ int cmd_bench(int argc, char **argv)
     model_names(names, sizeof names);
     s.is_file = s.model && is_graph_file(s.model);
     if (!s.model || (!find_model(s.model) && !s.is_file))
-        return usage_error(COMMAND, "name one of the networks: %s; or a file FILE.onnx", names);
+        return usage_error(
+            COMMAND, "name one of the networks: %s; or a file: .onnx, .mlmodel, .mlpackage", names);
     if (s.is_file && s.weights)
         return usage_error(COMMAND, "--weights is not used by %s, which holds its own", s.model);
     if (csv + markdown + s.common.json > 1)

@@ -303,9 +303,10 @@ int cmd_compare(int argc, char **argv)
         .command = COMMAND,
         .usage = "A B [options]",
         .summary =
-            "Runs one network in two formats (weights of a built-in one, ONNX), or against stored\n"
-            "tensors (.npz, .safetensors), on the same inputs, and says which layer is the first\n"
-            "to differ and by how much. Exit code 1 when something differs.",
+            "Runs one network in two formats (weights of a built-in one, ONNX, Core ML), or "
+            "against\n"
+            "stored tensors (.npz, .safetensors), on the same inputs, and says which layer is the\n"
+            "first to differ and by how much. Exit code 1 when something differs.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .positional = s.paths,
