@@ -169,51 +169,82 @@ static void import_skip_norm(rml_onnx_call *call)
         call->out[3] = rml_onnx_cast(call, sum, dtype);
 }
 
-// Rows of tables for words, places and (where there are any) segments, summed and normalised.
-static void import_embed_norm(rml_onnx_call *call)
+enum { WORDS, SEGMENTS, WORD_ROWS, PLACE_ROWS, SEGMENT_ROWS, GAMMA, BETA, MASK, PLACES };
+
+static rml_value_id rows_of(rml_onnx_call *call, rml_value_id table, rml_value_id ids)
 {
-    enum { WORDS, SEGMENTS, WORD_ROWS, PLACE_ROWS, SEGMENT_ROWS, GAMMA, BETA, MASK, PLACES };
-    rml_graph *graph = call->graph;
-    const rml_op_attr rows = {.axis = {0}};
+    const rml_value_id in[] = {table, ids};
+    return rml_graph_node(call->graph, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2,
+                          call->name);
+}
+
+// The first rows, as many as there are words in a row.
+static rml_value_id first_rows(rml_onnx_call *call, rml_value_id table)
+{
     const int64_t zero = 0, one = 1;
-    const rml_value_id words[] = {widened(call, WORD_ROWS), rml_onnx_in(call, WORDS)};
-    rml_value_id sum = rml_graph_node(graph, RML_OP_GATHER, &rows, words, 2, call->name);
-    rml_value_id place = RML_NO_VALUE, out[3] = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
-    if (rml_onnx_in(call, PLACES) != RML_NO_VALUE) {
-        const rml_value_id in[] = {widened(call, PLACE_ROWS), rml_onnx_in(call, PLACES)};
-        place = rml_graph_node(graph, RML_OP_GATHER, &rows, in, 2, call->name);
-    } else { // the first ones
-        const rml_value_id ids = rml_onnx_in(call, WORDS);
-        const rml_value_id sizes = rml_graph_node(graph, RML_OP_SHAPE, NULL, &ids, 1, call->name);
-        const rml_value_id in[] = {widened(call, PLACE_ROWS), rml_onnx_ints_value(call, &zero, 1),
-                                   rml_graph_slice(graph, sizes, 0, 1, 2, 1, call->name),
-                                   rml_onnx_ints_value(call, &zero, 1),
-                                   rml_onnx_ints_value(call, &one, 1)};
-        place = rml_graph_node(graph, RML_OP_SLICE, &(rml_op_attr){0}, in, 5, call->name);
-    }
-    sum = rml_onnx_add(call, sum, place);
-    if (rml_onnx_in(call, SEGMENTS) != RML_NO_VALUE) {
-        const rml_value_id in[] = {widened(call, SEGMENT_ROWS), rml_onnx_in(call, SEGMENTS)};
-        sum =
-            rml_onnx_add(call, sum, rml_graph_node(graph, RML_OP_GATHER, &rows, in, 2, call->name));
-    }
-    const rml_dtype dtype = rml_onnx_fact(call, WORD_ROWS).dtype;
-    layer_norm(call, sum, widened(call, GAMMA), widened(call, BETA), -1, false, out);
-    call->out[0] = rml_onnx_cast(call, out[0], dtype);
+    const rml_value_id ids = rml_onnx_in(call, WORDS);
+    const rml_value_id sizes = rml_graph_node(call->graph, RML_OP_SHAPE, NULL, &ids, 1, call->name);
+    const rml_value_id in[] = {table, rml_onnx_ints_value(call, &zero, 1),
+                               rml_graph_slice(call->graph, sizes, 0, 1, 2, 1, call->name),
+                               rml_onnx_ints_value(call, &zero, 1),
+                               rml_onnx_ints_value(call, &one, 1)};
+    return rml_graph_node(call->graph, RML_OP_SLICE, &(rml_op_attr){0}, in, 5, call->name);
+}
+
+// Rows of tables for words, places and (where there are any) segments, summed and normalised.
+// `table`: as inputs WORD_ROWS to BETA, in f32. Returns the sum.
+static rml_value_id embed(rml_onnx_call *call, const rml_value_id *table, rml_value_id positions)
+{
+    rml_value_id out[3] = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
+    rml_value_id sum = rows_of(call, table[0], rml_onnx_in(call, WORDS));
+    sum = rml_onnx_add(call, sum,
+                       positions == RML_NO_VALUE ? first_rows(call, table[1])
+                                                 : rows_of(call, table[1], positions));
+    if (rml_onnx_in(call, SEGMENTS) != RML_NO_VALUE)
+        sum = rml_onnx_add(call, sum, rows_of(call, table[2], rml_onnx_in(call, SEGMENTS)));
+    layer_norm(call, sum, table[3], table[4], -1, false, out);
+    call->out[0] = out[0];
     if (rml_onnx_int(call, "mask_index_type", 1) != 1)
         rml_onnx_refuse(call, "a mask_index_type of other kinds than 1 is not supported");
-    if (rml_onnx_wants(call, 2))
-        call->out[2] = rml_onnx_cast(call, sum, dtype);
     if (!rml_onnx_wants(call, 1))
-        return;
+        return sum;
     // How many places of each row are not masked; 0 without a mask.
     rml_value_id mask = rml_onnx_in(call, MASK);
     if (mask == RML_NO_VALUE) {
         const rml_value_id ids = rml_onnx_in(call, WORDS);
         mask = rml_onnx_multiply(call, ids, number_like(call, ids, 0));
     }
-    mask = rml_graph_reduce(graph, mask, RML_REDUCE_SUM, 1, false, call->name);
+    mask = rml_graph_reduce(call->graph, mask, RML_REDUCE_SUM, 1, false, call->name);
     call->out[1] = rml_onnx_cast(call, mask, RML_I32);
+    return sum;
+}
+
+static void import_embed_norm(rml_onnx_call *call)
+{
+    const rml_dtype dtype = rml_onnx_fact(call, WORD_ROWS).dtype;
+    rml_value_id table[5];
+    for (int i = 0; i < 5; i++)
+        table[i] = widened(call, WORD_ROWS + i);
+    const rml_value_id sum = embed(call, table, rml_onnx_in(call, PLACES));
+    call->out[0] = rml_onnx_cast(call, call->out[0], dtype);
+    if (rml_onnx_wants(call, 2))
+        call->out[2] = rml_onnx_cast(call, sum, dtype);
+}
+
+// Of tables of codes: behind the mask come their scales, and then their zero points.
+static void import_quantized_embed_norm(rml_onnx_call *call)
+{
+    enum { SCALES = 8, ZEROS = 13 };
+    const rml_op_attr attr = {.quantize = {.to = RML_F32}};
+    rml_value_id table[5];
+    for (int i = 0; i < 5; i++) {
+        const rml_value_id in[] = {rml_onnx_in(call, WORD_ROWS + i), rml_onnx_in(call, SCALES + i),
+                                   rml_onnx_in(call, ZEROS + i)};
+        table[i] = in[0] == RML_NO_VALUE
+                       ? in[0]
+                       : rml_graph_node(call->graph, RML_OP_DEQUANTIZE, &attr, in, 3, call->name);
+    }
+    embed(call, table, RML_NO_VALUE);
 }
 
 // ---- the others ---------------------------------------------------------------------------------
@@ -270,6 +301,7 @@ const rml_onnx_entry rml_onnx_norm[] = {
      .import = import_skip_norm,
      .option = 1},
     {.op_type = "com.microsoft.EmbedLayerNormalization", .import = import_embed_norm},
+    {.op_type = "com.microsoft.QEmbedLayerNormalization", .import = import_quantized_embed_norm},
     {.op_type = "RMSNormalization", .import = import_layer_norm, .since = 23, .option = 1},
     {.op_type = "LpNormalization", .import = import_lp_norm},
     {.op_type = "MeanVarianceNormalization", .import = import_mean_variance, .since = 9},

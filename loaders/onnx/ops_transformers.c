@@ -188,49 +188,86 @@ static bool read_sizes(rml_onnx_call *call, int64_t end[3])
 }
 
 // Half `index` of the past (2,B,H,P,D).
-static rml_value_id past_half(rml_onnx_call *call, int index)
+static rml_value_id past_half(rml_onnx_call *call, int input, int index)
 {
-    const rml_value_id past = rml_onnx_cast(call, rml_onnx_in(call, 4), RML_F32);
+    const rml_value_id past = rml_onnx_cast(call, rml_onnx_in(call, input), RML_F32);
     const rml_value_id in[] = {past, rml_onnx_scalar(call, RML_I64, index)};
     return past == RML_NO_VALUE ? past
                                 : node(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
 }
 
-static void import_attention(rml_onnx_call *call)
+// Where the inputs are that both forms have.
+typedef struct attention_inputs {
+    int mask, past, added; // NONE: this form has none
+} attention_inputs;
+
+enum { INPUT, WEIGHT, BIAS, NONE = 99 };
+
+// Attention of the three projections `x`, without their bias.
+static void attend_projected(rml_onnx_call *call, rml_value_id x, const attention_inputs *at,
+                             const int64_t end[3], rml_dtype dtype)
 {
-    enum { INPUT, WEIGHT, BIAS, MASK, PAST, ADDED, PAST_LENGTH };
-    int64_t end[3];
-    const rml_dtype dtype = rml_onnx_fact(call, INPUT).dtype;
-    if (rml_onnx_int(call, "do_rotary", 0) != 0 ||
-        rml_onnx_int(call, "past_present_share_buffer", 0) != 0 ||
-        rml_onnx_in(call, PAST_LENGTH) != RML_NO_VALUE)
-        rml_onnx_refuse(call, "rotation in it and buffers of keys are not supported");
-    rml_onnx_ignore(call, "rotary_embedding_dim");
-    if (call->refused || !read_sizes(call, end))
-        return;
-    rml_value_id x = rml_graph_matmul(
-        call->graph, rml_onnx_cast(call, rml_onnx_in(call, INPUT), RML_F32),
-        rml_onnx_cast(call, rml_onnx_in(call, WEIGHT), RML_F32), false, false, call->name);
     if (rml_onnx_in(call, BIAS) != RML_NO_VALUE)
         x = rml_onnx_add(call, x, rml_onnx_cast(call, rml_onnx_in(call, BIAS), RML_F32));
     operands in = {.q = rml_graph_slice(call->graph, x, 2, 0, end[0], 1, call->name),
                    .k = rml_graph_slice(call->graph, x, 2, end[0], end[1], 1, call->name),
                    .v = rml_graph_slice(call->graph, x, 2, end[1], end[2], 1, call->name),
-                   .past_key = past_half(call, 0),
-                   .past_value = past_half(call, 1),
+                   .past_key = past_half(call, at->past, 0),
+                   .past_value = past_half(call, at->past, 1),
                    .heads = rml_onnx_int(call, "num_heads", 0),
                    .keeps = rml_onnx_wants(call, 1)};
     if (in.heads < 1)
         rml_onnx_refuse(call, "%lld heads", (long long)in.heads);
     if (call->refused)
         return;
-    call->out[0] = rml_onnx_cast(call, attend(call, &in, MASK, ADDED), dtype);
+    call->out[0] = rml_onnx_cast(call, attend(call, &in, at->mask, at->added), dtype);
     if (!in.keeps || call->refused)
         return;
     const rml_value_id both[] = {rml_onnx_insert_dim(call, in.k, 4, 0),
                                  rml_onnx_insert_dim(call, in.v, 4, 0)};
     call->out[1] =
         rml_onnx_cast(call, rml_graph_concat(call->graph, both, 2, 0, call->name), dtype);
+}
+
+static bool check_attention(rml_onnx_call *call, int64_t end[3])
+{
+    if (rml_onnx_int(call, "do_rotary", 0) != 0 ||
+        rml_onnx_int(call, "past_present_share_buffer", 0) != 0)
+        rml_onnx_refuse(call, "rotation in it and buffers of keys are not supported");
+    rml_onnx_ignore(call, "rotary_embedding_dim");
+    return !call->refused && read_sizes(call, end);
+}
+
+static void import_attention(rml_onnx_call *call)
+{
+    enum { PAST_LENGTH = 6 };
+    static const attention_inputs at = {.mask = 3, .past = 4, .added = 5};
+    int64_t end[3];
+    if (rml_onnx_in(call, PAST_LENGTH) != RML_NO_VALUE)
+        rml_onnx_refuse(call, "buffers of keys are not supported");
+    if (!check_attention(call, end))
+        return;
+    const rml_value_id x = rml_graph_matmul(
+        call->graph, rml_onnx_cast(call, rml_onnx_in(call, INPUT), RML_F32),
+        rml_onnx_cast(call, rml_onnx_in(call, WEIGHT), RML_F32), false, false, call->name);
+    attend_projected(call, x, &at, end, rml_onnx_fact(call, INPUT).dtype);
+}
+
+// The same of codes, whose products are summed in integers.
+static void import_quantized_attention(rml_onnx_call *call)
+{
+    enum { INPUT_SCALE = 3, WEIGHT_SCALE, MASK, INPUT_ZERO, WEIGHT_ZERO, PAST };
+    static const attention_inputs at = {.mask = MASK, .past = PAST, .added = NONE};
+    int64_t end[3];
+    if (!check_attention(call, end))
+        return;
+    const rml_value_id in[] = {rml_onnx_in(call, INPUT), rml_onnx_in(call, WEIGHT),
+                               rml_onnx_in(call, INPUT_ZERO), rml_onnx_in(call, WEIGHT_ZERO)};
+    const rml_value_id scale =
+        rml_onnx_multiply(call, rml_onnx_in(call, INPUT_SCALE), rml_onnx_in(call, WEIGHT_SCALE));
+    const rml_value_id sums =
+        rml_onnx_cast(call, node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4), RML_F32);
+    attend_projected(call, rml_onnx_multiply(call, sums, scale), &at, end, RML_F32);
 }
 
 // ---- RotaryEmbedding ----------------------------------------------------------------------------
@@ -278,6 +315,7 @@ static void import_rotary(rml_onnx_call *call)
 
 const rml_onnx_entry rml_onnx_transformers[] = {
     {.op_type = "com.microsoft.Attention", .import = import_attention},
+    {.op_type = "com.microsoft.QAttention", .import = import_quantized_attention},
     {.op_type = "com.microsoft.MultiHeadAttention", .import = import_multi_head},
     {.op_type = "com.microsoft.RotaryEmbedding", .import = import_rotary},
     {.op_type = NULL},

@@ -121,6 +121,17 @@ def embeddings():
                name="places")
 
 
+def quantized_embeddings():
+    ids, segments, mask = (ints(0, n, 2, 5, dtype=np.int32) for n in (11, 2, 2))
+    tables = [codes(shape, np.uint8) for shape in ((11, 8), (6, 8), (2, 8), (8,), (8,))]
+    scales = [np.array(s, F32) for s in (0.02, 0.03, 0.01, 0.004, 0.007)]
+    zeros = [np.array(z, np.uint8) for z in (100, 130, 128, 0, 90)]
+    yield Case("QEmbedLayerNormalization", [ids, segments, *tables, mask, *scales, *zeros], 2)
+    tables[2], scales[2], zeros[2] = None, None, None
+    yield Case("QEmbedLayerNormalization", [ids, None, *tables, None, *scales, *zeros], 2,
+               name="no segments", epsilon=1e-3)
+
+
 def check(program, folder, case, compare, constants=(False, True), shapes=onnx_run.SHAPES[:2]):
     for constant in constants:
         want = onnx_run.run_onnxruntime(*case.make(constant, "known"))
@@ -141,7 +152,15 @@ def near(ours, theirs):
                                atol=float(16 * eps * np.nanmax(np.abs(theirs))))
 
 
-FLOATS = [*floats(), *products(), *embeddings()]
+
+
+def codes(shape, dtype, seed=0):
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng([seed, *shape])
+    return rng.integers(info.min, info.max + 1, shape).astype(dtype)
+
+
+FLOATS = [*floats(), *products(), *embeddings(), *quantized_embeddings()]
 
 
 @pytest.mark.parametrize("case", FLOATS, ids=[case.name for case in FLOATS])
@@ -150,12 +169,6 @@ def test_floats(program, tmp_path, case):
 
 
 # ---- quantized -----------------------------------------------------------------------------------
-
-
-def codes(shape, dtype, seed=0):
-    info = np.iinfo(dtype)
-    rng = np.random.default_rng([seed, *shape])
-    return rng.integers(info.min, info.max + 1, shape).astype(dtype)
 
 
 def quantized(case_, dtype, like=0):

@@ -37,6 +37,22 @@ def side_by_side():
     yield Case(op, [x, w, b, mask_of(B, L + 4), past], 2, name="past mask", num_heads=H)
 
 
+def quantized():
+    rng = np.random.default_rng(6)
+    x = rng.integers(0, 256, (B, L, 7)).astype(np.uint8)
+    w = rng.integers(-128, 128, (7, 3 * W)).astype(np.int8)
+    scales = [np.array(0.02, np.float32), np.array(0.007, np.float32)]
+    zeros = [np.array(120, np.uint8), np.array(3, np.int8)]
+    op, b = "QAttention", rand(3 * W, seed=1)
+    yield Case(op, [x, w, b, *scales, None, *zeros], num_heads=H)
+    yield Case(op, [x, w, b, *scales, mask_of(B, L), *zeros], name="mask", num_heads=H)
+    yield Case(op, [x, w, b, *scales, None, *zeros, rand(2, B, H, 4, D)], 2, name="past",
+               num_heads=H, unidirectional=1)
+    each = np.abs(rand(3 * W)) / 100
+    yield Case(op, [x, w, b, scales[0], each, None, zeros[0], np.zeros(3 * W, np.int8)],
+               name="columns", num_heads=H)
+
+
 def three():
     q, k, v = rand(B, L, W), rand(B, 6, W), rand(B, 6, W, seed=1)
     op, bias = "MultiHeadAttention", rand(3 * W)
@@ -67,7 +83,7 @@ def rotated():
                rotary_embedding_dim=D)
 
 
-CASES = [*side_by_side(), *three(), *rotated()]
+CASES = [*side_by_side(), *quantized(), *three(), *rotated()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

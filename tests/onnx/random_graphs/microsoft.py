@@ -39,6 +39,14 @@ def embeddings(s):
                        for n in (rows[0], rows[2]))  # fmt: skip
     total = tables[0].array[words.array] + tables[1].array[:length]
     families.spread(total + tables[2].array[segments.array], 2)
+    if s.chance(0.3):
+        kinds = [special.quantised(s, shape, "uint8", told=True)
+                 for shape in (*(v.shape for v in tables), (width,), (width,))]  # fmt: skip
+        total = kinds[0][0].array[words.array] + kinds[1][0].array[:length] * 1.0
+        families.spread(total, 2)
+        return s.node("QEmbedLayerNormalization", [words, segments, *(k[0] for k in kinds), "",
+                      *(k[1] for k in kinds), *(k[2] for k in kinds)], 2, unit=512, domain=MS,
+                      epsilon=1e-2)  # fmt: skip
     s.node("EmbedLayerNormalization", [words, segments, *tables, s.new((width,)), s.new((width,))],
            2, unit=128, domain=MS)  # fmt: skip
 
@@ -142,9 +150,14 @@ def rows_of_blocks(s):
 
 
 def attention(s):
-    op = s.pick(("Attention", "MultiHeadAttention"))
+    op = s.pick(("Attention", "MultiHeadAttention", "QAttention"))
     batch, length, heads, depth = (s.integer(1, 4) for _ in range(4))
     width = heads * 2 * depth
+    if op == "QAttention":
+        x, w = (special.quantised(s, shape, kind, told=True) for shape, kind in
+                (((batch, length, 5), "uint8"), ((5, 3 * width), "int8")))  # fmt: skip
+        return s.node(op, [x[0], w[0], s.told_shape((3 * width,)), x[1], w[1], "", x[2], w[2]],
+                      unit=256, domain=MS, num_heads=heads)  # fmt: skip
     if op == "Attention":
         inputs = [s.told_shape((batch, length, s.integer(1, 9)))]
         inputs += [s.told_shape((inputs[0].shape[2], 3 * width)), s.told_shape((3 * width,))]
