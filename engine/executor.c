@@ -30,6 +30,21 @@ static rml_status infer(const rml_plan *plan, const rml_step *step, rml_error *e
                                 plan->out_facts, err);
 }
 
+// Indices that only this run tells: inference refuses those that are out of range. Constants are
+// looked at once.
+static rml_status check_elements(const rml_plan *plan, rml_step *step, rml_error *err)
+{
+    const rml_node *node = &plan->graph->nodes[step->node];
+    bool constant = true;
+    if (step->checked)
+        return RML_OK;
+    RML_TRY(infer(plan, step, err));
+    for (int k = 1; k < node->in_count; k++)
+        constant = constant && (node->in[k] == RML_NO_VALUE || step->args.constants[k]);
+    step->checked = constant;
+    return RML_OK;
+}
+
 // ---- steps --------------------------------------------------------------------------------------
 
 // Shapes, memory, algorithm and weights as planning finds them, from what is there by now.
@@ -124,9 +139,8 @@ static rml_status run_step(rml_plan *plan, rml_step *step, rml_context *context,
     if (step->dynamic) {
         RML_TRY(run_dynamic(plan, step, context, err));
     } else {
-        // Indices that only this run tells: inference refuses those that are out of range.
         if (rml_op_get(plan->graph->nodes[step->node].op)->checks_elements)
-            RML_TRY(infer(plan, step, err));
+            RML_TRY(check_elements(plan, step, err));
         step->algorithm->run(&step->args);
     }
     if (plan->times)

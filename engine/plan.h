@@ -18,6 +18,7 @@ typedef struct rml_plan rml_plan;
 typedef struct rml_step {
     rml_node_id node;
     bool dynamic;
+    bool checked; // its elements that inference refuses or not are constants, and were not refused
     const rml_algorithm *algorithm; // of a dynamic step: the last run's, or NULL
     rml_op_args args;               // in and out point into the plan's arena
     uint64_t macs;

@@ -238,7 +238,7 @@ void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
     }
     // A second name gets a copy, which can be bound to other memory.
     if (rml_graph_is_output(graph, value)) {
-        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        const rml_op_attr same = {.cast = {.to = graph->values[value].dtype}};
         value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
         if (value == RML_NO_VALUE)
             return;

@@ -32,6 +32,9 @@ void rml_kernels_init(rml_kernels *kernels, uint32_t features)
         kernels->conv_direct = function;                                                           \
         kernels->conv_lanes = lanes;                                                               \
     }
+#define GEMM_F64(isa, function, rows, cols)                                                        \
+    if (HAS(isa))                                                                                  \
+        kernels->gemm_f64 = (rml_gemm_f64){function, rows, cols};
 #include "kernels/kernels.inc"
 #undef KERNEL
 }

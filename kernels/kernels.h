@@ -75,6 +75,17 @@ static inline void rml_gemm_end(const rml_gemm *gemm)
         gemm->end();
 }
 
+// One tile of a product of doubles:
+//   c[i][n] = sum over k < depth, in rising order, of a[i][k] * b[k*nr + n]   i < rows, n < cols
+// with rows 1..mr, cols 1..nr; b has numbers up to nr, which count for nothing.
+typedef void rml_gemm_f64_fn(const double *const *a, size_t rows, size_t depth, const double *b,
+                             size_t cols, double *const *c);
+
+typedef struct rml_gemm_f64 {
+    rml_gemm_f64_fn *run;
+    size_t mr, nr;
+} rml_gemm_f64;
+
 // `count` floats rounded to nearest even, then zeros up to `padded` >= count. dst may equal src.
 typedef void rml_to_bf16_fn(const float *src, size_t count, size_t padded, uint16_t *dst);
 
@@ -125,6 +136,9 @@ typedef void rml_winograd_output_f32_fn(const float *src, size_t plane, size_t c
 typedef void rml_winograd_input_bf16_fn(const float *const *src, size_t channels, uint16_t *dst,
                                         size_t plane);
 
+// `count` elements as another type, as rml_dtype_convert defines it but for the payload of NaN.
+typedef void rml_convert_fn(rml_dtype from, const void *src, rml_dtype to, void *dst, size_t count);
+
 // Elementwise on contiguous runs, see functions.inc. dst may equal src (a or b) exactly.
 typedef void rml_unary_f32_fn(const float *src, float *dst, size_t count, const float *param);
 typedef void rml_binary_f32_fn(const float *a, const float *b, float *dst, size_t count);
@@ -137,7 +151,7 @@ typedef enum rml_unary {
 #include "kernels/functions.inc"
 #undef UNARY
     RML_UNARY_COUNT,
-    RML_UNARY_KERNELS = RML_UNARY_SQUARE + 1
+    RML_UNARY_KERNELS = RML_UNARY_ATAN + 1
 } rml_unary;
 
 typedef enum rml_binary {
@@ -147,6 +161,51 @@ typedef enum rml_binary {
     RML_BINARY_COUNT,
     RML_BINARY_KERNELS = RML_BINARY_MIN + 1
 } rml_binary;
+
+// Elementwise on contiguous runs of another type than f32: a function and a type for which there is
+// a loop, or false, and nothing is done. Bools are bytes 0 and 1; comparisons, IS_NAN and IS_INF,
+// of f32 too, give them. Whole numbers wrap; quotients are cut towards zero, and by zero they are
+// zero. dst may equal an operand of elements of the same size exactly.
+typedef bool rml_typed_binary_fn(rml_binary op, rml_dtype dtype, const void *a, const void *b,
+                                 void *dst, size_t count);
+typedef bool rml_typed_unary_fn(rml_unary op, rml_dtype dtype, const void *src, void *dst,
+                                size_t count, const float *param);
+
+// dst[j] = src[k * step + j * along], of elements of 1, 2, 4 or 8 bytes; k is index[j], of i32 with
+// `narrow` and else of i64, plus `size` where it is negative, and then the nearest from 0 to
+// size - 1.
+typedef void rml_pick_fn(size_t bytes, const void *src, const void *index, bool narrow,
+                         int64_t size, int64_t step, int64_t along, void *dst, size_t count);
+
+// dst[i] = condition[i] ? a[i] : b[i], of elements of 1, 2, 4 or 8 bytes.
+typedef void rml_select_fn(size_t bytes, const uint8_t *condition, const void *a, const void *b,
+                           void *dst, size_t count);
+
+// A step of `count` running sums, or products, side by side:
+//   dst[i] = sum[i] + src[i], or with `exclusive` sum[i] alone; sum[i] += src[i]
+// The sums are doubles of floats, and uint64_t of whole numbers, of 32 and 64 bits. False: there is
+// none for the type.
+typedef bool rml_running_fn(rml_dtype dtype, const void *src, void *dst, void *sum, size_t count,
+                            bool product, bool exclusive);
+
+// A step of a search along `count` lines side by side: where src[i] is above best[i], or below it,
+// and with `last` where it is equal too, best[i] becomes it and where[i] `index`. NaN is above all
+// numbers. False: there is none for the type.
+typedef bool rml_search_lines_fn(rml_dtype dtype, const void *src, void *best, uint32_t *where,
+                                 uint32_t index, size_t count, bool smallest, bool last);
+// The same in one row of elements side by side, count >= 1.
+typedef bool rml_search_row_fn(rml_dtype dtype, const void *src, size_t count, bool smallest,
+                               bool last, int64_t *where);
+
+// sum[i] += factor * row[i], of whole numbers of 32 and 64 bits, which wrap. False: there is none
+// for the type.
+typedef bool rml_add_scaled_fn(rml_dtype dtype, const void *factor, const void *row, void *sum,
+                               size_t count);
+
+// Floats to whole numbers of 8 or 16 bits: src[i] / scale, between low - zero and high - zero (NaN
+// is the lower end), rounded to nearest even, plus zero; the type's ends are low and high.
+typedef void rml_quantize_f32_fn(const float *src, float scale, float zero, float low, float high,
+                                 rml_dtype dtype, void *dst, size_t count);
 
 // Softmax of one contiguous row, with the maximum subtracted. dst may equal src.
 typedef void rml_softmax_f32_fn(const float *src, float *dst, size_t count);
@@ -168,6 +227,11 @@ typedef float rml_softmax_step_f32_fn(const float *src, float scale, const float
 // Both sums run in rising r. rows >= 1.
 typedef void rml_moments_f32_fn(const float *src, size_t step, size_t rows, size_t lanes,
                                 float *mean, float *spread);
+
+// Rows joined one after another, in rising order: dst[c] = src[c] op src[step + c] op ..., for
+// c < lanes and `rows` >= 1 rows. `op` is ADD, MUL, MAX or MIN.
+typedef void rml_fold_f32_fn(rml_binary op, const float *src, size_t step, size_t rows,
+                             size_t lanes, float *dst);
 
 // dst[i] = src[i] * scale[i] + shift[i], rounded once or twice. dst may equal src.
 typedef void rml_affine_f32_fn(const float *src, const float *scale, const float *shift, float *dst,
@@ -216,6 +280,7 @@ typedef struct rml_kernels {
     uint32_t features; // that were allowed
     rml_cpu_level level;
     rml_gemm gemm_f32, gemm_bf16; // where there are no products of bf16, the next three are NULL
+    rml_gemm_f64 gemm_f64;
     rml_to_bf16_fn *to_bf16;
     rml_winograd_input_bf16_fn *winograd_complex_input;
     rml_winograd_output_f32_fn *winograd_complex_output;
@@ -226,12 +291,23 @@ typedef struct rml_kernels {
     rml_lerp_f32_fn *lerp;
     rml_winograd_input_f32_fn *winograd_input;
     rml_winograd_output_f32_fn *winograd_output;
+    rml_convert_fn *convert;
+    rml_typed_binary_fn *typed_binary;
+    rml_typed_unary_fn *typed_unary;
+    rml_add_scaled_fn *add_scaled;
+    rml_quantize_f32_fn *quantize;
+    rml_pick_fn *pick;
+    rml_select_fn *select;
+    rml_running_fn *running;
+    rml_search_lines_fn *search_lines;
+    rml_search_row_fn *search_row;
     rml_unary_f32_fn *unary[RML_UNARY_KERNELS];
     rml_binary_f32_fn *binary[RML_BINARY_KERNELS];
     rml_binary_scalar_f32_fn *binary_scalar[RML_BINARY_KERNELS];
     rml_softmax_f32_fn *softmax;
     rml_softmax_step_f32_fn *softmax_step;
     rml_moments_f32_fn *moments;
+    rml_fold_f32_fn *fold;
     rml_affine_f32_fn *affine;
     rml_l2norm_f32_fn *l2norm;
     rml_layer_norm_f32_fn *layer_norm;

@@ -8,7 +8,8 @@ typedef struct rewrite {
     rml_node *nodes; // the new list
     size_t count, capacity;
     rml_value_id *twin; // of each old value: the same in the other layout, or RML_NO_VALUE
-    size_t values;      // length of twin
+    bool *wanted;       // of each old value: an operator that wants images reads it
+    size_t values;      // length of both
     size_t changed;
 } rewrite;
 
@@ -98,11 +99,19 @@ static rml_layout layout_for(const rml_graph *graph, const rml_node *node)
     }
 }
 
+// Repeating pixels is as easy in a plain image, which would be turned twice for it.
+static bool stays_plain(const rewrite *rw, const rml_node *node)
+{
+    return node->op == RML_OP_RESIZE && node->attr.resize.mode == RML_INTERPOLATION_NEAREST &&
+           rw->graph->values[node->in[0]].layout == RML_LAYOUT_PLAIN && !rw->wanted[node->out];
+}
+
 static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
 {
     rml_graph *graph = rw->graph;
     rml_node node = graph->nodes[index];
     rml_graph_classify(graph, &node); // more may be constant by now
+    node.generic = node.generic || stays_plain(rw, &node);
     const rml_op_layout takes = rml_node_layout(&node);
     const rml_layout layout =
         takes == RML_OP_ANY ? node.attr.layout_transform.layout : layout_for(graph, &node);
@@ -135,6 +144,17 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
     return append(rw, &node) ? RML_OK : rml_fail_nomem(err, sizeof node, "the layout pass");
 }
 
+static void find_wanted(const rewrite *rw)
+{
+    memset(rw->wanted, 0, rw->values + 1);
+    for (size_t i = 0; i < rw->graph->node_count; i++) {
+        const rml_node *node = &rw->graph->nodes[i];
+        for (int k = 0; k < node->in_count && !node->dead; k++)
+            if (node->in[k] != RML_NO_VALUE && rml_node_layout(node) == RML_OP_CHANNELS_LAST)
+                rw->wanted[node->in[k]] = true;
+    }
+}
+
 rml_status rml_pass_layout(rml_graph *graph, size_t *changed, rml_error *err)
 {
     const rml_allocator *allocator = graph->arena.allocator;
@@ -142,9 +162,14 @@ rml_status rml_pass_layout(rml_graph *graph, size_t *changed, rml_error *err)
     rml_status status = RML_OK;
     // Reorders read old values only, so twins of old values are all there can be.
     rw.twin = rml_alloc(allocator, (rw.values + 1) * sizeof *rw.twin);
-    if (!rw.twin)
+    rw.wanted = rml_alloc(allocator, rw.values + 1);
+    if (!rw.twin || !rw.wanted) {
+        rml_free(allocator, rw.twin);
+        rml_free(allocator, rw.wanted);
         return rml_fail_nomem(err, rw.values * sizeof *rw.twin, "the layout pass");
+    }
     memset(rw.twin, 0xFF, (rw.values + 1) * sizeof *rw.twin);
+    find_wanted(&rw);
     const size_t old_count = graph->node_count;
     for (size_t i = 0; i < old_count && status == RML_OK; i++)
         if (!graph->nodes[i].dead)
@@ -157,6 +182,7 @@ rml_status rml_pass_layout(rml_graph *graph, size_t *changed, rml_error *err)
             status = rml_fail_nomem(err, sizeof(rml_node), "the layout pass");
     }
     rml_free(allocator, rw.twin);
+    rml_free(allocator, rw.wanted);
     if (status != RML_OK) {
         rml_free(allocator, rw.nodes);
         return status;

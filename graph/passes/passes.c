@@ -7,13 +7,10 @@
 static const rml_pass *pass_at(size_t index)
 {
     static const rml_pass passes[] = {
-        {"fold_const", false, rml_pass_fold_const},
-        {"fold_bn", false, rml_pass_fold_bn},
-        {"fuse_act", false, rml_pass_fuse_act},
-        {"fuse_block", false, rml_pass_fuse_block},
-        {"dce", false, rml_pass_dce},
-        {"twice", false, rml_pass_upsample2x},
-        {"layout", true, rml_pass_layout},
+        {"fold_const", false, rml_pass_fold_const}, {"widen", false, rml_pass_widen},
+        {"fold_bn", false, rml_pass_fold_bn},       {"fuse_act", false, rml_pass_fuse_act},
+        {"fuse_block", false, rml_pass_fuse_block}, {"dce", false, rml_pass_dce},
+        {"twice", false, rml_pass_upsample2x},      {"layout", true, rml_pass_layout},
     };
     return index < sizeof passes / sizeof *passes ? &passes[index] : NULL;
 }

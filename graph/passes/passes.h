@@ -19,6 +19,9 @@ rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log
 // Nodes whose inputs are all constant become constants.
 rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err);
 
+// Operators on f16 and bf16 compute in f32, and what they hand on stays f32.
+rml_status rml_pass_widen(rml_graph *graph, size_t *changed, rml_error *err);
+
 // Batch norm behind a convolution or transposed convolution goes into its weight and bias, computed
 // in double.
 rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err);

@@ -12,6 +12,11 @@ static float sigmoid_f32(float x)
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
+static float softplus_f32(float x)
+{
+    return (x > 0.0f ? x : 0.0f) + (x == x ? log1pf(expf(-fabsf(x))) : x);
+}
+
 // 2 sqrt(2 / pi) (x + 0.044715 x^3)
 static float gelu_tanh_argument(float x)
 {
@@ -58,6 +63,21 @@ UNARY(rml_abs_f32_portable, fabsf(src[i]))
 UNARY(rml_neg_f32_portable, -src[i])
 UNARY(rml_sqrt_f32_portable, sqrtf(src[i]))
 UNARY(rml_square_f32_portable, src[i] * src[i])
+UNARY(rml_hard_sigmoid_f32_portable, clamp_f32(src[i] * param[0] + param[1], 0.0f, 1.0f))
+UNARY(rml_hard_swish_f32_portable, src[i] * clamp_f32(src[i] / 6.0f + 0.5f, 0.0f, 1.0f))
+UNARY(rml_thresholded_relu_f32_portable, src[i] > param[0] ? src[i] : 0.0f)
+UNARY(rml_softsign_f32_portable, src[i] / (1.0f + fabsf(src[i])))
+UNARY(rml_sign_f32_portable, src[i] != src[i] ? src[i] : (float)((src[i] > 0.0f) - (src[i] < 0.0f)))
+UNARY(rml_floor_f32_portable, floorf(src[i]))
+UNARY(rml_ceil_f32_portable, ceilf(src[i]))
+UNARY(rml_round_f32_portable, nearbyintf(src[i]))
+UNARY(rml_celu_f32_portable, src[i] < 0.0f ? param[0] * expm1f(src[i] / param[0]) : src[i])
+UNARY(rml_selu_f32_portable, param[1] * (src[i] > 0.0f ? src[i] : param[0] * expm1f(src[i])))
+UNARY(rml_swish_f32_portable, src[i] * sigmoid_f32(param[0] * src[i]))
+UNARY(rml_log_f32_portable, logf(src[i]))
+UNARY(rml_softplus_f32_portable, softplus_f32(src[i]))
+UNARY(rml_mish_f32_portable, src[i] * tanhf(softplus_f32(src[i])))
+UNARY(rml_atan_f32_portable, atanf(src[i]))
 
 BINARY(rml_add_f32_portable, x + y)
 BINARY(rml_sub_f32_portable, x - y)

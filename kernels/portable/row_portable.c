@@ -54,6 +54,22 @@ void rml_moments_f32_portable(const float *src, size_t step, size_t rows, size_t
         }
 }
 
+void rml_fold_f32_portable(rml_binary op, const float *src, size_t step, size_t rows, size_t lanes,
+                           float *dst)
+{
+    for (size_t c = 0; c < lanes; c++) {
+        float sum = src[c];
+        for (size_t r = 1; r < rows; r++) {
+            const float x = src[r * step + c];
+            sum = op == RML_BINARY_ADD   ? sum + x
+                  : op == RML_BINARY_MUL ? sum * x
+                  : op == RML_BINARY_MAX ? max_f32(sum, x)
+                                         : min_f32(sum, x);
+        }
+        dst[c] = sum;
+    }
+}
+
 void rml_affine_f32_portable(const float *src, const float *scale, const float *shift, float *dst,
                              size_t count)
 {

@@ -2,8 +2,8 @@
 #ifndef RML_KERNELS_SIMD_F32_AVX2_H
 #define RML_KERNELS_SIMD_F32_AVX2_H
 
-#if !defined(__AVX2__) || !defined(__FMA__)
-#error "this file needs -mavx2 -mfma"
+#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
+#error "this file needs -mavx2 -mfma -mf16c"
 #endif
 
 #include <immintrin.h>
@@ -53,6 +53,17 @@ static inline void vf32_store_part(float *p, vf32 v, size_t count)
 static inline vf32 vf32_keep_part(vf32 v, size_t count)
 {
     return _mm256_and_ps(v, _mm256_castsi256_ps(vf32_part_mask(count)));
+}
+
+// A vector of f16, widened; and rounded to them.
+static inline vf32 vf32_load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline void vf32_store_f16(uint16_t *p, vf32 v)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
 static inline vf32 vf32_add(vf32 a, vf32 b)
@@ -155,6 +166,24 @@ static inline vf32 vf32_min(vf32 a, vf32 b)
 static inline vf32 vf32_round(vf32 v) // to nearest, ties to even
 {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline vf32 vf32_floor(vf32 v)
+{
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
+// Of positive normal numbers: v = mantissa * 2^exponent, the mantissa in [1, 2).
+static inline vf32 vf32_exponent(vf32 v)
+{
+    __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(v), 23);
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));
+}
+
+static inline vf32 vf32_mantissa(vf32 v)
+{
+    __m256 bits = _mm256_and_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFF)));
+    return _mm256_or_ps(bits, _mm256_set1_ps(1.0f));
 }
 
 // v * 2^n for whole n in [-252, 254], rounded once, also where the result is infinite or denormal:

@@ -49,6 +49,17 @@ static inline vf32 vf32_keep_part(vf32 v, size_t count)
     return _mm512_maskz_mov_ps((__mmask16)((1u << count) - 1), v);
 }
 
+// A vector of f16, widened; and rounded to them.
+static inline vf32 vf32_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+static inline void vf32_store_f16(uint16_t *p, vf32 v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vf32 vf32_add(vf32 a, vf32 b)
 {
     return _mm512_add_ps(a, b);
@@ -149,6 +160,22 @@ static inline vf32 vf32_min(vf32 a, vf32 b)
 static inline vf32 vf32_round(vf32 v) // to nearest, ties to even
 {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline vf32 vf32_floor(vf32 v)
+{
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
+// Of positive normal numbers: v = mantissa * 2^exponent, the mantissa in [1, 2).
+static inline vf32 vf32_exponent(vf32 v)
+{
+    return _mm512_getexp_ps(v);
+}
+
+static inline vf32 vf32_mantissa(vf32 v)
+{
+    return _mm512_getmant_ps(v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
 }
 
 // v * 2^n for whole n, rounded once, also where the result is infinite or denormal.

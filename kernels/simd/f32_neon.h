@@ -59,6 +59,17 @@ static inline vf32 vf32_keep_part(vf32 v, size_t count)
     return vf32_select(vcltq_u32(vld1q_u32(index), vdupq_n_u32((uint32_t)count)), v, vf32_set(0));
 }
 
+// A vector of f16, widened; and rounded to them.
+static inline vf32 vf32_load_f16(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+static inline void vf32_store_f16(uint16_t *p, vf32 v)
+{
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
+
 static inline vf32 vf32_add(vf32 a, vf32 b)
 {
     return vaddq_f32(a, b);
@@ -150,6 +161,29 @@ static inline vf32 vf32_min(vf32 a, vf32 b)
 static inline vf32 vf32_round(vf32 v) // to nearest, ties to even
 {
     return vrndnq_f32(v);
+}
+
+static inline vmask vf32_is_nan(vf32 v)
+{
+    return vmvnq_u32(vceqq_f32(v, v));
+}
+
+static inline vf32 vf32_floor(vf32 v)
+{
+    return vrndmq_f32(v);
+}
+
+// Of positive normal numbers: v = mantissa * 2^exponent, the mantissa in [1, 2).
+static inline vf32 vf32_exponent(vf32 v)
+{
+    const int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(v), 23));
+    return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));
+}
+
+static inline vf32 vf32_mantissa(vf32 v)
+{
+    const uint32x4_t bits = vandq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(0x7FFFFF));
+    return vreinterpretq_f32_u32(vorrq_u32(bits, vreinterpretq_u32_f32(vdupq_n_f32(1.0f))));
 }
 
 // v * 2^n for whole n in [-252, 254], rounded once, also where the result is infinite or denormal:

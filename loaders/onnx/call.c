@@ -222,6 +222,6 @@ rml_value_id rml_onnx_cast(rml_onnx_call *call, rml_value_id value, rml_dtype to
     if (from->kind == RML_VALUE_CONSTANT && to == RML_F32 &&
         (from->dtype == RML_F16 || from->dtype == RML_BF16 || from->dtype == RML_F64))
         return rml_graph_constant(call->graph, from->name, from->constant);
-    const rml_op_attr attr = {.cast = {to}};
+    const rml_op_attr attr = {.cast = {.to = to}};
     return rml_graph_node(call->graph, RML_OP_CAST, &attr, &value, 1, call->name);
 }

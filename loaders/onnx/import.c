@@ -120,7 +120,7 @@ rml_status rml_onnx_add_output(rml_onnx_importer *importer, uint32_t number, con
                         "output \"%s\" has elements of fewer than 8 bits, which are not supported",
                         name);
     if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
-        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        const rml_op_attr same = {.cast = {.to = graph->values[value].dtype}};
         value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
     }
     rml_graph_output(graph, name, value);

@@ -41,10 +41,11 @@ static rml_value_id codes(rml_onnx_call *call, int input, int bits, int64_t rows
                         (long long)rows, (long long)columns);
         return RML_NO_VALUE;
     }
-    const uint8_t *packed = value->constant->stored.data; // in C order, as all constants of a file
+    uint8_t *packed = rml_arena_alloc(&call->graph->arena, bytes ? bytes : 1, 1);
     uint8_t *out = rml_arena_alloc(&call->graph->arena, count ? count : 1, 1);
-    if (!out)
+    if (!packed || !out)
         return rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory for a weight");
+    rml_stored_copy(&value->constant->stored, packed);
     for (int64_t row = 0; row < rows; row++)
         rml_onnx_unpack(packed + row * row_bytes, bits, false, (size_t)columns,
                         out + row * columns);

@@ -184,6 +184,7 @@ static void import_clip(rml_onnx_call *call)
 
 static void import_cast(rml_onnx_call *call)
 {
+    const size_t before = call->graph->node_count;
     rml_dtype to = RML_F32;
     rml_onnx_ignore(call, "saturate"); // both are about floats of 8 bits
     rml_onnx_ignore(call, "round_mode");
@@ -193,8 +194,11 @@ static void import_cast(rml_onnx_call *call)
         to = rml_onnx_dtype_of(call, "to", RML_F32);
     else
         rml_onnx_refuse(call, "its meaning before opset 6 is not supported");
-    if (!call->refused)
-        call->out[0] = rml_onnx_cast(call, rml_onnx_in(call, 0), to);
+    if (call->refused)
+        return;
+    call->out[0] = rml_onnx_cast(call, rml_onnx_in(call, 0), to);
+    if (call->out[0] != RML_NO_VALUE && call->graph->node_count > before)
+        call->graph->nodes[before].attr.cast.asked = true;
 }
 
 // Whether the node asks for dropping in truth, which is training.

@@ -22,7 +22,7 @@ static void import_reshape(rml_onnx_call *call)
 static void import_bitcast(rml_onnx_call *call)
 {
     const rml_value_id in = rml_onnx_in(call, 0);
-    const rml_op_attr attr = {.cast = {rml_onnx_dtype_of(call, "to", RML_F32)}};
+    const rml_op_attr attr = {.cast = {.to = rml_onnx_dtype_of(call, "to", RML_F32)}};
     if (!rml_onnx_has(call, "to"))
         rml_onnx_refuse(call, "the type to cast to is missing");
     else

@@ -81,6 +81,7 @@ typedef struct rml_shuffle_attr {
 
 typedef struct rml_cast_attr {
     rml_dtype to;
+    bool asked; // by the file: what it rounds is rounded
 } rml_cast_attr;
 
 // Along which axis a scan walks an input or stacks an output, and whether from the end.

@@ -6,6 +6,9 @@
 
 #include "tensor/size.h"
 
+#include <math.h>
+#include <string.h>
+
 #define MAX_STEP 512 // floats on the stack where an operand is not contiguous
 
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
@@ -25,11 +28,10 @@ static rml_status types(const rml_op_node *node, rml_dtype *out, rml_error *err)
     return RML_OK;
 }
 
-// `views`: 3, or 2 where the second operand is a constant that `fn` knows.
-static void run_over(const rml_op_args *args, int views, rml_nd_iterator_fn fn)
+static void run_over(const rml_op_args *args, rml_nd_iterator_fn fn)
 {
     const rml_tensor *all[3] = {&args->out[0], &args->in[0], &args->in[1]};
-    const rml_nd_iterator walk = rml_nd_iterator_make(all, views);
+    const rml_nd_iterator walk = rml_nd_iterator_make(all, 3);
     rml_nd_iterator_run(&walk, args->pool, fn, args);
 }
 
@@ -94,36 +96,126 @@ static void kernel_run(const void *context, float *const *at, const int64_t *str
 
 static void run_kernel(const rml_op_args *args)
 {
-    run_over(args, 3, kernel_run);
+    run_over(args, kernel_run);
 }
 
-// ---- squares and cubes, which exporters write as powers -----------------------------------------
+// ---- powers and rests of f32, by the C library of f32 -------------------------------------------
 
 static bool is_power(const rml_op_args *args)
 {
-    double exponent;
-    return args->attr->binary.kind == RML_BINARY_POW && args->in[0].dtype == RML_F32 &&
-           rml_constant_number(rml_op_constant(args, 1), &exponent) &&
-           (exponent == 2 || exponent == 3);
+    const rml_binary kind = args->attr->binary.kind;
+    return (kind == RML_BINARY_POW || kind == RML_BINARY_FMOD) && args->in[0].dtype == RML_F32 &&
+           args->in[1].dtype == RML_F32;
+}
+
+// What exporters write as powers: squares, cubes, roots.
+static bool power_of_all(const rml_kernels *kernels, const float *x, float exponent, float *dst,
+                         size_t count)
+{
+    if (exponent == 2)
+        kernels->unary[RML_UNARY_SQUARE](x, dst, count, NULL);
+    else if (exponent == 1)
+        memmove(dst, x, count * sizeof *x);
+    else if (exponent == -1)
+        kernels->binary_scalar[RML_BINARY_DIV](x, 1, dst, count, true);
+    else if (exponent == 3)
+        for (size_t i = 0; i < count; i++)
+            dst[i] = x[i] * x[i] * x[i];
+    else if (exponent == 0.5f) // of -0 it is 0, and of -inf inf
+        for (size_t i = 0; i < count; i++)
+            dst[i] = x[i] == -INFINITY ? INFINITY : sqrtf(x[i]) + 0.0f;
+    else
+        return false;
+    return true;
 }
 
 static void power_run(const void *context, float *const *at, const int64_t *stride, size_t count)
 {
     const rml_op_args *args = context;
-    double exponent = 0;
-    rml_constant_number(args->constants[1], &exponent);
-    const bool dense = stride[0] == 1 && stride[1] == 1, cube = exponent == 3;
-    for (size_t i = 0; i < count && dense; i++)
-        at[0][i] = at[1][i] * at[1][i] * (cube ? at[1][i] : 1);
-    for (size_t i = 0; i < count && !dense; i++) {
-        const float x = at[1][(int64_t)i * stride[1]];
-        at[0][(int64_t)i * stride[0]] = x * x * (cube ? x : 1);
+    const bool rest = args->attr->binary.kind == RML_BINARY_FMOD;
+    if (!rest && stride[0] == 1 && stride[1] == 1 && stride[2] == 0 &&
+        power_of_all(args->kernels, at[1], *at[2], at[0], count))
+        return;
+    for (int64_t i = 0; i < (int64_t)count; i++) {
+        const float x = at[1][i * stride[1]], y = at[2][i * stride[2]];
+        at[0][i * stride[0]] = rest ? fmodf(x, y) : powf(x, y);
     }
 }
 
 static void run_power(const rml_op_args *args)
 {
-    run_over(args, 2, power_run);
+    run_over(args, power_run);
+}
+
+// ---- other types in loops of their own ----------------------------------------------------------
+
+static bool has_typed(const rml_op_args *args)
+{
+    const uint64_t none[1] = {0};
+    uint64_t out[1];
+    return args->in[0].dtype == args->in[1].dtype &&
+           args->kernels->typed_binary(args->attr->binary.kind, args->in[0].dtype, none, none, out,
+                                       0);
+}
+
+static void typed_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    const rml_binary kind = args->attr->binary.kind;
+    const rml_dtype type = args->in[0].dtype;
+    const size_t bytes = rml_dtype_size(type), out_bytes = rml_dtype_size(args->out[0].dtype);
+    uint64_t buffer[3][MAX_STEP];
+    const void *a = NULL, *b = NULL;
+    const size_t most = stride[0] == 1 && stride[1] == 1 && stride[2] == 1 ? count : MAX_STEP;
+    for (size_t first = 0, step; first < count; first += step) {
+        step = rml_min_size(most, count - first);
+        if (!a || stride[1]) // one number is repeated once
+            a = rml_line_up(at[1], stride[1], first, step, bytes, buffer[1]);
+        if (!b || stride[2])
+            b = rml_line_up(at[2], stride[2], first, step, bytes, buffer[2]);
+        void *out = (char *)at[0] + (int64_t)first * stride[0] * (int64_t)out_bytes;
+        if (stride[0] == 1) {
+            args->kernels->typed_binary(kind, type, a, b, out, step);
+        } else {
+            args->kernels->typed_binary(kind, type, a, b, buffer[0], step);
+            rml_line_spread(buffer[0], out, stride[0], step, out_bytes);
+        }
+    }
+}
+
+static void run_typed(const rml_op_args *args)
+{
+    run_over(args, typed_run);
+}
+
+// ---- squares of other types ---------------------------------------------------------------------
+
+static bool is_square(const rml_op_args *args)
+{
+    const uint64_t none[1] = {0};
+    uint64_t out[1];
+    double exponent;
+    return args->attr->binary.kind == RML_BINARY_POW &&
+           rml_constant_number(rml_op_constant(args, 1), &exponent) && exponent == 2 &&
+           args->kernels->typed_binary(RML_BINARY_MUL, args->in[0].dtype, none, none, out, 0);
+}
+
+static void square_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    const rml_dtype type = args->in[0].dtype;
+    const int64_t bytes = (int64_t)rml_dtype_size(type);
+    const size_t step = stride[0] == 1 && stride[1] == 1 ? count : 1;
+    for (size_t i = 0; i < count; i += step) {
+        const char *x = (const char *)at[1] + (int64_t)i * stride[1] * bytes;
+        args->kernels->typed_binary(RML_BINARY_MUL, type, x, x,
+                                    (char *)at[0] + (int64_t)i * stride[0] * bytes, step);
+    }
+}
+
+static void run_square(const rml_op_args *args)
+{
+    run_over(args, square_run);
 }
 
 // ---- any type -----------------------------------------------------------------------------------
@@ -156,12 +248,14 @@ static void wide_run(const void *context, float *const *at, const int64_t *strid
 
 static void run_wide(const rml_op_args *args)
 {
-    run_over(args, 3, wide_run);
+    run_over(args, wide_run);
 }
 
 static const rml_algorithm algorithms[] = {
     {.name = "kernel", .accepts = has_kernel, .run = run_kernel},
     {.name = "power", .accepts = is_power, .run = run_power},
+    {.name = "typed", .accepts = has_typed, .run = run_typed},
+    {.name = "square", .accepts = is_square, .run = run_square},
     {.name = "widened", .run = run_wide}};
 
 const rml_op rml_op_binary = {.name = "binary",

@@ -18,6 +18,8 @@ static void copy_run(const void *context, float *const *at, const int64_t *strid
     const size_t bytes = *(const size_t *)context;
     if (stride[0] == 1 && stride[1] == 1)
         memcpy(at[0], at[1], count * bytes);
+    else if (stride[0] == 1 && (stride[1] == 0 || stride[1] == 2))
+        rml_line_up(at[1], stride[1], 0, count, bytes, at[0]);
     else
         RML_BY_SIZE(bytes, COPY);
 }
@@ -33,6 +35,7 @@ enum { SIDE = 16, ROWS = 64, COLUMNS = 256 };
 
 typedef struct turn {
     const rml_nd_iterator *walk;
+    const rml_kernels *kernels;
     int along, down;
     size_t across, downward; // fields
 } turn;
@@ -97,10 +100,15 @@ static void turn_items(void *context, size_t begin, size_t end, int worker)
             src += index * walk->stride[1][i] * bytes;
             dst += index * walk->stride[0][i] * bytes;
         }
-        turn_field((size_t)bytes, src + (int64_t)row * src_step, src_step,
-                   rml_min_size(ROWS, (size_t)walk->dim[at->down] - row),
-                   dst + (int64_t)column * dst_step, dst_step,
-                   rml_min_size(COLUMNS, (size_t)walk->dim[at->along] - column));
+        const size_t rows = rml_min_size(ROWS, (size_t)walk->dim[at->down] - row);
+        const size_t columns = rml_min_size(COLUMNS, (size_t)walk->dim[at->along] - column);
+        src += (int64_t)row * src_step;
+        dst += (int64_t)column * dst_step;
+        if (bytes == sizeof(float) && src_step > 0 && dst_step > 0)
+            at->kernels->transpose((const float *)(const void *)src, (size_t)(src_step / bytes),
+                                   (float *)(void *)dst, (size_t)(dst_step / bytes), rows, columns);
+        else
+            turn_field((size_t)bytes, src, src_step, rows, dst, dst_step, columns);
     }
 }
 
@@ -133,7 +141,10 @@ void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_ten
 {
     const rml_tensor *views[2] = {dst, src};
     rml_nd_iterator walk = rml_nd_iterator_make(views, 2);
-    turn at = {.walk = &walk, .along = dimension_along(&walk), .down = walk.rank - 1};
+    turn at = {.walk = &walk,
+               .kernels = args->kernels,
+               .along = dimension_along(&walk),
+               .down = walk.rank - 1};
     // Squares would be narrow: long runs are better, though they leave gaps in dst.
     const bool narrow =
         at.along >= 0 && walk.dim[at.down] < SIDE / 2 && walk.dim[at.along] > walk.dim[at.down];

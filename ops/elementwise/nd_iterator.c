@@ -89,28 +89,80 @@ static float *moved(float *from, int64_t elements, size_t bytes)
     return (float *)(void *)((char *)from + elements * (int64_t)bytes);
 }
 
+// The first item's place by division, the others' by counting on.
 static void run_items(void *context, size_t begin, size_t end, int worker)
 {
     const walk_job *job = context;
     const rml_nd_iterator *walk = job->walk;
+    const int inner = walk->rank - 1;
+    int64_t stride[RML_ND_ITERATOR_MAX] = {0}, index[RML_MAX_RANK];
+    float *row[RML_ND_ITERATOR_MAX] = {0}, *at[RML_ND_ITERATOR_MAX];
+    size_t rest = begin / job->pieces, piece = begin % job->pieces;
     (void)worker;
-    for (size_t item = begin; item < end; item++) {
-        const size_t start = item % job->pieces * job->piece;
-        size_t rest = item / job->pieces;
-        int64_t stride[RML_ND_ITERATOR_MAX];
-        float *at[RML_ND_ITERATOR_MAX];
-        for (int v = 0; v < walk->views; v++) {
-            stride[v] = walk->stride[v][walk->rank - 1];
-            at[v] = moved(walk->data[v], (int64_t)start * stride[v], walk->bytes[v]);
-        }
-        for (int i = walk->rank - 2; i >= 0; i--) {
-            const int64_t index = (int64_t)(rest % (size_t)walk->dim[i]);
-            rest /= (size_t)walk->dim[i];
-            for (int v = 0; v < walk->views; v++)
-                at[v] = moved(at[v], index * walk->stride[v][i], walk->bytes[v]);
-        }
-        job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
+    for (int v = 0; v < walk->views; v++) {
+        stride[v] = walk->stride[v][inner];
+        row[v] = walk->data[v];
     }
+    for (int i = inner - 1; i >= 0; i--) {
+        index[i] = (int64_t)(rest % (size_t)walk->dim[i]);
+        rest /= (size_t)walk->dim[i];
+        for (int v = 0; v < walk->views; v++)
+            row[v] = moved(row[v], index[i] * walk->stride[v][i], walk->bytes[v]);
+    }
+    for (size_t item = begin; item < end; item++) {
+        const size_t start = piece * job->piece;
+        for (int v = 0; v < walk->views; v++)
+            at[v] = moved(row[v], (int64_t)start * stride[v], walk->bytes[v]);
+        job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
+        if (++piece < job->pieces)
+            continue;
+        piece = 0;
+        for (int i = inner - 1; i >= 0; i--) {
+            const bool wraps = ++index[i] == walk->dim[i];
+            const int64_t steps = wraps ? 1 - walk->dim[i] : 1;
+            for (int v = 0; v < walk->views; v++)
+                row[v] = moved(row[v], steps * walk->stride[v][i], walk->bytes[v]);
+            if (!wraps)
+                break;
+            index[i] = 0;
+        }
+    }
+}
+
+#define REPEAT(type)                                                                               \
+    do {                                                                                           \
+        const type one = *(const type *)src;                                                       \
+        for (size_t i = 0; i < count; i++)                                                         \
+            ((type *)dst)[i] = one;                                                                \
+    } while (0)
+#define GATHER(type)                                                                               \
+    for (size_t i = 0; i < count; i++)                                                             \
+    ((type *)dst)[i] = ((const type *)src)[(int64_t)i * stride]
+#define EVERY_OTHER(type)                                                                          \
+    for (size_t i = 0; i < count; i++)                                                             \
+    ((type *)dst)[i] = ((const type *)src)[2 * i]
+#define SPREAD(type)                                                                               \
+    for (size_t i = 0; i < count; i++)                                                             \
+    ((type *)dst)[(int64_t)i * stride] = ((const type *)src)[i]
+
+const void *rml_line_up(const void *at, int64_t stride, size_t first, size_t count, size_t bytes,
+                        void *dst)
+{
+    const void *src = (const char *)at + (int64_t)first * stride * (int64_t)bytes;
+    if (stride == 1)
+        return src;
+    if (stride == 0)
+        RML_BY_SIZE(bytes, REPEAT);
+    else if (stride == 2)
+        RML_BY_SIZE(bytes, EVERY_OTHER);
+    else
+        RML_BY_SIZE(bytes, GATHER);
+    return dst;
+}
+
+void rml_line_spread(const void *src, void *dst, int64_t stride, size_t count, size_t bytes)
+{
+    RML_BY_SIZE(bytes, SPREAD);
 }
 
 void rml_nd_iterator_run(const rml_nd_iterator *walk, rml_pool *pool, rml_nd_iterator_fn fn,

@@ -33,6 +33,12 @@ typedef void (*rml_nd_iterator_fn)(const void *context, float *const *at, const 
 void rml_nd_iterator_run(const rml_nd_iterator *walk, rml_pool *pool, rml_nd_iterator_fn fn,
                          const void *context);
 
+// Elements [first, first + count) of a run, side by side: where they lie, or where they are
+// `stride` apart, copied to `dst`. And back, to elements `stride` apart.
+const void *rml_line_up(const void *at, int64_t stride, size_t first, size_t count, size_t bytes,
+                        void *dst);
+void rml_line_spread(const void *src, void *dst, int64_t stride, size_t count, size_t bytes);
+
 // dst = src, element by element, for views of one shape and type, or a `src` that is broadcast.
 void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_tensor *dst);
 

@@ -54,6 +54,36 @@ static void run_kernel(const rml_op_args *args)
     run_over(args, kernel_run);
 }
 
+// ---- other types in loops of their own ----------------------------------------------------------
+
+static bool has_typed(const rml_op_args *args)
+{
+    const rml_activation *function = &args->attr->unary;
+    const uint64_t none[1] = {0};
+    uint64_t out[1];
+    return args->kernels->typed_unary(function->kind, args->in[0].dtype, none, out, 0,
+                                      function->param);
+}
+
+static void typed_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    const rml_activation *function = &args->attr->unary;
+    const rml_dtype type = args->in[0].dtype;
+    const int64_t bytes = (int64_t)rml_dtype_size(type);
+    const int64_t out_bytes = (int64_t)rml_dtype_size(args->out[0].dtype);
+    const size_t step = stride[0] == 1 && stride[1] == 1 ? count : 1;
+    for (size_t i = 0; i < count; i += step)
+        args->kernels->typed_unary(
+            function->kind, type, (const char *)at[1] + (int64_t)i * stride[1] * bytes,
+            (char *)at[0] + (int64_t)i * stride[0] * out_bytes, step, function->param);
+}
+
+static void run_typed(const rml_op_args *args)
+{
+    run_over(args, typed_run);
+}
+
 // ---- any type -----------------------------------------------------------------------------------
 
 static void wide_run(const void *context, float *const *at, const int64_t *stride, size_t count)
@@ -83,6 +113,7 @@ static void run_wide(const rml_op_args *args)
 
 static const rml_algorithm algorithms[] = {
     {.name = "kernel", .accepts = has_kernel, .run = run_kernel},
+    {.name = "typed", .accepts = has_typed, .run = run_typed},
     {.name = "widened", .run = run_wide}};
 
 const rml_op rml_op_unary = {.name = "unary",

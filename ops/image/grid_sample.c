@@ -6,8 +6,10 @@
 #include "ops/conv/window.h"
 
 #include "tensor/dtype.h"
+#include "tensor/size.h"
 
 #include <math.h>
+#include <string.h>
 
 // ---- grid_sample --------------------------------------------------------------------------------
 
@@ -105,44 +107,84 @@ typedef struct sample_job {
     size_t in_plane, out_plane, channels;
 } sample_job;
 
-#define ADD(type)                                                                                  \
-    do {                                                                                           \
-        const type *src = (const type *)in->raw + image * job->channels * job->in_plane;           \
-        type *dst = (type *)out->raw + image * job->channels * job->out_plane + point;             \
-        for (size_t c = 0; c < job->channels; c++)                                                 \
-            dst[c * job->out_plane] += (type)weight * src[c * job->in_plane + offset];             \
-    } while (0)
+// Points whose places are found together; then each channel takes its samples.
+enum { POINTS = 32 };
 
-static void sample_point(const sample_job *job, size_t image, size_t point, const axis_taps *taps)
+// Of one element that counts, for each point.
+typedef struct tap {
+    int64_t at[POINTS]; // in a plane; -1: a zero
+    double weight[POINTS];
+    float narrow[POINTS]; // the same in f32
+    bool inside;          // no zeros
+} tap;
+
+// At most so many count for a point.
+static size_t most_taps(const rml_op_args *args)
 {
-    const rml_tensor *in = &job->args->in[0], *out = &job->args->out[0];
-    int64_t count[RML_MAX_SPATIAL], tap[RML_MAX_SPATIAL] = {0};
+    const rml_interpolation mode = args->attr->grid_sample.mode;
+    const size_t each = mode == RML_INTERPOLATION_NEAREST  ? 1
+                        : mode == RML_INTERPOLATION_LINEAR ? 2
+                                                           : 4;
+    size_t all = 1;
+    for (int i = 2; i < args->in[0].rank; i++)
+        all *= each;
+    return all;
+}
+
+static size_t worker_bytes(const rml_op_args *args)
+{
+    return rml_aligned_bytes(most_taps(args), sizeof(tap));
+}
+
+static void find_place(const sample_job *job, const axis_taps *taps, size_t point, tap *found)
+{
+    const rml_tensor *in = &job->args->in[0];
+    int64_t count[RML_MAX_SPATIAL], which[RML_MAX_SPATIAL] = {0};
     for (int i = 0; i < job->axes; i++)
         count[i] = taps[i].count;
-    for (size_t c = 0; c < job->channels; c++) {
-        const size_t at = (image * job->channels + c) * job->out_plane + point;
-        if (in->dtype == RML_F32)
-            out->data[at] = 0;
-        else
-            ((double *)out->raw)[at] = 0;
-    }
     const size_t all = rml_sizes_count(count, job->axes);
-    for (size_t t = 0; t < all; t++, rml_sizes_next(count, job->axes, tap)) {
-        size_t offset = 0;
+    for (size_t t = 0; t < all; t++, rml_sizes_next(count, job->axes, which)) {
+        int64_t offset = 0;
         double weight = 1;
         bool inside = true;
         for (int i = 0; i < job->axes; i++) {
-            const int64_t at = taps[i].at[tap[i]];
+            const int64_t at = taps[i].at[which[i]];
             inside = inside && at >= 0;
-            offset = offset * (size_t)in->dim[i + 2] + (size_t)at;
-            weight *= taps[i].weight[tap[i]];
+            offset = offset * in->dim[i + 2] + at;
+            weight *= taps[i].weight[which[i]];
         }
-        if (!inside)
-            continue;
+        found[t].at[point] = inside ? offset : -1;
+        found[t].weight[point] = weight;
+        found[t].narrow[point] = (float)weight;
+        found[t].inside = inside && (point == 0 || found[t].inside);
+    }
+}
+
+#define TAKE(type, weights)                                                                        \
+    do {                                                                                           \
+        const type *src = (const type *)in->raw + plane * job->in_plane;                           \
+        type *dst = (type *)out->raw + plane * job->out_plane + point, sum[POINTS] = {0};          \
+        for (size_t t = 0; t < taps; t++)                                                          \
+            if (found[t].inside)                                                                   \
+                for (size_t p = 0; p < count; p++)                                                 \
+                    sum[p] += found[t].weights[p] * src[found[t].at[p]];                           \
+            else                                                                                   \
+                for (size_t p = 0; p < count; p++)                                                 \
+                    if (found[t].at[p] >= 0)                                                       \
+                        sum[p] += found[t].weights[p] * src[found[t].at[p]];                       \
+        memcpy(dst, sum, count * sizeof *dst);                                                     \
+    } while (0)
+
+static void take_samples(const sample_job *job, const tap *found, size_t taps, size_t image,
+                         size_t point, size_t count)
+{
+    const rml_tensor *in = &job->args->in[0], *out = &job->args->out[0];
+    for (size_t c = 0; c < job->channels; c++) {
+        const size_t plane = image * job->channels + c;
         if (in->dtype == RML_F32)
-            ADD(float);
+            TAKE(float, narrow);
         else
-            ADD(double);
+            TAKE(double, weight);
     }
 }
 
@@ -150,16 +192,24 @@ static void sample_points(void *context, size_t begin, size_t end, int worker)
 {
     const sample_job *job = context;
     const rml_tensor *in = &job->args->in[0], *grid = &job->args->in[1];
-    (void)worker;
-    for (size_t item = begin; item < end; item++) {
-        axis_taps taps[RML_MAX_SPATIAL];
-        for (int i = 0; i < job->axes; i++) {
-            const size_t index = item * (size_t)job->axes + (size_t)(job->axes - 1 - i);
-            taps[i] = taps_of(&job->args->attr->grid_sample,
-                              place(&job->args->attr->grid_sample, grid, index, in->dim[i + 2]),
-                              in->dim[i + 2]);
+    tap *found = rml_op_worker(job->args, worker);
+    for (size_t first = begin, count; first < end; first += count) {
+        const size_t point = first % job->out_plane;
+        size_t all = 1;
+        count = rml_min_size(rml_min_size(POINTS, end - first), job->out_plane - point);
+        for (size_t p = 0; p < count; p++) {
+            axis_taps taps[RML_MAX_SPATIAL];
+            all = 1;
+            for (int i = 0; i < job->axes; i++) {
+                const size_t index = (first + p) * (size_t)job->axes + (size_t)(job->axes - 1 - i);
+                taps[i] = taps_of(&job->args->attr->grid_sample,
+                                  place(&job->args->attr->grid_sample, grid, index, in->dim[i + 2]),
+                                  in->dim[i + 2]);
+                all *= (size_t)taps[i].count;
+            }
+            find_place(job, taps, p, found);
         }
-        sample_point(job, item / job->out_plane, item % job->out_plane, taps);
+        take_samples(job, found, all, first / job->out_plane, point, count);
     }
 }
 
@@ -182,7 +232,8 @@ const rml_op rml_op_grid_sample = {.name = "grid_sample",
                                    .inputs = {2, 2},
                                    .signature = "s0>0",
                                    .infer = infer_sample,
-                                   .algorithms = RML_ONE_WAY("points", run_sample)};
+                                   .algorithms =
+                                       RML_ONE_WAY_EACH("points", worker_bytes, run_sample)};
 
 // ---- affine_grid --------------------------------------------------------------------------------
 

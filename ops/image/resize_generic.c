@@ -21,6 +21,7 @@ typedef struct nearest_job {
     const int64_t *where[RML_MAX_RANK];
     uint64_t outside; // an element
     bool whole_rows;  // nothing changes along the last axis
+    bool twice;       // each element of a row is repeated once
 } nearest_job;
 
 #define TAKE(type)                                                                                 \
@@ -33,6 +34,15 @@ static void take_row(const void *src, const int64_t *where, const void *outside,
     RML_BY_SIZE(bytes, TAKE);
 }
 
+#define REPEAT(type)                                                                               \
+    for (int64_t i = 0; i < width / 2; i++)                                                        \
+    ((type *)dst)[2 * i] = ((type *)dst)[2 * i + 1] = ((const type *)src)[i]
+
+static void repeat_row(const void *src, int64_t width, size_t bytes, void *dst)
+{
+    RML_BY_SIZE(bytes, REPEAT);
+}
+
 static void nearest_rows(void *context, size_t begin, size_t end, int worker)
 {
     const nearest_job *job = context;
@@ -40,26 +50,34 @@ static void nearest_rows(void *context, size_t begin, size_t end, int worker)
     const size_t bytes = rml_dtype_size(in->dtype);
     const int last = out->rank - 1;
     const int64_t width = out->dim[last];
+    const char *before = NULL; // the source of the row in front
+    int64_t at[RML_MAX_RANK];
     (void)worker;
+    for (size_t rest = begin, i = (size_t)last; i-- > 0; rest /= (size_t)out->dim[i])
+        at[i] = (int64_t)(rest % (size_t)out->dim[i]);
     for (size_t row = begin; row < end; row++) {
         char *dst = (char *)out->raw + row * (size_t)width * bytes;
-        int64_t at[RML_MAX_RANK], from = 0;
+        int64_t from = 0;
         bool inside = true;
-        rml_shape sizes = rml_tensor_shape(out);
-        for (size_t rest = row, i = (size_t)last; i-- > 0; rest /= (size_t)sizes.dim[i])
-            at[i] = (int64_t)(rest % (size_t)sizes.dim[i]);
         for (int i = 0; i < last; i++) {
             inside = inside && job->where[i][at[i]] >= 0;
             from = from * in->dim[i] + job->where[i][at[i]];
         }
+        for (int i = last - 1; i >= 0 && ++at[i] == out->dim[i]; i--)
+            at[i] = 0;
         const char *src = (const char *)in->raw + from * in->dim[last] * (int64_t)bytes;
         if (!inside)
             for (int64_t i = 0; i < width; i++)
                 memcpy(dst + (size_t)i * bytes, &job->outside, bytes);
+        else if (src == before)
+            memcpy(dst, dst - (size_t)width * bytes, (size_t)width * bytes);
         else if (job->whole_rows)
             memcpy(dst, src, (size_t)width * bytes);
+        else if (job->twice)
+            repeat_row(src, width, bytes, dst);
         else
             take_row(src, job->where[last], &job->outside, width, bytes, dst);
+        before = inside ? src : NULL;
     }
 }
 
@@ -82,6 +100,10 @@ void rml_resize_nearest_run(const rml_op_args *args)
         rows *= i < p.rank - 1 ? (size_t)p.axis[i].out : 1;
     }
     job.whole_rows = rml_resize_axis_is_same(attr, &p.axis[p.rank - 1]);
+    const rml_resize_axis *row = &p.axis[p.rank - 1];
+    job.twice = row->out == 2 * row->in;
+    for (int64_t at = 0; at < row->out && job.twice; at++)
+        job.twice = job.where[p.rank - 1][at] == at / 2;
     rml_dtype_convert(RML_F64, &attr->extrapolation, args->out[0].dtype, &job.outside, 1);
     const size_t width = (size_t)p.axis[p.rank - 1].out;
     rml_pool_run(args->pool, rows, width < 4096 ? 4096 / width : 1, nearest_rows, &job);

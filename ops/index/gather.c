@@ -148,7 +148,7 @@ static void elements_rows(const rml_op_args *args, size_t begin, size_t end)
     const rml_tensor *data = &args->in[0], *indices = &args->in[1];
     const int last = indices->rank - 1, axis = rml_axis_of(args->attr->axis.axis, data->rank);
     const size_t bytes = rml_dtype_size(data->dtype), count = (size_t)indices->dim[last];
-    const int64_t size = data->dim[axis], step = data->stride[axis];
+    const size_t index_bytes = rml_dtype_size(indices->dtype);
     for (size_t row = begin; row < end; row++) {
         int64_t base = 0;
         size_t rest = row;
@@ -157,13 +157,11 @@ static void elements_rows(const rml_op_args *args, size_t begin, size_t end)
                 base += (int64_t)(rest % (size_t)indices->dim[i]) * data->stride[i];
             rest /= (size_t)indices->dim[i];
         }
-        for (size_t j = 0; j < count; j++) {
-            const size_t at = row * count + j;
-            const int64_t from = base + picked(indices, at, size) * step +
-                                 (axis == last ? 0 : (int64_t)j * data->stride[last]);
-            copy_element((char *)args->out[0].raw + at * bytes,
-                         (const char *)data->raw + from * (int64_t)bytes, bytes);
-        }
+        args->kernels->pick(bytes, (const char *)data->raw + base * (int64_t)bytes,
+                            (const char *)indices->raw + row * count * index_bytes,
+                            indices->dtype == RML_I32, data->dim[axis], data->stride[axis],
+                            axis == last ? 0 : data->stride[last],
+                            (char *)args->out[0].raw + row * count * bytes, count);
     }
 }
 

@@ -78,13 +78,29 @@ rml_status rml_list_axes(rml_list *list, int rank, rml_error *err)
     return RML_OK;
 }
 
+#define FIT(type)                                                                                  \
+    for (size_t i = 0; i < count; i++)                                                             \
+    outside |= ((const type *)indices->data)[i] < -size || ((const type *)indices->data)[i] >= size
+
+// Whether all of one dimension's lie in it: a loop that leaves who does not to the caller.
+static bool fit_all(const rml_fact *indices, int64_t size, size_t count)
+{
+    bool outside = false;
+    if (indices->dtype == RML_I64)
+        FIT(int64_t);
+    else
+        FIT(int32_t);
+    return !outside || size < 0;
+}
+
 rml_status rml_indices_check(const rml_fact *indices, const rml_shape *data, int first, int depth,
                              rml_error *err)
 {
     size_t count;
     if (!indices->data || depth < 1 || !rml_shape_count(&indices->shape, &count))
         return RML_OK;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = depth == 1 && fit_all(indices, data->dim[first], count) ? count : 0; i < count;
+         i++) {
         const int axis = first + (int)(i % (size_t)depth);
         const int64_t index = rml_index_at(indices->data, indices->dtype, i);
         if (data->dim[axis] >= 0 && (index < -data->dim[axis] || index >= data->dim[axis]))

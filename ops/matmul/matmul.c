@@ -365,8 +365,7 @@ static void run_packed(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {
     {.name = "packed-gemm-bf16", .precision = RML_PRECISION_BF16, .accepts = accepts_bf16, PACKED},
     {.name = "packed-gemm", .accepts = accepts, PACKED},
-    {.name = "gemm", .accepts = is_f32, .scratch_bytes = scratch_bytes, .run = run},
-    {.name = "widened", .run = run}};
+    {.name = "gemm", .scratch_bytes = scratch_bytes, .run = run}};
 
 const rml_op rml_op_matmul = {.name = "matmul",
                               .inputs = {2, 4},

@@ -1,6 +1,7 @@
 #include "ops/matmul/product.h"
 
 #include "kernels/pack.h"
+#include "ops/elementwise/nd_iterator.h"
 #include "ops/elementwise/widen.h"
 #include "tensor/size.h"
 
@@ -16,9 +17,25 @@ typedef struct product_job {
     int64_t a_row, a_col, b_row, b_col, y_row;
 } product_job;
 
-static size_t panel_bytes(const rml_kernels *kernels, size_t k)
+// Of f32 and f64 the second operand is packed, a panel of columns at a time.
+static bool is_packed(const rml_tensor *y)
 {
-    return rml_aligned_bytes(k, kernels->gemm_f32.nr * sizeof(float));
+    return y->dtype == RML_F32 || y->dtype == RML_F64;
+}
+
+static size_t mr_of(const rml_kernels *kernels, const rml_tensor *y)
+{
+    return y->dtype == RML_F32 ? kernels->gemm_f32.mr : kernels->gemm_f64.mr;
+}
+
+static size_t nr_of(const rml_kernels *kernels, const rml_tensor *y)
+{
+    return y->dtype == RML_F32 ? kernels->gemm_f32.nr : kernels->gemm_f64.nr;
+}
+
+static size_t panel_bytes(const rml_kernels *kernels, const rml_tensor *y, size_t k)
+{
+    return rml_aligned_bytes(k, nr_of(kernels, y) * rml_dtype_size(y->dtype));
 }
 
 static product_job job_of(const rml_op_args *args, const rml_product *product)
@@ -35,13 +52,13 @@ static product_job job_of(const rml_op_args *args, const rml_product *product)
     job.b_row = b->stride[row];
     job.b_col = b->stride[col];
     job.y_row = y->stride[row];
-    job.piece = y->dtype == RML_F32 ? args->kernels->gemm_f32.nr : RML_WIDEN_COUNT;
+    job.piece = is_packed(y) ? nr_of(args->kernels, y) : RML_WIDEN_COUNT;
     job.pieces = (job.n + job.piece - 1) / job.piece;
     // A packed panel, and mr rows of `a` for when its rows are not contiguous.
-    if (y->dtype == RML_F32)
-        job.worker_bytes =
-            rml_sat_add(panel_bytes(args->kernels, job.k),
-                        rml_aligned_bytes(job.k, args->kernels->gemm_f32.mr * sizeof(float)));
+    if (is_packed(y))
+        job.worker_bytes = rml_sat_add(
+            panel_bytes(args->kernels, y, job.k),
+            rml_aligned_bytes(job.k, mr_of(args->kernels, y) * rml_dtype_size(y->dtype)));
     return job;
 }
 
@@ -62,7 +79,7 @@ char *rml_product_matrix(const rml_tensor *operand, const rml_tensor *y, size_t 
     return (char *)operand->raw + at * (int64_t)rml_dtype_size(operand->dtype);
 }
 
-// ---- f32: the second operand is packed, a panel of columns at a time ----------------------------
+// ---- f32 ----------------------------------------------------------------------------------------
 
 static void run_panels(void *context, size_t begin, size_t end, int worker)
 {
@@ -70,7 +87,7 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
     const rml_product *product = job->product;
     const rml_kernels *kernels = job->args->kernels;
     float *panel = (float *)(void *)(job->scratch + (size_t)worker * job->worker_bytes);
-    float *rows = (float *)(void *)((char *)panel + panel_bytes(kernels, job->k));
+    float *rows = (float *)(void *)((char *)panel + panel_bytes(kernels, &product->y, job->k));
     const void *a_rows[RML_GEMM_MAX_MR];
     float *c_rows[RML_GEMM_MAX_MR];
     for (size_t item = begin; item < end; item++) {
@@ -103,6 +120,82 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
             kernels->gemm_f32.run(&tile);
         }
     }
+}
+
+// ---- f64 ----------------------------------------------------------------------------------------
+
+static void pack_f64(double *panel, const double *b, const product_job *job, size_t cols, size_t nr)
+{
+    for (size_t k = 0; k < job->k; k++, panel += nr) {
+        const double *src = b + (int64_t)k * job->b_row;
+        for (size_t n = 0; n < cols; n++)
+            panel[n] = src[(int64_t)n * job->b_col];
+        for (size_t n = cols; n < nr; n++)
+            panel[n] = 0;
+    }
+}
+
+static void run_panels_f64(void *context, size_t begin, size_t end, int worker)
+{
+    const product_job *job = context;
+    const rml_product *product = job->product;
+    const rml_gemm_f64 *gemm = &job->args->kernels->gemm_f64;
+    double *panel = (double *)(void *)(job->scratch + (size_t)worker * job->worker_bytes);
+    double *lines = panel + job->k * gemm->nr;
+    const double *a_rows[RML_GEMM_MAX_MR];
+    double *c_rows[RML_GEMM_MAX_MR];
+    for (size_t item = begin; item < end; item++) {
+        const size_t batch = item / job->pieces, column = item % job->pieces * gemm->nr;
+        const size_t cols = rml_min_size(gemm->nr, job->n - column);
+        const double *a = (void *)rml_product_matrix(&product->a, &product->y, batch);
+        const double *b = (void *)rml_product_matrix(&product->b, &product->y, batch);
+        double *y = (void *)rml_product_matrix(&product->y, &product->y, batch);
+        pack_f64(panel, b + (int64_t)column * job->b_col, job, cols, gemm->nr);
+        for (size_t row = 0, rows; row < job->m; row += rows) {
+            rows = rml_min_size(gemm->mr, job->m - row);
+            for (size_t i = 0; i < rows; i++) {
+                a_rows[i] = rml_line_up(a + (int64_t)(row + i) * job->a_row, job->a_col, 0, job->k,
+                                        sizeof *a, lines + i * job->k);
+                c_rows[i] = y + (int64_t)(row + i) * job->y_row + column;
+            }
+            gemm->run(a_rows, rows, job->k, panel, cols, c_rows);
+        }
+    }
+}
+
+// ---- whole numbers of 32 and 64 bits: one row of `y` at a time ----------------------------------
+
+static void run_whole(void *context, size_t begin, size_t end, int worker)
+{
+    const product_job *job = context;
+    const rml_product *product = job->product;
+    const rml_dtype dtype = product->y.dtype;
+    const size_t bytes = rml_dtype_size(dtype);
+    (void)worker;
+    for (size_t item = begin; item < end; item++) {
+        const size_t column = item % job->pieces * job->piece, line = item / job->pieces;
+        const size_t batch = line / job->m, row = line % job->m;
+        const size_t count = rml_min_size(job->piece, job->n - column);
+        const char *a = rml_product_matrix(&product->a, &product->y, batch);
+        const char *b = rml_product_matrix(&product->b, &product->y, batch);
+        char *y = rml_product_matrix(&product->y, &product->y, batch);
+        uint64_t sum[RML_WIDEN_COUNT] = {0}, buffer[RML_WIDEN_COUNT];
+        for (size_t k = 0; k < job->k; k++) {
+            const int64_t a_at = (int64_t)row * job->a_row + (int64_t)k * job->a_col;
+            const int64_t b_at = (int64_t)k * job->b_row + (int64_t)column * job->b_col;
+            const void *b_row =
+                rml_line_up(b + b_at * (int64_t)bytes, job->b_col, 0, count, bytes, buffer);
+            job->args->kernels->add_scaled(dtype, a + a_at * (int64_t)bytes, b_row, sum, count);
+        }
+        memcpy(y + ((int64_t)row * job->y_row + (int64_t)column) * (int64_t)bytes, sum,
+               count * bytes);
+    }
+}
+
+static bool is_whole(const rml_op_args *args, rml_dtype dtype)
+{
+    uint64_t none[1] = {0};
+    return args->kernels->add_scaled(dtype, none, none, none, 0);
 }
 
 // ---- other types: one row of `y` at a time, RML_WIDEN_COUNT columns of it -----------------------
@@ -173,8 +266,11 @@ void rml_product_run(const rml_op_args *args, const rml_product *product, char *
     if (!rml_tensor_count(&product->y)) // however many empty matrices there are
         return;
     // Without columns of `a` there is nothing for the kernel to read; the sums are zero.
-    if (product->y.dtype == RML_F32 && job.k > 0)
-        rml_pool_run(args->pool, job.batch * job.pieces, 1, run_panels, &job);
+    if (is_packed(&product->y) && job.k > 0)
+        rml_pool_run(args->pool, job.batch * job.pieces, 1,
+                     product->y.dtype == RML_F32 ? run_panels : run_panels_f64, &job);
+    else if (is_whole(args, product->y.dtype))
+        rml_pool_run(args->pool, job.batch * job.m * job.pieces, 1, run_whole, &job);
     else
         rml_pool_run(args->pool, job.batch * job.m * job.pieces, 1, run_wide, &job);
 }

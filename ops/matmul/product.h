@@ -6,8 +6,8 @@
 
 // y[..., m, n] = sum over k of a[..., m, k] * b[..., k, n], in rising order of k. All three are of
 // one type and one rank >= 2; a leading dimension of `a` or `b` may be 1 where that of `y` is not.
-// The columns of `y` lie side by side. f32 runs on the gemm kernel; other types are widened (see
-// ops/elementwise/widen.h), and integers wrap.
+// The columns of `y` lie side by side. f32 and f64 run on gemm kernels, whole numbers of 32
+// and 64 bits as they are; other types are widened (see ops/elementwise/widen.h). Integers wrap.
 typedef struct rml_product {
     rml_tensor a, b, y;
 } rml_product;

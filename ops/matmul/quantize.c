@@ -1,17 +1,14 @@
 // From floats to small integers and back: one scale and zero point for all elements, for each index
 // of one axis, or for each block of indices.
-#include "ops/op.h"
-
 #include "ops/elementwise/widen.h"
-#include "ops/elementwise/nd_iterator.h"
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <math.h>
 
-enum { PART = 16 * RML_WIDEN_COUNT };
+enum { PART = 16 * RML_WIDEN_COUNT, F32_COUNT = 1024 };
 
-// Rounds doubles of less than 2^51 to the nearest integer, ties to even, without a call.
+// Rounds less than 2^51, ties to even, without a call.
 static const double rounder = 6755399441055744.0;
 
 // Lowest and highest value; false for what nothing is quantized to.
@@ -96,6 +93,7 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 
 // Elements to numbers with scales and zero points, or back.
 typedef struct quantize_job {
+    const rml_kernels *kernels;
     const rml_tensor *x, *y, *scale, *zero; // zero NULL: 0
     rml_dtype precision;                    // of the division
     size_t count, inner, dim, block;        // count 1: one scale
@@ -105,7 +103,8 @@ static quantize_job job_of(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0];
     const rml_quantize_attr *quantize = &args->attr->quantize;
-    quantize_job job = {.x = x,
+    quantize_job job = {.kernels = args->kernels,
+                        .x = x,
                         .y = &args->out[0],
                         .scale = &args->in[1],
                         .zero = rml_op_input(args, 2),
@@ -175,17 +174,27 @@ static void quantize_run(rml_dtype precision, double scale, double zero, double 
     }
 }
 
-// The same in f32, in which every number that is quantized to is exact: the usual case.
-static void quantize_run_f32(float scale, float zero, float low, float high, const double *x,
-                             int64_t *y, size_t count)
+// The usual cases, by kernels: f32 holds what is quantized to, and numbers of up to 16 bits.
+static bool run_f32(const quantize_job *job, size_t at, size_t count, double scale, double zero,
+                    double low, double high)
 {
-    const float rounder_f32 = 12582912.0f;
-    for (size_t i = 0; i < count; i++) {
-        float q = (float)x[i] / scale;
-        q = q >= low - zero ? q : low - zero;
-        q = q <= high - zero ? q : high - zero;
-        y[i] = (int32_t)(q + rounder_f32 - rounder_f32 + zero);
+    const rml_kernels *kernels = job->kernels;
+    const void *x = rml_tensor_at(job->x, (int64_t)at);
+    const bool to_small = low < high;
+    float wide[F32_COUNT], *y = job->y->data + at;
+    if (to_small && job->precision == RML_F32) {
+        kernels->convert(job->x->dtype, x, RML_F32, wide, count);
+        kernels->quantize(wide, (float)scale, (float)zero, (float)low, (float)high, job->y->dtype,
+                          rml_tensor_at(job->y, (int64_t)at), count);
+        return true;
     }
+    if (to_small || job->scale->dtype != RML_F32 || job->y->dtype != RML_F32 ||
+        rml_dtype_size(job->x->dtype) > 2)
+        return false;
+    kernels->convert(job->x->dtype, x, RML_F32, y, count);
+    kernels->binary_scalar[RML_BINARY_SUB](y, (float)zero, y, count, false);
+    kernels->binary_scalar[RML_BINARY_MUL](y, (float)scale, y, count, false);
+    return true;
 }
 
 static void run_part(void *context, size_t begin, size_t end, int worker)
@@ -196,24 +205,20 @@ static void run_part(void *context, size_t begin, size_t end, int worker)
     (void)worker;
     for (size_t at = begin, count; at < end; at += count) {
         rml_widen x, y;
-        count = rml_min_size(end - at, RML_WIDEN_COUNT);
+        count = rml_min_size(end - at, F32_COUNT);
         const size_t index = scale_at(job, at, &count);
         const double zero = job->zero ? rml_number_f64(job->zero, index) : 0;
-        double scale = rml_number_f64(job->scale, index);
-        rml_widen_read(job->x, at, count, RML_WIDE_F64, &x);
-        if (back) {
-            for (size_t i = 0; i < count; i++)
-                x.f64[i] = (x.f64[i] - zero) * scale;
-            rml_widen_write(job->y, at, count, RML_WIDE_F64, &x);
+        const double scale = rml_number_f64(job->scale, index);
+        if (run_f32(job, at, count, scale, zero, low, high))
             continue;
-        }
-        scale = rml_rounded_f64(job->precision, scale);
-        if (job->precision == RML_F32)
-            quantize_run_f32((float)scale, (float)zero, (float)low, (float)high, x.f64, y.i64,
-                             count);
-        else
-            quantize_run(job->precision, scale, zero, low, high, x.f64, y.i64, count);
-        rml_widen_write(job->y, at, count, RML_WIDE_I64, &y);
+        count = rml_min_size(count, RML_WIDEN_COUNT);
+        rml_widen_read(job->x, at, count, RML_WIDE_F64, &x);
+        for (size_t i = 0; i < count && back; i++)
+            x.f64[i] = (x.f64[i] - zero) * scale;
+        if (!back)
+            quantize_run(job->precision, rml_rounded_f64(job->precision, scale), zero, low, high,
+                         x.f64, y.i64, count);
+        rml_widen_write(job->y, at, count, back ? RML_WIDE_F64 : RML_WIDE_I64, back ? &x : &y);
     }
 }
 
@@ -376,7 +381,8 @@ static void run_dynamic(const rml_op_args *args)
     args->out[1].data[0] = scale;
     *(uint8_t *)args->out[2].raw =
         (uint8_t)rintf(zero >= 0.0f ? (zero <= 255.0f ? zero : 255.0f) : 0.0f);
-    quantize_job job = {.x = x,
+    quantize_job job = {.kernels = args->kernels,
+                        .x = x,
                         .y = &args->out[0],
                         .scale = &args->out[1],
                         .zero = &args->out[2],

@@ -117,10 +117,11 @@ static void soften(rml_dtype dtype, double top, double *x, size_t count)
 {
     double sum = 0;
     for (size_t k = 0; k < count; k++) {
-        x[k] = rml_rounded_f64(dtype, exp(rml_rounded_f64(dtype, x[k] - top)));
+        x[k] = dtype == RML_F64 ? exp(x[k] - top)
+                                : rml_rounded_f64(dtype, exp(rml_rounded_f64(dtype, x[k] - top)));
         sum += x[k];
     }
-    sum = rml_rounded_f64(dtype, sum);
+    sum = dtype == RML_F64 ? sum : rml_rounded_f64(dtype, sum);
     for (size_t k = 0; k < count; k++)
         x[k] /= sum;
 }

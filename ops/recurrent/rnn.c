@@ -155,6 +155,11 @@ static bool lstm_bf16(const rml_op_args *args)
     return rml_rnn_lstm_accepts(args) && projects_in_bf16(args);
 }
 
+static bool steps_bf16(const rml_op_args *args)
+{
+    return rml_rnn_steps_accepts(args) && projects_in_bf16(args);
+}
+
 static bool projected_bf16(const rml_op_args *args)
 {
     return rml_rnn_projected_accepts(args) && projects_in_bf16(args);
@@ -163,6 +168,9 @@ static bool projected_bf16(const rml_op_args *args)
 #define LSTM                                                                                       \
     .packed_bytes = rml_rnn_lstm_packed, .pack = rml_rnn_lstm_pack,                                \
     .scratch_bytes = rml_rnn_lstm_scratch, .run = rml_rnn_lstm_run
+#define STEPS                                                                                      \
+    .packed_bytes = rml_rnn_steps_packed, .pack = rml_rnn_steps_pack,                              \
+    .scratch_bytes = rml_rnn_steps_scratch, .run = rml_rnn_steps_run
 #define PROJECTED                                                                                  \
     .packed_bytes = rml_rnn_projected_packed, .pack = rml_rnn_projected_pack,                      \
     .scratch_bytes = rml_rnn_sequence_scratch, .run = rml_rnn_sequence_run
@@ -170,6 +178,8 @@ static bool projected_bf16(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {
     {.name = "fused-gates-bf16", .precision = RML_PRECISION_BF16, .accepts = lstm_bf16, LSTM},
     {.name = "fused-gates", .accepts = rml_rnn_lstm_accepts, LSTM},
+    {.name = "steps-bf16", .precision = RML_PRECISION_BF16, .accepts = steps_bf16, STEPS},
+    {.name = "steps", .accepts = rml_rnn_steps_accepts, STEPS},
     {.name = "projected-bf16",
      .precision = RML_PRECISION_BF16,
      .accepts = projected_bf16,

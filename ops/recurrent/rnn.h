@@ -46,6 +46,9 @@ size_t rml_rnn_projection_scratch(const rml_rnn_projection *projection);
 void rml_rnn_projection_run(rml_rnn_projection *projection, const void *packed, const float *bias,
                             float *out, char *scratch);
 
+// Whether the input is a constant of f32 as it is stored.
+bool rml_rnn_is_weight(const rml_op_args *args, int input);
+
 // ---- LSTM of f32 with constant weights and no extras: fused gates -------------------------------
 
 bool rml_rnn_lstm_accepts(const rml_op_args *args);
@@ -54,6 +57,15 @@ rml_status rml_rnn_lstm_pack(const rml_op_args *args, const rml_constant *weight
                              const rml_allocator *allocator, rml_error *err);
 size_t rml_rnn_lstm_scratch(const rml_op_args *args);
 void rml_rnn_lstm_run(const rml_op_args *args);
+
+// ---- GRU and plain layers of f32 with constant weights: all sequences of a step together --------
+
+bool rml_rnn_steps_accepts(const rml_op_args *args);
+size_t rml_rnn_steps_packed(const rml_op_args *args);
+rml_status rml_rnn_steps_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
+                              const rml_allocator *allocator, rml_error *err);
+size_t rml_rnn_steps_scratch(const rml_op_args *args);
+void rml_rnn_steps_run(const rml_op_args *args);
 
 // ---- everything, a sequence at a time -----------------------------------------------------------
 

@@ -10,7 +10,7 @@
 
 #define ITEM_ROWS 48 // most rows of a work item, which share what the caches hold of the weights
 
-static bool is_weight(const rml_op_args *args, int input)
+bool rml_rnn_is_weight(const rml_op_args *args, int input)
 {
     const rml_constant *constant = rml_op_constant(args, input);
     return constant && !constant->scale && args->in[input].dtype == RML_F32;
@@ -20,10 +20,10 @@ bool rml_rnn_lstm_accepts(const rml_op_args *args)
 {
     const rml_rnn_attr *rnn = &args->attr->rnn;
     bool usual = rnn->kind == RML_RNN_LSTM && !rnn->input_forget && isinf(rnn->clip) &&
-                 args->in[RML_RNN_X].dtype == RML_F32 && is_weight(args, RML_RNN_W) &&
-                 is_weight(args, RML_RNN_R) && !rml_op_input(args, RML_RNN_LENGTHS) &&
+                 args->in[RML_RNN_X].dtype == RML_F32 && rml_rnn_is_weight(args, RML_RNN_W) &&
+                 rml_rnn_is_weight(args, RML_RNN_R) && !rml_op_input(args, RML_RNN_LENGTHS) &&
                  !rml_op_input(args, RML_RNN_PEEPHOLES) &&
-                 (!rml_op_input(args, RML_RNN_BIAS) || is_weight(args, RML_RNN_BIAS)) &&
+                 (!rml_op_input(args, RML_RNN_BIAS) || rml_rnn_is_weight(args, RML_RNN_BIAS)) &&
                  args->in[RML_RNN_W].dim[2] > 0 && args->in[RML_RNN_R].dim[2] > 0;
     for (int d = 0; d < rnn->directions && usual; d++)
         usual = rnn->act[3 * d].function == RML_RNN_SIGMOID &&

@@ -5,6 +5,8 @@
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
+#include <string.h>
+
 static rml_status infer_arg(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const rml_shape *x = &node->shape[0];
@@ -24,61 +26,55 @@ static rml_status infer_arg(const rml_op_node *node, rml_shape *out, rml_error *
 typedef struct job {
     const rml_op_args *args;
     rml_lines lines;
-    rml_wide wide;
 } job;
 
-// Keys, the better ones the larger.
-static void read_keys(const job *at, size_t first, size_t count, rml_widen *keys)
+// Halves, which have no kernels of their own, are widened; so are the results then.
+static bool widens(const job *at)
 {
-    rml_widen_read(&at->args->in[0], first, count, at->wide, keys);
-    rml_widen_keys(at->wide, count, keys);
-    for (size_t i = 0; i < count && at->args->attr->arg.smallest; i++)
-        keys->u64[i] = ~keys->u64[i];
+    const rml_dtype dtype = at->args->in[0].dtype;
+    return dtype == RML_F16 || dtype == RML_BF16;
 }
 
-static bool better(const job *at, uint64_t key, uint64_t best)
+static const void *line(const job *at, size_t first, size_t count, float *wide)
 {
-    return key > best || (at->args->attr->arg.last && key == best);
-}
-
-static void search_row(const job *at, size_t first, int64_t *where)
-{
-    rml_widen keys;
-    uint64_t best = 0;
-    *where = 0;
-    for (size_t k = 0; k < at->lines.count; k += RML_WIDEN_COUNT) {
-        const size_t count = rml_min_size(RML_WIDEN_COUNT, at->lines.count - k);
-        read_keys(at, first + k, count, &keys);
-        for (size_t i = 0; i < count; i++)
-            if (better(at, keys.u64[i], best)) {
-                best = keys.u64[i];
-                *where = (int64_t)(k + i);
-            }
-    }
+    const rml_tensor *in = &at->args->in[0];
+    const char *src = (const char *)in->raw + first * rml_dtype_size(in->dtype);
+    if (!widens(at))
+        return src;
+    at->args->kernels->convert(in->dtype, src, RML_F32, wide, count);
+    return wide;
 }
 
 // `count` neighbours, each along its own row.
 static void search_slices(const job *at, size_t first, size_t count, int64_t *where)
 {
-    rml_widen keys, best;
-    read_keys(at, first, count, &best);
+    const rml_arg_attr *arg = &at->args->attr->arg;
+    const rml_dtype dtype = widens(at) ? RML_F32 : at->args->in[0].dtype;
+    float wide[RML_WIDEN_COUNT];
+    uint64_t best[RML_WIDEN_COUNT];
+    uint32_t found[RML_WIDEN_COUNT] = {0};
+    memcpy(best, line(at, first, count, wide), count * rml_dtype_size(dtype));
+    for (size_t k = 1; k < at->lines.count; k++)
+        at->args->kernels->search_lines(dtype, line(at, first + k * at->lines.inner, count, wide),
+                                        best, found, (uint32_t)k, count, arg->smallest, arg->last);
     for (size_t i = 0; i < count; i++)
-        where[i] = 0;
-    for (size_t k = 1; k < at->lines.count; k++) {
-        read_keys(at, first + k * at->lines.inner, count, &keys);
-        for (size_t i = 0; i < count; i++)
-            if (better(at, keys.u64[i], best.u64[i])) {
-                best.u64[i] = keys.u64[i];
-                where[i] = (int64_t)k;
-            }
-    }
+        where[i] = found[i];
 }
 
-static void search(const void *context, size_t line, size_t first, size_t count)
+static void search_row(const job *at, size_t first, int64_t *where)
+{
+    const rml_arg_attr *arg = &at->args->attr->arg;
+    const rml_tensor *in = &at->args->in[0];
+    const char *src = (const char *)in->raw + first * rml_dtype_size(in->dtype);
+    at->args->kernels->search_row(in->dtype, src, at->lines.count, arg->smallest, arg->last, where);
+}
+
+static void search(const void *context, size_t index, size_t first, size_t count)
 {
     const job *at = context;
-    int64_t *where = (int64_t *)at->args->out[0].raw + line;
-    if (at->lines.inner == 1)
+    int64_t *where = (int64_t *)at->args->out[0].raw + index;
+    // A long row of halves is a line of one.
+    if (at->lines.inner == 1 && !widens(at))
         search_row(at, first, where);
     else
         search_slices(at, first, count, where);
@@ -88,7 +84,7 @@ static void run_arg(const rml_op_args *args)
 {
     const rml_tensor *in = &args->in[0];
     const int axis = rml_axis_of(args->attr->arg.axis, in->rank);
-    const job at = {args, rml_lines_along(in, axis), rml_wide_of(in->dtype)};
+    const job at = {args, rml_lines_along(in, axis)};
     rml_lines_run(&at.lines, args->pool, search, &at);
 }
 

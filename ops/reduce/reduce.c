@@ -4,7 +4,8 @@
 // left is kept, slices are joined one after another into a run of outputs; where it is reduced, the
 // elements of an output are dealt out over lanes, which are joined in the end. Either way the order
 // depends on the shape alone.
-#include "ops/elementwise/widen.h"
+#include "ops/reduce/reduce.h"
+
 #include "ops/index/list.h"
 
 #include "tensor/dtype.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #define CHUNK_ELEMENTS 16384 // read by a work item
+#define NEIGHBOURS 256       // outputs of one, where neighbours are joined side by side
 
 // ---- shapes -------------------------------------------------------------------------------------
 
@@ -69,39 +71,13 @@ static rml_status infer_reduce(const rml_op_node *node, rml_shape *out, rml_erro
 
 // ---- how the elements lie -----------------------------------------------------------------------
 
-typedef struct grid {
-    int rank;
-    int64_t dim[RML_MAX_RANK], stride[RML_MAX_RANK];
-} grid;
-
-static int64_t offset_of(const grid *over, size_t index)
-{
-    int64_t offset = 0;
-    for (int i = over->rank - 1; i >= 0 && index; i--) {
-        offset += (int64_t)(index % (size_t)over->dim[i]) * over->stride[i];
-        index /= (size_t)over->dim[i];
-    }
-    return offset;
-}
-
-typedef struct job {
-    const rml_op_args *args;
-    rml_reduce_kind kind;
-    bool rows;          // the last dimension is reduced
-    size_t run;         // its size, in both cases
-    grid kept, reduced; // the others
-    size_t parts;       // of `reduced`
-    size_t count;       // elements that make an output
-    rml_wide wide;
-} job;
-
-static job make_job(const rml_op_args *args)
+static rml_reduce_job make_job(const rml_op_args *args)
 {
     const rml_reduce_attr *attr = &args->attr->reduce;
     const rml_tensor *in = &args->in[0];
     bool reduced[RML_MAX_RANK] = {false}, flag[RML_MAX_RANK];
     rml_list axes = rml_list_read(args, 1);
-    grid all = {0};
+    rml_reduce_grid all = {0};
     take_axes(attr, in->rank, &axes);
     for (int i = 0; i < axes.count; i++)
         if (rml_axis_of(axes.at[i], in->rank) >= 0) // known too late to be refused
@@ -120,7 +96,7 @@ static job make_job(const rml_op_args *args)
         flag[0] = false;
         all.dim[all.rank++] = 1;
     }
-    job at = {.args = args, .kind = attr->kind, .rows = flag[all.rank - 1], .parts = 1};
+    rml_reduce_job at = {.args = args, .kind = attr->kind, .rows = flag[all.rank - 1], .parts = 1};
     at.run = (size_t)all.dim[all.rank - 1];
     int64_t stride = (int64_t)at.run;
     for (int i = all.rank - 2; i >= 0; i--) {
@@ -128,7 +104,7 @@ static job make_job(const rml_op_args *args)
         stride *= all.dim[i];
     }
     for (int i = 0; i + 1 < all.rank; i++) {
-        grid *to = flag[i] ? &at.reduced : &at.kept;
+        rml_reduce_grid *to = flag[i] ? &at.reduced : &at.kept;
         to->stride[to->rank] = all.stride[i];
         to->dim[to->rank++] = all.dim[i];
         at.parts *= flag[i] ? (size_t)all.dim[i] : 1;
@@ -141,87 +117,18 @@ static job make_job(const rml_op_args *args)
     return at;
 }
 
-static void run_job(const job *at, rml_pool_fn fn)
+static void run_job(const rml_reduce_job *at, rml_pool_fn fn)
 {
-    const size_t each = at->count ? at->count : 1;
-    const size_t chunk = each < CHUNK_ELEMENTS ? CHUNK_ELEMENTS / each : 1;
+    const size_t each = at->count ? at->count : 1, least = at->rows ? 1 : NEIGHBOURS;
+    const size_t chunk = each * least < CHUNK_ELEMENTS ? CHUNK_ELEMENTS / each : least;
     rml_pool_run(at->args->pool, rml_tensor_count(&at->args->out[0]), chunk, fn,
                  (void *)(uintptr_t)at);
-}
-
-// Outputs [at, end) begin a run of this many neighbours.
-static size_t neighbours(const job *at, size_t index, size_t end, size_t most)
-{
-    const size_t left = rml_min_size(at->run - index % at->run, end - index);
-    return rml_min_size(left, most);
-}
-
-// ---- f32 by the kernels -------------------------------------------------------------------------
-
-#define LANES 256
-
-static bool has_kernel(const rml_op_args *args)
-{
-    const rml_reduce_kind kind = args->attr->reduce.kind;
-    return args->in[0].dtype == RML_F32 && kind <= RML_REDUCE_PROD;
-}
-
-static rml_binary_f32_fn *kernel_of(const job *at)
-{
-    static const rml_binary kinds[] = {[RML_REDUCE_SUM] = RML_BINARY_ADD,
-                                       [RML_REDUCE_MEAN] = RML_BINARY_ADD,
-                                       [RML_REDUCE_MAX] = RML_BINARY_MAX,
-                                       [RML_REDUCE_MIN] = RML_BINARY_MIN,
-                                       [RML_REDUCE_PROD] = RML_BINARY_MUL};
-    return at->args->kernels->binary[kinds[at->kind]];
-}
-
-static void f32_slices(void *context, size_t begin, size_t end, int worker)
-{
-    const job *at = context;
-    rml_binary_f32_fn *fn = kernel_of(at);
-    (void)worker;
-    for (size_t i = begin, n; i < end; i += n) {
-        n = neighbours(at, i, end, SIZE_MAX);
-        const float *src = at->args->in[0].data + offset_of(&at->kept, i / at->run) + i % at->run;
-        float *dst = at->args->out[0].data + i;
-        memcpy(dst, src, n * sizeof *dst);
-        for (size_t part = 1; part < at->parts; part++)
-            fn(dst, src + offset_of(&at->reduced, part), dst, n);
-        for (size_t k = 0; k < n && at->kind == RML_REDUCE_MEAN; k++)
-            dst[k] /= (float)at->count;
-    }
-}
-
-static void f32_rows(void *context, size_t begin, size_t end, int worker)
-{
-    const job *at = context;
-    rml_binary_f32_fn *fn = kernel_of(at);
-    (void)worker;
-    for (size_t i = begin; i < end; i++) {
-        const float *src = at->args->in[0].data + offset_of(&at->kept, i);
-        float lane[LANES];
-        size_t width = rml_min_size(at->run, LANES), from = width;
-        memcpy(lane, src, width * sizeof *lane);
-        for (size_t part = 0; part < at->parts; part++, from = 0) {
-            const float *row = src + offset_of(&at->reduced, part);
-            for (size_t k = from; k < at->run; k += LANES)
-                fn(lane, row + k, lane, rml_min_size(LANES, at->run - k));
-        }
-        for (size_t half; width > 1; width -= half) {
-            half = width / 2;
-            fn(lane, lane + width - half, lane, half);
-        }
-        if (at->kind == RML_REDUCE_MEAN)
-            lane[0] /= (float)at->count;
-        at->args->out[0].data[i] = lane[0];
-    }
 }
 
 // ---- any type -----------------------------------------------------------------------------------
 
 // What joined with anything leaves it as it is.
-static void fill_identity(const job *at, rml_widen *chunk, size_t count)
+static void fill_identity(const rml_reduce_job *at, rml_widen *chunk, size_t count)
 {
     const rml_dtype dtype = at->args->in[0].dtype;
     const bool is_signed =
@@ -263,8 +170,8 @@ static void join_whole(rml_reduce_kind kind, bool is_signed, uint64_t *into, con
             into[i] += from[i];
 }
 
-static void join(const job *at, rml_reduce_kind kind, rml_widen *into, const rml_widen *from,
-                 size_t first, size_t count)
+static void join(const rml_reduce_job *at, rml_reduce_kind kind, rml_widen *into,
+                 const rml_widen *from, size_t first, size_t count)
 {
     if (at->wide == RML_WIDE_F64)
         join_f64(kind, into->f64, from->f64 + first, count);
@@ -273,7 +180,8 @@ static void join(const job *at, rml_reduce_kind kind, rml_widen *into, const rml
 }
 
 // What is summed: elements, their squares or sizes, or e^(x - top).
-static void prepare(const job *at, rml_widen *x, const rml_widen *top, bool one_top, size_t count)
+static void prepare(const rml_reduce_job *at, rml_widen *x, const rml_widen *top, bool one_top,
+                    size_t count)
 {
     const rml_reduce_kind kind = at->kind;
     const bool square = kind == RML_REDUCE_L2 || kind == RML_REDUCE_SUM_SQUARE;
@@ -290,7 +198,7 @@ static void prepare(const job *at, rml_widen *x, const rml_widen *top, bool one_
                                                                     : x->u64[i];
 }
 
-static void finish(const job *at, rml_widen *x, const rml_widen *top, size_t count)
+static void finish(const rml_reduce_job *at, rml_widen *x, const rml_widen *top, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (at->wide != RML_WIDE_F64) {
@@ -309,32 +217,36 @@ static void finish(const job *at, rml_widen *x, const rml_widen *top, size_t cou
         }
 }
 
-static void gather_slices(const job *at, rml_reduce_kind kind, int64_t offset, size_t count,
-                          const rml_widen *top, rml_widen *into)
+// `count` elements from `first` on, widened.
+static void load(const rml_reduce_job *at, int64_t first, size_t count, rml_widen *x)
 {
+    static const rml_dtype held[] = {
+        [RML_WIDE_F64] = RML_F64, [RML_WIDE_I64] = RML_I64, [RML_WIDE_U64] = RML_U64};
     const rml_tensor *in = &at->args->in[0];
+    at->args->kernels->convert(in->dtype, rml_tensor_at(in, first), held[at->wide], x, count);
+}
+
+static void gather_slices(const rml_reduce_job *at, rml_reduce_kind kind, int64_t offset,
+                          size_t count, const rml_widen *top, rml_widen *into)
+{
     rml_widen x;
     for (size_t part = 0; part < at->parts; part++) {
-        rml_widen_load(in->dtype, in->raw, 1, (size_t)(offset + offset_of(&at->reduced, part)),
-                       count, at->wide, &x);
+        load(at, offset + rml_reduce_offset(&at->reduced, part), count, &x);
         if (kind == at->kind)
             prepare(at, &x, top, false, count);
         join(at, kind, into, &x, 0, count);
     }
 }
 
-static void gather_row(const job *at, rml_reduce_kind kind, int64_t offset, const rml_widen *top,
-                       rml_widen *into)
+static void gather_row(const rml_reduce_job *at, rml_reduce_kind kind, int64_t offset,
+                       const rml_widen *top, rml_widen *into)
 {
-    const rml_tensor *in = &at->args->in[0];
     rml_widen x;
     size_t width = rml_min_size(at->run, RML_WIDEN_COUNT);
     for (size_t part = 0; part < at->parts; part++)
         for (size_t k = 0; k < at->run; k += RML_WIDEN_COUNT) {
             const size_t count = rml_min_size(RML_WIDEN_COUNT, at->run - k);
-            rml_widen_load(in->dtype, in->raw, 1,
-                           (size_t)(offset + offset_of(&at->reduced, part)) + k, count, at->wide,
-                           &x);
+            load(at, offset + rml_reduce_offset(&at->reduced, part) + (int64_t)k, count, &x);
             if (kind == at->kind)
                 prepare(at, &x, top, true, count);
             join(at, kind, into, &x, 0, count);
@@ -346,27 +258,28 @@ static void gather_row(const job *at, rml_reduce_kind kind, int64_t offset, cons
 }
 
 // Outputs [first, first + count), which are neighbours; one where rows are reduced.
-static void gather(const job *at, rml_reduce_kind kind, size_t first, size_t count,
+static void gather(const rml_reduce_job *at, rml_reduce_kind kind, size_t first, size_t count,
                    const rml_widen *top, rml_widen *into)
 {
-    const job as = {.args = at->args, .kind = kind, .wide = at->wide};
+    const rml_reduce_job as = {.args = at->args, .kind = kind, .wide = at->wide};
     fill_identity(&as, into, at->rows ? RML_WIDEN_COUNT : count);
     if (!at->count)
         return;
     if (at->rows)
-        gather_row(at, kind, offset_of(&at->kept, first), top, into);
+        gather_row(at, kind, rml_reduce_offset(&at->kept, first), top, into);
     else
-        gather_slices(at, kind, offset_of(&at->kept, first / at->run) + (int64_t)(first % at->run),
+        gather_slices(at, kind,
+                      rml_reduce_offset(&at->kept, first / at->run) + (int64_t)(first % at->run),
                       count, top, into);
 }
 
 static void wide_part(void *context, size_t begin, size_t end, int worker)
 {
-    const job *at = context;
+    const rml_reduce_job *at = context;
     (void)worker;
     for (size_t i = begin, n; i < end; i += n) {
         rml_widen sum, top;
-        n = at->rows ? 1 : neighbours(at, i, end, RML_WIDEN_COUNT);
+        n = at->rows ? 1 : rml_reduce_neighbours(at, i, end, RML_WIDEN_COUNT);
         if (at->kind == RML_REDUCE_LOG_SUM_EXP) {
             gather(at, RML_REDUCE_MAX, i, n, NULL, &top);
             for (size_t k = 0; k < n; k++) // inf - inf is no number
@@ -380,18 +293,23 @@ static void wide_part(void *context, size_t begin, size_t end, int worker)
 
 static void run_wide(const rml_op_args *args)
 {
-    const job at = make_job(args);
+    const rml_reduce_job at = make_job(args);
     run_job(&at, wide_part);
 }
 
-static void run_f32(const rml_op_args *args)
+static void run_typed(const rml_op_args *args)
 {
-    const job at = make_job(args);
-    run_job(&at, !at.count ? wide_part : at.rows ? f32_rows : f32_slices);
+    const rml_reduce_job at = make_job(args);
+    const bool is_short = at.rows && at.parts == 1 && at.run <= RML_REDUCE_SHORT;
+    run_job(&at, !at.count  ? wide_part
+                 : is_short ? rml_reduce_short_rows
+                 : at.rows  ? rml_reduce_rows
+                            : rml_reduce_slices);
 }
 
 static const rml_algorithm reduce_algorithms[] = {
-    {.name = "f32", .accepts = has_kernel, .run = run_f32}, {.name = "widened", .run = run_wide}};
+    {.name = "typed", .accepts = rml_reduce_has_kernel, .run = run_typed},
+    {.name = "widened", .run = run_wide}};
 
 const rml_op rml_op_reduce = {.name = "reduce",
                               .inputs = {1, 2},

@@ -47,8 +47,31 @@ static size_t worker_bytes(const rml_op_args *args)
     return rml_aligned_bytes(rml_sat_add(at.count, at.wanted), sizeof(uint64_t));
 }
 
+// The keys of a row of f32 side by side; 0 and -0 are one, and NaN is above everything.
+static void read_keys_f32(const float *x, size_t count, uint64_t flip, uint64_t *key)
+{
+    for (size_t k = 0; k < count; k++) {
+        const float number = x[k] + 0.0f;
+        uint32_t bits;
+        memcpy(&bits, &number, sizeof bits);
+        bits ^= bits >> 31 ? UINT32_MAX : (uint32_t)1 << 31;
+        key[k] = flip ^ (number != number ? UINT32_MAX : bits);
+    }
+}
+
 static void read_keys(const job *at, size_t first, uint64_t *key)
 {
+    const uint64_t flip = at->args->attr->topk.smallest ? UINT64_MAX : 0;
+    const rml_tensor *in = &at->args->in[0];
+    if (in->dtype == RML_F32 && at->inner == 1) {
+        read_keys_f32(in->data + first, at->count, flip, key);
+        return;
+    }
+    if (in->dtype == RML_I64 && at->inner == 1) {
+        for (size_t k = 0; k < at->count; k++)
+            key[k] = flip ^ ((const uint64_t *)in->raw)[first + k] ^ (uint64_t)1 << 63;
+        return;
+    }
     for (size_t k = 0; k < at->count; k += RML_WIDEN_COUNT) {
         const size_t count = rml_min_size(RML_WIDEN_COUNT, at->count - k);
         rml_widen chunk;

@@ -6,9 +6,9 @@
 static void cast_part(const rml_op_args *args, size_t begin, size_t end)
 {
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
-    rml_dtype_convert(in->dtype, (const char *)in->raw + begin * rml_dtype_size(in->dtype),
-                      out->dtype, (char *)out->raw + begin * rml_dtype_size(out->dtype),
-                      end - begin);
+    args->kernels->convert(in->dtype, (const char *)in->raw + begin * rml_dtype_size(in->dtype),
+                           out->dtype, (char *)out->raw + begin * rml_dtype_size(out->dtype),
+                           end - begin);
 }
 
 static void run_cast(const rml_op_args *args)

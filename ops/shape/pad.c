@@ -81,8 +81,7 @@ static void fill_block(const job *at, char *dst)
     if (!at->fill)
         memset(dst, 0, at->block);
     else
-        for (size_t i = 0; i < at->block; i += at->element)
-            memcpy(dst + i, at->fill, at->element);
+        rml_line_up(at->fill, 0, 0, at->block / at->element, at->element, dst);
 }
 
 // One row of blocks; `src` is the row of the input, or NULL where all is padding.
@@ -125,18 +124,20 @@ static void move_row(const job *at, const char *src, char *dst)
 static void move_rows(void *context, size_t begin, size_t end, int worker)
 {
     const job *at = context;
+    int64_t index[RML_MAX_RANK];
     (void)worker;
+    for (size_t rest = begin, i = (size_t)at->outer; i-- > 0; rest /= (size_t)at->out_dim[i])
+        index[i] = (int64_t)(rest % (size_t)at->out_dim[i]);
     for (size_t item = begin; item < end; item++) {
         const char *src = at->args->in[0].raw;
         char *dst = at->args->out[0].raw;
-        size_t rest = item;
         for (int i = at->outer - 1; i >= 0; i--) {
-            const int64_t index = (int64_t)(rest % (size_t)at->out_dim[i]);
-            const int64_t from = source_of(at->mode, &at->margin[i], at->in_dim[i], index);
-            rest /= (size_t)at->out_dim[i];
-            dst += index * at->out_step[i];
+            const int64_t from = source_of(at->mode, &at->margin[i], at->in_dim[i], index[i]);
+            dst += index[i] * at->out_step[i];
             src = from < 0 || !src ? NULL : src + from * at->in_step[i];
         }
+        for (int i = at->outer - 1; i >= 0 && ++index[i] == at->out_dim[i]; i--)
+            index[i] = 0;
         move_row(at, src, dst);
     }
 }

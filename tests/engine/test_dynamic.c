@@ -11,7 +11,7 @@ static rml_shape shape1(int64_t a)
 
 static rml_value_id cast(rml_graph *graph, rml_value_id x, rml_dtype to, const char *name)
 {
-    return rml_graph_node(graph, RML_OP_CAST, &(rml_op_attr){.cast = {to}}, &x, 1, name);
+    return rml_graph_node(graph, RML_OP_CAST, &(rml_op_attr){.cast = {.to = to}}, &x, 1, name);
 }
 
 static rml_value_id plain(rml_graph *graph, rml_op_id op, rml_value_id x, const char *name)

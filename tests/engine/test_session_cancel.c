@@ -120,7 +120,7 @@ static rml_session *open_loop(net *at, rml_graph *body, watcher *w)
 {
     static const rml_dtype types[] = {RML_F32};
     const rml_shape scalar = {0}, two = {1, {2}};
-    const rml_op_attr same = {.cast = {RML_BOOL}};
+    const rml_op_attr same = {.cast = {.to = RML_BOOL}};
     rml_graph_init(body, rml_allocator_default());
     rml_graph_typed_input(body, "turn", RML_I64, &scalar);
     const rml_value_id go = rml_graph_typed_input(body, "go", RML_BOOL, &scalar);

@@ -282,6 +282,41 @@ static void test_fold_transpose(void)
     }
 }
 
+// One cast in front of what computes and one behind it, whatever is between; a cast that the file
+// asked for rounds, others do not.
+static void test_widen(void)
+{
+    net at;
+    net_begin(&at, NULL);
+    const rml_shape shape = {2, {3, 4}};
+    const rml_value_id x = rml_graph_typed_input(at.graph, "x", RML_F16, &shape);
+    rml_value_id y = rml_graph_unary(at.graph, x, rml_activation_relu(), "relu");
+    y = rml_graph_transpose(at.graph, y, (int[]){1, 0}, 2, "turned");
+    y = add(&at, y, y, "sum");
+    const rml_value_id moved = rml_graph_transpose(at.graph, x, (int[]){1, 0}, 2, "moved");
+    const rml_op_attr wide = {.cast = {.to = RML_F32}}, half = {.cast = {.to = RML_F16}};
+    const rml_op_attr asked = {.cast = {.to = RML_F16, .asked = true}};
+    rml_value_id z = rml_graph_node(at.graph, RML_OP_CAST, &wide, &y, 1, "wide");
+    z = rml_graph_node(at.graph, RML_OP_CAST, &half, &z, 1, "back");
+    z = rml_graph_unary(at.graph, z, (rml_activation){.kind = RML_UNARY_NEG}, "minus");
+    z = rml_graph_node(at.graph, RML_OP_CAST, &wide, &z, 1, "wide2");
+    z = rml_graph_node(at.graph, RML_OP_CAST, &asked, &z, 1, "rounded");
+    z = rml_graph_unary(at.graph, z, (rml_activation){.kind = RML_UNARY_ABS}, "size");
+    rml_graph_output(at.graph, "y", y);
+    rml_graph_output(at.graph, "moved", moved);
+    rml_graph_output(at.graph, "z", z);
+    run_pass(&at, rml_pass_widen, 5);
+    expect_dump(&at,
+                "x = cast(x) (3,4)\nrelu = unary(x) (3,4)\nturned = transpose(relu) (4,3)\n"
+                "sum = binary(turned, turned) (4,3)\nmoved = transpose(x) (4,3) f16\n"
+                "minus = unary(sum) (4,3)\nrounded = cast(minus) (4,3) f16\n"
+                "rounded = cast(rounded) (4,3)\nsize = unary(rounded) (4,3)\n"
+                "sum = cast(sum) (4,3) f16\nsize = cast(size) (4,3) f16\n"
+                "output y = sum\noutput moved = moved\noutput z = size\n",
+                "after widen");
+    net_end(&at);
+}
+
 static void test_layout(void)
 {
     net at;
@@ -418,6 +453,7 @@ int main(void)
     test_dce();
     test_fold_const();
     test_fold_transpose();
+    test_widen();
     test_layout();
     test_constant_image();
     test_twice();

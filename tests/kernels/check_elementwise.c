@@ -29,7 +29,8 @@ static void check_unary_value(check *c, rml_unary op, float got, float x, const 
 static void unary_case(check *c, rml_unary op, size_t count, guard_side side, bool in_place)
 {
     static float saved[RUN];
-    const float *param = params[random_below(c, sizeof params / sizeof *params)];
+    const bool divides = op == RML_UNARY_CELU; // by the parameter, which is positive
+    const float *param = params[divides ? 3 : random_below(c, sizeof params / sizeof *params)];
     float *src = guard_place(&c->buffer[SOURCE], count, side);
     float *dst = in_place ? src : guard_place(&c->buffer[OUTPUT], count, side);
     float scale = ldexpf(1.0f, (int)random_below(c, 12) - 4);

@@ -232,3 +232,49 @@ void check_affine(check *c, int which)
         for (int form = 0; form < 4; form++)
             affine_case(c, count, form & 1, form & 2 ? GUARD_BEFORE : GUARD_BEHIND);
 }
+
+// ---- rows joined into one -----------------------------------------------------------------------
+
+static float joined(rml_binary op, float a, float b)
+{
+    if (op == RML_BINARY_ADD)
+        return a + b;
+    if (op == RML_BINARY_MUL)
+        return a * b;
+    if (a != a || b != b)
+        return NAN;
+    return (op == RML_BINARY_MAX) == (a > b) ? a : b;
+}
+
+static void fold_case(check *c, rml_binary op, size_t rows, size_t lanes, guard_side side)
+{
+    const size_t step = lanes + random_below(c, 4);
+    float *src = guard_place(&c->buffer[SOURCE], (rows - 1) * step + lanes, side);
+    float *dst = guard_place(&c->buffer[OUTPUT], lanes, side);
+    for (size_t i = 0; i < (rows - 1) * step + lanes; i++)
+        src[i] =
+            random_below(c, 20) ? random_float(c) : special_float(random_below(c, SPECIAL_COUNT));
+    c->cases++;
+    c->kernels.fold(op, src, step, rows, lanes, dst);
+    for (size_t i = 0; i < lanes; i++) {
+        float want = src[i];
+        for (size_t r = 1; r < rows; r++)
+            want = joined(op, want, src[r * step + i]);
+        if (!(isnan(want) && isnan(dst[i])) && want != dst[i])
+            check_fail(c, "%zu rows: lane %zu of %zu is %g, expected %g", rows, i, lanes,
+                       (double)dst[i], (double)want);
+    }
+    check_guards(c, "fold");
+}
+
+void check_fold(check *c, int which)
+{
+    static const rml_binary ops[] = {RML_BINARY_ADD, RML_BINARY_MUL, RML_BINARY_MAX,
+                                     RML_BINARY_MIN};
+    (void)which;
+    for (size_t op = 0; op < 4; op++)
+        for (size_t rows = 1; rows < 12; rows += 2)
+            for (size_t lanes = 1; lanes < MAX_LANES; lanes += 1 + lanes / 3)
+                for (int side = 0; side < GUARD_SIDES; side++)
+                    fold_case(c, ops[op], rows, lanes, (guard_side)side);
+}

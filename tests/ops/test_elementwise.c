@@ -21,7 +21,7 @@ static rml_activation function_of(int kind)
 
 static rml_value_id cast(rml_graph *graph, rml_value_id x, rml_dtype to)
 {
-    return rml_graph_node(graph, RML_OP_CAST, &(rml_op_attr){.cast = {to}}, &x, 1, "cast");
+    return rml_graph_node(graph, RML_OP_CAST, &(rml_op_attr){.cast = {.to = to}}, &x, 1, "cast");
 }
 
 // Within some units in the last place of the larger of result and operand: the kernels of gelu and

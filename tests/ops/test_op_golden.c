@@ -19,7 +19,7 @@ static rml_activation activation_of(const golden_case *at, const char *key)
     rml_activation act = rml_activation_none();
     double param[2] = {0, 0};
     for (int i = 0; i < RML_UNARY_KERNELS; i++)
-        if (golden_is(at, key, names[i])) {
+        if (names[i] && golden_is(at, key, names[i])) {
             golden_reals(at, key, true, param, 2);
             act = (rml_activation){(rml_unary)i, {(float)param[0], (float)param[1]}};
         }

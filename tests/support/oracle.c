@@ -77,20 +77,82 @@ oracle_value oracle_gemm(const rml_gemm_tile *tile, size_t mr, const float *b, s
 
 // Errors in ULP of the result; 0.5 is correct rounding, 0 the exact bits.
 static const double unary_ulp[RML_UNARY_KERNELS] = {
-    [RML_UNARY_LEAKY_RELU] = 0.5, [RML_UNARY_SIGMOID] = 2.5, [RML_UNARY_TANH] = 2.5,
-    [RML_UNARY_EXP] = 1.5,        [RML_UNARY_SILU] = 3.5,    [RML_UNARY_ELU] = 3.0,
-    [RML_UNARY_SQRT] = 0.5,       [RML_UNARY_SQUARE] = 0.5,  [RML_UNARY_GELU_TANH] = 3.5,
-    [RML_UNARY_ERF] = 1.5,
+    [RML_UNARY_LEAKY_RELU] = 0.5,   [RML_UNARY_SIGMOID] = 2.5,    [RML_UNARY_TANH] = 2.5,
+    [RML_UNARY_EXP] = 1.5,          [RML_UNARY_SILU] = 3.5,       [RML_UNARY_ELU] = 3.0,
+    [RML_UNARY_SQRT] = 0.5,         [RML_UNARY_SQUARE] = 0.5,     [RML_UNARY_GELU_TANH] = 3.5,
+    [RML_UNARY_ERF] = 1.5,          [RML_UNARY_SOFTSIGN] = 1.5,   [RML_UNARY_LOG] = 1.5,
+    [RML_UNARY_CELU] = 4.0,         [RML_UNARY_SELU] = 4.0,       [RML_UNARY_SWISH] = 3.5,
+    [RML_UNARY_SOFTPLUS] = 3.5,     [RML_UNARY_MISH] = 5.0,       [RML_UNARY_ATAN] = 2.0,
+    [RML_UNARY_HARD_SIGMOID] = 0.5, [RML_UNARY_HARD_SWISH] = 1.5,
 };
 
 bool oracle_unary_exact(rml_unary op)
 {
-    return op == RML_UNARY_CLAMP || op == RML_UNARY_ABS || op == RML_UNARY_NEG;
+    return op == RML_UNARY_CLAMP || op == RML_UNARY_ABS || op == RML_UNARY_NEG ||
+           op == RML_UNARY_SIGN || op == RML_UNARY_FLOOR || op == RML_UNARY_CEIL ||
+           op == RML_UNARY_ROUND || op == RML_UNARY_THRESHOLDED_RELU;
 }
 
 static double sigmoid(double x)
 {
     return 1.0 / (1.0 + exp(-x));
+}
+
+// max(0, min(1, x)), NaN as it is.
+static double cut_to_one(double x)
+{
+    return x < 0 ? 0 : x > 1 ? 1 : x;
+}
+
+static double softplus(double x)
+{
+    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+// The activations that networks have beside the usual ones, and functions that need no more.
+static double want_more(rml_unary op, double x, const float *param, double *extra)
+{
+    const double p = param[0], q = param[1];
+    switch (op) {
+    case RML_UNARY_HARD_SIGMOID: // the product and the sum are rounded
+        *extra = isfinite(x) ? 2 * ORACLE_U * (fabs(p * x) + fabs(q)) : 0;
+        return cut_to_one(x * p + q);
+    case RML_UNARY_HARD_SWISH:
+        *extra = fabs(x) < 4 ? 2 * ORACLE_U * fabs(x) : 0;
+        return x * cut_to_one(x / 6 + 0.5);
+    case RML_UNARY_THRESHOLDED_RELU:
+        return x > p ? x : 0;
+    case RML_UNARY_SOFTSIGN:
+        return x / (1 + fabs(x));
+    case RML_UNARY_SIGN:
+        return isnan(x) ? x : (x > 0) - (x < 0);
+    case RML_UNARY_FLOOR:
+        return floor(x);
+    case RML_UNARY_CEIL:
+        return ceil(x);
+    case RML_UNARY_ROUND:
+        return nearbyint(x);
+    case RML_UNARY_CELU:
+        return x < 0 ? p * expm1(x / p) : x;
+    case RML_UNARY_SELU:
+        return q * (x > 0 ? x : p * expm1(x));
+    case RML_UNARY_SWISH:
+        *extra =
+            isfinite(x) ? 2 * ORACLE_U * fabs(p * x * x * sigmoid(p * x)) * sigmoid(-p * x) : 0;
+        *extra += fabs(x) * ORACLE_DENORMAL; // where the sigmoid is denormal
+        return x == -INFINITY && p > 0 ? NAN : x * sigmoid(p * x);
+    case RML_UNARY_LOG:
+        return log(x);
+    case RML_UNARY_SOFTPLUS:
+        return softplus(x);
+    case RML_UNARY_MISH:
+        *extra = isfinite(x) && x < 0 ? 2 * fabs(x) * ORACLE_DENORMAL : 0; // of the exponential
+        return x * tanh(softplus(x));
+    case RML_UNARY_ATAN:
+        return atan(x);
+    default:
+        return NAN;
+    }
 }
 
 oracle_value oracle_unary(rml_unary op, float value, const float *param)
@@ -149,6 +211,7 @@ oracle_value oracle_unary(rml_unary op, float value, const float *param)
         want = x * x;
         break;
     default:
+        want = want_more(op, x, param, &extra);
         break;
     }
     return (oracle_value){.want = want, .bound = unary_ulp[op] * oracle_ulp(want) + extra};

@@ -1,0 +1,6 @@
+// Rows joined into one.
+#include "kernels/kernels_internal.h"
+#include "kernels/simd/f32_avx2.h"
+
+#define FOLD_NAME rml_fold_f32_avx2
+#include "kernels/tmpl/fold.inc"
