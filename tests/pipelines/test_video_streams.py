@@ -91,18 +91,16 @@ def bounds(picture, level):
         ((2000, 16), (0, 160, 59, 61)),
     ],
 )
-@pytest.mark.parametrize("name", ["in.ts", "in.h264"])
-def test_another_size_midway_keeps_its_aspect(lipsync, voices, tmp_path, size, inside, name):
-    codec = ["-c:v", "libx264", "-crf", "4", "-bf", "0", "-pix_fmt", "yuv420p", "-f"]
-    codec += ["mpegts" if name == "in.ts" else "h264"]
+def test_another_size_midway_keeps_its_aspect(lipsync, voices, tmp_path, size, inside):
+    codec = ["-c:v", "libx264", "-crf", "4", "-bf", "0", "-pix_fmt", "yuv420p", "-f", "mpegts"]
     parts = []
     for i, (width, height) in enumerate([(160, 120), size, (160, 120)]):
         part = tmp_path / f"part{i}"
         offset = ["-output_ts_offset", str(i * 0.32)]
         clips.write_video(part, [card(width, height)] * 8, 25, codec, offset)
         parts.append(part.read_bytes())
-    (tmp_path / name).write_bytes(b"".join(parts))
-    out, _ = lipsync(tmp_path / name, voices(0.96), "--box", 59, 61, 76, 84, "--codec", "ffv1")
+    (tmp_path / "in.ts").write_bytes(b"".join(parts))
+    out, _ = lipsync(tmp_path / "in.ts", voices(0.96), "--box", 59, 61, 76, 84, "--codec", "ffv1")
     result = clips.read_video(out)
     assert len(result) == 24
     for i, picture in enumerate(result):
