@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from reference import checkpoints, ffdnet, lstm, mobilenetv2, s3fd, wav2lip  # noqa: E402
+from reference import checkpoints, clips, ffdnet, lstm, mobilenetv2, s3fd, wav2lip  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK_TOLERANCE = 5e-5  # of the largest reference value, for a whole network in fp32
@@ -292,6 +292,69 @@ def lstm_network(tmp_path_factory):
 def blob_detector(tmp_path_factory):
     """A narrow detector that finds the faces of reference.clips."""
     return Network(s3fd.red_blob_s3fd(), tmp_path_factory.mktemp("blob"))
+
+
+# ---- video and sound ----------------------------------------------------------------------------
+# Here and not in folders of their own: pytest knows every conftest.py by the same name, of which
+# `from conftest import` then finds the last.
+
+
+@pytest.fixture(scope="session")
+def generator(wav2lip_network):
+    """A small network for lip-sync."""
+    return wav2lip_network(1 / 16, seed=2)
+
+
+@pytest.fixture(scope="session")
+def voices(tmp_path_factory):
+    """voices(seconds): a wav of that length, made once."""
+    folder = tmp_path_factory.mktemp("voices")
+
+    def get(seconds):
+        path = folder / f"{seconds:.4f}.wav"
+        return path if path.exists() else clips.write_voice(path, seconds)
+
+    return get
+
+
+@pytest.fixture
+def lipsync(program, generator, tmp_path):
+    """lipsync(face, voice, arguments): runs, returns the result file and the finished process."""
+
+    def run(face, voice, *arguments, name="out.mkv", **settings):
+        out = tmp_path / name
+        done = program.run(
+            *["wav2lip", "--face", face, "--audio", voice, "--outfile", out],
+            *["--checkpoint_path", generator.file("zip"), *arguments],
+            **settings,
+        )
+        return out, done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory):
+    """The media folder, compiled."""
+    import media_library  # beside the tests that ask for it
+
+    return media_library.build(tmp_path_factory.mktemp("media"))
+
+
+@pytest.fixture(scope="session")
+def ffmpeg():
+    """ffmpeg(arguments): what it writes to its standard output."""
+    if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
+        pytest.skip("needs ffmpeg and ffprobe")
+
+    def run(*arguments):
+        done = subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)],
+                              capture_output=True)
+        if done.returncode:
+            pytest.skip(f"this ffmpeg cannot: {done.stderr.decode()[:200]}")
+        return done.stdout
+
+    return run
 
 
 # ---- comparison ---------------------------------------------------------------------------------
