@@ -28,9 +28,9 @@ static rml_value_id codes(rml_onnx_call *call, int input, int bits, int64_t rows
 {
     const rml_value_id id = rml_onnx_in(call, input);
     const rml_shape shape = {2, {rows, columns}};
-    const rml_value *value = &call->graph->values[id];
+    const rml_value *value = id < call->graph->value_count ? &call->graph->values[id] : NULL;
     size_t count, stored, bytes;
-    if (value->kind != RML_VALUE_CONSTANT || value->dtype != RML_U8) {
+    if (!value || value->kind != RML_VALUE_CONSTANT || value->dtype != RML_U8) {
         rml_onnx_refuse(call, "input %d is no constant of bytes", input);
         return RML_NO_VALUE;
     }
@@ -165,6 +165,7 @@ static void import_gather_blocks(rml_onnx_call *call)
 {
     const rml_fact table = rml_onnx_fact(call, 0), scales = rml_onnx_fact(call, 2);
     const bool packed =
+        rml_onnx_in(call, 0) == RML_NO_VALUE ||
         call->importer->place[call->node->input[0]].stand_in == RML_STANDS_FOR_ITSELF;
     const int64_t axis = rml_onnx_int(call, "quantize_axis", 1);
     const int bits = bits_of(call);

@@ -114,6 +114,9 @@ static void import_regressor(rml_onnx_call *call)
 
 // ---- classification: a machine for each pair of classes -----------------------------------------
 
+// Of the table of what each vector adds for each pair: 1 GB.
+#define MOST_DECISIONS ((size_t)1 << 27)
+
 typedef struct pairs {
     size_t classes, count;
     double *decision; // [vectors,count]: what each vector adds for the first of the pair
@@ -126,6 +129,11 @@ static bool make_pairs(rml_onnx_call *call, const machine *m, const int64_t *of_
 {
     const size_t vectors = (size_t)m->vectors;
     *p = (pairs){.classes = classes, .count = classes * (classes - 1) / 2};
+    if (vectors > MOST_DECISIONS / p->count) {
+        rml_onnx_refuse(call, "%zu support vectors of %zu classes are more than are supported",
+                        vectors, classes);
+        return false;
+    }
     p->decision = rml_onnx_room(call, vectors, p->count * sizeof(double));
     p->vote = rml_onnx_room(call, p->count, classes * sizeof(double));
     p->lost = rml_onnx_room(call, classes, sizeof(double));
