@@ -204,8 +204,8 @@ rml_status rml_clip_plan(rml_clip *clip, rml_clip_step *step, rml_error *err)
 {
     const rml_repeat repeat = clip->settings.repeat;
     // The first time through: what is decoded tells whether there is a frame, and how long it
-    // lasts.
-    if (clip->count == 0) {
+    // lasts. Both are known of the first one, to which going back would be a second time.
+    if (clip->count == 0 && clip->next > 0) {
         bool end;
         rml_video_in_seek(clip->video, clip->next);
         RML_TRY(rml_video_in_peek(clip->video, &end, err));
