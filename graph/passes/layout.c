@@ -99,11 +99,18 @@ static rml_layout layout_for(const rml_graph *graph, const rml_node *node)
     }
 }
 
-// Repeating pixels is as easy in a plain image, which would be turned twice for it.
+// Whether a node would have its image turned for nothing: repeating pixels is as easy in a plain
+// image, unless a channels-last one is wanted, and others say themselves that they are as fast.
 static bool stays_plain(const rewrite *rw, const rml_node *node)
 {
-    return node->op == RML_OP_RESIZE && node->attr.resize.mode == RML_INTERPOLATION_NEAREST &&
-           rw->graph->values[node->in[0]].layout == RML_LAYOUT_PLAIN && !rw->wanted[node->out];
+    const bool repeats = node->op == RML_OP_RESIZE &&
+                         node->attr.resize.mode == RML_INTERPOLATION_NEAREST &&
+                         !rw->wanted[node->out];
+    if (!repeats && !rml_op_get(node->op)->plain_as_well)
+        return false;
+    const rml_value_id in = node->in[0];
+    return rw->graph->values[in].layout == RML_LAYOUT_PLAIN &&
+           (repeats || rw->twin[in] == RML_NO_VALUE);
 }
 
 static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)

@@ -11,7 +11,7 @@
 #include "ops/matmul/pack_weight.h"
 #include "tensor/size.h"
 
-#define MIN_COLS 16 // fill a panel well enough
+#define FEW_COLS 4
 // Columns of the input that are multiplied at once, and floats that they make.
 #define MOST_PIXELS 192
 #define PART_FLOATS ((size_t)96 * 1024)
@@ -41,7 +41,7 @@ static overlap overlap_of(const rml_op_args *args)
 bool rml_transpose_overlap_accepts(const rml_op_args *args)
 {
     const rml_window window = rml_conv_transpose_window(args);
-    return rml_transpose_cols(args) < MIN_COLS || rml_phase_count(&window) > RML_MAX_PHASES;
+    return rml_transpose_cols(args) <= FEW_COLS || rml_phase_count(&window) > RML_MAX_PHASES;
 }
 
 static size_t group_floats(const overlap *o)

@@ -3,7 +3,7 @@
 //   in x, counted over all of x
 // Source: torch.nn.MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1); ONNX MaxPool, AveragePool, LpPool
 // and the global ones.
-#include "ops/conv/window.h"
+#include "ops/image/pool.h"
 
 #include "ops/elementwise/widen.h"
 #include "tensor/size.h"
@@ -61,7 +61,7 @@ static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_cou
            (pool->global || (pool->window.dilation[0] == 1 && pool->window.dilation[1] == 1));
 }
 
-static rml_window window_of(const rml_op_args *args)
+rml_window rml_pool_window(const rml_op_args *args)
 {
     const rml_shape x = rml_tensor_shape(&args->in[0]);
     rml_window window;
@@ -72,7 +72,7 @@ static rml_window window_of(const rml_op_args *args)
 // A window may be far larger than the image: only taps inside are counted and walked.
 static size_t pointer_bytes(const rml_op_args *args)
 {
-    const rml_window window = window_of(args);
+    const rml_window window = rml_pool_window(args);
     size_t taps = 1;
     for (int axis = 0; axis < 2; axis++)
         taps *=
@@ -101,7 +101,7 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = context;
     const rml_pool_attr *pool = &args->attr->pool;
     const rml_tensor *in = &args->in[0];
-    const rml_window window = window_of(args);
+    const rml_window window = rml_pool_window(args);
     const size_t channels = (size_t)in->dim[1], cols = (size_t)window.out[1];
     const float **src = rml_op_worker(args, worker);
     rml_window_at at = rml_window_seek(&window, begin * cols);
@@ -311,8 +311,6 @@ static void pool_row(const pool_job *job, int64_t *at, const double *plane, doub
     }
 }
 
-// ---- planes -------------------------------------------------------------------------------------
-
 static int64_t index_of(const pool_job *job, const state *s)
 {
     const rml_window *w = &job->window;
@@ -363,20 +361,39 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
 static void run_any(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0];
-    pool_job job = {.args = args, .window = window_of(args)};
+    pool_job job = {.args = args, .window = rml_pool_window(args)};
     job.in_plane = rml_sizes_count(job.window.in, job.window.rank);
     job.out_plane = rml_sizes_count(job.window.out, job.window.rank);
     rml_pool_run(args->pool, (size_t)(x->dim[0] * x->dim[1]), 1, run_planes, &job);
 }
 
 static const rml_algorithm algorithms[] = {
+    {.name = "rows",
+     .accepts = rml_pool_rows_accepts,
+     .worker_bytes = rml_pool_rows_bytes,
+     .run = rml_pool_rows_run},
     {.name = "window", .worker_bytes = pointer_bytes, .run = run},
+    {.name = "whole-planes",
+     .generic = true,
+     .accepts = rml_pool_whole_accepts,
+     .run = rml_pool_whole_run},
+    {.name = "joined-planes",
+     .generic = true,
+     .accepts = rml_pool_plane_accepts,
+     .worker_bytes = rml_pool_plane_bytes,
+     .run = rml_pool_plane_run},
+    {.name = "rows-of-planes",
+     .generic = true,
+     .accepts = rml_pool_rows_accepts_plain,
+     .worker_bytes = rml_pool_rows_bytes,
+     .run = rml_pool_rows_run},
     {.name = "planes", .generic = true, .worker_bytes = worker_bytes, .run = run_any}};
 
 const rml_op rml_op_pool = {.name = "pool",
                             .inputs = {1, 1},
                             .layout = RML_OP_CHANNELS_LAST,
                             .takes_images = takes_images,
+                            .plain_as_well = true,
                             .outputs = outputs,
                             .signature = "p>0l",
                             .infer_values = infer,

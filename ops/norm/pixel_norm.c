@@ -9,6 +9,7 @@
 #include <math.h>
 
 #define CHUNK_FLOATS 16384 // of the pixels a worker takes at a time
+#define PLANE_FLOATS 4096  // that are scaled, and then shifted where they are in the cache
 
 static rml_status infer_any(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
@@ -86,8 +87,7 @@ static void batch_norm_pixel(const rml_op_args *args, size_t channels, const flo
 {
     const float *scale = (const float *)args->scratch;
     const float *shift = (const float *)(args->scratch + batch_norm_scratch(args) / 2);
-    args->kernels->binary[RML_BINARY_MUL](src, scale, dst, channels);
-    args->kernels->binary[RML_BINARY_ADD](dst, shift, dst, channels);
+    args->kernels->affine(src, scale, shift, dst, channels);
 }
 
 // A scale and a shift.
@@ -98,7 +98,7 @@ static void channel_factors(const rml_op_args *args, size_t c, double factors[2]
     factors[1] = rml_number_f64(&args->in[2], c) - rml_number_f64(&args->in[3], c) * factors[0];
 }
 
-static void run_batch_norm(const rml_op_args *args)
+static void find_factors(const rml_op_args *args)
 {
     float *scale = (float *)args->scratch;
     float *shift = (float *)(args->scratch + batch_norm_scratch(args) / 2);
@@ -108,8 +108,58 @@ static void run_batch_norm(const rml_op_args *args)
         scale[c] = (float)factors[0];
         shift[c] = (float)factors[1];
     }
+}
+
+static void run_batch_norm(const rml_op_args *args)
+{
+    find_factors(args);
     run_pixels(args, batch_norm_pixel);
 }
+
+// ---- plain images of f32: channel by channel, or rows of channels -------------------------------
+
+static bool is_plain_f32(const rml_op_args *args)
+{
+    return args->in[0].dtype == RML_F32;
+}
+
+// Planes, or where there are none, rows.
+static void some_planes(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const rml_tensor *x = &args->in[0];
+    const size_t channels = (size_t)x->dim[1], places = rml_tensor_span(x, 2, x->rank);
+    const float *scale = (const float *)args->scratch;
+    const float *shift = (const float *)(args->scratch + batch_norm_scratch(args) / 2);
+    (void)worker;
+    for (size_t i = begin; i < end && places == 1; i++)
+        args->kernels->affine(x->data + i * channels, scale, shift,
+                              args->out[0].data + i * channels, channels);
+    for (size_t i = begin; i < end && places > 1; i++)
+        for (size_t at = 0, some; at < places; at += some) {
+            const float *src = x->data + i * places + at;
+            float *dst = args->out[0].data + i * places + at;
+            some = rml_min_size(PLANE_FLOATS, places - at);
+            args->kernels->binary_scalar[RML_BINARY_MUL](src, scale[i % channels], dst, some,
+                                                         false);
+            args->kernels->binary_scalar[RML_BINARY_ADD](dst, shift[i % channels], dst, some,
+                                                         false);
+        }
+}
+
+static void run_plain_f32(const rml_op_args *args)
+{
+    const rml_tensor *x = &args->in[0];
+    const size_t places = rml_tensor_span(x, 2, x->rank), channels = (size_t)x->dim[1];
+    const size_t each = places == 1 ? channels : places, count = rml_tensor_count(x);
+    rml_op_args copy = *args;
+    if (!count)
+        return;
+    find_factors(args);
+    rml_pool_run(args->pool, count / each, CHUNK_FLOATS / each + 1, some_planes, &copy);
+}
+
+// ---- plain, of any float type -------------------------------------------------------------------
 
 typedef struct planes_job {
     const rml_op_args *args;
@@ -170,12 +220,18 @@ static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_cou
 
 static const rml_algorithm batch_norm_algorithms[] = {
     {.name = "scale-shift", .scratch_bytes = batch_norm_scratch, .run = run_batch_norm},
+    {.name = "planes-f32",
+     .generic = true,
+     .accepts = is_plain_f32,
+     .scratch_bytes = batch_norm_scratch,
+     .run = run_plain_f32},
     {.name = "planes", .generic = true, .scratch_bytes = planes_scratch, .run = run_planes}};
 
 const rml_op rml_op_batch_norm = {.name = "batch_norm",
                                   .inputs = {5, 5},
                                   .layout = RML_OP_CHANNELS_LAST,
                                   .takes_images = takes_images,
+                                  .plain_as_well = true,
                                   .in_place = true,
                                   .signature = "r>0",
                                   .infer = infer_any,

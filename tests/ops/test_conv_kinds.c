@@ -41,6 +41,7 @@ static rml_shape shape_of(int rank, int64_t n, int64_t c, int64_t size)
 typedef struct kind {
     int rank;
     bool row, computed, transposed;
+    bool few; // outputs of a transposed one: 2 of a group, not 8 in all
     int64_t groups, stride, dilation;
 } kind;
 
@@ -57,8 +58,9 @@ static void build(net *at, const kind *k)
     const bool one = k->row || k->rank == 3;
     const int64_t size = one ? 37 : 6,
                   out = k->transposed ? size * k->stride : (size + k->stride - 1) / k->stride;
-    rml_shape x = shape_of(k->rank, 2, 8, size), w = shape_of(k->rank, 8, 8 / k->groups, 3);
-    rml_shape sum = shape_of(k->rank, 2, 8, out);
+    const int64_t each = k->few ? 2 : 8 / k->groups, outputs = k->few ? 2 * k->groups : 8;
+    rml_shape x = shape_of(k->rank, 2, 8, size), w = shape_of(k->rank, 8, each, 3);
+    rml_shape sum = shape_of(k->rank, 2, outputs, out);
     if (k->rank == 4) {
         x.dim[2] = k->row ? 1 : size;
         w.dim[2] = k->row ? 1 : 3;
@@ -70,7 +72,7 @@ static void build(net *at, const kind *k)
     if (k->computed) // times an input, so that nothing is folded
         weight = rml_graph_binary(at->graph, RML_BINARY_MUL, weight,
                                   rml_graph_input(at->graph, "one", &(rml_shape){1, {1}}), "w2");
-    const rml_value_id bias = net_random(at, "b", (rml_shape){1, {8}}, 'u');
+    const rml_value_id bias = net_random(at, "b", (rml_shape){1, {outputs}}, 'u');
     rml_value_id y = (k->transposed ? rml_graph_conv_transpose
                                     : rml_graph_conv)(at->graph, in, weight, bias, &attr, "conv");
     y = rml_graph_binary(at->graph, RML_BINARY_ADD, y, added, "sum");
@@ -125,19 +127,22 @@ static void check_near(const kind *k, const char *algorithm, const kind *like, c
 // that are computed; and the same bits for any number of threads.
 static void test_transposed(void)
 {
-    static const int64_t strides[] = {1, 2, 3, 9, 70}, groups[] = {1, 2, 8};
-    for (size_t i = 0; i < 60; i++) {
-        const int64_t stride = strides[i / 12];
+    static const int64_t strides[] = {1, 2, 3, 10, 70}, groups[] = {1, 2, 8};
+    for (int i = 0; i < 120; i++) {
+        const bool line = i % 2;
+        const int64_t stride = strides[i / 24];
         kind way = {.transposed = true,
-                    .rank = i % 2 ? 3 : 4,
+                    .rank = line ? 3 : 4,
                     .groups = groups[i / 2 % 3],
-                    .dilation = i / 6 % 2 ? 2 : 1,
-                    .stride = i % 2 || stride < 10 ? stride : 10};
+                    .few = i / 6 % 2,
+                    .dilation = i / 12 % 2 ? 2 : 1,
+                    .stride = line || stride < 10 ? stride : 10};
         kind computed = way;
-        const bool many = way.stride * way.stride > 64 || way.groups == 1;
-        const char *name = way.rank == 3 ? "row-of-an-image"
-                           : many        ? "product-and-overlap"
-                                         : "phases-direct";
+        const bool overlap = way.stride * way.stride > 64 || (way.few && way.groups == 1);
+        const char *name = line             ? "row-of-an-image"
+                           : overlap        ? "product-and-overlap"
+                           : way.groups > 1 ? "phases-direct"
+                                            : "phases-indirect-gemm";
         computed.computed = true;
         check_near(&computed, "rows", &way, name);
         net one, all;

@@ -1,0 +1,259 @@
+// Maximum and average pooling of f32 in plain images, a plane as a whole: a small one is padded and
+// joined with itself, moved, along one axis after the other, so that short rows cost no calls of
+// their own. And the case of one window over all of the plane.
+#include "ops/image/pool.h"
+
+#include "tensor/size.h"
+
+#include <math.h>
+#include <string.h>
+
+#define PLANE_FLOATS 6144 // padded: that stay, with their like, in the first-level cache
+
+typedef struct plane_job {
+    const rml_op_args *args;
+    rml_window window;
+    bool max;
+    bool as_it_lies; // no padding, and nothing left over but at the end
+    int64_t need[RML_MAX_SPATIAL],
+        step[RML_MAX_SPATIAL]; // padded sizes, floats from one to the next
+    size_t floats, in_plane, out_plane;
+} plane_job;
+
+static plane_job job_of(const rml_op_args *args)
+{
+    plane_job job = {.args = args,
+                     .window = rml_pool_window(args),
+                     .max = args->attr->pool.kind == RML_POOL_MAX,
+                     .as_it_lies = true,
+                     .floats = 1};
+    const rml_window *w = &job.window;
+    for (int i = w->rank - 1; i >= 0; i--) {
+        job.need[i] = (w->out[i] - 1) * w->stride[i] + rml_window_span(w, i);
+        job.step[i] = (int64_t)job.floats;
+        job.floats = rml_sat_mul(job.floats, (size_t)(job.need[i] > 0 ? job.need[i] : 0));
+        job.as_it_lies = job.as_it_lies && w->before[i] == 0 &&
+                         (i > 0 ? job.need[i] == w->in[i] : job.need[i] <= w->in[i]);
+    }
+    job.in_plane = rml_sizes_count(w->in, w->rank);
+    job.out_plane = rml_sizes_count(w->out, w->rank);
+    return job;
+}
+
+static bool is_plain_f32(const rml_op_args *args)
+{
+    const rml_pool_attr *pool = &args->attr->pool;
+    return args->in[0].dtype == RML_F32 && !pool->indices && pool->kind != RML_POOL_LP;
+}
+
+bool rml_pool_plane_accepts(const rml_op_args *args)
+{
+    const rml_window w = rml_pool_window(args);
+    bool fits = is_plain_f32(args);
+    for (int i = 0; i < w.rank; i++)
+        fits = fits && rml_window_span(&w, i) <= w.in[i];
+    return fits && job_of(args).floats <= PLANE_FLOATS;
+}
+
+static size_t line_bytes(const plane_job *job)
+{
+    return rml_aligned_bytes(job->floats, sizeof(float));
+}
+
+// The padded plane, three like it, and the reciprocals of what an average counts.
+size_t rml_pool_plane_bytes(const rml_op_args *args)
+{
+    const plane_job job = job_of(args);
+    return rml_sat_add(4 * line_bytes(&job), rml_aligned_bytes(job.out_plane, sizeof(float)));
+}
+
+static double counted(const plane_job *job, int axis, int64_t at)
+{
+    const rml_window *w = &job->window;
+    const bool padding = job->args->attr->pool.count_pad;
+    const int64_t start = at * w->stride[axis] - w->before[axis];
+    const int64_t low = padding ? start : 0, high = w->in[axis] + (padding ? w->after[axis] : 0);
+    int64_t count = 0;
+    for (int64_t k = 0; k < w->kernel[axis]; k++) {
+        const int64_t x = start + k * w->dilation[axis];
+        count += x >= low && x < high;
+    }
+    return (double)count;
+}
+
+// `counts`: room for a row.
+static void find_factors(const plane_job *job, float *factor, float *counts)
+{
+    const rml_window *w = &job->window;
+    const int last = w->rank - 1;
+    const size_t cols = (size_t)w->out[last];
+    int64_t at[RML_MAX_SPATIAL] = {0};
+    for (size_t x = 0; x < cols; x++)
+        counts[x] = (float)counted(job, last, (int64_t)x);
+    for (size_t i = 0; i < job->out_plane; i += cols, rml_sizes_next(w->out, last, at)) {
+        float rows = 1.0f;
+        for (int axis = 0; axis < last; axis++)
+            rows *= (float)counted(job, axis, at[axis]);
+        for (size_t x = 0; x < cols; x++)
+            factor[i + x] = rows * counts[x] > 0.0f ? 1.0f / (rows * counts[x]) : 0.0f;
+    }
+}
+
+static void pad(const plane_job *job, const float *src, float *dst)
+{
+    const rml_window *w = &job->window;
+    const int last = w->rank - 1;
+    const size_t rows = rml_sizes_count(w->in, last);
+    const int64_t room = job->need[last] - w->before[last];
+    const int64_t columns = room < w->in[last] ? room : w->in[last];
+    int64_t at[RML_MAX_SPATIAL] = {0};
+    for (size_t row = 0; row < rows && columns > 0; row++, rml_sizes_next(w->in, last, at)) {
+        int64_t to = w->before[last];
+        bool inside = true;
+        for (int i = 0; i < last; i++) {
+            inside = inside && at[i] + w->before[i] < job->need[i];
+            to += (at[i] + w->before[i]) * job->step[i];
+        }
+        if (inside)
+            memcpy(dst + to, src + (int64_t)row * w->in[last], (size_t)columns * sizeof *dst);
+    }
+}
+
+static void pick(const plane_job *job, const float *src, float *dst)
+{
+    const rml_window *w = &job->window;
+    const int last = w->rank - 1;
+    const int64_t count = w->out[last], stride = w->stride[last];
+    const size_t rows = rml_sizes_count(w->out, last);
+    int64_t at[RML_MAX_SPATIAL] = {0};
+    for (size_t row = 0; row < rows; row++, rml_sizes_next(w->out, last, at), dst += count) {
+        const float *from = src;
+        for (int i = 0; i < last; i++)
+            from += at[i] * w->stride[i] * job->step[i];
+        if (stride == 1)
+            memcpy(dst, from, (size_t)count * sizeof *dst);
+        else if (stride == 2) // known to the compiler
+            for (int64_t x = 0; x < count; x++)
+                dst[x] = from[2 * x];
+        else
+            for (int64_t x = 0; x < count; x++)
+                dst[x] = from[x * stride];
+    }
+}
+
+static void run_planes(void *context, size_t begin, size_t end, int worker)
+{
+    const plane_job *job = context;
+    const rml_op_args *args = job->args;
+    const rml_window *w = &job->window;
+    const size_t line = line_bytes(job) / sizeof(float);
+    float *plane = rml_op_worker(args, worker), *sum = plane + 3 * line, *factor = sum + line;
+    float *const level[2] = {plane + line, plane + 2 * line};
+    const float nothing = job->max ? -INFINITY : 0.0f;
+    for (size_t i = 0; i < job->floats; i++) // what stays of it is padding
+        plane[i] = nothing;
+    if (!job->max)
+        find_factors(job, factor, sum);
+    for (size_t item = begin; item < end; item++) {
+        const float *at = args->in[0].data + item * job->in_plane;
+        float *dst = args->out[0].data + item * job->out_plane;
+        size_t count = job->floats;
+        if (!job->as_it_lies) {
+            pad(job, at, plane);
+            at = plane;
+        }
+        for (int axis = w->rank - 1; axis >= 0; axis--) {
+            const size_t taps = (size_t)w->kernel[axis];
+            const size_t step = (size_t)(w->dilation[axis] * job->step[axis]);
+            count -= (taps - 1) * step;
+            at = rml_pool_join(args->kernels, job->max, at, taps, step, count, level, sum);
+        }
+        pick(job, at, dst);
+        if (!job->max)
+            args->kernels->binary[RML_BINARY_MUL](dst, factor, dst, job->out_plane);
+    }
+}
+
+void rml_pool_plane_run(const rml_op_args *args)
+{
+    plane_job job = job_of(args);
+    rml_pool_run(args->pool, (size_t)(args->in[0].dim[0] * args->in[0].dim[1]), 8, run_planes,
+                 &job);
+}
+
+// ---- one window over all ------------------------------------------------------------------------
+
+#define LANES 16     // sums or maxima side by side
+#define MOST_RUNS 64 // that are joined at once
+
+bool rml_pool_whole_accepts(const rml_op_args *args)
+{
+    const rml_window w = rml_pool_window(args);
+    bool whole = is_plain_f32(args);
+    for (int i = 0; i < w.rank; i++)
+        whole = whole && w.out[i] == 1 && w.before[i] == 0 && w.dilation[i] == 1 &&
+                w.kernel[i] == w.in[i];
+    return whole;
+}
+
+static float larger(float a, float b)
+{
+    return a > b || a != a ? a : b; // NaN wins
+}
+
+static float max_of(const rml_kernels *kernels, const float *src, size_t count)
+{
+    const float *at[MOST_RUNS + 1];
+    const size_t runs = count / LANES;
+    float lane[LANES], joined[LANES];
+    for (size_t n = 0; n < LANES; n++)
+        lane[n] = -INFINITY;
+    for (size_t done = 0, some; done < runs; done += some) {
+        some = rml_min_size(MOST_RUNS, runs - done);
+        for (size_t i = 0; i < some; i++)
+            at[i] = src + (done + i) * LANES;
+        at[some] = lane;
+        kernels->pool_max(at, some + 1, LANES, 1.0f, joined);
+        memcpy(lane, joined, sizeof joined);
+    }
+    for (size_t n = 0; n < count % LANES; n++)
+        lane[n] = larger(src[runs * LANES + n], lane[n]);
+    for (size_t n = LANES / 2; n > 0; n /= 2)
+        for (size_t m = 0; m < n; m++)
+            lane[m] = larger(lane[m], lane[m + n]);
+    return lane[0];
+}
+
+// Compilers make vectors of sums, not of such maxima.
+static float mean_of(const float *src, size_t count)
+{
+    float lane[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (size_t n = 0; n < LANES; n++)
+            lane[n] += src[i + n];
+    for (size_t n = 0; i < count; i++, n++)
+        lane[n] += src[i];
+    for (size_t n = LANES / 2; n > 0; n /= 2)
+        for (size_t m = 0; m < n; m++)
+            lane[m] += lane[m + n];
+    return lane[0] / (float)count;
+}
+
+static void run_whole(void *context, size_t begin, size_t end, int worker)
+{
+    const plane_job *job = context;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const float *plane = job->args->in[0].data + i * job->in_plane;
+        job->args->out[0].data[i] = job->max ? max_of(job->args->kernels, plane, job->in_plane)
+                                             : mean_of(plane, job->in_plane);
+    }
+}
+
+void rml_pool_whole_run(const rml_op_args *args)
+{
+    plane_job job = job_of(args);
+    rml_pool_run(args->pool, (size_t)(args->in[0].dim[0] * args->in[0].dim[1]), 16, run_whole,
+                 &job);
+}
