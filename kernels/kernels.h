@@ -103,7 +103,7 @@ typedef struct rml_conv_direct_row {
     rml_conv_groups groups;
     const float *weight;          // tap 0 of the first block, see conv_direct.h
     size_t weight_step;           // floats from a block to the next
-    const float *bias, *residual; // or NULL; the residual may be dst
+    const float *bias, *residual; // or NULL
     float *dst;
     float low, high;
 } rml_conv_direct_row;

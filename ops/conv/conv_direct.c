@@ -56,21 +56,26 @@ rml_status rml_conv_direct_pack(const rml_op_args *args, const rml_constant *wei
     return RML_OK;
 }
 
+static rml_direct direct_of(const rml_op_args *args)
+{
+    return (rml_direct){.window = rml_conv_window(args),
+                        .in = &args->in[0],
+                        .out = &args->out[0],
+                        .residual = rml_conv_residual(args),
+                        .groups = groups_of(args),
+                        .packed = args->packed,
+                        .bias = rml_conv_bias(args),
+                        .act = &args->attr->conv.act};
+}
+
 size_t rml_conv_direct_scratch_bytes(const rml_op_args *args)
 {
-    return rml_direct_scratch_bytes(args->kernels, args->threads, rml_conv_taps(args),
-                                    (size_t)args->in[0].dim[1]);
+    const rml_direct direct = direct_of(args);
+    return rml_direct_scratch_bytes(args, &direct);
 }
 
 void rml_conv_direct_run(const rml_op_args *args)
 {
-    const rml_direct direct = {.window = rml_conv_window(args),
-                               .in = &args->in[0],
-                               .out = &args->out[0],
-                               .residual = rml_conv_residual(args),
-                               .groups = groups_of(args),
-                               .packed = args->packed,
-                               .bias = rml_conv_bias(args),
-                               .act = &args->attr->conv.act};
+    const rml_direct direct = direct_of(args);
     rml_direct_run(args, &direct);
 }

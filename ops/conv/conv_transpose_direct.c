@@ -61,7 +61,8 @@ rml_window rml_phase_window(const rml_window *window, const rml_phases *phase)
 rml_tensor rml_phase_view(const rml_tensor *view, const rml_window *window, const rml_phases *phase)
 {
     rml_tensor pixels = *view;
-    pixels.data = view->data + phase->row * view->stride[2] + phase->col * view->stride[3];
+    if (view->data) // not while preparing
+        pixels.data += phase->row * view->stride[2] + phase->col * view->stride[3];
     pixels.stride[2] *= window->stride[0];
     pixels.stride[3] *= window->stride[1];
     pixels.dim[2] = phase->y.outputs;
@@ -139,32 +140,53 @@ rml_status rml_transpose_direct_pack(const rml_op_args *args, const rml_constant
     return RML_OK;
 }
 
+// A phase, and the views of what it writes and adds.
+typedef struct phase_part {
+    rml_direct direct;
+    rml_tensor out, added;
+} phase_part;
+
+static void make_phase(const rml_op_args *args, const rml_window *window, size_t index,
+                       phase_part *part)
+{
+    const rml_phases phase = rml_phases_of(window, index);
+    const rml_tensor *residual = rml_conv_residual(args);
+    part->out = rml_phase_view(&args->out[0], window, &phase);
+    if (residual)
+        part->added = rml_phase_view(residual, window, &phase);
+    part->direct = (rml_direct){.window = rml_phase_window(window, &phase),
+                                .in = &args->in[0],
+                                .out = &part->out,
+                                .residual = residual ? &part->added : NULL,
+                                .groups = groups_of(args),
+                                .bias = rml_conv_bias(args),
+                                .act = &args->attr->conv.act};
+}
+
 size_t rml_transpose_direct_scratch_bytes(const rml_op_args *args)
 {
-    return rml_direct_scratch_bytes(args->kernels, args->threads, rml_conv_taps(args),
-                                    (size_t)args->in[0].dim[1]);
+    const rml_window window = rml_conv_transpose_window(args);
+    size_t most = 0;
+    for (size_t at = 0; at < rml_phase_count(&window); at++) {
+        phase_part part;
+        make_phase(args, &window, at, &part);
+        const size_t bytes = rml_direct_scratch_bytes(args, &part.direct);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 void rml_transpose_direct_run(const rml_op_args *args)
 {
     const rml_window window = rml_conv_transpose_window(args);
-    const rml_tensor *residual = rml_conv_residual(args);
     const float *packed = args->packed;
     for (size_t at = 0; at < rml_phase_count(&window); at++) {
-        const rml_phases phase = rml_phases_of(&window, at);
-        const rml_tensor out = rml_phase_view(&args->out[0], &window, &phase);
-        const rml_tensor added =
-            residual ? rml_phase_view(residual, &window, &phase) : (rml_tensor){0};
-        const rml_direct direct = {.window = rml_phase_window(&window, &phase),
-                                   .in = &args->in[0],
-                                   .out = &out,
-                                   .residual = residual ? &added : NULL,
-                                   .groups = groups_of(args),
-                                   .packed = packed,
-                                   .bias = rml_conv_bias(args),
-                                   .act = &args->attr->conv.act};
-        rml_direct_run(args, &direct);
-        packed += rml_direct_floats(args->kernels, &direct.groups,
-                                    (size_t)(phase.y.count * phase.x.count));
+        phase_part part;
+        make_phase(args, &window, at, &part);
+        const rml_window *w = &part.direct.window;
+        part.direct.packed = packed;
+        rml_direct_run(args, &part.direct);
+        packed += rml_direct_floats(args->kernels, &part.direct.groups,
+                                    (size_t)(w->kernel[0] * w->kernel[1]));
     }
 }

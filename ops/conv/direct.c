@@ -5,6 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#define COPIED_TAPS 15
+#define COPIED_DILATION 4
+
 size_t rml_direct_floats(const rml_kernels *kernels, const rml_conv_groups *groups, size_t taps)
 {
     const size_t lanes = kernels->conv_lanes;
@@ -50,11 +53,25 @@ static size_t table_bytes(size_t taps)
     return rml_aligned_bytes(taps, sizeof(float *));
 }
 
-size_t rml_direct_scratch_bytes(const rml_kernels *kernels, int threads, size_t taps,
-                                size_t channels)
+// Several groups, and taps enough to outweigh copying, without much between them.
+static bool is_copied(const rml_kernels *kernels, const rml_direct *direct)
 {
-    return rml_sat_add(rml_sat_add(zeros_bytes(channels), bias_bytes(kernels)),
-                       rml_sat_mul((size_t)threads, table_bytes(taps)));
+    const rml_conv_groups *g = &direct->groups;
+    const rml_window *w = &direct->window;
+    return g->channels > g->cols && repeats(kernels, g) == 1 &&
+           w->kernel[0] * w->kernel[1] >= COPIED_TAPS && w->dilation[0] <= COPIED_DILATION &&
+           w->dilation[1] <= COPIED_DILATION;
+}
+
+size_t rml_direct_scratch_bytes(const rml_op_args *args, const rml_direct *direct)
+{
+    const rml_window *w = &direct->window;
+    const size_t taps = rml_sat_mul((size_t)w->kernel[0], (size_t)w->kernel[1]);
+    if (is_copied(args->kernels, direct))
+        return rml_sat_mul((size_t)args->threads, rml_direct_copied_bytes(args, direct));
+    return rml_sat_add(
+        rml_sat_add(zeros_bytes((size_t)direct->in->dim[1]), bias_bytes(args->kernels)),
+        rml_sat_mul((size_t)args->threads, table_bytes(taps)));
 }
 
 // Columns of the output all of whose taps lie inside the width: [first, stop).
@@ -119,18 +136,16 @@ static void run_pixels(const direct_job *job, rml_conv_direct_row *row, const fl
     args->kernels->conv_direct(row);
 }
 
-// An activation that the kernel does not have.
-static void activate(const direct_job *job, float *first, size_t pixels)
+void rml_direct_activate(const rml_op_args *args, const rml_direct *direct, float *first,
+                         size_t pixels)
 {
-    const rml_activation *act = job->direct->act;
-    const size_t step = (size_t)job->direct->out->stride[3];
-    const size_t channels = job->direct->groups.channels;
+    const rml_activation *act = direct->act;
+    const size_t step = (size_t)direct->out->stride[3], channels = direct->groups.channels;
     const bool dense = step == channels;
     const size_t count = dense ? pixels * channels : channels;
     if (act->kind != RML_UNARY_CLAMP)
         for (size_t i = 0; i < (dense ? 1 : pixels); i++)
-            job->args->kernels->unary[act->kind](first + i * step, first + i * step, count,
-                                                 act->param);
+            args->kernels->unary[act->kind](first + i * step, first + i * step, count, act->param);
 }
 
 // All outputs of one row.
@@ -167,7 +182,7 @@ static void run_row(const direct_job *job, rml_window_at at, const float **table
         run_pixels(job, &row, table + skipped);
     }
     at.col = 0;
-    activate(job, rml_window_out(&at, out), (size_t)window->out[1]);
+    rml_direct_activate(job->args, direct, rml_window_out(&at, out), (size_t)window->out[1]);
 }
 
 static void run_rows(void *context, size_t begin, size_t end, int worker)
@@ -185,6 +200,12 @@ void rml_direct_run(const rml_op_args *args, const rml_direct *direct)
     const rml_tensor *in = direct->in, *out = direct->out, *residual = direct->residual;
     const rml_window *window = &direct->window;
     const rml_conv_groups *g = &direct->groups;
+    if (window->out[0] == 0 || window->out[1] == 0)
+        return; // a phase without outputs
+    if (is_copied(args->kernels, direct)) {
+        rml_direct_copied_run(args, direct);
+        return;
+    }
     const size_t zeros = zeros_bytes((size_t)in->dim[1]);
     const int64_t pixel = (int64_t)g->channels;
     float *repeated = (float *)(void *)(args->scratch + zeros);
@@ -197,8 +218,6 @@ void rml_direct_run(const rml_op_args *args, const rml_direct *direct)
                       .dense = repeats(args->kernels, g) > 1 && window->stride[1] == 1 &&
                                in->stride[3] == pixel && out->stride[3] == pixel &&
                                (!residual || residual->stride[3] == pixel)};
-    if (window->out[0] == 0 || window->out[1] == 0)
-        return; // a phase without outputs
     inner_columns(window, in, &job.inner_first, &job.inner_stop);
     memset(args->scratch, 0, zeros);
     for (size_t i = 0; job.dense && direct->bias && i < args->kernels->conv_lanes; i++)

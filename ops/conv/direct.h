@@ -28,11 +28,18 @@ void rml_direct_pack(const rml_kernels *kernels, const rml_conv_groups *groups, 
                      const float *src, const size_t *tap, size_t taps, size_t depth_stride,
                      size_t col_stride, float *dst);
 
-// Scratch for a convolution of at most `taps` taps and `channels` input channels.
-size_t rml_direct_scratch_bytes(const rml_kernels *kernels, int threads, size_t taps,
-                                size_t channels);
+// Scratch for it; views have no data yet.
+size_t rml_direct_scratch_bytes(const rml_op_args *args, const rml_direct *direct);
 
 // Runs it, split over the pool. Uses args' kernels, pool and scratch.
 void rml_direct_run(const rml_op_args *args, const rml_direct *direct);
+
+// The way of several groups, and its scratch for each worker; see direct_copied.c.
+size_t rml_direct_copied_bytes(const rml_op_args *args, const rml_direct *direct);
+void rml_direct_copied_run(const rml_op_args *args, const rml_direct *direct);
+
+// Applies an activation that the kernel does not have to pixels that follow each other.
+void rml_direct_activate(const rml_op_args *args, const rml_direct *direct, float *first,
+                         size_t pixels);
 
 #endif

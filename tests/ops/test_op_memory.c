@@ -152,7 +152,14 @@ static const grows cases[] = {
     {RML_OP_POOL,
      "large planes",
      {{4, {1, 1, S, S}}},
-     .attr = {.pool = {.kind = RML_POOL_AVERAGE, .global = true}},
+     .attr = {.pool = {.kind = RML_POOL_LP, .global = true, .p = 2}},
+     .refused = true,
+     .generic = true},
+    {RML_OP_POOL,
+     "long rows",
+     {{4, {1, 1, 3, S}}},
+     .attr =
+         {.pool = {.window = {.rank = 2, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}}}},
      .refused = true,
      .generic = true},
 };
