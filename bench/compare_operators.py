@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import operator_files
+import operator_windows
 import runtimes
 from operator_cases import CASES
 
