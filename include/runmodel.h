@@ -375,26 +375,26 @@ RML_API rml_model_settings rml_model_settings_default(void);
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
 
-// Imports a graph file (ONNX), which holds its own weights. What this library cannot run is listed
-// all at once in `err`: node, operator, opset, types and shapes of the inputs. The file stays
-// mapped as long as the model lives.
+// Imports a graph file (ONNX, or a Core ML file or package), which holds its own weights. What this
+// library cannot run is listed all at once in `err`: node, operator, opset, types and shapes of the
+// inputs. The file stays mapped as long as the model lives.
 RML_API rml_status rml_model_open(rml_model **out, const char *path,
                                   const rml_model_settings *settings, rml_error *err);
 
 // The same of contents in memory, which must stay there, unchanged, until the model is destroyed,
-// or from a source. Data in files beside the graph are refused.
+// or from a source (ONNX alone). Data in files beside the graph are refused.
 RML_API rml_status rml_model_open_memory(rml_model **out, const void *data, size_t size,
                                          const rml_model_settings *settings, rml_error *err);
 RML_API rml_status rml_model_open_source(rml_model **out, const rml_source *source,
                                          const rml_model_settings *settings, rml_error *err);
 
-// What a graph file (ONNX) says of itself, whether it can be run here or not. Texts live as long as
-// what they came from; they are UTF-8 without control characters.
+// What a graph file (ONNX or Core ML) says of itself, whether it can be run here or not. Texts live
+// as long as what they came from; they are UTF-8 without control characters.
 typedef struct rml_graph_file rml_graph_file;
 
 typedef struct rml_graph_summary {
-    const char *format;                                  // "onnx"
-    int64_t format_version;                              // of ONNX the IR version
+    const char *format;                                  // "onnx", "coreml"
+    int64_t format_version;                              // IR version, or of the specification
     const char *producer, *producer_version;             // "" where it is not told
     size_t inputs, outputs, opsets, operators, metadata; // how many the functions below give
     size_t nodes, functions;                             // nodes of all graphs and functions
