@@ -39,7 +39,7 @@ rml_value_id rml_mil_cast(rml_mil_call *call, rml_value_id value, rml_dtype to)
     if (call->refused || value >= call->graph->value_count ||
         call->graph->values[value].dtype == to)
         return value;
-    return rml_mil_node(call, RML_OP_CAST, &(rml_op_attr){.cast = {to}}, &value, 1);
+    return rml_mil_node(call, RML_OP_CAST, &(rml_op_attr){.cast = {.to = to}}, &value, 1);
 }
 
 // ---- constants ----------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ static void give(rml_graph *graph, size_t number, rml_value_id value)
     char name[32];
     snprintf(name, sizeof name, "output %zu", number);
     if (value < graph->value_count && graph->values[value].kind != RML_VALUE_ACTIVATION) {
-        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        const rml_op_attr same = {.cast = {.to = graph->values[value].dtype}};
         value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
     }
     rml_graph_output(graph, name, value);

@@ -86,7 +86,7 @@ static rml_status add_output(rml_coreml_values *values, const char *name, rml_er
     if (value == RML_NO_VALUE)
         return rml_fail(err, RML_ERR_FORMAT, "output \"%.80s\" is computed nowhere", name);
     if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
-        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        const rml_op_attr same = {.cast = {.to = graph->values[value].dtype}};
         value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
     }
     rml_graph_output(graph, name, value);

@@ -172,7 +172,7 @@ rml_value_id rml_nn_cast(rml_nn_call *call, rml_value_id value, rml_dtype to)
 {
     if (call->refused || rml_nn_fact(call, value).dtype == to)
         return value;
-    return rml_nn_node(call, RML_OP_CAST, &(rml_op_attr){.cast = {to}}, &value, 1);
+    return rml_nn_node(call, RML_OP_CAST, &(rml_op_attr){.cast = {.to = to}}, &value, 1);
 }
 
 void *rml_nn_alloc(rml_nn_call *call, size_t count, size_t element_bytes)

@@ -66,7 +66,7 @@ static rml_status run_layers(rml_nn_call *call, const rml_nn_network *network)
 
 static rml_value_id truth_of(rml_graph *graph, rml_value_id number, const char *name)
 {
-    const rml_op_attr attr = {.cast = {RML_BOOL}};
+    const rml_op_attr attr = {.cast = {.to = RML_BOOL}};
     number = rml_graph_reshape(graph, number, &(rml_shape){0}, name);
     return rml_graph_node(graph, RML_OP_CAST, &attr, &number, 1, name);
 }
@@ -78,7 +78,7 @@ static rml_status give(rml_nn_call *call, rml_value_id value, size_t number)
     char name[32];
     snprintf(name, sizeof name, "output %zu", number);
     if (value < graph->value_count && graph->values[value].kind != RML_VALUE_ACTIVATION) {
-        const rml_op_attr same = {.cast = {graph->values[value].dtype}};
+        const rml_op_attr same = {.cast = {.to = graph->values[value].dtype}};
         value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
     }
     rml_graph_output(graph, name, value);
