@@ -12,7 +12,7 @@ import pytest
 import torch
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from conftest import find_program
+from conftest import ROOT, find_program
 
 FORMAT, UNSUPPORTED, LIMIT, IO = 4, 5, 7, 3  # rml_status
 PLAIN = {
@@ -717,6 +717,7 @@ def test_other_files_are_named(tmp_path):
     path = tmp_path / "m.onnx"
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 123456\n"
     good = one_node().SerializeToString()
+    coreml = ROOT / "tests" / "fuzz" / "corpus" / "coreml" / "loop.mlmodel"
     torch.save({"w": torch.ones(1)}, tmp_path / "w.pth")
     torch.save({"w": torch.ones(1)}, tmp_path / "l.pth", _use_new_zipfile_serialization=False)
     cases = [
@@ -726,8 +727,9 @@ def test_other_files_are_named(tmp_path):
         ((tmp_path / "w.pth").read_bytes(), FORMAT, "zip archive, as PyTorch writes it"),
         ((tmp_path / "l.pth").read_bytes(), FORMAT, "PyTorch checkpoint, not an ONNX model"),
         (b'{"a": 1}', FORMAT, "JSON, not an ONNX model"),
+        (coreml.read_bytes(), FORMAT, "Core ML model, not an ONNX model"),
         (b"\x1f\x8b\x08" + bytes(20), UNSUPPORTED, "compressed with gzip"),
-        (b"some text that is no model", FORMAT, "nor ONNX: its 26 bytes begin with 73 6f 6d 65"),
+        (b"some text that is no model", FORMAT, "nor Core ML: its 26 bytes begin with 73 6f 6d 65"),
         (good[:-5], FORMAT, "cut short"),
         (b"\x08\x08\x12\x00\x42\x02\x10\x12", FORMAT, "an ONNX model with 0 graphs, not 1"),
         (good + good[good.index(b"\x3a") :], FORMAT, "an ONNX model with 2 graphs, not 1"),
