@@ -37,10 +37,12 @@ class Program:
     def command(self, *arguments):
         return [str(self.path), *(str(a) for a in arguments)]
 
-    def run(self, *arguments, code=0, timeout=300, env=None, cwd=None):
-        """Runs and checks the exit code; `code=None` takes any that is not a signal."""
+    def run(self, *arguments, code=0, timeout=300, env=None, cwd=None, measured=False):
+        """Runs and checks the exit code; `code=None` takes any that is not a signal. `measured`:
+        from a small shell, since a program's peak memory begins with that of who starts it."""
+        shell = ["sh", "-c", '"$@"; exit $?', "sh"] if measured else []
         done = subprocess.run(
-            self.command(*arguments),
+            shell + self.command(*arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

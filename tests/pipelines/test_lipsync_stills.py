@@ -67,7 +67,7 @@ def test_a_large_still(lipsync, voices, tmp_path):
     image[900:2100, 1400:2400] = cv2.resize(clips.picture(0), (1000, 1200))
     cv2.imwrite(str(tmp_path / "x.bmp"), image)
     arguments = [tmp_path / "x.bmp", voices(0.4), "--box", *box, "--threads", 2, "--json"]
-    _, done = lipsync(*arguments, name="x.mp4")
+    _, done = lipsync(*arguments, name="x.mp4", measured=True)
     facts = json.loads(done.stdout)
     assert facts["frames"] == 10 and facts["batch"] == 8
     assert facts["peak_rss_bytes"] < 700e6
