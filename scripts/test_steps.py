@@ -164,8 +164,7 @@ def coverage(runner, step):
     for counted in Path(build).rglob("*.gcda"):  # by earlier runs
         counted.unlink()
     counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench")
-    counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml",
-                             "tests/loaders", "-k",
+    counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml", "tests/loaders", "-k",
                              "not random_graphs"))
     arguments = [sys.executable, "scripts/coverage.py", build, str(LEAST_COVERED), *COVERED]
     code = runner.command(step, arguments, BUILD_SECONDS)
