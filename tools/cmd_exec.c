@@ -1,4 +1,5 @@
 // run-model exec: a network on .npy files, for programs.
+#include "tools/arrays.h"
 #include "tools/commands.h"
 #include "tools/find_weights.h"
 #include "tools/options.h"
@@ -53,22 +54,6 @@ static rml_status check_names(const settings *s, rml_error *err)
     return RML_OK;
 }
 
-// The shape of an array for an input that has more dimensions: the first ones may be left out where
-// their size is 1, or any, which is then 1.
-static rml_shape padded_shape(rml_shape given, const rml_shape *port)
-{
-    const int missing = port->rank - given.rank;
-    rml_shape shape = {.rank = port->rank};
-    if (missing <= 0)
-        return given;
-    for (int i = 0; i < port->rank; i++) {
-        if (i < missing && port->dim[i] > 1)
-            return given;
-        shape.dim[i] = i < missing ? 1 : given.dim[i - missing];
-    }
-    return shape;
-}
-
 // Sizes first: they are planned together, and then there is room to read into.
 static rml_status read_inputs(const settings *s, rml_error *err)
 {
@@ -80,25 +65,17 @@ static rml_status read_inputs(const settings *s, rml_error *err)
         if (status != RML_OK)
             break;
         const size_t index = rml_model_find_input(n->model, s->inputs.items[i].name);
-        const rml_shape port = rml_model_input(n->model, index).shape;
-        status = named(rml_session_resize_at(n->session, index,
-                                             padded_shape(rml_npy_shape(arrays[i]), &port), err),
-                       err, s->model);
+        const rml_shape shape = array_shape(arrays[i], n->model, index);
+        status = named(rml_session_resize_at(n->session, index, shape, err), err, s->model);
     }
     if (status == RML_OK) {
         status = named(rml_session_prepare(n->session, err), err, s->model);
     }
     for (int i = 0; i < s->inputs.count; i++) {
-        if (status == RML_OK) {
-            size_t count;
-            rml_shape shape;
-            const size_t index = rml_model_find_input(n->model, s->inputs.items[i].name);
-            const rml_dtype dtype = rml_model_input(n->model, index).dtype;
-            void *data = rml_session_input_at(n->session, index, &shape);
-            count_elements(&shape, &count);
-            status = named(rml_npy_read(arrays[i], dtype, data, count * rml_dtype_size(dtype), err),
-                           err, s->inputs.items[i].value);
-        }
+        const size_t index = rml_model_find_input(n->model, s->inputs.items[i].name);
+        if (status == RML_OK)
+            status =
+                array_read(arrays[i], s->inputs.items[i].value, n->session, n->model, index, err);
         rml_npy_close(&arrays[i]);
     }
     return status;

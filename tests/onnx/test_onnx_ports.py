@@ -90,6 +90,8 @@ def test_bench_of_values(program, tmp_path, sized):
         program.run(*arguments, "--shape", "x=6x4", "--input", f"n={n}")
         line = program.run(*arguments, "-i", f"x={tmp_path / 'x.npy'}", "-i", f"n={n}").stdout
         assert json.loads(line)["batch"] == 6
+    np.save(tmp_path / "n.npy", np.array(6))  # exec takes it without its dimension of size 1, too
+    program.run(*arguments, "--shape", "x=6x4", "--input", f"n={tmp_path / 'n.npy'}")
 
 
 REFUSED = {

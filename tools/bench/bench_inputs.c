@@ -1,7 +1,7 @@
 // What the inputs of a measured network are: their shapes, and what stands in them.
 #include "tools/bench/bench_parts.h"
 
-#include "tools/find_weights.h"
+#include "tools/arrays.h"
 #include "tools/report.h"
 
 #include <stdlib.h>
@@ -78,11 +78,12 @@ static bool parse_value(const char *text, double *value)
     return end != text && !*end;
 }
 
-static rml_status file_shape(const char *path, rml_shape *shape, rml_error *err)
+static rml_status file_shape(const char *path, const rml_model *model, size_t index,
+                             rml_shape *shape, rml_error *err)
 {
     rml_npy *array;
     TRY(rml_npy_open(&array, path, NULL, err));
-    *shape = rml_npy_shape(array);
+    *shape = array_shape(array, model, index);
     rml_npy_close(&array);
     return RML_OK;
 }
@@ -107,7 +108,7 @@ rml_status bench_set_shapes(const bench_settings *s, rml_session *session, const
             return rml_fail(err, RML_ERR_ARG, "--shape %s=%s: %s has a shape of its own", port.name,
                             given, input);
         if (file)
-            TRY(file_shape(input, &port.shape, err));
+            TRY(file_shape(input, model, i, &port.shape, err));
         if (file && batch && any_batch && (port.shape.rank < 1 || port.shape.dim[0] != batch))
             return rml_fail(err, RML_ERR_ARG, "--batch %d: %s holds another number of items", batch,
                             input);
@@ -120,7 +121,7 @@ rml_status bench_set_shapes(const bench_settings *s, rml_session *session, const
                 err, RML_ERR_ARG,
                 "%s does not tell how many dimensions input %s has: give --shape %s=...", s->model,
                 port.name, port.name);
-        TRY(rml_session_resize(session, port.name, port.shape, err));
+        TRY(rml_session_resize_at(session, i, port.shape, err));
     }
     if (batch_taken)
         return RML_OK;
@@ -128,15 +129,14 @@ rml_status bench_set_shapes(const bench_settings *s, rml_session *session, const
                     batch, s->model);
 }
 
-static rml_status fill_file(const char *path, const rml_port *port, void *data, size_t count,
-                            rml_error *err)
+static rml_status fill_file(const char *path, rml_session *session, const rml_model *model,
+                            size_t index, rml_error *err)
 {
     rml_npy *array;
     TRY(rml_npy_open(&array, path, NULL, err));
-    const rml_status status =
-        rml_npy_read(array, port->dtype, data, count * rml_dtype_size(port->dtype), err);
+    const rml_status status = array_read(array, path, session, model, index, err);
     rml_npy_close(&array);
-    return named(status, err, path);
+    return status;
 }
 
 // A whole number, where integers are wanted, that is one of them.
@@ -164,7 +164,7 @@ rml_status bench_fill_inputs(const bench_settings *s, rml_session *session, cons
         const rml_port port = rml_model_input(model, i);
         const char *given = option_list_find(&s->inputs, port.name);
         rml_shape shape;
-        void *data = rml_session_input(session, port.name, &shape);
+        void *data = rml_session_input_at(session, i, &shape);
         double value;
         size_t count;
         count_elements(&shape, &count);
@@ -172,7 +172,7 @@ rml_status bench_fill_inputs(const bench_settings *s, rml_session *session, cons
         if (given && parse_value(given, &value))
             TRY(fill_value(value, &port, data, count, err));
         else if (given)
-            TRY(fill_file(given, &port, data, count, err));
+            TRY(fill_file(given, session, model, i, err));
         else if (port.dtype == RML_F32)
             fill_floats(data, count);
     }

@@ -1,0 +1,30 @@
+#include "tools/arrays.h"
+
+#include "tools/options.h"
+#include "tools/report.h"
+
+rml_shape array_shape(const rml_npy *array, const rml_model *model, size_t index)
+{
+    const rml_shape given = rml_npy_shape(array), port = rml_model_input(model, index).shape;
+    const int missing = port.rank - given.rank;
+    rml_shape shape = {.rank = port.rank};
+    if (missing <= 0)
+        return given;
+    for (int i = 0; i < port.rank; i++) {
+        if (i < missing && port.dim[i] > 1)
+            return given;
+        shape.dim[i] = i < missing ? 1 : given.dim[i - missing];
+    }
+    return shape;
+}
+
+rml_status array_read(const rml_npy *array, const char *path, rml_session *session,
+                      const rml_model *model, size_t index, rml_error *err)
+{
+    const rml_dtype dtype = rml_model_input(model, index).dtype;
+    rml_shape shape;
+    size_t count;
+    void *data = rml_session_input_at(session, index, &shape);
+    count_elements(&shape, &count);
+    return named(rml_npy_read(array, dtype, data, count * rml_dtype_size(dtype), err), err, path);
+}
