@@ -65,11 +65,6 @@ static kind kind_of(const rml_node *node)
     }
 }
 
-static bool is_half(rml_dtype dtype)
-{
-    return dtype == RML_F16 || dtype == RML_BF16;
-}
-
 // Of each value of the old graph: its id with the type it has in the file, and in f32; RML_NO_VALUE
 // where there is none yet.
 typedef struct rewrite {
@@ -95,7 +90,7 @@ static rml_value_id filed_of(rewrite *rw, rml_value_id id)
 static rml_value_id wide_of(rewrite *rw, rml_value_id id)
 {
     const rml_value *value = &rw->graph->values[id];
-    if (!is_half(value->dtype))
+    if (!rml_dtype_is_half(value->dtype))
         return filed_of(rw, id);
     if (rw->wide[id] == RML_NO_VALUE)
         rw->wide[id] = value->kind == RML_VALUE_CONSTANT
@@ -109,7 +104,8 @@ static bool widens(const rewrite *rw, const rml_node *node)
     const kind takes = kind_of(node);
     bool half = false, only_wide = false;
     for (int k = 0; k < node->in_count; k++)
-        if (node->in[k] != RML_NO_VALUE && is_half(rw->graph->values[node->in[k]].dtype)) {
+        if (node->in[k] != RML_NO_VALUE &&
+            rml_dtype_is_half(rw->graph->values[node->in[k]].dtype)) {
             half = true;
             only_wide = only_wide || rw->filed[node->in[k]] == RML_NO_VALUE;
         }
@@ -141,11 +137,12 @@ static bool is_there(rewrite *rw, const rml_node *node)
     const rml_value_id in = node->in[0], out = node->out;
     if (node->op != RML_OP_CAST || rml_graph_is_output(rw->graph, out))
         return false;
-    if (node->attr.cast.to == RML_F32 && is_half(values[in].dtype)) {
+    if (node->attr.cast.to == RML_F32 && rml_dtype_is_half(values[in].dtype)) {
         rw->filed[out] = rw->wide[in];
         return rw->wide[in] != RML_NO_VALUE;
     }
-    if (is_half(node->attr.cast.to) && values[in].dtype == RML_F32 && !node->attr.cast.asked) {
+    if (rml_dtype_is_half(node->attr.cast.to) && values[in].dtype == RML_F32 &&
+        !node->attr.cast.asked) {
         rw->wide[out] = rw->filed[in];
         return true;
     }
@@ -178,7 +175,7 @@ static void keep(rewrite *rw, const rml_node *node, rml_value_id *in)
 static bool has_half(const rml_graph *graph)
 {
     for (size_t i = 0; i < graph->value_count; i++)
-        if (is_half(graph->values[i].dtype))
+        if (rml_dtype_is_half(graph->values[i].dtype))
             return true;
     return false;
 }
