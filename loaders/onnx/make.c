@@ -9,7 +9,7 @@ void rml_onnx_emit(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
 {
     if (call->refused)
         return;
-    const rml_value_id first = rml_graph_node(call->graph, op, attr, in, in_count, call->name);
+    const rml_value_id first = rml_onnx_make(call, op, attr, in, in_count);
     const int outputs = rml_op_outputs(rml_op_get(op), attr);
     for (int k = 0; k < outputs && k < call->out_count && first != RML_NO_VALUE; k++)
         call->out[k] = first + (rml_value_id)k;
@@ -23,14 +23,49 @@ void rml_onnx_translate(rml_onnx_call *call, rml_op_id op, const rml_op_attr *at
     rml_onnx_emit(call, op, attr, in, in_count);
 }
 
+rml_value_id rml_onnx_make(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
+                           const rml_value_id *in, int in_count)
+{
+    return rml_graph_node(call->graph, op, attr, in, in_count, call->name);
+}
+
+rml_value_id rml_onnx_unary(rml_onnx_call *call, rml_unary kind, rml_value_id x)
+{
+    return rml_graph_unary(call->graph, x, (rml_activation){.kind = kind}, call->name);
+}
+
+rml_value_id rml_onnx_binary(rml_onnx_call *call, rml_binary kind, rml_value_id a, rml_value_id b)
+{
+    return rml_graph_binary(call->graph, kind, a, b, call->name);
+}
+
 rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
-    return rml_graph_binary(call->graph, RML_BINARY_ADD, a, b, call->name);
+    return rml_onnx_binary(call, RML_BINARY_ADD, a, b);
 }
 
 rml_value_id rml_onnx_multiply(rml_onnx_call *call, rml_value_id a, rml_value_id b)
 {
-    return rml_graph_binary(call->graph, RML_BINARY_MUL, a, b, call->name);
+    return rml_onnx_binary(call, RML_BINARY_MUL, a, b);
+}
+
+rml_value_id rml_onnx_choose(rml_onnx_call *call, rml_value_id which, rml_value_id a,
+                             rml_value_id b)
+{
+    const rml_value_id in[] = {which, a, b};
+    return rml_onnx_make(call, RML_OP_WHERE, NULL, in, 3);
+}
+
+rml_value_id rml_onnx_rows(rml_onnx_call *call, rml_value_id table, rml_value_id indices)
+{
+    const rml_value_id in[] = {table, indices};
+    return rml_onnx_make(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
+}
+
+rml_value_id rml_onnx_number_like(rml_onnx_call *call, rml_value_id x, double number)
+{
+    const rml_dtype dtype = x == RML_NO_VALUE ? RML_F32 : call->graph->values[x].dtype;
+    return rml_onnx_scalar(call, dtype, number);
 }
 
 // Some dimensions of `x` in front of and behind what `between` says in their place. The sizes come
@@ -100,4 +135,15 @@ rml_value_id rml_onnx_split_heads(rml_onnx_call *call, rml_value_id x, int64_t h
     static const int heads_first[4] = {0, 2, 1, 3};
     x = rml_onnx_split_dim(call, x, 3, 2, heads);
     return rml_graph_transpose(call->graph, x, heads_first, 4, call->name);
+}
+
+rml_value_id rml_onnx_with_past(rml_onnx_call *call, rml_value_id x, int64_t heads,
+                                rml_value_id past, bool wanted)
+{
+    if (past == RML_NO_VALUE && !wanted)
+        return x;
+    if (heads > 0)
+        x = rml_onnx_split_heads(call, x, heads);
+    const rml_value_id both[] = {past, x};
+    return past == RML_NO_VALUE ? x : rml_graph_concat(call->graph, both, 2, 2, call->name);
 }

@@ -10,9 +10,25 @@ void rml_onnx_emit(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
 // The same of the call's own first inputs: one node becomes one.
 void rml_onnx_translate(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr, int in_count);
 
-// a + b and a * b of one type, broadcast.
+// A node with the call's name, whose first output is given.
+rml_value_id rml_onnx_make(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
+                           const rml_value_id *in, int in_count);
+
+// Functions without parameters; and of two of one type, broadcast.
+rml_value_id rml_onnx_unary(rml_onnx_call *call, rml_unary kind, rml_value_id x);
+rml_value_id rml_onnx_binary(rml_onnx_call *call, rml_binary kind, rml_value_id a, rml_value_id b);
 rml_value_id rml_onnx_add(rml_onnx_call *call, rml_value_id a, rml_value_id b);
 rml_value_id rml_onnx_multiply(rml_onnx_call *call, rml_value_id a, rml_value_id b);
+
+// Elements of `a` where `which` holds, else of `b`.
+rml_value_id rml_onnx_choose(rml_onnx_call *call, rml_value_id which, rml_value_id a,
+                             rml_value_id b);
+
+// What a table has at these indices of its first dimension.
+rml_value_id rml_onnx_rows(rml_onnx_call *call, rml_value_id table, rml_value_id indices);
+
+// A number () of the type of `x`.
+rml_value_id rml_onnx_number_like(rml_onnx_call *call, rml_value_id x, double number);
 
 // `x` with a new dimension of size 1 in front of dimension `axis` of its `rank` ones. Sizes need
 // not be known.
@@ -26,6 +42,12 @@ rml_value_id rml_onnx_join_dims(rml_onnx_call *call, rml_value_id x, int rank, i
 
 // [B,L,H*D] to [B,H,L,D].
 rml_value_id rml_onnx_split_heads(rml_onnx_call *call, rml_value_id x, int64_t heads);
+
+// Keys or values [B,H,L,D], or where `heads` is not 0 [B,L,H*D], behind those of the past
+// [B,H,P,D], which may be left out: [B,H,P+L,D]. With no past they stay as they are unless that is
+// `wanted`.
+rml_value_id rml_onnx_with_past(rml_onnx_call *call, rml_value_id x, int64_t heads,
+                                rml_value_id past, bool wanted);
 
 // Images of `rank` dimensions: their channels, dimension 1, become the last one, or come from
 // there.

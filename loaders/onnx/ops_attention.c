@@ -46,15 +46,8 @@ static rml_value_id with_past(rml_onnx_call *call, const rml_attention_attr *att
 {
     const int rank = rml_onnx_fact(call, Q).shape.rank;
     const bool flat = rank == 3 || (rank < 0 && attr->heads > 0);
-    rml_value_id x = rml_onnx_in(call, input);
-    if (rml_onnx_in(call, past) == RML_NO_VALUE && !wanted)
-        return x;
-    if (flat)
-        x = rml_onnx_split_heads(call, x, attr->key_heads);
-    if (rml_onnx_in(call, past) == RML_NO_VALUE)
-        return x;
-    const rml_value_id both[] = {rml_onnx_in(call, past), x};
-    return rml_graph_concat(call->graph, both, 2, 2, call->name);
+    return rml_onnx_with_past(call, rml_onnx_in(call, input), flat ? attr->key_heads : 0,
+                              rml_onnx_in(call, past), wanted);
 }
 
 // Numbers of any type are added; bools say what is seen.
@@ -77,7 +70,7 @@ static void import_attention(rml_onnx_call *call)
     const rml_value_id in[] = {
         rml_onnx_in(call, Q),      k, v, take_mask(call), rml_onnx_in(call, PAST_KEY),
         rml_onnx_in(call, LENGTHS)};
-    const rml_value_id y = rml_graph_node(call->graph, RML_OP_ATTENTION, &attr, in, 6, call->name);
+    const rml_value_id y = rml_onnx_make(call, RML_OP_ATTENTION, &attr, in, 6);
     call->out[0] = y;
     if (rml_onnx_wants(call, 1))
         call->out[1] = k;

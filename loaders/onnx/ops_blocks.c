@@ -7,12 +7,6 @@
 
 enum { DEFAULT_BITS = 4 };
 
-static rml_value_id node(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
-                         const rml_value_id *in, int count)
-{
-    return rml_graph_node(call->graph, op, attr, in, count, call->name);
-}
-
 static int bits_of(rml_onnx_call *call)
 {
     const int64_t bits = rml_onnx_int(call, "bits", DEFAULT_BITS);
@@ -46,7 +40,7 @@ static rml_value_id codes(rml_onnx_call *call, int input, int bits, int64_t rows
     if (!packed || !out)
         return rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory for a weight");
     rml_stored_copy(&value->constant->stored, packed);
-    for (int64_t row = 0; row < rows; row++)
+    for (int64_t row = 0; count && row < rows; row++) // rows of nothing may be any number
         rml_onnx_unpack(packed + row * row_bytes, bits, false, (size_t)columns,
                         out + row * columns);
     const rml_stored plain = rml_stored_plain(out, RML_U8, &shape);
@@ -104,7 +98,7 @@ static rml_value_id by_numbers(rml_onnx_call *call, const blocked *w, rml_value_
         return RML_NO_VALUE;
     const rml_value_id zero = rml_onnx_cast(call, rml_onnx_in(call, 3), RML_F32);
     x = rml_onnx_cast(call, as_shape(call, x, &whole), RML_F32);
-    x = rml_graph_binary(call->graph, RML_BINARY_SUB, x, as_shape(call, zero, &each), call->name);
+    x = rml_onnx_binary(call, RML_BINARY_SUB, x, as_shape(call, zero, &each));
     x = rml_onnx_multiply(call, x, as_shape(call, scale, &each));
     return rml_graph_slice(call->graph, as_shape(call, x, &flat), 1, 0, w->columns, 1, call->name);
 }
@@ -125,7 +119,7 @@ static rml_value_id weight(rml_onnx_call *call, const blocked *w)
     const rml_value_id x =
         codes(call, 1, w->bits, w->rows, w->columns, w->blocks * w->block * w->bits / 8);
     const rml_value_id in[] = {x, scale, zero};
-    return call->refused ? RML_NO_VALUE : node(call, RML_OP_DEQUANTIZE, &attr, in, 3);
+    return call->refused ? RML_NO_VALUE : rml_onnx_make(call, RML_OP_DEQUANTIZE, &attr, in, 3);
 }
 
 // a W^T + bias.
@@ -152,12 +146,6 @@ static void import_matmul_bits(rml_onnx_call *call)
 }
 
 // ---- GatherBlockQuantized -----------------------------------------------------------------------
-
-static rml_value_id rows_of(rml_onnx_call *call, rml_value_id table)
-{
-    const rml_value_id in[] = {table, rml_onnx_in(call, 1)};
-    return node(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
-}
 
 // Rows of a table whose rows are in blocks: only what is taken becomes numbers. The table has
 // elements of 4 bits, whose zero point is 0 where none is given, or packed bytes.
@@ -186,9 +174,11 @@ static void import_gather_blocks(rml_onnx_call *call)
     }
     if (call->refused)
         return;
-    const rml_value_id in[] = {rows_of(call, x), rows_of(call, rml_onnx_in(call, 2)),
-                               zero == RML_NO_VALUE ? zero : rows_of(call, zero)};
-    call->out[0] = node(call, RML_OP_DEQUANTIZE, &attr, in, 3);
+    const rml_value_id ids = rml_onnx_in(call, 1);
+    const rml_value_id in[] = {rml_onnx_rows(call, x, ids),
+                               rml_onnx_rows(call, rml_onnx_in(call, 2), ids),
+                               zero == RML_NO_VALUE ? zero : rml_onnx_rows(call, zero, ids)};
+    call->out[0] = rml_onnx_make(call, RML_OP_DEQUANTIZE, &attr, in, 3);
 }
 
 const rml_onnx_entry rml_onnx_blocks[] = {

@@ -1,5 +1,5 @@
 // Elementwise operators.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 #include "tensor/dtype.h"
 
 #include <float.h>
@@ -12,11 +12,6 @@ static rml_value_id unary_of(rml_onnx_call *call, rml_value_id x, rml_unary kind
 {
     const rml_activation function = {kind, {(float)p, (float)q}};
     return rml_graph_unary(call->graph, x, function, call->name);
-}
-
-static rml_value_id binary_of(rml_onnx_call *call, rml_binary kind, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, kind, a, b, call->name);
 }
 
 // ---- one operand --------------------------------------------------------------------------------
@@ -34,7 +29,7 @@ static void import_bias_gelu(rml_onnx_call *call)
     const rml_value_id bias = rml_onnx_in(call, 1);
     rml_value_id x = rml_onnx_in(call, 0);
     if (bias != RML_NO_VALUE)
-        x = binary_of(call, RML_BINARY_ADD, x, bias);
+        x = rml_onnx_binary(call, RML_BINARY_ADD, x, bias);
     call->out[0] = unary_of(call, x, (rml_unary)rml_onnx_option(call), 0, 0);
 }
 
@@ -65,7 +60,7 @@ static void import_swish(rml_onnx_call *call)
 // Swish of the first times the second.
 static void import_swiglu(rml_onnx_call *call)
 {
-    call->out[0] = binary_of(call, RML_BINARY_MUL, swish(call), rml_onnx_in(call, 1));
+    call->out[0] = rml_onnx_binary(call, RML_BINARY_MUL, swish(call), rml_onnx_in(call, 1));
 }
 
 // The second operand where its dimensions lie at `axis` of the first one.
@@ -98,13 +93,13 @@ static void import_binary(rml_onnx_call *call)
     const rml_value_id second = call->opset < 7 ? old_operand(call) : rml_onnx_in(call, 1);
     if (!call->refused)
         call->out[0] =
-            binary_of(call, (rml_binary)rml_onnx_option(call), rml_onnx_in(call, 0), second);
+            rml_onnx_binary(call, (rml_binary)rml_onnx_option(call), rml_onnx_in(call, 0), second);
 }
 
 static void import_mod(rml_onnx_call *call)
 {
     const rml_binary kind = rml_onnx_int(call, "fmod", 0) ? RML_BINARY_FMOD : RML_BINARY_MOD;
-    call->out[0] = binary_of(call, kind, rml_onnx_in(call, 0), rml_onnx_in(call, 1));
+    call->out[0] = rml_onnx_binary(call, kind, rml_onnx_in(call, 0), rml_onnx_in(call, 1));
 }
 
 static void import_shift(rml_onnx_call *call)
@@ -113,8 +108,9 @@ static void import_shift(rml_onnx_call *call)
     if (direction < 0)
         rml_onnx_refuse(call, "it has no direction");
     else
-        call->out[0] = binary_of(call, direction ? RML_BINARY_SHIFT_RIGHT : RML_BINARY_SHIFT_LEFT,
-                                 rml_onnx_in(call, 0), rml_onnx_in(call, 1));
+        call->out[0] =
+            rml_onnx_binary(call, direction ? RML_BINARY_SHIFT_RIGHT : RML_BINARY_SHIFT_LEFT,
+                            rml_onnx_in(call, 0), rml_onnx_in(call, 1));
 }
 
 // Any number of operands, from one side to the other; their mean is the sum divided.
@@ -123,11 +119,11 @@ static void import_many(rml_onnx_call *call)
     rml_value_id out = rml_onnx_in(call, 0);
     rml_onnx_ignore(call, "consumed_inputs");
     for (int i = 1; i < call->in_count; i++)
-        out = binary_of(call, (rml_binary)rml_onnx_option(call), out, rml_onnx_in(call, i));
+        out = rml_onnx_binary(call, (rml_binary)rml_onnx_option(call), out, rml_onnx_in(call, i));
     if (strcmp(call->node->op_type, "Mean") == 0) {
         const rml_value_id count =
             rml_onnx_scalar(call, rml_onnx_fact(call, 0).dtype, call->in_count);
-        out = binary_of(call, RML_BINARY_DIV, out, count);
+        out = rml_onnx_binary(call, RML_BINARY_DIV, out, count);
     }
     call->out[0] = out;
 }
@@ -138,8 +134,8 @@ static void import_prelu(rml_onnx_call *call)
     const bool alone = call->opset < 7 && rml_onnx_fact(call, 0).shape.rank > 2 &&
                        rml_onnx_fact(call, 1).shape.rank == 1;
     rml_onnx_ignore(call, "consumed_inputs");
-    call->out[0] = binary_of(call, RML_BINARY_PRELU, rml_onnx_in(call, 0),
-                             alone ? operand_at(call, 1) : rml_onnx_in(call, 1));
+    call->out[0] = rml_onnx_binary(call, RML_BINARY_PRELU, rml_onnx_in(call, 0),
+                                   alone ? operand_at(call, 1) : rml_onnx_in(call, 1));
 }
 
 // ---- clip ---------------------------------------------------------------------------------------
@@ -174,9 +170,9 @@ static void import_clip(rml_onnx_call *call)
     }
     rml_value_id out = x;
     if (rml_onnx_in(call, 1) != RML_NO_VALUE)
-        out = binary_of(call, RML_BINARY_MAX, out, rml_onnx_in(call, 1));
+        out = rml_onnx_binary(call, RML_BINARY_MAX, out, rml_onnx_in(call, 1));
     if (rml_onnx_in(call, 2) != RML_NO_VALUE)
-        out = binary_of(call, RML_BINARY_MIN, out, rml_onnx_in(call, 2));
+        out = rml_onnx_binary(call, RML_BINARY_MIN, out, rml_onnx_in(call, 2));
     call->out[0] = out;
 }
 
@@ -228,9 +224,9 @@ static void import_dropout(rml_onnx_call *call)
     call->out[0] = x;
     if (!rml_onnx_wants(call, 1))
         return;
-    const rml_value_id same = binary_of(call, RML_BINARY_EQUAL, x, x); // false for NaN alone
+    const rml_value_id same = rml_onnx_binary(call, RML_BINARY_EQUAL, x, x); // false for NaN alone
     const rml_value_id kept =
-        binary_of(call, RML_BINARY_OR, same, unary_of(call, same, RML_UNARY_NOT, 0, 0));
+        rml_onnx_binary(call, RML_BINARY_OR, same, unary_of(call, same, RML_UNARY_NOT, 0, 0));
     call->out[1] =
         call->opset < 10 ? rml_onnx_cast(call, kept, rml_onnx_fact(call, 0).dtype) : kept;
 }

@@ -6,17 +6,6 @@
 
 #include <math.h>
 
-static rml_value_id binary(rml_onnx_call *call, rml_binary kind, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, kind, a, b, call->name);
-}
-
-static rml_value_id choose(rml_onnx_call *call, rml_value_id which, rml_value_id a, rml_value_id b)
-{
-    const rml_value_id in[] = {which, a, b};
-    return rml_graph_node(call->graph, RML_OP_WHERE, NULL, in, 3, call->name);
-}
-
 // A list of the file: (count), or () where it has one element.
 static rml_value_id list(rml_onnx_call *call, rml_dtype dtype, rml_dtype from, const void *elements,
                          size_t count)
@@ -39,7 +28,8 @@ static void import_binarizer(rml_onnx_call *call)
     // an integer is above a number where it is above its floor
     const rml_value_id limit =
         rml_onnx_scalar(call, dtype, rml_dtype_is_float(dtype) ? threshold : floor(threshold));
-    const rml_value_id above = binary(call, RML_BINARY_GREATER, rml_onnx_in(call, 0), limit);
+    const rml_value_id above =
+        rml_onnx_binary(call, RML_BINARY_GREATER, rml_onnx_in(call, 0), limit);
     call->out[0] = rml_onnx_cast(call, above, dtype);
 }
 
@@ -50,7 +40,7 @@ static void import_scaler(rml_onnx_call *call)
     const float *scale = rml_onnx_floats(call, "scale", &scales);
     rml_value_id x = f32_input(call, 0);
     if (offsets > 0)
-        x = binary(call, RML_BINARY_SUB, x, list(call, RML_F32, RML_F32, offset, offsets));
+        x = rml_onnx_binary(call, RML_BINARY_SUB, x, list(call, RML_F32, RML_F32, offset, offsets));
     if (scales > 0)
         x = rml_onnx_multiply(call, x, list(call, RML_F32, RML_F32, scale, scales));
     call->out[0] = x;
@@ -63,9 +53,10 @@ static void import_normalizer(rml_onnx_call *call)
     const int norm = rml_onnx_word(call, "norm", "MAX L1 L2", 0);
     const rml_value_id x = f32_input(call, 0);
     const rml_value_id by = rml_graph_reduce(call->graph, x, kinds[norm], -1, true, call->name);
-    const rml_value_id none = binary(call, RML_BINARY_EQUAL, by, rml_onnx_scalar(call, RML_F32, 0));
-    const rml_value_id divisor = choose(call, none, rml_onnx_scalar(call, RML_F32, 1), by);
-    call->out[0] = binary(call, RML_BINARY_DIV, x, divisor);
+    const rml_value_id none =
+        rml_onnx_binary(call, RML_BINARY_EQUAL, by, rml_onnx_scalar(call, RML_F32, 0));
+    const rml_value_id divisor = rml_onnx_choose(call, none, rml_onnx_scalar(call, RML_F32, 1), by);
+    call->out[0] = rml_onnx_binary(call, RML_BINARY_DIV, x, divisor);
 }
 
 // One number for all columns, or one for each, takes the place of the number that says that there
@@ -88,10 +79,11 @@ static void import_imputer(rml_onnx_call *call)
     const rml_value_id given =
         is_float ? list(call, dtype, RML_F32, f, floats) : list(call, dtype, RML_I64, i, ints);
     const rml_value_id where =
-        isnan(none) ? rml_graph_unary(call->graph, x, (rml_activation){.kind = RML_UNARY_IS_NAN},
-                                      call->name)
-                    : binary(call, RML_BINARY_EQUAL, x, rml_onnx_scalar(call, dtype, none));
-    call->out[0] = choose(call, where, given, x);
+        isnan(none)
+            ? rml_graph_unary(call->graph, x, (rml_activation){.kind = RML_UNARY_IS_NAN},
+                              call->name)
+            : rml_onnx_binary(call, RML_BINARY_EQUAL, x, rml_onnx_scalar(call, dtype, none));
+    call->out[0] = rml_onnx_choose(call, where, given, x);
 }
 
 // ---- columns ------------------------------------------------------------------------------------
@@ -142,8 +134,8 @@ static rml_value_id matches(rml_onnx_call *call, rml_value_id x, rml_value_id ke
 {
     const int64_t last = -1;
     const rml_value_id in[] = {x, rml_onnx_ints_value(call, &last, 1)};
-    return binary(call, RML_BINARY_EQUAL,
-                  rml_graph_node(call->graph, RML_OP_UNSQUEEZE, NULL, in, 2, call->name), keys);
+    return rml_onnx_binary(call, RML_BINARY_EQUAL,
+                           rml_onnx_make(call, RML_OP_UNSQUEEZE, NULL, in, 2), keys);
 }
 
 // The place of each element's key, the first of equal ones; `absent` where there is none.
@@ -151,11 +143,11 @@ static rml_value_id key_of(rml_onnx_call *call, rml_value_id match, int64_t abse
 {
     const rml_value_id number = rml_onnx_cast(call, match, RML_I32);
     const rml_op_attr last = {.arg = {.axis = -1}};
-    const rml_value_id at = rml_graph_node(call->graph, RML_OP_ARG, &last, &number, 1, call->name);
+    const rml_value_id at = rml_onnx_make(call, RML_OP_ARG, &last, &number, 1);
     const rml_value_id any =
         rml_graph_reduce(call->graph, number, RML_REDUCE_MAX, -1, false, call->name);
-    return choose(call, rml_onnx_cast(call, any, RML_BOOL), at,
-                  rml_onnx_scalar(call, RML_I64, (double)absent));
+    return rml_onnx_choose(call, rml_onnx_cast(call, any, RML_BOOL), at,
+                           rml_onnx_scalar(call, RML_I64, (double)absent));
 }
 
 // A list of numbers by name: of floats, of integers or of a tensor. RML_NO_VALUE without one.
@@ -225,10 +217,9 @@ static void import_one_hot(rml_onnx_call *call)
     const rml_value_id one = rml_onnx_scalar(call, RML_F32, 1);
     const rml_value_id whole =
         rml_graph_expand(call->graph, one, &square, RML_NO_VALUE, call->name);
-    const rml_value_id in[] = {rml_graph_node(call->graph, RML_OP_EYE,
-                                              &(rml_op_attr){.eye = {.to = RML_F32}}, &whole, 1,
-                                              call->name),
-                               key_of(call, match, (int64_t)count)};
+    const rml_value_id in[] = {
+        rml_onnx_make(call, RML_OP_EYE, &(rml_op_attr){.eye = {.to = RML_F32}}, &whole, 1),
+        key_of(call, match, (int64_t)count)};
     rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
 }
 

@@ -1,17 +1,16 @@
 // Operators that pick elements, write them to places, and make them.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 // The operator leaves room for all that may be selected; a slice takes what was.
 static void import_nms(rml_onnx_call *call)
 {
     const rml_op_attr attr = {.nms = {rml_onnx_int(call, "center_point_box", 0) != 0}};
-    const rml_value_id selected =
-        rml_graph_node(call->graph, RML_OP_NMS, &attr, call->in, call->in_count, call->name);
+    const rml_value_id selected = rml_onnx_make(call, RML_OP_NMS, &attr, call->in, call->in_count);
     if (selected == RML_NO_VALUE)
         return;
     const rml_value_id zero = rml_onnx_ints_value(call, (const int64_t[]){0}, 1);
     const rml_value_id in[] = {selected, zero, selected + 1, zero};
-    call->out[0] = rml_graph_node(call->graph, RML_OP_SLICE, NULL, in, 4, call->name);
+    call->out[0] = rml_onnx_make(call, RML_OP_SLICE, NULL, in, 4);
 }
 
 #define KIND RML_FIELD(WORD, "reduction", scatter.kind, .words = "none add mul min max")

@@ -3,27 +3,10 @@
 
 #include <string.h>
 
-static rml_value_id sub(rml_onnx_call *call, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, RML_BINARY_SUB, a, b, call->name);
-}
-
-static rml_value_id map(rml_onnx_call *call, rml_unary kind, rml_value_id x)
-{
-    return rml_graph_unary(call->graph, x, (rml_activation){.kind = kind}, call->name);
-}
-
-static rml_value_id number_like(rml_onnx_call *call, rml_value_id x, double number)
-{
-    const rml_dtype dtype = x == RML_NO_VALUE ? RML_F32 : call->graph->values[x].dtype;
-    return rml_onnx_scalar(call, dtype, number);
-}
-
 static rml_value_id reduce(rml_onnx_call *call, rml_value_id x, rml_reduce_attr attr)
 {
     attr.keep = true;
-    return rml_graph_node(call->graph, RML_OP_REDUCE, &(rml_op_attr){.reduce = attr}, &x, 1,
-                          call->name);
+    return rml_onnx_make(call, RML_OP_REDUCE, &(rml_op_attr){.reduce = attr}, &x, 1);
 }
 
 static rml_dtype type_of(const rml_onnx_call *call)
@@ -126,7 +109,7 @@ static void layer_norm(rml_onnx_call *call, rml_value_id x, rml_value_id gamma, 
         beta = rml_onnx_cast(call, beta, RML_F32);
     }
     const rml_value_id in[] = {x, gamma, beta};
-    out[0] = rml_graph_node(call->graph, RML_OP_LAYER_NORM, &attr, in, 3, call->name);
+    out[0] = rml_onnx_make(call, RML_OP_LAYER_NORM, &attr, in, 3);
     if (out[0] == RML_NO_VALUE)
         return;
     for (int k = 1; k < 3 && moments; k++)
@@ -171,24 +154,17 @@ static void import_skip_norm(rml_onnx_call *call)
 
 enum { WORDS, SEGMENTS, WORD_ROWS, PLACE_ROWS, SEGMENT_ROWS, GAMMA, BETA, MASK, PLACES };
 
-static rml_value_id rows_of(rml_onnx_call *call, rml_value_id table, rml_value_id ids)
-{
-    const rml_value_id in[] = {table, ids};
-    return rml_graph_node(call->graph, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2,
-                          call->name);
-}
-
 // The first rows, as many as there are words in a row.
 static rml_value_id first_rows(rml_onnx_call *call, rml_value_id table)
 {
     const int64_t zero = 0, one = 1;
     const rml_value_id ids = rml_onnx_in(call, WORDS);
-    const rml_value_id sizes = rml_graph_node(call->graph, RML_OP_SHAPE, NULL, &ids, 1, call->name);
+    const rml_value_id sizes = rml_onnx_make(call, RML_OP_SHAPE, NULL, &ids, 1);
     const rml_value_id in[] = {table, rml_onnx_ints_value(call, &zero, 1),
                                rml_graph_slice(call->graph, sizes, 0, 1, 2, 1, call->name),
                                rml_onnx_ints_value(call, &zero, 1),
                                rml_onnx_ints_value(call, &one, 1)};
-    return rml_graph_node(call->graph, RML_OP_SLICE, &(rml_op_attr){0}, in, 5, call->name);
+    return rml_onnx_make(call, RML_OP_SLICE, &(rml_op_attr){0}, in, 5);
 }
 
 // Rows of tables for words, places and (where there are any) segments, summed and normalised.
@@ -196,12 +172,12 @@ static rml_value_id first_rows(rml_onnx_call *call, rml_value_id table)
 static rml_value_id embed(rml_onnx_call *call, const rml_value_id *table, rml_value_id positions)
 {
     rml_value_id out[3] = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
-    rml_value_id sum = rows_of(call, table[0], rml_onnx_in(call, WORDS));
+    rml_value_id sum = rml_onnx_rows(call, table[0], rml_onnx_in(call, WORDS));
     sum = rml_onnx_add(call, sum,
                        positions == RML_NO_VALUE ? first_rows(call, table[1])
-                                                 : rows_of(call, table[1], positions));
+                                                 : rml_onnx_rows(call, table[1], positions));
     if (rml_onnx_in(call, SEGMENTS) != RML_NO_VALUE)
-        sum = rml_onnx_add(call, sum, rows_of(call, table[2], rml_onnx_in(call, SEGMENTS)));
+        sum = rml_onnx_add(call, sum, rml_onnx_rows(call, table[2], rml_onnx_in(call, SEGMENTS)));
     layer_norm(call, sum, table[3], table[4], -1, false, out);
     call->out[0] = out[0];
     if (rml_onnx_int(call, "mask_index_type", 1) != 1)
@@ -212,7 +188,7 @@ static rml_value_id embed(rml_onnx_call *call, const rml_value_id *table, rml_va
     rml_value_id mask = rml_onnx_in(call, MASK);
     if (mask == RML_NO_VALUE) {
         const rml_value_id ids = rml_onnx_in(call, WORDS);
-        mask = rml_onnx_multiply(call, ids, number_like(call, ids, 0));
+        mask = rml_onnx_multiply(call, ids, rml_onnx_number_like(call, ids, 0));
     }
     mask = rml_graph_reduce(call->graph, mask, RML_REDUCE_SUM, 1, false, call->name);
     call->out[1] = rml_onnx_cast(call, mask, RML_I32);
@@ -240,9 +216,8 @@ static void import_quantized_embed_norm(rml_onnx_call *call)
     for (int i = 0; i < 5; i++) {
         const rml_value_id in[] = {rml_onnx_in(call, WORD_ROWS + i), rml_onnx_in(call, SCALES + i),
                                    rml_onnx_in(call, ZEROS + i)};
-        table[i] = in[0] == RML_NO_VALUE
-                       ? in[0]
-                       : rml_graph_node(call->graph, RML_OP_DEQUANTIZE, &attr, in, 3, call->name);
+        table[i] =
+            in[0] == RML_NO_VALUE ? in[0] : rml_onnx_make(call, RML_OP_DEQUANTIZE, &attr, in, 3);
     }
     embed(call, table, RML_NO_VALUE);
 }
@@ -263,10 +238,9 @@ static void import_lp_norm(rml_onnx_call *call)
         .kind = p == 1 ? RML_REDUCE_L1 : RML_REDUCE_L2, .axis_count = 1, .axes = {axis}};
     const double least = type_of(call) == RML_F64 ? 0x1p-1074 : 0x1p-149;
     const rml_value_id norm = reduce(call, x, attr);
-    const rml_value_id raised = rml_graph_binary(call->graph, RML_BINARY_MAX, norm,
-                                                 number_like(call, norm, least), call->name);
-    call->out[0] =
-        like_input(call, rml_graph_binary(call->graph, RML_BINARY_DIV, x, raised, call->name));
+    const rml_value_id raised =
+        rml_onnx_binary(call, RML_BINARY_MAX, norm, rml_onnx_number_like(call, norm, least));
+    call->out[0] = like_input(call, rml_onnx_binary(call, RML_BINARY_DIV, x, raised));
 }
 
 static void import_mean_variance(rml_onnx_call *call)
@@ -276,12 +250,12 @@ static void import_mean_variance(rml_onnx_call *call)
     if (rml_onnx_has(call, "axes"))
         attr.axis_count = given;
     const rml_value_id wide = widened(call, 0);
-    const rml_value_id x = sub(call, wide, reduce(call, wide, attr));
+    const rml_value_id x = rml_onnx_binary(call, RML_BINARY_SUB, wide, reduce(call, wide, attr));
     const rml_value_id deviation =
-        map(call, RML_UNARY_SQRT, reduce(call, rml_onnx_multiply(call, x, x), attr));
-    const rml_value_id raised = rml_onnx_add(call, deviation, number_like(call, deviation, 1e-9));
-    call->out[0] =
-        like_input(call, rml_graph_binary(call->graph, RML_BINARY_DIV, x, raised, call->name));
+        rml_onnx_unary(call, RML_UNARY_SQRT, reduce(call, rml_onnx_multiply(call, x, x), attr));
+    const rml_value_id raised =
+        rml_onnx_add(call, deviation, rml_onnx_number_like(call, deviation, 1e-9));
+    call->out[0] = like_input(call, rml_onnx_binary(call, RML_BINARY_DIV, x, raised));
 }
 
 static const rml_onnx_field lrn[] = {RML_FIELD(INT, "size", lrn.size, .absent = 0),

@@ -256,12 +256,9 @@ static one_score look_for_one(const old_lists *l, size_t classes)
 // What no leaf that was reached has voted for cannot win, and has the score 0.
 static rml_value_id voted(rml_onnx_call *call, rml_value_id scores)
 {
-    const rml_dtype dtype = call->graph->values[scores].dtype;
-    const rml_value_id none = rml_onnx_scalar(call, dtype, (double)-INFINITY);
-    const rml_value_id in[] = {
-        rml_graph_binary(call->graph, RML_BINARY_EQUAL, scores, none, call->name),
-        rml_onnx_scalar(call, dtype, 0), scores};
-    return rml_graph_node(call->graph, RML_OP_WHERE, NULL, in, 3, call->name);
+    const rml_value_id none = rml_onnx_number_like(call, scores, (double)-INFINITY);
+    return rml_onnx_choose(call, rml_onnx_binary(call, RML_BINARY_EQUAL, scores, none),
+                           rml_onnx_number_like(call, scores, 0), scores);
 }
 
 static void import_classifier(rml_onnx_call *call)

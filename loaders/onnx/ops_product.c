@@ -20,9 +20,8 @@ static void product(rml_onnx_call *call, const rml_matmul_attr *matmul, rml_valu
 {
     const rml_op_attr attr = {.matmul = *matmul};
     const rml_value_id in[] = {operand(call, 0), operand(call, 1), c};
-    call->out[0] =
-        rml_onnx_cast(call, rml_graph_node(call->graph, RML_OP_MATMUL, &attr, in, 3, call->name),
-                      rml_onnx_fact(call, 0).dtype);
+    call->out[0] = rml_onnx_cast(call, rml_onnx_make(call, RML_OP_MATMUL, &attr, in, 3),
+                                 rml_onnx_fact(call, 0).dtype);
 }
 
 static void import_matmul(rml_onnx_call *call)
@@ -92,9 +91,8 @@ static void import_fused_matmul(rml_onnx_call *call)
     const rml_value_id in[] = {batch_first(call, 0, rml_onnx_int(call, "transBatchA", 0) != 0),
                                batch_first(call, 1, rml_onnx_int(call, "transBatchB", 0) != 0)};
     if (!call->refused)
-        call->out[0] = rml_onnx_cast(
-            call, rml_graph_node(call->graph, RML_OP_MATMUL, &attr, in, 2, call->name),
-            rml_onnx_fact(call, 0).dtype);
+        call->out[0] = rml_onnx_cast(call, rml_onnx_make(call, RML_OP_MATMUL, &attr, in, 2),
+                                     rml_onnx_fact(call, 0).dtype);
 }
 
 static void import_einsum(rml_onnx_call *call)

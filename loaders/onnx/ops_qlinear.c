@@ -4,31 +4,21 @@
 // what lies between two codes there lies so here.
 #include "loaders/onnx/make.h"
 
-static rml_value_id node(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
-                         const rml_value_id *in, int count)
-{
-    return rml_graph_node(call->graph, op, attr, in, count, call->name);
-}
-
-static rml_value_id divided(rml_onnx_call *call, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, RML_BINARY_DIV, a, b, call->name);
-}
-
 // Codes, a scale and a zero point, which may be left out, from input `first` on, to f32; with
 // another scale in place of theirs.
 static rml_value_id numbers_by(rml_onnx_call *call, int first, rml_value_id scale)
 {
     const rml_op_attr attr = {.quantize = {.to = RML_F32}};
     const rml_value_id in[] = {rml_onnx_in(call, first), scale, rml_onnx_in(call, first + 2)};
-    return node(call, RML_OP_DEQUANTIZE, &attr, in, 3);
+    return rml_onnx_make(call, RML_OP_DEQUANTIZE, &attr, in, 3);
 }
 
 // In units of the result's scale, which is input `scale`.
 static rml_value_id numbers(rml_onnx_call *call, int first, int scale)
 {
     return numbers_by(call, first,
-                      divided(call, rml_onnx_in(call, first + 1), rml_onnx_in(call, scale)));
+                      rml_onnx_binary(call, RML_BINARY_DIV, rml_onnx_in(call, first + 1),
+                                      rml_onnx_in(call, scale)));
 }
 
 // Numbers to codes of the type of the zero point, input `zero`; without one, of input `like`.
@@ -71,7 +61,8 @@ static void import_sum(rml_onnx_call *call)
 static void import_product(rml_onnx_call *call)
 {
     const rml_value_id scale = rml_onnx_multiply(call, rml_onnx_in(call, 1), rml_onnx_in(call, 4));
-    const rml_value_id a = numbers_by(call, 0, divided(call, scale, rml_onnx_in(call, 6)));
+    const rml_value_id a =
+        numbers_by(call, 0, rml_onnx_binary(call, RML_BINARY_DIV, scale, rml_onnx_in(call, 6)));
     to_codes_late(call, rml_onnx_multiply(call, a, numbers_by(call, 3, one(call))), 7, 0);
 }
 
@@ -94,13 +85,14 @@ static void import_softmax(rml_onnx_call *call)
     const rml_op_attr attr = {
         .softmax = {.axis = rml_onnx_axis(call, "axis", -1), .flat = opset < 13}};
     const rml_value_id x = numbers_by(call, 0, rml_onnx_in(call, 1));
-    to_codes(call, node(call, RML_OP_SOFTMAX, &attr, &x, 1), rml_onnx_in(call, 3), 4, 0);
+    to_codes(call, rml_onnx_make(call, RML_OP_SOFTMAX, &attr, &x, 1), rml_onnx_in(call, 3), 4, 0);
 }
 
 static void import_where(rml_onnx_call *call)
 {
-    const rml_value_id in[] = {rml_onnx_in(call, 0), numbers(call, 1, 7), numbers(call, 4, 7)};
-    to_codes(call, node(call, RML_OP_WHERE, NULL, in, 3), one(call), 8, 1);
+    const rml_value_id x =
+        rml_onnx_choose(call, rml_onnx_in(call, 0), numbers(call, 1, 7), numbers(call, 4, 7));
+    to_codes(call, x, one(call), 8, 1);
 }
 
 // Scale and zero point of the result come first.
@@ -152,7 +144,7 @@ static void import_pool(rml_onnx_call *call)
         return;
     rml_value_id x = numbers(call, 0, 3);
     x = last ? rml_onnx_channels_from_end(call, x, rank) : x;
-    x = node(call, RML_OP_POOL, &attr, &x, 1);
+    x = rml_onnx_make(call, RML_OP_POOL, &attr, &x, 1);
     to_codes_late(call, last ? rml_onnx_channels_to_end(call, x, rank) : x, 4, 0);
 }
 
@@ -166,7 +158,8 @@ static void import_max_pool(rml_onnx_call *call)
     if (!channels_last(call, true, &rank))
         return;
     const rml_value_id x = rml_onnx_channels_from_end(call, rml_onnx_in(call, 0), rank);
-    call->out[0] = rml_onnx_channels_to_end(call, node(call, RML_OP_POOL, &attr, &x, 1), rank);
+    call->out[0] =
+        rml_onnx_channels_to_end(call, rml_onnx_make(call, RML_OP_POOL, &attr, &x, 1), rank);
 }
 
 // ---- products -----------------------------------------------------------------------------------
@@ -201,7 +194,7 @@ static void import_gemm(rml_onnx_call *call)
     const rml_value_id a = rml_onnx_multiply(call, rml_onnx_in(call, 1), alpha);
     if (call->refused)
         return;
-    rml_value_id sums = node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
+    rml_value_id sums = rml_onnx_make(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
     if (rml_onnx_in(call, 6) != RML_NO_VALUE)
         sums = rml_onnx_add(call, sums, rml_onnx_in(call, 6));
     if (rml_onnx_in(call, 7) == RML_NO_VALUE) {
@@ -219,18 +212,18 @@ static void import_integer_to_float(rml_onnx_call *call)
 {
     const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 1), rml_onnx_in(call, 4),
                                rml_onnx_in(call, 5)};
-    call->out[0] = scaled(call, node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4),
+    call->out[0] = scaled(call, rml_onnx_make(call, RML_OP_INTEGER_MATMUL, NULL, in, 4),
                           rml_onnx_in(call, 2), rml_onnx_in(call, 3), rml_onnx_in(call, 6));
 }
 
 // The first operand is quantized by its own range.
 static void import_dynamic_matmul(rml_onnx_call *call)
 {
-    const rml_value_id codes = node(call, RML_OP_DYNAMIC_QUANTIZE, NULL, call->in, 1);
+    const rml_value_id codes = rml_onnx_make(call, RML_OP_DYNAMIC_QUANTIZE, NULL, call->in, 1);
     if (codes == RML_NO_VALUE)
         return;
     const rml_value_id in[] = {codes, rml_onnx_in(call, 1), codes + 2, rml_onnx_in(call, 3)};
-    call->out[0] = scaled(call, node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4), codes + 1,
+    call->out[0] = scaled(call, rml_onnx_make(call, RML_OP_INTEGER_MATMUL, NULL, in, 4), codes + 1,
                           rml_onnx_in(call, 2), rml_onnx_in(call, 4));
 }
 

@@ -2,12 +2,6 @@
 #include "loaders/onnx/handler.h"
 #include "loaders/onnx/make.h"
 
-static rml_value_id node(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
-                         const rml_value_id *in, int count)
-{
-    return rml_graph_node(call->graph, op, attr, in, count, call->name);
-}
-
 // ---- QuantizeLinear, DequantizeLinear -----------------------------------------------------------
 
 // An attribute that names an element type; 0 is the same as none.
@@ -60,7 +54,7 @@ static void import_qlinear_matmul(rml_onnx_call *call)
 {
     const rml_value_id in[] = {rml_onnx_in(call, 0), rml_onnx_in(call, 3), rml_onnx_in(call, 2),
                                rml_onnx_in(call, 5)};
-    const rml_value_id sums = node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
+    const rml_value_id sums = rml_onnx_make(call, RML_OP_INTEGER_MATMUL, NULL, in, 4);
     const rml_value_id scaled[] = {sums, as_column(call, 1), rml_onnx_in(call, 4),
                                    rml_onnx_in(call, 6), rml_onnx_in(call, 7)};
     rml_onnx_emit(call, RML_OP_REQUANTIZE, NULL, scaled, 5);
@@ -101,7 +95,7 @@ static void import_qlinear_conv(rml_onnx_call *call)
         return;
     if (last)
         in[0] = rml_onnx_channels_from_end(call, in[0], spatial + 2);
-    rml_value_id sums = node(call, RML_OP_INTEGER_CONV, &attr, in, 4);
+    rml_value_id sums = rml_onnx_make(call, RML_OP_INTEGER_CONV, &attr, in, 4);
     if (rml_onnx_in(call, 8) != RML_NO_VALUE)
         sums = rml_onnx_add(call, sums, by_channel(call, 8, spatial));
     const rml_value_id scaled[] = {sums, rml_onnx_in(call, 1), by_channel(call, 4, spatial),

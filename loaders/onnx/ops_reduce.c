@@ -50,8 +50,7 @@ static void import_unique(rml_onnx_call *call)
 
 static rml_value_id softmax(rml_onnx_call *call, const rml_softmax_attr *attr)
 {
-    return rml_graph_node(call->graph, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = *attr}, call->in,
-                          1, call->name);
+    return rml_onnx_make(call, RML_OP_SOFTMAX, &(rml_op_attr){.softmax = *attr}, call->in, 1);
 }
 
 // Before opset 13 all dimensions from the axis on were one.
@@ -73,8 +72,7 @@ static rml_value_id loss(rml_onnx_call *call, rml_value_id x)
         .ignores = rml_onnx_has(call, "ignore_index"),
         .ignored = rml_onnx_int(call, "ignore_index", 0),
         .reduction = (rml_nll_reduction)rml_onnx_word(call, "reduction", "none sum mean", 2)};
-    return rml_graph_node(call->graph, RML_OP_NLL_LOSS, &(rml_op_attr){.nll = attr}, in, 3,
-                          call->name);
+    return rml_onnx_make(call, RML_OP_NLL_LOSS, &(rml_op_attr){.nll = attr}, in, 3);
 }
 
 static void import_nll(rml_onnx_call *call)

@@ -1,5 +1,5 @@
 // Resizing and sampling of images.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 #include "tensor/dtype.h"
 
@@ -32,8 +32,8 @@ static rml_value_id back_to(rml_onnx_call *call, rml_value_id value, rml_dtype t
                                    rml_onnx_scalar(call, RML_F64, type == RML_BOOL ? 1 : high)};
     value =
         rml_graph_unary(call->graph, value, (rml_activation){.kind = RML_UNARY_ROUND}, call->name);
-    value = rml_graph_binary(call->graph, RML_BINARY_MAX, value, limit[0], call->name);
-    value = rml_graph_binary(call->graph, RML_BINARY_MIN, value, limit[1], call->name);
+    value = rml_onnx_binary(call, RML_BINARY_MAX, value, limit[0]);
+    value = rml_onnx_binary(call, RML_BINARY_MIN, value, limit[1]);
     return rml_onnx_cast(call, value, type);
 }
 
@@ -104,7 +104,7 @@ static void import_resize(rml_onnx_call *call)
     const bool moves = resize.mode == RML_INTERPOLATION_NEAREST;
     if (!moves)
         in[0] = rml_onnx_cast(call, in[0], float_for(type));
-    const rml_value_id out = rml_graph_node(call->graph, RML_OP_RESIZE, &attr, in, 4, call->name);
+    const rml_value_id out = rml_onnx_make(call, RML_OP_RESIZE, &attr, in, 4);
     call->out[0] = moves || out == RML_NO_VALUE ? out : back_to(call, out, type);
 }
 
@@ -122,8 +122,7 @@ static void import_grid_sample(rml_onnx_call *call)
         return;
     const rml_value_id in[] = {rml_onnx_cast(call, rml_onnx_in(call, 0), float_for(type)),
                                rml_onnx_cast(call, rml_onnx_in(call, 1), float_for(type))};
-    const rml_value_id out =
-        rml_graph_node(call->graph, RML_OP_GRID_SAMPLE, &attr, in, 2, call->name);
+    const rml_value_id out = rml_onnx_make(call, RML_OP_GRID_SAMPLE, &attr, in, 2);
     call->out[0] = out == RML_NO_VALUE ? out : back_to(call, out, type);
 }
 

@@ -140,7 +140,7 @@ static void import_shape(rml_onnx_call *call)
     const rml_value_id in = rml_onnx_in(call, 0);
     const int64_t start = rml_onnx_int(call, "start", 0);
     const int64_t end = rml_onnx_int(call, "end", INT64_MAX);
-    call->out[0] = rml_graph_node(call->graph, RML_OP_SHAPE, NULL, &in, 1, call->name);
+    call->out[0] = rml_onnx_make(call, RML_OP_SHAPE, NULL, &in, 1);
     if (start != 0 || end != INT64_MAX)
         call->out[0] = rml_graph_slice(call->graph, call->out[0], 0, start, end, 1, call->name);
 }

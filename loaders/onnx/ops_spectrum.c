@@ -1,5 +1,5 @@
 // Fourier transforms, windows, mel weights.
-#include "loaders/onnx/handler.h"
+#include "loaders/onnx/make.h"
 
 static void import_dft(rml_onnx_call *call)
 {
@@ -16,7 +16,7 @@ static void import_dft(rml_onnx_call *call)
         return;
     }
     attr.dft.axis = (int)axis;
-    call->out[0] = rml_graph_node(call->graph, RML_OP_DFT, &attr, in, 3, call->name);
+    call->out[0] = rml_onnx_make(call, RML_OP_DFT, &attr, in, 3);
 }
 
 #define I64_INPUT(index)                                                                           \

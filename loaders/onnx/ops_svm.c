@@ -18,16 +18,6 @@ static rml_value_id number(rml_onnx_call *call, double value)
     return rml_onnx_scalar(call, RML_F64, value);
 }
 
-static rml_value_id binary(rml_onnx_call *call, rml_binary kind, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, kind, a, b, call->name);
-}
-
-static rml_value_id unary(rml_onnx_call *call, rml_unary kind, rml_value_id x)
-{
-    return rml_graph_unary(call->graph, x, (rml_activation){.kind = kind}, call->name);
-}
-
 static bool read_machine(rml_onnx_call *call, int64_t vectors, machine *m)
 {
     size_t count;
@@ -75,13 +65,14 @@ static rml_value_id kernel(rml_onnx_call *call, const machine *m)
                                                squares(call, m->vector, &(rml_shape){2, {1, -1}}));
         dot = rml_onnx_multiply(call, dot, number(call, 2));
         const rml_value_id distance =
-            rml_onnx_multiply(call, gamma, binary(call, RML_BINARY_SUB, both, dot));
-        return unary(call, RML_UNARY_EXP, unary(call, RML_UNARY_NEG, distance));
+            rml_onnx_multiply(call, gamma, rml_onnx_binary(call, RML_BINARY_SUB, both, dot));
+        return rml_onnx_unary(call, RML_UNARY_EXP, rml_onnx_unary(call, RML_UNARY_NEG, distance));
     }
     const rml_value_id moved =
         rml_onnx_add(call, rml_onnx_multiply(call, dot, gamma), number(call, (double)param[1]));
-    return kind == SIGMOID ? unary(call, RML_UNARY_TANH, moved)
-                           : binary(call, RML_BINARY_POW, moved, number(call, (double)param[2]));
+    return kind == SIGMOID
+               ? rml_onnx_unary(call, RML_UNARY_TANH, moved)
+               : rml_onnx_binary(call, RML_BINARY_POW, moved, number(call, (double)param[2]));
 }
 
 // ---- regression ---------------------------------------------------------------------------------
@@ -105,9 +96,8 @@ static void import_regressor(rml_onnx_call *call)
     rml_value_id y = rml_graph_matmul(call->graph, k, weight, false, false, call->name);
     y = rml_onnx_add(call, y, number(call, (double)m.rho[0]));
     if (one_class) {
-        const rml_value_id in[] = {binary(call, RML_BINARY_GREATER, y, number(call, 0)),
-                                   number(call, 1), number(call, -1)};
-        y = rml_graph_node(call->graph, RML_OP_WHERE, NULL, in, 3, call->name);
+        y = rml_onnx_choose(call, rml_onnx_binary(call, RML_BINARY_GREATER, y, number(call, 0)),
+                            number(call, 1), number(call, -1));
     }
     call->out[0] = rml_onnx_cast(call, y, RML_F32);
 }
@@ -169,16 +159,17 @@ static rml_value_id probabilities(rml_onnx_call *call, rml_value_id decision, fl
 {
     const rml_value_id moved = rml_onnx_add(
         call, rml_onnx_multiply(call, decision, number(call, (double)a)), number(call, (double)b));
-    const rml_value_id both[] = {unary(call, RML_UNARY_SIGMOID, unary(call, RML_UNARY_NEG, moved)),
-                                 unary(call, RML_UNARY_SIGMOID, moved)};
+    const rml_value_id both[] = {
+        rml_onnx_unary(call, RML_UNARY_SIGMOID, rml_onnx_unary(call, RML_UNARY_NEG, moved)),
+        rml_onnx_unary(call, RML_UNARY_SIGMOID, moved)};
     return rml_graph_concat(call->graph, both, 2, 1, call->name);
 }
 
 // The class with most votes, of equal ones the first.
 static rml_value_id elected(rml_onnx_call *call, rml_value_id decisions, const pairs *p)
 {
-    const rml_value_id won =
-        rml_onnx_cast(call, binary(call, RML_BINARY_GREATER, decisions, number(call, 0)), RML_F64);
+    const rml_value_id won = rml_onnx_cast(
+        call, rml_onnx_binary(call, RML_BINARY_GREATER, decisions, number(call, 0)), RML_F64);
     const rml_value_id votes =
         rml_onnx_add(call,
                      rml_graph_matmul(call->graph, won, table(call, p->vote, p->count, p->classes),

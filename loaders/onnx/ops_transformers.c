@@ -1,18 +1,6 @@
 // Attention as ONNX Runtime's optimiser writes it: of projections side by side, or with biases.
 #include "loaders/onnx/make.h"
 
-static rml_value_id node(rml_onnx_call *call, rml_op_id op, const rml_op_attr *attr,
-                         const rml_value_id *in, int count)
-{
-    return rml_graph_node(call->graph, op, attr, in, count, call->name);
-}
-
-static rml_value_id choose(rml_onnx_call *call, rml_value_id which, rml_value_id a, rml_value_id b)
-{
-    const rml_value_id in[] = {which, a, b};
-    return node(call, RML_OP_WHERE, NULL, in, 3);
-}
-
 static rml_shape shape_of(const rml_onnx_call *call, rml_value_id value)
 {
     return value == RML_NO_VALUE ? (rml_shape){.rank = RML_RANK_UNKNOWN}
@@ -22,9 +10,8 @@ static rml_shape shape_of(const rml_onnx_call *call, rml_value_id value)
 // Dimension `axis` of a value, i64 ().
 static rml_value_id size_of(rml_onnx_call *call, rml_value_id x, int axis)
 {
-    const rml_value_id sizes = node(call, RML_OP_SHAPE, NULL, &x, 1);
-    const rml_value_id in[] = {sizes, rml_onnx_scalar(call, RML_I64, axis)};
-    return node(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
+    const rml_value_id sizes = rml_onnx_make(call, RML_OP_SHAPE, NULL, &x, 1);
+    return rml_onnx_rows(call, sizes, rml_onnx_scalar(call, RML_I64, axis));
 }
 
 // ---- masks --------------------------------------------------------------------------------------
@@ -43,19 +30,19 @@ static rml_value_id mask_numbers(rml_onnx_call *call, rml_value_id mask, rml_val
         const rml_value_id counts =
             rml_graph_reshape(call->graph, rml_onnx_cast(call, mask, RML_I64),
                               &(rml_shape){4, {-1, 1, 1, 1}}, call->name);
-        seen = rml_graph_binary(call->graph, RML_BINARY_GREATER, counts,
-                                node(call, RML_OP_RANGE, NULL, ends, 3), call->name);
+        seen = rml_onnx_binary(call, RML_BINARY_GREATER, counts,
+                               rml_onnx_make(call, RML_OP_RANGE, NULL, ends, 3));
     } else if (rank == 2 || rank == 3) {
-        seen = rml_graph_binary(call->graph, RML_BINARY_GREATER, rml_onnx_cast(call, mask, RML_I64),
-                                rml_onnx_scalar(call, RML_I64, 0), call->name);
+        seen = rml_onnx_binary(call, RML_BINARY_GREATER, rml_onnx_cast(call, mask, RML_I64),
+                               rml_onnx_scalar(call, RML_I64, 0));
         seen = rml_onnx_insert_dim(call, seen, rank, 1);
         seen = rank == 2 ? rml_onnx_insert_dim(call, seen, 3, 1) : seen;
     } else {
         rml_onnx_refuse(call, "a mask of %d dimensions is not supported", rank);
         return RML_NO_VALUE;
     }
-    return choose(call, seen, rml_onnx_scalar(call, RML_F32, 0),
-                  rml_onnx_scalar(call, RML_F32, hidden));
+    return rml_onnx_choose(call, seen, rml_onnx_scalar(call, RML_F32, 0),
+                           rml_onnx_scalar(call, RML_F32, hidden));
 }
 
 // The mask and what else is added to the scores; either may be left out.
@@ -80,12 +67,8 @@ typedef struct operands {
 static rml_value_id with_past(rml_onnx_call *call, const operands *in, rml_value_id x,
                               rml_value_id past)
 {
-    if (past == RML_NO_VALUE && !in->keeps)
-        return x;
-    if (shape_of(call, x).rank == 3)
-        x = rml_onnx_split_heads(call, x, in->heads);
-    const rml_value_id both[] = {past, x};
-    return past == RML_NO_VALUE ? x : rml_graph_concat(call->graph, both, 2, 2, call->name);
+    return rml_onnx_with_past(call, x, shape_of(call, x).rank == 3 ? in->heads : 0, past,
+                              in->keeps);
 }
 
 static rml_value_id attend(rml_onnx_call *call, operands *in, int mask, int bias)
@@ -101,7 +84,7 @@ static rml_value_id attend(rml_onnx_call *call, operands *in, int mask, int bias
     const rml_value_id numbers =
         added(call, mask, bias, in->k, shape_of(call, in->k).rank == 4 ? 2 : 1);
     const rml_value_id all[] = {in->q, in->k, in->v, numbers, in->past_key};
-    return call->refused ? RML_NO_VALUE : node(call, RML_OP_ATTENTION, &attr, all, 5);
+    return call->refused ? RML_NO_VALUE : rml_onnx_make(call, RML_OP_ATTENTION, &attr, all, 5);
 }
 
 // ---- MultiHeadAttention -------------------------------------------------------------------------
@@ -123,7 +106,7 @@ static rml_value_id biased(rml_onnx_call *call, int index)
                                index == 2 ? rml_onnx_ints_value(call, &last, 1)
                                           : rml_onnx_add(call, begin, width),
                                rml_onnx_ints_value(call, &first, 1)};
-    return rml_onnx_add(call, x, node(call, RML_OP_SLICE, &(rml_op_attr){0}, in, 4));
+    return rml_onnx_add(call, x, rml_onnx_make(call, RML_OP_SLICE, &(rml_op_attr){0}, in, 4));
 }
 
 static bool check_heads(rml_onnx_call *call)
@@ -191,9 +174,8 @@ static bool read_sizes(rml_onnx_call *call, int64_t end[3])
 static rml_value_id past_half(rml_onnx_call *call, int input, int index)
 {
     const rml_value_id past = rml_onnx_cast(call, rml_onnx_in(call, input), RML_F32);
-    const rml_value_id in[] = {past, rml_onnx_scalar(call, RML_I64, index)};
     return past == RML_NO_VALUE ? past
-                                : node(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
+                                : rml_onnx_rows(call, past, rml_onnx_scalar(call, RML_I64, index));
 }
 
 // Where the inputs are that both forms have.
@@ -266,7 +248,7 @@ static void import_quantized_attention(rml_onnx_call *call)
     const rml_value_id scale =
         rml_onnx_multiply(call, rml_onnx_in(call, INPUT_SCALE), rml_onnx_in(call, WEIGHT_SCALE));
     const rml_value_id sums =
-        rml_onnx_cast(call, node(call, RML_OP_INTEGER_MATMUL, NULL, in, 4), RML_F32);
+        rml_onnx_cast(call, rml_onnx_make(call, RML_OP_INTEGER_MATMUL, NULL, in, 4), RML_F32);
     attend_projected(call, rml_onnx_multiply(call, sums, scale), &at, end, RML_F32);
 }
 
@@ -285,9 +267,9 @@ static rml_value_id places(rml_onnx_call *call, int rank)
     const rml_shape row = {1, {1}};
     const rml_value_id sizes[] = {rml_graph_reshape(call->graph, batch, &row, call->name),
                                   rml_graph_reshape(call->graph, length, &row, call->name)};
-    const rml_value_id in[] = {node(call, RML_OP_RANGE, NULL, ends, 3), RML_NO_VALUE,
+    const rml_value_id in[] = {rml_onnx_make(call, RML_OP_RANGE, NULL, ends, 3), RML_NO_VALUE,
                                rml_graph_concat(call->graph, sizes, 2, 0, call->name)};
-    return node(call, RML_OP_EXPAND, &(rml_op_attr){0}, in, 3);
+    return rml_onnx_make(call, RML_OP_EXPAND, &(rml_op_attr){0}, in, 3);
 }
 
 static void import_rotary(rml_onnx_call *call)
@@ -302,7 +284,7 @@ static void import_rotary(rml_onnx_call *call)
         attr.rotary.heads = 0;
     else if (x.rank == 3 && attr.rotary.heads == 0 && table.rank == 2 && table.dim[1] > 0 &&
              x.dim[2] > 0)
-        attr.rotary.heads = x.dim[2] / (2 * table.dim[1]);
+        attr.rotary.heads = x.dim[2] / 2 / table.dim[1];
     if ((x.rank != 3 && x.rank != 4) || (x.rank == 3 && attr.rotary.heads < 1) ||
         attr.rotary.rotated < 0)
         rml_onnx_refuse(call, "%lld heads of %d dimensions", (long long)attr.rotary.heads, x.rank);

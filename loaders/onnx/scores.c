@@ -48,25 +48,7 @@ const double *rml_onnx_numbers(rml_onnx_call *call, const char *name, const char
 rml_value_id rml_onnx_add_trees(rml_onnx_call *call, rml_value_id x,
                                 const rml_tree_ensemble_attr *attr)
 {
-    return rml_graph_node(call->graph, RML_OP_TREE_ENSEMBLE, &(rml_op_attr){.tree_ensemble = *attr},
-                          &x, 1, call->name);
-}
-
-static rml_value_id binary(rml_onnx_call *call, rml_binary kind, rml_value_id a, rml_value_id b)
-{
-    return rml_graph_binary(call->graph, kind, a, b, call->name);
-}
-
-static rml_value_id choose(rml_onnx_call *call, rml_value_id which, rml_value_id a, rml_value_id b)
-{
-    const rml_value_id in[] = {which, a, b};
-    return rml_graph_node(call->graph, RML_OP_WHERE, NULL, in, 3, call->name);
-}
-
-static rml_value_id like(rml_onnx_call *call, rml_value_id x, double number)
-{
-    return rml_onnx_scalar(call, x == RML_NO_VALUE ? RML_F32 : call->graph->values[x].dtype,
-                           number);
+    return rml_onnx_make(call, RML_OP_TREE_ENSEMBLE, &(rml_op_attr){.tree_ensemble = *attr}, &x, 1);
 }
 
 // ---- transforms ---------------------------------------------------------------------------------
@@ -93,13 +75,13 @@ rml_value_id rml_onnx_transform(rml_onnx_call *call, rml_value_id scores, int64_
     case RML_POST_LOGISTIC:
         return logistic(call, scores);
     case RML_POST_SOFTMAX_ZERO: {
-        const rml_value_id there = binary(
+        const rml_value_id there = rml_onnx_binary(
             call, RML_BINARY_GREATER, rml_graph_unary(call->graph, scores, absolute, call->name),
-            like(call, scores, 1e-7));
-        const rml_value_id some =
-            choose(call, there, scores, like(call, scores, -(double)INFINITY));
-        return choose(call, there, rml_graph_softmax(call->graph, some, -1, call->name),
-                      like(call, scores, 0));
+            rml_onnx_number_like(call, scores, 1e-7));
+        const rml_value_id some = rml_onnx_choose(
+            call, there, scores, rml_onnx_number_like(call, scores, -(double)INFINITY));
+        return rml_onnx_choose(call, there, rml_graph_softmax(call->graph, some, -1, call->name),
+                               rml_onnx_number_like(call, scores, 0));
     }
     default:
         rml_onnx_refuse(call, "post_transform PROBIT, or %lld, is not supported", (long long)how);
@@ -110,9 +92,9 @@ rml_value_id rml_onnx_transform(rml_onnx_call *call, rml_value_id scores, int64_
 rml_value_id rml_onnx_both_scores(rml_onnx_call *call, rml_value_id score, rml_onnx_post how,
                                   bool opposite)
 {
-    const rml_value_id first =
-        binary(call, RML_BINARY_SUB,
-               like(call, score, opposite || how == RML_POST_LOGISTIC ? 0 : 1), score);
+    const rml_value_id first = rml_onnx_binary(
+        call, RML_BINARY_SUB,
+        rml_onnx_number_like(call, score, opposite || how == RML_POST_LOGISTIC ? 0 : 1), score);
     const rml_value_id both[] = {first, score};
     if (how == RML_POST_PROBIT)
         rml_onnx_refuse(call, "post_transform PROBIT is not supported");
@@ -140,9 +122,7 @@ rml_value_id rml_onnx_label_of(rml_onnx_call *call, const rml_onnx_labels *label
 {
     if (!labels->number)
         return classes;
-    const rml_value_id in[] = {rml_onnx_ints_value(call, labels->number, labels->count), classes};
-    return rml_graph_node(call->graph, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2,
-                          call->name);
+    return rml_onnx_rows(call, rml_onnx_ints_value(call, labels->number, labels->count), classes);
 }
 
 rml_value_id rml_onnx_label_above(rml_onnx_call *call, const rml_onnx_labels *labels,
@@ -150,12 +130,12 @@ rml_value_id rml_onnx_label_above(rml_onnx_call *call, const rml_onnx_labels *la
 {
     const rml_value_id flat =
         rml_graph_reshape(call->graph, score, &(rml_shape){1, {-1}}, call->name);
-    const rml_value_id above = binary(call, RML_BINARY_GREATER, flat, like(call, score, limit));
+    const rml_value_id above =
+        rml_onnx_binary(call, RML_BINARY_GREATER, flat, rml_onnx_number_like(call, score, limit));
     return rml_onnx_label_of(call, labels, rml_onnx_cast(call, above, RML_I64));
 }
 
 rml_value_id rml_onnx_best(rml_onnx_call *call, rml_value_id scores)
 {
-    return rml_graph_node(call->graph, RML_OP_ARG, &(rml_op_attr){.arg = {.axis = 1}}, &scores, 1,
-                          call->name);
+    return rml_onnx_make(call, RML_OP_ARG, &(rml_op_attr){.arg = {.axis = 1}}, &scores, 1);
 }

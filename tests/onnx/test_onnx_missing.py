@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 import onnx_operators
 import onnx_run
@@ -45,3 +45,16 @@ def test_missing_weight(program, tmp_path, inputs):
                           domains={"com.microsoft": 1})  # fmt: skip
     with pytest.raises(AssertionError, match="cannot be run: com.microsoft.MatMulNBits"):
         onnx_run.run(program, tmp_path, made, {"x": x})
+
+
+def test_rows_of_nothing(program, tmp_path):
+    """A table of no bytes may claim any number of rows."""
+    empty = [TensorProto(name=name, data_type=element, dims=[1 << 55, 0], raw_data=b"")
+             for name, element in (("t", TensorProto.UINT8), ("s", TensorProto.FLOAT))]  # fmt: skip
+    node = helper.make_node("GatherBlockQuantized", ["t", "i", "s"], ["y"], domain="com.microsoft",
+                            bits=4, block_size=16)  # fmt: skip
+    i = np.zeros(2, np.int64)
+    made = onnx_run.model([node], {"i": i}, {"y": 1}, 13, domains={"com.microsoft": 1})
+    made.graph.initializer.extend(empty)
+    with pytest.raises(AssertionError, match="cannot be run: com.microsoft.GatherBlockQuantized"):
+        onnx_run.run(program, tmp_path, made, {"i": i})
