@@ -135,9 +135,10 @@ bool rml_image_kind_written(rml_image_kind kind);
 // is lost in a remark: alpha, 16 bits, the profile.
 void rml_picture_reduced(rml_picture *picture, rml_image_kind kind, int *channels, int *bits);
 
-// True when the file begins like a PNG, JPEG or BMP, whatever its name. A file that cannot be read
-// is not an image; the reader that opens it next reports why. JPEG streams named .mjpg or .mjpeg
-// and animated PNG count as video.
+// True when the file begins like a PNG, JPEG, BMP, TIFF or WebP that this build reads, whatever its
+// name. A file that cannot be read is not an image; the reader that opens it next reports why. JPEG
+// streams named .mjpg or .mjpeg, animated PNG and WebP, and PNM, which may hold many images, count
+// as video.
 bool rml_image_is_still(const char *path);
 
 // Loads an image (media/image/picture.h) as BGR, 8 bits: gray is repeated, alpha dropped and 16

@@ -221,15 +221,35 @@ rml_status rml_picture_save(const rml_picture *picture, const char *path,
 
 // ---- frames of a video -----------------------------------------------------------------------
 
+static bool is_animated_webp(const uint8_t *data, size_t size)
+{
+    enum { FLAGS_AT = 20, ANIMATION = 2 };
+    return size > FLAGS_AT && memcmp(data + 12, "VP8X", 4) == 0 && (data[FLAGS_AT] & ANIMATION);
+}
+
+static bool is_still(const char *path, const uint8_t *data, size_t size)
+{
+    const rml_image_kind kind = rml_image_kind_of(path, data, size);
+    if (!rml_picture_codec_of(kind))
+        return false;
+    switch (kind) {
+    case RML_IMAGE_PNG:
+        return !is_animated_png(data, size);
+    case RML_IMAGE_JPEG:
+        return !rml_image_names_stream(path);
+    case RML_IMAGE_WEBP:
+        return !is_animated_webp(data, size);
+    default:
+        return kind == RML_IMAGE_BMP || kind == RML_IMAGE_TIFF;
+    }
+}
+
 bool rml_image_is_still(const char *path)
 {
     rml_mapfile file;
     if (rml_mapfile_open(&file, path, NULL) != RML_OK)
         return false;
-    const rml_image_kind kind = rml_image_kind_of(path, file.data, file.size);
-    const bool still = (kind == RML_IMAGE_PNG && !is_animated_png(file.data, file.size)) ||
-                       (kind == RML_IMAGE_JPEG && !rml_image_names_stream(path)) ||
-                       kind == RML_IMAGE_BMP;
+    const bool still = is_still(path, file.data, file.size);
     rml_mapfile_close(&file);
     return still;
 }

@@ -6,6 +6,7 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from reference import clips
 
@@ -44,6 +45,20 @@ def test_the_rate_of_a_still_is_asked_for(lipsync, voices, picture, tmp_path, na
     assert len(result) == 16 and abs(clips.frame_rate(out) - 20) < 0.01
     assert all((frame[:, 110:] == result[0][:, 110:]).all() for frame in result)
     assert any((frame != result[0]).any() for frame in result)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif", "x.webp"])
+def test_a_still_is_turned_as_it_asks(lipsync, voices, picture, tmp_path, name):
+    image, turn = Image.open(picture), {0x0112: 6}
+    exif = Image.Exif()
+    exif.update(turn)
+    options = {"tiffinfo": turn} if name == "x.tif" else {"exif": exif}
+    image.save(tmp_path / name, **options, **({"lossless": True} if name == "x.webp" else {}))
+    upright = ImageOps.exif_transpose(Image.open(tmp_path / name)).convert("RGB")
+    wanted = np.array(upright)[..., ::-1]
+    out, _ = lipsync(tmp_path / name, voices(0.3), *BOX, *LOSSLESS)
+    result = clips.read_video(out)[0]
+    assert result.shape == wanted.shape and (result[:, 110:] == wanted[:, 110:]).all()
 
 
 @pytest.mark.parametrize("name", ["x.gif", "x.png"])
