@@ -299,7 +299,7 @@ static rml_status encode(FILE *file, const rml_picture *picture, const rml_alloc
                          rml_error *err)
 {
     writer w = {.file = file, .picture = picture};
-    if (picture->exif.data && picture->exif.size <= MOST_SEGMENT - EXIF_HEAD) {
+    if (picture->exif.data) {
         RML_TRY(rml_make(allocator, &w.exif, picture->exif.size + EXIF_HEAD, 1, "EXIF", err));
         memcpy(w.exif, exif_head, EXIF_HEAD);
         memcpy(w.exif + EXIF_HEAD, picture->exif.data, picture->exif.size);
@@ -318,6 +318,6 @@ const rml_picture_codec rml_jpeg_codec = {.kind = RML_IMAGE_JPEG,
                                           .encode = encode,
                                           .gray = true,
                                           .profile = true,
-                                          .exif = true};
+                                          .most_exif = MOST_SEGMENT - EXIF_HEAD};
 
 #endif

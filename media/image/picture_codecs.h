@@ -16,7 +16,8 @@ typedef struct rml_picture_codec {
     // written shows in ferror(file).
     rml_status (*encode)(FILE *file, const rml_picture *picture, const rml_allocator *allocator,
                          rml_error *err);
-    bool gray, gray_alpha, alpha, wide, profile, exif; // what files that it writes hold
+    bool gray, gray_alpha, alpha, wide, profile; // what files that it writes hold
+    size_t most_exif;                            // bytes, 0: none
 } rml_picture_codec;
 
 extern const rml_picture_codec rml_png_codec;  // libpng
@@ -37,8 +38,7 @@ rml_orientation rml_exif_orientation(const uint8_t *data, size_t size);
 // Says NORMAL in the block where it states an orientation.
 void rml_exif_set_upright(uint8_t *data, size_t size);
 
-// ---- what stb_image does not tell about a JPEG
-// ---------------------------------------------------
+// ---- what stb_image does not tell about a JPEG ------------------------------------------------
 
 typedef struct rml_jpeg_facts {
     rml_orientation orientation; // from EXIF; NORMAL when not stated or not valid
@@ -49,8 +49,7 @@ typedef struct rml_jpeg_facts {
 // Walks the markers of a JPEG in memory; reads no pixel. Never fails: damaged parts end the walk.
 rml_jpeg_facts rml_jpeg_scan(const uint8_t *data, size_t size);
 
-// ---- what the fallback of libpng consists of
-// -----------------------------------------------------
+// ---- what the fallback of libpng consists of --------------------------------------------------
 
 // Gives `take` the zlib stream of at most INT_MAX bytes in one piece.
 rml_status rml_stb_deflate(const uint8_t *data, size_t size,

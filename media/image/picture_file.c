@@ -156,7 +156,7 @@ void rml_picture_reduced(rml_picture *picture, rml_image_kind kind, int *channel
         rml_picture_remark(picture, "%s holds no colour profile, which was left out", name);
     else if (picture->profile.data && !profile_fits(&picture->profile, *channels))
         rml_picture_remark(picture, "%s holds no gray, and the profile of gray was left out", name);
-    if (picture->exif.data && !codec->exif)
+    if (picture->exif.size > codec->most_exif)
         rml_picture_remark(picture, "EXIF is not written into %s and was left out", name);
 }
 
@@ -178,6 +178,8 @@ static rml_status encode(const rml_picture *picture, const rml_picture_codec *co
     }
     if (!profile_fits(&given.profile, channels))
         given.profile = (rml_block){0}; // a gray picture stored as RGB
+    if (given.exif.size > codec->most_exif)
+        given.exif = (rml_block){0};
     const rml_status status = codec->encode(file, &given, allocator, err);
     rml_picture_release(&reduced);
     return status;

@@ -208,7 +208,7 @@ static void write_pixels(writer *w)
     const size_t pitch = rml_picture_pitch(p);
     for (int y = 0; y < p->height; y++)
         png_write_row(w->png, (png_const_bytep)p->data + (size_t)y * pitch);
-    png_write_end(w->png, w->info);
+    png_write_end(w->png, NULL); // which would write EXIF once more
 }
 
 static bool write_all(writer *w)
@@ -247,6 +247,6 @@ const rml_picture_codec rml_png_codec = {.kind = RML_IMAGE_PNG,
                                          .alpha = true,
                                          .wide = true,
                                          .profile = true,
-                                         .exif = true};
+                                         .most_exif = PNG_UINT_31_MAX};
 
 #endif

@@ -14,7 +14,7 @@
 
 enum { MOST_DIRECTORIES = 64, MOST_SAMPLES = 16 };
 
-// ---- what the file says -------------------------------------------------------------------------
+// ---- what the file says -----------------------------------------------------------------------
 
 typedef struct layout {
     uint32_t width, height;
@@ -73,7 +73,7 @@ static rml_status read_layout(const rml_tiff_stream *s, layout *l, rml_error *er
     return RML_OK;
 }
 
-// ---- samples as they are ------------------------------------------------------------------------
+// ---- samples as they are ----------------------------------------------------------------------
 
 static bool is_plain(const layout *l)
 {
@@ -199,8 +199,7 @@ static void normalize(const layout *l, rml_picture *p)
     }
 }
 
-// ---- everything else, by libtiff
-// ------------------------------------------------------------------
+// ---- everything else, by libtiff --------------------------------------------------------------
 
 static rml_status read_converted(const rml_tiff_stream *s, const layout *l, rml_picture *out,
                                  const rml_allocator *allocator, rml_error *err)
@@ -323,7 +322,7 @@ static rml_status encode(FILE *file, const rml_picture *picture, const rml_alloc
         if (!good || s.text[0])
             status = ferror(file)
                          ? RML_ERR_IO
-                         : rml_fail(err, RML_ERR_IO, "the TIFF cannot be made (%s)", s.text);
+                         : rml_fail(err, RML_ERR_FORMAT, "the TIFF cannot be made (%s)", s.text);
     }
     rml_free(allocator, line);
     return status;

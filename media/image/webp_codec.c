@@ -134,6 +134,6 @@ const rml_picture_codec rml_webp_codec = {.kind = RML_IMAGE_WEBP,
                                           .encode = encode,
                                           .alpha = true,
                                           .profile = true,
-                                          .exif = true};
+                                          .most_exif = RML_IMAGE_MAX_FILE_BYTES};
 
 #endif

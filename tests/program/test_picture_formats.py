@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from collections import OrderedDict
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -373,6 +374,8 @@ def test_exif_is_kept_upright(through, orientation, out):
     got, _ = through(data, "a.jpg", out)
     assert got.size == ImageOps.exif_transpose(Image.open(io.BytesIO(data))).size
     assert got.getexif()[0x010F] == "a camera" and got.getexif()[0x0112] == 1
+    written = Path(got.filename).read_bytes()
+    assert sum(written.count(mark) for mark in (b"eXIf", b"EXIF", b"Exif")) == 1
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "WEBP"])
@@ -662,6 +665,14 @@ def test_profile_of_other_colours(through):
 def test_exif_that_is_left_out_is_told(through, out):
     _, line = through(saved(colours(), "JPEG", exif=exif_of(1)), "a.jpg", f"out.{out}")
     assert "EXIF is not written" in line["remark"]
+
+
+def test_exif_too_long_for_a_jpeg(through):
+    long = with_chunk(saved(colours(), "PNG"), b"eXIf", exif_of(1).tobytes()[6:] + bytes(65528))
+    got, line = through(long, "a.png", "out.webp")
+    assert got.getexif()[0x010F] == "a camera" and "remark" not in line
+    got, line = through(long, "a.png", "out.jpg")
+    assert not got.getexif() and "EXIF is not written" in line["remark"]
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif", "bmp"])
