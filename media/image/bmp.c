@@ -2,6 +2,7 @@
 // and there is no library that does it better.
 #include "media/image/picture_codecs.h"
 
+#include "loaders/formats/bytes.h"
 #include "tensor/alloc.h"
 #include "tensor/size.h"
 #include "tensor/status.h"
@@ -28,16 +29,6 @@ typedef struct bmp {
     uint8_t palette[256 * 3]; // RGB; black where the file says nothing
     const rml_allocator *allocator;
 } bmp;
-
-static uint32_t u16(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
-static uint32_t u32(const uint8_t *p)
-{
-    return u16(p) | u16(p + 2) << 16;
-}
 
 static rml_status cut_short(const bmp *b, rml_error *err)
 {
@@ -83,7 +74,8 @@ static void read_masks(bmp *b, size_t header)
     const bool alpha = b->compression == ALPHABITFIELDS || header >= 56;
     for (size_t c = 0; c < 4; c++) {
         const size_t at = MASKS_AT + 4 * c;
-        b->masks[c] = (c < 3 || alpha) && rml_range_inside(at, 4, b->size) ? u32(b->data + at) : 0;
+        b->masks[c] =
+            (c < 3 || alpha) && rml_range_inside(at, 4, b->size) ? rml_le32(b->data + at) : 0;
     }
 }
 
@@ -92,19 +84,19 @@ static rml_status read_headers(bmp *b, rml_error *err)
     if (b->size < FILE_HEADER + CORE_HEADER)
         return cut_short(b, err);
     const uint8_t *h = b->data + FILE_HEADER;
-    const size_t header = u32(h);
+    const size_t header = rml_le32(h);
     const bool core = header == CORE_HEADER;
     if (!core && (header < 16 || header > 124))
         return rml_fail(err, RML_ERR_FORMAT, "not a BMP that can be read: a header of %zu bytes",
                         header);
     if (b->size - FILE_HEADER < header)
         return cut_short(b, err);
-    int64_t height = core ? (int64_t)u16(h + 6) : (int64_t)(int32_t)u32(h + 8);
-    const int64_t width = core ? (int64_t)u16(h + 4) : (int64_t)(int32_t)u32(h + 4);
+    int64_t height = core ? (int64_t)rml_le16(h + 6) : (int64_t)(int32_t)rml_le32(h + 8);
+    const int64_t width = core ? (int64_t)rml_le16(h + 4) : (int64_t)(int32_t)rml_le32(h + 4);
     b->from_top = height < 0;
     height = height < 0 ? -height : height;
-    b->bits = u16(h + (core ? 10 : 14));
-    b->compression = header >= 20 ? u32(h + 16) : RGB; // shorter ones end before
+    b->bits = rml_le16(h + (core ? 10 : 14));
+    b->compression = header >= 20 ? rml_le32(h + 16) : RGB; // shorter ones end before
     RML_TRY(check_kind(b, header, err));
     RML_TRY(rml_frame_check_size(width, height, "image", err));
     b->width = (int)width;
@@ -113,10 +105,10 @@ static rml_status read_headers(bmp *b, rml_error *err)
     size_t palette_at = FILE_HEADER + header;
     if (header == INFO_HEADER && b->compression >= BITFIELDS)
         palette_at += b->compression == ALPHABITFIELDS ? 16 : 12;
-    const size_t entry = core ? 3 : 4, used = header >= 36 ? u32(h + 32) : 0;
+    const size_t entry = core ? 3 : 4, used = header >= 36 ? rml_le32(h + 32) : 0;
     const size_t most = b->bits <= 8 ? (size_t)1 << b->bits : 0;
     const size_t count = used && used < most ? used : most;
-    b->pixels_at = u32(b->data + 10);
+    b->pixels_at = rml_le32(b->data + 10);
     if (b->pixels_at < palette_at) // not stated
         b->pixels_at = palette_at + count * entry;
     read_palette(b, palette_at, entry, count);
@@ -155,7 +147,7 @@ static void put_row(const bmp *b, const uint8_t *from, uint8_t *to, int channels
         } else if (bits == 24) {
             to[0] = from[3 * x + 2], to[1] = from[3 * x + 1], to[2] = from[3 * x];
         } else {
-            const uint32_t pixel = bits == 16 ? u16(from + 2 * x) : u32(from + 4 * x);
+            const uint32_t pixel = bits == 16 ? rml_le16(from + 2 * x) : rml_le32(from + 4 * x);
             for (int c = 0; c < channels; c++)
                 to[c] = field(pixel, b->masks[c]);
         }
@@ -260,9 +252,9 @@ static rml_status decode(rml_picture *out, const uint8_t *data, size_t size,
     RML_TRY(runs ? decode_runs(&b, out, err) : decode_plain(&b, out, err));
     if (b.bits <= 8)
         to_gray(out);
-    if (u32(data + FILE_HEADER) >= INFO_HEADER) {
-        out->across = rml_picture_per_inch(u32(data + ACROSS_AT));
-        out->down = rml_picture_per_inch(u32(data + ACROSS_AT + 4));
+    if (rml_le32(data + FILE_HEADER) >= INFO_HEADER) {
+        out->across = rml_picture_per_inch(rml_le32(data + ACROSS_AT));
+        out->down = rml_picture_per_inch(rml_le32(data + ACROSS_AT + 4));
     }
     return RML_OK;
 }

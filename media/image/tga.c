@@ -1,6 +1,7 @@
 // TGA by ourselves: stb takes what is missing at the end of a file for zeros and tells nobody.
 #include "media/image/picture_codecs.h"
 
+#include "loaders/formats/bytes.h"
 #include "media/image/frame.h"
 #include "tensor/status.h"
 
@@ -18,11 +19,6 @@ typedef struct reader {
     int left, repeats;   // pixels left of a packet, and whether they are all the same
     const uint8_t *last; // the pixel that repeats
 } reader;
-
-static size_t u16(const uint8_t *p)
-{
-    return (size_t)p[0] | (size_t)p[1] << 8;
-}
 
 // The stored bytes of the next pixel, or NULL past the end.
 static const uint8_t *next_pixel(reader *r)
@@ -52,7 +48,7 @@ static void unpack(const uint8_t *from, size_t bytes, uint8_t *to)
     if (bytes == 1) {
         to[0] = from[0];
     } else if (bytes == 2) {
-        const unsigned value = (unsigned)u16(from);
+        const unsigned value = rml_le16(from);
         for (int c = 0; c < 3; c++)
             to[c] = (uint8_t)(((value >> (10 - 5 * c) & 31) * 255 + 15) / 31);
     } else {
@@ -79,8 +75,8 @@ static rml_status decode(rml_picture *out, const uint8_t *data, size_t size,
     if (size < HEADER_BYTES)
         return rml_fail(err, RML_ERR_FORMAT, "the TGA is cut short at byte %zu", size);
     const int kind = data[2] & ~RUN_LENGTH;
-    const size_t first = u16(data + 3), entries = u16(data + 5);
-    const int width = (int)u16(data + 12), height = (int)u16(data + 14);
+    const size_t first = rml_le16(data + 3), entries = rml_le16(data + 5);
+    const int width = rml_le16(data + 12), height = rml_le16(data + 14);
     const size_t colour_bytes = entry_bytes(kind == PALETTE ? data[7] : data[16]);
     const size_t pixel_bytes = entry_bytes(data[16]);
     const size_t palette_bytes = data[1] ? entries * entry_bytes(data[7]) : 0;
@@ -111,7 +107,7 @@ static rml_status decode(rml_picture *out, const uint8_t *data, size_t size,
         x = data[17] & FROM_RIGHT ? (size_t)width - 1 - x : x;
         uint8_t *to = (uint8_t *)out->data + (y * (size_t)width + x) * (size_t)channels;
         if (kind == PALETTE) {
-            const size_t index = pixel_bytes == 1 ? stored[0] : u16(stored);
+            const size_t index = pixel_bytes == 1 ? stored[0] : rml_le16(stored);
             if (index < first || index - first >= entries)
                 return rml_fail(err, RML_ERR_FORMAT,
                                 "the TGA is damaged: colour %zu of a palette of %zu", index,
