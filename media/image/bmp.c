@@ -19,13 +19,19 @@ enum {
 };
 enum { RGB = 0, RLE8 = 1, RLE4 = 2, BITFIELDS = 3, ALPHABITFIELDS = 6 };
 
+// The bits of a pixel that are one of its colours: 0 to `most` when shifted; 0 where there is none.
+typedef struct field {
+    uint32_t mask, most;
+    int shift;
+} field;
+
 typedef struct bmp {
     const uint8_t *data;
     size_t size, pixels_at;
     int width, height;
     bool from_top;
     unsigned bits, compression;
-    uint32_t masks[4];        // red, green, blue, alpha
+    field fields[4];          // red, green, blue, alpha
     uint8_t palette[256 * 3]; // RGB; black where the file says nothing
     const rml_allocator *allocator;
 } bmp;
@@ -64,18 +70,26 @@ static rml_status check_kind(const bmp *b, size_t header, rml_error *err)
                     b->compression);
 }
 
+static field field_of(uint32_t mask)
+{
+    int shift = 0;
+    while (mask && !(mask >> shift & 1))
+        shift++;
+    return (field){mask, mask >> shift, shift};
+}
+
 static void read_masks(bmp *b, size_t header)
 {
     static const uint32_t usual[2][4] = {{0x7C00, 0x03E0, 0x001F, 0},
                                          {0xFF0000, 0xFF00, 0xFF, 0xFF000000}};
-    memcpy(b->masks, usual[b->bits != 16], sizeof b->masks);
-    if (b->compression == RGB)
-        return;
+    const bool stated = b->compression != RGB;
     const bool alpha = b->compression == ALPHABITFIELDS || header >= 56;
     for (size_t c = 0; c < 4; c++) {
         const size_t at = MASKS_AT + 4 * c;
-        b->masks[c] =
-            (c < 3 || alpha) && rml_range_inside(at, 4, b->size) ? rml_le32(b->data + at) : 0;
+        const bool there = (c < 3 || alpha) && rml_range_inside(at, 4, b->size);
+        b->fields[c] = field_of(!stated ? usual[b->bits != 16][c]
+                                : there ? rml_le32(b->data + at)
+                                        : 0);
     }
 }
 
@@ -128,13 +142,11 @@ static void put_index(const bmp *b, uint8_t *row, int x, unsigned index)
     memcpy(row + 3 * (size_t)x, b->palette + 3 * (size_t)index, 3);
 }
 
-// The bits of `mask` as 0 to 255, cut as Pillow does.
-static uint8_t field(uint32_t pixel, uint32_t mask)
+// The colour as 0 to 255, cut as Pillow does.
+static uint8_t colour_of(uint32_t pixel, const field *f)
 {
-    if (mask == 0)
-        return 0;
-    const uint32_t lowest = mask & (~mask + 1);
-    return (uint8_t)((uint64_t)((pixel & mask) / lowest) * 255 / (mask / lowest));
+    const uint32_t value = (pixel & f->mask) >> f->shift;
+    return (uint8_t)(f->most == 255 || f->most == 0 ? value : (uint64_t)value * 255 / f->most);
 }
 
 static void put_row(const bmp *b, const uint8_t *from, uint8_t *to, int channels)
@@ -149,7 +161,7 @@ static void put_row(const bmp *b, const uint8_t *from, uint8_t *to, int channels
         } else {
             const uint32_t pixel = bits == 16 ? rml_le16(from + 2 * x) : rml_le32(from + 4 * x);
             for (int c = 0; c < channels; c++)
-                to[c] = field(pixel, b->masks[c]);
+                to[c] = colour_of(pixel, &b->fields[c]);
         }
     }
 }
@@ -161,7 +173,7 @@ static rml_status decode_plain(const bmp *b, rml_picture *out, rml_error *err)
     if (!rml_range_inside(b->pixels_at, row * (size_t)(b->height - 1) + used, b->size))
         return cut_short(b, err);
     const uint8_t *from = b->data + b->pixels_at;
-    bool alpha = b->bits > 8 && b->bits != 24 && b->masks[3];
+    bool alpha = b->bits > 8 && b->bits != 24 && b->fields[3].mask;
     if (alpha && b->compression == RGB) { // which leaves the fourth byte to its writer
         alpha = false;
         for (int y = 0; y < b->height && !alpha; y++)
