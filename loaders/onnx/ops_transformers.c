@@ -78,7 +78,7 @@ static rml_value_id attend(rml_onnx_call *call, operands *in, int mask, int bias
                       .key_heads = in->heads,
                       .scale = (float)rml_onnx_float(call, "scale", 0),
                       .causal = rml_onnx_int(call, "unidirectional", 0) != 0}};
-    rml_onnx_float(call, "mask_filter_value", 0);
+    rml_onnx_ignore(call, "mask_filter_value"); // where there is no mask
     in->k = with_past(call, in, in->k, in->past_key);
     in->v = with_past(call, in, in->v, in->past_value);
     const rml_value_id numbers =
