@@ -51,20 +51,21 @@ rml_status rml_message_count(const rml_protobuf *message, uint32_t number, size_
 
 // ---- numbers ------------------------------------------------------------------------------------
 
-// Goes over all occurrences of a repeated field; `each` gets the numbers of one.
-static rml_status count_numbers(const rml_message_reader *reader, const rml_protobuf *message,
-                                uint32_t number, rml_protobuf_wire wire, const char *what,
-                                size_t *count, size_t *runs)
+rml_status rml_message_count_numbers(const rml_message_reader *reader, const rml_protobuf *message,
+                                     uint32_t number, rml_protobuf_wire wire, const char *what,
+                                     size_t *count, rml_protobuf *first)
 {
     rml_protobuf rest = *message, numbers;
     rml_protobuf_field field;
     bool more = true;
     size_t now = 0;
-    for (*count = *runs = 0;; *count += now, (*runs)++) { // each has a byte: the sum fits
+    for (*count = 0;; *count += now) { // each has a byte at least, so that the sum fits
         RML_TRY(rml_message_next(&rest, number, &field, &more, reader->err));
         if (!more)
             return RML_OK;
         RML_TRY(rml_protobuf_numbers(message, &field, wire, what, &numbers, &now, reader->err));
+        if (*count == 0)
+            *first = numbers;
     }
 }
 
@@ -75,15 +76,16 @@ rml_status rml_message_ints(const rml_message_reader *reader, const rml_protobuf
     rml_protobuf rest = *message, numbers;
     rml_protobuf_field field;
     bool more = true;
-    size_t runs, now = 0, done = 0;
+    size_t now = 0, done = 0;
     int64_t *list = NULL;
-    RML_TRY(count_numbers(reader, message, number, RML_PROTOBUF_VARINT, what, count, &runs));
+    RML_TRY(rml_message_count_numbers(reader, message, number, RML_PROTOBUF_VARINT, what, count,
+                                      &numbers));
     if (*count > most)
         return rml_fail(reader->err, RML_ERR_LIMIT, "%s has %zu entries, the limit is %zu", what,
                         *count, most);
     RML_TRY(rml_message_array(reader, *count, sizeof *list, &list));
     *out = list;
-    for (; runs > 0; runs--) {
+    while (done < *count) {
         RML_TRY(rml_message_next(&rest, number, &field, &more, reader->err));
         RML_TRY(rml_protobuf_numbers(message, &field, RML_PROTOBUF_VARINT, what, &numbers, &now,
                                      reader->err));
@@ -102,22 +104,25 @@ rml_status rml_message_floats(const rml_message_reader *reader, const rml_protob
     rml_protobuf rest = *message, numbers;
     rml_protobuf_field field;
     bool more = true;
-    size_t runs, now = 0, done = 0;
+    size_t now = 0, done = 0;
     uint8_t *list = NULL;
-    RML_TRY(count_numbers(reader, message, number, RML_PROTOBUF_FIXED32, what, count, &runs));
-    if (runs != 1)
-        RML_TRY(rml_message_array(reader, *count, 4, &list));
-    for (*out = list; runs > 0; runs--) {
+    *out = NULL;
+    RML_TRY(rml_message_count_numbers(reader, message, number, RML_PROTOBUF_FIXED32, what, count,
+                                      &numbers));
+    while (done < *count) {
         RML_TRY(rml_message_next(&rest, number, &field, &more, reader->err));
         RML_TRY(rml_protobuf_numbers(message, &field, RML_PROTOBUF_FIXED32, what, &numbers, &now,
                                      reader->err));
-        if (!list) {
+        if (now == *count) { // one run has them all
             *out = field.data;
             return RML_OK;
         }
+        if (!list)
+            RML_TRY(rml_message_array(reader, *count, 4, &list));
         memcpy(list + done * 4, field.data, now * 4);
         done += now;
     }
+    *out = list;
     return RML_OK;
 }
 

@@ -56,6 +56,11 @@ rml_status rml_message_read(const rml_message_reader *reader, const rml_protobuf
 rml_status rml_message_count(const rml_protobuf *message, uint32_t number, size_t *count,
                              rml_error *err);
 
+// The numbers in all occurrences of a field, and the first occurrence that has any.
+rml_status rml_message_count_numbers(const rml_message_reader *reader, const rml_protobuf *message,
+                                     uint32_t number, rml_protobuf_wire wire, const char *what,
+                                     size_t *count, rml_protobuf *first);
+
 // All numbers of a repeated field, packed or not, as int64_t, at most `most` of them.
 rml_status rml_message_ints(const rml_message_reader *reader, const rml_protobuf *message,
                             uint32_t number, const char *what, size_t most, const int64_t **out,

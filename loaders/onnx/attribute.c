@@ -34,14 +34,14 @@ static const struct {
 static rml_status read_head(rml_onnx_reader *reader, const rml_protobuf *message,
                             rml_onnx_attribute *out, size_t *kind)
 {
-    rml_error *err = reader->err;
+    rml_error *err = reader->fields.err;
     int64_t type = 0;
     const rml_message_want wants[] = {
         {NAME, RML_WANT_NAME, "an attribute's name", &out->name},
         {REFERENCE, RML_WANT_NAME, "an attribute's reference", &out->reference},
         {TYPE, RML_WANT_INT, "an attribute's type", &type},
         {0}};
-    RML_TRY(rml_onnx_read(reader, message, wants));
+    RML_TRY(rml_message_read(&reader->fields, message, wants));
     char quoted[RML_QUOTE_BYTES];
     if (!*out->name)
         return rml_fail(err, RML_ERR_FORMAT, "damaged file: an attribute without a name");
@@ -51,7 +51,7 @@ static rml_status read_head(rml_onnx_reader *reader, const rml_protobuf *message
     for (size_t i = 0; i < KINDS; i++) {
         size_t count = 0;
         if (type == 0)
-            RML_TRY(rml_onnx_count(message, kinds[i].field, &count, err));
+            RML_TRY(rml_message_count(message, kinds[i].field, &count, err));
         if (type == kinds[i].type || count > 0)
             *kind = i;
     }
@@ -79,19 +79,20 @@ static rml_status read_numbers(rml_onnx_reader *reader, const rml_protobuf *mess
     size_t count = 0, at = 0;
     uint64_t value = 0;
     void *list = NULL;
-    RML_TRY(rml_onnx_count_numbers(reader, message, number, wire, "an attribute's numbers",
-                                   &out->count, &numbers));
+    RML_TRY(rml_message_count_numbers(&reader->fields, message, number, wire,
+                                      "an attribute's numbers", &out->count, &numbers));
     if (!out->is_list)
         out->count = 1;
-    RML_TRY(rml_onnx_array(reader, out->count, is_float ? sizeof(float) : sizeof(int64_t), &list));
+    RML_TRY(rml_message_array(&reader->fields, out->count,
+                              is_float ? sizeof(float) : sizeof(int64_t), &list));
     for (;;) {
-        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
+        RML_TRY(rml_message_next(&rest, number, &field, &more, reader->fields.err));
         if (!more)
             break;
         RML_TRY(rml_protobuf_numbers(message, &field, wire, "an attribute's numbers", &numbers,
-                                     &count, reader->err));
+                                     &count, reader->fields.err));
         for (size_t i = 0; i < count; i++) {
-            RML_TRY(rml_protobuf_number(&numbers, wire, &value, reader->err));
+            RML_TRY(rml_protobuf_number(&numbers, wire, &value, reader->fields.err));
             if (is_float)
                 ((float *)list)[at] = rml_protobuf_f32(value);
             else
@@ -111,8 +112,9 @@ static rml_status read_item(rml_onnx_reader *reader, const rml_onnx_scope *scope
 {
     rml_protobuf inside;
     if (kind == RML_ONNX_TEXTS)
-        return rml_onnx_read_text(reader, field, "an attribute's text", item);
-    RML_TRY(rml_protobuf_enter(message, field, "an attribute's value", &inside, reader->err));
+        return rml_message_text(&reader->fields, field, "an attribute's text", item);
+    RML_TRY(
+        rml_protobuf_enter(message, field, "an attribute's value", &inside, reader->fields.err));
     if (kind == RML_ONNX_GRAPHS)
         return rml_onnx_read_graph(reader, scope, &inside, item);
     if (kind == RML_ONNX_TENSORS)
@@ -123,7 +125,7 @@ static rml_status read_item(rml_onnx_reader *reader, const rml_onnx_scope *scope
 static rml_status read_items(rml_onnx_reader *reader, const rml_onnx_scope *scope,
                              const rml_protobuf *message, uint32_t number, rml_onnx_attribute *out)
 {
-    static const size_t sizes[] = {[RML_ONNX_TEXTS] = sizeof(rml_onnx_text),
+    static const size_t sizes[] = {[RML_ONNX_TEXTS] = sizeof(rml_text),
                                    [RML_ONNX_TENSORS] = sizeof(rml_onnx_tensor),
                                    [RML_ONNX_GRAPHS] = sizeof(rml_onnx_graph),
                                    [RML_ONNX_TYPES] = sizeof(rml_onnx_type)};
@@ -133,20 +135,20 @@ static rml_status read_items(rml_onnx_reader *reader, const rml_onnx_scope *scop
     bool more = true;
     char *items = NULL;
     size_t count = 0;
-    RML_TRY(rml_onnx_count(message, number, &count, reader->err));
+    RML_TRY(rml_message_count(message, number, &count, reader->fields.err));
     if (!out->is_list && out->kind == RML_ONNX_TEXTS && count == 0) {
-        static const rml_onnx_text empty = {"", 0}; // as protobuf prescribes
+        static const rml_text empty = {"", 0}; // as protobuf prescribes
         out->count = 1;
         out->u.text = &empty;
         return RML_OK;
     }
     if (!out->is_list && count != 1)
-        return rml_fail(reader->err, RML_ERR_FORMAT, "damaged file: it has %zu values, not 1",
-                        count);
+        return rml_fail(reader->fields.err, RML_ERR_FORMAT,
+                        "damaged file: it has %zu values, not 1", count);
     out->count = count;
-    RML_TRY(rml_onnx_array(reader, count, item_bytes, &items));
+    RML_TRY(rml_message_array(&reader->fields, count, item_bytes, &items));
     for (size_t i = 0; i < count; i++) {
-        RML_TRY(rml_onnx_next(&rest, number, &field, &more, reader->err));
+        RML_TRY(rml_message_next(&rest, number, &field, &more, reader->fields.err));
         RML_TRY(read_item(reader, scope, &rest, &field, out->kind, items + i * item_bytes));
     }
     memcpy(&out->u, &items, sizeof items); // pointers all
@@ -167,7 +169,7 @@ rml_status rml_onnx_read_attribute(rml_onnx_reader *reader, const rml_onnx_scope
     if (status != RML_OK) {
         char context[RML_QUOTE_BYTES + 16] = "attribute \"", quoted[RML_QUOTE_BYTES];
         strcat(strcat(context, rml_quote(quoted, out->name, strlen(out->name))), "\"");
-        rml_error_prefix(reader->err, context);
+        rml_error_prefix(reader->fields.err, context);
     }
     return status;
 }

@@ -123,7 +123,7 @@ const float *rml_onnx_floats(rml_onnx_call *call, const char *name, size_t *coun
     return found ? found->u.number : NULL;
 }
 
-const rml_onnx_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_t *count)
+const rml_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_t *count)
 {
     const rml_onnx_attribute *found = find_kind(call, name, RML_ONNX_TEXTS, true);
     *count = found ? found->count : 0;

@@ -2,31 +2,31 @@
 #include "loaders/formats/beside.h"
 #include "loaders/onnx/reader.h"
 
-static rml_status map_file(rml_onnx_reader *reader, const rml_onnx_text *location, size_t *place)
+static rml_status map_file(rml_onnx_reader *reader, const rml_text *location, size_t *place)
 {
     rml_onnx *file = reader->file;
     size_t now = 0;
     if (!file->path)
-        return rml_fail(reader->err, RML_ERR_UNSUPPORTED,
+        return rml_fail(reader->fields.err, RML_ERR_UNSUPPORTED,
                         "they lie in another file, and this model is read from memory");
     if (file->external_count >= RML_ONNX_MAX_EXTERNAL_FILES)
-        return rml_fail(reader->err, RML_ERR_LIMIT, "more than %d files of external data",
+        return rml_fail(reader->fields.err, RML_ERR_LIMIT, "more than %d files of external data",
                         RML_ONNX_MAX_EXTERNAL_FILES);
     rml_mapfile *grown = rml_grow(file->allocator, file->external_file, &file->external_capacity,
                                   file->external_count + 1, sizeof *grown);
     if (!grown)
-        return rml_fail_nomem(reader->err, sizeof *grown, "a list of files");
+        return rml_fail_nomem(reader->fields.err, sizeof *grown, "a list of files");
     file->external_file = grown;
     *place = file->external_count;
-    RML_TRY(
-        rml_beside_map(file->path, location->text, location->bytes, &grown[*place], reader->err));
+    RML_TRY(rml_beside_map(file->path, location->text, location->bytes, &grown[*place],
+                           reader->fields.err));
     file->external_count++;
     return rml_names_add(&file->external, location->text, location->bytes, *place, &now,
-                         reader->err);
+                         reader->fields.err);
 }
 
-rml_status rml_onnx_external(rml_onnx_reader *reader, const rml_onnx_text *location,
-                             uint64_t offset, const uint8_t **data, size_t *available)
+rml_status rml_onnx_external(rml_onnx_reader *reader, const rml_text *location, uint64_t offset,
+                             const uint8_t **data, size_t *available)
 {
     const rml_onnx *file = reader->file;
     size_t place = 0;

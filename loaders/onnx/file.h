@@ -37,8 +37,6 @@
 
 #define RML_ONNX_NONE UINT32_MAX // an optional input or output that is left out
 
-typedef rml_text rml_onnx_text;
-
 typedef enum rml_onnx_type_kind {
     RML_ONNX_TENSOR,
     RML_ONNX_SPARSE,
@@ -101,7 +99,7 @@ typedef struct rml_onnx_attribute {
     union {
         const float *number;
         const int64_t *integer;
-        const rml_onnx_text *text;
+        const rml_text *text;
         const rml_onnx_tensor *tensor;
         const struct rml_onnx_graph *graph;
         const rml_onnx_type *type;
@@ -146,7 +144,7 @@ typedef struct rml_onnx_function {
 } rml_onnx_function;
 
 typedef struct rml_onnx_metadata {
-    rml_onnx_text key, value;
+    rml_text key, value;
 } rml_onnx_metadata;
 
 // What the whole file says.

@@ -36,7 +36,7 @@ rml_status rml_onnx_find_function(rml_onnx_reader *reader, rml_onnx_node *node)
     if (reader->file->function_count == 0)
         return RML_OK;
     RML_TRY(make_key(&reader->file->arena, node->domain, node->op_type, node->overload, &key,
-                     reader->err));
+                     reader->fields.err));
     if (rml_names_find(&reader->functions, key, strlen(key), &place))
         node->function = &reader->file->function[place];
     return RML_OK;
@@ -53,15 +53,16 @@ static rml_status declare(rml_onnx_reader *reader, const rml_protobuf *message, 
     const char *key = NULL;
     size_t now = 0;
     function->name = function->domain = function->overload = "";
-    RML_TRY(rml_onnx_read(reader, message, wants));
+    RML_TRY(rml_message_read(&reader->fields, message, wants));
     if (strcmp(function->domain, "ai.onnx") == 0)
         function->domain = "";
     RML_TRY(make_key(&reader->file->arena, function->domain, function->name, function->overload,
-                     &key, reader->err));
-    RML_TRY(rml_names_add(&reader->functions, key, strlen(key), place, &now, reader->err));
+                     &key, reader->fields.err));
+    RML_TRY(rml_names_add(&reader->functions, key, strlen(key), place, &now, reader->fields.err));
     char quoted[RML_QUOTE_BYTES];
     if (now != place)
-        return rml_fail(reader->err, RML_ERR_FORMAT, "damaged file: two functions are named \"%s\"",
+        return rml_fail(reader->fields.err, RML_ERR_FORMAT,
+                        "damaged file: two functions are named \"%s\"",
                         rml_quote(quoted, function->name, strlen(function->name)));
     return RML_OK;
 }
@@ -72,11 +73,12 @@ rml_status rml_onnx_declare_functions(rml_onnx_reader *reader, const rml_protobu
     rml_protobuf rest = *message, inside;
     bool more = true;
     size_t count = 0;
-    RML_TRY(rml_onnx_count(message, MODEL_FUNCTIONS, &count, reader->err));
-    RML_TRY(rml_onnx_array(reader, count, sizeof *file->function, &file->function));
+    RML_TRY(rml_message_count(message, MODEL_FUNCTIONS, &count, reader->fields.err));
+    RML_TRY(rml_message_array(&reader->fields, count, sizeof *file->function, &file->function));
     file->function_count = count;
     for (size_t i = 0; i < count; i++) {
-        RML_TRY(rml_onnx_inside(reader, &rest, MODEL_FUNCTIONS, "a function", &inside, &more));
+        RML_TRY(rml_message_inside(&rest, MODEL_FUNCTIONS, "a function", &inside, &more,
+                                   reader->fields.err));
         RML_TRY(declare(reader, &inside, i, &file->function[i]));
     }
     return RML_OK;
@@ -92,20 +94,22 @@ static rml_status read_attributes(rml_onnx_reader *reader, const rml_protobuf *m
     bool more = true;
     const char **name = NULL;
     rml_onnx_attribute *attribute = NULL;
-    RML_TRY(rml_onnx_count(message, ATTRIBUTE, &function->attribute_count, reader->err));
-    RML_TRY(rml_onnx_count(message, ATTRIBUTE_DEFAULT, &function->default_count, reader->err));
-    RML_TRY(rml_onnx_array(reader, function->attribute_count, sizeof *name, &name));
-    RML_TRY(rml_onnx_array(reader, function->default_count, sizeof *attribute, &attribute));
+    RML_TRY(rml_message_count(message, ATTRIBUTE, &function->attribute_count, reader->fields.err));
+    RML_TRY(rml_message_count(message, ATTRIBUTE_DEFAULT, &function->default_count,
+                              reader->fields.err));
+    RML_TRY(rml_message_array(&reader->fields, function->attribute_count, sizeof *name, &name));
+    RML_TRY(
+        rml_message_array(&reader->fields, function->default_count, sizeof *attribute, &attribute));
     function->attribute = name;
     function->attribute_default = attribute;
     for (;;) {
-        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->err));
+        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->fields.err));
         if (!more)
             return RML_OK;
         if (field.number == ATTRIBUTE)
-            RML_TRY(rml_onnx_name(reader, &field, "a function's attribute", name++));
+            RML_TRY(rml_message_name(&reader->fields, &field, "a function's attribute", name++));
         if (field.number == ATTRIBUTE_DEFAULT) {
-            RML_TRY(rml_protobuf_enter(&rest, &field, "an attribute", &inside, reader->err));
+            RML_TRY(rml_protobuf_enter(&rest, &field, "an attribute", &inside, reader->fields.err));
             RML_TRY(rml_onnx_read_attribute(reader, NULL, &inside, attribute++));
         }
     }
@@ -183,19 +187,21 @@ rml_status rml_onnx_read_functions(rml_onnx_reader *reader, const rml_protobuf *
     rml_protobuf rest = *message, inside;
     bool more = true;
     for (size_t i = 0; i < file->function_count; i++) {
-        RML_TRY(rml_onnx_inside(reader, &rest, MODEL_FUNCTIONS, "a function", &inside, &more));
+        RML_TRY(rml_message_inside(&rest, MODEL_FUNCTIONS, "a function", &inside, &more,
+                                   reader->fields.err));
         rml_status status = read_function(reader, &inside, &file->function[i]);
         if (status != RML_OK) {
             char context[RML_QUOTE_BYTES + 16] = "function \"", quoted[RML_QUOTE_BYTES];
             const char *name = file->function[i].name;
             strcat(strcat(context, rml_quote(quoted, name, strlen(name))), "\"");
-            rml_error_prefix(reader->err, context);
+            rml_error_prefix(reader->fields.err, context);
             return status;
         }
     }
-    call_walk walk = {.file = file, .err = reader->err};
+    call_walk walk = {.file = file, .err = reader->fields.err};
     size_t total = 0;
-    RML_TRY(rml_onnx_array(reader, file->function_count, sizeof *walk.nodes, &walk.nodes));
+    RML_TRY(
+        rml_message_array(&reader->fields, file->function_count, sizeof *walk.nodes, &walk.nodes));
     for (size_t i = 0; i < file->function_count; i++) {
         total = 0;
         RML_TRY(count_call(&walk, &file->function[i], &total));

@@ -38,7 +38,7 @@ static rml_status check_default(rml_onnx_reader *reader, const rml_onnx_value *v
     if (same)
         return RML_OK;
     const char *element = rml_onnx_element_name(type->element);
-    return rml_fail(reader->err, RML_ERR_FORMAT,
+    return rml_fail(reader->fields.err, RML_ERR_FORMAT,
                     "damaged file: input \"%s\" is %s %s, and its initializer %s %s",
                     rml_quote(name, value->name, strlen(value->name)), element ? element : "?",
                     rml_shape_text(&type->shape, declared), rml_onnx_element_name(tensor->element),
@@ -54,18 +54,18 @@ static rml_status read_initializers(rml_onnx_reader *reader, rml_onnx_scope *sco
     size_t count = 0;
     uint32_t id = 0;
     rml_onnx_tensor *tensors = NULL;
-    RML_TRY(rml_onnx_count(message, fields->sparse_initializer, &count, reader->err));
+    RML_TRY(rml_message_count(message, fields->sparse_initializer, &count, reader->fields.err));
     if (count > 0)
-        return rml_fail(reader->err, RML_ERR_UNSUPPORTED,
+        return rml_fail(reader->fields.err, RML_ERR_UNSUPPORTED,
                         "%zu sparse initializers, which are not supported", count);
-    RML_TRY(rml_onnx_count(message, fields->initializer, &count, reader->err));
-    RML_TRY(rml_onnx_array(reader, count, sizeof *tensors, &tensors));
+    RML_TRY(rml_message_count(message, fields->initializer, &count, reader->fields.err));
+    RML_TRY(rml_message_array(&reader->fields, count, sizeof *tensors, &tensors));
     for (size_t i = 0; i < count; i++) {
-        RML_TRY(rml_onnx_next(&rest, fields->initializer, &field, &more, reader->err));
-        RML_TRY(rml_protobuf_enter(&rest, &field, "an initializer", &inside, reader->err));
+        RML_TRY(rml_message_next(&rest, fields->initializer, &field, &more, reader->fields.err));
+        RML_TRY(rml_protobuf_enter(&rest, &field, "an initializer", &inside, reader->fields.err));
         RML_TRY(rml_onnx_read_tensor(reader, &inside, "an initializer", &tensors[i]));
         if (!*tensors[i].name)
-            return rml_fail(reader->err, RML_ERR_FORMAT,
+            return rml_fail(reader->fields.err, RML_ERR_FORMAT,
                             "damaged file: the initializer at byte %zu has no name", field.at);
         const rml_onnx_value value = {
             .name = tensors[i].name, .kind = RML_ONNX_INITIALIZER, .tensor = &tensors[i]};
@@ -82,7 +82,7 @@ static rml_status read_port(rml_onnx_reader *reader, const rml_protobuf *message
     *type = NULL;
     if (fields->has_types)
         return rml_onnx_read_value_info(reader, message, field, name, type);
-    return rml_onnx_name(reader, field, "an input or output", name);
+    return rml_message_name(&reader->fields, field, "an input or output", name);
 }
 
 static rml_status read_inputs(rml_onnx_reader *reader, rml_onnx_scope *scope,
@@ -94,12 +94,12 @@ static rml_status read_inputs(rml_onnx_reader *reader, rml_onnx_scope *scope,
     bool more = true;
     size_t count = 0, now = 0;
     uint32_t *input = NULL;
-    RML_TRY(rml_onnx_count(message, fields->input, &count, reader->err));
-    RML_TRY(rml_onnx_array(reader, count, sizeof *input, &input));
+    RML_TRY(rml_message_count(message, fields->input, &count, reader->fields.err));
+    RML_TRY(rml_message_array(&reader->fields, count, sizeof *input, &input));
     out->input = input;
     for (size_t i = 0; i < count; i++) {
         rml_onnx_value value = {.kind = RML_ONNX_INPUT};
-        RML_TRY(rml_onnx_next(&rest, fields->input, &field, &more, reader->err));
+        RML_TRY(rml_message_next(&rest, fields->input, &field, &more, reader->fields.err));
         RML_TRY(read_port(reader, &rest, &field, fields, &value.name, &value.type));
         if (rml_names_find(&scope->names, value.name, strlen(value.name), &now) &&
             reader->file->value[now].kind == RML_ONNX_INITIALIZER) {
@@ -122,12 +122,12 @@ static rml_status read_outputs(rml_onnx_reader *reader, const rml_onnx_scope *sc
     bool more = true;
     const char *name = "";
     uint32_t *output = NULL;
-    RML_TRY(rml_onnx_count(message, fields->output, &out->output_count, reader->err));
-    RML_TRY(rml_onnx_array(reader, out->output_count, sizeof *output, &output));
+    RML_TRY(rml_message_count(message, fields->output, &out->output_count, reader->fields.err));
+    RML_TRY(rml_message_array(&reader->fields, out->output_count, sizeof *output, &output));
     out->output = output;
     for (size_t i = 0; i < out->output_count; i++) {
         const rml_onnx_type *type = NULL;
-        RML_TRY(rml_onnx_next(&rest, fields->output, &field, &more, reader->err));
+        RML_TRY(rml_message_next(&rest, fields->output, &field, &more, reader->fields.err));
         RML_TRY(read_port(reader, &rest, &field, fields, &name, &type));
         RML_TRY(rml_onnx_find_value(reader, scope, name, "output", &output[i]));
         rml_onnx_value *value = &reader->file->value[output[i]];
@@ -148,7 +148,7 @@ static rml_status read_value_infos(rml_onnx_reader *reader, const rml_onnx_scope
     size_t place = 0;
     for (;;) {
         const rml_onnx_type *type = NULL;
-        RML_TRY(rml_onnx_next(&rest, fields->value_info, &field, &more, reader->err));
+        RML_TRY(rml_message_next(&rest, fields->value_info, &field, &more, reader->fields.err));
         if (!more)
             return RML_OK;
         RML_TRY(rml_onnx_read_value_info(reader, &rest, &field, &name, &type));
@@ -166,7 +166,7 @@ static rml_status read_parts(rml_onnx_reader *reader, rml_onnx_scope *scope,
 {
     const rml_message_want wants[] = {{fields->name, RML_WANT_NAME, "a graph's name", &out->name},
                                       {0}};
-    RML_TRY(rml_onnx_read(reader, message, wants));
+    RML_TRY(rml_message_read(&reader->fields, message, wants));
     RML_TRY(read_initializers(reader, scope, message, fields));
     RML_TRY(read_inputs(reader, scope, message, fields, out));
     RML_TRY(rml_onnx_read_nodes(reader, scope, message, fields->node, out));
@@ -182,7 +182,7 @@ static rml_status read_any(rml_onnx_reader *reader, const rml_onnx_scope *outer,
                             .value_begin = (uint32_t)reader->file->value_count,
                             .depth = outer ? outer->depth + 1 : 0};
     if (scope.depth > RML_ONNX_MAX_SUBGRAPH_DEPTH)
-        return rml_fail(reader->err, RML_ERR_LIMIT, "graphs are nested deeper than %d",
+        return rml_fail(reader->fields.err, RML_ERR_LIMIT, "graphs are nested deeper than %d",
                         RML_ONNX_MAX_SUBGRAPH_DEPTH);
     *out = (rml_onnx_graph){.name = "", .value_begin = scope.value_begin};
     rml_names_init(&scope.names, reader->file->allocator);

@@ -148,7 +148,7 @@ const char *rml_onnx_text_of(rml_onnx_call *call, const char *name, const char *
 // NULL and count 0 where absent. Lives as long as the file.
 const int64_t *rml_onnx_ints(rml_onnx_call *call, const char *name, size_t *count);
 const float *rml_onnx_floats(rml_onnx_call *call, const char *name, size_t *count);
-const rml_onnx_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_t *count);
+const rml_text *rml_onnx_texts(rml_onnx_call *call, const char *name, size_t *count);
 const rml_onnx_tensor *rml_onnx_tensor_of(rml_onnx_call *call, const char *name);
 // The same of any tensor, for who asks whether it is readable or has `bits`.
 const rml_onnx_tensor *rml_onnx_any_tensor_of(rml_onnx_call *call, const char *name);

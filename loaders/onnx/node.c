@@ -42,20 +42,20 @@ static rml_status declare_node(rml_onnx_reader *reader, rml_onnx_scope *scope,
     bool more = true;
     uint32_t *output = NULL;
     node->name = node->op_type = node->domain = node->overload = "";
-    RML_TRY(rml_onnx_count(message, NODE_OUTPUT, &node->output_count, reader->err));
-    RML_TRY(rml_onnx_array(reader, node->output_count, sizeof *output, &output));
+    RML_TRY(rml_message_count(message, NODE_OUTPUT, &node->output_count, reader->fields.err));
+    RML_TRY(rml_message_array(&reader->fields, node->output_count, sizeof *output, &output));
     node->output = output;
-    RML_TRY(rml_onnx_read(reader, message, wants));
+    RML_TRY(rml_message_read(&reader->fields, message, wants));
     for (size_t i = 0; i < node->output_count; i++) {
         rml_onnx_value value = {.kind = RML_ONNX_NODE_OUTPUT, .producer = index};
         output[i] = RML_ONNX_NONE;
-        RML_TRY(rml_onnx_next(&rest, NODE_OUTPUT, &field, &more, reader->err));
-        RML_TRY(rml_onnx_name(reader, &field, "an output", &value.name));
+        RML_TRY(rml_message_next(&rest, NODE_OUTPUT, &field, &more, reader->fields.err));
+        RML_TRY(rml_message_name(&reader->fields, &field, "an output", &value.name));
         if (*value.name)
             RML_TRY(rml_onnx_add_value(reader, scope, &value, &output[i]));
     }
     if (!*node->op_type)
-        return rml_fail(reader->err, RML_ERR_FORMAT,
+        return rml_fail(reader->fields.err, RML_ERR_FORMAT,
                         "damaged file: node %u at byte %zu has no operator", (unsigned)index,
                         message->at);
     if (strcmp(node->domain, "ai.onnx") == 0)
@@ -74,13 +74,13 @@ static rml_status read_node_inputs(rml_onnx_reader *reader, const rml_onnx_scope
     bool more = true;
     const char *name = "";
     uint32_t *input = NULL;
-    RML_TRY(rml_onnx_count(message, NODE_INPUT, &node->input_count, reader->err));
-    RML_TRY(rml_onnx_array(reader, node->input_count, sizeof *input, &input));
+    RML_TRY(rml_message_count(message, NODE_INPUT, &node->input_count, reader->fields.err));
+    RML_TRY(rml_message_array(&reader->fields, node->input_count, sizeof *input, &input));
     node->input = input;
     for (size_t i = 0; i < node->input_count; i++) {
-        RML_TRY(rml_onnx_next(&rest, NODE_INPUT, &field, &more, reader->err));
+        RML_TRY(rml_message_next(&rest, NODE_INPUT, &field, &more, reader->fields.err));
         input[i] = RML_ONNX_NONE;
-        RML_TRY(rml_onnx_name(reader, &field, "an input", &name));
+        RML_TRY(rml_message_name(&reader->fields, &field, "an input", &name));
         if (*name)
             RML_TRY(rml_onnx_find_value(reader, scope, name, "input", &input[i]));
     }
@@ -94,18 +94,20 @@ static rml_status read_node_attributes(rml_onnx_reader *reader, const rml_onnx_s
     bool more = true;
     char quoted[RML_QUOTE_BYTES];
     rml_onnx_attribute *attribute = NULL;
-    RML_TRY(rml_onnx_count(message, NODE_ATTRIBUTE, &node->attribute_count, reader->err));
+    RML_TRY(rml_message_count(message, NODE_ATTRIBUTE, &node->attribute_count, reader->fields.err));
     if (node->attribute_count > RML_ONNX_MAX_ATTRIBUTES)
-        return rml_fail(reader->err, RML_ERR_LIMIT, "%zu attributes, the limit is %d",
+        return rml_fail(reader->fields.err, RML_ERR_LIMIT, "%zu attributes, the limit is %d",
                         node->attribute_count, RML_ONNX_MAX_ATTRIBUTES);
-    RML_TRY(rml_onnx_array(reader, node->attribute_count, sizeof *attribute, &attribute));
+    RML_TRY(
+        rml_message_array(&reader->fields, node->attribute_count, sizeof *attribute, &attribute));
     node->attribute = attribute;
     for (size_t i = 0; i < node->attribute_count; i++) {
-        RML_TRY(rml_onnx_inside(reader, &rest, NODE_ATTRIBUTE, "an attribute", &inside, &more));
+        RML_TRY(rml_message_inside(&rest, NODE_ATTRIBUTE, "an attribute", &inside, &more,
+                                   reader->fields.err));
         RML_TRY(rml_onnx_read_attribute(reader, scope, &inside, &attribute[i]));
         for (size_t k = 0; k < i; k++)
             if (strcmp(attribute[k].name, attribute[i].name) == 0)
-                return rml_fail(reader->err, RML_ERR_FORMAT,
+                return rml_fail(reader->fields.err, RML_ERR_FORMAT,
                                 "damaged file: two attributes are named \"%s\"",
                                 rml_quote(quoted, attribute[i].name, strlen(attribute[i].name)));
     }
@@ -124,7 +126,7 @@ static rml_status read_part(rml_onnx_reader *reader, rml_onnx_scope *scope,
     rml_protobuf rest = *message, inside;
     bool more = true;
     for (uint32_t i = 0; i < scope->node_count; i++) {
-        RML_TRY(rml_onnx_inside(reader, &rest, number, "a node", &inside, &more));
+        RML_TRY(rml_message_inside(&rest, number, "a node", &inside, &more, reader->fields.err));
         if (part == NODE_HEAD) {
             RML_TRY(declare_node(reader, scope, &inside, i, &nodes[i]));
             continue;
@@ -134,7 +136,7 @@ static rml_status read_part(rml_onnx_reader *reader, rml_onnx_scope *scope,
                                       : read_node_attributes(reader, scope, &inside, &nodes[i]);
         if (status != RML_OK) {
             char label[RML_ONNX_LABEL_BYTES];
-            rml_error_prefix(reader->err, rml_onnx_node_label(nodes, i, label));
+            rml_error_prefix(reader->fields.err, rml_onnx_node_label(nodes, i, label));
             return status;
         }
     }
@@ -146,11 +148,12 @@ rml_status rml_onnx_read_nodes(rml_onnx_reader *reader, rml_onnx_scope *scope,
 {
     rml_onnx_node *nodes = NULL;
     size_t count = 0;
-    RML_TRY(rml_onnx_count(message, number, &count, reader->err));
+    RML_TRY(rml_message_count(message, number, &count, reader->fields.err));
     if (count > RML_ONNX_MAX_NODES - reader->node_count)
-        return rml_fail(reader->err, RML_ERR_LIMIT, "more than %zu nodes", RML_ONNX_MAX_NODES);
+        return rml_fail(reader->fields.err, RML_ERR_LIMIT, "more than %zu nodes",
+                        RML_ONNX_MAX_NODES);
     reader->node_count += count;
-    RML_TRY(rml_onnx_array(reader, count, sizeof *nodes, &nodes));
+    RML_TRY(rml_message_array(&reader->fields, count, sizeof *nodes, &nodes));
     out->node = scope->node = nodes;
     out->node_count = scope->node_count = count;
     RML_TRY(read_part(reader, scope, message, number, NODE_HEAD, nodes));

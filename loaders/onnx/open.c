@@ -23,8 +23,9 @@ static rml_status read_metadata(rml_onnx_reader *reader, const rml_protobuf *mes
     rml_protobuf rest = *message, inside;
     bool more = true;
     rml_onnx_metadata *metadata = NULL;
-    RML_TRY(rml_onnx_count(message, METADATA, &header->metadata_count, reader->err));
-    RML_TRY(rml_onnx_array(reader, header->metadata_count, sizeof *metadata, &metadata));
+    RML_TRY(rml_message_count(message, METADATA, &header->metadata_count, reader->fields.err));
+    RML_TRY(
+        rml_message_array(&reader->fields, header->metadata_count, sizeof *metadata, &metadata));
     header->metadata = metadata;
     for (size_t i = 0; i < header->metadata_count; i++) {
         const rml_message_want wants[] = {
@@ -32,8 +33,9 @@ static rml_status read_metadata(rml_onnx_reader *reader, const rml_protobuf *mes
             {2, RML_WANT_TEXT, "a metadata value", &metadata[i].value},
             {0}};
         metadata[i] = (rml_onnx_metadata){{"", 0}, {"", 0}};
-        RML_TRY(rml_onnx_inside(reader, &rest, METADATA, "metadata", &inside, &more));
-        RML_TRY(rml_onnx_read(reader, &inside, wants));
+        RML_TRY(
+            rml_message_inside(&rest, METADATA, "metadata", &inside, &more, reader->fields.err));
+        RML_TRY(rml_message_read(&reader->fields, &inside, wants));
     }
     return RML_OK;
 }
@@ -43,7 +45,7 @@ static rml_status read_header(rml_onnx_reader *reader, const rml_protobuf *messa
                               rml_protobuf *graph)
 {
     rml_onnx_header *header = &reader->file->header;
-    rml_error *err = reader->err;
+    rml_error *err = reader->fields.err;
     const rml_message_want wants[] = {
         {IR_VERSION, RML_WANT_INT, "the IR version", &header->ir_version},
         {MODEL_VERSION, RML_WANT_INT, "the model version", &header->model_version},
@@ -54,8 +56,8 @@ static rml_status read_header(rml_onnx_reader *reader, const rml_protobuf *messa
         {0}};
     size_t graphs = 0;
     header->producer_name = header->producer_version = header->domain = "";
-    RML_TRY(rml_onnx_read(reader, message, wants));
-    RML_TRY(rml_onnx_count(message, GRAPH, &graphs, err));
+    RML_TRY(rml_message_read(&reader->fields, message, wants));
+    RML_TRY(rml_message_count(message, GRAPH, &graphs, err));
     if (graphs != 1)
         return rml_fail(err, RML_ERR_FORMAT, "damaged file: an ONNX model with %zu graphs, not 1",
                         graphs);
@@ -117,7 +119,7 @@ static rml_status create(rml_onnx **out, const rml_allocator *allocator, rml_err
 static rml_status read_all(rml_onnx *file, rml_error *err)
 {
     RML_TRY(check_format(file, err));
-    rml_onnx_reader reader = {.file = file, .err = err};
+    rml_onnx_reader reader = {.file = file, .fields = {&file->arena, "an ONNX file", err}};
     rml_names_init(&reader.functions, file->allocator);
     rml_status status = read_model(&reader);
     rml_names_release(&reader.functions);

@@ -32,7 +32,7 @@ typedef struct old_lists {
     size_t count, votes;
     const int64_t *tree, *node, *feature, *next[2], *nan_holds;
     const double *number;
-    const rml_onnx_text *mode;
+    const rml_text *mode;
     const int64_t *target, *vote_tree, *vote_node;
     const double *weight;
     uint32_t leaves, inner;
@@ -73,7 +73,7 @@ static bool read_old_lists(rml_onnx_call *call, bool classifies, old_lists *l)
 }
 
 // LEAF is RML_TREE_TESTS; what is neither is one more.
-static int mode_of(const rml_onnx_text *mode)
+static int mode_of(const rml_text *mode)
 {
     static const char *const modes[] = {"BRANCH_LEQ", "BRANCH_LT",  "BRANCH_GTE", "BRANCH_GT",
                                         "BRANCH_EQ",  "BRANCH_NEQ", "",           "LEAF"};

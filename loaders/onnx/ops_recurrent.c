@@ -41,7 +41,7 @@ static void take_activations(rml_onnx_call *call, rml_rnn_attr *rnn, int each)
     static const char *const usual[] = {
         [RML_RNN_PLAIN] = "tanh", [RML_RNN_GRU] = "sigmoid", [RML_RNN_LSTM] = "sigmoid"};
     size_t count, alphas, betas, alpha = 0, beta = 0;
-    const rml_onnx_text *names = rml_onnx_texts(call, "activations", &count);
+    const rml_text *names = rml_onnx_texts(call, "activations", &count);
     const float *alpha_list = rml_onnx_floats(call, "activation_alpha", &alphas);
     const float *beta_list = rml_onnx_floats(call, "activation_beta", &betas);
     if (count && count != (size_t)(each * rnn->directions)) {

@@ -70,10 +70,10 @@ static rml_status is_cycle(const reads *all, uint32_t node, uint32_t value)
     rml_quote(quoted, name, strlen(name));
     rml_onnx_node_label(nodes, node, label);
     if (producer == node)
-        return rml_fail(all->reader->err, RML_ERR_FORMAT,
+        return rml_fail(all->reader->fields.err, RML_ERR_FORMAT,
                         "%s: input \"%s\" is an output of the node itself: the graph has a cycle",
                         label, quoted);
-    return rml_fail(all->reader->err, RML_ERR_FORMAT,
+    return rml_fail(all->reader->fields.err, RML_ERR_FORMAT,
                     "%s: input \"%s\" is computed by %s, which needs this node's output: the graph "
                     "has a cycle",
                     label, quoted, rml_onnx_node_label(nodes, producer, other));
@@ -87,9 +87,9 @@ static rml_status sort(const reads *all, uint32_t *order)
     uint8_t *state = NULL;
     uint32_t *open = NULL;
     size_t *next = NULL, done = 0, depth = 0;
-    RML_TRY(rml_onnx_array(all->reader, count, sizeof *state, &state));
-    RML_TRY(rml_onnx_array(all->reader, count, sizeof *open, &open));
-    RML_TRY(rml_onnx_array(all->reader, count, sizeof *next, &next));
+    RML_TRY(rml_message_array(&all->reader->fields, count, sizeof *state, &state));
+    RML_TRY(rml_message_array(&all->reader->fields, count, sizeof *open, &open));
+    RML_TRY(rml_message_array(&all->reader->fields, count, sizeof *next, &next));
     memset(state, NEW, count);
     memcpy(next, all->start, count * sizeof *next);
     for (uint32_t first = 0; first < count; first++) {
@@ -127,10 +127,10 @@ rml_status rml_onnx_sort_nodes(rml_onnx_reader *reader, rml_onnx_scope *scope, r
     gather(&all);
     if (!all.is_late)
         return RML_OK;
-    RML_TRY(rml_onnx_array(reader, count + 1, sizeof *all.start, &all.start));
-    RML_TRY(rml_onnx_array(reader, all.count, sizeof *all.value, &all.value));
-    RML_TRY(rml_onnx_array(reader, count, sizeof *order, &order));
-    RML_TRY(rml_onnx_array(reader, count, sizeof *nodes, &nodes));
+    RML_TRY(rml_message_array(&reader->fields, count + 1, sizeof *all.start, &all.start));
+    RML_TRY(rml_message_array(&reader->fields, all.count, sizeof *all.value, &all.value));
+    RML_TRY(rml_message_array(&reader->fields, count, sizeof *order, &order));
+    RML_TRY(rml_message_array(&reader->fields, count, sizeof *nodes, &nodes));
     gather(&all);
     RML_TRY(sort(&all, order));
     for (uint32_t i = 0; i < count; i++) {

@@ -2,8 +2,8 @@
 #ifndef RML_LOADERS_ONNX_READER_H
 #define RML_LOADERS_ONNX_READER_H
 
+#include "loaders/formats/message.h"
 #include "loaders/onnx/file.h"
-#include "loaders/formats/protobuf.h"
 
 // Names of one graph, and the graph around it.
 typedef struct rml_onnx_scope {
@@ -22,42 +22,8 @@ typedef struct rml_onnx_reader {
     rml_names functions;         // domain, name and overload -> place in file->function
     const rml_onnx_opset *opset; // those in force
     size_t opset_count;
-    rml_error *err;
+    rml_message_reader fields; // into the file's arena
 } rml_onnx_reader;
-
-// ---- fields -----------------------------------------------------------------------------------
-
-// Memory that lives as long as the file; `count` may be 0.
-rml_status rml_onnx_array(rml_onnx_reader *reader, size_t count, size_t element_bytes, void *out);
-
-// The next field with this number, skipping others.
-rml_status rml_onnx_next(rml_protobuf *message, uint32_t number, rml_protobuf_field *field,
-                         bool *more, rml_error *err);
-
-// The message in the next field with this number; *more is false behind the last one.
-rml_status rml_onnx_inside(rml_onnx_reader *reader, rml_protobuf *message, uint32_t number,
-                           const char *what, rml_protobuf *inside, bool *more);
-
-// Reads the fields of a message that are wanted and skips the others.
-rml_status rml_onnx_read(rml_onnx_reader *reader, const rml_protobuf *message,
-                         const rml_message_want *wants);
-
-// How many fields of the message have this number.
-rml_status rml_onnx_count(const rml_protobuf *message, uint32_t number, size_t *count,
-                          rml_error *err);
-
-// The numbers in all occurrences of a field, and the first occurrence.
-rml_status rml_onnx_count_numbers(rml_onnx_reader *reader, const rml_protobuf *message,
-                                  uint32_t number, rml_protobuf_wire wire, const char *what,
-                                  size_t *count, rml_protobuf *first);
-
-// A name: UTF-8 without control characters, not longer than the limit.
-rml_status rml_onnx_name(rml_onnx_reader *reader, const rml_protobuf_field *field, const char *what,
-                         const char **out);
-
-// Any bytes.
-rml_status rml_onnx_read_text(rml_onnx_reader *reader, const rml_protobuf_field *field,
-                              const char *what, rml_onnx_text *out);
 
 // All (domain, version) pairs in fields of this number.
 rml_status rml_onnx_read_opsets(rml_onnx_reader *reader, const rml_protobuf *message,
@@ -120,7 +86,7 @@ rml_status rml_onnx_find_function(rml_onnx_reader *reader, rml_onnx_node *node);
 
 // Maps the file that the model names and finds byte `offset` of it, from where on *available bytes
 // follow. Refuses what lies outside the model's folder.
-rml_status rml_onnx_external(rml_onnx_reader *reader, const rml_onnx_text *location,
-                             uint64_t offset, const uint8_t **data, size_t *available);
+rml_status rml_onnx_external(rml_onnx_reader *reader, const rml_text *location, uint64_t offset,
+                             const uint8_t **data, size_t *available);
 
 #endif

@@ -30,13 +30,13 @@ typedef struct tensor_fields {
     char label[RML_QUOTE_BYTES]; // for messages
     rml_protobuf_field raw;
     bool has_raw, is_external;
-    rml_onnx_text location;
+    rml_text location;
     uint64_t offset, length; // of external data; length UINT64_MAX: not told
 } tensor_fields;
 
 static rml_status add_dims(tensor_fields *t, const rml_protobuf_field *field, rml_shape *shape)
 {
-    rml_error *err = t->reader->err;
+    rml_error *err = t->reader->fields.err;
     rml_protobuf numbers;
     size_t count;
     uint64_t value = 0;
@@ -55,7 +55,7 @@ static rml_status add_dims(tensor_fields *t, const rml_protobuf_field *field, rm
     return RML_OK;
 }
 
-static rml_status read_decimal(tensor_fields *t, const rml_onnx_text *text, const char *what,
+static rml_status read_decimal(tensor_fields *t, const rml_text *text, const char *what,
                                uint64_t *out)
 {
     char quoted[RML_QUOTE_BYTES];
@@ -67,7 +67,7 @@ static rml_status read_decimal(tensor_fields *t, const rml_onnx_text *text, cons
     }
     if (good)
         return RML_OK;
-    return rml_fail(t->reader->err, RML_ERR_FORMAT,
+    return rml_fail(t->reader->fields.err, RML_ERR_FORMAT,
                     "damaged file: external data of \"%s\" have the %s \"%s\", which is no whole "
                     "number",
                     t->label, what, rml_quote(quoted, text->text, text->bytes));
@@ -76,11 +76,11 @@ static rml_status read_decimal(tensor_fields *t, const rml_onnx_text *text, cons
 // One of the pairs ("location", path), ("offset", number), ("length", number), ("checksum", ...).
 static rml_status read_external_entry(tensor_fields *t, const rml_protobuf *entry)
 {
-    rml_onnx_text key = {"", 0}, value = {"", 0};
+    rml_text key = {"", 0}, value = {"", 0};
     const rml_message_want wants[] = {{1, RML_WANT_TEXT, "a key of external data", &key},
                                       {2, RML_WANT_TEXT, "a value of external data", &value},
                                       {0}};
-    RML_TRY(rml_onnx_read(t->reader, entry, wants));
+    RML_TRY(rml_message_read(&t->reader->fields, entry, wants));
     if (strcmp(key.text, "location") == 0)
         t->location = value;
     if (strcmp(key.text, "offset") == 0)
@@ -92,7 +92,7 @@ static rml_status read_external_entry(tensor_fields *t, const rml_protobuf *entr
 
 static rml_status gather(tensor_fields *t, rml_onnx_tensor *out, const char *what)
 {
-    rml_error *err = t->reader->err;
+    rml_error *err = t->reader->fields.err;
     const rml_protobuf *message = t->message;
     int64_t element = 0, location = 0;
     const rml_message_want name[] = {{NAME, RML_WANT_NAME, "a tensor's name", &out->name}, {0}};
@@ -104,12 +104,12 @@ static rml_status gather(tensor_fields *t, rml_onnx_tensor *out, const char *wha
     bool more = true;
     size_t segments = 0;
     out->name = "";
-    RML_TRY(rml_onnx_read(t->reader, message, name)); // messages about the rest give it
+    RML_TRY(rml_message_read(&t->reader->fields, message, name)); // messages about the rest give it
     rml_quote(t->label, *out->name ? out->name : what, strlen(*out->name ? out->name : what));
-    RML_TRY(rml_onnx_read(t->reader, message, wants));
+    RML_TRY(rml_message_read(&t->reader->fields, message, wants));
     out->element = (int32_t)element;
     t->is_external = location == 1;
-    RML_TRY(rml_onnx_count(message, SEGMENT, &segments, err));
+    RML_TRY(rml_message_count(message, SEGMENT, &segments, err));
     if (segments)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "\"%s\" is stored in segments, which is not supported", t->label);
@@ -187,14 +187,14 @@ static bool put_element(rml_dtype dtype, uint64_t value, uint8_t *dst)
 static rml_status copy_numbers(tensor_fields *t, const typed_field *typed, rml_dtype dtype,
                                uint8_t *dst)
 {
-    rml_error *err = t->reader->err;
+    rml_error *err = t->reader->fields.err;
     rml_protobuf rest = *t->message, numbers;
     rml_protobuf_field field;
     bool more = true;
     size_t count = 0;
     uint64_t value = 0;
     for (;;) {
-        RML_TRY(rml_onnx_next(&rest, typed->number, &field, &more, err));
+        RML_TRY(rml_message_next(&rest, typed->number, &field, &more, err));
         if (!more)
             return RML_OK;
         RML_TRY(rml_protobuf_numbers(t->message, &field, typed->wire, typed->name, &numbers, &count,
@@ -219,8 +219,9 @@ static rml_status find_typed(tensor_fields *t, const typed_field *right, size_t 
     for (size_t i = 0; i < TYPED_FIELDS; i++) {
         rml_protobuf place;
         size_t now = 0;
-        RML_TRY(rml_onnx_count_numbers(t->reader, t->message, typed_fields[i].number,
-                                       typed_fields[i].wire, typed_fields[i].name, &now, &place));
+        RML_TRY(rml_message_count_numbers(&t->reader->fields, t->message, typed_fields[i].number,
+                                          typed_fields[i].wire, typed_fields[i].name, &now,
+                                          &place));
         if (&typed_fields[i] == right) {
             *count = now;
             *first = place;
@@ -235,7 +236,7 @@ static rml_status wrong_amount(const tensor_fields *t, const rml_onnx_tensor *te
                                uint64_t amount, const char *unit, size_t needed)
 {
     char text[RML_SHAPE_TEXT_BYTES];
-    return rml_fail(t->reader->err, RML_ERR_FORMAT,
+    return rml_fail(t->reader->fields.err, RML_ERR_FORMAT,
                     "damaged file: \"%s\" of type %s and shape %s has %llu %s and needs %zu",
                     t->label, rml_onnx_element_name(tensor->element),
                     rml_shape_text(&tensor->stored.shape, text), (unsigned long long)amount, unit,
@@ -247,7 +248,7 @@ static rml_status from_external(tensor_fields *t, const rml_onnx_tensor *tensor,
 {
     size_t available = 0;
     if (t->location.bytes == 0)
-        return rml_fail(t->reader->err, RML_ERR_FORMAT,
+        return rml_fail(t->reader->fields.err, RML_ERR_FORMAT,
                         "damaged file: external data of \"%s\" without a location", t->label);
     if (t->length != UINT64_MAX && t->length != bytes)
         return wrong_amount(t, tensor, t->length, "bytes of external data", bytes);
@@ -255,12 +256,12 @@ static rml_status from_external(tensor_fields *t, const rml_onnx_tensor *tensor,
     if (status != RML_OK) {
         char context[RML_QUOTE_BYTES + 32] = "external data of \"";
         strcat(strcat(context, t->label), "\"");
-        rml_error_prefix(t->reader->err, context);
+        rml_error_prefix(t->reader->fields.err, context);
         return status;
     }
     char quoted[RML_QUOTE_BYTES];
     if (available < bytes)
-        return rml_fail(t->reader->err, RML_ERR_FORMAT,
+        return rml_fail(t->reader->fields.err, RML_ERR_FORMAT,
                         "external data of \"%s\" are %zu bytes at byte %llu of \"%s\", which has "
                         "%zu bytes from there on",
                         t->label, bytes, (unsigned long long)t->offset,
@@ -277,11 +278,11 @@ static rml_status find_elements(tensor_fields *t, rml_onnx_tensor *tensor, rml_d
     rml_protobuf first = {.data = NULL};
     RML_TRY(find_typed(t, right, &numbers, &first, &wrong));
     if (wrong)
-        return rml_fail(t->reader->err, RML_ERR_FORMAT,
+        return rml_fail(t->reader->fields.err, RML_ERR_FORMAT,
                         "damaged file: \"%s\" of type %s has elements in %s", t->label,
                         rml_onnx_element_name(tensor->element), wrong->name);
     if ((numbers > 0) + t->has_raw + t->is_external > 1)
-        return rml_fail(t->reader->err, RML_ERR_FORMAT,
+        return rml_fail(t->reader->fields.err, RML_ERR_FORMAT,
                         "damaged file: \"%s\" has its elements in more than one place", t->label);
     if (t->is_external)
         return from_external(t, tensor, bytes, data);
@@ -299,7 +300,7 @@ static rml_status find_elements(tensor_fields *t, rml_onnx_tensor *tensor, rml_d
         return RML_OK;
     }
     uint8_t *copy = NULL;
-    RML_TRY(rml_onnx_array(t->reader, bytes, 1, &copy));
+    RML_TRY(rml_message_array(&t->reader->fields, bytes, 1, &copy));
     *data = copy;
     return copy_numbers(t, right, dtype, copy);
 }
@@ -315,12 +316,12 @@ rml_status rml_onnx_read_tensor(rml_onnx_reader *reader, const rml_protobuf *mes
     *out = (rml_onnx_tensor){.name = ""};
     RML_TRY(gather(&t, out, what));
     if (!rml_onnx_element_name(out->element) || out->element == 0)
-        return rml_fail(reader->err, RML_ERR_UNSUPPORTED,
+        return rml_fail(reader->fields.err, RML_ERR_UNSUPPORTED,
                         "\"%s\" has elements of type %d, which is not known", t.label,
                         (int)out->element);
     const rml_shape shape = out->stored.shape;
     if (!rml_shape_count(&shape, &count))
-        return rml_fail(reader->err, RML_ERR_LIMIT,
+        return rml_fail(reader->fields.err, RML_ERR_LIMIT,
                         "\"%s\" has shape %s, which is too large to address", t.label,
                         rml_shape_text(&shape, text));
     out->readable = rml_onnx_element_dtype(out->element, &dtype);

@@ -44,10 +44,11 @@ static rml_status read_dim(rml_onnx_reader *reader, const rml_protobuf *message,
                            const char **name)
 {
     *size = -1;
-    RML_TRY(rml_onnx_read(reader, message,
-                          (const rml_message_want[]){{1, RML_WANT_INT, "a dimension", size},
-                                                     {2, RML_WANT_NAME, "a dimension's name", name},
-                                                     {0}}));
+    RML_TRY(
+        rml_message_read(&reader->fields, message,
+                         (const rml_message_want[]){{1, RML_WANT_INT, "a dimension", size},
+                                                    {2, RML_WANT_NAME, "a dimension's name", name},
+                                                    {0}}));
     *size = *size < 0 ? -1 : *size; // some exporters write any where they do not know
     if (*name && !**name)
         *name = NULL;
@@ -72,18 +73,18 @@ static rml_status read_shape(rml_onnx_reader *reader, rml_protobuf *message, con
     bool more = true;
     out->has_shape = true;
     for (;;) {
-        RML_TRY(rml_onnx_inside(reader, message, 1, "a dimension", &inside, &more));
+        RML_TRY(rml_message_inside(message, 1, "a dimension", &inside, &more, reader->fields.err));
         if (!more)
             break;
         if (out->shape.rank == RML_MAX_RANK)
-            return rml_fail(reader->err, RML_ERR_LIMIT, "%s has more than %d dimensions", what,
-                            RML_MAX_RANK);
+            return rml_fail(reader->fields.err, RML_ERR_LIMIT, "%s has more than %d dimensions",
+                            what, RML_MAX_RANK);
         const int axis = out->shape.rank++;
         RML_TRY(read_dim(reader, &inside, &out->shape.dim[axis], &out->dim_name[axis]));
     }
     char text[RML_SHAPE_TEXT_BYTES];
     if (!can_be_addressed(&out->shape))
-        return rml_fail(reader->err, RML_ERR_LIMIT,
+        return rml_fail(reader->fields.err, RML_ERR_LIMIT,
                         "%s has shape %s, which is too large to address", what,
                         rml_shape_text(&out->shape, text));
     return RML_OK;
@@ -95,10 +96,11 @@ static rml_status read_tensor_type(rml_onnx_reader *reader, const rml_protobuf *
 {
     rml_protobuf shape = {.data = NULL};
     int64_t element = out->element;
-    RML_TRY(rml_onnx_read(reader, message,
-                          (const rml_message_want[]){{1, RML_WANT_INT, "an element type", &element},
-                                                     {2, RML_WANT_MESSAGE, "a shape", &shape},
-                                                     {0}}));
+    RML_TRY(
+        rml_message_read(&reader->fields, message,
+                         (const rml_message_want[]){{1, RML_WANT_INT, "an element type", &element},
+                                                    {2, RML_WANT_MESSAGE, "a shape", &shape},
+                                                    {0}}));
     out->element = (int32_t)element;
     return shape.data ? read_shape(reader, &shape, what, out) : RML_OK;
 }
@@ -116,14 +118,14 @@ rml_status rml_onnx_read_type(rml_onnx_reader *reader, const rml_protobuf *messa
     bool more = true;
     *out = (rml_onnx_type){.kind = RML_ONNX_TENSOR};
     for (;;) {
-        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->err));
+        RML_TRY(rml_protobuf_next(&rest, &field, &more, reader->fields.err));
         if (!more)
             return RML_OK;
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
             if (field.number != kinds[i].number)
                 continue;
             *out = (rml_onnx_type){.kind = kinds[i].kind};
-            RML_TRY(rml_protobuf_enter(&rest, &field, "a type", &inside, reader->err));
+            RML_TRY(rml_protobuf_enter(&rest, &field, "a type", &inside, reader->fields.err));
             if (kinds[i].kind == RML_ONNX_TENSOR || kinds[i].kind == RML_ONNX_SPARSE)
                 RML_TRY(read_tensor_type(reader, &inside, what, out));
         }
