@@ -3,23 +3,10 @@
 
 #include "loaders/formats/bytes.h"
 #include "tensor/dtype.h"
-#include "tensor/tensor.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-void rml_mil_refuse(rml_mil_call *call, const char *format, ...)
-{
-    if (call->refused)
-        return;
-    va_list list;
-    va_start(list, format);
-    vsnprintf(call->importer->reason, sizeof call->importer->reason, format, list);
-    va_end(list);
-    call->refused = true;
-}
 
 static const rml_mil_argument *argument_of(const rml_mil_call *call, const char *name)
 {
@@ -51,7 +38,7 @@ static rml_value_id value_of(rml_mil_call *call, const rml_mil_binding *binding)
     rml_mil_place literal = {.constant = binding->value};
     rml_mil_place *place = binding->name ? rml_mil_find(call->importer, binding->name) : &literal;
     if (!place) {
-        rml_mil_refuse(call, "\"%.64s\" is given nowhere before", binding->name);
+        rml_coreml_refuse(&call->make, "\"%.64s\" is given nowhere before", binding->name);
         return RML_NO_VALUE;
     }
     rml_error error = {0};
@@ -60,7 +47,7 @@ static rml_value_id value_of(rml_mil_call *call, const rml_mil_binding *binding)
     const rml_status status = rml_mil_materialise(call->importer, place, &value);
     call->importer->err = outer;
     if (status != RML_OK)
-        rml_graph_fail(call->graph, status, "%s", error.message);
+        rml_graph_fail(call->make.graph, status, "%s", error.message);
     return value;
 }
 
@@ -70,14 +57,14 @@ rml_value_id rml_mil_optional(rml_mil_call *call, const char *name)
     if (!argument)
         return RML_NO_VALUE;
     if (argument->count > 1)
-        rml_mil_refuse(call, "argument \"%s\" has %zu values", name, argument->count);
+        rml_coreml_refuse(&call->make, "argument \"%s\" has %zu values", name, argument->count);
     return value_of(call, argument->binding);
 }
 
 rml_value_id rml_mil_in(rml_mil_call *call, const char *name)
 {
     if (!rml_mil_has(call, name))
-        rml_mil_refuse(call, "it has no argument \"%s\"", name);
+        rml_coreml_refuse(&call->make, "it has no argument \"%s\"", name);
     return rml_mil_optional(call, name);
 }
 
@@ -85,32 +72,13 @@ int rml_mil_tuple(rml_mil_call *call, const char *name, rml_value_id *values, in
 {
     const rml_mil_argument *argument = ask(call, name);
     if (!argument || argument->count > (size_t)capacity) {
-        rml_mil_refuse(call, "argument \"%s\" has %zu values, 1 to %d are supported", name,
-                       argument ? argument->count : 0, capacity);
+        rml_coreml_refuse(&call->make, "argument \"%s\" has %zu values, 1 to %d are supported",
+                          name, argument ? argument->count : 0, capacity);
         return 0;
     }
     for (size_t i = 0; i < argument->count; i++)
         values[i] = value_of(call, &argument->binding[i]);
     return (int)argument->count;
-}
-
-rml_fact rml_mil_fact(const rml_mil_call *call, rml_value_id value)
-{
-    if (value >= call->graph->value_count)
-        return (rml_fact){.shape = {.rank = -1}};
-    return rml_graph_fact(call->graph, value);
-}
-
-bool rml_mil_known(const rml_mil_call *call, rml_value_id list, size_t index, int64_t *out)
-{
-    const rml_fact fact = rml_mil_fact(call, list);
-    size_t count;
-    if (!fact.data || (fact.dtype != RML_I32 && fact.dtype != RML_I64) ||
-        !rml_shape_count(&fact.shape, &count) || index >= count)
-        return false;
-    *out = fact.dtype == RML_I64 ? ((const int64_t *)fact.data)[index]
-                                 : ((const int32_t *)fact.data)[index];
-    return true;
 }
 
 // ---- constants ----------------------------------------------------------------------------------
@@ -125,7 +93,7 @@ const rml_mil_value *rml_mil_constant(rml_mil_call *call, const char *name)
         return binding->value;
     const rml_mil_place *place = rml_mil_find(call->importer, binding->name);
     if (!place || !place->constant)
-        rml_mil_refuse(call, "argument \"%s\" is not constant", name);
+        rml_coreml_refuse(&call->make, "argument \"%s\" is not constant", name);
     return place ? place->constant : NULL;
 }
 
@@ -133,7 +101,7 @@ const rml_mil_value *rml_mil_required(rml_mil_call *call, const char *name)
 {
     const rml_mil_value *value = rml_mil_constant(call, name);
     if (!value)
-        rml_mil_refuse(call, "it has no argument \"%s\"", name);
+        rml_coreml_refuse(&call->make, "it has no argument \"%s\"", name);
     return value;
 }
 
@@ -186,7 +154,7 @@ static const rml_mil_value *single(rml_mil_call *call, const char *name)
 {
     const rml_mil_value *value = rml_mil_constant(call, name);
     if (value && (value->count != 1 || value->text)) {
-        rml_mil_refuse(call, "argument \"%s\" is not one number", name);
+        rml_coreml_refuse(&call->make, "argument \"%s\" is not one number", name);
         return NULL;
     }
     return value;
@@ -215,8 +183,8 @@ int rml_mil_ints(rml_mil_call *call, const char *name, int64_t *list, int capaci
     if (!value)
         return -1;
     if (value->count > (size_t)capacity || value->text) {
-        rml_mil_refuse(call, "argument \"%s\" has %zu numbers, at most %d are supported", name,
-                       value->count, capacity);
+        rml_coreml_refuse(&call->make, "argument \"%s\" has %zu numbers, at most %d are supported",
+                          name, value->count, capacity);
         return -1;
     }
     for (size_t i = 0; i < value->count; i++)
@@ -251,7 +219,7 @@ int rml_mil_word(rml_mil_call *call, const char *name, const char *words, int ab
     if (!value)
         return absent;
     if (!value->text || value->count != 1) {
-        rml_mil_refuse(call, "argument \"%s\" is no word", name);
+        rml_coreml_refuse(&call->make, "argument \"%s\" is no word", name);
         return absent;
     }
     for (int i = 0; *words; i++) {
@@ -260,7 +228,7 @@ int rml_mil_word(rml_mil_call *call, const char *name, const char *words, int ab
             return i;
         words += length + (words[length] == ' ');
     }
-    rml_mil_refuse(call, "%s \"%s\" is not supported", name,
-                   rml_quote(quoted, value->text->text, value->text->bytes));
+    rml_coreml_refuse(&call->make, "%s \"%s\" is not supported", name,
+                      rml_quote(quoted, value->text->text, value->text->bytes));
     return absent;
 }

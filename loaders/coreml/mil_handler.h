@@ -1,16 +1,16 @@
 // From an ML Program to a graph: each operation has a row, whose handler makes builder calls.
 //
 // A handler gets one operation with its arguments by name and sets its outputs. It refuses what it
-// cannot do with rml_mil_refuse, in words that need not name the operation; the importer goes on,
-// so that everything a file asks for in vain is listed at once. Errors of builder calls inside a
-// handler become such a refusal too. An argument that the handler never asked for is refused by
+// cannot do with rml_coreml_refuse, in words that need not name the operation; the importer goes
+// on, so that everything a file asks for in vain is listed at once. Errors of builder calls inside
+// a handler become such a refusal too. An argument that the handler never asked for is refused by
 // name: nothing is overlooked.
 //
 // Floats are computed in f32 whatever the file says; constants of fewer bits are widened.
 #ifndef RML_LOADERS_COREML_MIL_HANDLER_H
 #define RML_LOADERS_COREML_MIL_HANDLER_H
 
-#include "graph/graph.h"
+#include "loaders/coreml/make.h"
 #include "loaders/coreml/mil.h"
 
 #define RML_MIL_MAX_TUPLE 1024 // values of one argument
@@ -18,16 +18,14 @@
 typedef struct rml_mil_importer rml_mil_importer;
 
 typedef struct rml_mil_call {
-    rml_graph *graph;
+    rml_coreml_maker make;
     const rml_mil_operation *operation;
-    const char *name; // for the nodes made
-    int opset;        // 5 to 9, see rml_mil_function
-    int32_t option;   // of the row
+    int opset;      // 5 to 9, see rml_mil_function
+    int32_t option; // of the row
     rml_value_id out[RML_MAX_OUTPUTS];
     const rml_mil_value *constant[2]; // outputs that are constants, instead
     rml_mil_importer *importer;
     uint64_t asked; // arguments, by index
-    bool refused;
 } rml_mil_call;
 
 typedef struct rml_mil_entry {
@@ -54,8 +52,6 @@ extern const rml_mil_entry rml_mil_weights[];
 
 // ---- for handlers -------------------------------------------------------------------------------
 
-void rml_mil_refuse(rml_mil_call *call, const char *format, ...) RML_PRINTF(2, 3);
-
 // Whether the operation has the argument; does not count as asking.
 bool rml_mil_has(const rml_mil_call *call, const char *name);
 
@@ -65,12 +61,6 @@ rml_value_id rml_mil_optional(rml_mil_call *call, const char *name);
 
 // The values of a tuple, at most `capacity`; refuses an operation without any.
 int rml_mil_tuple(rml_mil_call *call, const char *name, rml_value_id *values, int capacity);
-
-// What is known of it: rank -1 where it is left out, data where it is small and constant.
-rml_fact rml_mil_fact(const rml_mil_call *call, rml_value_id value);
-
-// Number `index` of a list of integers, where it is known before a run.
-bool rml_mil_known(const rml_mil_call *call, rml_value_id list, size_t index, int64_t *out);
 
 // A constant, or NULL where it is left out. Refuses an argument that only a run tells.
 const rml_mil_value *rml_mil_constant(rml_mil_call *call, const char *name);
@@ -90,41 +80,6 @@ int rml_mil_word(rml_mil_call *call, const char *name, const char *words, int ab
 // Element `index` of a constant of numbers.
 double rml_mil_number(const rml_mil_value *value, size_t index);
 int64_t rml_mil_integer(const rml_mil_value *value, size_t index);
-
-// ---- builder calls with the operation's name ----------------------------------------------------
-
-rml_value_id rml_mil_node(rml_mil_call *call, rml_op_id op, const rml_op_attr *attr,
-                          const rml_value_id *in, int in_count);
-rml_value_id rml_mil_unary(rml_mil_call *call, rml_unary kind, rml_value_id x, double p, double q);
-rml_value_id rml_mil_binary(rml_mil_call *call, rml_binary kind, rml_value_id a, rml_value_id b);
-rml_value_id rml_mil_reduce(rml_mil_call *call, rml_reduce_kind kind, rml_value_id x,
-                            const int *axes, int count, bool keep);
-rml_value_id rml_mil_cast(rml_mil_call *call, rml_value_id value, rml_dtype to);
-
-// Constants made on the way.
-rml_value_id rml_mil_ints_value(rml_mil_call *call, const int64_t *values, int count); // (n) of i64
-rml_value_id rml_mil_scalar(rml_mil_call *call, double value, rml_dtype dtype);        // ()
-rml_value_id rml_mil_floats(rml_mil_call *call, const float *values, const rml_shape *shape);
-// Memory that lives as long as the graph; NULL after an error.
-void *rml_mil_alloc(rml_mil_call *call, size_t count, size_t element_bytes);
-
-// A number of the type of `like`.
-rml_value_id rml_mil_number_like(rml_mil_call *call, rml_value_id like, double value);
-
-// A vector of C numbers as (C,1,1..) beside a value of `rank` dimensions, for axis 1.
-rml_value_id rml_mil_per_channel(rml_mil_call *call, rml_value_id vector, int rank);
-
-// The rank of a value; refuses one that only a run tells, and then returns 0.
-int rml_mil_rank(rml_mil_call *call, rml_value_id value);
-
-// An axis from the front; refuses one that is none of `rank` dimensions, and then returns 0.
-int rml_mil_axis_of(rml_mil_call *call, int64_t axis, int rank);
-
-// One dimension as two of which the second has size `part`, and back.
-rml_value_id rml_mil_split_dim(rml_mil_call *call, rml_value_id x, int axis, int64_t part);
-rml_value_id rml_mil_join_dims(rml_mil_call *call, rml_value_id x, int axis);
-rml_value_id rml_mil_insert_dims(rml_mil_call *call, rml_value_id x, const int64_t *axes,
-                                 int count);
 
 // pad_type, pad and strides, of convolutions and poolings of `spatial` axes.
 rml_window_attr rml_mil_window(rml_mil_call *call, int spatial);

@@ -203,42 +203,22 @@ static bool reads_refused(const rml_mil_importer *importer, const rml_mil_operat
 
 static void check_arguments(rml_mil_call *call)
 {
-    for (size_t i = 0; i < call->operation->argument_count && !call->refused; i++)
+    for (size_t i = 0; i < call->operation->argument_count && !call->make.refused; i++)
         if (!(call->asked >> i & 1))
-            rml_mil_refuse(call, "argument \"%.64s\" is not known",
-                           call->operation->argument[i].name);
-}
-
-// Errors of builder calls become refusals, but for those that nothing can go on after.
-static rml_status check_graph(rml_mil_call *call)
-{
-    rml_graph *graph = call->graph;
-    const rml_status status = graph->error.status;
-    if (status == RML_OK)
-        return RML_OK;
-    if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
-        return rml_graph_finish(graph, call->importer->err);
-    const rml_error error = graph->error;
-    graph->error.status = RML_OK;
-    rml_mil_refuse(call, "%s", error.message);
-    return RML_OK;
+            rml_coreml_refuse(&call->make, "argument \"%.64s\" is not known",
+                              call->operation->argument[i].name);
 }
 
 static rml_status run_handler(rml_mil_call *call, const rml_mil_entry *entry)
 {
-    rml_graph *graph = call->graph;
-    const size_t before = graph->node_count;
+    const size_t before = call->make.graph->node_count;
     entry->import(call);
     check_arguments(call);
-    RML_TRY(check_graph(call));
-    for (size_t k = 0; k < call->operation->output_count && !call->refused; k++)
+    RML_TRY(rml_coreml_take_error(&call->make, call->importer->err));
+    for (size_t k = 0; k < call->operation->output_count && !call->make.refused; k++)
         if (call->out[k] == RML_NO_VALUE && (k > 1 || !call->constant[k]))
-            rml_mil_refuse(call, "output %zu is not supported", k);
-    for (size_t i = before; i < graph->node_count && !call->refused; i++) {
-        bool folded;
-        RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, call->importer->err));
-    }
-    return RML_OK;
+            rml_coreml_refuse(&call->make, "output %zu is not supported", k);
+    return rml_coreml_fold(&call->make, before, call->importer->err);
 }
 
 static rml_status import_const(rml_mil_importer *importer, const rml_mil_operation *operation)
@@ -258,9 +238,10 @@ static rml_status import_operation(rml_mil_importer *importer, const rml_mil_ope
     const rml_mil_entry *entry = find_entry(operation->type);
     if (strcmp(operation->type, "const") == 0)
         return import_const(importer, operation);
-    rml_mil_call call = {.graph = importer->scope->graph,
+    rml_mil_call call = {.make = {.graph = importer->scope->graph,
+                                  .name = operation->name,
+                                  .reason = importer->reason},
                          .operation = operation,
-                         .name = operation->name,
                          .opset = importer->opset,
                          .option = entry ? entry->option : 0,
                          .importer = importer};
@@ -268,17 +249,17 @@ static rml_status import_operation(rml_mil_importer *importer, const rml_mil_ope
         call.out[k] = RML_NO_VALUE;
     bool refused = reads_refused(importer, operation);
     if (!entry && !refused)
-        rml_mil_refuse(&call, "this operation is not supported");
+        rml_coreml_refuse(&call.make, "this operation is not supported");
     else if (operation->output_count > RML_MAX_OUTPUTS)
-        rml_mil_refuse(&call, "it has %zu outputs, at most %d are supported",
-                       operation->output_count, RML_MAX_OUTPUTS);
+        rml_coreml_refuse(&call.make, "it has %zu outputs, at most %d are supported",
+                          operation->output_count, RML_MAX_OUTPUTS);
     else if (!refused)
         RML_TRY(run_handler(&call, entry));
-    if (call.refused)
+    if (call.make.refused)
         add_refusal(importer, operation, importer->reason);
-    refused = refused || call.refused;
+    refused = refused || call.make.refused;
     for (size_t k = 0; k < operation->output_count; k++) {
-        rml_mil_place place = {.graph = call.graph,
+        rml_mil_place place = {.graph = call.make.graph,
                                .value = refused ? RML_MIL_REFUSED : call.out[k]};
         if (k < 2 && !refused && call.constant[k])
             place = (rml_mil_place){.constant = call.constant[k], .value = RML_NO_VALUE};

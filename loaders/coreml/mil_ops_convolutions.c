@@ -20,8 +20,8 @@ rml_window_attr rml_mil_window(rml_mil_call *call, int spatial)
     const int type = pad_type_of(call);
     rml_window_attr w = {.rank = spatial, .auto_pad = kinds[type]};
     if (spatial < 1 || spatial > RML_MAX_SPATIAL) {
-        rml_mil_refuse(call, "%d spatial dimensions, 1 to %d are supported", spatial,
-                       RML_MAX_SPATIAL);
+        rml_coreml_refuse(&call->make, "%d spatial dimensions, 1 to %d are supported", spatial,
+                          RML_MAX_SPATIAL);
         return w;
     }
     for (int i = 0; i < spatial; i++)
@@ -41,7 +41,7 @@ rml_window_attr rml_mil_window(rml_mil_call *call, int spatial)
 
 static int spatial_of(rml_mil_call *call, rml_value_id x)
 {
-    return rml_mil_rank(call, x) - 2;
+    return rml_coreml_rank(&call->make, x) - 2;
 }
 
 static void import_conv(rml_mil_call *call)
@@ -51,7 +51,7 @@ static void import_conv(rml_mil_call *call)
     const rml_op_attr attr = {.conv = {.window = rml_mil_window(call, spatial_of(call, in[0])),
                                        .groups = rml_mil_int(call, "groups", 1),
                                        .act = rml_activation_none()}};
-    call->out[0] = rml_mil_node(call, RML_OP_CONV, &attr, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_CONV, &attr, in, 3);
 }
 
 // Takes from both ends what makes the whole, (in - 1) * stride + kernel, one of stride * in. What
@@ -77,7 +77,8 @@ static void fit_to_shape(rml_mil_call *call, rml_conv_attr *conv, const rml_shap
     const int count = rml_mil_ints(call, "output_shape", wanted, RML_MAX_RANK);
     rml_window_attr *w = &conv->window;
     if (count >= 0 && count != x->rank)
-        rml_mil_refuse(call, "its output_shape has %d dimensions, and x has %d", count, x->rank);
+        rml_coreml_refuse(&call->make, "its output_shape has %d dimensions, and x has %d", count,
+                          x->rank);
     for (int i = 0; i < w->rank && count == x->rank; i++) {
         if (x->dim[i + 2] < 0)
             continue;
@@ -99,16 +100,18 @@ static void import_conv_transpose(rml_mil_call *call)
     rml_op_attr attr = {.conv = {.window = rml_mil_window(call, spatial_of(call, in[0])),
                                  .groups = rml_mil_int(call, "groups", 1),
                                  .act = rml_activation_none()}};
-    const rml_shape x = rml_mil_fact(call, in[0]).shape, weight = rml_mil_fact(call, in[1]).shape;
-    if (!call->refused && (!rml_shape_known(&weight) || weight.rank != x.rank)) {
-        rml_mil_refuse(call, "its weight has %d dimensions, and x has %d", weight.rank, x.rank);
+    const rml_shape x = rml_coreml_fact(&call->make, in[0]).shape,
+                    weight = rml_coreml_fact(&call->make, in[1]).shape;
+    if (!call->make.refused && (!rml_shape_known(&weight) || weight.rank != x.rank)) {
+        rml_coreml_refuse(&call->make, "its weight has %d dimensions, and x has %d", weight.rank,
+                          x.rank);
         return;
     }
     if (pad_type_of(call) >= SAME)
         pad_to_same(&attr.conv, &weight);
-    if (!call->refused)
+    if (!call->make.refused)
         fit_to_shape(call, &attr.conv, &x, &weight);
-    call->out[0] = rml_mil_node(call, RML_OP_CONV_TRANSPOSE, &attr, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_CONV_TRANSPOSE, &attr, in, 3);
 }
 
 static void import_pool(rml_mil_call *call)
@@ -120,7 +123,7 @@ static void import_pool(rml_mil_call *call)
     attr.pool.window.ceil_mode = rml_mil_flag(call, "ceil_mode", false);
     if (attr.pool.kind == RML_POOL_AVERAGE)
         attr.pool.count_pad = !rml_mil_flag(call, "exclude_padding_from_average", false);
-    call->out[0] = rml_mil_node(call, RML_OP_POOL, &attr, &x, 1);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_POOL, &attr, &x, 1);
 }
 
 // ---- products -----------------------------------------------------------------------------------
@@ -129,8 +132,8 @@ static void import_linear(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x"), weight = rml_mil_in(call, "weight");
     const rml_value_id bias = rml_mil_optional(call, "bias");
-    if (!call->refused)
-        call->out[0] = rml_graph_linear(call->graph, x, weight, bias, call->name);
+    if (!call->make.refused)
+        call->out[0] = rml_graph_linear(call->make.graph, x, weight, bias, call->make.name);
 }
 
 static void import_matmul(rml_mil_call *call)
@@ -138,8 +141,8 @@ static void import_matmul(rml_mil_call *call)
     const rml_value_id x = rml_mil_in(call, "x"), y = rml_mil_in(call, "y");
     const bool a = rml_mil_flag(call, "transpose_x", false);
     const bool b = rml_mil_flag(call, "transpose_y", false);
-    if (!call->refused)
-        call->out[0] = rml_graph_matmul(call->graph, x, y, a, b, call->name);
+    if (!call->make.refused)
+        call->out[0] = rml_graph_matmul(call->make.graph, x, y, a, b, call->make.name);
 }
 
 static void import_einsum(rml_mil_call *call)
@@ -147,20 +150,20 @@ static void import_einsum(rml_mil_call *call)
     rml_value_id in[2];
     const int count = rml_mil_tuple(call, "values", in, 2);
     const rml_mil_value *equation = rml_mil_required(call, "equation");
-    if (call->refused)
+    if (call->make.refused)
         return;
     if (count != 2 || !equation->text || equation->count != 1) {
-        rml_mil_refuse(call, "it has %d values, or no equation", count);
+        rml_coreml_refuse(&call->make, "it has %d values, or no equation", count);
         return;
     }
-    char *text = rml_mil_alloc(call, equation->text->bytes + 1, 1);
+    char *text = rml_coreml_alloc(&call->make, equation->text->bytes + 1, 1);
     size_t used = 0;
     for (size_t i = 0; text && i < equation->text->bytes; i++)
         if (equation->text->text[i] != ' ')
             text[used++] = equation->text->text[i];
     const rml_op_attr attr = {.einsum = {text}};
     if (text)
-        call->out[0] = rml_mil_node(call, RML_OP_EINSUM, &attr, in, 2);
+        call->out[0] = rml_coreml_node(&call->make, RML_OP_EINSUM, &attr, in, 2);
 }
 
 // Queries (B,*,L,E); dimensions between the first and the last two are heads.
@@ -168,13 +171,13 @@ static void import_attention(rml_mil_call *call)
 {
     const rml_value_id in[] = {rml_mil_in(call, "query"), rml_mil_in(call, "key"),
                                rml_mil_in(call, "value"), rml_mil_optional(call, "attn_mask")};
-    const int rank = rml_mil_rank(call, in[0]);
+    const int rank = rml_coreml_rank(&call->make, in[0]);
     if (rank != 3 && rank != 4)
-        rml_mil_refuse(call, "queries of %d dimensions, 3 and 4 are supported", rank);
+        rml_coreml_refuse(&call->make, "queries of %d dimensions, 3 and 4 are supported", rank);
     const rml_attention_attr attr = {.heads = rank == 3};
-    if (!call->refused)
-        call->out[0] =
-            rml_graph_attention(call->graph, in[0], in[1], in[2], in[3], &attr, call->name);
+    if (!call->make.refused)
+        call->out[0] = rml_graph_attention(call->make.graph, in[0], in[1], in[2], in[3], &attr,
+                                           call->make.name);
 }
 
 const rml_mil_entry rml_mil_convolutions[] = {

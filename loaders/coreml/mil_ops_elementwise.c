@@ -7,20 +7,21 @@
 
 static void import_unary(rml_mil_call *call)
 {
-    call->out[0] = rml_mil_unary(call, (rml_unary)call->option, rml_mil_in(call, "x"), 0, 0);
+    call->out[0] =
+        rml_coreml_unary(&call->make, (rml_unary)call->option, rml_mil_in(call, "x"), 0, 0);
 }
 
 static void import_binary(rml_mil_call *call)
 {
-    call->out[0] = rml_mil_binary(call, (rml_binary)call->option, rml_mil_in(call, "x"),
-                                  rml_mil_in(call, "y"));
+    call->out[0] = rml_coreml_binary(&call->make, (rml_binary)call->option, rml_mil_in(call, "x"),
+                                     rml_mil_in(call, "y"));
 }
 
 static void import_not_equal(rml_mil_call *call)
 {
-    const rml_value_id same =
-        rml_mil_binary(call, RML_BINARY_EQUAL, rml_mil_in(call, "x"), rml_mil_in(call, "y"));
-    call->out[0] = rml_mil_unary(call, RML_UNARY_NOT, same, 0, 0);
+    const rml_value_id same = rml_coreml_binary(&call->make, RML_BINARY_EQUAL,
+                                                rml_mil_in(call, "x"), rml_mil_in(call, "y"));
+    call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_NOT, same, 0, 0);
 }
 
 // Rounded down, and of integers, whose quotient is cut, too.
@@ -28,12 +29,14 @@ static void import_floor_div(rml_mil_call *call)
 {
     rml_value_id x = rml_mil_in(call, "x");
     const rml_value_id y = rml_mil_in(call, "y");
-    const rml_dtype dtype = rml_mil_fact(call, x).dtype;
+    const rml_dtype dtype = rml_coreml_fact(&call->make, x).dtype;
     if (!rml_dtype_is_float(dtype))
-        x = rml_mil_binary(call, RML_BINARY_SUB, x, rml_mil_binary(call, RML_BINARY_MOD, x, y));
-    const rml_value_id quotient = rml_mil_binary(call, RML_BINARY_DIV, x, y);
-    call->out[0] =
-        rml_dtype_is_float(dtype) ? rml_mil_unary(call, RML_UNARY_FLOOR, quotient, 0, 0) : quotient;
+        x = rml_coreml_binary(&call->make, RML_BINARY_SUB, x,
+                              rml_coreml_binary(&call->make, RML_BINARY_MOD, x, y));
+    const rml_value_id quotient = rml_coreml_binary(&call->make, RML_BINARY_DIV, x, y);
+    call->out[0] = rml_dtype_is_float(dtype)
+                       ? rml_coreml_unary(&call->make, RML_UNARY_FLOOR, quotient, 0, 0)
+                       : quotient;
 }
 
 // Functions of x + epsilon.
@@ -44,21 +47,24 @@ static void import_with_epsilon(rml_mil_call *call)
     rml_value_id x = rml_mil_in(call, "x");
     const double epsilon = rml_mil_float(call, "epsilon", defaults[call->option]);
     if (epsilon != 0)
-        x = rml_mil_binary(call, RML_BINARY_ADD, x, rml_mil_number_like(call, x, epsilon));
-    x = rml_mil_unary(call, kinds[call->option], x, 0, 0);
-    call->out[0] = call->option == 2 ? rml_mil_unary(call, RML_UNARY_RECIPROCAL, x, 0, 0) : x;
+        x = rml_coreml_binary(&call->make, RML_BINARY_ADD, x,
+                              rml_coreml_number_like(&call->make, x, epsilon));
+    x = rml_coreml_unary(&call->make, kinds[call->option], x, 0, 0);
+    call->out[0] =
+        call->option == 2 ? rml_coreml_unary(&call->make, RML_UNARY_RECIPROCAL, x, 0, 0) : x;
 }
 
 static void import_exp2(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
-    call->out[0] = rml_mil_binary(call, RML_BINARY_POW, rml_mil_number_like(call, x, 2), x);
+    call->out[0] = rml_coreml_binary(&call->make, RML_BINARY_POW,
+                                     rml_coreml_number_like(&call->make, x, 2), x);
 }
 
 static void import_square(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
-    call->out[0] = rml_mil_binary(call, RML_BINARY_MUL, x, x);
+    call->out[0] = rml_coreml_binary(&call->make, RML_BINARY_MUL, x, x);
 }
 
 static void import_cast(rml_mil_call *call)
@@ -69,16 +75,16 @@ static void import_cast(rml_mil_call *call)
     const int dtype =
         rml_mil_word(call, "dtype", "bool int32 fp16 fp32 fp64 int8 uint8 int16 uint16", -1);
     if (dtype < 0)
-        rml_mil_refuse(call, "it has no type to cast to");
+        rml_coreml_refuse(&call->make, "it has no type to cast to");
     else
-        call->out[0] = rml_mil_cast(call, x, to[dtype]);
+        call->out[0] = rml_coreml_cast(&call->make, x, to[dtype]);
 }
 
 static void import_select(rml_mil_call *call)
 {
-    const rml_value_id in[] = {rml_mil_cast(call, rml_mil_in(call, "cond"), RML_BOOL),
+    const rml_value_id in[] = {rml_coreml_cast(&call->make, rml_mil_in(call, "cond"), RML_BOOL),
                                rml_mil_in(call, "a"), rml_mil_in(call, "b")};
-    call->out[0] = rml_mil_node(call, RML_OP_WHERE, NULL, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_WHERE, NULL, in, 3);
 }
 
 static void import_identity(rml_mil_call *call)

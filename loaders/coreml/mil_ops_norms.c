@@ -10,27 +10,27 @@
 // The argument, or a vector of `count` times `number` in its place.
 static rml_value_id vector_or(rml_mil_call *call, const char *name, int64_t count, float number)
 {
-    if (rml_mil_has(call, name) || call->refused)
+    if (rml_mil_has(call, name) || call->make.refused)
         return rml_mil_optional(call, name);
-    float *data = rml_mil_alloc(call, (size_t)count, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, (size_t)count, sizeof *data);
     for (int64_t i = 0; data && i < count; i++)
         data[i] = number;
-    return rml_mil_floats(call, data, &(rml_shape){1, {count}});
+    return rml_coreml_floats(&call->make, data, &(rml_shape){1, {count}});
 }
 
 static void import_batch_norm(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
     const rml_value_id mean = rml_mil_in(call, "mean"), variance = rml_mil_in(call, "variance");
-    const rml_shape shape = rml_mil_fact(call, mean).shape;
+    const rml_shape shape = rml_coreml_fact(&call->make, mean).shape;
     const float eps = (float)rml_mil_float(call, "epsilon", 1e-5);
     if (shape.rank != 1 || shape.dim[0] < 1)
-        rml_mil_refuse(call, "its mean is not a constant vector");
+        rml_coreml_refuse(&call->make, "its mean is not a constant vector");
     const rml_value_id gamma = vector_or(call, "gamma", shape.dim[0], 1);
     const rml_value_id beta = vector_or(call, "beta", shape.dim[0], 0);
-    if (!call->refused)
-        call->out[0] =
-            rml_graph_batch_norm(call->graph, x, gamma, beta, mean, variance, eps, call->name);
+    if (!call->make.refused)
+        call->out[0] = rml_graph_batch_norm(call->make.graph, x, gamma, beta, mean, variance, eps,
+                                            call->make.name);
 }
 
 // ---- by statistics of the value -----------------------------------------------------------------
@@ -42,22 +42,7 @@ static void import_instance_norm(rml_mil_call *call)
     const rml_op_attr attr = {.group_norm = {.groups = 0,
                                              .eps = (float)rml_mil_float(call, "epsilon", 1e-5),
                                              .act = rml_activation_none()}};
-    call->out[0] = rml_mil_node(call, RML_OP_GROUP_NORM, &attr, in, 3);
-}
-
-// (x - mean) / sqrt(variance + eps) over any axes.
-static rml_value_id normalised(rml_mil_call *call, rml_value_id x, const int *axes, int count,
-                               double eps)
-{
-    const rml_value_id centred = rml_mil_binary(
-        call, RML_BINARY_SUB, x, rml_mil_reduce(call, RML_REDUCE_MEAN, x, axes, count, true));
-    const rml_value_id variance =
-        rml_mil_reduce(call, RML_REDUCE_MEAN,
-                       rml_mil_binary(call, RML_BINARY_MUL, centred, centred), axes, count, true);
-    const rml_value_id raised =
-        rml_mil_binary(call, RML_BINARY_ADD, variance, rml_mil_number_like(call, variance, eps));
-    return rml_mil_binary(call, RML_BINARY_DIV, centred,
-                          rml_mil_unary(call, RML_UNARY_SQRT, raised, 0, 0));
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_GROUP_NORM, &attr, in, 3);
 }
 
 // gamma and beta have the dimensions `axes` of x: with ones for the others.
@@ -65,21 +50,21 @@ static rml_value_id spread(rml_mil_call *call, const char *name, const int *axes
                            int rank)
 {
     const rml_value_id value = rml_mil_optional(call, name);
-    const rml_shape given = rml_mil_fact(call, value).shape;
+    const rml_shape given = rml_coreml_fact(&call->make, value).shape;
     rml_shape shape = {.rank = rank};
-    if (value == RML_NO_VALUE || call->refused)
+    if (value == RML_NO_VALUE || call->make.refused)
         return RML_NO_VALUE;
     for (int i = 0; i < rank; i++)
         shape.dim[i] = 1;
     for (int i = 0; i < count && i < given.rank; i++)
         shape.dim[axes[i]] = given.dim[i];
-    return rml_graph_reshape(call->graph, value, &shape, call->name);
+    return rml_graph_reshape(call->make.graph, value, &shape, call->make.name);
 }
 
 static void import_layer_norm(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
-    const int rank = rml_mil_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     const double eps = rml_mil_float(call, "epsilon", 1e-5);
     int axes[RML_MAX_RANK];
     int count = rml_mil_axes(call, "axes", axes, RML_MAX_RANK);
@@ -88,39 +73,32 @@ static void import_layer_norm(rml_mil_call *call)
     count = count < 0 ? rank : count;
     bool is_last = true; // in order, the last ones
     for (int i = 0; i < count; i++) {
-        axes[i] = rml_mil_axis_of(call, axes[i], rank);
+        axes[i] = rml_coreml_axis_of(&call->make, axes[i], rank);
         is_last = is_last && axes[i] == rank - count + i;
     }
-    if (call->refused)
+    if (call->make.refused)
         return;
     if (is_last) {
         const rml_layer_norm_attr attr = {.axis = -count, .eps = (float)eps};
         const rml_value_id gamma = rml_mil_optional(call, "gamma");
-        call->out[0] = rml_graph_layer_norm(call->graph, x, gamma, rml_mil_optional(call, "beta"),
-                                            &attr, call->name);
+        call->out[0] = rml_graph_layer_norm(call->make.graph, x, gamma,
+                                            rml_mil_optional(call, "beta"), &attr, call->make.name);
         return;
     }
-    rml_value_id out = normalised(call, x, axes, count, eps);
+    rml_value_id out = rml_coreml_normalise(&call->make, x, axes, count, eps, true);
     const rml_value_id gamma = spread(call, "gamma", axes, count, rank);
     const rml_value_id beta = spread(call, "beta", axes, count, rank);
     if (gamma != RML_NO_VALUE)
-        out = rml_mil_binary(call, RML_BINARY_MUL, out, gamma);
+        out = rml_coreml_binary(&call->make, RML_BINARY_MUL, out, gamma);
     if (beta != RML_NO_VALUE)
-        out = rml_mil_binary(call, RML_BINARY_ADD, out, beta);
+        out = rml_coreml_binary(&call->make, RML_BINARY_ADD, out, beta);
     call->out[0] = out;
 }
 
-// x / sqrt(sum of squares over the last three dimensions + eps).
 static void import_l2_norm(rml_mil_call *call)
 {
-    static const int axes[] = {-3, -2, -1};
     const rml_value_id x = rml_mil_in(call, "x");
-    const double eps = rml_mil_float(call, "epsilon", 1e-6);
-    const rml_value_id sum = rml_mil_reduce(call, RML_REDUCE_SUM_SQUARE, x, axes, 3, true);
-    const rml_value_id raised =
-        rml_mil_binary(call, RML_BINARY_ADD, sum, rml_mil_number_like(call, sum, eps));
-    call->out[0] =
-        rml_mil_binary(call, RML_BINARY_DIV, x, rml_mil_unary(call, RML_UNARY_SQRT, raised, 0, 0));
+    call->out[0] = rml_coreml_l2_norm(&call->make, x, rml_mil_float(call, "epsilon", 1e-6));
 }
 
 static void import_lrn(rml_mil_call *call)
@@ -131,7 +109,7 @@ static void import_lrn(rml_mil_call *call)
                                       .alpha = (float)rml_mil_float(call, "alpha", 1e-4),
                                       .beta = (float)rml_mil_float(call, "beta", 0.75),
                                       .bias = (float)rml_mil_float(call, "k", 1)}};
-    call->out[0] = rml_mil_node(call, RML_OP_LRN, &attr, &x, 1);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_LRN, &attr, &x, 1);
 }
 
 const rml_mil_entry rml_mil_norms[] = {

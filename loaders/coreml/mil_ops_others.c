@@ -11,8 +11,8 @@ static const rml_mil_value *labels_of(rml_mil_call *call)
 {
     const rml_mil_value *labels = rml_mil_required(call, "classes");
     if (labels && labels->item_count == 0)
-        rml_mil_refuse(call, "it has no labels");
-    return call->refused ? NULL : labels;
+        rml_coreml_refuse(&call->make, "it has no labels");
+    return call->make.refused ? NULL : labels;
 }
 
 // The label, which is a number: the one in the file, or the place of the text among the labels. And
@@ -24,23 +24,24 @@ static void import_classify(rml_mil_call *call)
     if (!labels)
         return;
     const rml_value_id row =
-        rml_graph_reshape(call->graph, scores, &(rml_shape){1, {-1}}, call->name);
+        rml_graph_reshape(call->make.graph, scores, &(rml_shape){1, {-1}}, call->make.name);
     const rml_op_attr attr = {.arg = {.axis = 0}};
-    const int64_t known = rml_mil_fact(call, row).shape.dim[0];
+    const int64_t known = rml_coreml_fact(&call->make, row).shape.dim[0];
     if (known >= 0 && (size_t)known != labels->item_count)
-        rml_mil_refuse(call, "%lld probabilities and %zu labels", (long long)known,
-                       labels->item_count);
-    rml_value_id best = rml_mil_node(call, RML_OP_ARG, &attr, &row, 1);
+        rml_coreml_refuse(&call->make, "%lld probabilities and %zu labels", (long long)known,
+                          labels->item_count);
+    rml_value_id best = rml_coreml_node(&call->make, RML_OP_ARG, &attr, &row, 1);
     if (!labels->item[0].text) {
-        int64_t *numbers = rml_mil_alloc(call, labels->item_count, sizeof *numbers);
+        int64_t *numbers = rml_coreml_alloc(&call->make, labels->item_count, sizeof *numbers);
         for (size_t i = 0; i < labels->item_count && numbers; i++)
             numbers[i] = rml_mil_integer(&labels->item[i], 0);
         if (!numbers)
             return;
         const rml_stored all =
             rml_stored_plain(numbers, RML_I64, &(rml_shape){1, {(int64_t)labels->item_count}});
-        const rml_value_id in[] = {rml_graph_typed_constant(call->graph, call->name, &all), best};
-        best = rml_mil_node(call, RML_OP_GATHER, NULL, in, 2);
+        const rml_value_id in[] = {
+            rml_graph_typed_constant(call->make.graph, call->make.name, &all), best};
+        best = rml_coreml_node(&call->make, RML_OP_GATHER, NULL, in, 2);
     }
     call->out[0] = best;
     call->out[1] = row;
@@ -57,7 +58,7 @@ static void import_quantize(rml_mil_call *call)
     const rml_op_attr attr = {.quantize = {.axis = (int)rml_mil_int(call, "axis", 0),
                                            .precision = RML_F32,
                                            .to = types[to]}};
-    call->out[0] = rml_mil_node(call, RML_OP_QUANTIZE, &attr, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_QUANTIZE, &attr, in, 3);
 }
 
 static void import_dequantize(rml_mil_call *call)
@@ -67,7 +68,7 @@ static void import_dequantize(rml_mil_call *call)
     const rml_op_attr attr = {.quantize = {.axis = (int)rml_mil_int(call, "axis", 0),
                                            .precision = RML_F32,
                                            .to = RML_F32}};
-    call->out[0] = rml_mil_node(call, RML_OP_DEQUANTIZE, &attr, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_DEQUANTIZE, &attr, in, 3);
 }
 
 // ---- blocks of space and the batch --------------------------------------------------------------
@@ -76,21 +77,23 @@ static void import_dequantize(rml_mil_call *call)
 static bool read_blocks(rml_mil_call *call, rml_value_id x, const char *pairs_name,
                         int64_t block[2], int64_t pairs[4], rml_shape *shape)
 {
-    *shape = rml_mil_fact(call, x).shape;
+    *shape = rml_coreml_fact(&call->make, x).shape;
     if (rml_mil_ints(call, "block_shape", block, 2) != 2 || block[0] < 1 || block[1] < 1 ||
         rml_mil_ints(call, pairs_name, pairs, 4) != 4)
-        rml_mil_refuse(call, "it has no two block sizes, or no two pairs of %s", pairs_name);
+        rml_coreml_refuse(&call->make, "it has no two block sizes, or no two pairs of %s",
+                          pairs_name);
     if (shape->rank != 4 || !rml_shape_known(shape))
-        rml_mil_refuse(call, "an image of 4 dimensions whose sizes are known is asked for");
-    return !call->refused;
+        rml_coreml_refuse(&call->make,
+                          "an image of 4 dimensions whose sizes are known is asked for");
+    return !call->make.refused;
 }
 
 static rml_value_id arranged(rml_mil_call *call, rml_value_id x, const rml_shape *apart,
                              const int *order, const rml_shape *together)
 {
-    x = rml_graph_reshape(call->graph, x, apart, call->name);
-    x = rml_graph_transpose(call->graph, x, order, apart->rank, call->name);
-    return rml_graph_reshape(call->graph, x, together, call->name);
+    x = rml_graph_reshape(call->make.graph, x, apart, call->make.name);
+    x = rml_graph_transpose(call->make.graph, x, order, apart->rank, call->make.name);
+    return rml_graph_reshape(call->make.graph, x, together, call->make.name);
 }
 
 // (N,C,H,W): each pixel of a block goes to an image of its own.
@@ -103,13 +106,13 @@ static void import_space_to_batch(rml_mil_call *call)
     if (!read_blocks(call, x, "paddings", b, pad, &s))
         return;
     const int64_t list[] = {0, 0, pad[0], pad[2], 0, 0, pad[1], pad[3]};
-    const rml_value_id in[] = {x, rml_mil_ints_value(call, list, 8)};
-    x = rml_mil_node(call, RML_OP_PAD, &(rml_op_attr){.pad = {RML_PAD_CONSTANT}}, in, 2);
+    const rml_value_id in[] = {x, rml_coreml_ints(&call->make, list, 8)};
+    x = rml_coreml_node(&call->make, RML_OP_PAD, &(rml_op_attr){.pad = {RML_PAD_CONSTANT}}, in, 2);
     const int64_t height = s.dim[2] + pad[0] + pad[1], width = s.dim[3] + pad[2] + pad[3];
     if (height % b[0] != 0 || width % b[1] != 0)
-        rml_mil_refuse(call, "%lldx%lld is not made of blocks of %lldx%lld", (long long)width,
-                       (long long)height, (long long)b[1], (long long)b[0]);
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "%lldx%lld is not made of blocks of %lldx%lld",
+                          (long long)width, (long long)height, (long long)b[1], (long long)b[0]);
+    if (call->make.refused)
         return;
     const rml_shape apart = {6, {s.dim[0], s.dim[1], height / b[0], b[0], width / b[1], b[1]}};
     const rml_shape together = {4, {s.dim[0] * b[0] * b[1], s.dim[1], height / b[0], width / b[1]}};
@@ -125,28 +128,28 @@ static void import_batch_to_space(rml_mil_call *call)
     if (!read_blocks(call, x, "crops", b, crop, &s))
         return;
     if (s.dim[0] % (b[0] * b[1]) != 0)
-        rml_mil_refuse(call, "%lld images are not made of blocks of %lldx%lld", (long long)s.dim[0],
-                       (long long)b[1], (long long)b[0]);
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "%lld images are not made of blocks of %lldx%lld",
+                          (long long)s.dim[0], (long long)b[1], (long long)b[0]);
+    if (call->make.refused)
         return;
     const int64_t n = s.dim[0] / (b[0] * b[1]);
     const rml_shape apart = {6, {b[0], b[1], n, s.dim[1], s.dim[2], s.dim[3]}};
     const rml_shape together = {4, {n, s.dim[1], s.dim[2] * b[0], s.dim[3] * b[1]}};
     x = arranged(call, x, &apart, order, &together);
-    for (int i = 0; i < 2 && !call->refused; i++)
-        x = rml_graph_slice(call->graph, x, 2 + i, crop[2 * i],
-                            together.dim[2 + i] - crop[2 * i + 1], 1, call->name);
+    for (int i = 0; i < 2 && !call->make.refused; i++)
+        x = rml_graph_slice(call->make.graph, x, 2 + i, crop[2 * i],
+                            together.dim[2 + i] - crop[2 * i + 1], 1, call->make.name);
     call->out[0] = x;
 }
 
 static void import_random(rml_mil_call *call)
 {
-    rml_mil_refuse(call, "random numbers cannot be reproduced");
+    rml_coreml_refuse(&call->make, "random numbers cannot be reproduced");
 }
 
 static void import_custom(rml_mil_call *call)
 {
-    rml_mil_refuse(call, "a custom layer, whose code is in the app and not in the file");
+    rml_coreml_refuse(&call->make, "a custom layer, whose code is in the app and not in the file");
 }
 
 const rml_mil_entry rml_mil_others[] = {

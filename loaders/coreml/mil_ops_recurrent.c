@@ -27,20 +27,20 @@ static rml_value_id weights(rml_mil_call *call, const layer *l, const char *name
     const char *names[] = {name, back};
     const rml_mil_value *first = rml_mil_required(call, name);
     strcat(strcpy(back, name), "_back");
-    if (call->refused || first->type.shape.rank != 2 ||
+    if (call->make.refused || first->type.shape.rank != 2 ||
         first->type.shape.dim[0] != l->gates * l->hidden) {
-        rml_mil_refuse(call, "its %s has not %d gates of %lld units", name, l->gates,
-                       (long long)l->hidden);
+        rml_coreml_refuse(&call->make, "its %s has not %d gates of %lld units", name, l->gates,
+                          (long long)l->hidden);
         return RML_NO_VALUE;
     }
     const int64_t columns = first->type.shape.dim[1];
     const size_t block = (size_t)l->hidden * (size_t)columns;
     const rml_shape shape = {3, {l->directions, l->gates * l->hidden, columns}};
-    float *data = rml_mil_alloc(call, first->count * (size_t)l->directions, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, first->count * (size_t)l->directions, sizeof *data);
     for (int d = 0; d < l->directions && data; d++) {
         const rml_mil_value *from = rml_mil_required(call, names[d]);
         if (!from || from->count != first->count) {
-            rml_mil_refuse(call, "its %s is not of the size of %s", names[d], name);
+            rml_coreml_refuse(&call->make, "its %s is not of the size of %s", names[d], name);
             return RML_NO_VALUE;
         }
         for (int g = 0; g < l->gates; g++)
@@ -48,7 +48,7 @@ static rml_value_id weights(rml_mil_call *call, const layer *l, const char *name
                 data[((size_t)d * (size_t)l->gates + (size_t)g) * block + i] =
                     (float)rml_mil_number(from, (size_t)l->order[g] * block + i);
     }
-    return rml_mil_floats(call, data, &shape);
+    return rml_coreml_floats(&call->make, data, &shape);
 }
 
 // Biases: that of the input and that of the state, (D, 2*G*H).
@@ -56,20 +56,20 @@ static rml_value_id biases(rml_mil_call *call, const layer *l, const char *input
 {
     const size_t hidden = (size_t)l->hidden, all = (size_t)l->gates * hidden;
     const rml_shape shape = {2, {l->directions, 2 * (int64_t)all}};
-    float *data = rml_mil_alloc(call, 2 * all * (size_t)l->directions, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, 2 * all * (size_t)l->directions, sizeof *data);
     const char *names[2][2] = {{input, state}, {"bias_back", NULL}};
     for (int d = 0; d < l->directions && data; d++)
         for (int part = 0; part < 2; part++) {
             const rml_mil_value *from =
                 names[d][part] ? rml_mil_constant(call, names[d][part]) : NULL;
             if (from && from->count != all)
-                rml_mil_refuse(call, "its %s has %zu numbers, and it has %zu", names[d][part],
-                               from->count, all);
+                rml_coreml_refuse(&call->make, "its %s has %zu numbers, and it has %zu",
+                                  names[d][part], from->count, all);
             for (size_t i = 0; from && i < all; i++)
                 data[((size_t)d * 2 + (size_t)part) * all + i] =
                     (float)rml_mil_number(from, (size_t)l->order[i / hidden] * hidden + i % hidden);
         }
-    return rml_mil_floats(call, data, &shape);
+    return rml_coreml_floats(&call->make, data, &shape);
 }
 
 static rml_rnn_activation activation(rml_mil_call *call, const char *name, int absent)
@@ -105,18 +105,18 @@ static rml_value_id spread_state(rml_mil_call *call, rml_value_id state, const l
 {
     static const int order[] = {1, 0, 2};
     const rml_shape shape = {3, {-1, l->directions, l->hidden}};
-    if (call->refused)
+    if (call->make.refused)
         return RML_NO_VALUE;
-    state = rml_graph_reshape(call->graph, state, &shape, call->name);
-    return rml_graph_transpose(call->graph, state, order, 3, call->name);
+    state = rml_graph_reshape(call->make.graph, state, &shape, call->make.name);
+    return rml_graph_transpose(call->make.graph, state, order, 3, call->make.name);
 }
 
 static rml_value_id joined_state(rml_mil_call *call, rml_value_id state, const layer *l)
 {
     static const int order[] = {1, 0, 2};
     const rml_shape shape = {2, {-1, l->directions * l->hidden}};
-    state = rml_graph_transpose(call->graph, state, order, 3, call->name);
-    return rml_graph_reshape(call->graph, state, &shape, call->name);
+    state = rml_graph_transpose(call->make.graph, state, order, 3, call->make.name);
+    return rml_graph_reshape(call->make.graph, state, &shape, call->make.name);
 }
 
 // All steps (T,D,B,H) as (T,B,D*H).
@@ -124,8 +124,8 @@ static rml_value_id joined_steps(rml_mil_call *call, rml_value_id y, const layer
 {
     static const int order[] = {0, 2, 1, 3};
     const rml_shape shape = {3, {0, 0, l->directions * l->hidden}};
-    y = rml_graph_transpose(call->graph, y, order, 4, call->name);
-    return rml_graph_reshape(call->graph, y, &shape, call->name);
+    y = rml_graph_transpose(call->make.graph, y, order, 4, call->make.name);
+    return rml_graph_reshape(call->make.graph, y, &shape, call->make.name);
 }
 
 static layer read_layer(rml_mil_call *call, rml_rnn_attr *rnn)
@@ -145,7 +145,7 @@ static layer read_layer(rml_mil_call *call, rml_rnn_attr *rnn)
         l.hidden = recurrent->type.shape.dim[1];
     l.directions = direction == 2 ? 2 : 1;
     if (l.directions == 2 && rnn->kind != RML_RNN_LSTM)
-        rml_mil_refuse(call, "it has two directions");
+        rml_coreml_refuse(&call->make, "it has two directions");
     rnn->directions = l.directions;
     rnn->reverse = direction == 1;
     return l;
@@ -160,17 +160,17 @@ static rml_value_id peepholes(rml_mil_call *call, const layer *l)
     const rml_shape shape = {2, {l->directions, 3 * l->hidden}};
     if (!rml_mil_has(call, names[0]) && !rml_mil_has(call, names[1]))
         return RML_NO_VALUE;
-    float *data = rml_mil_alloc(call, 3 * hidden * (size_t)l->directions, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, 3 * hidden * (size_t)l->directions, sizeof *data);
     for (int d = 0; d < l->directions && data; d++) {
         const rml_mil_value *from = rml_mil_constant(call, names[d]);
         if (from && from->count != 3 * hidden)
-            rml_mil_refuse(call, "its %s has %zu numbers, and it has %zu units", names[d],
-                           from->count, hidden);
+            rml_coreml_refuse(&call->make, "its %s has %zu numbers, and it has %zu units", names[d],
+                              from->count, hidden);
         for (size_t i = 0; from && i < 3 * hidden; i++)
             data[(size_t)d * 3 * hidden + i] =
                 (float)rml_mil_number(from, order[i / hidden] * hidden + i % hidden);
     }
-    return rml_mil_floats(call, data, &shape);
+    return rml_coreml_floats(&call->make, data, &shape);
 }
 
 static void import_recurrent(rml_mil_call *call)
@@ -186,7 +186,7 @@ static void import_recurrent(rml_mil_call *call)
     attr.rnn.linear_before_reset =
         attr.rnn.kind == RML_RNN_GRU && rml_mil_flag(call, "reset_after", false);
     if (rml_mil_has(call, "clip"))
-        rml_mil_refuse(call, "a clip of the cell's state is not supported");
+        rml_coreml_refuse(&call->make, "a clip of the cell's state is not supported");
     // Without reset_after there is one bias; with it "bias" is that of the state.
     const bool two = rml_mil_has(call, "input_bias");
     const rml_value_id in[] = {
@@ -199,12 +199,13 @@ static void import_recurrent(rml_mil_call *call)
         is_lstm ? spread_state(call, rml_mil_in(call, "initial_c"), &l) : RML_NO_VALUE,
         is_lstm ? peepholes(call, &l) : RML_NO_VALUE,
     };
-    const rml_value_id y = rml_mil_node(call, RML_OP_RNN, &attr, in, is_lstm ? 8 : 6);
+    const rml_value_id y = rml_coreml_node(&call->make, RML_OP_RNN, &attr, in, is_lstm ? 8 : 6);
     if (y == RML_NO_VALUE)
         return;
     const rml_value_id h = joined_state(call, y + 1, &l);
     call->out[1] = h;
-    call->out[0] = all ? joined_steps(call, y, &l) : rml_mil_insert_dims(call, h, &(int64_t){0}, 1);
+    call->out[0] =
+        all ? joined_steps(call, y, &l) : rml_coreml_insert_dims(&call->make, h, &(int64_t){0}, 1);
     if (is_lstm)
         call->out[2] = joined_state(call, y + 2, &l);
 }

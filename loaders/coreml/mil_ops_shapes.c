@@ -11,11 +11,12 @@
 static void import_reshape(rml_mil_call *call)
 {
     rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_in(call, "shape")};
-    const rml_shape x = rml_mil_fact(call, in[0]).shape;
+    const rml_shape x = rml_coreml_fact(&call->make, in[0]).shape;
     int64_t list[RML_MAX_RANK];
     size_t count = 0;
     bool has_zero = false;
-    for (; count < RML_MAX_RANK && rml_mil_known(call, in[1], count, &list[count]); count++)
+    for (; count < RML_MAX_RANK && rml_coreml_known(&call->make, in[1], count, &list[count]);
+         count++)
         has_zero = has_zero || list[count] == 0;
     if (has_zero && call->opset >= 7 && (int)count != x.rank) {
         for (int i = 0; i < (int)count; i++) {
@@ -23,9 +24,9 @@ static void import_reshape(rml_mil_call *call)
             if (list[i] == 0)
                 list[i] = from < 0 ? 1 : x.dim[from];
         }
-        in[1] = rml_mil_ints_value(call, list, (int)count);
+        in[1] = rml_coreml_ints(&call->make, list, (int)count);
     }
-    call->out[0] = rml_mil_node(call, RML_OP_RESHAPE, NULL, in, 2);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_RESHAPE, NULL, in, 2);
 }
 
 // Parts of the shapes of several values, joined.
@@ -38,83 +39,74 @@ static void import_reshape_like(rml_mil_call *call)
     rml_mil_ints(call, "begins", begin, RML_MAX_RANK);
     rml_mil_ints(call, "ends", end, RML_MAX_RANK);
     rml_mil_ints(call, "end_masks", open, RML_MAX_RANK);
-    for (int i = 0; i < count && !call->refused; i++) {
-        const rml_value_id sizes = rml_mil_node(call, RML_OP_SHAPE, NULL, &refs[i], 1);
-        parts[i] = rml_graph_slice(call->graph, sizes, 0, begin[i], open[i] ? INT64_MAX : end[i], 1,
-                                   call->name);
+    for (int i = 0; i < count && !call->make.refused; i++) {
+        const rml_value_id sizes = rml_coreml_node(&call->make, RML_OP_SHAPE, NULL, &refs[i], 1);
+        parts[i] = rml_graph_slice(call->make.graph, sizes, 0, begin[i],
+                                   open[i] ? INT64_MAX : end[i], 1, call->make.name);
     }
-    if (call->refused)
+    if (call->make.refused)
         return;
-    const rml_value_id in[] = {x, rml_graph_concat(call->graph, parts, count, 0, call->name)};
+    const rml_value_id in[] = {
+        x, rml_graph_concat(call->make.graph, parts, count, 0, call->make.name)};
     const rml_op_attr attr = {.reshape = {.keep_zero = true}};
-    call->out[0] = rml_mil_node(call, RML_OP_RESHAPE, &attr, in, 2);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_RESHAPE, &attr, in, 2);
 }
 
 static void import_expand_dims(rml_mil_call *call)
 {
     const rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_in(call, "axes")};
-    call->out[0] = rml_mil_node(call, RML_OP_UNSQUEEZE, NULL, in, 2);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_UNSQUEEZE, NULL, in, 2);
 }
 
 // Without axes all dimensions of size 1 go.
 static void import_squeeze(rml_mil_call *call)
 {
     const rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_optional(call, "axes")};
-    call->out[0] = rml_mil_node(call, RML_OP_SQUEEZE, NULL, in, in[1] == RML_NO_VALUE ? 1 : 2);
+    call->out[0] =
+        rml_coreml_node(&call->make, RML_OP_SQUEEZE, NULL, in, in[1] == RML_NO_VALUE ? 1 : 2);
 }
 
 static void import_flatten(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
     const rml_op_attr attr = {.axis = {rml_mil_int(call, "axis", 1)}};
-    call->out[0] = rml_mil_node(call, RML_OP_FLATTEN, &attr, &x, 1);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_FLATTEN, &attr, &x, 1);
 }
 
 static void import_transpose(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
-    const int rank = rml_mil_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     int order[RML_MAX_RANK];
     const int count = rml_mil_axes(call, "perm", order, RML_MAX_RANK);
     if (count != rank)
-        rml_mil_refuse(call, "its perm has %d axes, and x has %d", count, rank);
-    if (!call->refused)
-        call->out[0] = rml_graph_transpose(call->graph, x, order, rank, call->name);
+        rml_coreml_refuse(&call->make, "its perm has %d axes, and x has %d", count, rank);
+    if (!call->make.refused)
+        call->out[0] = rml_graph_transpose(call->make.graph, x, order, rank, call->make.name);
 }
 
 // ---- concat, stack, split -----------------------------------------------------------------------
 
-// Interleaved: first of each, second of each. As new dimensions side by side, joined.
 static void import_concat(rml_mil_call *call)
 {
     rml_value_id in[RML_MIL_MAX_TUPLE];
     const int count = rml_mil_tuple(call, "values", in, RML_MIL_MAX_TUPLE);
     const bool interleave = rml_mil_flag(call, "interleave", false);
-    const int64_t given = rml_mil_int(call, "axis", 0);
-    int rank = count ? rml_mil_rank(call, in[0]) : 0;
+    const int64_t given = rml_mil_int(call, "axis", 0), first = 0;
+    const int rank = count ? rml_coreml_rank(&call->make, in[0]) : 0;
     for (int i = 0; rank == 0 && i < count; i++) // numbers become a vector
-        in[i] = rml_mil_insert_dims(call, in[i], &(int64_t){0}, 1);
-    rank = rank ? rank : 1;
-    const int axis = rml_mil_axis_of(call, given, rank);
-    for (int i = 0; interleave && i < count; i++)
-        in[i] = rml_mil_insert_dims(call, in[i], &(int64_t){axis + 1}, 1);
-    if (call->refused)
-        return;
-    call->out[0] = rml_graph_concat(call->graph, in, count, axis + interleave, call->name);
-    if (interleave)
-        call->out[0] = rml_mil_join_dims(call, call->out[0], axis);
+        in[i] = rml_coreml_insert_dims(&call->make, in[i], &first, 1);
+    const int axis = rml_coreml_axis_of(&call->make, given, rank ? rank : 1);
+    call->out[0] = rml_coreml_concat(&call->make, in, count, axis, interleave);
 }
 
 static void import_stack(rml_mil_call *call)
 {
     rml_value_id in[RML_MIL_MAX_TUPLE];
     const int count = rml_mil_tuple(call, "values", in, RML_MIL_MAX_TUPLE);
-    const int64_t given = rml_mil_int(call, "axis", 0);
-    const int64_t axis = rml_mil_axis_of(call, given, (count ? rml_mil_rank(call, in[0]) : 0) + 1);
-    for (int i = 0; i < count; i++)
-        in[i] = rml_mil_insert_dims(call, in[i], &axis, 1);
-    if (!call->refused)
-        call->out[0] = rml_graph_concat(call->graph, in, count, (int)axis, call->name);
+    const int rank = count ? rml_coreml_rank(&call->make, in[0]) : 0;
+    const int axis = rml_coreml_axis_of(&call->make, rml_mil_int(call, "axis", 0), rank + 1);
+    call->out[0] = rml_coreml_stack(&call->make, in, count, axis);
 }
 
 static void import_split(rml_mil_call *call)
@@ -123,22 +115,23 @@ static void import_split(rml_mil_call *call)
     int64_t list[RML_MAX_OUTPUTS];
     const int given = rml_mil_ints(call, "split_sizes", list, RML_MAX_OUTPUTS);
     const int64_t parts = rml_mil_int(call, "num_splits", given);
-    const int axis = rml_mil_axis_of(call, rml_mil_int(call, "axis", 0), rml_mil_rank(call, x));
-    const int64_t size = rml_mil_fact(call, x).shape.dim[axis];
+    const int axis = rml_coreml_axis_of(&call->make, rml_mil_int(call, "axis", 0),
+                                        rml_coreml_rank(&call->make, x));
+    const int64_t size = rml_coreml_fact(&call->make, x).shape.dim[axis];
     const int outputs = (int)call->operation->output_count;
     if ((given >= 0 ? given : parts) != outputs)
-        rml_mil_refuse(call, "it has %d parts and %d outputs", (int)(given >= 0 ? given : parts),
-                       outputs);
+        rml_coreml_refuse(&call->make, "it has %d parts and %d outputs",
+                          (int)(given >= 0 ? given : parts), outputs);
     if (given < 0 && size >= 0 && parts > 0 && size % parts != 0)
-        rml_mil_refuse(call, "%lld cannot be split into %lld parts of one size", (long long)size,
-                       (long long)parts);
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "%lld cannot be split into %lld parts of one size",
+                          (long long)size, (long long)parts);
+    if (call->make.refused)
         return;
-    int64_t *sizes = given < 0 ? NULL : rml_mil_alloc(call, (size_t)given, sizeof *sizes);
+    int64_t *sizes = given < 0 ? NULL : rml_coreml_alloc(&call->make, (size_t)given, sizeof *sizes);
     for (int i = 0; i < given && sizes; i++)
         sizes[i] = list[i];
     const rml_op_attr attr = {.split = {.axis = axis, .count = outputs, .sizes = sizes}};
-    const rml_value_id first = rml_mil_node(call, RML_OP_SPLIT, &attr, &x, 1);
+    const rml_value_id first = rml_coreml_node(&call->make, RML_OP_SPLIT, &attr, &x, 1);
     for (int k = 0; k < outputs && first != RML_NO_VALUE; k++)
         call->out[k] = first + (rml_value_id)k;
 }
@@ -148,7 +141,7 @@ static void import_split(rml_mil_call *call)
 static void import_shape(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
-    call->out[0] = rml_mil_cast(call, rml_mil_node(call, RML_OP_SHAPE, NULL, &x, 1), RML_I32);
+    call->out[0] = rml_coreml_cast(&call->make, rml_coreml_sizes(&call->make, x), RML_I32);
 }
 
 // A number of the type that the file gives it, everywhere.
@@ -156,9 +149,9 @@ static rml_value_id filled(rml_mil_call *call, rml_value_id sizes)
 {
     rml_value_id value = rml_mil_optional(call, "value");
     if (value == RML_NO_VALUE)
-        value = rml_mil_scalar(call, 0, RML_F32);
+        value = rml_coreml_number(&call->make, 0, RML_F32);
     const rml_value_id in[] = {value, RML_NO_VALUE, sizes};
-    return rml_mil_node(call, RML_OP_EXPAND, NULL, in, 3);
+    return rml_coreml_node(&call->make, RML_OP_EXPAND, NULL, in, 3);
 }
 
 static void import_fill(rml_mil_call *call)
@@ -169,20 +162,20 @@ static void import_fill(rml_mil_call *call)
 static void import_fill_like(rml_mil_call *call)
 {
     const rml_value_id like = rml_mil_in(call, "ref_tensor");
-    call->out[0] = filled(call, rml_mil_node(call, RML_OP_SHAPE, NULL, &like, 1));
+    call->out[0] = filled(call, rml_coreml_node(&call->make, RML_OP_SHAPE, NULL, &like, 1));
 }
 
 static void import_range(rml_mil_call *call)
 {
     const rml_value_id in[] = {rml_mil_in(call, "start"), rml_mil_in(call, "end"),
                                rml_mil_in(call, "step")};
-    call->out[0] = rml_mil_node(call, RML_OP_RANGE, NULL, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_RANGE, NULL, in, 3);
 }
 
 static void import_tile(rml_mil_call *call)
 {
     const rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_in(call, "reps")};
-    call->out[0] = rml_mil_node(call, RML_OP_TILE, NULL, in, 2);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_TILE, NULL, in, 2);
 }
 
 // Pairs for the last dimensions; our operator has all that come before, then all behind.
@@ -191,20 +184,20 @@ static void import_pad(rml_mil_call *call)
     static const rml_pad_mode modes[] = {RML_PAD_CONSTANT, RML_PAD_REFLECT, RML_PAD_EDGE};
     int64_t pairs[2 * RML_MAX_RANK], list[2 * RML_MAX_RANK] = {0};
     const rml_value_id x = rml_mil_in(call, "x");
-    const int rank = rml_mil_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     const int count = rml_mil_ints(call, "pad", pairs, 2 * RML_MAX_RANK);
     const rml_op_attr attr = {
         .pad = {modes[rml_mil_word(call, "mode", "constant reflect replicate", 0)]}};
     if (count < 0 || count % 2 || count / 2 > rank)
-        rml_mil_refuse(call, "%d numbers to pad %d dimensions", count, rank);
-    for (int i = 0; i < count / 2 && !call->refused; i++) {
+        rml_coreml_refuse(&call->make, "%d numbers to pad %d dimensions", count, rank);
+    for (int i = 0; i < count / 2 && !call->make.refused; i++) {
         list[rank - count / 2 + i] = pairs[2 * i];
         list[2 * rank - count / 2 + i] = pairs[2 * i + 1];
     }
     const rml_value_id value = rml_mil_optional(call, "constant_val");
-    const rml_value_id in[] = {x, rml_mil_ints_value(call, list, 2 * rank),
+    const rml_value_id in[] = {x, rml_coreml_ints(&call->make, list, 2 * rank),
                                attr.pad.mode == RML_PAD_CONSTANT ? value : RML_NO_VALUE};
-    call->out[0] = rml_mil_node(call, RML_OP_PAD, &attr, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_PAD, &attr, in, 3);
 }
 
 // ---- squares of pixels and channels -------------------------------------------------------------
@@ -222,8 +215,8 @@ static void import_shuffle(rml_mil_call *call)
                                           .pixels_first = call->option & PIXELS_FIRST,
                                           .exact = true}};
     call->out[0] = call->option & TO_DEPTH
-                       ? rml_mil_node(call, RML_OP_SPACE_TO_DEPTH, &attr, in, 1)
-                       : rml_mil_node(call, RML_OP_DEPTH_TO_SPACE, &attr, in, 2);
+                       ? rml_coreml_node(&call->make, RML_OP_SPACE_TO_DEPTH, &attr, in, 1)
+                       : rml_coreml_node(&call->make, RML_OP_DEPTH_TO_SPACE, &attr, in, 2);
 }
 
 const rml_mil_entry rml_mil_shapes[] = {

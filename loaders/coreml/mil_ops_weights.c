@@ -24,7 +24,7 @@ static const rml_mil_value *need(rml_mil_call *call, const char *name)
 {
     const rml_mil_value *value = operand(call, name);
     if (!value)
-        rml_mil_refuse(call, "it has no operand \"%s\"", name);
+        rml_coreml_refuse(&call->make, "it has no operand \"%s\"", name);
     return value;
 }
 
@@ -53,8 +53,8 @@ static double number(const rml_mil_value *value, size_t index)
 static void set_result(rml_mil_call *call, int output, const float *data, const rml_shape *shape)
 {
     size_t count;
-    rml_mil_value *value = rml_mil_alloc(call, 1, sizeof *value);
-    if (!value || !data || call->refused || !rml_shape_count(shape, &count))
+    rml_mil_value *value = rml_coreml_alloc(&call->make, 1, sizeof *value);
+    if (!value || !data || call->make.refused || !rml_shape_count(shape, &count))
         return;
     *value = (rml_mil_value){.type = {RML_MIL_TENSOR, RML_MIL_F32, *shape},
                              .count = count,
@@ -96,19 +96,22 @@ static void import_affine_dequantize(rml_mil_call *call)
 {
     const rml_mil_value *codes = need(call, "quantized_data"), *scale = need(call, "scale");
     const rml_mil_value *zero = need(call, "zero_point"), *along = operand(call, "axis");
-    if (call->refused)
+    if (call->make.refused)
         return;
     const rml_shape *shape = &codes->type.shape;
     const int axis =
-        shape->rank ? rml_mil_axis_of(call, along ? rml_mil_integer(along, 0) : 0, shape->rank) : 0;
+        shape->rank
+            ? rml_coreml_axis_of(&call->make, along ? rml_mil_integer(along, 0) : 0, shape->rank)
+            : 0;
     const size_t size = shape->rank ? (size_t)shape->dim[axis] : 1;
     size_t inner = 1;
     for (int i = axis + 1; i < shape->rank; i++)
         inner *= (size_t)shape->dim[i];
     if ((scale->count != 1 && scale->count != size) || (zero->count != 1 && zero->count != size))
-        rml_mil_refuse(call, "%zu scales and %zu zero points for a size of %zu", scale->count,
-                       zero->count, size);
-    float *data = call->refused ? NULL : rml_mil_alloc(call, codes->count, sizeof *data);
+        rml_coreml_refuse(&call->make, "%zu scales and %zu zero points for a size of %zu",
+                          scale->count, zero->count, size);
+    float *data =
+        call->make.refused ? NULL : rml_coreml_alloc(&call->make, codes->count, sizeof *data);
     for (size_t i = 0; i < codes->count && data; i++) {
         const size_t at = size ? i / inner % size : 0;
         data[i] = (float)(rml_mil_number(scale, scale->count > 1 ? at : 0) *
@@ -128,13 +131,14 @@ static void import_blockwise(rml_mil_call *call)
 {
     const rml_mil_value *codes = need(call, "data"), *scale = need(call, "scale");
     const rml_mil_value *offset = operand(call, "offset");
-    if (call->refused)
+    if (call->make.refused)
         return;
     const rml_shape *shape = &codes->type.shape;
     if (scale->type.shape.rank != shape->rank || !blocks_fit(shape, &scale->type.shape) ||
         (offset && !rml_shape_equal(&offset->type.shape, &scale->type.shape)))
-        rml_mil_refuse(call, "scales and offsets do not fit the data");
-    float *data = call->refused ? NULL : rml_mil_alloc(call, codes->count, sizeof *data);
+        rml_coreml_refuse(&call->make, "scales and offsets do not fit the data");
+    float *data =
+        call->make.refused ? NULL : rml_coreml_alloc(&call->make, codes->count, sizeof *data);
     for (size_t i = 0; i < codes->count && data; i++)
         data[i] =
             dequantized(scale, offset, number(codes, i), block_of(i, shape, &scale->type.shape));
@@ -167,16 +171,16 @@ static void import_lut_to_dense_old(rml_mil_call *call)
     const rml_mil_value *sizes = need(call, "shape");
     rml_shape shape;
     size_t count = 0, bytes = 0;
-    if (call->refused)
+    if (call->make.refused)
         return;
     const int bits = bits_of(table->count);
     const bool fits = shape_from(sizes, &shape, &count) && rml_size_mul(count, 8, &bytes) &&
                       table->count == (size_t)1 << bits &&
                       codes->count >= count / 8 * (size_t)bits + (count % 8 * (size_t)bits + 7) / 8;
     if (!fits)
-        rml_mil_refuse(call, "%zu bytes of indices into a table of %zu numbers, for %zu",
-                       codes->count, table->count, count);
-    float *data = call->refused ? NULL : rml_mil_alloc(call, count, sizeof *data);
+        rml_coreml_refuse(&call->make, "%zu bytes of indices into a table of %zu numbers, for %zu",
+                          codes->count, table->count, count);
+    float *data = call->make.refused ? NULL : rml_coreml_alloc(&call->make, count, sizeof *data);
     for (size_t i = 0; i < count && data; i++)
         data[i] = (float)rml_mil_number(table, bits ? packed(codes->data, i, bits) : 0);
     set_result(call, 0, data, &shape);
@@ -195,7 +199,7 @@ static bool tables_of(rml_mil_call *call, const rml_shape *shape, tables *out)
 {
     const rml_mil_value *along = operand(call, "vector_axis");
     out->lut = need(call, "lut");
-    if (call->refused)
+    if (call->make.refused)
         return false;
     const rml_shape *lut = &out->lut->type.shape;
     bool fits = lut->rank == shape->rank + 2 && blocks_fit(shape, lut);
@@ -205,13 +209,13 @@ static bool tables_of(rml_mil_call *call, const rml_shape *shape, tables *out)
         out->entries = (size_t)lut->dim[shape->rank];
         out->vector = (size_t)lut->dim[shape->rank + 1];
         out->axis = along && shape->rank
-                        ? rml_mil_axis_of(call, rml_mil_integer(along, 0), shape->rank)
+                        ? rml_coreml_axis_of(&call->make, rml_mil_integer(along, 0), shape->rank)
                         : 0;
         fits = out->entries > 0 && out->vector > 0 && (out->vector == 1 || along);
     }
     if (!fits)
-        rml_mil_refuse(call, "its tables do not fit the indices");
-    return fits && !call->refused;
+        rml_coreml_refuse(&call->make, "its tables do not fit the indices");
+    return fits && !call->make.refused;
 }
 
 static double entry(const tables *t, size_t group, uint32_t code, size_t part)
@@ -228,7 +232,7 @@ static void import_lut_to_dense(rml_mil_call *call)
     }
     const rml_mil_value *codes = need(call, "indices");
     tables t = {0};
-    if (call->refused || !tables_of(call, &codes->type.shape, &t))
+    if (call->make.refused || !tables_of(call, &codes->type.shape, &t))
         return;
     rml_shape shape = codes->type.shape;
     size_t inner = 1, count;
@@ -238,10 +242,10 @@ static void import_lut_to_dense(rml_mil_call *call)
     if (shape.rank)
         shape.dim[t.axis] *= (int64_t)t.vector;
     if (!rml_shape_count(&shape, &count)) {
-        rml_mil_refuse(call, "it makes a tensor that is too large");
+        rml_coreml_refuse(&call->make, "it makes a tensor that is too large");
         return;
     }
-    float *data = rml_mil_alloc(call, count, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, count, sizeof *data);
     for (size_t i = 0; i < codes->count && data; i++) {
         const uint32_t code = (uint32_t)number(codes, i);
         const size_t group = block_of(i, &codes->type.shape, &t.groups);
@@ -271,9 +275,9 @@ static bool check_mask(rml_mil_call *call, const rml_mil_value *mask, size_t cou
     for (size_t i = 0; i < count && count <= room; i++)
         set += is_set(mask, i);
     if (count > room || set != values)
-        rml_mil_refuse(call, "a mask of %zu of %zu elements, with %zu set and %zu values", room,
-                       count, set, values);
-    return !call->refused;
+        rml_coreml_refuse(&call->make, "a mask of %zu of %zu elements, with %zu set and %zu values",
+                          room, count, set, values);
+    return !call->make.refused;
 }
 
 static void import_sparse_to_dense(rml_mil_call *call)
@@ -282,14 +286,14 @@ static void import_sparse_to_dense(rml_mil_call *call)
     const rml_mil_value *sizes = operand(call, "shape");
     rml_shape shape;
     size_t count = 0, next = 0;
-    if (call->refused)
+    if (call->make.refused)
         return;
     shape = mask->type.shape;
     if (!(sizes ? shape_from(sizes, &shape, &count) : rml_shape_count(&shape, &count)))
-        rml_mil_refuse(call, "its shape cannot be addressed");
-    if (call->refused || !check_mask(call, mask, count, values->count))
+        rml_coreml_refuse(&call->make, "its shape cannot be addressed");
+    if (call->make.refused || !check_mask(call, mask, count, values->count))
         return;
-    float *data = rml_mil_alloc(call, count, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, count, sizeof *data);
     for (size_t i = 0; i < count && data; i++)
         data[i] = is_set(mask, i) ? (float)number(values, next++) : 0;
     set_result(call, 0, data, &shape);
@@ -303,7 +307,7 @@ static void decode_sparse(rml_mil_call *call, const rml_mil_value *mask, const r
     size_t next = 0;
     if (!check_mask(call, mask, mask->count, codes->count))
         return;
-    float *data = rml_mil_alloc(call, codes->count + 1, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, codes->count + 1, sizeof *data);
     for (size_t i = 0; i < mask->count && data; i++) {
         if (!is_set(mask, i))
             continue;
@@ -321,10 +325,10 @@ static void import_lut_to_sparse(rml_mil_call *call)
     const rml_mil_value *mask = need(call, "indices_mask");
     const rml_mil_value *codes = need(call, "indices_nonzero_data");
     tables t = {0};
-    if (call->refused || !tables_of(call, &mask->type.shape, &t))
+    if (call->make.refused || !tables_of(call, &mask->type.shape, &t))
         return;
     if (t.vector != 1 || rml_mil_bits(mask->type.element) != 1)
-        rml_mil_refuse(call, "vectors of %zu are not supported", t.vector);
+        rml_coreml_refuse(&call->make, "vectors of %zu are not supported", t.vector);
     else
         decode_sparse(call, mask, codes, &t, NULL, NULL);
 }
@@ -333,12 +337,12 @@ static void import_sparse_blockwise(rml_mil_call *call)
 {
     const rml_mil_value *mask = need(call, "data_mask"), *codes = need(call, "nonzero_data");
     const rml_mil_value *scale = need(call, "scale"), *offset = operand(call, "offset");
-    if (call->refused)
+    if (call->make.refused)
         return;
     if (rml_mil_bits(mask->type.element) != 1 || scale->type.shape.rank != mask->type.shape.rank ||
         !blocks_fit(&mask->type.shape, &scale->type.shape) ||
         (offset && !rml_shape_equal(&offset->type.shape, &scale->type.shape)))
-        rml_mil_refuse(call, "scales and offsets do not fit the mask");
+        rml_coreml_refuse(&call->make, "scales and offsets do not fit the mask");
     else
         decode_sparse(call, mask, codes, NULL, scale, offset);
 }
@@ -347,7 +351,7 @@ static void import_constexpr_cast(rml_mil_call *call)
 {
     const rml_mil_value *value = need(call, "source_val");
     operand(call, "output_dtype"); // floats are f32 here, whatever they are in the file
-    if (!call->refused)
+    if (!call->make.refused)
         call->constant[0] = value;
 }
 

@@ -1,4 +1,5 @@
 // A model of a Core ML file: one network, or the stages of a pipeline one after another.
+#include "loaders/coreml/make.h"
 #include "loaders/coreml/model.h"
 #include "loaders/coreml/reader.h"
 
@@ -78,18 +79,13 @@ static rml_status import_model(rml_coreml_values *values, rml_coreml *file,
 
 // ---- outputs ------------------------------------------------------------------------------------
 
-// What no node computes gets a copy, which a graph can give away.
 static rml_status add_output(rml_coreml_values *values, const char *name, rml_error *err)
 {
     rml_graph *graph = values->graph;
-    rml_value_id value = rml_coreml_get(values, name);
+    const rml_value_id value = rml_coreml_get(values, name);
     if (value == RML_NO_VALUE)
         return rml_fail(err, RML_ERR_FORMAT, "output \"%.80s\" is computed nowhere", name);
-    if (graph->values[value].kind != RML_VALUE_ACTIVATION) {
-        const rml_op_attr same = {.cast = {.to = graph->values[value].dtype}};
-        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
-    }
-    rml_graph_output(graph, name, value);
+    rml_graph_output(graph, name, rml_coreml_own(graph, value, name));
     return rml_graph_finish(graph, err);
 }
 

@@ -8,8 +8,8 @@
 #ifndef RML_LOADERS_COREML_NN_HANDLER_H
 #define RML_LOADERS_COREML_NN_HANDLER_H
 
-#include "graph/graph.h"
 #include "loaders/coreml/file.h"
+#include "loaders/coreml/make.h"
 
 #define RML_NN_MAX_LAYERS ((size_t)1 << 20)
 #define RML_NN_MAX_PORTS 1024 // inputs, or outputs, of one layer
@@ -26,15 +26,13 @@ typedef struct rml_nn_layer {
 typedef struct rml_nn_importer rml_nn_importer;
 
 typedef struct rml_nn_call {
-    rml_graph *graph;
+    rml_coreml_maker make;
     const rml_nn_layer *layer;
-    const char *name;  // for the nodes made
     int32_t option;    // of the row
     bool has_sequence; // blobs have the sequence in front
     rml_value_id *in;  // [layer->input_count]
     rml_value_id *out; // [layer->output_count], for the handler to set
     rml_nn_importer *importer;
-    bool refused;
 } rml_nn_call;
 
 typedef struct rml_nn_entry {
@@ -56,8 +54,6 @@ extern const rml_nn_entry rml_nn_products[];
 extern const rml_nn_entry rml_nn_recurrent[];
 extern const rml_nn_entry rml_nn_reductions[];
 extern const rml_nn_entry rml_nn_shapes[];
-
-void rml_nn_refuse(rml_nn_call *call, const char *format, ...) RML_PRINTF(2, 3);
 
 // ---- parameters: fields of the layer's message, or of one inside --------------------------------
 
@@ -86,26 +82,11 @@ rml_value_id rml_nn_weights(rml_nn_call *call, const rml_protobuf *message, uint
 float *rml_nn_weight_list(rml_nn_call *call, const rml_protobuf *message, uint32_t number,
                           size_t count);
 
-// ---- builder calls with the layer's name --------------------------------------------------------
-
-rml_value_id rml_nn_node(rml_nn_call *call, rml_op_id op, const rml_op_attr *attr,
-                         const rml_value_id *in, int in_count);
-rml_value_id rml_nn_unary(rml_nn_call *call, rml_unary kind, rml_value_id x, double p, double q);
-rml_value_id rml_nn_binary(rml_nn_call *call, rml_binary kind, rml_value_id a, rml_value_id b);
-rml_value_id rml_nn_reduce(rml_nn_call *call, rml_reduce_kind kind, rml_value_id x, const int *axes,
-                           int count, bool keep);
-rml_value_id rml_nn_cast(rml_nn_call *call, rml_value_id value, rml_dtype to);
-rml_value_id rml_nn_ints_value(rml_nn_call *call, const int64_t *values, int count); // (n) of i64
-rml_value_id rml_nn_number(rml_nn_call *call, double value);                         // () of f32
-rml_value_id rml_nn_floats(rml_nn_call *call, const float *values, const rml_shape *shape);
-rml_value_id rml_nn_reshape(rml_nn_call *call, rml_value_id x, const rml_shape *shape);
-void *rml_nn_alloc(rml_nn_call *call, size_t count, size_t element_bytes);
+// ---- values -------------------------------------------------------------------------------------
 
 // Input `index`; refuses a layer without it.
 rml_value_id rml_nn_in(rml_nn_call *call, int index);
-rml_fact rml_nn_fact(const rml_nn_call *call, rml_value_id value);
-int rml_nn_rank(rml_nn_call *call, rml_value_id value);
-int rml_nn_axis_of(rml_nn_call *call, int64_t axis, int rank);
+
 // Sizes of the last three dimensions; refuses fewer.
 rml_shape rml_nn_image(rml_nn_call *call, rml_value_id value);
 

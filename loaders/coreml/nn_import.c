@@ -172,44 +172,25 @@ static void add_refusal(rml_nn_importer *importer, const rml_nn_layer *layer, co
         strcpy(importer->refusals + used, line);
 }
 
-// Errors of builder calls become refusals, but for those that nothing can go on after.
-static rml_status check_graph(rml_nn_call *call)
-{
-    rml_graph *graph = call->graph;
-    const rml_status status = graph->error.status;
-    if (status == RML_OK)
-        return RML_OK;
-    if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
-        return rml_graph_finish(graph, call->importer->err);
-    const rml_error error = graph->error;
-    graph->error.status = RML_OK;
-    rml_nn_refuse(call, "%s", error.message);
-    return RML_OK;
-}
-
 static rml_status run_handler(rml_nn_call *call, const rml_nn_entry *entry)
 {
     enum { CUSTOM = 500, FIRST_RANDOM = 1170, LAST_RANDOM = 1230 };
-    rml_graph *graph = call->graph;
-    const size_t before = graph->node_count;
+    const size_t before = call->make.graph->node_count;
     const int kind = call->layer->kind;
     if (kind == CUSTOM)
-        rml_nn_refuse(call, "a custom layer, whose code is in the app and not in the file");
+        rml_coreml_refuse(&call->make,
+                          "a custom layer, whose code is in the app and not in the file");
     else if (kind >= FIRST_RANDOM && kind <= LAST_RANDOM)
-        rml_nn_refuse(call, "random numbers cannot be reproduced");
+        rml_coreml_refuse(&call->make, "random numbers cannot be reproduced");
     else if (!entry)
-        rml_nn_refuse(call, "this kind of layer is not supported");
+        rml_coreml_refuse(&call->make, "this kind of layer is not supported");
     else
         entry->import(call);
-    RML_TRY(check_graph(call));
-    for (size_t k = 0; k < call->layer->output_count && !call->refused; k++)
+    RML_TRY(rml_coreml_take_error(&call->make, call->importer->err));
+    for (size_t k = 0; k < call->layer->output_count && !call->make.refused; k++)
         if (call->out[k] == RML_NO_VALUE)
-            rml_nn_refuse(call, "output %zu is not supported", k);
-    for (size_t i = before; i < graph->node_count && !call->refused; i++) {
-        bool folded;
-        RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, call->importer->err));
-    }
-    return RML_OK;
+            rml_coreml_refuse(&call->make, "output %zu is not supported", k);
+    return rml_coreml_fold(&call->make, before, call->importer->err);
 }
 
 static rml_status import_layer(rml_nn_importer *importer, const rml_nn_layer *layer,
@@ -217,9 +198,10 @@ static rml_status import_layer(rml_nn_importer *importer, const rml_nn_layer *la
 {
     enum { COPY = 600 };
     const rml_nn_entry *entry = find_entry(layer->kind);
-    rml_nn_call call = {.graph = importer->scope->graph,
+    rml_nn_call call = {.make = {.graph = importer->scope->graph,
+                                 .name = *layer->name ? layer->name : "layer",
+                                 .reason = importer->reason},
                         .layer = layer,
-                        .name = *layer->name ? layer->name : "layer",
                         .option = entry ? entry->option : 0,
                         .has_sequence = importer->has_sequence,
                         .in = values,
@@ -238,11 +220,11 @@ static rml_status import_layer(rml_nn_importer *importer, const rml_nn_layer *la
     }
     if (!refused)
         RML_TRY(run_handler(&call, entry));
-    if (call.refused)
+    if (call.make.refused)
         add_refusal(importer, layer, importer->reason);
     for (size_t k = 0; k < layer->output_count; k++)
         RML_TRY(rml_nn_define(importer, layer->output[k].text,
-                              refused || call.refused ? RML_NN_REFUSED : call.out[k],
+                              refused || call.make.refused ? RML_NN_REFUSED : call.out[k],
                               layer->kind == COPY));
     return RML_OK;
 }

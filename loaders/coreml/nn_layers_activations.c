@@ -22,12 +22,16 @@ enum {
 
 static rml_value_id scaled(rml_nn_call *call, rml_value_id x, double factor)
 {
-    return factor == 1 ? x : rml_nn_binary(call, RML_BINARY_MUL, x, rml_nn_number(call, factor));
+    return factor == 1 ? x
+                       : rml_coreml_binary(&call->make, RML_BINARY_MUL, x,
+                                           rml_coreml_number(&call->make, factor, RML_F32));
 }
 
 static rml_value_id shifted(rml_nn_call *call, rml_value_id x, double offset)
 {
-    return offset == 0 ? x : rml_nn_binary(call, RML_BINARY_ADD, x, rml_nn_number(call, offset));
+    return offset == 0 ? x
+                       : rml_coreml_binary(&call->make, RML_BINARY_ADD, x,
+                                           rml_coreml_number(&call->make, offset, RML_F32));
 }
 
 // A number for each channel, or one for all.
@@ -46,7 +50,7 @@ static rml_value_id per_channel(rml_nn_call *call, const rml_protobuf *message, 
     const rml_shape shape = {1, {(int64_t)count}};
     const rml_value_id vector = rml_nn_weights(call, message, number, &shape, 0);
     if (vector == RML_NO_VALUE)
-        rml_nn_refuse(call, "it has no parameters");
+        rml_coreml_refuse(&call->make, "it has no parameters");
     return rml_nn_channels(call, vector, (int64_t)count);
 }
 
@@ -80,31 +84,31 @@ static void import_activation(rml_nn_call *call)
                             : 0;
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (plain[i].number == number)
-            call->out[0] = rml_nn_unary(call, plain[i].kind, x, alpha, beta);
+            call->out[0] = rml_coreml_unary(&call->make, plain[i].kind, x, alpha, beta);
     if (number == LINEAR) {
         call->out[0] = shifted(call, scaled(call, x, alpha), beta);
     } else if (number == RELU) {
-        call->out[0] = rml_nn_unary(call, RML_UNARY_CLAMP, x, 0, INFINITY);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_CLAMP, x, 0, INFINITY);
     } else if (number == THRESHOLDED_RELU) {
-        const rml_value_id in[] = {
-            rml_nn_binary(call, RML_BINARY_GREATER_EQUAL, x, rml_nn_number(call, alpha)), x,
-            rml_nn_number(call, 0)};
-        call->out[0] = rml_nn_node(call, RML_OP_WHERE, NULL, in, 3);
+        call->out[0] = rml_coreml_thresholded_relu(&call->make, x, alpha);
     } else if (number == SCALED_TANH) {
         call->out[0] =
-            scaled(call, rml_nn_unary(call, RML_UNARY_TANH, scaled(call, x, beta), 0, 0), alpha);
+            scaled(call, rml_coreml_unary(&call->make, RML_UNARY_TANH, scaled(call, x, beta), 0, 0),
+                   alpha);
     } else if (number == PRELU) {
-        call->out[0] = rml_nn_binary(call, RML_BINARY_PRELU, x,
-                                     per_channel(call, &inside, 1, rml_nn_image(call, x).dim[0]));
+        call->out[0] =
+            rml_coreml_binary(&call->make, RML_BINARY_PRELU, x,
+                              per_channel(call, &inside, 1, rml_nn_image(call, x).dim[0]));
     } else if (number == PARAMETRIC_SOFTPLUS) {
         const int64_t channels = rml_nn_image(call, x).dim[0];
         const rml_value_id slope = per_channel(call, &inside, 2, channels);
-        const rml_value_id soft = rml_nn_unary(call, RML_UNARY_SOFTPLUS,
-                                               rml_nn_binary(call, RML_BINARY_MUL, x, slope), 0, 0);
-        call->out[0] =
-            rml_nn_binary(call, RML_BINARY_MUL, per_channel(call, &inside, 1, channels), soft);
+        const rml_value_id soft =
+            rml_coreml_unary(&call->make, RML_UNARY_SOFTPLUS,
+                             rml_coreml_binary(&call->make, RML_BINARY_MUL, x, slope), 0, 0);
+        call->out[0] = rml_coreml_binary(&call->make, RML_BINARY_MUL,
+                                         per_channel(call, &inside, 1, channels), soft);
     } else if (call->out[0] == RML_NO_VALUE) {
-        rml_nn_refuse(call, "activation %u is not known", number);
+        rml_coreml_refuse(&call->make, "activation %u is not known", number);
     }
 }
 
@@ -112,7 +116,7 @@ static void import_softmax(rml_nn_call *call)
 {
     const rml_value_id x = rml_nn_in(call, 0);
     const rml_op_attr attr = {.softmax = {.axis = call->option ? (int)rml_nn_int(call, 1) : -3}};
-    call->out[0] = rml_nn_node(call, RML_OP_SOFTMAX, &attr, &x, 1);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_SOFTMAX, &attr, &x, 1);
 }
 
 static void import_gelu(rml_nn_call *call)
@@ -120,22 +124,23 @@ static void import_gelu(rml_nn_call *call)
     static const rml_unary kinds[] = {RML_UNARY_GELU, RML_UNARY_GELU_TANH, RML_UNARY_SWISH};
     const int64_t mode = rml_nn_int(call, 1);
     if (mode < 0 || mode > 2)
-        rml_nn_refuse(call, "mode %lld is not known", (long long)mode);
+        rml_coreml_refuse(&call->make, "mode %lld is not known", (long long)mode);
     else
-        call->out[0] = rml_nn_unary(call, kinds[mode], rml_nn_in(call, 0), 1.702, 0);
+        call->out[0] = rml_coreml_unary(&call->make, kinds[mode], rml_nn_in(call, 0), 1.702, 0);
 }
 
 static void import_clamped_relu(rml_nn_call *call)
 {
-    const rml_value_id x =
-        rml_nn_unary(call, RML_UNARY_LEAKY_RELU, rml_nn_in(call, 0), rml_nn_float(call, 1), 0);
-    call->out[0] = rml_nn_unary(call, RML_UNARY_CLAMP, x, -INFINITY, rml_nn_float(call, 2));
+    const rml_value_id x = rml_coreml_unary(&call->make, RML_UNARY_LEAKY_RELU, rml_nn_in(call, 0),
+                                            rml_nn_float(call, 1), 0);
+    call->out[0] =
+        rml_coreml_unary(&call->make, RML_UNARY_CLAMP, x, -INFINITY, rml_nn_float(call, 2));
 }
 
 static void import_clip(rml_nn_call *call)
 {
-    call->out[0] = rml_nn_unary(call, RML_UNARY_CLAMP, rml_nn_in(call, 0), rml_nn_float(call, 1),
-                                rml_nn_float(call, 2));
+    call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_CLAMP, rml_nn_in(call, 0),
+                                    rml_nn_float(call, 1), rml_nn_float(call, 2));
 }
 
 const rml_nn_entry rml_nn_activations[] = {

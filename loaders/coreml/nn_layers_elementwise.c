@@ -5,12 +5,12 @@
 
 static rml_value_id as_number(rml_nn_call *call, rml_value_id truth)
 {
-    return rml_nn_cast(call, truth, RML_F32);
+    return rml_coreml_cast(&call->make, truth, RML_F32);
 }
 
 static rml_value_id as_truth(rml_nn_call *call, rml_value_id number)
 {
-    return rml_nn_cast(call, number, RML_BOOL);
+    return rml_coreml_cast(&call->make, number, RML_BOOL);
 }
 
 // ---- any number of operands ---------------------------------------------------------------------
@@ -19,7 +19,7 @@ static rml_value_id folded(rml_nn_call *call, rml_binary kind)
 {
     rml_value_id out = rml_nn_in(call, 0);
     for (size_t i = 1; i < call->layer->input_count; i++)
-        out = rml_nn_binary(call, kind, out, call->in[i]);
+        out = rml_coreml_binary(&call->make, kind, out, call->in[i]);
     return out;
 }
 
@@ -27,10 +27,11 @@ static rml_value_id folded(rml_nn_call *call, rml_binary kind)
 static void import_add_multiply(rml_nn_call *call)
 {
     const rml_binary kind = (rml_binary)call->option;
-    call->out[0] = call->layer->input_count == 1
-                       ? rml_nn_binary(call, kind, rml_nn_in(call, 0),
-                                       rml_nn_number(call, rml_nn_float(call, 1)))
-                       : folded(call, kind);
+    call->out[0] =
+        call->layer->input_count == 1
+            ? rml_coreml_binary(&call->make, kind, rml_nn_in(call, 0),
+                                rml_coreml_number(&call->make, rml_nn_float(call, 1), RML_F32))
+            : folded(call, kind);
 }
 
 static void import_many(rml_nn_call *call)
@@ -40,13 +41,15 @@ static void import_many(rml_nn_call *call)
 
 static void import_average(rml_nn_call *call)
 {
-    call->out[0] = rml_nn_binary(call, RML_BINARY_DIV, folded(call, RML_BINARY_ADD),
-                                 rml_nn_number(call, (double)call->layer->input_count));
+    call->out[0] = rml_coreml_binary(
+        &call->make, RML_BINARY_DIV, folded(call, RML_BINARY_ADD),
+        rml_coreml_number(&call->make, (double)call->layer->input_count, RML_F32));
 }
 
 static void import_floor_div(rml_nn_call *call)
 {
-    call->out[0] = rml_nn_unary(call, RML_UNARY_FLOOR, folded(call, RML_BINARY_DIV), 0, 0);
+    call->out[0] =
+        rml_coreml_unary(&call->make, RML_UNARY_FLOOR, folded(call, RML_BINARY_DIV), 0, 0);
 }
 
 // ---- comparisons --------------------------------------------------------------------------------
@@ -58,13 +61,14 @@ static void import_compare(rml_nn_call *call)
 {
     const bool is_equality = call->option == RML_BINARY_EQUAL || call->option == NOT_EQUAL;
     const rml_value_id a = rml_nn_in(call, 0);
-    const rml_value_id b = call->layer->input_count > 1
-                               ? call->in[1]
-                               : rml_nn_number(call, rml_nn_float(call, is_equality ? 1 : 2));
-    rml_value_id out =
-        rml_nn_binary(call, is_equality ? RML_BINARY_EQUAL : (rml_binary)call->option, a, b);
+    const rml_value_id b =
+        call->layer->input_count > 1
+            ? call->in[1]
+            : rml_coreml_number(&call->make, rml_nn_float(call, is_equality ? 1 : 2), RML_F32);
+    rml_value_id out = rml_coreml_binary(
+        &call->make, is_equality ? RML_BINARY_EQUAL : (rml_binary)call->option, a, b);
     if (call->option == NOT_EQUAL)
-        out = rml_nn_unary(call, RML_UNARY_NOT, out, 0, 0);
+        out = rml_coreml_unary(&call->make, RML_UNARY_NOT, out, 0, 0);
     call->out[0] = as_number(call, out);
 }
 
@@ -72,32 +76,34 @@ static void import_logical(rml_nn_call *call)
 {
     const rml_value_id a = as_truth(call, rml_nn_in(call, 0));
     const rml_value_id b = as_truth(call, rml_nn_in(call, 1));
-    call->out[0] = as_number(call, rml_nn_binary(call, (rml_binary)call->option, a, b));
+    call->out[0] = as_number(call, rml_coreml_binary(&call->make, (rml_binary)call->option, a, b));
 }
 
 static void import_not(rml_nn_call *call)
 {
-    call->out[0] = as_number(
-        call, rml_nn_unary(call, RML_UNARY_NOT, as_truth(call, rml_nn_in(call, 0)), 0, 0));
+    call->out[0] = as_number(call, rml_coreml_unary(&call->make, RML_UNARY_NOT,
+                                                    as_truth(call, rml_nn_in(call, 0)), 0, 0));
 }
 
 static void import_where(rml_nn_call *call)
 {
     const rml_value_id in[] = {as_truth(call, rml_nn_in(call, 0)), rml_nn_in(call, 1),
                                rml_nn_in(call, 2)};
-    call->out[0] = rml_nn_node(call, RML_OP_WHERE, NULL, in, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_WHERE, NULL, in, 3);
 }
 
 // ---- one operand --------------------------------------------------------------------------------
 
 static void import_plain(rml_nn_call *call)
 {
-    call->out[0] = rml_nn_unary(call, (rml_unary)call->option, rml_nn_in(call, 0), 0, 0);
+    call->out[0] = rml_coreml_unary(&call->make, (rml_unary)call->option, rml_nn_in(call, 0), 0, 0);
 }
 
 static void import_exp2(rml_nn_call *call)
 {
-    call->out[0] = rml_nn_binary(call, RML_BINARY_POW, rml_nn_number(call, 2), rml_nn_in(call, 0));
+    call->out[0] =
+        rml_coreml_binary(&call->make, RML_BINARY_POW, rml_coreml_number(&call->make, 2, RML_F32),
+                          rml_nn_in(call, 0));
 }
 
 // A function of scale * x + shift. A scale of 0 is one that is not given, and so is an epsilon.
@@ -107,41 +113,45 @@ static void import_unary(rml_nn_call *call)
     rml_value_id x = rml_nn_in(call, 0);
     const double alpha = rml_nn_float(call, 2), shift = rml_nn_float(call, 4);
     const double given = rml_nn_float(call, 3), scale = rml_nn_float(call, 5);
-    const rml_value_id epsilon = rml_nn_number(call, given != 0 ? given : 1e-6);
+    const rml_value_id epsilon = rml_coreml_number(&call->make, given != 0 ? given : 1e-6, RML_F32);
     if (scale != 0 && scale != 1)
-        x = rml_nn_binary(call, RML_BINARY_MUL, x, rml_nn_number(call, scale));
+        x = rml_coreml_binary(&call->make, RML_BINARY_MUL, x,
+                              rml_coreml_number(&call->make, scale, RML_F32));
     if (shift != 0)
-        x = rml_nn_binary(call, RML_BINARY_ADD, x, rml_nn_number(call, shift));
+        x = rml_coreml_binary(&call->make, RML_BINARY_ADD, x,
+                              rml_coreml_number(&call->make, shift, RML_F32));
     switch (rml_nn_int(call, 1)) {
     case SQRT:
-        call->out[0] = rml_nn_unary(call, RML_UNARY_SQRT, x, 0, 0);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_SQRT, x, 0, 0);
         break;
     case RSQRT:
-        x = rml_nn_unary(call, RML_UNARY_SQRT, rml_nn_binary(call, RML_BINARY_ADD, x, epsilon), 0,
-                         0);
-        call->out[0] = rml_nn_unary(call, RML_UNARY_RECIPROCAL, x, 0, 0);
+        x = rml_coreml_unary(&call->make, RML_UNARY_SQRT,
+                             rml_coreml_binary(&call->make, RML_BINARY_ADD, x, epsilon), 0, 0);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_RECIPROCAL, x, 0, 0);
         break;
     case INVERSE:
-        x = rml_nn_binary(call, RML_BINARY_ADD, x, epsilon);
-        call->out[0] = rml_nn_unary(call, RML_UNARY_RECIPROCAL, x, 0, 0);
+        x = rml_coreml_binary(&call->make, RML_BINARY_ADD, x, epsilon);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_RECIPROCAL, x, 0, 0);
         break;
     case POWER:
-        call->out[0] = rml_nn_binary(call, RML_BINARY_POW, x, rml_nn_number(call, alpha));
+        call->out[0] = rml_coreml_binary(&call->make, RML_BINARY_POW, x,
+                                         rml_coreml_number(&call->make, alpha, RML_F32));
         break;
     case EXP:
-        call->out[0] = rml_nn_unary(call, RML_UNARY_EXP, x, 0, 0);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_EXP, x, 0, 0);
         break;
     case LOG:
-        call->out[0] = rml_nn_unary(call, RML_UNARY_LOG, x, 0, 0);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_LOG, x, 0, 0);
         break;
     case ABS:
-        call->out[0] = rml_nn_unary(call, RML_UNARY_ABS, x, 0, 0);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_ABS, x, 0, 0);
         break;
     case THRESHOLD:
-        call->out[0] = rml_nn_unary(call, RML_UNARY_CLAMP, x, alpha, INFINITY);
+        call->out[0] = rml_coreml_unary(&call->make, RML_UNARY_CLAMP, x, alpha, INFINITY);
         break;
     default:
-        rml_nn_refuse(call, "function %lld is not known", (long long)rml_nn_int(call, 1));
+        rml_coreml_refuse(&call->make, "function %lld is not known",
+                          (long long)rml_nn_int(call, 1));
     }
 }
 

@@ -15,11 +15,11 @@ static void read_borders(rml_nn_call *call, const rml_protobuf *message, int64_t
         edges[i][0] = edges[i][1] = 0;
     for (int i = 0; more; i++) {
         if (rml_message_inside(&rest, 10, "a border", &inside, &more, &error) != RML_OK) {
-            rml_nn_refuse(call, "%s", error.message);
+            rml_coreml_refuse(&call->make, "%s", error.message);
             return;
         }
         if (more && i > 1)
-            rml_nn_refuse(call, "it has borders of more than two dimensions");
+            rml_coreml_refuse(&call->make, "it has borders of more than two dimensions");
         if (!more || i > 1)
             continue;
         edges[i][0] = rml_nn_int_in(call, &inside, 1);
@@ -40,7 +40,7 @@ static void pair(rml_nn_call *call, uint32_t number, int64_t absent, int64_t out
 {
     const int count = rml_nn_ints(call, number, out, 2);
     if (count != 0 && count != 2)
-        rml_nn_refuse(call, "field %u has %d numbers, not two", number, count);
+        rml_coreml_refuse(&call->make, "field %u has %d numbers, not two", number, count);
     for (int i = 0; i < 2 && count != 2; i++)
         out[i] = absent;
 }
@@ -58,7 +58,7 @@ static void read_padding(rml_nn_call *call, uint32_t valid, rml_window_attr *w)
         return;
     }
     if (!rml_nn_has(call, params, valid))
-        rml_nn_refuse(call, "it says nothing of its padding");
+        rml_coreml_refuse(&call->make, "it says nothing of its padding");
     const rml_protobuf inside = rml_nn_inside(call, params, valid);
     const rml_protobuf amounts = rml_nn_inside(call, &inside, 1);
     read_borders(call, &amounts, edges);
@@ -111,9 +111,9 @@ static void import_convolution(rml_nn_call *call)
     pair(call, 100, 0, wanted);
     read_padding(call, 50, w);
     if (out < 1 || in < 1 || groups < 1 || out % groups != 0)
-        rml_nn_refuse(call, "%lld channels in, %lld out and %lld groups", (long long)in,
-                      (long long)out, (long long)groups);
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "%lld channels in, %lld out and %lld groups", (long long)in,
+                          (long long)out, (long long)groups);
+    if (call->make.refused)
         return;
     const rml_shape shape = {
         4, {transposed ? in : out, transposed ? out / groups : in, w->kernel[0], w->kernel[1]}};
@@ -121,15 +121,15 @@ static void import_convolution(rml_nn_call *call)
                               ? call->in[1]
                               : rml_nn_weights(call, params, 90, &shape, transposed ? 1 : 0);
     if (weight == RML_NO_VALUE)
-        rml_nn_refuse(call, "it has no weights");
+        rml_coreml_refuse(&call->make, "it has no weights");
     const rml_value_id bias = rml_nn_flag(call, 70)
                                   ? rml_nn_weights(call, params, 91, &(rml_shape){1, {out}}, 0)
                                   : RML_NO_VALUE;
     if (transposed)
         cut_whole(&attr.conv, w->kernel, wanted, image.dim + 1);
     const rml_value_id all[] = {rml_nn_as_images(call, x), weight, bias};
-    const rml_value_id images =
-        rml_nn_node(call, transposed ? RML_OP_CONV_TRANSPOSE : RML_OP_CONV, &attr, all, 3);
+    const rml_value_id images = rml_coreml_node(
+        &call->make, transposed ? RML_OP_CONV_TRANSPOSE : RML_OP_CONV, &attr, all, 3);
     call->out[0] = rml_nn_like(call, images, x);
 }
 
@@ -143,7 +143,7 @@ static void import_pooling(rml_nn_call *call)
     rml_op_attr attr = {.pool = {.p = 2, .global = rml_nn_flag(call, 60)}};
     rml_window_attr *w = &attr.pool.window;
     if (type < 0 || type > 2) {
-        rml_nn_refuse(call, "pooling %lld is not known", (long long)type);
+        rml_coreml_refuse(&call->make, "pooling %lld is not known", (long long)type);
         return;
     }
     attr.pool.kind = kinds[type];
@@ -165,7 +165,8 @@ static void import_pooling(rml_nn_call *call)
         }
     }
     const rml_value_id images = rml_nn_as_images(call, x);
-    call->out[0] = rml_nn_like(call, rml_nn_node(call, RML_OP_POOL, &attr, &images, 1), x);
+    call->out[0] =
+        rml_nn_like(call, rml_coreml_node(&call->make, RML_OP_POOL, &attr, &images, 1), x);
 }
 
 // ---- volumes ------------------------------------------------------------------------------------
@@ -203,18 +204,18 @@ static void import_convolution_3d(rml_nn_call *call)
     }
     volume_padding(call, 70, 80, w);
     if (rml_nn_flag(call, 86))
-        rml_nn_refuse(call, "a transposed convolution of volumes is not supported");
+        rml_coreml_refuse(&call->make, "a transposed convolution of volumes is not supported");
     if (out < 1 || in < 1 || groups < 1 || in % groups != 0)
-        rml_nn_refuse(call, "%lld channels in, %lld out and %lld groups", (long long)in,
-                      (long long)out, (long long)groups);
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "%lld channels in, %lld out and %lld groups", (long long)in,
+                          (long long)out, (long long)groups);
+    if (call->make.refused)
         return;
     const rml_shape shape = {5, {out, in / groups, w->kernel[0], w->kernel[1], w->kernel[2]}};
     const rml_value_id all[] = {x, rml_nn_weights(call, params, 60, &shape, 0),
                                 rml_nn_flag(call, 50)
                                     ? rml_nn_weights(call, params, 61, &(rml_shape){1, {out}}, 0)
                                     : RML_NO_VALUE};
-    call->out[0] = rml_nn_node(call, RML_OP_CONV, &attr, all, 3);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_CONV, &attr, all, 3);
 }
 
 static void import_pooling_3d(rml_nn_call *call)
@@ -233,7 +234,7 @@ static void import_pooling_3d(rml_nn_call *call)
         volume_padding(call, 15, 8, w);
         attr.pool.count_pad = attr.pool.kind == RML_POOL_AVERAGE && !rml_nn_flag(call, 14);
     }
-    call->out[0] = rml_nn_node(call, RML_OP_POOL, &attr, &x, 1);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_POOL, &attr, &x, 1);
 }
 
 // ---- edges --------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ static void import_padding(rml_nn_call *call)
     enum { CONSTANT = 1, REFLECTION, REPLICATION, AMOUNTS = 10 };
     const rml_protobuf *params = &call->layer->params;
     const rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_nn_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     const rml_protobuf amounts = rml_nn_inside(call, params, AMOUNTS);
     const rml_protobuf constant = rml_nn_inside(call, params, CONSTANT);
     int64_t edges[2][2], list[2 * RML_MAX_RANK] = {0};
@@ -254,34 +255,35 @@ static void import_padding(rml_nn_call *call)
     if (rml_nn_has(call, params, REPLICATION))
         attr.pad.mode = RML_PAD_EDGE;
     rml_nn_image(call, x);
-    for (int i = 0; i < 2 && !call->refused; i++) {
+    for (int i = 0; i < 2 && !call->make.refused; i++) {
         list[rank - 2 + i] = edges[i][0];
         list[2 * rank - 2 + i] = edges[i][1];
     }
-    const rml_value_id in[] = {x, rml_nn_ints_value(call, list, 2 * rank),
-                               rml_nn_number(call, rml_nn_float_in(call, &constant, 1))};
-    call->out[0] =
-        rml_nn_node(call, RML_OP_PAD, &attr, in, attr.pad.mode == RML_PAD_CONSTANT ? 3 : 2);
+    const rml_value_id in[] = {
+        x, rml_coreml_ints(&call->make, list, 2 * rank),
+        rml_coreml_number(&call->make, rml_nn_float_in(call, &constant, 1), RML_F32)};
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_PAD, &attr, in,
+                                   attr.pad.mode == RML_PAD_CONSTANT ? 3 : 2);
 }
 
 // With two inputs, the size is the second one's.
 static void import_crop(rml_nn_call *call)
 {
     rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_nn_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     const rml_protobuf amounts = rml_nn_inside(call, &call->layer->params, 1);
     int64_t edges[2][2], offset[2];
     read_borders(call, &amounts, edges);
     pair(call, 5, 0, offset);
     const bool by_size = call->layer->input_count > 1;
     const rml_shape like = by_size ? rml_nn_image(call, call->in[1]) : (rml_shape){0};
-    for (int i = 0; i < 2 && !call->refused; i++) {
+    for (int i = 0; i < 2 && !call->make.refused; i++) {
         const int64_t size = by_size ? like.dim[1 + i] : -1;
         if (by_size && size < 0)
-            rml_nn_refuse(call, "a size that only the run tells");
+            rml_coreml_refuse(&call->make, "a size that only the run tells");
         const int64_t first = by_size ? offset[i] : edges[i][0];
         const int64_t stop = by_size ? offset[i] + size : edges[i][1] ? -edges[i][1] : INT64_MAX;
-        x = rml_graph_slice(call->graph, x, rank - 2 + i, first, stop, 1, call->name);
+        x = rml_graph_slice(call->make.graph, x, rank - 2 + i, first, stop, 1, call->make.name);
     }
     call->out[0] = x;
 }

@@ -6,23 +6,6 @@ static double or_default(double given, double absent)
     return given != 0 ? given : absent;
 }
 
-// (x - mean) / sqrt(variance + eps), or x - mean alone.
-static rml_value_id normalised(rml_nn_call *call, rml_value_id x, const int *axes, int count,
-                               double eps, bool scale)
-{
-    const rml_value_id centred = rml_nn_binary(
-        call, RML_BINARY_SUB, x, rml_nn_reduce(call, RML_REDUCE_MEAN, x, axes, count, true));
-    if (!scale)
-        return centred;
-    const rml_value_id variance =
-        rml_nn_reduce(call, RML_REDUCE_MEAN, rml_nn_binary(call, RML_BINARY_MUL, centred, centred),
-                      axes, count, true);
-    const rml_value_id raised =
-        rml_nn_binary(call, RML_BINARY_ADD, variance, rml_nn_number(call, eps));
-    return rml_nn_binary(call, RML_BINARY_DIV, centred,
-                         rml_nn_unary(call, RML_UNARY_SQRT, raised, 0, 0));
-}
-
 static void import_batchnorm(rml_nn_call *call)
 {
     const rml_protobuf *params = &call->layer->params;
@@ -32,50 +15,49 @@ static void import_batchnorm(rml_nn_call *call)
     const rml_shape shape = {1, {channels}};
     rml_nn_image(call, x);
     if (channels < 1)
-        rml_nn_refuse(call, "%lld channels", (long long)channels);
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "%lld channels", (long long)channels);
+    if (call->make.refused)
         return;
     const rml_value_id gamma = rml_nn_weights(call, params, 15, &shape, 0);
     const rml_value_id beta = rml_nn_weights(call, params, 16, &shape, 0);
     if (gamma == RML_NO_VALUE || beta == RML_NO_VALUE)
-        rml_nn_refuse(call, "it has no gamma or no beta");
+        rml_coreml_refuse(&call->make, "it has no gamma or no beta");
     if (rml_nn_flag(call, 5)) { // statistics of the images: of each, or of all together
         static const int axes[] = {-2, -1, -4};
         const rml_value_id flat = rml_nn_as_images(call, x);
-        rml_value_id out = normalised(call, flat, axes, rml_nn_flag(call, 6) ? 2 : 3, eps, true);
-        out = rml_nn_binary(call, RML_BINARY_MUL, out, rml_nn_channels(call, gamma, channels));
-        out = rml_nn_binary(call, RML_BINARY_ADD, out, rml_nn_channels(call, beta, channels));
+        rml_value_id out =
+            rml_coreml_normalise(&call->make, flat, axes, rml_nn_flag(call, 6) ? 2 : 3, eps, true);
+        out = rml_coreml_binary(&call->make, RML_BINARY_MUL, out,
+                                rml_nn_channels(call, gamma, channels));
+        out = rml_coreml_binary(&call->make, RML_BINARY_ADD, out,
+                                rml_nn_channels(call, beta, channels));
         call->out[0] = rml_nn_like(call, out, x);
         return;
     }
     const rml_value_id mean = rml_nn_weights(call, params, 17, &shape, 0);
     const rml_value_id variance = rml_nn_weights(call, params, 18, &shape, 0);
     if (mean == RML_NO_VALUE || variance == RML_NO_VALUE)
-        rml_nn_refuse(call, "it has no mean or no variance");
+        rml_coreml_refuse(&call->make, "it has no mean or no variance");
     const rml_value_id images = rml_nn_as_images(call, x);
-    if (!call->refused)
+    if (!call->make.refused)
         call->out[0] = rml_nn_like(call,
-                                   rml_graph_batch_norm(call->graph, images, gamma, beta, mean,
-                                                        variance, (float)eps, call->name),
+                                   rml_graph_batch_norm(call->make.graph, images, gamma, beta, mean,
+                                                        variance, (float)eps, call->make.name),
                                    x);
 }
 
 static void import_mvn(rml_nn_call *call)
 {
     static const int axes[] = {-2, -1, -3};
-    call->out[0] = normalised(call, rml_nn_in(call, 0), axes, rml_nn_flag(call, 1) ? 3 : 2,
-                              or_default(rml_nn_float(call, 3), 1e-6), rml_nn_flag(call, 2));
+    call->out[0] =
+        rml_coreml_normalise(&call->make, rml_nn_in(call, 0), axes, rml_nn_flag(call, 1) ? 3 : 2,
+                             or_default(rml_nn_float(call, 3), 1e-6), rml_nn_flag(call, 2));
 }
 
 static void import_l2normalize(rml_nn_call *call)
 {
-    static const int axes[] = {-3, -2, -1};
-    const rml_value_id x = rml_nn_in(call, 0);
-    const rml_value_id sum = rml_nn_reduce(call, RML_REDUCE_SUM_SQUARE, x, axes, 3, true);
-    const rml_value_id raised = rml_nn_binary(
-        call, RML_BINARY_ADD, sum, rml_nn_number(call, or_default(rml_nn_float(call, 1), 1e-6)));
-    call->out[0] =
-        rml_nn_binary(call, RML_BINARY_DIV, x, rml_nn_unary(call, RML_UNARY_SQRT, raised, 0, 0));
+    call->out[0] = rml_coreml_l2_norm(&call->make, rml_nn_in(call, 0),
+                                      or_default(rml_nn_float(call, 1), 1e-6));
 }
 
 static void import_lrn(rml_nn_call *call)
@@ -86,7 +68,8 @@ static void import_lrn(rml_nn_call *call)
                                       .size = rml_nn_int(call, 3),
                                       .bias = (float)or_default(rml_nn_float(call, 4), 1)}};
     const rml_value_id images = rml_nn_as_images(call, x);
-    call->out[0] = rml_nn_like(call, rml_nn_node(call, RML_OP_LRN, &attr, &images, 1), x);
+    call->out[0] =
+        rml_nn_like(call, rml_coreml_node(&call->make, RML_OP_LRN, &attr, &images, 1), x);
 }
 
 // Over as many of the last dimensions as gamma and beta have.
@@ -97,13 +80,14 @@ static void import_layer_norm(rml_nn_call *call)
     const rml_value_id x = rml_nn_in(call, 0);
     const rml_layer_norm_attr attr = {.axis = -shape.rank, .eps = (float)rml_nn_float(call, 2)};
     if (shape.rank < 1)
-        rml_nn_refuse(call, "it has no shape to normalise over");
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "it has no shape to normalise over");
+    if (call->make.refused)
         return;
     const rml_value_id gamma = rml_nn_weights(call, &call->layer->params, 3, &shape, 0);
     const rml_value_id beta = rml_nn_weights(call, &call->layer->params, 4, &shape, 0);
-    if (!call->refused)
-        call->out[0] = rml_graph_layer_norm(call->graph, x, gamma, beta, &attr, call->name);
+    if (!call->make.refused)
+        call->out[0] =
+            rml_graph_layer_norm(call->make.graph, x, gamma, beta, &attr, call->make.name);
 }
 
 const rml_nn_entry rml_nn_norms[] = {

@@ -39,11 +39,12 @@ static rml_value_id matrices(rml_nn_call *call, const layer *l, const uint32_t *
 {
     const rml_shape shape = {3, {l->directions, l->gates * l->hidden, columns}};
     const size_t block = (size_t)l->hidden * (size_t)columns;
-    float *data = rml_nn_alloc(call, block * (size_t)(l->gates * l->directions), sizeof *data);
+    float *data =
+        rml_coreml_alloc(&call->make, block * (size_t)(l->gates * l->directions), sizeof *data);
     for (int i = 0; data && i < l->directions * l->gates; i++)
         if (!take(call, l, i / l->gates, numbers[i % l->gates], block, data + (size_t)i * block))
-            rml_nn_refuse(call, "it has no matrix of gate %d", i % l->gates);
-    return rml_nn_floats(call, data, &shape);
+            rml_coreml_refuse(&call->make, "it has no matrix of gate %d", i % l->gates);
+    return rml_coreml_floats(&call->make, data, &shape);
 }
 
 // Biases of the gates, and zeros for those of the states. The forget gate's may be 1 higher.
@@ -51,26 +52,26 @@ static rml_value_id biases(rml_nn_call *call, const layer *l, bool has, bool for
 {
     const size_t hidden = (size_t)l->hidden, all = (size_t)l->gates * hidden;
     const rml_shape shape = {2, {l->directions, 2 * (int64_t)all}};
-    float *data = rml_nn_alloc(call, 2 * all * (size_t)l->directions, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, 2 * all * (size_t)l->directions, sizeof *data);
     for (int i = 0; data && i < l->directions * l->gates; i++) {
         float *to = data + (size_t)(i / l->gates) * 2 * all + (size_t)(i % l->gates) * hidden;
         if (has && !take(call, l, i / l->gates, l->fields->bias[i % l->gates], hidden, to))
-            rml_nn_refuse(call, "it has no bias of gate %d", i % l->gates);
+            rml_coreml_refuse(&call->make, "it has no bias of gate %d", i % l->gates);
         for (size_t k = 0; k < hidden && forget && i % l->gates == 2; k++)
             to[k] += 1;
     }
-    return rml_nn_floats(call, data, &shape);
+    return rml_coreml_floats(&call->make, data, &shape);
 }
 
 static rml_value_id peepholes(rml_nn_call *call, const layer *l)
 {
     const size_t hidden = (size_t)l->hidden;
     const rml_shape shape = {2, {l->directions, 3 * l->hidden}};
-    float *data = rml_nn_alloc(call, 3 * hidden * (size_t)l->directions, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, 3 * hidden * (size_t)l->directions, sizeof *data);
     for (int i = 0; data && i < l->directions * 3; i++)
         if (!take(call, l, i / 3, l->fields->peephole[i % 3], hidden, data + (size_t)i * hidden))
-            rml_nn_refuse(call, "it has no peephole of gate %d", i % 3);
-    return rml_nn_floats(call, data, &shape);
+            rml_coreml_refuse(&call->make, "it has no peephole of gate %d", i % 3);
+    return rml_coreml_floats(&call->make, data, &shape);
 }
 
 // ---- activations --------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ static rml_rnn_activation activation(rml_nn_call *call, const rml_protobuf *mess
                                         (float)rml_nn_float_in(call, &inside, 1),
                                         (float)rml_nn_float_in(call, &inside, 2)};
     }
-    rml_nn_refuse(call, "an activation is not known");
+    rml_coreml_refuse(&call->make, "an activation is not known");
     return known[1].function;
 }
 
@@ -111,11 +112,11 @@ static void read_activations(rml_nn_call *call, uint32_t number, int count, rml_
     rml_protobuf rest = call->layer->params, inside = {0};
     rml_error error;
     bool more = true;
-    for (int i = 0; i < count && !call->refused; i++) {
+    for (int i = 0; i < count && !call->make.refused; i++) {
         if (rml_message_inside(&rest, number, "an activation", &inside, &more, &error) != RML_OK)
-            rml_nn_refuse(call, "%s", error.message);
+            rml_coreml_refuse(&call->make, "%s", error.message);
         else if (!more)
-            rml_nn_refuse(call, "it has %d activations, and needs %d", i, count);
+            rml_coreml_refuse(&call->make, "it has %d activations, and needs %d", i, count);
         else
             rnn->act[i] = rnn->act[3 + i] = activation(call, &inside);
     }
@@ -131,20 +132,21 @@ static rml_value_id states(rml_nn_call *call, const layer *l, int first, int ste
     if ((size_t)(first + (l->directions - 1) * step) >= call->layer->input_count)
         return RML_NO_VALUE; // zeros
     for (int d = 0; d < l->directions; d++)
-        parts[d] = rml_nn_reshape(call, call->in[first + d * step], &shape);
-    return call->refused || l->directions == 1
+        parts[d] = rml_coreml_reshape(&call->make, call->in[first + d * step], &shape);
+    return call->make.refused || l->directions == 1
                ? parts[0]
-               : rml_graph_concat(call->graph, parts, 2, 0, call->name);
+               : rml_graph_concat(call->make.graph, parts, 2, 0, call->make.name);
 }
 
 // One direction of the states as (1,B,H,1,1).
 static rml_value_id state_of(rml_nn_call *call, const layer *l, rml_value_id value, int direction)
 {
     const rml_shape shape = {5, {1, -1, l->hidden, 1, 1}};
-    if (call->refused)
+    if (call->make.refused)
         return RML_NO_VALUE;
-    return rml_nn_reshape(
-        call, rml_graph_slice(call->graph, value, 0, direction, direction + 1, 1, call->name),
+    return rml_coreml_reshape(
+        &call->make,
+        rml_graph_slice(call->make.graph, value, 0, direction, direction + 1, 1, call->make.name),
         &shape);
 }
 
@@ -155,13 +157,16 @@ static rml_value_id result(rml_nn_call *call, const layer *l, rml_value_id y, rm
     static const int of_steps[] = {0, 2, 1, 3}, of_states[] = {1, 0, 2};
     const rml_shape all = {5, {0, 0, l->directions * l->hidden, 1, 1}};
     const rml_shape last = {5, {1, -1, l->directions * l->hidden, 1, 1}};
-    if (call->refused)
+    if (call->make.refused)
         return RML_NO_VALUE;
     return sequence
-               ? rml_nn_reshape(call, rml_graph_transpose(call->graph, y, of_steps, 4, call->name),
-                                &all)
-               : rml_nn_reshape(call, rml_graph_transpose(call->graph, h, of_states, 3, call->name),
-                                &last);
+               ? rml_coreml_reshape(
+                     &call->make,
+                     rml_graph_transpose(call->make.graph, y, of_steps, 4, call->make.name), &all)
+               : rml_coreml_reshape(
+                     &call->make,
+                     rml_graph_transpose(call->make.graph, h, of_states, 3, call->make.name),
+                     &last);
 }
 
 typedef struct switches {
@@ -173,14 +178,15 @@ static void add_layer(rml_nn_call *call, const layer *l, rml_rnn_attr *rnn, cons
     const bool is_lstm = rnn->kind == RML_RNN_LSTM;
     const rml_value_id x = rml_nn_in(call, 0);
     const rml_shape flat = {3, {0, 0, l->in}};
-    if (l->in < 1 || l->hidden < 1 || rml_nn_rank(call, x) != 5)
-        rml_nn_refuse(call, "%lld features in, %lld units, and an input of %d dimensions",
-                      (long long)l->in, (long long)l->hidden, rml_nn_rank(call, x));
-    if (call->refused)
+    if (l->in < 1 || l->hidden < 1 || rml_coreml_rank(&call->make, x) != 5)
+        rml_coreml_refuse(&call->make,
+                          "%lld features in, %lld units, and an input of %d dimensions",
+                          (long long)l->in, (long long)l->hidden, rml_coreml_rank(&call->make, x));
+    if (call->make.refused)
         return;
     rnn->directions = l->directions;
     const int step = is_lstm ? 2 : 1;
-    const rml_value_id in[] = {rml_nn_reshape(call, x, &flat),
+    const rml_value_id in[] = {rml_coreml_reshape(&call->make, x, &flat),
                                matrices(call, l, l->fields->weight, l->in),
                                matrices(call, l, l->fields->recursion, l->hidden),
                                biases(call, l, s->biases, s->forget),
@@ -189,7 +195,7 @@ static void add_layer(rml_nn_call *call, const layer *l, rml_rnn_attr *rnn, cons
                                is_lstm ? states(call, l, 2, step) : RML_NO_VALUE,
                                s->peepholes ? peepholes(call, l) : RML_NO_VALUE};
     const rml_op_attr attr = {.rnn = *rnn};
-    const rml_value_id y = rml_nn_node(call, RML_OP_RNN, &attr, in, is_lstm ? 8 : 6);
+    const rml_value_id y = rml_coreml_node(&call->make, RML_OP_RNN, &attr, in, is_lstm ? 8 : 6);
     if (y == RML_NO_VALUE)
         return;
     call->out[0] = result(call, l, y, y + 1, s->sequence);
@@ -249,11 +255,12 @@ static void import_lstm(rml_nn_call *call)
                         .forget = rml_nn_int_in(call, &params, 30) != 0,
                         .peepholes = rml_nn_int_in(call, &params, 40) != 0};
     l.directions = both ? 2 : 1;
-    for (int d = 0; d < l.directions && !call->refused; d++) {
+    for (int d = 0; d < l.directions && !call->make.refused; d++) {
         if (rml_message_inside(&rest, 20, "weights", &l.weights[d], &more, &error) != RML_OK)
-            rml_nn_refuse(call, "%s", error.message);
+            rml_coreml_refuse(&call->make, "%s", error.message);
         else if (!more)
-            rml_nn_refuse(call, "it has weights of %d directions, and %d", d, l.directions);
+            rml_coreml_refuse(&call->make, "it has weights of %d directions, and %d", d,
+                              l.directions);
     }
     read_activations(call, 10, 3, &rnn);
     add_layer(call, &l, &rnn, &s);

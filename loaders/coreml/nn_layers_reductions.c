@@ -19,24 +19,28 @@ static void import_reduce(rml_nn_call *call)
     const double epsilon = rml_nn_float(call, 2);
     rml_value_id x = rml_nn_in(call, 0);
     if (mode < SUM || mode > ARG_MAX || place < 0 || place > 4) {
-        rml_nn_refuse(call, "mode %lld over axis %lld is not known", (long long)mode,
-                      (long long)place);
+        rml_coreml_refuse(&call->make, "mode %lld over axis %lld is not known", (long long)mode,
+                          (long long)place);
         return;
     }
     if (mode == ARG_MAX) {
         const rml_op_attr attr = {.arg = {.axis = places[place].axes[0], .keep = true}};
         if (places[place].count > 1)
-            rml_nn_refuse(call, "the place of the largest over %d dimensions", places[place].count);
-        call->out[0] = rml_nn_cast(call, rml_nn_node(call, RML_OP_ARG, &attr, &x, 1), RML_F32);
+            rml_coreml_refuse(&call->make, "the place of the largest over %d dimensions",
+                              places[place].count);
+        call->out[0] = rml_coreml_cast(
+            &call->make, rml_coreml_node(&call->make, RML_OP_ARG, &attr, &x, 1), RML_F32);
         return;
     }
     if (mode == LOG_SUM)
-        x = rml_nn_unary(call, RML_UNARY_LOG,
-                         rml_nn_binary(call, RML_BINARY_ADD, x,
-                                       rml_nn_number(call, epsilon != 0 ? epsilon : 1e-6)),
-                         0, 0);
-    call->out[0] =
-        rml_nn_reduce(call, kinds[mode], x, places[place].axes, places[place].count, true);
+        x = rml_coreml_unary(
+            &call->make, RML_UNARY_LOG,
+            rml_coreml_binary(
+                &call->make, RML_BINARY_ADD, x,
+                rml_coreml_number(&call->make, epsilon != 0 ? epsilon : 1e-6, RML_F32)),
+            0, 0);
+    call->out[0] = rml_coreml_reduce(&call->make, kinds[mode], x, places[place].axes,
+                                     places[place].count, true);
 }
 
 // ---- later --------------------------------------------------------------------------------------
@@ -44,8 +48,8 @@ static void import_reduce(rml_nn_call *call)
 // A result without dimensions is a vector of one.
 static rml_value_id at_least_vector(rml_nn_call *call, rml_value_id x)
 {
-    return rml_nn_rank(call, x) == 0 && !call->refused
-               ? rml_nn_reshape(call, x, &(rml_shape){1, {1}})
+    return rml_coreml_rank(&call->make, x) == 0 && !call->make.refused
+               ? rml_coreml_reshape(&call->make, x, &(rml_shape){1, {1}})
                : x;
 }
 
@@ -54,36 +58,41 @@ static void import_reduce_nd(rml_nn_call *call)
     int64_t wide[RML_MAX_RANK];
     int axes[RML_MAX_RANK];
     const rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_nn_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     int count = rml_nn_ints(call, 1, wide, RML_MAX_RANK);
     for (int i = 0; i < count; i++)
-        axes[i] = rml_nn_axis_of(call, wide[i], rank);
+        axes[i] = rml_coreml_axis_of(&call->make, wide[i], rank);
     if (rml_nn_flag(call, 3))
         count = 0;
-    call->out[0] = at_least_vector(call, rml_nn_reduce(call, (rml_reduce_kind)call->option, x, axes,
-                                                       count, rml_nn_flag(call, 2)));
+    call->out[0] =
+        at_least_vector(call, rml_coreml_reduce(&call->make, (rml_reduce_kind)call->option, x, axes,
+                                                count, rml_nn_flag(call, 2)));
 }
 
 static void import_arg(rml_nn_call *call)
 {
     const rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_nn_rank(call, x);
-    const rml_op_attr attr = {.arg = {.axis = rml_nn_axis_of(call, rml_nn_int(call, 1), rank),
-                                      .smallest = call->option != 0,
-                                      .keep = rank == 1 || !rml_nn_flag(call, 2)}};
-    call->out[0] = rml_nn_cast(call, rml_nn_node(call, RML_OP_ARG, &attr, &x, 1), RML_F32);
+    const int rank = rml_coreml_rank(&call->make, x);
+    const rml_op_attr attr = {
+        .arg = {.axis = rml_coreml_axis_of(&call->make, rml_nn_int(call, 1), rank),
+                .smallest = call->option != 0,
+                .keep = rank == 1 || !rml_nn_flag(call, 2)}};
+    call->out[0] = rml_coreml_cast(&call->make,
+                                   rml_coreml_node(&call->make, RML_OP_ARG, &attr, &x, 1), RML_F32);
 }
 
 // How many: a second input, or as the layer says, or all.
 static rml_value_id how_many(rml_nn_call *call, rml_value_id x, int axis, int64_t given)
 {
     if (call->layer->input_count > 1)
-        return rml_nn_reshape(call, rml_nn_indices(call, call->in[1]), &(rml_shape){1, {1}});
+        return rml_coreml_reshape(&call->make, rml_nn_indices(call, call->in[1]),
+                                  &(rml_shape){1, {1}});
     if (given >= 0)
-        return rml_nn_ints_value(call, &given, 1);
-    const rml_value_id sizes = rml_nn_node(call, RML_OP_SHAPE, NULL, &x, 1);
-    return call->refused ? RML_NO_VALUE
-                         : rml_graph_slice(call->graph, sizes, 0, axis, axis + 1, 1, call->name);
+        return rml_coreml_ints(&call->make, &given, 1);
+    const rml_value_id sizes = rml_coreml_node(&call->make, RML_OP_SHAPE, NULL, &x, 1);
+    return call->make.refused
+               ? RML_NO_VALUE
+               : rml_graph_slice(call->make.graph, sizes, 0, axis, axis + 1, 1, call->make.name);
 }
 
 // The elements and where they were; or, of an argSort, where all of them were.
@@ -91,14 +100,15 @@ static void import_topk(rml_nn_call *call)
 {
     const bool sorts = call->option != 0;
     const rml_value_id x = rml_nn_in(call, 0);
-    const int axis = rml_nn_axis_of(call, rml_nn_int(call, 1), rml_nn_rank(call, x));
+    const int axis =
+        rml_coreml_axis_of(&call->make, rml_nn_int(call, 1), rml_coreml_rank(&call->make, x));
     const rml_op_attr attr = {
         .topk = {.axis = axis, .smallest = sorts ? !rml_nn_flag(call, 2) : rml_nn_flag(call, 3)}};
     const rml_value_id in[] = {x, how_many(call, x, axis, sorts ? -1 : rml_nn_int(call, 2))};
-    const rml_value_id first = rml_nn_node(call, RML_OP_TOPK, &attr, in, 2);
+    const rml_value_id first = rml_coreml_node(&call->make, RML_OP_TOPK, &attr, in, 2);
     if (first == RML_NO_VALUE)
         return;
-    const rml_value_id places = rml_nn_cast(call, first + 1, RML_F32);
+    const rml_value_id places = rml_coreml_cast(&call->make, first + 1, RML_F32);
     call->out[0] = sorts ? places : first;
     if (!sorts && call->layer->output_count > 1)
         call->out[1] = places;
@@ -108,13 +118,13 @@ static void import_cumsum(rml_nn_call *call)
 {
     const int64_t axis = rml_nn_int(call, 1);
     const rml_value_id in[] = {
-        rml_nn_in(call, 0),
-        call->layer->input_count > 1
-            ? rml_nn_reshape(call, rml_nn_indices(call, call->in[1]), &(rml_shape){1, {1}})
-            : rml_nn_ints_value(call, &axis, 1)};
+        rml_nn_in(call, 0), call->layer->input_count > 1
+                                ? rml_coreml_reshape(&call->make, rml_nn_indices(call, call->in[1]),
+                                                     &(rml_shape){1, {1}})
+                                : rml_coreml_ints(&call->make, &axis, 1)};
     const rml_op_attr attr = {
         .cumsum = {.exclusive = rml_nn_flag(call, 2), .reverse = rml_nn_flag(call, 3)}};
-    call->out[0] = rml_nn_node(call, RML_OP_CUMSUM, &attr, in, 2);
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_CUMSUM, &attr, in, 2);
 }
 
 #define REDUCE(number, name, which)                                                                \

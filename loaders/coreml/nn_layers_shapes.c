@@ -7,15 +7,16 @@
 
 static rml_value_id transposed(rml_nn_call *call, rml_value_id x, const int *order, int rank)
 {
-    return call->refused ? RML_NO_VALUE
-                         : rml_graph_transpose(call->graph, x, order, rank, call->name);
+    return call->make.refused
+               ? RML_NO_VALUE
+               : rml_graph_transpose(call->make.graph, x, order, rank, call->make.name);
 }
 
 // Channels, height and width as height, width and channels, or back.
 static rml_value_id channels_moved(rml_nn_call *call, rml_value_id x, bool to_end)
 {
     int order[RML_MAX_RANK];
-    const int rank = rml_nn_rank(call, x), first = rank - 3;
+    const int rank = rml_coreml_rank(&call->make, x), first = rank - 3;
     for (int i = 0; i < first; i++)
         order[i] = i;
     for (int i = 0; i < 3 && first >= 0; i++)
@@ -28,16 +29,16 @@ static rml_value_id channels_moved(rml_nn_call *call, rml_value_id x, bool to_en
 static void import_flatten(rml_nn_call *call)
 {
     rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_nn_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     rml_shape shape = {.rank = rank};
     rml_nn_image(call, x);
     if (rml_nn_int(call, 1))
         x = channels_moved(call, x, true);
-    if (call->refused)
+    if (call->make.refused)
         return;
     shape.dim[rank - 3] = -1; // the ones in front stay
     shape.dim[rank - 2] = shape.dim[rank - 1] = 1;
-    call->out[0] = rml_nn_reshape(call, x, &shape);
+    call->out[0] = rml_coreml_reshape(&call->make, x, &shape);
 }
 
 // To (C,H,W), or, with the sequence, to (Seq,C,H,W). By channels last: the elements of both shapes
@@ -51,12 +52,12 @@ static void import_reshape(rml_nn_call *call)
     const int64_t *image = target + count - 3;
     rml_nn_image(call, x);
     if (count != 3 && count != 4)
-        rml_nn_refuse(call, "its target has %d dimensions, 3 and 4 are right", count);
+        rml_coreml_refuse(&call->make, "its target has %d dimensions, 3 and 4 are right", count);
     if (count == 4 && target[0] != 1 && target[0] != -1 && !call->has_sequence)
-        rml_nn_refuse(call, "its target has a sequence of %lld", (long long)target[0]);
-    if (call->refused)
+        rml_coreml_refuse(&call->make, "its target has a sequence of %lld", (long long)target[0]);
+    if (call->make.refused)
         return;
-    const int rank = rml_nn_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     rml_shape shape = {.rank = rank};
     if (last)
         x = channels_moved(call, x, true);
@@ -64,7 +65,7 @@ static void import_reshape(rml_nn_call *call)
         shape.dim[rank - 3 + i] = last ? image[(i + 1) % 3] : image[i];
     if (call->has_sequence && rank == 5 && count == 4)
         shape.dim[0] = target[0];
-    x = rml_nn_reshape(call, x, &shape);
+    x = rml_coreml_reshape(&call->make, x, &shape);
     call->out[0] = last ? channels_moved(call, x, false) : x;
 }
 
@@ -74,15 +75,15 @@ static void import_permute(rml_nn_call *call)
     static const int of_five[] = {0, 2, 3, 4};
     int64_t axes[4];
     const rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_nn_rank(call, x);
+    const int rank = rml_coreml_rank(&call->make, x);
     const int count = rml_nn_ints(call, 1, axes, 4);
     int order[5] = {0, 1};
     if (count != 4 || (rank != 4 && rank != 5))
-        rml_nn_refuse(call, "it permutes %d axes of %d", count, rank);
-    for (int i = 0; i < 4 && !call->refused; i++)
+        rml_coreml_refuse(&call->make, "it permutes %d axes of %d", count, rank);
+    for (int i = 0; i < 4 && !call->make.refused; i++)
         if (axes[i] < 0 || axes[i] > 3 || (rank == 4 && (i == 0) != (axes[i] == 0)))
-            rml_nn_refuse(call, "axis %lld", (long long)axes[i]);
-    for (int i = 0; i < 4 && !call->refused; i++)
+            rml_coreml_refuse(&call->make, "axis %lld", (long long)axes[i]);
+    for (int i = 0; i < 4 && !call->make.refused; i++)
         if (rank == 5)
             order[of_five[i]] = of_five[axes[i]];
         else
@@ -93,9 +94,9 @@ static void import_permute(rml_nn_call *call)
 static void import_concat(rml_nn_call *call)
 {
     const bool sequence = rml_nn_flag(call, 100);
-    if (!call->refused && call->layer->input_count > 0)
-        call->out[0] = rml_graph_concat(call->graph, call->in, (int)call->layer->input_count,
-                                        sequence ? -5 : -3, call->name);
+    if (!call->make.refused && call->layer->input_count > 0)
+        call->out[0] = rml_graph_concat(call->make.graph, call->in, (int)call->layer->input_count,
+                                        sequence ? -5 : -3, call->make.name);
 }
 
 static void split_into(rml_nn_call *call, int axis, int64_t count, int64_t *sizes)
@@ -103,10 +104,10 @@ static void split_into(rml_nn_call *call, int axis, int64_t count, int64_t *size
     const rml_value_id x = rml_nn_in(call, 0);
     const size_t outputs = call->layer->output_count;
     if (count < 1 || (size_t)count != outputs || outputs > RML_MAX_OUTPUTS)
-        rml_nn_refuse(call, "%lld parts and %zu outputs, at most %d", (long long)count, outputs,
-                      RML_MAX_OUTPUTS);
+        rml_coreml_refuse(&call->make, "%lld parts and %zu outputs, at most %d", (long long)count,
+                          outputs, RML_MAX_OUTPUTS);
     const rml_op_attr attr = {.split = {.axis = axis, .count = (int)outputs, .sizes = sizes}};
-    const rml_value_id first = rml_nn_node(call, RML_OP_SPLIT, &attr, &x, 1);
+    const rml_value_id first = rml_coreml_node(&call->make, RML_OP_SPLIT, &attr, &x, 1);
     for (size_t k = 0; k < outputs && first != RML_NO_VALUE; k++)
         call->out[k] = first + (rml_value_id)k;
 }
@@ -121,10 +122,10 @@ static void import_repeat(rml_nn_call *call)
     const int64_t given = rml_nn_int(call, 1);
     const int64_t times[] = {given ? given : 1, 1, 1, 1, 1};
     const rml_value_id x = rml_nn_in(call, 0);
-    if (rml_nn_rank(call, x) != 5)
-        rml_nn_refuse(call, "its input has no sequence");
-    const rml_value_id in[] = {x, rml_nn_ints_value(call, times, 5)};
-    call->out[0] = rml_nn_node(call, RML_OP_TILE, NULL, in, 2);
+    if (rml_coreml_rank(&call->make, x) != 5)
+        rml_coreml_refuse(&call->make, "its input has no sequence");
+    const rml_value_id in[] = {x, rml_coreml_ints(&call->make, times, 5)};
+    call->out[0] = rml_coreml_node(&call->make, RML_OP_TILE, NULL, in, 2);
 }
 
 static void import_reorganize(rml_nn_call *call)
@@ -136,13 +137,13 @@ static void import_reorganize(rml_nn_call *call)
                                           .pixels_first = mode != PIXEL_SHUFFLE,
                                           .exact = true}};
     if (mode < SPACE_TO_DEPTH || mode > PIXEL_SHUFFLE)
-        rml_nn_refuse(call, "mode %lld is not known", (long long)mode);
+        rml_coreml_refuse(&call->make, "mode %lld is not known", (long long)mode);
     const rml_value_id in[] = {rml_nn_as_images(call, x), RML_NO_VALUE};
-    call->out[0] =
-        rml_nn_like(call,
-                    mode == SPACE_TO_DEPTH ? rml_nn_node(call, RML_OP_SPACE_TO_DEPTH, &attr, in, 1)
-                                           : rml_nn_node(call, RML_OP_DEPTH_TO_SPACE, &attr, in, 2),
-                    x);
+    call->out[0] = rml_nn_like(
+        call,
+        mode == SPACE_TO_DEPTH ? rml_coreml_node(&call->make, RML_OP_SPACE_TO_DEPTH, &attr, in, 1)
+                               : rml_coreml_node(&call->make, RML_OP_DEPTH_TO_SPACE, &attr, in, 2),
+        x);
 }
 
 static void import_slice(rml_nn_call *call)
@@ -151,93 +152,53 @@ static void import_slice(rml_nn_call *call)
     const int64_t axis = rml_nn_int(call, 4), step = rml_nn_int(call, 3);
     rml_nn_image(call, x);
     if (axis < 0 || axis > 2 || step < 1)
-        rml_nn_refuse(call, "axis %lld by steps of %lld", (long long)axis, (long long)step);
-    if (!call->refused)
-        call->out[0] = rml_graph_slice(call->graph, x, (int)axis - 3, rml_nn_int(call, 1),
-                                       rml_nn_int(call, 2), step, call->name);
+        rml_coreml_refuse(&call->make, "axis %lld by steps of %lld", (long long)axis,
+                          (long long)step);
+    if (!call->make.refused)
+        call->out[0] = rml_graph_slice(call->make.graph, x, (int)axis - 3, rml_nn_int(call, 1),
+                                       rml_nn_int(call, 2), step, call->make.name);
 }
 
 // ---- resizing -----------------------------------------------------------------------------------
 
-static void resize(rml_nn_call *call, rml_resize_attr attr, const int64_t size[2],
-                   const float *part)
-{
-    const rml_value_id x = rml_nn_in(call, 0);
-    const int64_t list[] = {size[0], size[1]};
-    attr.axis_count = 2;
-    attr.axis[0] = -2;
-    attr.axis[1] = -1;
-    for (int i = 0; i < 2; i++)
-        if (size[i] < 1)
-            rml_nn_refuse(call, "it makes an image of %lldx%lld", (long long)size[1],
-                          (long long)size[0]);
-    const rml_value_id in[] = {rml_nn_as_images(call, x),
-                               part ? rml_nn_floats(call, part, &(rml_shape){1, {4}})
-                                    : RML_NO_VALUE,
-                               RML_NO_VALUE, rml_nn_ints_value(call, list, 2)};
-    const rml_op_attr wrapped = {.resize = attr};
-    call->out[0] = rml_nn_like(call, rml_nn_node(call, RML_OP_RESIZE, &wrapped, in, 4), x);
-}
-
 static void import_upsample(rml_nn_call *call)
 {
     enum { NEAREST, BILINEAR };
-    static const rml_coordinates coordinates[] = {
-        RML_COORDINATES_ASYMMETRIC, RML_COORDINATES_ALIGN_CORNERS, RML_COORDINATES_HALF_PIXEL};
-    const rml_shape image = rml_nn_image(call, rml_nn_in(call, 0));
+    static const rml_coreml_sampling samplings[] = {RML_COREML_DEFAULT, RML_COREML_STRICT_ALIGN,
+                                                    RML_COREML_UNALIGN};
+    const rml_value_id x = rml_nn_in(call, 0);
     const int64_t mode = rml_nn_int(call, 5), way = rml_nn_int(call, 6);
-    int64_t whole[2] = {1, 1}, size[2] = {0, 0};
+    int64_t whole[2] = {1, 1}, size[2];
     size_t count;
     const float *factor = rml_nn_float_list(call, &call->layer->params, 7, &count);
     rml_nn_ints(call, 1, whole, 2);
+    rml_coreml_image_size(&call->make, x, size);
     if (mode < NEAREST || mode > BILINEAR || way < 0 || way > 2 || (factor && count != 2))
-        rml_nn_refuse(call, "mode %lld, %lld is not known", (long long)mode, (long long)way);
-    for (int i = 0; i < 2 && !call->refused; i++) {
+        rml_coreml_refuse(&call->make, "mode %lld, %lld is not known", (long long)mode,
+                          (long long)way);
+    if (call->make.refused)
+        return;
+    for (int i = 0; i < 2; i++) { // rounded down
         const double wide =
-            floor((double)image.dim[1 + i] * (factor ? (double)factor[i] : (double)whole[i]));
+            floor((double)size[i] * (factor ? (double)factor[i] : (double)whole[i]));
         size[i] = wide >= 1 && wide < 0x1p40 ? (int64_t)wide : 0;
     }
-    const rml_resize_attr attr = {
-        .mode = mode == NEAREST ? RML_INTERPOLATION_NEAREST : RML_INTERPOLATION_LINEAR,
-        .nearest = RML_NEAREST_FLOOR,
-        .coordinates =
-            mode == NEAREST || call->refused ? RML_COORDINATES_ASYMMETRIC : coordinates[way]};
-    if (!call->refused)
-        resize(call, attr, size, NULL);
+    call->out[0] = rml_coreml_resize(&call->make, x, size,
+                                     mode == NEAREST ? RML_COREML_NEAREST : samplings[way]);
 }
 
-// Positions of the output as a part of the image, both ends included, where no name tells them.
 static void import_resize_bilinear(rml_nn_call *call)
 {
-    enum { STRICT_ALIGN, ALIGN, UPSAMPLE, ROI_ALIGN };
-    static const rml_coordinates coordinates[] = {RML_COORDINATES_ALIGN_CORNERS,
-                                                  RML_COORDINATES_CROP, RML_COORDINATES_ASYMMETRIC,
-                                                  RML_COORDINATES_CROP};
-    const rml_shape image = rml_nn_image(call, rml_nn_in(call, 0));
+    static const rml_coreml_sampling samplings[] = {RML_COREML_STRICT_ALIGN, RML_COREML_ALIGN,
+                                                    RML_COREML_DEFAULT, RML_COREML_OFFSET};
     const rml_protobuf sampling = rml_nn_inside(call, &call->layer->params, 2);
     const int64_t method = sampling.data ? rml_nn_int_in(call, &sampling, 1) : 0;
     int64_t size[2] = {1, 1};
     rml_nn_ints(call, 1, size, 2);
-    if (method < STRICT_ALIGN || method > ROI_ALIGN || image.dim[1] < 1 || image.dim[2] < 1)
-        rml_nn_refuse(call, "method %lld of an image whose size may not be known",
-                      (long long)method);
-    float *part = rml_nn_alloc(call, 4, sizeof *part);
-    for (int i = 0; i < 2 && part && !call->refused; i++) {
-        const double most = image.dim[1 + i] > 1 ? (double)(image.dim[1 + i] - 1) : 1;
-        const double spacing = most / (double)size[i];
-        const bool middle = method == ALIGN && size[i] == 1;
-        const bool inner = method == ROI_ALIGN && image.dim[1 + i] > 1;
-        part[i] = (float)(middle ? 0.5 : inner ? spacing / 2 / most : 0);
-        part[2 + i] = (float)(middle  ? 0.5
-                              : inner ? (spacing / 2 + spacing * (double)(size[i] - 1)) / most
-                              : method == ROI_ALIGN ? 0
-                                                    : 1);
-    }
-    if (call->refused)
-        return;
-    const rml_resize_attr attr = {.mode = RML_INTERPOLATION_LINEAR,
-                                  .coordinates = coordinates[method]};
-    resize(call, attr, size, coordinates[method] == RML_COORDINATES_CROP ? part : NULL);
+    if (method < 0 || method > 3)
+        rml_coreml_refuse(&call->make, "method %lld is not known", (long long)method);
+    else
+        call->out[0] = rml_coreml_resize(&call->make, rml_nn_in(call, 0), size, samplings[method]);
 }
 
 const rml_nn_entry rml_nn_shapes[] = {

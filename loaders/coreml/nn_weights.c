@@ -56,17 +56,18 @@ static bool read_codes(rml_nn_call *call, const rml_protobuf *weights, size_t co
     out->scale = rml_nn_float_list(call, &linear, 1, &out->scale_count);
     out->bias = rml_nn_float_list(call, &linear, 2, &out->bias_count);
     out->table = rml_nn_float_list(call, &table, 1, &out->table_count);
-    if (call->refused)
+    if (call->make.refused)
         return false;
     const size_t have = whole ? bytes : raw;
     if (out->bits < 1 || out->bits > 8 ||
         have != count / 8 * (size_t)out->bits + (count % 8 * (size_t)out->bits + 7) / 8)
-        rml_nn_refuse(call, "its weights are %zu bytes, and %zu numbers of %d bits are expected",
-                      have, count, out->bits);
+        rml_coreml_refuse(&call->make,
+                          "its weights are %zu bytes, and %zu numbers of %d bits are expected",
+                          have, count, out->bits);
     else if (out->table ? out->table_count != (size_t)1 << out->bits : !out->scale)
-        rml_nn_refuse(call, "its weights of %d bits have %zu scales and a table of %zu", out->bits,
-                      out->scale_count, out->table_count);
-    return !call->refused;
+        rml_coreml_refuse(&call->make, "its weights of %d bits have %zu scales and a table of %zu",
+                          out->bits, out->scale_count, out->table_count);
+    return !call->make.refused;
 }
 
 // Numbers of a value of `shape`, whose dimension `axis` the scales go along.
@@ -82,11 +83,12 @@ static float *decoded(rml_nn_call *call, const rml_protobuf *weights, const rml_
         inner *= (size_t)shape->dim[i];
     if (!c.table && ((c.scale_count != 1 && c.scale_count != channels) ||
                      (c.bias_count > 1 && c.bias_count != channels))) {
-        rml_nn_refuse(call, "its weights have %zu scales and %zu biases for %zu channels",
-                      c.scale_count, c.bias_count, channels);
+        rml_coreml_refuse(&call->make,
+                          "its weights have %zu scales and %zu biases for %zu channels",
+                          c.scale_count, c.bias_count, channels);
         return NULL;
     }
-    float *data = rml_nn_alloc(call, count, sizeof *data);
+    float *data = rml_coreml_alloc(&call->make, count, sizeof *data);
     for (size_t i = 0; i < count && data; i++) {
         const uint32_t code = code_at(c.data, i, c.bits);
         const size_t channel = channels ? i / inner % channels : 0;
@@ -105,29 +107,30 @@ static bool read_weights(rml_nn_call *call, const rml_protobuf *message, uint32_
                          const rml_shape *shape, int axis, rml_stored *out)
 {
     rml_error error;
-    const rml_message_reader reader = {&call->graph->arena, "a layer", &error};
+    const rml_message_reader reader = {&call->make.graph->arena, "a layer", &error};
     const rml_protobuf weights = rml_nn_inside(call, message, number);
     const uint8_t *data = NULL;
     size_t count = 0, floats = 0, halves = 0;
     char text[RML_SHAPE_TEXT_BYTES];
-    if (!weights.data || call->refused)
+    if (!weights.data || call->make.refused)
         return false;
     if (!rml_shape_count(shape, &count) || count == 0) {
-        rml_nn_refuse(call, "its weights have the shape %s", rml_shape_text(shape, text));
+        rml_coreml_refuse(&call->make, "its weights have the shape %s",
+                          rml_shape_text(shape, text));
         return false;
     }
     if (rml_message_floats(&reader, &weights, FLOATS, "weights", &data, &floats) != RML_OK)
-        rml_nn_refuse(call, "%s", error.message);
+        rml_coreml_refuse(&call->make, "%s", error.message);
     const uint8_t *narrow = bytes_of(&weights, HALVES, &halves);
-    if (call->refused)
+    if (call->make.refused)
         return false;
     if (floats > 0 || halves > 0) {
         const size_t have = floats ? floats : halves / 2;
         if (have != count || halves % 2 != 0)
-            rml_nn_refuse(call, "it has %zu weights, and %s are expected", have,
-                          rml_shape_text(shape, text));
+            rml_coreml_refuse(&call->make, "it has %zu weights, and %s are expected", have,
+                              rml_shape_text(shape, text));
         *out = rml_stored_plain(floats ? data : narrow, floats ? RML_F32 : RML_F16, shape);
-        return !call->refused;
+        return !call->make.refused;
     }
     const float *numbers = decoded(call, &weights, shape, count, axis);
     if (numbers)
@@ -144,7 +147,7 @@ rml_value_id rml_nn_weights(rml_nn_call *call, const rml_protobuf *message, uint
         return RML_NO_VALUE;
     if (rml_shape_count(shape, &count))
         call->importer->parameters += count;
-    return rml_graph_constant(call->graph, call->name, &trained);
+    return rml_graph_constant(call->make.graph, call->make.name, &trained);
 }
 
 float *rml_nn_weight_list(rml_nn_call *call, const rml_protobuf *message, uint32_t number,
@@ -154,7 +157,7 @@ float *rml_nn_weight_list(rml_nn_call *call, const rml_protobuf *message, uint32
     const rml_shape shape = {1, {(int64_t)count}};
     if (count > INT64_MAX || !read_weights(call, message, number, &shape, 0, &stored))
         return NULL;
-    float *list = rml_nn_alloc(call, count, sizeof *list);
+    float *list = rml_coreml_alloc(&call->make, count, sizeof *list);
     if (list)
         rml_stored_read_all(&stored, list);
     call->importer->parameters += count;
