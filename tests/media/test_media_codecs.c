@@ -222,8 +222,31 @@ static void test_exif(void)
     rml_exif_set_upright(NULL, 0);
 }
 
+// Of what this build reads; what moves goes to the reader of videos.
+static void test_stills(void)
+{
+    static const struct {
+        const char *path;
+        rml_image_kind kind;
+        bool still;
+    } files[] = {
+        {CORPUS "/rgb.png", RML_IMAGE_PNG, true},
+        {CORPUS "/inks.jpg", RML_IMAGE_JPEG, true},
+        {CORPUS "/runs8.bmp", RML_IMAGE_BMP, true},
+        {CORPUS "/planes.tif", RML_IMAGE_TIFF, true},
+        {CORPUS "/lossy.webp", RML_IMAGE_WEBP, true},
+        {CORPUS "/lossless.webp", RML_IMAGE_WEBP, true},
+        {CORPUS "/animated.webp", RML_IMAGE_WEBP, false},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        CHECK_MSG(rml_image_is_still(files[i].path) ==
+                      (files[i].still && rml_picture_codec_of(files[i].kind)),
+                  "%s", files[i].path);
+}
+
 int main(void)
 {
+    test_stills();
     test_exif();
     test_notes();
     test_corpus();
