@@ -95,6 +95,21 @@ def test_graphs_of_halves(program, tmp_path, dtype):
     assert "widened" not in told.stdout
 
 
+def test_halves_in_bands(program, tmp_path):
+    """Between the casts at its ends a graph of halves is one of f32, which a limit cuts."""
+    rng = np.random.default_rng(4)
+    x = rng.uniform(-1, 1, (1, 3, 256, 256)).astype("f2")
+    shapes = ((16, 3, 3, 3), (16, 16, 3, 3), (3, 16, 3, 3))
+    w = {f"w{i}": rng.uniform(-0.3, 0.3, s).astype("f2") for i, s in enumerate(shapes)}
+    nodes = [helper.make_node("Conv", [f"v{i}" if i else "x", f"w{i}"], [f"v{i + 1}"], pads=[1] * 4)
+             for i in range(3)]  # fmt: skip
+    made = onnx_run.model(nodes, {"x": x}, {"v3": 10}, constants=w)
+    want = onnx_run.run(program, tmp_path, made, {"x": x})[0]
+    got = onnx_run.run(program, tmp_path, made, {"x": x}, "--mem-limit", 4)[0]  # whole: 8.4 MB
+    np.testing.assert_array_equal(got, want)
+    assert got.dtype == x.dtype
+
+
 @pytest.mark.parametrize("batch", [1, 9])
 @pytest.mark.parametrize("op", ["GRU", "GRU-before", "RNN", "LSTM"])
 def test_recurrent_layers_go_by_blocks(program, tmp_path, op, batch):
