@@ -36,11 +36,11 @@ def peak_bytes(command):
 
 @pytest.fixture(scope="module")
 def clips_1080p(tmp_path_factory):
-    """The same ten seconds once and twelve times, with B frames. Four frames a second keep the test
+    """The same ten seconds once and twelve times, with B frames. Five frames a second keep the test
     short, and are enough to fill every buffer on the way within ten seconds."""
     folder = tmp_path_factory.mktemp("long")
     short = folder / "10.mp4"
-    source = ["-f", "lavfi", "-i", f"testsrc2=size=1920x1080:rate=4:duration={LENGTHS[0]}"]
+    source = ["-f", "lavfi", "-i", f"testsrc2=size=1920x1080:rate=5:duration={LENGTHS[0]}"]
     coder = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "20"]
     ffmpeg = ["ffmpeg", "-v", "error", "-y"]
     subprocess.run([*ffmpeg, *source, *coder, "-pix_fmt", "yuv420p", str(short)], check=True)
