@@ -55,6 +55,60 @@ def case(title, op, *arguments, **attributes):
     CASES[title] = lambda: one(op, *arguments, **attributes)
 
 
+class Net:
+    """Nodes one after the other, from the input x on; the last one's output is y."""
+
+    def __init__(self, shape, kind="f32"):
+        self.kind, self.x, self.nodes, self.constants = kind, values(kind, shape), [], {}
+        self.last, self.channels, self.rank = "x", shape[1], len(shape) - 2
+
+    def constant(self, array):
+        self.constants[f"c{len(self.constants)}"] = np.asarray(array)
+        return f"c{len(self.constants) - 1}"
+
+    def add(self, op, *inputs, **attributes):
+        self.last = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, list(inputs), [self.last], **attributes))
+        return self
+
+    def conv(self, out, kernel, act=None, source=None, op="Conv", pads=None, **attributes):
+        kernel = [kernel] * self.rank if isinstance(kernel, int) else kernel
+        group = attributes.get("group", 1)
+        step = attributes.get("dilations", [1] * self.rank)
+        each = (out, self.channels // group) if op == "Conv" else (self.channels, out // group)
+        scale = (6 / (each[1] * np.prod(kernel))) ** 0.5  # numbers stay as large as they are
+        weight = self.constant(values(self.kind, (*each, *kernel), -scale, scale))
+        if pads is None:
+            pads = [d * (k // 2) for k, d in zip(kernel, step)]
+            pads += [d * (k - 1) - p for k, d, p in zip(kernel, step, pads)]
+        bias = self.constant(values(self.kind, (out,), -0.1, 0.1))
+        self.add(op, source or self.last, weight, bias, kernel_shape=kernel, pads=pads,
+                 **attributes)  # fmt: skip
+        self.channels = out
+        return self.act(act)
+
+    def act(self, act):
+        x = self.last
+        if act == "SiLU":
+            self.add("Sigmoid", x).add("Mul", x, self.last)
+        elif act == "PRelu":
+            shape = (self.channels, *[1] * self.rank)
+            self.add("PRelu", x, self.constant(values(self.kind, shape, 0, 0.3)))
+        elif act:
+            self.add(act, x)
+        return self
+
+    def squeeze_excite(self):
+        x, channels = self.last, self.channels
+        self.add("GlobalAveragePool", x).conv(channels // 4, 1, "Relu")
+        return self.conv(channels, 1, "HardSigmoid").add("Mul", x, self.last)
+
+    def made(self):
+        self.nodes[-1].output[0] = "y"
+        kind = helper.np_dtype_to_tensor_dtype(self.x.dtype)
+        return model(self.nodes, {"x": self.x}, self.constants, [("y", kind)]), {"x": self.x}
+
+
 # ---- elementwise --------------------------------------------------------------------------------
 
 PLAIN = ("Relu LeakyRelu Sigmoid Tanh Exp Log Sqrt Abs Neg Erf Gelu Elu Selu Celu Softplus "

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from operator_cases import CASES, IMAGE, TYPES, case, model, values
+from operator_cases import CASES, IMAGE, Net, case, model, values
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "onnx"
 
@@ -82,56 +82,24 @@ for op, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
 # ---- whole files --------------------------------------------------------------------------------
 
 
-class Builder:
-    """Nodes in a row, each of the last one's output."""
-
-    def __init__(self, kind, shape):
-        self.kind, self.given = kind, {"x": values(kind, shape)}
-        self.nodes, self.stored, self.last, self.channels = [], {}, "x", shape[1]
-
-    def add(self, op, *inputs, **attributes):
-        out = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs or [self.last], [out], **attributes))
-        self.last = out
-        return out
-
-    def weight(self, shape, reach):
-        name = f"w{len(self.stored)}"
-        self.stored[name] = values(self.kind, shape, -reach, reach)
-        return name
-
-    def conv(self, channels, size, source=None, **attributes):
-        depth = attributes.pop("depth", self.channels)
-        weight = self.weight((channels, depth, size, size), (6 / (depth * size * size)) ** 0.5)
-        self.add("Conv", source or self.last, weight, self.weight((channels,), 0.1), **attributes)
-        self.channels = channels
-        return self.add("Relu")
-
-    def finish(self):
-        kind = helper.np_dtype_to_tensor_dtype(np.dtype(TYPES[self.kind]))
-        return model(self.nodes, self.given, self.stored, [(self.last, kind)]), self.given
-
-
 def squeezenet(kind):
     """SqueezeNet 1.1 on 224x224, random weights."""
-    b = Builder(kind, (1, 3, 224, 224))
-    b.conv(64, 3, strides=[2, 2])
-    pool = {"kernel_shape": [3, 3], "strides": [2, 2]}
+    net = Net((1, 3, 224, 224), kind).conv(64, 3, "Relu", pads=[0] * 4, strides=[2, 2])
     for squeeze, expand in [(0, 0), (16, 64), (16, 64), (0, 0), (32, 128), (32, 128), (0, 0),
                             (48, 192), (48, 192), (64, 256), (64, 256)]:  # fmt: skip
         if not squeeze:
-            b.add("MaxPool", **pool)
+            net.add("MaxPool", net.last, kernel_shape=[3, 3], strides=[2, 2])
             continue
-        start = b.conv(squeeze, 1)
-        parts = [b.conv(expand, 1, start, depth=squeeze),
-                 b.conv(expand, 3, start, depth=squeeze, pads=[1] * 4)]  # fmt: skip
-        b.add("Concat", *parts, axis=1)
-        b.channels = 2 * expand
-    b.conv(1000, 1)
-    b.add("GlobalAveragePool")
-    b.add("Flatten")
-    b.add("Softmax")
-    return b.finish()
+        start, parts = net.conv(squeeze, 1, "Relu").last, []
+        for kernel in (1, 3):
+            net.channels = squeeze
+            parts.append(net.conv(expand, kernel, "Relu", start).last)
+        net.add("Concat", *parts, axis=1)
+        net.channels = 2 * expand
+    net.conv(1000, 1, "Relu")
+    for op in ("GlobalAveragePool", "Flatten", "Softmax"):
+        net.add(op, net.last)
+    return net.made()
 
 
 def gru_net():
@@ -156,16 +124,11 @@ def gru_net():
 
 def keyword_net():
     """A few convolutions on 40x101, in fp16 between casts, as keyword spotters are stored."""
-    b = Builder("f16", (1, 1, 40, 101))
-    b.conv(32, 3, pads=[1] * 4)
+    net = Net((1, 1, 40, 101), "f16").conv(32, 3, "Relu")
     for _ in range(3):
-        before = b.last
-        b.conv(32, 3, pads=[1] * 4)
-        b.conv(32, 3, pads=[1] * 4)
-        b.add("Add", b.last, before)
-    b.add("GlobalAveragePool")
-    b.add("Flatten")
-    return b.finish()
+        before = net.last
+        net.conv(32, 3, "Relu").conv(32, 3, "Relu").add("Add", net.last, before)
+    return net.add("GlobalAveragePool", net.last).add("Flatten", net.last).made()
 
 
 def shipped(name, **inputs):

@@ -1,65 +1,10 @@
 """More cases for bench/compare_operators.py: convolutions with what is fused into them, their
 transposes, poolings, and small networks of the kinds that people run."""
 
-import numpy as np
-from operator_cases import CASES, case, model, values
+from operator_cases import CASES, Net, case, values
 
 BIG = (1, 96, 56, 56)
 ACTIVATIONS = "Relu LeakyRelu Sigmoid HardSwish Tanh PRelu SiLU".split()
-
-
-class Net:
-    """Nodes one after the other, from the input x on; the last one's output is y."""
-
-    def __init__(self, shape):
-        self.x, self.nodes, self.constants = values("f32", shape), [], {}
-        self.last, self.channels, self.rank = "x", shape[1], len(shape) - 2
-
-    def constant(self, array):
-        self.constants[f"c{len(self.constants)}"] = np.asarray(array)
-        return f"c{len(self.constants) - 1}"
-
-    def add(self, op, *inputs, **attributes):
-        from onnx import helper
-
-        self.last = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [self.last], **attributes))
-        return self
-
-    def conv(self, out, kernel, act=None, source=None, op="Conv", pads=None, **attributes):
-        kernel = [kernel] * self.rank if isinstance(kernel, int) else kernel
-        group = attributes.get("group", 1)
-        step = attributes.get("dilations", [1] * self.rank)
-        each = (out, self.channels // group) if op == "Conv" else (self.channels, out // group)
-        scale = 1 / (each[1] * np.prod(kernel)) ** 0.5
-        weight = self.constant(values("f32", (*each, *kernel), -scale, scale))
-        if pads is None:
-            pads = [d * (k // 2) for k, d in zip(kernel, step)]
-            pads += [d * (k - 1) - p for k, d, p in zip(kernel, step, pads)]
-        self.add(op, source or self.last, weight, self.constant(values("f32", (out,), -0.1, 0.1)),
-                 kernel_shape=kernel, pads=pads, **attributes)  # fmt: skip
-        self.channels = out
-        return self.act(act)
-
-    def act(self, act):
-        x = self.last
-        if act == "SiLU":
-            self.add("Sigmoid", x).add("Mul", x, self.last)
-        elif act == "PRelu":
-            shape = (self.channels, *[1] * self.rank)
-            self.add("PRelu", x, self.constant(values("f32", shape, 0, 0.3)))
-        elif act:
-            self.add(act, x)
-        return self
-
-    def squeeze_excite(self):
-        x, channels = self.last, self.channels
-        self.add("GlobalAveragePool", x).conv(channels // 4, 1, "Relu")
-        return self.conv(channels, 1, "HardSigmoid").add("Mul", x, self.last)
-
-    def made(self):
-        self.nodes[-1].output[0] = "y"
-        return model(self.nodes, {"x": self.x}, self.constants, [("y", 1)]), {"x": self.x}
 
 
 def conv(title, shape, out, kernel, act=None, **attributes):

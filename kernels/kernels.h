@@ -90,9 +90,9 @@ typedef struct rml_gemm_f64 {
 typedef void rml_to_bf16_fn(const float *src, size_t count, size_t padded, uint16_t *dst);
 
 // Output pixels of a convolution with few channels a group whose taps all move on by the same step:
-//   dst[i*dst_step + c] = clamp(bias[c] + residual[i*residual_step + c] + sum over t < taps, k <
-//   depth
-//                               of src[t][i*src_step + c / cols * depth + k] * weight(t, k, c),
+//   dst[i*dst_step + c] = clamp(bias[c] + residual[i*residual_step + c] +
+//                               sum over t < taps, k < depth of
+//                               src[t][i*src_step + c / cols * depth + k] * weight(t, k, c),
 //                               low, high)
 //   i < pixels, c < groups.channels, with depth and cols of groups. The sum runs in rising t, then
 //   k, one multiply-add each. A depthwise one (depth and cols 1) starts with the bias; others get

@@ -1,5 +1,4 @@
-// Transpose in blocks of 8x8. Rows of whole blocks come in halves, so that a third of the shuffling
-// is done by loads.
+// Transpose in blocks of 8x8.
 #include "kernels/kernels_internal.h"
 #include "kernels/simd/f32_avx2.h"
 
@@ -34,28 +33,14 @@ static void transpose_part(const float *src, size_t src_pitch, float *dst, size_
         _mm256_storeu_ps(dst + i * dst_pitch, r[i]);
 }
 
-// Columns 0 to 3 of rows `row` and `row` + 4.
-static inline __m256 load_halves(const float *src, size_t pitch)
+static inline vf32 load_parts(const float *src, size_t pitch)
 {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(src)),
                                 _mm_loadu_ps(src + 4 * pitch), 1);
 }
 
-static inline void transpose_full(const float *src, size_t src_pitch, float *dst, size_t dst_pitch)
-{
-    for (size_t half = 0; half < 2; half++, src += 4, dst += 4 * dst_pitch) {
-        const __m256 a = load_halves(src, src_pitch);
-        const __m256 b = load_halves(src + src_pitch, src_pitch);
-        const __m256 c = load_halves(src + 2 * src_pitch, src_pitch);
-        const __m256 d = load_halves(src + 3 * src_pitch, src_pitch);
-        const __m256 ab_low = _mm256_unpacklo_ps(a, b), ab_high = _mm256_unpackhi_ps(a, b);
-        const __m256 cd_low = _mm256_unpacklo_ps(c, d), cd_high = _mm256_unpackhi_ps(c, d);
-        _mm256_storeu_ps(dst, _mm256_shuffle_ps(ab_low, cd_low, 0x44));
-        _mm256_storeu_ps(dst + dst_pitch, _mm256_shuffle_ps(ab_low, cd_low, 0xee));
-        _mm256_storeu_ps(dst + 2 * dst_pitch, _mm256_shuffle_ps(ab_high, cd_high, 0x44));
-        _mm256_storeu_ps(dst + 3 * dst_pitch, _mm256_shuffle_ps(ab_high, cd_high, 0xee));
-    }
-}
+#define VECTOR(name) _mm256_##name
+#include "kernels/tmpl/transpose_block.inc"
 
 // Few rows, as of an image's colours: element by element, for masked stores take ten times as long
 // on some CPUs.
@@ -85,7 +70,7 @@ void rml_transpose_f32_avx2(const float *src, size_t src_pitch, float *dst, size
             const float *from = src + r * src_pitch + c;
             float *to = dst + c * dst_pitch + r;
             if (width == 8)
-                transpose_full(from, src_pitch, to, dst_pitch);
+                transpose_block(from, src_pitch, to, dst_pitch);
             else
                 transpose_part(from, src_pitch, to, dst_pitch, width);
         }

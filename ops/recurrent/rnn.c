@@ -142,6 +142,23 @@ void rml_rnn_projection_run(rml_rnn_projection *projection, const void *packed, 
     projection->algorithm->run(&projection->args);
 }
 
+bool rml_rnn_unary(const rml_rnn_activation *act, rml_activation *function)
+{
+    static const rml_unary kinds[] = {[RML_RNN_TANH] = RML_UNARY_TANH,
+                                      [RML_RNN_SIGMOID] = RML_UNARY_SIGMOID,
+                                      [RML_RNN_RELU] = RML_UNARY_LEAKY_RELU, // alpha is 0
+                                      [RML_RNN_LEAKY_RELU] = RML_UNARY_LEAKY_RELU,
+                                      [RML_RNN_HARD_SIGMOID] = RML_UNARY_HARD_SIGMOID,
+                                      [RML_RNN_ELU] = RML_UNARY_ELU,
+                                      [RML_RNN_SOFTSIGN] = RML_UNARY_SOFTSIGN,
+                                      [RML_RNN_SOFTPLUS] = RML_UNARY_SOFTPLUS};
+    if (act->function == RML_RNN_AFFINE || act->function == RML_RNN_SCALED_TANH ||
+        act->function == RML_RNN_THRESHOLDED_RELU)
+        return false;
+    *function = (rml_activation){kinds[act->function], {act->alpha, act->beta}};
+    return true;
+}
+
 // ---- algorithms ---------------------------------------------------------------------------------
 
 // As the linear layer of all steps' inputs is computed.

@@ -46,6 +46,9 @@ size_t rml_rnn_projection_scratch(const rml_rnn_projection *projection);
 void rml_rnn_projection_run(rml_rnn_projection *projection, const void *packed, const float *bias,
                             float *out, char *scratch);
 
+// The elementwise function that a layer applies; false where there is none that is the same.
+bool rml_rnn_unary(const rml_rnn_activation *act, rml_activation *function);
+
 // Whether the input is a constant of f32 as it is stored.
 bool rml_rnn_is_weight(const rml_op_args *args, int input);
 

@@ -13,23 +13,15 @@
 
 static double activate(const rml_rnn_activation *act, double clip, double x)
 {
-    static const rml_unary kinds[] = {[RML_RNN_TANH] = RML_UNARY_TANH,
-                                      [RML_RNN_SIGMOID] = RML_UNARY_SIGMOID,
-                                      [RML_RNN_RELU] = RML_UNARY_LEAKY_RELU, // alpha is 0
-                                      [RML_RNN_LEAKY_RELU] = RML_UNARY_LEAKY_RELU,
-                                      [RML_RNN_HARD_SIGMOID] = RML_UNARY_HARD_SIGMOID,
-                                      [RML_RNN_ELU] = RML_UNARY_ELU,
-                                      [RML_RNN_SOFTSIGN] = RML_UNARY_SOFTSIGN,
-                                      [RML_RNN_SOFTPLUS] = RML_UNARY_SOFTPLUS};
     const double alpha = (double)act->alpha, beta = (double)act->beta;
     x = x > clip ? clip : x < -clip ? -clip : x;
     if (act->function == RML_RNN_AFFINE)
         return alpha * x + beta;
     if (act->function == RML_RNN_SCALED_TANH)
         return alpha * tanh(beta * x);
-    if (act->function == RML_RNN_THRESHOLDED_RELU) // alpha itself passes
+    rml_activation function;
+    if (!rml_rnn_unary(act, &function)) // RML_RNN_THRESHOLDED_RELU: alpha itself passes
         return x < alpha ? 0 : x;
-    const rml_activation function = {kinds[act->function], {act->alpha, act->beta}};
     return rml_unary_f64(&function, x);
 }
 

@@ -11,24 +11,6 @@
 
 #define ITEM_ROWS 48 // most rows of a work item, which share what the caches hold of the weights
 
-// The kernel of a function; false where there is none.
-static bool kernel_of(const rml_rnn_activation *act, rml_activation *kernel)
-{
-    static const rml_unary kinds[] = {[RML_RNN_TANH] = RML_UNARY_TANH,
-                                      [RML_RNN_SIGMOID] = RML_UNARY_SIGMOID,
-                                      [RML_RNN_RELU] = RML_UNARY_LEAKY_RELU, // alpha is 0
-                                      [RML_RNN_LEAKY_RELU] = RML_UNARY_LEAKY_RELU,
-                                      [RML_RNN_HARD_SIGMOID] = RML_UNARY_HARD_SIGMOID,
-                                      [RML_RNN_ELU] = RML_UNARY_ELU,
-                                      [RML_RNN_SOFTSIGN] = RML_UNARY_SOFTSIGN,
-                                      [RML_RNN_SOFTPLUS] = RML_UNARY_SOFTPLUS};
-    if (act->function == RML_RNN_AFFINE || act->function == RML_RNN_SCALED_TANH ||
-        act->function == RML_RNN_THRESHOLDED_RELU)
-        return false;
-    *kernel = (rml_activation){kinds[act->function], {act->alpha, act->beta}};
-    return true;
-}
-
 bool rml_rnn_steps_accepts(const rml_op_args *args)
 {
     const rml_rnn_attr *rnn = &args->attr->rnn;
@@ -39,8 +21,8 @@ bool rml_rnn_steps_accepts(const rml_op_args *args)
                  (!rml_op_input(args, RML_RNN_BIAS) || rml_rnn_is_weight(args, RML_RNN_BIAS)) &&
                  args->in[RML_RNN_W].dim[2] > 0 && args->in[RML_RNN_R].dim[2] > 0;
     for (int d = 0; d < rnn->directions && usual; d++)
-        usual = kernel_of(&rnn->act[3 * d], &unused) &&
-                (rnn->kind != RML_RNN_GRU || kernel_of(&rnn->act[3 * d + 1], &unused));
+        usual = rml_rnn_unary(&rnn->act[3 * d], &unused) &&
+                (rnn->kind != RML_RNN_GRU || rml_rnn_unary(&rnn->act[3 * d + 1], &unused));
     return usual;
 }
 
@@ -349,8 +331,8 @@ void rml_rnn_steps_run(const rml_op_args *args)
         job.h = args->out[1].data + state;
         if (rml_op_input(args, RML_RNN_H0))
             job.h0 = args->in[RML_RNN_H0].data + state;
-        kernel_of(&rnn->act[3 * k], &job.act[0]);
-        kernel_of(&rnn->act[3 * k + (rnn->kind == RML_RNN_GRU)], &job.act[1]);
+        rml_rnn_unary(&rnn->act[3 * k], &job.act[0]);
+        rml_rnn_unary(&rnn->act[3 * k + (rnn->kind == RML_RNN_GRU)], &job.act[1]);
         rml_rnn_projection_run(&projection, packed, p.has_bias ? bias : NULL,
                                (float *)(void *)args->scratch, scratch);
         rml_pool_run(args->pool, (job.rows + job.item_rows - 1) / job.item_rows, 1, run_rows, &job);

@@ -268,6 +268,97 @@ static void run_scalar(const rml_kernels *k, const bench_case *c)
     k->binary_scalar[c->which](source, 0.7f, result, c->size[0], false);
 }
 
+// ---- other types, and along axes: fields of the same memory as numbers of that type -------------
+
+static void run_fold(const rml_kernels *k, const bench_case *c)
+{
+    k->fold(RML_BINARY_MAX, source, c->size[0], c->size[1], c->size[0], result);
+}
+
+static void run_convert(const rml_kernels *k, const bench_case *c)
+{
+    k->convert(RML_F32, source, RML_F16, result, c->size[0]);
+}
+
+static void run_quantize(const rml_kernels *k, const bench_case *c)
+{
+    k->quantize(source, 0.02f, 128.0f, 0.0f, 255.0f, RML_U8, result, c->size[0]);
+}
+
+static void run_typed_binary(const rml_kernels *k, const bench_case *c)
+{
+    k->typed_binary(RML_BINARY_ADD, RML_I64, source, weight, result, c->size[0] / 2);
+}
+
+static void run_typed_unary(const rml_kernels *k, const bench_case *c)
+{
+    k->typed_unary(RML_UNARY_ABS, RML_I32, source, result, c->size[0], NULL);
+}
+
+static void run_add_scaled(const rml_kernels *k, const bench_case *c)
+{
+    k->add_scaled(RML_I32, source, weight, result, c->size[0]);
+}
+
+static void run_select(const rml_kernels *k, const bench_case *c)
+{
+    k->select(sizeof *source, (const uint8_t *)weight, source, weight, result, c->size[0]);
+}
+
+static void prepare_pick(const rml_kernels *k, const bench_case *c)
+{
+    (void)k;
+    for (size_t i = 0; i < c->size[0]; i++)
+        ((int32_t *)packed)[i] = (int32_t)(i * 37 % c->size[0]);
+}
+
+static void run_pick(const rml_kernels *k, const bench_case *c)
+{
+    k->pick(sizeof *source, source, packed, true, (int64_t)c->size[0], 1, 0, result, c->size[0]);
+}
+
+// Sums, or the best so far.
+static void prepare_lines(const rml_kernels *k, const bench_case *c)
+{
+    (void)k;
+    memset(packed, 0, 2 * c->size[0] * sizeof *packed);
+}
+
+static void run_running(const rml_kernels *k, const bench_case *c)
+{
+    k->running(RML_F32, source, result, packed, c->size[0], false, false);
+}
+
+static void run_search_lines(const rml_kernels *k, const bench_case *c)
+{
+    k->search_lines(RML_F32, source, packed, (uint32_t *)result, 1, c->size[0], false, false);
+}
+
+static void run_search_row(const rml_kernels *k, const bench_case *c)
+{
+    int64_t where;
+    k->search_row(RML_F32, source, c->size[0], false, false, &where);
+}
+
+// A whole product, since tiles of levels differ.
+static void run_gemm_f64(const rml_kernels *k, const bench_case *c)
+{
+    const size_t rows = c->size[0], depth = c->size[1], cols = c->size[2];
+    const size_t mr = k->gemm_f64.mr, nr = k->gemm_f64.nr;
+    const double *a[RML_GEMM_MAX_MR];
+    double *to[RML_GEMM_MAX_MR];
+    for (size_t column = 0; column < cols; column += nr)
+        for (size_t row = 0; row < rows; row += mr) {
+            const size_t some = least(mr, rows - row);
+            for (size_t i = 0; i < some; i++) {
+                a[i] = (const double *)(const void *)source + (row + i) * depth;
+                to[i] = (double *)(void *)result + (row + i) * cols + column;
+            }
+            k->gemm_f64.run(a, some, depth, (const double *)(const void *)weight + column * depth,
+                            nr, to);
+        }
+}
+
 typedef struct case_list {
     bench_case *at;
     size_t count;
@@ -362,6 +453,34 @@ static void add_array(case_list *list, const char *const *fields, size_t count, 
     }
 }
 
+static void add_typed(case_list *list)
+{
+    static const struct {
+        const char *field, *name;
+        double arrays; // of floats that are read and written
+        void (*prepare)(const rml_kernels *, const bench_case *);
+        void (*run)(const rml_kernels *, const bench_case *);
+    } rows[] = {{"convert", "f32 to f16 16384", 1.5, NULL, run_convert},
+                {"quantize", "u8 16384", 1.25, NULL, run_quantize},
+                {"typed_binary", "add i64 8192", 3.0, NULL, run_typed_binary},
+                {"typed_unary", "abs i32 16384", 2.0, NULL, run_typed_unary},
+                {"add_scaled", "i32 16384", 3.0, NULL, run_add_scaled},
+                {"select", "f32 16384", 3.25, NULL, run_select},
+                {"pick", "f32 16384", 3.0, prepare_pick, run_pick},
+                {"running", "f32 16384", 6.0, prepare_lines, run_running},
+                {"search_lines", "f32 16384", 5.0, prepare_lines, run_search_lines},
+                {"search_row", "f32 16384", 1.0, NULL, run_search_row}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bench_case *c = add(list, rows[i].field, rows[i].name, (size_t[4]){VECTOR_COUNT}, 0.0,
+                            rows[i].arrays * VECTOR_COUNT, rows[i].run);
+        if (c)
+            c->prepare = rows[i].prepare;
+    }
+    add(list, "fold", "768 x16", (size_t[4]){768, 16}, 0.0, 768.0 * 17, run_fold);
+    add(list, "gemm_f64", "48x256x64", (size_t[4]){48, 256, 64}, 2.0 * 48 * 256 * 64,
+        2.0 * (48 * 256 + 256 * 64 + 48 * 64), run_gemm_f64);
+}
+
 static void add_general(case_list *list)
 {
     static const char *const unary[RML_UNARY_KERNELS] = {
@@ -429,6 +548,7 @@ static void add_general(case_list *list)
     add(list, "affine", "channels 320 x32", (size_t[4]){320, 32}, 0.0, 2.0 * 320 * 32, run_affine);
     add(list, "layer_norm", "768 x16", (size_t[4]){768, 16}, 0.0, 2.0 * 768 * 16, run_layer_norm);
     add(list, "transpose", "256 x 576", (size_t[4]){256, 576}, 0.0, 2.0 * 256 * 576, run_transpose);
+    add_typed(list);
 }
 
 bool bench_cases_create(bench_case *cases, size_t *count, const shape *shapes, size_t shape_count)
