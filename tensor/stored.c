@@ -20,6 +20,16 @@ rml_stored rml_stored_f32(const float *data, const rml_shape *shape)
     return rml_stored_plain(data, RML_F32, shape);
 }
 
+void rml_stored_turn(rml_stored *stored)
+{
+    int64_t stride = 1;
+    for (int i = 0; i < stored->shape.rank && i < RML_MAX_RANK; i++) {
+        stored->stride[i] = stride;
+        if (!rml_i64_mul(stride, stored->shape.dim[i], &stride)) // the same
+            stride = 0;
+    }
+}
+
 // Takes `count` elements that lie side by side.
 typedef void (*take_fn)(const rml_stored *stored, const void *src, void *dst, size_t count);
 

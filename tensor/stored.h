@@ -19,6 +19,9 @@ typedef struct rml_stored {
 rml_stored rml_stored_plain(const void *data, rml_dtype dtype, const rml_shape *shape);
 rml_stored rml_stored_f32(const float *data, const rml_shape *shape);
 
+// Makes a plain one of the other order, where the first index runs fastest (Fortran's).
+void rml_stored_turn(rml_stored *stored);
+
 // Converts the slice [first, first + count) of dimension `axis` to f32, in C order, at `dst`. A
 // tensor of rank 0 has one element and is read with axis 0, first 0, count 1.
 void rml_stored_read(const rml_stored *stored, int axis, int64_t first, int64_t count, float *dst);

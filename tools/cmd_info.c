@@ -1,4 +1,4 @@
-// run-model info: what a weights file or an ONNX file holds.
+// run-model info: what a file of weights or a network (ONNX, Core ML) holds.
 #include "tools/commands.h"
 #include "tools/options.h"
 #include "tools/report.h"

@@ -1,4 +1,4 @@
-// run-model info of an ONNX file: who wrote it, what goes in and out, and what is computed.
+// run-model info of a network in a file: who wrote it, what goes in and out, and what is computed.
 #include "tools/commands.h"
 #include "tools/report.h"
 

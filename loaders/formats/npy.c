@@ -86,9 +86,12 @@ static bool take_shape(cursor *c, rml_shape *shape)
     if (!take(c, '('))
         return false;
     while (!take(c, ')')) {
-        if (shape->rank == RML_MAX_RANK || !take_size(c, &shape->dim[shape->rank]))
+        int64_t size;
+        if (!take_size(c, &size))
             return false;
-        shape->rank++;
+        if (shape->rank < RML_MAX_RANK)
+            shape->dim[shape->rank] = size;
+        shape->rank++; // the header has 64 KB
         if (!take(c, ',')) {
             if (!take(c, ')'))
                 return false;
@@ -191,6 +194,9 @@ rml_status rml_npy_parse(rml_npy *npy, const uint8_t *bytes, size_t size, const 
                         length, RML_NPY_MAX_HEADER_BYTES);
     RML_TRY(parse_header(npy, (const char *)bytes + start, length, path, err));
 
+    if (npy->shape.rank > RML_MAX_RANK)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: an array of %d dimensions; the limit is %d",
+                        path, npy->shape.rank, RML_MAX_RANK);
     char text[RML_SHAPE_TEXT_BYTES];
     size_t need;
     if (!rml_shape_count(&npy->shape, &npy->count) ||

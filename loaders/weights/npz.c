@@ -1,6 +1,7 @@
 // NumPy archives (.npz): a zip archive with one .npy file for each array.
 #include "loaders/formats/npy.h"
 #include "loaders/weights/weights_store.h"
+#include "tensor/dtype.h"
 
 #include <string.h>
 
@@ -11,7 +12,9 @@ static rml_status add_unreadable(rml_weights *weights, const rml_zip_entry *entr
 {
     char type[sizeof npy->descr + 8] = "numpy:", clean[sizeof npy->descr];
     rml_weight weight = {.unreadable = true, .stored.shape = npy->shape};
-    if (*npy->descr)
+    if (npy->element_bytes) // then it is its shape that cannot be had
+        strcpy(type, rml_dtype_name(npy->dtype));
+    else if (*npy->descr)
         strcat(type, rml_text_clean(clean, sizeof clean, npy->descr, strlen(npy->descr)));
     else
         strcpy(type, what);
@@ -40,11 +43,8 @@ static rml_status add_array(rml_weights *weights, const rml_zip *zip, const rml_
     RML_TRY(status);
     rml_weight weight = {.stored = rml_stored_plain(npy.data, npy.dtype, &npy.shape)};
     weight.stored.coding.swapped = npy.swapped;
-    int64_t distance = 1;
-    for (int i = 0; npy.fortran && i < npy.shape.rank; i++) {
-        weight.stored.stride[i] = distance;
-        distance *= npy.shape.dim[i];
-    }
+    if (npy.fortran)
+        rml_stored_turn(&weight.stored);
     return rml_weights_add(weights, entry->name, name_bytes, &weight,
                            bytes - (size_t)(npy.data - data), false, err);
 }

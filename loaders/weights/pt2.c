@@ -207,10 +207,10 @@ static rml_status add_entry(reader *r)
         weight.type = "sparse";
     if (e->pickled)
         weight.type = "pickled";
-    if (!e->has_numbers || e->shape.rank > RML_MAX_RANK)
+    if (!e->has_numbers)
         weight.stored.shape.rank = RML_RANK_UNKNOWN;
-    weight.unreadable |= e->layout != STRIDED || e->pickled || weight.stored.shape.rank < 0;
-    if (weight.unreadable)
+    weight.unreadable |= e->layout != STRIDED || e->pickled || !e->has_numbers;
+    if (weight.unreadable || e->shape.rank > RML_MAX_RANK)
         return rml_weights_add(r->weights, e->name, e->name_bytes, &weight, 0, false, r->err);
     const rml_zip_entry *contents = find_contents(r);
     if (!contents || e->stride.rank != e->shape.rank)

@@ -24,9 +24,9 @@
 
 // Adds a tensor whose first element is at weight->stored.data, in a storage of which
 // `available_bytes` follow. The name is copied, the type (NULL: that of its elements) is not.
-// Checks the name, the counts and that every element lies inside the storage; of an unreadable one
-// only the name. A tensor that a shard index gives to another file is left out silently. `beside`:
-// it is no part of the weights.
+// Checks the name, the counts and that every element lies inside the storage; of an unreadable
+// one, which one of more than RML_MAX_RANK dimensions becomes, only the name. A tensor that a shard
+// index gives to another file is left out silently. `beside`: it is no part of the weights.
 rml_status rml_weights_add(rml_weights *weights, const char *name, size_t name_bytes,
                            const rml_weight *weight, size_t available_bytes, bool beside,
                            rml_error *err);
@@ -65,6 +65,20 @@ rml_status rml_read_torch_legacy(rml_weights *weights, const uint8_t *data, size
                                  rml_error *err);
 rml_status rml_read_safetensors(rml_weights *weights, const uint8_t *data, size_t size,
                                 rml_error *err);
+
+// Whether all entries are arrays.
+bool rml_zip_is_npz(const rml_zip *zip);
+
+// Adds all arrays under their names without ".npy". Compressed ones are listed beside others and
+// refused where all are.
+rml_status rml_read_npz(rml_weights *weights, const rml_zip *zip, rml_error *err);
+
+// Whether the archive was written by torch.export.save, and its entry that tells of the weights.
+bool rml_zip_is_pt2(const rml_zip *zip, const rml_zip_entry **config);
+
+// Adds the parameters and buffers of an exported program under the names of its state_dict().
+rml_status rml_read_pt2(rml_weights *weights, const rml_zip *zip, const rml_zip_entry *config,
+                        rml_error *err);
 
 // Files named by a shard index ("weight_map"), and which tensor lies in which.
 typedef struct rml_shard_index {
@@ -127,19 +141,5 @@ rml_status rml_state_dict_add(rml_weights *weights, const rml_pickle *pickle,
 rml_status rml_state_dict_add_beside(rml_weights *weights, const rml_pickle *pickle,
                                      const rml_storage_source *source, const char *name,
                                      rml_error *err);
-
-// Whether all entries are arrays.
-bool rml_zip_is_npz(const rml_zip *zip);
-
-// Adds all arrays under their names without ".npy". Compressed ones are listed beside others and
-// refused where all are.
-rml_status rml_read_npz(rml_weights *weights, const rml_zip *zip, rml_error *err);
-
-// Whether the archive was written by torch.export.save, and its entry that tells of the weights.
-bool rml_zip_is_pt2(const rml_zip *zip, const rml_zip_entry **config);
-
-// Adds the parameters and buffers of an exported program under the names of its state_dict().
-rml_status rml_read_pt2(rml_weights *weights, const rml_zip *zip, const rml_zip_entry *config,
-                        rml_error *err);
 
 #endif

@@ -133,17 +133,6 @@ static rml_status read_entry(rml_json *json, entry *e, rml_error *err)
     }
 }
 
-// One of more dimensions than shapes have is listed as "rank9:f32".
-static rml_status set_deep(table *t, const entry *e, rml_weight *weight, rml_error *err)
-{
-    char type[64];
-    snprintf(type, sizeof type, "rank%d:%s", e->shape.rank,
-             weight->type ? weight->type : rml_dtype_name(weight->stored.dtype));
-    weight->type = rml_arena_text(&t->weights->arena, type);
-    weight->unreadable = true;
-    return weight->type ? RML_OK : rml_fail_nomem(err, sizeof type, "the type of a weight");
-}
-
 static rml_status add_entry(table *t, const entry *e, rml_error *err)
 {
     char name[RML_QUOTE_BYTES];
@@ -151,17 +140,16 @@ static rml_status add_entry(table *t, const entry *e, rml_error *err)
     if (!e->has_dtype || !e->has_shape || !e->has_span)
         return rml_fail(err, RML_ERR_FORMAT,
                         "damaged header: \"%s\" lacks its dtype, shape or data_offsets", name);
-    const rml_shape none = {.rank = RML_RANK_UNKNOWN};
     const bool is_deep = e->shape.rank > RML_MAX_RANK;
-    rml_weight weight = {.stored = rml_stored_plain(NULL, RML_U8, is_deep ? &none : &e->shape)};
+    rml_weight weight = {.stored.shape.rank = e->shape.rank};
+    if (!is_deep)
+        weight.stored = rml_stored_plain(NULL, RML_U8, &e->shape);
     RML_TRY(find_type(t, e, &weight, err));
-    size_t count, bits, bytes = (size_t)(e->span.end - e->span.begin);
-    if (is_deep)
-        RML_TRY(set_deep(t, e, &weight, err));
-    else if (!rml_shape_count(&e->shape, &count) ||
-             !rml_size_mul(count, weight.element_bits ? weight.element_bits : 1, &bits))
+    size_t count, bits = 0, bytes = (size_t)(e->span.end - e->span.begin);
+    if (!is_deep && (!rml_shape_count(&e->shape, &count) ||
+                     !rml_size_mul(count, weight.element_bits ? weight.element_bits : 1, &bits)))
         return rml_fail(err, RML_ERR_LIMIT, "\"%s\" is too large to address", name);
-    else if (weight.element_bits)
+    if (!is_deep && weight.element_bits)
         bytes = bits / 8 + (bits % 8 != 0);
     if (e->span.begin > e->span.end || e->span.end - e->span.begin != bytes)
         return rml_fail(err, RML_ERR_FORMAT,

@@ -114,19 +114,15 @@ rml_status rml_torch_add_array(rml_torch *t, const rml_pickle_value *object)
         RML_TRY(rml_torch_dims(t, a.shape, shape.dim, &shape.rank));
     if (is_own)
         RML_TRY(find_contents(t, a.contents, &data, &bytes));
-    if (a.shape && shape.rank <= RML_MAX_RANK)
+    if (a.shape && shape.rank > RML_MAX_RANK)
+        weight.stored.shape.rank = shape.rank;
+    else if (a.shape)
         weight.stored = rml_stored_plain(data, dtype, &shape);
+    if (a.fortran)
+        rml_stored_turn(&weight.stored);
     weight.stored.dtype = dtype;
     weight.stored.coding.swapped = swapped;
-    weight.unreadable = !data || !a.shape || shape.rank > RML_MAX_RANK;
-    if (a.fortran && !weight.unreadable) {
-        int64_t distance = 1;
-        for (int i = 0; i < shape.rank; i++) {
-            weight.stored.stride[i] = distance;
-            if (!rml_i64_mul(distance, shape.dim[i], &distance))
-                distance = 0; // then rml_weights_add refuses the shape
-        }
-    }
+    weight.unreadable = !data || !a.shape;
     const bool was_loose = t->loose;
     t->loose = true; // no tensor, and so nothing that a network must know
     const rml_status status =

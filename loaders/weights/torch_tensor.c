@@ -150,16 +150,6 @@ static rml_status place_elements(const rml_torch *t, const parts *p, const rml_g
     return rml_torch_damaged(t, "starts past the end of its storage");
 }
 
-// Tensors of more dimensions than shapes have are listed as "rank9:f32".
-static rml_status add_deep(rml_torch *t, rml_weight *weight, const char *element)
-{
-    char kind[32];
-    snprintf(kind, sizeof kind, "rank%d", weight->stored.shape.rank);
-    weight->stored.shape.rank = RML_RANK_UNKNOWN;
-    weight->unreadable = true;
-    return rml_torch_add(t, weight, kind, element, 0);
-}
-
 static const char *element_name(const rml_global *type)
 {
     if (!type)
@@ -199,7 +189,7 @@ static rml_status add_plain(rml_torch *t, const call *c)
     }
     weight.element_bits = element_bits(type);
     if (p.rank > RML_MAX_RANK)
-        return add_deep(t, &weight, element_name(type));
+        return rml_torch_add(t, &weight, NULL, element_name(type), 0);
     const bool negated = is_negated(t, c, is_v3 ? 7 : 6);
     if (!p.data || !type || type->dtype < 0 || type->coding == RML_CODING_AFFINE || negated) {
         weight.unreadable = true;
@@ -220,7 +210,7 @@ static rml_status add_quantized(rml_torch *t, const call *c)
     const rml_global *type = p.id.type;
     weight.element_bits = element_bits(type);
     if (p.rank > RML_MAX_RANK)
-        return add_deep(t, &weight, element_name(type));
+        return rml_torch_add(t, &weight, NULL, element_name(type), 0);
     const rml_pickle_value *quantizer = argument(t, c, 4);
     const bool is_tuple = quantizer->kind == RML_PICKLE_TUPLE && quantizer->count >= 3;
     const rml_global *scheme =

@@ -1,8 +1,8 @@
 // The weight store: name to dtype, shape, bytes and lifetime, the same for every file format.
 //
 // The public part (open, count, at, read, close) is in runmodel.h. A reader (pth_zip.c,
-// pth_legacy.c, safetensors.c) adds entries that point into mapped bytes; the store owns the
-// mappings and names.
+// pth_legacy.c, pt2.c, safetensors.c, npz.c) adds entries that point into mapped bytes; the store
+// owns the mappings and names.
 //
 // Names: every occurrence of "module." is taken out, as loaders of DataParallel checkpoints do, and
 // of "_forward_module." (Lightning around DeepSpeed) and "_orig_mod." (torch.compile). Where that
@@ -19,7 +19,7 @@
 #include "tensor/mapfile.h"
 #include "tensor/stored.h"
 
-#define RML_MAX_WEIGHTS 65536   // tensors in one store
+#define RML_MAX_WEIGHTS 131072  // tensors in one store, and beside the weights
 #define RML_MAX_NAME_BYTES 1024 // one tensor's name
 #define RML_MAX_SHARDS 1024     // files of one sharded model
 
@@ -51,8 +51,9 @@ const rml_weight *rml_weights_find(const rml_weights *weights, const char *name)
 // The file or folder that was opened, or "".
 const char *rml_weights_path(const rml_weights *weights);
 
-// True where what was opened is a graph file (ONNX): a store without tensors. Its path tells where
-// the whole network lies, or `data` and `size`, which may be NULL, where it was opened in memory.
+// True where what was opened is a graph file (ONNX, Core ML): a store without tensors. Its path
+// tells where the whole network lies, or `data` and `size`, which may be NULL, where it was opened
+// in memory.
 bool rml_weights_is_graph(const rml_weights *weights, const void **data, size_t *size);
 
 // The allocator the store was opened with (never NULL).

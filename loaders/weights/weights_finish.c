@@ -87,23 +87,25 @@ typedef struct place {
     rml_dtype dtype;
     rml_coding_kind coding;
     int rank;
+    double scale;
+    int64_t zero;
     int64_t dim[RML_MAX_RANK], stride[RML_MAX_RANK];
 } place;
 
-static place place_of(const rml_weight *weight)
+static void set_place(place *out, const rml_weight *weight)
 {
     const rml_stored *stored = &weight->stored;
-    place out;
-    memset(&out, 0, sizeof out); // bytes between members, too: they are compared
-    out.data = stored->data;
-    out.dtype = stored->dtype;
-    out.coding = stored->coding.kind;
-    out.rank = stored->shape.rank;
-    for (int i = 0; i < out.rank; i++) {
-        out.dim[i] = stored->shape.dim[i];
-        out.stride[i] = stored->stride[i];
+    memset(out, 0, sizeof *out); // bytes between members, too: they are compared
+    out->data = stored->data;
+    out->dtype = stored->dtype;
+    out->coding = stored->coding.kind;
+    out->scale = stored->coding.scale;
+    out->zero = stored->coding.zero;
+    out->rank = stored->shape.rank;
+    for (int i = 0; i < out->rank; i++) {
+        out->dim[i] = stored->shape.dim[i];
+        out->stride[i] = stored->stride[i];
     }
-    return out;
 }
 
 static bool has_elements(const rml_weight *weight)
@@ -116,14 +118,15 @@ static rml_status find_tied(rml_weights *weights, rml_names *places, place *all,
 {
     for (size_t i = 0; i < weights->count; i++) {
         size_t now = i;
-        all[i] = place_of(&weights->weight[i]);
+        set_place(&all[i], &weights->weight[i]);
         if (has_elements(&weights->weight[i]))
             RML_TRY(rml_names_add(places, (const char *)&all[i], sizeof *all, i, &now, err));
         weights->weight[i].same_as = now == i ? 0 : (uint32_t)now + 1;
     }
     for (size_t i = 0; i < weights->beside_count; i++) {
         size_t now;
-        const place wanted = place_of(&weights->beside[i]);
+        place wanted;
+        set_place(&wanted, &weights->beside[i]);
         if (has_elements(&weights->beside[i]) &&
             rml_names_find(places, (const char *)&wanted, sizeof wanted, &now))
             weights->beside[i].same_as = (uint32_t)now + 1;

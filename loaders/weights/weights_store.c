@@ -4,6 +4,7 @@
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator, rml_error *err)
@@ -126,6 +127,17 @@ static rml_status check_elements(const rml_weight *weight, const char *quoted,
     return RML_OK;
 }
 
+// One of more dimensions than shapes have is listed as "rank9:f32".
+static rml_status set_deep(rml_weights *weights, rml_weight *weight, rml_error *err)
+{
+    char type[RML_QUOTE_BYTES];
+    snprintf(type, sizeof type, "rank%d:%s", weight->stored.shape.rank, weight->type);
+    weight->type = rml_arena_text(&weights->arena, type);
+    weight->unreadable = true;
+    weight->stored.shape.rank = RML_RANK_UNKNOWN;
+    return weight->type ? RML_OK : rml_fail_nomem(err, sizeof type, "the type of a weight");
+}
+
 rml_status rml_weights_add(rml_weights *weights, const char *name, size_t name_bytes,
                            const rml_weight *weight, size_t available_bytes, bool beside,
                            rml_error *err)
@@ -148,11 +160,14 @@ rml_status rml_weights_add(rml_weights *weights, const char *name, size_t name_b
         entry.type = rml_dtype_name(entry.stored.dtype);
         entry.element_bits = (uint32_t)rml_dtype_size(entry.stored.dtype) * 8;
     }
+    if (entry.stored.shape.rank > RML_MAX_RANK)
+        RML_TRY(set_deep(weights, &entry, err));
     size_t count;
     if (entry.unreadable) {
+        const rml_shape shape = entry.stored.shape;
         entry.stored = (rml_stored){.dtype = RML_F32, .shape = {.rank = RML_RANK_UNKNOWN}};
-        if (rml_shape_count(&weight->stored.shape, &count)) // others nobody could count with
-            entry.stored.shape = weight->stored.shape;
+        if (rml_shape_count(&shape, &count)) // others nobody could count with
+            entry.stored.shape = shape;
     } else
         RML_TRY(check_elements(&entry, quoted, available_bytes, err));
     return append(weights, &entry, name_bytes, beside, err);

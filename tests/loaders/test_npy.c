@@ -102,7 +102,7 @@ static void test_refused(void)
     check_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }",
                   RML_ERR_FORMAT, "damaged");
     check_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }",
-                  RML_ERR_FORMAT, "damaged");
+                  RML_ERR_UNSUPPORTED, "9 dimensions; the limit is 8");
     check_refused("{", RML_ERR_FORMAT, "damaged");
     check_refused("", RML_ERR_FORMAT, "damaged");
 }
