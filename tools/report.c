@@ -251,6 +251,21 @@ void print_run_cost(const run_cost *cost)
            (double)cost->planned_bytes / 1e6);
 }
 
+// Of networks, packages of Core ML lie in zip archives, and so do PyTorch's weights.
+static bool is_zipped_network(const char *path)
+{
+    char head[2] = "";
+    FILE *file = fopen(path, "rb");
+    const bool zipped = file && fread(head, 1, 2, file) == 2 && memcmp(head, "PK", 2) == 0;
+    rml_weights *weights = NULL;
+    if (file)
+        fclose(file);
+    const bool found = zipped && rml_weights_open(&weights, path, NULL, NULL) == RML_OK &&
+                       is_graph_format(rml_weights_format(weights));
+    rml_weights_close(&weights);
+    return found;
+}
+
 bool is_graph_file(const char *text)
 {
     static const char *const endings[] = {".onnx", ".mlmodel", ".mlpackage", "/Manifest.json"};
@@ -262,7 +277,7 @@ bool is_graph_file(const char *text)
         if (length > bytes && strncmp(text + length - bytes, endings[i], bytes) == 0)
             return true;
     }
-    return false;
+    return is_zipped_network(text);
 }
 
 bool is_graph_format(const char *format)

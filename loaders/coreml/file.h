@@ -7,6 +7,7 @@
 #define RML_LOADERS_COREML_FILE_H
 
 #include "loaders/formats/message.h"
+#include "loaders/formats/zip.h"
 #include "tensor/mapfile.h"
 #include "tensor/names.h"
 #include "tensor/stored.h"
@@ -106,21 +107,23 @@ typedef struct rml_coreml {
     rml_arena arena;
     const rml_allocator *allocator;
     rml_allocator own_allocator; // a copy: only what it points to must outlive the file
-    rml_mapfile map;             // of the message
+    rml_mapfile map;             // of the message, or of the archive that holds it
     bool is_memory;              // ... which is the caller's
-    char *path;                  // of the message; NULL in memory
+    rml_zip zip;                 // no entries: there is no archive
+    rml_mapfile message;         // as bytes of the map
+    char *path;                  // of the message, in its archive; NULL in memory
     rml_names blobs;             // location -> place in `blob_file`
     rml_mapfile *blob_file;
     size_t blob_count, blob_capacity;
 } rml_coreml;
 
-// Opens a model file, a package (its folder), its manifest, or the model inside it. `allocator` may
-// be NULL and must outlive the result otherwise.
+// Opens a model file, a package (its folder, or one in a zip archive), its manifest, or the model
+// inside it. `allocator` may be NULL and must outlive the result otherwise.
 rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocator *allocator,
                            rml_error *err);
 
-// The same for a model's contents that lie in memory already and must stay there; weights in other
-// files are not found then. Messages come without a file's name.
+// The same for contents of a model, or of an archive, that lie in memory already and must stay
+// there; weights in other files are not found then. Messages come without a file's name.
 rml_status rml_coreml_open_memory(rml_coreml **out, const void *data, size_t size,
                                   const rml_allocator *allocator, rml_error *err);
 
@@ -129,7 +132,8 @@ void rml_coreml_close(rml_coreml **file);
 // Tells the system that the weights' pages will not be needed soon.
 void rml_coreml_drop_pages(const rml_coreml *file);
 
-// Whether the bytes are those of a Core ML model, and not of another protobuf file.
+// Whether the bytes are those of a Core ML model, and not of another protobuf file, or of an
+// archive with a package in it.
 bool rml_coreml_is_model(const uint8_t *data, size_t size);
 
 // Whether a folder at `path` is a package, or the file is a manifest.

@@ -1,5 +1,6 @@
 // Files of weights: a header, then blobs, each behind a description of 64 bytes.
 #include "loaders/coreml/mil.h"
+#include "loaders/coreml/reader.h"
 #include "loaders/formats/beside.h"
 #include "loaders/formats/bytes.h"
 
@@ -40,7 +41,13 @@ static rml_status map_file(rml_coreml *file, const rml_text *location, size_t *p
                         file->blob_count + 1, sizeof *file->blob_file, "a list of files", err));
     *place = file->blob_count;
     rml_mapfile *map = &file->blob_file[*place];
-    RML_TRY(rml_beside_map(file->path, location->text + skip, location->bytes - skip, map, err));
+    if (file->zip.data) {
+        const size_t folder = (size_t)(strrchr(file->path, '/') + 1 - file->path); // Data/ at least
+        RML_TRY(rml_coreml_entry(file, file->path, folder, location->text + skip, map, err));
+    } else {
+        RML_TRY(
+            rml_beside_map(file->path, location->text + skip, location->bytes - skip, map, err));
+    }
     file->blob_count++;
     if (map->size < UNIT || rml_le(map->data + 4, 4) != VERSION)
         return rml_fail(err, RML_ERR_FORMAT,

@@ -164,6 +164,8 @@ bool rml_coreml_is_model(const uint8_t *data, size_t size)
     rml_protobuf_field field;
     bool more = true, has_type = false;
     rml_protobuf_begin(&message, data, size);
+    if (rml_coreml_is_archive(data, size))
+        return true;
     if (size < 4 || data[0] != 0x08) // the version, which all writers put first
         return false;
     while (rml_protobuf_next(&message, &field, &more, NULL) == RML_OK && more) {
@@ -197,7 +199,10 @@ static rml_status create(rml_coreml **out, const rml_allocator *allocator, rml_e
 static rml_status read_all(rml_coreml *file, rml_error *err)
 {
     rml_protobuf message;
-    rml_protobuf_begin(&message, file->map.data, file->map.size);
+    file->message = file->map;
+    if (rml_coreml_is_archive(file->map.data, file->map.size))
+        RML_TRY(rml_coreml_open_archive(file, err));
+    rml_protobuf_begin(&message, file->message.data, file->message.size);
     return rml_coreml_read_model(file, &message, &file->model, err);
 }
 
@@ -220,9 +225,15 @@ rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocat
     *out = NULL;
     RML_TRY(create(out, allocator, err));
     rml_coreml *file = *out;
-    rml_status status = rml_coreml_find_model(path, file->allocator, &file->path, err);
+    char *found = NULL;
+    rml_status status = rml_coreml_find_model(path, file->allocator, &found, err);
     if (status == RML_OK)
-        status = rml_mapfile_open(&file->map, file->path, err);
+        status = rml_mapfile_open(&file->map, found, err);
+    if (status == RML_OK && !rml_coreml_is_archive(file->map.data, file->map.size)) {
+        file->path = found;
+        found = NULL;
+    }
+    rml_free(file->allocator, found);
     if (status == RML_OK)
         status = rml_named(read_all(file, err), err, path);
     if (status != RML_OK)
@@ -236,8 +247,10 @@ void rml_coreml_close(rml_coreml **file_at)
     *file_at = NULL;
     if (!file)
         return;
-    for (size_t i = 0; i < file->blob_count; i++)
+    for (size_t i = 0; i < file->blob_count && !file->zip.data; i++)
         rml_mapfile_close(&file->blob_file[i]);
+    if (file->zip.data)
+        rml_zip_release(&file->zip);
     if (!file->is_memory)
         rml_mapfile_close(&file->map);
     rml_free(file->allocator, file->blob_file);
@@ -252,6 +265,6 @@ void rml_coreml_drop_pages(const rml_coreml *file)
 {
     if (!file->is_memory)
         rml_mapfile_drop_pages(&file->map);
-    for (size_t i = 0; i < file->blob_count; i++)
+    for (size_t i = 0; i < file->blob_count && !file->zip.data; i++)
         rml_mapfile_drop_pages(&file->blob_file[i]);
 }

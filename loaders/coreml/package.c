@@ -82,6 +82,17 @@ static rml_status read_items(rml_json *json, const char *root, const rml_allocat
     }
 }
 
+// Than version 1.0.0.
+static bool is_newer(const char *version)
+{
+    char *end;
+    const long major = strtol(version, &end, 10);
+    bool newer = major > 1;
+    while (major == 1 && *end == '.')
+        newer = strtol(end + 1, &end, 10) > 0 || newer;
+    return newer;
+}
+
 // Goes over the manifest once: finds the root, or, once that is known, its path.
 static rml_status read_manifest(rml_json *json, const rml_allocator *allocator, char **root,
                                 char **path, rml_error *err)
@@ -98,7 +109,7 @@ static rml_status read_manifest(rml_json *json, const rml_allocator *allocator, 
             RML_TRY(read_items(json, *root, allocator, path, err));
         } else if (strcmp(token.text, "fileFormatVersion") == 0) {
             RML_TRY(rml_json_expect(json, RML_JSON_TEXT, "fileFormatVersion", &token, err));
-            if (strtol(token.text, NULL, 10) > 1)
+            if (is_newer(token.text))
                 return rml_fail(err, RML_ERR_UNSUPPORTED,
                                 "format %.20s of packages is newer than this program, which knows "
                                 "1.0.0",
@@ -110,26 +121,26 @@ static rml_status read_manifest(rml_json *json, const rml_allocator *allocator, 
     }
 }
 
-// The root's path, below Data/; the caller's to free.
-static rml_status root_path(const char *manifest, const rml_allocator *allocator, char **path,
-                            rml_error *err)
+rml_status rml_coreml_root_of(const uint8_t *data, size_t size, const rml_allocator *allocator,
+                              char **out, rml_error *err)
 {
-    rml_mapfile map;
-    char *root = NULL;
-    *path = NULL;
-    RML_TRY(rml_mapfile_open(&map, manifest, err));
+    char *root = NULL, *path = NULL;
     rml_status status = RML_OK;
+    *out = NULL;
     for (int pass = 0; pass < 2 && status == RML_OK; pass++) { // the root may come last
         rml_json json;
-        rml_json_begin(&json, map.data, map.size, allocator);
-        status = read_manifest(&json, allocator, &root, path, err);
+        rml_json_begin(&json, data, size, allocator);
+        status = read_manifest(&json, allocator, &root, &path, err);
         rml_json_release(&json);
     }
-    rml_mapfile_close(&map);
     if (status == RML_OK && !root)
-        status = rml_fail(err, RML_ERR_FORMAT, "it has no rootModelIdentifier");
-    if (status == RML_OK && !*path)
-        status = rml_fail(err, RML_ERR_FORMAT, "it has no path for its root \"%.80s\"", root);
+        status = rml_fail(err, RML_ERR_FORMAT, "the manifest has no rootModelIdentifier");
+    if (status == RML_OK && !path)
+        status =
+            rml_fail(err, RML_ERR_FORMAT, "the manifest has no path for its root \"%.80s\"", root);
+    if (status == RML_OK && !(*out = joined(allocator, "Data", path)))
+        status = rml_fail_nomem(err, strlen(path), "a path");
+    rml_free(allocator, path);
     rml_free(allocator, root);
     return status;
 }
@@ -138,11 +149,11 @@ static rml_status model_of(const char *manifest, const rml_allocator *allocator,
                            rml_error *err)
 {
     char found[RML_BESIDE_PATH_BYTES];
-    char *path = NULL;
-    rml_status status = root_path(manifest, allocator, &path, err);
-    char *below = status == RML_OK ? joined(allocator, "Data", path) : NULL;
-    if (status == RML_OK && !below)
-        status = rml_fail_nomem(err, strlen(path), "a path");
+    char *below = NULL;
+    rml_mapfile map;
+    RML_TRY(rml_mapfile_open(&map, manifest, err));
+    rml_status status = rml_coreml_root_of(map.data, map.size, allocator, &below, err);
+    rml_mapfile_close(&map);
     if (status == RML_OK)
         status = rml_beside_find(manifest, below, strlen(below), found, err);
     if (status != RML_OK)
@@ -150,7 +161,6 @@ static rml_status model_of(const char *manifest, const rml_allocator *allocator,
     if (status == RML_OK && !(*out = rml_alloc_text(allocator, found)))
         status = rml_fail_nomem(err, strlen(found), "a path");
     rml_free(allocator, below);
-    rml_free(allocator, path);
     return status;
 }
 

@@ -14,6 +14,18 @@ static inline rml_message_reader rml_coreml_messages(rml_coreml *file, rml_error
 rml_status rml_coreml_find_model(const char *path, const rml_allocator *allocator, char **out,
                                  rml_error *err);
 
+// The model's path below a package's folder, as its manifest in [data, data + size) says; the
+// caller's to rml_free.
+rml_status rml_coreml_root_of(const uint8_t *data, size_t size, const rml_allocator *allocator,
+                              char **out, rml_error *err);
+
+// Whether the bytes are a zip archive with a package in it. Opening one sets file->zip, ->path and
+// ->message; what a package's `folder` (with "/" at its end) has at `location` lies in its entry.
+bool rml_coreml_is_archive(const uint8_t *data, size_t size);
+rml_status rml_coreml_open_archive(rml_coreml *file, rml_error *err);
+rml_status rml_coreml_entry(const rml_coreml *file, const char *folder, size_t folder_bytes,
+                            const char *location, rml_mapfile *out, rml_error *err);
+
 // A message Model: its description, and where its network begins.
 rml_status rml_coreml_read_model(rml_coreml *file, const rml_protobuf *message,
                                  rml_coreml_model *out, rml_error *err);

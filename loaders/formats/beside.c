@@ -13,8 +13,7 @@
 static_assert(RML_BESIDE_PATH_BYTES >= PATH_MAX, "room for a path");
 #endif
 
-// Names joined by single "/", none of them "." or "..": such a path leads nowhere else by itself.
-static bool is_plain_path(const char *path, size_t path_bytes)
+bool rml_beside_is_plain(const char *path, size_t path_bytes)
 {
     const char *at = path;
     if (!rml_text_is_clean(path, path_bytes) || strpbrk(path, "\\:"))
@@ -56,7 +55,7 @@ rml_status rml_beside_find(const char *model_path, const char *location, size_t 
 {
     char folder[RML_BESIDE_PATH_BYTES], joined[RML_BESIDE_PATH_BYTES], quoted[RML_QUOTE_BYTES];
     rml_quote(quoted, location, bytes);
-    if (!is_plain_path(location, bytes))
+    if (!rml_beside_is_plain(location, bytes))
         return rml_fail(err, RML_ERR_FORMAT, "\"%s\" is not a path inside the model's folder",
                         quoted);
     if (!find_folder(model_path, folder) || strlen(folder) + bytes >= sizeof joined)

@@ -7,6 +7,10 @@
 
 #define RML_BESIDE_PATH_BYTES 4096
 
+// Names joined by single "/", none of them "." or "..": such a path leads nowhere else by itself.
+// `path` is `bytes` long and ends in a zero.
+bool rml_beside_is_plain(const char *path, size_t bytes);
+
 // The path of the file `location` (`bytes` long, names joined by "/") in the folder of the file
 // `model_path`. Links inside the folder are followed; one that leads out is refused.
 rml_status rml_beside_find(const char *model_path, const char *location, size_t bytes,

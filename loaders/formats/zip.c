@@ -175,6 +175,31 @@ rml_status rml_zip_open(rml_zip *out, const uint8_t *data, size_t size,
     return status;
 }
 
+bool rml_zip_has(const uint8_t *data, size_t size, const char *last_name)
+{
+    const size_t last = strlen(last_name);
+    directory dir = {0};
+    if (size < END_BYTES ||
+        (rml_le32(data) != LOCAL_SIGNATURE && rml_le32(data) != END_SIGNATURE) ||
+        read_directory(data, size, &dir, NULL) != RML_OK)
+        return false;
+    const uint8_t *at = data + dir.offset;
+    size_t room = (size_t)dir.bytes;
+    while (room >= CENTRAL_BYTES && rml_le32(at) == CENTRAL_SIGNATURE) {
+        const size_t name = rml_le16(at + 28);
+        const size_t bytes = CENTRAL_BYTES + name + rml_le16(at + 30) + rml_le16(at + 32);
+        if (bytes > room)
+            return false;
+        const uint8_t *end = at + CENTRAL_BYTES + name;
+        if (name >= last && memcmp(end - last, last_name, last) == 0 &&
+            (name == last || end[-(ptrdiff_t)last - 1] == '/'))
+            return true;
+        at += bytes;
+        room -= bytes;
+    }
+    return false;
+}
+
 void rml_zip_release(rml_zip *zip)
 {
     rml_free(zip->allocator, zip->entry);

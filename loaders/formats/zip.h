@@ -30,6 +30,9 @@ rml_status rml_zip_open(rml_zip *out, const uint8_t *data, size_t size,
                         const rml_allocator *allocator, rml_error *err);
 void rml_zip_release(rml_zip *zip);
 
+// Whether the bytes are those of an archive in which a file of this name lies, in whatever folder.
+bool rml_zip_has(const uint8_t *data, size_t size, const char *last_name);
+
 // The entry, or NULL when there is none.
 const rml_zip_entry *rml_zip_find(const rml_zip *zip, const char *name, size_t name_bytes);
 

@@ -158,7 +158,7 @@ rml_status rml_file_sniff(const uint8_t *data, size_t size, rml_file_format *for
     if (size == 0)
         return rml_fail(err, RML_ERR_FORMAT, "empty file of 0 bytes");
     if (BEGINS(&s, 0, "PK\x03\x04") || BEGINS(&s, 0, "PK\x05\x06")) {
-        *format = RML_FILE_TORCH_ZIP;
+        *format = rml_coreml_is_model(data, size) ? RML_FILE_COREML : RML_FILE_TORCH_ZIP;
         return RML_OK;
     }
     if (size >= 2 && data[0] == 0x80 && data[1] >= 2 && data[1] <= 5)

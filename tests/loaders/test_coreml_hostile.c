@@ -9,9 +9,10 @@
 
 #include <time.h>
 
-static const char *const names[] = {"control",    "images",     "loop",     "lstm",
-                                    "new_layers", "old_layers", "pipeline", "quantized",
-                                    "recurrent",  "shapes"};
+static const char *const names[] = {"control.mlmodel",  "images.mlmodel",     "loop.mlmodel",
+                                    "lstm.mlmodel",     "new_layers.mlmodel", "old_layers.mlmodel",
+                                    "pipeline.mlmodel", "quantized.mlmodel",  "recurrent.mlmodel",
+                                    "shapes.mlmodel",   "package.zip"};
 #define NAMES (sizeof names / sizeof *names)
 
 static rml_error error;
@@ -21,7 +22,7 @@ static blob read_model(const char *name)
     char path[512];
     uint8_t bytes[4096];
     blob model = {NULL, 0, 0};
-    snprintf(path, sizeof path, "tests/fuzz/corpus/coreml/%s.mlmodel", name);
+    snprintf(path, sizeof path, "tests/fuzz/corpus/coreml/%s", name);
     FILE *file = fopen(path, "rb");
     if (!file) {
         printf("%s: cannot open\n", path);

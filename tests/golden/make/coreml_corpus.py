@@ -6,6 +6,7 @@ usage: python tests/golden/make/coreml_corpus.py
 import shutil
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,17 @@ def program(name, build, inputs, opset=8):
         path, _ = coreml_run.program_file(folder, build, inputs, opset)
         assert not (path / "Data/com.apple.CoreML/weights/weight.bin").exists(), name
         shutil.copyfile(path / "Data/com.apple.CoreML/model.mlmodel", CORPUS / f"{name}.mlmodel")
+
+
+def package(name, build, inputs):
+    """The whole package with its weights, in an archive that compresses nothing."""
+    with tempfile.TemporaryDirectory() as folder, \
+            zipfile.ZipFile(CORPUS / f"{name}.zip", "w") as archive:
+        path, _ = coreml_run.program_file(folder, build, inputs)
+        assert (path / "Data/com.apple.CoreML/weights/weight.bin").exists(), name
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(str(file.relative_to(folder)))
+            archive.writestr(entry, file.read_bytes())
 
 
 def images(x):
@@ -158,3 +170,4 @@ if __name__ == "__main__":
     save_spec(quantized.get_spec() if hasattr(quantized, "get_spec") else quantized,
               str(CORPUS / "quantized.mlmodel"))
     pipeline(detector())
+    package("package", lambda x: mb.linear(x=x, weight=small(4, 3)), [small(2, 3)])
