@@ -363,6 +363,9 @@ typedef struct rml_model_settings {
     bool keep_types;
     rml_log_fn log; // may be NULL
     void *log_user;
+    // Which of an ML Program's functions to run. NULL: its default one, else "main", else the only
+    // one. Other files have no functions to choose from.
+    const char *function;
 } rml_model_settings;
 
 RML_API rml_model_settings rml_model_settings_default(void);
@@ -397,10 +400,11 @@ typedef struct rml_graph_summary {
     int64_t format_version;                              // IR version, or of the specification
     const char *producer, *producer_version;             // "" where it is not told
     size_t inputs, outputs, opsets, operators, metadata; // how many the functions below give
-    size_t nodes, functions;                             // nodes of all graphs and functions
-    size_t constants;                                    // tensors in the file, or that it names
+    size_t nodes, functions; // of all graphs, or of the function told about; functions of the file
+    size_t constants;        // tensors in the file, or that it names
     uint64_t numbers, bytes; // of them; bytes of types that are read here
-    uint64_t reserved[4];
+    uint64_t function;       // index of the function that is told about, where there are several
+    uint64_t reserved[3];
 } rml_graph_summary;
 
 typedef struct rml_graph_port {
@@ -424,12 +428,18 @@ typedef struct rml_graph_opset {
 // Maps and checks the whole file. `allocator` as in rml_weights_open.
 RML_API rml_status rml_graph_file_open(rml_graph_file **out, const char *path,
                                        const rml_allocator *allocator, rml_error *err);
+// The same of one function of an ML Program; NULL: its default one.
+RML_API rml_status rml_graph_file_open_function(rml_graph_file **out, const char *path,
+                                                const char *function,
+                                                const rml_allocator *allocator, rml_error *err);
 RML_API rml_graph_summary rml_graph_file_summary(const rml_graph_file *file);
 RML_API rml_graph_port rml_graph_file_input(const rml_graph_file *file, size_t index);
 RML_API rml_graph_port rml_graph_file_output(const rml_graph_file *file, size_t index);
 // The most frequent first.
 RML_API rml_graph_operator rml_graph_file_operator(const rml_graph_file *file, size_t index);
 RML_API rml_graph_opset rml_graph_file_opset(const rml_graph_file *file, size_t index);
+// Names of an ML Program's functions; NULL past the end, and of files of other kinds.
+RML_API const char *rml_graph_file_function(const rml_graph_file *file, size_t index);
 // As of weights: at most RML_MAX_METADATA, cut to RML_METADATA_TEXT_BYTES.
 RML_API rml_metadata rml_graph_file_metadata(const rml_graph_file *file, size_t index);
 RML_API void rml_graph_file_close(rml_graph_file **file);

@@ -52,10 +52,26 @@ rml_status rml_graph_file_text(rml_graph_file *file, const char *text, size_t by
     return *out ? RML_OK : rml_fail_nomem(err, sizeof clean, "a text of metadata");
 }
 
+rml_status rml_no_functions(const char *path, const char *function, rml_error *err)
+{
+    return rml_fail(
+        err, RML_ERR_ARG,
+        "%s%sfunction \"%.80s\" is wanted of an ONNX file: only ML Programs have some to "
+        "choose from",
+        path ? path : "", path ? ": " : "", function);
+}
+
 // ---- the interface ------------------------------------------------------------------------------
 
 rml_status rml_graph_file_open(rml_graph_file **out, const char *path,
                                const rml_allocator *allocator, rml_error *err)
+{
+    return rml_graph_file_open_function(out, path, NULL, allocator, err);
+}
+
+rml_status rml_graph_file_open_function(rml_graph_file **out, const char *path,
+                                        const char *function, const rml_allocator *allocator,
+                                        rml_error *err)
 {
     allocator = allocator ? allocator : rml_allocator_default();
     rml_graph_file *file = *out = rml_alloc_zero(allocator, 1, sizeof *file);
@@ -66,8 +82,12 @@ rml_status rml_graph_file_open(rml_graph_file **out, const char *path,
     rml_arena_init(&file->arena, file->allocator);
     bool coreml;
     rml_status status = rml_is_coreml(path, &coreml, err);
-    if (status == RML_OK)
-        status = coreml ? rml_coreml_describe(file, path, err) : rml_onnx_describe(file, path, err);
+    if (status == RML_OK && coreml)
+        status = rml_coreml_describe(file, path, function ? function : "", err);
+    else if (status == RML_OK && function)
+        status = rml_no_functions(path, function, err);
+    else if (status == RML_OK)
+        status = rml_onnx_describe(file, path, err);
     if (status != RML_OK)
         rml_graph_file_close(out);
     return status;
@@ -111,6 +131,11 @@ rml_graph_operator rml_graph_file_operator(const rml_graph_file *file, size_t in
 rml_graph_opset rml_graph_file_opset(const rml_graph_file *file, size_t index)
 {
     return index < file->summary.opsets ? file->opset[index] : (rml_graph_opset){0};
+}
+
+const char *rml_graph_file_function(const rml_graph_file *file, size_t index)
+{
+    return file->function && index < file->summary.functions ? file->function[index] : NULL;
 }
 
 rml_metadata rml_graph_file_metadata(const rml_graph_file *file, size_t index)

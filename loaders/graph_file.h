@@ -14,7 +14,8 @@ struct rml_graph_file {
     rml_graph_operator *operators; // the most frequent first
     rml_graph_opset *opset;
     rml_metadata *metadata;
-    void *file; // the reader's own
+    const char **function; // NULL: they have no names here
+    void *file;            // the reader's own
     void (*release)(void *file);
 };
 
@@ -31,7 +32,12 @@ rml_status rml_graph_file_text(rml_graph_file *file, const char *text, size_t by
 
 // ONNX and Core ML: fill a description that is empty.
 rml_status rml_onnx_describe(rml_graph_file *file, const char *path, rml_error *err);
-rml_status rml_coreml_describe(rml_graph_file *file, const char *path, rml_error *err);
+// `function` "": the default one.
+rml_status rml_coreml_describe(rml_graph_file *file, const char *path, const char *function,
+                               rml_error *err);
+
+// That a function is wanted of an ONNX file. `path` may be NULL.
+rml_status rml_no_functions(const char *path, const char *function, rml_error *err);
 
 // Whether the file at `path`, or the folder, is a Core ML model.
 rml_status rml_is_coreml(const char *path, bool *out, rml_error *err);

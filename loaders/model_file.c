@@ -28,6 +28,8 @@ rml_status rml_model_file_begin(rml_model **out, const char *path,
     if (!path || !*path)
         return rml_fail(err, RML_ERR_ARG, "the path of the model is empty");
     RML_TRY(rml_is_coreml(path, &coreml, err));
+    if (!coreml && settings->function)
+        return rml_no_functions(path, settings->function, err);
     if (!coreml)
         return rml_onnx_model_begin(out, path, settings, err);
     RML_TRY(rml_coreml_open(&file, path, settings->allocator, err));
@@ -44,6 +46,8 @@ rml_status rml_model_memory_begin(rml_model **out, const void *data, size_t size
         RML_TRY(rml_coreml_open_memory(&coreml, data, size, settings->allocator, err));
         return rml_coreml_model_from(out, coreml, settings, err);
     }
+    if (settings->function)
+        return rml_no_functions(NULL, settings->function, err);
     RML_TRY(rml_onnx_open_memory(&onnx, data, size, settings->allocator, err));
     return rml_onnx_model_from(out, onnx, settings, err);
 }
@@ -94,6 +98,8 @@ rml_status rml_model_open_source(rml_model **out, const rml_source *source,
     rml_model_settings given;
     rml_onnx *file;
     RML_TRY(take(&given, out, settings, err));
+    if (given.function)
+        return rml_no_functions(NULL, given.function, err);
     RML_TRY(rml_onnx_open_source(&file, source, given.allocator, err));
     return optimise(out, rml_onnx_model_from(out, file, &given, err), NULL, &given, err);
 }

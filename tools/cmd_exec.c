@@ -12,7 +12,7 @@
 
 typedef struct {
     common_options common;
-    const char *model, *config;
+    const char *model, *config, *function;
     double memory_mb; // 0: no limit
     bool is_file;     // of a graph
     network network;
@@ -142,6 +142,7 @@ static rml_status run(settings *s, rml_error *err)
     rml_model_settings built = rml_model_settings_default();
     rml_session_settings wanted = session_settings(&s->common);
     built.config = s->config;
+    built.function = s->function;
     built.keep_types = true; // arrays are converted to what they are for
     wanted.memory_limit = (size_t)(s->memory_mb * 1e6);
     TRY(network_open(n, s->is_file ? NULL : s->model, &built, s->common.quiet, err));
@@ -174,6 +175,8 @@ int cmd_exec(int argc, char **argv)
         {"config", 0, OPTION_TEXT, &s.config, "FILE.json|FOLDER", 0, 0,
          "settings of a network whose weights do not tell them;\nwithout: the config.json in the "
          "folder of the weights"},
+        {"function", 0, OPTION_TEXT, &s.function, "NAME", 0, 0,
+         "which function of an ML Program to run; without: its\ndefault one"},
         {"mem_limit", 0, OPTION_NUMBER, &s.memory_mb, "MB", 0, 1e9,
          "most memory for activations; where more would be taken,\nlarge images are computed in "
          "bands that give the same bits\n(0: no limit)"},
@@ -206,6 +209,8 @@ int cmd_exec(int argc, char **argv)
     if (s.is_file && (named || s.config))
         return usage_error(COMMAND, "--%s is not used by %s, which holds its own",
                            named ? "weights" : "config", s.model);
+    if (!s.is_file && s.function)
+        return usage_error(COMMAND, "--function is not used by %s, a built-in network", s.model);
     if (s.outputs.count == 0)
         return usage_error(COMMAND, "no --output NAME=FILE.npy: the result would be lost");
     if (!weights_choose(&s.network.source, s.model, s.is_file ? s.model : named))

@@ -155,15 +155,21 @@ static void print_json(const rml_weights *weights, const char *path, const netwo
 int cmd_info(int argc, char **argv)
 {
     common_options common = {0};
-    const char *path = NULL;
+    const char *path = NULL, *function = NULL;
+    const option options[] = {
+        {"function", 0, OPTION_TEXT, &function, "NAME", 0, 0,
+         "which function of an ML Program to tell\nabout; without: its\ndefault one"},
+    };
     command_line line = {
         .command = COMMAND,
-        .usage = "FILE|FOLDER",
+        .usage = "FILE|FOLDER [--function NAME]",
         .summary = "Lists the tensors of a weights file (.pth, .safetensors, a folder of shards). "
                    "Nothing in\n"
                    "the file is executed. For the weights of a built-in network, also its cost. Of "
                    "an ONNX\n"
                    "file or a Core ML model: inputs, outputs and operators.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
         .positional = &path,
         .positional_max = 1,
         .common = &common,
@@ -177,7 +183,10 @@ int cmd_info(int argc, char **argv)
     rml_weights *weights = NULL;
     rml_status status = rml_weights_open(&weights, path, NULL, &err);
     if (status == RML_OK && is_graph_format(rml_weights_format(weights))) {
-        status = info_graph(path, common.json, &err);
+        status = info_graph(path, function, common.json, &err);
+    } else if (status == RML_OK && function) {
+        status = rml_fail(&err, RML_ERR_ARG,
+                          "%s: --function is of ML Programs, and this holds weights", path);
     } else if (status == RML_OK) {
         const network n = recognise(weights);
         (common.json ? print_json : print_text)(weights, path, &n);

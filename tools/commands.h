@@ -16,6 +16,6 @@ int cmd_bench(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 
 // Prints what an ONNX file is.
-rml_status info_graph(const char *path, bool json, rml_error *err);
+rml_status info_graph(const char *path, const char *function, bool json, rml_error *err);
 
 #endif

@@ -122,7 +122,7 @@ rml_status network_open(network *n, const char *name, const rml_model_settings *
                         bool quiet, rml_error *err)
 {
     if (!name)
-        return rml_model_open(&n->model, n->source.path, NULL, err);
+        return rml_model_open(&n->model, n->source.path, settings, err);
     TRY(weights_source_open(&n->weights, &n->source, quiet, err));
     return rml_model_create(&n->model, name, n->weights, settings, err);
 }

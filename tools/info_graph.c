@@ -39,6 +39,9 @@ static void print_ports(const contents *c, bool input)
 static void print_text(const char *path, const contents *c)
 {
     const rml_graph_summary *s = &c->summary;
+    for (size_t i = 0; rml_graph_file_function(c->file, i); i++)
+        printf("function %s%s\n", rml_graph_file_function(c->file, i),
+               i == s->function ? ", this one" : "");
     print_ports(c, true);
     print_ports(c, false);
     for (size_t i = 0; i < s->operators; i++) {
@@ -117,7 +120,15 @@ static void print_json(const char *path, const contents *c)
         json_field(",\"name\":", o.name);
         printf(",\"count\":%zu}", o.count);
     }
-    printf("],\"nodes\":%zu,\"functions\":%zu,\"initializers\":%zu,\"numbers\":%llu,\"bytes\":%llu",
+    printf("]");
+    if (rml_graph_file_function(c->file, 0)) {
+        json_field(",\"function\":", rml_graph_file_function(c->file, (size_t)s->function));
+        printf(",\"function_names\":[");
+        for (size_t i = 0; rml_graph_file_function(c->file, i); i++)
+            json_field(i ? "," : "", rml_graph_file_function(c->file, i));
+        printf("]");
+    }
+    printf(",\"nodes\":%zu,\"functions\":%zu,\"initializers\":%zu,\"numbers\":%llu,\"bytes\":%llu",
            s->nodes, s->functions, s->constants, (unsigned long long)s->numbers,
            (unsigned long long)s->bytes);
     if (c->runs && c->cost.planned)
@@ -131,17 +142,19 @@ static void print_json(const char *path, const contents *c)
     }
 }
 
-rml_status info_graph(const char *path, bool json, rml_error *err)
+rml_status info_graph(const char *path, const char *function, bool json, rml_error *err)
 {
     rml_graph_file *file;
     rml_model *model = NULL;
     contents c = {.runs = false};
-    rml_status status = rml_graph_file_open(&file, path, NULL, err);
+    rml_model_settings settings = rml_model_settings_default();
+    rml_status status = rml_graph_file_open_function(&file, path, function, NULL, err);
     if (status != RML_OK)
         return status;
+    settings.function = function;
     c.file = file;
     c.summary = rml_graph_file_summary(file);
-    c.runs = rml_model_open(&model, path, NULL, &c.why) == RML_OK;
+    c.runs = rml_model_open(&model, path, &settings, &c.why) == RML_OK;
     if (c.runs)
         c.cost = run_cost_of(model);
     rml_model_destroy(&model);

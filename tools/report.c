@@ -251,19 +251,23 @@ void print_run_cost(const run_cost *cost)
            (double)cost->planned_bytes / 1e6);
 }
 
-// Of networks, packages of Core ML lie in zip archives, and so do PyTorch's weights.
-static bool is_zipped_network(const char *path)
+bool is_coreml_file(const char *path)
+{
+    rml_weights *weights;
+    const bool found = rml_weights_open(&weights, path, NULL, NULL) == RML_OK &&
+                       strcmp(rml_weights_format(weights), "coreml") == 0;
+    rml_weights_close(&weights);
+    return found;
+}
+
+static bool is_zipped(const char *path)
 {
     char head[2] = "";
     FILE *file = fopen(path, "rb");
     const bool zipped = file && fread(head, 1, 2, file) == 2 && memcmp(head, "PK", 2) == 0;
-    rml_weights *weights = NULL;
     if (file)
         fclose(file);
-    const bool found = zipped && rml_weights_open(&weights, path, NULL, NULL) == RML_OK &&
-                       is_graph_format(rml_weights_format(weights));
-    rml_weights_close(&weights);
-    return found;
+    return zipped;
 }
 
 bool is_graph_file(const char *text)
@@ -277,7 +281,7 @@ bool is_graph_file(const char *text)
         if (length > bytes && strncmp(text + length - bytes, endings[i], bytes) == 0)
             return true;
     }
-    return is_zipped_network(text);
+    return is_zipped(text) && is_coreml_file(text); // PyTorch's weights lie in archives, too
 }
 
 bool is_graph_format(const char *format)

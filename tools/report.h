@@ -65,6 +65,7 @@ const rml_model_desc *find_model(const char *name);
 
 // Whether MODEL on a command line is the path of a graph file and no built-in network's name.
 bool is_graph_file(const char *text);
+bool is_coreml_file(const char *path);
 
 // Whether a format of weights holds a whole network.
 bool is_graph_format(const char *format);

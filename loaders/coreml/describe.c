@@ -99,8 +99,8 @@ static void add_block(list *to, const rml_mil_block *block)
 }
 
 // All operations or layers of a model and of the stages inside it.
-static rml_status add_model(list *to, rml_coreml *file, const rml_coreml_model *model, int depth,
-                            rml_error *err);
+static rml_status add_model(list *to, rml_coreml *file, const rml_coreml_model *model,
+                            const char *function, int depth, rml_error *err);
 
 static rml_status add_stages(list *to, rml_coreml *file, const rml_coreml_model *model, int depth,
                              rml_error *err)
@@ -119,19 +119,21 @@ static rml_status add_stages(list *to, rml_coreml *file, const rml_coreml_model 
         if (!more)
             return RML_OK;
         RML_TRY(rml_coreml_read_model(file, &inside, &inner, err));
-        RML_TRY(add_model(to, file, &inner, depth + 1, err));
+        RML_TRY(add_model(to, file, &inner, "", depth + 1, err));
     }
     return RML_OK;
 }
 
-static rml_status add_model(list *to, rml_coreml *file, const rml_coreml_model *model, int depth,
-                            rml_error *err)
+static rml_status add_model(list *to, rml_coreml *file, const rml_coreml_model *model,
+                            const char *wanted, int depth, rml_error *err)
 {
+    rml_mil_named named;
     rml_mil_function function;
     rml_nn_network network;
     switch (model->type) {
     case RML_COREML_PROGRAM:
-        RML_TRY(rml_mil_read(file, model, "", &function, err));
+        RML_TRY(rml_mil_choose(file, model, wanted, &named, err));
+        RML_TRY(rml_mil_read(file, &named, &function, err));
         add_block(to, &function.block);
         return RML_OK;
     case RML_COREML_NETWORK:
@@ -149,13 +151,14 @@ static rml_status add_model(list *to, rml_coreml *file, const rml_coreml_model *
     }
 }
 
-static rml_status list_operators(rml_graph_file *out, rml_coreml *file, rml_error *err)
+static rml_status list_operators(rml_graph_file *out, rml_coreml *file, const char *function,
+                                 rml_error *err)
 {
     list all = {0};
-    RML_TRY(add_model(&all, file, &file->model, 0, err));
+    RML_TRY(add_model(&all, file, &file->model, function, 0, err));
     RML_TRY(rml_graph_file_array(out, all.count, sizeof *all.at, &all.at, err));
     all.count = 0;
-    RML_TRY(add_model(&all, file, &file->model, 0, err));
+    RML_TRY(add_model(&all, file, &file->model, function, 0, err));
     rml_graph_file_count(out, all.at, all.count);
     return RML_OK;
 }
@@ -163,13 +166,15 @@ static rml_status list_operators(rml_graph_file *out, rml_coreml *file, rml_erro
 // ---- weights and words --------------------------------------------------------------------------
 
 // Weights are counted as they are read; where something cannot be run, none are.
-static rml_status count_constants(rml_graph_file *out, const char *path, rml_error *err)
+static rml_status count_constants(rml_graph_file *out, const char *path, const char *function,
+                                  rml_error *err)
 {
     rml_coreml *file;
     rml_model *model;
     rml_error why;
     rml_model_settings settings = rml_model_settings_default();
     settings.allocator = out->allocator;
+    settings.function = *function ? function : NULL;
     RML_TRY(rml_coreml_open(&file, path, out->allocator, err));
     const rml_status status = rml_coreml_model_from(&model, file, &settings, &why);
     if (status == RML_ERR_NOMEM)
@@ -218,13 +223,36 @@ static rml_status list_notes(rml_graph_file *out, const rml_coreml_model *model,
     return RML_OK;
 }
 
-static rml_status list_opset(rml_graph_file *out, rml_coreml *file, rml_error *err)
+static rml_status list_functions(rml_graph_file *out, rml_coreml *file, const char *chosen,
+                                 rml_error *err)
 {
+    rml_mil_named *all;
+    size_t count;
+    if (file->model.type != RML_COREML_PROGRAM)
+        return RML_OK;
+    RML_TRY(rml_mil_functions(file, &file->model, &all, &count, err));
+    if (count < 2)
+        return RML_OK;
+    RML_TRY(rml_graph_file_array(out, count, sizeof *out->function, &out->function, err));
+    for (size_t i = 0; i < count; i++) {
+        out->function[i] = all[i].name;
+        if (strcmp(all[i].name, chosen) == 0)
+            out->summary.function = i;
+    }
+    out->summary.functions = count;
+    return RML_OK;
+}
+
+static rml_status list_opset(rml_graph_file *out, rml_coreml *file, const char *chosen,
+                             rml_error *err)
+{
+    rml_mil_named named;
     rml_mil_function function;
     RML_TRY(rml_graph_file_array(out, 1, sizeof *out->opset, &out->opset, err));
     if (file->model.type != RML_COREML_PROGRAM)
         return RML_OK;
-    RML_TRY(rml_mil_read(file, &file->model, "", &function, err));
+    RML_TRY(rml_mil_choose(file, &file->model, chosen, &named, err));
+    RML_TRY(rml_mil_read(file, &named, &function, err));
     out->opset[0] = (rml_graph_opset){"CoreML", function.opset};
     out->summary.opsets = 1;
     return RML_OK;
@@ -236,30 +264,34 @@ static void release(void *user)
     rml_coreml_close(&file);
 }
 
-static rml_status describe(rml_graph_file *out, rml_coreml *file, const char *path, rml_error *err)
+static rml_status describe(rml_graph_file *out, rml_coreml *file, const char *path,
+                           const char *wanted, rml_error *err)
 {
     const rml_coreml_model *model = &file->model;
-    const rml_coreml_ports *ports = model->function_count ? &model->function[0] : &model->ports;
+    const rml_coreml_ports *ports;
+    const char *function;
+    RML_TRY(rml_coreml_ports_of(file, wanted, &ports, &function, err));
     out->summary = (rml_graph_summary){.format = "coreml",
                                        .format_version = model->version,
                                        .producer = "",
                                        .producer_version = "",
                                        .inputs = ports->input_count,
-                                       .outputs = ports->output_count,
-                                       .functions = model->function_count};
+                                       .outputs = ports->output_count};
     RML_TRY(list_ports(out, ports->input, ports->input_count, &out->input, err));
     RML_TRY(list_ports(out, ports->output, ports->output_count, &out->output, err));
-    RML_TRY(list_opset(out, file, err));
-    RML_TRY(list_operators(out, file, err));
+    RML_TRY(list_functions(out, file, function, err));
+    RML_TRY(list_opset(out, file, function, err));
+    RML_TRY(list_operators(out, file, function, err));
     RML_TRY(list_notes(out, model, err));
-    return count_constants(out, path, err);
+    return count_constants(out, path, function, err);
 }
 
-rml_status rml_coreml_describe(rml_graph_file *out, const char *path, rml_error *err)
+rml_status rml_coreml_describe(rml_graph_file *out, const char *path, const char *function,
+                               rml_error *err)
 {
     rml_coreml *file;
     RML_TRY(rml_coreml_open(&file, path, out->allocator, err));
     out->file = file;
     out->release = release;
-    return rml_named(describe(out, file, path, err), err, path);
+    return rml_named(describe(out, file, path, function, err), err, path);
 }

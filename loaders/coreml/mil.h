@@ -6,8 +6,9 @@
 #include "loaders/coreml/file.h"
 
 #define RML_MIL_MAX_OPERATIONS ((size_t)1 << 20) // of all blocks of a function
-#define RML_MIL_MAX_ARGUMENTS 64                 // of an operation
-#define RML_MIL_MAX_DEPTH 16                     // blocks in blocks
+#define RML_MIL_MAX_FUNCTIONS 1024
+#define RML_MIL_MAX_ARGUMENTS 64 // of an operation
+#define RML_MIL_MAX_DEPTH 16     // blocks in blocks
 
 typedef enum rml_mil_element { // DataType
     RML_MIL_NONE = 0,
@@ -106,10 +107,21 @@ typedef struct rml_mil_function {
     rml_mil_block block;
 } rml_mil_function;
 
-// The function `name` of the program; "" for its default: that of the description, "main", or the
-// only one there is.
-rml_status rml_mil_read(rml_coreml *file, const rml_coreml_model *model, const char *name,
-                        rml_mil_function *out, rml_error *err);
+typedef struct rml_mil_named {
+    const char *name; // of a function
+    rml_protobuf body;
+} rml_mil_named;
+
+// All functions of a program, each name once.
+rml_status rml_mil_functions(rml_coreml *file, const rml_coreml_model *model, rml_mil_named **out,
+                             size_t *count, rml_error *err);
+
+// The function `wanted`; "" for the default: that of the description, "main", or the only one there
+// is. Where there is none, the message names all. And what is in it.
+rml_status rml_mil_choose(rml_coreml *file, const rml_coreml_model *model, const char *wanted,
+                          rml_mil_named *out, rml_error *err);
+rml_status rml_mil_read(rml_coreml *file, const rml_mil_named *from, rml_mil_function *out,
+                        rml_error *err);
 
 // Bits of an element, 0 for those that are no numbers; and our type for it, false where there is
 // none.

@@ -83,9 +83,11 @@ static uint64_t count_parameters(const rml_mil_importer *importer)
 rml_status rml_mil_import(rml_coreml_values *values, rml_coreml *file,
                           const rml_coreml_model *model, rml_error *err)
 {
+    rml_mil_named named;
     rml_mil_function function;
     rml_mil_scope scope = {.graph = values->graph};
-    RML_TRY(rml_mil_read(file, model, "", &function, err));
+    RML_TRY(rml_mil_choose(file, model, values->function, &named, err));
+    RML_TRY(rml_mil_read(file, &named, &function, err));
     rml_mil_importer *importer = NULL;
     RML_TRY(rml_make(file->allocator, &importer, 1, sizeof *importer, "an import", err));
     importer->file = file;

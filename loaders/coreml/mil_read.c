@@ -2,6 +2,7 @@
 #include "loaders/coreml/mil.h"
 #include "loaders/coreml/reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,36 +238,69 @@ static rml_status read_function(program_reader *reader, const rml_protobuf *mess
     return read_specialization(reader, message, opset, out);
 }
 
-rml_status rml_mil_read(rml_coreml *file, const rml_coreml_model *model, const char *name,
-                        rml_mil_function *out, rml_error *err)
+rml_status rml_mil_functions(rml_coreml *file, const rml_coreml_model *model, rml_mil_named **out,
+                             size_t *count, rml_error *err)
 {
     enum { FUNCTIONS = 2 };
     program_reader reader = {.file = file, .fields = rml_coreml_messages(file, err)};
-    rml_protobuf rest = model->body, entry, function, chosen = {0};
+    rml_protobuf rest = model->body, entry;
     int64_t version = 0;
-    size_t count;
-    bool more = true, is_named = *name;
+    bool more = true;
     const rml_message_want wants[] = {{1, RML_WANT_INT, "a program's version", &version}, {0}};
-    *out = (rml_mil_function){.name = ""};
     RML_TRY(rml_message_read(&reader.fields, &model->body, wants));
     if (version != 1)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "version %lld of ML Programs is not known, 1 is",
                         (long long)version);
-    if (!is_named)
-        name = *model->default_function ? model->default_function : "main";
-    RML_TRY(rml_message_count(&model->body, FUNCTIONS, &count, err));
-    for (;;) {
-        const char *key;
+    RML_TRY(rml_message_count(&model->body, FUNCTIONS, count, err));
+    if (*count > RML_MIL_MAX_FUNCTIONS)
+        return rml_fail(err, RML_ERR_LIMIT, "%zu functions, the limit is %d", *count,
+                        RML_MIL_MAX_FUNCTIONS);
+    RML_TRY(array(&reader, *count, sizeof **out, out));
+    for (size_t i = 0; i < *count; i++) {
         RML_TRY(rml_message_inside(&rest, FUNCTIONS, "a function", &entry, &more, err));
-        if (!more)
-            break;
-        RML_TRY(read_entry(&reader, &entry, &key, &function));
-        if (strcmp(key, name) != 0 && (is_named || count != 1))
-            continue;
-        chosen = function;
-        out->name = key;
+        RML_TRY(read_entry(&reader, &entry, &(*out)[i].name, &(*out)[i].body));
+        for (size_t k = 0; k < i; k++)
+            if (strcmp((*out)[k].name, (*out)[i].name) == 0)
+                return rml_fail(err, RML_ERR_FORMAT, "two functions are named \"%s\"",
+                                (*out)[i].name);
     }
-    if (!chosen.data)
-        return rml_fail(err, RML_ERR_FORMAT, "there is no function \"%s\" among %zu", name, count);
-    return read_function(&reader, &chosen, out);
+    return RML_OK;
+}
+
+static rml_status no_function(const rml_mil_named *list, size_t count, const char *name,
+                              rml_status status, rml_error *err)
+{
+    char names[512] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                                 list[i].name);
+    return rml_fail(err, status, "there is no function \"%.80s\"; there are: %s", name,
+                    count ? names : "none");
+}
+
+rml_status rml_mil_choose(rml_coreml *file, const rml_coreml_model *model, const char *wanted,
+                          rml_mil_named *out, rml_error *err)
+{
+    rml_mil_named *list;
+    size_t count, at = 0;
+    RML_TRY(rml_mil_functions(file, model, &list, &count, err));
+    const char *name = *wanted                    ? wanted
+                       : *model->default_function ? model->default_function
+                                                  : "main";
+    const bool any = count == 1 && !*wanted && !*model->default_function;
+    while (at < count && !any && strcmp(list[at].name, name) != 0)
+        at++;
+    if (at == count)
+        return no_function(list, count, name, *wanted ? RML_ERR_ARG : RML_ERR_FORMAT, err);
+    *out = list[at];
+    return RML_OK;
+}
+
+rml_status rml_mil_read(rml_coreml *file, const rml_mil_named *from, rml_mil_function *out,
+                        rml_error *err)
+{
+    program_reader reader = {.file = file, .fields = rml_coreml_messages(file, err)};
+    *out = (rml_mil_function){.name = from->name};
+    return read_function(&reader, &from->body, out);
 }

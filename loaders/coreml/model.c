@@ -1,5 +1,6 @@
 // A model of a Core ML file: one network, or the stages of a pipeline one after another.
 #include "loaders/coreml/make.h"
+#include "loaders/coreml/mil.h"
 #include "loaders/coreml/model.h"
 #include "loaders/coreml/reader.h"
 
@@ -45,6 +46,7 @@ static rml_status import_stages(rml_coreml_values *values, rml_coreml *file,
     if (model->type != RML_COREML_PIPELINE)
         RML_TRY(rml_message_read(&reader, &model->body, wants));
     rest = pipeline;
+    values->function = "";
     for (int stage = 1;; stage++) {
         rml_coreml_model inner;
         char place[48];
@@ -89,19 +91,33 @@ static rml_status add_output(rml_coreml_values *values, const char *name, rml_er
     return rml_graph_finish(graph, err);
 }
 
-// The ports of the function that runs: the default one where there are several.
-static const rml_coreml_ports *ports_of(const rml_coreml_model *model)
+rml_status rml_coreml_ports_of(rml_coreml *file, const char *wanted, const rml_coreml_ports **out,
+                               const char **function, rml_error *err)
 {
+    const rml_coreml_model *model = &file->model;
+    rml_mil_named named = {.name = ""};
+    if (model->type == RML_COREML_PROGRAM)
+        RML_TRY(rml_mil_choose(file, model, wanted, &named, err));
+    else if (*wanted)
+        return rml_fail(err, RML_ERR_ARG,
+                        "function \"%.80s\" is wanted of a model that is no ML Program: only these "
+                        "have functions",
+                        wanted);
+    *function = named.name;
+    *out = model->function_count ? NULL : &model->ports;
     for (size_t i = 0; i < model->function_count; i++)
-        if (strcmp(model->function[i].function, model->default_function) == 0)
-            return &model->function[i];
-    return model->function_count ? &model->function[0] : &model->ports;
+        if (strcmp(model->function[i].function, named.name) == 0)
+            *out = &model->function[i];
+    return *out ? RML_OK
+                : rml_fail(err, RML_ERR_FORMAT, "the description lacks function \"%.80s\"",
+                           named.name);
 }
 
-static rml_status fill(rml_model *model, rml_coreml *file, rml_error *err)
+static rml_status fill(rml_model *model, rml_coreml *file, const char *wanted, rml_error *err)
 {
     rml_coreml_values values = {.graph = &model->graph};
-    const rml_coreml_ports *ports = ports_of(&file->model);
+    const rml_coreml_ports *ports;
+    RML_TRY(rml_coreml_ports_of(file, wanted, &ports, &values.function, err));
     rml_names_init(&values.names, model->allocator);
     rml_status status = import_model(&values, file, &file->model, 0, err);
     for (size_t k = 0; k < ports->output_count && status == RML_OK; k++)
@@ -137,7 +153,7 @@ rml_status rml_coreml_model_from(rml_model **out, rml_coreml *file,
     (*out)->user = file;
     (*out)->release = release;
     (*out)->drop_pages = drop_pages;
-    status = fill(*out, file, err);
+    status = fill(*out, file, settings && settings->function ? settings->function : "", err);
     if (status != RML_OK)
         rml_model_destroy(out);
     return status;

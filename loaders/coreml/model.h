@@ -18,7 +18,8 @@ typedef struct rml_coreml_values {
     rml_names names; // name -> place
     rml_value_id *value;
     size_t count, capacity;
-    uint64_t parameters; // trained numbers
+    const char *function; // of the program, as wanted; "" for the default, and within pipelines
+    uint64_t parameters;  // trained numbers
 } rml_coreml_values;
 
 rml_status rml_coreml_set(rml_coreml_values *values, const char *name, rml_value_id value,

@@ -34,4 +34,9 @@ rml_status rml_coreml_read_model(rml_coreml *file, const rml_protobuf *message,
 rml_status rml_coreml_read_ports(const rml_message_reader *reader, const rml_protobuf *message,
                                  bool is_function, rml_coreml_ports *out);
 
+// What the model takes and gives. Of an ML Program that is a function's, `wanted` or by default
+// (""), whose name *function is then; other models have none, and *function is "".
+rml_status rml_coreml_ports_of(rml_coreml *file, const char *wanted, const rml_coreml_ports **out,
+                               const char **function, rml_error *err);
+
 #endif

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ import pytest
 pytest.importorskip("coremltools")
 
 import coreml_run  # noqa: E402
-from coreml_run import mb  # noqa: E402
+from coreml_run import ct, mb  # noqa: E402
+from coremltools.proto import Model_pb2  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
 
 X = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
 W = np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32)
@@ -117,3 +121,104 @@ def test_folders_that_are_refused(program, tmp_path, package):
     changed()
     (data / "weights/weight.bin").unlink()
     refused(program, at, "weight.bin")
+
+
+# ---- functions -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def functions(tmp_path_factory):
+    """"main" and "twice", whose inputs and outputs have other names, and neither is the default."""
+    folder = tmp_path_factory.mktemp("functions")
+    described = ct.utils.MultiFunctionDescriptor()
+    for name, factor in (("main", 1), ("twice", 2)):
+        (folder / name).mkdir()
+        path, _ = coreml_run.program_file(
+            folder / name, lambda x: mb.linear(x=x, weight=factor * W, name=f"y_{name}"), [X], 8)
+        described.add_function(str(path), "main", name)
+    described.default_function_name = "main"
+    path = folder / "functions.mlpackage"
+    ct.utils.save_multifunction(described, str(path))
+    return path
+
+
+def change(path, to, edit):
+    """A copy of a package with another model in it."""
+    shutil.copytree(path, to)
+    model = to / "Data/com.apple.CoreML/model.mlmodel"
+    spec = Model_pb2.Model()
+    spec.ParseFromString(model.read_bytes())
+    edit(spec)
+    model.write_bytes(spec.SerializeToString())
+    return to
+
+
+def test_functions(program, tmp_path, functions):
+    for name, factor, options in (("main", 1, []), ("main", 1, ["--function", "main"]),
+                                  ("twice", 2, ["--function", "twice"])):
+        got = coreml_run.run(program, functions, {"in0": X}, [f"y_{name}"], tmp_path, *options)
+        np.testing.assert_allclose(got[0], factor * X @ W.T, rtol=0, atol=1e-6)
+        info = json.loads(program.run("info", functions, "--json", *options).stdout)
+        assert info["function"] == name and sorted(info["function_names"]) == ["main", "twice"]
+        assert [o["name"] for o in info["outputs"]] == [f"y_{name}"]
+    text = program.run("info", functions, "--function", "twice").stdout
+    assert "function twice, this one\n" in text and "function main\n" in text
+    program.run("bench", functions, "--function", "twice", "--threads", "1")
+    program.run("compare", functions, functions, "--function", "twice")
+    done = program.run("compare", functions, functions, "--function", "none", code=1)
+    assert 'no function "none"' in done.stderr
+
+
+@pytest.mark.parametrize("command", ["info", "bench", "exec"])
+def test_unknown_function(program, functions, command):
+    options = ["--input", "in0=x.npy", "--output", "y=y.npy"] if command == "exec" else []
+    done = program.run(command, functions, "--function", "none", *options, code=1)
+    assert 'there is no function "none"; there are: ' in done.stderr
+    assert "main" in done.stderr and "twice" in done.stderr
+
+
+def test_the_function_that_runs_by_default(program, tmp_path, functions):
+    def default(name):
+        def edit(spec):
+            spec.description.defaultFunctionName = name
+        return change(functions, tmp_path / f"default {name}", edit)
+
+    def outputs(path):
+        info = json.loads(program.run("info", path, "--json").stdout)
+        return [o["name"] for o in info["outputs"]]
+
+    assert outputs(default("twice")) == ["y_twice"]
+    assert outputs(default("")) == ["y_main"]
+    assert 'no function "third"; there are' in program.run("info", default("third"), code=1).stderr
+
+    def only(spec):
+        spec.description.defaultFunctionName = ""
+        del spec.mlProgram.functions["main"]
+        kept = [f for f in spec.description.functions if f.name == "twice"]
+        del spec.description.functions[:]
+        spec.description.functions.extend(kept)
+
+    assert outputs(change(functions, tmp_path / "only", only)) == ["y_twice"]
+
+    def undescribed(spec):
+        spec.description.functions[0].name = "other"
+        spec.description.functions[1].name = "another"
+
+    done = program.run("info", change(functions, tmp_path / "undescribed", undescribed), code=1)
+    assert 'the description lacks function "main"' in done.stderr
+
+
+def test_functions_of_files_that_have_none(program, tmp_path, package):
+    import onnx
+
+    network = ROOT / "tests/fuzz/corpus/coreml/loop.mlmodel"
+    assert "only these have functions" in program.run("info", network, "--function", "f",
+                                                      code=1).stderr
+    x = onnx.helper.make_tensor_value_info("x", 1, [1])
+    y = onnx.helper.make_tensor_value_info("y", 1, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    for command in ("info", "bench"):
+        done = program.run(command, tmp_path / "net.onnx", "--function", "f", code=1)
+        assert 'function "f" is wanted of an ONNX file' in done.stderr
+    assert "built-in network" in program.run("bench", "lstm", "--function", "f", code=2).stderr

@@ -64,6 +64,7 @@ static rml_status load(const bench_settings *s, network *n, double *start, rml_e
 {
     rml_model_settings built = rml_model_settings_default();
     built.config = s->config;
+    built.function = s->function;
     built.keep_types = true; // inputs of all types are filled
     *start = now_ms();
     if (s->is_file)

@@ -10,7 +10,7 @@ typedef enum bench_form { BENCH_TEXT, BENCH_JSON, BENCH_CSV, BENCH_MARKDOWN } be
 
 typedef struct bench_settings {
     common_options common;
-    const char *model, *weights, *config;
+    const char *model, *weights, *config, *function;
     bool is_file; // of a graph
     option_list shapes, inputs;
     int runs;

@@ -36,6 +36,8 @@ int cmd_bench(int argc, char **argv)
          "trained weights; without: random ones of the full network"},
         {"config", 0, OPTION_TEXT, &s.config, "FILE.json|FOLDER", 0, 0,
          "settings of a network whose weights do not tell them"},
+        {"function", 0, OPTION_TEXT, &s.function, "NAME", 0, 0,
+         "which function of an ML Program to run; without: its\ndefault one"},
         {"batch", 'b', OPTION_TEXT, &batch_list, "N[,N...]", 0, 0,
          "batch sizes (1, or what --shape has)"},
         {"shape", 0, OPTION_LIST, &s.shapes, "NAME=1x3x512x512", 0, 0,
@@ -75,6 +77,8 @@ int cmd_bench(int argc, char **argv)
             COMMAND, "name one of the networks: %s; or a file: .onnx, .mlmodel, .mlpackage", names);
     if (s.is_file && s.weights)
         return usage_error(COMMAND, "--weights is not used by %s, which holds its own", s.model);
+    if (!s.is_file && s.function)
+        return usage_error(COMMAND, "--function is not used by %s, a built-in network", s.model);
     if (csv + markdown + s.common.json > 1)
         return usage_error(COMMAND, "--json, --csv and --markdown exclude each other");
     s.form = s.common.json ? BENCH_JSON : csv ? BENCH_CSV : markdown ? BENCH_MARKDOWN : BENCH_TEXT;

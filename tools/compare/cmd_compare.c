@@ -12,7 +12,7 @@
 
 typedef struct settings {
     common_options common;
-    const char *paths[2], *network;
+    const char *paths[2], *network, *function;
     option_list inputs;
     double tolerance;
     bool all;
@@ -258,14 +258,15 @@ static rml_status run(const settings *s, verdict *v, rml_error *err)
     side sides[2] = {{0}, {0}};
     // What is known of one side tells what the other is: weights first, a graph file by them.
     const int first = is_graph_file(s->paths[0]) && !is_graph_file(s->paths[1]) ? 1 : 0;
-    rml_status status = side_open(&sides[first], s->paths[first], s->network, &s->common, err);
+    rml_status status =
+        side_open(&sides[first], s->paths[first], s->network, s->function, &s->common, err);
     const char *network = s->network ? s->network : sides[first].network;
     if (status == RML_OK && !sides[first].model)
         network = NULL;
     if (status == RML_OK)
         status = side_open(&sides[1 - first], s->paths[1 - first],
                            is_graph_file(s->paths[1 - first]) || s->network ? network : NULL,
-                           &s->common, err);
+                           s->function, &s->common, err);
     side *a = sides[0].model ? &sides[0] : &sides[1];
     side *b = a == &sides[0] ? &sides[1] : &sides[0];
     if (status == RML_OK && !a->model)
@@ -293,6 +294,8 @@ int cmd_compare(int argc, char **argv)
     const option options[] = {
         {"model", 0, OPTION_TEXT, &s.network, "MODEL", 0, 0,
          "the built-in network that both are; without: what fits"},
+        {"function", 0, OPTION_TEXT, &s.function, "NAME", 0, 0,
+         "which function of ML Programs to run; without: their\ndefault ones"},
         {"input", 'i', OPTION_LIST, &s.inputs, "NAME=FILE.npy", 0, 0,
          "an input of A; without: one in the stored tensors,\nor numbers from 0 to 1"},
         {"tolerance", 0, OPTION_NUMBER, &s.tolerance, "T", 0, 1e9,

@@ -35,9 +35,10 @@ typedef struct side {
 } side;
 
 // Opens what lies at `path`. `network` is the built-in one that it should be, or NULL: then it is
-// tried which one fits; a file that fits none holds stored tensors.
-rml_status side_open(side *s, const char *path, const char *network, const common_options *common,
-                     rml_error *err);
+// tried which one fits; a file that fits none holds stored tensors. `function` of an ML Program, or
+// NULL.
+rml_status side_open(side *s, const char *path, const char *network, const char *function,
+                     const common_options *common, rml_error *err);
 void side_close(side *s);
 
 // Keeps a tensor; the last one of a key is what the layer gives.

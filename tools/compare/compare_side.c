@@ -52,12 +52,13 @@ static const char *recognise(side *s)
     return NULL;
 }
 
-static rml_status open_model(side *s, const char *network, rml_error *err)
+static rml_status open_model(side *s, const char *network, const char *function, rml_error *err)
 {
-    if (is_graph_file(s->path) && !network)
-        return rml_model_open(&s->model, s->path, NULL, err);
     rml_model_settings built = rml_model_settings_default();
     built.keep_types = true; // inputs are converted
+    built.function = function && is_coreml_file(s->path) ? function : NULL;
+    if (is_graph_file(s->path) && !network)
+        return rml_model_open(&s->model, s->path, &built, err);
     TRY(rml_weights_open(&s->weights, s->path, NULL, err));
     if (strcmp(rml_weights_format(s->weights), "numpy archive") == 0)
         return RML_OK;
@@ -67,11 +68,11 @@ static rml_status open_model(side *s, const char *network, rml_error *err)
     return rml_model_create(&s->model, network, s->weights, &built, err);
 }
 
-rml_status side_open(side *s, const char *path, const char *network, const common_options *common,
-                     rml_error *err)
+rml_status side_open(side *s, const char *path, const char *network, const char *function,
+                     const common_options *common, rml_error *err)
 {
     *s = (side){.path = path};
-    rml_status status = open_model(s, network, err);
+    rml_status status = open_model(s, network, function, err);
     if (status == RML_OK && s->model) {
         rml_session_settings wanted = session_settings(common);
         wanted.observe = observe;
