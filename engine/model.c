@@ -26,6 +26,7 @@ rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, 
         settings && settings->allocator ? settings->allocator : rml_allocator_default();
     RML_TRY(rml_make(allocator, out, 1, sizeof **out, "the model", err));
     (*out)->allocator = allocator;
+    (*out)->as_written = settings && settings->as_written;
     rml_graph_init(&(*out)->graph, allocator);
     rml_lock_init(&(*out)->lock);
     return RML_OK;

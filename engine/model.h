@@ -9,6 +9,7 @@ struct rml_model {
     const rml_allocator *allocator;
     rml_graph graph;
     uint64_t parameters;
+    bool as_written;                // no pass has run: it can be written, and has no sessions
     void (*drop_pages)(void *user); // tells the weights' owner that nothing reads them for now
     void (*release)(void *user);    // the model owns the weights; or NULL
     void *user;

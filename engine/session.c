@@ -97,6 +97,9 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     const rml_allocator *allocator = given.allocator ? given.allocator : model->allocator;
     rml_kernels kernels;
     RML_TRY(choose_kernels(&kernels, &given, err));
+    if (model->as_written)
+        return rml_fail(err, RML_ERR_ARG,
+                        "a model made to be written (as_written) has no sessions");
     if (given.pool && given.threads && given.threads != rml_pool_threads(given.pool))
         return rml_fail(err, RML_ERR_ARG, "threads is %d, and the pool given has %d", given.threads,
                         rml_pool_threads(given.pool));

@@ -361,6 +361,9 @@ typedef struct rml_model_settings {
     // they have there, as rml_model_input tells them. Otherwise types that are not the network's
     // are refused, so that who knows the network may count on them.
     bool keep_types;
+    // Leave the operators as the network or the file has them, for rml_model_write. Such a model
+    // has no sessions.
+    bool as_written;
     rml_log_fn log; // may be NULL
     void *log_user;
     // Which of an ML Program's functions to run. NULL: its default one, else "main", else the only
@@ -471,6 +474,68 @@ RML_API uint64_t rml_model_parameters(const rml_model *model); // trainable numb
 
 // Must come after all sessions of the model are destroyed.
 RML_API void rml_model_destroy(rml_model **model);
+
+// ---- writing ----------------------------------------------------------------------------------
+
+typedef enum rml_colours {
+    RML_COLOURS_NONE, // an array
+    RML_COLOURS_GRAY,
+    RML_COLOURS_RGB,
+    RML_COLOURS_BGR
+} rml_colours;
+
+// How an input or output of a model is to be written.
+typedef struct rml_write_port {
+    const char *name; // of the model
+    const char *as;   // in the file; NULL: `name`, made fit for the format
+    // Of an input: its sizes in the file, -1 where they may change between runs (from low to high,
+    // where those are given; of such a dimension `usual` is what it is unless told otherwise).
+    // NULL: as in the model.
+    const rml_shape *shape, *low, *high, *usual;
+    rml_colours colours; // Core ML: pixels of 0 to 255
+    // Of each channel (one number: of all), NULL: 1 and 0. The network gets an input times scale
+    // plus bias; the file gives an output times scale plus bias.
+    const float *scale, *bias;
+    size_t scale_count, bias_count;
+    uint64_t reserved[2];
+} rml_write_port;
+
+typedef enum rml_write_weights {
+    RML_WRITE_F32,
+    RML_WRITE_F16,    // and everything is computed in halves
+    RML_WRITE_INT8,   // large weights, by a scale for each output channel
+    RML_WRITE_PALETTE // large weights, as places in a table of 2^palette_bits numbers
+} rml_write_weights;
+
+typedef struct rml_write_settings {
+    size_t size; // sizeof(rml_write_settings)
+    int opset;   // of an ONNX file, 13 to 21; 0: 17
+    int ios;     // target of a Core ML file, 12 to 18; 0: 13 of a .mlmodel, 15 of a .mlpackage
+    rml_write_weights weights;
+    int palette_bits; // 1 to 8
+    const rml_write_port *ports;
+    size_t port_count;
+    // A classifier (Core ML): names of the classes, as many as the first output has elements; NULL:
+    // none. What the outputs are called; NULL: "classLabel" and the output's name.
+    const char *const *labels;
+    size_t label_count;
+    const char *label_name, *scores_name;
+    // NULL or "": left out.
+    const char *author, *license, *description, *version;
+    const char *source; // what is noted as the file the network comes from; NULL: nothing
+    rml_log_fn log;     // hears what a reader of the file should know; may be NULL
+    void *log_user;
+    uint64_t reserved[4];
+} rml_write_settings;
+
+RML_API rml_write_settings rml_write_settings_default(void);
+
+// Writes the network to a file of the kind that `path` ends in: .onnx, .mlmodel, .mlpackage (a
+// folder) or .safetensors (the weights alone). `model` was made with as_written. What the kind
+// cannot hold is rewritten where that is exact; the rest is refused, all at once. The same call
+// gives the same bytes. Nothing lies under the name until the file is whole.
+RML_API rml_status rml_model_write(const rml_model *model, const char *path,
+                                   const rml_write_settings *settings, rml_error *err);
 
 // ---- sessions ---------------------------------------------------------------------------------
 

@@ -59,8 +59,9 @@ static rml_status optimise(rml_model **out, rml_status status, const char *path,
                            const rml_model_settings *settings, rml_error *err)
 {
     RML_TRY(status);
-    status = rml_passes_run(&(*out)->graph, settings->disabled_passes, settings->log,
-                            settings->log_user, err);
+    if (!settings->as_written)
+        status = rml_passes_run(&(*out)->graph, settings->disabled_passes, settings->log,
+                                settings->log_user, err);
     if (status != RML_OK && path)
         rml_error_prefix(err, path);
     if (status != RML_OK)

@@ -146,8 +146,10 @@ static rml_status assemble(rml_model **out, const network *chosen, const rml_wei
 
 static rml_status improve(rml_model **out, const rml_model_settings *settings, rml_error *err)
 {
-    const rml_status status = rml_passes_run(&(*out)->graph, settings->disabled_passes,
-                                             settings->log, settings->log_user, err);
+    rml_status status = RML_OK;
+    if (!settings->as_written)
+        status = rml_passes_run(&(*out)->graph, settings->disabled_passes, settings->log,
+                                settings->log_user, err);
     if (status != RML_OK)
         rml_model_destroy(out);
     return status;

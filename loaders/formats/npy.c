@@ -1,17 +1,16 @@
 #include "loaders/formats/npy.h"
 
 #include "tensor/dtype.h"
+#include "tensor/outfile.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAGIC "\x93NUMPY"
 #define MAGIC_BYTES 6
-#define PATH_BYTES 4096
 #define LONGEST_ELEMENT 8 // bytes; parse_descr refuses longer ones
 // The header is padded so that the elements start at a multiple of this.
 #define DATA_ALIGNMENT 64
@@ -344,44 +343,28 @@ static size_t make_header(char *text, size_t capacity, const char *descr, const 
 }
 
 // bf16 as the f32 that it is the upper half of.
-static bool write_elements(FILE *file, rml_dtype dtype, const void *data, size_t count)
+static void write_elements(rml_outfile *file, rml_dtype dtype, const void *data, size_t count)
 {
     const uint16_t *half = data;
     if (dtype != RML_BF16)
-        return fwrite(data, rml_dtype_size(dtype), count, file) == count;
-    for (size_t i = 0; i < count; i++) {
+        rml_outfile_write(file, data, count * rml_dtype_size(dtype));
+    for (size_t i = 0; dtype == RML_BF16 && i < count; i++) {
         float number;
         rml_dtype_convert(RML_BF16, &half[i], RML_F32, &number, 1);
-        if (fwrite(&number, sizeof number, 1, file) != 1)
-            return false;
+        rml_outfile_write(file, &number, sizeof number);
     }
-    return true;
 }
 
 rml_status rml_npy_write(const char *path, rml_dtype dtype, const void *data,
                          const rml_shape *shape, rml_error *err)
 {
     size_t count;
+    rml_outfile file;
+    char header[1024];
     if (!rml_shape_count(shape, &count))
         return rml_fail(err, RML_ERR_LIMIT, "%s: the array is too large", path);
-    char beside[PATH_BYTES];
-    if (snprintf(beside, sizeof beside, "%s.part", path) >= (int)sizeof beside)
-        return rml_fail(err, RML_ERR_ARG, "%s: the name is too long", path);
-    FILE *file = fopen(beside, "wb");
-    if (!file)
-        return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
-                        rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
-    char header[1024];
-    size_t header_bytes = make_header(header, sizeof header, descr_of(dtype), shape);
-    bool ok = fwrite(header, 1, header_bytes, file) == header_bytes &&
-              write_elements(file, dtype, data, count) && fflush(file) == 0;
-    int reason = errno;
-    const bool closed = fclose(file) == 0;
-    if (ok && closed && rename(beside, path) == 0)
-        return RML_OK;
-    if (ok)
-        reason = errno;
-    remove(beside);
-    return rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
-                    rml_errno_text(reason, (char[RML_ERRNO_BYTES]){0}));
+    RML_TRY(rml_outfile_open(&file, path, rml_allocator_default(), err));
+    rml_outfile_write(&file, header, make_header(header, sizeof header, descr_of(dtype), shape));
+    write_elements(&file, dtype, data, count);
+    return rml_outfile_finish(&file, RML_OK, err);
 }

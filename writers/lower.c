@@ -1,0 +1,129 @@
+// From the operators of the library to those that a target has.
+#include "writers/writing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MOST_DEPTH 16 // of rewrites in rewrites; beyond it two undo each other
+
+// In this order: the first that applies is taken.
+static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused, rml_rewrite_glu};
+
+const char *rml_part_name(rml_lowering *l, const rml_node *node, const char *part)
+{
+    char name[512];
+    snprintf(name, sizeof name, "%.400s_%s", node->name, part);
+    const char *copy = rml_arena_text(&l->to->arena, name);
+    if (!copy)
+        rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for a name");
+    return copy ? copy : "";
+}
+
+// Notes one of those that the target cannot hold.
+static void refuse(rml_lowering *l, const rml_node *node, const char *why)
+{
+    char line[256];
+    snprintf(line, sizeof line, "%s%.80s (%s): %.120s", l->refused ? "; " : "", node->name,
+             rml_op_get(node->op)->name, why);
+    char *text = l->refusal->message;
+    const size_t used = strlen(text), room = sizeof l->refusal->message - 32;
+    if (used + strlen(line) < room)
+        strcpy(text + used, line);
+    l->refused++;
+}
+
+// Makes the node; its outputs to out.
+static void lower(rml_lowering *l, const rml_node *node, rml_value_id *out)
+{
+    const char *why = l->target->lacks(l->target->user, l->to, node);
+    if (why && l->depth < MOST_DEPTH) {
+        l->depth++;
+        bool rewritten = false;
+        for (size_t i = 0; i < sizeof rewrites / sizeof *rewrites && !rewritten; i++)
+            rewritten = rewrites[i](l, node, out);
+        l->depth--;
+        if (rewritten)
+            return;
+    }
+    if (why)
+        refuse(l, node, why); // and made all the same, so that the rest is looked at
+    const rml_value_id first =
+        rml_graph_node(l->to, node->op, &node->attr, node->in, node->in_count, node->name);
+    for (int k = 0; k < node->out_count; k++)
+        out[k] = first == RML_NO_VALUE ? first : first + (rml_value_id)k;
+}
+
+rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
+                            const rml_value_id *in, int in_count, const char *name)
+{
+    rml_value_id out[RML_MAX_OUTPUTS];
+    rml_node node = {.op = op, .name = name, .in = in, .in_count = in_count};
+    if (l->to->error.status != RML_OK)
+        return RML_NO_VALUE;
+    if (attr)
+        node.attr = *attr;
+    node.out_count = rml_op_outputs(rml_op_get(op), &node.attr);
+    lower(l, &node, out);
+    return out[0];
+}
+
+static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_node *node,
+                             rml_value_id *to, rml_error *err)
+{
+    rml_node here = *node;
+    rml_value_id out[RML_MAX_OUTPUTS];
+    rml_value_id *in = rml_arena_alloc(&l->to->arena, (size_t)node->in_count + 1, sizeof *in);
+    if (!in)
+        return rml_fail_nomem(err, sizeof *in, "a graph to be written");
+    for (int k = 0; k < node->in_count; k++) {
+        const rml_value_id id = node->in[k];
+        if (id != RML_NO_VALUE && to[id] == RML_NO_VALUE &&
+            from->values[id].kind == RML_VALUE_CONSTANT)
+            to[id] = rml_graph_copy_constant(l->to, &from->values[id]);
+        in[k] = id == RML_NO_VALUE ? id : to[id];
+    }
+    here.in = in;
+    lower(l, &here, out);
+    RML_TRY(rml_graph_finish(l->to, err));
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_value_id id = node->out + (rml_value_id)k;
+        to[id] = out[k];
+        l->to->values[out[k]].shape = from->values[id].shape;
+    }
+    return RML_OK;
+}
+
+static rml_status lower_all(rml_lowering *l, const rml_graph *from, rml_value_id *to,
+                            rml_error *err)
+{
+    memset(to, 0xff, from->value_count * sizeof *to); // RML_NO_VALUE
+    for (size_t i = 0; i < from->input_count; i++) {
+        const rml_value *input = &from->values[from->inputs[i]];
+        const rml_value_id made =
+            rml_graph_typed_input(l->to, input->name, input->dtype, &input->shape);
+        if (input->dim_names && made != RML_NO_VALUE)
+            rml_graph_name_dims(l->to, made, input->dim_names);
+        to[from->inputs[i]] = made;
+    }
+    for (size_t i = 0; i < from->node_count; i++)
+        if (!from->nodes[i].dead)
+            RML_TRY(lower_node(l, from, &from->nodes[i], to, err));
+    for (size_t i = 0; i < from->output_count; i++)
+        rml_graph_output(l->to, from->output_names[i], to[from->outputs[i]]);
+    return rml_graph_finish(l->to, err);
+}
+
+rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *target, rml_error *err)
+{
+    rml_error refusal = {.message = ""};
+    rml_lowering l = {.to = to, .target = target, .refusal = &refusal};
+    rml_value_id *map = rml_alloc(to->arena.allocator, (from->value_count + 1) * sizeof *map);
+    if (!map)
+        return rml_fail_nomem(err, from->value_count * sizeof *map, "a graph to be written");
+    rml_status status = lower_all(&l, from, map, err);
+    rml_free(to->arena.allocator, map);
+    if (status == RML_OK && l.refused)
+        status = rml_fail(err, RML_ERR_UNSUPPORTED, "%s cannot hold %zu of the nodes: %s",
+                          target->name, l.refused, refusal.message);
+    return status;
+}

@@ -1,0 +1,58 @@
+// Rewrites of what the library has in one operator and others in two.
+#include "writers/writing.h"
+
+static rml_activation *activation_of(rml_node *node)
+{
+    switch (node->op) {
+    case RML_OP_CONV:
+    case RML_OP_CONV_TRANSPOSE:
+    case RML_OP_DEFORM_CONV:
+        return &node->attr.conv.act;
+    case RML_OP_MATMUL:
+        return &node->attr.matmul.act;
+    case RML_OP_BINARY:
+        return &node->attr.binary.act;
+    case RML_OP_GROUP_NORM:
+        return &node->attr.group_norm.act;
+    case RML_OP_WAVE_CONV:
+        return &node->attr.wave.act;
+    default:
+        return NULL;
+    }
+}
+
+// An operator with an activation: the two of them.
+bool rml_rewrite_fused(rml_lowering *l, const rml_node *node, rml_value_id *out)
+{
+    rml_node plain = *node;
+    rml_activation *act = activation_of(&plain);
+    if (!act || rml_activation_is_none(act))
+        return false;
+    const rml_op_attr last = {.unary = *act};
+    *act = rml_activation_none();
+    const rml_value_id x = rml_lower_node(l, plain.op, &plain.attr, plain.in, plain.in_count,
+                                          rml_part_name(l, node, "linear"));
+    out[0] = rml_lower_node(l, RML_OP_UNARY, &last, &x, 1, node->name);
+    return true;
+}
+
+// glu(x): the first half of the last dimension times act of the second one.
+bool rml_rewrite_glu(rml_lowering *l, const rml_node *node, rml_value_id *out)
+{
+    if (node->op != RML_OP_GLU)
+        return false;
+    const rml_shape *shape = &l->to->values[node->in[0]].shape;
+    const int64_t half = shape->dim[shape->rank - 1] / 2;
+    if (half <= 0)
+        return false;
+    const rml_op_attr first = {.slice = {.axis = -1, .start = 0, .stop = half, .step = 1}};
+    const rml_op_attr second = {.slice = {.axis = -1, .start = half, .stop = 2 * half, .step = 1}};
+    const rml_op_attr act = {.unary = node->attr.unary};
+    const rml_op_attr product = {.binary = {RML_BINARY_MUL, rml_activation_none()}};
+    rml_value_id in[2] = {
+        rml_lower_node(l, RML_OP_SLICE, &first, node->in, 1, rml_part_name(l, node, "value")),
+        rml_lower_node(l, RML_OP_SLICE, &second, node->in, 1, rml_part_name(l, node, "gate"))};
+    in[1] = rml_lower_node(l, RML_OP_UNARY, &act, &in[1], 1, rml_part_name(l, node, "act"));
+    out[0] = rml_lower_node(l, RML_OP_BINARY, &product, in, 2, node->name);
+    return true;
+}

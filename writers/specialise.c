@@ -1,0 +1,192 @@
+// The graph to be written: sizes as they are wanted, and nothing left that is the same in every
+// run.
+#include "graph/passes/passes.h"
+#include "writers/writing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct rml_copying {
+    rml_writing *w;
+    const rml_graph *from;
+    rml_fact *facts;  // of from's values
+    rml_value_id *to; // [from->value_count]; RML_NO_VALUE: not made yet
+} rml_copying;
+
+const rml_write_port *rml_writing_port(const rml_writing *w, const char *name)
+{
+    for (size_t i = 0; i < w->settings.port_count; i++)
+        if (strcmp(w->settings.ports[i].name, name) == 0)
+            return &w->settings.ports[i];
+    return NULL;
+}
+
+static rml_status check_shape(const rml_value *input, const rml_shape *wanted, rml_error *err)
+{
+    bool fits = input->shape.rank == RML_RANK_UNKNOWN || input->shape.rank == wanted->rank;
+    for (int i = 0; i < wanted->rank && fits && input->shape.rank >= 0; i++)
+        fits =
+            input->shape.dim[i] < 0 || wanted->dim[i] < 0 || input->shape.dim[i] == wanted->dim[i];
+    if (fits)
+        return RML_OK;
+    char have[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
+    return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, and cannot become %s", input->name,
+                    rml_shape_text(&input->shape, have), rml_shape_text(wanted, want));
+}
+
+static rml_status check_ports(const rml_writing *w, const rml_graph *from, rml_error *err)
+{
+    for (size_t i = 0; i < w->settings.port_count; i++) {
+        const rml_write_port *port = &w->settings.ports[i];
+        const size_t input = rml_graph_find_input(from, port->name);
+        if (input == SIZE_MAX && rml_graph_find_output(from, port->name) == SIZE_MAX)
+            return rml_fail(err, RML_ERR_ARG, "the network has no input and no output \"%s\"",
+                            port->name);
+        if (input != SIZE_MAX && port->shape)
+            RML_TRY(check_shape(&from->values[from->inputs[input]], port->shape, err));
+    }
+    return RML_OK;
+}
+
+// ---- scale and bias of ports --------------------------------------------------------------------
+
+// A constant of one number, or of one for each channel of an image.
+static rml_value_id channels(rml_graph *graph, const char *name, const float *numbers, size_t count)
+{
+    const rml_shape one = {0}, all = {4, {1, (int64_t)count, 1, 1}};
+    float *copy = rml_arena_alloc(&graph->arena, count, sizeof *copy);
+    if (!copy)
+        return rml_graph_fail(graph, RML_ERR_NOMEM, "out of memory for the scale of a port");
+    memcpy(copy, numbers, count * sizeof *copy);
+    const rml_stored stored = rml_stored_f32(copy, count == 1 ? &one : &all);
+    return rml_graph_typed_constant(graph, name, &stored);
+}
+
+// `value` times scale plus bias.
+static rml_value_id scaled(rml_graph *graph, rml_value_id value, const rml_write_port *port)
+{
+    char name[256];
+    if (port->scale) {
+        snprintf(name, sizeof name, "%.200s__scaled__", port->name);
+        value = rml_graph_binary(graph, RML_BINARY_MUL, value,
+                                 channels(graph, name, port->scale, port->scale_count), name);
+    }
+    if (port->bias) {
+        snprintf(name, sizeof name, "%.200s__biased__", port->name);
+        value = rml_graph_binary(graph, RML_BINARY_ADD, value,
+                                 channels(graph, name, port->bias, port->bias_count), name);
+    }
+    return value;
+}
+
+// ---- the copy -----------------------------------------------------------------------------------
+
+static void copy_inputs(rml_copying *c)
+{
+    rml_graph *to = &c->w->graph;
+    for (size_t i = 0; i < c->from->input_count; i++) {
+        const rml_value_id id = c->from->inputs[i];
+        const rml_value *input = &c->from->values[id];
+        const rml_write_port *port = rml_writing_port(c->w, input->name);
+        const bool kept = port && c->w->keeps_scale && c->w->keeps_scale(port);
+        c->to[id] = rml_graph_typed_input(to, input->name, input->dtype, &c->facts[id].shape);
+        if (input->dim_names && c->to[id] != RML_NO_VALUE)
+            rml_graph_name_dims(to, c->to[id], input->dim_names);
+        if (port && !kept)
+            c->to[id] = scaled(to, c->to[id], port);
+    }
+}
+
+// What reads `id` is to read.
+static rml_value_id copied(rml_copying *c, rml_value_id id)
+{
+    if (id != RML_NO_VALUE && c->to[id] == RML_NO_VALUE &&
+        c->from->values[id].kind == RML_VALUE_CONSTANT)
+        c->to[id] = rml_graph_copy_constant(&c->w->graph, &c->from->values[id]);
+    return id == RML_NO_VALUE ? id : c->to[id];
+}
+
+// Whether inference has computed all of a node's outputs: then they are constants.
+static bool is_known(const rml_copying *c, const rml_node *node)
+{
+    for (int k = 0; k < node->out_count; k++)
+        if (!c->facts[node->out + (rml_value_id)k].data ||
+            rml_graph_is_output(c->from, node->out + (rml_value_id)k))
+            return false;
+    return true;
+}
+
+static rml_status copy_node(rml_copying *c, const rml_node *node, rml_error *err)
+{
+    rml_graph *to = &c->w->graph;
+    if (is_known(c, node)) {
+        for (int k = 0; k < node->out_count; k++) {
+            const rml_value_id id = node->out + (rml_value_id)k;
+            const rml_fact *fact = &c->facts[id];
+            const rml_stored stored = rml_stored_plain(fact->data, fact->dtype, &fact->shape);
+            c->to[id] = rml_graph_typed_constant(to, c->from->values[id].name, &stored);
+        }
+        return RML_OK;
+    }
+    rml_value_id *in =
+        rml_arena_alloc(&to->arena, (size_t)(node->in_count ? node->in_count : 1), sizeof *in);
+    if (!in)
+        return rml_fail_nomem(err, sizeof *in, "a graph to be written");
+    for (int k = 0; k < node->in_count; k++)
+        in[k] = copied(c, node->in[k]);
+    const rml_value_id out =
+        rml_graph_node(to, node->op, &node->attr, in, node->in_count, node->name);
+    for (int k = 0; k < node->out_count && out != RML_NO_VALUE; k++) {
+        const rml_value_id id = node->out + (rml_value_id)k, made = out + (rml_value_id)k;
+        c->to[id] = made;
+        to->values[made].shape = c->facts[id].shape; // which inference knew from elements, too
+    }
+    return RML_OK;
+}
+
+static rml_status copy(rml_copying *c, rml_error *err)
+{
+    rml_graph *to = &c->w->graph;
+    copy_inputs(c);
+    for (size_t i = 0; i < c->from->node_count; i++)
+        if (!c->from->nodes[i].dead)
+            RML_TRY(copy_node(c, &c->from->nodes[i], err));
+    for (size_t i = 0; i < c->from->output_count; i++) {
+        const char *name = c->from->output_names[i];
+        const rml_write_port *port = rml_writing_port(c->w, name);
+        rml_value_id value = c->to[c->from->outputs[i]];
+        rml_graph_output(to, name, port ? scaled(to, value, port) : value);
+    }
+    return rml_graph_finish(to, err);
+}
+
+static rml_status improve(rml_graph *graph, rml_error *err)
+{
+    size_t changed = 0;
+    RML_TRY(rml_pass_fold_const(graph, &changed, err));
+    RML_TRY(rml_pass_fold_bn(graph, &changed, err));
+    RML_TRY(rml_pass_dce(graph, &changed, err));
+    return rml_graph_validate(graph, err);
+}
+
+rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
+{
+    const rml_graph *from = &w->model->graph;
+    rml_copying c = {.w = w, .from = from};
+    RML_TRY(check_ports(w, from, err));
+    // What is computed on the way lives as long as the graph, which reads it.
+    c.facts = rml_arena_alloc(&w->graph.arena, from->value_count + 1, sizeof *c.facts);
+    c.to = rml_arena_alloc(&w->graph.arena, from->value_count + 1, sizeof *c.to);
+    if (!c.facts || !c.to)
+        return rml_fail_nomem(err, from->value_count * sizeof *c.facts, "a graph to be written");
+    memset(c.to, 0xff, from->value_count * sizeof *c.to); // RML_NO_VALUE
+    for (size_t i = 0; i < from->input_count; i++) {
+        const rml_value *input = &from->values[from->inputs[i]];
+        const rml_write_port *port = rml_writing_port(w, input->name);
+        c.facts[from->inputs[i]] = (rml_fact){
+            .dtype = input->dtype, .shape = port && port->shape ? *port->shape : input->shape};
+    }
+    RML_TRY(rml_graph_infer(from, c.facts, &w->graph.arena, err));
+    RML_TRY(copy(&c, err));
+    return improve(&w->graph, err);
+}

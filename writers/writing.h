@@ -1,0 +1,82 @@
+// Writing a model, for all kinds of files. The graph of the model, whose operators are as they were
+// imported or built, goes two steps:
+//
+//   specialise  sizes of the inputs as they are wanted in the file: every shape that follows is
+//               known, and what is computed from shapes and constants alone is a constant; batch
+//               norms go into the convolutions in front of them
+//   lower       operators that the target lacks become others that it has
+//
+// A writer then turns each node that is left into what the target calls it.
+#ifndef RML_WRITERS_WRITING_H
+#define RML_WRITERS_WRITING_H
+
+#include "engine/model.h"
+
+typedef struct rml_writing {
+    const rml_allocator *allocator;
+    rml_write_settings settings; // with defaults filled in
+    const char *path;
+    const rml_model *model;
+    // Whether the kind of file has fields for scale and bias of this input; NULL: never. Otherwise
+    // they become nodes.
+    bool (*keeps_scale)(const rml_write_port *input);
+    rml_graph graph; // specialised, see above
+} rml_writing;
+
+// What is wanted of the port `name` of the model; NULL: nothing.
+const rml_write_port *rml_writing_port(const rml_writing *w, const char *name);
+
+// Fills w->graph, which is empty, from the model.
+rml_status rml_writing_specialise(rml_writing *w, rml_error *err);
+
+// ---- lowering -----------------------------------------------------------------------------------
+
+typedef struct rml_target {
+    const char *name; // as people know it: "ONNX opset 17"
+    // Why the target cannot hold a node of these inputs and attributes, in a few words; NULL: it
+    // can. `graph` holds the inputs; the node has no outputs yet.
+    const char *(*lacks)(const void *user, const rml_graph *graph, const rml_node *node);
+    const void *user;
+} rml_target;
+
+typedef struct rml_lowering {
+    rml_graph *to;
+    const rml_target *target;
+    size_t refused;     // nodes
+    rml_error *refusal; // with all of them
+    int depth;          // of rewrites in rewrites
+} rml_lowering;
+
+// Makes `to`, an empty graph, of `from`: its ports, and its nodes as the target can hold them. All
+// that it cannot are refused at once, by name.
+rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *target,
+                     rml_error *err);
+
+// What rewrites make their nodes with: the node itself where the target can hold it, or what it is
+// rewritten to. Inputs are values of l->to. Returns its first output, as rml_graph_node does.
+rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
+                            const rml_value_id *in, int in_count, const char *name);
+
+// A rewrite: makes the node's outputs to out[out_count] and returns true, or returns false without
+// having made anything where it does not apply. `node` is as a target sees it.
+typedef bool rml_rewrite_fn(rml_lowering *l, const rml_node *node, rml_value_id *out);
+bool rml_rewrite_fused(rml_lowering *l, const rml_node *node, rml_value_id *out); // any with `act`
+bool rml_rewrite_glu(rml_lowering *l, const rml_node *node, rml_value_id *out);
+
+// "<name>_<part>" in the graph's arena, for a node of a rewrite that is not its last; NULL when
+// memory is out.
+const char *rml_part_name(rml_lowering *l, const rml_node *node, const char *part);
+
+// ---- names --------------------------------------------------------------------------------------
+
+// Names for all values of a graph, each once: outputs and inputs of the graph have theirs, others
+// that of their node. With `identifiers`, made of letters, digits and _ as MIL wants them, and
+// no word of it. `names` has value_count entries in the arena.
+rml_status rml_name_values(const rml_graph *graph, rml_arena *arena, bool identifiers,
+                           const char ***names, rml_error *err);
+
+// ---- kinds of files -----------------------------------------------------------------------------
+
+rml_status rml_write_safetensors(rml_writing *w, rml_error *err);
+
+#endif
