@@ -1,0 +1,284 @@
+// ModelDescription: FeatureDescription, FeatureType, Metadata.
+#include "writers/coreml/description.h"
+
+#include "loaders/coreml/file.h"
+
+#include <string.h>
+
+// ---- what there is ------------------------------------------------------------------------------
+
+// A node in front of each output that is an input, a constant, or another output as well.
+static rml_status own_outputs(rml_graph *graph, rml_error *err)
+{
+    for (size_t i = 0; i < graph->output_count; i++) {
+        const rml_value_id id = graph->outputs[i];
+        bool own = graph->values[id].kind == RML_VALUE_ACTIVATION;
+        for (size_t k = 0; k < i && own; k++)
+            own = graph->outputs[k] != id;
+        if (own)
+            continue;
+        const rml_op_attr same = {.cast = {.to = graph->values[id].dtype}};
+        graph->outputs[i] =
+            rml_graph_node(graph, RML_OP_CAST, &same, &id, 1, graph->output_names[i]);
+        RML_TRY(rml_graph_finish(graph, err));
+    }
+    return RML_OK;
+}
+
+static const char *wanted_name(const rml_coreml_port *port, const char *own)
+{
+    return port->port && port->port->as ? port->port->as : own;
+}
+
+static rml_status check_name(const rml_coreml_port *port, const char *given, rml_error *err)
+{
+    if (strcmp(given, wanted_name(port, given)) == 0)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_ARG,
+                    "\"%s\" cannot be the name of %s: it is taken, or no letters, digits and _, or "
+                    "a word of the format",
+                    port->port->as, port->port->name);
+}
+
+// Names of the file, for ports and graph alike.
+static rml_status name_ports(rml_coreml_description *d, rml_graph *graph, rml_error *err)
+{
+    const char **names;
+    for (size_t i = 0; i < d->input_count; i++) {
+        rml_value *value = &graph->values[graph->inputs[i]];
+        d->inputs[i].port = rml_writing_port(d->w, value->name);
+        value->name = wanted_name(&d->inputs[i], value->name);
+    }
+    for (size_t i = 0; i < d->output_count; i++) {
+        d->outputs[i].port = rml_writing_port(d->w, graph->output_names[i]);
+        graph->output_names[i] = wanted_name(&d->outputs[i], graph->output_names[i]);
+    }
+    RML_TRY(rml_name_values(graph, &graph->arena, true, &names, err));
+    for (size_t i = 0; i < d->input_count; i++) {
+        rml_value *value = &graph->values[graph->inputs[i]];
+        value->name = d->inputs[i].name = names[graph->inputs[i]];
+        RML_TRY(check_name(&d->inputs[i], value->name, err));
+    }
+    for (size_t i = 0; i < d->output_count; i++) {
+        graph->output_names[i] = d->outputs[i].name = names[graph->outputs[i]];
+        RML_TRY(check_name(&d->outputs[i], d->outputs[i].name, err));
+    }
+    return rml_graph_ports_changed(graph, err);
+}
+
+static rml_colours colours_of(const rml_coreml_port *port)
+{
+    return port->port ? port->port->colours : RML_COLOURS_NONE;
+}
+
+static rml_status take_type(rml_coreml_port *port, const rml_value *value, rml_error *err)
+{
+    const rml_colours colours = colours_of(port);
+    port->dtype = rml_dtype_is_float(value->dtype) ? RML_F32 : RML_I32;
+    port->shape = value->shape;
+    if (value->shape.rank < 0)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "the number of dimensions of %s is not known before a run", port->name);
+    if (colours == RML_COLOURS_NONE)
+        return RML_OK;
+    char text[RML_SHAPE_TEXT_BYTES];
+    const int64_t channels = colours == RML_COLOURS_GRAY ? 1 : 3;
+    if (value->shape.rank == 4 && rml_dims_agree(value->shape.dim[0], 1) &&
+        rml_dims_agree(value->shape.dim[1], channels) && port->dtype == RML_F32)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_SHAPE,
+                    "%s is %s of %s, and cannot be an image of %d channels: that is (1,%d,H,W) of "
+                    "f32",
+                    port->name, rml_shape_text(&value->shape, text), rml_dtype_name(value->dtype),
+                    (int)channels, (int)channels);
+}
+
+static rml_status take_classes(rml_coreml_description *d, rml_error *err)
+{
+    const rml_write_settings *settings = &d->w->settings;
+    size_t count = 0;
+    if (!settings->labels)
+        return RML_OK;
+    const rml_coreml_port *scores = &d->outputs[0];
+    if (d->output_count == 0 || scores->dtype != RML_F32 ||
+        !rml_shape_count(&scores->shape, &count) || count != settings->label_count) {
+        char text[RML_SHAPE_TEXT_BYTES] = "nothing";
+        if (d->output_count)
+            rml_shape_text(&scores->shape, text);
+        return rml_fail(err, RML_ERR_SHAPE, "there are %zu labels, and the first output is %s",
+                        settings->label_count, text);
+    }
+    d->label = settings->label_name ? settings->label_name : "classLabel";
+    d->scores = settings->scores_name ? settings->scores_name : scores->name;
+    for (size_t i = 1; i <= d->output_count; i++) {
+        const char *other = i < d->output_count ? d->outputs[i].name : d->scores;
+        if (strcmp(other, d->label) == 0 || (other != d->scores && strcmp(other, d->scores) == 0))
+            return rml_fail(err, RML_ERR_ARG, "two outputs are called \"%s\"", other);
+    }
+    return RML_OK;
+}
+
+rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w, rml_error *err)
+{
+    rml_graph *graph = &w->graph;
+    *out = (rml_coreml_description){
+        .w = w, .input_count = graph->input_count, .output_count = graph->output_count};
+    out->inputs = rml_arena_alloc(&graph->arena, out->input_count + 1, sizeof *out->inputs);
+    out->outputs = rml_arena_alloc(&graph->arena, out->output_count + 1, sizeof *out->outputs);
+    if (!out->inputs || !out->outputs)
+        return rml_fail_nomem(err, sizeof *out->inputs, "the description of a model");
+    RML_TRY(own_outputs(graph, err));
+    RML_TRY(name_ports(out, graph, err));
+    for (size_t i = 0; i < out->input_count; i++)
+        RML_TRY(take_type(&out->inputs[i], &graph->values[graph->inputs[i]], err));
+    for (size_t i = 0; i < out->output_count; i++)
+        RML_TRY(take_type(&out->outputs[i], &graph->values[graph->outputs[i]], err));
+    return take_classes(out, err);
+}
+
+// ---- messages -----------------------------------------------------------------------------------
+
+// Sizes of dimension `i` of an input, when they are not the same in every run.
+typedef struct size_range {
+    int64_t low, high, usual;
+} size_range;
+
+static size_range range_of(const rml_coreml_port *port, int i)
+{
+    const rml_write_port *given = port->port;
+    if (port->shape.dim[i] >= 0)
+        return (size_range){port->shape.dim[i], port->shape.dim[i], port->shape.dim[i]};
+    size_range range = {1, -1, 0};
+    if (given && given->low)
+        range.low = given->low->dim[i];
+    if (given && given->high)
+        range.high = given->high->dim[i];
+    range.usual = given && given->usual ? given->usual->dim[i] : range.low;
+    return range;
+}
+
+static void write_range(rml_fields *m, uint32_t field, size_range range)
+{
+    rml_fields_begin(m, field);
+    rml_fields_int(m, 1, range.low);
+    rml_fields_int(m, 2, range.high);
+    rml_fields_end(m);
+}
+
+static void write_array(rml_fields *m, const rml_coreml_port *port, bool is_input)
+{
+    const bool fixed = rml_shape_known(&port->shape);
+    int64_t sizes[RML_MAX_RANK] = {1};
+    for (int i = 0; i < port->shape.rank; i++)
+        sizes[i] = range_of(port, i).usual;
+    rml_fields_begin(m, RML_COREML_ARRAY);
+    if (fixed || is_input) // one number has one dimension here
+        rml_fields_ints(m, 1, sizes, port->shape.rank ? (size_t)port->shape.rank : 1);
+    rml_fields_int(m, 2,
+                   port->dtype == RML_F32   ? RML_COREML_F32
+                   : port->dtype == RML_F16 ? RML_COREML_F16
+                                            : RML_COREML_I32);
+    if (!fixed && is_input) {
+        rml_fields_begin(m, 31);
+        for (int i = 0; i < port->shape.rank; i++)
+            write_range(m, 1, range_of(port, i));
+        rml_fields_end(m);
+    }
+    rml_fields_end(m);
+}
+
+static void write_image(rml_fields *m, const rml_coreml_port *port, bool is_input)
+{
+    static const rml_coreml_color colors[] = {0, RML_COREML_GRAY, RML_COREML_RGB, RML_COREML_BGR};
+    size_range size[2];
+    const int first = port->shape.rank - 2;
+    const bool fixed = port->shape.dim[first] >= 0 && port->shape.dim[first + 1] >= 0;
+    for (int i = 0; i < 2; i++) {
+        size[i] = range_of(port, first + i);
+        if (!fixed && !is_input)
+            size[i] = (size_range){1, -1, 1}; // whatever the run gives
+    }
+    rml_fields_begin(m, RML_COREML_IMAGE);
+    rml_fields_int(m, 1, size[1].usual);
+    rml_fields_int(m, 2, size[0].usual);
+    rml_fields_int(m, 3, colors[port->port->colours]);
+    if (!fixed) {
+        rml_fields_begin(m, 31);
+        write_range(m, 1, size[1]);
+        write_range(m, 2, size[0]);
+        rml_fields_end(m);
+    }
+    rml_fields_end(m);
+}
+
+static void write_port(rml_fields *m, const rml_coreml_port *port, bool is_input)
+{
+    rml_fields_begin(m, is_input ? 1 : 10);
+    rml_fields_text(m, 1, port->name);
+    rml_fields_begin(m, 3);
+    if (colours_of(port) == RML_COLOURS_NONE)
+        write_array(m, port, is_input);
+    else
+        write_image(m, port, is_input);
+    rml_fields_end(m);
+    rml_fields_end(m);
+}
+
+static void write_classes(rml_fields *m, const rml_coreml_description *d)
+{
+    rml_fields_begin(m, 10);
+    rml_fields_text(m, 1, d->label);
+    rml_fields_begin(m, 3);
+    rml_fields_begin(m, RML_COREML_TEXT);
+    rml_fields_end(m);
+    rml_fields_end(m);
+    rml_fields_end(m);
+    rml_fields_begin(m, 10);
+    rml_fields_text(m, 1, d->scores);
+    rml_fields_begin(m, 3);
+    rml_fields_begin(m, RML_COREML_DICTIONARY);
+    rml_fields_begin(m, 2); // keys are texts
+    rml_fields_end(m);
+    rml_fields_end(m);
+    rml_fields_end(m);
+    rml_fields_end(m);
+}
+
+static void write_note(rml_fields *m, const char *key, const char *text)
+{
+    rml_fields_begin(m, 100);
+    rml_fields_text(m, 1, key);
+    rml_fields_text(m, 2, text);
+    rml_fields_end(m);
+}
+
+static void write_metadata(rml_fields *m, const rml_write_settings *settings)
+{
+    const char *const own[] = {settings->description, settings->version, settings->author,
+                               settings->license};
+    rml_fields_begin(m, 100);
+    for (uint32_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i] && *own[i])
+            rml_fields_text(m, i + 1, own[i]);
+    if (settings->source && *settings->source)
+        write_note(m, "run-model.source", settings->source);
+    write_note(m, "run-model.version", rml_version());
+    rml_fields_end(m);
+}
+
+void rml_coreml_write_description(rml_fields *m, const rml_coreml_description *d)
+{
+    rml_fields_begin(m, 2);
+    for (size_t i = 0; i < d->input_count; i++)
+        write_port(m, &d->inputs[i], true);
+    if (d->label)
+        write_classes(m, d);
+    for (size_t i = d->label ? 1 : 0; i < d->output_count; i++)
+        write_port(m, &d->outputs[i], false);
+    if (d->label) {
+        rml_fields_text(m, 11, d->label);
+        rml_fields_text(m, 12, d->scores);
+    }
+    write_metadata(m, &d->w->settings);
+    rml_fields_end(m);
+}

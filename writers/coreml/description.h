@@ -1,0 +1,33 @@
+// What a Core ML model says of itself, in both families: names, types and sizes of its inputs and
+// outputs, its classes, who made it.
+#ifndef RML_WRITERS_COREML_DESCRIPTION_H
+#define RML_WRITERS_COREML_DESCRIPTION_H
+
+#include "writers/fields.h"
+#include "writers/writing.h"
+
+typedef struct rml_coreml_port {
+    const char *name;           // in the file
+    const rml_write_port *port; // what is wanted of it, or NULL
+    rml_dtype dtype;            // of its array: RML_F32, RML_F16 or RML_I32
+    rml_shape shape;            // of its array; -1: it may change. Both are the writer's to change
+} rml_coreml_port;
+
+typedef struct rml_coreml_description {
+    const rml_writing *w;
+    rml_coreml_port *inputs, *outputs; // in the order of the graph
+    size_t input_count, output_count;
+    // Of a classifier, whose first output is not described, but its largest element's label and the
+    // dictionary of all elements. NULL: it is none.
+    const char *label, *scores;
+} rml_coreml_description;
+
+// Finds out names, types and sizes from the specialised graph, and gives them to the graph: its
+// inputs and outputs are then called what they are called in the file, and each output is a value
+// of its own that a node computes. Refuses what no description can hold. Lives in w's arena.
+rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w, rml_error *err);
+
+// As field 2 of a Model.
+void rml_coreml_write_description(rml_fields *m, const rml_coreml_description *description);
+
+#endif
