@@ -21,8 +21,8 @@ typedef struct settings {
 // What was found out.
 typedef struct verdict {
     size_t aligned, different, outputs;
-    const layer *first[2]; // of each side, the first that differs
-    difference how;
+    const rml_layer *first[2]; // of each side, the first that differs
+    rml_difference how;
     bool outputs_differ;
 } verdict;
 
@@ -50,10 +50,10 @@ static void choose_sizes(rml_shape *shape, const rml_shape *other)
 // The same numbers for both sides: from --input, from the stored tensors, or made up. `other` is
 // the shape that the other side wants.
 static rml_status make_input(const settings *s, const rml_port *port, const rml_shape *other,
-                             const side *stored, layer *out, rml_error *err)
+                             const side *stored, rml_layer *out, rml_error *err)
 {
     const char *file = option_list_find(&s->inputs, port->name);
-    const layer *kept = stored ? side_find_name(stored, port->name) : NULL;
+    const rml_layer *kept = stored ? rml_layers_find_name(&stored->layers, port->name) : NULL;
     rml_npy *npy = NULL;
     out->shape = port->shape;
     choose_sizes(&out->shape, other);
@@ -83,7 +83,7 @@ static rml_status make_input(const settings *s, const rml_port *port, const rml_
 }
 
 // Resizes, fills and runs one side with inputs in the order of its ports.
-static rml_status run_side(side *s, const layer *inputs, rml_error *err)
+static rml_status run_side(side *s, const rml_layer *inputs, rml_error *err)
 {
     for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
         const rml_port port = rml_model_input(s->model, i);
@@ -101,9 +101,9 @@ static rml_status run_side(side *s, const layer *inputs, rml_error *err)
         rml_shape shape;
         const void *data = rml_session_output(s->session, port.name, &shape);
         if (data)
-            side_keep(s, port.name, NULL, port.dtype, &shape, data);
+            rml_layers_keep(&s->layers, port.name, NULL, port.dtype, &shape, data);
     }
-    return s->out_of_memory ? no_memory(err, 0, "the values of a run") : RML_OK;
+    return s->layers.out_of_memory ? no_memory(err, 0, "the values of a run") : RML_OK;
 }
 
 // The input of `s` that is called as `port` is, or else the one at the same place.
@@ -121,7 +121,7 @@ static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
     if (b->model && rml_model_input_count(b->model) != count)
         return rml_fail(err, RML_ERR_SHAPE, "%s has %zu inputs and %s %zu", a->path, count, b->path,
                         rml_model_input_count(b->model));
-    layer *inputs = calloc(count + 1, sizeof *inputs);
+    rml_layer *inputs = calloc(count + 1, sizeof *inputs);
     if (!inputs)
         return no_memory(err, count * sizeof *inputs, "the inputs");
     rml_status status = RML_OK;
@@ -143,7 +143,7 @@ static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
 
 // ---- the answer ---------------------------------------------------------------------------------
 
-static void print_layer(const settings *s, const layer *a, const layer *b, difference d,
+static void print_layer(const settings *s, const rml_layer *a, const rml_layer *b, rml_difference d,
                         const char *what)
 {
     printf("%s%s ", what, *a->key ? a->key : a->name);
@@ -160,7 +160,7 @@ static void print_layer(const settings *s, const layer *a, const layer *b, diffe
     printf("\n");
 }
 
-static void json_layer(const layer *a, const layer *b, difference d, bool first)
+static void json_layer(const rml_layer *a, const rml_layer *b, rml_difference d, bool first)
 {
     printf("%s{\"name\":", first ? "" : ",");
     json_text(*a->key ? a->key : a->name);
@@ -172,22 +172,23 @@ static void json_layer(const layer *a, const layer *b, difference d, bool first)
         printf(",\"error\":null}");
 }
 
-static bool differs(const settings *s, const layer *a, const layer *b, difference *d)
+static bool differs(const settings *s, const rml_layer *a, const rml_layer *b, rml_difference *d)
 {
-    *d = (difference){0, 0};
+    *d = (rml_difference){0, 0};
     if (a->count != b->count)
         return true;
-    *d = layer_difference(a, b);
+    *d = rml_layer_difference(a, b);
     return d->error > s->tolerance;
 }
 
 static void compare_layers(const settings *s, const side *a, const side *b, verdict *v)
 {
-    for (size_t i = 0; i < a->count; i++) {
-        const layer *left = &a->layers[i], *right = side_find_key(b, left->key);
-        difference d;
+    for (size_t i = 0; i < a->layers.count; i++) {
+        const rml_layer *left = &a->layers.items[i],
+                        *right = rml_layers_find_key(&b->layers, left->key);
+        rml_difference d;
         // of several values of one layer the last is what it gives
-        if (!right || side_find_key(a, left->key) != left)
+        if (!right || rml_layers_find_key(&a->layers, left->key) != left)
             continue;
         const bool bad = differs(s, left, right, &d);
         v->different += bad;
@@ -204,21 +205,22 @@ static void compare_layers(const settings *s, const side *a, const side *b, verd
     }
 }
 
-static const layer *other_output(const side *a, const side *b, size_t index)
+static const rml_layer *other_output(const side *a, const side *b, size_t index)
 {
     const char *name = rml_model_output(a->model, index).name;
-    const layer *found = side_find_name(b, name);
+    const rml_layer *found = rml_layers_find_name(&b->layers, name);
     if (found || !b->model || index >= rml_model_output_count(b->model))
         return found;
-    return side_find_name(b, rml_model_output(b->model, index).name);
+    return rml_layers_find_name(&b->layers, rml_model_output(b->model, index).name);
 }
 
 static void compare_outputs(const settings *s, const side *a, const side *b, verdict *v)
 {
     for (size_t i = 0; i < rml_model_output_count(a->model); i++) {
-        const layer *left = side_find_name(a, rml_model_output(a->model, i).name);
-        const layer *right = other_output(a, b, i);
-        difference d;
+        const rml_layer *left =
+            rml_layers_find_name(&a->layers, rml_model_output(a->model, i).name);
+        const rml_layer *right = other_output(a, b, i);
+        rml_difference d;
         if (!left || !right)
             continue;
         v->outputs_differ = differs(s, left, right, &d) || v->outputs_differ;
