@@ -1,4 +1,5 @@
 // From the operators of the library to those that a target has.
+#include "graph/passes/passes.h"
 #include "writers/writing.h"
 
 #include <stdio.h>
@@ -67,6 +68,23 @@ rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *at
     return out[0];
 }
 
+static rml_status lower_graph(rml_lowering *l, const rml_graph *from, rml_error *err);
+
+// Graphs inside a node become others, inside the graph that is made.
+static rml_status lower_inside(rml_lowering *l, rml_control_attr *attr, rml_error *err)
+{
+    for (int k = 0; k < 2 && attr->body[k]; k++) {
+        rml_lowering inside = *l;
+        inside.to = rml_graph_inside(l->to);
+        if (!inside.to)
+            return rml_fail_nomem(err, sizeof *inside.to, "a graph to be written");
+        RML_TRY(lower_graph(&inside, attr->body[k], err));
+        l->refused = inside.refused;
+        attr->body[k] = inside.to;
+    }
+    return RML_OK;
+}
+
 static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_node *node,
                              rml_value_id *to, rml_error *err)
 {
@@ -83,6 +101,8 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
         in[k] = id == RML_NO_VALUE ? id : to[id];
     }
     here.in = in;
+    if (rml_op_get(node->op)->control)
+        RML_TRY(lower_inside(l, &here.attr.control, err));
     lower(l, &here, out);
     RML_TRY(rml_graph_finish(l->to, err));
     for (int k = 0; k < node->out_count; k++) {
@@ -108,22 +128,35 @@ static rml_status lower_all(rml_lowering *l, const rml_graph *from, rml_value_id
     for (size_t i = 0; i < from->node_count; i++)
         if (!from->nodes[i].dead)
             RML_TRY(lower_node(l, from, &from->nodes[i], to, err));
-    for (size_t i = 0; i < from->output_count; i++)
-        rml_graph_output(l->to, from->output_names[i], to[from->outputs[i]]);
+    for (size_t i = 0; i < from->output_count; i++) {
+        const rml_value_id id = from->outputs[i];
+        if (to[id] == RML_NO_VALUE && from->values[id].kind == RML_VALUE_CONSTANT)
+            to[id] = rml_graph_copy_constant(l->to, &from->values[id]);
+        rml_graph_output(l->to, from->output_names[i], to[id]);
+    }
     return rml_graph_finish(l->to, err);
+}
+
+static rml_status lower_graph(rml_lowering *l, const rml_graph *from, rml_error *err)
+{
+    const rml_allocator *allocator = l->to->arena.allocator;
+    rml_value_id *map = rml_alloc(allocator, (from->value_count + 1) * sizeof *map);
+    if (!map)
+        return rml_fail_nomem(err, from->value_count * sizeof *map, "a graph to be written");
+    const rml_status status = lower_all(l, from, map, err);
+    rml_free(allocator, map);
+    return status;
 }
 
 rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *target, rml_error *err)
 {
     rml_error refusal = {.message = ""};
     rml_lowering l = {.to = to, .target = target, .refusal = &refusal};
-    rml_value_id *map = rml_alloc(to->arena.allocator, (from->value_count + 1) * sizeof *map);
-    if (!map)
-        return rml_fail_nomem(err, from->value_count * sizeof *map, "a graph to be written");
-    rml_status status = lower_all(&l, from, map, err);
-    rml_free(to->arena.allocator, map);
-    if (status == RML_OK && l.refused)
-        status = rml_fail(err, RML_ERR_UNSUPPORTED, "%s cannot hold %zu of the nodes: %s",
-                          target->name, l.refused, refusal.message);
-    return status;
+    size_t changed = 0;
+    RML_TRY(lower_graph(&l, from, err));
+    if (l.refused)
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s cannot hold %zu of the nodes: %s",
+                        target->name, l.refused, refusal.message);
+    RML_TRY(rml_pass_fold_const(to, &changed, err)); // what rewrites make of constants
+    return rml_pass_dce(to, &changed, err);
 }

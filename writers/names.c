@@ -11,13 +11,16 @@ static const char *const words[] = {"any",   "bool",  "program", "func",   "tens
                                     "fp16",  "fp32",  "fp64",    "int8",   "int16",  "int32",
                                     "int64", "uint8", "uint16",  "uint32", "uint64", "state"};
 
-typedef struct rml_naming {
-    rml_arena *arena;
-    rml_names taken;
-    bool identifiers;
-    const char *last; // the name wanted last, and the number it was given: many nodes may share one
-    size_t number;
-} rml_naming;
+void rml_naming_init(rml_naming *n, rml_arena *arena, bool identifiers)
+{
+    *n = (rml_naming){.arena = arena, .identifiers = identifiers};
+    rml_names_init(&n->taken, arena->allocator);
+}
+
+void rml_naming_release(rml_naming *n)
+{
+    rml_names_release(&n->taken);
+}
 
 static bool is_letter(char c)
 {
@@ -46,9 +49,7 @@ static char *make_fit(rml_naming *n, const char *name, size_t room)
     return text;
 }
 
-// Takes the name, or the first of name_1, name_2, .. that is free.
-static rml_status take(rml_naming *n, const char *wanted, size_t value, const char **out,
-                       rml_error *err)
+rml_status rml_name_take(rml_naming *n, const char *wanted, const char **out, rml_error *err)
 {
     enum { ROOM = 24 };
     char *text = make_fit(n, wanted, ROOM);
@@ -65,30 +66,51 @@ static rml_status take(rml_naming *n, const char *wanted, size_t value, const ch
         const size_t bytes = strlen(text);
         if (!rml_names_find(&n->taken, text, bytes, &there)) {
             *out = text;
-            return rml_names_add(&n->taken, text, bytes, value, &now, err);
+            return rml_names_add(&n->taken, text, bytes, 0, &now, err);
         }
     }
+}
+
+static rml_status name_port(rml_naming *n, const char *name, const rml_writing *ports,
+                            const char **out, rml_error *err)
+{
+    const rml_write_port *port = ports ? rml_writing_port(ports, name) : NULL;
+    return rml_name_take(n, port && port->as ? port->as : name, out, err);
+}
+
+rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writing *ports,
+                          rml_value_names *out, rml_error *err)
+{
+    const char **value = rml_arena_alloc(n->arena, graph->value_count + 1, sizeof *value);
+    const char **output = rml_arena_alloc(n->arena, graph->output_count + 1, sizeof *output);
+    if (!value || !output)
+        return rml_fail_nomem(err, graph->value_count * sizeof *value, "names");
+    // What people see has its name first.
+    for (size_t i = 0; i < graph->input_count; i++) {
+        const rml_value_id id = graph->inputs[i];
+        RML_TRY(name_port(n, graph->values[id].name, ports, &value[id], err));
+    }
+    for (size_t i = 0; i < graph->output_count; i++) {
+        const rml_value_id id = graph->outputs[i];
+        RML_TRY(name_port(n, graph->output_names[i], ports, &output[i], err));
+        if (!value[id] && graph->values[id].kind == RML_VALUE_ACTIVATION)
+            value[id] = output[i];
+    }
+    for (size_t i = 0; i < graph->value_count; i++)
+        if (!value[i])
+            RML_TRY(rml_name_take(n, graph->values[i].name, &value[i], err));
+    *out = (rml_value_names){value, output};
+    return RML_OK;
 }
 
 rml_status rml_name_values(const rml_graph *graph, rml_arena *arena, bool identifiers,
                            const char ***names, rml_error *err)
 {
-    rml_naming n = {.arena = arena, .identifiers = identifiers};
-    rml_status status = RML_OK;
-    const char **all = rml_arena_alloc(arena, graph->value_count + 1, sizeof *all);
-    if (!all)
-        return rml_fail_nomem(err, graph->value_count * sizeof *all, "names");
-    rml_names_init(&n.taken, arena->allocator);
-    // What people see has its name first.
-    for (size_t i = 0; i < graph->input_count && status == RML_OK; i++)
-        status = take(&n, graph->values[graph->inputs[i]].name, graph->inputs[i],
-                      &all[graph->inputs[i]], err);
-    for (size_t i = 0; i < graph->output_count && status == RML_OK; i++)
-        status = take(&n, graph->output_names[i], graph->outputs[i], &all[graph->outputs[i]], err);
-    for (size_t i = 0; i < graph->value_count && status == RML_OK; i++)
-        if (!all[i])
-            status = take(&n, graph->values[i].name, i, &all[i], err);
-    rml_names_release(&n.taken);
-    *names = all;
+    rml_naming n;
+    rml_value_names all = {0};
+    rml_naming_init(&n, arena, identifiers);
+    const rml_status status = rml_name_graph(&n, graph, NULL, &all, err);
+    rml_naming_release(&n);
+    *names = all.value;
     return status;
 }

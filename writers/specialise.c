@@ -154,7 +154,7 @@ static rml_status copy(rml_copying *c, rml_error *err)
     for (size_t i = 0; i < c->from->output_count; i++) {
         const char *name = c->from->output_names[i];
         const rml_write_port *port = rml_writing_port(c->w, name);
-        rml_value_id value = c->to[c->from->outputs[i]];
+        rml_value_id value = copied(c, c->from->outputs[i]);
         rml_graph_output(to, name, port ? scaled(to, value, port) : value);
     }
     return rml_graph_finish(to, err);

@@ -11,6 +11,7 @@
 #define RML_WRITERS_WRITING_H
 
 #include "engine/model.h"
+#include "tensor/names.h"
 
 typedef struct rml_writing {
     const rml_allocator *allocator;
@@ -47,8 +48,8 @@ typedef struct rml_lowering {
     int depth;          // of rewrites in rewrites
 } rml_lowering;
 
-// Makes `to`, an empty graph, of `from`: its ports, and its nodes as the target can hold them. All
-// that it cannot are refused at once, by name.
+// Makes `to`, an empty graph, of `from`: its ports, and its nodes, and those of graphs inside, as
+// the target can hold them. All that it cannot are refused at once, by name.
 rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *target,
                      rml_error *err);
 
@@ -74,6 +75,31 @@ const char *rml_part_name(rml_lowering *l, const rml_node *node, const char *par
 // no word of it. `names` has value_count entries in the arena.
 rml_status rml_name_values(const rml_graph *graph, rml_arena *arena, bool identifiers,
                            const char ***names, rml_error *err);
+
+// The same for files that have names besides those of one graph's values.
+typedef struct rml_naming {
+    rml_arena *arena; // of the names
+    bool identifiers;
+    rml_names taken;
+    const char *last; // the name wanted last, and the number it was given: many nodes may share one
+    size_t number;
+} rml_naming;
+
+void rml_naming_init(rml_naming *n, rml_arena *arena, bool identifiers);
+void rml_naming_release(rml_naming *n);
+
+// Takes `wanted`, or the first of wanted_1, wanted_2, .. that is free.
+rml_status rml_name_take(rml_naming *n, const char *wanted, const char **out, rml_error *err);
+
+typedef struct rml_value_names {
+    const char **value;  // [value_count]
+    const char **output; // [output_count]: of what is an input, a constant or another output as
+                         // well, a name besides that of the value
+} rml_value_names;
+
+// With `ports` (or NULL), inputs and outputs are called as that wants them to be called.
+rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writing *ports,
+                          rml_value_names *out, rml_error *err);
 
 // ---- kinds of files -----------------------------------------------------------------------------
 
