@@ -53,11 +53,19 @@ static int64_t element_at(const rml_grid_sample_attr *attr, double at, int64_t s
     return at > 0 ? (at < last ? (int64_t)at : size - 1) : 0;
 }
 
-static axis_taps taps_of(const rml_grid_sample_attr *attr, double x, int64_t size)
+// Filled in place: a struct copied right after it is written waits for its fields.
+static void find_taps(const rml_grid_sample_attr *attr, double x, int64_t size, axis_taps *t)
 {
     static const double a = -0.75; // the coefficient torch takes
     const double low = attr->align_corners ? 0 : -0.5, last = (double)(size - 1);
-    axis_taps t = {.count = 1, .weight = {1}};
+    t->count = attr->mode == RML_INTERPOLATION_LINEAR ? 2 : 1;
+    if (t->count == 2 && x >= 0 && x < last) { // by far the most
+        t->at[0] = (int64_t)x;
+        t->at[1] = t->at[0] + 1;
+        t->weight[1] = x - (double)t->at[0];
+        t->weight[0] = 1 - t->weight[1];
+        return;
+    }
     if (!(fabs(x) < 0x1p52)) // also what is not a number
         x = -0x1p40;
     if (attr->mode == RML_INTERPOLATION_NEAREST)
@@ -70,21 +78,22 @@ static axis_taps taps_of(const rml_grid_sample_attr *attr, double x, int64_t siz
     }
     const double first = floor(x), r = x - first;
     if (attr->mode == RML_INTERPOLATION_NEAREST) {
-        t.at[0] = element_at(attr, x, size);
+        t->at[0] = element_at(attr, x, size);
+        t->weight[0] = 1;
     } else if (attr->mode == RML_INTERPOLATION_LINEAR) {
-        t = (axis_taps){.count = 2, .weight = {1 - r, r}};
-        for (int i = 0; i < 2; i++)
-            t.at[i] = element_at(attr, first + i, size);
+        for (int i = 0; i < 2; i++) {
+            t->at[i] = element_at(attr, first + i, size);
+            t->weight[i] = i ? r : 1 - r;
+        }
     } else {
-        t.count = 4;
+        t->count = 4;
         for (int i = 0; i < 4; i++) {
             const double d = fabs(i - 1 - r);
-            t.at[i] = element_at(attr, first + i - 1, size);
-            t.weight[i] = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1
-                                 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+            t->at[i] = element_at(attr, first + i - 1, size);
+            t->weight[i] = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1
+                                  : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
         }
     }
-    return t;
 }
 
 // The grid's place in elements. In the grid's own type, so that ties fall as they do in torch.
@@ -115,7 +124,6 @@ typedef struct tap {
     int64_t at[POINTS]; // in a plane; -1: a zero
     double weight[POINTS];
     float narrow[POINTS]; // the same in f32
-    bool inside;          // no zeros
 } tap;
 
 // At most so many count for a point.
@@ -136,47 +144,56 @@ static size_t worker_bytes(const rml_op_args *args)
     return rml_aligned_bytes(most_taps(args), sizeof(tap));
 }
 
-static void find_place(const sample_job *job, const axis_taps *taps, size_t point, tap *found)
+// Returns whether all of a point's taps lie inside the image.
+static bool find_place(const sample_job *job, const axis_taps *taps, size_t point, tap *found)
 {
     const rml_tensor *in = &job->args->in[0];
-    int64_t count[RML_MAX_SPATIAL], which[RML_MAX_SPATIAL] = {0};
-    for (int i = 0; i < job->axes; i++)
-        count[i] = taps[i].count;
-    const size_t all = rml_sizes_count(count, job->axes);
-    for (size_t t = 0; t < all; t++, rml_sizes_next(count, job->axes, which)) {
-        int64_t offset = 0;
-        double weight = 1;
-        bool inside = true;
-        for (int i = 0; i < job->axes; i++) {
-            const int64_t at = taps[i].at[which[i]];
-            inside = inside && at >= 0;
-            offset = offset * in->dim[i + 2] + at;
-            weight *= taps[i].weight[which[i]];
+    size_t all = 1;
+    bool whole = true;
+    found[0].at[point] = 0;
+    found[0].weight[point] = 1;
+    // Each axis puts as many in the place of one as it has; from the back, for they lie in one array.
+    for (int i = 0; i < job->axes; i++) {
+        const size_t many = (size_t)taps[i].count;
+        for (size_t t = all; t-- > 0;) {
+            const int64_t at = found[t].at[point];
+            const double weight = found[t].weight[point];
+            for (size_t k = many; k-- > 0;) {
+                const int64_t along = taps[i].at[k];
+                const bool inside = at >= 0 && along >= 0;
+                found[t * many + k].at[point] = inside ? at * in->dim[i + 2] + along : -1;
+                found[t * many + k].weight[point] = weight * taps[i].weight[k];
+            }
         }
-        found[t].at[point] = inside ? offset : -1;
-        found[t].weight[point] = weight;
-        found[t].narrow[point] = (float)weight;
-        found[t].inside = inside && (point == 0 || found[t].inside);
+        all *= many;
     }
+    for (size_t t = 0; t < all; t++) {
+        found[t].narrow[point] = (float)found[t].weight[point];
+        whole = whole && found[t].at[point] >= 0;
+    }
+    return whole;
 }
 
+// A point after the other. Four taps, of which all count, are by far the most.
 #define TAKE(type, weights)                                                                        \
     do {                                                                                           \
         const type *src = (const type *)in->raw + plane * job->in_plane;                           \
-        type *dst = (type *)out->raw + plane * job->out_plane + point, sum[POINTS] = {0};          \
-        for (size_t t = 0; t < taps; t++)                                                          \
-            if (found[t].inside)                                                                   \
-                for (size_t p = 0; p < count; p++)                                                 \
-                    sum[p] += found[t].weights[p] * src[found[t].at[p]];                           \
+        type *dst = (type *)out->raw + plane * job->out_plane + point;                             \
+        for (size_t p = 0; p < count; p++) {                                                       \
+            type sum = 0;                                                                          \
+            if (taps == 4 && whole[p])                                                             \
+                for (size_t t = 0; t < 4; t++)                                                     \
+                    sum += found[t].weights[p] * src[found[t].at[p]];                              \
             else                                                                                   \
-                for (size_t p = 0; p < count; p++)                                                 \
+                for (size_t t = 0; t < taps; t++)                                                  \
                     if (found[t].at[p] >= 0)                                                       \
-                        sum[p] += found[t].weights[p] * src[found[t].at[p]];                       \
-        memcpy(dst, sum, count * sizeof *dst);                                                     \
+                        sum += found[t].weights[p] * src[found[t].at[p]];                          \
+            dst[p] = sum;                                                                          \
+        }                                                                                          \
     } while (0)
 
-static void take_samples(const sample_job *job, const tap *found, size_t taps, size_t image,
-                         size_t point, size_t count)
+static void take_samples(const sample_job *job, const tap *found, const bool *whole, size_t taps,
+                         size_t image, size_t point, size_t count)
 {
     const rml_tensor *in = &job->args->in[0], *out = &job->args->out[0];
     for (size_t c = 0; c < job->channels; c++) {
@@ -196,20 +213,20 @@ static void sample_points(void *context, size_t begin, size_t end, int worker)
     for (size_t first = begin, count; first < end; first += count) {
         const size_t point = first % job->out_plane;
         size_t all = 1;
+        bool whole[POINTS];
         count = rml_min_size(rml_min_size(POINTS, end - first), job->out_plane - point);
         for (size_t p = 0; p < count; p++) {
             axis_taps taps[RML_MAX_SPATIAL];
             all = 1;
             for (int i = 0; i < job->axes; i++) {
                 const size_t index = (first + p) * (size_t)job->axes + (size_t)(job->axes - 1 - i);
-                taps[i] = taps_of(&job->args->attr->grid_sample,
-                                  place(&job->args->attr->grid_sample, grid, index, in->dim[i + 2]),
-                                  in->dim[i + 2]);
+                const rml_grid_sample_attr *attr = &job->args->attr->grid_sample;
+                find_taps(attr, place(attr, grid, index, in->dim[i + 2]), in->dim[i + 2], &taps[i]);
                 all *= (size_t)taps[i].count;
             }
-            find_place(job, taps, p, found);
+            whole[p] = find_place(job, taps, p, found);
         }
-        take_samples(job, found, all, first / job->out_plane, point, count);
+        take_samples(job, found, whole, all, first / job->out_plane, point, count);
     }
 }
 
