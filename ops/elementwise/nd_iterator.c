@@ -82,11 +82,13 @@ typedef struct walk_job {
     rml_nd_iterator_fn fn;
     const void *context;
     size_t inner, pieces, piece; // runs are cut into `pieces` of at most `piece` elements
+    // Of each dimension and view, in bytes: to the next place, and from the last to the first.
+    int64_t forth[RML_MAX_RANK][RML_ND_ITERATOR_MAX], back[RML_MAX_RANK][RML_ND_ITERATOR_MAX];
 } walk_job;
 
-static float *moved(float *from, int64_t elements, size_t bytes)
+static float *moved(float *from, int64_t bytes)
 {
-    return (float *)(void *)((char *)from + elements * (int64_t)bytes);
+    return (float *)(void *)((char *)from + bytes);
 }
 
 // The first item's place by division, the others' by counting on.
@@ -94,38 +96,41 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
 {
     const walk_job *job = context;
     const rml_nd_iterator *walk = job->walk;
-    const int inner = walk->rank - 1;
+    const int inner = walk->rank - 1, views = walk->views;
     int64_t stride[RML_ND_ITERATOR_MAX] = {0}, index[RML_MAX_RANK];
     float *row[RML_ND_ITERATOR_MAX] = {0}, *at[RML_ND_ITERATOR_MAX];
     size_t rest = begin / job->pieces, piece = begin % job->pieces;
     (void)worker;
-    for (int v = 0; v < walk->views; v++) {
+    for (int v = 0; v < views; v++) {
         stride[v] = walk->stride[v][inner];
         row[v] = walk->data[v];
     }
     for (int i = inner - 1; i >= 0; i--) {
         index[i] = (int64_t)(rest % (size_t)walk->dim[i]);
         rest /= (size_t)walk->dim[i];
-        for (int v = 0; v < walk->views; v++)
-            row[v] = moved(row[v], index[i] * walk->stride[v][i], walk->bytes[v]);
+        for (int v = 0; v < views; v++)
+            row[v] = moved(row[v], index[i] * job->forth[i][v]);
     }
     for (size_t item = begin; item < end; item++) {
-        const size_t start = piece * job->piece;
-        for (int v = 0; v < walk->views; v++)
-            at[v] = moved(row[v], (int64_t)start * stride[v], walk->bytes[v]);
-        job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
-        if (++piece < job->pieces)
-            continue;
-        piece = 0;
-        for (int i = inner - 1; i >= 0; i--) {
-            const bool wraps = ++index[i] == walk->dim[i];
-            const int64_t steps = wraps ? 1 - walk->dim[i] : 1;
-            for (int v = 0; v < walk->views; v++)
-                row[v] = moved(row[v], steps * walk->stride[v][i], walk->bytes[v]);
-            if (!wraps)
-                break;
-            index[i] = 0;
+        if (job->pieces == 1) {
+            job->fn(job->context, row, stride, job->inner);
+        } else {
+            const size_t start = piece * job->piece;
+            for (int v = 0; v < views; v++)
+                at[v] = moved(row[v], (int64_t)start * job->forth[inner][v]);
+            job->fn(job->context, at, stride, rml_min_size(job->piece, job->inner - start));
+            if (++piece < job->pieces)
+                continue;
+            piece = 0;
         }
+        int i = inner - 1;
+        for (; i >= 0 && ++index[i] == walk->dim[i]; i--) {
+            index[i] = 0;
+            for (int v = 0; v < views; v++)
+                row[v] = moved(row[v], job->back[i][v]);
+        }
+        for (int v = 0; i >= 0 && v < views; v++)
+            row[v] = moved(row[v], job->forth[i][v]);
     }
 }
 
@@ -177,6 +182,11 @@ void rml_nd_iterator_run(const rml_nd_iterator *walk, rml_pool *pool, rml_nd_ite
         return;
     job.pieces = (job.inner + RUN_ITEMS - 1) / RUN_ITEMS;
     job.piece = rml_min_size(job.inner, RUN_ITEMS);
+    for (int i = 0; i < walk->rank; i++)
+        for (int v = 0; v < walk->views; v++) {
+            job.forth[i][v] = walk->stride[v][i] * (int64_t)walk->bytes[v];
+            job.back[i][v] = (1 - walk->dim[i]) * job.forth[i][v];
+        }
     const size_t chunk = job.inner < RUN_ITEMS ? RUN_ITEMS / job.inner : 1;
     rml_pool_run(pool, outer * job.pieces, chunk, run_items, &job);
 }
