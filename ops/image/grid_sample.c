@@ -152,7 +152,8 @@ static bool find_place(const sample_job *job, const axis_taps *taps, size_t poin
     bool whole = true;
     found[0].at[point] = 0;
     found[0].weight[point] = 1;
-    // Each axis puts as many in the place of one as it has; from the back, for they lie in one array.
+    // Each axis puts as many in the place of one as it has; from the back, for they lie in one
+    // array.
     for (int i = 0; i < job->axes; i++) {
         const size_t many = (size_t)taps[i].count;
         for (size_t t = all; t-- > 0;) {

@@ -55,7 +55,8 @@ static int64_t source_of(rml_pad_mode mode, const margin *at, int64_t size, int6
     if (mode == RML_PAD_EDGE)
         return first + (i < 0 ? 0 : left - 1);
     const int64_t period = mode == RML_PAD_WRAP ? left : left > 1 ? 2 * (left - 1) : 1;
-    i %= period;
+    if (i < -period || i >= period)
+        i %= period;
     i += i < 0 ? period : 0;
     return first + (i < left ? i : period - i);
 }
@@ -76,15 +77,62 @@ typedef struct job {
     size_t element;
 } job;
 
-static void fill_block(const job *at, char *dst)
+// The ends of an image's rows are a few elements: no call for each.
+enum { FEW = 4 };
+#define FILL_FEW(type)                                                                             \
+    for (int64_t i = 0; i < count; i++)                                                            \
+    memcpy(dst + i * step, one, sizeof(type))
+#define COPY_ONE(type) memcpy(dst, src, sizeof(type))
+
+// `count` blocks of padding, `step` bytes apart.
+static void fill_blocks(const job *at, char *dst, int64_t step, int64_t count)
 {
-    if (!at->fill)
-        memset(dst, 0, at->block);
-    else
-        rml_line_up(at->fill, 0, 0, at->block / at->element, at->element, dst);
+    static const char zero[8];
+    const char *one = at->fill ? at->fill : zero;
+    if (at->block == at->element && count < FEW) {
+        RML_BY_SIZE(at->block, FILL_FEW);
+    } else if (step == (int64_t)at->block) {
+        const size_t elements = (size_t)count * (at->block / at->element);
+        if (at->fill)
+            rml_line_up(at->fill, 0, 0, elements, at->element, dst);
+        else
+            memset(dst, 0, elements * at->element);
+    } else {
+        for (int64_t i = 0; i < count; i++)
+            fill_blocks(at, dst + i * step, (int64_t)at->block, 1);
+    }
 }
 
-// One row of blocks; `src` is the row of the input, or NULL where all is padding.
+static void copy_blocks(const job *at, const char *src, int64_t in_step, char *dst,
+                        int64_t out_step, int64_t count)
+{
+    if (count == 1 && at->block == at->element)
+        RML_BY_SIZE(at->block, COPY_ONE);
+    else if (in_step == (int64_t)at->block && out_step == in_step)
+        memcpy(dst, src, (size_t)count * at->block);
+    else
+        for (int64_t i = 0; i < count; i++)
+            memcpy(dst + i * out_step, src + i * in_step, at->block);
+}
+
+// One row of blocks between two of padding; `src` is the row of the input, or NULL where all is
+// padding.
+static void move_constant_row(const job *at, const char *src, char *dst)
+{
+    const margin *ends = &at->margin[at->outer];
+    const int64_t count = at->out_dim[at->outer];
+    const int64_t in_step = at->in_step[at->outer], out_step = at->out_step[at->outer];
+    int64_t first, left;
+    window_of(ends, at->in_dim[at->outer], &first, &left);
+    const int64_t head = !src || left <= 0 ? count : ends->before + first;
+    fill_blocks(at, dst, out_step, head);
+    if (head == count)
+        return;
+    copy_blocks(at, src + first * in_step, in_step, dst + head * out_step, out_step, left);
+    fill_blocks(at, dst + (head + left) * out_step, out_step, count - head - left);
+}
+
+// One row of blocks; `src` is the row of the input.
 static void move_row(const job *at, const char *src, char *dst)
 {
     const int row = at->outer;
@@ -97,22 +145,14 @@ static void move_row(const job *at, const char *src, char *dst)
     // What wraps around is copied once, and then its copies are.
     const int64_t once = at->mode == RML_PAD_WRAP && dense && count > left ? left : count;
     for (int64_t i = 0; i < once;) {
-        const int64_t from = src ? source_of(at->mode, ends, size, i) : -1;
-        if (from < 0) {
-            fill_block(at, dst + i++ * out_step);
-            continue;
-        }
+        const int64_t from = source_of(at->mode, ends, size, i);
         // As many as follow one another here and there.
         int64_t run = 1;
         const bool rises = at->mode == RML_PAD_WRAP || i - ends->before == from;
         if (rises)
             run = first + left - from;
         run = run < once - i ? run : once - i;
-        if (dense)
-            memcpy(dst + i * out_step, src + from * in_step, (size_t)run * at->block);
-        else
-            for (int64_t k = 0; k < run; k++)
-                memcpy(dst + (i + k) * out_step, src + (from + k) * in_step, at->block);
+        copy_blocks(at, src + from * in_step, in_step, dst + i * out_step, out_step, run);
         i += run;
     }
     for (int64_t done = once, run; done < count; done += run) {
@@ -121,24 +161,41 @@ static void move_row(const job *at, const char *src, char *dst)
     }
 }
 
+// Where row `index` of dimension `i` begins, in bytes of the input and of the output; the first is
+// below 0 where it is padding.
+static void find_row(const job *at, int i, int64_t index, int64_t *from, int64_t *to)
+{
+    const int64_t source = source_of(at->mode, &at->margin[i], at->in_dim[i], index);
+    from[i] = source < 0 ? -1 : source * at->in_step[i];
+    to[i] = index * at->out_step[i];
+}
+
 static void move_rows(void *context, size_t begin, size_t end, int worker)
 {
     const job *at = context;
-    int64_t index[RML_MAX_RANK];
+    int64_t index[RML_MAX_RANK], from[RML_MAX_RANK], to[RML_MAX_RANK];
     (void)worker;
-    for (size_t rest = begin, i = (size_t)at->outer; i-- > 0; rest /= (size_t)at->out_dim[i])
+    for (size_t rest = begin, i = (size_t)at->outer; i-- > 0; rest /= (size_t)at->out_dim[i]) {
         index[i] = (int64_t)(rest % (size_t)at->out_dim[i]);
+        find_row(at, (int)i, index[i], from, to);
+    }
     for (size_t item = begin; item < end; item++) {
         const char *src = at->args->in[0].raw;
         char *dst = at->args->out[0].raw;
         for (int i = at->outer - 1; i >= 0; i--) {
-            const int64_t from = source_of(at->mode, &at->margin[i], at->in_dim[i], index[i]);
-            dst += index[i] * at->out_step[i];
-            src = from < 0 || !src ? NULL : src + from * at->in_step[i];
+            dst += to[i];
+            src = from[i] < 0 || !src ? NULL : src + from[i];
         }
-        for (int i = at->outer - 1; i >= 0 && ++index[i] == at->out_dim[i]; i--)
-            index[i] = 0;
-        move_row(at, src, dst);
+        if (at->mode == RML_PAD_CONSTANT)
+            move_constant_row(at, src, dst);
+        else
+            move_row(at, src, dst);
+        bool wraps = true;
+        for (int i = at->outer - 1; i >= 0 && wraps; i--) {
+            wraps = ++index[i] == at->out_dim[i];
+            index[i] = wraps ? 0 : index[i];
+            find_row(at, i, index[i], from, to);
+        }
     }
 }
 
