@@ -78,9 +78,8 @@ static void f32_row(const rml_op_args *args, const float *src, float *powers, fl
         return;
     }
     args->kernels->softmax_step(src, 1, NULL, powers, count, &top, &sum);
-    const float shift = logf(sum);
-    for (size_t k = 0; k < count; k++)
-        dst[k] = src[k] - top - shift;
+    args->kernels->binary_scalar[RML_BINARY_SUB](src, top, dst, count, false);
+    args->kernels->binary_scalar[RML_BINARY_SUB](dst, logf(sum), dst, count, false);
 }
 
 static void f32_rows(void *context, size_t begin, size_t end, int worker)

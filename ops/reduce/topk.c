@@ -107,7 +107,7 @@ static void sift(const uint64_t *key, uint64_t *heap, size_t count, uint64_t ite
     heap[at] = item;
 }
 
-// heap[0 .. wanted): the indices of the best, best first.
+// heap[0 .. wanted), not empty: the indices of the best, best first.
 static void select_best(const job *at, const uint64_t *key, uint64_t *heap)
 {
     const size_t wanted = at->wanted;
@@ -117,9 +117,12 @@ static void select_best(const job *at, const uint64_t *key, uint64_t *heap)
             heap[place] = heap[(place - 1) / 2];
         heap[place] = i;
     }
-    for (size_t i = wanted; i < at->count && wanted; i++)
-        if (worse(key, heap[0], i))
+    uint64_t least = key[heap[0]]; // of an equal one the index is larger
+    for (size_t i = wanted; i < at->count; i++)
+        if (key[i] > least) {
             sift(key, heap, wanted, i);
+            least = key[heap[0]];
+        }
     for (size_t left = wanted; left > 1; left--) { // the worst to the end
         const uint64_t last = heap[left - 1];
         heap[left - 1] = heap[0];
