@@ -149,11 +149,12 @@ static int add_named(const command_line *line, const option *o, char *text)
     if (list->count == OPTION_LIST_MAX)
         return usage_error(line->command, "--%s is given more than %d times", o->name,
                            OPTION_LIST_MAX);
-    if (!equals || equals == text || !equals[1])
+    if (!*text || (equals ? equals == text || !equals[1] : o->kind == OPTION_LIST))
         return usage_error(line->command, "--%s is %s, not '%s'", o->name, o->value, text);
-    *equals = 0;
-    list->items[list->count].name = text;
-    list->items[list->count++].value = equals + 1;
+    if (equals)
+        *equals = 0;
+    list->items[list->count].name = equals ? text : NULL;
+    list->items[list->count++].value = equals ? equals + 1 : text;
     return EXIT_DONE;
 }
 
@@ -204,7 +205,7 @@ static int store(const command_line *line, const option *o, char *inline_value, 
         *(const char **)o->target = text;
         return EXIT_DONE;
     }
-    if (o->kind == OPTION_LIST)
+    if (o->kind == OPTION_LIST || o->kind == OPTION_VALUES)
         return add_named(line, o, text);
     if (o->kind == OPTION_INT) {
         if (!parse_int(text, o->target))

@@ -21,7 +21,8 @@
             return try_status;                                                                     \
     } while (0)
 
-// NAME=VALUE of an option that may be repeated. The texts belong to argv.
+// NAME=VALUE of an option that may be repeated, or VALUE alone (name NULL) where it may lack the
+// name. The texts belong to argv.
 typedef struct option_list {
     struct {
         const char *name, *value;
@@ -44,7 +45,8 @@ typedef enum option_kind {
     OPTION_INT,    // int, within min..max
     OPTION_NUMBER, // double, within min..max
     OPTION_FOUR,   // int[4], four values after the name
-    OPTION_LIST    // option_list, NAME=VALUE each time
+    OPTION_LIST,   // option_list, NAME=VALUE each time
+    OPTION_VALUES  // option_list, VALUE or NAME=VALUE each time
 } option_kind;
 
 typedef struct option {

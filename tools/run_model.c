@@ -19,6 +19,7 @@ static const struct {
     {"exec", cmd_exec, "run a network on .npy files"},
     {"info", cmd_info, "show what a weights file holds"},
     {"compare", cmd_compare, "say where a network in two formats begins to differ"},
+    {"convert", cmd_convert, "write a network as a file of another format, and prove it"},
     {"bench", cmd_bench, "measure a network"},
     {"list", cmd_list, "show networks, their inputs and outputs, and what this build can do"},
 };

@@ -46,6 +46,11 @@ char *rml_path_join(rml_arena *arena, const char *folder, const char *name);
 // Makes the folders that `path` lies in.
 rml_status rml_make_folders(const char *path, const rml_allocator *allocator, rml_error *err);
 
+// What a link leads to, whether it is there or not; other paths as they are. To be freed by the
+// caller.
+rml_status rml_follow_links(char **out, const char *path, const rml_allocator *allocator,
+                            rml_error *err);
+
 // A name beside the file `path`, or beside what it links to, that no file has now, to be freed by
 // the caller: "<path>.<n>.part", of a name that would be too long its beginning only.
 rml_status rml_temporary_name(char **out, const char *path, const rml_allocator *allocator,

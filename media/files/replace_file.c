@@ -11,10 +11,8 @@
 
 #define MOST_LINKS 40 // as Linux follows
 
-// What a link leads to is written, whether it is there or not: "<folder of path>/<link>". Other
-// paths stay as they are. To be freed by the caller.
-static rml_status follow(char **out, const char *path, const rml_allocator *allocator,
-                         rml_error *err)
+rml_status rml_follow_links(char **out, const char *path, const rml_allocator *allocator,
+                            rml_error *err)
 {
     *out = rml_alloc_text(allocator, path);
     for (int i = 0; *out && i < MOST_LINKS; i++) {
@@ -116,7 +114,7 @@ rml_status rml_temporary_name(char **out, const char *path, const rml_allocator 
 {
     char *target;
     *out = NULL;
-    RML_TRY(follow(&target, path, allocator, err));
+    RML_TRY(rml_follow_links(&target, path, allocator, err));
     const rml_status status = free_name(out, target, allocator, err);
     rml_free(allocator, target);
     return status;
@@ -126,7 +124,7 @@ rml_status rml_replace_file(const char *temporary, const char *path, const rml_a
                             rml_error *err)
 {
     char *target;
-    rml_status status = follow(&target, path, allocator, err);
+    rml_status status = rml_follow_links(&target, path, allocator, err);
     if (status == RML_OK && rename(temporary, target) != 0)
         status = rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
                           rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
@@ -156,7 +154,7 @@ rml_status rml_check_writable(const char *path, const rml_allocator *allocator, 
         return rml_fail(err, RML_ERR_IO, "%s: is a %s, not a file to write", path,
                         S_ISDIR(info.st_mode) ? "folder" : "device or pipe");
     char *target;
-    RML_TRY(follow(&target, path, allocator, err));
+    RML_TRY(rml_follow_links(&target, path, allocator, err));
     char *folder = folder_of(target, allocator);
     const size_t length = folder ? strlen(folder) : 0;
     if (length > 1 && folder[length - 1] == '/')

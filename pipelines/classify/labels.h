@@ -35,6 +35,18 @@ rml_status rml_labels_check(const rml_labels *labels, const char *path, int clas
 // The name of a class, or NULL where there is none.
 const char *rml_labels_name(const rml_labels *labels, int index);
 
+// Classes whose name an earlier class has.
+typedef struct rml_label_twins {
+    size_t count;
+    int first[2];     // the first two of one name
+    const char *name; // which is theirs
+} rml_label_twins;
+
+// Finds them; with `rename` they become "name (2)" and so on. RML_ERR_FORMAT where a class has no
+// name. The list is not empty.
+rml_status rml_labels_find_twins(rml_labels *labels, bool rename, rml_label_twins *out,
+                                 rml_error *err);
+
 void rml_labels_release(rml_labels *labels);
 
 typedef struct rml_top_class {

@@ -11,7 +11,8 @@ import pytest
 from conftest import json_lines
 from reference import clips, wav2lip
 
-COMMANDS = ["wav2lip", "latent-wav2lip", "ffdnet", "exec", "info", "compare", "bench", "list"]
+COMMANDS = ["wav2lip", "latent-wav2lip", "ffdnet", "exec", "info", "compare", "convert", "bench",
+            "list"]  # fmt: skip
 BOX = (30, 100, 50, 110)
 
 

@@ -1,0 +1,137 @@
+// Numbers for the inputs of a network that was converted, in the form in which the file takes them.
+#include "pipelines/convert/convert.h"
+
+#include "tensor/alloc.h"
+#include "tensor/tensor.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ASSUMED_SIDE 64 // of sizes that are free, but for the batch
+
+const rml_write_port *rml_conversion_port(const rml_conversion *c, const char *name)
+{
+    for (size_t i = 0; i < c->write->port_count; i++)
+        if (strcmp(c->write->ports[i].name, name) == 0)
+            return &c->write->ports[i];
+    return NULL;
+}
+
+static const char *given(const rml_conversion *c, const char *name, const rml_write_port *port)
+{
+    for (size_t i = 0; i < c->input_count; i++)
+        if (strcmp(c->inputs[i].name, name) == 0 ||
+            (port && port->as && strcmp(c->inputs[i].name, port->as) == 0))
+            return c->inputs[i].path;
+    return NULL;
+}
+
+// A size for each dimension: the file's, or one that it usually has, or assumed.
+static rml_shape choose_shape(const rml_port *input, const rml_write_port *port)
+{
+    rml_shape shape = port && port->shape ? *port->shape : input->shape;
+    for (int i = 0; i < shape.rank; i++) {
+        if (shape.dim[i] < 0 && port && port->usual)
+            shape.dim[i] = port->usual->dim[i];
+        if (shape.dim[i] < 0)
+            shape.dim[i] = i == 0 ? 1 : ASSUMED_SIDE;
+    }
+    return shape;
+}
+
+// Floats from 0 to below 1, pixels, and whole numbers that any table of two or more has.
+static void make_up(rml_layer *input, rml_dtype dtype, bool pixels)
+{
+    const bool floats =
+        dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16 || dtype == RML_F64;
+    uint32_t state = 1;
+    for (size_t i = 0; i < input->count; i++) {
+        state = state * 1664525u + 1013904223u;
+        const float part = (float)(state >> 8) * 0x1p-24f;
+        input->data[i] = pixels ? floorf(part * 256) : floats ? part : part < 0.5f ? 0 : 1;
+    }
+}
+
+// Dimensions of size 1 in front may be missing.
+static bool fits(const rml_shape *given, const rml_shape *wanted)
+{
+    const int missing = wanted->rank - given->rank;
+    bool fit = missing >= 0;
+    for (int i = 0; i < wanted->rank && fit; i++)
+        fit = rml_dims_agree(wanted->dim[i], i < missing ? 1 : given->dim[i - missing]);
+    return fit;
+}
+
+static rml_status read_shape(const rml_npy *array, const rml_port *input,
+                             const rml_write_port *port, rml_layer *out, rml_error *err)
+{
+    const rml_shape given = rml_npy_shape(array);
+    const rml_shape wanted = port && port->shape ? *port->shape : input->shape;
+    char have[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
+    if (wanted.rank < 0) {
+        out->shape = given;
+        return RML_OK;
+    }
+    if (!fits(&given, &wanted))
+        return rml_fail(err, RML_ERR_SHAPE, "is %s, and the input %s is %s",
+                        rml_shape_text(&given, have), input->name, rml_shape_text(&wanted, want));
+    out->shape.rank = wanted.rank;
+    for (int i = 0; i < wanted.rank; i++) {
+        const int from = i - (wanted.rank - given.rank);
+        out->shape.dim[i] = from < 0 ? 1 : given.dim[from];
+    }
+    return RML_OK;
+}
+
+static rml_status make_room(rml_layers *inputs, rml_layer *input, rml_error *err)
+{
+    if (!rml_shape_count(&input->shape, &input->count))
+        return rml_fail(err, RML_ERR_ARG, "how many dimensions the input has is not told");
+    RML_TRY(rml_make(inputs->allocator, &input->data, input->count + 1, sizeof *input->data,
+                     "an input", err));
+    return RML_OK;
+}
+
+static rml_status read_given(const char *path, const rml_port *port, const rml_write_port *wanted,
+                             rml_layers *inputs, rml_layer *out, rml_error *err)
+{
+    rml_npy *array = NULL;
+    RML_TRY(rml_npy_open(&array, path, inputs->allocator, err));
+    rml_status status = read_shape(array, port, wanted, out, err);
+    if (status == RML_OK)
+        status = make_room(inputs, out, err);
+    if (status == RML_OK)
+        status = rml_npy_read(array, RML_F32, out->data, out->count * sizeof *out->data, err);
+    rml_npy_close(&array);
+    return rml_named(status, err, path);
+}
+
+static rml_status make_input(const rml_conversion *c, const rml_port *port, rml_layers *inputs,
+                             rml_error *err)
+{
+    rml_layer *input = &inputs->items[inputs->count++];
+    const rml_write_port *wanted = rml_conversion_port(c, port->name);
+    const char *path = given(c, port->name, wanted);
+    *input = (rml_layer){0};
+    input->name = rml_alloc_text(inputs->allocator, port->name);
+    if (!input->name)
+        return rml_fail_nomem(err, strlen(port->name), "a name");
+    if (path)
+        return read_given(path, port, wanted, inputs, input, err);
+    input->shape = choose_shape(port, wanted);
+    RML_TRY(rml_named(make_room(inputs, input, err), err, port->name));
+    make_up(input, port->dtype, wanted && wanted->colours != RML_COLOURS_NONE);
+    return RML_OK;
+}
+
+rml_status rml_check_inputs_make(const rml_conversion *c, rml_layers *inputs, rml_error *err)
+{
+    const size_t count = rml_model_input_count(c->source);
+    RML_TRY(rml_reserve(inputs->allocator, &inputs->items, &inputs->capacity, count + 1,
+                        sizeof *inputs->items, "inputs", err));
+    for (size_t i = 0; i < count; i++) {
+        const rml_port port = rml_model_input(c->source, i);
+        RML_TRY(make_input(c, &port, inputs, err));
+    }
+    return RML_OK;
+}

@@ -1,0 +1,124 @@
+#include "pipelines/convert/convert.h"
+
+#include "tensor/alloc.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// Most that a file may differ from its source, as a part of the largest value. In floats: what two
+// orders of the same sums differ by. In halves ten times what trained networks lose. Of fewer bits
+// weights are off by up to 2^-bits of the largest, and a whole network by some times that; what is
+// to be caught, a layer out of its place, differs by all of it. Below 4 bits there is nothing to
+// hold a network to.
+#define BOUND_F32 5e-5
+#define BOUND_HALVES 2e-2
+#define BOUND_INT8 1e-1
+
+static double bound_of(const rml_write_settings *write)
+{
+    switch (write->weights) {
+    case RML_WRITE_F16:
+        return BOUND_HALVES;
+    case RML_WRITE_INT8:
+        return BOUND_INT8;
+    case RML_WRITE_PALETTE:
+        return fmax(BOUND_INT8, ldexp(1, 3 - write->palette_bits));
+    default:
+        return BOUND_F32;
+    }
+}
+
+bool rml_ends_in(const char *path, const char *ending)
+{
+    const size_t length = strlen(path), bytes = strlen(ending);
+    return length > bytes && strcmp(path + length - bytes, ending) == 0;
+}
+
+// The name that the user knows, in a message that has the one below the folder of the staging.
+static rml_status explain(rml_status status, const rml_staging *s, const char *path, rml_error *err)
+{
+    const char *at = status != RML_OK && err ? strstr(err->message, s->file) : NULL;
+    if (at) {
+        const rml_error old = *err;
+        const int before = (int)(at - err->message);
+        rml_fail(err, old.status, "%.*s%s%s", before, old.message, path,
+                 old.message + before + strlen(s->file));
+    }
+    return status;
+}
+
+// ---- what was written, read again ---------------------------------------------------------------
+
+static rml_status prove_graph(const rml_conversion *c, const rml_layers *inputs, const char *file,
+                              rml_conversion_result *out, rml_error *err)
+{
+    rml_model_settings settings = rml_model_settings_default();
+    rml_model *again = NULL;
+    rml_graph_file *told = NULL;
+    settings.keep_types = true;
+    RML_TRY(rml_model_open(&again, file, &settings, err));
+    rml_status status = rml_graph_file_open(&told, file, NULL, err);
+    if (status == RML_OK) {
+        out->version = rml_ends_in(file, ".onnx") ? rml_graph_file_opset(told, 0).version
+                                                  : rml_graph_file_summary(told).format_version;
+        status = rml_named(rml_prove_run(c, inputs, again, out, err), err, file);
+    }
+    rml_graph_file_close(&told);
+    rml_model_destroy(&again);
+    return status;
+}
+
+static rml_status prove_network(const rml_conversion *c, const rml_layers *inputs,
+                                const rml_weights *weights, rml_conversion_result *out,
+                                rml_error *err)
+{
+    rml_model_settings settings = rml_model_settings_default();
+    rml_model *again = NULL;
+    settings.config = c->config;
+    RML_TRY(rml_model_create(&again, c->network, weights, &settings, err));
+    const rml_status status = rml_prove_run(c, inputs, again, out, err);
+    rml_model_destroy(&again);
+    return status;
+}
+
+static rml_status prove_safetensors(const rml_conversion *c, const rml_layers *inputs,
+                                    const char *file, rml_conversion_result *out, rml_error *err)
+{
+    rml_weights *weights = NULL;
+    RML_TRY(rml_weights_open(&weights, file, NULL, err));
+    out->tensors = rml_weights_count(weights);
+    const rml_status status = c->network ? prove_network(c, inputs, weights, out, err)
+                                         : rml_prove_weights(c, weights, out, err);
+    rml_weights_close(&weights);
+    return rml_named(status, err, file);
+}
+
+static rml_status write_and_prove(const rml_conversion *c, const rml_layers *inputs,
+                                  rml_conversion_result *out, rml_error *err)
+{
+    rml_staging staging;
+    RML_TRY(rml_staging_open(&staging, c->path, inputs->allocator, err));
+    rml_status status = rml_model_write(c->as_written, staging.file, c->write, err);
+    if (status == RML_OK && rml_ends_in(c->path, ".safetensors"))
+        status = prove_safetensors(c, inputs, staging.file, out, err);
+    else if (status == RML_OK)
+        status = prove_graph(c, inputs, staging.file, out, err);
+    out->bytes = rml_staging_bytes(&staging);
+    if (status == RML_OK)
+        status = rml_staging_place(&staging, err);
+    explain(status, &staging, c->path, err);
+    rml_staging_close(&staging);
+    return status;
+}
+
+rml_status rml_convert(const rml_conversion *c, rml_conversion_result *out, rml_error *err)
+{
+    rml_layers inputs = {.allocator = rml_allocator_default()};
+    *out = (rml_conversion_result){.bound = bound_of(c->write)};
+    rml_status status = rml_check_inputs_make(c, &inputs, err);
+    if (status == RML_OK)
+        status = write_and_prove(c, &inputs, out, err);
+    rml_layers_release(&inputs);
+    return status;
+}

@@ -1,0 +1,103 @@
+"""run-model convert: what it writes, and that nothing is left of what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from reference import checkpoints, exports, lstm
+
+
+@pytest.fixture(scope="module")
+def lstm_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("convert") / "lstm.pth"
+    return checkpoints.save_zip(checkpoints.state_of(exports.example("lstm").model), path)
+
+
+def sentence(done, code):
+    assert done.returncode == code and done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("lstm weights")]
+    assert len(lines) == 1 and lines[0].startswith("run-model convert: "), done.stderr
+    return lines[0]
+
+
+def test_weights_alone(program, lstm_file, tmp_path):
+    out = tmp_path / "out.safetensors"
+    state = checkpoints.state_of(exports.example("lstm").model)
+    done = program.run("convert", "lstm", "--weights", lstm_file, "-o", out)
+    assert done.stdout.startswith(f"wrote {out}: {len(state)} tensors, ")
+    assert done.stdout.endswith("; largest error 0.0e+00 of the largest value against lstm.pth\n")
+    first = out.read_bytes()
+    told = json.loads(
+        program.run("convert", "lstm", "--weights", out, "-o", out, "--json").stdout
+    )
+    assert told["error"] == 0 and told["bytes"] == len(first) and told["where"] == "my_output"
+    assert out.read_bytes() == first  # from its own words the same file
+    written = load_file(out)
+    assert sorted(written) == sorted(state)
+    assert all(np.array_equal(written[name], state[name].numpy()) for name in state)
+    half = program.run("convert", "lstm", "--weights", out, "-o", out, "--fp16", "--json")
+    assert 0 < json.loads(half.stdout)["error"] < 2e-2
+    assert [p.name for p in tmp_path.iterdir()] == ["out.safetensors"]
+
+
+WRONG = [
+    (2, "no network is named", []),
+    (2, "there is no network 'nothing'", ["nothing"]),
+    (2, "no --outfile", ["lstm"]),
+    (2, "what can be written ends in", ["lstm", "-o", "net.pth"]),
+    (2, "--config is not used by net.onnx", ["net.onnx", "--config", "c", "-o", "n.onnx"]),
+    (2, "--function is not used by lstm", ["lstm", "--function", "f", "-o", "n.onnx"]),
+    (2, "ios12 to ios18, not 'ios11'", ["lstm", "-o", "n.mlmodel", "--target", "ios11"]),
+    (2, "which needs ios15", ["lstm", "-o", "n.mlpackage", "--target", "ios13"]),
+    (2, "--target is for Core ML files", ["lstm", "-o", "n.onnx", "--target", "ios15"]),
+    (2, "--author is for Core ML files", ["lstm", "-o", "n.onnx", "--author", "me"]),
+    (2, "--opset is for ONNX files", ["lstm", "-o", "n.mlmodel", "--opset", "17"]),
+    (2, "--opset must be from 13 to 21", ["lstm", "-o", "n.onnx", "--opset", "12"]),
+    (2, "one or the other", ["lstm", "-o", "n.mlmodel", "--fp16", "--palettize", "4"]),
+    (2, "--quantize is int8", ["lstm", "-o", "n.mlmodel", "--quantize", "int4"]),
+    (2, "--palettize must be from 1 to 8", ["lstm", "-o", "n.mlmodel", "--palettize", "9"]),
+    (2, "--mode is classifier", ["lstm", "-o", "n.mlmodel", "--mode", "regressor"]),
+    (2, "give --labels FILE", ["lstm", "-o", "n.mlmodel", "--mode", "classifier"]),
+    (2, "give --labels FILE", ["lstm", "-o", "n.mlmodel", "--predicted-feature-name", "l"]),
+    (2, "--normalize is torchvision", ["lstm", "-o", "n.mlmodel", "--normalize", "me"]),
+    (2, "say --image_input", ["lstm", "-o", "n.mlmodel", "--normalize", "torchvision"]),
+    (2, "--bgr is for images", ["lstm", "-o", "n.mlmodel", "--bgr"]),
+    (1, "inputs seq_input, and the outputs", ["lstm", "-o", "n.mlmodel", "--shape", "x=1"]),
+    (1, "a shape is 1x3x512x512", ["lstm", "-o", "n.mlmodel", "--shape", "seq_input=1,6,1"]),
+    (1, "a range is 1..8", ["lstm", "-o", "n.mlmodel", "--flexible", "seq_input=8..1"]),
+    (1, "from 0 on", ["lstm", "-o", "n.mlmodel", "--flexible", "seq_input.3=1..8"]),
+    (1, "letters, digits and _", ["lstm", "-o", "n.mlmodel", "--input-name", "my input"]),
+    (1, "are called x", ["lstm", "-o", "n.onnx", "--input-name", "x", "--output-name", "x"]),
+    (1, "no such port", ["lstm", "-o", "n.onnx", "--input-name", "x", "--input-name", "y"]),
+    (1, "--output_name a: the network has", ["lstm", "-o", "n.onnx", "--output-name", "a=b"]),
+    (1, "no image", ["lstm", "-o", "n.mlmodel", "--image-input", "seq_input"]),
+    (1, "no image is there", ["lstm", "-o", "n.mlmodel", "--image-scale", "1/255"]),
+    (1, "is a number, not 'x'", ["lstm", "-o", "n.mlmodel", "--red-bias", "x"]),
+    (1, "--check_input x", ["lstm", "-o", "n.safetensors", "--check-input", "x=y.npy"]),
+    (1, "y.npy", ["lstm", "-o", "n.safetensors", "--check-input", "seq_input=y.npy"]),
+    (1, "labels.txt", ["lstm", "-o", "n.mlmodel", "--labels", "labels.txt"]),
+    (1, "folder nowhere does not exist", ["lstm", "-o", "nowhere/n.safetensors"]),
+]
+
+
+@pytest.mark.parametrize("code,words,arguments", WRONG, ids=[str(i) for i in range(len(WRONG))])
+def test_what_is_wrong_gets_a_sentence(program, tmp_path, code, words, arguments):
+    done = program.run("convert", *arguments, code=code, cwd=tmp_path)
+    assert words in sentence(done, code)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_that_are_given(program, lstm_file, tmp_path):
+    out, x = tmp_path / "out.safetensors", tmp_path / "x.npy"
+    arguments = ["convert", "lstm", "--weights", lstm_file, "-o", out, "--check-input",
+                 f"seq_input={x}"]  # fmt: skip
+    np.save(x, lstm.random_inputs(2, 6, exports.example("lstm").model.lstm.input_size, 1).numpy())
+    program.run(*arguments)
+    out.unlink()
+    np.save(x, np.ones((2, 2), np.float32))
+    assert "(2,2)" in sentence(program.run(*arguments, code=1), 1)
+    np.save(x, np.full((1, 6, 4), np.nan, np.float32))
+    assert "is not finite, which proves nothing" in sentence(program.run(*arguments, code=1), 1)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.npy"]

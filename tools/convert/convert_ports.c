@@ -1,0 +1,246 @@
+// Names and sizes of what goes into a converted network and comes out of it.
+#include "tools/convert/convert_options.h"
+#include "tools/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+port_plan *port_plans_find(const port_plans *p, const char *name)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->plans[i].port.name, name) == 0)
+            return &p->plans[i];
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->ports[i].as, name) == 0)
+            return &p->plans[i];
+    return NULL;
+}
+
+rml_status port_plans_missing(const port_plans *p, const char *asked, const char *name,
+                              rml_error *err)
+{
+    char names[2][1024] = {"", ""};
+    for (size_t i = 0; i < p->count; i++) {
+        char *text = names[p->plans[i].is_output];
+        const size_t used = strlen(text);
+        snprintf(text + used, sizeof names[0] - used, "%s%s", used ? ", " : "", p->ports[i].as);
+    }
+    return rml_fail(err, RML_ERR_ARG, "--%s %s: the network has the inputs %s, and the outputs %s",
+                    asked, name, names[0], names[1]);
+}
+
+static rml_status find_input(const port_plans *p, const char *asked, const char *name,
+                             port_plan **out, rml_error *err)
+{
+    *out = port_plans_find(p, name);
+    return *out && !(*out)->is_output ? RML_OK : port_plans_missing(p, asked, name, err);
+}
+
+// ---- names --------------------------------------------------------------------------------------
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+
+// Readers of Core ML files make identifiers of names.
+static bool is_identifier(const char *name)
+{
+    return strspn(name, LETTERS) > 0 && strspn(name, LETTERS "0123456789@") == strlen(name);
+}
+
+// Names in order, for the ports from `first` on; or OLD=NEW.
+static rml_status rename_ports(port_plans *p, const convert_options *o, const char *asked,
+                               const option_list *names, size_t first, rml_error *err)
+{
+    for (int i = 0; i < names->count; i++) {
+        const char *old = names->items[i].name, *new = names->items[i].value;
+        const port_plan *plan = old ? port_plans_find(p, old) : NULL;
+        const size_t index = plan ? (size_t)(plan - p->plans) : first + (size_t)i;
+        if (old && !plan)
+            return port_plans_missing(p, asked, old, err);
+        if (index >= p->count || p->plans[index].is_output != p->plans[first].is_output)
+            return rml_fail(err, RML_ERR_ARG, "--%s %s: the network has no such port", asked, new);
+        if (o->coreml && !is_identifier(new))
+            return rml_fail(err, RML_ERR_ARG,
+                            "--%s %s: names in Core ML files are made of letters, digits and _, "
+                            "without a digit in front",
+                            asked, new);
+        p->ports[index].as = new;
+    }
+    return RML_OK;
+}
+
+static rml_status check_names(const port_plans *p, rml_error *err)
+{
+    for (size_t i = 0; i < p->count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(p->ports[i].as, p->ports[k].as) == 0)
+                return rml_fail(err, RML_ERR_ARG, "two inputs or outputs are called %s",
+                                p->ports[i].as);
+    return RML_OK;
+}
+
+// ---- sizes --------------------------------------------------------------------------------------
+
+// "1x3x512x512", and ? for a size that may change between runs.
+static bool parse_shape(const char *text, rml_shape *shape)
+{
+    for (*shape = (rml_shape){0}; shape->rank < RML_MAX_RANK; text++) {
+        char *end = (char *)text + (*text == '?');
+        const int64_t size = *text == '?' ? -1 : strtoll(text, &end, 10);
+        if (end == text || (*text != '?' && (*text < '0' || *text > '9' || size > INT32_MAX)))
+            return false;
+        shape->dim[shape->rank++] = size;
+        text = end;
+        if (*text != 'x')
+            return !*text;
+    }
+    return false;
+}
+
+static rml_status set_shapes(port_plans *p, const convert_options *o, rml_error *err)
+{
+    for (int i = 0; i < o->shapes.count; i++) {
+        const char *name = o->shapes.items[i].name, *text = o->shapes.items[i].value;
+        port_plan *plan;
+        TRY(find_input(p, "shape", name, &plan, err));
+        if (!parse_shape(text, &plan->shape))
+            return rml_fail(err, RML_ERR_ARG, "--shape %s=%s: a shape is 1x3x512x512", name, text);
+    }
+    return RML_OK;
+}
+
+// "LO..HI", both 1 or more.
+static bool parse_range(const char *text, int64_t *low, int64_t *high)
+{
+    char *end;
+    *low = strtoll(text, &end, 10);
+    if (end == text || strncmp(end, "..", 2) != 0)
+        return false;
+    text = end + 2;
+    *high = strtoll(text, &end, 10);
+    return end != text && !*end && *low > 0 && *high >= *low && *high <= INT32_MAX;
+}
+
+// NAME, or NAME.2 for the dimension 2: names may hold dots of their own.
+static rml_status find_dimension(const port_plans *p, const char *text, port_plan **plan,
+                                 int *dimension, rml_error *err)
+{
+    char name[256];
+    const char *dot = strrchr(text, '.');
+    *dimension = 0;
+    *plan = port_plans_find(p, text);
+    if (!*plan && dot && dot[1] >= '0' && dot[1] <= '9' && !dot[2] &&
+        (size_t)(dot - text) < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", (int)(dot - text), text);
+        *plan = port_plans_find(p, name);
+        *dimension = dot[1] - '0';
+    }
+    if (!*plan || (*plan)->is_output)
+        return port_plans_missing(p, "flexible", text, err);
+    if (*dimension >= (*plan)->shape.rank)
+        return rml_fail(err, RML_ERR_ARG, "--flexible %s: the input has %d dimensions, from 0 on",
+                        text, (*plan)->shape.rank);
+    return RML_OK;
+}
+
+static rml_status set_ranges(port_plans *p, const convert_options *o, rml_error *err)
+{
+    for (int i = 0; i < o->flexible.count; i++) {
+        const char *name = o->flexible.items[i].name, *text = o->flexible.items[i].value;
+        port_plan *plan;
+        int64_t low, high;
+        int at;
+        if (!parse_range(text, &low, &high))
+            return rml_fail(err, RML_ERR_ARG, "--flexible %s=%s: a range is 1..8", name, text);
+        TRY(find_dimension(p, name, &plan, &at, err));
+        rml_write_port *port = &p->ports[plan - p->plans];
+        if (!port->low)
+            plan->low = plan->high = plan->usual = plan->shape;
+        port->low = &plan->low;
+        port->high = &plan->high;
+        port->usual = &plan->usual;
+        plan->low.dim[at] = low;
+        plan->high.dim[at] = high;
+        if (plan->usual.dim[at] < low || plan->usual.dim[at] > high)
+            plan->usual.dim[at] = low;
+        plan->shape.dim[at] = -1;
+    }
+    return RML_OK;
+}
+
+// A Core ML file has a size for everything that is not flexible.
+static rml_status check_sizes(const port_plans *p, const convert_options *o, rml_error *err)
+{
+    for (size_t i = 0; i < p->count && o->coreml; i++) {
+        const port_plan *plan = &p->plans[i];
+        for (int k = 0; k < plan->shape.rank && !plan->is_output; k++)
+            if (plan->shape.dim[k] < 0 && !(p->ports[i].low && plan->low.dim[k] > 0))
+                return rml_fail(err, RML_ERR_ARG,
+                                "the input %s may have any size in dimension %d, and a Core ML "
+                                "file wants one: give --shape %s=1x3x512x512, or --flexible",
+                                p->ports[i].as, k, p->ports[i].as);
+        if (!plan->is_output && plan->shape.rank < 0)
+            return rml_fail(err, RML_ERR_ARG,
+                            "the input %s may have any number of dimensions: give --shape %s=1x3",
+                            p->ports[i].as, p->ports[i].as);
+    }
+    return RML_OK;
+}
+
+// ---- all of it ----------------------------------------------------------------------------------
+
+static void begin(port_plan *plan, rml_write_port *port, const convert_options *o)
+{
+    rml_shape guide = {0};
+    *port = (rml_write_port){.name = plan->port.name, .as = plan->port.name};
+    plan->shape = plan->port.shape;
+    if (o->is_file || !guide_port(o->model, plan->port.name, &port->as, &guide))
+        return;
+    for (int k = 0; k < guide.rank && guide.rank == plan->shape.rank; k++)
+        if (plan->shape.dim[k] < 0)
+            plan->shape.dim[k] = guide.dim[k];
+    // The guide's ONNX file takes any number of sequences.
+    if (!o->coreml && strcmp(o->model, "lstm") == 0)
+        plan->shape.dim[0] = plan->port.shape.dim[0];
+}
+
+static rml_status make(port_plans *p, const convert_options *o, const rml_model *model,
+                       rml_error *err)
+{
+    const size_t inputs = rml_model_input_count(model);
+    for (size_t i = 0; i < p->count; i++) {
+        port_plan *plan = &p->plans[i];
+        plan->is_output = i >= inputs;
+        plan->port =
+            plan->is_output ? rml_model_output(model, i - inputs) : rml_model_input(model, i);
+        begin(plan, &p->ports[i], o);
+        if (!plan->is_output)
+            p->ports[i].shape = &plan->shape;
+    }
+    TRY(rename_ports(p, o, "input_name", &o->input_names, 0, err));
+    TRY(rename_ports(p, o, "output_name", &o->output_names, inputs, err));
+    TRY(check_names(p, err));
+    TRY(set_shapes(p, o, err));
+    TRY(set_ranges(p, o, err));
+    TRY(check_sizes(p, o, err));
+    return port_plans_make_images(p, o, err);
+}
+
+rml_status port_plans_make(port_plans *out, const convert_options *o, const rml_model *model,
+                           rml_error *err)
+{
+    const size_t count = rml_model_input_count(model) + rml_model_output_count(model);
+    *out = (port_plans){.plans = calloc(count + 1, sizeof *out->plans),
+                        .ports = calloc(count + 1, sizeof *out->ports)};
+    if (!out->plans || !out->ports)
+        return no_memory(err, count * sizeof *out->plans, "the ports of a network");
+    out->count = count;
+    return make(out, o, model, err);
+}
+
+void port_plans_release(port_plans *p)
+{
+    free(p->plans);
+    free(p->ports);
+    *p = (port_plans){0};
+}

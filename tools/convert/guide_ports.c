@@ -1,0 +1,32 @@
+// Names and sizes of the built-in networks' inputs and outputs in the guides that export them.
+#include "tools/convert/convert_options.h"
+
+#include <string.h>
+
+static const struct {
+    const char *network, *port, *name;
+    rml_shape shape; // rank 0: as the network has it
+} known[] = {
+    {"wav2lip", "audio", "audio_sequences", {4, {1, 1, 80, 16}}},
+    {"wav2lip", "face", "face_sequences", {4, {1, 6, 96, 96}}},
+    {"wav2lip", "frames", "output", {0}},
+    {"ffdnet", "image", "my_input", {4, {1, 3, 512, 512}}},
+    {"ffdnet", "sigma", "my_sigma", {1, {1}}},
+    {"ffdnet", "denoised", "my_output", {0}},
+    {"mobilenetv2", "image", "image", {4, {1, 3, 224, 224}}},
+    {"mobilenetv2", "classLabelProbs", "classLabelProbs", {0}},
+    {"lstm", "seq_input", "seq_input", {3, {1, 6, 1}}},
+    {"lstm", "my_output", "my_output", {0}},
+};
+
+bool guide_port(const char *network, const char *port, const char **name, rml_shape *shape)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].network, network) != 0 || strcmp(known[i].port, port) != 0)
+            continue;
+        *name = known[i].name;
+        *shape = known[i].shape;
+        return true;
+    }
+    return false;
+}
