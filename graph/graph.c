@@ -285,15 +285,27 @@ bool rml_graph_window(const rml_graph *graph, const rml_node *node, rml_window *
            rml_window_make(&node->attr.conv.window, &x, &w->dim[2], window, NULL) == RML_OK;
 }
 
-void rml_graph_classify(const rml_graph *graph, rml_node *node)
+static bool ask(const rml_graph *graph, const rml_node *node,
+                bool (*question)(const rml_op_attr *, const rml_fact *, int))
 {
     enum { MOST = 8 };
-    const rml_op *op = rml_op_get(node->op);
     rml_fact in[MOST];
-    for (int k = 0; op->takes_images && k < node->in_count && k < MOST; k++)
+    for (int k = 0; k < node->in_count && k < MOST; k++)
         in[k] = node->in[k] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1}
                                             : rml_graph_fact(graph, node->in[k]);
-    node->generic = op->takes_images && !op->takes_images(&node->attr, in, node->in_count);
+    return question(&node->attr, in, node->in_count);
+}
+
+void rml_graph_classify(const rml_graph *graph, rml_node *node)
+{
+    const rml_op *op = rml_op_get(node->op);
+    node->generic = op->takes_images && !ask(graph, node, op->takes_images);
+}
+
+bool rml_graph_plain_as_well(const rml_graph *graph, const rml_node *node)
+{
+    const rml_op *op = rml_op_get(node->op);
+    return op->plain_as_well && ask(graph, node, op->plain_as_well);
 }
 
 rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr *attr,

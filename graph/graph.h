@@ -233,6 +233,9 @@ bool rml_graph_window(const rml_graph *graph, const rml_node *node, rml_window *
 // Finds out whether a node is generic from what is known of its inputs.
 void rml_graph_classify(const rml_graph *graph, rml_node *node);
 
+// See rml_op.plain_as_well.
+bool rml_graph_plain_as_well(const rml_graph *graph, const rml_node *node);
+
 // Makes every reader (nodes and graph outputs) of value i < count read to[i] where that is one.
 void rml_graph_replace(rml_graph *graph, const rml_value_id *to, size_t count);
 

@@ -110,6 +110,26 @@ typedef struct rml_conv_direct_row {
 
 typedef void rml_conv_direct_f32_fn(const rml_conv_direct_row *row);
 
+// Rows of one or two outputs of a convolution of plain images, whose taps are rows of numbers:
+//   dst[o][r*dst_step + x] = bias[o] + sum over p < planes, t < taps of
+//                            src[p*(taps + lag) + o*lag + t][r*src_step + x] * weight[o][p*taps +
+//                            t]
+//   first <= r < rows, x < count
+// The sum runs in rising p, then t, one multiply-add each. Two outputs are two channels (lag 0), or
+// two rows of one channel, the taps of the second `lag` <= taps behind those of the first. src has
+// numbers up to the next multiple of RML_CONV_PLAIN_PAD from `count` on, which count for nothing.
+#define RML_CONV_PLAIN_PAD ((size_t)16)
+typedef struct rml_conv_plain_rows {
+    const float *const *src; // [planes][taps + lag]
+    size_t planes, taps, lag;
+    const float *weight[2]; // the second NULL: there is one output
+    float bias[2];
+    float *dst[2];
+    size_t count, first, rows, src_step, dst_step;
+} rml_conv_plain_rows;
+
+typedef void rml_conv_plain_f32_fn(const rml_conv_plain_rows *rows);
+
 // One output pixel of a pooling: dst[c] = max over t of src[t][c] (NaN wins), or the sum in rising
 // t times `scale`. taps >= 1.
 typedef void rml_pool_f32_fn(const float *const *src, size_t taps, size_t channels, float scale,
@@ -287,6 +307,7 @@ typedef struct rml_kernels {
     size_t lstm_rows, lstm_units; // of a full lstm tile
     rml_conv_direct_f32_fn *conv_direct;
     size_t conv_lanes; // outputs of its blocks at most
+    rml_conv_plain_f32_fn *conv_plain;
     rml_pool_f32_fn *pool_max, *pool_sum;
     rml_lerp_f32_fn *lerp;
     rml_winograd_input_f32_fn *winograd_input;

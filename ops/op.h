@@ -225,10 +225,10 @@ typedef struct rml_op {
     // Of CHANNELS_LAST: whether a node with these inputs takes images. If not it is generic: plain
     // in and out. NULL: all nodes take images.
     bool (*takes_images)(const rml_op_attr *attr, const rml_fact *in, int in_count);
-    bool plain_as_well; // ... whose generic ways are as fast: a node whose first input is plain is
-                        // one
-    int packed_input;   // index of the constant that `pack` takes; 0, the data: none. An algorithm
-                        // without `pack` reads it as it is stored, constant or not
+    // ... whether its generic ways are as fast: a node whose first input is plain is one. NULL: no.
+    bool (*plain_as_well)(const rml_op_attr *attr, const rml_fact *in, int in_count);
+    int packed_input; // index of the constant that `pack` takes; 0, the data: none. An algorithm
+                      // without `pack` reads it as it is stored, constant or not
     unsigned packed_also; // bits of further inputs whose constants it takes
     bool control;         // runs graphs inside it, see engine/control.h; there are no algorithms
     bool from_shapes;     // the inputs' shapes are all it needs; `run` does not look at elements

@@ -106,7 +106,9 @@ static bool stays_plain(const rewrite *rw, const rml_node *node)
     const bool repeats = node->op == RML_OP_RESIZE &&
                          node->attr.resize.mode == RML_INTERPOLATION_NEAREST &&
                          !rw->wanted[node->out];
-    if (!repeats && !rml_op_get(node->op)->plain_as_well)
+    // Behind a convolution that a channels-last image is wanted of there may be more to turn.
+    if (!repeats && (!rml_graph_plain_as_well(rw->graph, node) ||
+                     (node->op == RML_OP_CONV && rw->wanted[node->out])))
         return false;
     const rml_value_id in = node->in[0];
     return rw->graph->values[in].layout == RML_LAYOUT_PLAIN &&

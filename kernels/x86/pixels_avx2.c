@@ -11,6 +11,9 @@
 #define CONV_DIRECT_NAME rml_conv_direct_f32_avx2
 #include "kernels/tmpl/conv_direct.inc"
 
+#define CONV_PLAIN_NAME rml_conv_plain_f32_avx2
+#include "kernels/tmpl/conv_plain.inc"
+
 #define WINOGRAD_INPUT_NAME rml_winograd_input_f32_avx2
 #define WINOGRAD_OUTPUT_NAME rml_winograd_output_f32_avx2
 #include "kernels/tmpl/winograd.inc"

@@ -75,11 +75,16 @@ size_t rml_conv_winograd_scratch_bytes(const rml_op_args *args);
 void rml_conv_winograd_run(const rml_op_args *args);
 bool rml_conv_winograd_bf16_accepts(const rml_op_args *args);
 
+// Plain, from few channels or to few. `fits`: where that is as fast as to reorder a plain image
+// before and behind.
+bool rml_conv_plain_fits(const rml_op_attr *attr, const rml_fact *in, int in_count);
+bool rml_conv_plain_accepts(const rml_op_args *args);
+size_t rml_conv_plain_bytes(const rml_op_args *args);
+void rml_conv_plain_run(const rml_op_args *args);
+
 // Generic: any number of dimensions, weights that are computed.
 size_t rml_conv_generic_scratch_bytes(const rml_op_args *args);
 void rml_conv_generic_run(const rml_op_args *args);
-bool rml_conv_generic_dw_accepts(const rml_op_args *args);
-void rml_conv_generic_dw_run(const rml_op_args *args);
 void rml_conv_transpose_generic_run(const rml_op_args *args);
 
 // The window of a transposed convolution, seen from its input: `out` is the size of its output, and

@@ -66,60 +66,48 @@ void rml_conv_generic_run(const rml_op_args *args)
     rml_im2col_run(&columns);
 }
 
-// ---- tap after tap: one input channel a group, and transposed -----------------------------------
+// ---- transposed, tap after tap ------------------------------------------------------------------
 
-// Adds one input channel times one tap to an output channel, row after row. Along each axis one of
-// both moves by 1 and the other by the stride: the input of a convolution, the output of its
-// transpose.
-static void add_tap(const rml_window *w, bool transposed, const int64_t *tap, float weight,
-                    const float *src, float *dst)
+// Adds one input channel times one tap to an output channel, row after row. Along each axis the
+// input moves by 1 and the output by the stride.
+static void add_tap(const rml_window *w, const int64_t *tap, float weight, const float *src,
+                    float *dst)
 {
-    const int64_t *by_one = transposed ? w->in : w->out, *by_stride = transposed ? w->out : w->in;
     const int last = w->rank - 1;
     const int64_t stride = w->stride[last];
     int64_t first[RML_MAX_SPATIAL], count[RML_MAX_SPATIAL], index[RML_MAX_SPATIAL] = {0};
     for (int i = 0; i < w->rank; i++) {
         const int64_t shift = tap[i] * w->dilation[i] - w->before[i];
-        const int64_t room = by_stride[i] - shift;
+        const int64_t room = w->out[i] - shift;
         const int64_t stop = room > 0 ? (room - 1) / w->stride[i] + 1 : 0;
         first[i] = shift < 0 ? (-shift + w->stride[i] - 1) / w->stride[i] : 0;
-        count[i] = (stop < by_one[i] ? stop : by_one[i]) - first[i];
+        count[i] = (stop < w->in[i] ? stop : w->in[i]) - first[i];
         if (count[i] <= 0)
             return;
     }
     const size_t rows = rml_sizes_count(count, last);
     for (size_t row = 0; row < rows; row++, rml_sizes_next(count, last, index)) {
-        int64_t one = 0, strided = 0;
+        int64_t from = 0, to = 0;
         for (int i = 0; i <= last; i++) {
             const int64_t at = first[i] + (i < last ? index[i] : 0);
-            one = one * by_one[i] + at;
-            strided =
-                strided * by_stride[i] + at * w->stride[i] + tap[i] * w->dilation[i] - w->before[i];
+            from = from * w->in[i] + at;
+            to = to * w->out[i] + at * w->stride[i] + tap[i] * w->dilation[i] - w->before[i];
         }
-        const float *x = src + (transposed ? one : strided);
-        float *y = dst + (transposed ? strided : one);
+        const float *x = src + from;
+        float *y = dst + to;
         if (stride == 1)
             for (int64_t i = 0; i < count[last]; i++)
                 y[i] += weight * x[i];
-        else if (transposed)
-            for (int64_t i = 0; i < count[last]; i++)
-                y[i * stride] += weight * x[i];
         else
             for (int64_t i = 0; i < count[last]; i++)
-                y[i] += weight * x[i * stride];
+                y[i * stride] += weight * x[i];
     }
-}
-
-bool rml_conv_generic_dw_accepts(const rml_op_args *args)
-{
-    return args->in[1].dim[1] == 1;
 }
 
 // Sums over the input channels of a group, for each output channel.
 typedef struct taps_job {
     const rml_op_args *args;
     rml_window window;
-    bool transposed;
     size_t groups, depth, cols; // input and output channels of a group
 } taps_job;
 
@@ -141,36 +129,21 @@ static void run_taps(void *context, size_t begin, size_t end, int worker)
         for (size_t k = 0; k < job->depth; k++) {
             const size_t c = group * job->depth + k;
             const float *src = args->in[0].data + (image * job->groups * job->depth + c) * in_plane;
-            const size_t filter =
-                job->transposed ? c * job->cols + channel % job->cols : channel * job->depth + k;
+            const size_t filter = c * job->cols + channel % job->cols;
             int64_t tap[RML_MAX_SPATIAL] = {0};
             for (size_t t = 0; t < taps; t++, rml_sizes_next(w->kernel, w->rank, tap))
-                add_tap(w, job->transposed, tap, args->in[1].data[filter * taps + t], src, dst);
+                add_tap(w, tap, args->in[1].data[filter * taps + t], src, dst);
         }
         rml_conv_epilogue(args, dst, out_plane);
     }
 }
 
-static void tap_after_tap(const rml_op_args *args, bool transposed)
+void rml_conv_transpose_generic_run(const rml_op_args *args)
 {
     const rml_tensor *w = &args->in[1];
     const size_t groups = (size_t)args->attr->conv.groups;
-    taps_job job = {args,
-                    transposed ? rml_conv_transpose_window(args) : rml_conv_window(args),
-                    transposed,
-                    groups,
-                    transposed ? (size_t)w->dim[0] / groups : (size_t)w->dim[1],
-                    transposed ? (size_t)w->dim[1] : (size_t)w->dim[0] / groups};
+    taps_job job = {args, rml_conv_transpose_window(args), groups, (size_t)w->dim[0] / groups,
+                    (size_t)w->dim[1]};
     rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[1]), 1, run_taps,
                  &job);
-}
-
-void rml_conv_generic_dw_run(const rml_op_args *args)
-{
-    tap_after_tap(args, false);
-}
-
-void rml_conv_transpose_generic_run(const rml_op_args *args)
-{
-    tap_after_tap(args, true);
 }

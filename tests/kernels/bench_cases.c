@@ -137,6 +137,26 @@ static void run_conv_direct(const rml_kernels *k, const bench_case *c)
     k->conv_direct(&row);
 }
 
+// One channel of 56x56 numbers, two rows at once.
+static void run_conv_plain(const rml_kernels *k, const bench_case *c)
+{
+    const size_t size = c->size[0], width = c->size[1], pitch = c->size[2];
+    const float *src[64];
+    for (size_t t = 0; t < (size + 1) * size; t++)
+        src[t] = source + t / size * pitch + t % size;
+    const rml_conv_plain_rows rows = {.src = src,
+                                      .planes = 1,
+                                      .taps = size * size,
+                                      .lag = size,
+                                      .weight = {weight, weight},
+                                      .dst = {result, result + width},
+                                      .count = width,
+                                      .rows = width / 2,
+                                      .src_step = 2 * pitch,
+                                      .dst_step = 2 * width};
+    k->conv_plain(&rows);
+}
+
 static void run_pool_max(const rml_kernels *k, const bench_case *c)
 {
     for (size_t p = 0; p < c->size[2]; p++)
@@ -483,21 +503,20 @@ static void add_typed(case_list *list)
 
 static void add_general(case_list *list)
 {
-    static const char *const unary[RML_UNARY_KERNELS] = {
-        "unary[RML_UNARY_CLAMP]", "unary[RML_UNARY_LEAKY_RELU]", "unary[RML_UNARY_SIGMOID]",
-        "unary[RML_UNARY_TANH]",  "unary[RML_UNARY_EXP]",        "unary[RML_UNARY_SILU]",
-        "unary[RML_UNARY_GELU]",  "unary[RML_UNARY_ERF]",        "unary[RML_UNARY_GELU_TANH]",
-        "unary[RML_UNARY_ELU]",   "unary[RML_UNARY_ABS]",        "unary[RML_UNARY_NEG]",
-        "unary[RML_UNARY_SQRT]",  "unary[RML_UNARY_SQUARE]",
+    static const char *const unary[] = {
+#define UNARY(upper, lower, types, onnx) "unary[RML_UNARY_" #upper "]",
+#include "kernels/functions.inc"
+#undef UNARY
     };
-    static const char *const binary[RML_BINARY_KERNELS] = {
-        "binary[RML_BINARY_ADD]", "binary[RML_BINARY_SUB]", "binary[RML_BINARY_MUL]",
-        "binary[RML_BINARY_DIV]", "binary[RML_BINARY_MAX]", "binary[RML_BINARY_MIN]",
+    static const char *const binary[] = {
+#define BINARY(upper, lower, types, onnx) "binary[RML_BINARY_" #upper "]",
+#include "kernels/functions.inc"
+#undef BINARY
     };
-    static const char *const scalar[RML_BINARY_KERNELS] = {
-        "binary_scalar[RML_BINARY_ADD]", "binary_scalar[RML_BINARY_SUB]",
-        "binary_scalar[RML_BINARY_MUL]", "binary_scalar[RML_BINARY_DIV]",
-        "binary_scalar[RML_BINARY_MAX]", "binary_scalar[RML_BINARY_MIN]",
+    static const char *const scalar[] = {
+#define BINARY(upper, lower, types, onnx) "binary_scalar[RML_BINARY_" #upper "]",
+#include "kernels/functions.inc"
+#undef BINARY
     };
     add_array(list, unary, RML_UNARY_KERNELS, 2.0, run_unary);
     add_array(list, binary, RML_BINARY_KERNELS, 3.0, run_binary);
@@ -537,6 +556,12 @@ static void add_general(case_list *list)
         snprintf(name, sizeof name, "3x3 channels 192 in %zus x49", group);
         add(list, "conv_direct", name, (size_t[4]){9, channels, pixels, group},
             18.0 * (double)(channels * pixels * group), floats, run_conv_direct);
+    }
+    for (size_t size = 3; size <= 7; size += 2) {
+        char name[96];
+        snprintf(name, sizeof name, "%zux%zu of 56x56", size, size);
+        add(list, "conv_plain", name, (size_t[4]){size, 56, 80},
+            2.0 * 56 * 56 * (double)(size * size), 56.0 * (56 + 80), run_conv_plain);
     }
     add(list, "pool_sum", "2x2 channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats,
         run_pool_sum);

@@ -19,7 +19,7 @@ static void check_table(uint32_t features)
         CHECK(gemms[i]->pack && gemms[i]->element_bytes == (i ? 2 : 4) && gemms[i]->rate > 0.0f);
         CHECK(!gemms[i]->begin == !gemms[i]->end);
     }
-    CHECK(k.gemm_f32.run && k.conv_direct && k.pool_max && k.pool_sum && k.lerp);
+    CHECK(k.gemm_f32.run && k.conv_direct && k.conv_plain && k.pool_max && k.pool_sum && k.lerp);
     CHECK(k.winograd_input && k.winograd_output && k.softmax && k.l2norm && k.layer_norm &&
           k.transpose);
     for (int i = 0; i < RML_UNARY_KERNELS; i++)

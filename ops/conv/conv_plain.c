@@ -1,0 +1,258 @@
+// Convolution of plain images, of one to three dimensions, from few channels or to few: the rows
+// that a band of output rows reads are copied, padded, and with the columns of a stride apart, so
+// that a tap is a row of numbers beside each other. Each worker copies for itself.
+#include "ops/conv/conv.h"
+
+#include "tensor/size.h"
+
+#include <string.h>
+
+#define COPY_BYTES ((size_t)24 * 1024) // that shall stay in the first-level cache
+#define LEAST_BAND ((size_t)8)
+#define MOST_COLUMNS ((size_t)2048)
+#define LEAST_COLUMNS 14 // fewer fill no vector
+
+// What a product cannot do better: few outputs of a group, or few numbers to sum.
+#define FEW_OUTPUTS 32
+#define FEW_PLANES 64
+#define FEW_TERMS 64
+
+typedef struct plain {
+    const rml_op_args *args;
+    rml_window window; // of three dimensions
+    size_t groups, depth, cols;
+    size_t planes, taps, lag; // of the kernel
+    bool row_pairs;           // two rows of an output at once, and not two outputs
+    size_t band, bands, columns, blocks;
+    size_t pitch, row_floats, rows; // of a copied phase of a row, of all; rows of a plane
+} plain;
+
+static rml_window in_three(const rml_window *window)
+{
+    rml_window w = *window;
+    const int missing = 3 - window->rank;
+    w.rank = 3;
+    for (int i = 0; i < 3; i++) {
+        const int from = i - missing;
+        w.in[i] = from < 0 ? 1 : window->in[from];
+        w.out[i] = from < 0 ? 1 : window->out[from];
+        w.kernel[i] = from < 0 ? 1 : window->kernel[from];
+        w.stride[i] = from < 0 ? 1 : window->stride[from];
+        w.dilation[i] = from < 0 ? 1 : window->dilation[from];
+        w.before[i] = from < 0 ? 0 : window->before[from];
+    }
+    return w;
+}
+
+static plain plain_of(const rml_op_args *args)
+{
+    const rml_window window = rml_conv_window(args), w = in_three(&window);
+    plain p = {.args = args, .window = w, .groups = (size_t)args->attr->conv.groups};
+    p.depth = (size_t)args->in[1].dim[1];
+    p.cols = (size_t)args->in[1].dim[0] / p.groups;
+    p.planes = rml_sat_mul(p.depth, (size_t)w.kernel[0]);
+    p.taps = rml_sat_mul((size_t)w.kernel[1], (size_t)w.kernel[2]);
+    p.row_pairs = p.cols == 1 && w.dilation[1] == 1 && w.stride[1] <= w.kernel[1];
+    p.lag = p.row_pairs ? (size_t)(w.stride[1] * w.kernel[2]) : 0;
+    const size_t stride = (size_t)w.stride[2], height = (size_t)w.out[1], width = (size_t)w.out[2];
+    const size_t span = (size_t)rml_window_span(&w, 1), reach = (size_t)rml_window_span(&w, 2);
+    p.columns = rml_min_size(width, MOST_COLUMNS);
+    p.blocks = p.columns ? (width + p.columns - 1) / p.columns : 0;
+    p.pitch = rml_sat_add(p.columns, (reach - 1) / stride + RML_CONV_PLAIN_PAD);
+    p.row_floats = rml_sat_mul(p.pitch, rml_min_size(stride, reach));
+    const size_t fit = COPY_BYTES / sizeof(float) / rml_sat_mul(p.planes, p.row_floats);
+    const size_t band = fit > span ? (fit - span) / (size_t)w.stride[1] : 0;
+    p.band = rml_min_size(band > LEAST_BAND ? band : LEAST_BAND, height);
+    p.bands = p.band ? (height + p.band - 1) / p.band : 0;
+    p.rows = p.band ? rml_sat_add(rml_sat_mul(p.band - 1, (size_t)w.stride[1]), span) : 0;
+    return p;
+}
+
+static size_t copy_bytes(const plain *p)
+{
+    return rml_aligned_bytes(rml_sat_mul(rml_sat_mul(p->planes, p->rows), p->row_floats),
+                             sizeof(float));
+}
+
+size_t rml_conv_plain_bytes(const rml_op_args *args)
+{
+    const plain p = plain_of(args);
+    return rml_sat_add(copy_bytes(&p),
+                       rml_aligned_bytes(rml_sat_mul(p.planes, p.taps + p.lag), sizeof(float *)));
+}
+
+bool rml_conv_plain_accepts(const rml_op_args *args)
+{
+    const rml_tensor *w = &args->in[1];
+    int64_t taps = 1;
+    for (int i = 2; i < w->rank; i++)
+        taps = taps > FEW_TERMS ? taps : taps * w->dim[i];
+    return w->rank <= 5 && w->dim[1] <= FEW_PLANES && w->dim[0] > 0 &&
+           (w->dim[1] == 1 || w->dim[1] * taps <= FEW_TERMS ||
+            (w->dim[0] / args->attr->conv.groups <= FEW_OUTPUTS &&
+             (w->rank < 5 || w->dim[1] * w->dim[2] <= FEW_PLANES)));
+}
+
+bool rml_conv_plain_fits(const rml_op_attr *attr, const rml_fact *in, int in_count)
+{
+    const rml_shape *x = &in[0].shape, *w = &in[1].shape;
+    const int last = w->rank - 1;
+    (void)in_count;
+    if (x->rank != w->rank || x->dim[last] / attr->conv.window.stride[last - 2] < LEAST_COLUMNS)
+        return false;
+    int64_t terms = 1;
+    for (int i = 1; i <= last; i++)
+        terms = terms > FEW_TERMS ? terms : terms * w->dim[i];
+    return attr->conv.groups == 1 ? w->dim[1] <= 2 && terms <= FEW_TERMS
+                                  : w->dim[1] == 1 && w->dim[0] == attr->conv.groups;
+}
+
+// The row of a plane as its taps read it, from column `begin` on: every stride-th number, from each
+// of the first ones on. NULL: a row of zeros.
+static void copy_row(const plain *p, const float *src, int64_t begin, float *dst)
+{
+    const int64_t stride = p->window.stride[2], width = p->window.in[2];
+    const int64_t pitch = (int64_t)p->pitch;
+    if (!src) {
+        memset(dst, 0, p->row_floats * sizeof *dst);
+        return;
+    }
+    for (const float *end = dst + p->row_floats; dst < end; dst += pitch, begin++) {
+        int64_t first = begin < 0 ? (stride - 1 - begin) / stride : 0;
+        int64_t stop = begin < width ? (width - 1 - begin) / stride + 1 : 0;
+        first = first < pitch ? first : pitch;
+        stop = stop < first ? first : stop < pitch ? stop : pitch;
+        memset(dst, 0, (size_t)first * sizeof *dst);
+        if (stride == 1 && stop > first)
+            memcpy(dst + first, src + begin + first, (size_t)(stop - first) * sizeof *dst);
+        else
+            for (int64_t i = first; i < stop; i++)
+                dst[i] = src[begin + i * stride];
+        memset(dst + stop, 0, (size_t)(pitch - stop) * sizeof *dst);
+    }
+}
+
+// What is computed from one copy.
+typedef struct part {
+    size_t image, group, z, row, rows, column, columns; // of the output
+} part;
+
+static void copy_planes(const plain *p, const part *at, float *copy)
+{
+    const rml_window *w = &p->window;
+    const int64_t height = w->in[1], width = w->in[2];
+    const int64_t top = (int64_t)at->row * w->stride[1] - w->before[1];
+    const int64_t left = (int64_t)at->column * w->stride[2] - w->before[2];
+    const size_t rows = (at->rows - 1) * (size_t)w->stride[1] + (size_t)rml_window_span(w, 1);
+    for (size_t k = 0; k < p->depth; k++)
+        for (int64_t tap = 0; tap < w->kernel[0]; tap++, copy += p->rows * p->row_floats) {
+            const int64_t z = (int64_t)at->z * w->stride[0] - w->before[0] + tap * w->dilation[0];
+            const size_t channel = (at->image * p->groups + at->group) * p->depth + k;
+            const float *plane =
+                z < 0 || z >= w->in[0]
+                    ? NULL
+                    : p->args->in[0].data + ((int64_t)channel * w->in[0] + z) * height * width;
+            for (size_t r = 0; r < rows; r++) {
+                const int64_t y = top + (int64_t)r;
+                const bool inside = plane && y >= 0 && y < height;
+                copy_row(p, inside ? plane + y * width : NULL, left, copy + r * p->row_floats);
+            }
+        }
+}
+
+static void point(const plain *p, const float *copy, const float **table)
+{
+    const rml_window *w = &p->window;
+    for (size_t plane = 0; plane < p->planes; plane++, copy += p->rows * p->row_floats)
+        for (size_t t = 0; t < p->taps + p->lag; t++) {
+            const size_t y = t / (size_t)w->kernel[2] * (size_t)w->dilation[1];
+            const size_t x = t % (size_t)w->kernel[2] * (size_t)w->dilation[2];
+            const size_t stride = (size_t)w->stride[2];
+            *table++ = copy + y * p->row_floats + x % stride * p->pitch + x / stride;
+        }
+}
+
+// Outputs `channel` and the one behind it, or the rows of one output.
+static void run_outputs(const plain *p, const part *at, const float *const *table, size_t channel,
+                        size_t outputs)
+{
+    const rml_window *w = &p->window;
+    const size_t width = (size_t)w->out[2], plane = (size_t)(w->out[0] * w->out[1] * w->out[2]);
+    const size_t all = p->groups * p->cols, filter = p->planes * p->taps;
+    const float *weight = p->args->in[1].data + channel * filter, *bias = rml_conv_bias(p->args);
+    float *dst = p->args->out[0].data + (at->image * all + channel) * plane +
+                 (at->z * (size_t)w->out[1] + at->row) * width + at->column;
+    rml_conv_plain_rows rows = {.src = table,
+                                .planes = p->planes,
+                                .taps = p->taps,
+                                .lag = p->lag,
+                                .weight = {weight},
+                                .dst = {dst},
+                                .count = at->columns,
+                                .rows = at->rows,
+                                .src_step = (size_t)w->stride[1] * p->row_floats,
+                                .dst_step = width};
+    rows.bias[0] = bias ? bias[channel] : 0.0f;
+    if (p->row_pairs) {
+        rows.bias[1] = rows.bias[0];
+        rows.weight[1] = weight;
+        rows.dst[1] = dst + width;
+        rows.rows = at->rows / 2;
+        rows.src_step *= 2;
+        rows.dst_step *= 2;
+    } else if (outputs > 1) {
+        rows.bias[1] = bias ? bias[channel + 1] : 0.0f;
+        rows.weight[1] = weight + filter;
+        rows.dst[1] = dst + plane;
+    }
+    p->args->kernels->conv_plain(&rows);
+    if (p->row_pairs && at->rows % 2) {
+        rows.weight[1] = NULL;
+        rows.first = at->rows - 1;
+        rows.rows = at->rows;
+        rows.src_step /= 2;
+        rows.dst_step /= 2;
+        p->args->kernels->conv_plain(&rows);
+    }
+    for (size_t i = 0; i < outputs; i++, dst += plane)
+        if (at->columns == width)
+            rml_conv_epilogue(p->args, dst, at->rows * width);
+        else
+            for (size_t y = 0; y < at->rows; y++)
+                rml_conv_epilogue(p->args, dst + y * width, at->columns);
+}
+
+static void run_parts(void *context, size_t begin, size_t end, int worker)
+{
+    const plain *p = context;
+    const size_t height = (size_t)p->window.out[1], width = (size_t)p->window.out[2];
+    char *scratch = rml_op_worker(p->args, worker);
+    float *copy = (float *)(void *)scratch;
+    const float **table = (const float **)(void *)(scratch + copy_bytes(p));
+    point(p, copy, table);
+    for (size_t i = begin; i < end; i++) {
+        size_t rest = i;
+        part at;
+        at.column = rest % p->blocks * p->columns;
+        at.columns = rml_min_size(p->columns, width - at.column);
+        rest /= p->blocks;
+        at.row = rest % p->bands * p->band;
+        at.rows = rml_min_size(p->band, height - at.row);
+        rest /= p->bands;
+        at.z = rest % (size_t)p->window.out[0];
+        rest /= (size_t)p->window.out[0];
+        at.group = rest % p->groups;
+        at.image = rest / p->groups;
+        copy_planes(p, &at, copy);
+        for (size_t c = 0; c < p->cols; c += 2)
+            run_outputs(p, &at, table, at.group * p->cols + c, rml_min_size(2, p->cols - c));
+    }
+}
+
+void rml_conv_plain_run(const rml_op_args *args)
+{
+    plain p = plain_of(args);
+    const size_t images = (size_t)args->out[0].dim[0];
+    rml_pool_run(args->pool, images * p.groups * (size_t)p.window.out[0] * p.bands * p.blocks, 1,
+                 run_parts, &p);
+}

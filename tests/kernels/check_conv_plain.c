@@ -1,0 +1,93 @@
+// Convolution of plain images: one output, two channels, two rows of one channel.
+#include "tests/kernels/check_kernels.h"
+
+#include <stdio.h>
+
+enum { DATA, WEIGHT, OUTPUT };
+
+#define MOST_TAPS 30
+#define MOST_PLANES 3
+
+static size_t padded(size_t count)
+{
+    return (count + RML_CONV_PLAIN_PAD - 1) / RML_CONV_PLAIN_PAD * RML_CONV_PLAIN_PAD;
+}
+
+static void compare(check *c, const rml_conv_plain_rows *rows, const char *what)
+{
+    const size_t taps = rows->taps;
+    for (size_t o = 0; o < 2 && rows->weight[o]; o++)
+        for (size_t r = rows->first; r < rows->rows; r++)
+            for (size_t x = 0; x < rows->count; x++) {
+                oracle_sum sum = {0};
+                oracle_add(&sum, rows->bias[o]);
+                for (size_t p = 0; p < rows->planes; p++)
+                    for (size_t t = 0; t < taps; t++)
+                        oracle_add(&sum, (double)rows->src[p * (taps + rows->lag) + o * rows->lag +
+                                                           t][r * rows->src_step + x] *
+                                             rows->weight[o][p * taps + t]);
+                check_element(c, rows->dst[o][r * rows->dst_step + x], oracle_sum_value(&sum), what,
+                              r, x);
+            }
+}
+
+static void run_case(check *c, size_t planes, size_t taps, size_t lag, bool two, size_t count,
+                     guard_side side)
+{
+    char what[96];
+    const float *src[MOST_PLANES * MOST_TAPS];
+    rml_conv_plain_rows rows = {.src = src,
+                                .planes = planes,
+                                .taps = taps,
+                                .lag = lag,
+                                .count = count,
+                                .rows = 1 + random_below(c, 3)};
+    rows.first = random_below(c, rows.rows);
+    rows.src_step = random_below(c, 3);
+    rows.dst_step = count + random_below(c, 3);
+    snprintf(what, sizeof what, "%zu planes of %zu taps, lag %zu, %zu numbers", planes, taps, lag,
+             count);
+    // Taps overlap, in random order.
+    const size_t all = planes * (taps + lag);
+    const size_t floats = all - 1 + (rows.rows - 1) * rows.src_step + padded(count);
+    size_t order[MOST_PLANES * MOST_TAPS];
+    float *data = guard_place(&c->buffer[DATA], floats, side);
+    random_fill(c, data, floats);
+    if (random_below(c, 4) == 0)
+        data[random_below(c, floats)] = special_float(random_below(c, SPECIAL_COUNT));
+    random_order(c, order, all);
+    for (size_t i = 0; i < all; i++)
+        src[i] = data + order[i];
+    float *weight = guard_place(&c->buffer[WEIGHT], 2 * planes * taps, side);
+    random_fill(c, weight, 2 * planes * taps);
+    const size_t out = (rows.rows - 1) * rows.dst_step + count;
+    float *dst = guard_place(&c->buffer[OUTPUT], (two ? 2 : 1) * out, side);
+    for (size_t o = 0; o < (two ? 2u : 1u); o++) {
+        rows.weight[o] = weight + o * planes * taps;
+        rows.bias[o] = random_float(c);
+        rows.dst[o] = dst + o * out;
+    }
+    c->cases++;
+    c->kernels.conv_plain(&rows);
+    compare(c, &rows, what);
+    check_guards(c, what);
+}
+
+void check_conv_plain(check *c, int which)
+{
+    static const size_t taps[] = {1, 3, 9, 25};
+    (void)which;
+    for (int side = 0; side < GUARD_SIDES; side++)
+        for (size_t i = 0; i < sizeof taps / sizeof *taps; i++)
+            for (size_t count = 1; count <= 81; count++) {
+                const size_t planes = 1 + random_below(c, MOST_PLANES);
+                const size_t lag = random_below(c, 2) ? random_below(c, 5) : taps[i];
+                run_case(c, planes, taps[i], 0, false, count, (guard_side)side);
+                run_case(c, planes, taps[i], 0, true, count, (guard_side)side);
+                run_case(c, 1, taps[i],
+                         lag < taps[i] ? lag
+                         : taps[i] < 5 ? taps[i]
+                                       : 5,
+                         true, count, (guard_side)side);
+            }
+}
