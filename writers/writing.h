@@ -103,6 +103,7 @@ rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writi
 
 // ---- kinds of files -----------------------------------------------------------------------------
 
+rml_status rml_write_mlmodel(rml_writing *w, rml_error *err); // coreml/nn_model.c
 rml_status rml_write_safetensors(rml_writing *w, rml_error *err);
 
 #endif

@@ -1,0 +1,170 @@
+// Writing Core ML neural networks: each operator has a row, whose emitter writes layers. All blobs
+// are floats there, whatever type a value has.
+//
+//   rml_net_layer(e, 130, "act", in, 1, out, 1);   // name, inputs, outputs; then its parameters
+//   rml_fields_float(&e->m, 1, alpha);
+//   rml_net_end(e);
+//
+// Targets: iOS 13, whose blobs have the dimensions of the values (a value without any has one); and
+// iOS 12, whose blobs are (Seq,B,C,H,W), see nn_old.c.
+#ifndef RML_WRITERS_COREML_NN_H
+#define RML_WRITERS_COREML_NN_H
+
+#include "tensor/tensor.h"
+#include "writers/coreml/description.h"
+#include "writers/writing.h"
+
+#include <math.h>
+
+#define RML_NET_MAX_RANK 5
+
+// Numbers of NeuralNetworkLayer's fields that several emitters write.
+enum {
+    RML_NET_CONVOLUTION = 100,
+    RML_NET_POOLING = 120,
+    RML_NET_ACTIVATION = 130,
+    RML_NET_INNER_PRODUCT = 140,
+    RML_NET_BATCHNORM = 160,
+    RML_NET_CROP = 190,
+    RML_NET_PADDING = 200,
+    RML_NET_UNARY = 220,
+    RML_NET_ADD_SAME = 230,
+    RML_NET_MULTIPLY_SAME = 231,
+    RML_NET_SCALE = 245,
+    RML_NET_BIAS = 250,
+    RML_NET_CONCAT = 320,
+    RML_NET_REORGANIZE = 345,
+    RML_NET_CLIP = 660,
+    RML_NET_FLOOR = 670,
+    RML_NET_SIGN = 680,
+    RML_NET_NOT_EQUAL = 820,
+    RML_NET_LOGICAL_NOT = 850,
+    RML_NET_MULTIPLY = 900,
+    RML_NET_DIVIDE = 890,
+    RML_NET_POW = 885,
+    RML_NET_ADD = 880,
+    RML_NET_SUBTRACT = 905,
+    RML_NET_TRANSPOSE = 985,
+    RML_NET_SLICE = 995,
+    RML_NET_CONSTANT = 1070,
+    RML_NET_SQUEEZE = 1120,
+    RML_NET_EXPAND_DIMS = 1125,
+    RML_NET_RESHAPE = 1140,
+    RML_NET_PAD = 1155,
+};
+
+typedef struct rml_net_emitter {
+    rml_writing *w;
+    const rml_graph *graph;  // of the target's operators
+    const rml_node *node;    // in hand
+    rml_fields m;            // the model
+    const char **blob;       // of each value; of a constant NULL until a layer loads it
+    rml_names blobs, layers; // names that are taken
+    int spec;                // the specification that the layers so far need
+    rml_status status;       // the first failure beside those of `m`
+    rml_error *err;
+} rml_net_emitter;
+
+// A node as a target looks at it: with what is known of the inputs and of the first output.
+typedef struct rml_net_node {
+    const rml_graph *graph;
+    const rml_node *node;
+    const rml_op_attr *attr;
+    rml_fact out;
+} rml_net_node;
+
+typedef struct rml_net_rule {
+    rml_op_id op; // RML_OP_COUNT ends a table
+    // Why it has no layer, in a few words; NULL: it has one. May be NULL.
+    const char *(*lacks)(const rml_net_node *n);
+    void (*emit)(rml_net_emitter *e, const rml_node *node);
+} rml_net_rule;
+
+// Tables by family, nn_*.c.
+extern const rml_net_rule rml_net_activation_rules[];
+extern const rml_net_rule rml_net_elementwise_rules[];
+extern const rml_net_rule rml_net_image_rules[];
+extern const rml_net_rule rml_net_index_rules[];
+extern const rml_net_rule rml_net_norm_rules[];
+extern const rml_net_rule rml_net_product_rules[];
+extern const rml_net_rule rml_net_recurrent_rules[];
+extern const rml_net_rule rml_net_reduction_rules[];
+extern const rml_net_rule rml_net_resize_rules[];
+extern const rml_net_rule rml_net_shape_rules[];
+
+// ---- looking ------------------------------------------------------------------------------------
+
+rml_fact rml_net_fact(const rml_graph *graph, const rml_node *node, int input); // rank -1: absent
+const rml_shape *rml_net_shape(const rml_net_emitter *e, int input);
+const rml_shape *rml_net_out_shape(const rml_net_emitter *e, int output);
+bool rml_net_given(const rml_node *node, int input);
+
+// Constant numbers of input `input` as whole numbers, at most `capacity`; -1 where they are not
+// known. Absent: 0.
+int rml_net_list(const rml_graph *graph, const rml_node *node, int input, int64_t *list,
+                 int capacity);
+// The one number of a constant input; false where there is none, or more.
+bool rml_net_number(const rml_graph *graph, const rml_node *node, int input, double *number);
+
+// Sizes as a shape that a layer makes: one that is not known is -1. False for several.
+bool rml_net_target_shape(const rml_shape *shape, int64_t *sizes, int *count);
+
+// ---- layers -------------------------------------------------------------------------------------
+
+void rml_net_layer(rml_net_emitter *e, uint32_t kind, const char *const *in, int in_count,
+                   const char *const *out, int out_count);
+void rml_net_end(rml_net_emitter *e);
+// One input and one output; its parameters follow, then rml_net_end.
+void rml_net_one(rml_net_emitter *e, uint32_t kind, const char *in, const char *out);
+// The same of a layer without parameters.
+void rml_net_plain(rml_net_emitter *e, uint32_t kind, const char *const *in, int in_count,
+                   const char *out);
+void rml_net_fail(rml_net_emitter *e, rml_status status, const char *format, ...) RML_PRINTF(3, 4);
+
+// Blobs of the node in hand. A constant gets a layer that loads it.
+const char *rml_net_in(rml_net_emitter *e, int input);
+const char *rml_net_out(rml_net_emitter *e, int output);
+const char *rml_net_between(rml_net_emitter *e); // a new one
+
+// Layers of several emitters.
+void rml_net_linear(rml_net_emitter *e, const char *in, float alpha, float beta, const char *out);
+void rml_net_unary(rml_net_emitter *e, int type, const char *in, float alpha, float epsilon,
+                   const char *out);
+void rml_net_reshape(rml_net_emitter *e, const char *in, const rml_shape *shape, const char *out);
+void rml_net_transpose(rml_net_emitter *e, const char *in, const int *order, int rank,
+                       const char *out);
+void rml_net_binary(rml_net_emitter *e, uint32_t kind, const char *a, const char *b,
+                    const char *out);
+// What a value is, under another name: its blob itself, but where that is to be an output.
+void rml_net_same(rml_net_emitter *e, int input, int output);
+// A blob of numbers that live as long as the graph; whole ones stay what they are.
+const char *rml_net_load(rml_net_emitter *e, const float *numbers, const rml_shape *shape,
+                         bool whole);
+
+// Fields that are left out where they are 0, as proto3 has it.
+void rml_net_int(rml_net_emitter *e, uint32_t field, int64_t value);
+void rml_net_float(rml_net_emitter *e, uint32_t field, float value);
+void rml_net_choose(rml_net_emitter *e, uint32_t field); // an empty message
+void rml_net_needs(rml_net_emitter *e, int spec);
+
+// ---- weights (nn_weights.c) ---------------------------------------------------------------------
+
+// Numbers of a constant that live as long as the graph; NULL when memory is out.
+const float *rml_net_numbers(rml_net_emitter *e, rml_value_id constant, size_t *count);
+float *rml_net_alloc(rml_net_emitter *e, size_t count);
+
+// WeightParams of `count` numbers, which live as long as the graph, in the form that is asked for:
+// of fewer bits only if there are many. `channels` have scales of their own, each of runs of
+// `inner` numbers (channels 1: one for all).
+void rml_net_weights(rml_net_emitter *e, uint32_t field, const float *numbers, size_t count,
+                     size_t channels, size_t inner);
+// ... of numbers that are never stored in fewer bits than halves, and whole ones not in these.
+void rml_net_vector(rml_net_emitter *e, uint32_t field, const float *numbers, size_t count,
+                    bool whole);
+
+// ---- targets (nn_target.c) ----------------------------------------------------------------------
+
+rml_target rml_net_target(void);
+void rml_net_emit_node(rml_net_emitter *e, const rml_node *node);
+
+#endif

@@ -1,0 +1,137 @@
+// A Core ML neural network as a file.
+#include "tensor/outfile.h"
+#include "writers/coreml/nn.h"
+
+#include <string.h>
+
+enum { LAYERS_SPEC = 4, NETWORK = 500, CLASSIFIER = 403 };
+
+// ---- images -------------------------------------------------------------------------------------
+
+// The format has one scale, and a bias for each colour.
+static bool keeps_scale(const rml_write_port *input)
+{
+    return input->colours != RML_COLOURS_NONE && input->scale_count <= 1;
+}
+
+static void write_scaler(rml_net_emitter *e, const rml_coreml_port *input)
+{
+    enum { SCALER = 10, SCALE = 10, BLUE = 20, GREEN = 21, RED = 22, GRAY = 30 };
+    static const uint32_t planes[][3] = {[RML_COLOURS_GRAY] = {GRAY},
+                                         [RML_COLOURS_RGB] = {RED, GREEN, BLUE},
+                                         [RML_COLOURS_BGR] = {BLUE, GREEN, RED}};
+    const rml_write_port *port = input->port;
+    float bias[GRAY + 1] = {0};
+    if (!port || !keeps_scale(port) || (!port->scale && !port->bias))
+        return;
+    const size_t colours = port->colours == RML_COLOURS_GRAY ? 1 : 3;
+    for (size_t i = 0; i < colours && port->bias; i++)
+        bias[planes[port->colours][i]] = port->bias[port->bias_count > 1 ? i : 0];
+    rml_fields_begin(&e->m, 2);
+    rml_fields_text(&e->m, 1, input->name);
+    rml_fields_begin(&e->m, SCALER);
+    rml_fields_float(&e->m, SCALE, port->scale ? port->scale[0] : 1);
+    for (uint32_t field = BLUE; field <= GRAY; field++)
+        rml_net_float(e, field, bias[field]);
+    rml_fields_end(&e->m);
+    rml_fields_end(&e->m);
+}
+
+// ---- the model ----------------------------------------------------------------------------------
+
+static void write_labels(rml_net_emitter *e, const rml_coreml_description *d)
+{
+    const rml_write_settings *settings = &e->w->settings;
+    rml_fields_begin(&e->m, 100);
+    for (size_t i = 0; i < settings->label_count; i++)
+        rml_fields_text(&e->m, 1, settings->labels[i]);
+    rml_fields_end(&e->m);
+    rml_fields_text(&e->m, 200, d->outputs[0].name);
+}
+
+static void write_network(rml_net_emitter *e, const rml_coreml_description *d)
+{
+    rml_fields_begin(&e->m, d->label ? CLASSIFIER : NETWORK);
+    for (size_t i = 0; i < e->graph->node_count && e->status == RML_OK; i++)
+        if (!e->graph->nodes[i].dead)
+            rml_net_emit_node(e, &e->graph->nodes[i]);
+    e->node = NULL;
+    for (size_t i = 0; i < d->input_count; i++)
+        write_scaler(e, &d->inputs[i]);
+    rml_fields_int(&e->m, 5, 1); // arrays and images of the dimensions that they have
+    rml_fields_int(&e->m, 6, 1);
+    if (d->label)
+        write_labels(e, d);
+    rml_fields_end(&e->m);
+}
+
+// Constants get theirs when a layer loads them.
+static rml_status name_blobs(rml_net_emitter *e, rml_error *err)
+{
+    size_t there;
+    RML_TRY(rml_name_values(e->graph, &e->w->graph.arena, true, &e->blob, err));
+    for (size_t i = 0; i < e->graph->value_count; i++) {
+        if (e->graph->values[i].kind == RML_VALUE_CONSTANT)
+            e->blob[i] = NULL;
+        else
+            RML_TRY(rml_names_add(&e->blobs, e->blob[i], strlen(e->blob[i]), 0, &there, err));
+    }
+    return RML_OK;
+}
+
+static rml_status write_model(rml_net_emitter *e, const rml_coreml_description *d, rml_error *err)
+{
+    rml_outfile file;
+    RML_TRY(name_blobs(e, err));
+    rml_fields_int(&e->m, 1, e->spec);
+    rml_coreml_write_description(&e->m, d);
+    write_network(e, d);
+    RML_TRY(e->status);
+    if (e->m.status == RML_OK)
+        e->m.bytes[1] = (uint8_t)e->spec; // what the layers were found to need
+    RML_TRY(rml_outfile_open(&file, e->w->path, e->w->allocator, err));
+    return rml_outfile_finish(&file, rml_fields_write(&e->m, &file, err), err);
+}
+
+static rml_status write_lowered(rml_writing *w, const rml_coreml_description *d, rml_graph *graph,
+                                rml_error *err)
+{
+    const rml_target target = rml_net_target();
+    RML_TRY(rml_lower(&w->graph, graph, &target, err));
+    rml_graph_count_uses(graph);
+    rml_net_emitter e = {.w = w, .graph = graph, .spec = LAYERS_SPEC, .err = err};
+    rml_fields_init(&e.m, w->allocator);
+    rml_names_init(&e.blobs, w->allocator);
+    rml_names_init(&e.layers, w->allocator);
+    const rml_status status = write_model(&e, d, err);
+    rml_names_release(&e.layers);
+    rml_names_release(&e.blobs);
+    rml_fields_release(&e.m);
+    return status;
+}
+
+static rml_status take_target(rml_writing *w, rml_error *err)
+{
+    const int ios = w->settings.ios;
+    if (ios != 0 && ios != 13 && ios != 14 && (ios < 15 || ios > 18))
+        return rml_fail(err, RML_ERR_ARG, "a target of iOS %d", ios);
+    if (ios >= 15 && w->settings.log)
+        w->settings.log(w->settings.log_user,
+                        "a .mlmodel holds a neural network of iOS 13, which later systems run; "
+                        "a program of iOS 15 and later is a .mlpackage");
+    return RML_OK;
+}
+
+rml_status rml_write_mlmodel(rml_writing *w, rml_error *err)
+{
+    rml_coreml_description description;
+    rml_graph lowered;
+    w->keeps_scale = keeps_scale;
+    RML_TRY(take_target(w, err));
+    RML_TRY(rml_writing_specialise(w, err));
+    RML_TRY(rml_coreml_describe_ports(&description, w, err));
+    rml_graph_init(&lowered, w->allocator);
+    const rml_status status = write_lowered(w, &description, &lowered, err);
+    rml_graph_release(&lowered);
+    return status;
+}
