@@ -93,7 +93,7 @@ def test_inputs_that_are_given(program, lstm_file, tmp_path):
     out, x = tmp_path / "out.safetensors", tmp_path / "x.npy"
     arguments = ["convert", "lstm", "--weights", lstm_file, "-o", out, "--check-input",
                  f"seq_input={x}"]  # fmt: skip
-    np.save(x, lstm.random_inputs(2, 6, exports.example("lstm").model.lstm.input_size, 1).numpy())
+    np.save(x, lstm.random_inputs(2, 5, exports.example("lstm").model.lstm.input_size, 1).numpy())
     program.run(*arguments)
     out.unlink()
     np.save(x, np.ones((2, 2), np.float32))

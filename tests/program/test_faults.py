@@ -104,6 +104,13 @@ def rows_case(folder, lstm_network):
     return Case(["lstm", "--input", folder / "a.csv", "-w", weights, "--csv", *classes])
 
 
+def convert_case(folder, lstm_network, name):
+    out, x = folder / name, sequence(folder, lstm_network())
+    weights = copy(lstm_network().file("zip"), folder)
+    return Case(["convert", "lstm", "-w", weights, "-o", out, "--check-input", f"seq_input={x}"],
+                {out: True})  # fmt: skip
+
+
 def npz_case(folder, lstm_network):
     network = lstm_network()
     x = lstm.random_inputs(1, 4, 1, 3)
@@ -143,6 +150,7 @@ CASES = {
     "tif": lambda f, n: picture_case(f, n["ffdnet_network"], "in.tif", "out.tif"),
     "webp": lambda f, n: picture_case(f, n["ffdnet_network"], "in.webp", "out.webp"),
     "csv": lambda f, n: rows_case(f, n["lstm_network"]),
+    "convert-safetensors": lambda f, n: convert_case(f, n["lstm_network"], "net.safetensors"),
     "npz": lambda f, n: npz_case(f, n["lstm_network"]),
     "clip": lambda f, n: clip_case(f, n["wav2lip_network"], n["blob_detector"]),
     **{f"latent-{hears}": lambda f, n, hears=hears: latent_case(f, hears)

@@ -1,6 +1,6 @@
 // Names and sizes of what goes into a converted network and comes out of it.
+#include "pipelines/convert/convert.h"
 #include "tools/convert/convert_options.h"
-#include "tools/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,16 +189,20 @@ static rml_status check_sizes(const port_plans *p, const convert_options *o, rml
 
 // ---- all of it ----------------------------------------------------------------------------------
 
+// Weights alone have no sizes: those of the guide serve to try them.
 static void begin(port_plan *plan, rml_write_port *port, const convert_options *o)
 {
     rml_shape guide = {0};
     *port = (rml_write_port){.name = plan->port.name, .as = plan->port.name};
-    plan->shape = plan->port.shape;
+    plan->shape = plan->usual = plan->port.shape;
     if (o->is_file || !guide_port(o->model, plan->port.name, &port->as, &guide))
         return;
     for (int k = 0; k < guide.rank && guide.rank == plan->shape.rank; k++)
         if (plan->shape.dim[k] < 0)
-            plan->shape.dim[k] = guide.dim[k];
+            plan->usual.dim[k] = guide.dim[k];
+    port->usual = &plan->usual;
+    if (!rml_ends_in(o->outfile, ".safetensors"))
+        plan->shape = plan->usual;
     // The guide's ONNX file takes any number of sequences.
     if (!o->coreml && strcmp(o->model, "lstm") == 0)
         plan->shape.dim[0] = plan->port.shape.dim[0];
