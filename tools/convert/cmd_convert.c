@@ -58,7 +58,7 @@ static rml_status take_labels(settings *s, rml_error *err)
     char line[RML_LABEL_BYTES + 256];
     if (!s->o.labels)
         return RML_OK;
-    TRY(rml_labels_load(&s->labels, s->o.labels, NULL, err));
+    TRY(rml_labels_load(&s->labels, s->o.labels, rml_allocator_default(), err));
     if (classes >= 0)
         TRY(rml_labels_check(&s->labels, s->o.labels, (int)classes, err));
     TRY(named(rml_labels_find_twins(&s->labels, s->o.unique_labels, &twins, err), err,

@@ -168,21 +168,30 @@ static rml_status set_ranges(port_plans *p, const convert_options *o, rml_error 
     return RML_OK;
 }
 
-// A Core ML file has a size for everything that is not flexible.
-static rml_status check_sizes(const port_plans *p, const convert_options *o, rml_error *err)
+// A Core ML file has a size for everything that is not flexible; the batch is 1 unless told
+// otherwise.
+static rml_status fix_sizes(port_plans *p, rml_error *err)
 {
-    for (size_t i = 0; i < p->count && o->coreml; i++) {
-        const port_plan *plan = &p->plans[i];
-        for (int k = 0; k < plan->shape.rank && !plan->is_output; k++)
-            if (plan->shape.dim[k] < 0 && !(p->ports[i].low && plan->low.dim[k] > 0))
-                return rml_fail(err, RML_ERR_ARG,
-                                "the input %s may have any size in dimension %d, and a Core ML "
-                                "file wants one: give --shape %s=1x3x512x512, or --flexible",
-                                p->ports[i].as, k, p->ports[i].as);
-        if (!plan->is_output && plan->shape.rank < 0)
+    for (size_t i = 0; i < p->count; i++) {
+        port_plan *plan = &p->plans[i];
+        char text[256] = "";
+        bool known = plan->shape.rank >= 0;
+        if (plan->is_output)
+            continue;
+        for (int k = 0; k < plan->shape.rank; k++) {
+            int64_t *size = &plan->shape.dim[k];
+            const bool flexible = p->ports[i].low && plan->low.dim[k] > 0;
+            if (k == 0 && *size < 0 && !flexible)
+                *size = 1;
+            known = known && (*size >= 0 || flexible);
+            snprintf(text + strlen(text), sizeof text - strlen(text), *size < 0 ? "%s?" : "%s%lld",
+                     k ? "," : "", (long long)*size);
+        }
+        if (!known)
             return rml_fail(err, RML_ERR_ARG,
-                            "the input %s may have any number of dimensions: give --shape %s=1x3",
-                            p->ports[i].as, p->ports[i].as);
+                            "the input %s is (%s), and a Core ML file wants all of its sizes: give "
+                            "--shape %s=1x3x512x512, or what it is for, or --flexible",
+                            p->ports[i].as, text, p->ports[i].as);
     }
     return RML_OK;
 }
@@ -226,7 +235,8 @@ static rml_status make(port_plans *p, const convert_options *o, const rml_model 
     TRY(check_names(p, err));
     TRY(set_shapes(p, o, err));
     TRY(set_ranges(p, o, err));
-    TRY(check_sizes(p, o, err));
+    if (o->coreml)
+        TRY(fix_sizes(p, err));
     return port_plans_make_images(p, o, err);
 }
 
