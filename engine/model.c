@@ -180,7 +180,10 @@ rml_port rml_model_input(const rml_model *model, size_t index)
     rml_port port = {0};
     if (index < model->graph.input_count) {
         const rml_value *value = &model->graph.values[model->graph.inputs[index]];
-        port = (rml_port){.name = value->name, .dtype = value->dtype, .shape = value->shape};
+        port = (rml_port){.name = value->name,
+                          .dtype = value->dtype,
+                          .shape = value->shape,
+                          .meaning = rml_graph_meaning(&model->graph, false, index)};
     }
     return port;
 }
@@ -191,7 +194,8 @@ rml_port rml_model_output(const rml_model *model, size_t index)
     if (index < model->graph.output_count)
         port = (rml_port){.name = model->graph.output_names[index],
                           .dtype = model->graph.values[model->graph.outputs[index]].dtype,
-                          .shape = model->graph.values[model->graph.outputs[index]].shape};
+                          .shape = model->graph.values[model->graph.outputs[index]].shape,
+                          .meaning = rml_graph_meaning(&model->graph, true, index)};
     return port;
 }
 

@@ -24,6 +24,8 @@ void rml_graph_release(rml_graph *graph)
     rml_free(allocator, graph->inputs);
     rml_free(allocator, graph->outputs);
     rml_free(allocator, (void *)graph->output_names);
+    rml_free(allocator, (void *)graph->meanings[0].at);
+    rml_free(allocator, (void *)graph->meanings[1].at);
     rml_names_release(&graph->input_index);
     rml_names_release(&graph->output_index);
     rml_arena_release(&graph->arena);

@@ -67,7 +67,11 @@ typedef struct rml_graph {
     const char **output_names;
     size_t input_count, input_capacity, output_count, output_capacity, output_name_capacity;
     rml_names input_index, output_index; // from their names; an input and an output may share one
-    struct rml_graph *inside;            // graphs that nodes run, a list along `next`; owned
+    struct rml_port_meanings {           // of the first `count` ports; NULL: none is told
+        const rml_meaning **at;
+        size_t count, capacity;
+    } meanings[2];            // of inputs and of outputs
+    struct rml_graph *inside; // graphs that nodes run, a list along `next`; owned
     struct rml_graph *next;
     rml_error error; // the first one
 } rml_graph;
@@ -101,6 +105,17 @@ rml_value_id rml_graph_typed_constant(rml_graph *graph, const char *name, const 
 rml_value_id rml_graph_copy_constant(rml_graph *graph, const rml_value *value);
 
 void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value);
+
+// Says what the numbers of an input (output) stand for. `meaning` is copied, its labels are not and
+// must outlive the graph.
+void rml_graph_mean(rml_graph *graph, bool output, size_t port, const rml_meaning *meaning);
+// NULL: not told.
+const rml_meaning *rml_graph_meaning(const rml_graph *graph, bool output, size_t port);
+
+// That the first input (output) is an image of `channels` planes, gray if it is 1, as rml_meaning
+// has them; of another number of planes it is none.
+void rml_graph_mean_image(rml_graph *graph, bool output, int64_t channels, rml_colours colours,
+                          const float mean[3], const float deviation[3]);
 
 // Appends any node and returns its first output; the others have the ids behind it. Absent optional
 // inputs are RML_NO_VALUE.

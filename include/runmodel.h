@@ -215,8 +215,10 @@ typedef struct rml_weight_info {
 // Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
 // on a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
 // Tensors of every type are listed; one that cannot be read is refused when it is needed.
-// An ONNX file opens too, as a store without tensors: rml_model_create then takes the network in it
-// in place of the built-in one, whose inputs and outputs it must have, under whatever names.
+// An ONNX file or Core ML model opens too, as a store without tensors: rml_model_create then takes
+// the network in it in place of the built-in one, whose inputs and outputs it must have, under
+// whatever names. Images that it declares take and give other numbers than those of the built-in
+// one: they are converted.
 // `allocator` may be NULL and must outlive the weights otherwise.
 RML_API rml_status rml_weights_open(rml_weights **out, const char *path,
                                     const rml_allocator *allocator, rml_error *err);
@@ -452,11 +454,42 @@ RML_API void rml_graph_file_close(rml_graph_file **file);
 RML_API rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,
                                              const rml_model_settings *settings, rml_error *err);
 
+typedef enum rml_meaning_kind {
+    RML_MEANS_IMAGE = 1, // (N,C,H,W)
+    RML_MEANS_SCORES,    // a number for each class, in the order of the labels
+    RML_MEANS_LABEL      // the class with the largest of them
+} rml_meaning_kind;
+
+typedef enum rml_colours {
+    RML_COLOURS_NONE, // an array
+    RML_COLOURS_GRAY,
+    RML_COLOURS_RGB,
+    RML_COLOURS_BGR
+} rml_colours;
+
+// What the numbers of an input or output stand for, where the network or its file says so. Lives as
+// long as the model.
+typedef struct rml_meaning {
+    rml_meaning_kind kind;
+    // Images: the order of the planes, in which a level v of 0..255 is (v - mean) / deviation.
+    rml_colours colours;
+    float mean[3], deviation[3]; // of the planes, in their order
+    bool
+        declared; // by the file, which so takes or gives pictures, and not by custom of the network
+    bool dark;    // an output that ends in what gives at most 1: as levels 0..255 it is black
+    // Classes: their labels, texts without control characters. A label's port holds its place among
+    // them, or, with `numbered`, the number that it is.
+    bool numbered;
+    size_t label_count;
+    const char *const *label;
+} rml_meaning;
+
 typedef struct rml_port {
     const char *name;
     rml_dtype dtype;
     rml_shape shape; // -1 where the size may change between runs; rank RML_RANK_UNKNOWN: any
-    uint64_t reserved[2];
+    const rml_meaning *meaning; // NULL: not told
+    uint64_t reserved[1];
 } rml_port;
 
 RML_API size_t rml_model_input_count(const rml_model *model);
@@ -476,13 +509,6 @@ RML_API uint64_t rml_model_parameters(const rml_model *model); // trainable numb
 RML_API void rml_model_destroy(rml_model **model);
 
 // ---- writing ----------------------------------------------------------------------------------
-
-typedef enum rml_colours {
-    RML_COLOURS_NONE, // an array
-    RML_COLOURS_GRAY,
-    RML_COLOURS_RGB,
-    RML_COLOURS_BGR
-} rml_colours;
 
 // How an input or output of a model is to be written.
 typedef struct rml_write_port {

@@ -115,6 +115,7 @@ static rml_value_id level_input(rml_graph *graph, bool map)
 
 static void build(rml_params *params, bool map)
 {
+    static const float black[3] = {0}, white[3] = {255, 255, 255};
     rml_graph *graph = rml_params_graph(params);
     const chain found = find_chain(params);
     const int64_t planes = found.direct ? 1 : found.channels;
@@ -131,6 +132,8 @@ static void build(rml_params *params, bool map)
     if (!found.direct)
         x = rml_graph_binary(graph, RML_BINARY_SUB, image, x, "residual");
     rml_graph_output(graph, "denoised", x);
+    rml_graph_mean_image(graph, false, found.channels, RML_COLOURS_RGB, black, white);
+    rml_graph_mean_image(graph, true, found.channels, RML_COLOURS_RGB, black, white);
 }
 
 void rml_build_ffdnet(rml_params *params)

@@ -93,6 +93,7 @@ static rml_status take(rml_graph *graph, const rml_graph *like, bool inputs, boo
 {
     enum { MOST = 64 };
     size_t place[MOST];
+    const rml_meaning *meanings[MOST];
     rml_value_id ids[MOST], *ports = inputs ? graph->inputs : graph->outputs;
     const rml_value_id *wanted = inputs ? like->inputs : like->outputs;
     const size_t have = inputs ? graph->input_count : graph->output_count;
@@ -103,6 +104,7 @@ static rml_status take(rml_graph *graph, const rml_graph *like, bool inputs, boo
         return refuse(graph, like, inputs ? "inputs" : "outputs", err);
     for (size_t i = 0; i < count; i++) {
         ids[i] = ports[place[i]];
+        meanings[i] = rml_graph_meaning(graph, !inputs, place[i]);
         if (!keep_types)
             RML_TRY(check_type(&graph->values[ids[i]], &like->values[wanted[i]],
                                inputs ? "input" : "output", err));
@@ -114,29 +116,70 @@ static rml_status take(rml_graph *graph, const rml_graph *like, bool inputs, boo
         if (!*name)
             return rml_fail_nomem(err, 64, "a name");
     }
+    graph->meanings[!inputs].count = 0; // they are in another order
+    for (size_t i = 0; i < count; i++)
+        if (meanings[i])
+            rml_graph_mean(graph, !inputs, i, meanings[i]);
+    for (size_t i = 0; i < count; i++)
+        RML_TRY(rml_graph_take_image(graph, !inputs, i, rml_graph_meaning(like, !inputs, i), err));
+    return rml_graph_finish(graph, err);
+}
+
+// The scores of a classifier's only image, (classes), are those of the first of N.
+static rml_status rows_of_scores(rml_graph *graph, rml_error *err)
+{
+    for (size_t k = 0; k < graph->output_count; k++) {
+        const rml_meaning *meaning = rml_graph_meaning(graph, true, k);
+        if (!meaning || meaning->kind != RML_MEANS_SCORES ||
+            graph->values[graph->outputs[k]].shape.rank != 1)
+            continue;
+        graph->outputs[k] = rml_graph_reshape(graph, graph->outputs[k], &(rml_shape){2, {1, -1}},
+                                              graph->output_names[k]);
+        RML_TRY(rml_graph_finish(graph, err));
+    }
     return RML_OK;
 }
 
 rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
                                 rml_error *err)
 {
+    RML_TRY(rows_of_scores(graph, err));
     RML_TRY(take(graph, like, true, keep_types, err));
     RML_TRY(take(graph, like, false, keep_types, err));
     graph->output_count = like->output_count;
     return rml_graph_ports_changed(graph, err);
 }
 
-rml_status rml_graph_end_in_softmax(rml_graph *graph, rml_error *err)
+// The softmax that the first output ends in, or NULL.
+static const rml_node *last_softmax(const rml_graph *graph)
 {
     rml_value_id at = graph->outputs[0];
     while (graph->values[at].kind == RML_VALUE_ACTIVATION) {
         const rml_node *node = &graph->nodes[graph->values[at].producer];
         if (node->op == RML_OP_SOFTMAX)
-            return RML_OK;
+            return node;
         if (node->op != RML_OP_RESHAPE && node->op != RML_OP_CAST && node->op != RML_OP_TRANSPOSE)
             break;
         at = node->in[0];
     }
+    return NULL;
+}
+
+rml_status rml_graph_end_in_logits(rml_graph *graph, rml_error *err)
+{
+    const rml_node *softmax = last_softmax(graph);
+    if (!softmax)
+        return RML_OK;
+    const rml_value *logits = &graph->values[softmax->in[0]];
+    if (logits->kind == RML_VALUE_ACTIVATION && logits->shape.rank == 2)
+        graph->outputs[0] = softmax->in[0];
+    return rml_graph_ports_changed(graph, err);
+}
+
+rml_status rml_graph_end_in_softmax(rml_graph *graph, rml_error *err)
+{
+    if (last_softmax(graph))
+        return RML_OK;
     const rml_value_id out = rml_graph_softmax(graph, graph->outputs[0], 1, "softmax");
     RML_TRY(rml_graph_finish(graph, err));
     graph->outputs[0] = out;

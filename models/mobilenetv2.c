@@ -99,6 +99,9 @@ static rml_value_id classify(const network *at, rml_value_id x)
 
 void rml_build_mobilenetv2(rml_params *params)
 {
+    // Of ImageNet's pictures, as torchvision has them.
+    static const float mean[3] = {0.485f * 255, 0.456f * 255, 0.406f * 255};
+    static const float deviation[3] = {0.229f * 255, 0.224f * 255, 0.225f * 255};
     rml_graph *graph = rml_params_graph(params);
     const network at = {params, rml_params_stored(params, "0.features.0.0.weight") ? "0." : ""};
     const rml_conv_attr stem = rml_conv_square(3, 2, 1), head = rml_conv_square(1, 1, 0);
@@ -110,4 +113,5 @@ void rml_build_mobilenetv2(rml_params *params)
             x = block(&at, x, number++, groups[i].expand, groups[i].out, k ? 1 : groups[i].stride);
     x = relu6(&at, conv(&at, x, "features.18", 0, &head, 1280, false), "features.18");
     rml_graph_output(graph, "classLabelProbs", classify(&at, x));
+    rml_graph_mean_image(graph, false, 3, RML_COLOURS_RGB, mean, deviation);
 }

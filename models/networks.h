@@ -38,9 +38,17 @@ rml_status rml_model_create_part(rml_model **out, void (*build)(rml_params *para
 
 // Gives the inputs and outputs of `graph` the names and the order of those of `like`, to which they
 // are matched by name, or else by rank and sizes. Further outputs of `graph` are dropped. Other
-// element types than those of `like` are refused unless they may stay (`keep_types`).
+// element types than those of `like` are refused unless they may stay (`keep_types`). Images that
+// the file declares take and give the numbers of `like` from then on, and scores are rows.
 rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
                                 rml_error *err);
+
+// A part of that: the image at an input (output), which `like` (or NULL) says the numbers of.
+rml_status rml_graph_take_image(rml_graph *graph, bool output, size_t port, const rml_meaning *like,
+                                rml_error *err);
+
+// Takes a softmax that the first output, (N, classes), ends in away.
+rml_status rml_graph_end_in_logits(rml_graph *graph, rml_error *err);
 
 // Puts a softmax behind the first output, (N, classes), where there is none: files that classify
 // often end in logits.

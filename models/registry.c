@@ -27,7 +27,9 @@ static const network *network_at(size_t index)
         {{"mobilenetv2", "tell what an image shows"},
          rml_build_mobilenetv2,
          rml_graph_end_in_softmax}, // its outputs are probabilities
-        {{"lstm", "tell the class of a sequence of numbers"}, rml_build_lstm, NULL},
+        {{"lstm", "tell the class of a sequence of numbers"},
+         rml_build_lstm,
+         rml_graph_end_in_logits},
         {{"lstm-stream", "the same piece by piece: its state goes in and comes out"},
          rml_build_lstm_stream,
          NULL},

@@ -87,8 +87,10 @@ static void head(rml_params *params, rml_value_id x, int number)
 
 void rml_build_s3fd(rml_params *params)
 {
+    static const float mean[3] = {104, 117, 123}, one[3] = {1, 1, 1};
     rml_graph *graph = rml_params_graph(params);
     rml_value_id x = rml_graph_input(graph, "image", &(rml_shape){4, {-1, 3, -1, -1}});
+    rml_graph_mean_image(graph, false, 3, RML_COLOURS_BGR, mean, one);
     const rml_pool_attr pool = {.kind = RML_POOL_MAX, .window = rml_window_square(2, 2, 0)};
     for (size_t i = 0; i < sizeof trunk / sizeof *trunk; i++) {
         const trunk_layer *layer = &trunk[i];

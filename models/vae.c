@@ -299,6 +299,9 @@ static vae find_network(rml_params *params, bool encoder)
     return at;
 }
 
+// Levels 0..255 are -1..1.
+static const float half_level[3] = {127.5f, 127.5f, 127.5f};
+
 void rml_build_vae_encoder(rml_params *params)
 {
     rml_graph *graph = rml_params_graph(params);
@@ -320,6 +323,7 @@ void rml_build_vae_encoder(rml_params *params)
     }
     x = ending(&at, middle(&at, x), 2 * at.latent); // [N,8,H/8,W/8]
     rml_graph_output(graph, "latent_parameters", quantise(&at, x, "quant_conv"));
+    rml_graph_mean_image(graph, false, at.image, RML_COLOURS_RGB, half_level, half_level);
 }
 
 void rml_build_vae_decoder(rml_params *params)
@@ -346,4 +350,5 @@ void rml_build_vae_decoder(rml_params *params)
         x = conv3(&at, x, prefix, rml_channels(params, x), true); // twice the size
     }
     rml_graph_output(graph, "sample", ending(&at, x, at.image)); // [N,3,8h,8w]
+    rml_graph_mean_image(graph, true, at.image, RML_COLOURS_RGB, half_level, half_level);
 }

@@ -153,9 +153,11 @@ void rml_build_wav2lip(rml_params *params)
     }
 
     static const layer head = {CONV, 32, 3, 1, 1, 1};
+    static const float black[3] = {0}, white[3] = {255, 255, 255};
     const rml_conv_attr last = rml_conv_square(1, 1, 0);
     x = block(params, x, "output_block.0", &head);             // [N,32,96,96]
     x = rml_conv(params, x, "output_block.1", &last, 3, true); // [N,3,96,96]
     x = rml_graph_unary(graph, x, (rml_activation){.kind = RML_UNARY_SIGMOID}, "output_block.2");
     rml_graph_output(graph, "frames", x);
+    rml_graph_mean_image(graph, true, 3, RML_COLOURS_BGR, black, white);
 }

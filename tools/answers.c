@@ -21,9 +21,21 @@ static bool beside(char path[FIND_PATH_BYTES], const char *weights)
            stat(path, &info) == 0;
 }
 
+void answers_take_labels(answers *a, const rml_meaning *meaning)
+{
+    const size_t count = meaning->label_count;
+    a->labels.names = (const char **)(uintptr_t)meaning->label; // only read
+    a->labels.count = (int)(count < RML_LABELS_MAX ? count : RML_LABELS_MAX);
+}
+
 rml_status answers_open_labels(answers *a, int classes, rml_error *err)
 {
     char found[FIND_PATH_BYTES];
+    const rml_meaning *meaning = rml_model_output(a->network.model, 0).meaning;
+    if (!a->labels_path && meaning && meaning->label_count == (size_t)classes) {
+        answers_take_labels(a, meaning);
+        return RML_OK;
+    }
     if (!a->labels_path && !beside(found, a->network.source.path))
         return RML_OK;
     const char *path = a->labels_path ? a->labels_path : found;

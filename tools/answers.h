@@ -18,10 +18,14 @@ typedef struct answers {
     int64_t done, failed;
 } answers;
 
-// Labels: those that are named, or of the file beside the weights whose name is theirs with
-// "_labels.txt" for the ending; none where there is no such file. There must be `classes` of them.
+// Labels: those that are named, or of the network's own file, or of the file beside the weights
+// whose name is theirs with "_labels.txt" for the ending; none where there is no such file. There
+// must be `classes` of them.
 rml_status answers_open_labels(answers *a, int classes, rml_error *err);
 void answers_close(answers *a);
+
+// The labels that a port of a model has, which must outlive the answers.
+void answers_take_labels(answers *a, const rml_meaning *meaning);
 
 // Chooses the weights of the network; a usage error when there are none, and with --csv --json.
 int answers_check(answers *a, const char *command, const char *named, bool json);

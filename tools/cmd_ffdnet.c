@@ -173,8 +173,9 @@ int cmd_ffdnet(int argc, char **argv)
          "standard deviation of the noise, in [0,1], or in 0..255\nwhen above 1; auto (without "
          "--sigma too): estimated from\neach image; or a gray image with the level of each pixel"},
         {"weights", 'w', OPTION_TEXT, &weights, "FILE|FOLDER", 0, 0,
-         "FFDNet weights (.pth, .safetensors, .onnx); without: those\nthat are found, for colour "
-         "and for gray images"},
+         "FFDNet weights (.pth, .safetensors, .onnx, .mlmodel,\n.mlpackage); without: those that "
+         "are "
+         "found, for colour and\nfor gray images"},
         {"reference", 0, OPTION_TEXT, &s.reference, "FILE|FOLDER", 0, 0,
          "the clean image, to tell PSNR and SSIM of the result"},
         {"mem_limit", 0, OPTION_NUMBER, &s.memory_mb, "MB", 0, 1e9,

@@ -242,7 +242,8 @@ static int parse(settings *s, int *count, int argc, char **argv)
          "read numbers from standard input and answer after each\nstep; a line \"" RESTART
          "\" begins a new sequence"},
         {"weights", 'w', OPTION_TEXT, &weights, "FILE|FOLDER", 0, 0,
-         "weights (.pth, .safetensors, .onnx); without: those that\nare found"},
+         "weights (.pth, .safetensors, .onnx, .mlmodel, .mlpackage);\nwithout: those that are "
+         "found"},
         {"labels", 'l', OPTION_TEXT, &s->answers.labels_path, "FILE", 0, 0,
          "names of the classes, one a line, or JSON; without: the\nfile beside the weights that "
          "ends in _labels.txt, if any"},

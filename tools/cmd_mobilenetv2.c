@@ -4,8 +4,8 @@
 #include "tools/report.h"
 
 #include "pipelines/classify/classify_files.h"
+#include "pipelines/images/port_picture.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,43 +25,13 @@ typedef struct settings {
 
 // ---- what the network sees --------------------------------------------------------------------
 
-// "128" or "123.7,116.3,103.5" to three numbers; returns what comes behind, or NULL.
-static const char *parse_three(const char *text, float out[3])
-{
-    int count = 0;
-    for (; count < 3; count++) {
-        char *end;
-        out[count] = strtof(text, &end);
-        if (end == text || !isfinite(out[count]))
-            return NULL;
-        text = end;
-        if (*text != ',')
-            break;
-        text++;
-    }
-    if (count == 0)
-        out[1] = out[2] = out[0];
-    return count == 0 || count == 2 ? text : NULL;
-}
-
 // False when the text is neither a name nor MEAN/DEVIATION.
 static bool parse_values(const char *text, rml_view *view)
 {
-    static const struct {
-        const char *name, *numbers;
-    } known[] = {{"unit", "0/255"}, {"signed", "128/128"}, {"raw", "0/1"}};
     if (strcmp(text, "imagenet") == 0)
         return true;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(text, known[i].name) == 0)
-            text = known[i].numbers;
     view->full = 1;
-    text = parse_three(text, view->mean);
-    if (!text || *text != '/')
-        return false;
-    text = parse_three(text + 1, view->deviation);
-    return text && !*text && view->deviation[0] != 0 && view->deviation[1] != 0 &&
-           view->deviation[2] != 0;
+    return rml_values_parse(text, view->mean, view->deviation);
 }
 
 // ---- results ----------------------------------------------------------------------------------
@@ -112,6 +82,11 @@ static rml_status open_classifier(settings *s, rml_error *err)
     network *n = &s->answers.network;
     const rml_session_settings wanted = session_settings(&s->common);
     TRY(network_open(n, COMMAND, NULL, s->common.quiet, err));
+    const rml_meaning *image = rml_model_input(n->model, 0).meaning;
+    if (s->values && image && image->declared)
+        return rml_fail(err, RML_ERR_ARG,
+                        "--values is not for %s, which says itself what its image takes",
+                        n->source.path);
     TRY(named(rml_classifier_create(&s->classifier, n->model, s->size, &wanted, err), err,
               n->source.path));
     return answers_open_labels(&s->answers, rml_classifier_classes(s->classifier), err);
@@ -177,11 +152,12 @@ static int parse(settings *s, int *count, int argc, char **argv)
     const char *weights = NULL;
     const option options[] = {
         {"weights", 'w', OPTION_TEXT, &weights, "FILE|FOLDER", 0, 0,
-         "MobileNetV2 weights (.pth, .safetensors), or a classifier as\n.onnx; without: those that "
-         "are found"},
+         "MobileNetV2 weights (.pth, .safetensors), or a classifier as\n.onnx, .mlmodel or "
+         ".mlpackage; "
+         "without: those that are found"},
         {"labels", 'l', OPTION_TEXT, &s->answers.labels_path, "FILE", 0, 0,
-         "names of the classes, one a line, or JSON; without: the\nfile beside the weights that "
-         "ends in _labels.txt, if any"},
+         "names of the classes, one a line, or JSON; without:\nthose in a Core ML file, or in the "
+         "file beside the weights\nthat ends in _labels.txt, if any"},
         {"top", 'k', OPTION_INT, &s->answers.top, "K", 1, RML_LABELS_MAX,
          "classes told of each image, the most probable first (5)"},
         {"size", 0, OPTION_INT, &s->size, "N", RML_VIEW_MIN_SIDE, RML_VIEW_MAX_SIDE,

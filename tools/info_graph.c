@@ -8,7 +8,7 @@
 typedef struct {
     const rml_graph_file *file;
     rml_graph_summary summary;
-    bool runs; // here, or `why` says why not
+    const rml_model *model; // NULL: it does not run here, and `why` says why
     rml_error why;
     run_cost cost;
 } contents;
@@ -16,6 +16,30 @@ typedef struct {
 static rml_graph_port port_at(const contents *c, bool input, size_t index)
 {
     return input ? rml_graph_file_input(c->file, index) : rml_graph_file_output(c->file, index);
+}
+
+static const rml_meaning *meaning_of(const contents *c, bool input, const char *name)
+{
+    if (!c->model)
+        return NULL;
+    const size_t at =
+        input ? rml_model_find_input(c->model, name) : rml_model_find_output(c->model, name);
+    return input ? rml_model_input(c->model, at).meaning : rml_model_output(c->model, at).meaning;
+}
+
+// Of a classifier's labels how many there are and the first three; of pictures what is odd.
+static void print_meaning(const char *name, const rml_meaning *meaning)
+{
+    if (meaning->kind == RML_MEANS_IMAGE && meaning->dark)
+        printf("warning: %s is an image of levels 0 to 255, and the network ends in what gives at "
+               "most 1: black pictures\n",
+               name);
+    if (meaning->kind != RML_MEANS_LABEL || meaning->label_count == 0)
+        return;
+    printf("       %zu labels: ", meaning->label_count);
+    for (size_t i = 0; i < meaning->label_count && i < 3; i++)
+        printf("%s%s", i ? ", " : "", meaning->label[i]);
+    printf(meaning->label_count > 3 ? ", ...\n" : "\n");
 }
 
 static void print_ports(const contents *c, bool input)
@@ -33,6 +57,9 @@ static void print_ports(const contents *c, bool input)
                 printf("%lld", (long long)port.shape.dim[k]);
         }
         printf(port.shape.rank > 0 ? ")\n" : port.shape.rank == 0 ? " ()\n" : "\n");
+        const rml_meaning *meaning = meaning_of(c, input, port.name);
+        if (meaning)
+            print_meaning(port.name, meaning);
     }
 }
 
@@ -63,7 +90,7 @@ static void print_text(const char *path, const contents *c)
         printf(", %zu functions", s->functions);
     printf("; %zu %s, %llu numbers, %.1f MB\n", s->constants, onnx ? "initializers" : "constants",
            (unsigned long long)s->numbers, (double)s->bytes / 1e6);
-    if (!c->runs)
+    if (!c->model)
         printf("does not run here: %s\n", c->why.message);
     else if (!c->cost.planned)
         printf("runs, partly planned on the way: sizes inside depend on what it computes\n");
@@ -77,6 +104,15 @@ static void json_ports(const contents *c, bool input)
     for (size_t i = 0; i < (input ? c->summary.inputs : c->summary.outputs); i++) {
         const rml_graph_port port = port_at(c, input, i);
         json_field(i ? ",{\"name\":" : "{\"name\":", port.name);
+        const rml_meaning *meaning = meaning_of(c, input, port.name);
+        if (meaning && meaning->label_count) {
+            printf(",\"labels\":%zu,\"first_labels\":[", meaning->label_count);
+            for (size_t k = 0; k < meaning->label_count && k < 3; k++)
+                json_field(k ? "," : "", meaning->label[k]);
+            printf("]");
+        }
+        if (meaning && meaning->dark)
+            printf(",\"black\":true");
         printf(",\"dtype\":\"%s\",\"shape\":", port.type);
         if (port.shape.rank < 0) {
             printf("null}");
@@ -131,10 +167,10 @@ static void print_json(const char *path, const contents *c)
     printf(",\"nodes\":%zu,\"functions\":%zu,\"initializers\":%zu,\"numbers\":%llu,\"bytes\":%llu",
            s->nodes, s->functions, s->constants, (unsigned long long)s->numbers,
            (unsigned long long)s->bytes);
-    if (c->runs && c->cost.planned)
+    if (c->model && c->cost.planned)
         printf(",\"runs\":true,\"macs\":%llu,\"planned_bytes\":%zu}\n",
                (unsigned long long)c->cost.macs, c->cost.planned_bytes);
-    else if (c->runs)
+    else if (c->model)
         printf(",\"runs\":true,\"macs\":null,\"planned_bytes\":null}\n");
     else {
         json_field(",\"runs\":false,\"reason\":", c->why.message);
@@ -146,7 +182,7 @@ rml_status info_graph(const char *path, const char *function, bool json, rml_err
 {
     rml_graph_file *file;
     rml_model *model = NULL;
-    contents c = {.runs = false};
+    contents c = {0};
     rml_model_settings settings = rml_model_settings_default();
     rml_status status = rml_graph_file_open_function(&file, path, function, NULL, err);
     if (status != RML_OK)
@@ -154,11 +190,11 @@ rml_status info_graph(const char *path, const char *function, bool json, rml_err
     settings.function = function;
     c.file = file;
     c.summary = rml_graph_file_summary(file);
-    c.runs = rml_model_open(&model, path, &settings, &c.why) == RML_OK;
-    if (c.runs)
+    if (rml_model_open(&model, path, &settings, &c.why) == RML_OK)
         c.cost = run_cost_of(model);
-    rml_model_destroy(&model);
+    c.model = model;
     (json ? print_json : print_text)(path, &c);
+    rml_model_destroy(&model);
     rml_graph_file_close(&file);
     return RML_OK;
 }

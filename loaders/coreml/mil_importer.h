@@ -30,6 +30,7 @@ typedef struct rml_mil_scope {
 
 struct rml_mil_importer {
     rml_coreml *file;
+    struct rml_coreml_values *values; // of the model
     const rml_allocator *allocator;
     rml_mil_scope *scope;
     rml_mil_place *place;

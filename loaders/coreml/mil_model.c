@@ -91,6 +91,7 @@ rml_status rml_mil_import(rml_coreml_values *values, rml_coreml *file,
     rml_mil_importer *importer = NULL;
     RML_TRY(rml_make(file->allocator, &importer, 1, sizeof *importer, "an import", err));
     importer->file = file;
+    importer->values = values;
     importer->allocator = file->allocator;
     importer->scope = &scope;
     importer->opset = function.opset;

@@ -1,5 +1,6 @@
 // Classifiers, numbers of few bits, blocks of space.
-#include "loaders/coreml/mil_handler.h"
+#include "loaders/coreml/mil_importer.h"
+#include "loaders/coreml/model.h"
 
 #include "tensor/tensor.h"
 
@@ -26,17 +27,26 @@ static void import_classify(rml_mil_call *call)
     const rml_value_id row =
         rml_graph_reshape(call->make.graph, scores, &(rml_shape){1, {-1}}, call->make.name);
     const rml_op_attr attr = {.arg = {.axis = 0}};
+    rml_text *texts = rml_coreml_alloc(&call->make, labels->item_count, sizeof *texts);
+    int64_t *numbers = rml_coreml_alloc(&call->make, labels->item_count, sizeof *numbers);
+    const bool are_texts = labels->item[0].text != NULL;
+    for (size_t i = 0; i < labels->item_count && texts && numbers; i++) {
+        const rml_mil_value *item = &labels->item[i];
+        if (are_texts && item->text && item->count > 0)
+            texts[i] = item->text[0];
+        else if (!are_texts)
+            numbers[i] = rml_mil_integer(item, 0);
+    }
+    if (!texts || !numbers)
+        return;
+    rml_coreml_set_labels(call->importer->values, are_texts ? texts : NULL, numbers,
+                          labels->item_count);
     const int64_t known = rml_coreml_fact(&call->make, row).shape.dim[0];
     if (known >= 0 && (size_t)known != labels->item_count)
         rml_coreml_refuse(&call->make, "%lld probabilities and %zu labels", (long long)known,
                           labels->item_count);
     rml_value_id best = rml_coreml_node(&call->make, RML_OP_ARG, &attr, &row, 1);
-    if (!labels->item[0].text) {
-        int64_t *numbers = rml_coreml_alloc(&call->make, labels->item_count, sizeof *numbers);
-        for (size_t i = 0; i < labels->item_count && numbers; i++)
-            numbers[i] = rml_mil_integer(&labels->item[i], 0);
-        if (!numbers)
-            return;
+    if (!are_texts) {
         const rml_stored all =
             rml_stored_plain(numbers, RML_I64, &(rml_shape){1, {(int64_t)labels->item_count}});
         const rml_value_id in[] = {

@@ -120,8 +120,16 @@ static rml_status fill(rml_model *model, rml_coreml *file, const char *wanted, r
     RML_TRY(rml_coreml_ports_of(file, wanted, &ports, &values.function, err));
     rml_names_init(&values.names, model->allocator);
     rml_status status = import_model(&values, file, &file->model, 0, err);
-    for (size_t k = 0; k < ports->output_count && status == RML_OK; k++)
+    for (size_t k = 0; k < ports->output_count && status == RML_OK; k++) {
         status = add_output(&values, ports->output[k].name, err);
+        if (status == RML_OK)
+            status = rml_coreml_mean(&values, ports, true, k, &ports->output[k], err);
+    }
+    for (size_t i = 0; i < ports->input_count && status == RML_OK; i++) {
+        const size_t port = rml_graph_find_input(&model->graph, ports->input[i].name);
+        if (port != SIZE_MAX)
+            status = rml_coreml_mean(&values, ports, false, port, &ports->input[i], err);
+    }
     model->parameters = values.parameters;
     rml_names_release(&values.names);
     rml_free(model->allocator, values.value);

@@ -20,10 +20,20 @@ typedef struct rml_coreml_values {
     size_t count, capacity;
     const char *function; // of the program, as wanted; "" for the default, and within pipelines
     uint64_t parameters;  // trained numbers
+    rml_meaning classes;  // labels of the last classifier
 } rml_coreml_values;
 
 rml_status rml_coreml_set(rml_coreml_values *values, const char *name, rml_value_id value,
                           rml_error *err);
+// The labels of a classifier: texts, or numbers where `text` is NULL. Errors are the graph's.
+void rml_coreml_set_labels(rml_coreml_values *values, const rml_text *text, const int64_t *number,
+                           size_t count);
+
+// Says what an input or output of the graph stands for that is this feature of the description. An
+// image that the network does not take for one is an error.
+rml_status rml_coreml_mean(rml_coreml_values *values, const rml_coreml_ports *ports, bool output,
+                           size_t port, const rml_coreml_feature *feature, rml_error *err);
+
 // RML_NO_VALUE where there is none of this name.
 rml_value_id rml_coreml_get(const rml_coreml_values *values, const char *name);
 

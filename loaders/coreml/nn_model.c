@@ -56,9 +56,7 @@ static rml_status blob_shape(const rml_nn_network *network, const rml_coreml_fea
         return rml_fail(err, RML_ERR_FORMAT,
                         "input \"%s\" has %d dimensions, 1 and 3 are right for this network",
                         feature->name, declared.rank);
-    rml_shape image = {4, {-1, 1, 1, 1}};
-    if (is_image)
-        image.dim[1] = channels_of(feature);
+    rml_shape image = {4, {is_image ? 1 : -1, is_image ? channels_of(feature) : 1, 1, 1}};
     for (int i = 0; i < declared.rank; i++)
         image.dim[(is_image ? 2 : 1) + i] = declared.dim[i];
     *blob = image;
@@ -193,34 +191,36 @@ static rml_status add_input(rml_nn_importer *importer, const rml_nn_network *net
 
 // ---- outputs ------------------------------------------------------------------------------------
 
-// Labels of a classifier; the counts of both kinds.
-static rml_status count_labels(rml_coreml *file, const rml_protobuf *message, size_t *texts,
-                               const int64_t **numbers, size_t *number_count, rml_error *err)
+// Labels of a classifier; *numbers is NULL where they are texts.
+static rml_status read_labels(const rml_message_reader *reader, const rml_protobuf *message,
+                              rml_coreml_values *values, const int64_t **numbers, size_t *count)
 {
-    const rml_message_reader reader = rml_coreml_messages(file, err);
     rml_protobuf text = {0}, number = {0};
+    const rml_text *texts = NULL;
     const rml_message_want wants[] = {
         {100, RML_WANT_MESSAGE, "labels", &text}, {101, RML_WANT_MESSAGE, "labels", &number}, {0}};
-    *texts = *number_count = 0;
-    RML_TRY(rml_message_read(&reader, message, wants));
+    *count = 0;
+    *numbers = NULL;
+    RML_TRY(rml_message_read(reader, message, wants));
     if (text.data)
-        RML_TRY(rml_message_count(&text, 1, texts, err));
-    return number.data ? rml_message_ints(&reader, &number, 1, "labels", RML_NN_MAX_LAYERS, numbers,
-                                          number_count)
-                       : RML_OK;
+        RML_TRY(rml_message_texts(reader, &text, 1, "labels", &texts, count));
+    else if (number.data)
+        RML_TRY(rml_message_ints(reader, &number, 1, "labels", RML_NN_MAX_LAYERS, numbers, count));
+    rml_coreml_set_labels(values, texts, *numbers, *count);
+    return rml_graph_finish(values->graph, reader->err);
 }
 
 // The probabilities in a row under their name; and the label, which is a number: the one in the
 // file, or the place of the text among the labels.
 static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *network,
-                              const rml_coreml_ports *ports)
+                              const rml_coreml_ports *ports, rml_coreml_values *values)
 {
     rml_graph *graph = importer->scope->graph;
     const char *name = "";
     const rml_message_reader reader = rml_coreml_messages(importer->file, importer->err);
     const rml_message_want wants[] = {{200, RML_WANT_NAME, "the probabilities' layer", &name}, {0}};
     const int64_t *numbers = NULL;
-    size_t texts, count;
+    size_t count;
     rml_value_id scores = RML_NO_VALUE;
     RML_TRY(rml_message_read(&reader, &network->message, wants));
     const rml_nn_layer *last =
@@ -231,21 +231,20 @@ static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *n
     if (scores == RML_NO_VALUE)
         return rml_fail(importer->err, RML_ERR_FORMAT, "the probabilities \"%.80s\" are no blob",
                         name);
-    RML_TRY(
-        count_labels(importer->file, &network->message, &texts, &numbers, &count, importer->err));
+    RML_TRY(read_labels(&reader, &network->message, values, &numbers, &count));
     const rml_value_id row =
         rml_graph_reshape(graph, scores, &(rml_shape){1, {-1}}, ports->predicted);
     const int64_t have = row < graph->value_count ? graph->values[row].shape.dim[0] : -1;
-    if (have >= 0 && (size_t)have != texts + count)
+    if (have >= 0 && (size_t)have != count)
         return rml_fail(importer->err, RML_ERR_FORMAT, "%lld probabilities and %zu labels",
-                        (long long)have, texts + count);
+                        (long long)have, count);
     if (*ports->probabilities)
         RML_TRY(rml_nn_define(importer, ports->probabilities, row, true));
     if (!*ports->predicted)
         return RML_OK;
     const rml_op_attr attr = {.arg = {.axis = 0}};
     rml_value_id best = rml_graph_node(graph, RML_OP_ARG, &attr, &row, 1, ports->predicted);
-    if (count > 0) {
+    if (numbers) {
         const rml_stored all =
             rml_stored_plain(numbers, RML_I64, &(rml_shape){1, {(int64_t)count}});
         const rml_value_id in[] = {rml_graph_typed_constant(graph, ports->predicted, &all), best};
@@ -313,7 +312,7 @@ static rml_status import(rml_nn_importer *importer, const rml_coreml_model *mode
                         importer->refused, importer->refused == 1 ? "" : "s", importer->refusals,
                         importer->refused_more ? "; and more" : "");
     if (model->type == RML_COREML_NETWORK_CLASSIFIER)
-        RML_TRY(add_classes(importer, network, ports));
+        RML_TRY(add_classes(importer, network, ports, values));
     if (model->type == RML_COREML_NETWORK_REGRESSOR)
         RML_TRY(add_prediction(importer, network, ports));
     for (size_t k = 0; k < ports->output_count; k++)

@@ -1,5 +1,6 @@
 #include "pipelines/lipsync/wav2lip_net.h"
 
+#include "pipelines/lipsync/lipsync.h"
 #include "tensor/status.h"
 
 #include <math.h>
@@ -33,7 +34,8 @@ static rml_status begin(rml_lip_net *net, const rml_lip_sound *sound, rml_error 
 {
     rml_wav2lip_net *self = net->self;
     rml_shape shape;
-    RML_TRY(prepare(self->session, 1, err));
+    const int count = self->fixed ? self->fixed : 1;
+    RML_TRY(prepare(self->session, count, err));
     if (!rml_session_output(self->session, "frames", &shape) || shape.rank != 4 ||
         shape.dim[1] != 3 || shape.dim[2] != RML_WAV2LIP_SIDE || shape.dim[3] != RML_WAV2LIP_SIDE)
         return rml_fail(err, RML_ERR_SHAPE,
@@ -83,21 +85,25 @@ static bool read_patch(uint8_t *patch, const float *planes, bool round)
     return true;
 }
 
-static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
-                      rml_error *err)
+// `room` faces in one run, of which the first `count` are there.
+static rml_status run_once(rml_session *session, rml_lip_item *const *items, int count, int room,
+                           bool round, rml_error *err)
 {
-    rml_session *session = ((rml_wav2lip_net *)net->self)->session;
-    RML_TRY(prepare(session, count, err));
+    RML_TRY(prepare(session, room, err));
     float *audio = rml_session_input(session, "audio", NULL);
     float *face = rml_session_input(session, "face", NULL);
     for (int i = 0; i < count; i++) {
         memcpy(audio + (size_t)i * CHUNK_COUNT, items[i]->sound, CHUNK_COUNT * sizeof *audio);
         fill_face(face + (size_t)i * FACE_CHANNELS * PLANE, items[i]->patch);
     }
+    const size_t more = (size_t)(room - count);
+    memset(audio + (size_t)count * CHUNK_COUNT, 0, more * CHUNK_COUNT * sizeof *audio);
+    memset(face + (size_t)count * FACE_CHANNELS * PLANE, 0,
+           more * FACE_CHANNELS * PLANE * sizeof *face);
     RML_TRY(rml_session_run(session, err));
     rml_shape shape;
     const float *frames = rml_session_output(session, "frames", &shape);
-    if (!frames || shape.rank != 4 || shape.dim[0] != count)
+    if (!frames || shape.rank != 4 || shape.dim[0] != room)
         return rml_fail(err, RML_ERR_SHAPE, "the network did not make a frame for each face");
     for (int i = 0; i < count; i++)
         if (!read_patch(items[i]->patch, frames + (size_t)i * 3 * PLANE, round))
@@ -107,7 +113,31 @@ static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, b
     return RML_OK;
 }
 
-void rml_wav2lip_net_init(rml_wav2lip_net *net, rml_session *session)
+static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
+                      rml_error *err)
+{
+    const rml_wav2lip_net *self = net->self;
+    const int room = self->fixed ? self->fixed : count;
+    for (int i = 0; i < count; i += room) {
+        const int here = count - i < room ? count - i : room;
+        RML_TRY(run_once(self->session, items + i, here, room, round, err));
+    }
+    return RML_OK;
+}
+
+// Of both inputs, the larger number that is fixed.
+static int fixed_count(const rml_model *model)
+{
+    int64_t fixed = 0;
+    for (size_t i = 0; i < rml_model_input_count(model); i++) {
+        const rml_shape shape = rml_model_input(model, i).shape;
+        if (shape.rank == 4 && shape.dim[0] > fixed && shape.dim[0] <= RML_LIPSYNC_MAX_BATCH)
+            fixed = shape.dim[0];
+    }
+    return (int)fixed;
+}
+
+void rml_wav2lip_net_init(rml_wav2lip_net *net, const rml_model *model, rml_session *session)
 {
     *net = (rml_wav2lip_net){
         .net = {.self = net,
@@ -117,5 +147,6 @@ void rml_wav2lip_net_init(rml_wav2lip_net *net, rml_session *session)
                 .listen = listen,
                 .run = run},
         .session = session,
+        .fixed = fixed_count(model),
     };
 }

@@ -11,10 +11,11 @@ typedef struct rml_wav2lip_net {
     rml_session *session;
     rml_lip_sound sound;
     int64_t columns; // of the mel spectrogram
+    int fixed;       // faces that the network's file fixes for each run; 0: any number
 } rml_wav2lip_net;
 
-// `session` runs the network "wav2lip", with the inputs `audio` (N,1,80,16) and `face` (N,6,96,96)
-// and the output `frames` (N,3,96,96), and outlives `net`. Nothing is to be released.
-void rml_wav2lip_net_init(rml_wav2lip_net *net, rml_session *session);
+// `session` runs `model`, the network "wav2lip", with the inputs `audio` (N,1,80,16) and `face`
+// (N,6,96,96) and the output `frames` (N,3,96,96), and outlives `net`. Nothing is to be released.
+void rml_wav2lip_net_init(rml_wav2lip_net *net, const rml_model *model, rml_session *session);
 
 #endif

@@ -94,7 +94,7 @@ static rml_status use_wav2lip(bool detects, const rml_allocator *allocator, rml_
     if (status == RML_OK && detects)
         status = rml_face_finder_create(&finder, detector, &found, err);
     if (status == RML_OK) {
-        rml_wav2lip_net_init(&net, session);
+        rml_wav2lip_net_init(&net, model, session);
         status = play(&net.net, finder, allocator, err);
     }
     rml_face_finder_destroy(&finder);

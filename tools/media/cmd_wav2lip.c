@@ -20,7 +20,7 @@ static rml_status lips_open(void *user, const lipsync_command *command, rml_lip_
     const rml_session_settings wanted = lipsync_session_settings(command);
     TRY(network_open(n, COMMAND, NULL, command->common.quiet, err));
     TRY(rml_session_create(&n->session, n->model, &wanted, err));
-    rml_wav2lip_net_init(&l->net, n->session);
+    rml_wav2lip_net_init(&l->net, n->model, n->session);
     *net = &l->net.net;
     return RML_OK;
 }
@@ -48,7 +48,8 @@ int cmd_wav2lip(int argc, char **argv)
     };
     const option options[] = {
         {"checkpoint_path", 0, OPTION_TEXT, &l.named, "FILE", 0, 0,
-         "Wav2Lip weights (.pth, .safetensors); without: those that\nare found"},
+         "Wav2Lip weights (.pth, .safetensors, .onnx, .mlmodel,\n.mlpackage); without: those that "
+         "are found"},
         {"wav2lip_batch_size", 0, OPTION_INT, &c.job.batch, "N", 1, RML_LIPSYNC_MAX_BATCH,
          "most frames in one run of the network (8); no influence\non the result; less is used for "
          "large pictures"},

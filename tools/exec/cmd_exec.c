@@ -1,23 +1,15 @@
-// run-model exec: a network on .npy files, for programs.
-#include "tools/arrays.h"
+// run-model exec: a network on .npy files and pictures, for programs.
 #include "tools/commands.h"
-#include "tools/find_weights.h"
-#include "tools/options.h"
-#include "tools/report.h"
+#include "tools/exec/exec_parts.h"
+
+#include "pipelines/classify/labels.h"
+#include "pipelines/images/port_picture.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define COMMAND "exec"
-
-typedef struct {
-    common_options common;
-    const char *model, *config, *function;
-    double memory_mb; // 0: no limit
-    bool is_file;     // of a graph
-    network network;
-    option_list inputs, outputs;
-} settings;
+#define NO_OUTPUT "no --output NAME=FILE.npy: the result would be lost"
 
 static void append(char *text, size_t capacity, const char *name)
 {
@@ -26,7 +18,7 @@ static void append(char *text, size_t capacity, const char *name)
 }
 
 // Everything that is wrong with the names, in one message.
-static rml_status check_names(const settings *s, rml_error *err)
+static rml_status check_names(const exec_settings *s, rml_error *err)
 {
     const rml_model *model = s->network.model;
     char missing[1024] = "", unknown[1024] = "", known[1024] = "";
@@ -54,89 +46,7 @@ static rml_status check_names(const settings *s, rml_error *err)
     return RML_OK;
 }
 
-// Sizes first: they are planned together, and then there is room to read into.
-static rml_status read_inputs(const settings *s, rml_error *err)
-{
-    const network *n = &s->network;
-    rml_npy *arrays[OPTION_LIST_MAX] = {NULL};
-    rml_status status = RML_OK;
-    for (int i = 0; i < s->inputs.count && status == RML_OK; i++) {
-        status = rml_npy_open(&arrays[i], s->inputs.items[i].value, NULL, err);
-        if (status != RML_OK)
-            break;
-        const size_t index = rml_model_find_input(n->model, s->inputs.items[i].name);
-        const rml_shape shape = array_shape(arrays[i], n->model, index);
-        status = named(rml_session_resize_at(n->session, index, shape, err), err, s->model);
-    }
-    if (status == RML_OK) {
-        status = named(rml_session_prepare(n->session, err), err, s->model);
-    }
-    for (int i = 0; i < s->inputs.count; i++) {
-        const size_t index = rml_model_find_input(n->model, s->inputs.items[i].name);
-        if (status == RML_OK)
-            status =
-                array_read(arrays[i], s->inputs.items[i].value, n->session, n->model, index, err);
-        rml_npy_close(&arrays[i]);
-    }
-    return status;
-}
-
-static rml_status write_outputs(const settings *s, rml_error *err)
-{
-    const network *n = &s->network;
-    for (int i = 0; i < s->outputs.count; i++) {
-        rml_shape shape;
-        const size_t index = rml_model_find_output(n->model, s->outputs.items[i].name);
-        const void *data = rml_session_output_at(n->session, index, &shape);
-        if (!data)
-            return rml_fail(err, RML_ERR_INTERNAL, "output %s was not made",
-                            s->outputs.items[i].name);
-        TRY(rml_npy_write(s->outputs.items[i].value, rml_model_output(n->model, index).dtype, data,
-                          &shape, err));
-    }
-    return RML_OK;
-}
-
-static void report(const settings *s, double run_ms)
-{
-    rml_session *session = s->network.session;
-    const bool json = s->common.json;
-    if (json) {
-        json_field("{\"model\":", s->model);
-        printf(",\"threads\":%d", rml_session_threads(session));
-        json_field(",\"cpu\":", rml_cpu_level_name(rml_session_cpu(session)));
-        printf(",\"macs\":%llu,\"planned_bytes\":%zu,\"run_ms\":%.3f,\"outputs\":[",
-               (unsigned long long)rml_session_macs(session), rml_session_planned_bytes(session),
-               run_ms);
-    }
-    for (int i = 0; i < s->outputs.count; i++) {
-        const char *name = s->outputs.items[i].name, *file = s->outputs.items[i].value;
-        rml_shape shape = {0};
-        rml_session_output(session, name, &shape);
-        if (json) {
-            json_field(i ? ",{\"name\":" : "{\"name\":", name);
-            printf(",\"shape\":");
-            json_shape(&shape);
-            json_field(",\"file\":", file);
-            printf("}");
-        } else if (!s->common.quiet) {
-            printf("%s ", name);
-            print_shape(stdout, &shape);
-            printf(" %s\n", file);
-        }
-    }
-    if (json && s->common.profile) {
-        printf("],\"profile\":");
-        json_profile(session);
-        printf("}\n");
-    } else if (json) {
-        printf("]}\n");
-    } else if (s->common.profile) {
-        print_profile(stderr, session);
-    }
-}
-
-static rml_status run(settings *s, rml_error *err)
+static rml_status run(exec_settings *s, rml_error *err)
 {
     network *n = &s->network;
     rml_model_settings built = rml_model_settings_default();
@@ -147,8 +57,12 @@ static rml_status run(settings *s, rml_error *err)
     wanted.memory_limit = (size_t)(s->memory_mb * 1e6);
     TRY(network_open(n, s->is_file ? NULL : s->model, &built, s->common.quiet, err));
     TRY(check_names(s, err));
+    if (s->outputs.count == 0 && !exec_classifies(n->model)) {
+        s->nothing_kept = true;
+        return rml_fail(err, RML_ERR_ARG, NO_OUTPUT);
+    }
     TRY(rml_session_create(&n->session, n->model, &wanted, err));
-    TRY(read_inputs(s, err));
+    TRY(exec_read_inputs(s, err));
     const double start = now_ms();
     const rml_status status = rml_session_run(n->session, err);
     const double run_ms = now_ms() - start;
@@ -156,22 +70,30 @@ static rml_status run(settings *s, rml_error *err)
         rml_error_prefix(err, s->model);
         return status;
     }
-    TRY(write_outputs(s, err));
-    report(s, run_ms);
-    return RML_OK;
+    TRY(exec_write_outputs(s, err));
+    return exec_report(s, run_ms, err);
 }
 
 int cmd_exec(int argc, char **argv)
 {
-    settings s = {0};
-    const char *named = NULL;
+    exec_settings s = {.top = 5};
+    const char *named = NULL, *values = NULL;
     const option options[] = {
         {"weights", 'w', OPTION_TEXT, &named, "FILE|FOLDER", 0, 0,
          "trained weights: .pth, .safetensors, or a folder of them;\nwithout: those that are "
          "found"},
-        {"input", 'i', OPTION_LIST, &s.inputs, "NAME=FILE.npy", 0, 0, "an input; once for each"},
-        {"output", 'o', OPTION_LIST, &s.outputs, "NAME=FILE.npy", 0, 0,
-         "an output to keep; may be repeated"},
+        {"input", 'i', OPTION_LIST, &s.inputs, "NAME=FILE", 0, 0,
+         "an input: a .npy file, a picture where it is an image, or\nnumbers with commas between; "
+         "once for each"},
+        {"output", 'o', OPTION_LIST, &s.outputs, "NAME=FILE", 0, 0,
+         "an output to keep, as .npy, or of an image as .png;\nmay be repeated"},
+        {"resize", 0, OPTION_FLAG, &s.resize, NULL, 0, 0,
+         "scale pictures to the size of their inputs; without: other\nsizes are an error"},
+        {"values", 0, OPTION_TEXT, &values, "HOW", 0, 0,
+         "what levels 0..255 are in images that neither network nor\nfile declares: imagenet, "
+         "unit (0..1), signed (-1..1), raw\n(0..255), or MEAN/DEVIATION in levels"},
+        {"top", 'k', OPTION_INT, &s.top, "K", 1, RML_LABELS_MAX,
+         "classes told of a classifier, the most probable first (5)"},
         {"config", 0, OPTION_TEXT, &s.config, "FILE.json|FOLDER", 0, 0,
          "settings of a network whose weights do not tell them;\nwithout: the config.json in the "
          "folder of the weights"},
@@ -183,11 +105,13 @@ int cmd_exec(int argc, char **argv)
     };
     command_line line = {
         .command = COMMAND,
-        .usage = "MODEL|FILE [--weights W] --input NAME=FILE.npy ... --output NAME=FILE.npy ...",
+        .usage = "MODEL|FILE [--weights W] --input NAME=FILE ... --output NAME=FILE ...",
         .summary =
-            "Runs a built-in network, an ONNX file or a Core ML model on arrays and writes "
-            "arrays.\n"
-            "Inputs are converted to the type that the network takes, in C or Fortran order.\n"
+            "Runs a built-in network, an ONNX file or a Core ML model on arrays (.npy) and "
+            "pictures,\n"
+            "writes arrays and pictures, and tells what a classifier found. Arrays are converted "
+            "to\n"
+            "the type that the network takes, in C or Fortran order.\n"
             "run-model list names the networks, their inputs and outputs; run-model info FILE\n"
             "those of a file.",
         .options = options,
@@ -211,12 +135,16 @@ int cmd_exec(int argc, char **argv)
                            named ? "weights" : "config", s.model);
     if (!s.is_file && s.function)
         return usage_error(COMMAND, "--function is not used by %s, a built-in network", s.model);
-    if (s.outputs.count == 0)
-        return usage_error(COMMAND, "no --output NAME=FILE.npy: the result would be lost");
+    if (s.outputs.count == 0 && !s.is_file)
+        return usage_error(COMMAND, NO_OUTPUT);
+    if (values && !rml_values_parse(values, s.mean, s.deviation))
+        return usage_error(
+            COMMAND, "--values is imagenet, unit, signed, raw or MEAN/DEVIATION, not '%s'", values);
+    s.has_values = values != NULL;
     if (!weights_choose(&s.network.source, s.model, s.is_file ? s.model : named))
         return weights_missing(COMMAND, s.model, "weights");
     rml_error err;
     const rml_status status = run(&s, &err);
     network_close(&s.network);
-    return exit_code(COMMAND, status, &err, 0);
+    return s.nothing_kept ? usage_error(COMMAND, NO_OUTPUT) : exit_code(COMMAND, status, &err, 0);
 }
