@@ -85,7 +85,7 @@ def test_layer_of_any_rank(program, tmp_path, case):
 
 NETWORKS = {  # inputs and outputs as the guides name them
     "lstm": ({"seq_input": ("x", (1, 6, 1))}, {"my_output": "my_output"}),
-    "mobilenetv2": ({"image": ("image", (1, 3, 96, 64))}, {"classLabelProbs": "probs"}),
+    "mobilenetv2": ({"image": ("image", (1, 3, 64, 32))}, {"classLabelProbs": "probs"}),
     "ffdnet": ({"image": ("my_input", (1, 3, 48, 64)), "sigma": ("my_sigma", (1,))},
                {"denoised": "my_output"}),
 }
@@ -124,3 +124,177 @@ def test_network(program, tmp_path, name):
     again = tmp_path / "again.mlmodel"
     write(program, name, again, f"weights={weights}", *ports_of(name))
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_ffdnet_by_blocks(program, tmp_path):
+    """Nothing puts channels in order but the convolutions at both ends."""
+    write(program, "ffdnet", tmp_path / "net.mlmodel", "weights=random:1", *ports_of("ffdnet"))
+    spec = spec_of(tmp_path / "net.mlmodel")
+    layers = layers_of(spec)
+    assert spec.specificationVersion == 4
+    assert layers.count("reorganizeData") == 2 and layers.count("convolution") == 12
+    assert "gather" not in layers
+    modes = [layer.reorganizeData.mode for layer in spec.neuralNetwork.layers
+             if layer.WhichOneof("layer") == "reorganizeData"]
+    assert modes == [0, 1]  # SPACE_TO_DEPTH, DEPTH_TO_SPACE
+
+
+# ---- images and classes ------------------------------------------------------------------------
+
+
+def test_image_version(program, tmp_path):
+    """FFDNet of pixels, as the guide has it: a scaler in front, a scale layer at the end."""
+    weights, path = tmp_path / "w.safetensors", tmp_path / "net.mlmodel"
+    write(program, "ffdnet", weights, "weights=random:1")
+    write(program, "ffdnet", path, f"weights={weights}",
+          "port=image,as=my_input,shape=1x3x48x64,colours=rgb,scale=0.003921569",
+          "port=sigma,as=my_sigma,shape=1", "port=denoised,as=my_output,colours=rgb,scale=255")
+    spec = spec_of(path)
+    (scaler,) = spec.neuralNetwork.preprocessing
+    assert scaler.featureName == "my_input"
+    assert scaler.scaler.channelScale == np.float32(0.003921569)
+    assert spec.description.input[0].type.imageType.width == 64
+    assert spec.description.output[0].type.imageType.height == 48
+    last = spec.neuralNetwork.layers[-1]
+    assert list(last.output) == ["my_output"] and list(last.scale.scale.floatValue) == [255]
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 48, 64)).astype(np.float32)
+    level = np.full(1, 0.1, np.float32)
+    (want,) = program.exec("ffdnet", weights, {"image": pixels * np.float32(0.003921569),
+                                               "sigma": level}, ["denoised"], tmp_path)
+    (got,) = coreml_run.run(program, path, {"my_input": pixels, "my_sigma": level}, ["my_output"],
+                            tmp_path)
+    np.testing.assert_allclose(got, 255 * want, rtol=0, atol=TOLERANCE * np.abs(255 * want).max())
+
+
+@pytest.mark.parametrize("colours", ["rgb", "bgr"])
+def test_scale_and_bias_of_colours(program, tmp_path, colours):
+    """One scale and three biases are the format's own; three scales become a layer."""
+    weights = tmp_path / "w.safetensors"
+    write(program, "mobilenetv2", weights, "weights=random:1")
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64)).astype(np.float32)
+    bias = np.array([-0.5, 0.25, 1], np.float32)
+    for scale in ([0.25], [0.25, 0.5, 0.125]):
+        path = tmp_path / f"net{len(scale)}.mlmodel"
+        write(program, "mobilenetv2", path, f"weights={weights}",
+              f"port=image,shape=1x3x64x64,colours={colours},bias=-0.5/0.25/1,scale="
+              + "/".join(map(str, scale)))
+        assert len(spec_of(path).neuralNetwork.preprocessing) == (len(scale) == 1)
+        x = pixels * np.float32(scale).reshape(-1, 1, 1) + bias.reshape(3, 1, 1)
+        want = program.exec("mobilenetv2", weights, {"image": x}, ["classLabelProbs"], tmp_path)
+        got = coreml_run.run(program, path, {"image": pixels}, ["classLabelProbs"], tmp_path)
+        np.testing.assert_allclose(got[0], want[0], rtol=0, atol=TOLERANCE * want[0].max())
+
+
+def test_classifier(program, tmp_path):
+    labels = [f"class {i}" for i in range(1000)]
+    weights, path = tmp_path / "w.safetensors", tmp_path / "net.mlmodel"
+    write(program, "mobilenetv2", weights, "weights=random:1")
+    write(program, "mobilenetv2", path, f"weights={weights}", "labels=" + ",".join(labels),
+          "port=image,shape=1x3x64x64,colours=rgb", "author=me", "license=mine", "description=what",
+          "version=1.2", "source=w.pth")
+    spec = spec_of(path)
+    network, about = spec.neuralNetworkClassifier, spec.description
+    assert list(network.stringClassLabels.vector) == labels
+    assert about.predictedFeatureName == "classLabel"
+    assert about.predictedProbabilitiesName == "classLabelProbs"
+    assert network.labelProbabilityLayerName in network.layers[-1].output
+    metadata = about.metadata
+    assert [metadata.author, metadata.license, metadata.shortDescription,
+            metadata.versionString] == ["me", "mine", "what", "1.2"]
+    assert metadata.userDefined["run-model.source"] == "w.pth"
+    x = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64)).astype(np.float32)
+    want = program.exec("mobilenetv2", weights, {"image": x}, ["classLabelProbs"], tmp_path)[0][0]
+    scores, label = coreml_run.run(program, path, {"image": x}, ["classLabelProbs", "classLabel"],
+                                   tmp_path)
+    np.testing.assert_allclose(scores, want, rtol=0, atol=TOLERANCE * want.max())
+    assert label == want.argmax()
+
+
+# ---- weights of fewer bits ---------------------------------------------------------------------
+
+
+def largest_error(program, folder, name, kind):
+    weights, path = folder / "w.safetensors", folder / f"{kind}.mlmodel"
+    write(program, name, weights, "weights=random:1")
+    write(program, name, path, f"weights={weights}", f"kind={kind}", *ports_of(name))
+    (want,), (got,) = run_both(program, name, weights, path, folder)
+    return np.abs(got - want).max() / np.abs(want).max(), path
+
+
+def test_halves(program, tmp_path):
+    error, path = largest_error(program, tmp_path, "ffdnet", "f16")
+    assert 0 < error < 2e-3
+    for layer in spec_of(path).neuralNetwork.layers:
+        if layer.WhichOneof("layer") == "convolution":  # floats of one kind in a layer
+            assert layer.convolution.weights.float16Value
+            assert not layer.convolution.bias.floatValue
+
+
+def check_as_coremltools(program, folder, path, name):
+    """The same results with the weights that coremltools reads there."""
+    from coremltools.models.neural_network import quantization_utils as quantization
+    from coremltools.models.utils import save_spec
+
+    spec = spec_of(path)
+    quantization._dequantize_nn_spec(spec.neuralNetwork)
+    save_spec(spec, str(folder / "plain.mlmodel"))
+    inputs, outputs = NETWORKS[name]
+    rng = np.random.default_rng(0)
+    arrays = {called: rng.uniform(0, 1, shape).astype(np.float32)
+              for called, shape in inputs.values()}
+    got, want = (coreml_run.run(program, p, arrays, list(outputs.values()), folder)[0]
+                 for p in (path, folder / "plain.mlmodel"))
+    np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE * np.abs(want).max())
+
+
+def test_int8(program, tmp_path):
+    error, path = largest_error(program, tmp_path, "ffdnet", "int8")
+    assert 0 < error < 0.05
+    for layer in spec_of(path).neuralNetwork.layers:
+        if layer.WhichOneof("layer") == "convolution":
+            quantization = layer.convolution.weights.quantization
+            assert quantization.numberOfBits == 8
+            assert len(quantization.linearQuantization.scale) == layer.convolution.outputChannels
+    assert path.stat().st_size < 3.5e6 * 0.27
+    check_as_coremltools(program, tmp_path, path, "ffdnet")
+
+
+@pytest.mark.parametrize("bits,most", [(8, 0.01), (6, 0.02), (3, 0.2), (1, 1.0)])
+def test_palette(program, tmp_path, bits, most):
+    error, path = largest_error(program, tmp_path, "lstm", f"palette{bits}")
+    assert 0 < error < most
+    (layer,) = (one for one in spec_of(path).neuralNetwork.layers
+                if one.WhichOneof("layer") == "uniDirectionalLSTM")
+    weights = layer.uniDirectionalLSTM.weightParams
+    table = weights.inputGateRecursionMatrix.quantization
+    assert table.numberOfBits == bits
+    assert len(table.lookupTableQuantization.floatValue) == 2**bits
+    assert not weights.inputGateWeightMatrix.rawValue  # few numbers keep their bits
+    check_as_coremltools(program, tmp_path, path, "lstm")
+
+
+# ---- iOS 12 ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network_of_ios12(program, tmp_path, name):
+    weights, path = tmp_path / "w.safetensors", tmp_path / "net.mlmodel"
+    write(program, name, weights, "weights=random:1")
+    write(program, name, path, f"weights={weights}", "ios=12", *ports_of(name))
+    spec = spec_of(path)
+    assert spec.specificationVersion <= 3
+    assert spec.neuralNetwork.arrayInputShapeMapping == 0
+    assert {len(i.type.multiArrayType.shape) for i in spec.description.input} <= {1, 3}
+    (want,), (got,) = run_both(program, name, weights, path, tmp_path)
+    np.testing.assert_allclose(got.reshape(want.shape), want, rtol=0,
+                               atol=TOLERANCE * np.abs(want).max())
+
+
+def test_later_targets_become_ios13(program, tmp_path):
+    paths = [tmp_path / f"{ios}.mlmodel" for ios in (0, 13, 18)]
+    said = [write(program, "lstm", path, "weights=random:1", f"ios={path.stem}",
+                  *ports_of("lstm")) for path in paths]
+    assert len({path.read_bytes() for path in paths}) == 1
+    assert "iOS 13" in said[2] and not said[0] and not said[1]
+    assert "iOS 11" in write(program, "lstm", paths[0], "weights=random:1", "ios=11",
+                             *ports_of("lstm"), code=1)

@@ -32,6 +32,8 @@ enum {
     RML_NET_MULTIPLY_SAME = 231,
     RML_NET_SCALE = 245,
     RML_NET_BIAS = 250,
+    RML_NET_OLD_CONSTANT = 290,
+    RML_NET_OLD_RESHAPE = 300,
     RML_NET_CONCAT = 320,
     RML_NET_REORGANIZE = 345,
     RML_NET_CLIP = 660,
@@ -60,6 +62,7 @@ typedef struct rml_net_emitter {
     rml_fields m;            // the model
     const char **blob;       // of each value; of a constant NULL until a layer loads it
     rml_names blobs, layers; // names that are taken
+    bool old;                // target iOS 12
     int spec;                // the specification that the layers so far need
     rml_status status;       // the first failure beside those of `m`
     rml_error *err;
@@ -71,6 +74,7 @@ typedef struct rml_net_node {
     const rml_node *node;
     const rml_op_attr *attr;
     rml_fact out;
+    bool old; // target iOS 12
 } rml_net_node;
 
 typedef struct rml_net_rule {
@@ -91,6 +95,9 @@ extern const rml_net_rule rml_net_recurrent_rules[];
 extern const rml_net_rule rml_net_reduction_rules[];
 extern const rml_net_rule rml_net_resize_rules[];
 extern const rml_net_rule rml_net_shape_rules[];
+// Those of iOS 12, where they differ.
+extern const rml_net_rule rml_net_old_rules[];
+extern const rml_net_rule rml_net_old_shape_rules[];
 
 // ---- looking ------------------------------------------------------------------------------------
 
@@ -99,12 +106,18 @@ const rml_shape *rml_net_shape(const rml_net_emitter *e, int input);
 const rml_shape *rml_net_out_shape(const rml_net_emitter *e, int output);
 bool rml_net_given(const rml_node *node, int input);
 
+bool rml_net_is_read(const rml_net_emitter *e, int output);
+
 // Constant numbers of input `input` as whole numbers, at most `capacity`; -1 where they are not
 // known. Absent: 0.
 int rml_net_list(const rml_graph *graph, const rml_node *node, int input, int64_t *list,
                  int capacity);
 // The one number of a constant input; false where there is none, or more.
 bool rml_net_number(const rml_graph *graph, const rml_node *node, int input, double *number);
+
+// Channels, height and width of a value of up to four dimensions, as iOS 12 has them: a vector, and
+// a matrix of one row, are channels, and a batch is 1.
+rml_shape rml_net_planes(const rml_shape *shape);
 
 // Sizes as a shape that a layer makes: one that is not known is -1. False for several.
 bool rml_net_target_shape(const rml_shape *shape, int64_t *sizes, int *count);
@@ -162,9 +175,19 @@ void rml_net_weights(rml_net_emitter *e, uint32_t field, const float *numbers, s
 void rml_net_vector(rml_net_emitter *e, uint32_t field, const float *numbers, size_t count,
                     bool whole);
 
+// A product's matrix as a linear layer has it, (columns, rows).
+const float *rml_net_columns(rml_net_emitter *e, const rml_node *node, size_t *count);
+
+// ---- recurrent layers (nn_recurrent.c) ----------------------------------------------------------
+
+const char *rml_net_lacks_rnn(const rml_net_node *n);
+uint32_t rml_net_rnn_layer(const rml_rnn_attr *rnn);
+// The parameters of the layer that is open; all steps, or the last one, are its first output.
+void rml_net_write_rnn(rml_net_emitter *e, bool sequence);
+
 // ---- targets (nn_target.c) ----------------------------------------------------------------------
 
-rml_target rml_net_target(void);
+rml_target rml_net_target(bool old);
 void rml_net_emit_node(rml_net_emitter *e, const rml_node *node);
 
 #endif

@@ -83,6 +83,10 @@ static void emit_clamp(rml_net_emitter *e, const char *x, float low, float high,
         rml_fields_float(&e->m, 5, -1);
         rml_net_end(e);
         rml_net_linear(e, above, -1, 0, out);
+    } else if (e->old) {
+        const char *least = rml_net_between(e);
+        rml_net_unary(e, THRESHOLD, x, low, 0, least);
+        emit_clamp(e, least, -INFINITY, high, out);
     } else {
         rml_net_one(e, RML_NET_CLIP, x, out);
         rml_net_float(e, 1, low);
@@ -101,7 +105,7 @@ static void emit_gelu(rml_net_emitter *e, const char *x, int mode, const char *o
 // x times a function of it.
 static void times(rml_net_emitter *e, const char *x, const char *factor, const char *out)
 {
-    rml_net_binary(e, RML_NET_MULTIPLY, x, factor, out);
+    rml_net_binary(e, RML_NET_MULTIPLY_SAME, x, factor, out);
 }
 
 // x sigmoid(alpha x), x hardsigmoid(x), x tanh(softplus(x)).
@@ -162,11 +166,16 @@ static void emit_reciprocal(rml_net_emitter *e, const char *x, const char *out)
     rml_net_unary(e, POWER, x, -1, 0, out);
 }
 
-static bool is_listed(rml_unary kind)
+static bool is_plain(rml_unary kind)
 {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (plain[i].kind == kind)
             return true;
+    return false;
+}
+
+static bool is_activation(rml_unary kind)
+{
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
         if (activations[i].kind == kind)
             return true;
@@ -175,7 +184,11 @@ static bool is_listed(rml_unary kind)
 
 static const char *lacks_unary(const rml_net_node *n)
 {
-    switch (n->attr->unary.kind) {
+    const rml_unary kind = n->attr->unary.kind;
+    if (n->old && (is_plain(kind) || kind == RML_UNARY_GELU || kind == RML_UNARY_GELU_TANH ||
+                   kind == RML_UNARY_THRESHOLDED_RELU))
+        return "a function of later systems";
+    switch (kind) {
     case RML_UNARY_CLAMP:
     case RML_UNARY_EXP:
     case RML_UNARY_SILU:
@@ -195,7 +208,7 @@ static const char *lacks_unary(const rml_net_node *n)
     case RML_UNARY_RECIPROCAL:
         return NULL;
     default:
-        return is_listed(n->attr->unary.kind) ? NULL : "no layer has this function";
+        return is_plain(kind) || is_activation(kind) ? NULL : "no layer has this function";
     }
 }
 
@@ -232,7 +245,7 @@ static void emit_unary(rml_net_emitter *e, const rml_node *node)
         rml_net_unary(e, SQRT, x, 0, 0, out);
         break;
     case RML_UNARY_SQUARE:
-        rml_net_binary(e, RML_NET_MULTIPLY, x, x, out);
+        times(e, x, x, out);
         break;
     case RML_UNARY_NEG:
         rml_net_linear(e, x, -1, 0, out);

@@ -59,6 +59,12 @@ bool rml_net_number(const rml_graph *graph, const rml_node *node, int input, dou
            rml_constant_number(graph->values[node->in[input]].constant, number);
 }
 
+bool rml_net_is_read(const rml_net_emitter *e, int output)
+{
+    return output < e->node->out_count &&
+           e->graph->values[e->node->out + (rml_value_id)output].uses > 0;
+}
+
 bool rml_net_target_shape(const rml_shape *shape, int64_t *sizes, int *count)
 {
     int unknown = shape->rank < 0 ? 2 : 0;
@@ -70,6 +76,15 @@ bool rml_net_target_shape(const rml_shape *shape, int64_t *sizes, int *count)
     if (shape->rank == 0)
         sizes[0] = 1;
     return unknown < 2;
+}
+
+rml_shape rml_net_planes(const rml_shape *shape)
+{
+    rml_shape planes = {3, {1, 1, 1}};
+    const int first = shape->rank == 4 || shape->rank == 2 ? 1 : 0;
+    for (int i = first; i < shape->rank; i++)
+        planes.dim[i - first] = shape->dim[i];
+    return planes;
 }
 
 // ---- names --------------------------------------------------------------------------------------
@@ -189,12 +204,13 @@ void rml_net_unary(rml_net_emitter *e, int type, const char *in, float alpha, fl
 
 void rml_net_reshape(rml_net_emitter *e, const char *in, const rml_shape *shape, const char *out)
 {
+    const rml_shape planes = rml_net_planes(shape);
     int64_t sizes[RML_MAX_RANK];
     int count;
-    if (!rml_net_target_shape(shape, sizes, &count))
+    if (!rml_net_target_shape(e->old ? &planes : shape, sizes, &count))
         rml_net_fail(e, RML_ERR_UNSUPPORTED, "%s: several sizes are not known before a run",
                      e->node->name);
-    rml_net_one(e, RML_NET_RESHAPE, in, out);
+    rml_net_one(e, e->old ? RML_NET_OLD_RESHAPE : RML_NET_RESHAPE, in, out);
     rml_fields_ints(&e->m, 1, sizes, (size_t)count);
     rml_net_end(e);
 }
@@ -232,9 +248,10 @@ const char *rml_net_load(rml_net_emitter *e, const float *numbers, const rml_sha
     int rank;
     size_t count = 0;
     const char *out = rml_net_between(e);
-    rml_net_target_shape(shape, sizes, &rank);
+    const rml_shape planes = rml_net_planes(shape);
+    rml_net_target_shape(e->old ? &planes : shape, sizes, &rank);
     rml_shape_count(shape, &count);
-    rml_net_layer(e, RML_NET_CONSTANT, NULL, 0, &out, 1);
+    rml_net_layer(e, e->old ? RML_NET_OLD_CONSTANT : RML_NET_CONSTANT, NULL, 0, &out, 1);
     rml_fields_ints(&e->m, 1, sizes, (size_t)rank);
     rml_net_vector(e, 2, numbers, count, whole);
     rml_net_end(e);

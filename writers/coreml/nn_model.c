@@ -1,10 +1,11 @@
 // A Core ML neural network as a file.
 #include "tensor/outfile.h"
+#include "writers/coreml/blocks.h"
 #include "writers/coreml/nn.h"
 
 #include <string.h>
 
-enum { LAYERS_SPEC = 4, NETWORK = 500, CLASSIFIER = 403 };
+enum { OLD_SPEC = 1, LAYERS_SPEC = 4, NETWORK = 500, CLASSIFIER = 403 };
 
 // ---- images -------------------------------------------------------------------------------------
 
@@ -58,8 +59,8 @@ static void write_network(rml_net_emitter *e, const rml_coreml_description *d)
     e->node = NULL;
     for (size_t i = 0; i < d->input_count; i++)
         write_scaler(e, &d->inputs[i]);
-    rml_fields_int(&e->m, 5, 1); // arrays and images of the dimensions that they have
-    rml_fields_int(&e->m, 6, 1);
+    rml_net_int(e, 5, !e->old); // arrays and images of the dimensions that they have
+    rml_net_int(e, 6, !e->old);
     if (d->label)
         write_labels(e, d);
     rml_fields_end(&e->m);
@@ -96,10 +97,12 @@ static rml_status write_model(rml_net_emitter *e, const rml_coreml_description *
 static rml_status write_lowered(rml_writing *w, const rml_coreml_description *d, rml_graph *graph,
                                 rml_error *err)
 {
-    const rml_target target = rml_net_target();
+    const bool old = w->settings.ios == 12;
+    const rml_target target = rml_net_target(old);
     RML_TRY(rml_lower(&w->graph, graph, &target, err));
     rml_graph_count_uses(graph);
-    rml_net_emitter e = {.w = w, .graph = graph, .spec = LAYERS_SPEC, .err = err};
+    rml_net_emitter e = {
+        .w = w, .graph = graph, .old = old, .spec = old ? OLD_SPEC : LAYERS_SPEC, .err = err};
     rml_fields_init(&e.m, w->allocator);
     rml_names_init(&e.blobs, w->allocator);
     rml_names_init(&e.layers, w->allocator);
@@ -113,12 +116,28 @@ static rml_status write_lowered(rml_writing *w, const rml_coreml_description *d,
 static rml_status take_target(rml_writing *w, rml_error *err)
 {
     const int ios = w->settings.ios;
-    if (ios != 0 && ios != 13 && ios != 14 && (ios < 15 || ios > 18))
-        return rml_fail(err, RML_ERR_ARG, "a target of iOS %d", ios);
+    if (ios != 0 && (ios < 12 || ios > 18))
+        return rml_fail(err, RML_ERR_ARG, "a target of iOS %d, expected 12 to 18", ios);
     if (ios >= 15 && w->settings.log)
         w->settings.log(w->settings.log_user,
                         "a .mlmodel holds a neural network of iOS 13, which later systems run; "
                         "a program of iOS 15 and later is a .mlpackage");
+    return RML_OK;
+}
+
+// iOS 12 describes arrays as channels, height and width, or as channels alone.
+static rml_status make_planes(rml_coreml_port *ports, size_t count, rml_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const rml_shape shape = ports[i].shape;
+        if (shape.rank > 4 || !rml_shape_known(&shape))
+            return rml_fail(err, RML_ERR_UNSUPPORTED,
+                            "%s has %d dimensions, or sizes that may change: not for iOS 12",
+                            ports[i].name, shape.rank);
+        ports[i].shape = rml_net_planes(&shape);
+        if (shape.rank < 3)
+            ports[i].shape.rank = 1;
+    }
     return RML_OK;
 }
 
@@ -129,7 +148,12 @@ rml_status rml_write_mlmodel(rml_writing *w, rml_error *err)
     w->keeps_scale = keeps_scale;
     RML_TRY(take_target(w, err));
     RML_TRY(rml_writing_specialise(w, err));
+    RML_TRY(rml_coreml_order_blocks(&w->graph, err));
     RML_TRY(rml_coreml_describe_ports(&description, w, err));
+    if (w->settings.ios == 12) {
+        RML_TRY(make_planes(description.inputs, description.input_count, err));
+        RML_TRY(make_planes(description.outputs, description.output_count, err));
+    }
     rml_graph_init(&lowered, w->allocator);
     const rml_status status = write_lowered(w, &description, &lowered, err);
     rml_graph_release(&lowered);

@@ -35,8 +35,7 @@ static bool has_bias(const rml_graph *graph, const rml_node *node, int64_t colum
            count == (size_t)columns && c->shape.dim[c->shape.rank - 1] == columns;
 }
 
-// The matrix as a linear layer has it, (columns, rows).
-static const float *rows_of_columns(rml_net_emitter *e, const rml_node *node, size_t *count)
+const float *rml_net_columns(rml_net_emitter *e, const rml_node *node, size_t *count)
 {
     const rml_shape *shape = rml_net_shape(e, 1);
     const float *numbers = rml_net_numbers(e, node->in[1], count);
@@ -58,7 +57,7 @@ static bool emit_weights(rml_net_emitter *e, const rml_node *node, const char *o
     const int64_t rows = shape->dim[turned ? 1 : 0], columns = shape->dim[turned ? 0 : 1];
     const bool bias = has_bias(e->graph, node, columns);
     size_t count;
-    const float *numbers = rows_of_columns(e, node, &count);
+    const float *numbers = rml_net_columns(e, node, &count);
     rml_net_one(e, MATMUL, rml_net_in(e, 0), out);
     rml_fields_int(&e->m, 5, rows);
     rml_fields_int(&e->m, 6, columns);

@@ -33,7 +33,7 @@ static size_t gates_of(const rml_rnn_attr *rnn)
     return rnn->kind == RML_RNN_PLAIN ? 1 : rnn->kind == RML_RNN_GRU ? 3 : 4;
 }
 
-static const char *lacks_rnn(const rml_net_node *n)
+const char *rml_net_lacks_rnn(const rml_net_node *n)
 {
     static const int weights[] = {W, R, BIAS, PEEPHOLES};
     const rml_rnn_attr *rnn = &n->attr->rnn;
@@ -55,6 +55,14 @@ static const char *lacks_rnn(const rml_net_node *n)
         if (rnn->directions == 2 && memcmp(&rnn->act[i], &rnn->act[3 + i], sizeof rnn->act[i]) != 0)
             return "functions that differ between directions";
     return NULL;
+}
+
+uint32_t rml_net_rnn_layer(const rml_rnn_attr *rnn)
+{
+    return rnn->kind == RML_RNN_PLAIN ? SIMPLE
+           : rnn->kind == RML_RNN_GRU ? GRU
+           : rnn->directions == 2     ? BOTH_WAYS
+                                      : LSTM;
 }
 
 // ---- parameters ---------------------------------------------------------------------------------
@@ -150,7 +158,7 @@ static void write_lstm(rml_net_emitter *e, size_t hidden, bool sequence)
         rml_net_int(e, 100, rnn->reverse);
 }
 
-static void write_parameters(rml_net_emitter *e, bool sequence)
+void rml_net_write_rnn(rml_net_emitter *e, bool sequence)
 {
     const rml_rnn_attr *rnn = &e->node->attr.rnn;
     const int64_t hidden = rml_net_shape(e, R)->dim[2];
@@ -240,21 +248,11 @@ static void join_states(rml_net_emitter *e, const char *const *states, int outpu
     rml_net_end(e);
 }
 
-static bool is_read(const rml_net_emitter *e, int output)
-{
-    return output < e->node->out_count &&
-           e->graph->values[e->node->out + (rml_value_id)output].uses > 0;
-}
-
 static void emit_rnn(rml_net_emitter *e, const rml_node *node)
 {
     static const int steps_first[] = {1, 0, 2};
     const rml_rnn_attr *rnn = &node->attr.rnn;
-    const bool is_lstm = rnn->kind == RML_RNN_LSTM, sequence = is_read(e, Y);
-    const uint32_t kind = rnn->kind == RML_RNN_PLAIN ? SIMPLE
-                          : rnn->kind == RML_RNN_GRU ? GRU
-                          : rnn->directions == 2     ? BOTH_WAYS
-                                                     : LSTM;
+    const bool is_lstm = rnn->kind == RML_RNN_LSTM, sequence = rml_net_is_read(e, Y);
     const char *in[MOST_OUTPUTS], *out[MOST_OUTPUTS], *h[2], *c[2] = {NULL, NULL};
     const int step = is_lstm ? 2 : 1;
     int in_count = 1;
@@ -276,8 +274,8 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
     const int out_count = 1 + rnn->directions * step;
     for (int k = 0; k < out_count; k++)
         out[k] = rml_net_between(e);
-    rml_net_layer(e, kind, in, in_count, out, out_count);
-    write_parameters(e, sequence);
+    rml_net_layer(e, rml_net_rnn_layer(rnn), in, in_count, out, out_count);
+    rml_net_write_rnn(e, sequence);
     rml_net_end(e);
     for (int d = 0; d < rnn->directions; d++) {
         h[d] = out[1 + d * step];
@@ -285,13 +283,13 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
     }
     if (sequence)
         join_steps(e, out[0]);
-    if (is_read(e, H))
+    if (rml_net_is_read(e, H))
         join_states(e, h, H);
-    if (is_lstm && is_read(e, C))
+    if (is_lstm && rml_net_is_read(e, C))
         join_states(e, c, C);
 }
 
 const rml_net_rule rml_net_recurrent_rules[] = {
-    {RML_OP_RNN, lacks_rnn, emit_rnn},
+    {RML_OP_RNN, rml_net_lacks_rnn, emit_rnn},
     {RML_OP_COUNT, NULL, NULL},
 };

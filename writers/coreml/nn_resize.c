@@ -245,6 +245,8 @@ static const char *lacks_blocks(const rml_net_node *n)
     const rml_shape *x = &n->graph->values[n->node->in[0]].shape;
     if (x->rank != 4)
         return "images of this number of dimensions";
+    if (n->old && !n->attr->shuffle.pixels_first)
+        return "channels in this order";
     for (int i = 2; i < 4; i++) {
         if (to_channels && (x->dim[i] < 0 ? !n->attr->shuffle.exact : x->dim[i] % block != 0))
             return "an image that is not made of whole squares";

@@ -2,6 +2,7 @@
 #include "tensor/dtype.h"
 #include "writers/coreml/nn.h"
 #include "writers/elements.h"
+#include "writers/palette.h"
 
 #include <string.h>
 
@@ -113,6 +114,34 @@ static void write_codes(rml_net_emitter *e, const float *numbers, size_t count, 
     rml_fields_end(&e->m);
 }
 
+// Places in a table of the numbers' own clusters, the first one in the highest bits.
+static void write_palette(rml_net_emitter *e, const float *numbers, size_t count, int bits)
+{
+    rml_arena *arena = &e->w->graph.arena;
+    const size_t entries = (size_t)1 << bits, bytes = (count * (size_t)bits + 7) / 8;
+    float *table = rml_net_alloc(e, entries);
+    uint8_t *places = rml_arena_alloc(arena, count, 1), *packed = rml_arena_alloc(arena, bytes, 1);
+    if (!table || !places || !packed) {
+        rml_net_fail(e, RML_ERR_NOMEM, "out of memory for %zu weights", count);
+        return;
+    }
+    if (e->status == RML_OK)
+        e->status = rml_palette_make(numbers, count, bits, table, places, e->w->allocator, e->err);
+    for (size_t i = 0; i < count; i++)
+        for (int b = 0; b < bits; b++) {
+            const size_t at = i * (size_t)bits + (size_t)b;
+            packed[at / 8] |= (uint8_t)((places[i] >> (bits - 1 - b) & 1) << (7 - at % 8));
+        }
+    rml_net_needs(e, 3);
+    rml_fields_borrow(&e->m, RAW, packed, bytes);
+    rml_fields_begin(&e->m, QUANTIZATION);
+    rml_fields_int(&e->m, 1, bits);
+    rml_fields_begin(&e->m, TABLE);
+    rml_fields_floats(&e->m, 1, table, entries);
+    rml_fields_end(&e->m);
+    rml_fields_end(&e->m);
+}
+
 void rml_net_weights(rml_net_emitter *e, uint32_t field, const float *numbers, size_t count,
                      size_t channels, size_t inner)
 {
@@ -121,6 +150,8 @@ void rml_net_weights(rml_net_emitter *e, uint32_t field, const float *numbers, s
     rml_fields_begin(&e->m, field);
     if (e->w->settings.weights == RML_WRITE_INT8 && count > FEW)
         write_codes(e, numbers, count, channels, inner);
+    else if (e->w->settings.weights == RML_WRITE_PALETTE && count > FEW)
+        write_palette(e, numbers, count, e->w->settings.palette_bits);
     else
         write_floats(e, numbers, count, false);
     rml_fields_end(&e->m);
