@@ -1,6 +1,6 @@
 // From the operators of the library to those that a target has.
 #include "graph/passes/passes.h"
-#include "writers/writing.h"
+#include "writers/rewrite.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,17 +8,15 @@
 #define MOST_DEPTH 16 // of rewrites in rewrites; beyond it two undo each other
 
 // In this order: the first that applies is taken.
-static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused, rml_rewrite_glu};
-
-const char *rml_part_name(rml_lowering *l, const rml_node *node, const char *part)
-{
-    char name[512];
-    snprintf(name, sizeof name, "%.400s_%s", node->name, part);
-    const char *copy = rml_arena_text(&l->to->arena, name);
-    if (!copy)
-        rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for a name");
-    return copy ? copy : "";
-}
+static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,          rml_rewrite_glu,
+                                           rml_rewrite_unary,          rml_rewrite_binary,
+                                           rml_rewrite_matmul,         rml_rewrite_attention,
+                                           rml_rewrite_group_norm,     rml_rewrite_layer_norm,
+                                           rml_rewrite_l2norm,         rml_rewrite_wave_norm,
+                                           rml_rewrite_wave_conv,      rml_rewrite_resize,
+                                           rml_rewrite_softmax,        rml_rewrite_space_to_depth,
+                                           rml_rewrite_depth_to_space, rml_rewrite_pixels_to_rows,
+                                           rml_rewrite_rows_to_pixels, rml_rewrite_rnn};
 
 // Notes one of those that the target cannot hold.
 static void refuse(rml_lowering *l, const rml_node *node, const char *why)
@@ -54,17 +52,24 @@ static void lower(rml_lowering *l, const rml_node *node, rml_value_id *out)
         out[k] = first == RML_NO_VALUE ? first : first + (rml_value_id)k;
 }
 
+void rml_lower_outputs(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
+                       const rml_value_id *in, int in_count, const char *name, rml_value_id *out)
+{
+    rml_node node = {.op = op, .name = name, .in = in, .in_count = in_count};
+    if (attr)
+        node.attr = *attr;
+    node.out_count = rml_op_outputs(rml_op_get(op), &node.attr);
+    for (int k = 0; k < node.out_count; k++)
+        out[k] = RML_NO_VALUE;
+    if (l->to->error.status == RML_OK)
+        lower(l, &node, out);
+}
+
 rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
                             const rml_value_id *in, int in_count, const char *name)
 {
     rml_value_id out[RML_MAX_OUTPUTS];
-    rml_node node = {.op = op, .name = name, .in = in, .in_count = in_count};
-    if (l->to->error.status != RML_OK)
-        return RML_NO_VALUE;
-    if (attr)
-        node.attr = *attr;
-    node.out_count = rml_op_outputs(rml_op_get(op), &node.attr);
-    lower(l, &node, out);
+    rml_lower_outputs(l, op, attr, in, in_count, name, out);
     return out[0];
 }
 
@@ -152,6 +157,7 @@ rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *tar
 {
     rml_error refusal = {.message = ""};
     rml_lowering l = {.to = to, .target = target, .refusal = &refusal};
+    l.wave.conv = RML_NO_VALUE;
     size_t changed = 0;
     RML_TRY(lower_graph(&l, from, err));
     if (l.refused)

@@ -78,6 +78,20 @@ static rml_status name_port(rml_naming *n, const char *name, const rml_writing *
     return rml_name_take(n, port && port->as ? port->as : name, out, err);
 }
 
+// Which values something reads: those have their names before other constants. NULL when memory is
+// out.
+static bool *find_read(rml_naming *n, const rml_graph *graph)
+{
+    bool *read = rml_arena_alloc(n->arena, graph->value_count + 1, sizeof *read);
+    for (size_t i = 0; read && i < graph->output_count; i++)
+        read[graph->outputs[i]] = true;
+    for (size_t i = 0; read && i < graph->node_count; i++)
+        for (int k = 0; k < graph->nodes[i].in_count && !graph->nodes[i].dead; k++)
+            if (graph->nodes[i].in[k] != RML_NO_VALUE)
+                read[graph->nodes[i].in[k]] = true;
+    return read;
+}
+
 rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writing *ports,
                           rml_value_names *out, rml_error *err)
 {
@@ -96,9 +110,13 @@ rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writi
         if (!value[id] && graph->values[id].kind == RML_VALUE_ACTIVATION)
             value[id] = output[i];
     }
-    for (size_t i = 0; i < graph->value_count; i++)
-        if (!value[i])
-            RML_TRY(rml_name_take(n, graph->values[i].name, &value[i], err));
+    const bool *read = find_read(n, graph);
+    if (!read)
+        return rml_fail_nomem(err, graph->value_count, "names");
+    for (int unread = 0; unread < 2; unread++)
+        for (size_t i = 0; i < graph->value_count; i++)
+            if (!value[i] && (unread || read[i] || graph->values[i].kind != RML_VALUE_CONSTANT))
+                RML_TRY(rml_name_take(n, graph->values[i].name, &value[i], err));
     *out = (rml_value_names){value, output};
     return RML_OK;
 }

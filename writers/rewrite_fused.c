@@ -1,5 +1,5 @@
 // Rewrites of what the library has in one operator and others in two.
-#include "writers/writing.h"
+#include "writers/rewrite.h"
 
 static rml_activation *activation_of(rml_node *node)
 {
@@ -41,18 +41,16 @@ bool rml_rewrite_glu(rml_lowering *l, const rml_node *node, rml_value_id *out)
 {
     if (node->op != RML_OP_GLU)
         return false;
-    const rml_shape *shape = &l->to->values[node->in[0]].shape;
-    const int64_t half = shape->dim[shape->rank - 1] / 2;
+    const rml_shape shape = rml_lowered_shape(l, node->in[0]);
+    const int64_t half = shape.rank < 1 ? 0 : shape.dim[shape.rank - 1] / 2;
     if (half <= 0)
         return false;
-    const rml_op_attr first = {.slice = {.axis = -1, .start = 0, .stop = half, .step = 1}};
-    const rml_op_attr second = {.slice = {.axis = -1, .start = half, .stop = 2 * half, .step = 1}};
     const rml_op_attr act = {.unary = node->attr.unary};
-    const rml_op_attr product = {.binary = {RML_BINARY_MUL, rml_activation_none()}};
-    rml_value_id in[2] = {
-        rml_lower_node(l, RML_OP_SLICE, &first, node->in, 1, rml_part_name(l, node, "value")),
-        rml_lower_node(l, RML_OP_SLICE, &second, node->in, 1, rml_part_name(l, node, "gate"))};
-    in[1] = rml_lower_node(l, RML_OP_UNARY, &act, &in[1], 1, rml_part_name(l, node, "act"));
-    out[0] = rml_lower_node(l, RML_OP_BINARY, &product, in, 2, node->name);
+    const rml_value_id value =
+        rml_lower_slice(l, node->in[0], -1, 0, half, rml_part_name(l, node, "value"));
+    rml_value_id gate =
+        rml_lower_slice(l, node->in[0], -1, half, 2 * half, rml_part_name(l, node, "gate"));
+    gate = rml_lower_node(l, RML_OP_UNARY, &act, &gate, 1, rml_part_name(l, node, "act"));
+    out[0] = rml_lower_binary(l, RML_BINARY_MUL, value, gate, node->name);
     return true;
 }

@@ -140,19 +140,34 @@ static rml_status write_all(const rml_writing *w, const bool *chosen, const rml_
     return RML_OK;
 }
 
+// A name for each of those that are written.
+static rml_status name_chosen(rml_writing *w, const bool *chosen, const char **names,
+                              rml_error *err)
+{
+    const rml_graph *graph = &w->model->graph;
+    rml_naming naming;
+    rml_status status = RML_OK;
+    rml_naming_init(&naming, &w->graph.arena, false);
+    for (size_t i = 0; i < graph->value_count && status == RML_OK; i++)
+        if (chosen[i])
+            status = rml_name_take(&naming, graph->values[i].name, &names[i], err);
+    rml_naming_release(&naming);
+    return status;
+}
+
 rml_status rml_write_safetensors(rml_writing *w, rml_error *err)
 {
     rml_header header = {.allocator = w->allocator, .err = err};
     rml_outfile file;
-    const char **names;
+    const size_t count = w->model->graph.value_count + 1;
     if (w->settings.weights > RML_WRITE_F16)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "weights of fewer bits have no form here");
-    bool *chosen =
-        rml_arena_alloc(&w->graph.arena, w->model->graph.value_count + 1, sizeof *chosen);
-    if (!chosen)
-        return rml_fail_nomem(err, w->model->graph.value_count, "a file to be written");
+    bool *chosen = rml_arena_alloc(&w->graph.arena, count, sizeof *chosen);
+    const char **names = rml_arena_alloc(&w->graph.arena, count, sizeof *names);
+    if (!chosen || !names)
+        return rml_fail_nomem(err, count * sizeof *names, "a file to be written");
     RML_TRY(choose(w, chosen, err));
-    RML_TRY(rml_name_values(&w->model->graph, &w->graph.arena, false, &names, err));
+    RML_TRY(name_chosen(w, chosen, names, err));
     rml_status status = make_header(w, chosen, names, &header);
     if (status == RML_OK)
         status = rml_outfile_open(&file, w->path, w->allocator, err);

@@ -9,7 +9,8 @@ typedef struct rml_kind {
     rml_status (*write)(rml_writing *w, rml_error *err);
 } rml_kind;
 
-static const rml_kind kinds[] = {{".mlmodel", rml_write_mlmodel},
+static const rml_kind kinds[] = {{".onnx", rml_write_onnx},
+                                 {".mlmodel", rml_write_mlmodel},
                                  {".safetensors", rml_write_safetensors}};
 
 rml_write_settings rml_write_settings_default(void)

@@ -46,6 +46,9 @@ typedef struct rml_lowering {
     size_t refused;     // nodes
     rml_error *refusal; // with all of them
     int depth;          // of rewrites in rewrites
+    struct {
+        rml_value_id x, weight, conv;
+    } wave; // the convolution that was made last for a wave_norm, which wave_conv reads, too
 } rml_lowering;
 
 // Makes `to`, an empty graph, of `from`: its ports, and its nodes, and those of graphs inside, as
@@ -58,15 +61,9 @@ rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *tar
 rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
                             const rml_value_id *in, int in_count, const char *name);
 
-// A rewrite: makes the node's outputs to out[out_count] and returns true, or returns false without
-// having made anything where it does not apply. `node` is as a target sees it.
-typedef bool rml_rewrite_fn(rml_lowering *l, const rml_node *node, rml_value_id *out);
-bool rml_rewrite_fused(rml_lowering *l, const rml_node *node, rml_value_id *out); // any with `act`
-bool rml_rewrite_glu(rml_lowering *l, const rml_node *node, rml_value_id *out);
-
-// "<name>_<part>" in the graph's arena, for a node of a rewrite that is not its last; NULL when
-// memory is out.
-const char *rml_part_name(rml_lowering *l, const rml_node *node, const char *part);
+// The same of a node of several outputs, to out[RML_MAX_OUTPUTS].
+void rml_lower_outputs(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
+                       const rml_value_id *in, int in_count, const char *name, rml_value_id *out);
 
 // ---- names --------------------------------------------------------------------------------------
 
@@ -104,6 +101,7 @@ rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writi
 // ---- kinds of files -----------------------------------------------------------------------------
 
 rml_status rml_write_mlmodel(rml_writing *w, rml_error *err); // coreml/nn_model.c
+rml_status rml_write_onnx(rml_writing *w, rml_error *err);
 rml_status rml_write_safetensors(rml_writing *w, rml_error *err);
 
 #endif

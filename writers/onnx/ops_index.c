@@ -1,0 +1,96 @@
+// Operators that pick elements, write them to places, and make them.
+#include "writers/onnx/lists.h"
+
+// ONNX's output is as long as it has to be; ours has room for all, zeros behind, and a count.
+static void write_nms(rml_to_onnx *w, const rml_node *node)
+{
+    const char *const *out = w->names.value + node->out;
+    const rml_shape *all = &w->graph->values[node->out].shape;
+    const char **in = rml_to_onnx_inputs(w, node);
+    if (!in)
+        return;
+    if (node->in_count > 2 && node->in[2] != RML_NO_VALUE)
+        in[2] = rml_to_onnx_list(w, node, 2);
+    const char *const found = rml_to_onnx_part(w, node, "found");
+    rml_to_onnx_begin(w, "NonMaxSuppression", in, node->in_count);
+    rml_to_onnx_int(w, "center_point_box", node->attr.nms.centered);
+    rml_to_onnx_end(w, node, &found, 1);
+    const int64_t zeros[2] = {0, 0}, one = 1;
+    const char *slice[3] = {rml_to_onnx_make(w, node, "Shape", &found, 1, "shape"),
+                            rml_to_onnx_ints(w, node, "start", zeros, 1),
+                            rml_to_onnx_ints(w, node, "end", &one, 1)};
+    rml_to_onnx_begin(w, "Slice", slice, 3);
+    rml_to_onnx_end(w, node, &out[1], 1);
+    const char *rest[2] = {rml_to_onnx_ints(w, node, "room", &all->dim[0], 1), out[1]};
+    const char *behind = rml_to_onnx_make(w, node, "Sub", rest, 2, "rest");
+    const char *parts[3] = {rml_to_onnx_ints(w, node, "before", zeros, 2), behind, slice[1]};
+    const char *pad[2] = {found, rml_to_onnx_part(w, node, "pads")};
+    rml_to_onnx_begin(w, "Concat", parts, 3);
+    rml_to_onnx_int(w, "axis", 0);
+    rml_to_onnx_end(w, node, &pad[1], 1);
+    rml_to_onnx_begin(w, "Pad", pad, 2);
+    rml_to_onnx_end(w, node, out, 1);
+}
+
+static const char *lacks_nms(const rml_to_onnx_ask *ask)
+{
+    const rml_shape *boxes = &ask->graph->values[ask->node->in[0]].shape;
+    const rml_shape *scores = &ask->graph->values[ask->node->in[1]].shape;
+    return boxes->rank == 3 && rml_shape_known(boxes) && scores->rank == 3 &&
+                   rml_shape_known(scores)
+               ? NULL
+               : "how much may be selected is not known";
+}
+
+// ---- kinds of scattering ------------------------------------------------------------------------
+
+static const char *lacks_scatter(const rml_to_onnx_ask *ask)
+{
+    const rml_scatter_kind kind = ask->node->attr.scatter.kind;
+    if (kind != RML_SCATTER_SET && ask->opset < 16)
+        return "nothing is combined before opset 16";
+    if ((kind == RML_SCATTER_MIN || kind == RML_SCATTER_MAX) && ask->opset < 18)
+        return "there are no minima and maxima before opset 18";
+    return NULL;
+}
+
+#define KIND RML_TO_WORD(WORD, "reduction", scatter.kind, "none add mul min max", 16)
+
+static const rml_to_onnx_field axis[] = {RML_TO(INT, "axis", axis.axis), {0}};
+static const rml_to_onnx_field gather_nd[] = {RML_TO(INT, "batch_dims", gather_nd.batch), {0}};
+static const rml_to_onnx_field scatter_nd[] = {KIND, {0}};
+static const rml_to_onnx_field scatter[] = {KIND, RML_TO(INT, "axis", scatter.axis), {0}};
+static const rml_to_onnx_field trilu[] = {RML_TO(FLAG, "upper", trilu.upper), {0}};
+static const rml_to_onnx_field reverse[] = {RML_TO(INT, "batch_axis", reverse.batch_axis),
+                                            RML_TO(INT, "time_axis", reverse.time_axis),
+                                            {0}};
+static const rml_to_onnx_field eye[] = {
+    RML_TO(DTYPE, "dtype", eye.to), RML_TO(INT, "k", eye.diagonal), {0}};
+
+static void write_compress(rml_to_onnx *w, const rml_node *node)
+{
+    rml_to_onnx_open(w, node, "Compress");
+    if (!node->attr.compress.flat)
+        rml_to_onnx_int(w, "axis", node->attr.compress.axis);
+    rml_to_onnx_close(w, node);
+}
+
+const rml_to_onnx_entry rml_to_onnx_index[] = {
+    {.op = RML_OP_GATHER, .op_type = "Gather", .fields = axis},
+    {.op = RML_OP_GATHER_ELEMENTS, .op_type = "GatherElements", .fields = axis},
+    {.op = RML_OP_GATHER_ND, .op_type = "GatherND", .fields = gather_nd},
+    {.op = RML_OP_SCATTER_ELEMENTS,
+     .op_type = "ScatterElements",
+     .fields = scatter,
+     .lacks = lacks_scatter},
+    {.op = RML_OP_SCATTER_ND, .op_type = "ScatterND", .fields = scatter_nd, .lacks = lacks_scatter},
+    {.op = RML_OP_NONZERO, .op_type = "NonZero"},
+    {.op = RML_OP_COMPRESS, .write = write_compress},
+    {.op = RML_OP_TRILU, .op_type = "Trilu", .fields = trilu, .since = 14},
+    {.op = RML_OP_REVERSE_SEQUENCE, .op_type = "ReverseSequence", .fields = reverse},
+    {.op = RML_OP_RANGE, .op_type = "Range"},
+    {.op = RML_OP_EYE, .op_type = "EyeLike", .fields = eye},
+    {.op = RML_OP_ONE_HOT, .op_type = "OneHot", .fields = axis},
+    {.op = RML_OP_NMS, .lacks = lacks_nms, .write = write_nms},
+    {0},
+};
