@@ -173,7 +173,7 @@ static rml_value_id frequencies(const unet *at, rml_value_id time)
         data[i] = expf(exponent / (float)((double)half - at->plan.frequency_shift));
     }
     const rml_shape shape = {2, {1, half}};
-    const rml_constant constant = {.stored = rml_stored_f32(data, &shape)};
+    const rml_constant constant = {.stored = rml_stored_f32(data, &shape), .computed = true};
     const rml_value_id scale = rml_graph_constant(at->graph, "time_proj", &constant);
     time = rml_graph_reshape(at->graph, time, &(rml_shape){2, {-1, 1}}, "time_proj");
     const rml_value_id angle =
@@ -190,7 +190,7 @@ static void embed_time(unet *at)
     const int64_t width = TIME_WIDTH * at->plan.channels[0];
     static const float zero = 0.0f;
     const rml_shape one = {1, {1}};
-    const rml_constant start = {.stored = rml_stored_f32(&zero, &one)};
+    const rml_constant start = {.stored = rml_stored_f32(&zero, &one), .computed = true};
     // What depends on a constant alone is computed once, when the graph is optimised.
     const rml_value_id step = at->step0
                                   ? rml_graph_constant(at->graph, "timestep", &start)
@@ -258,7 +258,8 @@ static rml_value_id build(unet *at)
     if (at->plan.centred) {
         static const float numbers[2] = {2.0f, -1.0f};
         for (int i = 0; i < 2; i++) {
-            const rml_constant one = {.stored = rml_stored_f32(&numbers[i], &(rml_shape){0})};
+            const rml_constant one = {.stored = rml_stored_f32(&numbers[i], &(rml_shape){0}),
+                                      .computed = true};
             x = rml_graph_binary(at->graph, i ? RML_BINARY_ADD : RML_BINARY_MUL, x,
                                  rml_graph_constant(at->graph, "centre", &one), "centre");
         }

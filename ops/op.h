@@ -100,6 +100,7 @@ typedef struct rml_constant {
     rml_stored stored;
     const double *scale; // [shape.dim[scale_axis]], or NULL
     int scale_axis;
+    bool computed; // by the builder of a network, whose files of weights do not have it
 } rml_constant;
 
 // As rml_stored_read, with the factors applied.

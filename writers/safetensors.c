@@ -47,7 +47,8 @@ static void add_quoted(rml_header *h, const char *text)
 // Trained numbers; sizes and indices that a graph file has among its constants are none.
 static bool is_weight(const rml_value *value)
 {
-    return value->kind == RML_VALUE_CONSTANT && value->dtype == RML_F32;
+    return value->kind == RML_VALUE_CONSTANT && value->dtype == RML_F32 &&
+           !value->constant->computed;
 }
 
 // Which values are written: of one that builders reshape there is a second of its name and

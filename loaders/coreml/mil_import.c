@@ -41,9 +41,9 @@ static rml_status add_constant(rml_mil_importer *importer, const rml_mil_value *
             importer->err, RML_ERR_UNSUPPORTED, "a constant of type %s is not supported here",
             constant->type.kind == RML_MIL_TENSOR ? rml_mil_element_name(constant->type.element)
                                                   : "list");
-    const rml_constant trained = {
-        rml_stored_plain(constant->data ? constant->data : empty, dtype, &constant->type.shape),
-        NULL, 0};
+    const rml_constant trained = {.stored =
+                                      rml_stored_plain(constant->data ? constant->data : empty,
+                                                       dtype, &constant->type.shape)};
     *out = dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16
                ? rml_graph_constant(graph, "constant", &trained)
                : rml_graph_typed_constant(graph, "constant", &trained.stored);

@@ -35,17 +35,16 @@ bool rml_ends_in(const char *path, const char *ending)
     return length > bytes && strcmp(path + length - bytes, ending) == 0;
 }
 
-// The name that the user knows, in a message that has the one below the folder of the staging.
-static rml_status explain(rml_status status, const rml_staging *s, const char *path, rml_error *err)
+// The name that the user knows, in a message that has the one below the folder of the staging,
+// which is longer.
+static void explain(const rml_staging *s, const char *path, rml_error *err)
 {
-    const char *at = status != RML_OK && err ? strstr(err->message, s->file) : NULL;
-    if (at) {
+    for (const char *at; (at = strstr(err->message, s->file)) != NULL;) {
         const rml_error old = *err;
         const int before = (int)(at - err->message);
         rml_fail(err, old.status, "%.*s%s%s", before, old.message, path,
                  old.message + before + strlen(s->file));
     }
-    return status;
 }
 
 // ---- what was written, read again ---------------------------------------------------------------
@@ -62,7 +61,7 @@ static rml_status prove_graph(const rml_conversion *c, const rml_layers *inputs,
     if (status == RML_OK) {
         out->version = rml_ends_in(file, ".onnx") ? rml_graph_file_opset(told, 0).version
                                                   : rml_graph_file_summary(told).format_version;
-        status = rml_named(rml_prove_run(c, inputs, again, out, err), err, file);
+        status = rml_named(rml_prove_run(c, inputs, again, out, err), err, c->path);
     }
     rml_graph_file_close(&told);
     rml_model_destroy(&again);
@@ -79,7 +78,7 @@ static rml_status prove_network(const rml_conversion *c, const rml_layers *input
     RML_TRY(rml_model_create(&again, c->network, weights, &settings, err));
     const rml_status status = rml_prove_run(c, inputs, again, out, err);
     rml_model_destroy(&again);
-    return status;
+    return rml_named(status, err, c->path);
 }
 
 static rml_status prove_safetensors(const rml_conversion *c, const rml_layers *inputs,
@@ -88,10 +87,11 @@ static rml_status prove_safetensors(const rml_conversion *c, const rml_layers *i
     rml_weights *weights = NULL;
     RML_TRY(rml_weights_open(&weights, file, NULL, err));
     out->tensors = rml_weights_count(weights);
-    const rml_status status = c->network ? prove_network(c, inputs, weights, out, err)
-                                         : rml_prove_weights(c, weights, out, err);
+    const rml_status status =
+        c->network ? prove_network(c, inputs, weights, out, err)
+                   : rml_named(rml_prove_weights(c, weights, out, err), err, c->path);
     rml_weights_close(&weights);
-    return rml_named(status, err, file);
+    return status;
 }
 
 static rml_status write_and_prove(const rml_conversion *c, const rml_layers *inputs,
@@ -107,7 +107,8 @@ static rml_status write_and_prove(const rml_conversion *c, const rml_layers *inp
     out->bytes = rml_staging_bytes(&staging);
     if (status == RML_OK)
         status = rml_staging_place(&staging, err);
-    explain(status, &staging, c->path, err);
+    if (status != RML_OK && err)
+        explain(&staging, c->path, err);
     rml_staging_close(&staging);
     return status;
 }

@@ -53,8 +53,8 @@ rml_status port_plans_missing(const port_plans *plans, const char *asked, const 
 // Sets what makes images of ports: colours, scale and bias.
 rml_status port_plans_make_images(port_plans *plans, const convert_options *o, rml_error *err);
 
-// How the guides name the port of a built-in network, and the sizes they give it where it may have
-// any. False: they do not tell. A size of -1 may change between runs.
+// How the guides name the port of a built-in network (NULL: not at all), and the sizes it has there
+// or is tried with where it may have any. False: nothing is known.
 bool guide_port(const char *network, const char *port, const char **name, rml_shape *shape);
 
 #endif

@@ -198,19 +198,24 @@ static rml_status fix_sizes(port_plans *p, rml_error *err)
 
 // ---- all of it ----------------------------------------------------------------------------------
 
-// Weights alone have no sizes: those of the guide serve to try them.
+// What no guide exports stays as the network has it, and weights alone have no sizes: those known
+// serve to try them.
 static void begin(port_plan *plan, rml_write_port *port, const convert_options *o)
 {
     rml_shape guide = {0};
     *port = (rml_write_port){.name = plan->port.name, .as = plan->port.name};
     plan->shape = plan->usual = plan->port.shape;
-    if (o->is_file || !guide_port(o->model, plan->port.name, &port->as, &guide))
+    const char *name = NULL;
+    if (o->is_file || !guide_port(o->model, plan->port.name, &name, &guide))
         return;
+    if (name)
+        port->as = name;
     for (int k = 0; k < guide.rank && guide.rank == plan->shape.rank; k++)
         if (plan->shape.dim[k] < 0)
             plan->usual.dim[k] = guide.dim[k];
-    port->usual = &plan->usual;
-    if (!rml_ends_in(o->outfile, ".safetensors"))
+    if (guide.rank)
+        port->usual = &plan->usual;
+    if (name && !rml_ends_in(o->outfile, ".safetensors"))
         plan->shape = plan->usual;
     // The guide's ONNX file takes any number of sequences.
     if (!o->coreml && strcmp(o->model, "lstm") == 0)
