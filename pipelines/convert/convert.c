@@ -1,6 +1,6 @@
 #include "pipelines/convert/convert.h"
 
-#include "tensor/alloc.h"
+#include "media/files/files.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -68,13 +68,40 @@ static rml_status prove_graph(const rml_conversion *c, const rml_layers *inputs,
     return status;
 }
 
+#define PATH_BYTES 4096
+
+// The config.json in the folder of the weights: as rml_model_create finds it, but for weights that
+// lie elsewhere now. "": there is none.
+static void find_config(const char *weights, char path[PATH_BYTES])
+{
+    const char *slash = strrchr(weights, '/');
+    const size_t folder = rml_is_folder(weights) ? strlen(weights)
+                          : slash                ? (size_t)(slash - weights)
+                                                 : 0;
+    const int length =
+        snprintf(path, PATH_BYTES, "%.*s%sconfig.json", (int)folder, weights, folder ? "/" : "");
+    FILE *file = length < PATH_BYTES ? fopen(path, "rb") : NULL;
+    if (file)
+        fclose(file);
+    else
+        path[0] = 0;
+}
+
 static rml_status prove_network(const rml_conversion *c, const rml_layers *inputs,
                                 const rml_weights *weights, rml_conversion_result *out,
                                 rml_error *err)
 {
     rml_model_settings settings = rml_model_settings_default();
     rml_model *again = NULL;
-    settings.config = c->config;
+    char config[PATH_BYTES] = "", line[PATH_BYTES + 64];
+    if (!c->config && c->weights)
+        find_config(c->weights, config);
+    settings.config = *config ? config : c->config;
+    if (settings.config && c->log) {
+        snprintf(line, sizeof line, "it is to be read with the settings of its source: %s",
+                 settings.config);
+        c->log(c->log_user, line);
+    }
     RML_TRY(rml_model_create(&again, c->network, weights, &settings, err));
     const rml_status status = rml_prove_run(c, inputs, again, out, err);
     rml_model_destroy(&again);

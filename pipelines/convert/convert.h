@@ -18,7 +18,8 @@ typedef struct rml_conversion {
     rml_model *source;     // and made to be run, with keep_types
     const char *network;   // built-in one that .safetensors are read as again; NULL: the numbers
                            // themselves are compared
-    const char *config;    // of that
+    const char *weights;   // file or folder that it comes from
+    const char *config;    // its settings; NULL: the config.json with the weights, if there is one
     const char *from;      // what messages call the source: "lstm.pth"
     const rml_write_settings *write;
     const rml_session_settings *session; // of both runs

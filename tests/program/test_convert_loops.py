@@ -1,5 +1,5 @@
-"""Networks go from checkpoints to every format that is written, from each of them to every other, and
-still compute what PyTorch does; ONNX Runtime runs the ONNX files."""
+"""Networks go from checkpoints to every format that is written, from each of them to every other,
+and still compute what PyTorch does; ONNX Runtime runs the ONNX files."""
 
 from typing import NamedTuple
 

@@ -140,6 +140,7 @@ static rml_status run(settings *s, rml_error *err)
         .as_written = s->as_written,
         .source = s->network.model,
         .network = named_as_ours ? s->o.model : NULL,
+        .weights = s->network.source.path,
         .config = s->o.config,
         .from = from,
         .write = &s->write,
