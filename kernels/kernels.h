@@ -184,8 +184,9 @@ typedef enum rml_binary {
 
 // Elementwise on contiguous runs of another type than f32: a function and a type for which there is
 // a loop, or false, and nothing is done. Bools are bytes 0 and 1; comparisons, IS_NAN and IS_INF,
-// of f32 too, give them. Whole numbers wrap; quotients are cut towards zero, and by zero they are
-// zero. dst may equal an operand of elements of the same size exactly.
+// of f32 too, give them. Of f32 there are SIN, COS, FMOD and MOD besides. Whole numbers wrap;
+// quotients are cut towards zero, and by zero they are zero. dst may equal an operand of elements
+// of the same size exactly.
 typedef bool rml_typed_binary_fn(rml_binary op, rml_dtype dtype, const void *a, const void *b,
                                  void *dst, size_t count);
 typedef bool rml_typed_unary_fn(rml_unary op, rml_dtype dtype, const void *src, void *dst,

@@ -27,7 +27,7 @@ rml_status rml_pass_widen(rml_graph *graph, size_t *changed, rml_error *err);
 rml_status rml_pass_fold_bn(rml_graph *graph, size_t *changed, rml_error *err);
 
 // A residual add, and then an activation, behind a convolution or linear become part of it, an
-// activation also of binary, group norm and wave_conv.
+// activation also of binary, group norm and wave_conv. A product x * sigmoid(x) becomes SiLU first.
 rml_status rml_pass_fuse_act(rml_graph *graph, size_t *changed, rml_error *err);
 
 // Convolutions that make an inverted residual block become one node.

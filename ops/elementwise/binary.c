@@ -99,12 +99,11 @@ static void run_kernel(const rml_op_args *args)
     run_over(args, kernel_run);
 }
 
-// ---- powers and rests of f32, by the C library of f32 -------------------------------------------
+// ---- powers of f32, by the C library of f32 -----------------------------------------------------
 
 static bool is_power(const rml_op_args *args)
 {
-    const rml_binary kind = args->attr->binary.kind;
-    return (kind == RML_BINARY_POW || kind == RML_BINARY_FMOD) && args->in[0].dtype == RML_F32 &&
+    return args->attr->binary.kind == RML_BINARY_POW && args->in[0].dtype == RML_F32 &&
            args->in[1].dtype == RML_F32;
 }
 
@@ -132,13 +131,12 @@ static bool power_of_all(const rml_kernels *kernels, const float *x, float expon
 static void power_run(const void *context, float *const *at, const int64_t *stride, size_t count)
 {
     const rml_op_args *args = context;
-    const bool rest = args->attr->binary.kind == RML_BINARY_FMOD;
-    if (!rest && stride[0] == 1 && stride[1] == 1 && stride[2] == 0 &&
+    if (stride[0] == 1 && stride[1] == 1 && stride[2] == 0 &&
         power_of_all(args->kernels, at[1], *at[2], at[0], count))
         return;
     for (int64_t i = 0; i < (int64_t)count; i++) {
         const float x = at[1][i * stride[1]], y = at[2][i * stride[2]];
-        at[0][i * stride[0]] = rest ? fmodf(x, y) : powf(x, y);
+        at[0][i * stride[0]] = powf(x, y);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "tensor/size.h"
 
 #include <math.h>
+#include <string.h>
 
 #define CHUNK_ELEMENTS 4096
 
@@ -108,6 +109,65 @@ static void run_f32(const rml_op_args *args)
     run_rows(args, f32_rows);
 }
 
+// ---- f32 in short rows, which are turned, some at a time: a vector has one element of each ------
+
+#define SHORT_COUNT 8
+#define TURNED 128
+
+static bool is_short(const rml_op_args *args)
+{
+    const rows row = rows_of(args);
+    return args->in[0].dtype == RML_F32 && args->attr->softmax.kind == RML_SOFTMAX &&
+           row.step == 1 && row.count <= SHORT_COUNT;
+}
+
+static size_t short_bytes(const rml_op_args *args)
+{
+    (void)args;
+    return (2 * SHORT_COUNT + 1) * TURNED * sizeof(float);
+}
+
+// `count` lines of `some` elements. Sums are joined by halves, as the kernel of a row joins lanes.
+static void turned_softmax(const rml_kernels *kernels, float *x, float *work, size_t count,
+                           size_t some)
+{
+    float *top = work, *sum = work + TURNED;
+    memcpy(top, x, some * sizeof *top);
+    for (size_t k = 1; k < count; k++)
+        kernels->binary[RML_BINARY_MAX](top, x + k * TURNED, top, some);
+    for (size_t k = 0; k < count; k++)
+        kernels->binary[RML_BINARY_SUB](x + k * TURNED, top, x + k * TURNED, some);
+    kernels->unary[RML_UNARY_EXP](x, x, (count - 1) * TURNED + some, NULL);
+    memcpy(sum, x, count * TURNED * sizeof *sum);
+    for (size_t half = SHORT_COUNT / 2, left = count; half > 0; half /= 2) {
+        for (size_t k = half; k < left; k++)
+            kernels->binary[RML_BINARY_ADD](sum + (k - half) * TURNED, sum + k * TURNED,
+                                            sum + (k - half) * TURNED, some);
+        left = rml_min_size(left, half);
+    }
+    for (size_t k = 0; k < count; k++)
+        kernels->binary[RML_BINARY_DIV](x + k * TURNED, sum, x + k * TURNED, some);
+}
+
+static void short_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const rml_op_args *args = context;
+    const size_t count = rows_of(args).count;
+    float *x = rml_op_worker(args, worker), *work = x + SHORT_COUNT * TURNED;
+    memset(x, 0, SHORT_COUNT * TURNED * sizeof *x);
+    for (size_t i = begin, some; i < end; i += some) {
+        some = rml_min_size(TURNED, end - i);
+        args->kernels->transpose(args->in[0].data + i * count, count, x, TURNED, some, count);
+        turned_softmax(args->kernels, x, work, count, some);
+        args->kernels->transpose(x, TURNED, args->out[0].data + i * count, count, count, some);
+    }
+}
+
+static void run_short(const rml_op_args *args)
+{
+    run_rows(args, short_rows);
+}
+
 // ---- any type -----------------------------------------------------------------------------------
 
 // ONNX defines softmax by steps, each of which rounds: with halves, doing better moves the result
@@ -174,6 +234,7 @@ static void run_wide(const rml_op_args *args)
 }
 
 static const rml_algorithm softmax_algorithms[] = {
+    {.name = "short-rows", .accepts = is_short, .worker_bytes = short_bytes, .run = run_short},
     {.name = "rows", .accepts = has_kernel, .worker_bytes = row_bytes, .run = run_f32},
     {.name = "widened", .worker_bytes = row_bytes, .run = run_wide}};
 

@@ -152,6 +152,36 @@ static void test_not_fused(void)
     net_end(&at);
 }
 
+// x * sigmoid(x) and x * hard_sigmoid(x) are one function, and that of a convolution; other factors
+// and readers are not.
+static void test_gates(void)
+{
+    static const rml_activation gates[] = {{RML_UNARY_SIGMOID, {0}},
+                                           {RML_UNARY_HARD_SIGMOID, {0.166666667f, 0.5f}},
+                                           {RML_UNARY_HARD_SIGMOID, {0.2f, 0.5f}},
+                                           {RML_UNARY_TANH, {0}},
+                                           {RML_UNARY_SIGMOID, {0}}};
+    for (int i = 0; i < 5; i++) {
+        net at;
+        net_begin(&at, NULL);
+        const rml_value_id y = conv(&at, input(&at, "x", 2), 2, 3, "c1");
+        const rml_value_id gate = rml_graph_unary(at.graph, y, gates[i], "gate");
+        rml_graph_output(at.graph, "out",
+                         i % 2 ? rml_graph_binary(at.graph, RML_BINARY_MUL, gate, y, "mul")
+                               : rml_graph_binary(at.graph, RML_BINARY_MUL, y, gate, "mul"));
+        if (i == 4)
+            rml_graph_output(at.graph, "gate", gate);
+        run_pass(&at, rml_pass_fuse_act, i < 2 ? 2 : 0);
+        if (i < 2) {
+            expect_dump(&at, "c1 = conv(x, w, b) (1,3,4,4)\noutput out = mul\n", "a gate");
+            for (size_t n = 0; n < at.graph->node_count; n++)
+                CHECK(at.graph->nodes[n].dead || at.graph->nodes[n].attr.conv.act.kind ==
+                                                     (i ? RML_UNARY_HARD_SWISH : RML_UNARY_SILU));
+        }
+        net_end(&at);
+    }
+}
+
 // The folded weights against the formula in double.
 static void test_fold_bn(bool transposed)
 {
@@ -447,6 +477,7 @@ int main(void)
     test_fuse_residual();
     test_fuse_bias();
     test_not_fused();
+    test_gates();
     test_fold_bn(false);
     test_fold_bn(true);
     test_not_folded();
