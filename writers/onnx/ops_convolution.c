@@ -18,10 +18,40 @@ static void write_conv_attr(rml_to_onnx *w, const rml_node *node)
     rml_to_onnx_int(w, "group", node->attr.conv.groups);
 }
 
+// Padding that makes sizes the same, as numbers where they are known: ONNX Runtime has no other for
+// dilated kernels.
+static rml_window_attr told(const rml_graph *graph, const rml_node *node)
+{
+    rml_window_attr window = node->attr.conv.window;
+    const rml_shape *x = &graph->values[node->in[0]].shape;
+    const rml_shape *kernel = &graph->values[node->in[1]].shape;
+    const bool lower = window.auto_pad == RML_AUTO_PAD_SAME_LOWER;
+    if (window.auto_pad == RML_AUTO_PAD_NONE || !rml_shape_known(kernel))
+        return window;
+    window.rank = kernel->rank - 2;
+    for (int i = 0; i < window.rank; i++) {
+        const int64_t size = x->rank == kernel->rank ? x->dim[2 + i] : -1;
+        const int64_t reach = (kernel->dim[2 + i] - 1) * window.dilation[i];
+        const int64_t steps = size < 0 ? 0 : (size + window.stride[i] - 1) / window.stride[i] - 1;
+        int64_t pad = window.stride[i] == 1 ? reach : steps * window.stride[i] + 1 + reach - size;
+        if (window.auto_pad == RML_AUTO_PAD_VALID)
+            pad = 0;
+        else if (size < 0 && window.stride[i] != 1)
+            return node->attr.conv.window;
+        pad = pad < 0 ? 0 : pad;
+        window.before[i] = lower ? pad - pad / 2 : pad / 2;
+        window.after[i] = pad - window.before[i];
+    }
+    window.auto_pad = RML_AUTO_PAD_NONE;
+    return window;
+}
+
 static void write_conv(rml_to_onnx *w, const rml_node *node)
 {
+    const rml_window_attr window = told(w->graph, node);
     rml_to_onnx_open(w, node, node->op == RML_OP_INTEGER_CONV ? "ConvInteger" : "Conv");
-    write_conv_attr(w, node);
+    rml_to_onnx_window(w, &window, true);
+    rml_to_onnx_int(w, "group", node->attr.conv.groups);
     rml_to_onnx_close(w, node);
 }
 

@@ -1,45 +1,66 @@
 // Operators that pick elements, write them to places, and make them.
 #include "writers/onnx/lists.h"
 
+// One number of a list that is computed.
+static const char *one_of(rml_to_onnx *w, const rml_node *node, const char *list, int64_t index,
+                          const char *part)
+{
+    static const char *const parts[] = {"start", "end"};
+    const int64_t ends[2] = {index, index + 1};
+    const char *in[3] = {list, "", ""};
+    for (int k = 0; k < 2; k++)
+        in[1 + k] = rml_to_onnx_ints(w, node, parts[k], &ends[k], 1);
+    return rml_to_onnx_make(w, node, "Slice", in, 3, part);
+}
+
+// How much may be selected: N C min(B, limit).
+static const char *room_of(rml_to_onnx *w, const rml_node *node, const char *scores,
+                           const char *limit)
+{
+    const int64_t known = w->graph->values[node->out].shape.dim[0];
+    if (known >= 0)
+        return rml_to_onnx_ints(w, node, "room", &known, 1);
+    const char *const sizes = rml_to_onnx_make(w, node, "Shape", &scores, 1, "sizes");
+    const char *items[2] = {one_of(w, node, sizes, 0, "items"),
+                            one_of(w, node, sizes, 1, "classes")};
+    const char *boxes[2] = {one_of(w, node, sizes, 2, "boxes"), limit};
+    const char *in[2] = {rml_to_onnx_make(w, node, "Mul", items, 2, "lists"),
+                         rml_to_onnx_make(w, node, "Min", boxes, 2, "most")};
+    return rml_to_onnx_make(w, node, "Mul", in, 2, "room");
+}
+
 // ONNX's output is as long as it has to be; ours has room for all, zeros behind, and a count.
 static void write_nms(rml_to_onnx *w, const rml_node *node)
 {
     const char *const *out = w->names.value + node->out;
-    const rml_shape *all = &w->graph->values[node->out].shape;
+    const int64_t zeros[2] = {0, 0};
     const char **in = rml_to_onnx_inputs(w, node);
     if (!in)
         return;
-    if (node->in_count > 2 && node->in[2] != RML_NO_VALUE)
-        in[2] = rml_to_onnx_list(w, node, 2);
+    const bool limited = node->in_count > 2 && node->in[2] != RML_NO_VALUE;
+    const char *limit =
+        limited ? rml_to_onnx_list(w, node, 2) : rml_to_onnx_ints(w, node, "limit", zeros, 1);
+    if (limited)
+        in[2] = limit;
     const char *const found = rml_to_onnx_part(w, node, "found");
     rml_to_onnx_begin(w, "NonMaxSuppression", in, node->in_count);
     rml_to_onnx_int(w, "center_point_box", node->attr.nms.centered);
     rml_to_onnx_end(w, node, &found, 1);
-    const int64_t zeros[2] = {0, 0}, one = 1;
-    const char *slice[3] = {rml_to_onnx_make(w, node, "Shape", &found, 1, "shape"),
-                            rml_to_onnx_ints(w, node, "start", zeros, 1),
-                            rml_to_onnx_ints(w, node, "end", &one, 1)};
+    const char *const shape = rml_to_onnx_make(w, node, "Shape", &found, 1, "shape");
+    const char *slice[3] = {shape, rml_to_onnx_ints(w, node, "first", zeros, 1), ""};
+    const int64_t one = 1;
+    slice[2] = rml_to_onnx_ints(w, node, "second", &one, 1);
     rml_to_onnx_begin(w, "Slice", slice, 3);
     rml_to_onnx_end(w, node, &out[1], 1);
-    const char *rest[2] = {rml_to_onnx_ints(w, node, "room", &all->dim[0], 1), out[1]};
-    const char *behind = rml_to_onnx_make(w, node, "Sub", rest, 2, "rest");
-    const char *parts[3] = {rml_to_onnx_ints(w, node, "before", zeros, 2), behind, slice[1]};
+    const char *rest[2] = {room_of(w, node, in[1], limit), out[1]};
+    const char *parts[3] = {rml_to_onnx_ints(w, node, "before", zeros, 2),
+                            rml_to_onnx_make(w, node, "Sub", rest, 2, "rest"), slice[1]};
     const char *pad[2] = {found, rml_to_onnx_part(w, node, "pads")};
     rml_to_onnx_begin(w, "Concat", parts, 3);
     rml_to_onnx_int(w, "axis", 0);
     rml_to_onnx_end(w, node, &pad[1], 1);
     rml_to_onnx_begin(w, "Pad", pad, 2);
     rml_to_onnx_end(w, node, out, 1);
-}
-
-static const char *lacks_nms(const rml_to_onnx_ask *ask)
-{
-    const rml_shape *boxes = &ask->graph->values[ask->node->in[0]].shape;
-    const rml_shape *scores = &ask->graph->values[ask->node->in[1]].shape;
-    return boxes->rank == 3 && rml_shape_known(boxes) && scores->rank == 3 &&
-                   rml_shape_known(scores)
-               ? NULL
-               : "how much may be selected is not known";
 }
 
 // ---- kinds of scattering ------------------------------------------------------------------------
@@ -91,6 +112,6 @@ const rml_to_onnx_entry rml_to_onnx_index[] = {
     {.op = RML_OP_RANGE, .op_type = "Range"},
     {.op = RML_OP_EYE, .op_type = "EyeLike", .fields = eye},
     {.op = RML_OP_ONE_HOT, .op_type = "OneHot", .fields = axis},
-    {.op = RML_OP_NMS, .lacks = lacks_nms, .write = write_nms},
+    {.op = RML_OP_NMS, .write = write_nms},
     {0},
 };

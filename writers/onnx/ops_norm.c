@@ -25,11 +25,14 @@ static const char *lacks_group_norm(const rml_to_onnx_ask *ask)
     const rml_shape *x = &ask->graph->values[node->in[X]].shape;
     if (!rml_activation_is_none(&attr->act) || is_given(node, OFFSET))
         return "it is part of another one";
+    const bool weighted = is_given(node, GAMMA) && is_given(node, BETA);
+    if (attr->groups == 0 && weighted && (x->rank >= 3 || x->rank == RML_RANK_UNKNOWN))
+        return NULL;
     if (x->rank < 3 || x->dim[1] < 0)
         return "how many channels there are is not known";
     if (attr->groups == 0)
         return NULL;
-    if (ask->opset < 21 || !is_given(node, GAMMA) || !is_given(node, BETA) ||
+    if (ask->opset < 21 || !weighted ||
         ask->graph->values[node->in[GAMMA]].shape.dim[0] != x->dim[1])
         return "weights are not of channels before opset 21";
     return NULL;

@@ -8,7 +8,10 @@ static const char *lacks_rnn(const rml_to_onnx_ask *ask)
     const rml_rnn_attr *rnn = &ask->node->attr.rnn;
     if (rnn->batch_first)
         return "its steps come first";
-    return rnn->torch_gates ? "its gates are in another order" : NULL;
+    if (rnn->torch_gates)
+        return "its gates are in another order";
+    const rml_shape *states = &ask->graph->values[ask->node->in[2]].shape;
+    return states->rank == 3 && states->dim[2] > 0 ? NULL : "how wide it is is not known";
 }
 
 typedef struct function_entry {

@@ -28,15 +28,42 @@ static int old_rounding(const rml_graph *graph, const rml_node *node)
     return up && down ? -1 : up ? RML_NEAREST_CEIL : RML_NEAREST_FLOOR;
 }
 
+// Scales or sizes of some axes, which are known, as those of all. The lists may be NULL.
+static bool all_axes(const rml_graph *graph, const rml_node *node, float *scales, int64_t *sizes)
+{
+    const rml_resize_attr *attr = &node->attr.resize;
+    const rml_shape *x = &graph->values[node->in[X]].shape;
+    const rml_fact scale = rml_to_onnx_fact(graph, node, SCALES);
+    const rml_fact size = rml_to_onnx_fact(graph, node, SIZES);
+    rml_to_onnx_known list = {0};
+    const bool sized = is_given(node, SIZES);
+    if (x->rank < 0 || attr->coordinates == RML_COORDINATES_CROP ||
+        (sized ? !rml_to_onnx_known_list(&size, &list) : !scale.data || scale.dtype != RML_F32))
+        return false;
+    for (int i = 0; i < x->rank; i++) {
+        int at = -1;
+        for (int k = 0; k < attr->axis_count; k++)
+            at = (attr->axis[k] + x->rank) % x->rank == i ? k : at;
+        if (sized && at < 0 && x->dim[i] < 0)
+            return false;
+        if (sizes && sized)
+            sizes[i] = at < 0 ? x->dim[i] : list.at[at];
+        if (scales && !sized)
+            scales[i] = at < 0 ? 1 : ((const float *)scale.data)[at];
+    }
+    return true;
+}
+
 static const char *lacks_resize(const rml_to_onnx_ask *ask)
 {
     const rml_resize_attr *attr = &ask->node->attr.resize;
     const bool listed = is_given(ask->node, SCALES) || is_given(ask->node, SIZES);
     if (is_given(ask->node, LIKE))
         return "it takes no size from another image";
-    if ((attr->antialias || attr->axis_count || attr->aspect != RML_ASPECT_STRETCH) &&
-        ask->opset < 18)
-        return "there are no axes, antialias and keep_aspect_ratio_policy before opset 18";
+    if ((attr->antialias || attr->aspect != RML_ASPECT_STRETCH) && ask->opset < 18)
+        return "there are no antialias and keep_aspect_ratio_policy before opset 18";
+    if (attr->axis_count && ask->opset < 18 && !all_axes(ask->graph, ask->node, NULL, NULL))
+        return "there are no axes before opset 18";
     if (attr->coordinates == RML_COORDINATES_HALF_PIXEL_SYMMETRIC && ask->opset < 19)
         return "there is no half_pixel_symmetric before opset 19";
     if (attr->mode == RML_INTERPOLATION_NEAREST && attr->nearest == RML_NEAREST_OLD &&
@@ -79,6 +106,20 @@ static void by_attributes(rml_to_onnx *w, const rml_node *node, bool part, const
             rml_to_onnx_constant_of(w, node, "scales", RML_F32, &(rml_shape){1, {4}}, scales);
 }
 
+static void of_all_axes(rml_to_onnx *w, const rml_node *node, const char **in)
+{
+    const int rank = w->graph->values[node->in[X]].shape.rank;
+    float scales[RML_MAX_RANK];
+    int64_t sizes[RML_MAX_RANK];
+    if (!all_axes(w->graph, node, scales, sizes))
+        return;
+    if (is_given(node, SIZES))
+        in[SIZES] = rml_to_onnx_ints(w, node, "sizes", sizes, (size_t)rank);
+    else
+        in[SCALES] =
+            rml_to_onnx_constant_of(w, node, "scales", RML_F32, &(rml_shape){1, {rank}}, scales);
+}
+
 static void write_resize(rml_to_onnx *w, const rml_node *node)
 {
     static const int image[2] = {2, 3};
@@ -90,9 +131,12 @@ static void write_resize(rml_to_onnx *w, const rml_node *node)
     const char *in[4] = {rml_to_onnx_name(w, node->in[X]), "", "", ""};
     if (crops && is_given(node, ROI))
         in[ROI] = rml_to_onnx_name(w, node->in[ROI]);
-    if (is_given(node, SCALES))
+    const bool widened = attr->axis_count && w->opset < 18;
+    if (widened)
+        of_all_axes(w, node, in);
+    else if (is_given(node, SCALES))
         in[SCALES] = rml_to_onnx_name(w, node->in[SCALES]);
-    if (is_given(node, SIZES))
+    if (is_given(node, SIZES) && !widened)
         in[SIZES] = rml_to_onnx_list(w, node, SIZES);
     if (!listed)
         by_attributes(w, node, part, in);
@@ -117,7 +161,7 @@ static void write_resize(rml_to_onnx *w, const rml_node *node)
     if (attr->aspect != RML_ASPECT_STRETCH)
         rml_to_onnx_word(w, "keep_aspect_ratio_policy", "stretch not_larger not_smaller",
                          (int)attr->aspect);
-    if (attr->axis_count || part)
+    if ((attr->axis_count && !widened) || part)
         rml_to_onnx_axes(w, "axes", part ? image : attr->axis, part ? 2 : attr->axis_count);
     rml_to_onnx_close(w, node);
 }
