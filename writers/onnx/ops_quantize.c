@@ -26,7 +26,7 @@ static const char *lacks_quantize(const rml_to_onnx_ask *ask)
     const rml_quantize_attr *attr = &ask->node->attr.quantize;
     if (attr->precision != ask->graph->values[ask->node->in[1]].dtype)
         return "it divides in the type of the scale";
-    if (!is_given(ask->node, 2) && attr->to != RML_U8 && ask->opset < 21)
+    if (!is_given(ask->node, 2) && !rml_shape_known(&ask->graph->values[ask->node->in[1]].shape))
         return "its codes are u8 where there is no zero point";
     return lacks_types(ask, attr->to);
 }
@@ -38,18 +38,35 @@ static const char *lacks_dequantize(const rml_to_onnx_ask *ask)
     return lacks_types(ask, ask->graph->values[ask->node->in[0]].dtype);
 }
 
+// Zeros of the type of the codes, which tell it.
+static const char *zero_point(rml_to_onnx *w, const rml_node *node)
+{
+    const rml_shape *shape = &w->graph->values[node->in[1]].shape;
+    const rml_dtype dtype = node->attr.quantize.to;
+    size_t count = 0;
+    rml_shape_count(shape, &count);
+    const void *zeros = rml_arena_alloc(w->naming.arena, count + 1, rml_dtype_size(dtype));
+    if (zeros)
+        return rml_to_onnx_constant_of(w, node, "zero", dtype, shape, zeros);
+    rml_to_onnx_fail(w, RML_ERR_NOMEM, "out of memory for zero points");
+    return "";
+}
+
 static void write_quantize(rml_to_onnx *w, const rml_node *node)
 {
     const rml_quantize_attr *attr = &node->attr.quantize;
     const bool back = node->op == RML_OP_DEQUANTIZE;
     const rml_shape *scale = &w->graph->values[node->in[1]].shape;
-    rml_to_onnx_open(w, node, back ? "DequantizeLinear" : "QuantizeLinear");
+    const char *in[3] = {rml_to_onnx_name(w, node->in[0]), rml_to_onnx_name(w, node->in[1]), ""};
+    if (is_given(node, 2))
+        in[2] = rml_to_onnx_name(w, node->in[2]);
+    else if (!back)
+        in[2] = zero_point(w, node);
+    rml_to_onnx_begin(w, back ? "DequantizeLinear" : "QuantizeLinear", in, 3);
     if (scale->rank != 0) // otherwise there is no axis, and the input may have none
         rml_to_onnx_int(w, "axis", attr->axis);
     if (attr->block)
         rml_to_onnx_int(w, "block_size", attr->block);
-    if (!back && !is_given(node, 2) && attr->to != RML_U8)
-        rml_to_onnx_int(w, "output_dtype", rml_to_onnx_element(attr->to));
     rml_to_onnx_close(w, node);
 }
 
