@@ -1,5 +1,7 @@
 """Core ML neural networks that are written: loaded by coremltools, run by run-model."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,8 @@ from nn_cases import OLD  # noqa: E402
 from nn_nd_cases import ND  # noqa: E402
 from test_nn import layer_file  # noqa: E402
 
+DATA = Path(os.environ.get("RUN_MODEL_TEST_DATA")
+            or Path(__file__).resolve().parents[3] / "shared" / "data")
 TOLERANCE = 5e-5  # of the largest value, the promise for whole networks in f32
 # Layers whose operators no layer of known sizes has.
 REFUSED = {"sliceDynamic": "bounds that are computed", "sliceBySize": "bounds that are computed"}
@@ -157,6 +161,7 @@ def test_image_version(program, tmp_path):
     assert spec.description.output[0].type.imageType.height == 48
     last = spec.neuralNetwork.layers[-1]
     assert list(last.output) == ["my_output"] and list(last.scale.scale.floatValue) == [255]
+    assert "bias" not in layers_of(spec)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 48, 64)).astype(np.float32)
     level = np.full(1, 0.1, np.float32)
     (want,) = program.exec("ffdnet", weights, {"image": pixels * np.float32(0.003921569),
@@ -298,3 +303,214 @@ def test_later_targets_become_ios13(program, tmp_path):
     assert "iOS 13" in said[2] and not said[0] and not said[1]
     assert "iOS 11" in write(program, "lstm", paths[0], "weights=random:1", "ios=11",
                              *ports_of("lstm"), code=1)
+
+
+# ---- files of others ---------------------------------------------------------------------------
+
+
+def public(name):
+    if not (DATA / name).exists():
+        pytest.skip(f"{DATA / name} is not there")
+    return DATA / name
+
+
+def fit(name):
+    """A name as a file of ours has it."""
+    return re.sub("[^A-Za-z0-9_]", "_", f"_{name}" if name[0].isdigit() else name)
+
+
+def normal(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+ONNX = [  # with the targets that hold it
+    ("onnx/mnist_zoo.onnx", (1, 1, 28, 28), (12, 13)),
+    ("onnx/mobilenet_v2_imagenet.onnx", (1, 3, 224, 224), (13,)),
+    ("onnx/ulfd_rfb_320.onnx", (1, 3, 240, 320), (13,)),
+    ("onnx/yunet_n_dynamic.onnx", (1, 3, 64, 96), (12, 13)),
+    ("coreml/basicpitch_nmp.onnx", (1, 43844, 1), (13,)),
+    ("coreml/my_network.onnx", (1, 3, 32, 32), (12, 13)),
+]
+
+
+@pytest.mark.parametrize("name,shape,targets", ONNX, ids=[o[0] for o in ONNX])
+def test_onnx_file(program, tmp_path, name, shape, targets):
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    session = onnxruntime.InferenceSession(str(public(name)))
+    (given,) = (i.name for i in session.get_inputs())
+    x = normal(*shape)
+    want = session.run(None, {given: x})
+    outputs = [fit(o.name) for o in session.get_outputs()]
+    for ios in targets:
+        path = tmp_path / f"{ios}.mlmodel"
+        write(program, DATA / name, path, f"ios={ios}", f"port={given},{shape_of(x)}")
+        spec_of(path)
+        got = coreml_run.run(program, path, {fit(given): x}, outputs, tmp_path)
+        scale = max(np.abs(w).max() for w in want)  # ONNX Runtime's sigmoid ends at 1e-8
+        for value, right in zip(got, want):
+            np.testing.assert_allclose(value.reshape(right.shape), right, rtol=0,
+                                       atol=TOLERANCE * scale)
+
+
+COREML = [  # inputs, outputs and the targets that hold it
+    ("my_network.mlmodel", {"my_input": (1, 3, 32, 32)}, ["my_output"], (12, 13)),
+    ("my_network_image.mlmodel", {"my_input": (1, 3, 32, 32)}, ["my_output"], (12, 13)),
+    ("photo_noise1_model.mlmodel", {"input": (1, 3, 142, 142)}, ["conv7"], (12, 13)),
+    ("up_anime_scale2x_model.mlmodel", {"input": (1, 3, 156, 156)}, ["conv7"], (12, 13)),
+    ("MNIST_astro.mlmodel", {"image": (1, 1, 28, 28)}, ["output", "classLabel"], (13,)),
+    ("MNIST_ph1ps.mlmodel", {"image": (1, 1, 28, 28)}, ["prediction", "classLabel"], (13,)),
+    ("Image2Image.mlmodel", {"image": (1, 3, 256, 256)}, ["generatedImage"], (12, 13)),
+    ("ffdnet_gray_body_fp32.mlpackage", {"x": (1, 5, 64, 64)}, ["var_325"], (12, 13)),
+]
+
+
+@pytest.mark.parametrize("name,shapes,outputs,targets", COREML, ids=[c[0] for c in COREML])
+def test_coreml_file(program, tmp_path, name, shapes, outputs, targets):
+    source = public(f"coreml/{name}")
+    inputs = {given: normal(*shape) for given, shape in shapes.items()}
+    want = coreml_run.run(program, source, inputs, outputs, tmp_path)
+    for ios in targets:
+        path = tmp_path / f"{ios}.mlmodel"
+        write(program, source, path, f"ios={ios}",
+              *[f"port={given},{shape_of(x)}" for given, x in inputs.items()])
+        spec_of(path)
+        got = coreml_run.run(program, path, inputs, outputs, tmp_path)
+        for value, right in zip(got, want):
+            np.testing.assert_allclose(value.reshape(right.shape), right, rtol=0,
+                                       atol=5e-6 * np.abs(right).max())
+
+
+# ---- beside coremltools ------------------------------------------------------------------------
+
+
+def converted_twin(folder):
+    """What coremltools makes of a network with the layers of the guides' ones."""
+    import torch
+    from torch import nn
+
+    class Twin(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.norm = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8)
+            self.depthwise = nn.Conv2d(8, 8, 3, 1, 1, groups=8)
+            self.up = nn.ConvTranspose2d(16, 6, 3, 2, 1, 1)
+            self.last = nn.Linear(6, 5)
+
+        def forward(self, x):
+            y = nn.functional.relu6(self.norm(self.first(x)))
+            y = torch.cat([torch.relu(self.depthwise(y) + y), y], 1)
+            y = torch.sigmoid(self.up(y)).mean((2, 3))
+            return torch.softmax(self.last(y), 1)
+
+    torch.manual_seed(0)
+    path, outputs, _ = coreml_run.network_file(folder, Twin().eval(), {"x": normal(1, 3, 16, 20)},
+                                               "neuralnetwork")
+    return path, outputs
+
+
+def parameters_of(path):
+    """Kinds and parameters of layers in order, but those that cut: a crop is read as slices."""
+    out = []
+    for layer in coreml_run.ct.utils.load_spec(str(path)).neuralNetwork.layers:
+        kind = layer.WhichOneof("layer")
+        params = getattr(layer, kind)
+        if kind == "unary" and params.type == params.THRESHOLD:
+            params.epsilon = 0  # which it does not read
+        if kind not in ("crop", "sliceStatic"):
+            out.append((kind, params.SerializeToString(deterministic=True)))
+    return out
+
+
+def test_layers_are_those_of_coremltools(program, tmp_path):
+    """Read from coremltools' file and written again: layer by layer the same parameters."""
+    path, (output,) = converted_twin(tmp_path)
+    again = tmp_path / "again.mlmodel"
+    write(program, path, again, "port=x,shape=1x3x16x20")
+    theirs, ours = parameters_of(path), parameters_of(again)
+    assert [kind for kind, _ in ours] == [kind for kind, _ in theirs]
+    assert {"convolution", "add", "concat", "innerProduct"} <= {kind for kind, _ in ours}
+    for (kind, mine), (_, theirs) in zip(ours, theirs):
+        assert mine == theirs, kind
+    x = normal(1, 3, 16, 20)
+    want, got = (coreml_run.run(program, p, {"x": x}, [output], tmp_path)[0] for p in (path, again))
+    np.testing.assert_array_equal(got, want)
+
+
+# ---- sizes that change, and refusals -----------------------------------------------------------
+
+
+def onnx_file(folder, nodes, shape, constants=(), name="net"):
+    """A network of nodes from x to y."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "g", [tensor("x", TensorProto.FLOAT, shape)],
+                              [tensor("y", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(a, key) for key, a in constants])
+    save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]),
+         str(folder / f"{name}.onnx"))
+    return folder / f"{name}.onnx"
+
+
+def test_sizes_that_change(program, tmp_path):
+    import onnxruntime
+    from onnx import helper
+
+    source = onnx_file(tmp_path, [
+        helper.make_node("Conv", ["x", "w"], ["a"], "a", pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["a"], ["b"], "b"),
+        helper.make_node("ConvTranspose", ["b", "v"], ["y"], "y", strides=[2, 2]),
+    ], [1, 3, "h", "w"], [("w", normal(4, 3, 3, 3)), ("v", normal(4, 2, 2, 2))])
+    path = tmp_path / "net.mlmodel"
+    write(program, source, path, "port=x,shape=1x3x-1x-1,low=1x3x8x8,high=1x3x64x32,"
+                                 "usual=1x3x16x16")
+    sizes = spec_of(path).description.input[0].type.multiArrayType
+    assert list(sizes.shape) == [1, 3, 16, 16]
+    assert [(r.lowerBound, r.upperBound) for r in sizes.shapeRange.sizeRanges] == [
+        (1, 1), (3, 3), (8, 64), (8, 32)]
+    session = onnxruntime.InferenceSession(str(source))
+    for shape in ((1, 3, 10, 31), (1, 3, 64, 8)):
+        (want,) = session.run(None, {"x": normal(*shape)})
+        (got,) = coreml_run.run(program, path, {"x": normal(*shape)}, ["y"], tmp_path)
+        np.testing.assert_allclose(got, want, rtol=0, atol=5e-6 * np.abs(want).max())
+
+
+def test_all_that_is_lacking_is_named_at_once(program, tmp_path):
+    from onnx import helper
+
+    source = onnx_file(tmp_path, [
+        helper.make_node("Det", ["x"], ["a"], "first"),
+        helper.make_node("Unsqueeze", ["x", "axes"], ["b"], "second"),
+        helper.make_node("ReduceSum", ["b"], ["c"], "sum", keepdims=0),
+        helper.make_node("Add", ["a", "c"], ["y"], "y"),
+    ], [2, 3, 3], [("axes", np.array([0, 1, 2], np.int64))])
+    said = write(program, source, tmp_path / "net.mlmodel", code=1)
+    assert "iOS 13 cannot hold" in said
+    assert "first (det): no layer does this" in said
+    assert "second (unsqueeze): more than 5 dimensions" in said
+    assert not list(tmp_path.glob("*.mlmodel*"))
+
+
+# ---- bytes -------------------------------------------------------------------------------------
+
+# relu(2x - 1) of [2,3] as the format's own tools write it: description, then network.
+DESCRIPTION = bytes.fromhex("0a0f0a01781a0a2a080a02020310a08004520f0a01791a0a2a080a02020310a08004")
+LAYERS = bytes.fromhex("a21f300a180a01741201781a017492080c2a0a0d0000004015000080bf0a100a03616374"
+                       "1201741a0179920802520028013001")
+
+
+def test_bytes(program, tmp_path):
+    """The two layers byte for byte, named as our values are; x * 2 - 1 is one of them."""
+    from onnx import helper
+
+    source = onnx_file(tmp_path, [helper.make_node("Mul", ["x", "two"], ["m"], "m"),
+                                  helper.make_node("Add", ["m", "one"], ["t"], "t"),
+                                  helper.make_node("Relu", ["t"], ["y"], "act")], [2, 3],
+                       [("two", np.float32(2)), ("one", np.float32(-1))])
+    write(program, source, tmp_path / "net.mlmodel")
+    data = (tmp_path / "net.mlmodel").read_bytes()
+    assert data.startswith(bytes.fromhex("080412"))
+    assert data[4:4 + len(DESCRIPTION)] == DESCRIPTION  # then the metadata
+    assert data.endswith(LAYERS)

@@ -134,7 +134,8 @@ void rml_net_plain(rml_net_emitter *e, uint32_t kind, const char *const *in, int
                    const char *out);
 void rml_net_fail(rml_net_emitter *e, rml_status status, const char *format, ...) RML_PRINTF(3, 4);
 
-// Blobs of the node in hand. A constant gets a layer that loads it.
+// The blob of a value, and those of the node in hand. A constant gets a layer that loads it.
+const char *rml_net_blob(rml_net_emitter *e, rml_value_id value);
 const char *rml_net_in(rml_net_emitter *e, int input);
 const char *rml_net_out(rml_net_emitter *e, int output);
 const char *rml_net_between(rml_net_emitter *e); // a new one
@@ -148,6 +149,8 @@ void rml_net_transpose(rml_net_emitter *e, const char *in, const int *order, int
                        const char *out);
 void rml_net_binary(rml_net_emitter *e, uint32_t kind, const char *a, const char *b,
                     const char *out);
+// Whether a softmax is one along its axis alone.
+bool rml_net_is_along_axis(const rml_softmax_attr *softmax, int rank);
 // What a value is, under another name: its blob itself, but where that is to be an output.
 void rml_net_same(rml_net_emitter *e, int input, int output);
 // A blob of numbers that live as long as the graph; whole ones stay what they are.
@@ -175,8 +178,23 @@ void rml_net_weights(rml_net_emitter *e, uint32_t field, const float *numbers, s
 void rml_net_vector(rml_net_emitter *e, uint32_t field, const float *numbers, size_t count,
                     bool whole);
 
-// A product's matrix as a linear layer has it, (columns, rows).
-const float *rml_net_columns(rml_net_emitter *e, const rml_node *node, size_t *count);
+// The layer of a product with constant weights, and what is added to it (nn_products.c).
+void rml_net_inner_product(rml_net_emitter *e, const rml_node *node, bool bias, const char *out);
+
+// ---- parts and edges (nn_shapes.c) --------------------------------------------------------------
+
+// What a slice takes of some axes.
+typedef struct rml_net_cuts {
+    int count;
+    int64_t start[RML_MAX_RANK], stop[RML_MAX_RANK], axis[RML_MAX_RANK], step[RML_MAX_RANK];
+} rml_net_cuts;
+
+// Both false where only a run tells. Pads: before and behind each axis.
+bool rml_net_read_cuts(const rml_graph *graph, const rml_node *node, rml_net_cuts *out);
+bool rml_net_read_pads(const rml_graph *graph, const rml_node *node, int64_t pads[][2]);
+
+// The layer that pads height and width.
+void rml_net_pad_image(rml_net_emitter *e, rml_pad_mode mode, int64_t pads[2][2], float fill);
 
 // ---- recurrent layers (nn_recurrent.c) ----------------------------------------------------------
 

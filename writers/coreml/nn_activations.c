@@ -285,12 +285,16 @@ static void emit_unary(rml_net_emitter *e, const rml_node *node)
     }
 }
 
+bool rml_net_is_along_axis(const rml_softmax_attr *softmax, int rank)
+{
+    return !softmax->flat || softmax->axis == -1 || softmax->axis == rank - 1;
+}
+
 static const char *lacks_softmax(const rml_net_node *n)
 {
     if (n->attr->softmax.kind == RML_SOFTMAX_HARD)
         return "the hard maximum";
-    if (n->attr->softmax.flat && n->attr->softmax.axis != -1 &&
-        n->attr->softmax.axis != n->out.shape.rank - 1)
+    if (!rml_net_is_along_axis(&n->attr->softmax, n->out.shape.rank))
         return "softmax over several dimensions";
     return NULL;
 }

@@ -61,27 +61,107 @@ static bool is_of_channels(const rml_shape *image, const rml_value *value, size_
            (size_t)image->dim[1] == *count;
 }
 
-// A scale layer, or one of a bias: x on its other side.
-static bool emit_scale(rml_net_emitter *e, const rml_node *node)
+// The side of the constant in x * a or x + a that is one of these; -1: there is none. One number
+// is one where `ends`, at the end of a network, whose pixels are scaled.
+static int side_of_channels(const rml_graph *graph, const rml_node *node, bool ends)
 {
-    const rml_binary kind = node->attr.binary.kind;
+    const int rank = graph->values[node->out].shape.rank;
     size_t count;
     for (int i = 0; i < 2; i++) {
-        const rml_value *value = &e->graph->values[node->in[i]];
-        if ((kind != RML_BINARY_MUL && kind != RML_BINARY_ADD) ||
-            rml_net_shape(e, 1 - i)->rank != rml_net_out_shape(e, 0)->rank ||
-            !is_of_channels(rml_net_shape(e, 1 - i), value, &count))
-            continue;
-        const float *numbers = rml_net_numbers(e, node->in[i], &count);
-        const int64_t shape[] = {(int64_t)count, 1, 1};
-        rml_net_one(e, kind == RML_BINARY_MUL ? RML_NET_SCALE : RML_NET_BIAS, rml_net_in(e, 1 - i),
-                    rml_net_out(e, 0));
-        rml_fields_ints(&e->m, 1, shape, count == 1 ? 1 : 3);
-        rml_net_vector(e, 2, numbers, count, false);
-        rml_net_end(e);
-        return true;
+        const rml_shape *x = &graph->values[node->in[1 - i]].shape;
+        if (x->rank == rank && is_of_channels(x, &graph->values[node->in[i]], &count) &&
+            (ends || count > 1))
+            return i;
     }
+    return -1;
+}
+
+// ... of one number, for values that are no images.
+static int side_of_number(const rml_graph *graph, const rml_node *node)
+{
+    double number;
+    for (int i = 1; i >= 0; i--)
+        if (rml_net_number(graph, node, i, &number) &&
+            graph->values[node->in[i]].shape.rank <= graph->values[node->in[1 - i]].shape.rank &&
+            graph->values[node->in[i]].dtype == RML_F32)
+            return i;
+    return -1;
+}
+
+static bool is_binary(const rml_node *node, rml_binary kind)
+{
+    return !node->dead && node->op == RML_OP_BINARY && node->attr.binary.kind == kind;
+}
+
+// The x * a that only `add`, x * a + b, reads, where one layer does both; NULL: there is none.
+static const rml_node *product_of(const rml_graph *graph, const rml_node *add)
+{
+    if (!is_binary(add, RML_BINARY_ADD))
+        return NULL;
+    const bool ends = rml_graph_is_output(graph, add->out);
+    for (int channels = 0; channels < 2; channels++) {
+        const int side = channels ? side_of_channels(graph, add, ends) : side_of_number(graph, add);
+        const rml_value *x = side < 0 ? NULL : &graph->values[add->in[1 - side]];
+        if (!x || x->uses != 1 || rml_graph_is_output(graph, add->in[1 - side]) ||
+            x->producer == RML_NO_NODE)
+            continue;
+        const rml_node *product = &graph->nodes[x->producer];
+        if (is_binary(product, RML_BINARY_MUL) &&
+            (channels ? side_of_channels(graph, product, ends) >= 0
+                      : side_of_number(graph, product) >= 0))
+            return product;
+    }
+    return NULL;
+}
+
+// Whether the layer of a later x * a + b does x * a, too.
+static bool is_part(const rml_graph *graph, const rml_node *product)
+{
+    for (const rml_node *next = product + 1; next < graph->nodes + graph->node_count; next++)
+        if (product_of(graph, next) == product)
+            return true;
     return false;
+}
+
+static void write_channels(rml_net_emitter *e, uint32_t field, rml_value_id constant)
+{
+    size_t count;
+    const float *numbers = rml_net_numbers(e, constant, &count);
+    const int64_t shape[] = {(int64_t)count, 1, 1};
+    rml_fields_ints(&e->m, field, shape, count == 1 ? 1 : 3);
+    rml_net_vector(e, field + 1, numbers, count, false);
+}
+
+// A scale layer, with the bias of `add`, or one of a bias. False: the constant is none of channels.
+static bool emit_channels(rml_net_emitter *e, const rml_node *first, const rml_node *add)
+{
+    const bool ends = rml_graph_is_output(e->graph, e->node->out);
+    const int side = side_of_channels(e->graph, first, ends);
+    const rml_binary kind = first->attr.binary.kind;
+    if (side < 0 || (kind != RML_BINARY_MUL && kind != RML_BINARY_ADD))
+        return false;
+    rml_net_one(e, kind == RML_BINARY_MUL ? RML_NET_SCALE : RML_NET_BIAS,
+                rml_net_blob(e, first->in[1 - side]), rml_net_out(e, 0));
+    write_channels(e, 1, first->in[side]);
+    if (add) {
+        rml_fields_int(&e->m, 3, 1);
+        write_channels(e, 4, add->in[side_of_channels(e->graph, add, ends)]);
+    }
+    rml_net_end(e);
+    return true;
+}
+
+// x * a + b in one layer.
+static void emit_both(rml_net_emitter *e, const rml_node *product, const rml_node *add)
+{
+    double a = 0, b = 0;
+    const int side = side_of_number(e->graph, product);
+    if (emit_channels(e, product, add))
+        return;
+    rml_net_number(e->graph, product, side, &a);
+    rml_net_number(e->graph, add, side_of_number(e->graph, add), &b);
+    rml_net_linear(e, rml_net_blob(e, product->in[1 - side]), (float)a, (float)b,
+                   rml_net_out(e, 0));
 }
 
 // x + a, x - a, a - x, x * a, x / a, x ^ a, max(x, a) of one number; on `side`.
@@ -163,7 +243,15 @@ static void emit_binary(rml_net_emitter *e, const rml_node *node)
         emit_prelu(e, node);
         return;
     }
-    if (is_float && (emit_scale(e, node) || emit_number(e, node, 1) || emit_number(e, node, 0)))
+    const rml_node *product = product_of(e->graph, node);
+    if (product) {
+        emit_both(e, product, node);
+        return;
+    }
+    if (kind == RML_BINARY_MUL && is_part(e->graph, node))
+        return;
+    if (is_float &&
+        (emit_channels(e, node, NULL) || emit_number(e, node, 1) || emit_number(e, node, 0)))
         return;
     const rml_shape *a = rml_net_shape(e, 0), *b = rml_net_shape(e, 1);
     uint32_t layer = layer_of(kind);

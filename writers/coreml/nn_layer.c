@@ -139,12 +139,16 @@ static const char *load_constant(rml_net_emitter *e, rml_value_id id)
                    : "";
 }
 
+const char *rml_net_blob(rml_net_emitter *e, rml_value_id value)
+{
+    if (!e->blob[value])
+        e->blob[value] = load_constant(e, value);
+    return e->blob[value];
+}
+
 const char *rml_net_in(rml_net_emitter *e, int input)
 {
-    const rml_value_id id = e->node->in[input];
-    if (!e->blob[id])
-        e->blob[id] = load_constant(e, id);
-    return e->blob[id];
+    return rml_net_blob(e, e->node->in[input]);
 }
 
 // ---- layers -------------------------------------------------------------------------------------

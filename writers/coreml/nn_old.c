@@ -173,19 +173,7 @@ static const char *lacks_matmul(const rml_net_node *n)
 
 static void emit_matmul(rml_net_emitter *e, const rml_node *node)
 {
-    const int64_t rows = rml_net_shape(e, 0)->dim[1], columns = rml_net_out_shape(e, 0)->dim[1];
-    size_t count;
-    const float *numbers = rml_net_columns(e, node, &count);
-    rml_net_one(e, RML_NET_INNER_PRODUCT, rml_net_in(e, 0), rml_net_out(e, 0));
-    rml_fields_int(&e->m, 1, rows);
-    rml_fields_int(&e->m, 2, columns);
-    rml_net_int(e, 10, rml_net_given(node, 2));
-    rml_net_weights(e, 20, numbers, count, (size_t)columns, (size_t)rows);
-    if (rml_net_given(node, 2)) {
-        numbers = rml_net_numbers(e, node->in[2], &count);
-        rml_net_vector(e, 21, numbers, count, false);
-    }
-    rml_net_end(e);
+    rml_net_inner_product(e, node, rml_net_given(node, 2), rml_net_out(e, 0));
 }
 
 // ---- recurrent layers ---------------------------------------------------------------------------

@@ -58,28 +58,50 @@ static void emit_transpose(rml_net_emitter *e, const rml_node *node)
     rml_net_end(e);
 }
 
-static const char *lacks_concat(const rml_net_node *n)
+// What the layer does along the channels is done along another axis where that has changed places
+// with the channels.
+static const char *swapped(rml_net_emitter *e, const char *x, int axis, const char *out)
 {
-    return plane_axis(&n->out.shape, n->attr->concat.axis) == 0 ? NULL
-                                                                : "another axis than the channels";
+    int64_t order[] = {0, 1, 2, 3};
+    if (axis == 0)
+        return x;
+    order[1] = 1 + axis;
+    order[1 + axis] = 1;
+    rml_net_one(e, PERMUTE, x, out ? out : (out = rml_net_between(e)));
+    rml_fields_ints(&e->m, 1, order, 4);
+    rml_net_end(e);
+    return out;
 }
 
-static void concat(rml_net_emitter *e, const char *const *in, int count)
+static const char *lacks_axis(const rml_shape *shape, int64_t axis)
 {
-    const char *out = rml_net_out(e, 0);
+    return plane_axis(shape, axis) < 0 ? "the axis of the batch" : NULL;
+}
+
+static const char *lacks_concat(const rml_net_node *n)
+{
+    return lacks_axis(&n->out.shape, n->attr->concat.axis);
+}
+
+static void concat(rml_net_emitter *e, const char *const *in, int count, const char *out)
+{
     rml_net_layer(e, RML_NET_CONCAT, in, count, &out, 1);
     rml_net_end(e);
 }
 
 static void emit_concat(rml_net_emitter *e, const rml_node *node)
 {
+    const int axis = plane_axis(rml_net_out_shape(e, 0), node->attr.concat.axis);
     const char **in = rml_arena_alloc(&e->w->graph.arena, (size_t)node->in_count + 1, sizeof *in);
-    for (int i = 0; i < node->in_count && in; i++)
-        in[i] = rml_net_in(e, i);
-    if (in)
-        concat(e, in, node->in_count);
-    else
+    if (!in) {
         rml_net_fail(e, RML_ERR_NOMEM, "out of memory for the inputs of a layer");
+        return;
+    }
+    for (int i = 0; i < node->in_count; i++)
+        in[i] = swapped(e, rml_net_in(e, i), axis, NULL);
+    const char *out = axis ? rml_net_between(e) : rml_net_out(e, 0);
+    concat(e, in, node->in_count, out);
+    swapped(e, out, axis, rml_net_out(e, 0));
 }
 
 static const char *lacks_split(const rml_net_node *n)
@@ -106,14 +128,15 @@ static void emit_split(rml_net_emitter *e, const rml_node *node)
     rml_net_end(e);
 }
 
-// One axis, forward.
 static const char *lacks_slice(const rml_net_node *n)
 {
-    if (n->node->in_count > 1)
-        return "bounds that are inputs";
-    return n->attr->slice.step < 1 || plane_axis(in_shape(n), n->attr->slice.axis) < 0
-               ? "a slice of this kind"
-               : NULL;
+    rml_net_cuts c;
+    if (!rml_net_read_cuts(n->graph, n->node, &c) || c.count == 0)
+        return "bounds that are computed";
+    for (int i = 0; i < c.count; i++)
+        if (c.step[i] < 1 || plane_axis(in_shape(n), c.axis[i]) < 0)
+            return "a slice of this kind";
+    return NULL;
 }
 
 static int64_t within(int64_t place, int64_t size)
@@ -122,17 +145,49 @@ static int64_t within(int64_t place, int64_t size)
     return place < 0 ? 0 : place < size ? place : size;
 }
 
+// A layer an axis.
 static void emit_slice(rml_net_emitter *e, const rml_node *node)
 {
-    const rml_slice_attr *slice = &node->attr.slice;
-    const int axis = plane_axis(rml_net_shape(e, 0), slice->axis);
-    const int64_t size = rml_net_planes(rml_net_shape(e, 0)).dim[axis];
-    rml_net_one(e, SLICE, rml_net_in(e, 0), rml_net_out(e, 0));
-    rml_net_int(e, 1, within(slice->start, size));
-    rml_net_int(e, 2, within(slice->stop, size));
-    rml_fields_int(&e->m, 3, slice->step);
-    rml_net_int(e, 4, axis);
-    rml_net_end(e);
+    const rml_shape planes = rml_net_planes(rml_net_shape(e, 0));
+    const char *x = rml_net_in(e, 0);
+    rml_net_cuts c;
+    rml_net_read_cuts(e->graph, node, &c);
+    for (int i = 0; i < c.count; i++) {
+        const int axis = plane_axis(rml_net_shape(e, 0), c.axis[i]);
+        const char *out = i + 1 < c.count ? rml_net_between(e) : rml_net_out(e, 0);
+        rml_net_one(e, SLICE, x, out);
+        rml_net_int(e, 1, within(c.start[i], planes.dim[axis]));
+        rml_net_int(e, 2, within(c.stop[i], planes.dim[axis]));
+        rml_fields_int(&e->m, 3, c.step[i]);
+        rml_net_int(e, 4, axis);
+        rml_net_end(e);
+        x = out;
+    }
+}
+
+static const char *lacks_pad(const rml_net_node *n)
+{
+    int64_t pads[RML_MAX_RANK][2];
+    double fill;
+    const int rank = n->out.shape.rank;
+    if (rank < 3 || !rml_net_read_pads(n->graph, n->node, pads) ||
+        (rml_net_given(n->node, 2) && !rml_net_number(n->graph, n->node, 2, &fill)))
+        return "amounts that are computed";
+    if (n->attr->pad.mode == RML_PAD_WRAP)
+        return "padding that wraps around";
+    for (int i = 0; i < rank; i++)
+        if (pads[i][0] < 0 || pads[i][1] < 0 || (i < rank - 2 && (pads[i][0] || pads[i][1])))
+            return "padding of other axes than height and width, or that cuts off";
+    return NULL;
+}
+
+static void emit_pad(rml_net_emitter *e, const rml_node *node)
+{
+    int64_t pads[RML_MAX_RANK][2];
+    double fill = 0;
+    rml_net_read_pads(e->graph, node, pads);
+    rml_net_number(e->graph, node, 2, &fill);
+    rml_net_pad_image(e, node->attr.pad.mode, &pads[rml_net_shape(e, 0)->rank - 2], (float)fill);
 }
 
 // ---- repetition ---------------------------------------------------------------------------------
@@ -177,7 +232,7 @@ static void emit_expand(rml_net_emitter *e, const rml_node *node)
     for (int64_t i = 0; i < to.dim[0] && repeats; i++)
         in[i] = x;
     if (repeats)
-        concat(e, in, (int)to.dim[0]);
+        concat(e, in, (int)to.dim[0], rml_net_out(e, 0));
 }
 
 static const char *lacks_resize(const rml_net_node *n)
@@ -220,17 +275,20 @@ static void emit_resize(rml_net_emitter *e, const rml_node *node)
 
 static const char *lacks_softmax(const rml_net_node *n)
 {
-    return n->attr->softmax.kind != RML_SOFTMAX || n->attr->softmax.flat ||
-                   plane_axis(&n->out.shape, n->attr->softmax.axis) != 0
-               ? "softmax along another axis than the channels"
-               : NULL;
+    return n->attr->softmax.kind != RML_SOFTMAX ||
+                   !rml_net_is_along_axis(&n->attr->softmax, n->out.shape.rank)
+               ? "this form of softmax"
+               : lacks_axis(&n->out.shape, n->attr->softmax.axis);
 }
 
 static void emit_softmax(rml_net_emitter *e, const rml_node *node)
 {
-    (void)node;
-    rml_net_one(e, SOFTMAX, rml_net_in(e, 0), rml_net_out(e, 0));
+    const int axis = plane_axis(rml_net_out_shape(e, 0), node->attr.softmax.axis);
+    const char *x = swapped(e, rml_net_in(e, 0), axis, NULL);
+    const char *out = axis ? rml_net_between(e) : rml_net_out(e, 0);
+    rml_net_one(e, SOFTMAX, x, out);
     rml_net_end(e);
+    swapped(e, out, axis, rml_net_out(e, 0));
 }
 
 // The layer's name for the axes: CHW, HW, C, H, W; -1 where it has none.
@@ -291,6 +349,7 @@ const rml_net_rule rml_net_old_shape_rules[] = {
     {RML_OP_CONCAT, lacks_concat, emit_concat},
     {RML_OP_SPLIT, lacks_split, emit_split},
     {RML_OP_SLICE, lacks_slice, emit_slice},
+    {RML_OP_PAD, lacks_pad, emit_pad},
     {RML_OP_EXPAND, lacks_expand, emit_expand},
     {RML_OP_RESIZE, lacks_resize, emit_resize},
     {RML_OP_SOFTMAX, lacks_softmax, emit_softmax},

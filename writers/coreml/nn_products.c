@@ -35,7 +35,8 @@ static bool has_bias(const rml_graph *graph, const rml_node *node, int64_t colum
            count == (size_t)columns && c->shape.dim[c->shape.rank - 1] == columns;
 }
 
-const float *rml_net_columns(rml_net_emitter *e, const rml_node *node, size_t *count)
+// The matrix as a linear layer has it, (columns, rows).
+static const float *columns_of(rml_net_emitter *e, const rml_node *node, size_t *count)
 {
     const rml_shape *shape = rml_net_shape(e, 1);
     const float *numbers = rml_net_numbers(e, node->in[1], count);
@@ -49,26 +50,25 @@ const float *rml_net_columns(rml_net_emitter *e, const rml_node *node, size_t *c
     return turned;
 }
 
-// Returns whether the bias is in it.
-static bool emit_weights(rml_net_emitter *e, const rml_node *node, const char *out)
+void rml_net_inner_product(rml_net_emitter *e, const rml_node *node, bool bias, const char *out)
 {
     const rml_shape *shape = rml_net_shape(e, 1);
     const bool turned = node->attr.matmul.transpose_b;
     const int64_t rows = shape->dim[turned ? 1 : 0], columns = shape->dim[turned ? 0 : 1];
-    const bool bias = has_bias(e->graph, node, columns);
+    // Of more dimensions, the layer takes the last three for one.
+    const bool inner = e->old || rml_net_shape(e, 0)->rank <= 3;
     size_t count;
-    const float *numbers = rml_net_columns(e, node, &count);
-    rml_net_one(e, MATMUL, rml_net_in(e, 0), out);
-    rml_fields_int(&e->m, 5, rows);
-    rml_fields_int(&e->m, 6, columns);
-    rml_net_int(e, 7, bias);
-    rml_net_weights(e, 8, numbers, count, (size_t)columns, (size_t)rows);
+    const float *numbers = columns_of(e, node, &count);
+    rml_net_one(e, inner ? RML_NET_INNER_PRODUCT : MATMUL, rml_net_in(e, 0), out);
+    rml_fields_int(&e->m, inner ? 1 : 5, rows);
+    rml_fields_int(&e->m, inner ? 2 : 6, columns);
+    rml_net_int(e, inner ? 10 : 7, bias);
+    rml_net_weights(e, inner ? 20 : 8, numbers, count, (size_t)columns, (size_t)rows);
     if (bias) {
         numbers = rml_net_numbers(e, node->in[2], &count);
-        rml_net_vector(e, 9, numbers, count, false);
+        rml_net_vector(e, inner ? 21 : 9, numbers, count, false);
     }
     rml_net_end(e);
-    return bias;
 }
 
 // A vector as a row, or as a column.
@@ -102,12 +102,12 @@ static void emit_matmul(rml_net_emitter *e, const rml_node *node)
     const rml_matmul_attr *matmul = &node->attr.matmul;
     const char *out = rml_net_out(e, 0);
     const bool weights = has_weights(e->graph, node);
-    const rml_shape *b = rml_net_shape(e, 1);
-    const bool adds = rml_net_given(node, 2) &&
-                      !(weights && has_bias(e->graph, node, b->dim[matmul->transpose_b ? 0 : 1]));
+    const int64_t columns = rml_net_shape(e, 1)->dim[matmul->transpose_b ? 0 : 1];
+    const bool bias = weights && has_bias(e->graph, node, columns);
+    const bool adds = rml_net_given(node, 2) && !bias;
     const char *product = adds || matmul->alpha != 1 ? rml_net_between(e) : out;
     if (weights)
-        emit_weights(e, node, product);
+        rml_net_inner_product(e, node, bias, product);
     else
         emit_product(e, node, product);
     if (matmul->alpha != 1) {

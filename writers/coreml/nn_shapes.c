@@ -97,16 +97,11 @@ static void emit_concat(rml_net_emitter *e, const rml_node *node)
     rml_net_end(e);
 }
 
-typedef struct cuts {
-    int count;
-    int64_t start[RML_MAX_RANK], stop[RML_MAX_RANK], axis[RML_MAX_RANK], step[RML_MAX_RANK];
-} cuts;
-
-static bool read_cuts(const rml_graph *graph, const rml_node *node, cuts *out)
+bool rml_net_read_cuts(const rml_graph *graph, const rml_node *node, rml_net_cuts *out)
 {
     const rml_slice_attr *slice = &node->attr.slice;
     if (node->in_count < 2) {
-        *out = (cuts){1, {slice->start}, {slice->stop}, {slice->axis}, {slice->step}};
+        *out = (rml_net_cuts){1, {slice->start}, {slice->stop}, {slice->axis}, {slice->step}};
         return true;
     }
     out->count = rml_net_list(graph, node, 1, out->start, RML_MAX_RANK);
@@ -124,8 +119,8 @@ static bool read_cuts(const rml_graph *graph, const rml_node *node, cuts *out)
 
 static const char *lacks_slice(const rml_net_node *n)
 {
-    cuts c;
-    return read_cuts(n->graph, n->node, &c) ? NULL : "bounds that are computed";
+    rml_net_cuts c;
+    return rml_net_read_cuts(n->graph, n->node, &c) ? NULL : "bounds that are computed";
 }
 
 // Whole dimensions, and those whose end is as far as there is, are said by masks.
@@ -135,8 +130,8 @@ static void emit_slice(rml_net_emitter *e, const rml_node *node)
     const size_t rank = (size_t)shape->rank;
     int64_t begin[RML_MAX_RANK] = {0}, end[RML_MAX_RANK] = {0}, step[RML_MAX_RANK];
     int64_t begin_open[RML_MAX_RANK], end_open[RML_MAX_RANK], no[RML_MAX_RANK] = {0};
-    cuts c;
-    read_cuts(e->graph, node, &c);
+    rml_net_cuts c;
+    rml_net_read_cuts(e->graph, node, &c);
     for (size_t i = 0; i < rank; i++)
         begin_open[i] = end_open[i] = step[i] = 1;
     for (int i = 0; i < c.count; i++) {
@@ -189,8 +184,7 @@ static void emit_split(rml_net_emitter *e, const rml_node *node)
 
 // ---- edges --------------------------------------------------------------------------------------
 
-// What is added before and behind each axis; false where it is not known.
-static bool read_pads(const rml_graph *graph, const rml_node *node, int64_t pads[][2])
+bool rml_net_read_pads(const rml_graph *graph, const rml_node *node, int64_t pads[][2])
 {
     int64_t list[2 * RML_MAX_RANK], axes[RML_MAX_RANK];
     const int rank = graph->values[node->in[0]].shape.rank;
@@ -215,7 +209,7 @@ static const char *lacks_pad(const rml_net_node *n)
     int64_t pads[RML_MAX_RANK][2];
     double fill;
     const int rank = n->out.shape.rank;
-    if (!read_pads(n->graph, n->node, pads) ||
+    if (!rml_net_read_pads(n->graph, n->node, pads) ||
         (rml_net_given(n->node, 2) && !rml_net_number(n->graph, n->node, 2, &fill)))
         return "amounts that are computed";
     if (n->attr->pad.mode == RML_PAD_WRAP)
@@ -235,7 +229,7 @@ static void emit_pad(rml_net_emitter *e, const rml_node *node)
     int64_t pads[RML_MAX_RANK][2] = {{0}};
     double fill = 0;
     const size_t rank = (size_t)rml_net_shape(e, 0)->rank;
-    read_pads(e->graph, node, pads);
+    rml_net_read_pads(e->graph, node, pads);
     rml_net_number(e->graph, node, 2, &fill);
     if (node->attr.pad.mode == RML_PAD_CONSTANT) {
         rml_net_one(e, RML_NET_PAD, rml_net_in(e, 0), rml_net_out(e, 0));
@@ -244,10 +238,21 @@ static void emit_pad(rml_net_emitter *e, const rml_node *node)
         rml_net_end(e);
         return;
     }
+    rml_net_pad_image(e, node->attr.pad.mode, &pads[rank - 2], 0);
+}
+
+void rml_net_pad_image(rml_net_emitter *e, rml_pad_mode mode, int64_t pads[2][2], float fill)
+{
     rml_net_one(e, RML_NET_PADDING, rml_net_in(e, 0), rml_net_out(e, 0));
-    rml_net_choose(e, node->attr.pad.mode == RML_PAD_REFLECT ? 2 : 3);
+    if (mode == RML_PAD_CONSTANT) {
+        rml_fields_begin(&e->m, 1);
+        rml_net_float(e, 1, fill);
+        rml_fields_end(&e->m);
+    } else {
+        rml_net_choose(e, mode == RML_PAD_REFLECT ? 2 : 3);
+    }
     rml_fields_begin(&e->m, 10);
-    for (size_t i = rank - 2; i < rank; i++) {
+    for (int i = 0; i < 2; i++) {
         rml_fields_begin(&e->m, 10);
         rml_net_int(e, 1, pads[i][0]);
         rml_net_int(e, 2, pads[i][1]);
