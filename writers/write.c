@@ -11,6 +11,7 @@ typedef struct rml_kind {
 
 static const rml_kind kinds[] = {{".onnx", rml_write_onnx},
                                  {".mlmodel", rml_write_mlmodel},
+                                 {".mlpackage", rml_write_mlpackage},
                                  {".safetensors", rml_write_safetensors}};
 
 rml_write_settings rml_write_settings_default(void)

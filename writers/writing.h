@@ -102,6 +102,7 @@ rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writi
 
 rml_status rml_write_mlmodel(rml_writing *w, rml_error *err); // coreml/nn_model.c
 rml_status rml_write_onnx(rml_writing *w, rml_error *err);
+rml_status rml_write_mlpackage(rml_writing *w, rml_error *err); // coreml/mil_program.c
 rml_status rml_write_safetensors(rml_writing *w, rml_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 """Makes Core ML files with coremltools and runs them with run-model."""
 
 import logging
+import subprocess
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ logging.disable(logging.WARNING)
 
 import coremltools as ct  # noqa: E402
 from coremltools.converters.mil import Builder as mb  # noqa: E402
+from coremltools.converters.mil.frontend.milproto import load as milproto  # noqa: E402
 from coremltools.converters.mil.mil import types  # noqa: E402
 
 TARGETS = {5: ct.target.iOS15, 6: ct.target.iOS16, 7: ct.target.iOS17, 8: ct.target.iOS18}
@@ -80,6 +82,33 @@ def run(program, path, inputs, outputs, folder, *options):
         arguments += ["--output", f"{name}={folder}/out-{name}.npy"]
     program.run(*arguments, *options)
     return [np.load(Path(folder) / f"out-{name}.npy") for name in outputs]
+
+
+def write(program, source, out, *options, code=0):
+    """Writes a model by the library's call; what it said."""
+    tool = program.path.parent / "tests" / "write_model"
+    done = subprocess.run([str(tool), str(source), str(out), *options], capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def load_program(path):
+    """The package's model; its program is loaded by coremltools, which infers types and shapes of
+    every operation, and written by it with the same operations."""
+    spec = ct.utils.load_spec(str(path))
+    program = milproto.load(spec, specification_version=spec.specificationVersion,
+                            file_weights_dir=str(path / "Data/com.apple.CoreML/weights"))
+    written = [op.op_type for op in program.functions["main"].operations]
+    # A literal argument comes back as a constant.
+    own = [op.type for op in block_of(spec).operations]
+    assert [t for t in written if t != "const"] == [t for t in own if t != "const"]
+    return spec
+
+
+def block_of(spec):
+    function = spec.mlProgram.functions["main"]
+    return function.block_specializations[function.opset]
 
 
 def check(case, got, tolerance=5e-6):

@@ -1,0 +1,241 @@
+// Values and nodes of the graph, as the program has them.
+#include "writers/coreml/mil.h"
+
+#include "tensor/dtype.h"
+#include "writers/coreml/mil_compress.h"
+
+#include <math.h>
+#include <string.h>
+
+// ---- looking ------------------------------------------------------------------------------------
+
+const rml_shape *rml_emit_shape(const rml_graph *graph, rml_value_id value)
+{
+    return &graph->values[value].shape;
+}
+
+bool rml_emit_constant(const rml_graph *graph, const rml_node *node, int index)
+{
+    return rml_emit_given(node, index) && graph->values[node->in[index]].kind == RML_VALUE_CONSTANT;
+}
+
+int rml_emit_known(const rml_graph *graph, const rml_node *node, int index, int64_t *list,
+                   int capacity)
+{
+    size_t count;
+    if (!rml_emit_constant(graph, node, index))
+        return -1;
+    const rml_fact fact = rml_graph_fact(graph, node->in[index]);
+    if (!fact.data || (fact.dtype != RML_I32 && fact.dtype != RML_I64) ||
+        !rml_shape_count(&fact.shape, &count) || count > (size_t)capacity)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        list[i] = fact.dtype == RML_I64 ? ((const int64_t *)fact.data)[i]
+                                        : ((const int32_t *)fact.data)[i];
+    return (int)count;
+}
+
+bool rml_emit_known_number(const rml_graph *graph, const rml_node *node, int index, double *out)
+{
+    return rml_emit_constant(graph, node, index) &&
+           rml_constant_number(graph->values[node->in[index]].constant, out);
+}
+
+// ---- values -------------------------------------------------------------------------------------
+
+rml_dtype rml_emit_type_of(const rml_emitter *e, rml_dtype dtype)
+{
+    return rml_dtype_is_float(dtype) ? e->real : dtype == RML_BOOL ? RML_BOOL : RML_I32;
+}
+
+uint16_t rml_emit_half(rml_emitter *e, float number)
+{
+    const uint16_t half = rml_f32_to_f16(number);
+    if ((half & 0x7FFF) == 0x7C00 && isfinite(number))
+        e->overflows++;
+    if ((half & 0x7FFF) == 0 && number != 0)
+        e->flushed++;
+    return half;
+}
+
+// All numbers of a constant as i32.
+static rml_status take_whole(rml_emitter *e, const rml_value *value, rml_elements *out)
+{
+    rml_elements own;
+    RML_TRY(rml_elements_take(&own, value, value->dtype, e->w->allocator, &e->error));
+    int32_t *data = rml_emit_alloc(e, own.count, sizeof *data);
+    int64_t *wide = rml_emit_alloc(e, own.count, sizeof *wide);
+    if (data && wide)
+        rml_dtype_convert(value->dtype, own.data, RML_I64, wide, own.count);
+    *out = (rml_elements){.data = data, .count = own.count, .bytes = own.count * sizeof *data};
+    for (size_t i = 0; i < own.count && data && wide; i++) {
+        data[i] = (int32_t)wide[i];
+        if (data[i] != wide[i])
+            rml_emit_fail(e, RML_ERR_UNSUPPORTED, "constant %s holds %lld, integers have 32 bits",
+                          value->name, (long long)wide[i]);
+    }
+    rml_elements_release(&own);
+    return e->status;
+}
+
+static rml_status take_elements(rml_emitter *e, const rml_value *value, rml_dtype dtype,
+                                rml_elements *out)
+{
+    if (dtype == RML_I32)
+        return take_whole(e, value, out);
+    RML_TRY(rml_elements_take(out, value, dtype == RML_F16 ? RML_F32 : dtype, e->w->allocator,
+                              &e->error));
+    if (dtype != RML_F16)
+        return RML_OK;
+    rml_elements halves = {
+        .count = out->count, .bytes = out->count * 2, .allocator = out->allocator};
+    uint16_t *data = rml_alloc(out->allocator, halves.bytes + 1);
+    halves.data = halves.owned = data;
+    for (size_t i = 0; i < out->count && data; i++)
+        data[i] = rml_emit_half(e, ((const float *)out->data)[i]);
+    rml_elements_release(out);
+    if (!data)
+        return rml_fail_nomem(&e->error, halves.bytes, "a constant to be written");
+    *out = halves;
+    return RML_OK;
+}
+
+rml_operand rml_emit_constant_value(rml_emitter *e, rml_value_id id, rml_dtype dtype,
+                                    const char *name)
+{
+    const rml_value *value = &e->graph->values[id];
+    const rml_operand out = {name, dtype, value->shape};
+    rml_elements elements = {0};
+    if (e->status != RML_OK)
+        return out;
+    if (!e->trial)
+        e->status = take_elements(e, value, dtype, &elements);
+    rml_emit_const(e, &out, elements);
+    return out;
+}
+
+rml_operand rml_emit_operand(rml_emitter *e, rml_value_id id)
+{
+    const rml_value *value = &e->graph->values[id];
+    rml_operand *operand = &e->operand[id];
+    if (!operand->name && e->view[id].name) {
+        const rml_operand own = {e->names.value[id], rml_emit_type_of(e, value->dtype),
+                                 value->shape};
+        *operand = rml_shape_equal(&own.shape, &e->view[id].shape)
+                       ? e->view[id]
+                       : rml_emit_reshape(e, e->view[id], own);
+    }
+    if (value->kind == RML_VALUE_CONSTANT && !operand->name)
+        *operand =
+            rml_emit_constant_value(e, id, rml_emit_type_of(e, value->dtype), e->names.value[id]);
+    return *operand;
+}
+
+rml_operand rml_emit_in(rml_emitter *e, const rml_node *node, int index)
+{
+    return rml_emit_operand(e, node->in[index]);
+}
+
+rml_operand rml_emit_unshaped(rml_emitter *e, const rml_node *node, int index)
+{
+    const rml_operand view = e->view[node->in[index]];
+    return view.name ? view : rml_emit_in(e, node, index);
+}
+
+void rml_emit_view(rml_emitter *e, const rml_node *node, int index, rml_operand x)
+{
+    e->view[node->out + (rml_value_id)index] = x;
+}
+
+rml_operand rml_emit_out(const rml_emitter *e, const rml_node *node, int index)
+{
+    const rml_value_id id = node->out + (rml_value_id)index;
+    const rml_value *value = &e->graph->values[id];
+    return (rml_operand){e->names.value[id], rml_emit_type_of(e, value->dtype), value->shape};
+}
+
+rml_operand rml_emit_weight(rml_emitter *e, const rml_node *node, int index, int axis)
+{
+    const rml_value_id id = node->in[index];
+    const rml_value *value = &e->graph->values[id];
+    rml_elements own = {0};
+    if (value->kind != RML_VALUE_CONSTANT || e->operand[id].name ||
+        !rml_emit_compresses(e, value->dtype, &value->shape))
+        return rml_emit_in(e, node, index);
+    e->operand[id] = (rml_operand){e->names.value[id], RML_F32, value->shape};
+    if (!e->trial && e->status == RML_OK)
+        e->status = rml_elements_take(&own, value, RML_F32, e->w->allocator, &e->error);
+    rml_emit_compressed(e, &e->operand[id], own.data, axis);
+    rml_elements_release(&own);
+    return e->operand[id];
+}
+
+rml_operand rml_emit_weight_data(rml_emitter *e, const char *name, const float *data,
+                                 const rml_shape *shape, int axis)
+{
+    if (!rml_emit_compresses(e, RML_F32, shape))
+        return rml_emit_floats(e, name, data, shape, e->real);
+    const rml_operand out = {rml_emit_name(e, name), RML_F32, *shape};
+    if (data)
+        rml_emit_compressed(e, &out, data, axis);
+    return out;
+}
+
+float *rml_emit_elements(rml_emitter *e, const rml_node *node, int index, size_t *count)
+{
+    const rml_value *value = &e->graph->values[node->in[index]];
+    rml_shape_count(&value->shape, count);
+    float *data = rml_emit_alloc(e, *count, sizeof *data);
+    if (data && !e->trial)
+        rml_constant_copy(value->constant, RML_F32, data);
+    return data;
+}
+
+// ---- rows ---------------------------------------------------------------------------------------
+
+const rml_emit_row *rml_emit_find(rml_op_id op)
+{
+    static const rml_emit_row *const tables[] = {
+        rml_emit_convolutions, rml_emit_elementwise, rml_emit_images,
+        rml_emit_index,        rml_emit_norms,       rml_emit_recurrent,
+        rml_emit_reductions,   rml_emit_shapes,      rml_emit_slices};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const rml_emit_row *row = tables[i]; row->emit; row++)
+            if (row->op == op)
+                return row;
+    return NULL;
+}
+
+bool rml_emit_type_fits(rml_dtype dtype)
+{
+    return rml_dtype_is_float(dtype) || dtype == RML_I32 || dtype == RML_I64 || dtype == RML_BOOL;
+}
+
+const char *rml_emit_lacks(const void *user, const rml_graph *graph, const rml_node *node)
+{
+    const rml_emit_row *row = rml_emit_find(node->op);
+    if (!row)
+        return "there is no operation for it";
+    for (int i = 0; i < node->in_count; i++) {
+        if (!rml_emit_given(node, i))
+            continue;
+        if (!rml_emit_type_fits(graph->values[node->in[i]].dtype))
+            return "its input is of a type that programs have not";
+        if (rml_emit_shape(graph, node->in[i])->rank < 0)
+            return "the number of dimensions of its input is not known before a run";
+        if (rml_emit_shape(graph, node->in[i])->rank > RML_EMIT_MAX_RANK)
+            return "its input has more than 5 dimensions";
+    }
+    return row->lacks ? row->lacks(*(const int *)user, graph, node) : NULL;
+}
+
+void rml_emit_nodes(rml_emitter *e)
+{
+    for (size_t i = 0; i < e->graph->node_count && e->status == RML_OK; i++) {
+        const rml_node *node = &e->graph->nodes[i];
+        rml_emit_find(node->op)->emit(e, node);
+        for (int k = 0; k < node->out_count; k++)
+            if (!e->view[node->out + (rml_value_id)k].name)
+                e->operand[node->out + (rml_value_id)k] = rml_emit_out(e, node, k);
+    }
+}
