@@ -51,23 +51,32 @@ static bool is_weight(const rml_value *value)
            !value->constant->computed;
 }
 
-// Which values are written: of one that builders reshape there is a second of its name and
-// elements.
-static rml_status choose(const rml_writing *w, bool *chosen, rml_error *err)
+// Of a weight that builders reshape there is a second value of its name and elements, which is not
+// written.
+rml_status rml_name_weights(const rml_graph *graph, rml_arena *arena, const char ***names,
+                            rml_error *err)
 {
-    const rml_graph *graph = &w->model->graph;
-    rml_names names;
+    rml_names seen;
+    rml_naming naming;
     rml_status status = RML_OK;
-    rml_names_init(&names, w->allocator);
+    *names = rml_arena_alloc(arena, graph->value_count + 1, sizeof **names);
+    if (!*names)
+        return rml_fail_nomem(err, graph->value_count * sizeof **names, "names");
+    rml_names_init(&seen, arena->allocator);
+    rml_naming_init(&naming, arena, false);
     for (size_t i = 0; i < graph->value_count && status == RML_OK; i++) {
         const rml_value *value = &graph->values[i];
         size_t first = i;
-        if (is_weight(value))
-            status = rml_names_add(&names, value->name, strlen(value->name), i, &first, err);
-        chosen[i] = is_weight(value) && (first == i || graph->values[first].constant->stored.data !=
-                                                           value->constant->stored.data);
+        if (!is_weight(value))
+            continue;
+        status = rml_names_add(&seen, value->name, strlen(value->name), i, &first, err);
+        const bool same = first != i && graph->values[first].constant->stored.data ==
+                                            value->constant->stored.data;
+        if (status == RML_OK && !same)
+            status = rml_name_take(&naming, value->name, &(*names)[i], err);
     }
-    rml_names_release(&names);
+    rml_naming_release(&naming);
+    rml_names_release(&seen);
     return status;
 }
 
@@ -105,14 +114,13 @@ static void add_entry(rml_header *h, const char *name, const rml_value *value, r
     *at = end;
 }
 
-static rml_status make_header(const rml_writing *w, const bool *chosen, const char *const *names,
-                              rml_header *h)
+static rml_status make_header(const rml_writing *w, const char *const *names, rml_header *h)
 {
     const rml_graph *graph = &w->model->graph;
     uint64_t at = 0;
     add(h, "{", 1);
     for (size_t i = 0; i < graph->value_count; i++)
-        if (chosen[i])
+        if (names[i])
             add_entry(h, names[i], &graph->values[i], type_of(w, &graph->values[i]), &at);
     add(h, "}", 1);
     while (h->used % HEADER_ALIGNMENT)
@@ -120,7 +128,7 @@ static rml_status make_header(const rml_writing *w, const bool *chosen, const ch
     return h->status;
 }
 
-static rml_status write_all(const rml_writing *w, const bool *chosen, const rml_header *h,
+static rml_status write_all(const rml_writing *w, const char *const *names, const rml_header *h,
                             rml_outfile *file, rml_error *err)
 {
     const rml_graph *graph = &w->model->graph;
@@ -132,7 +140,7 @@ static rml_status write_all(const rml_writing *w, const bool *chosen, const rml_
     for (size_t i = 0; i < graph->value_count; i++) {
         const rml_value *value = &graph->values[i];
         rml_elements elements;
-        if (!chosen[i])
+        if (!names[i])
             continue;
         RML_TRY(rml_elements_take(&elements, value, type_of(w, value), w->allocator, err));
         rml_outfile_write(file, elements.data, elements.bytes);
@@ -141,39 +149,19 @@ static rml_status write_all(const rml_writing *w, const bool *chosen, const rml_
     return RML_OK;
 }
 
-// A name for each of those that are written.
-static rml_status name_chosen(rml_writing *w, const bool *chosen, const char **names,
-                              rml_error *err)
-{
-    const rml_graph *graph = &w->model->graph;
-    rml_naming naming;
-    rml_status status = RML_OK;
-    rml_naming_init(&naming, &w->graph.arena, false);
-    for (size_t i = 0; i < graph->value_count && status == RML_OK; i++)
-        if (chosen[i])
-            status = rml_name_take(&naming, graph->values[i].name, &names[i], err);
-    rml_naming_release(&naming);
-    return status;
-}
-
 rml_status rml_write_safetensors(rml_writing *w, rml_error *err)
 {
     rml_header header = {.allocator = w->allocator, .err = err};
     rml_outfile file;
-    const size_t count = w->model->graph.value_count + 1;
+    const char **names;
     if (w->settings.weights > RML_WRITE_F16)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "weights of fewer bits have no form here");
-    bool *chosen = rml_arena_alloc(&w->graph.arena, count, sizeof *chosen);
-    const char **names = rml_arena_alloc(&w->graph.arena, count, sizeof *names);
-    if (!chosen || !names)
-        return rml_fail_nomem(err, count * sizeof *names, "a file to be written");
-    RML_TRY(choose(w, chosen, err));
-    RML_TRY(name_chosen(w, chosen, names, err));
-    rml_status status = make_header(w, chosen, names, &header);
+    RML_TRY(rml_name_weights(&w->model->graph, &w->graph.arena, &names, err));
+    rml_status status = make_header(w, names, &header);
     if (status == RML_OK)
         status = rml_outfile_open(&file, w->path, w->allocator, err);
     if (status == RML_OK)
-        status = rml_outfile_finish(&file, write_all(w, chosen, &header, &file, err), err);
+        status = rml_outfile_finish(&file, write_all(w, names, &header, &file, err), err);
     rml_free(w->allocator, header.text);
     return status;
 }

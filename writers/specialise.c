@@ -154,6 +154,9 @@ static rml_status copy(rml_copying *c, rml_error *err)
     for (size_t i = 0; i < c->from->output_count; i++) {
         const char *name = c->from->output_names[i];
         const rml_write_port *port = rml_writing_port(c->w, name);
+        const rml_meaning *meaning = rml_graph_meaning(c->from, true, i);
+        if (c->w->settings.labels && meaning && meaning->kind == RML_MEANS_LABEL)
+            continue; // which the file's classifier gives
         rml_value_id value = copied(c, c->from->outputs[i]);
         rml_graph_output(to, name, port ? scaled(to, value, port) : value);
     }

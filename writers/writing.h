@@ -98,6 +98,11 @@ typedef struct rml_value_names {
 rml_status rml_name_graph(rml_naming *n, const rml_graph *graph, const rml_writing *ports,
                           rml_value_names *out, rml_error *err);
 
+// Names for the weights of a graph, each once: what people train. NULL: the value is none. `names`
+// has value_count entries in the arena.
+rml_status rml_name_weights(const rml_graph *graph, rml_arena *arena, const char ***names,
+                            rml_error *err);
+
 // ---- kinds of files -----------------------------------------------------------------------------
 
 rml_status rml_write_mlmodel(rml_writing *w, rml_error *err); // coreml/nn_model.c

@@ -83,19 +83,18 @@ static void test_same(void)
     CHECK(remove(path) == 0);
 }
 
-static void test_different(void)
+static void test_different(const char *name)
 {
     rml_conversion_result result;
     rml_error err = {0};
-    const char *path = in_folder("other.safetensors");
+    const char *path = in_folder(name);
     for (int i = 0; i < 2; i++) {
         CHECK(convert(path, 3, 4, "lstm", &result, &err) == RML_ERR_FORMAT);
         CHECK(result.error > 0.01);
         CHECK_MSG(strncmp(err.message, path, strlen(path)) == 0, "%s", err.message);
         CHECK_MSG(strstr(err.message, ": computes something else than lstm.pth"), "%s",
                   err.message);
-        CHECK_MSG(strstr(err.message, "lstm.steps_l0 is the first layer that differs"), "%s",
-                  err.message);
+        CHECK_MSG(strstr(err.message, " is the first layer that differs"), "%s", err.message);
         CHECK(exists(path) == (i > 0));
         if (i == 0) { // what lay there before stays
             FILE *file = fopen(path, "w");
@@ -151,7 +150,8 @@ int main(void)
     snprintf(folder, sizeof folder, "%s", "test_pipeline_convert.XXXXXX");
     CHECK(mkdtemp(folder) != NULL);
     test_same();
-    test_different();
+    test_different("other.safetensors");
+    test_different("other.onnx");
     test_other_numbers();
     test_links();
     test_places();

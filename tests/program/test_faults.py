@@ -107,8 +107,8 @@ def rows_case(folder, lstm_network):
 def convert_case(folder, lstm_network, name):
     out, x = folder / name, sequence(folder, lstm_network())
     weights = copy(lstm_network().file("zip"), folder)
-    return Case(["convert", "lstm", "-w", weights, "-o", out, "--check-input", f"seq_input={x}"],
-                {out: True})  # fmt: skip
+    return Case(["convert", "lstm", "-w", weights, "-o", out, "--shape", "seq_input=?x5x1",
+                 "--check-input", f"seq_input={x}"], {out: True})  # fmt: skip
 
 
 def npz_case(folder, lstm_network):
@@ -150,7 +150,8 @@ CASES = {
     "tif": lambda f, n: picture_case(f, n["ffdnet_network"], "in.tif", "out.tif"),
     "webp": lambda f, n: picture_case(f, n["ffdnet_network"], "in.webp", "out.webp"),
     "csv": lambda f, n: rows_case(f, n["lstm_network"]),
-    "convert-safetensors": lambda f, n: convert_case(f, n["lstm_network"], "net.safetensors"),
+    **{f"convert-{kind}": lambda f, n, kind=kind: convert_case(f, n["lstm_network"], f"net.{kind}")
+       for kind in ("safetensors", "onnx")},
     "npz": lambda f, n: npz_case(f, n["lstm_network"]),
     "clip": lambda f, n: clip_case(f, n["wav2lip_network"], n["blob_detector"]),
     **{f"latent-{hears}": lambda f, n, hears=hears: latent_case(f, hears)

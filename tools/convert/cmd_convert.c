@@ -50,14 +50,35 @@ static rml_status open_network(settings *s, rml_error *err)
     return rml_model_create(&s->as_written, name, s->network.weights, &built, err);
 }
 
+// A classifier that is converted to another stays one, with its words.
+static void keep_labels(settings *s)
+{
+    const rml_model *model = s->network.model;
+    for (size_t i = 0; i < rml_model_output_count(model) && s->o.coreml; i++) {
+        const rml_port port = rml_model_output(model, i);
+        const rml_meaning *meaning = port.meaning;
+        if (meaning && meaning->kind == RML_MEANS_LABEL && !s->write.label_name)
+            s->write.label_name = port.name;
+        if (!meaning || meaning->kind != RML_MEANS_SCORES || meaning->label_count == 0)
+            continue;
+        if (meaning->numbered)
+            note(s, "its classes are numbers, and are left out: --labels gives them names");
+        else
+            s->write.labels = meaning->label;
+        s->write.label_count = meaning->numbered ? 0 : meaning->label_count;
+    }
+}
+
 static rml_status take_labels(settings *s, rml_error *err)
 {
     const rml_port scores = rml_model_output(s->network.model, 0);
     const int64_t classes = scores.shape.rank > 0 ? scores.shape.dim[scores.shape.rank - 1] : -1;
     rml_label_twins twins;
     char line[RML_LABEL_BYTES + 256];
-    if (!s->o.labels)
+    if (!s->o.labels) {
+        keep_labels(s);
         return RML_OK;
+    }
     TRY(rml_labels_load(&s->labels, s->o.labels, rml_allocator_default(), err));
     if (classes >= 0)
         TRY(rml_labels_check(&s->labels, s->o.labels, (int)classes, err));

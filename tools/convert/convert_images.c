@@ -184,8 +184,19 @@ static bool is_of_ones(const convert_options *o)
     return !o->is_file && (strcmp(o->model, "ffdnet") == 0 || strcmp(o->model, "wav2lip") == 0);
 }
 
+// What a Core ML file takes or gives as an image stays one.
+static void keep_images(port_plans *p, const convert_options *o)
+{
+    for (size_t k = 0; k < p->count && o->is_file && o->coreml; k++) {
+        const rml_meaning *meaning = p->plans[k].port.meaning;
+        if (meaning && meaning->kind == RML_MEANS_IMAGE && meaning->declared)
+            p->ports[k].colours = meaning->colours;
+    }
+}
+
 rml_status port_plans_make_images(port_plans *p, const convert_options *o, rml_error *err)
 {
+    keep_images(p, o);
     TRY(find_images(p, o, "image_input", &o->image_inputs, false, err));
     TRY(find_images(p, o, "image_output", &o->image_outputs, true, err));
     for (size_t k = 0; k < p->count; k++) {
