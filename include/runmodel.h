@@ -449,6 +449,30 @@ RML_API const char *rml_graph_file_function(const rml_graph_file *file, size_t i
 RML_API rml_metadata rml_graph_file_metadata(const rml_graph_file *file, size_t index);
 RML_API void rml_graph_file_close(rml_graph_file **file);
 
+// What the tools of a file's format would stumble over, as rml_model_check finds it.
+typedef enum rml_check_kind {
+    RML_CHECK_FAULT = 0, // against the rules of the format
+    RML_CHECK_WARNING,   // legal, and seldom what is meant
+    RML_CHECK_NOTE       // what was looked at, and what cannot be told here
+} rml_check_kind;
+
+typedef struct rml_check_finding {
+    rml_check_kind kind;
+    const char *place; // "operation \"x_1\" (conv)"; "" for the whole file
+    const char *text;  // one sentence, without a full stop
+    uint64_t reserved[2];
+} rml_check_finding;
+
+// Texts live as long as the call.
+typedef void (*rml_check_fn)(void *user, const rml_check_finding *finding);
+
+// Looks at a whole file (Core ML; of ONNX and other files what reading them checks) and reports all
+// that it finds; `*faults` is how many faults there are. A file that cannot be read has a fault:
+// the status is that of what kept it from being looked at, such as want of memory. `allocator` as
+// in rml_weights_open.
+RML_API rml_status rml_model_check(const char *path, const rml_allocator *allocator,
+                                   rml_check_fn report, void *user, size_t *faults, rml_error *err);
+
 // Random weights of network `name` at its published size, or that of the settings' config: for
 // benchmarks and tests.
 RML_API rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,

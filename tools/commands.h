@@ -11,6 +11,7 @@ int cmd_mobilenetv2(int argc, char **argv);
 int cmd_lstm(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

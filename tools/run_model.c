@@ -18,6 +18,7 @@ static const struct {
     {"lstm", cmd_lstm, "tell the class of sequences of numbers"},
     {"exec", cmd_exec, "run a network on .npy files"},
     {"info", cmd_info, "show what a weights file holds"},
+    {"check", cmd_check, "say what is wrong with a file by the rules of its format"},
     {"compare", cmd_compare, "say where a network in two formats begins to differ"},
     {"convert", cmd_convert, "write a network as a file of another format, and prove it"},
     {"bench", cmd_bench, "measure a network"},

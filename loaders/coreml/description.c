@@ -233,8 +233,8 @@ static rml_status check_default(const rml_message_reader *reader, const rml_core
                     "the default shape of \"%s\" is none of those that it allows", feature->name);
 }
 
-static rml_status read_feature(const rml_message_reader *reader, const rml_protobuf *message,
-                               bool is_input, rml_coreml_feature *out)
+rml_status rml_coreml_read_feature(const rml_message_reader *reader, const rml_protobuf *message,
+                                   bool is_input, rml_coreml_feature *out)
 {
     rml_protobuf type = {0};
     const rml_message_want wants[] = {{1, RML_WANT_NAME, "a feature's name", &out->name},
@@ -270,7 +270,7 @@ static rml_status read_features(const rml_message_reader *reader, const rml_prot
         rml_coreml_feature *feature = &(*out)[i];
         status = rml_message_inside(&rest, number, "a feature", &inside, &more, reader->err);
         if (status == RML_OK)
-            status = read_feature(reader, &inside, is_input, feature);
+            status = rml_coreml_read_feature(reader, &inside, is_input, feature);
         if (status == RML_OK)
             status =
                 rml_names_add(&names, feature->name, strlen(feature->name), i, &now, reader->err);

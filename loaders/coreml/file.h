@@ -102,6 +102,21 @@ typedef struct rml_coreml_model {
     size_t note_count;
 } rml_coreml_model;
 
+// Who wants to hear of all faults of a file, and not of the first one alone.
+typedef struct rml_coreml_watch {
+    void *user;
+    // A value of operation `name` of `type` that cannot be read, which has kind 0 then.
+    void (*unread)(void *user, const char *type, const char *name, const char *why);
+    // Data of a value, at `begin` in file number `file` of weights, described at `offset`.
+    rml_status (*blob)(void *user, size_t file, uint64_t offset, uint64_t begin, uint64_t bytes,
+                       rml_error *err);
+    // A result of an operation, as the file and as inference has it.
+    void (*result)(void *user, const char *type, const char *name, const rml_shape *declared,
+                   const rml_shape *inferred);
+    // An operation that cannot be computed: `misfit` where types or shapes do not go together.
+    void (*refused)(void *user, const char *type, const char *name, const char *why, bool misfit);
+} rml_coreml_watch;
+
 typedef struct rml_coreml {
     rml_coreml_model model;
     rml_arena arena;
@@ -115,6 +130,7 @@ typedef struct rml_coreml {
     rml_names blobs;             // location -> place in `blob_file`
     rml_mapfile *blob_file;
     size_t blob_count, blob_capacity;
+    const rml_coreml_watch *watch; // NULL: the first fault ends reading
 } rml_coreml;
 
 // Opens a model file, a package (its folder, or one in a zip archive), its manifest, or the model

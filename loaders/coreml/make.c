@@ -30,6 +30,7 @@ rml_status rml_coreml_take_error(rml_coreml_maker *make, rml_error *err)
         return RML_OK;
     if (ends_everything(graph->error.status))
         return rml_graph_finish(graph, err);
+    make->misfit = make->misfit || (!make->refused && graph->error.status == RML_ERR_SHAPE);
     rml_coreml_refuse(make, "%s", graph->error.message);
     graph->error.status = RML_OK;
     return RML_OK;

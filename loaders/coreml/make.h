@@ -11,6 +11,7 @@ typedef struct rml_coreml_maker {
     const char *name; // of the nodes made
     char *reason;     // of a refusal, RML_MESSAGE_BYTES
     bool refused;
+    bool misfit; // ... since types or shapes do not go together
 } rml_coreml_maker;
 
 // The first reason stays.

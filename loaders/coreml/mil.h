@@ -59,6 +59,7 @@ typedef struct rml_mil_value {
     const rml_text *text; // [count], where they are texts
     const struct rml_mil_value *item; // of LIST and TUPLE
     size_t item_count;
+    bool has_doc; // a docString, which says nothing here
 } rml_mil_value;
 
 // A name, or a value in its place.
@@ -122,6 +123,13 @@ rml_status rml_mil_choose(rml_coreml *file, const rml_coreml_model *model, const
                           rml_mil_named *out, rml_error *err);
 rml_status rml_mil_read(rml_coreml *file, const rml_mil_named *from, rml_mil_function *out,
                         rml_error *err);
+
+// Parts of it: the block in `message`, and the named types in its fields of a number. Values that
+// cannot be read are told to file->watch where there is one.
+rml_status rml_mil_read_block(rml_coreml *file, const rml_protobuf *message, rml_mil_block *out,
+                              rml_error *err);
+rml_status rml_mil_read_ports(rml_coreml *file, const rml_protobuf *message, uint32_t number,
+                              const rml_mil_port **out, size_t *count, rml_error *err);
 
 // Bits of an element, 0 for those that are no numbers; and our type for it, false where there is
 // none.

@@ -94,5 +94,6 @@ rml_status rml_mil_read_blob(rml_coreml *file, const rml_text *location, uint64_
                         map->size);
     out->data = map->data + begin;
     out->bytes = (size_t)bytes;
-    return RML_OK;
+    return file->watch ? file->watch->blob(file->watch->user, place, offset, begin, bytes, err)
+                       : RML_OK;
 }

@@ -233,6 +233,22 @@ static rml_status import_const(rml_mil_importer *importer, const rml_mil_operati
                     operation->name);
 }
 
+// Tells who wants to hear of it what has become of an operation.
+static void tell(const rml_mil_importer *importer, const rml_mil_call *call)
+{
+    const rml_coreml_watch *watch = importer->file->watch;
+    const rml_mil_operation *operation = call->operation;
+    const char *name = operation->output_count ? operation->output[0].name : operation->name;
+    if (watch && call->make.refused)
+        watch->refused(watch->user, operation->type, name, importer->reason, call->make.misfit);
+    for (size_t k = 0; watch && k < operation->output_count && k < RML_MAX_OUTPUTS; k++)
+        if (!call->make.refused && call->out[k] < call->make.graph->value_count &&
+            operation->output[k].type.kind == RML_MIL_TENSOR)
+            watch->result(watch->user, operation->type, operation->output[k].name,
+                          &operation->output[k].type.shape,
+                          &call->make.graph->values[call->out[k]].shape);
+}
+
 static rml_status import_operation(rml_mil_importer *importer, const rml_mil_operation *operation)
 {
     const rml_mil_entry *entry = find_entry(operation->type);
@@ -257,6 +273,8 @@ static rml_status import_operation(rml_mil_importer *importer, const rml_mil_ope
         RML_TRY(run_handler(&call, entry));
     if (call.make.refused)
         add_refusal(importer, operation, importer->reason);
+    if (!refused)
+        tell(importer, &call);
     refused = refused || call.make.refused;
     for (size_t k = 0; k < operation->output_count; k++) {
         rml_mil_place place = {.graph = call.make.graph,

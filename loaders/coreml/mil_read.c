@@ -44,8 +44,27 @@ static rml_status read_ports(program_reader *reader, const rml_protobuf *message
     return RML_OK;
 }
 
-static rml_status read_binding(program_reader *reader, const rml_protobuf *message,
-                               rml_mil_binding *out)
+// A value of an operation.
+static rml_status read_value(program_reader *reader, const rml_mil_operation *operation,
+                             const rml_protobuf *message, rml_mil_value *out)
+{
+    const rml_coreml_watch *watch = reader->file->watch;
+    rml_error why;
+    const rml_status status =
+        rml_mil_read_value(reader->file, message, out, watch ? &why : reader->fields.err);
+    if (!watch || status == RML_OK)
+        return status;
+    if (status == RML_ERR_NOMEM)
+        return rml_fail(reader->fields.err, status, "%s", why.message);
+    *out = (rml_mil_value){0};
+    watch->unread(watch->user, operation->type,
+                  operation->output_count ? operation->output[0].name : operation->type,
+                  why.message);
+    return RML_OK;
+}
+
+static rml_status read_binding(program_reader *reader, const rml_mil_operation *operation,
+                               const rml_protobuf *message, rml_mil_binding *out)
 {
     rml_protobuf inside = {0};
     rml_mil_value *value = NULL;
@@ -59,7 +78,7 @@ static rml_status read_binding(program_reader *reader, const rml_protobuf *messa
     out->value = value;
     if (!inside.data)
         return rml_fail(reader->fields.err, RML_ERR_FORMAT, "an argument is empty");
-    return rml_mil_read_value(reader->file, &inside, value, reader->fields.err);
+    return read_value(reader, operation, &inside, value);
 }
 
 // Key and value of an entry of a map.
@@ -75,8 +94,8 @@ static rml_status read_entry(program_reader *reader, const rml_protobuf *entry, 
                        : rml_fail(reader->fields.err, RML_ERR_FORMAT, "\"%s\" is empty", *key);
 }
 
-static rml_status read_argument(program_reader *reader, const rml_protobuf *entry,
-                                rml_mil_argument *out)
+static rml_status read_argument(program_reader *reader, const rml_mil_operation *operation,
+                                const rml_protobuf *entry, rml_mil_argument *out)
 {
     rml_error *err = reader->fields.err;
     rml_protobuf value, inside;
@@ -88,7 +107,7 @@ static rml_status read_argument(program_reader *reader, const rml_protobuf *entr
     out->binding = binding;
     for (size_t i = 0; i < out->count; i++) {
         RML_TRY(rml_message_inside(&value, 1, "an argument", &inside, &more, err));
-        RML_TRY(read_binding(reader, &inside, &binding[i]));
+        RML_TRY(read_binding(reader, operation, &inside, &binding[i]));
     }
     return RML_OK;
 }
@@ -113,13 +132,13 @@ static rml_status read_arguments(program_reader *reader, const rml_protobuf *mes
     out->attribute = attribute;
     for (size_t i = 0; i < out->argument_count; i++) {
         RML_TRY(rml_message_inside(&rest, INPUTS, "an argument", &entry, &more, err));
-        RML_TRY(read_argument(reader, &entry, &argument[i]));
+        RML_TRY(read_argument(reader, out, &entry, &argument[i]));
     }
     rest = *message;
     for (size_t i = 0; i < out->attribute_count; i++) {
         RML_TRY(rml_message_inside(&rest, ATTRIBUTES, "an attribute", &entry, &more, err));
         RML_TRY(read_entry(reader, &entry, &attribute[i].name, &value));
-        RML_TRY(rml_mil_read_value(reader->file, &value, &attribute[i].value, err));
+        RML_TRY(read_value(reader, out, &value, &attribute[i].value));
     }
     return RML_OK;
 }
@@ -236,6 +255,21 @@ static rml_status read_function(program_reader *reader, const rml_protobuf *mess
                         "operator set \"%s\" is not known, CoreML%d to CoreML%d are", opset, FIRST,
                         LAST);
     return read_specialization(reader, message, opset, out);
+}
+
+rml_status rml_mil_read_block(rml_coreml *file, const rml_protobuf *message, rml_mil_block *out,
+                              rml_error *err)
+{
+    program_reader reader = {.file = file, .fields = rml_coreml_messages(file, err)};
+    *out = (rml_mil_block){0};
+    return read_block(&reader, message, 0, out);
+}
+
+rml_status rml_mil_read_ports(rml_coreml *file, const rml_protobuf *message, uint32_t number,
+                              const rml_mil_port **out, size_t *count, rml_error *err)
+{
+    program_reader reader = {.file = file, .fields = rml_coreml_messages(file, err)};
+    return read_ports(&reader, message, number, out, count);
 }
 
 rml_status rml_mil_functions(rml_coreml *file, const rml_coreml_model *model, rml_mil_named **out,

@@ -345,10 +345,11 @@ rml_status rml_mil_read_value(rml_coreml *file, const rml_protobuf *message, rml
 {
     const rml_message_reader reader = rml_coreml_messages(file, err);
     rml_protobuf type = {0}, immediate = {0}, blob = {0};
-    rml_text location = {"", 0};
+    rml_text location = {"", 0}, doc = {"", 0};
     int64_t offset = 0;
     char text[RML_SHAPE_TEXT_BYTES];
-    const rml_message_want wants[] = {{2, RML_WANT_MESSAGE, "a value's type", &type},
+    const rml_message_want wants[] = {{1, RML_WANT_TEXT, "a docString", &doc},
+                                      {2, RML_WANT_MESSAGE, "a value's type", &type},
                                       {3, RML_WANT_MESSAGE, "a value", &immediate},
                                       {5, RML_WANT_MESSAGE, "a value in a file", &blob},
                                       {0}};
@@ -357,6 +358,7 @@ rml_status rml_mil_read_value(rml_coreml *file, const rml_protobuf *message, rml
                                         {0}};
     *out = (rml_mil_value){0};
     RML_TRY(rml_message_read(&reader, message, wants));
+    out->has_doc = doc.bytes > 0;
     if (!type.data)
         return rml_fail(err, RML_ERR_FORMAT, "a value has no type");
     RML_TRY(rml_mil_read_type(&reader, &type, &out->type));

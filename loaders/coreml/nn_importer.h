@@ -52,6 +52,10 @@ struct rml_nn_importer {
 rml_status rml_nn_read(rml_coreml *file, const rml_protobuf *message, rml_nn_network *out,
                        rml_error *err);
 
+// One of them; out->number is the caller's to set.
+rml_status rml_nn_read_layer(rml_coreml *file, const rml_protobuf *message, rml_nn_layer *out,
+                             rml_error *err);
+
 // "convolution"; "unknown" for a number that is no kind of layer.
 const char *rml_nn_kind_name(int kind);
 

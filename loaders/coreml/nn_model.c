@@ -210,6 +210,16 @@ static rml_status read_labels(const rml_message_reader *reader, const rml_protob
     return rml_graph_finish(values->graph, reader->err);
 }
 
+// Elements of one image's or one row's result, whatever the batch; -1 where only a run tells.
+static int64_t count_of(const rml_shape *shape)
+{
+    rml_shape one = *shape;
+    size_t count;
+    if (one.rank > 1 && one.dim[0] < 0)
+        one.dim[0] = 1;
+    return rml_shape_count(&one, &count) && count <= INT64_MAX ? (int64_t)count : -1;
+}
+
 // The probabilities in a row under their name; and the label, which is a number: the one in the
 // file, or the place of the text among the labels.
 static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *network,
@@ -234,7 +244,7 @@ static rml_status add_classes(rml_nn_importer *importer, const rml_nn_network *n
     RML_TRY(read_labels(&reader, &network->message, values, &numbers, &count));
     const rml_value_id row =
         rml_graph_reshape(graph, scores, &(rml_shape){1, {-1}}, ports->predicted);
-    const int64_t have = row < graph->value_count ? graph->values[row].shape.dim[0] : -1;
+    const int64_t have = row < graph->value_count ? count_of(&graph->values[scores].shape) : -1;
     if (have >= 0 && (size_t)have != count)
         return rml_fail(importer->err, RML_ERR_FORMAT, "%lld probabilities and %zu labels",
                         (long long)have, count);

@@ -7,9 +7,10 @@
 // Numbers of NeuralNetworkLayer's fields that are no kind of layer.
 enum { NAME = 1, INPUT = 2, OUTPUT = 3, FIRST_KIND = 100 };
 
-static rml_status read_layer(const rml_message_reader *reader, const rml_protobuf *message,
-                             rml_nn_layer *out)
+rml_status rml_nn_read_layer(rml_coreml *file, const rml_protobuf *message, rml_nn_layer *out,
+                             rml_error *err)
 {
+    const rml_message_reader own = rml_coreml_messages(file, err), *reader = &own;
     rml_protobuf rest = *message;
     rml_protobuf_field field;
     bool more = true;
@@ -88,7 +89,7 @@ rml_status rml_nn_read(rml_coreml *file, const rml_protobuf *message, rml_nn_net
         bool looks = false;
         out->layer[i].number = i;
         RML_TRY(rml_message_inside(&rest, LAYERS, "a layer", &inside, &more, err));
-        RML_TRY(read_layer(&reader, &inside, &out->layer[i]));
+        RML_TRY(rml_nn_read_layer(file, &inside, &out->layer[i], err));
         RML_TRY(looks_at_sequence(&reader, &out->layer[i], &looks));
         out->has_sequence = out->has_sequence || looks;
     }

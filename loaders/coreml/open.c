@@ -46,11 +46,11 @@ static const struct {
     {3000, "a serialized model, which is read by Apple's operating system"},
 };
 
-static rml_status check_type(const rml_message_reader *reader, int type)
+rml_status rml_coreml_check_kind(int type, rml_error *err)
 {
     switch (type) {
     case 0:
-        return rml_fail(reader->err, RML_ERR_FORMAT, "a Core ML file that holds no model");
+        return rml_fail(err, RML_ERR_FORMAT, "a Core ML file that holds no model");
     case RML_COREML_PIPELINE_CLASSIFIER:
     case RML_COREML_PIPELINE_REGRESSOR:
     case RML_COREML_PIPELINE:
@@ -63,10 +63,9 @@ static rml_status check_type(const rml_message_reader *reader, int type)
     }
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].number == type)
-            return rml_fail(reader->err, RML_ERR_UNSUPPORTED,
-                            "a Core ML model that is %s: not supported", types[i].name);
-    return rml_fail(reader->err, RML_ERR_UNSUPPORTED, "a Core ML model of kind %d is not known",
-                    type);
+            return rml_fail(err, RML_ERR_UNSUPPORTED, "a Core ML model that is %s: not supported",
+                            types[i].name);
+    return rml_fail(err, RML_ERR_UNSUPPORTED, "a Core ML model of kind %d is not known", type);
 }
 
 // ---- the message --------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ rml_status rml_coreml_read_model(rml_coreml *file, const rml_protobuf *message,
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "Core ML specification version %lld is not known, 1 to %d are",
                         (long long)out->version, RML_COREML_MAX_VERSION);
-    RML_TRY(check_type(&reader, out->type));
+    RML_TRY(rml_coreml_check_kind(out->type, err));
     return description.data ? read_description(&reader, &description, out) : RML_OK;
 }
 
@@ -196,12 +195,17 @@ static rml_status create(rml_coreml **out, const rml_allocator *allocator, rml_e
     return RML_OK;
 }
 
+static rml_status find_message(rml_coreml *file, rml_error *err)
+{
+    file->message = file->map;
+    return rml_coreml_is_archive(file->map.data, file->map.size)
+               ? rml_coreml_open_archive(file, err)
+               : RML_OK;
+}
+
 static rml_status read_all(rml_coreml *file, rml_error *err)
 {
     rml_protobuf message;
-    file->message = file->map;
-    if (rml_coreml_is_archive(file->map.data, file->map.size))
-        RML_TRY(rml_coreml_open_archive(file, err));
     rml_protobuf_begin(&message, file->message.data, file->message.size);
     return rml_coreml_read_model(file, &message, &file->model, err);
 }
@@ -213,14 +217,16 @@ rml_status rml_coreml_open_memory(rml_coreml **out, const void *data, size_t siz
     RML_TRY(create(out, allocator, err));
     (*out)->map = (rml_mapfile){data, size};
     (*out)->is_memory = true;
-    const rml_status status = read_all(*out, err);
+    rml_status status = find_message(*out, err);
+    if (status == RML_OK)
+        status = read_all(*out, err);
     if (status != RML_OK)
         rml_coreml_close(out);
     return status;
 }
 
-rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocator *allocator,
-                           rml_error *err)
+rml_status rml_coreml_map(rml_coreml **out, const char *path, const rml_allocator *allocator,
+                          rml_error *err)
 {
     *out = NULL;
     RML_TRY(create(out, allocator, err));
@@ -235,7 +241,17 @@ rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocat
     }
     rml_free(file->allocator, found);
     if (status == RML_OK)
-        status = rml_named(read_all(file, err), err, path);
+        status = rml_named(find_message(file, err), err, path);
+    if (status != RML_OK)
+        rml_coreml_close(out);
+    return status;
+}
+
+rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocator *allocator,
+                           rml_error *err)
+{
+    RML_TRY(rml_coreml_map(out, path, allocator, err));
+    const rml_status status = rml_named(read_all(*out, err), err, path);
     if (status != RML_OK)
         rml_coreml_close(out);
     return status;

@@ -26,6 +26,13 @@ rml_status rml_coreml_open_archive(rml_coreml *file, rml_error *err);
 rml_status rml_coreml_entry(const rml_coreml *file, const char *folder, size_t folder_bytes,
                             const char *location, rml_mapfile *out, rml_error *err);
 
+// A file that is mapped and nothing more; `file->model` is not read.
+rml_status rml_coreml_map(rml_coreml **out, const char *path, const rml_allocator *allocator,
+                          rml_error *err);
+
+// Whether a model of this kind (the number of its field) is read, and in a message why not.
+rml_status rml_coreml_check_kind(int type, rml_error *err);
+
 // A message Model: its description, and where its network begins.
 rml_status rml_coreml_read_model(rml_coreml *file, const rml_protobuf *message,
                                  rml_coreml_model *out, rml_error *err);
@@ -33,6 +40,8 @@ rml_status rml_coreml_read_model(rml_coreml *file, const rml_protobuf *message,
 // Inputs, outputs and states, of a model or of one of its functions.
 rml_status rml_coreml_read_ports(const rml_message_reader *reader, const rml_protobuf *message,
                                  bool is_function, rml_coreml_ports *out);
+rml_status rml_coreml_read_feature(const rml_message_reader *reader, const rml_protobuf *message,
+                                   bool is_input, rml_coreml_feature *out);
 
 // What the model takes and gives. Of an ML Program that is a function's, `wanted` or by default
 // (""), whose name *function is then; other models have none, and *function is "".

@@ -23,6 +23,7 @@ PAGES = {"docs/lip-sync.md": "wav2lip", "docs/latent-lip-sync.md": "latent-wav2l
          "docs/classify.md": "mobilenetv2", "docs/sequences.md": "lstm",
          "docs/exec.md": "exec",
          "docs/info.md": "info", "docs/benchmarks.md": "bench",
+         "docs/check.md": "check",
          "docs/compare.md": "compare", "docs/convert.md": "convert"}
 EXAMPLE_PAGE, EXAMPLE = "docs/library.md", "examples/run_network.c"
 
