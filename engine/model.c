@@ -167,23 +167,26 @@ rml_status rml_model_constant(rml_model *model, const rml_value *value, const vo
 
 size_t rml_model_input_count(const rml_model *model)
 {
-    return model->graph.input_count;
+    return model->graph.input_count - model->graph.state_count;
 }
 
 size_t rml_model_output_count(const rml_model *model)
 {
-    return model->graph.output_count;
+    return model->graph.output_count - model->graph.state_count;
+}
+
+static rml_port input_at(const rml_model *model, size_t index)
+{
+    const rml_value *value = &model->graph.values[model->graph.inputs[index]];
+    return (rml_port){.name = value->name, .dtype = value->dtype, .shape = value->shape};
 }
 
 rml_port rml_model_input(const rml_model *model, size_t index)
 {
     rml_port port = {0};
-    if (index < model->graph.input_count) {
-        const rml_value *value = &model->graph.values[model->graph.inputs[index]];
-        port = (rml_port){.name = value->name,
-                          .dtype = value->dtype,
-                          .shape = value->shape,
-                          .meaning = rml_graph_meaning(&model->graph, false, index)};
+    if (index < rml_model_input_count(model)) {
+        port = input_at(model, index);
+        port.meaning = rml_graph_meaning(&model->graph, false, index);
     }
     return port;
 }
@@ -191,7 +194,7 @@ rml_port rml_model_input(const rml_model *model, size_t index)
 rml_port rml_model_output(const rml_model *model, size_t index)
 {
     rml_port port = {0};
-    if (index < model->graph.output_count)
+    if (index < rml_model_output_count(model))
         port = (rml_port){.name = model->graph.output_names[index],
                           .dtype = model->graph.values[model->graph.outputs[index]].dtype,
                           .shape = model->graph.values[model->graph.outputs[index]].shape,
@@ -201,12 +204,20 @@ rml_port rml_model_output(const rml_model *model, size_t index)
 
 size_t rml_model_find_input(const rml_model *model, const char *name)
 {
-    return rml_graph_find_input(&model->graph, name);
+    const size_t index = rml_graph_find_input(&model->graph, name);
+    return index < rml_model_input_count(model) ? index : RML_NO_PORT;
 }
 
 size_t rml_model_find_output(const rml_model *model, const char *name)
 {
-    return rml_graph_find_output(&model->graph, name);
+    const size_t index = rml_graph_find_output(&model->graph, name);
+    return index < rml_model_output_count(model) ? index : RML_NO_PORT;
+}
+
+rml_port rml_model_state(const rml_model *model, size_t index)
+{
+    return index < model->graph.state_count ? input_at(model, rml_model_input_count(model) + index)
+                                            : (rml_port){0};
 }
 
 uint64_t rml_model_parameters(const rml_model *model)

@@ -147,11 +147,16 @@ void rml_places_choose(rml_plan *plan, bool apart)
 // ---- buffers
 // -------------------------------------------------------------------------------------
 
-// Who runs a nested graph brings memory for its inputs and outputs.
+// Who runs a nested graph brings memory for its inputs and outputs, and a session for its states.
 static bool brought(const rml_plan *plan, rml_value_id id)
 {
-    return plan->nested && (plan->graph->values[id].kind == RML_VALUE_INPUT ||
-                            plan->last[id] == plan->graph->node_count);
+    const rml_graph *graph = plan->graph;
+    for (size_t i = 1; i <= graph->state_count; i++)
+        if (id == graph->inputs[graph->input_count - i] ||
+            id == graph->outputs[graph->output_count - i])
+            return true;
+    return plan->nested &&
+           (graph->values[id].kind == RML_VALUE_INPUT || plan->last[id] == graph->node_count);
 }
 
 rml_status rml_places_buffers(rml_plan *plan, bool no_reuse, rml_error *err)

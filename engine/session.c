@@ -46,6 +46,7 @@ void rml_session_destroy(rml_session **session_at)
         rml_plan_drop_newest(&session->plans);
     if (session->block_owned)
         rml_free(allocator, session->block);
+    rml_free(allocator, session->states);
     rml_memory_pool_release(&session->context.memory);
     if (!session->settings.pool)
         rml_pool_destroy(&session->context.pool);
@@ -154,8 +155,11 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
             session->inputs[i].shape.dim[0] = 1;
     }
     context->threads = rml_pool_threads(context->pool);
+    status = rml_session_make_states(session, err);
+    if (status != RML_OK)
+        rml_session_destroy(&session);
     *out = session;
-    return RML_OK;
+    return status;
 }
 
 size_t rml_session_planned_bytes(const rml_session *session)
@@ -226,7 +230,9 @@ static rml_status run(rml_session *session, rml_error *err)
     rml_session_load_inputs(session);
     RML_TRY(rml_plan_run(session->plans, &session->context, err));
     session->ran = true;
-    return rml_session_store_outputs(session, err);
+    RML_TRY(rml_session_store_outputs(session, err));
+    rml_session_swap_states(session);
+    return RML_OK;
 }
 
 rml_status rml_session_run(rml_session *session, rml_error *err)

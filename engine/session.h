@@ -21,6 +21,8 @@ struct rml_session {
     char *block;
     size_t block_bytes;
     bool block_owned;
+    char *states; // memory of the graph's states, each twice: a run reads one and writes the other
+    size_t state_bytes;
 };
 
 const rml_graph *rml_session_graph(const rml_session *session);
@@ -39,6 +41,16 @@ void rml_session_point(rml_session *session);
 
 // Once the pointers are set: why what is bound does not fit.
 rml_status rml_session_check_unfit(const rml_session *session, rml_error *err);
+
+// Binds any port; inputs are counted first, then the outputs.
+rml_status rml_session_bind_port(rml_session *session, size_t port, const rml_tensor_view *view,
+                                 rml_error *err);
+
+// ---- states (states.c) --------------------------------------------------------------------------
+
+rml_status rml_session_make_states(rml_session *session, rml_error *err);
+// After a run: what it wrote is what the next one reads.
+void rml_session_swap_states(rml_session *session);
 
 // Copies between views that the plan cannot use and the session's memory,
 // before and after a run. Fails where an output turned out larger than what is bound to it.

@@ -130,8 +130,8 @@ static rml_status check_view(const rml_session *session, size_t port, const rml_
     return RML_OK;
 }
 
-static rml_status bind(rml_session *session, size_t port, const rml_tensor_view *given,
-                       rml_error *err)
+rml_status rml_session_bind_port(rml_session *session, size_t port, const rml_tensor_view *given,
+                                 rml_error *err)
 {
     rml_binding **at = &session->bound[port];
     rml_tensor_view view;
@@ -168,20 +168,20 @@ static rml_status bind(rml_session *session, size_t port, const rml_tensor_view 
 rml_status rml_session_bind_input(rml_session *session, size_t index, const rml_tensor_view *view,
                                   rml_error *err)
 {
-    const size_t count = rml_session_graph(session)->input_count;
+    const size_t count = rml_model_input_count(session->context.model);
     if (index >= count)
         return rml_fail(err, RML_ERR_ARG, "input %zu is bound, and there are %zu", index, count);
-    return bind(session, index, view, err);
+    return rml_session_bind_port(session, index, view, err);
 }
 
 rml_status rml_session_bind_output(rml_session *session, size_t index, const rml_tensor_view *view,
                                    rml_error *err)
 {
-    const rml_graph *graph = rml_session_graph(session);
-    if (index >= graph->output_count)
-        return rml_fail(err, RML_ERR_ARG, "output %zu is bound, and there are %zu", index,
-                        graph->output_count);
-    return bind(session, graph->input_count + index, view, err);
+    const size_t count = rml_model_output_count(session->context.model);
+    if (index >= count)
+        return rml_fail(err, RML_ERR_ARG, "output %zu is bound, and there are %zu", index, count);
+    return rml_session_bind_port(session, rml_session_graph(session)->input_count + index, view,
+                                 err);
 }
 
 rml_status rml_session_bind(rml_session *session, const char *name, void *data, size_t bytes,
@@ -199,7 +199,7 @@ rml_status rml_session_bind(rml_session *session, const char *name, void *data, 
     view.data = data;
     view.bytes = bytes;
     view.dtype = graph->values[rml_port_value(graph, port)].dtype;
-    return bind(session, port, &view, err);
+    return rml_session_bind_port(session, port, &view, err);
 }
 
 // ---- copying ------------------------------------------------------------------------------------
@@ -270,13 +270,15 @@ static void *data_of(rml_session *session, size_t port, rml_shape *shape)
 
 void *rml_session_input_at(rml_session *session, size_t index, rml_shape *shape)
 {
-    return index < rml_session_graph(session)->input_count ? data_of(session, index, shape) : NULL;
+    return index < rml_model_input_count(session->context.model) ? data_of(session, index, shape)
+                                                                 : NULL;
 }
 
 const void *rml_session_output_at(rml_session *session, size_t index, rml_shape *shape)
 {
-    const rml_graph *graph = rml_session_graph(session);
-    return index < graph->output_count ? data_of(session, graph->input_count + index, shape) : NULL;
+    return index < rml_model_output_count(session->context.model)
+               ? data_of(session, rml_session_graph(session)->input_count + index, shape)
+               : NULL;
 }
 
 void *rml_session_input(rml_session *session, const char *name, rml_shape *shape)

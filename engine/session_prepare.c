@@ -17,9 +17,9 @@ rml_status rml_session_resize_at(rml_session *session, size_t index, rml_shape s
 {
     const rml_graph *graph = rml_session_graph(session);
     char got[RML_SHAPE_TEXT_BYTES], want[RML_SHAPE_TEXT_BYTES];
-    if (index >= graph->input_count)
+    if (index >= rml_model_input_count(session->context.model))
         return rml_fail(err, RML_ERR_ARG, "input %zu is set, and there are %zu", index,
-                        graph->input_count);
+                        rml_model_input_count(session->context.model));
     const rml_shape *declared = &graph->values[graph->inputs[index]].shape;
     bool fits = shape.rank >= 0 && shape.rank <= RML_MAX_RANK &&
                 (declared->rank == RML_RANK_UNKNOWN || shape.rank == declared->rank);

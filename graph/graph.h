@@ -66,6 +66,9 @@ typedef struct rml_graph {
     rml_value_id *inputs, *outputs;
     const char **output_names;
     size_t input_count, input_capacity, output_count, output_capacity, output_name_capacity;
+    // The last so many inputs and outputs are states, one for one: what a run leaves in the output
+    // the next run of the session has in the input. They are no ports.
+    size_t state_count;
     rml_names input_index, output_index; // from their names; an input and an output may share one
     struct rml_port_meanings {           // of the first `count` ports; NULL: none is told
         const rml_meaning **at;

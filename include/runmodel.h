@@ -409,7 +409,8 @@ typedef struct rml_graph_summary {
     size_t constants;        // tensors in the file, or that it names
     uint64_t numbers, bytes; // of them; bytes of types that are read here
     uint64_t function;       // index of the function that is told about, where there are several
-    uint64_t reserved[3];
+    uint64_t states;         // that a session keeps from run to run
+    uint64_t reserved[2];
 } rml_graph_summary;
 
 typedef struct rml_graph_port {
@@ -440,6 +441,7 @@ RML_API rml_status rml_graph_file_open_function(rml_graph_file **out, const char
 RML_API rml_graph_summary rml_graph_file_summary(const rml_graph_file *file);
 RML_API rml_graph_port rml_graph_file_input(const rml_graph_file *file, size_t index);
 RML_API rml_graph_port rml_graph_file_output(const rml_graph_file *file, size_t index);
+RML_API rml_graph_port rml_graph_file_state(const rml_graph_file *file, size_t index);
 // The most frequent first.
 RML_API rml_graph_operator rml_graph_file_operator(const rml_graph_file *file, size_t index);
 RML_API rml_graph_opset rml_graph_file_opset(const rml_graph_file *file, size_t index);
@@ -526,6 +528,10 @@ RML_API rml_port rml_model_output(const rml_model *model, size_t index);
 #define RML_NO_PORT ((size_t)-1)
 RML_API size_t rml_model_find_input(const rml_model *model, const char *name);
 RML_API size_t rml_model_find_output(const rml_model *model, const char *name);
+
+// What sessions keep from run to run, beside inputs and outputs: an ML Program's states. Zeroed
+// past the end.
+RML_API rml_port rml_model_state(const rml_model *model, size_t index);
 
 RML_API uint64_t rml_model_parameters(const rml_model *model); // trainable numbers in use
 
@@ -721,6 +727,11 @@ RML_API rml_status rml_session_bind(rml_session *session, const char *name, void
 // inside depend on what is computed, and then not for sizes that the last run had. Fails where the
 // network picks something by an index, given or computed, that is out of range.
 RML_API rml_status rml_session_run(rml_session *session, rml_error *err);
+
+// States of the model are zeros in a new session, and each run of a session goes on from what its
+// last one left; one that fails or is cancelled leaves them as they were. They lie in memory of the
+// session beside the block, whatever is prepared. This makes them zeros again.
+RML_API void rml_session_reset_state(rml_session *session);
 
 // Asks the run at hand, or else the next one, to stop: before its next part it returns
 // RML_ERR_CANCELLED, and the request is met. Outputs then hold anything; the session may run again

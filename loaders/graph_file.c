@@ -123,6 +123,12 @@ rml_graph_port rml_graph_file_output(const rml_graph_file *file, size_t index)
                                          : (rml_graph_port){.shape = {.rank = RML_RANK_UNKNOWN}};
 }
 
+rml_graph_port rml_graph_file_state(const rml_graph_file *file, size_t index)
+{
+    return index < file->summary.states ? file->state[index]
+                                        : (rml_graph_port){.shape = {.rank = RML_RANK_UNKNOWN}};
+}
+
 rml_graph_operator rml_graph_file_operator(const rml_graph_file *file, size_t index)
 {
     return index < file->summary.operators ? file->operators[index] : (rml_graph_operator){0};

@@ -10,7 +10,7 @@ struct rml_graph_file {
     rml_allocator own_allocator; // a copy
     rml_arena arena;             // of the lists
     rml_graph_summary summary;   // with how many there are of each:
-    rml_graph_port *input, *output;
+    rml_graph_port *input, *output, *state;
     rml_graph_operator *operators; // the most frequent first
     rml_graph_opset *opset;
     rml_metadata *metadata;

@@ -117,6 +117,10 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
     const rml_params_source source = {.config = settings->config};
     rml_graph_init(&like, (*out)->allocator);
     rml_status status = build(&like, chosen, &source, &trained, err);
+    if (status == RML_OK && (*out)->graph.state_count)
+        status = rml_fail(err, RML_ERR_UNSUPPORTED,
+                          "it keeps states, and this network has none (run-model exec takes it as "
+                          "it is)");
     if (status == RML_OK)
         status = rml_graph_take_ports(&(*out)->graph, &like, settings->keep_types, err);
     if (status == RML_OK && chosen->adopt)

@@ -5,7 +5,13 @@
 
 rml_shape array_shape(const rml_npy *array, const rml_model *model, size_t index)
 {
-    const rml_shape given = rml_npy_shape(array), port = rml_model_input(model, index).shape;
+    const rml_shape given = rml_npy_shape(array);
+    return array_shape_of(&given, model, index);
+}
+
+rml_shape array_shape_of(const rml_shape *array, const rml_model *model, size_t index)
+{
+    const rml_shape given = *array, port = rml_model_input(model, index).shape;
     const int missing = port.rank - given.rank;
     rml_shape shape = {.rank = port.rank};
     if (missing <= 0)

@@ -7,6 +7,7 @@
 // The shape of an array for input `index`. Where that has more dimensions, the first ones may be
 // left out of the array if their size is 1, or any, which is then 1.
 rml_shape array_shape(const rml_npy *array, const rml_model *model, size_t index);
+rml_shape array_shape_of(const rml_shape *array, const rml_model *model, size_t index);
 
 // Its elements, in the input's type, to where the prepared session has it. `path` is for messages.
 rml_status array_read(const rml_npy *array, const char *path, rml_session *session,

@@ -13,14 +13,26 @@ typedef struct {
     run_cost cost;
 } contents;
 
-static rml_graph_port port_at(const contents *c, bool input, size_t index)
+typedef enum port_kind { INPUT, OUTPUT, STATE } port_kind;
+
+static size_t port_count(const contents *c, port_kind kind)
 {
-    return input ? rml_graph_file_input(c->file, index) : rml_graph_file_output(c->file, index);
+    return kind == INPUT    ? c->summary.inputs
+           : kind == OUTPUT ? c->summary.outputs
+                            : (size_t)c->summary.states;
 }
 
-static const rml_meaning *meaning_of(const contents *c, bool input, const char *name)
+static rml_graph_port port_at(const contents *c, port_kind kind, size_t index)
 {
-    if (!c->model)
+    return kind == INPUT    ? rml_graph_file_input(c->file, index)
+           : kind == OUTPUT ? rml_graph_file_output(c->file, index)
+                            : rml_graph_file_state(c->file, index);
+}
+
+static const rml_meaning *meaning_of(const contents *c, port_kind kind, const char *name)
+{
+    const bool input = kind == INPUT;
+    if (!c->model || kind == STATE)
         return NULL;
     const size_t at =
         input ? rml_model_find_input(c->model, name) : rml_model_find_output(c->model, name);
@@ -42,11 +54,12 @@ static void print_meaning(const char *name, const rml_meaning *meaning)
     printf(meaning->label_count > 3 ? ", ...\n" : "\n");
 }
 
-static void print_ports(const contents *c, bool input)
+static void print_ports(const contents *c, port_kind kind)
 {
-    for (size_t i = 0; i < (input ? c->summary.inputs : c->summary.outputs); i++) {
-        const rml_graph_port port = port_at(c, input, i);
-        printf("%-6s %-5s %s", input ? "input" : "output", port.type, port.name);
+    static const char *const names[] = {"input", "output", "state"};
+    for (size_t i = 0; i < port_count(c, kind); i++) {
+        const rml_graph_port port = port_at(c, kind, i);
+        printf("%-6s %-5s %s", names[kind], port.type, port.name);
         for (int k = 0; k < port.shape.rank; k++) {
             printf(k ? "," : " (");
             if (port.dim_name[k])
@@ -57,7 +70,7 @@ static void print_ports(const contents *c, bool input)
                 printf("%lld", (long long)port.shape.dim[k]);
         }
         printf(port.shape.rank > 0 ? ")\n" : port.shape.rank == 0 ? " ()\n" : "\n");
-        const rml_meaning *meaning = meaning_of(c, input, port.name);
+        const rml_meaning *meaning = meaning_of(c, kind, port.name);
         if (meaning)
             print_meaning(port.name, meaning);
     }
@@ -69,8 +82,9 @@ static void print_text(const char *path, const contents *c)
     for (size_t i = 0; rml_graph_file_function(c->file, i); i++)
         printf("function %s%s\n", rml_graph_file_function(c->file, i),
                i == s->function ? ", this one" : "");
-    print_ports(c, true);
-    print_ports(c, false);
+    print_ports(c, INPUT);
+    print_ports(c, OUTPUT);
+    print_ports(c, STATE);
     for (size_t i = 0; i < s->operators; i++) {
         const rml_graph_operator o = rml_graph_file_operator(c->file, i);
         printf("%6zu %s%s%s\n", o.count, o.domain, *o.domain ? "." : "", o.name);
@@ -98,13 +112,14 @@ static void print_text(const char *path, const contents *c)
         print_run_cost(&c->cost);
 }
 
-static void json_ports(const contents *c, bool input)
+static void json_ports(const contents *c, port_kind kind)
 {
-    printf(",\"%s\":[", input ? "inputs" : "outputs");
-    for (size_t i = 0; i < (input ? c->summary.inputs : c->summary.outputs); i++) {
-        const rml_graph_port port = port_at(c, input, i);
+    static const char *const names[] = {"inputs", "outputs", "states"};
+    printf(",\"%s\":[", names[kind]);
+    for (size_t i = 0; i < port_count(c, kind); i++) {
+        const rml_graph_port port = port_at(c, kind, i);
         json_field(i ? ",{\"name\":" : "{\"name\":", port.name);
-        const rml_meaning *meaning = meaning_of(c, input, port.name);
+        const rml_meaning *meaning = meaning_of(c, kind, port.name);
         if (meaning && meaning->label_count) {
             printf(",\"labels\":%zu,\"first_labels\":[", meaning->label_count);
             for (size_t k = 0; k < meaning->label_count && k < 3; k++)
@@ -147,8 +162,10 @@ static void print_json(const char *path, const contents *c)
         printf(",\"version\":%lld}", (long long)opset.version);
     }
     printf("]");
-    json_ports(c, true);
-    json_ports(c, false);
+    json_ports(c, INPUT);
+    json_ports(c, OUTPUT);
+    if (s->states)
+        json_ports(c, STATE);
     printf(",\"operators\":[");
     for (size_t i = 0; i < s->operators; i++) {
         const rml_graph_operator o = rml_graph_file_operator(c->file, i);

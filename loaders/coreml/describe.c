@@ -36,7 +36,7 @@ static const char *type_name(const rml_coreml_feature *feature)
     };
     const bool is_image = feature->kind == RML_COREML_IMAGE;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((is_image || feature->kind == RML_COREML_ARRAY) &&
+        if ((is_image || feature->kind == RML_COREML_ARRAY || feature->kind == RML_COREML_STATE) &&
             names[i].value == (is_image ? feature->color : feature->element))
             return names[i].name;
     return kinds[feature->kind];
@@ -276,9 +276,11 @@ static rml_status describe(rml_graph_file *out, rml_coreml *file, const char *pa
                                        .producer = "",
                                        .producer_version = "",
                                        .inputs = ports->input_count,
-                                       .outputs = ports->output_count};
+                                       .outputs = ports->output_count,
+                                       .states = ports->state_count};
     RML_TRY(list_ports(out, ports->input, ports->input_count, &out->input, err));
     RML_TRY(list_ports(out, ports->output, ports->output_count, &out->output, err));
+    RML_TRY(list_ports(out, ports->state, ports->state_count, &out->state, err));
     RML_TRY(list_functions(out, file, function, err));
     RML_TRY(list_opset(out, file, function, err));
     RML_TRY(list_operators(out, file, function, err));

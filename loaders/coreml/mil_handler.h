@@ -48,6 +48,7 @@ extern const rml_mil_entry rml_mil_resampling[];
 extern const rml_mil_entry rml_mil_recurrent[];
 extern const rml_mil_entry rml_mil_shapes[];
 extern const rml_mil_entry rml_mil_slices[];
+extern const rml_mil_entry rml_mil_states[];
 extern const rml_mil_entry rml_mil_weights[];
 
 // ---- for handlers -------------------------------------------------------------------------------

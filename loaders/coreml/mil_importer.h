@@ -3,6 +3,7 @@
 #define RML_LOADERS_COREML_MIL_IMPORTER_H
 
 #include "loaders/coreml/mil_handler.h"
+#include "loaders/coreml/model.h"
 
 #define RML_MIL_REFUSED (UINT32_MAX - 1) // a value whose operation was refused
 
@@ -11,6 +12,7 @@ typedef struct rml_mil_place {
     const rml_mil_value *constant; // NULL: computed
     const rml_graph *graph;        // that `value` is of; NULL: it is in none yet
     rml_value_id value;
+    size_t state; // 1 + its place among the states, 0: it is none
 } rml_mil_place;
 
 // What a graph inside a node reads of the one around it: an input of its own.
@@ -30,7 +32,7 @@ typedef struct rml_mil_scope {
 
 struct rml_mil_importer {
     rml_coreml *file;
-    struct rml_coreml_values *values; // of the model
+    rml_coreml_values *values; // of the model
     const rml_allocator *allocator;
     rml_mil_scope *scope;
     rml_mil_place *place;

@@ -21,6 +21,26 @@ static rml_dtype computed_type(rml_dtype dtype)
     return rml_dtype_is_float(dtype) ? RML_F32 : dtype;
 }
 
+// Begins with zeros, and has one size for ever.
+static rml_status add_state(rml_mil_importer *importer, const rml_mil_port *port,
+                            rml_coreml_values *values)
+{
+    rml_graph *graph = importer->scope->graph;
+    rml_dtype dtype;
+    if (!rml_mil_dtype(port->type.element, &dtype) || !rml_shape_known(&port->type.shape))
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "state \"%s\" is not a plain tensor of known size", port->name);
+    const rml_value_id value =
+        rml_graph_typed_input(graph, port->name, computed_type(dtype), &port->type.shape);
+    RML_TRY(rml_graph_finish(graph, importer->err));
+    RML_TRY(rml_reserve(importer->allocator, &values->state, &values->state_capacity,
+                        values->state_count + 1, sizeof *values->state, "a list of states",
+                        importer->err));
+    values->state[values->state_count++] = (rml_coreml_state){port->name, value, value};
+    const rml_mil_place place = {.graph = graph, .value = value, .state = values->state_count};
+    return rml_mil_define(importer, port->name, &place);
+}
+
 static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function *function,
                              rml_coreml_values *values)
 {
@@ -28,6 +48,10 @@ static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function 
     for (size_t i = 0; i < function->input_count; i++) {
         const rml_mil_port *port = &function->input[i];
         rml_dtype dtype;
+        if (port->type.kind == RML_MIL_STATE) {
+            RML_TRY(add_state(importer, port, values));
+            continue;
+        }
         if (port->type.kind != RML_MIL_TENSOR || !rml_mil_dtype(port->type.element, &dtype))
             return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
                             "input \"%s\" is not a plain tensor", port->name);

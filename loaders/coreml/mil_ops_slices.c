@@ -57,49 +57,86 @@ static void import_slice_by_size(rml_mil_call *call)
     call->out[0] = x;
 }
 
-// `update` in the place of a part of x: axis by axis what comes before, the part, what comes
-// behind.
-static rml_value_id replaced(rml_mil_call *call, const rml_coreml_cut *c, rml_value_id x,
-                             rml_value_id update, int axis, int rank)
+// Places of x along an axis that `count` elements are written to, as (count) of i64; those below 0
+// count from the end.
+static rml_value_id places_of(rml_mil_call *call, const rml_coreml_cut *c, int axis, int64_t size,
+                              int64_t count)
 {
-    int64_t begin = 0, end = 0, step = 1;
-    const int64_t size = rml_coreml_fact(&call->make, x).shape.dim[axis];
-    if (axis == rank || call->make.refused)
-        return update;
-    if (c->stride != RML_NO_VALUE)
-        rml_coreml_known(&call->make, c->stride, (size_t)axis, &step);
-    if (c->begin_open[axis])
-        begin = 0;
-    else if (!rml_coreml_known(&call->make, c->begin, (size_t)axis, &begin))
-        rml_coreml_refuse(&call->make, "its begin is not constant");
-    if (c->end_open[axis])
-        end = size;
-    else if (!rml_coreml_known(&call->make, c->end, (size_t)axis, &end))
-        rml_coreml_refuse(&call->make, "its end is not constant");
-    begin += begin < 0 ? size : 0;
-    end += end < 0 ? size : 0;
-    if (size < 0 || step != 1 || c->squeeze[axis] || begin < 0 || end > size || begin > end)
-        rml_coreml_refuse(&call->make, "it writes %lld to %lld of %lld, by steps of %lld",
-                          (long long)begin, (long long)end, (long long)size, (long long)step);
-    if (call->make.refused)
+    int64_t begin = 0, step = 1, *list = rml_coreml_alloc(&call->make, (size_t)count, sizeof *list);
+    if (c->stride != RML_NO_VALUE && !rml_coreml_known(&call->make, c->stride, (size_t)axis, &step))
+        rml_coreml_refuse(&call->make, "its stride is not constant");
+    const bool known =
+        c->begin_open[axis] || rml_coreml_known(&call->make, c->begin, (size_t)axis, &begin);
+    if (!list || call->make.refused)
         return RML_NO_VALUE;
-    rml_value_id parts[3];
-    int used = 0;
-    rml_graph *graph = call->make.graph;
-    if (begin > 0)
-        parts[used++] = rml_graph_slice(graph, x, axis, 0, begin, 1, call->make.name);
-    const rml_value_id inner = rml_graph_slice(graph, x, axis, begin, end, 1, call->make.name);
-    parts[used++] = replaced(call, c, inner, update, axis + 1, rank);
-    if (end < size)
-        parts[used++] = rml_graph_slice(graph, x, axis, end, size, 1, call->make.name);
-    return used == 1 ? parts[0] : rml_graph_concat(graph, parts, used, axis, call->make.name);
+    if (c->begin_open[axis])
+        begin = step < 0 ? -1 : 0;
+    else if (known && size >= 0 && begin < -size)
+        begin = 0;
+    for (int64_t i = 0; i < count; i++)
+        list[i] = begin + i * step;
+    const rml_stored places = rml_stored_plain(list, RML_I64, &(rml_shape){1, {count}});
+    const rml_value_id constant =
+        rml_graph_typed_constant(call->make.graph, call->make.name, &places);
+    return known ? constant
+                 : rml_coreml_binary(&call->make, RML_BINARY_ADD, constant,
+                                     element(call, c->begin, axis));
+}
+
+// A part of x becomes `update`, whose shape is the part's. Only axes up to the last that is not
+// taken as a whole are counted off: what lies behind is copied in one piece.
+static rml_value_id replaced(rml_mil_call *call, const rml_coreml_cut *c, rml_value_id x,
+                             rml_value_id update, int rank)
+{
+    const rml_shape whole = rml_coreml_fact(&call->make, x).shape;
+    int64_t gone[RML_MAX_RANK];
+    int gone_count = 0, used = 0;
+    for (int i = 0; i < rank; i++)
+        if (c->squeeze[i])
+            gone[gone_count++] = i;
+    if (gone_count > 0)
+        update = rml_coreml_insert_dims(&call->make, update, gone, gone_count);
+    const rml_shape part = rml_coreml_fact(&call->make, update).shape;
+    if (part.rank != rank)
+        rml_coreml_refuse(&call->make, "it writes %d dimensions to %d", part.rank, rank);
+    for (int i = 0; i < rank && !call->make.refused; i++) {
+        int64_t step = 1;
+        if (c->stride != RML_NO_VALUE)
+            rml_coreml_known(&call->make, c->stride, (size_t)i, &step);
+        if (part.dim[i] < 0 || whole.dim[i] < 0 || part.dim[i] != whole.dim[i] || step != 1)
+            used = i + 1;
+    }
+    rml_value_id places[RML_MAX_RANK] = {0};
+    rml_shape grid = {.rank = used};
+    for (int i = 0; i < used && !call->make.refused; i++) {
+        grid.dim[i] = part.dim[i];
+        if (part.dim[i] < 0 || (whole.dim[i] >= 0 && part.dim[i] > whole.dim[i]))
+            rml_coreml_refuse(&call->make, "it writes %lld elements along axis %d, which has %lld",
+                              (long long)part.dim[i], i, (long long)whole.dim[i]);
+    }
+    for (int i = 0; i < used && !call->make.refused; i++) {
+        rml_shape along = {.rank = used};
+        for (int k = 0; k < used; k++)
+            along.dim[k] = k == i ? part.dim[i] : 1;
+        places[i] = rml_coreml_reshape(&call->make,
+                                       places_of(call, c, i, whole.dim[i], part.dim[i]), &along);
+        places[i] =
+            rml_graph_expand(call->make.graph, places[i], &grid, RML_NO_VALUE, call->make.name);
+    }
+    if (used == 0 || call->make.refused)
+        return update;
+    for (int i = 0; i < used; i++)
+        if (grid.dim[i] == 0)
+            return x;
+    const rml_value_id indices = rml_coreml_stack(&call->make, places, used, used);
+    return rml_coreml_scatter_nd(&call->make, x, indices, update, RML_COREML_UPDATE);
 }
 
 static void import_slice_update(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x"), update = rml_mil_in(call, "update");
     const rml_coreml_cut c = read_cut(call);
-    call->out[0] = replaced(call, &c, x, update, 0, rml_coreml_rank(&call->make, x));
+    call->out[0] = replaced(call, &c, x, update, rml_coreml_rank(&call->make, x));
 }
 
 static void import_crop(rml_mil_call *call)

@@ -113,6 +113,30 @@ rml_status rml_coreml_ports_of(rml_coreml *file, const char *wanted, const rml_c
                            named.name);
 }
 
+// What a run leaves in a state is an output, and both are the last ones of the graph.
+static rml_status add_states(const rml_coreml_values *values, rml_error *err)
+{
+    rml_graph *graph = values->graph;
+    size_t used = 0;
+    if (values->state_count == 0)
+        return RML_OK;
+    for (size_t i = 0; i < graph->input_count; i++) {
+        bool is_state = false;
+        for (size_t k = 0; k < values->state_count && !is_state; k++)
+            is_state = values->state[k].before == graph->inputs[i];
+        if (!is_state)
+            graph->inputs[used++] = graph->inputs[i];
+    }
+    for (size_t k = 0; k < values->state_count; k++) {
+        const rml_coreml_state *state = &values->state[k];
+        graph->inputs[used++] = state->before;
+        rml_graph_output(graph, state->name, rml_coreml_own(graph, state->after, state->name));
+    }
+    RML_TRY(rml_graph_finish(graph, err));
+    graph->state_count = values->state_count;
+    return rml_graph_ports_changed(graph, err);
+}
+
 static rml_status fill(rml_model *model, rml_coreml *file, const char *wanted, rml_error *err)
 {
     rml_coreml_values values = {.graph = &model->graph};
@@ -125,6 +149,8 @@ static rml_status fill(rml_model *model, rml_coreml *file, const char *wanted, r
         if (status == RML_OK)
             status = rml_coreml_mean(&values, ports, true, k, &ports->output[k], err);
     }
+    if (status == RML_OK)
+        status = add_states(&values, err);
     for (size_t i = 0; i < ports->input_count && status == RML_OK; i++) {
         const size_t port = rml_graph_find_input(&model->graph, ports->input[i].name);
         if (port != SIZE_MAX)
@@ -133,6 +159,7 @@ static rml_status fill(rml_model *model, rml_coreml *file, const char *wanted, r
     model->parameters = values.parameters;
     rml_names_release(&values.names);
     rml_free(model->allocator, values.value);
+    rml_free(model->allocator, values.state);
     return status;
 }
 

@@ -11,6 +11,12 @@ rml_status rml_coreml_model_from(rml_model **out, rml_coreml *file,
 
 // ---- inside -------------------------------------------------------------------------------------
 
+// What a session keeps from run to run.
+typedef struct rml_coreml_state {
+    const char *name;
+    rml_value_id before, after; // an input of the graph, and what takes its place in the next run
+} rml_coreml_state;
+
 // Values of the graph by the names that a model's description has for them: its inputs and outputs,
 // and in a pipeline what its stages give to one another.
 typedef struct rml_coreml_values {
@@ -18,6 +24,8 @@ typedef struct rml_coreml_values {
     rml_names names; // name -> place
     rml_value_id *value;
     size_t count, capacity;
+    rml_coreml_state *state;
+    size_t state_count, state_capacity;
     const char *function; // of the program, as wanted; "" for the default, and within pipelines
     uint64_t parameters;  // trained numbers
     rml_meaning classes;  // labels of the last classifier

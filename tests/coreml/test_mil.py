@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("coremltools")
 
 import coreml_run  # noqa: E402
-from mil_shape_cases import CASES  # noqa: E402
+from mil_more_cases import CASES  # noqa: E402
 
 # What no program holds of the operators that these become, and why.
 REFUSED = {

@@ -12,7 +12,7 @@
 static const char *const names[] = {"control.mlmodel",  "images.mlmodel",     "loop.mlmodel",
                                     "lstm.mlmodel",     "new_layers.mlmodel", "old_layers.mlmodel",
                                     "pipeline.mlmodel", "quantized.mlmodel",  "recurrent.mlmodel",
-                                    "shapes.mlmodel",   "package.zip"};
+                                    "states.mlmodel",   "shapes.mlmodel",     "package.zip"};
 #define NAMES (sizeof names / sizeof *names)
 
 static rml_error error;

@@ -62,6 +62,11 @@ static rml_status run(exec_settings *s, rml_error *err)
         return rml_fail(err, RML_ERR_ARG, NO_OUTPUT);
     }
     TRY(rml_session_create(&n->session, n->model, &wanted, err));
+    const double begin = now_ms();
+    if (s->steps) {
+        TRY(exec_steps(s, err));
+        return exec_report(s, now_ms() - begin, err);
+    }
     TRY(exec_read_inputs(s, err));
     const double start = now_ms();
     const rml_status status = rml_session_run(n->session, err);
@@ -99,6 +104,9 @@ int cmd_exec(int argc, char **argv)
          "folder of the weights"},
         {"function", 0, OPTION_TEXT, &s.function, "NAME", 0, 0,
          "which function of an ML Program to run; without: its\ndefault one"},
+        {"steps", 0, OPTION_FLAG, &s.steps, NULL, 0, 0,
+         "arrays hold a step each along their first dimension: one run\nfor each, and what the "
+         "network keeps goes from run to run"},
         {"mem_limit", 0, OPTION_NUMBER, &s.memory_mb, "MB", 0, 1e9,
          "most memory for activations; where more would be taken,\nlarge images are computed in "
          "bands that give the same bits\n(0: no limit)"},
@@ -135,7 +143,7 @@ int cmd_exec(int argc, char **argv)
                            named ? "weights" : "config", s.model);
     if (!s.is_file && s.function)
         return usage_error(COMMAND, "--function is not used by %s, a built-in network", s.model);
-    if (s.outputs.count == 0 && !s.is_file)
+    if (s.outputs.count == 0 && (!s.is_file || s.steps))
         return usage_error(COMMAND, NO_OUTPUT);
     if (values && !rml_values_parse(values, s.mean, s.deviation))
         return usage_error(

@@ -162,6 +162,8 @@ static void print_outputs(const exec_settings *s)
         const char *name = s->outputs.items[i].name, *file = s->outputs.items[i].value;
         rml_shape shape = {0};
         rml_session_output(s->network.session, name, &shape);
+        if (s->steps)
+            shape = exec_steps_shape(&shape, s->step_count);
         if (json) {
             json_field(i ? ",{\"name\":" : "{\"name\":", name);
             printf(",\"shape\":");
@@ -204,7 +206,7 @@ rml_status exec_report(const exec_settings *s, double run_ms, rml_error *err)
 {
     found f = {0};
     rml_status status = RML_OK;
-    if (exec_classifies(s->network.model))
+    if (exec_classifies(s->network.model) && !s->steps)
         status = find_classes(s, &f, err);
     if (status == RML_OK && s->common.json) {
         print_json(s, &f, run_ms);

@@ -14,6 +14,8 @@ typedef struct exec_settings {
     bool resize;      // pictures to the size of their inputs
     bool has_values;  // what levels are in images that nothing declares:
     float mean[3], deviation[3];
+    bool steps; // arrays hold a step each along their first dimension
+    int64_t step_count;
     int top;           // classes told of a classifier
     bool nothing_kept; // neither an output that is named nor classes: a usage error
     network network;
@@ -29,6 +31,13 @@ rml_meaning exec_image_meaning(const exec_settings *s, const rml_meaning *told,
 rml_status exec_read_inputs(const exec_settings *s, rml_error *err);
 
 rml_status exec_write_outputs(const exec_settings *s, rml_error *err);
+
+// Runs the steps of a sequence, one after another, and writes outputs with their steps in front.
+// The session keeps its states from step to step.
+rml_status exec_steps(exec_settings *s, rml_error *err);
+
+// The shape of all steps of an output together.
+rml_shape exec_steps_shape(const rml_shape *step, int64_t steps);
 
 // Whether the network tells classes by their labels.
 bool exec_classifies(const rml_model *model);

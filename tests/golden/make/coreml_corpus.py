@@ -38,6 +38,23 @@ def program(name, build, inputs, opset=8):
         shutil.copyfile(path / "Data/com.apple.CoreML/model.mlmodel", CORPUS / f"{name}.mlmodel")
 
 
+def states():
+    """y = 2 (s + x), and s + x is the next s."""
+    ct, types = coreml_run.ct, coreml_run.types
+
+    @mb.program(input_specs=[mb.TensorSpec((2, 3), types.fp16),
+                             mb.StateTensorSpec((2, 3), types.fp16)],
+                opset_version=ct.target.iOS18)
+    def main(x, s):
+        total = mb.coreml_update_state(state=s, value=mb.add(x=mb.read_state(input=s), y=x))
+        return mb.mul(x=total, y=np.float16(2), name="y")
+
+    model = ct.convert(main, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS18,
+                       compute_precision=ct.precision.FLOAT32,
+                       pass_pipeline=ct.PassPipeline.EMPTY)
+    save_spec(model.get_spec(), str(CORPUS / "states.mlmodel"))
+
+
 def package(name, build, inputs):
     """The whole package with its weights, in an archive that compresses nothing."""
     with tempfile.TemporaryDirectory() as folder, \
@@ -170,4 +187,5 @@ if __name__ == "__main__":
     save_spec(quantized.get_spec() if hasattr(quantized, "get_spec") else quantized,
               str(CORPUS / "quantized.mlmodel"))
     pipeline(detector())
+    states()
     package("package", lambda x: mb.linear(x=x, weight=small(4, 3)), [small(2, 3)])
