@@ -161,8 +161,48 @@ typedef enum rml_coreml_sampling {
 rml_value_id rml_coreml_resize(rml_coreml_maker *make, rml_value_id x, const int64_t size[2],
                                rml_coreml_sampling sampling);
 
+// The same of the last `count` dimensions, whose sizes are `from`.
+rml_value_id rml_coreml_resize_axes(rml_coreml_maker *make, rml_value_id x, const int64_t *size,
+                                    const int64_t *from, int count, rml_coreml_sampling sampling);
+
 // Height and width; refuses those that only a run tells, and then gives 1.
 void rml_coreml_image_size(rml_coreml_maker *make, rml_value_id x, int64_t size[2]);
+
+// ---- boxes (make_crop.c, make_nms.c) ------------------------------------------------------------
+
+// How boxes (N,4) of images are told: begin and end, or centre and size, of the height first; and
+// what is made of them. Begin and end are pixels of the box. One that ends before it begins is
+// turned round.
+typedef struct rml_coreml_crop {
+    rml_coreml_sampling sampling; // ... of the pixels of a box
+    bool centred, width_first;
+    bool normalized;   // a 1 is the last pixel
+    double scale, pad; // `pad` is what lies outside of the image
+    int64_t size[2];
+} rml_coreml_crop;
+
+// x (B,C,H,W): each box of its image, `images` (N) of integers -> (N,C,h,w); or, RML_NO_VALUE, of
+// all images -> (N,B,C,h,w).
+rml_value_id rml_coreml_crop_resize(rml_coreml_maker *make, rml_value_id x, rml_value_id boxes,
+                                    rml_value_id images, const rml_coreml_crop *crop);
+
+// The same of rois (N,1,4,1,1), of every image; or (N,1,5,1,1), the first number of which is the
+// image -> (N,1,C,h,w).
+rml_value_id rml_coreml_crop_rois(rml_coreml_maker *make, rml_value_id x, rml_value_id rois,
+                                  const rml_coreml_crop *crop);
+
+// Limits of thinning: numbers of the graph, `threshold` RML_NO_VALUE for none.
+typedef struct rml_coreml_nms_limits {
+    rml_value_id overlap, threshold;
+    int64_t most; // boxes of an image
+    bool per_class;
+} rml_coreml_nms_limits;
+
+// boxes (B,N,4), centre and size; scores (B,N,C). To out: boxes (B,most,4), scores (B,most,C),
+// places (B,most) of i64, how many (B) of f32; the surest first. Behind them zeros, and -1 for
+// places.
+void rml_coreml_nms(rml_coreml_maker *make, rml_value_id boxes, rml_value_id scores,
+                    const rml_coreml_nms_limits *limits, rml_value_id out[4]);
 
 // ---- graphs inside nodes (make_control.c) -------------------------------------------------------
 

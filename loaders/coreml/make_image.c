@@ -23,18 +23,18 @@ static void offset_ends(int64_t in, int64_t out, float *first, float *last)
     *last = (float)(in > 1 ? (spacing / 2 + spacing * (double)(out - 1)) / most : 0);
 }
 
-// Both axes, or one of them, `first`.
-static rml_value_id resized(rml_coreml_maker *make, rml_value_id x, const int64_t size[2],
-                            const int64_t from[2], const rml_resize_attr *like, int first,
-                            int count)
+// `count` of the last `all` axes, from number `first` of them on.
+static rml_value_id resized(rml_coreml_maker *make, rml_value_id x, const int64_t *size,
+                            const int64_t *from, const rml_resize_attr *like, int first, int count,
+                            int all)
 {
     rml_op_attr attr = {.resize = *like};
     rml_value_id in[] = {x, RML_NO_VALUE, RML_NO_VALUE, rml_coreml_ints(make, size + first, count)};
     attr.resize.axis_count = count;
     for (int i = 0; i < count; i++)
-        attr.resize.axis[i] = first + i - 2;
+        attr.resize.axis[i] = first + i - all;
     if (like->coordinates == RML_COORDINATES_CROP) {
-        float *ends = rml_coreml_alloc(make, 4, sizeof *ends);
+        float *ends = rml_coreml_alloc(make, 2 * (size_t)count, sizeof *ends);
         for (int i = 0; ends && i < count; i++)
             offset_ends(from[first + i], size[first + i], &ends[i], &ends[count + i]);
         in[1] = rml_coreml_floats(make, ends, &(rml_shape){1, {2 * count}});
@@ -45,6 +45,14 @@ static rml_value_id resized(rml_coreml_maker *make, rml_value_id x, const int64_
 rml_value_id rml_coreml_resize(rml_coreml_maker *make, rml_value_id x, const int64_t size[2],
                                rml_coreml_sampling sampling)
 {
+    int64_t from[2];
+    rml_coreml_image_size(make, x, from);
+    return rml_coreml_resize_axes(make, x, size, from, 2, sampling);
+}
+
+rml_value_id rml_coreml_resize_axes(rml_coreml_maker *make, rml_value_id x, const int64_t *size,
+                                    const int64_t *from, int count, rml_coreml_sampling sampling)
+{
     static const rml_coordinates coordinates[] = {
         [RML_COREML_DEFAULT] = RML_COORDINATES_ASYMMETRIC,
         [RML_COREML_STRICT_ALIGN] = RML_COORDINATES_ALIGN_CORNERS,
@@ -54,10 +62,8 @@ rml_value_id rml_coreml_resize(rml_coreml_maker *make, rml_value_id x, const int
         [RML_COREML_NEAREST_MIDDLE] = RML_COORDINATES_HALF_PIXEL_FOR_NEAREST,
         [RML_COREML_NEAREST] = RML_COORDINATES_ASYMMETRIC,
     };
-    rml_resize_attr attr[2];
-    int64_t from[2];
-    rml_coreml_image_size(make, x, from);
-    for (int i = 0; i < 2; i++) {
+    rml_resize_attr attr[RML_MAX_RANK];
+    for (int i = 0; i < count; i++) {
         attr[i] = (rml_resize_attr){.mode = sampling < RML_COREML_NEAREST_MIDDLE
                                                 ? RML_INTERPOLATION_LINEAR
                                                 : RML_INTERPOLATION_NEAREST,
@@ -66,11 +72,12 @@ rml_value_id rml_coreml_resize(rml_coreml_maker *make, rml_value_id x, const int
         if (sampling == RML_COREML_ALIGN && size[i] == 1) // the middle
             attr[i].coordinates = RML_COORDINATES_HALF_PIXEL;
         if (size[i] < 1)
-            rml_coreml_refuse(make, "it makes an image of %lldx%lld", (long long)size[1],
-                              (long long)size[0]);
+            rml_coreml_refuse(make, "it makes a size of %lld", (long long)size[i]);
     }
-    if (attr[0].coordinates == attr[1].coordinates)
-        return resized(make, x, size, from, attr, 0, 2);
-    x = resized(make, x, size, from, &attr[0], 0, 1);
-    return resized(make, x, size, from, &attr[1], 1, 1);
+    for (int first = 0, stop; first < count; first = stop) { // axes of one kind together
+        for (stop = first + 1; stop < count && attr[stop].coordinates == attr[first].coordinates;)
+            stop++;
+        x = resized(make, x, size, from, &attr[first], first, stop - first, count);
+    }
+    return x;
 }

@@ -36,6 +36,7 @@ typedef struct rml_mil_entry {
 
 // Tables by family, mil_ops_*.c; each ends with an entry whose type is NULL.
 extern const rml_mil_entry rml_mil_activations[];
+extern const rml_mil_entry rml_mil_boxes[];
 extern const rml_mil_entry rml_mil_control[];
 extern const rml_mil_entry rml_mil_convolutions[];
 extern const rml_mil_entry rml_mil_elementwise[];
@@ -81,6 +82,9 @@ int rml_mil_word(rml_mil_call *call, const char *name, const char *words, int ab
 // Element `index` of a constant of numbers.
 double rml_mil_number(const rml_mil_value *value, size_t index);
 int64_t rml_mil_integer(const rml_mil_value *value, size_t index);
+
+// sampling_mode, of what resizes.
+rml_coreml_sampling rml_mil_sampling(rml_mil_call *call);
 
 // pad_type, pad and strides, of convolutions and poolings of `spatial` axes.
 rml_window_attr rml_mil_window(rml_mil_call *call, int spatial);

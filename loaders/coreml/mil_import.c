@@ -176,7 +176,7 @@ static const rml_mil_entry *find_entry(const char *type)
         rml_mil_activations, rml_mil_convolutions, rml_mil_elementwise, rml_mil_index,
         rml_mil_norms,       rml_mil_reductions,   rml_mil_resampling,  rml_mil_recurrent,
         rml_mil_shapes,      rml_mil_slices,       rml_mil_weights,     rml_mil_control,
-        rml_mil_lists,       rml_mil_states,       rml_mil_others,
+        rml_mil_lists,       rml_mil_states,       rml_mil_others,      rml_mil_boxes,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const rml_mil_entry *entry = families[f]; entry->type; entry++)

@@ -11,6 +11,21 @@ static rml_value_id indices_of(rml_mil_call *call)
                                                 : rml_coreml_cast(&call->make, indices, RML_I32);
 }
 
+// Of the dimensions from `from` on, the `second` ones behind the `first` ones change places with
+// them.
+static rml_value_id turned(rml_mil_call *call, rml_value_id x, int from, int first, int second,
+                           int rank)
+{
+    int order[RML_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        order[i] = i < from || i >= from + first + second ? i
+                   : i < from + second                    ? i + first
+                                                          : i - second;
+    return first > 0 && second > 0 && !call->make.refused
+               ? rml_graph_transpose(call->make.graph, x, order, rank, call->make.name)
+               : x;
+}
+
 static void import_gather(rml_mil_call *call)
 {
     rml_value_id in[] = {rml_mil_in(call, "x"), indices_of(call)};
@@ -22,13 +37,21 @@ static void import_gather(rml_mil_call *call)
         call->out[0] = rml_coreml_node(&call->make, RML_OP_GATHER, &attr, in, 2);
         return;
     }
-    if (batch != axis)
-        rml_coreml_refuse(&call->make, "batch_dims %lld and axis %d, they must be equal",
-                          (long long)batch, axis);
+    const int rank = rml_coreml_rank(&call->make, in[0]);
+    const int depth = rml_coreml_rank(&call->make, in[1]) - (int)batch;
+    if (batch < 0 || batch > axis || depth < 0 || rank - 1 + depth > RML_MAX_RANK)
+        rml_coreml_refuse(&call->make, "batch_dims %lld with axis %d and indices of %d dimensions",
+                          (long long)batch, axis, depth + (int)batch);
+    if (call->make.refused)
+        return;
+    // The axis moves up to the batch, and what it passed goes back in front of the indices.
     const rml_op_attr attr = {.gather_nd = {batch}};
     const int64_t last = -1;
+    const int passed = axis - (int)batch;
+    in[0] = turned(call, in[0], (int)batch, passed, 1, rank);
     in[1] = rml_coreml_insert_dims(&call->make, in[1], &last, 1);
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_GATHER_ND, &attr, in, 2);
+    const rml_value_id picked = rml_coreml_node(&call->make, RML_OP_GATHER_ND, &attr, in, 2);
+    call->out[0] = turned(call, picked, (int)batch, depth, passed, rank - 1 + depth);
 }
 
 static void import_gather_along_axis(rml_mil_call *call)

@@ -185,8 +185,11 @@ static void import_recurrent(rml_mil_call *call)
         set_activations(call, &attr.rnn, is_lstm);
     attr.rnn.linear_before_reset =
         attr.rnn.kind == RML_RNN_GRU && rml_mil_flag(call, "reset_after", false);
-    if (rml_mil_has(call, "clip"))
-        rml_coreml_refuse(&call->make, "a clip of the cell's state is not supported");
+    if (is_lstm && rml_mil_has(call, "clip")) {
+        attr.rnn.cell_clip = (float)rml_mil_float(call, "clip", 0);
+        if (!(attr.rnn.cell_clip > 0))
+            rml_coreml_refuse(&call->make, "cells are clipped to %g", (double)attr.rnn.cell_clip);
+    }
     // Without reset_after there is one bias; with it "bias" is that of the state.
     const bool two = rml_mil_has(call, "input_bias");
     const rml_value_id in[] = {

@@ -7,7 +7,7 @@
 
 // ---- by names of sampling -----------------------------------------------------------------------
 
-static rml_coreml_sampling sampling_of(rml_mil_call *call)
+rml_coreml_sampling rml_mil_sampling(rml_mil_call *call)
 {
     return (rml_coreml_sampling)rml_mil_word(
         call, "sampling_mode",
@@ -26,7 +26,7 @@ static void import_resize_bilinear(rml_mil_call *call)
     const rml_value_id x = rml_mil_in(call, "x");
     int64_t size[2];
     target_size(call, size);
-    call->out[0] = rml_coreml_resize(&call->make, x, size, sampling_of(call));
+    call->out[0] = rml_coreml_resize(&call->make, x, size, rml_mil_sampling(call));
 }
 
 static void import_resize_nearest(rml_mil_call *call)
@@ -43,23 +43,28 @@ static void import_resize(rml_mil_call *call)
     const rml_value_id x = rml_mil_in(call, "x"), shape = rml_mil_in(call, "shape");
     const int64_t dims = rml_mil_int(call, "resized_dims", 0);
     const bool nearest = rml_mil_word(call, "interpolation_mode", "LINEAR NEAREST_NEIGHBOR", 0);
-    const rml_coreml_sampling sampling = sampling_of(call);
+    const rml_coreml_sampling sampling = rml_mil_sampling(call);
     const int64_t rank = rml_coreml_rank(&call->make, shape) == 1
                              ? rml_coreml_fact(&call->make, shape).shape.dim[0]
                              : 0;
-    int64_t size[2], given;
-    rml_coreml_image_size(&call->make, x, size);
-    if (dims < 0 || dims > 2 || rank < dims)
-        rml_coreml_refuse(&call->make, "it resizes %lld dimensions, at most 2 are supported",
-                          (long long)dims);
-    for (int64_t i = 2 - dims; i < 2 && !call->make.refused; i++) {
-        if (!rml_coreml_known(&call->make, shape, (size_t)(rank - 2 + i), &given))
+    const int of = rml_coreml_rank(&call->make, x);
+    const rml_shape all = rml_coreml_fact(&call->make, x).shape;
+    int64_t size[RML_MAX_RANK], from[RML_MAX_RANK], given;
+    if (dims < 1 || dims > of || rank < dims)
+        rml_coreml_refuse(&call->make, "it resizes %lld dimensions of %d, and has %lld sizes",
+                          (long long)dims, of, (long long)rank);
+    for (int64_t i = 0; i < dims && !call->make.refused; i++) {
+        size[i] = from[i] = all.dim[of - dims + i];
+        if (from[i] < 1)
+            rml_coreml_refuse(&call->make, "an image whose size only the run tells");
+        else if (!rml_coreml_known(&call->make, shape, (size_t)(rank - dims + i), &given))
             rml_coreml_refuse(&call->make, "its sizes are not constant");
         else if (given)
             size[i] = given;
     }
-    call->out[0] =
-        rml_coreml_resize(&call->make, x, size, nearest ? RML_COREML_NEAREST_MIDDLE : sampling);
+    if (!call->make.refused)
+        call->out[0] = rml_coreml_resize_axes(&call->make, x, size, from, (int)dims,
+                                              nearest ? RML_COREML_NEAREST_MIDDLE : sampling);
 }
 
 // ---- by factors ---------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ typedef struct rml_nn_entry {
 
 // Tables by family, nn_layers_*.c.
 extern const rml_nn_entry rml_nn_activations[];
+extern const rml_nn_entry rml_nn_boxes[];
 extern const rml_nn_entry rml_nn_control[];
 extern const rml_nn_entry rml_nn_elementwise[];
 extern const rml_nn_entry rml_nn_images[];

@@ -124,8 +124,6 @@ static const struct {
     {1195, "randomUniformStatic"},
     {1200, "randomUniformDynamic"},
     {500, "custom"},
-    {1400, "NonMaximumSuppression"},
-    {212, "cropResize"},
     {1210, "randomBernoulliLike"},
     {1215, "randomBernoulliStatic"},
     {1220, "randomBernoulliDynamic"},
@@ -137,7 +135,7 @@ static const rml_nn_entry *find_entry(int kind)
     static const rml_nn_entry *const families[] = {
         rml_nn_activations, rml_nn_control,    rml_nn_elementwise, rml_nn_images,
         rml_nn_index,       rml_nn_norms,      rml_nn_nd_shapes,   rml_nn_products,
-        rml_nn_recurrent,   rml_nn_reductions, rml_nn_shapes,
+        rml_nn_recurrent,   rml_nn_reductions, rml_nn_shapes,      rml_nn_boxes,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const rml_nn_entry *entry = families[f]; entry->kind; entry++)

@@ -237,6 +237,18 @@ static void import_gru(rml_nn_call *call)
     add_layer(call, &l, &rnn, &s);
 }
 
+// What cells are clipped to, 0 where none can grow so far: by a step they grow by 1 at most.
+static float cell_clip(rml_nn_call *call, const rml_protobuf *params, const rml_rnn_attr *rnn)
+{
+    const double told = rml_nn_float_in(call, params, 60), most = told > 0 ? told : 50;
+    const rml_shape x = rml_coreml_fact(&call->make, rml_nn_in(call, 0)).shape;
+    const bool from_zero = call->layer->input_count < 3;
+    const bool usual =
+        rnn->act[0].function == RML_RNN_SIGMOID && rnn->act[1].function == RML_RNN_TANH;
+    const bool small = x.rank > 0 && x.dim[0] >= 0 && (double)x.dim[0] <= most;
+    return from_zero && usual && small ? 0 : (float)most;
+}
+
 // Weights of the directions lie in messages of their own.
 static void import_lstm(rml_nn_call *call)
 {
@@ -263,6 +275,7 @@ static void import_lstm(rml_nn_call *call)
                               l.directions);
     }
     read_activations(call, 10, 3, &rnn);
+    rnn.cell_clip = cell_clip(call, &params, &rnn);
     add_layer(call, &l, &rnn, &s);
 }
 

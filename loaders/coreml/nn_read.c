@@ -45,6 +45,7 @@ static rml_status looks_at_sequence(const rml_message_reader *reader, const rml_
                                     bool *out)
 {
     enum {
+        CROP_RESIZE = 212, // makes one of its boxes
         RESHAPE = 300,
         PERMUTE = 310,
         CONCAT = 320,
@@ -60,8 +61,9 @@ static rml_status looks_at_sequence(const rml_message_reader *reader, const rml_
         RML_TRY(rml_message_ints(reader, &layer->params, 1, "a list", 16, &list, &count));
     if (layer->kind == CONCAT)
         RML_TRY(rml_message_read(reader, &layer->params, wants));
-    *out = layer->kind == REPEAT || (layer->kind >= FIRST_RNN && layer->kind <= LAST_RNN) ||
-           along != 0 || (layer->kind == RESHAPE && count == 4 && list[0] != 1 && list[0] != -1) ||
+    *out = layer->kind == CROP_RESIZE || layer->kind == REPEAT ||
+           (layer->kind >= FIRST_RNN && layer->kind <= LAST_RNN) || along != 0 ||
+           (layer->kind == RESHAPE && count == 4 && list[0] != 1 && list[0] != -1) ||
            (layer->kind == PERMUTE && count == 4 && list[0] != 0);
     return RML_OK;
 }

@@ -91,6 +91,7 @@ typedef struct rml_rnn_attr {
     bool input_forget;         // lstm: the forget gate is 1 - the input gate
     bool linear_before_reset;  // gru
     float clip;                // of the input of activations; INFINITY: none
+    float cell_clip;           // lstm: of the new cells; 0: none
     rml_rnn_activation act[6]; // f, g, h of the first direction, then of the second
 } rml_rnn_attr;
 

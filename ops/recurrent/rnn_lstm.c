@@ -20,9 +20,9 @@ bool rml_rnn_lstm_accepts(const rml_op_args *args)
 {
     const rml_rnn_attr *rnn = &args->attr->rnn;
     bool usual = rnn->kind == RML_RNN_LSTM && !rnn->input_forget && isinf(rnn->clip) &&
-                 args->in[RML_RNN_X].dtype == RML_F32 && rml_rnn_is_weight(args, RML_RNN_W) &&
-                 rml_rnn_is_weight(args, RML_RNN_R) && !rml_op_input(args, RML_RNN_LENGTHS) &&
-                 !rml_op_input(args, RML_RNN_PEEPHOLES) &&
+                 rnn->cell_clip == 0 && args->in[RML_RNN_X].dtype == RML_F32 &&
+                 rml_rnn_is_weight(args, RML_RNN_W) && rml_rnn_is_weight(args, RML_RNN_R) &&
+                 !rml_op_input(args, RML_RNN_LENGTHS) && !rml_op_input(args, RML_RNN_PEEPHOLES) &&
                  (!rml_op_input(args, RML_RNN_BIAS) || rml_rnn_is_weight(args, RML_RNN_BIAS)) &&
                  args->in[RML_RNN_W].dim[2] > 0 && args->in[RML_RNN_R].dim[2] > 0;
     for (int d = 0; d < rnn->directions && usual; d++)

@@ -272,6 +272,7 @@ static void step_lstm(const rnn_job *job, const rnn_row *row)
 {
     const size_t units = job->d.hidden;
     const double clip = (double)job->rnn->clip, *p = row->peepholes;
+    const double most = (double)job->rnn->cell_clip;
     double *i = row->gate, *o = i + units, *f = o + units, *g = f + units;
     mix(job, row, &row->h, 0, 4);
     for (size_t u = 0; u < units; u++) {
@@ -281,8 +282,10 @@ static void step_lstm(const rnn_job *job, const rnn_row *row)
                 ? 1 - input
                 : activate(&row->act[0], clip, f[u] + p[2 * units + u] * row->c[u]);
         row->c[u] = forget * row->c[u] + input * activate(&row->act[1], clip, g[u]);
+        if (most > 0)
+            row->c[u] = row->c[u] > most ? most : row->c[u] < -most ? -most : row->c[u];
         const double output = activate(&row->act[0], clip, o[u] + p[units + u] * row->c[u]);
-        // The cell is no sum of products: as in ONNX Runtime, it is not clipped.
+        // The cell is no sum of products: as in ONNX Runtime, `clip` does not clip it.
         row->h.x[u] = output * activate(&row->act[2], INFINITY, row->c[u]);
     }
 }

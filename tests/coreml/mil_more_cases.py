@@ -1,6 +1,8 @@
 """The rest of mil_shape_cases.py: what is written, cut and thinned by numbers that a run tells."""
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from coreml_run import mb
 from mil_cases import case, f, x
 from mil_shape_cases import CASES  # noqa: F401
@@ -44,3 +46,89 @@ update_case("whole", (s(None),), True, begin=[0] * 4, end=[0] * 4, begin_mask=[T
             end_mask=[True] * 4)
 update_case("last_axis", (s(None), s(None), s(None), s(1, 3)), False, begin=[0, 0, 0, 1],
             end=[0, 0, 0, 3], begin_mask=[True] * 3 + [False], end_mask=[True] * 3 + [False])
+
+# gather of batches along an axis behind them
+
+pick = np.array([[[4, 0, 1], [2, 2, 3]]] * 2, "i4") % 4  # (2,2,3)
+batches = f(2, 3, 4, 5)
+case(
+    "gather_batches_behind",
+    lambda a, b: mb.gather(x=a, indices=b, axis=2, batch_dims=1),
+    [batches, pick],
+    np.stack([np.take(a, i, 1) for a, i in zip(batches, pick)]),
+    6,
+)
+case(
+    "gather_batches_last",
+    lambda a, b: mb.gather(x=a, indices=b, axis=-1, batch_dims=2),
+    [batches, pick[:, :1].repeat(3, 1)],
+    np.take_along_axis(batches, np.broadcast_to(pick[:, :1, None].repeat(3, 1), (2, 3, 4, 3)), 3),
+    6,
+)
+
+# resize of volumes
+
+volume = f(1, 2, 3, 4, 5)
+for sampling, align in (("UNALIGN_CORNERS", False), ("STRICT_ALIGN_CORNERS", True)):
+    case(
+        f"resize_volume_{sampling}",
+        lambda a, sampling=sampling: mb.resize(
+            x=a, shape=[5, 0, 8], resized_dims=np.uint32(3), sampling_mode=sampling
+        ),
+        [volume],
+        F.interpolate(torch.tensor(volume), (5, 4, 8), mode="trilinear",
+                      align_corners=align).numpy(),
+        7,
+    )
+case(
+    "resize_volume_nearest",
+    lambda a: mb.resize(
+        x=a, shape=[6, 4, 10], resized_dims=np.uint32(3), interpolation_mode="NEAREST_NEIGHBOR"
+    ),
+    [volume],
+    F.interpolate(torch.tensor(volume), (6, 4, 10), mode="nearest").numpy(),
+    7,
+)
+case(
+    "resize_one_axis",
+    lambda a: mb.resize(x=a, shape=[9], resized_dims=np.uint32(1), sampling_mode="UNALIGN_CORNERS"),
+    [volume[0, 0]],
+    F.interpolate(torch.tensor(volume[0, 0]), 9, mode="linear").numpy(),
+    7,
+)
+
+# convolutions of volumes
+
+weight = f(2, 3, 2, 3, 2)
+case(
+    "conv_transpose_volume",
+    lambda a: mb.conv_transpose(x=a, weight=weight, strides=[2, 1, 2], pad_type="custom",
+                                pad=[1, 1, 0, 0, 1, 0]),
+    [volume],
+    F.conv_transpose3d(torch.tensor(volume), torch.tensor(weight), stride=(2, 1, 2),
+                       padding=(1, 0, 0)).numpy()[..., 1:],
+)
+
+# lstm whose cells are clipped
+
+
+def clipped_lstm(x, weights, state_weights, limit, peepholes=0):
+    h = c = np.zeros((x.shape[1], state_weights.shape[1]))
+    every = []
+    for step in x:
+        i, g_f, o, g = np.split(step @ weights.T + h @ state_weights.T, 4, 1)
+        sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+        c = np.clip(sigmoid(g_f) * c + sigmoid(i) * np.tanh(g), -limit, limit)
+        h = sigmoid(o) * np.tanh(c)
+        every.append(h)
+    return [np.stack(every).astype("f"), h.astype("f"), c.astype("f")]
+
+
+steps, w_ih, w_hh = f(5, 2, 3), 3 * f(16, 3), 3 * f(16, 4)
+case(
+    "lstm_clip",
+    lambda a: mb.lstm(x=a, initial_h=np.zeros((2, 4), "f"), initial_c=np.zeros((2, 4), "f"),
+                      weight_ih=w_ih, weight_hh=w_hh, output_sequence=True, clip=0.3),
+    [steps],
+    clipped_lstm(steps, w_ih, w_hh, 0.3),
+)
