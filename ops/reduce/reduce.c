@@ -179,7 +179,7 @@ static void join(const rml_reduce_job *at, rml_reduce_kind kind, rml_widen *into
         join_whole(kind, at->wide == RML_WIDE_I64, into->u64, from->u64 + first, count);
 }
 
-// What is summed: elements, their squares or sizes, or e^(x - top).
+// What is summed: e^(x - top), or whole numbers' squares or sizes.
 static void prepare(const rml_reduce_job *at, rml_widen *x, const rml_widen *top, bool one_top,
                     size_t count)
 {
@@ -188,14 +188,29 @@ static void prepare(const rml_reduce_job *at, rml_widen *x, const rml_widen *top
     if (kind == RML_REDUCE_LOG_SUM_EXP)
         for (size_t i = 0; i < count; i++)
             x->f64[i] = exp(x->f64[i] - top->f64[one_top ? 0 : i]);
-    else if (at->wide == RML_WIDE_F64)
-        for (size_t i = 0; i < count && (square || kind == RML_REDUCE_L1); i++)
-            x->f64[i] = square ? x->f64[i] * x->f64[i] : fabs(x->f64[i]);
-    else
+    else if (at->wide != RML_WIDE_F64)
         for (size_t i = 0; i < count && (square || kind == RML_REDUCE_L1); i++)
             x->u64[i] = square                                      ? x->u64[i] * x->u64[i]
                         : at->wide == RML_WIDE_I64 && x->i64[i] < 0 ? 0 - x->u64[i]
                                                                     : x->u64[i];
+}
+
+// prepare, and join of what it made.
+static void add(const rml_reduce_job *at, rml_reduce_kind kind, rml_widen *x, const rml_widen *top,
+                bool one_top, rml_widen *into, size_t count)
+{
+    const bool square = kind == RML_REDUCE_L2 || kind == RML_REDUCE_SUM_SQUARE;
+    if (at->wide == RML_WIDE_F64 && kind == at->kind && square) { // without a pass of its own
+        for (size_t i = 0; i < count; i++)
+            into->f64[i] += x->f64[i] * x->f64[i];
+    } else if (at->wide == RML_WIDE_F64 && kind == at->kind && kind == RML_REDUCE_L1) {
+        for (size_t i = 0; i < count; i++)
+            into->f64[i] += fabs(x->f64[i]);
+    } else {
+        if (kind == at->kind)
+            prepare(at, x, top, one_top, count);
+        join(at, kind, into, x, 0, count);
+    }
 }
 
 static void finish(const rml_reduce_job *at, rml_widen *x, const rml_widen *top, size_t count)
@@ -232,9 +247,7 @@ static void gather_slices(const rml_reduce_job *at, rml_reduce_kind kind, int64_
     rml_widen x;
     for (size_t part = 0; part < at->parts; part++) {
         load(at, offset + rml_reduce_offset(&at->reduced, part), count, &x);
-        if (kind == at->kind)
-            prepare(at, &x, top, false, count);
-        join(at, kind, into, &x, 0, count);
+        add(at, kind, &x, top, false, into, count);
     }
 }
 
@@ -247,9 +260,7 @@ static void gather_row(const rml_reduce_job *at, rml_reduce_kind kind, int64_t o
         for (size_t k = 0; k < at->run; k += RML_WIDEN_COUNT) {
             const size_t count = rml_min_size(RML_WIDEN_COUNT, at->run - k);
             load(at, offset + rml_reduce_offset(&at->reduced, part) + (int64_t)k, count, &x);
-            if (kind == at->kind)
-                prepare(at, &x, top, true, count);
-            join(at, kind, into, &x, 0, count);
+            add(at, kind, &x, top, true, into, count);
         }
     for (size_t half; width > 1; width -= half) {
         half = width / 2;

@@ -110,19 +110,27 @@ void rml_reduce_rows(void *context, size_t begin, size_t end, int worker)
 {
     const rml_reduce_job *at = context;
     const size_t bytes = rml_dtype_size(at->args->in[0].dtype);
+    // Of several pieces that all lanes have room for.
+    const bool folds =
+        at->args->in[0].dtype == RML_F32 && at->reduced.rank == 1 && at->run <= LANES;
     (void)worker;
     for (size_t i = begin; i < end; i++) {
         const char *src =
             (const char *)at->args->in[0].raw + (size_t)rml_reduce_offset(&at->kept, i) * bytes;
         uint64_t lane[LANES];
-        size_t width = rml_min_size(at->run, LANES), from = width;
-        if (at->run >= 2 * LANES) { // the first two pieces at once
+        size_t width = rml_min_size(at->run, LANES), from = width, parts = at->parts;
+        if (folds) {
+            at->args->kernels->fold(kernel_of(at->kind), (const float *)(const void *)src,
+                                    (size_t)at->reduced.stride[0], parts, width,
+                                    (float *)(void *)lane);
+            parts = 0;
+        } else if (at->run >= 2 * LANES) { // the first two pieces at once
             join_runs(at, src, src + LANES * bytes, lane, LANES);
             from = 2 * LANES;
         } else {
             memcpy(lane, src, width * bytes);
         }
-        for (size_t part = 0; part < at->parts; part++, from = 0) {
+        for (size_t part = 0; part < parts; part++, from = 0) {
             const char *row = src + (size_t)rml_reduce_offset(&at->reduced, part) * bytes;
             for (size_t k = from; k < at->run; k += LANES)
                 join_runs(at, lane, row + k * bytes, lane, rml_min_size(LANES, at->run - k));
