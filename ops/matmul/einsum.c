@@ -1,137 +1,16 @@
 // Sums of products over named dimensions, as numpy.einsum: operands are joined from left to right,
 // each time by one batched matrix product of copies whose dimensions are put in order.
+#include "ops/matmul/einsum_equation.h"
 #include "ops/matmul/product.h"
 
+#include "ops/elementwise/nd_iterator.h"
 #include "ops/elementwise/widen.h"
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
 #include <string.h>
 
-enum {
-    MAX_OPERANDS = 16,
-    MAX_LABELS = 24, // of one joining
-    LETTERS = 52,
-    ALL_LABELS = LETTERS + RML_MAX_RANK // the last ones: dimensions that "..." stands for
-};
-
 #define MOST_ELEMENTS (SIZE_MAX >> 18) // of a copy or product: its scratch can be addressed
-
-typedef struct term {
-    int rank;
-    uint8_t label[MAX_LABELS];
-} term;
-
-typedef struct equation {
-    int operands;
-    term in[MAX_OPERANDS], out;
-    int64_t size[ALL_LABELS]; // -1: not known, or in no operand
-    int64_t size_of[MAX_OPERANDS][RML_MAX_RANK];
-} equation;
-
-// ---- parsing ------------------------------------------------------------------------------------
-
-static int letter(char c)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    const char *at = c ? strchr(letters, c) : NULL;
-    return at ? (int)(at - letters) : -1;
-}
-
-// One term of `rank` dimensions, or the output (rank -1) with `ellipsis` dimensions for its "...".
-// Returns the text behind it, or NULL.
-static const char *parse_term(const char *text, int rank, int *ellipsis, term *out)
-{
-    int letters = 0;
-    const char *at = text;
-    for (; *at && *at != ',' && *at != '-'; at++)
-        letters += *at != '.';
-    if (rank >= 0)
-        *ellipsis = strchr(text, '.') && strchr(text, '.') < at ? rank - letters : 0;
-    if (letters > RML_MAX_RANK || *ellipsis < 0 || *ellipsis > RML_MAX_RANK)
-        return NULL;
-    bool dotted = false;
-    out->rank = 0;
-    while (text < at) {
-        if (strncmp(text, "...", 3) == 0 && !dotted) {
-            dotted = true;
-            for (int i = 0; i < *ellipsis; i++)
-                out->label[out->rank++] = (uint8_t)(ALL_LABELS - *ellipsis + i);
-            text += 3;
-        } else if (letter(*text) >= 0) {
-            out->label[out->rank++] = (uint8_t)letter(*text++);
-        } else {
-            return NULL;
-        }
-    }
-    return rank >= 0 && out->rank != rank ? NULL : at;
-}
-
-// Without "->": the dimensions of "...", then the letters that occur once, in order.
-static void implicit_output(equation *eq, int ellipsis)
-{
-    int seen[ALL_LABELS] = {0};
-    for (int k = 0; k < eq->operands; k++)
-        for (int i = 0; i < eq->in[k].rank; i++)
-            seen[eq->in[k].label[i]]++;
-    eq->out.rank = 0;
-    for (int i = -ellipsis; i < LETTERS && eq->out.rank < MAX_LABELS; i++)
-        if (i < 0 || seen[i] == 1)
-            eq->out.label[eq->out.rank++] = (uint8_t)(i < 0 ? ALL_LABELS + i : i);
-}
-
-static bool parse(const char *text, const rml_shape *in, int in_count, equation *eq)
-{
-    int ellipsis = 0;
-    eq->operands = in_count;
-    if (in_count > MAX_OPERANDS)
-        return false;
-    for (int k = 0; k < in_count; k++) {
-        int own = 0;
-        text = parse_term(text, in[k].rank, &own, &eq->in[k]);
-        if (!text || (k + 1 < in_count ? *text != ',' : *text == ','))
-            return false;
-        ellipsis = own > ellipsis ? own : ellipsis;
-        text += k + 1 < in_count;
-    }
-    if (!*text) {
-        implicit_output(eq, ellipsis);
-    } else {
-        if (text[0] != '-' || text[1] != '>')
-            return false;
-        text = parse_term(text + 2, -1, &ellipsis, &eq->out);
-        if (!text || *text)
-            return false;
-    }
-    for (int i = 0; i < eq->out.rank; i++)
-        for (int j = 0; j < i; j++)
-            if (eq->out.label[i] == eq->out.label[j])
-                return false;
-    return eq->out.rank <= RML_MAX_RANK;
-}
-
-// Gives labels their sizes; a dimension of 1 is repeated where another operand has more.
-static bool set_sizes(const rml_shape *in, equation *eq)
-{
-    bool known[ALL_LABELS] = {false};
-    for (int i = 0; i < ALL_LABELS; i++)
-        eq->size[i] = -1;
-    for (int k = 0; k < eq->operands; k++)
-        for (int i = 0; i < eq->in[k].rank; i++) {
-            const int label = eq->in[k].label[i];
-            const int64_t dim = in[k].dim[i], have = eq->size[label];
-            eq->size_of[k][i] = dim;
-            if (!known[label] || have == 1 || (have < 0 && dim > 1))
-                eq->size[label] = dim;
-            else if (dim != have && dim != 1 && dim >= 0 && have >= 0)
-                return false;
-            known[label] = true;
-        }
-    for (int i = 0; i < eq->out.rank; i++)
-        if (!known[eq->out.label[i]])
-            return false;
-    return true;
-}
 
 // ---- joining ------------------------------------------------------------------------------------
 
@@ -139,26 +18,26 @@ static bool set_sizes(const rml_shape *in, equation *eq)
 // only, and summed over; and the products of their sizes.
 enum { BATCH, M, N, K, PARTS };
 typedef struct joining {
-    term part[PARTS];
+    rml_einsum_term part[PARTS];
     size_t size[PARTS];
 } joining;
 
-static bool has(const term *of, int label)
+static bool has(const rml_einsum_term *of, int label)
 {
     return memchr(of->label, label, (size_t)of->rank) != NULL;
 }
 
 // Operand `index`, or the number 1 behind the last one.
-static const term *operand(const equation *eq, int index)
+static const rml_einsum_term *operand(const rml_einsum *eq, int index)
 {
-    static const term none = {0};
+    static const rml_einsum_term none = {0};
     return index < eq->operands ? &eq->in[index] : &none;
 }
 
 // Joins `left` with operand `next`. False when sizes cannot be addressed.
-static bool join(const equation *eq, const term *left, int next, joining *j)
+static bool join(const rml_einsum *eq, const rml_einsum_term *left, int next, joining *j)
 {
-    const term *right = operand(eq, next);
+    const rml_einsum_term *right = operand(eq, next);
     *j = (joining){.size = {1, 1, 1, 1}};
     for (int i = 0; i < left->rank + right->rank; i++) {
         const int label = i < left->rank ? left->label[i] : right->label[i - left->rank];
@@ -166,10 +45,10 @@ static bool join(const equation *eq, const term *left, int next, joining *j)
         for (int k = next + 1; k < eq->operands && !kept; k++)
             kept = has(&eq->in[k], label);
         const int part = !kept ? K : !has(left, label) ? N : has(right, label) ? BATCH : M;
-        term *to = &j->part[part];
+        rml_einsum_term *to = &j->part[part];
         if (has(to, label))
             continue;
-        if (to->rank == MAX_LABELS ||
+        if (to->rank == RML_EINSUM_LABELS ||
             !rml_size_mul(j->size[part], (size_t)eq->size[label], &j->size[part]))
             return false;
         to->label[to->rank++] = (uint8_t)label;
@@ -187,11 +66,11 @@ static bool elements(const joining *j, int a, int b, size_t *most)
     return true;
 }
 
-static term result_of(const joining *j)
+static rml_einsum_term result_of(const joining *j)
 {
-    term result = {0};
+    rml_einsum_term result = {0};
     for (int p = BATCH; p <= N; p++)
-        for (int i = 0; i < j->part[p].rank && result.rank < MAX_LABELS; i++)
+        for (int i = 0; i < j->part[p].rank && result.rank < RML_EINSUM_LABELS; i++)
             result.label[result.rank++] = j->part[p].label[i];
     return result;
 }
@@ -214,10 +93,10 @@ static rml_product product_of(const joining *j, rml_dtype dtype, void *a, void *
 
 // Bytes of the copies of first and second operands, of the products, and of the products' scratch.
 // False when they are too many. Without `args` that is all it tells.
-static bool plan(const equation *eq, const rml_op_args *args, size_t bytes[4])
+static bool plan(const rml_einsum *eq, const rml_op_args *args, size_t bytes[4])
 {
     const rml_dtype dtype = args ? work_dtype(args->out[0].dtype) : RML_F64;
-    term left = eq->in[0];
+    rml_einsum_term left = eq->in[0];
     size_t most[3] = {1, 1, 1}, scratch = 0;
     for (int next = 1; next == 1 || next < eq->operands; next++) { // also for one operand
         joining j;
@@ -240,8 +119,8 @@ static bool plan(const equation *eq, const rml_op_args *args, size_t bytes[4])
 static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
     const char *text = node->attr->einsum.equation;
-    equation eq = {0};
-    if (!parse(text, node->shape, node->in_count, &eq) || !set_sizes(node->shape, &eq))
+    rml_einsum eq;
+    if (!rml_einsum_parse(text, node->shape, node->in_count, &eq))
         return rml_fail(err, RML_ERR_SHAPE, "equation \"%.100s\" does not fit the %d inputs", text,
                         node->in_count);
     out->rank = eq.out.rank;
@@ -256,20 +135,19 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
     return RML_OK;
 }
 
-static equation equation_of(const rml_op_args *args)
+static rml_einsum equation_of(const rml_op_args *args)
 {
-    rml_shape in[MAX_OPERANDS];
-    equation eq = {0};
+    rml_shape in[RML_EINSUM_OPERANDS];
+    rml_einsum eq;
     for (int k = 0; k < args->in_count; k++)
         in[k] = rml_tensor_shape(&args->in[k]);
-    parse(args->attr->einsum.equation, in, args->in_count, &eq);
-    set_sizes(in, &eq);
+    rml_einsum_parse(args->attr->einsum.equation, in, args->in_count, &eq);
     return eq;
 }
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    const equation eq = equation_of(args);
+    const rml_einsum eq = equation_of(args);
     size_t bytes[4] = {0};
     plan(&eq, args, bytes);
     return rml_sat_add(rml_sat_add(bytes[0], bytes[1]), rml_sat_add(bytes[2], bytes[3]));
@@ -282,7 +160,7 @@ typedef struct copy_job {
     char *dst; // plain
     rml_dtype from, to;
     int rank; // at least 1
-    int64_t dim[MAX_LABELS + 1], stride[MAX_LABELS + 1];
+    int64_t dim[RML_EINSUM_LABELS + 1], stride[RML_EINSUM_LABELS + 1];
 } copy_job;
 
 static void copy_runs(void *context, size_t begin, size_t end, int worker)
@@ -317,11 +195,44 @@ static void copy_runs(void *context, size_t begin, size_t end, int worker)
     }
 }
 
-// Copies a value whose dimensions are `of`, of the given sizes and strides, to those of the parts
-// of `order` one after another.
-static void copy_ordered(const rml_op_args *args, const equation *eq, const term *of,
-                         const int64_t *size, const int64_t *stride, const term *order,
-                         const int *part, int parts, copy_job *job)
+// Whether the elements lie as they are wanted.
+static bool lies_so(const copy_job *job)
+{
+    int64_t step = 1;
+    for (int i = job->rank - 1; i >= 0; step *= job->dim[i--])
+        if (job->dim[i] != 1 && job->stride[i] != step)
+            return false;
+    return job->from == job->to;
+}
+
+// As a copy between views, which knows how to turn them; false where they have too many dimensions,
+// or the types differ.
+static bool copy_views(const rml_op_args *args, const copy_job *job)
+{
+    rml_shape shape = {0};
+    int64_t stride[RML_MAX_RANK] = {0};
+    for (int i = 0; i < job->rank; i++)
+        if (job->dim[i] != 1) {
+            if (shape.rank == RML_MAX_RANK)
+                return false;
+            stride[shape.rank] = job->stride[i];
+            shape.dim[shape.rank++] = job->dim[i];
+        }
+    if (job->from != job->to)
+        return false;
+    const rml_tensor dst = rml_tensor_typed(job->dst, job->to, &shape);
+    rml_tensor src = rml_tensor_typed((void *)(uintptr_t)job->src, job->from, &shape);
+    memcpy(src.stride, stride, sizeof stride);
+    rml_copy_view(args, &src, &dst);
+    return true;
+}
+
+// A value whose dimensions are `of`, of the given sizes and strides, with those of the parts of
+// `order` one after another: where it lies, or copied to job->dst.
+static const char *put_in_order(const rml_op_args *args, const rml_einsum *eq,
+                                const rml_einsum_term *of, const int64_t *size,
+                                const int64_t *stride, const rml_einsum_term *order,
+                                const int *part, int parts, copy_job *job)
 {
     size_t count = 1;
     job->rank = 1; // one of size 1 in front, for what has no dimensions
@@ -337,11 +248,17 @@ static void copy_ordered(const rml_op_args *args, const equation *eq, const term
             job->dim[job->rank] = eq->size[label];
             job->stride[job->rank++] = step;
         }
-    if (job->dim[job->rank - 1] > 0)
+    if (count == 0 || job->dim[job->rank - 1] == 0)
+        return job->dst;
+    if (lies_so(job))
+        return job->src;
+    if (!copy_views(args, job))
         rml_pool_run(args->pool, count, 64, copy_runs, job);
+    return job->dst;
 }
 
-static void plain_strides(const equation *eq, const term *of, int64_t *size, int64_t *stride)
+static void plain_strides(const rml_einsum *eq, const rml_einsum_term *of, int64_t *size,
+                          int64_t *stride)
 {
     int64_t step = 1;
     for (int i = of->rank - 1; i >= 0; i--) {
@@ -351,33 +268,58 @@ static void plain_strides(const equation *eq, const term *of, int64_t *size, int
     }
 }
 
+// Sums of the rows of a matrix.
+static void sum_rows(const rml_op_args *args, const joining *j, rml_dtype dtype, const void *a,
+                     void *sums)
+{
+    const rml_shape matrix = {2, {(int64_t)j->size[M], (int64_t)j->size[K]}};
+    const rml_shape rows = {1, {matrix.dim[0]}};
+    const rml_tensor in = rml_tensor_typed((void *)(uintptr_t)a, dtype, &matrix);
+    const rml_tensor out = rml_tensor_typed(sums, dtype, &rows);
+    const rml_op_attr attr = {
+        .reduce = {.kind = RML_REDUCE_SUM, .axis_count = 1, .axes = {1}, .keep = false}};
+    rml_op_args reduce = {.attr = &attr,
+                          .in = &in,
+                          .in_count = 1,
+                          .out = &out,
+                          .kernels = args->kernels,
+                          .threads = args->threads,
+                          .pool = args->pool};
+    rml_op_choose(&rml_op_reduce, &reduce)->run(&reduce);
+}
+
 static void run(const rml_op_args *args)
 {
     static const int first_order[] = {BATCH, M, K}, second_order[] = {BATCH, K, N};
-    const equation eq = equation_of(args);
+    const rml_einsum eq = equation_of(args);
     size_t bytes[4] = {0};
     const rml_dtype dtype = args->out[0].dtype, work = work_dtype(dtype);
     plan(&eq, args, bytes);
     char *first = args->scratch, *second = first + bytes[0], *sums = second + bytes[1];
-    const double one = 1;
-    int64_t size[MAX_LABELS], stride[MAX_LABELS];
-    term left = eq.in[0];
+    int64_t size[RML_EINSUM_LABELS], stride[RML_EINSUM_LABELS];
+    rml_einsum_term left = eq.in[0];
     copy_job source = {.src = args->in[0].raw, .dst = first, .from = dtype, .to = work};
     memcpy(size, eq.size_of[0], sizeof eq.size_of[0]);
     memcpy(stride, args->in[0].stride, sizeof args->in[0].stride);
     for (int next = 1; next == 1 || next < eq.operands; next++) {
         joining j;
         join(&eq, &left, next, &j);
-        copy_ordered(args, &eq, &left, size, stride, j.part, first_order, 3, &source);
-        copy_job job = {.src = (const char *)&one, .dst = second, .from = RML_F64, .to = work};
-        if (next < eq.operands) { // else the number 1, everywhere
-            job.src = args->in[next].raw;
-            job.from = dtype;
+        if (eq.operands == 1 && j.part[K].rank == 0)
+            break; // its dimensions in another order
+        const char *a =
+            put_in_order(args, &eq, &left, size, stride, j.part, first_order, 3, &source);
+        if (a == sums) // where the next ones go
+            a = memcpy(first, sums, j.size[BATCH] * j.size[M] * j.size[K] * rml_dtype_size(work));
+        if (eq.operands == 1) {
+            sum_rows(args, &j, work, a, sums);
+        } else {
+            copy_job job = {.src = args->in[next].raw, .dst = second, .from = dtype, .to = work};
+            const char *b = put_in_order(args, &eq, &eq.in[next], eq.size_of[next],
+                                         args->in[next].stride, j.part, second_order, 3, &job);
+            const rml_product product =
+                product_of(&j, work, (void *)(uintptr_t)a, (void *)(uintptr_t)b, sums);
+            rml_product_run(args, &product, sums + bytes[2]);
         }
-        copy_ordered(args, &eq, operand(&eq, next), eq.size_of[next],
-                     args->in[next < eq.operands ? next : 0].stride, j.part, second_order, 3, &job);
-        const rml_product product = product_of(&j, work, first, second, sums);
-        rml_product_run(args, &product, sums + bytes[2]);
         left = result_of(&j);
         plain_strides(&eq, &left, size, stride);
         source.src = sums;
@@ -385,7 +327,10 @@ static void run(const rml_op_args *args)
     }
     source.dst = args->out[0].raw;
     source.to = dtype;
-    copy_ordered(args, &eq, &left, size, stride, &eq.out, first_order, 1, &source);
+    const char *result =
+        put_in_order(args, &eq, &left, size, stride, &eq.out, first_order, 1, &source);
+    if (result != args->out[0].raw)
+        memcpy(args->out[0].raw, result, rml_tensor_bytes(&args->out[0]));
 }
 
 const rml_op rml_op_einsum = {.name = "einsum",

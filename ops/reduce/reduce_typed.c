@@ -85,25 +85,33 @@ static void join_lanes(const rml_reduce_job *at, char *lane, size_t width, size_
     }
 }
 
-// The same of 32 lanes of f32, to which calls would be more than the work.
-#define LAST 32
-#define JOIN_LAST(expression)                                                                      \
-    for (size_t half = LAST / 2; half > 0; half /= 2)                                              \
+// The same of lanes of f32 of one row: to a few of them calls would be more than the work.
+#define FEW_LANES 48
+#define JOIN_FEW(expression)                                                                       \
+    for (size_t half; width > 1; width -= half) {                                                  \
+        half = width / 2;                                                                          \
+        const float *const upper = lane + width - half;                                            \
         for (size_t i = 0; i < half; i++) {                                                        \
-            const float a = lane[i], b = lane[i + half];                                           \
+            const float a = lane[i], b = upper[i];                                                 \
             lane[i] = expression;                                                                  \
-        }
+        }                                                                                          \
+    }
 
-static void join_last(rml_reduce_kind kind, float *lane)
+static void join_row(const rml_reduce_job *at, float *lane, size_t width)
 {
+    const rml_reduce_kind kind = at->kind;
+    for (size_t half; width > FEW_LANES; width -= half) {
+        half = width / 2;
+        join_runs(at, lane, lane + width - half, lane, half);
+    }
     if (kind == RML_REDUCE_SUM || kind == RML_REDUCE_MEAN)
-        JOIN_LAST(a + b)
+        JOIN_FEW(a + b)
     else if (kind == RML_REDUCE_PROD)
-        JOIN_LAST(a * b)
+        JOIN_FEW(a * b)
     else if (kind == RML_REDUCE_MAX)
-        JOIN_LAST(a > b || a != a ? a : b)
+        JOIN_FEW(a > b || a != a ? a : b)
     else
-        JOIN_LAST(a < b || a != a ? a : b)
+        JOIN_FEW(a < b || a != a ? a : b)
 }
 
 void rml_reduce_rows(void *context, size_t begin, size_t end, int worker)
@@ -135,13 +143,10 @@ void rml_reduce_rows(void *context, size_t begin, size_t end, int worker)
             for (size_t k = from; k < at->run; k += LANES)
                 join_runs(at, lane, row + k * bytes, lane, rml_min_size(LANES, at->run - k));
         }
-        if (width == LANES && at->args->in[0].dtype == RML_F32) {
-            for (size_t half = LANES / 2; half >= LAST; half /= 2)
-                join_runs(at, lane, (char *)lane + half * bytes, lane, half);
-            join_last(at->kind, (float *)(void *)lane);
-        } else {
+        if (at->args->in[0].dtype == RML_F32)
+            join_row(at, (float *)(void *)lane, width);
+        else
             join_lanes(at, (char *)lane, width, 1, bytes);
-        }
         divide_means(at, lane, 1);
         memcpy((char *)at->args->out[0].raw + i * bytes, lane, bytes);
     }
