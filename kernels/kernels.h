@@ -254,6 +254,11 @@ typedef void rml_moments_f32_fn(const float *src, size_t step, size_t rows, size
 typedef void rml_fold_f32_fn(rml_binary op, const float *src, size_t step, size_t rows,
                              size_t lanes, float *dst);
 
+// Each row joined to one: dst[r] = src[r*step] op src[r*step + 1] op ..., for r < rows and `count`
+// >= 1 elements of a row, in an order that depends on `count` only.
+typedef void rml_fold_rows_f32_fn(rml_binary op, const float *src, size_t step, size_t rows,
+                                  size_t count, float *dst);
+
 // dst[i] = src[i] * scale[i] + shift[i], rounded once or twice. dst may equal src.
 typedef void rml_affine_f32_fn(const float *src, const float *scale, const float *shift, float *dst,
                                size_t count);
@@ -330,6 +335,7 @@ typedef struct rml_kernels {
     rml_softmax_step_f32_fn *softmax_step;
     rml_moments_f32_fn *moments;
     rml_fold_f32_fn *fold;
+    rml_fold_rows_f32_fn *fold_rows;
     rml_affine_f32_fn *affine;
     rml_l2norm_f32_fn *l2norm;
     rml_layer_norm_f32_fn *layer_norm;

@@ -54,19 +54,40 @@ void rml_moments_f32_portable(const float *src, size_t step, size_t rows, size_t
         }
 }
 
+static float joined(rml_binary op, float a, float b)
+{
+    return op == RML_BINARY_ADD   ? a + b
+           : op == RML_BINARY_MUL ? a * b
+           : op == RML_BINARY_MAX ? max_f32(a, b)
+                                  : min_f32(a, b);
+}
+
 void rml_fold_f32_portable(rml_binary op, const float *src, size_t step, size_t rows, size_t lanes,
                            float *dst)
 {
     for (size_t c = 0; c < lanes; c++) {
-        float sum = src[c];
-        for (size_t r = 1; r < rows; r++) {
-            const float x = src[r * step + c];
-            sum = op == RML_BINARY_ADD   ? sum + x
-                  : op == RML_BINARY_MUL ? sum * x
-                  : op == RML_BINARY_MAX ? max_f32(sum, x)
-                                         : min_f32(sum, x);
+        dst[c] = src[c];
+        for (size_t r = 1; r < rows; r++)
+            dst[c] = joined(op, dst[c], src[r * step + c]);
+    }
+}
+
+// In lanes, so that the sum of a long row stays as close as those of the other kernels.
+void rml_fold_rows_f32_portable(rml_binary op, const float *src, size_t step, size_t rows,
+                                size_t count, float *dst)
+{
+    enum { LANES = 64 };
+    for (size_t r = 0; r < rows; r++, src += step) {
+        float lane[LANES];
+        size_t width = count < LANES ? count : LANES;
+        for (size_t i = 0; i < count; i++)
+            lane[i % LANES] = i < LANES ? src[i] : joined(op, lane[i % LANES], src[i]);
+        for (size_t half; width > 1; width -= half) {
+            half = width / 2;
+            for (size_t k = 0; k < half; k++)
+                lane[k] = joined(op, lane[k], lane[k + width - half]);
         }
-        dst[c] = sum;
+        dst[r] = lane[0];
     }
 }
 

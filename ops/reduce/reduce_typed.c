@@ -85,68 +85,59 @@ static void join_lanes(const rml_reduce_job *at, char *lane, size_t width, size_
     }
 }
 
-// The same of lanes of f32 of one row: to a few of them calls would be more than the work.
-#define FEW_LANES 48
-#define JOIN_FEW(expression)                                                                       \
-    for (size_t half; width > 1; width -= half) {                                                  \
-        half = width / 2;                                                                          \
-        const float *const upper = lane + width - half;                                            \
-        for (size_t i = 0; i < half; i++) {                                                        \
-            const float a = lane[i], b = upper[i];                                                 \
-            lane[i] = expression;                                                                  \
-        }                                                                                          \
-    }
-
-static void join_row(const rml_reduce_job *at, float *lane, size_t width)
+static void rows_f32(const rml_reduce_job *at, size_t begin, size_t end)
 {
-    const rml_reduce_kind kind = at->kind;
-    for (size_t half; width > FEW_LANES; width -= half) {
-        half = width / 2;
-        join_runs(at, lane, lane + width - half, lane, half);
-    }
-    if (kind == RML_REDUCE_SUM || kind == RML_REDUCE_MEAN)
-        JOIN_FEW(a + b)
-    else if (kind == RML_REDUCE_PROD)
-        JOIN_FEW(a * b)
-    else if (kind == RML_REDUCE_MAX)
-        JOIN_FEW(a > b || a != a ? a : b)
+    const rml_kernels *kernels = at->args->kernels;
+    const rml_binary kind = kernel_of(at->kind);
+    const float *const in = at->args->in[0].data;
+    float *const out = at->args->out[0].data;
+    if (at->parts == 1 && at->kept.rank <= 1) // rows that follow each other
+        kernels->fold_rows(kind, in + begin * at->run, at->run, end - begin, at->run, out + begin);
     else
-        JOIN_FEW(a < b || a != a ? a : b)
+        for (size_t i = begin; i < end; i++) {
+            const float *src = in + rml_reduce_offset(&at->kept, i);
+            float lane[LANES], x;
+            if (at->reduced.rank == 1 && at->run <= LANES) {
+                kernels->fold(kind, src, (size_t)at->reduced.stride[0], at->parts, at->run, lane);
+                kernels->fold_rows(kind, lane, LANES, 1, at->run, &out[i]);
+                continue;
+            }
+            kernels->fold_rows(kind, src, at->run, 1, at->run, &out[i]);
+            for (size_t part = 1; part < at->parts; part++) {
+                kernels->fold_rows(kind, src + rml_reduce_offset(&at->reduced, part), at->run, 1,
+                                   at->run, &x);
+                join_runs(at, &out[i], &x, &out[i], 1);
+            }
+        }
+    divide_means(at, out + begin, end - begin);
 }
 
 void rml_reduce_rows(void *context, size_t begin, size_t end, int worker)
 {
     const rml_reduce_job *at = context;
     const size_t bytes = rml_dtype_size(at->args->in[0].dtype);
-    // Of several pieces that all lanes have room for.
-    const bool folds =
-        at->args->in[0].dtype == RML_F32 && at->reduced.rank == 1 && at->run <= LANES;
     (void)worker;
+    if (at->args->in[0].dtype == RML_F32) {
+        rows_f32(at, begin, end);
+        return;
+    }
     for (size_t i = begin; i < end; i++) {
         const char *src =
             (const char *)at->args->in[0].raw + (size_t)rml_reduce_offset(&at->kept, i) * bytes;
         uint64_t lane[LANES];
-        size_t width = rml_min_size(at->run, LANES), from = width, parts = at->parts;
-        if (folds) {
-            at->args->kernels->fold(kernel_of(at->kind), (const float *)(const void *)src,
-                                    (size_t)at->reduced.stride[0], parts, width,
-                                    (float *)(void *)lane);
-            parts = 0;
-        } else if (at->run >= 2 * LANES) { // the first two pieces at once
+        size_t width = rml_min_size(at->run, LANES), from = width;
+        if (at->run >= 2 * LANES) { // the first two pieces at once
             join_runs(at, src, src + LANES * bytes, lane, LANES);
             from = 2 * LANES;
         } else {
             memcpy(lane, src, width * bytes);
         }
-        for (size_t part = 0; part < parts; part++, from = 0) {
+        for (size_t part = 0; part < at->parts; part++, from = 0) {
             const char *row = src + (size_t)rml_reduce_offset(&at->reduced, part) * bytes;
             for (size_t k = from; k < at->run; k += LANES)
                 join_runs(at, lane, row + k * bytes, lane, rml_min_size(LANES, at->run - k));
         }
-        if (at->args->in[0].dtype == RML_F32)
-            join_row(at, (float *)(void *)lane, width);
-        else
-            join_lanes(at, (char *)lane, width, 1, bytes);
+        join_lanes(at, (char *)lane, width, 1, bytes);
         divide_means(at, lane, 1);
         memcpy((char *)at->args->out[0].raw + i * bytes, lane, bytes);
     }

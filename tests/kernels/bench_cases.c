@@ -295,6 +295,11 @@ static void run_fold(const rml_kernels *k, const bench_case *c)
     k->fold(RML_BINARY_MAX, source, c->size[0], c->size[1], c->size[0], result);
 }
 
+static void run_fold_rows(const rml_kernels *k, const bench_case *c)
+{
+    k->fold_rows(RML_BINARY_ADD, source, c->size[0], c->size[1], c->size[0], result);
+}
+
 static void run_convert(const rml_kernels *k, const bench_case *c)
 {
     k->convert(RML_F32, source, RML_F16, result, c->size[0]);
@@ -497,6 +502,7 @@ static void add_typed(case_list *list)
             c->prepare = rows[i].prepare;
     }
     add(list, "fold", "768 x16", (size_t[4]){768, 16}, 0.0, 768.0 * 17, run_fold);
+    add(list, "fold_rows", "96 x128", (size_t[4]){96, 128}, 0.0, 97.0 * 128, run_fold_rows);
     add(list, "gemm_f64", "48x256x64", (size_t[4]){48, 256, 64}, 2.0 * 48 * 256 * 64,
         2.0 * (48 * 256 + 256 * 64 + 48 * 64), run_gemm_f64);
 }

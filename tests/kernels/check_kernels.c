@@ -74,6 +74,7 @@ static const field_check checks[] = {
     {"softmax_step", check_softmax_step, 0},
     {"moments", check_moments, 0},
     {"fold", check_fold, 0},
+    {"fold_rows", check_fold_rows, 0},
     {"affine", check_affine, 0},
     {"l2norm", check_l2norm, 0},
     {"layer_norm", check_layer_norm, 0},

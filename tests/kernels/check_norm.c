@@ -278,3 +278,48 @@ void check_fold(check *c, int which)
                 for (int side = 0; side < GUARD_SIDES; side++)
                     fold_case(c, ops[op], rows, lanes, (guard_side)side);
 }
+
+// Extremes exact, sums and products within the rounding of as many steps as there are.
+static void fold_rows_case(check *c, rml_binary op, size_t rows, size_t count, guard_side side)
+{
+    const size_t step = count + random_below(c, 4);
+    float *src = guard_place(&c->buffer[SOURCE], (rows - 1) * step + count, side);
+    float *dst = guard_place(&c->buffer[OUTPUT], rows, side);
+    const bool exact = op == RML_BINARY_MAX || op == RML_BINARY_MIN;
+    for (size_t i = 0; i < (rows - 1) * step + count; i++) {
+        src[i] = op == RML_BINARY_MUL ? 1.0f + 0.1f * random_float(c) : random_float(c);
+        if (exact && random_below(c, 20) == 0)
+            src[i] = special_float(random_below(c, SPECIAL_COUNT));
+    }
+    c->cases++;
+    c->kernels.fold_rows(op, src, step, rows, count, dst);
+    for (size_t r = 0; r < rows; r++) {
+        double want = (double)src[r * step], sizes = fabs(want);
+        for (size_t i = 1; i < count; i++) {
+            const double x = (double)src[r * step + i];
+            want = exact                  ? (double)joined(op, (float)want, (float)x)
+                   : op == RML_BINARY_ADD ? want + x
+                                          : want * x;
+            sizes = op == RML_BINARY_ADD ? sizes + fabs(x) : fabs(want);
+        }
+        if ((isnan(want) && isnan(dst[r])) || want == (double)dst[r])
+            continue;
+        const double bound = exact ? 0 : 6e-8 * (double)count * sizes;
+        if (!(fabs(want - (double)dst[r]) <= bound))
+            check_fail(c, "row %zu of %zu elements gives %g, expected %g", r, count, (double)dst[r],
+                       want);
+    }
+    check_guards(c, "fold_rows");
+}
+
+void check_fold_rows(check *c, int which)
+{
+    static const rml_binary ops[] = {RML_BINARY_ADD, RML_BINARY_MUL, RML_BINARY_MAX,
+                                     RML_BINARY_MIN};
+    (void)which;
+    for (size_t op = 0; op < 4; op++)
+        for (size_t rows = 1; rows < 4; rows++)
+            for (size_t count = 1; count < MAX_LANES; count += 1 + count / 5)
+                for (int side = 0; side < GUARD_SIDES; side++)
+                    fold_rows_case(c, ops[op], rows, count, (guard_side)side);
+}
