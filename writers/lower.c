@@ -16,7 +16,8 @@ static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,          rml_rewri
                                            rml_rewrite_wave_conv,      rml_rewrite_resize,
                                            rml_rewrite_softmax,        rml_rewrite_space_to_depth,
                                            rml_rewrite_depth_to_space, rml_rewrite_pixels_to_rows,
-                                           rml_rewrite_rows_to_pixels, rml_rewrite_rnn};
+                                           rml_rewrite_rows_to_pixels, rml_rewrite_rnn,
+                                           rml_rewrite_affine_grid};
 
 // Notes one of those that the target cannot hold.
 static void refuse(rml_lowering *l, const rml_node *node, const char *why)

@@ -29,6 +29,7 @@ rml_rewrite_fn rml_rewrite_pixels_to_rows;
 rml_rewrite_fn rml_rewrite_rows_to_pixels;
 rml_rewrite_fn rml_rewrite_resize;
 rml_rewrite_fn rml_rewrite_rnn;
+rml_rewrite_fn rml_rewrite_affine_grid;
 
 // ---- what they make nodes with ------------------------------------------------------------------
 

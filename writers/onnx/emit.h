@@ -91,7 +91,8 @@ typedef struct rml_to_onnx_entry {
     rml_op_id op;
     const char *op_type; // of a row: inputs and outputs stay as they are
     const rml_to_onnx_field *fields;
-    int since; // opset
+    int since;     // opset
+    unsigned wide; // bits of inputs that are i64 there, and may be i32 here: of a row
     const char *(*lacks)(const rml_to_onnx_ask *ask);
     void (*write)(rml_to_onnx *w, const rml_node *node); // of a handler
 } rml_to_onnx_entry;

@@ -1,5 +1,5 @@
 // A graph as a message: nodes, and the constants they read.
-#include "writers/onnx/emit.h"
+#include "writers/onnx/lists.h"
 
 #include "loaders/onnx/file.h"
 #include "tensor/dtype.h"
@@ -212,7 +212,11 @@ static void write_node(rml_to_onnx *w, const rml_node *node)
         entry->write(w, node);
         return;
     }
-    rml_to_onnx_open(w, node, entry->op_type);
+    const char **in = rml_to_onnx_inputs(w, node);
+    for (int k = 0; in && k < node->in_count; k++)
+        if (entry->wide >> k & 1)
+            in[k] = rml_to_onnx_wide(w, node, k);
+    rml_to_onnx_begin(w, entry->op_type, in, in ? node->in_count : 0);
     for (const rml_to_onnx_field *f = entry->fields; f && f->kind != RML_TO_ONNX_END; f++)
         write_field(w, f, (const char *)&node->attr + f->at);
     rml_to_onnx_close(w, node);

@@ -14,6 +14,22 @@ static const char *lacks_pool(const rml_to_onnx_ask *ask)
     return NULL;
 }
 
+// Whether a last window that is not whole makes the output larger. One that begins in the padding
+// does not count, which ONNX says since opset 22 only.
+static bool counts_last(const rml_graph *graph, const rml_node *node)
+{
+    const rml_window_attr *window = &node->attr.pool.window;
+    const rml_shape *x = &graph->values[node->in[0]].shape;
+    const rml_shape *y = &graph->values[node->out].shape;
+    bool same = x->rank >= 0 && y->rank == x->rank && window->auto_pad == RML_AUTO_PAD_NONE;
+    for (int i = 0; i < window->rank && same; i++) {
+        const int64_t reach = window->dilation[i] * (window->kernel[i] - 1) + 1;
+        const int64_t room = x->dim[2 + i] + window->before[i] + window->after[i] - reach;
+        same = x->dim[2 + i] >= 0 && y->dim[2 + i] == room / window->stride[i] + 1;
+    }
+    return window->ceil_mode && !same;
+}
+
 static void write_pool(rml_to_onnx *w, const rml_node *node)
 {
     static const char *const names[] = {"MaxPool", "AveragePool", "LpPool"};
@@ -23,7 +39,7 @@ static void write_pool(rml_to_onnx *w, const rml_node *node)
     rml_to_onnx_open(w, node, pool->global ? globals[pool->kind] : names[pool->kind]);
     if (!pool->global)
         rml_to_onnx_window(w, &pool->window, dilates);
-    if (pool->window.ceil_mode)
+    if (!pool->global && counts_last(w->graph, node))
         rml_to_onnx_int(w, "ceil_mode", 1);
     if (pool->kind == RML_POOL_LP)
         rml_to_onnx_int(w, "p", (int64_t)pool->p);

@@ -28,28 +28,33 @@ static int old_rounding(const rml_graph *graph, const rml_node *node)
     return up && down ? -1 : up ? RML_NEAREST_CEIL : RML_NEAREST_FLOOR;
 }
 
-// Scales or sizes of some axes, which are known, as those of all. The lists may be NULL.
-static bool all_axes(const rml_graph *graph, const rml_node *node, float *scales, int64_t *sizes)
+// What Resize has as inputs for some axes, which are known, as that of all.
+typedef struct all_axes {
+    float scale[RML_MAX_RANK], roi[2 * RML_MAX_RANK];
+    int64_t size[RML_MAX_RANK]; // -1: that of the input
+} all_axes;
+
+static bool find_all_axes(const rml_graph *graph, const rml_node *node, all_axes *all)
 {
     const rml_resize_attr *attr = &node->attr.resize;
     const rml_shape *x = &graph->values[node->in[X]].shape;
     const rml_fact scale = rml_to_onnx_fact(graph, node, SCALES);
     const rml_fact size = rml_to_onnx_fact(graph, node, SIZES);
+    const rml_fact roi = rml_to_onnx_fact(graph, node, ROI);
     rml_to_onnx_known list = {0};
-    const bool sized = is_given(node, SIZES);
-    if (x->rank < 0 || attr->coordinates == RML_COORDINATES_CROP ||
+    const bool sized = is_given(node, SIZES), crops = attr->coordinates == RML_COORDINATES_CROP;
+    if (x->rank < 0 || (crops && (!roi.data || roi.dtype != RML_F32)) ||
         (sized ? !rml_to_onnx_known_list(&size, &list) : !scale.data || scale.dtype != RML_F32))
         return false;
     for (int i = 0; i < x->rank; i++) {
         int at = -1;
         for (int k = 0; k < attr->axis_count; k++)
             at = (attr->axis[k] + x->rank) % x->rank == i ? k : at;
-        if (sized && at < 0 && x->dim[i] < 0)
-            return false;
-        if (sizes && sized)
-            sizes[i] = at < 0 ? x->dim[i] : list.at[at];
-        if (scales && !sized)
-            scales[i] = at < 0 ? 1 : ((const float *)scale.data)[at];
+        all->size[i] = !sized ? 0 : at < 0 ? x->dim[i] : list.at[at];
+        all->scale[i] = sized || at < 0 ? 1 : ((const float *)scale.data)[at];
+        all->roi[i] = !crops || at < 0 ? 0 : ((const float *)roi.data)[at];
+        all->roi[x->rank + i] =
+            !crops || at < 0 ? 1 : ((const float *)roi.data)[attr->axis_count + at];
     }
     return true;
 }
@@ -62,7 +67,8 @@ static const char *lacks_resize(const rml_to_onnx_ask *ask)
         return "it takes no size from another image";
     if ((attr->antialias || attr->aspect != RML_ASPECT_STRETCH) && ask->opset < 18)
         return "there are no antialias and keep_aspect_ratio_policy before opset 18";
-    if (attr->axis_count && ask->opset < 18 && !all_axes(ask->graph, ask->node, NULL, NULL))
+    all_axes all;
+    if (attr->axis_count && ask->opset < 18 && !find_all_axes(ask->graph, ask->node, &all))
         return "there are no axes before opset 18";
     if (attr->coordinates == RML_COORDINATES_HALF_PIXEL_SYMMETRIC && ask->opset < 19)
         return "there is no half_pixel_symmetric before opset 19";
@@ -109,15 +115,16 @@ static void by_attributes(rml_to_onnx *w, const rml_node *node, bool part, const
 static void of_all_axes(rml_to_onnx *w, const rml_node *node, const char **in)
 {
     const int rank = w->graph->values[node->in[X]].shape.rank;
-    float scales[RML_MAX_RANK];
-    int64_t sizes[RML_MAX_RANK];
-    if (!all_axes(w->graph, node, scales, sizes))
+    const rml_shape each = {1, {rank}}, both = {1, {2 * rank}};
+    all_axes all;
+    if (!find_all_axes(w->graph, node, &all))
         return;
+    if (node->attr.resize.coordinates == RML_COORDINATES_CROP)
+        in[ROI] = rml_to_onnx_constant_of(w, node, "roi", RML_F32, &both, all.roi);
     if (is_given(node, SIZES))
-        in[SIZES] = rml_to_onnx_ints(w, node, "sizes", sizes, (size_t)rank);
+        in[SIZES] = rml_to_onnx_sizes(w, node, in[X], all.size, rank);
     else
-        in[SCALES] =
-            rml_to_onnx_constant_of(w, node, "scales", RML_F32, &(rml_shape){1, {rank}}, scales);
+        in[SCALES] = rml_to_onnx_constant_of(w, node, "scales", RML_F32, &each, all.scale);
 }
 
 static void write_resize(rml_to_onnx *w, const rml_node *node)
@@ -129,9 +136,9 @@ static void write_resize(rml_to_onnx *w, const rml_node *node)
     const bool part = !listed && attr->size[0] > 0 && (x->dim[0] < 0 || x->dim[1] < 0);
     const bool crops = attr->coordinates == RML_COORDINATES_CROP;
     const char *in[4] = {rml_to_onnx_name(w, node->in[X]), "", "", ""};
-    if (crops && is_given(node, ROI))
-        in[ROI] = rml_to_onnx_name(w, node->in[ROI]);
     const bool widened = attr->axis_count && w->opset < 18;
+    if (crops && is_given(node, ROI) && !widened)
+        in[ROI] = rml_to_onnx_name(w, node->in[ROI]);
     if (widened)
         of_all_axes(w, node, in);
     else if (is_given(node, SCALES))

@@ -162,21 +162,11 @@ static const char *target_like(rml_to_onnx *w, const rml_node *node)
 {
     const rml_shape *shape = &node->attr.expand.shape;
     const rml_shape *like = is_given(node, 1) ? &w->graph->values[node->in[1]].shape : NULL;
-    int64_t sizes[RML_MAX_RANK], taken[RML_MAX_RANK];
-    bool known = true;
-    for (int i = 0; i < shape->rank; i++) {
-        taken[i] = shape->dim[i] == 0 && like;
-        sizes[i] = taken[i] ? like->dim[i] : shape->dim[i];
-        known = known && sizes[i] >= 0;
-    }
-    if (known)
-        return rml_to_onnx_ints(w, node, "shape", sizes, (size_t)shape->rank);
-    const char *name = rml_to_onnx_name(w, node->in[1]);
-    const char *in[2] = {rml_to_onnx_make(w, node, "Shape", &name, 1, "sizes"),
-                         rml_to_onnx_ints(w, node, "taken", taken, (size_t)shape->rank)};
-    in[0] = rml_to_onnx_make(w, node, "Mul", in, 2, "like");
-    in[1] = rml_to_onnx_ints(w, node, "own", shape->dim, (size_t)shape->rank);
-    return rml_to_onnx_make(w, node, "Add", in, 2, "shape");
+    int64_t sizes[RML_MAX_RANK];
+    for (int i = 0; i < shape->rank; i++)
+        sizes[i] = shape->dim[i] != 0 || !like ? shape->dim[i] : like->rank < 0 ? -1 : like->dim[i];
+    const char *name = like ? rml_to_onnx_name(w, node->in[1]) : "";
+    return rml_to_onnx_sizes(w, node, name, sizes, shape->rank);
 }
 
 static void write_expand(rml_to_onnx *w, const rml_node *node)
