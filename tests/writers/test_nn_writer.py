@@ -295,6 +295,14 @@ def test_network_of_ios12(program, tmp_path, name):
                                atol=TOLERANCE * np.abs(want).max())
 
 
+def test_ios12_is_proved(program, tmp_path):
+    """Inputs of such files may have a sequence in front, also where their source has none."""
+    write(program, "lstm", tmp_path / "w.safetensors", "weights=random:1")
+    done = program.run("convert", "lstm", "--weights", tmp_path / "w.safetensors", "--target",
+                       "ios12", "-o", tmp_path / "net.mlmodel")
+    assert "largest error" in done.stdout + done.stderr
+
+
 def test_later_targets_become_ios13(program, tmp_path):
     paths = [tmp_path / f"{ios}.mlmodel" for ios in (0, 13, 18)]
     said = [write(program, "lstm", path, "weights=random:1", f"ios={path.stem}",
