@@ -1,7 +1,7 @@
 // Writing Core ML neural networks: each operator has a row, whose emitter writes layers. All blobs
 // are floats there, whatever type a value has.
 //
-//   rml_net_layer(e, 130, "act", in, 1, out, 1);   // name, inputs, outputs; then its parameters
+//   rml_net_layer(e, RML_NET_CLIP, in, 1, out, 1);   // name, inputs, outputs; then its parameters
 //   rml_fields_float(&e->m, 1, alpha);
 //   rml_net_end(e);
 //
@@ -12,48 +12,12 @@
 
 #include "tensor/tensor.h"
 #include "writers/coreml/description.h"
+#include "writers/coreml/nn_layers.h"
 #include "writers/writing.h"
 
 #include <math.h>
 
 #define RML_NET_MAX_RANK 5
-
-// Numbers of NeuralNetworkLayer's fields that several emitters write.
-enum {
-    RML_NET_CONVOLUTION = 100,
-    RML_NET_POOLING = 120,
-    RML_NET_ACTIVATION = 130,
-    RML_NET_INNER_PRODUCT = 140,
-    RML_NET_BATCHNORM = 160,
-    RML_NET_CROP = 190,
-    RML_NET_PADDING = 200,
-    RML_NET_UNARY = 220,
-    RML_NET_ADD_SAME = 230,
-    RML_NET_MULTIPLY_SAME = 231,
-    RML_NET_SCALE = 245,
-    RML_NET_BIAS = 250,
-    RML_NET_OLD_CONSTANT = 290,
-    RML_NET_OLD_RESHAPE = 300,
-    RML_NET_CONCAT = 320,
-    RML_NET_REORGANIZE = 345,
-    RML_NET_CLIP = 660,
-    RML_NET_FLOOR = 670,
-    RML_NET_SIGN = 680,
-    RML_NET_NOT_EQUAL = 820,
-    RML_NET_LOGICAL_NOT = 850,
-    RML_NET_MULTIPLY = 900,
-    RML_NET_DIVIDE = 890,
-    RML_NET_POW = 885,
-    RML_NET_ADD = 880,
-    RML_NET_SUBTRACT = 905,
-    RML_NET_TRANSPOSE = 985,
-    RML_NET_SLICE = 995,
-    RML_NET_CONSTANT = 1070,
-    RML_NET_SQUEEZE = 1120,
-    RML_NET_EXPAND_DIMS = 1125,
-    RML_NET_RESHAPE = 1140,
-    RML_NET_PAD = 1155,
-};
 
 typedef struct rml_net_emitter {
     rml_writing *w;

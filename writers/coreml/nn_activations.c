@@ -50,23 +50,15 @@ static const struct {
     rml_unary kind;
     uint32_t layer;
 } plain[] = {
-    {RML_UNARY_CEIL, 665},
-    {RML_UNARY_FLOOR, RML_NET_FLOOR},
-    {RML_UNARY_SIGN, RML_NET_SIGN},
-    {RML_UNARY_ROUND, 685},
-    {RML_UNARY_SIN, 710},
-    {RML_UNARY_COS, 715},
-    {RML_UNARY_TAN, 720},
-    {RML_UNARY_ASIN, 730},
-    {RML_UNARY_ACOS, 735},
-    {RML_UNARY_ATAN, 740},
-    {RML_UNARY_SINH, 750},
-    {RML_UNARY_COSH, 755},
-    {RML_UNARY_ASINH, 770},
-    {RML_UNARY_ACOSH, 775},
-    {RML_UNARY_ATANH, 780},
-    {RML_UNARY_ERF, 790},
-    {RML_UNARY_NOT, RML_NET_LOGICAL_NOT},
+    {RML_UNARY_CEIL, RML_NET_CEIL},   {RML_UNARY_FLOOR, RML_NET_FLOOR},
+    {RML_UNARY_SIGN, RML_NET_SIGN},   {RML_UNARY_ROUND, RML_NET_ROUND},
+    {RML_UNARY_SIN, RML_NET_SIN},     {RML_UNARY_COS, RML_NET_COS},
+    {RML_UNARY_TAN, RML_NET_TAN},     {RML_UNARY_ASIN, RML_NET_ASIN},
+    {RML_UNARY_ACOS, RML_NET_ACOS},   {RML_UNARY_ATAN, RML_NET_ATAN},
+    {RML_UNARY_SINH, RML_NET_SINH},   {RML_UNARY_COSH, RML_NET_COSH},
+    {RML_UNARY_ASINH, RML_NET_ASINH}, {RML_UNARY_ACOSH, RML_NET_ACOSH},
+    {RML_UNARY_ATANH, RML_NET_ATANH}, {RML_UNARY_ERF, RML_NET_ERF},
+    {RML_UNARY_NOT, RML_NET_NOT},
 };
 
 static void emit_clamp(rml_net_emitter *e, const char *x, float low, float high, const char *out)
@@ -97,7 +89,7 @@ static void emit_clamp(rml_net_emitter *e, const char *x, float low, float high,
 
 static void emit_gelu(rml_net_emitter *e, const char *x, int mode, const char *out)
 {
-    rml_net_one(e, 795, x, out);
+    rml_net_one(e, RML_NET_GELU, x, out);
     rml_net_int(e, 1, mode);
     rml_net_end(e);
 }
@@ -105,7 +97,7 @@ static void emit_gelu(rml_net_emitter *e, const char *x, int mode, const char *o
 // x times a function of it.
 static void times(rml_net_emitter *e, const char *x, const char *factor, const char *out)
 {
-    rml_net_binary(e, RML_NET_MULTIPLY_SAME, x, factor, out);
+    rml_net_binary(e, RML_NET_OLD_MULTIPLY, x, factor, out);
 }
 
 // x sigmoid(alpha x), x hardsigmoid(x), x tanh(softplus(x)).
@@ -154,7 +146,7 @@ static void emit_celu(rml_net_emitter *e, const char *x, float alpha, const char
 static void emit_thresholded(rml_net_emitter *e, const char *x, float alpha, const char *out)
 {
     const char *above = rml_net_between(e);
-    rml_net_one(e, 830, x, above);
+    rml_net_one(e, RML_NET_GREATER, x, above);
     rml_net_float(e, 2, alpha);
     rml_net_end(e);
     times(e, x, above, out);
@@ -305,14 +297,14 @@ static void emit_softmax(rml_net_emitter *e, const rml_node *node)
     const int64_t axis = node->attr.softmax.axis;
     if (node->attr.softmax.kind == RML_SOFTMAX_LOG) { // x - ln(sum of e^x)
         const char *sum = rml_net_between(e);
-        rml_net_one(e, 1295, x, sum);
+        rml_net_one(e, RML_NET_REDUCE_LOG_SUM_EXP, x, sum);
         rml_fields_ints(&e->m, 1, &axis, 1);
         rml_fields_int(&e->m, 2, 1);
         rml_net_end(e);
         rml_net_binary(e, RML_NET_SUBTRACT, x, sum, rml_net_out(e, 0));
         return;
     }
-    rml_net_one(e, 950, x, rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_SOFTMAX, x, rml_net_out(e, 0));
     rml_net_int(e, 1, axis);
     rml_net_end(e);
 }

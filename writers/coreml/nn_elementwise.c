@@ -10,18 +10,18 @@ static const struct {
     {RML_BINARY_SUB, RML_NET_SUBTRACT},
     {RML_BINARY_MUL, RML_NET_MULTIPLY},
     {RML_BINARY_DIV, RML_NET_DIVIDE},
-    {RML_BINARY_MAX, 875},
-    {RML_BINARY_MIN, 870},
+    {RML_BINARY_MAX, RML_NET_MAX},
+    {RML_BINARY_MIN, RML_NET_MIN},
     {RML_BINARY_POW, RML_NET_POW},
-    {RML_BINARY_MOD, 865},
-    {RML_BINARY_EQUAL, 815},
-    {RML_BINARY_LESS, 825},
-    {RML_BINARY_LESS_EQUAL, 827},
-    {RML_BINARY_GREATER, 830},
-    {RML_BINARY_GREATER_EQUAL, 832},
-    {RML_BINARY_AND, 855},
-    {RML_BINARY_OR, 840},
-    {RML_BINARY_XOR, 845},
+    {RML_BINARY_MOD, RML_NET_MOD},
+    {RML_BINARY_EQUAL, RML_NET_EQUAL},
+    {RML_BINARY_LESS, RML_NET_LESS},
+    {RML_BINARY_LESS_EQUAL, RML_NET_LESS_EQUAL},
+    {RML_BINARY_GREATER, RML_NET_GREATER},
+    {RML_BINARY_GREATER_EQUAL, RML_NET_GREATER_EQUAL},
+    {RML_BINARY_AND, RML_NET_AND},
+    {RML_BINARY_OR, RML_NET_OR},
+    {RML_BINARY_XOR, RML_NET_XOR},
 };
 
 static uint32_t layer_of(rml_binary kind)
@@ -256,9 +256,9 @@ static void emit_binary(rml_net_emitter *e, const rml_node *node)
     const rml_shape *a = rml_net_shape(e, 0), *b = rml_net_shape(e, 1);
     uint32_t layer = layer_of(kind);
     if (rml_shape_known(a) && rml_shape_equal(a, b) && kind == RML_BINARY_ADD)
-        layer = RML_NET_ADD_SAME;
+        layer = RML_NET_OLD_ADD;
     if (rml_shape_known(a) && rml_shape_equal(a, b) && kind == RML_BINARY_MUL)
-        layer = RML_NET_MULTIPLY_SAME;
+        layer = RML_NET_OLD_MULTIPLY;
     const bool truncates = kind == RML_BINARY_DIV && !is_float;
     const char *out = truncates ? rml_net_between(e) : rml_net_out(e, 0);
     rml_net_binary(e, layer, rml_net_in(e, 0), rml_net_in(e, 1), out);
@@ -270,7 +270,7 @@ static void emit_where(rml_net_emitter *e, const rml_node *node)
 {
     (void)node;
     const char *const in[] = {rml_net_in(e, 0), rml_net_in(e, 1), rml_net_in(e, 2)};
-    rml_net_plain(e, 1330, in, 3, rml_net_out(e, 0));
+    rml_net_plain(e, RML_NET_WHERE, in, 3, rml_net_out(e, 0));
 }
 
 static const char *lacks_cast(const rml_net_node *n)

@@ -116,7 +116,7 @@ static void emit_volume_conv(rml_net_emitter *e, const rml_node *node, const rml
 {
     const rml_shape *shape = rml_net_shape(e, 1);
     rml_net_needs(e, 5);
-    rml_net_one(e, 1471, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_CONVOLUTION_3D, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_int(&e->m, 1, shape->dim[0]);
     rml_fields_int(&e->m, 2, shape->dim[1] * node->attr.conv.groups);
     rml_fields_int(&e->m, 10, node->attr.conv.groups);
@@ -284,7 +284,8 @@ static const char *lacks_pool(const rml_net_node *n)
 static void emit_volume_pool(rml_net_emitter *e, const rml_pool_attr *pool, const rml_window *w)
 {
     rml_net_needs(e, 5);
-    rml_net_one(e, pool->global ? 1466 : 1465, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, pool->global ? RML_NET_GLOBAL_POOLING_3D : RML_NET_POOLING_3D, rml_net_in(e, 0),
+                rml_net_out(e, 0));
     rml_net_int(e, 1, pool->kind == RML_POOL_AVERAGE);
     for (uint32_t i = 0; i < 3 && !pool->global; i++)
         rml_fields_int(&e->m, 2 + i, w->kernel[i]);

@@ -9,7 +9,7 @@ static void emit_gather(rml_net_emitter *e, const rml_node *node)
     const bool single = rml_net_shape(e, 1)->rank == 0 && rml_net_shape(e, 0)->rank > 1;
     const char *const in[] = {rml_net_in(e, 0), rml_net_in(e, 1)};
     const char *out = single ? rml_net_between(e) : rml_net_out(e, 0);
-    rml_net_layer(e, 930, in, 2, &out, 1);
+    rml_net_layer(e, RML_NET_GATHER, in, 2, &out, 1);
     rml_net_int(e, 1, axis);
     rml_net_end(e);
     if (!single)
@@ -39,7 +39,7 @@ static void emit_pair(rml_net_emitter *e, uint32_t kind, int64_t axis)
 
 static void emit_gather_elements(rml_net_emitter *e, const rml_node *node)
 {
-    emit_pair(e, 952, node->attr.axis.axis);
+    emit_pair(e, RML_NET_GATHER_ALONG, node->attr.axis.axis);
 }
 
 static const char *lacks_gather_nd(const rml_net_node *n)
@@ -50,7 +50,7 @@ static const char *lacks_gather_nd(const rml_net_node *n)
 static void emit_gather_nd(rml_net_emitter *e, const rml_node *node)
 {
     (void)node;
-    emit_pair(e, 940, 0);
+    emit_pair(e, RML_NET_GATHER_ND, 0);
 }
 
 static void emit_scatter(rml_net_emitter *e, const rml_node *node)
@@ -63,7 +63,7 @@ static void emit_scatter(rml_net_emitter *e, const rml_node *node)
     const bool along = node->op == RML_OP_SCATTER_ELEMENTS;
     const char *const in[] = {rml_net_in(e, 0), rml_net_in(e, 1), rml_net_in(e, 2)};
     const char *out = rml_net_out(e, 0);
-    rml_net_layer(e, along ? 954 : 945, in, 3, &out, 1);
+    rml_net_layer(e, along ? RML_NET_SCATTER_ALONG : RML_NET_SCATTER_ND, in, 3, &out, 1);
     if (along)
         rml_net_int(e, 1, node->attr.scatter.axis);
     rml_net_int(e, along ? 2 : 1, modes[node->attr.scatter.kind]);
@@ -89,11 +89,11 @@ static void emit_one_hot(rml_net_emitter *e, const rml_node *node)
     const char *index = rml_net_between(e);
     rml_net_number(e->graph, node, 1, &depth);
     rml_net_needs(e, 5);
-    rml_net_one(e, 825, x, below); // x < 0
+    rml_net_one(e, RML_NET_LESS, x, below); // x < 0
     rml_net_end(e);
     rml_net_linear(e, below, (float)depth, 0, more);
     rml_net_binary(e, RML_NET_ADD, x, more, index);
-    rml_net_one(e, 1450, index, rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_ONE_HOT, index, rml_net_out(e, 0));
     rml_fields_int(&e->m, 1, (int64_t)depth);
     rml_fields_int(&e->m, 2, node->attr.axis.axis);
     rml_net_float(e, 3, values && count > 1 ? values[1] : 0);
@@ -105,7 +105,7 @@ static void emit_reverse_sequence(rml_net_emitter *e, const rml_node *node)
 {
     const char *const in[] = {rml_net_in(e, 0), rml_net_in(e, 1)};
     const char *out = rml_net_out(e, 0);
-    rml_net_layer(e, 965, in, 2, &out, 1);
+    rml_net_layer(e, RML_NET_REVERSE_SEQUENCE, in, 2, &out, 1);
     rml_net_int(e, 1, node->attr.reverse.batch_axis);
     rml_net_int(e, 2, node->attr.reverse.time_axis);
     rml_net_end(e);
@@ -123,7 +123,8 @@ static void emit_trilu(rml_net_emitter *e, const rml_node *node)
 {
     double diagonal = 0;
     rml_net_number(e->graph, node, 1, &diagonal);
-    rml_net_one(e, node->attr.trilu.upper ? 1325 : 1320, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, node->attr.trilu.upper ? RML_NET_UPPER_TRIANGLE : RML_NET_LOWER_TRIANGLE,
+                rml_net_in(e, 0), rml_net_out(e, 0));
     rml_net_int(e, 1, (int64_t)diagonal);
     rml_net_end(e);
 }
@@ -134,7 +135,7 @@ static void emit_non_zero(rml_net_emitter *e, const rml_node *node)
     static const int swap[] = {1, 0};
     const char *x = rml_net_in(e, 0), *places = rml_net_between(e);
     (void)node;
-    rml_net_plain(e, 1313, &x, 1, places);
+    rml_net_plain(e, RML_NET_WHERE_NON_ZERO, &x, 1, places);
     rml_net_transpose(e, places, swap, 2, rml_net_out(e, 0));
 }
 
@@ -142,7 +143,7 @@ static void emit_range(rml_net_emitter *e, const rml_node *node)
 {
     const char *const in[] = {rml_net_in(e, 1), rml_net_in(e, 0), rml_net_in(e, 2)};
     (void)node;
-    rml_net_plain(e, 640, in, 3, rml_net_out(e, 0));
+    rml_net_plain(e, RML_NET_RANGE, in, 3, rml_net_out(e, 0));
 }
 
 const rml_net_rule rml_net_index_rules[] = {

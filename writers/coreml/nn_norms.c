@@ -1,7 +1,7 @@
 // Normalisations.
 #include "writers/coreml/nn.h"
 
-enum { MVN = 165, LRN = 180, LAYER_NORM = 1350, REDUCE_MEAN = 1280, REDUCE_L2 = 1255, RSQRT = 1 };
+enum { RSQRT = 1 }; // of the unary layer
 
 static bool is_constant(const rml_graph *graph, const rml_node *node, int input)
 {
@@ -124,7 +124,7 @@ static void emit_group_norm(rml_net_emitter *e, const rml_node *node)
     const char *row = rml_net_between(e), *even = rml_net_between(e), *back = rml_net_between(e);
     const char *out = image_out(e);
     rml_net_reshape(e, rml_net_in(e, 0), &rows, row);
-    rml_net_one(e, MVN, row, even);
+    rml_net_one(e, RML_NET_MVN, row, even);
     rml_fields_int(&e->m, 2, 1);
     rml_fields_float(&e->m, 3, norm->eps);
     rml_net_end(e);
@@ -148,7 +148,7 @@ static void layer_norm(rml_net_emitter *e, const char *x, const rml_shape *shape
     size_t count = 1;
     for (int i = axis; i < shape->rank; i++)
         count *= (size_t)shape->dim[i];
-    rml_net_one(e, LAYER_NORM, x, out);
+    rml_net_one(e, RML_NET_LAYER_NORM, x, out);
     rml_fields_ints(&e->m, 1, shape->dim + axis, (size_t)(shape->rank - axis));
     rml_fields_float(&e->m, 2, e->node->attr.layer_norm.eps);
     rml_net_vector(e, 3, for_channels(e, 1, count, 1), count, false);
@@ -190,7 +190,7 @@ static void emit_rms_norm(rml_net_emitter *e, const rml_node *node)
     for (int i = first; i < rank; i++)
         axes[i - first] = i - rank;
     rml_net_binary(e, RML_NET_MULTIPLY, x, x, square);
-    rml_net_one(e, REDUCE_MEAN, square, mean);
+    rml_net_one(e, RML_NET_REDUCE_MEAN, square, mean);
     rml_fields_ints(&e->m, 1, axes, (size_t)(rank - first));
     rml_fields_int(&e->m, 2, 1);
     rml_net_end(e);
@@ -249,7 +249,7 @@ static const char *lacks_lrn(const rml_net_node *n)
 static void emit_lrn(rml_net_emitter *e, const rml_node *node)
 {
     const rml_lrn_attr *lrn = &node->attr.lrn;
-    rml_net_one(e, LRN, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_LRN, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_float(&e->m, 1, lrn->alpha);
     rml_fields_float(&e->m, 2, lrn->beta);
     rml_fields_int(&e->m, 3, lrn->size);
@@ -263,7 +263,7 @@ static void emit_l2norm(rml_net_emitter *e, const rml_node *node)
     const bool scales = rml_net_given(node, 1);
     const char *x = rml_net_in(e, 0), *length = rml_net_between(e), *safe = rml_net_between(e);
     const char *even = scales ? rml_net_between(e) : rml_net_out(e, 0);
-    rml_net_one(e, REDUCE_L2, x, length);
+    rml_net_one(e, RML_NET_REDUCE_L2, x, length);
     rml_fields_ints(&e->m, 1, (const int64_t[]){1}, 1);
     rml_fields_int(&e->m, 2, 1);
     rml_net_end(e);

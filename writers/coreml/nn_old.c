@@ -2,7 +2,7 @@
 // have neither sequence nor batch but inside a recurrent layer.
 #include "writers/coreml/nn.h"
 
-enum { MAX_SAME = 260, MIN_SAME = 261, POWER = 3, PERMUTE = 310 };
+enum { POWER = 3 }; // of the unary layer
 
 static rml_shape planes_of(const rml_graph *graph, const rml_node *node, int input)
 {
@@ -135,16 +135,16 @@ static void emit_binary(rml_net_emitter *e, const rml_node *node)
         emit_constant(e, RML_NET_SCALE, rml_net_in(e, 0), side, inverse);
     } else if (kind == RML_BINARY_SUB) {
         const char *a = rml_net_in(e, 0), *b = rml_net_in(e, 1);
-        rml_net_binary(e, RML_NET_ADD_SAME, a, negated(e, b), out);
+        rml_net_binary(e, RML_NET_OLD_ADD, a, negated(e, b), out);
     } else if (kind == RML_BINARY_DIV) {
         const char *a = rml_net_in(e, 0), *b = rml_net_in(e, 1), *factor = rml_net_between(e);
         rml_net_unary(e, POWER, b, -1, 0, factor);
-        rml_net_binary(e, RML_NET_MULTIPLY_SAME, a, factor, out);
+        rml_net_binary(e, RML_NET_OLD_MULTIPLY, a, factor, out);
     } else {
-        const uint32_t layer = kind == RML_BINARY_ADD   ? RML_NET_ADD_SAME
-                               : kind == RML_BINARY_MUL ? RML_NET_MULTIPLY_SAME
-                               : kind == RML_BINARY_MAX ? MAX_SAME
-                                                        : MIN_SAME;
+        const uint32_t layer = kind == RML_BINARY_ADD   ? RML_NET_OLD_ADD
+                               : kind == RML_BINARY_MUL ? RML_NET_OLD_MULTIPLY
+                               : kind == RML_BINARY_MAX ? RML_NET_OLD_MAX
+                                                        : RML_NET_OLD_MIN;
         rml_net_binary(e, layer, rml_net_in(e, 0), rml_net_in(e, 1), out);
     }
 }
@@ -200,7 +200,7 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
     const char *x = rml_net_between(e), *out[3];
     const int outputs = rnn->kind == RML_RNN_LSTM ? 3 : 2;
     const bool sequence = rml_net_is_read(e, 0);
-    rml_net_one(e, PERMUTE, rml_net_in(e, 0), x);
+    rml_net_one(e, RML_NET_OLD_PERMUTE, rml_net_in(e, 0), x);
     rml_fields_ints(&e->m, 1, rnn->batch_first ? steps_of_height : steps_of_channels, 4);
     rml_net_end(e);
     for (int k = 0; k < outputs; k++)
@@ -210,7 +210,7 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
     rml_net_end(e);
     if (sequence) {
         const char *steps = rml_net_between(e);
-        rml_net_one(e, PERMUTE, out[0], steps);
+        rml_net_one(e, RML_NET_OLD_PERMUTE, out[0], steps);
         rml_fields_ints(&e->m, 1, steps_as_channels, 4);
         rml_net_end(e);
         rml_net_reshape(e, steps, rml_net_out_shape(e, 0), rml_net_out(e, 0));

@@ -2,16 +2,7 @@
 #include "ops/index/list.h"
 #include "writers/coreml/nn.h"
 
-enum {
-    SOFTMAX = 175,
-    UPSAMPLE = 210,
-    RESIZE_BILINEAR = 211,
-    REDUCE = 280,
-    PERMUTE = 310,
-    SPLIT = 330,
-    SLICE = 350,
-    MOST_CHANNELS = 64, // that one is repeated to
-};
+enum { MOST_CHANNELS = 64 }; // that one is repeated to
 
 // Which of channels, height and width (0, 1, 2) an axis is; -1: none of them.
 static int plane_axis(const rml_shape *shape, int64_t axis)
@@ -53,7 +44,7 @@ static void emit_transpose(rml_net_emitter *e, const rml_node *node)
     int64_t order[4] = {0};
     for (int i = 0; i < 3; i++)
         order[1 + i] = 1 + rml_transpose_axis(&node->attr.transpose, rank, first + i) - first;
-    rml_net_one(e, PERMUTE, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_OLD_PERMUTE, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_ints(&e->m, 1, order, 4);
     rml_net_end(e);
 }
@@ -67,7 +58,7 @@ static const char *swapped(rml_net_emitter *e, const char *x, int axis, const ch
         return x;
     order[1] = 1 + axis;
     order[1 + axis] = 1;
-    rml_net_one(e, PERMUTE, x, out ? out : (out = rml_net_between(e)));
+    rml_net_one(e, RML_NET_OLD_PERMUTE, x, out ? out : (out = rml_net_between(e)));
     rml_fields_ints(&e->m, 1, order, 4);
     rml_net_end(e);
     return out;
@@ -85,7 +76,7 @@ static const char *lacks_concat(const rml_net_node *n)
 
 static void concat(rml_net_emitter *e, const char *const *in, int count, const char *out)
 {
-    rml_net_layer(e, RML_NET_CONCAT, in, count, &out, 1);
+    rml_net_layer(e, RML_NET_OLD_CONCAT, in, count, &out, 1);
     rml_net_end(e);
 }
 
@@ -123,7 +114,7 @@ static void emit_split(rml_net_emitter *e, const rml_node *node)
     const char *in = rml_net_in(e, 0), *out[RML_MAX_OUTPUTS];
     for (int k = 0; k < node->out_count; k++)
         out[k] = rml_net_out(e, k);
-    rml_net_layer(e, SPLIT, &in, 1, out, node->out_count);
+    rml_net_layer(e, RML_NET_OLD_SPLIT, &in, 1, out, node->out_count);
     rml_fields_int(&e->m, 1, node->out_count);
     rml_net_end(e);
 }
@@ -155,7 +146,7 @@ static void emit_slice(rml_net_emitter *e, const rml_node *node)
     for (int i = 0; i < c.count; i++) {
         const int axis = plane_axis(rml_net_shape(e, 0), c.axis[i]);
         const char *out = i + 1 < c.count ? rml_net_between(e) : rml_net_out(e, 0);
-        rml_net_one(e, SLICE, x, out);
+        rml_net_one(e, RML_NET_OLD_SLICE, x, out);
         rml_net_int(e, 1, within(c.start[i], planes.dim[axis]));
         rml_net_int(e, 2, within(c.stop[i], planes.dim[axis]));
         rml_fields_int(&e->m, 3, c.step[i]);
@@ -207,7 +198,7 @@ static const char *lacks_expand(const rml_net_node *n)
 static void upsample(rml_net_emitter *e, const char *x, int64_t height, int64_t width,
                      const char *out)
 {
-    rml_net_one(e, UPSAMPLE, x, out);
+    rml_net_one(e, RML_NET_UPSAMPLE, x, out);
     rml_fields_ints(&e->m, 1, (const int64_t[]){height, width}, 2);
     rml_net_end(e);
 }
@@ -265,7 +256,7 @@ static void emit_resize(rml_net_emitter *e, const rml_node *node)
         return;
     }
     rml_net_needs(e, 3);
-    rml_net_one(e, RESIZE_BILINEAR, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_RESIZE_BILINEAR, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_ints(&e->m, 1, &out->dim[2], 2);
     rml_net_choose(e, 2);
     rml_net_end(e);
@@ -286,7 +277,7 @@ static void emit_softmax(rml_net_emitter *e, const rml_node *node)
     const int axis = plane_axis(rml_net_out_shape(e, 0), node->attr.softmax.axis);
     const char *x = swapped(e, rml_net_in(e, 0), axis, NULL);
     const char *out = axis ? rml_net_between(e) : rml_net_out(e, 0);
-    rml_net_one(e, SOFTMAX, x, out);
+    rml_net_one(e, RML_NET_OLD_SOFTMAX, x, out);
     rml_net_end(e);
     swapped(e, out, axis, rml_net_out(e, 0));
 }
@@ -331,7 +322,7 @@ static void emit_reduce(rml_net_emitter *e, const rml_node *node)
 {
     const bool keep = node->attr.reduce.keep;
     const char *out = keep ? rml_net_out(e, 0) : rml_net_between(e);
-    rml_net_one(e, REDUCE, rml_net_in(e, 0), out);
+    rml_net_one(e, RML_NET_OLD_REDUCE, rml_net_in(e, 0), out);
     rml_net_int(e, 1, reduce_mode(node->attr.reduce.kind));
     rml_net_int(e, 3, reduced_axes(e->graph, node));
     rml_net_end(e);

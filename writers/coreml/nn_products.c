@@ -1,8 +1,6 @@
 // Matrix products.
 #include "writers/coreml/nn.h"
 
-enum { MATMUL = 1045 };
-
 static const rml_value *value_of(const rml_graph *graph, const rml_node *node, int input)
 {
     return &graph->values[node->in[input]];
@@ -59,7 +57,7 @@ void rml_net_inner_product(rml_net_emitter *e, const rml_node *node, bool bias, 
     const bool inner = e->old || rml_net_shape(e, 0)->rank <= 3;
     size_t count;
     const float *numbers = columns_of(e, node, &count);
-    rml_net_one(e, inner ? RML_NET_INNER_PRODUCT : MATMUL, rml_net_in(e, 0), out);
+    rml_net_one(e, inner ? RML_NET_INNER_PRODUCT : RML_NET_MATMUL, rml_net_in(e, 0), out);
     rml_fields_int(&e->m, inner ? 1 : 5, rows);
     rml_fields_int(&e->m, inner ? 2 : 6, columns);
     rml_net_int(e, inner ? 10 : 7, bias);
@@ -89,7 +87,7 @@ static void emit_product(rml_net_emitter *e, const rml_node *node, const char *o
     const bool vectors = rml_net_shape(e, 0)->rank == 1 || rml_net_shape(e, 1)->rank == 1;
     const char *const in[] = {as_matrix(e, 0), as_matrix(e, 1)};
     const char *product = vectors ? rml_net_between(e) : out;
-    rml_net_layer(e, MATMUL, in, 2, &product, 1);
+    rml_net_layer(e, RML_NET_MATMUL, in, 2, &product, 1);
     rml_net_int(e, 1, node->attr.matmul.transpose_a);
     rml_net_int(e, 2, node->attr.matmul.transpose_b);
     rml_net_end(e);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SIMPLE = 400, GRU = 410, LSTM = 420, BOTH_WAYS = 430, MOST_GATES = 4, MOST_OUTPUTS = 5 };
+enum { MOST_GATES = 4, MOST_OUTPUTS = 5 };
 enum { X, W, R, BIAS, LENGTHS, H0, C0, PEEPHOLES };
 enum { Y, H, C };
 
@@ -59,10 +59,10 @@ const char *rml_net_lacks_rnn(const rml_net_node *n)
 
 uint32_t rml_net_rnn_layer(const rml_rnn_attr *rnn)
 {
-    return rnn->kind == RML_RNN_PLAIN ? SIMPLE
-           : rnn->kind == RML_RNN_GRU ? GRU
-           : rnn->directions == 2     ? BOTH_WAYS
-                                      : LSTM;
+    return rnn->kind == RML_RNN_PLAIN ? RML_NET_SIMPLE_RECURRENT
+           : rnn->kind == RML_RNN_GRU ? RML_NET_GRU
+           : rnn->directions == 2     ? RML_NET_LSTM_BOTH_WAYS
+                                      : RML_NET_LSTM;
 }
 
 // ---- parameters ---------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ static void split_state(rml_net_emitter *e, int input, const char *out[2])
     if (rnn->directions == 2) {
         parts[0] = rml_net_between(e);
         parts[1] = rml_net_between(e);
-        rml_net_layer(e, 975, &in, 1, parts, 2);
+        rml_net_layer(e, RML_NET_SPLIT, &in, 1, parts, 2);
         rml_net_int(e, 1, rnn->batch_first ? 1 : 0);
         rml_fields_int(&e->m, 2, 2);
         rml_net_end(e);
@@ -243,7 +243,7 @@ static void join_states(rml_net_emitter *e, const char *const *states, int outpu
     }
     if (rnn->directions == 1)
         return;
-    rml_net_layer(e, 980, parts, 2, &to, 1);
+    rml_net_layer(e, RML_NET_CONCAT, parts, 2, &to, 1);
     rml_net_int(e, 1, rnn->batch_first ? 1 : 0);
     rml_net_end(e);
 }

@@ -2,10 +2,16 @@
 #include "writers/coreml/nn.h"
 
 static const uint32_t layers[] = {
-    [RML_REDUCE_L1] = 1250,          [RML_REDUCE_L2] = 1255,      [RML_REDUCE_MAX] = 1260,
-    [RML_REDUCE_MIN] = 1265,         [RML_REDUCE_SUM] = 1270,     [RML_REDUCE_PROD] = 1275,
-    [RML_REDUCE_MEAN] = 1280,        [RML_REDUCE_LOG_SUM] = 1285, [RML_REDUCE_SUM_SQUARE] = 1290,
-    [RML_REDUCE_LOG_SUM_EXP] = 1295,
+    [RML_REDUCE_L1] = RML_NET_REDUCE_L1,
+    [RML_REDUCE_L2] = RML_NET_REDUCE_L2,
+    [RML_REDUCE_MAX] = RML_NET_REDUCE_MAX,
+    [RML_REDUCE_MIN] = RML_NET_REDUCE_MIN,
+    [RML_REDUCE_SUM] = RML_NET_REDUCE_SUM,
+    [RML_REDUCE_PROD] = RML_NET_REDUCE_PROD,
+    [RML_REDUCE_MEAN] = RML_NET_REDUCE_MEAN,
+    [RML_REDUCE_LOG_SUM] = RML_NET_REDUCE_LOG_SUM,
+    [RML_REDUCE_SUM_SQUARE] = RML_NET_REDUCE_SUM_SQUARE,
+    [RML_REDUCE_LOG_SUM_EXP] = RML_NET_REDUCE_LOG_SUM_EXP,
 };
 
 // Axes of the attributes, or of the second input; -1 where they are not known.
@@ -47,7 +53,8 @@ static const char *lacks_arg(const rml_net_node *n)
 
 static void emit_arg(rml_net_emitter *e, const rml_node *node)
 {
-    rml_net_one(e, node->attr.arg.smallest ? 1020 : 1025, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, node->attr.arg.smallest ? RML_NET_ARG_MIN : RML_NET_ARG_MAX, rml_net_in(e, 0),
+                rml_net_out(e, 0));
     rml_net_int(e, 1, node->attr.arg.axis);
     rml_net_int(e, 2, !node->attr.arg.keep);
     rml_net_end(e);
@@ -66,7 +73,7 @@ static void emit_cumsum(rml_net_emitter *e, const rml_node *node)
     double axis = 0;
     rml_net_number(e->graph, node, 1, &axis);
     rml_net_needs(e, 5);
-    rml_net_one(e, 1455, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_CUMSUM, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_net_int(e, 1, (int64_t)axis);
     rml_net_int(e, 2, node->attr.cumsum.exclusive);
     rml_net_int(e, 3, node->attr.cumsum.reverse);
@@ -85,7 +92,7 @@ static void emit_topk(rml_net_emitter *e, const rml_node *node)
     const char *in = rml_net_in(e, 0);
     const char *const out[] = {rml_net_out(e, 0), rml_net_out(e, 1)};
     rml_net_number(e->graph, node, 1, &count);
-    rml_net_layer(e, 1015, &in, 1, out, 2);
+    rml_net_layer(e, RML_NET_TOP_K, &in, 1, out, 2);
     rml_net_int(e, 1, node->attr.topk.axis);
     rml_net_int(e, 2, (int64_t)count);
     rml_net_int(e, 3, node->attr.topk.smallest);

@@ -7,7 +7,7 @@
 
 #define MOST_WEIGHTS ((size_t)1 << 24) // of a matrix that resizes
 
-enum { UPSAMPLE = 210, RESIZE_BILINEAR = 211, GATHER = 930, MATMUL = 1045, MOST_INPUTS = 5 };
+enum { MOST_INPUTS = 5 };
 
 // What becomes of each axis; false where only a run tells.
 static bool plan_of(const rml_graph *graph, const rml_node *node, const rml_shape *out,
@@ -75,7 +75,7 @@ static const char *gather_rows(rml_net_emitter *e, const char *x, const rml_resi
         places[i] = (float)rml_resize_nearest(&e->node->attr.resize, axis, i);
     const rml_shape shape = {1, {axis->out}};
     const char *const in[] = {x, rml_net_load(e, places, &shape, true)};
-    rml_net_layer(e, GATHER, in, 2, &out, 1);
+    rml_net_layer(e, RML_NET_GATHER, in, 2, &out, 1);
     rml_net_int(e, 1, number);
     rml_net_end(e);
     return out;
@@ -83,7 +83,7 @@ static const char *gather_rows(rml_net_emitter *e, const char *x, const rml_resi
 
 static void upsample(rml_net_emitter *e, const int64_t times[2], int mode, int way)
 {
-    rml_net_one(e, UPSAMPLE, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_UPSAMPLE, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_ints(&e->m, 1, times, 2);
     rml_net_int(e, 5, mode);
     rml_net_int(e, 6, way);
@@ -142,7 +142,7 @@ static const float *matrix_of(rml_net_emitter *e, const rml_resize_axis *axis)
 // Along the last axis.
 static void mix(rml_net_emitter *e, const char *x, const rml_resize_axis *axis, const char *out)
 {
-    rml_net_one(e, MATMUL, x, out);
+    rml_net_one(e, RML_NET_MATMUL, x, out);
     rml_fields_int(&e->m, 5, axis->in);
     rml_fields_int(&e->m, 6, axis->out);
     rml_net_vector(e, 8, matrix_of(e, axis), (size_t)(axis->in * axis->out), false);
@@ -200,7 +200,7 @@ static bool emit_bilinear(rml_net_emitter *e, const rml_resize_plan *plan)
     if (attr->coordinates == RML_COORDINATES_ALIGN_CORNERS ||
         attr->coordinates == RML_COORDINATES_ASYMMETRIC) {
         rml_net_needs(e, 3);
-        rml_net_one(e, RESIZE_BILINEAR, rml_net_in(e, 0), rml_net_out(e, 0));
+        rml_net_one(e, RML_NET_RESIZE_BILINEAR, rml_net_in(e, 0), rml_net_out(e, 0));
         rml_fields_ints(&e->m, 1, size, 2);
         rml_fields_begin(&e->m, 2);
         rml_net_int(
@@ -275,7 +275,7 @@ static void emit_space_to_depth(rml_net_emitter *e, const rml_node *node)
     const rml_shape shape = {1, {out->dim[1]}};
     const char *const in[] = {blocks, rml_net_load(e, places, &shape, true)};
     const char *to = rml_net_out(e, 0);
-    rml_net_layer(e, GATHER, in, 2, &to, 1);
+    rml_net_layer(e, RML_NET_GATHER, in, 2, &to, 1);
     rml_fields_int(&e->m, 1, 1);
     rml_net_end(e);
 }

@@ -47,7 +47,7 @@ static void emit_expand(rml_net_emitter *e, const rml_node *node)
         rml_net_same(e, 0, 0);
         return;
     }
-    rml_net_one(e, 1105, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_BROADCAST, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_ints(&e->m, 1, shape->dim, (size_t)shape->rank);
     rml_net_end(e);
 }
@@ -63,7 +63,7 @@ static void emit_tile(rml_net_emitter *e, const rml_node *node)
 {
     int64_t times[RML_MAX_RANK];
     const int count = rml_net_list(e->graph, node, 1, times, RML_MAX_RANK);
-    rml_net_one(e, 920, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_TILE, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_ints(&e->m, 1, times, (size_t)(count > 0 ? count : 0));
     rml_net_end(e);
 }
@@ -72,7 +72,7 @@ static void emit_shape(rml_net_emitter *e, const rml_node *node)
 {
     const char *x = rml_net_in(e, 0);
     (void)node;
-    rml_net_plain(e, 1065, &x, 1, rml_net_out(e, 0));
+    rml_net_plain(e, RML_NET_GET_SHAPE, &x, 1, rml_net_out(e, 0));
 }
 
 // ---- parts --------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ static void emit_concat(rml_net_emitter *e, const rml_node *node)
     }
     for (int i = 0; i < node->in_count; i++)
         in[i] = rml_net_in(e, i);
-    rml_net_layer(e, channels ? RML_NET_CONCAT : 980, in, node->in_count, &out, 1);
+    rml_net_layer(e, channels ? RML_NET_OLD_CONCAT : RML_NET_CONCAT, in, node->in_count, &out, 1);
     if (!channels)
         rml_net_int(e, 1, axis);
     rml_net_end(e);
@@ -174,7 +174,7 @@ static void emit_split(rml_net_emitter *e, const rml_node *node)
         sizes[k] = rml_net_out_shape(e, k)->dim[axis];
         equal = equal && sizes[k] == sizes[0];
     }
-    rml_net_layer(e, 975, &in, 1, out, node->out_count);
+    rml_net_layer(e, RML_NET_SPLIT, &in, 1, out, node->out_count);
     rml_net_int(e, 1, axis);
     rml_fields_int(&e->m, 2, node->out_count);
     if (!equal)
@@ -232,7 +232,7 @@ static void emit_pad(rml_net_emitter *e, const rml_node *node)
     rml_net_read_pads(e->graph, node, pads);
     rml_net_number(e->graph, node, 2, &fill);
     if (node->attr.pad.mode == RML_PAD_CONSTANT) {
-        rml_net_one(e, RML_NET_PAD, rml_net_in(e, 0), rml_net_out(e, 0));
+        rml_net_one(e, RML_NET_CONSTANT_PAD, rml_net_in(e, 0), rml_net_out(e, 0));
         rml_net_float(e, 1, (float)fill);
         rml_fields_ints(&e->m, 2, pads[0], 2 * rank);
         rml_net_end(e);

@@ -142,15 +142,29 @@ static void write_palette(rml_net_emitter *e, const float *numbers, size_t count
     rml_fields_end(&e->m);
 }
 
+// Numbers that have neighbours: others have no place between them.
+static bool are_finite(rml_net_emitter *e, const float *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(numbers[i])) {
+            rml_net_fail(e, RML_ERR_ARG, "%s: a weight is %g, which has no form in fewer bits",
+                         e->node->name, (double)numbers[i]);
+            return false;
+        }
+    return true;
+}
+
 void rml_net_weights(rml_net_emitter *e, uint32_t field, const float *numbers, size_t count,
                      size_t channels, size_t inner)
 {
-    if (!numbers)
+    const rml_write_weights form = e->w->settings.weights;
+    const bool fewer = count > FEW && (form == RML_WRITE_INT8 || form == RML_WRITE_PALETTE);
+    if (!numbers || (fewer && !are_finite(e, numbers, count)))
         return;
     rml_fields_begin(&e->m, field);
-    if (e->w->settings.weights == RML_WRITE_INT8 && count > FEW)
+    if (fewer && form == RML_WRITE_INT8)
         write_codes(e, numbers, count, channels, inner);
-    else if (e->w->settings.weights == RML_WRITE_PALETTE && count > FEW)
+    else if (fewer)
         write_palette(e, numbers, count, e->w->settings.palette_bits);
     else
         write_floats(e, numbers, count, false);
