@@ -110,21 +110,21 @@ typedef struct rml_conv_direct_row {
 
 typedef void rml_conv_direct_f32_fn(const rml_conv_direct_row *row);
 
-// Rows of one or two outputs of a convolution of plain images, whose taps are rows of numbers:
+// Rows of 1, 2 or 4 outputs of a convolution of plain images, whose taps are rows of numbers:
 //   dst[o][r*dst_step + x] = bias[o] + sum over p < planes, t < taps of
-//                            src[p*(taps + lag) + o*lag + t][r*src_step + x] * weight[o][p*taps +
-//                            t]
-//   first <= r < rows, x < count
-// The sum runs in rising p, then t, one multiply-add each. Two outputs are two channels (lag 0), or
-// two rows of one channel, the taps of the second `lag` <= taps behind those of the first. src has
-// numbers up to the next multiple of RML_CONV_PLAIN_PAD from `count` on, which count for nothing.
+//                            src[p*pointers + o*lag + t][r*src_step + x] * weight[o][p*taps + t]
+//   first <= r < rows, x < count, o < outs
+// The sum runs in rising p, then t, one multiply-add each. The outputs are channels (lag 0), or
+// rows of one channel, the taps of one `lag` behind those of the one before; (outs - 1) * lag is at
+// most taps. src has numbers up to the next multiple of RML_CONV_PLAIN_PAD from `count` on, which
+// count for nothing.
 #define RML_CONV_PLAIN_PAD ((size_t)16)
 typedef struct rml_conv_plain_rows {
-    const float *const *src; // [planes][taps + lag]
-    size_t planes, taps, lag;
-    const float *weight[2]; // the second NULL: there is one output
-    float bias[2];
-    float *dst[2];
+    const float *const *src; // [planes][pointers]
+    size_t planes, taps, lag, pointers, outs;
+    const float *weight[4];
+    float bias[4];
+    float *dst[4];
     size_t count, first, rows, src_step, dst_step;
 } rml_conv_plain_rows;
 

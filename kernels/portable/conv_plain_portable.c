@@ -5,13 +5,13 @@ void rml_conv_plain_f32_portable(const rml_conv_plain_rows *rows)
 {
     const size_t taps = rows->taps;
     for (size_t r = rows->first; r < rows->rows; r++)
-        for (size_t o = 0; o < 2 && rows->weight[o]; o++) {
+        for (size_t o = 0; o < rows->outs; o++) {
             float *dst = rows->dst[o] + r * rows->dst_step;
             for (size_t x = 0; x < rows->count; x++)
                 dst[x] = rows->bias[o];
             for (size_t p = 0; p < rows->planes; p++)
                 for (size_t t = 0; t < taps; t++) {
-                    const float *src = rows->src[p * (taps + rows->lag) + o * rows->lag + t];
+                    const float *src = rows->src[p * rows->pointers + o * rows->lag + t];
                     const float weight = rows->weight[o][p * taps + t];
                     for (size_t x = 0; x < rows->count; x++)
                         dst[x] += src[r * rows->src_step + x] * weight;

@@ -21,8 +21,8 @@ typedef struct plain {
     const rml_op_args *args;
     rml_window window; // of three dimensions
     size_t groups, depth, cols;
-    size_t planes, taps, lag; // of the kernel
-    bool row_pairs;           // two rows of an output at once, and not two outputs
+    size_t planes, taps, lag, pointers; // of the kernel
+    size_t together;                    // rows of one output at once; 1: outputs instead
     size_t band, bands, columns, blocks;
     size_t pitch, row_floats, rows; // of a copied phase of a row, of all; rows of a plane
 } plain;
@@ -52,8 +52,13 @@ static plain plain_of(const rml_op_args *args)
     p.cols = (size_t)args->in[1].dim[0] / p.groups;
     p.planes = rml_sat_mul(p.depth, (size_t)w.kernel[0]);
     p.taps = rml_sat_mul((size_t)w.kernel[1], (size_t)w.kernel[2]);
-    p.row_pairs = p.cols == 1 && w.dilation[1] == 1 && w.stride[1] <= w.kernel[1];
-    p.lag = p.row_pairs ? (size_t)(w.stride[1] * w.kernel[2]) : 0;
+    // The taps of a row begin among those of the row before, or where they end.
+    p.together = p.cols > 1 || w.dilation[1] > 1  ? 1
+                 : w.kernel[1] / 3 >= w.stride[1] ? 4
+                 : w.kernel[1] >= w.stride[1]     ? 2
+                                                  : 1;
+    p.lag = p.together > 1 ? (size_t)(w.stride[1] * w.kernel[2]) : 0;
+    p.pointers = rml_sat_add(p.taps, (p.together - 1) * p.lag);
     const size_t stride = (size_t)w.stride[2], height = (size_t)w.out[1], width = (size_t)w.out[2];
     const size_t span = (size_t)rml_window_span(&w, 1), reach = (size_t)rml_window_span(&w, 2);
     p.columns = rml_min_size(width, MOST_COLUMNS);
@@ -78,7 +83,7 @@ size_t rml_conv_plain_bytes(const rml_op_args *args)
 {
     const plain p = plain_of(args);
     return rml_sat_add(copy_bytes(&p),
-                       rml_aligned_bytes(rml_sat_mul(p.planes, p.taps + p.lag), sizeof(float *)));
+                       rml_aligned_bytes(rml_sat_mul(p.planes, p.pointers), sizeof(float *)));
 }
 
 bool rml_conv_plain_accepts(const rml_op_args *args)
@@ -164,7 +169,7 @@ static void point(const plain *p, const float *copy, const float **table)
 {
     const rml_window *w = &p->window;
     for (size_t plane = 0; plane < p->planes; plane++, copy += p->rows * p->row_floats)
-        for (size_t t = 0; t < p->taps + p->lag; t++) {
+        for (size_t t = 0; t < p->pointers; t++) {
             const size_t y = t / (size_t)w->kernel[2] * (size_t)w->dilation[1];
             const size_t x = t % (size_t)w->kernel[2] * (size_t)w->dilation[2];
             const size_t stride = (size_t)w->stride[2];
@@ -172,7 +177,28 @@ static void point(const plain *p, const float *copy, const float **table)
         }
 }
 
-// Outputs `channel` and the one behind it, or the rows of one output.
+// Rows [*done, ..) of the outputs, `count` at once, as long as there are so many.
+static void run_rows(const plain *p, rml_conv_plain_rows *rows, size_t count, size_t all,
+                     size_t *done)
+{
+    const size_t width = rows->dst_step, step = rows->src_step;
+    rows->outs = count;
+    rows->first = *done / count;
+    rows->rows = all / count;
+    rows->src_step = step * count;
+    rows->dst_step = width * count;
+    for (size_t o = 1; o < count; o++) {
+        rows->weight[o] = rows->weight[0];
+        rows->bias[o] = rows->bias[0];
+        rows->dst[o] = rows->dst[0] + o * width;
+    }
+    p->args->kernels->conv_plain(rows);
+    *done = rows->rows * count;
+    rows->src_step = step;
+    rows->dst_step = width;
+}
+
+// Outputs from `channel` on, 1, 2 or 4.
 static void run_outputs(const plain *p, const part *at, const float *const *table, size_t channel,
                         size_t outputs)
 {
@@ -186,34 +212,23 @@ static void run_outputs(const plain *p, const part *at, const float *const *tabl
                                 .planes = p->planes,
                                 .taps = p->taps,
                                 .lag = p->lag,
-                                .weight = {weight},
-                                .dst = {dst},
+                                .pointers = p->pointers,
+                                .outs = outputs,
                                 .count = at->columns,
                                 .rows = at->rows,
                                 .src_step = (size_t)w->stride[1] * p->row_floats,
                                 .dst_step = width};
-    rows.bias[0] = bias ? bias[channel] : 0.0f;
-    if (p->row_pairs) {
-        rows.bias[1] = rows.bias[0];
-        rows.weight[1] = weight;
-        rows.dst[1] = dst + width;
-        rows.rows = at->rows / 2;
-        rows.src_step *= 2;
-        rows.dst_step *= 2;
-    } else if (outputs > 1) {
-        rows.bias[1] = bias ? bias[channel + 1] : 0.0f;
-        rows.weight[1] = weight + filter;
-        rows.dst[1] = dst + plane;
+    for (size_t o = 0; o < outputs; o++) {
+        rows.weight[o] = weight + o * filter;
+        rows.bias[o] = bias ? bias[channel + o] : 0.0f;
+        rows.dst[o] = dst + o * plane;
     }
-    p->args->kernels->conv_plain(&rows);
-    if (p->row_pairs && at->rows % 2) {
-        rows.weight[1] = NULL;
-        rows.first = at->rows - 1;
-        rows.rows = at->rows;
-        rows.src_step /= 2;
-        rows.dst_step /= 2;
+    size_t done = 0;
+    if (p->together == 1)
         p->args->kernels->conv_plain(&rows);
-    }
+    else
+        for (size_t count = p->together; count > 0; count /= 2)
+            run_rows(p, &rows, count, at->rows, &done);
     for (size_t i = 0; i < outputs; i++, dst += plane)
         if (at->columns == width)
             rml_conv_epilogue(p->args, dst, at->rows * width);
@@ -244,8 +259,10 @@ static void run_parts(void *context, size_t begin, size_t end, int worker)
         at.group = rest % p->groups;
         at.image = rest / p->groups;
         copy_planes(p, &at, copy);
-        for (size_t c = 0; c < p->cols; c += 2)
-            run_outputs(p, &at, table, at.group * p->cols + c, rml_min_size(2, p->cols - c));
+        for (size_t c = 0, some; c < p->cols; c += some) {
+            some = p->cols - c >= 4 ? 4 : p->cols - c >= 2 ? 2 : 1;
+            run_outputs(p, &at, table, at.group * p->cols + c, some);
+        }
     }
 }
 

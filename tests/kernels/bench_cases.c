@@ -137,23 +137,27 @@ static void run_conv_direct(const rml_kernels *k, const bench_case *c)
     k->conv_direct(&row);
 }
 
-// One channel of 56x56 numbers, two rows at once.
+// One channel of 56x56 numbers, four rows at once.
 static void run_conv_plain(const rml_kernels *k, const bench_case *c)
 {
-    const size_t size = c->size[0], width = c->size[1], pitch = c->size[2];
-    const float *src[64];
-    for (size_t t = 0; t < (size + 1) * size; t++)
+    const size_t size = c->size[0], width = c->size[1], pitch = c->size[2], taps = size * size;
+    const float *src[96];
+    for (size_t t = 0; t < taps + 3 * size; t++)
         src[t] = source + t / size * pitch + t % size;
-    const rml_conv_plain_rows rows = {.src = src,
-                                      .planes = 1,
-                                      .taps = size * size,
-                                      .lag = size,
-                                      .weight = {weight, weight},
-                                      .dst = {result, result + width},
-                                      .count = width,
-                                      .rows = width / 2,
-                                      .src_step = 2 * pitch,
-                                      .dst_step = 2 * width};
+    rml_conv_plain_rows rows = {.src = src,
+                                .planes = 1,
+                                .taps = taps,
+                                .lag = size,
+                                .pointers = taps + 3 * size,
+                                .outs = 4,
+                                .count = width,
+                                .rows = width / 4,
+                                .src_step = 4 * pitch,
+                                .dst_step = 4 * width};
+    for (size_t o = 0; o < 4; o++) {
+        rows.weight[o] = weight;
+        rows.dst[o] = result + o * width;
+    }
     k->conv_plain(&rows);
 }
 

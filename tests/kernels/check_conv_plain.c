@@ -5,7 +5,7 @@
 
 enum { DATA, WEIGHT, OUTPUT };
 
-#define MOST_TAPS 30
+#define MOST_POINTERS 45 // of a plane
 #define MOST_PLANES 3
 
 static size_t padded(size_t count)
@@ -16,41 +16,43 @@ static size_t padded(size_t count)
 static void compare(check *c, const rml_conv_plain_rows *rows, const char *what)
 {
     const size_t taps = rows->taps;
-    for (size_t o = 0; o < 2 && rows->weight[o]; o++)
+    for (size_t o = 0; o < rows->outs; o++)
         for (size_t r = rows->first; r < rows->rows; r++)
             for (size_t x = 0; x < rows->count; x++) {
                 oracle_sum sum = {0};
                 oracle_add(&sum, rows->bias[o]);
                 for (size_t p = 0; p < rows->planes; p++)
                     for (size_t t = 0; t < taps; t++)
-                        oracle_add(&sum, (double)rows->src[p * (taps + rows->lag) + o * rows->lag +
-                                                           t][r * rows->src_step + x] *
+                        oracle_add(&sum, (double)rows->src[p * rows->pointers + o * rows->lag + t]
+                                                          [r * rows->src_step + x] *
                                              rows->weight[o][p * taps + t]);
                 check_element(c, rows->dst[o][r * rows->dst_step + x], oracle_sum_value(&sum), what,
                               r, x);
             }
 }
 
-static void run_case(check *c, size_t planes, size_t taps, size_t lag, bool two, size_t count,
+static void run_case(check *c, size_t planes, size_t taps, size_t lag, size_t outs, size_t count,
                      guard_side side)
 {
     char what[96];
-    const float *src[MOST_PLANES * MOST_TAPS];
+    const float *src[MOST_PLANES * MOST_POINTERS];
     rml_conv_plain_rows rows = {.src = src,
                                 .planes = planes,
                                 .taps = taps,
                                 .lag = lag,
+                                .pointers = taps + (outs - 1) * lag + random_below(c, 3),
+                                .outs = outs,
                                 .count = count,
                                 .rows = 1 + random_below(c, 3)};
     rows.first = random_below(c, rows.rows);
     rows.src_step = random_below(c, 3);
     rows.dst_step = count + random_below(c, 3);
-    snprintf(what, sizeof what, "%zu planes of %zu taps, lag %zu, %zu numbers", planes, taps, lag,
-             count);
+    snprintf(what, sizeof what, "%zu planes of %zu taps, %zu outputs, lag %zu, %zu numbers", planes,
+             taps, outs, lag, count);
     // Taps overlap, in random order.
-    const size_t all = planes * (taps + lag);
+    const size_t all = planes * rows.pointers;
     const size_t floats = all - 1 + (rows.rows - 1) * rows.src_step + padded(count);
-    size_t order[MOST_PLANES * MOST_TAPS];
+    size_t order[MOST_PLANES * MOST_POINTERS];
     float *data = guard_place(&c->buffer[DATA], floats, side);
     random_fill(c, data, floats);
     if (random_below(c, 4) == 0)
@@ -58,11 +60,11 @@ static void run_case(check *c, size_t planes, size_t taps, size_t lag, bool two,
     random_order(c, order, all);
     for (size_t i = 0; i < all; i++)
         src[i] = data + order[i];
-    float *weight = guard_place(&c->buffer[WEIGHT], 2 * planes * taps, side);
-    random_fill(c, weight, 2 * planes * taps);
+    float *weight = guard_place(&c->buffer[WEIGHT], outs * planes * taps, side);
+    random_fill(c, weight, outs * planes * taps);
     const size_t out = (rows.rows - 1) * rows.dst_step + count;
-    float *dst = guard_place(&c->buffer[OUTPUT], (two ? 2 : 1) * out, side);
-    for (size_t o = 0; o < (two ? 2u : 1u); o++) {
+    float *dst = guard_place(&c->buffer[OUTPUT], outs * out, side);
+    for (size_t o = 0; o < outs; o++) {
         rows.weight[o] = weight + o * planes * taps;
         rows.bias[o] = random_float(c);
         rows.dst[o] = dst + o * out;
@@ -79,15 +81,12 @@ void check_conv_plain(check *c, int which)
     (void)which;
     for (int side = 0; side < GUARD_SIDES; side++)
         for (size_t i = 0; i < sizeof taps / sizeof *taps; i++)
-            for (size_t count = 1; count <= 81; count++) {
-                const size_t planes = 1 + random_below(c, MOST_PLANES);
-                const size_t lag = random_below(c, 2) ? random_below(c, 5) : taps[i];
-                run_case(c, planes, taps[i], 0, false, count, (guard_side)side);
-                run_case(c, planes, taps[i], 0, true, count, (guard_side)side);
-                run_case(c, 1, taps[i],
-                         lag < taps[i] ? lag
-                         : taps[i] < 5 ? taps[i]
-                                       : 5,
-                         true, count, (guard_side)side);
-            }
+            for (size_t count = 1; count <= 81; count++)
+                for (size_t outs = 1; outs <= 4; outs *= 2) {
+                    const size_t most = outs > 1 ? taps[i] / (outs - 1) : 0;
+                    const size_t lag = random_below(c, 2) ? most : random_below(c, most + 1);
+                    const size_t planes = 1 + random_below(c, MOST_PLANES);
+                    run_case(c, planes, taps[i], 0, outs, count, (guard_side)side);
+                    run_case(c, planes, taps[i], lag < 5 ? lag : 5, outs, count, (guard_side)side);
+                }
 }
