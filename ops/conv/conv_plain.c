@@ -16,6 +16,7 @@
 #define FEW_OUTPUTS 32
 #define FEW_PLANES 64
 #define FEW_TERMS 64
+#define FEW_POINTS 8 // channels of a single tap: more are a product of rows as they lie
 
 typedef struct plain {
     const rml_op_args *args;
@@ -92,6 +93,8 @@ bool rml_conv_plain_accepts(const rml_op_args *args)
     int64_t taps = 1;
     for (int i = 2; i < w->rank; i++)
         taps = taps > FEW_TERMS ? taps : taps * w->dim[i];
+    if (taps == 1 && w->dim[1] > FEW_POINTS)
+        return false;
     return w->rank <= 5 && w->dim[1] <= FEW_PLANES && w->dim[0] > 0 &&
            (w->dim[1] == 1 || w->dim[1] * taps <= FEW_TERMS ||
             (w->dim[0] / args->attr->conv.groups <= FEW_OUTPUTS &&
@@ -108,8 +111,11 @@ bool rml_conv_plain_fits(const rml_op_attr *attr, const rml_fact *in, int in_cou
     int64_t terms = 1;
     for (int i = 1; i <= last; i++)
         terms = terms > FEW_TERMS ? terms : terms * w->dim[i];
-    return attr->conv.groups == 1 ? w->dim[1] <= 2 && terms <= FEW_TERMS
-                                  : w->dim[1] == 1 && w->dim[0] == attr->conv.groups;
+    if (attr->conv.groups > 1)
+        return w->dim[1] == 1 && w->dim[0] == attr->conv.groups;
+    const bool point = w->rank == 4 && w->dim[2] == 1 && w->dim[3] == 1 &&
+                       attr->conv.window.stride[0] == 1 && attr->conv.window.stride[1] == 1;
+    return point || (w->dim[1] <= 2 && terms <= FEW_TERMS);
 }
 
 // The row of a plane as its taps read it, from column `begin` on: every stride-th number, from each
