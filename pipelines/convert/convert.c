@@ -8,9 +8,9 @@
 
 // Most that a file may differ from its source, as a part of the largest value. In floats: what two
 // orders of the same sums differ by. In halves ten times what trained networks lose. Of fewer bits
-// weights are off by up to 2^-bits of the largest, and a whole network by some times that; what is
-// to be caught, a layer out of its place, differs by all of it. Below 4 bits there is nothing to
-// hold a network to.
+// weights are off by up to 2^-bits of the largest, and a whole network by many times that: below 6
+// bits it may be all of it. So the same network goes first into a file of floats, which shows that
+// every layer is in its place.
 #define BOUND_F32 5e-5
 #define BOUND_HALVES 2e-2
 #define BOUND_INT8 1e-1
@@ -23,7 +23,7 @@ static double bound_of(const rml_write_settings *write)
     case RML_WRITE_INT8:
         return BOUND_INT8;
     case RML_WRITE_PALETTE:
-        return fmax(BOUND_INT8, ldexp(1, 3 - write->palette_bits));
+        return fmax(BOUND_INT8, ldexp(1, 5 - write->palette_bits));
     default:
         return BOUND_F32;
     }
@@ -121,10 +121,12 @@ static rml_status prove_safetensors(const rml_conversion *c, const rml_layers *i
     return status;
 }
 
-static rml_status write_and_prove(const rml_conversion *c, const rml_layers *inputs,
-                                  rml_conversion_result *out, rml_error *err)
+// Writes the file and proves it; only with `place` it gets its name.
+static rml_status attempt(const rml_conversion *c, const rml_layers *inputs, bool place,
+                          rml_conversion_result *out, rml_error *err)
 {
     rml_staging staging;
+    *out = (rml_conversion_result){.bound = bound_of(c->write)};
     RML_TRY(rml_staging_open(&staging, c->path, inputs->allocator, err));
     rml_status status = rml_model_write(c->as_written, staging.file, c->write, err);
     if (status == RML_OK && rml_ends_in(c->path, ".safetensors"))
@@ -132,7 +134,7 @@ static rml_status write_and_prove(const rml_conversion *c, const rml_layers *inp
     else if (status == RML_OK)
         status = prove_graph(c, inputs, staging.file, out, err);
     out->bytes = rml_staging_bytes(&staging);
-    if (status == RML_OK)
+    if (status == RML_OK && place)
         status = rml_staging_place(&staging, err);
     if (status != RML_OK && err)
         explain(&staging, c->path, err);
@@ -140,13 +142,29 @@ static rml_status write_and_prove(const rml_conversion *c, const rml_layers *inp
     return status;
 }
 
+static rml_status attempt_in_floats(const rml_conversion *c, const rml_layers *inputs,
+                                    rml_error *err)
+{
+    rml_conversion_result result;
+    rml_conversion floats = *c;
+    rml_write_settings write = *c->write;
+    write.weights = RML_WRITE_F32;
+    write.log = NULL;
+    floats.write = &write;
+    floats.log = NULL;
+    return attempt(&floats, inputs, false, &result, err);
+}
+
 rml_status rml_convert(const rml_conversion *c, rml_conversion_result *out, rml_error *err)
 {
     rml_layers inputs = {.allocator = rml_allocator_default()};
-    *out = (rml_conversion_result){.bound = bound_of(c->write)};
+    const rml_write_weights weights = c->write->weights;
+    *out = (rml_conversion_result){0};
     rml_status status = rml_check_inputs_make(c, &inputs, err);
+    if (status == RML_OK && (weights == RML_WRITE_INT8 || weights == RML_WRITE_PALETTE))
+        status = attempt_in_floats(c, &inputs, err);
     if (status == RML_OK)
-        status = write_and_prove(c, &inputs, out, err);
+        status = attempt(c, &inputs, true, out, err);
     rml_layers_release(&inputs);
     return status;
 }

@@ -11,7 +11,7 @@ import torch
 from conftest import NETWORK_TOLERANCE
 from reference import checkpoints, ffdnet, lstm, mobilenetv2, wav2lip
 
-FORMATS = [".mlmodel", ".onnx"]
+FORMATS = [".mlmodel", ".onnx", ".mlpackage"]
 
 
 class Network(NamedTuple):

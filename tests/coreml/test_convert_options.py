@@ -1,0 +1,143 @@
+"""What the options of run-model convert make of a file: pixels, names, sizes, words."""
+
+import coremltools as ct
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from conftest import NETWORK_TOLERANCE
+from reference import checkpoints, lstm, mobilenetv2
+
+ENDINGS = [".mlmodel", ".mlpackage"]
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """y = x, of three planes."""
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"])
+    ports = [onnx.helper.make_tensor_value_info(n, 1, ["n", 3, 4, 5]) for n in "xy"]
+    eye = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    weights = [onnx.numpy_helper.from_array(eye, "w")]
+    graph = onnx.helper.make_graph([node], "g", ports[:1], ports[1:], weights)
+    path = tmp_path_factory.mktemp("plain") / "plain.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]), path)
+    return path
+
+
+def planes(*numbers):
+    return np.array(numbers, np.float32).reshape(1, 3, 1, 1)
+
+
+IMAGES = {
+    "as they are": ([], lambda p: p),
+    "scale": (["--image-scale", "1/255"], lambda p: p / 255),
+    "biases": (["--image-scale", "0.5", "--red-bias", 1, "--green-bias", 2, "--blue-bias", 3],
+               lambda p: p * 0.5 + planes(1, 2, 3)),
+    "blue first": (["--bgr", "--red-bias", 1, "--blue-bias", "x=3"], lambda p: p + planes(3, 0, 1)),
+    "mean": (["--image-mean", "0.5,0.25,0", "--image-std", "0.5,1,2"],
+             lambda p: (p / 255 - planes(0.5, 0.25, 0)) / planes(0.5, 1, 2)),
+    "torchvision": (["--normalize", "torchvision"], lambda p: (p / 255 - planes(*MEAN)) / planes(*STD)),
+    "an output": (["--image-output", "y", "--image-scale", "y=2", "--red-bias", "y=1", "--green-bias",
+                   "y=1", "--blue-bias", "y=1"], lambda p: p * 2 + 1),
+}  # fmt: skip
+
+
+def run(program, path, arrays, output, folder):
+    arguments = ["exec", path]
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+        arguments += ["--input", f"{name}={folder / name}.npy"]
+    program.run(*arguments, "--output", f"{output}={folder}/out.npy")
+    return np.load(folder / "out.npy")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_images(program, plain, tmp_path, ending):
+    pixels = np.random.default_rng(1).integers(0, 256, (1, 3, 4, 5)).astype(np.float32)
+    for name, (options, wanted) in IMAGES.items():
+        path = tmp_path / f"out{ending}"
+        program.run("convert", plain, "-o", path, "--image-input", "x", *options)
+        spec = ct.models.utils.load_spec(str(path))
+        space = spec.description.input[0].type.imageType.colorSpace
+        assert space == ct.proto.FeatureTypes_pb2.ImageFeatureType.ColorSpace.Value(
+            "BGR" if "--bgr" in options else "RGB"
+        ), name
+        got = run(program, path, {"x": pixels}, "y", tmp_path)
+        assert np.allclose(got, wanted(pixels), rtol=1e-5, atol=1e-5), name
+
+
+def test_what_would_be_black_is_said(program, tmp_path, plain):
+    done = program.run("convert", plain, "-o", tmp_path / "a.mlmodel", "--image-output", "y")
+    assert "note: output y is an image of 0 to 255, and its largest value here is" in done.stderr
+    done = program.run("convert", plain, "-o", tmp_path / "a.mlmodel", "--image-output", "y",
+                       "--image-scale", "y=255")  # fmt: skip
+    assert "black" not in done.stderr
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_words_and_sizes(program, tmp_path, ending):
+    model = lstm.random_classifier()
+    weights = checkpoints.save_zip(checkpoints.state_of(model), tmp_path / "w.pth")
+    path, words = tmp_path / f"out{ending}", {"author": "me", "license": "MIT"}
+    options = [x for name, text in words.items() for x in (f"--{name}", text)]
+    options += ["--description", "what it is", "--version-string", "3"]
+    program.run("convert", "lstm", "-w", weights, "-o", path, "--input-name", "x", "--output-name",
+                "my_output=linear_0", "--flexible", "x=1..4", *options)  # fmt: skip
+    description = ct.models.utils.load_spec(str(path)).description
+    assert [p.name for p in (*description.input, *description.output)] == ["x", "linear_0"]
+    told = description.metadata
+    assert (told.author, told.license, told.shortDescription, told.versionString) == (
+        "me", "MIT", "what it is", "3")  # fmt: skip
+    for batch in (1, 3):
+        x = lstm.random_inputs(batch, 6, 1, 7)
+        with torch.inference_mode():
+            want = model.eval()(x)[0].numpy()
+        got = run(program, path, {"x": x.numpy()}, "linear_0", tmp_path)
+        assert np.abs(got - want).max() <= NETWORK_TOLERANCE * np.abs(want).max()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_classes(program, tmp_path, ending):
+    model = mobilenetv2.random_mobilenetv2(0.25, 4)
+    weights = checkpoints.save_zip(checkpoints.state_of(model), tmp_path / "w.pth")
+    labels, path = tmp_path / "labels.txt", tmp_path / f"out{ending}"
+    labels.write_text("crane\nship\ncrane\ncrane\n")
+    arguments = ["convert", "mobilenetv2", "-w", weights, "-o", path, "--labels", labels, "--shape",
+                 "image=1x3x64x64", "--predicted-feature-name", "bird"]  # fmt: skip
+    done = program.run(*arguments)
+    assert '2 classes have the name of another, "crane" (0 and 2) among them' in done.stderr
+    done = program.run(*arguments, "--unique-labels")
+    assert "crane" not in done.stderr
+    assert "crane, ship, crane (2)" in program.run("info", path).stdout
+    description = ct.models.utils.load_spec(str(path)).description
+    assert description.predictedFeatureName == "bird"
+    again = tmp_path / f"again{ending}"
+    program.run("convert", path, "-o", again)
+    kept = ct.models.utils.load_spec(str(again)).description
+    assert [*kept.input, *kept.output] == [*description.input, *description.output]
+    assert kept.predictedFeatureName == "bird"
+    labels.write_text("crane\nship\n")
+    done = program.run(*arguments, code=1)
+    assert "names 2 classes, and the network has 4" in done.stderr
+    labels.write_text("a\n\nb\nc\n")
+    done = program.run(*arguments, code=1)
+    assert "class 1 has no name" in done.stderr
+
+
+@pytest.mark.parametrize("option,most", [("--fp16", 0.55), ("--quantize=int8", 0.35),
+                                         ("--palettize=8", 0.35), ("--palettize=4", 0.25)])  # fmt: skip
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_fewer_bits(program, tmp_path, ending, option, most):
+    """The file is smaller, and the error is told."""
+    model = mobilenetv2.random_mobilenetv2(0.5, 17)
+    weights = checkpoints.save_zip(checkpoints.state_of(model), tmp_path / "w.pth")
+    arguments = ["convert", "mobilenetv2", "-w", weights, "--shape", "image=1x3x64x64"]
+    path = tmp_path / f"out{ending}"
+    size = lambda: sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())  # noqa: E731
+    program.run(*arguments, "-o", path)
+    whole = size()
+    done = program.run(*arguments, "-o", path, option)
+    assert size() < most * whole
+    assert "largest error 0.0e+00" not in done.stdout
