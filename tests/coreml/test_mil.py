@@ -16,7 +16,6 @@ REFUSED = {
     "s2b": "more than 5 dimensions",
     "s2b_tf": "more than 5 dimensions",
     "quantize": "no operation",
-    "sdpa": "no operation", "sdpa_mask": "no operation", "sdpa3": "no operation",
     "cond": "no operation", "cond_f": "no operation", "while": "no operation",
 }
 

@@ -80,6 +80,20 @@ static void emit_conv(rml_emitter *e, const rml_node *node)
 
 // ---- transposed convolution ---------------------------------------------------------------------
 
+// Not that of rml_graph_window: an image may be smaller than the weights reach.
+static rml_window transposed_window(const rml_graph *graph, const rml_node *node)
+{
+    const rml_window_attr *attr = &node->attr.conv.window;
+    const rml_shape *weight = rml_emit_shape(graph, node->in[1]);
+    rml_window w = {.rank = weight->rank - 2};
+    for (int i = 0; i < w.rank; i++) {
+        w.kernel[i] = weight->dim[i + 2];
+        w.stride[i] = attr->stride[i];
+        w.dilation[i] = attr->dilation[i];
+    }
+    return w;
+}
+
 // What goes from the front and the back of the whole, (in - 1) * stride + span. False: not known.
 static bool cuts_of(const rml_graph *graph, const rml_node *node, const rml_window *w,
                     int64_t front[MOST_SPATIAL], int64_t back[MOST_SPATIAL])
@@ -112,7 +126,6 @@ static bool cuts_of(const rml_graph *graph, const rml_node *node, const rml_wind
 
 static const char *conv_transpose_lacks(int opset, const rml_graph *graph, const rml_node *node)
 {
-    rml_window w;
     int64_t front[MOST_SPATIAL], back[MOST_SPATIAL];
     const rml_shape *x = rml_emit_shape(graph, node->in[0]);
     (void)opset;
@@ -125,7 +138,8 @@ static const char *conv_transpose_lacks(int opset, const rml_graph *graph, const
     if (!rml_emit_constant(graph, node, 1) ||
         (rml_emit_given(node, 2) && !rml_emit_constant(graph, node, 2)))
         return "its weights are no constants";
-    if (!rml_graph_window(graph, node, &w) || !cuts_of(graph, node, &w, front, back))
+    const rml_window w = transposed_window(graph, node);
+    if (!cuts_of(graph, node, &w, front, back))
         return "its padding is not known";
     for (int i = 0; i < w.rank; i++)
         if (back[i] < 0)
@@ -164,10 +178,10 @@ static void emit_cut(rml_emitter *e, rml_operand x, const int64_t *front, const 
 // With output padding the whole is computed, and cut.
 static void emit_conv_transpose(rml_emitter *e, const rml_node *node)
 {
-    rml_window w;
+    rml_window w = transposed_window(e->graph, node);
     int64_t front[MOST_SPATIAL], back[MOST_SPATIAL];
     const rml_operand out = rml_emit_out(e, node, 0), x = rml_emit_in(e, node, 0);
-    if (!rml_graph_window(e->graph, node, &w) || !cuts_of(e->graph, node, &w, front, back))
+    if (!cuts_of(e->graph, node, &w, front, back))
         return;
     bool cut = false;
     rml_operand whole = out;
@@ -242,6 +256,17 @@ static const char *pool_lacks(int opset, const rml_graph *graph, const rml_node 
     return NULL;
 }
 
+// Whether a reshape is all that reads the output: then the dimensions of size 1 need not be there.
+static bool only_reshaped(const rml_graph *graph, const rml_node *node)
+{
+    for (const rml_node *next = node + 1; next < graph->nodes + graph->node_count; next++)
+        for (int k = 0; k < next->in_count; k++)
+            if (next->in[k] == node->out)
+                return graph->values[node->out].uses == 1 &&
+                       (next->op == RML_OP_RESHAPE || next->op == RML_OP_FLATTEN);
+    return false;
+}
+
 static void emit_pool(rml_emitter *e, const rml_node *node)
 {
     static const char *const windows[] = {"max_pool", "avg_pool", "l2_pool"};
@@ -251,7 +276,12 @@ static void emit_pool(rml_emitter *e, const rml_node *node)
     const rml_operand x = rml_emit_in(e, node, 0), out = rml_emit_out(e, node, 0);
     rml_window w;
     if (pool->global) {
-        rml_emit_reduce(e, reduced[pool->kind], x, axes, x.shape.rank - 2, true, out);
+        const bool flat = only_reshaped(e->graph, node);
+        const rml_shape channels = {2, {x.shape.dim[0], x.shape.dim[1]}};
+        const rml_operand y = flat ? rml_emit_part(e, &out, "channels", &channels) : out;
+        rml_emit_reduce(e, reduced[pool->kind], x, axes, x.shape.rank - 2, !flat, y);
+        if (flat)
+            rml_emit_view(e, node, 0, y);
         return;
     }
     if (rml_window_make(&pool->window, &x.shape, NULL, &w, NULL) != RML_OK)
