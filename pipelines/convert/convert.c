@@ -121,6 +121,29 @@ static rml_status prove_safetensors(const rml_conversion *c, const rml_layers *i
     return status;
 }
 
+// ---- the rules of its format --------------------------------------------------------------------
+
+#define FAULT_BYTES 1024
+
+static void hear(void *user, const rml_check_finding *finding)
+{
+    char *first = user; // fault; "": none yet
+    if (finding->kind == RML_CHECK_FAULT && !*first)
+        snprintf(first, FAULT_BYTES, "%s%s%s", finding->place, *finding->place ? ": " : "",
+                 finding->text);
+}
+
+static rml_status check(const rml_conversion *c, const char *file, rml_error *err)
+{
+    char first[FAULT_BYTES] = "";
+    size_t faults = 0;
+    RML_TRY(rml_model_check(file, NULL, hear, first, &faults, err));
+    if (faults == 0)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_FORMAT, "%s: %zu faults by the rules of its format: %s", c->path,
+                    faults, first);
+}
+
 // Writes the file and proves it; only with `place` it gets its name.
 static rml_status attempt(const rml_conversion *c, const rml_layers *inputs, bool place,
                           rml_conversion_result *out, rml_error *err)
@@ -133,6 +156,8 @@ static rml_status attempt(const rml_conversion *c, const rml_layers *inputs, boo
         status = prove_safetensors(c, inputs, staging.file, out, err);
     else if (status == RML_OK)
         status = prove_graph(c, inputs, staging.file, out, err);
+    if (status == RML_OK)
+        status = check(c, staging.file, err);
     out->bytes = rml_staging_bytes(&staging);
     if (status == RML_OK && place)
         status = rml_staging_place(&staging, err);

@@ -38,9 +38,10 @@ IMAGES = {
     "blue first": (["--bgr", "--red-bias", 1, "--blue-bias", "x=3"], lambda p: p + planes(3, 0, 1)),
     "mean": (["--image-mean", "0.5,0.25,0", "--image-std", "0.5,1,2"],
              lambda p: (p / 255 - planes(0.5, 0.25, 0)) / planes(0.5, 1, 2)),
-    "torchvision": (["--normalize", "torchvision"], lambda p: (p / 255 - planes(*MEAN)) / planes(*STD)),
-    "an output": (["--image-output", "y", "--image-scale", "y=2", "--red-bias", "y=1", "--green-bias",
-                   "y=1", "--blue-bias", "y=1"], lambda p: p * 2 + 1),
+    "torchvision": (["--normalize", "torchvision"],
+                    lambda p: (p / 255 - planes(*MEAN)) / planes(*STD)),
+    "an output": (["--image-output", "y", "--image-scale", "y=2", "--red-bias", "y=1",
+                   "--green-bias", "y=1", "--blue-bias", "y=1"], lambda p: p * 2 + 1),
 }  # fmt: skip
 
 
@@ -126,8 +127,13 @@ def test_classes(program, tmp_path, ending):
     assert "class 1 has no name" in done.stderr
 
 
-@pytest.mark.parametrize("option,most", [("--fp16", 0.55), ("--quantize=int8", 0.35),
-                                         ("--palettize=8", 0.35), ("--palettize=4", 0.25)])  # fmt: skip
+def size_of(path):
+    return sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())
+
+
+@pytest.mark.parametrize("option,most", [
+    ("--fp16", 0.55), ("--quantize=int8", 0.35), ("--palettize=8", 0.35), ("--palettize=4", 0.25)
+])  # fmt: skip
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_fewer_bits(program, tmp_path, ending, option, most):
     """The file is smaller, and the error is told."""
@@ -135,9 +141,8 @@ def test_fewer_bits(program, tmp_path, ending, option, most):
     weights = checkpoints.save_zip(checkpoints.state_of(model), tmp_path / "w.pth")
     arguments = ["convert", "mobilenetv2", "-w", weights, "--shape", "image=1x3x64x64"]
     path = tmp_path / f"out{ending}"
-    size = lambda: sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())  # noqa: E731
     program.run(*arguments, "-o", path)
-    whole = size()
+    whole = size_of(path)
     done = program.run(*arguments, "-o", path, option)
-    assert size() < most * whole
+    assert size_of(path) < most * whole
     assert "largest error 0.0e+00" not in done.stdout

@@ -285,7 +285,8 @@ def test_names(program, twins, tmp_path):
 
 
 def contents(path):
-    return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return {str(p.relative_to(path)): p.read_bytes() for p in files}
 
 
 def test_package(program, twins, tmp_path):

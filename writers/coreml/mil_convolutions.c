@@ -376,15 +376,13 @@ static void emit_matmul(rml_emitter *e, const rml_node *node)
     const bool adds_more = rml_emit_given(node, 2) && attr->beta != 0;
     // alpha goes to the operand, so that the product is the last one where nothing is added
     const rml_operand x = times(e, rml_emit_in(e, node, 0), attr->alpha, &out, "scaled");
-    rml_operand product = out;
-    if (adds_more)
-        product = rml_emit_part(e, &out, "product", &out.shape);
+    const rml_operand product = adds_more ? rml_emit_part(e, &out, "product", &out.shape) : out;
     const bool small = rml_emit_shape(e->graph, node->in[1])->rank != 2;
     rml_emit_op op = rml_emit_begin(e, "matmul", product);
     rml_emit_value(&op, "x", x);
     rml_emit_value(&op, "y",
                    small ? rml_emit_in(e, node, 1)
-                         : rml_emit_weight(e, node, 1, attr->transpose_b ? 0 : 1));
+                         : rml_emit_weight(e, node, 1, !attr->transpose_b));
     rml_emit_flag(&op, "transpose_x", attr->transpose_a);
     rml_emit_flag(&op, "transpose_y", attr->transpose_b);
     rml_emit_end(&op);
