@@ -12,7 +12,9 @@ from mil_more_cases import CASES  # noqa: E402
 REFUSED = {
     "einsum": "no operation",
     "resize_OFFSET_CORNERS": "resizes a part",
-    "affine": "no operation",
+    "resize_volume_UNALIGN_CORNERS": "more than the last two dimensions",
+    "resize_volume_STRICT_ALIGN_CORNERS": "more than the last two dimensions",
+    "resize_volume_nearest": "more than the last two dimensions",
     "s2b": "more than 5 dimensions",
     "s2b_tf": "more than 5 dimensions",
     "quantize": "no operation",

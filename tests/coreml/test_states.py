@@ -91,7 +91,7 @@ def test_cache_step_by_step(program, tmp_path):
     net.values.zero_()
     with torch.no_grad():
         want = torch.stack([net(*step) for step in zip(x, place, mask)]).numpy()
-    for options in ([], ["--mem-limit", "0.004"], ["--threads", "2"]):
+    for options in ([], ["--mem-limit", "0.018"], ["--threads", "2"]):
         got = coreml_run.run(program, path, arrays, ["y"], tmp_path, "--steps", *options)[0]
         np.testing.assert_allclose(got, want, rtol=0, atol=5e-5 * np.abs(want).max())
 

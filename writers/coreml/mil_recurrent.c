@@ -245,6 +245,10 @@ static void other_arguments(const layer *l, rml_emit_op *op, bool sequence)
                   function_name(&act[l->rnn->kind == RML_RNN_LSTM  ? 2
                                      : l->rnn->kind == RML_RNN_GRU ? 1
                                                                    : 0]));
+    if (l->rnn->cell_clip > 0)
+        rml_emit_value(op, "clip",
+                       rml_emit_number(l->e, rml_emit_joined(l->e, l->out.name, "clip"),
+                                       (double)l->rnn->cell_clip, l->dtype));
     if (l->rnn->kind == RML_RNN_GRU && l->rnn->linear_before_reset) {
         rml_emit_need(l->e, 8);
         rml_emit_flag(op, "reset_after", true);

@@ -147,7 +147,7 @@ static void write_lstm(rml_net_emitter *e, size_t hidden, bool sequence)
     rml_net_int(e, 20, rml_net_given(e->node, BIAS));
     rml_net_int(e, 40, rml_net_given(e->node, PEEPHOLES));
     rml_net_int(e, 50, rnn->input_forget);
-    rml_fields_float(&e->m, 60, CELL_CLIP);
+    rml_fields_float(&e->m, 60, rnn->cell_clip > 0 ? rnn->cell_clip : CELL_CLIP);
     rml_fields_end(&e->m);
     for (int d = 0; d < rnn->directions; d++) {
         rml_fields_begin(&e->m, 20);

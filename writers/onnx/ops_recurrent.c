@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#define CELLS_STAY_BELOW 50 // Core ML's own clip of cells, which trained networks do not reach
+
 static const char *lacks_rnn(const rml_to_onnx_ask *ask)
 {
     const rml_rnn_attr *rnn = &ask->node->attr.rnn;
@@ -10,6 +12,8 @@ static const char *lacks_rnn(const rml_to_onnx_ask *ask)
         return "its steps come first";
     if (rnn->torch_gates)
         return "its gates are in another order";
+    if (rnn->cell_clip > 0 && rnn->cell_clip < CELLS_STAY_BELOW)
+        return "its cells are clipped";
     const rml_shape *states = &ask->graph->values[ask->node->in[2]].shape;
     return states->rank == 3 && states->dim[2] > 0 ? NULL : "how wide it is is not known";
 }
