@@ -500,9 +500,8 @@ typedef struct rml_meaning {
     // Images: the order of the planes, in which a level v of 0..255 is (v - mean) / deviation.
     rml_colours colours;
     float mean[3], deviation[3]; // of the planes, in their order
-    bool
-        declared; // by the file, which so takes or gives pictures, and not by custom of the network
-    bool dark;    // an output that ends in what gives at most 1: as levels 0..255 it is black
+    bool declared; // by the file, which takes or gives pictures, and not by custom of the network
+    bool dark;     // an output that ends in what gives at most 1: as levels 0..255 it is black
     // Classes: their labels, texts without control characters. A label's port holds its place among
     // them, or, with `numbered`, the number that it is.
     bool numbered;

@@ -95,10 +95,15 @@ static rml_value_id scaled(rml_nn_importer *importer, const rml_coreml_feature *
     const rml_shape shape = {3, {channels, 1, 1}};
     const rml_stored factor = rml_stored_f32(numbers, &shape);
     const rml_stored offset = rml_stored_f32(numbers + 3, &shape);
-    x = rml_graph_binary(graph, RML_BINARY_MUL, x,
-                         rml_graph_typed_constant(graph, feature->name, &factor), feature->name);
-    return rml_graph_binary(graph, RML_BINARY_ADD, x,
-                            rml_graph_typed_constant(graph, feature->name, &offset), feature->name);
+    if (scale != 1) // what converters write where nothing is to be done
+        x = rml_graph_binary(graph, RML_BINARY_MUL, x,
+                             rml_graph_typed_constant(graph, feature->name, &factor),
+                             feature->name);
+    if (numbers[3] != 0 || numbers[4] != 0 || numbers[5] != 0)
+        x = rml_graph_binary(graph, RML_BINARY_ADD, x,
+                             rml_graph_typed_constant(graph, feature->name, &offset),
+                             feature->name);
+    return x;
 }
 
 static rml_value_id without_mean(rml_nn_importer *importer, const rml_coreml_feature *feature,

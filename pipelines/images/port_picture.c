@@ -8,15 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool rml_is_picture(const char *path)
+rml_status rml_is_picture(const char *path, bool *out, rml_error *err)
 {
     rml_mapfile map;
-    if (rml_mapfile_open(&map, path, NULL) != RML_OK)
-        return false; // who opens it next says why
+    RML_TRY(rml_mapfile_open(&map, path, err));
     const size_t head = map.size < RML_IMAGE_HEAD_BYTES ? map.size : RML_IMAGE_HEAD_BYTES;
-    const bool found = rml_image_kind_of(path, map.data, head) != RML_IMAGE_NONE;
+    *out = rml_image_kind_of(path, map.data, head) != RML_IMAGE_NONE;
     rml_mapfile_close(&map);
-    return found;
+    return RML_OK;
 }
 
 bool rml_names_picture(const char *path)

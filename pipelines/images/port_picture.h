@@ -5,7 +5,7 @@
 #include "media/image/picture.h"
 
 // Whether the file begins like an image of any kind; what a .npy file begins like is none.
-bool rml_is_picture(const char *path);
+rml_status rml_is_picture(const char *path, bool *out, rml_error *err);
 
 // Whether `path` ends like an image.
 bool rml_names_picture(const char *path);

@@ -159,6 +159,14 @@ def test_classifies_as_its_weights(program, tmp_path, pictures_classifier):
     _, want = classes(program, *pictures, "--weights", weights, "--size", 64)
     near(np.array(got), np.array(want))
     assert all(c["label"] == LABELS[c["class"]] for a in answers for c in a)
+    # and as the guide runs the file itself
+    told = program.run("exec", path, "--input", f"image={pictures[0]}", "--resize").stdout
+    _, stretched = classes(program, pictures[0], "--weights", path, "--stretch")
+    best = int(np.argmax(stretched))
+    assert told.splitlines()[0] == f"classLabel {LABELS[best]}"
+    score, label = told.splitlines()[1].split(" ", 2)[1:]
+    assert label == LABELS[best]
+    near(float(score), max(stretched[0]))
     (tmp_path / "own.txt").write_text("\n".join(f"own {i}" for i in range(10)))
     answers, _ = classes(program, pictures[0], "--weights", path, "--labels",
                          tmp_path / "own.txt")
@@ -217,8 +225,9 @@ def test_sequences_as_the_weights(program, tmp_path, kind, probabilities):
     net = lstm.random_classifier(hidden=6)
     torch.save(net.state_dict(), tmp_path / "net.pth")
     config = {"classifier_config": ct.ClassifierConfig([7, 8, 9])} if probabilities else {}
-    path = file_of(tmp_path, Scores(net, probabilities), {"x": np.zeros((1, 6, 1), np.float32)},
-                   kind, **config)
+    arrays = {"x": np.zeros((1, 6, 1), np.float32)}
+    path, outputs, _ = coreml_run.network_file(tmp_path, Scores(net, probabilities), arrays, kind,
+                                               **config)
 
     def told(weights):
         return json.loads(program.run("lstm", 1, 2, 3, 4, 5, 6, "--weights", weights, "--json")
@@ -229,6 +238,12 @@ def test_sequences_as_the_weights(program, tmp_path, kind, probabilities):
     near(np.array([c["probability"] for c in got]), np.array([c["probability"] for c in want]))
     assert [c["label"] for c in got] == [str(c["class"] + 7) if probabilities else None
                                          for c in got]
+    # and as the guide runs the file itself
+    if not probabilities:
+        numbers = program.run("exec", path, "--input", "x=1,2,3,4,5,6", "--output",
+                              f"{outputs[0]}={tmp_path / 'y.npy'}") and np.load(tmp_path / "y.npy")
+        with torch.no_grad():
+            near(numbers, net(torch.arange(1.0, 7).view(1, 6, 1))[0].numpy())
     assert "takes sequences of 6 steps, not 5" in program.run(
         "lstm", 1, 2, 3, 4, 5, "--weights", path, code=1).stderr
 

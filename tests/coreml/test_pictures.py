@@ -66,6 +66,11 @@ def test_levels_in_the_order_of_the_file(program, tmp_path, colors):
             got = np.load(tmp_path / "y.npy")
             np.testing.assert_array_equal(got.reshape(1, -1, HEIGHT, WIDTH),
                                           as_planes(image, colors))
+    image.convert("RGB").save(tmp_path / "in.jpg", subsampling=0)
+    program.run("exec", path, "--input", f"x={tmp_path / 'in.jpg'}",
+                "--output", f"y={tmp_path / 'y.npy'}")
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy").reshape(1, -1, HEIGHT, WIDTH),
+                                  as_planes(Image.open(tmp_path / "in.jpg"), colors))
     deep = np.random.default_rng(1).integers(0, 65536, (HEIGHT, WIDTH)).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "in.png")
     program.run("exec", path, "--input", f"x={tmp_path / 'in.png'}",

@@ -96,6 +96,15 @@ def picture_case(folder, ffdnet_network, name, result):
     return Case(["ffdnet", folder / name, "-o", out, "-w", weights, "-s", 25], {out: True})
 
 
+def exec_picture_case(folder, ffdnet_network):
+    """A picture as an input and as an output."""
+    out = folder / "out.png"
+    cv2.imwrite(str(folder / "in.png"), clips.picture(1, 48, 40))
+    weights = copy(ffdnet_network().file("zip"), folder)
+    return Case(["exec", "ffdnet", "-w", weights, "-i", f"image={folder / 'in.png'}",
+                 "-i", "sigma=0.1", "-o", f"denoised={out}"], {out: True})  # fmt: skip
+
+
 def rows_case(folder, lstm_network):
     (folder / "a.csv").write_text("".join(f"{i},1.5,{i / 3}\n" for i in range(50)))
     (folder / "names.txt").write_text("one\ntwo\nthree\n")
@@ -144,6 +153,7 @@ CASES = {
     **{kind: lambda f, n, kind=kind: weights_case(f, n["lstm_network"], kind)
        for kind in ("zip", "legacy", "safetensors", "sharded")},
     "onnx": lambda f, n: onnx_case(f),
+    "exec picture": lambda f, n: exec_picture_case(f, n["ffdnet_network"]),
     "png": lambda f, n: picture_case(f, n["ffdnet_network"], "in.png", "out.png"),
     "jpg": lambda f, n: picture_case(f, n["ffdnet_network"], "in.jpg", "out.jpg"),
     "bmp": lambda f, n: picture_case(f, n["ffdnet_network"], "in.ppm", "out.bmp"),

@@ -112,10 +112,15 @@ static rml_status open_feed(const exec_settings *s, feed *f, rml_error *err)
 {
     const network *n = &s->network;
     rml_shape shape;
-    if (rml_is_picture(f->path)) {
-        TRY(open_picture(s, f, &shape, err));
-    } else if (!file_exists(f->path) && (f->count = parse_numbers(f->path, NULL)) > 0) {
+    bool is_picture = false;
+    if (!file_exists(f->path))
+        f->count = parse_numbers(f->path, NULL);
+    if (!f->count)
+        TRY(rml_is_picture(f->path, &is_picture, err));
+    if (f->count) {
         TRY(open_numbers(s, f, &shape, err));
+    } else if (is_picture) {
+        TRY(open_picture(s, f, &shape, err));
     } else {
         TRY(rml_npy_open(&f->array, f->path, NULL, err));
         shape = array_shape(f->array, n->model, f->index);
