@@ -9,10 +9,11 @@
 
 #include <time.h>
 
-static const char *const names[] = {"control.mlmodel",  "images.mlmodel",     "loop.mlmodel",
-                                    "lstm.mlmodel",     "new_layers.mlmodel", "old_layers.mlmodel",
-                                    "pipeline.mlmodel", "quantized.mlmodel",  "recurrent.mlmodel",
-                                    "states.mlmodel",   "shapes.mlmodel",     "package.zip"};
+static const char *const names[] = {"classifier.mlmodel", "control.mlmodel",   "images.mlmodel",
+                                    "loop.mlmodel",       "lstm.mlmodel",      "new_layers.mlmodel",
+                                    "old_layers.mlmodel", "pictures.mlmodel",  "pipeline.mlmodel",
+                                    "quantized.mlmodel",  "recurrent.mlmodel", "states.mlmodel",
+                                    "shapes.mlmodel",     "package.zip"};
 #define NAMES (sizeof names / sizeof *names)
 
 static rml_error error;

@@ -171,6 +171,42 @@ def detector():
     return n.spec
 
 
+def classifier():
+    """Pictures with a scale and biases, and texts for classes."""
+    n = NeuralNetworkBuilder([("x", datatypes.Array(3, 2, 2))], [("y", datatypes.Array(2))],
+                             mode="classifier", disable_rank5_shape_mapping=True)
+    n.add_pooling("a", 1, 1, 1, 1, "AVERAGE", "VALID", "x", "p", is_global=True)
+    n.add_inner_product("b", small(2, 3), small(2), 3, 2, True, "p", "y")
+    n.set_class_labels(["cat", "dog"], predicted_feature_name="kind", prediction_blob="y")
+    image = n.spec.description.input[0].type.imageType
+    image.width, image.height, image.colorSpace = 2, 2, 30
+    n.set_pre_processing_parameters(image_input_names=["x"], is_bgr=True, image_scale=0.5,
+                                    red_bias=1, green_bias=2, blue_bias=3)
+    save_spec(n.spec, str(CORPUS / "classifier.mlmodel"))
+
+
+def pictures():
+    """A program that takes a picture and gives one, with its class, which is a number."""
+    ct = coreml_run.ct
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 3, 2, 2))],
+                opset_version=coreml_run.TARGETS[6])
+    def made(x):
+        mean = mb.reshape(x=mb.reduce_mean(x=x, axes=[2, 3]), shape=[3])
+        return mb.sigmoid(x=x, name="y"), mb.softmax(x=mean, name="scores")
+
+    model = ct.convert(made, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16,
+                       compute_precision=ct.precision.FLOAT32,
+                       inputs=[ct.ImageType(name="x", shape=(1, 3, 2, 2), scale=0.5)],
+                       outputs=[ct.ImageType(name="y"), ct.TensorType(name="scores")],
+                       classifier_config=ct.ClassifierConfig(
+                           [7, 8, 9], predicted_probabilities_output="scores"))
+    spec = model.get_spec()
+    image = next(o for o in spec.description.output if o.name == "y").type.imageType
+    image.width, image.height, image.colorSpace = 2, 2, 20
+    save_spec(spec, str(CORPUS / "pictures.mlmodel"))
+
+
 if __name__ == "__main__":
     CORPUS.mkdir(exist_ok=True)
     program("images", images, [small(1, 1, 5, 6)])
@@ -188,4 +224,6 @@ if __name__ == "__main__":
               str(CORPUS / "quantized.mlmodel"))
     pipeline(detector())
     states()
+    classifier()
+    pictures()
     package("package", lambda x: mb.linear(x=x, weight=small(4, 3)), [small(2, 3)])
