@@ -75,7 +75,10 @@ def test_cpu_mask_lowers_the_level(program):
     "arguments, words",
     [
         ([], "--help"),
-        (["frobnicate"], "wav2lip, latent-wav2lip, ffdnet, mobilenetv2, lstm, exec, info, compare"),
+        (
+            ["frobnicate"],
+            "wav2lip, latent-wav2lip, ffdnet, mobilenetv2, lstm, exec, info, check, compare",
+        ),
         (["ffdnet"], "no image"),
         (["ffdnet", "a.png", "b.png"], "unexpected 'b.png'"),
         (["ffdnet", "a.png", "--sigma", "256"], "from 0 to 255, not 256"),
