@@ -10,6 +10,7 @@ struct rml_model {
     rml_graph graph;
     uint64_t parameters;
     bool as_written;                // no pass has run: it can be written, and has no sessions
+    bool rounded;                   // RML_PRECISION_F16_ROUNDED
     void (*drop_pages)(void *user); // tells the weights' owner that nothing reads them for now
     void (*release)(void *user);    // the model owns the weights; or NULL
     void *user;
@@ -20,6 +21,10 @@ struct rml_model {
 
 // A model around an empty graph. `*out` is the caller's to fill and to rml_model_destroy.
 rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, rml_error *err);
+
+// Checks the settings' precision and runs the passes on a graph that is built; destroys the model
+// where that fails.
+rml_status rml_model_improve(rml_model **model, const rml_model_settings *settings, rml_error *err);
 
 // The weights of a node as `algorithm` wants them, packed on first use. `graph` is the model's or
 // one inside it. `args` has kernels, pool, attributes and shapes; the result lives as long as the

@@ -12,7 +12,10 @@ rml_session_settings rml_session_settings_default(void)
 }
 
 static const char *const precision_names[] = {
-    [RML_PRECISION_F32] = "f32", [RML_PRECISION_BF16] = "bf16"};
+    [RML_PRECISION_F32] = "f32",
+    [RML_PRECISION_BF16] = "bf16",
+    [RML_PRECISION_F16_ROUNDED] = "f16-rounded",
+};
 #define PRECISIONS (sizeof precision_names / sizeof *precision_names)
 
 const char *rml_precision_name(rml_precision precision)
@@ -66,20 +69,27 @@ bool rml_precision_available(rml_precision precision, rml_cpu_level cpu)
     rml_kernels kernels;
     uint32_t features;
     if (precision != RML_PRECISION_BF16 || rml_cpu_features(cpu, NULL, &features, NULL) != RML_OK)
-        return precision == RML_PRECISION_F32;
+        return precision == RML_PRECISION_F32 || precision == RML_PRECISION_F16_ROUNDED;
     rml_kernels_init(&kernels, features);
     return kernels.gemm_bf16.run != NULL;
 }
 
 // AMX only where products will run on it: asking for its tiles changes the process.
-static rml_status choose_kernels(rml_kernels *kernels, const rml_session_settings *given,
-                                 rml_error *err)
+static rml_status choose_kernels(rml_kernels *kernels, const rml_model *model,
+                                 const rml_session_settings *given, rml_error *err)
 {
     uint32_t features;
     const bool bf16 = given->precision == RML_PRECISION_BF16;
-    if (!bf16 && given->precision != RML_PRECISION_F32)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "precision %d is not built in, only f32 and bf16",
+    const bool rounded = given->precision == RML_PRECISION_F16_ROUNDED;
+    if (!bf16 && !rounded && given->precision != RML_PRECISION_F32)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "precision %d is not built in, only f32, bf16 and f16-rounded",
                         (int)given->precision);
+    if ((rounded && !model->rounded) || (bf16 && model->rounded))
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "precision f16-rounded is chosen when a model is made, and this one was "
+                        "made %s it",
+                        rounded ? "without" : "with");
     RML_TRY(rml_cpu_features(given->cpu, given->cpu_mask, &features, err));
     rml_kernels_init(kernels, bf16 ? rml_cpu_request_amx(features) : features & ~RML_CPU_AMX);
     if (bf16 && !kernels->gemm_bf16.run)
@@ -97,7 +107,7 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
     RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_session_settings", err));
     const rml_allocator *allocator = given.allocator ? given.allocator : model->allocator;
     rml_kernels kernels;
-    RML_TRY(choose_kernels(&kernels, &given, err));
+    RML_TRY(choose_kernels(&kernels, model, &given, err));
     if (model->as_written)
         return rml_fail(err, RML_ERR_ARG,
                         "a model made to be written (as_written) has no sessions");

@@ -291,3 +291,14 @@ rml_value_id rml_graph_rows_to_pixels(rml_graph *graph, rml_value_id rows, rml_v
     const rml_value_id in[] = {rows, like};
     return rml_graph_node(graph, RML_OP_ROWS_TO_PIXELS, &(rml_op_attr){0}, in, 2, name);
 }
+
+void rml_graph_mark_inner(rml_graph *graph, size_t first, const rml_value_id *out, size_t count)
+{
+    for (size_t i = first; i < graph->value_count; i++) {
+        bool given = graph->values[i].rounding != RML_ROUNDING_ALL;
+        for (size_t k = 0; k < count && !given; k++)
+            given = out[k] == i;
+        if (!given)
+            graph->values[i].rounding = RML_ROUNDING_NONE;
+    }
+}

@@ -32,6 +32,13 @@ typedef enum rml_value_kind {
     RML_VALUE_ACTIVATION
 } rml_value_kind;
 
+// What passes/round_f16.c makes of a value.
+typedef enum rml_rounding {
+    RML_ROUNDING_ALL,     // f32 is rounded
+    RML_ROUNDING_NONE,    // it stays as it is
+    RML_ROUNDING_TRAINED, // rounded, also where what an operator is made of is not
+} rml_rounding;
+
 typedef struct rml_value {
     rml_value_kind kind;
     const char *name;  // of the input, the weight or the producing node (a later output: "node:2")
@@ -40,7 +47,8 @@ typedef struct rml_value {
     rml_layout layout; // set by the layout pass; PLAIN before
     rml_node_id producer; // RML_NO_NODE for inputs and constants
     bool output;          // of the graph
-    uint32_t uses;        // see rml_graph_count_uses
+    rml_rounding rounding;
+    uint32_t uses; // see rml_graph_count_uses
     const rml_constant *constant;
     const char *const *dim_names; // of an input's dimensions, or NULL; see rml_graph_name_dims
 } rml_value;
@@ -253,6 +261,9 @@ void rml_graph_classify(const rml_graph *graph, rml_node *node);
 
 // See rml_op.plain_as_well.
 bool rml_graph_plain_as_well(const rml_graph *graph, const rml_node *node);
+
+// Values from `first` on but `out` are what one operator of a file is made of, and not rounded.
+void rml_graph_mark_inner(rml_graph *graph, size_t first, const rml_value_id *out, size_t count);
 
 // Makes every reader (nodes and graph outputs) of value i < count read to[i] where that is one.
 void rml_graph_replace(rml_graph *graph, const rml_value_id *to, size_t count);

@@ -351,6 +351,18 @@ typedef struct rml_model_desc {
 // The built-in networks, in a fixed order; NULL past the end.
 RML_API const rml_model_desc *rml_model_list(size_t index);
 
+// What a network is computed in. Never lowered silently: what this build or CPU cannot do is an
+// error. In bf16 the operands of linear layers, convolutions and attention are rounded to bf16 and
+// their products summed in f32; everything else stays f32, and a profile says what each node ran
+// in. F16_ROUNDED is what a device with halves may give: in f32, but the results of every operator
+// and all trained numbers are rounded to f16. It is chosen when a model is made (see
+// rml_model_settings); its sessions have this precision or f32, which is the same for them.
+typedef enum rml_precision {
+    RML_PRECISION_F32 = 0,
+    RML_PRECISION_BF16 = 2,
+    RML_PRECISION_F16_ROUNDED = 3
+} rml_precision;
+
 typedef struct rml_model_settings {
     size_t size;                    // sizeof(rml_model_settings)
     const rml_allocator *allocator; // NULL: the C library
@@ -371,6 +383,9 @@ typedef struct rml_model_settings {
     // Which of an ML Program's functions to run. NULL: its default one, else "main", else the only
     // one. Other files have no functions to choose from.
     const char *function;
+    // RML_PRECISION_F16_ROUNDED, or 0: every other precision is chosen for each session.
+    rml_precision precision;
+    uint32_t reserved;
 } rml_model_settings;
 
 RML_API rml_model_settings rml_model_settings_default(void);
@@ -598,12 +613,6 @@ RML_API rml_status rml_model_write(const rml_model *model, const char *path,
 // sessions of one model may run at the same time on several threads; one session is used by one at
 // a time.
 typedef struct rml_session rml_session;
-
-// What a network is computed in. Never lowered silently: what this build or CPU cannot do is an
-// error. In bf16 the operands of linear layers, convolutions and attention are rounded to bf16 and
-// their products summed in f32; everything else stays f32, and a profile says what each node ran
-// in.
-typedef enum rml_precision { RML_PRECISION_F32 = 0, RML_PRECISION_BF16 = 2 } rml_precision;
 
 RML_API const char *rml_precision_name(rml_precision precision);
 RML_API bool rml_precision_parse(const char *name, rml_precision *precision);

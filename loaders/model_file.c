@@ -1,7 +1,6 @@
 // Models of graph files: which format a file has, and the passes behind the import.
 #include "loaders/model_file.h"
 
-#include "graph/passes/passes.h"
 #include "loaders/coreml/model.h"
 #include "loaders/graph_file.h"
 #include "loaders/onnx/model.h"
@@ -59,13 +58,9 @@ static rml_status optimise(rml_model **out, rml_status status, const char *path,
                            const rml_model_settings *settings, rml_error *err)
 {
     RML_TRY(status);
-    if (!settings->as_written)
-        status = rml_passes_run(&(*out)->graph, settings->disabled_passes, settings->log,
-                                settings->log_user, err);
+    status = rml_model_improve(out, settings, err);
     if (status != RML_OK && path)
         rml_error_prefix(err, path);
-    if (status != RML_OK)
-        rml_model_destroy(out);
     return status;
 }
 

@@ -1,6 +1,5 @@
 // The list of built-in networks, and how a model is made of one and of weights.
 #include "engine/model.h"
-#include "graph/passes/passes.h"
 #include "loaders/model_file.h"
 #include "models/networks.h"
 
@@ -150,17 +149,6 @@ static rml_status assemble(rml_model **out, const network *chosen, const rml_wei
     return status;
 }
 
-static rml_status improve(rml_model **out, const rml_model_settings *settings, rml_error *err)
-{
-    rml_status status = RML_OK;
-    if (!settings->as_written)
-        status = rml_passes_run(&(*out)->graph, settings->disabled_passes, settings->log,
-                                settings->log_user, err);
-    if (status != RML_OK)
-        rml_model_destroy(out);
-    return status;
-}
-
 rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                             const rml_model_settings *settings, rml_error *err)
 {
@@ -173,7 +161,7 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
         RML_TRY(adopt(out, found, weights, &given, err));
     else
         RML_TRY(assemble(out, found, weights, &given, NULL, err));
-    return improve(out, &given, err);
+    return rml_model_improve(out, &given, err);
 }
 
 rml_status rml_model_create_part(rml_model **out, void (*build_part)(rml_params *params),
@@ -185,7 +173,7 @@ rml_status rml_model_create_part(rml_model **out, void (*build_part)(rml_params 
     *out = NULL;
     RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
     RML_TRY(assemble(out, &chosen, weights, &given, part, err));
-    return improve(out, &given, err);
+    return rml_model_improve(out, &given, err);
 }
 
 rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,

@@ -45,6 +45,14 @@ rml_session_settings session_settings(const common_options *common)
     return wanted;
 }
 
+rml_model_settings model_settings(const common_options *common)
+{
+    rml_model_settings wanted = rml_model_settings_default();
+    if (common->precision == RML_PRECISION_F16_ROUNDED)
+        wanted.precision = common->precision;
+    return wanted;
+}
+
 const char *option_list_find(const option_list *list, const char *name)
 {
     for (int i = 0; i < list->count; i++)
@@ -284,7 +292,9 @@ int options_parse(command_line *line, int argc, char **argv)
         {"cpu", 0, OPTION_TEXT, &cpu, "LEVEL", 0, 0,
          "portable, avx2, avx512 or neon: use no more than this"},
         {"precision", 0, OPTION_TEXT, &precision, "P", 0, 0,
-         "f32, or bf16 for products where the CPU has it"},
+         line->rounds ? "f32, bf16 for products where the CPU has it, or f16-rounded:\n"
+                        "every result rounded to f16, as a device may"
+                      : "f32, or bf16 for products where the CPU has it"},
         {"profile", 0, OPTION_FLAG, &c->profile, NULL, 0, 0, "say where the time went"},
         {"quiet", 0, OPTION_FLAG, &c->quiet, NULL, 0, 0, "no progress and no remarks, only errors"},
         {"json", 0, OPTION_FLAG, &c->json, NULL, 0, 0, "the result as JSON on standard output"},
@@ -336,8 +346,11 @@ int options_parse(command_line *line, int argc, char **argv)
         return usage_error(line->command, "--cpu is portable, avx2, avx512 or neon, not '%s'", cpu);
     if (precision && strcmp(precision, "fp32") == 0)
         precision = "f32";
-    if (precision && (!rml_precision_parse(precision, &c->precision) ||
-                      (c->precision != RML_PRECISION_F32 && c->precision != RML_PRECISION_BF16)))
-        return usage_error(line->command, "--precision is f32 or bf16, not '%s'", precision);
+    if (precision && !rml_precision_parse(precision, &c->precision))
+        return usage_error(line->command, "--precision is f32, bf16 or f16-rounded, not '%s'",
+                           precision);
+    if (c->precision == RML_PRECISION_F16_ROUNDED && !line->rounds)
+        return usage_error(line->command, "--precision f16-rounded is for exec, compare and bench, "
+                                          "which run one network and show what it gives");
     return EXIT_DONE;
 }

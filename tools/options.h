@@ -79,11 +79,15 @@ typedef struct command_line {
     bool any_number;
     int positional_count; // out
     common_options *common;
+    bool rounds; // it takes --precision f16-rounded
 } command_line;
 
 // Returns EXIT_DONE, or EXIT_USAGE after saying on stderr what is wrong. With --help the help is on
 // stdout, common->help is set, and the caller leaves.
 int options_parse(command_line *line, int argc, char **argv);
+
+// Settings of a model as these options have them.
+rml_model_settings model_settings(const common_options *common);
 
 // Settings of a session as these options have them.
 rml_session_settings session_settings(const common_options *common);

@@ -50,25 +50,44 @@ static void log_pass(rml_log_fn log, void *user, const char *name, size_t change
     log(user, line);
 }
 
+static rml_status run_pass(rml_graph *graph, const rml_pass *pass, rml_log_fn log, void *log_user,
+                           rml_error *err)
+{
+    size_t changed = 0;
+    RML_TRY(pass->run(graph, &changed, err));
+    RML_TRY(rml_named(rml_graph_validate(graph, err), err, pass->name));
+    if (log)
+        log_pass(log, log_user, pass->name, changed);
+    return RML_OK;
+}
+
+// `round`: the pass in front of all others, or NULL.
+static rml_status run_all(rml_graph *graph, const char *disabled, const rml_pass *round,
+                          rml_log_fn log, void *log_user, rml_error *err)
+{
+    static const char joins[] = "widen,fold_bn,fuse_act,fuse_block";
+    static const rml_pass inner = {"round_f16", true, rml_pass_round_f16_inside};
+    RML_TRY(check_names(disabled, err));
+    for (rml_graph *inside = graph->inside; inside; inside = inside->next)
+        RML_TRY(run_all(inside, disabled, round ? &inner : NULL, log, log_user, err));
+    if (round)
+        RML_TRY(run_pass(graph, round, log, log_user, err));
+    for (size_t i = 0; pass_at(i); i++)
+        if (!name_listed(disabled, pass_at(i)->name) &&
+            !(round && name_listed(joins, pass_at(i)->name)))
+            RML_TRY(run_pass(graph, pass_at(i), log, log_user, err));
+    return RML_OK;
+}
+
 rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log, void *log_user,
                           rml_error *err)
 {
-    RML_TRY(check_names(disabled, err));
-    for (rml_graph *inside = graph->inside; inside; inside = inside->next)
-        RML_TRY(rml_passes_run(inside, disabled, log, log_user, err));
-    for (size_t i = 0; pass_at(i); i++) {
-        const rml_pass *pass = pass_at(i);
-        size_t changed = 0;
-        if (name_listed(disabled, pass->name))
-            continue;
-        RML_TRY(pass->run(graph, &changed, err));
-        const rml_status status = rml_graph_validate(graph, err);
-        if (status != RML_OK) {
-            rml_error_prefix(err, pass->name);
-            return status;
-        }
-        if (log)
-            log_pass(log, log_user, pass->name, changed);
-    }
-    return RML_OK;
+    return run_all(graph, disabled, NULL, log, log_user, err);
+}
+
+rml_status rml_passes_run_rounded(rml_graph *graph, const char *disabled, rml_log_fn log,
+                                  void *log_user, rml_error *err)
+{
+    static const rml_pass round = {"round_f16", true, rml_pass_round_f16};
+    return run_all(graph, disabled, &round, log, log_user, err);
 }

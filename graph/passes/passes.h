@@ -16,6 +16,15 @@ typedef struct rml_pass {
 rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log, void *log_user,
                           rml_error *err);
 
+// The same for results as a device with halves may give them: what computes in f32 is rounded to
+// f16 before anything reads it, so that no pass may make one node of two.
+rml_status rml_passes_run_rounded(rml_graph *graph, const char *disabled, rml_log_fn log,
+                                  void *log_user, rml_error *err);
+
+// Results, inputs and trained numbers of f32 are rounded to f16.
+rml_status rml_pass_round_f16(rml_graph *graph, size_t *changed, rml_error *err);
+rml_status rml_pass_round_f16_inside(rml_graph *graph, size_t *changed, rml_error *err);
+
 // Nodes whose inputs are all constant become constants.
 rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err);
 

@@ -26,7 +26,8 @@ static bool comes_later(const rml_operation_check *w, const char *name)
     return false;
 }
 
-static rml_status define(rml_operation_check *w, const rml_mil_port *port, bool constant)
+static rml_status define(rml_operation_check *w, const rml_mil_port *port, bool constant,
+                         const rml_mil_value *number)
 {
     size_t now = 0;
     RML_TRY(rml_reserve(w->allocator, &w->values, &w->capacity, w->count + 1, sizeof *w->values,
@@ -37,7 +38,7 @@ static rml_status define(rml_operation_check *w, const rml_mil_port *port, bool 
         rml_check_fault(w->checker, w->place, "another value is named \"%.80s\" already",
                         port->name);
     else
-        w->values[w->count++] = (rml_check_value){port->type, constant};
+        w->values[w->count++] = (rml_check_value){port->type, constant, number};
     return RML_OK;
 }
 
@@ -175,6 +176,25 @@ static void check_known(rml_operation_check *w)
         rml_check_parameters(w);
 }
 
+// Epsilons that make a file another function than the network it came from.
+static void check_epsilon(rml_operation_check *w)
+{
+    const rml_mil_argument *epsilon = rml_check_argument(w->operation, "epsilon", 7);
+    const rml_mil_binding *binding = epsilon && epsilon->count == 1 ? epsilon->binding : NULL;
+    const rml_check_value *found =
+        binding && binding->name ? rml_check_find(w, binding->name) : NULL;
+    const rml_mil_value *number = found ? found->number : binding ? binding->value : NULL;
+    if (!number || number->type.kind != RML_MIL_TENSOR || number->count != 1 || number->text)
+        return;
+    const double value = rml_mil_number(number, 0);
+    if (strcmp(w->operation->type, "inverse") == 0 && value != 0)
+        rml_check_warning(w->checker, w->place,
+                          "it is 1 / (x + %g), which coremltools writes where a network has 1 / x",
+                          value);
+    else if (value == 0 && number->type.element == RML_MIL_F16)
+        rml_check_warning(w->checker, w->place, "its epsilon is 0: it is too small for fp16");
+}
+
 static rml_status check_operation(rml_operation_check *w, const rml_mil_operation *operation)
 {
     const bool is_const = strcmp(operation->type, "const") == 0;
@@ -191,6 +211,7 @@ static rml_status check_operation(rml_operation_check *w, const rml_mil_operatio
     else
         check_known(w);
     check_attributes(w);
+    check_epsilon(w);
     check_results(w);
     if (strcmp(operation->type, "classify") == 0)
         RML_TRY(check_classes(w));
@@ -199,9 +220,11 @@ static rml_status check_operation(rml_operation_check *w, const rml_mil_operatio
     rml_check_place(w->place, "operation",
                     operation->output_count ? operation->output[0].name : operation->name,
                     operation->type);
+    const rml_mil_attribute *val = is_const ? rml_check_attribute(operation, "val", 3) : NULL;
     for (size_t k = 0; k < operation->output_count; k++)
-        RML_TRY(
-            define(w, &operation->output[k], is_const || rml_check_is_compressed(operation->type)));
+        RML_TRY(define(w, &operation->output[k],
+                       is_const || rml_check_is_compressed(operation->type),
+                       val && val->value.type.kind ? &val->value : NULL));
     return RML_OK;
 }
 
@@ -214,7 +237,7 @@ static rml_status check_contents(rml_operation_check *w, const rml_mil_block *bl
             RML_TRY(rml_names_add(&w->scope->later, name, strlen(name), i, &now, w->checker->err));
         }
     for (size_t i = 0; i < block->input_count; i++)
-        RML_TRY(define(w, &block->input[i], false));
+        RML_TRY(define(w, &block->input[i], false, NULL));
     for (size_t i = 0; i < block->operation_count; i++)
         RML_TRY(check_operation(w, &block->operation[i]));
     snprintf(w->place, sizeof w->place, "block");
@@ -266,7 +289,7 @@ rml_status rml_check_operations(rml_checker *checker, rml_coreml *file,
     rml_check_place(w.place, "function", function->name, "");
     rml_status status = RML_OK;
     for (size_t i = 0; i < function->input_count && status == RML_OK; i++)
-        status = define(&w, &function->input[i], false);
+        status = define(&w, &function->input[i], false, NULL);
     if (status == RML_OK)
         status = check_contents(&w, &function->block);
     if (status == RML_OK && ports)

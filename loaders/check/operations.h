@@ -7,6 +7,7 @@
 typedef struct rml_check_value {
     rml_mil_type type;
     bool constant;
+    const rml_mil_value *number; // of a `const`, or NULL
 } rml_check_value;
 
 typedef struct rml_check_scope {

@@ -30,9 +30,17 @@ rml_mil_place *rml_mil_find(const rml_mil_importer *importer, const char *name)
     return NULL;
 }
 
-static rml_status add_constant(rml_mil_importer *importer, const rml_mil_value *constant,
+// Whether a value stays f32 where results are rounded: that is what the file says, beside halves.
+static bool stays_wide(const rml_mil_importer *importer, int element)
+{
+    return importer->has_halves && element != RML_MIL_F16;
+}
+
+static rml_status add_constant(rml_mil_importer *importer, const rml_mil_place *place,
                                rml_value_id *out)
 {
+    const rml_mil_value *constant = place->constant;
+    const char *name = place->name ? place->name : "constant";
     rml_graph *graph = importer->scope->graph;
     rml_dtype dtype = RML_F32;
     static const uint8_t empty[8];
@@ -45,8 +53,13 @@ static rml_status add_constant(rml_mil_importer *importer, const rml_mil_value *
                                       rml_stored_plain(constant->data ? constant->data : empty,
                                                        dtype, &constant->type.shape)};
     *out = dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16
-               ? rml_graph_constant(graph, "constant", &trained)
-               : rml_graph_typed_constant(graph, "constant", &trained.stored);
+               ? rml_graph_constant(graph, name, &trained)
+               : rml_graph_typed_constant(graph, name, &trained.stored);
+    if (*out < graph->value_count)
+        graph->values[*out].rounding =
+            stays_wide(importer, place->half ? RML_MIL_F16 : constant->type.element)
+                ? RML_ROUNDING_NONE
+                : RML_ROUNDING_TRAINED;
     return rml_graph_finish(graph, importer->err);
 }
 
@@ -90,7 +103,7 @@ rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place,
         return RML_OK;
     }
     if (place->constant) {
-        RML_TRY(add_constant(importer, place->constant, out));
+        RML_TRY(add_constant(importer, place, out));
         if (is_named && scope->outer)
             RML_TRY(keep_place(importer, scope, place));
     } else {
@@ -209,16 +222,41 @@ static void check_arguments(rml_mil_call *call)
                               call->operation->argument[i].name);
 }
 
+// A cast to f16 is the value that it reads, which is rounded from then on.
+static void mark_rounding(rml_mil_call *call, size_t first)
+{
+    rml_graph *graph = call->make.graph;
+    const rml_mil_operation *operation = call->operation;
+    rml_graph_mark_inner(graph, first, call->out, operation->output_count);
+    for (size_t k = 0; k < operation->output_count; k++) {
+        const rml_value_id out = call->out[k];
+        if (out >= graph->value_count || operation->output[k].type.kind != RML_MIL_TENSOR)
+            continue;
+        if (!stays_wide(call->importer, operation->output[k].type.element))
+            graph->values[out].rounding = RML_ROUNDING_ALL;
+        else if (out >= first)
+            graph->values[out].rounding = RML_ROUNDING_NONE;
+    }
+}
+
 static rml_status run_handler(rml_mil_call *call, const rml_mil_entry *entry)
 {
-    const size_t before = call->make.graph->node_count;
+    const size_t before = call->make.graph->node_count, first = call->make.graph->value_count;
     entry->import(call);
     check_arguments(call);
     RML_TRY(rml_coreml_take_error(&call->make, call->importer->err));
     for (size_t k = 0; k < call->operation->output_count && !call->make.refused; k++)
         if (call->out[k] == RML_NO_VALUE && (k > 1 || !call->constant[k]))
             rml_coreml_refuse(&call->make, "output %zu is not supported", k);
-    return rml_coreml_fold(&call->make, before, call->importer->err);
+    RML_TRY(rml_coreml_fold(&call->make, before, call->importer->err));
+    if (!call->make.refused)
+        mark_rounding(call, first);
+    return RML_OK;
+}
+
+static bool is_half(const rml_mil_port *port)
+{
+    return port->type.kind == RML_MIL_TENSOR && port->type.element == RML_MIL_F16;
 }
 
 static rml_status import_const(rml_mil_importer *importer, const rml_mil_operation *operation)
@@ -226,7 +264,9 @@ static rml_status import_const(rml_mil_importer *importer, const rml_mil_operati
     for (size_t i = 0; i < operation->attribute_count && operation->output_count == 1; i++)
         if (strcmp(operation->attribute[i].name, "val") == 0) {
             const rml_mil_place place = {.constant = &operation->attribute[i].value,
-                                         .value = RML_NO_VALUE};
+                                         .value = RML_NO_VALUE,
+                                         .half = is_half(&operation->output[0]),
+                                         .name = operation->output[0].name};
             return rml_mil_define(importer, operation->output[0].name, &place);
         }
     return rml_fail(importer->err, RML_ERR_FORMAT, "constant \"%.80s\" has no value",
@@ -280,7 +320,10 @@ static rml_status import_operation(rml_mil_importer *importer, const rml_mil_ope
         rml_mil_place place = {.graph = call.make.graph,
                                .value = refused ? RML_MIL_REFUSED : call.out[k]};
         if (k < 2 && !refused && call.constant[k])
-            place = (rml_mil_place){.constant = call.constant[k], .value = RML_NO_VALUE};
+            place = (rml_mil_place){.constant = call.constant[k],
+                                    .value = RML_NO_VALUE,
+                                    .half = is_half(&operation->output[k]),
+                                    .name = operation->output[k].name};
         RML_TRY(rml_mil_define(importer, operation->output[k].name, &place));
     }
     return RML_OK;

@@ -12,7 +12,9 @@ typedef struct rml_mil_place {
     const rml_mil_value *constant; // NULL: computed
     const rml_graph *graph;        // that `value` is of; NULL: it is in none yet
     rml_value_id value;
-    size_t state; // 1 + its place among the states, 0: it is none
+    size_t state;     // 1 + its place among the states, 0: it is none
+    bool half;        // the file types it as f16
+    const char *name; // of a constant, or NULL
 } rml_mil_place;
 
 // What a graph inside a node reads of the one around it: an input of its own.
@@ -38,6 +40,7 @@ struct rml_mil_importer {
     rml_mil_place *place;
     size_t place_count, place_capacity;
     int opset;
+    bool has_halves; // what the file types as f32 is so by intention
     rml_error *err;
     // The first reason of each kind, and how many more there were.
     char refusals[RML_MESSAGE_BYTES - 256];

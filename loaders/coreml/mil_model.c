@@ -61,6 +61,8 @@ static rml_status add_inputs(rml_mil_importer *importer, const rml_mil_function 
                 rml_graph_typed_input(graph, port->name, computed_type(dtype), &port->type.shape);
         const rml_mil_place place = {.graph = graph, .value = value};
         RML_TRY(rml_graph_finish(graph, importer->err));
+        if (importer->has_halves && dtype == RML_F32)
+            graph->values[value].rounding = RML_ROUNDING_NONE;
         RML_TRY(rml_mil_define(importer, port->name, &place));
     }
     return RML_OK;
@@ -76,6 +78,20 @@ static rml_status give_output(rml_mil_importer *importer, const char *name,
                         name);
     RML_TRY(rml_mil_materialise(importer, place, &value));
     return rml_coreml_set(values, name, value, importer->err);
+}
+
+static bool has_halves(const rml_mil_block *block)
+{
+    for (size_t i = 0; i < block->operation_count; i++) {
+        const rml_mil_operation *operation = &block->operation[i];
+        for (size_t k = 0; k < operation->output_count; k++)
+            if (operation->output[k].type.element == RML_MIL_F16)
+                return true;
+        for (size_t k = 0; k < operation->block_count; k++)
+            if (has_halves(&operation->block[k]))
+                return true;
+    }
+    return false;
 }
 
 static rml_status import(rml_mil_importer *importer, const rml_mil_function *function,
@@ -119,6 +135,7 @@ rml_status rml_mil_import(rml_coreml_values *values, rml_coreml *file,
     importer->allocator = file->allocator;
     importer->scope = &scope;
     importer->opset = function.opset;
+    importer->has_halves = has_halves(&function.block);
     importer->err = err;
     rml_names_init(&scope.names, file->allocator);
     const rml_status status = import(importer, &function, values);

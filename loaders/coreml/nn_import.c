@@ -173,7 +173,7 @@ static void add_refusal(rml_nn_importer *importer, const rml_nn_layer *layer, co
 static rml_status run_handler(rml_nn_call *call, const rml_nn_entry *entry)
 {
     enum { CUSTOM = 500, FIRST_RANDOM = 1170, LAST_RANDOM = 1230 };
-    const size_t before = call->make.graph->node_count;
+    const size_t before = call->make.graph->node_count, first = call->make.graph->value_count;
     const int kind = call->layer->kind;
     if (kind == CUSTOM)
         rml_coreml_refuse(&call->make,
@@ -188,7 +188,10 @@ static rml_status run_handler(rml_nn_call *call, const rml_nn_entry *entry)
     for (size_t k = 0; k < call->layer->output_count && !call->make.refused; k++)
         if (call->out[k] == RML_NO_VALUE)
             rml_coreml_refuse(&call->make, "output %zu is not supported", k);
-    return rml_coreml_fold(&call->make, before, call->importer->err);
+    RML_TRY(rml_coreml_fold(&call->make, before, call->importer->err));
+    if (!call->make.refused)
+        rml_graph_mark_inner(call->make.graph, first, call->out, call->layer->output_count);
+    return RML_OK;
 }
 
 static rml_status import_layer(rml_nn_importer *importer, const rml_nn_layer *layer,

@@ -147,7 +147,10 @@ rml_value_id rml_nn_weights(rml_nn_call *call, const rml_protobuf *message, uint
         return RML_NO_VALUE;
     if (rml_shape_count(shape, &count))
         call->importer->parameters += count;
-    return rml_graph_constant(call->make.graph, call->make.name, &trained);
+    const rml_value_id out = rml_graph_constant(call->make.graph, call->make.name, &trained);
+    if (out < call->make.graph->value_count)
+        call->make.graph->values[out].rounding = RML_ROUNDING_TRAINED;
+    return out;
 }
 
 float *rml_nn_weight_list(rml_nn_call *call, const rml_protobuf *message, uint32_t number,

@@ -170,7 +170,7 @@ static rml_status handle(rml_onnx_call *call, rml_value_id *in)
 {
     const rml_onnx_entry *entry = call->importer->entry;
     rml_graph *graph = call->graph;
-    const size_t before = graph->node_count;
+    const size_t before = graph->node_count, first = graph->value_count;
     rml_dtype back = RML_F32;
     if (entry->f32)
         RML_TRY(cast_inputs(call, in, &back));
@@ -190,6 +190,8 @@ static rml_status handle(rml_onnx_call *call, rml_value_id *in)
         bool folded;
         RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, call->importer->err));
     }
+    if (!call->refused)
+        rml_graph_mark_inner(graph, first, call->out, (size_t)call->out_count);
     return RML_OK;
 }
 

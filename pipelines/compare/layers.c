@@ -11,7 +11,7 @@ void rml_layers_keep(rml_layers *layers, const char *name, const char *weight, r
                      const rml_shape *shape, const void *data)
 {
     const rml_allocator *allocator = layers->allocator;
-    rml_layer new = {.shape = *shape};
+    rml_layer new = {.shape = *shape, .weighted = weight != NULL};
     if (!rml_shape_count(shape, &new.count))
         return;
     if (rml_reserve(allocator, &layers->items, &layers->capacity, layers->count + 1,
@@ -32,7 +32,15 @@ void rml_layers_keep(rml_layers *layers, const char *name, const char *weight, r
 
 void rml_layers_observe(void *layers, const rml_observed *value)
 {
-    rml_layers_keep(layers, value->node, value->weight, value->dtype, &value->shape, value->data);
+    rml_layers *all = layers;
+    rml_layers_keep(all, value->node, value->weight, value->dtype, &value->shape, value->data);
+    // Rounded to f16 and back, a result is still that of its layer.
+    rml_layer *last = all->count > 1 ? &all->items[all->count - 1] : NULL;
+    if (last && strcmp(value->op, "cast") == 0 && strcmp(last->name, last[-1].name) == 0) {
+        memcpy(last->key, last[-1].key, sizeof last->key);
+        last->weighted = last[-1].weighted;
+        last[-1].weighted = false;
+    }
 }
 
 void rml_layers_release(rml_layers *layers)
@@ -101,6 +109,28 @@ static bool from_weight(const char *weight, char *key)
     return false;
 }
 
+// Names that coremltools makes of those of a state dict: only letters, digits and underscores, and
+// behind them what became of the numbers.
+static bool from_coreml(const char *weight, char *key)
+{
+    static const char *const ends[] = {"_palettized", "_quantized", "_sparsified",
+                                       "_cast_fp16",  "_to_fp16",   "_weight"};
+    size_t length = strlen(weight);
+    bool is_weight = false;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const size_t end = strlen(ends[i]);
+        if (length <= end || strncmp(weight + length - end, ends[i], end) != 0)
+            continue;
+        length -= end;
+        is_weight = i + 1 == sizeof ends / sizeof *ends;
+    }
+    if (!is_weight || strchr(weight, '.') || length >= RML_LAYER_KEY_BYTES)
+        return false;
+    memcpy(key, weight, length);
+    key[length] = 0;
+    return true;
+}
+
 // Folders of a path are modules; a list of modules comes twice, "layers/layers.3". The last part is
 // the operator.
 static bool from_path(const char *node, char *key)
@@ -122,7 +152,7 @@ static bool from_path(const char *node, char *key)
 bool rml_layer_key(const char *node, const char *weight, char key[RML_LAYER_KEY_BYTES])
 {
     key[0] = 0;
-    if (weight && from_weight(weight, key))
+    if (weight && (from_weight(weight, key) || from_coreml(weight, key)))
         return true;
     if (node[0] == '/')
         return from_path(node, key);

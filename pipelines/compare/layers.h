@@ -10,6 +10,7 @@
 //   weight "audio_encoder.0.conv_block.0.weight" (state dicts, and files that keep their names)
 //   node   "audio_encoder.0.conv_block.0" (built-in networks)
 //   node   "/audio_encoder/audio_encoder.0/conv_block/conv_block.0/Conv" (PyTorch's exporter)
+// and "model_audio_encoder_0" of weight "model_audio_encoder_0_weight_to_fp16" (coremltools).
 // `weight` may be NULL. False where the names tell no layer.
 bool rml_layer_key(const char *node, const char *weight, char key[RML_LAYER_KEY_BYTES]);
 
@@ -17,6 +18,7 @@ bool rml_layer_key(const char *node, const char *weight, char key[RML_LAYER_KEY_
 typedef struct rml_layer {
     char key[RML_LAYER_KEY_BYTES]; // "" where its names tell none
     char *name;
+    bool weighted; // it reads a weight
     rml_shape shape;
     size_t count;
     float *data;

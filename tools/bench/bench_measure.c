@@ -62,7 +62,7 @@ static rml_status repeat(const bench_settings *s, rml_session *session, bench_re
 
 static rml_status load(const bench_settings *s, network *n, double *start, rml_error *err)
 {
-    rml_model_settings built = rml_model_settings_default();
+    rml_model_settings built = model_settings(&s->common);
     built.config = s->config;
     built.function = s->function;
     built.keep_types = true; // inputs of all types are filled

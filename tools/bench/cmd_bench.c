@@ -65,6 +65,7 @@ int cmd_bench(int argc, char **argv)
         .positional = &s.model,
         .positional_max = 1,
         .common = &s.common,
+        .rounds = true,
     };
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)

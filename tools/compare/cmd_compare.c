@@ -1,150 +1,35 @@
 // run-model compare: one network in two formats, or against what ran elsewhere, layer by layer.
+#include "pipelines/compare/align.h"
 #include "tools/commands.h"
 #include "tools/compare/compare.h"
 #include "tools/report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COMMAND "compare"
-#define ASSUMED_SIDE 64 // of sizes that are free
-
-typedef struct settings {
-    common_options common;
-    const char *paths[2], *network, *function;
-    option_list inputs;
-    double tolerance;
-    bool all;
-} settings;
 
 // What was found out.
 typedef struct verdict {
-    size_t aligned, different, outputs;
+    size_t aligned, by_order, different, outputs;
     const rml_layer *first[2]; // of each side, the first that differs
     rml_difference how;
     bool outputs_differ;
+    const rml_layer *overflow; // the first of B that is infinite where that of A is not
+    float overflow_at;         // what it is in A
 } verdict;
 
-// An input of a wrong name would silently be made up.
-static rml_status check_inputs(const settings *s, const side *a, rml_error *err)
+static bool rounds(const compare_settings *s)
 {
-    for (int i = 0; i < s->inputs.count; i++)
-        if (rml_model_find_input(a->model, s->inputs.items[i].name) == RML_NO_PORT)
-            return rml_fail(err, RML_ERR_ARG, "--input %s=%s: %s has no input of this name",
-                            s->inputs.items[i].name, s->inputs.items[i].value, a->path);
-    return RML_OK;
-}
-
-// Sizes that are free are those that the other side fixes, or assumed.
-static void choose_sizes(rml_shape *shape, const rml_shape *other)
-{
-    for (int k = 0; k < shape->rank; k++) {
-        if (shape->dim[k] < 0 && other->rank == shape->rank)
-            shape->dim[k] = other->dim[k];
-        if (shape->dim[k] < 0)
-            shape->dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
-    }
-}
-
-// The same numbers for both sides: from --input, from the stored tensors, or made up. `other` is
-// the shape that the other side wants.
-static rml_status make_input(const settings *s, const rml_port *port, const rml_shape *other,
-                             const side *stored, rml_layer *out, rml_error *err)
-{
-    const char *file = option_list_find(&s->inputs, port->name);
-    const rml_layer *kept = stored ? rml_layers_find_name(&stored->layers, port->name) : NULL;
-    rml_npy *npy = NULL;
-    out->shape = port->shape;
-    choose_sizes(&out->shape, other);
-    if (file) {
-        TRY(rml_npy_open(&npy, file, NULL, err));
-        out->shape = rml_npy_shape(npy);
-    } else if (kept) {
-        out->shape = kept->shape;
-    }
-    if (!count_elements(&out->shape, &out->count))
-        return rml_fail(err, RML_ERR_ARG, "input %s: give --input %s=FILE.npy", port->name,
-                        port->name);
-    out->data = calloc(out->count + 1, sizeof *out->data);
-    if (!out->data)
-        return no_memory(err, out->count * sizeof *out->data, "an input");
-    if (file) {
-        const rml_status status =
-            rml_npy_read(npy, RML_F32, out->data, out->count * sizeof *out->data, err);
-        rml_npy_close(&npy);
-        TRY(status);
-    } else if (kept) {
-        memcpy(out->data, kept->data, out->count * sizeof *out->data);
-    } else if (port->dtype == RML_F32) {
-        fill_floats(out->data, out->count);
-    }
-    return RML_OK;
-}
-
-// Resizes, fills and runs one side with inputs in the order of its ports.
-static rml_status run_side(side *s, const rml_layer *inputs, rml_error *err)
-{
-    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
-        const rml_port port = rml_model_input(s->model, i);
-        TRY(rml_session_resize(s->session, port.name, inputs[i].shape, err));
-    }
-    TRY(rml_session_prepare(s->session, err));
-    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
-        const rml_port port = rml_model_input(s->model, i);
-        void *data = rml_session_input(s->session, port.name, NULL);
-        rml_dtype_convert(RML_F32, inputs[i].data, port.dtype, data, inputs[i].count);
-    }
-    TRY(rml_session_run(s->session, err));
-    for (size_t i = 0; i < rml_model_output_count(s->model); i++) {
-        const rml_port port = rml_model_output(s->model, i);
-        rml_shape shape;
-        const void *data = rml_session_output(s->session, port.name, &shape);
-        if (data)
-            rml_layers_keep(&s->layers, port.name, NULL, port.dtype, &shape, data);
-    }
-    return s->layers.out_of_memory ? no_memory(err, 0, "the values of a run") : RML_OK;
-}
-
-// The input of `s` that is called as `port` is, or else the one at the same place.
-static size_t place_of(const side *s, const rml_port *port, size_t place)
-{
-    const size_t found = rml_model_find_input(s->model, port->name);
-    return found == RML_NO_PORT ? place : found;
-}
-
-static rml_status run_both(const settings *s, side *a, side *b, rml_error *err)
-{
-    const size_t count = rml_model_input_count(a->model);
-    const side *stored = b->model ? NULL : b;
-    TRY(check_inputs(s, a, err));
-    if (b->model && rml_model_input_count(b->model) != count)
-        return rml_fail(err, RML_ERR_SHAPE, "%s has %zu inputs and %s %zu", a->path, count, b->path,
-                        rml_model_input_count(b->model));
-    rml_layer *inputs = calloc(count + 1, sizeof *inputs);
-    if (!inputs)
-        return no_memory(err, count * sizeof *inputs, "the inputs");
-    rml_status status = RML_OK;
-    for (size_t i = 0; i < count && status == RML_OK; i++) {
-        const rml_port port = rml_model_input(a->model, i);
-        const rml_shape other =
-            b->model ? rml_model_input(b->model, place_of(b, &port, i)).shape : port.shape;
-        status = make_input(s, &port, &other, stored, &inputs[i], err);
-    }
-    if (status == RML_OK)
-        status = run_side(a, inputs, err);
-    if (status == RML_OK && b->model)
-        status = run_side(b, inputs, err);
-    for (size_t i = 0; i < count; i++)
-        free(inputs[i].data);
-    free(inputs);
-    return status;
+    return s->common.precision == RML_PRECISION_F16_ROUNDED;
 }
 
 // ---- the answer ---------------------------------------------------------------------------------
 
-static void print_layer(const settings *s, const rml_layer *a, const rml_layer *b, rml_difference d,
-                        const char *what)
+static void print_layer(const compare_settings *s, const rml_layer *a, const rml_layer *b,
+                        rml_difference d, const char *what)
 {
     printf("%s%s ", what, *a->key ? a->key : a->name);
     print_shape(stdout, &a->shape);
@@ -172,7 +57,8 @@ static void json_layer(const rml_layer *a, const rml_layer *b, rml_difference d,
         printf(",\"error\":null}");
 }
 
-static bool differs(const settings *s, const rml_layer *a, const rml_layer *b, rml_difference *d)
+static bool differs(const compare_settings *s, const rml_layer *a, const rml_layer *b,
+                    rml_difference *d)
 {
     *d = (rml_difference){0, 0};
     if (a->count != b->count)
@@ -181,28 +67,40 @@ static bool differs(const settings *s, const rml_layer *a, const rml_layer *b, r
     return d->error > s->tolerance;
 }
 
-static void compare_layers(const settings *s, const side *a, const side *b, verdict *v)
+// The first element that f16 does not hold.
+static void look_for_overflow(const rml_layer *a, const rml_layer *b, verdict *v)
 {
-    for (size_t i = 0; i < a->layers.count; i++) {
-        const rml_layer *left = &a->layers.items[i],
-                        *right = rml_layers_find_key(&b->layers, left->key);
+    for (size_t i = 0; i < a->count && i < b->count && !v->overflow; i++)
+        if (isinf(b->data[i]) && isfinite(a->data[i])) {
+            v->overflow = b;
+            v->overflow_at = a->data[i];
+        }
+}
+
+static rml_status compare_layers(const compare_settings *s, const side *a, const side *b,
+                                 verdict *v, rml_error *err)
+{
+    rml_aligned *pairs;
+    TRY(rml_layers_align(&a->layers, &b->layers, &pairs, &v->aligned, err));
+    for (size_t i = 0; i < v->aligned; i++) {
+        const rml_layer *left = pairs[i].left, *right = pairs[i].right;
         rml_difference d;
-        // of several values of one layer the last is what it gives
-        if (!right || rml_layers_find_key(&a->layers, left->key) != left)
-            continue;
         const bool bad = differs(s, left, right, &d);
         v->different += bad;
+        v->by_order += pairs[i].by_order;
         if (bad && !v->first[0]) {
             v->first[0] = left;
             v->first[1] = right;
             v->how = d;
         }
+        look_for_overflow(left, right, v);
         if (s->common.json)
-            json_layer(left, right, d, v->aligned == 0);
+            json_layer(left, right, d, i == 0);
         else if (s->all)
             print_layer(s, left, right, d, "");
-        v->aligned++;
     }
+    rml_allocator_default()->release(rml_allocator_default()->user, pairs);
+    return RML_OK;
 }
 
 static const rml_layer *other_output(const side *a, const side *b, size_t index)
@@ -214,7 +112,7 @@ static const rml_layer *other_output(const side *a, const side *b, size_t index)
     return rml_layers_find_name(&b->layers, rml_model_output(b->model, index).name);
 }
 
-static void compare_outputs(const settings *s, const side *a, const side *b, verdict *v)
+static void compare_outputs(const compare_settings *s, const side *a, const side *b, verdict *v)
 {
     for (size_t i = 0; i < rml_model_output_count(a->model); i++) {
         const rml_layer *left =
@@ -232,59 +130,145 @@ static void compare_outputs(const settings *s, const side *a, const side *b, ver
     }
 }
 
-static void answer(const settings *s, const side *a, const side *b, verdict *v)
+static void print_found(const compare_settings *s, const verdict *v)
+{
+    printf("%zu layers align by name", v->aligned - v->by_order);
+    if (v->by_order)
+        printf(", %zu by shape and order, since their names tell nothing", v->by_order);
+    printf(", %zu differ by more than %g\n", v->different, s->tolerance);
+    if (v->first[0])
+        print_layer(s, v->first[0], v->first[1], v->how, "the first that differs: ");
+    if (v->overflow)
+        printf("the first that overflows in f16: %s, where f32 has %g\n", v->overflow->name,
+               (double)v->overflow_at);
+}
+
+static rml_status answer(const compare_settings *s, const side *a, const side *b, verdict *v,
+                         rml_error *err)
 {
     if (s->common.json)
         printf("{\"layers\":[");
-    compare_layers(s, a, b, v);
-    if (s->common.json) {
-        printf("],\"outputs\":[");
+    TRY(compare_layers(s, a, b, v, err));
+    if (!s->common.json) {
+        print_found(s, v);
         compare_outputs(s, a, b, v);
-        printf("],\"tolerance\":%g,\"different\":%zu,\"first\":", s->tolerance, v->different);
-        if (v->first[0])
-            json_text(v->first[0]->key);
-        else
-            printf("null");
-        printf("}\n");
-        return;
+        return RML_OK;
     }
-    printf("%zu layers align by name, %zu differ by more than %g\n", v->aligned, v->different,
-           s->tolerance);
-    if (v->first[0])
-        print_layer(s, v->first[0], v->first[1], v->how, "the first that differs: ");
+    printf("],\"outputs\":[");
     compare_outputs(s, a, b, v);
+    printf("],\"tolerance\":%g,\"different\":%zu,\"by_order\":%zu,\"first\":", s->tolerance,
+           v->different, v->by_order);
+    if (v->first[0])
+        json_text(v->first[0]->key);
+    else
+        printf("null");
+    printf(",\"overflow\":");
+    if (v->overflow)
+        json_text(v->overflow->name);
+    else
+        printf("null");
+    return RML_OK;
 }
 
-static rml_status run(const settings *s, verdict *v, rml_error *err)
+// ---- halves -------------------------------------------------------------------------------------
+
+// What a device may make of a file with halves: its outputs rounded behind every operator, against
+// its own weights in f32.
+static rml_status show_spread(const compare_settings *s, const side *b, const rml_layer *inputs,
+                              rml_error *err)
+{
+    side rounded = {.path = NULL};
+    common_options common = s->common;
+    common.precision = RML_PRECISION_F16_ROUNDED;
+    TRY(side_open(&rounded, b->path, NULL, s->function, &common, err));
+    rml_status status = side_run(&rounded, inputs, err);
+    for (size_t i = 0; i < rml_model_output_count(b->model) && status == RML_OK; i++) {
+        const char *name = rml_model_output(b->model, i).name;
+        const rml_layer *left = rml_layers_find_name(&b->layers, name);
+        const rml_layer *right = rml_layers_find_name(&rounded.layers, name);
+        if (!left || !right || left->count != right->count)
+            continue;
+        const double error = rml_layer_difference(left, right).error;
+        if (s->common.json)
+            printf("%s{\"name\":\"%s\",\"error\":%.6g}", i ? "," : ",\"rounded\":[", name,
+                   error > 1e300 ? 1e300 : error);
+        else
+            printf("its own weights, output %s: %.2e when every result is rounded to f16\n", name,
+                   error);
+    }
+    if (s->common.json)
+        printf("]");
+    side_close(&rounded);
+    return status;
+}
+
+// Runs both, says how they differ, and of halves what they do to the outputs.
+static rml_status run_and_answer(const compare_settings *s, side *a, side *b, verdict *v,
+                                 rml_error *err)
+{
+    const size_t count = rml_model_input_count(a->model);
+    rml_layer *inputs = calloc(count + 1, sizeof *inputs);
+    if (!inputs)
+        return no_memory(err, count * sizeof *inputs, "the inputs");
+    rml_status status = compare_run(s, a, b, inputs, err);
+    if (status == RML_OK)
+        status = answer(s, a, b, v, err);
+    if (status == RML_OK && side_is_small(b) && !rounds(s))
+        status = show_spread(s, b, inputs, err);
+    if (status == RML_OK && s->common.json)
+        printf("}\n");
+    for (size_t i = 0; i < count; i++)
+        free(inputs[i].data);
+    free(inputs);
+    return status;
+}
+
+// Side `at` of the two. With f16-rounded the second one is, and the first is in f32, each operator
+// for itself.
+static rml_status open_side(const compare_settings *s, side sides[2], int at, const char *network,
+                            rml_error *err)
+{
+    common_options common = s->common;
+    if (rounds(s) && at == 0) {
+        common.precision = RML_PRECISION_F32;
+        sides[at].plain = true;
+    }
+    return side_open(&sides[at], s->paths[at], network, s->function, &common, err);
+}
+
+static rml_status run(const compare_settings *s, verdict *v, rml_error *err)
 {
     side sides[2] = {{0}, {0}};
     // What is known of one side tells what the other is: weights first, a graph file by them.
     const int first = is_graph_file(s->paths[0]) && !is_graph_file(s->paths[1]) ? 1 : 0;
-    rml_status status =
-        side_open(&sides[first], s->paths[first], s->network, s->function, &s->common, err);
+    rml_status status = open_side(s, sides, first, s->network, err);
     const char *network = s->network ? s->network : sides[first].network;
     if (status == RML_OK && !sides[first].model)
         network = NULL;
     if (status == RML_OK)
-        status = side_open(&sides[1 - first], s->paths[1 - first],
-                           is_graph_file(s->paths[1 - first]) || s->network ? network : NULL,
-                           s->function, &s->common, err);
+        status = open_side(s, sides, 1 - first,
+                           is_graph_file(s->paths[1 - first]) || s->network ? network : NULL, err);
     side *a = sides[0].model ? &sides[0] : &sides[1];
     side *b = a == &sides[0] ? &sides[1] : &sides[0];
     if (status == RML_OK && !a->model)
         status =
             rml_fail(err, RML_ERR_ARG, "neither %s nor %s is a network", s->paths[0], s->paths[1]);
+    if (status == RML_OK && rounds(s) && !sides[1].model)
+        status = rml_fail(err, RML_ERR_ARG,
+                          "%s holds stored tensors, and f16-rounded is for B, "
+                          "which is to be a network",
+                          s->paths[1]);
     if (status == RML_OK && !b->model)
         status = side_read(b, err);
     if (status == RML_OK)
-        status = run_both(s, a, b, err);
-    if (status == RML_OK)
-        answer(s, a, b, v);
+        status = run_and_answer(s, a, b, v, err);
     if (status == RML_OK && v->aligned + v->outputs == 0)
         status = rml_fail(err, RML_ERR_ARG,
                           "nothing was compared: no layer and no output of %s has the name of one "
                           "in %s",
                           a->path, b->path);
+    for (int i = 0; i < 2 && status == RML_OK && (i == 0 || s->paths[1] != s->paths[0]); i++)
+        side_warn(&sides[i], s->common.quiet);
     side_close(&sides[0]);
     side_close(&sides[1]);
     return status;
@@ -292,7 +276,7 @@ static rml_status run(const settings *s, verdict *v, rml_error *err)
 
 int cmd_compare(int argc, char **argv)
 {
-    settings s = {.tolerance = 5e-5};
+    compare_settings s = {.tolerance = 5e-5};
     const option options[] = {
         {"model", 0, OPTION_TEXT, &s.network, "MODEL", 0, 0,
          "the built-in network that both are; without: what fits"},
@@ -311,16 +295,20 @@ int cmd_compare(int argc, char **argv)
             "Runs one network in two formats (weights of a built-in one, ONNX, Core ML), or "
             "against\n"
             "stored tensors (.npz, .safetensors), on the same inputs, and says which layer is the\n"
-            "first to differ and by how much. Exit code 1 when something differs.",
+            "first to differ and by how much. With --precision f16-rounded A is in f32 and B has\n"
+            "every result rounded to f16; without B it is A. Exit code 1 when something differs.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .positional = s.paths,
         .positional_max = 2,
         .common = &s.common,
+        .rounds = true,
     };
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)
         return code;
+    if (s.paths[0] && !s.paths[1] && rounds(&s))
+        s.paths[1] = s.paths[0];
     if (!s.paths[1])
         return usage_error(COMMAND, "two files are compared: A and B");
     if (s.network && !find_model(s.network))

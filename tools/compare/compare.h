@@ -7,6 +7,7 @@
 
 // A network that runs, or a file of tensors that ran elsewhere.
 typedef struct side {
+    bool plain; // every operator of the file for itself, none made part of another
     const char *path;
     const char *network; // built-in, or NULL
     rml_weights *weights;
@@ -20,9 +21,31 @@ typedef struct side {
 // NULL.
 rml_status side_open(side *s, const char *path, const char *network, const char *function,
                      const common_options *common, rml_error *err);
+
+// Whether a graph file's numbers take less room than f32 would.
+bool side_is_small(const side *s);
+
+// What running tells of a file beside its numbers: warnings of rml_model_check, on stderr.
+void side_warn(const side *s, bool quiet);
 void side_close(side *s);
 
 // Reads the tensors of a file that holds stored ones.
 rml_status side_read(side *s, rml_error *err);
+
+typedef struct compare_settings {
+    common_options common;
+    const char *paths[2], *network, *function;
+    option_list inputs;
+    double tolerance;
+    bool all;
+} compare_settings;
+
+// Runs both sides on the same inputs and keeps their layers and outputs. `inputs` are made, in the
+// order of the ports of `a`; the caller frees their data.
+rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *inputs,
+                       rml_error *err);
+
+// Resizes, fills and runs one side with inputs in the order of its ports.
+rml_status side_run(side *s, const rml_layer *inputs, rml_error *err);
 
 #endif

@@ -49,7 +49,7 @@ static rml_status check_names(const exec_settings *s, rml_error *err)
 static rml_status run(exec_settings *s, rml_error *err)
 {
     network *n = &s->network;
-    rml_model_settings built = rml_model_settings_default();
+    rml_model_settings built = model_settings(&s->common);
     rml_session_settings wanted = session_settings(&s->common);
     built.config = s->config;
     built.function = s->function;
@@ -127,6 +127,7 @@ int cmd_exec(int argc, char **argv)
         .positional = &s.model,
         .positional_max = 1,
         .common = &s.common,
+        .rounds = true,
     };
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)

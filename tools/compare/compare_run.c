@@ -1,0 +1,114 @@
+// Runs both sides of a comparison on the same inputs.
+#include "tools/compare/compare.h"
+#include "tools/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ASSUMED_SIDE 64 // of sizes that are free
+
+// An input of a wrong name would silently be made up.
+static rml_status check_inputs(const compare_settings *s, const side *a, rml_error *err)
+{
+    for (int i = 0; i < s->inputs.count; i++)
+        if (rml_model_find_input(a->model, s->inputs.items[i].name) == RML_NO_PORT)
+            return rml_fail(err, RML_ERR_ARG, "--input %s=%s: %s has no input of this name",
+                            s->inputs.items[i].name, s->inputs.items[i].value, a->path);
+    return RML_OK;
+}
+
+// Sizes that are free are those that the other side fixes, or assumed.
+static void choose_sizes(rml_shape *shape, const rml_shape *other)
+{
+    for (int k = 0; k < shape->rank; k++) {
+        if (shape->dim[k] < 0 && other->rank == shape->rank)
+            shape->dim[k] = other->dim[k];
+        if (shape->dim[k] < 0)
+            shape->dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+    }
+}
+
+// The same numbers for both sides: from --input, from the stored tensors, or made up. `other` is
+// the shape that the other side wants.
+static rml_status make_input(const compare_settings *s, const rml_port *port,
+                             const rml_shape *other, const side *stored, rml_layer *out,
+                             rml_error *err)
+{
+    const char *file = option_list_find(&s->inputs, port->name);
+    const rml_layer *kept = stored ? rml_layers_find_name(&stored->layers, port->name) : NULL;
+    rml_npy *npy = NULL;
+    out->shape = port->shape;
+    choose_sizes(&out->shape, other);
+    if (file) {
+        TRY(rml_npy_open(&npy, file, NULL, err));
+        out->shape = rml_npy_shape(npy);
+    } else if (kept) {
+        out->shape = kept->shape;
+    }
+    if (!count_elements(&out->shape, &out->count))
+        return rml_fail(err, RML_ERR_ARG, "input %s: give --input %s=FILE.npy", port->name,
+                        port->name);
+    out->data = calloc(out->count + 1, sizeof *out->data);
+    if (!out->data)
+        return no_memory(err, out->count * sizeof *out->data, "an input");
+    if (file) {
+        const rml_status status =
+            rml_npy_read(npy, RML_F32, out->data, out->count * sizeof *out->data, err);
+        rml_npy_close(&npy);
+        TRY(status);
+    } else if (kept) {
+        memcpy(out->data, kept->data, out->count * sizeof *out->data);
+    } else if (port->dtype == RML_F32) {
+        fill_floats(out->data, out->count);
+    }
+    return RML_OK;
+}
+
+rml_status side_run(side *s, const rml_layer *inputs, rml_error *err)
+{
+    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
+        const rml_port port = rml_model_input(s->model, i);
+        TRY(rml_session_resize(s->session, port.name, inputs[i].shape, err));
+    }
+    TRY(rml_session_prepare(s->session, err));
+    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
+        const rml_port port = rml_model_input(s->model, i);
+        void *data = rml_session_input(s->session, port.name, NULL);
+        rml_dtype_convert(RML_F32, inputs[i].data, port.dtype, data, inputs[i].count);
+    }
+    TRY(rml_session_run(s->session, err));
+    for (size_t i = 0; i < rml_model_output_count(s->model); i++) {
+        const rml_port port = rml_model_output(s->model, i);
+        rml_shape shape;
+        const void *data = rml_session_output(s->session, port.name, &shape);
+        if (data)
+            rml_layers_keep(&s->layers, port.name, NULL, port.dtype, &shape, data);
+    }
+    return s->layers.out_of_memory ? no_memory(err, 0, "the values of a run") : RML_OK;
+}
+
+// The input of `s` that is called as `port` is, or else the one at the same place.
+static size_t place_of(const side *s, const rml_port *port, size_t place)
+{
+    const size_t found = rml_model_find_input(s->model, port->name);
+    return found == RML_NO_PORT ? place : found;
+}
+
+rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *inputs,
+                       rml_error *err)
+{
+    const size_t count = rml_model_input_count(a->model);
+    const side *stored = b->model ? NULL : b;
+    TRY(check_inputs(s, a, err));
+    if (b->model && rml_model_input_count(b->model) != count)
+        return rml_fail(err, RML_ERR_SHAPE, "%s has %zu inputs and %s %zu", a->path, count, b->path,
+                        rml_model_input_count(b->model));
+    for (size_t i = 0; i < count; i++) {
+        const rml_port port = rml_model_input(a->model, i);
+        const rml_shape other =
+            b->model ? rml_model_input(b->model, place_of(b, &port, i)).shape : port.shape;
+        TRY(make_input(s, &port, &other, stored, &inputs[i], err));
+    }
+    TRY(side_run(a, inputs, err));
+    return b->model ? side_run(b, inputs, err) : RML_OK;
+}
