@@ -152,7 +152,7 @@ rml_status rml_palette_make(const float *number, size_t count, int bits, float *
     plan *p = rml_alloc(allocator, sizeof *p);
     rml_status status = RML_OK;
     memset(table, 0, (size_t)wanted * sizeof *table);
-    if (sorted && sum && p) {
+    if (sorted && sum && p && count) {
         memcpy(sorted, number, count * sizeof *sorted);
         qsort(sorted, count, sizeof *sorted, compare);
         sum[0] = 0;
@@ -177,7 +177,7 @@ rml_status rml_palette_make(const float *number, size_t count, int bits, float *
             }
             place[i] = (uint8_t)low;
         }
-    } else {
+    } else if (!sorted || !sum || !p) {
         status = rml_fail_nomem(err, count * sizeof *sum, "a palette");
     }
     rml_free(allocator, sorted);
