@@ -9,15 +9,16 @@ void rml_elements_release(rml_elements *elements)
     *elements = (rml_elements){0};
 }
 
-// Whether they lie in the file as they are wanted.
+// Whether they lie in the file as they are wanted, at an address of their type.
 static bool lie_so(const rml_value *value, rml_dtype dtype)
 {
     const rml_stored *stored = &value->constant->stored;
     rml_tensor view = rml_tensor_make(NULL, &stored->shape, RML_LAYOUT_PLAIN);
     for (int i = 0; i < stored->shape.rank; i++)
         view.stride[i] = stored->stride[i];
-    return stored->dtype == dtype && rml_coding_is_none(&stored->coding) &&
-           !value->constant->scale && rml_tensor_is_plain(&view);
+    return (uintptr_t)stored->data % rml_dtype_size(dtype) == 0 && stored->dtype == dtype &&
+           rml_coding_is_none(&stored->coding) && !value->constant->scale &&
+           rml_tensor_is_plain(&view);
 }
 
 rml_status rml_elements_take(rml_elements *out, const rml_value *constant, rml_dtype dtype,

@@ -5,7 +5,7 @@
 #include "graph/graph.h"
 
 typedef struct rml_elements {
-    const void *data; // in C order
+    const void *data; // in C order, aligned to their type
     size_t count, bytes;
     void *owned; // NULL: they lie where the constant has them
     const rml_allocator *allocator;

@@ -2,6 +2,7 @@
 #include "engine/model.h"
 #include "tests/support/check.h"
 #include "tests/support/counting_allocator.h"
+#include "writers/elements.h"
 #include "writers/onnx/write.h"
 
 #include <stdio.h>
@@ -131,11 +132,37 @@ static void test_memory(const rml_weights *weights, uint64_t most_bytes)
     remove(DATA_NAME);
 }
 
+// Files have their tensors at any address; who takes elements may compute with them.
+static void test_odd_address(void)
+{
+    static uint8_t bytes[4 * sizeof(float) + 1];
+    const float numbers[4] = {1, -2, 3, -4};
+    const rml_shape shape = {1, {4}};
+    rml_error err = {0};
+    for (size_t skip = 0; skip < 2; skip++) {
+        rml_constant constant = {.scale = NULL};
+        rml_elements elements;
+        memcpy(bytes + skip, numbers, sizeof numbers);
+        constant.stored = rml_stored_plain(bytes + skip, RML_F32, &shape);
+        const rml_value value = {.kind = RML_VALUE_CONSTANT,
+                                 .name = "odd",
+                                 .dtype = RML_F32,
+                                 .shape = shape,
+                                 .constant = &constant};
+        CHECK(rml_elements_take(&elements, &value, RML_F32, rml_allocator_default(), &err) ==
+              RML_OK);
+        CHECK((uintptr_t)elements.data % sizeof(float) == 0);
+        CHECK(memcmp(elements.data, numbers, sizeof numbers) == 0);
+        rml_elements_release(&elements);
+    }
+}
+
 int main(void)
 {
     rml_error err = {0};
     rml_weights *weights = NULL;
     CHECK(rml_weights_create_random(&weights, "lstm", 7, NULL, &err) == RML_OK);
+    test_odd_address();
     test_data_beside(weights);
     test_no_half(weights);
     test_memory(weights, 1 << 20);
