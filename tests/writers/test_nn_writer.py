@@ -501,6 +501,17 @@ def test_all_that_is_lacking_is_named_at_once(program, tmp_path):
     assert not list(tmp_path.glob("*.mlmodel*"))
 
 
+def test_no_inputs(program, tmp_path):
+    from onnx import TensorProto, helper, save
+
+    constant = helper.make_node("Constant", [], ["y"], "y", value_floats=[1.0, 2.0])
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])
+    save(helper.make_model(helper.make_graph([constant], "g", [], [output]), ir_version=8,
+                           opset_imports=[helper.make_opsetid("", 17)]), str(tmp_path / "n.onnx"))
+    said = write(program, tmp_path / "n.onnx", tmp_path / "n.mlmodel", code=1)
+    assert "has no inputs" in said
+
+
 # ---- bytes -------------------------------------------------------------------------------------
 
 # relu(2x - 1) of [2,3] as the format's own tools write it: description, then network.

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PORTS = 8, MOST_NUMBERS = 8, MOST_LABELS = 2048 };
+enum { MOST_PORTS = 64, MOST_NUMBERS = 8, MOST_LABELS = 2048 };
 
 typedef struct port_numbers {
     rml_shape shape[4];
@@ -74,6 +74,8 @@ static void set_port(rml_write_port *port, port_numbers *numbers, const char *ke
 
 static void add_port(job *j, char *text)
 {
+    if (j->settings.port_count == MOST_PORTS)
+        exit(2);
     rml_write_port *port = &j->ports[j->settings.port_count];
     port_numbers *numbers = &j->numbers[j->settings.port_count++];
     port->name = strtok(text, ",");

@@ -150,6 +150,9 @@ rml_status rml_write_mlmodel(rml_writing *w, rml_error *err)
     RML_TRY(rml_writing_specialise(w, err));
     RML_TRY(rml_coreml_order_blocks(&w->graph, err));
     RML_TRY(rml_coreml_describe_ports(&description, w, err));
+    if (description.input_count == 0)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "the network has no inputs, which a neural network must have");
     if (w->settings.ios == 12) {
         RML_TRY(make_planes(description.inputs, description.input_count, err));
         RML_TRY(make_planes(description.outputs, description.output_count, err));
