@@ -131,7 +131,9 @@ class Runner:
         program = os.path.join(ROOT, "build", preset, "run-model")
         env = dict(os.environ, RUN_MODEL=program, PYTHONDONTWRITEBYTECODE="1", **(env or {}))
         junit = os.path.join(LOGS, f"{step}.xml")
+        # The tests of a file share what its fixtures make, so they stay together.
         arguments = [self.python, "-m", "pytest", "-q", "-ra", "--durations=15",
+                     "-n", str(os.cpu_count() or 1), "--dist", "loadfile",
                      f"--junitxml={junit}", *selection]
         code = self.command(step, arguments, PYTEST_SECONDS, env)
         return results.judge(step, code, junit, from_ctest=False)
@@ -164,8 +166,8 @@ def coverage(runner, step):
     for counted in Path(build).rglob("*.gcda"):  # by earlier runs
         counted.unlink()
     counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench")
-    counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml", "tests/loaders", "-k",
-                             "not random_graphs"))
+    counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml", "tests/loaders",
+                             "tests/writers", "-k", "not random_graphs"))
     arguments = [sys.executable, "scripts/coverage.py", build, str(LEAST_COVERED), *COVERED]
     code = runner.command(step, arguments, BUILD_SECONDS)
     runner.tail(os.path.join(LOGS, f"{step}.log"), len(COVERED) + 16)
