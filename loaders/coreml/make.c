@@ -115,26 +115,9 @@ rml_value_id rml_coreml_binary(rml_coreml_maker *make, rml_binary kind, rml_valu
     return make->refused ? RML_NO_VALUE : rml_graph_binary(make->graph, kind, a, b, make->name);
 }
 
-// Whether these are height and width of (N,C,H,W).
-static bool are_pixels(int rank, const int *axes, int count)
-{
-    unsigned set = 0;
-    for (int i = 0; i < count; i++)
-        set |= 1u << ((axes[i] < 0 ? axes[i] + rank : axes[i]) & 7);
-    return rank == 4 && set == 0xC;
-}
-
 rml_value_id rml_coreml_reduce(rml_coreml_maker *make, rml_reduce_kind kind, rml_value_id x,
                                const int *axes, int count, bool keep)
 {
-    const rml_fact fact = rml_coreml_fact(make, x);
-    // A pool takes images in whatever layout convolutions leave them.
-    if (kind == RML_REDUCE_MEAN && fact.dtype == RML_F32 &&
-        are_pixels(fact.shape.rank, axes, count)) {
-        const rml_op_attr average = {.pool = {.kind = RML_POOL_AVERAGE, .global = true}};
-        x = rml_coreml_node(make, RML_OP_POOL, &average, &x, 1);
-        return keep ? x : rml_coreml_reshape(make, x, &(rml_shape){2, {0, 0}});
-    }
     rml_op_attr attr = {.reduce = {.kind = kind, .axis_count = count, .keep = keep}};
     for (int i = 0; i < count; i++)
         attr.reduce.axes[i] = axes[i];
