@@ -168,7 +168,7 @@ def coverage(runner, step):
     counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench")
     counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml", "tests/loaders",
                              "tests/writers", "-k", "not random_graphs"))
-    arguments = [sys.executable, "scripts/coverage.py", build, str(LEAST_COVERED), *COVERED]
+    arguments = [sys.executable, "scripts/line_coverage.py", build, str(LEAST_COVERED), *COVERED]
     code = runner.command(step, arguments, BUILD_SECONDS)
     runner.tail(os.path.join(LOGS, f"{step}.log"), len(COVERED) + 16)
     if code != 0:

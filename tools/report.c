@@ -260,6 +260,17 @@ bool is_coreml_file(const char *path)
     return found;
 }
 
+// Endings of weights that are archives, too, and that are not opened only to find that out.
+static bool is_named_weights(const char *path)
+{
+    static const char *const endings[] = {".pth", ".pt", ".bin", ".ckpt", ".npz"};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (dot && strcmp(dot, endings[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool is_zipped(const char *path)
 {
     char head[2] = "";
@@ -281,7 +292,7 @@ bool is_graph_file(const char *text)
         if (length > bytes && strncmp(text + length - bytes, endings[i], bytes) == 0)
             return true;
     }
-    return is_zipped(text) && is_coreml_file(text); // PyTorch's weights lie in archives, too
+    return !is_named_weights(text) && is_zipped(text) && is_coreml_file(text);
 }
 
 bool is_graph_format(const char *format)

@@ -1,6 +1,6 @@
 """Coverage of some folders of an instrumented build, by line and by branch, from gcov's records.
 
-usage: coverage.py BUILD_FOLDER LEAST_PERCENT FOLDER...
+usage: line_coverage.py BUILD_FOLDER LEAST_PERCENT FOLDER...
 
 Prints a row for each folder and the files that are least covered; exit code 1 when fewer than
 LEAST_PERCENT of all lines were run.
