@@ -170,6 +170,25 @@ rml_activation rml_activation_none(void)
     return (rml_activation){RML_UNARY_CLAMP, {-INFINITY, INFINITY}};
 }
 
+rml_activation *rml_op_activation(rml_op_id op, rml_op_attr *attr)
+{
+    switch (op) {
+    case RML_OP_CONV:
+    case RML_OP_CONV_TRANSPOSE:
+        return &attr->conv.act;
+    case RML_OP_MATMUL:
+        return &attr->matmul.act;
+    case RML_OP_BINARY:
+        return &attr->binary.act;
+    case RML_OP_GROUP_NORM:
+        return &attr->group_norm.act;
+    case RML_OP_WAVE_CONV:
+        return &attr->wave.act;
+    default:
+        return NULL;
+    }
+}
+
 rml_activation rml_activation_relu(void)
 {
     return (rml_activation){RML_UNARY_CLAMP, {0.0f, INFINITY}};

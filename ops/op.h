@@ -89,6 +89,9 @@ rml_activation rml_activation_none(void);
 rml_activation rml_activation_relu(void);
 bool rml_activation_is_none(const rml_activation *act);
 
+// The activation in the attributes of an operator that applies one to its result; NULL: none does.
+rml_activation *rml_op_activation(rml_op_id op, rml_op_attr *attr);
+
 // A product without factors.
 rml_matmul_attr rml_matmul_plain(bool transpose_a, bool transpose_b);
 

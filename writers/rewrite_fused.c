@@ -1,31 +1,11 @@
 // Rewrites of what the library has in one operator and others in two.
 #include "writers/rewrite.h"
 
-static rml_activation *activation_of(rml_node *node)
-{
-    switch (node->op) {
-    case RML_OP_CONV:
-    case RML_OP_CONV_TRANSPOSE:
-    case RML_OP_DEFORM_CONV:
-        return &node->attr.conv.act;
-    case RML_OP_MATMUL:
-        return &node->attr.matmul.act;
-    case RML_OP_BINARY:
-        return &node->attr.binary.act;
-    case RML_OP_GROUP_NORM:
-        return &node->attr.group_norm.act;
-    case RML_OP_WAVE_CONV:
-        return &node->attr.wave.act;
-    default:
-        return NULL;
-    }
-}
-
 // An operator with an activation: the two of them.
 bool rml_rewrite_fused(rml_lowering *l, const rml_node *node, rml_value_id *out)
 {
     rml_node plain = *node;
-    rml_activation *act = activation_of(&plain);
+    rml_activation *act = rml_op_activation(plain.op, &plain.attr);
     if (!act || rml_activation_is_none(act))
         return false;
     const rml_op_attr last = {.unary = *act};

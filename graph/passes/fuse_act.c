@@ -37,23 +37,13 @@ static void take_place(rml_node *producer, rml_node *consumer)
     producer->dead = true;
 }
 
+// Where an activation behind the node can go; NULL: it stays a node.
 static rml_activation *activation_of(const rml_graph *graph, rml_node *node)
 {
-    switch (node->op) {
-    case RML_OP_CONV:
-    case RML_OP_CONV_TRANSPOSE:
-        return &node->attr.conv.act;
-    case RML_OP_WAVE_CONV:
-        return &node->attr.wave.act;
-    case RML_OP_MATMUL:
-        return is_layer(graph, node) ? &node->attr.matmul.act : NULL;
-    case RML_OP_BINARY: // those that have kernels
-        return node->attr.binary.kind < RML_BINARY_KERNELS ? &node->attr.binary.act : NULL;
-    case RML_OP_GROUP_NORM:
-        return &node->attr.group_norm.act;
-    default:
-        return NULL;
-    }
+    const bool lacks_epilogue =
+        (node->op == RML_OP_MATMUL && !is_layer(graph, node)) ||
+        (node->op == RML_OP_BINARY && node->attr.binary.kind >= RML_BINARY_KERNELS);
+    return lacks_epilogue ? NULL : rml_op_activation(node->op, &node->attr);
 }
 
 // A constant added to each row of a linear layer that has no bias of its own, as graph files write
