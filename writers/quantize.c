@@ -28,23 +28,25 @@ int rml_weight_axis(const rml_graph *graph, const rml_node *node, int index)
     }
 }
 
-// Elements in C order are [before, outputs, behind].
-static void encode(const float *from, int8_t *to, const float *scale, const rml_shape *shape,
-                   int axis)
+bool rml_are_finite(const float *number, size_t count)
 {
-    size_t behind = 1, count = 1;
-    for (int i = 0; i < shape->rank; i++) {
-        behind *= i > axis ? (size_t)shape->dim[i] : 1;
-        count *= (size_t)shape->dim[i];
-    }
     for (size_t i = 0; i < count; i++)
-        to[i] = (int8_t)nearbyintf(from[i] / scale[i / behind % (size_t)shape->dim[axis]]);
+        if (!isfinite(number[i]))
+            return false;
+    return true;
 }
 
-static bool find_scales(const float *from, float *scale, const rml_shape *shape, int axis)
+// Scales so small that they are rounded themselves leave quotients beyond the codes.
+static int8_t code_of(float quotient)
 {
-    size_t behind = 1, count = 1;
+    return (int8_t)nearbyintf(fminf(fmaxf(quotient, -MOST_CODE), MOST_CODE));
+}
+
+// Elements in C order are [before, outputs, behind].
+void rml_quantize(const float *from, const rml_shape *shape, int axis, int8_t *codes, float *scale)
+{
     const size_t outputs = (size_t)shape->dim[axis];
+    size_t behind = 1, count = 1;
     for (int i = 0; i < shape->rank; i++) {
         behind *= i > axis ? (size_t)shape->dim[i] : 1;
         count *= (size_t)shape->dim[i];
@@ -53,13 +55,12 @@ static bool find_scales(const float *from, float *scale, const rml_shape *shape,
         scale[k] = 0;
     for (size_t i = 0; i < count; i++) {
         float *most = &scale[i / behind % outputs];
-        if (!isfinite(from[i]))
-            return false;
         *most = fmaxf(*most, fabsf(from[i]));
     }
-    for (size_t k = 0; k < outputs; k++)
+    for (size_t k = 0; k < outputs; k++) // a quotient may be 0 though its number is not
         scale[k] = scale[k] / MOST_CODE > 0 ? scale[k] / MOST_CODE : 1;
-    return true;
+    for (size_t i = 0; i < count; i++)
+        codes[i] = code_of(from[i] / scale[i / behind % outputs]);
 }
 
 rml_status rml_quantize_weight(rml_elements *codes, const rml_value *constant, int axis,
@@ -72,11 +73,11 @@ rml_status rml_quantize_weight(rml_elements *codes, const rml_value *constant, i
     rml_status status = RML_OK;
     if (!codes->owned)
         status = rml_fail_nomem(err, floats.count, "a weight to be written");
-    else if (!find_scales(floats.data, scale, &constant->shape, axis))
+    else if (!rml_are_finite(floats.data, floats.count))
         status =
             rml_fail(err, RML_ERR_ARG, "weight %s has numbers that are not finite", constant->name);
     else
-        encode(floats.data, codes->owned, scale, &constant->shape, axis);
+        rml_quantize(floats.data, &constant->shape, axis, codes->owned, scale);
     if (status != RML_OK)
         rml_elements_release(codes);
     rml_elements_release(&floats);

@@ -2,12 +2,9 @@
 
 #include "tensor/dtype.h"
 #include "writers/palette.h"
-
-#include <math.h>
-#include <string.h>
+#include "writers/quantize.h"
 
 #define LEAST 2048 // elements; weights of fewer stay as they are
-#define LARGEST 127
 
 bool rml_emit_compresses(const rml_emitter *e, rml_dtype dtype, const rml_shape *shape)
 {
@@ -44,32 +41,19 @@ static void name(rml_emitter *e, const rml_operand *out)
     rml_fields_end(e->m);
 }
 
-// Symmetric: q = round(w / s), s = largest / 127 of each index of `axis`.
 static void write_int8(rml_emitter *e, const rml_operand *out, const float *data, int axis)
 {
     const int64_t channels = out->shape.dim[axis];
     const rml_shape vector = {1, {channels}};
-    size_t count, inner = 1;
+    size_t count;
     rml_shape_count(&out->shape, &count);
-    for (int i = axis + 1; i < out->shape.rank; i++)
-        inner *= (size_t)out->shape.dim[i];
     int8_t *code = rml_emit_alloc(e, count, 1), *zero = rml_emit_alloc(e, (size_t)channels, 1);
     float *scale = rml_emit_alloc(e, (size_t)channels, sizeof *scale);
-    if (!code || !zero || !scale)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        float *largest = &scale[i / inner % (size_t)channels];
-        *largest = fmaxf(*largest, fabsf(data[i]));
-    }
-    for (int64_t c = 0; c < channels; c++)
-        scale[c] = scale[c] > 0 ? scale[c] / LARGEST : 1;
-    for (size_t i = 0; i < count; i++)
-        code[i] = (int8_t)rintf(data[i] / scale[i / inner % (size_t)channels]);
-    const int32_t along = axis;
     int32_t *place = rml_emit_alloc(e, 1, sizeof *place);
-    if (!place)
+    if (!code || !zero || !scale || !place)
         return;
-    *place = along;
+    *place = axis;
+    rml_quantize(data, &out->shape, axis, code, scale);
     begin(e, "constexpr_affine_dequantize");
     rml_emit_named_type(e->m, 3, out);
     attribute(e, "axis", RML_I32, &(rml_shape){0}, place);
@@ -117,13 +101,9 @@ void rml_emit_compressed(rml_emitter *e, const rml_operand *out, const float *da
     rml_shape_count(&out->shape, &count);
     if (e->trial || e->status != RML_OK)
         return;
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(data[i])) {
-            rml_emit_fail(e, RML_ERR_UNSUPPORTED, "weight %s holds numbers that are not finite",
-                          out->name);
-            return;
-        }
-    if (e->w->settings.weights == RML_WRITE_INT8)
+    if (!rml_are_finite(data, count))
+        rml_emit_fail(e, RML_ERR_ARG, "weight %s has numbers that are not finite", out->name);
+    else if (e->w->settings.weights == RML_WRITE_INT8)
         write_int8(e, out, data, axis);
     else
         write_palette(e, out, data, e->w->settings.palette_bits);

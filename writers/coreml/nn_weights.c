@@ -3,6 +3,7 @@
 #include "writers/coreml/nn.h"
 #include "writers/elements.h"
 #include "writers/palette.h"
+#include "writers/quantize.h"
 
 #include <string.h>
 
@@ -95,8 +96,10 @@ static void write_codes(rml_net_emitter *e, const float *numbers, size_t count, 
         low[channel] = fminf(low[channel], numbers[i]);
         step[channel] = fmaxf(step[channel], numbers[i]);
     }
-    for (size_t i = 0; i < channels; i++)
-        step[i] = step[i] > low[i] ? (step[i] - low[i]) / 255 : 1;
+    for (size_t i = 0; i < channels; i++) {
+        step[i] = (float)(((double)step[i] - (double)low[i]) / 255);
+        step[i] = step[i] > 0 ? step[i] : 1; // also where the quotient is no float
+    }
     for (size_t i = 0; i < count; i++) {
         const size_t channel = i / inner % channels;
         const double code =
@@ -142,25 +145,18 @@ static void write_palette(rml_net_emitter *e, const float *numbers, size_t count
     rml_fields_end(&e->m);
 }
 
-// Numbers that have neighbours: others have no place between them.
-static bool are_finite(rml_net_emitter *e, const float *numbers, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(numbers[i])) {
-            rml_net_fail(e, RML_ERR_ARG, "%s: a weight is %g, which has no form in fewer bits",
-                         e->node->name, (double)numbers[i]);
-            return false;
-        }
-    return true;
-}
-
 void rml_net_weights(rml_net_emitter *e, uint32_t field, const float *numbers, size_t count,
                      size_t channels, size_t inner)
 {
     const rml_write_weights form = e->w->settings.weights;
     const bool fewer = count > FEW && (form == RML_WRITE_INT8 || form == RML_WRITE_PALETTE);
-    if (!numbers || (fewer && !are_finite(e, numbers, count)))
+    if (!numbers)
         return;
+    if (fewer && !rml_are_finite(numbers, count)) {
+        rml_net_fail(e, RML_ERR_ARG, "a weight of %s has numbers that are not finite",
+                     e->node->name);
+        return;
+    }
     rml_fields_begin(&e->m, field);
     if (fewer && form == RML_WRITE_INT8)
         write_codes(e, numbers, count, channels, inner);
