@@ -48,6 +48,16 @@ static rml_status check_ports(const rml_writing *w, const rml_graph *from, rml_e
     return RML_OK;
 }
 
+// States as ports would be another network: its user had to hand them on.
+static rml_status check_states(const rml_graph *from, rml_error *err)
+{
+    if (from->state_count == 0)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_UNSUPPORTED,
+                    "the network keeps %s from run to run, and states are not written yet",
+                    from->values[from->inputs[from->input_count - from->state_count]].name);
+}
+
 // ---- scale and bias of ports --------------------------------------------------------------------
 
 // A constant of one number, or of one for each channel of an image.
@@ -176,6 +186,7 @@ rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
 {
     const rml_graph *from = &w->model->graph;
     rml_copying c = {.w = w, .from = from};
+    RML_TRY(check_states(from, err));
     RML_TRY(check_ports(w, from, err));
     // What is computed on the way lives as long as the graph, which reads it.
     c.facts = rml_arena_alloc(&w->graph.arena, from->value_count + 1, sizeof *c.facts);

@@ -157,3 +157,10 @@ def test_steps_that_do_not_fit(program, tmp_path, accumulator):
         done = program.run("exec", accumulator, "--input", f"x={tmp_path}/x.npy", "--output",
                            f"y={tmp_path}/y.npy", "--steps", code=1)
         assert words in done.stderr and not (tmp_path / "y.npy").exists()
+
+
+def test_states_are_not_written(program, accumulator, tmp_path):
+    for name in ("a.mlpackage", "a.mlmodel", "a.onnx"):
+        said = coreml_run.write(program, accumulator, tmp_path / name, code=1)
+        assert "from run to run, and states are not written yet" in said
+    assert not list(tmp_path.iterdir())
