@@ -18,8 +18,8 @@ typedef struct rml_writing {
     rml_write_settings settings; // with defaults filled in
     const char *path;
     const rml_model *model;
-    // Whether the kind of file has fields for scale and bias of this input; NULL: never. Otherwise
-    // they become nodes.
+    // Whether the kind of file scales this input by itself; NULL: never. Otherwise scale and bias
+    // become nodes.
     bool (*keeps_scale)(const rml_write_port *input);
     rml_graph graph; // specialised, see above
 } rml_writing;

@@ -159,6 +159,11 @@ def test_target(program, twins, tmp_path, name, ios):
     assert spec.mlProgram.functions["main"].opset == f"CoreML{opset}"
     assert spec.specificationVersion == opset + 1
     assert twin.error(twin.run(program, path, tmp_path)) < TOLERANCE
+    if name == "ffdnet":  # on iOS 15 the convolutions at both ends have the order of the blocks
+        blocks = {"space_to_depth", "depth_to_space"}
+        kinds = {t for t, _ in signatures(spec)}
+        assert kinds == {"conv", "relu", "reshape", "tile", "concat", "sub"} | (
+            blocks if ios == 15 else {"pixel_unshuffle", "pixel_shuffle"})
 
 
 # The most that is lost of each network; no less than half of it must be lost, or nothing was done.
@@ -266,6 +271,15 @@ def test_picture_in_and_out(program, twins, tmp_path):
     out = spec.description.output[0]
     assert (out.name, out.type.imageType.width, out.type.imageType.height,
             out.type.imageType.colorSpace) == ("my_output", 32, 24, 30)
+    # Levels are scaled in floats, and then become halves.
+    steps = [op for op in block_of(spec).operations if op.type in ("mul", "cast")]
+    assert [op.type for op in steps[:2]] == ["mul", "cast"]
+    assert steps[0].inputs["x"].arguments[0].name == "my_input"
+    assert steps[1].inputs["x"].arguments[0].name == steps[0].outputs[0].name
+    assert [op.outputs[0].type.tensorType.dataType for op in steps[:2]] == [11, 10]
+    constants = {op.outputs[0].name: op.attributes["val"].immediateValue.tensor.floats.values
+                 for op in block_of(spec).operations if op.type == "const"}
+    assert list(constants[steps[0].inputs["y"].arguments[0].name]) == [np.float32(1 / 255)]
     got = coreml_run.run(program, path, {"my_input": twin.inputs["image"] * 255,
                                          "my_sigma": twin.inputs["sigma"]}, ["my_output"],
                          tmp_path)[0]

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ pytest.importorskip("coremltools")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "coreml"))
 
 import coreml_run  # noqa: E402
+from coreml_run import write  # noqa: E402
 from nn_cases import OLD  # noqa: E402
 from nn_nd_cases import ND  # noqa: E402
 from test_nn import layer_file  # noqa: E402
@@ -22,15 +22,6 @@ DATA = Path(os.environ.get("RUN_MODEL_TEST_DATA")
 TOLERANCE = 5e-5  # of the largest value, the promise for whole networks in f32
 # Layers whose operators no layer of known sizes has.
 REFUSED = {"sliceDynamic": "bounds that are computed", "sliceBySize": "bounds that are computed"}
-
-
-def write(program, source, out, *options, code=0):
-    """Converts by the library's call; returns what it said."""
-    tool = program.path.parent / "tests" / "write_model"
-    done = subprocess.run([str(tool), str(source), str(out), *options], capture_output=True,
-                          text=True, timeout=120)
-    assert done.returncode == code, done.stderr
-    return done.stdout + done.stderr
 
 
 def shape_of(array):

@@ -17,7 +17,8 @@
 #include "writers/coreml/description.h"
 
 #define RML_EMIT_ARGUMENTS 24
-#define RML_EMIT_MAX_RANK 5 // of any tensor of Core ML
+#define RML_EMIT_MAX_RANK 5        // of any tensor of Core ML
+#define RML_EMIT_UNSHUFFLE_OPSET 6 // has torch's order of the channels of blocks
 
 // The fields of the messages, as the format numbers them.
 enum { RML_MIL_BLOCK_INPUT = 1, RML_MIL_BLOCK_OUTPUT = 2, RML_MIL_BLOCK_OPERATION = 3 };

@@ -18,7 +18,7 @@ static const char *window_lacks(const rml_shape *x)
                                                      : NULL;
 }
 
-// pad_type, pad and strides. `kinds`: whether padding of 0 is "valid".
+// pad_type, pad and strides. `has_valid`: whether padding of 0 is "valid".
 static void window_arguments(rml_emit_op *op, const rml_window *w, bool has_valid)
 {
     int64_t pad[2 * MOST_SPATIAL];
@@ -35,6 +35,19 @@ static void window_arguments(rml_emit_op *op, const rml_window *w, bool has_vali
 
 // ---- convolution --------------------------------------------------------------------------------
 
+// In either direction.
+static const char *parts_lack(const rml_graph *graph, const rml_node *node)
+{
+    if (!rml_activation_is_none(&node->attr.conv.act))
+        return acts;
+    if (rml_emit_given(node, 3))
+        return adds;
+    if (!rml_emit_constant(graph, node, 1) ||
+        (rml_emit_given(node, 2) && !rml_emit_constant(graph, node, 2)))
+        return "its weights are no constants";
+    return window_lacks(rml_emit_shape(graph, node->in[0]));
+}
+
 static bool pads_unknown(const rml_conv_attr *conv, const rml_shape *x)
 {
     bool unknown = false;
@@ -46,20 +59,14 @@ static bool pads_unknown(const rml_conv_attr *conv, const rml_shape *x)
 static const char *conv_lacks(int opset, const rml_graph *graph, const rml_node *node)
 {
     rml_window w;
-    const rml_shape *x = rml_emit_shape(graph, node->in[0]);
+    const char *lacks = parts_lack(graph, node);
     (void)opset;
-    if (!rml_activation_is_none(&node->attr.conv.act))
-        return acts;
-    if (rml_emit_given(node, 3))
-        return adds;
-    if (window_lacks(x))
-        return window_lacks(x);
-    if (!rml_graph_window(graph, node, &w) || pads_unknown(&node->attr.conv, x))
-        return "its padding depends on sizes that only a run tells";
-    if (!rml_emit_constant(graph, node, 1) ||
-        (rml_emit_given(node, 2) && !rml_emit_constant(graph, node, 2)))
-        return "its weights are no constants";
-    return NULL;
+    if (lacks)
+        return lacks;
+    return rml_graph_window(graph, node, &w) &&
+                   !pads_unknown(&node->attr.conv, rml_emit_shape(graph, node->in[0]))
+               ? NULL
+               : "its padding depends on sizes that only a run tells";
 }
 
 static void emit_conv(rml_emitter *e, const rml_node *node)
@@ -127,17 +134,10 @@ static bool cuts_of(const rml_graph *graph, const rml_node *node, const rml_wind
 static const char *conv_transpose_lacks(int opset, const rml_graph *graph, const rml_node *node)
 {
     int64_t front[MOST_SPATIAL], back[MOST_SPATIAL];
-    const rml_shape *x = rml_emit_shape(graph, node->in[0]);
+    const char *lacks = parts_lack(graph, node);
     (void)opset;
-    if (!rml_activation_is_none(&node->attr.conv.act))
-        return acts;
-    if (rml_emit_given(node, 3))
-        return adds;
-    if (window_lacks(x))
-        return window_lacks(x);
-    if (!rml_emit_constant(graph, node, 1) ||
-        (rml_emit_given(node, 2) && !rml_emit_constant(graph, node, 2)))
-        return "its weights are no constants";
+    if (lacks)
+        return lacks;
     const rml_window w = transposed_window(graph, node);
     if (!cuts_of(graph, node, &w, front, back))
         return "its padding is not known";
@@ -356,13 +356,7 @@ static rml_operand times(rml_emitter *e, rml_operand x, float factor, const rml_
 {
     if (factor == 1)
         return x;
-    const rml_operand out = rml_emit_part(e, base, part, &x.shape);
-    rml_emit_op op = rml_emit_begin(e, "mul", out);
-    rml_emit_value(&op, "x", x);
-    rml_emit_value(
-        &op, "y",
-        rml_emit_number(e, rml_emit_joined(e, out.name, "y_0"), (double)factor, out.dtype));
-    return rml_emit_end(&op);
+    return rml_emit_with(e, "mul", x, (double)factor, rml_emit_part(e, base, part, &x.shape));
 }
 
 static void emit_matmul(rml_emitter *e, const rml_node *node)

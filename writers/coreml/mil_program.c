@@ -1,4 +1,5 @@
 // An ML Program: .mlpackage.
+#include "writers/coreml/blocks.h"
 #include "writers/coreml/mil_compress.h"
 #include "writers/coreml/package.h"
 
@@ -63,13 +64,47 @@ static rml_operand port_operand(const rml_coreml_port *port)
     return (rml_operand){port->name, port->dtype, port->shape};
 }
 
+// The levels of images are scaled in floats, as they come, whatever the program computes in: halves
+// would round the scale and every level.
+static bool keeps_scale(const rml_write_port *input)
+{
+    return input->colours != RML_COLOURS_NONE;
+}
+
+// A number for all levels, or for each of the channels.
+static rml_operand per_channel(rml_emitter *e, const char *name, const float *numbers, size_t count)
+{
+    const rml_shape one = {0}, all = {4, {1, (int64_t)count, 1, 1}};
+    return rml_emit_floats(e, rml_emit_joined(e, name, "y_0"), numbers, count == 1 ? &one : &all,
+                           RML_F32);
+}
+
+static rml_operand scaled(rml_emitter *e, rml_operand input, const rml_write_port *port)
+{
+    rml_operand x = input;
+    if (port->scale) {
+        const rml_operand out = rml_emit_part(e, &input, "_scaled__", &x.shape);
+        x = rml_emit_binary(e, "mul", x, per_channel(e, out.name, port->scale, port->scale_count),
+                            out);
+    }
+    if (port->bias) {
+        const rml_operand out = rml_emit_part(e, &input, "_biased__", &x.shape);
+        x = rml_emit_binary(e, "add", x, per_channel(e, out.name, port->bias, port->bias_count),
+                            out);
+    }
+    return x;
+}
+
 // Inputs come in the type of their description.
 static void take_inputs(rml_emitter *e, const rml_coreml_description *d)
 {
     for (size_t i = 0; i < d->input_count; i++) {
         const rml_value_id id = e->graph->inputs[i];
-        const rml_operand given = port_operand(&d->inputs[i]);
+        const rml_write_port *port = d->inputs[i].port;
+        rml_operand given = port_operand(&d->inputs[i]);
         rml_operand *own = &e->operand[id];
+        if (port && keeps_scale(port))
+            given = scaled(e, given, port);
         *own = given;
         own->dtype = rml_emit_type_of(e, e->graph->values[id].dtype);
         if (own->dtype == given.dtype)
@@ -301,11 +336,14 @@ rml_status rml_write_mlpackage(rml_writing *w, rml_error *err)
     rml_coreml_description description;
     rml_graph lowered;
     char name[32];
+    w->keeps_scale = keeps_scale;
     RML_TRY(check_settings(w, err));
     RML_TRY(rml_writing_specialise(w, err));
+    const int opset = w->settings.ios - 10;
+    if (opset < RML_EMIT_UNSHUFFLE_OPSET)
+        RML_TRY(rml_coreml_order_blocks(&w->graph, err));
     RML_TRY(rml_coreml_describe_ports(&description, w, err));
     RML_TRY(check_sizes(&description, err));
-    const int opset = w->settings.ios - 10;
     snprintf(name, sizeof name, "an ML Program for ios%d", w->settings.ios);
     const rml_target target = {name, rml_emit_lacks, &opset};
     rml_graph_init(&lowered, w->allocator);

@@ -208,8 +208,8 @@ static void emit_to_depth(rml_emitter *e, const rml_node *node)
     }
     if (node->attr.shuffle.pixels_first) {
         shuffle(e, "space_to_depth", x, block, out);
-    } else if (e->opset >= 6) {
-        rml_emit_need(e, 6);
+    } else if (e->opset >= RML_EMIT_UNSHUFFLE_OPSET) {
+        rml_emit_need(e, RML_EMIT_UNSHUFFLE_OPSET);
         shuffle(e, "pixel_unshuffle", x, block, out);
     } else {
         x = shuffle(e, "space_to_depth", x, block, rml_emit_part(e, &out, "depth", &out.shape));

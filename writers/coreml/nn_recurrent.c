@@ -1,10 +1,11 @@
 // Recurrent layers: blobs of (Seq,B,C,1,1) in and out. Biases of input and state are one here.
 #include "writers/coreml/nn.h"
 
+#include "ops/recurrent/rnn.h"
+
 #include <string.h>
 
 enum { MOST_GATES = 4, MOST_OUTPUTS = 5 };
-enum { X, W, R, BIAS, LENGTHS, H0, C0, PEEPHOLES };
 enum { Y, H, C };
 
 #define CELL_CLIP 500.0f // as coremltools writes it: beyond what trained networks reach
@@ -35,11 +36,12 @@ static size_t gates_of(const rml_rnn_attr *rnn)
 
 const char *rml_net_lacks_rnn(const rml_net_node *n)
 {
-    static const int weights[] = {W, R, BIAS, PEEPHOLES};
+    static const int weights[] = {RML_RNN_W, RML_RNN_R, RML_RNN_BIAS, RML_RNN_PEEPHOLES};
     const rml_rnn_attr *rnn = &n->attr->rnn;
-    if (rnn->kind == RML_RNN_LSTM && rml_net_given(n->node, H0) != rml_net_given(n->node, C0))
+    if (rnn->kind == RML_RNN_LSTM &&
+        rml_net_given(n->node, RML_RNN_H0) != rml_net_given(n->node, RML_RNN_C0))
         return "one of both states";
-    if (rml_net_given(n->node, LENGTHS))
+    if (rml_net_given(n->node, RML_RNN_LENGTHS))
         return "sequences of their own lengths";
     if (rnn->kind == RML_RNN_GRU && rnn->linear_before_reset)
         return "a reset behind the recursion";
@@ -108,7 +110,7 @@ static void write_biases(rml_net_emitter *e, int direction, size_t hidden, const
 {
     const size_t gates = gates_of(&e->node->attr.rnn), all = gates * hidden;
     size_t count;
-    const float *numbers = rml_net_numbers(e, e->node->in[BIAS], &count);
+    const float *numbers = rml_net_numbers(e, e->node->in[RML_RNN_BIAS], &count);
     float *sums = rml_net_alloc(e, all);
     if (!numbers || !sums)
         return;
@@ -122,14 +124,14 @@ static void write_biases(rml_net_emitter *e, int direction, size_t hidden, const
 static void write_direction(rml_net_emitter *e, int direction, size_t hidden)
 {
     const gate_fields *fields = fields_of(&e->node->attr.rnn);
-    write_matrices(e, W, direction, fields->weight);
-    write_matrices(e, R, direction, fields->recursion);
-    if (rml_net_given(e->node, BIAS))
+    write_matrices(e, RML_RNN_W, direction, fields->weight);
+    write_matrices(e, RML_RNN_R, direction, fields->recursion);
+    if (rml_net_given(e->node, RML_RNN_BIAS))
         write_biases(e, direction, hidden, fields->bias);
-    if (!rml_net_given(e->node, PEEPHOLES))
+    if (!rml_net_given(e->node, RML_RNN_PEEPHOLES))
         return;
     size_t count;
-    const float *numbers = rml_net_numbers(e, e->node->in[PEEPHOLES], &count);
+    const float *numbers = rml_net_numbers(e, e->node->in[RML_RNN_PEEPHOLES], &count);
     for (size_t i = 0; numbers && i < 3; i++)
         rml_net_vector(e, fields->peephole[i], numbers + ((size_t)direction * 3 + i) * hidden,
                        hidden, false);
@@ -144,8 +146,8 @@ static void write_lstm(rml_net_emitter *e, size_t hidden, bool sequence)
         write_activation(e, 11, &rnn->act[3 + i]);
     rml_fields_begin(&e->m, 15);
     rml_net_int(e, 10, sequence);
-    rml_net_int(e, 20, rml_net_given(e->node, BIAS));
-    rml_net_int(e, 40, rml_net_given(e->node, PEEPHOLES));
+    rml_net_int(e, 20, rml_net_given(e->node, RML_RNN_BIAS));
+    rml_net_int(e, 40, rml_net_given(e->node, RML_RNN_PEEPHOLES));
     rml_net_int(e, 50, rnn->input_forget);
     rml_fields_float(&e->m, 60, rnn->cell_clip > 0 ? rnn->cell_clip : CELL_CLIP);
     rml_fields_end(&e->m);
@@ -161,8 +163,8 @@ static void write_lstm(rml_net_emitter *e, size_t hidden, bool sequence)
 void rml_net_write_rnn(rml_net_emitter *e, bool sequence)
 {
     const rml_rnn_attr *rnn = &e->node->attr.rnn;
-    const int64_t hidden = rml_net_shape(e, R)->dim[2];
-    rml_fields_int(&e->m, 1, rml_net_shape(e, W)->dim[2]);
+    const int64_t hidden = rml_net_shape(e, RML_RNN_R)->dim[2];
+    rml_fields_int(&e->m, 1, rml_net_shape(e, RML_RNN_W)->dim[2]);
     rml_fields_int(&e->m, 2, hidden);
     if (rnn->kind == RML_RNN_LSTM) {
         write_lstm(e, (size_t)hidden, sequence);
@@ -171,7 +173,7 @@ void rml_net_write_rnn(rml_net_emitter *e, bool sequence)
     for (int i = 0; i < (rnn->kind == RML_RNN_GRU ? 2 : 1); i++)
         write_activation(e, 10, &rnn->act[i]);
     rml_net_int(e, 15, sequence);
-    rml_net_int(e, 20, rml_net_given(e->node, BIAS));
+    rml_net_int(e, 20, rml_net_given(e->node, RML_RNN_BIAS));
     write_direction(e, 0, (size_t)hidden);
     rml_net_int(e, 100, rnn->reverse);
 }
@@ -256,14 +258,14 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
     const char *in[MOST_OUTPUTS], *out[MOST_OUTPUTS], *h[2], *c[2] = {NULL, NULL};
     const int step = is_lstm ? 2 : 1;
     int in_count = 1;
-    in[0] = rml_net_in(e, X);
+    in[0] = rml_net_in(e, RML_RNN_X);
     if (rnn->batch_first)
         in[0] = turned(e, in[0], steps_first, 3, rml_net_between(e));
     in[0] = with_axes(e, RML_NET_EXPAND_DIMS, in[0], rml_net_between(e));
-    if (rml_net_given(node, H0)) {
-        split_state(e, H0, h);
+    if (rml_net_given(node, RML_RNN_H0)) {
+        split_state(e, RML_RNN_H0, h);
         if (is_lstm)
-            split_state(e, C0, c);
+            split_state(e, RML_RNN_C0, c);
         for (int d = 0; d < rnn->directions; d++) {
             in[1 + d * step] = h[d];
             if (is_lstm)
