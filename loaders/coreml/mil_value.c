@@ -333,8 +333,8 @@ static rml_status read_immediate(rml_coreml *file, const rml_protobuf *message, 
                                       {3, RML_WANT_MESSAGE, "a list", &list},
                                       {0}};
     RML_TRY(rml_message_read(&reader, message, wants));
-    if (tensor.data && out->type.kind == RML_MIL_TENSOR)
-        return read_tensor(&reader, &tensor, out);
+    if (out->type.kind == RML_MIL_TENSOR) // of no elements there need not be one
+        return tensor.data ? read_tensor(&reader, &tensor, out) : check_count(&reader, out, 0);
     if (tuple.data || list.data)
         return read_items(file, tuple.data ? &tuple : &list, out, err);
     return RML_OK; // dictionaries are about who built the file

@@ -161,21 +161,20 @@ bool rml_coreml_is_model(const uint8_t *data, size_t size)
 {
     rml_protobuf message;
     rml_protobuf_field field;
-    bool more = true, has_type = false;
+    bool more = true, has_type = false, has_version = false;
     rml_protobuf_begin(&message, data, size);
     if (rml_coreml_is_archive(data, size))
         return true;
-    if (size < 4 || data[0] != 0x08) // the version, which all writers put first
-        return false;
+    // In any order, beside fields of specifications to come; ONNX has none of these numbers.
     while (rml_protobuf_next(&message, &field, &more, NULL) == RML_OK && more) {
-        const bool is_type = field.number >= FIRST_TYPE && field.number <= LAST_TYPE;
-        if (field.number != VERSION && field.number != DESCRIPTION && field.number != 10 &&
-            !is_type)
-            return false;
-        has_type = has_type || is_type;
+        has_type = has_type || (field.number >= FIRST_TYPE && field.number <= LAST_TYPE &&
+                                field.wire == RML_PROTOBUF_BYTES);
+        has_version = has_version || (field.number == VERSION && field.wire == RML_PROTOBUF_VARINT);
     }
-    // Cut short: a description begins with an input, where ONNX has its producer's name.
-    return has_type || (more && data[2] == 0x12 && size > 4 && data[4] == 0x0A);
+    // Cut short: writers begin with the version, and a description with an input, where ONNX has
+    // its producer's name.
+    return (has_type && has_version) ||
+           (more && size > 4 && data[0] == 0x08 && data[2] == 0x12 && data[4] == 0x0A);
 }
 
 // ---- files --------------------------------------------------------------------------------------

@@ -147,6 +147,14 @@ def halves_beside_floats(spec):
     bias.float16Value = bytes(2 * count)
 
 
+def flatten_to_99(spec):
+    """The size that does not fit is behind dimensions that only a call tells."""
+    add_layer(spec, "flat", "y", "f").flatten.mode = 0
+    new = add_layer(spec, "dense", "f", "d").innerProduct
+    new.inputChannels, new.outputChannels = 99, 1
+    new.weights.floatValue.extend([0] * 99)
+
+
 def feature(spec, name):
     return next(f for f in list(spec.description.input) + list(spec.description.output)
                 if f.name == name)
@@ -231,6 +239,7 @@ NETWORK = {
         "it is described as (1,7), and is (1,5)"),
     "gray_of_two": ("network", two_channels,
                     "is an image of 1 plane, and the network gives (1,2,8,8)"),
+    "hidden_shape": ("old", flatten_to_99, "dense (matmul): operands (1,192) and (1,99)"),
     "version_0": ("old", lambda s: setattr(s, "specificationVersion", 0),
                   "specification version 0 is not known"),
     "version_11": ("old", lambda s: setattr(s, "specificationVersion", 11),
@@ -253,6 +262,16 @@ def test_duplicate_labels_are_a_warning(program, good, tmp_path):
     labels_of(spec)[3] = "bee"
     path.write_bytes(spec.SerializeToString())
     assert 'warning: labels: 1 of them occur before, "bee" the first' in check(program, path, 0)
+
+
+def test_the_order_of_fields_is_free(program, good, tmp_path):
+    data = good["old"].read_bytes()
+    path = tmp_path / "order.mlmodel"
+    path.write_bytes(data[2:] + b"\xf0\x01\x01" + data[:2])  # a number in field 30; the version
+    assert data[0] == 8 and "note: 0 faults" in check(program, path, 0)
+    assert "specification version 1" in program.run("info", path).stdout
+    np.save(tmp_path / "x.npy", np.zeros((3, 8, 8), np.float32))
+    program.run("exec", path, "--input", f"x={tmp_path}/x.npy", "--output", f"y={tmp_path}/y.npy")
 
 
 # ---- ML Programs --------------------------------------------------------------------------------
@@ -417,6 +436,9 @@ PROGRAM = {
         "its value and its result have different types"),
     "value_count": ("program", lambda s: bound(s, "conv", "strides").attributes["val"]
                     .immediateValue.tensor.ints.values.append(1), "has 3 elements"),
+    "no_value": ("program", lambda s: clear(
+        bound(s, "conv", "strides").attributes["val"].immediateValue, "tensor"),
+        "a value of shape (2) has 0 elements"),
     "blob_dtype": ("program", lambda s: setattr(
         bound(s, "conv", "weight").attributes["val"].type.tensorType, "dataType", 10),
         "are of type fp32, not fp16"),

@@ -1,9 +1,10 @@
-// Damaged Core ML models of all kinds: every truncation, random mutations, every allocation failing
-// in turn. Those of the fuzz targets' corpus are damaged; coreml_corpus.py made them.
-// RML_TEST_MUTATIONS changes the number of mutations (default 10000, of all models together).
+// Damaged Core ML models of all kinds: every truncation, random mutations of bytes and of fields,
+// every allocation failing in turn. Those of the fuzz targets' corpus are damaged; coreml_corpus.py
+// made them. RML_TEST_MUTATIONS changes the number of mutations (default 10000, of all models
+// together).
 #include "tests/support/check.h"
+#include "tests/support/coreml_files.h"
 #include "tests/support/counting_allocator.h"
-#include "tests/support/mutations.h"
 
 #include "engine/model.h"
 
@@ -17,23 +18,6 @@ static const char *const names[] = {"classifier.mlmodel", "control.mlmodel",   "
 #define NAMES (sizeof names / sizeof *names)
 
 static rml_error error;
-
-static blob read_model(const char *name)
-{
-    char path[512];
-    uint8_t bytes[4096];
-    blob model = {NULL, 0, 0};
-    snprintf(path, sizeof path, "tests/fuzz/corpus/coreml/%s", name);
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        printf("%s: cannot open\n", path);
-        exit(1);
-    }
-    for (size_t got; (got = fread(bytes, 1, sizeof bytes, file)) > 0;)
-        put(&model, bytes, got);
-    fclose(file);
-    return model;
-}
 
 // Opens bytes in a block of exactly their size, so that a sanitizer sees any read past the end.
 static rml_status open_bytes(const uint8_t *data, size_t size, size_t fail_at)
@@ -78,7 +62,7 @@ static void test_mutations(const char *name, long count)
     double slowest = 0;
     for (long i = 0; i < count; i++) {
         blob changed = same(&model);
-        mutate(&changed);
+        (i % 2 ? mutate_field : mutate)(&changed);
         const clock_t start = clock();
         opened += open_bytes(changed.data, changed.size, 0) == RML_OK;
         const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;

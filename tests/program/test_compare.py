@@ -4,7 +4,9 @@ import json
 import warnings
 
 import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
 from reference import checkpoints, exports, wav2lip
@@ -108,3 +110,23 @@ def test_nothing_in_common_is_no_success(program, tmp_path):
     np.savez(tmp_path / "other.npz", something=np.ones(3, np.float32))
     done = program.run("compare", weights, tmp_path / "other.npz", code=1)
     assert "nothing was compared" in done.stderr and "other.npz" in done.stderr
+
+
+def difference(path, order, kind):
+    """a - b, which is named so that JSON must quote it; inputs in the order told."""
+    nodes = [helper.make_node("Sub", ["a", "b"], ['"y"'], name="sub")]
+    ports = [helper.make_tensor_value_info(n, kind, [2, 3]) for n in (*order, '"y"')]
+    graph = helper.make_graph(nodes, "g", ports[:2], ports[2:],
+                              [helper.make_tensor("w", kind, [4], [1] * 4)])
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+def test_inputs_go_by_name(program, tmp_path):
+    difference(tmp_path / "ab.onnx", "ab", TensorProto.FLOAT)
+    difference(tmp_path / "ba.onnx", "ba", TensorProto.FLOAT16)
+    np.save(tmp_path / "a.npy", np.full((2, 3), 5, np.float32))
+    done = program.run("compare", tmp_path / "ab.onnx", tmp_path / "ba.onnx", "--input",
+                       f"a={tmp_path / 'a.npy'}", "--tolerance", "1e-3", "--json")
+    told = json.loads(done.stdout)
+    assert [o["name"] for o in told["outputs"] + told["rounded"]] == ['"y"', '"y"']

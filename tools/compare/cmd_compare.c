@@ -174,14 +174,17 @@ static rml_status answer(const compare_settings *s, const side *a, const side *b
 
 // What a device may make of a file with halves: its outputs rounded behind every operator, against
 // its own weights in f32.
-static rml_status show_spread(const compare_settings *s, const side *b, const rml_layer *inputs,
-                              rml_error *err)
+static rml_status show_spread(const compare_settings *s, const side *a, const side *b,
+                              const rml_layer *inputs, rml_error *err)
 {
     side rounded = {.path = NULL};
     common_options common = s->common;
     common.precision = RML_PRECISION_F16_ROUNDED;
     TRY(side_open(&rounded, b->path, NULL, s->function, &common, err));
-    rml_status status = side_run(&rounded, inputs, err);
+    rml_status status = side_run(&rounded, a, inputs, err);
+    const char *before = "";
+    if (s->common.json)
+        printf(",\"rounded\":[");
     for (size_t i = 0; i < rml_model_output_count(b->model) && status == RML_OK; i++) {
         const char *name = rml_model_output(b->model, i).name;
         const rml_layer *left = rml_layers_find_name(&b->layers, name);
@@ -189,12 +192,15 @@ static rml_status show_spread(const compare_settings *s, const side *b, const rm
         if (!left || !right || left->count != right->count)
             continue;
         const double error = rml_layer_difference(left, right).error;
-        if (s->common.json)
-            printf("%s{\"name\":\"%s\",\"error\":%.6g}", i ? "," : ",\"rounded\":[", name,
-                   error > 1e300 ? 1e300 : error);
-        else
+        if (s->common.json) {
+            printf("%s{\"name\":", before);
+            json_text(name);
+            printf(",\"error\":%.6g}", error > 1e300 ? 1e300 : error);
+            before = ",";
+        } else {
             printf("its own weights, output %s: %.2e when every result is rounded to f16\n", name,
                    error);
+        }
     }
     if (s->common.json)
         printf("]");
@@ -214,7 +220,7 @@ static rml_status run_and_answer(const compare_settings *s, side *a, side *b, ve
     if (status == RML_OK)
         status = answer(s, a, b, v, err);
     if (status == RML_OK && side_is_small(b) && !rounds(s))
-        status = show_spread(s, b, inputs, err);
+        status = show_spread(s, a, b, inputs, err);
     if (status == RML_OK && s->common.json)
         printf("}\n");
     for (size_t i = 0; i < count; i++)

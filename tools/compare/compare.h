@@ -45,7 +45,7 @@ typedef struct compare_settings {
 rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *inputs,
                        rml_error *err);
 
-// Resizes, fills and runs one side with inputs in the order of its ports.
-rml_status side_run(side *s, const rml_layer *inputs, rml_error *err);
+// Resizes, fills and runs one side with inputs in the order of the ports of `a`.
+rml_status side_run(side *s, const side *a, const rml_layer *inputs, rml_error *err);
 
 #endif

@@ -64,17 +64,24 @@ static rml_status make_input(const compare_settings *s, const rml_port *port,
     return RML_OK;
 }
 
-rml_status side_run(side *s, const rml_layer *inputs, rml_error *err)
+// The input of `s` that is number `index` of `a`: the one of its name, or else at its place.
+static size_t place_of(const side *s, const side *a, size_t index)
 {
-    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
-        const rml_port port = rml_model_input(s->model, i);
-        TRY(rml_session_resize(s->session, port.name, inputs[i].shape, err));
-    }
+    const size_t found = rml_model_find_input(s->model, rml_model_input(a->model, index).name);
+    return found == RML_NO_PORT ? index : found;
+}
+
+rml_status side_run(side *s, const side *a, const rml_layer *inputs, rml_error *err)
+{
+    const size_t count = rml_model_input_count(a->model);
+    for (size_t i = 0; i < count; i++)
+        TRY(rml_session_resize_at(s->session, place_of(s, a, i), inputs[i].shape, err));
     TRY(rml_session_prepare(s->session, err));
-    for (size_t i = 0; i < rml_model_input_count(s->model); i++) {
-        const rml_port port = rml_model_input(s->model, i);
-        void *data = rml_session_input(s->session, port.name, NULL);
-        rml_dtype_convert(RML_F32, inputs[i].data, port.dtype, data, inputs[i].count);
+    for (size_t i = 0; i < count; i++) {
+        const size_t at = place_of(s, a, i);
+        void *data = rml_session_input_at(s->session, at, NULL);
+        rml_dtype_convert(RML_F32, inputs[i].data, rml_model_input(s->model, at).dtype, data,
+                          inputs[i].count);
     }
     TRY(rml_session_run(s->session, err));
     for (size_t i = 0; i < rml_model_output_count(s->model); i++) {
@@ -85,13 +92,6 @@ rml_status side_run(side *s, const rml_layer *inputs, rml_error *err)
             rml_layers_keep(&s->layers, port.name, NULL, port.dtype, &shape, data);
     }
     return s->layers.out_of_memory ? no_memory(err, 0, "the values of a run") : RML_OK;
-}
-
-// The input of `s` that is called as `port` is, or else the one at the same place.
-static size_t place_of(const side *s, const rml_port *port, size_t place)
-{
-    const size_t found = rml_model_find_input(s->model, port->name);
-    return found == RML_NO_PORT ? place : found;
 }
 
 rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *inputs,
@@ -106,9 +106,9 @@ rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *i
     for (size_t i = 0; i < count; i++) {
         const rml_port port = rml_model_input(a->model, i);
         const rml_shape other =
-            b->model ? rml_model_input(b->model, place_of(b, &port, i)).shape : port.shape;
+            b->model ? rml_model_input(b->model, place_of(b, a, i)).shape : port.shape;
         TRY(make_input(s, &port, &other, stored, &inputs[i], err));
     }
-    TRY(side_run(a, inputs, err));
-    return b->model ? side_run(b, inputs, err) : RML_OK;
+    TRY(side_run(a, a, inputs, err));
+    return b->model ? side_run(b, a, inputs, err) : RML_OK;
 }
