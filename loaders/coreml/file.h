@@ -13,6 +13,7 @@
 #include "tensor/stored.h"
 
 #define RML_COREML_MAX_VERSION 10
+#define RML_COREML_MAX_SIZE INT32_MAX // of a dimension: products of two fit int64_t
 #define RML_COREML_MAX_FEATURES 4096
 #define RML_COREML_MAX_SHAPES 4096 // that an input enumerates
 #define RML_COREML_MAX_STAGES 64   // of a pipeline

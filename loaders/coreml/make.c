@@ -69,7 +69,7 @@ bool rml_coreml_known(const rml_coreml_maker *make, rml_value_id list, size_t in
     if (!fact.data || (fact.dtype != RML_I32 && fact.dtype != RML_I64) ||
         !rml_shape_count(&fact.shape, &count) || index >= count)
         return false;
-    *out = fact.dtype == RML_I64 ? ((const int64_t *)fact.data)[index]
+    *out = fact.dtype == RML_I64 ? rml_coreml_held(((const int64_t *)fact.data)[index])
                                  : ((const int32_t *)fact.data)[index];
     return true;
 }

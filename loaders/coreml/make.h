@@ -24,12 +24,19 @@ rml_status rml_coreml_take_error(rml_coreml_maker *make, rml_error *err);
 // Folds what is constant among the nodes from `first` on.
 rml_status rml_coreml_fold(rml_coreml_maker *make, size_t first, rml_error *err);
 
+// An integer of a file, held to 32 bits: no size and no place is larger, an open end stays open,
+// and products of two fit.
+static inline int64_t rml_coreml_held(int64_t value)
+{
+    return value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : value;
+}
+
 // ---- looking ------------------------------------------------------------------------------------
 
 // What is known of a value: rank -1 where it is left out, data where it is small and constant.
 rml_fact rml_coreml_fact(const rml_coreml_maker *make, rml_value_id value);
 
-// Number `index` of a list of integers, where it is known before a run.
+// Number `index` of a list of integers, held, where it is known before a run.
 bool rml_coreml_known(const rml_coreml_maker *make, rml_value_id list, size_t index, int64_t *out);
 
 // The rank of a value; refuses one that only a run tells, and then returns 0.

@@ -149,11 +149,18 @@ double rml_mil_number(const rml_mil_value *value, size_t index)
                                      : (double)rml_mil_integer(value, index);
 }
 
+// Of a type that is read here: no words, and no elements of fewer than 8 bits.
+static bool are_numbers(const rml_mil_value *value)
+{
+    rml_dtype dtype;
+    return value->type.kind == RML_MIL_TENSOR && rml_mil_dtype(value->type.element, &dtype);
+}
+
 // One number, or NULL where the argument is left out.
 static const rml_mil_value *single(rml_mil_call *call, const char *name)
 {
     const rml_mil_value *value = rml_mil_constant(call, name);
-    if (value && (value->count != 1 || value->text)) {
+    if (value && (value->count != 1 || !are_numbers(value))) {
         rml_coreml_refuse(&call->make, "argument \"%s\" is not one number", name);
         return NULL;
     }
@@ -163,7 +170,7 @@ static const rml_mil_value *single(rml_mil_call *call, const char *name)
 int64_t rml_mil_int(rml_mil_call *call, const char *name, int64_t absent)
 {
     const rml_mil_value *value = single(call, name);
-    return value ? rml_mil_integer(value, 0) : absent;
+    return value ? rml_coreml_held(rml_mil_integer(value, 0)) : absent;
 }
 
 double rml_mil_float(rml_mil_call *call, const char *name, double absent)
@@ -182,13 +189,13 @@ int rml_mil_ints(rml_mil_call *call, const char *name, int64_t *list, int capaci
     const rml_mil_value *value = rml_mil_constant(call, name);
     if (!value)
         return -1;
-    if (value->count > (size_t)capacity || value->text) {
-        rml_coreml_refuse(&call->make, "argument \"%s\" has %zu numbers, at most %d are supported",
-                          name, value->count, capacity);
+    if (value->count > (size_t)capacity || !are_numbers(value)) {
+        rml_coreml_refuse(&call->make, "argument \"%s\" is no list of at most %d numbers", name,
+                          capacity);
         return -1;
     }
     for (size_t i = 0; i < value->count; i++)
-        list[i] = rml_mil_integer(value, i);
+        list[i] = rml_coreml_held(rml_mil_integer(value, i));
     return (int)value->count;
 }
 

@@ -68,7 +68,7 @@ int rml_mil_tuple(rml_mil_call *call, const char *name, rml_value_id *values, in
 const rml_mil_value *rml_mil_constant(rml_mil_call *call, const char *name);
 const rml_mil_value *rml_mil_required(rml_mil_call *call, const char *name);
 
-// Numbers in constants; `absent` where the argument is left out.
+// Numbers in constants, integers held (rml_coreml_held); `absent` where the argument is left out.
 int64_t rml_mil_int(rml_mil_call *call, const char *name, int64_t absent);
 double rml_mil_float(rml_mil_call *call, const char *name, double absent);
 bool rml_mil_flag(rml_mil_call *call, const char *name, bool absent);

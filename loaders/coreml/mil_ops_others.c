@@ -89,7 +89,7 @@ static bool read_blocks(rml_mil_call *call, rml_value_id x, const char *pairs_na
 {
     *shape = rml_coreml_fact(&call->make, x).shape;
     if (rml_mil_ints(call, "block_shape", block, 2) != 2 || block[0] < 1 || block[1] < 1 ||
-        rml_mil_ints(call, pairs_name, pairs, 4) != 4)
+        block[0] * block[1] > INT32_MAX || rml_mil_ints(call, pairs_name, pairs, 4) != 4)
         rml_coreml_refuse(&call->make, "it has no two block sizes, or no two pairs of %s",
                           pairs_name);
     if (shape->rank != 4 || !rml_shape_known(shape))

@@ -141,7 +141,7 @@ static layer read_layer(rml_mil_call *call, rml_rnn_attr *rnn)
     const rml_mil_value *recurrent = rml_mil_required(call, "weight_hh");
     l.gates = kinds[rnn->kind].gates;
     l.order = kinds[rnn->kind].order;
-    if (recurrent && recurrent->type.shape.rank == 2 && recurrent->type.shape.dim[1] > 0)
+    if (recurrent && recurrent->type.shape.rank == 2 && recurrent->count > 0)
         l.hidden = recurrent->type.shape.dim[1];
     l.directions = direction == 2 ? 2 : 1;
     if (l.directions == 2 && rnn->kind != RML_RNN_LSTM)

@@ -90,9 +90,9 @@ static rml_status read_dimension(const rml_message_reader *reader, const rml_pro
     RML_TRY(rml_message_read(reader, message, wants));
     if (constant.data) {
         RML_TRY(rml_message_read(reader, &constant, of_constant));
-        if (size < 0)
-            return rml_fail(reader->err, RML_ERR_FORMAT, "a dimension of size %llu",
-                            (unsigned long long)size);
+        if (size < 0 || size > RML_COREML_MAX_SIZE)
+            return rml_fail(reader->err, RML_ERR_LIMIT, "a dimension of size %llu, the limit is %d",
+                            (unsigned long long)size, RML_COREML_MAX_SIZE);
     } else {
         size = -1;
         if (unknown.data)

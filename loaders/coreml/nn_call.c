@@ -47,7 +47,9 @@ bool rml_nn_has(rml_nn_call *call, const rml_protobuf *message, uint32_t number)
 int64_t rml_nn_int_in(rml_nn_call *call, const rml_protobuf *message, uint32_t number)
 {
     rml_protobuf_field field;
-    return find_as(call, message, number, RML_PROTOBUF_VARINT, &field) ? (int64_t)field.value : 0;
+    return find_as(call, message, number, RML_PROTOBUF_VARINT, &field)
+               ? rml_coreml_held((int64_t)field.value)
+               : 0;
 }
 
 double rml_nn_float_in(rml_nn_call *call, const rml_protobuf *message, uint32_t number)
@@ -95,7 +97,7 @@ int rml_nn_ints_in(rml_nn_call *call, const rml_protobuf *message, uint32_t numb
                                           &values, &count) != RML_OK)
         rml_coreml_refuse(&call->make, "%s", error.message);
     for (size_t i = 0; i < count && values; i++)
-        list[i] = values[i];
+        list[i] = rml_coreml_held(values[i]);
     return values ? (int)count : 0;
 }
 

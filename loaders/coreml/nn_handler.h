@@ -58,7 +58,8 @@ extern const rml_nn_entry rml_nn_shapes[];
 
 // ---- parameters: fields of the layer's message, or of one inside --------------------------------
 
-int64_t rml_nn_int(rml_nn_call *call, uint32_t number); // 0 where absent, as in the format
+// Integers are held, see rml_coreml_held; 0 where absent, as in the format.
+int64_t rml_nn_int(rml_nn_call *call, uint32_t number);
 double rml_nn_float(rml_nn_call *call, uint32_t number);
 bool rml_nn_flag(rml_nn_call *call, uint32_t number);
 int64_t rml_nn_int_in(rml_nn_call *call, const rml_protobuf *message, uint32_t number);

@@ -169,6 +169,17 @@ static rml_value_id result(rml_nn_call *call, const layer *l, rml_value_id y, rm
                      &last);
 }
 
+// Whether the messages of weights can hold the matrices, of a bit at least for each number: before
+// memory is taken for them.
+static bool has_room(const layer *l)
+{
+    const int64_t larger = l->in > l->hidden ? l->in : l->hidden;
+    for (int d = 0; d < l->directions; d++)
+        if ((uint64_t)(l->hidden * larger / 8) > l->weights[d].end - l->weights[d].at)
+            return false;
+    return true;
+}
+
 typedef struct switches {
     bool sequence, biases, forget, peepholes;
 } switches;
@@ -178,7 +189,7 @@ static void add_layer(rml_nn_call *call, const layer *l, rml_rnn_attr *rnn, cons
     const bool is_lstm = rnn->kind == RML_RNN_LSTM;
     const rml_value_id x = rml_nn_in(call, 0);
     const rml_shape flat = {3, {0, 0, l->in}};
-    if (l->in < 1 || l->hidden < 1 || rml_coreml_rank(&call->make, x) != 5)
+    if (l->in < 1 || l->hidden < 1 || !has_room(l) || rml_coreml_rank(&call->make, x) != 5)
         rml_coreml_refuse(&call->make,
                           "%lld features in, %lld units, and an input of %d dimensions",
                           (long long)l->in, (long long)l->hidden, rml_coreml_rank(&call->make, x));

@@ -49,7 +49,6 @@ static void import_reshape(rml_nn_call *call)
     rml_value_id x = rml_nn_in(call, 0);
     const int count = rml_nn_ints(call, 1, target, 4);
     const bool last = rml_nn_int(call, 2) != 0;
-    const int64_t *image = target + count - 3;
     rml_nn_image(call, x);
     if (count != 3 && count != 4)
         rml_coreml_refuse(&call->make, "its target has %d dimensions, 3 and 4 are right", count);
@@ -57,6 +56,7 @@ static void import_reshape(rml_nn_call *call)
         rml_coreml_refuse(&call->make, "its target has a sequence of %lld", (long long)target[0]);
     if (call->make.refused)
         return;
+    const int64_t *image = target + count - 3;
     const int rank = rml_coreml_rank(&call->make, x);
     rml_shape shape = {.rank = rank};
     if (last)

@@ -50,6 +50,11 @@ static rml_status blob_shape(const rml_nn_network *network, const rml_coreml_fea
     const rml_shape declared = declared_shape(feature);
     const bool is_image = feature->kind == RML_COREML_IMAGE;
     *port = *blob = declared;
+    for (int i = 0; i < declared.rank; i++)
+        if (declared.dim[i] > RML_COREML_MAX_SIZE)
+            return rml_fail(err, RML_ERR_LIMIT,
+                            "input \"%s\" has a dimension of size %lld, the limit is %d",
+                            feature->name, (long long)declared.dim[i], RML_COREML_MAX_SIZE);
     if (!is_image && network->exact_arrays)
         return RML_OK;
     if (!is_image && declared.rank != 1 && declared.rank != 3)

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from coreml_run import mb
+from coreml_run import mb, types
+from coremltools.converters.mil.mil.ops.defs.iOS18 import compression as mb_sparse
 from mil_cases import case, f, x
 from mil_shape_cases import CASES  # noqa: F401
 
@@ -132,3 +133,23 @@ case(
     [steps],
     clipped_lstm(steps, w_ih, w_hh, 0.3),
 )
+
+# sparse weights of vectors from a table
+
+mask = (np.arange(24).reshape(4, 6) % 3 != 1).astype(types.np_uint1_dtype)
+codes = (np.arange(16) * 7 % 4).astype(types.np_uint2_dtype)
+for axis, groups in ((0, (2, 1)), (1, (2, 3)), (1, (1, 1))):
+    lut = f(*groups, 4, 3)
+    shape = [4, 6]
+    shape[axis] *= 3
+    addend = f(*shape)
+    wide, given = mb_sparse.constexpr_lut_to_sparse.decompress(mask, codes, lut, np.int32(axis))
+    dense = addend.copy()
+    dense[np.asarray(wide) != 0] += given
+
+    def sparse(a, lut=lut, axis=axis):
+        at, data = mb.constexpr_lut_to_sparse(indices_mask=mask, indices_nonzero_data=codes,
+                                              lut=lut, vector_axis=np.int32(axis))
+        return mb.add(x=a, y=mb.constexpr_sparse_to_dense(nonzero_data=data, mask=at))
+
+    case(f"sparse_vectors_{axis}_{groups[1]}", sparse, [addend], dense, 8)
