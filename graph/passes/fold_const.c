@@ -3,12 +3,20 @@
 // What grows on the way (a scalar repeated to an image) is left to the run beyond this.
 #define LARGE_BYTES ((size_t)64 << 20)
 
+// Images are only computed where convolutions are; what takes a plain one as well is no reason.
+static bool is_plain(const rml_graph *graph, const rml_node *node)
+{
+    const rml_op_layout layout = rml_node_layout(node);
+    return layout == RML_OP_CHANNELS_LAST
+               ? !rml_op_get(node->op)->packed_input && rml_graph_plain_as_well(graph, node)
+               : layout != RML_OP_ANY;
+}
+
 static bool foldable(const rml_graph *graph, const rml_node *node)
 {
     const rml_op *op = rml_op_get(node->op);
-    const rml_op_layout layout = rml_node_layout(node);
     size_t in_bytes = 0;
-    if (node->dead || op->control || layout == RML_OP_CHANNELS_LAST || layout == RML_OP_ANY)
+    if (node->dead || op->control || !is_plain(graph, node))
         return false;
     for (int k = 0; k < node->in_count; k++) {
         const rml_value *in = node->in[k] == RML_NO_VALUE ? NULL : &graph->values[node->in[k]];
@@ -139,6 +147,7 @@ rml_status rml_graph_fold(rml_graph *graph, rml_node_id id, bool *folded, rml_er
     *folded = foldable(graph, node);
     if (!*folded)
         return RML_OK;
+    node->generic = node->generic || rml_node_layout(node) == RML_OP_CHANNELS_LAST;
     rml_arena copies;
     rml_arena_init(&copies, graph->arena.allocator);
     const rml_status status =

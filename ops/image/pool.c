@@ -1,8 +1,7 @@
 // Pooling over windows, or over the whole image.
 //   x [N,C,...]   y [N,C,...]   where [N,C,...] of i64, if asked for: place of the largest element
 //   in x, counted over all of x
-// Source: torch.nn.MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1); ONNX MaxPool, AveragePool, LpPool
-// and the global ones.
+// Source: torch.nn.MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1); ONNX {Max,Average,Lp}Pool, Global*.
 #include "ops/image/pool.h"
 
 #include "ops/elementwise/widen.h"
@@ -372,6 +371,7 @@ static const rml_algorithm algorithms[] = {
      .accepts = rml_pool_rows_accepts,
      .worker_bytes = rml_pool_rows_bytes,
      .run = rml_pool_rows_run},
+    {.name = "pixels", .accepts = rml_pool_pixels_accepts, .run = rml_pool_pixels_run},
     {.name = "window", .worker_bytes = pointer_bytes, .run = run},
     {.name = "whole-planes",
      .generic = true,

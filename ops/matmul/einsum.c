@@ -283,6 +283,7 @@ static void sum_rows(const rml_op_args *args, const joining *j, rml_dtype dtype,
                           .in_count = 1,
                           .out = &out,
                           .kernels = args->kernels,
+                          .generic = true, // no image
                           .threads = args->threads,
                           .pool = args->pool};
     rml_op_choose(&rml_op_reduce, &reduce)->run(&reduce);

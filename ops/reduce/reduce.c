@@ -6,6 +6,7 @@
 // depends on the shape alone.
 #include "ops/reduce/reduce.h"
 
+#include "ops/image/pool.h"
 #include "ops/index/list.h"
 
 #include "tensor/dtype.h"
@@ -16,6 +17,8 @@
 
 #define CHUNK_ELEMENTS 16384 // read by a work item
 #define NEIGHBOURS 256       // outputs of one, where neighbours are joined side by side
+#define IMAGE_PIXELS 4096    // most, and
+#define IMAGE_CHANNELS 32    // fewest, of images whose means are taken as they lie
 
 // ---- shapes -------------------------------------------------------------------------------------
 
@@ -67,6 +70,31 @@ static rml_status infer_reduce(const rml_op_node *node, rml_shape *out, rml_erro
         else if (attr->keep)
             out->dim[out->rank++] = 1;
     return RML_OK;
+}
+
+// Of larger planes, and of fewer channels, an image is turned and its rows added up in less time.
+static bool gains_unturned(const rml_shape *x)
+{
+    return x->rank == 4 && x->dim[1] >= IMAGE_CHANNELS && x->dim[2] >= 0 && x->dim[3] >= 0 &&
+           x->dim[2] <= IMAGE_PIXELS && x->dim[3] <= IMAGE_PIXELS &&
+           x->dim[2] * x->dim[3] <= IMAGE_PIXELS;
+}
+
+// A mean over height and width takes images as convolutions leave them.
+static bool takes_images(const rml_op_attr *attr, const rml_fact *in, int in_count)
+{
+    const rml_op_node node = {.attr = attr, .in = in, .in_count = in_count};
+    unsigned reduced = 0;
+    rml_list axes;
+    if (attr->reduce.kind != RML_REDUCE_MEAN || in[0].dtype != RML_F32 ||
+        !gains_unturned(&in[0].shape) || rml_list_infer(&node, 1, "axes", &axes, NULL) != RML_OK)
+        return false;
+    take_axes(&attr->reduce, 4, &axes);
+    if (!axes.known || rml_list_axes(&axes, 4, NULL) != RML_OK)
+        return false;
+    for (int i = 0; i < axes.count; i++)
+        reduced |= 1u << axes.at[i];
+    return reduced == (1u << 2 | 1u << 3);
 }
 
 // ---- how the elements lie -----------------------------------------------------------------------
@@ -319,11 +347,15 @@ static void run_typed(const rml_op_args *args)
 }
 
 static const rml_algorithm reduce_algorithms[] = {
-    {.name = "typed", .accepts = rml_reduce_has_kernel, .run = run_typed},
-    {.name = "widened", .run = run_wide}};
+    {.name = "pixels", .run = rml_pool_pixels_run},
+    {.name = "typed", .generic = true, .accepts = rml_reduce_has_kernel, .run = run_typed},
+    {.name = "widened", .generic = true, .run = run_wide}};
 
 const rml_op rml_op_reduce = {.name = "reduce",
                               .inputs = {1, 2},
+                              .layout = RML_OP_CHANNELS_LAST,
+                              .takes_images = takes_images,
+                              .plain_as_well = takes_images,
                               .signature = "*l>0",
                               .infer_values = infer_reduce,
                               .algorithms = reduce_algorithms};

@@ -161,8 +161,110 @@ static void test_unique(void)
     end(&r);
 }
 
+// An image behind a convolution that copies.
+static rml_value_id image(net *at, const rml_shape *shape)
+{
+    const int64_t channels = shape->dim[1];
+    const rml_value_id w = net_constant(at, "w", (rml_shape){4, {channels, 1, 1, 1}});
+    for (int64_t c = 0; c < channels; c++)
+        at->memory[at->constants - 1][c] = 1.0f;
+    const rml_conv_attr copy = {.window = {.stride = {1, 1}, .dilation = {1, 1}},
+                                .groups = channels,
+                                .act = rml_activation_none()};
+    return rml_graph_conv(at->graph, rml_graph_input(at->graph, "x", shape), w, RML_NO_VALUE, &copy,
+                          "copy");
+}
+
+static const rml_node *find_node(const rml_graph *graph, rml_op_id op)
+{
+    for (size_t i = 0; i < graph->node_count; i++)
+        if (!graph->nodes[i].dead && graph->nodes[i].op == op)
+            return &graph->nodes[i];
+    return NULL;
+}
+
+// Means over height and width of small images are taken as convolutions leave those, whatever way
+// the axes are told; they are what a global pool gives, to the bit, for any number of threads.
+static void test_means_of_images(void)
+{
+    const struct {
+        rml_shape x;
+        rml_op_attr attr;
+        bool taken;
+    } cases[] = {{{4, {2, 320, 7, 9}}, reduce_attr(RML_REDUCE_MEAN, 2, 3), true},
+                 {{4, {3, 32, 64, 64}}, reduce_attr(RML_REDUCE_MEAN, -1, -2), true},
+                 {{4, {1, 33, 1, 1}}, reduce_attr(RML_REDUCE_MEAN, 3, 2), true},
+                 {{4, {2, 31, 5, 5}}, reduce_attr(RML_REDUCE_MEAN, 2, 3), false},
+                 {{4, {1, 32, 65, 64}}, reduce_attr(RML_REDUCE_MEAN, 2, 3), false},
+                 {{4, {1, 32, 6, 5}}, reduce_attr(RML_REDUCE_MEAN, 1, 2), false},
+                 {{4, {1, 32, 6, 5}}, reduce_attr(RML_REDUCE_SUM, 2, 3), false}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++)
+        for (int threads = 1; threads <= net_threads(); threads++) {
+            const rml_pool_attr average = {.kind = RML_POOL_AVERAGE, .global = true};
+            const rml_shape *shape = &cases[i / 2].x;
+            rml_op_attr attr = cases[i / 2].attr;
+            net at;
+            net_begin(&at, NULL);
+            rml_value_id in[2] = {image(&at, shape)};
+            const int64_t axes[2] = {attr.reduce.axes[0], attr.reduce.axes[1]};
+            const rml_stored stored = rml_stored_plain(axes, RML_I64, &(rml_shape){1, {2}});
+            in[1] = rml_graph_typed_constant(at.graph, "axes", &stored);
+            if (i % 2)
+                attr.reduce = (rml_reduce_attr){.kind = attr.reduce.kind, .keep = true};
+            rml_graph_output(
+                at.graph, "y",
+                rml_graph_node(at.graph, RML_OP_REDUCE, &attr, in, 1 + (int)(i % 2), "mean"));
+            rml_graph_output(at.graph, "pool", rml_graph_pool(at.graph, in[0], &average, "pool"));
+            CHECK(net_finish(&at, NULL));
+            CHECK(find_node(at.graph, RML_OP_REDUCE)->generic == !cases[i / 2].taken);
+            rml_session *session = NULL;
+            const rml_session_settings settings = {.size = sizeof settings, .threads = threads};
+            CHECK(rml_session_create(&session, at.model, &settings, &at.err) == RML_OK);
+            CHECK(rml_session_prepare(session, &at.err) == RML_OK);
+            net_fill_inputs(session, at.model, 3 + i / 2);
+            const size_t planes = (size_t)(shape->dim[0] * shape->dim[1]);
+            const size_t pixels = (size_t)(shape->dim[2] * shape->dim[3]);
+            double *want = calloc(planes, sizeof *want);
+            const float *x = rml_session_input(session, "x", NULL);
+            for (size_t k = 0; k < planes * pixels; k++)
+                want[k / pixels] += (double)x[k] / (double)pixels;
+            CHECK(rml_session_run(session, &at.err) == RML_OK);
+            rml_shape out;
+            const float *y = rml_session_output(session, "y", &out);
+            const float *pool = rml_session_output(session, "pool", NULL);
+            CHECK(out.rank == 2 + 2 * (int)(i % 2));
+            for (size_t k = 0; k < planes; k++)
+                CHECK(fabs((double)pool[k] - want[k]) < 1e-6);
+            if (cases[i / 2].taken)
+                CHECK(memcmp(y, pool, planes * sizeof *y) == 0);
+            free(want);
+            rml_session_destroy(&session);
+            net_end(&at);
+        }
+}
+
+// A mean of nothing, and one of an image that is known.
+static void test_means_of_odd_images(void)
+{
+    net at;
+    rml_op_attr attr = reduce_attr(RML_REDUCE_MEAN, 2, 3);
+    net_begin(&at, NULL);
+    const rml_value_id x = net_random(&at, "c", (rml_shape){4, {1, 32, 20, 30}}, 'u');
+    const rml_value_id mean = rml_graph_node(at.graph, RML_OP_REDUCE, &attr, &x, 1, "mean");
+    rml_graph_output(at.graph, "y", rml_graph_unary(at.graph, mean, rml_activation_relu(), "relu"));
+    CHECK(net_finish(&at, NULL));
+    CHECK(!find_node(at.graph, RML_OP_REDUCE));
+    net_end(&at);
+    run r = start(RML_OP_REDUCE, attr, RML_F32, (rml_shape){4, {1, 40, 0, 3}}, NULL, 1, 1);
+    CHECK(rml_session_run(r.session, &r.at.err) == RML_OK);
+    CHECK(isnan(((const float *)rml_session_output(r.session, "y", NULL))[39]));
+    end(&r);
+}
+
 int main(void)
 {
+    test_means_of_images();
+    test_means_of_odd_images();
     test_same_bits();
     test_nothing();
     test_told_by_the_run();
