@@ -34,3 +34,16 @@ rml_status array_read(const rml_npy *array, const char *path, rml_session *sessi
     count_elements(&shape, &count);
     return named(rml_npy_read(array, dtype, data, count * rml_dtype_size(dtype), err), err, path);
 }
+
+rml_status array_number(double value, const rml_port *port, void *element, rml_error *err)
+{
+    const bool is_float = port->dtype == RML_F32 || port->dtype == RML_F64 ||
+                          port->dtype == RML_F16 || port->dtype == RML_BF16;
+    double back;
+    rml_dtype_convert(RML_F64, &value, port->dtype, element, 1);
+    rml_dtype_convert(port->dtype, element, RML_F64, &back, 1);
+    if (!is_float && back != value)
+        return rml_fail(err, RML_ERR_ARG, "--input %s=%.17g: %s cannot be that", port->name, value,
+                        rml_dtype_name(port->dtype));
+    return RML_OK;
+}

@@ -1,4 +1,4 @@
-// .npy files that become inputs of a network.
+// .npy files and numbers that become inputs of a network.
 #ifndef RML_TOOLS_ARRAYS_H
 #define RML_TOOLS_ARRAYS_H
 
@@ -12,5 +12,8 @@ rml_shape array_shape_of(const rml_shape *array, const rml_model *model, size_t 
 // Its elements, in the input's type, to where the prepared session has it. `path` is for messages.
 rml_status array_read(const rml_npy *array, const char *path, rml_session *session,
                       const rml_model *model, size_t index, rml_error *err);
+
+// A number of the command line as one element of an input: of integers, one that is there.
+rml_status array_number(double value, const rml_port *port, void *element, rml_error *err);
 
 #endif

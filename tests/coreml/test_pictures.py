@@ -236,6 +236,56 @@ def test_numbers_of_the_command_line(program, tmp_path):
     assert "1,2,3,x: cannot open" in run("1,2,3,x", code=1)
 
 
+def onnx_copy(path, dtype, shape):
+    """A file that gives back what it takes."""
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    ports = [onnx.helper.make_tensor_value_info(n, dtype, shape) for n in "xy"]
+    graph = onnx.helper.make_graph([node], "g", ports[:1], ports[1:])
+    opsets = [onnx.helper.make_opsetid("", 13)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("dtype,fits,bad", [("UINT8", "0,255", "256,-1,2.5,nan"),
+                                            ("INT64", "-5,9e15", "1e30,0.5,inf"),
+                                            ("BOOL", "0,1", "2,-1")])
+def test_numbers_that_do_not_fit(program, tmp_path, dtype, fits, bad):
+    path = onnx_copy(tmp_path / "n.onnx", getattr(onnx.TensorProto, dtype), ["n"])
+    arguments = ["exec", path, "--output", f"y={tmp_path / 'y.npy'}", "--input"]
+    program.run(*arguments, f"x={fits}")
+    got = np.load(tmp_path / "y.npy").astype(float)
+    np.testing.assert_array_equal(got, [float(number) for number in fits.split(",")])
+    for number in bad.split(","):
+        assert "cannot be that" in program.run(*arguments, f"x=1,{number}", code=1).stderr
+
+
+def test_no_numbers_for_nothing(program, tmp_path):
+    path = onnx_copy(tmp_path / "n.onnx", onnx.TensorProto.FLOAT, [0, 300])
+    numbers = ",".join(["1"] * 300)
+    for given in (numbers, "1"):
+        done = program.run("exec", path, "--input", f"x={given}", "--output", "y=y.npy", code=1)
+        assert "do not fill input x" in done.stderr
+
+
+def test_inputs_that_are_given_twice(program, tmp_path):
+    """One would be written into the room that is planned for the other."""
+    path = onnx_copy(tmp_path / "n.onnx", onnx.TensorProto.FLOAT, ["n"])
+    np.save(tmp_path / "x.npy", np.zeros((500, 1), np.float32))
+    out = ["--output", f"y={tmp_path / 'y.npy'}"]
+    for first, more in ((",".join(["1"] * 500), []), (tmp_path / "x.npy", ["--steps"])):
+        done = program.run("exec", path, "--input", f"x={first}", "--input", "x=1", *out, *more,
+                           code=1)
+        assert "input x is given twice" in done.stderr
+
+
+def test_steps_are_no_pictures(program, tmp_path):
+    path = onnx_copy(tmp_path / "n.onnx", onnx.TensorProto.FLOAT, [3, 4, 4])
+    np.save(tmp_path / "x.npy", np.zeros((2, 3, 4, 4), np.float32))
+    done = program.run("exec", path, "--steps", "--input", f"x={tmp_path / 'x.npy'}", "--output",
+                       f"y={tmp_path / 'y.png'}", code=1)
+    assert "no picture" in done.stderr and not (tmp_path / "y.png").exists()
+
+
 # ---- classifiers -------------------------------------------------------------------------------
 
 

@@ -139,19 +139,12 @@ static rml_status fill_file(const char *path, rml_session *session, const rml_mo
     return status;
 }
 
-// A whole number, where integers are wanted, that is one of them.
 static rml_status fill_value(double value, const rml_port *port, char *data, size_t count,
                              rml_error *err)
 {
     const size_t bytes = rml_dtype_size(port->dtype);
-    const bool is_float = port->dtype == RML_F32 || port->dtype == RML_F64 ||
-                          port->dtype == RML_F16 || port->dtype == RML_BF16;
-    double one[1], back;
-    rml_dtype_convert(RML_F64, &value, port->dtype, one, 1);
-    rml_dtype_convert(port->dtype, one, RML_F64, &back, 1);
-    if (!is_float && back != value)
-        return rml_fail(err, RML_ERR_ARG, "--input %s=%.17g: %s cannot be that", port->name, value,
-                        rml_dtype_name(port->dtype));
+    double one[1];
+    TRY(array_number(value, port, one, err));
     for (size_t k = 0; k < count; k++)
         memcpy(data + k * bytes, one, bytes);
     return RML_OK;

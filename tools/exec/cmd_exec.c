@@ -31,6 +31,12 @@ static rml_status check_names(const exec_settings *s, rml_error *err)
     for (int k = 0; k < s->inputs.count; k++)
         if (rml_model_find_input(model, s->inputs.items[k].name) == RML_NO_PORT)
             append(unknown, sizeof unknown, s->inputs.items[k].name);
+    for (int k = 0; k < s->inputs.count; k++) // planned for one, and filled with the other
+        for (int i = 0; i < k; i++)
+            if (strcmp(s->inputs.items[i].name, s->inputs.items[k].name) == 0)
+                return rml_fail(err, RML_ERR_ARG, "input %s is given twice: %s and %s",
+                                s->inputs.items[k].name, s->inputs.items[i].value,
+                                s->inputs.items[k].value);
     if (*missing || *unknown)
         return rml_fail(err, RML_ERR_ARG, "%s has the inputs %s; not given: %s; unknown: %s",
                         s->model, known, *missing ? missing : "none", *unknown ? unknown : "none");

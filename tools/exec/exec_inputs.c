@@ -81,18 +81,22 @@ static size_t parse_numbers(const char *text, double *out)
 static rml_status open_numbers(const exec_settings *s, feed *f, rml_shape *shape, rml_error *err)
 {
     int free_sizes = 0, at = 0;
+    bool is_empty = false;
     size_t fixed = 1;
     *shape = rml_model_input(s->network.model, f->index).shape;
     for (int i = 0; i < shape->rank; i++) {
         if (shape->dim[i] < 0)
             at = free_sizes++ ? at : i;
-        else if (shape->dim[i] > 0 && fixed <= SIZE_MAX / (size_t)shape->dim[i])
+        else if (shape->dim[i] == 0)
+            is_empty = true;
+        else if (fixed <= SIZE_MAX / (size_t)shape->dim[i])
             fixed *= (size_t)shape->dim[i];
     }
     const bool fills = f->count == 1 && !free_sizes; // as bench has it
     if (fills)
         f->count = fixed;
-    if (shape->rank < 0 || free_sizes > 1 || (free_sizes ? f->count % fixed : f->count != fixed))
+    if (shape->rank < 0 || is_empty || free_sizes > 1 ||
+        (free_sizes ? f->count % fixed : f->count != fixed))
         return rml_fail(err, RML_ERR_SHAPE,
                         "%zu numbers do not fill input %s, whose sizes run-model info tells; give "
                         "an array (.npy)",
@@ -145,16 +149,21 @@ static rml_status read_picture(const exec_settings *s, const feed *f, rml_error 
     return RML_OK;
 }
 
+static rml_status read_numbers(const exec_settings *s, const feed *f, rml_error *err)
+{
+    const rml_port port = rml_model_input(s->network.model, f->index);
+    char *to = rml_session_input_at(s->network.session, f->index, NULL);
+    for (size_t i = 0; i < f->count; i++)
+        TRY(array_number(f->numbers[i], &port, to + i * rml_dtype_size(port.dtype), err));
+    return RML_OK;
+}
+
 static rml_status read_feed(const exec_settings *s, const feed *f, rml_error *err)
 {
     const network *n = &s->network;
     if (f->array)
         return array_read(f->array, f->path, n->session, n->model, f->index, err);
-    if (!f->numbers)
-        return read_picture(s, f, err);
-    rml_dtype_convert(RML_F64, f->numbers, rml_model_input(n->model, f->index).dtype,
-                      rml_session_input_at(n->session, f->index, NULL), f->count);
-    return RML_OK;
+    return f->numbers ? read_numbers(s, f, err) : read_picture(s, f, err);
 }
 
 // Sizes first: they are planned together, and then there is room to read into.

@@ -3,6 +3,8 @@
 
 #include "tools/arrays.h"
 
+#include "pipelines/images/port_picture.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +124,11 @@ rml_status exec_steps(exec_settings *s, rml_error *err)
 {
     network *n = &s->network;
     const option_list *inputs = &s->inputs, *outputs = &s->outputs;
+    for (int i = 0; i < outputs->count; i++)
+        if (rml_names_picture(outputs->items[i].value))
+            return rml_fail(err, RML_ERR_ARG,
+                            "output %s of all steps is an array (.npy), and no picture: %s",
+                            outputs->items[i].name, outputs->items[i].value);
     sequences all = {.in_count = inputs->count, .out_count = outputs->count};
     const size_t count = (size_t)(all.in_count + all.out_count);
     sequence *list = calloc(count + 1, sizeof *list);
