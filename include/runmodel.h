@@ -589,13 +589,14 @@ typedef struct rml_write_settings {
     // none. What the outputs are called; NULL: "classLabel" and the output's name.
     const char *const *labels;
     size_t label_count;
-    const char *label_name, *scores_name;
+    const char *label_name, *scores_name; // made fit for the format
     // NULL or "": left out.
     const char *author, *license, *description, *version;
     const char *source; // what is noted as the file the network comes from; NULL: nothing
     rml_log_fn log;     // hears what a reader of the file should know; may be NULL
     void *log_user;
-    uint64_t reserved[4];
+    bool numbered; // the labels are whole numbers, and are written as these
+    uint64_t reserved[3];
 } rml_write_settings;
 
 RML_API rml_write_settings rml_write_settings_default(void);

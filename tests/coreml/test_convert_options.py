@@ -127,6 +127,47 @@ def test_classes(program, tmp_path, ending):
     assert "class 1 has no name" in done.stderr
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("kind", ["neuralnetwork", "mlprogram"])
+def test_classes_that_are_numbers(program, tmp_path, kind, ending):
+    """A label that is no place stays the number that it is, in both families."""
+    numbers = [10, -7, 1 << 40]
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(1)).eval()
+    x = np.random.default_rng(2).normal(size=(1, 4)).astype(np.float32)
+    made = ct.convert(torch.jit.trace(net, torch.zeros(1, 4)), convert_to=kind,
+                      inputs=[ct.TensorType(name="x", shape=(1, 4))],
+                      classifier_config=ct.ClassifierConfig(numbers, "kind"))
+    path = tmp_path / f"source{'.mlmodel' if kind == 'neuralnetwork' else '.mlpackage'}"
+    again = tmp_path / f"again{ending}"
+    made.save(str(path))
+    assert "note: its classes" not in program.run("convert", path, "-o", again).stderr
+    described = ct.models.utils.load_spec(str(again)).description
+    assert described.predictedFeatureName == "kind"
+    types = {o.name: o.type.WhichOneof("Type") for o in described.output}
+    assert types == {"kind": "int64Type", described.predictedProbabilitiesName: "dictionaryType"}
+    keys = [o.type.dictionaryType for o in described.output if o.name != "kind"]
+    assert keys[0].WhichOneof("KeyType") == "int64KeyType"
+    assert f"3 labels: {', '.join(map(str, numbers))}" in program.run("info", again).stdout
+    program.run("check", again)
+    label = run(program, again, {"x": x}, "kind", tmp_path)
+    with torch.no_grad():
+        assert label == numbers[int(net(torch.tensor(x)).argmax())]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_of_classes(program, tmp_path, ending):
+    """What is taken, or no name of the format, is made fit and told."""
+    weights = checkpoints.save_zip(checkpoints.state_of(lstm.random_classifier()),
+                                   tmp_path / "w.pth")
+    labels, path = tmp_path / "labels.txt", tmp_path / f"out{ending}"
+    labels.write_text("a\nb\nc\n")
+    for name, fit in [("seq_input", "seq_input_1"), ("my label", "my_label")]:
+        done = program.run("convert", "lstm", "-w", weights, "-o", path, "--labels", labels,
+                           "--predicted-feature-name", name)
+        assert f'the output "{name}" is called "{fit}" in the file' in done.stderr
+        assert ct.models.utils.load_spec(str(path)).description.predictedFeatureName == fit
+
+
 def size_of(path):
     return sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())
 

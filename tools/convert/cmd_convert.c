@@ -50,7 +50,7 @@ static rml_status open_network(settings *s, rml_error *err)
     return rml_model_create(&s->as_written, name, s->network.weights, &built, err);
 }
 
-// A classifier that is converted to another stays one, with its words.
+// A classifier that is converted to another stays one, with its words or numbers.
 static void keep_labels(settings *s)
 {
     const rml_model *model = s->network.model;
@@ -61,11 +61,9 @@ static void keep_labels(settings *s)
             s->write.label_name = port.name;
         if (!meaning || meaning->kind != RML_MEANS_SCORES || meaning->label_count == 0)
             continue;
-        if (meaning->numbered)
-            note(s, "its classes are numbers, and are left out: --labels gives them names");
-        else
-            s->write.labels = meaning->label;
-        s->write.label_count = meaning->numbered ? 0 : meaning->label_count;
+        s->write.labels = meaning->label;
+        s->write.label_count = meaning->label_count;
+        s->write.numbered = meaning->numbered;
     }
 }
 

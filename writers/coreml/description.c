@@ -3,6 +3,9 @@
 
 #include "loaders/coreml/file.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // ---- what there is ------------------------------------------------------------------------------
@@ -93,7 +96,61 @@ static rml_status take_type(rml_coreml_port *port, const rml_value *value, rml_e
                     (int)channels, (int)channels);
 }
 
-static rml_status take_classes(rml_coreml_description *d, rml_error *err)
+// The name of an output of a classifier, made fit: it is no port that could be given another one.
+static rml_status take_class_name(const rml_write_settings *settings, rml_naming *names,
+                                  const char *wanted, const char **out, rml_error *err)
+{
+    char line[512];
+    RML_TRY(rml_name_take(names, wanted, out, err));
+    if (strcmp(*out, wanted) == 0 || !settings->log)
+        return RML_OK;
+    snprintf(line, sizeof line, "the output \"%.200s\" is called \"%.200s\" in the file", wanted,
+             *out);
+    settings->log(settings->log_user, line);
+    return RML_OK;
+}
+
+// No names of other ports.
+static rml_status name_classes(rml_coreml_description *d, rml_arena *arena, rml_error *err)
+{
+    const rml_write_settings *settings = &d->w->settings;
+    const char *label = settings->label_name ? settings->label_name : "classLabel";
+    const char *scores = settings->scores_name ? settings->scores_name : d->outputs[0].name;
+    const char *other;
+    rml_naming names;
+    rml_status status = RML_OK;
+    rml_naming_init(&names, arena, true);
+    for (size_t i = 0; i < d->input_count && status == RML_OK; i++)
+        status = rml_name_take(&names, d->inputs[i].name, &other, err);
+    for (size_t i = 1; i < d->output_count && status == RML_OK; i++)
+        status = rml_name_take(&names, d->outputs[i].name, &other, err);
+    if (status == RML_OK)
+        status = take_class_name(settings, &names, label, &d->label, err);
+    if (status == RML_OK)
+        status = take_class_name(settings, &names, scores, &d->scores, err);
+    rml_naming_release(&names);
+    return status;
+}
+
+static rml_status take_numbers(rml_coreml_description *d, rml_arena *arena, rml_error *err)
+{
+    const rml_write_settings *settings = &d->w->settings;
+    int64_t *numbers = rml_arena_alloc(arena, settings->label_count + 1, sizeof *numbers);
+    if (!numbers)
+        return rml_fail_nomem(err, settings->label_count * sizeof *numbers, "labels");
+    for (size_t i = 0; i < settings->label_count; i++) {
+        char *end;
+        errno = 0;
+        numbers[i] = strtoll(settings->labels[i], &end, 10);
+        if (errno || *end || end == settings->labels[i])
+            return rml_fail(err, RML_ERR_ARG, "the label \"%s\" is no whole number of 64 bits",
+                            settings->labels[i]);
+    }
+    d->numbers = numbers;
+    return RML_OK;
+}
+
+static rml_status take_classes(rml_coreml_description *d, rml_arena *arena, rml_error *err)
 {
     const rml_write_settings *settings = &d->w->settings;
     size_t count = 0;
@@ -108,14 +165,8 @@ static rml_status take_classes(rml_coreml_description *d, rml_error *err)
         return rml_fail(err, RML_ERR_SHAPE, "there are %zu labels, and the first output is %s",
                         settings->label_count, text);
     }
-    d->label = settings->label_name ? settings->label_name : "classLabel";
-    d->scores = settings->scores_name ? settings->scores_name : scores->name;
-    for (size_t i = 1; i <= d->output_count; i++) {
-        const char *other = i < d->output_count ? d->outputs[i].name : d->scores;
-        if (strcmp(other, d->label) == 0 || (other != d->scores && strcmp(other, d->scores) == 0))
-            return rml_fail(err, RML_ERR_ARG, "two outputs are called \"%s\"", other);
-    }
-    return RML_OK;
+    RML_TRY(name_classes(d, arena, err));
+    return settings->numbered ? take_numbers(d, arena, err) : RML_OK;
 }
 
 rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w, rml_error *err)
@@ -133,7 +184,7 @@ rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w
         RML_TRY(take_type(&out->inputs[i], &graph->values[graph->inputs[i]], err));
     for (size_t i = 0; i < out->output_count; i++)
         RML_TRY(take_type(&out->outputs[i], &graph->values[graph->outputs[i]], err));
-    return take_classes(out, err);
+    return take_classes(out, &graph->arena, err);
 }
 
 // ---- messages -----------------------------------------------------------------------------------
@@ -229,7 +280,7 @@ static void write_classes(rml_fields *m, const rml_coreml_description *d)
     rml_fields_begin(m, 10);
     rml_fields_text(m, 1, d->label);
     rml_fields_begin(m, 3);
-    rml_fields_begin(m, RML_COREML_TEXT);
+    rml_fields_begin(m, d->numbers ? RML_COREML_INT64 : RML_COREML_TEXT);
     rml_fields_end(m);
     rml_fields_end(m);
     rml_fields_end(m);
@@ -237,7 +288,7 @@ static void write_classes(rml_fields *m, const rml_coreml_description *d)
     rml_fields_text(m, 1, d->scores);
     rml_fields_begin(m, 3);
     rml_fields_begin(m, RML_COREML_DICTIONARY);
-    rml_fields_begin(m, 2); // keys are texts
+    rml_fields_begin(m, d->numbers ? 1 : 2); // the keys: numbers or texts
     rml_fields_end(m);
     rml_fields_end(m);
     rml_fields_end(m);

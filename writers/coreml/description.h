@@ -20,6 +20,7 @@ typedef struct rml_coreml_description {
     // Of a classifier, whose first output is not described, but its largest element's label and the
     // dictionary of all elements. NULL: it is none.
     const char *label, *scores;
+    const int64_t *numbers; // that its labels are; NULL: they are texts
 } rml_coreml_description;
 
 // Finds out names, types and sizes from the specialised graph, and gives them to the graph: its

@@ -139,11 +139,11 @@ rml_operand rml_emit_unshaped(rml_emitter *e, const rml_node *node, int index);
 // Output `index` is x in another shape, of which one size may be unknown.
 void rml_emit_view(rml_emitter *e, const rml_node *node, int index, rml_operand x);
 
-// A large constant input that need not have all its bits: compressed as the settings want it, with
-// scales along `axis`.
-rml_operand rml_emit_weight(rml_emitter *e, const rml_node *node, int index, int axis);
+// An input that is a large weight need not have all its bits: compressed as the settings want it,
+// with scales along rml_weight_axis. Others are what they are.
+rml_operand rml_emit_weight(rml_emitter *e, const rml_node *node, int index);
 
-// ... of new numbers.
+// A weight of new numbers, with scales along `axis`.
 rml_operand rml_emit_weight_data(rml_emitter *e, const char *name, const float *data,
                                  const rml_shape *shape, int axis);
 
@@ -211,6 +211,7 @@ rml_operand rml_emit_spread(rml_emitter *e, rml_operand x, rml_operand out);
 void rml_emit_type(rml_fields *m, uint32_t field, rml_dtype dtype, const rml_shape *shape);
 void rml_emit_named_type(rml_fields *m, uint32_t field, const rml_operand *value);
 void rml_emit_text_value(rml_fields *m, uint32_t field, const char *text);
+void rml_emit_long_value(rml_fields *m, uint32_t field, int64_t number);
 // Large numbers lie in weight.bin. The elements are the emitter's from now on.
 void rml_emit_numbers(rml_emitter *e, uint32_t field, const rml_operand *type,
                       rml_elements elements);

@@ -76,7 +76,7 @@ static void emit_conv(rml_emitter *e, const rml_node *node)
         return;
     rml_emit_op op = rml_emit_begin(e, "conv", rml_emit_out(e, node, 0));
     rml_emit_value(&op, "x", rml_emit_in(e, node, 0));
-    rml_emit_value(&op, "weight", rml_emit_weight(e, node, 1, 0));
+    rml_emit_value(&op, "weight", rml_emit_weight(e, node, 1));
     if (rml_emit_given(node, 2))
         rml_emit_value(&op, "bias", rml_emit_in(e, node, 2));
     window_arguments(&op, &w, true);
@@ -198,7 +198,7 @@ static void emit_conv_transpose(rml_emitter *e, const rml_node *node)
         whole = rml_emit_part(e, &out, "whole", &whole.shape);
     rml_emit_op op = rml_emit_begin(e, "conv_transpose", whole);
     rml_emit_value(&op, "x", x);
-    rml_emit_value(&op, "weight", rml_emit_weight(e, node, 1, 1));
+    rml_emit_value(&op, "weight", rml_emit_weight(e, node, 1));
     if (rml_emit_given(node, 2))
         rml_emit_value(&op, "bias", rml_emit_in(e, node, 2));
     window_arguments(&op, &w, !cut);
@@ -341,8 +341,8 @@ static rml_operand turned_weight(rml_emitter *e, const rml_node *node, const rml
 static void emit_linear(rml_emitter *e, const rml_node *node)
 {
     const rml_operand out = rml_emit_out(e, node, 0);
-    const rml_operand weight = node->attr.matmul.transpose_b ? rml_emit_weight(e, node, 1, 0)
-                                                             : turned_weight(e, node, &out);
+    const rml_operand weight =
+        node->attr.matmul.transpose_b ? rml_emit_weight(e, node, 1) : turned_weight(e, node, &out);
     rml_emit_op op = rml_emit_begin(e, "linear", out);
     rml_emit_value(&op, "x", rml_emit_in(e, node, 0));
     rml_emit_value(&op, "weight", weight);
@@ -371,12 +371,9 @@ static void emit_matmul(rml_emitter *e, const rml_node *node)
     // alpha goes to the operand, so that the product is the last one where nothing is added
     const rml_operand x = times(e, rml_emit_in(e, node, 0), attr->alpha, &out, "scaled");
     const rml_operand product = adds_more ? rml_emit_part(e, &out, "product", &out.shape) : out;
-    const bool small = rml_emit_shape(e->graph, node->in[1])->rank != 2;
     rml_emit_op op = rml_emit_begin(e, "matmul", product);
     rml_emit_value(&op, "x", x);
-    rml_emit_value(&op, "y",
-                   small ? rml_emit_in(e, node, 1)
-                         : rml_emit_weight(e, node, 1, !attr->transpose_b));
+    rml_emit_value(&op, "y", rml_emit_weight(e, node, 1));
     rml_emit_flag(&op, "transpose_x", attr->transpose_a);
     rml_emit_flag(&op, "transpose_y", attr->transpose_b);
     rml_emit_end(&op);

@@ -3,6 +3,7 @@
 
 #include "tensor/dtype.h"
 #include "writers/coreml/mil_compress.h"
+#include "writers/quantize.h"
 
 #include <math.h>
 #include <string.h>
@@ -154,13 +155,13 @@ rml_operand rml_emit_out(const rml_emitter *e, const rml_node *node, int index)
     return (rml_operand){e->names.value[id], rml_emit_type_of(e, value->dtype), value->shape};
 }
 
-rml_operand rml_emit_weight(rml_emitter *e, const rml_node *node, int index, int axis)
+rml_operand rml_emit_weight(rml_emitter *e, const rml_node *node, int index)
 {
+    const int axis = rml_weight_axis(e->graph, node, index);
     const rml_value_id id = node->in[index];
     const rml_value *value = &e->graph->values[id];
     rml_elements own = {0};
-    if (value->kind != RML_VALUE_CONSTANT || e->operand[id].name ||
-        !rml_emit_compresses(e, value->dtype, &value->shape))
+    if (axis < 0 || e->operand[id].name || !rml_emit_compresses(e, value->dtype, &value->shape))
         return rml_emit_in(e, node, index);
     e->operand[id] = (rml_operand){e->names.value[id], RML_F32, value->shape};
     if (!e->trial && e->status == RML_OK)

@@ -29,7 +29,7 @@ static const char *gather_lacks(int opset, const rml_graph *graph, const rml_nod
 static void emit_gather(rml_emitter *e, const rml_node *node)
 {
     rml_emit_op op = rml_emit_begin(e, "gather", rml_emit_out(e, node, 0));
-    const rml_operand x = rml_emit_weight(e, node, 0, 0);
+    const rml_operand x = rml_emit_weight(e, node, 0);
     rml_emit_value(&op, "x", x);
     rml_emit_value(&op, "indices", rml_emit_in(e, node, 1));
     rml_emit_int(&op, "axis", rml_emit_axis(node->attr.axis.axis, x.shape.rank));

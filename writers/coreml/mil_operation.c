@@ -140,6 +140,10 @@ rml_operand rml_emit_number(rml_emitter *e, const char *name, double number, rml
     float *copy = rml_emit_alloc(e, 1, sizeof *copy);
     if (!copy || !whole)
         return (rml_operand){.name = ""};
+    if (dtype == RML_I32 && !(number >= INT32_MIN && number <= INT32_MAX)) {
+        rml_emit_fail(e, RML_ERR_UNSUPPORTED, "%s: %.0f does not fit 32 bits", name, number);
+        return (rml_operand){.name = ""};
+    }
     *copy = real;
     if (dtype == RML_F32 || dtype == RML_F16)
         return rml_emit_floats(e, name, copy, &scalar, dtype);

@@ -130,9 +130,15 @@ static void rename_outputs(rml_emitter *e, const rml_coreml_description *d)
             e->names.value[v] = rml_emit_name(e, e->names.value[v]);
 }
 
-// A list of texts as the argument itself, the way of this operation.
-static void write_labels(rml_emitter *e, const rml_write_settings *settings)
+static rml_dtype label_type(const rml_coreml_description *d)
 {
+    return d->numbers ? RML_I64 : RML_EMIT_TEXT;
+}
+
+// A list as the argument itself, the way of this operation.
+static void write_labels(rml_emitter *e, const rml_coreml_description *d)
+{
+    const rml_write_settings *settings = &d->w->settings;
     rml_fields *m = e->m;
     rml_fields_begin(m, 2); // an input
     rml_fields_text(m, 1, "classes");
@@ -141,7 +147,7 @@ static void write_labels(rml_emitter *e, const rml_write_settings *settings)
     rml_fields_begin(m, 2); // a Value
     rml_fields_begin(m, 2);
     rml_fields_begin(m, 2); // a list
-    rml_emit_type(m, 1, RML_EMIT_TEXT, &(rml_shape){0});
+    rml_emit_type(m, 1, label_type(d), &(rml_shape){0});
     rml_fields_begin(m, 2);
     rml_fields_begin(m, 1);
     rml_fields_int(m, 1, (int64_t)settings->label_count);
@@ -152,7 +158,10 @@ static void write_labels(rml_emitter *e, const rml_write_settings *settings)
     rml_fields_begin(m, 3);
     rml_fields_begin(m, 3);
     for (size_t i = 0; i < settings->label_count; i++)
-        rml_emit_text_value(m, 1, settings->labels[i]);
+        if (d->numbers)
+            rml_emit_long_value(m, 1, d->numbers[i]);
+        else
+            rml_emit_text_value(m, 1, settings->labels[i]);
     for (int i = 0; i < 6; i++)
         rml_fields_end(m);
 }
@@ -163,7 +172,7 @@ static void write_classify(rml_emitter *e, const rml_coreml_description *d, rml_
     const rml_shape scalar = {0};
     rml_fields_begin(m, RML_MIL_BLOCK_OPERATION);
     rml_fields_text(m, 1, "classify");
-    write_labels(e, &e->w->settings);
+    write_labels(e, d);
     rml_fields_begin(m, 2);
     rml_fields_text(m, 1, "probabilities");
     rml_fields_begin(m, 2);
@@ -172,12 +181,12 @@ static void write_classify(rml_emitter *e, const rml_coreml_description *d, rml_
     rml_fields_end(m);
     rml_fields_end(m);
     rml_fields_end(m);
-    rml_emit_named_type(m, 3, &(rml_operand){d->label, RML_EMIT_TEXT, scalar});
+    rml_emit_named_type(m, 3, &(rml_operand){d->label, label_type(d), scalar});
     rml_fields_begin(m, 3);
     rml_fields_text(m, 1, d->scores);
     rml_fields_begin(m, 2);
     rml_fields_begin(m, 4); // a dictionary
-    rml_emit_type(m, 1, RML_EMIT_TEXT, &scalar);
+    rml_emit_type(m, 1, label_type(d), &scalar);
     rml_emit_type(m, 2, RML_F64, &scalar);
     rml_fields_end(m);
     rml_fields_end(m);

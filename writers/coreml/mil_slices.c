@@ -1,6 +1,8 @@
 // Cuts, joins, and longer dimensions.
 #include "writers/coreml/mil.h"
 
+#include "tensor/dtype.h"
+
 #include <string.h>
 
 // ---- slices -------------------------------------------------------------------------------------
@@ -194,7 +196,7 @@ static const char *pad_lacks(int opset, const rml_graph *graph, const rml_node *
     (void)opset;
     if (mode == RML_PAD_WRAP)
         return "padding that wraps around";
-    if (graph->values[node->in[X]].dtype != RML_F32)
+    if (!rml_dtype_is_float(graph->values[node->in[X]].dtype))
         return "there is no operation for it of integers";
     if (!pads_of(graph, node, pairs))
         return "how much it pads is computed in the run";

@@ -6,7 +6,7 @@
 #define LEAST_BLOB 10 // elements of constants that lie in weight.bin
 #define BLOB_FILE "@model_path/weights/weight.bin"
 
-enum { FLOATS = 1, INTS = 2, BOOLS = 3, STRINGS = 4, BYTES = 7 }; // of TensorValue
+enum { FLOATS = 1, INTS = 2, BOOLS = 3, STRINGS = 4, LONGS = 5, BYTES = 7 }; // of TensorValue
 
 static int64_t type_number(rml_dtype dtype)
 {
@@ -25,6 +25,8 @@ static int64_t type_number(rml_dtype dtype)
         return 21;
     case RML_I32:
         return 23;
+    case RML_I64:
+        return 24;
     case RML_U8:
         return 31;
     default:
@@ -59,18 +61,33 @@ void rml_emit_named_type(rml_fields *m, uint32_t field, const rml_operand *value
     rml_fields_end(m);
 }
 
-void rml_emit_text_value(rml_fields *m, uint32_t field, const char *text)
+static void begin_scalar(rml_fields *m, uint32_t field, rml_dtype dtype, uint32_t kind)
 {
     rml_fields_begin(m, field);
-    rml_emit_type(m, 2, RML_EMIT_TEXT, &(rml_shape){0});
+    rml_emit_type(m, 2, dtype, &(rml_shape){0});
     rml_fields_begin(m, 3);
     rml_fields_begin(m, 1);
-    rml_fields_begin(m, STRINGS);
+    rml_fields_begin(m, kind);
+}
+
+static void end_scalar(rml_fields *m)
+{
+    for (int i = 0; i < 4; i++)
+        rml_fields_end(m);
+}
+
+void rml_emit_text_value(rml_fields *m, uint32_t field, const char *text)
+{
+    begin_scalar(m, field, RML_EMIT_TEXT, STRINGS);
     rml_fields_text(m, 1, text);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_end(m);
+    end_scalar(m);
+}
+
+void rml_emit_long_value(rml_fields *m, uint32_t field, int64_t number)
+{
+    begin_scalar(m, field, RML_I64, LONGS);
+    rml_fields_ints(m, 1, &number, 1);
+    end_scalar(m);
 }
 
 // TensorValue

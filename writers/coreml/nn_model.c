@@ -43,8 +43,10 @@ static void write_scaler(rml_net_emitter *e, const rml_coreml_port *input)
 static void write_labels(rml_net_emitter *e, const rml_coreml_description *d)
 {
     const rml_write_settings *settings = &e->w->settings;
-    rml_fields_begin(&e->m, 100);
-    for (size_t i = 0; i < settings->label_count; i++)
+    rml_fields_begin(&e->m, d->numbers ? 101 : 100);
+    if (d->numbers)
+        rml_fields_ints(&e->m, 1, d->numbers, settings->label_count);
+    for (size_t i = 0; i < settings->label_count && !d->numbers; i++)
         rml_fields_text(&e->m, 1, settings->labels[i]);
     rml_fields_end(&e->m);
     rml_fields_text(&e->m, 200, d->outputs[0].name);
