@@ -30,11 +30,14 @@ static void import_affine_dequantize(rml_mil_call *call)
                           scale->count, zero->count, size);
     float *data =
         call->make.refused ? NULL : rml_coreml_alloc(&call->make, codes->count, sizeof *data);
+    double factor = 0, zero_code = 0;
     for (size_t i = 0; i < codes->count && data; i++) {
-        const size_t at = size ? i / inner % size : 0;
-        data[i] =
-            (float)(rml_mil_number(scale, scale->count > 1 ? at : 0) *
-                    (rml_mil_code_of(codes, i) - rml_mil_code_of(zero, zero->count > 1 ? at : 0)));
+        if (i % inner == 0) {
+            const size_t at = i / inner % size;
+            factor = rml_mil_number(scale, scale->count > 1 ? at : 0);
+            zero_code = rml_mil_code_of(zero, zero->count > 1 ? at : 0);
+        }
+        data[i] = (float)(factor * (rml_mil_code_of(codes, i) - zero_code));
     }
     rml_mil_set_weights(call, 0, data, shape);
 }
@@ -60,9 +63,13 @@ static void import_blockwise(rml_mil_call *call)
         rml_coreml_refuse(&call->make, "scales and offsets do not fit the data");
     float *data =
         call->make.refused ? NULL : rml_coreml_alloc(&call->make, codes->count, sizeof *data);
-    for (size_t i = 0; i < codes->count && data; i++)
-        data[i] = dequantized(scale, offset, rml_mil_code_of(codes, i),
-                              rml_mil_block_of(i, shape, &scale->type.shape));
+    const size_t run = data ? rml_mil_run_of(shape, &scale->type.shape) : 1;
+    size_t block = 0;
+    for (size_t i = 0; i < codes->count && data; i++) {
+        if (i % run == 0)
+            block = rml_mil_block_of(i, shape, &scale->type.shape);
+        data[i] = dequantized(scale, offset, rml_mil_code_of(codes, i), block);
+    }
     rml_mil_set_weights(call, 0, data, shape);
 }
 
@@ -103,8 +110,11 @@ static void import_lut_to_dense_old(rml_mil_call *call)
         rml_coreml_refuse(&call->make, "%zu bytes of indices into a table of %zu numbers, for %zu",
                           codes->bytes, table->count, count);
     float *data = call->make.refused ? NULL : rml_coreml_alloc(&call->make, count, sizeof *data);
+    float entries[256] = {0};
+    for (size_t i = 0; i < table->count && data; i++)
+        entries[i] = (float)rml_mil_number(table, i);
     for (size_t i = 0; i < count && data; i++)
-        data[i] = (float)rml_mil_number(table, bits ? rml_mil_packed(codes->data, i, bits) : 0);
+        data[i] = entries[bits ? rml_mil_packed(codes->data, i, bits) : 0];
     rml_mil_set_weights(call, 0, data, &shape);
 }
 
@@ -122,11 +132,15 @@ static void import_lut_to_dense(rml_mil_call *call)
     const size_t step = rml_mil_step(&t, &codes->type.shape);
     const rml_shape shape = rml_mil_widened(call, &t, &codes->type.shape, &count);
     float *data = call->make.refused ? NULL : rml_coreml_alloc(&call->make, count, sizeof *data);
-    for (size_t i = 0; i < codes->count && data; i++)
+    const size_t run = data ? rml_mil_run_of(&codes->type.shape, &t.blocks) : 1;
+    size_t block = 0;
+    for (size_t i = 0; i < codes->count && data; i++) {
+        if (i % run == 0)
+            block = rml_mil_block_of(i, &codes->type.shape, &t.blocks);
         for (size_t v = 0; v < t.vector; v++)
             data[(i / step * t.vector + v) * step + i % step] =
-                rml_mil_entry_of(call, &t, rml_mil_block_of(i, &codes->type.shape, &t.blocks),
-                                 rml_mil_code_of(codes, i), v);
+                rml_mil_entry_of(call, &t, block, rml_mil_code_of(codes, i), v);
+    }
     rml_mil_set_weights(call, 0, data, &shape);
 }
 

@@ -43,16 +43,22 @@ const rml_mil_value *rml_mil_needed(rml_mil_call *call, const char *name)
 
 uint32_t rml_mil_packed(const uint8_t *data, size_t index, int bits)
 {
-    uint32_t value = 0;
-    for (int b = 0; b < bits; b++) {
-        const size_t at = index * (size_t)bits + (size_t)b;
-        value |= (uint32_t)(data[at / 8] >> (at % 8) & 1) << b;
-    }
-    return value;
+    const size_t at = index * (size_t)bits;
+    const int shift = (int)(at % 8);
+    uint32_t value = data[at / 8];
+    if (shift + bits > 8) // the rest of it lies in the next byte
+        value |= (uint32_t)data[at / 8 + 1] << 8;
+    return value >> shift & ((1u << bits) - 1);
 }
 
+// The bytes of most weights have a short way.
 double rml_mil_code_of(const rml_mil_value *value, size_t index)
 {
+    const bool there = index < value->count && value->data;
+    if (there && value->type.element == RML_MIL_I8)
+        return (int8_t)value->data[index];
+    if (there && value->type.element == RML_MIL_U8)
+        return value->data[index];
     const int bits = rml_mil_bits(value->type.element);
     if (bits >= 8)
         return rml_mil_number(value, index);
@@ -89,6 +95,17 @@ size_t rml_mil_block_of(size_t index, const rml_shape *shape, const rml_shape *b
         index /= size;
     }
     return at;
+}
+
+size_t rml_mil_run_of(const rml_shape *shape, const rml_shape *blocks)
+{
+    size_t run = 1;
+    for (int i = shape->rank - 1; i >= 0; i--) {
+        run *= (size_t)(shape->dim[i] / blocks->dim[i]);
+        if (blocks->dim[i] != 1)
+            break;
+    }
+    return run;
 }
 
 bool rml_mil_blocks_fit(const rml_shape *shape, const rml_shape *blocks)

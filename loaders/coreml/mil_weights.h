@@ -20,6 +20,8 @@ void rml_mil_set_weights(rml_mil_call *call, int output, const float *data, cons
 // a tensor of that shape of what element `index` of `shape` belongs to.
 bool rml_mil_blocks_fit(const rml_shape *shape, const rml_shape *blocks);
 size_t rml_mil_block_of(size_t index, const rml_shape *shape, const rml_shape *blocks);
+// Elements side by side that have one place there.
+size_t rml_mil_run_of(const rml_shape *shape, const rml_shape *blocks);
 
 // A table for each block of elements: (blocks.., entries, vector). An entry of V numbers stands for
 // as many elements side by side along an axis.

@@ -82,9 +82,20 @@ static void set_all(float *numbers, float value)
         numbers[i] = value;
 }
 
-// [NAME=]NUMBER: of that port, or of all inputs that are images. `channel` -1: of all channels.
+// The channel of red, green, blue or gray ('r', 'g', 'b', 'y'); below 0: the image has no such.
+static int find_channel(rml_colours colours, char colour)
+{
+    const char *order = colours == RML_COLOURS_GRAY  ? "y"
+                        : colours == RML_COLOURS_BGR ? "bgr"
+                                                     : "rgb";
+    const char *at = strchr(order, colour);
+    return at ? (int)(at - order) : -1;
+}
+
+// [NAME=]NUMBER: of that port, or of all inputs that are images: the bias of a colour, or with
+// `colour` 0 the scale of all.
 static rml_status set_numbers(port_plans *p, const char *asked, const option_list *given,
-                              bool is_bias, int channel, rml_error *err)
+                              char colour, rml_error *err)
 {
     for (int i = 0; i < given->count; i++) {
         const char *name = given->items[i].name, *text = given->items[i].value;
@@ -99,28 +110,30 @@ static rml_status set_numbers(port_plans *p, const char *asked, const option_lis
             port_plan *plan = &p->plans[k];
             if (!is_image(p, plan) || (only ? plan != only : plan->is_output))
                 continue;
-            float *numbers = is_bias ? plan->bias : plan->scale;
-            if (channel < 0)
-                set_all(numbers, number);
-            else if (channel < channels_of(plan))
-                numbers[channel] = number;
-            set++;
+            const int channel = colour ? find_channel(p->ports[k].colours, colour) : 0;
+            if (!colour)
+                set_all(plan->scale, number);
+            else if (channel >= 0)
+                plan->bias[channel] = number;
+            set += channel >= 0;
         }
         if (set == 0)
             return rml_fail(err, RML_ERR_ARG,
-                            "--%s: no image is there for it; say --image_input or --image_output",
-                            asked);
+                            "--%s: no image %sis there for it; say --image_input or --image_output",
+                            asked,
+                            !colour         ? ""
+                            : colour == 'y' ? "in gray "
+                                            : "in colours ");
     }
     return RML_OK;
 }
 
-// A file of colours blue, green, red has them in this order.
 static rml_status set_biases(port_plans *p, const convert_options *o, rml_error *err)
 {
-    TRY(set_numbers(p, "red_bias", &o->red_bias, true, o->bgr ? 2 : 0, err));
-    TRY(set_numbers(p, "green_bias", &o->green_bias, true, 1, err));
-    TRY(set_numbers(p, "blue_bias", &o->blue_bias, true, o->bgr ? 0 : 2, err));
-    return set_numbers(p, "gray_bias", &o->gray_bias, true, 0, err);
+    TRY(set_numbers(p, "red_bias", &o->red_bias, 'r', err));
+    TRY(set_numbers(p, "green_bias", &o->green_bias, 'g', err));
+    TRY(set_numbers(p, "blue_bias", &o->blue_bias, 'b', err));
+    return set_numbers(p, "gray_bias", &o->gray_bias, 'y', err);
 }
 
 // (pixel * scale - mean) / deviation, where the scale is 1/255 unless another one is given.
@@ -132,7 +145,7 @@ static rml_status normalise(port_plans *p, const convert_options *o, const float
         if (!is_image(p, plan) || plan->is_output)
             continue;
         for (int i = 0; i < channels_of(plan); i++) {
-            const int colour = o->bgr ? 2 - i : i;
+            const int colour = p->ports[k].colours == RML_COLOURS_BGR ? 2 - i : i;
             const float scale = o->image_scale.count ? plan->scale[i] : 1.0f / 255;
             if (deviation[colour] == 0)
                 return rml_fail(err, RML_ERR_ARG, "a deviation of 0 cannot be divided by");
@@ -205,7 +218,7 @@ rml_status port_plans_make_images(port_plans *p, const convert_options *o, rml_e
                                    : p->plans[k].is_output ? 255.0f
                                                            : 1.0f / 255);
     }
-    TRY(set_numbers(p, "image_scale", &o->image_scale, false, -1, err));
+    TRY(set_numbers(p, "image_scale", &o->image_scale, 0, err));
     TRY(set_biases(p, o, err));
     TRY(set_normalisation(p, o, err));
     give_numbers(p);

@@ -74,6 +74,9 @@ static int check_images(convert_options *o)
         o->image_inputs.items[o->image_inputs.count++].value = "image";
     if (pictures && o->image_inputs.count && !scaled && !o->no_normalize)
         o->normalize = "torchvision";
+    if (o->no_normalize && !(pictures && o->image_inputs.count))
+        return usage_error(COMMAND, "--no_normalize is for the image of mobilenetv2: say --labels "
+                                    "or --image_input");
     if (o->normalize && !o->image_inputs.count)
         return usage_error(COMMAND, "--normalize is for an image: say --image_input");
     if (o->bgr && !o->image_inputs.count && !o->image_outputs.count)
