@@ -17,13 +17,12 @@ const rml_write_port *rml_conversion_port(const rml_conversion *c, const char *n
     return NULL;
 }
 
-static const char *given(const rml_conversion *c, const char *name, const rml_write_port *port)
+static rml_check_input find(const rml_conversion *c, const char *name)
 {
     for (size_t i = 0; i < c->input_count; i++)
-        if (strcmp(c->inputs[i].name, name) == 0 ||
-            (port && port->as && strcmp(c->inputs[i].name, port->as) == 0))
-            return c->inputs[i].path;
-    return NULL;
+        if (strcmp(c->inputs[i].name, name) == 0)
+            return c->inputs[i];
+    return (rml_check_input){.name = name, .low = 0, .high = 1};
 }
 
 // A size for each dimension: the file's, or one that it usually has, or assumed.
@@ -39,8 +38,8 @@ static rml_shape choose_shape(const rml_port *input, const rml_write_port *port)
     return shape;
 }
 
-// Floats from 0 to below 1, pixels, and whole numbers that any table of two or more has.
-static void make_up(rml_layer *input, rml_dtype dtype, bool pixels)
+// Floats from low to below high, pixels, and whole numbers that any table of two or more has.
+static void make_up(rml_layer *input, rml_dtype dtype, bool pixels, float low, float high)
 {
     const bool floats =
         dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16 || dtype == RML_F64;
@@ -48,7 +47,10 @@ static void make_up(rml_layer *input, rml_dtype dtype, bool pixels)
     for (size_t i = 0; i < input->count; i++) {
         state = state * 1664525u + 1013904223u;
         const float part = (float)(state >> 8) * 0x1p-24f;
-        input->data[i] = pixels ? floorf(part * 256) : floats ? part : part < 0.5f ? 0 : 1;
+        input->data[i] = pixels        ? floorf(part * 256)
+                         : floats      ? low + part * (high - low)
+                         : part < 0.5f ? 0
+                                       : 1;
     }
 }
 
@@ -111,16 +113,17 @@ static rml_status make_input(const rml_conversion *c, const rml_port *port, rml_
 {
     rml_layer *input = &inputs->items[inputs->count++];
     const rml_write_port *wanted = rml_conversion_port(c, port->name);
-    const char *path = given(c, port->name, wanted);
+    const rml_check_input check = find(c, port->name);
     *input = (rml_layer){0};
     input->name = rml_alloc_text(inputs->allocator, port->name);
     if (!input->name)
         return rml_fail_nomem(err, strlen(port->name), "a name");
-    if (path)
-        return read_given(path, port, wanted, inputs, input, err);
+    if (check.path)
+        return read_given(check.path, port, wanted, inputs, input, err);
     input->shape = choose_shape(port, wanted);
     RML_TRY(rml_named(make_room(inputs, input, err), err, port->name));
-    make_up(input, port->dtype, wanted && wanted->colours != RML_COLOURS_NONE);
+    make_up(input, port->dtype, wanted && wanted->colours != RML_COLOURS_NONE, check.low,
+            check.high);
     return RML_OK;
 }
 

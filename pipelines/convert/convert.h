@@ -5,11 +5,11 @@
 
 #include "pipelines/compare/layers.h"
 
-// An input's numbers, as the file takes them (pixels are 0 to 255). `name` is that of the network
-// or of the file.
+// An input's numbers, as the file takes them (pixels are 0 to 255).
 typedef struct rml_check_input {
-    const char *name;
-    const char *path; // of a .npy file
+    const char *name; // of the network
+    const char *path; // of a .npy file; NULL: floats are made up, from `low` to below `high`
+    float low, high;
 } rml_check_input;
 
 typedef struct rml_conversion {
@@ -23,7 +23,7 @@ typedef struct rml_conversion {
     const char *from;      // what messages call the source: "lstm.pth"
     const rml_write_settings *write;
     const rml_session_settings *session; // of both runs
-    const rml_check_input *inputs;       // those that are not made up
+    const rml_check_input *inputs;       // others are made up from 0 to 1
     size_t input_count;
     rml_log_fn log; // hears what who uses the file should know; may be NULL
     void *log_user;
@@ -60,8 +60,8 @@ rml_status rml_prove_weights(const rml_conversion *conversion, const rml_weights
 // What is wanted of the port `name` of the network; NULL: nothing.
 const rml_write_port *rml_conversion_port(const rml_conversion *conversion, const char *name);
 
-// Numbers for every input of the source, as the file takes them: given ones, or made up, the same
-// every time. `inputs` has room for all of them, and is released by its owner.
+// Numbers for every input of the source, as the file takes them; made-up ones are the same every
+// time. `inputs` has room for all of them, and is released by its owner.
 rml_status rml_check_inputs_make(const rml_conversion *conversion, rml_layers *inputs,
                                  rml_error *err);
 

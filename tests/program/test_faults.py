@@ -120,6 +120,13 @@ def convert_case(folder, lstm_network, name):
                  "--check-input", f"seq_input={x}"], {out: True})  # fmt: skip
 
 
+def package_case(folder, lstm_network, program):
+    """A folder is read, and one is written over another."""
+    source, out = folder / "in.mlpackage", folder / "out.mlpackage"
+    program.run("convert", "lstm", "-w", lstm_network().file("zip"), "-o", source, "--quiet")
+    return Case(["convert", source, "-o", out], {out: True})
+
+
 def npz_case(folder, lstm_network):
     network = lstm_network()
     x = lstm.random_inputs(1, 4, 1, 3)
@@ -162,11 +169,44 @@ CASES = {
     "csv": lambda f, n: rows_case(f, n["lstm_network"]),
     **{f"convert-{kind}": lambda f, n, kind=kind: convert_case(f, n["lstm_network"], f"net.{kind}")
        for kind in ("safetensors", "onnx")},
+    "convert-package": lambda f, n: package_case(f, n["lstm_network"], n["program"]),
     "npz": lambda f, n: npz_case(f, n["lstm_network"]),
     "clip": lambda f, n: clip_case(f, n["wav2lip_network"], n["blob_detector"]),
     **{f"latent-{hears}": lambda f, n, hears=hears: latent_case(f, hears)
        for hears in ("wav2vec2", "whisper")},
 }  # fmt: skip
+
+
+# ---- what lies there ----------------------------------------------------------------------------
+
+
+def lay(path, there):
+    """A file or a package of old; or nothing."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    if not there:
+        return
+    if path.suffix == ".mlpackage":
+        path.mkdir()
+        path = path / "Manifest.json"
+    path.write_bytes(OLD)
+
+
+def content(path):
+    """Bytes of a file, or of all files of a folder by their names; None: there is nothing."""
+    if not path.is_dir():
+        return path.read_bytes() if path.exists() else None
+    return {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def old(path):
+    return {Path("Manifest.json"): OLD} if path.suffix == ".mlpackage" else OLD
+
+
+def others(case, folder):
+    """All but the outputs and what lies in them."""
+    return sorted(p for p in folder.rglob("*") if not {p, *p.parents} & set(case.outputs))
 
 
 # ---- faults -------------------------------------------------------------------------------------
@@ -184,7 +224,7 @@ def check_failure(case, folder, done, told):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CASES)
 def test_every_call_fails_once(program, shim, folder, tmp_path, request, nowhere, name, kind):
-    fixtures = "lstm_network ffdnet_network wav2lip_network blob_detector".split()
+    fixtures = "program lstm_network ffdnet_network wav2lip_network blob_detector".split()
     case = CASES[name](folder, {n: request.getfixturevalue(n) for n in fixtures})
     counted = tmp_path / "count"
 
@@ -192,24 +232,22 @@ def test_every_call_fails_once(program, shim, folder, tmp_path, request, nowhere
         """The outcome, what lies under the final names, how many calls there were, and what the
         one that failed does."""
         for path, there in case.outputs.items():
-            path.unlink(missing_ok=True)
-            if there:
-                path.write_bytes(OLD)
-        before = sorted(path for path in folder.rglob("*") if path not in case.outputs)
+            lay(path, there)
+        before = others(case, folder)
         env = {**nowhere, "LD_PRELOAD": shim, "FAULT_FOLDER": folder, "FAULT_CALL": call,
                "FAULT_KIND": kind, "FAULT_COUNT": counted}  # fmt: skip
         env = {name: str(value) for name, value in env.items()}
         quiet = [*case.arguments, "--quiet", "--threads", 1]
         done = program.run(*quiet, code=None, env=env)
-        after = sorted(path for path in folder.rglob("*") if path not in case.outputs)
+        after = others(case, folder)
         assert after == before, f"call {call}: left behind: {set(after) ^ set(before)}"
-        made = {p: p.read_bytes() if p.exists() else None for p in case.outputs}
+        made = {path: content(path) for path in case.outputs}
         return done, made, *counted.read_text().split()
 
     usual, wanted, calls, _ = attempt(0)
     calls = int(calls)
     assert usual.returncode == 0, usual.stderr
-    assert calls > 6 and all(made not in (None, OLD) for made in wanted.values())
+    assert calls > 6 and all(made not in (None, old(path)) for path, made in wanted.items())
     failed = 0
     for call in range(1, calls + 1):
         done, made, _, does = attempt(call)
@@ -221,7 +259,7 @@ def test_every_call_fails_once(program, shim, folder, tmp_path, request, nowhere
         failed += 1
         check_failure(case, folder, done, told)
         for path, there in case.outputs.items():
-            kept = OLD if there else None
+            kept = old(path) if there else None
             assert made[path] == kept or (not there and made[path] == wanted[path]), told
     if kind == "EIO":
         assert failed >= calls / 3, f"only {failed} of {calls} calls mattered"

@@ -1,6 +1,5 @@
 // run-model convert: a network as a file of another format, which is run before it has its name.
 #include "pipelines/classify/labels.h"
-#include "pipelines/convert/convert.h"
 #include "tools/commands.h"
 #include "tools/convert/convert_options.h"
 #include "tools/find_weights.h"
@@ -134,19 +133,11 @@ static void report(const settings *s, const rml_conversion_result *r, const char
 static rml_status run(settings *s, rml_error *err)
 {
     const rml_session_settings session = session_settings(&s->common);
-    rml_check_input inputs[OPTION_LIST_MAX];
     rml_conversion_result result;
     TRY(open_network(s, err));
     TRY(port_plans_make(&s->plans, &s->o, s->network.model, err));
     TRY(take_labels(s, err));
     const char *from = last_part(s->network.source.path);
-    for (int i = 0; i < s->o.checks.count; i++) {
-        const char *name = s->o.checks.items[i].name;
-        const port_plan *plan = port_plans_find(&s->plans, name);
-        if (!plan || plan->is_output)
-            return port_plans_missing(&s->plans, "check_input", name, err);
-        inputs[i] = (rml_check_input){plan->port.name, s->o.checks.items[i].value};
-    }
     s->write.ports = s->plans.ports;
     s->write.port_count = s->plans.count;
     s->write.source = from;
@@ -164,8 +155,8 @@ static rml_status run(settings *s, rml_error *err)
         .from = from,
         .write = &s->write,
         .session = &session,
-        .inputs = inputs,
-        .input_count = (size_t)s->o.checks.count,
+        .inputs = s->plans.checks,
+        .input_count = s->plans.inputs,
         .log = note,
         .log_user = s,
     };

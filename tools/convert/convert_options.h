@@ -2,6 +2,7 @@
 #ifndef RML_TOOLS_CONVERT_CONVERT_OPTIONS_H
 #define RML_TOOLS_CONVERT_CONVERT_OPTIONS_H
 
+#include "pipelines/convert/convert.h"
 #include "tools/options.h"
 
 typedef struct convert_options {
@@ -33,8 +34,10 @@ typedef struct port_plan {
 
 typedef struct port_plans {
     port_plan *plans;
-    rml_write_port *ports; // what rml_write_settings is to have
-    size_t count;          // of both: inputs, then outputs
+    rml_write_port *ports;   // what rml_write_settings is to have
+    rml_check_input *checks; // what rml_conversion is to have
+    size_t count;            // of plans and ports: inputs, then outputs
+    size_t inputs;           // of these, and of checks
 } port_plans;
 
 // Makes the ports of a network as the options want them, and a built-in one's as the guides have
@@ -53,8 +56,15 @@ rml_status port_plans_missing(const port_plans *plans, const char *asked, const 
 // Sets what makes images of ports: colours, scale and bias.
 rml_status port_plans_make_images(port_plans *plans, const convert_options *o, rml_error *err);
 
-// How the guides name the port of a built-in network (NULL: not at all), and the sizes it has there
-// or is tried with where it may have any. False: nothing is known.
-bool guide_port(const char *network, const char *port, const char **name, rml_shape *shape);
+// An input or output of a built-in network.
+typedef struct guide_port {
+    const char *network, *port;
+    const char *name; // in the guide; NULL: it is in none
+    rml_shape shape;  // there, or that it is tried with; rank 0: as the network has it
+    float low, high;  // what it usually gets, where that is not 0 to 1; else both 0
+} guide_port;
+
+// NULL: nothing is known of it.
+const guide_port *find_guide_port(const char *network, const char *port);
 
 #endif

@@ -1,5 +1,4 @@
 // Names and sizes of what goes into a converted network and comes out of it.
-#include "pipelines/convert/convert.h"
 #include "tools/convert/convert_options.h"
 
 #include <stdio.h>
@@ -168,13 +167,15 @@ static rml_status set_ranges(port_plans *p, const convert_options *o, rml_error 
     return RML_OK;
 }
 
+#define EXAMPLE_SIDE 64 // of a size that is free, in a message
+
 // A Core ML file has a size for everything that is not flexible; the batch is 1 unless told
 // otherwise.
 static rml_status fix_sizes(port_plans *p, rml_error *err)
 {
     for (size_t i = 0; i < p->count; i++) {
         port_plan *plan = &p->plans[i];
-        char text[256] = "";
+        char text[256] = "", example[256] = "";
         bool known = plan->shape.rank >= 0;
         if (plan->is_output)
             continue;
@@ -186,12 +187,39 @@ static rml_status fix_sizes(port_plans *p, rml_error *err)
             known = known && (*size >= 0 || flexible);
             snprintf(text + strlen(text), sizeof text - strlen(text), *size < 0 ? "%s?" : "%s%lld",
                      k ? "," : "", (long long)*size);
+            const int64_t likely = *size >= 0               ? *size
+                                   : plan->usual.dim[k] > 0 ? plan->usual.dim[k]
+                                                            : EXAMPLE_SIDE;
+            snprintf(example + strlen(example), sizeof example - strlen(example), "%s%lld",
+                     k ? "x" : "", (long long)likely);
         }
         if (!known)
             return rml_fail(err, RML_ERR_ARG,
                             "the input %s is (%s), and a Core ML file wants all of its sizes: give "
-                            "--shape %s=1x3x512x512, or what it is for, or --flexible",
-                            p->ports[i].as, text, p->ports[i].as);
+                            "--shape %s=%s, or what it is for, or --flexible",
+                            p->ports[i].as, text, p->ports[i].as,
+                            *example ? example : "1x3x512x512");
+    }
+    return RML_OK;
+}
+
+// ---- what it is tried on ------------------------------------------------------------------------
+
+static rml_status set_checks(port_plans *p, const convert_options *o, rml_error *err)
+{
+    for (size_t i = 0; i < p->inputs; i++) {
+        const char *name = p->plans[i].port.name;
+        const guide_port *guide = o->is_file ? NULL : find_guide_port(o->model, name);
+        p->checks[i] = (rml_check_input){.name = name, .high = 1};
+        if (guide && guide->low < guide->high) {
+            p->checks[i].low = guide->low;
+            p->checks[i].high = guide->high;
+        }
+    }
+    for (int i = 0; i < o->checks.count; i++) {
+        port_plan *plan;
+        TRY(find_input(p, "check_input", o->checks.items[i].name, &plan, err));
+        p->checks[plan - p->plans].path = o->checks.items[i].value;
     }
     return RML_OK;
 }
@@ -202,20 +230,19 @@ static rml_status fix_sizes(port_plans *p, rml_error *err)
 // serve to try them.
 static void begin(port_plan *plan, rml_write_port *port, const convert_options *o)
 {
-    rml_shape guide = {0};
     *port = (rml_write_port){.name = plan->port.name, .as = plan->port.name};
     plan->shape = plan->usual = plan->port.shape;
-    const char *name = NULL;
-    if (o->is_file || !guide_port(o->model, plan->port.name, &name, &guide))
+    const guide_port *guide = o->is_file ? NULL : find_guide_port(o->model, plan->port.name);
+    if (!guide)
         return;
-    if (name)
-        port->as = name;
-    for (int k = 0; k < guide.rank && guide.rank == plan->shape.rank; k++)
+    if (guide->name)
+        port->as = guide->name;
+    for (int k = 0; k < guide->shape.rank && guide->shape.rank == plan->shape.rank; k++)
         if (plan->shape.dim[k] < 0)
-            plan->usual.dim[k] = guide.dim[k];
-    if (guide.rank)
+            plan->usual.dim[k] = guide->shape.dim[k];
+    if (guide->shape.rank)
         port->usual = &plan->usual;
-    if (name && !rml_ends_in(o->outfile, ".safetensors"))
+    if (guide->name && !rml_ends_in(o->outfile, ".safetensors"))
         plan->shape = plan->usual;
     // The guide's ONNX file takes any number of sequences.
     if (!o->coreml && strcmp(o->model, "lstm") == 0)
@@ -225,33 +252,36 @@ static void begin(port_plan *plan, rml_write_port *port, const convert_options *
 static rml_status make(port_plans *p, const convert_options *o, const rml_model *model,
                        rml_error *err)
 {
-    const size_t inputs = rml_model_input_count(model);
     for (size_t i = 0; i < p->count; i++) {
         port_plan *plan = &p->plans[i];
-        plan->is_output = i >= inputs;
+        plan->is_output = i >= p->inputs;
         plan->port =
-            plan->is_output ? rml_model_output(model, i - inputs) : rml_model_input(model, i);
+            plan->is_output ? rml_model_output(model, i - p->inputs) : rml_model_input(model, i);
         begin(plan, &p->ports[i], o);
         if (!plan->is_output)
             p->ports[i].shape = &plan->shape;
     }
     TRY(rename_ports(p, o, "input_name", &o->input_names, 0, err));
-    TRY(rename_ports(p, o, "output_name", &o->output_names, inputs, err));
+    TRY(rename_ports(p, o, "output_name", &o->output_names, p->inputs, err));
     TRY(check_names(p, err));
     TRY(set_shapes(p, o, err));
     TRY(set_ranges(p, o, err));
     if (o->coreml)
         TRY(fix_sizes(p, err));
+    TRY(set_checks(p, o, err));
     return port_plans_make_images(p, o, err);
 }
 
 rml_status port_plans_make(port_plans *out, const convert_options *o, const rml_model *model,
                            rml_error *err)
 {
-    const size_t count = rml_model_input_count(model) + rml_model_output_count(model);
+    const size_t inputs = rml_model_input_count(model);
+    const size_t count = inputs + rml_model_output_count(model);
     *out = (port_plans){.plans = calloc(count + 1, sizeof *out->plans),
-                        .ports = calloc(count + 1, sizeof *out->ports)};
-    if (!out->plans || !out->ports)
+                        .ports = calloc(count + 1, sizeof *out->ports),
+                        .checks = calloc(inputs + 1, sizeof *out->checks),
+                        .inputs = inputs};
+    if (!out->plans || !out->ports || !out->checks)
         return no_memory(err, count * sizeof *out->plans, "the ports of a network");
     out->count = count;
     return make(out, o, model, err);
@@ -261,5 +291,6 @@ void port_plans_release(port_plans *p)
 {
     free(p->plans);
     free(p->ports);
+    free(p->checks);
     *p = (port_plans){0};
 }
