@@ -49,6 +49,14 @@ static void cut_on_character(char *text, size_t capacity)
         text[start] = 0;
 }
 
+// Names from files may hold line ends and codes that terminals obey.
+static void replace_control_characters(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7F)
+            *text = '?';
+}
+
 rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_list args)
 {
     if (err) {
@@ -57,6 +65,7 @@ rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_
         char text[RML_MESSAGE_BYTES];
         vsnprintf(text, sizeof text, format, args);
         cut_on_character(text, sizeof text);
+        replace_control_characters(text);
         memcpy(err->message, text, strlen(text) + 1);
     }
     return status;

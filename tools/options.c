@@ -347,8 +347,8 @@ int options_parse(command_line *line, int argc, char **argv)
     if (precision && strcmp(precision, "fp32") == 0)
         precision = "f32";
     if (precision && !rml_precision_parse(precision, &c->precision))
-        return usage_error(line->command, "--precision is f32, bf16 or f16-rounded, not '%s'",
-                           precision);
+        return usage_error(line->command, "--precision is f32%s, not '%s'",
+                           line->rounds ? ", bf16 or f16-rounded" : " or bf16", precision);
     if (c->precision == RML_PRECISION_F16_ROUNDED && !line->rounds)
         return usage_error(line->command, "--precision f16-rounded is for exec, compare and bench, "
                                           "which run one network and show what it gives");

@@ -13,10 +13,11 @@
 static void report(rml_checker *checker, rml_check_kind kind, const char *place, const char *format,
                    va_list list)
 {
-    char text[RML_MESSAGE_BYTES], whole[RML_PLACE_BYTES + 64];
-    vsnprintf(text, sizeof text, format, list);
+    char whole[RML_PLACE_BYTES + 64];
+    rml_error said; // a sentence as all are, on one line
+    rml_fail_v(&said, RML_ERR_FORMAT, format, list);
     snprintf(whole, sizeof whole, "%s%s", checker->around, place);
-    const rml_check_finding finding = {.kind = kind, .place = whole, .text = text};
+    const rml_check_finding finding = {.kind = kind, .place = whole, .text = said.message};
     checker->faults += kind == RML_CHECK_FAULT;
     checker->report(checker->user, &finding);
 }
@@ -134,7 +135,9 @@ static rml_status check_file(rml_checker *checker, const char *path)
     rml_status status = rml_coreml_map(&file, path, checker->allocator, &why);
     if (status != RML_OK)
         return rml_check_read(checker, "", status, &why);
-    status = rml_check_coreml(checker, file, path);
+    status = file->zip.data ? rml_check_archive(checker, file) : RML_OK;
+    if (status == RML_OK)
+        status = rml_check_coreml(checker, file, path);
     rml_coreml_close(&file);
     return status;
 }

@@ -43,8 +43,11 @@ rml_status rml_check_read(rml_checker *checker, const char *place, rml_status st
 const char *rml_check_place(char out[RML_PLACE_BYTES], const char *what, const char *name,
                             const char *kind);
 
-// A Core ML file that is mapped, or a model in it. `model` is what is read on the way.
+// The manifest of a package: of a folder, if it is one, and of an archive.
 rml_status rml_check_package(rml_checker *checker, const char *path);
+rml_status rml_check_archive(rml_checker *checker, const rml_coreml *file);
+
+// A Core ML file that is mapped, or a model in it. `model` is what is read on the way.
 // `path` is what the file was opened by.
 rml_status rml_check_coreml(rml_checker *checker, rml_coreml *file, const char *path);
 rml_status rml_check_model(rml_checker *checker, rml_coreml *file, const rml_protobuf *message,

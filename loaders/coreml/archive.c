@@ -94,6 +94,33 @@ rml_status rml_coreml_entry(const rml_coreml *file, const char *folder, size_t f
     return contents(&file->zip, entry, out, err);
 }
 
+rml_status rml_coreml_archive_manifest(const rml_coreml *file, rml_mapfile *out, rml_error *err)
+{
+    const rml_zip_entry *manifest;
+    RML_TRY(find_manifest(&file->zip, &manifest, err));
+    return contents(&file->zip, manifest, out, err);
+}
+
+// Archives need not list folders: one is there where something lies in it.
+bool rml_coreml_has_entry(const rml_coreml *file, const char *location)
+{
+    const rml_zip_entry *manifest;
+    const size_t bytes = strlen(location);
+    if (find_manifest(&file->zip, &manifest, NULL) != RML_OK)
+        return false;
+    const size_t before = manifest->name_bytes - strlen(MANIFEST);
+    for (size_t i = 0; i < file->zip.count; i++) {
+        const rml_zip_entry *entry = &file->zip.entry[i];
+        const char *rest = entry->name + before;
+        if (entry->name_bytes >= before + bytes &&
+            memcmp(entry->name, manifest->name, before) == 0 &&
+            memcmp(rest, location, bytes) == 0 &&
+            (entry->name_bytes == before + bytes || rest[bytes] == '/'))
+            return true;
+    }
+    return false;
+}
+
 rml_status rml_coreml_open_archive(rml_coreml *file, rml_error *err)
 {
     const rml_zip_entry *manifest;

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -524,6 +525,10 @@ MANIFEST = {
 }
 
 
+# An archive is not opened without its root: these are what the reader says of it.
+ARCHIVE = {"version": "format 2.0.0 of packages is newer", "root": 'no path for its root "0"'}
+
+
 @pytest.mark.parametrize("fault", MANIFEST)
 def test_fault_of_a_package(program, good, tmp_path, fault):
     change, wanted = MANIFEST[fault]
@@ -533,6 +538,12 @@ def test_fault_of_a_package(program, good, tmp_path, fault):
     change(manifest)
     (path / "Manifest.json").write_text(json.dumps(manifest))
     assert wanted in check(program, path, 1)
+    packed = tmp_path / "net.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(tmp_path))
+    assert ARCHIVE.get(fault, wanted) in check(program, packed, 1)
 
 
 def test_weights_that_are_gone(program, good, tmp_path):

@@ -12,7 +12,7 @@
 static const char *const names[] = {"control.mlmodel",    "images.mlmodel",    "lstm.mlmodel",
                                     "new_layers.mlmodel", "loop.mlmodel",      "old_layers.mlmodel",
                                     "pipeline.mlmodel",   "quantized.mlmodel", "recurrent.mlmodel",
-                                    "states.mlmodel"};
+                                    "states.mlmodel",     "package.zip"};
 #define NAMES (sizeof names / sizeof *names)
 
 static char place[64]; // where models are written to

@@ -27,6 +27,9 @@ static void test_status(void)
     rml_error_prefix(&err, "conv1");
     CHECK(err.status == RML_ERR_SHAPE && strcmp(err.message, "conv1: w is 3") == 0);
     rml_error_prefix(NULL, "conv1");
+    rml_fail(&err, RML_ERR_FORMAT, "%s",
+             "a\nb\x1B[31m \xC3\xA4\x7F"); // one line, whatever is named
+    CHECK(strcmp(err.message, "a?b?[31m \xC3\xA4?") == 0);
     // cut at every phase of characters of two, three and four bytes: whole characters are left
     static const char *const letters[] = {"\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
     for (size_t l = 0; l < 3; l++)
