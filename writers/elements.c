@@ -2,6 +2,8 @@
 
 #include "tensor/dtype.h"
 
+#include <math.h>
+
 void rml_elements_release(rml_elements *elements)
 {
     if (elements->owned)
@@ -51,4 +53,13 @@ rml_status rml_elements_take(rml_elements *out, const rml_value *constant, rml_d
     }
     out->data = out->owned;
     return RML_OK;
+}
+
+void rml_make_halves(const float *from, uint16_t *to, size_t count, rml_half_losses *losses)
+{
+    for (size_t i = 0; i < count; i++) {
+        to[i] = rml_f32_to_f16(from[i]);
+        losses->infinite += (to[i] & 0x7FFF) == 0x7C00 && isfinite(from[i]);
+        losses->zero += (to[i] & 0x7FFF) == 0 && from[i] != 0;
+    }
 }

@@ -17,4 +17,13 @@ rml_status rml_elements_take(rml_elements *out, const rml_value *constant, rml_d
                              const rml_allocator *allocator, rml_error *err);
 void rml_elements_release(rml_elements *elements);
 
+// How many numbers lost too much as halves.
+typedef struct rml_half_losses {
+    size_t infinite; // were too large
+    size_t zero;     // ... or too small
+} rml_half_losses;
+
+// Rounds to nearest even, and counts.
+void rml_make_halves(const float *from, uint16_t *to, size_t count, rml_half_losses *losses);
+
 #endif

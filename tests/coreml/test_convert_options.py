@@ -191,6 +191,25 @@ def test_halves_are_tried_on_what_a_network_gets(program, tmp_path):
     assert 0 < json.loads(done.stdout)["error"] < 4e-3
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_halves_lose_is_told(program, tmp_path, ending):
+    """A weight and a bias that become 0, or infinite, which is no result."""
+    for number, said in [(1e-9, "0 constants are too large and become infinite, and 2 become 0"),
+                         (1e6, "2 constants are too large and become infinite, and 0 become 0")]:
+        node = onnx.helper.make_node("Conv", ["x", "w", "b"], ["y"])
+        ports = [onnx.helper.make_tensor_value_info(n, 1, [1, 2, 4, 5]) for n in "xy"]
+        weight = np.eye(2).reshape(2, 2, 1, 1) * [[[[1]]], [[[number]]]]
+        weights = [onnx.numpy_helper.from_array(a.astype(np.float32), n)
+                   for n, a in [("w", weight), ("b", np.array([1, number]))]]
+        graph = onnx.helper.make_graph([node], "g", ports[:1], ports[1:], weights)
+        source, path = tmp_path / "net.onnx", tmp_path / f"{number}{ending}"
+        onnx.save(onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 13)]), source)
+        done = program.run("convert", source, "--fp16", "-o", path, code=0 if number < 1 else 1)
+        assert f"note: in halves {said}" in done.stderr
+        assert path.exists() == (number < 1)
+
+
 def size_of(path):
     return sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())
 

@@ -187,6 +187,17 @@ rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w
     return take_classes(out, &graph->arena, err);
 }
 
+void rml_coreml_say_losses(const rml_writing *w, const rml_half_losses *losses)
+{
+    char line[256];
+    if (!w->settings.log || losses->infinite + losses->zero == 0)
+        return;
+    snprintf(line, sizeof line,
+             "in halves %zu constants are too large and become infinite, and %zu become 0",
+             losses->infinite, losses->zero);
+    w->settings.log(w->settings.log_user, line);
+}
+
 // ---- messages -----------------------------------------------------------------------------------
 
 // Sizes of dimension `i` of an input, when they are not the same in every run.

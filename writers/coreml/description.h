@@ -3,6 +3,7 @@
 #ifndef RML_WRITERS_COREML_DESCRIPTION_H
 #define RML_WRITERS_COREML_DESCRIPTION_H
 
+#include "writers/elements.h"
 #include "writers/fields.h"
 #include "writers/writing.h"
 
@@ -27,6 +28,9 @@ typedef struct rml_coreml_description {
 // inputs and outputs are then called what they are called in the file, and each output is a value
 // of its own that a node computes. Refuses what no description can hold. Lives in w's arena.
 rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w, rml_error *err);
+
+// Tells whoever hears what became of numbers in halves, where it matters.
+void rml_coreml_say_losses(const rml_writing *w, const rml_half_losses *losses);
 
 // As field 2 of a Model.
 void rml_coreml_write_description(rml_fields *m, const rml_coreml_description *description);

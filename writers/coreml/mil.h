@@ -15,6 +15,7 @@
 
 #include "writers/coreml/blob.h"
 #include "writers/coreml/description.h"
+#include "writers/coreml/inputs.h"
 
 #define RML_EMIT_ARGUMENTS 24
 #define RML_EMIT_MAX_RANK 5        // of any tensor of Core ML
@@ -45,8 +46,7 @@ typedef struct rml_emitter {
                            // value with a name here and none above is written when it is asked for
     rml_value_names names; // ... and what they are to be called
     rml_naming naming;     // of the whole program
-    size_t overflows;      // numbers of weights that are too large for halves
-    size_t flushed;        // ... or too small
+    rml_half_losses losses;
     rml_status status;
     rml_error error;
 } rml_emitter;
@@ -94,20 +94,8 @@ const char *rml_emit_lacks(const void *user, const rml_graph *graph, const rml_n
 
 // ---- looking ------------------------------------------------------------------------------------
 
-static inline bool rml_emit_given(const rml_node *node, int index)
-{
-    return index < node->in_count && node->in[index] != RML_NO_VALUE;
-}
-
 const rml_shape *rml_emit_shape(const rml_graph *graph, rml_value_id value);
 bool rml_emit_constant(const rml_graph *graph, const rml_node *node, int index);
-
-// The numbers of a small constant of integers, at most `capacity`: how many; -1 where input `index`
-// is not one.
-int rml_emit_known(const rml_graph *graph, const rml_node *node, int index, int64_t *list,
-                   int capacity);
-// The one number of a constant input; false where it is none.
-bool rml_emit_known_number(const rml_graph *graph, const rml_node *node, int index, double *out);
 
 // Whether values of this type can be computed.
 bool rml_emit_type_fits(rml_dtype dtype);
@@ -159,8 +147,6 @@ rml_operand rml_emit_number(rml_emitter *e, const char *name, double number, rml
 
 // A constant operation of its own name; the elements are the emitter's from now on.
 void rml_emit_const(rml_emitter *e, const rml_operand *type, rml_elements elements);
-// Rounds a number, and counts it where too little of it is left.
-uint16_t rml_emit_half(rml_emitter *e, float number);
 
 // All elements of a constant input as f32, in the arena; NULL after a failure.
 float *rml_emit_elements(rml_emitter *e, const rml_node *node, int index, size_t *count);

@@ -40,10 +40,10 @@ static const char *parts_lack(const rml_graph *graph, const rml_node *node)
 {
     if (!rml_activation_is_none(&node->attr.conv.act))
         return acts;
-    if (rml_emit_given(node, 3))
+    if (rml_input_given(node, 3))
         return adds;
     if (!rml_emit_constant(graph, node, 1) ||
-        (rml_emit_given(node, 2) && !rml_emit_constant(graph, node, 2)))
+        (rml_input_given(node, 2) && !rml_emit_constant(graph, node, 2)))
         return "its weights are no constants";
     return window_lacks(rml_emit_shape(graph, node->in[0]));
 }
@@ -77,7 +77,7 @@ static void emit_conv(rml_emitter *e, const rml_node *node)
     rml_emit_op op = rml_emit_begin(e, "conv", rml_emit_out(e, node, 0));
     rml_emit_value(&op, "x", rml_emit_in(e, node, 0));
     rml_emit_value(&op, "weight", rml_emit_weight(e, node, 1));
-    if (rml_emit_given(node, 2))
+    if (rml_input_given(node, 2))
         rml_emit_value(&op, "bias", rml_emit_in(e, node, 2));
     window_arguments(&op, &w, true);
     rml_emit_ints(&op, "dilations", w.dilation, w.rank);
@@ -109,8 +109,8 @@ static bool cuts_of(const rml_graph *graph, const rml_node *node, const rml_wind
     const bool counted = conv->window.auto_pad == RML_AUTO_PAD_NONE;
     rml_fact in[3], out;
     for (int k = 0; k < 3; k++)
-        in[k] = rml_emit_given(node, k) ? rml_graph_fact(graph, node->in[k])
-                                        : (rml_fact){.shape = {.rank = -1}};
+        in[k] = rml_input_given(node, k) ? rml_graph_fact(graph, node->in[k])
+                                         : (rml_fact){.shape = {.rank = -1}};
     if (rml_graph_infer_node(graph, node, in, &out, NULL) != RML_OK)
         return false;
     for (int i = 0; i < w->rank; i++) {
@@ -199,7 +199,7 @@ static void emit_conv_transpose(rml_emitter *e, const rml_node *node)
     rml_emit_op op = rml_emit_begin(e, "conv_transpose", whole);
     rml_emit_value(&op, "x", x);
     rml_emit_value(&op, "weight", rml_emit_weight(e, node, 1));
-    if (rml_emit_given(node, 2))
+    if (rml_input_given(node, 2))
         rml_emit_value(&op, "bias", rml_emit_in(e, node, 2));
     window_arguments(&op, &w, !cut);
     rml_emit_ints(&op, "dilations", w.dilation, w.rank);
@@ -304,7 +304,7 @@ static const char *matmul_lacks(int opset, const rml_graph *graph, const rml_nod
     (void)graph;
     if (!rml_activation_is_none(&node->attr.matmul.act))
         return acts;
-    return rml_emit_given(node, 3) ? adds : NULL;
+    return rml_input_given(node, 3) ? adds : NULL;
 }
 
 // x W^T + b of constants.
@@ -316,7 +316,7 @@ static bool is_linear(const rml_graph *graph, const rml_node *node)
     if (attr->transpose_a || attr->alpha != 1 || x->rank > 3 || w->rank != 2 ||
         graph->values[node->in[0]].dtype != RML_F32 || !rml_emit_constant(graph, node, 1))
         return false;
-    if (!rml_emit_given(node, 2))
+    if (!rml_input_given(node, 2))
         return true;
     const rml_shape *bias = rml_emit_shape(graph, node->in[2]);
     return attr->beta == 1 && rml_emit_constant(graph, node, 2) && bias->rank == 1 &&
@@ -346,7 +346,7 @@ static void emit_linear(rml_emitter *e, const rml_node *node)
     rml_emit_op op = rml_emit_begin(e, "linear", out);
     rml_emit_value(&op, "x", rml_emit_in(e, node, 0));
     rml_emit_value(&op, "weight", weight);
-    if (rml_emit_given(node, 2))
+    if (rml_input_given(node, 2))
         rml_emit_value(&op, "bias", rml_emit_in(e, node, 2));
     rml_emit_end(&op);
 }
@@ -367,7 +367,7 @@ static void emit_matmul(rml_emitter *e, const rml_node *node)
         emit_linear(e, node);
         return;
     }
-    const bool adds_more = rml_emit_given(node, 2) && attr->beta != 0;
+    const bool adds_more = rml_input_given(node, 2) && attr->beta != 0;
     // alpha goes to the operand, so that the product is the last one where nothing is added
     const rml_operand x = times(e, rml_emit_in(e, node, 0), attr->alpha, &out, "scaled");
     const rml_operand product = adds_more ? rml_emit_part(e, &out, "product", &out.shape) : out;

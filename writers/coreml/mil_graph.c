@@ -5,7 +5,6 @@
 #include "writers/coreml/mil_compress.h"
 #include "writers/quantize.h"
 
-#include <math.h>
 #include <string.h>
 
 // ---- looking ------------------------------------------------------------------------------------
@@ -17,29 +16,8 @@ const rml_shape *rml_emit_shape(const rml_graph *graph, rml_value_id value)
 
 bool rml_emit_constant(const rml_graph *graph, const rml_node *node, int index)
 {
-    return rml_emit_given(node, index) && graph->values[node->in[index]].kind == RML_VALUE_CONSTANT;
-}
-
-int rml_emit_known(const rml_graph *graph, const rml_node *node, int index, int64_t *list,
-                   int capacity)
-{
-    size_t count;
-    if (!rml_emit_constant(graph, node, index))
-        return -1;
-    const rml_fact fact = rml_graph_fact(graph, node->in[index]);
-    if (!fact.data || (fact.dtype != RML_I32 && fact.dtype != RML_I64) ||
-        !rml_shape_count(&fact.shape, &count) || count > (size_t)capacity)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        list[i] = fact.dtype == RML_I64 ? ((const int64_t *)fact.data)[i]
-                                        : ((const int32_t *)fact.data)[i];
-    return (int)count;
-}
-
-bool rml_emit_known_number(const rml_graph *graph, const rml_node *node, int index, double *out)
-{
-    return rml_emit_constant(graph, node, index) &&
-           rml_constant_number(graph->values[node->in[index]].constant, out);
+    return rml_input_given(node, index) &&
+           graph->values[node->in[index]].kind == RML_VALUE_CONSTANT;
 }
 
 // ---- values -------------------------------------------------------------------------------------
@@ -47,16 +25,6 @@ bool rml_emit_known_number(const rml_graph *graph, const rml_node *node, int ind
 rml_dtype rml_emit_type_of(const rml_emitter *e, rml_dtype dtype)
 {
     return rml_dtype_is_float(dtype) ? e->real : dtype == RML_BOOL ? RML_BOOL : RML_I32;
-}
-
-uint16_t rml_emit_half(rml_emitter *e, float number)
-{
-    const uint16_t half = rml_f32_to_f16(number);
-    if ((half & 0x7FFF) == 0x7C00 && isfinite(number))
-        e->overflows++;
-    if ((half & 0x7FFF) == 0 && number != 0)
-        e->flushed++;
-    return half;
 }
 
 // All numbers of a constant as i32.
@@ -92,8 +60,8 @@ static rml_status take_elements(rml_emitter *e, const rml_value *value, rml_dtyp
         .count = out->count, .bytes = out->count * 2, .allocator = out->allocator};
     uint16_t *data = rml_alloc(out->allocator, halves.bytes + 1);
     halves.data = halves.owned = data;
-    for (size_t i = 0; i < out->count && data; i++)
-        data[i] = rml_emit_half(e, ((const float *)out->data)[i]);
+    if (data)
+        rml_make_halves(out->data, data, out->count, &e->losses);
     rml_elements_release(out);
     if (!data)
         return rml_fail_nomem(&e->error, halves.bytes, "a constant to be written");
@@ -218,7 +186,7 @@ const char *rml_emit_lacks(const void *user, const rml_graph *graph, const rml_n
     if (!row)
         return "there is no operation for it";
     for (int i = 0; i < node->in_count; i++) {
-        if (!rml_emit_given(node, i))
+        if (!rml_input_given(node, i))
             continue;
         if (!rml_emit_type_fits(graph->values[node->in[i]].dtype))
             return "its input is of a type that programs have not";

@@ -47,7 +47,7 @@ static bool axes_of(const rml_graph *graph, const rml_node *node, rml_resize_axi
         if (at >= x->rank - 2)
             axis[at - x->rank + 2].scale = scales[i];
     }
-    for (int i = 0; i < 2 && count < 0 && !rml_emit_given(node, SIZES); i++)
+    for (int i = 0; i < 2 && count < 0 && !rml_input_given(node, SIZES); i++)
         if (attr->size[i] == 0 && attr->coordinates != RML_COORDINATES_ALIGN_CORNERS &&
             attr->scale[i] > 0)
             axis[i].scale = attr->scale[i];

@@ -91,7 +91,7 @@ static const char *one_hot_lacks(int opset, const rml_graph *graph, const rml_no
 {
     int64_t depth;
     (void)opset;
-    return rml_emit_known(graph, node, 1, &depth, 1) == 1 && rml_emit_constant(graph, node, 2)
+    return rml_input_list(graph, node, 1, &depth, 1) == 1 && rml_emit_constant(graph, node, 2)
                ? NULL
                : "its size or its values are computed in the run";
 }
@@ -101,7 +101,7 @@ static void emit_one_hot(rml_emitter *e, const rml_node *node)
     const rml_operand out = rml_emit_out(e, node, 0);
     int64_t depth = 0;
     size_t count;
-    rml_emit_known(e->graph, node, 1, &depth, 1);
+    rml_input_list(e->graph, node, 1, &depth, 1);
     const float *values = rml_emit_elements(e, node, 2, &count);
     if (!values || count != 2)
         return;
@@ -130,7 +130,7 @@ static void emit_range(rml_emitter *e, const rml_node *node)
 static int64_t diagonal_of(const rml_graph *graph, const rml_node *node, bool *known)
 {
     int64_t diagonal = 0;
-    *known = !rml_emit_given(node, 1) || rml_emit_known(graph, node, 1, &diagonal, 1) == 1;
+    *known = !rml_input_given(node, 1) || rml_input_list(graph, node, 1, &diagonal, 1) == 1;
     return diagonal;
 }
 

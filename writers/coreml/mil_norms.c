@@ -12,7 +12,7 @@ static bool constants(const rml_graph *graph, const rml_node *node, int first, i
 {
     bool all = true;
     for (int i = first; i <= last; i++)
-        all = all && (!rml_emit_given(node, i) || rml_emit_constant(graph, node, i));
+        all = all && (!rml_input_given(node, i) || rml_emit_constant(graph, node, i));
     return all;
 }
 
@@ -34,8 +34,8 @@ static rml_operand per_channel(rml_emitter *e, const rml_node *node, int index, 
 // x * gamma + beta by channels; inputs 1 and 2 may be absent.
 static void emit_affine(rml_emitter *e, const rml_node *node, rml_operand x, rml_operand out)
 {
-    const bool has_beta = rml_emit_given(node, 2);
-    if (rml_emit_given(node, 1))
+    const bool has_beta = rml_input_given(node, 2);
+    if (rml_input_given(node, 1))
         x = rml_emit_binary(e, "mul", x, per_channel(e, node, 1, out.shape.rank, &out),
                             has_beta ? part_of(e, &out, "scaled") : out);
     if (has_beta)
@@ -84,7 +84,7 @@ static void emit_batch_norm(rml_emitter *e, const rml_node *node)
         rml_emit_begin(e, "batch_norm", flat ? rml_emit_part(e, &out, "norm", &image) : out);
     rml_emit_value(&op, "x", x);
     for (int i = 1; i < 5; i++)
-        if (rml_emit_given(node, i))
+        if (rml_input_given(node, i))
             rml_emit_value(&op, keys[i], rml_emit_in(e, node, i));
     rml_emit_real(&op, "epsilon", (double)node->attr.batch_norm.eps);
     x = rml_emit_end(&op);
@@ -101,12 +101,12 @@ static const char *group_norm_lacks(int opset, const rml_graph *graph, const rml
     (void)opset;
     if (!rml_activation_is_none(&node->attr.group_norm.act))
         return "an activation of its own";
-    if (rml_emit_given(node, 3))
+    if (rml_input_given(node, 3))
         return "an offset of its own";
     if (!constants(graph, node, 1, 2))
         return runs;
     for (int i = 1; i <= 2; i++)
-        if (rml_emit_given(node, i) && rml_emit_shape(graph, node->in[i])->dim[0] != x->dim[1])
+        if (rml_input_given(node, i) && rml_emit_shape(graph, node->in[i])->dim[0] != x->dim[1])
             return "its weights are those of groups";
     for (int i = 0; i < x->rank; i++)
         unknown += x->dim[i] < 0;
@@ -123,13 +123,13 @@ static void emit_group_norm(rml_emitter *e, const rml_node *node)
     if (attr->groups == 0 && (x.shape.rank == 3 || x.shape.rank == 4)) {
         rml_emit_op op = rml_emit_begin(e, "instance_norm", out);
         for (int i = 0; i < 3; i++)
-            if (rml_emit_given(node, i))
+            if (rml_input_given(node, i))
                 rml_emit_value(&op, keys[i], rml_emit_in(e, node, i));
         rml_emit_real(&op, "epsilon", (double)attr->eps);
         rml_emit_end(&op);
         return;
     }
-    const bool affine = rml_emit_given(node, 1) || rml_emit_given(node, 2);
+    const bool affine = rml_input_given(node, 1) || rml_input_given(node, 2);
     rml_shape groups = {3, {x.shape.dim[0], attr->groups ? attr->groups : x.shape.dim[1], 1}};
     for (int i = 1; i < x.shape.rank; i++)
         groups.dim[2] =
@@ -160,7 +160,7 @@ static void emit_layer_norm(rml_emitter *e, const rml_node *node)
     for (int i = rml_emit_axis(attr->axis, x.shape.rank); i < x.shape.rank; i++)
         axes[count++] = i;
     if (attr->rms) {
-        const bool scales = rml_emit_given(node, 1);
+        const bool scales = rml_input_given(node, 1);
         const rml_operand norm =
             normalised(e, x, axes, count, attr->eps, true, scales ? part_of(e, &out, "norm") : out);
         if (scales)
@@ -169,7 +169,7 @@ static void emit_layer_norm(rml_emitter *e, const rml_node *node)
     }
     rml_emit_op op = rml_emit_begin(e, "layer_norm", out);
     for (int i = 0; i < 3; i++)
-        if (rml_emit_given(node, i))
+        if (rml_input_given(node, i))
             rml_emit_value(&op, keys[i], rml_emit_in(e, node, i));
     rml_emit_ints(&op, "axes", axes, count);
     rml_emit_real(&op, "epsilon", (double)attr->eps);
@@ -181,7 +181,7 @@ static void emit_channel_norm(rml_emitter *e, const rml_node *node)
     static const int64_t channels = 1;
     const rml_layer_norm_attr *attr = &node->attr.layer_norm;
     const rml_operand out = rml_emit_out(e, node, 0), x = rml_emit_in(e, node, 0);
-    const bool affine = rml_emit_given(node, 1) || rml_emit_given(node, 2);
+    const bool affine = rml_input_given(node, 1) || rml_input_given(node, 2);
     emit_affine(e, node,
                 normalised(e, x, &channels, 1, attr->eps, attr->rms,
                            affine ? part_of(e, &out, "norm") : out),
@@ -201,7 +201,7 @@ static void emit_l2norm(rml_emitter *e, const rml_node *node)
                          rml_emit_part(e, &out, "raised", &kept));
     emit_affine(e, node,
                 rml_emit_binary(e, "real_div", x, norm,
-                                rml_emit_given(node, 1) ? part_of(e, &out, "unit") : out),
+                                rml_input_given(node, 1) ? part_of(e, &out, "unit") : out),
                 out);
 }
 

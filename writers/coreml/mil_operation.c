@@ -113,8 +113,8 @@ rml_operand rml_emit_floats(rml_emitter *e, const char *name, const float *data,
     rml_shape_count(shape, &count);
     if (dtype == RML_F16 && data) {
         uint16_t *halves = rml_emit_alloc(e, count, sizeof *halves);
-        for (size_t i = 0; i < count && halves; i++)
-            halves[i] = rml_emit_half(e, data[i]);
+        if (halves)
+            rml_make_halves(data, halves, count, &e->losses);
         own = halves;
     }
     return plain_const(e, name, dtype, shape, own);

@@ -260,7 +260,7 @@ typedef struct result {
     rml_fields model;
     rml_blobs blobs;
     int needs; // opset
-    size_t overflows, flushed;
+    rml_half_losses losses;
 } result;
 
 // Writes the program in memory with all that an opset has.
@@ -291,8 +291,7 @@ static rml_status write_with(const rml_coreml_description *d, rml_graph *graph, 
     }
     rml_naming_release(&e.naming);
     out->needs = e.needs;
-    out->overflows = e.overflows;
-    out->flushed = e.flushed;
+    out->losses = e.losses;
     return e.status == RML_OK ? RML_OK : rml_fail(err, e.status, "%s", e.error.message);
 }
 
@@ -306,17 +305,6 @@ static void release(result *r)
 {
     rml_fields_release(&r->model);
     rml_blobs_release(&r->blobs);
-}
-
-static void say_losses(const rml_writing *w, const result *r)
-{
-    char line[256];
-    if (!w->settings.log || r->overflows + r->flushed == 0)
-        return;
-    snprintf(line, sizeof line,
-             "%s: in halves %zu constants are too large and become infinite, and %zu become 0",
-             w->path, r->overflows, r->flushed);
-    w->settings.log(w->settings.log_user, line);
 }
 
 // The lowest opset that has what is used, so that the oldest systems can run it.
@@ -335,7 +323,7 @@ static rml_status write_lowered(const rml_coreml_description *d, rml_graph *grap
     if (status == RML_OK)
         status = rml_package_write(w->path, &r.model, &r.blobs, w->allocator, err);
     if (status == RML_OK)
-        say_losses(w, &r);
+        rml_coreml_say_losses(w, &r.losses);
     release(&r);
     return status;
 }

@@ -47,7 +47,7 @@ static const char *rnn_lacks(int opset, const rml_graph *graph, const rml_node *
     const int functions = rnn->kind == RML_RNN_LSTM ? 3 : rnn->kind == RML_RNN_GRU ? 2 : 1;
     if (rnn->directions == 2 && rnn->kind != RML_RNN_LSTM)
         return "two directions, which only an LSTM has";
-    if (rml_emit_given(node, RML_RNN_LENGTHS))
+    if (rml_input_given(node, RML_RNN_LENGTHS))
         return "sequences of their own lengths";
     if (rnn->input_forget)
         return "gates that are joined";
@@ -56,9 +56,9 @@ static const char *rnn_lacks(int opset, const rml_graph *graph, const rml_node *
     if (rnn->kind == RML_RNN_GRU && rnn->linear_before_reset && opset < 8)
         return "a reset behind the product, which needs ios18";
     for (int i = RML_RNN_W; i <= RML_RNN_BIAS; i++)
-        if (rml_emit_given(node, i) && !rml_emit_constant(graph, node, i))
+        if (rml_input_given(node, i) && !rml_emit_constant(graph, node, i))
             return "its weights are computed in the run";
-    if (rml_emit_given(node, RML_RNN_PEEPHOLES) &&
+    if (rml_input_given(node, RML_RNN_PEEPHOLES) &&
         !rml_emit_constant(graph, node, RML_RNN_PEEPHOLES))
         return "its weights are computed in the run";
     for (int i = 0; i < functions; i++) {
@@ -195,8 +195,8 @@ static rml_operand given_state(const layer *l, int index, const char *name)
 static void states(const layer *l, rml_operand x, rml_operand *h, rml_operand *c)
 {
     const int64_t width = l->rnn->directions * l->hidden;
-    const bool has_h = rml_emit_given(l->node, RML_RNN_H0),
-               has_c = rml_emit_given(l->node, RML_RNN_C0);
+    const bool has_h = rml_input_given(l->node, RML_RNN_H0),
+               has_c = rml_input_given(l->node, RML_RNN_C0);
     rml_operand zeros = {0};
     if ((!has_h || (!has_c && l->rnn->kind == RML_RNN_LSTM)) && l->batch < 0) {
         zeros = zeros_like(l, x, width);
@@ -223,11 +223,11 @@ static void weight_arguments(const layer *l, rml_emit_op *op)
         const char *const *keys = direction_keys[d];
         rml_emit_value(op, keys[0], matrix(l, RML_RNN_W, d, l->inputs, keys[0]));
         rml_emit_value(op, keys[1], matrix(l, RML_RNN_R, d, l->hidden, keys[1]));
-        if (rml_emit_given(l->node, RML_RNN_BIAS))
+        if (rml_input_given(l->node, RML_RNN_BIAS))
             rml_emit_value(op, keys[2], bias(l, d, two ? of_state : both, keys[2]));
-        if (rml_emit_given(l->node, RML_RNN_BIAS) && two)
+        if (rml_input_given(l->node, RML_RNN_BIAS) && two)
             rml_emit_value(op, "input_bias", bias(l, d, of_input, "input_bias"));
-        if (rml_emit_given(l->node, RML_RNN_PEEPHOLES))
+        if (rml_input_given(l->node, RML_RNN_PEEPHOLES))
             rml_emit_value(op, keys[3], peephole(l, d, keys[3]));
     }
 }

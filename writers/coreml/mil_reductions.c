@@ -10,8 +10,8 @@ static bool axes_of(const rml_graph *graph, const rml_node *node, int64_t *axes,
     *count = attr->axis_count;
     for (int i = 0; i < *count; i++)
         axes[i] = attr->axes[i];
-    if (rml_emit_given(node, 1))
-        *count = rml_emit_known(graph, node, 1, axes, RML_MAX_RANK);
+    if (rml_input_given(node, 1))
+        *count = rml_input_list(graph, node, 1, axes, RML_MAX_RANK);
     if (*count < 0)
         return false;
     for (int i = 0; i < *count; i++)
@@ -78,14 +78,14 @@ static const char *cumsum_lacks(int opset, const rml_graph *graph, const rml_nod
     (void)opset;
     if (node->attr.cumsum.product)
         return "products of what came before";
-    return rml_emit_known(graph, node, 1, &axis, 1) == 1 ? NULL : "its axis is computed in the run";
+    return rml_input_list(graph, node, 1, &axis, 1) == 1 ? NULL : "its axis is computed in the run";
 }
 
 static void emit_cumsum(rml_emitter *e, const rml_node *node)
 {
     const rml_operand x = rml_emit_in(e, node, 0);
     int64_t axis = 0;
-    rml_emit_known(e->graph, node, 1, &axis, 1);
+    rml_input_list(e->graph, node, 1, &axis, 1);
     rml_emit_op op = rml_emit_begin(e, "cumsum", rml_emit_out(e, node, 0));
     rml_emit_value(&op, "x", x);
     rml_emit_int(&op, "axis", rml_emit_axis(axis, x.shape.rank));
@@ -98,7 +98,7 @@ static const char *topk_lacks(int opset, const rml_graph *graph, const rml_node 
 {
     int64_t k;
     (void)opset;
-    return rml_emit_known(graph, node, 1, &k, 1) == 1 ? NULL
+    return rml_input_list(graph, node, 1, &k, 1) == 1 ? NULL
                                                       : "how many it takes is computed in the run";
 }
 
@@ -106,7 +106,7 @@ static void emit_topk(rml_emitter *e, const rml_node *node)
 {
     const rml_operand x = rml_emit_in(e, node, 0);
     int64_t k = 0;
-    rml_emit_known(e->graph, node, 1, &k, 1);
+    rml_input_list(e->graph, node, 1, &k, 1);
     rml_emit_op op = rml_emit_begin(e, "topk", rml_emit_out(e, node, 0));
     rml_emit_also(&op, rml_emit_out(e, node, 1));
     rml_emit_value(&op, "x", x);

@@ -28,8 +28,8 @@ static int asked_sizes(const rml_graph *graph, const rml_node *node, int64_t *li
     const int rank = rml_emit_shape(graph, node->in[0])->rank;
     int count = attr->shape.rank;
     memcpy(list, attr->shape.dim, sizeof attr->shape.dim);
-    if (rml_emit_given(node, 1))
-        count = rml_emit_known(graph, node, 1, list, RML_MAX_RANK);
+    if (rml_input_given(node, 1))
+        count = rml_input_list(graph, node, 1, list, RML_MAX_RANK);
     for (int i = 0; i < count; i++)
         if (list[i] == 0 && (attr->keep_zero || count != rank))
             return -1;
@@ -45,7 +45,7 @@ static const char *reshape_lacks(int opset, const rml_graph *graph, const rml_no
         return "the number of dimensions of its output is not known before a run";
     if (unknown_sizes(&out.shape) <= 1 || node->op != RML_OP_RESHAPE)
         return NULL;
-    const bool from_run = rml_emit_given(node, 1) && !rml_emit_constant(graph, node, 1);
+    const bool from_run = rml_input_given(node, 1) && !rml_emit_constant(graph, node, 1);
     return from_run || asked_sizes(graph, node, list) >= 0
                ? NULL
                : "several sizes of its output are not known before a run";
@@ -74,10 +74,11 @@ static int axes_of(const rml_emitter *e, const rml_node *node, int64_t *axes)
 {
     const bool comes = node->op == RML_OP_UNSQUEEZE;
     const rml_shape *shape = &e->graph->values[comes ? node->out : node->in[0]].shape;
-    int count = rml_emit_given(node, 1) ? rml_emit_known(e->graph, node, 1, axes, RML_MAX_RANK) : 0;
+    int count =
+        rml_input_given(node, 1) ? rml_input_list(e->graph, node, 1, axes, RML_MAX_RANK) : 0;
     for (int i = 0; i < count; i++)
         axes[i] = rml_emit_axis(axes[i], shape->rank);
-    for (int i = 0; i < shape->rank && !rml_emit_given(node, 1); i++)
+    for (int i = 0; i < shape->rank && !rml_input_given(node, 1); i++)
         if (shape->dim[i] == 1)
             axes[count++] = i;
     return count;
@@ -87,9 +88,9 @@ static const char *axes_lack(int opset, const rml_graph *graph, const rml_node *
 {
     int64_t axes[RML_MAX_RANK];
     (void)opset;
-    if (rml_emit_given(node, 1) && rml_emit_known(graph, node, 1, axes, RML_MAX_RANK) < 0)
+    if (rml_input_given(node, 1) && rml_input_list(graph, node, 1, axes, RML_MAX_RANK) < 0)
         return "its axes are computed in the run";
-    return !rml_emit_given(node, 1) && !rml_shape_known(rml_emit_shape(graph, node->in[0]))
+    return !rml_input_given(node, 1) && !rml_shape_known(rml_emit_shape(graph, node->in[0]))
                ? "which dimensions have size 1 is not known before a run"
                : NULL;
 }

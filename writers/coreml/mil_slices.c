@@ -7,43 +7,12 @@
 
 // ---- slices -------------------------------------------------------------------------------------
 
-enum { X, START, STOP, AXIS, STEP }; // inputs of a slice
-
-typedef struct cuts {
-    int count;
-    int64_t start[RML_MAX_RANK], stop[RML_MAX_RANK], axis[RML_MAX_RANK], step[RML_MAX_RANK];
-} cuts;
-
-static bool cuts_of(const rml_graph *graph, const rml_node *node, cuts *c)
-{
-    const rml_slice_attr *attr = &node->attr.slice;
-    *c = (cuts){1, {attr->start}, {attr->stop}, {attr->axis}, {attr->step}};
-    const int rank = rml_emit_shape(graph, node->in[X])->rank;
-    if (node->in_count > 1) {
-        c->count = rml_emit_known(graph, node, START, c->start, RML_MAX_RANK);
-        if (rml_emit_known(graph, node, STOP, c->stop, RML_MAX_RANK) != c->count || c->count < 0)
-            return false;
-        for (int i = 0; i < c->count; i++) {
-            c->axis[i] = i;
-            c->step[i] = 1;
-        }
-        if ((rml_emit_given(node, AXIS) &&
-             rml_emit_known(graph, node, AXIS, c->axis, RML_MAX_RANK) != c->count) ||
-            (rml_emit_given(node, STEP) &&
-             rml_emit_known(graph, node, STEP, c->step, RML_MAX_RANK) != c->count))
-            return false;
-    }
-    for (int i = 0; i < c->count; i++)
-        c->axis[i] = rml_emit_axis(c->axis[i], rank);
-    return true;
-}
-
 static const char *slice_lacks(int opset, const rml_graph *graph, const rml_node *node)
 {
-    cuts c;
-    const rml_shape *x = rml_emit_shape(graph, node->in[X]);
+    rml_cuts c;
+    const rml_shape *x = rml_emit_shape(graph, node->in[0]);
     (void)opset;
-    if (!cuts_of(graph, node, &c))
+    if (!rml_cuts_of(graph, node, &c))
         return "where it cuts is computed in the run";
     for (int i = 0; i < c.count; i++)
         if (x->dim[c.axis[i]] < 0 && c.step[i] < 0)
@@ -83,11 +52,11 @@ static along cut_axis(int64_t size, int64_t start, int64_t stop, int64_t step)
 
 static void emit_slice(rml_emitter *e, const rml_node *node)
 {
-    const rml_operand x = rml_emit_in(e, node, X), out = rml_emit_out(e, node, 0);
+    const rml_operand x = rml_emit_in(e, node, 0), out = rml_emit_out(e, node, 0);
     int64_t begin[RML_MAX_RANK], end[RML_MAX_RANK], stride[RML_MAX_RANK];
     bool open[RML_MAX_RANK], strides = false, ends = false;
-    cuts c;
-    if (!cuts_of(e->graph, node, &c))
+    rml_cuts c;
+    if (!rml_cuts_of(e->graph, node, &c))
         return;
     for (int i = 0; i < x.shape.rank; i++) {
         begin[i] = 0;
@@ -141,7 +110,7 @@ static const char *split_lacks(int opset, const rml_graph *graph, const rml_node
     (void)opset;
     if (x->dim[rml_emit_axis(node->attr.split.axis, x->rank)] < 0)
         return "the size that it splits is not known before a run";
-    return rml_emit_given(node, 1) && rml_emit_known(graph, node, 1, sizes, RML_MAX_OUTPUTS) < 0
+    return rml_input_given(node, 1) && rml_input_list(graph, node, 1, sizes, RML_MAX_OUTPUTS) < 0
                ? "the sizes of its parts are computed in the run"
                : NULL;
 }
@@ -165,48 +134,27 @@ static void emit_split(rml_emitter *e, const rml_node *node)
 
 // ---- padding ------------------------------------------------------------------------------------
 
-enum { PADS = 1, VALUE, AXES };
-
-// Two numbers for each dimension; false where they are computed in the run.
-static bool pads_of(const rml_graph *graph, const rml_node *node, int64_t *pairs)
-{
-    int64_t list[2 * RML_MAX_RANK], axes[RML_MAX_RANK];
-    const int rank = rml_emit_shape(graph, node->in[X])->rank;
-    const int count = rml_emit_known(graph, node, PADS, list, 2 * RML_MAX_RANK);
-    memset(pairs, 0, 2 * RML_MAX_RANK * sizeof *pairs);
-    for (int i = 0; i < RML_MAX_RANK; i++)
-        axes[i] = i;
-    if (count < 0 || (rml_emit_given(node, AXES) &&
-                      rml_emit_known(graph, node, AXES, axes, RML_MAX_RANK) != count / 2))
-        return false;
-    for (int i = 0; i < count / 2; i++) {
-        const int at = rml_emit_axis(axes[i], rank);
-        pairs[2 * at] = list[i];
-        pairs[2 * at + 1] = list[count / 2 + i];
-    }
-    return true;
-}
+enum { X, PADS, VALUE }; // inputs
 
 static const char *pad_lacks(int opset, const rml_graph *graph, const rml_node *node)
 {
     const rml_shape *x = rml_emit_shape(graph, node->in[X]);
     const rml_pad_mode mode = node->attr.pad.mode;
-    int64_t pairs[2 * RML_MAX_RANK];
+    int64_t pads[RML_MAX_RANK][2];
     double value;
     (void)opset;
     if (mode == RML_PAD_WRAP)
         return "padding that wraps around";
     if (!rml_dtype_is_float(graph->values[node->in[X]].dtype))
         return "there is no operation for it of integers";
-    if (!pads_of(graph, node, pairs))
+    if (!rml_pads_of(graph, node, pads))
         return "how much it pads is computed in the run";
-    if (rml_emit_given(node, VALUE) && !rml_emit_known_number(graph, node, VALUE, &value))
+    if (rml_input_given(node, VALUE) && !rml_input_number(graph, node, VALUE, &value))
         return "what it pads with is computed in the run";
-    for (int i = 0; i < 2 * x->rank; i++) {
-        if (pairs[i] < 0)
+    for (int i = 0; i < x->rank; i++) {
+        if (pads[i][0] < 0 || pads[i][1] < 0)
             return "it cuts";
-        const bool spatial = i >= 2 * (x->rank - 2);
-        if (mode != RML_PAD_CONSTANT && pairs[i] > 0 && !spatial)
+        if (mode != RML_PAD_CONSTANT && pads[i][0] + pads[i][1] > 0 && i < x->rank - 2)
             return "it repeats what is not in the last two dimensions";
     }
     return NULL;
@@ -216,15 +164,15 @@ static void emit_pad(rml_emitter *e, const rml_node *node)
 {
     static const char *const modes[] = {"constant", "reflect", "replicate"};
     const rml_operand x = rml_emit_in(e, node, X);
-    int64_t pairs[2 * RML_MAX_RANK];
+    int64_t pads[RML_MAX_RANK][2] = {{0}};
     double value = 0;
-    if (!pads_of(e->graph, node, pairs))
+    if (!rml_pads_of(e->graph, node, pads))
         return;
-    if (rml_emit_given(node, VALUE))
-        rml_emit_known_number(e->graph, node, VALUE, &value);
+    if (rml_input_given(node, VALUE))
+        rml_input_number(e->graph, node, VALUE, &value);
     rml_emit_op op = rml_emit_begin(e, "pad", rml_emit_out(e, node, 0));
     rml_emit_value(&op, "x", x);
-    rml_emit_ints(&op, "pad", pairs, 2 * x.shape.rank);
+    rml_emit_ints(&op, "pad", pads[0], 2 * x.shape.rank);
     rml_emit_text(&op, "mode", modes[node->attr.pad.mode]);
     rml_emit_real(&op, "constant_val", node->attr.pad.mode == RML_PAD_CONSTANT ? value : 0);
     rml_emit_end(&op);

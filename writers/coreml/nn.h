@@ -12,6 +12,7 @@
 
 #include "tensor/tensor.h"
 #include "writers/coreml/description.h"
+#include "writers/coreml/inputs.h"
 #include "writers/coreml/nn_layers.h"
 #include "writers/writing.h"
 
@@ -28,7 +29,8 @@ typedef struct rml_net_emitter {
     rml_names blobs, layers; // names that are taken
     bool old;                // target iOS 12
     int spec;                // the specification that the layers so far need
-    rml_status status;       // the first failure beside those of `m`
+    rml_half_losses losses;
+    rml_status status; // the first failure beside those of `m`
     rml_error *err;
 } rml_net_emitter;
 
@@ -68,16 +70,7 @@ extern const rml_net_rule rml_net_old_shape_rules[];
 rml_fact rml_net_fact(const rml_graph *graph, const rml_node *node, int input); // rank -1: absent
 const rml_shape *rml_net_shape(const rml_net_emitter *e, int input);
 const rml_shape *rml_net_out_shape(const rml_net_emitter *e, int output);
-bool rml_net_given(const rml_node *node, int input);
-
 bool rml_net_is_read(const rml_net_emitter *e, int output);
-
-// Constant numbers of input `input` as whole numbers, at most `capacity`; -1 where they are not
-// known. Absent: 0.
-int rml_net_list(const rml_graph *graph, const rml_node *node, int input, int64_t *list,
-                 int capacity);
-// The one number of a constant input; false where there is none, or more.
-bool rml_net_number(const rml_graph *graph, const rml_node *node, int input, double *number);
 
 // Channels, height and width of a value of up to four dimensions, as iOS 12 has them: a vector, and
 // a matrix of one row, are channels, and a batch is 1.
@@ -145,17 +138,7 @@ void rml_net_vector(rml_net_emitter *e, uint32_t field, const float *numbers, si
 // The layer of a product with constant weights, and what is added to it (nn_products.c).
 void rml_net_inner_product(rml_net_emitter *e, const rml_node *node, bool bias, const char *out);
 
-// ---- parts and edges (nn_shapes.c) --------------------------------------------------------------
-
-// What a slice takes of some axes.
-typedef struct rml_net_cuts {
-    int count;
-    int64_t start[RML_MAX_RANK], stop[RML_MAX_RANK], axis[RML_MAX_RANK], step[RML_MAX_RANK];
-} rml_net_cuts;
-
-// Both false where only a run tells. Pads: before and behind each axis.
-bool rml_net_read_cuts(const rml_graph *graph, const rml_node *node, rml_net_cuts *out);
-bool rml_net_read_pads(const rml_graph *graph, const rml_node *node, int64_t pads[][2]);
+// ---- edges (nn_shapes.c) ------------------------------------------------------------------------
 
 // The layer that pads height and width.
 void rml_net_pad_image(rml_net_emitter *e, rml_pad_mode mode, int64_t pads[2][2], float fill);

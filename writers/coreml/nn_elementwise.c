@@ -81,7 +81,7 @@ static int side_of_number(const rml_graph *graph, const rml_node *node)
 {
     double number;
     for (int i = 1; i >= 0; i--)
-        if (rml_net_number(graph, node, i, &number) &&
+        if (rml_input_number(graph, node, i, &number) &&
             graph->values[node->in[i]].shape.rank <= graph->values[node->in[1 - i]].shape.rank &&
             graph->values[node->in[i]].dtype == RML_F32)
             return i;
@@ -158,8 +158,8 @@ static void emit_both(rml_net_emitter *e, const rml_node *product, const rml_nod
     const int side = side_of_number(e->graph, product);
     if (emit_channels(e, product, add))
         return;
-    rml_net_number(e->graph, product, side, &a);
-    rml_net_number(e->graph, add, side_of_number(e->graph, add), &b);
+    rml_input_number(e->graph, product, side, &a);
+    rml_input_number(e->graph, add, side_of_number(e->graph, add), &b);
     rml_net_linear(e, rml_net_blob(e, product->in[1 - side]), (float)a, (float)b,
                    rml_net_out(e, 0));
 }
@@ -169,7 +169,7 @@ static bool emit_number(rml_net_emitter *e, const rml_node *node, int side)
 {
     enum { POWER = 3, THRESHOLD = 7 };
     double number;
-    if (!rml_net_number(e->graph, node, side, &number) ||
+    if (!rml_input_number(e->graph, node, side, &number) ||
         rml_net_shape(e, side)->rank > rml_net_shape(e, 1 - side)->rank)
         return false;
     const float a = (float)number;

@@ -74,12 +74,12 @@ static const char *lacks_conv(const rml_net_node *n)
     const int rank = n->graph->values[n->node->in[0]].shape.rank;
     if (!rml_activation_is_none(&conv->act))
         return "an activation inside";
-    if (conv->twice || rml_net_given(n->node, 3))
+    if (conv->twice || rml_input_given(n->node, 3))
         return "a form for speed alone";
     if (rank < 3 || rank > 5)
         return "images of this number of dimensions";
     for (int i = 1; i < 3; i++)
-        if (rml_net_given(n->node, i) &&
+        if (rml_input_given(n->node, i) &&
             n->graph->values[n->node->in[i]].kind != RML_VALUE_CONSTANT)
             return "weights that are computed";
     if (rank == 5 && n->node->op == RML_OP_CONV_TRANSPOSE)
@@ -98,7 +98,7 @@ static void write_weights(rml_net_emitter *e, uint32_t weight, uint32_t bias)
     const float *numbers = rml_net_numbers(e, e->node->in[1], &count);
     const bool apart = !transposed || e->node->attr.conv.groups == 1; // which channel is whose
     rml_net_weights(e, weight, numbers, count, apart ? (size_t)shape->dim[axis] : 1, inner);
-    if (!rml_net_given(e->node, 2))
+    if (!rml_input_given(e->node, 2))
         return;
     numbers = rml_net_numbers(e, e->node->in[2], &count);
     rml_net_vector(e, bias, numbers, count, false);
@@ -126,7 +126,7 @@ static void emit_volume_conv(rml_net_emitter *e, const rml_node *node, const rml
         rml_fields_int(&e->m, 31 + i, w->stride[i]);
     for (uint32_t i = 0; i < 3; i++)
         rml_fields_int(&e->m, 40 + i, w->dilation[i]);
-    rml_net_int(e, 50, rml_net_given(node, 2));
+    rml_net_int(e, 50, rml_input_given(node, 2));
     write_weights(e, 60, 61);
     write_volume_padding(e, 80, w);
     rml_net_end(e);
@@ -161,7 +161,7 @@ static void emit_conv(rml_net_emitter *e, const rml_node *node)
     } else {
         write_valid(e, 50, w.before, w.after, w.rank);
     }
-    rml_net_int(e, 70, rml_net_given(node, 2));
+    rml_net_int(e, 70, rml_input_given(node, 2));
     write_weights(e, 90, 91);
     rml_net_end(e);
     from_image(e, out, rml_net_out(e, 0), w.rank);
@@ -227,7 +227,7 @@ static void emit_conv_transpose(rml_net_emitter *e, const rml_node *node)
     write_pair(e, 40, w.dilation, w.rank, 1);
     write_valid(e, 50, crops ? zeros : w.before, crops ? zeros : after, w.rank);
     rml_fields_int(&e->m, 60, 1);
-    rml_net_int(e, 70, rml_net_given(node, 2));
+    rml_net_int(e, 70, rml_input_given(node, 2));
     write_weights(e, 90, 91);
     if (w.in[0] >= 0 && w.in[w.rank - 1] >= 0)
         write_pair(e, 100, size, w.rank, 1);

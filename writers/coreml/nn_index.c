@@ -74,7 +74,7 @@ static const char *lacks_one_hot(const rml_net_node *n)
 {
     double depth;
     const rml_value *values = &n->graph->values[n->node->in[2]];
-    return rml_net_number(n->graph, n->node, 1, &depth) && values->kind == RML_VALUE_CONSTANT
+    return rml_input_number(n->graph, n->node, 1, &depth) && values->kind == RML_VALUE_CONSTANT
                ? NULL
                : "a depth or values that are computed";
 }
@@ -87,7 +87,7 @@ static void emit_one_hot(rml_net_emitter *e, const rml_node *node)
     const float *values = rml_net_numbers(e, node->in[2], &count);
     const char *x = rml_net_in(e, 0), *below = rml_net_between(e), *more = rml_net_between(e);
     const char *index = rml_net_between(e);
-    rml_net_number(e->graph, node, 1, &depth);
+    rml_input_number(e->graph, node, 1, &depth);
     rml_net_needs(e, 5);
     rml_net_one(e, RML_NET_LESS, x, below); // x < 0
     rml_net_end(e);
@@ -114,7 +114,7 @@ static void emit_reverse_sequence(rml_net_emitter *e, const rml_node *node)
 static const char *lacks_trilu(const rml_net_node *n)
 {
     double diagonal;
-    return rml_net_given(n->node, 1) && !rml_net_number(n->graph, n->node, 1, &diagonal)
+    return rml_input_given(n->node, 1) && !rml_input_number(n->graph, n->node, 1, &diagonal)
                ? "a diagonal that is computed"
                : NULL;
 }
@@ -122,7 +122,7 @@ static const char *lacks_trilu(const rml_net_node *n)
 static void emit_trilu(rml_net_emitter *e, const rml_node *node)
 {
     double diagonal = 0;
-    rml_net_number(e->graph, node, 1, &diagonal);
+    rml_input_number(e->graph, node, 1, &diagonal);
     rml_net_one(e, node->attr.trilu.upper ? RML_NET_UPPER_TRIANGLE : RML_NET_LOWER_TRIANGLE,
                 rml_net_in(e, 0), rml_net_out(e, 0));
     rml_net_int(e, 1, (int64_t)diagonal);

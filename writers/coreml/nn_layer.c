@@ -8,15 +8,10 @@
 
 // ---- looking ------------------------------------------------------------------------------------
 
-bool rml_net_given(const rml_node *node, int input)
-{
-    return input < node->in_count && node->in[input] != RML_NO_VALUE;
-}
-
 rml_fact rml_net_fact(const rml_graph *graph, const rml_node *node, int input)
 {
-    return rml_net_given(node, input) ? rml_graph_fact(graph, node->in[input])
-                                      : (rml_fact){.shape = {.rank = -1}};
+    return rml_input_given(node, input) ? rml_graph_fact(graph, node->in[input])
+                                        : (rml_fact){.shape = {.rank = -1}};
 }
 
 const rml_shape *rml_net_shape(const rml_net_emitter *e, int input)
@@ -27,36 +22,6 @@ const rml_shape *rml_net_shape(const rml_net_emitter *e, int input)
 const rml_shape *rml_net_out_shape(const rml_net_emitter *e, int output)
 {
     return &e->graph->values[e->node->out + (rml_value_id)output].shape;
-}
-
-int rml_net_list(const rml_graph *graph, const rml_node *node, int input, int64_t *list,
-                 int capacity)
-{
-    size_t count;
-    if (!rml_net_given(node, input))
-        return 0;
-    const rml_value *value = &graph->values[node->in[input]];
-    if (value->kind != RML_VALUE_CONSTANT || !rml_shape_count(&value->shape, &count) ||
-        count > (size_t)capacity || (value->dtype != RML_I64 && value->dtype != RML_I32))
-        return -1;
-    if (value->dtype == RML_I64) {
-        rml_constant_copy(value->constant, RML_I64, list);
-        return (int)count;
-    }
-    int32_t narrow[64];
-    if (count > sizeof narrow / sizeof *narrow)
-        return -1;
-    rml_constant_copy(value->constant, RML_I32, narrow);
-    for (size_t i = 0; i < count; i++)
-        list[i] = narrow[i];
-    return (int)count;
-}
-
-bool rml_net_number(const rml_graph *graph, const rml_node *node, int input, double *number)
-{
-    return rml_net_given(node, input) &&
-           graph->values[node->in[input]].kind == RML_VALUE_CONSTANT &&
-           rml_constant_number(graph->values[node->in[input]].constant, number);
 }
 
 bool rml_net_is_read(const rml_net_emitter *e, int output)

@@ -93,7 +93,9 @@ static rml_status write_model(rml_net_emitter *e, const rml_coreml_description *
     if (e->m.status == RML_OK)
         e->m.bytes[1] = (uint8_t)e->spec; // what the layers were found to need
     RML_TRY(rml_outfile_open(&file, e->w->path, e->w->allocator, err));
-    return rml_outfile_finish(&file, rml_fields_write(&e->m, &file, err), err);
+    RML_TRY(rml_outfile_finish(&file, rml_fields_write(&e->m, &file, err), err));
+    rml_coreml_say_losses(e->w, &e->losses);
+    return RML_OK;
 }
 
 static rml_status write_lowered(rml_writing *w, const rml_coreml_description *d, rml_graph *graph,

@@ -5,7 +5,8 @@ enum { RSQRT = 1 }; // of the unary layer
 
 static bool is_constant(const rml_graph *graph, const rml_node *node, int input)
 {
-    return !rml_net_given(node, input) || graph->values[node->in[input]].kind == RML_VALUE_CONSTANT;
+    return !rml_input_given(node, input) ||
+           graph->values[node->in[input]].kind == RML_VALUE_CONSTANT;
 }
 
 static const char *lacks_vectors(const rml_net_node *n)
@@ -21,7 +22,7 @@ static const float *for_channels(rml_net_emitter *e, int input, size_t count, fl
 {
     size_t have = 0;
     const float *own =
-        rml_net_given(e->node, input) ? rml_net_numbers(e, e->node->in[input], &have) : NULL;
+        rml_input_given(e->node, input) ? rml_net_numbers(e, e->node->in[input], &have) : NULL;
     if (own && have == count)
         return own;
     float *numbers = rml_net_alloc(e, count);
@@ -86,7 +87,7 @@ static const char *lacks_group_norm(const rml_net_node *n)
     const rml_shape *x = &n->graph->values[n->node->in[0]].shape;
     if (!rml_activation_is_none(&n->attr->group_norm.act))
         return "an activation inside";
-    if (rml_net_given(n->node, 3))
+    if (rml_input_given(n->node, 3))
         return "an offset inside";
     if (x->rank < 3 || x->dim[1] < 1)
         return "a value without channels";
@@ -174,7 +175,7 @@ static const char *lacks_layer_norm(const rml_net_node *n)
         wanted *= (size_t)x->dim[i];
     }
     for (int i = 1; i < 3 && !norm->rms; i++)
-        if (rml_net_given(n->node, i) &&
+        if (rml_input_given(n->node, i) &&
             (!rml_shape_count(&n->graph->values[n->node->in[i]].shape, &have) || have != wanted))
             return "weights that are broadcast";
     return norm->rms ? NULL : lacks_vectors(n);
@@ -195,7 +196,7 @@ static void emit_rms_norm(rml_net_emitter *e, const rml_node *node)
     rml_fields_int(&e->m, 2, 1);
     rml_net_end(e);
     rml_net_unary(e, RSQRT, mean, 0, node->attr.layer_norm.eps, factor);
-    const bool scales = rml_net_given(node, 1), adds = rml_net_given(node, 2);
+    const bool scales = rml_input_given(node, 1), adds = rml_input_given(node, 2);
     const char *even = scales || adds ? rml_net_between(e) : rml_net_out(e, 0);
     rml_net_binary(e, RML_NET_MULTIPLY, now, factor, even);
     now = even;
@@ -260,7 +261,7 @@ static void emit_lrn(rml_net_emitter *e, const rml_node *node)
 // x / (root of the sum of squares over the channels + eps) * scale
 static void emit_l2norm(rml_net_emitter *e, const rml_node *node)
 {
-    const bool scales = rml_net_given(node, 1);
+    const bool scales = rml_input_given(node, 1);
     const char *x = rml_net_in(e, 0), *length = rml_net_between(e), *safe = rml_net_between(e);
     const char *even = scales ? rml_net_between(e) : rml_net_out(e, 0);
     rml_net_one(e, RML_NET_REDUCE_L2, x, length);

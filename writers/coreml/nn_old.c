@@ -44,7 +44,7 @@ static const char *lacks_binary(const rml_net_node *n)
         kind != RML_BINARY_DIV && kind != RML_BINARY_MAX && kind != RML_BINARY_MIN &&
         kind != RML_BINARY_POW && kind != RML_BINARY_PRELU)
         return "a function of later systems";
-    if (kind == RML_BINARY_POW && !rml_net_number(n->graph, n->node, 1, &exponent))
+    if (kind == RML_BINARY_POW && !rml_input_number(n->graph, n->node, 1, &exponent))
         return "an exponent that is computed";
     if (kind == RML_BINARY_PRELU && !is_constant(n->graph, n->node, 1))
         return "slopes that are computed";
@@ -122,7 +122,7 @@ static void emit_binary(rml_net_emitter *e, const rml_node *node)
     if (kind == RML_BINARY_PRELU) {
         emit_prelu(e);
     } else if (kind == RML_BINARY_POW) {
-        rml_net_number(e->graph, node, 1, &exponent);
+        rml_input_number(e->graph, node, 1, &exponent);
         rml_net_unary(e, POWER, rml_net_in(e, 0), (float)exponent, 0, out);
     } else if (by_layer && kind == RML_BINARY_ADD) {
         emit_constant(e, RML_NET_BIAS, rml_net_in(e, 1 - side), side, NULL);
@@ -156,14 +156,14 @@ static const char *lacks_matmul(const rml_net_node *n)
     const rml_graph *graph = n->graph;
     const rml_matmul_attr *matmul = &n->attr->matmul;
     size_t count;
-    if (!rml_activation_is_none(&matmul->act) || rml_net_given(n->node, 3))
+    if (!rml_activation_is_none(&matmul->act) || rml_input_given(n->node, 3))
         return "an activation inside";
     if (graph->values[n->node->in[0]].shape.rank != 2 || matmul->transpose_a ||
         matmul->alpha != 1 || matmul->beta != 1)
         return "a product that is no linear layer of one row";
     if (!is_constant(graph, n->node, 1) || graph->values[n->node->in[1]].shape.rank != 2)
         return "a product without weights";
-    if (rml_net_given(n->node, 2) &&
+    if (rml_input_given(n->node, 2) &&
         (!is_constant(graph, n->node, 2) ||
          !rml_shape_count(&graph->values[n->node->in[2]].shape, &count) ||
          count != (size_t)n->out.shape.dim[1]))
@@ -173,7 +173,7 @@ static const char *lacks_matmul(const rml_net_node *n)
 
 static void emit_matmul(rml_net_emitter *e, const rml_node *node)
 {
-    rml_net_inner_product(e, node, rml_net_given(node, 2), rml_net_out(e, 0));
+    rml_net_inner_product(e, node, rml_input_given(node, 2), rml_net_out(e, 0));
 }
 
 // ---- recurrent layers ---------------------------------------------------------------------------
@@ -183,7 +183,7 @@ static const char *lacks_rnn(const rml_net_node *n)
     const char *why = rml_net_lacks_rnn(n);
     if (why)
         return why;
-    if (rml_net_given(n->node, 5))
+    if (rml_input_given(n->node, 5))
         return "states that are given";
     return n->graph->values[n->node->in[0]].shape.dim[n->attr->rnn.batch_first ? 0 : 1] == 1 &&
                    n->attr->rnn.directions == 1

@@ -121,8 +121,8 @@ static void emit_split(rml_net_emitter *e, const rml_node *node)
 
 static const char *lacks_slice(const rml_net_node *n)
 {
-    rml_net_cuts c;
-    if (!rml_net_read_cuts(n->graph, n->node, &c) || c.count == 0)
+    rml_cuts c;
+    if (!rml_cuts_of(n->graph, n->node, &c) || c.count == 0)
         return "bounds that are computed";
     for (int i = 0; i < c.count; i++)
         if (c.step[i] < 1 || plane_axis(in_shape(n), c.axis[i]) < 0)
@@ -141,8 +141,8 @@ static void emit_slice(rml_net_emitter *e, const rml_node *node)
 {
     const rml_shape planes = rml_net_planes(rml_net_shape(e, 0));
     const char *x = rml_net_in(e, 0);
-    rml_net_cuts c;
-    rml_net_read_cuts(e->graph, node, &c);
+    rml_cuts c;
+    rml_cuts_of(e->graph, node, &c);
     for (int i = 0; i < c.count; i++) {
         const int axis = plane_axis(rml_net_shape(e, 0), c.axis[i]);
         const char *out = i + 1 < c.count ? rml_net_between(e) : rml_net_out(e, 0);
@@ -161,8 +161,8 @@ static const char *lacks_pad(const rml_net_node *n)
     int64_t pads[RML_MAX_RANK][2];
     double fill;
     const int rank = n->out.shape.rank;
-    if (rank < 3 || !rml_net_read_pads(n->graph, n->node, pads) ||
-        (rml_net_given(n->node, 2) && !rml_net_number(n->graph, n->node, 2, &fill)))
+    if (rank < 3 || !rml_pads_of(n->graph, n->node, pads) ||
+        (rml_input_given(n->node, 2) && !rml_input_number(n->graph, n->node, 2, &fill)))
         return "amounts that are computed";
     if (n->attr->pad.mode == RML_PAD_WRAP)
         return "padding that wraps around";
@@ -176,8 +176,8 @@ static void emit_pad(rml_net_emitter *e, const rml_node *node)
 {
     int64_t pads[RML_MAX_RANK][2];
     double fill = 0;
-    rml_net_read_pads(e->graph, node, pads);
-    rml_net_number(e->graph, node, 2, &fill);
+    rml_pads_of(e->graph, node, pads);
+    rml_input_number(e->graph, node, 2, &fill);
     rml_net_pad_image(e, node->attr.pad.mode, &pads[rml_net_shape(e, 0)->rank - 2], (float)fill);
 }
 
@@ -289,7 +289,7 @@ static int reduced_axes(const rml_graph *graph, const rml_node *node)
     const rml_shape *x = &graph->values[node->in[0]].shape;
     const rml_reduce_attr *reduce = &node->attr.reduce;
     unsigned bits = 0;
-    if (rml_net_given(node, 1) || x->rank < 3)
+    if (rml_input_given(node, 1) || x->rank < 3)
         return -1;
     for (int i = 0; i < reduce->axis_count; i++) {
         const int axis = plane_axis(x, reduce->axes[i]);

@@ -10,7 +10,7 @@ static const char *lacks_matmul(const rml_net_node *n)
 {
     if (!rml_activation_is_none(&n->attr->matmul.act))
         return "an activation inside";
-    return rml_net_given(n->node, 3) ? "a form for speed alone" : NULL;
+    return rml_input_given(n->node, 3) ? "a form for speed alone" : NULL;
 }
 
 // Whether the second operand is a matrix of weights.
@@ -26,7 +26,7 @@ static bool has_weights(const rml_graph *graph, const rml_node *node)
 static bool has_bias(const rml_graph *graph, const rml_node *node, int64_t columns)
 {
     size_t count;
-    if (!rml_net_given(node, 2) || node->attr.matmul.beta != 1)
+    if (!rml_input_given(node, 2) || node->attr.matmul.beta != 1)
         return false;
     const rml_value *c = value_of(graph, node, 2);
     return c->kind == RML_VALUE_CONSTANT && rml_shape_count(&c->shape, &count) && columns > 0 &&
@@ -102,7 +102,7 @@ static void emit_matmul(rml_net_emitter *e, const rml_node *node)
     const bool weights = has_weights(e->graph, node);
     const int64_t columns = rml_net_shape(e, 1)->dim[matmul->transpose_b ? 0 : 1];
     const bool bias = weights && has_bias(e->graph, node, columns);
-    const bool adds = rml_net_given(node, 2) && !bias;
+    const bool adds = rml_input_given(node, 2) && !bias;
     const char *product = adds || matmul->alpha != 1 ? rml_net_between(e) : out;
     if (weights)
         rml_net_inner_product(e, node, bias, product);

@@ -39,9 +39,9 @@ const char *rml_net_lacks_rnn(const rml_net_node *n)
     static const int weights[] = {RML_RNN_W, RML_RNN_R, RML_RNN_BIAS, RML_RNN_PEEPHOLES};
     const rml_rnn_attr *rnn = &n->attr->rnn;
     if (rnn->kind == RML_RNN_LSTM &&
-        rml_net_given(n->node, RML_RNN_H0) != rml_net_given(n->node, RML_RNN_C0))
+        rml_input_given(n->node, RML_RNN_H0) != rml_input_given(n->node, RML_RNN_C0))
         return "one of both states";
-    if (rml_net_given(n->node, RML_RNN_LENGTHS))
+    if (rml_input_given(n->node, RML_RNN_LENGTHS))
         return "sequences of their own lengths";
     if (rnn->kind == RML_RNN_GRU && rnn->linear_before_reset)
         return "a reset behind the recursion";
@@ -50,7 +50,7 @@ const char *rml_net_lacks_rnn(const rml_net_node *n)
     if (rnn->clip < INFINITY)
         return "clipped gates";
     for (int i = 0; i < 4; i++)
-        if (rml_net_given(n->node, weights[i]) &&
+        if (rml_input_given(n->node, weights[i]) &&
             n->graph->values[n->node->in[weights[i]]].kind != RML_VALUE_CONSTANT)
             return "weights that are computed";
     for (int i = 0; i < 3; i++)
@@ -126,9 +126,9 @@ static void write_direction(rml_net_emitter *e, int direction, size_t hidden)
     const gate_fields *fields = fields_of(&e->node->attr.rnn);
     write_matrices(e, RML_RNN_W, direction, fields->weight);
     write_matrices(e, RML_RNN_R, direction, fields->recursion);
-    if (rml_net_given(e->node, RML_RNN_BIAS))
+    if (rml_input_given(e->node, RML_RNN_BIAS))
         write_biases(e, direction, hidden, fields->bias);
-    if (!rml_net_given(e->node, RML_RNN_PEEPHOLES))
+    if (!rml_input_given(e->node, RML_RNN_PEEPHOLES))
         return;
     size_t count;
     const float *numbers = rml_net_numbers(e, e->node->in[RML_RNN_PEEPHOLES], &count);
@@ -146,8 +146,8 @@ static void write_lstm(rml_net_emitter *e, size_t hidden, bool sequence)
         write_activation(e, 11, &rnn->act[3 + i]);
     rml_fields_begin(&e->m, 15);
     rml_net_int(e, 10, sequence);
-    rml_net_int(e, 20, rml_net_given(e->node, RML_RNN_BIAS));
-    rml_net_int(e, 40, rml_net_given(e->node, RML_RNN_PEEPHOLES));
+    rml_net_int(e, 20, rml_input_given(e->node, RML_RNN_BIAS));
+    rml_net_int(e, 40, rml_input_given(e->node, RML_RNN_PEEPHOLES));
     rml_net_int(e, 50, rnn->input_forget);
     rml_fields_float(&e->m, 60, rnn->cell_clip > 0 ? rnn->cell_clip : CELL_CLIP);
     rml_fields_end(&e->m);
@@ -173,7 +173,7 @@ void rml_net_write_rnn(rml_net_emitter *e, bool sequence)
     for (int i = 0; i < (rnn->kind == RML_RNN_GRU ? 2 : 1); i++)
         write_activation(e, 10, &rnn->act[i]);
     rml_net_int(e, 15, sequence);
-    rml_net_int(e, 20, rml_net_given(e->node, RML_RNN_BIAS));
+    rml_net_int(e, 20, rml_input_given(e->node, RML_RNN_BIAS));
     write_direction(e, 0, (size_t)hidden);
     rml_net_int(e, 100, rnn->reverse);
 }
@@ -262,7 +262,7 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
     if (rnn->batch_first)
         in[0] = turned(e, in[0], steps_first, 3, rml_net_between(e));
     in[0] = with_axes(e, RML_NET_EXPAND_DIMS, in[0], rml_net_between(e));
-    if (rml_net_given(node, RML_RNN_H0)) {
+    if (rml_input_given(node, RML_RNN_H0)) {
         split_state(e, RML_RNN_H0, h);
         if (is_lstm)
             split_state(e, RML_RNN_C0, c);

@@ -18,8 +18,8 @@ static const uint32_t layers[] = {
 static int axes_of(const rml_graph *graph, const rml_node *node, int64_t *axes)
 {
     const rml_reduce_attr *reduce = &node->attr.reduce;
-    if (rml_net_given(node, 1))
-        return rml_net_list(graph, node, 1, axes, RML_MAX_RANK);
+    if (rml_input_given(node, 1))
+        return rml_input_list(graph, node, 1, axes, RML_MAX_RANK);
     for (int i = 0; i < reduce->axis_count; i++)
         axes[i] = reduce->axes[i];
     return reduce->axis_count;
@@ -65,13 +65,13 @@ static const char *lacks_cumsum(const rml_net_node *n)
     double axis;
     if (n->attr->cumsum.product)
         return "running products";
-    return rml_net_number(n->graph, n->node, 1, &axis) ? NULL : "an axis that is computed";
+    return rml_input_number(n->graph, n->node, 1, &axis) ? NULL : "an axis that is computed";
 }
 
 static void emit_cumsum(rml_net_emitter *e, const rml_node *node)
 {
     double axis = 0;
-    rml_net_number(e->graph, node, 1, &axis);
+    rml_input_number(e->graph, node, 1, &axis);
     rml_net_needs(e, 5);
     rml_net_one(e, RML_NET_CUMSUM, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_net_int(e, 1, (int64_t)axis);
@@ -83,7 +83,7 @@ static void emit_cumsum(rml_net_emitter *e, const rml_node *node)
 static const char *lacks_topk(const rml_net_node *n)
 {
     double count;
-    return rml_net_number(n->graph, n->node, 1, &count) ? NULL : "a number that is computed";
+    return rml_input_number(n->graph, n->node, 1, &count) ? NULL : "a number that is computed";
 }
 
 static void emit_topk(rml_net_emitter *e, const rml_node *node)
@@ -91,7 +91,7 @@ static void emit_topk(rml_net_emitter *e, const rml_node *node)
     double count = 0;
     const char *in = rml_net_in(e, 0);
     const char *const out[] = {rml_net_out(e, 0), rml_net_out(e, 1)};
-    rml_net_number(e->graph, node, 1, &count);
+    rml_input_number(e->graph, node, 1, &count);
     rml_net_layer(e, RML_NET_TOP_K, &in, 1, out, 2);
     rml_net_int(e, 1, node->attr.topk.axis);
     rml_net_int(e, 2, (int64_t)count);

@@ -250,7 +250,7 @@ static const char *lacks_blocks(const rml_net_node *n)
     for (int i = 2; i < 4; i++) {
         if (to_channels && (x->dim[i] < 0 ? !n->attr->shuffle.exact : x->dim[i] % block != 0))
             return "an image that is not made of whole squares";
-        if (!to_channels && rml_net_given(n->node, 1) &&
+        if (!to_channels && rml_input_given(n->node, 1) &&
             (x->dim[i] < 0 || n->out.shape.dim[i] != x->dim[i] * block))
             return "an image that is cut to the size of another";
     }

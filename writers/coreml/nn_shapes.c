@@ -55,14 +55,15 @@ static void emit_expand(rml_net_emitter *e, const rml_node *node)
 static const char *lacks_tile(const rml_net_node *n)
 {
     int64_t times[RML_MAX_RANK];
-    return rml_net_list(n->graph, n->node, 1, times, RML_MAX_RANK) < 1 ? "counts that are computed"
-                                                                       : NULL;
+    return rml_input_list(n->graph, n->node, 1, times, RML_MAX_RANK) < 1
+               ? "counts that are computed"
+               : NULL;
 }
 
 static void emit_tile(rml_net_emitter *e, const rml_node *node)
 {
     int64_t times[RML_MAX_RANK];
-    const int count = rml_net_list(e->graph, node, 1, times, RML_MAX_RANK);
+    const int count = rml_input_list(e->graph, node, 1, times, RML_MAX_RANK);
     rml_net_one(e, RML_NET_TILE, rml_net_in(e, 0), rml_net_out(e, 0));
     rml_fields_ints(&e->m, 1, times, (size_t)(count > 0 ? count : 0));
     rml_net_end(e);
@@ -97,30 +98,10 @@ static void emit_concat(rml_net_emitter *e, const rml_node *node)
     rml_net_end(e);
 }
 
-bool rml_net_read_cuts(const rml_graph *graph, const rml_node *node, rml_net_cuts *out)
-{
-    const rml_slice_attr *slice = &node->attr.slice;
-    if (node->in_count < 2) {
-        *out = (rml_net_cuts){1, {slice->start}, {slice->stop}, {slice->axis}, {slice->step}};
-        return true;
-    }
-    out->count = rml_net_list(graph, node, 1, out->start, RML_MAX_RANK);
-    if (out->count < 0 || rml_net_list(graph, node, 2, out->stop, RML_MAX_RANK) != out->count)
-        return false;
-    for (int i = 0; i < out->count; i++) {
-        out->axis[i] = i;
-        out->step[i] = 1;
-    }
-    return (!rml_net_given(node, 3) ||
-            rml_net_list(graph, node, 3, out->axis, RML_MAX_RANK) == out->count) &&
-           (!rml_net_given(node, 4) ||
-            rml_net_list(graph, node, 4, out->step, RML_MAX_RANK) == out->count);
-}
-
 static const char *lacks_slice(const rml_net_node *n)
 {
-    rml_net_cuts c;
-    return rml_net_read_cuts(n->graph, n->node, &c) ? NULL : "bounds that are computed";
+    rml_cuts c;
+    return rml_cuts_of(n->graph, n->node, &c) ? NULL : "bounds that are computed";
 }
 
 // Whole dimensions, and those whose end is as far as there is, are said by masks.
@@ -130,12 +111,12 @@ static void emit_slice(rml_net_emitter *e, const rml_node *node)
     const size_t rank = (size_t)shape->rank;
     int64_t begin[RML_MAX_RANK] = {0}, end[RML_MAX_RANK] = {0}, step[RML_MAX_RANK];
     int64_t begin_open[RML_MAX_RANK], end_open[RML_MAX_RANK], no[RML_MAX_RANK] = {0};
-    rml_net_cuts c;
-    rml_net_read_cuts(e->graph, node, &c);
+    rml_cuts c;
+    rml_cuts_of(e->graph, node, &c);
     for (size_t i = 0; i < rank; i++)
         begin_open[i] = end_open[i] = step[i] = 1;
     for (int i = 0; i < c.count; i++) {
-        const int axis = rml_axis_of(c.axis[i], shape->rank);
+        const int axis = (int)c.axis[i];
         const int64_t size = shape->dim[axis];
         const bool back = c.step[i] < 0;
         step[axis] = c.step[i];
@@ -184,33 +165,13 @@ static void emit_split(rml_net_emitter *e, const rml_node *node)
 
 // ---- edges --------------------------------------------------------------------------------------
 
-bool rml_net_read_pads(const rml_graph *graph, const rml_node *node, int64_t pads[][2])
-{
-    int64_t list[2 * RML_MAX_RANK], axes[RML_MAX_RANK];
-    const int rank = graph->values[node->in[0]].shape.rank;
-    const int count = rml_net_list(graph, node, 1, list, 2 * RML_MAX_RANK);
-    const int given = rml_net_list(graph, node, 3, axes, RML_MAX_RANK);
-    if (count < 0 || given < 0 || (rml_net_given(node, 3) ? 2 * given : 2 * rank) != count)
-        return false;
-    for (int i = 0; i < rank; i++)
-        pads[i][0] = pads[i][1] = 0;
-    for (int i = 0; i < count / 2; i++) {
-        const int axis = rml_net_given(node, 3) ? rml_axis_of(axes[i], rank) : i;
-        if (axis < 0)
-            return false;
-        pads[axis][0] = list[i];
-        pads[axis][1] = list[count / 2 + i];
-    }
-    return true;
-}
-
 static const char *lacks_pad(const rml_net_node *n)
 {
     int64_t pads[RML_MAX_RANK][2];
     double fill;
     const int rank = n->out.shape.rank;
-    if (!rml_net_read_pads(n->graph, n->node, pads) ||
-        (rml_net_given(n->node, 2) && !rml_net_number(n->graph, n->node, 2, &fill)))
+    if (!rml_pads_of(n->graph, n->node, pads) ||
+        (rml_input_given(n->node, 2) && !rml_input_number(n->graph, n->node, 2, &fill)))
         return "amounts that are computed";
     if (n->attr->pad.mode == RML_PAD_WRAP)
         return "padding that wraps around";
@@ -229,8 +190,8 @@ static void emit_pad(rml_net_emitter *e, const rml_node *node)
     int64_t pads[RML_MAX_RANK][2] = {{0}};
     double fill = 0;
     const size_t rank = (size_t)rml_net_shape(e, 0)->rank;
-    rml_net_read_pads(e->graph, node, pads);
-    rml_net_number(e->graph, node, 2, &fill);
+    rml_pads_of(e->graph, node, pads);
+    rml_input_number(e->graph, node, 2, &fill);
     if (node->attr.pad.mode == RML_PAD_CONSTANT) {
         rml_net_one(e, RML_NET_CONSTANT_PAD, rml_net_in(e, 0), rml_net_out(e, 0));
         rml_net_float(e, 1, (float)fill);

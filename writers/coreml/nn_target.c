@@ -76,7 +76,7 @@ static const char *lacks(const void *user, const rml_graph *graph, const rml_nod
     if (rml_graph_infer_here(graph, node, out, NULL) != RML_OK)
         return "its shape is not known";
     for (int i = 0; i < node->in_count && !why; i++)
-        if (rml_net_given(node, i) && graph->values[node->in[i]].kind != RML_VALUE_CONSTANT)
+        if (rml_input_given(node, i) && graph->values[node->in[i]].kind != RML_VALUE_CONSTANT)
             why = check(graph->values[node->in[i]].dtype, &graph->values[node->in[i]].shape);
     for (int k = 0; k < node->out_count && !why; k++)
         why = check(out[k].dtype, &out[k].shape);

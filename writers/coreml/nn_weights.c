@@ -72,7 +72,7 @@ static void write_floats(rml_net_emitter *e, const float *numbers, size_t count,
         rml_net_fail(e, RML_ERR_NOMEM, "out of memory for %zu weights", count);
         return;
     }
-    rml_dtype_convert(RML_F32, numbers, RML_F16, halves, count);
+    rml_make_halves(numbers, halves, count, &e->losses);
     rml_net_needs(e, 2);
     rml_fields_borrow(&e->m, HALVES, halves, count * sizeof *halves);
 }
