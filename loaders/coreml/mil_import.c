@@ -158,29 +158,6 @@ rml_status rml_mil_leave(rml_mil_importer *importer, const rml_value_id **captur
     return list ? RML_OK : rml_fail_nomem(importer->err, sizeof *list, "a list of values");
 }
 
-// ---- refusals -----------------------------------------------------------------------------------
-
-// Every operation of one type and reason is said once.
-static void add_refusal(rml_mil_importer *importer, const rml_mil_operation *operation,
-                        const char *reason)
-{
-    char line[1024];
-    snprintf(line, sizeof line, " (operation \"%.64s\"): %.400s", operation->name, reason);
-    char kind[640];
-    snprintf(kind, sizeof kind, "%.64s", operation->type);
-    const size_t used = strlen(importer->refusals);
-    char *reason_at = strstr(importer->refusals, reason);
-    importer->refused++;
-    if (reason_at && strstr(importer->refusals, kind))
-        return;
-    const int length = snprintf(importer->refusals + used, sizeof importer->refusals - used,
-                                "%s%s%s", used ? "; " : "", kind, line);
-    if (length < 0 || (size_t)length >= sizeof importer->refusals - used) {
-        importer->refusals[used] = 0;
-        importer->refused_more++;
-    }
-}
-
 // ---- operations ---------------------------------------------------------------------------------
 
 static const rml_mil_entry *find_entry(const char *type)
@@ -311,8 +288,11 @@ static rml_status import_operation(rml_mil_importer *importer, const rml_mil_ope
                           operation->output_count, RML_MAX_OUTPUTS);
     else if (!refused)
         RML_TRY(run_handler(&call, entry));
-    if (call.make.refused)
-        add_refusal(importer, operation, importer->reason);
+    if (call.make.refused) {
+        char where[96];
+        snprintf(where, sizeof where, "operation \"%.64s\"", operation->name);
+        rml_coreml_add_refusal(&importer->refusals, operation->type, where, importer->reason);
+    }
     if (!refused)
         tell(importer, &call);
     refused = refused || call.make.refused;

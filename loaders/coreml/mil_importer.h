@@ -4,6 +4,7 @@
 
 #include "loaders/coreml/mil_handler.h"
 #include "loaders/coreml/model.h"
+#include "loaders/coreml/refusals.h"
 
 #define RML_MIL_REFUSED (UINT32_MAX - 1) // a value whose operation was refused
 
@@ -42,9 +43,7 @@ struct rml_mil_importer {
     int opset;
     bool has_halves; // what the file types as f32 is so by intention
     rml_error *err;
-    // The first reason of each kind, and how many more there were.
-    char refusals[RML_MESSAGE_BYTES - 256];
-    size_t refused, refused_more;
+    rml_coreml_refusals refusals;
     char reason[RML_MESSAGE_BYTES]; // of the operation in hand
 };
 

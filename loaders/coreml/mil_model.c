@@ -5,16 +5,6 @@
 
 #include <string.h>
 
-static rml_status list_refusals(const rml_mil_importer *importer)
-{
-    if (importer->refused_more)
-        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
-                        "%zu operations cannot be run: %s; and %zu more", importer->refused,
-                        importer->refusals, importer->refused_more);
-    return rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%zu operation%s cannot be run: %s",
-                    importer->refused, importer->refused == 1 ? "" : "s", importer->refusals);
-}
-
 // What is computed on: floats are f32, whatever they are in the file.
 static rml_dtype computed_type(rml_dtype dtype)
 {
@@ -99,8 +89,8 @@ static rml_status import(rml_mil_importer *importer, const rml_mil_function *fun
 {
     RML_TRY(add_inputs(importer, function, values));
     RML_TRY(rml_mil_import_block(importer, &function->block));
-    if (importer->refused)
-        return list_refusals(importer);
+    if (importer->refusals.count)
+        return rml_coreml_list_refusals(&importer->refusals, "operation", importer->err);
     for (size_t k = 0; k < function->block.output_count; k++)
         RML_TRY(give_output(importer, function->block.output[k].text, values));
     return RML_OK;

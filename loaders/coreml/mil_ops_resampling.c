@@ -113,11 +113,37 @@ static rml_grid_sample_attr grid_attr(rml_mil_call *call)
     static const rml_interpolation modes[] = {RML_INTERPOLATION_LINEAR, RML_INTERPOLATION_NEAREST};
     const int mode = rml_mil_word(call, "sampling_mode", "bilinear nearest", 0);
     const int padding = rml_mil_word(call, "padding_mode", "constant border reflection", CONSTANT);
-    if (rml_mil_float(call, "padding_value", 0) != 0 && padding == CONSTANT)
-        rml_coreml_refuse(&call->make, "a padding_value that is not 0 is not supported");
     return (rml_grid_sample_attr){.mode = modes[mode],
                                   .outside = outside[padding],
                                   .align_corners = rml_mil_flag(call, "align_corners", true)};
+}
+
+// x where the grid says. What lies outside of the image is padding_value: as much of it as is
+// missing of an image of ones.
+static rml_value_id sampled(rml_mil_call *call, rml_value_id x, rml_value_id grid,
+                            const rml_grid_sample_attr *like)
+{
+    const rml_op_attr attr = {.grid_sample = *like};
+    const double padding = rml_mil_float(call, "padding_value", 0);
+    const rml_value_id in[] = {x, grid};
+    const rml_value_id out = rml_coreml_node(&call->make, RML_OP_GRID_SAMPLE, &attr, in, 2);
+    int64_t size[2];
+    rml_coreml_image_size(&call->make, x, size);
+    if (!isfinite(padding))
+        rml_coreml_refuse(&call->make, "its padding_value is %g", padding);
+    if (padding == 0 || like->outside != RML_OUTSIDE_ZEROS || call->make.refused)
+        return out;
+    const rml_value_id one = rml_coreml_number(&call->make, 1, RML_F32);
+    const rml_value_id plane = rml_coreml_reshape(&call->make, one, &(rml_shape){4, {1, 1, 1, 1}});
+    const rml_value_id ones[] = {rml_graph_expand(call->make.graph, plane,
+                                                  &(rml_shape){4, {0, 1, size[0], size[1]}}, x,
+                                                  call->make.name),
+                                 grid};
+    const rml_value_id there = rml_coreml_node(&call->make, RML_OP_GRID_SAMPLE, &attr, ones, 2);
+    const rml_value_id missing = rml_coreml_binary(&call->make, RML_BINARY_SUB, one, there);
+    return rml_coreml_binary(&call->make, RML_BINARY_ADD, out,
+                             rml_coreml_binary(&call->make, RML_BINARY_MUL, missing,
+                                               rml_coreml_number(&call->make, padding, RML_F32)));
 }
 
 // factor * x + offset, for x and y.
@@ -141,7 +167,7 @@ static rml_value_id affine_pair(rml_mil_call *call, rml_value_id x, const double
 static void import_resample(rml_mil_call *call)
 {
     rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_in(call, "coordinates")};
-    const rml_op_attr attr = {.grid_sample = grid_attr(call)};
+    const rml_grid_sample_attr attr = grid_attr(call);
     const int mode =
         rml_mil_word(call, "coordinates_mode",
                      "normalized_minus_one_to_one normalized_zero_to_one unnormalized", 0);
@@ -150,20 +176,20 @@ static void import_resample(rml_mil_call *call)
     double factor[2] = {2, 2}, offset[2] = {-1, -1};
     for (int i = 0; i < 2 && mode == 2; i++) { // x first
         const double extent = (double)size[1 - i];
-        const bool align = attr.grid_sample.align_corners;
+        const bool align = attr.align_corners;
         factor[i] = align ? (extent > 1 ? 2 / (extent - 1) : 0) : 2 / extent;
         offset[i] = align ? -1 : 1 / extent - 1;
     }
     if (mode > 0)
         in[1] = affine_pair(call, in[1], factor, offset);
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_GRID_SAMPLE, &attr, in, 2);
+    call->out[0] = sampled(call, in[0], in[1], &attr);
 }
 
 static void import_affine(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x"), matrix = rml_mil_in(call, "transform_matrix");
-    const rml_op_attr attr = {.grid_sample = grid_attr(call)};
-    const rml_op_attr grid = {.affine_grid = {.align_corners = attr.grid_sample.align_corners}};
+    const rml_grid_sample_attr attr = grid_attr(call);
+    const rml_op_attr grid = {.affine_grid = {.align_corners = attr.align_corners}};
     const rml_shape shape = rml_coreml_fact(&call->make, x).shape;
     const int64_t size[] = {shape.dim[0], shape.dim[1], rml_mil_int(call, "output_height", 0),
                             rml_mil_int(call, "output_width", 0)};
@@ -176,8 +202,8 @@ static void import_affine(rml_mil_call *call)
     rml_value_id theta = rml_graph_reshape(call->make.graph, matrix, &rows, call->make.name);
     theta = rml_graph_expand(call->make.graph, theta, &all, RML_NO_VALUE, call->make.name);
     const rml_value_id from[] = {theta, rml_coreml_ints(&call->make, size, 4)};
-    const rml_value_id in[] = {x, rml_coreml_node(&call->make, RML_OP_AFFINE_GRID, &grid, from, 2)};
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_GRID_SAMPLE, &attr, in, 2);
+    call->out[0] =
+        sampled(call, x, rml_coreml_node(&call->make, RML_OP_AFFINE_GRID, &grid, from, 2), &attr);
 }
 
 const rml_mil_entry rml_mil_resampling[] = {

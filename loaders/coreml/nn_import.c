@@ -153,23 +153,6 @@ const char *rml_nn_kind_name(int kind)
     return entry ? entry->name : "unknown";
 }
 
-// Every kind of layer is said once for each reason.
-static void add_refusal(rml_nn_importer *importer, const rml_nn_layer *layer, const char *reason)
-{
-    char line[1024];
-    const size_t used = strlen(importer->refusals);
-    const int length =
-        snprintf(line, sizeof line, "%slayer %zu \"%.64s\" (%s): %.400s", used ? "; " : "",
-                 layer->number, layer->name, rml_nn_kind_name(layer->kind), reason);
-    importer->refused++;
-    if (strstr(importer->refusals, reason))
-        return;
-    if (length < 0 || (size_t)length >= sizeof importer->refusals - used)
-        importer->refused_more++;
-    else
-        strcpy(importer->refusals + used, line);
-}
-
 static rml_status run_handler(rml_nn_call *call, const rml_nn_entry *entry)
 {
     enum { CUSTOM = 500, FIRST_RANDOM = 1170, LAST_RANDOM = 1230 };
@@ -221,8 +204,12 @@ static rml_status import_layer(rml_nn_importer *importer, const rml_nn_layer *la
     }
     if (!refused)
         RML_TRY(run_handler(&call, entry));
-    if (call.make.refused)
-        add_refusal(importer, layer, importer->reason);
+    if (call.make.refused) {
+        char where[128];
+        snprintf(where, sizeof where, "layer %zu \"%.64s\"", layer->number, layer->name);
+        rml_coreml_add_refusal(&importer->refusals, rml_nn_kind_name(layer->kind), where,
+                               importer->reason);
+    }
     for (size_t k = 0; k < layer->output_count; k++)
         RML_TRY(rml_nn_define(importer, layer->output[k].text,
                               refused || call.make.refused ? RML_NN_REFUSED : call.out[k],

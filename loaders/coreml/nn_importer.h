@@ -3,6 +3,7 @@
 #define RML_LOADERS_COREML_NN_IMPORTER_H
 
 #include "loaders/coreml/nn_handler.h"
+#include "loaders/coreml/refusals.h"
 
 #define RML_NN_REFUSED (UINT32_MAX - 1) // a blob whose layer was refused
 
@@ -43,8 +44,7 @@ struct rml_nn_importer {
     uint64_t parameters;
     bool has_sequence;
     rml_error *err;
-    char refusals[RML_MESSAGE_BYTES - 256];
-    size_t refused, refused_more;
+    rml_coreml_refusals refusals;
     char reason[RML_MESSAGE_BYTES]; // of the layer in hand
 };
 

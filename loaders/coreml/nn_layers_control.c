@@ -46,13 +46,16 @@ static bool read_network(rml_nn_call *call, uint32_t number, rml_nn_network *out
     return !call->make.refused;
 }
 
+static rml_status cannot_run(const rml_nn_call *call)
+{
+    return rml_fail(call->importer->err, RML_ERR_UNSUPPORTED, "a layer inside cannot be run");
+}
+
 static rml_status run_layers(rml_nn_call *call, const rml_nn_network *network)
 {
-    const size_t before = call->importer->refused;
+    const size_t before = call->importer->refusals.count;
     RML_TRY(rml_nn_import_layers(call->importer, network));
-    return call->importer->refused == before
-               ? RML_OK
-               : rml_fail(call->importer->err, RML_ERR_UNSUPPORTED, "a layer inside cannot be run");
+    return call->importer->refusals.count == before ? RML_OK : cannot_run(call);
 }
 
 static rml_value_id truth_of(rml_graph *graph, rml_value_id number, const char *name)
@@ -67,6 +70,8 @@ static rml_status give_carried(rml_nn_call *call, const carried *list, size_t fi
     for (int i = 0; i < list->count; i++) {
         rml_value_id value;
         RML_TRY(rml_nn_find(call->importer, list->name[i], &value));
+        if (value == RML_NN_REFUSED)
+            return cannot_run(call);
         rml_coreml_give(call->importer->scope->graph, first + (size_t)i, value);
     }
     return rml_graph_finish(call->importer->scope->graph, call->importer->err);
@@ -225,6 +230,8 @@ static void import_loop(rml_nn_call *call)
     rml_status status = go_on(call, &l, &in[1]);
     for (int i = 0; i < l.list.count && status == RML_OK; i++) {
         status = rml_nn_find(call->importer, l.list.name[i], &in[2 + i]);
+        if (in[2 + i] == RML_NN_REFUSED)
+            rml_coreml_refuse(&call->make, "it carries what cannot be computed");
         state[i] = rml_coreml_fact(&call->make, in[2 + i]);
         state[i].data = NULL;
     }

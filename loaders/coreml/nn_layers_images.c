@@ -68,12 +68,11 @@ static void read_padding(rml_nn_call *call, uint32_t valid, rml_window_attr *w)
 // ---- convolution --------------------------------------------------------------------------------
 
 // What is cut off the whole, (in - 1) * stride + extent, at both ends.
-static void cut_whole(rml_conv_attr *conv, const int64_t *kernel, const int64_t *wanted,
-                      const int64_t *in)
+static void cut_whole(rml_conv_attr *conv, const int64_t *wanted, const int64_t *in)
 {
     rml_window_attr *w = &conv->window;
-    for (int i = 0; i < 2; i++) {
-        const int64_t extent = (kernel[i] - 1) * w->dilation[i] + 1;
+    for (int i = 0; i < w->rank; i++) {
+        const int64_t extent = (w->kernel[i] - 1) * w->dilation[i] + 1;
         const bool same = w->auto_pad != RML_AUTO_PAD_NONE,
                    lower = w->auto_pad == RML_AUTO_PAD_SAME_LOWER;
         int64_t total = same ? extent - w->stride[i] : w->before[i] + w->after[i];
@@ -126,7 +125,7 @@ static void import_convolution(rml_nn_call *call)
                                   ? rml_nn_weights(call, params, 91, &(rml_shape){1, {out}}, 0)
                                   : RML_NO_VALUE;
     if (transposed)
-        cut_whole(&attr.conv, w->kernel, wanted, image.dim + 1);
+        cut_whole(&attr.conv, wanted, image.dim + 1);
     const rml_value_id all[] = {rml_nn_as_images(call, x), weight, bias};
     const rml_value_id images = rml_coreml_node(
         &call->make, transposed ? RML_OP_CONV_TRANSPOSE : RML_OP_CONV, &attr, all, 3);
@@ -194,6 +193,8 @@ static void import_convolution_3d(rml_nn_call *call)
     const rml_value_id x = rml_nn_in(call, 0);
     const int64_t out = rml_nn_int(call, 1), in = rml_nn_int(call, 2);
     const int64_t groups = or_one(rml_nn_int(call, 10));
+    const bool transposed = rml_nn_flag(call, 86);
+    int64_t wanted[3] = {0};
     rml_op_attr attr = {
         .conv = {.window = {.rank = 3}, .groups = groups, .act = rml_activation_none()}};
     rml_window_attr *w = &attr.conv.window;
@@ -203,19 +204,27 @@ static void import_convolution_3d(rml_nn_call *call)
         w->dilation[i] = or_one(rml_nn_int(call, 40 + i));
     }
     volume_padding(call, 70, 80, w);
-    if (rml_nn_flag(call, 86))
-        rml_coreml_refuse(&call->make, "a transposed convolution of volumes is not supported");
-    if (out < 1 || in < 1 || groups < 1 || in % groups != 0)
+    rml_nn_ints(call, 87, wanted, 3);
+    const rml_shape volume = rml_coreml_fact(&call->make, x).shape;
+    if (rml_coreml_rank(&call->make, x) != 5)
+        rml_coreml_refuse(&call->make, "its input is no volume of 5 dimensions");
+    if (out < 1 || in < 1 || groups < 1 || in % groups != 0 || out % groups != 0)
         rml_coreml_refuse(&call->make, "%lld channels in, %lld out and %lld groups", (long long)in,
                           (long long)out, (long long)groups);
     if (call->make.refused)
         return;
-    const rml_shape shape = {5, {out, in / groups, w->kernel[0], w->kernel[1], w->kernel[2]}};
-    const rml_value_id all[] = {x, rml_nn_weights(call, params, 60, &shape, 0),
+    if (transposed)
+        cut_whole(&attr.conv, wanted, volume.dim + 2);
+    // As coremltools writes those of a transposed one: its own words on them disagree.
+    const rml_shape shape = {5,
+                             {transposed ? in : out, (transposed ? out : in) / groups, w->kernel[0],
+                              w->kernel[1], w->kernel[2]}};
+    const rml_value_id all[] = {x, rml_nn_weights(call, params, 60, &shape, transposed ? 1 : 0),
                                 rml_nn_flag(call, 50)
                                     ? rml_nn_weights(call, params, 61, &(rml_shape){1, {out}}, 0)
                                     : RML_NO_VALUE};
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_CONV, &attr, all, 3);
+    call->out[0] = rml_coreml_node(&call->make, transposed ? RML_OP_CONV_TRANSPOSE : RML_OP_CONV,
+                                   &attr, all, 3);
 }
 
 static void import_pooling_3d(rml_nn_call *call)

@@ -327,10 +327,8 @@ static rml_status import(rml_nn_importer *importer, const rml_coreml_model *mode
     for (size_t i = 0; i < ports->input_count; i++)
         RML_TRY(add_input(importer, network, ports, &ports->input[i], values));
     RML_TRY(rml_nn_import_layers(importer, network));
-    if (importer->refused)
-        return rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%zu layer%s cannot be run: %s%s",
-                        importer->refused, importer->refused == 1 ? "" : "s", importer->refusals,
-                        importer->refused_more ? "; and more" : "");
+    if (importer->refusals.count)
+        return rml_coreml_list_refusals(&importer->refusals, "layer", importer->err);
     if (model->type == RML_COREML_NETWORK_CLASSIFIER)
         RML_TRY(add_classes(importer, network, ports, values));
     if (model->type == RML_COREML_NETWORK_REGRESSOR)

@@ -153,3 +153,16 @@ for axis, groups in ((0, (2, 1)), (1, (2, 3)), (1, (1, 1))):
         return mb.add(x=a, y=mb.constexpr_sparse_to_dense(nonzero_data=data, mask=at))
 
     case(f"sparse_vectors_{axis}_{groups[1]}", sparse, [addend], dense, 8)
+
+# what lies outside of an image
+
+spots = np.random.default_rng(3).uniform(-1.5, 1.5, (2, 3, 4, 2)).astype("f")
+for mode in ("bilinear", "nearest"):
+    case(
+        f"resample_value_{mode}",
+        lambda a, b, mode=mode: mb.resample(
+            x=a, coordinates=b, sampling_mode=mode, padding_mode="constant", padding_value=-2.5,
+            coordinates_mode="normalized_minus_one_to_one", align_corners=True),
+        [x, spots],
+        F.grid_sample(torch.tensor(x) + 2.5, torch.tensor(spots), mode, align_corners=True) - 2.5,
+    )

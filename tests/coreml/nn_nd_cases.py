@@ -493,6 +493,26 @@ nd(
     [v],
     F.conv3d(F.pad(T(v), (1, 1, 0, 1, 1, 1)), T(w5), stride=2),
 )
+for name, groups, shape, padding, torch_padding in (
+    ("valid", 1, None, {"padding_mode": "valid"}, {}),
+    ("custom", 2, None, {"padding_mode": "custom", "padding_front": 1, "padding_back": 1,
+                         "padding_top": 2, "padding_bottom": 2}, {"padding": (1, 2, 0)}),
+    ("to a size", 1, (10, 12, 15), {"padding_mode": "custom", "padding_front": 1},
+     {"padding": (1, 0, 0), "output_padding": (1, 0, 0)}),
+):
+    w6 = f(6 // groups, 2, 3, 2, 3)
+    want = F.conv_transpose3d(T(v), T(w6).transpose(0, 1), stride=(2, 2, 2), groups=groups,
+                              **torch_padding)
+    assert shape is None or want.shape[2:] == shape
+    nd(
+        f"convolution3d transposed, {name}",
+        lambda n, w6=w6, groups=groups, shape=shape, padding=padding: n.add_convolution3d(
+            "l", 2, 6, 3, 2, 3, w6, None, False, groups, stride_depth=2, stride_height=2,
+            stride_width=2, is_deconv=True, output_shape=shape, input_name="in0",
+            output_name="out0", **padding),
+        [v],
+        want,
+    )
 nd(
     "pooling3d",
     lambda n: n.add_pooling3d("l", "in0", "out0", "MAX", 2, 2, 2, 2, 2, 2),

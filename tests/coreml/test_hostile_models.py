@@ -293,6 +293,24 @@ def test_layers(program, tmp_path, name):
     refused(program, tmp_path, network(make), words)
 
 
+def test_all_that_cannot_be_run_is_said(program, tmp_path):
+    """Of each kind and reason the first; what reads it is not said, in a branch neither."""
+    def make(builder):
+        builder.add_random_normal_like("r", "in0", "a", 0, 1, 1)
+        builder.add_random_bernoulli_like("s", "in0", "b", 0.5, 1)
+        builder.add_random_normal_like("t", "in0", "c", 0, 1, 1)
+        builder.add_elementwise("sum", ["a", "b"], "d", "ADD")
+        branch = builder.spec.neuralNetwork.layers.add(name="branch", input=["in0"])
+        for part in (branch.branch.ifBranch, branch.branch.elseBranch):
+            copy = part.layers.add(name="copy", input=["c"], output=["d"])
+            copy.copy.SetInParent()
+        builder.add_elementwise("l", ["c", "d"], "y", "ADD")
+    words = ('4 layers cannot be run: randomNormalLike (layer 0 "r"): random numbers cannot be '
+             'reproduced; randomBernoulliLike (layer 1 "s"): random numbers cannot be reproduced; '
+             'branch (layer 4 "branch"): a layer inside cannot be run\n')
+    refused(program, tmp_path, network(make), words)
+
+
 def test_layers_in_a_circle(program, tmp_path):
     def make(builder):
         builder.add_elementwise("a", ["in0", "d"], "c", "ADD")

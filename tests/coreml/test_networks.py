@@ -240,5 +240,5 @@ def test_classifier_gives_a_label(program, tmp_path, name):
 def test_custom_layer_is_refused_by_name(program):
     done = program.run("exec", public("custom_layer.mlmodel"), "--input", "image=x.npy",
                        "--output", "output=y.npy", code=1)
-    assert 'layer 1 "swish_1" (custom)' in done.stderr
+    assert 'custom (layer 1 "swish_1")' in done.stderr
     assert "whose code is in the app" in done.stderr
