@@ -1,6 +1,7 @@
 // Numbers for the inputs of a network that was converted, in the form in which the file takes them.
 #include "pipelines/convert/convert.h"
 
+#include "engine/model.h"
 #include "tensor/alloc.h"
 #include "tensor/tensor.h"
 
@@ -25,13 +26,39 @@ static rml_check_input find(const rml_conversion *c, const char *name)
     return (rml_check_input){.name = name, .low = 0, .high = 1};
 }
 
-// A size for each dimension: the file's, or one that it usually has, or assumed.
-static rml_shape choose_shape(const rml_port *input, const rml_write_port *port)
+// What the source calls the sizes of an input; NULL: nothing.
+static const char *const *size_names(const rml_conversion *c, const char *input)
 {
+    const rml_graph *graph = &c->as_written->graph;
+    const size_t index = rml_graph_find_input(graph, input);
+    return index == SIZE_MAX ? NULL : graph->values[graph->inputs[index]].dim_names;
+}
+
+// The size called `name` of an input that has numbers; -1: there is none.
+static int64_t find_size(const rml_conversion *c, const rml_layers *inputs, const char *name)
+{
+    for (size_t i = 0; i < inputs->count; i++) {
+        const rml_layer *input = &inputs->items[i];
+        const char *const *names = input->data ? size_names(c, input->name) : NULL;
+        for (int k = 0; names && k < input->shape.rank; k++)
+            if (names[k] && strcmp(names[k], name) == 0)
+                return input->shape.dim[k];
+    }
+    return -1;
+}
+
+// A size for each dimension: the file's, or one that it usually has, or that of another input of
+// its name, or assumed.
+static rml_shape choose_shape(const rml_conversion *c, const rml_layers *inputs,
+                              const rml_port *input, const rml_write_port *port)
+{
+    const char *const *names = size_names(c, input->name);
     rml_shape shape = port && port->shape ? *port->shape : input->shape;
     for (int i = 0; i < shape.rank; i++) {
         if (shape.dim[i] < 0 && port && port->usual)
             shape.dim[i] = port->usual->dim[i];
+        if (shape.dim[i] < 0 && names && names[i])
+            shape.dim[i] = find_size(c, inputs, names[i]);
         if (shape.dim[i] < 0)
             shape.dim[i] = i == 0 ? 1 : ASSUMED_SIDE;
     }
@@ -108,19 +135,26 @@ static rml_status read_given(const char *path, const rml_port *port, const rml_w
     return rml_named(status, err, path);
 }
 
-static rml_status make_input(const rml_conversion *c, const rml_port *port, rml_layers *inputs,
-                             rml_error *err)
+// The numbers that are given, with the name.
+static rml_status begin_input(const rml_conversion *c, const rml_port *port, rml_layers *inputs,
+                              rml_error *err)
 {
     rml_layer *input = &inputs->items[inputs->count++];
-    const rml_write_port *wanted = rml_conversion_port(c, port->name);
-    const rml_check_input check = find(c, port->name);
+    const char *path = find(c, port->name).path;
     *input = (rml_layer){0};
     input->name = rml_alloc_text(inputs->allocator, port->name);
     if (!input->name)
         return rml_fail_nomem(err, strlen(port->name), "a name");
-    if (check.path)
-        return read_given(check.path, port, wanted, inputs, input, err);
-    input->shape = choose_shape(port, wanted);
+    return path ? read_given(path, port, rml_conversion_port(c, port->name), inputs, input, err)
+                : RML_OK;
+}
+
+static rml_status make_input(const rml_conversion *c, const rml_port *port, rml_layers *inputs,
+                             rml_layer *input, rml_error *err)
+{
+    const rml_write_port *wanted = rml_conversion_port(c, port->name);
+    const rml_check_input check = find(c, port->name);
+    input->shape = choose_shape(c, inputs, port, wanted);
     RML_TRY(rml_named(make_room(inputs, input, err), err, port->name));
     make_up(input, port->dtype, wanted && wanted->colours != RML_COLOURS_NONE, check.low,
             check.high);
@@ -134,7 +168,12 @@ rml_status rml_check_inputs_make(const rml_conversion *c, rml_layers *inputs, rm
                         sizeof *inputs->items, "inputs", err));
     for (size_t i = 0; i < count; i++) {
         const rml_port port = rml_model_input(c->source, i);
-        RML_TRY(make_input(c, &port, inputs, err));
+        RML_TRY(begin_input(c, &port, inputs, err));
+    }
+    for (size_t i = 0; i < count; i++) {
+        const rml_port port = rml_model_input(c->source, i);
+        if (!inputs->items[i].data)
+            RML_TRY(make_input(c, &port, inputs, &inputs->items[i], err));
     }
     return RML_OK;
 }

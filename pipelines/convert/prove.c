@@ -315,6 +315,11 @@ static rml_status prove(rml_proving *p, rml_error *err)
     if (status == RML_OK)
         status = run_source(p, session, err);
     rml_session_destroy(&session);
+    if (status == RML_ERR_SHAPE && err) {
+        const rml_error old = *err;
+        status = rml_fail(err, status, "%.800s; inputs of other sizes can be given: --check_input",
+                          old.message);
+    }
     for (size_t i = 0; i < p->outputs.count && status == RML_OK; i++)
         status = look_at(c, &p->outputs.items[i], err);
     RML_TRY(status);

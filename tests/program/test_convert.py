@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import load_file
 
@@ -42,6 +43,51 @@ def test_weights_alone(program, lstm_file, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out.safetensors"]
 
 
+def graph(path, nodes, inputs, weights=()):
+    info = onnx.helper.make_tensor_value_info
+    made = onnx.helper.make_graph(nodes, "g", [info(n, 1, shape) for n, shape in inputs.items()],
+                                  [info("out", 1, None)], list(weights))  # fmt: skip
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(made, opset_imports=opset, ir_version=8), path)
+
+
+def test_sizes_of_one_name_are_one(program, tmp_path):
+    source, out = tmp_path / "net.onnx", tmp_path / "out.onnx"
+    node = onnx.helper.make_node("MatMul", ["a", "b"], ["out"])
+    graph(source, [node], {"a": [3, "n"], "b": ["n", 2]})
+    program.run("convert", source, "-o", out)
+    np.save(tmp_path / "b.npy", np.ones((5, 2), np.float32))
+    program.run("convert", source, "-o", out, "--check-input", f"b={tmp_path / 'b.npy'}")
+
+
+def test_what_made_up_sizes_do_not_fit(program, tmp_path):
+    source, x = tmp_path / "net.onnx", tmp_path / "x.npy"
+    window = onnx.numpy_helper.from_array(np.ones((1, 1, 100), np.float32), "w")
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["out"])
+    graph(source, [node], {"x": [1, 1, "t"]}, [window])
+    arguments = ["convert", source, "-o", tmp_path / "out.onnx"]
+    told = sentence(program.run(*arguments, code=1), 1)
+    assert told.endswith("; inputs of other sizes can be given: --check_input")
+    np.save(x, np.ones((1, 1, 120), np.float32))
+    program.run(*arguments, "--check-input", f"x={x}")
+
+
+def test_outputs_of_no_known_shape_are_told(program, tmp_path):
+    source = tmp_path / "net.onnx"
+    kept = onnx.helper.make_node("Identity", ["x"], ["same"])
+    flat = onnx.helper.make_node("Squeeze", ["x"], ["less"])
+    info = [onnx.helper.make_tensor_value_info(n, 1, None) for n in ("same", "less")]
+    branches = [onnx.helper.make_graph([n], "b", [], [i]) for n, i in zip((kept, flat), info)]
+    many = onnx.helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0)
+    zero = onnx.numpy_helper.from_array(np.float32(2), "zero")
+    which = onnx.helper.make_node("Greater", ["most", "zero"], ["which"])
+    choice = onnx.helper.make_node("If", ["which"], ["out"], then_branch=branches[0],
+                                   else_branch=branches[1])  # fmt: skip
+    graph(source, [many, which, choice], {"x": [1, 3]}, [zero])
+    done = program.run("convert", source, "-o", tmp_path / "out.onnx")
+    assert "note: how many dimensions the output out has only a run tells" in done.stderr
+
+
 WRONG = [
     (2, "no network is named", []),
     (2, "there is no network 'nothing'", ["nothing"]),
@@ -77,6 +123,7 @@ WRONG = [
     (1, "--output_name a: the network has", ["lstm", "-o", "n.onnx", "--output-name", "a=b"]),
     (1, "no image", ["lstm", "-o", "n.mlmodel", "--image-input", "seq_input"]),
     (1, "no image is there", ["lstm", "-o", "n.mlmodel", "--image-scale", "1/255"]),
+    (1, "leaves nothing of the pixels", ["lstm", "-o", "n.mlmodel", "--image-scale", "0"]),
     (1, "is a number, not 'x'", ["lstm", "-o", "n.mlmodel", "--red-bias", "x"]),
     (1, "--check_input x", ["lstm", "-o", "n.safetensors", "--check-input", "x=y.npy"]),
     (1, "y.npy", ["lstm", "-o", "n.safetensors", "--check-input", "seq_input=y.npy"]),

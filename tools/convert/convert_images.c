@@ -104,6 +104,8 @@ static rml_status set_numbers(port_plans *p, const char *asked, const option_lis
         size_t set = 0;
         if (!parse_number(text, &number))
             return rml_fail(err, RML_ERR_ARG, "--%s is a number, not '%s'", asked, text);
+        if (!colour && number == 0)
+            return rml_fail(err, RML_ERR_ARG, "--%s %s leaves nothing of the pixels", asked, text);
         if (name && !only)
             return port_plans_missing(p, asked, name, err);
         for (size_t k = 0; k < p->count; k++) {

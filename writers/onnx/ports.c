@@ -82,6 +82,15 @@ static void write_named_output(rml_to_onnx *w, size_t index, const rml_fact *fac
                     same[o] = names[i * RML_MAX_RANK + (size_t)k];
     }
     write_port(w, GRAPH_OUTPUT, w->names.output[index], value, same);
+    if (value->shape.rank < 0 && w->w->settings.log) {
+        char line[512];
+        snprintf(
+            line, sizeof line,
+            "how many dimensions the output %.300s has only a run tells: it is written without "
+            "a shape, which runtimes take, but onnx.checker does not",
+            w->names.output[index]);
+        w->w->settings.log(w->w->settings.log_user, line);
+    }
 }
 
 // Those of the model, whose sizes have names.
