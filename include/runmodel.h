@@ -212,6 +212,11 @@ typedef struct rml_weight_info {
     uint8_t reserved[3];
 } rml_weight_info;
 
+// What lies at `path`: "onnx", "coreml" (a file, a package or its manifest, also in an archive), or
+// "weights". Told from the first bytes, or an archive's directory; nothing else is read. A static
+// text.
+RML_API rml_status rml_file_kind(const char **out, const char *path, rml_error *err);
+
 // Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
 // on a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
 // Tensors of every type are listed; one that cannot be read is refused when it is needed.

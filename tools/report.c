@@ -253,46 +253,31 @@ void print_run_cost(const run_cost *cost)
 
 bool is_coreml_file(const char *path)
 {
-    rml_weights *weights;
-    const bool found = rml_weights_open(&weights, path, NULL, NULL) == RML_OK &&
-                       strcmp(rml_weights_format(weights), "coreml") == 0;
-    rml_weights_close(&weights);
-    return found;
+    const char *kind;
+    return rml_file_kind(&kind, path, NULL) == RML_OK && strcmp(kind, "coreml") == 0;
 }
 
-// Endings of weights that are archives, too, and that are not opened only to find that out.
-static bool is_named_weights(const char *path)
+static bool ends_in(const char *text, size_t length, const char *ending)
 {
-    static const char *const endings[] = {".pth", ".pt", ".bin", ".ckpt", ".npz"};
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (dot && strcmp(dot, endings[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool is_zipped(const char *path)
-{
-    char head[2] = "";
-    FILE *file = fopen(path, "rb");
-    const bool zipped = file && fread(head, 1, 2, file) == 2 && memcmp(head, "PK", 2) == 0;
-    if (file)
-        fclose(file);
-    return zipped;
+    const size_t bytes = strlen(ending);
+    return length > bytes && strncmp(text + length - bytes, ending, bytes) == 0;
 }
 
 bool is_graph_file(const char *text)
 {
-    static const char *const endings[] = {".onnx", ".mlmodel", ".mlpackage", "/Manifest.json"};
+    static const char *const graphs[] = {".onnx", ".mlmodel", ".mlpackage", "/Manifest.json"};
+    static const char *const weights[] = {".pth", ".pt", ".bin", ".ckpt", ".npz", ".safetensors"};
+    const char *kind;
     size_t length = strlen(text);
     while (length > 1 && text[length - 1] == '/') // of a folder
         length--;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        const size_t bytes = strlen(endings[i]);
-        if (length > bytes && strncmp(text + length - bytes, endings[i], bytes) == 0)
+    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++)
+        if (ends_in(text, length, graphs[i]))
             return true;
-    }
-    return !is_named_weights(text) && is_zipped(text) && is_coreml_file(text);
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+        if (ends_in(text, length, weights[i]))
+            return false;
+    return rml_file_kind(&kind, text, NULL) == RML_OK && is_graph_format(kind);
 }
 
 bool is_graph_format(const char *format)

@@ -63,9 +63,10 @@ uint64_t rss_bytes(void);
 // The description of a built-in network, or NULL.
 const rml_model_desc *find_model(const char *name);
 
-// Whether MODEL on a command line is the path of a graph file and no built-in network's name.
+// Whether MODEL on a command line is the path of a graph file: by its ending or, where that says
+// nothing, by its contents.
 bool is_graph_file(const char *text);
-bool is_coreml_file(const char *path);
+bool is_coreml_file(const char *path); // by its contents
 
 // Whether a format of weights holds a whole network.
 bool is_graph_format(const char *format);

@@ -153,7 +153,7 @@ void rml_coreml_drop_pages(const rml_coreml *file);
 // archive with a package in it.
 bool rml_coreml_is_model(const uint8_t *data, size_t size);
 
-// Whether a folder at `path` is a package, or the file is a manifest.
+// Whether `path` is a folder, as packages are, or called as a manifest is.
 bool rml_coreml_is_package(const char *path);
 
 #endif

@@ -59,6 +59,14 @@ static bool join(char *out, const char *folder, size_t folder_bytes, const char 
     return true;
 }
 
+// Whether a folder is a package of Core ML.
+static bool has_manifest(const char *folder)
+{
+    char path[MAX_PATH_BYTES];
+    bool is_folder;
+    return join(path, folder, strlen(folder), "Manifest.json") && exists(path, &is_folder);
+}
+
 static rml_status read_mapped(rml_weights *weights, const rml_mapfile *file, rml_file_format format,
                               rml_error *err)
 {
@@ -178,7 +186,7 @@ static rml_status open_folder(rml_weights *weights, const char *folder, rml_erro
     size_t at = 0;
     bool is_folder;
     looked_for[0] = 0;
-    if (join(path, folder, strlen(folder), "Manifest.json") && exists(path, &is_folder)) {
+    if (has_manifest(folder)) {
         weights->format = "coreml"; // a package, which the importer opens by its path
         return RML_OK;
     }
@@ -202,6 +210,27 @@ static rml_status open_folder(rml_weights *weights, const char *folder, rml_erro
                         folder);
     return rml_fail(err, RML_ERR_IO, "%s: no weights in this folder; looked for %s", folder,
                     looked_for);
+}
+
+rml_status rml_file_kind(const char **out, const char *path, rml_error *err)
+{
+    rml_mapfile map;
+    rml_file_format format = RML_FILE_JSON;
+    bool is_folder = false;
+    *out = NULL;
+    if (!path || !*path)
+        return rml_fail(err, RML_ERR_ARG, "the path of the file is empty");
+    if (exists(path, &is_folder) && rml_coreml_is_package(path)) { // or any folder
+        *out = is_folder && !has_manifest(path) ? "weights" : "coreml";
+        return RML_OK;
+    }
+    RML_TRY(rml_mapfile_open(&map, path, err));
+    rml_mapfile_expect(&map, RML_ACCESS_SCATTERED);
+    const rml_status status = rml_file_sniff(map.data, map.size, &format, err);
+    rml_mapfile_close(&map);
+    if (status == RML_OK)
+        *out = format == RML_FILE_ONNX ? "onnx" : format == RML_FILE_COREML ? "coreml" : "weights";
+    return rml_named(status, err, path);
 }
 
 // `source` NULL: of the bytes.

@@ -65,6 +65,45 @@ static void check_file(const char *name, blob contents, const char *format)
     blob_free(&contents);
 }
 
+static void check_kind(const char *name, const char *want)
+{
+    const char *kind = "";
+    const rml_status status = rml_file_kind(&kind, in_folder(name), &error);
+    CHECK((status == RML_OK) == (want != NULL));
+    CHECK_MSG(want ? kind && strcmp(kind, want) == 0 : !kind && strstr(error.message, name),
+              "%s: %s", name, kind ? kind : error.message);
+}
+
+static void check_kind_of(const void *data, size_t bytes, const char *want)
+{
+    CHECK(write_file(in_folder("kind"), data, bytes));
+    check_kind("kind", want);
+    unlink(in_folder("kind"));
+}
+
+static void test_kinds(void)
+{
+    blob zip = make_torch_zip(false), tensors = make_safetensors();
+    check_kind_of(zip.data, zip.size, "weights");
+    check_kind_of(tensors.data, tensors.size, "weights");
+    check_kind_of("{\"weight_map\": {}}", 18, "weights");
+    check_kind_of("\x08\x08\x12\x04test", 8, "onnx");
+    check_kind_of("\x08\x04\x12\x00\xA2\x1F\x00", 7, "coreml"); // a neural network without layers
+    check_kind_of("<html></html>", 13, NULL);
+    check_kind_of("", 0, NULL);
+    check_kind("nothing", NULL);
+    CHECK(mkdir(in_folder("hub"), 0700) == 0);
+    check_kind("hub", "weights");
+    CHECK(write_file(in_folder("hub/Manifest.json"), "{}", 2));
+    check_kind("hub", "coreml");
+    check_kind("hub/Manifest.json", "coreml");
+    unlink(in_folder("hub/Manifest.json"));
+    CHECK(rmdir(in_folder("hub")) == 0);
+    CHECK(rml_file_kind(&(const char *){""}, "", &error) == RML_ERR_ARG);
+    blob_free(&zip);
+    blob_free(&tensors);
+}
+
 static void test_formats(void)
 {
     // endings say nothing: every name here is wrong on purpose
@@ -429,6 +468,7 @@ int main(void)
 {
     if (!mkdtemp(folder))
         return 1;
+    test_kinds();
     test_formats();
     test_views();
     test_folder_and_shards();
