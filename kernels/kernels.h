@@ -202,12 +202,14 @@ typedef void rml_pick_fn(size_t bytes, const void *src, const void *index, bool 
 typedef void rml_select_fn(size_t bytes, const uint8_t *condition, const void *a, const void *b,
                            void *dst, size_t count);
 
-// A step of `count` running sums, or products, side by side:
-//   dst[i] = sum[i] + src[i], or with `exclusive` sum[i] alone; sum[i] += src[i]
+// `count` running sums, or products, side by side, along rows `step` elements apart (below 0: each
+// in front of the one before):
+//   dst[r*step + i] = sum[i] + src[r*step + i], or with `exclusive` sum[i] alone
+//   sum[i] += src[r*step + i]     for r from 0 to rows - 1
 // The sums are doubles of floats, and uint64_t of whole numbers, of 32 and 64 bits. False: there is
-// none for the type.
-typedef bool rml_running_fn(rml_dtype dtype, const void *src, void *dst, void *sum, size_t count,
-                            bool product, bool exclusive);
+// none for the type. dst may equal src.
+typedef bool rml_running_fn(rml_dtype dtype, const void *src, int64_t step, size_t rows, void *dst,
+                            void *sum, size_t count, bool product, bool exclusive);
 
 // A step of a search along `count` lines side by side: where src[i] is above best[i], or below it,
 // and with `last` where it is equal too, best[i] becomes it and where[i] `index`. NaN is above all
@@ -228,8 +230,8 @@ typedef bool rml_add_scaled_fn(rml_dtype dtype, const void *factor, const void *
 typedef void rml_quantize_f32_fn(const float *src, float scale, float zero, float low, float high,
                                  rml_dtype dtype, void *dst, size_t count);
 
-// Softmax of one contiguous row, with the maximum subtracted. dst may equal src.
-typedef void rml_softmax_f32_fn(const float *src, float *dst, size_t count);
+// Softmax of one contiguous row, with the maximum subtracted, or its logarithm. dst may equal src.
+typedef void rml_softmax_f32_fn(const float *src, float *dst, size_t count, bool logarithm);
 
 // One block of a row whose softmax is taken block after block, with numbers not yet divided by
 // their sum:

@@ -3,17 +3,19 @@
 
 #include <math.h>
 
-void rml_softmax_f32_portable(const float *src, float *dst, size_t count)
+void rml_softmax_f32_portable(const float *src, float *dst, size_t count, bool logarithm)
 {
     float top = -INFINITY, sum = 0.0f;
     for (size_t i = 0; i < count; i++)
         top = max_f32(top, src[i]);
     for (size_t i = 0; i < count; i++) {
-        dst[i] = expf(src[i] - top);
-        sum += dst[i];
+        const float power = expf(src[i] - top);
+        sum += power;
+        dst[i] = logarithm ? src[i] - top : power;
     }
+    const float shift = logf(sum);
     for (size_t i = 0; i < count; i++)
-        dst[i] /= sum;
+        dst[i] = logarithm ? dst[i] - shift : dst[i] / sum;
 }
 
 float rml_softmax_step_f32_portable(const float *src, float scale, const float *mask, float *dst,

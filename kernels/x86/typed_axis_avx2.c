@@ -1,5 +1,6 @@
 // Elements of every type along an axis.
 #include "kernels/kernels_internal.h"
+#include "kernels/simd/f64_avx2.h"
 
 #define TYPED_ADD_SCALED rml_add_scaled_avx2
 #define TYPED_PICK rml_pick_avx2

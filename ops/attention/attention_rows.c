@@ -180,7 +180,7 @@ static void weigh_f32(const rows_job *job, size_t row, float *s, double *bias)
     }
     keep_scores(job, RML_ATTENTION_MASKED, row, RML_F32, s);
     if (sees && high != -INFINITY)
-        job->args->kernels->softmax(s, s, job->keys);
+        job->args->kernels->softmax(s, s, job->keys, false);
     else
         memset(s, 0, job->keys * sizeof *s);
     keep_scores(job, RML_ATTENTION_SOFTMAX, row, RML_F32, s);

@@ -110,6 +110,32 @@ static int64_t offset_in(const rml_tensor *data, const rml_tensor *like, int fir
     return offset;
 }
 
+// Whether what lies side by side behind the axis does so in the output, too.
+static bool are_neighbours(const rml_tensor *indices, const rml_tensor *out, int axis)
+{
+    bool equal = true;
+    for (int i = axis + 2; i < out->rank && equal; i++)
+        equal = indices->dim[i] == out->dim[i];
+    return equal;
+}
+
+#define PUT_ROW(type)                                                                              \
+    do {                                                                                           \
+        for (size_t j = 0; j < count; j++) {                                                       \
+            const int64_t place = place_of(indices, at + j, size);                                 \
+            if (place >= 0)                                                                        \
+                ((type *)dst)[place * step + (int64_t)j * along] = ((const type *)src)[j];         \
+        }                                                                                          \
+    } while (0)
+
+// `count` updates side by side, from index `at` on, to places `step` apart along the axis of `size`
+// elements and `along` apart behind it.
+static void put_row(const rml_tensor *indices, size_t at, int64_t size, int64_t step, int64_t along,
+                    size_t bytes, const void *src, void *dst, size_t count)
+{
+    RML_BY_SIZE(bytes, PUT_ROW);
+}
+
 // Lines of the indices along the axis: no two of them meet.
 static void elements_lines(const rml_op_args *args, size_t begin, size_t end)
 {
@@ -117,11 +143,21 @@ static void elements_lines(const rml_op_args *args, size_t begin, size_t end)
     const int rank = out->rank, axis = rml_axis_of(args->attr->scatter.axis, rank);
     const size_t bytes = rml_dtype_size(out->dtype), count = (size_t)indices->dim[axis];
     const size_t inner = rml_tensor_span(indices, axis + 1, rank);
+    const bool plain =
+        args->attr->scatter.kind == RML_SCATTER_SET && are_neighbours(indices, out, axis);
     while (begin < end) {
         const size_t outer = begin / inner, first = begin % inner;
         const size_t stop = end - begin < inner - first ? first + (end - begin) : inner;
         const int64_t base = offset_in(out, indices, 0, axis, outer);
-        for (size_t k = 0; k < count; k++)
+        const size_t rows = inner == 1 ? 1 : count; // a line may be a row itself
+        for (size_t k = 0; plain && k < rows; k++) {
+            const size_t at = (outer * count + k) * inner + first;
+            put_row(indices, at, out->dim[axis], out->stride[axis], inner > 1, bytes,
+                    (const char *)args->in[2].raw + at * bytes,
+                    (char *)out->raw + ((size_t)base + first) * bytes,
+                    inner == 1 ? count : stop - first);
+        }
+        for (size_t k = 0; !plain && k < count; k++)
             for (size_t j = first; j < stop; j++) {
                 const size_t at = (outer * count + k) * inner + j;
                 const int64_t place = place_of(indices, at, out->dim[axis]);

@@ -180,12 +180,13 @@ static bool run_f32(const quantize_job *job, size_t at, size_t count, double sca
 {
     const rml_kernels *kernels = job->kernels;
     const void *x = rml_tensor_at(job->x, (int64_t)at);
-    const bool to_small = low < high;
+    const bool to_small = low < high, is_wide = job->x->dtype == RML_F32;
     float wide[F32_COUNT], *y = job->y->data + at;
     if (to_small && job->precision == RML_F32) {
-        kernels->convert(job->x->dtype, x, RML_F32, wide, count);
-        kernels->quantize(wide, (float)scale, (float)zero, (float)low, (float)high, job->y->dtype,
-                          rml_tensor_at(job->y, (int64_t)at), count);
+        if (!is_wide)
+            kernels->convert(job->x->dtype, x, RML_F32, wide, count);
+        kernels->quantize(is_wide ? x : wide, (float)scale, (float)zero, (float)low, (float)high,
+                          job->y->dtype, rml_tensor_at(job->y, (int64_t)at), count);
         return true;
     }
     if (to_small || job->scale->dtype != RML_F32 || job->y->dtype != RML_F32 ||

@@ -63,24 +63,10 @@ static bool has_kernel(const rml_op_args *args)
     return args->in[0].dtype == RML_F32 && args->attr->softmax.kind != RML_SOFTMAX_HARD;
 }
 
-// A row in double, or a row and the powers of one in f32.
+// A row in double, or in f32.
 static size_t row_bytes(const rml_op_args *args)
 {
     return rml_aligned_bytes(rows_of(args).count, sizeof(double));
-}
-
-// dst may be src.
-static void f32_row(const rml_op_args *args, const float *src, float *powers, float *dst,
-                    size_t count)
-{
-    float top = -INFINITY, sum = 0;
-    if (args->attr->softmax.kind == RML_SOFTMAX) {
-        args->kernels->softmax(src, dst, count);
-        return;
-    }
-    args->kernels->softmax_step(src, 1, NULL, powers, count, &top, &sum);
-    args->kernels->binary_scalar[RML_BINARY_SUB](src, top, dst, count, false);
-    args->kernels->binary_scalar[RML_BINARY_SUB](dst, logf(sum), dst, count, false);
 }
 
 static void f32_rows(void *context, size_t begin, size_t end, int worker)
@@ -89,16 +75,17 @@ static void f32_rows(void *context, size_t begin, size_t end, int worker)
     const float *src = args->in[0].data; // both views are plain, so strides agree
     float *dst = args->out[0].data;
     const rows row = rows_of(args);
-    float *copy = rml_op_worker(args, worker), *powers = copy + row.count;
+    float *copy = rml_op_worker(args, worker);
+    const bool logarithm = args->attr->softmax.kind == RML_SOFTMAX_LOG;
     for (size_t i = begin; i < end; i++) {
         const size_t at = first_of(&row, i);
         if (row.step == 1) {
-            f32_row(args, src + at, powers, dst + at, row.count);
+            args->kernels->softmax(src + at, dst + at, row.count, logarithm);
             continue;
         }
         for (size_t k = 0; k < row.count; k++)
             copy[k] = src[at + k * row.step];
-        f32_row(args, copy, powers, copy, row.count);
+        args->kernels->softmax(copy, copy, row.count, logarithm);
         for (size_t k = 0; k < row.count; k++)
             dst[at + k * row.step] = copy[k];
     }

@@ -67,15 +67,17 @@ static void run_slices(const job *at, size_t first, size_t count)
 {
     const rml_tensor *in = &at->args->in[0], *out = &at->args->out[0];
     const size_t bytes = rml_dtype_size(in->dtype);
+    const bool reverse = at->attr->reverse;
+    const size_t begin = first + (reverse ? (at->lines.count - 1) * at->lines.inner : 0);
+    const int64_t step = reverse ? -(int64_t)at->lines.inner : (int64_t)at->lines.inner;
     rml_widen sum, x;
     start(at, &sum, count);
+    if (at->args->kernels->running(in->dtype, (const char *)in->raw + begin * bytes, step,
+                                   at->lines.count, (char *)out->raw + begin * bytes, &sum, count,
+                                   at->attr->product, at->attr->exclusive))
+        return;
     for (size_t k = 0; k < at->lines.count; k++) {
-        const size_t from =
-            first + (at->attr->reverse ? at->lines.count - 1 - k : k) * at->lines.inner;
-        if (at->args->kernels->running(in->dtype, (const char *)in->raw + from * bytes,
-                                       (char *)out->raw + from * bytes, &sum, count,
-                                       at->attr->product, at->attr->exclusive))
-            continue;
+        const size_t from = first + (reverse ? at->lines.count - 1 - k : k) * at->lines.inner;
         rml_widen_read(in, from, count, at->wide, &x);
         if (at->attr->exclusive)
             rml_widen_write(&at->args->out[0], from, count, at->wide, &sum);

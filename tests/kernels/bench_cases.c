@@ -234,7 +234,7 @@ static void run_complex_output(const rml_kernels *k, const bench_case *c)
 static void run_softmax(const rml_kernels *k, const bench_case *c)
 {
     for (size_t r = 0; r < c->size[1]; r++)
-        k->softmax(source + r * c->size[0], result + r * c->size[0], c->size[0]);
+        k->softmax(source + r * c->size[0], result + r * c->size[0], c->size[0], c->size[2] != 0);
 }
 
 static void run_softmax_step(const rml_kernels *k, const bench_case *c)
@@ -355,7 +355,9 @@ static void prepare_lines(const rml_kernels *k, const bench_case *c)
 
 static void run_running(const rml_kernels *k, const bench_case *c)
 {
-    k->running(RML_F32, source, result, packed, c->size[0], false, false);
+    const size_t count = 64;
+    k->running(RML_F32, source, (int64_t)count, c->size[0] / count, result, packed, count, false,
+               false);
 }
 
 static void run_search_lines(const rml_kernels *k, const bench_case *c)
@@ -496,7 +498,7 @@ static void add_typed(case_list *list)
                 {"add_scaled", "i32 16384", 3.0, NULL, run_add_scaled},
                 {"select", "f32 16384", 3.25, NULL, run_select},
                 {"pick", "f32 16384", 3.0, prepare_pick, run_pick},
-                {"running", "f32 16384", 6.0, prepare_lines, run_running},
+                {"running", "f32 64 x256", 2.0, prepare_lines, run_running},
                 {"search_lines", "f32 16384", 5.0, prepare_lines, run_search_lines},
                 {"search_row", "f32 16384", 1.0, NULL, run_search_row}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -577,6 +579,7 @@ static void add_general(case_list *list)
         run_pool_sum);
     add(list, "lerp", "channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats, run_lerp);
     add(list, "softmax", "1000", (size_t[4]){1000, 1}, 0.0, 2000.0, run_softmax);
+    add(list, "softmax", "logarithm of 1000", (size_t[4]){1000, 1, true}, 0.0, 2000.0, run_softmax);
     add(list, "softmax_step", "256 x12", (size_t[4]){256, 12}, 0.0, 2.0 * 256 * 12,
         run_softmax_step);
     add(list, "moments", "channels 320 x128", (size_t[4]){320, 128}, 0.0, 320.0 * 128, run_moments);

@@ -1,4 +1,4 @@
-// Convolution of plain images: one output, two channels, two rows of one channel.
+// Convolution of plain images: one output, two or four channels, as many rows of one channel.
 #include "tests/kernels/check_kernels.h"
 
 #include <stdio.h>

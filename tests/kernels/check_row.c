@@ -17,13 +17,13 @@ static float random_scale(check *c, int most)
     return ldexpf(1.0f, (int)random_below(c, (size_t)most + 1));
 }
 
-static void softmax_case(check *c, size_t count, guard_side side, bool in_place, bool special,
-                         bool large)
+static void softmax_case(check *c, size_t count, guard_side side, bool logarithm, bool in_place,
+                         bool special, bool large)
 {
     static oracle_value want[MAX_ROW];
     char what[64];
-    snprintf(what, sizeof what, "count %zu%s%s", count, in_place ? " in place" : "",
-             large ? " large" : "");
+    snprintf(what, sizeof what, "%scount %zu%s%s", logarithm ? "logarithm, " : "", count,
+             in_place ? " in place" : "", large ? " large" : "");
     float *src = guard_place(&c->buffer[SOURCE], count, side);
     float *dst = in_place ? src : guard_place(&c->buffer[OUTPUT], count, side);
     const float scale = random_scale(c, large ? 127 : 7), peak = random_below(c, 2) ? 1.0f : -1.0f;
@@ -34,9 +34,9 @@ static void softmax_case(check *c, size_t count, guard_side side, bool in_place,
             src[i] = peak * FLT_MAX;
     if (special)
         src[random_below(c, count)] = special_float(random_below(c, SPECIAL_COUNT));
-    oracle_softmax(src, count, want);
+    oracle_softmax(src, count, logarithm, want);
     c->cases++;
-    c->kernels.softmax(src, dst, count);
+    c->kernels.softmax(src, dst, count, logarithm);
     for (size_t i = 0; i < count; i++)
         check_element(c, dst[i], want[i], what, 0, i);
     check_guards(c, what);
@@ -48,15 +48,15 @@ void check_softmax(check *c, int which)
     size_t most = 2 * c->kernels.gemm_f32.nr + 1;
     for (size_t count = 1; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
-            for (int form = 0; form < 8; form++)
-                softmax_case(c, count, (guard_side)side, form & 1, form & 2, form & 4);
+            for (int form = 0; form < 16; form++)
+                softmax_case(c, count, (guard_side)side, form & 8, form & 1, form & 2, form & 4);
         }
     }
-    softmax_case(c, MAX_ROW, GUARD_BEHIND, false, false, false);
-    softmax_case(c, MAX_ROW, GUARD_BEHIND, false, false, true);
+    for (int form = 0; form < 4; form++)
+        softmax_case(c, MAX_ROW, GUARD_BEHIND, form & 2, false, false, form & 1);
     for (size_t s = 0; s < c->shape_count; s++) {
         if (c->shapes[s].op == SHAPE_SOFTMAX)
-            softmax_case(c, c->shapes[s].size[0], GUARD_BEHIND, false, false, false);
+            softmax_case(c, c->shapes[s].size[0], GUARD_BEHIND, false, false, false, false);
     }
 }
 

@@ -75,14 +75,16 @@ void check_add_scaled(check *c, int which)
             }
 }
 
+// Rows follow one another, or each lies in front of the one before.
 static void running_case(check *c, rml_dtype dtype, size_t count, guard_side side, int form)
 {
-    const bool product = form & 1, exclusive = form & 2;
-    const size_t bytes = rml_dtype_size(dtype);
+    const bool product = form & 1, exclusive = form & 2, backwards = form & 4;
+    const size_t bytes = rml_dtype_size(dtype), rows = 1 + random_below(c, 4);
+    const size_t pitch = count + random_below(c, 3), all = (rows - 1) * pitch + count;
     const bool whole = !rml_dtype_is_float(dtype);
-    char *src = place(c, FIRST, count * bytes, side), *dst = place(c, OUTPUT, count * bytes, side);
+    char *src = place(c, FIRST, all * bytes, side), *dst = place(c, OUTPUT, all * bytes, side);
     uint64_t *sum = (uint64_t *)(void *)place(c, TOPS, count * 8, side), before[MOST];
-    fill(c, dtype, src, count);
+    fill(c, dtype, src, all);
     for (size_t i = 0; i < count; i++) {
         const double start = (double)random_float(c);
         sum[i] = random_bits(c);
@@ -90,25 +92,42 @@ static void running_case(check *c, rml_dtype dtype, size_t count, guard_side sid
             memcpy(&sum[i], &start, sizeof start);
     }
     memcpy(before, sum, count * sizeof *sum);
-    if (!c->kernels.running(dtype, src, dst, sum, count, product, exclusive))
+    const size_t begin = backwards ? (rows - 1) * pitch * bytes : 0;
+    if (!c->kernels.running(dtype, src + begin, backwards ? -(int64_t)pitch : (int64_t)pitch, rows,
+                            dst + begin, sum, count, product, exclusive))
         return;
     c->cases++;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t k = 0; k < rows * count; k++) {
+        const size_t row = backwards ? rows - 1 - k / count : k / count, i = k % count;
+        const size_t at = (row * pitch + i) * bytes;
         char want[8];
         double x, total;
         uint64_t n, after = before[i];
         memcpy(&total, &before[i], sizeof total);
-        rml_dtype_convert(dtype, src + i * bytes, RML_F64, &x, 1);
-        rml_dtype_convert(dtype, src + i * bytes, RML_I64, &n, 1);
+        rml_dtype_convert(dtype, src + at, RML_F64, &x, 1);
+        rml_dtype_convert(dtype, src + at, RML_I64, &n, 1);
         const double joined = product ? total * x : total + x;
         after = product ? after * n : after + n;
         if (whole)
             rml_dtype_convert(RML_I64, exclusive ? &before[i] : &after, dtype, want, 1);
         else
             rml_dtype_convert(RML_F64, exclusive ? &total : &joined, dtype, want, 1);
-        if (memcmp(want, dst + i * bytes, bytes) != 0 && joined == joined)
-            check_fail(c, "%s: element %zu of %zu", rml_dtype_name(dtype), i, count);
+        if (memcmp(want, dst + at, bytes) != 0 && joined == joined)
+            check_fail(c, "%s: element %zu of row %zu of %zu", rml_dtype_name(dtype), i, row,
+                       count);
+        if (whole)
+            before[i] = after;
+        else
+            memcpy(&before[i], &joined, sizeof joined);
     }
+    for (size_t i = 0; i < count; i++) {
+        double total, want;
+        memcpy(&total, &sum[i], sizeof total);
+        memcpy(&want, &before[i], sizeof want);
+        if (whole ? memcmp(&sum[i], &before[i], bytes) != 0 : total != want && want == want)
+            check_fail(c, "%s: sum %zu of %zu", rml_dtype_name(dtype), i, count);
+    }
+    check_guards(c, "running");
 }
 
 void check_running(check *c, int which)
@@ -116,7 +135,7 @@ void check_running(check *c, int which)
     (void)which;
     for (int type = 0; type <= RML_U64; type++)
         for (size_t count = 0; count < MOST; count += 1 + count / 3)
-            for (int form = 0; form < 4; form++)
+            for (int form = 0; form < 8; form++)
                 for (int side = 0; side < GUARD_SIDES; side++)
                     running_case(c, (rml_dtype)type, count, (guard_side)side, form);
 }

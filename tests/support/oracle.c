@@ -243,7 +243,7 @@ oracle_value oracle_binary(rml_binary op, float x, float y)
     return (oracle_value){.want = want, .bound = 0.5 * oracle_ulp(want)};
 }
 
-void oracle_softmax(const float *src, size_t count, oracle_value *out)
+void oracle_softmax(const float *src, size_t count, bool logarithm, oracle_value *out)
 {
     double top = -INFINITY, sum = 0.0, spread = 0.0;
     for (size_t i = 0; i < count; i++)
@@ -258,7 +258,13 @@ void oracle_softmax(const float *src, size_t count, oracle_value *out)
     // The rounding of x - top grows into a relative error of |x - top| U; exp errs by 1.5 ULP = 3
     // U.
     spread /= sum;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && logarithm; i++) {
+        const double away = src[i] - top, shift = log(sum);
+        out[i].want = away - shift;
+        out[i].bound = ORACLE_U * (fabs(away) + fabs(out[i].want) + 2.0 * shift + spread + 8.0 +
+                                   (double)count);
+    }
+    for (size_t i = 0; i < count && !logarithm; i++) {
         double own = out[i].want > 0 ? top - src[i] : 0.0;
         out[i].want /= sum;
         out[i].bound =

@@ -38,7 +38,7 @@ oracle_value oracle_binary(rml_binary op, float x, float y);
 // Operations that must not round at all, or only once as IEEE says.
 bool oracle_unary_exact(rml_unary op);
 
-void oracle_softmax(const float *src, size_t count, oracle_value *out);
+void oracle_softmax(const float *src, size_t count, bool logarithm, oracle_value *out);
 void oracle_l2norm(const float *src, const float *scale, float eps, size_t count,
                    oracle_value *out);
 void oracle_layer_norm(const float *src, const float *gamma, const float *beta, float eps, bool rms,
