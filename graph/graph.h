@@ -216,6 +216,22 @@ rml_value_id rml_graph_reshape(rml_graph *graph, rml_value_id x, const rml_shape
 rml_value_id rml_graph_transpose(rml_graph *graph, rml_value_id x, const int *order, int rank,
                                  const char *name);
 
+// A graph inside a node, and the values of the graph around that its last inputs are.
+typedef struct rml_graph_body {
+    rml_graph *graph;
+    const rml_value_id *captures;
+    size_t capture_count;
+} rml_graph_body;
+
+// A node that runs graphs. Its inputs are `in`, then what the bodies capture; `outputs` are the
+// types and shapes of its attr->out_count outputs.
+rml_value_id rml_graph_control(rml_graph *graph, rml_op_id op, const rml_control_attr *attr,
+                               const rml_fact *outputs, const rml_value_id *in, size_t in_count,
+                               const rml_graph_body *bodies, size_t body_count, const char *name);
+
+// The dimensions that both tell alike; the others are not known.
+rml_shape rml_graph_common_shape(const rml_shape *a, const rml_shape *b);
+
 // Repeats `x` to `shape`; a 0 in it stands for the size of `like` (or RML_NO_VALUE) at this place.
 rml_value_id rml_graph_expand(rml_graph *graph, rml_value_id x, const rml_shape *shape,
                               rml_value_id like, const char *name);

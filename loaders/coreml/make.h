@@ -213,16 +213,8 @@ void rml_coreml_nms(rml_coreml_maker *make, rml_value_id boxes, rml_value_id sco
 
 // ---- graphs inside nodes (make_control.c) -------------------------------------------------------
 
-// A block or a network as a graph of its own, and the values of the graph around that its last
-// inputs are.
-typedef struct rml_coreml_body {
-    rml_graph *graph;
-    const rml_value_id *captures;
-    size_t capture_count;
-} rml_coreml_body;
-
 // An empty graph inside; false when memory is out.
-bool rml_coreml_begin_body(rml_coreml_maker *make, rml_coreml_body *out);
+bool rml_coreml_begin_body(rml_coreml_maker *make, rml_graph_body *out);
 
 // Makes a value output `number` of the graph inside.
 void rml_coreml_give(rml_graph *graph, size_t number, rml_value_id value);
@@ -233,15 +225,15 @@ void rml_coreml_begin_turn(rml_graph *graph, const rml_fact *facts, size_t count
 
 // An if of two bodies with the same outputs: the first one's id. RML_NO_VALUE where it is refused.
 rml_value_id rml_coreml_if(rml_coreml_maker *make, rml_value_id test,
-                           const rml_coreml_body bodies[2], size_t outputs);
+                           const rml_graph_body bodies[2], size_t outputs);
 
 // A loop over states whose facts are what every turn has in common. in: the most turns and the
 // first condition, either may be RML_NO_VALUE, then the states.
 rml_value_id rml_coreml_loop(rml_coreml_maker *make, const rml_value_id *in,
-                             const rml_coreml_body *body, const rml_fact *facts, size_t count);
+                             const rml_graph_body *body, const rml_fact *facts, size_t count);
 
 // What a body gives: output `index`.
-rml_fact rml_coreml_given(const rml_coreml_body *body, size_t index);
+rml_fact rml_coreml_given(const rml_graph_body *body, size_t index);
 
 // The error of what was imported inside becomes a refusal, or the graph's where nothing can go on.
 void rml_coreml_keep_error(rml_coreml_maker *make, rml_status status, const rml_error *error);

@@ -60,7 +60,7 @@ static bool in_place(rml_mil_call *call, const rml_mil_block *block, const rml_v
 // ---- cond ---------------------------------------------------------------------------------------
 
 // Enters a graph inside, and leaves it behind what `fill_body` has put there.
-static bool take_body(rml_mil_call *call, rml_coreml_body *out,
+static bool take_body(rml_mil_call *call, rml_graph_body *out,
                       rml_status (*fill_body)(rml_mil_call *call, rml_graph *graph, const void *of,
                                               bool *refused),
                       const void *of)
@@ -103,7 +103,7 @@ static void import_cond(rml_mil_call *call)
     const rml_mil_operation *operation = call->operation;
     const size_t outputs = operation->output_count;
     const rml_fact fact = rml_coreml_fact(&call->make, pred);
-    rml_coreml_body bodies[2];
+    rml_graph_body bodies[2];
     if (operation->block_count != 2)
         rml_coreml_refuse(&call->make, "it has %zu blocks, not 2", operation->block_count);
     if (call->make.refused)
@@ -168,7 +168,7 @@ static void import_while(rml_mil_call *call)
 {
     const rml_mil_operation *operation = call->operation;
     rml_value_id in[RML_MAX_OUTPUTS + 2] = {RML_NO_VALUE, RML_NO_VALUE};
-    rml_coreml_body body;
+    rml_graph_body body;
     const int given = rml_mil_tuple(call, "loop_vars", in + 2, RML_MAX_OUTPUTS);
     const size_t count = (size_t)given;
     if (operation->block_count != 2 || operation->output_count != count ||

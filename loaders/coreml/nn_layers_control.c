@@ -86,7 +86,7 @@ static void take_carried(rml_nn_call *call, const carried *list, rml_value_id fi
 }
 
 // Enters a graph inside, and leaves it behind what `fill` has put there.
-static bool take_body(rml_nn_call *call, rml_coreml_body *out,
+static bool take_body(rml_nn_call *call, rml_graph_body *out,
                       rml_status (*fill)(rml_nn_call *call, const void *of, const void *facts),
                       const void *of, const void *facts)
 {
@@ -117,7 +117,7 @@ static void import_branch(rml_nn_call *call)
 {
     rml_nn_network networks[2];
     carried list = {.count = 0};
-    rml_coreml_body bodies[2];
+    rml_graph_body bodies[2];
     const rml_value_id x = rml_coreml_unary(&call->make, RML_UNARY_ABS, rml_nn_in(call, 0), 0, 0);
     const rml_value_id least = rml_coreml_number(&call->make, 1e-6, RML_F32);
     const rml_value_id test = rml_coreml_reshape(
@@ -179,7 +179,7 @@ static rml_status fill_turn(rml_nn_call *call, const void *of, const void *facts
 }
 
 // A size stays as long as the state's shape is known; one that a turn changes is not known.
-static bool settle(rml_fact *state, const rml_coreml_body *body, int count)
+static bool settle(rml_fact *state, const rml_graph_body *body, int count)
 {
     bool same = true;
     for (int i = 0; i < count; i++) {
@@ -210,7 +210,7 @@ static rml_value_id turns_of(rml_nn_call *call)
 static void import_loop(rml_nn_call *call)
 {
     loop l = {.variable = ""};
-    rml_coreml_body inside;
+    rml_graph_body inside;
     rml_error error = {0};
     const rml_message_reader reader = rml_coreml_messages(call->importer->file, &error);
     const rml_message_want wants[] = {{2, RML_WANT_NAME, "a condition", &l.variable}, {0}};

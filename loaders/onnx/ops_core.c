@@ -2,8 +2,6 @@
 #include "loaders/onnx/importer.h"
 #include "loaders/onnx/make.h"
 
-#include <string.h>
-
 static void import_constant(rml_onnx_call *call)
 {
     const rml_onnx_tensor *tensor = rml_onnx_any_tensor_of(call, "value");
@@ -37,15 +35,9 @@ static void import_identity(rml_onnx_call *call)
 
 // ---- graphs inside ------------------------------------------------------------------------------
 
-typedef struct body {
-    rml_graph *graph; // NULL: something in it was refused
-    const rml_value_id *captures;
-    size_t capture_count;
-} body;
-
-// False after a refusal or an error, which is kept.
+// False after a refusal or an error, which is kept; out->graph is NULL then.
 static bool take_body(rml_onnx_call *call, const char *name, const rml_fact *in, size_t count,
-                      size_t outputs, body *out)
+                      size_t outputs, rml_graph_body *out)
 {
     rml_onnx_importer *importer = call->importer;
     const rml_onnx_entry *entry = importer->entry;
@@ -74,56 +66,29 @@ static bool take_body(rml_onnx_call *call, const char *name, const rml_fact *in,
     return out->graph != NULL;
 }
 
-// A dimension that both tell alike, or nobody.
-static rml_shape common_shape(const rml_shape *a, const rml_shape *b)
-{
-    rml_shape shape = *a;
-    if (a->rank != b->rank)
-        return (rml_shape){.rank = RML_RANK_UNKNOWN};
-    for (int i = 0; i < a->rank; i++)
-        if (a->dim[i] != b->dim[i])
-            shape.dim[i] = -1;
-    return shape;
-}
-
-static const rml_value *output_of(const body *from, size_t index)
+static const rml_value *output_of(const rml_graph_body *from, size_t index)
 {
     return &from->graph->values[from->graph->outputs[index]];
 }
 
-// Adds the node: its own inputs, then what its bodies read from outside.
 static void add_control(rml_onnx_call *call, rml_op_id op, const rml_control_attr *attr,
-                        const rml_value_id *in, size_t in_count, const body *bodies,
+                        const rml_fact *outputs, size_t in_count, const rml_graph_body *bodies,
                         size_t body_count)
 {
-    size_t count = in_count;
-    for (size_t i = 0; i < body_count; i++)
-        count += bodies[i].capture_count;
-    rml_value_id *all = rml_arena_alloc(&call->graph->arena, count + 1, sizeof *all);
-    if (!all) {
-        rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory for the inputs of a node");
-        return;
-    }
-    memcpy(all, in, in_count * sizeof *all);
-    count = in_count;
-    for (size_t i = 0; i < body_count; i++) {
-        memcpy(all + count, bodies[i].captures, bodies[i].capture_count * sizeof *all);
-        count += bodies[i].capture_count;
-    }
-    const rml_op_attr wrapped = {.control = *attr};
-    rml_onnx_emit(call, op, &wrapped, all, (int)count);
+    const rml_value_id first = rml_graph_control(call->graph, op, attr, outputs, call->in, in_count,
+                                                 bodies, body_count, call->name);
+    for (int k = 0; k < call->out_count && first != RML_NO_VALUE; k++)
+        call->out[k] = first + (rml_value_id)k;
 }
 
-// Room for what the node tells of its outputs.
-static bool describe(rml_onnx_call *call, rml_dtype **types, rml_shape **shapes)
+// Room for what the node tells of its outputs; NULL after an error, which is the graph's.
+static rml_fact *facts_of_outputs(rml_onnx_call *call)
 {
-    const size_t count = (size_t)call->out_count + 1;
-    *types = rml_arena_alloc(&call->graph->arena, count, sizeof **types);
-    *shapes = rml_arena_alloc(&call->graph->arena, count, sizeof **shapes);
-    if (*types && *shapes)
-        return true;
-    rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory for the outputs of a node");
-    return false;
+    rml_fact *facts =
+        rml_arena_alloc(&call->graph->arena, (size_t)call->out_count + 1, sizeof *facts);
+    if (!facts)
+        rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory for the outputs of a node");
+    return facts;
 }
 
 // A branch that is known to be taken is written out in place.
@@ -148,13 +113,12 @@ static void import_if(rml_onnx_call *call)
         take_branch(call, *(const uint8_t *)condition.data != 0);
         return;
     }
-    body bodies[2] = {{0}};
-    rml_dtype *types;
-    rml_shape *shapes;
+    rml_graph_body bodies[2] = {{0}};
     const size_t outputs = (size_t)call->out_count;
     const bool first = take_body(call, "then_branch", NULL, 0, outputs, &bodies[0]);
     const bool second = take_body(call, "else_branch", NULL, 0, outputs, &bodies[1]);
-    if (!first || !second || !describe(call, &types, &shapes))
+    rml_fact *facts = first && second ? facts_of_outputs(call) : NULL;
+    if (!facts)
         return;
     for (size_t k = 0; k < outputs; k++) {
         const rml_value *a = output_of(&bodies[0], k), *b = output_of(&bodies[1], k);
@@ -163,14 +127,12 @@ static void import_if(rml_onnx_call *call)
                             rml_dtype_name(a->dtype), rml_dtype_name(b->dtype));
             return;
         }
-        types[k] = a->dtype;
-        shapes[k] = common_shape(&a->shape, &b->shape);
+        facts[k] =
+            (rml_fact){.dtype = a->dtype, .shape = rml_graph_common_shape(&a->shape, &b->shape)};
     }
     const rml_control_attr attr = {.body = {bodies[0].graph, bodies[1].graph},
-                                   .out_count = call->out_count,
-                                   .out_types = types,
-                                   .out_shapes = shapes};
-    add_control(call, RML_OP_IF, &attr, call->in, 1, bodies, 2);
+                                   .out_count = call->out_count};
+    add_control(call, RML_OP_IF, &attr, facts, 1, bodies, 2);
 }
 
 // A state keeps its type and rank; its sizes may change from turn to turn.
@@ -197,31 +159,29 @@ static rml_shape stacked_shape(const rml_shape *part, int64_t axis)
 
 // Adds a loop or a scan: outputs are the states, then what the turns stack, each along its axis.
 static void add_turns(rml_onnx_call *call, rml_op_id op, rml_control_attr *attr,
-                      const rml_fact *state, const body *inside, size_t skipped)
+                      const rml_fact *state, const rml_graph_body *inside, size_t skipped)
 {
-    rml_dtype *types;
-    rml_shape *shapes;
-    if (!describe(call, &types, &shapes))
+    rml_fact *facts = facts_of_outputs(call);
+    if (!facts)
         return;
     for (int k = 0; k < call->out_count; k++) {
         const rml_value *out = output_of(inside, skipped + (size_t)k);
         const int stacked = attr->scanned + k - attr->states;
-        types[k] = out->dtype;
-        shapes[k] = k < attr->states
-                        ? state[k].shape
-                        : stacked_shape(&out->shape, attr->scan ? attr->scan[stacked].axis : 0);
+        facts[k].dtype = out->dtype;
+        facts[k].shape =
+            k < attr->states
+                ? state[k].shape
+                : stacked_shape(&out->shape, attr->scan ? attr->scan[stacked].axis : 0);
     }
     attr->body[0] = inside->graph;
     attr->out_count = call->out_count;
-    attr->out_types = types;
-    attr->out_shapes = shapes;
-    add_control(call, op, attr, call->in, (size_t)call->in_count, inside, 1);
+    add_control(call, op, attr, facts, (size_t)call->in_count, inside, 1);
 }
 
 static void import_loop(rml_onnx_call *call)
 {
     const int states = call->in_count - 2;
-    body inside = {0};
+    rml_graph_body inside = {0};
     if (states < 0 || call->out_count < states) {
         rml_onnx_refuse(call, "%d inputs and %d outputs do not make a loop", call->in_count,
                         call->out_count);
@@ -284,7 +244,7 @@ static void import_scan(rml_onnx_call *call)
     const int64_t scanned = rml_onnx_int(call, "num_scan_inputs", 0);
     const int states =
         scanned >= 1 && scanned <= call->in_count ? call->in_count - (int)scanned : -1;
-    body inside = {0};
+    rml_graph_body inside = {0};
     if (states < 0 || call->out_count < states) {
         rml_onnx_refuse(call, "%lld of %d inputs to scan, and %d outputs", (long long)scanned,
                         call->in_count, call->out_count);
