@@ -158,7 +158,7 @@ int cmd_info(int argc, char **argv)
     const char *path = NULL, *function = NULL;
     const option options[] = {
         {"function", 0, OPTION_TEXT, &function, "NAME", 0, 0,
-         "which function of an ML Program to tell\nabout; without: its\ndefault one"},
+         "which function of an ML Program to tell about; without:\nits default one"},
     };
     command_line line = {
         .command = COMMAND,
