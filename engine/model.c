@@ -196,7 +196,8 @@ size_t rml_model_output_count(const rml_model *model)
 static rml_port input_at(const rml_model *model, size_t index)
 {
     const rml_value *value = &model->graph.values[model->graph.inputs[index]];
-    return (rml_port){.name = value->name, .dtype = value->dtype, .shape = value->shape};
+    return (rml_port){
+        .name = value->name, .dtype = value->dtype, .shape = value->shape, .limits = value->limits};
 }
 
 rml_port rml_model_input(const rml_model *model, size_t index)

@@ -157,11 +157,13 @@ rml_status rml_session_create(rml_session **out, rml_model *model,
         rml_session_destroy(&session);
         return status;
     }
-    // Sizes that may change start at 1 where that is a batch; others must be set before preparing.
+    // Sizes that may change start as the file has them, or at 1 where that is a batch; others must
+    // be set before preparing.
     for (size_t i = 0; i < graph->input_count; i++) {
         const rml_value *value = &graph->values[graph->inputs[i]];
-        session->inputs[i] = (rml_fact){.dtype = value->dtype, .shape = value->shape};
-        if (value->shape.rank > 0 && value->shape.dim[0] < 0)
+        const rml_shape *shape = value->limits ? &value->limits->usual : &value->shape;
+        session->inputs[i] = (rml_fact){.dtype = value->dtype, .shape = *shape};
+        if (shape->rank > 0 && shape->dim[0] < 0)
             session->inputs[i].shape.dim[0] = 1;
     }
     context->threads = rml_pool_threads(context->pool);

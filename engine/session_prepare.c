@@ -20,15 +20,16 @@ rml_status rml_session_resize_at(rml_session *session, size_t index, rml_shape s
     if (index >= rml_model_input_count(session->context.model))
         return rml_fail(err, RML_ERR_ARG, "input %zu is set, and there are %zu", index,
                         rml_model_input_count(session->context.model));
-    const rml_shape *declared = &graph->values[graph->inputs[index]].shape;
+    const rml_value *input = &graph->values[graph->inputs[index]];
+    const rml_shape *declared = &input->shape;
     bool fits = shape.rank >= 0 && shape.rank <= RML_MAX_RANK &&
                 (declared->rank == RML_RANK_UNKNOWN || shape.rank == declared->rank);
     for (int i = 0; i < declared->rank && fits; i++)
         fits = shape.dim[i] >= 0 && (declared->dim[i] < 0 || declared->dim[i] == shape.dim[i]);
     if (!fits)
-        return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s",
-                        graph->values[graph->inputs[index]].name, rml_shape_text(&shape, got),
-                        rml_shape_text(declared, want));
+        return rml_fail(err, RML_ERR_SHAPE, "input %s is %s, expected %s", input->name,
+                        rml_shape_text(&shape, got), rml_shape_text(declared, want));
+    RML_TRY(rml_value_check_limits(input, &shape, err));
     session->inputs[index].shape = shape;
     return RML_OK;
 }

@@ -51,6 +51,7 @@ typedef struct rml_value {
     uint32_t uses; // see rml_graph_count_uses
     const rml_constant *constant;
     const char *const *dim_names; // of an input's dimensions, or NULL; see rml_graph_name_dims
+    const rml_limits *limits;     // of an input, or NULL; see rml_graph_limit
 } rml_value;
 
 typedef struct rml_node {
@@ -104,6 +105,12 @@ rml_value_id rml_graph_typed_input(rml_graph *graph, const char *name, rml_dtype
 // Sizes of an input that are not known may have names (NULL: none): those of one name are one size
 // in every run. `names` has RML_MAX_RANK entries and is copied.
 void rml_graph_name_dims(rml_graph *graph, rml_value_id input, const char *const *names);
+
+// Which shapes an input may have; `limits` is copied, but for its text, which is made.
+void rml_graph_limit(rml_graph *graph, rml_value_id input, const rml_limits *limits);
+
+// Whether the input may have this shape, of known sizes.
+rml_status rml_value_check_limits(const rml_value *input, const rml_shape *shape, rml_error *err);
 
 // Trained numbers: f32 to operators, whatever type they are stored in. `constant` is copied; what
 // it points to must outlive the graph.

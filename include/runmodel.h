@@ -219,12 +219,11 @@ RML_API rml_status rml_file_kind(const char **out, const char *path, rml_error *
 
 // Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
 // on a model hub. Files are mapped, and only their tables are read. Nothing in them is executed.
-// Tensors of every type are listed; one that cannot be read is refused when it is needed.
-// An ONNX file or Core ML model opens too, as a store without tensors: rml_model_create then takes
-// the network in it in place of the built-in one, whose inputs and outputs it must have, under
-// whatever names. Images that it declares take and give other numbers than those of the built-in
-// one: they are converted.
-// `allocator` may be NULL and must outlive the weights otherwise.
+// Tensors of every type are listed; one that cannot be read is refused when it is needed. An ONNX
+// file or Core ML model opens too, as a store without tensors: rml_model_create then takes the
+// network in it in place of the built-in one, whose inputs and outputs it must have, under whatever
+// names. Images that it declares take and give other numbers than those of the built-in one: they
+// are converted. `allocator` may be NULL and must outlive the weights otherwise.
 RML_API rml_status rml_weights_open(rml_weights **out, const char *path,
                                     const rml_allocator *allocator, rml_error *err);
 
@@ -397,9 +396,8 @@ RML_API rml_model_settings rml_model_settings_default(void);
 
 // Builds network `name` with the widths found in `weights`. Missing and unexpected tensors and
 // wrong shapes are listed all at once in `err`. The model keeps using `weights`, which must outlive
-// it.
-// `weights` NULL gives the network at its published size with all parameters zero: for its inputs,
-// outputs and size.
+// it. `weights` NULL gives the network at its published size with all parameters zero: for its
+// inputs, outputs and size.
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
 
@@ -529,12 +527,22 @@ typedef struct rml_meaning {
     const char *const *label;
 } rml_meaning;
 
+typedef struct rml_limits {  // of an input, beyond its `shape`; lives as long as the model
+    rml_shape usual;         // with all sizes: sessions begin with it
+    rml_shape low, high;     // of each dimension, where low.rank is not 0; -1 in high: any
+    const rml_shape *shapes; // all that are allowed, where they are listed; -1: any size
+    size_t shape_count;
+    const char *text; // for people: "1x3x(64..512)x(64..512)"; "": no more than `shape` says
+    bool optional;    // the file does without: each element is to be `fill` then
+    double fill;
+} rml_limits;
+
 typedef struct rml_port {
     const char *name;
     rml_dtype dtype;
     rml_shape shape; // -1 where the size may change between runs; rank RML_RANK_UNKNOWN: any
     const rml_meaning *meaning; // NULL: not told
-    uint64_t reserved[1];
+    const rml_limits *limits;   // of an input; NULL: it has the shape above, and is needed
 } rml_port;
 
 RML_API size_t rml_model_input_count(const rml_model *model);
@@ -548,8 +556,7 @@ RML_API rml_port rml_model_output(const rml_model *model, size_t index);
 RML_API size_t rml_model_find_input(const rml_model *model, const char *name);
 RML_API size_t rml_model_find_output(const rml_model *model, const char *name);
 
-// What sessions keep from run to run, beside inputs and outputs: an ML Program's states. Zeroed
-// past the end.
+// What sessions keep from run to run: an ML Program's states, no ports. Zeroed past the end.
 RML_API rml_port rml_model_state(const rml_model *model, size_t index);
 
 RML_API uint64_t rml_model_parameters(const rml_model *model); // trainable numbers in use
@@ -687,7 +694,7 @@ RML_API rml_session_settings rml_session_settings_default(void);
 RML_API rml_status rml_session_create(rml_session **out, rml_model *model,
                                       const rml_session_settings *settings, rml_error *err);
 
-// Sets the shape of one input; takes effect at the next rml_session_prepare.
+// Sets the shape of one input, if its file allows it, from the next rml_session_prepare on.
 RML_API rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
                                       rml_error *err);
 RML_API rml_status rml_session_resize_at(rml_session *session, size_t input, rml_shape shape,

@@ -2,6 +2,7 @@
 #include "tools/commands.h"
 #include "tools/report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,25 @@ static const rml_meaning *meaning_of(const contents *c, port_kind kind, const ch
     return input ? rml_model_input(c->model, at).meaning : rml_model_output(c->model, at).meaning;
 }
 
+static const rml_limits *limits_of(const contents *c, port_kind kind, const char *name)
+{
+    return c->model && kind == INPUT
+               ? rml_model_input(c->model, rml_model_find_input(c->model, name)).limits
+               : NULL;
+}
+
+// What is allowed, and what is taken where nobody says another.
+static void print_limits(const rml_limits *limits)
+{
+    if (*limits->text) {
+        printf("       allowed: %s; without saying ", limits->text);
+        print_shape(stdout, &limits->usual);
+        printf("\n");
+    }
+    if (limits->optional)
+        printf("       may be left out: %g then\n", limits->fill);
+}
+
 // Of a classifier's labels how many there are and the first three; of pictures what is odd.
 static void print_meaning(const char *name, const rml_meaning *meaning)
 {
@@ -70,6 +90,9 @@ static void print_ports(const contents *c, port_kind kind)
                 printf("%lld", (long long)port.shape.dim[k]);
         }
         printf(port.shape.rank > 0 ? ")\n" : port.shape.rank == 0 ? " ()\n" : "\n");
+        const rml_limits *limits = limits_of(c, kind, port.name);
+        if (limits)
+            print_limits(limits);
         const rml_meaning *meaning = meaning_of(c, kind, port.name);
         if (meaning)
             print_meaning(port.name, meaning);
@@ -128,6 +151,16 @@ static void json_ports(const contents *c, port_kind kind)
         }
         if (meaning && meaning->dark)
             printf(",\"black\":true");
+        const rml_limits *limits = limits_of(c, kind, port.name);
+        if (limits && *limits->text) {
+            json_field(",\"allowed\":", limits->text);
+            printf(",\"usual\":");
+            json_shape(&limits->usual);
+        }
+        if (limits && limits->optional)
+            printf(isfinite(limits->fill) ? ",\"optional\":true,\"default\":%.9g"
+                                          : ",\"optional\":true,\"default\":\"%g\"",
+                   limits->fill);
         printf(",\"dtype\":\"%s\",\"shape\":", port.type);
         if (port.shape.rank < 0) {
             printf("null}");

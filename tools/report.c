@@ -224,6 +224,9 @@ run_cost run_cost_of(rml_model *model)
     bool ok = true;
     for (size_t i = 0; ok && i < rml_model_input_count(model); i++) {
         rml_port port = rml_model_input(model, i);
+        cost.usual = cost.usual || (port.limits && *port.limits->text);
+        if (port.limits)
+            port.shape = port.limits->usual;
         for (int k = 0; k < port.shape.rank; k++)
             if (port.shape.dim[k] < 0) {
                 cost.any_size = cost.any_size || k > 0;
@@ -244,7 +247,7 @@ void print_run_cost(const run_cost *cost)
 {
     if (!cost->planned)
         return;
-    printf("one run, batch 1");
+    printf(cost->usual ? "one run, the file's own sizes" : "one run, batch 1");
     if (cost->any_size)
         printf(", %d wherever a size may change", RUN_COST_SIDE);
     printf(": %.3f GMAC, %.1f MB planned\n", (double)cost->macs / 1e9,

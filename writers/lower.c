@@ -129,6 +129,8 @@ static rml_status lower_all(rml_lowering *l, const rml_graph *from, rml_value_id
             rml_graph_typed_input(l->to, input->name, input->dtype, &input->shape);
         if (input->dim_names && made != RML_NO_VALUE)
             rml_graph_name_dims(l->to, made, input->dim_names);
+        if (input->limits && made != RML_NO_VALUE)
+            rml_graph_limit(l->to, made, input->limits);
         to[from->inputs[i]] = made;
     }
     for (size_t i = 0; i < from->node_count; i++)

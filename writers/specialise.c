@@ -102,6 +102,8 @@ static void copy_inputs(rml_copying *c)
         c->to[id] = rml_graph_typed_input(to, input->name, input->dtype, &c->facts[id].shape);
         if (input->dim_names && c->to[id] != RML_NO_VALUE)
             rml_graph_name_dims(to, c->to[id], input->dim_names);
+        if (input->limits && c->to[id] != RML_NO_VALUE)
+            rml_graph_limit(to, c->to[id], input->limits);
         if (port && !kept)
             c->to[id] = scaled(to, c->to[id], port);
     }

@@ -50,10 +50,13 @@ static rml_graph_port port_of(const rml_coreml_feature *feature)
         port.shape.dim[i] = feature->size[i];
     if (feature->rank == 0 && feature->shape_count)
         port.shape = feature->shapes[0];
-    for (size_t k = 0; k < feature->shape_count; k++)
+    for (size_t k = 0; k < feature->shape_count; k++) {
+        if (feature->shapes[k].rank != port.shape.rank)
+            port.shape.rank = RML_RANK_UNKNOWN;
         for (int i = 0; i < port.shape.rank; i++)
             if (feature->shapes[k].dim[i] != port.shape.dim[i])
                 port.shape.dim[i] = -1;
+    }
     for (size_t i = 0; i < feature->range_count; i++) {
         port.shape.rank = (int)feature->range_count;
         if (feature->range[i].low != feature->range[i].high)

@@ -77,6 +77,9 @@ static rml_status read_enumeration(const rml_message_reader *reader, const rml_p
         RML_TRY(rml_message_inside(&rest, 1, "a shape", &inside, &more, reader->err));
         if (!is_image) {
             RML_TRY(read_sizes(reader, &inside, 1, out, shape));
+            if (shape->rank == 0)
+                return rml_fail(reader->err, RML_ERR_FORMAT, "\"%s\" lists a shape without sizes",
+                                out->name);
             continue;
         }
         const rml_message_want wants[] = {{1, RML_WANT_INT, "a width", &shape->dim[1]},

@@ -155,6 +155,8 @@ static rml_status fill(rml_model *model, rml_coreml *file, const char *wanted, r
         const size_t port = rml_graph_find_input(&model->graph, ports->input[i].name);
         if (port != SIZE_MAX)
             status = rml_coreml_mean(&values, ports, false, port, &ports->input[i], err);
+        if (port != SIZE_MAX && status == RML_OK)
+            status = rml_coreml_limit(&model->graph, port, &ports->input[i], err);
     }
     model->parameters = values.parameters;
     rml_names_release(&values.names);

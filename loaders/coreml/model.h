@@ -42,6 +42,10 @@ void rml_coreml_set_labels(rml_coreml_values *values, const rml_text *text, cons
 rml_status rml_coreml_mean(rml_coreml_values *values, const rml_coreml_ports *ports, bool output,
                            size_t port, const rml_coreml_feature *feature, rml_error *err);
 
+// Which shapes input `port` of the graph may have, and whether it may be left out.
+rml_status rml_coreml_limit(rml_graph *graph, size_t port, const rml_coreml_feature *feature,
+                            rml_error *err);
+
 // RML_NO_VALUE where there is none of this name.
 rml_value_id rml_coreml_get(const rml_coreml_values *values, const char *name);
 

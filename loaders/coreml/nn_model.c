@@ -9,7 +9,7 @@
 
 // ---- inputs -------------------------------------------------------------------------------------
 
-// The sizes of a feature; -1 for those that may change.
+// The sizes of a feature; -1 for those that may change. Of no known rank where it lists several.
 static rml_shape declared_shape(const rml_coreml_feature *feature)
 {
     rml_shape shape = {.rank = (int)feature->rank};
@@ -18,11 +18,14 @@ static rml_shape declared_shape(const rml_coreml_feature *feature)
     if (feature->shape_count > 0) {
         if (shape.rank == 0)
             shape = feature->shapes[0];
-        for (size_t k = 0; k < feature->shape_count; k++)
+        for (size_t k = 0; k < feature->shape_count; k++) {
+            const rml_shape *other = &feature->shapes[k];
+            if (other->rank != shape.rank)
+                return (rml_shape){.rank = RML_RANK_UNKNOWN};
             for (int i = 0; i < shape.rank; i++)
-                if (feature->shapes[k].rank != shape.rank ||
-                    feature->shapes[k].dim[i] != shape.dim[i])
+                if (other->dim[i] != shape.dim[i])
                     shape.dim[i] = -1;
+        }
     }
     if (feature->range_count > 0) {
         shape.rank = (int)feature->range_count;
@@ -57,6 +60,11 @@ static rml_status blob_shape(const rml_nn_network *network, const rml_coreml_fea
                             feature->name, (long long)declared.dim[i], RML_COREML_MAX_SIZE);
     if (!is_image && network->exact_arrays)
         return RML_OK;
+    if (!is_image && declared.rank < 0)
+        return rml_fail(
+            err, RML_ERR_FORMAT,
+            "input \"%s\" lists shapes of several ranks, which this network cannot take",
+            feature->name);
     if (!is_image && declared.rank != 1 && declared.rank != 3)
         return rml_fail(err, RML_ERR_FORMAT,
                         "input \"%s\" has %d dimensions, 1 and 3 are right for this network",
@@ -179,6 +187,8 @@ static rml_status add_input(rml_nn_importer *importer, const rml_nn_network *net
                         "input \"%s\" is neither an array nor an image", feature->name);
     RML_TRY(blob_shape(network, feature, &port, &blob, importer->err));
     rml_value_id x = rml_coreml_get(values, feature->name);
+    if (x == RML_NO_VALUE && port.rank == 0)
+        return rml_fail(importer->err, RML_ERR_FORMAT, "input \"%s\" has no shape", feature->name);
     if (x == RML_NO_VALUE)
         x = rml_graph_input(graph, feature->name, &port);
     if (feature->kind == RML_COREML_IMAGE)

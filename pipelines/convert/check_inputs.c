@@ -47,8 +47,8 @@ static int64_t find_size(const rml_conversion *c, const rml_layers *inputs, cons
     return -1;
 }
 
-// A size for each dimension: the file's, or one that it usually has, or that of another input of
-// its name, or assumed.
+// A size for each dimension: the file's, or one that it usually has there or in the source, or that
+// of another input of its name, or assumed.
 static rml_shape choose_shape(const rml_conversion *c, const rml_layers *inputs,
                               const rml_port *input, const rml_write_port *port)
 {
@@ -59,6 +59,8 @@ static rml_shape choose_shape(const rml_conversion *c, const rml_layers *inputs,
             shape.dim[i] = port->usual->dim[i];
         if (shape.dim[i] < 0 && names && names[i])
             shape.dim[i] = find_size(c, inputs, names[i]);
+        if (shape.dim[i] < 0 && input->limits && input->limits->usual.rank == shape.rank)
+            shape.dim[i] = input->limits->usual.dim[i];
         if (shape.dim[i] < 0)
             shape.dim[i] = i == 0 ? 1 : ASSUMED_SIDE;
     }

@@ -14,7 +14,7 @@ static const char *const names[] = {"classifier.mlmodel", "control.mlmodel",   "
                                     "loop.mlmodel",       "lstm.mlmodel",      "new_layers.mlmodel",
                                     "old_layers.mlmodel", "pictures.mlmodel",  "pipeline.mlmodel",
                                     "quantized.mlmodel",  "recurrent.mlmodel", "states.mlmodel",
-                                    "shapes.mlmodel",     "package.zip"};
+                                    "shapes.mlmodel",     "flexible.mlmodel",  "package.zip"};
 #define NAMES (sizeof names / sizeof *names)
 
 static rml_error error;

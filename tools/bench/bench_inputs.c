@@ -101,6 +101,8 @@ rml_status bench_set_shapes(const bench_settings *s, rml_session *session, const
         const char *input = option_list_find(&s->inputs, port.name);
         double value;
         const bool file = input && !parse_value(input, &value);
+        if (port.limits)
+            port.shape = port.limits->usual;
         fill_sizes(s->model, &port);
         if (given)
             bench_parse_shape(given, &port.shape);

@@ -17,28 +17,41 @@ static rml_status check_inputs(const compare_settings *s, const side *a, rml_err
     return RML_OK;
 }
 
-// Sizes that are free are those that the other side fixes, or assumed.
-static void choose_sizes(rml_shape *shape, const rml_shape *other)
+static int64_t size_of(const rml_shape *shape, const rml_shape *like, int k)
 {
-    for (int k = 0; k < shape->rank; k++) {
-        if (shape->dim[k] < 0 && other->rank == shape->rank)
-            shape->dim[k] = other->dim[k];
-        if (shape->dim[k] < 0)
-            shape->dim[k] = k == 0 ? 1 : ASSUMED_SIDE;
+    return shape->rank == like->rank ? shape->dim[k] : -1;
+}
+
+// Sizes that are free are those that the other side fixes, or what a file says they usually are, or
+// assumed.
+static rml_shape choose_sizes(const rml_port *port, const rml_port *other)
+{
+    rml_shape shape = port->shape;
+    if (shape.rank < 0 && port->limits)
+        shape = port->limits->usual;
+    for (int k = 0; k < shape.rank; k++) {
+        int64_t *size = &shape.dim[k];
+        if (*size < 0)
+            *size = size_of(&other->shape, &shape, k);
+        if (*size < 0 && port->limits)
+            *size = size_of(&port->limits->usual, &shape, k);
+        if (*size < 0 && other->limits)
+            *size = size_of(&other->limits->usual, &shape, k);
+        if (*size < 0)
+            *size = k == 0 ? 1 : ASSUMED_SIDE;
     }
+    return shape;
 }
 
 // The same numbers for both sides: from --input, from the stored tensors, or made up. `other` is
-// the shape that the other side wants.
-static rml_status make_input(const compare_settings *s, const rml_port *port,
-                             const rml_shape *other, const side *stored, rml_layer *out,
-                             rml_error *err)
+// what the other side takes.
+static rml_status make_input(const compare_settings *s, const rml_port *port, const rml_port *other,
+                             const side *stored, rml_layer *out, rml_error *err)
 {
     const char *file = option_list_find(&s->inputs, port->name);
     const rml_layer *kept = stored ? rml_layers_find_name(&stored->layers, port->name) : NULL;
     rml_npy *npy = NULL;
-    out->shape = port->shape;
-    choose_sizes(&out->shape, other);
+    out->shape = choose_sizes(port, other);
     if (file) {
         TRY(rml_npy_open(&npy, file, NULL, err));
         out->shape = rml_npy_shape(npy);
@@ -105,8 +118,7 @@ rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *i
                         rml_model_input_count(b->model));
     for (size_t i = 0; i < count; i++) {
         const rml_port port = rml_model_input(a->model, i);
-        const rml_shape other =
-            b->model ? rml_model_input(b->model, place_of(b, a, i)).shape : port.shape;
+        const rml_port other = b->model ? rml_model_input(b->model, place_of(b, a, i)) : port;
         TRY(make_input(s, &port, &other, stored, &inputs[i], err));
     }
     TRY(side_run(a, a, inputs, err));

@@ -203,7 +203,8 @@ int cmd_convert(int argc, char **argv)
         {"shape", 0, OPTION_LIST, &o->shapes, "NAME=1x3x512x512", 0, 0,
          "sizes of an input; ? where they may change between\nruns (ONNX)"},
         {"flexible", 0, OPTION_LIST, &o->flexible, "NAME=LO..HI", 0, 0,
-         "sizes of the first dimension of an input (Core ML);\nNAME.2=LO..HI: of the dimension 2"},
+         "sizes of the first dimension of an input (Core ML);\nNAME.2=LO..HI: of the dimension 2; "
+         "without: what the\nsource allows"},
         {"input_name", 0, OPTION_VALUES, &o->input_names, "[OLD=]NEW", 0, 0,
          "what an input is called in the file: of the first\ninput, then the second; or of OLD"},
         {"output_name", 0, OPTION_VALUES, &o->output_names, "[OLD=]NEW", 0, 0,

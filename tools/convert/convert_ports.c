@@ -153,8 +153,13 @@ static rml_status set_ranges(port_plans *p, const convert_options *o, rml_error 
             return rml_fail(err, RML_ERR_ARG, "--flexible %s=%s: a range is 1..8", name, text);
         TRY(find_dimension(p, name, &plan, &at, err));
         rml_write_port *port = &p->ports[plan - p->plans];
-        if (!port->low)
+        if (!port->low) {
+            const rml_limits *limits = plan->port.limits;
             plan->low = plan->high = plan->usual = plan->shape;
+            for (int k = 0; k < plan->shape.rank; k++)
+                if (plan->shape.dim[k] < 0 && limits && limits->usual.rank == plan->shape.rank)
+                    plan->usual.dim[k] = limits->usual.dim[k];
+        }
         port->low = &plan->low;
         port->high = &plan->high;
         port->usual = &plan->usual;
@@ -169,6 +174,16 @@ static rml_status set_ranges(port_plans *p, const convert_options *o, rml_error 
 
 #define EXAMPLE_SIDE 64 // of a size that is free, in a message
 
+// Whether a Core ML file may say of dimension `k` what the source says.
+static bool is_limited(const rml_limits *limits, const rml_shape *shape, int k)
+{
+    if (!limits || limits->usual.rank != shape->rank)
+        return false;
+    return limits->shape_count
+               ? limits->shapes[0].dim[k] > 0
+               : limits->low.rank && (limits->low.dim[k] > 0 || limits->high.dim[k] >= 0);
+}
+
 // A Core ML file has a size for everything that is not flexible; the batch is 1 unless told
 // otherwise.
 static rml_status fix_sizes(port_plans *p, rml_error *err)
@@ -181,7 +196,8 @@ static rml_status fix_sizes(port_plans *p, rml_error *err)
             continue;
         for (int k = 0; k < plan->shape.rank; k++) {
             int64_t *size = &plan->shape.dim[k];
-            const bool flexible = p->ports[i].low && plan->low.dim[k] > 0;
+            const bool flexible = (p->ports[i].low && plan->low.dim[k] > 0) ||
+                                  is_limited(plan->port.limits, &plan->shape, k);
             if (k == 0 && *size < 0 && !flexible)
                 *size = 1;
             known = known && (*size >= 0 || flexible);

@@ -23,10 +23,11 @@ static rml_status check_names(const exec_settings *s, rml_error *err)
     const rml_model *model = s->network.model;
     char missing[1024] = "", unknown[1024] = "", known[1024] = "";
     for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        const char *name = rml_model_input(model, i).name;
-        if (!option_list_find(&s->inputs, name))
-            append(missing, sizeof missing, name);
-        append(known, sizeof known, name);
+        const rml_port port = rml_model_input(model, i);
+        const bool needed = !port.limits || !port.limits->optional;
+        if (needed && !option_list_find(&s->inputs, port.name))
+            append(missing, sizeof missing, port.name);
+        append(known, sizeof known, port.name);
     }
     for (int k = 0; k < s->inputs.count; k++)
         if (rml_model_find_input(model, s->inputs.items[k].name) == RML_NO_PORT)
@@ -95,11 +96,12 @@ int cmd_exec(int argc, char **argv)
          "found"},
         {"input", 'i', OPTION_LIST, &s.inputs, "NAME=FILE", 0, 0,
          "an input: a .npy file, a picture where it is an image, or\nnumbers with commas between; "
-         "once for each"},
+         "once for each, but for those\nthat a file calls optional"},
         {"output", 'o', OPTION_LIST, &s.outputs, "NAME=FILE", 0, 0,
          "an output to keep, as .npy, or of an image as .png;\nmay be repeated"},
         {"resize", 0, OPTION_FLAG, &s.resize, NULL, 0, 0,
-         "scale pictures to the size of their inputs; without: other\nsizes are an error"},
+         "scale pictures to the size of their inputs, to the default\none where theirs is not "
+         "allowed; without: other sizes are an\nerror"},
         {"values", 0, OPTION_TEXT, &values, "HOW", 0, 0,
          "what levels 0..255 are in images that neither network nor\nfile declares: imagenet, "
          "unit (0..1), signed (-1..1), raw\n(0..255), or MEAN/DEVIATION in levels"},

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 // An array, a picture, or numbers.
 typedef struct feed {
@@ -36,6 +37,20 @@ static bool file_exists(const char *path)
     return file != NULL;
 }
 
+// The picture, scaled to the sizes that `wanted` fixes where that is asked for, and its shape.
+static rml_status load_picture(const exec_settings *s, feed *f, const rml_shape *wanted,
+                               rml_shape *shape, rml_error *err)
+{
+    TRY(rml_port_picture_load(&f->picture, f->path, f->name, wanted, &f->meaning, s->resize,
+                              rml_allocator_default(), err));
+    *shape = *wanted;
+    for (int i = 0; i < shape->rank - 3; i++)
+        shape->dim[i] = 1;
+    shape->dim[shape->rank - 2] = f->picture.height;
+    shape->dim[shape->rank - 1] = f->picture.width;
+    return RML_OK;
+}
+
 static rml_status open_picture(const exec_settings *s, feed *f, rml_shape *shape, rml_error *err)
 {
     const rml_port port = rml_model_input(s->network.model, f->index);
@@ -49,14 +64,12 @@ static rml_status open_picture(const exec_settings *s, feed *f, rml_shape *shape
                         "%s is a picture, and nothing says what its levels are in input %s: say it "
                         "with --values, or give an array (.npy)",
                         f->path, f->name);
-    TRY(rml_port_picture_load(&f->picture, f->path, f->name, &port.shape, &f->meaning, s->resize,
-                              rml_allocator_default(), err));
-    *shape = port.shape;
-    for (int i = 0; i < shape->rank - 3; i++)
-        shape->dim[i] = 1;
-    shape->dim[shape->rank - 2] = f->picture.height;
-    shape->dim[shape->rank - 1] = f->picture.width;
-    return RML_OK;
+    TRY(load_picture(s, f, &port.shape, shape, err));
+    if (!s->resize || !port.limits ||
+        rml_session_resize_at(s->network.session, f->index, *shape, NULL) == RML_OK)
+        return RML_OK;
+    rml_picture_release(&f->picture); // of a size that is not allowed: the usual one, then
+    return load_picture(s, f, &port.limits->usual, shape, err);
 }
 
 // "0.1" or "1,2,3": how many numbers, to out[] where that is given; 0 where the text is none.
@@ -166,6 +179,25 @@ static rml_status read_feed(const exec_settings *s, const feed *f, rml_error *er
     return f->numbers ? read_numbers(s, f, err) : read_picture(s, f, err);
 }
 
+void exec_fill_missing(const exec_settings *s)
+{
+    const network *n = &s->network;
+    for (size_t i = 0; i < rml_model_input_count(n->model); i++) {
+        const rml_port port = rml_model_input(n->model, i);
+        const size_t bytes = rml_dtype_size(port.dtype);
+        rml_shape shape;
+        size_t count;
+        double one[1];
+        if (option_list_find(&s->inputs, port.name))
+            continue;
+        char *data = rml_session_input_at(n->session, i, &shape);
+        count_elements(&shape, &count);
+        rml_dtype_convert(RML_F64, &port.limits->fill, port.dtype, one, 1);
+        for (size_t k = 0; k < count; k++)
+            memcpy(data + k * bytes, one, bytes);
+    }
+}
+
 // Sizes first: they are planned together, and then there is room to read into.
 rml_status exec_read_inputs(const exec_settings *s, rml_error *err)
 {
@@ -183,6 +215,8 @@ rml_status exec_read_inputs(const exec_settings *s, rml_error *err)
     }
     if (status == RML_OK)
         status = named(rml_session_prepare(n->session, err), err, s->model);
+    if (status == RML_OK)
+        exec_fill_missing(s);
     for (size_t i = 0; i < count; i++) {
         feed *f = &feeds[i];
         if (status == RML_OK)

@@ -30,6 +30,9 @@ rml_meaning exec_image_meaning(const exec_settings *s, const rml_meaning *told,
 // Reads the inputs into a session that is prepared for their sizes.
 rml_status exec_read_inputs(const exec_settings *s, rml_error *err);
 
+// What the file says for optional inputs that are not given, in a session that is prepared.
+void exec_fill_missing(const exec_settings *s);
+
 rml_status exec_write_outputs(const exec_settings *s, rml_error *err);
 
 // Runs the steps of a sequence, one after another, and writes outputs with their steps in front.

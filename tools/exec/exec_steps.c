@@ -87,8 +87,10 @@ static rml_status keep_output(network *n, sequence *at, int64_t step, int64_t st
     return RML_OK;
 }
 
-static rml_status run_step(network *n, sequences *all, int64_t step, rml_error *err)
+static rml_status run_step(exec_settings *s, sequences *all, int64_t step, rml_error *err)
 {
+    network *n = &s->network;
+    exec_fill_missing(s);
     for (int i = 0; i < all->in_count; i++)
         memcpy(rml_session_input_at(n->session, all->in[i].port, NULL),
                all->in[i].data + (size_t)step * all->in[i].bytes, all->in[i].bytes);
@@ -98,15 +100,16 @@ static rml_status run_step(network *n, sequences *all, int64_t step, rml_error *
     return RML_OK;
 }
 
-static rml_status run_all(network *n, sequences *all, rml_error *err)
+static rml_status run_all(exec_settings *s, sequences *all, rml_error *err)
 {
+    network *n = &s->network;
     for (int i = 0; i < all->in_count; i++)
         TRY(read_input(n, &all->in[i], &all->steps, err));
     if (all->steps == 0)
         return rml_fail(err, RML_ERR_ARG, "without an input there are no steps");
     TRY(rml_session_prepare(n->session, err));
     for (int64_t step = 0; step < all->steps; step++)
-        TRY(run_step(n, all, step, err));
+        TRY(run_step(s, all, step, err));
     return RML_OK;
 }
 
@@ -144,7 +147,7 @@ rml_status exec_steps(exec_settings *s, rml_error *err)
         all.out[i] = (sequence){.name = outputs->items[i].name,
                                 .file = outputs->items[i].value,
                                 .port = rml_model_find_output(n->model, outputs->items[i].name)};
-    rml_status status = named(run_all(n, &all, err), err, s->model);
+    rml_status status = named(run_all(s, &all, err), err, s->model);
     if (status == RML_OK)
         status = write_all(&all, err);
     s->step_count = all.steps;

@@ -1,4 +1,4 @@
-// ModelDescription: FeatureDescription, FeatureType, Metadata.
+// ModelDescription: FeatureDescription, Metadata.
 #include "writers/coreml/description.h"
 
 #include "loaders/coreml/file.h"
@@ -69,14 +69,9 @@ static rml_status name_ports(rml_coreml_description *d, rml_graph *graph, rml_er
     return rml_graph_ports_changed(graph, err);
 }
 
-static rml_colours colours_of(const rml_coreml_port *port)
-{
-    return port->port ? port->port->colours : RML_COLOURS_NONE;
-}
-
 static rml_status take_type(rml_coreml_port *port, const rml_value *value, rml_error *err)
 {
-    const rml_colours colours = colours_of(port);
+    const rml_colours colours = rml_coreml_colours(port);
     port->dtype = rml_dtype_is_float(value->dtype) ? RML_F32 : RML_I32;
     port->shape = value->shape;
     if (value->shape.rank < 0)
@@ -169,9 +164,20 @@ static rml_status take_classes(rml_coreml_description *d, rml_arena *arena, rml_
     return settings->numbered ? take_numbers(d, arena, err) : RML_OK;
 }
 
+void rml_coreml_need(const rml_writing *w, rml_coreml_port *input, const char *why)
+{
+    char line[256];
+    input->optional = false;
+    snprintf(line, sizeof line, "input %.80s may be left out in the source, and not here: %s",
+             input->name, why);
+    if (w->settings.log)
+        w->settings.log(w->settings.log_user, line);
+}
+
 rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w, rml_error *err)
 {
     rml_graph *graph = &w->graph;
+    size_t optional = 0;
     *out = (rml_coreml_description){
         .w = w, .input_count = graph->input_count, .output_count = graph->output_count};
     out->inputs = rml_arena_alloc(&graph->arena, out->input_count + 1, sizeof *out->inputs);
@@ -180,8 +186,15 @@ rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w
         return rml_fail_nomem(err, sizeof *out->inputs, "the description of a model");
     RML_TRY(own_outputs(graph, err));
     RML_TRY(name_ports(out, graph, err));
-    for (size_t i = 0; i < out->input_count; i++)
-        RML_TRY(take_type(&out->inputs[i], &graph->values[graph->inputs[i]], err));
+    for (size_t i = 0; i < out->input_count; i++) {
+        const rml_value *value = &graph->values[graph->inputs[i]];
+        RML_TRY(take_type(&out->inputs[i], value, err));
+        out->inputs[i].limits = value->limits;
+        out->inputs[i].optional = value->limits && value->limits->optional;
+        optional += out->inputs[i].optional;
+    }
+    for (size_t i = 0; optional == out->input_count && i < out->input_count; i++)
+        rml_coreml_need(w, &out->inputs[i], "one input must be needed");
     for (size_t i = 0; i < out->output_count; i++)
         RML_TRY(take_type(&out->outputs[i], &graph->values[graph->outputs[i]], err));
     return take_classes(out, &graph->arena, err);
@@ -200,89 +213,11 @@ void rml_coreml_say_losses(const rml_writing *w, const rml_half_losses *losses)
 
 // ---- messages -----------------------------------------------------------------------------------
 
-// Sizes of dimension `i` of an input, when they are not the same in every run.
-typedef struct size_range {
-    int64_t low, high, usual;
-} size_range;
-
-static size_range range_of(const rml_coreml_port *port, int i)
-{
-    const rml_write_port *given = port->port;
-    if (port->shape.dim[i] >= 0)
-        return (size_range){port->shape.dim[i], port->shape.dim[i], port->shape.dim[i]};
-    size_range range = {1, -1, 0};
-    if (given && given->low)
-        range.low = given->low->dim[i];
-    if (given && given->high)
-        range.high = given->high->dim[i];
-    range.usual = given && given->usual ? given->usual->dim[i] : range.low;
-    return range;
-}
-
-static void write_range(rml_fields *m, uint32_t field, size_range range)
-{
-    rml_fields_begin(m, field);
-    rml_fields_int(m, 1, range.low);
-    rml_fields_int(m, 2, range.high);
-    rml_fields_end(m);
-}
-
-static void write_array(rml_fields *m, const rml_coreml_port *port, bool is_input)
-{
-    const bool fixed = rml_shape_known(&port->shape);
-    int64_t sizes[RML_MAX_RANK] = {1};
-    for (int i = 0; i < port->shape.rank; i++)
-        sizes[i] = range_of(port, i).usual;
-    rml_fields_begin(m, RML_COREML_ARRAY);
-    if (fixed || is_input) // one number has one dimension here
-        rml_fields_ints(m, 1, sizes, port->shape.rank ? (size_t)port->shape.rank : 1);
-    rml_fields_int(m, 2,
-                   port->dtype == RML_F32   ? RML_COREML_F32
-                   : port->dtype == RML_F16 ? RML_COREML_F16
-                                            : RML_COREML_I32);
-    if (!fixed && is_input) {
-        rml_fields_begin(m, 31);
-        for (int i = 0; i < port->shape.rank; i++)
-            write_range(m, 1, range_of(port, i));
-        rml_fields_end(m);
-    }
-    rml_fields_end(m);
-}
-
-static void write_image(rml_fields *m, const rml_coreml_port *port, bool is_input)
-{
-    static const rml_coreml_color colors[] = {0, RML_COREML_GRAY, RML_COREML_RGB, RML_COREML_BGR};
-    size_range size[2];
-    const int first = port->shape.rank - 2;
-    const bool fixed = port->shape.dim[first] >= 0 && port->shape.dim[first + 1] >= 0;
-    for (int i = 0; i < 2; i++) {
-        size[i] = range_of(port, first + i);
-        if (!fixed && !is_input)
-            size[i] = (size_range){1, -1, 1}; // whatever the run gives
-    }
-    rml_fields_begin(m, RML_COREML_IMAGE);
-    rml_fields_int(m, 1, size[1].usual);
-    rml_fields_int(m, 2, size[0].usual);
-    rml_fields_int(m, 3, colors[port->port->colours]);
-    if (!fixed) {
-        rml_fields_begin(m, 31);
-        write_range(m, 1, size[1]);
-        write_range(m, 2, size[0]);
-        rml_fields_end(m);
-    }
-    rml_fields_end(m);
-}
-
 static void write_port(rml_fields *m, const rml_coreml_port *port, bool is_input)
 {
     rml_fields_begin(m, is_input ? 1 : 10);
     rml_fields_text(m, 1, port->name);
-    rml_fields_begin(m, 3);
-    if (colours_of(port) == RML_COLOURS_NONE)
-        write_array(m, port, is_input);
-    else
-        write_image(m, port, is_input);
-    rml_fields_end(m);
+    rml_coreml_write_type(m, port, is_input);
     rml_fields_end(m);
 }
 

@@ -10,6 +10,8 @@
 typedef struct rml_coreml_port {
     const char *name;           // in the file
     const rml_write_port *port; // what is wanted of it, or NULL
+    const rml_limits *limits;   // what the model allows of an input, or NULL
+    bool optional;              // an input that may be left out: limits->fill stands for it
     rml_dtype dtype;            // of its array: RML_F32, RML_F16 or RML_I32
     rml_shape shape;            // of its array; -1: it may change. Both are the writer's to change
 } rml_coreml_port;
@@ -31,6 +33,21 @@ rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w
 
 // Tells whoever hears what became of numbers in halves, where it matters.
 void rml_coreml_say_losses(const rml_writing *w, const rml_half_losses *losses);
+
+// What is wanted of a port as an image.
+static inline rml_colours rml_coreml_colours(const rml_coreml_port *port)
+{
+    return port->port ? port->port->colours : RML_COLOURS_NONE;
+}
+
+// Whether it is known how far a size of an input goes that may change.
+bool rml_coreml_is_bounded(const rml_coreml_port *port, int dimension);
+
+// As field 3 of a FeatureDescription.
+void rml_coreml_write_type(rml_fields *m, const rml_coreml_port *port, bool is_input);
+
+// Makes an input one that is needed, and says so.
+void rml_coreml_need(const rml_writing *w, rml_coreml_port *input, const char *why);
 
 // As field 2 of a Model.
 void rml_coreml_write_description(rml_fields *m, const rml_coreml_description *description);

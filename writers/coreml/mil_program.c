@@ -48,7 +48,7 @@ static rml_status check_sizes(const rml_coreml_description *d, rml_error *err)
     for (size_t i = 0; i < d->input_count; i++) {
         const rml_coreml_port *port = &d->inputs[i];
         for (int k = 0; k < port->shape.rank; k++)
-            if (port->shape.dim[k] < 0 && !(port->port && port->port->high))
+            if (port->shape.dim[k] < 0 && !rml_coreml_is_bounded(port, k))
                 return rml_fail(err, RML_ERR_ARG,
                                 "input %s: size %d may change, and packages want to know how far: "
                                 "give it, or its limits",

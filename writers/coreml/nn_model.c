@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { OLD_SPEC = 1, LAYERS_SPEC = 4, NETWORK = 500, CLASSIFIER = 403 };
+enum { OLD_SPEC = 1, LAYERS_SPEC = 4, DEFAULTS_SPEC = 5, NETWORK = 500, CLASSIFIER = 403 };
 
 // ---- images -------------------------------------------------------------------------------------
 
@@ -68,6 +68,12 @@ static void write_network(rml_net_emitter *e, const rml_coreml_description *d)
     rml_fields_end(&e->m);
 }
 
+// Of an input that is left out; there are none but 0 before specification 5.
+static bool has_default(const rml_coreml_port *input)
+{
+    return input->optional && input->limits->fill != 0;
+}
+
 // Constants get theirs when a layer loads them.
 static rml_status name_blobs(rml_net_emitter *e, rml_error *err)
 {
@@ -86,6 +92,9 @@ static rml_status write_model(rml_net_emitter *e, const rml_coreml_description *
 {
     rml_outfile file;
     RML_TRY(name_blobs(e, err));
+    for (size_t i = 0; i < d->input_count; i++)
+        if (has_default(&d->inputs[i]))
+            e->spec = DEFAULTS_SPEC;
     rml_fields_int(&e->m, 1, e->spec);
     rml_coreml_write_description(&e->m, d);
     write_network(e, d);
@@ -157,6 +166,9 @@ rml_status rml_write_mlmodel(rml_writing *w, rml_error *err)
     if (description.input_count == 0)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "the network has no inputs, which a neural network must have");
+    for (size_t i = 0; i < description.input_count && w->settings.ios == 12; i++)
+        if (has_default(&description.inputs[i]))
+            rml_coreml_need(w, &description.inputs[i], "its default value is of iOS 14");
     if (w->settings.ios == 12) {
         RML_TRY(make_planes(description.inputs, description.input_count, err));
         RML_TRY(make_planes(description.outputs, description.output_count, err));

@@ -207,6 +207,23 @@ def pictures():
     save_spec(spec, str(CORPUS / "pictures.mlmodel"))
 
 
+def flexible():
+    """Three inputs: a range, a list with shapes of several ranks, and one that may be left out."""
+    inputs = [("x", datatypes.Array(2, 3)), ("l", datatypes.Array(4)), ("k", datatypes.Array(1, 3))]
+    n = NeuralNetworkBuilder(inputs, [("y", None), ("z", None)], disable_rank5_shape_mapping=True)
+    n.add_add_broadcastable("s", ["x", "k"], "y")
+    n.add_activation("a", "RELU", "l", "z")
+    arrays = [feature.type.multiArrayType for feature in n.spec.description.input]
+    for low, high in ((1, 5), (3, 3)):
+        arrays[0].shapeRange.sizeRanges.add(lowerBound=low, upperBound=high)
+    for shape in ((4,), (2, 2), (1, 3)):
+        arrays[1].enumeratedShapes.shapes.add().shape.extend(shape)
+    n.spec.specificationVersion = 5
+    n.spec.description.input[2].type.isOptional = True
+    arrays[2].floatDefaultValue = 2.5
+    save_spec(n.spec, str(CORPUS / "flexible.mlmodel"))
+
+
 if __name__ == "__main__":
     CORPUS.mkdir(exist_ok=True)
     program("images", images, [small(1, 1, 5, 6)])
@@ -226,4 +243,5 @@ if __name__ == "__main__":
     states()
     classifier()
     pictures()
+    flexible()
     package("package", lambda x: mb.linear(x=x, weight=small(4, 3)), [small(2, 3)])
