@@ -53,11 +53,12 @@ static void on_result(void *user, const char *type, const char *name, const rml_
                         rml_shape_text(inferred, got));
 }
 
-static void on_refused(void *user, const char *type, const char *name, const char *why, bool misfit)
+static void on_refused(void *user, const char *what, const char *type, const char *name,
+                       const char *why, bool misfit)
 {
     watcher *w = user;
     char place[RML_PLACE_BYTES];
-    rml_check_place(place, "operation", name, type);
+    rml_check_place(place, what, name, type);
     if (misfit)
         rml_check_fault(w->checker, place, "%s", why);
     else if (!w->refused)

@@ -114,8 +114,10 @@ typedef struct rml_coreml_watch {
     // A result of an operation, as the file and as inference has it.
     void (*result)(void *user, const char *type, const char *name, const rml_shape *declared,
                    const rml_shape *inferred);
-    // An operation that cannot be computed: `misfit` where types or shapes do not go together.
-    void (*refused)(void *user, const char *type, const char *name, const char *why, bool misfit);
+    // An "operation" or "layer" that cannot be computed: `misfit` where it is damaged, or types or
+    // shapes do not go together.
+    void (*refused)(void *user, const char *what, const char *type, const char *name,
+                    const char *why, bool misfit);
 } rml_coreml_watch;
 
 typedef struct rml_coreml {

@@ -18,6 +18,13 @@ void rml_coreml_refuse(rml_coreml_maker *make, const char *format, ...)
     make->refused = true;
 }
 
+void rml_coreml_refuse_error(rml_coreml_maker *make, const rml_error *error)
+{
+    const bool misfit = error->status == RML_ERR_SHAPE || error->status == RML_ERR_FORMAT;
+    make->misfit = make->misfit || (!make->refused && misfit);
+    rml_coreml_refuse(make, "%s", error->message);
+}
+
 static bool ends_everything(rml_status status)
 {
     return status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL;
@@ -30,8 +37,7 @@ rml_status rml_coreml_take_error(rml_coreml_maker *make, rml_error *err)
         return RML_OK;
     if (ends_everything(graph->error.status))
         return rml_graph_finish(graph, err);
-    make->misfit = make->misfit || (!make->refused && graph->error.status == RML_ERR_SHAPE);
-    rml_coreml_refuse(make, "%s", graph->error.message);
+    rml_coreml_refuse_error(make, &graph->error);
     graph->error.status = RML_OK;
     return RML_OK;
 }

@@ -11,11 +11,12 @@ typedef struct rml_coreml_maker {
     const char *name; // of the nodes made
     char *reason;     // of a refusal, RML_MESSAGE_BYTES
     bool refused;
-    bool misfit; // ... since types or shapes do not go together
+    bool misfit; // ... since the file is damaged, or types or shapes do not go together
 } rml_coreml_maker;
 
 // The first reason stays.
 void rml_coreml_refuse(rml_coreml_maker *make, const char *format, ...) RML_PRINTF(2, 3);
+void rml_coreml_refuse_error(rml_coreml_maker *make, const rml_error *error);
 
 // Takes the graph's error for the reason of a refusal, but for those that nothing can go on after:
 // they are returned.

@@ -257,7 +257,8 @@ static void tell(const rml_mil_importer *importer, const rml_mil_call *call)
     const rml_mil_operation *operation = call->operation;
     const char *name = operation->output_count ? operation->output[0].name : operation->name;
     if (watch && call->make.refused)
-        watch->refused(watch->user, operation->type, name, importer->reason, call->make.misfit);
+        watch->refused(watch->user, "operation", operation->type, name, importer->reason,
+                       call->make.misfit);
     for (size_t k = 0; watch && k < operation->output_count && k < RML_MAX_OUTPUTS; k++)
         if (!call->make.refused && call->out[k] < call->make.graph->value_count &&
             operation->output[k].type.kind == RML_MIL_TENSOR)

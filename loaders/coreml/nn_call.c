@@ -16,7 +16,7 @@ static bool find(rml_nn_call *call, const rml_protobuf *message, uint32_t number
     bool more = message->data != NULL, found = false;
     while (more) {
         if (rml_protobuf_next(&rest, &field, &more, &error) != RML_OK) {
-            rml_coreml_refuse(&call->make, "%s", error.message);
+            rml_coreml_refuse_error(&call->make, &error);
             return false;
         }
         if (more && field.number == number) {
@@ -32,10 +32,13 @@ static bool find_as(rml_nn_call *call, const rml_protobuf *message, uint32_t num
 {
     if (!find(call, message, number, out))
         return false;
-    if (out->wire != wire)
-        rml_coreml_refuse(&call->make, "damaged file: field %u at byte %zu is of another kind",
-                          number, out->at);
-    return out->wire == wire;
+    if (out->wire == wire)
+        return true;
+    rml_error error;
+    rml_fail(&error, RML_ERR_FORMAT, "damaged file: field %u at byte %zu is of another kind",
+             number, out->at);
+    rml_coreml_refuse_error(&call->make, &error);
+    return false;
 }
 
 bool rml_nn_has(rml_nn_call *call, const rml_protobuf *message, uint32_t number)
@@ -82,7 +85,7 @@ rml_protobuf rml_nn_inside(rml_nn_call *call, const rml_protobuf *message, uint3
     rml_error error;
     if (find_as(call, message, number, RML_PROTOBUF_BYTES, &field) &&
         rml_protobuf_enter(message, &field, "a parameter", &inside, &error) != RML_OK)
-        rml_coreml_refuse(&call->make, "%s", error.message);
+        rml_coreml_refuse_error(&call->make, &error);
     return inside;
 }
 
@@ -95,7 +98,7 @@ int rml_nn_ints_in(rml_nn_call *call, const rml_protobuf *message, uint32_t numb
     size_t count = 0;
     if (message->data && rml_message_ints(&reader, message, number, "a list", (size_t)capacity,
                                           &values, &count) != RML_OK)
-        rml_coreml_refuse(&call->make, "%s", error.message);
+        rml_coreml_refuse_error(&call->make, &error);
     for (size_t i = 0; i < count && values; i++)
         list[i] = rml_coreml_held(values[i]);
     return values ? (int)count : 0;
@@ -115,7 +118,7 @@ float *rml_nn_float_list(rml_nn_call *call, const rml_protobuf *message, uint32_
     *count = 0;
     if (message->data &&
         rml_message_floats(&reader, message, number, "a list", &data, count) != RML_OK)
-        rml_coreml_refuse(&call->make, "%s", error.message);
+        rml_coreml_refuse_error(&call->make, &error);
     if (call->make.refused || *count == 0)
         return NULL;
     float *list = rml_coreml_alloc(&call->make, *count, sizeof *list);
@@ -130,7 +133,9 @@ rml_value_id rml_nn_in(rml_nn_call *call, int index)
 {
     if ((size_t)index < call->layer->input_count)
         return call->in[index];
-    rml_coreml_refuse(&call->make, "it has %zu inputs", call->layer->input_count);
+    rml_error error;
+    rml_fail(&error, RML_ERR_FORMAT, "it has %zu inputs", call->layer->input_count);
+    rml_coreml_refuse_error(&call->make, &error);
     return RML_NO_VALUE;
 }
 

@@ -204,12 +204,16 @@ static rml_status import_layer(rml_nn_importer *importer, const rml_nn_layer *la
     }
     if (!refused)
         RML_TRY(run_handler(&call, entry));
+    const rml_coreml_watch *watch = importer->file->watch;
     if (call.make.refused) {
         char where[128];
         snprintf(where, sizeof where, "layer %zu \"%.64s\"", layer->number, layer->name);
         rml_coreml_add_refusal(&importer->refusals, rml_nn_kind_name(layer->kind), where,
                                importer->reason);
     }
+    if (call.make.refused && watch)
+        watch->refused(watch->user, "layer", rml_nn_kind_name(layer->kind), layer->name,
+                       importer->reason, call.make.misfit);
     for (size_t k = 0; k < layer->output_count; k++)
         RML_TRY(rml_nn_define(importer, layer->output[k].text,
                               refused || call.make.refused ? RML_NN_REFUSED : call.out[k],

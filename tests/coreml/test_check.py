@@ -241,6 +241,8 @@ NETWORK = {
     "gray_of_two": ("network", two_channels,
                     "is an image of 1 plane, and the network gives (1,2,8,8)"),
     "hidden_shape": ("old", flatten_to_99, "dense (matmul): operands (1,192) and (1,99)"),
+    "no_input": ("network", lambda s: layer(s, "pooling").input.pop(),
+                 "(pooling): it has 0 inputs"),
     "version_0": ("old", lambda s: setattr(s, "specificationVersion", 0),
                   "specification version 0 is not known"),
     "version_11": ("old", lambda s: setattr(s, "specificationVersion", 11),
