@@ -510,7 +510,8 @@ def test_fault_of_weights(program, good, tmp_path, fault):
 
 
 def items(manifest):
-    return list(manifest["itemInfoEntries"].values())
+    """The model, and then the weights: identifiers, and so their order, are random."""
+    return sorted(manifest["itemInfoEntries"].values(), key=lambda item: item["path"])
 
 
 MANIFEST = {
