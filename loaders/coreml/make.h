@@ -165,16 +165,20 @@ typedef enum rml_coreml_sampling {
     RML_COREML_NEAREST,        // ... to i * in / out
 } rml_coreml_sampling;
 
-// An image, the last two dimensions, made `size` high and wide. Its own size must be known.
+// An image, the last two dimensions, made `size` high and wide; or `factor` times as high and wide,
+// rounded down.
 rml_value_id rml_coreml_resize(rml_coreml_maker *make, rml_value_id x, const int64_t size[2],
                                rml_coreml_sampling sampling);
+rml_value_id rml_coreml_rescale(rml_coreml_maker *make, rml_value_id x, const double factor[2],
+                                rml_coreml_sampling sampling);
 
-// The same of the last `count` dimensions, whose sizes are `from`.
+// The last `count` dimensions made `size`, or where that is -1 what `sizes` (count) of i64 says in
+// a run; it may be RML_NO_VALUE where all are known.
 rml_value_id rml_coreml_resize_axes(rml_coreml_maker *make, rml_value_id x, const int64_t *size,
-                                    const int64_t *from, int count, rml_coreml_sampling sampling);
+                                    rml_value_id sizes, int count, rml_coreml_sampling sampling);
 
-// Height and width; refuses those that only a run tells, and then gives 1.
-void rml_coreml_image_size(rml_coreml_maker *make, rml_value_id x, int64_t size[2]);
+// Sizes of the last `count` dimensions, as (count) of i64.
+rml_value_id rml_coreml_last_sizes(rml_coreml_maker *make, rml_value_id x, int count);
 
 // ---- boxes (make_crop.c, make_nms.c) ------------------------------------------------------------
 

@@ -37,6 +37,19 @@ static void import_resize_nearest(rml_mil_call *call)
     call->out[0] = rml_coreml_resize(&call->make, x, size, RML_COREML_NEAREST_MIDDLE);
 }
 
+// The last `dims` numbers of `shape`, and those of x where they are 0.
+static rml_value_id asked_sizes(rml_mil_call *call, rml_value_id x, rml_value_id shape,
+                                int64_t rank, int64_t dims)
+{
+    rml_coreml_maker *make = &call->make;
+    rml_value_id asked = rml_graph_slice(make->graph, shape, 0, rank - dims, rank, 1, make->name);
+    asked = rml_coreml_cast(make, asked, RML_I64);
+    const rml_value_id keeps =
+        rml_coreml_binary(make, RML_BINARY_EQUAL, asked, rml_coreml_number_like(make, asked, 0));
+    const rml_value_id in[] = {keeps, rml_coreml_last_sizes(make, x, (int)dims), asked};
+    return rml_coreml_node(make, RML_OP_WHERE, NULL, in, 3);
+}
+
 // The last `resized_dims` sizes of `shape`; 0 keeps one.
 static void import_resize(rml_mil_call *call)
 {
@@ -49,44 +62,36 @@ static void import_resize(rml_mil_call *call)
                              : 0;
     const int of = rml_coreml_rank(&call->make, x);
     const rml_shape all = rml_coreml_fact(&call->make, x).shape;
-    int64_t size[RML_MAX_RANK], from[RML_MAX_RANK], given;
+    rml_value_id sizes = RML_NO_VALUE;
+    int64_t size[RML_MAX_RANK], given;
     if (dims < 1 || dims > of || rank < dims)
         rml_coreml_refuse(&call->make, "it resizes %lld dimensions of %d, and has %lld sizes",
                           (long long)dims, of, (long long)rank);
     for (int64_t i = 0; i < dims && !call->make.refused; i++) {
-        size[i] = from[i] = all.dim[of - dims + i];
-        if (from[i] < 1)
-            rml_coreml_refuse(&call->make, "an image whose size only the run tells");
-        else if (!rml_coreml_known(&call->make, shape, (size_t)(rank - dims + i), &given))
-            rml_coreml_refuse(&call->make, "its sizes are not constant");
-        else if (given)
-            size[i] = given;
+        size[i] = -1;
+        if (rml_coreml_known(&call->make, shape, (size_t)(rank - dims + i), &given))
+            size[i] = given ? given : all.dim[of - dims + i];
+        if (size[i] < 0 && sizes == RML_NO_VALUE)
+            sizes = asked_sizes(call, x, shape, rank, dims);
     }
     if (!call->make.refused)
-        call->out[0] = rml_coreml_resize_axes(&call->make, x, size, from, (int)dims,
+        call->out[0] = rml_coreml_resize_axes(&call->make, x, size, sizes, (int)dims,
                                               nearest ? RML_COREML_NEAREST_MIDDLE : sampling);
 }
 
 // ---- by factors ---------------------------------------------------------------------------------
 
 // Sizes are rounded down, and positions go by sizes.
-static void scaled_size(rml_mil_call *call, rml_value_id x, int64_t size[2])
+static rml_value_id rescaled(rml_mil_call *call, rml_value_id x, rml_coreml_sampling sampling)
 {
-    static const char *const names[] = {"scale_factor_height", "scale_factor_width"};
-    rml_coreml_image_size(&call->make, x, size);
-    for (int i = 0; i < 2; i++) {
-        const double wide =
-            floor((double)size[i] * (double)(float)rml_mil_float(call, names[i], 1));
-        size[i] = wide >= 1 && wide < 0x1p40 ? (int64_t)wide : 0;
-    }
+    const double factor[] = {(double)(float)rml_mil_float(call, "scale_factor_height", 1),
+                             (double)(float)rml_mil_float(call, "scale_factor_width", 1)};
+    return rml_coreml_rescale(&call->make, x, factor, sampling);
 }
 
 static void import_upsample_nearest(rml_mil_call *call)
 {
-    const rml_value_id x = rml_mil_in(call, "x");
-    int64_t size[2];
-    scaled_size(call, x, size);
-    call->out[0] = rml_coreml_resize(&call->make, x, size, RML_COREML_NEAREST);
+    call->out[0] = rescaled(call, rml_mil_in(call, "x"), RML_COREML_NEAREST);
 }
 
 static void import_upsample_bilinear(rml_mil_call *call)
@@ -94,12 +99,10 @@ static void import_upsample_bilinear(rml_mil_call *call)
     const rml_value_id x = rml_mil_in(call, "x");
     const bool align = rml_mil_flag(call, "align_corners", true);
     const bool half = rml_mil_flag(call, "half_pixel_centers", !align);
-    int64_t size[2];
-    scaled_size(call, x, size);
-    call->out[0] = rml_coreml_resize(&call->make, x, size,
-                                     align  ? RML_COREML_STRICT_ALIGN
-                                     : half ? RML_COREML_UNALIGN
-                                            : RML_COREML_DEFAULT);
+    call->out[0] = rescaled(call, x,
+                            align  ? RML_COREML_STRICT_ALIGN
+                            : half ? RML_COREML_UNALIGN
+                                   : RML_COREML_DEFAULT);
 }
 
 // ---- at given places ----------------------------------------------------------------------------
@@ -127,8 +130,6 @@ static rml_value_id sampled(rml_mil_call *call, rml_value_id x, rml_value_id gri
     const double padding = rml_mil_float(call, "padding_value", 0);
     const rml_value_id in[] = {x, grid};
     const rml_value_id out = rml_coreml_node(&call->make, RML_OP_GRID_SAMPLE, &attr, in, 2);
-    int64_t size[2];
-    rml_coreml_image_size(&call->make, x, size);
     if (!isfinite(padding))
         rml_coreml_refuse(&call->make, "its padding_value is %g", padding);
     if (padding == 0 || like->outside != RML_OUTSIDE_ZEROS || call->make.refused)
@@ -136,7 +137,7 @@ static rml_value_id sampled(rml_mil_call *call, rml_value_id x, rml_value_id gri
     const rml_value_id one = rml_coreml_number(&call->make, 1, RML_F32);
     const rml_value_id plane = rml_coreml_reshape(&call->make, one, &(rml_shape){4, {1, 1, 1, 1}});
     const rml_value_id ones[] = {rml_graph_expand(call->make.graph, plane,
-                                                  &(rml_shape){4, {0, 1, size[0], size[1]}}, x,
+                                                  &(rml_shape){4, {0, 1, 0, 0}}, x,
                                                   call->make.name),
                                  grid};
     const rml_value_id there = rml_coreml_node(&call->make, RML_OP_GRID_SAMPLE, &attr, ones, 2);
@@ -146,42 +147,45 @@ static rml_value_id sampled(rml_mil_call *call, rml_value_id x, rml_value_id gri
                                                rml_coreml_number(&call->make, padding, RML_F32)));
 }
 
-// factor * x + offset, for x and y.
-static rml_value_id affine_pair(rml_mil_call *call, rml_value_id x, const double factor[2],
-                                const double offset[2])
+// Pixels, x and y, as places from -1 to 1.
+static rml_value_id from_pixels(rml_mil_call *call, rml_value_id x, rml_value_id at, bool align)
 {
-    float *numbers = rml_coreml_alloc(&call->make, 4, sizeof *numbers);
-    const rml_shape two = {1, {2}};
-    for (int i = 0; i < 2 && numbers; i++) {
-        numbers[i] = (float)factor[i];
-        numbers[2 + i] = (float)offset[i];
+    static const int64_t turned[] = {1, 0}; // the width first
+    rml_coreml_maker *make = &call->make;
+    const rml_value_id one = rml_coreml_number(make, 1, RML_F32);
+    const rml_value_id order[] = {rml_coreml_last_sizes(make, x, 2),
+                                  rml_coreml_ints(make, turned, 2)};
+    rml_value_id extent = rml_coreml_node(make, RML_OP_GATHER, NULL, order, 2);
+    extent = rml_coreml_cast(make, extent, RML_F32);
+    if (align) { // between the middles of the first and the last pixel
+        extent = rml_coreml_binary(make, RML_BINARY_SUB, extent, one);
+        extent = rml_coreml_binary(make, RML_BINARY_MAX, extent, one);
     }
-    if (!numbers)
-        return RML_NO_VALUE;
-    const rml_value_id scaled = rml_coreml_binary(&call->make, RML_BINARY_MUL, x,
-                                                  rml_coreml_floats(&call->make, numbers, &two));
-    return rml_coreml_binary(&call->make, RML_BINARY_ADD, scaled,
-                             rml_coreml_floats(&call->make, numbers + 2, &two));
+    const rml_value_id factor =
+        rml_coreml_binary(make, RML_BINARY_DIV, rml_coreml_number(make, 2, RML_F32), extent);
+    rml_value_id begin = rml_coreml_number(make, -1, RML_F32);
+    if (!align) // of the first pixel
+        begin = rml_coreml_binary(make, RML_BINARY_ADD, begin,
+                                  rml_coreml_binary(make, RML_BINARY_DIV, one, extent));
+    at = rml_coreml_binary(make, RML_BINARY_MUL, at, factor);
+    return rml_coreml_binary(make, RML_BINARY_ADD, at, begin);
 }
 
 static void import_resample(rml_mil_call *call)
 {
-    rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_in(call, "coordinates")};
+    rml_value_id in[] = {rml_mil_in(call, "x"),
+                         rml_coreml_cast(&call->make, rml_mil_in(call, "coordinates"), RML_F32)};
     const rml_grid_sample_attr attr = grid_attr(call);
     const int mode =
         rml_mil_word(call, "coordinates_mode",
                      "normalized_minus_one_to_one normalized_zero_to_one unnormalized", 0);
-    int64_t size[2];
-    rml_coreml_image_size(&call->make, in[0], size);
-    double factor[2] = {2, 2}, offset[2] = {-1, -1};
-    for (int i = 0; i < 2 && mode == 2; i++) { // x first
-        const double extent = (double)size[1 - i];
-        const bool align = attr.align_corners;
-        factor[i] = align ? (extent > 1 ? 2 / (extent - 1) : 0) : 2 / extent;
-        offset[i] = align ? -1 : 1 / extent - 1;
+    if (mode == 1) {
+        in[1] = rml_coreml_binary(&call->make, RML_BINARY_ADD, in[1], in[1]);
+        in[1] = rml_coreml_binary(&call->make, RML_BINARY_SUB, in[1],
+                                  rml_coreml_number(&call->make, 1, RML_F32));
     }
-    if (mode > 0)
-        in[1] = affine_pair(call, in[1], factor, offset);
+    if (mode == 2)
+        in[1] = from_pixels(call, in[0], in[1], attr.align_corners);
     call->out[0] = sampled(call, in[0], in[1], &attr);
 }
 

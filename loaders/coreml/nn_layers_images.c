@@ -287,12 +287,20 @@ static void import_crop(rml_nn_call *call)
     const bool by_size = call->layer->input_count > 1;
     const rml_shape like = by_size ? rml_nn_image(call, call->in[1]) : (rml_shape){0};
     for (int i = 0; i < 2 && !call->make.refused; i++) {
+        const int axis = rank - 2 + i;
         const int64_t size = by_size ? like.dim[1 + i] : -1;
-        if (by_size && size < 0)
-            rml_coreml_refuse(&call->make, "a size that only the run tells");
         const int64_t first = by_size ? offset[i] : edges[i][0];
         const int64_t stop = by_size ? offset[i] + size : edges[i][1] ? -edges[i][1] : INT64_MAX;
-        x = rml_graph_slice(call->make.graph, x, rank - 2 + i, first, stop, 1, call->make.name);
+        if (!by_size || size >= 0) {
+            x = rml_graph_slice(call->make.graph, x, axis, first, stop, 1, call->make.name);
+            continue;
+        }
+        const rml_value_id from = rml_coreml_ints(&call->make, &first, 1);
+        const rml_value_id sizes = rml_coreml_last_sizes(&call->make, call->in[1], 2);
+        const rml_value_id wide =
+            rml_graph_slice(call->make.graph, sizes, 0, i, i + 1, 1, call->make.name);
+        x = rml_coreml_slice_axis(&call->make, x, axis, from,
+                                  rml_coreml_binary(&call->make, RML_BINARY_ADD, from, wide));
     }
     call->out[0] = x;
 }

@@ -168,23 +168,19 @@ static void import_upsample(rml_nn_call *call)
                                                     RML_COREML_UNALIGN};
     const rml_value_id x = rml_nn_in(call, 0);
     const int64_t mode = rml_nn_int(call, 5), way = rml_nn_int(call, 6);
-    int64_t whole[2] = {1, 1}, size[2];
+    int64_t whole[2] = {1, 1};
     size_t count;
-    const float *factor = rml_nn_float_list(call, &call->layer->params, 7, &count);
+    const float *parts = rml_nn_float_list(call, &call->layer->params, 7, &count);
     rml_nn_ints(call, 1, whole, 2);
-    rml_coreml_image_size(&call->make, x, size);
-    if (mode < NEAREST || mode > BILINEAR || way < 0 || way > 2 || (factor && count != 2))
+    if (mode < NEAREST || mode > BILINEAR || way < 0 || way > 2 || (parts && count != 2))
         rml_coreml_refuse(&call->make, "mode %lld, %lld is not known", (long long)mode,
                           (long long)way);
     if (call->make.refused)
         return;
-    for (int i = 0; i < 2; i++) { // rounded down
-        const double wide =
-            floor((double)size[i] * (factor ? (double)factor[i] : (double)whole[i]));
-        size[i] = wide >= 1 && wide < 0x1p40 ? (int64_t)wide : 0;
-    }
-    call->out[0] = rml_coreml_resize(&call->make, x, size,
-                                     mode == NEAREST ? RML_COREML_NEAREST : samplings[way]);
+    const double factor[] = {parts ? (double)parts[0] : (double)whole[0],
+                             parts ? (double)parts[1] : (double)whole[1]};
+    call->out[0] = rml_coreml_rescale(&call->make, x, factor,
+                                      mode == NEAREST ? RML_COREML_NEAREST : samplings[way]);
 }
 
 static void import_resize_bilinear(rml_nn_call *call)
