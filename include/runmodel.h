@@ -486,7 +486,7 @@ typedef struct rml_check_finding {
 // Texts live as long as the call.
 typedef void (*rml_check_fn)(void *user, const rml_check_finding *finding);
 
-// Looks at a whole file (Core ML; of ONNX and other files what reading them checks) and reports all
+// Looks at a whole file (Core ML, ONNX; of other files what reading them checks) and reports all
 // that it finds; `*faults` is how many faults there are. A file that cannot be read has a fault:
 // the status is that of what kept it from being looked at, such as want of memory. `allocator` as
 // in rml_weights_open.

@@ -2,7 +2,6 @@
 #include "loaders/check/check.h"
 
 #include "loaders/graph_file.h"
-#include "loaders/model_file.h"
 #include "loaders/weights/weights.h"
 
 #include <stdio.h>
@@ -71,54 +70,41 @@ const char *rml_check_place(char out[RML_PLACE_BYTES], const char *what, const c
     return out;
 }
 
+bool rml_check_sizes_agree(const rml_shape *a, const rml_shape *b)
+{
+    if (a->rank < 0 || b->rank < 0)
+        return true;
+    if (a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dim[i] >= 0 && b->dim[i] >= 0 && a->dim[i] != b->dim[i])
+            return false;
+    return true;
+}
+
 // ---- formats ------------------------------------------------------------------------------------
 
-// What reading alone tells: of an ONNX file that it is whole and has an order in which it runs, of
-// others that their tensors lie inside them.
+// An ONNX file, or what reading alone tells of others: that their tensors lie inside them.
 static rml_status check_other(rml_checker *checker, const char *path)
 {
-    rml_graph_file *graph = NULL;
-    rml_model *model = NULL;
-    rml_model_settings settings = rml_model_settings_default();
-    rml_error why;
-    settings.allocator = checker->allocator;
-    rml_status status = rml_graph_file_open(&graph, path, checker->allocator, &why);
+    rml_onnx *file = NULL;
+    rml_weights *weights = NULL;
+    rml_error why, other;
+    rml_status status = rml_onnx_open(&file, path, checker->allocator, &why);
+    if (status == RML_OK)
+        return rml_check_onnx(checker, file);
     if (status == RML_ERR_NOMEM)
         return rml_fail(checker->err, status, "%s", why.message);
-    if (status != RML_OK) {
-        rml_weights *weights = NULL;
-        rml_error other;
-        status = rml_weights_open(&weights, path, checker->allocator, &other);
-        if (status == RML_OK && rml_weights_is_graph(weights, NULL, NULL))
-            status = why.status;
-        else if (status == RML_OK)
-            rml_check_note(checker,
-                           "%s: its tables and tensors lie inside it; there is nothing else that "
-                           "a program would stumble over",
-                           rml_weights_format(weights));
-        rml_weights_close(&weights);
-        return rml_check_read(checker, "", status, &why);
-    }
-    const rml_graph_summary summary = rml_graph_file_summary(graph);
-    for (size_t i = 0; i < summary.opsets; i++) {
-        const rml_graph_opset opset = rml_graph_file_opset(graph, i);
-        rml_check_note(checker, "ONNX, IR version %lld, operator set %s%s%lld",
-                       (long long)summary.format_version, opset.domain, *opset.domain ? " " : "",
-                       (long long)opset.version);
-    }
-    rml_graph_file_close(&graph);
-    status = rml_model_open(&model, path, &settings, &why);
-    rml_model_destroy(&model);
-    if (status == RML_ERR_UNSUPPORTED) {
-        rml_check_note(checker, "types and shapes of its results are not looked at: %s",
-                       why.message);
-        return RML_OK;
-    }
-    RML_TRY(rml_check_read(checker, "", status, &why));
-    rml_check_note(checker,
-                   "names, the order of nodes, attributes, types and shapes are looked at; "
-                   "onnx.checker knows rules of its own beside them");
-    return RML_OK;
+    status = rml_weights_open(&weights, path, checker->allocator, &other);
+    if (status == RML_OK && rml_weights_is_graph(weights, NULL, NULL))
+        status = why.status;
+    else if (status == RML_OK)
+        rml_check_note(checker,
+                       "%s: its tables and tensors lie inside it; there is nothing else that "
+                       "a program would stumble over",
+                       rml_weights_format(weights));
+    rml_weights_close(&weights);
+    return rml_check_read(checker, "", status, &why);
 }
 
 static rml_status check_file(rml_checker *checker, const char *path)

@@ -8,6 +8,7 @@
 #include "loaders/coreml/mil.h"
 #include "loaders/coreml/nn_importer.h"
 #include "loaders/coreml/reader.h"
+#include "loaders/onnx/file.h"
 
 #define RML_PLACE_BYTES 192
 
@@ -42,6 +43,12 @@ rml_status rml_check_read(rml_checker *checker, const char *place, rml_status st
 // "operation \"x_1\" (conv)" in `out`, which it returns.
 const char *rml_check_place(char out[RML_PLACE_BYTES], const char *what, const char *name,
                             const char *kind);
+
+// Whether two shapes may be those of one value: -1 is any size.
+bool rml_check_sizes_agree(const rml_shape *a, const rml_shape *b);
+
+// An ONNX file that is open, which this closes.
+rml_status rml_check_onnx(rml_checker *checker, rml_onnx *file);
 
 // The manifest of a package: of a folder, if it is one, and of an archive.
 rml_status rml_check_package(rml_checker *checker, const char *path);

@@ -30,24 +30,12 @@ static rml_status on_blob(void *user, size_t file, uint64_t offset, uint64_t beg
     return rml_check_heard_blob(w->checker, file, offset, begin, bytes);
 }
 
-static bool sizes_agree(const rml_shape *a, const rml_shape *b)
-{
-    if (a->rank < 0 || b->rank < 0)
-        return true;
-    if (a->rank != b->rank)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->dim[i] >= 0 && b->dim[i] >= 0 && a->dim[i] != b->dim[i])
-            return false;
-    return true;
-}
-
 static void on_result(void *user, const char *type, const char *name, const rml_shape *declared,
                       const rml_shape *inferred)
 {
     watcher *w = user;
     char place[RML_PLACE_BYTES], want[RML_SHAPE_TEXT_BYTES], got[RML_SHAPE_TEXT_BYTES];
-    if (!sizes_agree(declared, inferred))
+    if (!rml_check_sizes_agree(declared, inferred))
         rml_check_fault(w->checker, rml_check_place(place, "operation", name, type),
                         "its result is declared as %s, and is %s", rml_shape_text(declared, want),
                         rml_shape_text(inferred, got));
@@ -112,7 +100,7 @@ static void check_output(rml_checker *checker, const rml_coreml_feature *feature
         have.dim[have.rank++] = shape->dim[i];
     if (have.rank == 0 && want.rank == 1 && want.dim[0] == 1) // a number
         return;
-    if (!sizes_agree(&want, &have))
+    if (!rml_check_sizes_agree(&want, &have))
         rml_check_fault(checker, place, "it is described as %s, and is %s",
                         rml_shape_text(&want, said), rml_shape_text(shape, text));
 }

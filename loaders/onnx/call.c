@@ -10,18 +10,33 @@ int32_t rml_onnx_option(const rml_onnx_call *call)
     return call->importer->entry->option;
 }
 
-void rml_onnx_refuse(rml_onnx_call *call, const char *format, ...)
+static void refuse(rml_onnx_call *call, const char *format, va_list args)
 {
     if (call->refused)
         return;
     call->refused = true;
     rml_error reason;
+    rml_fail_v(&reason, RML_ERR_UNSUPPORTED, format, args);
+    if (rml_onnx_add_refusal(call->importer, call->node, call->in, reason.message, call->misfit) !=
+        RML_OK)
+        rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory while a file is imported");
+}
+
+void rml_onnx_refuse(rml_onnx_call *call, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    rml_fail_v(&reason, RML_ERR_UNSUPPORTED, format, args);
+    refuse(call, format, args);
     va_end(args);
-    if (rml_onnx_add_refusal(call->importer, call->node, call->in, reason.message) != RML_OK)
-        rml_graph_fail(call->graph, RML_ERR_NOMEM, "out of memory while a file is imported");
+}
+
+void rml_onnx_misfit(rml_onnx_call *call, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    call->misfit = call->misfit || !call->refused;
+    refuse(call, format, args);
+    va_end(args);
 }
 
 rml_value_id rml_onnx_in(const rml_onnx_call *call, int index)

@@ -157,6 +157,20 @@ typedef struct rml_onnx_header {
     size_t metadata_count;
 } rml_onnx_header;
 
+// Who wants to hear of all faults of a file while it is imported, and not of a list of what cannot
+// be run.
+typedef struct rml_onnx_watch {
+    void *user;
+    // A node before it is imported. `types` of its inputs: an rml_dtype, or -1 where it is not
+    // known.
+    void (*node)(void *user, const rml_onnx_node *node, const int *types);
+    // A value that a node gave, and what it is.
+    void (*result)(void *user, const rml_onnx_node *node, const rml_onnx_value *value,
+                   rml_dtype dtype, const rml_shape *shape);
+    // A node that cannot be run: `misfit`: here or elsewhere.
+    void (*refused)(void *user, const rml_onnx_node *node, const char *why, bool misfit);
+} rml_onnx_watch;
+
 typedef struct rml_onnx {
     rml_onnx_header header;
     rml_onnx_graph graph;
@@ -164,6 +178,7 @@ typedef struct rml_onnx {
     size_t function_count;
     rml_onnx_value *value; // by number
     size_t value_count;
+    const rml_onnx_watch *watch; // or NULL
     // The reader's own.
     size_t value_capacity;
     const rml_allocator *allocator;
@@ -196,6 +211,9 @@ void rml_onnx_close(rml_onnx **file);
 
 // Tells the system that the tensors' data will not be needed soon.
 void rml_onnx_drop_pages(const rml_onnx *file);
+
+// What a node is called: by its first output where it has no name.
+const char *rml_onnx_node_name(const rml_onnx *file, const rml_onnx_node *node);
 
 // The node's attribute, or NULL.
 const rml_onnx_attribute *rml_onnx_find_attribute(const rml_onnx_node *node, const char *name);

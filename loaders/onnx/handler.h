@@ -39,7 +39,7 @@ typedef struct rml_onnx_call {
     rml_onnx_importer *importer;
     rml_onnx_stand_in stand_in;                          // for which the outputs are
     uint64_t asked[(RML_ONNX_MAX_ATTRIBUTES + 63) / 64]; // attributes, by index
-    bool refused;
+    bool refused, misfit;                                // `misfit`: it could be run nowhere
 } rml_onnx_call;
 
 // What becomes of an attribute of an operator that is one of ours by another name.
@@ -130,6 +130,8 @@ extern const rml_onnx_entry rml_onnx_reduce[];
 int32_t rml_onnx_option(const rml_onnx_call *call);
 
 void rml_onnx_refuse(rml_onnx_call *call, const char *format, ...) RML_PRINTF(2, 3);
+// The same of a node that contradicts itself or the standard: it could be run nowhere.
+void rml_onnx_misfit(rml_onnx_call *call, const char *format, ...) RML_PRINTF(2, 3);
 
 // Input `index`, RML_NO_VALUE where it is left out.
 rml_value_id rml_onnx_in(const rml_onnx_call *call, int index);

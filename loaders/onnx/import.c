@@ -4,67 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- refusals -----------------------------------------------------------------------------------
-
-enum {
-    INPUTS_TEXT = 192,
-    REFUSALS = 256, // kinds that are told apart; a file may have a million
-};
-
-static void write_inputs(const rml_graph *graph, const rml_value_id *in, size_t count, char *text)
-{
-    size_t used = 0;
-    text[0] = 0;
-    for (size_t i = 0; i < count && in && used + 1 < INPUTS_TEXT; i++) {
-        char shape[RML_SHAPE_TEXT_BYTES] = "";
-        const bool there = in[i] < graph->value_count;
-        const rml_value *value = there ? &graph->values[in[i]] : NULL;
-        if (value && value->shape.rank >= 0)
-            rml_shape_text(&value->shape, shape);
-        used += (size_t)snprintf(text + used, INPUTS_TEXT - used, "%s%s%s", i ? ", " : "",
-                                 value ? rml_dtype_name(value->dtype) : "-",
-                                 value && value->shape.rank < 0 ? "(?)" : shape);
-    }
-}
-
-rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node *node,
-                                const rml_value_id *in, const char *reason)
-{
-    for (size_t i = 0; i < importer->refusal_count; i++) {
-        rml_onnx_refusal *at = &importer->refusal[i];
-        if (strcmp(at->op_type, node->op_type) == 0 && strcmp(at->domain, node->domain) == 0 &&
-            at->opset == node->opset && strcmp(at->reason, reason) == 0) {
-            at->count++;
-            return RML_OK;
-        }
-    }
-    if (importer->refusal_count == REFUSALS) {
-        importer->refusals_more++;
-        return RML_OK;
-    }
-    rml_onnx_refusal *grown =
-        rml_grow(importer->allocator, importer->refusal, &importer->refusal_capacity,
-                 importer->refusal_count + 1, sizeof *grown);
-    if (!grown)
-        return rml_fail_nomem(importer->err, sizeof *grown, "a list of refusals");
-    importer->refusal = grown;
-    char inputs[INPUTS_TEXT];
-    write_inputs(importer->inside->graph, in, node->input_count, inputs);
-    const rml_onnx_refusal refusal = {
-        .op_type = node->op_type,
-        .domain = node->domain,
-        .opset = node->opset,
-        .node = rml_arena_text(&importer->arena, node->name),
-        .inputs = rml_arena_text(&importer->arena, inputs),
-        .reason = rml_arena_text(&importer->arena, reason),
-        .count = 1,
-    };
-    if (!refusal.node || !refusal.inputs || !refusal.reason)
-        return rml_fail_nomem(importer->err, sizeof *grown, "a list of refusals");
-    grown[importer->refusal_count++] = refusal;
-    return RML_OK;
-}
-
 // ---- values -------------------------------------------------------------------------------------
 
 void rml_onnx_set(rml_onnx_importer *importer, uint32_t value, rml_value_id to)
@@ -147,7 +86,8 @@ static rml_status cast_inputs(rml_onnx_call *call, rml_value_id *in, rml_dtype *
 static void check_attributes(rml_onnx_call *call)
 {
     for (size_t i = 0; i < call->node->attribute_count && !call->refused; i++)
-        if (!(call->asked[i / 64] >> (i % 64) & 1))
+        if (!(call->asked[i / 64] >> (i % 64) & 1) &&
+            strncmp(call->node->attribute[i].name, "__", 2) != 0) // a tool's own notes
             rml_onnx_refuse(call, "attribute \"%s\" is not known", call->node->attribute[i].name);
 }
 
@@ -162,7 +102,7 @@ static rml_status check_graph(rml_onnx_call *call)
         return rml_graph_finish(graph, call->importer->err);
     const rml_error error = graph->error;
     graph->error.status = RML_OK;
-    rml_onnx_refuse(call, "%s", error.message);
+    (status == RML_ERR_SHAPE ? rml_onnx_misfit : rml_onnx_refuse)(call, "%s", error.message);
     return RML_OK;
 }
 
@@ -193,16 +133,6 @@ static rml_status handle(rml_onnx_call *call, rml_value_id *in)
     if (!call->refused)
         rml_graph_mark_inner(graph, first, call->out, (size_t)call->out_count);
     return RML_OK;
-}
-
-static const char *name_of(const rml_onnx_importer *importer, const rml_onnx_node *node)
-{
-    if (*node->name)
-        return node->name;
-    for (size_t k = 0; k < node->output_count; k++)
-        if (node->output[k] != RML_ONNX_NONE)
-            return importer->file->value[node->output[k]].name;
-    return node->op_type;
 }
 
 // In the tables of all families.
@@ -293,16 +223,18 @@ static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *no
         RML_TRY(rml_onnx_look_up(importer, node->input[i], &in[i]));
         refused = refused || in[i] == RML_ONNX_REFUSED;
     }
+    if (importer->file->watch)
+        RML_TRY(rml_onnx_tell_node(importer, node, in));
     importer->entry = entry_of(node);
     const char *reason = why_not(importer, node, importer->text, sizeof importer->text);
     if (reason) {
-        RML_TRY(rml_onnx_add_refusal(importer, node, in, reason));
+        RML_TRY(rml_onnx_add_refusal(importer, node, in, reason, false));
         refused = true;
     }
     if (!refused) {
         rml_onnx_call call = {.graph = importer->inside->graph,
                               .node = node,
-                              .name = name_of(importer, node),
+                              .name = rml_onnx_node_name(importer->file, node),
                               .opset = node->opset,
                               .in = in,
                               .in_count = (int)node->input_count,
@@ -320,6 +252,8 @@ static rml_status translate(rml_onnx_importer *importer, const rml_onnx_node *no
         if (node->output[k] != RML_ONNX_NONE)
             importer->place[node->output[k]].stand_in = stand_in;
     }
+    if (importer->file->watch && !refused)
+        rml_onnx_tell_results(importer, node, out);
     return RML_OK;
 }
 

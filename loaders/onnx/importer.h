@@ -79,7 +79,16 @@ rml_status rml_onnx_import_body(rml_onnx_importer *importer, const rml_onnx_grap
                                 const rml_fact *in, size_t count, rml_graph **out,
                                 const rml_value_id **captures, size_t *capture_count);
 
+// A node that cannot be run. `misfit`: it could be run nowhere.
 rml_status rml_onnx_add_refusal(rml_onnx_importer *importer, const rml_onnx_node *node,
-                                const rml_value_id *in, const char *reason);
+                                const rml_value_id *in, const char *reason, bool misfit);
+// Fails with everything that was refused, in one message; kinds that find no place are counted.
+rml_status rml_onnx_list_refusals(const rml_onnx_importer *importer);
+
+// Types of a node's inputs, and then what it gave, to the file's watch, which is there.
+rml_status rml_onnx_tell_node(const rml_onnx_importer *importer, const rml_onnx_node *node,
+                              const rml_value_id *in);
+void rml_onnx_tell_results(const rml_onnx_importer *importer, const rml_onnx_node *node,
+                           const rml_value_id *out);
 
 #endif

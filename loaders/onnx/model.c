@@ -3,7 +3,6 @@
 #include "loaders/onnx/importer.h"
 #include "loaders/onnx/model.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void drop_pages(void *user)
@@ -15,35 +14,6 @@ static void release(void *user)
 {
     rml_onnx *file = user;
     rml_onnx_close(&file);
-}
-
-// Everything that was refused, in one message; kinds that find no place in it are counted.
-static rml_status list_refusals(const rml_onnx_importer *importer)
-{
-    char text[RML_MESSAGE_BYTES - 256] = "";
-    size_t used = 0, shown = 0;
-    for (; shown < importer->refusal_count; shown++) {
-        const rml_onnx_refusal *at = &importer->refusal[shown];
-        char line[1024], more[48] = "";
-        if (at->count > 1)
-            snprintf(more, sizeof more, " and %zu more", at->count - 1);
-        const int length = snprintf(
-            line, sizeof line, "%s%s%s%.64s (opset %lld, node \"%.64s\"%s) on %s: %.400s",
-            shown ? "; " : "", *at->domain ? at->domain : "", *at->domain ? "." : "", at->op_type,
-            (long long)at->opset, at->node, more, *at->inputs ? at->inputs : "nothing", at->reason);
-        const size_t bytes = strlen(line);
-        if (length < 0 || used + bytes + 1 > sizeof text)
-            break;
-        memcpy(text + used, line, bytes + 1);
-        used += bytes;
-    }
-    if (shown < importer->refusal_count)
-        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
-                        "%s%zu kinds of nodes cannot be run: %s; and %zu more kinds",
-                        importer->refusals_more ? "more than " : "", importer->refusal_count, text,
-                        importer->refusal_count - shown);
-    return rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%zu kind%s of nodes cannot be run: %s",
-                    importer->refusal_count, importer->refusal_count == 1 ? "" : "s", text);
 }
 
 static rml_status add_inputs(rml_onnx_importer *importer, const rml_onnx_graph *from)
@@ -89,7 +59,7 @@ static rml_status import(rml_onnx_importer *importer)
         return rml_fail_nomem(importer->err, sizeof *importer->place, "a table of values");
     RML_TRY(add_inputs(importer, from));
     RML_TRY(rml_onnx_import_nodes(importer, from));
-    return importer->refusal_count ? list_refusals(importer) : add_outputs(importer, from);
+    return importer->refusal_count ? rml_onnx_list_refusals(importer) : add_outputs(importer, from);
 }
 
 // Numbers in floating tensors of the file: what was trained.

@@ -210,6 +210,16 @@ void rml_onnx_drop_pages(const rml_onnx *file)
         rml_mapfile_drop_pages(&file->external_file[i]);
 }
 
+const char *rml_onnx_node_name(const rml_onnx *file, const rml_onnx_node *node)
+{
+    if (*node->name)
+        return node->name;
+    for (size_t k = 0; k < node->output_count; k++)
+        if (node->output[k] != RML_ONNX_NONE)
+            return file->value[node->output[k]].name;
+    return node->op_type;
+}
+
 const rml_onnx_attribute *rml_onnx_find_attribute(const rml_onnx_node *node, const char *name)
 {
     for (size_t i = 0; i < node->attribute_count; i++)

@@ -30,13 +30,13 @@ static bool take_attention(rml_onnx_call *call, rml_attention_attr *attr)
     if (rml_onnx_wants(call, 3))
         attr->scores = (rml_attention_scores)(RML_ATTENTION_SCALED + mode);
     if (rank >= 0 && rank != 3 && rank != 4)
-        rml_onnx_refuse(call, "queries of %d dimensions", rank);
+        rml_onnx_misfit(call, "queries of %d dimensions", rank);
     if (rank == 3 && (attr->heads < 1 || attr->key_heads < 1 || attr->heads % attr->key_heads != 0))
-        rml_onnx_refuse(call, "%lld heads share %lld heads of keys", (long long)attr->heads,
+        rml_onnx_misfit(call, "%lld heads share %lld heads of keys", (long long)attr->heads,
                         (long long)attr->key_heads);
     if ((rml_onnx_in(call, PAST_KEY) == RML_NO_VALUE) !=
         (rml_onnx_in(call, PAST_VALUE) == RML_NO_VALUE))
-        rml_onnx_refuse(call, "past keys and past values go together");
+        rml_onnx_misfit(call, "past keys and past values go together");
     return !call->refused;
 }
 
@@ -151,7 +151,7 @@ static void import_rotary(rml_onnx_call *call)
     if (rank == 4)
         attr.rotary.heads = 0;
     if (attr.rotary.heads < 0 || attr.rotary.rotated < 0 || (rank == 3 && !attr.rotary.heads)) {
-        rml_onnx_refuse(call, "%lld heads of %lld rotated elements", (long long)attr.rotary.heads,
+        rml_onnx_misfit(call, "%lld heads of %lld rotated elements", (long long)attr.rotary.heads,
                         (long long)attr.rotary.rotated);
         return;
     }

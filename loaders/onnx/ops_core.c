@@ -23,6 +23,9 @@ static void import_constant(rml_onnx_call *call)
         const rml_shape shape = {1, {(int64_t)count}};
         const rml_stored stored = rml_stored_f32(values, &shape); // lives as long as the file
         call->out[0] = rml_graph_typed_constant(call->graph, call->name, &stored);
+    } else if (call->node->attribute_count != 1) {
+        rml_onnx_misfit(call, "a constant has one value, and %zu attributes say it",
+                        call->node->attribute_count);
     } else {
         rml_onnx_refuse(call, "a constant that is no tensor of numbers");
     }
@@ -47,7 +50,7 @@ static bool take_body(rml_onnx_call *call, const char *name, const rml_fact *in,
         return false;
     }
     if (from->output_count != outputs) {
-        rml_onnx_refuse(call, "its graph \"%s\" has %zu outputs, and %zu are expected", name,
+        rml_onnx_misfit(call, "its graph \"%s\" has %zu outputs, and %zu are expected", name,
                         from->output_count, outputs);
         return false;
     }
@@ -59,6 +62,8 @@ static bool take_body(rml_onnx_call *call, const char *name, const rml_fact *in,
     importer->entry = entry;
     if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
         rml_graph_fail(call->graph, status, "%s", importer->inner.message);
+    else if (status == RML_ERR_FORMAT || status == RML_ERR_SHAPE)
+        rml_onnx_misfit(call, "%s", importer->inner.message);
     else if (status != RML_OK)
         rml_onnx_refuse(call, "%s", importer->inner.message);
     else if (!out->graph)
@@ -98,7 +103,7 @@ static void take_branch(rml_onnx_call *call, bool truth)
     const rml_onnx_graph *other = rml_onnx_graph_attribute(call, "else_branch");
     const rml_onnx_graph *from = truth ? then : other;
     if (!from || from->output_count != (size_t)call->out_count) {
-        rml_onnx_refuse(call, "its branch has not the outputs of the node");
+        rml_onnx_misfit(call, "its branch has not the outputs of the node");
         return;
     }
     rml_onnx_import_in_place(call, from, call->out);
@@ -123,7 +128,7 @@ static void import_if(rml_onnx_call *call)
     for (size_t k = 0; k < outputs; k++) {
         const rml_value *a = output_of(&bodies[0], k), *b = output_of(&bodies[1], k);
         if (a->dtype != b->dtype) {
-            rml_onnx_refuse(call, "output %zu is %s in one branch and %s in the other", k,
+            rml_onnx_misfit(call, "output %zu is %s in one branch and %s in the other", k,
                             rml_dtype_name(a->dtype), rml_dtype_name(b->dtype));
             return;
         }
@@ -183,7 +188,7 @@ static void import_loop(rml_onnx_call *call)
     const int states = call->in_count - 2;
     rml_graph_body inside = {0};
     if (states < 0 || call->out_count < states) {
-        rml_onnx_refuse(call, "%d inputs and %d outputs do not make a loop", call->in_count,
+        rml_onnx_misfit(call, "%d inputs and %d outputs do not make a loop", call->in_count,
                         call->out_count);
         return;
     }
@@ -246,7 +251,7 @@ static void import_scan(rml_onnx_call *call)
         scanned >= 1 && scanned <= call->in_count ? call->in_count - (int)scanned : -1;
     rml_graph_body inside = {0};
     if (states < 0 || call->out_count < states) {
-        rml_onnx_refuse(call, "%lld of %d inputs to scan, and %d outputs", (long long)scanned,
+        rml_onnx_misfit(call, "%lld of %d inputs to scan, and %d outputs", (long long)scanned,
                         call->in_count, call->out_count);
         return;
     }

@@ -189,7 +189,7 @@ static rml_status infer_flatten(const rml_op_node *node, rml_shape *out, rml_err
 static rml_status types_bitcast(const rml_op_node *node, rml_dtype *out, rml_error *err)
 {
     if (rml_dtype_size(node->in[0].dtype) != rml_dtype_size(node->attr->cast.to))
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s and %s are not of one size",
+        return rml_fail(err, RML_ERR_SHAPE, "%s and %s are not of one size",
                         rml_dtype_name(node->in[0].dtype), rml_dtype_name(node->attr->cast.to));
     *out = node->attr->cast.to;
     return RML_OK;

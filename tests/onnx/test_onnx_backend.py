@@ -56,6 +56,15 @@ def test_totals(suite, capsys):
     assert ours in text and backend.ONNXRUNTIME in text, "docs/onnx.md says something else"
 
 
+def test_check_finds_no_fault(program, suite, tmp_path):
+    """In every eighth: all have none but this one, which onnx.checker has against it, too."""
+    path = tmp_path / "net.onnx"
+    for case in [case for case in suite.cases if case.name != "test_mvn"][::8]:
+        path.write_bytes(case.model.SerializeToString())
+        told = program.run("check", path, "--quiet", code=None)
+        assert told.returncode == 0, (case.name, told.stdout)
+
+
 def test_operators_of_other_domains():
     listed = onnx_operators.listed()
     text = (backend.ROOT / "docs" / "onnx.md").read_text()
