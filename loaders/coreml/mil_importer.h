@@ -65,4 +65,20 @@ rml_status rml_mil_leave(rml_mil_importer *importer, const rml_value_id **captur
 // A value of the graph that operations go to now; one of a graph around becomes an input of it.
 rml_status rml_mil_materialise(rml_mil_importer *importer, rml_mil_place *place, rml_value_id *out);
 
+// ---- states (mil_ops_states.c) ------------------------------------------------------------------
+
+// States that operations of blocks write, also in blocks inside: a node that runs the blocks gives
+// them, beside its outputs.
+typedef struct rml_mil_written {
+    size_t place[RML_MAX_OUTPUTS];
+    int count;
+} rml_mil_written;
+
+void rml_mil_add_written(rml_mil_call *call, const rml_mil_block *block, rml_mil_written *out);
+
+// The state in the graph that operations go to now, RML_NO_VALUE where that is refused; and another
+// value for it, from now on.
+rml_value_id rml_mil_find_state(rml_mil_call *call, size_t place);
+void rml_mil_set_state(rml_mil_call *call, size_t place, rml_value_id value);
+
 #endif

@@ -85,15 +85,53 @@ static bool take_body(rml_mil_call *call, rml_graph_body *out,
     return !call->make.refused && call->make.graph->error.status == RML_OK;
 }
 
+// Lists the states that the blocks write, which are given beside `count` outputs.
+static void list_states(rml_mil_call *call, size_t count, rml_mil_written *out)
+{
+    *out = (rml_mil_written){.count = 0};
+    for (size_t i = 0; i < call->operation->block_count; i++)
+        rml_mil_add_written(call, &call->operation->block[i], out);
+    if (count + (size_t)out->count > RML_MAX_OUTPUTS)
+        rml_coreml_refuse(&call->make, "%zu values and %d states, at most %d are supported", count,
+                          out->count, RML_MAX_OUTPUTS);
+}
+
+// The states as outputs of a graph inside, from number `first` on.
+static void give_states(rml_mil_call *call, const rml_mil_written *states, size_t first)
+{
+    for (int k = 0; k < states->count; k++)
+        rml_coreml_give(call->importer->scope->graph, first + (size_t)k,
+                        rml_mil_find_state(call, states->place[k]));
+}
+
+// What a node gives: `count` outputs, and behind them the states.
+static void take_outputs(rml_mil_call *call, rml_value_id first, size_t count,
+                         const rml_mil_written *states)
+{
+    if (first == RML_NO_VALUE)
+        return;
+    for (size_t k = 0; k < count; k++)
+        call->out[k] = first + (rml_value_id)k;
+    for (int k = 0; k < states->count; k++)
+        rml_mil_set_state(call, states->place[k], first + (rml_value_id)(count + (size_t)k));
+}
+
+typedef struct branch {
+    const rml_mil_block *block;
+    const rml_mil_written *states;
+} branch;
+
 static rml_status fill_branch(rml_mil_call *call, rml_graph *graph, const void *of, bool *refused)
 {
-    const rml_mil_block *block = of;
+    const branch *b = of;
     const size_t outputs = call->operation->output_count;
     rml_value_id values[RML_MAX_OUTPUTS];
-    RML_TRY(fill(call->importer, block, NULL, 0));
-    RML_TRY(outputs_of(call->importer, block, outputs, values, refused));
+    RML_TRY(fill(call->importer, b->block, NULL, 0));
+    RML_TRY(outputs_of(call->importer, b->block, outputs, values, refused));
     for (size_t k = 0; k < outputs && !*refused; k++)
         rml_coreml_give(graph, k, values[k]);
+    if (!*refused)
+        give_states(call, b->states, outputs);
     return RML_OK;
 }
 
@@ -104,8 +142,10 @@ static void import_cond(rml_mil_call *call)
     const size_t outputs = operation->output_count;
     const rml_fact fact = rml_coreml_fact(&call->make, pred);
     rml_graph_body bodies[2];
+    rml_mil_written states;
     if (operation->block_count != 2)
         rml_coreml_refuse(&call->make, "it has %zu blocks, not 2", operation->block_count);
+    list_states(call, outputs, &states);
     if (call->make.refused)
         return;
     if (fact.dtype == RML_BOOL && fact.data) { // which one is known
@@ -114,11 +154,10 @@ static void import_cond(rml_mil_call *call)
         return;
     }
     for (int i = 0; i < 2; i++)
-        if (!take_body(call, &bodies[i], fill_branch, &operation->block[i]))
+        if (!take_body(call, &bodies[i], fill_branch, &(branch){&operation->block[i], &states}))
             return;
-    const rml_value_id first = rml_coreml_if(&call->make, pred, bodies, outputs);
-    for (size_t k = 0; k < outputs && first != RML_NO_VALUE; k++)
-        call->out[k] = first + (rml_value_id)k;
+    take_outputs(call, rml_coreml_if(&call->make, pred, bodies, outputs + (size_t)states.count),
+                 outputs, &states);
 }
 
 // ---- while_loop ---------------------------------------------------------------------------------
@@ -135,7 +174,12 @@ static rml_fact state_fact(const rml_mil_call *call, rml_value_id value, const r
     return fact;
 }
 
-// One turn: the operations of the body on the states, then the condition on what they became.
+typedef struct turn {
+    const rml_fact *facts; // of values, then of states
+    rml_mil_written states;
+} turn;
+
+// One turn: the operations of the body on the values, then the condition on what they became.
 static rml_status fill_turn(rml_mil_call *call, rml_graph *graph, const void *of, bool *refused)
 {
     rml_mil_importer *importer = call->importer;
@@ -143,9 +187,12 @@ static rml_status fill_turn(rml_mil_call *call, rml_graph *graph, const void *of
     const rml_mil_block *inside = &call->operation->block[1];
     const size_t count = call->operation->output_count;
     rml_value_id in[RML_MAX_OUTPUTS], out[RML_MAX_OUTPUTS], again = RML_NO_VALUE;
+    const turn *t = of;
     rml_mil_scope inner;
-    rml_coreml_begin_turn(graph, of, count, in);
+    rml_coreml_begin_turn(graph, t->facts, count + (size_t)t->states.count, in);
     RML_TRY(rml_graph_finish(graph, importer->err));
+    for (int k = 0; k < t->states.count; k++)
+        rml_mil_set_state(call, t->states.place[k], in[count + (size_t)k]);
     RML_TRY(fill(importer, inside, in, count));
     RML_TRY(outputs_of(importer, inside, count, out, refused));
     if (*refused)
@@ -161,6 +208,7 @@ static rml_status fill_turn(rml_mil_call *call, rml_graph *graph, const void *of
     rml_coreml_give(graph, 0, again);
     for (size_t k = 0; k < count; k++)
         rml_coreml_give(graph, k + 1, out[k]);
+    give_states(call, &t->states, count + 1);
     return RML_OK;
 }
 
@@ -171,21 +219,27 @@ static void import_while(rml_mil_call *call)
     rml_graph_body body;
     const int given = rml_mil_tuple(call, "loop_vars", in + 2, RML_MAX_OUTPUTS);
     const size_t count = (size_t)given;
+    turn t;
     if (operation->block_count != 2 || operation->output_count != count ||
         operation->block[1].input_count != count)
         rml_coreml_refuse(&call->make, "it has %zu blocks, %d values and %zu outputs",
                           operation->block_count, given, operation->output_count);
-    rml_fact *state = rml_coreml_alloc(&call->make, count + 1, sizeof *state);
-    if (!state || call->make.refused ||
+    list_states(call, count, &t.states);
+    const size_t all = count + (size_t)t.states.count;
+    rml_fact *facts = rml_coreml_alloc(&call->make, all + 1, sizeof *facts);
+    if (!facts || call->make.refused ||
         !in_place(call, &operation->block[0], in + 2, count, &in[1], 1))
         return;
     for (size_t k = 0; k < count; k++)
-        state[k] = state_fact(call, in[2 + k], &operation->block[1].input[k].type);
-    if (!take_body(call, &body, fill_turn, state))
-        return;
-    const rml_value_id first = rml_coreml_loop(&call->make, in, &body, state, count);
-    for (size_t k = 0; k < count && first != RML_NO_VALUE; k++)
-        call->out[k] = first + (rml_value_id)k;
+        facts[k] = state_fact(call, in[2 + k], &operation->block[1].input[k].type);
+    for (size_t k = count; k < all; k++) {
+        in[2 + k] = rml_mil_find_state(call, t.states.place[k - count]);
+        facts[k] = rml_coreml_fact(&call->make, in[2 + k]);
+        facts[k].data = NULL;
+    }
+    t.facts = facts;
+    if (take_body(call, &body, fill_turn, &t))
+        take_outputs(call, rml_coreml_loop(&call->make, in, &body, facts, all), count, &t.states);
 }
 
 const rml_mil_entry rml_mil_control[] = {

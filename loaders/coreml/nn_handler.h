@@ -13,6 +13,7 @@
 
 #define RML_NN_MAX_LAYERS ((size_t)1 << 20)
 #define RML_NN_MAX_PORTS 1024 // inputs, or outputs, of one layer
+#define RML_NN_MAX_DEPTH 16   // networks inside layers
 
 typedef struct rml_nn_layer {
     const char *name;
@@ -21,7 +22,21 @@ typedef struct rml_nn_layer {
     rml_protobuf params; // its message
     const rml_text *input, *output;
     size_t input_count, output_count;
+    const struct rml_nn_network *inside; // two: of a branch; or condition and body of a loop
+    bool leaves;                         // it may leave the turn of the loop that it is in
 } rml_nn_layer;
+
+enum { RML_NN_BRANCH = 605, RML_NN_LOOP = 615, RML_NN_BREAK = 620, RML_NN_CONTINUE = 625 };
+
+// The network of a Core ML model, whichever of three messages holds it.
+typedef struct rml_nn_network {
+    rml_protobuf message;
+    bool exact_arrays, exact_images; // the shapes of inputs are as declared
+    bool has_sequence;               // some layer looks at the sequence
+    bool leaves;                     // some layer does
+    rml_nn_layer *layer;
+    size_t layer_count;
+} rml_nn_network;
 
 typedef struct rml_nn_importer rml_nn_importer;
 

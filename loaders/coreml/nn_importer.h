@@ -25,15 +25,6 @@ typedef struct rml_nn_scope {
     size_t capture_count, capture_capacity;
 } rml_nn_scope;
 
-// The network of a Core ML model, whichever of three messages holds it.
-typedef struct rml_nn_network {
-    rml_protobuf message;
-    bool exact_arrays, exact_images; // the shapes of inputs are as declared
-    bool has_sequence;               // some layer looks at the sequence
-    rml_nn_layer *layer;
-    size_t layer_count;
-} rml_nn_network;
-
 struct rml_nn_importer {
     rml_coreml *file;
     const rml_allocator *allocator;
@@ -73,5 +64,28 @@ bool rml_nn_is_written(const rml_nn_importer *importer, const char *name);
 // whose memory lives as long as that.
 void rml_nn_enter(rml_nn_importer *importer, rml_nn_scope *scope, rml_graph *graph);
 rml_status rml_nn_leave(rml_nn_importer *importer, const rml_value_id **captures, size_t *count);
+
+// ---- networks inside layers (nn_inside.c) -------------------------------------------------------
+
+// In a loop whose turns layers leave in their middle, the blob of this name says how the turn goes
+// on: 0, RML_NN_NEXT_TURN or RML_NN_END. Blobs of files have names of some letters.
+#define RML_NN_LEAVES ""
+enum { RML_NN_NEXT_TURN = 1, RML_NN_END = 2 };
+
+// Names of blobs, each once.
+typedef struct rml_nn_written {
+    rml_names names;
+    const char **name;
+    size_t count, capacity;
+} rml_nn_written;
+
+void rml_nn_begin_written(const rml_nn_call *call, rml_nn_written *out);
+void rml_nn_end_written(const rml_nn_call *call, rml_nn_written *written);
+bool rml_nn_has_written(const rml_nn_written *written, const char *name);
+
+// Adds all that the network, and those inside its layers, may write; or what a branch writes on
+// either way.
+void rml_nn_add_written(rml_nn_call *call, const rml_nn_network *network, rml_nn_written *out);
+void rml_nn_add_surely_written(rml_nn_call *call, const rml_nn_layer *branch, rml_nn_written *out);
 
 #endif

@@ -5,45 +5,33 @@
 
 #include "tensor/tensor.h"
 
-#include <stdio.h>
-#include <string.h>
+#define MOST_NESTED 32 // graphs in one another
 
-#define MOST_CARRIED 64
-
-// Blobs that a layer's networks write and that are there before it.
+// Blobs that a node gives: at most its outputs, of which a loop has one more.
 typedef struct carried {
-    const char *name[MOST_CARRIED];
+    const char *name[RML_MAX_OUTPUTS - 1];
     int count;
 } carried;
 
-static void add_written(rml_nn_call *call, const rml_nn_network *network, carried *out)
+static void carry(rml_nn_call *call, const char *name, carried *out)
 {
-    for (size_t i = 0; i < network->layer_count; i++)
-        for (size_t k = 0; k < network->layer[i].output_count; k++) {
-            const char *name = network->layer[i].output[k].text;
-            bool listed = !rml_nn_is_written(call->importer, name);
-            for (int j = 0; j < out->count; j++)
-                listed = listed || strcmp(out->name[j], name) == 0;
-            if (listed)
-                continue;
-            if (out->count == MOST_CARRIED)
-                rml_coreml_refuse(&call->make, "more than %d blobs are written again",
-                                  MOST_CARRIED);
-            else
-                out->name[out->count++] = name;
-        }
+    const int most = (int)(sizeof out->name / sizeof *out->name);
+    if (out->count == most)
+        rml_coreml_refuse(&call->make, "more than %d blobs are written for the layers around",
+                          most);
+    else
+        out->name[out->count++] = name;
 }
 
-static bool read_network(rml_nn_call *call, uint32_t number, rml_nn_network *out)
+// Of the blobs that are written, those that are there before. In a loop, how a turn of the loop
+// around is left is not its own.
+static void carry_known(rml_nn_call *call, const rml_nn_written *written, bool is_loop,
+                        carried *out)
 {
-    rml_error error;
-    const rml_protobuf inside = rml_nn_inside(call, &call->layer->params, number);
-    *out = (rml_nn_network){.layer_count = 0};
-    if (!inside.data || call->make.refused)
-        return false;
-    if (rml_nn_read(call->importer->file, &inside, out, &error) != RML_OK)
-        rml_coreml_refuse(&call->make, "%s", error.message);
-    return !call->make.refused;
+    for (size_t i = 0; i < written->count; i++)
+        if (rml_nn_is_written(call->importer, written->name[i]) &&
+            !(is_loop && *written->name[i] == 0))
+            carry(call, written->name[i], out);
 }
 
 static rml_status cannot_run(const rml_nn_call *call)
@@ -51,11 +39,26 @@ static rml_status cannot_run(const rml_nn_call *call)
     return rml_fail(call->importer->err, RML_ERR_UNSUPPORTED, "a layer inside cannot be run");
 }
 
+static rml_status run_if(rml_nn_call *call, double number, const rml_nn_network *network);
+
+// Layers in their order. Behind one that may have left the turn of a loop, the others run if it
+// has not.
 static rml_status run_layers(rml_nn_call *call, const rml_nn_network *network)
 {
     const size_t before = call->importer->refusals.count;
-    RML_TRY(rml_nn_import_layers(call->importer, network));
-    return call->importer->refusals.count == before ? RML_OK : cannot_run(call);
+    const bool in_loop = rml_nn_is_written(call->importer, RML_NN_LEAVES);
+    rml_nn_network now = *network, rest = *network;
+    for (size_t i = 0; i < network->layer_count && in_loop; i++)
+        if (network->layer[i].leaves) {
+            now.layer_count = i + 1;
+            break;
+        }
+    rest.layer += now.layer_count;
+    rest.layer_count -= now.layer_count;
+    RML_TRY(rml_nn_import_layers(call->importer, &now));
+    if (call->importer->refusals.count != before)
+        return cannot_run(call);
+    return rest.layer_count ? run_if(call, RML_NN_NEXT_TURN, &rest) : RML_OK;
 }
 
 static rml_value_id truth_of(rml_graph *graph, rml_value_id number, const char *name)
@@ -94,7 +97,12 @@ static bool take_body(rml_nn_call *call, rml_graph_body *out,
     rml_nn_scope scope;
     rml_error error = {0};
     rml_error *outer = importer->err;
-    if (!rml_coreml_begin_body(&call->make, out))
+    int depth = 0;
+    for (const rml_nn_scope *around = importer->scope; around; around = around->outer)
+        depth++;
+    if (depth > MOST_NESTED)
+        rml_coreml_refuse(&call->make, "layers are nested deeper than %d", MOST_NESTED);
+    if (call->make.refused || !rml_coreml_begin_body(&call->make, out))
         return false;
     importer->err = &error;
     rml_nn_enter(importer, &scope, out->graph);
@@ -113,52 +121,100 @@ static rml_status fill_branch(rml_nn_call *call, const void *of, const void *fac
     return give_carried(call, facts, 0); // the list of them
 }
 
+// Two networks, one of which runs.
+static void run_either(rml_nn_call *call, rml_value_id test, const rml_nn_network *networks,
+                       const carried *list)
+{
+    rml_graph_body bodies[2];
+    for (int i = 0; i < 2; i++)
+        if (call->make.refused || !take_body(call, &bodies[i], fill_branch, &networks[i], list))
+            return;
+    if (list->count > 0)
+        take_carried(call, list, rml_coreml_if(&call->make, test, bodies, (size_t)list->count));
+}
+
 static void import_branch(rml_nn_call *call)
 {
-    rml_nn_network networks[2];
+    const rml_nn_network *networks = call->layer->inside;
+    rml_nn_written written, sure;
     carried list = {.count = 0};
-    rml_graph_body bodies[2];
     const rml_value_id x = rml_coreml_unary(&call->make, RML_UNARY_ABS, rml_nn_in(call, 0), 0, 0);
     const rml_value_id least = rml_coreml_number(&call->make, 1e-6, RML_F32);
     const rml_value_id test = rml_coreml_reshape(
         &call->make, rml_coreml_binary(&call->make, RML_BINARY_GREATER, x, least), &(rml_shape){0});
-    for (int i = 0; i < 2; i++) {
-        read_network(call, (uint32_t)i + 1, &networks[i]);
-        add_written(call, &networks[i], &list);
-    }
-    if (list.count == 0)
-        rml_coreml_refuse(&call->make, "its networks write no blob that is there before");
+    rml_nn_begin_written(call, &written);
+    rml_nn_begin_written(call, &sure);
     for (int i = 0; i < 2; i++)
-        if (call->make.refused || !take_body(call, &bodies[i], fill_branch, &networks[i], &list))
-            return;
-    take_carried(call, &list, rml_coreml_if(&call->make, test, bodies, (size_t)list.count));
+        rml_nn_add_written(call, &networks[i], &written);
+    rml_nn_add_surely_written(call, call->layer, &sure);
+    carry_known(call, &written, false, &list);
+    for (size_t i = 0; i < sure.count; i++) // on either way, so the layers behind have it
+        if (!rml_nn_is_written(call->importer, sure.name[i]))
+            carry(call, sure.name[i], &list);
+    rml_nn_end_written(call, &written);
+    rml_nn_end_written(call, &sure);
+    run_either(call, test, networks, &list);
+}
+
+// Runs layers if how the turn goes on is below `number`.
+static rml_status run_if(rml_nn_call *call, double number, const rml_nn_network *network)
+{
+    rml_nn_importer *importer = call->importer;
+    const rml_nn_network networks[2] = {*network, {.layer_count = 0}};
+    rml_nn_call here = *call; // in the graph that nodes go to now
+    rml_nn_written written;
+    carried list = {.count = 0};
+    rml_value_id leaves;
+    here.make.graph = importer->scope->graph;
+    RML_TRY(rml_nn_find(importer, RML_NN_LEAVES, &leaves));
+    rml_nn_begin_written(&here, &written);
+    rml_nn_add_written(&here, network, &written);
+    carry_known(&here, &written, false, &list);
+    rml_nn_end_written(&here, &written);
+    run_either(&here,
+               rml_coreml_binary(&here.make, RML_BINARY_LESS, leaves,
+                                 rml_coreml_number(&here.make, number, RML_F32)),
+               networks, &list);
+    RML_TRY(rml_graph_finish(here.make.graph, importer->err));
+    return here.make.refused ? rml_fail(importer->err, RML_ERR_UNSUPPORTED, "%s", here.make.reason)
+                             : RML_OK;
 }
 
 // ---- loop ---------------------------------------------------------------------------------------
 
 typedef struct loop {
-    rml_nn_network condition, inside;
-    bool has_condition;
-    const char *variable; // the blob that says whether to go on
+    const rml_nn_network *condition, *inside;
+    const char *variable; // the blob that says whether to go on; "": always
     carried list;
 } loop;
 
-// Whether to go on, by the condition's network; true where there is none.
-static rml_status go_on(rml_nn_call *call, const loop *l, rml_value_id *out)
+// Whether to go on, by the condition's network; true where there is none. A loop that a layer has
+// ended does not ask.
+static rml_status go_on(rml_nn_call *call, const loop *l, bool may_be_ended, rml_value_id *out)
 {
     rml_graph *graph = call->importer->scope->graph;
     static const uint8_t yes[] = {1};
-    if (!l->has_condition) {
+    if (*l->variable == 0) {
         const rml_stored stored = rml_stored_plain(yes, RML_BOOL, &(rml_shape){0});
         *out = rml_graph_typed_constant(graph, call->make.name, &stored);
-        return rml_graph_finish(graph, call->importer->err);
+    } else {
+        RML_TRY(may_be_ended ? run_if(call, RML_NN_END, l->condition)
+                             : run_layers(call, l->condition));
+        RML_TRY(rml_nn_find(call->importer, l->variable, out));
+        if (*out == RML_NO_VALUE)
+            return rml_fail(call->importer->err, RML_ERR_FORMAT,
+                            "its condition \"%.64s\" is no blob", l->variable);
+        *out = truth_of(graph, *out, call->make.name);
     }
-    RML_TRY(run_layers(call, &l->condition));
-    RML_TRY(rml_nn_find(call->importer, l->variable, out));
-    if (*out == RML_NO_VALUE)
-        return rml_fail(call->importer->err, RML_ERR_FORMAT, "its condition \"%.64s\" is no blob",
-                        l->variable);
-    *out = truth_of(graph, *out, call->make.name);
+    if (may_be_ended) {
+        rml_value_id leaves;
+        RML_TRY(rml_nn_find(call->importer, RML_NN_LEAVES, &leaves));
+        rml_coreml_maker here = call->make;
+        here.graph = graph;
+        const rml_value_id runs = rml_coreml_binary(&here, RML_BINARY_LESS, leaves,
+                                                    rml_coreml_number(&here, RML_NN_END, RML_F32));
+        *out = rml_coreml_binary(&here, RML_BINARY_AND, *out, runs);
+    }
     return rml_graph_finish(graph, call->importer->err);
 }
 
@@ -167,13 +223,18 @@ static rml_status fill_turn(rml_nn_call *call, const void *of, const void *facts
 {
     const loop *l = of;
     rml_graph *graph = call->importer->scope->graph;
-    rml_value_id state[MOST_CARRIED], again;
+    rml_value_id state[RML_MAX_OUTPUTS], again;
     rml_coreml_begin_turn(graph, facts, (size_t)l->list.count, state);
     RML_TRY(rml_graph_finish(graph, call->importer->err));
     for (int i = 0; i < l->list.count; i++)
         RML_TRY(rml_nn_define(call->importer, l->list.name[i], state[i], true));
-    RML_TRY(run_layers(call, &l->inside));
-    RML_TRY(go_on(call, l, &again));
+    rml_coreml_maker here = call->make;
+    here.graph = graph;
+    if (l->inside->leaves)
+        RML_TRY(rml_nn_define(call->importer, RML_NN_LEAVES, rml_coreml_number(&here, 0, RML_F32),
+                              true));
+    RML_TRY(run_layers(call, l->inside));
+    RML_TRY(go_on(call, l, l->inside->leaves, &again));
     rml_coreml_give(graph, 0, again);
     return give_carried(call, &l->list, 1);
 }
@@ -207,28 +268,38 @@ static rml_value_id turns_of(rml_nn_call *call)
                     : RML_NO_VALUE;
 }
 
+// The blobs that turns hand on: those that are there when the condition has been asked once.
+static void list_carried(rml_nn_call *call, loop *l)
+{
+    rml_nn_written written;
+    rml_nn_begin_written(call, &written);
+    rml_nn_add_written(call, l->condition, &written);
+    rml_nn_add_written(call, l->inside, &written);
+    carry_known(call, &written, true, &l->list);
+    rml_nn_end_written(call, &written);
+}
+
 static void import_loop(rml_nn_call *call)
 {
-    loop l = {.variable = ""};
+    loop l = {&call->layer->inside[0], &call->layer->inside[1], .variable = ""};
     rml_graph_body inside;
     rml_error error = {0};
     const rml_message_reader reader = rml_coreml_messages(call->importer->file, &error);
     const rml_message_want wants[] = {{2, RML_WANT_NAME, "a condition", &l.variable}, {0}};
-    rml_value_id in[MOST_CARRIED + 2] = {turns_of(call), RML_NO_VALUE};
+    rml_value_id in[RML_MAX_OUTPUTS + 2] = {turns_of(call), RML_NO_VALUE};
     if (rml_message_read(&reader, &call->layer->params, wants) != RML_OK)
         rml_coreml_refuse(&call->make, "%s", error.message);
-    read_network(call, 3, &l.condition);
-    l.has_condition = *l.variable != 0;
-    read_network(call, 4, &l.inside);
-    add_written(call, &l.condition, &l.list);
-    add_written(call, &l.inside, &l.list);
-    rml_fact *state = rml_coreml_alloc(&call->make, (size_t)l.list.count + 1, sizeof *state);
-    if (call->make.refused || !state)
+    if (l.condition->leaves)
+        rml_coreml_refuse(&call->make, "its condition leaves the loop");
+    if (call->make.refused)
         return;
     rml_error *outer = call->importer->err;
     call->importer->err = &error;
-    rml_status status = go_on(call, &l, &in[1]);
-    for (int i = 0; i < l.list.count && status == RML_OK; i++) {
+    rml_status status = go_on(call, &l, false, &in[1]);
+    if (status == RML_OK)
+        list_carried(call, &l);
+    rml_fact *state = rml_coreml_alloc(&call->make, (size_t)l.list.count + 1, sizeof *state);
+    for (int i = 0; i < l.list.count && status == RML_OK && state; i++) {
         status = rml_nn_find(call->importer, l.list.name[i], &in[2 + i]);
         if (in[2 + i] == RML_NN_REFUSED)
             rml_coreml_refuse(&call->make, "it carries what cannot be computed");
@@ -238,22 +309,28 @@ static void import_loop(rml_nn_call *call)
     call->importer->err = outer;
     rml_coreml_keep_error(&call->make, status, &error);
     do { // until no turn changes what is known of the states
-        if (call->make.refused || !take_body(call, &inside, fill_turn, &l, state))
+        if (call->make.refused || !state || !take_body(call, &inside, fill_turn, &l, state))
             return;
     } while (!settle(state, &inside, l.list.count));
-    take_carried(call, &l.list,
-                 rml_coreml_loop(&call->make, in, &inside, state, (size_t)l.list.count));
+    if (l.list.count > 0)
+        take_carried(call, &l.list,
+                     rml_coreml_loop(&call->make, in, &inside, state, (size_t)l.list.count));
 }
 
+// How the turn goes on, for the layers behind and the loop around.
 static void import_jump(rml_nn_call *call)
 {
-    rml_coreml_refuse(&call->make, "leaving a loop in its middle is not supported");
+    if (!rml_nn_is_written(call->importer, RML_NN_LEAVES))
+        rml_coreml_refuse(&call->make, "it is in no loop");
+    const rml_value_id how = rml_coreml_number(&call->make, call->option, RML_F32);
+    if (how != RML_NO_VALUE && rml_nn_define(call->importer, RML_NN_LEAVES, how, true) != RML_OK)
+        rml_graph_fail(call->make.graph, RML_ERR_NOMEM, "out of memory for a blob");
 }
 
 const rml_nn_entry rml_nn_control[] = {
-    {605, "branch", import_branch, 0},
-    {615, "loop", import_loop, 0},
-    {620, "loopBreak", import_jump, 0},
-    {625, "loopContinue", import_jump, 0},
+    {RML_NN_BRANCH, "branch", import_branch, 0},
+    {RML_NN_LOOP, "loop", import_loop, 0},
+    {RML_NN_BREAK, "loopBreak", import_jump, RML_NN_END},
+    {RML_NN_CONTINUE, "loopContinue", import_jump, RML_NN_NEXT_TURN},
     {0},
 };

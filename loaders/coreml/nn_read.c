@@ -7,8 +7,40 @@
 // Numbers of NeuralNetworkLayer's fields that are no kind of layer.
 enum { NAME = 1, INPUT = 2, OUTPUT = 3, FIRST_KIND = 100 };
 
-rml_status rml_nn_read_layer(rml_coreml *file, const rml_protobuf *message, rml_nn_layer *out,
-                             rml_error *err)
+static rml_status read_network(rml_coreml *file, const rml_protobuf *message, int depth,
+                               rml_nn_network *out, rml_error *err);
+
+// The networks inside a branch or a loop; one that is left out has no layers.
+static rml_status read_inside(rml_coreml *file, int depth, rml_nn_layer *out, rml_error *err)
+{
+    const rml_message_reader reader = rml_coreml_messages(file, err);
+    const bool is_loop = out->kind == RML_NN_LOOP;
+    rml_nn_network *inside;
+    if (depth == RML_NN_MAX_DEPTH)
+        return rml_fail(err, RML_ERR_LIMIT,
+                        "layer %zu \"%.64s\": networks are nested deeper than %d", out->number,
+                        out->name, RML_NN_MAX_DEPTH);
+    RML_TRY(rml_message_array(&reader, 2, sizeof *inside, &inside));
+    for (uint32_t k = 0; k < 2; k++) {
+        rml_protobuf_field field;
+        rml_protobuf rest = out->params, message;
+        bool more = true;
+        inside[k] = (rml_nn_network){.layer_count = 0};
+        while (more) {
+            RML_TRY(rml_protobuf_next(&rest, &field, &more, err));
+            if (!more || field.number != (is_loop ? 3 + k : 1 + k))
+                continue;
+            RML_TRY(rml_protobuf_enter(&rest, &field, "a network", &message, err));
+            RML_TRY(read_network(file, &message, depth + 1, &inside[k], err));
+        }
+        out->leaves = out->leaves || (inside[k].leaves && !is_loop);
+    }
+    out->inside = inside;
+    return RML_OK;
+}
+
+static rml_status read_layer(rml_coreml *file, const rml_protobuf *message, int depth,
+                             rml_nn_layer *out, rml_error *err)
 {
     const rml_message_reader own = rml_coreml_messages(file, err), *reader = &own;
     rml_protobuf rest = *message;
@@ -37,7 +69,21 @@ rml_status rml_nn_read_layer(rml_coreml *file, const rml_protobuf *message, rml_
                         "layer %zu \"%.64s\" has %zu inputs and %zu outputs, the limit is %d",
                         out->number, out->name, out->input_count, out->output_count,
                         RML_NN_MAX_PORTS);
-    return RML_OK;
+    for (size_t i = 0; i < out->output_count; i++)
+        if (out->output[i].text[0] == 0)
+            return rml_fail(reader->err, RML_ERR_FORMAT,
+                            "layer %zu \"%.64s\" writes a blob without a name", out->number,
+                            out->name);
+    out->leaves = out->kind == RML_NN_BREAK || out->kind == RML_NN_CONTINUE;
+    return out->kind == RML_NN_BRANCH || out->kind == RML_NN_LOOP
+               ? read_inside(file, depth, out, err)
+               : RML_OK;
+}
+
+rml_status rml_nn_read_layer(rml_coreml *file, const rml_protobuf *message, rml_nn_layer *out,
+                             rml_error *err)
+{
+    return read_layer(file, message, 0, out, err);
 }
 
 // Whether the layer looks at the sequence, the first of five dimensions.
@@ -68,8 +114,8 @@ static rml_status looks_at_sequence(const rml_message_reader *reader, const rml_
     return RML_OK;
 }
 
-rml_status rml_nn_read(rml_coreml *file, const rml_protobuf *message, rml_nn_network *out,
-                       rml_error *err)
+static rml_status read_network(rml_coreml *file, const rml_protobuf *message, int depth,
+                               rml_nn_network *out, rml_error *err)
 {
     enum { LAYERS = 1 };
     const rml_message_reader reader = rml_coreml_messages(file, err);
@@ -91,11 +137,18 @@ rml_status rml_nn_read(rml_coreml *file, const rml_protobuf *message, rml_nn_net
         bool looks = false;
         out->layer[i].number = i;
         RML_TRY(rml_message_inside(&rest, LAYERS, "a layer", &inside, &more, err));
-        RML_TRY(rml_nn_read_layer(file, &inside, &out->layer[i], err));
+        RML_TRY(read_layer(file, &inside, depth, &out->layer[i], err));
+        out->leaves = out->leaves || out->layer[i].leaves;
         RML_TRY(looks_at_sequence(&reader, &out->layer[i], &looks));
         out->has_sequence = out->has_sequence || looks;
     }
     if (out->exact_arrays)
         out->has_sequence = false; // shapes are as they are said to be
     return RML_OK;
+}
+
+rml_status rml_nn_read(rml_coreml *file, const rml_protobuf *message, rml_nn_network *out,
+                       rml_error *err)
+{
+    return read_network(file, message, 0, out, err);
 }

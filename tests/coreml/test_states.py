@@ -164,3 +164,118 @@ def test_states_are_not_written(program, accumulator, tmp_path):
         said = coreml_run.write(program, accumulator, tmp_path / name, code=1)
         assert "from run to run, and states are not written yet" in said
     assert not list(tmp_path.iterdir())
+
+
+# ---- states that branches and loops write -------------------------------------------------------
+
+
+def written(state, value):
+    return mb.coreml_update_state(state=state, value=value)
+
+
+def mean(x):
+    return mb.reduce_mean(x=x, axes=[0, 1], keep_dims=False)
+
+
+def branch(x, s):
+    """s is x + s where the mean of x is above 0, and stays otherwise; y is what it was."""
+    before = mb.read_state(input=s)
+    y = mb.cond(pred=mb.greater(x=mean(x), y=np.float16(0)),
+                _true_fn=lambda: written(s, mb.add(x=x, y=mb.read_state(input=s))),
+                _false_fn=lambda: mb.mul(x=before, y=np.float16(2)))
+    return mb.add(x=y, y=np.float16(0), name="a"), mb.add(x=mb.read_state(input=s), y=before,
+                                                        name="b")
+
+
+def branch_by_hand(x, s):
+    new = x + s if x.mean() > 0 else s
+    return (new if x.mean() > 0 else 2 * s), new + s, new
+
+
+def blind(x, s):
+    """Each way writes without reading."""
+    y = mb.cond(pred=mb.greater(x=mean(x), y=np.float16(0)),
+                _true_fn=lambda: written(s, mb.mul(x=x, y=np.float16(2))),
+                _false_fn=lambda: written(s, mb.sub(x=x, y=np.float16(1))))
+    return mb.add(x=y, y=np.float16(0), name="a"), mb.add(x=mb.read_state(input=s), y=x, name="b")
+
+
+def blind_by_hand(x, s):
+    new = 2 * x if x.mean() > 0 else x - 1
+    return new, new + x, new
+
+
+def loop(x, s):
+    """Three turns, of which each but the second adds i + 1; behind them s is read again."""
+    def turn(i, v):
+        now = mb.cond(pred=mb.equal(x=i, y=np.int32(1)),
+                      _true_fn=lambda: mb.read_state(input=s),
+                      _false_fn=lambda: written(s, mb.add(
+                          x=mb.read_state(input=s), y=mb.cast(x=mb.add(x=i, y=np.int32(1)),
+                                                             dtype="fp16"))))
+        return mb.add(x=i, y=np.int32(1)), mb.add(x=v, y=now)
+
+    i, v = mb.while_loop(_cond=lambda i, v: mb.less(x=i, y=np.int32(3)), _body=turn,
+                         loop_vars=(np.int32(0), x))
+    return mb.add(x=v, y=np.float16(0), name="a"), mb.read_state(input=s, name="b")
+
+
+def loop_by_hand(x, s):
+    v = x.copy()
+    for i in range(3):
+        if i != 1:
+            s = s + i + 1
+        v = v + s
+    return v, s, s
+
+
+def asking(x, s):
+    """The condition counts, in the state, how often it is asked."""
+    def more(i):
+        now = written(s, mb.add(x=mb.read_state(input=s), y=np.float16(1)))
+        return mb.logical_and(x=mb.less(x=i, y=np.int32(2)),
+                              y=mb.less(x=mean(now), y=np.float16(6)))
+
+    i = mb.while_loop(_cond=more, _body=lambda i: (mb.add(x=i, y=np.int32(1)),),
+                       loop_vars=(np.int32(0),))
+    return (mb.add(x=mb.cast(x=i, dtype="fp16"), y=x, name="a"),
+            mb.read_state(input=s, name="b"))
+
+
+def asking_by_hand(x, s):
+    i = 0
+    while True:
+        s = s + 1
+        if not (i < 2 and s.mean() < 6):
+            return i + x, s, s
+        i += 1
+
+
+def loop_in_branch(x, s):
+    y = mb.cond(pred=mb.greater(x=mean(x), y=np.float16(0)),
+                _true_fn=lambda: loop(x, s)[0], _false_fn=lambda: mb.identity(x=x))
+    return mb.add(x=y, y=np.float16(0), name="c"), mb.read_state(input=s, name="d")
+
+
+def loop_in_branch_by_hand(x, s):
+    return loop_by_hand(x, s) if x.mean() > 0 else (x, s, s)
+
+
+@pytest.mark.parametrize("build, by_hand", [
+    (branch, branch_by_hand), (blind, blind_by_hand), (loop, loop_by_hand),
+    (asking, asking_by_hand), (loop_in_branch, loop_in_branch_by_hand)])
+def test_states_inside(program, tmp_path, build, by_hand):
+    path = tmp_path / "s.mlpackage"
+    model = state_program(build)
+    model.save(str(path))
+    outputs = [o.name for o in model.get_spec().description.output]
+    x = np.random.default_rng(0).integers(-3, 4, (5, 2, 3)).astype(np.float32)
+    assert {bool(step.mean() > 0) for step in x} == {False, True}
+    state, want = np.zeros((2, 3), np.float32), []
+    for step in x:
+        *out, state = by_hand(step, state)
+        want.append(out)
+    for options in ([], ["--threads", "2"]):
+        got = coreml_run.run(program, path, {"x": x}, outputs, tmp_path, "--steps", *options)
+        for value, right in zip(got, zip(*want)):
+            np.testing.assert_array_equal(value, np.stack(right))
