@@ -81,13 +81,16 @@ rml_status rml_graph_file_open_function(rml_graph_file **out, const char *path,
     file->allocator = &file->own_allocator;
     rml_arena_init(&file->arena, file->allocator);
     bool coreml;
-    rml_status status = rml_is_coreml(path, &coreml, err);
-    if (status == RML_OK && coreml)
-        status = rml_coreml_describe(file, path, function ? function : "", err);
-    else if (status == RML_OK && function)
+    rml_mapfile map;
+    rml_status status = rml_graph_map(&map, &coreml, path, err);
+    if (status == RML_OK && coreml) {
+        status = rml_coreml_describe(file, path, &map, function ? function : "", err);
+    } else if (status == RML_OK && function) {
+        rml_mapfile_close(&map);
         status = rml_no_functions(path, function, err);
-    else if (status == RML_OK)
-        status = rml_onnx_describe(file, path, err);
+    } else if (status == RML_OK) {
+        status = rml_onnx_describe(file, path, &map, err);
+    }
     if (status != RML_OK)
         rml_graph_file_close(out);
     return status;

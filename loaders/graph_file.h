@@ -4,6 +4,7 @@
 
 #include "runmodel.h"
 #include "tensor/arena.h"
+#include "tensor/mapfile.h"
 
 struct rml_graph_file {
     const rml_allocator *allocator;
@@ -31,15 +32,18 @@ rml_status rml_graph_file_text(rml_graph_file *file, const char *text, size_t by
                                const char **out, rml_error *err);
 
 // ONNX and Core ML: fill a description that is empty.
-rml_status rml_onnx_describe(rml_graph_file *file, const char *path, rml_error *err);
+// `map`, of rml_graph_map, is taken.
+rml_status rml_onnx_describe(rml_graph_file *file, const char *path, rml_mapfile *map,
+                             rml_error *err);
 // `function` "": the default one.
-rml_status rml_coreml_describe(rml_graph_file *file, const char *path, const char *function,
-                               rml_error *err);
+rml_status rml_coreml_describe(rml_graph_file *file, const char *path, rml_mapfile *map,
+                               const char *function, rml_error *err);
 
 // That a function is wanted of an ONNX file. `path` may be NULL.
 rml_status rml_no_functions(const char *path, const char *function, rml_error *err);
 
-// Whether the file at `path`, or the folder, is a Core ML model.
-rml_status rml_is_coreml(const char *path, bool *out, rml_error *err);
+// Maps the file at `path`, and says whether it is a Core ML model. Of a folder or a manifest, which
+// are, nothing is mapped.
+rml_status rml_graph_map(rml_mapfile *out, bool *coreml, const char *path, rml_error *err);
 
 #endif

@@ -5,34 +5,40 @@
 #include "loaders/graph_file.h"
 #include "loaders/onnx/model.h"
 
-rml_status rml_is_coreml(const char *path, bool *out, rml_error *err)
+rml_status rml_graph_map(rml_mapfile *out, bool *coreml, const char *path, rml_error *err)
 {
-    rml_mapfile map;
-    *out = rml_coreml_is_package(path);
-    if (*out)
+    *out = (rml_mapfile){NULL, 0};
+    *coreml = rml_coreml_is_package(path);
+    if (*coreml)
         return RML_OK;
-    RML_TRY(rml_mapfile_open(&map, path, err));
-    rml_mapfile_expect(&map, RML_ACCESS_SCATTERED);
-    *out = rml_coreml_is_model(map.data, map.size);
-    rml_mapfile_close(&map);
+    RML_TRY(rml_mapfile_open(out, path, err));
+    rml_mapfile_expect(out, RML_ACCESS_SCATTERED);
+    *coreml = rml_coreml_is_model(out->data, out->size);
+    rml_mapfile_expect(out, RML_ACCESS_NORMAL);
     return RML_OK;
 }
 
 rml_status rml_model_file_begin(rml_model **out, const char *path,
                                 const rml_model_settings *settings, rml_error *err)
 {
-    bool coreml;
-    rml_coreml *file;
+    rml_mapfile map;
+    bool is_coreml;
     *out = NULL;
     if (!path || !*path)
         return rml_fail(err, RML_ERR_ARG, "the path of the model is empty");
-    RML_TRY(rml_is_coreml(path, &coreml, err));
-    if (!coreml && settings->function)
+    RML_TRY(rml_graph_map(&map, &is_coreml, path, err));
+    if (is_coreml) {
+        rml_coreml *file;
+        RML_TRY(rml_coreml_open_map(&file, path, &map, settings->allocator, err));
+        return rml_named(rml_coreml_model_from(out, file, settings, err), err, path);
+    }
+    if (settings->function) {
+        rml_mapfile_close(&map);
         return rml_no_functions(path, settings->function, err);
-    if (!coreml)
-        return rml_onnx_model_begin(out, path, settings, err);
-    RML_TRY(rml_coreml_open(&file, path, settings->allocator, err));
-    return rml_named(rml_coreml_model_from(out, file, settings, err), err, path);
+    }
+    rml_onnx *file;
+    RML_TRY(rml_onnx_open_map(&file, path, &map, settings->allocator, err));
+    return rml_named(rml_onnx_model_from(out, file, settings, err), err, path);
 }
 
 rml_status rml_model_memory_begin(rml_model **out, const void *data, size_t size,

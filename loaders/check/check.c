@@ -85,12 +85,12 @@ bool rml_check_sizes_agree(const rml_shape *a, const rml_shape *b)
 // ---- formats ------------------------------------------------------------------------------------
 
 // An ONNX file, or what reading alone tells of others: that their tensors lie inside them.
-static rml_status check_other(rml_checker *checker, const char *path)
+static rml_status check_other(rml_checker *checker, const char *path, rml_mapfile *map)
 {
     rml_onnx *file = NULL;
     rml_weights *weights = NULL;
     rml_error why, other;
-    rml_status status = rml_onnx_open(&file, path, checker->allocator, &why);
+    rml_status status = rml_onnx_open_map(&file, path, map, checker->allocator, &why);
     if (status == RML_OK)
         return rml_check_onnx(checker, file);
     if (status == RML_ERR_NOMEM)
@@ -111,14 +111,19 @@ static rml_status check_file(rml_checker *checker, const char *path)
 {
     rml_coreml *file = NULL;
     rml_error why;
+    rml_mapfile map;
     bool is_coreml = false;
-    RML_TRY(rml_is_coreml(path, &is_coreml, checker->err));
+    RML_TRY(rml_graph_map(&map, &is_coreml, path, checker->err));
     const char *dot = strrchr(path, '.');
     is_coreml = is_coreml || (dot && strcmp(dot, ".mlmodel") == 0); // by its name, if not by more
     if (!is_coreml)
-        return check_other(checker, path);
-    RML_TRY(rml_check_package(checker, path));
-    rml_status status = rml_coreml_map(&file, path, checker->allocator, &why);
+        return check_other(checker, path, &map);
+    rml_status status = rml_check_package(checker, path);
+    if (status != RML_OK) {
+        rml_mapfile_close(&map);
+        return status;
+    }
+    status = rml_coreml_map(&file, path, &map, checker->allocator, &why);
     if (status != RML_OK)
         return rml_check_read(checker, "", status, &why);
     status = file->zip.data ? rml_check_archive(checker, file) : RML_OK;

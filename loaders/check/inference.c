@@ -173,7 +173,8 @@ static const rml_coreml_ports *ports_of(const rml_coreml_model *model, const cha
 }
 
 // Imports the model, which infers types and shapes of all results.
-static rml_status infer(rml_checker *checker, const char *path, const char *function)
+static rml_status infer(rml_checker *checker, const rml_coreml *from, const char *path,
+                        const char *function)
 {
     watcher w = {.checker = checker};
     const rml_coreml_watch watch = {&w, on_unread, on_blob, on_result, on_refused};
@@ -183,7 +184,7 @@ static rml_status infer(rml_checker *checker, const char *path, const char *func
     rml_model_settings settings = rml_model_settings_default();
     settings.allocator = checker->allocator;
     settings.function = *function ? function : NULL;
-    rml_status status = rml_coreml_open(&file, path, checker->allocator, &why);
+    rml_status status = rml_named(rml_coreml_open_again(&file, from, &why), &why, path);
     if (status != RML_OK)
         return rml_check_read(checker, "", status, &why);
     file->watch = &watch;
@@ -209,17 +210,17 @@ static rml_status infer(rml_checker *checker, const char *path, const char *func
     return status;
 }
 
-static rml_status infer_all(rml_checker *checker, const char *path)
+static rml_status infer_all(rml_checker *checker, const rml_coreml *from, const char *path)
 {
     rml_coreml *file = NULL;
     rml_error why;
-    rml_status status = rml_coreml_open(&file, path, checker->allocator, &why);
+    rml_status status = rml_named(rml_coreml_open_again(&file, from, &why), &why, path);
     if (status != RML_OK)
         return rml_check_read(checker, "", status, &why);
     if (file->model.function_count == 0)
-        status = infer(checker, path, "");
+        status = infer(checker, from, path, "");
     for (size_t i = 0; i < file->model.function_count && status == RML_OK; i++)
-        status = infer(checker, path, file->model.function[i].function);
+        status = infer(checker, from, path, file->model.function[i].function);
     rml_coreml_close(&file);
     return status;
 }
@@ -235,7 +236,7 @@ rml_status rml_check_coreml(rml_checker *checker, rml_coreml *file, const char *
     rml_check_blobs(checker);
     file->watch = NULL;
     if (checker->faults == 0) // else one fault would be told twice
-        RML_TRY(infer_all(checker, path));
+        RML_TRY(infer_all(checker, file, path));
     rml_check_note(checker,
                    "%zu fault%s in package, versions, names, parameters, types, shapes, weights, "
                    "labels, and description against network; only a Mac tells whether its "

@@ -169,8 +169,7 @@ static rml_status list_operators(rml_graph_file *out, rml_coreml *file, const ch
 // ---- weights and words --------------------------------------------------------------------------
 
 // Weights are counted as they are read; where something cannot be run, none are.
-static rml_status count_constants(rml_graph_file *out, const char *path, const char *function,
-                                  rml_error *err)
+static rml_status count_constants(rml_graph_file *out, const char *function, rml_error *err)
 {
     rml_coreml *file;
     rml_model *model;
@@ -178,7 +177,7 @@ static rml_status count_constants(rml_graph_file *out, const char *path, const c
     rml_model_settings settings = rml_model_settings_default();
     settings.allocator = out->allocator;
     settings.function = *function ? function : NULL;
-    RML_TRY(rml_coreml_open(&file, path, out->allocator, err));
+    RML_TRY(rml_coreml_open_again(&file, out->file, err));
     const rml_status status = rml_coreml_model_from(&model, file, &settings, &why);
     if (status == RML_ERR_NOMEM)
         return rml_fail(err, status, "%s", why.message);
@@ -267,8 +266,8 @@ static void release(void *user)
     rml_coreml_close(&file);
 }
 
-static rml_status describe(rml_graph_file *out, rml_coreml *file, const char *path,
-                           const char *wanted, rml_error *err)
+static rml_status describe(rml_graph_file *out, rml_coreml *file, const char *wanted,
+                           rml_error *err)
 {
     const rml_coreml_model *model = &file->model;
     const rml_coreml_ports *ports;
@@ -288,15 +287,15 @@ static rml_status describe(rml_graph_file *out, rml_coreml *file, const char *pa
     RML_TRY(list_opset(out, file, function, err));
     RML_TRY(list_operators(out, file, function, err));
     RML_TRY(list_notes(out, model, err));
-    return count_constants(out, path, function, err);
+    return count_constants(out, function, err);
 }
 
-rml_status rml_coreml_describe(rml_graph_file *out, const char *path, const char *function,
-                               rml_error *err)
+rml_status rml_coreml_describe(rml_graph_file *out, const char *path, rml_mapfile *map,
+                               const char *function, rml_error *err)
 {
     rml_coreml *file;
-    RML_TRY(rml_coreml_open(&file, path, out->allocator, err));
+    RML_TRY(rml_coreml_open_map(&file, path, map, out->allocator, err));
     out->file = file;
     out->release = release;
-    return rml_named(describe(out, file, path, function, err), err, path);
+    return rml_named(describe(out, file, function, err), err, path);
 }

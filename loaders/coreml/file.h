@@ -141,6 +141,13 @@ typedef struct rml_coreml {
 rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocator *allocator,
                            rml_error *err);
 
+// The same of what rml_graph_map has mapped: `map` is the result's, or gone; empty: a package.
+rml_status rml_coreml_open_map(rml_coreml **out, const char *path, rml_mapfile *map,
+                               const rml_allocator *allocator, rml_error *err);
+
+// The same of a file that is open, whose mapping it shares and which must outlive it.
+rml_status rml_coreml_open_again(rml_coreml **out, const rml_coreml *from, rml_error *err);
+
 // The same for contents of a model, or of an archive, that lie in memory already and must stay
 // there; weights in other files are not found then. Messages come without a file's name.
 rml_status rml_coreml_open_memory(rml_coreml **out, const void *data, size_t size,

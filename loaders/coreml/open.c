@@ -224,15 +224,21 @@ rml_status rml_coreml_open_memory(rml_coreml **out, const void *data, size_t siz
     return status;
 }
 
-rml_status rml_coreml_map(rml_coreml **out, const char *path, const rml_allocator *allocator,
-                          rml_error *err)
+rml_status rml_coreml_map(rml_coreml **out, const char *path, rml_mapfile *map,
+                          const rml_allocator *allocator, rml_error *err)
 {
-    *out = NULL;
-    RML_TRY(create(out, allocator, err));
-    rml_coreml *file = *out;
+    rml_coreml *file = NULL;
     char *found = NULL;
-    rml_status status = rml_coreml_find_model(path, file->allocator, &found, err);
-    if (status == RML_OK)
+    *out = NULL;
+    rml_status status = create(&file, allocator, err);
+    if (status != RML_OK) {
+        rml_mapfile_close(map);
+        return status;
+    }
+    file->map = *map;
+    *map = (rml_mapfile){NULL, 0};
+    status = rml_coreml_find_model(path, file->allocator, &found, err);
+    if (status == RML_OK && !file->map.data)
         status = rml_mapfile_open(&file->map, found, err);
     if (status == RML_OK && !rml_coreml_is_archive(file->map.data, file->map.size)) {
         file->path = found;
@@ -242,6 +248,35 @@ rml_status rml_coreml_map(rml_coreml **out, const char *path, const rml_allocato
     if (status == RML_OK)
         status = rml_named(find_message(file, err), err, path);
     if (status != RML_OK)
+        rml_coreml_close(&file);
+    *out = file;
+    return status;
+}
+
+rml_status rml_coreml_open_map(rml_coreml **out, const char *path, rml_mapfile *map,
+                               const rml_allocator *allocator, rml_error *err)
+{
+    RML_TRY(rml_coreml_map(out, path, map, allocator, err));
+    const rml_status status = rml_named(read_all(*out, err), err, path);
+    if (status != RML_OK)
+        rml_coreml_close(out);
+    return status;
+}
+
+rml_status rml_coreml_open_again(rml_coreml **out, const rml_coreml *from, rml_error *err)
+{
+    *out = NULL;
+    RML_TRY(create(out, from->allocator, err));
+    rml_coreml *file = *out;
+    file->map = from->map;
+    file->is_memory = true;
+    file->path = from->path ? rml_alloc_text(file->allocator, from->path) : NULL;
+    rml_status status = !from->path || file->path
+                            ? find_message(file, err)
+                            : rml_fail_nomem(err, strlen(from->path), "a path");
+    if (status == RML_OK)
+        status = read_all(file, err);
+    if (status != RML_OK)
         rml_coreml_close(out);
     return status;
 }
@@ -249,11 +284,8 @@ rml_status rml_coreml_map(rml_coreml **out, const char *path, const rml_allocato
 rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocator *allocator,
                            rml_error *err)
 {
-    RML_TRY(rml_coreml_map(out, path, allocator, err));
-    const rml_status status = rml_named(read_all(*out, err), err, path);
-    if (status != RML_OK)
-        rml_coreml_close(out);
-    return status;
+    rml_mapfile none = {NULL, 0};
+    return rml_coreml_open_map(out, path, &none, allocator, err);
 }
 
 void rml_coreml_close(rml_coreml **file_at)

@@ -29,9 +29,9 @@ bool rml_coreml_has_entry(const rml_coreml *file, const char *location);
 rml_status rml_coreml_entry(const rml_coreml *file, const char *folder, size_t folder_bytes,
                             const char *location, rml_mapfile *out, rml_error *err);
 
-// A file that is mapped and nothing more; `file->model` is not read.
-rml_status rml_coreml_map(rml_coreml **out, const char *path, const rml_allocator *allocator,
-                          rml_error *err);
+// As rml_coreml_open_map, and nothing more: `file->model` is not read.
+rml_status rml_coreml_map(rml_coreml **out, const char *path, rml_mapfile *map,
+                          const rml_allocator *allocator, rml_error *err);
 
 // Whether a model of this kind (the number of its field) is read, and in a message why not.
 rml_status rml_coreml_check_kind(int type, rml_error *err);

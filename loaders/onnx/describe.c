@@ -122,10 +122,11 @@ static void release(void *user)
     rml_onnx_close(&file);
 }
 
-rml_status rml_onnx_describe(rml_graph_file *out, const char *path, rml_error *err)
+rml_status rml_onnx_describe(rml_graph_file *out, const char *path, rml_mapfile *map,
+                             rml_error *err)
 {
     rml_onnx *file;
-    RML_TRY(rml_onnx_open(&file, path, out->allocator, err));
+    RML_TRY(rml_onnx_open_map(&file, path, map, out->allocator, err));
     const rml_onnx_graph *graph = &file->graph;
     out->file = file;
     out->release = release;

@@ -198,6 +198,10 @@ typedef struct rml_onnx {
 rml_status rml_onnx_open(rml_onnx **out, const char *path, const rml_allocator *allocator,
                          rml_error *err);
 
+// The same of a file that is mapped already: `map` is the result's, or gone.
+rml_status rml_onnx_open_map(rml_onnx **out, const char *path, rml_mapfile *map,
+                             const rml_allocator *allocator, rml_error *err);
+
 // The same for a file's contents that lie in memory already and must stay there; without external
 // data. Messages come without a file's name.
 rml_status rml_onnx_open_memory(rml_onnx **out, const void *data, size_t size,

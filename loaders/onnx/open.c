@@ -158,29 +158,39 @@ rml_status rml_onnx_open_source(rml_onnx **out, const rml_source *source,
     return open_bytes(out, source ? source : &none, (rml_mapfile){NULL, 0}, allocator, err);
 }
 
-rml_status rml_onnx_open(rml_onnx **out, const char *path, const rml_allocator *allocator,
-                         rml_error *err)
+rml_status rml_onnx_open_map(rml_onnx **out, const char *path, rml_mapfile *map,
+                             const rml_allocator *allocator, rml_error *err)
 {
     rml_onnx *file = NULL;
     *out = NULL;
-    if (!path || !*path)
-        return rml_fail(err, RML_ERR_ARG, "the path of the ONNX file is empty");
-    RML_TRY(create(&file, allocator, err));
-    rml_status status = rml_mapfile_open(&file->map, path, err);
-    file->path = path; // while reading: external data lie beside it
-    if (status == RML_OK) {
-        // what is read lies far apart, between the tensors' data
-        rml_mapfile_expect(&file->map, RML_ACCESS_SCATTERED);
-        status = read_all(file, err);
-        rml_mapfile_expect(&file->map, RML_ACCESS_NORMAL);
-        if (status != RML_OK)
-            rml_error_prefix(err, path);
+    rml_status status = create(&file, allocator, err);
+    if (status != RML_OK) {
+        rml_mapfile_close(map);
+        return status;
     }
+    file->map = *map;
+    *map = (rml_mapfile){NULL, 0};
+    file->path = path; // while reading: external data lie beside it
+    // what is read lies far apart, between the tensors' data
+    rml_mapfile_expect(&file->map, RML_ACCESS_SCATTERED);
+    status = rml_named(read_all(file, err), err, path);
+    rml_mapfile_expect(&file->map, RML_ACCESS_NORMAL);
     file->path = NULL;
     if (status != RML_OK)
         rml_onnx_close(&file);
     *out = file;
     return status;
+}
+
+rml_status rml_onnx_open(rml_onnx **out, const char *path, const rml_allocator *allocator,
+                         rml_error *err)
+{
+    rml_mapfile map;
+    *out = NULL;
+    if (!path || !*path)
+        return rml_fail(err, RML_ERR_ARG, "the path of the ONNX file is empty");
+    RML_TRY(rml_mapfile_open(&map, path, err));
+    return rml_onnx_open_map(out, path, &map, allocator, err);
 }
 
 void rml_onnx_close(rml_onnx **file_at)
