@@ -5,6 +5,8 @@
 #include "models/params.h"
 
 void rml_build_wav2lip(rml_params *params);
+void rml_build_syncnet(rml_params *params);
+void rml_build_syncnet_latent(rml_params *params);
 void rml_build_s3fd(rml_params *params);
 void rml_build_ffdnet(rml_params *params);
 void rml_build_ffdnet_map(rml_params *params);

@@ -16,6 +16,12 @@ static const network *network_at(size_t index)
 {
     static const network networks[] = {
         {{"wav2lip", "lip-sync a 96x96 face to 0.2 s of mel spectrogram"}, rml_build_wav2lip, NULL},
+        {{"syncnet", "tell whether five frames of lips belong to 0.2 s of mel spectrogram"},
+         rml_build_syncnet,
+         NULL},
+        {{"syncnet-latent", "the same of latents and vectors of Wav2Vec2 or Whisper"},
+         rml_build_syncnet_latent,
+         NULL},
         {{"s3fd", "find faces in an image of any size from 32x32"}, rml_build_s3fd, NULL},
         {{"ffdnet", "take noise of a known level out of an image of any size"},
          rml_build_ffdnet,

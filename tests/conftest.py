@@ -15,7 +15,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from reference import checkpoints, clips, ffdnet, lstm, mobilenetv2, s3fd, wav2lip  # noqa: E402
+from reference import checkpoints, clips, ffdnet, lstm, mobilenetv2, s3fd  # noqa: E402
+from reference import syncnet, wav2lip  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK_TOLERANCE = 5e-5  # of the largest reference value, for a whole network in fp32
@@ -227,6 +228,20 @@ def wav2lip_network(tmp_path_factory):
         if (width, seed) not in made:
             folder = tmp_path_factory.mktemp("wav2lip")
             made[width, seed] = Network(wav2lip.random_wav2lip(width, seed), folder)
+        return made[width, seed]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def syncnet_network(tmp_path_factory):
+    """syncnet_network(width): an expert with random weights."""
+    made = {}
+
+    def get(width=0.25, seed=1):
+        if (width, seed) not in made:
+            folder = tmp_path_factory.mktemp("syncnet")
+            made[width, seed] = Network(syncnet.random_syncnet(width, seed), folder)
         return made[width, seed]
 
     return get

@@ -55,3 +55,9 @@ int cmd_latent_wav2lip(int argc, char **argv)
     (void)argc;
     return start(argv);
 }
+
+int cmd_sync(int argc, char **argv)
+{
+    (void)argc;
+    return start(argv);
+}

@@ -6,6 +6,7 @@
 
 int cmd_wav2lip(int argc, char **argv);
 int cmd_latent_wav2lip(int argc, char **argv);
+int cmd_sync(int argc, char **argv);
 int cmd_ffdnet(int argc, char **argv);
 int cmd_mobilenetv2(int argc, char **argv);
 int cmd_lstm(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct {
     {"wav2lip",
      {"wav2lip.safetensors", "wav2lip.pth", "wav2lip_gan.pth", "checkpoints/wav2lip.pth",
       "checkpoints/wav2lip_gan.pth"}},
+    {"syncnet", {"syncnet.safetensors", "lipsync_expert.pth", "checkpoints/lipsync_expert.pth"}},
     {"s3fd", {"s3fd.safetensors", "s3fd.pth", "s3fd-619a316812.pth"}},
     {"ffdnet", {"ffdnet_color.safetensors", "ffdnet_color.pth", "net_rgb.pth"}},
     {"ffdnet-map", {"ffdnet_color.safetensors", "ffdnet_color.pth", "net_rgb.pth"}},

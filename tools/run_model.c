@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
     {"wav2lip", cmd_wav2lip, "make the lips of a face in a video follow a voice"},
     {"latent-wav2lip", cmd_latent_wav2lip, "the same with a UNet on latents"},
+    {"sync", cmd_sync, "tell how far the lips and the sound of a video are apart"},
     {"ffdnet", cmd_ffdnet, "take noise out of images"},
     {"mobilenetv2", cmd_mobilenetv2, "tell what images show"},
     {"lstm", cmd_lstm, "tell the class of sequences of numbers"},

@@ -14,6 +14,8 @@ typedef struct rml_audio_info {
     const char *codec;  // static, "pcm_s16le"
     int channel;        // heard alone, from 1 on; 0: the average of all
     double silence;     // seconds put in so far
+    double late;        // the first sample is heard so many seconds later than it lies, less than
+                        // silence is put in for, where a file has pictures too
 } rml_audio_info;
 
 typedef struct rml_audio_in rml_audio_in;

@@ -46,6 +46,7 @@ static rml_status open_first(rml_audio_in *in, const char *path, rml_error *err)
     // From the first frame: containers state half the rate of some AAC streams.
     in->info.rate = in->sound.frame->sample_rate;
     in->info.channels = rml_av_channels(in->sound.frame);
+    in->info.late = in->sound.late;
     in->info.codec = avcodec_get_name(stream->codecpar->codec_id);
     if (stream->duration > 0)
         in->info.seconds = (double)stream->duration * av_q2d(stream->time_base);

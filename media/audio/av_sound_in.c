@@ -32,7 +32,7 @@ static bool is_format(const rml_av_source *source, const char *name)
 
 // Where the clock begins. The streams of broadcasts begin anywhere; of files that hold pictures
 // too, the first stream begins the whole.
-static double find_origin(const rml_av_source *source)
+static double find_origin(const rml_av_source *source, bool *pictures)
 {
     const AVFormatContext *format = source->format;
     int streams = 0;
@@ -42,8 +42,9 @@ static double find_origin(const rml_av_source *source)
         streams += (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO) &&
                    !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC);
     }
+    *pictures = streams > 1;
     const bool anywhere = is_format(source, "mpegts") || is_format(source, "mpeg");
-    if (format->start_time == AV_NOPTS_VALUE || (streams < 2 && !anywhere))
+    if (format->start_time == AV_NOPTS_VALUE || (!*pictures && !anywhere))
         return 0.0;
     return (double)format->start_time / AV_TIME_BASE;
 }
@@ -138,20 +139,23 @@ rml_status rml_av_sound_in_next(rml_av_sound_in *in, bool *end, rml_error *err)
 
 static rml_status open_all(rml_av_sound_in *in, const char *path, rml_error *err)
 {
-    bool end = false;
+    bool end = false, pictures = false;
     // Sound decodes far faster than it is used: one thread, and none to start at every rewind.
     RML_TRY(rml_av_source_open(&in->source, path, AVMEDIA_TYPE_AUDIO, 1, err));
     in->frame = av_frame_alloc();
     in->ahead = av_frame_alloc();
     if (!in->frame || !in->ahead)
         return rml_fail_nomem(err, sizeof *in->frame, "sound");
-    in->origin = find_origin(&in->source);
+    in->origin = find_origin(&in->source, &pictures);
     in->longest = in->source.format->iformat->flags & AVFMT_TS_DISCONT
                       ? LONGEST_HOLE_OF_JOINED_SECONDS
                       : LONGEST_HOLE_SECONDS;
     RML_TRY(rml_av_sound_in_next(in, &end, err));
     if (end)
         return rml_fail(err, RML_ERR_FORMAT, "%s: its audio stream is empty", path);
+    const double late = stated(in, in->frame) - (double)in->silence / in->first_rate;
+    if (pictures && is_timed(in) && fabs(late) <= SLACK_SECONDS)
+        in->late = late;
     return RML_OK;
 }
 

@@ -19,6 +19,8 @@ typedef struct rml_av_sound_in {
     double shift;    // added to its times
     double position; // where the next frame begins if there is no hole
     double longest;  // hole that is one; beyond it the clock has jumped
+    double late;     // the first frame is heard so much later than its samples lie here: less than
+                     // is taken for a hole; 0 for sound without pictures
 } rml_av_sound_in;
 
 // Opens the best audio stream of `path`, which must outlive it, and decodes its first frame.

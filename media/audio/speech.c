@@ -159,6 +159,7 @@ static rml_status open_all(rml_speech *s, const char *path, bool as_upstream, rm
     s->info.rate = info->rate;
     s->info.channels = info->channels;
     s->info.codec = info->codec;
+    s->info.late = info->late;
     RML_TRY(rml_mel_create(&s->mel, s->allocator, err));
     return first_pass(s, err);
 }

@@ -20,6 +20,7 @@ typedef struct rml_speech_info {
     const char *codec;
     int channel;    // that is heard alone, from 1 on, since the channels cancel each other; or 0
     double silence; // seconds of it, put where the file begins late or has holes
+    double late;    // as in rml_audio_info
 } rml_speech_info;
 
 // Decodes the whole file once without keeping it, so that its length is exact and unreadable, too

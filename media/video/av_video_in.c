@@ -89,6 +89,10 @@ static void fill_info(rml_video_in *in)
     if (aspect.num > 0 && aspect.den > 0)
         info->pixel_aspect =
             turn ? (rml_rational){aspect.den, aspect.num} : rml_av_rational(aspect);
+    const int64_t first = in->frames[AFTER]->best_effort_timestamp;
+    if (first != AV_NOPTS_VALUE && format->start_time != AV_NOPTS_VALUE)
+        info->start_seconds =
+            (double)first * av_q2d(stream->time_base) - (double)format->start_time / AV_TIME_BASE;
     if (stream->duration > 0)
         info->seconds = (double)stream->duration * av_q2d(stream->time_base);
     else if (format->duration > 0)

@@ -50,6 +50,7 @@ typedef struct rml_video_info {
     rml_rational steady_rate;  // of new pictures while it moves, 5 to 1000; 0/0 when there is none
     rml_rational pixel_aspect; // width to height of one delivered pixel; 1/1 when not stated
     double seconds;            // duration as the container states it; 0 when not known
+    double start_seconds;      // when the first frame is shown, after the file's first stream
     int64_t frames_estimate;   // 0 when not known; the true count is known at the end only
     rml_colour colour;         // what was used to convert to RGB (never unspecified matrix)
     rml_fields fields;         // of delivered frames

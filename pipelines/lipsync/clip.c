@@ -126,6 +126,7 @@ static rml_status open_video(rml_clip *clip, rml_error *err)
                             clip->path);
     }
     info->fps = rml_rational_value(info->frame_rate);
+    info->start_seconds = video->start_seconds;
     info->time_base = video->time_base;
     info->pixel_aspect = video->pixel_aspect;
     if (clip->settings.rotate)

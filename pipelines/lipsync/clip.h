@@ -24,7 +24,8 @@ typedef struct rml_clip_settings {
 typedef struct rml_clip_info {
     int width, height; // of the delivered frames
     rml_rational frame_rate;
-    double fps; // the same; for a still what the user gave
+    double fps;           // the same; for a still what the user gave
+    double start_seconds; // of the first frame, after the file begins
     rml_rational time_base;
     rml_rational pixel_aspect;
     rml_colour colour;

@@ -19,7 +19,7 @@ SOURCE = re.compile(r"`([a-z_0-9]+/[\w/]+\.(?:c|h|inc))`|`((?:bench|scripts|test
 TABLE_OPTION = re.compile(r"^\| `(--[a-z0-9][a-z0-9_-]*)", re.MULTILINE)
 # Page to the subcommand whose options it lists.
 PAGES = {"docs/lip-sync.md": "wav2lip", "docs/latent-lip-sync.md": "latent-wav2lip",
-         "docs/denoise.md": "ffdnet",
+         "docs/sync.md": "sync", "docs/denoise.md": "ffdnet",
          "docs/classify.md": "mobilenetv2", "docs/sequences.md": "lstm",
          "docs/exec.md": "exec",
          "docs/info.md": "info", "docs/benchmarks.md": "bench",

@@ -8,7 +8,7 @@ import warnings
 import torch
 from torch import nn
 
-from . import ffdnet, lstm, mobilenetv2, s3fd, wav2lip
+from . import ffdnet, lstm, mobilenetv2, s3fd, syncnet, wav2lip
 
 
 class Example:
@@ -50,6 +50,10 @@ def example(name):
         model = wav2lip.random_wav2lip(1 / 16, seed=1)
         inputs = wav2lip.random_inputs(2, 1), wav2lip.random_inputs(3, 2)
         return Example(model, *inputs, ["audio", "face"], ["frames"])
+    if name == "syncnet":
+        inputs = syncnet.random_inputs(2, 1), syncnet.random_inputs(3, 2)
+        model = syncnet.random_syncnet(1 / 16, seed=1)
+        return Example(model, *inputs, ["audio", "face"], ["audio_embedding", "face_embedding"])
     if name == "s3fd":
         inputs = (s3fd.random_image(2, 64, 96, 1),), (s3fd.random_image(3, 64, 96, 2),)
         return Example(s3fd.random_s3fd(1 / 16), *inputs, ["image"], s3fd.OUTPUT_NAMES)

@@ -1,4 +1,4 @@
-// run-model-media: what the lip-sync commands of run-model become. Not meant to be called by
+// run-model-media: what the commands of run-model that read video become. Not meant to be called by
 // people.
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -13,8 +13,11 @@ int main(int argc, char **argv)
         code = cmd_wav2lip(argc, argv);
     } else if (argc > 0 && strcmp(argv[0], "latent-wav2lip") == 0) {
         code = cmd_latent_wav2lip(argc, argv);
+    } else if (argc > 0 && strcmp(argv[0], "sync") == 0) {
+        code = cmd_sync(argc, argv);
     } else {
-        fprintf(stderr, "run-model-media: is started by run-model wav2lip and latent-wav2lip\n");
+        fprintf(stderr, "run-model-media: is started by run-model wav2lip, latent-wav2lip and "
+                        "sync\n");
         return EXIT_USAGE;
     }
     if (fflush(stdout) != 0 && code == EXIT_DONE) {
