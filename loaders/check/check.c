@@ -145,7 +145,6 @@ rml_status rml_model_check(const char *path, const rml_allocator *allocator, rml
     if (!path || !*path || !report_fn)
         return rml_fail(err, RML_ERR_ARG, "a path and a function to report to are wanted");
     const rml_status status = check_file(&checker, path);
-    rml_free(checker.allocator, checker.ranges);
     *faults = checker.faults;
     return status;
 }

@@ -12,12 +12,6 @@
 
 #define RML_PLACE_BYTES 192
 
-// Bytes of a file of weights that something lies in.
-typedef struct rml_check_range {
-    size_t file;
-    uint64_t begin, bytes, offset; // `offset`: of the description that they belong to
-} rml_check_range;
-
 typedef struct rml_checker {
     const rml_allocator *allocator;
     rml_check_fn report;
@@ -25,8 +19,6 @@ typedef struct rml_checker {
     const char *around; // of a pipeline's stage: "pipeline stage 2: ", else ""
     size_t faults;
     bool unreadable; // some part of the file could not be read
-    rml_check_range *ranges;
-    size_t range_count, range_capacity;
     rml_error *err;
 } rml_checker;
 
@@ -72,11 +64,6 @@ rml_status rml_check_labels(rml_checker *checker, const rml_text *texts, size_t 
 rml_status rml_check_program(rml_checker *checker, rml_coreml *file, const rml_coreml_model *model);
 rml_status rml_check_operations(rml_checker *checker, rml_coreml *file,
                                 const rml_mil_function *function, const rml_coreml_ports *ports);
-
-// Weights in files of their own: what is heard of them, and then whether they overlap.
-rml_status rml_check_heard_blob(rml_checker *checker, size_t file, uint64_t offset, uint64_t begin,
-                                uint64_t bytes);
-void rml_check_blobs(rml_checker *checker);
 
 // A value of the function, by name: NULL where there is none.
 typedef const rml_mil_type *(*rml_check_type_fn)(void *user, const char *name);

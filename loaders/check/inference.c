@@ -22,12 +22,9 @@ static void on_unread(void *user, const char *type, const char *name, const char
     rml_check_fault(w->checker, rml_check_place(place, "operation", name, type), "%s", why);
 }
 
-static rml_status on_blob(void *user, size_t file, uint64_t offset, uint64_t begin, uint64_t bytes,
-                          rml_error *err)
+static void on_overlap(void *user, const rml_error *fault)
 {
-    watcher *w = user;
-    (void)err; // the checker's own
-    return rml_check_heard_blob(w->checker, file, offset, begin, bytes);
+    rml_check_fault(user, "weights", "%s", fault->message);
 }
 
 static void on_result(void *user, const char *type, const char *name, const rml_shape *declared,
@@ -177,7 +174,7 @@ static rml_status infer(rml_checker *checker, const rml_coreml *from, const char
                         const char *function)
 {
     watcher w = {.checker = checker};
-    const rml_coreml_watch watch = {&w, on_unread, on_blob, on_result, on_refused};
+    const rml_coreml_watch watch = {&w, on_unread, on_result, on_refused};
     rml_coreml *file = NULL;
     rml_model *model = NULL;
     rml_error why;
@@ -228,12 +225,12 @@ static rml_status infer_all(rml_checker *checker, const rml_coreml *from, const 
 rml_status rml_check_coreml(rml_checker *checker, rml_coreml *file, const char *path)
 {
     watcher w = {.checker = checker};
-    const rml_coreml_watch watch = {&w, on_unread, on_blob, on_result, on_refused};
+    const rml_coreml_watch watch = {&w, on_unread, on_result, on_refused};
     rml_protobuf message;
     rml_protobuf_begin(&message, file->message.data, file->message.size);
     file->watch = &watch;
     RML_TRY(rml_check_model(checker, file, &message, 0));
-    rml_check_blobs(checker);
+    rml_mil_overlaps(file, on_overlap, checker);
     file->watch = NULL;
     if (checker->faults == 0) // else one fault would be told twice
         RML_TRY(infer_all(checker, file, path));

@@ -108,9 +108,6 @@ typedef struct rml_coreml_watch {
     void *user;
     // A value of operation `name` of `type` that cannot be read, which has kind 0 then.
     void (*unread)(void *user, const char *type, const char *name, const char *why);
-    // Data of a value, at `begin` in file number `file` of weights, described at `offset`.
-    rml_status (*blob)(void *user, size_t file, uint64_t offset, uint64_t begin, uint64_t bytes,
-                       rml_error *err);
     // A result of an operation, as the file and as inference has it.
     void (*result)(void *user, const char *type, const char *name, const rml_shape *declared,
                    const rml_shape *inferred);
@@ -119,6 +116,12 @@ typedef struct rml_coreml_watch {
     void (*refused)(void *user, const char *what, const char *type, const char *name,
                     const char *why, bool misfit);
 } rml_coreml_watch;
+
+// Bytes of a file of weights, and where what lies there is described.
+typedef struct rml_coreml_bytes {
+    size_t file;
+    uint64_t begin, bytes, offset;
+} rml_coreml_bytes;
 
 typedef struct rml_coreml {
     rml_coreml_model model;
@@ -133,6 +136,8 @@ typedef struct rml_coreml {
     rml_names blobs;             // location -> place in `blob_file`
     rml_mapfile *blob_file;
     size_t blob_count, blob_capacity;
+    rml_coreml_bytes *range; // of all values that were read
+    size_t range_count, range_capacity;
     const rml_coreml_watch *watch; // NULL: the first fault ends reading
 } rml_coreml;
 

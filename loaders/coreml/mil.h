@@ -151,4 +151,8 @@ rml_status rml_mil_read_value(rml_coreml *file, const rml_protobuf *message, rml
 rml_status rml_mil_read_blob(rml_coreml *file, const rml_text *location, uint64_t offset,
                              rml_mil_value *out, rml_error *err);
 
+// Tells of blobs that share bytes, among those that were read. Values may share a whole one.
+void rml_mil_overlaps(rml_coreml *file, void (*tell)(void *user, const rml_error *fault),
+                      void *user);
+
 #endif

@@ -4,6 +4,7 @@
 #include "loaders/formats/beside.h"
 #include "loaders/formats/bytes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -94,6 +95,44 @@ rml_status rml_mil_read_blob(rml_coreml *file, const rml_text *location, uint64_
                         map->size);
     out->data = map->data + begin;
     out->bytes = (size_t)bytes;
-    return file->watch ? file->watch->blob(file->watch->user, place, offset, begin, bytes, err)
-                       : RML_OK;
+    RML_TRY(rml_reserve(file->allocator, &file->range, &file->range_capacity, file->range_count + 2,
+                        sizeof *file->range, "a list of weights", err));
+    file->range[file->range_count++] = (rml_coreml_bytes){place, offset, UNIT, offset};
+    file->range[file->range_count++] = (rml_coreml_bytes){place, begin, bytes, offset};
+    return RML_OK;
+}
+
+// ---- overlaps -----------------------------------------------------------------------------------
+
+static int by_begin(const void *a, const void *b)
+{
+    const rml_coreml_bytes *x = a, *y = b;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+void rml_mil_overlaps(rml_coreml *file, void (*tell)(void *user, const rml_error *fault),
+                      void *user)
+{
+    const rml_coreml_bytes *widest = file->range; // of those so far the one that ends last
+    rml_error fault;
+    if (file->range_count)
+        qsort(file->range, file->range_count, sizeof *file->range, by_begin);
+    for (size_t i = 1; i < file->range_count; i++) {
+        const rml_coreml_bytes *range = &file->range[i];
+        const bool one_file = range->file == widest->file;
+        const bool is_same =
+            one_file && range->offset == widest->offset && range->begin == widest->begin;
+        if (one_file && range->begin - widest->begin < widest->bytes && !is_same && range->bytes) {
+            rml_fail(&fault, RML_ERR_FORMAT,
+                     "weights described at bytes %llu and %llu of a file overlap",
+                     (unsigned long long)widest->offset, (unsigned long long)range->offset);
+            tell(user, &fault);
+        }
+        if (!one_file || range->begin + range->bytes > widest->begin + widest->bytes)
+            widest = range;
+    }
 }

@@ -331,10 +331,21 @@ rml_status rml_mil_choose(rml_coreml *file, const rml_coreml_model *model, const
     return RML_OK;
 }
 
+static void keep_first(void *user, const rml_error *fault)
+{
+    rml_error *first = user;
+    if (first->status == RML_OK)
+        *first = *fault;
+}
+
 rml_status rml_mil_read(rml_coreml *file, const rml_mil_named *from, rml_mil_function *out,
                         rml_error *err)
 {
     program_reader reader = {.file = file, .fields = rml_coreml_messages(file, err)};
     *out = (rml_mil_function){.name = from->name};
-    return read_function(&reader, &from->body, out);
+    RML_TRY(read_function(&reader, &from->body, out));
+    rml_error fault = {0};
+    if (!file->watch)
+        rml_mil_overlaps(file, keep_first, &fault);
+    return fault.status == RML_OK ? RML_OK : rml_fail(err, fault.status, "%s", fault.message);
 }

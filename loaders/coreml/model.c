@@ -33,33 +33,57 @@ rml_value_id rml_coreml_get(const rml_coreml_values *values, const char *name)
 static rml_status import_model(rml_coreml_values *values, rml_coreml *file,
                                const rml_coreml_model *model, int depth, rml_error *err);
 
+// All models of a pipeline; those of kinds that do not run are told together.
+static rml_status read_stages(rml_coreml *file, const rml_protobuf *pipeline,
+                              rml_coreml_model **stages, size_t *count, rml_error *err)
+{
+    const rml_message_reader reader = rml_coreml_messages(file, err);
+    rml_protobuf rest = *pipeline, inside;
+    rml_error unsupported = {0}, error;
+    bool more = true;
+    RML_TRY(rml_message_count(pipeline, 1, count, err));
+    if (*count > RML_COREML_MAX_STAGES)
+        return rml_fail(err, RML_ERR_LIMIT, "a pipeline of more than %d stages",
+                        RML_COREML_MAX_STAGES);
+    RML_TRY(rml_message_array(&reader, *count, sizeof **stages, stages));
+    for (size_t i = 0; i < *count; i++) {
+        RML_TRY(rml_message_inside(&rest, 1, "a pipeline's stage", &inside, &more, err));
+        const rml_status status = rml_coreml_read_model(file, &inside, &(*stages)[i], &error);
+        if (status == RML_OK)
+            continue;
+        if (status != RML_ERR_UNSUPPORTED)
+            return rml_fail(err, status, "pipeline stage %zu: %s", i + 1, error.message);
+        const size_t used = strlen(unsupported.message);
+        unsupported.status = status;
+        snprintf(unsupported.message + used, sizeof unsupported.message - used,
+                 "%spipeline stage %zu: %.160s", used ? "; " : "", i + 1, error.message);
+    }
+    return unsupported.status == RML_OK
+               ? RML_OK
+               : rml_fail(err, unsupported.status, "%s", unsupported.message);
+}
+
 static rml_status import_stages(rml_coreml_values *values, rml_coreml *file,
                                 const rml_coreml_model *model, int depth, rml_error *err)
 {
-    rml_protobuf pipeline = model->body, rest, inside;
+    rml_protobuf pipeline = model->body;
     const rml_message_reader reader = rml_coreml_messages(file, err);
     const rml_message_want wants[] = {{1, RML_WANT_MESSAGE, "a pipeline", &pipeline}, {0}};
-    bool more = true;
+    rml_coreml_model *stages;
+    size_t count;
     if (depth >= RML_COREML_MAX_DEPTH)
         return rml_fail(err, RML_ERR_LIMIT, "pipelines are nested deeper than %d",
                         RML_COREML_MAX_DEPTH);
     if (model->type != RML_COREML_PIPELINE)
         RML_TRY(rml_message_read(&reader, &model->body, wants));
-    rest = pipeline;
+    RML_TRY(read_stages(file, &pipeline, &stages, &count, err));
     values->function = "";
-    for (int stage = 1;; stage++) {
-        rml_coreml_model inner;
+    for (size_t i = 0; i < count; i++) {
         char place[48];
-        RML_TRY(rml_message_inside(&rest, 1, "a pipeline's stage", &inside, &more, err));
-        if (!more)
-            return RML_OK;
-        if (stage > RML_COREML_MAX_STAGES)
-            return rml_fail(err, RML_ERR_LIMIT, "a pipeline of more than %d stages",
-                            RML_COREML_MAX_STAGES);
-        snprintf(place, sizeof place, "pipeline stage %d", stage);
-        RML_TRY(rml_named(rml_coreml_read_model(file, &inside, &inner, err), err, place));
-        RML_TRY(rml_named(import_model(values, file, &inner, depth + 1, err), err, place));
+        snprintf(place, sizeof place, "pipeline stage %zu", i + 1);
+        RML_TRY(rml_named(import_model(values, file, &stages[i], depth + 1, err), err, place));
     }
+    return RML_OK;
 }
 
 static rml_status import_model(rml_coreml_values *values, rml_coreml *file,

@@ -25,7 +25,7 @@ static const struct {
     {404, "a nearest neighbours classifier"},
     {501, "an item similarity recommender"},
     {555, "a custom model, whose code is in the app and not in the file"},
-    {556, "a linked model"},
+    {556, "a linked model, whose network lies in another file, compiled"},
     {560, "a class confidence thresholding model"},
     {600, "a one-hot encoder"},
     {601, "an imputer"},
@@ -301,6 +301,7 @@ void rml_coreml_close(rml_coreml **file_at)
     if (!file->is_memory)
         rml_mapfile_close(&file->map);
     rml_free(file->allocator, file->blob_file);
+    rml_free(file->allocator, file->range);
     rml_free(file->allocator, file->path);
     rml_names_release(&file->blobs);
     rml_arena_release(&file->arena);

@@ -507,6 +507,7 @@ def test_fault_of_weights(program, good, tmp_path, fault):
     change(data)
     (path / WEIGHTS).write_bytes(data.tobytes())
     assert wanted in check(program, path, 1)
+    assert wanted in program.run("bench", path, code=1).stderr.splitlines()[-1]
 
 
 def items(manifest):

@@ -10,11 +10,12 @@
 
 #include <time.h>
 
-static const char *const names[] = {"classifier.mlmodel", "control.mlmodel",   "images.mlmodel",
-                                    "loop.mlmodel",       "lstm.mlmodel",      "new_layers.mlmodel",
-                                    "old_layers.mlmodel", "pictures.mlmodel",  "pipeline.mlmodel",
-                                    "quantized.mlmodel",  "recurrent.mlmodel", "states.mlmodel",
-                                    "shapes.mlmodel",     "flexible.mlmodel",  "package.zip"};
+static const char *const names[] = {
+    "classifier.mlmodel", "control.mlmodel",      "images.mlmodel",     "loop.mlmodel",
+    "lstm.mlmodel",       "new_layers.mlmodel",   "old_layers.mlmodel", "pictures.mlmodel",
+    "pipeline.mlmodel",   "quantized.mlmodel",    "recurrent.mlmodel",  "states.mlmodel",
+    "shapes.mlmodel",     "flexible.mlmodel",     "package.zip",        "leaving.mlmodel",
+    "resizing.mlmodel",   "states_inside.mlmodel"};
 #define NAMES (sizeof names / sizeof *names)
 
 static rml_error error;

@@ -135,6 +135,76 @@ def loop(n):
     inside.add_copy("c", "t", "out")
 
 
+def leaving(n):
+    """A loop that is left by both ways, and a blob that both ways of a branch write."""
+    def inside(of):
+        return NeuralNetworkBuilder(nn_spec=of, disable_rank5_shape_mapping=True)
+
+    def add(to, name, a, b, factor):
+        to.add_activation(name, "LINEAR", a, name, [factor, 1])
+        to.add_copy(name + "c", name, b)
+
+    n.add_copy("x", "in0", "x")
+    n.add_copy("a", "in1", "a")
+    body = inside(n.add_loop("l", max_iterations=5).loop.bodyNetwork)
+    add(body, "d", "a", "a", -0.5)
+    branch = body.add_branch("b", "a").branch
+    inside(branch.ifBranch).add_loop_continue("n")
+    inside(branch.elseBranch).add_loop_break("e")
+    add(body, "y", "x", "x", 2)
+    ways = n.add_branch("w", "a").branch
+    add(inside(ways.ifBranch), "p", "x", "z", 1)
+    add(inside(ways.elseBranch), "q", "x", "z", 3)
+    n.add_activation("o", "RELU", "z", "out")
+
+
+def resizing():
+    """Pictures of any height, twice as wide, three times as high, then as high as the widths."""
+    ct, types = coreml_run.ct, coreml_run.types
+    from coremltools.converters.mil.mil import get_new_symbol
+
+    @mb.program(input_specs=[mb.TensorSpec((1, 1, get_new_symbol(), 3), types.fp32)],
+                opset_version=ct.target.iOS17)
+    def main(x):
+        y = mb.upsample_bilinear(x=x, scale_factor_height=3, scale_factor_width=2)
+        wide = mb.slice_by_index(x=mb.shape(x=y), begin=[2], end=[3])
+        return mb.resize(x=y, shape=mb.concat(values=[wide, np.int32([0])], axis=0),
+                         resized_dims=np.uint32(2), sampling_mode="OFFSET_CORNERS")
+
+    shape = ct.Shape((1, 1, ct.RangeDim(1, 5, 2), 3))
+    model = ct.convert(main, convert_to="mlprogram", inputs=[ct.TensorType("x", shape=shape)],
+                       minimum_deployment_target=ct.target.iOS17,
+                       compute_precision=ct.precision.FLOAT32,
+                       pass_pipeline=ct.PassPipeline.EMPTY)
+    save_spec(model.get_spec(), str(CORPUS / "resizing.mlmodel"))
+
+
+def states_inside():
+    """A loop of two turns, in which a branch writes the state."""
+    ct, types = coreml_run.ct, coreml_run.types
+
+    @mb.program(input_specs=[mb.TensorSpec((2,), types.fp16),
+                             mb.StateTensorSpec((2,), types.fp16)],
+                opset_version=ct.target.iOS18)
+    def main(x, s):
+        def turn(i):
+            first = mb.slice_by_index(x=mb.read_state(input=s), begin=[0], end=[1],
+                                      squeeze_mask=[True])
+            mb.cond(pred=mb.greater(x=first, y=np.float16(0)),
+                    _true_fn=lambda: mb.coreml_update_state(state=s, value=x),
+                    _false_fn=lambda: mb.add(x=x, y=np.float16(1)))
+            return mb.add(x=i, y=np.int32(1))
+
+        mb.while_loop(_cond=lambda i: mb.less(x=i, y=np.int32(2)), _body=turn,
+                      loop_vars=(np.int32(0),))
+        return mb.read_state(input=s, name="y")
+
+    model = ct.convert(main, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS18,
+                       compute_precision=ct.precision.FLOAT32,
+                       pass_pipeline=ct.PassPipeline.EMPTY)
+    save_spec(model.get_spec(), str(CORPUS / "states_inside.mlmodel"))
+
+
 def old_lstm(n):
     weights = [[small(2, 1) for _ in range(4)], [small(2, 2) for _ in range(4)]]
     n.add_unilstm("l", weights[1], weights[0], [small(2) for _ in range(4)], 2, 1, ["in0"],
@@ -240,7 +310,10 @@ if __name__ == "__main__":
     save_spec(quantized.get_spec() if hasattr(quantized, "get_spec") else quantized,
               str(CORPUS / "quantized.mlmodel"))
     pipeline(detector())
+    network("leaving", leaving, [(2, 3), (1,)])
     states()
+    states_inside()
+    resizing()
     classifier()
     pictures()
     flexible()
