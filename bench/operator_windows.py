@@ -30,6 +30,11 @@ for width in (2, 4, 16):
     conv(f"Conv groups of {width}", (1, 128, 28, 28), 128, 3, group=128 // width)
 for out in (1, 8, 32):
     conv(f"Conv 3x3 of one channel to {out}", (1, 1, 256, 256), out, 3)
+for size in ((3, 1), (9, 1)):  # lines, written as images of one column
+    conv(f"Conv {size[0]}x1 on width 1", (1, 64, 1000, 1), 64, list(size))
+conv("Conv 9x1 on width 1 of one channel to 32", (1, 1, 4000, 1), 32, [9, 1])
+conv("Conv 1x1 on width 1", (1, 64, 1000, 1), 64, 1)
+conv("Conv depthwise 9x1 on width 1", (1, 64, 1000, 1), 64, [9, 1], group=64)
 conv("Conv 5x5 of two channels", (1, 2, 128, 128), 16, 5)
 
 LINE = {"op": "ConvTranspose", "pads": [4, 4], "strides": [8]}

@@ -2,10 +2,9 @@
 // that a band of output rows reads are copied, padded, and with the columns of a stride apart, so
 // that a tap is a row of numbers beside each other. Each worker copies for itself.
 #include "ops/conv/conv.h"
+#include "ops/conv/plain_rows.h"
 
 #include "tensor/size.h"
-
-#include <string.h>
 
 #define COPY_BYTES ((size_t)24 * 1024) // that shall stay in the first-level cache
 #define LEAST_BAND ((size_t)8)
@@ -25,13 +24,18 @@ typedef struct plain {
     size_t planes, taps, lag, pointers; // of the kernel
     size_t together;                    // rows of one output at once; 1: outputs instead
     size_t band, bands, columns, blocks;
-    size_t pitch, row_floats, rows; // of a copied phase of a row, of all; rows of a plane
+    size_t rows; // of a plane, copied
+    rml_plain_copy copy;
 } plain;
 
+// An image of one column is a line.
 static rml_window in_three(const rml_window *window)
 {
     rml_window w = *window;
-    const int missing = 3 - window->rank;
+    const int last = window->rank - 1;
+    const bool column = window->in[last] == 1 && window->out[last] == 1 &&
+                        window->kernel[last] == 1 && window->before[last] == 0;
+    const int missing = 3 - window->rank + column;
     w.rank = 3;
     for (int i = 0; i < 3; i++) {
         const int from = i - missing;
@@ -64,9 +68,10 @@ static plain plain_of(const rml_op_args *args)
     const size_t span = (size_t)rml_window_span(&w, 1), reach = (size_t)rml_window_span(&w, 2);
     p.columns = rml_min_size(width, MOST_COLUMNS);
     p.blocks = p.columns ? (width + p.columns - 1) / p.columns : 0;
-    p.pitch = rml_sat_add(p.columns, (reach - 1) / stride + RML_CONV_PLAIN_PAD);
-    p.row_floats = rml_sat_mul(p.pitch, rml_min_size(stride, reach));
-    const size_t fit = COPY_BYTES / sizeof(float) / rml_sat_mul(p.planes, p.row_floats);
+    const size_t pitch = rml_sat_add(p.columns, (reach - 1) / stride + RML_CONV_PLAIN_PAD);
+    const size_t row_floats = rml_sat_mul(pitch, rml_min_size(stride, reach));
+    p.copy = (rml_plain_copy){w.in[1], w.in[2], w.stride[2], pitch, row_floats};
+    const size_t fit = COPY_BYTES / sizeof(float) / rml_sat_mul(p.planes, row_floats);
     const size_t band = fit > span ? (fit - span) / (size_t)w.stride[1] : 0;
     p.band = rml_min_size(band > LEAST_BAND ? band : LEAST_BAND, height);
     p.bands = p.band ? (height + p.band - 1) / p.band : 0;
@@ -76,7 +81,7 @@ static plain plain_of(const rml_op_args *args)
 
 static size_t copy_bytes(const plain *p)
 {
-    return rml_aligned_bytes(rml_sat_mul(rml_sat_mul(p->planes, p->rows), p->row_floats),
+    return rml_aligned_bytes(rml_sat_mul(rml_sat_mul(p->planes, p->rows), p->copy.row_floats),
                              sizeof(float));
 }
 
@@ -105,42 +110,21 @@ bool rml_conv_plain_fits(const rml_op_attr *attr, const rml_fact *in, int in_cou
 {
     const rml_shape *x = &in[0].shape, *w = &in[1].shape;
     const int last = w->rank - 1;
+    const rml_window_attr *window = &attr->conv.window;
+    const bool column = w->rank == 4 && x->dim[3] == 1 && w->dim[3] == 1 &&
+                        window->before[1] == 0 && window->after[1] == 0;
+    const int along = column ? 2 : last;
     (void)in_count;
-    if (x->rank != w->rank || x->dim[last] / attr->conv.window.stride[last - 2] < LEAST_COLUMNS)
+    if (x->rank != w->rank || x->dim[along] / window->stride[along - 2] < LEAST_COLUMNS)
         return false;
     int64_t terms = 1;
     for (int i = 1; i <= last; i++)
         terms = terms > FEW_TERMS ? terms : terms * w->dim[i];
     if (attr->conv.groups > 1)
         return w->dim[1] == 1 && w->dim[0] == attr->conv.groups;
-    const bool point = w->rank == 4 && w->dim[2] == 1 && w->dim[3] == 1 &&
-                       attr->conv.window.stride[0] == 1 && attr->conv.window.stride[1] == 1;
+    const bool point = !column && w->rank == 4 && w->dim[2] == 1 && w->dim[3] == 1 &&
+                       window->stride[0] == 1 && window->stride[1] == 1;
     return point || (w->dim[1] <= 2 && terms <= FEW_TERMS);
-}
-
-// The row of a plane as its taps read it, from column `begin` on: every stride-th number, from each
-// of the first ones on. NULL: a row of zeros.
-static void copy_row(const plain *p, const float *src, int64_t begin, float *dst)
-{
-    const int64_t stride = p->window.stride[2], width = p->window.in[2];
-    const int64_t pitch = (int64_t)p->pitch;
-    if (!src) {
-        memset(dst, 0, p->row_floats * sizeof *dst);
-        return;
-    }
-    for (const float *end = dst + p->row_floats; dst < end; dst += pitch, begin++) {
-        int64_t first = begin < 0 ? (stride - 1 - begin) / stride : 0;
-        int64_t stop = begin < width ? (width - 1 - begin) / stride + 1 : 0;
-        first = first < pitch ? first : pitch;
-        stop = stop < first ? first : stop < pitch ? stop : pitch;
-        memset(dst, 0, (size_t)first * sizeof *dst);
-        if (stride == 1 && stop > first)
-            memcpy(dst + first, src + begin + first, (size_t)(stop - first) * sizeof *dst);
-        else
-            for (int64_t i = first; i < stop; i++)
-                dst[i] = src[begin + i * stride];
-        memset(dst + stop, 0, (size_t)(pitch - stop) * sizeof *dst);
-    }
 }
 
 // What is computed from one copy.
@@ -151,57 +135,31 @@ typedef struct part {
 static void copy_planes(const plain *p, const part *at, float *copy)
 {
     const rml_window *w = &p->window;
-    const int64_t height = w->in[1], width = w->in[2];
     const int64_t top = (int64_t)at->row * w->stride[1] - w->before[1];
     const int64_t left = (int64_t)at->column * w->stride[2] - w->before[2];
     const size_t rows = (at->rows - 1) * (size_t)w->stride[1] + (size_t)rml_window_span(w, 1);
     for (size_t k = 0; k < p->depth; k++)
-        for (int64_t tap = 0; tap < w->kernel[0]; tap++, copy += p->rows * p->row_floats) {
+        for (int64_t tap = 0; tap < w->kernel[0]; tap++, copy += p->rows * p->copy.row_floats) {
             const int64_t z = (int64_t)at->z * w->stride[0] - w->before[0] + tap * w->dilation[0];
             const size_t channel = (at->image * p->groups + at->group) * p->depth + k;
             const float *plane =
                 z < 0 || z >= w->in[0]
                     ? NULL
-                    : p->args->in[0].data + ((int64_t)channel * w->in[0] + z) * height * width;
-            for (size_t r = 0; r < rows; r++) {
-                const int64_t y = top + (int64_t)r;
-                const bool inside = plane && y >= 0 && y < height;
-                copy_row(p, inside ? plane + y * width : NULL, left, copy + r * p->row_floats);
-            }
+                    : p->args->in[0].data + ((int64_t)channel * w->in[0] + z) * w->in[1] * w->in[2];
+            rml_plain_copy_rows(&p->copy, plane, top, left, rows, copy);
         }
 }
 
 static void point(const plain *p, const float *copy, const float **table)
 {
     const rml_window *w = &p->window;
-    for (size_t plane = 0; plane < p->planes; plane++, copy += p->rows * p->row_floats)
+    for (size_t plane = 0; plane < p->planes; plane++, copy += p->rows * p->copy.row_floats)
         for (size_t t = 0; t < p->pointers; t++) {
             const size_t y = t / (size_t)w->kernel[2] * (size_t)w->dilation[1];
             const size_t x = t % (size_t)w->kernel[2] * (size_t)w->dilation[2];
             const size_t stride = (size_t)w->stride[2];
-            *table++ = copy + y * p->row_floats + x % stride * p->pitch + x / stride;
+            *table++ = copy + y * p->copy.row_floats + x % stride * p->copy.pitch + x / stride;
         }
-}
-
-// Rows [*done, ..) of the outputs, `count` at once, as long as there are so many.
-static void run_rows(const plain *p, rml_conv_plain_rows *rows, size_t count, size_t all,
-                     size_t *done)
-{
-    const size_t width = rows->dst_step, step = rows->src_step;
-    rows->outs = count;
-    rows->first = *done / count;
-    rows->rows = all / count;
-    rows->src_step = step * count;
-    rows->dst_step = width * count;
-    for (size_t o = 1; o < count; o++) {
-        rows->weight[o] = rows->weight[0];
-        rows->bias[o] = rows->bias[0];
-        rows->dst[o] = rows->dst[0] + o * width;
-    }
-    p->args->kernels->conv_plain(rows);
-    *done = rows->rows * count;
-    rows->src_step = step;
-    rows->dst_step = width;
 }
 
 // Outputs from `channel` on, 1, 2 or 4.
@@ -222,19 +180,17 @@ static void run_outputs(const plain *p, const part *at, const float *const *tabl
                                 .outs = outputs,
                                 .count = at->columns,
                                 .rows = at->rows,
-                                .src_step = (size_t)w->stride[1] * p->row_floats,
+                                .src_step = (size_t)w->stride[1] * p->copy.row_floats,
                                 .dst_step = width};
     for (size_t o = 0; o < outputs; o++) {
         rows.weight[o] = weight + o * filter;
         rows.bias[o] = bias ? bias[channel + o] : 0.0f;
         rows.dst[o] = dst + o * plane;
     }
-    size_t done = 0;
     if (p->together == 1)
         p->args->kernels->conv_plain(&rows);
     else
-        for (size_t count = p->together; count > 0; count /= 2)
-            run_rows(p, &rows, count, at->rows, &done);
+        rml_plain_run_rows(p->args->kernels, &rows, p->together);
     for (size_t i = 0; i < outputs; i++, dst += plane)
         if (at->columns == width)
             rml_conv_epilogue(p->args, dst, at->rows * width);

@@ -213,12 +213,18 @@ static const rml_algorithm algorithms[] = {
      .pack = pack,
      .scratch_bytes = scratch_bytes,
      .run = run},
+    {.name = "phases-of-planes",
+     .generic = true,
+     .accepts = rml_transpose_plain_accepts,
+     .worker_bytes = rml_transpose_plain_bytes,
+     .run = rml_transpose_plain_run},
     {.name = "rows", .generic = true, .run = rml_conv_transpose_generic_run}};
 
 const rml_op rml_op_conv_transpose = {.name = "conv_transpose",
                                       .inputs = {2, 4},
                                       .layout = RML_OP_CHANNELS_LAST,
                                       .takes_images = takes_images,
+                                      .plain_as_well = rml_transpose_plain_fits,
                                       .packed_input = 1,
                                       .infer_values = infer,
                                       .macs = macs,

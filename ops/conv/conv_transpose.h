@@ -62,6 +62,12 @@ rml_status rml_transpose_overlap_pack(const rml_op_args *args, const rml_constan
 size_t rml_transpose_overlap_worker_bytes(const rml_op_args *args);
 void rml_transpose_overlap_run(const rml_op_args *args);
 
+// Plain images to few channels, phase by phase. `fits`: a plain image had better stay so.
+bool rml_transpose_plain_fits(const rml_op_attr *attr, const rml_fact *in, int in_count);
+bool rml_transpose_plain_accepts(const rml_op_args *args);
+size_t rml_transpose_plain_bytes(const rml_op_args *args);
+void rml_transpose_plain_run(const rml_op_args *args);
+
 // One dimension, as an image of one row.
 size_t rml_transpose_row_packed_bytes(const rml_op_args *args);
 rml_status rml_transpose_row_pack(const rml_op_args *args, const rml_constant *weight, void *packed,

@@ -53,14 +53,17 @@ static size_t table_bytes(size_t taps)
     return rml_aligned_bytes(taps, sizeof(float *));
 }
 
-// Several groups, and taps enough to outweigh copying, without much between them.
+// Taps enough to outweigh copying, without much between them. Images of groups that fill vectors
+// need fewer: a pixel by itself, as those at the left and right are, waits for every sum, and in
+// copied rows there is none.
 static bool is_copied(const rml_kernels *kernels, const rml_direct *direct)
 {
     const rml_conv_groups *g = &direct->groups;
     const rml_window *w = &direct->window;
-    return g->channels > g->cols && repeats(kernels, g) == 1 &&
-           w->kernel[0] * w->kernel[1] >= COPIED_TAPS && w->dilation[0] <= COPIED_DILATION &&
-           w->dilation[1] <= COPIED_DILATION;
+    const bool filled = g->channels > g->cols && w->kernel[0] > 1 && w->kernel[1] > 1 &&
+                        rml_conv_block_groups(g, kernels->conv_lanes) == 0;
+    return repeats(kernels, g) == 1 && (filled || w->kernel[0] * w->kernel[1] >= COPIED_TAPS) &&
+           w->dilation[0] <= COPIED_DILATION && w->dilation[1] <= COPIED_DILATION;
 }
 
 size_t rml_direct_scratch_bytes(const rml_op_args *args, const rml_direct *direct)

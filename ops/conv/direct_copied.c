@@ -1,6 +1,6 @@
-// Direct convolution of several groups. The rows that a row of outputs reads are kept in a ring of
-// rows that holds some channels and some columns, padded: so they stay in the first-level cache
-// until the last row of outputs has read them, however many channels lie between the same of two
+// Direct convolution of many taps. The rows that a row of outputs reads are kept in a ring of rows
+// that holds some channels and some columns, padded: so they stay in the first-level cache until
+// the last row of outputs has read them, however many channels lie between the same of two
 // pixels, and every output is one that no edge cuts.
 #include "ops/conv/direct.h"
 
@@ -82,10 +82,14 @@ static float *ring_row(const copied *c, const part *p, int64_t row)
     return p->ring + (size_t)row % c->ring_rows * c->row_floats;
 }
 
-// A vector at a time, whose size compilers know: most pixels have few.
+// Pixels that follow each other at once; others a vector at a time, whose size compilers know.
 static void copy_pixels(const float *restrict src, size_t step, size_t floats, size_t pixels,
                         float *restrict dst)
 {
+    if (step == floats) {
+        memcpy(dst, src, pixels * floats * sizeof *dst);
+        return;
+    }
     for (size_t x = 0; x < pixels; x++, src += step, dst += floats) {
         size_t i = 0;
         for (; i + 8 <= floats; i += 8)

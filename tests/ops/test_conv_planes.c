@@ -39,6 +39,11 @@ static planes random_conv(int i)
                                              : rank == 2 ? 40
                                                          : 6);
     }
+    if (rank > 1 && i % 5 == 0) { // one column: a line, or an image of the axes before
+        p.x.dim[rank + 1] = p.w.dim[rank + 1] = 1;
+        p.conv.window.before[rank - 1] = below(3) == 0;
+        p.conv.window.after[rank - 1] = 0;
+    }
     return p;
 }
 
