@@ -282,6 +282,11 @@ typedef void rml_layer_norm_f32_fn(const float *src, const float *gamma, const f
 typedef void rml_transpose_f32_fn(const float *src, size_t src_pitch, float *dst, size_t dst_pitch,
                                   size_t rows, size_t cols);
 
+// The same of elements of `bytes` 1, 2, 4 or 8. The steps from a row to the next are in bytes, and
+// may be below 0.
+typedef void rml_turn_fn(size_t bytes, const void *src, int64_t src_step, void *dst,
+                         int64_t dst_step, size_t rows, size_t cols);
+
 // One step of an LSTM for some sequences (rows) and one block of hidden units:
 //
 //   q[u] = x[r][q*gate + u] + sum over k < depth of h[r][k] * weight[(k*4 + q)*lstm_units + u]
@@ -342,6 +347,7 @@ typedef struct rml_kernels {
     rml_l2norm_f32_fn *l2norm;
     rml_layer_norm_f32_fn *layer_norm;
     rml_transpose_f32_fn *transpose;
+    rml_turn_fn *turn;
     rml_lstm_f32_fn *lstm;
 } rml_kernels;
 

@@ -109,8 +109,9 @@ static inline vf32 vf32_neg(vf32 v)
 // Magnitude of `v` with the sign of `sign`.
 static inline vf32 vf32_copysign(vf32 v, vf32 sign)
 {
-    vf32 bit = _mm512_set1_ps(-0.0f);
-    return _mm512_or_ps(_mm512_andnot_ps(bit, v), _mm512_and_ps(bit, sign));
+    const __m512i bit = _mm512_set1_epi32(INT32_MIN); // from `sign` where it is set
+    return _mm512_castsi512_ps(
+        _mm512_ternarylogic_epi32(bit, _mm512_castps_si512(sign), _mm512_castps_si512(v), 0xca));
 }
 
 static inline vmask vf32_less(vf32 a, vf32 b)

@@ -1,4 +1,4 @@
-// Copies between views: runs where the inner dimension of one is that of the other, squares of
+// Copies between views: runs where the inner dimension of one is that of the other, fields of
 // elements that are turned on the way where it is not.
 #include "ops/elementwise/nd_iterator.h"
 
@@ -24,14 +24,12 @@ static void copy_run(const void *context, float *const *at, const int64_t *strid
         RML_BY_SIZE(bytes, COPY);
 }
 
-// ---- squares ------------------------------------------------------------------------------------
+// ---- fields -------------------------------------------------------------------------------------
 
-// The inner dimension `down` of dst is strided in src, whose own inner dimension is `along`. A line
-// of the cache holds neighbours of one kind only, so that a square of SIDE x SIDE elements goes
-// through a buffer: each line of src is read once, each of dst written once.
+// The inner dimension `down` of dst is strided in src, whose own inner dimension is `along`.
 // A work item is a field of ROWS x COLUMNS elements of src: pages are few, and lines next to each
 // other are used together.
-enum { SIDE = 16, ROWS = 64, COLUMNS = 256 };
+enum { NARROW = 8, ROWS = 64, COLUMNS = 256 };
 
 typedef struct turn {
     const rml_nd_iterator *walk;
@@ -39,44 +37,6 @@ typedef struct turn {
     int along, down;
     size_t across, downward; // fields
 } turn;
-
-// The buffer holds them as dst wants them: rows of `down`.
-#define SQUARE(type, full)                                                                         \
-    do {                                                                                           \
-        type square[SIDE][SIDE];                                                                   \
-        const size_t height = (full) ? SIDE : rows, width = (full) ? SIDE : columns;               \
-        for (size_t r = 0; r < height; r++)                                                        \
-            for (size_t c = 0; c < width; c++)                                                     \
-                square[c][r] = ((const type *)(const void *)(src + (int64_t)r * src_step))[c];     \
-        for (size_t c = 0; c < width; c++)                                                         \
-            memcpy(dst + (int64_t)c * dst_step, square[c], height * sizeof(type));                 \
-    } while (0)
-#define SQUARES(type)                                                                              \
-    do {                                                                                           \
-        if (rows == SIDE && columns == SIDE)                                                       \
-            SQUARE(type, true);                                                                    \
-        else                                                                                       \
-            SQUARE(type, false);                                                                   \
-    } while (0)
-
-// `rows` of `columns` neighbours in src, `src_step` bytes apart, become columns.
-static void turn_square(size_t bytes, const char *src, int64_t src_step, size_t rows, char *dst,
-                        int64_t dst_step, size_t columns)
-{
-    RML_BY_SIZE(bytes, SQUARES);
-}
-
-// Squares of one field, whose first elements `src` and `dst` are.
-static void turn_field(size_t bytes, const char *src, int64_t src_step, size_t rows, char *dst,
-                       int64_t dst_step, size_t columns)
-{
-    for (size_t c = 0; c < columns; c += SIDE)
-        for (size_t r = 0; r < rows; r += SIDE)
-            turn_square(bytes, src + (int64_t)r * src_step + (int64_t)(c * bytes), src_step,
-                        rml_min_size(SIDE, rows - r),
-                        dst + (int64_t)c * dst_step + (int64_t)(r * bytes), dst_step,
-                        rml_min_size(SIDE, columns - c));
-}
 
 static void turn_items(void *context, size_t begin, size_t end, int worker)
 {
@@ -108,7 +68,7 @@ static void turn_items(void *context, size_t begin, size_t end, int worker)
             at->kernels->transpose((const float *)(const void *)src, (size_t)(src_step / bytes),
                                    (float *)(void *)dst, (size_t)(dst_step / bytes), rows, columns);
         else
-            turn_field((size_t)bytes, src, src_step, rows, dst, dst_step, columns);
+            at->kernels->turn((size_t)bytes, src, src_step, dst, dst_step, rows, columns);
     }
 }
 
@@ -145,9 +105,9 @@ void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_ten
                .kernels = args->kernels,
                .along = dimension_along(&walk),
                .down = walk.rank - 1};
-    // Squares would be narrow: long runs are better, though they leave gaps in dst.
+    // Fields would be narrow: long runs are better, though they leave gaps in dst.
     const bool narrow =
-        at.along >= 0 && walk.dim[at.down] < SIDE / 2 && walk.dim[at.along] > walk.dim[at.down];
+        at.along >= 0 && walk.dim[at.down] < NARROW && walk.dim[at.along] > walk.dim[at.down];
     if (narrow)
         swap_inner(&walk, at.along, at.down);
     if (at.along < 0 || narrow) {

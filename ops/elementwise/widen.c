@@ -174,9 +174,10 @@ static void lines_part(void *context, size_t begin, size_t end, int worker)
 
 void rml_lines_run(const rml_lines *lines, rml_pool *pool, rml_lines_fn fn, const void *context)
 {
-    enum { CHUNK_ELEMENTS = 16384 }; // read by a work item
+    enum { CHUNK_ELEMENTS = 32768, SIDE = 64 }; // read by a work item; whole lines of the cache
     lines_job job = {lines, fn, context};
+    const size_t side = lines->inner < SIDE ? 1 : SIDE;
     if (lines->count)
-        rml_pool_run(pool, lines->outer * lines->inner, CHUNK_ELEMENTS / lines->count + 1,
-                     lines_part, &job);
+        rml_pool_run(pool, lines->outer * lines->inner,
+                     ((CHUNK_ELEMENTS - 1) / lines->count / side + 1) * side, lines_part, &job);
 }

@@ -276,6 +276,13 @@ static void run_transpose(const rml_kernels *k, const bench_case *c)
     k->transpose(source, c->size[1], result, c->size[0], c->size[0], c->size[1]);
 }
 
+static void run_turn(const rml_kernels *k, const bench_case *c)
+{
+    const size_t bytes = c->size[2];
+    k->turn(bytes, source, (int64_t)(c->size[1] * bytes), result, (int64_t)(c->size[0] * bytes),
+            c->size[0], c->size[1]);
+}
+
 static void run_unary(const rml_kernels *k, const bench_case *c)
 {
     static const float param[2] = {0.0f, 6.0f};
@@ -586,6 +593,9 @@ static void add_general(case_list *list)
     add(list, "affine", "channels 320 x32", (size_t[4]){320, 32}, 0.0, 2.0 * 320 * 32, run_affine);
     add(list, "layer_norm", "768 x16", (size_t[4]){768, 16}, 0.0, 2.0 * 768 * 16, run_layer_norm);
     add(list, "transpose", "256 x 576", (size_t[4]){256, 576}, 0.0, 2.0 * 256 * 576, run_transpose);
+    add(list, "turn", "bytes 64 x 256", (size_t[4]){64, 256, 1}, 0.0, 2.0 * 64 * 256 / 4, run_turn);
+    add(list, "turn", "halves 64 x 256", (size_t[4]){64, 256, 2}, 0.0, 2.0 * 64 * 256 / 2,
+        run_turn);
     add_typed(list);
 }
 

@@ -79,6 +79,7 @@ static const field_check checks[] = {
     {"l2norm", check_l2norm, 0},
     {"layer_norm", check_layer_norm, 0},
     {"transpose", check_transpose, 0},
+    {"turn", check_turn, 0},
     {"lstm", check_lstm, 0},
     {"convert", check_convert, 0},
     {"typed_binary", check_typed_binary, 0},

@@ -46,7 +46,7 @@ typedef void check_fn(check *c, int which);
 check_fn check_gemm, check_gemm_bf16, check_to_bf16, check_conv_direct, check_pool_max,
     check_pool_sum, check_lerp;
 check_fn check_winograd_input, check_winograd_output, check_winograd_complex_input,
-    check_winograd_complex_output, check_softmax, check_l2norm, check_transpose;
+    check_winograd_complex_output, check_softmax, check_l2norm, check_transpose, check_turn;
 check_fn check_layer_norm, check_softmax_step, check_moments, check_affine, check_lstm, check_unary,
     check_binary, check_binary_scalar, check_convert, check_typed_binary, check_typed_unary,
     check_gemm_f64, check_add_scaled, check_quantize, check_pick, check_fold, check_fold_rows,

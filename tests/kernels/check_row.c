@@ -129,6 +129,55 @@ static size_t at_most(size_t value, size_t limit)
     return value < limit ? value : limit;
 }
 
+// `count` bytes that touch the guard on `side`.
+static uint8_t *place_bytes(guard_buf *buffer, size_t count, guard_side side)
+{
+    const size_t floats = (count + sizeof(float) - 1) / sizeof(float);
+    uint8_t *at = (uint8_t *)guard_place(buffer, floats, side);
+    return side == GUARD_BEHIND ? at + (floats * sizeof(float) - count) : at;
+}
+
+// Steps below 0 begin at the last row. Between the rows of dst nothing may change.
+static void turn_case(check *c, size_t bytes, size_t rows, size_t cols, guard_side side, int back)
+{
+    const size_t src_pitch = cols + random_below(c, 4), dst_pitch = rows + random_below(c, 4);
+    const size_t src_count = (rows - 1) * src_pitch + cols;
+    const size_t dst_count = (cols - 1) * dst_pitch + rows;
+    char what[64];
+    snprintf(what, sizeof what, "%zu bytes, %zu x %zu, %d", bytes, rows, cols, back);
+    uint8_t *src = place_bytes(&c->buffer[SOURCE], src_count * bytes, side);
+    uint8_t *dst = place_bytes(&c->buffer[OUTPUT], dst_count * bytes, side);
+    for (size_t i = 0; i < src_count * bytes; i++)
+        src[i] = (uint8_t)random_below(c, 255);
+    memset(dst, 255, dst_count * bytes);
+    const bool up = back & 1, left = back & 2;
+    const int64_t src_step = (int64_t)(src_pitch * bytes), dst_step = (int64_t)(dst_pitch * bytes);
+    c->cases++;
+    c->kernels.turn(bytes, src + (up ? (int64_t)(rows - 1) * src_step : 0),
+                    up ? -src_step : src_step, dst + (left ? (int64_t)(cols - 1) * dst_step : 0),
+                    left ? -dst_step : dst_step, rows, cols);
+    for (size_t i = 0; i < dst_count; i++)
+        for (size_t b = 0; b < bytes; b++) {
+            const size_t line = i / dst_pitch, col = left ? cols - 1 - line : line;
+            const size_t row = up ? rows - 1 - i % dst_pitch : i % dst_pitch;
+            const bool between = i % dst_pitch >= rows;
+            const int want = between ? 255 : src[(row * src_pitch + col) * bytes + b];
+            if (dst[i * bytes + b] != want)
+                check_fail(c, "%s: element %zu is wrong", what, i);
+        }
+    check_guards(c, what);
+}
+
+void check_turn(check *c, int which)
+{
+    (void)which;
+    for (size_t bytes = 1; bytes <= 8; bytes *= 2)
+        for (size_t rows = 1; rows <= 50; rows += rows < 8 ? 3 : 1)
+            for (size_t cols = 1; cols <= 34; cols += cols < 6 ? 2 : 1)
+                turn_case(c, bytes, rows, cols, (rows + cols) & 1 ? GUARD_BEHIND : GUARD_BEFORE,
+                          (int)random_below(c, 4));
+}
+
 void check_transpose(check *c, int which)
 {
     (void)which;
