@@ -48,6 +48,7 @@ int cmd_check(int argc, char **argv)
         .positional = &path,
         .positional_max = 1,
         .common = &common,
+        .unused = UNUSED_THREADS | UNUSED_CPU | UNUSED_PRECISION | UNUSED_PROFILE,
     };
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || common.help)

@@ -69,6 +69,7 @@ int cmd_list(int argc, char **argv)
         .summary = "Shows the built-in networks with their inputs and outputs (? where a size may\n"
                    "change), the CPU level in use, precisions and build options.",
         .common = &common,
+        .unused = UNUSED_THREADS | UNUSED_PRECISION | UNUSED_PROFILE,
     };
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || common.help)

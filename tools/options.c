@@ -286,16 +286,21 @@ int options_parse(command_line *line, int argc, char **argv)
 {
     const char *cpu = NULL, *precision = NULL;
     common_options *c = line->common;
+    static const char *const nothing = "taken as by every command; changes nothing here";
+    const bool rounds = line->rounds;
+    const int unused = line->unused;
     const option common[COMMON_COUNT] = {
         {"threads", 0, OPTION_INT, &c->threads, "N", 0, 256,
-         "threads; 0 or not given: as many as are allowed"},
+         unused & UNUSED_THREADS ? nothing : "threads; 0 or not given: as many as are allowed"},
         {"cpu", 0, OPTION_TEXT, &cpu, "LEVEL", 0, 0,
-         "portable, avx2, avx512 or neon: use no more than this"},
+         unused & UNUSED_CPU ? nothing : "portable, avx2, avx512 or neon: use no more than this"},
         {"precision", 0, OPTION_TEXT, &precision, "P", 0, 0,
-         line->rounds ? "f32, bf16 for products where the CPU has it, or f16-rounded:\n"
-                        "every result rounded to f16, as a device may"
-                      : "f32, or bf16 for products where the CPU has it"},
-        {"profile", 0, OPTION_FLAG, &c->profile, NULL, 0, 0, "say where the time went"},
+         unused & UNUSED_PRECISION ? nothing
+         : rounds ? "f32, bf16 for products where the CPU has it, or f16-rounded:\n"
+                    "every result rounded to f16, as a device may"
+                  : "f32, or bf16 for products where the CPU has it"},
+        {"profile", 0, OPTION_FLAG, &c->profile, NULL, 0, 0,
+         unused & UNUSED_PROFILE ? nothing : "say where the time went"},
         {"quiet", 0, OPTION_FLAG, &c->quiet, NULL, 0, 0, "no progress and no remarks, only errors"},
         {"json", 0, OPTION_FLAG, &c->json, NULL, 0, 0, "the result as JSON on standard output"},
         {"help", 'h', OPTION_FLAG, &c->help, NULL, 0, 0, "this text"},

@@ -66,6 +66,15 @@ typedef struct common_options {
     bool profile, quiet, json, help;
 } common_options;
 
+// Options of all commands that change nothing in this one: what is written for one command can be
+// given to all.
+enum {
+    UNUSED_THREADS = 1,
+    UNUSED_CPU = 2,
+    UNUSED_PRECISION = 4,
+    UNUSED_PROFILE = 8,
+};
+
 typedef struct command_line {
     const char *command;   // "wav2lip"
     const char *usage;     // what follows the command in the first line of the help
@@ -80,6 +89,7 @@ typedef struct command_line {
     int positional_count; // out
     common_options *common;
     bool rounds; // it takes --precision f16-rounded
+    int unused;  // UNUSED_...
 } command_line;
 
 // Returns EXIT_DONE, or EXIT_USAGE after saying on stderr what is wrong. With --help the help is on

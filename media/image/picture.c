@@ -57,6 +57,7 @@ void rml_picture_take_notes(rml_picture *picture, rml_picture *from)
 {
     picture->profile = from->profile;
     picture->exif = from->exif;
+    picture->lost_exif = from->lost_exif;
     picture->across = from->across;
     picture->down = from->down;
     memcpy(picture->remark, from->remark, sizeof picture->remark);

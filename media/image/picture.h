@@ -40,6 +40,7 @@ typedef struct rml_picture {
     const rml_allocator *allocator; // owner of data, profile and exif
     rml_block profile;              // ICC, of the colours that the samples are
     rml_block exif;                 // from the TIFF header on
+    bool lost_exif;                 // its file says more of it, which is not read: a TIFF's
     rml_orientation orientation;    // what a decoder found; 0 or NORMAL in a loaded picture
     double across, down;            // pixels an inch, 0: not stated
     char remark[RML_REMARK_BYTES];  // what the file has that its reader should know, or ""

@@ -158,6 +158,8 @@ void rml_picture_reduced(rml_picture *picture, rml_image_kind kind, int *channel
         rml_picture_remark(picture, "%s holds no gray, and the profile of gray was left out", name);
     if (picture->exif.size > codec->most_exif)
         rml_picture_remark(picture, "EXIF is not written into %s and was left out", name);
+    if (picture->lost_exif)
+        rml_picture_remark(picture, "what the TIFF says of its camera or author was left out");
 }
 
 // As the codec takes it; the notes stay with the picture.

@@ -227,6 +227,23 @@ static rml_status read_converted(const rml_tiff_stream *s, const layout *l, rml_
     return status;
 }
 
+// Whether there is what EXIF says elsewhere, but for orientation and pixels an inch.
+static bool has_exif(const rml_tiff_stream *s)
+{
+    static const uint32_t texts[] = {TIFFTAG_IMAGEDESCRIPTION, TIFFTAG_MAKE,   TIFFTAG_MODEL,
+                                     TIFFTAG_DATETIME,         TIFFTAG_ARTIST, TIFFTAG_COPYRIGHT};
+    static const uint32_t directories[] = {TIFFTAG_EXIFIFD, TIFFTAG_GPSIFD};
+    const char *text = NULL;
+    uint64_t at = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (s->lib->TIFFGetField(s->tiff, texts[i], &text) && text && *text)
+            return true;
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+        if (s->lib->TIFFGetField(s->tiff, directories[i], &at))
+            return true;
+    return false;
+}
+
 static rml_status read_image(rml_tiff_stream *s, rml_picture *out, const rml_allocator *allocator,
                              rml_error *err)
 {
@@ -255,6 +272,7 @@ static rml_status read_image(rml_tiff_stream *s, rml_picture *out, const rml_all
     void *profile = NULL;
     if (s->lib->TIFFGetField(s->tiff, TIFFTAG_ICCPROFILE, &bytes, &profile) && profile)
         RML_TRY(rml_picture_keep(out, &out->profile, profile, bytes, err));
+    out->lost_exif = has_exif(s);
     if (s->lost_profile)
         rml_picture_remark(out, "the TIFF's colour profile is damaged and was left out");
     if (!s->lib->TIFFLastDirectory(s->tiff))

@@ -452,3 +452,32 @@ def test_faces_of_another_clip(elsewhere, nowhere, network, blob_detector, clip,
     changed = (clips.read_video(tmp_path / "hand.mkv")[0] != frames[0]).any(axis=2)
     rows, columns = np.nonzero(changed)
     assert rows.min() >= 20 and rows.max() < 90 and columns.min() >= 10 and columns.max() < 60
+
+
+UNUSED = "taken as by every command; changes nothing here"
+
+
+def test_options_that_change_nothing_say_so(program, lstm_network, tmp_path):
+    """Every option of all commands either shows in what a command does, or its help says not."""
+    weights = lstm_network().file("zip")
+    np.save(tmp_path / "x.npy", np.ones((1, 6, 1), np.float32))
+    program.run("convert", "lstm", "-w", weights, "-o", tmp_path / "net.onnx", "--quiet")
+    commands = {
+        "list": [], "info": [weights], "check": [tmp_path / "net.onnx"],
+        "compare": [weights, tmp_path / "net.onnx"],
+        "convert": ["lstm", "-w", weights, "-o", tmp_path / "again.onnx"],
+        "exec": [tmp_path / "net.onnx", "-i", f"seq_input={tmp_path / 'x.npy'}", "-o",
+                 f"my_output={tmp_path / 'y.npy'}"],
+        "bench": [tmp_path / "net.onnx", "--runs", 1, "--seconds", 0],
+    }
+    values = {"threads": [1], "cpu": ["portable"], "precision": ["f32"], "profile": []}
+    for command, arguments in commands.items():
+        told = program.run(command, "--help").stdout
+        before = program.run(command, *arguments)
+        for name, value in values.items():
+            line = next(l for l in told.split("\n") if l.startswith(f"  --{name}"))
+            after = program.run(command, *arguments, f"--{name}", *value)
+            if UNUSED in line:
+                assert after.stdout == before.stdout and after.stderr == before.stderr, line
+            elif name == "profile":
+                assert len(after.stdout + after.stderr) > len(before.stdout + before.stderr) + 99

@@ -667,6 +667,21 @@ def test_exif_that_is_left_out_is_told(through, out):
     assert "EXIF is not written" in line["remark"]
 
 
+@pytest.mark.parametrize("out", ["tif", "png", "jpg"])
+def test_what_a_tiff_says_of_its_camera_is_left_out(through, out):
+    inside = TiffImagePlugin.ImageFileDirectory_v2()
+    inside[0x829A] = 0.01  # the time of exposure
+    notes = TiffImagePlugin.ImageFileDirectory_v2()
+    notes[0x8769] = dict(inside)
+    for options, said in (({"exif": exif_of(6)}, True), ({"tiffinfo": notes}, True), ({}, False)):
+        data = saved(colours(40, 56), "TIFF", dpi=(300, 300), **options)
+        assert said == any(tag in Image.open(io.BytesIO(data)).tag_v2 for tag in (0x010F, 0x8769))
+        got, line = through(data, "a.tif", f"out.{out}")
+        assert got.size == ((40, 56) if "exif" in options else (56, 40))
+        assert ("camera or author was left out" in line.get("remark", "")) == said
+        assert not got.getexif().get(0x010F)
+
+
 def test_exif_too_long_for_a_jpeg(through):
     long = with_chunk(saved(colours(), "PNG"), b"eXIf", exif_of(1).tobytes()[6:] + bytes(65528))
     got, line = through(long, "a.png", "out.webp")

@@ -308,6 +308,7 @@ int cmd_compare(int argc, char **argv)
         .positional = s.paths,
         .positional_max = 2,
         .common = &s.common,
+        .unused = UNUSED_PROFILE,
         .rounds = true,
     };
     int code = options_parse(&line, argc, argv);

@@ -262,6 +262,7 @@ int cmd_convert(int argc, char **argv)
         .positional = &o->model,
         .positional_max = 1,
         .common = &s.common,
+        .unused = UNUSED_PROFILE,
     };
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)
