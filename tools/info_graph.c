@@ -112,6 +112,10 @@ static void print_text(const char *path, const contents *c)
         const rml_graph_operator o = rml_graph_file_operator(c->file, i);
         printf("%6zu %s%s%s\n", o.count, o.domain, *o.domain ? "." : "", o.name);
     }
+    for (size_t i = 0; i < s->metadata; i++) {
+        const rml_metadata entry = rml_graph_file_metadata(c->file, i);
+        printf("metadata %s: %s\n", entry.name, entry.text);
+    }
     const bool onnx = strcmp(s->format, "onnx") == 0;
     printf("%s: %s, %s version %lld", path, s->format, onnx ? "IR" : "specification",
            (long long)s->format_version);
@@ -194,7 +198,13 @@ static void print_json(const char *path, const contents *c)
         json_field(i ? ",{\"domain\":" : "{\"domain\":", opset.domain);
         printf(",\"version\":%lld}", (long long)opset.version);
     }
-    printf("]");
+    printf("],\"metadata\":{");
+    for (size_t i = 0; i < s->metadata; i++) {
+        const rml_metadata entry = rml_graph_file_metadata(c->file, i);
+        json_field(i ? "," : "", entry.name);
+        json_field(":", entry.text);
+    }
+    printf("}");
     json_ports(c, INPUT);
     json_ports(c, OUTPUT);
     if (s->states)

@@ -1,5 +1,6 @@
 // From the operators of the library to those that a target has.
 #include "graph/passes/passes.h"
+#include "writers/lower_inside.h"
 #include "writers/rewrite.h"
 
 #include <stdio.h>
@@ -17,7 +18,8 @@ static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,          rml_rewri
                                            rml_rewrite_softmax,        rml_rewrite_space_to_depth,
                                            rml_rewrite_depth_to_space, rml_rewrite_pixels_to_rows,
                                            rml_rewrite_rows_to_pixels, rml_rewrite_rnn,
-                                           rml_rewrite_affine_grid};
+                                           rml_rewrite_affine_grid,    rml_rewrite_loop,
+                                           rml_rewrite_einsum};
 
 // Notes one of those that the target cannot hold.
 static void refuse(rml_lowering *l, const rml_node *node, const char *why)
@@ -74,21 +76,13 @@ rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *at
     return out[0];
 }
 
-static rml_status lower_graph(rml_lowering *l, const rml_graph *from, rml_error *err);
-
-// Graphs inside a node become others, inside the graph that is made.
-static rml_status lower_inside(rml_lowering *l, rml_control_attr *attr, rml_error *err)
+// What is known of both.
+static rml_shape known_of(const rml_shape *a, const rml_shape *b)
 {
-    for (int k = 0; k < 2 && attr->body[k]; k++) {
-        rml_lowering inside = *l;
-        inside.to = rml_graph_inside(l->to);
-        if (!inside.to)
-            return rml_fail_nomem(err, sizeof *inside.to, "a graph to be written");
-        RML_TRY(lower_graph(&inside, attr->body[k], err));
-        l->refused = inside.refused;
-        attr->body[k] = inside.to;
-    }
-    return RML_OK;
+    rml_shape shape = a->rank < 0 ? *b : *a;
+    for (int i = 0; i < shape.rank && a->rank == b->rank; i++)
+        shape.dim[i] = a->dim[i] >= 0 ? a->dim[i] : b->dim[i];
+    return shape;
 }
 
 static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_node *node,
@@ -108,25 +102,30 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
     }
     here.in = in;
     if (rml_op_get(node->op)->control)
-        RML_TRY(lower_inside(l, &here.attr.control, err));
+        RML_TRY(rml_lower_inside(l, &here, in, err));
     lower(l, &here, out);
     RML_TRY(rml_graph_finish(l->to, err));
     for (int k = 0; k < node->out_count; k++) {
         const rml_value_id id = node->out + (rml_value_id)k;
+        rml_value *made = &l->to->values[out[k]];
         to[id] = out[k];
-        l->to->values[out[k]].shape = from->values[id].shape;
+        made->shape = known_of(&from->values[id].shape, &made->shape);
     }
     return RML_OK;
 }
 
-static rml_status lower_all(rml_lowering *l, const rml_graph *from, rml_value_id *to,
-                            rml_error *err)
+static rml_status lower_all(rml_lowering *l, const rml_graph *from, const rml_given *given,
+                            rml_value_id *to, rml_error *err)
 {
     memset(to, 0xff, from->value_count * sizeof *to); // RML_NO_VALUE
     for (size_t i = 0; i < from->input_count; i++) {
         const rml_value *input = &from->values[from->inputs[i]];
-        const rml_value_id made =
-            rml_graph_typed_input(l->to, input->name, input->dtype, &input->shape);
+        if (given && given[i].constant) {
+            to[from->inputs[i]] = rml_graph_copy_constant(l->to, given[i].constant);
+            continue;
+        }
+        const rml_shape shape = given ? known_of(&input->shape, &given[i].shape) : input->shape;
+        const rml_value_id made = rml_graph_typed_input(l->to, input->name, input->dtype, &shape);
         if (input->dim_names && made != RML_NO_VALUE)
             rml_graph_name_dims(l->to, made, input->dim_names);
         if (input->limits && made != RML_NO_VALUE)
@@ -145,13 +144,14 @@ static rml_status lower_all(rml_lowering *l, const rml_graph *from, rml_value_id
     return rml_graph_finish(l->to, err);
 }
 
-static rml_status lower_graph(rml_lowering *l, const rml_graph *from, rml_error *err)
+rml_status rml_lower_graph(rml_lowering *l, const rml_graph *from, const rml_given *given,
+                           rml_error *err)
 {
     const rml_allocator *allocator = l->to->arena.allocator;
     rml_value_id *map = rml_alloc(allocator, (from->value_count + 1) * sizeof *map);
     if (!map)
         return rml_fail_nomem(err, from->value_count * sizeof *map, "a graph to be written");
-    const rml_status status = lower_all(l, from, map, err);
+    const rml_status status = lower_all(l, from, given, map, err);
     rml_free(allocator, map);
     return status;
 }
@@ -162,7 +162,7 @@ rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *tar
     rml_lowering l = {.to = to, .target = target, .refusal = &refusal};
     l.wave.conv = RML_NO_VALUE;
     size_t changed = 0;
-    RML_TRY(lower_graph(&l, from, err));
+    RML_TRY(rml_lower_graph(&l, from, NULL, err));
     if (l.refused)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s cannot hold %zu of the nodes: %s",
                         target->name, l.refused, refusal.message);

@@ -30,6 +30,11 @@ rml_rewrite_fn rml_rewrite_rows_to_pixels;
 rml_rewrite_fn rml_rewrite_resize;
 rml_rewrite_fn rml_rewrite_rnn;
 rml_rewrite_fn rml_rewrite_affine_grid;
+rml_rewrite_fn rml_rewrite_loop;
+rml_rewrite_fn rml_rewrite_einsum;
+
+// Whether a condition can end a loop: the one given at first, or that of a turn.
+bool rml_loop_asks(const rml_graph *graph, const rml_node *node);
 
 // ---- what they make nodes with ------------------------------------------------------------------
 

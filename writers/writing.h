@@ -38,6 +38,7 @@ typedef struct rml_target {
     // can. `graph` holds the inputs; the node has no outputs yet.
     const char *(*lacks)(const void *user, const rml_graph *graph, const rml_node *node);
     const void *user;
+    bool fixed_weights; // layers inside branches and loops want their weights there, as constants
 } rml_target;
 
 typedef struct rml_lowering {

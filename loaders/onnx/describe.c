@@ -60,16 +60,22 @@ static void count_constants(rml_graph_file *out, const rml_onnx *file)
 
 static rml_status list_metadata(rml_graph_file *out, const rml_onnx_header *header, rml_error *err)
 {
-    const size_t count = rml_min_size(header->metadata_count, RML_MAX_METADATA);
-    RML_TRY(rml_graph_file_array(out, count, sizeof *out->metadata, &out->metadata, err));
-    for (size_t i = 0; i < count; i++) {
-        const rml_onnx_metadata *from = &header->metadata[i];
-        RML_TRY(
-            rml_graph_file_text(out, from->key.text, from->key.bytes, &out->metadata[i].name, err));
-        RML_TRY(rml_graph_file_text(out, from->value.text, from->value.bytes,
-                                    &out->metadata[i].text, err));
+    const size_t room = header->metadata_count + 1;
+    size_t used = 0;
+    RML_TRY(rml_graph_file_array(out, room, sizeof *out->metadata, &out->metadata, err));
+    if (header->description.bytes) {
+        out->metadata[used].name = "description"; // as Core ML files call it
+        RML_TRY(rml_graph_file_text(out, header->description.text, header->description.bytes,
+                                    &out->metadata[used++].text, err));
     }
-    out->summary.metadata = count;
+    for (size_t i = 0; i < header->metadata_count && used < RML_MAX_METADATA; i++) {
+        const rml_onnx_metadata *from = &header->metadata[i];
+        RML_TRY(rml_graph_file_text(out, from->key.text, from->key.bytes, &out->metadata[used].name,
+                                    err));
+        RML_TRY(rml_graph_file_text(out, from->value.text, from->value.bytes,
+                                    &out->metadata[used++].text, err));
+    }
+    out->summary.metadata = used;
     return RML_OK;
 }
 

@@ -153,6 +153,7 @@ typedef struct rml_onnx_header {
     const char *producer_name, *producer_version, *domain; // "" where not told
     const rml_onnx_opset *opset;
     size_t opset_count;
+    rml_text description; // doc_string
     const rml_onnx_metadata *metadata;
     size_t metadata_count;
 } rml_onnx_header;

@@ -12,6 +12,7 @@ enum {
     PRODUCER_VERSION = 3,
     DOMAIN = 4,
     MODEL_VERSION = 5,
+    DOC_STRING = 6,
     GRAPH = 7,
     OPSET_IMPORT = 8,
     METADATA = 14,
@@ -52,10 +53,12 @@ static rml_status read_header(rml_onnx_reader *reader, const rml_protobuf *messa
         {PRODUCER_NAME, RML_WANT_NAME, "the producer", &header->producer_name},
         {PRODUCER_VERSION, RML_WANT_NAME, "the producer's version", &header->producer_version},
         {DOMAIN, RML_WANT_NAME, "the model's domain", &header->domain},
+        {DOC_STRING, RML_WANT_TEXT, "the description", &header->description},
         {GRAPH, RML_WANT_MESSAGE, "the graph", graph},
         {0}};
     size_t graphs = 0;
     header->producer_name = header->producer_version = header->domain = "";
+    header->description = (rml_text){"", 0};
     RML_TRY(rml_message_read(&reader->fields, message, wants));
     RML_TRY(rml_message_count(message, GRAPH, &graphs, err));
     if (graphs != 1)

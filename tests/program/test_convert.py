@@ -98,7 +98,7 @@ WRONG = [
     (2, "ios12 to ios18, not 'ios11'", ["lstm", "-o", "n.mlmodel", "--target", "ios11"]),
     (2, "which needs ios15", ["lstm", "-o", "n.mlpackage", "--target", "ios13"]),
     (2, "--target is for Core ML files", ["lstm", "-o", "n.onnx", "--target", "ios15"]),
-    (2, "--author is for Core ML files", ["lstm", "-o", "n.onnx", "--author", "me"]),
+    (2, "--author is for ONNX and Core ML", ["lstm", "-o", "n.safetensors", "--author", "me"]),
     (2, "--opset is for ONNX files", ["lstm", "-o", "n.mlmodel", "--opset", "17"]),
     (2, "--opset must be from 13 to 21", ["lstm", "-o", "n.onnx", "--opset", "12"]),
     (2, "one or the other", ["lstm", "-o", "n.mlmodel", "--fp16", "--palettize", "4"]),
@@ -151,3 +151,17 @@ def test_inputs_that_are_given(program, lstm_file, tmp_path):
     np.save(x, np.full((1, 6, 4), np.nan, np.float32))
     assert "is not finite, which proves nothing" in sentence(program.run(*arguments, code=1), 1)
     assert [p.name for p in tmp_path.iterdir()] == ["x.npy"]
+
+
+@pytest.mark.parametrize("kind", ["onnx", "mlmodel", "mlpackage"])
+def test_what_a_file_tells_of_itself(program, lstm_file, tmp_path, kind):
+    out = tmp_path / f"net.{kind}"
+    told = {"author": "A. B.", "license": "MIT", "description": "three classes", "version": "7"}
+    options = [o for k, v in told.items() for o in (f"--{k}{'_string' * (k == 'version')}", v)]
+    program.run("convert", "lstm", "--weights", lstm_file, "-o", out, *options)
+    assert told.items() <= json.loads(program.run("info", out, "--json").stdout)["metadata"].items()
+    assert "metadata author: A. B.\n" in program.run("info", out).stdout
+    if kind == "onnx":
+        model = onnx.load(out)
+        assert model.doc_string == "three classes" and model.producer_name == "run-model"
+        assert {p.key: p.value for p in model.metadata_props}["license"] == "MIT"

@@ -241,7 +241,7 @@ int cmd_convert(int argc, char **argv)
          "where two classes have one name, call the second\n\"name (2)\""},
         {"predicted_feature_name", 0, OPTION_TEXT, &s.write.label_name, "NAME", 0, 0,
          "what the likeliest class is called (classLabel)"},
-        {"author", 0, OPTION_TEXT, &s.write.author, "TEXT", 0, 0, "what a Core ML file tells"},
+        {"author", 0, OPTION_TEXT, &s.write.author, "TEXT", 0, 0, "what the file tells of itself"},
         {"license", 0, OPTION_TEXT, &s.write.license, "TEXT", 0, 0, "the same"},
         {"description", 0, OPTION_TEXT, &s.write.description, "TEXT", 0, 0, "the same"},
         {"version_string", 0, OPTION_TEXT, &s.write.version, "TEXT", 0, 0, "the same"},

@@ -25,15 +25,20 @@ static int check_kind(const convert_options *o, const rml_write_settings *write)
                               : o->image_inputs.count  ? "image_input"
                               : o->image_outputs.count ? "image_output"
                               : o->flexible.count      ? "flexible"
-                              : write->author          ? "author"
-                              : write->license         ? "license"
-                              : write->description     ? "description"
-                              : write->version         ? "version_string"
                                                        : NULL;
+    const char *told = write->author        ? "author"
+                       : write->license     ? "license"
+                       : write->description ? "description"
+                       : write->version     ? "version_string"
+                                            : NULL;
+    const bool onnx = rml_ends_in(o->outfile, ".onnx");
     if (coreml_only && !o->coreml)
         return usage_error(COMMAND, "--%s is for Core ML files, and %s is none", coreml_only,
                            o->outfile);
-    if (write->opset && !rml_ends_in(o->outfile, ".onnx"))
+    if (told && !o->coreml && !onnx)
+        return usage_error(COMMAND, "--%s is for ONNX and Core ML files, and %s is none", told,
+                           o->outfile);
+    if (write->opset && !onnx)
         return usage_error(COMMAND, "--opset is for ONNX files, and %s is none", o->outfile);
     if (rml_ends_in(o->outfile, ".mlpackage") && o->target && write->ios < 15)
         return usage_error(COMMAND,

@@ -76,6 +76,7 @@ typedef struct rml_emit_row {
 } rml_emit_row;
 
 // Tables by family, mil_*.c; each ends with a row without `emit`.
+extern const rml_emit_row rml_emit_control[];
 extern const rml_emit_row rml_emit_convolutions[];
 extern const rml_emit_row rml_emit_elementwise[];
 extern const rml_emit_row rml_emit_images[];
@@ -170,6 +171,9 @@ void rml_emit_real(rml_emit_op *op, const char *key, double value); // of type e
 
 // Writes it; the first output.
 rml_operand rml_emit_end(rml_emit_op *op);
+// The same in two steps, with its blocks between them.
+void rml_emit_open(rml_emit_op *op);
+void rml_emit_close(rml_emit_op *op);
 
 // Notes that an opset is used that not all targets have; `opset` <= e->opset.
 void rml_emit_need(rml_emitter *e, int opset);

@@ -165,9 +165,9 @@ float *rml_emit_elements(rml_emitter *e, const rml_node *node, int index, size_t
 const rml_emit_row *rml_emit_find(rml_op_id op)
 {
     static const rml_emit_row *const tables[] = {
-        rml_emit_convolutions, rml_emit_elementwise, rml_emit_images,
-        rml_emit_index,        rml_emit_norms,       rml_emit_recurrent,
-        rml_emit_reductions,   rml_emit_shapes,      rml_emit_slices};
+        rml_emit_control, rml_emit_convolutions, rml_emit_elementwise, rml_emit_images,
+        rml_emit_index,   rml_emit_norms,        rml_emit_recurrent,   rml_emit_reductions,
+        rml_emit_shapes,  rml_emit_slices};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const rml_emit_row *row = tables[i]; row->emit; row++)
             if (row->op == op)
@@ -202,6 +202,8 @@ void rml_emit_nodes(rml_emitter *e)
 {
     for (size_t i = 0; i < e->graph->node_count && e->status == RML_OK; i++) {
         const rml_node *node = &e->graph->nodes[i];
+        if (node->dead)
+            continue;
         rml_emit_find(node->op)->emit(e, node);
         for (int k = 0; k < node->out_count; k++)
             if (!e->view[node->out + (rml_value_id)k].name)

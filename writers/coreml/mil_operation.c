@@ -254,7 +254,7 @@ static void sort_arguments(rml_emit_op *op)
         }
 }
 
-rml_operand rml_emit_end(rml_emit_op *op)
+void rml_emit_open(rml_emit_op *op)
 {
     rml_fields *m = op->e->m;
     sort_arguments(op);
@@ -275,8 +275,18 @@ rml_operand rml_emit_end(rml_emit_op *op)
     }
     for (int i = 0; i < op->out_count; i++)
         rml_emit_named_type(m, 3, &op->out[i]);
-    write_note(m, "name", op->out[0].name);
-    rml_fields_end(m);
+}
+
+void rml_emit_close(rml_emit_op *op)
+{
+    write_note(op->e->m, "name", op->out[0].name);
+    rml_fields_end(op->e->m);
+}
+
+rml_operand rml_emit_end(rml_emit_op *op)
+{
+    rml_emit_open(op);
+    rml_emit_close(op);
     return op->out[0];
 }
 

@@ -52,6 +52,7 @@ typedef struct rml_net_rule {
 
 // Tables by family, nn_*.c.
 extern const rml_net_rule rml_net_activation_rules[];
+extern const rml_net_rule rml_net_control_rules[];
 extern const rml_net_rule rml_net_elementwise_rules[];
 extern const rml_net_rule rml_net_image_rules[];
 extern const rml_net_rule rml_net_index_rules[];
@@ -96,6 +97,8 @@ const char *rml_net_blob(rml_net_emitter *e, rml_value_id value);
 const char *rml_net_in(rml_net_emitter *e, int input);
 const char *rml_net_out(rml_net_emitter *e, int output);
 const char *rml_net_between(rml_net_emitter *e); // a new one
+// A new one called `wanted`, or with a number behind it.
+const char *rml_net_name(rml_net_emitter *e, const char *wanted);
 
 // Layers of several emitters.
 void rml_net_linear(rml_net_emitter *e, const char *in, float alpha, float beta, const char *out);

@@ -83,11 +83,16 @@ static const char *take(rml_net_emitter *e, rml_names *taken, const char *wanted
     return copy ? copy : "";
 }
 
+const char *rml_net_name(rml_net_emitter *e, const char *wanted)
+{
+    return take(e, &e->blobs, wanted);
+}
+
 const char *rml_net_between(rml_net_emitter *e)
 {
     char text[512];
-    snprintf(text, sizeof text, "%.400s_part", rml_net_out(e, 0));
-    return take(e, &e->blobs, text);
+    snprintf(text, sizeof text, "%.400s_part", e->node ? rml_net_out(e, 0) : "given");
+    return rml_net_name(e, text);
 }
 
 const char *rml_net_out(rml_net_emitter *e, int output)

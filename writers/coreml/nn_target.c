@@ -3,10 +3,10 @@
 #include "writers/coreml/nn.h"
 
 static const rml_net_rule *const tables[] = {
-    rml_net_activation_rules, rml_net_elementwise_rules, rml_net_image_rules,
-    rml_net_index_rules,      rml_net_norm_rules,        rml_net_product_rules,
-    rml_net_recurrent_rules,  rml_net_reduction_rules,   rml_net_resize_rules,
-    rml_net_shape_rules,
+    rml_net_activation_rules, rml_net_control_rules,   rml_net_elementwise_rules,
+    rml_net_image_rules,      rml_net_index_rules,     rml_net_norm_rules,
+    rml_net_product_rules,    rml_net_recurrent_rules, rml_net_reduction_rules,
+    rml_net_resize_rules,     rml_net_shape_rules,
 };
 
 static const rml_net_rule *const old_tables[] = {rml_net_old_rules, rml_net_old_shape_rules};
@@ -92,7 +92,8 @@ rml_target rml_net_target(bool old)
     static const bool targets[] = {false, true};
     return (rml_target){.name = old ? "a neural network of iOS 12" : "a neural network of iOS 13",
                         .lacks = lacks,
-                        .user = &targets[old]};
+                        .user = &targets[old],
+                        .fixed_weights = true};
 }
 
 void rml_net_emit_node(rml_net_emitter *e, const rml_node *node)
