@@ -3,9 +3,10 @@
 //   25 pictures a second -> faces -> lower halves, mel of the sound -> SyncNet -> sync_meter.h
 //
 // Picture k is the one shown at k/25 s; window i is pictures i..i+4 and mel columns
-// int(80 * (i / 25)) .. +15, both 0.2 s. Faces are those of the detector, whole pixels, neither
-// padded nor smoothed, as the network was trained. A window with a picture without a face is left
-// out. One pass; a few dozen numbers a window are kept.
+// int(80 * (i / 25)) .. +15, both 0.2 s; by the file's clock, whichever of the two begins late.
+// Faces are those of the detector, whole pixels, neither padded nor smoothed, as the network was
+// trained. A window with a picture without a face is left out. One pass; a few dozen numbers a
+// window are kept.
 #ifndef RML_PIPELINES_SYNC_SYNC_H
 #define RML_PIPELINES_SYNC_SYNC_H
 

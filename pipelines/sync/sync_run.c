@@ -12,7 +12,8 @@
 #define CHUNK_COUNT (RML_MEL_BANDS * RML_MEL_CHUNK)
 #define FRAME_SAMPLES (RML_MEL_RATE / RML_SYNC_RATE)
 #define BATCH 8
-#define MOST_FIXED 1024 // windows in one run of a graph file
+#define MOST_START 36000.0 // seconds; a damaged file may state any
+#define MOST_FIXED 1024    // windows in one run of a graph file
 
 typedef struct chain {
     rml_sync *job;
@@ -28,6 +29,7 @@ typedef struct chain {
     bool faces[RML_SYNC_WINDOW];
     int64_t slots;   // pictures at 25 a second so far
     int64_t most;    // that the sound is long enough for
+    int64_t ahead;   // columns of sound before the first picture
     int64_t windows; // so far
     int room, group; // windows of a run, and those that wait for one
     bool *shown;     // of these, whether all five pictures have a face
@@ -75,7 +77,7 @@ static rml_status add_window(chain *c, int64_t i, rml_error *err)
             memset(face + (size_t)t * HALF_COUNT, 0, HALF_COUNT * sizeof *face);
     }
     const int64_t start = (int64_t)(RML_MEL_COLUMNS_PER_SECOND * ((double)i / RML_SYNC_RATE));
-    RML_TRY(rml_speech_chunk(c->job->speech, start, audio, err));
+    RML_TRY(rml_speech_chunk(c->job->speech, start + c->ahead, audio, err));
     c->shown[c->group++] = shown;
     c->windows++;
     return c->group == c->room ? run_group(c, err) : RML_OK;
@@ -143,12 +145,11 @@ static rml_status cut_half(chain *c, rml_box box, float *half, rml_error *err)
     return RML_OK;
 }
 
-// The slot whose time, by the samples of the sound, is nearest.
+// The slot whose time is nearest.
 static int64_t slot_of(const chain *c, int64_t pts)
 {
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
-    const double start = info->start_seconds - rml_speech_info_of(c->job->speech)->late;
-    const double seconds = (double)pts * rml_rational_value(info->time_base) + start;
+    const double seconds = (double)pts * rml_rational_value(info->time_base);
     const double slot = floor(seconds * RML_SYNC_RATE + 0.5 + 1e-6);
     return slot < 0 ? 0 : slot > (double)c->most ? c->most : (int64_t)slot;
 }
@@ -231,8 +232,12 @@ static rml_status begin(chain *c, const rml_model *model, rml_error *err)
 {
     const rml_allocator *allocator = c->job->allocator;
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
+    const rml_speech_info *voice = rml_speech_info_of(c->job->speech);
     c->room = room_of(model);
-    c->most = rml_speech_info_of(c->job->speech)->samples / FRAME_SAMPLES;
+    const double start = fmin(fmax(info->start_seconds - voice->late, -MOST_START), MOST_START);
+    c->ahead = llround(start * RML_MEL_COLUMNS_PER_SECOND);
+    const int64_t samples = voice->samples - c->ahead * RML_MEL_HOP;
+    c->most = samples > 0 ? samples / FRAME_SAMPLES : 0;
     const rml_shape audio = {4, {c->room, 1, RML_MEL_BANDS, RML_MEL_CHUNK}};
     const rml_shape face = {4, {c->room, RML_SYNC_WINDOW * RML_FRAME_CHANNELS, ROWS, SIDE}};
     RML_TRY(rml_session_resize(c->session, "audio", audio, err));

@@ -27,7 +27,10 @@ def test_a_file_has_a_card(name):
     assert card.startswith("# ") and name in card
 
 
-@pytest.mark.parametrize("name", [n for n in FILES if n.split(".")[0] in ("wav2lip", "s3fd")])
+SEE_FACES = ("wav2lip", "s3fd", "syncnet")
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if n.split(".")[0] in SEE_FACES])
 def test_faces_are_said_to_be_generated(program, name):
     line = json_lines(program.run("info", FOLDER / name, "--json").stdout)[0]
     assert "not for real ones" in line["metadata"]["note"]
