@@ -67,21 +67,26 @@ static bool is_residual(const rml_graph *graph, const rml_fact *facts, const rml
 }
 
 // The function that the node computes of its first input and that can be computed as part of
-// another node; false for any other node. A power of two is a square.
+// another node; false for any other node. A power of two is a square, and PReLU with one slope for
+// all is LeakyReLU.
 static bool is_activation(const rml_graph *graph, const rml_node *node, rml_activation *act)
 {
-    double exponent;
-    *act = (rml_activation){.kind = RML_UNARY_SQUARE};
+    double number;
     if (graph->values[node->out].dtype != RML_F32)
         return false;
     if (node->op == RML_OP_UNARY) {
         *act = node->attr.unary;
         return act->kind < RML_UNARY_KERNELS;
     }
-    return node->op == RML_OP_BINARY && node->attr.binary.kind == RML_BINARY_POW &&
-           rml_constant_number(graph->values[node->in[1]].constant, &exponent) && exponent == 2 &&
-           graph->values[node->in[0]].shape.rank >= 0 &&
-           rml_shape_equal(&graph->values[node->in[0]].shape, &graph->values[node->out].shape);
+    if (node->op != RML_OP_BINARY || !rml_activation_is_none(&node->attr.binary.act) ||
+        !rml_constant_number(graph->values[node->in[1]].constant, &number) ||
+        graph->values[node->in[0]].shape.rank < 0 ||
+        !rml_shape_equal(&graph->values[node->in[0]].shape, &graph->values[node->out].shape))
+        return false;
+    const bool prelu = node->attr.binary.kind == RML_BINARY_PRELU;
+    *act = prelu ? (rml_activation){.kind = RML_UNARY_LEAKY_RELU, .param = {(float)number}}
+                 : (rml_activation){.kind = RML_UNARY_SQUARE};
+    return prelu || (node->attr.binary.kind == RML_BINARY_POW && number == 2);
 }
 
 static rml_status fuse_add(rml_graph *graph, const rml_fact *facts, rml_node *add, size_t *changed,

@@ -31,8 +31,7 @@ static bool fits(const rml_op_args *args)
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
     const rml_window w = rml_conv_window(args);
     if (w.kernel[0] != 3 || w.kernel[1] != 3 || w.stride[0] != 1 || w.stride[1] != 1 ||
-        w.dilation[0] != 1 || w.dilation[1] != 1 || conv->groups != 1 ||
-        conv->act.kind != RML_UNARY_CLAMP)
+        w.dilation[0] != 1 || w.dilation[1] != 1 || conv->groups != 1)
         return false;
     // Few channels: the transforms outweigh the products. Small images: the weights, four times as
     // many as before, are read for too few tiles, and would not fit the memory promise.

@@ -118,9 +118,13 @@ static void transform_output(const rml_op_args *args, const rml_winograd_shape *
             add[i] = pixel(residual, at, OUT, i) + of->column;
     }
     const rml_kernels *kernels = args->kernels;
+    const bool clamp = act->kind == RML_UNARY_CLAMP;
     (s->bf16 ? kernels->winograd_complex_output : kernels->winograd_output)(
         m + tile * of->columns, plane_m(s), of->columns, bias ? bias + of->column : NULL, dst,
-        residual ? add : NULL, act->param[0], act->param[1]);
+        residual ? add : NULL, clamp ? act->param[0] : -INFINITY, clamp ? act->param[1] : INFINITY);
+    for (size_t i = 0; i < OUT * OUT && !clamp; i++)
+        if (dst[i])
+            kernels->unary[act->kind](dst[i], dst[i], of->columns, act->param);
 }
 
 // What is fetched during the products of a part: of the pixels of `tiles` tiles of `side` by `side`

@@ -241,10 +241,11 @@ def winograd_edges():
     yield wino("c70", (1, 70, 16, 17), 16, pad=1)
     yield wino("o70", (1, 16, 16, 16), 70, pad=1)
     yield wino("wide", (1, 16, 16, 61), 16, pad=1, act=RELU)
+    yield wino("leaky", (1, 16, 16, 16), 16, pad=1, act=LEAKY)
+    yield wino("leaky_residual", (1, 16, 18, 19), 17, pad=1, residual=(18, 19), act=LEAKY)
     # just outside what it takes
     yield conv("winograd_not_15", (1, 16, 15, 16), 16, 3, pad=1)
     yield conv("winograd_not_c15", (1, 15, 16, 16), 16, 3, pad=1)
-    yield conv("winograd_not_leaky", (1, 16, 16, 16), 16, 3, pad=1, act=LEAKY)
     yield conv("winograd_not_stride", (1, 16, 16, 32), 16, 3, (1, 2), pad=1)
 
 
