@@ -150,19 +150,34 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool ke
     return rml_graph_ports_changed(graph, err);
 }
 
-// The softmax that the first output ends in, or NULL.
-static const rml_node *last_softmax(const rml_graph *graph)
+// The node that computes the first output, behind which there are only moves and casts; or NULL.
+static const rml_node *last_node(const rml_graph *graph)
 {
     rml_value_id at = graph->outputs[0];
     while (graph->values[at].kind == RML_VALUE_ACTIVATION) {
         const rml_node *node = &graph->nodes[graph->values[at].producer];
-        if (node->op == RML_OP_SOFTMAX)
-            return node;
         if (node->op != RML_OP_RESHAPE && node->op != RML_OP_CAST && node->op != RML_OP_TRANSPOSE)
-            break;
+            return node;
         at = node->in[0];
     }
     return NULL;
+}
+
+// The softmax that the first output ends in, or NULL.
+static const rml_node *last_softmax(const rml_graph *graph)
+{
+    const rml_node *node = last_node(graph);
+    return node && node->op == RML_OP_SOFTMAX ? node : NULL;
+}
+
+void rml_graph_doubt_image(rml_graph *graph)
+{
+    const rml_meaning *meaning = rml_graph_meaning(graph, true, 0);
+    const rml_node *node = last_node(graph);
+    if (meaning && meaning->kind == RML_MEANS_IMAGE && !meaning->declared &&
+        meaning->mean[0] == 0 && node && node->op == RML_OP_UNARY &&
+        node->attr.unary.kind == RML_UNARY_TANH)
+        graph->meanings[true].at[0] = NULL;
 }
 
 rml_status rml_graph_end_in_logits(rml_graph *graph, rml_error *err)

@@ -49,6 +49,10 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool ke
 rml_status rml_graph_take_image(rml_graph *graph, bool output, size_t port, const rml_meaning *like,
                                 rml_error *err);
 
+// Forgets that the first output is an image of [0,1] where it ends in tanh: then only a config can
+// tell whether it is one of [-1,1].
+void rml_graph_doubt_image(rml_graph *graph);
+
 // Takes a softmax that the first output, (N, classes), ends in away.
 rml_status rml_graph_end_in_logits(rml_graph *graph, rml_error *err);
 

@@ -100,6 +100,11 @@ rml_config *rml_params_config(rml_params *params)
     return &params->config;
 }
 
+bool rml_params_config_named(const rml_params *params)
+{
+    return params->config_source != NULL;
+}
+
 static const rml_weight *find(const rml_params *params, const char *prefix, const char *key)
 {
     char name[RML_MAX_NAME_BYTES];
@@ -185,9 +190,10 @@ static rml_status make_random(rml_params *params, const char *key, const rml_sha
         outputs = (size_t)shape->dim[init == RML_INIT_WEIGHT_TRANSPOSED ? 1 : 0];
     const float range = sqrtf(6.0f / (float)(count / outputs));
     for (size_t i = 0; i < count; i++)
-        data[i] = init == RML_INIT_ZERO  ? 0.0f
-                  : init == RML_INIT_ONE ? 1.0f
-                                         : range * next_uniform(&params->random);
+        data[i] = init == RML_INIT_ZERO      ? 0.0f
+                  : init == RML_INIT_ONE     ? 1.0f
+                  : init == RML_INIT_QUARTER ? 0.25f
+                                             : range * next_uniform(&params->random);
     return RML_OK;
 }
 

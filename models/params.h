@@ -15,7 +15,8 @@ typedef enum rml_init {
     RML_INIT_WEIGHT,            // uniform with the variance of He's rule for dimension 0 as output
     RML_INIT_WEIGHT_TRANSPOSED, // the same, dimension 0 being the input
     RML_INIT_ZERO,
-    RML_INIT_ONE
+    RML_INIT_ONE,
+    RML_INIT_QUARTER
 } rml_init;
 
 typedef struct rml_params rml_params;
@@ -49,6 +50,7 @@ bool rml_params_published(const rml_params *params);
 // The settings of the network: the config that is named, or else the config.json that lies with the
 // weights, or else an empty one. Never NULL; rml_params_finish tells its error.
 rml_config *rml_params_config(rml_params *params);
+bool rml_params_config_named(const rml_params *params); // somebody gave one
 
 // For weights inside those of a larger whole, such as a training's: unless the tensor `anchor` is
 // there as it is, it is looked for behind each of `prefixes` (NULL behind the last). The first that

@@ -15,7 +15,7 @@ typedef struct network {
 static const network *network_at(size_t index)
 {
     static const network networks[] = {
-        {{"wav2lip", "lip-sync a 96x96 face to 0.2 s of mel spectrogram"}, rml_build_wav2lip, NULL},
+        {{"wav2lip", "lip-sync a face to 0.2 s of mel spectrogram"}, rml_build_wav2lip, NULL},
         {{"syncnet", "tell whether five frames of lips belong to 0.2 s of mel spectrogram"},
          rml_build_syncnet,
          NULL},
@@ -130,6 +130,8 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
         status = rml_graph_take_ports(&(*out)->graph, &like, settings->keep_types, err);
     if (status == RML_OK && chosen->adopt)
         status = chosen->adopt(&(*out)->graph, err);
+    if (status == RML_OK && !settings->config)
+        rml_graph_doubt_image(&(*out)->graph);
     rml_graph_release(&like);
     if (status != RML_OK && *path)
         rml_error_prefix(err, path);

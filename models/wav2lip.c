@@ -1,163 +1,179 @@
-// Wav2Lip generator, 96x96.
+// Wav2Lip generators, side S: 96, or 128, 256, 288, 384, 512 as the weights tell.
 //   audio  (N,1,80,16)  normalised mel, 80 bands x 16 frames, values in [-4,4]
-//   face   (N,6,96,96)  masked face and reference face, BGR, /255
-//   frames (N,3,96,96)  BGR, (0,1)
-// Source: Rudrabha/Wav2Lip, models/wav2lip.py.
+//   face   (N,6,S,S)    masked face and reference face, BGR, /255 (two kinds: [-1,1])
+//   frames (N,3,S,S)    BGR, the same
+// Source: Rudrabha/Wav2Lip, models/wav2lip.py, and those named in wav2lip.md.
 //
-// Traps: the residual is added after the batch norm and before the ReLU; audio strides are (height
-// = mel axis, width = time): (3,1), (3,3), (3,2); the concatenation puts the decoder's tensor
-// first.
+// Traps: the residual is added after the batch norm and before the activation, and the first block
+// of a stage has none even where its width stays; audio strides are (height = mel axis, width =
+// time): (3,1), (3,3), (3,2); the concatenation puts the decoder's tensor first; attention is made
+// of the skip (mean, then maximum) and applied to the decoder's tensor.
+#include "models/wav2lip.h"
+
 #include "models/blocks.h"
 #include "models/networks.h"
 
-typedef enum layer_kind {
-    CONV,
-    RESIDUAL,
-    TRANSPOSED, // its stride doubles the size, but for stride 1
-    STAGE_END
-} layer_kind;
+#define LEAKY_SLOPE 0.2f
+#define SMALLEST_LENGTH 1e-12f
 
-typedef struct layer {
-    layer_kind kind;
-    int64_t out; // published width
-    int64_t kernel, stride_h, stride_w, pad;
-} layer;
+typedef enum block_form { CONV, RESIDUAL, TRANSPOSED } block_form;
 
-#define STAGES 7
-#define STAGE_LAYERS 5
+typedef struct generator {
+    rml_params *params;
+    rml_graph *graph;
+    rml_wav2lip_kind kind;
+} generator;
 
-static const layer audio_layers[] = {
-    {CONV, 32, 3, 1, 1, 1},      // [N,32,80,16]
-    {RESIDUAL, 32, 3, 1, 1, 1},  //
-    {RESIDUAL, 32, 3, 1, 1, 1},  //
-    {CONV, 64, 3, 3, 1, 1},      // [N,64,27,16]
-    {RESIDUAL, 64, 3, 1, 1, 1},  //
-    {RESIDUAL, 64, 3, 1, 1, 1},  //
-    {CONV, 128, 3, 3, 3, 1},     // [N,128,9,6]
-    {RESIDUAL, 128, 3, 1, 1, 1}, //
-    {RESIDUAL, 128, 3, 1, 1, 1}, //
-    {CONV, 256, 3, 3, 2, 1},     // [N,256,3,3]
-    {RESIDUAL, 256, 3, 1, 1, 1}, //
-    {CONV, 512, 3, 1, 1, 0},     // [N,512,1,1]
-    {CONV, 512, 1, 1, 1, 0},     // [N,512,1,1]
-};
-
-static const layer encoder_stages[STAGES][STAGE_LAYERS] = {
-    {{CONV, 16, 7, 1, 1, 3}, {.kind = STAGE_END}}, // [N,16,96,96]
-    {{CONV, 32, 3, 2, 2, 1},
-     {RESIDUAL, 32, 3, 1, 1, 1},
-     {RESIDUAL, 32, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,32,48,48]
-    {{CONV, 64, 3, 2, 2, 1},
-     {RESIDUAL, 64, 3, 1, 1, 1},
-     {RESIDUAL, 64, 3, 1, 1, 1},
-     {RESIDUAL, 64, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,64,24,24]
-    {{CONV, 128, 3, 2, 2, 1},
-     {RESIDUAL, 128, 3, 1, 1, 1},
-     {RESIDUAL, 128, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,128,12,12]
-    {{CONV, 256, 3, 2, 2, 1},
-     {RESIDUAL, 256, 3, 1, 1, 1},
-     {RESIDUAL, 256, 3, 1, 1, 1},
-     {.kind = STAGE_END}},                                                       // [N,256,6,6]
-    {{CONV, 512, 3, 2, 2, 1}, {RESIDUAL, 512, 3, 1, 1, 1}, {.kind = STAGE_END}}, // [N,512,3,3]
-    {{CONV, 512, 3, 1, 1, 0}, {CONV, 512, 1, 1, 1, 0}, {.kind = STAGE_END}},     // [N,512,1,1]
-};
-
-static const layer decoder_stages[STAGES][STAGE_LAYERS] = {
-    {{CONV, 512, 1, 1, 1, 0}, {.kind = STAGE_END}}, // [N,512,1,1]
-    {{TRANSPOSED, 512, 3, 1, 1, 0},
-     {RESIDUAL, 512, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,512,3,3]
-    {{TRANSPOSED, 512, 3, 2, 2, 1},
-     {RESIDUAL, 512, 3, 1, 1, 1},
-     {RESIDUAL, 512, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,512,6,6]
-    {{TRANSPOSED, 384, 3, 2, 2, 1},
-     {RESIDUAL, 384, 3, 1, 1, 1},
-     {RESIDUAL, 384, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,384,12,12]
-    {{TRANSPOSED, 256, 3, 2, 2, 1},
-     {RESIDUAL, 256, 3, 1, 1, 1},
-     {RESIDUAL, 256, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,256,24,24]
-    {{TRANSPOSED, 128, 3, 2, 2, 1},
-     {RESIDUAL, 128, 3, 1, 1, 1},
-     {RESIDUAL, 128, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,128,48,48]
-    {{TRANSPOSED, 64, 3, 2, 2, 1},
-     {RESIDUAL, 64, 3, 1, 1, 1},
-     {RESIDUAL, 64, 3, 1, 1, 1},
-     {.kind = STAGE_END}}, // [N,64,96,96]
-};
-
-// Convolution -> batch norm -> (+ input) -> ReLU, keys "<prefix>.conv_block.0" and ".1".
-static rml_value_id block(rml_params *params, rml_value_id x, const char *prefix, const layer *at)
+static rml_value_id unary(const generator *g, rml_value_id x, rml_unary kind, float param,
+                          const char *name)
 {
-    char key[RML_KEY_BYTES];
-    rml_conv_attr attr = rml_conv_square(at->kernel, 1, at->pad);
-    attr.window.stride[0] = at->stride_h;
-    attr.window.stride[1] = at->stride_w;
-    rml_key(key, "%s.conv_block.0", prefix);
-    rml_value_id y;
-    if (at->kind == TRANSPOSED) {
-        attr.out_pad[0] = attr.out_pad[1] = at->stride_h - 1;
-        y = rml_conv_transpose(params, x, key, &attr, at->out);
-    } else if (at->kind == RESIDUAL) {
-        y = rml_conv(params, x, key, &attr, rml_channels(params, x), true);
-    } else {
-        y = rml_conv(params, x, key, &attr, at->out, false);
-    }
-    rml_key(key, "%s.conv_block.1", prefix);
-    y = rml_batch_norm(params, y, key);
-    if (at->kind == RESIDUAL)
-        y = rml_graph_binary(rml_params_graph(params), RML_BINARY_ADD, y, x, prefix);
-    return rml_relu(params, y, prefix);
+    return rml_graph_unary(g->graph, x, (rml_activation){.kind = kind, .param = {param}}, name);
 }
 
-static rml_value_id stage(rml_params *params, rml_value_id x, const char *prefix, int index,
-                          const layer *layers)
+// PReLU where the block has a slope, one for all channels.
+static rml_value_id activate(const generator *g, rml_value_id x, const char *prefix, bool leaky)
 {
-    for (int i = 0; layers[i].kind != STAGE_END; i++) {
-        char key[RML_KEY_BYTES];
-        rml_key(key, "%s.%d.%d", prefix, index, i);
-        x = block(params, x, key, &layers[i]);
+    char key[RML_KEY_BYTES];
+    rml_key(key, "%s.act.weight", prefix);
+    const bool prelu =
+        rml_params_published(g->params) ? g->kind.prelu : rml_params_stored(g->params, key) != NULL;
+    if (!prelu && leaky)
+        return unary(g, x, RML_UNARY_LEAKY_RELU, LEAKY_SLOPE, prefix);
+    if (!prelu)
+        return rml_relu(g->params, x, prefix);
+    const rml_value_id slope =
+        rml_params_get(g->params, key, &(rml_shape){1, {1}}, 0, RML_INIT_QUARTER);
+    return rml_graph_binary(g->graph, RML_BINARY_PRELU, x, slope, prefix);
+}
+
+// Convolution -> batch norm -> (+ input) -> activation, keys "<prefix>.conv_block.0" and ".1".
+static rml_value_id block(const generator *g, rml_value_id x, const char *prefix, block_form form,
+                          int64_t out, const rml_conv_attr *attr, bool leaky)
+{
+    char key[RML_KEY_BYTES];
+    rml_key(key, "%s.conv_block.0", prefix);
+    rml_value_id y =
+        form == TRANSPOSED
+            ? rml_conv_transpose(g->params, x, key, attr, out)
+            : rml_conv(g->params, x, key, attr, form == RESIDUAL ? rml_channels(g->params, x) : out,
+                       form == RESIDUAL);
+    rml_key(key, "%s.conv_block.1", prefix);
+    y = rml_batch_norm(g->params, y, key);
+    if (form == RESIDUAL)
+        y = rml_graph_binary(g->graph, RML_BINARY_ADD, y, x, prefix);
+    return activate(g, y, prefix, leaky);
+}
+
+// Blocks "<prefix>.<*at>" and on. `to`, the size to reach, makes the first one transposed; 0: it is
+// not.
+static rml_value_id stage(const generator *g, rml_value_id x, const char *prefix, int *at,
+                          const rml_wav2lip_stage *s, int64_t to, bool leaky)
+{
+    char key[RML_KEY_BYTES];
+    rml_conv_attr attr = rml_conv_square(s->kernel, 1, s->pad);
+    attr.window.stride[0] = s->stride_h;
+    attr.window.stride[1] = s->stride_w;
+    if (to)
+        attr.out_pad[0] = attr.out_pad[1] =
+            to - ((rml_dim(g->params, x, 2) - 1) * s->stride_h - 2 * s->pad + s->kernel);
+    rml_key(key, "%s.%d", prefix, (*at)++);
+    x = block(g, x, key, to ? TRANSPOSED : CONV, s->out, &attr, leaky);
+    const bool residual = s->more > 0;
+    attr = residual ? rml_conv_square(3, 1, 1) : rml_conv_square(1, 1, 0);
+    for (int i = residual ? s->more : -s->more; i > 0; i--) {
+        rml_key(key, "%s.%d", prefix, (*at)++);
+        x = block(g, x, key, residual ? RESIDUAL : CONV, s->out, &attr, leaky);
     }
     return x;
 }
 
+// The embedding of the sound, (N,C,1,1).
+static rml_value_id hear(const generator *g, rml_value_id x)
+{
+    int at = 0;
+    for (const rml_wav2lip_stage *s = g->kind.audio; s->out; s++)
+        x = stage(g, x, "audio_encoder", &at, s, 0, g->kind.leaky_audio && s[1].out);
+    if (g->kind.has_refine) {
+        // Where the blocks are not run they are in the file all the same.
+        const rml_wav2lip_stage pointwise = {(int)rml_channels(g->params, x), 1, 1, 1, 0, -1};
+        at = 0;
+        const rml_value_id refined = stage(g, x, "audio_refine", &at, &pointwise, 0, g->kind.leaky);
+        x = g->kind.refine ? refined : x;
+    }
+    return g->kind.norm ? rml_graph_l2norm(g->graph, x, RML_NO_VALUE, SMALLEST_LENGTH, "audio_norm")
+                        : x;
+}
+
+// x * A + x, A (N,1,h,w) made of the skip. At the first stage x is one pixel, which becomes h x w.
+static rml_value_id attend(const generator *g, rml_value_id x, rml_value_id skip,
+                           rml_value_id weight, int index)
+{
+    char name[RML_KEY_BYTES];
+    rml_key(name, "sam.%d", index);
+    const rml_conv_attr attr = rml_conv_square(7, 1, 3);
+    const rml_value_id both[2] = {rml_graph_reduce(g->graph, skip, RML_REDUCE_MEAN, 1, true, name),
+                                  rml_graph_reduce(g->graph, skip, RML_REDUCE_MAX, 1, true, name)};
+    rml_value_id a = rml_graph_concat(g->graph, both, 2, 1, name);
+    a = rml_graph_conv(g->graph, a, weight, RML_NO_VALUE, &attr, name);
+    a = unary(g, a, RML_UNARY_SIGMOID, 0, name);
+    a = rml_graph_binary(g->graph, RML_BINARY_MUL, x, a, name);
+    return rml_graph_binary(g->graph, RML_BINARY_ADD, a, x, name);
+}
+
+static rml_value_id decode(const generator *g, rml_value_id x, const rml_value_id *skip,
+                           int skip_count)
+{
+    const rml_wav2lip_stage *const stages = g->kind.decoder;
+    rml_value_id attention = RML_NO_VALUE;
+    if (g->kind.attention || g->kind.open & RML_WAV2LIP_TELL_ATTENTION)
+        attention = rml_params_get(g->params, "sam.sa.conv1.weight", &(rml_shape){4, {1, 2, 7, 7}},
+                                   0, RML_INIT_WEIGHT);
+    for (int i = 0; stages[i].out; i++) {
+        char key[RML_KEY_BYTES];
+        int at = 0;
+        const rml_value_id by = skip[skip_count - 1 - i];
+        rml_key(key, "face_decoder_blocks.%d", i);
+        x = stage(g, x, key, &at, &stages[i], i ? rml_dim(g->params, by, 2) : 0, g->kind.leaky);
+        if (g->kind.attention)
+            x = attend(g, x, by, attention, i);
+        const rml_value_id both[2] = {x, by};
+        x = rml_graph_concat(g->graph, both, 2, 1, key);
+    }
+    return x;
+}
+
+static rml_value_id draw(const generator *g, rml_value_id x)
+{
+    const rml_conv_attr pointwise = rml_conv_square(1, 1, 0);
+    char key[RML_KEY_BYTES];
+    int at = 0;
+    for (const rml_wav2lip_stage *s = g->kind.head; s->out; s++)
+        x = stage(g, x, "output_block", &at, s, 0, g->kind.leaky);
+    rml_key(key, "output_block.%d", at);
+    x = rml_conv(g->params, x, key, &pointwise, 3, true);
+    rml_key(key, "output_block.%d", at + 1);
+    return unary(g, x, g->kind.tanh ? RML_UNARY_TANH : RML_UNARY_SIGMOID, 0, key);
+}
+
 void rml_build_wav2lip(rml_params *params)
 {
-    rml_graph *graph = rml_params_graph(params);
-    const rml_value_id audio = rml_graph_input(graph, "audio", &(rml_shape){4, {-1, 1, 80, 16}});
-    const rml_value_id face = rml_graph_input(graph, "face", &(rml_shape){4, {-1, 6, 96, 96}});
-
-    rml_value_id skip[STAGES], x = face;
-    for (int i = 0; i < STAGES; i++)
-        skip[i] = x = stage(params, x, "face_encoder_blocks", i, encoder_stages[i]);
-
-    x = audio;
-    for (size_t i = 0; i < sizeof audio_layers / sizeof *audio_layers; i++) {
+    static const float zero[3] = {0}, most[3] = {255, 255, 255}, half[3] = {127.5f, 127.5f, 127.5f};
+    generator g = {.params = params, .graph = rml_params_graph(params)};
+    if (!rml_wav2lip_tell(params, &g.kind))
+        return;
+    const rml_value_id audio = rml_graph_input(g.graph, "audio", &(rml_shape){4, {-1, 1, 80, 16}});
+    rml_value_id x =
+        rml_graph_input(g.graph, "face", &(rml_shape){4, {-1, 6, g.kind.side, g.kind.side}});
+    rml_value_id skip[RML_WAV2LIP_MAX_STAGES];
+    int count = 0;
+    for (const rml_wav2lip_stage *s = g.kind.encoder; s->out; s++) {
         char key[RML_KEY_BYTES];
-        rml_key(key, "audio_encoder.%zu", i);
-        x = block(params, x, key, &audio_layers[i]);
+        int at = 0;
+        rml_key(key, "face_encoder_blocks.%d", count);
+        skip[count++] = x = stage(&g, x, key, &at, s, 0, g.kind.leaky);
     }
-
-    for (int i = 0; i < STAGES; i++) {
-        char key[RML_KEY_BYTES];
-        rml_key(key, "face_decoder_blocks.%d", i);
-        x = stage(params, x, "face_decoder_blocks", i, decoder_stages[i]);
-        const rml_value_id both[2] = {x, skip[STAGES - 1 - i]};
-        x = rml_graph_concat(graph, both, 2, 1, key);
-    }
-
-    static const layer head = {CONV, 32, 3, 1, 1, 1};
-    static const float black[3] = {0}, white[3] = {255, 255, 255};
-    const rml_conv_attr last = rml_conv_square(1, 1, 0);
-    x = block(params, x, "output_block.0", &head);             // [N,32,96,96]
-    x = rml_conv(params, x, "output_block.1", &last, 3, true); // [N,3,96,96]
-    x = rml_graph_unary(graph, x, (rml_activation){.kind = RML_UNARY_SIGMOID}, "output_block.2");
-    rml_graph_output(graph, "frames", x);
-    rml_graph_mean_image(graph, true, 3, RML_COLOURS_BGR, black, white);
+    x = draw(&g, decode(&g, hear(&g, audio), skip, count));
+    rml_graph_output(g.graph, "frames", x);
+    rml_graph_mean_image(g.graph, true, 3, RML_COLOURS_BGR, g.kind.signed_faces ? half : zero,
+                         g.kind.signed_faces ? half : most);
 }

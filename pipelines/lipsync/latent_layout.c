@@ -50,7 +50,7 @@ bool rml_latent_read_face(uint8_t *patch, const float *image, size_t plane, bool
             const float value = image[c * plane + i];
             if (!isfinite(value))
                 return false;
-            patch[COLOURS * i + c] = rml_lip_byte((value + 1.0f) / 2.0f, round);
+            patch[COLOURS * i + c] = rml_lip_byte((value + 1.0f) / 2.0f * 255.0f, round);
         }
     }
     return true;

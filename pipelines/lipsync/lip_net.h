@@ -43,11 +43,11 @@ struct rml_lip_net {
                       rml_error *err);
 };
 
-// The byte of a sample of 0..1; values outside are moved to its ends. `value` is finite.
-static inline uint8_t rml_lip_byte(float value, bool round)
+// The byte of a level of 0..255; levels outside are moved to its ends. `level` is finite.
+static inline uint8_t rml_lip_byte(float level, bool round)
 {
-    value = value * 255.0f + (round ? 0.5f : 0.0f);
-    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+    level += round ? 0.5f : 0.0f;
+    return (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
 }
 
 #endif

@@ -93,10 +93,10 @@ static rml_status use_wav2lip(bool detects, const rml_allocator *allocator, rml_
         status = rml_session_create(&session, model, &settings, err);
     if (status == RML_OK && detects)
         status = rml_face_finder_create(&finder, detector, &found, err);
-    if (status == RML_OK) {
-        rml_wav2lip_net_init(&net, model, session);
+    if (status == RML_OK)
+        status = rml_wav2lip_net_init(&net, model, session, err);
+    if (status == RML_OK)
         status = play(&net.net, finder, allocator, err);
-    }
     rml_face_finder_destroy(&finder);
     rml_session_destroy(&session);
     rml_model_destroy(&detector);

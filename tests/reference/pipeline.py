@@ -8,8 +8,28 @@ import torch
 
 from . import audio, s3fd
 
-SIDE = 96
 SMOOTHING = 5
+
+
+@dataclass
+class Pictures:
+    """What a network takes and gives; with `signed`, [-1,1] and a mask inside of the lower half."""
+
+    side: int = 96
+    signed: bool = False
+
+    def of(self, faces):
+        masked, side = faces.copy(), self.side
+        if not self.signed:
+            masked[:, side // 2 :] = 0
+            return np.concatenate([masked, faces], axis=3) / 255.0
+        masked[:, side // 2 : side - 8, 8 : side - 8] = 0
+        return (np.concatenate([masked, faces], axis=3) - 127.5) / 127.5
+
+    def levels(self, made):
+        """tanh gives what is below black."""
+        made = made * 127.5 + 127.5 if self.signed else made * 255.0
+        return np.clip(made, 0, 255)
 
 
 @dataclass
@@ -91,8 +111,11 @@ def detect_boxes(detector, frames, options: Options):
     return [(int(y1), int(y2), int(x1), int(x2)) for x1, y1, x2, y2 in boxes]
 
 
-def run(model, frames, audio_path, options: Options, video_fps=None, detector=None) -> Result:
+def run(
+    model, frames, audio_path, options: Options, video_fps=None, detector=None, pictures=None
+) -> Result:
     """`frames`: BGR uint8 as decoded; one frame without `video_fps` is a still."""
+    pictures = pictures or Pictures()
     still = video_fps is None
     fps = options.fps if still else video_fps
     static = options.static or still
@@ -112,17 +135,14 @@ def run(model, frames, audio_path, options: Options, video_fps=None, detector=No
         for i in range(begin, min(len(chunks), begin + options.batch_size)):
             index = 0 if static else i % len(frames)
             y1, y2, x1, x2 = boxes[index]
-            faces.append(cv2.resize(frames[index][y1:y2, x1:x2], (SIDE, SIDE)))
+            faces.append(cv2.resize(frames[index][y1:y2, x1:x2], (pictures.side, pictures.side)))
             mels.append(chunks[i])
             places.append((index, boxes[index]))
-        reference = np.asarray(faces)
-        masked = reference.copy()
-        masked[:, SIDE // 2 :] = 0
-        image = np.concatenate([masked, reference], axis=3) / 255.0
+        image = pictures.of(np.asarray(faces))
         face = torch.from_numpy(image.transpose(0, 3, 1, 2).astype(np.float32))
         voice = torch.from_numpy(np.asarray(mels)[:, None])
         with torch.no_grad():
-            made = model(voice, face).numpy().transpose(0, 2, 3, 1) * 255.0
+            made = pictures.levels(model(voice, face).numpy().transpose(0, 2, 3, 1))
         for picture, (index, box) in zip(made, places):
             y1, y2, x1, x2 = box
             canvas = frames[index].copy()

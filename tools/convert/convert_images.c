@@ -193,7 +193,7 @@ static void give_numbers(port_plans *p)
     }
 }
 
-// The networks whose images have values of 0 to 1, in the guide as well.
+// The networks whose images have values of 0 to 1, in the guide as well; outputs say it themselves.
 static bool is_of_ones(const convert_options *o)
 {
     return !o->is_file && (strcmp(o->model, "ffdnet") == 0 || strcmp(o->model, "wav2lip") == 0);
@@ -215,10 +215,12 @@ rml_status port_plans_make_images(port_plans *p, const convert_options *o, rml_e
     TRY(find_images(p, o, "image_input", &o->image_inputs, false, err));
     TRY(find_images(p, o, "image_output", &o->image_outputs, true, err));
     for (size_t k = 0; k < p->count; k++) {
-        set_all(p->plans[k].bias, 0);
-        set_all(p->plans[k].scale, !is_of_ones(o)          ? 1.0f
-                                   : p->plans[k].is_output ? 255.0f
-                                                           : 1.0f / 255);
+        const rml_meaning *meaning = p->plans[k].port.meaning;
+        const bool told = p->plans[k].is_output && meaning && meaning->kind == RML_MEANS_IMAGE;
+        set_all(p->plans[k].bias, is_of_ones(o) && told ? meaning->mean[0] : 0);
+        set_all(p->plans[k].scale, !is_of_ones(o) ? 1.0f
+                                   : told         ? meaning->deviation[0]
+                                                  : 1.0f / 255);
     }
     TRY(set_numbers(p, "image_scale", &o->image_scale, 0, err));
     TRY(set_biases(p, o, err));

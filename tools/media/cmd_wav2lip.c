@@ -7,7 +7,7 @@
 #define COMMAND "wav2lip"
 
 typedef struct lips {
-    const char *named;
+    const char *named, *config;
     network network;
     rml_wav2lip_net net;
 } lips;
@@ -18,9 +18,11 @@ static rml_status lips_open(void *user, const lipsync_command *command, rml_lip_
     lips *l = user;
     network *n = &l->network;
     const rml_session_settings wanted = lipsync_session_settings(command);
-    TRY(network_open(n, COMMAND, NULL, command->common.quiet, err));
+    rml_model_settings built = rml_model_settings_default();
+    built.config = l->config;
+    TRY(network_open(n, COMMAND, &built, command->common.quiet, err));
     TRY(rml_session_create(&n->session, n->model, &wanted, err));
-    rml_wav2lip_net_init(&l->net, n->model, n->session);
+    TRY(named(rml_wav2lip_net_init(&l->net, n->model, n->session, err), err, n->source.path));
     *net = &l->net.net;
     return RML_OK;
 }
@@ -50,6 +52,9 @@ int cmd_wav2lip(int argc, char **argv)
         {"checkpoint_path", 0, OPTION_TEXT, &l.named, "FILE", 0, 0,
          "Wav2Lip weights (.pth, .safetensors, .onnx, .mlmodel,\n.mlpackage); without: those that "
          "are found"},
+        {"checkpoint_config", 0, OPTION_TEXT, &l.config, "FILE|FOLDER|JSON", 0, 0,
+         "what some weights for 384 and 512 pixels do not tell;\nwithout: the config.json beside "
+         "them, or what is usual"},
         {"wav2lip_batch_size", 0, OPTION_INT, &c.job.batch, "N", 1, RML_LIPSYNC_MAX_BATCH,
          "most frames in one run of the network (8); no influence\non the result; less is used for "
          "large pictures"},
