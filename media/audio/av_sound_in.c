@@ -62,12 +62,13 @@ static rml_status check(const rml_av_sound_in *in, rml_error *err)
 }
 
 // Whether the frame says when it is heard. AVI tells times from a number of bytes that is often
-// wrong, and a joined Ogg goes on counting in samples of its first rate.
+// wrong, but for the first, which its header states; a joined Ogg goes on counting in samples of
+// its first rate.
 static bool is_timed(const rml_av_sound_in *in)
 {
     const AVFrame *f = in->frame;
     return !in->untimed && f->best_effort_timestamp != AV_NOPTS_VALUE &&
-           !is_format(&in->source, "avi") &&
+           (in->position == 0.0 || !is_format(&in->source, "avi")) &&
            (f->sample_rate == in->first_rate || !is_format(&in->source, "ogg"));
 }
 

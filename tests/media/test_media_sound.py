@@ -4,6 +4,8 @@ What the networks hear and what is put into the result come from the same frames
 silence, so most cases look at both.
 """
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,37 @@ def test_sound_beside_a_video(media, ffmpeg, tmp_path, name, sound_at, video_at)
     samples, info = heard(media, path)
     assert abs(len(samples) / RATE - 2 - sound_at) < 0.1
     assert abs(info["silence"] - sound_at) < 0.06
+
+
+# An AVI has no times of packets: sound lies where the bytes before it end.
+AVI = {"pcm": "pcm_s16le", "mp3": "libmp3lame", "ac3": "ac3"}
+
+
+@pytest.mark.parametrize("codec", AVI)
+@pytest.mark.parametrize("options, before", [
+    (["-af", "aselect='lt(t,1)+between(t,2,2.5)+gte(t,3.5)'"], []), ([], ["-itsoffset", 1.5]),
+], ids=["holes", "late"])
+def test_an_avi_is_heard_as_ffmpeg_does(media, write, ffmpeg, codec, options, before):
+    """What an encoder leaves out of it is nowhere."""
+    path = write(noise(4), "x.avi", *options, "-c:a", AVI[codec], "-ar", 48000, before=before)
+    samples, info = heard(media, path)
+    raw = np.frombuffer(ffmpeg("-i", path, "-vn", "-f", "f32le", "-"), np.float32)
+    assert info["silence"] == 0 and info["native_samples"] == len(raw)
+    assert np.array_equal(samples, media.waveform(path, as_upstream=True))
+
+
+@pytest.mark.parametrize("codec", AVI)
+def test_the_header_of_an_avi_says_a_late_start(media, write, put_in, codec):
+    path = write(noise(2), "x.avi", "-c:a", AVI[codec], "-ar", 48000)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"strh") + 8
+    assert data[at:at + 4] == b"auds"
+    scale, rate, start = struct.unpack_from("<III", data, at + 20)
+    struct.pack_into("<I", data, at + 28, start + 3 * rate // (2 * scale))
+    path.write_bytes(data)
+    for said in (heard(media, path)[0], put_in(path)):
+        assert abs(len(said) / RATE - 3.5) < 0.1
+        assert is_silent(said, 0, 1.4) and not is_silent(said, 1.6, 1.8)
 
 
 # ---- clocks that mean nothing --------------------------------------------------------------------
