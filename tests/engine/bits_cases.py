@@ -80,6 +80,16 @@ def wav2lip_cases():
             yield Case(f"wav2lip-{what}-{batch}", "wav2lip", inputs, ["frames"], weights)
 
 
+def syncnet_cases():
+    names = ["audio_embedding", "face_embedding"]
+    for what, weights in (("full", ("full",)), ("odd", ("narrow", 3))):
+        for batch in (1, 3):
+            inputs = {"audio": 4 * noise(batch, 1, 80, 16), "face": noise(batch, 15, 48, 96, low=0)}
+            yield Case(f"syncnet-{what}-{batch}", "syncnet", inputs, names, weights)
+    inputs = {"audio": noise(2, 1, 10, 144), "latents": noise(2, 4, 96, 96)}
+    yield Case("syncnet-latent", "syncnet-latent", inputs, names, ("narrow", 3))
+
+
 def s3fd_cases():
     names = [f"{kind}{i}" for i in range(1, 7) for kind in ("cls", "reg")]
     for what, weights, shapes in (
@@ -202,5 +212,5 @@ def graph_cases():
 
 
 def all_cases():
-    return [*wav2lip_cases(), *s3fd_cases(), *ffdnet_cases(), *classifier_cases(),
+    return [*wav2lip_cases(), *syncnet_cases(), *s3fd_cases(), *ffdnet_cases(), *classifier_cases(),
             *latent_cases(), *speech_cases(), *graph_cases()]  # fmt: skip
