@@ -19,7 +19,7 @@ static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,          rml_rewri
                                            rml_rewrite_depth_to_space, rml_rewrite_pixels_to_rows,
                                            rml_rewrite_rows_to_pixels, rml_rewrite_rnn,
                                            rml_rewrite_affine_grid,    rml_rewrite_loop,
-                                           rml_rewrite_einsum};
+                                           rml_rewrite_einsum,         rml_rewrite_quantize};
 
 // Notes one of those that the target cannot hold.
 static void refuse(rml_lowering *l, const rml_node *node, const char *why)
@@ -86,7 +86,7 @@ static rml_shape known_of(const rml_shape *a, const rml_shape *b)
 }
 
 static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_node *node,
-                             rml_value_id *to, rml_error *err)
+                             const bool *codes, rml_value_id *to, rml_error *err)
 {
     rml_node here = *node;
     rml_value_id out[RML_MAX_OUTPUTS];
@@ -101,6 +101,7 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
         in[k] = id == RML_NO_VALUE ? id : to[id];
     }
     here.in = in;
+    l->as_codes = node->out_count > 0 && codes[node->out];
     if (rml_op_get(node->op)->control)
         RML_TRY(rml_lower_inside(l, &here, in, err));
     lower(l, &here, out);
@@ -115,7 +116,7 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
 }
 
 static rml_status lower_all(rml_lowering *l, const rml_graph *from, const rml_given *given,
-                            rml_value_id *to, rml_error *err)
+                            const bool *codes, rml_value_id *to, rml_error *err)
 {
     memset(to, 0xff, from->value_count * sizeof *to); // RML_NO_VALUE
     for (size_t i = 0; i < from->input_count; i++) {
@@ -134,7 +135,7 @@ static rml_status lower_all(rml_lowering *l, const rml_graph *from, const rml_gi
     }
     for (size_t i = 0; i < from->node_count; i++)
         if (!from->nodes[i].dead)
-            RML_TRY(lower_node(l, from, &from->nodes[i], to, err));
+            RML_TRY(lower_node(l, from, &from->nodes[i], codes, to, err));
     for (size_t i = 0; i < from->output_count; i++) {
         const rml_value_id id = from->outputs[i];
         if (to[id] == RML_NO_VALUE && from->values[id].kind == RML_VALUE_CONSTANT)
@@ -148,10 +149,15 @@ rml_status rml_lower_graph(rml_lowering *l, const rml_graph *from, const rml_giv
                            rml_error *err)
 {
     const rml_allocator *allocator = l->to->arena.allocator;
+    bool *codes = rml_arena_alloc(&l->to->arena, from->value_count + 1, sizeof *codes);
     rml_value_id *map = rml_alloc(allocator, (from->value_count + 1) * sizeof *map);
-    if (!map)
+    if (!map || !codes) {
+        rml_free(allocator, map);
         return rml_fail_nomem(err, from->value_count * sizeof *map, "a graph to be written");
-    const rml_status status = lower_all(l, from, given, map, err);
+    }
+    if (l->target->float_codes)
+        rml_find_codes(from, codes);
+    const rml_status status = lower_all(l, from, given, codes, map, err);
     rml_free(allocator, map);
     return status;
 }

@@ -32,6 +32,11 @@ rml_rewrite_fn rml_rewrite_rnn;
 rml_rewrite_fn rml_rewrite_affine_grid;
 rml_rewrite_fn rml_rewrite_loop;
 rml_rewrite_fn rml_rewrite_einsum;
+rml_rewrite_fn rml_rewrite_quantize; // both ways
+
+// Which values are codes that are made numbers again and read by nothing else, so that they may be
+// floats; to codes[value_count].
+void rml_find_codes(const rml_graph *graph, bool *codes);
 
 // Whether a condition can end a loop: the one given at first, or that of a turn.
 bool rml_loop_asks(const rml_graph *graph, const rml_node *node);

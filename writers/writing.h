@@ -39,6 +39,7 @@ typedef struct rml_target {
     const char *(*lacks)(const void *user, const rml_graph *graph, const rml_node *node);
     const void *user;
     bool fixed_weights; // layers inside branches and loops want their weights there, as constants
+    bool float_codes;   // there are no tensors of narrow integers
 } rml_target;
 
 typedef struct rml_lowering {
@@ -47,6 +48,7 @@ typedef struct rml_lowering {
     size_t refused;     // nodes
     rml_error *refusal; // with all of them
     int depth;          // of rewrites in rewrites
+    bool as_codes;      // what the node in hand quantizes may be floats
     struct {
         rml_value_id x, weight, conv;
     } wave; // the convolution that was made last for a wave_norm, which wave_conv reads, too

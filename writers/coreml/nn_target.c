@@ -93,7 +93,8 @@ rml_target rml_net_target(bool old)
     return (rml_target){.name = old ? "a neural network of iOS 12" : "a neural network of iOS 13",
                         .lacks = lacks,
                         .user = &targets[old],
-                        .fixed_weights = true};
+                        .fixed_weights = true,
+                        .float_codes = true};
 }
 
 void rml_net_emit_node(rml_net_emitter *e, const rml_node *node)

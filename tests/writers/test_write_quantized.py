@@ -1,0 +1,62 @@
+"""Quantized networks in Core ML files: what is quantized is the same whole numbers, in floats."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx_written import error, run_onnxruntime, run_program, write
+
+node = helper.make_node
+GENERATOR = np.random.default_rng(8)
+
+
+def save(path, nodes, shape, out, weights, kind=TensorProto.FLOAT):
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", kind, out)],
+        [numpy_helper.from_array(a, n) for n, a in weights.items()])  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(made)
+    onnx.save(made, path)
+
+
+def pair(x, y, scale, zero, axis=1, between=()):
+    codes = between[-1].output[0] if between else f"{y}_codes"
+    return [node("QuantizeLinear", [x, scale, zero], [f"{y}_codes"], axis=axis), *between,
+            node("DequantizeLinear", [codes, scale, zero], [y], axis=axis)]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+@pytest.mark.parametrize("codes", [np.uint8, np.int8, np.int16])
+def test_quantized_convolution(program, tmp_path, kind, codes):
+    """As quantizers write it: codes of inputs and results, and weights of 8 bits by channels."""
+    pytest.importorskip("coremltools")
+    weights = {
+        "s": np.float32(0.05), "z": np.asarray(7, codes), "r": np.float32(0.1),
+        "cs": np.array([0.1, 0.03], np.float32), "cz": np.array([3, 0], codes),
+        "w": GENERATOR.integers(-127, 127, (2, 2, 3, 3)).astype(np.int8),
+        "ws": np.array([0.01, 0.02], np.float32), "wz": np.zeros(2, np.int8)}  # fmt: skip
+    turned = node("Transpose", ["t_codes"], ["t_turned"], perm=[0, 1, 3, 2])
+    nodes = [*pair("x", "a", "s", "z"),
+             node("DequantizeLinear", ["w", "ws", "wz"], ["wf"], axis=0),
+             node("Conv", ["a", "wf"], ["c"], pads=[1, 1, 1, 1]),
+             *pair("c", "b", "cs", "cz"), *pair("b", "t", "r", "z", between=[turned]),
+             node("Relu", ["t"], ["y"])]  # fmt: skip
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    save(source, nodes, [1, 2, 4, 5], [1, 2, 5, 4], weights)
+    write(program, source, out)
+    # Halves of steps go to the even code, and what is large ends at the range's end.
+    x = (GENERATOR.integers(-40, 40, (1, 2, 4, 5)) * 0.025).astype(np.float32)
+    x[0, 0, 0, :2] = 1e9, -1e9
+    inputs = {"x": x}
+    want = run_onnxruntime(source, inputs, ["y"], optimise=False)
+    assert error(want, run_program(program, [out], inputs, ["y"], tmp_path)) < 2e-6
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+def test_codes_that_are_read_are_refused(program, tmp_path, kind):
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    weights = {"s": np.float32(0.05), "z": np.asarray(7, np.uint8)}
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["y"], name="codes")]
+    save(source, nodes, [2, 3], [2, 3], weights, TensorProto.UINT8)
+    assert "codes (quantize)" in write(program, source, out, code=1) and not out.exists()
