@@ -270,10 +270,10 @@ rml_status rml_coreml_open_again(rml_coreml **out, const rml_coreml *from, rml_e
     rml_coreml *file = *out;
     file->map = from->map;
     file->is_memory = true;
-    file->path = from->path ? rml_alloc_text(file->allocator, from->path) : NULL;
-    rml_status status = !from->path || file->path
-                            ? find_message(file, err)
-                            : rml_fail_nomem(err, strlen(from->path), "a path");
+    const bool has_path = from->path && !from->zip.data; // that in an archive is found anew
+    file->path = has_path ? rml_alloc_text(file->allocator, from->path) : NULL;
+    rml_status status = has_path && !file->path ? rml_fail_nomem(err, strlen(from->path), "a path")
+                                                : find_message(file, err);
     if (status == RML_OK)
         status = read_all(file, err);
     if (status != RML_OK)

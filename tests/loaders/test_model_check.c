@@ -1,6 +1,6 @@
-// rml_model_check on damaged Core ML models: every truncation, random mutations of bytes and of
-// fields, every allocation failing in turn. Whatever a file holds, there is a finding or a status,
-// nothing leaks, and what has no fault opens, but for what cannot be run here.
+// rml_model_check on damaged Core ML models and ONNX files: every truncation, random mutations of
+// bytes and of fields, every allocation failing in turn. Whatever a file holds, there is a finding
+// or a status, nothing leaks, and what has no fault opens, but for what cannot be run here.
 #include "tests/support/check.h"
 #include "tests/support/coreml_files.h"
 #include "tests/support/counting_allocator.h"
@@ -9,10 +9,11 @@
 
 #include <unistd.h>
 
-static const char *const names[] = {"control.mlmodel",    "images.mlmodel",    "lstm.mlmodel",
-                                    "new_layers.mlmodel", "loop.mlmodel",      "old_layers.mlmodel",
-                                    "pipeline.mlmodel",   "quantized.mlmodel", "recurrent.mlmodel",
-                                    "states.mlmodel",     "package.zip"};
+static const char *const names[] = {
+    "control.mlmodel",        "images.mlmodel",     "lstm.mlmodel",     "new_layers.mlmodel",
+    "loop.mlmodel",           "old_layers.mlmodel", "pipeline.mlmodel", "quantized.mlmodel",
+    "recurrent.mlmodel",      "states.mlmodel",     "package.zip",      "../import/if.onnx",
+    "../import/loop_if.onnx", "../import/scan.onnx"};
 #define NAMES (sizeof names / sizeof *names)
 
 static char place[64]; // where models are written to
@@ -69,6 +70,8 @@ static void test_model(const char *name, size_t mutations)
 {
     blob model = read_model(name);
     size_t allocations;
+    snprintf(place, sizeof place, "/tmp/run-model-check-%ld.%s", (long)getpid(),
+             strstr(name, ".onnx") ? "onnx" : "mlmodel");
     CHECK_MSG(check_bytes(model.data, model.size, 0, &allocations, NULL) == RML_OK, "%s", name);
     const size_t step = check_is_slow() ? 1 + model.size / 20 : 1 + model.size / 200;
     for (size_t cut = 0; cut < model.size; cut += step)
@@ -85,13 +88,12 @@ static void test_model(const char *name, size_t mutations)
         blob_free(&copy);
     }
     blob_free(&model);
+    remove(place);
 }
 
 int main(void)
 {
-    snprintf(place, sizeof place, "/tmp/run-model-check-%ld.mlmodel", (long)getpid());
     for (size_t i = 0; i < NAMES; i++)
         test_model(names[i], check_is_slow() ? 20 : 400);
-    remove(place);
     return check_result();
 }
