@@ -1,5 +1,6 @@
 #include "loaders/coreml/make.h"
 
+#include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
 #include <stdarg.h>
@@ -72,11 +73,12 @@ bool rml_coreml_known(const rml_coreml_maker *make, rml_value_id list, size_t in
 {
     const rml_fact fact = rml_coreml_fact(make, list);
     size_t count;
-    if (!fact.data || (fact.dtype != RML_I32 && fact.dtype != RML_I64) ||
+    if (!fact.data || rml_dtype_is_float(fact.dtype) || fact.dtype == RML_BOOL ||
         !rml_shape_count(&fact.shape, &count) || index >= count)
         return false;
-    *out = fact.dtype == RML_I64 ? rml_coreml_held(((const int64_t *)fact.data)[index])
-                                 : ((const int32_t *)fact.data)[index];
+    const char *at = (const char *)fact.data + index * rml_dtype_size(fact.dtype);
+    rml_dtype_convert(fact.dtype, at, RML_I64, out, 1);
+    *out = rml_coreml_held(*out);
     return true;
 }
 

@@ -139,7 +139,8 @@ static void import_sliding_windows(rml_mil_call *call)
 
 static void import_reverse_sequence(rml_mil_call *call)
 {
-    rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_in(call, "lengths")};
+    const rml_value_id in[] = {rml_mil_in(call, "x"),
+                               rml_coreml_cast(&call->make, rml_mil_in(call, "lengths"), RML_I64)};
     const rml_op_attr attr = {.reverse = {.batch_axis = rml_mil_int(call, "batch_axis", 0),
                                           .time_axis = rml_mil_int(call, "seq_axis", 0)}};
     call->out[0] = rml_coreml_node(&call->make, RML_OP_REVERSE_SEQUENCE, &attr, in, 2);

@@ -25,6 +25,8 @@ static void import_reshape(rml_mil_call *call)
                 list[i] = from < 0 ? 1 : x.dim[from];
         }
         in[1] = rml_coreml_ints(&call->make, list, (int)count);
+    } else if (rml_coreml_fact(&call->make, in[1]).dtype != RML_I32) {
+        in[1] = rml_coreml_cast(&call->make, in[1], RML_I64); // of 8 or 16 bits
     }
     call->out[0] = rml_coreml_node(&call->make, RML_OP_RESHAPE, NULL, in, 2);
 }

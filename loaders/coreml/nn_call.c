@@ -197,6 +197,17 @@ rml_value_id rml_nn_indices(rml_nn_call *call, rml_value_id x)
     return rml_coreml_cast(&call->make, x, RML_I64);
 }
 
+rml_value_id rml_nn_bias(rml_nn_call *call, uint32_t flag, uint32_t number, int64_t count)
+{
+    if (!rml_nn_flag(call, flag))
+        return RML_NO_VALUE;
+    const rml_value_id bias =
+        rml_nn_weights(call, &call->layer->params, number, &(rml_shape){1, {count}}, 0);
+    if (bias == RML_NO_VALUE)
+        rml_coreml_refuse(&call->make, "it has no bias, and says that it has");
+    return bias;
+}
+
 rml_value_id rml_nn_channels(rml_nn_call *call, rml_value_id vector, int64_t channels)
 {
     return vector == RML_NO_VALUE

@@ -99,6 +99,10 @@ rml_value_id rml_nn_weights(rml_nn_call *call, const rml_protobuf *message, uint
 float *rml_nn_weight_list(rml_nn_call *call, const rml_protobuf *message, uint32_t number,
                           size_t count);
 
+// The same in field `number` for each of `count` channels, if field `flag` says that there are any;
+// then it refuses a layer without.
+rml_value_id rml_nn_bias(rml_nn_call *call, uint32_t flag, uint32_t number, int64_t count);
+
 // ---- values -------------------------------------------------------------------------------------
 
 // Input `index`; refuses a layer without it.

@@ -121,9 +121,7 @@ static void import_convolution(rml_nn_call *call)
                               : rml_nn_weights(call, params, 90, &shape, transposed ? 1 : 0);
     if (weight == RML_NO_VALUE)
         rml_coreml_refuse(&call->make, "it has no weights");
-    const rml_value_id bias = rml_nn_flag(call, 70)
-                                  ? rml_nn_weights(call, params, 91, &(rml_shape){1, {out}}, 0)
-                                  : RML_NO_VALUE;
+    const rml_value_id bias = rml_nn_bias(call, 70, 91, out);
     if (transposed)
         cut_whole(&attr.conv, wanted, image.dim + 1);
     const rml_value_id all[] = {rml_nn_as_images(call, x), weight, bias};
@@ -220,9 +218,7 @@ static void import_convolution_3d(rml_nn_call *call)
                              {transposed ? in : out, (transposed ? out : in) / groups, w->kernel[0],
                               w->kernel[1], w->kernel[2]}};
     const rml_value_id all[] = {x, rml_nn_weights(call, params, 60, &shape, transposed ? 1 : 0),
-                                rml_nn_flag(call, 50)
-                                    ? rml_nn_weights(call, params, 61, &(rml_shape){1, {out}}, 0)
-                                    : RML_NO_VALUE};
+                                rml_nn_bias(call, 50, 61, out)};
     call->out[0] = rml_coreml_node(&call->make, transposed ? RML_OP_CONV_TRANSPOSE : RML_OP_CONV,
                                    &attr, all, 3);
 }

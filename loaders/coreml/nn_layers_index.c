@@ -106,17 +106,33 @@ static void import_band(rml_nn_call *call)
         rml_coreml_band(&call->make, rml_nn_in(call, 0), rml_nn_int(call, 1), rml_nn_int(call, 2));
 }
 
+// The second input's pairs as the operator takes them: all begins, then all ends.
+static rml_value_id computed_pads(rml_nn_call *call, rml_value_id x, int rank, bool to_size)
+{
+    static const int turned[] = {1, 0};
+    rml_coreml_maker *make = &call->make;
+    rml_value_id pairs =
+        rml_coreml_reshape(make, rml_nn_indices(call, call->in[1]), &(rml_shape){2, {rank, 2}});
+    if (to_size) { // what is missing; nothing where 0 is asked for
+        const rml_value_id sizes =
+            rml_coreml_reshape(make, rml_coreml_sizes(make, x), &(rml_shape){2, {rank, 1}});
+        pairs = rml_coreml_binary(make, RML_BINARY_MAX,
+                                  rml_coreml_binary(make, RML_BINARY_SUB, pairs, sizes),
+                                  rml_coreml_number(make, 0, RML_I64));
+    }
+    return make->refused
+               ? RML_NO_VALUE
+               : rml_coreml_reshape(make,
+                                    rml_graph_transpose(make->graph, pairs, turned, 2, make->name),
+                                    &(rml_shape){1, {2 * rank}});
+}
+
 // Pairs from the first axis on: what is added, or, of the one that is not 0, what the size becomes.
-static void import_pad(rml_nn_call *call)
+static rml_value_id given_pads(rml_nn_call *call, rml_value_id x, int rank, bool to_size)
 {
     int64_t pairs[2 * RML_MAX_RANK] = {0}, list[2 * RML_MAX_RANK] = {0};
-    const rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_coreml_rank(&call->make, x),
-              count = rml_nn_ints(call, 2, pairs, 2 * RML_MAX_RANK);
+    const int count = rml_nn_ints(call, 2, pairs, 2 * RML_MAX_RANK);
     const rml_shape shape = rml_coreml_fact(&call->make, x).shape;
-    const bool to_size = rml_nn_flag(call, 3);
-    if (call->layer->input_count > 1)
-        rml_coreml_refuse(&call->make, "amounts that are an input are not supported");
     if (count % 2 || count / 2 > rank)
         rml_coreml_refuse(&call->make, "%d numbers for %d dimensions", count, rank);
     for (int i = 0; i < count && !call->make.refused; i++) {
@@ -128,7 +144,17 @@ static void import_pad(rml_nn_call *call)
             amount = amount > size ? amount - size : 0;
         list[(i % 2) * rank + i / 2] = amount;
     }
-    const rml_value_id in[] = {x, rml_coreml_ints(&call->make, list, 2 * rank),
+    return rml_coreml_ints(&call->make, list, 2 * rank);
+}
+
+static void import_pad(rml_nn_call *call)
+{
+    const rml_value_id x = rml_nn_in(call, 0);
+    const int rank = rml_coreml_rank(&call->make, x);
+    const bool to_size = rml_nn_flag(call, 3);
+    const rml_value_id in[] = {x,
+                               call->layer->input_count > 1 ? computed_pads(call, x, rank, to_size)
+                                                            : given_pads(call, x, rank, to_size),
                                rml_coreml_number(&call->make, rml_nn_float(call, 1), RML_F32)};
     call->out[0] =
         rml_coreml_node(&call->make, RML_OP_PAD, &(rml_op_attr){.pad = {RML_PAD_CONSTANT}}, in, 3);

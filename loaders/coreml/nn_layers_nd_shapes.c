@@ -3,6 +3,8 @@
 
 #include "tensor/tensor.h"
 
+#include <math.h>
+
 static rml_value_id reshaped(rml_nn_call *call, rml_value_id x, rml_value_id sizes, bool zero_is_0)
 {
     const rml_value_id in[] = {x, sizes};
@@ -184,16 +186,42 @@ static void import_get_shape(rml_nn_call *call)
 
 // ---- cuts ---------------------------------------------------------------------------------------
 
-// Flags of fields `first` and every second one behind it, and strides; a vector of one stays.
+// Whole numbers of a list that is an input, where it is known before a run.
+static void known_list(rml_nn_call *call, size_t input, int64_t *list)
+{
+    if (input >= call->layer->input_count)
+        return;
+    const rml_value *value = &call->make.graph->values[call->in[input]];
+    float data[RML_MAX_RANK];
+    size_t count;
+    if (value->kind != RML_VALUE_CONSTANT || value->dtype != RML_F32 ||
+        !rml_shape_count(&value->shape, &count) || count > RML_MAX_RANK) {
+        rml_coreml_refuse(&call->make, "its strides or masks are no constants");
+        return;
+    }
+    rml_constant_copy(value->constant, RML_F32, data);
+    for (size_t i = 0; i < count; i++)
+        list[i] = data[i] >= -0x1p31f && data[i] < 0x1p31f ? (int64_t)roundf(data[i]) : 0;
+}
+
+// Flags of fields 2, 4 and 6, and strides, or of the inputs from the fourth on; a vector of one
+// stays.
 static void slice(rml_nn_call *call, rml_value_id begin, rml_value_id end)
 {
-    rml_coreml_cut c = {.begin = begin, .end = end, .stride = list_of(call, 5)};
-    int64_t stride[RML_MAX_RANK];
+    rml_coreml_cut c = {.begin = begin, .end = end, .stride = RML_NO_VALUE};
+    int64_t stride[RML_MAX_RANK] = {0};
+    int strides = rml_nn_ints(call, 5, stride, RML_MAX_RANK);
     rml_nn_ints(call, 2, c.begin_open, RML_MAX_RANK);
     rml_nn_ints(call, 4, c.end_open, RML_MAX_RANK);
     rml_nn_ints(call, 6, c.squeeze, RML_MAX_RANK);
-    if (rml_nn_ints(call, 5, stride, RML_MAX_RANK) == 0)
-        c.stride = RML_NO_VALUE;
+    known_list(call, 3, stride);
+    known_list(call, 4, c.begin_open);
+    known_list(call, 5, c.end_open);
+    known_list(call, 6, c.squeeze);
+    if (call->layer->input_count > 3)
+        strides = rml_coreml_rank(&call->make, call->in[0]);
+    if (strides > 0)
+        c.stride = rml_coreml_ints(&call->make, stride, strides);
     const rml_value_id out = rml_coreml_slice(&call->make, rml_nn_in(call, 0), &c);
     call->out[0] = rml_coreml_fact(&call->make, out).shape.rank == 0
                        ? rml_coreml_reshape(&call->make, out, &(rml_shape){1, {1}})
@@ -207,8 +235,6 @@ static void import_slice_static(rml_nn_call *call)
 
 static void import_slice_dynamic(rml_nn_call *call)
 {
-    if (call->layer->input_count > 3)
-        rml_coreml_refuse(&call->make, "strides and masks that are inputs are not supported");
     const rml_value_id begin = rml_nn_indices(call, rml_nn_in(call, 1));
     slice(call, begin,
           call->layer->input_count > 2 ? rml_nn_indices(call, call->in[2]) : list_of(call, 3));

@@ -3,13 +3,6 @@
 
 #include "tensor/tensor.h"
 
-static rml_value_id bias_of(rml_nn_call *call, uint32_t flag, uint32_t number, int64_t count)
-{
-    return rml_nn_flag(call, flag)
-               ? rml_nn_weights(call, &call->layer->params, number, &(rml_shape){1, {count}}, 0)
-               : RML_NO_VALUE;
-}
-
 static rml_value_id need(rml_nn_call *call, rml_value_id weights)
 {
     if (weights == RML_NO_VALUE)
@@ -38,7 +31,7 @@ static void import_inner_product(rml_nn_call *call)
         return;
     const rml_value_id weight =
         need(call, rml_nn_weights(call, &call->layer->params, 20, &(rml_shape){2, {out, in}}, 0));
-    const rml_value_id bias = bias_of(call, 10, 21, out);
+    const rml_value_id bias = rml_nn_bias(call, 10, 21, out);
     if (rank < 4) {
         call->out[0] = linear(call, x, weight, bias);
         return;
@@ -77,7 +70,7 @@ static void import_matmul(rml_nn_call *call)
     }
     const rml_value_id weight =
         need(call, rml_nn_weights(call, &call->layer->params, 8, &(rml_shape){2, {out, in}}, 0));
-    call->out[0] = linear(call, x, weight, bias_of(call, 7, 9, out));
+    call->out[0] = linear(call, x, weight, rml_nn_bias(call, 7, 9, out));
 }
 
 // ---- embeddings ---------------------------------------------------------------------------------
@@ -103,7 +96,7 @@ static rml_value_id rows(rml_nn_call *call, rml_value_id indices, int64_t vocabu
         rml_graph_transpose(call->make.graph, stored, swap, 2, call->make.name);
     const rml_value_id in[] = {table, indices};
     const rml_value_id out = rml_coreml_node(&call->make, RML_OP_GATHER, NULL, in, 2);
-    const rml_value_id bias = bias_of(call, bias_flag, 21, size);
+    const rml_value_id bias = rml_nn_bias(call, bias_flag, 21, size);
     return bias == RML_NO_VALUE ? out : rml_coreml_binary(&call->make, RML_BINARY_ADD, out, bias);
 }
 

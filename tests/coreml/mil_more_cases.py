@@ -166,3 +166,35 @@ for mode in ("bilinear", "nearest"):
         [x, spots],
         F.grid_sample(torch.tensor(x) + 2.5, torch.tensor(spots), mode, align_corners=True) - 2.5,
     )
+
+# ---- places in other numbers
+
+case("resample_pixels", lambda a: mb.resample(
+    x=a, coordinates=np.int32([[[[0, 0], [2, 1], [4, 3], [9, -1]]]] * 2), sampling_mode="nearest",
+    padding_mode="constant", padding_value=0.5, coordinates_mode="unnormalized",
+    align_corners=False), [x[:, :, :4, :5]],
+    np.stack([x[:, :, 0, 0], x[:, :, 1, 2], x[:, :, 3, 4], np.full((2, 3), 0.5)], -1)[:, :, None])
+case("resample_from_zero", lambda a, b: mb.resample(
+    x=a, coordinates=b, sampling_mode="bilinear", padding_mode="border", padding_value=0.0,
+    coordinates_mode="normalized_zero_to_one", align_corners=True), [x, (spots + 1) / 2],
+    F.grid_sample(torch.tensor(x), torch.tensor(spots), padding_mode="border",
+                  align_corners=True))
+
+# ---- shapes, ends and lengths of 8 and 16 bits
+
+s = f(4, 6)
+case("reshape_i16", lambda a: mb.reshape(x=a, shape=np.int16([3, -1])), [s], s.reshape(3, 8), 7)
+case("slice_i16", lambda a: mb.slice_by_index(
+    x=a, begin=np.int16([3, 1]), end=np.int16([0, 6]), stride=np.int16([-2, 3])), [s],
+    s[3:0:-2, 1:6:3], 7)
+case("slice_by_size_i16", lambda a: mb.slice_by_size(
+    x=a, begin=np.int16([1, 2]), size=np.int16([2, -1])), [s], s[1:3, 2:], 7)
+turned = s.copy()
+turned[:, :3] = s[:, 2::-1]
+case("reverse_sequence_i16", lambda a: mb.reverse_sequence(
+    x=a, lengths=np.int16([3] * 4), seq_axis=1, batch_axis=0), [s], turned, 7)
+case("resize_u16", lambda a: mb.resize(
+    x=a, shape=np.uint16([0, 2 * x.shape[3]]), resized_dims=np.uint32(2),
+    interpolation_mode="NEAREST_NEIGHBOR"), [x], x.repeat(2, 3), 7)
+case("topk_i16", lambda a: mb.topk(x=a, k=np.int16(2), axis=1, return_indices=False), [s],
+     -np.sort(-s, 1)[:, :2], 7)
