@@ -298,6 +298,9 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
 // outputs become constants and it is dead. Otherwise nothing happens.
 rml_status rml_graph_fold(rml_graph *graph, rml_node_id node, bool *folded, rml_error *err);
 
+// The same of all nodes from number `first` on. *count, which may be NULL, grows by those folded.
+rml_status rml_graph_fold_from(rml_graph *graph, size_t first, size_t *count, rml_error *err);
+
 // Checks what every pass must leave true: ids in range, inputs computed before they are read,
 // arity, shapes that inference agrees with, layouts that the operators take.
 rml_status rml_graph_validate(const rml_graph *graph, rml_error *err);

@@ -26,6 +26,13 @@ static inline rml_status rml_named(rml_status status, rml_error *err, const char
     return status;
 }
 
+// Whether no file can be read on after it: the machine, a limit or this library is the reason, and
+// not the part in hand.
+static inline bool rml_status_is_final(rml_status status)
+{
+    return status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL;
+}
+
 // What the system calls an error of errno; strerror is not for several threads. Returns `text`.
 #define RML_ERRNO_BYTES 128
 const char *rml_errno_text(int code, char text[RML_ERRNO_BYTES]);

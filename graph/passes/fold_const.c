@@ -157,12 +157,18 @@ rml_status rml_graph_fold(rml_graph *graph, rml_node_id id, bool *folded, rml_er
     return status;
 }
 
-rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err)
+rml_status rml_graph_fold_from(rml_graph *graph, size_t first, size_t *count, rml_error *err)
 {
-    for (size_t i = 0; i < graph->node_count; i++) {
+    for (size_t i = first; i < graph->node_count; i++) {
         bool folded;
         RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, err));
-        *changed += folded;
+        if (count)
+            *count += folded;
     }
     return RML_OK;
+}
+
+rml_status rml_pass_fold_const(rml_graph *graph, size_t *changed, rml_error *err)
+{
+    return rml_graph_fold_from(graph, 0, changed, err);
 }

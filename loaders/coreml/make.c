@@ -26,28 +26,15 @@ void rml_coreml_refuse_error(rml_coreml_maker *make, const rml_error *error)
     rml_coreml_refuse(make, "%s", error->message);
 }
 
-static bool ends_everything(rml_status status)
-{
-    return status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL;
-}
-
 rml_status rml_coreml_take_error(rml_coreml_maker *make, rml_error *err)
 {
     rml_graph *graph = make->graph;
     if (graph->error.status == RML_OK)
         return RML_OK;
-    if (ends_everything(graph->error.status))
+    if (rml_status_is_final(graph->error.status))
         return rml_graph_finish(graph, err);
     rml_coreml_refuse_error(make, &graph->error);
     graph->error.status = RML_OK;
-    return RML_OK;
-}
-
-rml_status rml_coreml_fold(rml_coreml_maker *make, size_t first, rml_error *err)
-{
-    bool folded;
-    for (size_t i = first; i < make->graph->node_count && !make->refused; i++)
-        RML_TRY(rml_graph_fold(make->graph, (rml_node_id)i, &folded, err));
     return RML_OK;
 }
 
@@ -55,7 +42,7 @@ void rml_coreml_keep_error(rml_coreml_maker *make, rml_status status, const rml_
 {
     if (status == RML_OK)
         return;
-    if (ends_everything(status))
+    if (rml_status_is_final(status))
         rml_graph_fail(make->graph, status, "%s", error->message);
     rml_coreml_refuse(make, "%s", error->message);
 }

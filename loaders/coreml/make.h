@@ -22,9 +22,6 @@ void rml_coreml_refuse_error(rml_coreml_maker *make, const rml_error *error);
 // they are returned.
 rml_status rml_coreml_take_error(rml_coreml_maker *make, rml_error *err);
 
-// Folds what is constant among the nodes from `first` on.
-rml_status rml_coreml_fold(rml_coreml_maker *make, size_t first, rml_error *err);
-
 // An integer of a file, held to 32 bits: no size and no place is larger, an open end stays open,
 // and products of two fit.
 static inline int64_t rml_coreml_held(int64_t value)

@@ -225,9 +225,10 @@ static rml_status run_handler(rml_mil_call *call, const rml_mil_entry *entry)
     for (size_t k = 0; k < call->operation->output_count && !call->make.refused; k++)
         if (call->out[k] == RML_NO_VALUE && (k > 1 || !call->constant[k]))
             rml_coreml_refuse(&call->make, "output %zu is not supported", k);
-    RML_TRY(rml_coreml_fold(&call->make, before, call->importer->err));
-    if (!call->make.refused)
-        mark_rounding(call, first);
+    if (call->make.refused)
+        return RML_OK;
+    RML_TRY(rml_graph_fold_from(call->make.graph, before, NULL, call->importer->err));
+    mark_rounding(call, first);
     return RML_OK;
 }
 

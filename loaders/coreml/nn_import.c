@@ -171,9 +171,10 @@ static rml_status run_handler(rml_nn_call *call, const rml_nn_entry *entry)
     for (size_t k = 0; k < call->layer->output_count && !call->make.refused; k++)
         if (call->out[k] == RML_NO_VALUE)
             rml_coreml_refuse(&call->make, "output %zu is not supported", k);
-    RML_TRY(rml_coreml_fold(&call->make, before, call->importer->err));
-    if (!call->make.refused)
-        rml_graph_mark_inner(call->make.graph, first, call->out, call->layer->output_count);
+    if (call->make.refused)
+        return RML_OK;
+    RML_TRY(rml_graph_fold_from(call->make.graph, before, NULL, call->importer->err));
+    rml_graph_mark_inner(call->make.graph, first, call->out, call->layer->output_count);
     return RML_OK;
 }
 

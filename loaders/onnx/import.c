@@ -98,7 +98,7 @@ static rml_status check_graph(rml_onnx_call *call)
     const rml_status status = graph->error.status;
     if (status == RML_OK)
         return RML_OK;
-    if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
+    if (rml_status_is_final(status))
         return rml_graph_finish(graph, call->importer->err);
     const rml_error error = graph->error;
     graph->error.status = RML_OK;
@@ -126,12 +126,10 @@ static rml_status handle(rml_onnx_call *call, rml_value_id *in)
     for (int k = 0; k < call->out_count && !call->refused; k++)
         if (rml_onnx_wants(call, k) && call->out[k] == RML_NO_VALUE)
             rml_onnx_refuse(call, "output %d is not supported", k);
-    for (size_t i = before; i < graph->node_count && !call->refused; i++) {
-        bool folded;
-        RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, call->importer->err));
-    }
-    if (!call->refused)
-        rml_graph_mark_inner(graph, first, call->out, (size_t)call->out_count);
+    if (call->refused)
+        return RML_OK;
+    RML_TRY(rml_graph_fold_from(graph, before, NULL, call->importer->err));
+    rml_graph_mark_inner(graph, first, call->out, (size_t)call->out_count);
     return RML_OK;
 }
 

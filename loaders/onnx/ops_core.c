@@ -60,7 +60,7 @@ static bool take_body(rml_onnx_call *call, const char *name, const rml_fact *in,
                                                    &out->captures, &out->capture_count);
     importer->err = outer;
     importer->entry = entry;
-    if (status == RML_ERR_NOMEM || status == RML_ERR_LIMIT || status == RML_ERR_INTERNAL)
+    if (rml_status_is_final(status))
         rml_graph_fail(call->graph, status, "%s", importer->inner.message);
     else if (status == RML_ERR_FORMAT || status == RML_ERR_SHAPE)
         rml_onnx_misfit(call, "%s", importer->inner.message);
