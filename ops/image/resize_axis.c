@@ -13,15 +13,19 @@ static bool source(const rml_resize_attr *attr, const rml_resize_axis *axis, int
 {
     const double width = axis->scale * (double)axis->in, last = (double)(axis->in - 1);
     const double half = ((double)at + 0.5) / axis->scale - 0.5;
+    // Divided once, places that are whole numbers are so: the nearest is not that before them.
+    const bool once = attr->mode == RML_INTERPOLATION_NEAREST &&
+                      axis->scale == (double)axis->out / (double)axis->in;
     switch (attr->coordinates) {
     case RML_COORDINATES_ALIGN_CORNERS:
         *x = width == 1 ? 0 : (double)at * last / (width - 1);
         break;
     case RML_COORDINATES_ASYMMETRIC:
-        *x = (double)at / axis->scale;
+        *x = once ? (double)at * (double)axis->in / (double)axis->out : (double)at / axis->scale;
         break;
     case RML_COORDINATES_HALF_PIXEL_FOR_NEAREST:
-        *x = ((double)at + 0.5) / axis->scale;
+        *x = once ? ((double)at + 0.5) * (double)axis->in / (double)axis->out
+                  : ((double)at + 0.5) / axis->scale;
         break;
     case RML_COORDINATES_PYTORCH_HALF_PIXEL:
         *x = width == 1 ? -0.5 : half;

@@ -104,6 +104,20 @@ def test_upsample_nearest(program, tmp_path, factors):
           lambda x: nearest(x, scaled(x.shape[2:], factors)))
 
 
+@pytest.mark.parametrize("old, new, middle", [(14, 18, False), (20, 44, False), (14, 9, True),
+                                              (20, 22, True)])
+def test_places_that_are_whole_numbers(program, tmp_path, old, new, middle):
+    """Whose quotients, of the sizes' own quotient, are a little less."""
+    x = np.arange(old, dtype="f").reshape(1, 1, old, 1)
+    resize = ((lambda a: mb.resize_nearest_neighbor(x=a, target_size_height=new,
+                                                    target_size_width=1)) if middle else
+              (lambda a: mb.upsample_nearest_neighbor(x=a, scale_factor_height=(new + 1e-4) / old,
+                                                      scale_factor_width=1.0)))
+    path, outputs = coreml_run.program_file(tmp_path, resize, [x])
+    got = coreml_run.run(program, path, {"in0": x}, outputs, tmp_path)[0]
+    np.testing.assert_array_equal(got, nearest(x, (new, 1), middle))
+
+
 MODES = ["DEFAULT", "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "UNALIGN_CORNERS", "OFFSET_CORNERS"]
 
 
