@@ -26,6 +26,11 @@ typedef struct rml_frame {
     const rml_allocator *allocator; // owner of data
 } rml_frame;
 
+// Some columns and rows of a picture.
+typedef struct rml_part {
+    int x, y, width, height;
+} rml_part;
+
 // Makes room for width x height pixels, uninitialised, and sets width, height and pitch; the buffer
 // is reused when it is large enough. pts and time_base stay. RML_ERR_LIMIT beyond the limits above.
 // On failure the frame is as it was.

@@ -24,6 +24,19 @@ rml_orientation rml_orientation_from_matrix(const int32_t matrix[9])
     return c >= 0 ? RML_ORIENT_ROTATE_270 : RML_ORIENT_TRANSVERSE;
 }
 
+void rml_orientation_to_matrix(rml_orientation orientation, int32_t matrix[9])
+{
+    enum { ONE = 1 << 16, ONE_OF_30 = 1 << 30 };
+    static const int8_t turns[][4] = {
+        [RML_ORIENT_NORMAL] = {1, 0, 0, 1},       [RML_ORIENT_MIRROR_X] = {-1, 0, 0, 1},
+        [RML_ORIENT_ROTATE_180] = {-1, 0, 0, -1}, [RML_ORIENT_MIRROR_Y] = {1, 0, 0, -1},
+        [RML_ORIENT_TRANSPOSE] = {0, 1, 1, 0},    [RML_ORIENT_ROTATE_90] = {0, 1, -1, 0},
+        [RML_ORIENT_TRANSVERSE] = {0, -1, -1, 0}, [RML_ORIENT_ROTATE_270] = {0, -1, 1, 0}};
+    const int8_t *t = turns[orientation];
+    const int32_t made[9] = {t[0] * ONE, t[1] * ONE, 0, t[2] * ONE, t[3] * ONE, 0, 0, 0, ONE_OF_30};
+    memcpy(matrix, made, sizeof made);
+}
+
 // Steps through the source that visit it in the order of the destination's rows.
 typedef struct walk {
     const uint8_t *first; // source pixel of the destination's corner

@@ -22,6 +22,9 @@ bool rml_orientation_swaps(rml_orientation orientation);
 // multiples of 90 degrees count as the nearest one.
 rml_orientation rml_orientation_from_matrix(const int32_t matrix[9]);
 
+// The display matrix of an orientation, about the origin.
+void rml_orientation_to_matrix(rml_orientation orientation, int32_t matrix[9]);
+
 // Pixels of `bytes` each, in rows.
 typedef struct rml_pixel_rows {
     uint8_t *data;

@@ -1,5 +1,7 @@
 #include "media/video/av_clock.h"
 
+#include "media/video/av_source.h"
+
 #include <libavutil/mathematics.h>
 
 // In streams whose clock may start anew, a longer step forward is taken for that.
@@ -117,4 +119,28 @@ rml_rational rml_av_steady_rate(const AVStream *stream, rml_rational nominal)
     }
     const bool moves = rate >= (varies && grid > USUAL_RATE ? MOVING_RATE : SLOWEST_RATE);
     return moves && rate <= FASTEST_RATE ? steady : (rml_rational){0, 0};
+}
+
+void rml_av_time_info(rml_video_info *info, AVFormatContext *format, AVStream *stream,
+                      int64_t first)
+{
+    info->time_base = rml_av_rational(stream->time_base);
+    info->frame_rate = rml_av_nominal_rate(format, stream);
+    info->average_rate = rml_av_rational(stream->avg_frame_rate);
+    info->steady_rate = rml_av_steady_rate(stream, info->frame_rate);
+    if (info->average_rate.num <= 0 || info->average_rate.den <= 0)
+        info->average_rate = (rml_rational){0, 0};
+    if (first != AV_NOPTS_VALUE && format->start_time != AV_NOPTS_VALUE)
+        info->start_seconds =
+            (double)first * av_q2d(stream->time_base) - (double)format->start_time / AV_TIME_BASE;
+    if (stream->duration > 0)
+        info->seconds = (double)stream->duration * av_q2d(stream->time_base);
+    else if (format->duration > 0)
+        info->seconds = (double)format->duration / AV_TIME_BASE;
+    info->frames_estimate = stream->nb_frames;
+    if (info->frames_estimate <= 0) {
+        rml_rational rate = info->average_rate.den ? info->average_rate : info->frame_rate;
+        double estimate = info->seconds * rml_rational_value(rate) + 0.5;
+        info->frames_estimate = estimate < 1e15 ? (int64_t)estimate : 0;
+    }
 }

@@ -3,6 +3,7 @@
 #ifndef RML_MEDIA_VIDEO_AV_CLOCK_H
 #define RML_MEDIA_VIDEO_AV_CLOCK_H
 
+#include "media/video/video_in.h"
 #include "media/image/frame.h"
 
 #include <libavformat/avformat.h>
@@ -32,5 +33,10 @@ rml_rational rml_av_nominal_rate(AVFormatContext *format, AVStream *stream);
 // The rate at which a video shows new pictures while it moves, from 5 to 1000 a second; 0/0 when
 // there is none: the finest grid of its times where that is a usual rate, else the mean.
 rml_rational rml_av_steady_rate(const AVStream *stream, rml_rational nominal);
+
+// Fills in the rates, times and number of frames of a stream; `first`: the time that its first
+// frame states, or AV_NOPTS_VALUE.
+void rml_av_time_info(rml_video_info *info, AVFormatContext *format, AVStream *stream,
+                      int64_t first);
 
 #endif

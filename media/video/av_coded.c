@@ -21,6 +21,8 @@ static AVFrame *make_frame(const AVFrame *like, int width, int height)
     frame->format = like->format;
     frame->color_range = like->color_range;
     frame->colorspace = like->colorspace;
+    frame->color_primaries = like->color_primaries;
+    frame->color_trc = like->color_trc;
     if (av_frame_get_buffer(frame, 0) < 0)
         av_frame_free(&frame);
     return frame;
@@ -31,8 +33,11 @@ rml_status rml_av_coded_open(rml_av_coded *coded, const AVCodecContext *encoder,
                              rml_error *err)
 {
     const AVCodecContext *e = encoder;
-    const AVFrame like = {
-        .format = e->pix_fmt, .color_range = e->color_range, .colorspace = e->colorspace};
+    const AVFrame like = {.format = e->pix_fmt,
+                          .color_range = e->color_range,
+                          .colorspace = e->colorspace,
+                          .color_primaries = e->color_primaries,
+                          .color_trc = e->color_trc};
     *coded =
         (rml_av_coded){.allocator = allocator, .width = width, .height = height, .colour = *colour};
     coded->sws = rml_colour_converter(e->width, e->height, AV_PIX_FMT_BGR24, e->width, e->height,
@@ -48,6 +53,8 @@ void rml_av_coded_close(rml_av_coded *coded)
 {
     av_frame_free(&coded->frame);
     av_frame_free(&coded->piece);
+    av_frame_free(&coded->passed);
+    sws_freeContext(coded->shot_sws);
     sws_freeContext(coded->sws);
     sws_freeContext(coded->piece_sws);
     rml_frame_release(&coded->padded);
@@ -150,5 +157,82 @@ rml_status rml_av_coded_fill(rml_av_coded *coded, const rml_frame *picture, cons
     convert(c->piece_sws, picture, &source, c->piece);
     const rml_part changed = grown(c->frame, part, REACH);
     put(c, source.x, source.y, &changed);
+    return RML_OK;
+}
+
+// ---- in planes ---------------------------------------------------------------------------------
+
+static bool same_colour(const AVFrame *a, const AVFrame *b)
+{
+    const rml_colour x = rml_colour_of_frame(a), y = rml_colour_of_frame(b);
+    const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(a->format);
+    return format->flags & AV_PIX_FMT_FLAG_RGB ||
+           (x.matrix == y.matrix && x.full_range == y.full_range);
+}
+
+// Repeats the last row and column of a plane of samples of `bytes`, up to the size coded.
+static void repeat_edge(uint8_t *plane, int stride, int width, int height, int to_width,
+                        int to_height, int bytes)
+{
+    for (int y = 0; y < height && width < to_width; y++) {
+        uint8_t *end = plane + (ptrdiff_t)y * stride + (ptrdiff_t)width * bytes;
+        for (int x = width; x < to_width; x++, end += bytes)
+            memcpy(end, end - bytes, (size_t)bytes);
+    }
+    for (int y = height; y < to_height; y++)
+        memcpy(plane + (ptrdiff_t)y * stride, plane + (ptrdiff_t)(height - 1) * stride,
+               (size_t)to_width * (size_t)bytes);
+}
+
+// A picture whose sides are odd, in a frame of even ones.
+static void copy_grown(AVFrame *to, const AVFrame *from)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(to->format);
+    for (int i = 0; i < 4 && to->data[i]; i++) {
+        const bool chroma = (i == 1 || i == 2) && d->nb_components >= 3;
+        const int x = chroma ? d->log2_chroma_w : 0, y = chroma ? d->log2_chroma_h : 0;
+        const int bytes = av_image_get_linesize(to->format, 1 << x, i);
+        const int width = AV_CEIL_RSHIFT(from->width, x), height = AV_CEIL_RSHIFT(from->height, y);
+        av_image_copy_plane(to->data[i], to->linesize[i], from->data[i], from->linesize[i],
+                            width * bytes, height);
+        repeat_edge(to->data[i], to->linesize[i], width, height, AV_CEIL_RSHIFT(to->width, x),
+                    AV_CEIL_RSHIFT(to->height, y), bytes);
+    }
+}
+
+rml_status rml_av_coded_take(rml_av_coded *coded, const rml_shot *shot, AVFrame **out,
+                             rml_error *err)
+{
+    rml_av_coded *c = coded;
+    const AVFrame *from = shot->coded;
+    const bool same = from->format == c->frame->format && same_colour(from, c->frame);
+    const bool fits = from->width == c->frame->width && from->height == c->frame->height;
+    av_frame_free(&c->passed);
+    if (same && fits) {
+        c->passed = av_frame_clone(from);
+    } else {
+        c->passed = make_frame(c->frame, c->frame->width, c->frame->height);
+        if (c->passed)
+            (void)av_frame_copy_props(c->passed, from);
+    }
+    *out = c->passed;
+    if (!*out)
+        return rml_fail_nomem(err, (size_t)from->width * (size_t)from->height * 3, "a coded frame");
+    if (same && !fits) {
+        copy_grown(*out, from);
+    } else if (!same) {
+        if (!c->shot_sws)
+            c->shot_sws = rml_av_converter(from, c->frame, c->frame->width, c->frame->height);
+        if (!c->shot_sws)
+            return rml_fail(err, RML_ERR_UNSUPPORTED, "pictures of format %s cannot be coded as %s",
+                            av_get_pix_fmt_name(from->format),
+                            av_get_pix_fmt_name(c->frame->format));
+        sws_scale(c->shot_sws, (const uint8_t *const *)from->data, from->linesize, 0, from->height,
+                  (*out)->data, (*out)->linesize);
+    }
+    (*out)->color_range = c->frame->color_range;
+    (*out)->colorspace = c->frame->colorspace;
+    (*out)->color_primaries = c->frame->color_primaries;
+    (*out)->color_trc = c->frame->color_trc;
     return RML_OK;
 }

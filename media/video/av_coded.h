@@ -17,6 +17,8 @@ typedef struct rml_av_coded {
     struct SwsContext *sws;
     AVFrame *piece; // a part of the frame, of the size that was needed last
     struct SwsContext *piece_sws;
+    AVFrame *passed; // a picture in planes: a reference to it, or what it became
+    struct SwsContext *shot_sws;
 } rml_av_coded;
 
 // For an encoder that is open, and pictures of this size. On failure it is closed.
@@ -27,6 +29,10 @@ rml_status rml_av_coded_open(rml_av_coded *coded, const AVCodecContext *encoder,
 // Converts `picture`; outside `part` (NULL: all) it must be what it was the last time. The frame
 // comes out the same to the bit, whatever part is said.
 rml_status rml_av_coded_fill(rml_av_coded *coded, const rml_frame *picture, const rml_part *part,
+                             rml_error *err);
+
+// *out: a picture in planes as the encoder takes it, without copying where it is one already.
+rml_status rml_av_coded_take(rml_av_coded *coded, const rml_shot *shot, AVFrame **out,
                              rml_error *err);
 
 void rml_av_coded_close(rml_av_coded *coded);

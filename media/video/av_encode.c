@@ -1,7 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "media/video/encode.h"
 
+#include "media/video/av_format.h"
 #include "media/video/av_frame.h"
+#include "media/video/av_planes.h"
 #include "media/video/av_sound.h"
 #include "media/video/av_video_out.h"
 #include "media/files/files.h"
@@ -44,7 +46,7 @@ static void destroy(rml_encoder *e)
     rml_free(e->allocator, e);
 }
 
-// ---- opening ----------------------------------------------------------------------------------
+// ---- opening -----------------------------------------------------------------------------------
 
 static rml_status add_stream(rml_encoder *e, const AVCodecContext *codec, AVStream **stream,
                              rml_error *err)
@@ -71,7 +73,7 @@ static rml_status add_video(rml_encoder *e, const rml_encode_settings *settings,
     // The tag by which the players of one large company know HEVC.
     if (settings->codec == RML_CODEC_HEVC && strcmp(e->container->muxer, "matroska") != 0)
         e->video_stream->codecpar->codec_tag = MKTAG('h', 'v', 'c', '1');
-    return RML_OK;
+    return rml_av_describe_stream(e->video_stream, settings->like, err);
 }
 
 static rml_status add_sound(rml_encoder *e, const rml_encode_settings *settings, rml_error *err)
@@ -178,7 +180,7 @@ void rml_encoder_abort(rml_encoder **encoder)
         destroy(old);
 }
 
-// ---- writing ----------------------------------------------------------------------------------
+// ---- writing -----------------------------------------------------------------------------------
 
 // Writes `packet` at once. Packets are put in order here rather than by libavformat, which would
 // hold back seconds of lossless pictures while it waits for the other stream.
@@ -240,6 +242,32 @@ rml_status rml_encoder_write_part(rml_encoder *encoder, const rml_frame *frame,
     RML_TRY(rml_av_video_out_send(&e->video, frame, part, err));
     e->frames++;
     return write_video(e, err);
+}
+
+rml_status rml_encoder_write_shot(rml_encoder *encoder, const rml_shot *shot, rml_error *err)
+{
+    rml_encoder *e = encoder;
+    RML_TRY(rml_av_video_out_send_shot(&e->video, shot, err));
+    e->frames++;
+    return write_video(e, err);
+}
+
+rml_status rml_encoder_convert(rml_encoder *encoder, const rml_frame *frame, rml_shot *shot,
+                               rml_error *err)
+{
+    rml_av_coded *c = &encoder->video.coded;
+    RML_TRY(rml_av_coded_fill(c, frame, NULL, err));
+    AVFrame *coded = av_frame_clone(c->frame);
+    if (!coded)
+        return rml_fail_nomem(err, sizeof *coded, "a picture");
+    rml_shot_release(shot);
+    *shot = (rml_shot){.planes = rml_av_planes(coded, RML_ORIENT_NORMAL),
+                       .pts = frame->pts,
+                       .time_base = frame->time_base,
+                       .coded = coded};
+    shot->planes.width = frame->width; // one less than coded where that is odd
+    shot->planes.height = frame->height;
+    return RML_OK;
 }
 
 static void summarise(const rml_encoder *e, rml_encode_summary *summary)

@@ -16,8 +16,7 @@ int rml_colour_guess_matrix(int width, int height)
     return hd ? RML_COLOUR_BT709 : RML_COLOUR_BT601;
 }
 
-// The format without the deprecated "J" that stood for full range.
-static enum AVPixelFormat plain_format(enum AVPixelFormat format)
+enum AVPixelFormat rml_av_ranged_format(enum AVPixelFormat format)
 {
     switch (format) {
     case AV_PIX_FMT_YUVJ411P:
@@ -45,7 +44,8 @@ rml_colour rml_colour_of_frame(const AVFrame *frame)
 {
     enum AVPixelFormat format = frame->format;
     rml_colour colour = {frame->color_primaries, frame->color_trc, frame->colorspace,
-                         frame->color_range == AVCOL_RANGE_JPEG || plain_format(format) != format};
+                         frame->color_range == AVCOL_RANGE_JPEG ||
+                             rml_av_ranged_format(format) != format};
     // RGB has no matrix and no range; what is said then is what a coded copy of it should use.
     if (is_rgb(format))
         colour.full_range = false;
@@ -63,8 +63,8 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
     // Without the flags chroma is halved on the way and sums are cut instead of rounded.
     int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
     struct SwsContext *sws =
-        sws_getContext(src_width, src_height, plain_format(src_format), dst_width, dst_height,
-                       plain_format(dst_format), flags, NULL, NULL, NULL);
+        sws_getContext(src_width, src_height, rml_av_ranged_format(src_format), dst_width,
+                       dst_height, rml_av_ranged_format(dst_format), flags, NULL, NULL, NULL);
     if (!sws)
         return NULL;
     const int *coded = sws_getCoefficients(colour->matrix); // numbered as in H.273 too
@@ -76,6 +76,24 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
         (void)sws_setColorspaceDetails(sws, coded, colour->full_range, plain, 1, 0, ONE, ONE);
     else
         (void)sws_setColorspaceDetails(sws, plain, 1, coded, colour->full_range, 0, ONE, ONE);
+    return sws;
+}
+
+struct SwsContext *rml_av_converter(const AVFrame *from, const AVFrame *to, int width, int height)
+{
+    const bool smaller = width < from->width || height < from->height;
+    const int flags = (smaller ? SWS_AREA : SWS_BICUBIC) | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT |
+                      SWS_FULL_CHR_H_INP;
+    struct SwsContext *sws =
+        sws_getContext(from->width, from->height, rml_av_ranged_format(from->format), width, height,
+                       rml_av_ranged_format(to->format), flags, NULL, NULL, NULL);
+    if (!sws)
+        return NULL;
+    const rml_colour a = rml_colour_of_frame(from), b = rml_colour_of_frame(to);
+    enum { ONE = 1 << 16 };
+    (void)sws_setColorspaceDetails(
+        sws, sws_getCoefficients(a.matrix), is_rgb(from->format) || a.full_range,
+        sws_getCoefficients(b.matrix), is_rgb(to->format) || b.full_range, 0, ONE, ONE);
     return sws;
 }
 

@@ -22,6 +22,12 @@ struct SwsContext *rml_colour_converter(int src_width, int src_height,
                                         int dst_height, enum AVPixelFormat dst_format,
                                         const rml_colour *colour, bool to_bgr);
 
+// A converter from one format and colour to another, and to another size. NULL when there is none.
+struct SwsContext *rml_av_converter(const AVFrame *from, const AVFrame *to, int width, int height);
+
+// The format without the deprecated "J" that stood for full range.
+enum AVPixelFormat rml_av_ranged_format(enum AVPixelFormat format);
+
 rml_orientation rml_av_orientation(const AVStream *stream);
 bool rml_av_is_key(const AVFrame *frame);
 

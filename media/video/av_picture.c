@@ -1,6 +1,7 @@
 #include "media/video/av_picture.h"
 
 #include "media/image/deinterlace.h"
+#include "media/video/av_planes.h"
 #include "tensor/status.h"
 
 #include <libavutil/imgutils.h>
@@ -27,6 +28,15 @@ rml_status rml_av_picture_init(rml_av_picture *picture, const AVFrame *first, co
                                 .height = first->height,
                                 .aspect = pixel_aspect(first),
                                 .orientation = orientation};
+    picture->home = av_frame_alloc();
+    if (!picture->home || av_frame_copy_props(picture->home, first) < 0)
+        return rml_fail_nomem(err, sizeof *picture->home, "a picture");
+    AVFrame *home = picture->home;
+    const rml_colour colour = rml_colour_of_frame(first);
+    home->format = rml_av_plain_format(rml_av_ranged_format(first->format));
+    home->width = first->width;
+    home->height = first->height;
+    home->color_range = colour.full_range ? AVCOL_RANGE_JPEG : first->color_range;
     return RML_OK;
 }
 
@@ -35,6 +45,7 @@ void rml_av_picture_release(rml_av_picture *picture)
     sws_freeContext(picture->sws);
     picture->sws = NULL;
     av_frame_free(&picture->whole);
+    av_frame_free(&picture->home);
     rml_frame_release(&picture->coded);
 }
 
@@ -46,8 +57,9 @@ static int reserve_whole(rml_av_picture *p, const AVFrame *like)
     if (!p->whole)
         return AVERROR(ENOMEM);
     AVFrame *w = p->whole;
-    const bool fits = w->buf[0] && w->width == like->width && w->height == like->height &&
-                      w->format == like->format;
+    // A shot may still hold the last one.
+    const bool fits = av_frame_is_writable(w) && w->width == like->width &&
+                      w->height == like->height && w->format == like->format;
     if (!fits) {
         av_frame_unref(w);
         w->width = like->width;
@@ -186,4 +198,120 @@ rml_status rml_av_picture_convert(rml_av_picture *picture, const AVFrame *decode
                         p->path, rows, p->fit_height);
     clear_border(p, to);
     return upright ? RML_OK : rml_frame_orient(frame, to, p->orientation, p->allocator, err);
+}
+
+// ---- in planes ---------------------------------------------------------------------------------
+
+// Where a plane of `f` begins for the pixel (x, y), which chroma begins at.
+static uint8_t *place_in(const AVFrame *f, int plane, int x, int y)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
+    const bool chroma = (plane == 1 || plane == 2) && d->nb_components >= 3;
+    const int rows = y >> (chroma ? d->log2_chroma_h : 0);
+    const int bytes = x > 0 ? av_image_get_linesize(f->format, x, plane) : 0;
+    return f->data[plane] + (ptrdiff_t)rows * f->linesize[plane] + bytes;
+}
+
+// To the nearest place at which a chroma sample begins.
+static int on_grid(int place, int log2)
+{
+    return (place + ((1 << log2) >> 1)) >> log2 << log2;
+}
+
+// Puts `part` into the middle of `to`, which is as the first picture, with black around it.
+static void put_into(const rml_av_picture *p, const AVFrame *part, AVFrame *to)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(to->format);
+    ptrdiff_t strides[4];
+    for (int i = 0; i < 4; i++)
+        strides[i] = to->linesize[i];
+    (void)av_image_fill_black(to->data, strides, to->format, to->color_range, to->width,
+                              to->height);
+    const int x = on_grid(p->x, d->log2_chroma_w), y = on_grid(p->y, d->log2_chroma_h);
+    const int width = FFMIN(part->width, to->width - x);
+    const int height = FFMIN(part->height, to->height - y);
+    for (int i = 0; i < 4 && to->data[i]; i++) {
+        const bool chroma = (i == 1 || i == 2) && d->nb_components >= 3;
+        av_image_copy_plane(place_in(to, i, x, y), to->linesize[i], part->data[i],
+                            part->linesize[i], av_image_get_linesize(to->format, width, i),
+                            AV_CEIL_RSHIFT(height, chroma ? d->log2_chroma_h : 0));
+    }
+}
+
+// `decoded` scaled into a picture like the first one. Not scaled into place, since the scaler may
+// write beyond the end of a row.
+static rml_status fit_into(rml_av_picture *p, const AVFrame *decoded, AVFrame *to, rml_error *err)
+{
+    fit(p, decoded->width, decoded->height, pixel_aspect(decoded));
+    AVFrame *part = av_frame_alloc();
+    if (!part || av_frame_copy_props(part, p->home) < 0) {
+        av_frame_free(&part);
+        return rml_fail_nomem(err, sizeof *part, "a picture");
+    }
+    part->format = to->format;
+    part->width = p->fit_width;
+    part->height = p->fit_height;
+    struct SwsContext *sws = rml_av_converter(decoded, to, p->fit_width, p->fit_height);
+    const bool scaled = sws && av_frame_get_buffer(part, 0) >= 0 &&
+                        sws_scale(sws, (const uint8_t *const *)decoded->data, decoded->linesize, 0,
+                                  decoded->height, part->data, part->linesize) == part->height;
+    if (scaled)
+        put_into(p, part, to);
+    sws_freeContext(sws);
+    av_frame_free(&part);
+    return scaled
+               ? RML_OK
+               : rml_fail(err, RML_ERR_UNSUPPORTED, "%s: its pixel format (%d) cannot be converted",
+                          p->path, decoded->format);
+}
+
+static bool is_at_home(const rml_av_picture *p, const AVFrame *f)
+{
+    const rml_colour colour = rml_colour_of_frame(f), home = rml_colour_of_frame(p->home);
+    return f->width == p->width && f->height == p->height &&
+           rml_av_ranged_format(f->format) == (enum AVPixelFormat)p->home->format &&
+           av_cmp_q(pixel_aspect(f), p->aspect) == 0 && same_colour(&colour, &home);
+}
+
+rml_status rml_av_picture_take(rml_av_picture *picture, const AVFrame *decoded, rml_shot *shot,
+                               rml_error *err)
+{
+    rml_av_picture *p = picture;
+    const rml_colour colour = rml_colour_of_frame(decoded);
+    rml_colour_matrix matrix;
+    if (!rml_colour_matrix_of(&matrix, colour.matrix))
+        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: its colours (matrix %d) are not supported",
+                        p->path, colour.matrix);
+    RML_TRY(rml_frame_check_size(decoded->width, decoded->height, p->path, err));
+    AVFrame *coded;
+    if (is_at_home(p, decoded)) {
+        coded = av_frame_clone(decoded);
+    } else {
+        coded = av_frame_alloc();
+        if (coded) {
+            coded->format = p->home->format;
+            coded->width = p->width;
+            coded->height = p->height;
+        }
+        if (coded && (av_frame_get_buffer(coded, 0) < 0 || av_frame_copy_props(coded, p->home) < 0))
+            av_frame_free(&coded);
+    }
+    if (!coded)
+        return rml_fail_nomem(err, (size_t)p->width * (size_t)p->height * 3, "a picture");
+    rml_shot made = {.coded = coded};
+    coded->format = p->home->format;
+    coded->color_range = p->home->color_range;
+    if (!is_at_home(p, decoded)) {
+        const rml_status status = fit_into(p, decoded, coded, err);
+        if (status != RML_OK) {
+            rml_shot_release(&made);
+            return status;
+        }
+    }
+    made.planes = rml_av_planes(coded, p->orientation);
+    made.frame = shot->frame; // its buffer
+    shot->frame = (rml_frame){0};
+    rml_shot_release(shot);
+    *shot = made;
+    return RML_OK;
 }

@@ -3,6 +3,7 @@
 #define RML_MEDIA_VIDEO_AV_PICTURE_H
 
 #include "media/video/av_frame.h"
+#include "media/video/shot.h"
 
 typedef struct rml_av_picture {
     const char *path; // for messages; of the owner
@@ -12,6 +13,7 @@ typedef struct rml_av_picture {
     rml_orientation orientation; // by which frames are turned upright
     rml_frame coded;             // before turning
     AVFrame *whole;              // made of two fields; NULL until it is needed
+    AVFrame *home;               // no picture, but the format and colours of all shots
     struct SwsContext *sws;      // NULL, or for pictures as these:
     int sws_width, sws_height, sws_format;
     AVRational sws_aspect;
@@ -34,6 +36,11 @@ rml_status rml_av_picture_deinterlace(rml_av_picture *picture, const AVFrame *be
 // and black fills what it leaves free.
 rml_status rml_av_picture_convert(rml_av_picture *picture, const AVFrame *decoded, rml_frame *frame,
                                   rml_error *err);
+
+// `decoded` as a shot in its own planes, of the first frame's size, format and colours; as above
+// where it has others.
+rml_status rml_av_picture_take(rml_av_picture *picture, const AVFrame *decoded, rml_shot *shot,
+                               rml_error *err);
 
 void rml_av_picture_release(rml_av_picture *picture);
 

@@ -78,31 +78,12 @@ static void fill_info(rml_video_in *in)
     bool turn = rml_orientation_swaps(in->picture.orientation);
     info->width = turn ? in->picture.height : in->picture.width;
     info->height = turn ? in->picture.width : in->picture.height;
-    info->time_base = rml_av_rational(stream->time_base);
-    info->frame_rate = rml_av_nominal_rate(format, stream);
-    info->average_rate = rml_av_rational(stream->avg_frame_rate);
-    info->steady_rate = rml_av_steady_rate(stream, info->frame_rate);
-    if (info->average_rate.num <= 0 || info->average_rate.den <= 0)
-        info->average_rate = (rml_rational){0, 0};
+    rml_av_time_info(info, format, stream, in->frames[AFTER]->best_effort_timestamp);
     AVRational aspect = av_guess_sample_aspect_ratio(format, stream, in->frames[AFTER]);
     info->pixel_aspect = (rml_rational){1, 1};
     if (aspect.num > 0 && aspect.den > 0)
         info->pixel_aspect =
             turn ? (rml_rational){aspect.den, aspect.num} : rml_av_rational(aspect);
-    const int64_t first = in->frames[AFTER]->best_effort_timestamp;
-    if (first != AV_NOPTS_VALUE && format->start_time != AV_NOPTS_VALUE)
-        info->start_seconds =
-            (double)first * av_q2d(stream->time_base) - (double)format->start_time / AV_TIME_BASE;
-    if (stream->duration > 0)
-        info->seconds = (double)stream->duration * av_q2d(stream->time_base);
-    else if (format->duration > 0)
-        info->seconds = (double)format->duration / AV_TIME_BASE;
-    info->frames_estimate = stream->nb_frames;
-    if (info->frames_estimate <= 0) {
-        rml_rational rate = info->average_rate.den ? info->average_rate : info->frame_rate;
-        double estimate = info->seconds * rml_rational_value(rate) + 0.5;
-        info->frames_estimate = estimate < 1e15 ? (int64_t)estimate : 0;
-    }
     if (in->settings.deinterlace == RML_DEINTERLACE_NONE)
         info->fields = rml_av_fields(in->frames[AFTER], stream->codecpar);
     info->codec = avcodec_get_name(stream->codecpar->codec_id);
@@ -376,16 +357,41 @@ static rml_status whole_picture(rml_video_in *in, const AVFrame **decoded, rml_e
     return RML_OK;
 }
 
-rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err)
+// The next frame and its time.
+static rml_status next_picture(rml_video_in *in, const AVFrame **decoded, int64_t *pts, bool *end,
+                               rml_error *err)
 {
     RML_TRY(rml_video_in_peek(in, end, err));
     if (*end)
         return RML_OK;
-    const AVFrame *decoded;
-    RML_TRY(whole_picture(in, &decoded, err));
-    RML_TRY(rml_av_picture_convert(&in->picture, decoded, frame, err));
-    frame->pts = in->seen[in->next].pts;
-    frame->time_base = in->info.time_base;
+    RML_TRY(whole_picture(in, decoded, err));
+    *pts = in->seen[in->next].pts;
     in->next++;
+    return RML_OK;
+}
+
+rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err)
+{
+    const AVFrame *decoded;
+    int64_t pts;
+    RML_TRY(next_picture(in, &decoded, &pts, end, err));
+    if (*end)
+        return RML_OK;
+    RML_TRY(rml_av_picture_convert(&in->picture, decoded, frame, err));
+    frame->pts = pts;
+    frame->time_base = in->info.time_base;
+    return RML_OK;
+}
+
+rml_status rml_video_in_read_shot(rml_video_in *in, rml_shot *shot, bool *end, rml_error *err)
+{
+    const AVFrame *decoded;
+    int64_t pts;
+    RML_TRY(next_picture(in, &decoded, &pts, end, err));
+    if (*end)
+        return RML_OK;
+    RML_TRY(rml_av_picture_take(&in->picture, decoded, shot, err));
+    shot->pts = pts;
+    shot->time_base = in->info.time_base;
     return RML_OK;
 }

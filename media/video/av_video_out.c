@@ -1,10 +1,12 @@
 #include "media/video/av_video_out.h"
 
+#include "media/video/av_format.h"
 #include "media/video/av_frame.h"
 #include "tensor/status.h"
 
 #include <libavutil/mathematics.h>
 #include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,20 +24,6 @@ enum {
     LARGE_PIXELS = 1 << 24,
     TIME_BASE_MAX = 10000000, // finer ones are replaced by
     TIME_BASE_PLAIN = 90000,
-};
-
-typedef struct codec_choice {
-    enum AVCodecID id;
-    const char *encoder; // preferred one, or NULL
-    enum AVPixelFormat format;
-    bool even; // sides must be even
-} codec_choice;
-
-static const codec_choice choices[] = {
-    [RML_CODEC_H264] = {AV_CODEC_ID_H264, "libx264", AV_PIX_FMT_YUV420P, true},
-    [RML_CODEC_HEVC] = {AV_CODEC_ID_HEVC, "libx265", AV_PIX_FMT_YUV420P, true},
-    [RML_CODEC_MJPEG] = {AV_CODEC_ID_MJPEG, "mjpeg", AV_PIX_FMT_YUVJ420P, false},
-    [RML_CODEC_FFV1] = {AV_CODEC_ID_FFV1, "ffv1", AV_PIX_FMT_BGR0, false},
 };
 
 static bool is_rate(rml_rational r)
@@ -60,22 +48,6 @@ static rml_status check(const char *path, const rml_encode_settings *s, rml_erro
     return RML_OK;
 }
 
-static bool takes_format(const AVCodec *codec, enum AVPixelFormat format)
-{
-    const enum AVPixelFormat *f = codec->pix_fmts;
-    while (f && *f != AV_PIX_FMT_NONE && *f != format)
-        f++;
-    return !f || *f == format;
-}
-
-static const AVCodec *find_encoder(const codec_choice *choice)
-{
-    const AVCodec *codec = avcodec_find_encoder_by_name(choice->encoder);
-    if (!codec)
-        codec = avcodec_find_encoder(choice->id);
-    return codec && takes_format(codec, choice->format) ? codec : NULL;
-}
-
 static AVRational time_base_of(const rml_encode_settings *s, bool constant_rate)
 {
     AVRational frame = {(int)s->frame_rate.den, (int)s->frame_rate.num};
@@ -84,28 +56,6 @@ static AVRational time_base_of(const rml_encode_settings *s, bool constant_rate)
     if (s->time_base.den / s->time_base.num > TIME_BASE_MAX)
         return (AVRational){1, TIME_BASE_PLAIN};
     return (AVRational){(int)s->time_base.num, (int)s->time_base.den};
-}
-
-static rml_colour colour_of(const rml_encode_settings *s)
-{
-    rml_colour colour = s->colour;
-    if (s->codec == RML_CODEC_MJPEG)
-        return (rml_colour){RML_COLOUR_UNSPECIFIED, RML_COLOUR_UNSPECIFIED, AVCOL_SPC_BT470BG,
-                            true};
-    if (s->codec == RML_CODEC_FFV1) {
-        colour.matrix = AVCOL_SPC_RGB;
-        colour.full_range = true;
-    } else if (colour.matrix == 0 || colour.matrix == RML_COLOUR_UNSPECIFIED) {
-        colour.matrix = rml_colour_guess_matrix(s->width, s->height);
-        // Nothing at all is known: the primaries and the curve that go with the matrix.
-        if (colour.primaries == 0)
-            colour.primaries = colour.transfer = colour.matrix;
-    }
-    if (colour.primaries == 0)
-        colour.primaries = RML_COLOUR_UNSPECIFIED;
-    if (colour.transfer == 0)
-        colour.transfer = RML_COLOUR_UNSPECIFIED;
-    return colour;
 }
 
 // Encoders hold back tens of frames to choose well between them, and keep several times the size of
@@ -119,7 +69,7 @@ static void set_codec_options(AVCodecContext *e, const rml_encode_settings *s, i
 {
     // An option that another encoder of the same format does not have is not an error.
     const char *preset = s->preset ? s->preset : "veryfast";
-    char text[128];
+    char text[512], light[256];
     switch (s->codec) {
     case RML_CODEC_H264:
         (void)av_opt_set(e->priv_data, "preset", preset, 0);
@@ -135,8 +85,10 @@ static void set_codec_options(AVCodecContext *e, const rml_encode_settings *s, i
         (void)av_opt_set(e->priv_data, "preset", preset, 0);
         (void)av_opt_set_int(e->priv_data, "crf", s->crf < 0 ? CRF_HEVC : s->crf, 0);
         // x265 has a log of its own, and threads of its own.
-        snprintf(text, sizeof text, "log-level=none:pools=%d%s", threads,
-                 is_large(s) ? ":bframes=0:ref=1:rc-lookahead=0:cutree=0:frame-threads=1" : "");
+        rml_av_light_options(s->like, light, sizeof light);
+        snprintf(text, sizeof text, "log-level=none:pools=%d%s%s", threads,
+                 is_large(s) ? ":bframes=0:ref=1:rc-lookahead=0:cutree=0:frame-threads=1" : "",
+                 light);
         (void)av_opt_set(e->priv_data, "x265-params", text, 0);
         break;
     case RML_CODEC_MJPEG:
@@ -152,17 +104,24 @@ static void set_codec_options(AVCodecContext *e, const rml_encode_settings *s, i
     }
 }
 
-static int open_encoder(rml_av_video_out *v, const AVCodec *codec, const rml_encode_settings *s,
-                        const rml_colour *colour, bool global_header, bool constant_rate)
+static int open_encoder(rml_av_video_out *v, const AVCodec *codec, enum AVPixelFormat format,
+                        const rml_encode_settings *s, const rml_colour *colour, bool global_header,
+                        bool constant_rate)
 {
-    const codec_choice *choice = &choices[s->codec];
     AVCodecContext *e = v->encoder = avcodec_alloc_context3(codec);
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+    // Halves of chroma samples are nothing that these know.
+    const bool even = s->codec == RML_CODEC_H264 || s->codec == RML_CODEC_HEVC;
+    const int across = even && d ? (1 << d->log2_chroma_w) - 1 : 0;
+    const int down = even && d ? (1 << d->log2_chroma_h) - 1 : 0;
     if (!e)
         return AVERROR(ENOMEM);
     int threads = s->threads > 0 ? s->threads : rml_threads_default();
-    e->width = choice->even ? (s->width + 1) & ~1 : s->width;
-    e->height = choice->even ? (s->height + 1) & ~1 : s->height;
-    e->pix_fmt = choice->format;
+    e->width = (s->width + across) & ~across;
+    e->height = (s->height + down) & ~down;
+    e->pix_fmt = format;
+    if (s->like && s->like->coded)
+        e->chroma_sample_location = ((const AVFrame *)s->like->coded)->chroma_location;
     e->time_base = time_base_of(s, constant_rate);
     e->framerate = (AVRational){(int)s->frame_rate.num, (int)s->frame_rate.den};
     if (is_rate(s->pixel_aspect))
@@ -190,15 +149,13 @@ static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bo
                            bool constant_rate, rml_error *err)
 {
     RML_TRY(check(v->path, s, err));
-    const AVCodec *codec = find_encoder(&choices[s->codec]);
-    if (!codec)
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "%s: libavcodec here has no %s encoder that can be used", v->path,
-                        rml_codec_name(s->codec));
-    rml_colour colour = colour_of(s);
+    const AVCodec *codec;
+    enum AVPixelFormat format;
+    RML_TRY(rml_av_choose_format(&codec, &format, v->path, s, err));
+    const rml_colour colour = rml_av_coded_colour(s, format);
     v->width = s->width;
     v->height = s->height;
-    int code = open_encoder(v, codec, s, &colour, global_header, constant_rate);
+    int code = open_encoder(v, codec, format, s, &colour, global_header, constant_rate);
     if (code < 0) {
         char what[80];
         snprintf(what, sizeof what, "the %s encoder cannot be opened for %dx%d", codec->name,
@@ -215,6 +172,7 @@ static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bo
         return rml_fail_nomem(err, sizeof *v->held, "a video encoder");
     RML_TRY(rml_av_coded_open(&v->coded, e, s->width, s->height, &colour, v->allocator, err));
     rml_av_set_fields(v->coded.frame, s->fields);
+    v->fields = s->fields;
     return RML_OK;
 }
 
@@ -237,19 +195,21 @@ void rml_av_video_out_close(rml_av_video_out *video)
     rml_av_coded_close(&video->coded);
 }
 
-static rml_status take_time(rml_av_video_out *v, const rml_frame *frame, rml_error *err)
+static rml_status take_time(rml_av_video_out *v, int64_t pts, rml_rational time_base,
+                            rml_error *err)
 {
-    if (!is_rate(frame->time_base))
+    if (!is_rate(time_base))
         return rml_fail(err, RML_ERR_ARG, "%s: a frame has no time", v->path);
-    AVRational base = {(int)frame->time_base.num, (int)frame->time_base.den};
-    int64_t time = av_rescale_q(frame->pts, base, v->encoder->time_base);
+    AVRational base = {(int)time_base.num, (int)time_base.den};
+    int64_t time = av_rescale_q(pts, base, v->encoder->time_base);
+    const double seconds = (double)pts * av_q2d(base);
     if (time < 0)
         return rml_fail(err, RML_ERR_ARG, "%s: a frame at %.6f s, before the beginning", v->path,
-                        rml_frame_seconds(frame));
+                        seconds);
     if (v->any && time <= v->last)
         return rml_fail(err, RML_ERR_ARG,
                         "%s: a frame at %.6f s is not later than the one before, %.6f s", v->path,
-                        rml_frame_seconds(frame), (double)v->last * av_q2d(v->encoder->time_base));
+                        seconds, (double)v->last * av_q2d(v->encoder->time_base));
     if (!v->any)
         v->first = time;
     v->any = true;
@@ -257,22 +217,43 @@ static rml_status take_time(rml_av_video_out *v, const rml_frame *frame, rml_err
     return RML_OK;
 }
 
-rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame,
-                                 const rml_part *part, rml_error *err)
+static rml_status check_frame(const rml_av_video_out *v, int width, int height, rml_error *err)
 {
-    rml_av_video_out *v = video;
-    if (frame->width != v->width || frame->height != v->height)
-        return rml_fail(err, RML_ERR_ARG, "%s: a frame of %dx%d in a video of %dx%d", v->path,
-                        frame->width, frame->height, v->width, v->height);
-    const bool any = v->any;
-    RML_TRY(take_time(v, frame, err));
-    RML_TRY(rml_av_coded_fill(&v->coded, frame, any ? part : NULL, err));
-    AVFrame *coded = v->coded.frame;
+    return width == v->width && height == v->height
+               ? RML_OK
+               : rml_fail(err, RML_ERR_ARG, "%s: a frame of %dx%d in a video of %dx%d", v->path,
+                          width, height, v->width, v->height);
+}
+
+static rml_status send(rml_av_video_out *v, AVFrame *coded, rml_error *err)
+{
     coded->pts = v->last;
     coded->pict_type = AV_PICTURE_TYPE_NONE;
     coded->quality = v->encoder->global_quality;
     int code = avcodec_send_frame(v->encoder, coded);
     return code < 0 ? rml_av_fail(err, v->path, "encoding failed", code) : RML_OK;
+}
+
+rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame,
+                                 const rml_part *part, rml_error *err)
+{
+    rml_av_video_out *v = video;
+    const bool any = v->any;
+    RML_TRY(check_frame(v, frame->width, frame->height, err));
+    RML_TRY(take_time(v, frame->pts, frame->time_base, err));
+    RML_TRY(rml_av_coded_fill(&v->coded, frame, any ? part : NULL, err));
+    return send(v, v->coded.frame, err);
+}
+
+rml_status rml_av_video_out_send_shot(rml_av_video_out *video, const rml_shot *shot, rml_error *err)
+{
+    rml_av_video_out *v = video;
+    AVFrame *coded;
+    RML_TRY(check_frame(v, shot->planes.width, shot->planes.height, err));
+    RML_TRY(take_time(v, shot->pts, shot->time_base, err));
+    RML_TRY(rml_named(rml_av_coded_take(&v->coded, shot, &coded, err), err, v->path));
+    rml_av_set_fields(coded, v->fields);
+    return send(v, coded, err);
 }
 
 rml_status rml_av_video_out_flush(rml_av_video_out *video, rml_error *err)

@@ -11,12 +11,13 @@ typedef struct rml_av_video_out {
     const rml_allocator *allocator;
     AVCodecContext *encoder;
     rml_av_coded coded;
-    AVPacket *arrived;         // from the encoder
-    AVPacket *held;            // the one before, until it is known whether others follow
-    bool holds;                // there is one
-    int64_t first_dts;         // of all packets
-    bool coding;               // there has been one
-    int width, height;         // of the frames taken; the coded size may be one more
+    AVPacket *arrived; // from the encoder
+    AVPacket *held;    // the one before, until it is known whether others follow
+    bool holds;        // there is one
+    int64_t first_dts; // of all packets
+    bool coding;       // there has been one
+    int width, height; // of the frames taken; the coded size may be one more
+    rml_fields fields;
     int64_t first, last, step; // times in encoder->time_base
     bool any;
 } rml_av_video_out;
@@ -31,6 +32,8 @@ rml_status rml_av_video_out_open(rml_av_video_out *video, const char *path,
 // Gives the encoder a frame (part: see rml_av_coded_fill), and the sign that there are no more.
 rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame,
                                  const rml_part *part, rml_error *err);
+rml_status rml_av_video_out_send_shot(rml_av_video_out *video, const rml_shot *shot,
+                                      rml_error *err);
 rml_status rml_av_video_out_flush(rml_av_video_out *video, rml_error *err);
 
 // Next packet in units of encoder->time_base, or *none = true when there is none now.

@@ -40,11 +40,11 @@ enum {
 };
 
 static const rml_container containers[] = {
-    {"mp4", "mp4", H264 | HEVC | MJPEG, false},
-    {"m4v", "mp4", H264 | HEVC | MJPEG, false},
-    {"mov", "mov", H264 | HEVC | MJPEG, false},
-    {"mkv", "matroska", H264 | HEVC | MJPEG | FFV1, false},
-    {"avi", "avi", H264 | MJPEG | FFV1, true},
+    {"mp4", "mp4", H264 | HEVC | MJPEG, false, true},
+    {"m4v", "mp4", H264 | HEVC | MJPEG, false, true},
+    {"mov", "mov", H264 | HEVC | MJPEG, false, true},
+    {"mkv", "matroska", H264 | HEVC | MJPEG | FFV1, false, false},
+    {"avi", "avi", H264 | MJPEG | FFV1, true, false},
 };
 
 const rml_container *rml_container_of(const char *path, rml_codec codec, rml_error *err)

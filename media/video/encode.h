@@ -2,14 +2,13 @@
 #ifndef RML_MEDIA_VIDEO_ENCODE_H
 #define RML_MEDIA_VIDEO_ENCODE_H
 
-#include "media/image/frame.h"
 #include "media/video/video_in.h"
 
 typedef enum rml_codec {
-    RML_CODEC_H264 = 0, // yuv420p
-    RML_CODEC_HEVC,     // yuv420p
-    RML_CODEC_MJPEG,    // yuvj420p, quality near the top
-    RML_CODEC_FFV1      // bgr0: lossless RGB
+    RML_CODEC_H264 = 0,
+    RML_CODEC_HEVC,
+    RML_CODEC_MJPEG, // quality near the top
+    RML_CODEC_FFV1   // lossless
 } rml_codec;
 
 const char *rml_codec_name(rml_codec codec);              // "h264"
@@ -19,10 +18,15 @@ bool rml_codec_parse(const char *name, rml_codec *codec); // false when there is
 
 typedef struct rml_encode_settings {
     rml_codec codec;
-    int crf;                 // 0..51 for H.264 and HEVC; others take RML_CRF_DEFAULT only
-    const char *preset;      // of x264 and x265; NULL: "veryfast"
-    int threads;             // of the encoder; 0: rml_threads_default()
-    int width, height;       // of the frames to come
+    int crf;            // 0..51 for H.264 and HEVC; others take RML_CRF_DEFAULT only
+    const char *preset; // of x264 and x265; NULL: "veryfast"
+    int threads;        // of the encoder; 0: rml_threads_default()
+    int width, height;  // of the frames to come, as coded
+    // A shot as those to come: its pixel format is kept where the codec has it (of RGB only FFV1
+    // has), else the one that loses least; its place of chroma, light levels and way to be turned
+    // are said. NULL: frames of BGR come, which are coded as yuv420p, by FFV1 as bgr0.
+    const rml_shot *like;
+    const char *pix_fmt;     // libav's name of the format to code in; NULL: as above
     rml_rational frame_rate; // nominal
     rml_rational
         time_base; // of the file; 0/0: exact for frame_rate. For variable rate: the source's
@@ -30,7 +34,7 @@ typedef struct rml_encode_settings {
     rml_fields fields;         // that the frames are woven of
     // Colours of the source, so that the result is described the same way. A zeroed one, or an
     // unspecified matrix: BT.709 from 720 lines or 1280 columns up, else BT.601. MJPEG is always
-    // full range BT.601, as JPEG demands, and FFV1 is RGB.
+    // full range BT.601, as JPEG demands.
     rml_colour colour;
     const char *audio_path; // file whose best audio stream is put in; NULL: no sound
     double audio_offset;  // seconds: above 0 silence comes first, below 0 the beginning is left out
@@ -64,15 +68,18 @@ rml_status rml_encoder_open(rml_encoder **out, const char *path,
 // rml_encoder_abort is left to call.
 rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err);
 
-// Some columns and rows of a picture.
-typedef struct rml_part {
-    int x, y, width, height;
-} rml_part;
-
 // The same for a frame in which only `part` differs from the one written before; none of it if it
 // is empty. Only that is converted, which is what large pictures cost.
 rml_status rml_encoder_write_part(rml_encoder *encoder, const rml_frame *frame,
                                   const rml_part *part, rml_error *err);
+
+// The same for a picture in planes, `like` that of the settings. Where the encoder codes in its
+// format no sample is changed or copied.
+rml_status rml_encoder_write_shot(rml_encoder *encoder, const rml_shot *shot, rml_error *err);
+
+// Makes a shot, in the format that is coded, of a frame of the size in the settings.
+rml_status rml_encoder_convert(rml_encoder *encoder, const rml_frame *frame, rml_shot *shot,
+                               rml_error *err);
 
 typedef struct rml_encode_summary {
     int64_t frames;
@@ -97,6 +104,7 @@ typedef struct rml_container {
     unsigned codecs;   // bit (1 << rml_codec) for each that fits
     bool
         constant_rate; // frames are numbered, not timed, and PCM is the sound that plays everywhere
+    bool turns;        // it can say how pictures are turned to be shown
 } rml_container;
 
 // Chosen by the extension of `path`; NULL, and a sentence in `err`, when it is unknown or cannot

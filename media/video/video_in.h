@@ -2,18 +2,7 @@
 #ifndef RML_MEDIA_VIDEO_VIDEO_IN_H
 #define RML_MEDIA_VIDEO_VIDEO_IN_H
 
-#include "media/image/frame.h"
-#include "media/image/orient.h"
-
-// How the numbers of a video map to colours, as numbered in ITU-T H.273 (2 = not specified).
-typedef struct rml_colour {
-    int primaries, transfer, matrix;
-    bool full_range;
-} rml_colour;
-
-#define RML_COLOUR_UNSPECIFIED 2
-#define RML_COLOUR_BT709 1
-#define RML_COLOUR_BT601 6
+#include "media/video/shot.h"
 
 // Stops the libav libraries from printing to stderr. Their log is one per process, so the program
 // calls this once at its start; readers and writers here report through rml_error instead.
@@ -75,6 +64,11 @@ const rml_video_info *rml_video_in_info(const rml_video_in *in);
 // are scaled into that of the first, with black beside them. Damaged packets are skipped and
 // counted, and a file that is cut ends early; what comes out is the same for any number of threads.
 rml_status rml_video_in_read(rml_video_in *in, rml_frame *frame, bool *end, rml_error *err);
+
+// The same in the planes that it was decoded to (formats that have none, as palettes, are brought
+// to the one that loses least). It lies as coded, and shot->planes.upright says how it is turned to
+// be shown.
+rml_status rml_video_in_read_shot(rml_video_in *in, rml_shot *shot, bool *end, rml_error *err);
 
 // Decodes the next frame, and the one after it, without delivering any; or *end.
 rml_status rml_video_in_peek(rml_video_in *in, bool *end, rml_error *err);

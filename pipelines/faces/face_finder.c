@@ -22,7 +22,8 @@ struct rml_face_finder {
     rml_light_detector light; // the others
     bool has_last;
     rml_box last;
-    int since; // frames since the whole picture was searched
+    int since;          // frames since the whole picture was searched
+    rml_frame searched; // the part of the picture that is looked at, as the networks know it
 };
 
 // ---- which detector ---------------------------------------------------------------------------
@@ -88,6 +89,7 @@ void rml_face_finder_destroy(rml_face_finder **at)
         return;
     rml_session_destroy(&f->session);
     rml_light_detector_release(&f->light);
+    rml_frame_release(&f->searched);
     rml_free(f->allocator, f);
     *at = NULL;
 }
@@ -115,12 +117,15 @@ static const rml_face *choose(const rml_face *faces, int count, const rml_box *l
     return chosen || strict || count == 0 ? chosen : &faces[0];
 }
 
-static rml_status search(rml_face_finder *f, const rml_frame *frame, bool around, rml_face *faces,
-                         int capacity, int *count, rml_error *err)
+// part NULL: the whole picture
+static rml_status search(rml_face_finder *f, const rml_planes *picture, const rml_part *part,
+                         rml_face *faces, int capacity, int *count, rml_error *err)
 {
+    RML_TRY(rml_planes_to_frame(picture, part, &f->searched, f->allocator, err));
+    const rml_frame *frame = &f->searched;
     if (f->kind == RML_DETECTOR_S3FD)
         return rml_s3fd_detect(f->session, frame, faces, capacity, count, f->allocator, err);
-    return rml_light_detect(&f->light, frame, around, faces, capacity, count, err);
+    return rml_light_detect(&f->light, frame, part != NULL, faces, capacity, count, err);
 }
 
 static int clamp_int(int64_t value, int low, int high)
@@ -128,37 +133,37 @@ static int clamp_int(int64_t value, int low, int high)
     return value < low ? low : value > high ? high : (int)value;
 }
 
-// The square around the last face, as much of it as there is, as a frame of its own.
-static rml_frame surroundings(const rml_frame *frame, rml_box last, int *left, int *top)
+// The square around the last face, as much of it as there is.
+static rml_part surroundings(const rml_planes *picture, rml_box last)
 {
     const int w = last.x2 - last.x1, h = last.y2 - last.y1, side = w > h ? w : h;
+    const int width = rml_planes_width(picture), height = rml_planes_height(picture);
     // In steps, so that the network need not be planned again for each frame, and sees faces at the
     // same places of its grids as in the whole picture.
     const int64_t reach = ((int64_t)(side * (0.5 + MARGIN)) / STEP + 1) * STEP;
     const int64_t x = ((int64_t)last.x1 + last.x2) / 2, y = ((int64_t)last.y1 + last.y2) / 2;
-    rml_frame part = *frame;
-    *left = clamp_int(x - reach, 0, frame->width) / STEP * STEP;
-    *top = clamp_int(y - reach, 0, frame->height) / STEP * STEP;
-    part.width = clamp_int(*left + 2 * reach + STEP, 0, frame->width) - *left;
-    part.height = clamp_int(*top + 2 * reach + STEP, 0, frame->height) - *top;
-    part.data = frame->data + (size_t)*top * frame->pitch + (size_t)*left * RML_FRAME_CHANNELS;
+    rml_part part;
+    part.x = clamp_int(x - reach, 0, width) / STEP * STEP;
+    part.y = clamp_int(y - reach, 0, height) / STEP * STEP;
+    part.width = clamp_int(part.x + 2 * reach + STEP, 0, width) - part.x;
+    part.height = clamp_int(part.y + 2 * reach + STEP, 0, height) - part.y;
     return part;
 }
 
 // Whether the last face is found again where it was.
-static rml_status follow(rml_face_finder *f, const rml_frame *frame, rml_face *face, bool *found,
+static rml_status follow(rml_face_finder *f, const rml_planes *picture, rml_face *face, bool *found,
                          rml_error *err)
 {
     rml_face faces[MOST_FACES];
-    int count, left, top;
-    const rml_frame part = surroundings(frame, f->last, &left, &top);
+    int count;
+    const rml_part part = surroundings(picture, f->last);
     *found = false;
     if (part.width < RML_S3FD_MIN_SIDE || part.height < RML_S3FD_MIN_SIDE)
         return RML_OK;
-    RML_TRY(search(f, &part, true, faces, MOST_FACES, &count, err));
+    RML_TRY(search(f, picture, &part, faces, MOST_FACES, &count, err));
     for (int i = 0; i < count; i++) {
         rml_box *b = &faces[i].box;
-        *b = (rml_box){b->x1 + left, b->y1 + top, b->x2 + left, b->y2 + top};
+        *b = (rml_box){b->x1 + part.x, b->y1 + part.y, b->x2 + part.x, b->y2 + part.y};
     }
     const rml_face *same = choose(faces, count, &f->last, true);
     *found = same != NULL;
@@ -167,7 +172,7 @@ static rml_status follow(rml_face_finder *f, const rml_frame *frame, rml_face *f
     return RML_OK;
 }
 
-rml_status rml_face_finder_next(rml_face_finder *f, const rml_frame *frame, bool cut,
+rml_status rml_face_finder_next(rml_face_finder *f, const rml_planes *picture, bool cut,
                                 rml_face *face, rml_error *err)
 {
     rml_face faces[MOST_FACES];
@@ -176,10 +181,10 @@ rml_status rml_face_finder_next(rml_face_finder *f, const rml_frame *frame, bool
     if (cut)
         f->has_last = false;
     if (f->has_last && ++f->since < f->every)
-        RML_TRY(follow(f, frame, face, &found, err));
+        RML_TRY(follow(f, picture, face, &found, err));
     if (!found) {
         const bool as_upstream = f->kind == RML_DETECTOR_S3FD && f->every == 1;
-        RML_TRY(search(f, frame, false, faces, as_upstream ? 1 : MOST_FACES, &count, err));
+        RML_TRY(search(f, picture, NULL, faces, as_upstream ? 1 : MOST_FACES, &count, err));
         const rml_face *chosen =
             choose(faces, count, f->has_last && !as_upstream ? &f->last : NULL, false);
         *face = chosen ? *chosen : (rml_face){.source = RML_FACE_NONE};

@@ -3,7 +3,7 @@
 #ifndef RML_PIPELINES_FACES_FACE_FINDER_H
 #define RML_PIPELINES_FACES_FACE_FINDER_H
 
-#include "media/image/frame.h"
+#include "media/image/planes.h"
 #include "pipelines/faces/face_track.h"
 
 typedef enum rml_detector_kind {
@@ -30,12 +30,12 @@ void rml_face_finder_destroy(rml_face_finder **finder);
 // The network as it searches whole pictures, for a profile.
 const rml_session *rml_face_finder_session(const rml_face_finder *finder);
 
-// The face of the next frame, or face->source = RML_FACE_NONE. `cut`: this picture has nothing to
-// do with the one before.
+// The face of the next picture as it is shown, or face->source = RML_FACE_NONE. `cut`: this picture
+// has nothing to do with the one before.
 //
 // S3FD that looks at every frame gives the best face, as upstream does. Otherwise, of several faces
 // that one is taken which overlaps the last one, and the best where none does.
-rml_status rml_face_finder_next(rml_face_finder *finder, const rml_frame *frame, bool cut,
+rml_status rml_face_finder_next(rml_face_finder *finder, const rml_planes *picture, bool cut,
                                 rml_face *face, rml_error *err);
 
 #endif

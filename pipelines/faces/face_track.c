@@ -259,19 +259,36 @@ rml_box rml_track_box(const rml_track *track, int64_t index)
 // between shots of one room begin at about 25.
 #define CUT_DIFFERENCE 20
 
-void rml_signature_make(rml_signature *signature, const rml_frame *frame)
+// Brightness of a pixel in 255ths, times four.
+static unsigned brightness(const rml_planes *p, int x, int y)
+{
+    static const unsigned of_rgb[3] = {1, 2, 1};
+    const int count = p->layout.rgb ? 3 : 1;
+    unsigned sum = 0;
+    for (int i = 0; i < count; i++) {
+        const rml_component *c = &p->layout.component[i];
+        const uint8_t *at =
+            p->data[c->plane] + y * p->stride[c->plane] + (ptrdiff_t)x * c->step + c->offset;
+        uint16_t code = *at;
+        if (p->layout.wide)
+            memcpy(&code, at, sizeof code);
+        const unsigned level = (code >> c->shift & ((1u << c->depth) - 1)) >> (c->depth - 8);
+        sum += level * (count == 3 ? of_rgb[i] : 4);
+    }
+    return sum;
+}
+
+void rml_signature_make(rml_signature *signature, const rml_planes *picture)
 {
     const int grid = RML_SIGNATURE_SIDE * SAMPLES;
     for (int row = 0; row < RML_SIGNATURE_SIDE; row++) {
         for (int column = 0; column < RML_SIGNATURE_SIDE; column++) {
             unsigned sum = 0;
             for (int i = 0; i < SAMPLES * SAMPLES; i++) {
-                int64_t sample_y = row * SAMPLES + i / SAMPLES;
-                int64_t sample_x = column * SAMPLES + i % SAMPLES;
-                size_t y = (size_t)(sample_y * frame->height / grid);
-                size_t x = (size_t)(sample_x * frame->width / grid);
-                const uint8_t *p = frame->data + y * frame->pitch + x * RML_FRAME_CHANNELS;
-                sum += p[0] + 2u * p[1] + p[2];
+                const int64_t sample_y = row * SAMPLES + i / SAMPLES;
+                const int64_t sample_x = column * SAMPLES + i % SAMPLES;
+                sum += brightness(picture, (int)(sample_x * picture->width / grid),
+                                  (int)(sample_y * picture->height / grid));
             }
             signature->field[row * RML_SIGNATURE_SIDE + column] =
                 (uint8_t)(sum / (4 * SAMPLES * SAMPLES));

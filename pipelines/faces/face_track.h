@@ -6,7 +6,7 @@
 #define RML_PIPELINES_FACES_FACE_TRACK_H
 
 #include "runmodel.h"
-#include "media/image/frame.h"
+#include "media/image/planes.h"
 
 // Pixels x1 <= x < x2, y1 <= y < y2.
 typedef struct rml_box {
@@ -71,12 +71,12 @@ double rml_box_overlap(rml_box a, rml_box b);
 
 #define RML_SIGNATURE_SIDE 16
 
-// Mean brightness of each field of a grid over the picture, 0..255.
+// Mean brightness of each field of a grid over the picture as coded, 0..255.
 typedef struct rml_signature {
     uint8_t field[RML_SIGNATURE_SIDE * RML_SIGNATURE_SIDE];
 } rml_signature;
 
-void rml_signature_make(rml_signature *signature, const rml_frame *frame);
+void rml_signature_make(rml_signature *signature, const rml_planes *picture);
 
 // True when the pictures differ by more than motion does.
 bool rml_signature_is_cut(const rml_signature *before, const rml_signature *after);

@@ -1,8 +1,6 @@
 #include "pipelines/lipsync/clip.h"
 
 #include "media/image/picture.h"
-#include "media/image/orient.h"
-#include "media/image/resize_opencv.h"
 #include "tensor/alloc.h"
 
 #include <string.h>
@@ -13,97 +11,53 @@ struct rml_clip {
     char *path;
     rml_clip_info info;
     rml_video_in *video; // NULL for a still, and for --static once the first frame is there
-    rml_resizer *resizer;
-    int64_t count;                   // 0: not known yet
-    int64_t next;                    // index in playing order
-    rml_frame coded, scaled, turned; // steps on the way to a delivered frame
-    rml_frame first;                 // of stills and with --static the only one
+    rml_clip_shape shape;
+    int64_t count;   // 0: not known yet
+    int64_t next;    // index in playing order
+    rml_frame coded; // on the way to a delivered frame
+    rml_shot first;  // of stills and with --static the only one
 };
 
-// Python's meaning of a slice bound, with -1 as "to the end" where `open_end`.
-static int slice_bound(int value, int length, bool open_end)
+// The next shot of the decoder.
+static rml_status decode(rml_clip *clip, rml_shot *out, bool *end, rml_error *err)
 {
-    if (open_end && value == -1)
-        return length;
-    if (value < 0)
-        value = value < -length ? 0 : value + length;
-    return value > length ? length : value;
-}
-
-typedef struct {
-    int x, y, width, height;
-} area;
-
-static area crop_area(const int crop[4], int width, int height)
-{
-    int top = slice_bound(crop[0], height, false), bottom = slice_bound(crop[1], height, true);
-    int left = slice_bound(crop[2], width, false), right = slice_bound(crop[3], width, true);
-    return (area){left, top, right - left, bottom - top};
-}
-
-// Resizes, turns and crops clip->coded into `out`.
-static rml_status transform(rml_clip *clip, rml_frame *out, rml_error *err)
-{
-    const rml_clip_settings *s = &clip->settings;
-    const rml_frame *frame = &clip->coded;
-    if (!clip->info.still && s->resize_factor > 1) {
-        int width = frame->width / s->resize_factor, height = frame->height / s->resize_factor;
-        if (width < 1 || height < 1)
-            return rml_fail(err, RML_ERR_ARG,
-                            "%s: nothing is left of %dx%d after --resize_factor %d", clip->path,
-                            frame->width, frame->height, s->resize_factor);
-        RML_TRY(rml_frame_reserve(&clip->scaled, width, height, clip->allocator, err));
-        rml_pixels src = {frame->data, frame->pitch, frame->width, frame->height};
-        rml_pixels_out dst = {clip->scaled.data, clip->scaled.pitch, width, height};
-        RML_TRY(rml_resize_opencv(clip->resizer, src, dst, RML_FRAME_CHANNELS, err));
-        frame = &clip->scaled;
+    if (clip->settings.bgr) {
+        // Whole frames go straight to where they are wanted.
+        const bool plain = rml_clip_shape_is_plain(&clip->settings);
+        rml_frame *to = plain ? &out->frame : &clip->coded;
+        RML_TRY(rml_video_in_read(clip->video, to, end, err));
+        if (!*end && !plain)
+            RML_TRY(rml_clip_shape_frame(&clip->shape, to, &out->frame, err));
+        if (!*end)
+            rml_shot_use_frame(out);
+        return RML_OK;
     }
-    if (!clip->info.still && s->rotate) {
-        RML_TRY(rml_frame_orient(&clip->turned, frame, RML_ORIENT_ROTATE_90, clip->allocator, err));
-        frame = &clip->turned;
-    }
-    area a = {0, 0, frame->width, frame->height};
-    if (!clip->info.still)
-        a = crop_area(s->crop, frame->width, frame->height);
-    if (a.width < 1 || a.height < 1)
-        return rml_fail(err, RML_ERR_ARG,
-                        "%s: --crop %d %d %d %d (top bottom left right) leaves nothing of %dx%d",
-                        clip->path, s->crop[0], s->crop[1], s->crop[2], s->crop[3], frame->width,
-                        frame->height);
-    RML_TRY(rml_frame_reserve(out, a.width, a.height, clip->allocator, err));
-    size_t row_bytes = (size_t)a.width * RML_FRAME_CHANNELS;
-    for (int y = 0; y < a.height; y++)
-        memcpy(out->data + (size_t)y * out->pitch,
-               frame->data + (size_t)(a.y + y) * frame->pitch + (size_t)a.x * RML_FRAME_CHANNELS,
-               row_bytes);
-    out->pts = clip->coded.pts;
-    out->time_base = clip->coded.time_base;
-    return RML_OK;
-}
-
-// The next frame of the decoder.
-static rml_status decode(rml_clip *clip, rml_frame *out, bool *end, rml_error *err)
-{
-    const rml_clip_settings *s = &clip->settings;
-    // Whole frames go straight to where they are wanted.
-    bool plain = s->resize_factor <= 1 && !s->rotate && s->crop[0] == 0 && s->crop[1] == -1 &&
-                 s->crop[2] == 0 && s->crop[3] == -1;
-    RML_TRY(rml_video_in_read(clip->video, plain ? out : &clip->coded, end, err));
-    return plain || *end ? RML_OK : transform(clip, out, err);
+    bool done;
+    RML_TRY(rml_video_in_read_shot(clip->video, out, end, err));
+    if (*end)
+        return RML_OK;
+    RML_TRY(rml_clip_shape_shot(&clip->shape, out, &done, err));
+    if (done)
+        return RML_OK;
+    // All shots are alike, and this is the first.
+    clip->settings.bgr = true;
+    rml_video_in_seek(clip->video, 0);
+    return decode(clip, out, end, err);
 }
 
 static rml_status read_first(rml_clip *clip, rml_error *err)
 {
     bool end = false;
     if (clip->info.still) {
-        RML_TRY(rml_image_load(&clip->first, clip->path, clip->allocator, err));
+        RML_TRY(rml_image_load(&clip->first.frame, clip->path, clip->allocator, err));
+        rml_shot_use_frame(&clip->first);
     } else {
         RML_TRY(decode(clip, &clip->first, &end, err));
         if (end)
             return rml_fail(err, RML_ERR_FORMAT, "%s: holds no picture", clip->path);
     }
-    clip->info.width = clip->first.width;
-    clip->info.height = clip->first.height;
+    clip->info.width = rml_planes_width(&clip->first.planes);
+    clip->info.height = rml_planes_height(&clip->first.planes);
     return RML_OK;
 }
 
@@ -168,8 +122,10 @@ rml_status rml_clip_open(rml_clip **out, const rml_clip_settings *settings,
     clip->allocator = allocator;
     clip->settings = *settings;
     clip->path = rml_alloc_text(allocator, settings->path);
-    rml_status status = clip->path ? rml_resizer_create(&clip->resizer, allocator, err)
-                                   : rml_fail_nomem(err, strlen(settings->path), "a file name");
+    clip->settings.path = clip->path;
+    rml_status status = clip->path
+                            ? rml_clip_shape_init(&clip->shape, &clip->settings, allocator, err)
+                            : rml_fail_nomem(err, strlen(settings->path), "a file name");
     if (status == RML_OK && rml_image_is_still(settings->path)) {
         clip->info.still = true;
         take_as_still(clip);
@@ -225,24 +181,30 @@ rml_status rml_clip_plan(rml_clip *clip, rml_clip_step *step, rml_error *err)
     return RML_OK;
 }
 
-rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_error *err)
+rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_shot *shot, rml_error *err)
 {
     bool end;
     if (source == 0)
-        return rml_frame_copy(frame, &clip->first, clip->allocator, err);
+        return rml_shot_copy(shot, &clip->first, clip->allocator, err);
     rml_video_in_seek(clip->video, source);
-    RML_TRY(decode(clip, frame, &end, err));
+    RML_TRY(decode(clip, shot, &end, err));
     if (end)
         return rml_fail(err, RML_ERR_IO, "%s: ended at frame %lld of %lld when decoded again",
                         clip->path, (long long)source, (long long)clip->count);
-    if (frame->width != clip->info.width || frame->height != clip->info.height)
+    const int width = rml_planes_width(&shot->planes), height = rml_planes_height(&shot->planes);
+    if (width != clip->info.width || height != clip->info.height)
         return rml_fail(err, RML_ERR_INTERNAL, "%s: frame %lld is %dx%d, the first is %dx%d",
-                        clip->path, (long long)source, frame->width, frame->height,
-                        clip->info.width, clip->info.height);
+                        clip->path, (long long)source, width, height, clip->info.width,
+                        clip->info.height);
     return RML_OK;
 }
 
-const rml_frame *rml_clip_still(const rml_clip *clip)
+const rml_shot *rml_clip_first(const rml_clip *clip)
+{
+    return &clip->first;
+}
+
+const rml_shot *rml_clip_still(const rml_clip *clip)
 {
     return clip->settings.first_frame_only ? &clip->first : NULL;
 }
@@ -269,11 +231,9 @@ void rml_clip_close(rml_clip **clip)
         return;
     const rml_allocator *allocator = c->allocator;
     rml_video_in_close(&c->video);
-    rml_resizer_destroy(&c->resizer);
+    rml_clip_shape_release(&c->shape);
     rml_frame_release(&c->coded);
-    rml_frame_release(&c->scaled);
-    rml_frame_release(&c->turned);
-    rml_frame_release(&c->first);
+    rml_shot_release(&c->first);
     rml_free(allocator, c->path);
     rml_free(allocator, c);
     *clip = NULL;

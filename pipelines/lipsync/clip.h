@@ -3,33 +3,18 @@
 #ifndef RML_PIPELINES_LIPSYNC_CLIP_H
 #define RML_PIPELINES_LIPSYNC_CLIP_H
 
-#include "media/image/frame.h"
 #include "media/video/video_in.h"
-#include "pipelines/lipsync/schedule.h"
-
-typedef struct rml_clip_settings {
-    const char *path;
-    double still_fps;  // frame rate of a still image, and of a video that hardly moves
-    bool nominal_rate; // take the rate of a video as OpenCV reports it, however odd
-    rml_deinterlace deinterlace;
-    int resize_factor; // video only: sides divided by this first
-    bool rotate;       // video only: then 90 degrees clockwise
-    int crop[4]; // video only: then rows top..bottom, columns left..right; bottom or right -1:
-                 // to the end; other negative numbers count from the end, as in Python
-    bool first_frame_only; // --static
-    rml_repeat repeat;     // what follows the last frame
-    int threads;           // of the decoder; 0: as many as fit
-} rml_clip_settings;
+#include "pipelines/lipsync/clip_shape.h"
 
 typedef struct rml_clip_info {
-    int width, height; // of the delivered frames
+    int width, height; // of the delivered shots, as they are shown
     rml_rational frame_rate;
     double fps;           // the same; for a still what the user gave
     double start_seconds; // of the first frame, after the file begins
     rml_rational time_base;
-    rml_rational pixel_aspect;
+    rml_rational pixel_aspect; // as shown
     rml_colour colour;
-    rml_fields fields;       // of delivered frames
+    rml_fields fields;       // of delivered shots
     int64_t frames_estimate; // 0: not known
     bool still;              // an image file, which is neither resized, turned nor cropped
 } rml_clip_info;
@@ -55,10 +40,13 @@ typedef struct rml_clip_step {
 rml_status rml_clip_plan(rml_clip *clip, rml_clip_step *step, rml_error *err);
 
 // A frame that has been planned. The one that was read last is not decoded again.
-rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_frame *frame, rml_error *err);
+rml_status rml_clip_read(rml_clip *clip, int64_t source, rml_shot *shot, rml_error *err);
+
+// The first shot, like which all others are.
+const rml_shot *rml_clip_first(const rml_clip *clip);
 
 // The picture of a clip that has one only; else NULL.
-const rml_frame *rml_clip_still(const rml_clip *clip);
+const rml_shot *rml_clip_still(const rml_clip *clip);
 
 // Frames decoded so far, those decoded again included.
 int64_t rml_clip_decoded(const rml_clip *clip);

@@ -11,6 +11,7 @@
 #include "media/video/encode.h"
 #include "pipelines/lipsync/clip.h"
 #include "pipelines/faces/face_finder.h"
+#include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lip_net.h"
 #include "pipelines/lipsync/schedule.h"
 
@@ -35,8 +36,10 @@ typedef struct rml_lipsync_settings {
     bool strict; // a frame without a face ends the run
     double audio_offset_seconds; // the lips lag the sound by this
     int batch;                   // most frames in one run of the network
+    rml_paste_settings paste;
     rml_codec codec;
     int crf;
+    const char *pix_fmt, *preset; // of the encoder; NULL: the clip's format, "veryfast"
     int threads;
     // Called after each frame from the thread that runs, with the output frames that have been
     // looked at and how many there will be. May be NULL.

@@ -2,11 +2,11 @@
 #ifndef RML_PIPELINES_LIPSYNC_LIPSYNC_CHAIN_H
 #define RML_PIPELINES_LIPSYNC_LIPSYNC_CHAIN_H
 
-#include "media/image/blend.h"
 #include "media/image/resize_opencv.h"
 #include "media/audio/speech.h"
 #include "media/files/spool.h"
 #include "pipelines/faces/faces_file.h"
+#include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lipsync.h"
 #include "pipelines/ring.h"
 
@@ -28,17 +28,18 @@ struct rml_lipsync {
 };
 
 typedef struct rml_slot {
-    rml_frame frame;          // as the clip moves
-    const rml_frame *picture; // that, or the one picture of a still, which all slots show
-    int64_t source;           // index in the clip
-    int64_t place;            // of its box: the same, or in the clip and its mirror image
-    bool again;               // the clip has been played to its end and repeats
-    bool hidden;              // the frame has a box, and no output frame
+    rml_shot shot;           // as the clip moves
+    const rml_shot *picture; // that, or the one picture of a still, which all slots show
+    int64_t source;          // index in the clip
+    int64_t place;           // of its box: the same, or in the clip and its mirror image
+    bool again;              // the clip has been played to its end and repeats
+    bool hidden;             // the frame has a box, and no output frame
     rml_slot_plan plan;
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
     bool has_face;
     rml_lip_item item;
+    uint8_t *given; // what item.patch was before the network
 } rml_slot;
 
 // An output frame before its picture is there.
@@ -63,7 +64,7 @@ typedef struct rml_chain {
     rml_lipsync_result *result;
     rml_slot *slots;
     int slot_count, batch;
-    uint8_t *patches; // of all slots
+    uint8_t *patches; // of all slots, each with what it was before the network
     float *sounds;
     rml_ring *free, *decoded, *finished;
     bool threaded;
@@ -80,7 +81,8 @@ typedef struct rml_chain {
     // the caller's stage
     rml_outcome work;
     rml_track *track;
-    rml_resizer *crop_resizer;
+    rml_resizer *crop_resizer; // with --compat
+    rml_face_cutter *cutter;   // otherwise
     rml_signature last_signature;
     bool detected_any;
     rml_slot **pending; // wait for their box, in order; a ring of slot_count places
@@ -91,11 +93,11 @@ typedef struct rml_chain {
     // paste and encode
     rml_outcome output;
     rml_encoder *encoder;
-    rml_resizer *paste_resizer;
-    rml_blender *blender;
+    rml_resizer *paste_resizer; // with --compat
+    rml_face_paster *paster;    // otherwise
     rml_frame patch;
-    rml_frame canvas; // a still with the face that was generated last
-    bool in_gap;      // the frame written last had no face
+    rml_shot still, canvas; // a still as it is coded, and with the face that was generated last
+    bool in_gap;            // the frame written last had no face
 } rml_chain;
 
 // Puts the names of pipes, as the user knows them, into the message of a failure.
@@ -108,6 +110,9 @@ rml_status rml_decode_step(rml_chain *c, rml_slot **out, rml_error *err);
 
 // Faces, batches and the network, over all that is decoded.
 rml_status rml_work_through(rml_chain *c, rml_error *err);
+
+// The face of a slot, whose box is known, as the network takes it.
+rml_status rml_crop_step(rml_chain *c, rml_slot *s, rml_error *err);
 
 // Pastes and encodes a frame, and gives its slot back.
 rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err);

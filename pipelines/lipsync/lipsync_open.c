@@ -17,6 +17,7 @@ rml_lipsync_settings rml_lipsync_settings_default(void)
         .box = {NO_BOX, NO_BOX, NO_BOX, NO_BOX},
         .batch = DEFAULT_BATCH,
         .temporary_folder = "/tmp",
+        .paste = {.mask = RML_MASK_MOUTH, .feather = RML_MASK_FEATHER_DEFAULT},
         .codec = RML_CODEC_H264,
         .crf = RML_CRF_DEFAULT,
     };
@@ -108,10 +109,15 @@ static void describe_output(rml_lipsync *job)
     e->codec = job->settings.codec;
     e->crf = job->settings.crf;
     e->threads = job->settings.threads;
-    e->width = info->width;
-    e->height = info->height;
+    e->like = rml_clip_first(job->clip);
+    e->width = e->like->planes.width;
+    e->height = e->like->planes.height;
+    e->pix_fmt = job->settings.pix_fmt;
+    e->preset = job->settings.preset;
     e->frame_rate = info->frame_rate;
     e->pixel_aspect = info->pixel_aspect;
+    if (rml_orientation_swaps(e->like->planes.upright))
+        e->pixel_aspect = (rml_rational){info->pixel_aspect.den, info->pixel_aspect.num};
     e->colour = info->colour;
     e->fields = info->fields;
     e->audio_path = job->settings.audio_path;
@@ -136,11 +142,13 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     rml_lipsync_settings *s = &job->settings;
     s->clip.threads = s->threads;
     s->clip.nominal_rate = s->compat;
+    s->clip.bgr = s->compat;
     RML_TRY(check_not_input(s->out_path, s->clip.path, err));
     RML_TRY(check_not_input(s->out_path, s->audio_path, err));
     const rml_container *container = rml_container_of(s->out_path, s->codec, err);
     if (!container)
         return RML_ERR_UNSUPPORTED;
+    s->clip.turn_samples = !container->turns;
     RML_TRY(read_pipes(job, err));
     RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
     job->has_box = s->box[0] != NO_BOX;

@@ -67,7 +67,7 @@ static rml_status plan_run(rml_chain *c, rml_error *err)
 static rml_status read_run(rml_chain *c, rml_error *err)
 {
     const int64_t count = rml_clip_count(c->job->clip);
-    const rml_frame *still = rml_clip_still(c->job->clip);
+    const rml_shot *still = rml_clip_still(c->job->clip);
     const bool doubled = c->job->settings.clip.repeat == RML_REPEAT_DOUBLED;
     for (int i = c->run_count; i-- > 0;) {
         rml_slot *s = rml_ring_pop(c->free);
@@ -82,11 +82,11 @@ static rml_status read_run(rml_chain *c, rml_error *err)
         s->again = planned->place > planned->source;
         s->hidden = planned->hidden;
         s->place = doubled && count > 1 ? planned->place % (2 * count) : s->source;
-        s->picture = still ? still : &s->frame;
+        s->picture = still ? still : &s->shot;
         if (!still)
-            RML_TRY(rml_clip_read(c->job->clip, s->source, &s->frame, err));
+            RML_TRY(rml_clip_read(c->job->clip, s->source, &s->shot, err));
         if (s->source >= c->seen) {
-            rml_signature_make(&s->signature, s->picture);
+            rml_signature_make(&s->signature, &s->picture->planes);
             c->seen = s->source + 1;
         }
         planned->slot = s;
@@ -154,7 +154,7 @@ static void choose_sizes(rml_chain *c)
     const int64_t side = c->lips->side;
     const int64_t pixels =
         rml_clip_still(c->job->clip) ? 0 : (int64_t)info->width * info->height; // of each slot
-    const int64_t frame_bytes = (pixels + side * side) * RML_FRAME_CHANNELS;
+    const int64_t frame_bytes = (pixels + 2 * side * side) * RML_FRAME_CHANNELS;
     int64_t batch = (SLOT_BUDGET_BYTES / frame_bytes - EXTRA_SLOTS) / 2;
     batch = batch > c->job->settings.batch ? c->job->settings.batch : batch;
     batch = batch > RML_LIPSYNC_MAX_BATCH ? RML_LIPSYNC_MAX_BATCH : batch;
@@ -171,12 +171,13 @@ static rml_status make_items(rml_chain *c, rml_error *err)
 {
     const size_t count = (size_t)c->slot_count, side = (size_t)c->lips->side;
     const size_t patch_bytes = side * side * RML_FRAME_CHANNELS;
-    c->patches = rml_alloc_zero(c->allocator, count, patch_bytes);
+    c->patches = rml_alloc_zero(c->allocator, 2 * count, patch_bytes);
     c->sounds = rml_alloc_zero(c->allocator, count, c->lips->sound_count * sizeof *c->sounds);
     if (!c->patches || !c->sounds)
         return rml_fail_nomem(err, count * patch_bytes, "the faces in flight");
     for (size_t i = 0; i < count; i++) {
-        c->slots[i].item.patch = c->patches + i * patch_bytes;
+        c->slots[i].item.patch = c->patches + 2 * i * patch_bytes;
+        c->slots[i].given = c->slots[i].item.patch + patch_bytes;
         c->slots[i].item.sound = c->sounds + i * c->lips->sound_count;
     }
     return RML_OK;
@@ -228,14 +229,16 @@ static rml_status make_chain(rml_chain *c, rml_error *err)
     RML_TRY(rml_track_create(&c->track, &track, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->crop_resizer, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->paste_resizer, c->allocator, err));
-    RML_TRY(rml_blender_create(&c->blender, c->allocator, err));
+    RML_TRY(rml_face_cutter_create(&c->cutter, c->allocator, err));
+    RML_TRY(rml_face_paster_create(&c->paster, &s->paste, c->allocator, err));
     return rml_encoder_open(&c->encoder, s->out_path, &c->job->encode, c->allocator, err);
 }
 
 static void free_chain(rml_chain *c)
 {
     rml_encoder_abort(&c->encoder);
-    rml_blender_destroy(&c->blender);
+    rml_face_paster_destroy(&c->paster);
+    rml_face_cutter_destroy(&c->cutter);
     rml_resizer_destroy(&c->paste_resizer);
     rml_resizer_destroy(&c->crop_resizer);
     rml_track_destroy(&c->track);
@@ -243,9 +246,10 @@ static void free_chain(rml_chain *c)
     rml_ring_destroy(&c->decoded);
     rml_ring_destroy(&c->free);
     rml_frame_release(&c->patch);
-    rml_frame_release(&c->canvas);
+    rml_shot_release(&c->still);
+    rml_shot_release(&c->canvas);
     for (int i = 0; c->slots && i < c->slot_count; i++)
-        rml_frame_release(&c->slots[i].frame);
+        rml_shot_release(&c->slots[i].shot);
     rml_free(c->allocator, c->group);
     rml_free(c->allocator, c->run);
     rml_free(c->allocator, c->pending);

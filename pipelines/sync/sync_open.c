@@ -59,6 +59,7 @@ static rml_status open_all(rml_sync *job, rml_error *err)
 {
     rml_sync_settings *s = &job->settings;
     s->clip.threads = s->threads;
+    s->clip.bgr = true;
     RML_TRY(read_pipes(job, err));
     RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
     if (rml_clip_still(job->clip))

@@ -21,7 +21,7 @@ typedef struct chain {
     rml_face_finder *detector;
     rml_track *track;
     rml_resizer *resizer;
-    rml_frame frame;
+    rml_shot shot;      // as BGR, which the measure is defined on
     rml_signature last; // of the picture looked at before
     bool looked;
     // The last pictures, that of slot k at k % RML_SYNC_WINDOW.
@@ -105,7 +105,7 @@ static rml_status find_face(chain *c, int64_t source, rml_error *err)
     const int *b = job->settings.box;
     rml_face face = {.source = RML_FACE_NONE};
     rml_signature now;
-    rml_signature_make(&now, &c->frame);
+    rml_signature_make(&now, &c->shot.planes);
     const bool cut = c->looked && rml_signature_is_cut(&c->last, &now);
     c->last = now;
     c->looked = true;
@@ -114,8 +114,8 @@ static rml_status find_face(chain *c, int64_t source, rml_error *err)
     } else if (source < job->known_count) {
         face = job->known[source];
     } else if (c->detector) {
-        RML_TRY(rml_face_finder_next(c->detector, &c->frame, cut, &face, err));
-        const rml_box whole = {0, 0, c->frame.width, c->frame.height};
+        RML_TRY(rml_face_finder_next(c->detector, &c->shot.planes, cut, &face, err));
+        const rml_box whole = {0, 0, c->shot.frame.width, c->shot.frame.height};
         if (rml_box_overlap(face.box, whole) == 0)
             face = (rml_face){.source = RML_FACE_NONE};
     } else {
@@ -124,7 +124,7 @@ static rml_status find_face(chain *c, int64_t source, rml_error *err)
                         "--detector to find the others",
                         job->settings.faces_path, (long long)job->known_count);
     }
-    face.seconds = rml_frame_seconds(&c->frame);
+    face.seconds = rml_frame_seconds(&c->shot.frame);
     return rml_track_push(c->track, &face, cut, err);
 }
 
@@ -132,9 +132,9 @@ static rml_status find_face(chain *c, int64_t source, rml_error *err)
 static rml_status cut_half(chain *c, rml_box box, float *half, rml_error *err)
 {
     uint8_t patch[SIDE * SIDE * RML_FRAME_CHANNELS];
-    const rml_pixels face = {c->frame.data + (size_t)box.y1 * c->frame.pitch +
+    const rml_pixels face = {c->shot.frame.data + (size_t)box.y1 * c->shot.frame.pitch +
                                  (size_t)box.x1 * RML_FRAME_CHANNELS,
-                             c->frame.pitch, box.x2 - box.x1, box.y2 - box.y1};
+                             c->shot.frame.pitch, box.x2 - box.x1, box.y2 - box.y1};
     const rml_pixels_out scaled = {patch, (size_t)SIDE * RML_FRAME_CHANNELS, SIDE, SIDE};
     RML_TRY(rml_resize_opencv(c->resizer, face, scaled, RML_FRAME_CHANNELS, err));
     const uint8_t *from = patch + (SIDE - ROWS) * SIDE * RML_FRAME_CHANNELS;
@@ -161,7 +161,7 @@ static rml_status take_frame(chain *c, const rml_clip_step *step, rml_error *err
     // What is in a faces file is there for every frame.
     if (to <= c->slots && !c->job->settings.faces_path)
         return RML_OK;
-    RML_TRY(rml_clip_read(c->job->clip, step->source, &c->frame, err));
+    RML_TRY(rml_clip_read(c->job->clip, step->source, &c->shot, err));
     RML_TRY(find_face(c, step->source, err));
     const int64_t index = rml_track_count(c->track) - 1;
     const bool has_face = rml_track_raw(c->track, index)->source != RML_FACE_NONE;
@@ -278,7 +278,7 @@ rml_status rml_sync_run(rml_sync *job, const rml_model *model, rml_session *sess
     }
     rml_track_destroy(&c->track);
     rml_resizer_destroy(&c->resizer);
-    rml_frame_release(&c->frame);
+    rml_shot_release(&c->shot);
     rml_free(job->allocator, c->shown);
     rml_free(job->allocator, c);
     return status;

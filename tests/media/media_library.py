@@ -56,7 +56,8 @@ class VideoInfo(C.Structure):
         ("width", C.c_int), ("height", C.c_int), ("orientation", C.c_int),
         ("time_base", Rational), ("frame_rate", Rational), ("average_rate", Rational),
         ("steady_rate", Rational),
-        ("pixel_aspect", Rational), ("seconds", C.c_double), ("frames_estimate", C.c_int64),
+        ("pixel_aspect", Rational), ("seconds", C.c_double), ("start_seconds", C.c_double),
+        ("frames_estimate", C.c_int64),
         ("colour", Colour), ("fields", C.c_int), ("codec", C.c_char_p),
     ]
 
@@ -76,7 +77,8 @@ class SpeechInfo(C.Structure):
 class EncodeSettings(C.Structure):
     _fields_ = [
         ("codec", C.c_int), ("crf", C.c_int), ("preset", C.c_char_p), ("threads", C.c_int),
-        ("width", C.c_int), ("height", C.c_int), ("frame_rate", Rational),
+        ("width", C.c_int), ("height", C.c_int), ("like", C.c_void_p), ("pix_fmt", C.c_char_p),
+        ("frame_rate", Rational),
         ("time_base", Rational), ("pixel_aspect", Rational), ("fields", C.c_int),
         ("colour", Colour),
         ("audio_path", C.c_char_p), ("audio_offset", C.c_double), ("audio_seconds", C.c_double),
@@ -156,6 +158,22 @@ class Media:
                   Pixels(out.ctypes.data, out.strides[0], box[2], box[3]), part,
                   C.c_int(image.shape[2]), self.allocator)
         return out
+
+    def lanczos(self):
+        """One resampler for all calls: planes of floats (count, height, width), width, height."""
+        handle = C.c_void_p()
+        self.call("rml_image_resampler_create", C.byref(handle), self.allocator)
+
+        def scale(planes, width, height):
+            planes = np.ascontiguousarray(planes, np.float32)
+            count, rows, columns = planes.shape
+            out = np.full((count, height, width), np.nan, np.float32)
+            self.call("rml_image_resample", handle, C.c_void_p(planes.ctypes.data),
+                      C.c_int(columns), C.c_int(rows), C.c_void_p(out.ctypes.data), C.c_int(width),
+                      C.c_int(height), C.c_int(count))
+            return out
+
+        return scale
 
     # ---- sound ----
 

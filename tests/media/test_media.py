@@ -96,6 +96,36 @@ def test_antialias_refuses_what_lies_outside(media):
             media.antialias(image, size, box)
 
 
+def test_lanczos_equals_pillow(media):
+    """Planes of floats, scaled by one resampler, whose tables must follow the sizes."""
+    Image = pytest.importorskip("PIL.Image")
+    generator, scale = np.random.default_rng(3), media.lanczos()
+    for round_ in range(300):
+        largest = int(generator.choice([4, 40, 400]))
+        sw, sh, dw, dh = (int(v) for v in generator.integers(1, largest, 4))
+        if round_ % 7 == 0:
+            dw = sw
+        if round_ % 7 in (1, 2):
+            dh = sh
+        if round_ % 14 == 2:
+            dw = sw
+        if round_ % 7 == 3:
+            dw, dh = 96, 96
+        if round_ % 7 == 4:
+            sw, sh = 96, 96
+        if round_ % 50 == 5:
+            sw, sh, dw, dh = 9000, 3, 1, 2
+        planes = generator.random((1 + round_ % 3, sh, sw), np.float32)
+        if round_ % 5 == 0:
+            planes = (planes > 0.5).astype(np.float32)
+        found = scale(planes, dw, dh)
+        expected = np.array([np.asarray(Image.fromarray(plane, "F").resize((dw, dh), Image.LANCZOS))
+                             for plane in planes])
+        assert np.abs(found - expected).max() < 2e-6, (sw, sh, dw, dh)
+        if (dw, dh) == (sw, sh):
+            assert np.array_equal(found, planes)
+
+
 def test_images_equal_opencv(media, tmp_path):
     cv2 = pytest.importorskip("cv2")
     (colour,) = noise_frames(1, 37, 29)

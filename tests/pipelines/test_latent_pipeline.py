@@ -210,7 +210,8 @@ def test_lengths(check, saved, clip, tmp_path, hears, count):
 def test_default(make, saved, clip, voice_wav):
     """As long as the voice, back and forth with each end once, with soft edges."""
     face, frames = clip(4)
-    result = make(saved(), face, voice_wav, "--box", *BOX)
+    result = make(saved(), face, voice_wav, "--box", *BOX, "--mask", "box")
+    plain = make(saved(), face, voice_wav, "--box", *BOX, "--mask", "box", "--no_colour_match")
     assert len(result) == 25
     y1, y2, x1, x2 = BOX
     made = latent.run(saved().networks, frames, voice_wav, pipeline.Options(box=BOX), 25.0)
@@ -222,8 +223,12 @@ def test_default(make, saved, clip, voice_wav):
         got[y1:y2, x1:x2] = frame[y1:y2, x1:x2]
         assert (got == frame).all(), f"frame {i}: pixels outside the box"
         if i < 4:  # later ones show another frame than the reference's
-            ours, want = inside[15:-15, 15:-15], made.frames[i][y1:y2, x1:x2][15:-15, 15:-15]
-            assert np.abs(ours.astype(int) - want.astype(int)).max() <= INSIDE_LEVELS
+            # The face is scaled down and up with another filter, so only its outlines are the same.
+            pair = plain[i][y1:y2, x1:x2], made.frames[i][y1:y2, x1:x2]
+            ours, want = (cv2.blur(x.astype(float), (9, 9))[15:-15, 15:-15] for x in pair)
+            assert np.corrcoef(ours.ravel(), want.ravel())[0, 1] > 0.98
+            film = frame[y1:y2, x1:x2][15:-15, 15:-15]
+            assert np.abs(ours - want).mean() < 0.1 * np.abs(film - want).mean()
         edge = np.abs(inside[0].astype(int) - frame[y1, x1:x2].astype(int))
         assert edge.max() <= 4
 

@@ -76,7 +76,8 @@ def test_the_original_takes_the_rate_of_the_file(lipsync, voices, picture, tmp_p
 
 
 def test_a_large_still(lipsync, voices, tmp_path):
-    """17 megapixels: one copy of it, one that is coded, and an encoder that keeps few."""
+    """17 megapixels: as read, as coded and with the face; an encoder that keeps few; and 0.8
+    megapixels of face as floats."""
     width, height, box = 4802, 3601, (1000, 2000, 1500, 2300)
     image = np.full((height, width, 3), 90, np.uint8)
     image[900:2100, 1400:2400] = cv2.resize(clips.picture(0), (1000, 1200))
@@ -85,7 +86,7 @@ def test_a_large_still(lipsync, voices, tmp_path):
     _, done = lipsync(*arguments, name="x.mp4", measured=True)
     facts = json.loads(done.stdout)
     assert facts["frames"] == 10 and facts["batch"] == 8
-    assert facts["peak_rss_bytes"] < 700e6
+    assert facts["peak_rss_bytes"] < 800e6
     out, _ = lipsync(*arguments, *LOSSLESS, "--fps", 5)
     result = clips.read_video(out)
     assert len(result) == 2 and (result[0] != result[1]).any()

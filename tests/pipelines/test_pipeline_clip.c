@@ -26,23 +26,28 @@ static rml_clip_settings plain(rml_repeat repeat)
                                .threads = 1};
 }
 
-static int last_byte(const rml_frame *frame)
+// The blue of a corner, of frames of BGR and of what was decoded (bgr0).
+static int blue(const rml_shot *shot, int x, int y)
 {
-    return frame->data[(HEIGHT - 1) * frame->pitch + WIDTH * 3 - 1];
+    const rml_planes *p = &shot->planes;
+    const rml_component *c = &p->layout.component[2];
+    return p->data[c->plane] ? p->data[c->plane][y * p->stride[c->plane] + x * c->step + c->offset]
+                             : -1;
 }
 
 // Plays `outputs` frames in runs of at most `most`, which are read from their end as a chain does.
-static void play(int count, rml_repeat repeat, int most, int outputs)
+static void play_as(bool bgr, int count, rml_repeat repeat, int most, int outputs)
 {
     CHECK(write_clip(path, RML_CODEC_FFV1, WIDTH, HEIGHT, count, &err) == RML_OK);
     counting counter;
     rml_allocator allocator = counting_allocator(&counter);
     rml_clip_settings settings = plain(repeat);
+    settings.bgr = bgr;
     rml_clip *clip;
     CHECK_MSG(rml_clip_open(&clip, &settings, &allocator, &err) == RML_OK, "%s", err.message);
     if (!clip)
         return;
-    rml_frame frame = {0};
+    rml_shot shot = {0};
     size_t live_once = 0;
     rml_clip_step run[MOST];
     int runs = 0;
@@ -55,16 +60,17 @@ static void play(int count, rml_repeat repeat, int most, int outputs)
         for (int k = length; k-- > 0;) {
             const int64_t expected = rml_repeat_source(repeat, count, i + k);
             const int64_t source = run[k].source;
-            const rml_status status = rml_clip_read(clip, source, &frame, &err);
+            const rml_status status = rml_clip_read(clip, source, &shot, &err);
             CHECK(run[k].place == i + k);
-            CHECK_MSG(status == RML_OK && source == expected && frame.data[0] == expected &&
-                          last_byte(&frame) == expected,
+            CHECK_MSG(status == RML_OK && source == expected && blue(&shot, 0, 0) == expected &&
+                          blue(&shot, WIDTH - 1, HEIGHT - 1) == expected,
                       "%d frames, runs of %d, output %d: source %lld shows %d, expected %lld; %s",
-                      count, most, i + k, (long long)source, frame.data ? frame.data[0] : -1,
-                      (long long)expected, status == RML_OK ? "" : err.message);
-            CHECK(fabs(rml_frame_seconds(&frame) - 0.04 * (double)expected) < 1e-6);
-            CHECK(run[k].pts == frame.pts);
-            CHECK(fabs((double)(run[k].end_pts - run[k].pts) * rml_rational_value(frame.time_base) -
+                      count, most, i + k, (long long)source, blue(&shot, 0, 0), (long long)expected,
+                      status == RML_OK ? "" : err.message);
+            CHECK(fabs((double)shot.pts * rml_rational_value(shot.time_base) -
+                       0.04 * (double)expected) < 1e-6);
+            CHECK(run[k].pts == shot.pts);
+            CHECK(fabs((double)(run[k].end_pts - run[k].pts) * rml_rational_value(shot.time_base) -
                        0.04) < 1e-6);
         }
         if (i <= 2 * count && i + length > 2 * count)
@@ -77,9 +83,15 @@ static void play(int count, rml_repeat repeat, int most, int outputs)
     CHECK_MSG(rml_clip_decoded(clip) <= outputs + most + outputs / count + 1,
               "%d frames, runs of %d: %lld decoded for %d", count, most,
               (long long)rml_clip_decoded(clip), outputs);
-    rml_frame_release(&frame);
+    rml_shot_release(&shot);
     rml_clip_close(&clip);
     CHECK(counter.live_bytes == 0);
+}
+
+static void play(int count, rml_repeat repeat, int most, int outputs)
+{
+    play_as(true, count, repeat, most, outputs);
+    play_as(false, count, repeat, most, outputs);
 }
 
 static void test_settings(void)

@@ -85,18 +85,15 @@ static void report(const lipsync_command *c, const rml_lipsync *job, const rml_f
     lipsync_report(c, result, job, sessions, count, seconds);
 }
 
-// Transfer curves of HDR, as numbered in ITU-T H.273.
-#define TRANSFER_PQ 16
-#define TRANSFER_HLG 18
-
 static void remark_hdr(const lipsync_command *c, const rml_lipsync *job)
 {
     const int transfer = rml_lipsync_clip(job)->colour.transfer;
-    if (!c->common.quiet && (transfer == TRANSFER_PQ || transfer == TRANSFER_HLG))
-        fprintf(stderr,
-                "%s: is HDR (%s): the result is marked so too, but has 8 bits a colour and no "
-                "mastering data\n",
-                c->job.clip.path, transfer == TRANSFER_PQ ? "PQ" : "HLG");
+    if (c->job.compat && !c->common.quiet && rml_colour_is_hdr(transfer))
+        fprintf(
+            stderr,
+            "%s: is HDR (%s): with --compat the result is marked so too, but has 8 bits a colour "
+            "and no mastering data\n",
+            c->job.clip.path, transfer == RML_COLOUR_PQ ? "PQ" : "HLG");
 }
 
 static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error *err)
@@ -182,8 +179,21 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
         {"compat", 0, OPTION_FLAG, &j->compat, NULL, 0, 0,
          "the frames of the original exactly: its length, smoothing,\nrepetition, hard paste; "
          "implies --strict"},
+        {"mask", 0, OPTION_TEXT, &c->mask, "NAME", 0, 0,
+         "what of the face changes: mouth (default: mouth and chin),\nlower (half) or box; all "
+         "else "
+         "keeps its bits"},
+        {"feather", 0, OPTION_NUMBER, &c->feather, "SHARE", 0, RML_MASK_FEATHER_MAX,
+         "width of the mask's soft edge, as a share of the face (0.1)"},
+        {"no_colour_match", 0, OPTION_FLAG, &j->paste.keep_colours, NULL, 0, 0,
+         "leave the colours of the new face as the network made them"},
         {"codec", 0, OPTION_TEXT, &c->codec, "NAME", 0, 0,
          "h264 (default), hevc, mjpeg, ffv1 (lossless, in .mkv)"},
+        {"pix_fmt", 0, OPTION_TEXT, &j->pix_fmt, "NAME", 0, 0,
+         "pixel format of the result, as libav names it; without: that\nof the video, where the "
+         "codec has it"},
+        {"preset", 0, OPTION_TEXT, &j->preset, "NAME", 0, 0,
+         "of h264 and hevc, ultrafast to veryslow (veryfast)"},
         {"crf", 0, OPTION_INT, &j->crf, "N", 0, 51, "quality of h264 and hevc, 0 (best) to 51"},
         {"face_det_batch_size", 0, OPTION_INT, &c->face_batch, "N", 1, 1 << 20,
          "accepted; faces are found frame by frame"},
@@ -204,6 +214,8 @@ static int check_options(lipsync_command *c)
                            j->clip.path ? "audio" : "face");
     if (c->codec && !rml_codec_parse(c->codec, &j->codec))
         return usage_error(c->name, "--codec is h264, hevc, mjpeg or ffv1, not '%s'", c->codec);
+    if (c->mask && !rml_mask_kind_parse(c->mask, &j->paste.mask))
+        return usage_error(c->name, "--mask is mouth, lower or box, not '%s'", c->mask);
     const bool has_box = j->box[0] != -1;
     if (has_box && j->faces_path)
         return usage_error(c->name, "--box and --faces both say where the face is: give one");
@@ -228,6 +240,7 @@ int lipsync_parse(lipsync_command *c, int argc, char **argv)
     rml_lipsync_settings *j = &c->job;
     option options[OPTIONS_MAX];
     c->detect_every = 1;
+    c->feather = j->paste.feather;
     command_line line = {
         .command = c->name,
         .usage = c->usage,
@@ -248,6 +261,7 @@ int lipsync_parse(lipsync_command *c, int argc, char **argv)
         j->clip.deinterlace = c->deinterlace.value ? RML_DEINTERLACE_ALL : RML_DEINTERLACE_NONE;
     j->clip.repeat = j->compat || c->loop ? RML_REPEAT_CYCLIC : RML_REPEAT_PING_PONG;
     j->audio_offset_seconds = c->offset_ms / 1e3;
+    j->paste.feather = (float)c->feather;
     j->threads = c->common.threads;
     const char *temporary = getenv("TMPDIR");
     if (temporary && *temporary)

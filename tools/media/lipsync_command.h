@@ -36,12 +36,12 @@ typedef struct lipsync_command {
     rml_shared_block *shared; // the memory of these sessions, which take turns; or NULL
     // ---- of the shared part ----
     network detector; // S3FD, or a graph file that tells by itself
-    const char *s3fd_named, *detector_named, *codec;
+    const char *s3fd_named, *detector_named, *codec, *mask;
     int detect_every;
     option_switch is_static, deinterlace;
     bool loop;
     int face_batch;
-    double offset_ms;
+    double offset_ms, feather;
     progress progress;
 } lipsync_command;
 

@@ -1,0 +1,263 @@
+#include "pipelines/lipsync/face_paste.h"
+
+#include "pipelines/lipsync/detail.h"
+#include "pipelines/lipsync/seam.h"
+#include "tensor/alloc.h"
+
+#include <string.h>
+
+#define COLOURS 3
+
+// A block of floats that grows.
+typedef struct room {
+    float *data;
+    size_t capacity;
+} room;
+
+static rml_status reserve(room *r, size_t count, const rml_allocator *allocator, rml_error *err)
+{
+    if (count <= r->capacity)
+        return RML_OK;
+    rml_free(allocator, r->data);
+    r->data = rml_alloc_zero(allocator, count, sizeof *r->data);
+    r->capacity = r->data ? count : 0;
+    return r->data ? RML_OK : rml_fail_nomem(err, count * sizeof *r->data, "a face");
+}
+
+static rml_part part_of(rml_box box)
+{
+    return (rml_part){box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1};
+}
+
+static size_t pixels_of(const rml_part *part)
+{
+    return (size_t)part->width * (size_t)part->height;
+}
+
+// Room for rml_planes_read.
+static size_t scratch_of(const rml_part *part)
+{
+    return 4 * ((size_t)part->width + 2);
+}
+
+// Pixels BGR as planes R, G, B of 0..1, and back.
+static void split(const uint8_t *bgr, float *planes, size_t pixels)
+{
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t c = 0; c < COLOURS; c++)
+            planes[c * pixels + i] = (float)bgr[COLOURS * i + 2 - c] / 255.0f;
+}
+
+static void join(const float *planes, uint8_t *bgr, size_t pixels)
+{
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t c = 0; c < COLOURS; c++) {
+            const float level = planes[c * pixels + i] * 255.0f + 0.5f;
+            bgr[COLOURS * i + 2 - c] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+        }
+}
+
+// ---- cut ---------------------------------------------------------------------------------------
+
+struct rml_face_cutter {
+    const rml_allocator *allocator;
+    rml_image_resampler *down;
+    room coded, upright, small;
+};
+
+rml_status rml_face_cutter_create(rml_face_cutter **out, const rml_allocator *allocator,
+                                  rml_error *err)
+{
+    *out = NULL;
+    rml_face_cutter *c;
+    RML_TRY(rml_make(allocator, &c, 1, sizeof *c, "a face", err));
+    c->allocator = allocator;
+    const rml_status status = rml_image_resampler_create(&c->down, allocator, err);
+    if (status != RML_OK)
+        rml_face_cutter_destroy(&c);
+    *out = c;
+    return status;
+}
+
+void rml_face_cutter_destroy(rml_face_cutter **cutter)
+{
+    rml_face_cutter *c = *cutter;
+    *cutter = NULL;
+    if (!c)
+        return;
+    rml_image_resampler_destroy(&c->down);
+    rml_free(c->allocator, c->coded.data);
+    rml_free(c->allocator, c->upright.data);
+    rml_free(c->allocator, c->small.data);
+    rml_free(c->allocator, c);
+}
+
+rml_status rml_face_cut(rml_face_cutter *c, const rml_planes *picture, rml_box box, int side,
+                        uint8_t *patch, rml_error *err)
+{
+    const rml_part shown = part_of(box), part = rml_planes_coded(picture, &shown);
+    const size_t pixels = pixels_of(&part), count = (size_t)side * (size_t)side;
+    RML_TRY(reserve(&c->coded, COLOURS * pixels + scratch_of(&part), c->allocator, err));
+    RML_TRY(reserve(&c->small, COLOURS * count, c->allocator, err));
+    float *coded = c->coded.data;
+    rml_planes_read(picture, &part, coded, coded + COLOURS * pixels);
+    rml_colour_to_network(&picture->colour, coded, pixels, pixels);
+    const float *upright = coded;
+    if (picture->upright != RML_ORIENT_NORMAL) {
+        RML_TRY(reserve(&c->upright, COLOURS * pixels, c->allocator, err));
+        upright = c->upright.data;
+        rml_orient_floats(c->upright.data, coded, part.width, part.height, COLOURS,
+                          picture->upright);
+    }
+    RML_TRY(rml_image_resample(c->down, upright, shown.width, shown.height, c->small.data, side,
+                               side, COLOURS, err));
+    join(c->small.data, patch, count);
+    return RML_OK;
+}
+
+// ---- paste -------------------------------------------------------------------------------------
+
+struct rml_face_paster {
+    const rml_allocator *allocator;
+    rml_paste_settings settings;
+    rml_image_resampler *up;
+    rml_detail *detail;
+    rml_seam *seam;
+    room given, gen;          // at the network's size
+    room old, smooth, made;   // upright
+    room coded, change, mask; // as coded: the film, and what changes
+    room shown_mask;
+    rml_mask_settings drawn; // what shown_mask is for
+    int drawn_width, drawn_height;
+};
+
+rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_settings *settings,
+                                  const rml_allocator *allocator, rml_error *err)
+{
+    *out = NULL;
+    rml_face_paster *p;
+    RML_TRY(rml_make(allocator, &p, 1, sizeof *p, "a face", err));
+    p->allocator = allocator;
+    p->settings = *settings;
+    rml_status status = rml_image_resampler_create(&p->up, allocator, err);
+    if (status == RML_OK)
+        status = rml_detail_create(&p->detail, allocator, err);
+    if (status == RML_OK)
+        status = rml_seam_create(&p->seam, allocator, err);
+    if (status != RML_OK)
+        rml_face_paster_destroy(&p);
+    *out = p;
+    return status;
+}
+
+void rml_face_paster_destroy(rml_face_paster **paster)
+{
+    rml_face_paster *p = *paster;
+    *paster = NULL;
+    if (!p)
+        return;
+    rml_image_resampler_destroy(&p->up);
+    rml_detail_destroy(&p->detail);
+    rml_seam_destroy(&p->seam);
+    const room rooms[] = {p->given, p->gen,    p->old,  p->smooth,    p->made,
+                          p->coded, p->change, p->mask, p->shown_mask};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
+        rml_free(p->allocator, rooms[i].data);
+    rml_free(p->allocator, p);
+}
+
+static bool same_mask(const rml_mask_settings *a, const rml_mask_settings *b)
+{
+    return a->kind == b->kind && a->feather == b->feather && a->border.top == b->border.top &&
+           a->border.bottom == b->border.bottom && a->border.left == b->border.left &&
+           a->border.right == b->border.right;
+}
+
+static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const rml_part *shown,
+                            rml_mask_settings *wanted, rml_error *err)
+{
+    *wanted = (rml_mask_settings){
+        .kind = p->settings.mask,
+        .feather = p->settings.feather,
+        .border = {.top = shown->y <= 0,
+                   .bottom = shown->y + shown->height >= rml_planes_height(picture),
+                   .left = shown->x <= 0,
+                   .right = shown->x + shown->width >= rml_planes_width(picture)}};
+    if (p->drawn_width == shown->width && p->drawn_height == shown->height &&
+        same_mask(wanted, &p->drawn))
+        return RML_OK;
+    p->drawn_width = 0;
+    RML_TRY(reserve(&p->shown_mask, pixels_of(shown), p->allocator, err));
+    RML_TRY(rml_mask_draw(p->shown_mask.data, shown->width, shown->height, wanted, err));
+    p->drawn = *wanted;
+    p->drawn_width = shown->width;
+    p->drawn_height = shown->height;
+    return RML_OK;
+}
+
+static rml_status reserve_all(rml_face_paster *p, const rml_part *part, size_t small, bool as_coded,
+                              rml_error *err)
+{
+    const size_t count = COLOURS * pixels_of(part);
+    room *large[] = {&p->smooth, &p->made, &p->coded, &p->old, &p->change};
+    const size_t rooms = as_coded ? 3 : sizeof large / sizeof *large;
+    RML_TRY(reserve(&p->given, COLOURS * small, p->allocator, err));
+    RML_TRY(reserve(&p->gen, COLOURS * small, p->allocator, err));
+    if (!as_coded)
+        RML_TRY(reserve(&p->mask, pixels_of(part), p->allocator, err));
+    for (size_t i = 0; i < rooms; i++)
+        RML_TRY(reserve(large[i], count + scratch_of(part), p->allocator, err));
+    return RML_OK;
+}
+
+// The new face at the size of the box, upright, in p->made; `old` is the film.
+static rml_status make_face(rml_face_paster *p, const float *old, const rml_part *shown, int side,
+                            const rml_mask_settings *mask, rml_error *err)
+{
+    const rml_detail_net net = {p->given.data, p->gen.data, side, side};
+    const int w = shown->width, h = shown->height;
+    RML_TRY(rml_image_resample(p->up, net.gen, side, side, p->made.data, w, h, COLOURS, err));
+    RML_TRY(rml_image_resample(p->up, net.in, side, side, p->smooth.data, w, h, COLOURS, err));
+    RML_TRY(rml_detail_keep(p->detail, p->up, &net, p->made.data, old, p->smooth.data, w, h, err));
+    if (p->settings.keep_colours)
+        return RML_OK;
+    return rml_seam_match(p->seam, p->made.data, old, p->shown_mask.data, w, h, mask->border, err);
+}
+
+rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box box,
+                          const uint8_t *given, const uint8_t *made, int side, rml_error *err)
+{
+    const rml_part shown = part_of(box), part = rml_planes_coded(picture, &shown);
+    const size_t pixels = pixels_of(&part), small = (size_t)side * (size_t)side;
+    // The network sees the picture as it is coded.
+    const bool as_coded =
+        picture->upright == RML_ORIENT_NORMAL && !rml_colour_is_hdr(picture->colour.transfer);
+    rml_mask_settings drawn;
+    RML_TRY(reserve_all(p, &part, small, as_coded, err));
+    RML_TRY(draw_mask(p, picture, &shown, &drawn, err));
+    split(given, p->given.data, small);
+    split(made, p->gen.data, small);
+    float *coded = p->coded.data;
+    rml_planes_read(picture, &part, coded, coded + COLOURS * pixels);
+    float *old = coded, *change = p->made.data, *mask = p->shown_mask.data;
+    if (!as_coded) {
+        old = p->old.data;
+        change = p->change.data;
+        mask = p->mask.data;
+        memcpy(change, coded, COLOURS * pixels * sizeof *change);
+        rml_colour_to_network(&picture->colour, change, pixels, pixels);
+        rml_orient_floats(old, change, part.width, part.height, COLOURS, picture->upright);
+    }
+    RML_TRY(make_face(p, old, &shown, side, &drawn, err));
+    if (!as_coded) {
+        const rml_orientation back = rml_orientation_inverse(picture->upright);
+        rml_orient_floats(change, p->made.data, shown.width, shown.height, COLOURS, back);
+        rml_orient_floats(mask, p->shown_mask.data, shown.width, shown.height, 1, back);
+        rml_colour_from_network(&picture->colour, change, pixels, pixels);
+    }
+    for (size_t c = 0; c < COLOURS; c++)
+        for (size_t i = 0; i < pixels; i++)
+            change[c * pixels + i] = mask[i] * (change[c * pixels + i] - coded[c * pixels + i]);
+    rml_planes_add(picture, &part, change, mask, p->smooth.data);
+    return RML_OK;
+}

@@ -1,0 +1,120 @@
+// The stages of a lip-sync run that cut faces out, paste them and encode. With --compat a picture
+// is BGR and all of its box changes, as upstream does; otherwise only what the mask touches, in the
+// planes that the picture was decoded to.
+#include "pipelines/lipsync/lipsync_chain.h"
+#include "engine/node_time.h"
+#include "tensor/status.h"
+
+#include <string.h>
+
+static double output_seconds(const rml_chain *c, int64_t ticks)
+{
+    return (double)ticks * rml_rational_value(c->job->schedule.time_base);
+}
+
+static bool is_compat(const rml_chain *c)
+{
+    return c->job->settings.compat;
+}
+
+// ---- as upstream -------------------------------------------------------------------------------
+
+static rml_status crop_compat(rml_chain *c, rml_slot *s, rml_error *err)
+{
+    const rml_frame *frame = &s->picture->frame;
+    const rml_box b = s->box;
+    rml_pixels face = {frame->data + (size_t)b.y1 * frame->pitch +
+                           (size_t)b.x1 * RML_FRAME_CHANNELS,
+                       frame->pitch, b.x2 - b.x1, b.y2 - b.y1};
+    const int side = c->lips->side;
+    rml_pixels_out patch = {s->item.patch, (size_t)side * RML_FRAME_CHANNELS, side, side};
+    return rml_resize_opencv(c->crop_resizer, face, patch, RML_FRAME_CHANNELS, err);
+}
+
+static rml_status paste_compat(rml_chain *c, const rml_slot *s, rml_frame *canvas, rml_error *err)
+{
+    const int width = s->box.x2 - s->box.x1, height = s->box.y2 - s->box.y1, side = c->lips->side;
+    rml_pixels face = {s->item.patch, (size_t)side * RML_FRAME_CHANNELS, side, side};
+    rml_pixels_out box = {canvas->data + (size_t)s->box.y1 * canvas->pitch +
+                              (size_t)s->box.x1 * RML_FRAME_CHANNELS,
+                          canvas->pitch, width, height};
+    return rml_resize_opencv(c->paste_resizer, face, box, RML_FRAME_CHANNELS, err);
+}
+
+// ---- in planes ---------------------------------------------------------------------------------
+
+rml_status rml_crop_step(rml_chain *c, rml_slot *s, rml_error *err)
+{
+    const size_t side = (size_t)c->lips->side;
+    if (is_compat(c))
+        return crop_compat(c, s, err);
+    RML_TRY(
+        rml_face_cut(c->cutter, &s->picture->planes, s->box, c->lips->side, s->item.patch, err));
+    memcpy(s->given, s->item.patch, side * side * RML_FRAME_CHANNELS);
+    return RML_OK;
+}
+
+static rml_status paste(rml_chain *c, const rml_slot *s, rml_shot *canvas, rml_error *err)
+{
+    if (is_compat(c))
+        return paste_compat(c, s, &canvas->frame, err);
+    RML_TRY(rml_shot_own(canvas, err));
+    return rml_face_paste(c->paster, &canvas->planes, s->box, s->given, s->item.patch,
+                          c->lips->side, err);
+}
+
+// What the face is pasted on: the shot itself, or a copy of the still, which is brought to the
+// format that is coded once.
+static rml_status choose_canvas(rml_chain *c, rml_slot *s, rml_shot **canvas, rml_error *err)
+{
+    *canvas = &s->shot;
+    if (s->picture == &s->shot)
+        return RML_OK;
+    *canvas = &c->canvas;
+    const bool planes = !is_compat(c) && !s->picture->coded;
+    if (planes && !c->still.coded)
+        RML_TRY(rml_encoder_convert(c->encoder, &s->picture->frame, &c->still, err));
+    return rml_shot_copy(&c->canvas, planes ? &c->still : s->picture, c->allocator, err);
+}
+
+static rml_status encode(rml_chain *c, rml_shot *canvas, const rml_slot *s, rml_error *err)
+{
+    canvas->pts = canvas->frame.pts = s->plan.pts;
+    canvas->time_base = canvas->frame.time_base = c->job->schedule.time_base;
+    return canvas->coded ? rml_encoder_write_shot(c->encoder, canvas, err)
+                         : rml_encoder_write(c->encoder, &canvas->frame, err);
+}
+
+// Frames without a face that follow one another are one range of time.
+static void note_face(rml_chain *c, const rml_slot *s)
+{
+    rml_lipsync_result *r = c->result;
+    double from = output_seconds(c, s->plan.pts);
+    if (!s->has_face) {
+        r->without_face++;
+        if (!c->in_gap && r->range_count < RML_LIPSYNC_MAX_RANGES)
+            r->ranges[r->range_count++].from = from;
+        r->ranges[r->range_count - 1].to =
+            output_seconds(c, s->plan.pts + c->job->schedule.frame_ticks);
+    } else if (c->in_gap) {
+        r->ranges[r->range_count - 1].to = from;
+    }
+    c->in_gap = !s->has_face;
+}
+
+rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
+{
+    note_face(c, s);
+    double start = rml_clock_ms();
+    rml_shot *canvas;
+    RML_TRY(choose_canvas(c, s, &canvas, err));
+    if (s->has_face)
+        RML_TRY(paste(c, s, canvas, err));
+    double pasted = rml_clock_ms();
+    RML_TRY(encode(c, canvas, s, err));
+    c->result->stage_ms[RML_STAGE_PASTE] += pasted - start;
+    c->result->stage_ms[RML_STAGE_ENCODE] += rml_clock_ms() - pasted;
+    c->result->frames++;
+    rml_ring_push(c->free, s);
+    return RML_OK;
+}
