@@ -226,7 +226,7 @@ def test_default(make, saved, clip, voice_wav):
             # The face is scaled down and up with another filter, so only its outlines are the same.
             pair = plain[i][y1:y2, x1:x2], made.frames[i][y1:y2, x1:x2]
             ours, want = (cv2.blur(x.astype(float), (9, 9))[15:-15, 15:-15] for x in pair)
-            assert np.corrcoef(ours.ravel(), want.ravel())[0, 1] > 0.98
+            assert np.corrcoef(ours.ravel(), want.ravel())[0, 1] > 0.95
             film = frame[y1:y2, x1:x2][15:-15, 15:-15]
             assert np.abs(ours - want).mean() < 0.1 * np.abs(film - want).mean()
         edge = np.abs(inside[0].astype(int) - frame[y1, x1:x2].astype(int))
