@@ -152,10 +152,11 @@ static void run_part(void *context, size_t begin, size_t end, int worker)
 
 void rml_op_parallel(const rml_op_args *args, size_t items, size_t bytes, rml_op_part part)
 {
-    enum { RANGE_BYTES = 16384 };
+    enum { RANGE_BYTES = 16384, SIDE = 64 };
     split_job job = {args, part};
-    rml_pool_run(args->pool, items, bytes < RANGE_BYTES ? RANGE_BYTES / (bytes + 1) + 1 : 1,
-                 run_part, &job);
+    size_t range = bytes < RANGE_BYTES ? RANGE_BYTES / (bytes + 1) + 1 : 1;
+    range -= range < SIDE ? 0 : range % SIDE; // elements begin with a line of the cache
+    rml_pool_run(args->pool, items, range, run_part, &job);
 }
 
 rml_status rml_infer_same(const rml_op_node *node, rml_shape *out, rml_error *err)

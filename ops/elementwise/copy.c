@@ -13,6 +13,64 @@
     ((type *)(void *)at[0])[(int64_t)i * stride[0]] =                                              \
         ((const type *)(const void *)at[1])[(int64_t)i * stride[1]]
 
+// What is longer is copied run by run.
+enum { SHORT_BYTES = 128 };
+
+// Two copies of a fixed size, one from the front and one to the end, take less than a call.
+#define COPY_ENDS(size)                                                                            \
+    do {                                                                                           \
+        memcpy(to, from, size);                                                                    \
+        memcpy(to + bytes - (size), from + bytes - (size), size);                                  \
+    } while (0)
+
+static inline void copy_short(char *to, const char *from, size_t bytes)
+{
+    if (bytes > 64)
+        memcpy(to, from, bytes);
+    else if (bytes >= 32)
+        COPY_ENDS(32);
+    else if (bytes >= 16)
+        COPY_ENDS(16);
+    else if (bytes >= 8)
+        COPY_ENDS(8);
+    else if (bytes >= 4)
+        COPY_ENDS(4);
+    else
+        for (size_t i = 0; i < bytes; i++)
+            to[i] = from[i];
+}
+
+// Short runs, as many as there are along the dimension in front of them: elements of a walk over
+// bytes.
+static void copy_runs(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const size_t bytes = *(const size_t *)context;
+    char *to = (char *)at[0];
+    const char *from = (const char *)at[1];
+    for (size_t i = 0; i < count; i++, to += stride[0], from += stride[1])
+        copy_short(to, from, bytes);
+}
+
+static bool has_short_runs(const rml_nd_iterator *walk)
+{
+    const int inner = walk->rank - 1;
+    return inner > 0 && walk->stride[0][inner] == 1 && walk->stride[1][inner] == 1 &&
+           walk->dim[inner] > 0 && (size_t)walk->dim[inner] <= SHORT_BYTES / walk->bytes[0];
+}
+
+static void copy_short_runs(rml_nd_iterator *walk, rml_pool *pool)
+{
+    const int64_t bytes = (int64_t)walk->bytes[0];
+    const size_t run = (size_t)(walk->dim[--walk->rank] * bytes);
+    walk->grain = run;
+    for (int v = 0; v < walk->views; v++) {
+        walk->bytes[v] = 1;
+        for (int i = 0; i < walk->rank; i++)
+            walk->stride[v][i] *= bytes;
+    }
+    rml_nd_iterator_run(walk, pool, copy_runs, &run);
+}
+
 static void copy_run(const void *context, float *const *at, const int64_t *stride, size_t count)
 {
     const size_t bytes = *(const size_t *)context;
@@ -111,7 +169,10 @@ void rml_copy_view(const rml_op_args *args, const rml_tensor *src, const rml_ten
     if (narrow)
         swap_inner(&walk, at.along, at.down);
     if (at.along < 0 || narrow) {
-        rml_nd_iterator_run(&walk, args->pool, copy_run, &walk.bytes[0]);
+        if (has_short_runs(&walk))
+            copy_short_runs(&walk, args->pool);
+        else
+            rml_nd_iterator_run(&walk, args->pool, copy_run, &walk.bytes[0]);
         return;
     }
     size_t outer = 1;

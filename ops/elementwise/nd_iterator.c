@@ -50,7 +50,7 @@ int rml_order_by_stride(const rml_tensor *view, int64_t without, int *order)
 rml_nd_iterator rml_nd_iterator_make(const rml_tensor *const *views, int count)
 {
     const rml_tensor *out = views[0];
-    rml_nd_iterator walk = {.views = count};
+    rml_nd_iterator walk = {.views = count, .grain = 1};
     int order[RML_MAX_RANK];
     const int kept = rml_order_by_stride(out, 1, order);
     for (int v = 0; v < count; v++) {
@@ -180,13 +180,14 @@ void rml_nd_iterator_run(const rml_nd_iterator *walk, rml_pool *pool, rml_nd_ite
         outer *= (size_t)walk->dim[i];
     if (!job.inner || !outer)
         return;
-    job.pieces = (job.inner + RUN_ITEMS - 1) / RUN_ITEMS;
-    job.piece = rml_min_size(job.inner, RUN_ITEMS);
+    const size_t items = walk->grain < RUN_ITEMS ? RUN_ITEMS / walk->grain : 1;
+    job.pieces = (job.inner + items - 1) / items;
+    job.piece = rml_min_size(job.inner, items);
     for (int i = 0; i < walk->rank; i++)
         for (int v = 0; v < walk->views; v++) {
             job.forth[i][v] = walk->stride[v][i] * (int64_t)walk->bytes[v];
             job.back[i][v] = (1 - walk->dim[i]) * job.forth[i][v];
         }
-    const size_t chunk = job.inner < RUN_ITEMS ? RUN_ITEMS / job.inner : 1;
+    const size_t chunk = job.inner < items ? items / job.inner : 1;
     rml_pool_run(pool, outer * job.pieces, chunk, run_items, &job);
 }

@@ -10,6 +10,7 @@
 // broadcast dimension has stride 0.
 typedef struct rml_nd_iterator {
     int views, rank;
+    size_t grain;                      // elements behind each other that are walked as one
     size_t bytes[RML_ND_ITERATOR_MAX]; // of an element
     int64_t dim[RML_MAX_RANK];
     int64_t stride[RML_ND_ITERATOR_MAX][RML_MAX_RANK];

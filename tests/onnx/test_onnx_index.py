@@ -97,6 +97,11 @@ def join_cases():
     yield Case("Concat", [a, b], np.concatenate([a, b], 1), axis=1)
     yield Case("Concat", [a, b, a], np.concatenate([a, b, a], 1), axis=-2)
     yield Case("Concat", [a], a, axis=0)
+    for width in (1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 127, 129):  # short rows
+        for kind in (np.uint8, np.float16, np.float32, np.int64):
+            rows = np.arange(5 * width).reshape(5, width).astype(kind)
+            thin = np.full((5, 1), 99, kind)
+            yield Case("Concat", [thin, rows, thin], np.hstack([thin, rows, thin]), axis=1)
     empty = numbers(2, 0, 4, dtype=np.int32)
     c = numbers(2, 1, 4, dtype=np.int32)
     yield Case("Concat", [empty, c, empty], c, axis=1)
