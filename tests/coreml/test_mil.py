@@ -10,7 +10,6 @@ from mil_more_cases import CASES  # noqa: E402
 
 # What no program holds of the operators that these become, and why.
 REFUSED = {
-    "einsum": "no operation",
     "resize_OFFSET_CORNERS": "resizes a part",
     "resize_volume_UNALIGN_CORNERS": "more than the last two dimensions",
     "resize_volume_STRICT_ALIGN_CORNERS": "more than the last two dimensions",
@@ -18,7 +17,6 @@ REFUSED = {
     "s2b": "more than 5 dimensions",
     "s2b_tf": "more than 5 dimensions",
     "quantize": "no operation",
-    "cond": "no operation", "cond_f": "no operation", "while": "no operation",
 }
 
 
