@@ -2,14 +2,15 @@
 # instructions: the program must start on a CPU that lacks them. Link-time optimisation stays off for
 # them, because it could move code across that line.
 set(rml_isa_objects "")
+# Of all kernels, the portable ones too: none looks at errno, for which a root would be a call.
+set(rml_kernel_options -fno-math-errno)
 
 function(rml_isa_level level folder)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/${folder}/*_${level}.c)
   if(sources)
     add_library(rml_${level} OBJECT ${sources})
     target_link_libraries(rml_${level} PRIVATE rml_flags)
-    # Kernels do not look at errno, for which a root would be a call.
-    target_compile_options(rml_${level} PRIVATE ${ARGN} -fno-math-errno)
+    target_compile_options(rml_${level} PRIVATE ${rml_kernel_options} ${ARGN})
     set_target_properties(rml_${level} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
     set(rml_isa_objects ${rml_isa_objects} $<TARGET_OBJECTS:rml_${level}> PARENT_SCOPE)
     string(TOUPPER ${level} upper)
