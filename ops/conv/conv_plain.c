@@ -100,7 +100,10 @@ bool rml_conv_plain_accepts(const rml_op_args *args)
         taps = taps > FEW_TERMS ? taps : taps * w->dim[i];
     if (taps == 1 && w->dim[1] > FEW_POINTS)
         return false;
-    return w->rank <= 5 && w->dim[1] <= FEW_PLANES && w->dim[0] > 0 &&
+    if (w->rank > 5 || w->dim[1] > FEW_PLANES || w->dim[0] < 1)
+        return false;
+    const plain p = plain_of(args);
+    return copy_bytes(&p) <= RML_PLAIN_MOST_BYTES &&
            (w->dim[1] == 1 || w->dim[1] * taps <= FEW_TERMS ||
             (w->dim[0] / args->attr->conv.groups <= FEW_OUTPUTS &&
              (w->rank < 5 || w->dim[1] * w->dim[2] <= FEW_PLANES)));

@@ -18,10 +18,10 @@ typedef struct plain {
     const rml_op_args *args;
     rml_window window; // of two dimensions
     size_t depth, cols;
-    int64_t top, left;  // input offsets of the first taps of all phases
-    size_t reach;       // rows that those of one output row of all phases span
-    size_t band, bands; // positions of phases, see rml_phase
-    size_t columns, blocks;
+    int64_t top, left;    // input offsets of the first taps of all phases
+    size_t reach;         // rows that those of one output row of all phases span
+    size_t height, width; // positions of phases, see rml_phase
+    size_t band, bands, columns, blocks;
     size_t rows;           // of a plane, copied
     size_t filters, table; // numbers and pointers of all phases
     rml_plain_copy copy;
@@ -89,17 +89,17 @@ static plain plain_of(const rml_op_args *args)
     }
     p.filters = p.depth * p.cols * (size_t)(w.kernel[0] * w.kernel[1]);
     p.reach = bottom > p.top ? (size_t)(bottom - p.top) : 1;
-    const size_t height = (size_t)((w.out[0] + w.stride[0] - 1) / w.stride[0]);
-    const size_t width = (size_t)((w.out[1] + w.stride[1] - 1) / w.stride[1]);
-    p.columns = rml_min_size(width, MOST_COLUMNS);
-    p.blocks = p.columns ? (width + p.columns - 1) / p.columns : 0;
+    p.height = (size_t)((w.out[0] + w.stride[0] - 1) / w.stride[0]);
+    p.width = (size_t)((w.out[1] + w.stride[1] - 1) / w.stride[1]);
+    p.columns = rml_min_size(p.width, MOST_COLUMNS);
+    p.blocks = p.columns ? (p.width + p.columns - 1) / p.columns : 0;
     const size_t beside = right > p.left ? (size_t)(right - p.left - 1) : 0;
     const size_t pitch = rml_sat_add(p.columns, beside + RML_CONV_PLAIN_PAD);
     p.copy = (rml_plain_copy){w.in[0], w.in[1], 1, pitch, pitch};
     const size_t fit = COPY_BYTES / sizeof(float) / rml_sat_mul(p.depth, pitch);
     const size_t band = fit > p.reach ? fit - p.reach : 0;
-    p.band = rml_min_size(band > LEAST_BAND ? band : LEAST_BAND, height);
-    p.bands = p.band ? (height + p.band - 1) / p.band : 0;
+    p.band = rml_min_size(band > LEAST_BAND ? band : LEAST_BAND, p.height);
+    p.bands = p.band ? (p.height + p.band - 1) / p.band : 0;
     p.rows = rml_sat_add(p.band, p.reach - 1);
     return p;
 }
@@ -132,7 +132,10 @@ bool rml_transpose_plain_accepts(const rml_op_args *args)
         w->dim[0] > FEW_PLANES || w->dim[1] < 1 || w->dim[1] > FEW_OUTPUTS)
         return false;
     const rml_window window = rml_conv_transpose_window(args), two = in_two(&window);
-    return two.kernel[0] > 0 && two.kernel[1] > 0 && rml_phase_count(&two) <= RML_MAX_PHASES;
+    if (two.kernel[0] < 1 || two.kernel[1] < 1 || rml_phase_count(&two) > RML_MAX_PHASES)
+        return false;
+    const plain p = plain_of(args);
+    return copy_bytes(&p) <= RML_PLAIN_MOST_BYTES;
 }
 
 bool rml_transpose_plain_fits(const rml_op_attr *attr, const rml_fact *in, int in_count)
@@ -255,8 +258,6 @@ static void run_parts(void *context, size_t begin, size_t end, int worker)
 {
     const plain *p = context;
     const rml_window *w = &p->window;
-    const size_t height = (size_t)((w->out[0] + w->stride[0] - 1) / w->stride[0]);
-    const size_t width = (size_t)((w->out[1] + w->stride[1] - 1) / w->stride[1]);
     char *scratch = rml_op_worker(p->args, worker);
     float *copy = (float *)(void *)scratch;
     float *stage = (float *)(void *)(scratch + copy_bytes(p));
@@ -268,8 +269,8 @@ static void run_parts(void *context, size_t begin, size_t end, int worker)
         part at = {.column = i % p->blocks * p->columns,
                    .row = i / p->blocks % p->bands * p->band,
                    .image = i / p->blocks / p->bands};
-        at.columns = rml_min_size(p->columns, width - at.column);
-        at.rows = rml_min_size(p->band, height - at.row);
+        at.columns = rml_min_size(p->columns, p->width - at.column);
+        at.rows = rml_min_size(p->band, p->height - at.row);
         copy_planes(p, &at, copy);
         const float *filter = filters, *const *table = tables;
         const size_t floats = p->cols * at.rows * at.columns;

@@ -1,6 +1,6 @@
-// Direct convolution of many taps. The rows that a row of outputs reads are kept in a ring of rows
-// that holds some channels and some columns, padded: so they stay in the first-level cache until
-// the last row of outputs has read them, however many channels lie between the same of two
+// Direct convolution from copied rows. The rows that a row of outputs reads are kept in a ring of
+// rows that holds some channels and some columns, padded: so they stay in the first-level cache
+// until the last row of outputs has read them, however many channels lie between the same of two
 // pixels, and every output is one that no edge cuts.
 #include "ops/conv/direct.h"
 

@@ -4,6 +4,10 @@
 
 #include "kernels/kernels.h"
 
+// Of the rows that a worker copies. Those of taps that lie further apart than images are wide would
+// be padding mostly.
+#define RML_PLAIN_MOST_BYTES ((size_t)16 * 1024 * 1024)
+
 typedef struct rml_plain_copy {
     int64_t height, width, stride; // of a plane, and from an output's column to the next one's
     size_t pitch, row_floats;      // of the numbers a stride apart; of all such of a row

@@ -12,14 +12,6 @@ typedef struct pooling {
     bool image; // behind a convolution that copies, so channels-last
 } pooling;
 
-static uint64_t seed = 1;
-
-static int64_t below(int64_t limit)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (int64_t)((seed >> 33) % (uint64_t)limit);
-}
-
 static pooling random_pooling(int i)
 {
     pooling p = {.rank = 1 + i % 3, .image = i % 3 == 1 && i % 2};

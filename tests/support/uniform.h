@@ -47,4 +47,12 @@ static inline void uniform_fill(float *dst, size_t count, uint64_t seed, char mo
     }
 }
 
+// The next of a sequence that every test begins anew: in [0, limit).
+static inline int64_t below(int64_t limit)
+{
+    static uint64_t seed = 1;
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)((seed >> 33) % (uint64_t)limit);
+}
+
 #endif
