@@ -28,7 +28,7 @@ def numbers(text):
 
 
 def measure_ours(options, network, files, shapes, threads, runs):
-    arguments = [network, "--weights", files["weights"], "--threads", threads]
+    arguments = [networks.builtin_of(network), "--weights", files["weights"], "--threads", threads]
     for shape in shapes:
         arguments += ["--shape", shape]
     return runtimes.bench(options.run_model, *arguments, "--runs", runs, "--seconds", 0)
@@ -84,7 +84,9 @@ def print_row(network, batch, threads, found, missing, out):
 
 def main():
     parser = runtimes.parser_of(__doc__)
-    parser.add_argument("--networks", default=",".join(networks.BATCHES))
+    parser.add_argument("--networks", default=",".join(networks.USUAL),
+                        help="also " + ",".join(n for n in networks.NETWORKS
+                                                if n not in networks.USUAL))  # fmt: skip
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--batch", type=numbers, metavar="N,N", help="instead of each one's own")
     parser.add_argument("--threads", type=numbers, default=[1, 2], metavar="N,N")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reference import checkpoints, ffdnet, lstm, mobilenetv2, wav2lip
+from reference import checkpoints, ffdnet, lstm, mobilenetv2, wav2lip, wav2lip_kinds
 
 PNNX = Path(sys.executable).with_name("pnnx")  # also where the environment is not activated
 
@@ -70,7 +70,24 @@ NETWORKS = {
     "wav2vec2": (wav2vec2, lambda n: [torch.randn(n, 160000)], ("input_values",), [1]),
 }  # fmt: skip
 LATENT = ("unet", "vae-decoder", "wav2vec2")  # saved as their makers do
+USUAL = list(NETWORKS)  # unless others are asked for
+
+
+def wav2lip_kind(name):
+    """A Wav2Lip generator for larger faces, or of another make."""
+    kind = wav2lip_kinds.KINDS[name]
+    return (lambda: wav2lip_kinds.random_generator(name),
+            lambda n: wav2lip_kinds.random_inputs(kind, n, 1), ("audio", "face"), [1])  # fmt: skip
+
+
+NETWORKS |= {f"wav2lip-{name}": wav2lip_kind(name)
+             for name in wav2lip_kinds.KINDS if name not in wav2lip_kinds.CONFIGS}  # fmt: skip
 BATCHES = {name: batches for name, (*_, batches) in NETWORKS.items()}
+
+
+def builtin_of(name):
+    """What run-model calls it: the kinds of Wav2Lip are told by their weights."""
+    return "wav2lip" if name.startswith("wav2lip-") else name
 
 
 def model_of(name):
