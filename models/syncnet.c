@@ -11,103 +11,59 @@
 //
 // Traps: the residual is added after the batch norm and before the ReLU; the kernel of 5x5 pads by
 // 1; the sound's encoder has a residual block more at 256 than the generator's.
-#include "models/blocks.h"
+#include "models/lip_blocks.h"
 #include "models/networks.h"
 
-typedef struct layer {
-    bool residual;
-    int64_t out; // published width
-    int64_t kernel_h, kernel_w, stride_h, stride_w, pad;
-} layer;
-
-#define COUNT(layers) (sizeof(layers) / sizeof *(layers))
-#define RESIDUAL(width)                                                                            \
-    {                                                                                              \
-        true, width, 3, 3, 1, 1, 1                                                                 \
-    }
-
-static const layer face_layers[] = {
-    {false, 32, 7, 7, 1, 1, 3}, // [N,32,48,96]
-    {false, 64, 5, 5, 1, 2, 1}, // [N,64,46,47]
-    RESIDUAL(64),
-    RESIDUAL(64),
-    {false, 128, 3, 3, 2, 2, 1}, // [N,128,23,24]
-    RESIDUAL(128),
-    RESIDUAL(128),
-    RESIDUAL(128),
-    {false, 256, 3, 3, 2, 2, 1}, // [N,256,12,12]
-    RESIDUAL(256),
-    RESIDUAL(256),
-    {false, 512, 3, 3, 2, 2, 1}, // [N,512,6,6]
-    RESIDUAL(512),
-    RESIDUAL(512),
-    {false, 512, 3, 3, 2, 2, 1}, // [N,512,3,3]
-    {false, 512, 3, 3, 1, 1, 0}, // [N,512,1,1]
-    {false, 512, 1, 1, 1, 1, 0}, //
+static const rml_lip_stage face_stages[] = {
+    {32, 7, 1, 1, 3, 0},   // [N,32,48,96]
+    {64, 5, 1, 2, 1, 2},   // [N,64,46,47]
+    {128, 3, 2, 2, 1, 3},  // [N,128,23,24]
+    {256, 3, 2, 2, 1, 2},  // [N,256,12,12]
+    {512, 3, 2, 2, 1, 2},  // [N,512,6,6]
+    {512, 3, 2, 2, 1, 0},  // [N,512,3,3]
+    {512, 3, 1, 1, 0, -1}, // [N,512,1,1]
+    {0},
 };
 
-static const layer audio_layers[] = {
-    {false, 32, 3, 3, 1, 1, 1}, // [N,32,80,16]
-    RESIDUAL(32),
-    RESIDUAL(32),
-    {false, 64, 3, 3, 3, 1, 1}, // [N,64,27,16]
-    RESIDUAL(64),
-    RESIDUAL(64),
-    {false, 128, 3, 3, 3, 3, 1}, // [N,128,9,6]
-    RESIDUAL(128),
-    RESIDUAL(128),
-    {false, 256, 3, 3, 3, 2, 1}, // [N,256,3,3]
-    RESIDUAL(256),
-    RESIDUAL(256),
-    {false, 512, 3, 3, 1, 1, 0}, // [N,512,1,1]
-    {false, 512, 1, 1, 1, 1, 0}, //
+static const rml_lip_stage audio_stages[] = {
+    {32, 3, 1, 1, 1, 2},   // [N,32,80,16]
+    {64, 3, 3, 1, 1, 2},   // [N,64,27,16]
+    {128, 3, 3, 3, 1, 2},  // [N,128,9,6]
+    {256, 3, 3, 2, 1, 2},  // [N,256,3,3]
+    {512, 3, 1, 1, 0, -1}, // [N,512,1,1]
+    {0},
 };
 
-static const layer latent_layers[] = {
-    {false, 128, 7, 7, 1, 1, 3}, // [N,128,96,96]
-    {false, 128, 5, 5, 2, 2, 1}, // [N,128,47,47]
-    RESIDUAL(128),
-    RESIDUAL(128),
-    {false, 128, 3, 3, 2, 2, 1}, // [N,128,24,24]; 256 in "xl", and so on
-    RESIDUAL(128),
-    RESIDUAL(128),
-    RESIDUAL(128),
-    {false, 256, 3, 3, 2, 2, 1}, // [N,256,12,12]
-    RESIDUAL(256),
-    RESIDUAL(256),
-    {false, 512, 3, 3, 2, 2, 1}, // [N,512,6,6]
-    RESIDUAL(512),
-    RESIDUAL(512),
-    {false, 512, 3, 3, 2, 2, 1}, // [N,512,3,3]
-    {false, 512, 3, 3, 1, 1, 0}, // [N,512,1,1]
-    {false, 512, 1, 1, 1, 1, 0}, //
+static const rml_lip_stage latent_stages[] = {
+    {128, 7, 1, 1, 3, 0},  // [N,128,96,96]
+    {128, 5, 2, 2, 1, 2},  // [N,128,47,47]
+    {128, 3, 2, 2, 1, 3},  // [N,128,24,24]; 256 in "xl", and so on
+    {256, 3, 2, 2, 1, 2},  // [N,256,12,12]
+    {512, 3, 2, 2, 1, 2},  // [N,512,6,6]
+    {512, 3, 2, 2, 1, 0},  // [N,512,3,3]
+    {512, 3, 1, 1, 0, -1}, // [N,512,1,1]
+    {0},
 };
 
-// Convolution -> batch norm -> (+ input) -> ReLU, keys "<prefix>.conv_block.0" and ".1".
-static rml_value_id block(rml_params *params, rml_value_id x, const char *prefix, const layer *at)
+static rml_value_id encode(rml_params *params, rml_value_id x, const char *prefix,
+                           const rml_lip_stage *stages)
 {
-    char key[RML_KEY_BYTES];
-    rml_conv_attr attr = rml_conv_square(at->kernel_h, 1, at->pad);
-    attr.window.kernel[1] = at->kernel_w;
-    attr.window.stride[0] = at->stride_h;
-    attr.window.stride[1] = at->stride_w;
-    rml_key(key, "%s.conv_block.0", prefix);
-    rml_value_id y = at->residual ? rml_conv(params, x, key, &attr, rml_channels(params, x), true)
-                                  : rml_conv(params, x, key, &attr, at->out, false);
-    rml_key(key, "%s.conv_block.1", prefix);
-    y = rml_batch_norm(params, y, key);
-    if (at->residual)
-        y = rml_graph_binary(rml_params_graph(params), RML_BINARY_ADD, y, x, prefix);
-    return rml_relu(params, y, prefix);
+    int at = 0;
+    for (; stages->out; stages++)
+        x = rml_lip_blocks(params, x, prefix, &at, stages, 0, RML_LIP_RELU);
+    return x;
 }
 
-static rml_value_id stack(rml_params *params, rml_value_id x, const char *prefix,
-                          const layer *layers, size_t count)
+// [N,C,1,L] -> [N,512,1,1]; the second kernel takes the whole run.
+static rml_value_id adapt(rml_params *params, rml_value_id x, int64_t rows)
 {
-    for (size_t i = 0; i < count; i++) {
+    static const int64_t widths[] = {256, 256, 512};
+    for (int i = 0; i < 3; i++) {
         char key[RML_KEY_BYTES];
-        rml_key(key, "%s.%zu", prefix, i);
-        x = block(params, x, key, &layers[i]);
+        rml_conv_attr attr = rml_conv_square(1, 1, 0);
+        attr.window.kernel[1] = i == 1 ? rows : 1;
+        rml_key(key, "audio_adapter.%d", i);
+        x = rml_lip_block(params, x, key, RML_LIP_CONV, widths[i], &attr, RML_LIP_RELU);
     }
     return x;
 }
@@ -147,10 +103,8 @@ void rml_build_syncnet(rml_params *params)
     const rml_value_id face = rml_graph_input(graph, "face", &(rml_shape){4, {-1, 15, 48, 96}});
     if (refuse_others(params))
         return;
-    embed(params, stack(params, audio, "audio_encoder", audio_layers, COUNT(audio_layers)),
-          "audio_embedding");
-    embed(params, stack(params, face, "face_encoder", face_layers, COUNT(face_layers)),
-          "face_embedding");
+    embed(params, encode(params, audio, "audio_encoder", audio_stages), "audio_embedding");
+    embed(params, encode(params, face, "face_encoder", face_stages), "face_embedding");
 }
 
 // A dimension of stored weights, or what was published.
@@ -170,15 +124,11 @@ void rml_build_syncnet_latent(rml_params *params)
     const int64_t width = stored_dim(params, "audio_adapter.0.conv_block.0.weight", 1, 768);
     const int64_t rows = stored_dim(params, "audio_adapter.1.conv_block.0.weight", 3, 10);
     const int64_t planes = stored_dim(params, face_key, 1, 20);
-    const layer adapter[] = {
-        {false, 256, 1, 1, 1, 1, 0}, {false, 256, 1, rows, 1, 1, 0}, {false, 512, 1, 1, 1, 1, 0}};
     rml_value_id audio = rml_graph_input(graph, "audio", &(rml_shape){4, {-1, 1, rows, width}});
     const rml_value_id latents =
         rml_graph_input(graph, "latents", &(rml_shape){4, {-1, planes, 96, 96}});
     static const int order[4] = {0, 3, 1, 2};
     audio = rml_graph_transpose(graph, audio, order, 4, "audio"); // [N,C,1,L]
-    embed(params, stack(params, audio, "audio_adapter", adapter, COUNT(adapter)),
-          "audio_embedding");
-    embed(params, stack(params, latents, "face_encoder", latent_layers, COUNT(latent_layers)),
-          "face_embedding");
+    embed(params, adapt(params, audio, rows), "audio_embedding");
+    embed(params, encode(params, latents, "face_encoder", latent_stages), "face_embedding");
 }

@@ -10,13 +10,9 @@
 // of the skip (mean, then maximum) and applied to the decoder's tensor.
 #include "models/wav2lip.h"
 
-#include "models/blocks.h"
 #include "models/networks.h"
 
-#define LEAKY_SLOPE 0.2f
 #define SMALLEST_LENGTH 1e-12f
-
-typedef enum block_form { CONV, RESIDUAL, TRANSPOSED } block_form;
 
 typedef struct generator {
     rml_params *params;
@@ -24,78 +20,27 @@ typedef struct generator {
     rml_wav2lip_kind kind;
 } generator;
 
-static rml_value_id unary(const generator *g, rml_value_id x, rml_unary kind, float param,
-                          const char *name)
+static rml_value_id unary(const generator *g, rml_value_id x, rml_unary kind, const char *name)
 {
-    return rml_graph_unary(g->graph, x, (rml_activation){.kind = kind, .param = {param}}, name);
+    return rml_graph_unary(g->graph, x, (rml_activation){.kind = kind}, name);
 }
 
-// PReLU where the block has a slope, one for all channels.
-static rml_value_id activate(const generator *g, rml_value_id x, const char *prefix, bool leaky)
-{
-    char key[RML_KEY_BYTES];
-    rml_key(key, "%s.act.weight", prefix);
-    const bool prelu =
-        rml_params_published(g->params) ? g->kind.prelu : rml_params_stored(g->params, key) != NULL;
-    if (!prelu && leaky)
-        return unary(g, x, RML_UNARY_LEAKY_RELU, LEAKY_SLOPE, prefix);
-    if (!prelu)
-        return rml_relu(g->params, x, prefix);
-    const rml_value_id slope =
-        rml_params_get(g->params, key, &(rml_shape){1, {1}}, 0, RML_INIT_QUARTER);
-    return rml_graph_binary(g->graph, RML_BINARY_PRELU, x, slope, prefix);
-}
-
-// Convolution -> batch norm -> (+ input) -> activation, keys "<prefix>.conv_block.0" and ".1".
-static rml_value_id block(const generator *g, rml_value_id x, const char *prefix, block_form form,
-                          int64_t out, const rml_conv_attr *attr, bool leaky)
-{
-    char key[RML_KEY_BYTES];
-    rml_key(key, "%s.conv_block.0", prefix);
-    rml_value_id y =
-        form == TRANSPOSED
-            ? rml_conv_transpose(g->params, x, key, attr, out)
-            : rml_conv(g->params, x, key, attr, form == RESIDUAL ? rml_channels(g->params, x) : out,
-                       form == RESIDUAL);
-    rml_key(key, "%s.conv_block.1", prefix);
-    y = rml_batch_norm(g->params, y, key);
-    if (form == RESIDUAL)
-        y = rml_graph_binary(g->graph, RML_BINARY_ADD, y, x, prefix);
-    return activate(g, y, prefix, leaky);
-}
-
-// Blocks "<prefix>.<*at>" and on. `to`, the size to reach, makes the first one transposed; 0: it is
-// not.
 static rml_value_id stage(const generator *g, rml_value_id x, const char *prefix, int *at,
-                          const rml_wav2lip_stage *s, int64_t to, bool leaky)
+                          const rml_lip_stage *s, int64_t to, bool leaky)
 {
-    char key[RML_KEY_BYTES];
-    rml_conv_attr attr = rml_conv_square(s->kernel, 1, s->pad);
-    attr.window.stride[0] = s->stride_h;
-    attr.window.stride[1] = s->stride_w;
-    if (to)
-        attr.out_pad[0] = attr.out_pad[1] =
-            to - ((rml_dim(g->params, x, 2) - 1) * s->stride_h - 2 * s->pad + s->kernel);
-    rml_key(key, "%s.%d", prefix, (*at)++);
-    x = block(g, x, key, to ? TRANSPOSED : CONV, s->out, &attr, leaky);
-    const bool residual = s->more > 0;
-    attr = residual ? rml_conv_square(3, 1, 1) : rml_conv_square(1, 1, 0);
-    for (int i = residual ? s->more : -s->more; i > 0; i--) {
-        rml_key(key, "%s.%d", prefix, (*at)++);
-        x = block(g, x, key, residual ? RESIDUAL : CONV, s->out, &attr, leaky);
-    }
-    return x;
+    const rml_lip_act act = g->kind.prelu ? RML_LIP_PRELU : leaky ? RML_LIP_LEAKY : RML_LIP_RELU;
+    return rml_lip_blocks(g->params, x, prefix, at, s, to, act);
 }
 
 // The embedding of the sound, (N,C,1,1).
 static rml_value_id hear(const generator *g, rml_value_id x)
 {
     int at = 0;
-    for (const rml_wav2lip_stage *s = g->kind.audio; s->out; s++)
+    for (const rml_lip_stage *s = g->kind.audio; s->out; s++)
         x = stage(g, x, "audio_encoder", &at, s, 0, g->kind.leaky_audio && s[1].out);
     if (g->kind.has_refine) {
         // Where the blocks are not run they are in the file all the same.
-        const rml_wav2lip_stage pointwise = {(int)rml_channels(g->params, x), 1, 1, 1, 0, -1};
+        const rml_lip_stage pointwise = {(int)rml_channels(g->params, x), 1, 1, 1, 0, -1};
         at = 0;
         const rml_value_id refined = stage(g, x, "audio_refine", &at, &pointwise, 0, g->kind.leaky);
         x = g->kind.refine ? refined : x;
@@ -115,7 +60,7 @@ static rml_value_id attend(const generator *g, rml_value_id x, rml_value_id skip
                                   rml_graph_reduce(g->graph, skip, RML_REDUCE_MAX, 1, true, name)};
     rml_value_id a = rml_graph_concat(g->graph, both, 2, 1, name);
     a = rml_graph_conv(g->graph, a, weight, RML_NO_VALUE, &attr, name);
-    a = unary(g, a, RML_UNARY_SIGMOID, 0, name);
+    a = unary(g, a, RML_UNARY_SIGMOID, name);
     a = rml_graph_binary(g->graph, RML_BINARY_MUL, x, a, name);
     return rml_graph_binary(g->graph, RML_BINARY_ADD, a, x, name);
 }
@@ -123,7 +68,7 @@ static rml_value_id attend(const generator *g, rml_value_id x, rml_value_id skip
 static rml_value_id decode(const generator *g, rml_value_id x, const rml_value_id *skip,
                            int skip_count)
 {
-    const rml_wav2lip_stage *const stages = g->kind.decoder;
+    const rml_lip_stage *const stages = g->kind.decoder;
     rml_value_id attention = RML_NO_VALUE;
     if (g->kind.attention || g->kind.open & RML_WAV2LIP_TELL_ATTENTION)
         attention = rml_params_get(g->params, "sam.sa.conv1.weight", &(rml_shape){4, {1, 2, 7, 7}},
@@ -147,12 +92,12 @@ static rml_value_id draw(const generator *g, rml_value_id x)
     const rml_conv_attr pointwise = rml_conv_square(1, 1, 0);
     char key[RML_KEY_BYTES];
     int at = 0;
-    for (const rml_wav2lip_stage *s = g->kind.head; s->out; s++)
+    for (const rml_lip_stage *s = g->kind.head; s->out; s++)
         x = stage(g, x, "output_block", &at, s, 0, g->kind.leaky);
     rml_key(key, "output_block.%d", at);
     x = rml_conv(g->params, x, key, &pointwise, 3, true);
     rml_key(key, "output_block.%d", at + 1);
-    return unary(g, x, g->kind.tanh ? RML_UNARY_TANH : RML_UNARY_SIGMOID, 0, key);
+    return unary(g, x, g->kind.tanh ? RML_UNARY_TANH : RML_UNARY_SIGMOID, key);
 }
 
 void rml_build_wav2lip(rml_params *params)
@@ -166,7 +111,7 @@ void rml_build_wav2lip(rml_params *params)
         rml_graph_input(g.graph, "face", &(rml_shape){4, {-1, 6, g.kind.side, g.kind.side}});
     rml_value_id skip[RML_WAV2LIP_MAX_STAGES];
     int count = 0;
-    for (const rml_wav2lip_stage *s = g.kind.encoder; s->out; s++) {
+    for (const rml_lip_stage *s = g.kind.encoder; s->out; s++) {
         char key[RML_KEY_BYTES];
         int at = 0;
         rml_key(key, "face_encoder_blocks.%d", count);

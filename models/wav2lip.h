@@ -2,15 +2,7 @@
 #ifndef RML_MODELS_WAV2LIP_H
 #define RML_MODELS_WAV2LIP_H
 
-#include "models/params.h"
-
-// Blocks at one size of image. Those behind the first keep size and width: 3x3 with a residual sum,
-// or, where `more` is negative, 1x1.
-typedef struct rml_wav2lip_stage {
-    int out; // published width; 0 behind the last stage
-    int kernel, stride_h, stride_w, pad;
-    int more; // blocks behind the first
-} rml_wav2lip_stage;
+#include "models/lip_blocks.h"
 
 // What the weights leave open, and a config may tell.
 enum {
@@ -27,7 +19,7 @@ enum {
 typedef struct rml_wav2lip_kind {
     const char *name;
     int side;
-    const rml_wav2lip_stage *audio, *encoder, *decoder, *head;
+    const rml_lip_stage *audio, *encoder, *decoder, *head;
     unsigned open;     // RML_WAV2LIP_TELL_...
     bool prelu;        // published with a slope for each block
     bool attention;    // of the decoder's tensor, from the skip
