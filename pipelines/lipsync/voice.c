@@ -3,6 +3,7 @@
 #include "loaders/weights/weights.h"
 #include "media/audio/log_mel.h"
 #include "models/networks.h"
+#include "pipelines/batches.h"
 #include "tensor/alloc.h"
 
 #include <math.h>
@@ -65,14 +66,6 @@ static rml_status run_on(hearing *job, const char *name, const float *data, size
 {
     memcpy(rml_session_input(job->session, name, NULL), data, bytes);
     return rml_session_run(job->session, job->err);
-}
-
-static bool all_finite(const float *data, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(data[i]))
-            return false;
-    return true;
 }
 
 static rml_status check_length(const hearing *job, size_t least)
@@ -298,9 +291,8 @@ rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights
     rml_free(allocator, job.keys[0]);
     rml_free(allocator, job.keys[1]);
     rml_log_mel_release(&job.mel);
-    if (status == RML_OK && !all_finite(out->data, (size_t)(out->rows * out->layers * out->width)))
-        status = rml_fail(err, RML_ERR_FORMAT,
-                          "the network gives numbers that are not finite: its weights are damaged");
+    if (status == RML_OK)
+        status = rml_check_finite(out->data, (size_t)(out->rows * out->layers * out->width), err);
     if (status != RML_OK)
         rml_voice_release(out);
     return status;

@@ -1,8 +1,9 @@
 #include "pipelines/lipsync/wav2lip_net.h"
 
+#include "pipelines/batches.h"
 #include "pipelines/lipsync/lipsync.h"
-#include "tensor/tensor.h"
 #include "tensor/status.h"
+#include "tensor/tensor.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,12 +59,13 @@ static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *chu
     return rml_speech_chunk(self->sound.speech, start, chunk, err);
 }
 
-// Three planes of the face with its lower half black, then three planes of the whole face.
+// Three planes of the face with its lower half black, but for the margin, then three planes of the
+// whole face.
 static void fill_face(const rml_wav2lip_net *self, float *face, const uint8_t *patch)
 {
     const size_t plane = plane_of(self), side = (size_t)self->net.side;
     const size_t margin = (size_t)self->margin;
-    // x / 255 rounded once; x * (1 / 255) would differ in the last bit for half of the values.
+    // Divided, and so rounded once: x * (1 / 255) would differ in the last bit for half of them.
     float scaled[256];
     for (int i = 0; i < 256; i++)
         scaled[i] = ((float)i - self->mean) / self->deviation;
@@ -78,18 +80,13 @@ static void fill_face(const rml_wav2lip_net *self, float *face, const uint8_t *p
     }
 }
 
-static bool read_patch(const rml_wav2lip_net *self, uint8_t *patch, const float *planes, bool round)
+static void read_patch(const rml_wav2lip_net *self, uint8_t *patch, const float *planes, bool round)
 {
     const size_t plane = plane_of(self);
-    for (size_t c = 0; c < 3; c++) {
-        for (size_t i = 0; i < plane; i++) {
-            float value = planes[c * plane + i];
-            if (!isfinite(value))
-                return false;
-            patch[3 * i + c] = rml_lip_byte(value * self->deviation + self->mean, round);
-        }
-    }
-    return true;
+    for (size_t c = 0; c < 3; c++)
+        for (size_t i = 0; i < plane; i++)
+            patch[3 * i + c] =
+                rml_lip_byte(planes[c * plane + i] * self->deviation + self->mean, round);
 }
 
 // `room` faces in one run, of which the first `count` are there.
@@ -114,11 +111,9 @@ static rml_status run_once(const rml_wav2lip_net *self, rml_lip_item *const *ite
     const float *frames = rml_session_output(session, "frames", &shape);
     if (!frames || shape.rank != 4 || shape.dim[0] != room)
         return rml_fail(err, RML_ERR_SHAPE, "the network did not make a frame for each face");
+    RML_TRY(rml_check_finite(frames, (size_t)count * 3 * plane, err));
     for (int i = 0; i < count; i++)
-        if (!read_patch(self, items[i]->patch, frames + (size_t)i * 3 * plane, round))
-            return rml_fail(
-                err, RML_ERR_FORMAT,
-                "the network gives numbers that are not finite: its weights are damaged");
+        read_patch(self, items[i]->patch, frames + (size_t)i * 3 * plane, round);
     return RML_OK;
 }
 
@@ -132,18 +127,6 @@ static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, b
         RML_TRY(run_once(self, items + i, here, room, round, err));
     }
     return RML_OK;
-}
-
-// Of both inputs, the larger number that is fixed.
-static int fixed_count(const rml_model *model)
-{
-    int64_t fixed = 0;
-    for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        const rml_shape shape = rml_model_input(model, i).shape;
-        if (shape.rank == 4 && shape.dim[0] > fixed && shape.dim[0] <= RML_LIPSYNC_MAX_BATCH)
-            fixed = shape.dim[0];
-    }
-    return (int)fixed;
 }
 
 // The side of the faces that the network takes.
@@ -191,7 +174,7 @@ rml_status rml_wav2lip_net_init(rml_wav2lip_net *net, const rml_model *model, rm
         .net =
             {.self = net, .sound_count = CHUNK_COUNT, .begin = begin, .listen = listen, .run = run},
         .session = session,
-        .fixed = fixed_count(model),
+        .fixed = rml_fixed_batch(model, RML_LIPSYNC_MAX_BATCH),
     };
     RML_TRY(find_side(&net->net.side, model, err));
     return find_levels(net, model, err);
