@@ -5,7 +5,7 @@
 #include "media/image/resize_opencv.h"
 #include "media/audio/speech.h"
 #include "media/files/spool.h"
-#include "pipelines/faces/faces_file.h"
+#include "pipelines/faces/face_places.h"
 #include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lipsync.h"
 #include "pipelines/ring.h"
@@ -21,10 +21,7 @@ struct rml_lipsync {
     rml_speech *speech;
     rml_schedule schedule;
     rml_encode_settings encode;
-    rml_faces_key faces_key;
-    rml_face *known; // from the faces file
-    int64_t known_count;
-    bool has_box;
+    rml_face_places places;
 };
 
 typedef struct rml_slot {
@@ -84,7 +81,6 @@ typedef struct rml_chain {
     rml_resizer *crop_resizer; // with --compat
     rml_face_cutter *cutter;   // otherwise
     rml_signature last_signature;
-    bool detected_any;
     rml_slot **pending; // wait for their box, in order; a ring of slot_count places
     int pending_first, pending_count;
     rml_slot **group; // wait for the network

@@ -1,5 +1,4 @@
 #define _POSIX_C_SOURCE 200809L
-#include "media/files/files.h"
 #include "pipelines/lipsync/lipsync_chain.h"
 #include "pipelines/lipsync/voice.h"
 #include "tensor/alloc.h"
@@ -7,14 +6,13 @@
 #include <sys/stat.h>
 
 #define DEFAULT_BATCH 8
-#define NO_BOX (-1)
 
 rml_lipsync_settings rml_lipsync_settings_default(void)
 {
     return (rml_lipsync_settings){
         .clip = {.still_fps = 25, .resize_factor = 1, .crop = {0, -1, 0, -1}},
         .pads = {0, 10, 0, 0},
-        .box = {NO_BOX, NO_BOX, NO_BOX, NO_BOX},
+        .box = {RML_NO_BOX, RML_NO_BOX, RML_NO_BOX, RML_NO_BOX},
         .batch = DEFAULT_BATCH,
         .temporary_folder = "/tmp",
         .paste = {.mask = RML_MASK_MOUTH, .feather = RML_MASK_FEATHER_DEFAULT},
@@ -75,32 +73,6 @@ rml_status rml_lipsync_explain(const rml_lipsync *job, rml_status status, rml_er
     return status;
 }
 
-static rml_status check_box(const rml_lipsync *job, rml_error *err)
-{
-    const int *b = job->settings.box;
-    const rml_clip_info *info = rml_clip_info_of(job->clip);
-    if (b[0] >= b[1] || b[2] >= b[3])
-        return rml_fail(err, RML_ERR_ARG, "--box %d %d %d %d (top bottom left right) is empty",
-                        b[0], b[1], b[2], b[3]);
-    if (b[0] < 0 || b[2] < 0 || b[1] > info->height || b[3] > info->width)
-        return rml_fail(err, RML_ERR_ARG,
-                        "--box %d %d %d %d (top bottom left right) reaches outside the frame of "
-                        "%dx%d",
-                        b[0], b[1], b[2], b[3], info->width, info->height);
-    return RML_OK;
-}
-
-static rml_status open_faces(rml_lipsync *job, rml_error *err)
-{
-    const rml_lipsync_settings *s = &job->settings;
-    RML_TRY(rml_faces_key_make(&job->faces_key, &s->clip, rml_clip_info_of(job->clip), err));
-    struct stat info;
-    if (stat(s->faces_path, &info) == 0)
-        RML_TRY(rml_faces_read(&job->known, &job->known_count, s->faces_path, &job->faces_key,
-                               job->allocator, err));
-    return rml_check_writable(s->faces_path, job->allocator, err);
-}
-
 static void describe_output(rml_lipsync *job)
 {
     const rml_clip_info *info = rml_clip_info_of(job->clip);
@@ -151,11 +123,9 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     s->clip.turn_samples = !container->turns;
     RML_TRY(read_pipes(job, err));
     RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
-    job->has_box = s->box[0] != NO_BOX;
-    if (job->has_box)
-        RML_TRY(check_box(job, err));
-    else if (s->faces_path)
-        RML_TRY(open_faces(job, err));
+    RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->clip,
+                                 rml_clip_info_of(job->clip), job->allocator, err));
+    job->places.as_upstream = s->compat;
     describe_output(job);
     RML_TRY(rml_encoder_probe(s->out_path, &job->encode, job->allocator, err));
     RML_TRY(rml_speech_open(&job->speech, s->audio_path, s->compat, job->allocator, err));
@@ -210,7 +180,7 @@ int64_t rml_lipsync_total(const rml_lipsync *job)
 
 int64_t rml_lipsync_known_faces(const rml_lipsync *job)
 {
-    return job->has_box ? INT64_MAX : job->known_count;
+    return rml_face_places_known(&job->places);
 }
 
 void rml_lipsync_close(rml_lipsync **job)
@@ -222,7 +192,7 @@ void rml_lipsync_close(rml_lipsync **job)
     rml_speech_close(&(*job)->speech);
     rml_spool_close(&(*job)->voice);
     rml_spool_close(&(*job)->face);
-    rml_free(allocator, (*job)->known);
+    rml_face_places_close(&(*job)->places, allocator);
     rml_free(allocator, *job);
     *job = NULL;
 }

@@ -219,7 +219,7 @@ static rml_status make_chain(rml_chain *c, rml_error *err)
                                 .compat = s->compat,
                                 .doubled = s->clip.repeat == RML_REPEAT_DOUBLED &&
                                            !s->clip.first_frame_only && !info->still};
-    if (!c->job->has_box) {
+    if (!c->job->places.by_hand) {
         track.top = s->pads[0];
         track.bottom = s->pads[1];
         track.left = s->pads[2];
@@ -300,9 +300,7 @@ rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder 
         result->source_frames = rml_track_count(c.track);
         result->decoded = rml_clip_decoded(job->clip);
         result->damaged_packets = rml_clip_damaged_packets(job->clip);
-        if (job->settings.faces_path && c.detected_any)
-            status = rml_faces_write(job->settings.faces_path, &job->faces_key, c.track,
-                                     job->allocator, err);
+        status = rml_face_places_keep(&job->places, c.track, job->allocator, err);
     }
     if (status == RML_OK)
         status = rml_encoder_finish(&c.encoder, &result->file, err);

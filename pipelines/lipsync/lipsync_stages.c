@@ -16,28 +16,12 @@ static rml_status find_face(rml_chain *c, const rml_slot *s, bool cut, rml_face 
                             rml_error *err)
 {
     const rml_lipsync *job = c->job;
-    const int *b = job->settings.box;
-    if (job->has_box) {
-        *face = (rml_face){{b[2], b[0], b[3], b[1]}, 1, RML_FACE_BY_HAND, 0};
-    } else if (s->source < job->known_count) {
-        *face = job->known[s->source];
-    } else if (c->detector) {
-        double start = rml_clock_ms();
-        RML_TRY(rml_face_finder_next(c->detector, &s->picture->planes, cut, face, err));
+    const bool looks = s->source >= rml_face_places_known(&job->places);
+    const double start = looks ? rml_clock_ms() : 0;
+    RML_TRY(rml_face_places_find(&job->places, c->detector, s->source, &s->picture->planes, cut,
+                                 face, err));
+    if (looks)
         c->result->stage_ms[RML_STAGE_DETECT] += rml_clock_ms() - start;
-        c->detected_any = true;
-        // Weights of little worth find boxes of no size or beside the picture; the original goes on
-        // with what the padding makes of them.
-        const rml_planes *picture = &s->picture->planes;
-        rml_box whole = {0, 0, rml_planes_width(picture), rml_planes_height(picture)};
-        if (!job->settings.compat && rml_box_overlap(face->box, whole) == 0)
-            *face = (rml_face){.source = RML_FACE_NONE};
-    } else {
-        return rml_fail(err, RML_ERR_ARG,
-                        "%s holds the faces of the first %lld frames only: give --s3fd or "
-                        "--detector to find the others",
-                        job->settings.faces_path, (long long)job->known_count);
-    }
     face->seconds = source_seconds(s);
     if (face->source == RML_FACE_NONE && (job->settings.strict || job->settings.compat))
         return rml_fail(err, RML_ERR_ARG, "%s: no face in frame %lld, at %.3f s",

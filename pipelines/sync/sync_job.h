@@ -4,7 +4,7 @@
 
 #include "media/files/spool.h"
 #include "media/image/resize_opencv.h"
-#include "pipelines/faces/faces_file.h"
+#include "pipelines/faces/face_places.h"
 #include "pipelines/sync/sync.h"
 #include "tensor/alloc.h"
 
@@ -14,10 +14,7 @@ struct rml_sync {
     rml_spool video, audio;
     rml_clip *clip;
     rml_speech *speech;
-    bool has_box;
-    rml_face *known; // of the faces file
-    int64_t known_count;
-    rml_faces_key faces_key;
+    rml_face_places places;
     rml_sync_meter *meter;
 };
 

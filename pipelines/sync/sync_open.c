@@ -1,18 +1,12 @@
 // What is opened, and found wrong, before the work.
-#define _POSIX_C_SOURCE 200809L
-#include "media/files/files.h"
 #include "pipelines/sync/sync_job.h"
-
-#include <sys/stat.h>
-
-#define NO_BOX (-1)
 
 rml_sync_settings rml_sync_settings_default(void)
 {
     return (rml_sync_settings){
         .clip = {.still_fps = RML_SYNC_RATE, .resize_factor = 1, .crop = {0, -1, 0, -1}},
         .temporary_folder = "/tmp",
-        .box = {NO_BOX, NO_BOX, NO_BOX, NO_BOX},
+        .box = {RML_NO_BOX, RML_NO_BOX, RML_NO_BOX, RML_NO_BOX},
     };
 }
 
@@ -31,30 +25,6 @@ static rml_status read_pipes(rml_sync *job, rml_error *err)
     return RML_OK;
 }
 
-static rml_status check_box(const rml_sync *job, rml_error *err)
-{
-    const int *b = job->settings.box;
-    const rml_clip_info *info = rml_clip_info_of(job->clip);
-    if (b[0] < 0 || b[2] < 0 || b[0] >= b[1] || b[2] >= b[3] || b[1] > info->height ||
-        b[3] > info->width)
-        return rml_fail(err, RML_ERR_ARG,
-                        "--box %d %d %d %d (top bottom left right) is empty or reaches outside "
-                        "the frame of %dx%d",
-                        b[0], b[1], b[2], b[3], info->width, info->height);
-    return RML_OK;
-}
-
-static rml_status open_faces(rml_sync *job, rml_error *err)
-{
-    const rml_sync_settings *s = &job->settings;
-    struct stat info;
-    RML_TRY(rml_faces_key_make(&job->faces_key, &s->clip, rml_clip_info_of(job->clip), err));
-    if (stat(s->faces_path, &info) == 0)
-        RML_TRY(rml_faces_read(&job->known, &job->known_count, s->faces_path, &job->faces_key,
-                               job->allocator, err));
-    return rml_check_writable(s->faces_path, job->allocator, err);
-}
-
 static rml_status open_all(rml_sync *job, rml_error *err)
 {
     rml_sync_settings *s = &job->settings;
@@ -65,11 +35,8 @@ static rml_status open_all(rml_sync *job, rml_error *err)
     if (rml_clip_still(job->clip))
         return rml_fail(err, RML_ERR_ARG, "%s: is one picture, in which no lips move",
                         s->clip.path);
-    job->has_box = s->box[0] != NO_BOX;
-    if (job->has_box)
-        RML_TRY(check_box(job, err));
-    else if (s->faces_path)
-        RML_TRY(open_faces(job, err));
+    RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->clip,
+                                 rml_clip_info_of(job->clip), job->allocator, err));
     return rml_speech_open(&job->speech, s->audio_path, false, job->allocator, err);
 }
 
@@ -105,7 +72,7 @@ const rml_speech_info *rml_sync_voice(const rml_sync *job)
 
 int64_t rml_sync_known_faces(const rml_sync *job)
 {
-    return job->has_box ? INT64_MAX : job->known_count;
+    return rml_face_places_known(&job->places);
 }
 
 const rml_sync_meter *rml_sync_result(const rml_sync *job)
@@ -128,7 +95,7 @@ void rml_sync_close(rml_sync **job)
     rml_speech_close(&(*job)->speech);
     rml_spool_close(&(*job)->audio);
     rml_spool_close(&(*job)->video);
-    rml_free(allocator, (*job)->known);
+    rml_face_places_close(&(*job)->places, allocator);
     rml_free(allocator, *job);
     *job = NULL;
 }

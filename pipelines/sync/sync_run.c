@@ -1,4 +1,5 @@
 // The work: pictures and sound to windows, windows to embeddings.
+#include "pipelines/batches.h"
 #include "pipelines/sync/sync_job.h"
 #include "tensor/status.h"
 
@@ -46,15 +47,11 @@ static rml_status run_group(chain *c, rml_error *err)
     const float *sound = rml_session_output(c->session, "audio_embedding", &shape);
     const float *lips = rml_session_output(c->session, "face_embedding", NULL);
     const size_t width = (size_t)shape.dim[1];
-    for (size_t i = 0; i < (size_t)c->group; i++) {
-        for (size_t k = i * width; k < (i + 1) * width; k++)
-            if (!isfinite(sound[k]) || !isfinite(lips[k]))
-                return rml_fail(
-                    err, RML_ERR_FORMAT,
-                    "the network gives numbers that are not finite: its weights are damaged");
+    RML_TRY(rml_check_finite(sound, (size_t)c->group * width, err));
+    RML_TRY(rml_check_finite(lips, (size_t)c->group * width, err));
+    for (size_t i = 0; i < (size_t)c->group; i++)
         RML_TRY(rml_sync_meter_push(c->job->meter, c->shown[i] ? lips + i * width : NULL,
                                     sound + i * width, err));
-    }
     c->group = 0;
     return RML_OK;
 }
@@ -101,29 +98,14 @@ static rml_status add_slot(chain *c, const float *half, rml_error *err)
 
 static rml_status find_face(chain *c, int64_t source, rml_error *err)
 {
-    const rml_sync *job = c->job;
-    const int *b = job->settings.box;
-    rml_face face = {.source = RML_FACE_NONE};
+    rml_face face;
     rml_signature now;
     rml_signature_make(&now, &c->shot.planes);
     const bool cut = c->looked && rml_signature_is_cut(&c->last, &now);
     c->last = now;
     c->looked = true;
-    if (job->has_box) {
-        face = (rml_face){{b[2], b[0], b[3], b[1]}, 1, RML_FACE_BY_HAND, 0};
-    } else if (source < job->known_count) {
-        face = job->known[source];
-    } else if (c->detector) {
-        RML_TRY(rml_face_finder_next(c->detector, &c->shot.planes, cut, &face, err));
-        const rml_box whole = {0, 0, c->shot.frame.width, c->shot.frame.height};
-        if (rml_box_overlap(face.box, whole) == 0)
-            face = (rml_face){.source = RML_FACE_NONE};
-    } else {
-        return rml_fail(err, RML_ERR_ARG,
-                        "%s holds the faces of the first %lld frames only: give --s3fd or "
-                        "--detector to find the others",
-                        job->settings.faces_path, (long long)job->known_count);
-    }
+    RML_TRY(rml_face_places_find(&c->job->places, c->detector, source, &c->shot.planes, cut, &face,
+                                 err));
     face.seconds = rml_frame_seconds(&c->shot.frame);
     return rml_track_push(c->track, &face, cut, err);
 }
@@ -159,7 +141,7 @@ static rml_status take_frame(chain *c, const rml_clip_step *step, rml_error *err
     float half[HALF_COUNT];
     const int64_t from = slot_of(c, step->pts), to = slot_of(c, step->end_pts);
     // What is in a faces file is there for every frame.
-    if (to <= c->slots && !c->job->settings.faces_path)
+    if (to <= c->slots && !c->job->places.path)
         return RML_OK;
     RML_TRY(rml_clip_read(c->job->clip, step->source, &c->shot, err));
     RML_TRY(find_face(c, step->source, err));
@@ -200,7 +182,7 @@ static rml_status work(chain *c, rml_error *err)
             break;
         RML_TRY(take_frame(c, &step, err));
         if (s->progress)
-            s->progress(s->user, c->slots, c->slots < total ? total : c->slots);
+            s->progress(s->user, c->slots, total >= 0 && c->slots > total ? c->slots : total);
     }
     RML_TRY(run_group(c, err));
     if (c->windows == 0)
@@ -211,21 +193,7 @@ static rml_status work(chain *c, rml_error *err)
                         rml_speech_info_of(c->job->speech)->seconds, RML_SYNC_WINDOW + 1,
                         (RML_SYNC_WINDOW + 1.0) / RML_SYNC_RATE);
     RML_TRY(rml_named(rml_sync_meter_finish(c->job->meter, err), err, s->clip.path));
-    if (s->faces_path && !c->job->has_box && c->job->known_count < rml_track_count(c->track))
-        return rml_faces_write(s->faces_path, &c->job->faces_key, c->track, c->job->allocator, err);
-    return RML_OK;
-}
-
-// Of both inputs, the larger number of windows that is fixed, or BATCH.
-static int room_of(const rml_model *model)
-{
-    int64_t fixed = 0;
-    for (size_t i = 0; i < rml_model_input_count(model); i++) {
-        const rml_shape shape = rml_model_input(model, i).shape;
-        if (shape.rank == 4 && shape.dim[0] > fixed && shape.dim[0] <= MOST_FIXED)
-            fixed = shape.dim[0];
-    }
-    return fixed ? (int)fixed : BATCH;
+    return rml_face_places_keep(&c->job->places, c->track, c->job->allocator, err);
 }
 
 static rml_status begin(chain *c, const rml_model *model, rml_error *err)
@@ -233,7 +201,8 @@ static rml_status begin(chain *c, const rml_model *model, rml_error *err)
     const rml_allocator *allocator = c->job->allocator;
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
     const rml_speech_info *voice = rml_speech_info_of(c->job->speech);
-    c->room = room_of(model);
+    const int fixed = rml_fixed_batch(model, MOST_FIXED);
+    c->room = fixed ? fixed : BATCH;
     const double start = fmin(fmax(info->start_seconds - voice->late, -MOST_START), MOST_START);
     c->ahead = llround(start * RML_MEL_COLUMNS_PER_SECOND);
     const int64_t samples = voice->samples - c->ahead * RML_MEL_HOP;
