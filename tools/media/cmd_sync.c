@@ -1,6 +1,7 @@
 // run-model sync: how far the lips of a clip and its sound are apart.
 #include "tools/commands.h"
 #include "tools/find_weights.h"
+#include "tools/media/face_options.h"
 #include "tools/options.h"
 #include "tools/report.h"
 
@@ -10,11 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define COMMAND "sync"
 #define NETWORK "syncnet"
-#define DETECTOR "detector"
 // So little better than other offsets is also the best of pictures and sound that have nothing to
 // do with each other.
 #define UNSURE 0.05
@@ -22,11 +21,11 @@
 typedef struct sync_command {
     common_options common;
     const char *video; // the only argument
-    const char *weights, *s3fd, *detector_named;
-    int detect_every;
+    const char *weights;
+    face_options faces;
     bool csv;
     rml_sync_settings job;
-    network expert, detector;
+    network expert;
     progress progress;
 } sync_command;
 
@@ -165,17 +164,6 @@ static void on_progress(void *user, int64_t done, int64_t total)
     progress_update(&((sync_command *)user)->progress, done, total);
 }
 
-static rml_status open_detector(sync_command *c, rml_face_finder **finder, rml_error *err)
-{
-    const weights_source *source = &c->detector.source;
-    const bool s3fd = strcmp(source->what, DETECTOR) != 0;
-    const rml_face_finder_settings wanted = {.session = session_settings(&c->common),
-                                             .every = c->detect_every};
-    TRY(network_open(&c->detector, s3fd ? source->what : NULL, NULL, c->common.quiet, err));
-    return named(rml_face_finder_create(finder, c->detector.model, &wanted, err), err,
-                 source->path);
-}
-
 static bool all_known(const rml_sync *job)
 {
     const int64_t frames = rml_sync_clip(job)->frames_estimate;
@@ -194,8 +182,8 @@ static rml_status run(sync_command *c, rml_error *err)
     if (status == RML_OK)
         status = rml_session_create(&c->expert.session, c->expert.model, &wanted, err);
     // Known boxes make the detector needless; it is there for frames the faces file does not cover.
-    if (status == RML_OK && c->detector.source.path && !all_known(job))
-        status = open_detector(c, &finder, err);
+    if (status == RML_OK && c->faces.detector.source.path && !all_known(job))
+        status = face_options_open(&c->faces, &wanted, c->common.quiet, &finder, err);
     if (status == RML_OK) {
         progress_begin(&c->progress, "pictures", !c->common.quiet);
         status = rml_sync_run(job, c->expert.model, c->expert.session, finder, err);
@@ -204,66 +192,38 @@ static rml_status run(sync_command *c, rml_error *err)
     if (status == RML_OK)
         report(c, job, (now_ms() - start) / 1e3);
     rml_face_finder_destroy(&finder);
-    network_close(&c->detector);
+    network_close(&c->faces.detector);
     network_close(&c->expert);
     rml_sync_close(&job);
     return status;
 }
 
-static bool exists(const char *path)
-{
-    struct stat info;
-    return path && stat(path, &info) == 0;
-}
-
 // What the options say together.
 static int check_options(sync_command *c)
 {
-    const bool has_box = c->job.box[0] != -1;
-    const char *named_detector = c->detector_named ? c->detector_named : c->s3fd;
     if (!c->video)
         return usage_error(COMMAND, "give a VIDEO");
     if (c->csv && c->common.json)
         return usage_error(COMMAND, "--csv and --json exclude each other");
-    if (has_box && c->job.faces_path)
-        return usage_error(COMMAND, "--box and --faces both say where the face is: give one");
-    if (c->s3fd && c->detector_named)
-        return usage_error(COMMAND, "--s3fd and --detector both find the face: give one");
     if (!weights_choose(&c->expert.source, NETWORK, c->weights))
         return weights_missing(COMMAND, NETWORK, "weights");
-    if (!has_box &&
-        !weights_choose(&c->detector.source, c->detector_named ? DETECTOR : "s3fd",
-                        named_detector) &&
-        !exists(c->job.faces_path))
-        return usage_error(COMMAND, "where is the face? Give --s3fd FILE (weights of the S3FD face "
-                                    "detector), --detector FILE.onnx (a light one) or --box TOP "
-                                    "BOTTOM LEFT RIGHT");
-    return EXIT_DONE;
+    return face_options_check(&c->faces, COMMAND, c->job.box, c->job.faces_path);
 }
 
 int cmd_sync(int argc, char **argv)
 {
-    sync_command c = {.job = rml_sync_settings_default(), .detect_every = 1};
-    const option options[] = {
+    sync_command c = {.job = rml_sync_settings_default()};
+    enum { OWN = 3 };
+    option options[OWN + FACE_OPTION_COUNT] = {
         {"audio", 0, OPTION_TEXT, &c.job.audio_path, "AUDIO|VIDEO", 0, 0,
          "compare with this sound; without: the video's own"},
         {"weights", 0, OPTION_TEXT, &c.weights, "FILE", 0, 0,
          "Wav2Lip's expert (lipsync_expert.pth, also .safetensors,\n.onnx, .mlmodel, .mlpackage); "
          "without: the one that is found"},
-        {"s3fd", 0, OPTION_TEXT, &c.s3fd, "FILE", 0, 0,
-         "S3FD weights, to find the face; without: those that are\nfound"},
-        {"detector", 0, OPTION_TEXT, &c.detector_named, "FILE.onnx", 0, 0,
-         "instead of S3FD a light face detector, far faster: YuNet,\nor Ultra-Light-Fast-Generic"},
-        {"detect_every", 0, OPTION_INT, &c.detect_every, "N", 1, 1 << 20,
-         "search the whole picture in each N-th frame, and in between\naround the last face only "
-         "(1)"},
-        {"box", 0, OPTION_FOUR, c.job.box, "T B L R", 0, 0,
-         "where the face is, in all frames: top bottom left right"},
-        {"faces", 0, OPTION_TEXT, &c.job.faces_path, "FILE.json", 0, 0,
-         "faces found: read from there if it exists, else written"},
         {"csv", 0, OPTION_FLAG, &c.csv, NULL, 0, 0,
          "print a table over time instead of a line, a row each 40 ms"},
     };
+    face_options_list(&c.faces, c.job.box, &c.job.faces_path, options + OWN);
     command_line line = {
         .command = COMMAND,
         .usage = "VIDEO [options]",

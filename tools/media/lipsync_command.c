@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DETECTOR "detector"
 #define DEFAULT_FOLDER "results"
 #define DEFAULT_OUTFILE DEFAULT_FOLDER "/result_voice.mp4"
 #define OPTIONS_MAX 64
@@ -22,17 +21,6 @@ rml_session_settings lipsync_session_settings(const lipsync_command *command)
     wanted.memory_limit = command->memory_limit;
     wanted.shared = command->shared;
     return wanted;
-}
-
-static rml_status detector_open(lipsync_command *c, rml_face_finder **finder, rml_error *err)
-{
-    const weights_source *source = &c->detector.source;
-    const bool s3fd = strcmp(source->what, DETECTOR) != 0;
-    const rml_face_finder_settings wanted = {.session = lipsync_session_settings(c),
-                                             .every = c->detect_every};
-    TRY(network_open(&c->detector, s3fd ? source->what : NULL, NULL, c->common.quiet, err));
-    return named(rml_face_finder_create(finder, c->detector.model, &wanted, err), err,
-                 source->path);
 }
 
 static void on_progress(void *user, int64_t done, int64_t total)
@@ -81,7 +69,7 @@ static void report(const lipsync_command *c, const rml_lipsync *job, const rml_f
     int count = c->sessions(c->user, sessions);
     if (finder)
         sessions[count++] =
-            (lipsync_session){c->detector.source.what, rml_face_finder_session(finder)};
+            (lipsync_session){c->faces.detector.source.what, rml_face_finder_session(finder)};
     lipsync_report(c, result, job, sessions, count, seconds);
 }
 
@@ -108,9 +96,11 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
     if (status == RML_OK)
         status = c->open(c->user, c, &net, err);
     // Known boxes make the detector needless; it is there for frames the faces file does not cover.
-    if (status == RML_OK && c->detector.source.path &&
-        rml_lipsync_known_faces(job) < rml_lipsync_total(job))
-        status = detector_open(c, &finder, err);
+    if (status == RML_OK && c->faces.detector.source.path &&
+        rml_lipsync_known_faces(job) < rml_lipsync_total(job)) {
+        const rml_session_settings wanted = lipsync_session_settings(c);
+        status = face_options_open(&c->faces, &wanted, c->common.quiet, &finder, err);
+    }
     if (status == RML_OK) {
         progress_begin(&c->progress, "frames", !c->common.quiet);
         status = rml_lipsync_run(job, net, finder, result, err);
@@ -119,15 +109,9 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
     if (status == RML_OK)
         report(c, job, finder, result, (now_ms() - start) / 1e3);
     rml_face_finder_destroy(&finder);
-    network_close(&c->detector);
+    network_close(&c->faces.detector);
     rml_lipsync_close(&job);
     return status;
-}
-
-static bool exists(const char *path)
-{
-    struct stat info;
-    return path && stat(path, &info) == 0;
 }
 
 // The options of all lip-sync commands, those of the command between them; returns how many.
@@ -140,20 +124,11 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
         {"audio", 0, OPTION_TEXT, &j->audio_path, "AUDIO|VIDEO", 0, 0,
          "the voice: any file with sound"},
     };
+    option faces[FACE_OPTION_COUNT];
+    face_options_list(&c->faces, j->box, &j->faces_path, faces);
     const option rest[] = {
-        {"s3fd", 0, OPTION_TEXT, &c->s3fd_named, "FILE", 0, 0,
-         "S3FD weights, to find the face; without: those that are\nfound"},
-        {"detector", 0, OPTION_TEXT, &c->detector_named, "FILE.onnx", 0, 0,
-         "instead of S3FD a light face detector, far faster: YuNet,\nor Ultra-Light-Fast-Generic"},
-        {"detect_every", 0, OPTION_INT, &c->detect_every, "N", 1, 1 << 20,
-         "search the whole picture in each N-th frame, and in between\naround the last face only "
-         "(1)"},
         {"outfile", 0, OPTION_TEXT, &j->out_path, "FILE", 0, 0,
          "the result (" DEFAULT_OUTFILE ");\n.mp4 .mov .m4v .mkv .avi"},
-        {"box", 0, OPTION_FOUR, j->box, "T B L R", 0, 0,
-         "where the face is, in all frames: top bottom left right"},
-        {"faces", 0, OPTION_TEXT, &j->faces_path, "FILE.json", 0, 0,
-         "faces found: read from there if it exists, else written"},
         {"pads", 0, OPTION_FOUR, j->pads, "T B L R", 0, 0, "added around a face found (0 10 0 0)"},
         {"static", 0, OPTION_SWITCH, &c->is_static, NULL, 0, 0, "use the first frame only"},
         {"fps", 0, OPTION_NUMBER, &j->clip.still_fps, "N", 1, 1000,
@@ -198,11 +173,14 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
         {"face_det_batch_size", 0, OPTION_INT, &c->face_batch, "N", 1, 1 << 20,
          "accepted; faces are found frame by frame"},
     };
-    const int heads = sizeof first / sizeof *first, tails = sizeof rest / sizeof *rest;
+    int count = sizeof first / sizeof *first;
     memcpy(all, first, sizeof first);
-    memcpy(all + heads, c->options, (size_t)c->option_count * sizeof *all);
-    memcpy(all + heads + c->option_count, rest, sizeof rest);
-    return heads + c->option_count + tails;
+    memcpy(all + count, c->options, (size_t)c->option_count * sizeof *all);
+    count += c->option_count;
+    memcpy(all + count, faces, sizeof faces);
+    count += FACE_OPTION_COUNT;
+    memcpy(all + count, rest, sizeof rest);
+    return count + (int)(sizeof rest / sizeof *rest);
 }
 
 // What the options say together.
@@ -216,30 +194,17 @@ static int check_options(lipsync_command *c)
         return usage_error(c->name, "--codec is h264, hevc, mjpeg or ffv1, not '%s'", c->codec);
     if (c->mask && !rml_mask_kind_parse(c->mask, &j->paste.mask))
         return usage_error(c->name, "--mask is mouth, lower or box, not '%s'", c->mask);
-    const bool has_box = j->box[0] != -1;
-    if (has_box && j->faces_path)
-        return usage_error(c->name, "--box and --faces both say where the face is: give one");
-    const char *named = c->detector_named ? c->detector_named : c->s3fd_named;
-    if (c->s3fd_named && c->detector_named)
-        return usage_error(c->name, "--s3fd and --detector both find the face: give one");
-    if (j->compat && (c->detector_named || c->detect_every > 1))
+    if (j->compat && (c->faces.named || c->faces.every > 1))
         return usage_error(c->name,
                            "--compat finds faces as the original does: with S3FD, in every "
                            "frame, without --detector and --detect_every");
-    if (!has_box &&
-        !weights_choose(&c->detector.source, c->detector_named ? DETECTOR : "s3fd", named) &&
-        !exists(j->faces_path))
-        return usage_error(c->name, "where is the face? Give --s3fd FILE (weights of the S3FD face "
-                                    "detector), --detector FILE.onnx (a light one) or --box TOP "
-                                    "BOTTOM LEFT RIGHT");
-    return EXIT_DONE;
+    return face_options_check(&c->faces, c->name, j->box, j->faces_path);
 }
 
 int lipsync_parse(lipsync_command *c, int argc, char **argv)
 {
     rml_lipsync_settings *j = &c->job;
     option options[OPTIONS_MAX];
-    c->detect_every = 1;
     c->feather = j->paste.feather;
     command_line line = {
         .command = c->name,

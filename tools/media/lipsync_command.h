@@ -4,6 +4,7 @@
 #define RML_TOOLS_MEDIA_LIPSYNC_COMMAND_H
 
 #include "tools/find_weights.h"
+#include "tools/media/face_options.h"
 #include "tools/options.h"
 #include "tools/report.h"
 
@@ -35,9 +36,8 @@ typedef struct lipsync_command {
     size_t memory_limit;      // of all sessions of frames together, or 0
     rml_shared_block *shared; // the memory of these sessions, which take turns; or NULL
     // ---- of the shared part ----
-    network detector; // S3FD, or a graph file that tells by itself
-    const char *s3fd_named, *detector_named, *codec, *mask;
-    int detect_every;
+    face_options faces;
+    const char *codec, *mask;
     option_switch is_static, deinterlace;
     bool loop;
     int face_batch;

@@ -1,0 +1,63 @@
+#include "tools/media/face_options.h"
+
+#include "pipelines/faces/face_places.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define DETECTOR "detector"
+
+void face_options_list(face_options *faces, int box[4], const char **faces_path,
+                       option rows[FACE_OPTION_COUNT])
+{
+    const option all[FACE_OPTION_COUNT] = {
+        {"s3fd", 0, OPTION_TEXT, &faces->s3fd, "FILE", 0, 0,
+         "S3FD weights, to find the face; without: those that are\nfound"},
+        {"detector", 0, OPTION_TEXT, &faces->named, "FILE.onnx", 0, 0,
+         "instead of S3FD a light face detector, far faster: YuNet,\nor Ultra-Light-Fast-Generic"},
+        {"detect_every", 0, OPTION_INT, &faces->every, "N", 1, 1 << 20,
+         "search the whole picture in each N-th frame, and in between\naround the last face only "
+         "(1)"},
+        {"box", 0, OPTION_FOUR, box, "T B L R", 0, 0,
+         "where the face is, in all frames: top bottom left right"},
+        {"faces", 0, OPTION_TEXT, faces_path, "FILE.json", 0, 0,
+         "faces found: read from there if it exists, else written"},
+    };
+    faces->every = 1;
+    memcpy(rows, all, sizeof all);
+}
+
+static bool exists(const char *path)
+{
+    struct stat info;
+    return path && stat(path, &info) == 0;
+}
+
+int face_options_check(face_options *faces, const char *command, const int box[4],
+                       const char *faces_path)
+{
+    const bool has_box = box[0] != RML_NO_BOX;
+    if (has_box && faces_path)
+        return usage_error(command, "--box and --faces both say where the face is: give one");
+    if (faces->s3fd && faces->named)
+        return usage_error(command, "--s3fd and --detector both find the face: give one");
+    if (!has_box &&
+        !weights_choose(&faces->detector.source, faces->named ? DETECTOR : "s3fd",
+                        faces->named ? faces->named : faces->s3fd) &&
+        !exists(faces_path))
+        return usage_error(command, "where is the face? Give --s3fd FILE (weights of the S3FD face "
+                                    "detector), --detector FILE.onnx (a light one) or --box TOP "
+                                    "BOTTOM LEFT RIGHT");
+    return EXIT_DONE;
+}
+
+rml_status face_options_open(face_options *faces, const rml_session_settings *session, bool quiet,
+                             rml_face_finder **finder, rml_error *err)
+{
+    const weights_source *source = &faces->detector.source;
+    const bool s3fd = strcmp(source->what, DETECTOR) != 0;
+    const rml_face_finder_settings wanted = {.session = *session, .every = faces->every};
+    TRY(network_open(&faces->detector, s3fd ? source->what : NULL, NULL, quiet, err));
+    return named(rml_face_finder_create(finder, faces->detector.model, &wanted, err), err,
+                 source->path);
+}
