@@ -2,23 +2,16 @@
 // with the latent networks, and in the networks that hear: RML_ERR_NOMEM with a sentence, nothing
 // under the final name, nothing leaks. A cache that does without is no failure, and the video is
 // then the same.
-//
-// RUN_MODEL_NOMEM_STEP: 1, every call fails once; otherwise every n-th of the many calls of the
-// whole pipelines, from a start that differs between them.
 #define _DEFAULT_SOURCE
 #include "pipelines/lipsync/latent_net.h"
 #include "pipelines/lipsync/lipsync.h"
 #include "pipelines/lipsync/wav2lip_net.h"
 
-#include "tests/support/locked_allocator.h"
-#include "tests/support/media_files.h"
 #include "tests/support/narrow.h"
+#include "tests/support/pipeline_nomem.h"
 
-#include <unistd.h>
+enum { FRAMES = 3, SAMPLES = 4800 };
 
-enum { WIDTH = 64, HEIGHT = 48, FRAMES = 3, RATE = 16000, SAMPLES = 4800 };
-
-#define MOST_CALLS 100000
 #define UNET                                                                                       \
     "{\"in_channels\":8,\"block_out_channels\":[4,8],\"layers_per_block\":1,"                      \
     "\"down_block_types\":[\"CrossAttnDownBlock2D\",\"DownBlock2D\"],"                             \
@@ -178,89 +171,54 @@ static char *take_result(size_t *size)
     return data;
 }
 
-static void fail_each(const char *name, rml_status (*use)(const rml_allocator *, rml_error *),
-                      bool files, size_t step)
-{
-    locked_counting at = {.busy = ATOMIC_FLAG_INIT};
-    const rml_allocator allocator = {locked_alloc, locked_release, &at};
-    rml_error err = {0};
-    size_t size, reached = 0;
-    CHECK_MSG(use(&allocator, &err) == RML_OK, "%s: %s", name, err.message);
-    const size_t calls = at.counter.calls;
-    char *usual = take_result(&size);
-    CHECK_MSG((usual != NULL) == files, "%s: a file", name);
-    CHECK_MSG(calls > 40 && calls < MOST_CALLS, "%s: %zu allocations", name, calls);
-    for (size_t call = 1 + (size_t)getpid() % step; call < MOST_CALLS; call += step) {
-        at.counter.calls = 0;
-        at.counter.fail_at = call;
-        err = (rml_error){0};
-        const rml_status status = use(&allocator, &err);
-        const bool failed = at.counter.calls >= call;
-        size_t now;
-        char *result = take_result(&now);
-        CHECK_MSG(status == RML_OK || (status == RML_ERR_NOMEM && err.status == status &&
-                                       strstr(err.message, "out of memory")),
-                  "%s: allocation %zu: %s: %s", name, call, rml_status_name(status), err.message);
-        CHECK_MSG(status == RML_OK || !result, "%s: allocation %zu: a file", name, call);
-        if (status == RML_OK && files)
-            CHECK_MSG(result && now == size && memcmp(result, usual, size) == 0,
-                      "%s: allocation %zu: another result", name, call);
-        CHECK_MSG(at.counter.live_bytes == 0, "%s: allocation %zu: %zu bytes leak", name, call,
-                  at.counter.live_bytes);
-        free(result);
-        reached += status != RML_OK;
-        if (!failed || at.counter.live_bytes)
-            break;
-    }
-    free(usual);
-    CHECK_MSG(reached + 8 >= calls / step - calls / step / 50, "%s: %zu of %zu failed", name,
-              reached, calls);
-    printf("%s: %zu allocations, of which %zu failed\n", name, calls, reached);
-}
+static char *first_result;
+static size_t first_size;
 
-static bool make_files(void)
+// Nothing is there after a failure, and otherwise the same as where nothing failed.
+static void look_at_result(const char *name, size_t call, rml_status status)
 {
-    rml_error err = {0};
-    snprintf(face, sizeof face, "%s/face.avi", folder);
-    snprintf(voice, sizeof voice, "%s/voice.wav", folder);
-    snprintf(result_path, sizeof result_path, "%s/result.avi", folder);
-    const rml_status status = write_clip(face, RML_CODEC_MJPEG, WIDTH, HEIGHT, FRAMES, &err);
-    if (status == RML_ERR_UNSUPPORTED) {
-        printf("skipped: %s\n", err.message);
-        return false;
+    size_t size;
+    char *result = take_result(&size);
+    CHECK_MSG((result != NULL) == (status == RML_OK), "%s: allocation %zu: a file", name, call);
+    if (call == 0) {
+        free(first_result);
+        first_result = result;
+        first_size = size;
+        return;
     }
-    CHECK_MSG(status == RML_OK, "%s", err.message);
-    write_wav(voice, RATE, SAMPLES);
-    return true;
+    if (result && first_result)
+        CHECK_MSG(size == first_size && memcmp(result, first_result, size) == 0,
+                  "%s: allocation %zu: another result", name, call);
+    free(result);
 }
 
 int main(void)
 {
-    const char *given = getenv("RUN_MODEL_NOMEM_STEP");
-    const size_t step = given && atoi(given) > 0 ? (size_t)atoi(given) : 1;
+    const size_t step = nomem_step();
     if (!mkdtemp(folder))
         return 1;
     rml_lipsync_quiet_libraries();
     wav2vec2 = random_weights("wav2vec2", WAV2VEC2, 1);
     whisper = random_weights("whisper-encoder", WHISPER, 1);
-    fail_each("Wav2Vec2", hear_wav2vec2, false, 1);
-    fail_each("Whisper", hear_whisper, false, 1);
-    const bool media = make_files();
-    if (media) {
+    fail_each("Wav2Vec2", hear_wav2vec2, RML_OK, NULL, 1);
+    fail_each("Whisper", hear_whisper, RML_OK, NULL, 1);
+    snprintf(result_path, sizeof result_path, "%s/result.avi", folder);
+    if (nomem_media(folder, face, voice, FRAMES, SAMPLES)) {
         wav2lip = narrow_weights("wav2lip", 16, NULL);
         s3fd = narrow_weights("s3fd", 64, NULL);
         unet = random_weights("unet-step0", UNET, 1);
         vae_encoder = random_weights("vae-encoder", VAE, 1);
         vae_decoder = random_weights("vae-decoder", VAE, 1);
-        fail_each("Wav2Lip", with_wav2lip, true, step);
-        fail_each("Wav2Lip and S3FD", with_detector, true, step);
-        fail_each("latents", with_latents, true, step);
+        fail_each("Wav2Lip", with_wav2lip, RML_OK, look_at_result, step);
+        fail_each("Wav2Lip and S3FD", with_detector, RML_OK, look_at_result, step);
+        fail_each("latents", with_latents, RML_OK, look_at_result, step);
     }
     rml_weights *const all[] = {wav2lip, s3fd, unet, vae_encoder, vae_decoder, wav2vec2, whisper};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         rml_weights *weights = all[i];
         rml_weights_close(&weights);
     }
+    free(first_result);
     remove(face);
     remove(voice);
     CHECK(rmdir(folder) == 0);

@@ -1,20 +1,13 @@
 // Every allocation fails in turn on the way from a clip and a sound to how far they are apart:
 // RML_ERR_NOMEM with a sentence, and nothing leaks.
-//
-// RUN_MODEL_NOMEM_STEP: as in test_lipsync_nomem.c.
 #define _DEFAULT_SOURCE
 #include "pipelines/lipsync/lipsync.h"
 #include "pipelines/sync/sync.h"
 
-#include "tests/support/locked_allocator.h"
-#include "tests/support/media_files.h"
 #include "tests/support/narrow.h"
+#include "tests/support/pipeline_nomem.h"
 
-#include <unistd.h>
-
-enum { WIDTH = 64, HEIGHT = 48, FRAMES = 9, RATE = 16000, SAMPLES = 6400, WINDOWS = 4 };
-
-#define MOST_CALLS 100000
+enum { FRAMES = 9, SAMPLES = 6400, WINDOWS = 4 };
 
 static char folder[] = "/tmp/test_sync_nomem_XXXXXX";
 static char video[64], sound[64], faces[64];
@@ -47,6 +40,7 @@ static rml_status measure(const rml_model *model, rml_session *session, rml_face
     if (status == RML_OK)
         CHECK(rml_sync_meter_count(rml_sync_result(job)) == WINDOWS);
     rml_sync_close(&job);
+    remove(faces); // they would be known the next time
     return status;
 }
 
@@ -74,67 +68,32 @@ static rml_status use(bool detects, const rml_allocator *allocator, rml_error *e
     return status;
 }
 
-// `usual`: how it ends where nothing fails. The detector's weights are random, and where they find
-// no face that is said.
-static void fail_each(const char *name, bool detects, rml_status usual, size_t step)
+static rml_status with_box(const rml_allocator *allocator, rml_error *err)
 {
-    locked_counting at = {.busy = ATOMIC_FLAG_INIT};
-    const rml_allocator allocator = {locked_alloc, locked_release, &at};
-    rml_error err = {0};
-    CHECK_MSG(use(detects, &allocator, &err) == usual, "%s: %s", name, err.message);
-    const size_t calls = at.counter.calls;
-    size_t reached = 0;
-    CHECK_MSG(calls > 40 && calls < MOST_CALLS, "%s: %zu allocations", name, calls);
-    for (size_t call = 1 + (size_t)getpid() % step; call <= calls; call += step) {
-        at.counter.calls = 0;
-        at.counter.fail_at = call;
-        err = (rml_error){0};
-        const rml_status status = use(detects, &allocator, &err);
-        remove(faces);
-        CHECK_MSG(status == usual || (status == RML_ERR_NOMEM && err.status == status &&
-                                      strstr(err.message, "out of memory")),
-                  "%s: allocation %zu: %s: %s", name, call, rml_status_name(status), err.message);
-        CHECK_MSG(at.counter.live_bytes == 0, "%s: allocation %zu: %zu bytes leak", name, call,
-                  at.counter.live_bytes);
-        reached += status == RML_ERR_NOMEM;
-    }
-    CHECK_MSG(reached + 8 >= calls / step - calls / step / 50, "%s: %zu of %zu failed", name,
-              reached, calls);
-    printf("%s: %zu allocations, of which %zu failed\n", name, calls, reached);
+    return use(false, allocator, err);
 }
 
-static bool make_files(void)
+static rml_status with_detector(const rml_allocator *allocator, rml_error *err)
 {
-    rml_error err = {0};
-    snprintf(video, sizeof video, "%s/face.avi", folder);
-    snprintf(sound, sizeof sound, "%s/voice.wav", folder);
-    snprintf(faces, sizeof faces, "%s/faces.json", folder);
-    const rml_status status = write_clip(video, RML_CODEC_MJPEG, WIDTH, HEIGHT, FRAMES, &err);
-    if (status == RML_ERR_UNSUPPORTED) {
-        printf("skipped: %s\n", err.message);
-        return false;
-    }
-    CHECK_MSG(status == RML_OK, "%s", err.message);
-    write_wav(sound, RATE, SAMPLES);
-    return true;
+    return use(true, allocator, err);
 }
 
 int main(void)
 {
-    const char *given = getenv("RUN_MODEL_NOMEM_STEP");
-    const size_t step = given && atoi(given) > 0 ? (size_t)atoi(given) : 1;
+    const size_t step = nomem_step();
     if (!mkdtemp(folder))
         return 1;
     rml_lipsync_quiet_libraries();
-    if (make_files()) {
+    snprintf(faces, sizeof faces, "%s/faces.json", folder);
+    if (nomem_media(folder, video, sound, FRAMES, SAMPLES)) {
         rml_error err = {0};
         syncnet = narrow_weights("syncnet", 16, NULL);
         s3fd = narrow_weights("s3fd", 64, NULL);
-        fail_each("SyncNet", false, RML_OK, step);
-        const rml_status usual = use(true, rml_allocator_default(), &err);
+        fail_each("SyncNet", with_box, RML_OK, NULL, step);
+        // The detector's weights are random, and where they find no face that is said.
+        const rml_status usual = with_detector(rml_allocator_default(), &err);
         CHECK_MSG(usual == RML_OK || usual == RML_ERR_ARG, "%s", err.message);
-        remove(faces);
-        fail_each("SyncNet and S3FD", true, usual, step);
+        fail_each("SyncNet and S3FD", with_detector, usual, NULL, step);
         rml_weights_close(&syncnet);
         rml_weights_close(&s3fd);
     }
