@@ -1,5 +1,6 @@
 """What the Python tests share: the program, its CPU levels, checkpoints, comparisons."""
 
+import functools
 import json
 import os
 import platform
@@ -219,90 +220,26 @@ class Network:
             return self.model(*inputs)
 
 
-@pytest.fixture(scope="session")
-def wav2lip_network(tmp_path_factory):
-    """wav2lip_network(width): a generator with random weights."""
-    made = {}
+def networks(make):
+    """A fixture: what `make` makes of its arguments as a Network, once for the same ones."""
 
-    def get(width=0.25, seed=1):
-        if (width, seed) not in made:
-            folder = tmp_path_factory.mktemp("wav2lip")
-            made[width, seed] = Network(wav2lip.random_wav2lip(width, seed), folder)
-        return made[width, seed]
+    @pytest.fixture(scope="session")
+    def fixture(tmp_path_factory):
+        @functools.cache
+        def get(*arguments, **named):
+            return Network(make(*arguments, **named), tmp_path_factory.mktemp(make.__name__))
 
-    return get
+        return get
 
-
-@pytest.fixture(scope="session")
-def syncnet_network(tmp_path_factory):
-    """syncnet_network(width): an expert with random weights."""
-    made = {}
-
-    def get(width=0.25, seed=1):
-        if (width, seed) not in made:
-            folder = tmp_path_factory.mktemp("syncnet")
-            made[width, seed] = Network(syncnet.random_syncnet(width, seed), folder)
-        return made[width, seed]
-
-    return get
+    return fixture
 
 
-@pytest.fixture(scope="session")
-def s3fd_network(tmp_path_factory):
-    """s3fd_network(width): a detector with random weights."""
-    made = {}
-
-    def get(width=0.25, seed=1):
-        if (width, seed) not in made:
-            folder = tmp_path_factory.mktemp("s3fd")
-            made[width, seed] = Network(s3fd.random_s3fd(width, seed), folder)
-        return made[width, seed]
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def ffdnet_network(tmp_path_factory):
-    """ffdnet_network(kind, channels, width, depth, prefix): a denoiser with random weights."""
-    made = {}
-
-    def get(kind="ipol", channels=3, width=12, depth=5, prefix=None):
-        key = (kind, channels, width, depth, prefix)
-        if key not in made:
-            folder = tmp_path_factory.mktemp("ffdnet")
-            made[key] = Network(ffdnet.random_ffdnet(*key), folder)
-        return made[key]
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def mobilenetv2_network(tmp_path_factory):
-    """mobilenetv2_network(width, classes): a classifier with random weights."""
-    made = {}
-
-    def get(width=1.0, classes=1000):
-        if (width, classes) not in made:
-            folder = tmp_path_factory.mktemp("mobilenetv2")
-            made[width, classes] = Network(mobilenetv2.random_mobilenetv2(width, classes), folder)
-        return made[width, classes]
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def lstm_network(tmp_path_factory):
-    """lstm_network(inputs=, hidden=, ...): a classifier with random weights."""
-    made = {}
-
-    def get(**sizes):
-        key = tuple(sorted(sizes.items()))
-        if key not in made:
-            folder = tmp_path_factory.mktemp("lstm")
-            made[key] = Network(lstm.random_classifier(**sizes), folder)
-        return made[key]
-
-    return get
+wav2lip_network = networks(wav2lip.random_wav2lip)
+syncnet_network = networks(syncnet.random_syncnet)
+s3fd_network = networks(s3fd.random_s3fd)
+ffdnet_network = networks(ffdnet.random_ffdnet)
+mobilenetv2_network = networks(mobilenetv2.random_mobilenetv2)
+lstm_network = networks(lstm.random_classifier)
 
 
 @pytest.fixture(scope="session")

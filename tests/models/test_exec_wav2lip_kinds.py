@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import Network, assert_network
+from conftest import assert_network, networks
 from reference import checkpoints, exports, wav2lip_kinds
 from reference.wav2lip_kinds import CONFIGS, KINDS
 
@@ -18,18 +18,11 @@ TABLES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    """generator(kind): narrow, with random weights; made once."""
-    made = {}
+def narrow(name):
+    return wav2lip_kinds.random_generator(name, WIDTH)
 
-    def get(name):
-        if name not in made:
-            model = wav2lip_kinds.random_generator(name, WIDTH)
-            made[name] = Network(model, tmp_path_factory.mktemp(name))
-        return made[name]
 
-    return get
+generator = networks(narrow)
 
 
 def config_of(name):

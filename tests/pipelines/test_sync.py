@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import json_lines
-from reference import audio, clips, syncnet
+from reference import audio, clips, faces_file, syncnet
 
 FRAMES, FPS = 60, 25
 
@@ -43,25 +43,7 @@ def measured(program, *arguments, **settings):
 
 
 def write_faces(clip, boxes, folder):
-    path = folder / "faces.json"
-    document = {"format": "run-model faces 1", "clip": faces_key(clip)}
-    document["faces"] = [
-        {"frame": i, "time": i / FPS, "box": None if b is None else [int(v) for v in b],
-         "score": 0 if b is None else 1, "source": "none" if b is None else "detected"}
-        for i, b in enumerate(boxes)]
-    path.write_text(json.dumps(document))
-    return path
-
-
-def faces_key(path):
-    """FNV-1a of a small clip's bytes, as tools/training/evaluate_wav2lip.py has it."""
-    data = path.read_bytes()
-    assert len(data) <= 64 * 65536
-    value = 0xCBF29CE484222325 ^ len(data)
-    for byte in data:
-        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return {"id": f"{value:016x}", "width": 160, "height": 120, "resize_factor": 1,
-            "rotate": False, "crop": [0, -1, 0, -1]}
+    return faces_file.write_boxes(folder / "faces.json", clip, boxes, (160, 120), FPS)
 
 
 def expected(expert, frames, boxes, sound):

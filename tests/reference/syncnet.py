@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .random_init import disturb_batch_norms, he_init
-from .wav2lip import ConvBlock
+from .wav2lip import ConvBlock, random_mel, random_picture
 
 WINDOW = 5  # frames
 SHIFTS = 15  # frames, each way
@@ -56,12 +56,7 @@ class SyncNet(nn.Module):
 def random_inputs(batch: int, seed: int):
     """Mel windows and five lower halves of faces, each a smooth outline under noise."""
     g = torch.Generator().manual_seed(seed)
-    coarse = torch.empty(batch, 1, 10, 5).normal_(-0.8, 1.6, generator=g)
-    audio = F.interpolate(coarse, size=(80, 16), mode="bilinear")
-    audio = (audio + torch.empty_like(audio).normal_(0.0, 0.7, generator=g)).clamp_(-4, 4)
-    coarse = torch.rand(batch, 3 * WINDOW, 4, 7, generator=g)
-    face = F.interpolate(coarse, size=(48, 96), mode="bilinear")
-    return audio, (0.8 * face + 0.2 * torch.rand(face.shape, generator=g)).clamp(0, 1)
+    return random_mel(batch, g), random_picture((batch, 3 * WINDOW, 48, 96), (4, 7), g)
 
 
 def random_syncnet(width: float = 1.0, seed: int = 1) -> SyncNet:

@@ -101,18 +101,38 @@ class Wav2Lip(nn.Module):
         return self.output_block(x)
 
 
-def random_inputs(batch: int, seed: int):
-    """Mel chunks and faces, each a smooth outline under noise, over their whole ranges."""
-    g = torch.Generator().manual_seed(seed)
+def random_mel(batch: int, g: torch.Generator):
+    """Mel chunks, each a smooth outline under noise, over their whole range."""
     coarse = torch.empty(batch, 1, 10, 5).normal_(-0.8, 1.6, generator=g)
     audio = nn.functional.interpolate(coarse, size=(80, 16), mode="bilinear")
-    audio = (audio + torch.empty_like(audio).normal_(0.0, 0.7, generator=g)).clamp_(-4, 4)
-    coarse = torch.rand(batch, 3, 6, 6, generator=g)
-    image = nn.functional.interpolate(coarse, size=(96, 96), mode="bilinear")
-    image = (0.8 * image + 0.2 * torch.rand(batch, 3, 96, 96, generator=g)).clamp(0, 1)
+    return (audio + torch.empty_like(audio).normal_(0.0, 0.7, generator=g)).clamp_(-4, 4)
+
+
+def random_picture(shape, coarse, g: torch.Generator):
+    """The same in [0,1], with an outline of `coarse` (height, width)."""
+    image = torch.rand(*shape[:2], *coarse, generator=g)
+    image = nn.functional.interpolate(image, size=shape[2:], mode="bilinear")
+    return (0.8 * image + 0.2 * torch.rand(shape, generator=g)).clamp(0, 1)
+
+
+def random_inputs(batch: int, seed: int, side: int = 96):
+    """Mel chunks and faces."""
+    g = torch.Generator().manual_seed(seed)
+    audio = random_mel(batch, g)
+    image = random_picture((batch, 3, side, side), (6, 6), g)
     masked = image.clone()
-    masked[:, :, 48:] = 0
+    masked[:, :, side // 2 :] = 0
     return audio, torch.cat([masked, image], dim=1)
+
+
+def lift_voice(decoder):
+    """The skips bring far more signal than the one pixel that carries the voice; without this a
+    wrong mel chunk would change the picture by one grey level."""
+    voice = decoder[0][0].conv_block[0].out_channels
+    for stage in decoder[1:]:
+        up = stage[0].conv_block[0]
+        up.weight[:voice].mul_(4)
+        voice = up.out_channels
 
 
 def random_wav2lip(width: float = 1.0, seed: int = 1) -> Wav2Lip:
@@ -121,13 +141,7 @@ def random_wav2lip(width: float = 1.0, seed: int = 1) -> Wav2Lip:
     model = Wav2Lip(width)
     he_init(model, g)
     with torch.no_grad():
-        # The skips bring far more signal than the one pixel that carries the voice; without this
-        # a wrong mel chunk would change the picture by one grey level.
-        voice = model.face_decoder_blocks[0][0].conv_block[0].out_channels
-        for stage in model.face_decoder_blocks[1:]:
-            up = stage[0].conv_block[0]
-            up.weight[:voice].mul_(4)
-            voice = up.out_channels
+        lift_voice(model.face_decoder_blocks)
     audio, face = random_inputs(8, seed + 1)
     disturb_batch_norms(model, lambda: model(audio, face), g)
     with torch.no_grad():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from . import wav2lip
 from .random_init import disturb_batch_norms, he_init
 
 AUDIO_512 = [(32, 1, 2), (64, (3, 1), 2), (128, 3, 2), (256, (3, 2), 1), (512, 0, -1)]
@@ -221,16 +222,7 @@ class Generator(nn.Module):
 
 
 def random_inputs(kind: Kind, batch: int, seed: int):
-    g = torch.Generator().manual_seed(seed)
-    coarse = torch.empty(batch, 1, 10, 5).normal_(-0.8, 1.6, generator=g)
-    audio = nn.functional.interpolate(coarse, size=(80, 16), mode="bilinear")
-    audio = (audio + torch.empty_like(audio).normal_(0.0, 0.7, generator=g)).clamp_(-4, 4)
-    coarse = torch.rand(batch, 3, 6, 6, generator=g)
-    image = nn.functional.interpolate(coarse, size=(kind.side, kind.side), mode="bilinear")
-    image = (0.8 * image + 0.2 * torch.rand(image.shape, generator=g)).clamp(0, 1)
-    masked = image.clone()
-    masked[:, :, kind.side // 2 :] = 0
-    return audio, torch.cat([masked, image], dim=1)
+    return wav2lip.random_inputs(batch, seed, kind.side)
 
 
 def random_generator(name: str, width: float = 1.0, seed: int = 1) -> Generator:
@@ -243,12 +235,7 @@ def random_generator(name: str, width: float = 1.0, seed: int = 1) -> Generator:
         for layer in model.modules():
             if isinstance(layer, nn.PReLU):
                 layer.weight.uniform_(0.05, 0.5, generator=g)
-        # The skips bring far more signal than the one pixel that carries the voice.
-        voice = model.face_decoder_blocks[0][0].conv_block[0].out_channels
-        for stage in model.face_decoder_blocks[1:]:
-            up = stage[0].conv_block[0]
-            up.weight[:voice].mul_(4)
-            voice = up.out_channels
+        wav2lip.lift_voice(model.face_decoder_blocks)
         if kind.norm:  # a vector of length 1 is small beside what is made of it elsewhere
             model.face_decoder_blocks[0][0].conv_block[0].weight.mul_(8)
     audio, face = random_inputs(kind, 4, seed + 1)

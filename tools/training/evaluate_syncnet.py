@@ -15,7 +15,8 @@ import numpy as np
 import common
 import scenes
 import speech
-from evaluate_wav2lip import FPS, SIZE, speak, write_boxes, write_video, write_wav
+from evaluate_wav2lip import FPS, SIZE, speak, write_video, write_wav
+from reference.faces_file import write_boxes
 
 WEIGHTS = os.path.join(common.WEIGHTS, "syncnet.safetensors")
 CLIPS, LATE_MS = 10, (0, 120, -200)
@@ -43,8 +44,9 @@ def measure_clip(program, index, folder):
     sound = speak([2, 8000 + index])
     mouths = speech.mouths(sound, FPS)[:MOST_FRAMES]
     frames, boxes = scenes.clip(np.random.default_rng([2, 9000 + index]), mouths, (SIZE, SIZE), FPS)
-    write_video(os.path.join(folder, "face.mkv"), frames)
-    write_boxes(os.path.join(folder, "faces.json"), os.path.join(folder, "face.mkv"), boxes)
+    face, faces = (os.path.join(folder, name) for name in ("face.mkv", "faces.json"))
+    write_video(face, frames)
+    write_boxes(faces, face, boxes, (SIZE, SIZE), FPS)
     own = [measure(program, folder, moved(sound.samples, late)) for late in LATE_MS]
     return own, measure(program, folder, speak([2, 8500 + index]).samples)
 

@@ -8,7 +8,6 @@ drawn frames of that head (the clip given to the program, and one with mouths of
 never from what the program made. What it reads from the true frames is printed beside.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,9 @@ import numpy as np
 import common
 import scenes
 import speech
+
+sys.path.insert(0, os.path.join(common.ROOT, "tests"))
+from reference.faces_file import write_boxes  # noqa: E402
 
 WEIGHTS = os.path.join(common.WEIGHTS, "wav2lip.safetensors")
 CLIPS, SIZE, FPS = 8, 192, 25
@@ -49,34 +51,13 @@ def read_video(path, height, width):
     return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
 
 
-def clip_id(path):
-    """The program's name for a small clip (pipelines/faces/faces_file.c): FNV-1a of its bytes."""
-    with open(path, "rb") as file:
-        data = file.read()
-    assert len(data) <= 64 * 65536, f"{path}: {len(data)} bytes, more than are hashed whole"
-    value = 0xCBF29CE484222325 ^ len(data)
-    for byte in data:
-        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return f"{value:016x}"
-
-
-def write_boxes(path, clip, boxes):
-    """The places of the faces, so that what is measured is the network and not the detector."""
-    key = {"id": clip_id(clip), "width": SIZE, "height": SIZE, "resize_factor": 1,
-           "rotate": False, "crop": [0, -1, 0, -1]}
-    rows = [{"frame": i, "time": i / FPS, "box": [int(x) for x in box], "score": 1.0,
-             "source": "detected"} for i, box in enumerate(boxes)]
-    with open(path, "w") as file:
-        json.dump({"format": "run-model faces 1", "clip": key, "faces": rows}, file)
-
-
 def lip_sync(program, folder, frames, boxes, samples):
     """What the program makes of the frames and the voice, without loss."""
     face, voice, out, faces = (os.path.join(folder, name) for name in
                                ("face.mkv", "voice.wav", "out.mkv", "faces.json"))
     write_video(face, frames)
     write_wav(voice, samples)
-    write_boxes(faces, face, boxes)
+    write_boxes(faces, face, boxes, (SIZE, SIZE), FPS)
     command = [program, "wav2lip", "--face", face, "--audio", voice, "--checkpoint_path", WEIGHTS,
                "--faces", faces, "--codec", "ffv1", "--outfile", out, "--quiet"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

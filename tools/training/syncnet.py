@@ -12,7 +12,6 @@ drawn heads can offer and which makes it quick. The layers that tell them are dr
 
 import argparse
 import os
-import sys
 import time
 
 import cv2
@@ -24,10 +23,8 @@ from torch.nn import functional as F
 import common
 import scenes
 import speech
-import wav2lip_data
-
-sys.path.insert(0, os.path.join(common.ROOT, "tests"))
-from reference.syncnet import WINDOW, SyncNet  # noqa: E402
+import wav2lip_data  # which finds tests/reference
+from reference.syncnet import WINDOW, SyncNet
 
 WIDTH, LEAST = 0.25, 8
 CLIPS, FRAMES, COLUMNS, FPS = 520, 24, 16, 25
