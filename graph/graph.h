@@ -294,11 +294,9 @@ void rml_graph_replace(rml_graph *graph, const rml_value_id *to, size_t count);
 // Replaces the node's inputs by a copy of `in`; false when memory is out.
 bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *in, int in_count);
 
-// Computes a node now where its inputs are constant, or their shapes are all it asks for: its
-// outputs become constants and it is dead. Otherwise nothing happens.
-rml_status rml_graph_fold(rml_graph *graph, rml_node_id node, bool *folded, rml_error *err);
-
-// The same of all nodes from number `first` on. *count, which may be NULL, grows by those folded.
+// Computes nodes from number `first` on now, where their inputs are constant, or their shapes are
+// all they ask for: their outputs become constants and they are dead. *count, which may be NULL,
+// grows by how many these are.
 rml_status rml_graph_fold_from(rml_graph *graph, size_t first, size_t *count, rml_error *err);
 
 // Checks what every pass must leave true: ids in range, inputs computed before they are read,

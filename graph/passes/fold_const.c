@@ -141,12 +141,8 @@ static rml_status evaluate(rml_graph *graph, const rml_node *node, rml_arena *co
     return RML_OK;
 }
 
-rml_status rml_graph_fold(rml_graph *graph, rml_node_id id, bool *folded, rml_error *err)
+static rml_status fold(rml_graph *graph, rml_node *node, rml_error *err)
 {
-    rml_node *node = &graph->nodes[id];
-    *folded = foldable(graph, node);
-    if (!*folded)
-        return RML_OK;
     node->generic = node->generic || rml_node_layout(node) == RML_OP_CHANNELS_LAST;
     rml_arena copies;
     rml_arena_init(&copies, graph->arena.allocator);
@@ -160,10 +156,11 @@ rml_status rml_graph_fold(rml_graph *graph, rml_node_id id, bool *folded, rml_er
 rml_status rml_graph_fold_from(rml_graph *graph, size_t first, size_t *count, rml_error *err)
 {
     for (size_t i = first; i < graph->node_count; i++) {
-        bool folded;
-        RML_TRY(rml_graph_fold(graph, (rml_node_id)i, &folded, err));
+        if (!foldable(graph, &graph->nodes[i]))
+            continue;
+        RML_TRY(fold(graph, &graph->nodes[i], err));
         if (count)
-            *count += folded;
+            ++*count;
     }
     return RML_OK;
 }
