@@ -396,8 +396,7 @@ RML_API rml_model_settings rml_model_settings_default(void);
 
 // Builds network `name` with the widths found in `weights`. Missing and unexpected tensors and
 // wrong shapes are listed all at once in `err`. The model keeps using `weights`, which must outlive
-// it. `weights` NULL gives the network at its published size with all parameters zero: for its
-// inputs, outputs and size.
+// it. `weights` NULL gives the network at its published size with all parameters zero.
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
 
@@ -476,25 +475,26 @@ typedef enum rml_check_kind {
     RML_CHECK_NOTE       // what was looked at, and what cannot be told here
 } rml_check_kind;
 
+// Rules that a program may pass over: that an output tells how many dimensions it has.
+typedef enum rml_check_rule { RML_CHECK_OTHER_RULE = 0, RML_CHECK_OUTPUT_SHAPE } rml_check_rule;
+
 typedef struct rml_check_finding {
     rml_check_kind kind;
-    const char *place; // "operation \"x_1\" (conv)"; "" for the whole file
-    const char *text;  // one sentence, without a full stop
-    uint64_t reserved[2];
+    const char *place;   // "operation \"x_1\" (conv)"; "" for the whole file
+    const char *text;    // one sentence, without a full stop; both live as long as the call
+    rml_check_rule rule; // of a fault: what it breaks
+    uint32_t reserved[3];
 } rml_check_finding;
 
-// Texts live as long as the call.
 typedef void (*rml_check_fn)(void *user, const rml_check_finding *finding);
 
 // Looks at a whole file (Core ML, ONNX; of other files what reading them checks) and reports all
-// that it finds; `*faults` is how many faults there are. A file that cannot be read has a fault:
-// the status is that of what kept it from being looked at, such as want of memory. `allocator` as
-// in rml_weights_open.
+// that it finds, of which `*faults` are faults: one, if it cannot be read. The status is that of
+// what keeps it from being looked at, such as memory. `allocator` as in rml_weights_open.
 RML_API rml_status rml_model_check(const char *path, const rml_allocator *allocator,
                                    rml_check_fn report, void *user, size_t *faults, rml_error *err);
 
-// Random weights of network `name` at its published size, or that of the settings' config: for
-// benchmarks and tests.
+// Random weights of network `name` at its published size, or that of the settings' config.
 RML_API rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64_t seed,
                                              const rml_model_settings *settings, rml_error *err);
 

@@ -9,14 +9,15 @@
 
 // ---- reporting ----------------------------------------------------------------------------------
 
-static void report(rml_checker *checker, rml_check_kind kind, const char *place, const char *format,
-                   va_list list)
+static void report(rml_checker *checker, rml_check_kind kind, rml_check_rule rule,
+                   const char *place, const char *format, va_list list)
 {
     char whole[RML_PLACE_BYTES + 64];
     rml_error said; // a sentence as all are, on one line
     rml_fail_v(&said, RML_ERR_FORMAT, format, list);
     snprintf(whole, sizeof whole, "%s%s", checker->around, place);
-    const rml_check_finding finding = {.kind = kind, .place = whole, .text = said.message};
+    const rml_check_finding finding = {
+        .kind = kind, .place = whole, .text = said.message, .rule = rule};
     checker->faults += kind == RML_CHECK_FAULT;
     checker->report(checker->user, &finding);
 }
@@ -25,7 +26,16 @@ void rml_check_fault(rml_checker *checker, const char *place, const char *format
 {
     va_list list;
     va_start(list, format);
-    report(checker, RML_CHECK_FAULT, place, format, list);
+    report(checker, RML_CHECK_FAULT, RML_CHECK_OTHER_RULE, place, format, list);
+    va_end(list);
+}
+
+void rml_check_fault_of(rml_checker *checker, rml_check_rule rule, const char *place,
+                        const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    report(checker, RML_CHECK_FAULT, rule, place, format, list);
     va_end(list);
 }
 
@@ -33,7 +43,7 @@ void rml_check_warning(rml_checker *checker, const char *place, const char *form
 {
     va_list list;
     va_start(list, format);
-    report(checker, RML_CHECK_WARNING, place, format, list);
+    report(checker, RML_CHECK_WARNING, RML_CHECK_OTHER_RULE, place, format, list);
     va_end(list);
 }
 
@@ -41,7 +51,7 @@ void rml_check_note(rml_checker *checker, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
-    report(checker, RML_CHECK_NOTE, "", format, list);
+    report(checker, RML_CHECK_NOTE, RML_CHECK_OTHER_RULE, "", format, list);
     va_end(list);
 }
 

@@ -24,6 +24,9 @@ typedef struct rml_checker {
 
 void rml_check_fault(rml_checker *checker, const char *place, const char *format, ...)
     RML_PRINTF(3, 4);
+// The same against a rule that has a name.
+void rml_check_fault_of(rml_checker *checker, rml_check_rule rule, const char *place,
+                        const char *format, ...) RML_PRINTF(4, 5);
 void rml_check_warning(rml_checker *checker, const char *place, const char *format, ...)
     RML_PRINTF(3, 4);
 void rml_check_note(rml_checker *checker, const char *format, ...) RML_PRINTF(2, 3);

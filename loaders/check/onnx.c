@@ -265,18 +265,19 @@ static rml_status infer(rml_checker *checker, rml_onnx *file)
 // ---- the file -----------------------------------------------------------------------------------
 
 // Inputs and outputs of the model, which have to tell what they are.
-static void check_ports(rml_checker *checker, const rml_onnx *file, const char *what,
+static void check_ports(rml_checker *checker, const rml_onnx *file, bool output,
                         const uint32_t *value, size_t count)
 {
+    const rml_check_rule rule = output ? RML_CHECK_OUTPUT_SHAPE : RML_CHECK_OTHER_RULE;
     char place[RML_PLACE_BYTES];
     for (size_t i = 0; i < count; i++) {
         const rml_onnx_value *port = &file->value[value[i]];
-        rml_check_place(place, what, port->name, "");
+        rml_check_place(place, output ? "output" : "input", port->name, "");
         if (!port->type || (port->type->kind == RML_ONNX_TENSOR && port->type->element == 0))
             rml_check_fault(checker, place, "the file does not tell its type");
         else if (port->type->kind == RML_ONNX_TENSOR && !port->type->has_shape)
-            rml_check_fault(checker, place,
-                            "the file does not tell its shape, not even how many dimensions");
+            rml_check_fault_of(checker, rule, place,
+                               "the file does not tell its shape, not even how many dimensions");
     }
 }
 
@@ -291,8 +292,8 @@ rml_status rml_check_onnx(rml_checker *checker, rml_onnx *file)
         rml_check_fault(checker, "", "the file does not tell its IR version");
     if (!*file->graph.name)
         rml_check_fault(checker, "", "its graph has no name");
-    check_ports(checker, file, "input", file->graph.input, file->graph.input_count);
-    check_ports(checker, file, "output", file->graph.output, file->graph.output_count);
+    check_ports(checker, file, false, file->graph.input, file->graph.input_count);
+    check_ports(checker, file, true, file->graph.output, file->graph.output_count);
     check_graph(checker, file, &file->graph);
     for (size_t i = 0; i < file->function_count; i++)
         check_graph(checker, file, &file->function[i].body);
