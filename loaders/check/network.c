@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CUSTOM = 500, COPY = 600, BRANCH = 605, LOOP = 615 };
+enum { CUSTOM = 500, COPY = 600 };
 
 typedef struct walker {
     rml_checker *checker;
     rml_coreml *file;
     const rml_coreml_model *model;
     rml_names blobs;
-    size_t blob_count, layers;
+    size_t blob_count;
     bool is_exact; // some layer is of the world of exact shapes
 } walker;
 
@@ -31,28 +31,8 @@ static rml_status write_blob(walker *w, const char *name, bool again, const char
     return RML_OK;
 }
 
-static rml_status check_layers(walker *w, const rml_protobuf *message, int depth);
-
-// Networks inside a layer; what they write is seen behind it.
-static rml_status check_inside(walker *w, const rml_nn_layer *layer, const char *place, int depth)
-{
-    rml_error why;
-    const rml_message_reader reader = rml_coreml_messages(w->file, &why);
-    rml_protobuf first = {0}, second = {0};
-    const uint32_t number = layer->kind == BRANCH ? 1 : 3;
-    const rml_message_want wants[] = {{number, RML_WANT_MESSAGE, "a network", &first},
-                                      {number + 1, RML_WANT_MESSAGE, "a network", &second},
-                                      {0}};
-    if (layer->kind != BRANCH && layer->kind != LOOP)
-        return RML_OK;
-    RML_TRY(
-        rml_check_read(w->checker, place, rml_message_read(&reader, &layer->params, wants), &why));
-    if (first.data)
-        RML_TRY(check_layers(w, &first, depth + 1));
-    return second.data ? check_layers(w, &second, depth + 1) : RML_OK;
-}
-
-static rml_status check_layer(walker *w, const rml_nn_layer *layer, int depth)
+// What the networks inside a layer write is seen behind it.
+static rml_status check_layer(walker *w, const rml_nn_layer *layer, bool inside)
 {
     char place[RML_PLACE_BYTES], what[32];
     snprintf(what, sizeof what, "layer %zu", layer->number);
@@ -67,20 +47,20 @@ static rml_status check_layer(walker *w, const rml_nn_layer *layer, int depth)
         rml_check_fault(w->checker, place, "it writes no blob");
     w->is_exact = w->is_exact || layer->kind >= COPY;
     RML_TRY(rml_check_layer(w->checker, w->file, w->model, layer, place));
-    RML_TRY(check_inside(w, layer, place, depth));
+    for (int k = 0; k < 2 && layer->inside; k++)
+        for (size_t i = 0; i < layer->inside[k].layer_count; i++)
+            RML_TRY(check_layer(w, &layer->inside[k].layer[i], true));
     for (size_t k = 0; k < layer->output_count; k++)
-        RML_TRY(write_blob(w, layer->output[k].text, layer->kind == COPY || depth > 0, place));
+        RML_TRY(write_blob(w, layer->output[k].text, layer->kind == COPY || inside, place));
     return RML_OK;
 }
 
-static rml_status check_layers(walker *w, const rml_protobuf *message, int depth)
+static rml_status check_layers(walker *w, const rml_protobuf *message)
 {
     enum { LAYERS = 1 };
     rml_error why;
     rml_protobuf rest = *message, inside;
     bool more = true;
-    if (depth > RML_COREML_MAX_DEPTH)
-        return RML_OK;
     for (size_t i = 0; i < RML_NN_MAX_LAYERS; i++) {
         rml_nn_layer layer = {.number = i};
         char place[48];
@@ -93,7 +73,7 @@ static rml_status check_layers(walker *w, const rml_protobuf *message, int depth
         status = rml_nn_read_layer(w->file, &inside, &layer, &why);
         RML_TRY(rml_check_read(w->checker, place, status, &why));
         if (status == RML_OK)
-            RML_TRY(check_layer(w, &layer, depth));
+            RML_TRY(check_layer(w, &layer, false));
     }
     return RML_OK;
 }
@@ -192,7 +172,7 @@ static rml_status check_all(walker *w)
     const rml_coreml_ports *ports = &w->model->ports;
     for (size_t i = 0; i < ports->input_count; i++)
         RML_TRY(write_blob(w, ports->input[i].name, false, "input"));
-    RML_TRY(check_layers(w, &w->model->body, 0));
+    RML_TRY(check_layers(w, &w->model->body));
     RML_TRY(check_mappings(w));
     check_outputs(w);
     return w->model->type == RML_COREML_NETWORK_CLASSIFIER ? check_classes(w) : RML_OK;

@@ -15,24 +15,22 @@ static rml_status read_inside(rml_coreml *file, int depth, rml_nn_layer *out, rm
 {
     const rml_message_reader reader = rml_coreml_messages(file, err);
     const bool is_loop = out->kind == RML_NN_LOOP;
+    const uint32_t first = is_loop ? 3 : 1;
     rml_nn_network *inside;
+    rml_protobuf messages[2] = {{0}};
+    const rml_message_want wants[] = {{first, RML_WANT_MESSAGE, "a network", &messages[0]},
+                                      {first + 1, RML_WANT_MESSAGE, "a network", &messages[1]},
+                                      {0}};
     if (depth == RML_NN_MAX_DEPTH)
         return rml_fail(err, RML_ERR_LIMIT,
                         "layer %zu \"%.64s\": networks are nested deeper than %d", out->number,
                         out->name, RML_NN_MAX_DEPTH);
     RML_TRY(rml_message_array(&reader, 2, sizeof *inside, &inside));
-    for (uint32_t k = 0; k < 2; k++) {
-        rml_protobuf_field field;
-        rml_protobuf rest = out->params, message;
-        bool more = true;
+    RML_TRY(rml_message_read(&reader, &out->params, wants));
+    for (int k = 0; k < 2; k++) {
         inside[k] = (rml_nn_network){.layer_count = 0};
-        while (more) {
-            RML_TRY(rml_protobuf_next(&rest, &field, &more, err));
-            if (!more || field.number != (is_loop ? 3 + k : 1 + k))
-                continue;
-            RML_TRY(rml_protobuf_enter(&rest, &field, "a network", &message, err));
-            RML_TRY(read_network(file, &message, depth + 1, &inside[k], err));
-        }
+        if (messages[k].data)
+            RML_TRY(read_network(file, &messages[k], depth + 1, &inside[k], err));
         out->leaves = out->leaves || (inside[k].leaves && !is_loop);
     }
     out->inside = inside;
