@@ -45,10 +45,11 @@ static rml_status add_constant(rml_mil_importer *importer, const rml_mil_place *
     rml_dtype dtype = RML_F32;
     static const uint8_t empty[8];
     if (constant->type.kind != RML_MIL_TENSOR || !rml_mil_dtype(constant->type.element, &dtype))
-        return rml_fail(
-            importer->err, RML_ERR_UNSUPPORTED, "a constant of type %s is not supported here",
-            constant->type.kind == RML_MIL_TENSOR ? rml_mil_element_name(constant->type.element)
-                                                  : "list");
+        return rml_fail(importer->err, RML_ERR_UNSUPPORTED,
+                        "constant \"%.80s\" is of type %s, which is not supported here", name,
+                        constant->type.kind == RML_MIL_TENSOR
+                            ? rml_mil_element_name(constant->type.element)
+                            : "list");
     const rml_constant trained = {.stored =
                                       rml_stored_plain(constant->data ? constant->data : empty,
                                                        dtype, &constant->type.shape)};

@@ -164,7 +164,7 @@ static rml_status run_handler(rml_nn_call *call, const rml_nn_entry *entry)
     else if (kind >= FIRST_RANDOM && kind <= LAST_RANDOM)
         rml_coreml_refuse(&call->make, "random numbers cannot be reproduced");
     else if (!entry)
-        rml_coreml_refuse(&call->make, "this kind of layer is not supported");
+        rml_coreml_refuse(&call->make, "kind %d of layers is not known", kind);
     else
         entry->import(call);
     RML_TRY(rml_coreml_take_error(&call->make, call->importer->err));
