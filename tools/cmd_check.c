@@ -39,11 +39,11 @@ int cmd_check(int argc, char **argv)
         .command = COMMAND,
         .usage = "FILE",
         .summary = "Says what the tools of its format would stumble over in a file: Core ML models "
-                   "(.mlmodel,\n.mlpackage) by all their rules that need no Mac, ONNX files by "
-                   "those of ONNX, "
+                   "(.mlmodel,\n"
+                   ".mlpackage) by all their rules that need no Mac, ONNX files by those of ONNX, "
                    "and weights as\n"
                    "far as reading tells. All faults are listed, each with its place. Exit code 1 "
-                   "when there is "
+                   "when there is\n"
                    "one.",
         .positional = &path,
         .positional_max = 1,

@@ -60,7 +60,7 @@ static void count_constants(rml_graph_file *out, const rml_onnx *file)
 
 static rml_status list_metadata(rml_graph_file *out, const rml_onnx_header *header, rml_error *err)
 {
-    const size_t room = header->metadata_count + 1;
+    const size_t room = rml_min_size(header->metadata_count + 1, RML_MAX_METADATA);
     size_t used = 0;
     RML_TRY(rml_graph_file_array(out, room, sizeof *out->metadata, &out->metadata, err));
     if (header->description.bytes) {
@@ -68,7 +68,7 @@ static rml_status list_metadata(rml_graph_file *out, const rml_onnx_header *head
         RML_TRY(rml_graph_file_text(out, header->description.text, header->description.bytes,
                                     &out->metadata[used++].text, err));
     }
-    for (size_t i = 0; i < header->metadata_count && used < RML_MAX_METADATA; i++) {
+    for (size_t i = 0; i < header->metadata_count && used < room; i++) {
         const rml_onnx_metadata *from = &header->metadata[i];
         RML_TRY(rml_graph_file_text(out, from->key.text, from->key.bytes, &out->metadata[used].name,
                                     err));

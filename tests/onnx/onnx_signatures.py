@@ -1,6 +1,7 @@
-"""The table of ONNX's signatures, as onnx.defs tells them: loaders/check/onnx_signatures*.inc.
+"""The table of ONNX's signatures, as onnx.defs tells them: loaders/check/onnx_signatures.inc.
 
-Run it to print the rows of the files anew; test_onnx_check.py compares them.
+Run it to print the rows of the file anew, which clang-format breaks; test_onnx_check.py compares
+them.
 """
 
 import collections
