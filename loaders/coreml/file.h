@@ -138,6 +138,7 @@ typedef struct rml_coreml {
     size_t blob_count, blob_capacity;
     rml_coreml_bytes *range; // of all values that were read
     size_t range_count, range_capacity;
+    size_t bodies;                 // graphs inside nodes that importing it has begun
     const rml_coreml_watch *watch; // NULL: the first fault ends reading
 } rml_coreml;
 

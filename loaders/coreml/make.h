@@ -215,8 +215,8 @@ void rml_coreml_nms(rml_coreml_maker *make, rml_value_id boxes, rml_value_id sco
 
 // ---- graphs inside nodes (make_control.c) -------------------------------------------------------
 
-// An empty graph inside; false when memory is out.
-bool rml_coreml_begin_body(rml_coreml_maker *make, rml_graph_body *out);
+// An empty graph inside; false when memory is out, or `*begun` (of a file) is at its limit.
+bool rml_coreml_begin_body(rml_coreml_maker *make, size_t *begun, rml_graph_body *out);
 
 // Makes a value output `number` of the graph inside.
 void rml_coreml_give(rml_graph *graph, size_t number, rml_value_id value);

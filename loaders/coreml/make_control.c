@@ -3,9 +3,19 @@
 
 #include <stdio.h>
 
-bool rml_coreml_begin_body(rml_coreml_maker *make, rml_graph_body *out)
+// Conditions become two graphs, and bodies one for each turn that tells less of sizes: nested 16
+// deep, a file of 1 KB would have millions.
+enum { MOST_BODIES = 4096 };
+
+bool rml_coreml_begin_body(rml_coreml_maker *make, size_t *begun, rml_graph_body *out)
 {
-    *out = (rml_graph_body){.graph = rml_graph_inside(make->graph)};
+    *out = (rml_graph_body){.graph = NULL};
+    if (++*begun > MOST_BODIES) {
+        rml_graph_fail(make->graph, RML_ERR_LIMIT,
+                       "branches and loops become more than %d graphs inside nodes", MOST_BODIES);
+        return false;
+    }
+    out->graph = rml_graph_inside(make->graph);
     if (!out->graph)
         rml_graph_fail(make->graph, RML_ERR_NOMEM, "out of memory for a graph inside a node");
     return out->graph != NULL;

@@ -70,7 +70,7 @@ static bool take_body(rml_mil_call *call, rml_graph_body *out,
     rml_error error = {0};
     rml_error *outer = importer->err;
     bool refused = false;
-    if (!rml_coreml_begin_body(&call->make, out))
+    if (!rml_coreml_begin_body(&call->make, &importer->file->bodies, out))
         return false;
     importer->err = &error;
     rml_mil_enter(importer, &scope, out->graph);

@@ -102,7 +102,7 @@ static bool take_body(rml_nn_call *call, rml_graph_body *out,
         depth++;
     if (depth > MOST_NESTED)
         rml_coreml_refuse(&call->make, "layers are nested deeper than %d", MOST_NESTED);
-    if (call->make.refused || !rml_coreml_begin_body(&call->make, out))
+    if (call->make.refused || !rml_coreml_begin_body(&call->make, &importer->file->bodies, out))
         return false;
     importer->err = &error;
     rml_nn_enter(importer, &scope, out->graph);

@@ -246,5 +246,18 @@ def test_depth(program, tmp_path):
             "deeper than 32")
 
 
+@pytest.mark.parametrize("in_condition", [True, False])
+def test_graphs_inside(program, tmp_path, in_condition):
+    """Each loop in the condition of another is asked twice, and in a branch once on each way."""
+    steps = [put("b", "b", 1, -1)]
+    for _ in range(14):
+        steps = [("loop", 2, "b", steps, [put("b", "b", 1, -1)])] if in_condition else [
+            ("if", "b", steps, [put("b", "b", 1, -1)])]
+    if in_condition:
+        refused(program, tmp_path, steps, "become more than 4096 graphs inside nodes")
+    else:
+        check(program, tmp_path, steps)
+
+
 def test_blobs_without_names(program, tmp_path):
     refused(program, tmp_path, [put("", "b", 1, 1)], "writes a blob without a name")
