@@ -57,9 +57,9 @@ def test_totals(suite, capsys):
 
 
 def test_check_finds_no_fault(program, suite, tmp_path):
-    """In every eighth: all have none but this one, which onnx.checker has against it, too."""
+    """In every eighth; onnx.checker has a fault of test_mvn, whose function it expands wrongly."""
     path = tmp_path / "net.onnx"
-    for case in [case for case in suite.cases if case.name != "test_mvn"][::8]:
+    for case in suite.cases[::8]:
         path.write_bytes(case.model.SerializeToString())
         told = program.run("check", path, "--quiet", code=None)
         assert told.returncode == 0, (case.name, told.stdout)
