@@ -166,6 +166,11 @@ static rml_shape stacked_shape(const rml_shape *part, int64_t axis)
 static void add_turns(rml_onnx_call *call, rml_op_id op, rml_control_attr *attr,
                       const rml_fact *state, const rml_graph_body *inside, size_t skipped)
 {
+    for (int k = call->in_count - attr->states - attr->scanned; k < call->in_count; k++)
+        if (call->in[k] == RML_NO_VALUE) {
+            rml_onnx_misfit(call, "input %d is what a turn begins with, and is left out", k);
+            return;
+        }
     rml_fact *facts = facts_of_outputs(call);
     if (!facts)
         return;

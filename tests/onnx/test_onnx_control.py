@@ -105,6 +105,18 @@ def test_slices_of_another_shape_are_refused(program, tmp_path):
         onnx_run.run(program, tmp_path, made, inputs)
 
 
+def test_states_that_are_left_out(program, tmp_path):
+    turns = body([helper.make_node("Identity", ["c"], ["c2"]),
+                  helper.make_node("Identity", ["s"], ["s2"])],
+                 [info("i", I64, []), info("c", BOOL, []), info("s", F32, [2])],
+                 [info("c2", BOOL, []), info("s2", F32, [2])])  # fmt: skip
+    node = helper.make_node("Loop", ["n", "", ""], ["last"], body=turns)
+    made = onnx_run.model([node], {"n": np.array(2)}, {"last": F32})
+    (tmp_path / "loop.onnx").write_bytes(made.SerializeToString())
+    done = program.run("convert", tmp_path / "loop.onnx", "-o", tmp_path / "again.onnx", code=1)
+    assert "input 2 is what a turn begins with, and is left out" in done.stderr
+
+
 @pytest.mark.parametrize("count", [0, 4])
 @pytest.mark.parametrize("shapes", onnx_run.SHAPES)
 def test_scan_over_scalars(program, tmp_path, count, shapes):
