@@ -14,18 +14,7 @@
 
 // ---- joining ------------------------------------------------------------------------------------
 
-// The labels of one joining: those in both operands and kept, in the first only, in the second
-// only, and summed over; and the products of their sizes.
-enum { BATCH, M, N, K, PARTS };
-typedef struct joining {
-    rml_einsum_term part[PARTS];
-    size_t size[PARTS];
-} joining;
-
-static bool has(const rml_einsum_term *of, int label)
-{
-    return memchr(of->label, label, (size_t)of->rank) != NULL;
-}
+enum { BATCH = RML_EINSUM_BATCH, M = RML_EINSUM_M, N = RML_EINSUM_N, K = RML_EINSUM_K };
 
 // Operand `index`, or the number 1 behind the last one.
 static const rml_einsum_term *operand(const rml_einsum *eq, int index)
@@ -35,28 +24,12 @@ static const rml_einsum_term *operand(const rml_einsum *eq, int index)
 }
 
 // Joins `left` with operand `next`. False when sizes cannot be addressed.
-static bool join(const rml_einsum *eq, const rml_einsum_term *left, int next, joining *j)
+static bool join(const rml_einsum *eq, const rml_einsum_term *left, int next, rml_einsum_joining *j)
 {
-    const rml_einsum_term *right = operand(eq, next);
-    *j = (joining){.size = {1, 1, 1, 1}};
-    for (int i = 0; i < left->rank + right->rank; i++) {
-        const int label = i < left->rank ? left->label[i] : right->label[i - left->rank];
-        bool kept = has(&eq->out, label);
-        for (int k = next + 1; k < eq->operands && !kept; k++)
-            kept = has(&eq->in[k], label);
-        const int part = !kept ? K : !has(left, label) ? N : has(right, label) ? BATCH : M;
-        rml_einsum_term *to = &j->part[part];
-        if (has(to, label))
-            continue;
-        if (to->rank == RML_EINSUM_LABELS ||
-            !rml_size_mul(j->size[part], (size_t)eq->size[label], &j->size[part]))
-            return false;
-        to->label[to->rank++] = (uint8_t)label;
-    }
-    return true;
+    return rml_einsum_join(eq, left, operand(eq, next), next + 1, j);
 }
 
-static bool elements(const joining *j, int a, int b, size_t *most)
+static bool elements(const rml_einsum_joining *j, int a, int b, size_t *most)
 {
     size_t count;
     if (!rml_size_mul(j->size[BATCH], j->size[a], &count) ||
@@ -66,15 +39,6 @@ static bool elements(const joining *j, int a, int b, size_t *most)
     return true;
 }
 
-static rml_einsum_term result_of(const joining *j)
-{
-    rml_einsum_term result = {0};
-    for (int p = BATCH; p <= N; p++)
-        for (int i = 0; i < j->part[p].rank && result.rank < RML_EINSUM_LABELS; i++)
-            result.label[result.rank++] = j->part[p].label[i];
-    return result;
-}
-
 // The type that copies and products are in. Integers wrap, so that theirs is as good as a wider
 // one.
 static rml_dtype work_dtype(rml_dtype dtype)
@@ -82,7 +46,8 @@ static rml_dtype work_dtype(rml_dtype dtype)
     return rml_dtype_is_half(dtype) ? RML_F32 : dtype;
 }
 
-static rml_product product_of(const joining *j, rml_dtype dtype, void *a, void *b, void *y)
+static rml_product product_of(const rml_einsum_joining *j, rml_dtype dtype, void *a, void *b,
+                              void *y)
 {
     const int64_t batch = (int64_t)j->size[BATCH], m = (int64_t)j->size[M], n = (int64_t)j->size[N],
                   k = (int64_t)j->size[K];
@@ -99,14 +64,14 @@ static bool plan(const rml_einsum *eq, const rml_op_args *args, size_t bytes[4])
     rml_einsum_term left = eq->in[0];
     size_t most[3] = {1, 1, 1}, scratch = 0;
     for (int next = 1; next == 1 || next < eq->operands; next++) { // also for one operand
-        joining j;
+        rml_einsum_joining j;
         if (!join(eq, &left, next, &j) || !elements(&j, M, K, &most[0]) ||
             !elements(&j, K, N, &most[1]) || !elements(&j, M, N, &most[2]))
             return false;
         const rml_product product = product_of(&j, dtype, NULL, NULL, NULL);
         const size_t own = args ? rml_product_scratch(args, &product) : 0;
         scratch = own > scratch ? own : scratch;
-        left = result_of(&j);
+        left = rml_einsum_joined(&j);
     }
     for (int i = 0; i < 3; i++)
         bytes[i] = rml_aligned_bytes(most[i], rml_dtype_size(dtype));
@@ -269,8 +234,8 @@ static void plain_strides(const rml_einsum *eq, const rml_einsum_term *of, int64
 }
 
 // Sums of the rows of a matrix.
-static void sum_rows(const rml_op_args *args, const joining *j, rml_dtype dtype, const void *a,
-                     void *sums)
+static void sum_rows(const rml_op_args *args, const rml_einsum_joining *j, rml_dtype dtype,
+                     const void *a, void *sums)
 {
     const rml_shape matrix = {2, {(int64_t)j->size[M], (int64_t)j->size[K]}};
     const rml_shape rows = {1, {matrix.dim[0]}};
@@ -303,7 +268,7 @@ static void run(const rml_op_args *args)
     memcpy(size, eq.size_of[0], sizeof eq.size_of[0]);
     memcpy(stride, args->in[0].stride, sizeof args->in[0].stride);
     for (int next = 1; next == 1 || next < eq.operands; next++) {
-        joining j;
+        rml_einsum_joining j;
         join(&eq, &left, next, &j);
         if (eq.operands == 1 && j.part[K].rank == 0)
             break; // its dimensions in another order
@@ -321,7 +286,7 @@ static void run(const rml_op_args *args)
                 product_of(&j, work, (void *)(uintptr_t)a, (void *)(uintptr_t)b, sums);
             rml_product_run(args, &product, sums + bytes[2]);
         }
-        left = result_of(&j);
+        left = rml_einsum_joined(&j);
         plain_strides(&eq, &left, size, stride);
         source.src = sums;
         source.from = work;

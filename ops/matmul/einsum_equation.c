@@ -1,5 +1,7 @@
 #include "ops/matmul/einsum_equation.h"
 
+#include "tensor/size.h"
+
 #include <string.h>
 
 static int letter(char c)
@@ -108,4 +110,47 @@ bool rml_einsum_parse(const char *text, const rml_shape *in, int in_count, rml_e
 {
     *eq = (rml_einsum){0};
     return parse(text, in, in_count, eq) && set_sizes(in, eq);
+}
+
+bool rml_einsum_has(const rml_einsum_term *of, int label)
+{
+    return memchr(of->label, label, (size_t)of->rank) != NULL;
+}
+
+bool rml_einsum_keeps(const rml_einsum *eq, int label, int next)
+{
+    bool kept = rml_einsum_has(&eq->out, label);
+    for (int k = next; k < eq->operands && !kept; k++)
+        kept = rml_einsum_has(&eq->in[k], label);
+    return kept;
+}
+
+bool rml_einsum_join(const rml_einsum *eq, const rml_einsum_term *left,
+                     const rml_einsum_term *right, int next, rml_einsum_joining *j)
+{
+    *j = (rml_einsum_joining){.size = {1, 1, 1, 1}};
+    for (int i = 0; i < left->rank + right->rank; i++) {
+        const int label = i < left->rank ? left->label[i] : right->label[i - left->rank];
+        const int part = !rml_einsum_keeps(eq, label, next) ? RML_EINSUM_K
+                         : !rml_einsum_has(left, label)     ? RML_EINSUM_N
+                         : rml_einsum_has(right, label)     ? RML_EINSUM_BATCH
+                                                            : RML_EINSUM_M;
+        rml_einsum_term *to = &j->part[part];
+        if (rml_einsum_has(to, label))
+            continue;
+        if (to->rank == RML_EINSUM_LABELS ||
+            !rml_size_mul(j->size[part], (size_t)eq->size[label], &j->size[part]))
+            return false;
+        to->label[to->rank++] = (uint8_t)label;
+    }
+    return true;
+}
+
+rml_einsum_term rml_einsum_joined(const rml_einsum_joining *j)
+{
+    rml_einsum_term result = {0};
+    for (int p = RML_EINSUM_BATCH; p <= RML_EINSUM_N; p++)
+        for (int i = 0; i < j->part[p].rank && result.rank < RML_EINSUM_LABELS; i++)
+            result.label[result.rank++] = j->part[p].label[i];
+    return result;
 }

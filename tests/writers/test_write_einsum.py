@@ -7,7 +7,7 @@ from onnx import helper
 from onnx_written import error, run_onnxruntime, run_program, write
 
 SIZES = dict(zip("abcdefghijk", (2, 3, 4, 5, 2, 3, 4, 2, 3, 4, 5)))
-EQUATIONS = ["ij,jk->ik", "bij,bjk->bik", "bij,bkj->bik", "ij->ji", "ij,ij->", "i,j->ij",
+EQUATIONS = ["ij->ij", "ij,jk->ik", "bij,bjk->bik", "bij,bkj->bik", "ij->ji", "ij,ij->", "i,j->ij",
              "abcd,aecd->abce", "abc,cd->abd", "abc,adc,de->abe", "ab,ab->ab", "abc->b",
              "ab,cd->ac", "ab,cd->", "...ij,...jk->...ik", "ji", "abcd,cd->ba"]  # fmt: skip
 
