@@ -41,6 +41,9 @@ void rml_find_codes(const rml_graph *graph, bool *codes);
 // Whether a condition can end a loop: the one given at first, or that of a turn.
 bool rml_loop_asks(const rml_graph *graph, const rml_node *node);
 
+// What a loop lacks that has states alone and comes to an end; NULL: nothing.
+const char *rml_loop_lacks(const rml_graph *graph, const rml_node *node);
+
 // ---- what they make nodes with ------------------------------------------------------------------
 
 // "<name>_<part>" in the graph's arena.

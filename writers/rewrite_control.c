@@ -1,4 +1,4 @@
-// Loops that stack a value of every turn, as loops that write it to its place; and scans as loops.
+// Loops that stack a value of every turn, as loops that write it to its place.
 #include "writers/rewrite.h"
 
 #include "tensor/tensor.h"
@@ -25,6 +25,18 @@ static bool take_one(const rml_graph *graph, rml_value_id id, rml_dtype dtype, v
     return true;
 }
 
+// What a value is: outputs of graphs are what a node computes, be it a cast to the same type.
+static rml_value_id source_of(const rml_graph *graph, rml_value_id id)
+{
+    while (graph->values[id].kind == RML_VALUE_ACTIVATION) {
+        const rml_node *node = &graph->nodes[graph->values[id].producer];
+        if (node->op != RML_OP_CAST || graph->values[node->in[0]].dtype != graph->values[id].dtype)
+            break;
+        id = node->in[0];
+    }
+    return id;
+}
+
 static bool is_true(const rml_graph *graph, rml_value_id id)
 {
     uint8_t truth = 0;
@@ -34,13 +46,21 @@ static bool is_true(const rml_graph *graph, rml_value_id id)
 bool rml_loop_asks(const rml_graph *graph, const rml_node *node)
 {
     const rml_graph *body = node->attr.control.body[0];
-    const rml_value_id again = body->outputs[0];
+    const rml_value_id again = source_of(body, body->outputs[0]);
     return !is_true(graph, node->in[CONDITION]) ||
            (!is_true(body, again) && again != body->inputs[CONDITION]);
 }
 
-// The room for what `stacked` of the turns give: (turns, sizes of one). False where it is not
-// known, or is large.
+const char *rml_loop_lacks(const rml_graph *graph, const rml_node *node)
+{
+    const rml_control_attr *attr = &node->attr.control;
+    if (attr->out_count > attr->states)
+        return "it stacks a value of every turn, and how often it turns only the run tells";
+    return node->in[TURN] == RML_NO_VALUE && !rml_loop_asks(graph, node) ? "nothing ends it" : NULL;
+}
+
+// The room for what output `output` of the turns gives: (turns, sizes of one). False where it is
+// not known, or is large.
 static bool find_room(const rml_graph *body, size_t output, int64_t turns, rml_shape *room)
 {
     const rml_value *value = &body->values[body->outputs[output]];
@@ -122,8 +142,12 @@ static void write_places(rml_lowering *l, stacks *s)
                          rml_lower_by_number(&inside, RML_BINARY_ADD, turn, 1, P("count")));
     }
     l->refused = inside.refused;
-    if (s->body->error.status != RML_OK)
-        rml_graph_fail(l->to, s->body->error.status, "%s", s->body->error.message);
+    rml_error error;
+    rml_status status = rml_graph_finish(s->body, &error);
+    if (status == RML_OK)
+        status = rml_graph_ports_changed(s->body, &error);
+    if (status != RML_OK)
+        rml_graph_fail(l->to, status, "%s", error.message);
 }
 
 static bool describe_loop(rml_lowering *l, stacks *s)
@@ -132,8 +156,10 @@ static bool describe_loop(rml_lowering *l, stacks *s)
     const size_t count = (size_t)s->attr.out_count;
     rml_dtype *types = rml_arena_alloc(&l->to->arena, count, sizeof *types);
     rml_shape *shapes = rml_arena_alloc(&l->to->arena, count, sizeof *shapes);
-    if (!types || !shapes)
+    if (!types || !shapes) {
+        rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for the outputs of a loop");
         return false;
+    }
     memcpy(types, old->out_types, (size_t)old->out_count * sizeof *types);
     memcpy(shapes, old->out_shapes, (size_t)old->out_count * sizeof *shapes);
     memcpy(shapes + old->states, s->room, (size_t)s->count * sizeof *shapes);
@@ -173,6 +199,8 @@ bool rml_rewrite_loop(rml_lowering *l, const rml_node *node, rml_value_id *out)
     s.attr.states = s.attr.out_count = attr->out_count + s.ends;
     const int in_count = node->in_count + s.count + s.ends;
     rml_value_id *in = rml_arena_alloc(&l->to->arena, (size_t)in_count, sizeof *in);
+    if (!in)
+        rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for the inputs of a loop");
     if (s.attr.states > RML_MAX_OUTPUTS || !in || !describe_loop(l, &s))
         return false;
     // The body is one that lowering has just made for this node.
@@ -184,7 +212,7 @@ bool rml_rewrite_loop(rml_lowering *l, const rml_node *node, rml_value_id *out)
     for (int k = 0; k < s.count; k++)
         in[at++] = zeros(l, attr->out_types[attr->states + k], &s.room[k], P("rows"));
     if (s.ends)
-        in[at++] = zeros(l, RML_I64, &(rml_shape){0}, P("none"));
+        in[at++] = rml_lower_number(l, node->in[TURN], 0, P("none"));
     memcpy(in + at, node->in + old, (size_t)(node->in_count - old) * sizeof *in);
     rml_value_id made[RML_MAX_OUTPUTS];
     const rml_op_attr wrapped = {.control = s.attr};

@@ -61,6 +61,18 @@ def if_of_convolutions():
                  [("k", KERNEL)])  # fmt: skip
 
 
+def if_of_views():
+    """What the branches give is what they are given, in a shape that it has already."""
+    two = [node("Reshape", ["x", "shape"], ["a"])], [value("a", [2, 3])]
+    three = [node("Unsqueeze", ["x", "first"], ["p"]),
+             node("Squeeze", ["p", "first"], ["b"])], [value("b", [2, 3])]  # fmt: skip
+    return model([*positive_sum("test"), node("If", ["test"], ["y"],
+                                              then_branch=branch("then", *two),
+                                              else_branch=branch("else", *three))],
+                 [value("x", [2, 3])], [value("y", [2, 3])],
+                 [("shape", np.array([2, 3])), ("first", np.array([0]))])  # fmt: skip
+
+
 def turn(nodes, states, stacked=(), counter="i", go="go"):
     return helper.make_graph(
         nodes, "turn", [value(counter, [], INT), value(go, [], BOOL), *states[0]],
@@ -75,6 +87,25 @@ def loop_of_turns(turns=4):
                 ([value("s", [2, 3])], [value("u", [2, 3])]))  # fmt: skip
     return model([node("Loop", ["m", "", "x"], ["y"], body=body)], [value("x", [2, 3])],
                  [value("y", [2, 3])], [("w", WEIGHT), ("m", np.array(turns, np.int64))])
+
+
+def loop_that_swaps():
+    """States that take each other's place, as views of what they were."""
+    body = turn([node("Reshape", ["s", "shape"], ["u"]), node("Reshape", ["q", "shape"], ["v"]),
+                 constant("again", True)],
+                ([value("s", [2, 3]), value("q", [2, 3])],
+                 [value("v", [2, 3]), value("u", [2, 3])]))  # fmt: skip
+    return model([node("Exp", ["x"], ["e"]), node("Loop", ["m", "", "x", "e"], ["y", "z"],
+                                                  body=body)],
+                 [value("x", [2, 3])], [value("y", [2, 3]), value("z", [2, 3])],
+                 [("m", np.array(3)), ("shape", np.array([2, 3]))])  # fmt: skip
+
+
+def loop_without_end():
+    body = turn([node("Neg", ["s"], ["u"]), constant("again", True)],
+                ([value("s", [2, 3])], [value("u", [2, 3])]))  # fmt: skip
+    return model([node("Loop", ["", "", "x"], ["y"], body=body, name="turns")],
+                 [value("x", [2, 3])], [value("y", [2, 3])])  # fmt: skip
 
 
 def loop_until(limited):
@@ -130,6 +161,8 @@ CASES = {
     "loop_that_ends_and_stacks": loop_that_ends_and_stacks(),
     "if_of_layers": if_of_layers(),
     "if_of_convolutions": if_of_convolutions(),
+    "if_of_views": if_of_views(),
+    "loop_that_swaps": loop_that_swaps(),
     "loop_of_turns": loop_of_turns(),
     "loop_of_no_turns": loop_of_turns(0),
     "loop_until": loop_until(False),

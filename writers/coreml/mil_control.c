@@ -39,13 +39,10 @@ static const char *loop_lacks(int opset, const rml_graph *graph, const rml_node 
 {
     (void)opset;
     const rml_control_attr *attr = &node->attr.control;
-    if (attr->out_count > attr->states)
-        return "it stacks a value of every turn, and how often it turns only the run tells";
-    if (node->in[TURN] == RML_NO_VALUE && !rml_loop_asks(graph, node))
-        return "nothing ends it";
-    if (attr->states + STATES > RML_MAX_OUTPUTS)
-        return "too many values go from turn to turn";
-    return lacks_inside(attr->body[0]);
+    const char *why = rml_loop_lacks(graph, node);
+    if (!why && attr->states + STATES > RML_MAX_OUTPUTS)
+        why = "too many values go from turn to turn";
+    return why ? why : lacks_inside(attr->body[0]);
 }
 
 // ---- blocks -------------------------------------------------------------------------------------
@@ -98,15 +95,14 @@ static rml_operand scalar(rml_emitter *e, rml_operand x, const char *name)
     return rml_emit_end(&op);
 }
 
-// Output `index` of the graph in hand, as a value that this block computes.
+// Output `index` of the graph in hand, as a value that this block computes: a view may be of one
+// around it.
 static rml_operand given(rml_emitter *e, size_t index)
 {
     const rml_value_id id = e->graph->outputs[index];
-    const rml_operand own = rml_emit_operand(e, id);
-    if (e->graph->values[id].kind == RML_VALUE_ACTIVATION)
-        return own;
-    return rml_emit_unary(e, "identity", own,
-                          rml_emit_part(e, &own, "given", &e->graph->values[id].shape));
+    rml_operand own = rml_emit_operand(e, id), out = own;
+    out.name = e->names.value[id];
+    return own.name == out.name ? own : rml_emit_unary(e, "identity", own, out);
 }
 
 static void begin_block(rml_emitter *e, const rml_operand *in, int count)

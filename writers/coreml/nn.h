@@ -156,6 +156,7 @@ void rml_net_write_rnn(rml_net_emitter *e, bool sequence);
 // ---- targets (nn_target.c) ----------------------------------------------------------------------
 
 rml_target rml_net_target(bool old);
-void rml_net_emit_node(rml_net_emitter *e, const rml_node *node);
+// The layers of all nodes of e->graph.
+void rml_net_emit_nodes(rml_net_emitter *e);
 
 #endif

@@ -63,16 +63,9 @@ static bool enter(rml_net_emitter *e, const rml_graph *body, around *kept)
     if (e->status != RML_OK)
         return false;
     e->graph = body;
+    e->node = NULL;
     e->blob = names;
     return true;
-}
-
-static void emit_nodes(rml_net_emitter *e)
-{
-    for (size_t i = 0; i < e->graph->node_count && e->status == RML_OK; i++)
-        if (!e->graph->nodes[i].dead)
-            rml_net_emit_node(e, &e->graph->nodes[i]);
-    e->node = NULL;
 }
 
 static void leave(rml_net_emitter *e, const around *kept)
@@ -93,7 +86,7 @@ static void write_branch(rml_net_emitter *e, uint32_t field, const rml_graph *bo
         return;
     for (size_t i = 0; i < body->input_count; i++)
         e->blob[body->inputs[i]] = captures[i];
-    emit_nodes(e);
+    rml_net_emit_nodes(e);
     for (size_t k = 0; k < body->output_count && e->status == RML_OK; k++)
         copy(e, rml_net_blob(e, body->outputs[k]), out[k]);
     leave(e, &kept);
@@ -107,7 +100,7 @@ static const char **take_inputs(rml_net_emitter *e, const rml_node *node)
     if (!in)
         rml_net_fail(e, RML_ERR_NOMEM, "out of memory for the inputs of a layer");
     for (int i = 0; i < node->in_count && in; i++)
-        in[i] = node->in[i] == RML_NO_VALUE ? NULL : rml_net_in(e, i);
+        in[i] = rml_input_given(node, i) ? rml_net_in(e, i) : NULL;
     return in;
 }
 
@@ -130,12 +123,7 @@ static void emit_branch(rml_net_emitter *e, const rml_node *node)
 
 static const char *lacks_loop(const rml_net_node *n)
 {
-    const rml_control_attr *attr = &n->attr->control;
-    if (attr->out_count > attr->states)
-        return "it stacks a value of every turn, and how often it turns only the run tells";
-    return n->node->in[TURN] == RML_NO_VALUE && !rml_loop_asks(n->graph, n->node)
-               ? "nothing ends it"
-               : NULL;
+    return rml_loop_lacks(n->graph, n->node);
 }
 
 // What goes from turn to turn: the turn, whether to go on, and the states, in blobs of their own;
@@ -177,40 +165,24 @@ static void write_condition(rml_net_emitter *e, const loop *l, const char *go_on
     end_network(e);
 }
 
-// What is an input of the graph may be written before it is read: it is kept first.
-static const char *kept_output(rml_net_emitter *e, const loop *l, size_t output)
-{
-    const rml_value_id id = l->body->outputs[output];
-    const char *blob = rml_net_blob(e, id);
-    if (l->body->values[id].kind != RML_VALUE_INPUT)
-        return blob;
-    const char *own = part_of(e, l->name, "kept");
-    copy(e, blob, own);
-    return own;
-}
-
 static void write_turn(rml_net_emitter *e, const loop *l)
 {
     const rml_graph *body = l->body;
     const int states = l->node->attr.control.states;
-    const char *out[RML_MAX_OUTPUTS + 1] = {0};
     around kept;
     begin_network(e, BODY);
     if (!enter(e, body, &kept))
         return;
     e->blob[body->inputs[TURN]] = l->turn;
     e->blob[body->inputs[CONDITION]] = l->again;
-    if (!l->again && body->values[body->inputs[CONDITION]].uses > 0) {
-        e->node = NULL;
+    if (!l->again && body->values[body->inputs[CONDITION]].uses > 0)
         e->blob[body->inputs[CONDITION]] = number(e, 1);
-    }
     for (size_t i = STATES; i < body->input_count; i++)
         e->blob[body->inputs[i]] = i < (size_t)(STATES + states) ? l->state[i - STATES] : l->in[i];
-    emit_nodes(e);
+    rml_net_emit_nodes(e);
+    // What layers of the turn have written: none of it is a state's own blob.
     for (int k = l->again ? 0 : 1; k <= states && e->status == RML_OK; k++)
-        out[k] = kept_output(e, l, (size_t)k);
-    for (int k = l->again ? 0 : 1; k <= states && e->status == RML_OK; k++)
-        copy(e, out[k], k ? l->state[k - 1] : l->again);
+        copy(e, rml_net_blob(e, body->outputs[k]), k ? l->state[k - 1] : l->again);
     if (l->turn && e->status == RML_OK) {
         const char *next = part_of(e, l->name, "next_turn");
         rml_net_linear(e, l->turn, 1, 1, next);

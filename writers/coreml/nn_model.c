@@ -55,10 +55,7 @@ static void write_labels(rml_net_emitter *e, const rml_coreml_description *d)
 static void write_network(rml_net_emitter *e, const rml_coreml_description *d)
 {
     rml_fields_begin(&e->m, d->label ? CLASSIFIER : NETWORK);
-    for (size_t i = 0; i < e->graph->node_count && e->status == RML_OK; i++)
-        if (!e->graph->nodes[i].dead)
-            rml_net_emit_node(e, &e->graph->nodes[i]);
-    e->node = NULL;
+    rml_net_emit_nodes(e);
     for (size_t i = 0; i < d->input_count; i++)
         write_scaler(e, &d->inputs[i]);
     rml_net_int(e, 5, !e->old); // arrays and images of the dimensions that they have

@@ -97,8 +97,12 @@ rml_target rml_net_target(bool old)
                         .float_codes = true};
 }
 
-void rml_net_emit_node(rml_net_emitter *e, const rml_node *node)
+void rml_net_emit_nodes(rml_net_emitter *e)
 {
-    e->node = node;
-    find_rule(node->op, e->old)->emit(e, node);
+    for (size_t i = 0; i < e->graph->node_count && e->status == RML_OK; i++) {
+        e->node = &e->graph->nodes[i];
+        if (!e->node->dead)
+            find_rule(e->node->op, e->old)->emit(e, e->node);
+    }
+    e->node = NULL;
 }
