@@ -1,4 +1,5 @@
 // Numbers quantized and made numbers again, as the same in floats: codes are whole floats between.
+#include "ops/matmul/quantize.h"
 #include "writers/rewrite.h"
 
 #include <string.h>
@@ -6,26 +7,6 @@
 #define P(part) rml_part_name(l, node, part)
 
 enum { X, SCALE, ZERO };
-
-static bool range_of(rml_dtype codes, double range[2])
-{
-    switch (codes) {
-    case RML_U8:
-        range[0] = 0, range[1] = UINT8_MAX;
-        return true;
-    case RML_I8:
-        range[0] = INT8_MIN, range[1] = INT8_MAX;
-        return true;
-    case RML_U16:
-        range[0] = 0, range[1] = UINT16_MAX;
-        return true;
-    case RML_I16:
-        range[0] = INT16_MIN, range[1] = INT16_MAX;
-        return true;
-    default:
-        return false;
-    }
-}
 
 // ---- which values are codes ---------------------------------------------------------------------
 
@@ -37,12 +18,12 @@ static bool moves(const rml_node *node)
 
 void rml_find_codes(const rml_graph *graph, bool *codes)
 {
-    double range[2];
+    double low, high;
     memset(codes, 0, graph->value_count * sizeof *codes);
     for (size_t i = 0; i < graph->node_count; i++) {
         const rml_node *node = &graph->nodes[i];
         if (node->op == RML_OP_QUANTIZE)
-            codes[node->out] = range_of(node->attr.quantize.to, range);
+            codes[node->out] = rml_code_range(node->attr.quantize.to, &low, &high);
         else if (moves(node) && node->out_count == 1 && node->in[X] != RML_NO_VALUE)
             codes[node->out] = codes[node->in[X]];
     }
@@ -92,23 +73,23 @@ static bool is_plain(const rml_lowering *l, const rml_node *node, int index)
 }
 
 static rml_value_id quantized(rml_lowering *l, const rml_node *node, rml_value_id scale,
-                              rml_value_id zero, const double range[2])
+                              rml_value_id zero, double low, double high)
 {
     rml_value_id x = rml_lower_binary(l, RML_BINARY_DIV, node->in[X], scale, P("scaled"));
     x = rml_lower_unary(l, RML_UNARY_ROUND, x, P("rounded"));
     if (zero != RML_NO_VALUE)
         x = rml_lower_binary(l, RML_BINARY_ADD, x, zero, P("moved"));
-    x = rml_lower_by_number(l, RML_BINARY_MAX, x, range[0], P("least"));
-    return rml_lower_by_number(l, RML_BINARY_MIN, x, range[1], node->name);
+    x = rml_lower_by_number(l, RML_BINARY_MAX, x, low, P("least"));
+    return rml_lower_by_number(l, RML_BINARY_MIN, x, high, node->name);
 }
 
 bool rml_rewrite_quantize(rml_lowering *l, const rml_node *node, rml_value_id *out)
 {
     const rml_quantize_attr *attr = &node->attr.quantize;
     const bool back = node->op == RML_OP_DEQUANTIZE;
-    double range[2] = {0, 0};
+    double low = 0, high = 0;
     if ((!back && (node->op != RML_OP_QUANTIZE || !l->as_codes || attr->precision != RML_F32 ||
-                   !range_of(attr->to, range))) ||
+                   !rml_code_range(attr->to, &low, &high))) ||
         (back && attr->to != RML_F32))
         return false;
     if (l->to->values[node->in[X]].dtype != RML_F32 || attr->block ||
@@ -119,7 +100,7 @@ bool rml_rewrite_quantize(rml_lowering *l, const rml_node *node, rml_value_id *o
     const rml_value_id scale = along(l, node, SCALE, P("scale"));
     const rml_value_id zero = moved ? along(l, node, ZERO, P("zero")) : RML_NO_VALUE;
     if (!back) {
-        out[0] = quantized(l, node, scale, zero, range);
+        out[0] = quantized(l, node, scale, zero, low, high);
         return true;
     }
     const rml_value_id x =

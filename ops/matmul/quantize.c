@@ -1,6 +1,7 @@
 // From floats to small integers and back: one scale and zero point for all elements, for each index
 // of one axis, or for each block of indices.
 #include "ops/elementwise/widen.h"
+#include "ops/matmul/quantize.h"
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
@@ -11,8 +12,7 @@ enum { PART = 16 * RML_WIDEN_COUNT, F32_COUNT = 1024 };
 // Rounds less than 2^51, ties to even, without a call.
 static const double rounder = 6755399441055744.0;
 
-// Lowest and highest value; false for what nothing is quantized to.
-static bool range_of(rml_dtype dtype, double *low, double *high)
+bool rml_code_range(rml_dtype dtype, double *low, double *high)
 {
     switch (dtype) {
     case RML_I8:
@@ -155,7 +155,7 @@ static rml_status types_quantize(const rml_op_node *node, rml_dtype *out, rml_er
 {
     double low, high;
     *out = node->attr->quantize.to;
-    if (!range_of(*out, &low, &high) || !rml_dtype_is_float(node->attr->quantize.precision))
+    if (!rml_code_range(*out, &low, &high) || !rml_dtype_is_float(node->attr->quantize.precision))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s by %s is not defined",
                         rml_dtype_name(*out), rml_dtype_name(node->attr->quantize.precision));
     return check_types(node, *out, err);
@@ -202,7 +202,7 @@ static void run_part(void *context, size_t begin, size_t end, int worker)
 {
     const quantize_job *job = context;
     double low = 0, high = 0;
-    const bool back = !range_of(job->y->dtype, &low, &high);
+    const bool back = !rml_code_range(job->y->dtype, &low, &high);
     (void)worker;
     for (size_t at = begin, count; at < end; at += count) {
         rml_widen x, y;
@@ -260,7 +260,7 @@ static rml_status types_requantize(const rml_op_node *node, rml_dtype *out, rml_
     static const rml_op kinds = {.signature = "errr*>4"};
     double low, high;
     RML_TRY(rml_op_types(&kinds, node, out, err));
-    return range_of(*out, &low, &high)
+    return rml_code_range(*out, &low, &high)
                ? RML_OK
                : rml_fail(err, RML_ERR_UNSUPPORTED, "quantization to %s is not defined",
                           rml_dtype_name(*out));
@@ -300,7 +300,7 @@ static void requantize_part(void *context, size_t begin, size_t end, int worker)
     const rml_op_args *args = context;
     const rml_tensor *out = &args->out[0];
     double low = 0, high = 0;
-    range_of(out->dtype, &low, &high);
+    rml_code_range(out->dtype, &low, &high);
     (void)worker;
     for (size_t at = begin; at < end; at += RML_WIDEN_COUNT) {
         const size_t count = rml_min_size(end - at, RML_WIDEN_COUNT);

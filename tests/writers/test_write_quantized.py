@@ -27,23 +27,28 @@ def pair(x, y, scale, zero, axis=1, between=()):
 
 
 @pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
-@pytest.mark.parametrize("codes", [np.uint8, np.int8, np.int16])
+@pytest.mark.parametrize("codes", [np.uint8, np.int8, np.uint16, np.int16])
 def test_quantized_convolution(program, tmp_path, kind, codes):
-    """As quantizers write it: codes of inputs and results, and weights of 8 bits by channels."""
+    """As quantizers write it: codes of inputs and results, also moved, and weights of 8 bits by
+    channels."""
     pytest.importorskip("coremltools")
     weights = {
         "s": np.float32(0.05), "z": np.asarray(7, codes), "r": np.float32(0.1),
         "cs": np.array([0.1, 0.03], np.float32), "cz": np.array([3, 0], codes),
         "w": GENERATOR.integers(-127, 127, (2, 2, 3, 3)).astype(np.int8),
-        "ws": np.array([0.01, 0.02], np.float32), "wz": np.zeros(2, np.int8)}  # fmt: skip
-    turned = node("Transpose", ["t_codes"], ["t_turned"], perm=[0, 1, 3, 2])
+        "ws": np.array([0.01, 0.02], np.float32), "wz": np.zeros(2, np.int8),
+        "rows": np.array([2, 20]), "from": np.array([1]), "to": np.array([19]),
+        "columns": np.array([1])}  # fmt: skip
+    moved = [node("Transpose", ["t_codes"], ["t_turned"], perm=[0, 1, 3, 2]),
+             node("Reshape", ["t_turned", "rows"], ["t_rows"]),
+             node("Slice", ["t_rows", "from", "to", "columns"], ["t_part"])]  # fmt: skip
     nodes = [*pair("x", "a", "s", "z"),
              node("DequantizeLinear", ["w", "ws", "wz"], ["wf"], axis=0),
              node("Conv", ["a", "wf"], ["c"], pads=[1, 1, 1, 1]),
-             *pair("c", "b", "cs", "cz"), *pair("b", "t", "r", "z", between=[turned]),
+             *pair("c", "b", "cs", "cz"), *pair("b", "t", "r", "z", between=moved),
              node("Relu", ["t"], ["y"])]  # fmt: skip
     source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
-    save(source, nodes, [1, 2, 4, 5], [1, 2, 5, 4], weights)
+    save(source, nodes, [1, 2, 4, 5], [2, 18], weights)
     write(program, source, out)
     # Halves of steps go to the even code, and what is large ends at the range's end.
     x = (GENERATOR.integers(-40, 40, (1, 2, 4, 5)) * 0.025).astype(np.float32)
