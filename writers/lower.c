@@ -76,7 +76,7 @@ rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *at
     return out[0];
 }
 
-// What is known of both.
+// What either tells; `a` where both do.
 static rml_shape known_of(const rml_shape *a, const rml_shape *b)
 {
     rml_shape shape = a->rank < 0 ? *b : *a;
@@ -100,6 +100,7 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
             to[id] = rml_graph_copy_constant(l->to, &from->values[id]);
         in[k] = id == RML_NO_VALUE ? id : to[id];
     }
+    RML_TRY(rml_graph_finish(l->to, err));
     here.in = in;
     l->as_codes = node->out_count > 0 && codes[node->out];
     if (rml_op_get(node->op)->control)

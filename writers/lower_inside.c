@@ -6,13 +6,17 @@
 
 #include <string.h>
 
+// Inputs of a body in front of its states: the turn and the condition of a loop.
+static int first_state(const rml_node *node)
+{
+    return node->op == RML_OP_LOOP ? 2 : 0;
+}
+
 // Inputs of a body that its node gives by rule; those behind them are captured.
 static size_t own_inputs(const rml_node *node)
 {
     const rml_control_attr *attr = &node->attr.control;
-    if (node->op == RML_OP_IF)
-        return 0;
-    return (size_t)(attr->states + (node->op == RML_OP_LOOP ? 2 : attr->scanned));
+    return (size_t)(first_state(node) + attr->states + attr->scanned);
 }
 
 // ---- what goes from turn to turn ----------------------------------------------------------------
@@ -21,7 +25,7 @@ static size_t own_inputs(const rml_node *node)
 static void begin_states(const rml_lowering *l, const rml_node *node, const rml_value_id *in,
                          rml_given *given)
 {
-    const int first = node->op == RML_OP_LOOP ? 2 : 0;
+    const int first = first_state(node);
     for (int k = first; k < first + node->attr.control.states; k++)
         given[k].shape = l->to->values[in[k]].shape;
 }
@@ -30,7 +34,7 @@ static void begin_states(const rml_lowering *l, const rml_node *node, const rml_
 // not known from then on.
 static bool keeps_states(const rml_node *node, const rml_graph *body, rml_given *given)
 {
-    const int first = node->op == RML_OP_LOOP ? 2 : 0, out = node->op == RML_OP_LOOP ? 1 : 0;
+    const int first = first_state(node), out = node->op == RML_OP_LOOP ? 1 : 0;
     bool same = true;
     for (int k = 0; k < node->attr.control.states; k++) {
         rml_shape *before = &given[first + k].shape;
@@ -60,8 +64,7 @@ static rml_status lower_body(rml_lowering *l, rml_node *node, int number, const 
         if (l->target->fixed_weights && value->kind == RML_VALUE_CONSTANT)
             given[i].constant = value;
     }
-    if (own)
-        begin_states(l, node, in, given);
+    begin_states(l, node, in, given);
     for (;;) {
         rml_lowering inside = *l;
         inside.wave.conv = RML_NO_VALUE; // which is of the graph around
@@ -74,34 +77,32 @@ static rml_status lower_body(rml_lowering *l, rml_node *node, int number, const 
         rml_graph_count_uses(inside.to);
         node->attr.control.body[number] = inside.to;
         l->refused = inside.refused;
-        if (!own || keeps_states(node, inside.to, given))
+        if (keeps_states(node, inside.to, given))
             return RML_OK;
         l->refused = refused; // it is looked at again
         l->refusal->message[told] = 0;
     }
 }
 
-// What both branches have in common is known of the outputs.
-static rml_status infer_if(rml_lowering *l, rml_control_attr *attr, rml_error *err)
+static const rml_shape *output_shape(const rml_graph *body, int k)
 {
-    rml_shape *shapes = rml_arena_alloc(&l->to->arena, (size_t)attr->out_count + 1, sizeof *shapes);
-    if (!shapes)
-        return rml_fail_nomem(err, sizeof *shapes, "a graph to be written");
-    for (int k = 0; k < attr->out_count; k++)
-        shapes[k] = rml_graph_common_shape(&attr->body[0]->values[attr->body[0]->outputs[k]].shape,
-                                           &attr->body[1]->values[attr->body[1]->outputs[k]].shape);
-    attr->out_shapes = shapes;
-    return RML_OK;
+    return &body->values[body->outputs[k]].shape;
 }
 
-static rml_status infer_loop(rml_lowering *l, rml_control_attr *attr, const rml_given *states,
-                             rml_error *err)
+// What both branches have in common is known of the outputs, and of states what all turns have.
+static rml_status infer_outputs(rml_lowering *l, rml_node *node, const rml_given *given,
+                                rml_error *err)
 {
-    rml_shape *shapes = rml_arena_alloc(&l->to->arena, (size_t)attr->out_count + 1, sizeof *shapes);
+    rml_control_attr *attr = &node->attr.control;
+    const rml_given *states = given + first_state(node);
+    rml_shape *shapes = rml_arena_alloc(&l->to->arena, (size_t)attr->out_count, sizeof *shapes);
     if (!shapes)
         return rml_fail_nomem(err, sizeof *shapes, "a graph to be written");
     for (int k = 0; k < attr->out_count; k++)
-        shapes[k] = k < attr->states ? states[k].shape : attr->out_shapes[k];
+        shapes[k] = node->op == RML_OP_IF ? rml_graph_common_shape(output_shape(attr->body[0], k),
+                                                                   output_shape(attr->body[1], k))
+                    : k < attr->states    ? states[k].shape
+                                          : attr->out_shapes[k];
     attr->out_shapes = shapes;
     return RML_OK;
 }
@@ -123,7 +124,5 @@ rml_status rml_lower_inside(rml_lowering *l, rml_node *node, rml_value_id *in, r
                 in[kept++] = in[at];
     }
     node->in_count = (int)kept;
-    if (node->op == RML_OP_IF)
-        return infer_if(l, attr, err);
-    return node->op == RML_OP_LOOP ? infer_loop(l, attr, given + 2, err) : RML_OK;
+    return infer_outputs(l, node, given, err);
 }
