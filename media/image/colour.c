@@ -71,9 +71,10 @@ static const float pq_m1 = 0.1593017578125f, pq_m2 = 78.84375f, pq_c1 = 0.835937
                    pq_c2 = 18.8515625f, pq_c3 = 18.6875f;
 static const float hlg_a = 0.17883277f, hlg_b = 0.28466892f, hlg_c = 0.55991073f;
 
+// The curve has a pole at 2; colours of that size are none.
 static float pq_light(float code)
 {
-    const float e = powf(code, 1 / pq_m2), above = e - pq_c1;
+    const float e = powf(fminf(code, 1.25f), 1 / pq_m2), above = e - pq_c1;
     return above <= 0 ? 0 : PQ_PEAK * powf(above / (pq_c2 - pq_c3 * e), 1 / pq_m1);
 }
 

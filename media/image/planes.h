@@ -35,6 +35,8 @@ typedef struct rml_planes {
 int rml_planes_width(const rml_planes *planes); // as shown
 int rml_planes_height(const rml_planes *planes);
 
+int64_t rml_planes_bytes(const rml_planes *planes); // of its samples
+
 // The part that is shown at `part`, where it lies in the planes.
 rml_part rml_planes_coded(const rml_planes *planes, const rml_part *part);
 

@@ -15,6 +15,17 @@ int rml_planes_height(const rml_planes *p)
     return rml_orientation_swaps(p->upright) ? p->width : p->height;
 }
 
+int64_t rml_planes_bytes(const rml_planes *p)
+{
+    const rml_plane_layout *l = &p->layout;
+    int64_t samples = 0;
+    for (int i = 0; i < l->components; i++) {
+        const bool chroma = !l->rgb && l->components >= 3 && (i == 1 || i == 2);
+        samples += ((int64_t)p->width * p->height) >> (chroma ? l->chroma_x + l->chroma_y : 0);
+    }
+    return samples * (l->wide ? 2 : 1);
+}
+
 rml_part rml_planes_coded(const rml_planes *p, const rml_part *part)
 {
     const int right = rml_planes_width(p) - part->x - part->width;

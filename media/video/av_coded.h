@@ -1,5 +1,5 @@
-// Pictures on their way to an encoder: from BGR to its format and size, all of them or what has
-// changed. Included by av_*.c only.
+// Pictures on their way to an encoder: from BGR, or from planes, to its format and size. Included
+// by av_*.c only.
 #ifndef RML_MEDIA_VIDEO_AV_CODED_H
 #define RML_MEDIA_VIDEO_AV_CODED_H
 
@@ -15,8 +15,6 @@ typedef struct rml_av_coded {
     rml_colour colour;
     rml_frame padded; // for such
     struct SwsContext *sws;
-    AVFrame *piece; // a part of the frame, of the size that was needed last
-    struct SwsContext *piece_sws;
     AVFrame *passed; // a picture in planes: a reference to it, or what it became
     struct SwsContext *shot_sws;
 } rml_av_coded;
@@ -26,10 +24,8 @@ rml_status rml_av_coded_open(rml_av_coded *coded, const AVCodecContext *encoder,
                              int height, const rml_colour *colour, const rml_allocator *allocator,
                              rml_error *err);
 
-// Converts `picture`; outside `part` (NULL: all) it must be what it was the last time. The frame
-// comes out the same to the bit, whatever part is said.
-rml_status rml_av_coded_fill(rml_av_coded *coded, const rml_frame *picture, const rml_part *part,
-                             rml_error *err);
+// Converts `picture` into coded->frame.
+rml_status rml_av_coded_fill(rml_av_coded *coded, const rml_frame *picture, rml_error *err);
 
 // *out: a picture in planes as the encoder takes it, without copying where it is one already.
 rml_status rml_av_coded_take(rml_av_coded *coded, const rml_shot *shot, AVFrame **out,

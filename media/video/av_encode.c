@@ -232,14 +232,8 @@ static rml_status write_video(rml_encoder *e, rml_error *err)
 
 rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err)
 {
-    return rml_encoder_write_part(encoder, frame, NULL, err);
-}
-
-rml_status rml_encoder_write_part(rml_encoder *encoder, const rml_frame *frame,
-                                  const rml_part *part, rml_error *err)
-{
     rml_encoder *e = encoder;
-    RML_TRY(rml_av_video_out_send(&e->video, frame, part, err));
+    RML_TRY(rml_av_video_out_send(&e->video, frame, err));
     e->frames++;
     return write_video(e, err);
 }
@@ -256,7 +250,7 @@ rml_status rml_encoder_convert(rml_encoder *encoder, const rml_frame *frame, rml
                                rml_error *err)
 {
     rml_av_coded *c = &encoder->video.coded;
-    RML_TRY(rml_av_coded_fill(c, frame, NULL, err));
+    RML_TRY(rml_av_coded_fill(c, frame, err));
     AVFrame *coded = av_frame_clone(c->frame);
     if (!coded)
         return rml_fail_nomem(err, sizeof *coded, "a picture");

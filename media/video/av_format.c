@@ -22,12 +22,6 @@ static const codec_choice choices[] = {
     [RML_CODEC_FFV1] = {AV_CODEC_ID_FFV1, "ffv1", AV_PIX_FMT_BGR0},
 };
 
-static bool is_rgb(enum AVPixelFormat format)
-{
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-    return d && d->flags & AV_PIX_FMT_FLAG_RGB;
-}
-
 static bool takes_format(const AVCodec *codec, enum AVPixelFormat format)
 {
     const enum AVPixelFormat *f = codec->pix_fmts;
@@ -67,7 +61,7 @@ rml_status rml_av_choose_format(const AVCodec **codec, enum AVPixelFormat *forma
         return RML_OK;
     const enum AVPixelFormat given = ((const AVFrame *)s->like->coded)->format;
     // RGB is what few players know of these codecs.
-    if (is_rgb(given) && s->codec != RML_CODEC_FFV1)
+    if (rml_av_is_rgb(given) && s->codec != RML_CODEC_FFV1)
         return RML_OK;
     *format = takes_format(*codec, given) ? given : nearest(*codec, given);
     return RML_OK;
@@ -79,7 +73,7 @@ rml_colour rml_av_coded_colour(const rml_encode_settings *s, enum AVPixelFormat 
     if (s->codec == RML_CODEC_MJPEG)
         return (rml_colour){RML_COLOUR_UNSPECIFIED, RML_COLOUR_UNSPECIFIED, AVCOL_SPC_BT470BG,
                             true};
-    if (is_rgb(format)) {
+    if (rml_av_is_rgb(format)) {
         colour.matrix = AVCOL_SPC_RGB;
         colour.full_range = true;
     } else if (colour.matrix == 0 || colour.matrix == RML_COLOUR_UNSPECIFIED) {

@@ -34,7 +34,7 @@ enum AVPixelFormat rml_av_ranged_format(enum AVPixelFormat format)
     }
 }
 
-static bool is_rgb(enum AVPixelFormat format)
+bool rml_av_is_rgb(enum AVPixelFormat format)
 {
     const AVPixFmtDescriptor *description = av_pix_fmt_desc_get(format);
     return description && (description->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
@@ -47,12 +47,19 @@ rml_colour rml_colour_of_frame(const AVFrame *frame)
                          frame->color_range == AVCOL_RANGE_JPEG ||
                              rml_av_ranged_format(format) != format};
     // RGB has no matrix and no range; what is said then is what a coded copy of it should use.
-    if (is_rgb(format))
+    if (rml_av_is_rgb(format))
         colour.full_range = false;
-    if (is_rgb(format) || colour.matrix == AVCOL_SPC_UNSPECIFIED ||
+    if (rml_av_is_rgb(format) || colour.matrix == AVCOL_SPC_UNSPECIFIED ||
         colour.matrix == AVCOL_SPC_RESERVED || colour.matrix == AVCOL_SPC_RGB)
         colour.matrix = rml_colour_guess_matrix(frame->width, frame->height);
     return colour;
+}
+
+bool rml_av_same_colour(const AVFrame *a, const AVFrame *b)
+{
+    const rml_colour x = rml_colour_of_frame(a), y = rml_colour_of_frame(b);
+    return (rml_av_is_rgb(a->format) && rml_av_is_rgb(b->format)) ||
+           (x.matrix == y.matrix && x.full_range == y.full_range);
 }
 
 struct SwsContext *rml_colour_converter(int src_width, int src_height,
@@ -92,8 +99,8 @@ struct SwsContext *rml_av_converter(const AVFrame *from, const AVFrame *to, int 
     const rml_colour a = rml_colour_of_frame(from), b = rml_colour_of_frame(to);
     enum { ONE = 1 << 16 };
     (void)sws_setColorspaceDetails(
-        sws, sws_getCoefficients(a.matrix), is_rgb(from->format) || a.full_range,
-        sws_getCoefficients(b.matrix), is_rgb(to->format) || b.full_range, 0, ONE, ONE);
+        sws, sws_getCoefficients(a.matrix), rml_av_is_rgb(from->format) || a.full_range,
+        sws_getCoefficients(b.matrix), rml_av_is_rgb(to->format) || b.full_range, 0, ONE, ONE);
     return sws;
 }
 

@@ -15,6 +15,12 @@ int rml_colour_guess_matrix(int width, int height);
 // What `frame` states, its matrix guessed where it states none.
 rml_colour rml_colour_of_frame(const AVFrame *frame);
 
+// Whether the format is RGB, or a palette of it.
+bool rml_av_is_rgb(enum AVPixelFormat format);
+
+// Whether equal numbers in both are equal colours, of one format.
+bool rml_av_same_colour(const AVFrame *a, const AVFrame *b);
+
 // A converter between a coded picture and BGR24 of the same or another size, with exact rounding.
 // `to_bgr` tells the direction; `colour` describes the coded side. NULL when there is none.
 struct SwsContext *rml_colour_converter(int src_width, int src_height,

@@ -267,51 +267,50 @@ static rml_status fit_into(rml_av_picture *p, const AVFrame *decoded, AVFrame *t
 
 static bool is_at_home(const rml_av_picture *p, const AVFrame *f)
 {
-    const rml_colour colour = rml_colour_of_frame(f), home = rml_colour_of_frame(p->home);
     return f->width == p->width && f->height == p->height &&
            rml_av_ranged_format(f->format) == (enum AVPixelFormat)p->home->format &&
-           av_cmp_q(pixel_aspect(f), p->aspect) == 0 && same_colour(&colour, &home);
+           av_cmp_q(pixel_aspect(f), p->aspect) == 0 && rml_av_same_colour(f, p->home);
+}
+
+// `decoded` in the format of home, or NULL.
+static AVFrame *at_home(const rml_av_picture *p, const AVFrame *decoded)
+{
+    AVFrame *frame = is_at_home(p, decoded) ? av_frame_clone(decoded) : av_frame_alloc();
+    if (!frame)
+        return NULL;
+    frame->format = p->home->format;
+    frame->color_range = p->home->color_range;
+    if (frame->buf[0])
+        return frame;
+    frame->width = p->width;
+    frame->height = p->height;
+    if (av_frame_get_buffer(frame, 0) < 0 || av_frame_copy_props(frame, p->home) < 0)
+        av_frame_free(&frame);
+    return frame;
 }
 
 rml_status rml_av_picture_take(rml_av_picture *picture, const AVFrame *decoded, rml_shot *shot,
                                rml_error *err)
 {
     rml_av_picture *p = picture;
-    const rml_colour colour = rml_colour_of_frame(decoded);
-    rml_colour_matrix matrix;
-    if (!rml_colour_matrix_of(&matrix, colour.matrix))
+    const int matrix = rml_colour_of_frame(decoded).matrix;
+    rml_colour_matrix known;
+    if (!rml_colour_matrix_of(&known, matrix))
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: its colours (matrix %d) are not supported",
-                        p->path, colour.matrix);
+                        p->path, matrix);
     RML_TRY(rml_frame_check_size(decoded->width, decoded->height, p->path, err));
-    AVFrame *coded;
-    if (is_at_home(p, decoded)) {
-        coded = av_frame_clone(decoded);
-    } else {
-        coded = av_frame_alloc();
-        if (coded) {
-            coded->format = p->home->format;
-            coded->width = p->width;
-            coded->height = p->height;
-        }
-        if (coded && (av_frame_get_buffer(coded, 0) < 0 || av_frame_copy_props(coded, p->home) < 0))
-            av_frame_free(&coded);
-    }
+    AVFrame *coded = at_home(p, decoded);
     if (!coded)
         return rml_fail_nomem(err, (size_t)p->width * (size_t)p->height * 3, "a picture");
-    rml_shot made = {.coded = coded};
-    coded->format = p->home->format;
-    coded->color_range = p->home->color_range;
-    if (!is_at_home(p, decoded)) {
-        const rml_status status = fit_into(p, decoded, coded, err);
-        if (status != RML_OK) {
-            rml_shot_release(&made);
-            return status;
-        }
+    const rml_status status = is_at_home(p, decoded) ? RML_OK : fit_into(p, decoded, coded, err);
+    if (status != RML_OK) {
+        av_frame_free(&coded);
+        return status;
     }
-    made.planes = rml_av_planes(coded, p->orientation);
-    made.frame = shot->frame; // its buffer
+    rml_frame buffer = shot->frame;
     shot->frame = (rml_frame){0};
     rml_shot_release(shot);
-    *shot = made;
+    *shot =
+        (rml_shot){.planes = rml_av_planes(coded, p->orientation), .coded = coded, .frame = buffer};
     return RML_OK;
 }

@@ -45,6 +45,9 @@ static rml_status check(const char *path, const rml_encode_settings *s, rml_erro
                                   CRF_MAX)
                        : rml_fail(err, RML_ERR_ARG, "%s: %s takes no crf; h264 and hevc do", path,
                                   rml_codec_name(s->codec));
+    if (s->preset && !has_crf)
+        return rml_fail(err, RML_ERR_ARG, "%s: %s takes no preset; h264 and hevc do", path,
+                        rml_codec_name(s->codec));
     return RML_OK;
 }
 
@@ -234,14 +237,12 @@ static rml_status send(rml_av_video_out *v, AVFrame *coded, rml_error *err)
     return code < 0 ? rml_av_fail(err, v->path, "encoding failed", code) : RML_OK;
 }
 
-rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame,
-                                 const rml_part *part, rml_error *err)
+rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame, rml_error *err)
 {
     rml_av_video_out *v = video;
-    const bool any = v->any;
     RML_TRY(check_frame(v, frame->width, frame->height, err));
     RML_TRY(take_time(v, frame->pts, frame->time_base, err));
-    RML_TRY(rml_av_coded_fill(&v->coded, frame, any ? part : NULL, err));
+    RML_TRY(rml_av_coded_fill(&v->coded, frame, err));
     return send(v, v->coded.frame, err);
 }
 

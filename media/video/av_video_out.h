@@ -29,9 +29,8 @@ rml_status rml_av_video_out_open(rml_av_video_out *video, const char *path,
                                  bool constant_rate, const rml_allocator *allocator,
                                  rml_error *err);
 
-// Gives the encoder a frame (part: see rml_av_coded_fill), and the sign that there are no more.
-rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame,
-                                 const rml_part *part, rml_error *err);
+// Gives the encoder a frame, and the sign that there are no more.
+rml_status rml_av_video_out_send(rml_av_video_out *video, const rml_frame *frame, rml_error *err);
 rml_status rml_av_video_out_send_shot(rml_av_video_out *video, const rml_shot *shot,
                                       rml_error *err);
 rml_status rml_av_video_out_flush(rml_av_video_out *video, rml_error *err);

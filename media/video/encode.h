@@ -68,11 +68,6 @@ rml_status rml_encoder_open(rml_encoder **out, const char *path,
 // rml_encoder_abort is left to call.
 rml_status rml_encoder_write(rml_encoder *encoder, const rml_frame *frame, rml_error *err);
 
-// The same for a frame in which only `part` differs from the one written before; none of it if it
-// is empty. Only that is converted, which is what large pictures cost.
-rml_status rml_encoder_write_part(rml_encoder *encoder, const rml_frame *frame,
-                                  const rml_part *part, rml_error *err);
-
 // The same for a picture in planes, `like` that of the settings. Where the encoder codes in its
 // format no sample is changed or copied.
 rml_status rml_encoder_write_shot(rml_encoder *encoder, const rml_shot *shot, rml_error *err);

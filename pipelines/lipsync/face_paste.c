@@ -1,5 +1,6 @@
 #include "pipelines/lipsync/face_paste.h"
 
+#include "media/image/picture.h"
 #include "pipelines/lipsync/detail.h"
 #include "pipelines/lipsync/seam.h"
 #include "tensor/alloc.h"
@@ -129,7 +130,28 @@ struct rml_face_paster {
     room shown_mask;
     rml_mask_settings drawn; // what shown_mask is for
     int drawn_width, drawn_height;
+    uint8_t *gray; // the mask as a picture, or NULL
+    int gray_width, gray_height;
 };
+
+// The mask that the user drew; of colours their luma.
+static rml_status load_mask(rml_face_paster *p, const char *path, rml_error *err)
+{
+    rml_frame frame = {0};
+    RML_TRY(rml_image_load(&frame, path, p->allocator, err));
+    p->gray_width = frame.width;
+    p->gray_height = frame.height;
+    p->gray = rml_alloc(p->allocator, (size_t)frame.width * (size_t)frame.height);
+    for (int y = 0; p->gray && y < frame.height; y++) {
+        const uint8_t *bgr = frame.data + (size_t)y * frame.pitch;
+        uint8_t *to = p->gray + (size_t)y * (size_t)frame.width;
+        for (int x = 0; x < frame.width; x++, bgr += RML_FRAME_CHANNELS)
+            to[x] = (uint8_t)((bgr[0] * 29 + bgr[1] * 150 + bgr[2] * 77 + 128) >> 8);
+    }
+    rml_frame_release(&frame);
+    return p->gray ? RML_OK
+                   : rml_fail_nomem(err, (size_t)p->gray_width * (size_t)p->gray_height, "a mask");
+}
 
 rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_settings *settings,
                                   const rml_allocator *allocator, rml_error *err)
@@ -144,6 +166,8 @@ rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_setting
         status = rml_detail_create(&p->detail, allocator, err);
     if (status == RML_OK)
         status = rml_seam_create(&p->seam, allocator, err);
+    if (status == RML_OK && settings->picture)
+        status = load_mask(p, settings->picture, err);
     if (status != RML_OK)
         rml_face_paster_destroy(&p);
     *out = p;
@@ -163,6 +187,7 @@ void rml_face_paster_destroy(rml_face_paster **paster)
                           p->coded, p->change, p->mask, p->shown_mask};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         rml_free(p->allocator, rooms[i].data);
+    rml_free(p->allocator, p->gray);
     rml_free(p->allocator, p);
 }
 
@@ -188,7 +213,12 @@ static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const
         return RML_OK;
     p->drawn_width = 0;
     RML_TRY(reserve(&p->shown_mask, pixels_of(shown), p->allocator, err));
-    RML_TRY(rml_mask_draw(p->shown_mask.data, shown->width, shown->height, wanted, err));
+    const rml_pixels gray = {p->gray, (size_t)p->gray_width, p->gray_width, p->gray_height};
+    if (p->gray)
+        RML_TRY(rml_mask_stretch(p->shown_mask.data, shown->width, shown->height, gray,
+                                 p->allocator, err));
+    else
+        RML_TRY(rml_mask_draw(p->shown_mask.data, shown->width, shown->height, wanted, err));
     p->drawn = *wanted;
     p->drawn_width = shown->width;
     p->drawn_height = shown->height;

@@ -10,8 +10,9 @@
 
 typedef struct rml_paste_settings {
     rml_mask_kind mask;
-    float feather;     // share of the crop's side
-    bool keep_colours; // of the network's: no membrane along the edge
+    float feather;       // share of the crop's side
+    bool keep_colours;   // of the network's: no membrane along the edge
+    const char *picture; // an image file that is the mask, stretched over the crop; or NULL
 } rml_paste_settings;
 
 // Keeps its room for the next face. One is used by one thread at a time.
@@ -27,7 +28,7 @@ rml_status rml_face_cut(rml_face_cutter *cutter, const rml_planes *picture, rml_
 
 typedef struct rml_face_paster rml_face_paster;
 
-// `settings` is copied.
+// Loads settings->picture; `settings` is copied.
 rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_settings *settings,
                                   const rml_allocator *allocator, rml_error *err);
 void rml_face_paster_destroy(rml_face_paster **paster);

@@ -150,11 +150,11 @@ static void output_main(void *user)
 
 static void choose_sizes(rml_chain *c)
 {
-    const rml_clip_info *info = rml_clip_info_of(c->job->clip);
     const int64_t side = c->lips->side;
-    const int64_t pixels =
-        rml_clip_still(c->job->clip) ? 0 : (int64_t)info->width * info->height; // of each slot
-    const int64_t frame_bytes = (pixels + 2 * side * side) * RML_FRAME_CHANNELS;
+    const int64_t picture = rml_clip_still(c->job->clip)
+                                ? 0 // all slots show the same
+                                : rml_planes_bytes(&rml_clip_first(c->job->clip)->planes);
+    const int64_t frame_bytes = picture + 2 * side * side * RML_FRAME_CHANNELS;
     int64_t batch = (SLOT_BUDGET_BYTES / frame_bytes - EXTRA_SLOTS) / 2;
     batch = batch > c->job->settings.batch ? c->job->settings.batch : batch;
     batch = batch > RML_LIPSYNC_MAX_BATCH ? RML_LIPSYNC_MAX_BATCH : batch;

@@ -271,8 +271,8 @@ class Media:
         self.lib.rml_video_in_close(C.byref(handle))
         return frames, times, info
 
-    def encode(self, path, frames, pts=None, base=(1, 25), audio=None, part=None, **changes):
-        """Writes a video; returns the summary. part: (x, y, width, height), all that changes."""
+    def encode(self, path, frames, pts=None, base=(1, 25), audio=None, **changes):
+        """Writes a video; returns the summary."""
         settings = self.lib.rml_encode_settings_default()
         settings.height, settings.width = frames[0].shape[:2]
         settings.frame_rate = Rational(base[1], base[0])
@@ -289,11 +289,7 @@ class Media:
                 time = index if pts is None else int(pts[index])
                 frame = Frame(image.ctypes.data, image.shape[1], image.shape[0], image.strides[0],
                               time, Rational(*base), 0, None)
-                if part is None:
-                    self.call("rml_encoder_write", handle, C.byref(frame))
-                else:
-                    self.call("rml_encoder_write_part", handle, C.byref(frame),
-                              C.byref((C.c_int * 4)(*part)))
+                self.call("rml_encoder_write", handle, C.byref(frame))
             summary = EncodeSummary()
             self.call("rml_encoder_finish", C.byref(handle), C.byref(summary))
             return summary

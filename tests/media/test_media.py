@@ -382,23 +382,6 @@ def test_odd_sizes_lose_no_pixel(media, tmp_path):
     assert np.abs(decoded[0][45:].astype(int) - decoded[0][44:45]).max() <= 2
 
 
-@pytest.mark.parametrize("width, height", [(178, 102), (83, 61), (640, 48)])
-@pytest.mark.parametrize("codec", [H264, HEVC, MJPEG, FFV1])
-def test_a_part_converted_alone_is_the_same(media, tmp_path, codec, width, height):
-    (frame,) = noise_frames(1, width, height)
-    for part in [(40, 20, 31, 17), (0, 0, 9, 8), (width - 11, height - 13, 11, 13),
-                 (0, 0, width, height), (width - 1, 0, 1, height), (5, 5, 0, 0)]:
-        frames, (x, y, across, down) = [frame], part
-        for index in range(3):
-            changed = frames[-1].copy()
-            changed[y : y + down, x : x + across] = noise_frames(1, across, down, index)[0]
-            frames.append(changed)
-        media.encode(tmp_path / "whole.mkv", frames, codec=codec)
-        media.encode(tmp_path / "part.mkv", frames, codec=codec, part=part)
-        whole, parts = (media.video(tmp_path / name)[0] for name in ("whole.mkv", "part.mkv"))
-        assert len(parts) == 4 and np.array_equal(whole, parts), part
-
-
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000, 96000])
 @pytest.mark.parametrize("name, codec, sound", [
     ("x.mp4", H264, "aac"), ("x.mkv", H264, "aac"), ("x.mkv", FFV1, "pcm_s16le"),

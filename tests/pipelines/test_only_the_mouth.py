@@ -8,6 +8,7 @@ gives back its reference face, after which the picture must be what it was.
 import json
 import subprocess
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -215,6 +216,58 @@ def test_a_constant_network_shows_the_mask(run, make_clip, constant, mask):
     assert (new == new[0]).all()
 
 
+def test_a_mask_as_a_picture(run, make_clip, constant, tmp_path):
+    """Stretched over the face, colours by their luma."""
+    top, bottom, left, right = BOX
+    image = np.zeros((bottom - top, right - left, 3), np.uint8)
+    image[20:50, 10:40] = 255
+    image[60:70, 50:70] = (0, 128, 0)  # green: a share of 0.295
+    cv2.imwrite(str(tmp_path / "mask.png"), image)
+    face = make_clip("bgr0")
+    out = run(constant, face, *LOSSLESS, "--mask_image", tmp_path / "mask.png", "--no_colour_match")
+    got, source = (planes(p, "bgr0")[0][..., :3].astype(float) for p in (out, face))
+    share = np.zeros((HEIGHT, WIDTH, 1))
+    share[top + 20:top + 50, left + 10:left + 40] = 1
+    share[top + 60:top + 70, left + 50:left + 70] = 75 / 255
+    assert np.abs(got - (source + share * (255 * COLOUR - source))).max() <= 1
+    for arguments in (["--mask", "box", "--mask_image", tmp_path / "mask.png"],
+                      ["--mask_image", tmp_path / "missing.png"]):
+        code = 2 if "--mask" in arguments else 1
+        assert not run(constant, face, *LOSSLESS, *arguments, name="x.mkv", code=code).exists()
+
+
+KR_KB = {"bt709": (0.2126, 0.0722), "smpte170m": (0.299, 0.114), "bt2020nc": (0.2627, 0.0593)}
+
+
+def codes(rgb, matrix, full, depth):
+    """Y, Cb, Cr of a colour, as H.273 defines them."""
+    red, blue = KR_KB[matrix]
+    luma = red * rgb[0] + (1 - red - blue) * rgb[1] + blue * rgb[2]
+    cb, cr = (rgb[2] - luma) / (2 * (1 - blue)), (rgb[0] - luma) / (2 * (1 - red))
+    if full:
+        top = (1 << depth) - 1
+        return top * luma, top * cb + (1 << depth - 1), top * cr + (1 << depth - 1)
+    step = 1 << depth - 8
+    return (219 * luma + 16) * step, (224 * cb + 128) * step, (224 * cr + 128) * step
+
+
+@pytest.mark.parametrize("matrix", list(KR_KB))
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("fmt", ["yuv420p", "yuv422p10le"])
+def test_colours_are_coded_as_the_file_says(run, make_clip, constant, matrix, full, fmt):
+    said = ["-colorspace", matrix, "-color_range", "pc" if full else "tv"]
+    face = make_clip(fmt, *said, name=f"{fmt}-{matrix}-{full}.mkv")
+    out = run(constant, face, *LOSSLESS, "--mask", "box", "--feather", 0, "--no_colour_match")
+    top, bottom, left, right = BOX
+    expected = codes(COLOUR[::-1], matrix, full, 10 if "10" in fmt else 8)
+    x, y = halves(fmt)
+    for i, (got, want) in enumerate(zip(planes(out, fmt), expected)):
+        x, y = halves(fmt) if i else (0, 0)
+        # Chroma at the edge is a mean with what lies beside it.
+        inside = got[:, (top >> y) + 1:(bottom >> y) - 1, (left >> x) + 1:(right >> x) - 1]
+        assert np.abs(inside - want).max() <= (2.6 if "10" in fmt else 1)  # a level of the network
+
+
 def test_the_edge_has_no_step(run, make_clip, constant):
     """A flat network against a picture that is not: the membrane brings it to the film there."""
     face = make_clip("gbrp10le")
@@ -246,9 +299,9 @@ def test_another_format_on_request(run, make_clip, constant):
     face = make_clip("yuv422p10le")
     out = run(constant, face, "--box", *BOX, "--pix_fmt", "yuv420p", name="o.mp4")
     assert clips.stream(out, "video")["pix_fmt"] == "yuv420p"
-    for codec, fmt in [("h264", "nonsense"), ("mjpeg", "yuv420p10le")]:
-        out = run(constant, face, "--box", *BOX, "--codec", codec, "--pix_fmt", fmt, name="x.mp4",
-                  code=1)
+    for codec, *wrong in [("h264", "--pix_fmt", "nonsense"), ("mjpeg", "--pix_fmt", "yuv420p10le"),
+                          ("h264", "--preset", "nonsense"), ("mjpeg", "--preset", "slow")]:
+        out = run(constant, face, "--box", *BOX, "--codec", codec, *wrong, name="x.mp4", code=1)
         assert not out.exists()
 
 

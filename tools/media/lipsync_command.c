@@ -158,6 +158,8 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
          "what of the face changes: mouth (default: mouth and chin),\nlower (half) or box; all "
          "else "
          "keeps its bits"},
+        {"mask_image", 0, OPTION_TEXT, &j->paste.picture, "IMAGE", 0, 0,
+         "the mask as a picture instead, stretched over the face:\nwhite changes, black stays"},
         {"feather", 0, OPTION_NUMBER, &c->feather, "SHARE", 0, RML_MASK_FEATHER_MAX,
          "width of the mask's soft edge, as a share of the face (0.1)"},
         {"no_colour_match", 0, OPTION_FLAG, &j->paste.keep_colours, NULL, 0, 0,
@@ -192,6 +194,8 @@ static int check_options(lipsync_command *c)
                            j->clip.path ? "audio" : "face");
     if (c->codec && !rml_codec_parse(c->codec, &j->codec))
         return usage_error(c->name, "--codec is h264, hevc, mjpeg or ffv1, not '%s'", c->codec);
+    if (c->mask && j->paste.picture)
+        return usage_error(c->name, "--mask and --mask_image both say what changes: give one");
     if (c->mask && !rml_mask_kind_parse(c->mask, &j->paste.mask))
         return usage_error(c->name, "--mask is mouth, lower or box, not '%s'", c->mask);
     if (j->compat && (c->faces.named || c->faces.every > 1))
