@@ -190,29 +190,54 @@ void rml_planes_read(const rml_planes *p, const rml_part *part, float *rgb, floa
 
 // ---- changes -----------------------------------------------------------------------------------
 
-// The mean of a plane of changes around a chroma sample, weighed by a tent as wide as two of them,
-// of what lies in the picture; what lies beside the part does not change.
-static float gather(const float *change, const rml_planes *p, const rml_part *part, int i, int j)
+// How a chroma sample is made of what is interpolated between such: the shortest filters whose sum
+// over the interpolation of any row is that row again, so that nothing that stays is smoothed, and
+// nothing of what is replaced is left behind.
+typedef struct taps {
+    int first, count; // in luma samples, from that where the chroma sample's share begins
+    float weight[9];
+} taps;
+
+static taps taps_of(int log2, float at)
 {
-    const int across = 1 << p->layout.chroma_x, down = 1 << p->layout.chroma_y;
-    const float x0 = (float)(i * across) + p->chroma_at[0];
-    const float y0 = (float)(j * down) + p->chroma_at[1];
-    float sum = 0, all = 0;
-    for (int y = (int)ceilf(y0) - down; y <= (int)y0 + down; y++) {
-        const float wy = 1 - fabsf((float)y - y0) / (float)down;
-        if (wy <= 0 || y < 0 || y >= p->height)
+    static const taps alone = {0, 1, {1}};
+    static const taps upon[] = {{-2, 5, {-1 / 8.0f, 1 / 4.0f, 3 / 4.0f, 1 / 4.0f, -1 / 8.0f}},
+                                {-4,
+                                 9,
+                                 {-5 / 22.0f, 1 / 11.0f, 2 / 11.0f, 3 / 11.0f, 4 / 11.0f, 3 / 11.0f,
+                                  2 / 11.0f, 1 / 11.0f, -5 / 22.0f}}};
+    static const taps middle[] = {
+        {-1, 4, {-1 / 4.0f, 3 / 4.0f, 3 / 4.0f, -1 / 4.0f}},
+        {-1, 6, {-1 / 3.0f, 5 / 12.0f, 5 / 12.0f, 5 / 12.0f, 5 / 12.0f, -1 / 3.0f}}};
+    if (log2 == 0)
+        return alone;
+    if (at != floorf(at))
+        return middle[log2 - 1];
+    taps t = upon[log2 - 1];
+    t.first += (int)at;
+    return t;
+}
+
+// What a chroma sample changes by. Beyond the picture goes on what its edge does; what lies beside
+// the part does not change.
+static float gather(const float *change, const rml_planes *p, const rml_part *part, int i, int j,
+                    const taps *across, const taps *down)
+{
+    const int left = (i << p->layout.chroma_x) + across->first;
+    const int top = (j << p->layout.chroma_y) + down->first;
+    float sum = 0;
+    for (int k = 0; k < down->count; k++) {
+        const int y = clamp(top + k, 0, p->height - 1) - part->y;
+        if (y < 0 || y >= part->height)
             continue;
-        for (int x = (int)ceilf(x0) - across; x <= (int)x0 + across; x++) {
-            const float w = wy * (1 - fabsf((float)x - x0) / (float)across);
-            if (w <= 0 || x < 0 || x >= p->width)
-                continue;
-            all += w;
-            const int px = x - part->x, py = y - part->y;
-            if (px >= 0 && px < part->width && py >= 0 && py < part->height)
-                sum += w * change[(size_t)py * (size_t)part->width + (size_t)px];
+        const float *row = change + (size_t)y * (size_t)part->width;
+        for (int l = 0; l < across->count; l++) {
+            const int x = clamp(left + l, 0, p->width - 1) - part->x;
+            if (x >= 0 && x < part->width)
+                sum += down->weight[k] * across->weight[l] * row[x];
         }
     }
-    return all > 0 ? sum / all : 0;
+    return sum;
 }
 
 static bool covers(const float *mask, const rml_planes *p, const rml_part *part, int i, int j)
@@ -230,6 +255,8 @@ static void add_chroma(const rml_planes *p, int component, scale s, const rml_pa
                        const float *change, const float *mask)
 {
     const rml_component *c = &p->layout.component[component];
+    const taps across = taps_of(p->layout.chroma_x, p->chroma_at[0]);
+    const taps down = taps_of(p->layout.chroma_y, p->chroma_at[1]);
     const int last_x = (part->x + part->width - 1) >> p->layout.chroma_x;
     const int last_y = (part->y + part->height - 1) >> p->layout.chroma_y;
     for (int j = part->y >> p->layout.chroma_y; j <= last_y; j++)
@@ -238,7 +265,8 @@ static void add_chroma(const rml_planes *p, int component, scale s, const rml_pa
                 continue;
             uint8_t *at = sample_at(p, c, i, j);
             put(at, c, p->layout.wide,
-                get(at, c, p->layout.wide) + (int)lrintf(gather(change, p, part, i, j) / s.scale));
+                get(at, c, p->layout.wide) +
+                    (int)lrintf(gather(change, p, part, i, j, &across, &down) / s.scale));
         }
 }
 

@@ -12,7 +12,8 @@ static bool has_samples(const AVPixFmtDescriptor *d)
     const uint64_t odd = AV_PIX_FMT_FLAG_BE | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM |
                          AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BAYER;
     // XYZ is neither RGB nor has it a matrix.
-    return d && !(d->flags & odd) && d->nb_components > 0 && strncmp(d->name, "xyz", 3) != 0;
+    return d && !(d->flags & odd) && d->nb_components > 0 && d->log2_chroma_w <= 2 &&
+           d->log2_chroma_h <= 2 && strncmp(d->name, "xyz", 3) != 0;
 }
 
 bool rml_av_layout(enum AVPixelFormat format, rml_plane_layout *layout)

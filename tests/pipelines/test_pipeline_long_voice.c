@@ -111,7 +111,7 @@ static figures measure(int times, rml_repeat repeat)
 static void compare(rml_repeat repeat, int longest, double most_decoded)
 {
     static const int times[] = {1, 10, 50};
-    figures first = {0};
+    figures first = {0}, before = {0};
     for (size_t i = 0; i < sizeof times / sizeof *times && times[i] <= longest; i++) {
         const figures f = measure(times[i], repeat);
         if (i == 0)
@@ -122,9 +122,13 @@ static void compare(rml_repeat repeat, int longest, double most_decoded)
         // A few bytes are kept for each frame of the clip, and none for those of the voice.
         CHECK_MSG(f.peak_bytes <= first.peak_bytes + first.peak_bytes / 50,
                   "%d times: %zu bytes, once %zu", times[i], f.peak_bytes, first.peak_bytes);
-        CHECK_MSG(WATCHED || f.resident_kb <= first.resident_kb + first.resident_kb / 20,
-                  "%d times: %ld kB resident, once %ld", times[i], f.resident_kb,
-                  first.resident_kb);
+        // Pictures are libav's, of which there are more at a time once the clip is played
+        // backwards; from then on what grows is the index of the file, where each picture is a key.
+        const long room = i < 2 ? first.resident_kb / 10 : before.resident_kb / 50;
+        CHECK_MSG(WATCHED || i == 0 || f.resident_kb <= before.resident_kb + room,
+                  "%d times: %ld kB resident, before %ld", times[i], f.resident_kb,
+                  before.resident_kb);
+        before = f;
     }
 }
 
