@@ -49,7 +49,6 @@ rml_status rml_av_coded_open(rml_av_coded *coded, const AVCodecContext *encoder,
 void rml_av_coded_close(rml_av_coded *coded)
 {
     av_frame_free(&coded->frame);
-    av_frame_free(&coded->passed);
     sws_freeContext(coded->shot_sws);
     sws_freeContext(coded->sws);
     rml_frame_release(&coded->padded);
@@ -127,15 +126,13 @@ rml_status rml_av_coded_take(rml_av_coded *coded, const rml_shot *shot, AVFrame 
     const AVFrame *from = shot->coded;
     const bool same = from->format == c->frame->format && rml_av_same_colour(from, c->frame);
     const bool fits = from->width == c->frame->width && from->height == c->frame->height;
-    av_frame_free(&c->passed);
     if (same && fits) {
-        c->passed = av_frame_clone(from);
+        *out = av_frame_clone(from);
     } else {
-        c->passed = make_frame(c->frame, c->frame->width, c->frame->height);
-        if (c->passed)
-            (void)av_frame_copy_props(c->passed, from);
+        *out = make_frame(c->frame, c->frame->width, c->frame->height);
+        if (*out)
+            (void)av_frame_copy_props(*out, from);
     }
-    *out = c->passed;
     if (!*out)
         return rml_fail_nomem(err, (size_t)from->width * (size_t)from->height * 3, "a coded frame");
     if (same && !fits) {
@@ -143,10 +140,12 @@ rml_status rml_av_coded_take(rml_av_coded *coded, const rml_shot *shot, AVFrame 
     } else if (!same) {
         if (!c->shot_sws)
             c->shot_sws = rml_av_converter(from, c->frame, c->frame->width, c->frame->height);
-        if (!c->shot_sws)
+        if (!c->shot_sws) {
+            av_frame_free(out);
             return rml_fail(err, RML_ERR_UNSUPPORTED, "pictures of format %s cannot be coded as %s",
                             av_get_pix_fmt_name(from->format),
                             av_get_pix_fmt_name(c->frame->format));
+        }
         sws_scale(c->shot_sws, (const uint8_t *const *)from->data, from->linesize, 0, from->height,
                   (*out)->data, (*out)->linesize);
     }

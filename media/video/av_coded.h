@@ -15,7 +15,6 @@ typedef struct rml_av_coded {
     rml_colour colour;
     rml_frame padded; // for such
     struct SwsContext *sws;
-    AVFrame *passed; // a picture in planes: a reference to it, or what it became
     struct SwsContext *shot_sws;
 } rml_av_coded;
 
@@ -27,7 +26,8 @@ rml_status rml_av_coded_open(rml_av_coded *coded, const AVCodecContext *encoder,
 // Converts `picture` into coded->frame.
 rml_status rml_av_coded_fill(rml_av_coded *coded, const rml_frame *picture, rml_error *err);
 
-// *out: a picture in planes as the encoder takes it, without copying where it is one already.
+// A picture in planes as the encoder takes it, without copying where it is one already; the
+// caller's to free.
 rml_status rml_av_coded_take(rml_av_coded *coded, const rml_shot *shot, AVFrame **out,
                              rml_error *err);
 

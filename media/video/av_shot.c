@@ -68,6 +68,27 @@ rml_status rml_shot_own(rml_shot *shot, rml_error *err)
     return RML_OK;
 }
 
+void rml_shot_copy_part(rml_shot *dst, const rml_shot *src, const rml_part *part)
+{
+    AVFrame *to = dst->coded;
+    const AVFrame *from = src->coded;
+    const rml_plane_layout *l = &dst->planes.layout;
+    for (int i = 0; i < 4 && to->data[i]; i++) {
+        const bool chroma = (i == 1 || i == 2) && l->components >= 3;
+        const int down = chroma ? l->chroma_y : 0;
+        // Whole groups of samples, as packed formats have them.
+        const int left = part->x >> l->chroma_x << l->chroma_x;
+        const int begin = left > 0 ? av_image_get_linesize(to->format, left, i) : 0;
+        const int end = av_image_get_linesize(
+            to->format, FFMIN(to->width, part->x + part->width + (1 << l->chroma_x)), i);
+        const int top = part->y >> down;
+        const int bottom = AV_CEIL_RSHIFT(part->y + part->height, down);
+        av_image_copy_plane(to->data[i] + (ptrdiff_t)top * to->linesize[i] + begin, to->linesize[i],
+                            from->data[i] + (ptrdiff_t)top * from->linesize[i] + begin,
+                            from->linesize[i], end - begin, bottom - top);
+    }
+}
+
 bool rml_shot_crop(rml_shot *shot, const rml_part *part)
 {
     const rml_plane_layout *l = &shot->planes.layout;

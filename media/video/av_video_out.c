@@ -254,7 +254,9 @@ rml_status rml_av_video_out_send_shot(rml_av_video_out *video, const rml_shot *s
     RML_TRY(take_time(v, shot->pts, shot->time_base, err));
     RML_TRY(rml_named(rml_av_coded_take(&v->coded, shot, &coded, err), err, v->path));
     rml_av_set_fields(coded, v->fields);
-    return send(v, coded, err);
+    const rml_status status = send(v, coded, err);
+    av_frame_free(&coded); // what the encoder has not kept can be written again
+    return status;
 }
 
 rml_status rml_av_video_out_flush(rml_av_video_out *video, rml_error *err)

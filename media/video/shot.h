@@ -27,6 +27,10 @@ rml_status rml_shot_copy(rml_shot *dst, const rml_shot *src, const rml_allocator
 // Makes the samples the shot's own, by copying all of them where others may see them.
 rml_status rml_shot_own(rml_shot *shot, rml_error *err);
 
+// Copies the samples of `part` (as coded) from a shot of the same size and format; those of `dst`
+// are its own.
+void rml_shot_copy_part(rml_shot *dst, const rml_shot *src, const rml_part *part);
+
 // Cuts out what lies in `part` (as coded), without copying. False where the part does not begin
 // between samples of chroma, or the samples are not libav's.
 bool rml_shot_crop(rml_shot *shot, const rml_part *part);

@@ -93,6 +93,8 @@ typedef struct rml_chain {
     rml_face_paster *paster;    // otherwise
     rml_frame patch;
     rml_shot still, canvas; // a still as it is coded, and with the face that was generated last
+    bool drawn;             // there is one on the canvas
+    rml_box drawn_box;      // and lies there
     bool in_gap;            // the frame written last had no face
 } rml_chain;
 

@@ -64,17 +64,30 @@ static rml_status paste(rml_chain *c, const rml_slot *s, rml_shot *canvas, rml_e
 }
 
 // What the face is pasted on: the shot itself, or a copy of the still, which is brought to the
-// format that is coded once.
+// format that is coded once, and of which only the box changes.
 static rml_status choose_canvas(rml_chain *c, rml_slot *s, rml_shot **canvas, rml_error *err)
 {
     *canvas = &s->shot;
     if (s->picture == &s->shot)
         return RML_OK;
     *canvas = &c->canvas;
-    const bool planes = !is_compat(c) && !s->picture->coded;
-    if (planes && !c->still.coded)
-        RML_TRY(rml_encoder_convert(c->encoder, &s->picture->frame, &c->still, err));
-    return rml_shot_copy(&c->canvas, planes ? &c->still : s->picture, c->allocator, err);
+    const rml_shot *still = s->picture;
+    if (is_compat(c))
+        return rml_shot_copy(&c->canvas, still, c->allocator, err);
+    if (!still->coded && !c->still.coded)
+        RML_TRY(rml_encoder_convert(c->encoder, &still->frame, &c->still, err));
+    still = still->coded ? still : &c->still;
+    if (!c->canvas.coded)
+        return rml_shot_copy(&c->canvas, still, c->allocator, err);
+    if (!c->drawn)
+        return RML_OK;
+    RML_TRY(rml_shot_own(&c->canvas, err));
+    const rml_box b = c->drawn_box;
+    const rml_part shown = {b.x1, b.y1, b.x2 - b.x1, b.y2 - b.y1};
+    const rml_part part = rml_planes_coded(&still->planes, &shown);
+    rml_shot_copy_part(&c->canvas, still, &part);
+    c->drawn = false;
+    return RML_OK;
 }
 
 static rml_status encode(rml_chain *c, rml_shot *canvas, const rml_slot *s, rml_error *err)
@@ -108,8 +121,11 @@ rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
     double start = rml_clock_ms();
     rml_shot *canvas;
     RML_TRY(choose_canvas(c, s, &canvas, err));
-    if (s->has_face)
+    if (s->has_face) {
         RML_TRY(paste(c, s, canvas, err));
+        c->drawn = true;
+        c->drawn_box = s->box;
+    }
     double pasted = rml_clock_ms();
     RML_TRY(encode(c, canvas, s, err));
     c->result->stage_ms[RML_STAGE_PASTE] += pasted - start;
