@@ -50,7 +50,7 @@ static rml_value_id torch_order(rml_lowering *l, const rml_node *node, int64_t c
     const rml_value_id in[2] = {
         rml_lower_node(l, RML_OP_SPACE_TO_DEPTH, &attr, node->in, 1, P("pixels")),
         rml_lower_ints(l, order, (size_t)(channels * area), P("order"))};
-    return rml_lower_node(l, RML_OP_GATHER, &(rml_op_attr){.axis = {1}}, in, 2, node->name);
+    return rml_lower_node(l, RML_OP_GATHER, &(rml_op_attr){.axis = {.axis = 1}}, in, 2, node->name);
 }
 
 bool rml_rewrite_space_to_depth(rml_lowering *l, const rml_node *node, rml_value_id *out)

@@ -194,7 +194,7 @@ bool rml_rewrite_softmax(rml_lowering *l, const rml_node *node, rml_value_id *ou
         out[0] = rml_lower_node(l, RML_OP_SOFTMAX, &attr, node->in, 1, node->name);
         return true;
     }
-    const rml_op_attr flat = {.axis = {attr.softmax.axis}};
+    const rml_op_attr flat = {.axis = {.axis = attr.softmax.axis}};
     attr.softmax.axis = 1;
     rml_value_id x = rml_lower_node(l, RML_OP_FLATTEN, &flat, node->in, 1, P("flat"));
     x = rml_lower_node(l, RML_OP_SOFTMAX, &attr, &x, 1, P("rows"));

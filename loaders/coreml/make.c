@@ -312,7 +312,7 @@ static rml_value_id pick(rml_coreml_maker *make, const rml_coreml_cut *cut, rml_
         return rml_graph_slice(make->graph, x, axis, begin, begin == -1 ? INT64_MAX : begin + 1, 1,
                                make->name);
     const rml_value_id in[] = {x, element(make, cut->begin, axis)};
-    return rml_coreml_node(make, RML_OP_GATHER, &(rml_op_attr){.axis = {axis}}, in, 2);
+    return rml_coreml_node(make, RML_OP_GATHER, &(rml_op_attr){.axis = {.axis = axis}}, in, 2);
 }
 
 static rml_value_id cut_axis(rml_coreml_maker *make, const rml_coreml_cut *cut, rml_value_id x,

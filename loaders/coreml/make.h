@@ -129,6 +129,15 @@ rml_value_id rml_coreml_scatter_along(rml_coreml_maker *make, rml_value_id data,
 rml_value_id rml_coreml_scatter_nd(rml_coreml_maker *make, rml_value_id data, rml_value_id indices,
                                    rml_value_id updates, rml_coreml_scatter_mode mode);
 
+// x[begin : begin + size] of one axis, both (1) of i64, a size below 0 as far as there is.
+rml_value_id rml_coreml_slice_by_size(rml_coreml_maker *make, rml_value_id x, int axis,
+                                      rml_value_id begin, rml_value_id size);
+
+// The first elements of each sequence from the last to the first, as many as `lengths` says.
+rml_value_id rml_coreml_reverse_sequence(rml_coreml_maker *make, rml_value_id x,
+                                         rml_value_id lengths, int64_t batch_axis,
+                                         int64_t time_axis);
+
 // `on` where the index is the place along a new axis of `size`, else `off`; no index wraps around.
 rml_value_id rml_coreml_one_hot(rml_coreml_maker *make, rml_value_id indices, int64_t size,
                                 int64_t axis, rml_value_id on, rml_value_id off);

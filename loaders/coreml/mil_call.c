@@ -83,18 +83,27 @@ int rml_mil_tuple(rml_mil_call *call, const char *name, rml_value_id *values, in
 
 // ---- constants ----------------------------------------------------------------------------------
 
-const rml_mil_value *rml_mil_constant(rml_mil_call *call, const char *name)
+static const rml_mil_value *constant_of(rml_mil_call *call, const char *name,
+                                        const rml_mil_binding *binding)
 {
-    const rml_mil_argument *argument = ask(call, name);
-    if (!argument)
-        return NULL;
-    const rml_mil_binding *binding = argument->binding;
     if (!binding->name)
         return binding->value;
     const rml_mil_place *place = rml_mil_find(call->importer, binding->name);
     if (!place || !place->constant)
         rml_coreml_refuse(&call->make, "argument \"%s\" is not constant", name);
     return place ? place->constant : NULL;
+}
+
+const rml_mil_value *rml_mil_constant(rml_mil_call *call, const char *name)
+{
+    const rml_mil_argument *argument = ask(call, name);
+    if (!argument)
+        return NULL;
+    if (argument->count != 1) {
+        rml_coreml_refuse(&call->make, "argument \"%s\" has %zu values", name, argument->count);
+        return NULL;
+    }
+    return constant_of(call, name, argument->binding);
 }
 
 const rml_mil_value *rml_mil_required(rml_mil_call *call, const char *name)
@@ -197,6 +206,20 @@ int rml_mil_ints(rml_mil_call *call, const char *name, int64_t *list, int capaci
     for (size_t i = 0; i < value->count; i++)
         list[i] = rml_coreml_held(rml_mil_integer(value, i));
     return (int)value->count;
+}
+
+int rml_mil_tuple_of_ints(rml_mil_call *call, const char *name, int64_t *list, int capacity)
+{
+    const rml_mil_argument *argument = ask(call, name);
+    const size_t count = argument ? argument->count : 0;
+    for (size_t i = 0; i < count && i < (size_t)capacity; i++) {
+        const rml_mil_value *value = constant_of(call, name, &argument->binding[i]);
+        if (!value || value->count != 1 || !are_numbers(value))
+            rml_coreml_refuse(&call->make, "argument \"%s\" is no tuple of numbers", name);
+        else
+            list[i] = rml_coreml_held(rml_mil_integer(value, 0));
+    }
+    return count > (size_t)capacity ? capacity + 1 : (int)count;
 }
 
 int rml_mil_axes(rml_mil_call *call, const char *name, int *list, int capacity)

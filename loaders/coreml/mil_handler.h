@@ -75,6 +75,8 @@ bool rml_mil_flag(rml_mil_call *call, const char *name, bool absent);
 // Lists: returns how many, at most `capacity`; -1 where the argument is left out.
 int rml_mil_ints(rml_mil_call *call, const char *name, int64_t *list, int capacity);
 int rml_mil_axes(rml_mil_call *call, const char *name, int *list, int capacity);
+// Constants that are a tuple: returns how many, more than `capacity` where not all fit.
+int rml_mil_tuple_of_ints(rml_mil_call *call, const char *name, int64_t *list, int capacity);
 
 // Which of `words`, which have blanks between them; refuses any other. In any case of letters.
 int rml_mil_word(rml_mil_call *call, const char *name, const char *words, int absent);

@@ -33,7 +33,7 @@ static void import_gather(rml_mil_call *call)
                                         rml_coreml_rank(&call->make, in[0]));
     const int64_t batch = rml_mil_int(call, "batch_dims", 0);
     if (batch == 0) {
-        const rml_op_attr attr = {.axis = {axis}};
+        const rml_op_attr attr = {.axis = {.axis = axis}};
         call->out[0] = rml_coreml_node(&call->make, RML_OP_GATHER, &attr, in, 2);
         return;
     }
@@ -57,7 +57,7 @@ static void import_gather(rml_mil_call *call)
 static void import_gather_along_axis(rml_mil_call *call)
 {
     const rml_value_id in[] = {rml_mil_in(call, "x"), indices_of(call)};
-    const rml_op_attr attr = {.axis = {rml_mil_int(call, "axis", 0)}};
+    const rml_op_attr attr = {.axis = {.axis = rml_mil_int(call, "axis", 0)}};
     call->out[0] = rml_coreml_node(&call->make, RML_OP_GATHER_ELEMENTS, &attr, in, 2);
 }
 
@@ -139,11 +139,11 @@ static void import_sliding_windows(rml_mil_call *call)
 
 static void import_reverse_sequence(rml_mil_call *call)
 {
-    const rml_value_id in[] = {rml_mil_in(call, "x"),
-                               rml_coreml_cast(&call->make, rml_mil_in(call, "lengths"), RML_I64)};
-    const rml_op_attr attr = {.reverse = {.batch_axis = rml_mil_int(call, "batch_axis", 0),
-                                          .time_axis = rml_mil_int(call, "seq_axis", 0)}};
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_REVERSE_SEQUENCE, &attr, in, 2);
+    const rml_value_id x = rml_mil_in(call, "x");
+    const rml_value_id lengths = rml_coreml_cast(&call->make, rml_mil_in(call, "lengths"), RML_I64);
+    call->out[0] =
+        rml_coreml_reverse_sequence(&call->make, x, lengths, rml_mil_int(call, "batch_axis", 0),
+                                    rml_mil_int(call, "seq_axis", 0));
 }
 
 const rml_mil_entry rml_mil_index[] = {

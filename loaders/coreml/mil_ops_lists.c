@@ -1,5 +1,6 @@
 // Lists of tensors of one shape: a tensor with a dimension in front, along which they are counted.
-// A list is a value like any other, so that what writes to it makes a new one.
+// A list is a value like any other, so that what writes to it makes a new one. Places are counted
+// from the front.
 #include "loaders/coreml/mil_handler.h"
 
 #include "tensor/tensor.h"
@@ -83,7 +84,7 @@ static rml_value_id written(rml_mil_call *call, rml_value_id list, rml_value_id 
         rml_coreml_reduce(&call->make, RML_REDUCE_MAX, indices, &first, 1, true);
     const rml_value_id wanted = rml_coreml_binary(&call->make, RML_BINARY_ADD, last,
                                                   rml_coreml_ints(&call->make, &(int64_t){1}, 1));
-    const rml_op_attr attr = {.scatter = {.kind = RML_SCATTER_SET}};
+    const rml_op_attr attr = {.scatter = {.kind = RML_SCATTER_SET, .from_front = true}};
     const rml_value_id in[] = {grown(call, list, wanted),
                                rml_coreml_insert_dims(&call->make, indices, &(int64_t){1}, 1),
                                values};
@@ -110,16 +111,21 @@ static void import_scatter(rml_mil_call *call)
     call->out[0] = written(call, list, indices, rml_mil_in(call, "value"));
 }
 
+static rml_value_id read_at(rml_mil_call *call, const char *places)
+{
+    const rml_value_id in[] = {rml_mil_in(call, "ls"), rml_mil_in(call, places)};
+    const rml_op_attr attr = {.axis = {.from_front = true}};
+    return rml_coreml_node(&call->make, RML_OP_GATHER, &attr, in, 2);
+}
+
 static void import_read(rml_mil_call *call)
 {
-    const rml_value_id in[] = {rml_mil_in(call, "ls"), rml_mil_in(call, "index")};
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_GATHER, NULL, in, 2);
+    call->out[0] = read_at(call, "index");
 }
 
 static void import_gather(rml_mil_call *call)
 {
-    const rml_value_id in[] = {rml_mil_in(call, "ls"), rml_mil_in(call, "indices")};
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_GATHER, NULL, in, 2);
+    call->out[0] = read_at(call, "indices");
 }
 
 static void import_length(rml_mil_call *call)

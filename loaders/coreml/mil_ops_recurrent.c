@@ -119,13 +119,15 @@ static rml_value_id joined_state(rml_mil_call *call, rml_value_id state, const l
     return rml_graph_reshape(call->make.graph, state, &shape, call->make.name);
 }
 
-// All steps (T,D,B,H) as (T,B,D*H).
-static rml_value_id joined_steps(rml_mil_call *call, rml_value_id y, const layer *l)
+// All steps (T,D,B,H) as (T,B,D*H). A layer that goes from the end to the start alone gives them in
+// that order: Apple's tests of it compare with a layer of the reversed input.
+static rml_value_id joined_steps(rml_mil_call *call, rml_value_id y, const layer *l, bool reverse)
 {
     static const int order[] = {0, 2, 1, 3};
     const rml_shape shape = {3, {0, 0, l->directions * l->hidden}};
     y = rml_graph_transpose(call->make.graph, y, order, 4, call->make.name);
-    return rml_graph_reshape(call->make.graph, y, &shape, call->make.name);
+    y = rml_graph_reshape(call->make.graph, y, &shape, call->make.name);
+    return reverse ? rml_coreml_reverse(&call->make, y, (const bool[RML_MAX_RANK]){true}) : y;
 }
 
 static layer read_layer(rml_mil_call *call, rml_rnn_attr *rnn)
@@ -191,7 +193,7 @@ static void import_recurrent(rml_mil_call *call)
             rml_coreml_refuse(&call->make, "cells are clipped to %g", (double)attr.rnn.cell_clip);
     }
     // Without reset_after there is one bias; with it "bias" is that of the state.
-    const bool two = rml_mil_has(call, "input_bias");
+    const bool two = attr.rnn.linear_before_reset || rml_mil_has(call, "input_bias");
     const rml_value_id in[] = {
         rml_mil_in(call, "x"),
         weights(call, &l, "weight_ih"),
@@ -207,8 +209,8 @@ static void import_recurrent(rml_mil_call *call)
         return;
     const rml_value_id h = joined_state(call, y + 1, &l);
     call->out[1] = h;
-    call->out[0] =
-        all ? joined_steps(call, y, &l) : rml_coreml_insert_dims(&call->make, h, &(int64_t){0}, 1);
+    call->out[0] = all ? joined_steps(call, y, &l, attr.rnn.reverse)
+                       : rml_coreml_insert_dims(&call->make, h, &(int64_t){0}, 1);
     if (is_lstm)
         call->out[2] = joined_state(call, y + 2, &l);
 }

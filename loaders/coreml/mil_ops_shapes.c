@@ -7,27 +7,44 @@
 
 // ---- reshape ------------------------------------------------------------------------------------
 
+// `count` sizes whose zeros align with the last dimensions of x; what has no partner is 1.
+static rml_value_id aligned(rml_mil_call *call, rml_value_id x, rml_value_id sizes, int count,
+                            int rank)
+{
+    rml_coreml_maker *make = &call->make;
+    int64_t ones[RML_MAX_RANK];
+    rml_value_id own = rml_coreml_sizes(make, x);
+    for (int i = 0; i < RML_MAX_RANK; i++)
+        ones[i] = 1;
+    const rml_value_id parts[] = {rml_coreml_ints(make, ones, count > rank ? count - rank : 0),
+                                  own};
+    if (make->refused)
+        return RML_NO_VALUE;
+    own = count > rank ? rml_graph_concat(make->graph, parts, 2, 0, make->name)
+                       : rml_graph_slice(make->graph, own, 0, rank - count, rank, 1, make->name);
+    const rml_value_id in[] = {
+        rml_coreml_binary(make, RML_BINARY_EQUAL, sizes, rml_coreml_number(make, 0, RML_I64)), own,
+        sizes};
+    return rml_coreml_node(make, RML_OP_WHERE, NULL, in, 3);
+}
+
 // Since opset 7 zeros align with the last dimensions, and before it is as many as there are.
 static void import_reshape(rml_mil_call *call)
 {
     rml_value_id in[] = {rml_mil_in(call, "x"), rml_mil_in(call, "shape")};
-    const rml_shape x = rml_coreml_fact(&call->make, in[0]).shape;
-    int64_t list[RML_MAX_RANK];
-    size_t count = 0;
-    bool has_zero = false;
-    for (; count < RML_MAX_RANK && rml_coreml_known(&call->make, in[1], count, &list[count]);
-         count++)
-        has_zero = has_zero || list[count] == 0;
-    if (has_zero && call->opset >= 7 && (int)count != x.rank) {
-        for (int i = 0; i < (int)count; i++) {
-            const int from = i - (int)count + x.rank;
-            if (list[i] == 0)
-                list[i] = from < 0 ? 1 : x.dim[from];
-        }
-        in[1] = rml_coreml_ints(&call->make, list, (int)count);
-    } else if (rml_coreml_fact(&call->make, in[1]).dtype != RML_I32) {
-        in[1] = rml_coreml_cast(&call->make, in[1], RML_I64); // of 8 or 16 bits
+    const rml_shape shape = rml_coreml_fact(&call->make, in[1]).shape;
+    const int rank = rml_coreml_fact(&call->make, in[0]).shape.rank;
+    const int64_t count = shape.rank == 1 && shape.dim[0] <= RML_MAX_RANK ? shape.dim[0] : -1;
+    bool may_be_zero = false;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t size = 0;
+        rml_coreml_known(&call->make, in[1], (size_t)i, &size);
+        may_be_zero = may_be_zero || size == 0;
     }
+    if (rml_coreml_fact(&call->make, in[1]).dtype != RML_I32 || may_be_zero)
+        in[1] = rml_coreml_cast(&call->make, in[1], RML_I64); // of 8 or 16 bits
+    if (may_be_zero && call->opset >= 7 && rank >= 0 && count != rank)
+        in[1] = aligned(call, in[0], in[1], (int)count, rank);
     call->out[0] = rml_coreml_node(&call->make, RML_OP_RESHAPE, NULL, in, 2);
 }
 
@@ -38,9 +55,10 @@ static void import_reshape_like(rml_mil_call *call)
     int64_t begin[RML_MAX_RANK] = {0}, end[RML_MAX_RANK] = {0}, open[RML_MAX_RANK] = {0};
     const rml_value_id x = rml_mil_in(call, "x");
     const int count = rml_mil_tuple(call, "ref_tensors", refs, RML_MAX_RANK);
-    rml_mil_ints(call, "begins", begin, RML_MAX_RANK);
-    rml_mil_ints(call, "ends", end, RML_MAX_RANK);
-    rml_mil_ints(call, "end_masks", open, RML_MAX_RANK);
+    if (rml_mil_tuple_of_ints(call, "begins", begin, RML_MAX_RANK) != count ||
+        rml_mil_tuple_of_ints(call, "ends", end, RML_MAX_RANK) != count ||
+        rml_mil_tuple_of_ints(call, "end_masks", open, RML_MAX_RANK) != count)
+        rml_coreml_refuse(&call->make, "a begin, an end and a mask of each of %d tensors", count);
     for (int i = 0; i < count && !call->make.refused; i++) {
         const rml_value_id sizes = rml_coreml_node(&call->make, RML_OP_SHAPE, NULL, &refs[i], 1);
         parts[i] = rml_graph_slice(call->make.graph, sizes, 0, begin[i],
@@ -71,7 +89,7 @@ static void import_squeeze(rml_mil_call *call)
 static void import_flatten(rml_mil_call *call)
 {
     const rml_value_id x = rml_mil_in(call, "x");
-    const rml_op_attr attr = {.axis = {rml_mil_int(call, "axis", 1)}};
+    const rml_op_attr attr = {.axis = {.axis = rml_mil_int(call, "axis", 1)}};
     call->out[0] = rml_coreml_node(&call->make, RML_OP_FLATTEN, &attr, &x, 1);
 }
 
@@ -180,24 +198,45 @@ static void import_tile(rml_mil_call *call)
     call->out[0] = rml_coreml_node(&call->make, RML_OP_TILE, NULL, in, 2);
 }
 
-// Pairs for the last dimensions; our operator has all that come before, then all behind.
+// Pairs for the last dimensions; our operator has all that come before, then all behind. Those that
+// a run tells are of all dimensions.
+static rml_value_id pads(rml_mil_call *call, int rank)
+{
+    static const int turned[] = {1, 0};
+    rml_coreml_maker *make = &call->make;
+    const rml_value_id given = rml_mil_in(call, "pad");
+    const rml_shape shape = rml_coreml_fact(make, given).shape;
+    const int64_t count = shape.rank == 1 ? shape.dim[0] : -1;
+    int64_t list[2 * RML_MAX_RANK] = {0};
+    bool known = true;
+    if (count < 0 || count % 2 || count / 2 > rank)
+        rml_coreml_refuse(make, "%lld numbers to pad %d dimensions", (long long)count, rank);
+    for (int i = 0; i < (int)count && !make->refused; i++)
+        known = known && rml_coreml_known(make, given, (size_t)i,
+                                          &list[rank * (1 + i % 2) - (int)count / 2 + i / 2]);
+    if (known || make->refused)
+        return rml_coreml_ints(make, list, 2 * rank);
+    if (count != 2 * (int64_t)rank)
+        rml_coreml_refuse(make, "a run tells %lld numbers to pad %d dimensions", (long long)count,
+                          rank);
+    const rml_value_id wide = rml_coreml_cast(make, given, RML_I64);
+    const rml_value_id pairs = rml_coreml_reshape(make, wide, &(rml_shape){2, {rank, 2}});
+    return make->refused
+               ? RML_NO_VALUE
+               : rml_coreml_reshape(make,
+                                    rml_graph_transpose(make->graph, pairs, turned, 2, make->name),
+                                    &(rml_shape){1, {2 * rank}});
+}
+
 static void import_pad(rml_mil_call *call)
 {
     static const rml_pad_mode modes[] = {RML_PAD_CONSTANT, RML_PAD_REFLECT, RML_PAD_EDGE};
-    int64_t pairs[2 * RML_MAX_RANK], list[2 * RML_MAX_RANK] = {0};
     const rml_value_id x = rml_mil_in(call, "x");
     const int rank = rml_coreml_rank(&call->make, x);
-    const int count = rml_mil_ints(call, "pad", pairs, 2 * RML_MAX_RANK);
     const rml_op_attr attr = {
         .pad = {modes[rml_mil_word(call, "mode", "constant reflect replicate", 0)]}};
-    if (count < 0 || count % 2 || count / 2 > rank)
-        rml_coreml_refuse(&call->make, "%d numbers to pad %d dimensions", count, rank);
-    for (int i = 0; i < count / 2 && !call->make.refused; i++) {
-        list[rank - count / 2 + i] = pairs[2 * i];
-        list[2 * rank - count / 2 + i] = pairs[2 * i + 1];
-    }
     const rml_value_id value = rml_mil_optional(call, "constant_val");
-    const rml_value_id in[] = {x, rml_coreml_ints(&call->make, list, 2 * rank),
+    const rml_value_id in[] = {x, pads(call, rank),
                                attr.pad.mode == RML_PAD_CONSTANT ? value : RML_NO_VALUE};
     call->out[0] = rml_coreml_node(&call->make, RML_OP_PAD, &attr, in, 3);
 }

@@ -48,11 +48,8 @@ static void import_slice_by_size(rml_mil_call *call)
             x = rml_graph_slice(call->make.graph, x, i, first, end, 1, call->make.name);
             continue;
         }
-        const rml_value_id from = element(call, begin, i);
-        const rml_value_id to =
-            to_end ? rml_coreml_ints(&call->make, &(int64_t){INT64_MAX}, 1)
-                   : rml_coreml_binary(&call->make, RML_BINARY_ADD, from, element(call, size, i));
-        x = rml_coreml_slice_axis(&call->make, x, i, from, to);
+        x = rml_coreml_slice_by_size(&call->make, x, i, element(call, begin, i),
+                                     element(call, size, i));
     }
     call->out[0] = x;
 }
@@ -71,8 +68,10 @@ static rml_value_id places_of(rml_mil_call *call, const rml_coreml_cut *c, int a
         return RML_NO_VALUE;
     if (c->begin_open[axis])
         begin = step < 0 ? -1 : 0;
-    else if (known && size >= 0 && begin < -size)
+    else if (known && size >= 0 && step > 0 && begin < -size)
         begin = 0;
+    else if (known && size >= 0 && step < 0 && begin >= size)
+        begin = size - 1;
     for (int64_t i = 0; i < count; i++)
         list[i] = begin + i * step;
     const rml_stored places = rml_stored_plain(list, RML_I64, &(rml_shape){1, {count}});

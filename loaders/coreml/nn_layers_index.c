@@ -6,7 +6,7 @@
 static void import_gather(rml_nn_call *call)
 {
     const rml_value_id in[] = {rml_nn_in(call, 0), rml_nn_indices(call, rml_nn_in(call, 1))};
-    rml_op_attr attr = {.axis = {rml_nn_int(call, 1)}};
+    rml_op_attr attr = {.axis = {.axis = rml_nn_int(call, 1)}};
     if (call->option == RML_OP_GATHER_ND)
         attr = (rml_op_attr){.gather_nd = {0}};
     call->out[0] = rml_coreml_node(&call->make, (rml_op_id)call->option, &attr, in, 2);
@@ -71,13 +71,9 @@ static void import_reverse(rml_nn_call *call)
 
 static void import_reverse_sequence(rml_nn_call *call)
 {
-    const rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_coreml_rank(&call->make, x);
-    const rml_value_id in[] = {x, rml_nn_indices(call, rml_nn_in(call, 1))};
-    const rml_op_attr attr = {
-        .reverse = {.batch_axis = rml_coreml_axis_of(&call->make, rml_nn_int(call, 1), rank),
-                    .time_axis = rml_coreml_axis_of(&call->make, rml_nn_int(call, 2), rank)}};
-    call->out[0] = rml_coreml_node(&call->make, RML_OP_REVERSE_SEQUENCE, &attr, in, 2);
+    const rml_value_id lengths = rml_nn_indices(call, rml_nn_in(call, 1));
+    call->out[0] = rml_coreml_reverse_sequence(&call->make, rml_nn_in(call, 0), lengths,
+                                               rml_nn_int(call, 1), rml_nn_int(call, 2));
 }
 
 static void import_windows(rml_nn_call *call)

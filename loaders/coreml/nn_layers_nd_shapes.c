@@ -42,7 +42,7 @@ static void import_reshape_dynamic(rml_nn_call *call)
 static void import_flatten(rml_nn_call *call)
 {
     const rml_value_id x = rml_nn_in(call, 0);
-    const rml_op_attr attr = {.axis = {rml_nn_int(call, 1)}};
+    const rml_op_attr attr = {.axis = {.axis = rml_nn_int(call, 1)}};
     call->out[0] = rml_coreml_node(&call->make, RML_OP_FLATTEN, &attr, &x, 1);
 }
 
@@ -117,7 +117,22 @@ static void import_split(rml_nn_call *call)
 
 // ---- repetition ---------------------------------------------------------------------------------
 
-// As often as said for the last dimensions, or for all by the second input.
+// Numbers of the second input for the last dimensions, with 1 in front for the others.
+static rml_value_id computed_times(rml_nn_call *call, int rank)
+{
+    const rml_value_id given = rml_nn_indices(call, rml_nn_in(call, 1));
+    const rml_shape shape = rml_coreml_fact(&call->make, given).shape;
+    int64_t ones[RML_MAX_RANK];
+    for (int i = 0; i < RML_MAX_RANK; i++)
+        ones[i] = 1;
+    if (call->make.refused || shape.rank != 1 || shape.dim[0] < 0 || shape.dim[0] >= rank)
+        return given;
+    const rml_value_id parts[] = {rml_coreml_ints(&call->make, ones, rank - (int)shape.dim[0]),
+                                  given};
+    return rml_graph_concat(call->make.graph, parts, 2, 0, call->make.name);
+}
+
+// As often as said for the last dimensions.
 static void import_tile(rml_nn_call *call)
 {
     int64_t list[RML_MAX_RANK], times[RML_MAX_RANK];
@@ -129,7 +144,7 @@ static void import_tile(rml_nn_call *call)
     if (count > rank)
         rml_coreml_refuse(&call->make, "%d numbers for %d dimensions", count, rank);
     const rml_value_id in[] = {x, call->layer->input_count > 1
-                                      ? rml_nn_indices(call, call->in[1])
+                                      ? computed_times(call, rank)
                                       : rml_coreml_ints(&call->make, times, rank)};
     call->out[0] = rml_coreml_node(&call->make, RML_OP_TILE, NULL, in, 2);
 }
@@ -249,9 +264,8 @@ static void import_slice_by_size(rml_nn_call *call)
         rml_coreml_axis_of(&call->make, rml_nn_int(call, 3), rml_coreml_rank(&call->make, x));
     const rml_value_id begin = rml_coreml_reshape(
         &call->make, rml_nn_indices(call, rml_nn_in(call, 1)), &(rml_shape){1, {1}});
-    const rml_value_id end = rml_coreml_binary(&call->make, RML_BINARY_ADD, begin,
-                                               rml_coreml_ints(&call->make, &size, 1));
-    call->out[0] = rml_coreml_slice_axis(&call->make, x, axis, begin, end);
+    call->out[0] = rml_coreml_slice_by_size(&call->make, x, axis, begin,
+                                            rml_coreml_ints(&call->make, &size, 1));
 }
 
 const rml_nn_entry rml_nn_nd_shapes[] = {

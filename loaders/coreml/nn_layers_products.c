@@ -95,7 +95,8 @@ static rml_value_id rows(rml_nn_call *call, rml_value_id indices, int64_t vocabu
     const rml_value_id table =
         rml_graph_transpose(call->make.graph, stored, swap, 2, call->make.name);
     const rml_value_id in[] = {table, indices};
-    const rml_value_id out = rml_coreml_node(&call->make, RML_OP_GATHER, NULL, in, 2);
+    const rml_op_attr attr = {.axis = {.from_front = true}};
+    const rml_value_id out = rml_coreml_node(&call->make, RML_OP_GATHER, &attr, in, 2);
     const rml_value_id bias = rml_nn_bias(call, bias_flag, 21, size);
     return bias == RML_NO_VALUE ? out : rml_coreml_binary(&call->make, RML_BINARY_ADD, out, bias);
 }

@@ -150,23 +150,23 @@ static rml_value_id state_of(rml_nn_call *call, const layer *l, rml_value_id val
         &shape);
 }
 
-// All steps (T,D,B,H) as (T,B,D*H,1,1), or the states behind the last one.
+// All steps (T,D,B,H) as (T,B,D*H,1,1), or the states behind the last one. A layer that goes from
+// the end to the start alone gives steps in that order, as layers of Keras that it was made for.
 static rml_value_id result(rml_nn_call *call, const layer *l, rml_value_id y, rml_value_id h,
-                           bool sequence)
+                           bool sequence, bool reverse)
 {
     static const int of_steps[] = {0, 2, 1, 3}, of_states[] = {1, 0, 2};
     const rml_shape all = {5, {0, 0, l->directions * l->hidden, 1, 1}};
     const rml_shape last = {5, {1, -1, l->directions * l->hidden, 1, 1}};
     if (call->make.refused)
         return RML_NO_VALUE;
-    return sequence
-               ? rml_coreml_reshape(
-                     &call->make,
-                     rml_graph_transpose(call->make.graph, y, of_steps, 4, call->make.name), &all)
-               : rml_coreml_reshape(
-                     &call->make,
-                     rml_graph_transpose(call->make.graph, h, of_states, 3, call->make.name),
-                     &last);
+    if (!sequence)
+        return rml_coreml_reshape(
+            &call->make, rml_graph_transpose(call->make.graph, h, of_states, 3, call->make.name),
+            &last);
+    y = rml_graph_transpose(call->make.graph, y, of_steps, 4, call->make.name);
+    y = rml_coreml_reshape(&call->make, y, &all);
+    return reverse ? rml_coreml_reverse(&call->make, y, (const bool[RML_MAX_RANK]){true}) : y;
 }
 
 // Whether the messages of weights can hold the matrices, of a bit at least for each number: before
@@ -209,7 +209,7 @@ static void add_layer(rml_nn_call *call, const layer *l, rml_rnn_attr *rnn, cons
     const rml_value_id y = rml_coreml_node(&call->make, RML_OP_RNN, &attr, in, is_lstm ? 8 : 6);
     if (y == RML_NO_VALUE)
         return;
-    call->out[0] = result(call, l, y, y + 1, s->sequence);
+    call->out[0] = result(call, l, y, y + 1, s->sequence, rnn->reverse);
     for (size_t k = 1; k < call->layer->output_count; k++) {
         const int at = (int)k - 1, direction = at / step;
         if (direction < l->directions)

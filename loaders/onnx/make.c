@@ -59,7 +59,7 @@ rml_value_id rml_onnx_choose(rml_onnx_call *call, rml_value_id which, rml_value_
 rml_value_id rml_onnx_rows(rml_onnx_call *call, rml_value_id table, rml_value_id indices)
 {
     const rml_value_id in[] = {table, indices};
-    return rml_onnx_make(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
+    return rml_onnx_make(call, RML_OP_GATHER, &(rml_op_attr){.axis = {.axis = 0}}, in, 2);
 }
 
 rml_value_id rml_onnx_number_like(rml_onnx_call *call, rml_value_id x, double number)

@@ -99,7 +99,7 @@ static void import_extractor(rml_onnx_call *call)
         rml_onnx_refuse(call, "the number of dimensions of its input is not known");
         return;
     }
-    rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {-1}}, in, 2);
+    rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {.axis = -1}}, in, 2);
     if (rank == 1)
         call->out[0] =
             rml_graph_reshape(call->graph, call->out[0], &(rml_shape){2, {1, -1}}, call->name);
@@ -195,7 +195,7 @@ static void import_label_encoder(rml_onnx_call *call)
     const rml_value_id table = rml_graph_concat(call->graph, all, 2, 0, call->name);
     const rml_value_id match = matches(call, rml_onnx_in(call, 0), key);
     const rml_value_id in[] = {table, key_of(call, match, (int64_t)keys)};
-    rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
+    rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {.axis = 0}}, in, 2);
 }
 
 // Where no category may be missing, one that is is an index out of range, which a run refuses.
@@ -220,7 +220,7 @@ static void import_one_hot(rml_onnx_call *call)
     const rml_value_id in[] = {
         rml_onnx_make(call, RML_OP_EYE, &(rml_op_attr){.eye = {.to = RML_F32}}, &whole, 1),
         key_of(call, match, (int64_t)count)};
-    rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {0}}, in, 2);
+    rml_onnx_emit(call, RML_OP_GATHER, &(rml_op_attr){.axis = {.axis = 0}}, in, 2);
 }
 
 // Maps from labels to scores: here the scores [N,C], in the order of the labels.

@@ -39,7 +39,7 @@ static void import_unique(rml_onnx_call *call)
     if (flat)
         x = rml_graph_reshape(graph, x, &(rml_shape){1, {-1}}, call->name);
     const rml_value_id in[2] = {x, cut[0]};
-    const rml_op_attr along = {.axis = {flat ? 0 : attr.axis}};
+    const rml_op_attr along = {.axis = {.axis = flat ? 0 : attr.axis}};
     const rml_value_id all[4] = {rml_graph_node(graph, RML_OP_GATHER, &along, in, 2, call->name),
                                  cut[0], place, cut[1]};
     for (int k = 0; k < call->out_count && k < 4; k++)

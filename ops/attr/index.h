@@ -8,6 +8,7 @@
 // dimension. Negative axes count from the end.
 typedef struct rml_axis_attr {
     int64_t axis;
+    bool from_front; // gather: no index counts from the end, one below 0 is refused
 } rml_axis_attr;
 
 typedef struct rml_gather_nd_attr {
@@ -30,12 +31,14 @@ typedef enum rml_scatter_kind {
     RML_SCATTER_ADD,
     RML_SCATTER_MUL,
     RML_SCATTER_MIN,
-    RML_SCATTER_MAX
+    RML_SCATTER_MAX,
+    RML_SCATTER_DIV // whole numbers towards 0
 } rml_scatter_kind;
 
 typedef struct rml_scatter_attr {
     rml_scatter_kind kind;
-    int64_t axis; // scatter_elements only
+    int64_t axis;    // scatter_elements only
+    bool from_front; // scatter_nd: as gather's
 } rml_scatter_attr;
 
 typedef struct rml_tensor_scatter_attr {

@@ -42,7 +42,7 @@ static rml_status infer_gather(const rml_op_node *node, rml_shape *out, rml_erro
     if (data->rank - 1 + indices->rank > RML_MAX_RANK)
         return rml_fail(err, RML_ERR_LIMIT, "an output of %d dimensions, at most %d",
                         data->rank - 1 + indices->rank, RML_MAX_RANK);
-    RML_TRY(rml_indices_check(&node->in[1], data, axis, 1, err));
+    RML_TRY(rml_indices_check(&node->in[1], data, axis, 1, node->attr->axis.from_front, err));
     out->rank = 0;
     for (int i = 0; i < axis; i++)
         out->dim[out->rank++] = data->dim[i];
@@ -139,7 +139,7 @@ static rml_status infer_elements(const rml_op_node *node, rml_shape *out, rml_er
     if (!fits)
         return rml_fail(err, RML_ERR_SHAPE, "indices %s do not fit data %s along axis %d",
                         rml_shape_text(indices, a), rml_shape_text(data, b), axis);
-    return rml_indices_check(&node->in[1], data, axis, 1, err);
+    return rml_indices_check(&node->in[1], data, axis, 1, false, err);
 }
 
 // Rows of the indices along their last dimension.
@@ -217,7 +217,7 @@ static rml_status infer_nd(const rml_op_node *node, rml_shape *out, rml_error *e
         out->dim[out->rank++] = indices->dim[i];
     for (int i = inner; i < data->rank; i++)
         out->dim[out->rank++] = data->dim[i];
-    return rml_indices_check(&node->in[1], data, (int)batch, (int)depth, err);
+    return rml_indices_check(&node->in[1], data, (int)batch, (int)depth, false, err);
 }
 
 static void run_nd(const rml_op_args *args)

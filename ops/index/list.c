@@ -80,10 +80,10 @@ rml_status rml_list_axes(rml_list *list, int rank, rml_error *err)
 
 #define FIT(type)                                                                                  \
     for (size_t i = 0; i < count; i++)                                                             \
-    outside |= ((const type *)indices->data)[i] < -size || ((const type *)indices->data)[i] >= size
+    outside |= ((const type *)indices->data)[i] < least || ((const type *)indices->data)[i] >= size
 
 // Whether all of one dimension's lie in it: a loop that leaves who does not to the caller.
-static bool fit_all(const rml_fact *indices, int64_t size, size_t count)
+static bool fit_all(const rml_fact *indices, int64_t least, int64_t size, size_t count)
 {
     bool outside = false;
     if (indices->dtype == RML_I64)
@@ -94,16 +94,19 @@ static bool fit_all(const rml_fact *indices, int64_t size, size_t count)
 }
 
 rml_status rml_indices_check(const rml_fact *indices, const rml_shape *data, int first, int depth,
-                             rml_error *err)
+                             bool from_front, rml_error *err)
 {
+    const int64_t ends = from_front ? 0 : -1; // times the size: the least index
     size_t count;
     if (!indices->data || depth < 1 || !rml_shape_count(&indices->shape, &count))
         return RML_OK;
-    for (size_t i = depth == 1 && fit_all(indices, data->dim[first], count) ? count : 0; i < count;
-         i++) {
+    for (size_t i = depth == 1 && fit_all(indices, ends * data->dim[first], data->dim[first], count)
+                        ? count
+                        : 0;
+         i < count; i++) {
         const int axis = first + (int)(i % (size_t)depth);
         const int64_t index = rml_index_at(indices->data, indices->dtype, i);
-        if (data->dim[axis] >= 0 && (index < -data->dim[axis] || index >= data->dim[axis]))
+        if (data->dim[axis] >= 0 && (index < ends * data->dim[axis] || index >= data->dim[axis]))
             return rml_fail(err, RML_ERR_SHAPE, "index %lld is outside of axis %d of size %lld",
                             (long long)index, axis, (long long)data->dim[axis]);
     }

@@ -36,9 +36,9 @@ static inline int64_t rml_index_at(const void *data, rml_dtype dtype, size_t ind
 }
 
 // Refuses indices, where they are known, that are outside of `data`: element i is one of dimension
-// `first` + i % `depth`.
+// `first` + i % `depth`, and may be below 0, counted from the end, but for `from_front`.
 rml_status rml_indices_check(const rml_fact *indices, const rml_shape *data, int first, int depth,
-                             rml_error *err);
+                             bool from_front, rml_error *err);
 
 // The whole number in an input of one element of any type. False: not known.
 bool rml_scalar_known(const rml_op_node *node, int index, int64_t *value);

@@ -35,7 +35,8 @@ static rml_binary binary_of(rml_scatter_kind kind)
     static const rml_binary kinds[] = {[RML_SCATTER_ADD] = RML_BINARY_ADD,
                                        [RML_SCATTER_MUL] = RML_BINARY_MUL,
                                        [RML_SCATTER_MIN] = RML_BINARY_MIN,
-                                       [RML_SCATTER_MAX] = RML_BINARY_MAX};
+                                       [RML_SCATTER_MAX] = RML_BINARY_MAX,
+                                       [RML_SCATTER_DIV] = RML_BINARY_DIV};
     return kinds[kind];
 }
 
@@ -95,7 +96,7 @@ static rml_status infer_elements(const rml_op_node *node, rml_shape *out, rml_er
         return rml_fail(
             err, RML_ERR_SHAPE, "indices %s and updates %s do not fit data %s along axis %d",
             rml_shape_text(indices, a), rml_shape_text(updates, b), rml_shape_text(data, c), axis);
-    return rml_indices_check(&node->in[1], data, axis, 1, err);
+    return rml_indices_check(&node->in[1], data, axis, 1, false, err);
 }
 
 // Offset in `data` of position `at` of a box of the sizes `like` has in dimensions [first, stop).
@@ -224,7 +225,8 @@ static rml_status infer_nd(const rml_op_node *node, rml_shape *out, rml_error *e
         return RML_OK;
     RML_TRY(check_nd(data, indices, &node->in[2].shape, err));
     const int64_t depth = indices->dim[indices->rank - 1];
-    return rml_indices_check(&node->in[1], data, 0, (int)depth, err);
+    return rml_indices_check(&node->in[1], data, 0, (int)depth, node->attr->scatter.from_front,
+                             err);
 }
 
 typedef struct nd_context {

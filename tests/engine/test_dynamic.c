@@ -687,7 +687,8 @@ static float *run_linear(place where, rml_precision precision, char *ran_in, siz
         const rml_value_id flags =
             rml_graph_typed_input(at.graph, "flags", RML_BOOL, &(rml_shape){1, {8}});
         const rml_value_id in[] = {x, plain(at.graph, RML_OP_NONZERO, flags, "where")};
-        x = rml_graph_node(at.graph, RML_OP_GATHER, &(rml_op_attr){.axis = {1}}, in, 2, "pick");
+        x = rml_graph_node(at.graph, RML_OP_GATHER, &(rml_op_attr){.axis = {.axis = 1}}, in, 2,
+                           "pick");
     }
     if (where == BRANCH) {
         for (int k = 0; k < 2; k++) {

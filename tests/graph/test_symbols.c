@@ -144,10 +144,11 @@ static void test_lists(void)
         net_begin(&at, NULL);
         const rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){3, {-1, -1, 4}});
         const rml_value_id other = rml_graph_input(at.graph, "z", &(rml_shape){3, {-1, -1, 4}});
-        const rml_value_id shape = node(&at, RML_OP_SHAPE, (rml_op_attr){.axis = {0}}, &x, 1);
+        const rml_value_id shape =
+            node(&at, RML_OP_SHAPE, (rml_op_attr){.axis = {.axis = 0}}, &x, 1);
         const rml_value_id pick[2][2] = {{shape, integers(&at, "0", zero, 1)},
                                          {shape, integers(&at, "1", one, 1)}};
-        const rml_op_attr axis = {.axis = {0}};
+        const rml_op_attr axis = {.axis = {.axis = 0}};
         const rml_value_id n = node(&at, RML_OP_GATHER, axis, pick[0], 2);
         const rml_value_id rows = node(&at, RML_OP_GATHER, axis, pick[1], 2);
         const rml_value_id to[3] = {n, rows, integers(&at, "heads", heads, 2)};
@@ -155,12 +156,13 @@ static void test_lists(void)
         const rml_op_attr join = {.concat = {0}};
         const rml_value_id split[2] = {x, node(&at, RML_OP_CONCAT, join, to, 3)};
         const rml_value_id y = rml_graph_transpose(
-            at.graph, node(&at, RML_OP_RESHAPE, (rml_op_attr){.axis = {0}}, split, 2),
+            at.graph, node(&at, RML_OP_RESHAPE, (rml_op_attr){.axis = {.axis = 0}}, split, 2),
             (const int[]){0, 2, 1, 3}, 4, "turned");
         const rml_value_id again =
             rml_graph_transpose(at.graph, y, (const int[]){0, 2, 1, 3}, 4, "back");
         const rml_value_id joined[2] = {again, node(&at, RML_OP_CONCAT, join, back, 2)};
-        const rml_value_id flat = node(&at, RML_OP_RESHAPE, (rml_op_attr){.axis = {0}}, joined, 2);
+        const rml_value_id flat =
+            node(&at, RML_OP_RESHAPE, (rml_op_attr){.axis = {.axis = 0}}, joined, 2);
         const rml_value_id w = net_random(&at, "w", (rml_shape){2, {4, 4}}, 'u');
         const rml_value_id z = rml_graph_linear(at.graph, flat, w, RML_NO_VALUE, "linear");
         expect(&at, add(&at, z, fused ? x : other), (unsigned)fused, "reshaped by lists");

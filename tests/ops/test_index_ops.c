@@ -290,19 +290,23 @@ static void test_wild_indices(void)
         rml_shape data, indices, updates;
         rml_op_attr attr;
     } cases[] = {
-        {RML_OP_GATHER, {2, {3, 4}}, {1, {8}}, {.rank = -1}, {.axis = {0}}},
-        {RML_OP_GATHER, {2, {3, 4}}, {2, {2, 4}}, {.rank = -1}, {.axis = {-1}}},
-        {RML_OP_GATHER, {2, {3, 0}}, {1, {8}}, {.rank = -1}, {.axis = {1}}},
-        {RML_OP_GATHER, {2, {0, 4}}, {1, {8}}, {.rank = -1}, {.axis = {0}}},
-        {RML_OP_GATHER_ELEMENTS, {2, {3, 4}}, {2, {2, 4}}, {.rank = -1}, {.axis = {0}}},
-        {RML_OP_GATHER_ELEMENTS, {2, {3, 4}}, {2, {2, 4}}, {.rank = -1}, {.axis = {1}}},
-        {RML_OP_GATHER_ELEMENTS, {2, {4, 0}}, {2, {4, 2}}, {.rank = -1}, {.axis = {1}}},
+        {RML_OP_GATHER, {2, {3, 4}}, {1, {8}}, {.rank = -1}, {.axis = {.axis = 0}}},
+        {RML_OP_GATHER, {2, {3, 4}}, {2, {2, 4}}, {.rank = -1}, {.axis = {.axis = -1}}},
+        {RML_OP_GATHER, {2, {3, 0}}, {1, {8}}, {.rank = -1}, {.axis = {.axis = 1}}},
+        {RML_OP_GATHER, {2, {0, 4}}, {1, {8}}, {.rank = -1}, {.axis = {.axis = 0}}},
+        {RML_OP_GATHER_ELEMENTS, {2, {3, 4}}, {2, {2, 4}}, {.rank = -1}, {.axis = {.axis = 0}}},
+        {RML_OP_GATHER_ELEMENTS, {2, {3, 4}}, {2, {2, 4}}, {.rank = -1}, {.axis = {.axis = 1}}},
+        {RML_OP_GATHER_ELEMENTS, {2, {4, 0}}, {2, {4, 2}}, {.rank = -1}, {.axis = {.axis = 1}}},
         {RML_OP_GATHER_ND, {2, {3, 4}}, {2, {4, 2}}, {.rank = -1}, {.gather_nd = {0}}},
         {RML_OP_GATHER_ND, {2, {4, 3}}, {2, {8, 1}}, {.rank = -1}, {.gather_nd = {0}}},
         {RML_OP_GATHER_ND, {2, {0, 3}}, {2, {8, 1}}, {.rank = -1}, {.gather_nd = {0}}},
-        {RML_OP_SCATTER_ELEMENTS, {2, {3, 4}}, {2, {2, 4}}, {2, {2, 4}}, {.scatter = {0, 0}}},
-        {RML_OP_SCATTER_ELEMENTS, {2, {3, 4}}, {2, {2, 4}}, {2, {2, 4}}, {.scatter = {1, 1}}},
-        {RML_OP_SCATTER_ELEMENTS, {2, {2, 0}}, {2, {2, 4}}, {2, {2, 4}}, {.scatter = {0, 1}}},
+        {RML_OP_SCATTER_ELEMENTS, {2, {3, 4}}, {2, {2, 4}}, {2, {2, 4}}, {.scatter = {.axis = 0}}},
+        {RML_OP_SCATTER_ELEMENTS,
+         {2, {3, 4}},
+         {2, {2, 4}},
+         {2, {2, 4}},
+         {.scatter = {.kind = 1, .axis = 1}}},
+        {RML_OP_SCATTER_ELEMENTS, {2, {2, 0}}, {2, {2, 4}}, {2, {2, 4}}, {.scatter = {.axis = 1}}},
         {RML_OP_SCATTER_ND, {2, {3, 4}}, {2, {4, 2}}, {1, {4}}, {.scatter = {0}}},
         {RML_OP_SCATTER_ND, {2, {3, 4}}, {2, {8, 1}}, {2, {8, 4}}, {.scatter = {.kind = 4}}},
         {RML_OP_SCATTER_ND, {2, {0, 4}}, {2, {8, 1}}, {2, {8, 4}}, {.scatter = {.kind = 4}}},
@@ -448,7 +452,7 @@ static void test_scatter_bits(void)
     for (int turn = 0; turn < 2; turn++) {
         net at;
         net_begin(&at, NULL);
-        const rml_op_attr attr = {.scatter = {RML_SCATTER_ADD, 0}};
+        const rml_op_attr attr = {.scatter = {.kind = RML_SCATTER_ADD}};
         const rml_value_id x = input(&at, "x", RML_F32, dims(2, 5, COLUMNS, 0));
         const rml_value_id n = input(&at, "n", RML_I64, dims(2, ROWS, COLUMNS, 0));
         const rml_value_id u = input(&at, "u", RML_F32, dims(2, ROWS, COLUMNS, 0));

@@ -79,7 +79,7 @@ static const grows cases[] = {
      .attr = {.matmul = {false, false, 1, 1, NONE}},
      RML_U8,
      .refused = true},
-    {RML_OP_DET, "a large matrix", {{2, {S, S}}}, .attr = {.axis = {0}}, .refused = true},
+    {RML_OP_DET, "a large matrix", {{2, {S, S}}}, .attr = {.axis = {.axis = 0}}, .refused = true},
     {RML_OP_ATTENTION,
      "depth",
      {{4, {1, 1, 1, S}}, {4, {1, 1, 1, S}}, {4, {1, 1, 1, 1}}},

@@ -59,11 +59,9 @@ static void emit_gather_nd(rml_emitter *e, const rml_node *node)
     end(&op, true, node->attr.gather_nd.batch);
 }
 
-static const char *const modes[] = {[RML_SCATTER_SET] = "update",
-                                    [RML_SCATTER_ADD] = "add",
-                                    [RML_SCATTER_MUL] = "mul",
-                                    [RML_SCATTER_MIN] = "min",
-                                    [RML_SCATTER_MAX] = "max"};
+static const char *const modes[] = {
+    [RML_SCATTER_SET] = "update", [RML_SCATTER_ADD] = "add", [RML_SCATTER_MUL] = "mul",
+    [RML_SCATTER_MIN] = "min",    [RML_SCATTER_MAX] = "max", [RML_SCATTER_DIV] = "div"};
 
 static void emit_scatter(rml_emitter *e, const rml_node *node)
 {

@@ -55,11 +55,9 @@ static void emit_gather_nd(rml_net_emitter *e, const rml_node *node)
 
 static void emit_scatter(rml_net_emitter *e, const rml_node *node)
 {
-    static const int modes[] = {[RML_SCATTER_SET] = 0,
-                                [RML_SCATTER_ADD] = 1,
-                                [RML_SCATTER_MUL] = 3,
-                                [RML_SCATTER_MIN] = 6,
-                                [RML_SCATTER_MAX] = 5};
+    static const int modes[] = {
+        [RML_SCATTER_SET] = 0, [RML_SCATTER_ADD] = 1, [RML_SCATTER_MUL] = 3,
+        [RML_SCATTER_MIN] = 6, [RML_SCATTER_MAX] = 5, [RML_SCATTER_DIV] = 4};
     const bool along = node->op == RML_OP_SCATTER_ELEMENTS;
     const char *const in[] = {rml_net_in(e, 0), rml_net_in(e, 1), rml_net_in(e, 2)};
     const char *out = rml_net_out(e, 0);

@@ -82,6 +82,7 @@ typedef enum rml_net_layer_kind {
     RML_NET_SOFTMAX = 950,
     RML_NET_GATHER_ALONG = 952,
     RML_NET_SCATTER_ALONG = 954,
+    RML_NET_REVERSE = 960,
     RML_NET_REVERSE_SEQUENCE = 965,
     RML_NET_SPLIT = 975,
     RML_NET_CONCAT = 980,

@@ -185,6 +185,8 @@ static const char *lacks_rnn(const rml_net_node *n)
         return why;
     if (rml_input_given(n->node, 5))
         return "states that are given";
+    if (n->attr->rnn.reverse && n->graph->values[n->node->out].uses > 0)
+        return "all steps from the end to the start";
     return n->graph->values[n->node->in[0]].shape.dim[n->attr->rnn.batch_first ? 0 : 1] == 1 &&
                    n->attr->rnn.directions == 1
                ? NULL

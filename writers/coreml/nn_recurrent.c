@@ -217,6 +217,16 @@ static void split_state(rml_net_emitter *e, int input, const char *out[2])
     }
 }
 
+// Steps of a layer that goes backwards, which come in its order, as those of its input.
+static const char *in_order(rml_net_emitter *e, const char *y)
+{
+    const char *out = rml_net_between(e);
+    rml_net_one(e, RML_NET_REVERSE, y, out);
+    rml_fields_ints(&e->m, 1, (const int64_t[]){1, 0, 0, 0, 0}, 5); // a flag for each axis
+    rml_net_end(e);
+    return out;
+}
+
 // (Seq,B,D*H,1,1) as (Seq,D,B,H), or (B,Seq,D,H).
 static void join_steps(rml_net_emitter *e, const char *y)
 {
@@ -284,7 +294,7 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
         c[d] = out[is_lstm ? 2 + d * step : 0];
     }
     if (sequence)
-        join_steps(e, out[0]);
+        join_steps(e, rnn->directions == 1 && rnn->reverse ? in_order(e, out[0]) : out[0]);
     if (rml_net_is_read(e, H))
         join_states(e, h, H);
     if (is_lstm && rml_net_is_read(e, C))

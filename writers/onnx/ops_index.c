@@ -68,6 +68,8 @@ static void write_nms(rml_to_onnx *w, const rml_node *node)
 static const char *lacks_scatter(const rml_to_onnx_ask *ask)
 {
     const rml_scatter_kind kind = ask->node->attr.scatter.kind;
+    if (kind == RML_SCATTER_DIV)
+        return "nothing is divided by what is scattered";
     if (kind != RML_SCATTER_SET && ask->opset < 16)
         return "nothing is combined before opset 16";
     if ((kind == RML_SCATTER_MIN || kind == RML_SCATTER_MAX) && ask->opset < 18)
