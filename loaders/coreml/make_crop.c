@@ -58,14 +58,27 @@ static rml_value_id distances(rml_coreml_maker *make, rml_value_id length,
     return binary(make, RML_BINARY_MIN, at, length);
 }
 
+// The place of the last pixel along axis 2 or 3 of x.
+static rml_value_id last_of(rml_coreml_maker *make, rml_value_id x, int axis)
+{
+    const int64_t size = rml_coreml_fact(make, x).shape.dim[axis];
+    if (size >= 0)
+        return number(make, (double)(size - 1));
+    const rml_value_id in[] = {rml_coreml_sizes(make, x), rml_coreml_number(make, axis, RML_I64)};
+    const rml_value_id told = rml_coreml_node(make, RML_OP_GATHER, NULL, in, 2);
+    return binary(make, RML_BINARY_SUB, rml_coreml_cast(make, told, RML_F32), number(make, 1));
+}
+
 static axis_points points_along(rml_coreml_maker *make, rml_value_id boxes,
-                                const rml_coreml_crop *crop, int axis, int64_t size)
+                                const rml_coreml_crop *crop, int axis, rml_value_id last)
 {
     const int first = crop->width_first ? 1 - axis : axis;
-    const double scale = crop->scale * (crop->normalized ? (double)(size - 1) : 1);
+    rml_value_id scale = number(make, crop->scale);
+    if (crop->normalized)
+        scale = binary(make, RML_BINARY_MUL, scale, last);
     rml_value_id a = column(make, boxes, first), b = column(make, boxes, first + 2);
-    a = binary(make, RML_BINARY_MUL, a, number(make, scale));
-    b = binary(make, RML_BINARY_MUL, b, number(make, scale));
+    a = binary(make, RML_BINARY_MUL, a, scale);
+    b = binary(make, RML_BINARY_MUL, b, scale);
     if (crop->centred) {
         const rml_value_id half = binary(make, RML_BINARY_MUL, b, number(make, 0.5));
         b = binary(make, RML_BINARY_ADD, a, half);
@@ -77,7 +90,6 @@ static axis_points points_along(rml_coreml_maker *make, rml_value_id boxes,
     const rml_value_id behind = distances(make, length, crop->sampling, crop->size[axis]);
     const rml_value_id at =
         binary(make, RML_BINARY_ADD, a, binary(make, RML_BINARY_MUL, behind, sign));
-    const rml_value_id last = number(make, (double)(size - 1));
     const rml_value_id below = binary(make, RML_BINARY_GREATER_EQUAL, at, number(make, 0));
     const rml_value_id above = binary(make, RML_BINARY_LESS_EQUAL, at, last);
     return (axis_points){at, binary(make, RML_BINARY_AND, below, above)};
@@ -85,11 +97,11 @@ static axis_points points_along(rml_coreml_maker *make, rml_value_id boxes,
 
 // As coordinates from -1 to 1, of all pixels of every box: (N,h,w).
 static rml_value_id spread(rml_coreml_maker *make, rml_value_id at, const rml_coreml_crop *crop,
-                           int axis, int64_t size)
+                           int axis, rml_value_id last)
 {
-    const double most = size > 1 ? (double)(size - 1) : 1;
+    const rml_value_id most = binary(make, RML_BINARY_MAX, last, number(make, 1));
     const int64_t new_axis = axis == 0 ? 2 : 1;
-    at = binary(make, RML_BINARY_MUL, at, number(make, 2 / most));
+    at = binary(make, RML_BINARY_MUL, at, binary(make, RML_BINARY_DIV, number(make, 2), most));
     at = binary(make, RML_BINARY_SUB, at, number(make, 1));
     at = rml_coreml_insert_dims(make, at, &new_axis, 1);
     const rml_shape all = {3, {0, crop->size[0], crop->size[1]}};
@@ -104,13 +116,13 @@ static rml_value_id sample_all(rml_coreml_maker *make, rml_value_id x, rml_value
     const rml_op_attr attr = {.grid_sample = {.mode = RML_INTERPOLATION_LINEAR,
                                               .outside = RML_OUTSIDE_BORDER,
                                               .align_corners = true}};
-    const rml_shape shape = rml_coreml_fact(make, x).shape;
-    const rml_shape column_of = {4, {1, -1, crop->size[1], 2}};
-    const rml_shape each = {4, {shape.dim[0], 0, crop->size[1], 2}};
-    const rml_shape apart = {5, {shape.dim[0], shape.dim[1], -1, crop->size[0], crop->size[1]}};
+    const rml_shape column_of = {4, {1, -1, crop->size[1], 2}}, each = {4, {0, 1, 1, 1}};
+    const rml_shape apart = {5, {0, 0, -1, crop->size[0], crop->size[1]}};
     grid = rml_coreml_reshape(make, grid, &column_of);
-    if (shape.dim[0] > 1)
-        grid = rml_graph_expand(make->graph, grid, &each, grid, make->name);
+    if (make->refused)
+        return RML_NO_VALUE;
+    if (rml_coreml_fact(make, x).shape.dim[0] != 1)
+        grid = rml_graph_expand(make->graph, grid, &each, x, make->name);
     const rml_value_id in[] = {x, grid};
     x = rml_coreml_node(make, RML_OP_GRID_SAMPLE, &attr, in, 2);
     x = rml_coreml_reshape(make, x, &apart);
@@ -147,12 +159,8 @@ static rml_value_id padded(rml_coreml_maker *make, rml_value_id x, const axis_po
 rml_value_id rml_coreml_crop_resize(rml_coreml_maker *make, rml_value_id x, rml_value_id boxes,
                                     rml_value_id images, const rml_coreml_crop *crop)
 {
-    const rml_shape shape = rml_coreml_fact(make, x).shape;
     if (rml_coreml_rank(make, x) != 4 || rml_coreml_rank(make, boxes) != 2)
         rml_coreml_refuse(make, "images of 4 dimensions and boxes of 2 are expected");
-    for (int i = 0; i < 4 && !make->refused; i++)
-        if (shape.dim[i] < 1)
-            rml_coreml_refuse(make, "images whose size only the run tells");
     if (crop->size[0] < 1 || crop->size[1] < 1 || crop->size[0] > INT32_MAX ||
         crop->size[1] > INT32_MAX)
         rml_coreml_refuse(make, "it makes images of %lldx%lld", (long long)crop->size[1],
@@ -163,8 +171,9 @@ rml_value_id rml_coreml_crop_resize(rml_coreml_maker *make, rml_value_id x, rml_
     axis_points points[2];
     rml_value_id pair[2];
     for (int i = 0; i < 2; i++) {
-        points[i] = points_along(make, boxes, crop, i, shape.dim[2 + i]);
-        pair[1 - i] = spread(make, points[i].at, crop, i, shape.dim[2 + i]); // x comes first
+        const rml_value_id last = last_of(make, x, 2 + i);
+        points[i] = points_along(make, boxes, crop, i, last);
+        pair[1 - i] = spread(make, points[i].at, crop, i, last); // x comes first
     }
     const rml_value_id grid = rml_coreml_stack(make, pair, 2, 3);
     if (images != RML_NO_VALUE)

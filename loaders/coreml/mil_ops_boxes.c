@@ -36,15 +36,11 @@ static void import_crop_resize(rml_mil_call *call)
     }
     const rml_value_id x = rml_mil_in(call, "x"), boxes = rml_mil_in(call, "boxes");
     rml_value_id images = rml_mil_optional(call, "box_indices");
-    const int64_t count = rml_coreml_fact(&call->make, boxes).shape.dim[0];
     if (images == RML_NO_VALUE) {
-        if (rml_coreml_rank(&call->make, boxes) != 2 || count < 0 || count > INT32_MAX)
-            rml_coreml_refuse(&call->make, "box_indices are left out, and only a run tells how "
-                                           "many boxes there are");
-        if (call->make.refused)
-            return;
-        const rml_value_id limits[] = {rml_coreml_number(&call->make, 0, RML_I64),
-                                       rml_coreml_number(&call->make, (double)count, RML_I64),
+        const rml_value_id zero = rml_coreml_number(&call->make, 0, RML_I64);
+        const rml_value_id first[] = {rml_coreml_sizes(&call->make, boxes), zero};
+        const rml_value_id limits[] = {zero,
+                                       rml_coreml_node(&call->make, RML_OP_GATHER, NULL, first, 2),
                                        rml_coreml_number(&call->make, 1, RML_I64)};
         images = rml_coreml_node(&call->make, RML_OP_RANGE, NULL, limits, 3);
     }

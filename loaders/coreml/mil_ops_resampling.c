@@ -107,18 +107,23 @@ static void import_upsample_bilinear(rml_mil_call *call)
 
 // ---- at given places ----------------------------------------------------------------------------
 
-enum { CONSTANT, BORDER, REFLECTION };
+enum { CONSTANT, BORDER, REFLECTION, SYMMETRIC };
 
+// "reflection" mirrors at the middle of the last pixels, "symmetric" at their ends, whatever
+// align_corners says of coordinates.
 static rml_grid_sample_attr grid_attr(rml_mil_call *call)
 {
     static const rml_outside outside[] = {RML_OUTSIDE_ZEROS, RML_OUTSIDE_BORDER,
-                                          RML_OUTSIDE_REFLECTION};
+                                          RML_OUTSIDE_REFLECTION, RML_OUTSIDE_OTHER_REFLECTION};
     static const rml_interpolation modes[] = {RML_INTERPOLATION_LINEAR, RML_INTERPOLATION_NEAREST};
     const int mode = rml_mil_word(call, "sampling_mode", "bilinear nearest", 0);
-    const int padding = rml_mil_word(call, "padding_mode", "constant border reflection", CONSTANT);
-    return (rml_grid_sample_attr){.mode = modes[mode],
-                                  .outside = outside[padding],
-                                  .align_corners = rml_mil_flag(call, "align_corners", true)};
+    const bool align = rml_mil_flag(call, "align_corners", true);
+    int padding =
+        rml_mil_word(call, "padding_mode", "constant border reflection symmetric", CONSTANT);
+    if (padding >= REFLECTION && !align) // where the operator's own reflection is at the ends
+        padding = padding == REFLECTION ? SYMMETRIC : REFLECTION;
+    return (rml_grid_sample_attr){
+        .mode = modes[mode], .outside = outside[padding], .align_corners = align};
 }
 
 // x where the grid says. What lies outside of the image is padding_value: as much of it as is
@@ -194,20 +199,28 @@ static void import_affine(rml_mil_call *call)
     const rml_value_id x = rml_mil_in(call, "x"), matrix = rml_mil_in(call, "transform_matrix");
     const rml_grid_sample_attr attr = grid_attr(call);
     const rml_op_attr grid = {.affine_grid = {.align_corners = attr.align_corners}};
-    const rml_shape shape = rml_coreml_fact(&call->make, x).shape;
-    const int64_t size[] = {shape.dim[0], shape.dim[1], rml_mil_int(call, "output_height", 0),
+    rml_coreml_maker *make = &call->make;
+    const int64_t size[] = {rml_mil_int(call, "output_height", 0),
                             rml_mil_int(call, "output_width", 0)};
     rml_mil_word(call, "coordinates_mode", "normalized_minus_one_to_one", 0);
-    if (shape.rank != 4 || size[0] < 1 || size[1] < 1)
-        rml_coreml_refuse(&call->make, "an image whose size only the run tells");
-    if (call->make.refused)
+    if (rml_coreml_rank(make, x) != 4)
+        rml_coreml_refuse(make, "an image of 4 dimensions is expected");
+    if (make->refused)
         return;
-    const rml_shape rows = {3, {-1, 2, 3}}, all = {3, {size[0], 2, 3}};
-    rml_value_id theta = rml_graph_reshape(call->make.graph, matrix, &rows, call->make.name);
-    theta = rml_graph_expand(call->make.graph, theta, &all, RML_NO_VALUE, call->make.name);
-    const rml_value_id from[] = {theta, rml_coreml_ints(&call->make, size, 4)};
-    call->out[0] =
-        sampled(call, x, rml_coreml_node(&call->make, RML_OP_AFFINE_GRID, &grid, from, 2), &attr);
+    const int64_t matrix_size[] = {2, 3};
+    const rml_value_id sizes = rml_coreml_sizes(make, x);
+    const rml_value_id batch[] = {rml_graph_slice(make->graph, sizes, 0, 0, 1, 1, make->name),
+                                  rml_coreml_ints(make, matrix_size, 2)};
+    const rml_value_id out[] = {rml_graph_slice(make->graph, sizes, 0, 0, 2, 1, make->name),
+                                rml_coreml_ints(make, size, 2)};
+    // One matrix of all images, or of each.
+    const rml_value_id rows = rml_coreml_reshape(make, matrix, &(rml_shape){3, {-1, 2, 3}});
+    const rml_value_id to[] = {rows, RML_NO_VALUE,
+                               rml_graph_concat(make->graph, batch, 2, 0, make->name)};
+    const rml_value_id from[] = {rml_coreml_node(make, RML_OP_EXPAND, NULL, to, 3),
+                                 rml_graph_concat(make->graph, out, 2, 0, make->name)};
+    const rml_value_id points = rml_coreml_node(make, RML_OP_AFFINE_GRID, &grid, from, 2);
+    call->out[0] = sampled(call, x, points, &attr);
 }
 
 const rml_mil_entry rml_mil_resampling[] = {

@@ -9,10 +9,10 @@ static rml_value_id images_of(rml_nn_call *call, rml_value_id x)
     const rml_shape shape = rml_coreml_fact(&call->make, x).shape;
     if (rml_coreml_rank(&call->make, x) == 4 || call->make.refused)
         return x;
-    if (shape.rank != 5 || shape.dim[0] != 1 || !rml_shape_known(&shape))
-        rml_coreml_refuse(&call->make, "images (1,B,C,H,W) whose sizes are known are expected");
-    const rml_shape images = {4, {shape.dim[1], shape.dim[2], shape.dim[3], shape.dim[4]}};
-    return call->make.refused ? x : rml_coreml_reshape(&call->make, x, &images);
+    if (shape.rank != 5 || shape.dim[0] > 1)
+        rml_coreml_refuse(&call->make, "images (1,B,C,H,W) are expected");
+    const rml_value_id in[] = {x, rml_coreml_ints(&call->make, &(int64_t){0}, 1)};
+    return rml_coreml_node(&call->make, RML_OP_SQUEEZE, NULL, in, 2);
 }
 
 static void import_crop_resize(rml_nn_call *call)

@@ -102,13 +102,13 @@ static void import_band(rml_nn_call *call)
         rml_coreml_band(&call->make, rml_nn_in(call, 0), rml_nn_int(call, 1), rml_nn_int(call, 2));
 }
 
-// The second input's pairs as the operator takes them: all begins, then all ends.
-static rml_value_id computed_pads(rml_nn_call *call, rml_value_id x, int rank, bool to_size)
+// Pairs as the operator takes them: all begins, then all ends.
+static rml_value_id computed_pads(rml_nn_call *call, rml_value_id x, rml_value_id list, int rank,
+                                  bool to_size)
 {
     static const int turned[] = {1, 0};
     rml_coreml_maker *make = &call->make;
-    rml_value_id pairs =
-        rml_coreml_reshape(make, rml_nn_indices(call, call->in[1]), &(rml_shape){2, {rank, 2}});
+    rml_value_id pairs = rml_coreml_reshape(make, list, &(rml_shape){2, {rank, 2}});
     if (to_size) { // what is missing; nothing where 0 is asked for
         const rml_value_id sizes =
             rml_coreml_reshape(make, rml_coreml_sizes(make, x), &(rml_shape){2, {rank, 1}});
@@ -135,7 +135,8 @@ static rml_value_id given_pads(rml_nn_call *call, rml_value_id x, int rank, bool
         const int64_t size = shape.dim[i / 2];
         int64_t amount = pairs[i];
         if (to_size && amount && size < 0)
-            rml_coreml_refuse(&call->make, "a size that only the run tells");
+            return computed_pads(call, x, rml_coreml_ints(&call->make, pairs, 2 * rank), rank,
+                                 true);
         if (to_size && amount)
             amount = amount > size ? amount - size : 0;
         list[(i % 2) * rank + i / 2] = amount;
@@ -148,9 +149,11 @@ static void import_pad(rml_nn_call *call)
     const rml_value_id x = rml_nn_in(call, 0);
     const int rank = rml_coreml_rank(&call->make, x);
     const bool to_size = rml_nn_flag(call, 3);
+    const bool is_input = call->layer->input_count > 1;
+    const rml_value_id list = is_input ? rml_nn_indices(call, call->in[1]) : RML_NO_VALUE;
     const rml_value_id in[] = {x,
-                               call->layer->input_count > 1 ? computed_pads(call, x, rank, to_size)
-                                                            : given_pads(call, x, rank, to_size),
+                               is_input ? computed_pads(call, x, list, rank, to_size)
+                                        : given_pads(call, x, rank, to_size),
                                rml_coreml_number(&call->make, rml_nn_float(call, 1), RML_F32)};
     call->out[0] =
         rml_coreml_node(&call->make, RML_OP_PAD, &(rml_op_attr){.pad = {RML_PAD_CONSTANT}}, in, 3);

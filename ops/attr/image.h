@@ -108,7 +108,8 @@ typedef struct rml_resize_attr {
 typedef enum rml_outside {
     RML_OUTSIDE_ZEROS,
     RML_OUTSIDE_BORDER,
-    RML_OUTSIDE_REFLECTION
+    RML_OUTSIDE_REFLECTION, // at the middle of the last elements by align_corners, else their ends
+    RML_OUTSIDE_OTHER_REFLECTION // the other way round
 } rml_outside;
 
 typedef struct rml_grid_sample_attr {

@@ -43,12 +43,19 @@ static double reflect(double x, double low, double high)
     return low + (way > range ? 2 * range - way : way);
 }
 
+// Where the image ends: in the middle of its first element, or in front of it.
+static double end_of(const rml_grid_sample_attr *attr)
+{
+    const bool other = attr->outside == RML_OUTSIDE_OTHER_REFLECTION;
+    return attr->align_corners != other ? 0 : -0.5;
+}
+
 static int64_t element_at(const rml_grid_sample_attr *attr, double at, int64_t size)
 {
-    const double low = attr->align_corners ? 0 : -0.5, last = (double)(size - 1);
+    const double low = end_of(attr), last = (double)(size - 1);
     if (attr->outside == RML_OUTSIDE_ZEROS)
         return at >= 0 && at <= last ? (int64_t)at : -1;
-    if (attr->outside == RML_OUTSIDE_REFLECTION && (at < 0 || at > last))
+    if (attr->outside >= RML_OUTSIDE_REFLECTION && (at < 0 || at > last))
         at = reflect(at, low, last - low);
     return at > 0 ? (at < last ? (int64_t)at : size - 1) : 0;
 }
@@ -57,7 +64,7 @@ static int64_t element_at(const rml_grid_sample_attr *attr, double at, int64_t s
 static void find_taps(const rml_grid_sample_attr *attr, double x, int64_t size, axis_taps *t)
 {
     static const double a = -0.75; // the coefficient torch takes
-    const double low = attr->align_corners ? 0 : -0.5, last = (double)(size - 1);
+    const double low = end_of(attr), last = (double)(size - 1);
     t->count = attr->mode == RML_INTERPOLATION_LINEAR ? 2 : 1;
     if (t->count == 2 && x >= 0 && x < last) { // by far the most
         t->at[0] = (int64_t)x;
@@ -73,7 +80,7 @@ static void find_taps(const rml_grid_sample_attr *attr, double x, int64_t size, 
     if (x < low || x > last - low) {
         if (attr->outside == RML_OUTSIDE_BORDER)
             x = x < 0 ? 0 : last;
-        else if (attr->outside == RML_OUTSIDE_REFLECTION)
+        else if (attr->outside >= RML_OUTSIDE_REFLECTION)
             x = reflect(x, low, last - low);
     }
     const double first = floor(x), r = x - first;

@@ -5,7 +5,8 @@ one program (test_edges.py)."""
 import numpy as np
 import torch
 import torch.nn.functional as F
-from coreml_run import Case, mb, types
+from box_cases import crop
+from coreml_run import Case, mb
 
 CASES = []
 RNG = np.random.default_rng(16)
@@ -374,3 +375,84 @@ def whole_lists(x, n):
 
 case("lists_i", whole_lists, [N[:2, :2].copy(), i(3)],
      [np.stack([N[:2, :2], N[:2, :2] * 0]), np.int32(3)])
+
+# ---- images whose places or sizes a run tells ---------------------------------------------------
+
+IMAGE = f(2, 3, 5, 4)
+SPOTS = RNG.uniform(-2.7, 3.1, (2, 3, 7, 2)).astype("f")  # in widths and heights, from -1 to 1
+MIRRORS = {"border": lambda k, n: np.clip(k, 0, n - 1),
+           "reflection": lambda k, n: n - 1 - abs(n - 1 - k % (2 * n - 2)),
+           "symmetric": lambda k, n: np.minimum(k % (2 * n), 2 * n - 1 - k % (2 * n))}
+
+
+def sampled(image, pixels, padding, nearest, value=0.0):
+    """Of places in pixels, x and y: what lies outside is mirrored, repeated or `value`."""
+    height, width = image.shape[2:]
+    total = 0
+    first = np.rint(pixels).astype(int) if nearest else np.floor(pixels).astype(int)
+    for dy in (0, 1)[: 2 - nearest]:
+        for dx in (0, 1)[: 2 - nearest]:
+            x, y = first[..., 0] + dx, first[..., 1] + dy
+            weight = 1 if nearest else np.prod(1 - abs(pixels - np.stack([x, y], -1)), -1)
+            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            mirror = MIRRORS.get(padding, MIRRORS["border"])
+            x, y = mirror(x, width), mirror(y, height)
+            taken = np.stack([image[b][:, y[b], x[b]] for b in range(len(image))])
+            if padding == "constant":
+                taken = np.where(inside[:, None], taken, value)
+            total = total + (weight if nearest else weight[:, None]) * taken
+    return total.astype("f")
+
+
+for padding in ("constant", "border", "reflection", "symmetric"):
+    for align in (True, False):
+        size = np.array([4, 5])
+        pixels = (SPOTS + 1) / 2 * (size - 1) if align else ((SPOTS + 1) * size - 1) / 2
+        places = {"normalized_minus_one_to_one": SPOTS, "normalized_zero_to_one": (SPOTS + 1) / 2,
+                  "unnormalized": pixels.astype("f")}
+        for mode, at in places.items():
+            for sampling in ("bilinear", "nearest"):
+                if sampling == "nearest" and mode != "unnormalized":
+                    continue
+                case(f"resample_{padding}_{align}_{mode}_{sampling}",
+                     lambda x, at, a=(padding, align, mode, sampling): mb.resample(
+                         x=x, coordinates=at, padding_mode=a[0], align_corners=a[1],
+                         coordinates_mode=a[2], sampling_mode=a[3], padding_value=1.5),
+                     [IMAGE, at], sampled(IMAGE, pixels, padding, sampling == "nearest", 1.5))
+
+
+def part_of(x, end):
+    """x, of a size that a run tells."""
+    return mb.slice_by_index(x=x, begin=[0, 0, 0, 0], end=end)
+
+
+ALL, ENDS = f(3, 3, 9, 8), i(2, 3, 5, 7)
+LESS = ALL[:2, :, :5, :7]
+ROIS = np.array([[0.5, 1, 3, 5], [-1, 2, 4, 6.5], [1, 0, 1, 9]], "f")
+OF = i(1, 0, 1)
+for sampling in ("DEFAULT", "OFFSET_CORNERS"):
+    for normalized in (False, True):
+        boxes = ROIS / 4 if normalized else ROIS
+        how = {"sampling": sampling, "normalized": normalized}
+        same = {"target_height": 3, "target_width": 4, "sampling_mode": sampling,
+                "normalized_coordinates": normalized}
+        crops = np.stack([[crop(x, b, (3, 4), **how) for x in LESS] for b in boxes])
+        name = f"{sampling}_{normalized}"
+        case("crop_of_run_" + name, lambda x, e, b, at, same=same: mb.crop_resize(
+            x=part_of(x, e), boxes=b, box_indices=at, **same), [ALL, ENDS, boxes, OF],
+            crops[np.arange(3), OF], 7)
+        case("crop_of_all_of_run_" + name, lambda x, e, b, same=same: mb.crop_resize(
+            x=part_of(x, e), roi=b, **same), [ALL, ENDS, boxes[:, None, :, None, None]], crops)
+        five = np.concatenate([OF[:, None], boxes], 1).astype("f")[:, None, :, None, None]
+        case("crop_of_own_of_run_" + name, lambda x, e, b, same=same: mb.crop_resize(
+            x=part_of(x, e), roi=b, **same), [ALL, ENDS, five], crops[np.arange(3), OF][:, None])
+THETA = f(2, 6)
+for count in (1, 2):
+    grid = F.affine_grid(torch.tensor(THETA[:count]).view(-1, 2, 3).expand(2, 2, 3), (2, 3, 4, 6),
+                         align_corners=True)
+    case(f"affine_of_run_{count}", lambda x, e, t: mb.affine(
+        x=part_of(x, e), transform_matrix=t, output_height=4, output_width=6,
+        sampling_mode="bilinear", padding_mode="constant", padding_value=0.0,
+        coordinates_mode="normalized_minus_one_to_one", align_corners=True),
+        [ALL, ENDS, THETA[:count]],
+        F.grid_sample(torch.tensor(LESS), grid, align_corners=True).numpy())

@@ -3,6 +3,7 @@ go backwards, axes in other places. Several layers are one network (test_edges.p
 builder, the names of its inputs and those of its outputs."""
 
 import numpy as np
+from box_cases import crop
 from coreml_run import Case
 from mil_edge_cases import (B, GB, GR, GW, H, I, LB, LP, LR, LW, RB, RR, RW, X, gru, lstm,
                             scattered, steps)
@@ -166,3 +167,26 @@ for back in (False, True):
                           [o[0], o[0] + "h", o[0] + "c"], peep=gates(LP, (0, 1, 2)),
                           output_all=a[0], cell_clip_threshold=0.4, reverse_input=a[1]),
             [X], y[cut]))
+
+# ---- images whose size a run tells --------------------------------------------------------------
+
+
+def cut(b, i, o):
+    """The first input up to the second, of a size that a run tells."""
+    b.add_load_constant_nd(o + "begin", o + "begin", np.zeros(len(ALL.shape), "f"),
+                           (len(ALL.shape),))
+    b.add_slice_dynamic(o + "cut", [i[0], o + "begin", i[1]], o + "cut")
+    return o + "cut"
+
+
+ALL = f(1, 2, 3, 9, 8)
+LESS = ALL[0, :, :, :5, :7]
+BOXES = n([0.5, 1, 3, 5], [-1, 2, 4, 6.5])[:, None, :, None, None]
+case("cropResize", lambda b, i, o: b.add_crop_resize(
+    o[0], [cut(b, i, o[0]), i[2]], o[0], 3, 4, "UPSAMPLE_MODE", False, "CORNERS_HEIGHT_FIRST", 1.0),
+    [ALL, n(1, 2, 3, 5, 7), BOXES],
+    [np.stack([[crop(x, box.ravel(), (3, 4), "DEFAULT") for x in LESS] for box in BOXES])])
+case("constantPad to sizes of what a run cuts", lambda b, i, o: b.add_constant_pad(
+    o[0], [cut(b, i, o[0])], o[0], 1.5, True, [0, 0, 0, 4, 0, 0, 6, 0, 0, 0]),
+    [ALL, n(1, 2, 3, 5, 7)],
+    np.pad(LESS[None], [(0, 0), (0, 2), (0, 0), (1, 0), (0, 0)], constant_values=1.5))

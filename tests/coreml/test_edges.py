@@ -140,3 +140,11 @@ def test_places_below_0_in_lists(program, tmp_path):
         refused(program, tmp_path, path, dict(zip(["in0", "in1"], arrays)), outputs)
         arrays[1] = np.array([1], "i4")
         coreml_run.run(program, path, dict(zip(["in0", "in1"], arrays)), outputs, tmp_path)
+
+
+def test_what_onnx_lacks(program, tmp_path):
+    for case, why in (("resample_symmetric_True_unnormalized_nearest", "reflection"),
+                      ("scatter_div_i", "divided")):
+        (case,) = [c for c in CASES if c.name == case]
+        path, _ = coreml_run.program_file(tmp_path, case.build, case.inputs, case.opset)
+        assert why in coreml_run.write(program, path, tmp_path / "net.onnx", code=1)

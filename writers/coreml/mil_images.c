@@ -170,10 +170,13 @@ static const char *grid_sample_lacks(int opset, const rml_graph *graph, const rm
 
 static void emit_grid_sample(rml_emitter *e, const rml_node *node)
 {
-    static const char *const outside[] = {[RML_OUTSIDE_ZEROS] = "constant",
-                                          [RML_OUTSIDE_BORDER] = "border",
-                                          [RML_OUTSIDE_REFLECTION] = "reflection"};
     const rml_grid_sample_attr *attr = &node->attr.grid_sample;
+    const bool aligned = attr->align_corners;
+    const char *const outside[] = {[RML_OUTSIDE_ZEROS] = "constant",
+                                   [RML_OUTSIDE_BORDER] = "border",
+                                   [RML_OUTSIDE_REFLECTION] = aligned ? "reflection" : "symmetric",
+                                   [RML_OUTSIDE_OTHER_REFLECTION] =
+                                       aligned ? "symmetric" : "reflection"};
     rml_emit_op op = rml_emit_begin(e, "resample", rml_emit_out(e, node, 0));
     rml_emit_value(&op, "x", rml_emit_in(e, node, 0));
     rml_emit_value(&op, "coordinates", rml_emit_in(e, node, 1));
@@ -182,7 +185,7 @@ static void emit_grid_sample(rml_emitter *e, const rml_node *node)
     rml_emit_text(&op, "padding_mode", outside[attr->outside]);
     rml_emit_real(&op, "padding_value", 0);
     rml_emit_text(&op, "coordinates_mode", "normalized_minus_one_to_one");
-    rml_emit_flag(&op, "align_corners", attr->align_corners);
+    rml_emit_flag(&op, "align_corners", aligned);
     rml_emit_end(&op);
 }
 

@@ -175,6 +175,13 @@ static void write_resize(rml_to_onnx *w, const rml_node *node)
 
 // ---- sampling -----------------------------------------------------------------------------------
 
+static const char *lacks_grid_sample(const rml_to_onnx_ask *ask)
+{
+    return ask->node->attr.grid_sample.outside == RML_OUTSIDE_OTHER_REFLECTION
+               ? "reflection is at the ends of the image that align_corners tells"
+               : NULL;
+}
+
 // The modes have other names since opset 20.
 static void write_grid_sample(rml_to_onnx *w, const rml_node *node)
 {
@@ -202,7 +209,7 @@ static const rml_to_onnx_field affine_grid[] = {
 const rml_to_onnx_entry rml_to_onnx_resampling[] = {
     {.op = RML_OP_AFFINE_GRID, .op_type = "AffineGrid", .fields = affine_grid, .since = 20},
     {.op = RML_OP_CENTER_CROP_PAD, .since = 18, .write = write_center_crop_pad},
-    {.op = RML_OP_GRID_SAMPLE, .since = 16, .write = write_grid_sample},
+    {.op = RML_OP_GRID_SAMPLE, .since = 16, .lacks = lacks_grid_sample, .write = write_grid_sample},
     {.op = RML_OP_RESIZE, .lacks = lacks_resize, .write = write_resize},
     {0},
 };
