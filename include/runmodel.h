@@ -592,7 +592,7 @@ typedef enum rml_write_weights {
 typedef struct rml_write_settings {
     size_t size; // sizeof(rml_write_settings)
     int opset;   // of an ONNX file, 13 to 21; 0: 17
-    int ios;     // target of a Core ML file, 12 to 18; 0: 13 of a .mlmodel, 15 of a .mlpackage
+    int ios; // target of a Core ML file, 12 to 18; 0: 13 of a .mlmodel, the least of a .mlpackage
     rml_write_weights weights;
     int palette_bits; // 1 to 8
     const rml_write_port *ports;

@@ -170,6 +170,7 @@ rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *tar
     l.wave.conv = RML_NO_VALUE;
     size_t changed = 0;
     RML_TRY(rml_lower_graph(&l, from, NULL, err));
+    to->state_count = from->state_count;
     if (l.refused)
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s cannot hold %zu of the nodes: %s",
                         target->name, l.refused, refusal.message);

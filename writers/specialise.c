@@ -39,7 +39,9 @@ static rml_status check_ports(const rml_writing *w, const rml_graph *from, rml_e
     for (size_t i = 0; i < w->settings.port_count; i++) {
         const rml_write_port *port = &w->settings.ports[i];
         const size_t input = rml_graph_find_input(from, port->name);
-        if (input == SIZE_MAX && rml_graph_find_output(from, port->name) == SIZE_MAX)
+        const size_t output = rml_graph_find_output(from, port->name);
+        if ((input == SIZE_MAX || input >= from->input_count - from->state_count) &&
+            (output == SIZE_MAX || output >= from->output_count - from->state_count))
             return rml_fail(err, RML_ERR_ARG, "the network has no input and no output \"%s\"",
                             port->name);
         if (input != SIZE_MAX && port->shape)
@@ -49,12 +51,12 @@ static rml_status check_ports(const rml_writing *w, const rml_graph *from, rml_e
 }
 
 // States as ports would be another network: its user had to hand them on.
-static rml_status check_states(const rml_graph *from, rml_error *err)
+static rml_status check_states(const rml_writing *w, const rml_graph *from, rml_error *err)
 {
-    if (from->state_count == 0)
+    if (from->state_count == 0 || w->keeps_states)
         return RML_OK;
     return rml_fail(err, RML_ERR_UNSUPPORTED,
-                    "the network keeps %s from run to run, and states are not written yet",
+                    "the network keeps %s from run to run, which only packages for ios18 can",
                     from->values[from->inputs[from->input_count - from->state_count]].name);
 }
 
@@ -188,7 +190,7 @@ rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
 {
     const rml_graph *from = &w->model->graph;
     rml_copying c = {.w = w, .from = from};
-    RML_TRY(check_states(from, err));
+    RML_TRY(check_states(w, from, err));
     RML_TRY(check_ports(w, from, err));
     // What is computed on the way lives as long as the graph, which reads it.
     c.facts = rml_arena_alloc(&w->graph.arena, from->value_count + 1, sizeof *c.facts);
@@ -204,5 +206,6 @@ rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
     }
     RML_TRY(rml_graph_infer(from, c.facts, &w->graph.arena, err));
     RML_TRY(copy(&c, err));
+    w->graph.state_count = from->state_count;
     return improve(&w->graph, err);
 }

@@ -21,7 +21,8 @@ typedef struct rml_writing {
     // Whether the kind of file scales this input by itself; NULL: never. Otherwise scale and bias
     // become nodes.
     bool (*keeps_scale)(const rml_write_port *input);
-    rml_graph graph; // specialised, see above
+    bool keeps_states; // the kind of file has them
+    rml_graph graph;   // specialised, see above
 } rml_writing;
 
 // What is wanted of the port `name` of the model; NULL: nothing.

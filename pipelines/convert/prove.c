@@ -86,6 +86,15 @@ static rml_status begin(const rml_proving *p, rml_session **session, rml_model *
     return rml_session_create(session, model, &settings, err);
 }
 
+// States are zeros in a first run, whatever was written of them: the second one has those that the
+// first left.
+static rml_status run(rml_session *session, const rml_model *model, rml_error *err)
+{
+    if (rml_model_state(model, 0).name)
+        RML_TRY(rml_session_run(session, err));
+    return rml_session_run(session, err);
+}
+
 // Runs the source, and keeps its outputs as the file is to give them.
 static rml_status run_source(rml_proving *p, rml_session *session, rml_error *err)
 {
@@ -104,7 +113,7 @@ static rml_status run_source(rml_proving *p, rml_session *session, rml_error *er
         rml_free(p->outputs.allocator, own.data);
         RML_TRY(status);
     }
-    RML_TRY(rml_session_run(session, err));
+    RML_TRY(run(session, model, err));
     rml_layers_release(&p->outputs);
     for (size_t i = 0; i < rml_model_output_count(model); i++) {
         const rml_port port = rml_model_output(model, i);
@@ -135,7 +144,7 @@ static rml_status run_again(rml_proving *p, rml_session *session, rml_error *err
         const size_t there = place_of(p, p->inputs->items[i].name, i, false);
         RML_TRY(fill(session, p->again, there, &p->inputs->items[i], err));
     }
-    return rml_session_run(session, err);
+    return run(session, p->again, err);
 }
 
 // ---- what differs -------------------------------------------------------------------------------

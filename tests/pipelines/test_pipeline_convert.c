@@ -1,5 +1,6 @@
 // A file that computes something else than its source is refused, and nothing is left of it.
 #define _XOPEN_SOURCE 700 // mkdtemp
+#include "engine/model.h"
 #include "pipelines/convert/convert.h"
 #include "tests/support/check.h"
 
@@ -8,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define STATES "tests/fuzz/corpus/coreml/states.mlmodel"
 
 typedef struct lstm {
     rml_weights *weights;
@@ -121,6 +124,30 @@ static void test_other_numbers(void)
     release(&other);
 }
 
+// A first run reads zeros: what the file leaves in a state shows in the second.
+static void test_other_states(void)
+{
+    const char *path = in_folder("states.mlpackage");
+    const rml_write_settings write = rml_write_settings_default();
+    rml_session_settings session = rml_session_settings_default();
+    rml_model_settings settings = rml_model_settings_default();
+    rml_conversion_result result;
+    rml_error err = {0};
+    rml_conversion c = {.path = path, .from = "states", .write = &write, .session = &session};
+    CHECK(rml_model_open(&c.source, STATES, &settings, &err) == RML_OK);
+    settings.as_written = true;
+    CHECK(rml_model_open(&c.as_written, STATES, &settings, &err) == RML_OK);
+    rml_graph *graph = &c.as_written->graph;
+    CHECK(graph->state_count == 1 && graph->output_count == 2);
+    graph->outputs[1] = graph->outputs[0]; // 2 (s + x), and not s + x
+    CHECK(rml_graph_ports_changed(graph, &err) == RML_OK);
+    CHECK(rml_convert(&c, &result, &err) == RML_ERR_FORMAT);
+    CHECK_MSG(strstr(err.message, ": computes something else than states"), "%s", err.message);
+    CHECK(!exists(path));
+    rml_model_destroy(&c.as_written);
+    rml_model_destroy(&c.source);
+}
+
 static void test_links(void)
 {
     rml_conversion_result result;
@@ -153,6 +180,7 @@ int main(void)
     test_different("other.safetensors");
     test_different("other.onnx");
     test_other_numbers();
+    test_other_states();
     test_links();
     test_places();
     CHECK_MSG(rmdir(folder) == 0, "something is left in %s", folder); // nothing was left behind

@@ -205,7 +205,7 @@ def test_fewer_bits_refused(program, twins, tmp_path):
     path = tmp_path / "net.mlpackage"
     for kind, said in [("int8", "need ios16"), ("palette4", "need ios16")]:
         with pytest.raises(AssertionError, match=said):
-            twins["lstm"].write(program, path, f"kind={kind}")
+            twins["lstm"].write(program, path, f"kind={kind}", "ios=15")
     with pytest.raises(AssertionError, match="1, 2, 4, 6 or 8 bits"):
         twins["lstm"].write(program, path, "kind=palette3", "ios=16")
     assert not path.exists()

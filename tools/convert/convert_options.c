@@ -60,9 +60,6 @@ static int check_weights_type(const convert_options *o, rml_write_settings *writ
                      : o->palette_bits ? RML_WRITE_PALETTE
                                        : RML_WRITE_F32;
     write->palette_bits = o->palette_bits;
-    // What ML Programs hold of fewer bits came with iOS 16.
-    if ((o->quantize || o->palette_bits) && !o->target && rml_ends_in(o->outfile, ".mlpackage"))
-        write->ios = 16;
     return EXIT_DONE;
 }
 

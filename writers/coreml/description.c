@@ -62,6 +62,8 @@ static rml_status name_ports(rml_coreml_description *d, rml_graph *graph, rml_er
         value->name = d->inputs[i].name = names[graph->inputs[i]];
         RML_TRY(check_name(&d->inputs[i], value->name, err));
     }
+    for (size_t i = d->input_count; i < graph->input_count; i++)
+        graph->values[graph->inputs[i]].name = d->inputs[i].name = names[graph->inputs[i]];
     for (size_t i = 0; i < d->output_count; i++) {
         graph->output_names[i] = d->outputs[i].name = names[graph->outputs[i]];
         RML_TRY(check_name(&d->outputs[i], d->outputs[i].name, err));
@@ -89,6 +91,16 @@ static rml_status take_type(rml_coreml_port *port, const rml_value *value, rml_e
                     "f32",
                     port->name, rml_shape_text(&value->shape, text), rml_dtype_name(value->dtype),
                     (int)channels, (int)channels);
+}
+
+static rml_status take_state(rml_coreml_port *port, const rml_value *value, rml_error *err)
+{
+    port->dtype = RML_F16;
+    port->shape = value->shape;
+    if (rml_dtype_is_float(value->dtype) && value->shape.rank > 0)
+        return RML_OK;
+    return rml_fail(err, RML_ERR_UNSUPPORTED, "state %s is of %s, and states are arrays of halves",
+                    port->name, rml_dtype_name(value->dtype));
 }
 
 // The name of an output of a classifier, made fit: it is no port that could be given another one.
@@ -178,10 +190,12 @@ rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w
 {
     rml_graph *graph = &w->graph;
     size_t optional = 0;
-    *out = (rml_coreml_description){
-        .w = w, .input_count = graph->input_count, .output_count = graph->output_count};
-    out->inputs = rml_arena_alloc(&graph->arena, out->input_count + 1, sizeof *out->inputs);
-    out->outputs = rml_arena_alloc(&graph->arena, out->output_count + 1, sizeof *out->outputs);
+    *out = (rml_coreml_description){.w = w,
+                                    .input_count = graph->input_count - graph->state_count,
+                                    .output_count = graph->output_count - graph->state_count,
+                                    .state_count = graph->state_count};
+    out->inputs = rml_arena_alloc(&graph->arena, graph->input_count + 1, sizeof *out->inputs);
+    out->outputs = rml_arena_alloc(&graph->arena, graph->output_count + 1, sizeof *out->outputs);
     if (!out->inputs || !out->outputs)
         return rml_fail_nomem(err, sizeof *out->inputs, "the description of a model");
     RML_TRY(own_outputs(graph, err));
@@ -195,6 +209,8 @@ rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w
     }
     for (size_t i = 0; optional == out->input_count && i < out->input_count; i++)
         rml_coreml_need(w, &out->inputs[i], "one input must be needed");
+    for (size_t i = out->input_count; i < graph->input_count; i++)
+        RML_TRY(take_state(&out->inputs[i], &graph->values[graph->inputs[i]], err));
     for (size_t i = 0; i < out->output_count; i++)
         RML_TRY(take_type(&out->outputs[i], &graph->values[graph->outputs[i]], err));
     return take_classes(out, &graph->arena, err);
@@ -272,6 +288,13 @@ void rml_coreml_write_description(rml_fields *m, const rml_coreml_description *d
         write_classes(m, d);
     for (size_t i = d->label ? 1 : 0; i < d->output_count; i++)
         write_port(m, &d->outputs[i], false);
+    for (size_t i = 0; i < d->state_count; i++) {
+        const rml_coreml_port *state = &d->inputs[d->input_count + i];
+        rml_fields_begin(m, 13);
+        rml_fields_text(m, 1, state->name);
+        rml_coreml_write_state_type(m, state);
+        rml_fields_end(m);
+    }
     if (d->label) {
         rml_fields_text(m, 11, d->label);
         rml_fields_text(m, 12, d->scores);

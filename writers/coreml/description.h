@@ -20,6 +20,7 @@ typedef struct rml_coreml_description {
     const rml_writing *w;
     rml_coreml_port *inputs, *outputs; // in the order of the graph
     size_t input_count, output_count;
+    size_t state_count; // behind the inputs: in halves, as the format has them
     // Of a classifier, whose first output is not described, but its largest element's label and the
     // dictionary of all elements. NULL: it is none.
     const char *label, *scores;
@@ -45,6 +46,9 @@ bool rml_coreml_is_bounded(const rml_coreml_port *port, int dimension);
 
 // As field 3 of a FeatureDescription.
 void rml_coreml_write_type(rml_fields *m, const rml_coreml_port *port, bool is_input);
+
+// The same of a state.
+void rml_coreml_write_state_type(rml_fields *m, const rml_coreml_port *port);
 
 // Makes an input one that is needed, and says so.
 void rml_coreml_need(const rml_writing *w, rml_coreml_port *input, const char *why);

@@ -150,3 +150,14 @@ void rml_coreml_write_type(rml_fields *m, const rml_coreml_port *port, bool is_i
         rml_fields_int(m, 1000, true);
     rml_fields_end(m);
 }
+
+void rml_coreml_write_state_type(rml_fields *m, const rml_coreml_port *port)
+{
+    rml_fields_begin(m, 3);
+    rml_fields_begin(m, 8);
+    rml_fields_begin(m, 1);
+    rml_fields_ints(m, 1, port->shape.dim, (size_t)port->shape.rank);
+    rml_fields_int(m, 2, RML_COREML_F16);
+    for (int i = 0; i < 3; i++)
+        rml_fields_end(m);
+}

@@ -1,25 +1,32 @@
 // An ML Program: .mlpackage.
 #include "writers/coreml/blocks.h"
 #include "writers/coreml/mil_compress.h"
+#include "writers/coreml/mil_ports.h"
 #include "writers/coreml/package.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { LEAST_IOS = 15, MOST_IOS = 18, LEAST_OPSET = 5 }; // iOS 15 has opset 5
+enum { STATES_IOS = 10 + RML_EMIT_STATES_OPSET, COMPRESSED_IOS = 16 };
 
 static rml_status check_settings(rml_writing *w, rml_error *err)
 {
     rml_write_settings *settings = &w->settings;
     const int bits = settings->palette_bits;
+    const bool compressed = settings->weights >= RML_WRITE_INT8;
     if (settings->ios == 0)
-        settings->ios = LEAST_IOS;
+        settings->ios = w->model->graph.state_count ? STATES_IOS
+                        : compressed                ? COMPRESSED_IOS
+                                                    : LEAST_IOS;
+    w->keeps_states = settings->ios >= STATES_IOS;
     if (settings->ios < LEAST_IOS || settings->ios > MOST_IOS)
         return rml_fail(err, RML_ERR_ARG, "packages are for ios%d to ios%d, not for ios%d",
                         LEAST_IOS, MOST_IOS, settings->ios);
-    if (settings->weights >= RML_WRITE_INT8 && settings->ios < 16)
+    if (compressed && settings->ios < COMPRESSED_IOS)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "weights of fewer bits need ios16, and the target is ios%d", settings->ios);
+                        "weights of fewer bits need ios%d, and the target is ios%d", COMPRESSED_IOS,
+                        settings->ios);
     if (settings->weights == RML_WRITE_PALETTE && bits != 1 && bits != 2 && bits != 4 &&
         bits != 6 && bits != 8)
         return rml_fail(err, RML_ERR_ARG, "palettes have 1, 2, 4, 6 or 8 bits in a package, not %d",
@@ -57,166 +64,6 @@ static rml_status check_sizes(const rml_coreml_description *d, rml_error *err)
     return RML_OK;
 }
 
-// ---- ports --------------------------------------------------------------------------------------
-
-static rml_operand port_operand(const rml_coreml_port *port)
-{
-    return (rml_operand){port->name, port->dtype, port->shape};
-}
-
-// The levels of images are scaled in floats, as they come, whatever the program computes in: halves
-// would round the scale and every level.
-static bool keeps_scale(const rml_write_port *input)
-{
-    return input->colours != RML_COLOURS_NONE;
-}
-
-// A number for all levels, or for each of the channels.
-static rml_operand per_channel(rml_emitter *e, const char *name, const float *numbers, size_t count)
-{
-    const rml_shape one = {0}, all = {4, {1, (int64_t)count, 1, 1}};
-    return rml_emit_floats(e, rml_emit_joined(e, name, "y_0"), numbers, count == 1 ? &one : &all,
-                           RML_F32);
-}
-
-static rml_operand scaled(rml_emitter *e, rml_operand input, const rml_write_port *port)
-{
-    rml_operand x = input;
-    if (port->scale) {
-        const rml_operand out = rml_emit_part(e, &input, "_scaled__", &x.shape);
-        x = rml_emit_binary(e, "mul", x, per_channel(e, out.name, port->scale, port->scale_count),
-                            out);
-    }
-    if (port->bias) {
-        const rml_operand out = rml_emit_part(e, &input, "_biased__", &x.shape);
-        x = rml_emit_binary(e, "add", x, per_channel(e, out.name, port->bias, port->bias_count),
-                            out);
-    }
-    return x;
-}
-
-// Inputs come in the type of their description.
-static void take_inputs(rml_emitter *e, const rml_coreml_description *d)
-{
-    for (size_t i = 0; i < d->input_count; i++) {
-        const rml_value_id id = e->graph->inputs[i];
-        const rml_write_port *port = d->inputs[i].port;
-        rml_operand given = port_operand(&d->inputs[i]);
-        rml_operand *own = &e->operand[id];
-        if (port && keeps_scale(port))
-            given = scaled(e, given, port);
-        *own = given;
-        own->dtype = rml_emit_type_of(e, e->graph->values[id].dtype);
-        if (own->dtype == given.dtype)
-            continue;
-        *own = rml_emit_part(e, own, "cast", &own->shape);
-        rml_emit_cast(e, given, *own);
-    }
-}
-
-// A value that is not given away as it is gets another name than the output.
-static void rename_outputs(rml_emitter *e, const rml_coreml_description *d)
-{
-    for (size_t i = 0; i < d->output_count; i++) {
-        const rml_value_id id = e->graph->outputs[i];
-        const rml_value *value = &e->graph->values[id];
-        const char **name = &e->names.value[id];
-        const bool cast = rml_emit_type_of(e, value->dtype) != d->outputs[i].dtype;
-        if (*name == e->names.output[i] && (cast || (d->label && i == 0)))
-            *name = rml_emit_name(e, *name);
-    }
-    for (size_t v = 0; v < e->graph->value_count && d->label; v++)
-        if (strcmp(e->names.value[v], d->label) == 0 || strcmp(e->names.value[v], d->scores) == 0)
-            e->names.value[v] = rml_emit_name(e, e->names.value[v]);
-}
-
-static rml_dtype label_type(const rml_coreml_description *d)
-{
-    return d->numbers ? RML_I64 : RML_EMIT_TEXT;
-}
-
-// A list as the argument itself, the way of this operation.
-static void write_labels(rml_emitter *e, const rml_coreml_description *d)
-{
-    const rml_write_settings *settings = &d->w->settings;
-    rml_fields *m = e->m;
-    rml_fields_begin(m, 2); // an input
-    rml_fields_text(m, 1, "classes");
-    rml_fields_begin(m, 2);
-    rml_fields_begin(m, 1);
-    rml_fields_begin(m, 2); // a Value
-    rml_fields_begin(m, 2);
-    rml_fields_begin(m, 2); // a list
-    rml_emit_type(m, 1, label_type(d), &(rml_shape){0});
-    rml_fields_begin(m, 2);
-    rml_fields_begin(m, 1);
-    rml_fields_int(m, 1, (int64_t)settings->label_count);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_begin(m, 3);
-    rml_fields_begin(m, 3);
-    for (size_t i = 0; i < settings->label_count; i++)
-        if (d->numbers)
-            rml_emit_long_value(m, 1, d->numbers[i]);
-        else
-            rml_emit_text_value(m, 1, settings->labels[i]);
-    for (int i = 0; i < 6; i++)
-        rml_fields_end(m);
-}
-
-static void write_classify(rml_emitter *e, const rml_coreml_description *d, rml_operand scores)
-{
-    rml_fields *m = e->m;
-    const rml_shape scalar = {0};
-    rml_fields_begin(m, RML_MIL_BLOCK_OPERATION);
-    rml_fields_text(m, 1, "classify");
-    write_labels(e, d);
-    rml_fields_begin(m, 2);
-    rml_fields_text(m, 1, "probabilities");
-    rml_fields_begin(m, 2);
-    rml_fields_begin(m, 1);
-    rml_fields_text(m, 1, scores.name);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_emit_named_type(m, 3, &(rml_operand){d->label, label_type(d), scalar});
-    rml_fields_begin(m, 3);
-    rml_fields_text(m, 1, d->scores);
-    rml_fields_begin(m, 2);
-    rml_fields_begin(m, 4); // a dictionary
-    rml_emit_type(m, 1, label_type(d), &scalar);
-    rml_emit_type(m, 2, RML_F64, &scalar);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_end(m);
-    rml_fields_begin(m, 5);
-    rml_fields_text(m, 1, "name");
-    rml_emit_text_value(m, 2, d->label);
-    rml_fields_end(m);
-    rml_fields_end(m);
-}
-
-// Outputs go in the type of their description.
-static void give_outputs(rml_emitter *e, const rml_coreml_description *d)
-{
-    for (size_t i = 0; i < d->output_count; i++) {
-        const rml_value_id id = e->graph->outputs[i];
-        rml_operand given = port_operand(&d->outputs[i]);
-        rml_operand own = rml_emit_operand(e, id);
-        const bool classified = d->label && i == 0;
-        if (classified)
-            given.name = own.dtype == given.dtype ? own.name : rml_emit_name(e, own.name);
-        if (own.dtype != given.dtype)
-            own = rml_emit_cast(e, own, given);
-        else if (strcmp(own.name, given.name) != 0)
-            own = rml_emit_unary(e, "identity", own, given);
-        if (classified)
-            write_classify(e, d, own);
-    }
-}
-
 // ---- the model ----------------------------------------------------------------------------------
 
 static void write_block(rml_emitter *e, const rml_coreml_description *d)
@@ -228,10 +75,12 @@ static void write_block(rml_emitter *e, const rml_coreml_description *d)
     }
     for (size_t i = d->label ? 1 : 0; i < d->output_count; i++)
         rml_fields_text(m, RML_MIL_BLOCK_OUTPUT, d->outputs[i].name);
-    take_inputs(e, d);
-    rename_outputs(e, d);
+    rml_emit_take_inputs(e, d);
+    rml_emit_read_states(e, d);
+    rml_emit_rename_outputs(e, d);
     rml_emit_nodes(e);
-    give_outputs(e, d);
+    rml_emit_give_outputs(e, d);
+    rml_emit_write_states(e, d);
 }
 
 static void write_program(rml_emitter *e, const rml_coreml_description *d)
@@ -247,6 +96,8 @@ static void write_program(rml_emitter *e, const rml_coreml_description *d)
     for (size_t i = 0; i < d->input_count; i++)
         rml_emit_named_type(
             m, 1, &(rml_operand){d->inputs[i].name, d->inputs[i].dtype, d->inputs[i].shape});
+    for (size_t i = 0; i < d->state_count; i++)
+        rml_emit_state_type(m, &d->inputs[d->input_count + i]);
     rml_fields_text(m, 2, opset);
     rml_fields_begin(m, 3);
     rml_fields_text(m, 1, opset);
@@ -333,7 +184,7 @@ rml_status rml_write_mlpackage(rml_writing *w, rml_error *err)
     rml_coreml_description description;
     rml_graph lowered;
     char name[32];
-    w->keeps_scale = keeps_scale;
+    w->keeps_scale = rml_emit_keeps_scale;
     RML_TRY(check_settings(w, err));
     RML_TRY(rml_writing_specialise(w, err));
     const int opset = w->settings.ios - 10;
