@@ -150,8 +150,7 @@ static void import_slice(rml_nn_call *call)
 {
     const rml_value_id x = rml_nn_in(call, 0);
     const int64_t axis = rml_nn_int(call, 4), step = rml_nn_int(call, 3);
-    rml_nn_image(call, x);
-    if (axis < 0 || axis > 2 || step < 1)
+    if (axis < 0 || axis > 2 || axis - 3 < -rml_coreml_rank(&call->make, x) || step < 1)
         rml_coreml_refuse(&call->make, "axis %lld by steps of %lld", (long long)axis,
                           (long long)step);
     if (!call->make.refused)

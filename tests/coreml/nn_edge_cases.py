@@ -126,6 +126,9 @@ case("constantPad to sizes", lambda b, i, o: b.add_constant_pad(
 case("sliceStatic from the end", lambda b, i, o: b.add_slice_static(
     o[0], i[0], o[0], [-1, -1, 0, 3], [-9, 1, -1, 99], [-1, -2, 1, 1], [False] * 4,
     [False, False, False, False]), [P], P[-1:-9:-1, -1:1:-2, 0:-1, 3:99])
+for axis, at in (("height", np.s_[1:4:2]), ("width", np.s_[:, 1:4:2])):
+    case(f"slice of {axis}", lambda b, i, o, axis=axis: b.add_slice(
+        o[0], i[0], o[0], axis, 1, 4, 2), [ALONG[0].astype("f")], ALONG[0].astype("f")[at])
 TIES = n([1, 3, 3, 0], [2, 2, 2, 2], [-1, -1, 5, -1])
 ORDER = np.argsort(-TIES, 1, kind="stable")
 case("topK of equals", lambda b, i, o: b.add_topk(o[0], i, o, 3, -1), [TIES],

@@ -242,3 +242,33 @@ def test_custom_layer_is_refused_by_name(program):
                        "--output", "output=y.npy", code=1)
     assert 'custom (layer 1 "swish_1")' in done.stderr
     assert "whose code is in the app" in done.stderr
+
+
+def test_layers_align_though_one_file_fuses_more(program, tmp_path):
+    """Behind reshapes of innerProduct no activation becomes a part of it; behind Gemm it does."""
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+    from coremltools.models.utils import save_spec
+
+    onnx = pytest.importorskip("onnx")
+    rng = np.random.default_rng(0)
+    sizes = [6, 5, 4]
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(6))], [("y", None)])
+    nodes, constants, x = [], [], "x"
+    for k in range(2):
+        w = rng.standard_normal((sizes[k + 1], sizes[k])).astype("f")
+        out = ["h", "y"][k]
+        builder.add_inner_product(f"Gemm_{k}", w, None, sizes[k], sizes[k + 1], False, x, f"g{k}")
+        builder.add_activation(f"Relu_{k}", "RELU", f"g{k}", out)
+        constants.append(onnx.numpy_helper.from_array(w, f"w{k}"))
+        nodes += [onnx.helper.make_node("Gemm", [x, f"w{k}"], [f"g{k}"], f"Gemm_{k}", transB=1),
+                  onnx.helper.make_node("Relu", [f"g{k}"], [out], f"Relu_{k}")]
+        x = out
+    save_spec(builder.spec, str(tmp_path / "net.mlmodel"))
+    ports = [onnx.helper.make_tensor_value_info(name, 1, shape)
+             for name, shape in (("x", [1, 6]), ("y", [1, 4]))]
+    graph = onnx.helper.make_graph(nodes, "net", ports[:1], ports[1:], constants)
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=[
+        onnx.helper.make_opsetid("", 13)]), str(tmp_path / "net.onnx"))
+    told = program.run("compare", tmp_path / "net.mlmodel", tmp_path / "net.onnx", "--all").stdout
+    assert "Gemm_0" in told and "0 differ" in told

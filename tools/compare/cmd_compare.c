@@ -235,6 +235,7 @@ static rml_status open_side(const compare_settings *s, side sides[2], int at, co
                             rml_error *err)
 {
     common_options common = s->common;
+    sides[at].graphs = is_graph_file(s->paths[0]) && is_graph_file(s->paths[1]);
     if (rounds(s) && at == 0) {
         common.precision = RML_PRECISION_F32;
         sides[at].plain = true;

@@ -7,7 +7,8 @@
 
 // A network that runs, or a file of tensors that ran elsewhere.
 typedef struct side {
-    bool plain; // every operator of the file for itself, none made part of another
+    bool plain;  // every operator of the file for itself, none made part of another
+    bool graphs; // both are graph files: what one makes part of a layer, the other may not
     const char *path;
     const char *network; // built-in, or NULL
     rml_weights *weights;

@@ -20,7 +20,9 @@ static rml_status open_model(side *s, const char *network, const char *function,
                              const common_options *common, rml_error *err)
 {
     rml_model_settings built = model_settings(common);
-    built.disabled_passes = s->plain ? "fold_bn,fuse_act,fuse_block" : NULL;
+    built.disabled_passes = s->plain    ? "fold_bn,fuse_act,fuse_block"
+                            : s->graphs ? "fuse_act,fuse_block"
+                                        : NULL;
     built.keep_types = true; // inputs are converted
     built.function = function && is_coreml_file(s->path) ? function : NULL;
     if (is_graph_file(s->path) && !network)
@@ -37,7 +39,10 @@ static rml_status open_model(side *s, const char *network, const char *function,
 rml_status side_open(side *s, const char *path, const char *network, const char *function,
                      const common_options *common, rml_error *err)
 {
-    *s = (side){.path = path, .plain = s->plain, .layers.allocator = rml_allocator_default()};
+    *s = (side){.path = path,
+                .plain = s->plain,
+                .graphs = s->graphs,
+                .layers.allocator = rml_allocator_default()};
     rml_status status = open_model(s, network, function, common, err);
     if (status == RML_OK && s->model) {
         rml_session_settings wanted = session_settings(common);
