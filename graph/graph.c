@@ -304,6 +304,12 @@ void rml_graph_classify(const rml_graph *graph, rml_node *node)
     node->generic = op->takes_images && !ask(graph, node, op->takes_images);
 }
 
+bool rml_graph_takes_planes(const rml_graph *graph, const rml_node *node)
+{
+    const rml_op *op = rml_op_get(node->op);
+    return op->takes_planes && ask(graph, node, op->takes_planes);
+}
+
 bool rml_graph_plain_as_well(const rml_graph *graph, const rml_node *node)
 {
     const rml_op *op = rml_op_get(node->op);

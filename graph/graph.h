@@ -282,8 +282,9 @@ bool rml_graph_window(const rml_graph *graph, const rml_node *node, rml_window *
 // Finds out whether a node is generic from what is known of its inputs.
 void rml_graph_classify(const rml_graph *graph, rml_node *node);
 
-// See rml_op.plain_as_well.
+// See rml_op.plain_as_well and takes_planes.
 bool rml_graph_plain_as_well(const rml_graph *graph, const rml_node *node);
+bool rml_graph_takes_planes(const rml_graph *graph, const rml_node *node);
 
 // Values from `first` on but `out` are what one operator of a file is made of, and not rounded.
 void rml_graph_mark_inner(rml_graph *graph, size_t first, const rml_value_id *out, size_t count);

@@ -231,6 +231,9 @@ typedef struct rml_op {
     bool (*takes_images)(const rml_op_attr *attr, const rml_fact *in, int in_count);
     // ... whether its generic ways are as fast: a node whose first input is plain is one. NULL: no.
     bool (*plain_as_well)(const rml_op_attr *attr, const rml_fact *in, int in_count);
+    // ... whether it reads a first input that is plain as it is, for a channels-last output. NULL:
+    // no.
+    bool (*takes_planes)(const rml_op_attr *attr, const rml_fact *in, int in_count);
     int packed_input; // index of the constant that `pack` takes; 0, the data: none. An algorithm
                       // without `pack` reads it as it is stored, constant or not
     unsigned packed_also; // bits of further inputs whose constants it takes

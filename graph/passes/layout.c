@@ -115,6 +115,14 @@ static bool stays_plain(const rewrite *rw, const rml_node *node)
            (repeats || rw->twin[in] == RML_NO_VALUE);
 }
 
+// Whether the node reads a plain image that nobody has turned yet, and turns it on the way.
+static bool stays_planes(const rewrite *rw, const rml_node *node)
+{
+    const rml_value_id in = node->in[0];
+    return rw->graph->values[in].layout == RML_LAYOUT_PLAIN && rw->twin[in] == RML_NO_VALUE &&
+           rml_graph_takes_planes(rw->graph, node);
+}
+
 static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
 {
     rml_graph *graph = rw->graph;
@@ -138,7 +146,8 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
                             may_be_image(&node, &graph->values[in[k]]);
         if (!is_image(graph, in[k]) && !wanted)
             continue;
-        const bool plain = takes == RML_OP_FOLLOW && is_row(&graph->values[in[k]]);
+        const bool plain = (takes == RML_OP_FOLLOW && is_row(&graph->values[in[k]])) ||
+                           (takes == RML_OP_CHANNELS_LAST && k == 0 && stays_planes(rw, &node));
         in[k] = in_layout(rw, in[k], plain ? RML_LAYOUT_PLAIN : layout);
         if (in[k] == RML_NO_VALUE)
             return rml_fail_nomem(err, sizeof node, "the layout pass");

@@ -41,8 +41,9 @@ rml_status rml_conv_row_pack(const rml_op_args *args, const rml_constant *weight
 size_t rml_conv_row_scratch_bytes(const rml_op_args *args);
 void rml_conv_row_run(const rml_op_args *args);
 
-// Direct: few channels a group.
+// Direct: few channels a group. Of one group, images of more than one row of taps may be plain.
 bool rml_conv_direct_accepts(const rml_op_args *args);
+bool rml_conv_direct_takes_planes(const rml_op_attr *attr, const rml_fact *in, int in_count);
 size_t rml_conv_direct_packed_bytes(const rml_op_args *args);
 rml_status rml_conv_direct_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
                                 const rml_allocator *allocator, rml_error *err);

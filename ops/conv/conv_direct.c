@@ -18,14 +18,27 @@ static rml_conv_groups groups_of(const rml_op_args *args)
     return (rml_conv_groups){(size_t)args->in[1].dim[1], outputs / groups, outputs};
 }
 
+static bool has_few_to_many(const rml_conv_groups *g, int64_t row_taps)
+{
+    return g->cols >= MIN_COLS && g->depth > 0 && g->depth <= MAX_DEPTH && row_taps > 1 &&
+           (size_t)row_taps <= MAX_ROW_DEPTH / g->depth;
+}
+
+bool rml_conv_direct_takes_planes(const rml_op_attr *attr, const rml_fact *in, int in_count)
+{
+    const rml_shape *w = &in[1].shape;
+    if (in_count < 2 || w->rank != 4 || in[0].shape.rank != 4 || attr->conv.groups != 1)
+        return false;
+    const rml_conv_groups g = {(size_t)w->dim[1], (size_t)w->dim[0], (size_t)w->dim[0]};
+    return w->dim[2] > 1 && g.depth > 1 && has_few_to_many(&g, w->dim[3]);
+}
+
 bool rml_conv_direct_accepts(const rml_op_args *args)
 {
     const rml_conv_groups g = groups_of(args);
-    const size_t row_taps = (size_t)args->in[1].dim[3];
     if (args->attr->conv.groups > 1 || (g.depth == 1 && g.cols == 1))
         return g.cols > 0 && g.depth <= RML_DIRECT_MAX_DEPTH;
-    return g.cols >= MIN_COLS && g.depth <= MAX_DEPTH && row_taps > 1 &&
-           row_taps <= MAX_ROW_DEPTH / g.depth;
+    return has_few_to_many(&g, args->in[1].dim[3]);
 }
 
 size_t rml_conv_direct_packed_bytes(const rml_op_args *args)

@@ -62,6 +62,8 @@ static bool is_copied(const rml_kernels *kernels, const rml_direct *direct)
     const rml_window *w = &direct->window;
     const bool filled = g->channels > g->cols && w->kernel[0] > 1 && w->kernel[1] > 1 &&
                         rml_conv_block_groups(g, kernels->conv_lanes) == 0;
+    if (rml_direct_reads_planes(direct->in))
+        return true;
     return repeats(kernels, g) == 1 && (filled || w->kernel[0] * w->kernel[1] >= COPIED_TAPS) &&
            w->dilation[0] <= COPIED_DILATION && w->dilation[1] <= COPIED_DILATION;
 }

@@ -8,7 +8,7 @@
 
 typedef struct rml_direct {
     rml_window window;
-    const rml_tensor *in, *out;
+    const rml_tensor *in, *out; // in: of one group it may be plain
     const rml_tensor *residual; // shape of out, or NULL
     rml_conv_groups groups;
     const float *packed; // see rml_direct_pack
@@ -34,7 +34,13 @@ size_t rml_direct_scratch_bytes(const rml_op_args *args, const rml_direct *direc
 // Runs it, split over the pool. Uses args' kernels, pool and scratch.
 void rml_direct_run(const rml_op_args *args, const rml_direct *direct);
 
-// The way of several groups, and its scratch for each worker; see direct_copied.c.
+static inline bool rml_direct_reads_planes(const rml_tensor *in)
+{
+    return in->dim[1] > 1 && in->stride[1] != 1;
+}
+
+// The way of several groups and of plain images, and its scratch for each worker; see
+// direct_copied.c.
 size_t rml_direct_copied_bytes(const rml_op_args *args, const rml_direct *direct);
 void rml_direct_copied_run(const rml_op_args *args, const rml_direct *direct);
 

@@ -1,7 +1,7 @@
 // Direct convolution from copied rows. The rows that a row of outputs reads are kept in a ring of
 // rows that holds some channels and some columns, padded: so they stay in the first-level cache
 // until the last row of outputs has read them, however many channels lie between the same of two
-// pixels, and every output is one that no edge cuts.
+// pixels, and every output is one that no edge cuts. Planes become pixels on the way.
 #include "ops/conv/direct.h"
 
 #include "tensor/size.h"
@@ -113,9 +113,13 @@ static void copy_row(const copied *c, const part *p, int64_t row)
     memset(dst, 0, left * p->inputs * sizeof *dst);
     dst += left * p->inputs;
     if (stop > first) {
-        copy_pixels(in->data + p->image * in->stride[0] + row * in->stride[2] +
-                        first * in->stride[3] + (int64_t)p->from,
-                    (size_t)in->stride[3], p->inputs, (size_t)(stop - first), dst);
+        const float *src = in->data + p->image * in->stride[0] + row * in->stride[2] +
+                           first * in->stride[3] + (int64_t)p->from * in->stride[1];
+        if (rml_direct_reads_planes(in))
+            c->args->kernels->transpose(src, (size_t)in->stride[1], dst, p->inputs, p->inputs,
+                                        (size_t)(stop - first));
+        else
+            copy_pixels(src, (size_t)in->stride[3], p->inputs, (size_t)(stop - first), dst);
         dst += (size_t)(stop - first) * p->inputs;
         memset(dst, 0, (size_t)(end - stop) * p->inputs * sizeof *dst);
     } else {

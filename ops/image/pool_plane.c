@@ -183,48 +183,18 @@ void rml_pool_plane_run(const rml_op_args *args)
 
 // ---- one window over all ------------------------------------------------------------------------
 
-#define LANES 16     // sums or maxima side by side
-#define MOST_RUNS 64 // that are joined at once
+#define LANES 16 // sums side by side
 
 bool rml_pool_whole_accepts(const rml_op_args *args)
 {
     const rml_window w = rml_pool_window(args);
     bool whole = is_plain_f32(args);
     for (int i = 0; i < w.rank; i++)
-        whole = whole && w.out[i] == 1 && w.before[i] == 0 && w.dilation[i] == 1 &&
+        whole = whole && w.in[i] > 0 && w.out[i] == 1 && w.before[i] == 0 && w.dilation[i] == 1 &&
                 w.kernel[i] == w.in[i];
     return whole;
 }
 
-static float larger(float a, float b)
-{
-    return a > b || a != a ? a : b; // NaN wins
-}
-
-static float max_of(const rml_kernels *kernels, const float *src, size_t count)
-{
-    const float *at[MOST_RUNS + 1];
-    const size_t runs = count / LANES;
-    float lane[LANES], joined[LANES];
-    for (size_t n = 0; n < LANES; n++)
-        lane[n] = -INFINITY;
-    for (size_t done = 0, some; done < runs; done += some) {
-        some = rml_min_size(MOST_RUNS, runs - done);
-        for (size_t i = 0; i < some; i++)
-            at[i] = src + (done + i) * LANES;
-        at[some] = lane;
-        kernels->pool_max(at, some + 1, LANES, 1.0f, joined);
-        memcpy(lane, joined, sizeof joined);
-    }
-    for (size_t n = 0; n < count % LANES; n++)
-        lane[n] = larger(src[runs * LANES + n], lane[n]);
-    for (size_t n = LANES / 2; n > 0; n /= 2)
-        for (size_t m = 0; m < n; m++)
-            lane[m] = larger(lane[m], lane[m + n]);
-    return lane[0];
-}
-
-// Compilers make vectors of sums, not of such maxima.
 static float mean_of(const float *src, size_t count)
 {
     float lane[LANES] = {0};
@@ -243,12 +213,15 @@ static float mean_of(const float *src, size_t count)
 static void run_whole(void *context, size_t begin, size_t end, int worker)
 {
     const plane_job *job = context;
+    const float *plane = job->args->in[0].data + begin * job->in_plane;
+    float *out = job->args->out[0].data + begin;
     (void)worker;
-    for (size_t i = begin; i < end; i++) {
-        const float *plane = job->args->in[0].data + i * job->in_plane;
-        job->args->out[0].data[i] = job->max ? max_of(job->args->kernels, plane, job->in_plane)
-                                             : mean_of(plane, job->in_plane);
-    }
+    if (job->max)
+        job->args->kernels->fold_rows(RML_BINARY_MAX, plane, job->in_plane, end - begin,
+                                      job->in_plane, out);
+    else
+        for (size_t i = begin; i < end; i++, plane += job->in_plane)
+            *out++ = mean_of(plane, job->in_plane);
 }
 
 void rml_pool_whole_run(const rml_op_args *args)

@@ -5,7 +5,12 @@
 #include "tensor/dtype.h"
 #include "tensor/size.h"
 
+#include <math.h>
 #include <string.h>
+
+#define LANES 32         // of a sieve
+#define MOST_SIEVED 8    // elements that are wanted: few pass it
+#define LEAST_SIEVED 128 // elements of a row
 
 static rml_status infer_topk(const rml_op_node *node, rml_shape *out, rml_error *err)
 {
@@ -28,6 +33,7 @@ static rml_status infer_topk(const rml_op_node *node, rml_shape *out, rml_error 
 typedef struct job {
     const rml_op_args *args;
     size_t count, inner, wanted; // of the axis, behind it, and of the axis in the outputs
+    bool sieved;
     rml_wide wide;
 } job;
 
@@ -36,8 +42,10 @@ static job make_job(const rml_op_args *args)
     const rml_tensor *in = &args->in[0];
     const int axis = rml_axis_of(args->attr->topk.axis, in->rank);
     const rml_lines lines = rml_lines_along(in, axis);
-    return (job){args, lines.count, lines.inner, (size_t)args->out[0].dim[axis],
-                 rml_wide_of(in->dtype)};
+    const size_t wanted = (size_t)args->out[0].dim[axis];
+    const bool sieved = in->dtype == RML_F32 && lines.inner == 1 && wanted <= MOST_SIEVED &&
+                        lines.count >= LEAST_SIEVED;
+    return (job){args, lines.count, lines.inner, wanted, sieved, rml_wide_of(in->dtype)};
 }
 
 // Of a worker: the keys of a row, and a heap of indices with the worst of the best on top.
@@ -107,23 +115,89 @@ static void sift(const uint64_t *key, uint64_t *heap, size_t count, uint64_t ite
     heap[at] = item;
 }
 
-// heap[0 .. wanted), not empty: the indices of the best, best first.
-static void select_best(const job *at, const uint64_t *key, uint64_t *heap)
+// The best so far of keys that come in rising order.
+typedef struct best {
+    uint64_t *heap;
+    size_t count, wanted;
+    uint64_t least; // key of the worst, once there are as many as are wanted
+} best;
+
+static void offer(best *b, const uint64_t *key, size_t begin, size_t end)
 {
-    const size_t wanted = at->wanted;
-    for (size_t i = 0; i < wanted; i++) { // up from the bottom
-        size_t place = i;
-        for (; place > 0 && worse(key, i, heap[(place - 1) / 2]); place = (place - 1) / 2)
-            heap[place] = heap[(place - 1) / 2];
-        heap[place] = i;
+    size_t i = begin;
+    for (; i < end && b->count < b->wanted; i++) { // up from the bottom
+        size_t place = b->count++;
+        for (; place > 0 && worse(key, i, b->heap[(place - 1) / 2]); place = (place - 1) / 2)
+            b->heap[place] = b->heap[(place - 1) / 2];
+        b->heap[place] = i;
+        b->least = key[b->heap[0]];
     }
-    uint64_t least = key[heap[0]]; // of an equal one the index is larger
-    for (size_t i = wanted; i < at->count; i++)
-        if (key[i] > least) {
-            sift(key, heap, wanted, i);
-            least = key[heap[0]];
+    for (; i < end; i++)
+        if (key[i] > b->least) { // of an equal one the index is larger
+            sift(key, b->heap, b->wanted, i);
+            b->least = key[b->heap[0]];
         }
-    for (size_t left = wanted; left > 1; left--) { // the worst to the end
+}
+
+// ---- a sieve ------------------------------------------------------------------------------------
+//
+// Each lane holds the best of every LANES-th element of a row of f32: as many lanes as elements are
+// wanted have one no worse than the last of their best, and what is worse than that is not looked
+// at. A NaN is in no lane and always looked at. Without branches, compilers make vectors.
+
+#define SIEVE(name, beats, none)                                                                   \
+    static void fill_##name(const float *x, size_t count, float lane[LANES])                       \
+    {                                                                                              \
+        for (size_t k = 0; k < LANES; k++)                                                         \
+            lane[k] = none;                                                                        \
+        for (size_t i = 0; i + LANES <= count; i += LANES)                                         \
+            for (size_t k = 0; k < LANES; k++)                                                     \
+                lane[k] = x[i + k] beats lane[k] ? x[i + k] : lane[k];                             \
+    }                                                                                              \
+    static size_t next_##name(const float *x, size_t begin, size_t count, float bound)             \
+    {                                                                                              \
+        for (; begin + LANES <= count; begin += LANES) {                                           \
+            int some = 0;                                                                          \
+            for (size_t i = 0; i < LANES; i++)                                                     \
+                some |= !(bound beats x[begin + i]);                                               \
+            if (some)                                                                              \
+                break;                                                                             \
+        }                                                                                          \
+        return begin;                                                                              \
+    }
+
+SIEVE(largest, >, -INFINITY)
+SIEVE(smallest, <, INFINITY)
+
+static void offer_sieved(const job *at, const float *x, uint64_t *key, best *b)
+{
+    const bool smallest = at->args->attr->topk.smallest;
+    const uint64_t flip = smallest ? UINT64_MAX : 0;
+    best of_lanes = *b;
+    float lane[LANES];
+    (smallest ? fill_smallest : fill_largest)(x, at->count, lane);
+    read_keys_f32(lane, LANES, flip, key);
+    offer(&of_lanes, key, 0, LANES);
+    const float bound = lane[b->heap[0]];
+    for (size_t i = 0, end; i < at->count; i = end) {
+        i = (smallest ? next_smallest : next_largest)(x, i, at->count, bound);
+        end = rml_min_size(at->count, i + LANES);
+        read_keys_f32(x + i, end - i, flip, key + i);
+        offer(b, key, i, end);
+    }
+}
+
+// heap[0 .. wanted), not empty: the indices of the best of a row, best first.
+static void select_best(const job *at, size_t first, uint64_t *key, uint64_t *heap)
+{
+    best b = {.heap = heap, .wanted = at->wanted};
+    if (at->sieved) {
+        offer_sieved(at, at->args->in[0].data + first, key, &b);
+    } else {
+        read_keys(at, first, key);
+        offer(&b, key, 0, at->count);
+    }
+    for (size_t left = at->wanted; left > 1; left--) { // the worst to the end
         const uint64_t last = heap[left - 1];
         heap[left - 1] = heap[0];
         sift(key, heap, left - 1, last);
@@ -141,8 +215,7 @@ static void topk_rows(void *context, size_t begin, size_t end, int worker)
     for (size_t i = begin; i < end; i++) {
         const size_t outer = i / at->inner * at->inner, place = i % at->inner;
         const size_t from = outer * at->count + place, to = outer * at->wanted + place;
-        read_keys(at, from, key);
-        select_best(at, key, heap);
+        select_best(at, from, key, heap);
         for (size_t k = 0; k < at->wanted; k++) {
             const size_t dst = to + k * at->inner;
             memcpy((char *)at->args->out[0].raw + dst * bytes,

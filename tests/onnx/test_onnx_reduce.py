@@ -233,6 +233,32 @@ def test_topk_of_nan_and_more_than_there_are(program, tmp_path):
             run_one(program, tmp_path, node, inputs, outputs)
 
 
+@pytest.mark.parametrize("largest", [0, 1])
+@pytest.mark.parametrize("count", [127, 128, 159, 1000])
+def test_few_of_long_rows(program, tmp_path, largest, count):
+    """Most elements of which are not looked at: not the best, as where those are in the tail."""
+    rng = np.random.default_rng(count)
+    plain = rng.normal(size=count)
+    few, most = plain.copy(), plain.copy()
+    few[rng.integers(0, count, 3)] = np.nan
+    most[rng.permutation(count)[3:]] = np.nan
+    ends = np.where(np.arange(count) % 5 == 0, np.inf, -np.inf)
+    zeros = np.where(np.arange(count) % 3 == 0, -0.0, 0.0)
+    rows = [plain, np.sort(plain), -np.sort(plain), (plain * 2).round(), few, most, ends, zeros,
+            np.full(count, np.nan), np.full(count, -np.inf), np.full(count, np.inf)]  # fmt: skip
+    x = np.array(rows, np.float32)
+    nan = np.isnan(x)
+    sign = -1 if largest else 1
+    order = np.lexsort((sign * np.where(nan, 0, x), ~nan if largest else nan), axis=-1)
+    node = helper.make_node("TopK", ["x", "k"], ["y", "i"], largest=largest)
+    outputs = {"y": TensorProto.FLOAT, "i": TensorProto.INT64}
+    for k in (1, 5, 8, 9):
+        inputs = {"x": x, "k": np.array([k], np.int64)}
+        y, where = run_one(program, tmp_path, node, inputs, outputs)
+        np.testing.assert_array_equal(where, order[:, :k])
+        np.testing.assert_array_equal(y, np.take_along_axis(x, order[:, :k], -1))
+
+
 @pytest.mark.parametrize("shapes", onnx_run.SHAPES)
 @pytest.mark.parametrize("operator", ["CumSum", "CumProd"])
 @pytest.mark.parametrize("exclusive,reverse", itertools.product([0, 1], [0, 1]))
