@@ -21,10 +21,7 @@ DATA = Path(os.environ.get("RUN_MODEL_TEST_DATA")
             or Path(__file__).resolve().parents[3] / "shared" / "data")
 TOLERANCE = 5e-5  # of the largest value, the promise for whole networks in f32
 # Layers whose operators no layer of known sizes has.
-REFUSED = {"sliceDynamic": "bounds that are computed", "sliceBySize": "bounds that are computed",
-           "convolution3d transposed, valid": "transposed convolutions of volumes",
-           "convolution3d transposed, custom": "transposed convolutions of volumes",
-           "convolution3d transposed, to a size": "transposed convolutions of volumes"}
+REFUSED = {"sliceDynamic": "bounds that are computed", "sliceBySize": "bounds that are computed"}
 
 
 def shape_of(array):

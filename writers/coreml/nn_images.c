@@ -2,6 +2,8 @@
 #include "ops/conv/conv.h"
 #include "writers/coreml/nn.h"
 
+#include <string.h>
+
 // ---- images -------------------------------------------------------------------------------------
 
 // (N,C,L) as (N,C,1,L); anything else as it is.
@@ -82,8 +84,6 @@ static const char *lacks_conv(const rml_net_node *n)
         if (rml_input_given(n->node, i) &&
             n->graph->values[n->node->in[i]].kind != RML_VALUE_CONSTANT)
             return "weights that are computed";
-    if (rank == 5 && n->node->op == RML_OP_CONV_TRANSPOSE)
-        return "transposed convolutions of volumes";
     return NULL;
 }
 
@@ -112,14 +112,18 @@ static void write_volume_padding(rml_net_emitter *e, uint32_t first, const rml_w
     }
 }
 
-static void emit_volume_conv(rml_net_emitter *e, const rml_node *node, const rml_window *w)
+// A transposed one, whose output is `size`, has its weights as coremltools writes them, inputs
+// first; others have no `size`.
+static void emit_volume_conv(rml_net_emitter *e, const rml_node *node, const rml_window *w,
+                             const int64_t *size)
 {
     const rml_shape *shape = rml_net_shape(e, 1);
+    const int64_t groups = node->attr.conv.groups;
     rml_net_needs(e, 5);
     rml_net_one(e, RML_NET_CONVOLUTION_3D, rml_net_in(e, 0), rml_net_out(e, 0));
-    rml_fields_int(&e->m, 1, shape->dim[0]);
-    rml_fields_int(&e->m, 2, shape->dim[1] * node->attr.conv.groups);
-    rml_fields_int(&e->m, 10, node->attr.conv.groups);
+    rml_fields_int(&e->m, 1, size ? shape->dim[1] * groups : shape->dim[0]);
+    rml_fields_int(&e->m, 2, size ? shape->dim[0] : shape->dim[1] * groups);
+    rml_fields_int(&e->m, 10, groups);
     for (uint32_t i = 0; i < 3; i++)
         rml_fields_int(&e->m, 20 + i, w->kernel[i]);
     for (uint32_t i = 0; i < 3; i++)
@@ -129,6 +133,9 @@ static void emit_volume_conv(rml_net_emitter *e, const rml_node *node, const rml
     rml_net_int(e, 50, rml_input_given(node, 2));
     write_weights(e, 60, 61);
     write_volume_padding(e, 80, w);
+    rml_net_int(e, 86, size != NULL);
+    if (size && size[0] >= 0 && size[1] >= 0 && size[2] >= 0)
+        rml_fields_ints(&e->m, 87, size, 3);
     rml_net_end(e);
 }
 
@@ -142,7 +149,7 @@ static void emit_conv(rml_net_emitter *e, const rml_node *node)
         return;
     }
     if (w.rank == 3) {
-        emit_volume_conv(e, node, &w);
+        emit_volume_conv(e, node, &w, NULL);
         return;
     }
     const char *x = as_image(e, rml_net_in(e, 0), w.rank);
@@ -210,6 +217,11 @@ static void emit_conv_transpose(rml_net_emitter *e, const rml_node *node)
     if (rml_conv_transpose_make(conv, rml_net_shape(e, 0), shape, &w, e->err) != RML_OK ||
         !cut_behind(conv, &w, after)) {
         rml_net_fail(e, RML_ERR_UNSUPPORTED, "%s: its window is not known", node->name);
+        return;
+    }
+    if (w.rank == 3) {
+        memcpy(w.after, after, sizeof after);
+        emit_volume_conv(e, node, &w, w.out);
         return;
     }
     const bool crops = w.before[0] != after[0] || w.before[w.rank - 1] != after[w.rank - 1];
