@@ -9,17 +9,31 @@
 #define MOST_DEPTH 16 // of rewrites in rewrites; beyond it two undo each other
 
 // In this order: the first that applies is taken.
-static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,          rml_rewrite_glu,
-                                           rml_rewrite_unary,          rml_rewrite_binary,
-                                           rml_rewrite_matmul,         rml_rewrite_attention,
-                                           rml_rewrite_group_norm,     rml_rewrite_layer_norm,
-                                           rml_rewrite_l2norm,         rml_rewrite_wave_norm,
-                                           rml_rewrite_wave_conv,      rml_rewrite_resize,
-                                           rml_rewrite_softmax,        rml_rewrite_space_to_depth,
-                                           rml_rewrite_depth_to_space, rml_rewrite_pixels_to_rows,
-                                           rml_rewrite_rows_to_pixels, rml_rewrite_rnn,
-                                           rml_rewrite_affine_grid,    rml_rewrite_loop,
-                                           rml_rewrite_einsum,         rml_rewrite_quantize};
+static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,
+                                           rml_rewrite_glu,
+                                           rml_rewrite_unary,
+                                           rml_rewrite_binary,
+                                           rml_rewrite_matmul,
+                                           rml_rewrite_attention,
+                                           rml_rewrite_group_norm,
+                                           rml_rewrite_layer_norm,
+                                           rml_rewrite_l2norm,
+                                           rml_rewrite_wave_norm,
+                                           rml_rewrite_wave_conv,
+                                           rml_rewrite_resize,
+                                           rml_rewrite_softmax,
+                                           rml_rewrite_space_to_depth,
+                                           rml_rewrite_depth_to_space,
+                                           rml_rewrite_pixels_to_rows,
+                                           rml_rewrite_rows_to_pixels,
+                                           rml_rewrite_directions,
+                                           rml_rewrite_gru,
+                                           rml_rewrite_rnn,
+                                           rml_rewrite_affine_grid,
+                                           rml_rewrite_scan,
+                                           rml_rewrite_loop,
+                                           rml_rewrite_einsum,
+                                           rml_rewrite_quantize};
 
 // Notes one of those that the target cannot hold.
 static void refuse(rml_lowering *l, const rml_node *node, const char *why)

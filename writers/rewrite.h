@@ -28,8 +28,11 @@ rml_rewrite_fn rml_rewrite_depth_to_space;
 rml_rewrite_fn rml_rewrite_pixels_to_rows;
 rml_rewrite_fn rml_rewrite_rows_to_pixels;
 rml_rewrite_fn rml_rewrite_resize;
+rml_rewrite_fn rml_rewrite_directions;
+rml_rewrite_fn rml_rewrite_gru;
 rml_rewrite_fn rml_rewrite_rnn;
 rml_rewrite_fn rml_rewrite_affine_grid;
+rml_rewrite_fn rml_rewrite_scan;
 rml_rewrite_fn rml_rewrite_loop;
 rml_rewrite_fn rml_rewrite_einsum;
 rml_rewrite_fn rml_rewrite_quantize; // both ways

@@ -157,7 +157,52 @@ def loop_that_ends_and_stacks():
                   ("m", np.array(4, np.int64))])  # fmt: skip
 
 
+def scan_of_rows():
+    """A state, what is read from around, and two stacks."""
+    body = helper.make_graph(
+        [node("MatMul", ["s", "w"], ["p"]), node("Add", ["p", "row"], ["u"]),
+         node("ReduceSum", ["u"], ["sum"], keepdims=0)], "turn",
+        [value("s", [3]), value("row", [3])], [value("u", [3]), value("u2", [3]),
+                                               value("sum", [])])  # fmt: skip
+    body.node.append(node("Neg", ["u"], ["u2"]))
+    return model([constant("first", np.ones(3, np.float32)),
+                  node("Scan", ["first", "x"], ["last", "all", "sums"], body=body,
+                       num_scan_inputs=1)],
+                 [value("x", [4, 3])],
+                 [value("last", [3]), value("all", [4, 3]), value("sums", [4])],
+                 [("w", WEIGHT)])  # fmt: skip
+
+
+def scan_of_ways():
+    """Along other axes, from the end, of two values of which one is a constant; no state."""
+    body = helper.make_graph([node("Mul", ["a", "b"], ["c"]), node("Add", ["a", "b"], ["d"])],
+                             "turn", [value("a", [2, 3]), value("b", [3])],
+                             [value("c", [2, 3]), value("d", [2, 3])])  # fmt: skip
+    table = np.arange(12, dtype=np.float32).reshape(4, 3)
+    return model([node("Scan", ["x", "table"], ["y", "z"], body=body, num_scan_inputs=2,
+                       scan_input_axes=[1, -2], scan_input_directions=[1, 0],
+                       scan_output_axes=[-1, 1], scan_output_directions=[0, 1])],
+                 [value("x", [2, 4, 3])], [value("y", [2, 3, 4]), value("z", [2, 4, 3])],
+                 [("table", table)])  # fmt: skip
+
+
+def scan_of_branches():
+    then = branch("then", [node("Mul", ["s", "row"], ["a"])], [value("a", [3])])
+    other = branch("else", [node("Sub", ["s", "row"], ["b"])], [value("b", [3])])
+    body = helper.make_graph(
+        [node("ReduceSum", ["row"], ["total"], keepdims=0), constant("none", np.float32(0)),
+         node("Greater", ["total", "none"], ["test"]),
+         node("If", ["test"], ["u"], then_branch=then, else_branch=other)], "turn",
+        [value("s", [3]), value("row", [3])], [value("u", [3])])  # fmt: skip
+    return model([constant("first", np.ones(3, np.float32)),
+                  node("Scan", ["first", "x"], ["last"], body=body, num_scan_inputs=1)],
+                 [value("x", [2, 3])], [value("last", [3])])  # fmt: skip
+
+
 CASES = {
+    "scan_of_rows": scan_of_rows(),
+    "scan_of_ways": scan_of_ways(),
+    "scan_of_branches": scan_of_branches(),
     "loop_that_ends_and_stacks": loop_that_ends_and_stacks(),
     "if_of_layers": if_of_layers(),
     "if_of_convolutions": if_of_convolutions(),
