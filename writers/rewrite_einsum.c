@@ -11,7 +11,8 @@ enum { BATCH = RML_EINSUM_BATCH, M = RML_EINSUM_M, N = RML_EINSUM_N, K = RML_EIN
 
 typedef struct einsum {
     const rml_node *node;
-    rml_einsum eq;
+    rml_einsum eq; // of which unknown sizes are 1, to be joined
+    bool unknown[RML_EINSUM_ALL];
 } einsum;
 
 typedef struct operand {
@@ -25,16 +26,75 @@ static void append(rml_einsum_term *to, const rml_einsum_term *from)
     to->rank += from->rank;
 }
 
-// Diagonals and repeated sizes have no such form.
-static bool is_plain(const rml_einsum *eq)
+// ---- operands -----------------------------------------------------------------------------------
+
+// Of a label that is there twice, the elements where both places are one: as the last two
+// dimensions, which are one then, every so many.
+static bool take_diagonal(rml_lowering *l, const einsum *e, operand *x, int a, int b)
 {
-    for (int k = 0; k < eq->operands; k++)
-        for (int i = 0; i < eq->in[k].rank; i++) {
-            const int label = eq->in[k].label[i];
-            if (eq->size_of[k][i] != eq->size[label] ||
-                memchr(eq->in[k].label, label, (size_t)i) != NULL)
-                return false;
-        }
+    const rml_shape shape = rml_lowered_shape(l, x->value);
+    const int64_t n = shape.dim[a];
+    const int rank = shape.rank;
+    rml_shape merged = {.rank = rank - 1};
+    rml_einsum_term left = {0};
+    int order[RML_MAX_RANK], kept = 0, unknown = 0;
+    if (n < 1 || n != shape.dim[b] || n > INT32_MAX)
+        return false;
+    for (int i = 0; i < rank; i++) {
+        if (i == a || i == b)
+            continue;
+        unknown += shape.dim[i] < 0;
+        merged.dim[kept] = shape.dim[i];
+        left.label[left.rank++] = x->labels.label[i];
+        order[kept++] = i;
+    }
+    if (unknown > 1)
+        return false;
+    left.label[left.rank++] = x->labels.label[a];
+    order[kept] = a;
+    order[kept + 1] = b;
+    merged.dim[kept] = n * n;
+    const rml_op_attr every = {.slice = {kept, 0, n * n, n + 1}};
+    const rml_value_id last = rml_lower_transpose(l, x->value, order, rank, P("pairs"));
+    const rml_value_id row = rml_lower_reshape(l, last, &merged, P("row"));
+    *x = (operand){rml_lower_node(l, RML_OP_SLICE, &every, &row, 1, P("diagonal")), left};
+    return true;
+}
+
+// A size of 1 that others repeat: it is not there.
+static bool leave_out(rml_lowering *l, const einsum *e, operand *x, int axis)
+{
+    rml_shape shape = rml_lowered_shape(l, x->value);
+    int unknown = 0;
+    shape.rank--;
+    x->labels.rank--;
+    for (int i = axis; i < shape.rank; i++) {
+        shape.dim[i] = shape.dim[i + 1];
+        x->labels.label[i] = x->labels.label[i + 1];
+    }
+    for (int i = 0; i < shape.rank; i++)
+        unknown += shape.dim[i] < 0;
+    x->value = rml_lower_reshape(l, x->value, &shape, P("once"));
+    return unknown <= 1;
+}
+
+// An operand in which each label is there once, with its size.
+static bool make_plain(rml_lowering *l, const einsum *e, operand *x)
+{
+    for (int b = 1; b < x->labels.rank; b++) {
+        const uint8_t *a = memchr(x->labels.label, x->labels.label[b], (size_t)b);
+        if (!a)
+            continue;
+        if (!take_diagonal(l, e, x, (int)(a - x->labels.label), b))
+            return false;
+        b = 0; // again
+    }
+    for (int i = x->labels.rank; i-- > 0;) {
+        const int label = x->labels.label[i];
+        const int64_t dim = rml_lowered_shape(l, x->value).dim[i];
+        if (dim == 1 && (e->unknown[label] || e->eq.size[label] != 1) && !leave_out(l, e, x, i))
+            return false;
+    }
     return true;
 }
 
@@ -87,6 +147,34 @@ static bool is_merged(const rml_einsum_joining *j, int part)
     return j->part[part].rank != 1;
 }
 
+// The size of a label, or of all of a part: -1 where it is not known.
+static int64_t size_of(const einsum *e, int label)
+{
+    return e->unknown[label] ? -1 : e->eq.size[label];
+}
+
+static int64_t merged_size(const einsum *e, const rml_einsum_joining *j, int part)
+{
+    for (int i = 0; i < j->part[part].rank; i++)
+        if (e->unknown[j->part[part].label[i]])
+            return -1;
+    return (int64_t)j->size[part];
+}
+
+// A reshape can tell one size that is not known.
+static rml_value_id reshaped(rml_lowering *l, const einsum *e, rml_value_id x,
+                             const rml_shape *shape, const char *name)
+{
+    int unknown = 0;
+    for (int i = 0; i < shape->rank; i++)
+        unknown += shape->dim[i] < 0;
+    return unknown > 1 ? rml_graph_fail(l->to, RML_ERR_UNSUPPORTED,
+                                        "%s (einsum): several sizes that may change are to become "
+                                        "one, or come from one",
+                                        e->node->name)
+                       : rml_lower_reshape(l, x, shape, name);
+}
+
 // The operand as matrices (BATCH, a, b).
 static rml_value_id matrices(rml_lowering *l, const einsum *e, const rml_einsum_joining *j,
                              const operand *x, int a, int b, const char *part)
@@ -100,10 +188,10 @@ static rml_value_id matrices(rml_lowering *l, const einsum *e, const rml_einsum_
     if (!is_merged(j, a) && !is_merged(j, b))
         return turned;
     for (int i = 0; i < j->part[BATCH].rank; i++)
-        shape.dim[i] = e->eq.size[j->part[BATCH].label[i]];
-    shape.dim[shape.rank - 2] = (int64_t)j->size[a];
-    shape.dim[shape.rank - 1] = (int64_t)j->size[b];
-    return rml_lower_reshape(l, turned, &shape, name);
+        shape.dim[i] = size_of(e, j->part[BATCH].label[i]);
+    shape.dim[shape.rank - 2] = merged_size(e, j, a);
+    shape.dim[shape.rank - 1] = merged_size(e, j, b);
+    return reshaped(l, e, turned, &shape, name);
 }
 
 // x becomes its product with y.
@@ -128,21 +216,25 @@ static void join(rml_lowering *l, const einsum *e, operand *x, operand *y, int n
     if (!merged)
         return;
     for (int i = 0; i < labels.rank; i++)
-        shape.dim[shape.rank++] = e->eq.size[labels.label[i]];
-    x->value = rml_lower_reshape(l, x->value, &shape, name);
+        shape.dim[shape.rank++] = size_of(e, labels.label[i]);
+    x->value = reshaped(l, e, x->value, &shape, name);
 }
 
-// Whether all fits: known sizes, and ranks that tensors may have.
-static bool fits(const rml_einsum *eq)
+// Whether all fits the ranks that tensors may have; notes which sizes are not known.
+static bool fits(einsum *e)
 {
+    rml_einsum *eq = &e->eq;
     int labels = 0;
     for (int label = 0; label < RML_EINSUM_ALL; label++) {
         bool used = false;
         for (int k = 0; k < eq->operands; k++)
             used = used || rml_einsum_has(&eq->in[k], label);
         labels += used;
-        if (used && eq->size[label] < 1)
+        if (used && eq->size[label] == 0)
             return false;
+        e->unknown[label] = used && eq->size[label] < 0;
+        if (e->unknown[label])
+            eq->size[label] = 1;
     }
     return labels <= RML_MAX_RANK - 2;
 }
@@ -150,21 +242,24 @@ static bool fits(const rml_einsum *eq)
 bool rml_rewrite_einsum(rml_lowering *l, const rml_node *node, rml_value_id *out)
 {
     rml_shape in[RML_EINSUM_OPERANDS];
+    operand x[RML_EINSUM_OPERANDS];
     einsum e = {.node = node};
     if (node->op != RML_OP_EINSUM || node->in_count > RML_EINSUM_OPERANDS)
         return false;
     for (int k = 0; k < node->in_count; k++)
         in[k] = rml_lowered_shape(l, node->in[k]);
-    if (!rml_einsum_parse(node->attr.einsum.equation, in, node->in_count, &e.eq) ||
-        !is_plain(&e.eq) || !fits(&e.eq))
+    if (!rml_einsum_parse(node->attr.einsum.equation, in, node->in_count, &e.eq) || !fits(&e))
         return false;
-    operand x = {node->in[0], e.eq.in[0]};
-    for (int k = 1; k < e.eq.operands; k++) {
-        operand y = {node->in[k], e.eq.in[k]};
-        join(l, &e, &x, &y, k + 1);
+    for (int k = 0; k < e.eq.operands; k++) {
+        x[k] = (operand){node->in[k], e.eq.in[k]};
+        if (!make_plain(l, &e, &x[k]))
+            return false;
+        e.eq.in[k] = x[k].labels;
     }
-    sum_unread(l, &e, &x, NULL, e.eq.operands);
-    out[0] = in_order(l, &x, &e.eq.out, node->name);
+    for (int k = 1; k < e.eq.operands; k++)
+        join(l, &e, &x[0], &x[k], k + 1);
+    sum_unread(l, &e, &x[0], NULL, e.eq.operands);
+    out[0] = in_order(l, &x[0], &e.eq.out, node->name);
     if (out[0] == node->in[0]) { // an output of the graph is one of a node
         const rml_op_attr same = {.cast = {.to = l->to->values[out[0]].dtype}};
         out[0] = rml_lower_node(l, RML_OP_CAST, &same, out, 1, node->name);
