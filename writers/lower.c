@@ -99,6 +99,19 @@ static rml_shape known_of(const rml_shape *a, const rml_shape *b)
     return shape;
 }
 
+static rml_value_id copy_constant(rml_lowering *l, const rml_value *value, bool as_floats)
+{
+    size_t count;
+    if (!as_floats || !rml_shape_count(&value->shape, &count))
+        return rml_graph_copy_constant(l->to, value);
+    float *numbers = rml_arena_alloc(&l->to->arena, count + 1, sizeof *numbers);
+    if (!numbers)
+        return rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for %s", value->name);
+    rml_constant_copy(value->constant, RML_F32, numbers);
+    const rml_stored stored = rml_stored_f32(numbers, &value->shape);
+    return rml_graph_typed_constant(l->to, value->name, &stored);
+}
+
 static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_node *node,
                              const bool *codes, rml_value_id *to, rml_error *err)
 {
@@ -111,12 +124,14 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
         const rml_value_id id = node->in[k];
         if (id != RML_NO_VALUE && to[id] == RML_NO_VALUE &&
             from->values[id].kind == RML_VALUE_CONSTANT)
-            to[id] = rml_graph_copy_constant(l->to, &from->values[id]);
+            to[id] = copy_constant(l, &from->values[id], codes[id]);
         in[k] = id == RML_NO_VALUE ? id : to[id];
     }
     RML_TRY(rml_graph_finish(l->to, err));
     here.in = in;
     l->as_codes = node->out_count > 0 && codes[node->out];
+    if (node->op == RML_OP_CAST && l->as_codes)
+        here.attr.cast.to = RML_F32;
     if (rml_op_get(node->op)->control)
         RML_TRY(rml_lower_inside(l, &here, in, err));
     lower(l, &here, out);
@@ -141,7 +156,8 @@ static rml_status lower_all(rml_lowering *l, const rml_graph *from, const rml_gi
             continue;
         }
         const rml_shape shape = given ? known_of(&input->shape, &given[i].shape) : input->shape;
-        const rml_value_id made = rml_graph_typed_input(l->to, input->name, input->dtype, &shape);
+        const rml_dtype dtype = codes[from->inputs[i]] ? RML_F32 : input->dtype;
+        const rml_value_id made = rml_graph_typed_input(l->to, input->name, dtype, &shape);
         if (input->dim_names && made != RML_NO_VALUE)
             rml_graph_name_dims(l->to, made, input->dim_names);
         if (input->limits && made != RML_NO_VALUE)
@@ -154,7 +170,7 @@ static rml_status lower_all(rml_lowering *l, const rml_graph *from, const rml_gi
     for (size_t i = 0; i < from->output_count; i++) {
         const rml_value_id id = from->outputs[i];
         if (to[id] == RML_NO_VALUE && from->values[id].kind == RML_VALUE_CONSTANT)
-            to[id] = rml_graph_copy_constant(l->to, &from->values[id]);
+            to[id] = copy_constant(l, &from->values[id], codes[id]);
         rml_graph_output(l->to, from->output_names[i], to[id]);
     }
     return rml_graph_finish(l->to, err);
@@ -171,7 +187,7 @@ rml_status rml_lower_graph(rml_lowering *l, const rml_graph *from, const rml_giv
         return rml_fail_nomem(err, from->value_count * sizeof *map, "a graph to be written");
     }
     if (l->target->float_codes)
-        rml_find_codes(from, codes);
+        rml_find_codes(from, given != NULL, codes);
     const rml_status status = lower_all(l, from, given, codes, map, err);
     rml_free(allocator, map);
     return status;

@@ -37,9 +37,10 @@ rml_rewrite_fn rml_rewrite_loop;
 rml_rewrite_fn rml_rewrite_einsum;
 rml_rewrite_fn rml_rewrite_quantize; // both ways
 
-// Which values are codes that are made numbers again and read by nothing else, so that they may be
-// floats; to codes[value_count].
-void rml_find_codes(const rml_graph *graph, bool *codes);
+// Which narrow integers nothing computes with, so that they may be floats: codes that are moved,
+// made numbers again, taken and given. Those that a graph `inside` a node takes and gives stay what
+// they are. To codes[value_count].
+void rml_find_codes(const rml_graph *graph, bool inside, bool *codes);
 
 // Whether a condition can end a loop: the one given at first, or that of a turn.
 bool rml_loop_asks(const rml_graph *graph, const rml_node *node);

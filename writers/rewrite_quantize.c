@@ -2,41 +2,9 @@
 #include "ops/matmul/quantize.h"
 #include "writers/rewrite.h"
 
-#include <string.h>
-
 #define P(part) rml_part_name(l, node, part)
 
 enum { X, SCALE, ZERO };
-
-// ---- which values are codes ---------------------------------------------------------------------
-
-// What leaves elements as they are.
-static bool moves(const rml_node *node)
-{
-    return node->op == RML_OP_RESHAPE || node->op == RML_OP_TRANSPOSE || node->op == RML_OP_SLICE;
-}
-
-void rml_find_codes(const rml_graph *graph, bool *codes)
-{
-    double low, high;
-    memset(codes, 0, graph->value_count * sizeof *codes);
-    for (size_t i = 0; i < graph->node_count; i++) {
-        const rml_node *node = &graph->nodes[i];
-        if (node->op == RML_OP_QUANTIZE)
-            codes[node->out] = rml_code_range(node->attr.quantize.to, &low, &high);
-        else if (moves(node) && node->out_count == 1 && node->in[X] != RML_NO_VALUE)
-            codes[node->out] = codes[node->in[X]];
-    }
-    for (size_t i = 0; i < graph->output_count; i++)
-        codes[graph->outputs[i]] = false;
-    for (size_t i = graph->node_count; i-- > 0;) {
-        const rml_node *node = &graph->nodes[i];
-        const bool fits = node->op == RML_OP_DEQUANTIZE || (moves(node) && codes[node->out]);
-        for (int k = fits ? 1 : 0; k < node->in_count && !node->dead; k++)
-            if (node->in[k] != RML_NO_VALUE)
-                codes[node->in[k]] = false;
-    }
-}
 
 // ---- the rewrite --------------------------------------------------------------------------------
 
@@ -92,7 +60,8 @@ bool rml_rewrite_quantize(rml_lowering *l, const rml_node *node, rml_value_id *o
                    !rml_code_range(attr->to, &low, &high))) ||
         (back && attr->to != RML_F32))
         return false;
-    if (l->to->values[node->in[X]].dtype != RML_F32 || attr->block ||
+    const rml_dtype dtype = l->to->values[node->in[X]].dtype;
+    if ((dtype != RML_F32 && !(back && dtype == RML_I32)) || attr->block ||
         rml_lowered_shape(l, node->in[X]).rank < 0 || !is_plain(l, node, SCALE) ||
         !is_plain(l, node, ZERO))
         return false;
@@ -103,8 +72,13 @@ bool rml_rewrite_quantize(rml_lowering *l, const rml_node *node, rml_value_id *o
         out[0] = quantized(l, node, scale, zero, low, high);
         return true;
     }
-    const rml_value_id x =
-        moved ? rml_lower_binary(l, RML_BINARY_SUB, node->in[X], zero, P("moved")) : node->in[X];
+    rml_value_id x = node->in[X];
+    if (dtype == RML_I32) {
+        const rml_op_attr wide = {.cast = {.to = RML_F32}};
+        x = rml_lower_node(l, RML_OP_CAST, &wide, &x, 1, P("codes"));
+    }
+    if (moved)
+        x = rml_lower_binary(l, RML_BINARY_SUB, x, zero, P("moved"));
     out[0] = rml_lower_binary(l, RML_BINARY_MUL, x, scale, node->name);
     return true;
 }

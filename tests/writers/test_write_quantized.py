@@ -59,9 +59,69 @@ def test_quantized_convolution(program, tmp_path, kind, codes):
 
 
 @pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
-def test_codes_that_are_read_are_refused(program, tmp_path, kind):
+def test_codes_that_are_moved_read_and_given(program, tmp_path, kind):
+    """Also those of a table, and of an input; outputs are whole numbers."""
+    pytest.importorskip("coremltools")
+    weights = {
+        "s": np.float32(0.05), "z": np.asarray(7, np.uint8), "rows": np.array([2, 0]),
+        "table": GENERATOR.integers(0, 256, (3, 4)).astype(np.uint8), "first": np.array([0]),
+        "test": np.array([[True], [False]]), "two": np.array([3, 3])}  # fmt: skip
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+             node("Gather", ["table", "rows"], ["picked"]),
+             node("Concat", ["q", "picked"], ["joined"], axis=0),
+             node("Split", ["joined"], ["upper", "lower"], axis=0, num_outputs=2),
+             node("Transpose", ["codes"], ["turned"], perm=[1, 0]),
+             node("Where", ["test", "lower", "turned"], ["chosen"]),
+             node("Unsqueeze", ["chosen", "first"], ["lone"]),
+             node("Identity", ["upper"], ["given"]), node("Cast", ["lone"], ["wide"], to=1),
+             node("DequantizeLinear", ["lone", "s", "z"], ["y"])]  # fmt: skip
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "g", [value("x", 1, [2, 4]), value("codes", TensorProto.UINT8, [4, 2])],
+        [value("y", 1, [1, 2, 4]), value("wide", 1, [1, 2, 4]),
+         value("given", TensorProto.UINT8, [2, 4])],
+        [numpy_helper.from_array(a, n) for n, a in weights.items()])  # fmt: skip
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(made)
+    onnx.save(made, source)
+    program.run("convert", source, "-o", out)
+    x = GENERATOR.standard_normal((2, 4)).astype(np.float32)
+    codes = GENERATOR.integers(0, 256, (4, 2)).astype(np.uint8)
+    want = run_onnxruntime(source, {"x": x, "codes": codes}, ["y", "wide", "given"])
+    got = run_program(program, [out], {"x": x, "codes": codes.astype(np.int32)},
+                      ["y", "wide", "given"], tmp_path)
+    assert error(want[:1], got[:1]) < 2e-6
+    np.testing.assert_array_equal(got[1], want[1])
+    np.testing.assert_array_equal(got[2], want[2].astype(got[2].dtype))
+    assert got[2].dtype == (np.int32 if kind == "mlpackage" else np.float32)
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+def test_biases_of_32_bits(program, tmp_path, kind):
+    """As an input: constants are numbers already."""
+    pytest.importorskip("coremltools")
+    graph = helper.make_graph(
+        [node("DequantizeLinear", ["b", "s"], ["y"])], "g",
+        [helper.make_tensor_value_info("b", TensorProto.INT32, [3])],
+        [helper.make_tensor_value_info("y", 1, [3])],
+        [numpy_helper.from_array(np.float32(0.01), "s")])  # fmt: skip
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)],
+                                ir_version=10), source)  # fmt: skip
+    write(program, source, out)
+    inputs = {"b": np.array([-70000, 3, 1 << 22], np.int32)}
+    want = run_onnxruntime(source, inputs, ["y"])
+    assert error(want, run_program(program, [out], inputs, ["y"], tmp_path)) < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+def test_codes_that_are_computed_with_are_refused(program, tmp_path, kind):
+    """They wrap around."""
     source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
     weights = {"s": np.float32(0.05), "z": np.asarray(7, np.uint8)}
-    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["y"], name="codes")]
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q"], name="codes"),
+             node("Add", ["q", "q"], ["y"], name="sum")]  # fmt: skip
     save(source, nodes, [2, 3], [2, 3], weights, TensorProto.UINT8)
-    assert "codes (quantize)" in write(program, source, out, code=1) and not out.exists()
+    said = write(program, source, out, code=1)
+    assert "codes (quantize)" in said and "sum (binary)" in said and not out.exists()

@@ -1,0 +1,96 @@
+// Which narrow integers may be whole floats where a target has no others: what nothing computes
+// with.
+#include "ops/matmul/quantize.h"
+#include "writers/rewrite.h"
+
+#include <string.h>
+
+// Inputs of a node whose elements are those of its outputs: none, or from..to.
+typedef struct span {
+    int from, to;
+} span;
+
+static span moved(const rml_graph *graph, const rml_node *node)
+{
+    const span none = {0, 0}, first = {0, 1};
+    switch (node->op) {
+    case RML_OP_RESHAPE:
+    case RML_OP_SQUEEZE:
+    case RML_OP_UNSQUEEZE:
+    case RML_OP_FLATTEN:
+    case RML_OP_TRANSPOSE:
+    case RML_OP_SLICE:
+    case RML_OP_SPLIT:
+    case RML_OP_EXPAND:
+    case RML_OP_TILE:
+    case RML_OP_SPACE_TO_DEPTH:
+    case RML_OP_DEPTH_TO_SPACE:
+    case RML_OP_GATHER:
+    case RML_OP_GATHER_ELEMENTS:
+    case RML_OP_GATHER_ND:
+        return first;
+    case RML_OP_CAST:
+        return node->attr.cast.to == graph->values[node->in[0]].dtype ? first : none;
+    case RML_OP_CONCAT:
+        return (span){0, node->in_count};
+    case RML_OP_WHERE:
+        return (span){1, 3};
+    default:
+        return none;
+    }
+}
+
+// Whether input `k`, which is not moved, is read as the number that it is.
+static bool is_read(const rml_graph *graph, const rml_node *node, int k)
+{
+    double low, high;
+    return k == 0 &&
+           (node->op == RML_OP_DEQUANTIZE ||
+            (node->op == RML_OP_CAST && !rml_code_range(node->attr.cast.to, &low, &high) &&
+             graph->values[node->in[0]].dtype != node->attr.cast.to));
+}
+
+static void drop(bool *codes, rml_value_id id, bool *changed)
+{
+    if (id == RML_NO_VALUE || !codes[id])
+        return;
+    codes[id] = false;
+    *changed = true;
+}
+
+// What one node leaves of them.
+static void look_at(const rml_graph *graph, const rml_node *node, bool *codes, bool *changed)
+{
+    const span data = moved(graph, node);
+    bool all = data.to > 0;
+    for (int k = data.from; k < data.to && k < node->in_count; k++)
+        all = all && node->in[k] != RML_NO_VALUE && codes[node->in[k]];
+    for (int k = 0; k < node->out_count; k++)
+        all = all && codes[node->out + (rml_value_id)k];
+    for (int k = 0; k < node->in_count; k++)
+        if (!(all && k >= data.from && k < data.to) && !is_read(graph, node, k))
+            drop(codes, node->in[k], changed);
+    for (int k = 0; k < node->out_count; k++)
+        if (!all && node->op != RML_OP_QUANTIZE)
+            drop(codes, node->out + (rml_value_id)k, changed);
+}
+
+void rml_find_codes(const rml_graph *graph, bool inside, bool *codes)
+{
+    double low, high;
+    for (size_t v = 0; v < graph->value_count; v++)
+        codes[v] = rml_code_range(graph->values[v].dtype, &low, &high);
+    for (size_t i = 0; inside && i < graph->input_count; i++)
+        codes[graph->inputs[i]] = false;
+    for (size_t i = 0; inside && i < graph->output_count; i++)
+        codes[graph->outputs[i]] = false;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < graph->node_count; i++)
+            if (!graph->nodes[i].dead)
+                look_at(graph, &graph->nodes[i], codes, &changed);
+        for (size_t i = graph->node_count; i-- > 0;)
+            if (!graph->nodes[i].dead)
+                look_at(graph, &graph->nodes[i], codes, &changed);
+    }
+}
