@@ -71,10 +71,13 @@ bool rml_bands_cuts(const rml_plan *plan, const rml_node *node, int index)
 {
     switch (node->op) {
     case RML_OP_CONV:
+    case RML_OP_CONV_TRANSPOSE:
         return index == 0 || index == 3;
-    case RML_OP_BINARY:
     case RML_OP_CONCAT:
         return true;
+    case RML_OP_BINARY: // what has one row, or none, is the same for all
+        return plan->facts[node->in[index]].shape.rank == 4 &&
+               height_of(plan, node->in[index]) == height_of(plan, node->out);
     case RML_OP_EXPAND:
         return index == 0 && plan->facts[node->in[0]].shape.rank == 4 &&
                height_of(plan, node->in[0]) == height_of(plan, node->out);
@@ -150,6 +153,11 @@ bool rml_bands_is_target(const rml_bands *bands, const rml_graph *graph, rml_val
 
 // ---- which rows -------------------------------------------------------------------------------
 
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 rml_rows rml_bands_input_rows(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
                               int index, rml_rows out)
 {
@@ -171,6 +179,12 @@ rml_rows rml_bands_input_rows(const rml_plan *plan, const rml_graph *graph, cons
         const rml_window w = rml_conv_window(&step->args);
         low = out.low * w.stride[0] - w.before[0];
         high = (out.high - 1) * w.stride[0] - w.before[0] + rml_window_span(&w, 0);
+    } else if (node->op == RML_OP_CONV_TRANSPOSE && index == 0) {
+        const rml_window w = rml_conv_transpose_window(&step->args);
+        const int64_t reach = out.low + w.before[0] - rml_window_span(&w, 0);
+        low = reach < 0 ? 0 : reach / w.stride[0] + 1;
+        low = smaller(low, out.low / w.stride[0]); // so that no padding is negative
+        high = (out.high - 1 + w.before[0]) / w.stride[0] + 1;
     }
     return (rml_rows){low > 0 ? low : 0, high < height ? high : height};
 }
@@ -188,20 +202,16 @@ rml_rows rml_bands_band(const rml_plan *plan, const rml_stage *stage, int64_t lo
     return (rml_rows){low, high < stage->rows ? high : stage->rows};
 }
 
-// Rows that are computed together.
-static int64_t unit_of(const rml_plan *plan, const rml_node *node, const rml_step *step)
+int64_t rml_bands_unit(const rml_plan *plan, const rml_node *node, const rml_step *step)
 {
     int64_t times[2];
     if (node->op == RML_OP_RESIZE && rml_bands_repeats(plan, node, times))
         return times[0];
     if (node->op == RML_OP_DEPTH_TO_SPACE)
         return node->attr.shuffle.block;
+    if (node->op == RML_OP_CONV_TRANSPOSE) // its phases
+        return rml_conv_transpose_window(&step->args).stride[0];
     return step->algorithm->row_unit ? step->algorithm->row_unit : 1;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 // To a multiple of `unit`, or `most`.
@@ -247,7 +257,7 @@ static void set_goals(const rml_plan *plan, const rml_graph *graph, const rml_ba
         const int64_t height = step->args.out[0].dim[2];
         if (rml_bands_is_target(bands, graph, node->out) && band.high > out->goal)
             out->goal = band.high;
-        out->goal = round_up(out->goal, unit_of(plan, node, step), height);
+        out->goal = round_up(out->goal, rml_bands_unit(plan, node, step), height);
         // Where nothing is made now, what the next row reads is kept all the same.
         const bool now = out->goal > out->made;
         const rml_rows rows = {out->made, now ? out->goal : out->made + 1};
@@ -306,7 +316,7 @@ bool rml_bands_next(const rml_plan *plan, const rml_graph *graph, const rml_band
         const bool moments = stage->member[i] == RML_MEMBER_MOMENTS;
         if (!stage->member[i] || out->goal <= out->made)
             continue;
-        const int64_t goal = out->goal, unit = moments ? goal : unit_of(plan, node, step);
+        const int64_t goal = out->goal, unit = moments ? goal : rml_bands_unit(plan, node, step);
         if (!moments)
             out->goal =
                 smaller(goal, out->made + share_of(plan, stage, step->args.out[0].dim[2], unit));

@@ -30,11 +30,6 @@ typedef enum rml_member {
     RML_MEMBER_MOMENTS  // of a banded norm: takes the moments of its input
 } rml_member;
 
-// Rows of an image.
-typedef struct rml_rows {
-    int64_t low, high;
-} rml_rows;
-
 // Rows of a value during a sweep. In the pass at hand, rows from `made` to `goal` are added.
 typedef struct rml_roll {
     int64_t low;  // the first row in the buffer
@@ -86,6 +81,9 @@ rml_rows rml_bands_input_rows(const rml_plan *plan, const rml_graph *graph, cons
 // Whether a band sees input `index` in rows; otherwise whole, or its shape.
 bool rml_bands_cuts(const rml_plan *plan, const rml_node *node, int index);
 
+// How many rows are computed together: parts begin and end at multiples of it, or at the end.
+int64_t rml_bands_unit(const rml_plan *plan, const rml_node *node, const rml_step *step);
+
 // How often a resize repeats rows and columns; false where it does anything else.
 bool rml_bands_repeats(const rml_plan *plan, const rml_node *node, int64_t times[2]);
 
@@ -103,6 +101,12 @@ bool rml_bands_next(const rml_plan *plan, const rml_graph *graph, const rml_band
                     const rml_stage *stage, int64_t low);
 
 // ---- running (bands_run.c) ----------------------------------------------------------------------
+
+// Computes rows `rows` of one image of a step's output, which is not a norm's: `in` and `out` are
+// views of what rml_bands_cuts says is seen in rows, and of the output; other inputs are the
+// step's.
+void rml_bands_compute(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
+                       rml_rows rows, rml_tensor *in, const rml_tensor *out, char *scratch);
 
 // Runs a sweep. `block`: the memory that the plan points into. Fails only where it is cancelled.
 rml_status rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,

@@ -104,31 +104,24 @@ static void take_moments(const sweep *at, size_t index)
         rml_group_norm_join(args, (size_t)at->image);
 }
 
-static void compute(const sweep *at, size_t index, rml_rows rows)
+void rml_bands_compute(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
+                       rml_rows rows, rml_tensor *in, const rml_tensor *out, char *scratch)
 {
-    const rml_step *step = &at->plan->steps[index];
-    const rml_node *node = &at->graph->nodes[step->node];
-    rml_tensor in[RML_BANDS_MAX_INPUTS], out = rows_of(at, node->out, rows);
+    const rml_node *node = &graph->nodes[step->node];
     rml_op_attr attr = *step->args.attr;
     rml_op_args args = step->args;
     int64_t times[2];
     for (int k = 0; k < node->in_count; k++)
-        in[k] =
-            node->in[k] != RML_NO_VALUE && rml_bands_cuts(at->plan, node, k)
-                ? rows_of(at, node->in[k], rml_bands_input_rows(at->plan, at->graph, step, k, rows))
-                : step->args.in[k];
+        if (node->in[k] == RML_NO_VALUE || !rml_bands_cuts(plan, node, k))
+            in[k] = step->args.in[k];
     args.attr = &attr;
     args.in = in;
-    args.out = &out;
-    args.scratch = at->block + at->plan->buffers[at->stage->scratch].offset;
+    args.out = out;
+    args.scratch = scratch;
     switch (node->op) {
-    case RML_OP_GROUP_NORM: // of one image, where a sweep is for several that are made of it
-        rml_group_norm_apply(&step->args, step->args.in[0].dim[0] > 1 ? (size_t)at->image : 0,
-                             in[0].data, out.data, (size_t)(out.dim[2] * out.dim[3]));
-        return;
     case RML_OP_PAD: // of nothing
     case RML_OP_SLICE:
-        rml_copy_view(&args, &in[0], &out);
+        rml_copy_view(&args, &in[0], out);
         return;
     case RML_OP_CONV: { // padded only where the image ends
         rml_window w = rml_conv_window(&step->args);
@@ -139,8 +132,16 @@ static void compute(const sweep *at, size_t index, rml_rows rows)
         attr.conv.window = rml_window_explicit(&w);
         break;
     }
+    case RML_OP_CONV_TRANSPOSE: { // the sizes are those of the views
+        rml_window w = rml_conv_transpose_window(&step->args);
+        const rml_rows read = rml_bands_input_rows(plan, graph, step, 0, rows);
+        w.before[0] += rows.low - read.low * w.stride[0];
+        w.after[0] = w.after[1] = 0;
+        attr.conv.window = rml_window_explicit(&w);
+        break;
+    }
     case RML_OP_RESIZE:
-        rml_bands_repeats(at->plan, node, times);
+        rml_bands_repeats(plan, node, times);
         attr.resize = rml_resize_twice();
         for (int i = 0; i < 2; i++)
             attr.resize.scale[i] = (double)times[i];
@@ -150,6 +151,23 @@ static void compute(const sweep *at, size_t index, rml_rows rows)
         break;
     }
     step->algorithm->run(&args);
+}
+
+static void compute(const sweep *at, size_t index, rml_rows rows)
+{
+    const rml_step *step = &at->plan->steps[index];
+    const rml_node *node = &at->graph->nodes[step->node];
+    rml_tensor in[RML_BANDS_MAX_INPUTS], out = rows_of(at, node->out, rows);
+    for (int k = 0; k < node->in_count; k++)
+        if (node->in[k] != RML_NO_VALUE && rml_bands_cuts(at->plan, node, k))
+            in[k] =
+                rows_of(at, node->in[k], rml_bands_input_rows(at->plan, at->graph, step, k, rows));
+    if (node->op == RML_OP_GROUP_NORM) // of one image, where a sweep is for several made of it
+        rml_group_norm_apply(&step->args, step->args.in[0].dim[0] > 1 ? (size_t)at->image : 0,
+                             in[0].data, out.data, (size_t)(out.dim[2] * out.dim[3]));
+    else
+        rml_bands_compute(at->plan, at->graph, step, rows, in, &out,
+                          at->block + at->plan->buffers[at->stage->scratch].offset);
 }
 
 // True where these are the first rows of all.

@@ -1,6 +1,7 @@
 // Running a plan: its steps one after the other, or stage by stage where it has bands.
 #include "engine/bands.h"
 #include "engine/control.h"
+#include "engine/crop.h"
 #include "engine/planner.h"
 
 // ---- what a step asks of its inputs' elements ---------------------------------------------------
@@ -128,7 +129,7 @@ static void count_time(const rml_plan *plan, const rml_step *step, double start,
     rml_node_time *time = &plan->times[step->node];
     const double elapsed = rml_clock_ms() - start;
     time->total_ms += elapsed - (context->measured_ms - inside);
-    time->macs += step->macs;
+    time->macs += rml_crop_macs(plan, step);
     time->runs++;
     context->measured_ms = inside + elapsed;
 }
@@ -141,7 +142,8 @@ static rml_status run_step(rml_plan *plan, rml_step *step, rml_context *context,
     } else {
         if (rml_op_get(plan->graph->nodes[step->node].op)->checks_elements)
             RML_TRY(check_elements(plan, step, err));
-        step->algorithm->run(&step->args);
+        if (!rml_crop_run(plan, step))
+            step->algorithm->run(&step->args);
     }
     if (plan->times)
         count_time(plan, step, start, inside, context);

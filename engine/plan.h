@@ -51,6 +51,11 @@ typedef struct rml_follower {
 
 typedef struct rml_bands rml_bands; // see engine/bands.h
 
+// Rows of an image.
+typedef struct rml_rows {
+    int64_t low, high;
+} rml_rows;
+
 struct rml_plan {
     rml_plan *older; // list of plans of one graph, latest use first
     const rml_graph *graph;
@@ -69,6 +74,8 @@ struct rml_plan {
     uint64_t macs;    // of static steps
     rml_bands *bands; // NULL: the steps run one after the other, on whole values
     int64_t band_rows;
+    rml_rows *crop; // of each value, what a run computes of it (see engine/crop.h); or NULL
+    bool cropped;   // the run at hand goes by it
     rml_binding *const *bound; // as the context has it, of plans that are not nested
     rml_pool *pool;
     bool grows;                     // there are dynamic steps

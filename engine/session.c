@@ -1,5 +1,6 @@
 // Sessions: settings, making, running and ending one, and what it tells of itself.
 #include "engine/bands.h"
+#include "engine/crop.h"
 #include "engine/session.h"
 
 #include "kernels/cpu.h"
@@ -229,9 +230,25 @@ size_t rml_session_peak_bytes(const rml_session *session)
 
 // ---- running -----------------------------------------------------------------------------------
 
+void rml_session_crop(rml_session *session, size_t output, int64_t low, int64_t high)
+{
+    session->crop_output = output;
+    session->crop = (rml_rows){low, high};
+}
+
+static rml_status crop(rml_session *session, rml_error *err)
+{
+    rml_plan *plan = session->plans;
+    plan->cropped = false;
+    if (session->crop.high <= session->crop.low || session->context.observer.fn)
+        return RML_OK;
+    return rml_crop_plan(plan, plan->graph->outputs[session->crop_output], session->crop, err);
+}
+
 static rml_status run(rml_session *session, rml_error *err)
 {
     session->ran = false;
+    RML_TRY(crop(session, err));
     if (session->plans->grows)
         rml_memory_pool_reset(&session->context.memory);
     rml_watch *watch = &session->context.watch;

@@ -4,6 +4,9 @@
 
 #include "media/image/frame.h"
 
+// How far a result reaches into the source, in pixels of the coarser of both.
+#define RML_IMAGE_RESAMPLE_REACH 3
+
 // Keeps the weights of the last sizes and the room for what lies between the two passes: for a
 // picture that is scaled down and up again take two of them. One is used by one thread at a time.
 typedef struct rml_image_resampler rml_image_resampler;

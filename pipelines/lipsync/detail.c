@@ -70,9 +70,19 @@ static void box_filter(const float *src, float *dst, int count, size_t step, int
     }
 }
 
+static int filter_reach(int width)
+{
+    return width < LOW_PASS_SHARE ? 1 : width / LOW_PASS_SHARE;
+}
+
+int rml_detail_reach(int net_width)
+{
+    return 2 * filter_reach(net_width); // two filters
+}
+
 static void low_pass(float *values, float *spare, int width, int height)
 {
-    const int share = width / LOW_PASS_SHARE, reach = share < 1 ? 1 : share;
+    const int reach = filter_reach(width);
     const size_t pitch = (size_t)width;
     for (int y = 0; y < height; y++) {
         float *row = values + (size_t)y * pitch, *other = spare + (size_t)y * pitch;

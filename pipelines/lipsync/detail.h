@@ -31,4 +31,7 @@ rml_status rml_detail_keep(rml_detail *detail, rml_image_resampler *up, const rm
                            float *made, const float *old, const float *smooth, int width,
                            int height, rml_error *err);
 
+// How many pixels of the network's size the low pass reaches.
+int rml_detail_reach(int net_width);
+
 #endif

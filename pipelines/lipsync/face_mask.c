@@ -191,6 +191,20 @@ rml_status rml_mask_draw(float *mask, int width, int height, const rml_mask_sett
     return RML_OK;
 }
 
+int rml_mask_top(int width, int height, const rml_mask_settings *settings)
+{
+    mouth m;
+    if (settings->kind != RML_MASK_MOUTH)
+        return settings->kind == RML_MASK_LOWER ? height / 2 : 0;
+    if (!mouth_of_marks(&m, settings->marks))
+        m = mouth_of_box((float)width, (float)height);
+    // of two half ellipses, each as if it were a whole one
+    const float side = m.half_width * m.right_y, length = fmaxf(m.above, m.below);
+    const bool upright = m.right_y == 0 && m.right_x > 0;
+    const float top = m.y - (upright ? m.above : hypotf(side, length * m.right_x));
+    return top < 0 ? 0 : top > (float)height ? height : (int)top;
+}
+
 rml_status rml_mask_stretch(float *mask, int width, int height, rml_pixels gray,
                             const rml_allocator *allocator, rml_error *err)
 {

@@ -130,8 +130,8 @@ struct rml_face_paster {
     room shown_mask;
     rml_mask_settings drawn; // what shown_mask is for
     int drawn_width, drawn_height;
-    uint8_t *gray; // the mask as a picture, or NULL
-    int gray_width, gray_height;
+    uint8_t *gray;                         // the mask as a picture, or NULL
+    int gray_width, gray_height, gray_top; // the first row with anything
 };
 
 // The mask that the user drew; of colours their luma.
@@ -149,6 +149,11 @@ static rml_status load_mask(rml_face_paster *p, const char *path, rml_error *err
             to[x] = (uint8_t)((bgr[0] * 29 + bgr[1] * 150 + bgr[2] * 77 + 128) >> 8);
     }
     rml_frame_release(&frame);
+    const size_t width = (size_t)p->gray_width, count = width * (size_t)p->gray_height;
+    size_t first = 0;
+    while (p->gray && first < count && p->gray[first] == 0)
+        first++;
+    p->gray_top = (int)(first / width);
     return p->gray ? RML_OK
                    : rml_fail_nomem(err, (size_t)p->gray_width * (size_t)p->gray_height, "a mask");
 }
@@ -196,6 +201,24 @@ static bool same_mask(const rml_mask_settings *a, const rml_mask_settings *b)
     return a->kind == b->kind && a->feather == b->feather && a->border.top == b->border.top &&
            a->border.bottom == b->border.bottom && a->border.left == b->border.left &&
            a->border.right == b->border.right;
+}
+
+// Rows beside the mask in the picture: the seam's edge, and what rounding may add.
+#define EDGE_ROWS 2
+
+int rml_face_paste_top(const rml_face_paster *p, rml_box box, int side)
+{
+    const rml_part shown = part_of(box);
+    const rml_mask_settings mask = {.kind = p->settings.mask};
+    // A drawn mask is stretched by a filter that reaches three pixels of the coarser of both.
+    const int drawn = p->gray_top - 4;
+    const int64_t top = p->gray
+                            ? (int64_t)(drawn < 0 ? 0 : drawn) * shown.height / p->gray_height - 4
+                            : rml_mask_top(shown.width, shown.height, &mask);
+    const int64_t reach = RML_IMAGE_RESAMPLE_REACH * (side > shown.height ? side : shown.height);
+    const int64_t first = (top - EDGE_ROWS) * side - reach;
+    const int64_t row = first / shown.height - rml_detail_reach(side) - 2;
+    return first < 0 || row < 0 ? 0 : (int)row;
 }
 
 static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const rml_part *shown,

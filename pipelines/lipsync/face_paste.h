@@ -39,4 +39,8 @@ void rml_face_paster_destroy(rml_face_paster **paster);
 rml_status rml_face_paste(rml_face_paster *paster, const rml_planes *picture, rml_box box,
                           const uint8_t *given, const uint8_t *made, int side, rml_error *err);
 
+// The first row of what the network made that the mask lets through, or that the filters on the way
+// reach: nobody looks at what is above, but for what it was given. May be asked by another thread.
+int rml_face_paste_top(const rml_face_paster *paster, rml_box box, int side);
+
 #endif

@@ -46,6 +46,7 @@ static rml_status paste_compat(rml_chain *c, const rml_slot *s, rml_frame *canva
 rml_status rml_crop_step(rml_chain *c, rml_slot *s, rml_error *err)
 {
     const size_t side = (size_t)c->lips->side;
+    s->item.top = is_compat(c) ? 0 : rml_face_paste_top(c->paster, s->box, c->lips->side);
     if (is_compat(c))
         return crop_compat(c, s, err);
     RML_TRY(

@@ -1,5 +1,6 @@
 #include "pipelines/lipsync/wav2lip_net.h"
 
+#include "engine/session.h"
 #include "pipelines/batches.h"
 #include "pipelines/lipsync/lipsync.h"
 #include "tensor/status.h"
@@ -80,11 +81,12 @@ static void fill_face(const rml_wav2lip_net *self, float *face, const uint8_t *p
     }
 }
 
-static void read_patch(const rml_wav2lip_net *self, uint8_t *patch, const float *planes, bool round)
+static void read_patch(const rml_wav2lip_net *self, uint8_t *patch, const float *planes, int top,
+                       bool round)
 {
-    const size_t plane = plane_of(self);
+    const size_t plane = plane_of(self), first = (size_t)top * (size_t)self->net.side;
     for (size_t c = 0; c < 3; c++)
-        for (size_t i = 0; i < plane; i++)
+        for (size_t i = first; i < plane; i++)
             patch[3 * i + c] =
                 rml_lip_byte(planes[c * plane + i] * self->deviation + self->mean, round);
 }
@@ -106,14 +108,20 @@ static rml_status run_once(const rml_wav2lip_net *self, rml_lip_item *const *ite
     memset(audio + (size_t)count * CHUNK_COUNT, 0, more * CHUNK_COUNT * sizeof *audio);
     memset(face + (size_t)count * FACE_CHANNELS * plane, 0,
            more * FACE_CHANNELS * plane * sizeof *face);
+    int top = self->net.side - 1;
+    for (int i = 0; i < count; i++)
+        top = items[i]->top < top ? items[i]->top : top;
+    rml_session_crop(session, self->frames, self->whole ? 0 : top, self->net.side);
     RML_TRY(rml_session_run(session, err));
     rml_shape shape;
     const float *frames = rml_session_output(session, "frames", &shape);
     if (!frames || shape.rank != 4 || shape.dim[0] != room)
         return rml_fail(err, RML_ERR_SHAPE, "the network did not make a frame for each face");
-    RML_TRY(rml_check_finite(frames, (size_t)count * 3 * plane, err));
+    const size_t skipped = (size_t)top * (size_t)self->net.side;
+    for (size_t i = 0; i < 3 * (size_t)count; i++)
+        RML_TRY(rml_check_finite(frames + i * plane + skipped, plane - skipped, err));
     for (int i = 0; i < count; i++)
-        read_patch(self, items[i]->patch, frames + (size_t)i * 3 * plane, round);
+        read_patch(self, items[i]->patch, frames + (size_t)i * 3 * plane, items[i]->top, round);
     return RML_OK;
 }
 
@@ -176,6 +184,7 @@ rml_status rml_wav2lip_net_init(rml_wav2lip_net *net, const rml_model *model, rm
         .session = session,
         .fixed = rml_fixed_batch(model, RML_LIPSYNC_MAX_BATCH),
     };
+    net->frames = rml_model_find_output(model, "frames");
     RML_TRY(find_side(&net->net.side, model, err));
     return find_levels(net, model, err);
 }

@@ -11,6 +11,8 @@ typedef struct rml_wav2lip_net {
     int64_t columns;       // of the mel spectrogram
     int fixed;             // faces that the network's file fixes for each run; 0: any number
     float mean, deviation; // a level v of 0..255 is (v - mean) / deviation
+    size_t frames;         // of the model's outputs
+    bool whole; // all rows are computed, for tests: those that are looked at are the same
     int margin; // pixels left, right and below that masked faces keep; above the half is whole
 } rml_wav2lip_net;
 

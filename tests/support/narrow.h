@@ -44,10 +44,10 @@ static inline rml_weights *random_weights(const char *name, const char *config, 
 }
 
 // The same with few channels.
-static inline rml_weights *narrow_weights(const char *name, int64_t divisor,
-                                          const rml_allocator *allocator)
+static inline rml_weights *narrow_weights_of(const char *name, const char *config, int64_t divisor,
+                                             const rml_allocator *allocator)
 {
-    rml_weights *full = random_weights(name, NULL, 1), *narrow = NULL;
+    rml_weights *full = random_weights(name, config, 1), *narrow = NULL;
     rml_error err = {0};
     if (!full)
         return NULL;
@@ -66,6 +66,12 @@ static inline rml_weights *narrow_weights(const char *name, int64_t divisor,
     }
     rml_weights_close(&full);
     return narrow;
+}
+
+static inline rml_weights *narrow_weights(const char *name, int64_t divisor,
+                                          const rml_allocator *allocator)
+{
+    return narrow_weights_of(name, NULL, divisor, allocator);
 }
 
 #endif

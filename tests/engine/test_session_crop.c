@@ -1,0 +1,158 @@
+// Runs that compute some rows of an output: the bits of those rows are those of a whole run, for
+// the kinds of Wav2Lip and for graphs whose transposed convolutions, activations and pads are
+// others, for any rows, batch and number of threads; and less is computed.
+#include "engine/session.h"
+#include "tests/support/narrow.h"
+#include "tests/support/net.h"
+
+#include <string.h>
+
+enum { ITEMS = 2 };
+static rml_error err;
+
+static rml_session *open_session(rml_model *model, int threads, rml_precision precision,
+                                 rml_cpu_level cpu)
+{
+    rml_session_settings settings = rml_session_settings_default();
+    rml_session *session = NULL;
+    settings.threads = threads;
+    settings.precision = precision;
+    settings.cpu = cpu;
+    settings.profile = true;
+    CHECK_MSG(rml_session_create(&session, model, &settings, &err) == RML_OK, "%s", err.message);
+    return session;
+}
+
+static uint64_t macs_of(const rml_session *session)
+{
+    uint64_t macs = 0;
+    for (size_t i = 0; i < rml_session_profile_count(session); i++)
+        macs += rml_session_profile(session, i).macs;
+    return macs;
+}
+
+// Rows of each plane that are not the whole run's.
+static int64_t unlike(const float *got, const float *want, const rml_shape *shape, int64_t low,
+                      int64_t high)
+{
+    const size_t width = (size_t)shape->dim[3];
+    int64_t count = 0;
+    for (int64_t plane = 0; plane < shape->dim[0] * shape->dim[1]; plane++)
+        for (int64_t y = low; y < high; y++) {
+            const size_t at = (size_t)(plane * shape->dim[2] + y) * width;
+            count += memcmp(got + at, want + at, width * sizeof *got) != 0;
+        }
+    return count;
+}
+
+// Output 0 whole, then by rows; the session's memory is filled with other numbers in between, by
+// other inputs. `cut`: the lower half takes fewer multiplications than the whole.
+static void check_rows(rml_session *session, const rml_model *model, bool cut, const char *what)
+{
+    rml_shape shape = {0};
+    const char *name = rml_model_output(model, 0).name;
+    CHECK_MSG(rml_session_prepare(session, &err) == RML_OK, "%s: %s", what, err.message);
+    net_fill_inputs(session, model, 1);
+    CHECK_MSG(rml_session_run(session, &err) == RML_OK, "%s: %s", what, err.message);
+    const uint64_t whole = macs_of(session);
+    const float *frames = rml_session_output(session, name, &shape);
+    size_t count = 0;
+    rml_shape_count(&shape, &count);
+    float *want = malloc(count * sizeof *want);
+    memcpy(want, frames, count * sizeof *want);
+    const int64_t height = shape.dim[2];
+    const int64_t parts[][2] = {
+        {height / 2, height}, {height * 2 / 5, height},         {height - 1, height},
+        {0, height / 3},      {height / 3 + 1, height / 2 + 1}, {0, height}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        rml_session_crop(session, 0, 0, 0);
+        net_fill_inputs(session, model, 2);
+        CHECK(rml_session_run(session, &err) == RML_OK);
+        CHECK_MSG(unlike(frames, want, &shape, 0, height) > 0, "%s: the inputs say nothing", what);
+        net_fill_inputs(session, model, 1);
+        const uint64_t before = macs_of(session);
+        rml_session_crop(session, 0, parts[i][0], parts[i][1]);
+        CHECK_MSG(rml_session_run(session, &err) == RML_OK, "%s: %s", what, err.message);
+        const uint64_t taken = macs_of(session) - before;
+        const int64_t wrong = unlike(frames, want, &shape, parts[i][0], parts[i][1]);
+        CHECK_MSG(wrong == 0, "%s: rows %d to %d: %d are not those of the whole", what,
+                  (int)parts[i][0], (int)parts[i][1], (int)wrong);
+        CHECK_MSG(taken <= whole && (!cut || i || taken < whole * 17 / 20),
+                  "%s: rows %d to %d take %.0f of %.0f", what, (int)parts[i][0], (int)parts[i][1],
+                  (double)taken, (double)whole);
+        rml_session_crop(session, 0, 0, 0);
+    }
+    CHECK(rml_session_run(session, &err) == RML_OK);
+    CHECK_MSG(unlike(frames, want, &shape, 0, height) == 0, "%s: whole again", what);
+    free(want);
+}
+
+static void check_wav2lip(const char *network, int side, int64_t divisor, bool levels)
+{
+    char config[96];
+    rml_model *model = NULL;
+    rml_model_settings settings = rml_model_settings_default();
+    snprintf(config, sizeof config, "{\"network\": \"%s\"}", network);
+    settings.config = config;
+    rml_weights *weights = narrow_weights_of("wav2lip", config, divisor, NULL);
+    CHECK_MSG(rml_model_create(&model, "wav2lip", weights, &settings, &err) == RML_OK, "%s",
+              err.message);
+    for (int i = 0; model && i < (levels ? 4 : 1); i++) {
+        const rml_precision precision = i == 3 ? RML_PRECISION_BF16 : RML_PRECISION_F32;
+        const rml_cpu_level cpu = i == 1 ? RML_CPU_PORTABLE : RML_CPU_BEST;
+        if (!rml_precision_available(precision, cpu))
+            continue;
+        rml_session *session = open_session(model, i == 2 ? net_threads() : 1, precision, cpu);
+        const rml_shape audio = {4, {ITEMS, 1, 80, 16}}, face = {4, {ITEMS, 6, side, side}};
+        CHECK(rml_session_resize(session, "audio", audio, &err) == RML_OK);
+        CHECK(rml_session_resize(session, "face", face, &err) == RML_OK);
+        check_rows(session, model, true, network);
+        rml_session_destroy(&session);
+    }
+    rml_model_destroy(&model);
+    rml_weights_close(&weights);
+}
+
+// x -> transposed convolution -> activation -> convolution, and a second way through it that is
+// added: kernels, strides and pads of all sorts.
+static void check_transposed(int kernel, int stride, int pad, int out_pad, int channels)
+{
+    net at;
+    char what[80];
+    rml_conv_attr attr = rml_conv_square(kernel, stride, pad);
+    const rml_conv_attr next = rml_conv_square(3, 1, 1);
+    snprintf(what, sizeof what, "kernel %d, stride %d, pad %d, out_pad %d, %d channels", kernel,
+             stride, pad, out_pad, channels);
+    net_begin(&at, NULL);
+    attr.out_pad[0] = attr.out_pad[1] = out_pad;
+    rml_value_id x = rml_graph_input(at.graph, "x", &(rml_shape){4, {-1, 8, 21, 17}});
+    rml_value_id w = net_random(&at, "w", (rml_shape){4, {8, channels, kernel, kernel}}, 's');
+    rml_value_id y = rml_graph_conv_transpose(at.graph, x, w, RML_NO_VALUE, &attr, "t");
+    y = rml_graph_unary(at.graph, y, (rml_activation){.kind = RML_UNARY_SIGMOID}, "a");
+    w = net_random(&at, "v", (rml_shape){4, {channels, channels, 3, 3}}, 's');
+    rml_value_id z = rml_graph_conv(at.graph, y, w, RML_NO_VALUE, &next, "c");
+    z = rml_graph_binary(at.graph, RML_BINARY_ADD, z, y, "sum");
+    rml_graph_output(at.graph, "z", z);
+    if (net_finish(&at, NULL)) {
+        rml_session *session = open_session(at.model, 1, RML_PRECISION_F32, RML_CPU_BEST);
+        CHECK(rml_session_resize(session, "x", (rml_shape){4, {ITEMS, 8, 21, 17}}, &err) == RML_OK);
+        check_rows(session, at.model, false, what);
+        rml_session_destroy(&session);
+    }
+    net_end(&at);
+}
+
+int main(void)
+{
+    check_wav2lip("96", 96, 4, true);
+    if (!check_is_slow()) {
+        check_wav2lip("288-prelu", 288, 16, false);
+        check_wav2lip("sam8\", \"side\": 192, \"last\": \"sigmoid", 192, 16, false);
+    }
+    for (int kernel = 1; kernel <= 5; kernel++)
+        for (int stride = 1; stride <= 3; stride++)
+            for (int pad = 0; pad < kernel; pad += 2)
+                for (int channels = 2; channels <= 24; channels += 11)
+                    check_transposed(kernel, stride, pad, stride > 1 ? 1 : 0, channels);
+    return check_result();
+}
