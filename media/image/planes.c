@@ -291,10 +291,13 @@ void rml_planes_add(const rml_planes *p, const rml_part *part, const float *chan
     }
     const rml_colour_matrix m = matrix_of(p);
     float *values[3] = {scratch, scratch + pixels, scratch + 2 * pixels};
-    for (size_t i = 0; i < pixels; i++)
-        for (int c = 0; c < 3; c++)
-            values[c][i] = m.from_rgb[c][0] * change[i] + m.from_rgb[c][1] * change[pixels + i] +
-                           m.from_rgb[c][2] * change[2 * pixels + i];
+    for (int c = 0; c < 3; c++) {
+        const float *red = change, *green = red + pixels, *blue = green + pixels;
+        const float r = m.from_rgb[c][0], g = m.from_rgb[c][1], b = m.from_rgb[c][2];
+        float *restrict value = values[c];
+        for (size_t i = 0; i < pixels; i++)
+            value[i] = r * red[i] + g * green[i] + b * blue[i];
+    }
     add_plane(p, 0, luma, part, values[0], mask);
     for (int c = 1; c < 3 && p->layout.components >= 3; c++)
         add_chroma(p, c, scale_of(p, c, true), part, values[c], mask);
