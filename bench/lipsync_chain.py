@@ -1,6 +1,6 @@
 """Lip-sync of a clip of 1920x1080, two builds in turn and upstream's steps in Python.
 
-    python bench/lipsync_chain.py BEFORE AFTER [--clip CLIP] [--box T B L R] [--seconds 4] [--rounds 3]
+    python bench/lipsync_chain.py BEFORE AFTER [--clip CLIP] [--box T B L R] [--seconds S]
 
 Milliseconds a frame of each stage, by the least of all rounds; `apart` is their sum without network
 and detector, and its ratio is that of the two builds. Upstream's steps are those of its script:
@@ -33,8 +33,9 @@ def clip_of(options, folder):
     """The first seconds in 1920x1080, H.264 as cameras and editors give it."""
     path = folder / "clip.mp4"
     shape = "scale=1920:1080:force_original_aspect_ratio=increase,crop=1920:1080"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", options.clip, "-t", str(options.seconds), "-an",
-                    "-vf", shape, "-c:v", "libx264", "-pix_fmt", "yuv420p", path], check=True)  # fmt: skip
+    subprocess.run(["ffmpeg", "-v", "error", "-i", options.clip, "-t", str(options.seconds),
+                    "-an", "-vf", shape, "-c:v", "libx264", "-pix_fmt", "yuv420p", path],
+                   check=True)  # fmt: skip
     return path
 
 
@@ -76,6 +77,33 @@ def upstream(model, face, voice, box, folder):
     return 1e3 * whole / len(made), 1e3 * (whole - inside) / len(made)
 
 
+def measure(options, folder):
+    model = random_wav2lip().eval()
+    face, voice = clip_of(options, folder), folder / "voice.wav"
+    clips.write_voice(voice, options.seconds)
+    weights = folder / "weights.safetensors"
+    checkpoints.save_safetensors(checkpoints.state_of(model), weights)
+    jobs = ["--face", face, "--audio", voice, "--box", *options.box, "--threads", options.threads,
+            "--checkpoint_path", weights, "--outfile", folder / "out.mp4"]  # fmt: skip
+    jobs = [str(job) for job in jobs]
+    rounds = [[ours(one, jobs) for one in options.programs] for _ in range(options.rounds)]
+    least = [{name: min(r[i][name] for r in rounds) for name in rounds[0][i]}
+             for i in range(len(options.programs))]  # fmt: skip
+    theirs = np.min([upstream(model, face, voice, tuple(options.box), folder)
+                     for _ in range(options.rounds)], axis=0)  # fmt: skip
+    names = list(least[0])
+    print("| ms a frame |", " | ".join(names), "| frames/s |")
+    print("|---" * (len(names) + 2) + "|")
+    for program, row in zip(options.programs, least):
+        cells = " | ".join(f"{row[name]:.2f}" for name in names)
+        print(f"| {Path(program).resolve().parents[2].name} | {cells} | {1e3 / row['whole']:.1f} |")
+    blank = " | " * (len(names) - 2)
+    whole, apart = theirs
+    print(f"| upstream's steps | {blank}{apart:.2f} | {whole:.2f} | {1e3 / whole:.1f} |")
+    if len(least) == 2:
+        print(f"\napart: {least[0]['apart'] / least[1]['apart']:.2f} times less than before")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("programs", nargs="+", metavar="PROGRAM")
@@ -86,30 +114,8 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     options = p.parse_args()
     torch.set_num_threads(options.threads)
-    model = random_wav2lip().eval()
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        face, voice = clip_of(options, folder), folder / "voice.wav"
-        clips.write_voice(voice, options.seconds)
-        checkpoints.save_safetensors(checkpoints.state_of(model), folder / "weights.safetensors")
-        jobs = ["--face", face, "--audio", voice, "--box", *options.box, "--threads", options.threads,
-                "--checkpoint_path", folder / "weights.safetensors", "--outfile", folder / "out.mp4"]  # fmt: skip
-        jobs = [str(job) for job in jobs]
-        rounds = [[ours(program, jobs) for program in options.programs] for _ in range(options.rounds)]
-        least = [{name: min(r[i][name] for r in rounds) for name in rounds[0][i]}
-                 for i in range(len(options.programs))]  # fmt: skip
-        theirs = np.min([upstream(model, face, voice, tuple(options.box), folder)
-                         for _ in range(options.rounds)], axis=0)  # fmt: skip
-    names = list(least[0])
-    print("| ms a frame |", " | ".join(names), "| frames/s |")
-    print("|---" * (len(names) + 2) + "|")
-    for program, row in zip(options.programs, least):
-        cells = " | ".join(f"{row[name]:.2f}" for name in names)
-        print(f"| {Path(program).resolve().parents[2].name} | {cells} | {1e3 / row['whole']:.1f} |")
-    blank = " | " * (len(names) - 2)
-    print(f"| upstream's steps | {blank}{theirs[1]:.2f} | {theirs[0]:.2f} | {1e3 / theirs[0]:.1f} |")
-    if len(least) == 2:
-        print(f"\napart: {least[0]['apart'] / least[1]['apart']:.2f} times less than before")
+        measure(options, Path(made))
 
 
 if __name__ == "__main__":

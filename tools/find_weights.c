@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAMES_MAX 5
+#define NAMES_MAX 8
 
 // File names under which the weights of a network are shipped, published or saved by habit.
 static const struct {
@@ -20,6 +20,10 @@ static const struct {
      {"wav2lip.safetensors", "wav2lip.pth", "wav2lip_gan.pth", "checkpoints/wav2lip.pth",
       "checkpoints/wav2lip_gan.pth"}},
     {"syncnet", {"syncnet.safetensors", "lipsync_expert.pth", "checkpoints/lipsync_expert.pth"}},
+    {"detector",
+     {"face_detection_yunet_2023mar.onnx", "face_detection_yunet.onnx", "yunet.onnx",
+      "yunet_n_dynamic.onnx", "yunet_n_640_640.onnx", "yunet_n_320_320.onnx",
+      "version-RFB-640.onnx", "version-RFB-320.onnx"}},
     {"s3fd", {"s3fd.safetensors", "s3fd.pth", "s3fd-619a316812.pth"}},
     {"ffdnet", {"ffdnet_color.safetensors", "ffdnet_color.pth", "net_rgb.pth"}},
     {"ffdnet-map", {"ffdnet_color.safetensors", "ffdnet_color.pth", "net_rgb.pth"}},
@@ -122,6 +126,8 @@ rml_status weights_source_open(rml_weights **out, const weights_source *s, bool 
 rml_status network_open(network *n, const char *name, const rml_model_settings *settings,
                         bool quiet, rml_error *err)
 {
+    if (!name && n->source.path == n->source.found && !quiet)
+        fprintf(stderr, "%s: %s\n", n->source.what, n->source.path);
     if (!name)
         return rml_model_open(&n->model, n->source.path, settings, err);
     TRY(weights_source_open(&n->weights, &n->source, quiet, err));

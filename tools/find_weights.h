@@ -8,7 +8,7 @@
 #define FIND_PATH_BYTES 4096
 
 typedef struct weights_source {
-    const char *what; // the name of a network, or "ffdnet_gray"
+    const char *what; // the name of a network, "ffdnet_gray", or "detector": a light one of faces
     const char *path; // what was named, or `found`; NULL: neither
     char found[FIND_PATH_BYTES];
 } weights_source;

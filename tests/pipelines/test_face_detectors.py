@@ -199,7 +199,7 @@ def found(program, wav2lip_network, voice, tmp_path):
         done = program.run("wav2lip", "--face", face, "--audio", voice, "--outfile",
                            tmp_path / "out.mkv", "--checkpoint_path", weights, "--faces", record,
                            "--codec", "ffv1", *options, code=code)
-        return done if code else json.loads(record.read_text())["faces"]
+        return done if code != 0 else json.loads(record.read_text())["faces"]
 
     return run
 
@@ -381,6 +381,25 @@ def test_the_real_clip_has_a_face_in_each_frame(program, yunet, shared_data, tmp
         known = opencv_faces(yunet, cv2.resize(frames.read()[1], (270, 480)))
         best = known[known[:, 14].argmax()]
         assert overlap(boxes[i], corners(best, 4)) > 0.85, i
+
+
+def test_a_light_detector_among_the_weights(found, yunet, blob_detector, tmp_path, monkeypatch):
+    """It is taken before S3FD, unless S3FD is named or upstream's frames are wanted."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name, file in [("yunet.onnx", yunet), ("s3fd.pth", blob_detector.file("zip"))]:
+        (home / name).symlink_to(file)
+    monkeypatch.setenv("RUN_MODEL_HOME", str(home))
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), clips.picture(0))
+    light, heavy = f"detector: {home}/yunet.onnx", f"s3fd weights: {home}/s3fd.pth"
+    for options, told, not_told in [
+        (["--strict"], light, heavy),
+        (["--compat", "--box", "-1", "-1", "-1", "-1"], heavy, light),
+        (["--s3fd", blob_detector.file("zip"), "--strict"], "", light),
+    ]:
+        stderr = found(picture, *options, code=None).stderr
+        assert told in stderr and not_told not in stderr
 
 
 def test_refusals(found, program, yunet, shared_data, blob_detector, voice, tmp_path):

@@ -12,7 +12,8 @@ void face_options_list(face_options *faces, int box[4], const char **faces_path,
 {
     const option all[FACE_OPTION_COUNT] = {
         {"s3fd", 0, OPTION_TEXT, &faces->s3fd, "FILE", 0, 0,
-         "S3FD weights, to find the face; without: those that are\nfound"},
+         "S3FD weights, to find the face; without: a light detector\nthat is found, else S3FD "
+         "weights that are"},
         {"detector", 0, OPTION_TEXT, &faces->named, "FILE.onnx", 0, 0,
          "instead of S3FD a light face detector, far faster: YuNet,\nor Ultra-Light-Fast-Generic"},
         {"detect_every", 0, OPTION_INT, &faces->every, "N", 1, 1 << 20,
@@ -33,18 +34,25 @@ static bool exists(const char *path)
     return path && stat(path, &info) == 0;
 }
 
+// The one that is named, else a light one that lies where weights do, else S3FD.
+static bool choose_detector(face_options *faces, bool heavy)
+{
+    weights_source *source = &faces->detector.source;
+    if (faces->named || (!faces->s3fd && !heavy))
+        if (weights_choose(source, DETECTOR, faces->named))
+            return true;
+    return weights_choose(source, "s3fd", faces->s3fd);
+}
+
 int face_options_check(face_options *faces, const char *command, const int box[4],
-                       const char *faces_path)
+                       const char *faces_path, bool heavy)
 {
     const bool has_box = box[0] != RML_NO_BOX;
     if (has_box && faces_path)
         return usage_error(command, "--box and --faces both say where the face is: give one");
     if (faces->s3fd && faces->named)
         return usage_error(command, "--s3fd and --detector both find the face: give one");
-    if (!has_box &&
-        !weights_choose(&faces->detector.source, faces->named ? DETECTOR : "s3fd",
-                        faces->named ? faces->named : faces->s3fd) &&
-        !exists(faces_path))
+    if (!has_box && !choose_detector(faces, heavy) && !exists(faces_path))
         return usage_error(command, "where is the face? Give --s3fd FILE (weights of the S3FD face "
                                     "detector), --detector FILE.onnx (a light one) or --box TOP "
                                     "BOTTOM LEFT RIGHT");

@@ -20,9 +20,10 @@ typedef struct face_options {
 void face_options_list(face_options *faces, int box[4], const char **faces_path,
                        option rows[FACE_OPTION_COUNT]);
 
-// What they say together, and which detector there is; the result is an exit code.
+// What they say together, and which detector there is; the result is an exit code. `heavy`: a light
+// one is not looked for.
 int face_options_check(face_options *faces, const char *command, const int box[4],
-                       const char *faces_path);
+                       const char *faces_path, bool heavy);
 
 // Opens the detector that was chosen.
 rml_status face_options_open(face_options *faces, const rml_session_settings *session, bool quiet,

@@ -202,7 +202,7 @@ static int check_options(lipsync_command *c)
         return usage_error(c->name,
                            "--compat finds faces as the original does: with S3FD, in every "
                            "frame, without --detector and --detect_every");
-    return face_options_check(&c->faces, c->name, j->box, j->faces_path);
+    return face_options_check(&c->faces, c->name, j->box, j->faces_path, j->compat);
 }
 
 int lipsync_parse(lipsync_command *c, int argc, char **argv)
