@@ -244,12 +244,22 @@ static void import_pooling_3d(rml_nn_call *call)
 
 // ---- edges --------------------------------------------------------------------------------------
 
+// The rank of what has a height and a width; channels it may lack.
+static int plane_rank(rml_nn_call *call, rml_value_id x)
+{
+    const int rank = rml_coreml_rank(&call->make, x);
+    if (rank < 2)
+        rml_coreml_refuse(&call->make, "its input has %d dimensions, and no height and width",
+                          rank);
+    return rank;
+}
+
 static void import_padding(rml_nn_call *call)
 {
     enum { CONSTANT = 1, REFLECTION, REPLICATION, AMOUNTS = 10 };
     const rml_protobuf *params = &call->layer->params;
     const rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_coreml_rank(&call->make, x);
+    const int rank = plane_rank(call, x);
     const rml_protobuf amounts = rml_nn_inside(call, params, AMOUNTS);
     const rml_protobuf constant = rml_nn_inside(call, params, CONSTANT);
     int64_t edges[2][2], list[2 * RML_MAX_RANK] = {0};
@@ -259,7 +269,6 @@ static void import_padding(rml_nn_call *call)
         attr.pad.mode = RML_PAD_REFLECT;
     if (rml_nn_has(call, params, REPLICATION))
         attr.pad.mode = RML_PAD_EDGE;
-    rml_nn_image(call, x);
     for (int i = 0; i < 2 && !call->make.refused; i++) {
         list[rank - 2 + i] = edges[i][0];
         list[2 * rank - 2 + i] = edges[i][1];
@@ -275,7 +284,7 @@ static void import_padding(rml_nn_call *call)
 static void import_crop(rml_nn_call *call)
 {
     rml_value_id x = rml_nn_in(call, 0);
-    const int rank = rml_coreml_rank(&call->make, x);
+    const int rank = plane_rank(call, x);
     const rml_protobuf amounts = rml_nn_inside(call, &call->layer->params, 1);
     int64_t edges[2][2], offset[2];
     read_borders(call, &amounts, edges);

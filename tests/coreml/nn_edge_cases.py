@@ -129,6 +129,12 @@ case("sliceStatic from the end", lambda b, i, o: b.add_slice_static(
 for axis, at in (("height", np.s_[1:4:2]), ("width", np.s_[:, 1:4:2])):
     case(f"slice of {axis}", lambda b, i, o, axis=axis: b.add_slice(
         o[0], i[0], o[0], axis, 1, 4, 2), [ALONG[0].astype("f")], ALONG[0].astype("f")[at])
+for kind, mode in (("constant", {"constant_values": 0.5}), ("reflection", {"mode": "reflect"}),
+                   ("replication", {"mode": "edge"})):
+    case(f"padding {kind} of two dimensions", lambda b, i, o, kind=kind: b.add_padding(
+        o[0], 2, 1, 1, 0, 0.5, i[0], o[0], kind), [S], np.pad(S, [(1, 0), (2, 1)], **mode))
+case("crop of two dimensions", lambda b, i, o: b.add_crop(
+    o[0], 1, 0, 2, 1, [0, 0], [i[0]], o[0]), [S], S[2:-1, 1:])
 TIES = n([1, 3, 3, 0], [2, 2, 2, 2], [-1, -1, 5, -1])
 ORDER = np.argsort(-TIES, 1, kind="stable")
 case("topK of equals", lambda b, i, o: b.add_topk(o[0], i, o, 3, -1), [TIES],
