@@ -213,8 +213,7 @@ typedef struct rml_weight_info {
 } rml_weight_info;
 
 // What lies at `path`: "onnx", "coreml" (a file, a package or its manifest, also in an archive), or
-// "weights". Told from the first bytes, or an archive's directory; nothing else is read. A static
-// text.
+// "weights". Told from the first bytes, or an archive's directory, alone. A static text.
 RML_API rml_status rml_file_kind(const char **out, const char *path, rml_error *err);
 
 // Opens a file (PyTorch zip or legacy stream, safetensors, a shard index) or a folder laid out as
@@ -400,9 +399,8 @@ RML_API rml_model_settings rml_model_settings_default(void);
 RML_API rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                                     const rml_model_settings *settings, rml_error *err);
 
-// Imports a graph file (ONNX, or a Core ML file or package), which holds its own weights. What this
-// library cannot run is listed all at once in `err`: node, operator, opset, types and shapes of the
-// inputs. The file stays mapped as long as the model lives.
+// Imports a graph file (ONNX, or a Core ML file or package), which holds its own weights and stays
+// mapped. What cannot be run is listed all at once in `err`: node, operator, types and shapes.
 RML_API rml_status rml_model_open(rml_model **out, const char *path,
                                   const rml_model_settings *settings, rml_error *err);
 
@@ -466,6 +464,9 @@ RML_API rml_graph_opset rml_graph_file_opset(const rml_graph_file *file, size_t 
 RML_API const char *rml_graph_file_function(const rml_graph_file *file, size_t index);
 // As of weights: at most RML_MAX_METADATA, cut to RML_METADATA_TEXT_BYTES.
 RML_API rml_metadata rml_graph_file_metadata(const rml_graph_file *file, size_t index);
+// As rml_model_open, of a file that is open, which must outlive the model; one thread at a time.
+RML_API rml_status rml_graph_file_model(rml_model **out, rml_graph_file *file,
+                                        const rml_model_settings *settings, rml_error *err);
 RML_API void rml_graph_file_close(rml_graph_file **file);
 
 // What the tools of a file's format would stumble over, as rml_model_check finds it.
@@ -511,8 +512,7 @@ typedef enum rml_colours {
     RML_COLOURS_BGR
 } rml_colours;
 
-// What the numbers of an input or output stand for, where the network or its file says so. Lives as
-// long as the model.
+// What the numbers of an input or output stand for, where anything says so. Lives as the model.
 typedef struct rml_meaning {
     rml_meaning_kind kind;
     // Images: the order of the planes, in which a level v of 0..255 is (v - mean) / deviation.

@@ -82,7 +82,9 @@ rml_status rml_graph_file_open_function(rml_graph_file **out, const char *path,
     rml_arena_init(&file->arena, file->allocator);
     bool coreml;
     rml_mapfile map;
-    rml_status status = rml_graph_map(&map, &coreml, path, err);
+    file->path = rml_arena_text(&file->arena, path ? path : "");
+    rml_status status =
+        file->path ? rml_graph_map(&map, &coreml, path, err) : rml_fail_nomem(err, 1, "a path");
     if (status == RML_OK && coreml) {
         status = rml_coreml_describe(file, path, &map, function ? function : "", err);
     } else if (status == RML_OK && function) {

@@ -16,6 +16,7 @@ struct rml_graph_file {
     rml_graph_opset *opset;
     rml_metadata *metadata;
     const char **function; // NULL: they have no names here
+    const char *path;      // for messages
     void *file;            // the reader's own
     void (*release)(void *file);
 };

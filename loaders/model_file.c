@@ -5,6 +5,8 @@
 #include "loaders/graph_file.h"
 #include "loaders/onnx/model.h"
 
+#include <string.h>
+
 rml_status rml_graph_map(rml_mapfile *out, bool *coreml, const char *path, rml_error *err)
 {
     *out = (rml_mapfile){NULL, 0};
@@ -83,6 +85,26 @@ rml_status rml_model_open(rml_model **out, const char *path, const rml_model_set
     rml_model_settings given;
     RML_TRY(take(&given, out, settings, err));
     return optimise(out, rml_model_file_begin(out, path, &given, err), path, &given, err);
+}
+
+static rml_status of_file(rml_model **out, const rml_graph_file *file,
+                          const rml_model_settings *settings, rml_error *err)
+{
+    if (strcmp(file->summary.format, "onnx") == 0)
+        return settings->function ? rml_no_functions(NULL, settings->function, err)
+                                  : rml_onnx_model_of(out, file->file, settings, err);
+    rml_coreml *again;
+    RML_TRY(rml_coreml_open_again(&again, file->file, err));
+    return rml_coreml_model_from(out, again, settings, err);
+}
+
+rml_status rml_graph_file_model(rml_model **out, rml_graph_file *file,
+                                const rml_model_settings *settings, rml_error *err)
+{
+    const char *path = file->path;
+    rml_model_settings given;
+    RML_TRY(take(&given, out, settings, err));
+    return optimise(out, rml_named(of_file(out, file, &given, err), err, path), path, &given, err);
 }
 
 rml_status rml_model_open_memory(rml_model **out, const void *data, size_t size,

@@ -181,10 +181,17 @@ int cmd_info(int argc, char **argv)
     if (!path)
         return usage_error(COMMAND, "no file is named");
     rml_error err;
+    rml_graph_file *file = NULL;
     rml_weights *weights = NULL;
-    rml_status status = rml_weights_open(&weights, path, NULL, &err);
-    if (status == RML_OK && is_graph_format(rml_weights_format(weights))) {
-        status = info_graph(path, function, common.json, &err);
+    rml_status status = RML_ERR_FORMAT;
+    if (is_graph_file(path))
+        status = rml_graph_file_open_function(&file, path, function, NULL, &err);
+    if (status != RML_OK) // or its name tells something else
+        status = rml_weights_open(&weights, path, NULL, &err);
+    if (status == RML_OK && weights && is_graph_format(rml_weights_format(weights)))
+        status = rml_graph_file_open_function(&file, path, function, NULL, &err);
+    if (status == RML_OK && file) {
+        info_graph(file, path, function, common.json);
     } else if (status == RML_OK && function) {
         status = rml_fail(&err, RML_ERR_ARG,
                           "%s: --function is of ML Programs, and this holds weights", path);
@@ -193,5 +200,6 @@ int cmd_info(int argc, char **argv)
         (common.json ? print_json : print_text)(weights, path, &n);
     }
     rml_weights_close(&weights);
+    rml_graph_file_close(&file);
     return exit_code(COMMAND, status, &err, 0);
 }

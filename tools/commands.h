@@ -18,7 +18,7 @@ int cmd_convert(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 
-// Prints what an ONNX file is.
-rml_status info_graph(const char *path, const char *function, bool json, rml_error *err);
+// Prints what a graph file is, which was opened at `path` with `function`.
+void info_graph(rml_graph_file *file, const char *path, const char *function, bool json);
 
 #endif

@@ -238,23 +238,17 @@ static void print_json(const char *path, const contents *c)
     }
 }
 
-rml_status info_graph(const char *path, const char *function, bool json, rml_error *err)
+void info_graph(rml_graph_file *file, const char *path, const char *function, bool json)
 {
-    rml_graph_file *file;
     rml_model *model = NULL;
     contents c = {0};
     rml_model_settings settings = rml_model_settings_default();
-    rml_status status = rml_graph_file_open_function(&file, path, function, NULL, err);
-    if (status != RML_OK)
-        return status;
     settings.function = function;
     c.file = file;
     c.summary = rml_graph_file_summary(file);
-    if (rml_model_open(&model, path, &settings, &c.why) == RML_OK)
+    if (rml_graph_file_model(&model, file, &settings, &c.why) == RML_OK)
         c.cost = run_cost_of(model);
     c.model = model;
     (json ? print_json : print_text)(path, &c);
     rml_model_destroy(&model);
-    rml_graph_file_close(&file);
-    return RML_OK;
 }

@@ -170,7 +170,7 @@ static const rml_coreml_ports *ports_of(const rml_coreml_model *model, const cha
 }
 
 // Imports the model, which infers types and shapes of all results.
-static rml_status infer(rml_checker *checker, const rml_coreml *from, const char *path,
+static rml_status infer(rml_checker *checker, rml_coreml *from, const char *path,
                         const char *function)
 {
     watcher w = {.checker = checker};
@@ -207,7 +207,7 @@ static rml_status infer(rml_checker *checker, const rml_coreml *from, const char
     return status;
 }
 
-static rml_status infer_all(rml_checker *checker, const rml_coreml *from, const char *path)
+static rml_status infer_all(rml_checker *checker, rml_coreml *from, const char *path)
 {
     rml_coreml *file = NULL;
     rml_error why;

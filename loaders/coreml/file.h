@@ -136,7 +136,8 @@ typedef struct rml_coreml {
     rml_names blobs;             // location -> place in `blob_file`
     rml_mapfile *blob_file;
     size_t blob_count, blob_capacity;
-    rml_coreml_bytes *range; // of all values that were read
+    struct rml_coreml *first; // whose map and files of weights are shared; NULL: its own
+    rml_coreml_bytes *range;  // of all values that were read
     size_t range_count, range_capacity;
     size_t bodies;                 // graphs inside nodes that importing it has begun
     const rml_coreml_watch *watch; // NULL: the first fault ends reading
@@ -151,8 +152,8 @@ rml_status rml_coreml_open(rml_coreml **out, const char *path, const rml_allocat
 rml_status rml_coreml_open_map(rml_coreml **out, const char *path, rml_mapfile *map,
                                const rml_allocator *allocator, rml_error *err);
 
-// The same of a file that is open, whose mapping it shares and which must outlive it.
-rml_status rml_coreml_open_again(rml_coreml **out, const rml_coreml *from, rml_error *err);
+// The same of a file that is open, whose mappings it shares and which must outlive it.
+rml_status rml_coreml_open_again(rml_coreml **out, rml_coreml *from, rml_error *err);
 
 // The same for contents of a model, or of an archive, that lie in memory already and must stay
 // there; weights in other files are not found then. Messages come without a file's name.

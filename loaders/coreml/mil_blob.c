@@ -49,23 +49,28 @@ static rml_status map_file(rml_coreml *file, const rml_text *location, size_t *p
         RML_TRY(
             rml_beside_map(file->path, location->text + skip, location->bytes - skip, map, err));
     }
+    const bool has_header = map->size >= UNIT;
+    const uint64_t version = has_header ? rml_le(map->data + 4, 4) : 0;
+    if (version != VERSION) {
+        rml_fail(err, RML_ERR_FORMAT,
+                 "\"%.80s\" is no file of weights of version %d: it has %zu bytes and version %llu",
+                 location->text, VERSION, map->size, (unsigned long long)version);
+        if (!file->zip.data)
+            rml_mapfile_close(map);
+        return RML_ERR_FORMAT;
+    }
     file->blob_count++;
-    if (map->size < UNIT || rml_le(map->data + 4, 4) != VERSION)
-        return rml_fail(err, RML_ERR_FORMAT,
-                        "\"%.80s\" is no file of weights of version %d: it has %zu bytes and "
-                        "version %llu",
-                        location->text, VERSION, map->size,
-                        map->size < UNIT ? 0ull : (unsigned long long)rml_le(map->data + 4, 4));
     return rml_names_add(&file->blobs, location->text, location->bytes, *place, &now, err);
 }
 
 rml_status rml_mil_read_blob(rml_coreml *file, const rml_text *location, uint64_t offset,
                              rml_mil_value *out, rml_error *err)
 {
+    rml_coreml *first = file->first ? file->first : file;
     size_t place = 0, wanted;
-    if (!rml_names_find(&file->blobs, location->text, location->bytes, &place))
-        RML_TRY(map_file(file, location, &place, err));
-    const rml_mapfile *map = &file->blob_file[place];
+    if (!rml_names_find(&first->blobs, location->text, location->bytes, &place))
+        RML_TRY(map_file(first, location, &place, err));
+    const rml_mapfile *map = &first->blob_file[place];
     if (offset % UNIT != 0 || offset < UNIT || offset > map->size || map->size - offset < UNIT)
         return rml_fail(err, RML_ERR_FORMAT,
                         "weights are at byte %llu of \"%.80s\", which has %zu bytes",

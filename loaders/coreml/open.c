@@ -263,13 +263,14 @@ rml_status rml_coreml_open_map(rml_coreml **out, const char *path, rml_mapfile *
     return status;
 }
 
-rml_status rml_coreml_open_again(rml_coreml **out, const rml_coreml *from, rml_error *err)
+rml_status rml_coreml_open_again(rml_coreml **out, rml_coreml *from, rml_error *err)
 {
     *out = NULL;
     RML_TRY(create(out, from->allocator, err));
     rml_coreml *file = *out;
     file->map = from->map;
     file->is_memory = true;
+    file->first = from->first ? from->first : from;
     const bool has_path = from->path && !from->zip.data; // that in an archive is found anew
     file->path = has_path ? rml_alloc_text(file->allocator, from->path) : NULL;
     rml_status status = has_path && !file->path ? rml_fail_nomem(err, strlen(from->path), "a path")
@@ -311,6 +312,7 @@ void rml_coreml_close(rml_coreml **file_at)
 
 void rml_coreml_drop_pages(const rml_coreml *file)
 {
+    file = file->first ? file->first : file;
     if (!file->is_memory)
         rml_mapfile_drop_pages(&file->map);
     for (size_t i = 0; i < file->blob_count && !file->zip.data; i++)

@@ -110,6 +110,18 @@ rml_status rml_onnx_model_from(rml_model **out, rml_onnx *file, const rml_model_
     return status;
 }
 
+rml_status rml_onnx_model_of(rml_model **out, const rml_onnx *file,
+                             const rml_model_settings *settings, rml_error *err)
+{
+    RML_TRY(rml_model_begin(out, settings, err));
+    (*out)->user = (void *)(uintptr_t)file;
+    (*out)->drop_pages = drop_pages;
+    const rml_status status = fill(*out, file, err);
+    if (status != RML_OK)
+        rml_model_destroy(out);
+    return status;
+}
+
 rml_status rml_onnx_model_begin(rml_model **out, const char *path,
                                 const rml_model_settings *settings, rml_error *err)
 {

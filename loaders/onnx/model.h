@@ -13,4 +13,8 @@ rml_status rml_onnx_model_begin(rml_model **out, const char *path,
 rml_status rml_onnx_model_from(rml_model **out, rml_onnx *file, const rml_model_settings *settings,
                                rml_error *err);
 
+// The same of a file that must outlive the model.
+rml_status rml_onnx_model_of(rml_model **out, const rml_onnx *file,
+                             const rml_model_settings *settings, rml_error *err);
+
 #endif
