@@ -26,10 +26,9 @@ static rml_check_input find(const rml_conversion *c, const char *name)
     return (rml_check_input){.name = name, .low = 0, .high = 1};
 }
 
-// What the source calls the sizes of an input; NULL: nothing.
-static const char *const *size_names(const rml_conversion *c, const char *input)
+const char *const *rml_size_names(const rml_model *model, const char *input)
 {
-    const rml_graph *graph = &c->as_written->graph;
+    const rml_graph *graph = &model->graph;
     const size_t index = rml_graph_find_input(graph, input);
     return index == SIZE_MAX ? NULL : graph->values[graph->inputs[index]].dim_names;
 }
@@ -39,7 +38,7 @@ static int64_t find_size(const rml_conversion *c, const rml_layers *inputs, cons
 {
     for (size_t i = 0; i < inputs->count; i++) {
         const rml_layer *input = &inputs->items[i];
-        const char *const *names = input->data ? size_names(c, input->name) : NULL;
+        const char *const *names = input->data ? rml_size_names(c->as_written, input->name) : NULL;
         for (int k = 0; names && k < input->shape.rank; k++)
             if (names[k] && strcmp(names[k], name) == 0)
                 return input->shape.dim[k];
@@ -52,7 +51,7 @@ static int64_t find_size(const rml_conversion *c, const rml_layers *inputs, cons
 static rml_shape choose_shape(const rml_conversion *c, const rml_layers *inputs,
                               const rml_port *input, const rml_write_port *port)
 {
-    const char *const *names = size_names(c, input->name);
+    const char *const *names = rml_size_names(c->as_written, input->name);
     rml_shape shape = port && port->shape ? *port->shape : input->shape;
     for (int i = 0; i < shape.rank; i++) {
         if (shape.dim[i] < 0 && port && port->usual)

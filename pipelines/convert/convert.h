@@ -60,6 +60,9 @@ rml_status rml_prove_weights(const rml_conversion *conversion, const rml_weights
 // What is wanted of the port `name` of the network; NULL: nothing.
 const rml_write_port *rml_conversion_port(const rml_conversion *conversion, const char *name);
 
+// What the network calls the sizes of an input, those of one name being one size; NULL: nothing.
+const char *const *rml_size_names(const rml_model *model, const char *input);
+
 // Numbers for every input of the source, as the file takes them; made-up ones are the same every
 // time. `inputs` has room for all of them, and is released by its owner.
 rml_status rml_check_inputs_make(const rml_conversion *conversion, rml_layers *inputs,

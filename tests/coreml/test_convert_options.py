@@ -229,3 +229,44 @@ def test_fewer_bits(program, tmp_path, ending, option, most):
     done = program.run(*arguments, "-o", path, option)
     assert size_of(path) < most * whole
     assert "largest error 0.0e+00" not in done.stdout
+
+
+# ---- names and sizes of ONNX files -------------------------------------------------------------
+
+
+def sum_file(folder, shapes):
+    helper = onnx.helper
+
+    def values(items):
+        return [helper.make_tensor_value_info(n, 1, s) for n, s in items]
+
+    (name, shape), *_ = shapes.items()
+    graph = helper.make_graph([helper.make_node("Sum", list(shapes), ["y:0"])], "g",
+                              values(shapes.items()), values([("y:0", shape)]))  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+              folder / "net.onnx")  # fmt: skip
+    return folder / "net.onnx"
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+def test_names_are_made_fit(program, tmp_path, kind):
+    """As TensorFlow's are, with a colon; those that are asked for are not changed."""
+    source = sum_file(tmp_path, {"serving:0": [2, 3], "state": [2, 3]})
+    out = tmp_path / f"o.{kind}"
+    done = program.run("convert", source, "-o", out)
+    for own, there in (("serving:0", "serving_0"), ("state", "state_"), ("y:0", "y_0")):
+        assert f"note: {own} is called {there} in the file" in done.stderr
+    description = ct.utils.load_spec(str(out)).description
+    assert [i.name for i in description.input] == ["serving_0", "state_"]
+    assert [o.name for o in description.output] == ["y_0"]
+    done = program.run("convert", source, "-o", tmp_path / f"p.{kind}", "--output-name", "y:0=state",
+                       "--input-name", "state=b", code=1)  # fmt: skip
+    assert '"state" cannot be the name of y:0' in done.stderr
+
+
+def test_sizes_of_one_name(program, tmp_path):
+    source = sum_file(tmp_path, {"a": ["n", 1, "t"], "b": [1, "n", 5], "c": [1, 1, "t"]})
+    out = tmp_path / "o.mlpackage"
+    program.run("convert", source, "-o", out, "--shape", "a=4x1x5")
+    inputs = ct.utils.load_spec(str(out)).description.input
+    assert [list(i.type.multiArrayType.shape) for i in inputs] == [[4, 1, 5], [1, 4, 5], [1, 1, 5]]

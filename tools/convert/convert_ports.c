@@ -184,6 +184,19 @@ static bool is_limited(const rml_limits *limits, const rml_shape *shape, int k)
                : limits->low.rank && (limits->low.dim[k] > 0 || limits->high.dim[k] >= 0);
 }
 
+// The size of this name that another input has; -1: there is none.
+static int64_t size_called(const port_plans *p, const char *name)
+{
+    for (size_t i = 0; name && i < p->inputs; i++) {
+        const port_plan *plan = &p->plans[i];
+        for (int k = 0; plan->size_names && k < plan->shape.rank; k++)
+            if (plan->shape.dim[k] >= 0 && plan->size_names[k] &&
+                strcmp(plan->size_names[k], name) == 0)
+                return plan->shape.dim[k];
+    }
+    return -1;
+}
+
 // A Core ML file has a size for everything that is not flexible; the batch is 1 unless told
 // otherwise.
 static rml_status fix_sizes(port_plans *p, rml_error *err)
@@ -198,6 +211,8 @@ static rml_status fix_sizes(port_plans *p, rml_error *err)
             int64_t *size = &plan->shape.dim[k];
             const bool flexible = (p->ports[i].low && plan->low.dim[k] > 0) ||
                                   is_limited(plan->port.limits, &plan->shape, k);
+            if (*size < 0 && !flexible && plan->size_names)
+                *size = size_called(p, plan->size_names[k]);
             if (k == 0 && *size < 0 && !flexible)
                 *size = 1;
             known = known && (*size >= 0 || flexible);
@@ -274,8 +289,10 @@ static rml_status make(port_plans *p, const convert_options *o, const rml_model 
         plan->port =
             plan->is_output ? rml_model_output(model, i - p->inputs) : rml_model_input(model, i);
         begin(plan, &p->ports[i], o);
-        if (!plan->is_output)
-            p->ports[i].shape = &plan->shape;
+        if (plan->is_output)
+            continue;
+        p->ports[i].shape = &plan->shape;
+        plan->size_names = rml_size_names(model, plan->port.name);
     }
     TRY(rename_ports(p, o, "input_name", &o->input_names, 0, err));
     TRY(rename_ports(p, o, "output_name", &o->output_names, p->inputs, err));

@@ -33,14 +33,24 @@ static const char *wanted_name(const rml_coreml_port *port, const char *own)
     return port->port && port->port->as ? port->port->as : own;
 }
 
-static rml_status check_name(const rml_coreml_port *port, const char *given, rml_error *err)
+// A name that was asked for is that, or refused; others are made fit.
+static rml_status check_name(const rml_coreml_description *d, const rml_coreml_port *port,
+                             const char *given, rml_error *err)
 {
-    if (strcmp(given, wanted_name(port, given)) == 0)
+    const char *wanted = wanted_name(port, given);
+    const rml_write_settings *settings = &d->w->settings;
+    char line[512];
+    if (strcmp(given, wanted) == 0)
         return RML_OK;
-    return rml_fail(err, RML_ERR_ARG,
-                    "\"%s\" cannot be the name of %s: it is taken, or no letters, digits and _, or "
-                    "a word of the format",
-                    port->port->as, port->port->name);
+    if (strcmp(port->port->as, port->port->name) != 0)
+        return rml_fail(err, RML_ERR_ARG,
+                        "\"%s\" cannot be the name of %s: it is taken, or no letters, digits and "
+                        "_, or a word of the format",
+                        port->port->as, port->port->name);
+    snprintf(line, sizeof line, "%.200s is called %.200s in the file", wanted, given);
+    if (settings->log)
+        settings->log(settings->log_user, line);
+    return RML_OK;
 }
 
 // Names of the file, for ports and graph alike.
@@ -60,13 +70,13 @@ static rml_status name_ports(rml_coreml_description *d, rml_graph *graph, rml_er
     for (size_t i = 0; i < d->input_count; i++) {
         rml_value *value = &graph->values[graph->inputs[i]];
         value->name = d->inputs[i].name = names[graph->inputs[i]];
-        RML_TRY(check_name(&d->inputs[i], value->name, err));
+        RML_TRY(check_name(d, &d->inputs[i], value->name, err));
     }
     for (size_t i = d->input_count; i < graph->input_count; i++)
         graph->values[graph->inputs[i]].name = d->inputs[i].name = names[graph->inputs[i]];
     for (size_t i = 0; i < d->output_count; i++) {
         graph->output_names[i] = d->outputs[i].name = names[graph->outputs[i]];
-        RML_TRY(check_name(&d->outputs[i], d->outputs[i].name, err));
+        RML_TRY(check_name(d, &d->outputs[i], d->outputs[i].name, err));
     }
     return rml_graph_ports_changed(graph, err);
 }
