@@ -9,6 +9,8 @@
 typedef struct rml_copying {
     rml_writing *w;
     const rml_graph *from;
+    rml_graph *graph; // that is made
+    bool again;       // `from` has the ports of the file already
     rml_fact *facts;  // of from's values
     rml_value_id *to; // [from->value_count]; RML_NO_VALUE: not made yet
 } rml_copying;
@@ -95,11 +97,11 @@ static rml_value_id scaled(rml_graph *graph, rml_value_id value, const rml_write
 
 static void copy_inputs(rml_copying *c)
 {
-    rml_graph *to = &c->w->graph;
+    rml_graph *to = c->graph;
     for (size_t i = 0; i < c->from->input_count; i++) {
         const rml_value_id id = c->from->inputs[i];
         const rml_value *input = &c->from->values[id];
-        const rml_write_port *port = rml_writing_port(c->w, input->name);
+        const rml_write_port *port = c->again ? NULL : rml_writing_port(c->w, input->name);
         const bool kept = port && c->w->keeps_scale && c->w->keeps_scale(port);
         c->to[id] = rml_graph_typed_input(to, input->name, input->dtype, &c->facts[id].shape);
         if (input->dim_names && c->to[id] != RML_NO_VALUE)
@@ -116,8 +118,24 @@ static rml_value_id copied(rml_copying *c, rml_value_id id)
 {
     if (id != RML_NO_VALUE && c->to[id] == RML_NO_VALUE &&
         c->from->values[id].kind == RML_VALUE_CONSTANT)
-        c->to[id] = rml_graph_copy_constant(&c->w->graph, &c->from->values[id]);
+        c->to[id] = rml_graph_copy_constant(c->graph, &c->from->values[id]);
     return id == RML_NO_VALUE ? id : c->to[id];
+}
+
+static rml_status copy_as_it_is(rml_copying *c, const rml_node *node, rml_error *err)
+{
+    rml_graph *to = c->graph;
+    rml_value_id *in =
+        rml_arena_alloc(&to->arena, (size_t)(node->in_count ? node->in_count : 1), sizeof *in);
+    if (!in)
+        return rml_fail_nomem(err, sizeof *in, "a graph to be written");
+    for (int k = 0; k < node->in_count; k++)
+        in[k] = copied(c, node->in[k]);
+    const rml_value_id out =
+        rml_graph_node(to, node->op, &node->attr, in, node->in_count, node->name);
+    for (int k = 0; k < node->out_count && out != RML_NO_VALUE; k++)
+        c->to[node->out + (rml_value_id)k] = out + (rml_value_id)k;
+    return rml_graph_finish(to, err);
 }
 
 // Whether inference has computed all of a node's outputs: then they are constants.
@@ -130,9 +148,40 @@ static bool is_known(const rml_copying *c, const rml_node *node)
     return true;
 }
 
+// Whether it is known which branch a node runs.
+static bool is_decided(const rml_copying *c, const rml_node *node)
+{
+    return node->op == RML_OP_IF && !node->dead && c->facts[node->in[0]].data &&
+           c->facts[node->in[0]].dtype == RML_BOOL;
+}
+
+// The nodes of that branch in place of the node.
+static rml_status take_branch(rml_copying *c, const rml_node *node, rml_error *err)
+{
+    const rml_control_attr *attr = &node->attr.control;
+    const bool truth = *(const uint8_t *)c->facts[node->in[0]].data != 0;
+    const rml_graph *body = attr->body[truth ? 0 : 1];
+    const rml_value_id *captured = node->in + 1 + (truth ? 0 : attr->body[0]->input_count);
+    rml_copying inside = {.w = c->w, .from = body, .graph = c->graph};
+    inside.to = rml_arena_alloc(&c->graph->arena, body->value_count + 1, sizeof *inside.to);
+    if (!inside.to)
+        return rml_fail_nomem(err, body->value_count * sizeof *inside.to, "a branch");
+    memset(inside.to, 0xff, body->value_count * sizeof *inside.to); // RML_NO_VALUE
+    for (size_t i = 0; i < body->input_count; i++)
+        inside.to[body->inputs[i]] = copied(c, captured[i]);
+    for (size_t i = 0; i < body->node_count; i++)
+        if (!body->nodes[i].dead)
+            RML_TRY(copy_as_it_is(&inside, &body->nodes[i], err));
+    for (int k = 0; k < node->out_count; k++)
+        c->to[node->out + (rml_value_id)k] = copied(&inside, body->outputs[k]);
+    return RML_OK;
+}
+
 static rml_status copy_node(rml_copying *c, const rml_node *node, rml_error *err)
 {
-    rml_graph *to = &c->w->graph;
+    rml_graph *to = c->graph;
+    if (is_decided(c, node))
+        return take_branch(c, node, err);
     if (is_known(c, node)) {
         for (int k = 0; k < node->out_count; k++) {
             const rml_value_id id = node->out + (rml_value_id)k;
@@ -142,33 +191,25 @@ static rml_status copy_node(rml_copying *c, const rml_node *node, rml_error *err
         }
         return RML_OK;
     }
-    rml_value_id *in =
-        rml_arena_alloc(&to->arena, (size_t)(node->in_count ? node->in_count : 1), sizeof *in);
-    if (!in)
-        return rml_fail_nomem(err, sizeof *in, "a graph to be written");
-    for (int k = 0; k < node->in_count; k++)
-        in[k] = copied(c, node->in[k]);
-    const rml_value_id out =
-        rml_graph_node(to, node->op, &node->attr, in, node->in_count, node->name);
-    for (int k = 0; k < node->out_count && out != RML_NO_VALUE; k++) {
-        const rml_value_id id = node->out + (rml_value_id)k, made = out + (rml_value_id)k;
-        c->to[id] = made;
-        to->values[made].shape = c->facts[id].shape; // which inference knew from elements, too
+    RML_TRY(copy_as_it_is(c, node, err));
+    for (int k = 0; k < node->out_count && c->to[node->out] != RML_NO_VALUE; k++) {
+        const rml_value_id id = node->out + (rml_value_id)k;
+        to->values[c->to[id]].shape = c->facts[id].shape; // which inference knew from elements, too
     }
     return RML_OK;
 }
 
 static rml_status copy(rml_copying *c, rml_error *err)
 {
-    rml_graph *to = &c->w->graph;
+    rml_graph *to = c->graph;
     copy_inputs(c);
     for (size_t i = 0; i < c->from->node_count; i++)
         if (!c->from->nodes[i].dead)
             RML_TRY(copy_node(c, &c->from->nodes[i], err));
     for (size_t i = 0; i < c->from->output_count; i++) {
         const char *name = c->from->output_names[i];
-        const rml_write_port *port = rml_writing_port(c->w, name);
-        const rml_meaning *meaning = rml_graph_meaning(c->from, true, i);
+        const rml_write_port *port = c->again ? NULL : rml_writing_port(c->w, name);
+        const rml_meaning *meaning = c->again ? NULL : rml_graph_meaning(c->from, true, i);
         if (c->w->settings.labels && meaning && meaning->kind == RML_MEANS_LABEL)
             continue; // which the file's classifier gives
         rml_value_id value = copied(c, c->from->outputs[i]);
@@ -186,26 +227,42 @@ static rml_status improve(rml_graph *graph, rml_error *err)
     return rml_graph_validate(graph, err);
 }
 
-rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
+static rml_status infer(rml_copying *c, rml_error *err)
 {
-    const rml_graph *from = &w->model->graph;
-    rml_copying c = {.w = w, .from = from};
-    RML_TRY(check_states(w, from, err));
-    RML_TRY(check_ports(w, from, err));
+    const rml_graph *from = c->from;
+    rml_arena *arena = &c->w->graph.arena;
     // What is computed on the way lives as long as the graph, which reads it.
-    c.facts = rml_arena_alloc(&w->graph.arena, from->value_count + 1, sizeof *c.facts);
-    c.to = rml_arena_alloc(&w->graph.arena, from->value_count + 1, sizeof *c.to);
-    if (!c.facts || !c.to)
-        return rml_fail_nomem(err, from->value_count * sizeof *c.facts, "a graph to be written");
-    memset(c.to, 0xff, from->value_count * sizeof *c.to); // RML_NO_VALUE
+    c->facts = rml_arena_alloc(arena, from->value_count + 1, sizeof *c->facts);
+    c->to = rml_arena_alloc(arena, from->value_count + 1, sizeof *c->to);
+    if (!c->facts || !c->to)
+        return rml_fail_nomem(err, from->value_count * sizeof *c->facts, "a graph to be written");
+    memset(c->to, 0xff, from->value_count * sizeof *c->to); // RML_NO_VALUE
     for (size_t i = 0; i < from->input_count; i++) {
         const rml_value *input = &from->values[from->inputs[i]];
-        const rml_write_port *port = rml_writing_port(w, input->name);
-        c.facts[from->inputs[i]] = (rml_fact){
+        const rml_write_port *port = c->again ? NULL : rml_writing_port(c->w, input->name);
+        c->facts[from->inputs[i]] = (rml_fact){
             .dtype = input->dtype, .shape = port && port->shape ? *port->shape : input->shape};
     }
-    RML_TRY(rml_graph_infer(from, c.facts, &w->graph.arena, err));
-    RML_TRY(copy(&c, err));
-    w->graph.state_count = from->state_count;
+    return rml_graph_infer(from, c->facts, arena, err);
+}
+
+// Shapes behind a branch are known once the branch is, and other branches may be known by them.
+rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
+{
+    const rml_graph *model = &w->model->graph;
+    rml_copying c = {.w = w, .from = model};
+    RML_TRY(check_states(w, model, err));
+    RML_TRY(check_ports(w, model, err));
+    for (bool decided = true; decided; c.from = c.graph, c.again = true) {
+        RML_TRY(infer(&c, err));
+        decided = false;
+        for (size_t i = 0; i < c.from->node_count && !decided; i++)
+            decided = is_decided(&c, &c.from->nodes[i]);
+        c.graph = decided ? rml_graph_inside(&w->graph) : &w->graph;
+        if (!c.graph)
+            return rml_fail_nomem(err, sizeof *c.graph, "a graph to be written");
+        RML_TRY(copy(&c, err));
+    }
+    w->graph.state_count = model->state_count;
     return improve(&w->graph, err);
 }

@@ -259,8 +259,8 @@ def test_names_are_made_fit(program, tmp_path, kind):
     description = ct.utils.load_spec(str(out)).description
     assert [i.name for i in description.input] == ["serving_0", "state_"]
     assert [o.name for o in description.output] == ["y_0"]
-    done = program.run("convert", source, "-o", tmp_path / f"p.{kind}", "--output-name", "y:0=state",
-                       "--input-name", "state=b", code=1)  # fmt: skip
+    other = ["--output-name", "y:0=state", "--input-name", "state=b"]
+    done = program.run("convert", source, "-o", tmp_path / f"p.{kind}", *other, code=1)
     assert '"state" cannot be the name of y:0' in done.stderr
 
 

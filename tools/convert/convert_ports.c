@@ -108,6 +108,28 @@ static rml_status set_shapes(port_plans *p, const convert_options *o, rml_error 
     return RML_OK;
 }
 
+// The size of this name that another input has; -1: there is none.
+static int64_t size_called(const port_plans *p, const char *name)
+{
+    for (size_t i = 0; name && i < p->inputs; i++) {
+        const port_plan *plan = &p->plans[i];
+        for (int k = 0; plan->size_names && k < plan->shape.rank; k++)
+            if (plan->shape.dim[k] >= 0 && plan->size_names[k] &&
+                strcmp(plan->size_names[k], name) == 0)
+                return plan->shape.dim[k];
+    }
+    return -1;
+}
+
+// Sizes of one name are one.
+static void name_sizes(port_plans *p)
+{
+    for (size_t i = 0; i < p->inputs; i++)
+        for (int k = 0; p->plans[i].size_names && k < p->plans[i].shape.rank; k++)
+            if (p->plans[i].shape.dim[k] < 0)
+                p->plans[i].shape.dim[k] = size_called(p, p->plans[i].size_names[k]);
+}
+
 // "LO..HI", both 1 or more.
 static bool parse_range(const char *text, int64_t *low, int64_t *high)
 {
@@ -184,19 +206,6 @@ static bool is_limited(const rml_limits *limits, const rml_shape *shape, int k)
                : limits->low.rank && (limits->low.dim[k] > 0 || limits->high.dim[k] >= 0);
 }
 
-// The size of this name that another input has; -1: there is none.
-static int64_t size_called(const port_plans *p, const char *name)
-{
-    for (size_t i = 0; name && i < p->inputs; i++) {
-        const port_plan *plan = &p->plans[i];
-        for (int k = 0; plan->size_names && k < plan->shape.rank; k++)
-            if (plan->shape.dim[k] >= 0 && plan->size_names[k] &&
-                strcmp(plan->size_names[k], name) == 0)
-                return plan->shape.dim[k];
-    }
-    return -1;
-}
-
 // A Core ML file has a size for everything that is not flexible; the batch is 1 unless told
 // otherwise.
 static rml_status fix_sizes(port_plans *p, rml_error *err)
@@ -211,8 +220,6 @@ static rml_status fix_sizes(port_plans *p, rml_error *err)
             int64_t *size = &plan->shape.dim[k];
             const bool flexible = (p->ports[i].low && plan->low.dim[k] > 0) ||
                                   is_limited(plan->port.limits, &plan->shape, k);
-            if (*size < 0 && !flexible && plan->size_names)
-                *size = size_called(p, plan->size_names[k]);
             if (k == 0 && *size < 0 && !flexible)
                 *size = 1;
             known = known && (*size >= 0 || flexible);
@@ -298,6 +305,7 @@ static rml_status make(port_plans *p, const convert_options *o, const rml_model 
     TRY(rename_ports(p, o, "output_name", &o->output_names, p->inputs, err));
     TRY(check_names(p, err));
     TRY(set_shapes(p, o, err));
+    name_sizes(p);
     TRY(set_ranges(p, o, err));
     if (o->coreml)
         TRY(fix_sizes(p, err));

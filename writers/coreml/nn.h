@@ -144,7 +144,8 @@ void rml_net_inner_product(rml_net_emitter *e, const rml_node *node, bool bias, 
 // ---- edges (nn_shapes.c) ------------------------------------------------------------------------
 
 // The layer that pads height and width.
-void rml_net_pad_image(rml_net_emitter *e, rml_pad_mode mode, int64_t pads[2][2], float fill);
+void rml_net_pad_image(rml_net_emitter *e, rml_pad_mode mode, int64_t pads[2][2], float fill,
+                       const char *x, const char *out);
 
 // ---- recurrent layers (nn_recurrent.c) ----------------------------------------------------------
 

@@ -178,7 +178,8 @@ static void emit_pad(rml_net_emitter *e, const rml_node *node)
     double fill = 0;
     rml_pads_of(e->graph, node, pads);
     rml_input_number(e->graph, node, 2, &fill);
-    rml_net_pad_image(e, node->attr.pad.mode, &pads[rml_net_shape(e, 0)->rank - 2], (float)fill);
+    rml_net_pad_image(e, node->attr.pad.mode, &pads[rml_net_shape(e, 0)->rank - 2], (float)fill,
+                      rml_net_in(e, 0), rml_net_out(e, 0));
 }
 
 // ---- repetition ---------------------------------------------------------------------------------

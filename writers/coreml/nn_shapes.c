@@ -2,6 +2,8 @@
 #include "ops/index/list.h"
 #include "writers/coreml/nn.h"
 
+#include <string.h>
+
 // ---- reshape ------------------------------------------------------------------------------------
 
 static const char *lacks_reshape(const rml_net_node *n)
@@ -178,8 +180,7 @@ static const char *lacks_pad(const rml_net_node *n)
     for (int i = 0; i < rank; i++) {
         if (pads[i][0] < 0 || pads[i][1] < 0)
             return "padding that cuts off";
-        if (n->attr->pad.mode != RML_PAD_CONSTANT && (pads[i][0] || pads[i][1]) &&
-            (rank < 3 || i < rank - 2))
+        if (n->attr->pad.mode != RML_PAD_CONSTANT && (pads[i][0] || pads[i][1]) && i < rank - 2)
             return "mirrored or repeated edges of other axes than the last two";
     }
     return NULL;
@@ -199,12 +200,29 @@ static void emit_pad(rml_net_emitter *e, const rml_node *node)
         rml_net_end(e);
         return;
     }
-    rml_net_pad_image(e, node->attr.pad.mode, &pads[rank - 2], 0);
+    int64_t edges[2][2] = {{0}};
+    const size_t last = rank < 2 ? rank : 2;
+    memcpy(edges[2 - last], pads[rank - last], last * sizeof *edges);
+    if (rank > 2) {
+        rml_net_pad_image(e, node->attr.pad.mode, edges, 0, rml_net_in(e, 0), rml_net_out(e, 0));
+        return;
+    }
+    // A signal or a matrix as an image.
+    static const int64_t front[2] = {0, 1};
+    const char *image = rml_net_between(e), *padded = rml_net_between(e);
+    rml_net_one(e, RML_NET_EXPAND_DIMS, rml_net_in(e, 0), image);
+    rml_fields_ints(&e->m, 1, front, 3 - rank);
+    rml_net_end(e);
+    rml_net_pad_image(e, node->attr.pad.mode, edges, 0, image, padded);
+    rml_net_one(e, RML_NET_SQUEEZE, padded, rml_net_out(e, 0));
+    rml_fields_ints(&e->m, 1, front, 3 - rank);
+    rml_net_end(e);
 }
 
-void rml_net_pad_image(rml_net_emitter *e, rml_pad_mode mode, int64_t pads[2][2], float fill)
+void rml_net_pad_image(rml_net_emitter *e, rml_pad_mode mode, int64_t pads[2][2], float fill,
+                       const char *x, const char *out)
 {
-    rml_net_one(e, RML_NET_PADDING, rml_net_in(e, 0), rml_net_out(e, 0));
+    rml_net_one(e, RML_NET_PADDING, x, out);
     if (mode == RML_PAD_CONSTANT) {
         rml_fields_begin(&e->m, 1);
         rml_net_float(e, 1, fill);
