@@ -23,7 +23,6 @@ REFUSED = {
     "resize_volume_nearest": "more than the last two dimensions",
     "s2b": "more than 5 dimensions",
     "s2b_tf": "more than 5 dimensions",
-    "quantize": "no operation",
 }
 
 
