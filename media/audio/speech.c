@@ -1,6 +1,7 @@
 #include "media/audio/speech.h"
 
 #include "media/audio/resample.h"
+#include "media/audio/voice_activity.h"
 #include "tensor/alloc.h"
 
 #include <string.h>
@@ -28,6 +29,7 @@ struct rml_speech {
     rml_speech_info info;
     voice_in voice;
     rml_mel *mel;
+    rml_voice_activity activity;
     float ring[RING][RML_MEL_BANDS]; // column i lies at i % RING
     int64_t made;                    // columns made since the beginning
     bool counted;                    // the first pass is over
@@ -102,11 +104,10 @@ static rml_status rewind_voice(voice_in *v, rml_error *err)
 
 static rml_status keep_column(void *user, int64_t index, const float *column, rml_error *err)
 {
-    (void)err;
     rml_speech *s = user;
     memcpy(s->ring[index % RING], column, sizeof s->ring[0]);
     s->made = index + 1;
-    return RML_OK;
+    return s->counted ? RML_OK : rml_voice_activity_push(&s->activity, column, err);
 }
 
 static rml_status take_samples(void *user, const float *samples, size_t count, rml_error *err)
@@ -133,20 +134,34 @@ static rml_status rewind_speech(rml_speech *s, rml_error *err)
     return RML_OK;
 }
 
+// Reads all from the beginning, where it stands.
+static rml_status hear_all(rml_speech *s, rml_error *err)
+{
+    s->info.samples = 0;
+    s->activity.count = 0;
+    while (!s->voice.ended)
+        RML_TRY(read_block(s, err));
+    return RML_OK;
+}
+
 static rml_status first_pass(rml_speech *s, rml_error *err)
 {
     rml_audio_in *in = s->voice.in;
-    while (!s->voice.ended)
-        RML_TRY(read_block(s, err));
-    s->counted = true;
+    RML_TRY(hear_all(s, err));
     s->info.native_samples = s->voice.total;
     s->info.seconds = voice_seconds(&s->voice);
     s->info.columns = s->made;
     s->info.silence = rml_audio_in_info(in)->silence;
     const bool again = rml_audio_in_choose_mix(in);
     s->info.channel = rml_audio_in_info(in)->channel;
+    if (again) {
+        RML_TRY(rewind_speech(s, err));
+        RML_TRY(hear_all(s, err));
+    }
+    s->counted = true;
+    RML_TRY(rml_voice_activity_decide(&s->activity, err));
     // A short clip is in the ring already.
-    return s->made <= RING && !again ? RML_OK : rewind_speech(s, err);
+    return s->made <= RING ? RML_OK : rewind_speech(s, err);
 }
 
 static rml_status open_all(rml_speech *s, const char *path, bool as_upstream, rml_error *err)
@@ -170,7 +185,7 @@ rml_status rml_speech_open(rml_speech **out, const char *path, bool as_upstream,
     *out = NULL;
     rml_speech *speech;
     RML_TRY(rml_make(allocator, &speech, 1, sizeof *speech, "a speech reader", err));
-    speech->allocator = allocator;
+    speech->allocator = speech->activity.allocator = allocator;
     rml_status status = open_all(speech, path, as_upstream, err);
     if (status != RML_OK)
         rml_speech_close(&speech);
@@ -186,6 +201,7 @@ void rml_speech_close(rml_speech **speech)
         return;
     close_voice(&old->voice);
     rml_mel_destroy(&old->mel);
+    rml_voice_activity_release(&old->activity);
     rml_free(old->allocator, old->path);
     rml_free(old->allocator, old);
 }
@@ -193,6 +209,11 @@ void rml_speech_close(rml_speech **speech)
 const rml_speech_info *rml_speech_info_of(const rml_speech *speech)
 {
     return &speech->info;
+}
+
+double rml_speech_activity(const rml_speech *speech, double from, double to)
+{
+    return rml_voice_activity_share(&speech->activity, from, to);
 }
 
 rml_status rml_speech_chunk(rml_speech *speech, int64_t start,

@@ -37,6 +37,9 @@ const rml_speech_info *rml_speech_info_of(const rml_speech *speech);
 rml_status rml_speech_chunk(rml_speech *speech, int64_t start,
                             float chunk[RML_MEL_BANDS * RML_MEL_CHUNK], rml_error *err);
 
+// The share, 0..1, of the time between `from` and `to` (seconds) in which somebody speaks.
+double rml_speech_activity(const rml_speech *speech, double from, double to);
+
 void rml_speech_close(rml_speech **speech);
 
 // The whole file at 16 kHz mono, for models that take the waveform. *samples belongs to the caller

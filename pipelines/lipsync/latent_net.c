@@ -83,14 +83,21 @@ rml_latent_settings rml_latent_settings_default(void)
 
 // ---- the beginning ------------------------------------------------------------------------------
 
+// Of what hears, which is gone, and its memory with it, when faces come.
+static rml_session_settings hearing_settings(const rml_latent_net *self)
+{
+    rml_session_settings wanted = self->settings.session;
+    wanted.profile = false;
+    wanted.shared = NULL;
+    return wanted;
+}
+
 static rml_status hear(rml_latent_net *self, rml_error *err)
 {
     const rml_latent_settings *s = &self->settings;
-    rml_session_settings wanted = s->session;
+    const rml_session_settings wanted = hearing_settings(self);
     float *samples;
     size_t count;
-    wanted.profile = false;
-    wanted.shared = NULL; // what hears is gone, and its memory with it, when faces come
     RML_TRY(rml_speech_load(&samples, &count, self->sound.path, self->sound.compat, self->allocator,
                             err));
     const rml_status status = rml_voice_hear(&self->voice, s->hears, s->voice, NULL, &wanted,
@@ -202,6 +209,14 @@ static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *sou
     else
         rml_voice_chunk_at(&self->voice, (int64_t)row, sound);
     return RML_OK;
+}
+
+static rml_status hear_silence(rml_lip_net *net, float *sound, rml_error *err)
+{
+    const rml_latent_net *self = net->self;
+    const rml_session_settings wanted = hearing_settings(self);
+    return rml_voice_hear_silence(sound, self->settings.hears, self->settings.voice, NULL, &wanted,
+                                  self->allocator, err);
 }
 
 // ---- faces --------------------------------------------------------------------------------------
@@ -349,6 +364,7 @@ rml_status rml_latent_net_create(rml_latent_net **out, const rml_latent_settings
     self->together = INT_MAX;
     self->net = (rml_lip_net){
         .self = self, .side = settings->side, .begin = begin, .listen = listen, .run = run};
+    self->net.hear_silence = hear_silence;
     const rml_status status = create_all(self, err);
     if (status != RML_OK)
         rml_latent_net_destroy(&self);

@@ -37,6 +37,8 @@ struct rml_lip_net {
     rml_status (*begin)(rml_lip_net *net, const rml_lip_sound *sound, rml_error *err);
     // The piece of sound of an output frame.
     rml_status (*listen)(rml_lip_net *net, const rml_slot_plan *plan, float *sound, rml_error *err);
+    // The same of digital silence, which shuts a mouth.
+    rml_status (*hear_silence)(rml_lip_net *net, float *sound, rml_error *err);
     // Replaces the patches of `count` items by what the network makes of them. `round`: to the
     // nearest whole number; otherwise cut, as upstream does. RML_ERR_FORMAT when the network gives
     // a number that is not finite.

@@ -13,6 +13,7 @@
 #include "pipelines/faces/face_finder.h"
 #include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lip_net.h"
+#include "pipelines/lipsync/mouth.h"
 #include "pipelines/lipsync/schedule.h"
 
 // What a network hears of the sound.
@@ -36,6 +37,7 @@ typedef struct rml_lipsync_settings {
     bool strict; // a frame without a face ends the run
     double audio_offset_seconds; // the lips lag the sound by this
     int batch;                   // most frames in one run of the network
+    rml_mouth_settings mouth;    // with compat: RML_SILENCE_NET and a strength of 1
     rml_paste_settings paste;
     rml_codec codec;
     int crf;
@@ -78,6 +80,8 @@ typedef struct rml_lipsync_result {
     int64_t source_frames; // of the clip that were looked at
     int64_t decoded;       // frames of the clip, each time it was decoded
     int64_t without_face;  // written frames that passed through untouched
+    int64_t generated;     // written frames whose mouth the network made
+    int64_t silent;        // written frames in which nobody speaks; 0 with RML_SILENCE_NET
     rml_time_range ranges[RML_LIPSYNC_MAX_RANGES];
     int range_count;                  // beyond the limit the last range is stretched
     int batch;                        // largest batch used

@@ -8,6 +8,7 @@
 #include "pipelines/faces/face_places.h"
 #include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lipsync.h"
+#include "pipelines/lipsync/mouth.h"
 #include "pipelines/ring.h"
 
 #include <stdatomic.h>
@@ -35,6 +36,8 @@ typedef struct rml_slot {
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
     bool has_face;
+    float voiced;   // see rml_mouth_voiced
+    bool generated; // the network makes its mouth
     rml_lip_item item;
     uint8_t *given; // what item.patch was before the network
 } rml_slot;
@@ -83,6 +86,7 @@ typedef struct rml_chain {
     rml_signature last_signature;
     rml_slot **pending; // wait for their box, in order; a ring of slot_count places
     int pending_first, pending_count;
+    rml_mouth *mouth;
     rml_slot **group; // wait for the network
     int group_count;
     int64_t emitted;

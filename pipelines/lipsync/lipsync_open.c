@@ -15,6 +15,7 @@ rml_lipsync_settings rml_lipsync_settings_default(void)
         .box = {RML_NO_BOX, RML_NO_BOX, RML_NO_BOX, RML_NO_BOX},
         .batch = DEFAULT_BATCH,
         .temporary_folder = "/tmp",
+        .mouth = {.silence = RML_SILENCE_CLOSE, .strength = 1.0},
         .paste = {.mask = RML_MASK_MOUTH, .feather = RML_MASK_FEATHER_DEFAULT},
         .codec = RML_CODEC_H264,
         .crf = RML_CRF_DEFAULT,

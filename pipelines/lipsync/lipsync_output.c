@@ -122,7 +122,9 @@ rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
     double start = rml_clock_ms();
     rml_shot *canvas;
     RML_TRY(choose_canvas(c, s, &canvas, err));
-    if (s->has_face) {
+    c->result->generated += s->generated;
+    c->result->silent += s->voiced == 0.0f;
+    if (s->generated) {
         RML_TRY(paste(c, s, canvas, err));
         c->drawn = true;
         c->drawn_box = s->box;

@@ -229,6 +229,8 @@ static rml_status make_chain(rml_chain *c, rml_error *err)
     RML_TRY(rml_track_create(&c->track, &track, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->crop_resizer, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->paste_resizer, c->allocator, err));
+    RML_TRY(rml_mouth_create(&c->mouth, &s->mouth, c->lips, c->batch, 1.0 / info->fps, c->allocator,
+                             err));
     RML_TRY(rml_face_cutter_create(&c->cutter, c->allocator, err));
     RML_TRY(rml_face_paster_create(&c->paster, &s->paste, c->allocator, err));
     return rml_encoder_open(&c->encoder, s->out_path, &c->job->encode, c->allocator, err);
@@ -238,6 +240,7 @@ static void free_chain(rml_chain *c)
 {
     rml_encoder_abort(&c->encoder);
     rml_face_paster_destroy(&c->paster);
+    rml_mouth_destroy(&c->mouth);
     rml_face_cutter_destroy(&c->cutter);
     rml_resizer_destroy(&c->paste_resizer);
     rml_resizer_destroy(&c->crop_resizer);

@@ -53,13 +53,21 @@ static rml_status emit(rml_chain *c, rml_slot *s, rml_error *err)
 static rml_status flush(rml_chain *c, rml_error *err)
 {
     rml_lip_item *items[RML_LIPSYNC_MAX_BATCH];
+    uint8_t *given[RML_LIPSYNC_MAX_BATCH];
+    float voiced[RML_LIPSYNC_MAX_BATCH];
     int count = 0;
-    for (int i = 0; i < c->group_count; i++)
-        if (c->group[i]->has_face)
-            items[count++] = &c->group[i]->item;
+    for (int i = 0; i < c->group_count; i++) {
+        rml_slot *s = c->group[i];
+        if (!s->generated)
+            continue;
+        items[count] = &s->item;
+        given[count] = s->given;
+        voiced[count++] = s->voiced;
+    }
     double start = rml_clock_ms();
     if (count > 0)
-        RML_TRY(c->lips->run(c->lips, items, count, !c->job->settings.compat, err));
+        RML_TRY(
+            rml_mouth_run(c->mouth, items, given, voiced, count, !c->job->settings.compat, err));
     c->result->stage_ms[RML_STAGE_NETWORK] += rml_clock_ms() - start;
     for (int i = 0; i < c->group_count; i++)
         RML_TRY(emit(c, c->group[i], err));
@@ -71,9 +79,12 @@ static rml_status flush(rml_chain *c, rml_error *err)
 static rml_status take(rml_chain *c, rml_slot *s, rml_error *err)
 {
     s->has_face = rml_track_raw(c->track, s->place)->source != RML_FACE_NONE;
-    if (s->has_face) {
+    s->voiced = rml_mouth_voiced(c->mouth, c->job->speech, &s->plan);
+    s->generated = s->has_face && rml_mouth_moves(c->mouth, s->voiced);
+    if (s->generated) {
         double start = rml_clock_ms();
         RML_TRY(c->lips->listen(c->lips, &s->plan, s->item.sound, err));
+        rml_mouth_fade_sound(c->mouth, s->voiced, s->item.sound);
         double heard = rml_clock_ms();
         s->box = rml_track_box(c->track, s->place);
         s->item.source = s->source;

@@ -2,6 +2,7 @@
 
 #include "loaders/weights/weights.h"
 #include "media/audio/log_mel.h"
+#include "media/audio/mel.h"
 #include "models/networks.h"
 #include "pipelines/batches.h"
 #include "tensor/alloc.h"
@@ -304,4 +305,22 @@ void rml_voice_release(rml_voice *voice)
         rml_free(voice->allocator, voice->data);
     voice->data = NULL;
     voice->rows = 0;
+}
+
+rml_status rml_voice_hear_silence(float *dst, rml_voice_kind kind, const rml_weights *weights,
+                                  const char *config, const rml_session_settings *settings,
+                                  const rml_allocator *allocator, rml_error *err)
+{
+    rml_voice quiet;
+    float *samples;
+    RML_TRY(rml_make(allocator, &samples, RML_MEL_RATE, sizeof *samples, "silence", err));
+    const rml_status status = rml_voice_hear(&quiet, kind, weights, config, settings, samples,
+                                             RML_MEL_RATE, allocator, err);
+    rml_free(allocator, samples);
+    if (status != RML_OK)
+        return status;
+    // Of Whisper a chunk begins before its row.
+    rml_voice_chunk_at(&quiet, quiet.rows / 2, dst);
+    rml_voice_release(&quiet);
+    return RML_OK;
 }

@@ -43,6 +43,12 @@ rml_status rml_voice_hear(rml_voice *out, rml_voice_kind kind, const rml_weights
                           size_t count, const rml_allocator *allocator, rml_error *err);
 void rml_voice_release(rml_voice *voice);
 
+// A chunk from the middle of a second of digital silence: dst[RML_VOICE_CHUNK][layers][width]. The
+// rest as above.
+rml_status rml_voice_hear_silence(float *dst, rml_voice_kind kind, const rml_weights *weights,
+                                  const char *config, const rml_session_settings *settings,
+                                  const rml_allocator *allocator, rml_error *err);
+
 // The rows that rml_voice_hear makes of so many samples.
 int64_t rml_voice_row_count(rml_voice_kind kind, int64_t samples);
 

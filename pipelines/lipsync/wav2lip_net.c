@@ -60,6 +60,15 @@ static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *chu
     return rml_speech_chunk(self->sound.speech, start, chunk, err);
 }
 
+static rml_status hear_silence(rml_lip_net *net, float *chunk, rml_error *err)
+{
+    (void)net;
+    (void)err;
+    for (int i = 0; i < CHUNK_COUNT; i++)
+        chunk[i] = RML_MEL_SILENCE;
+    return RML_OK;
+}
+
 // Three planes of the face with its lower half black, but for the margin, then three planes of the
 // whole face.
 static void fill_face(const rml_wav2lip_net *self, float *face, const uint8_t *patch)
@@ -179,8 +188,12 @@ rml_status rml_wav2lip_net_init(rml_wav2lip_net *net, const rml_model *model, rm
                                 rml_error *err)
 {
     *net = (rml_wav2lip_net){
-        .net =
-            {.self = net, .sound_count = CHUNK_COUNT, .begin = begin, .listen = listen, .run = run},
+        .net = {.self = net,
+                .sound_count = CHUNK_COUNT,
+                .begin = begin,
+                .listen = listen,
+                .hear_silence = hear_silence,
+                .run = run},
         .session = session,
         .fixed = rml_fixed_batch(model, RML_LIPSYNC_MAX_BATCH),
     };

@@ -45,6 +45,14 @@ static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *sou
     return RML_OK;
 }
 
+static rml_status hear_silence(rml_lip_net *net, float *sound, rml_error *at)
+{
+    (void)net;
+    (void)at;
+    *sound = 0;
+    return RML_OK;
+}
+
 static rml_status run(rml_lip_net *net, rml_lip_item *const *items, int count, bool round,
                       rml_error *at)
 {
@@ -61,7 +69,8 @@ static figures play(int times, rml_repeat repeat)
 {
     locked_counting at = {.busy = ATOMIC_FLAG_INIT};
     const rml_allocator allocator = {locked_alloc, locked_release, &at};
-    rml_lip_net net = {.side = 16, .begin = begin, .listen = listen, .run = run};
+    rml_lip_net net = {
+        .side = 16, .begin = begin, .listen = listen, .hear_silence = hear_silence, .run = run};
     rml_lipsync_settings settings = rml_lipsync_settings_default();
     settings.clip.path = face;
     settings.clip.repeat = repeat;

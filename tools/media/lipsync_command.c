@@ -164,6 +164,11 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
          "width of the mask's soft edge, as a share of the face (0.1)"},
         {"no_colour_match", 0, OPTION_FLAG, &j->paste.keep_colours, NULL, 0, 0,
          "leave the colours of the new face as the network made them"},
+        {"silence", 0, OPTION_TEXT, &c->silence, "NAME", 0, 0,
+         "the mouth where nobody speaks: close (default) shuts it,\nkeep leaves the film's, net is "
+         "what the network makes of it"},
+        {"mouth_strength", 0, OPTION_NUMBER, &j->mouth.strength, "X", 0, RML_MOUTH_STRENGTH_MAX,
+         "how far the mouth moves, times what the network makes (1)"},
         {"codec", 0, OPTION_TEXT, &c->codec, "NAME", 0, 0,
          "h264 (default), hevc, mjpeg, ffv1 (lossless, in .mkv)"},
         {"pix_fmt", 0, OPTION_TEXT, &j->pix_fmt, "NAME", 0, 0,
@@ -198,6 +203,15 @@ static int check_options(lipsync_command *c)
         return usage_error(c->name, "--mask and --mask_image both say what changes: give one");
     if (c->mask && !rml_mask_kind_parse(c->mask, &j->paste.mask))
         return usage_error(c->name, "--mask is mouth, lower or box, not '%s'", c->mask);
+    if (c->silence && !rml_silence_parse(c->silence, &j->mouth.silence))
+        return usage_error(c->name, "--silence is net, keep or close, not '%s'", c->silence);
+    if (j->compat &&
+        (j->mouth.strength != 1.0 || (c->silence && j->mouth.silence != RML_SILENCE_NET)))
+        return usage_error(c->name,
+                           "--compat moves the mouth as the original does: without --silence keep "
+                           "or close and --mouth_strength");
+    if (j->compat)
+        j->mouth.silence = RML_SILENCE_NET;
     if (j->compat && (c->faces.named || c->faces.every > 1))
         return usage_error(c->name,
                            "--compat finds faces as the original does: with S3FD, in every "

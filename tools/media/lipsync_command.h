@@ -37,7 +37,7 @@ typedef struct lipsync_command {
     rml_shared_block *shared; // the memory of these sessions, which take turns; or NULL
     // ---- of the shared part ----
     face_options faces;
-    const char *codec, *mask;
+    const char *codec, *mask, *silence;
     option_switch is_static, deinterlace;
     bool loop;
     int face_batch;

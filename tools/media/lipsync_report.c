@@ -81,7 +81,9 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
            (double)r->frames / seconds, (long long)r->source_frames, (long long)r->without_face);
     for (int i = 0; i < r->range_count; i++)
         printf("%s{\"from\":%.6f,\"to\":%.6f}", i ? "," : "", r->ranges[i].from, r->ranges[i].to);
-    printf("],\"voice_channel\":%d,\"voice_silence_seconds\":%.6f", voice->channel, voice->silence);
+    printf("],\"network_frames\":%lld,\"silent_frames\":%lld", (long long)r->generated,
+           (long long)r->silent);
+    printf(",\"voice_channel\":%d,\"voice_silence_seconds\":%.6f", voice->channel, voice->silence);
     printf(
         ",\"damaged_video_packets\":%lld,\"damaged_audio_packets\":%lld,\"threads\":%d,"
         "\"cpu\":\"%s\",\"precision\":\"%s\",\"batch\":%d,\"peak_rss_bytes\":%llu,\"stage_ms\":{",

@@ -1,0 +1,150 @@
+#include "pipelines/lipsync/mouth.h"
+
+#include "tensor/alloc.h"
+
+#include <string.h>
+
+#define FADE_FRAMES 3
+
+struct rml_mouth {
+    const rml_allocator *allocator;
+    rml_mouth_settings settings;
+    rml_lip_net *net;
+    double frame_seconds;
+    float *quiet; // what the network hears of silence
+    // With a strength other than 1, of a batch: the faces of silence.
+    rml_lip_item *rests, **rest_items;
+    uint8_t *patches;
+};
+
+bool rml_silence_parse(const char *name, rml_silence *silence)
+{
+    static const char *const names[] = {
+        [RML_SILENCE_NET] = "net", [RML_SILENCE_KEEP] = "keep", [RML_SILENCE_CLOSE] = "close"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *silence = (rml_silence)i;
+            return true;
+        }
+    return false;
+}
+
+static size_t patch_bytes(const rml_mouth *m)
+{
+    return (size_t)m->net->side * (size_t)m->net->side * RML_FRAME_CHANNELS;
+}
+
+static rml_status make_rests(rml_mouth *m, int batch, rml_error *err)
+{
+    const size_t count = (size_t)batch;
+    const char *what = "mouths at rest";
+    RML_TRY(rml_make(m->allocator, &m->rests, count, sizeof *m->rests, what, err));
+    RML_TRY(rml_make(m->allocator, &m->rest_items, count, sizeof *m->rest_items, what, err));
+    RML_TRY(rml_make(m->allocator, &m->patches, count, patch_bytes(m), what, err));
+    for (size_t i = 0; i < count; i++) {
+        m->rests[i].patch = m->patches + i * patch_bytes(m);
+        m->rests[i].sound = m->quiet;
+        m->rest_items[i] = &m->rests[i];
+    }
+    return RML_OK;
+}
+
+static rml_status make(rml_mouth *m, int batch, rml_error *err)
+{
+    const bool scaled = m->settings.strength != 1.0;
+    if (!(m->settings.strength >= 0.0 && m->settings.strength <= RML_MOUTH_STRENGTH_MAX))
+        return rml_fail(err, RML_ERR_ARG, "a mouth's strength of %g is outside 0..%g",
+                        m->settings.strength, RML_MOUTH_STRENGTH_MAX);
+    if (!scaled && m->settings.silence != RML_SILENCE_CLOSE)
+        return RML_OK;
+    RML_TRY(
+        rml_make(m->allocator, &m->quiet, m->net->sound_count, sizeof *m->quiet, "silence", err));
+    RML_TRY(m->net->hear_silence(m->net, m->quiet, err));
+    return scaled ? make_rests(m, batch, err) : RML_OK;
+}
+
+rml_status rml_mouth_create(rml_mouth **out, const rml_mouth_settings *settings, rml_lip_net *net,
+                            int batch, double frame_seconds, const rml_allocator *allocator,
+                            rml_error *err)
+{
+    *out = NULL;
+    rml_mouth *m;
+    RML_TRY(rml_make(allocator, &m, 1, sizeof *m, "the mouth", err));
+    *m = (rml_mouth){
+        .allocator = allocator, .settings = *settings, .net = net, .frame_seconds = frame_seconds};
+    const rml_status status = make(m, batch, err);
+    if (status != RML_OK)
+        rml_mouth_destroy(&m);
+    *out = m;
+    return status;
+}
+
+void rml_mouth_destroy(rml_mouth **mouth)
+{
+    rml_mouth *old = *mouth;
+    *mouth = NULL;
+    if (!old)
+        return;
+    rml_free(old->allocator, old->patches);
+    rml_free(old->allocator, old->rest_items);
+    rml_free(old->allocator, old->rests);
+    rml_free(old->allocator, old->quiet);
+    rml_free(old->allocator, old);
+}
+
+float rml_mouth_voiced(const rml_mouth *m, const rml_speech *speech, const rml_slot_plan *plan)
+{
+    if (m->settings.silence == RML_SILENCE_NET)
+        return 1.0f;
+    const double middle = plan->sound_seconds + 0.5 * m->frame_seconds;
+    const double half = 0.5 * FADE_FRAMES * m->frame_seconds;
+    return (float)rml_speech_activity(speech, middle - half, middle + half);
+}
+
+bool rml_mouth_moves(const rml_mouth *m, float voiced)
+{
+    return voiced > 0.0f || m->settings.silence != RML_SILENCE_KEEP;
+}
+
+void rml_mouth_fade_sound(const rml_mouth *m, float voiced, float *sound)
+{
+    if (m->settings.silence != RML_SILENCE_CLOSE || voiced == 1.0f)
+        return;
+    for (size_t i = 0; i < m->net->sound_count; i++)
+        sound[i] = m->quiet[i] + voiced * (sound[i] - m->quiet[i]);
+}
+
+// patch = from + share * (patch - from)
+static void blend(uint8_t *patch, const uint8_t *from, float share, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        patch[i] = rml_lip_byte((float)from[i] + share * (float)(patch[i] - from[i]), true);
+}
+
+// The faces of silence of all items, and from there times the strength to those of the voice.
+static rml_status scale(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given, int count,
+                        bool round, rml_error *err)
+{
+    for (int i = 0; i < count; i++) {
+        m->rests[i].source = items[i]->source;
+        m->rests[i].box = items[i]->box;
+        memcpy(m->rests[i].patch, given[i], patch_bytes(m));
+    }
+    RML_TRY(m->net->run(m->net, m->rest_items, count, round, err));
+    for (int i = 0; i < count; i++)
+        blend(items[i]->patch, m->rests[i].patch, (float)m->settings.strength, patch_bytes(m));
+    return RML_OK;
+}
+
+rml_status rml_mouth_run(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given,
+                         const float *voiced, int count, bool round, rml_error *err)
+{
+    RML_TRY(m->net->run(m->net, items, count, round, err));
+    if (m->settings.strength != 1.0)
+        RML_TRY(scale(m, items, given, count, round, err));
+    if (m->settings.silence == RML_SILENCE_KEEP)
+        for (int i = 0; i < count; i++)
+            if (voiced[i] < 1.0f)
+                blend(items[i]->patch, given[i], voiced[i], patch_bytes(m));
+    return RML_OK;
+}
