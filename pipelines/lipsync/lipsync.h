@@ -25,6 +25,8 @@ typedef enum rml_lip_hearing {
 
 typedef struct rml_lipsync_settings {
     const char *audio_path, *out_path;
+    const char *final_audio_path; // what is heard in the result, cut to the voice's length; NULL:
+                                  // the voice
     const char *temporary_folder; // for what comes out of pipes, which are read once
     const char *faces_path; // boxes are read from it when it exists, else written to it; or NULL
     rml_clip_settings clip;

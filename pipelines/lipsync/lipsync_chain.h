@@ -13,11 +13,13 @@
 
 #include <stdatomic.h>
 
+enum { RML_LIPSYNC_INPUTS = 3 }; // face, voice, sound of the result
+
 // What is opened before the run.
 struct rml_lipsync {
     const rml_allocator *allocator;
     rml_lipsync_settings settings;
-    rml_spool face, voice; // where they are pipes; one that is both is in `face`
+    rml_spool inputs[RML_LIPSYNC_INPUTS]; // a pipe that is several of them is in the first alone
     rml_clip *clip;
     rml_speech *speech;
     rml_schedule schedule;

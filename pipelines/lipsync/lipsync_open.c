@@ -49,28 +49,35 @@ static rml_status check_not_input(const char *out, const char *in, rml_error *er
     return RML_OK;
 }
 
-// Reads what comes out of pipes; from here on the settings name files that can be read again.
+// Reads what comes out of pipes, each once; from here on the settings name files that can be read
+// again.
 static rml_status read_pipes(rml_lipsync *job, rml_error *err)
 {
     rml_lipsync_settings *s = &job->settings;
     const rml_spool_settings wanted = {s->temporary_folder, s->cancelled, s->user};
-    rml_spool *const spools[] = {&job->face, &job->voice};
-    RML_TRY(rml_spool_open(&job->face, s->clip.path, &wanted, err));
-    const bool both = *job->face.path && is_same_file(s->clip.path, s->audio_path);
-    if (!both)
-        RML_TRY(rml_spool_open(&job->voice, s->audio_path, &wanted, err));
-    RML_TRY(rml_spool_fill(spools, both ? 1 : 2, &wanted, err));
-    s->clip.path = rml_spool_path(&job->face);
-    s->audio_path = rml_spool_path(both ? &job->face : &job->voice);
+    const char **names[RML_LIPSYNC_INPUTS] = {&s->clip.path, &s->audio_path, &s->final_audio_path};
+    rml_spool *spools[RML_LIPSYNC_INPUTS];
+    int of[RML_LIPSYNC_INPUTS], count = 0;
+    for (int i = 0; i < RML_LIPSYNC_INPUTS && *names[i]; i++) {
+        for (of[i] = 0; of[i] < count; of[i]++)
+            if (*spools[of[i]]->path && is_same_file(*names[i], spools[of[i]]->name))
+                break;
+        if (of[i] < count)
+            continue;
+        spools[count] = &job->inputs[count];
+        RML_TRY(rml_spool_open(spools[count++], *names[i], &wanted, err));
+    }
+    RML_TRY(rml_spool_fill(spools, count, &wanted, err));
+    for (int i = 0; i < RML_LIPSYNC_INPUTS && *names[i]; i++)
+        *names[i] = rml_spool_path(spools[of[i]]);
     return RML_OK;
 }
 
 rml_status rml_lipsync_explain(const rml_lipsync *job, rml_status status, rml_error *err)
 {
-    if (status != RML_OK) {
-        rml_spool_explain(&job->face, err);
-        rml_spool_explain(&job->voice, err);
-    }
+    for (int i = 0; i < RML_LIPSYNC_INPUTS && status != RML_OK; i++)
+        if (job->inputs[i].name)
+            rml_spool_explain(&job->inputs[i], err);
     return status;
 }
 
@@ -93,7 +100,8 @@ static void describe_output(rml_lipsync *job)
         e->pixel_aspect = (rml_rational){info->pixel_aspect.den, info->pixel_aspect.num};
     e->colour = info->colour;
     e->fields = info->fields;
-    e->audio_path = job->settings.audio_path;
+    e->audio_path =
+        job->settings.final_audio_path ? job->settings.final_audio_path : job->settings.audio_path;
     e->audio_untimed = job->settings.compat;
 }
 
@@ -118,6 +126,8 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     s->clip.bgr = s->compat;
     RML_TRY(check_not_input(s->out_path, s->clip.path, err));
     RML_TRY(check_not_input(s->out_path, s->audio_path, err));
+    if (s->final_audio_path)
+        RML_TRY(check_not_input(s->out_path, s->final_audio_path, err));
     const rml_container *container = rml_container_of(s->out_path, s->codec, err);
     if (!container)
         return RML_ERR_UNSUPPORTED;
@@ -133,6 +143,8 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
 
     const rml_clip_info *info = rml_clip_info_of(job->clip);
     const rml_speech_info *speech = rml_speech_info_of(job->speech);
+    if (s->final_audio_path) // ends with the picture, which is as long as the voice
+        job->encode.audio_seconds = speech->seconds;
     rml_schedule_settings wanted = {
         .compat = s->compat,
         .constant_rate = container->constant_rate,
@@ -191,8 +203,8 @@ void rml_lipsync_close(rml_lipsync **job)
     const rml_allocator *allocator = (*job)->allocator;
     rml_clip_close(&(*job)->clip);
     rml_speech_close(&(*job)->speech);
-    rml_spool_close(&(*job)->voice);
-    rml_spool_close(&(*job)->face);
+    for (int i = RML_LIPSYNC_INPUTS; i-- > 0;)
+        rml_spool_close(&(*job)->inputs[i]);
     rml_face_places_close(&(*job)->places, allocator);
     rml_free(allocator, *job);
     *job = NULL;

@@ -1,6 +1,7 @@
 """`wav2lip` with voices as people have them: late, with holes, out of phase."""
 
 import json
+import os
 import subprocess
 
 import numpy as np
@@ -39,6 +40,33 @@ def test_a_hole_lasts_as_long_as_the_clock_says(lipsync, face, tmp_path):
     out, done = lipsync(face, holed, *ARGUMENTS, "--compat", "--json")
     assert json.loads(done.stdout)["voice_silence_seconds"] == 0
     assert len(clips.read_video(out)) < 50
+
+
+@pytest.mark.parametrize("seconds", [1, 4], ids=["shorter", "longer"])
+def test_another_sound_is_heard(lipsync, face, tmp_path, seconds):
+    voice, final = tmp_path / "v.wav", tmp_path / "final.wav"
+    clips.write_voice(voice, 2)
+    tone = 0.3 * np.sin(np.arange(seconds * 44100) * 0.1)
+    soundfile.write(final, np.stack([tone, -0.5 * tone], axis=1), 44100)
+    plain, _ = lipsync(face, voice, *ARGUMENTS, name="plain.mkv")
+    out, done = lipsync(face, voice, *ARGUMENTS, "--final-audio", final, "--json")
+    frames = clips.read_video(out)
+    assert len(frames) == 50
+    assert all((a == b).all() for a, b in zip(frames, clips.read_video(plain), strict=True))
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", out, "-f", "s16le", "-"],
+                         capture_output=True, check=True).stdout
+    heard = np.frombuffer(raw, np.int16).reshape(-1, 2)
+    assert (heard == soundfile.read(final, dtype="int16")[0][:2 * 44100]).all()
+    assert json.loads(done.stdout)["audio_seconds"] == min(seconds, 2)
+    pipe = tmp_path / "pipe"  # the same when it comes out of one
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", 'exec cat "$0" > "$1"', final, pipe]):
+        again, _ = lipsync(face, voice, *ARGUMENTS, "--final-audio", pipe, name="piped.mkv")
+    assert again.read_bytes() == out.read_bytes()
+    _, done = lipsync(face, voice, *ARGUMENTS, "--final-audio", tmp_path / "no.wav", code=1)
+    assert "no.wav" in done.stderr
+    _, done = lipsync(face, voice, *ARGUMENTS, "--final-audio", out, name="out.mkv", code=1)
+    assert "is read and cannot be the result" in done.stderr
 
 
 def test_a_voice_out_of_phase(lipsync, face, tmp_path):

@@ -123,6 +123,9 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
          "the face: any video libav reads, or a PNG, JPEG or BMP"},
         {"audio", 0, OPTION_TEXT, &j->audio_path, "AUDIO|VIDEO", 0, 0,
          "the voice: any file with sound"},
+        {"final_audio", 0, OPTION_TEXT, &j->final_audio_path, "AUDIO|VIDEO", 0, 0,
+         "what is heard in the result instead of the voice, which\nmoves the lips: the same, with "
+         "music or mastered"},
     };
     option faces[FACE_OPTION_COUNT];
     face_options_list(&c->faces, j->box, &j->faces_path, faces);

@@ -56,7 +56,8 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
         fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.clip.path,
                 (long long)r->damaged_packets);
     if (r->file.damaged_audio_packets)
-        fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.audio_path,
+        fprintf(stderr, "%s: %lld damaged packets were skipped\n",
+                s->job.final_audio_path ? s->job.final_audio_path : s->job.audio_path,
                 (long long)r->file.damaged_audio_packets);
     if (s->common.json)
         return;
