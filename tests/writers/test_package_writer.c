@@ -63,7 +63,7 @@ static void remove_package(void)
 }
 
 // Every allocation fails once: an error, and nothing is left.
-static void test_no_memory(rml_write_weights kind)
+static void test_no_memory(rml_write_weights kind, const char *file)
 {
     counting count;
     const rml_allocator allocator = counting_allocator(&count);
@@ -76,12 +76,13 @@ static void test_no_memory(rml_write_weights kind)
     struct stat at;
     settings.as_written = true;
     settings.allocator = &allocator;
-    wanted.ios = 16;
+    wanted.ios = file ? 0 : 16;
     wanted.weights = kind;
     wanted.palette_bits = 4;
     wanted.ports = &port;
-    wanted.port_count = 1;
-    CHECK(rml_model_create(&model, "lstm", NULL, &settings, &err) == RML_OK);
+    wanted.port_count = file ? 0 : 1;
+    CHECK((file ? rml_model_open(&model, file, &settings, &err)
+                : rml_model_create(&model, "lstm", NULL, &settings, &err)) == RML_OK);
     const size_t before = count.live_bytes;
     rml_status status = RML_ERR_NOMEM;
     size_t call = 1;
@@ -102,8 +103,9 @@ static void test_no_memory(rml_write_weights kind)
 int main(void)
 {
     test_blob();
-    test_no_memory(RML_WRITE_F32);
-    test_no_memory(RML_WRITE_F16);
-    test_no_memory(RML_WRITE_PALETTE);
+    test_no_memory(RML_WRITE_F32, NULL);
+    test_no_memory(RML_WRITE_F32, "tests/fuzz/corpus/coreml/states.mlmodel");
+    test_no_memory(RML_WRITE_F16, NULL);
+    test_no_memory(RML_WRITE_PALETTE, NULL);
     return check_result();
 }

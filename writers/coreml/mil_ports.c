@@ -198,6 +198,8 @@ void rml_emit_give_outputs(rml_emitter *e, const rml_coreml_description *d)
         rml_operand given = port_operand(&d->outputs[i]);
         rml_operand own = rml_emit_operand(e, id);
         const bool classified = d->label && i == 0;
+        if (e->status != RML_OK)
+            return; // it may have no name
         if (classified)
             given.name = own.dtype == given.dtype ? own.name : rml_emit_name(e, own.name);
         if (own.dtype != given.dtype)

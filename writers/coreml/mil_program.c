@@ -143,6 +143,8 @@ static rml_status write_with(const rml_coreml_description *d, rml_graph *graph, 
     rml_naming_release(&e.naming);
     out->needs = e.needs;
     out->losses = e.losses;
+    if (e.status == RML_OK && out->model.status != RML_OK) // of a trial, which nothing writes
+        return rml_fail(err, out->model.status, "%s", out->model.error.message);
     return e.status == RML_OK ? RML_OK : rml_fail(err, e.status, "%s", e.error.message);
 }
 
