@@ -164,6 +164,10 @@ static rml_status follow(rml_face_finder *f, const rml_planes *picture, rml_face
     for (int i = 0; i < count; i++) {
         rml_box *b = &faces[i].box;
         *b = (rml_box){b->x1 + part.x, b->y1 + part.y, b->x2 + part.x, b->y2 + part.y};
+        for (int k = 0; k < RML_FACE_MARKS && faces[i].has_marks; k++) {
+            faces[i].marks[k][0] += (float)part.x;
+            faces[i].marks[k][1] += (float)part.y;
+        }
     }
     const rml_face *same = choose(faces, count, &f->last, true);
     *found = same != NULL;

@@ -50,7 +50,7 @@ rml_status rml_face_places_find(const rml_face_places *places, rml_face_finder *
                                 rml_error *err)
 {
     if (places->by_hand) {
-        *face = (rml_face){places->box, 1, RML_FACE_BY_HAND, 0};
+        *face = (rml_face){.box = places->box, .score = 1, .source = RML_FACE_BY_HAND};
         return RML_OK;
     }
     if (index < places->known_count) {

@@ -21,6 +21,7 @@ typedef struct {
     rml_face raw;
     rml_box padded; // clamped to the frame; compat smooths it in place
     rml_box final;
+    int radius;       // as many frames before and after are mixed into the final box
     bool starts_shot; // nothing before this frame may be mixed in
 } track_frame;
 
@@ -156,6 +157,7 @@ static void settle_default(rml_track *track, int64_t index)
             break;
         radius++;
     }
+    track->frames[index].radius = (int)radius;
     track->frames[index].final = mean_box(track, index - radius, index + radius + 1);
 }
 
@@ -248,6 +250,23 @@ const rml_face *rml_track_raw(const rml_track *track, int64_t index)
 rml_box rml_track_box(const rml_track *track, int64_t index)
 {
     return track->frames[index].final;
+}
+
+bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE_MARKS][2])
+{
+    const int radius = track->frames[index].radius;
+    memset(marks, 0, sizeof(float[RML_FACE_MARKS][2]));
+    if (track->settings.compat)
+        return false;
+    for (int64_t i = index - radius; i <= index + radius; i++) {
+        const rml_face *face = &track->frames[i].raw;
+        if (!face->has_marks)
+            return false;
+        for (int k = 0; k < RML_FACE_MARKS; k++)
+            for (int axis = 0; axis < 2; axis++)
+                marks[k][axis] += face->marks[k][axis] / (float)(2 * radius + 1);
+    }
+    return true;
 }
 
 // ---- scene cuts ------------------------------------------------------------------------------

@@ -21,11 +21,17 @@ typedef enum rml_face_source {
 
 const char *rml_face_source_name(rml_face_source source); // "none", "detected", "by hand"
 
+#define RML_FACE_MARKS 5
+
 typedef struct rml_face {
     rml_box box; // all zero for RML_FACE_NONE
     float score; // 0..1
     rml_face_source source;
     double seconds; // when the source shows this frame
+    // x and y in pixels of the frame: the eye on the left of the picture, the other one, the tip of
+    // the nose, the left and the right end of the mouth.
+    bool has_marks;
+    float marks[RML_FACE_MARKS][2];
 } rml_face;
 
 // More than this many later frames are never needed to know a box.
@@ -63,6 +69,10 @@ int64_t rml_track_ready(const rml_track *track); // boxes 0 .. ready-1 are final
 // comes to twice the count.
 const rml_face *rml_track_raw(const rml_track *track, int64_t index);
 rml_box rml_track_box(const rml_track *track, int64_t index);
+
+// The final marks, smoothed over the frames that the box is; index < ready. False when one of these
+// has none, and with `compat`.
+bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE_MARKS][2]);
 
 // Intersection over union of two boxes, 0..1.
 double rml_box_overlap(rml_box a, rml_box b);

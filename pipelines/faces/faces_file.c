@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define FORMAT "run-model faces 1"
+#define MARK_LIMIT 1e6
 #define HASH_PIECES 64
 #define HASH_PIECE_BYTES 65536
 
@@ -86,6 +87,22 @@ static rml_status four_ints(reader *r, const char *what, int64_t low, int64_t hi
     }
     rml_json_token token;
     return rml_json_expect(&r->json, RML_JSON_ARRAY_END, what, &token, r->err);
+}
+
+// x and y of each mark; the '[' is read already.
+static rml_status read_marks(reader *r, rml_face *face)
+{
+    rml_json_token token;
+    for (int i = 0; i < 2 * RML_FACE_MARKS; i++) {
+        RML_TRY(rml_json_expect(&r->json, RML_JSON_NUMBER, "\"marks\"", &token, r->err));
+        if (!(token.number > -MARK_LIMIT && token.number < MARK_LIMIT))
+            return rml_fail(r->err, RML_ERR_FORMAT,
+                            "%s: \"marks\" at byte %zu must be numbers within %g", r->path,
+                            token.at, MARK_LIMIT);
+        face->marks[i / 2][i % 2] = (float)token.number;
+    }
+    face->has_marks = true;
+    return rml_json_expect(&r->json, RML_JSON_ARRAY_END, "\"marks\"", &token, r->err);
 }
 
 static rml_status read_clip(reader *r)
@@ -176,6 +193,10 @@ static rml_status read_face(reader *r)
             has_box = true;
             continue;
         }
+        if (strcmp(name, "marks") == 0 && token.type == RML_JSON_ARRAY_BEGIN) {
+            RML_TRY(read_marks(r, &face));
+            continue;
+        }
         if (strcmp(name, "score") == 0 && token.type == RML_JSON_NUMBER)
             face.score = (float)token.number;
         else if (strcmp(name, "time") == 0 && token.type == RML_JSON_NUMBER)
@@ -186,8 +207,10 @@ static rml_status read_face(reader *r)
     }
     if (!has_box)
         face.source = RML_FACE_NONE;
-    if (face.source == RML_FACE_NONE)
+    if (face.source == RML_FACE_NONE) {
         memset(&face.box, 0, sizeof face.box);
+        face.has_marks = false;
+    }
     RML_TRY(check_face(r, &face, frame));
     RML_TRY(rml_reserve(r->allocator, &r->faces, &r->capacity, (size_t)r->count + 1,
                         sizeof *r->faces, "the face boxes", r->err));
@@ -291,8 +314,12 @@ static void write_document(FILE *file, const rml_faces_key *key, const rml_track
         else
             fprintf(file, "[%d, %d, %d, %d]", face->box.x1, face->box.y1, face->box.x2,
                     face->box.y2);
-        fprintf(file, ", \"score\": %.6g, \"source\": \"%s\"}", (double)face->score,
+        fprintf(file, ", \"score\": %.6g, \"source\": \"%s\"", (double)face->score,
                 rml_face_source_name(face->source));
+        for (int k = 0; k < RML_FACE_MARKS && face->has_marks; k++)
+            fprintf(file, "%s%.9g, %.9g", k ? ", " : ", \"marks\": [", (double)face->marks[k][0],
+                    (double)face->marks[k][1]);
+        fprintf(file, "%s}", face->has_marks ? "]" : "");
     }
     fprintf(file, "]}\n");
 }

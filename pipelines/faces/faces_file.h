@@ -5,11 +5,13 @@
 //    "clip": {"id": "<16 hex digits of the file's contents>", "width": 1080, "height": 1920,
 //             "resize_factor": 1, "rotate": false, "crop": [0, -1, 0, -1]},
 //    "faces": [
-//     {"frame": 0, "time": 0.000, "box": [1, 2, 55, 64], "score": 0.99, "source": "detected"},
+//     {"frame": 0, "time": 0.000, "box": [1, 2, 55, 64], "score": 0.99, "source": "detected",
+//      "marks": [20, 25.5, 38, 25, 30, 37, 22, 46, 37, 45.75]},
 //     {"frame": 1, "time": 0.040, "box": null, "score": 0, "source": "none"}]}
 //
 // One record for each source frame, in order, none left out. Boxes are x1 y1 x2 y2 before padding
-// and smoothing, in pixels of the picture after resizing, turning and cropping.
+// and smoothing, in pixels of the picture after resizing, turning and cropping. "marks", which may
+// be missing or null, are x and y of both eyes, the nose and the ends of the mouth, in pixels too.
 #ifndef RML_PIPELINES_FACES_FACES_FILE_H
 #define RML_PIPELINES_FACES_FACES_FILE_H
 

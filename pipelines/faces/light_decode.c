@@ -87,13 +87,13 @@ static rml_light_face yunet_face(const rml_yunet_level *level, int row, int colu
                                  float score)
 {
     const size_t cell = (size_t)row * (size_t)level->columns + (size_t)column;
-    const float *box = level->box + 4 * cell, *marks = level->marks + 2 * RML_LIGHT_MARKS * cell;
+    const float *box = level->box + 4 * cell, *marks = level->marks + 2 * RML_FACE_MARKS * cell;
     const float side = (float)stride, x = (float)column, y = (float)row;
     rml_light_face face = {.width = expf(box[2]) * side, .height = expf(box[3]) * side};
     face.x = (x + box[0]) * side - face.width / 2;
     face.y = (y + box[1]) * side - face.height / 2;
     face.score = score;
-    for (int i = 0; i < RML_LIGHT_MARKS; i++) {
+    for (int i = 0; i < RML_FACE_MARKS; i++) {
         face.marks[i][0] = (marks[2 * i] + x) * side;
         face.marks[i][1] = (marks[2 * i + 1] + y) * side;
     }

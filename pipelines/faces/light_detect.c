@@ -149,7 +149,7 @@ static rml_status decode_yunet(const rml_light_detector *d, const rml_light_look
         RML_TRY(output(look, names[i][0], cells, &l->cls, err));
         RML_TRY(output(look, names[i][1], cells, &l->obj, err));
         RML_TRY(output(look, names[i][2], 4 * cells, &l->box, err));
-        RML_TRY(output(look, names[i][3], 2 * RML_LIGHT_MARKS * cells, &l->marks, err));
+        RML_TRY(output(look, names[i][3], 2 * RML_FACE_MARKS * cells, &l->marks, err));
     }
     return rml_yunet_decode(levels, YUNET_SCORE, faces, capacity, count, d->allocator, err);
 }
@@ -174,13 +174,28 @@ static int corner(double value)
     return (int)lrint(value < 0 ? 0 : value > CORNER_LIMIT ? CORNER_LIMIT : value);
 }
 
-static rml_face to_face(const rml_light_face *f, double back)
+// Whole sixteenths of a pixel, which no detector is as good as: a file of faces keeps them short,
+// and exactly.
+static float mark(double value)
+{
+    return (float)(rint(value * 16) / 16);
+}
+
+static rml_face to_face(const rml_light_face *f, double back, bool with_marks)
 {
     const double x = f->x, y = f->y;
-    return (rml_face){.box = {corner(x * back), corner(y * back), corner((x + f->width) * back),
-                              corner((y + f->height) * back)},
-                      .score = f->score,
-                      .source = RML_FACE_DETECTED};
+    rml_face face = {.box = {corner(x * back), corner(y * back), corner((x + f->width) * back),
+                             corner((y + f->height) * back)},
+                     .score = f->score,
+                     .source = RML_FACE_DETECTED,
+                     .has_marks = with_marks};
+    for (int i = 0; i < RML_FACE_MARKS && with_marks; i++)
+        for (int axis = 0; axis < 2; axis++) {
+            const float value = f->marks[i][axis];
+            face.has_marks = face.has_marks && fabsf(value) < CORNER_LIMIT; // nor no number
+            face.marks[i][axis] = face.has_marks ? mark(value * back) : 0;
+        }
+    return face;
 }
 
 static rml_status look_at(rml_light_detector *d, rml_light_look *look, const rml_frame *frame,
@@ -197,7 +212,7 @@ static rml_status look_at(rml_light_detector *d, rml_light_look *look, const rml
     RML_TRY(d->yunet ? decode_yunet(d, look, found, capacity, count, err)
                      : decode_ulfd(d, look, found, capacity, count, err));
     for (int i = 0; i < *count; i++)
-        faces[i] = to_face(&found[i], back);
+        faces[i] = to_face(&found[i], back, d->yunet);
     return RML_OK;
 }
 

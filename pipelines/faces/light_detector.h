@@ -6,15 +6,12 @@
 #include "media/image/resize_opencv.h"
 #include "pipelines/faces/face_track.h"
 
-#define RML_LIGHT_MARKS 5
 #define RML_YUNET_LEVELS 3 // strides 8, 16 and 32
 
 // In pixels of the network's input. Corners may lie outside of it.
 typedef struct rml_light_face {
     float x, y, width, height, score;
-    // The eye on the left of the picture, the other one, the nose, the left and right end of the
-    // mouth; YuNet only.
-    float marks[RML_LIGHT_MARKS][2];
+    float marks[RML_FACE_MARKS][2]; // as in rml_face; YuNet only
 } rml_light_face;
 
 // One level: a cell for each stride x stride pixels, row by row. All values are as the network
@@ -69,8 +66,9 @@ rml_status rml_light_detector_init(rml_light_detector *out, rml_model *model, bo
                                    const rml_session_settings *settings, rml_error *err);
 void rml_light_detector_release(rml_light_detector *detector);
 
-// The faces of a picture, the best first. `around`: it shows the surroundings of one face. Corners
-// are rounded to whole pixels and may lie outside the picture to the right and below.
+// The faces of a picture, the best first, those of YuNet with marks. `around`: it shows the
+// surroundings of one face. Corners are rounded to whole pixels and may lie outside the picture to
+// the right and below.
 rml_status rml_light_detect(rml_light_detector *detector, const rml_frame *frame, bool around,
                             rml_face *faces, int capacity, int *count, rml_error *err);
 

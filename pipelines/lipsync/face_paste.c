@@ -130,6 +130,7 @@ struct rml_face_paster {
     room shown_mask;
     rml_mask_settings drawn; // what shown_mask is for
     int drawn_width, drawn_height;
+    float marks[RML_MASK_MARKS][2];        // that it was drawn by
     uint8_t *gray;                         // the mask as a picture, or NULL
     int gray_width, gray_height, gray_top; // the first row with anything
 };
@@ -198,18 +199,32 @@ void rml_face_paster_destroy(rml_face_paster **paster)
 
 static bool same_mask(const rml_mask_settings *a, const rml_mask_settings *b)
 {
-    return a->kind == b->kind && a->feather == b->feather && a->border.top == b->border.top &&
-           a->border.bottom == b->border.bottom && a->border.left == b->border.left &&
-           a->border.right == b->border.right;
+    return a->kind == b->kind && a->feather == b->feather && !a->marks == !b->marks &&
+           a->border.top == b->border.top && a->border.bottom == b->border.bottom &&
+           a->border.left == b->border.left && a->border.right == b->border.right;
+}
+
+// Marks in the picture as those of the part that is shown.
+static void shift_marks(float to[RML_MASK_MARKS][2], const float (*marks)[2], const rml_part *shown)
+{
+    for (int i = 0; i < RML_MASK_MARKS; i++) {
+        to[i][0] = marks[i][0] - (float)shown->x;
+        to[i][1] = marks[i][1] - (float)shown->y;
+    }
 }
 
 // Rows beside the mask in the picture: the seam's edge, and what rounding may add.
 #define EDGE_ROWS 2
 
-int rml_face_paste_top(const rml_face_paster *p, rml_box box, int side)
+int rml_face_paste_top(const rml_face_paster *p, rml_box box, const float (*marks)[2], int side)
 {
     const rml_part shown = part_of(box);
-    const rml_mask_settings mask = {.kind = p->settings.mask};
+    float at[RML_MASK_MARKS][2];
+    rml_mask_settings mask = {.kind = p->settings.mask};
+    if (marks) {
+        shift_marks(at, marks, &shown);
+        mask.marks = (const float(*)[2])at;
+    }
     // A drawn mask is stretched by a filter that reaches three pixels of the coarser of both.
     const int drawn = p->gray_top - 4;
     const int64_t top = p->gray
@@ -222,19 +237,24 @@ int rml_face_paste_top(const rml_face_paster *p, rml_box box, int side)
 }
 
 static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const rml_part *shown,
-                            rml_mask_settings *wanted, rml_error *err)
+                            const float (*marks)[2], rml_mask_settings *wanted, rml_error *err)
 {
+    float at[RML_MASK_MARKS][2] = {{0}};
+    if (marks)
+        shift_marks(at, marks, shown);
     *wanted = (rml_mask_settings){
         .kind = p->settings.mask,
         .feather = p->settings.feather,
         .border = {.top = shown->y <= 0,
                    .bottom = shown->y + shown->height >= rml_planes_height(picture),
                    .left = shown->x <= 0,
-                   .right = shown->x + shown->width >= rml_planes_width(picture)}};
+                   .right = shown->x + shown->width >= rml_planes_width(picture)},
+        .marks = marks ? (const float(*)[2])p->marks : NULL};
     if (p->drawn_width == shown->width && p->drawn_height == shown->height &&
-        same_mask(wanted, &p->drawn))
+        same_mask(wanted, &p->drawn) && memcmp(p->marks, at, sizeof at) == 0)
         return RML_OK;
     p->drawn_width = 0;
+    memcpy(p->marks, at, sizeof at);
     RML_TRY(reserve(&p->shown_mask, pixels_of(shown), p->allocator, err));
     const rml_pixels gray = {p->gray, (size_t)p->gray_width, p->gray_width, p->gray_height};
     if (p->gray)
@@ -278,7 +298,8 @@ static rml_status make_face(rml_face_paster *p, const float *old, const rml_part
 }
 
 rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box box,
-                          const uint8_t *given, const uint8_t *made, int side, rml_error *err)
+                          const float (*marks)[2], const uint8_t *given, const uint8_t *made,
+                          int side, rml_error *err)
 {
     const rml_part shown = part_of(box), part = rml_planes_coded(picture, &shown);
     const size_t pixels = pixels_of(&part), small = (size_t)side * (size_t)side;
@@ -287,7 +308,7 @@ rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box
         picture->upright == RML_ORIENT_NORMAL && !rml_colour_is_hdr(picture->colour.transfer);
     rml_mask_settings drawn;
     RML_TRY(reserve_all(p, &part, small, as_coded, err));
-    RML_TRY(draw_mask(p, picture, &shown, &drawn, err));
+    RML_TRY(draw_mask(p, picture, &shown, marks, &drawn, err));
     split(given, p->given.data, small);
     split(made, p->gen.data, small);
     float *coded = p->coded.data;

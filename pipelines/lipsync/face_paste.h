@@ -34,13 +34,16 @@ rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_setting
 void rml_face_paster_destroy(rml_face_paster **paster);
 
 // Puts what the network `made` of what it was `given` (both side x side pixels BGR) into `box` of
-// the picture, whose samples can be written. Detail of the film stays where the network left the
+// the picture, whose samples can be written. `marks`, in pixels of the picture as shown, or NULL
+// tell where the mouth is. Detail of the film stays where the network left the
 // face as it was, and colours are matched along the mask's edge.
 rml_status rml_face_paste(rml_face_paster *paster, const rml_planes *picture, rml_box box,
-                          const uint8_t *given, const uint8_t *made, int side, rml_error *err);
+                          const float (*marks)[2], const uint8_t *given, const uint8_t *made,
+                          int side, rml_error *err);
 
 // The first row of what the network made that the mask lets through, or that the filters on the way
 // reach: nobody looks at what is above, but for what it was given. May be asked by another thread.
-int rml_face_paste_top(const rml_face_paster *paster, rml_box box, int side);
+int rml_face_paste_top(const rml_face_paster *paster, rml_box box, const float (*marks)[2],
+                       int side);
 
 #endif

@@ -37,9 +37,10 @@ typedef struct rml_slot {
     rml_slot_plan plan;
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
-    bool has_face;
-    float voiced;   // see rml_mouth_voiced
-    bool generated; // the network makes its mouth
+    bool has_face, has_marks;
+    float marks[RML_FACE_MARKS][2]; // as in rml_face
+    float voiced;                   // see rml_mouth_voiced
+    bool generated;                 // the network makes its mouth
     rml_lip_item item;
     uint8_t *given; // what item.patch was before the network
 } rml_slot;

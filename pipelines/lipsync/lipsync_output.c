@@ -46,7 +46,8 @@ static rml_status paste_compat(rml_chain *c, const rml_slot *s, rml_frame *canva
 rml_status rml_crop_step(rml_chain *c, rml_slot *s, rml_error *err)
 {
     const size_t side = (size_t)c->lips->side;
-    s->item.top = is_compat(c) ? 0 : rml_face_paste_top(c->paster, s->box, c->lips->side);
+    const float(*marks)[2] = s->has_marks ? (const float(*)[2])s->marks : NULL;
+    s->item.top = is_compat(c) ? 0 : rml_face_paste_top(c->paster, s->box, marks, c->lips->side);
     if (is_compat(c))
         return crop_compat(c, s, err);
     RML_TRY(
@@ -60,8 +61,8 @@ static rml_status paste(rml_chain *c, const rml_slot *s, rml_shot *canvas, rml_e
     if (is_compat(c))
         return paste_compat(c, s, &canvas->frame, err);
     RML_TRY(rml_shot_own(canvas, err));
-    return rml_face_paste(c->paster, &canvas->planes, s->box, s->given, s->item.patch,
-                          c->lips->side, err);
+    return rml_face_paste(c->paster, &canvas->planes, s->box, s->has_marks ? s->marks : NULL,
+                          s->given, s->item.patch, c->lips->side, err);
 }
 
 // What the face is pasted on: the shot itself, or a copy of the still, which is brought to the

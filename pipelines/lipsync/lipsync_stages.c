@@ -87,6 +87,7 @@ static rml_status take(rml_chain *c, rml_slot *s, rml_error *err)
         rml_mouth_fade_sound(c->mouth, s->voiced, s->item.sound);
         double heard = rml_clock_ms();
         s->box = rml_track_box(c->track, s->place);
+        s->has_marks = rml_track_marks(c->track, s->place, s->marks);
         s->item.source = s->source;
         s->item.box = s->box;
         RML_TRY(rml_crop_step(c, s, err));

@@ -222,6 +222,7 @@ def check_best(record, expected, back=1):
     assert record["source"] == "detected"
     assert np.abs(np.array(record["box"]) - np.maximum(0, corners(best, back))).max() < 0.55
     assert record["score"] == pytest.approx(best[14], abs=1e-4)
+    assert np.abs(np.array(record["marks"]) - best[4:14] * back).max() < 0.1 * back
 
 
 def test_yunet_finds_the_best_face_as_opencv(found, yunet, faces, tmp_path, cpu):
@@ -318,6 +319,8 @@ def test_one_of_two_faces_is_followed(found, yunet, faces, tmp_path, every):
         assert inside(record["box"], places[first][i]), i
         known = [corners(face) for face in best[i]]
         assert max(overlap(record["box"], box) for box in known) > 0.8, i
+        marks = np.array(record["marks"]).reshape(5, 2)  # not where the surroundings have them
+        assert all(inside([*at, *at], places[first][i]) for at in marks), i
 
 
 def test_a_cut_is_searched_at_once(found, yunet, faces, tmp_path):

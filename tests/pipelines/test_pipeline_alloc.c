@@ -19,7 +19,8 @@ static rml_status use_track(const rml_allocator *allocator)
     rml_track *track;
     rml_status status = rml_track_create(&track, &settings, allocator, &err);
     for (int i = 0; i < 40 && status == RML_OK; i++) {
-        rml_face face = {{i, 0, i + 20, 30}, 1, RML_FACE_DETECTED, 0};
+        rml_face face = {
+            .box = {i, 0, i + 20, 30}, .score = 1, .source = RML_FACE_DETECTED, .has_marks = true};
         status = rml_track_push(track, &face, false, &err);
     }
     CHECK(status == RML_OK || !track || rml_track_ready(track) <= rml_track_count(track));
@@ -71,7 +72,8 @@ static rml_status use_faces_file(const rml_allocator *allocator)
     rml_track *track;
     CHECK(rml_track_create(&track, &settings, rml_allocator_default(), &err) == RML_OK);
     for (int i = 0; i < 40; i++) {
-        rml_face face = {{i, 0, i + 20, 30}, 1, RML_FACE_DETECTED, 0};
+        rml_face face = {
+            .box = {i, 0, i + 20, 30}, .score = 1, .source = RML_FACE_DETECTED, .has_marks = true};
         CHECK(rml_track_push(track, &face, false, &err) == RML_OK);
     }
     key.resize_factor = 1;

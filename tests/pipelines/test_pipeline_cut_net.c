@@ -86,7 +86,7 @@ static void paste(rml_face_paster *paster, rml_box box, const uint8_t *given, co
     for (int c = 0; c < 3; c++)
         planes.layout.component[c] = (rml_component){.step = 3, .offset = (uint8_t)c, .depth = 8};
     shade(picture, WIDTH, HEIGHT, 0);
-    CHECK_MSG(rml_face_paste(paster, &planes, box, given, made, SIDE, &err) == RML_OK, "%s",
+    CHECK_MSG(rml_face_paste(paster, &planes, box, NULL, given, made, SIDE, &err) == RML_OK, "%s",
               err.message);
 }
 
@@ -98,7 +98,7 @@ static void check_top(const rml_paste_settings *settings, rml_box box, bool cut)
     rml_face_paster *paster = NULL;
     CHECK_MSG(rml_face_paster_create(&paster, settings, rml_allocator_default(), &err) == RML_OK,
               "%s", err.message);
-    const int top = rml_face_paste_top(paster, box, SIDE);
+    const int top = rml_face_paste_top(paster, box, NULL, SIDE);
     const char *kind = rml_mask_kind_name(settings->mask);
     CHECK_MSG(top >= 0 && top < SIDE && (top > 30) == cut, "%s: from row %d on", kind, top);
     shade(given, SIDE, SIDE, 0.3f);

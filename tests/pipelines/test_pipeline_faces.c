@@ -40,10 +40,13 @@ static void test_round_trip(void)
     rml_track *track;
     CHECK(rml_track_create(&track, &settings, rml_allocator_default(), &err) == RML_OK);
     for (int i = 0; i < 10; i++) {
-        rml_face face = {{10 + i, 20, 100, 120 + i},
-                         0.5f + 0.01f * (float)i,
-                         i == 3 ? RML_FACE_BY_HAND : RML_FACE_DETECTED,
-                         0.04 * i};
+        rml_face face = {.box = {10 + i, 20, 100, 120 + i},
+                         .score = 0.5f + 0.01f * (float)i,
+                         .source = i == 3 ? RML_FACE_BY_HAND : RML_FACE_DETECTED,
+                         .seconds = 0.04 * i,
+                         .has_marks = i % 2 == 0};
+        for (int k = 0; k < 2 * RML_FACE_MARKS && face.has_marks; k++)
+            face.marks[k / 2][k % 2] = 1000.0f / 3 * (float)(k - 2 + i);
         if (i == 5)
             face = (rml_face){.source = RML_FACE_NONE, .seconds = 0.2};
         CHECK(rml_track_push(track, &face, false, &err) == RML_OK);
@@ -56,6 +59,7 @@ static void test_round_trip(void)
     for (int64_t i = 0; i < count; i++) {
         const rml_face *a = rml_track_raw(track, i), *b = &faces[i];
         CHECK(memcmp(&a->box, &b->box, sizeof a->box) == 0 && a->source == b->source);
+        CHECK(a->has_marks == b->has_marks && memcmp(a->marks, b->marks, sizeof a->marks) == 0);
         CHECK(fabsf(a->score - b->score) < 1e-6f && fabs(a->seconds - b->seconds) < 1e-6);
     }
     rml_free(rml_allocator_default(), faces);
@@ -102,6 +106,12 @@ static void test_refused(void)
     refused("{\"frame\": 0, \"box\": [1.5, 2, 30, 40]}", "whole number");
     refused("{\"frame\": 0, \"box\": [1, 2, 30, 99999999999]}", "whole number");
     refused("{\"frame\": 0, \"box\": [1, 2, 30]}", "box");
+    refused("{\"frame\": 0, \"box\": [1, 2, 30, 40], \"marks\": null}", NULL);
+    refused("{\"frame\": 0, \"marks\": [1, 2, 3, 4, 5, 6.5, 7, 8, 9, -10], \"box\": [1, 2, 3, 4]}",
+            NULL);
+    refused("{\"frame\": 0, \"box\": [1, 2, 30, 40], \"marks\": [1, 2, 3]}", "marks");
+    refused("{\"frame\": 0, \"box\": [1, 2, 30, 40], \"marks\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 1e9]}",
+            "marks");
     refused("7", "record");
     refused("{\"frame\": 0", "faces");
 

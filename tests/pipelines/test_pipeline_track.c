@@ -4,9 +4,12 @@
 
 #include "tests/support/check.h"
 
+#include <math.h>
+
 static rml_face face_at(int x, int side)
 {
-    return (rml_face){{x, 10, x + side, 10 + side}, 0.9f, RML_FACE_DETECTED, 0};
+    return (rml_face){
+        .box = {x, 10, x + side, 10 + side}, .score = 0.9f, .source = RML_FACE_DETECTED};
 }
 
 static rml_track *make(bool smooth, bool compat)
@@ -107,13 +110,46 @@ static void test_default(void)
     rml_track_destroy(&track);
 }
 
+// Marks are smoothed over the frames that the box is: without lag, and not across a cut.
+static void test_marks(void)
+{
+    for (int compat = 0; compat < 2; compat++) {
+        float marks[RML_FACE_MARKS][2];
+        rml_track *track = make(true, compat);
+        for (int i = 0; i < 16; i++) {
+            rml_face face = face_at(i < 8 ? 100 : 150, 100);
+            face.has_marks = i != 12;
+            for (int k = 0; k < RML_FACE_MARKS; k++) {
+                face.marks[k][0] = (float)(face.box.x1 + 10 * k + (i % 2) * 5);
+                face.marks[k][1] = (float)(10 * k + i);
+            }
+            CHECK(rml_track_push(track, &face, i == 8, NULL) == RML_OK);
+        }
+        CHECK(rml_track_finish(track, NULL) == RML_OK);
+        for (int i = 0; i < 16; i++) {
+            // Frame 12 has no marks; the window of 14 is short, since 15 is the last.
+            const bool known = !compat && (i < 10 || i > 13);
+            CHECK_MSG(rml_track_marks(track, i, marks) == known, "frame %d", i);
+            for (int k = 0; k < RML_FACE_MARKS && known; k++)
+                CHECK_MSG(fabsf(marks[k][1] - (float)(10 * k + i)) < 1e-4f, "frame %d: %g", i,
+                          (double)marks[k][1]);
+        }
+        if (!compat) {
+            CHECK(rml_track_marks(track, 4, marks) && fabsf(marks[1][0] - 112) < 1e-4f);
+            CHECK(rml_track_marks(track, 7, marks) && marks[1][0] == 115); // the last of its shot
+            CHECK(rml_track_marks(track, 8, marks) && marks[1][0] == 160);
+        }
+        rml_track_destroy(&track);
+    }
+}
+
 static void test_padding(void)
 {
     rml_track_settings settings = {
         .width = 200, .height = 120, .top = 20, .bottom = 10, .left = 30, .right = 200};
     rml_track *track = NULL;
     CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
-    rml_face face = {{20, 30, 80, 115}, 1, RML_FACE_BY_HAND, 0};
+    rml_face face = {.box = {20, 30, 80, 115}, .score = 1, .source = RML_FACE_BY_HAND};
     CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
     rml_box b = rml_track_box(track, 0);
     CHECK(b.x1 == 0 && b.y1 == 10 && b.x2 == 200 && b.y2 == 120);
@@ -134,6 +170,7 @@ int main(void)
     test_compat();
     test_doubled();
     test_default();
+    test_marks();
     test_padding();
     rml_box a = {0, 0, 10, 10}, b = {5, 0, 15, 10}, c = {20, 0, 30, 10};
     CHECK(fabs(rml_box_overlap(a, b) - 1.0 / 3) < 1e-12 && rml_box_overlap(a, c) == 0);
