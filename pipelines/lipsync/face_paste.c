@@ -2,6 +2,7 @@
 
 #include "media/image/picture.h"
 #include "pipelines/lipsync/detail.h"
+#include "pipelines/lipsync/occluder.h"
 #include "pipelines/lipsync/seam.h"
 #include "tensor/alloc.h"
 
@@ -124,11 +125,12 @@ struct rml_face_paster {
     rml_image_resampler *up;
     rml_detail *detail;
     rml_seam *seam;
+    rml_occluder *occluder;   // or NULL
     room given, gen;          // at the network's size
     room old, smooth, made;   // upright
     room coded, change, mask; // as coded: the film, and what changes
-    room shown_mask;
-    rml_mask_settings drawn; // what shown_mask is for
+    room shown_mask, free;    // upright: the mask, and of it what nothing is in front of
+    rml_mask_settings drawn;  // what shown_mask is for
     int drawn_width, drawn_height;
     float marks[RML_MASK_MARKS][2];        // that it was drawn by
     uint8_t *gray;                         // the mask as a picture, or NULL
@@ -172,6 +174,8 @@ rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_setting
         status = rml_detail_create(&p->detail, allocator, err);
     if (status == RML_OK)
         status = rml_seam_create(&p->seam, allocator, err);
+    if (status == RML_OK && settings->occluder)
+        status = rml_occluder_create(&p->occluder, settings->occluder, allocator, err);
     if (status == RML_OK && settings->picture)
         status = load_mask(p, settings->picture, err);
     if (status != RML_OK)
@@ -189,8 +193,9 @@ void rml_face_paster_destroy(rml_face_paster **paster)
     rml_image_resampler_destroy(&p->up);
     rml_detail_destroy(&p->detail);
     rml_seam_destroy(&p->seam);
-    const room rooms[] = {p->given, p->gen,    p->old,  p->smooth,    p->made,
-                          p->coded, p->change, p->mask, p->shown_mask};
+    rml_occluder_destroy(&p->occluder);
+    const room rooms[] = {p->given, p->gen,    p->old,  p->smooth,     p->made,
+                          p->coded, p->change, p->mask, p->shown_mask, p->free};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         rml_free(p->allocator, rooms[i].data);
     rml_free(p->allocator, p->gray);
@@ -297,6 +302,20 @@ static rml_status make_face(rml_face_paster *p, const float *old, const rml_part
     return rml_seam_match(p->seam, p->made.data, old, p->shown_mask.data, w, h, mask->border, err);
 }
 
+// The weights that the face is blended by, upright. The seam goes by the mask's own edge: along
+// that of a hand old and new face may differ.
+static rml_status weigh(rml_face_paster *p, const float *old, const rml_part *shown, float **mask,
+                        rml_error *err)
+{
+    *mask = p->shown_mask.data;
+    if (!p->occluder)
+        return RML_OK;
+    RML_TRY(reserve(&p->free, pixels_of(shown), p->allocator, err));
+    *mask = p->free.data;
+    return rml_occlude(p->occluder, old, p->shown_mask.data, shown->width, shown->height,
+                       p->free.data, err);
+}
+
 rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box box,
                           const float (*marks)[2], const uint8_t *given, const uint8_t *made,
                           int side, rml_error *err)
@@ -313,20 +332,22 @@ rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box
     split(made, p->gen.data, small);
     float *coded = p->coded.data;
     rml_planes_read(picture, &part, coded, coded + COLOURS * pixels);
-    float *old = coded, *change = p->made.data, *mask = p->shown_mask.data;
+    float *old = coded, *change = p->made.data, *mask, *upright_mask;
     if (!as_coded) {
         old = p->old.data;
         change = p->change.data;
-        mask = p->mask.data;
         memcpy(change, coded, COLOURS * pixels * sizeof *change);
         rml_colour_to_network(&picture->colour, change, pixels, pixels);
         rml_orient_floats(old, change, part.width, part.height, COLOURS, picture->upright);
     }
+    RML_TRY(weigh(p, old, &shown, &upright_mask, err));
     RML_TRY(make_face(p, old, &shown, side, &drawn, err));
+    mask = upright_mask;
     if (!as_coded) {
+        mask = p->mask.data;
         const rml_orientation back = rml_orientation_inverse(picture->upright);
         rml_orient_floats(change, p->made.data, shown.width, shown.height, COLOURS, back);
-        rml_orient_floats(mask, p->shown_mask.data, shown.width, shown.height, 1, back);
+        rml_orient_floats(mask, upright_mask, shown.width, shown.height, 1, back);
         rml_colour_from_network(&picture->colour, change, pixels, pixels);
     }
     for (size_t c = 0; c < COLOURS; c++)

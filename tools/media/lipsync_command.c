@@ -90,7 +90,11 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
     rml_lip_net *net = NULL;
     rml_face_finder *finder = NULL;
     const double start = now_ms();
-    rml_status status = rml_lipsync_open(&job, &c->job, NULL, err);
+    const rml_session_settings beside = lipsync_session_settings(c);
+    rml_status status =
+        paste_networks_open(&c->networks, &beside, c->common.quiet, &c->job.paste, err);
+    if (status == RML_OK)
+        status = rml_lipsync_open(&job, &c->job, NULL, err);
     if (status == RML_OK)
         remark_hdr(c, job);
     if (status == RML_OK)
@@ -110,6 +114,7 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
         report(c, job, finder, result, (now_ms() - start) / 1e3);
     rml_face_finder_destroy(&finder);
     network_close(&c->faces.detector);
+    paste_networks_close(&c->networks);
     rml_lipsync_close(&job);
     return status;
 }
@@ -190,7 +195,9 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
     memcpy(all + count, faces, sizeof faces);
     count += FACE_OPTION_COUNT;
     memcpy(all + count, rest, sizeof rest);
-    return count + (int)(sizeof rest / sizeof *rest);
+    count += (int)(sizeof rest / sizeof *rest);
+    paste_networks_list(&c->networks, all + count);
+    return count + PASTE_OPTION_COUNT;
 }
 
 // What the options say together.
@@ -219,7 +226,10 @@ static int check_options(lipsync_command *c)
         return usage_error(c->name,
                            "--compat finds faces as the original does: with S3FD, in every "
                            "frame, without --detector and --detect_every");
-    return face_options_check(&c->faces, c->name, j->box, j->faces_path, j->compat);
+    const int code = paste_networks_check(&c->networks, c->name, j->compat);
+    return code == EXIT_DONE
+               ? face_options_check(&c->faces, c->name, j->box, j->faces_path, j->compat)
+               : code;
 }
 
 int lipsync_parse(lipsync_command *c, int argc, char **argv)

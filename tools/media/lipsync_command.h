@@ -5,6 +5,7 @@
 
 #include "tools/find_weights.h"
 #include "tools/media/face_options.h"
+#include "tools/media/paste_networks.h"
 #include "tools/options.h"
 #include "tools/report.h"
 
@@ -37,6 +38,7 @@ typedef struct lipsync_command {
     rml_shared_block *shared; // the memory of these sessions, which take turns; or NULL
     // ---- of the shared part ----
     face_options faces;
+    paste_networks networks;
     const char *codec, *mask, *silence;
     option_switch is_static, deinterlace;
     bool loop;
