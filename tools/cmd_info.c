@@ -3,6 +3,8 @@
 #include "tools/options.h"
 #include "tools/report.h"
 
+#include "pipelines/made.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -163,11 +165,14 @@ int cmd_info(int argc, char **argv)
     command_line line = {
         .command = COMMAND,
         .usage = "FILE|FOLDER [--function NAME]",
-        .summary = "Lists the tensors of a weights file (.pth, .safetensors, a folder of shards). "
-                   "Nothing in\n"
-                   "the file is executed. For the weights of a built-in network, also its cost. Of "
-                   "an ONNX\n"
-                   "file or a Core ML model: inputs, outputs and operators.",
+        .summary =
+            "Lists the tensors of a weights file (.pth, .safetensors, a folder of shards). "
+            "Nothing in\n"
+            "the file is executed. For the weights of a built-in network, also its cost. Of "
+            "an ONNX\n"
+            "file or a Core ML model: inputs, outputs and operators. Of a video that a lip-sync "
+            "command\n"
+            "wrote: how it was made.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .positional = &path,
@@ -181,6 +186,12 @@ int cmd_info(int argc, char **argv)
     if (!path)
         return usage_error(COMMAND, "no file is named");
     rml_error err;
+    if (rml_made_is_video(path)) {
+        bool is_video = true;
+        const rml_status told = info_video(path, common.json, &is_video, &err);
+        if (is_video)
+            return exit_code(COMMAND, told, &err, 0);
+    }
     rml_graph_file *file = NULL;
     rml_weights *weights = NULL;
     rml_status status = RML_ERR_FORMAT;

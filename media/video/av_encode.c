@@ -7,6 +7,7 @@
 #include "media/video/av_sound.h"
 #include "media/video/av_video_out.h"
 #include "media/files/files.h"
+#include "media/files/xmp.h"
 #include "tensor/alloc.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@ struct rml_encoder {
     const rml_allocator *allocator;
     char *path, *temporary, *audio_path;
     const rml_container *container;
+    rml_mark mark;
     AVFormatContext *format;
     AVStream *video_stream, *sound_stream; // the latter NULL without sound
     rml_av_video_out video;
@@ -94,6 +96,7 @@ static rml_status add_sound(rml_encoder *e, const rml_encode_settings *settings,
 static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settings *settings,
                        rml_error *err)
 {
+    e->mark = settings->mark;
     e->path = rml_alloc_text(e->allocator, path);
     if (!e->path)
         return rml_fail_nomem(err, strlen(path) + 1, "a file name");
@@ -111,8 +114,33 @@ static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settin
     return RML_OK;
 }
 
+// Matroska has its tags before the pictures.
+static bool marks_first(const rml_encoder *e)
+{
+    return e->mark.make && strcmp(e->container->muxer, "matroska") == 0;
+}
+
+static rml_status mark_first(rml_encoder *e, rml_error *err)
+{
+    const char *packet;
+    RML_TRY(e->mark.make(e->mark.user, &packet, err));
+    return av_dict_set(&e->format->metadata, RML_XMP_TAG, packet, 0) < 0
+               ? rml_fail_nomem(err, strlen(packet), "what a file says of itself")
+               : RML_OK;
+}
+
+static rml_status mark_last(rml_encoder *e, rml_error *err)
+{
+    const char *packet;
+    RML_TRY(e->mark.make(e->mark.user, &packet, err));
+    const bool avi = strcmp(e->container->muxer, "avi") == 0;
+    return rml_xmp_append(e->temporary, avi ? RML_VIDEO_AVI : RML_VIDEO_MP4, packet, err);
+}
+
 static rml_status create_file(rml_encoder *e, rml_error *err)
 {
+    if (marks_first(e))
+        RML_TRY(mark_first(e, err));
     RML_TRY(rml_temporary_name(&e->temporary, e->path, e->allocator, err));
     e->video_packet = av_packet_alloc();
     e->sound_packet = av_packet_alloc();
@@ -292,6 +320,8 @@ static rml_status finish(rml_encoder *e, rml_encode_summary *summary, rml_error 
         code = closed;
     if (code < 0)
         return rml_av_fail(err, e->path, "cannot be written", code);
+    if (e->mark.make && !marks_first(e))
+        RML_TRY(mark_last(e, err));
     if (summary)
         summarise(e, summary);
     e->file_exists = false; // from here on rml_replace_file looks after it

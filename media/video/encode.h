@@ -16,6 +16,13 @@ bool rml_codec_parse(const char *name, rml_codec *codec); // false when there is
 
 #define RML_CRF_DEFAULT (-1) // 18 for H.264, 20 for HEVC
 
+// An XMP packet (media/files/xmp.h). It is asked for as late as it can be: in Matroska before the
+// first frame, else when all are written.
+typedef struct rml_mark {
+    rml_status (*make)(void *user, const char **packet, rml_error *err); // NULL: none
+    void *user;
+} rml_mark;
+
 typedef struct rml_encode_settings {
     rml_codec codec;
     int crf;            // 0..51 for H.264 and HEVC; others take RML_CRF_DEFAULT only
@@ -40,6 +47,7 @@ typedef struct rml_encode_settings {
     double audio_offset;  // seconds: above 0 silence comes first, below 0 the beginning is left out
     double audio_seconds; // longest sound track; 0: all of it
     bool audio_untimed;   // its times are ignored: no silence where it begins late or has holes
+    rml_mark mark;        // what the file is to say of itself
 } rml_encode_settings;
 
 rml_encode_settings rml_encode_settings_default(void);

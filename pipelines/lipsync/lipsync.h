@@ -14,6 +14,7 @@
 #include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lip_net.h"
 #include "pipelines/lipsync/mouth.h"
+#include "pipelines/lipsync/result_mark.h"
 #include "pipelines/lipsync/schedule.h"
 
 // What a network hears of the sound.
@@ -44,6 +45,7 @@ typedef struct rml_lipsync_settings {
     rml_codec codec;
     int crf;
     const char *pix_fmt, *preset; // of the encoder; NULL: the clip's format, "veryfast"
+    const rml_mark_facts *mark;   // what the file is to say of itself; NULL: nothing
     int threads;
     // Called after each frame from the thread that runs, with the output frames that have been
     // looked at and how many there will be. May be NULL.

@@ -95,6 +95,7 @@ typedef struct rml_chain {
     int64_t emitted;
     // paste and encode
     rml_outcome output;
+    rml_result_mark *mark; // NULL: none
     rml_encoder *encoder;
     rml_resizer *paste_resizer; // with --compat
     rml_face_paster *paster;    // otherwise

@@ -195,10 +195,21 @@ static rml_status start_listening(rml_chain *c, rml_error *err)
     return RML_OK;
 }
 
+// The weights are open by now, so that nothing is digested that cannot be used.
+static rml_status start_mark(rml_chain *c, rml_error *err)
+{
+    if (!c->job->settings.mark)
+        return RML_OK;
+    RML_TRY(rml_result_mark_start(&c->mark, c->job->settings.mark, c->allocator, err));
+    c->job->encode.mark = (rml_mark){rml_result_mark_packet, c->mark};
+    return RML_OK;
+}
+
 static rml_status make_chain(rml_chain *c, rml_error *err)
 {
     const rml_lipsync_settings *s = &c->job->settings;
     const rml_clip_info *info = rml_clip_info_of(c->job->clip);
+    RML_TRY(start_mark(c, err));
     RML_TRY(start_listening(c, err));
     choose_sizes(c);
     size_t count = (size_t)c->slot_count;
@@ -239,6 +250,8 @@ static rml_status make_chain(rml_chain *c, rml_error *err)
 static void free_chain(rml_chain *c)
 {
     rml_encoder_abort(&c->encoder);
+    rml_result_mark_end(&c->mark);
+    c->job->encode.mark = (rml_mark){0};
     rml_face_paster_destroy(&c->paster);
     rml_mouth_destroy(&c->mouth);
     rml_face_cutter_destroy(&c->cutter);

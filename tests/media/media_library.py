@@ -82,7 +82,7 @@ class EncodeSettings(C.Structure):
         ("time_base", Rational), ("pixel_aspect", Rational), ("fields", C.c_int),
         ("colour", Colour),
         ("audio_path", C.c_char_p), ("audio_offset", C.c_double), ("audio_seconds", C.c_double),
-        ("audio_untimed", C.c_bool),
+        ("audio_untimed", C.c_bool), ("mark_make", C.c_void_p), ("mark_user", C.c_void_p),
     ]
 
 

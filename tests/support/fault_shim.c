@@ -204,7 +204,11 @@ static FILE *open_stream(const char *path, const char *mode)
     if (!counts(path))
         return real(path, mode);
     int *cookie = malloc(sizeof *cookie);
-    *cookie = open_file(path, mode[0] == 'r' ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    *cookie = open_file(path,
+                        strchr(mode, '+') ? O_RDWR
+                        : mode[0] == 'r'  ? O_RDONLY
+                                          : O_WRONLY | O_CREAT | O_TRUNC,
+                        0666);
     if (*cookie < 0) {
         free(cookie);
         return NULL;

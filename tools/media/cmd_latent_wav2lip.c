@@ -148,6 +148,10 @@ int cmd_latent_wav2lip(int argc, char **argv)
     if (code != EXIT_DONE || c.common.help)
         return code;
     code = check_options(&n);
+    lipsync_mark_weights(&c.mark, "unet", n.checkpoint);
+    lipsync_mark_weights(&c.mark, "vae", n.vae);
+    lipsync_mark_weights(&c.mark, n.whisper ? "whisper" : "wav2vec2",
+                         n.whisper ? n.whisper : n.wav2vec2);
     c.memory_limit = (size_t)(n.memory_mb * 1e6);
     if (code == EXIT_DONE)
         code = rml_shared_block_create(&c.shared, NULL, &err) == RML_OK &&

@@ -66,6 +66,7 @@ int cmd_wav2lip(int argc, char **argv)
         return code;
     if (!weights_choose(&l.network.source, COMMAND, l.named))
         return weights_missing(COMMAND, COMMAND, "checkpoint_path");
+    lipsync_mark_weights(&c.mark, COMMAND, l.network.source.path);
     code = lipsync_run(&c);
     network_close(&l.network);
     return code;

@@ -13,7 +13,6 @@
 
 #define DEFAULT_FOLDER "results"
 #define DEFAULT_OUTFILE DEFAULT_FOLDER "/result_voice.mp4"
-#define OPTIONS_MAX 64
 
 rml_session_settings lipsync_session_settings(const lipsync_command *command)
 {
@@ -105,6 +104,10 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
         const rml_session_settings wanted = lipsync_session_settings(c);
         status = face_options_open(&c->faces, &wanted, c->common.quiet, &finder, err);
     }
+    if (status == RML_OK && finder)
+        lipsync_mark_weights(&c->mark, c->faces.detector.source.what,
+                             c->faces.detector.source.path);
+    lipsync_mark_weights(&c->mark, "occluder", c->networks.occluder);
     if (status == RML_OK) {
         progress_begin(&c->progress, "frames", !c->common.quiet);
         status = rml_lipsync_run(job, net, finder, result, err);
@@ -120,7 +123,7 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
 }
 
 // The options of all lip-sync commands, those of the command between them; returns how many.
-static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
+static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
 {
     rml_lipsync_settings *j = &c->job;
     const option first[] = {
@@ -185,6 +188,9 @@ static int list_options(lipsync_command *c, option all[OPTIONS_MAX])
         {"preset", 0, OPTION_TEXT, &j->preset, "NAME", 0, 0,
          "of h264 and hevc, ultrafast to veryslow (veryfast)"},
         {"crf", 0, OPTION_INT, &j->crf, "N", 0, 51, "quality of h264 and hevc, 0 (best) to 51"},
+        {"no_mark", 0, OPTION_FLAG, &c->no_mark, NULL, 0, 0,
+         "do not write into the result that a network made the mouth,\nwith which settings and "
+         "weights"},
         {"face_det_batch_size", 0, OPTION_INT, &c->face_batch, "N", 1, 1 << 20,
          "accepted; faces are found frame by frame"},
     };
@@ -235,7 +241,8 @@ static int check_options(lipsync_command *c)
 int lipsync_parse(lipsync_command *c, int argc, char **argv)
 {
     rml_lipsync_settings *j = &c->job;
-    option options[OPTIONS_MAX];
+    option options[LIPSYNC_OPTIONS_MAX];
+    lipsync_given given;
     c->feather = j->paste.feather;
     command_line line = {
         .command = c->name,
@@ -245,9 +252,11 @@ int lipsync_parse(lipsync_command *c, int argc, char **argv)
         .option_count = list_options(c, options),
         .common = &c->common,
     };
+    lipsync_given_begin(&given, options, line.option_count);
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || c->common.help)
         return code;
+    lipsync_mark_settings(&c->mark, &given, c->common.precision);
     code = check_options(c);
     if (code != EXIT_DONE)
         return code;
@@ -279,6 +288,9 @@ int lipsync_run(lipsync_command *c)
         }
         c->job.out_path = DEFAULT_OUTFILE;
     }
+    c->mark.command = c->name;
+    if (!c->no_mark)
+        c->job.mark = &c->mark;
     rml_lipsync_quiet_libraries();
     watch_signals();
     rml_error err;

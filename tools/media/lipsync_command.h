@@ -9,6 +9,8 @@
 #include "tools/options.h"
 #include "tools/report.h"
 
+#include "tools/media/lipsync_mark.h"
+
 #include "pipelines/lipsync/lipsync.h"
 
 // A session for the reports, by the name of its network.
@@ -34,6 +36,7 @@ typedef struct lipsync_command {
     // The sessions there are by now; returns how many.
     int (*sessions)(void *user, lipsync_session sessions[LIPSYNC_SESSIONS]);
     void *user;
+    rml_mark_facts mark;      // its weights are named by the command
     size_t memory_limit;      // of all sessions of frames together, or 0
     rml_shared_block *shared; // the memory of these sessions, which take turns; or NULL
     // ---- of the shared part ----
@@ -41,7 +44,7 @@ typedef struct lipsync_command {
     paste_networks networks;
     const char *codec, *mask, *silence;
     option_switch is_static, deinterlace;
-    bool loop;
+    bool loop, no_mark;
     int face_batch;
     double offset_ms, feather;
     progress progress;

@@ -52,6 +52,9 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
         return;
     report_gaps(r);
     report_voice(s, rml_lipsync_voice(job));
+    if (s->no_mark)
+        fprintf(stderr, "%s: does not say that a network made the mouth (--no_mark)\n",
+                s->job.out_path);
     if (r->damaged_packets)
         fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.clip.path,
                 (long long)r->damaged_packets);
