@@ -204,10 +204,12 @@ static FILE *open_stream(const char *path, const char *mode)
     if (!counts(path))
         return real(path, mode);
     int *cookie = malloc(sizeof *cookie);
+    const int both = strchr(mode, '+') != NULL, fresh = mode[0] != 'r';
     *cookie = open_file(path,
-                        strchr(mode, '+') ? O_RDWR
-                        : mode[0] == 'r'  ? O_RDONLY
-                                          : O_WRONLY | O_CREAT | O_TRUNC,
+                        (both    ? O_RDWR
+                         : fresh ? O_WRONLY
+                                 : O_RDONLY) |
+                            (fresh ? O_CREAT | O_TRUNC : 0),
                         0666);
     if (*cookie < 0) {
         free(cookie);
