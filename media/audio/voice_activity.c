@@ -4,6 +4,7 @@
 #include "tensor/alloc.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -99,20 +100,13 @@ static void drop_runs(rml_voice_activity *a, uint8_t value, size_t least, bool e
     }
 }
 
-static void widen(rml_voice_activity *a)
+// `by` columns from each run of speech on belong to it; `step` -1 goes backwards, from `at`.
+static void widen(rml_voice_activity *a, size_t at, ptrdiff_t step, int by)
 {
-    size_t left = 0;
-    for (size_t i = 0; i < a->count; i++) {
-        if (a->columns[i])
-            left = AFTER;
-        else if (left > 0)
-            left--, a->columns[i] = 1;
-    }
-    for (size_t i = a->count, before = 0; i-- > 0;) {
-        if (a->columns[i])
-            before = BEFORE;
-        else if (before > 0)
-            before--, a->columns[i] = 1;
+    int left = -1;
+    for (size_t i = 0; i < a->count; i++, at += (size_t)step) {
+        left = a->columns[at] ? by : left - 1;
+        a->columns[at] = left >= 0;
     }
 }
 
@@ -125,7 +119,8 @@ rml_status rml_voice_activity_decide(rml_voice_activity *a, rml_error *err)
     threshold(a, blocks + count);
     rml_free(a->allocator, blocks);
     drop_runs(a, 1, CLICK, true);
-    widen(a);
+    widen(a, 0, 1, AFTER);
+    widen(a, a->count - 1, -1, BEFORE);
     drop_runs(a, 0, PAUSE, false);
     return RML_OK;
 }

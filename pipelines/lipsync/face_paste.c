@@ -209,13 +209,19 @@ static bool same_mask(const rml_mask_settings *a, const rml_mask_settings *b)
            a->border.left == b->border.left && a->border.right == b->border.right;
 }
 
-// Marks in the picture as those of the part that is shown.
-static void shift_marks(float to[RML_MASK_MARKS][2], const float (*marks)[2], const rml_part *shown)
+// Marks in the picture as those of the part that is shown; false where there are none, and where
+// the mask does not go by them.
+static bool shift_marks(const rml_face_paster *p, const float (*marks)[2], const rml_part *shown,
+                        float to[RML_MASK_MARKS][2])
 {
+    memset(to, 0, RML_MASK_MARKS * sizeof *to);
+    if (!marks || p->gray || p->settings.mask != RML_MASK_MOUTH)
+        return false;
     for (int i = 0; i < RML_MASK_MARKS; i++) {
         to[i][0] = marks[i][0] - (float)shown->x;
         to[i][1] = marks[i][1] - (float)shown->y;
     }
+    return true;
 }
 
 // Rows beside the mask in the picture: the seam's edge, and what rounding may add.
@@ -226,10 +232,8 @@ int rml_face_paste_top(const rml_face_paster *p, rml_box box, const float (*mark
     const rml_part shown = part_of(box);
     float at[RML_MASK_MARKS][2];
     rml_mask_settings mask = {.kind = p->settings.mask};
-    if (marks) {
-        shift_marks(at, marks, &shown);
+    if (shift_marks(p, marks, &shown, at))
         mask.marks = (const float(*)[2])at;
-    }
     // A drawn mask is stretched by a filter that reaches three pixels of the coarser of both.
     const int drawn = p->gray_top - 4;
     const int64_t top = p->gray
@@ -244,9 +248,8 @@ int rml_face_paste_top(const rml_face_paster *p, rml_box box, const float (*mark
 static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const rml_part *shown,
                             const float (*marks)[2], rml_mask_settings *wanted, rml_error *err)
 {
-    float at[RML_MASK_MARKS][2] = {{0}};
-    if (marks)
-        shift_marks(at, marks, shown);
+    float at[RML_MASK_MARKS][2];
+    const bool by_marks = shift_marks(p, marks, shown, at);
     *wanted = (rml_mask_settings){
         .kind = p->settings.mask,
         .feather = p->settings.feather,
@@ -254,7 +257,7 @@ static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const
                    .bottom = shown->y + shown->height >= rml_planes_height(picture),
                    .left = shown->x <= 0,
                    .right = shown->x + shown->width >= rml_planes_width(picture)},
-        .marks = marks ? (const float(*)[2])p->marks : NULL};
+        .marks = by_marks ? (const float(*)[2])p->marks : NULL};
     if (p->drawn_width == shown->width && p->drawn_height == shown->height &&
         same_mask(wanted, &p->drawn) && memcmp(p->marks, at, sizeof at) == 0)
         return RML_OK;

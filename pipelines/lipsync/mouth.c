@@ -128,6 +128,7 @@ static rml_status scale(rml_mouth *m, rml_lip_item *const *items, uint8_t *const
     for (int i = 0; i < count; i++) {
         m->rests[i].source = items[i]->source;
         m->rests[i].box = items[i]->box;
+        m->rests[i].top = items[i]->top;
         memcpy(m->rests[i].patch, given[i], patch_bytes(m));
     }
     RML_TRY(m->net->run(m->net, m->rest_items, count, round, err));

@@ -118,7 +118,7 @@ static void check_wav2lip(const char *network, int side, int64_t divisor, bool l
 static void check_transposed(int kernel, int stride, int pad, int out_pad, int channels)
 {
     net at;
-    char what[80];
+    char what[96];
     rml_conv_attr attr = rml_conv_square(kernel, stride, pad);
     const rml_conv_attr next = rml_conv_square(3, 1, 1);
     snprintf(what, sizeof what, "kernel %d, stride %d, pad %d, out_pad %d, %d channels", kernel,

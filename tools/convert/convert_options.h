@@ -27,8 +27,8 @@ int convert_options_check(convert_options *o, rml_write_settings *write);
 #define PORT_CHANNELS 4
 typedef struct port_plan {
     bool is_output;
-    rml_port port;
-    const char *const *size_names; // see rml_size_names // of the network
+    rml_port port;                 // of the network
+    const char *const *size_names; // see rml_size_names
     rml_shape shape, low, high, usual;
     float scale[PORT_CHANNELS], bias[PORT_CHANNELS];
 } port_plan;

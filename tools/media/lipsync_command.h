@@ -5,11 +5,10 @@
 
 #include "tools/find_weights.h"
 #include "tools/media/face_options.h"
+#include "tools/media/lipsync_mark.h"
 #include "tools/media/paste_networks.h"
 #include "tools/options.h"
 #include "tools/report.h"
-
-#include "tools/media/lipsync_mark.h"
 
 #include "pipelines/lipsync/lipsync.h"
 

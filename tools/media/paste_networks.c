@@ -38,22 +38,21 @@ int paste_networks_check(const paste_networks *networks, const char *command, bo
 }
 
 static rml_status open_net(network *n, const char *what, const char *path, bool quiet,
-                           const rml_picture_net_settings *settings, rml_picture_net **net,
+                           const rml_mask_net_settings *settings, rml_mask_net **net,
                            rml_error *err)
 {
     weights_choose(&n->source, what, path);
     TRY(network_open(n, NULL, NULL, quiet, err));
-    return named(rml_picture_net_create(net, n->model, settings, err), err, path);
+    return named(rml_mask_net_create(net, n->model, settings, err), err, path);
 }
 
 rml_status paste_networks_open(paste_networks *networks, const rml_session_settings *session,
                                bool quiet, rml_paste_settings *paste, rml_error *err)
 {
-    rml_picture_net_settings occluder = {.what = "the occluder",
-                                         .session = *session,
-                                         .levels = occluder_levels,
-                                         .side = RML_OCCLUDER_SIDE,
-                                         .channels = 1};
+    rml_mask_net_settings occluder = {.what = "the occluder",
+                                      .session = *session,
+                                      .levels = occluder_levels,
+                                      .side = RML_OCCLUDER_SIDE};
     occluder.session.shared = NULL; // it runs beside the others
     if (!networks->occluder)
         return RML_OK;
@@ -67,6 +66,6 @@ rml_status paste_networks_open(paste_networks *networks, const rml_session_setti
 
 void paste_networks_close(paste_networks *networks)
 {
-    rml_picture_net_destroy(&networks->occluder_net);
+    rml_mask_net_destroy(&networks->occluder_net);
     network_close(&networks->occluder_network);
 }

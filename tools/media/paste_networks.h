@@ -11,7 +11,7 @@
 typedef struct paste_networks {
     const char *occluder, *occluder_input; // files, and what pictures are to them
     network occluder_network;
-    rml_picture_net *occluder_net;
+    rml_mask_net *occluder_net;
 } paste_networks;
 
 #define PASTE_OPTION_COUNT 2
