@@ -43,20 +43,17 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
     return 0;
 }
 
-static bool is_package(const char *path, const rml_allocator *allocator)
-{
-    char *manifest = join(allocator, path, strlen(path), "Manifest.json");
-    const bool found = manifest && access(manifest, F_OK) == 0;
-    rml_free(allocator, manifest);
-    return found;
-}
-
 // A package replaces a package; other folders stay.
 static rml_status check_target(const rml_staging *s, const char *path, rml_error *err)
 {
     if (!rml_ends_in(path, ".mlpackage") || !rml_is_folder(path))
         return rml_check_writable(path, s->allocator, err);
-    if (!is_package(path, s->allocator))
+    char *manifest = join(s->allocator, path, strlen(path), "Manifest.json");
+    if (!manifest)
+        return rml_fail_nomem(err, strlen(path), "a file name");
+    const bool is_package = access(manifest, F_OK) == 0;
+    rml_free(s->allocator, manifest);
+    if (!is_package)
         return rml_fail(err, RML_ERR_IO, "%s: is a folder, and no package to write anew", path);
     return RML_OK;
 }

@@ -96,6 +96,26 @@ static void test_no_memory(rml_write_weights kind, const char *file)
         CHECK(stat(PACKAGE ".part", &at) != 0);
     }
     CHECK(status == RML_OK && call > 20);
+    // Over a package, of which nothing is left, and which stays until there is another.
+    status = RML_ERR_NOMEM;
+    for (size_t again = 1; status != RML_OK && again < 10000; again++) {
+        CHECK(fclose(fopen(PACKAGE "/Data/former", "wb")) == 0);
+        count.calls = 0;
+        count.fail_at = again;
+        status = rml_model_write(model, PACKAGE, &wanted, &err);
+        CHECK_MSG(status == RML_OK || status == RML_ERR_NOMEM, "call %zu: %s", again, err.message);
+        CHECK((stat(PACKAGE "/Data/former", &at) != 0) == (status == RML_OK));
+        CHECK(stat(PACKAGE ".part", &at) != 0 && stat(PACKAGE ".old", &at) != 0);
+    }
+    // A run that was broken off had moved it, and this one fails: it is back.
+    CHECK(mkdir(PACKAGE ".part", 0777) == 0 && rename(PACKAGE, PACKAGE ".part/old") == 0);
+    count.calls = 0;
+    count.fail_at = call / 2;
+    CHECK(rml_model_write(model, PACKAGE, &wanted, &err) == RML_ERR_NOMEM);
+    CHECK((stat(PACKAGE "/Manifest.json", &at) == 0) == (stat(PACKAGE ".part", &at) != 0));
+    count.fail_at = 0;
+    CHECK(rml_model_write(model, PACKAGE, &wanted, &err) == RML_OK);
+    CHECK(stat(PACKAGE "/Manifest.json", &at) == 0 && stat(PACKAGE ".part", &at) != 0);
     rml_model_destroy(&model);
     remove_package();
 }

@@ -12,7 +12,8 @@
 #define MANIFEST "Manifest.json"
 #define MODEL "com.apple.CoreML/model.mlmodel"
 #define WEIGHTS "com.apple.CoreML/weights"
-#define MOST_DEPTH 16 // of folders in a package
+#define MOST_DEPTH 16   // of folders in a package
+#define MOST_BELOW 4096 // bytes of a name in it
 
 // ---- folders ------------------------------------------------------------------------------------
 
@@ -46,9 +47,11 @@ static rml_status make_folder(const char *folder, const char *name, const rml_al
     return status;
 }
 
-// Removes a file, or a folder with all that is in it, as far as that goes. Follows no links.
-static void remove_all(const char *path, const rml_allocator *allocator, int depth)
+// Removes a file, or a folder with all that is in it, as far as that goes. Follows no links, and
+// takes no memory: it is to go well where that is out. path[capacity] is written to on the way.
+static void remove_all(char *path, size_t capacity, int depth)
 {
+    const size_t length = strlen(path);
     DIR *folder = NULL;
     struct stat at;
     if (lstat(path, &at) == 0 && S_ISDIR(at.st_mode) && depth < MOST_DEPTH)
@@ -56,10 +59,11 @@ static void remove_all(const char *path, const rml_allocator *allocator, int dep
     for (const struct dirent *entry = NULL; folder && (entry = readdir(folder));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        char *inside = joined(allocator, path, entry->d_name);
-        if (inside)
-            remove_all(inside, allocator, depth + 1);
-        rml_free(allocator, inside);
+        if (length + strlen(entry->d_name) + 2 > capacity)
+            continue;
+        snprintf(path + length, capacity - length, "/%s", entry->d_name);
+        remove_all(path, capacity, depth + 1);
+        path[length] = 0;
     }
     if (folder)
         closedir(folder);
@@ -197,9 +201,9 @@ static rml_status write_parts(const contents *c, rml_error *err)
     return write_part(c, PART_MANIFEST, err);
 }
 
-// `folder` becomes `path`; what was there goes once it has.
+// `folder` becomes `path`; what was there is `old` then.
 static rml_status take_place(const char *folder, const char *path, const char *old, bool taken,
-                             const rml_allocator *allocator, rml_error *err)
+                             rml_error *err)
 {
     if (taken && rename(path, old) != 0)
         return fail_path(path, "replaced", err);
@@ -209,30 +213,38 @@ static rml_status take_place(const char *folder, const char *path, const char *o
             rename(old, path);
         return status;
     }
-    if (taken)
-        remove_all(old, allocator, 0);
     return RML_OK;
 }
 
+// What is written, and then what is replaced, lie in one folder beside `path`, which is removed
+// whatever happens; a run that was broken off between both moves left the only package there.
 rml_status rml_package_write(const char *path, const rml_fields *model, const rml_blobs *blobs,
                              const rml_allocator *allocator, rml_error *err)
 {
     bool taken;
-    RML_TRY(check_place(path, &taken, allocator, err));
-    const size_t bytes = strlen(path) + 8;
-    char *folder = rml_alloc(allocator, 2 * bytes);
-    if (!folder)
+    const size_t bytes = strlen(path) + 16, room = bytes + MOST_BELOW;
+    char *beside = rml_alloc(allocator, room + 2 * bytes);
+    if (!beside)
         return rml_fail_nomem(err, bytes, "the name of a folder");
-    char *old = folder + bytes;
-    snprintf(folder, bytes, "%s.part", path);
-    snprintf(old, bytes, "%s.old", path);
+    char *folder = beside + room, *old = folder + bytes;
+    snprintf(beside, bytes, "%s.part", path);
+    snprintf(folder, bytes, "%s.part/new", path);
+    snprintf(old, bytes, "%s.part/old", path);
+    struct stat at;
+    if (lstat(path, &at) != 0 && lstat(old, &at) == 0)
+        rename(old, path);
+    rml_status status = check_place(path, &taken, allocator, err);
+    if (status == RML_OK) {
+        remove_all(beside, room, 0);
+        if (mkdir(beside, 0777) != 0)
+            status = fail_path(beside, "made", err);
+    }
     const contents c = {folder, model, blobs, allocator};
-    remove_all(folder, allocator, 0); // of a run that was broken off
-    rml_status status = write_parts(&c, err);
     if (status == RML_OK)
-        status = take_place(folder, path, old, taken, allocator, err);
-    if (status != RML_OK)
-        remove_all(folder, allocator, 0);
-    rml_free(allocator, folder);
+        status = write_parts(&c, err);
+    if (status == RML_OK)
+        status = take_place(folder, path, old, taken, err);
+    remove_all(beside, room, 0);
+    rml_free(allocator, beside);
     return status;
 }
