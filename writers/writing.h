@@ -69,6 +69,12 @@ rml_value_id rml_lower_node(rml_lowering *l, rml_op_id op, const rml_op_attr *at
 void rml_lower_outputs(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
                        const rml_value_id *in, int in_count, const char *name, rml_value_id *out);
 
+// ---- halves -------------------------------------------------------------------------------------
+
+// The values, constants among them, that stay floats in a file of halves, in the arena of `graph`,
+// and a line of the log for them; NULL: none.
+rml_status rml_find_wide(const rml_writing *w, rml_graph *graph, bool **out, rml_error *err);
+
 // ---- names --------------------------------------------------------------------------------------
 
 // Names for all values of a graph, each once: outputs and inputs of the graph have theirs, others

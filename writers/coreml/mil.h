@@ -8,8 +8,9 @@
 //   rml_emit_int(&op, "axis", axis);
 //   rml_emit_end(&op);
 //
-// All floats are of one type in the program, e->real, whatever they are in the graph; integers are
-// i32. The first failure is kept, and nothing is written after it.
+// All floats of a node are of one type, e->real, whatever they are in the graph: that of the
+// program, but for what stays f32 in a program of halves. Integers are i32. The first failure is
+// kept, and nothing is written after it.
 #ifndef RML_WRITERS_COREML_MIL_H
 #define RML_WRITERS_COREML_MIL_H
 
@@ -40,7 +41,9 @@ typedef struct rml_emitter {
     int opset;             // 5 to 8: what may be used
     int needs;             // ... and what was, so far
     bool trial;            // to find out what is needed: weights are left out
-    rml_dtype real;        // RML_F32 or RML_F16
+    rml_dtype real;        // RML_F32 or RML_F16: of the node in hand
+    const bool *wide;      // values that stay f32, see rml_find_wide; NULL: none
+    rml_operand *narrow;   // ... as halves; no name: not written yet
     rml_operand *operand;  // of the graph's values; no name: not written yet
     rml_operand *view;     // ... what has their elements in the same order and another shape; a
                            // value with a name here and none above is written when it is asked for
@@ -111,6 +114,10 @@ static inline int rml_emit_axis(int64_t axis, int rank)
 
 // A type of the graph as the program has it.
 rml_dtype rml_emit_type_of(const rml_emitter *e, rml_dtype dtype);
+// Floats are of this type in the program, where they do not stay f32.
+rml_dtype rml_emit_usual_real(const rml_emitter *e);
+// e->real is that of a value from now on.
+void rml_emit_as_value(rml_emitter *e, rml_value_id id);
 // What the program has for a value; a constant is written now.
 rml_operand rml_emit_operand(rml_emitter *e, rml_value_id id);
 // ... for input `index` of a node.

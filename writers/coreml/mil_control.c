@@ -50,6 +50,7 @@ static const char *loop_lacks(int opset, const rml_graph *graph, const rml_node 
 // What the emitter has of the graph around.
 typedef struct around {
     const rml_graph *graph;
+    const bool *wide;
     rml_operand *operand, *view;
     rml_value_names names;
 } around;
@@ -57,7 +58,7 @@ typedef struct around {
 // The nodes of `body` are written from now on. False after a failure.
 static bool enter(rml_emitter *e, const rml_graph *body, around *kept)
 {
-    *kept = (around){e->graph, e->operand, e->view, e->names};
+    *kept = (around){e->graph, e->wide, e->operand, e->view, e->names};
     rml_operand *operand = rml_emit_alloc(e, body->value_count, sizeof *operand);
     rml_operand *view = rml_emit_alloc(e, body->value_count, sizeof *view);
     rml_value_names names = {0};
@@ -66,6 +67,7 @@ static bool enter(rml_emitter *e, const rml_graph *body, around *kept)
     if (e->status != RML_OK)
         return false;
     e->graph = body;
+    e->wide = NULL;
     e->operand = operand;
     e->view = view;
     e->names = names;
@@ -75,6 +77,7 @@ static bool enter(rml_emitter *e, const rml_graph *body, around *kept)
 static void leave(rml_emitter *e, const around *kept)
 {
     e->graph = kept->graph;
+    e->wide = kept->wide;
     e->operand = kept->operand;
     e->view = kept->view;
     e->names = kept->names;

@@ -27,6 +27,16 @@ rml_dtype rml_emit_type_of(const rml_emitter *e, rml_dtype dtype)
     return rml_dtype_is_float(dtype) ? e->real : dtype == RML_BOOL ? RML_BOOL : RML_I32;
 }
 
+rml_dtype rml_emit_usual_real(const rml_emitter *e)
+{
+    return e->w->settings.weights == RML_WRITE_F16 ? RML_F16 : RML_F32;
+}
+
+void rml_emit_as_value(rml_emitter *e, rml_value_id id)
+{
+    e->real = e->wide && e->wide[id] ? RML_F32 : rml_emit_usual_real(e);
+}
+
 // All numbers of a constant as i32.
 static rml_status take_whole(rml_emitter *e, const rml_value *value, rml_elements *out)
 {
@@ -83,21 +93,41 @@ rml_operand rml_emit_constant_value(rml_emitter *e, rml_value_id id, rml_dtype d
     return out;
 }
 
-rml_operand rml_emit_operand(rml_emitter *e, rml_value_id id)
+// What stays f32 becomes halves where it leaves for what does not.
+static rml_operand as_real(rml_emitter *e, rml_value_id id, rml_operand own)
+{
+    if (!e->wide || !e->wide[id] || e->real == RML_F32 || own.dtype != RML_F32)
+        return own;
+    if (!e->narrow[id].name) {
+        rml_operand half = rml_emit_part(e, &own, "to_fp16", &own.shape);
+        half.dtype = RML_F16;
+        e->narrow[id] = rml_emit_cast(e, own, half);
+    }
+    return e->narrow[id];
+}
+
+static rml_operand operand_of(rml_emitter *e, rml_value_id id)
 {
     const rml_value *value = &e->graph->values[id];
     rml_operand *operand = &e->operand[id];
     if (!operand->name && e->view[id].name) {
-        const rml_operand own = {e->names.value[id], rml_emit_type_of(e, value->dtype),
-                                 value->shape};
+        const rml_operand own = {e->names.value[id], e->view[id].dtype, value->shape};
         *operand = rml_shape_equal(&own.shape, &e->view[id].shape)
                        ? e->view[id]
                        : rml_emit_reshape(e, e->view[id], own);
     }
-    if (value->kind == RML_VALUE_CONSTANT && !operand->name)
-        *operand =
-            rml_emit_constant_value(e, id, rml_emit_type_of(e, value->dtype), e->names.value[id]);
+    if (value->kind == RML_VALUE_CONSTANT && !operand->name) {
+        const rml_dtype dtype = e->wide && e->wide[id] && rml_dtype_is_float(value->dtype)
+                                    ? RML_F32
+                                    : rml_emit_type_of(e, value->dtype);
+        *operand = rml_emit_constant_value(e, id, dtype, e->names.value[id]);
+    }
     return *operand;
+}
+
+rml_operand rml_emit_operand(rml_emitter *e, rml_value_id id)
+{
+    return as_real(e, id, operand_of(e, id));
 }
 
 rml_operand rml_emit_in(rml_emitter *e, const rml_node *node, int index)
@@ -108,7 +138,7 @@ rml_operand rml_emit_in(rml_emitter *e, const rml_node *node, int index)
 rml_operand rml_emit_unshaped(rml_emitter *e, const rml_node *node, int index)
 {
     const rml_operand view = e->view[node->in[index]];
-    return view.name ? view : rml_emit_in(e, node, index);
+    return view.name ? as_real(e, node->in[index], view) : rml_emit_in(e, node, index);
 }
 
 void rml_emit_view(rml_emitter *e, const rml_node *node, int index, rml_operand x)
@@ -204,6 +234,8 @@ void rml_emit_nodes(rml_emitter *e)
         const rml_node *node = &e->graph->nodes[i];
         if (node->dead)
             continue;
+        if (e->wide && node->out_count)
+            rml_emit_as_value(e, node->out);
         rml_emit_find(node->op)->emit(e, node);
         for (int k = 0; k < node->out_count; k++)
             if (!e->view[node->out + (rml_value_id)k].name)

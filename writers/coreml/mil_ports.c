@@ -52,6 +52,7 @@ void rml_emit_take_inputs(rml_emitter *e, const rml_coreml_description *d)
         if (port && rml_emit_keeps_scale(port))
             given = scaled(e, given, port);
         *own = given;
+        rml_emit_as_value(e, id);
         own->dtype = rml_emit_type_of(e, e->graph->values[id].dtype);
         if (own->dtype == given.dtype)
             continue;
@@ -82,6 +83,7 @@ void rml_emit_read_states(rml_emitter *e, const rml_coreml_description *d)
         rml_emit_need(e, RML_EMIT_STATES_OPSET);
         rml_emit_value(&op, "input", state);
         rml_operand x = rml_emit_end(&op);
+        rml_emit_as_value(e, e->graph->inputs[i]);
         if (x.dtype != e->real) {
             rml_operand wide = rml_emit_part(e, &state, "wide", &state.shape);
             wide.dtype = e->real;
@@ -95,7 +97,9 @@ void rml_emit_write_states(rml_emitter *e, const rml_coreml_description *d)
 {
     for (size_t i = 0; i < d->state_count; i++) {
         const rml_operand state = port_operand(&d->inputs[d->input_count + i]);
-        rml_operand data = rml_emit_operand(e, e->graph->outputs[d->output_count + i]);
+        const rml_value_id id = e->graph->outputs[d->output_count + i];
+        rml_emit_as_value(e, id);
+        rml_operand data = rml_emit_operand(e, id);
         if (data.dtype != state.dtype)
             data = rml_emit_cast(e, data, rml_emit_part(e, &state, "data", &state.shape));
         rml_emit_op op = {.e = e, .type = "write_state"};
@@ -113,6 +117,7 @@ void rml_emit_rename_outputs(rml_emitter *e, const rml_coreml_description *d)
         const rml_value_id id = e->graph->outputs[i];
         const rml_value *value = &e->graph->values[id];
         const char **name = &e->names.value[id];
+        rml_emit_as_value(e, id);
         const bool cast = rml_emit_type_of(e, value->dtype) != d->outputs[i].dtype;
         if (*name == e->names.output[i] && (cast || (d->label && i == 0)))
             *name = rml_emit_name(e, *name);
@@ -196,6 +201,7 @@ void rml_emit_give_outputs(rml_emitter *e, const rml_coreml_description *d)
     for (size_t i = 0; i < d->output_count; i++) {
         const rml_value_id id = e->graph->outputs[i];
         rml_operand given = port_operand(&d->outputs[i]);
+        rml_emit_as_value(e, id);
         rml_operand own = rml_emit_operand(e, id);
         const bool classified = d->label && i == 0;
         if (e->status != RML_OK)

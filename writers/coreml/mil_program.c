@@ -115,8 +115,8 @@ typedef struct result {
 } result;
 
 // Writes the program in memory with all that an opset has.
-static rml_status write_with(const rml_coreml_description *d, rml_graph *graph, int opset,
-                             bool trial, result *out, rml_error *err)
+static rml_status write_with(const rml_coreml_description *d, rml_graph *graph, const bool *wide,
+                             int opset, bool trial, result *out, rml_error *err)
 {
     const rml_writing *w = d->w;
     rml_arena *arena = &graph->arena;
@@ -128,10 +128,12 @@ static rml_status write_with(const rml_coreml_description *d, rml_graph *graph, 
                      .opset = opset,
                      .needs = LEAST_OPSET,
                      .trial = trial,
-                     .real = w->settings.weights == RML_WRITE_F16 ? RML_F16 : RML_F32};
+                     .wide = wide};
+    e.real = rml_emit_usual_real(&e);
+    e.narrow = rml_arena_alloc(arena, graph->value_count + 1, sizeof *e.narrow);
     e.operand = rml_arena_alloc(arena, graph->value_count + 1, sizeof *e.operand);
     e.view = rml_arena_alloc(arena, graph->value_count + 1, sizeof *e.view);
-    if (!e.operand || !e.view)
+    if (!e.operand || !e.view || !e.narrow)
         return rml_fail_nomem(err, graph->value_count * sizeof *e.operand, "a program");
     rml_naming_init(&e.naming, arena, true);
     e.status = rml_name_graph(&e.naming, graph, NULL, &e.names, &e.error);
@@ -165,14 +167,17 @@ static rml_status write_lowered(const rml_coreml_description *d, rml_graph *grap
 {
     const rml_writing *w = d->w;
     result r;
+    bool *wide = NULL;
+    if (w->settings.weights == RML_WRITE_F16)
+        RML_TRY(rml_find_wide(w, graph, &wide, err));
     begin(&r, w->allocator);
-    rml_status status = write_with(d, graph, w->settings.ios - 10, true, &r, err);
+    rml_status status = write_with(d, graph, wide, w->settings.ios - 10, true, &r, err);
     const int needs = r.needs;
     release(&r);
     if (status != RML_OK)
         return status;
     begin(&r, w->allocator);
-    status = write_with(d, graph, needs, false, &r, err);
+    status = write_with(d, graph, wide, needs, false, &r, err);
     if (status == RML_OK)
         status = rml_package_write(w->path, &r.model, &r.blobs, w->allocator, err);
     if (status == RML_OK)

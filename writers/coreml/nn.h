@@ -24,6 +24,7 @@ typedef struct rml_net_emitter {
     rml_writing *w;
     const rml_graph *graph;  // of the target's operators
     const rml_node *node;    // in hand
+    const bool *wide;        // values that stay floats, see rml_find_wide; NULL: none
     rml_fields m;            // the model
     const char **blob;       // of each value; of a constant NULL until a layer loads it
     rml_names blobs, layers; // names that are taken

@@ -35,6 +35,7 @@ static const char *number(rml_net_emitter *e, float value)
 
 typedef struct around {
     const rml_graph *graph;
+    const bool *wide;
     const rml_node *node;
     const char **blob;
 } around;
@@ -55,7 +56,7 @@ static void end_network(rml_net_emitter *e)
 static bool enter(rml_net_emitter *e, const rml_graph *body, around *kept)
 {
     const char **names = NULL;
-    *kept = (around){e->graph, e->node, e->blob};
+    *kept = (around){e->graph, e->wide, e->node, e->blob};
     if (e->status == RML_OK)
         e->status = rml_name_values(body, &e->w->graph.arena, true, &names, e->err);
     for (size_t i = 0; i < body->value_count && e->status == RML_OK; i++)
@@ -63,6 +64,7 @@ static bool enter(rml_net_emitter *e, const rml_graph *body, around *kept)
     if (e->status != RML_OK)
         return false;
     e->graph = body;
+    e->wide = NULL;
     e->node = NULL;
     e->blob = names;
     return true;
@@ -71,6 +73,7 @@ static bool enter(rml_net_emitter *e, const rml_graph *body, around *kept)
 static void leave(rml_net_emitter *e, const around *kept)
 {
     e->graph = kept->graph;
+    e->wide = kept->wide;
     e->node = kept->node;
     e->blob = kept->blob;
 }

@@ -113,6 +113,11 @@ static rml_status write_lowered(rml_writing *w, const rml_coreml_description *d,
     rml_graph_count_uses(graph);
     rml_net_emitter e = {
         .w = w, .graph = graph, .old = old, .spec = old ? OLD_SPEC : LAYERS_SPEC, .err = err};
+    if (w->settings.weights == RML_WRITE_F16) {
+        bool *wide;
+        RML_TRY(rml_find_wide(w, graph, &wide, err));
+        e.wide = wide;
+    }
     rml_fields_init(&e.m, w->allocator);
     rml_names_init(&e.blobs, w->allocator);
     rml_names_init(&e.layers, w->allocator);

@@ -63,7 +63,8 @@ const float *rml_net_numbers(rml_net_emitter *e, rml_value_id constant, size_t *
 
 static void write_floats(rml_net_emitter *e, const float *numbers, size_t count, bool whole)
 {
-    if (e->w->settings.weights != RML_WRITE_F16 || whole) {
+    const bool wide = e->wide && e->node && e->node->out_count && e->wide[e->node->out];
+    if (e->w->settings.weights != RML_WRITE_F16 || whole || wide) {
         rml_fields_borrow(&e->m, FLOATS, numbers, count * sizeof *numbers);
         return;
     }
