@@ -33,6 +33,7 @@ static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,
                                            rml_rewrite_scan,
                                            rml_rewrite_loop,
                                            rml_rewrite_einsum,
+                                           rml_rewrite_signals,
                                            rml_rewrite_quantize};
 
 // Notes one of those that the target cannot hold.

@@ -35,6 +35,7 @@ rml_rewrite_fn rml_rewrite_affine_grid;
 rml_rewrite_fn rml_rewrite_scan;
 rml_rewrite_fn rml_rewrite_loop;
 rml_rewrite_fn rml_rewrite_einsum;
+rml_rewrite_fn rml_rewrite_signals;
 rml_rewrite_fn rml_rewrite_quantize; // both ways
 
 // Which narrow integers nothing computes with, so that they may be floats: codes that are moved,

@@ -362,7 +362,9 @@ COREML = [  # inputs, outputs and the targets that hold it
     ("MNIST_ph1ps.mlmodel", {"image": (1, 1, 28, 28)}, ["prediction", "classLabel"], (13,)),
     ("Image2Image.mlmodel", {"image": (1, 3, 256, 256)}, ["generatedImage"], (12, 13)),
     ("ffdnet_gray_body_fp32.mlpackage", {"x": (1, 5, 64, 64)}, ["var_325"], (12, 13)),
-]
+    ("basicpitch_nmp.mlpackage", {"input_2": (1, 43844, 1)}, ["Identity", "Identity_1",
+                                                              "Identity_2"], (12, 13)),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name,shapes,outputs,targets", COREML, ids=[c[0] for c in COREML])

@@ -1,4 +1,4 @@
-"""What stays floats in Core ML files of halves: what is in front of a logarithm of small numbers."""
+"""What stays floats in Core ML files of halves: what a logarithm of small numbers is made of."""
 
 import sys
 from pathlib import Path
@@ -79,4 +79,5 @@ def test_other_logarithms_are_halves(program, tmp_path, least):
     source, out = tmp_path / "in.onnx", tmp_path / "out.mlpackage"
     spectrum_file(source, least, "add")
     write(program, source, out, "kind=f16")
-    assert {dtype for op, dtype in values_of(out).values() if op in ("linear", "matmul", "log")} == {10}
+    computed = ("linear", "matmul", "log")
+    assert {dtype for op, dtype in values_of(out).values() if op in computed} == {10}

@@ -78,6 +78,9 @@ bool rml_net_is_read(const rml_net_emitter *e, int output);
 // a matrix of one row, are channels, and a batch is 1.
 rml_shape rml_net_planes(const rml_shape *shape);
 
+// The axes that a node reduces, to axes[RML_MAX_RANK]; -1: they are not known before a run.
+int rml_net_reduced(const rml_graph *graph, const rml_node *node, int64_t *axes);
+
 // Sizes as a shape that a layer makes: one that is not known is -1. False for several.
 bool rml_net_target_shape(const rml_shape *shape, int64_t *sizes, int *count);
 

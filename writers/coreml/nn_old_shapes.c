@@ -119,21 +119,41 @@ static void emit_split(rml_net_emitter *e, const rml_node *node)
     rml_net_end(e);
 }
 
+static int64_t within(int64_t place, int64_t size)
+{
+    place += place < 0 ? size : 0;
+    return place < 0 ? 0 : place < size ? place : size;
+}
+
+// Of the cuts of a slice those that take something away.
+static bool find_cuts(const rml_graph *graph, const rml_node *node, rml_cuts *c)
+{
+    const rml_shape *x = &graph->values[node->in[0]].shape;
+    int kept = 0;
+    if (!rml_cuts_of(graph, node, c) || c->count == 0)
+        return false;
+    for (int i = 0; i < c->count; i++) {
+        const int64_t size = x->dim[rml_axis_of(c->axis[i], x->rank)];
+        if (c->step[i] == 1 && within(c->start[i], size) == 0 && within(c->stop[i], size) == size)
+            continue;
+        c->axis[kept] = c->axis[i];
+        c->start[kept] = c->start[i];
+        c->stop[kept] = c->stop[i];
+        c->step[kept++] = c->step[i];
+    }
+    c->count = kept;
+    return true;
+}
+
 static const char *lacks_slice(const rml_net_node *n)
 {
     rml_cuts c;
-    if (!rml_cuts_of(n->graph, n->node, &c) || c.count == 0)
+    if (!find_cuts(n->graph, n->node, &c))
         return "bounds that are computed";
     for (int i = 0; i < c.count; i++)
         if (c.step[i] < 1 || plane_axis(in_shape(n), c.axis[i]) < 0)
             return "a slice of this kind";
     return NULL;
-}
-
-static int64_t within(int64_t place, int64_t size)
-{
-    place += place < 0 ? size : 0;
-    return place < 0 ? 0 : place < size ? place : size;
 }
 
 // A layer an axis.
@@ -142,7 +162,9 @@ static void emit_slice(rml_net_emitter *e, const rml_node *node)
     const rml_shape planes = rml_net_planes(rml_net_shape(e, 0));
     const char *x = rml_net_in(e, 0);
     rml_cuts c;
-    rml_cuts_of(e->graph, node, &c);
+    find_cuts(e->graph, node, &c);
+    if (c.count == 0)
+        rml_net_same(e, 0, 0);
     for (int i = 0; i < c.count; i++) {
         const int axis = plane_axis(rml_net_shape(e, 0), c.axis[i]);
         const char *out = i + 1 < c.count ? rml_net_between(e) : rml_net_out(e, 0);
@@ -288,12 +310,13 @@ static int reduced_axes(const rml_graph *graph, const rml_node *node)
 {
     static const int names[8] = {-1, 2, 3, -1, 4, -1, 1, 0}; // by bits of C, H and W
     const rml_shape *x = &graph->values[node->in[0]].shape;
-    const rml_reduce_attr *reduce = &node->attr.reduce;
+    int64_t axes[RML_MAX_RANK];
+    const int count = rml_net_reduced(graph, node, axes);
     unsigned bits = 0;
-    if (rml_input_given(node, 1) || x->rank < 3)
+    if (count < 0 || x->rank < 3)
         return -1;
-    for (int i = 0; i < reduce->axis_count; i++) {
-        const int axis = plane_axis(x, reduce->axes[i]);
+    for (int i = 0; i < count; i++) {
+        const int axis = plane_axis(x, axes[i]);
         if (axis < 0)
             return -1;
         bits |= 1u << axis;

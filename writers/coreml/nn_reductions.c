@@ -14,8 +14,7 @@ static const uint32_t layers[] = {
     [RML_REDUCE_LOG_SUM_EXP] = RML_NET_REDUCE_LOG_SUM_EXP,
 };
 
-// Axes of the attributes, or of the second input; -1 where they are not known.
-static int axes_of(const rml_graph *graph, const rml_node *node, int64_t *axes)
+int rml_net_reduced(const rml_graph *graph, const rml_node *node, int64_t *axes)
 {
     const rml_reduce_attr *reduce = &node->attr.reduce;
     if (rml_input_given(node, 1))
@@ -28,13 +27,13 @@ static int axes_of(const rml_graph *graph, const rml_node *node, int64_t *axes)
 static const char *lacks_reduce(const rml_net_node *n)
 {
     int64_t axes[RML_MAX_RANK];
-    return axes_of(n->graph, n->node, axes) < 0 ? "axes that are computed" : NULL;
+    return rml_net_reduced(n->graph, n->node, axes) < 0 ? "axes that are computed" : NULL;
 }
 
 static void emit_reduce(rml_net_emitter *e, const rml_node *node)
 {
     int64_t axes[RML_MAX_RANK];
-    const int count = axes_of(e->graph, node, axes);
+    const int count = rml_net_reduced(e->graph, node, axes);
     if ((count == 0 && node->attr.reduce.empty_is_no) || rml_net_shape(e, 0)->rank == 0) {
         rml_net_same(e, 0, 0);
         return;
