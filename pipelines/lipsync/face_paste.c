@@ -2,6 +2,7 @@
 
 #include "media/image/picture.h"
 #include "pipelines/lipsync/detail.h"
+#include "pipelines/lipsync/enhance.h"
 #include "pipelines/lipsync/occluder.h"
 #include "pipelines/lipsync/seam.h"
 #include "tensor/alloc.h"
@@ -125,7 +126,8 @@ struct rml_face_paster {
     rml_image_resampler *up;
     rml_detail *detail;
     rml_seam *seam;
-    rml_occluder *occluder;   // or NULL
+    rml_occluder *occluder; // or NULL, as the next
+    rml_enhancer *enhancer;
     room given, gen;          // at the network's size
     room old, smooth, made;   // upright
     room coded, change, mask; // as coded: the film, and what changes
@@ -176,6 +178,8 @@ rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_setting
         status = rml_seam_create(&p->seam, allocator, err);
     if (status == RML_OK && settings->occluder)
         status = rml_occluder_create(&p->occluder, settings->occluder, allocator, err);
+    if (status == RML_OK && settings->restorer)
+        status = rml_enhancer_create(&p->enhancer, settings->restorer, allocator, err);
     if (status == RML_OK && settings->picture)
         status = load_mask(p, settings->picture, err);
     if (status != RML_OK)
@@ -194,6 +198,7 @@ void rml_face_paster_destroy(rml_face_paster **paster)
     rml_detail_destroy(&p->detail);
     rml_seam_destroy(&p->seam);
     rml_occluder_destroy(&p->occluder);
+    rml_enhancer_destroy(&p->enhancer);
     const room rooms[] = {p->given, p->gen,    p->old,  p->smooth,     p->made,
                           p->coded, p->change, p->mask, p->shown_mask, p->free};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
@@ -292,7 +297,8 @@ static rml_status reserve_all(rml_face_paster *p, const rml_part *part, size_t s
 }
 
 // The new face at the size of the box, upright, in p->made; `old` is the film.
-static rml_status make_face(rml_face_paster *p, const float *old, const rml_part *shown, int side,
+static rml_status make_face(rml_face_paster *p, const rml_planes *picture, const float *old,
+                            const rml_part *shown, const float (*marks)[2], int side,
                             const rml_mask_settings *mask, rml_error *err)
 {
     const rml_detail_net net = {p->given.data, p->gen.data, side, side};
@@ -300,6 +306,8 @@ static rml_status make_face(rml_face_paster *p, const float *old, const rml_part
     RML_TRY(rml_image_resample(p->up, net.gen, side, side, p->made.data, w, h, COLOURS, err));
     RML_TRY(rml_image_resample(p->up, net.in, side, side, p->smooth.data, w, h, COLOURS, err));
     RML_TRY(rml_detail_keep(p->detail, p->up, &net, p->made.data, old, p->smooth.data, w, h, err));
+    if (p->enhancer)
+        RML_TRY(rml_enhance(p->enhancer, picture, *shown, marks, p->made.data, err));
     if (p->settings.keep_colours)
         return RML_OK;
     return rml_seam_match(p->seam, p->made.data, old, p->shown_mask.data, w, h, mask->border, err);
@@ -344,7 +352,7 @@ rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box
         rml_orient_floats(old, change, part.width, part.height, COLOURS, picture->upright);
     }
     RML_TRY(weigh(p, old, &shown, &upright_mask, err));
-    RML_TRY(make_face(p, old, &shown, side, &drawn, err));
+    RML_TRY(make_face(p, picture, old, &shown, marks, side, &drawn, err));
     mask = upright_mask;
     if (!as_coded) {
         mask = p->mask.data;

@@ -7,14 +7,16 @@
 #include "media/image/resample.h"
 #include "pipelines/faces/face_track.h"
 #include "pipelines/lipsync/face_mask.h"
-#include "pipelines/lipsync/mask_net.h"
+#include "pipelines/lipsync/picture_net.h"
 
 typedef struct rml_paste_settings {
     rml_mask_kind mask;
-    float feather;          // share of the crop's side
-    bool keep_colours;      // of the network's: no membrane along the edge
-    const char *picture;    // an image file that is the mask, stretched over the crop; or NULL
-    rml_mask_net *occluder; // see occluder.h; outlives the paster. NULL: nothing is in front
+    float feather;       // share of the crop's side
+    bool keep_colours;   // of the network's: no membrane along the edge
+    const char *picture; // an image file that is the mask, stretched over the crop; or NULL
+    // Networks that outlive the paster, or NULL: what sees things in front of the face
+    // (occluder.h), and what the new face goes through (enhance.h).
+    rml_picture_net *occluder, *restorer;
 } rml_paste_settings;
 
 // Keeps its room for the next face. One is used by one thread at a time.

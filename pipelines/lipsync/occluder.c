@@ -10,13 +10,13 @@
 
 struct rml_occluder {
     const rml_allocator *allocator;
-    rml_mask_net *net;
+    rml_picture_net *net;
     rml_image_resampler *scale;
     float *seen, *free; // what the network is given, and its mask; the mask at the size of the film
     size_t seen_capacity, free_capacity;
 };
 
-rml_status rml_occluder_create(rml_occluder **out, rml_mask_net *net,
+rml_status rml_occluder_create(rml_occluder **out, rml_picture_net *net,
                                const rml_allocator *allocator, rml_error *err)
 {
     rml_occluder *o;
@@ -60,7 +60,7 @@ static float between(const float *mask, int width, int height, float x, float y)
 
 static void stretch(const rml_occluder *o, const float *mask, int width, int height)
 {
-    const int w = rml_mask_net_width(o->net), h = rml_mask_net_height(o->net);
+    const int w = rml_picture_net_width(o->net), h = rml_picture_net_height(o->net);
     const float step_x = (float)w / (float)width, step_y = (float)h / (float)height;
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
@@ -85,14 +85,14 @@ static float soften(const float *mask, int width, int height, int x, int y)
 rml_status rml_occlude(rml_occluder *o, const float *film, const float *mask, int width, int height,
                        float *result, rml_error *err)
 {
-    const int w = rml_mask_net_width(o->net), h = rml_mask_net_height(o->net);
+    const int w = rml_picture_net_width(o->net), h = rml_picture_net_height(o->net);
     const size_t small = (size_t)w * (size_t)h, count = (size_t)width * (size_t)height;
     RML_TRY(rml_reserve(o->allocator, &o->seen, &o->seen_capacity, 4 * small, sizeof *o->seen,
                         "the occluder", err));
     RML_TRY(rml_reserve(o->allocator, &o->free, &o->free_capacity, count, sizeof *o->free,
                         "the occluder", err));
     RML_TRY(rml_image_resample(o->scale, film, width, height, o->seen, w, h, 3, err));
-    RML_TRY(rml_mask_net_run(o->net, o->seen, o->seen + 3 * small, err));
+    RML_TRY(rml_picture_net_run(o->net, o->seen, o->seen + 3 * small, err));
     stretch(o, o->seen + 3 * small, width, height);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {

@@ -2,7 +2,7 @@
 #ifndef RML_PIPELINES_LIPSYNC_OCCLUDER_H
 #define RML_PIPELINES_LIPSYNC_OCCLUDER_H
 
-#include "pipelines/lipsync/mask_net.h"
+#include "pipelines/lipsync/picture_net.h"
 
 #define RML_OCCLUDER_SIDE 256 // of networks that leave it open
 
@@ -11,7 +11,7 @@ typedef struct rml_occluder rml_occluder;
 
 // `net` gives masks, 1 where the face is to be replaced and 0 where something is in front of it,
 // and must outlive the occluder.
-rml_status rml_occluder_create(rml_occluder **out, rml_mask_net *net,
+rml_status rml_occluder_create(rml_occluder **out, rml_picture_net *net,
                                const rml_allocator *allocator, rml_error *err);
 void rml_occluder_destroy(rml_occluder **occluder);
 

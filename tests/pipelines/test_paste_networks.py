@@ -1,4 +1,7 @@
-"""Networks that a new face passes on its way into the picture: what is in front of it stays."""
+"""Networks that a new face passes on its way into the picture: what is in front of it stays, and
+a restorer changes the mask alone."""
+
+import json
 
 import numpy as np
 import onnx
@@ -7,7 +10,7 @@ import torch
 from onnx import TensorProto, helper
 
 from conftest import Network
-from reference import clips, wav2lip
+from reference import clips, faces_file, wav2lip
 
 WIDTH, HEIGHT, COUNT = 160, 120, 5
 BOX = (10, 106, 30, 126)  # top bottom left right
@@ -43,9 +46,10 @@ def constant(tmp_path_factory):
 def run(program, voices, constant, film, tmp_path):
     def go(*arguments, name="out.mkv", code=0):
         out = tmp_path / name
+        box = () if "--faces" in arguments else ("--box", *BOX)
         done = program.run(
             *["wav2lip", "--face", film, "--audio", voices(COUNT / 25), "--outfile", out],
-            *["--checkpoint_path", constant, "--codec", "ffv1", "--box", *BOX, *arguments],
+            *["--checkpoint_path", constant, "--codec", "ffv1", *box, *arguments],
             code=code,
         )
         if code:
@@ -118,3 +122,128 @@ def test_what_is_no_occluder(run, tmp_path):
     assert "'yuv'" in run("--occluder", words, "--occluder_input", "yuv", code=2)
     assert "--occluder_input is for" in run("--occluder_input", "rgb", code=2)
     assert "--compat" in run("--occluder", words, "--compat", code=2)
+
+
+def restorer(path, shape, nodes, more=(), constants=()):
+    """From x to y, both of one shape."""
+    inputs = [("x", TensorProto.FLOAT, shape), *more]
+    return save(path, nodes, inputs, [("y", shape)], constants)
+
+
+def test_identity_changes_nothing(run, tmp_path):
+    path = restorer(tmp_path / "same.onnx", [1, 3, 512, 512],
+                    [helper.make_node("Identity", ["x"], ["y"])])  # fmt: skip
+    plain = run("--mask", "mouth", name="plain.mkv")
+    assert np.array_equal(run("--mask", "mouth", "--enhance", path), plain)
+
+
+SPOT = (0.45, 0.72)  # of the square: a little left of the middle of the template's mouth
+
+
+def spot(folder, side):
+    """A restorer that makes one place of its square brighter, whose first output is no picture."""
+    yy, xx = (np.mgrid[0:side, 0:side] + 0.5) / side
+    light = 0.8 * np.exp(-((xx - SPOT[0]) ** 2 + (yy - SPOT[1]) ** 2) / (2 * 0.03**2))
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Cast", ["shape"], ["style"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "light"], ["y"]),
+    ]
+    shape = [1, 3, side, side]
+    constants = [("light", light.astype(np.float32).reshape(1, 1, side, side))]
+    return save(folder / "spot.onnx", nodes, [("x", TensorProto.FLOAT, shape)],
+                [("style", [4]), ("y", shape)], constants)  # fmt: skip
+
+
+def spot_in(run, path, *where):
+    """Where the brightest place has come to: x, y of its middle."""
+    where = ["--mask", "box", "--feather", "0", "--no_colour_match", *where]
+    plain = run(*where, name="plain.mkv")
+    change = (run(*where, "--enhance", path) - plain).sum(axis=(0, 3)).astype(float)
+    change[change < change.max() / 4] = 0
+    yy, xx = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
+    return np.array([(xx * change).sum(), (yy * change).sum()]) / change.sum()
+
+
+def test_square_of_the_box(run, tmp_path):
+    """Eyes and mouth of a box are 0.34 of its height apart, 0.256 in the template."""
+    y1, y2, x1, x2 = BOX
+    side = (y2 - y1) * 0.34 / 0.256
+    left, top = (x1 + x2) / 2 - 0.501 * side, y1 + 0.71 * (y2 - y1) - 0.725 * side
+    want = (left + SPOT[0] * side, top + SPOT[1] * side)
+    assert np.abs(spot_in(run, spot(tmp_path, 128)) - want).max() < 0.75
+
+
+@pytest.mark.parametrize("degrees, side, net", [(0, 110, 128), (30, 100, 96), (-70, 60, 256)])
+def test_square_of_the_marks(run, film, tmp_path, degrees, side, net):
+    """The template, turned and scaled: the spot is turned with it."""
+    template = np.array([[192.98, 239.95], [318.90, 240.19], [256.63, 314.02], [201.26, 371.41],
+                         [313.09, 371.15]]) / 512  # fmt: skip
+    angle = np.deg2rad(degrees)
+    turn = side * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    corner = np.array([80.0, 58.0]) - turn @ template.mean(axis=0)
+    marks = (template @ turn.T + corner).ravel().tolist()
+    y1, y2, x1, x2 = BOX
+    faces = faces_file.write_boxes(tmp_path / "faces.json", film, [(x1, y1, x2, y2)] * COUNT,
+                                   (WIDTH, HEIGHT), 25)  # fmt: skip
+    told = json.loads(faces.read_text())
+    for record in told["faces"]:
+        record["marks"] = marks
+    faces.write_text(json.dumps(told))
+    got = spot_in(run, spot(tmp_path, net), "--faces", faces)
+    assert np.abs(got - (turn @ SPOT + corner)).max() < 0.75
+
+
+@pytest.mark.parametrize("box", [BOX, (0, 120, 20, 140), (40, 119, 0, 30)])
+def test_constant_is_the_mask(run, tmp_path, box):
+    """As the network's own constant, whose colours it replaces; also where the square around the
+    face leaves the picture. Beside the box's edge, where film and new face meet, the square has
+    less detail than the picture."""
+    levels = np.float32([0.7, 0.5, 0.3]).reshape(1, 3, 1, 1) * 2 - 1  # COLOUR as RGB
+    nodes = [
+        helper.make_node("Mul", ["x", "zero"], ["none"]),
+        helper.make_node("Add", ["none", "levels"], ["y"]),
+    ]
+    constants = [("zero", np.float32(0)), ("levels", levels)]
+    path = restorer(tmp_path / "constant.onnx", [1, 3, "h", "w"], nodes, (), constants)
+    y1, y2, x1, x2 = box
+    where = ["--mask", "lower", "--no_colour_match", "--box", *box]
+    plain = run(*where, name="plain.mkv")
+    got = run(*where, "--enhance", path)
+    off = np.abs(got - plain)
+    assert off[:, y1 : y2 - 3, x1 + 3 : x2 - 3].max() <= 1 and off.max() <= 4
+    source = np.stack([picture(i) for i in range(COUNT)]).astype(int)
+    outside = np.ones(got.shape[1:3], bool)
+    outside[(y1 + y2) // 2 : y2, x1:x2] = False
+    assert np.array_equal(got[:, outside], source[:, outside])
+    assert np.abs(got - source)[:, ~outside].mean() > 5
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.DOUBLE])
+def test_weight(run, tmp_path, dtype):
+    """y = weight in all colours, given as unit levels in BGR pixels."""
+    nodes = [
+        helper.make_node("Cast", ["weight"], ["w"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["x", "zero"], ["none"]),
+        helper.make_node("Add", ["none", "w"], ["y"]),
+    ]
+    path = restorer(tmp_path / "weight.onnx", [1, 128, 192, 3], nodes, [("weight", dtype, [1])],
+                    [("zero", np.float32(0))])  # fmt: skip
+    got = run("--mask", "box", "--feather", "0", "--no_colour_match", "--enhance", path,
+              "--enhance_input", "bgr,unit", "--enhance_weight", "0.25")  # fmt: skip
+    y1, y2, x1, x2 = BOX
+    assert np.abs(got[:, y1 + 3 : y2 - 3, x1 + 3 : x2 - 3] - 0.25 * 255).max() <= 1
+
+
+def test_what_is_no_restorer(run, tmp_path):
+    mask = occluder(tmp_path / "mask.onnx", [1, 3, 64, 64], 1, 0, 0.5)
+    told = run("--enhance", mask, code=1)
+    assert "the restorer gives (1,1,64,64) for a picture of 64x64" in told
+    twice = restorer(tmp_path / "two.onnx", [1, 3, 64, 64],
+                     [helper.make_node("Add", ["x", "z"], ["y"])],
+                     [("z", TensorProto.FLOAT, [1, 3, 64, 64])])  # fmt: skip
+    assert "beside it at most single numbers" in run("--enhance", twice, code=1)
+    nan = restorer(tmp_path / "nan.onnx", [1, 3, 64, 64], [helper.make_node("Sqrt", ["x"], ["y"])])
+    assert "not finite" in run("--enhance", nan, code=1)
+    assert "--compat" in run("--enhance", nan, "--compat", code=2)
+    assert "--enhance_input is for" in run("--enhance_input", "rgb", code=2)

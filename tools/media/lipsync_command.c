@@ -108,6 +108,7 @@ static rml_status run(lipsync_command *c, rml_lipsync_result *result, rml_error 
         lipsync_mark_weights(&c->mark, c->faces.detector.source.what,
                              c->faces.detector.source.path);
     lipsync_mark_weights(&c->mark, "occluder", c->networks.occluder);
+    lipsync_mark_weights(&c->mark, "restorer", c->networks.restorer);
     if (status == RML_OK) {
         progress_begin(&c->progress, "frames", !c->common.quiet);
         status = rml_lipsync_run(job, net, finder, result, err);

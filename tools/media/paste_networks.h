@@ -11,10 +11,14 @@
 typedef struct paste_networks {
     const char *occluder, *occluder_input; // files, and what pictures are to them
     network occluder_network;
-    rml_mask_net *occluder_net;
+    rml_picture_net *occluder_net;
+    const char *restorer, *restorer_input;
+    double restorer_weight;
+    network restorer_network;
+    rml_picture_net *restorer_net;
 } paste_networks;
 
-#define PASTE_OPTION_COUNT 2
+#define PASTE_OPTION_COUNT 5
 
 void paste_networks_list(paste_networks *networks, option rows[PASTE_OPTION_COUNT]);
 
