@@ -16,6 +16,8 @@
 #define DEFAULT_RADIUS 2
 // Two boxes of one face in neighbouring frames overlap far more than this even in fast motion.
 #define JUMP_OVERLAP 0.3
+// Less than this is told: a third of the width, or a side 1.4 times as long.
+#define DOUBTFUL_OVERLAP 0.5
 
 typedef struct {
     rml_face raw;
@@ -23,6 +25,7 @@ typedef struct {
     rml_box final;
     int radius;       // as many frames before and after are mixed into the final box
     bool starts_shot; // nothing before this frame may be mixed in
+    bool jumps;
 } track_frame;
 
 struct rml_track {
@@ -195,9 +198,10 @@ static rml_status append(rml_track *track, const rml_face *face, bool cut, rml_e
                             (long long)track->count, face->box.x1, face->box.y1, face->box.x2,
                             face->box.y2);
         const track_frame *before = track->count ? frame - 1 : NULL;
-        frame->starts_shot = cut || track->shot_ended ||
-                             (before && has_face(before) &&
-                              rml_box_overlap(before->raw.box, face->box) < JUMP_OVERLAP);
+        const double overlap =
+            before && has_face(before) ? rml_box_overlap(before->raw.box, face->box) : 1;
+        frame->starts_shot = cut || track->shot_ended || overlap < JUMP_OVERLAP;
+        frame->jumps = !cut && overlap < DOUBTFUL_OVERLAP;
     }
     track->shot_ended = false;
     track->count++;
@@ -250,6 +254,11 @@ const rml_face *rml_track_raw(const rml_track *track, int64_t index)
 rml_box rml_track_box(const rml_track *track, int64_t index)
 {
     return track->frames[index].final;
+}
+
+bool rml_track_jumps(const rml_track *track, int64_t index)
+{
+    return track->frames[index].jumps;
 }
 
 bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE_MARKS][2])

@@ -70,6 +70,10 @@ int64_t rml_track_ready(const rml_track *track); // boxes 0 .. ready-1 are final
 const rml_face *rml_track_raw(const rml_track *track, int64_t index);
 rml_box rml_track_box(const rml_track *track, int64_t index);
 
+// Whether the box pushed at `index` < ready lies elsewhere than that of the frame before, or is of
+// another size, though no picture was cut there. False where either has no face.
+bool rml_track_jumps(const rml_track *track, int64_t index);
+
 // The final marks, smoothed over the frames that the box is; index < ready. False when one of these
 // has none, and with `compat`.
 bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE_MARKS][2]);

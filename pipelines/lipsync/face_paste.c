@@ -299,7 +299,7 @@ static rml_status reserve_all(rml_face_paster *p, const rml_part *part, size_t s
 // The new face at the size of the box, upright, in p->made; `old` is the film.
 static rml_status make_face(rml_face_paster *p, const rml_planes *picture, const float *old,
                             const rml_part *shown, const float (*marks)[2], int side,
-                            const rml_mask_settings *mask, rml_error *err)
+                            const rml_mask_settings *mask, float *step, rml_error *err)
 {
     const rml_detail_net net = {p->given.data, p->gen.data, side, side};
     const int w = shown->width, h = shown->height;
@@ -308,9 +308,11 @@ static rml_status make_face(rml_face_paster *p, const rml_planes *picture, const
     RML_TRY(rml_detail_keep(p->detail, p->up, &net, p->made.data, old, p->smooth.data, w, h, err));
     if (p->enhancer)
         RML_TRY(rml_enhance(p->enhancer, picture, *shown, marks, p->made.data, err));
+    *step = 0;
     if (p->settings.keep_colours)
         return RML_OK;
-    return rml_seam_match(p->seam, p->made.data, old, p->shown_mask.data, w, h, mask->border, err);
+    return rml_seam_match(p->seam, p->made.data, old, p->shown_mask.data, w, h, mask->border, step,
+                          err);
 }
 
 // The weights that the face is blended by, upright. The seam goes by the mask's own edge: along
@@ -329,7 +331,7 @@ static rml_status weigh(rml_face_paster *p, const float *old, const rml_part *sh
 
 rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box box,
                           const float (*marks)[2], const uint8_t *given, const uint8_t *made,
-                          int side, rml_error *err)
+                          int side, float *step, rml_error *err)
 {
     const rml_part shown = part_of(box), part = rml_planes_coded(picture, &shown);
     const size_t pixels = pixels_of(&part), small = (size_t)side * (size_t)side;
@@ -352,7 +354,7 @@ rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box
         rml_orient_floats(old, change, part.width, part.height, COLOURS, picture->upright);
     }
     RML_TRY(weigh(p, old, &shown, &upright_mask, err));
-    RML_TRY(make_face(p, picture, old, &shown, marks, side, &drawn, err));
+    RML_TRY(make_face(p, picture, old, &shown, marks, side, &drawn, step, err));
     mask = upright_mask;
     if (!as_coded) {
         mask = p->mask.data;

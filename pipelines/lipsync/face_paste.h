@@ -40,10 +40,11 @@ void rml_face_paster_destroy(rml_face_paster **paster);
 // Puts what the network `made` of what it was `given` (both side x side pixels BGR) into `box` of
 // the picture, whose samples can be written. `marks`, in pixels of the picture as shown, or NULL
 // tell where the mouth is. Detail of the film stays where the network left the
-// face as it was, and colours are matched along the mask's edge.
+// face as it was, and colours are matched along the mask's edge. `step`: how far apart they were
+// there before (see seam.h); 0 where they are kept.
 rml_status rml_face_paste(rml_face_paster *paster, const rml_planes *picture, rml_box box,
                           const float (*marks)[2], const uint8_t *given, const uint8_t *made,
-                          int side, rml_error *err);
+                          int side, float *step, rml_error *err);
 
 // The first row of what the network made that the mask lets through, or that the filters on the way
 // reach: nobody looks at what is above, but for what it was given. May be asked by another thread.

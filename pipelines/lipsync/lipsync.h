@@ -58,11 +58,6 @@ typedef struct rml_lipsync_settings {
 
 rml_lipsync_settings rml_lipsync_settings_default(void);
 
-// Times of the output, in seconds, in which no face was found.
-typedef struct rml_time_range {
-    double from, to;
-} rml_time_range;
-
 #define RML_LIPSYNC_MAX_RANGES 1000
 #define RML_LIPSYNC_MAX_BATCH 1024
 
@@ -79,15 +74,32 @@ typedef enum rml_lipsync_stage {
 
 const char *rml_lipsync_stage_name(rml_lipsync_stage stage);
 
+// Why somebody should look at a frame of the result.
+typedef enum rml_doubt {
+    RML_DOUBT_NO_FACE = 0, // none was found: the frame is as it was
+    RML_DOUBT_JUMP,        // the box lies elsewhere than in the source frame before, without a cut
+    RML_DOUBT_SEAM,        // new face and film differ strongly along the mask's edge
+    RML_DOUBT_COUNT
+} rml_doubt;
+
+const char *rml_doubt_name(rml_doubt doubt); // "no face"
+
+// Written frames of a doubt, and their times in the output, in seconds.
+typedef struct rml_doubtful {
+    int64_t frames;
+    struct {
+        double from, to;
+    } ranges[RML_LIPSYNC_MAX_RANGES];
+    int count; // beyond the limit the last range is stretched
+} rml_doubtful;
+
 typedef struct rml_lipsync_result {
     int64_t frames;        // written
     int64_t source_frames; // of the clip that were looked at
     int64_t decoded;       // frames of the clip, each time it was decoded
-    int64_t without_face;  // written frames that passed through untouched
     int64_t generated;     // written frames whose mouth the network made
     int64_t silent;        // written frames in which nobody speaks; 0 with RML_SILENCE_NET
-    rml_time_range ranges[RML_LIPSYNC_MAX_RANGES];
-    int range_count;                  // beyond the limit the last range is stretched
+    rml_doubtful doubtful[RML_DOUBT_COUNT];
     int batch;                        // largest batch used
     double stage_ms[RML_STAGE_COUNT]; // time each stage was busy
     int64_t damaged_packets;          // of the video, skipped

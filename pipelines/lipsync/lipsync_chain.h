@@ -37,7 +37,7 @@ typedef struct rml_slot {
     rml_slot_plan plan;
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
-    bool has_face, has_marks;
+    bool has_face, has_marks, jumps;
     float marks[RML_FACE_MARKS][2]; // as in rml_face
     float voiced;                   // see rml_mouth_voiced
     bool generated;                 // the network makes its mouth
@@ -103,7 +103,7 @@ typedef struct rml_chain {
     rml_shot still, canvas; // a still as it is coded, and with the face that was generated last
     bool drawn;             // there is one on the canvas
     rml_box drawn_box;      // and lies there
-    bool in_gap;            // the frame written last had no face
+    bool doubted[RML_DOUBT_COUNT]; // of the frame written last
 } rml_chain;
 
 // Puts the names of pipes, as the user knows them, into the message of a failure.

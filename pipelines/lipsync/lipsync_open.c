@@ -29,6 +29,12 @@ const char *rml_lipsync_stage_name(rml_lipsync_stage stage)
     return stage >= 0 && stage < RML_STAGE_COUNT ? names[stage] : "?";
 }
 
+const char *rml_doubt_name(rml_doubt doubt)
+{
+    static const char *const names[RML_DOUBT_COUNT] = {"no face", "jump", "strong seam"};
+    return doubt >= 0 && doubt < RML_DOUBT_COUNT ? names[doubt] : "?";
+}
+
 void rml_lipsync_quiet_libraries(void)
 {
     rml_libav_quiet();

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+// Ten levels of 255: networks that fit their film leave two, at times four (docs/lip-sync.md).
+#define STRONG_SEAM 0.04f
+
 static double output_seconds(const rml_chain *c, int64_t ticks)
 {
     return (double)ticks * rml_rational_value(c->job->schedule.time_base);
@@ -56,13 +59,14 @@ rml_status rml_crop_step(rml_chain *c, rml_slot *s, rml_error *err)
     return RML_OK;
 }
 
-static rml_status paste(rml_chain *c, const rml_slot *s, rml_shot *canvas, rml_error *err)
+static rml_status paste(rml_chain *c, const rml_slot *s, rml_shot *canvas, float *step,
+                        rml_error *err)
 {
     if (is_compat(c))
         return paste_compat(c, s, &canvas->frame, err);
     RML_TRY(rml_shot_own(canvas, err));
     return rml_face_paste(c->paster, &canvas->planes, s->box, s->has_marks ? s->marks : NULL,
-                          s->given, s->item.patch, c->lips->side, err);
+                          s->given, s->item.patch, c->lips->side, step, err);
 }
 
 // What the face is pasted on: the shot itself, or a copy of the still, which is brought to the
@@ -100,36 +104,38 @@ static rml_status encode(rml_chain *c, rml_shot *canvas, const rml_slot *s, rml_
                          : rml_encoder_write(c->encoder, &canvas->frame, err);
 }
 
-// Frames without a face that follow one another are one range of time.
-static void note_face(rml_chain *c, const rml_slot *s)
+// Frames of one doubt that follow one another are one range of time.
+static void note(rml_chain *c, const rml_slot *s, rml_doubt doubt, bool is)
 {
-    rml_lipsync_result *r = c->result;
-    double from = output_seconds(c, s->plan.pts);
-    if (!s->has_face) {
-        r->without_face++;
-        if (!c->in_gap && r->range_count < RML_LIPSYNC_MAX_RANGES)
-            r->ranges[r->range_count++].from = from;
-        r->ranges[r->range_count - 1].to =
-            output_seconds(c, s->plan.pts + c->job->schedule.frame_ticks);
-    } else if (c->in_gap) {
-        r->ranges[r->range_count - 1].to = from;
+    rml_doubtful *d = &c->result->doubtful[doubt];
+    const double from = output_seconds(c, s->plan.pts);
+    if (is) {
+        d->frames++;
+        if (!c->doubted[doubt] && d->count < RML_LIPSYNC_MAX_RANGES)
+            d->ranges[d->count++].from = from;
+        d->ranges[d->count - 1].to = output_seconds(c, s->plan.pts + c->job->schedule.frame_ticks);
+    } else if (c->doubted[doubt]) {
+        d->ranges[d->count - 1].to = from;
     }
-    c->in_gap = !s->has_face;
+    c->doubted[doubt] = is;
 }
 
 rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
 {
-    note_face(c, s);
+    float step = 0;
     double start = rml_clock_ms();
     rml_shot *canvas;
     RML_TRY(choose_canvas(c, s, &canvas, err));
     c->result->generated += s->generated;
     c->result->silent += s->voiced == 0.0f;
     if (s->generated) {
-        RML_TRY(paste(c, s, canvas, err));
+        RML_TRY(paste(c, s, canvas, &step, err));
         c->drawn = true;
         c->drawn_box = s->box;
     }
+    note(c, s, RML_DOUBT_NO_FACE, !s->has_face);
+    note(c, s, RML_DOUBT_JUMP, s->generated && s->jumps);
+    note(c, s, RML_DOUBT_SEAM, step > STRONG_SEAM);
     double pasted = rml_clock_ms();
     RML_TRY(encode(c, canvas, s, err));
     c->result->stage_ms[RML_STAGE_PASTE] += pasted - start;

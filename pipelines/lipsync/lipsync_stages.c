@@ -79,6 +79,7 @@ static rml_status flush(rml_chain *c, rml_error *err)
 static rml_status take(rml_chain *c, rml_slot *s, rml_error *err)
 {
     s->has_face = rml_track_raw(c->track, s->place)->source != RML_FACE_NONE;
+    s->jumps = rml_track_jumps(c->track, s->place);
     s->voiced = rml_mouth_voiced(c->mouth, c->job->speech, &s->plan);
     s->generated = s->has_face && rml_mouth_moves(c->mouth, s->voiced);
     if (s->generated) {

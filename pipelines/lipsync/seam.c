@@ -2,6 +2,7 @@
 
 #include "tensor/alloc.h"
 
+#include <math.h>
 #include <string.h>
 
 // Full multigrid: a grid of pixels, and coarser ones whose cells are 2 x 2 cells of the one before,
@@ -291,6 +292,22 @@ static rml_part part_of(const float *mask, int width, int height)
     return part;
 }
 
+// Of the edge: the sum of |old - made| over its pixels, which are counted.
+static float sum_of_edge(const grid *g, const float *made, const float *old, size_t pitch,
+                         size_t *count)
+{
+    float sum = 0;
+    for (int y = 0; y < g->height; y++)
+        for (int x = 0; x < g->width; x++) {
+            const size_t pixel = (size_t)y * pitch + (size_t)x;
+            if (row_of(g, g->edge, y)[x] > 0) {
+                sum += fabsf(old[pixel] - made[pixel]);
+                ++*count;
+            }
+        }
+    return sum;
+}
+
 static void match_plane(rml_seam *seam, float *made, const float *old, const float *mask,
                         size_t pitch)
 {
@@ -311,8 +328,11 @@ static void match_plane(rml_seam *seam, float *made, const float *old, const flo
 }
 
 rml_status rml_seam_match(rml_seam *seam, float *made, const float *old, const float *mask,
-                          int width, int height, rml_mask_border border, rml_error *err)
+                          int width, int height, rml_mask_border border, float *step,
+                          rml_error *err)
 {
+    if (step)
+        *step = 0;
     if (width < 1 || height < 1 || width > RML_FRAME_MAX_SIDE || height > RML_FRAME_MAX_SIDE)
         return rml_fail(err, RML_ERR_ARG, "seam: the face is %dx%d", width, height);
     const rml_part part = part_of(mask, width, height);
@@ -325,8 +345,16 @@ rml_status rml_seam_match(rml_seam *seam, float *made, const float *old, const f
             seam->levels = level + 1;
     const size_t pitch = (size_t)width, plane = pitch * (size_t)height;
     const size_t corner = (size_t)part.y * pitch + (size_t)part.x;
-    for (int i = 0; i < COLOURS; i++)
-        match_plane(seam, made + (size_t)i * plane + corner, old + (size_t)i * plane + corner,
-                    mask + corner, pitch);
+    float sum = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < COLOURS; i++) {
+        float *to = made + i * plane + corner;
+        const float *from = old + i * plane + corner;
+        if (step)
+            sum += sum_of_edge(&seam->grids[0], to, from, pitch, &count);
+        match_plane(seam, to, from, mask + corner, pitch);
+    }
+    if (count)
+        *step = sum / (float)count;
     return RML_OK;
 }

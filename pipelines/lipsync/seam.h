@@ -19,7 +19,9 @@ void rml_seam_destroy(rml_seam **seam);
 // `made` and `old` are three planes of width x height each, `mask` is one. An empty mask, or one
 // without any edge, changes nothing. The work is proportional to the pixels of the mask's bounds.
 // RML_ERR_ARG unless sides are 1..RML_FRAME_MAX_SIDE.
+// `step`, or NULL: the mean of |old - made| over the pixels and colours of the edge; 0 without any.
 rml_status rml_seam_match(rml_seam *seam, float *made, const float *old, const float *mask,
-                          int width, int height, rml_mask_border border, rml_error *err);
+                          int width, int height, rml_mask_border border, float *step,
+                          rml_error *err);
 
 #endif

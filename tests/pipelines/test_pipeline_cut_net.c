@@ -86,8 +86,9 @@ static void paste(rml_face_paster *paster, rml_box box, const uint8_t *given, co
     for (int c = 0; c < 3; c++)
         planes.layout.component[c] = (rml_component){.step = 3, .offset = (uint8_t)c, .depth = 8};
     shade(picture, WIDTH, HEIGHT, 0);
-    CHECK_MSG(rml_face_paste(paster, &planes, box, NULL, given, made, SIDE, &err) == RML_OK, "%s",
-              err.message);
+    float step;
+    CHECK_MSG(rml_face_paste(paster, &planes, box, NULL, given, made, SIDE, &step, &err) == RML_OK,
+              "%s", err.message);
 }
 
 // Above the first row the face is what was given, and for once noise.

@@ -6,17 +6,21 @@
 
 #define RANGES_SHOWN 20
 
-static void report_gaps(const rml_lipsync_result *r)
+static void report_doubts(const rml_lipsync_result *r)
 {
-    if (r->without_face == 0)
-        return;
-    fprintf(stderr, "no face in %lld of %lld frames, which were left as they are:",
-            (long long)r->without_face, (long long)r->frames);
-    for (int i = 0; i < r->range_count && i < RANGES_SHOWN; i++)
-        fprintf(stderr, "%s %.3f-%.3f s", i ? "," : "", r->ranges[i].from, r->ranges[i].to);
-    if (r->range_count > RANGES_SHOWN)
-        fprintf(stderr, " and %d more (--json lists them)", r->range_count - RANGES_SHOWN);
-    fprintf(stderr, "\n");
+    for (int k = 0; k < RML_DOUBT_COUNT; k++) {
+        const rml_doubtful *d = &r->doubtful[k];
+        if (d->frames == 0)
+            continue;
+        fprintf(stderr, "%s in %lld of %lld frames%s:", rml_doubt_name((rml_doubt)k),
+                (long long)d->frames, (long long)r->frames,
+                k == RML_DOUBT_NO_FACE ? ", which were left as they are" : "");
+        for (int i = 0; i < d->count && i < RANGES_SHOWN; i++)
+            fprintf(stderr, "%s %.3f-%.3f s", i ? "," : "", d->ranges[i].from, d->ranges[i].to);
+        if (d->count > RANGES_SHOWN)
+            fprintf(stderr, " and %d more (--json lists them)", d->count - RANGES_SHOWN);
+        fprintf(stderr, "\n");
+    }
 }
 
 // How the sound was heard, where that is not as it lies in the file.
@@ -50,7 +54,7 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
     }
     if (s->common.quiet)
         return;
-    report_gaps(r);
+    report_doubts(r);
     report_voice(s, rml_lipsync_voice(job));
     if (s->no_mark)
         fprintf(stderr, "%s: does not say that a network made the mouth (--no_mark)\n",
@@ -69,12 +73,26 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
            (double)r->frames / seconds, r->file.video_seconds / seconds);
 }
 
+static void json_doubts(const rml_lipsync_result *r)
+{
+    const char *comma = "";
+    printf(",\"doubtful\":[");
+    for (int k = 0; k < RML_DOUBT_COUNT; k++) {
+        const rml_doubtful *d = &r->doubtful[k];
+        for (int i = 0; i < d->count; i++, comma = ",")
+            printf("%s{\"why\":\"%s\",\"from\":%.6f,\"to\":%.6f}", comma,
+                   rml_doubt_name((rml_doubt)k), d->ranges[i].from, d->ranges[i].to);
+    }
+    printf("]");
+}
+
 static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
                         const rml_lipsync *job, const lipsync_session *sessions, int count,
                         double seconds)
 {
     const rml_clip_info *clip = rml_lipsync_clip(job);
     const rml_speech_info *voice = rml_lipsync_voice(job);
+    const rml_doubtful *gaps = &r->doubtful[RML_DOUBT_NO_FACE];
     json_field("{\"file\":", s->job.out_path);
     printf(",\"frames\":%lld,\"fps\":%.6f,\"width\":%d,\"height\":%d,\"codec\":\"%s\","
            "\"video_seconds\":%.6f,\"audio_seconds\":%.6f,\"bytes\":%lld,\"seconds\":%.3f,"
@@ -82,10 +100,13 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
            "\"without_face\":[",
            (long long)r->frames, clip->fps, clip->width, clip->height, rml_codec_name(s->job.codec),
            r->file.video_seconds, r->file.audio_seconds, (long long)r->file.bytes, seconds,
-           (double)r->frames / seconds, (long long)r->source_frames, (long long)r->without_face);
-    for (int i = 0; i < r->range_count; i++)
-        printf("%s{\"from\":%.6f,\"to\":%.6f}", i ? "," : "", r->ranges[i].from, r->ranges[i].to);
-    printf("],\"network_frames\":%lld,\"silent_frames\":%lld", (long long)r->generated,
+           (double)r->frames / seconds, (long long)r->source_frames, (long long)gaps->frames);
+    for (int i = 0; i < gaps->count; i++)
+        printf("%s{\"from\":%.6f,\"to\":%.6f}", i ? "," : "", gaps->ranges[i].from,
+               gaps->ranges[i].to);
+    printf("]");
+    json_doubts(r);
+    printf(",\"network_frames\":%lld,\"silent_frames\":%lld", (long long)r->generated,
            (long long)r->silent);
     printf(",\"voice_channel\":%d,\"voice_silence_seconds\":%.6f", voice->channel, voice->silence);
     printf(
