@@ -1,4 +1,5 @@
-// Loops that stack a value of every turn, as loops that write it to its place.
+// Loops that stack a value of every turn, as loops that write it to its place. The room for it is a
+// constant where the most turns are one, and else made when the loop begins.
 #include "writers/rewrite.h"
 
 #include "tensor/tensor.h"
@@ -59,8 +60,8 @@ const char *rml_loop_lacks(const rml_graph *graph, const rml_node *node)
     return node->in[TURN] == RML_NO_VALUE && !rml_loop_asks(graph, node) ? "nothing ends it" : NULL;
 }
 
-// The room for what output `output` of the turns gives: (turns, sizes of one). False where it is
-// not known, or is large.
+// The room for what output `output` of the turns gives: (turns, sizes of one). False where the
+// sizes are not known, or it is large.
 static bool find_room(const rml_graph *body, size_t output, int64_t turns, rml_shape *room)
 {
     const rml_value *value = &body->values[body->outputs[output]];
@@ -71,7 +72,11 @@ static bool find_room(const rml_graph *body, size_t output, int64_t turns, rml_s
     room->rank = value->shape.rank + 1;
     room->dim[0] = turns;
     memcpy(room->dim + 1, value->shape.dim, (size_t)value->shape.rank * sizeof *room->dim);
-    return rml_shape_count(room, &count) && count > 0 && count <= MOST_STACKED;
+    if (turns < 0)
+        room->dim[0] = 1; // a row at least
+    const bool fits = rml_shape_count(room, &count) && count > 0 && count <= MOST_STACKED;
+    room->dim[0] = turns;
+    return fits;
 }
 
 // ---- stacks -------------------------------------------------------------------------------------
@@ -79,23 +84,46 @@ static bool find_room(const rml_graph *body, size_t output, int64_t turns, rml_s
 typedef struct stacks {
     const rml_node *node;
     rml_graph *body;
-    int count; // of stacked values
-    int64_t turns;
-    bool ends; // ... at most: how many turns there were is a state of its own
+    int count;     // of stacked values
+    int64_t turns; // -1: only a run tells
+    bool ends;     // ... at most: how many turns there were is a state of its own
     rml_shape room[RML_MAX_OUTPUTS];
     rml_control_attr attr; // of the new loop
 } stacks;
 
-static rml_value_id zeros(rml_lowering *l, rml_dtype dtype, const rml_shape *shape,
-                          const char *name)
+// 0, 1, .. below `turns`, which has one element.
+static rml_value_id places(rml_lowering *l, rml_value_id turns, const char *name)
 {
+    const rml_shape scalar = {0};
+    if (rml_lowered_shape(l, turns).rank != 0)
+        turns = rml_lower_reshape(l, turns, &scalar, name);
+    const rml_value_id ends[3] = {rml_lower_number(l, turns, 0, name), turns,
+                                  rml_lower_number(l, turns, 1, name)};
+    return rml_lower_node(l, RML_OP_RANGE, NULL, ends, 3, name);
+}
+
+// Rows of zeros, of which there are as many as turns.
+static rml_value_id make_room(rml_lowering *l, const stacks *s, rml_dtype dtype,
+                              const rml_shape *room)
+{
+    const rml_node *node = s->node;
+    const rml_op_attr axis = {.axis = {.axis = 0}};
+    rml_shape shape = *room;
     size_t count = 0;
-    rml_shape_count(shape, &count);
+    if (s->turns < 0)
+        shape.dim[0] = 1;
+    rml_shape_count(&shape, &count);
     void *data = rml_arena_alloc(&l->to->arena, count, rml_dtype_size(dtype));
     if (!data)
         return rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for a constant");
-    const rml_stored stored = rml_stored_plain(data, dtype, shape);
-    return rml_graph_typed_constant(l->to, name, &stored);
+    const rml_stored stored = rml_stored_plain(data, dtype, &shape);
+    const rml_value_id rows = rml_graph_typed_constant(l->to, P("rows"), &stored);
+    if (s->turns >= 0)
+        return rows;
+    const rml_value_id first = rml_lower_by_number(
+        l, RML_BINARY_MUL, places(l, node->in[TURN], P("turn")), 0, P("first_row"));
+    const rml_value_id in[2] = {rows, first};
+    return rml_lower_node(l, RML_OP_GATHER, &axis, in, 2, P("room"));
 }
 
 // Another input of the body, in front of what it captures.
@@ -177,9 +205,7 @@ static rml_value_id first_rows(rml_lowering *l, rml_value_id stack, rml_value_id
                                const char *name, const char *part)
 {
     const rml_op_attr axis = {.axis = {.axis = 0}};
-    const rml_value_id ends[3] = {rml_lower_number(l, turns, 0, part), turns,
-                                  rml_lower_number(l, turns, 1, part)};
-    const rml_value_id in[2] = {stack, rml_lower_node(l, RML_OP_RANGE, NULL, ends, 3, part)};
+    const rml_value_id in[2] = {stack, places(l, turns, part)};
     return rml_lower_node(l, RML_OP_GATHER, &axis, in, 2, name);
 }
 
@@ -188,10 +214,14 @@ bool rml_rewrite_loop(rml_lowering *l, const rml_node *node, rml_value_id *out)
     const rml_control_attr *attr = &node->attr.control;
     stacks s = {.node = node};
     if (node->op != RML_OP_LOOP || attr->out_count == attr->states ||
-        !take_one(l->to, node->in[TURN], RML_I64, &s.turns) || s.turns < 1)
+        node->in[TURN] == RML_NO_VALUE)
         return false;
     s.count = attr->out_count - attr->states;
     s.ends = rml_loop_asks(l->to, node);
+    if (l->to->values[node->in[TURN]].kind != RML_VALUE_CONSTANT && !s.ends)
+        s.turns = -1;
+    else if (!take_one(l->to, node->in[TURN], RML_I64, &s.turns) || s.turns < 1)
+        return false;
     for (int k = 0; k < s.count; k++)
         if (!find_room(attr->body[0], (size_t)(1 + attr->states + k), s.turns, &s.room[k]))
             return false;
@@ -210,7 +240,7 @@ bool rml_rewrite_loop(rml_lowering *l, const rml_node *node, rml_value_id *out)
     int at = old;
     memcpy(in, node->in, (size_t)old * sizeof *in);
     for (int k = 0; k < s.count; k++)
-        in[at++] = zeros(l, attr->out_types[attr->states + k], &s.room[k], P("rows"));
+        in[at++] = make_room(l, &s, attr->out_types[attr->states + k], &s.room[k]);
     if (s.ends)
         in[at++] = rml_lower_number(l, node->in[TURN], 0, P("none"));
     memcpy(in + at, node->in + old, (size_t)(node->in_count - old) * sizeof *in);

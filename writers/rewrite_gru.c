@@ -203,7 +203,8 @@ static bool find_gru(rml_lowering *l, const rml_node *node, gru *g)
         return false;
     g->x = rml_lowered_shape(l, node->in[RML_RNN_X]);
     g->hidden = rml_lowered_shape(l, node->in[RML_RNN_R]).dim[2];
-    return rml_shape_known(&g->x) && g->hidden > 0;
+    const bool steps_of_one_size = g->x.rank == 3 && g->x.dim[1] >= 0 && g->x.dim[2] >= 0;
+    return steps_of_one_size && g->hidden > 0;
 }
 
 // What the scan's attributes point to.

@@ -14,7 +14,7 @@ enum { TURN, CONDITION, STATES }; // inputs of a loop and of its graph
 typedef struct scan {
     const rml_node *node;
     const rml_graph *from; // its body
-    int64_t turns;
+    int64_t turns;         // below 0: only a run tells
     rml_value_id *map;     // of from's values in the loop's body
     rml_value_id *in;      // of the loop
     rml_control_attr attr; // ... and what it is
@@ -28,17 +28,18 @@ static rml_scan_way way_of(const rml_control_attr *attr, int k, int rank)
     return way;
 }
 
-// Of known length, which all that is scanned has.
+// Of one length, which all that is scanned has, if only a run tells it.
 static bool find_turns(const rml_lowering *l, scan *s)
 {
     const rml_control_attr *attr = &s->node->attr.control;
     for (int k = 0; k < attr->scanned; k++) {
         const rml_shape shape = rml_lowered_shape(l, s->node->in[attr->states + k]);
         const int axis = way_of(attr, k, shape.rank).axis;
-        if (axis < 0 || axis >= shape.rank || shape.dim[axis] < 1 ||
-            (k && shape.dim[axis] != s->turns))
+        if (axis < 0 || axis >= shape.rank || shape.dim[axis] == 0 ||
+            (k && shape.dim[axis] >= 0 && s->turns >= 0 && shape.dim[axis] != s->turns))
             return false;
-        s->turns = shape.dim[axis];
+        if (k == 0 || s->turns < 0)
+            s->turns = shape.dim[axis];
     }
     return attr->scanned > 0 && s->turns <= MOST_TURNS;
 }
@@ -61,7 +62,7 @@ static rml_value_id slice_of(rml_lowering *inside, const scan *s, rml_value_id a
     const rml_node *node = s->node;
     const rml_scan_way way = way_of(&node->attr.control, k, rml_lowered_shape(inside, all).rank);
     rml_value_id in[2] = {all, inside->to->inputs[TURN]};
-    if (way.reverse)
+    if (way.reverse && s->turns >= 0) // else it is turned around before
         in[1] = rml_lower_binary(inside, RML_BINARY_SUB,
                                  rml_lower_number(inside, in[1], (double)(s->turns - 1), P("end")),
                                  in[1], P("place"));
@@ -185,22 +186,59 @@ static void describe_outputs(scan *s, rml_shape *shapes)
     }
 }
 
+// x along an axis from its end.
+static rml_value_id backwards(rml_lowering *l, const scan *s, rml_value_id x, int along)
+{
+    const rml_node *node = s->node;
+    const rml_op_attr axis = {.axis = {.axis = along}};
+    const rml_shape scalar = {0};
+    rml_value_id in[2] = {x, RML_NO_VALUE};
+    if (s->turns < 0) {
+        const rml_value_id turns = rml_lower_reshape(
+            l, rml_lower_sizes(l, x, along, along + 1, P("size")), &scalar, P("size"));
+        const rml_value_id ends[3] = {
+            rml_lower_by_number(l, RML_BINARY_ADD, turns, -1, P("last_place")),
+            rml_lower_number(l, turns, -1, P("end")), rml_lower_number(l, turns, -1, P("step"))};
+        in[1] = rml_lower_node(l, RML_OP_RANGE, NULL, ends, 3, P("places"));
+    } else {
+        int64_t *places = rml_arena_alloc(&l->to->arena, (size_t)s->turns, sizeof *places);
+        if (!places)
+            return rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for a scan");
+        for (int64_t i = 0; i < s->turns; i++)
+            places[i] = s->turns - 1 - i;
+        in[1] = rml_lower_ints(l, places, (size_t)s->turns, P("places"));
+    }
+    return rml_lower_node(l, RML_OP_GATHER, &axis, in, 2, P("backwards"));
+}
+
+// What is scanned, and how often it turns.
+static void give_inputs(rml_lowering *l, scan *s)
+{
+    const rml_node *node = s->node;
+    const rml_control_attr *attr = &node->attr.control;
+    memcpy(s->in + STATES, node->in, (size_t)node->in_count * sizeof *s->in);
+    s->in[CONDITION] = RML_NO_VALUE;
+    if (s->turns >= 0) {
+        s->in[TURN] = rml_lower_ints(l, &s->turns, 1, P("turns"));
+        return;
+    }
+    for (int k = attr->scanned; k-- > 0;) {
+        rml_value_id *x = &s->in[STATES + attr->states + k];
+        const rml_scan_way way = way_of(attr, k, rml_lowered_shape(l, *x).rank);
+        s->in[TURN] = rml_lower_sizes(l, *x, way.axis, way.axis + 1, P("turns"));
+        if (way.reverse)
+            *x = backwards(l, s, *x, way.axis);
+    }
+}
+
 // What the turns stacked along the first axis, along the axis and in the order of the scan.
 static rml_value_id laid(rml_lowering *l, const scan *s, rml_value_id x, int stack)
 {
     const rml_node *node = s->node;
     const int rank = rml_lowered_shape(l, x).rank;
     const rml_scan_way way = way_of(&node->attr.control, node->attr.control.scanned + stack, rank);
-    if (way.reverse) {
-        int64_t *places = rml_arena_alloc(&l->to->arena, (size_t)s->turns, sizeof *places);
-        if (!places)
-            return rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for a scan");
-        for (int64_t i = 0; i < s->turns; i++)
-            places[i] = s->turns - 1 - i;
-        const rml_op_attr first = {.axis = {.axis = 0}};
-        const rml_value_id in[2] = {x, rml_lower_ints(l, places, (size_t)s->turns, P("places"))};
-        x = rml_lower_node(l, RML_OP_GATHER, &first, in, 2, P("backwards"));
-    }
+    if (way.reverse)
+        x = backwards(l, s, x, 0);
     int order[RML_MAX_RANK];
     for (int i = 0; i < rank; i++)
         order[i] = i == way.axis ? 0 : i < way.axis ? i + 1 : i;
@@ -216,9 +254,7 @@ bool rml_rewrite_scan(rml_lowering *l, const rml_node *node, rml_value_id *out)
     if (!s.attr.body[0])
         return true; // which the graph tells
     describe_outputs(&s, (rml_shape *)(uintptr_t)s.attr.out_shapes);
-    s.in[TURN] = rml_lower_ints(l, &s.turns, 1, P("turns"));
-    s.in[CONDITION] = RML_NO_VALUE;
-    memcpy(s.in + STATES, node->in, (size_t)node->in_count * sizeof *s.in);
+    give_inputs(l, &s);
     const rml_op_attr attr = {.control = s.attr};
     rml_lower_outputs(l, RML_OP_LOOP, &attr, s.in, node->in_count + STATES, node->name, out);
     for (int k = s.attr.states; k < s.attr.out_count && l->to->error.status == RML_OK; k++)

@@ -122,6 +122,33 @@ static rml_value_id copied(rml_copying *c, rml_value_id id)
     return id == RML_NO_VALUE ? id : c->to[id];
 }
 
+static int unknown_sizes(const rml_shape *shape)
+{
+    int count = 0;
+    for (int i = 0; i < shape->rank; i++)
+        count += shape->dim[i] < 0;
+    return count;
+}
+
+// A reshape by sizes of its input, of which names told all but one, says them.
+static void say_sizes(const rml_copying *c, const rml_node *node, rml_node *out)
+{
+    const rml_shape *shape = &c->facts[node->out].shape;
+    rml_fact plain;
+    if (node->op != RML_OP_RESHAPE || unknown_sizes(shape) > 1 || rml_shape_known(shape) ||
+        shape->rank < 0 || rml_graph_infer_here(c->from, node, &plain, NULL) != RML_OK ||
+        (plain.shape.rank >= 0 && unknown_sizes(&plain.shape) <= 1))
+        return;
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dim[i] == 0)
+            return;
+    out->in_count = 1;
+    out->attr.reshape = (rml_reshape_attr){.shape = *shape};
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dim[i] < 0)
+            out->attr.reshape.shape.dim[i] = -1;
+}
+
 static rml_status copy_as_it_is(rml_copying *c, const rml_node *node, rml_error *err)
 {
     rml_graph *to = c->graph;
@@ -144,6 +171,18 @@ static bool is_known(const rml_copying *c, const rml_node *node)
     for (int k = 0; k < node->out_count; k++)
         if (!c->facts[node->out + (rml_value_id)k].data ||
             rml_graph_is_output(c->from, node->out + (rml_value_id)k))
+            return false;
+    return true;
+}
+
+// Whether a list of sizes has numbers alone, and no symbols, which are below 0.
+static bool is_list_of_sizes(const rml_fact *fact)
+{
+    size_t count = 0;
+    if (!fact->data || fact->dtype != RML_I64 || !rml_shape_count(&fact->shape, &count))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (((const int64_t *)fact->data)[i] < 0)
             return false;
     return true;
 }
@@ -191,7 +230,9 @@ static rml_status copy_node(rml_copying *c, const rml_node *node, rml_error *err
         }
         return RML_OK;
     }
-    RML_TRY(copy_as_it_is(c, node, err));
+    rml_node said = *node;
+    say_sizes(c, node, &said);
+    RML_TRY(copy_as_it_is(c, &said, err));
     for (int k = 0; k < node->out_count && c->to[node->out] != RML_NO_VALUE; k++) {
         const rml_value_id id = node->out + (rml_value_id)k;
         to->values[c->to[id]].shape = c->facts[id].shape; // which inference knew from elements, too
@@ -246,6 +287,31 @@ static rml_status infer(rml_copying *c, rml_error *err)
     return rml_graph_infer(from, c->facts, arena, err);
 }
 
+// Sizes that are known though others of the same shape are not: lists of them are constants.
+static rml_status learn(rml_copying *c, bool *learned, rml_error *err)
+{
+    const rml_graph *from = c->from;
+    rml_fact *named = rml_arena_alloc(&c->w->graph.arena, from->value_count + 1, sizeof *named);
+    if (!named)
+        return rml_fail_nomem(err, from->value_count * sizeof *named, "a graph to be written");
+    RML_TRY(rml_graph_symbols(from, named, &c->w->graph.arena, err));
+    for (size_t i = 0; i < from->node_count; i++) {
+        const rml_node *node = &from->nodes[i];
+        const bool known = node->dead || is_known(c, node);
+        for (int k = 0; k < node->out_count && !known; k++) {
+            const rml_value_id id = node->out + (rml_value_id)k;
+            rml_shape *shape = &c->facts[id].shape;
+            for (int d = 0; d < shape->rank && shape->rank == named[id].shape.rank; d++)
+                if (shape->dim[d] < 0 && named[id].shape.dim[d] >= 0)
+                    shape->dim[d] = named[id].shape.dim[d];
+            if (is_list_of_sizes(&named[id]))
+                c->facts[id] = named[id];
+        }
+        *learned = *learned || (!known && is_known(c, node));
+    }
+    return RML_OK;
+}
+
 // Shapes behind a branch are known once the branch is, and other branches may be known by them.
 rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
 {
@@ -253,12 +319,16 @@ rml_status rml_writing_specialise(rml_writing *w, rml_error *err)
     rml_copying c = {.w = w, .from = model};
     RML_TRY(check_states(w, model, err));
     RML_TRY(check_ports(w, model, err));
-    for (bool decided = true; decided; c.from = c.graph, c.again = true) {
+    for (bool more = true; more; c.from = c.graph, c.again = true) {
         RML_TRY(infer(&c, err));
-        decided = false;
-        for (size_t i = 0; i < c.from->node_count && !decided; i++)
-            decided = is_decided(&c, &c.from->nodes[i]);
-        c.graph = decided ? rml_graph_inside(&w->graph) : &w->graph;
+        more = false;
+        for (size_t i = 0; i < c.from->node_count && !more; i++)
+            more = is_decided(&c, &c.from->nodes[i]);
+        for (size_t i = 0; i < c.from->input_count && !c.again && !more; i++)
+            more = !rml_shape_known(&c.facts[c.from->inputs[i]].shape);
+        if (c.again) // the graph has the sizes that are wanted
+            RML_TRY(learn(&c, &more, err));
+        c.graph = more ? rml_graph_inside(&w->graph) : &w->graph;
         if (!c.graph)
             return rml_fail_nomem(err, sizeof *c.graph, "a graph to be written");
         RML_TRY(copy(&c, err));
