@@ -13,6 +13,7 @@ typedef struct einsum {
     const rml_node *node;
     rml_einsum eq; // of which unknown sizes are 1, to be joined
     bool unknown[RML_EINSUM_ALL];
+    rml_value_id size[RML_EINSUM_ALL]; // of those that are not known: (1)
 } einsum;
 
 typedef struct operand {
@@ -161,18 +162,51 @@ static int64_t merged_size(const einsum *e, const rml_einsum_joining *j, int par
     return (int64_t)j->size[part];
 }
 
-// A reshape can tell one size that is not known.
-static rml_value_id reshaped(rml_lowering *l, const einsum *e, rml_value_id x,
-                             const rml_shape *shape, const char *name)
+// The size of all labels of a part, as the run tells it.
+static rml_value_id computed_size(rml_lowering *l, const einsum *e, const rml_einsum_term *labels)
 {
+    int64_t known = 1;
+    rml_value_id size = RML_NO_VALUE;
+    for (int i = 0; i < labels->rank; i++) {
+        const int label = labels->label[i];
+        if (!e->unknown[label])
+            known *= e->eq.size[label];
+        else if (size == RML_NO_VALUE)
+            size = e->size[label];
+        else
+            size = rml_lower_binary(l, RML_BINARY_MUL, size, e->size[label], P("size"));
+    }
+    if (size == RML_NO_VALUE)
+        return rml_lower_ints(l, &known, 1, P("size"));
+    return known == 1 ? size
+                      : rml_lower_by_number(l, RML_BINARY_MUL, size, (double)known, P("size"));
+}
+
+// To a dimension for each of `parts`. A reshape can tell one size that is not known; of several the
+// run computes them all.
+static rml_value_id reshaped(rml_lowering *l, const einsum *e, rml_value_id x,
+                             const rml_shape *shape, const rml_einsum_term *parts, const char *name)
+{
+    const rml_op_attr first = {.concat = {0}};
+    rml_value_id sizes[RML_MAX_RANK];
     int unknown = 0;
     for (int i = 0; i < shape->rank; i++)
         unknown += shape->dim[i] < 0;
-    return unknown > 1 ? rml_graph_fail(l->to, RML_ERR_UNSUPPORTED,
-                                        "%s (einsum): several sizes that may change are to become "
-                                        "one, or come from one",
-                                        e->node->name)
-                       : rml_lower_reshape(l, x, shape, name);
+    if (unknown <= 1)
+        return rml_lower_reshape(l, x, shape, name);
+    for (int i = 0; i < shape->rank; i++)
+        sizes[i] = computed_size(l, e, &parts[i]);
+    const rml_value_id in[2] = {
+        x, rml_lower_node(l, RML_OP_CONCAT, &first, sizes, shape->rank, P("sizes"))};
+    const rml_value_id y = rml_lower_node(l, RML_OP_RESHAPE, NULL, in, 2, name);
+    if (y != RML_NO_VALUE)
+        l->to->values[y].shape = *shape; // of which a list in the run says nothing
+    return y;
+}
+
+static rml_einsum_term only(int label)
+{
+    return (rml_einsum_term){.label = {(uint8_t)label}, .rank = 1};
 }
 
 // The operand as matrices (BATCH, a, b).
@@ -187,11 +221,16 @@ static rml_value_id matrices(rml_lowering *l, const einsum *e, const rml_einsum_
     const rml_value_id turned = in_order(l, x, &order, name);
     if (!is_merged(j, a) && !is_merged(j, b))
         return turned;
-    for (int i = 0; i < j->part[BATCH].rank; i++)
+    rml_einsum_term parts[RML_MAX_RANK];
+    for (int i = 0; i < j->part[BATCH].rank; i++) {
         shape.dim[i] = size_of(e, j->part[BATCH].label[i]);
+        parts[i] = only(j->part[BATCH].label[i]);
+    }
+    parts[shape.rank - 2] = j->part[a];
+    parts[shape.rank - 1] = j->part[b];
     shape.dim[shape.rank - 2] = merged_size(e, j, a);
     shape.dim[shape.rank - 1] = merged_size(e, j, b);
-    return reshaped(l, e, turned, &shape, name);
+    return reshaped(l, e, turned, &shape, parts, name);
 }
 
 // x becomes its product with y.
@@ -215,9 +254,12 @@ static void join(rml_lowering *l, const einsum *e, operand *x, operand *y, int n
     x->labels = labels;
     if (!merged)
         return;
-    for (int i = 0; i < labels.rank; i++)
+    rml_einsum_term parts[RML_MAX_RANK];
+    for (int i = 0; i < labels.rank; i++) {
+        parts[i] = only(labels.label[i]);
         shape.dim[shape.rank++] = size_of(e, labels.label[i]);
-    x->value = reshaped(l, e, x->value, &shape, name);
+    }
+    x->value = reshaped(l, e, x->value, &shape, parts, name);
 }
 
 // Whether all fits the ranks that tensors may have; notes which sizes are not known.
@@ -239,6 +281,19 @@ static bool fits(einsum *e)
     return labels <= RML_MAX_RANK - 2;
 }
 
+// Where a label stands in an operand, its size is that of the operand.
+static void find_sizes(rml_lowering *l, einsum *e, const operand *x)
+{
+    const rml_node *node = e->node;
+    for (int k = 0; k < e->eq.operands; k++)
+        for (int i = 0; i < x[k].labels.rank; i++) {
+            const int label = x[k].labels.label[i];
+            if (e->unknown[label] && e->size[label] == RML_NO_VALUE)
+                e->size[label] =
+                    rml_lower_sizes(l, x[k].value, i, i + 1, rml_part_name(l, node, "size"));
+        }
+}
+
 bool rml_rewrite_einsum(rml_lowering *l, const rml_node *node, rml_value_id *out)
 {
     rml_shape in[RML_EINSUM_OPERANDS];
@@ -246,6 +301,7 @@ bool rml_rewrite_einsum(rml_lowering *l, const rml_node *node, rml_value_id *out
     einsum e = {.node = node};
     if (node->op != RML_OP_EINSUM || node->in_count > RML_EINSUM_OPERANDS)
         return false;
+    memset(e.size, 0xff, sizeof e.size); // RML_NO_VALUE
     for (int k = 0; k < node->in_count; k++)
         in[k] = rml_lowered_shape(l, node->in[k]);
     if (!rml_einsum_parse(node->attr.einsum.equation, in, node->in_count, &e.eq) || !fits(&e))
@@ -256,6 +312,7 @@ bool rml_rewrite_einsum(rml_lowering *l, const rml_node *node, rml_value_id *out
             return false;
         e.eq.in[k] = x[k].labels;
     }
+    find_sizes(l, &e, x);
     for (int k = 1; k < e.eq.operands; k++)
         join(l, &e, &x[0], &x[k], k + 1);
     sum_unread(l, &e, &x[0], NULL, e.eq.operands);

@@ -115,3 +115,18 @@ def test_loops(program, tmp_path, kind):
          {"x": ("T", 4), "first": (4,)}, ["end", "values"],
          {"zero": np.array(0)})  # fmt: skip
     check(program, tmp_path, source, kind, {"x": (None, 4), "first": (4,)}, ["end", "values"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("nodes", [
+    [node("Shape", ["x"], ["all"]), node("ConstantOfShape", ["all"], ["zeros"]),
+     node("Cos", ["zeros"], ["ones"]), node("Add", ["x", "ones"], ["y"])],
+    [node("Shape", ["x"], ["all"]), node("ReduceMean", ["x"], ["mean"], keepdims=0),
+     node("Expand", ["mean", "all"], ["rows"]), node("Mul", ["x", "rows"], ["y"])],
+    [node("Shape", ["x"], ["all"]), node("Split", ["all"], ["n", "t", "four"]),
+     node("Concat", ["t", "n", "four"], ["list"], axis=0), node("Reshape", ["x", "list"], ["y"])]],
+    ids=["constant", "number", "reshape"])  # fmt: skip
+def test_sizes_of_a_run(program, tmp_path, kind, nodes):
+    source = tmp_path / "in.onnx"
+    save(source, nodes, {"x": ("N", "T", 4)}, ["y"])
+    check(program, tmp_path, source, kind, {"x": (None, None, 4)}, ["y"])

@@ -260,6 +260,15 @@ rml_operand rml_emit_spread(rml_emitter *e, rml_operand x, rml_operand out)
     return rml_emit_end(&op);
 }
 
+// One number, repeated to sizes of the run.
+static bool fills(const rml_graph *graph, const rml_node *node, const rml_fact *out)
+{
+    size_t count = 0;
+    return rml_input_given(node, 2) && !rml_emit_constant(graph, node, 2) && out->shape.rank > 0 &&
+           graph->values[node->in[2]].shape.dim[0] == out->shape.rank && out->dtype != RML_BOOL &&
+           rml_shape_count(rml_emit_shape(graph, node->in[0]), &count) && count == 1;
+}
+
 static const char *expand_lacks(int opset, const rml_graph *graph, const rml_node *node)
 {
     const rml_shape *x = rml_emit_shape(graph, node->in[0]);
@@ -268,7 +277,7 @@ static const char *expand_lacks(int opset, const rml_graph *graph, const rml_nod
     if (!infer(graph, node, &out) || out.shape.rank < 0)
         return "the size of its output is not known before a run";
     const int new_dims = out.shape.rank - x->rank;
-    for (int i = 0; i < out.shape.rank; i++)
+    for (int i = 0; i < out.shape.rank && !fills(graph, node, &out); i++)
         if (out.shape.dim[i] < 0 && (i < new_dims || x->dim[i - new_dims] >= 0))
             return "the size of its output is not known before a run";
     return NULL;
@@ -276,6 +285,17 @@ static const char *expand_lacks(int opset, const rml_graph *graph, const rml_nod
 
 static void emit_expand(rml_emitter *e, const rml_node *node)
 {
+    const rml_operand to = rml_emit_out(e, node, 0);
+    const rml_fact fact = {.dtype = e->graph->values[node->out].dtype, .shape = to.shape};
+    if (!rml_shape_known(&to.shape) && fills(e->graph, node, &fact)) {
+        const rml_operand ones = rml_emit_part(e, &to, "ones", &to.shape);
+        rml_emit_op op = rml_emit_begin(e, "fill", ones);
+        rml_emit_value(&op, "shape", rml_emit_in(e, node, 2));
+        rml_emit_value(&op, "value",
+                       rml_emit_number(e, rml_emit_joined(e, ones.name, "value_0"), 1, to.dtype));
+        rml_emit_binary(e, "mul", rml_emit_end(&op), rml_emit_in(e, node, 0), to);
+        return;
+    }
     rml_emit_spread(e, rml_emit_in(e, node, 0), rml_emit_out(e, node, 0));
 }
 

@@ -6,20 +6,43 @@
 
 // ---- reshape ------------------------------------------------------------------------------------
 
+// Whether the sizes that are asked for come from the run, as a list of known length.
+static bool asks_run(const rml_graph *graph, const rml_node *node, int list, int rank)
+{
+    return rml_input_given(node, list) && rank > 0 &&
+           graph->values[node->in[list]].kind != RML_VALUE_CONSTANT &&
+           graph->values[node->in[list]].shape.dim[0] == rank;
+}
+
 static const char *lacks_reshape(const rml_net_node *n)
 {
     int64_t sizes[RML_MAX_RANK];
     int count;
-    return rml_net_target_shape(&n->out.shape, sizes, &count) ? NULL
-                                                              : "several sizes that may change";
+    return rml_net_target_shape(&n->out.shape, sizes, &count) ||
+                   (n->node->op == RML_OP_RESHAPE &&
+                    asks_run(n->graph, n->node, 1, n->out.shape.rank))
+               ? NULL
+               : "several sizes that may change";
+}
+
+// A layer of two inputs: x, and the sizes it is to have.
+static void emit_by_run(rml_net_emitter *e, const rml_node *node, uint32_t kind, int list)
+{
+    const char *in[2] = {rml_net_in(e, 0), NULL};
+    in[1] = rml_net_in(e, list);
+    (void)node;
+    rml_net_plain(e, kind, in, 2, rml_net_out(e, 0));
 }
 
 static void emit_reshape(rml_net_emitter *e, const rml_node *node)
 {
-    (void)node;
+    int64_t sizes[RML_MAX_RANK];
+    int count;
     if (rml_shape_known(rml_net_out_shape(e, 0)) &&
         rml_shape_equal(rml_net_shape(e, 0), rml_net_out_shape(e, 0)))
         rml_net_same(e, 0, 0);
+    else if (!rml_net_target_shape(rml_net_out_shape(e, 0), sizes, &count))
+        emit_by_run(e, node, RML_NET_RESHAPE_DYNAMIC, 1);
     else
         rml_net_reshape(e, rml_net_in(e, 0), rml_net_out_shape(e, 0), rml_net_out(e, 0));
 }
@@ -36,15 +59,24 @@ static void emit_transpose(rml_net_emitter *e, const rml_node *node)
         rml_net_transpose(e, rml_net_in(e, 0), order, rank, rml_net_out(e, 0));
 }
 
-static const char *lacks_known(const rml_net_node *n)
+// To sizes of the run one number may be repeated: of others it is not known which side is larger.
+static const char *lacks_expand(const rml_net_node *n)
 {
-    return rml_shape_known(&n->out.shape) ? NULL : "a size that may change";
+    size_t count = 0;
+    const bool one = rml_shape_count(&n->graph->values[n->node->in[0]].shape, &count) && count == 1;
+    return rml_shape_known(&n->out.shape) ||
+                   (one && asks_run(n->graph, n->node, 2, n->out.shape.rank))
+               ? NULL
+               : "a size that may change";
 }
 
 static void emit_expand(rml_net_emitter *e, const rml_node *node)
 {
     const rml_shape *shape = rml_net_out_shape(e, 0);
-    (void)node;
+    if (!rml_shape_known(shape)) {
+        emit_by_run(e, node, RML_NET_BROADCAST_DYNAMIC, 2);
+        return;
+    }
     if (rml_shape_equal(rml_net_shape(e, 0), shape)) {
         rml_net_same(e, 0, 0);
         return;
@@ -247,7 +279,7 @@ const rml_net_rule rml_net_shape_rules[] = {
     {RML_OP_UNSQUEEZE, lacks_reshape, emit_reshape},
     {RML_OP_FLATTEN, lacks_reshape, emit_reshape},
     {RML_OP_TRANSPOSE, NULL, emit_transpose},
-    {RML_OP_EXPAND, lacks_known, emit_expand},
+    {RML_OP_EXPAND, lacks_expand, emit_expand},
     {RML_OP_TILE, lacks_tile, emit_tile},
     {RML_OP_SHAPE, NULL, emit_shape},
     {RML_OP_CONCAT, NULL, emit_concat},
