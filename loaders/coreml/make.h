@@ -92,6 +92,8 @@ rml_value_id rml_coreml_l2_norm(rml_coreml_maker *make, rml_value_id x, double e
 // x where it is not below alpha, else 0; ONNX's operator of this name lets alpha itself go, too.
 rml_value_id rml_coreml_thresholded_relu(rml_coreml_maker *make, rml_value_id x, double alpha);
 
+// ---- cuts (make_cut.c) --------------------------------------------------------------------------
+
 // x[begin : end : stride] of all axes. The three are lists, RML_NO_VALUE for strides of 1; their
 // numbers may be a run's, but those of strides. An open end goes as far as there is; a squeezed
 // axis is picked by its begin, and goes.
@@ -101,6 +103,13 @@ typedef struct rml_coreml_cut {
 } rml_coreml_cut;
 
 rml_value_id rml_coreml_slice(rml_coreml_maker *make, rml_value_id x, const rml_coreml_cut *cut);
+
+// The same of lists (rank) of i64 that a run may tell: begins, ends, strides, and what is not 0
+// where begins are open, ends are, and axes are squeezed. Squeezes that are not known leave a rank
+// that is not, either; where no axis is left, it is (1).
+#define RML_COREML_CUT_LISTS 6
+rml_value_id rml_coreml_slice_by_run(rml_coreml_maker *make, rml_value_id x,
+                                     const rml_value_id lists[RML_COREML_CUT_LISTS]);
 
 // x[from : to] of one axis, both (1) of integers.
 rml_value_id rml_coreml_slice_axis(rml_coreml_maker *make, rml_value_id x, int axis,
@@ -212,7 +221,7 @@ rml_value_id rml_coreml_crop_rois(rml_coreml_maker *make, rml_value_id x, rml_va
 // Limits of thinning: numbers of the graph, `threshold` RML_NO_VALUE for none.
 typedef struct rml_coreml_nms_limits {
     rml_value_id overlap, threshold;
-    int64_t most; // boxes of an image
+    rml_value_id most; // boxes of an image, (1) of i64
     bool per_class;
 } rml_coreml_nms_limits;
 

@@ -61,7 +61,10 @@ static void import_nms(rml_mil_call *call)
     const rml_coreml_nms_limits limits = {
         .overlap = rml_mil_in(call, "iou_threshold"),
         .threshold = is_new ? RML_NO_VALUE : rml_mil_in(call, "score_threshold"),
-        .most = rml_mil_int(call, "max_boxes", 0),
+        .most = rml_coreml_cast(
+            &call->make,
+            rml_coreml_reshape(&call->make, rml_mil_in(call, "max_boxes"), &(rml_shape){1, {1}}),
+            RML_I64),
         .per_class = rml_mil_flag(call, "per_class_suppression", false)};
     if (call->make.refused)
         return;

@@ -49,21 +49,18 @@ static rml_value_id limit(rml_nn_call *call, int index, uint32_t number)
 
 static void import_nms(rml_nn_call *call)
 {
-    const int inputs = (int)call->layer->input_count;
     const rml_value_id boxes = rml_nn_in(call, 0), scores = rml_nn_in(call, 1);
     rml_value_id out[4] = {RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE, RML_NO_VALUE};
+    const int64_t most = rml_nn_int(call, 3);
     rml_coreml_nms_limits limits = {.overlap = limit(call, 2, 1),
                                     .threshold = limit(call, 3, 2),
-                                    .most = rml_nn_int(call, 3),
+                                    .most = rml_coreml_ints(&call->make, &most, 1),
                                     .per_class = rml_nn_flag(call, 4)};
-    const rml_fact most =
-        inputs > 4 ? rml_coreml_fact(&call->make, rml_nn_in(call, 4)) : (rml_fact){0};
-    if (inputs > 4 && !most.data)
-        rml_coreml_refuse(&call->make, "how many boxes stay at most is not constant");
+    if (call->layer->input_count > 4)
+        limits.most = rml_coreml_reshape(&call->make, rml_nn_indices(call, rml_nn_in(call, 4)),
+                                         &(rml_shape){1, {1}});
     if (call->make.refused)
         return;
-    if (inputs > 4)
-        limits.most = (int64_t)((const float *)most.data)[0];
     rml_coreml_nms(&call->make, boxes, scores, &limits, out);
     for (size_t k = 0; k < call->layer->output_count && k < 4; k++)
         call->out[k] =

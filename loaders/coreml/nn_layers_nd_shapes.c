@@ -201,22 +201,35 @@ static void import_get_shape(rml_nn_call *call)
 
 // ---- cuts ---------------------------------------------------------------------------------------
 
-// Whole numbers of a list that is an input, where it is known before a run.
-static void known_list(rml_nn_call *call, size_t input, int64_t *list)
+// Whether a list that is an input is known before a run; its whole numbers then.
+static bool known_list(rml_nn_call *call, size_t input, int64_t *list)
 {
     if (input >= call->layer->input_count)
-        return;
+        return true;
     const rml_value *value = &call->make.graph->values[call->in[input]];
     float data[RML_MAX_RANK];
     size_t count;
     if (value->kind != RML_VALUE_CONSTANT || value->dtype != RML_F32 ||
-        !rml_shape_count(&value->shape, &count) || count > RML_MAX_RANK) {
-        rml_coreml_refuse(&call->make, "its strides or masks are no constants");
-        return;
-    }
+        !rml_shape_count(&value->shape, &count) || count > RML_MAX_RANK)
+        return false;
     rml_constant_copy(value->constant, RML_F32, data);
     for (size_t i = 0; i < count; i++)
         list[i] = data[i] >= -0x1p31f && data[i] < 0x1p31f ? (int64_t)roundf(data[i]) : 0;
+    return true;
+}
+
+// The cut by lists of numbers that are inputs from the fourth on, or else constants.
+static rml_value_id slice_by_run(rml_nn_call *call, const rml_coreml_cut *c)
+{
+    const size_t given = call->layer->input_count;
+    const int rank = rml_coreml_rank(&call->make, rml_nn_in(call, 0));
+    const int64_t *masks[] = {c->begin_open, c->end_open, c->squeeze};
+    rml_value_id lists[RML_COREML_CUT_LISTS] = {c->begin, c->end,
+                                                rml_nn_indices(call, call->in[3])};
+    for (size_t k = 0; k < 3; k++)
+        lists[3 + k] = k + 4 < given ? rml_nn_indices(call, call->in[k + 4])
+                                     : rml_coreml_ints(&call->make, masks[k], rank);
+    return rml_coreml_slice_by_run(&call->make, call->in[0], lists);
 }
 
 // Flags of fields 2, 4 and 6, and strides, or of the inputs from the fourth on; a vector of one
@@ -229,10 +242,14 @@ static void slice(rml_nn_call *call, rml_value_id begin, rml_value_id end)
     rml_nn_ints(call, 2, c.begin_open, RML_MAX_RANK);
     rml_nn_ints(call, 4, c.end_open, RML_MAX_RANK);
     rml_nn_ints(call, 6, c.squeeze, RML_MAX_RANK);
-    known_list(call, 3, stride);
-    known_list(call, 4, c.begin_open);
-    known_list(call, 5, c.end_open);
-    known_list(call, 6, c.squeeze);
+    int64_t *const lists[] = {stride, c.begin_open, c.end_open, c.squeeze};
+    bool known = true;
+    for (size_t k = 0; k < 4; k++)
+        known = known_list(call, 3 + k, lists[k]) && known;
+    if (!known) {
+        call->out[0] = slice_by_run(call, &c);
+        return;
+    }
     if (call->layer->input_count > 3)
         strides = rml_coreml_rank(&call->make, call->in[0]);
     if (strides > 0)

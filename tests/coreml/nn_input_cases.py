@@ -31,6 +31,35 @@ for count in (1, 2, 3, 4, 5, 6):
         [True, False, False], count), [x], x[1, ::-2, 0:3:2]))
 
 
+def cut_by_run(given):
+    """Lists of the input sliceDynamic that a run tells from the fourth on, as many as given."""
+    def build(n):
+        names = ["strides", "begin_masks", "end_masks", "squeeze_masks"]
+        rest = dict(zip(names[given - 2:], [[False] * 3] * 4, strict=False))
+        n.add_slice_dynamic("l", [f"in{k}" for k in range(given + 1)], "out0", **rest)
+    return build
+
+
+def lists(*numbers):
+    return [np.array(each, "f") for each in numbers]
+
+
+# Of a run: strides alone, open begins, open ends, and axes that go.
+for name, numbers, want in [
+    ("strides", [[0, 4, 3], [3, 0, 0], [2, -1, -2]], x[0:3:2, 4:0:-1, 3:0:-2]),
+    ("open begins", [[9, 9, 1], [3, -4, 4], [1, -2, 2], [1, 1, 0]], x[:3, :-4:-2, 1:4:2]),
+    ("open ends", [[0, 9, -3], [9, 9, 0], [2, -1, 1], [0, 1, 0], [0, 1, 1]], x[::2, ::-1, -3:]),
+    ("squeezes", [[1, 0, -1], [3, 5, 2], [1, 2, -1], [1, 0, 0], [0, 1, 1], [0, 0, 1]],
+     x[:3, ::2, -1]),
+    ("two squeezes", [[1, 1, -4], [3, 5, 2], [1, 2, 1], [1, 0, 0], [0, 1, 0], [1, 0, 1]],
+     x[1, 1::2, 0]),
+    ("squeezes of all", [[2, 3, -1], [0] * 3, [1] * 3, [0] * 3, [0] * 3, [1] * 3],
+     x[2, 3, -1:]),
+]:
+    COMPUTED.append(Case(f"sliceDynamic of {name} of a run", cut_by_run(len(numbers)),
+                         [x, *lists(*numbers)], want))
+
+
 def padded(to_size):
     def build(n):
         n.add_constant_pad("l", ["in0", "in1"], "out0", 1.5, to_size)

@@ -7,7 +7,7 @@ pytest.importorskip("coremltools")
 
 import coreml_run  # noqa: E402
 from box_cases import (BOXES, DETECTED, GOLDEN, IMAGE, IMAGES, MODES, NMS, SAMPLINGS,  # noqa: E402
-                       SCORES, WHICH, crop, thinned)
+                       SCORES, WHICH, crop, thin, thinned)
 from coreml_run import mb  # noqa: E402
 from coremltools.models import datatypes  # noqa: E402
 from coremltools.models.neural_network import NeuralNetworkBuilder  # noqa: E402
@@ -175,3 +175,44 @@ def test_non_maximum_suppression_layer(program, tmp_path):
     got = coreml_run.run(program, path, inputs, outputs, tmp_path)
     for value, want in zip(got, [part for how in kinds.values() for part in thinned(*how)]):
         near(value, want.astype(np.float32))
+
+
+def test_how_many_boxes_a_run_tells(program, tmp_path):
+    """The most boxes as an input, fewer and more than there are; and boxes that a run cuts."""
+    inputs = {"boxes": DETECTED, "scores": SCORES, "iou": np.array([0.2], "f"),
+              "score": np.array([0.5], "f"), "few": np.array([2], "f"), "many": np.array([15], "f"),
+              "end": np.array([2, 7, 99], "f")}
+
+    def build(builder):
+        for name in ("few", "many"):
+            builder.add_nms(name, ["boxes", "scores", "iou", "score", name],
+                            [f"{name}{k}" for k in range(4)], 0.9, 0.9, 8, True)
+        for name in ("boxes", "scores"):
+            builder.add_slice_dynamic(f"c{name}", [name, "start", "end"], f"c{name}")
+        builder.add_nms("cut", ["cboxes", "cscores"], [f"cut{k}" for k in range(4)], 0.2, 0.5, 9,
+                        True)
+        builder.add_nms("both", ["cboxes", "cscores", "iou", "score", "few"],
+                        [f"both{k}" for k in range(4)], 0.9, 0.9, 8, False)
+
+    def with_start(builder):
+        builder.add_load_constant_nd("start", "start", np.zeros(3, "f"), (3,))
+        build(builder)
+
+    outputs = [f"{name}{k}" for name in ("few", "many", "cut", "both") for k in range(4)]
+    path = network(tmp_path, inputs, outputs, with_start, True)
+    got = coreml_run.run(program, path, inputs, outputs, tmp_path)
+    wanted = [*thinned(0.2, 0.5, 2, True), *thinned(0.2, 0.5, 15, True)]
+    for most, per_class in ((9, True), (2, False)):
+        every = [thin(b[:7], s[:7], 0.2, 0.5, most, per_class) for b, s in zip(DETECTED, SCORES)]
+        wanted += [np.stack(part) for part in zip(*every)]
+    for value, want in zip(got, wanted):
+        near(value, want.astype(np.float32))
+
+
+def test_no_boxes_at_most_is_an_error(program, tmp_path):
+    inputs = {"boxes": DETECTED, "scores": SCORES, "iou": np.array([0.2], "f"),
+              "score": np.array([0.5], "f"), "most": np.array([-1], "f")}
+    path = network(tmp_path, inputs, ["y0"], lambda b: b.add_nms(
+        "n", list(inputs), [f"y{k}" for k in range(4)], 0.9, 0.9, 8, True), True)
+    with pytest.raises(AssertionError, match="exit 1"):
+        coreml_run.run(program, path, inputs, ["y0"], tmp_path)
