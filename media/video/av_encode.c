@@ -19,6 +19,7 @@ struct rml_encoder {
     char *path, *temporary, *audio_path;
     const rml_container *container;
     rml_mark mark;
+    rml_seal seal;
     AVFormatContext *format;
     AVStream *video_stream, *sound_stream; // the latter NULL without sound
     rml_av_video_out video;
@@ -97,6 +98,7 @@ static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settin
                        rml_error *err)
 {
     e->mark = settings->mark;
+    e->seal = settings->seal;
     e->path = rml_alloc_text(e->allocator, path);
     if (!e->path)
         return rml_fail_nomem(err, strlen(path) + 1, "a file name");
@@ -292,6 +294,23 @@ rml_status rml_encoder_convert(rml_encoder *encoder, const rml_frame *frame, rml
     return RML_OK;
 }
 
+// What is signed takes the place of what is not.
+static rml_status put_seal(rml_encoder *e, rml_error *err)
+{
+    char *sealed;
+    RML_TRY(rml_temporary_name(&sealed, e->path, e->allocator, err));
+    const rml_status status = e->seal.sign(e->seal.user, e->temporary, sealed, err);
+    if (status == RML_OK) {
+        remove(e->temporary);
+        rml_free(e->allocator, e->temporary);
+        e->temporary = sealed;
+    } else {
+        remove(sealed);
+        rml_free(e->allocator, sealed);
+    }
+    return status;
+}
+
 static void summarise(const rml_encoder *e, rml_encode_summary *summary)
 {
     *summary = (rml_encode_summary){.frames = e->frames};
@@ -322,6 +341,8 @@ static rml_status finish(rml_encoder *e, rml_encode_summary *summary, rml_error 
         return rml_av_fail(err, e->path, "cannot be written", code);
     if (e->mark.make && !marks_first(e))
         RML_TRY(mark_last(e, err));
+    if (e->seal.sign)
+        RML_TRY(put_seal(e, err));
     if (summary)
         summarise(e, summary);
     e->file_exists = false; // from here on rml_replace_file looks after it

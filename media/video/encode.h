@@ -23,6 +23,13 @@ typedef struct rml_mark {
     void *user;
 } rml_mark;
 
+// Makes of the whole file, under its temporary name, another one that is signed.
+typedef struct rml_seal {
+    rml_status (*sign)(void *user, const char *source, const char *result,
+                       rml_error *err); // NULL: none
+    void *user;
+} rml_seal;
+
 typedef struct rml_encode_settings {
     rml_codec codec;
     int crf;            // 0..51 for H.264 and HEVC; others take RML_CRF_DEFAULT only
@@ -48,6 +55,7 @@ typedef struct rml_encode_settings {
     double audio_seconds; // longest sound track; 0: all of it
     bool audio_untimed;   // its times are ignored: no silence where it begins late or has holes
     rml_mark mark;        // what the file is to say of itself
+    rml_seal seal;
 } rml_encode_settings;
 
 rml_encode_settings rml_encode_settings_default(void);

@@ -8,6 +8,7 @@
 #define RML_PIPELINES_LIPSYNC_LIPSYNC_H
 
 #include "media/audio/speech.h"
+#include "media/files/c2pa.h"
 #include "media/video/encode.h"
 #include "pipelines/lipsync/clip.h"
 #include "pipelines/faces/face_finder.h"
@@ -46,6 +47,7 @@ typedef struct rml_lipsync_settings {
     int crf;
     const char *pix_fmt, *preset; // of the encoder; NULL: the clip's format, "veryfast"
     const rml_mark_facts *mark;   // what the file is to say of itself; NULL: nothing
+    rml_c2pa_settings sign;       // with a key: that is signed too, which needs a mark
     int threads;
     // Called after each frame from the thread that runs, with the output frames that have been
     // looked at and how many there will be. May be NULL.

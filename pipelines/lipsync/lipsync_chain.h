@@ -25,6 +25,7 @@ struct rml_lipsync {
     rml_schedule schedule;
     rml_encode_settings encode;
     rml_face_places places;
+    rml_c2pa *c2pa; // NULL: the result is not signed
 };
 
 typedef struct rml_slot {

@@ -138,6 +138,8 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     if (!container)
         return RML_ERR_UNSUPPORTED;
     s->clip.turn_samples = !container->turns;
+    if (s->sign.key)
+        RML_TRY(rml_c2pa_open(&job->c2pa, &s->sign, s->out_path, job->allocator, err));
     RML_TRY(read_pipes(job, err));
     RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
     RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->clip,
@@ -212,6 +214,7 @@ void rml_lipsync_close(rml_lipsync **job)
     for (int i = RML_LIPSYNC_INPUTS; i-- > 0;)
         rml_spool_close(&(*job)->inputs[i]);
     rml_face_places_close(&(*job)->places, allocator);
+    rml_c2pa_close(&(*job)->c2pa);
     rml_free(allocator, *job);
     *job = NULL;
 }

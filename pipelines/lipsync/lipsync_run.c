@@ -195,6 +195,14 @@ static rml_status start_listening(rml_chain *c, rml_error *err)
     return RML_OK;
 }
 
+static rml_status sign_result(void *user, const char *source, const char *result, rml_error *err)
+{
+    const rml_chain *c = user;
+    const char *manifest;
+    RML_TRY(rml_result_mark_manifest(c->mark, &manifest, err));
+    return rml_c2pa_sign(c->job->c2pa, manifest, source, result, err);
+}
+
 // The weights are open by now, so that nothing is digested that cannot be used.
 static rml_status start_mark(rml_chain *c, rml_error *err)
 {
@@ -202,6 +210,8 @@ static rml_status start_mark(rml_chain *c, rml_error *err)
         return RML_OK;
     RML_TRY(rml_result_mark_start(&c->mark, c->job->settings.mark, c->allocator, err));
     c->job->encode.mark = (rml_mark){rml_result_mark_packet, c->mark};
+    if (c->job->c2pa)
+        c->job->encode.seal = (rml_seal){sign_result, c};
     return RML_OK;
 }
 
@@ -252,6 +262,7 @@ static void free_chain(rml_chain *c)
     rml_encoder_abort(&c->encoder);
     rml_result_mark_end(&c->mark);
     c->job->encode.mark = (rml_mark){0};
+    c->job->encode.seal = (rml_seal){0};
     rml_face_paster_destroy(&c->paster);
     rml_mouth_destroy(&c->mouth);
     rml_face_cutter_destroy(&c->cutter);

@@ -12,48 +12,69 @@
 
 enum { PACKET_BYTES = 1 << 18 };
 
+typedef struct text {
+    char *data;    // of PACKET_BYTES
+    size_t length; // PACKET_BYTES: it did not fit
+} text;
+
 struct rml_result_mark {
     const rml_allocator *allocator;
     const rml_mark_facts *facts;
     rml_stage *stage;
     rml_status status;
     rml_error err;
-    char *packet;
-    size_t length; // PACKET_BYTES: it did not fit
+    text packet, manifest;
+    int files; // that have been named
 };
 
-static void put(rml_result_mark *m, const char *format, ...)
+static void put(text *to, const char *format, ...)
 {
-    const size_t left = PACKET_BYTES - m->length;
+    const size_t left = PACKET_BYTES - to->length;
     va_list arguments;
     va_start(arguments, format);
-    const int wanted = vsnprintf(left ? m->packet + m->length : NULL, left, format, arguments);
+    const int wanted = vsnprintf(left ? to->data + to->length : NULL, left, format, arguments);
     va_end(arguments);
-    m->length = wanted >= 0 && (size_t)wanted < left ? m->length + (size_t)wanted : PACKET_BYTES;
+    to->length = wanted >= 0 && (size_t)wanted < left ? to->length + (size_t)wanted : PACKET_BYTES;
 }
 
 // Text of XML: what has a meaning there, and what is no character of it, is replaced.
-static void put_text(rml_result_mark *m, const char *text)
+static void put_xml(text *to, const char *from)
 {
-    for (; *text; text++) {
-        const unsigned char c = (unsigned char)*text;
+    for (; *from; from++) {
+        const unsigned char c = (unsigned char)*from;
         if (c == '&' || c == '<' || c == '>')
-            put(m, "&#%d;", c);
+            put(to, "&#%d;", c);
         else
-            put(m, "%c", c < 0x20 || c == 0x7F ? '?' : c);
+            put(to, "%c", c < 0x20 || c == 0x7F ? '?' : c);
     }
+}
+
+// The same of JSON, in its quotes.
+static void put_json(text *to, const char *from)
+{
+    put(to, "\"");
+    for (; *from; from++) {
+        const unsigned char c = (unsigned char)*from;
+        put(to, c == '"' || c == '\\' ? "\\%c" : "%c", c < 0x20 || c == 0x7F ? '?' : c);
+    }
+    put(to, "\"");
 }
 
 static rml_status put_file(rml_result_mark *m, const char *name, const char *path, rml_error *err)
 {
     char digest[RML_SHA256_TEXT];
-    const char *slash = strrchr(path, '/');
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
     RML_TRY(rml_file_sha256(digest, path, err));
-    put(m, "<rdf:li>");
-    put_text(m, name);
-    put(m, " ");
-    put_text(m, slash ? slash + 1 : path);
-    put(m, " sha256:%s</rdf:li>\n", digest);
+    put(&m->packet, "<rdf:li>");
+    put_xml(&m->packet, name);
+    put(&m->packet, " ");
+    put_xml(&m->packet, file);
+    put(&m->packet, " sha256:%s</rdf:li>\n", digest);
+    put(&m->manifest, "%s{\"name\":", m->files++ ? "," : "");
+    put_json(&m->manifest, name);
+    put(&m->manifest, ",\"file\":");
+    put_json(&m->manifest, file);
+    put(&m->manifest, ",\"sha256\":\"%s\"}", digest);
     return RML_OK;
 }
 
@@ -88,11 +109,17 @@ static rml_status put_weights(rml_result_mark *m, const char *name, const char *
 }
 
 // https://cv.iptc.org/newscodes/digitalsourcetype/: a picture that was taken, of which a trained
-// network made a part. There is no date in it: the same command writes the same bytes.
-static rml_status put_all(rml_result_mark *m, rml_error *err)
+// network made a part.
+#define SOURCE_TYPE                                                                                \
+    "http://cv.iptc.org/newscodes/digitalsourcetype/"                                              \
+    "compositeWithTrainedAlgorithmicMedia"
+#define AGENT "{\"name\":\"run-model\",\"version\":\"%s\"}"
+
+static void begin_packet(rml_result_mark *m)
 {
     const rml_mark_facts *f = m->facts;
-    put(m, "%s",
+    text *to = &m->packet;
+    put(to, "%s",
         "<?xpacket begin=\"\xEF\xBB\xBF\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n"
         "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n"
         "<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n"
@@ -100,21 +127,50 @@ static rml_status put_all(rml_result_mark *m, rml_error *err)
         " xmlns:Iptc4xmpExt=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\"\n"
         " xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\"\n"
         " xmlns:runmodel=\"urn:run-model:made:1/\">\n"
-        "<Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/"
-        "compositeWithTrainedAlgorithmicMedia</Iptc4xmpExt:DigitalSourceType>\n");
-    put(m, "<xmp:CreatorTool>run-model %s</xmp:CreatorTool>\n", rml_version());
-    put(m, "<runmodel:Command>%s</runmodel:Command>\n<runmodel:Settings><rdf:Seq>\n", f->command);
+        "<Iptc4xmpExt:DigitalSourceType>" SOURCE_TYPE "</Iptc4xmpExt:DigitalSourceType>\n");
+    put(to, "<xmp:CreatorTool>run-model %s</xmp:CreatorTool>\n", rml_version());
+    put(to, "<runmodel:Command>%s</runmodel:Command>\n<runmodel:Settings><rdf:Seq>\n", f->command);
     for (int i = 0; i < f->setting_count; i++) {
-        put(m, "<rdf:li>%s ", f->settings[i].name);
-        put_text(m, f->settings[i].value);
-        put(m, "</rdf:li>\n");
+        put(to, "<rdf:li>%s ", f->settings[i].name);
+        put_xml(to, f->settings[i].value);
+        put(to, "</rdf:li>\n");
     }
-    put(m, "</rdf:Seq></runmodel:Settings>\n<runmodel:Weights><rdf:Seq>\n");
+    put(to, "</rdf:Seq></runmodel:Settings>\n<runmodel:Weights><rdf:Seq>\n");
+}
+
+static void begin_manifest(rml_result_mark *m)
+{
+    const rml_mark_facts *f = m->facts;
+    text *to = &m->manifest;
+    put(to, "{\"claim_generator_info\":[" AGENT "],\"assertions\":[", rml_version());
+    put(to,
+        "{\"label\":\"c2pa.actions\",\"data\":{\"actions\":[{\"action\":\"c2pa.created\","
+        "\"digitalSourceType\":\"" SOURCE_TYPE "\",\"softwareAgent\":" AGENT "},"
+        "{\"action\":\"c2pa.edited\",\"digitalSourceType\":\"" SOURCE_TYPE "\","
+        "\"softwareAgent\":" AGENT
+        ",\"description\":\"a network made the mouth, which follows a voice\"}]}},",
+        rml_version(), rml_version());
+    put(to, "{\"label\":\"run-model.made\",\"data\":{\"command\":\"%s\",\"settings\":{",
+        f->command);
+    for (int i = 0; i < f->setting_count; i++) {
+        put(to, "%s\"%s\":", i ? "," : "", f->settings[i].name);
+        put_json(to, f->settings[i].value);
+    }
+    put(to, "},\"weights\":[");
+}
+
+// There is no date in them: the same command writes the same bytes.
+static rml_status put_all(rml_result_mark *m, rml_error *err)
+{
+    const rml_mark_facts *f = m->facts;
+    begin_packet(m);
+    begin_manifest(m);
     for (int i = 0; i < f->weights_count; i++)
         RML_TRY(put_weights(m, f->weights[i].name, f->weights[i].path, err));
-    put(m, "</rdf:Seq></runmodel:Weights>\n</rdf:Description>\n</rdf:RDF>\n</x:xmpmeta>\n"
-           "<?xpacket end=\"r\"?>");
-    return m->length < PACKET_BYTES
+    put(&m->packet, "</rdf:Seq></runmodel:Weights>\n</rdf:Description>\n</rdf:RDF>\n"
+                    "</x:xmpmeta>\n<?xpacket end=\"r\"?>");
+    put(&m->manifest, "]}}]}");
+    return m->packet.length < PACKET_BYTES && m->manifest.length < PACKET_BYTES
                ? RML_OK
                : rml_fail(err, RML_ERR_LIMIT,
                           "%s: more files of weights than can be named in the result (--no-mark)",
@@ -135,8 +191,9 @@ rml_status rml_result_mark_start(rml_result_mark **out, const rml_mark_facts *fa
     RML_TRY(rml_make(allocator, &m, 1, sizeof *m, "what the result says of itself", err));
     m->allocator = allocator;
     m->facts = facts;
-    m->packet = rml_alloc_zero(allocator, PACKET_BYTES, 1);
-    rml_status status = m->packet
+    m->packet.data = rml_alloc_zero(allocator, PACKET_BYTES, 1);
+    m->manifest.data = rml_alloc_zero(allocator, PACKET_BYTES, 1);
+    rml_status status = m->packet.data && m->manifest.data
                             ? rml_stage_start(&m->stage, make_packet, m, allocator, err)
                             : rml_fail_nomem(err, PACKET_BYTES, "what the result says of itself");
     if (status == RML_ERR_UNSUPPORTED) { // a build without threads
@@ -149,12 +206,22 @@ rml_status rml_result_mark_start(rml_result_mark **out, const rml_mark_facts *fa
     return status;
 }
 
+static rml_status wait_for(rml_result_mark *m, const text *from, const char **out, rml_error *err)
+{
+    rml_stage_join(&m->stage);
+    *out = from->data;
+    return m->status == RML_OK ? RML_OK : rml_fail(err, m->status, "%s", m->err.message);
+}
+
 rml_status rml_result_mark_packet(void *mark, const char **packet, rml_error *err)
 {
     rml_result_mark *m = mark;
-    rml_stage_join(&m->stage);
-    *packet = m->packet;
-    return m->status == RML_OK ? RML_OK : rml_fail(err, m->status, "%s", m->err.message);
+    return wait_for(m, &m->packet, packet, err);
+}
+
+rml_status rml_result_mark_manifest(rml_result_mark *m, const char **manifest, rml_error *err)
+{
+    return wait_for(m, &m->manifest, manifest, err);
 }
 
 void rml_result_mark_end(rml_result_mark **mark)
@@ -164,6 +231,7 @@ void rml_result_mark_end(rml_result_mark **mark)
     if (!m)
         return;
     rml_stage_join(&m->stage);
-    rml_free(m->allocator, m->packet);
+    rml_free(m->allocator, m->packet.data);
+    rml_free(m->allocator, m->manifest.data);
     rml_free(m->allocator, m);
 }

@@ -1,5 +1,5 @@
-// What the result of a lip-sync run says of itself, as XMP: that a network made the mouth, which
-// one (by name and SHA-256), with which settings.
+// What the result of a lip-sync run says of itself, as XMP and for C2PA: that a network made the
+// mouth, which one (by name and SHA-256), with which settings.
 #ifndef RML_PIPELINES_LIPSYNC_RESULT_MARK_H
 #define RML_PIPELINES_LIPSYNC_RESULT_MARK_H
 
@@ -31,6 +31,9 @@ rml_status rml_result_mark_start(rml_result_mark **out, const rml_mark_facts *fa
 
 // Waits for it; the packet is the mark's. As rml_mark.make of media/video/encode.h.
 rml_status rml_result_mark_packet(void *mark, const char **packet, rml_error *err);
+
+// The same as the manifest that media/files/c2pa.h signs.
+rml_status rml_result_mark_manifest(rml_result_mark *mark, const char **manifest, rml_error *err);
 
 void rml_result_mark_end(rml_result_mark **mark); // *mark may be NULL
 

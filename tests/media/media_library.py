@@ -83,6 +83,7 @@ class EncodeSettings(C.Structure):
         ("colour", Colour),
         ("audio_path", C.c_char_p), ("audio_offset", C.c_double), ("audio_seconds", C.c_double),
         ("audio_untimed", C.c_bool), ("mark_make", C.c_void_p), ("mark_user", C.c_void_p),
+        ("seal_sign", C.c_void_p), ("seal_user", C.c_void_p),
     ]
 
 

@@ -192,6 +192,10 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
         {"no_mark", 0, OPTION_FLAG, &c->no_mark, NULL, 0, 0,
          "do not write into the result that a network made the mouth,\nwith which settings and "
          "weights"},
+        {"c2pa", 0, OPTION_TEXT, &j->sign.certificates, "CERT.pem", 0, 0,
+         "sign that as a C2PA manifest, by the library libc2pa_c.so:\nthe certificate, and behind "
+         "it those that vouch for it"},
+        {"c2pa_key", 0, OPTION_TEXT, &j->sign.key, "KEY.pem", 0, 0, "its private key"},
         {"face_det_batch_size", 0, OPTION_INT, &c->face_batch, "N", 1, 1 << 20,
          "accepted; faces are found frame by frame"},
     };
@@ -220,6 +224,13 @@ static int check_options(lipsync_command *c)
         return usage_error(c->name, "--mask and --mask_image both say what changes: give one");
     if (c->mask && !rml_mask_kind_parse(c->mask, &j->paste.mask))
         return usage_error(c->name, "--mask is mouth, lower or box, not '%s'", c->mask);
+    if (!j->sign.certificates != !j->sign.key)
+        return usage_error(c->name,
+                           "--c2pa CERT.pem and --c2pa_key KEY.pem go together: --%s is "
+                           "missing",
+                           j->sign.key ? "c2pa" : "c2pa_key");
+    if (j->sign.key && c->no_mark)
+        return usage_error(c->name, "--no_mark leaves out what --c2pa signs: give one");
     if (c->silence && !rml_silence_parse(c->silence, &j->mouth.silence))
         return usage_error(c->name, "--silence is net, keep or close, not '%s'", c->silence);
     if (j->compat &&
@@ -269,6 +280,9 @@ int lipsync_parse(lipsync_command *c, int argc, char **argv)
     j->audio_offset_seconds = c->offset_ms / 1e3;
     j->paste.feather = (float)c->feather;
     j->threads = c->common.threads;
+    const char *library = getenv("RUN_MODEL_C2PA");
+    if (library && *library)
+        j->sign.library = library;
     const char *temporary = getenv("TMPDIR");
     if (temporary && *temporary)
         j->temporary_folder = temporary;
