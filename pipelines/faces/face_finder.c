@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST_FACES 64
 // A face in neighbouring frames overlaps itself far more than this even in fast motion.
 #define SAME_FACE_OVERLAP 0.3
+// More faces than so many are looked for in the whole picture, which takes no longer.
+#define MOST_FOLLOWED 4
 // Around the last face so many of its sides are searched as well.
 #define MARGIN 0.5
 #define STEP 32
@@ -18,10 +19,10 @@ struct rml_face_finder {
     const rml_allocator *allocator;
     rml_detector_kind kind;
     int every;
-    rml_session *session;     // S3FD's
-    rml_light_detector light; // the others
-    bool has_last;
-    rml_box last;
+    rml_session *session;          // S3FD's
+    rml_light_detector light;      // the others
+    rml_box last[RML_FINDER_MOST]; // faces of the picture before
+    int last_count;
     int since;          // frames since the whole picture was searched
     rml_frame searched; // the part of the picture that is looked at, as the networks know it
 };
@@ -101,20 +102,19 @@ const rml_session *rml_face_finder_session(const rml_face_finder *finder)
 
 // ---- one frame --------------------------------------------------------------------------------
 
-// The one that is the last face, or without it the first, which is the best; NULL when `strict` and
-// none is it.
-static const rml_face *choose(const rml_face *faces, int count, const rml_box *last, bool strict)
+// The one that is the last face, or NULL.
+static const rml_face *find_again(const rml_face *faces, int count, rml_box last)
 {
-    const rml_face *chosen = NULL;
+    const rml_face *same = NULL;
     double most = SAME_FACE_OVERLAP;
-    for (int i = 0; i < count && last; i++) {
-        const double overlap = rml_box_overlap(faces[i].box, *last);
+    for (int i = 0; i < count; i++) {
+        const double overlap = rml_box_overlap(faces[i].box, last);
         if (overlap >= most) {
             most = overlap;
-            chosen = &faces[i];
+            same = &faces[i];
         }
     }
-    return chosen || strict || count == 0 ? chosen : &faces[0];
+    return same;
 }
 
 // part NULL: the whole picture
@@ -150,17 +150,17 @@ static rml_part surroundings(const rml_planes *picture, rml_box last)
     return part;
 }
 
-// Whether the last face is found again where it was.
-static rml_status follow(rml_face_finder *f, const rml_planes *picture, rml_face *face, bool *found,
-                         rml_error *err)
+// Whether a face is found again where it was.
+static rml_status follow(rml_face_finder *f, const rml_planes *picture, rml_box last,
+                         rml_face *face, bool *found, rml_error *err)
 {
-    rml_face faces[MOST_FACES];
+    rml_face faces[RML_FINDER_MOST];
     int count;
-    const rml_part part = surroundings(picture, f->last);
+    const rml_part part = surroundings(picture, last);
     *found = false;
     if (part.width < RML_S3FD_MIN_SIDE || part.height < RML_S3FD_MIN_SIDE)
         return RML_OK;
-    RML_TRY(search(f, picture, &part, faces, MOST_FACES, &count, err));
+    RML_TRY(search(f, picture, &part, faces, RML_FINDER_MOST, &count, err));
     for (int i = 0; i < count; i++) {
         rml_box *b = &faces[i].box;
         *b = (rml_box){b->x1 + part.x, b->y1 + part.y, b->x2 + part.x, b->y2 + part.y};
@@ -169,32 +169,41 @@ static rml_status follow(rml_face_finder *f, const rml_planes *picture, rml_face
             faces[i].marks[k][1] += (float)part.y;
         }
     }
-    const rml_face *same = choose(faces, count, &f->last, true);
+    const rml_face *same = find_again(faces, count, last);
     *found = same != NULL;
     if (same)
         *face = *same;
     return RML_OK;
 }
 
-rml_status rml_face_finder_next(rml_face_finder *f, const rml_planes *picture, bool cut,
-                                rml_face *face, rml_error *err)
+// Whether all faces of the picture before are found again, each as another.
+static rml_status follow_all(rml_face_finder *f, const rml_planes *picture, rml_face *faces,
+                             bool *found, rml_error *err)
 {
-    rml_face faces[MOST_FACES];
+    *found = true;
+    for (int i = 0; i < f->last_count && *found; i++) {
+        RML_TRY(follow(f, picture, f->last[i], &faces[i], found, err));
+        if (*found && find_again(faces, i, faces[i].box))
+            *found = false;
+    }
+    return RML_OK;
+}
+
+rml_status rml_face_finder_next(rml_face_finder *f, const rml_planes *picture, bool cut,
+                                rml_face *faces, int capacity, int *count, rml_error *err)
+{
     bool found = false;
-    int count;
     if (cut)
-        f->has_last = false;
-    if (f->has_last && ++f->since < f->every)
-        RML_TRY(follow(f, picture, face, &found, err));
+        f->last_count = 0;
+    *count = f->last_count;
+    if (f->last_count > 0 && ++f->since < f->every && f->last_count <= MOST_FOLLOWED)
+        RML_TRY(follow_all(f, picture, faces, &found, err));
     if (!found) {
-        const bool as_upstream = f->kind == RML_DETECTOR_S3FD && f->every == 1;
-        RML_TRY(search(f, picture, NULL, faces, as_upstream ? 1 : MOST_FACES, &count, err));
-        const rml_face *chosen =
-            choose(faces, count, f->has_last && !as_upstream ? &f->last : NULL, false);
-        *face = chosen ? *chosen : (rml_face){.source = RML_FACE_NONE};
+        RML_TRY(search(f, picture, NULL, faces, capacity, count, err));
         f->since = 0;
     }
-    f->has_last = face->source != RML_FACE_NONE;
-    f->last = face->box;
+    f->last_count = *count;
+    for (int i = 0; i < *count; i++)
+        f->last[i] = faces[i].box;
     return RML_OK;
 }

@@ -2,6 +2,7 @@
 #include "pipelines/faces/face_places.h"
 
 #include "media/files/files.h"
+#include "pipelines/faces/face_tracker.h"
 #include "tensor/alloc.h"
 
 #include <sys/stat.h>
@@ -22,42 +23,73 @@ static rml_status take_box(rml_face_places *places, const int b[4], const rml_cl
     return RML_OK;
 }
 
+static rml_status check_choice(const rml_face_choice *choice, const rml_clip_info *info,
+                               rml_error *err)
+{
+    if (choice->kind == RML_CHOOSE_AT && (choice->x >= info->width || choice->y >= info->height))
+        return rml_fail(err, RML_ERR_ARG, "at:%g,%g lies outside the picture of %dx%d", choice->x,
+                        choice->y, info->width, info->height);
+    return RML_OK;
+}
+
 rml_status rml_face_places_open(rml_face_places *places, const int box[4], const char *path,
-                                const rml_clip_settings *settings, const rml_clip_info *info,
-                                const rml_allocator *allocator, rml_error *err)
+                                const rml_face_choice *choice, const rml_clip_settings *settings,
+                                const rml_clip_info *info, const rml_allocator *allocator,
+                                rml_error *err)
 {
     struct stat there;
-    *places = (rml_face_places){.by_hand = false};
+    *places = (rml_face_places){.by_hand = false, .chooser = {.choice = *choice}};
     if (box[0] != RML_NO_BOX)
         return take_box(places, box, info, err);
+    RML_TRY(check_choice(choice, info, err));
+    RML_TRY(rml_face_tracker_create(&places->tracker, allocator, err));
     if (!path)
         return RML_OK;
     places->path = path;
     RML_TRY(rml_faces_key_make(&places->key, settings, info, err));
     if (stat(path, &there) == 0)
-        RML_TRY(rml_faces_read(&places->known, &places->known_count, path, &places->key, allocator,
-                               err));
+        RML_TRY(rml_faces_read(&places->roll, path, &places->key, allocator, err));
+    places->read = places->roll.frames;
     return rml_check_writable(path, allocator, err);
 }
 
 int64_t rml_face_places_known(const rml_face_places *places)
 {
-    return places->by_hand ? INT64_MAX : places->known_count;
+    return places->by_hand ? INT64_MAX : places->read;
 }
 
-rml_status rml_face_places_find(const rml_face_places *places, rml_face_finder *detector,
-                                int64_t index, const rml_planes *picture, bool cut, rml_face *face,
-                                rml_error *err)
+// ---- looking -----------------------------------------------------------------------------------
+
+// Weights of little worth find boxes of no size or beside the picture.
+static int drop_outlying(rml_face *faces, int count, const rml_planes *picture)
 {
-    if (places->by_hand) {
-        *face = (rml_face){.box = places->box, .score = 1, .source = RML_FACE_BY_HAND};
-        return RML_OK;
+    const rml_box whole = {0, 0, rml_planes_width(picture), rml_planes_height(picture)};
+    int kept = 0;
+    for (int i = 0; i < count; i++)
+        if (rml_box_overlap(faces[i].box, whole) > 0)
+            faces[kept++] = faces[i];
+    return kept;
+}
+
+static void look_at(const rml_planes *picture, const rml_numbered_face *faces, int count,
+                    rml_box *boxes, rml_face_looks *looks)
+{
+    for (int i = 0; i < count; i++) {
+        boxes[i] = faces[i].face.box;
+        rml_face_looks_make(&looks[i], picture, boxes[i]);
     }
-    if (index < places->known_count) {
-        *face = places->known[index];
-        return RML_OK;
-    }
-    if (!detector && !places->path)
+}
+
+// Finds and numbers the faces of a frame that nothing is known of.
+static rml_status look(rml_face_places *p, rml_face_finder *detector, const rml_place_frame *frame,
+                       const rml_allocator *allocator, rml_error *err)
+{
+    rml_face found[RML_FINDER_MOST];
+    rml_numbered_face faces[RML_FINDER_MOST];
+    rml_box boxes[RML_FINDER_MOST];
+    rml_face_looks looks[RML_FINDER_MOST];
+    int numbers[RML_FINDER_MOST], count;
+    if (!detector && !p->path)
         return rml_fail(err, RML_ERR_ARG,
                         "nothing tells where the face is: there is no box, no "
                         "file of faces and no detector");
@@ -65,26 +97,172 @@ rml_status rml_face_places_find(const rml_face_places *places, rml_face_finder *
         return rml_fail(err, RML_ERR_ARG,
                         "%s holds the faces of the first %lld frames only: give --s3fd or "
                         "--detector to find the others",
-                        places->path, (long long)places->known_count);
-    RML_TRY(rml_face_finder_next(detector, picture, cut, face, err));
-    // Weights of little worth find boxes of no size or beside the picture; the original goes on
-    // with what the padding makes of them.
-    const rml_box whole = {0, 0, rml_planes_width(picture), rml_planes_height(picture)};
-    if (!places->as_upstream && rml_box_overlap(face->box, whole) == 0)
-        *face = (rml_face){.source = RML_FACE_NONE};
+                        p->path, (long long)p->read);
+    RML_TRY(rml_face_finder_next(detector, frame->picture, frame->cut, found,
+                                 p->as_upstream ? 1 : RML_FINDER_MOST, &count, err));
+    if (!p->as_upstream)
+        count = drop_outlying(found, count, frame->picture);
+    for (int i = 0; i < count; i++)
+        faces[i] = (rml_numbered_face){found[i], 1};
+    if (!p->as_upstream) {
+        look_at(frame->picture, faces, count, boxes, looks);
+        rml_face_tracker_next(p->tracker, boxes, looks, count, frame->cut, numbers);
+        for (int i = 0; i < count; i++)
+            faces[i].number = numbers[i];
+    }
+    return rml_face_roll_add(&p->roll, frame->index, frame->seconds, faces, count, allocator, err);
+}
+
+// The records of a frame; returns how many faces it has.
+static int faces_of(rml_face_places *p, int64_t index, rml_numbered_face faces[RML_FINDER_MOST])
+{
+    const rml_face_roll *roll = &p->roll;
+    int count = 0;
+    while (p->cursor < roll->count && roll->records[p->cursor].frame < index)
+        p->cursor++;
+    for (size_t i = p->cursor; i < roll->count && roll->records[i].frame == index; i++)
+        if (roll->records[i].face.number && count < RML_FINDER_MOST)
+            faces[count++] = roll->records[i].face;
+    return count;
+}
+
+// Tells the tracker what is known from a file, for frames behind it.
+static void learn(rml_face_places *p, const rml_place_frame *frame, const rml_numbered_face *faces,
+                  int count)
+{
+    rml_box boxes[RML_FINDER_MOST];
+    rml_face_looks looks[RML_FINDER_MOST];
+    int numbers[RML_FINDER_MOST];
+    if (frame->index >= p->read || frame->index < p->told)
+        return;
+    p->told = frame->index + 1;
+    look_at(frame->picture, faces, count, boxes, looks);
+    for (int i = 0; i < count; i++)
+        numbers[i] = faces[i].number;
+    rml_face_tracker_learn(p->tracker, boxes, looks, count, frame->cut, numbers);
+}
+
+// Whom the user pointed at.
+static rml_status point(rml_face_places *p, double seconds, const rml_numbered_face *faces,
+                        int count, rml_error *err)
+{
+    const rml_face_choice *choice = &p->chooser.choice;
+    if (choice->kind != RML_CHOOSE_AT || p->chooser.followed || seconds + 1e-6 < choice->seconds)
+        return RML_OK;
+    const rml_numbered_face *face = rml_face_at(faces, count, choice->x, choice->y);
+    if (!face)
+        return rml_fail(err, RML_ERR_ARG, "no face is at %g,%g in the frame of %.3f s", choice->x,
+                        choice->y, seconds);
+    p->chooser.followed = face->number;
     return RML_OK;
 }
 
-rml_status rml_face_places_keep(const rml_face_places *places, const rml_track *track,
+rml_status rml_face_places_find(rml_face_places *p, rml_face_finder *detector,
+                                const rml_place_frame *frame, rml_face *face,
                                 const rml_allocator *allocator, rml_error *err)
 {
-    if (!places->path || rml_track_count(track) <= places->known_count)
+    rml_numbered_face faces[RML_FINDER_MOST];
+    *face = (rml_face){.box = p->box, .score = 1, .source = RML_FACE_BY_HAND};
+    face->seconds = frame->seconds;
+    if (p->by_hand)
         return RML_OK;
-    return rml_faces_write(places->path, &places->key, track, allocator, err);
+    if (frame->index >= p->roll.frames)
+        RML_TRY(look(p, detector, frame, allocator, err));
+    const int count = faces_of(p, frame->index, faces);
+    if (detector)
+        learn(p, frame, faces, count);
+    RML_TRY(point(p, frame->seconds, faces, count, err));
+    const rml_numbered_face *chosen = rml_face_choose(&p->chooser, faces, count, frame->cut);
+    *face = chosen ? chosen->face : (rml_face){.source = RML_FACE_NONE};
+    face->seconds = frame->seconds;
+    return RML_OK;
+}
+
+// ---- before and behind -------------------------------------------------------------------------
+
+static rml_status scout(rml_face_places *p, rml_face_finder *detector, rml_clip *clip,
+                        rml_shot *shot, const rml_allocator *allocator, rml_error *err)
+{
+    const rml_face_choice *choice = &p->chooser.choice;
+    rml_numbered_face faces[RML_FINDER_MOST];
+    rml_signature last, now;
+    for (int64_t index = 0; !p->chooser.followed; index++) {
+        rml_clip_step step;
+        const rml_shot *still = rml_clip_still(clip);
+        RML_TRY(rml_clip_plan(clip, &step, err));
+        if (step.source < index || step.place > step.source)
+            return rml_fail(err, RML_ERR_ARG,
+                            "at:%g,%g@%g points behind the end: the video has %lld frames",
+                            choice->x, choice->y, choice->seconds, (long long)index);
+        if (!still)
+            RML_TRY(rml_clip_read(clip, step.source, shot, err));
+        const rml_planes *picture = still ? &still->planes : &shot->planes;
+        rml_signature_make(&now, picture);
+        const rml_place_frame frame = {
+            .index = index,
+            .seconds = (double)step.pts * rml_rational_value(rml_clip_info_of(clip)->time_base),
+            .picture = picture,
+            .cut = index > 0 && rml_signature_is_cut(&last, &now)};
+        last = now;
+        if (index >= p->roll.frames)
+            RML_TRY(look(p, detector, &frame, allocator, err));
+        const int count = faces_of(p, index, faces);
+        if (detector)
+            learn(p, &frame, faces, count);
+        RML_TRY(point(p, frame.seconds, faces, count, err));
+    }
+    p->cursor = 0;
+    return RML_OK;
+}
+
+rml_status rml_face_places_scout(rml_face_places *places, rml_face_finder *detector,
+                                 const rml_clip_settings *settings, const rml_allocator *allocator,
+                                 rml_error *err)
+{
+    const rml_face_choice *choice = &places->chooser.choice;
+    rml_clip *clip = NULL;
+    rml_shot shot = {0};
+    if (places->by_hand || choice->kind != RML_CHOOSE_AT || choice->seconds == 0)
+        return RML_OK;
+    rml_status status = rml_clip_open(&clip, settings, allocator, err);
+    if (status == RML_OK)
+        status = scout(places, detector, clip, &shot, allocator, err);
+    rml_shot_release(&shot);
+    rml_clip_close(&clip);
+    return status;
+}
+
+rml_status rml_face_places_check(const rml_face_places *places, const char *clip, rml_error *err)
+{
+    const rml_face_choice *choice = &places->chooser.choice;
+    int last = 0;
+    if (choice->kind != RML_CHOOSE_NUMBER || places->by_hand)
+        return RML_OK;
+    for (size_t i = 0; i < places->roll.count; i++) {
+        const int number = places->roll.records[i].face.number;
+        if (number == choice->number)
+            return RML_OK;
+        last = number > last ? number : last;
+    }
+    if (last == 0)
+        return rml_fail(err, RML_ERR_ARG, "%s: no face has the number %d, since none was found",
+                        clip, choice->number);
+    return rml_fail(err, RML_ERR_ARG,
+                    "%s: no face has the number %d; the last one that was found "
+                    "has %d",
+                    clip, choice->number, last);
+}
+
+rml_status rml_face_places_keep(const rml_face_places *places, const rml_allocator *allocator,
+                                rml_error *err)
+{
+    if (!places->path || places->roll.frames <= places->read)
+        return RML_OK;
+    return rml_faces_write(places->path, &places->key, &places->roll, allocator, err);
 }
 
 void rml_face_places_close(rml_face_places *places, const rml_allocator *allocator)
 {
-    rml_free(allocator, places->known);
-    places->known = NULL;
+    rml_face_tracker_destroy(&places->tracker);
+    rml_face_roll_release(&places->roll, allocator);
 }

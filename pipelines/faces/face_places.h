@@ -1,8 +1,9 @@
 // Where the face of each frame of a clip is: a box for all of them, a file of faces, or what a
-// detector finds.
+// detector finds and a tracker numbers; of several the one that is chosen.
 #ifndef RML_PIPELINES_FACES_FACE_PLACES_H
 #define RML_PIPELINES_FACES_FACE_PLACES_H
 
+#include "pipelines/faces/face_choice.h"
 #include "pipelines/faces/face_finder.h"
 #include "pipelines/faces/faces_file.h"
 
@@ -13,30 +14,51 @@ typedef struct rml_face_places {
     rml_box box;      // of all frames; by_hand
     const char *path; // the file of faces; NULL: none
     rml_faces_key key;
-    rml_face *known; // read from there
-    int64_t known_count;
-    bool as_upstream; // boxes that a detector finds beside the picture are kept
+    rml_face_roll roll;
+    int64_t read;  // frames that were read from there
+    int64_t told;  // of them, those that the tracker has been told of
+    size_t cursor; // records before it are of frames that have been asked for
+    struct rml_face_tracker *tracker;
+    rml_face_chooser chooser;
+    bool as_upstream; // the detector's best face of each frame, also beside the picture
 } rml_face_places;
 
 // `box` is top, bottom, left, right. Reads the file of faces where there is one already, and checks
-// that it can be written. RML_ERR_ARG for a box that is empty or reaches outside the frame.
+// that it can be written. RML_ERR_ARG for a box that is empty or reaches outside the frame, and for
+// a choice that does. On failure what is open is to be closed.
 rml_status rml_face_places_open(rml_face_places *places, const int box[4], const char *path,
-                                const rml_clip_settings *settings, const rml_clip_info *info,
-                                const rml_allocator *allocator, rml_error *err);
+                                const rml_face_choice *choice, const rml_clip_settings *settings,
+                                const rml_clip_info *info, const rml_allocator *allocator,
+                                rml_error *err);
 
 // Source frames whose face is known without a detector; INT64_MAX with a box.
 int64_t rml_face_places_known(const rml_face_places *places);
 
-// The face in source frame `index`; its `seconds` are the caller's to set. `detector`, which may be
-// NULL, looks at those that are not known; RML_ERR_ARG without one. `cut` as in
-// rml_face_finder_next.
-rml_status rml_face_places_find(const rml_face_places *places, rml_face_finder *detector,
-                                int64_t index, const rml_planes *picture, bool cut, rml_face *face,
-                                rml_error *err);
+// A source frame of a clip.
+typedef struct rml_place_frame {
+    int64_t index;
+    double seconds; // when it is shown
+    const rml_planes *picture;
+    bool cut; // as in rml_face_finder_next
+} rml_place_frame;
 
-// Writes the file of faces, where there is to be one and `track` has more than was read from it.
-rml_status rml_face_places_keep(const rml_face_places *places, const rml_track *track,
+// The face in the next source frame, with its seconds; frames come in order, and may be left out.
+// `detector`, which may be NULL, looks at those that are not known; RML_ERR_ARG without one.
+rml_status rml_face_places_find(rml_face_places *places, rml_face_finder *detector,
+                                const rml_place_frame *frame, rml_face *face,
                                 const rml_allocator *allocator, rml_error *err);
+
+// Before the first frame: where the choice is made at a later one, looks at the clip up to there.
+rml_status rml_face_places_scout(rml_face_places *places, rml_face_finder *detector,
+                                 const rml_clip_settings *clip, const rml_allocator *allocator,
+                                 rml_error *err);
+
+// Behind the last frame: RML_ERR_ARG when a number was chosen that no face had. `clip` names it.
+rml_status rml_face_places_check(const rml_face_places *places, const char *clip, rml_error *err);
+
+// Writes the file of faces, where there is to be one and more is known than was read from it.
+rml_status rml_face_places_keep(const rml_face_places *places, const rml_allocator *allocator,
+                                rml_error *err);
 
 void rml_face_places_close(rml_face_places *places, const rml_allocator *allocator);
 

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define FORMAT "run-model faces 1"
+#define FORMAT_OF_SEVERAL "run-model faces 2"
+#define MOST_NUMBER 1000000
 #define MARK_LIMIT 1e6
 #define HASH_PIECES 64
 #define HASH_PIECE_BYTES 65536
@@ -53,9 +55,7 @@ typedef struct {
     const char *path;
     rml_error *err;
     const rml_allocator *allocator;
-    rml_face *faces;
-    size_t capacity;
-    int64_t count;
+    rml_face_roll roll;
     rml_faces_key key;
     bool seen_format, seen_clip, seen_faces;
 } reader;
@@ -153,12 +153,32 @@ static rml_face_source parse_source(const char *text)
     return RML_FACE_BY_HAND;
 }
 
-static rml_status check_face(reader *r, const rml_face *face, int64_t frame)
+// Another face of the last frame.
+static rml_status check_another(const reader *r, int64_t frame, int number)
 {
-    if (frame != r->count)
+    const rml_face_record *other = r->roll.records + r->roll.count;
+    while (other-- > r->roll.records && other->frame == frame) {
+        if (other->face.number == number && number)
+            return rml_fail(r->err, RML_ERR_FORMAT, "%s: frame %lld has two faces of number %d",
+                            r->path, (long long)frame, number);
+        if (!other->face.number || !number)
+            return rml_fail(r->err, RML_ERR_FORMAT,
+                            "%s: a record says that frame %lld has no face, and another that it "
+                            "has one",
+                            r->path, (long long)frame);
+    }
+    return RML_OK;
+}
+
+static rml_status check_face(const reader *r, const rml_face *face, int64_t frame, int number)
+{
+    const int64_t next = r->roll.frames;
+    if (next > 0 && frame == next - 1)
+        RML_TRY(check_another(r, frame, number));
+    else if (frame != next)
         return rml_fail(r->err, RML_ERR_FORMAT,
                         "%s: the record of frame %lld stands where that of frame %lld should",
-                        r->path, (long long)frame, (long long)r->count);
+                        r->path, (long long)frame, (long long)next);
     const rml_box *b = &face->box;
     // With --compat a detector may have found a box that only its padding makes larger than
     // nothing.
@@ -173,7 +193,7 @@ static rml_status read_face(reader *r)
 {
     rml_face face = {.source = RML_FACE_BY_HAND};
     rml_json_token token;
-    int64_t frame = -1;
+    int64_t frame = -1, number = 1;
     bool has_box = false;
     for (;;) {
         RML_TRY(rml_json_next(&r->json, &token, r->err));
@@ -183,6 +203,10 @@ static rml_status read_face(reader *r)
         snprintf(name, sizeof name, "%s", token.text);
         if (strcmp(name, "frame") == 0) {
             RML_TRY(next_int(r, "\"frame\"", 0, RML_FACES_MAX_FRAMES - 1, &frame));
+            continue;
+        }
+        if (strcmp(name, "number") == 0) {
+            RML_TRY(next_int(r, "\"number\"", 1, MOST_NUMBER, &number));
             continue;
         }
         RML_TRY(rml_json_next(&r->json, &token, r->err));
@@ -211,11 +235,10 @@ static rml_status read_face(reader *r)
         memset(&face.box, 0, sizeof face.box);
         face.has_marks = false;
     }
-    RML_TRY(check_face(r, &face, frame));
-    RML_TRY(rml_reserve(r->allocator, &r->faces, &r->capacity, (size_t)r->count + 1,
-                        sizeof *r->faces, "the face boxes", r->err));
-    r->faces[r->count++] = face;
-    return RML_OK;
+    const int told = face.source == RML_FACE_NONE ? 0 : (int)number;
+    RML_TRY(check_face(r, &face, frame, told));
+    const rml_face_record record = {frame, {face, told}};
+    return rml_face_roll_push(&r->roll, &record, r->allocator, r->err);
 }
 
 static rml_status read_document(reader *r)
@@ -230,9 +253,9 @@ static rml_status read_document(reader *r)
             RML_TRY(read_clip(r));
         } else if (strcmp(token.text, "format") == 0) {
             RML_TRY(rml_json_expect(&r->json, RML_JSON_TEXT, "\"format\"", &token, r->err));
-            if (strcmp(token.text, FORMAT) != 0)
+            if (strcmp(token.text, FORMAT) != 0 && strcmp(token.text, FORMAT_OF_SEVERAL) != 0)
                 return rml_fail(r->err, RML_ERR_UNSUPPORTED, "%s: format is '%s', not '%s'",
-                                r->path, token.text, FORMAT);
+                                r->path, token.text, FORMAT_OF_SEVERAL);
             r->seen_format = true;
         } else if (strcmp(token.text, "faces") == 0) {
             RML_TRY(rml_json_expect(&r->json, RML_JSON_ARRAY_BEGIN, "\"faces\"", &token, r->err));
@@ -271,11 +294,9 @@ static rml_status check_key(const reader *r, const rml_faces_key *key)
     return RML_OK;
 }
 
-rml_status rml_faces_read(rml_face **faces, int64_t *count, const char *path,
-                          const rml_faces_key *key, const rml_allocator *allocator, rml_error *err)
+rml_status rml_faces_read(rml_face_roll *roll, const char *path, const rml_faces_key *key,
+                          const rml_allocator *allocator, rml_error *err)
 {
-    *faces = NULL;
-    *count = 0;
     rml_mapfile file;
     RML_TRY(rml_mapfile_open(&file, path, err));
     rml_error local;
@@ -288,27 +309,32 @@ rml_status rml_faces_read(rml_face **faces, int64_t *count, const char *path,
         status = check_key(&r, key);
     rml_json_release(&r.json);
     rml_mapfile_close(&file);
-    if (status != RML_OK) {
-        rml_free(allocator, r.faces);
-        return status;
-    }
-    *faces = r.faces;
-    *count = r.count;
-    return RML_OK;
+    if (status == RML_OK)
+        *roll = r.roll;
+    else
+        rml_face_roll_release(&r.roll, allocator);
+    return status;
 }
 
-static void write_document(FILE *file, const rml_faces_key *key, const rml_track *track)
+static void write_document(FILE *file, const rml_faces_key *key, const rml_face_roll *roll)
 {
+    bool several = false;
+    for (size_t i = 0; i < roll->count; i++)
+        several = several || roll->records[i].face.number > 1;
     fprintf(file,
-            "{\"format\": \"" FORMAT "\",\n \"clip\": {\"id\": \"%s\", \"width\": %d, "
+            "{\"format\": \"%s\",\n \"clip\": {\"id\": \"%s\", \"width\": %d, "
             "\"height\": %d, \"resize_factor\": %d, \"rotate\": %s, \"crop\": [%d, %d, %d, %d]},\n"
             " \"faces\": [",
-            key->id, key->width, key->height, key->resize_factor, key->rotate ? "true" : "false",
-            key->crop[0], key->crop[1], key->crop[2], key->crop[3]);
-    for (int64_t i = 0; i < rml_track_count(track); i++) {
-        const rml_face *face = rml_track_raw(track, i);
-        fprintf(file, "%s\n  {\"frame\": %" PRId64 ", \"time\": %.6f, \"box\": ", i ? "," : "", i,
-                face->seconds);
+            several ? FORMAT_OF_SEVERAL : FORMAT, key->id, key->width, key->height,
+            key->resize_factor, key->rotate ? "true" : "false", key->crop[0], key->crop[1],
+            key->crop[2], key->crop[3]);
+    for (size_t i = 0; i < roll->count; i++) {
+        const rml_face_record *record = &roll->records[i];
+        const rml_face *face = &record->face.face;
+        fprintf(file, "%s\n  {\"frame\": %" PRId64 ", ", i ? "," : "", record->frame);
+        if (several && record->face.number)
+            fprintf(file, "\"number\": %d, ", record->face.number);
+        fprintf(file, "\"time\": %.6f, \"box\": ", face->seconds);
         if (face->source == RML_FACE_NONE)
             fprintf(file, "null");
         else
@@ -324,7 +350,7 @@ static void write_document(FILE *file, const rml_faces_key *key, const rml_track
     fprintf(file, "]}\n");
 }
 
-rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml_track *track,
+rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml_face_roll *roll,
                            const rml_allocator *allocator, rml_error *err)
 {
     char *temporary;
@@ -335,7 +361,7 @@ rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml
         status = rml_fail(err, RML_ERR_IO, "%s: cannot be written: %s", path,
                           rml_errno_text(errno, (char[RML_ERRNO_BYTES]){0}));
     } else {
-        write_document(file, key, track);
+        write_document(file, key, roll);
         bool ok = fflush(file) == 0 && !ferror(file);
         int reason = errno;
         if (fclose(file) != 0 && ok) {

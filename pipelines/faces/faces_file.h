@@ -9,14 +9,16 @@
 //      "marks": [20, 25.5, 38, 25, 30, 37, 22, 46, 37, 45.75]},
 //     {"frame": 1, "time": 0.040, "box": null, "score": 0, "source": "none"}]}
 //
-// One record for each source frame, in order, none left out. Boxes are x1 y1 x2 y2 before padding
-// and smoothing, in pixels of the picture after resizing, turning and cropping. "marks", which may
-// be missing or null, are x and y of both eyes, the nose and the ends of the mouth, in pixels too.
+// One record for each source frame, in order, none left out. Of several faces each has a record,
+// with its "number" from 1 on, those of one frame behind one another; the format is "run-model
+// faces 2" then. A missing number is 1. Boxes are x1 y1 x2 y2 before padding and smoothing, in
+// pixels of the picture after resizing, turning and cropping. "marks", which may be missing or
+// null, are x and y of both eyes, the nose and the ends of the mouth, in pixels too.
 #ifndef RML_PIPELINES_FACES_FACES_FILE_H
 #define RML_PIPELINES_FACES_FACES_FILE_H
 
 #include "pipelines/lipsync/clip.h"
-#include "pipelines/faces/face_track.h"
+#include "pipelines/faces/face_roll.h"
 
 #define RML_FACES_MAX_FRAMES (INT64_C(1) << 24) // 77 hours at 60 frames a second
 
@@ -32,13 +34,13 @@ typedef struct rml_faces_key {
 rml_status rml_faces_key_make(rml_faces_key *key, const rml_clip_settings *settings,
                               const rml_clip_info *info, rml_error *err);
 
-// *faces is the caller's to free. RML_ERR_ARG, in a sentence, when the file belongs to another clip
-// or to other settings.
-rml_status rml_faces_read(rml_face **faces, int64_t *count, const char *path,
-                          const rml_faces_key *key, const rml_allocator *allocator, rml_error *err);
+// Into an empty roll. RML_ERR_ARG, in a sentence, when the file belongs to another clip or to other
+// settings.
+rml_status rml_faces_read(rml_face_roll *roll, const char *path, const rml_faces_key *key,
+                          const rml_allocator *allocator, rml_error *err);
 
-// Writes all boxes pushed to `track`; the file appears under its name when it is whole.
-rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml_track *track,
+// The file appears under its name when it is whole.
+rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml_face_roll *roll,
                            const rml_allocator *allocator, rml_error *err);
 
 #endif

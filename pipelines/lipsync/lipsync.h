@@ -11,6 +11,7 @@
 #include "media/files/c2pa.h"
 #include "media/video/encode.h"
 #include "pipelines/lipsync/clip.h"
+#include "pipelines/faces/face_choice.h"
 #include "pipelines/faces/face_finder.h"
 #include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lip_net.h"
@@ -32,8 +33,9 @@ typedef struct rml_lipsync_settings {
     const char *temporary_folder; // for what comes out of pipes, which are read once
     const char *faces_path; // boxes are read from it when it exists, else written to it; or NULL
     rml_clip_settings clip;
-    int pads[4]; // top bottom left right
-    int box[4];  // top bottom left right for all frames; box[0] == -1: look for faces
+    int pads[4];           // top bottom left right
+    int box[4];            // top bottom left right for all frames; box[0] == -1: look for faces
+    rml_face_choice which; // of several faces; with compat only the best
     bool no_smooth;
     rml_lip_hearing hearing; // of the network that will run; tells upstream's count of frames
     bool compat; // upstream's frames exactly: its count, smoothing, truncation, hard paste. Its

@@ -142,7 +142,7 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
         RML_TRY(rml_c2pa_open(&job->c2pa, &s->sign, s->out_path, job->allocator, err));
     RML_TRY(read_pipes(job, err));
     RML_TRY(rml_clip_open(&job->clip, &s->clip, job->allocator, err));
-    RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->clip,
+    RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->which, &s->clip,
                                  rml_clip_info_of(job->clip), job->allocator, err));
     job->places.as_upstream = s->compat;
     describe_output(job);

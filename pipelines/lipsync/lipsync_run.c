@@ -322,12 +322,17 @@ rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder 
     atomic_init(&c.abandoned, false);
     rml_status status = make_chain(&c, err);
     if (status == RML_OK)
+        status =
+            rml_face_places_scout(&job->places, detector, &job->settings.clip, job->allocator, err);
+    if (status == RML_OK)
         status = run_stages(&c, err);
+    if (status == RML_OK)
+        status = rml_face_places_check(&job->places, job->settings.clip.path, err);
     if (status == RML_OK) {
         result->source_frames = rml_track_count(c.track);
         result->decoded = rml_clip_decoded(job->clip);
         result->damaged_packets = rml_clip_damaged_packets(job->clip);
-        status = rml_face_places_keep(&job->places, c.track, job->allocator, err);
+        status = rml_face_places_keep(&job->places, job->allocator, err);
     }
     if (status == RML_OK)
         status = rml_encoder_finish(&c.encoder, &result->file, err);

@@ -15,14 +15,13 @@ static double source_seconds(const rml_slot *s)
 static rml_status find_face(rml_chain *c, const rml_slot *s, bool cut, rml_face *face,
                             rml_error *err)
 {
-    const rml_lipsync *job = c->job;
+    rml_lipsync *job = c->job;
     const bool looks = s->source >= rml_face_places_known(&job->places);
     const double start = looks ? rml_clock_ms() : 0;
-    RML_TRY(rml_face_places_find(&job->places, c->detector, s->source, &s->picture->planes, cut,
-                                 face, err));
+    const rml_place_frame frame = {s->source, source_seconds(s), &s->picture->planes, cut};
+    RML_TRY(rml_face_places_find(&job->places, c->detector, &frame, face, c->allocator, err));
     if (looks)
         c->result->stage_ms[RML_STAGE_DETECT] += rml_clock_ms() - start;
-    face->seconds = source_seconds(s);
     if (face->source == RML_FACE_NONE && (job->settings.strict || job->settings.compat))
         return rml_fail(err, RML_ERR_ARG, "%s: no face in frame %lld, at %.3f s",
                         job->settings.clip.path, (long long)s->source, face->seconds);

@@ -12,6 +12,7 @@
 
 #include "media/audio/speech.h"
 #include "pipelines/faces/face_finder.h"
+#include "pipelines/faces/face_choice.h"
 #include "pipelines/lipsync/clip.h"
 #include "pipelines/sync/sync_meter.h"
 
@@ -26,6 +27,7 @@ typedef struct rml_sync_settings {
     const char *temporary_folder; // for what comes out of pipes
     const char *faces_path;       // as in rml_lipsync_settings
     int box[4];                   // the same
+    rml_face_choice which;        // the same
     int threads;
     // Called after each picture; total is -1 when it is not known. May be NULL.
     void (*progress)(void *user, int64_t done, int64_t total);

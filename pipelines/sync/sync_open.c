@@ -35,7 +35,7 @@ static rml_status open_all(rml_sync *job, rml_error *err)
     if (rml_clip_still(job->clip))
         return rml_fail(err, RML_ERR_ARG, "%s: is one picture, in which no lips move",
                         s->clip.path);
-    RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->clip,
+    RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->which, &s->clip,
                                  rml_clip_info_of(job->clip), job->allocator, err));
     return rml_speech_open(&job->speech, s->audio_path, false, job->allocator, err);
 }

@@ -104,9 +104,9 @@ static rml_status find_face(chain *c, int64_t source, rml_error *err)
     const bool cut = c->looked && rml_signature_is_cut(&c->last, &now);
     c->last = now;
     c->looked = true;
-    RML_TRY(rml_face_places_find(&c->job->places, c->detector, source, &c->shot.planes, cut, &face,
-                                 err));
-    face.seconds = rml_frame_seconds(&c->shot.frame);
+    const rml_place_frame frame = {source, rml_frame_seconds(&c->shot.frame), &c->shot.planes, cut};
+    RML_TRY(
+        rml_face_places_find(&c->job->places, c->detector, &frame, &face, c->job->allocator, err));
     return rml_track_push(c->track, &face, cut, err);
 }
 
@@ -172,6 +172,7 @@ static rml_status work(chain *c, rml_error *err)
 {
     const rml_sync_settings *s = &c->job->settings;
     const int64_t total = expected(c);
+    RML_TRY(rml_face_places_scout(&c->job->places, c->detector, &s->clip, c->job->allocator, err));
     while (c->slots < c->most) {
         rml_clip_step step;
         if (s->cancelled && s->cancelled(s->user))
@@ -193,7 +194,8 @@ static rml_status work(chain *c, rml_error *err)
                         rml_speech_info_of(c->job->speech)->seconds, RML_SYNC_WINDOW + 1,
                         (RML_SYNC_WINDOW + 1.0) / RML_SYNC_RATE);
     RML_TRY(rml_named(rml_sync_meter_finish(c->job->meter, err), err, s->clip.path));
-    return rml_face_places_keep(&c->job->places, c->track, c->job->allocator, err);
+    RML_TRY(rml_face_places_check(&c->job->places, s->clip.path, err));
+    return rml_face_places_keep(&c->job->places, c->job->allocator, err);
 }
 
 static rml_status begin(chain *c, const rml_model *model, rml_error *err)

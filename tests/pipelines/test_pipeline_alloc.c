@@ -68,24 +68,26 @@ static rml_status use_ring(const rml_allocator *allocator)
 static rml_status use_faces_file(const rml_allocator *allocator)
 {
     rml_faces_key key = {.id = "0123456789abcdef", .width = 100, .height = 100};
-    rml_track_settings settings = {.width = 100, .height = 100};
-    rml_track *track;
-    CHECK(rml_track_create(&track, &settings, rml_allocator_default(), &err) == RML_OK);
-    for (int i = 0; i < 40; i++) {
-        rml_face face = {
-            .box = {i, 0, i + 20, 30}, .score = 1, .source = RML_FACE_DETECTED, .has_marks = true};
-        CHECK(rml_track_push(track, &face, false, &err) == RML_OK);
+    rml_face_roll roll = {0}, again = {0};
+    rml_status status = RML_OK;
+    for (int i = 0; i < 40 && status == RML_OK; i++) {
+        rml_numbered_face faces[2] = {{.number = 1}, {.number = 2}};
+        for (int k = 0; k < 2; k++)
+            faces[k].face = (rml_face){.box = {i, k, i + 20, 30},
+                                       .score = 1,
+                                       .source = RML_FACE_DETECTED,
+                                       .has_marks = true};
+        status = rml_face_roll_add(&roll, i, 0, faces, 2, allocator, &err);
     }
     key.resize_factor = 1;
-    rml_status status = rml_faces_write(path, &key, track, allocator, &err);
-    rml_track_destroy(&track);
+    if (status == RML_OK)
+        status = rml_faces_write(path, &key, &roll, allocator, &err);
+    rml_face_roll_release(&roll, allocator);
     if (status != RML_OK)
         return status;
-    rml_face *faces;
-    int64_t count;
-    status = rml_faces_read(&faces, &count, path, &key, allocator, &err);
-    CHECK((status == RML_OK) == (faces != NULL && count == 40));
-    rml_free(allocator, faces);
+    status = rml_faces_read(&again, path, &key, allocator, &err);
+    CHECK((status == RML_OK) == (again.records != NULL && again.count == 80));
+    rml_face_roll_release(&again, allocator);
     return status;
 }
 

@@ -28,17 +28,46 @@ static rml_faces_key make_key(void)
     return key;
 }
 
-static rml_status read_back(const rml_faces_key *key, rml_face **faces, int64_t *count)
+static rml_status read_back(const rml_faces_key *key, rml_face_roll *roll)
 {
-    return rml_faces_read(faces, count, faces_path, key, rml_allocator_default(), &err);
+    *roll = (rml_face_roll){.count = 0};
+    return rml_faces_read(roll, faces_path, key, rml_allocator_default(), &err);
+}
+
+static void add(rml_face_roll *roll, int64_t frame, double seconds, const rml_numbered_face *faces,
+                int count)
+{
+    CHECK(rml_face_roll_add(roll, frame, seconds, faces, count, rml_allocator_default(), &err) ==
+          RML_OK);
+}
+
+// Whether the file has this text.
+static bool says(const char *word)
+{
+    static char text[8192];
+    FILE *file = fopen(faces_path, "rb");
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return strstr(text, word) != NULL;
+}
+
+static void same_roll(const rml_face_roll *wrote, const rml_face_roll *read)
+{
+    CHECK(wrote->count == read->count && wrote->frames == read->frames);
+    for (size_t i = 0; i < read->count; i++) {
+        const rml_face *a = &wrote->records[i].face.face, *b = &read->records[i].face.face;
+        CHECK(wrote->records[i].frame == read->records[i].frame);
+        CHECK(wrote->records[i].face.number == read->records[i].face.number);
+        CHECK(memcmp(&a->box, &b->box, sizeof a->box) == 0 && a->source == b->source);
+        CHECK(a->has_marks == b->has_marks && memcmp(a->marks, b->marks, sizeof a->marks) == 0);
+        CHECK(fabsf(a->score - b->score) < 1e-6f && fabs(a->seconds - b->seconds) < 1e-6);
+    }
 }
 
 static void test_round_trip(void)
 {
     rml_faces_key key = make_key();
-    rml_track_settings settings = {.width = 320, .height = 240, .smooth = true, .bottom = 10};
-    rml_track *track;
-    CHECK(rml_track_create(&track, &settings, rml_allocator_default(), &err) == RML_OK);
+    rml_face_roll wrote = {0}, read;
     for (int i = 0; i < 10; i++) {
         rml_face face = {.box = {10 + i, 20, 100, 120 + i},
                          .score = 0.5f + 0.01f * (float)i,
@@ -47,32 +76,34 @@ static void test_round_trip(void)
                          .has_marks = i % 2 == 0};
         for (int k = 0; k < 2 * RML_FACE_MARKS && face.has_marks; k++)
             face.marks[k / 2][k % 2] = 1000.0f / 3 * (float)(k - 2 + i);
-        if (i == 5)
-            face = (rml_face){.source = RML_FACE_NONE, .seconds = 0.2};
-        CHECK(rml_track_push(track, &face, false, &err) == RML_OK);
+        const rml_numbered_face numbered = {face, 1};
+        add(&wrote, i, 0.04 * i, &numbered, i != 5);
     }
-    CHECK(rml_faces_write(faces_path, &key, track, rml_allocator_default(), &err) == RML_OK);
-    rml_face *faces;
-    int64_t count;
-    CHECK_MSG(read_back(&key, &faces, &count) == RML_OK, "%s", err.message);
-    CHECK(count == 10);
-    for (int64_t i = 0; i < count; i++) {
-        const rml_face *a = rml_track_raw(track, i), *b = &faces[i];
-        CHECK(memcmp(&a->box, &b->box, sizeof a->box) == 0 && a->source == b->source);
-        CHECK(a->has_marks == b->has_marks && memcmp(a->marks, b->marks, sizeof a->marks) == 0);
-        CHECK(fabsf(a->score - b->score) < 1e-6f && fabs(a->seconds - b->seconds) < 1e-6);
-    }
-    rml_free(rml_allocator_default(), faces);
-    rml_track_destroy(&track);
+    CHECK(rml_faces_write(faces_path, &key, &wrote, rml_allocator_default(), &err) == RML_OK);
+    CHECK_MSG(read_back(&key, &read) == RML_OK, "%s", err.message);
+    CHECK(read.frames == 10 && says("faces 1") && !says("number"));
+    same_roll(&wrote, &read);
+    rml_face_roll_release(&read, rml_allocator_default());
+
+    // A second face comes: all tell their numbers.
+    rml_numbered_face two[2] = {wrote.records[0].face, wrote.records[1].face};
+    two[0].number = 3;
+    add(&wrote, 10, 0.4, two, 2);
+    CHECK(rml_faces_write(faces_path, &key, &wrote, rml_allocator_default(), &err) == RML_OK);
+    CHECK_MSG(read_back(&key, &read) == RML_OK, "%s", err.message);
+    CHECK(read.frames == 11 && read.count == 12 && says("faces 2") && says("\"number\": 3"));
+    same_roll(&wrote, &read);
+    rml_face_roll_release(&read, rml_allocator_default());
+    rml_face_roll_release(&wrote, rml_allocator_default());
 
     // The same clip with other settings, and another clip.
     rml_faces_key other = key;
     other.resize_factor = 1;
-    CHECK(read_back(&other, &faces, &count) == RML_ERR_ARG && strstr(err.message, "resize_factor"));
+    CHECK(read_back(&other, &read) == RML_ERR_ARG && strstr(err.message, "resize_factor"));
     write_text(clip_path, "another clip altogether");
     other = make_key();
-    CHECK(read_back(&other, &faces, &count) == RML_ERR_ARG && strstr(err.message, "another clip"));
-    CHECK(faces == NULL && count == 0);
+    CHECK(read_back(&other, &read) == RML_ERR_ARG && strstr(err.message, "another clip"));
+    CHECK(read.records == NULL && read.count == 0);
 }
 
 static void refused(const char *faces_text, const char *word)
@@ -85,14 +116,13 @@ static void refused(const char *faces_text, const char *word)
              "\"crop\": [0, -1, 5, -1]}, \"faces\": [%s]}",
              key.id, faces_text);
     write_text(faces_path, text);
-    rml_face *faces;
-    int64_t count;
-    rml_status status = read_back(&key, &faces, &count);
+    rml_face_roll read;
+    rml_status status = read_back(&key, &read);
     CHECK_MSG(word
                   ? status != RML_OK && strstr(err.message, word) && strstr(err.message, faces_path)
                   : status == RML_OK,
               "%s: %s", faces_text, status == RML_OK ? "taken" : err.message);
-    rml_free(rml_allocator_default(), faces);
+    rml_face_roll_release(&read, rml_allocator_default());
 }
 
 static void test_refused(void)
@@ -112,16 +142,22 @@ static void test_refused(void)
     refused("{\"frame\": 0, \"box\": [1, 2, 30, 40], \"marks\": [1, 2, 3]}", "marks");
     refused("{\"frame\": 0, \"box\": [1, 2, 30, 40], \"marks\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 1e9]}",
             "marks");
+    refused("{\"frame\": 0, \"box\": [1, 2, 30, 40]}, "
+            "{\"frame\": 0, \"number\": 2, \"box\": [1, 2, 30, 40]}",
+            NULL);
+    refused("{\"frame\": 0, \"box\": [1, 2, 30, 40]}, {\"frame\": 0, \"box\": [1, 2, 30, 40]}",
+            "two faces of number 1");
+    refused("{\"frame\": 0, \"box\": null}, {\"frame\": 0, \"box\": [1, 2, 30, 40]}", "no face");
+    refused("{\"frame\": 0, \"number\": 0, \"box\": [1, 2, 30, 40]}", "whole number");
     refused("7", "record");
     refused("{\"frame\": 0", "faces");
 
     rml_faces_key key = make_key();
-    rml_face *faces;
-    int64_t count;
+    rml_face_roll read;
     write_text(faces_path, "{\"format\": \"something else\"}");
-    CHECK(read_back(&key, &faces, &count) != RML_OK && strstr(err.message, "something else"));
+    CHECK(read_back(&key, &read) != RML_OK && strstr(err.message, "something else"));
     write_text(faces_path, "{}");
-    CHECK(read_back(&key, &faces, &count) != RML_OK && strstr(err.message, "missing"));
+    CHECK(read_back(&key, &read) != RML_OK && strstr(err.message, "missing"));
 }
 
 int main(void)

@@ -207,7 +207,8 @@ static int check_options(sync_command *c)
         return usage_error(COMMAND, "--csv and --json exclude each other");
     if (!weights_choose(&c->expert.source, NETWORK, c->weights))
         return weights_missing(COMMAND, NETWORK, "weights");
-    return face_options_check(&c->faces, COMMAND, c->job.box, c->job.faces_path, false);
+    return face_options_check(&c->faces, COMMAND, c->job.box, c->job.faces_path, false,
+                              &c->job.which);
 }
 
 int cmd_sync(int argc, char **argv)

@@ -17,12 +17,15 @@ void face_options_list(face_options *faces, int box[4], const char **faces_path,
         {"detector", 0, OPTION_TEXT, &faces->named, "FILE.onnx", 0, 0,
          "instead of S3FD a light face detector, far faster: YuNet,\nor Ultra-Light-Fast-Generic"},
         {"detect_every", 0, OPTION_INT, &faces->every, "N", 1, 1 << 20,
-         "search the whole picture in each N-th frame, and in between\naround the last face only "
+         "search the whole picture in each N-th frame, and in between\naround the last faces only "
          "(1)"},
+        {"which", 0, OPTION_TEXT, &faces->which, "FACE", 0, 0,
+         "of several faces the largest, left or right one, that of a\nnumber (--faces tells them), "
+         "or at:X,Y[@SECONDS]"},
         {"box", 0, OPTION_FOUR, box, "T B L R", 0, 0,
          "where the face is, in all frames: top bottom left right"},
         {"faces", 0, OPTION_TEXT, faces_path, "FILE.json", 0, 0,
-         "faces found: read from there if it exists, else written"},
+         "faces found, with their numbers: read from there if it\nexists, else written"},
     };
     faces->every = 1;
     memcpy(rows, all, sizeof all);
@@ -45,11 +48,18 @@ static bool choose_detector(face_options *faces, bool heavy)
 }
 
 int face_options_check(face_options *faces, const char *command, const int box[4],
-                       const char *faces_path, bool heavy)
+                       const char *faces_path, bool heavy, rml_face_choice *which)
 {
     const bool has_box = box[0] != RML_NO_BOX;
     if (has_box && faces_path)
         return usage_error(command, "--box and --faces both say where the face is: give one");
+    if (has_box && faces->which)
+        return usage_error(command, "--box and --which both say which face: give one");
+    if (faces->which && !rml_face_choice_parse(faces->which, which))
+        return usage_error(command,
+                           "--which is largest, left, right, a number from 1 on, or "
+                           "at:X,Y[@SECONDS], not '%s'",
+                           faces->which);
     if (faces->s3fd && faces->named)
         return usage_error(command, "--s3fd and --detector both find the face: give one");
     if (!has_box && !choose_detector(faces, heavy) && !exists(faces_path))

@@ -240,13 +240,13 @@ static int check_options(lipsync_command *c)
                            "or close and --mouth_strength");
     if (j->compat)
         j->mouth.silence = RML_SILENCE_NET;
-    if (j->compat && (c->faces.named || c->faces.every > 1))
+    if (j->compat && (c->faces.named || c->faces.every > 1 || c->faces.which))
         return usage_error(c->name,
-                           "--compat finds faces as the original does: with S3FD, in every "
-                           "frame, without --detector and --detect_every");
+                           "--compat finds faces as the original does: with S3FD, the best in "
+                           "every frame, without --detector, --detect_every and --which");
     const int code = paste_networks_check(&c->networks, c->name, j->compat);
     return code == EXIT_DONE
-               ? face_options_check(&c->faces, c->name, j->box, j->faces_path, j->compat)
+               ? face_options_check(&c->faces, c->name, j->box, j->faces_path, j->compat, &j->which)
                : code;
 }
 
