@@ -3,6 +3,8 @@
 #include "tensor/alloc.h"
 
 #include <ctype.h>
+#include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #define MAX_ORDERED 2048 // layers that are aligned by shape and order
@@ -58,39 +60,152 @@ static bool same_shape(const rml_layer *a, const rml_layer *b)
     }
 }
 
-// Layers with weights that have no partner yet.
-static size_t list_rest(const rml_layers *layers, const rml_aligned *pairs, bool right,
-                        const rml_layer **out)
+// ---- values -------------------------------------------------------------------------------------
+
+static double largest_of(const rml_layer *layer)
 {
+    double largest = 0;
+    for (size_t i = 0; i < layer->count; i++)
+        if (fabs((double)layer->data[i]) > largest)
+            largest = fabs((double)layer->data[i]);
+    return largest;
+}
+
+// Whether no element of `b` is further from that of `a` than `limit`; what is no number is not
+// near.
+static bool near(const rml_layer *a, const rml_layer *b, double limit)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (a->data[i] != b->data[i] && !(fabs((double)a->data[i] - (double)b->data[i]) <= limit))
+            return false;
+    return true;
+}
+
+// Where each layer of a side has its partner: its index there, or NONE.
+#define NONE SIZE_MAX
+
+typedef struct partners {
+    size_t *of[2]; // of layers of the first run, and of the second
+} partners;
+
+// The layer of `to` that gives what `layer` does, none of whose is taken: the nearest one, and of
+// equal ones the first.
+static size_t find_alike(const rml_layer *layer, const rml_layers *to, const size_t *taken)
+{
+    const double largest = largest_of(layer);
+    double limit = RML_ALIKE * largest;
+    size_t found = NONE;
+    for (size_t k = 0; k < to->count && largest > 0; k++) {
+        const rml_layer *other = &to->items[k];
+        if (taken[k] != NONE || !same_shape(layer, other) || !near(layer, other, limit))
+            continue;
+        const double error = rml_layer_difference(layer, other).error * largest;
+        if (found == NONE || error < limit)
+            found = k;
+        limit = error < limit ? error : limit;
+    }
+    return found;
+}
+
+// Layers with weights whose names tell nothing, by what they give; the other side may have it of
+// one that has none, as of a sign that is part of the weights here.
+static size_t align_values(const rml_layers *a, const rml_layers *b, partners *known,
+                           rml_aligned *out)
+{
+    const rml_layers *const sides[] = {a, b};
     size_t count = 0;
-    for (size_t i = 0; i < layers->count && count < MAX_ORDERED; i++) {
-        bool taken = false;
-        for (size_t k = 0; pairs[k].left && !taken; k++)
-            taken = (right ? pairs[k].right : pairs[k].left) == &layers->items[i];
-        if (layers->items[i].weighted && !taken)
-            out[count++] = &layers->items[i];
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < sides[side]->count; i++) {
+            const rml_layer *layer = &sides[side]->items[i];
+            if (!layer->weighted || known->of[side][i] != NONE)
+                continue;
+            const size_t k = find_alike(layer, sides[1 - side], known->of[1 - side]);
+            if (k == NONE)
+                continue;
+            known->of[side][i] = k;
+            known->of[1 - side][k] = i;
+            out[count++] = side == 0 ? (rml_aligned){layer, &b->items[k], RML_BY_VALUE}
+                                     : (rml_aligned){&a->items[k], layer, RML_BY_VALUE};
+        }
+    return count;
+}
+
+// Whether a side has layers with weights; stored tensors have none, and names that tell what they
+// are.
+static bool has_weights(const rml_layers *layers)
+{
+    for (size_t i = 0; i < layers->count; i++)
+        if (layers->items[i].weighted)
+            return true;
+    return false;
+}
+
+// Layers without weights that give the same: they are not compared, but tell what is next to what.
+static void mark_alike(const rml_layers *a, const rml_layers *b, partners *known)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const size_t k = a->items[i].weighted || known->of[0][i] != NONE
+                             ? NONE
+                             : find_alike(&a->items[i], b, known->of[1]);
+        if (k == NONE || b->items[k].weighted)
+            continue;
+        known->of[0][i] = k;
+        known->of[1][k] = i;
+    }
+}
+
+// ---- order --------------------------------------------------------------------------------------
+
+// A layer without a partner, and the layers of the second run whose partners are next to it: NONE
+// for the ends.
+typedef struct lone {
+    const rml_layer *layer;
+    size_t before, after;
+} lone;
+
+// Those of a side that have weights.
+static size_t list_lone(const rml_layers *layers, const partners *known, int side, lone *out)
+{
+    const size_t *partner = known->of[side];
+    size_t count = 0, last = NONE;
+    for (size_t i = 0, marked = 0; i < layers->count; i++) {
+        if (partner[i] != NONE) {
+            last = side == 0 ? partner[i] : i;
+            for (; marked < count; marked++)
+                out[marked].after = last;
+        } else if (layers->items[i].weighted && count < MAX_ORDERED) {
+            out[count++] = (lone){&layers->items[i], last, NONE};
+        }
     }
     return count;
 }
 
+// Next to the same layer, on either side of it: the order of what does not need each other is free.
+static bool may_pair(const lone *a, const lone *b)
+{
+    return same_shape(a->layer, b->layer) && (a->before == b->before || a->after == b->after ||
+                                              (a->before != NONE && a->before == b->after) ||
+                                              (a->after != NONE && a->after == b->before));
+}
+
 // The longest common sequence, from its end: length[i][k] is that of what is behind i and k.
-static size_t align_rest(const rml_layer *const *a, size_t a_count, const rml_layer *const *b,
-                         size_t b_count, uint16_t *length, rml_aligned *out)
+static size_t align_order(const lone *a, size_t a_count, const lone *b, size_t b_count,
+                          uint16_t *length, rml_aligned *out)
 {
     const size_t row = b_count + 1;
     size_t count = 0;
     for (size_t i = a_count; i-- > 0;)
         for (size_t k = b_count; k-- > 0;) {
             const uint16_t skip_a = length[(i + 1) * row + k], skip_b = length[i * row + k + 1];
-            length[i * row + k] = same_shape(a[i], b[k])
-                                      ? (uint16_t)(length[(i + 1) * row + k + 1] + 1)
-                                  : skip_a > skip_b ? skip_a
-                                                    : skip_b;
+            const uint16_t skip = skip_a > skip_b ? skip_a : skip_b;
+            const uint16_t both = (uint16_t)(length[(i + 1) * row + k + 1] + 1);
+            length[i * row + k] = may_pair(&a[i], &b[k]) && both > skip ? both : skip;
         }
     for (size_t i = 0, k = 0; i < a_count && k < b_count;) {
-        if (same_shape(a[i], b[k]))
-            out[count++] = (rml_aligned){a[i++], b[k++], true};
-        else if (length[(i + 1) * row + k] >= length[i * row + k + 1])
+        const uint16_t skip_a = length[(i + 1) * row + k], skip_b = length[i * row + k + 1];
+        if (may_pair(&a[i], &b[k]) && length[i * row + k] == length[(i + 1) * row + k + 1] + 1)
+            out[count++] = (rml_aligned){a[i++].layer, b[k++].layer, RML_BY_ORDER};
+        else if (skip_a >= skip_b)
             i++;
         else
             k++;
@@ -114,12 +229,12 @@ static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned 
             right = rml_layers_find_name(b, left->name);
         }
         if (right)
-            out[count++] = (rml_aligned){left, right, false};
+            out[count++] = (rml_aligned){left, right, RML_BY_NAME};
     }
     return count;
 }
 
-// Pairs by order stand behind the others; put them where the first run has them.
+// Pairs by values and order stand behind the others; put them where the first run has them.
 static void sort(rml_aligned *pairs, size_t count)
 {
     for (size_t i = 1; i < count; i++)
@@ -130,30 +245,56 @@ static void sort(rml_aligned *pairs, size_t count)
         }
 }
 
-rml_status rml_layers_align(const rml_layers *a, const rml_layers *b, rml_aligned **out,
-                            size_t *count, rml_error *err)
+// All of them; false where memory is out.
+static bool align(const rml_layers *a, const rml_layers *b, rml_aligned *pairs, size_t *count,
+                  size_t lonely[2])
 {
     const rml_allocator *allocator = a->allocator;
-    const size_t most = 2 * a->count + 1;
-    rml_aligned *pairs = rml_alloc_zero(allocator, most, sizeof *pairs);
-    const rml_layer **rest = rml_alloc_zero(allocator, 2 * MAX_ORDERED, sizeof *rest);
+    size_t *const partner = rml_alloc_zero(allocator, a->count + b->count + 1, sizeof *partner);
+    lone *const rest = rml_alloc_zero(allocator, 2 * MAX_ORDERED, sizeof *rest);
+    partners known = {{partner, partner ? partner + a->count : NULL}};
     uint16_t *length = NULL;
-    *out = NULL;
-    *count = 0;
-    if (pairs && rest) {
-        const rml_layer **right = rest + MAX_ORDERED;
+    if (partner && rest) {
+        for (size_t i = 0; i < a->count + b->count; i++)
+            partner[i] = NONE;
         *count = align_names(a, b, pairs);
-        const size_t lefts = list_rest(a, pairs, false, rest);
-        const size_t rights = list_rest(b, pairs, true, right);
-        length = rml_alloc_zero(allocator, (lefts + 1) * (rights + 1), sizeof *length);
-        if (length)
-            *count += align_rest(rest, lefts, right, rights, length, pairs + *count);
+        for (size_t i = 0; i < *count; i++) {
+            known.of[0][pairs[i].left - a->items] = (size_t)(pairs[i].right - b->items);
+            known.of[1][pairs[i].right - b->items] = (size_t)(pairs[i].left - a->items);
+        }
+        if (has_weights(a) && has_weights(b))
+            *count += align_values(a, b, &known, pairs + *count);
+        lonely[0] = list_lone(a, &known, 0, rest);
+        lonely[1] = list_lone(b, &known, 1, rest + MAX_ORDERED);
+        if (lonely[0] > 0 && lonely[1] > 0)
+            mark_alike(a, b, &known);
+        lonely[0] = list_lone(a, &known, 0, rest);
+        lonely[1] = list_lone(b, &known, 1, rest + MAX_ORDERED);
+        length = rml_alloc_zero(allocator, (lonely[0] + 1) * (lonely[1] + 1), sizeof *length);
+    }
+    if (length) {
+        const size_t found =
+            align_order(rest, lonely[0], rest + MAX_ORDERED, lonely[1], length, pairs + *count);
+        *count += found;
+        lonely[0] -= found;
+        lonely[1] -= found;
     }
     const bool whole = length != NULL;
+    rml_free(allocator, partner);
     rml_free(allocator, rest);
     rml_free(allocator, length);
-    if (!whole) {
-        rml_free(allocator, pairs);
+    return whole;
+}
+
+rml_status rml_layers_align(const rml_layers *a, const rml_layers *b, rml_aligned **out,
+                            size_t *count, size_t lonely[2], rml_error *err)
+{
+    const size_t most = 2 * a->count + b->count + 1;
+    rml_aligned *pairs = rml_alloc_zero(a->allocator, most, sizeof *pairs);
+    *out = NULL;
+    *count = lonely[0] = lonely[1] = 0;
+    if (!pairs || !align(a, b, pairs, count, lonely)) {
+        rml_free(a->allocator, pairs);
         return rml_fail_nomem(err, most * sizeof *pairs, "the layers that align");
     }
     sort(pairs, *count);

@@ -1,6 +1,7 @@
 """Whole networks that coremltools has converted from PyTorch, in both families and all operator
 sets; compressed weights; control flow; pipelines; the public files."""
 
+import json
 import os
 from pathlib import Path
 
@@ -218,6 +219,15 @@ def test_basic_pitch(program, tmp_path):
     again = coreml_run.run(program, package / "Manifest.json", {"input_2": x}, ["Identity"],
                            tmp_path)
     np.testing.assert_array_equal(again[0], got[0])
+
+
+def test_basic_pitch_and_its_twin_compare_equal(program):
+    pair = public("basicpitch_nmp.mlpackage"), public("basicpitch_nmp.onnx")
+    for a, b in (pair, pair[::-1]):
+        told = json.loads(program.run("compare", a, b, "--json").stdout)
+        assert told["different"] == 0 and len(told["layers"]) == told["by_value"] == 32
+        assert sorted(told["lonely"]) == [0, 9]  # convolutions that ONNX negates in nodes behind
+        assert [o["error"] < 5e-5 for o in told["outputs"]] == [True] * 3
 
 
 def test_image_is_given_back(program, tmp_path):

@@ -130,3 +130,82 @@ def test_inputs_go_by_name(program, tmp_path):
                        f"a={tmp_path / 'a.npy'}", "--tolerance", "1e-3", "--json")
     told = json.loads(done.stdout)
     assert [o["name"] for o in told["outputs"] + told["rounded"]] == ['"y"', '"y"']
+
+
+def tower(path, stages, signs, changed=None, names="l{}", reverse=False):
+    """Stages of two convolutions of one shape, in one order or the other, the second negated: by
+    its weights or by a node. Names tell nothing. Returns the names of the second ones."""
+    rng = np.random.default_rng(7)
+    nodes, weights, seconds, x = [], [], [], "x"
+
+    def node(kind, inputs, **how):
+        name = names.format(len(nodes))
+        nodes.append(helper.make_node(kind, inputs, [name], name=name, **how))
+        return name
+
+    def convolution(stage, k, sign):
+        w = rng.standard_normal((4, 4, 3)).astype("f") / 4
+        if changed == (stage, k):
+            w[1, 2, 1] += 1
+        weights.append(onnx.numpy_helper.from_array(sign * w, f"c{stage}{k}"))
+        return lambda x: node("Conv", [x, f"c{stage}{k}"], pads=[1, 1])
+
+    for stage in range(stages):
+        made = [convolution(stage, 0, 1), convolution(stage, 1, -1 if signs else 1)]
+        parts = [None, None]
+        for k in (1, 0) if reverse else (0, 1):
+            parts[k] = made[k](x)
+            if k == 1:
+                seconds.append(parts[k])
+                parts[k] = parts[k] if signs else node("Neg", [parts[k]])
+        x = node("Sub", parts)
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+             for n, s in (("x", [1, 4, 9]), (x, None))]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+              path)
+    return seconds
+
+
+def test_layers_that_pair_only_by_shape_are_no_difference(program, tmp_path):
+    a, b = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    tower(a, 4, True)
+    tower(b, 4, False, names="node_{}", reverse=True)
+    for pair, lonely in (((a, b), [0, 4]), ((b, a), [4, 0])):
+        told = json.loads(program.run("compare", *pair, "--json").stdout)
+        assert (told["different"], told["by_value"], told["by_order"]) == (0, 8, 0)
+        assert told["lonely"] == lonely and told["outputs"][0]["error"] < 5e-5
+        text = program.run("compare", *pair).stdout
+        assert "8 by what they give, since their names tell nothing, 0 differ" in text
+        assert "{} layers of A and {} of B align with nothing".format(*lonely) in text
+
+
+def test_the_layer_that_differs_is_named_though_names_tell_nothing(program, tmp_path):
+    a, b = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    for stage in range(4):
+        for signs in (True, False):
+            names = tower(a, 4, signs), tower(b, 4, not signs, (stage, 1), "node_{}", True)
+            for pair, name in (((a, b), names[0]), ((b, a), names[1])):
+                done = program.run("compare", *pair, code=1)
+                first = [t for t in done.stdout.splitlines() if t.startswith("the first")]
+                assert len(first) == 1 and f" {name[stage]} " in first[0], done.stdout
+
+
+def outputs_of(path, names):
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [2, 3]) for n in ("x", *names)]
+    nodes = [helper.make_node(kind, ["x"], [name], name=f"n{name}")
+             for name, kind in names.items()]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+              path)
+    return path
+
+
+def test_outputs_of_other_names_in_another_order(program, tmp_path):
+    a = outputs_of(tmp_path / "a.onnx", {"exp": "Exp", "neg": "Neg"})
+    b = outputs_of(tmp_path / "b.onnx", {"y0": "Neg", "y1": "Exp"})
+    done = program.run("compare", a, b)
+    assert [line.split(":")[0] for line in done.stdout.splitlines()[-2:]] == [
+        "output exp (2,3) and y1", "output neg (2,3) and y0"]
+    done = program.run("compare", a, outputs_of(b, {"neg": "Exp", "y1": "Sin"}), code=1)
+    assert "output neg (2,3): " in done.stdout and "output exp (2,3) and y1: " in done.stdout

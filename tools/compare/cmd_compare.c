@@ -13,8 +13,10 @@
 
 // What was found out.
 typedef struct verdict {
-    size_t aligned, by_order, different, outputs;
+    size_t aligned, by_value, by_order, different, outputs;
+    size_t lonely[2];          // layers with weights of each side that nothing aligns with
     const rml_layer *first[2]; // of each side, the first that differs
+    bool first_by_name;
     rml_difference how;
     bool outputs_differ;
     const rml_layer *overflow; // the first of B that is infinite where that of A is not
@@ -28,11 +30,19 @@ static bool rounds(const compare_settings *s)
 
 // ---- the answer ---------------------------------------------------------------------------------
 
-static void print_layer(const compare_settings *s, const rml_layer *a, const rml_layer *b,
-                        rml_difference d, const char *what)
+static const char *name_of(const rml_layer *layer)
 {
-    printf("%s%s ", what, *a->key ? a->key : a->name);
+    return *layer->key ? layer->key : layer->name;
+}
+
+// Without the name in B where names align.
+static void print_layer(const compare_settings *s, const rml_layer *a, const rml_layer *b,
+                        rml_difference d, const char *what, bool by_name)
+{
+    printf("%s%s ", what, name_of(a));
     print_shape(stdout, &a->shape);
+    if (!by_name && strcmp(name_of(a), name_of(b)) != 0)
+        printf(" and %s", name_of(b));
     if (a->count != b->count) {
         printf(": the other is ");
         print_shape(stdout, &b->shape);
@@ -48,7 +58,7 @@ static void print_layer(const compare_settings *s, const rml_layer *a, const rml
 static void json_layer(const rml_layer *a, const rml_layer *b, rml_difference d, bool first)
 {
     printf("%s{\"name\":", first ? "" : ",");
-    json_text(*a->key ? a->key : a->name);
+    json_text(name_of(a));
     printf(",\"shape\":");
     json_shape(&a->shape);
     if (a->count == b->count)
@@ -77,89 +87,105 @@ static void look_for_overflow(const rml_layer *a, const rml_layer *b, verdict *v
         }
 }
 
+// What aligns by nothing but shape and order is not said to differ where all outputs agree: then it
+// is another layer, or the same in other words.
+static bool is_guess(const verdict *v, const rml_aligned *pair, bool bad)
+{
+    return bad && pair->how == RML_BY_ORDER && v->outputs > 0 && !v->outputs_differ;
+}
+
 static rml_status compare_layers(const compare_settings *s, const side *a, const side *b,
                                  verdict *v, rml_error *err)
 {
     rml_aligned *pairs;
-    TRY(rml_layers_align(&a->layers, &b->layers, &pairs, &v->aligned, err));
-    for (size_t i = 0; i < v->aligned; i++) {
+    size_t count;
+    bool is_first = true;
+    TRY(rml_layers_align(&a->layers, &b->layers, &pairs, &count, v->lonely, err));
+    for (size_t i = 0; i < count; i++) {
         const rml_layer *left = pairs[i].left, *right = pairs[i].right;
         rml_difference d;
         const bool bad = differs(s, left, right, &d);
+        if (is_guess(v, &pairs[i], bad)) {
+            v->lonely[0]++;
+            v->lonely[1]++;
+            continue;
+        }
+        v->aligned++;
         v->different += bad;
-        v->by_order += pairs[i].by_order;
+        v->by_value += pairs[i].how == RML_BY_VALUE;
+        v->by_order += pairs[i].how == RML_BY_ORDER;
         if (bad && !v->first[0]) {
             v->first[0] = left;
             v->first[1] = right;
+            v->first_by_name = pairs[i].how == RML_BY_NAME;
             v->how = d;
         }
         look_for_overflow(left, right, v);
         if (s->common.json)
-            json_layer(left, right, d, i == 0);
+            json_layer(left, right, d, is_first);
         else if (s->all)
-            print_layer(s, left, right, d, "");
+            print_layer(s, left, right, d, "", pairs[i].how == RML_BY_NAME);
+        is_first = false;
     }
     rml_allocator_default()->release(rml_allocator_default()->user, pairs);
     return RML_OK;
 }
 
-static const rml_layer *other_output(const side *a, const side *b, size_t index)
+static void look_at_outputs(const compare_settings *s, const output_pairs *outputs, verdict *v)
 {
-    const char *name = rml_model_output(a->model, index).name;
-    const rml_layer *found = rml_layers_find_name(&b->layers, name);
-    if (found || !b->model || index >= rml_model_output_count(b->model))
-        return found;
-    return rml_layers_find_name(&b->layers, rml_model_output(b->model, index).name);
+    rml_difference d;
+    for (size_t i = 0; i < outputs->count; i++)
+        if (outputs->right[i]) {
+            v->outputs++;
+            v->outputs_differ =
+                differs(s, outputs->left[i], outputs->right[i], &d) || v->outputs_differ;
+        }
 }
 
-static void compare_outputs(const compare_settings *s, const side *a, const side *b, verdict *v)
+static void print_outputs(const compare_settings *s, const output_pairs *outputs)
 {
-    for (size_t i = 0; i < rml_model_output_count(a->model); i++) {
-        const rml_layer *left =
-            rml_layers_find_name(&a->layers, rml_model_output(a->model, i).name);
-        const rml_layer *right = other_output(a, b, i);
+    bool is_first = true;
+    for (size_t i = 0; i < outputs->count; i++) {
+        const rml_layer *left = outputs->left[i], *right = outputs->right[i];
         rml_difference d;
-        if (!left || !right)
+        if (!right)
             continue;
-        v->outputs_differ = differs(s, left, right, &d) || v->outputs_differ;
+        (void)differs(s, left, right, &d);
         if (s->common.json)
-            json_layer(left, right, d, v->outputs == 0);
+            json_layer(left, right, d, is_first);
         else
-            print_layer(s, left, right, d, "output ");
-        v->outputs++;
+            print_layer(s, left, right, d, "output ", !outputs->moved[i]);
+        is_first = false;
     }
 }
 
-static void print_found(const compare_settings *s, const verdict *v)
+static void print_found(const compare_settings *s, const side *b, const verdict *v)
 {
-    printf("%zu layers align by name", v->aligned - v->by_order);
+    const size_t guessed = v->by_value + v->by_order;
+    printf("%zu layers align by name", v->aligned - guessed);
+    if (v->by_value)
+        printf(", %zu by what they give", v->by_value);
     if (v->by_order)
-        printf(", %zu by shape and order, since their names tell nothing", v->by_order);
-    printf(", %zu differ by more than %g\n", v->different, s->tolerance);
+        printf(", %zu by shape and order", v->by_order);
+    printf("%s, %zu differ by more than %g\n", guessed ? ", since their names tell nothing" : "",
+           v->different, s->tolerance);
+    if (b->model && guessed && v->lonely[0] + v->lonely[1] > 0)
+        printf("%zu layers of A and %zu of B align with nothing\n", v->lonely[0], v->lonely[1]);
     if (v->first[0])
-        print_layer(s, v->first[0], v->first[1], v->how, "the first that differs: ");
+        print_layer(s, v->first[0], v->first[1], v->how,
+                    "the first that differs: ", v->first_by_name);
     if (v->overflow)
         printf("the first that overflows in f16: %s, where f32 has %g\n", v->overflow->name,
                (double)v->overflow_at);
 }
 
-static rml_status answer(const compare_settings *s, const side *a, const side *b, verdict *v,
-                         rml_error *err)
+static void json_found(const compare_settings *s, const verdict *v)
 {
-    if (s->common.json)
-        printf("{\"layers\":[");
-    TRY(compare_layers(s, a, b, v, err));
-    if (!s->common.json) {
-        print_found(s, v);
-        compare_outputs(s, a, b, v);
-        return RML_OK;
-    }
-    printf("],\"outputs\":[");
-    compare_outputs(s, a, b, v);
-    printf("],\"tolerance\":%g,\"different\":%zu,\"by_order\":%zu,\"first\":", s->tolerance,
-           v->different, v->by_order);
+    printf("],\"tolerance\":%g,\"different\":%zu,\"by_value\":%zu,\"by_order\":%zu,"
+           "\"lonely\":[%zu,%zu],\"first\":",
+           s->tolerance, v->different, v->by_value, v->by_order, v->lonely[0], v->lonely[1]);
     if (v->first[0])
-        json_text(v->first[0]->key);
+        json_text(name_of(v->first[0]));
     else
         printf("null");
     printf(",\"overflow\":");
@@ -167,7 +193,27 @@ static rml_status answer(const compare_settings *s, const side *a, const side *b
         json_text(v->overflow->name);
     else
         printf("null");
-    return RML_OK;
+}
+
+static rml_status answer(const compare_settings *s, const side *a, const side *b, verdict *v,
+                         rml_error *err)
+{
+    output_pairs outputs;
+    TRY(side_pair_outputs(a, b, &outputs, err));
+    look_at_outputs(s, &outputs, v);
+    if (s->common.json)
+        printf("{\"layers\":[");
+    const rml_status status = compare_layers(s, a, b, v, err);
+    if (status == RML_OK && s->common.json)
+        printf("],\"outputs\":[");
+    else if (status == RML_OK)
+        print_found(s, b, v);
+    if (status == RML_OK)
+        print_outputs(s, &outputs);
+    if (status == RML_OK && s->common.json)
+        json_found(s, v);
+    output_pairs_free(&outputs);
+    return status;
 }
 
 // ---- halves -------------------------------------------------------------------------------------

@@ -49,4 +49,16 @@ rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *i
 // Resizes, fills and runs one side with inputs in the order of the ports of `a`.
 rml_status side_run(side *s, const side *a, const rml_layer *inputs, rml_error *err);
 
+// The outputs of both runs that belong together, in the order of A.
+typedef struct output_pairs {
+    size_t count;
+    const rml_layer **left, **right; // NULL where there is none; of one block of memory
+    bool *moved;                     // they have different names
+} output_pairs;
+
+// Outputs of one name; of other names those that give the same, else of one shape, at their place
+// first; else what is at their place. `out` is to be freed unless it fails.
+rml_status side_pair_outputs(const side *a, const side *b, output_pairs *out, rml_error *err);
+void output_pairs_free(output_pairs *pairs);
+
 #endif
