@@ -15,6 +15,13 @@ struct rml_mouth {
     // With a strength other than 1, of a batch: the faces of silence.
     rml_lip_item *rests, **rest_items;
     uint8_t *patches;
+    // With RML_SILENCE_CLOSE, of a batch: what the network runs on.
+    rml_lip_item **items;
+    uint8_t **given;
+    float *voiced;
+    uint8_t *open, *closed; // the last face of silence, before the network and after; NULL else
+    int closed_top;         // its `top`
+    bool has_closed;
 };
 
 bool rml_silence_parse(const char *name, rml_silence *silence)
@@ -49,6 +56,17 @@ static rml_status make_rests(rml_mouth *m, int batch, rml_error *err)
     return RML_OK;
 }
 
+static rml_status make_closed(rml_mouth *m, int batch, rml_error *err)
+{
+    const size_t count = (size_t)batch;
+    const char *what = "closed mouths";
+    RML_TRY(rml_make(m->allocator, &m->items, count, sizeof *m->items, what, err));
+    RML_TRY(rml_make(m->allocator, &m->given, count, sizeof *m->given, what, err));
+    RML_TRY(rml_make(m->allocator, &m->voiced, count, sizeof *m->voiced, what, err));
+    RML_TRY(rml_make(m->allocator, &m->open, 1, patch_bytes(m), what, err));
+    return rml_make(m->allocator, &m->closed, 1, patch_bytes(m), what, err);
+}
+
 static rml_status make(rml_mouth *m, int batch, rml_error *err)
 {
     const bool scaled = m->settings.strength != 1.0;
@@ -60,6 +78,8 @@ static rml_status make(rml_mouth *m, int batch, rml_error *err)
     RML_TRY(
         rml_make(m->allocator, &m->quiet, m->net->sound_count, sizeof *m->quiet, "silence", err));
     RML_TRY(m->net->hear_silence(m->net, m->quiet, err));
+    if (m->settings.silence == RML_SILENCE_CLOSE)
+        RML_TRY(make_closed(m, batch, err));
     return scaled ? make_rests(m, batch, err) : RML_OK;
 }
 
@@ -85,6 +105,11 @@ void rml_mouth_destroy(rml_mouth **mouth)
     *mouth = NULL;
     if (!old)
         return;
+    rml_free(old->allocator, old->closed);
+    rml_free(old->allocator, old->open);
+    rml_free(old->allocator, old->voiced);
+    rml_free(old->allocator, old->given);
+    rml_free(old->allocator, old->items);
     rml_free(old->allocator, old->patches);
     rml_free(old->allocator, old->rest_items);
     rml_free(old->allocator, old->rests);
@@ -137,8 +162,8 @@ static rml_status scale(rml_mouth *m, rml_lip_item *const *items, uint8_t *const
     return RML_OK;
 }
 
-rml_status rml_mouth_run(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given,
-                         const float *voiced, int count, bool round, rml_error *err)
+static rml_status run_all(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given,
+                          const float *voiced, int count, bool round, rml_error *err)
 {
     RML_TRY(m->net->run(m->net, items, count, round, err));
     if (m->settings.strength != 1.0)
@@ -148,4 +173,53 @@ rml_status rml_mouth_run(rml_mouth *m, rml_lip_item *const *items, uint8_t *cons
             if (voiced[i] < 1.0f)
                 blend(items[i]->patch, given[i], voiced[i], patch_bytes(m));
     return RML_OK;
+}
+
+static bool is_closed_one(const rml_mouth *m, const rml_lip_item *item, const uint8_t *given)
+{
+    return m->has_closed && item->top == m->closed_top &&
+           memcmp(given, m->open, patch_bytes(m)) == 0;
+}
+
+// In silence the network hears the same in every frame, and makes the same of a face that stands
+// still: once. Of several such faces in a batch the first is kept.
+static rml_status run_but_closed(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given,
+                                 const float *voiced, int count, bool round, rml_error *err)
+{
+    const rml_lip_item *first = NULL; // its face comes to be m->closed,
+    int left = 0, waiting = 0;        // for which items at the end of m->items wait
+    for (int i = 0; i < count; i++) {
+        const bool silent = voiced[i] == 0.0f;
+        if (silent && is_closed_one(m, items[i], given[i])) {
+            if (first)
+                m->items[count - ++waiting] = items[i];
+            else
+                memcpy(items[i]->patch, m->closed, patch_bytes(m));
+            continue;
+        }
+        if (silent && !first) {
+            first = items[i];
+            memcpy(m->open, given[i], patch_bytes(m));
+            m->closed_top = first->top;
+            m->has_closed = true;
+        }
+        m->items[left] = items[i];
+        m->given[left] = given[i];
+        m->voiced[left++] = voiced[i];
+    }
+    if (left > 0)
+        RML_TRY(run_all(m, m->items, m->given, m->voiced, left, round, err));
+    if (first)
+        memcpy(m->closed, first->patch, patch_bytes(m));
+    while (waiting > 0)
+        memcpy(m->items[count - waiting--]->patch, m->closed, patch_bytes(m));
+    return RML_OK;
+}
+
+rml_status rml_mouth_run(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given,
+                         const float *voiced, int count, bool round, rml_error *err)
+{
+    return m->settings.silence == RML_SILENCE_CLOSE
+               ? run_but_closed(m, items, given, voiced, count, round, err)
+               : run_all(m, items, given, voiced, count, round, err);
 }

@@ -40,6 +40,7 @@ bool rml_mouth_moves(const rml_mouth *mouth, float voiced);
 void rml_mouth_fade_sound(const rml_mouth *mouth, float voiced, float *sound);
 
 // Runs the network on the items. given[i]: the face of items[i] once more; voiced[i]: its share.
+// A face that is closed, and was before, is not computed again. After a failure not to be called.
 rml_status rml_mouth_run(rml_mouth *mouth, rml_lip_item *const *items, uint8_t *const *given,
                          const float *voiced, int count, bool round, rml_error *err);
 
