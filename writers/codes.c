@@ -1,5 +1,5 @@
 // Which narrow integers may be whole floats where a target has no others: what nothing computes
-// with.
+// with but products, whose sums are wider.
 #include "ops/matmul/quantize.h"
 #include "writers/rewrite.h"
 
@@ -41,9 +41,16 @@ static span moved(const rml_graph *graph, const rml_node *node)
 }
 
 // Whether input `k`, which is not moved, is read as the number that it is.
-static bool is_read(const rml_graph *graph, const rml_node *node, int k)
+static bool is_read(const rml_graph *graph, const rml_node *node, const bool *codes, int k)
 {
     double low, high;
+    if (node->op == RML_OP_INTEGER_MATMUL || node->op == RML_OP_INTEGER_CONV)
+        return true;
+    if (node->op == RML_OP_QUANTIZE || (node->op == RML_OP_DEQUANTIZE && k > 0)) // zero points
+        return k == 2 && codes[node->op == RML_OP_QUANTIZE ? node->out : node->in[0]] &&
+               node->attr.quantize.block == 0 &&
+               graph->values[node->in[1]].kind == RML_VALUE_CONSTANT &&
+               graph->values[node->in[2]].kind == RML_VALUE_CONSTANT;
     return k == 0 &&
            (node->op == RML_OP_DEQUANTIZE ||
             (node->op == RML_OP_CAST && !rml_code_range(node->attr.cast.to, &low, &high) &&
@@ -68,11 +75,23 @@ static void look_at(const rml_graph *graph, const rml_node *node, bool *codes, b
     for (int k = 0; k < node->out_count; k++)
         all = all && codes[node->out + (rml_value_id)k];
     for (int k = 0; k < node->in_count; k++)
-        if (!(all && k >= data.from && k < data.to) && !is_read(graph, node, k))
+        if (!(all && k >= data.from && k < data.to) && !is_read(graph, node, codes, k))
             drop(codes, node->in[k], changed);
+    const bool makes = node->op == RML_OP_QUANTIZE || node->op == RML_OP_DYNAMIC_QUANTIZE;
     for (int k = 0; k < node->out_count; k++)
-        if (!all && node->op != RML_OP_QUANTIZE)
+        if (!all && !makes)
             drop(codes, node->out + (rml_value_id)k, changed);
+    if (node->op == RML_OP_INTEGER_MATMUL || node->op == RML_OP_INTEGER_CONV) {
+        bool some = false; // are none
+        for (int k = 0; k < node->in_count; k++)
+            some = some || (node->in[k] != RML_NO_VALUE && !codes[node->in[k]]);
+        for (int k = 0; k < node->in_count && some; k++)
+            drop(codes, node->in[k], changed);
+    }
+    if (node->op == RML_OP_DYNAMIC_QUANTIZE && codes[node->out] != codes[node->out + 2]) {
+        drop(codes, node->out, changed); // codes and zero point are floats, or neither is
+        drop(codes, node->out + 2, changed);
+    }
 }
 
 void rml_find_codes(const rml_graph *graph, bool inside, bool *codes)

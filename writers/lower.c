@@ -34,10 +34,11 @@ static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,
                                            rml_rewrite_loop,
                                            rml_rewrite_einsum,
                                            rml_rewrite_signals,
-                                           rml_rewrite_quantize};
+                                           rml_rewrite_quantize,
+                                           rml_rewrite_integer,
+                                           rml_rewrite_dynamic_quantize};
 
-// Notes one of those that the target cannot hold.
-static void refuse(rml_lowering *l, const rml_node *node, const char *why)
+void rml_lower_refuse(rml_lowering *l, const rml_node *node, const char *why)
 {
     char line[256];
     snprintf(line, sizeof line, "%s%.80s (%s): %.120s", l->refused ? "; " : "", node->name,
@@ -63,7 +64,7 @@ static void lower(rml_lowering *l, const rml_node *node, rml_value_id *out)
             return;
     }
     if (why)
-        refuse(l, node, why); // and made all the same, so that the rest is looked at
+        rml_lower_refuse(l, node, why); // and made all the same, so that the rest is looked at
     const rml_value_id first =
         rml_graph_node(l->to, node->op, &node->attr, node->in, node->in_count, node->name);
     for (int k = 0; k < node->out_count; k++)

@@ -37,6 +37,12 @@ rml_rewrite_fn rml_rewrite_loop;
 rml_rewrite_fn rml_rewrite_einsum;
 rml_rewrite_fn rml_rewrite_signals;
 rml_rewrite_fn rml_rewrite_quantize; // both ways
+rml_rewrite_fn rml_rewrite_integer;  // products of codes
+rml_rewrite_fn rml_rewrite_dynamic_quantize;
+
+// Notes a node that a rewrite knows and the target cannot hold; it is made all the same, so that
+// the rest is looked at.
+void rml_lower_refuse(rml_lowering *l, const rml_node *node, const char *why);
 
 // Which narrow integers nothing computes with, so that they may be floats: codes that are moved,
 // made numbers again, taken and given. Those that a graph `inside` a node takes and gives stay what

@@ -125,3 +125,93 @@ def test_codes_that_are_computed_with_are_refused(program, tmp_path, kind):
     save(source, nodes, [2, 3], [2, 3], weights, TensorProto.UINT8)
     said = write(program, source, out, code=1)
     assert "codes (quantize)" in said and "sum (binary)" in said and not out.exists()
+
+
+# ---- products of codes --------------------------------------------------------------------------
+
+U8, I8 = np.uint8, np.int8
+NUMBERS = np.random.default_rng(11)
+
+
+def codes(kind, *shape):
+    info = np.iinfo(kind)
+    return NUMBERS.integers(info.min, info.max + 1, shape).astype(kind)
+
+
+def integer_file(path, op, a, b, a_zero, b_zero, **attributes):
+    """With the weight in the file, and the sums as numbers."""
+    kinds = {np.dtype(U8): TensorProto.UINT8, np.dtype(I8): TensorProto.INT8}
+    weights = {n: v for n, v in (("b", b), ("az", a_zero), ("bz", b_zero)) if v is not None}
+    inputs = ["a", "b", "az" if a_zero is not None else "", "bz" if b_zero is not None else ""]
+    graph = helper.make_graph(
+        [node(op, inputs, ["sums"], name="product", **attributes),
+         node("Cast", ["sums"], ["y"], to=1)], "g",
+        [helper.make_tensor_value_info("a", kinds[a.dtype], a.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, n) for n, v in weights.items()])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)],
+                                ir_version=8), path)  # fmt: skip
+
+
+INTEGERS = {
+    "matrices": ("MatMulInteger", codes(U8, 5, 9), codes(I8, 9, 4), U8(130), I8(-3), {}),
+    "without zero points": ("MatMulInteger", codes(I8, 5, 9), codes(I8, 9, 4), None, None, {}),
+    "columns": ("MatMulInteger", codes(U8, 2, 5, 9), codes(U8, 9, 4), U8(0), codes(U8, 4), {}),
+    "rows": ("MatMulInteger", codes(U8, 5, 9), codes(U8, 9, 4), codes(U8, 5), U8(255), {}),
+    "largest": ("MatMulInteger", np.full((2, 258), 255, U8), np.full((258, 2), 255, U8), None,
+                None, {}),
+    "image": ("ConvInteger", codes(U8, 1, 3, 6, 7), codes(I8, 4, 3, 3, 3), U8(7), None,
+              {"pads": [1, 1, 1, 1], "strides": [2, 1]}),
+    "groups": ("ConvInteger", codes(U8, 1, 4, 6, 7), codes(U8, 4, 2, 3, 3), U8(200), U8(9),
+               {"group": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+@pytest.mark.parametrize("name", INTEGERS)
+def test_products_of_codes(program, tmp_path, kind, name):
+    """To the last digit."""
+    pytest.importorskip("coremltools")
+    op, a, b, a_zero, b_zero, attributes = INTEGERS[name]
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    integer_file(source, op, a, b, a_zero, b_zero, **attributes)
+    write(program, source, out)
+    wide = [v.astype(np.int64) if v is not None else 0 for v in (a, a_zero, b, b_zero)]
+    (got,) = run_program(program, [out], {"a": a.astype(np.int32)}, ["y"], tmp_path)
+    if op == "MatMulInteger":
+        rows = wide[1].reshape(-1, 1) if np.size(wide[1]) > 1 else wide[1]
+        np.testing.assert_array_equal(got, (wide[0] - rows) @ (wide[2] - wide[3]))
+    else:
+        (want,) = run_program(program, [source], {"a": a}, ["y"], tmp_path)
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+def test_products_of_codes_that_floats_cannot_add(program, tmp_path, kind):
+    """What the weights make the largest sum decides, and not how many there are."""
+    small, large = np.full((600, 2), 1, U8), np.full((600, 2), 255, U8)
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    integer_file(source, "MatMulInteger", codes(U8, 1, 600), small, None, None)
+    write(program, source, out)
+    integer_file(source, "MatMulInteger", codes(U8, 1, 600), large, None, None)
+    said = write(program, source, out, code=1)
+    assert "cannot hold 1 of the nodes: product (integer_matmul): its sums of products" in said
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+@pytest.mark.parametrize("scale", [1, 0])
+def test_networks_that_quantize_as_they_run(program, tmp_path, kind, scale):
+    """As ONNX Runtime's quantize_dynamic writes them; also where all numbers are zeros."""
+    pytest.importorskip("coremltools")
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    weights = {"w": codes(I8, 20, 6), "wz": np.array(2, I8), "ws": np.float32(0.01),
+               "b": NUMBERS.standard_normal(6).astype(np.float32)}  # fmt: skip
+    save(source, [node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+                  node("MatMulInteger", ["q", "w", "z", "wz"], ["sums"]),
+                  node("Cast", ["sums"], ["numbers"], to=1), node("Mul", ["s", "ws"], ["both"]),
+                  node("Mul", ["numbers", "both"], ["scaled"]),
+                  node("Add", ["scaled", "b"], ["y"])], [3, 20], [3, 6], weights)  # fmt: skip
+    program.run("convert", source, "-o", out)
+    inputs = {"x": scale * NUMBERS.standard_normal((3, 20)).astype(np.float32)}
+    want = run_onnxruntime(source, inputs, ["y"])
+    assert error(want, run_program(program, [out], inputs, ["y"], tmp_path)) < 1e-6
