@@ -74,7 +74,7 @@ static rml_status add_video(rml_encoder *e, const rml_encode_settings *settings,
     e->video_stream->avg_frame_rate = codec->framerate;
     e->video_stream->sample_aspect_ratio = codec->sample_aspect_ratio;
     // The tag by which the players of one large company know HEVC.
-    if (settings->codec == RML_CODEC_HEVC && strcmp(e->container->muxer, "matroska") != 0)
+    if (settings->codec == RML_CODEC_HEVC && !e->container->tags_first)
         e->video_stream->codecpar->codec_tag = MKTAG('h', 'v', 'c', '1');
     return rml_av_describe_stream(e->video_stream, settings->like, err);
 }
@@ -82,9 +82,9 @@ static rml_status add_video(rml_encoder *e, const rml_encode_settings *settings,
 static rml_status add_sound(rml_encoder *e, const rml_encode_settings *settings, rml_error *err)
 {
     bool global_header = e->format->oformat->flags & AVFMT_GLOBALHEADER;
-    rml_sound_codec codec = e->container->constant_rate         ? RML_SOUND_PCM16
-                            : settings->codec == RML_CODEC_FFV1 ? RML_SOUND_PCM
-                                                                : RML_SOUND_AAC;
+    const rml_sound_codec codec = settings->codec == RML_CODEC_FFV1 && !e->container->constant_rate
+                                      ? RML_SOUND_PCM
+                                      : e->container->sound;
     e->audio_path = rml_alloc_text(e->allocator, settings->audio_path);
     if (!e->audio_path)
         return rml_fail_nomem(err, strlen(settings->audio_path), "a file name");
@@ -119,7 +119,7 @@ static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settin
 // Matroska has its tags before the pictures.
 static bool marks_first(const rml_encoder *e)
 {
-    return e->mark.make && strcmp(e->container->muxer, "matroska") == 0;
+    return e->mark.make && e->container->tags_first;
 }
 
 static rml_status mark_first(rml_encoder *e, rml_error *err)
@@ -313,7 +313,7 @@ static rml_status put_seal(rml_encoder *e, rml_error *err)
 
 static void summarise(const rml_encoder *e, rml_encode_summary *summary)
 {
-    *summary = (rml_encode_summary){.frames = e->frames};
+    *summary = (rml_encode_summary){.frames = e->frames, .lost_alpha = e->video.lost_alpha};
     summary->video_seconds = rml_av_video_out_seconds(&e->video);
     if (e->sound_stream) {
         summary->audio_seconds = (double)e->sound.fed / e->sound.encoder->sample_rate;

@@ -9,64 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct codec_choice {
-    enum AVCodecID id;
-    const char *encoder;       // preferred one
-    enum AVPixelFormat format; // of pictures that come as BGR
-} codec_choice;
-
-static const codec_choice choices[] = {
-    [RML_CODEC_H264] = {AV_CODEC_ID_H264, "libx264", AV_PIX_FMT_YUV420P},
-    [RML_CODEC_HEVC] = {AV_CODEC_ID_HEVC, "libx265", AV_PIX_FMT_YUV420P},
-    [RML_CODEC_MJPEG] = {AV_CODEC_ID_MJPEG, "mjpeg", AV_PIX_FMT_YUVJ420P},
-    [RML_CODEC_FFV1] = {AV_CODEC_ID_FFV1, "ffv1", AV_PIX_FMT_BGR0},
-};
-
-static bool takes_format(const AVCodec *codec, enum AVPixelFormat format)
-{
-    const enum AVPixelFormat *f = codec->pix_fmts;
-    while (f && *f != AV_PIX_FMT_NONE && *f != format)
-        f++;
-    return !f || *f == format;
-}
-
-// The one in the codec's list that loses least of `format`.
-static enum AVPixelFormat nearest(const AVCodec *codec, enum AVPixelFormat format)
-{
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-    const int alpha = d && d->flags & AV_PIX_FMT_FLAG_ALPHA;
-    return avcodec_find_best_pix_fmt_of_list(codec->pix_fmts, format, alpha, NULL);
-}
-
-rml_status rml_av_choose_format(const AVCodec **codec, enum AVPixelFormat *format, const char *path,
-                                const rml_encode_settings *s, rml_error *err)
-{
-    const codec_choice *choice = &choices[s->codec];
-    *codec = avcodec_find_encoder_by_name(choice->encoder);
-    if (!*codec)
-        *codec = avcodec_find_encoder(choice->id);
-    *format = choice->format;
-    if (!*codec || !takes_format(*codec, *format))
-        return rml_fail(err, RML_ERR_UNSUPPORTED,
-                        "%s: libavcodec here has no %s encoder that can be used", path,
-                        rml_codec_name(s->codec));
-    if (s->pix_fmt) {
-        *format = av_get_pix_fmt(s->pix_fmt);
-        if (*format == AV_PIX_FMT_NONE || !takes_format(*codec, *format))
-            return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: %s does not code in pixel format %s",
-                            path, (*codec)->name, s->pix_fmt);
-        return RML_OK;
-    }
-    if (!s->like || !s->like->coded)
-        return RML_OK;
-    const enum AVPixelFormat given = ((const AVFrame *)s->like->coded)->format;
-    // RGB is what few players know of these codecs.
-    if (rml_av_is_rgb(given) && s->codec != RML_CODEC_FFV1)
-        return RML_OK;
-    *format = takes_format(*codec, given) ? given : nearest(*codec, given);
-    return RML_OK;
-}
-
 rml_colour rml_av_coded_colour(const rml_encode_settings *s, enum AVPixelFormat format)
 {
     rml_colour colour = s->colour;

@@ -1,4 +1,4 @@
-// In which codec and pixel format pictures are coded, and what a stream says of them. Included by
+// What a stream says of the pictures that are coded in it. Included by
 // av_*.c only.
 #ifndef RML_MEDIA_VIDEO_AV_FORMAT_H
 #define RML_MEDIA_VIDEO_AV_FORMAT_H
@@ -7,11 +7,6 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
-
-// The encoder for the settings and the format that it is given. RML_ERR_UNSUPPORTED when libavcodec
-// has none, or it cannot code in settings->pix_fmt.
-rml_status rml_av_choose_format(const AVCodec **codec, enum AVPixelFormat *format, const char *path,
-                                const rml_encode_settings *settings, rml_error *err);
 
 // Colours as they are said of what is coded.
 rml_colour rml_av_coded_colour(const rml_encode_settings *settings, enum AVPixelFormat format);

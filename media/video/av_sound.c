@@ -9,20 +9,23 @@
 #include <math.h>
 
 enum {
-    PCM_BLOCK = 1024,             // samples a packet where the codec does not care
-    AAC_BITS_PER_CHANNEL = 80000, // a second
+    PCM_BLOCK = 1024,         // samples a packet where the codec does not care
+    BITS_PER_CHANNEL = 80000, // a second, where it is coded
     MAX_OFFSET_SECONDS = 24 * 3600,
 };
 
 // ---- opening ----------------------------------------------------------------------------------
 
-static enum AVCodecID codec_id(rml_sound_codec codec, enum AVSampleFormat source)
+static const AVCodec *find_codec(rml_sound_codec codec, enum AVSampleFormat source)
 {
     if (codec == RML_SOUND_AAC)
-        return AV_CODEC_ID_AAC;
+        return avcodec_find_encoder(AV_CODEC_ID_AAC);
+    if (codec == RML_SOUND_OPUS) // libav's own is an experiment
+        return avcodec_find_encoder_by_name("libopus");
     enum AVSampleFormat packed = av_get_packed_sample_fmt(source);
     bool narrow = packed == AV_SAMPLE_FMT_U8 || packed == AV_SAMPLE_FMT_S16;
-    return codec == RML_SOUND_PCM16 || narrow ? AV_CODEC_ID_PCM_S16LE : AV_CODEC_ID_PCM_F32LE;
+    return avcodec_find_encoder(codec == RML_SOUND_PCM16 || narrow ? AV_CODEC_ID_PCM_S16LE
+                                                                   : AV_CODEC_ID_PCM_F32LE);
 }
 
 // The rate itself, or the lowest one above it, or the highest of those that the codec has.
@@ -52,8 +55,10 @@ static int open_encoder_with(rml_av_sound *s, const AVCodec *codec, int channels
     e->sample_fmt = codec->sample_fmts ? codec->sample_fmts[0] : AV_SAMPLE_FMT_S16;
     e->sample_rate = choose_rate(codec, s->in.frame->sample_rate);
     e->time_base = (AVRational){1, e->sample_rate};
-    if (codec->id == AV_CODEC_ID_AAC)
-        e->bit_rate = (int64_t)channels * AAC_BITS_PER_CHANNEL;
+    if (codec->id == AV_CODEC_ID_OPUS)
+        e->sample_fmt = AV_SAMPLE_FMT_FLT;
+    if (codec->id == AV_CODEC_ID_AAC || codec->id == AV_CODEC_ID_OPUS)
+        e->bit_rate = (int64_t)channels * BITS_PER_CHANNEL;
     if (global_header)
         e->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     if (channels == source->nb_channels && source->order == AV_CHANNEL_ORDER_NATIVE) {
@@ -69,11 +74,13 @@ static int open_encoder_with(rml_av_sound *s, const AVCodec *codec, int channels
 static rml_status open_encoder(rml_av_sound *s, rml_sound_codec wanted, bool global_header,
                                rml_error *err)
 {
-    const AVCodec *codec = avcodec_find_encoder(codec_id(wanted, s->in.frame->format));
+    const AVCodec *codec = find_codec(wanted, s->in.frame->format);
     if (!codec)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "%s: libavcodec here has no encoder for the sound (%s)", s->in.source.path,
-                        wanted == RML_SOUND_AAC ? "AAC" : "PCM");
+                        wanted == RML_SOUND_AAC    ? "AAC"
+                        : wanted == RML_SOUND_OPUS ? "Opus"
+                                                   : "PCM");
     int channels = s->in.frame->ch_layout.nb_channels;
     int code = open_encoder_with(s, codec, channels, global_header);
     if (code < 0 && channels > 2) // an unusual layout of speakers

@@ -4,15 +4,10 @@
 #define RML_MEDIA_VIDEO_AV_SOUND_H
 
 #include "media/audio/av_sound_in.h"
+#include "media/video/encode.h"
 
 #include <libavutil/audio_fifo.h>
 #include <libswresample/swresample.h>
-
-typedef enum rml_sound_codec {
-    RML_SOUND_AAC,
-    RML_SOUND_PCM16,
-    RML_SOUND_PCM // 16 bits, or float where the source has more
-} rml_sound_codec;
 
 typedef struct rml_av_sound {
     rml_av_sound_in in;

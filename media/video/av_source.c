@@ -1,9 +1,12 @@
+#define _POSIX_C_SOURCE 200809L
 #include "media/video/av_source.h"
 
 #include "media/video/video_in.h"
 #include "tensor/status.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include <libavutil/avstring.h>
@@ -12,6 +15,8 @@
 void rml_libav_quiet(void)
 {
     av_log_set_level(AV_LOG_QUIET);
+    // SVT-AV1 has a log of its own, which nothing else than this reaches.
+    (void)setenv("SVT_LOG", "0", 0);
 }
 
 rml_status rml_av_fail(rml_error *err, const char *path, const char *what, int code)
@@ -105,6 +110,19 @@ static rml_status open_decoder(rml_av_source *s, const AVCodec *codec, int threa
     return code < 0 ? rml_av_fail(err, s->path, "its decoder cannot be opened", code) : RML_OK;
 }
 
+// WebM has transparency as a second picture beside each, which libav's own decoders leave out.
+static const AVCodec *alpha_decoder(const AVStream *stream, const AVCodec *codec)
+{
+    const AVDictionaryEntry *mode = av_dict_get(stream->metadata, "alpha_mode", NULL, 0);
+    const AVCodec *other = NULL;
+    if (mode && strcmp(mode->value, "1") == 0)
+        other = avcodec_find_decoder_by_name(
+            stream->codecpar->codec_id == AV_CODEC_ID_VP9   ? "libvpx-vp9"
+            : stream->codecpar->codec_id == AV_CODEC_ID_VP8 ? "libvpx"
+                                                            : "");
+    return other ? other : codec;
+}
+
 static rml_status open_stream(rml_av_source *s, enum AVMediaType type, int threads, rml_error *err)
 {
     RML_TRY(open_format(s, err));
@@ -119,6 +137,7 @@ static rml_status open_stream(rml_av_source *s, enum AVMediaType type, int threa
         return rml_fail(err, RML_ERR_FORMAT, "%s: has no %s", s->path,
                         type == AVMEDIA_TYPE_VIDEO ? "video stream" : "audio stream");
     s->stream = s->format->streams[index];
+    codec = alpha_decoder(s->stream, codec);
     for (unsigned i = 0; i < s->format->nb_streams; i++)
         if ((int)i != index)
             s->format->streams[i]->discard = AVDISCARD_ALL;

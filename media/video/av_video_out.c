@@ -1,5 +1,6 @@
 #include "media/video/av_video_out.h"
 
+#include "media/video/av_codecs.h"
 #include "media/video/av_format.h"
 #include "media/video/av_frame.h"
 #include "tensor/status.h"
@@ -13,15 +14,6 @@
 #include <string.h>
 
 enum {
-    CRF_H264 = 18,
-    CRF_HEVC = 20,
-    CRF_MAX = 51,
-    MJPEG_QUALITY = 2, // quantiser scale, 2 is the best in use
-    FFV1_VERSION = 3,
-    FFV1_SLICES = 4,
-    FFV1_SLICES_OF_LARGE = 36, // none is too large then
-    FFV1_SLICE_MIN_SIDE = 64,
-    LARGE_PIXELS = 1 << 24,
     TIME_BASE_MAX = 10000000, // finer ones are replaced by
     TIME_BASE_PLAIN = 90000,
 };
@@ -33,22 +25,11 @@ static bool is_rate(rml_rational r)
 
 static rml_status check(const char *path, const rml_encode_settings *s, rml_error *err)
 {
-    if ((unsigned)s->codec > RML_CODEC_FFV1)
-        return rml_fail(err, RML_ERR_ARG, "%s: codec number %d is not known", path, (int)s->codec);
     RML_TRY(rml_frame_check_size(s->width, s->height, path, err));
     if (!is_rate(s->frame_rate))
         return rml_fail(err, RML_ERR_ARG, "%s: a frame rate of %" PRId64 "/%" PRId64, path,
                         s->frame_rate.num, s->frame_rate.den);
-    bool has_crf = s->codec == RML_CODEC_H264 || s->codec == RML_CODEC_HEVC;
-    if (s->crf != RML_CRF_DEFAULT && (!has_crf || s->crf < 0 || s->crf > CRF_MAX))
-        return has_crf ? rml_fail(err, RML_ERR_ARG, "%s: crf %d is outside 0..%d", path, s->crf,
-                                  CRF_MAX)
-                       : rml_fail(err, RML_ERR_ARG, "%s: %s takes no crf; h264 and hevc do", path,
-                                  rml_codec_name(s->codec));
-    if (s->preset && !has_crf)
-        return rml_fail(err, RML_ERR_ARG, "%s: %s takes no preset; h264 and hevc do", path,
-                        rml_codec_name(s->codec));
-    return RML_OK;
+    return rml_av_check_options(path, s, err);
 }
 
 static AVRational time_base_of(const rml_encode_settings *s, bool constant_rate)
@@ -61,52 +42,6 @@ static AVRational time_base_of(const rml_encode_settings *s, bool constant_rate)
     return (AVRational){(int)s->time_base.num, (int)s->time_base.den};
 }
 
-// Encoders hold back tens of frames to choose well between them, and keep several times the size of
-// each: gigabytes of large ones, which are better coded as they come.
-static bool is_large(const rml_encode_settings *s)
-{
-    return (int64_t)s->width * s->height > LARGE_PIXELS;
-}
-
-static void set_codec_options(AVCodecContext *e, const rml_encode_settings *s, int threads)
-{
-    // An option that another encoder of the same format does not have is not an error.
-    const char *preset = s->preset ? s->preset : "veryfast";
-    char text[512], light[256];
-    switch (s->codec) {
-    case RML_CODEC_H264:
-        (void)av_opt_set(e->priv_data, "preset", preset, 0);
-        (void)av_opt_set_int(e->priv_data, "crf", s->crf < 0 ? CRF_H264 : s->crf, 0);
-        if (is_large(s)) {
-            e->max_b_frames = 0;
-            e->refs = 1;
-            (void)av_opt_set(e->priv_data, "x264-params",
-                             "rc-lookahead=1:sync-lookahead=0:weightp=0", 0);
-        }
-        break;
-    case RML_CODEC_HEVC:
-        (void)av_opt_set(e->priv_data, "preset", preset, 0);
-        (void)av_opt_set_int(e->priv_data, "crf", s->crf < 0 ? CRF_HEVC : s->crf, 0);
-        // x265 has a log of its own, and threads of its own.
-        rml_av_light_options(s->like, light, sizeof light);
-        snprintf(text, sizeof text, "log-level=none:pools=%d%s%s", threads,
-                 is_large(s) ? ":bframes=0:ref=1:rc-lookahead=0:cutree=0:frame-threads=1" : "",
-                 light);
-        (void)av_opt_set(e->priv_data, "x265-params", text, 0);
-        break;
-    case RML_CODEC_MJPEG:
-        e->flags |= AV_CODEC_FLAG_QSCALE;
-        e->global_quality = FF_QP2LAMBDA * MJPEG_QUALITY;
-        break;
-    case RML_CODEC_FFV1:
-        e->level = FFV1_VERSION;
-        e->gop_size = 1;
-        if (s->width >= FFV1_SLICE_MIN_SIDE && s->height >= FFV1_SLICE_MIN_SIDE)
-            e->slices = is_large(s) ? FFV1_SLICES_OF_LARGE : FFV1_SLICES;
-        break;
-    }
-}
-
 static int open_encoder(rml_av_video_out *v, const AVCodec *codec, enum AVPixelFormat format,
                         const rml_encode_settings *s, const rml_colour *colour, bool global_header,
                         bool constant_rate)
@@ -114,7 +49,8 @@ static int open_encoder(rml_av_video_out *v, const AVCodec *codec, enum AVPixelF
     AVCodecContext *e = v->encoder = avcodec_alloc_context3(codec);
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
     // Halves of chroma samples are nothing that these know.
-    const bool even = s->codec == RML_CODEC_H264 || s->codec == RML_CODEC_HEVC;
+    const bool even =
+        s->codec == RML_CODEC_H264 || s->codec == RML_CODEC_HEVC || s->codec == RML_CODEC_PRORES;
     const int across = even && d ? (1 << d->log2_chroma_w) - 1 : 0;
     const int down = even && d ? (1 << d->log2_chroma_h) - 1 : 0;
     if (!e)
@@ -138,13 +74,13 @@ static int open_encoder(rml_av_video_out *v, const AVCodec *codec, enum AVPixelF
         e->field_order = s->fields == RML_FIELDS_TOP_FIRST ? AV_FIELD_TT : AV_FIELD_BB;
         e->flags |= AV_CODEC_FLAG_INTERLACED_DCT;
     }
-    if (is_large(s))
+    if (rml_av_is_large(s))
         e->thread_type = FF_THREAD_SLICE; // else each thread has a frame
     if (constant_rate)
         e->max_b_frames = 0; // an AVI has no place for the times of reordered frames
     if (global_header)
         e->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-    set_codec_options(e, s, threads);
+    rml_av_set_options(e, s, threads);
     return avcodec_open2(e, codec, NULL);
 }
 
@@ -158,6 +94,9 @@ static rml_status open_all(rml_av_video_out *v, const rml_encode_settings *s, bo
     const rml_colour colour = rml_av_coded_colour(s, format);
     v->width = s->width;
     v->height = s->height;
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+    v->lost_alpha = s->like && s->like->coded && s->like->planes.layout.alpha && d &&
+                    !(d->flags & AV_PIX_FMT_FLAG_ALPHA);
     int code = open_encoder(v, codec, format, s, &colour, global_header, constant_rate);
     if (code < 0) {
         char what[80];
@@ -190,8 +129,21 @@ rml_status rml_av_video_out_open(rml_av_video_out *video, const char *path,
     return status;
 }
 
+// SVT-AV1 waits at closing for the end of its stream, for ever where none has begun.
+static void begin_for_end(rml_av_video_out *v)
+{
+    AVFrame *f = v->coded.frame;
+    if (!v->encoder || v->any || !f || strcmp(v->encoder->codec->name, "libsvtav1") != 0)
+        return;
+    for (int i = 0; i < AV_NUM_DATA_POINTERS && f->buf[i]; i++)
+        memset(f->buf[i]->data, 0, f->buf[i]->size);
+    f->pts = 0;
+    (void)avcodec_send_frame(v->encoder, f);
+}
+
 void rml_av_video_out_close(rml_av_video_out *video)
 {
+    begin_for_end(video);
     avcodec_free_context(&video->encoder);
     av_packet_free(&video->arrived);
     av_packet_free(&video->held);

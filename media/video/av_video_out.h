@@ -18,6 +18,7 @@ typedef struct rml_av_video_out {
     bool coding;       // there has been one
     int width, height; // of the frames taken; the coded size may be one more
     rml_fields fields;
+    bool lost_alpha;           // pictures have it, and the encoder's format does not
     int64_t first, last, step; // times in encoder->time_base
     bool any;
 } rml_av_video_out;

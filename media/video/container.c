@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const codec_names[] = {"h264", "hevc", "mjpeg", "ffv1"};
+static const char *const codec_names[] = {"h264", "hevc", "mjpeg", "ffv1", "av1", "vp9", "prores"};
 
 enum { CODEC_COUNT = sizeof codec_names / sizeof *codec_names };
 
@@ -22,6 +22,11 @@ bool rml_codec_parse(const char *name, rml_codec *codec)
     return false;
 }
 
+const char *rml_codec_names(void)
+{
+    return "h264, hevc, av1, vp9, prores, ffv1 or mjpeg";
+}
+
 rml_encode_settings rml_encode_settings_default(void)
 {
     return (rml_encode_settings){.codec = RML_CODEC_H264,
@@ -37,31 +42,45 @@ enum {
     HEVC = 1 << RML_CODEC_HEVC,
     MJPEG = 1 << RML_CODEC_MJPEG,
     FFV1 = 1 << RML_CODEC_FFV1,
+    AV1 = 1 << RML_CODEC_AV1,
+    VP9 = 1 << RML_CODEC_VP9,
+    PRORES = 1 << RML_CODEC_PRORES,
+    ALL = (1 << CODEC_COUNT) - 1,
 };
 
 static const rml_container containers[] = {
-    {"mp4", "mp4", H264 | HEVC | MJPEG, false, true},
-    {"m4v", "mp4", H264 | HEVC | MJPEG, false, true},
-    {"mov", "mov", H264 | HEVC | MJPEG, false, true},
-    {"mkv", "matroska", H264 | HEVC | MJPEG | FFV1, false, false},
-    {"avi", "avi", H264 | MJPEG | FFV1, true, false},
+    {"mp4", "mp4", H264 | HEVC | MJPEG | AV1 | VP9, RML_SOUND_AAC, RML_CODEC_H264, .turns = true},
+    {"m4v", "mp4", H264 | HEVC | MJPEG, RML_SOUND_AAC, RML_CODEC_H264, .turns = true},
+    {"mov", "mov", H264 | HEVC | MJPEG | PRORES, RML_SOUND_AAC, RML_CODEC_H264, .turns = true},
+    {"mkv", "matroska", ALL, RML_SOUND_AAC, RML_CODEC_H264, .tags_first = true},
+    {"webm", "webm", AV1 | VP9, RML_SOUND_OPUS, RML_CODEC_VP9, .tags_first = true},
+    {"avi", "avi", H264 | MJPEG | FFV1, RML_SOUND_PCM16, RML_CODEC_H264, .constant_rate = true},
 };
 
-const rml_container *rml_container_of(const char *path, rml_codec codec, rml_error *err)
+static const rml_container *of_name(const char *path)
 {
     const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
     const char *extension = dot && (!slash || dot > slash) ? dot + 1 : "";
-    for (size_t i = 0; i < sizeof containers / sizeof *containers; i++) {
-        const rml_container *c = &containers[i];
-        if (strcasecmp(extension, c->extension) != 0)
-            continue;
-        if (c->codecs & 1 << codec)
-            return c;
+    for (size_t i = 0; i < sizeof containers / sizeof *containers; i++)
+        if (strcasecmp(extension, containers[i].extension) == 0)
+            return &containers[i];
+    return NULL;
+}
+
+rml_codec rml_codec_default(const char *path)
+{
+    const rml_container *c = of_name(path);
+    return c ? c->codec : RML_CODEC_H264;
+}
+
+const rml_container *rml_container_of(const char *path, rml_codec codec, rml_error *err)
+{
+    const rml_container *c = of_name(path);
+    if (!c)
+        rml_fail(err, RML_ERR_UNSUPPORTED,
+                 "%s: the name must end in .mp4, .mov, .m4v, .mkv, .webm or .avi", path);
+    else if (!(c->codecs & 1U << codec))
         rml_fail(err, RML_ERR_UNSUPPORTED, "%s: .%s cannot hold %s; name the file .mkv", path,
                  c->extension, rml_codec_name(codec));
-        return NULL;
-    }
-    rml_fail(err, RML_ERR_UNSUPPORTED, "%s: the name must end in .mp4, .mov, .m4v, .mkv or .avi",
-             path);
-    return NULL;
+    return c && c->codecs & 1U << codec ? c : NULL;
 }

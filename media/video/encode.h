@@ -8,13 +8,18 @@ typedef enum rml_codec {
     RML_CODEC_H264 = 0,
     RML_CODEC_HEVC,
     RML_CODEC_MJPEG, // quality near the top
-    RML_CODEC_FFV1   // lossless
+    RML_CODEC_FFV1,  // lossless
+    RML_CODEC_AV1,
+    RML_CODEC_VP9,
+    RML_CODEC_PRORES
 } rml_codec;
 
 const char *rml_codec_name(rml_codec codec);              // "h264"
 bool rml_codec_parse(const char *name, rml_codec *codec); // false when there is none of that name
+const char *rml_codec_names(void);                        // all, for sentences
 
-#define RML_CRF_DEFAULT (-1) // 18 for H.264, 20 for HEVC
+#define RML_CRF_DEFAULT (-1) // 18 for H.264, 20 for HEVC, 24 for AV1 and VP9
+#define RML_CRF_MAX 63       // of AV1 and VP9; 51 of H.264 and HEVC
 
 // An XMP packet (media/files/xmp.h). It is asked for as late as it can be: in Matroska before the
 // first frame, else when all are written.
@@ -32,13 +37,14 @@ typedef struct rml_seal {
 
 typedef struct rml_encode_settings {
     rml_codec codec;
-    int crf;            // 0..51 for H.264 and HEVC; others take RML_CRF_DEFAULT only
-    const char *preset; // of x264 and x265; NULL: "veryfast"
+    int crf;            // of H.264, HEVC, AV1, VP9; others take RML_CRF_DEFAULT only
+    const char *preset; // see rml_codec_presets; NULL: a fast one
     int threads;        // of the encoder; 0: rml_threads_default()
     int width, height;  // of the frames to come, as coded
     // A shot as those to come: its pixel format is kept where the codec has it (of RGB only FFV1
     // has), else the one that loses least; its place of chroma, light levels and way to be turned
-    // are said. NULL: frames of BGR come, which are coded as yuv420p, by FFV1 as bgr0.
+    // are said. NULL: frames of BGR come, which are coded as yuv420p, by FFV1 as bgr0, by ProRes as
+    // yuv444p10.
     const rml_shot *like;
     const char *pix_fmt;     // libav's name of the format to code in; NULL: as above
     rml_rational frame_rate; // nominal
@@ -60,11 +66,12 @@ typedef struct rml_encode_settings {
 
 rml_encode_settings rml_encode_settings_default(void);
 
-// The container comes from the extension of `path`: mp4, mov, m4v, mkv, avi. Pairs that do not fit
-// are refused with a sentence that says what to use instead (FFV1 needs .mkv, no codec here fits
-// .webm). Sound: AAC at the source's rate and channels, 160 kb/s for stereo; 16-bit PCM in .avi;
-// with FFV1 PCM that loses nothing (16-bit, or 32-bit float where the source has more). H.264 and
-// HEVC in 4:2:0 need even sides: an odd one gets one more row or column, a copy of the last.
+// The container comes from the extension of `path`: mp4, mov, m4v, mkv, webm, avi. Pairs that do
+// not fit are refused with a sentence that says what to use instead (FFV1 needs .mkv). Sound: AAC
+// at the source's rate and channels, 160 kb/s for stereo; Opus in .webm, of the same rate; 16-bit
+// PCM in .avi; with FFV1 PCM that loses nothing (16-bit, or 32-bit float where the source has
+// more). H.264, HEVC and ProRes of chroma in halves need even sides: an odd one gets one more row
+// or column, a copy of the last.
 
 // Checks at low cost that all this can work: container, codecs (they are opened), audio file, and
 // that the folder of `path` can be written. Creates nothing.
@@ -97,6 +104,7 @@ typedef struct rml_encode_summary {
     double video_seconds, audio_seconds;
     int64_t bytes; // of the file
     int64_t damaged_audio_packets;
+    bool lost_alpha; // the pictures have transparency, and what is coded has none
 } rml_encode_summary;
 
 // Writes what is left (sound to its end), closes the file and renames it. Destroys the encoder in
@@ -109,14 +117,26 @@ void rml_encoder_abort(rml_encoder **encoder);
 
 // Which file formats are written, and what each can hold.
 
+typedef enum rml_sound_codec {
+    RML_SOUND_AAC,
+    RML_SOUND_OPUS,
+    RML_SOUND_PCM16,
+    RML_SOUND_PCM // 16 bits, or float where the source has more
+} rml_sound_codec;
+
 typedef struct rml_container {
     const char *extension;
     const char *muxer; // libavformat's name
     unsigned codecs;   // bit (1 << rml_codec) for each that fits
-    bool
-        constant_rate; // frames are numbered, not timed, and PCM is the sound that plays everywhere
-    bool turns;        // it can say how pictures are turned to be shown
+    rml_sound_codec sound;
+    rml_codec codec;    // where none is asked for
+    bool constant_rate; // frames are numbered, not timed
+    bool turns;         // it can say how pictures are turned to be shown
+    bool tags_first;    // Matroska: what it says of itself lies before the pictures
 } rml_container;
+
+// The codec that a file of this name is made with where none is asked for.
+rml_codec rml_codec_default(const char *path);
 
 // Chosen by the extension of `path`; NULL, and a sentence in `err`, when it is unknown or cannot
 // hold `codec`.

@@ -90,7 +90,7 @@ class EncodeSettings(C.Structure):
 class EncodeSummary(C.Structure):
     _fields_ = [
         ("frames", C.c_int64), ("video_seconds", C.c_double), ("audio_seconds", C.c_double),
-        ("bytes", C.c_int64), ("damaged_audio_packets", C.c_int64),
+        ("bytes", C.c_int64), ("damaged_audio_packets", C.c_int64), ("lost_alpha", C.c_bool),
     ]
 
 

@@ -140,7 +140,7 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
     face_options_list(&c->faces, j->box, &j->faces_path, faces);
     const option rest[] = {
         {"outfile", 0, OPTION_TEXT, &j->out_path, "FILE", 0, 0,
-         "the result (" DEFAULT_OUTFILE ");\n.mp4 .mov .m4v .mkv .avi"},
+         "the result (" DEFAULT_OUTFILE ");\n.mp4 .mov .m4v .mkv .webm .avi"},
         {"pads", 0, OPTION_FOUR, j->pads, "T B L R", 0, 0, "added around a face found (0 10 0 0)"},
         {"static", 0, OPTION_SWITCH, &c->is_static, NULL, 0, 0, "use the first frame only"},
         {"fps", 0, OPTION_NUMBER, &j->clip.still_fps, "N", 1, 1000,
@@ -182,13 +182,17 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
         {"mouth_strength", 0, OPTION_NUMBER, &j->mouth.strength, "X", 0, RML_MOUTH_STRENGTH_MAX,
          "how far the mouth moves, times what the network makes (1)"},
         {"codec", 0, OPTION_TEXT, &c->codec, "NAME", 0, 0,
-         "h264 (default), hevc, mjpeg, ffv1 (lossless, in .mkv)"},
+         "h264 (default), hevc, av1, vp9 (default in .webm), prores (.mov),\nmjpeg, ffv1 "
+         "(lossless, "
+         "in .mkv)"},
         {"pix_fmt", 0, OPTION_TEXT, &j->pix_fmt, "NAME", 0, 0,
          "pixel format of the result, as libav names it; without: that\nof the video, where the "
          "codec has it"},
         {"preset", 0, OPTION_TEXT, &j->preset, "NAME", 0, 0,
-         "of h264 and hevc, ultrafast to veryslow (veryfast)"},
-        {"crf", 0, OPTION_INT, &j->crf, "N", 0, 51, "quality of h264 and hevc, 0 (best) to 51"},
+         "h264 and hevc: ultrafast to veryslow (veryfast); av1: 0 to 13\n(10); vp9: 0 to 5 (4); "
+         "prores: proxy, lt, standard, hq,\n4444, 4444xq"},
+        {"crf", 0, OPTION_INT, &j->crf, "N", 0, RML_CRF_MAX,
+         "quality of h264 and hevc, 0 (best) to 51; of av1 and vp9 to 63"},
         {"no_mark", 0, OPTION_FLAG, &c->no_mark, NULL, 0, 0,
          "do not write into the result that a network made the mouth,\nwith which settings and "
          "weights"},
@@ -218,8 +222,10 @@ static int check_options(lipsync_command *c)
     if (!j->clip.path || !j->audio_path)
         return usage_error(c->name, "--%s is missing: give --face VIDEO|IMAGE and --audio FILE",
                            j->clip.path ? "audio" : "face");
+    if (!c->codec && j->out_path)
+        j->codec = rml_codec_default(j->out_path);
     if (c->codec && !rml_codec_parse(c->codec, &j->codec))
-        return usage_error(c->name, "--codec is h264, hevc, mjpeg or ffv1, not '%s'", c->codec);
+        return usage_error(c->name, "--codec is %s, not '%s'", rml_codec_names(), c->codec);
     if (c->mask && j->paste.picture)
         return usage_error(c->name, "--mask and --mask_image both say what changes: give one");
     if (c->mask && !rml_mask_kind_parse(c->mask, &j->paste.mask))
