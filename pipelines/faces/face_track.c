@@ -119,12 +119,13 @@ static bool has_face(const track_frame *frame)
     return frame->raw.source != RML_FACE_NONE;
 }
 
-// Mean of boxes begin..end-1, each number cut (compat) or rounded to a whole one.
-static rml_box mean_box(const rml_track *track, int64_t begin, int64_t end)
+// Mean of boxes begin..end-1, padded or as they were found, each number cut (compat) or rounded to
+// a whole one.
+static rml_box mean_box(const rml_track *track, int64_t begin, int64_t end, bool padded)
 {
     int64_t sum[4] = {0}, n = end - begin;
     for (int64_t i = begin; i < end; i++) {
-        const rml_box *b = &track->frames[i].padded;
+        const rml_box *b = padded ? &track->frames[i].padded : &track->frames[i].raw.box;
         sum[0] += b->x1;
         sum[1] += b->y1;
         sum[2] += b->x2;
@@ -145,7 +146,7 @@ static void settle_compat(rml_track *track, int64_t index)
             begin = begin + n > 0 ? begin + n : 0;
         end = n;
     }
-    track->frames[index].padded = mean_box(track, begin, end);
+    track->frames[index].padded = mean_box(track, begin, end, true);
     track->frames[index].final = track->frames[index].padded;
 }
 
@@ -161,7 +162,7 @@ static void settle_default(rml_track *track, int64_t index)
         radius++;
     }
     track->frames[index].radius = (int)radius;
-    track->frames[index].final = mean_box(track, index - radius, index + radius + 1);
+    track->frames[index].final = mean_box(track, index - radius, index + radius + 1, true);
 }
 
 static void settle(rml_track *track)
@@ -276,6 +277,12 @@ bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE
                 marks[k][axis] += face->marks[k][axis] / (float)(2 * radius + 1);
     }
     return true;
+}
+
+rml_box rml_track_found(const rml_track *track, int64_t index)
+{
+    const int radius = track->frames[index].radius;
+    return mean_box(track, index - radius, index + radius + 1, false);
 }
 
 // ---- scene cuts ------------------------------------------------------------------------------

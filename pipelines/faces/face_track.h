@@ -78,6 +78,9 @@ bool rml_track_jumps(const rml_track *track, int64_t index);
 // has none, and with `compat`.
 bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE_MARKS][2]);
 
+// The final box without the padding and the clamping.
+rml_box rml_track_found(const rml_track *track, int64_t index);
+
 // Intersection over union of two boxes, 0..1.
 double rml_box_overlap(rml_box a, rml_box b);
 

@@ -37,6 +37,7 @@ typedef struct rml_lipsync_settings {
     int box[4];            // top bottom left right for all frames; box[0] == -1: look for faces
     rml_face_choice which; // of several faces; with compat only the best
     bool no_smooth;
+    bool no_upright;         // crops are upright in the picture, also those of tilted heads
     rml_lip_hearing hearing; // of the network that will run; tells upstream's count of frames
     bool compat; // upstream's frames exactly: its count, smoothing, truncation, hard paste. Its
                  // repetition is to be set in `clip`

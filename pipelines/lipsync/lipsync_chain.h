@@ -6,6 +6,7 @@
 #include "media/audio/speech.h"
 #include "media/files/spool.h"
 #include "pipelines/faces/face_places.h"
+#include "pipelines/lipsync/face_cut.h"
 #include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lipsync.h"
 #include "pipelines/lipsync/mouth.h"
@@ -38,6 +39,7 @@ typedef struct rml_slot {
     rml_slot_plan plan;
     rml_signature signature; // of the picture, the first time the source frame is seen
     rml_box box;
+    float angle; // that the box is turned by, as in rml_face_cut
     bool has_face, has_marks, jumps;
     float marks[RML_FACE_MARKS][2]; // as in rml_face
     float voiced;                   // see rml_mouth_voiced
@@ -103,7 +105,7 @@ typedef struct rml_chain {
     rml_frame patch;
     rml_shot still, canvas; // a still as it is coded, and with the face that was generated last
     bool drawn;             // there is one on the canvas
-    rml_box drawn_box;      // and lies there
+    rml_part drawn_part;    // and lies there, as shown
     bool doubted[RML_DOUBT_COUNT]; // of the frame written last
 } rml_chain;
 

@@ -50,11 +50,12 @@ rml_status rml_crop_step(rml_chain *c, rml_slot *s, rml_error *err)
 {
     const size_t side = (size_t)c->lips->side;
     const float(*marks)[2] = s->has_marks ? (const float(*)[2])s->marks : NULL;
-    s->item.top = is_compat(c) ? 0 : rml_face_paste_top(c->paster, s->box, marks, c->lips->side);
+    s->item.top =
+        is_compat(c) ? 0 : rml_face_paste_top(c->paster, s->box, s->angle, marks, c->lips->side);
     if (is_compat(c))
         return crop_compat(c, s, err);
-    RML_TRY(
-        rml_face_cut(c->cutter, &s->picture->planes, s->box, c->lips->side, s->item.patch, err));
+    RML_TRY(rml_face_cut(c->cutter, &s->picture->planes, s->box, s->angle, c->lips->side,
+                         s->item.patch, err));
     memcpy(s->given, s->item.patch, side * side * RML_FRAME_CHANNELS);
     return RML_OK;
 }
@@ -65,8 +66,9 @@ static rml_status paste(rml_chain *c, const rml_slot *s, rml_shot *canvas, float
     if (is_compat(c))
         return paste_compat(c, s, &canvas->frame, err);
     RML_TRY(rml_shot_own(canvas, err));
-    return rml_face_paste(c->paster, &canvas->planes, s->box, s->has_marks ? s->marks : NULL,
-                          s->given, s->item.patch, c->lips->side, step, err);
+    return rml_face_paste(c->paster, &canvas->planes, s->box, s->angle,
+                          s->has_marks ? s->marks : NULL, s->given, s->item.patch, c->lips->side,
+                          step, err);
 }
 
 // What the face is pasted on: the shot itself, or a copy of the still, which is brought to the
@@ -88,9 +90,7 @@ static rml_status choose_canvas(rml_chain *c, rml_slot *s, rml_shot **canvas, rm
     if (!c->drawn)
         return RML_OK;
     RML_TRY(rml_shot_own(&c->canvas, err));
-    const rml_box b = c->drawn_box;
-    const rml_part shown = {b.x1, b.y1, b.x2 - b.x1, b.y2 - b.y1};
-    const rml_part part = rml_planes_coded(&still->planes, &shown);
+    const rml_part part = rml_planes_coded(&still->planes, &c->drawn_part);
     rml_shot_copy_part(&c->canvas, still, &part);
     c->drawn = false;
     return RML_OK;
@@ -131,7 +131,8 @@ rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
     if (s->generated) {
         RML_TRY(paste(c, s, canvas, &step, err));
         c->drawn = true;
-        c->drawn_box = s->box;
+        c->drawn_part = rml_face_paste_part(s->box, s->angle, rml_planes_width(&s->picture->planes),
+                                            rml_planes_height(&s->picture->planes));
     }
     note(c, s, RML_DOUBT_NO_FACE, !s->has_face);
     note(c, s, RML_DOUBT_JUMP, s->generated && s->jumps);

@@ -1,6 +1,7 @@
 // The stages of a lip-sync run that look at pictures: faces, batches, the network.
 #include "pipelines/lipsync/lipsync_chain.h"
 #include "engine/node_time.h"
+#include "pipelines/faces/face_tilt.h"
 #include "tensor/status.h"
 
 #include <string.h>
@@ -86,7 +87,10 @@ static rml_status take(rml_chain *c, rml_slot *s, rml_error *err)
         RML_TRY(c->lips->listen(c->lips, &s->plan, s->item.sound, err));
         rml_mouth_fade_sound(c->mouth, s->voiced, s->item.sound);
         double heard = rml_clock_ms();
+        s->angle = 0;
         s->box = rml_track_box(c->track, s->place);
+        if (!c->job->settings.no_upright)
+            s->angle = rml_track_turn(c->track, s->place, &s->box);
         s->has_marks = rml_track_marks(c->track, s->place, s->marks);
         s->item.source = s->source;
         s->item.box = s->box;

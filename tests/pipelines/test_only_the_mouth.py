@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from conftest import Network
-from reference import clips, wav2lip
+from reference import clips, tilt, wav2lip
+from reference.faces_file import write_boxes
 
 WIDTH, HEIGHT, COUNT = 160, 120, 6
 BOX = (24, 104, 40, 120)  # top bottom left right
@@ -371,3 +372,57 @@ def test_a_turned_video_stays_as_coded(run, make_clip, constant, tmp_path, turn)
     assert changed[shown[0]:shown[1], shown[2]:shown[3]].any()
     changed[shown[0]:shown[1], shown[2]:shown[3]] = False
     assert not changed.any()
+
+
+def turned_box(degrees, margin, size):
+    """Where the crop of a head that is tilted so is, drawn large: a margin wider on all sides."""
+    pixels = np.indices((HEIGHT, WIDTH))[::-1].transpose(1, 2, 0) + 0.5
+    middle = np.array([WIDTH / 2, HEIGHT / 2])
+    back = tilt.turn_points(tilt.matrix(-degrees, middle), pixels) - middle
+    return (np.abs(back) < np.array(size) / 2 + margin).all(axis=2)
+
+
+FACE_SIZE = 50, 62  # of the upright face; no padding
+
+
+@pytest.fixture
+def run_tilted(run, tmp_path):
+    def go(network, face, degrees, *arguments):
+        middle = np.array([WIDTH / 2, HEIGHT / 2])
+        half = np.array(FACE_SIZE) / 2
+        upright = [*(middle - half), *(middle + half)]
+        turn = tilt.matrix(degrees, middle)
+        faces = write_boxes(tmp_path / "faces.json", face, [tilt.turn_box(turn, upright)] * COUNT,
+                            (WIDTH, HEIGHT), 25, [tilt.turn_points(turn, tilt.marks_of(upright))]
+                            * COUNT)
+        return run(network, face, "--codec", "ffv1", "--faces", faces, "--pads", 0, 0, 0, 0,
+                   *arguments, name=f"{degrees}.mkv")
+
+    return go
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45, 160])
+def test_the_mask_is_tilted_with_the_head(run_tilted, make_clip, constant, degrees):
+    face = make_clip("bgr0")
+    out = run_tilted(constant, face, degrees, "--mask", "box", "--feather", 0, "--no_colour_match")
+    got, source = planes(out, "bgr0")[0][..., :3], planes(face, "bgr0")[0][..., :3]
+    new = np.abs(got - 255 * COLOUR).max(axis=3) <= 8  # the film's finest detail, turned twice
+    inner, outer = (turned_box(degrees, margin, FACE_SIZE) for margin in (-2.5, 2.5))
+    assert new[:, inner].mean() > 0.99
+    assert (got == source)[:, ~outer].all()
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45])
+@pytest.mark.parametrize("fmt", ["yuv420p", "yuv422p10le", "gray", "gbrp10le", "yuva420p"])
+def test_a_tilted_face_that_returns_changes_nothing(run_tilted, make_clip, returning, fmt, degrees):
+    face = make_clip(fmt)
+    out = run_tilted(returning, face, degrees, "--mask", "box")
+    level = 4 if "10" in fmt else 1
+    for i, (got, source) in enumerate(zip(planes(out, fmt), planes(face, fmt))):
+        # Of chroma a sample belongs to all pixels that it covers.
+        x, y = halves(fmt) if i in (1, 2) and not fmt.startswith("gbr") else (0, 0)
+        outer = turned_box(degrees, 2.5, FACE_SIZE).reshape(HEIGHT >> y, 1 << y, WIDTH >> x, 1 << x)
+        outer = outer.any(axis=(1, 3))
+        error = np.abs(got.astype(int) - source.astype(int))[..., 0] / level
+        assert not error[:, ~outer].any()
+        assert error[:, outer].mean() < 1

@@ -75,8 +75,8 @@ static void test_net(void)
 
 // ---- the picture -------------------------------------------------------------------------------
 
-static void paste(rml_face_paster *paster, rml_box box, const uint8_t *given, const uint8_t *made,
-                  uint8_t *picture)
+static void paste(rml_face_paster *paster, rml_box box, float angle, const uint8_t *given,
+                  const uint8_t *made, uint8_t *picture)
 {
     rml_planes planes = {.data = {picture},
                          .stride = {3 * WIDTH},
@@ -87,28 +87,31 @@ static void paste(rml_face_paster *paster, rml_box box, const uint8_t *given, co
         planes.layout.component[c] = (rml_component){.step = 3, .offset = (uint8_t)c, .depth = 8};
     shade(picture, WIDTH, HEIGHT, 0);
     float step;
-    CHECK_MSG(rml_face_paste(paster, &planes, box, NULL, given, made, SIDE, &step, &err) == RML_OK,
+    CHECK_MSG(rml_face_paste(paster, &planes, box, angle, NULL, given, made, SIDE, &step, &err) ==
+                  RML_OK,
               "%s", err.message);
 }
 
 // Above the first row the face is what was given, and for once noise.
-static void check_top(const rml_paste_settings *settings, rml_box box, bool cut)
+static void check_top(const rml_paste_settings *settings, rml_box box, float angle, bool cut)
 {
     static uint8_t given[PATCH], made[PATCH], other[PATCH];
     static uint8_t want[3 * WIDTH * HEIGHT], got[3 * WIDTH * HEIGHT], film[3 * WIDTH * HEIGHT];
     rml_face_paster *paster = NULL;
     CHECK_MSG(rml_face_paster_create(&paster, settings, rml_allocator_default(), &err) == RML_OK,
               "%s", err.message);
-    const int top = rml_face_paste_top(paster, box, NULL, SIDE);
+    const int top = rml_face_paste_top(paster, box, angle, NULL, SIDE);
     const char *kind = rml_mask_kind_name(settings->mask);
-    CHECK_MSG(top >= 0 && top < SIDE && (top > 30) == cut, "%s: from row %d on", kind, top);
+    // turning reaches a few rows further
+    CHECK_MSG(top >= 0 && top < SIDE && (top > (angle == 0 ? 30 : 20)) == cut, "%s: from row %d on",
+              kind, top);
     shade(given, SIDE, SIDE, 0.3f);
     shade(made, SIDE, SIDE, 1.9f);
     memcpy(other, made, sizeof made);
     memcpy(made, given, (size_t)top * 3 * SIDE);
     fill(other, (size_t)top * 3 * SIDE, 3);
-    paste(paster, box, given, made, want);
-    paste(paster, box, given, other, got);
+    paste(paster, box, angle, given, made, want);
+    paste(paster, box, angle, given, other, got);
     shade(film, WIDTH, HEIGHT, 0);
     CHECK(memcmp(want, film, sizeof film) != 0);
     CHECK_MSG(memcmp(want, got, sizeof got) == 0, "%s, box of %dx%d: what is above row %d shows",
@@ -129,7 +132,10 @@ static void test_picture(void)
                 const rml_paste_settings settings = {
                     .mask = (rml_mask_kind)kind, .feather = 0.1f, .keep_colours = keep == 1};
                 const bool small = boxes[i].y2 - boxes[i].y1 < 20;
-                check_top(&settings, boxes[i], kind != RML_MASK_BOX && !small);
+                const bool cut = kind != RML_MASK_BOX && !small;
+                check_top(&settings, boxes[i], 0, cut);
+                check_top(&settings, boxes[i], 0.8f, cut);
+                check_top(&settings, boxes[i], -2.5f, cut);
             }
 }
 

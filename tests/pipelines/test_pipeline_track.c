@@ -2,6 +2,8 @@
 // apart.
 #include "pipelines/faces/face_track.h"
 
+#include "pipelines/faces/face_tilt.h"
+
 #include "tests/support/check.h"
 
 #include <math.h>
@@ -165,8 +167,75 @@ static void test_padding(void)
     rml_track_destroy(&track);
 }
 
+// The marks of an upright face, turned clockwise by so much about (100, 100).
+static void turned_marks(float angle, float marks[RML_FACE_MARKS][2])
+{
+    static const float upright[RML_FACE_MARKS][2] = {
+        {85, 90}, {115, 90}, {100, 103}, {90, 115}, {110, 115}};
+    const float c = cosf(angle), s = sinf(angle);
+    for (int i = 0; i < RML_FACE_MARKS; i++) {
+        const float x = upright[i][0] - 100, y = upright[i][1] - 100;
+        marks[i][0] = 100 + c * x - s * y;
+        marks[i][1] = 100 + s * x + c * y;
+    }
+}
+
+static float tilt_at(float angle)
+{
+    float marks[RML_FACE_MARKS][2];
+    turned_marks(angle, marks);
+    return rml_face_tilt((const float(*)[2])marks);
+}
+
+static void test_tilt(void)
+{
+    const float least = RML_FACE_TILT_LEAST;
+    CHECK(tilt_at(0) == 0 && tilt_at(0.99f * least) == 0 && tilt_at(-0.99f * least) == 0);
+    CHECK(fabsf(tilt_at(-1.5f * least) + least) < 1e-4f); // it catches up
+    CHECK(fabsf(tilt_at(2.01f * least) - 2.01f * least) < 1e-4f);
+    for (int i = -3; i <= 3; i++)
+        CHECK(i == 0 || fabsf(tilt_at((float)i) - (float)i) < 1e-4f);
+    float none[RML_FACE_MARKS][2] = {{0}};
+    CHECK(rml_face_tilt((const float(*)[2])none) == 0);
+    none[0][0] = NAN;
+    CHECK(rml_face_tilt((const float(*)[2])none) == 0);
+    none[0][0] = INFINITY;
+    CHECK(rml_face_tilt((const float(*)[2])none) == 0);
+
+    // The box around an ellipse of 78 x 100 that is turned gives that back, with its padding.
+    for (int i = -12; i <= 12; i++) {
+        const double a = i * 0.25, c = cos(a), s = sin(a);
+        const int x = (int)lround(hypot(39 * c, 50 * s)), y = (int)lround(hypot(39 * s, 50 * c));
+        const rml_box found = {500 - x, 400 - y, 500 + x, 400 + y};
+        const rml_box padded = {found.x1 - 4, found.y1, found.x2 + 4, found.y2 + 10};
+        const rml_box got = rml_face_turned_box(found, padded, (float)a);
+        CHECK_MSG(abs(got.x2 - got.x1 - 86) <= 2 && abs(got.y2 - got.y1 - 110) <= 2, "%g: %d x %d",
+                  a, got.x2 - got.x1, got.y2 - got.y1);
+        // below the chin there are 10 more, so the middle is 5 lower in the face
+        CHECK(fabs((got.x1 + got.x2) / 2.0 - (500 - 5 * s)) <= 1);
+        CHECK(fabs((got.y1 + got.y2) / 2.0 - (400 + 5 * c)) <= 1);
+        CHECK(i != 0 || memcmp(&got, &padded, sizeof got) == 0);
+    }
+
+    // A head that tilts evenly: the mean of five frames lags nothing; at the ends there are fewer.
+    rml_track *track = make(true, false);
+    for (int i = 0; i < 20; i++) {
+        rml_face face = face_at(50, 100);
+        face.has_marks = true;
+        turned_marks(0.05f * (float)i, face.marks);
+        CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+    }
+    CHECK(rml_track_finish(track, NULL) == RML_OK);
+    rml_box box;
+    for (int i = 3; i < 20; i++)
+        CHECK(fabsf(rml_track_turn(track, i, &box) - 0.05f * (float)i) < 1e-4f);
+    CHECK(rml_track_turn(track, 0, &box) == 0 && box.y2 == 110);
+    rml_track_destroy(&track);
+}
+
 int main(void)
 {
+    test_tilt();
     test_compat();
     test_doubled();
     test_default();

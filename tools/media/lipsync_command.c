@@ -157,6 +157,8 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
          "use this part of the video; -1: to its end (0 -1 0 -1)"},
         {"nosmooth", 0, OPTION_FLAG, &j->no_smooth, NULL, 0, 0,
          "do not smooth the boxes of faces over time"},
+        {"no_upright", 0, OPTION_FLAG, &j->no_upright, NULL, 0, 0,
+         "do not turn tilted heads upright for the network"},
         {"loop", 0, OPTION_FLAG, &c->loop, NULL, 0, 0,
          "start again when the voice is longer than the video;\nwithout: forward and back again"},
         {"audio_offset_ms", 0, OPTION_NUMBER, &c->offset_ms, "MS", -60000, 60000,
