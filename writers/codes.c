@@ -40,21 +40,42 @@ static span moved(const rml_graph *graph, const rml_node *node)
     }
 }
 
+static bool is_row(const rml_graph *graph, const rml_node *node, int k)
+{
+    return k >= node->in_count || node->in[k] == RML_NO_VALUE ||
+           (graph->values[node->in[k]].shape.rank >= 0 &&
+            graph->values[node->in[k]].shape.rank <= 1);
+}
+
+// Whether codes and numbers go into each other by one scale, or one for each place of an axis: what
+// rml_rewrite_quantize makes floats of.
+static bool is_plain(const rml_graph *graph, const rml_node *node)
+{
+    const rml_quantize_attr *attr = &node->attr.quantize;
+    const bool floats = graph->values[node->in[1]].dtype == RML_F32 &&
+                        (node->op == RML_OP_QUANTIZE ? attr->precision : attr->to) == RML_F32;
+    return floats && attr->block == 0 && is_row(graph, node, 1) && is_row(graph, node, 2) &&
+           graph->values[node->in[0]].shape.rank >= 0;
+}
+
 // Whether input `k`, which is not moved, is read as the number that it is.
 static bool is_read(const rml_graph *graph, const rml_node *node, const bool *codes, int k)
 {
     double low, high;
-    if (node->op == RML_OP_INTEGER_MATMUL || node->op == RML_OP_INTEGER_CONV)
+    switch (node->op) {
+    case RML_OP_INTEGER_MATMUL:
+    case RML_OP_INTEGER_CONV:
         return true;
-    if (node->op == RML_OP_QUANTIZE || (node->op == RML_OP_DEQUANTIZE && k > 0)) // zero points
-        return k == 2 && codes[node->op == RML_OP_QUANTIZE ? node->out : node->in[0]] &&
-               node->attr.quantize.block == 0 &&
-               graph->values[node->in[1]].kind == RML_VALUE_CONSTANT &&
-               graph->values[node->in[2]].kind == RML_VALUE_CONSTANT;
-    return k == 0 &&
-           (node->op == RML_OP_DEQUANTIZE ||
-            (node->op == RML_OP_CAST && !rml_code_range(node->attr.cast.to, &low, &high) &&
-             graph->values[node->in[0]].dtype != node->attr.cast.to));
+    case RML_OP_QUANTIZE:
+        return k == 2 && codes[node->out] && is_plain(graph, node);
+    case RML_OP_DEQUANTIZE: // also of i32, which are no codes
+        return k != 1 && (k == 0 || codes[node->in[0]]) && is_plain(graph, node);
+    case RML_OP_CAST:
+        return k == 0 && !rml_code_range(node->attr.cast.to, &low, &high) &&
+               graph->values[node->in[0]].dtype != node->attr.cast.to;
+    default:
+        return false;
+    }
 }
 
 static void drop(bool *codes, rml_value_id id, bool *changed)
@@ -77,7 +98,8 @@ static void look_at(const rml_graph *graph, const rml_node *node, bool *codes, b
     for (int k = 0; k < node->in_count; k++)
         if (!(all && k >= data.from && k < data.to) && !is_read(graph, node, codes, k))
             drop(codes, node->in[k], changed);
-    const bool makes = node->op == RML_OP_QUANTIZE || node->op == RML_OP_DYNAMIC_QUANTIZE;
+    const bool makes = node->op == RML_OP_DYNAMIC_QUANTIZE ||
+                       (node->op == RML_OP_QUANTIZE && is_plain(graph, node));
     for (int k = 0; k < node->out_count; k++)
         if (!all && !makes)
             drop(codes, node->out + (rml_value_id)k, changed);

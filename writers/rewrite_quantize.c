@@ -16,28 +16,33 @@ static rml_value_id along(rml_lowering *l, const rml_node *node, int index, cons
     const int axis = node->attr.quantize.axis + (node->attr.quantize.axis < 0 ? rank : 0);
     rml_shape shape = {0};
     size_t count = 0;
-    rml_shape_count(&value->shape, &count);
+    const bool known = rml_shape_count(&value->shape, &count);
+    if (!known || count > 1)
+        shape.rank = rank - axis;
+    for (int i = 0; i < shape.rank; i++)
+        shape.dim[i] = i ? 1 : known ? (int64_t)count : -1;
+    if (value->kind != RML_VALUE_CONSTANT)
+        return rml_lower_reshape(l, node->in[index], &shape, name);
     float *numbers = rml_arena_alloc(&l->to->arena, count, sizeof *numbers);
     if (!numbers)
         return rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for a scale");
     rml_constant_copy(value->constant, RML_F32, numbers);
-    if (count > 1)
-        shape.rank = rank - axis;
-    for (int i = 0; i < shape.rank; i++)
-        shape.dim[i] = i ? 1 : (int64_t)count;
     const rml_stored stored = rml_stored_f32(numbers, &shape);
     return rml_graph_typed_constant(l->to, name, &stored);
 }
 
-// Whether an input is absent, or a constant of one number or one for each place of an axis.
+// Whether an input is absent, or one number or one for each place of an axis; in floats, where the
+// run gives them.
 static bool is_plain(const rml_lowering *l, const rml_node *node, int index)
 {
     if (index >= node->in_count || node->in[index] == RML_NO_VALUE)
         return index == ZERO;
     const rml_value *value = &l->to->values[node->in[index]];
-    size_t count;
-    return value->kind == RML_VALUE_CONSTANT && value->shape.rank <= 1 &&
-           rml_shape_count(&value->shape, &count) && count > 0;
+    size_t count = 0;
+    if (value->shape.rank < 0 || value->shape.rank > 1 ||
+        (rml_shape_count(&value->shape, &count) && count == 0))
+        return false;
+    return value->kind == RML_VALUE_CONSTANT || value->dtype == RML_F32;
 }
 
 static rml_value_id quantized(rml_lowering *l, const rml_node *node, rml_value_id scale,

@@ -3,6 +3,7 @@
 
 #include "engine/model.h"
 #include "tensor/alloc.h"
+#include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
@@ -79,6 +80,16 @@ static void make_up(rml_layer *input, rml_dtype dtype, bool pixels, float low, f
                          : floats      ? low + part * (high - low)
                          : part < 0.5f ? 0
                                        : 1;
+    }
+}
+
+// Numbers that an input of halves has: a file that takes floats is to get the same.
+static void round_to(rml_layer *input, rml_dtype dtype)
+{
+    uint16_t half;
+    for (size_t i = 0; i < input->count && (dtype == RML_F16 || dtype == RML_BF16); i++) {
+        rml_dtype_convert(RML_F32, &input->data[i], dtype, &half, 1);
+        rml_dtype_convert(dtype, &half, RML_F32, &input->data[i], 1);
     }
 }
 
@@ -175,6 +186,7 @@ rml_status rml_check_inputs_make(const rml_conversion *c, rml_layers *inputs, rm
         const rml_port port = rml_model_input(c->source, i);
         if (!inputs->items[i].data)
             RML_TRY(make_input(c, &port, inputs, &inputs->items[i], err));
+        round_to(&inputs->items[i], port.dtype);
     }
     return RML_OK;
 }

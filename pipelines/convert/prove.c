@@ -344,6 +344,18 @@ static rml_status prove(rml_proving *p, rml_error *err)
     return status;
 }
 
+// What outputs of halves are off by at most, as a part of the largest value: they are rounded, and
+// those of the file may be floats.
+static double rounding_of(const rml_model *source)
+{
+    double most = 0;
+    for (size_t i = 0; i < rml_model_output_count(source); i++) {
+        const rml_dtype dtype = rml_model_output(source, i).dtype;
+        most = fmax(most, dtype == RML_F16 ? 0x1p-11 : dtype == RML_BF16 ? 0x1p-8 : 0);
+    }
+    return most;
+}
+
 rml_status rml_prove_run(const rml_conversion *conversion, const rml_layers *inputs,
                          rml_model *again, rml_conversion_result *out, rml_error *err)
 {
@@ -352,6 +364,7 @@ rml_status rml_prove_run(const rml_conversion *conversion, const rml_layers *inp
                      .again = again,
                      .outputs.allocator = inputs->allocator,
                      .result = out};
+    out->bound += rounding_of(conversion->source);
     const rml_status status = prove(&p, err);
     rml_layers_release(&p.outputs);
     return status;

@@ -1,10 +1,12 @@
 """run-model convert: what it writes, and that nothing is left of what it refuses."""
 
 import json
+import re
 
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 from safetensors.numpy import load_file
 
 from reference import checkpoints, exports, lstm
@@ -165,3 +167,19 @@ def test_what_a_file_tells_of_itself(program, lstm_file, tmp_path, kind):
         model = onnx.load(out)
         assert model.doc_string == "three classes" and model.producer_name == "run-model"
         assert {p.key: p.value for p in model.metadata_props}["license"] == "MIT"
+
+
+@pytest.mark.parametrize("half", [TensorProto.FLOAT16, TensorProto.BFLOAT16])
+@pytest.mark.parametrize("kind", ["mlmodel", "mlpackage", "onnx"])
+def test_networks_in_halves(program, tmp_path, kind, half):
+    """Of inputs, weights and outputs of 16 bits: the file is in floats, or as it was."""
+    weight = helper.make_tensor("w", half, [8], [0.3 * i - 1.1 for i in range(8)])
+    made = helper.make_graph(
+        [helper.make_node("Mul", ["x", "w"], ["p"]), helper.make_node("Exp", ["p"], ["y"])],
+        "g", [helper.make_tensor_value_info("x", half, [3, 8])],
+        [helper.make_tensor_value_info("y", half, [3, 8])], [weight])  # fmt: skip
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)],
+                                ir_version=8), tmp_path / "in.onnx")  # fmt: skip
+    done = program.run("convert", tmp_path / "in.onnx", "-o", tmp_path / f"out.{kind}")
+    error = float(re.search(r"largest error (\S+) of", done.stdout)[1])
+    assert error <= (2**-11 if half == TensorProto.FLOAT16 else 2**-8)

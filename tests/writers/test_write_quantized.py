@@ -215,3 +215,23 @@ def test_networks_that_quantize_as_they_run(program, tmp_path, kind, scale):
     inputs = {"x": scale * NUMBERS.standard_normal((3, 20)).astype(np.float32)}
     want = run_onnxruntime(source, inputs, ["y"])
     assert error(want, run_program(program, [out], inputs, ["y"], tmp_path)) < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+def test_scales_of_a_run(program, tmp_path, kind):
+    """Of one axis: codes and back."""
+    pytest.importorskip("coremltools")
+    info, source, out = helper.make_tensor_value_info, tmp_path / "in.onnx", tmp_path / f"o.{kind}"
+    pairs = [node("QuantizeLinear", ["x", "s", "z"], ["q"], axis=1),
+             node("DequantizeLinear", ["q", "s", "z"], ["y"], axis=1)]  # fmt: skip
+    graph = helper.make_graph(
+        pairs, "g", [info("x", 1, [2, 3, 4]), info("s", 1, [3]), info("z", TensorProto.INT8, [3])],
+        [info("y", 1, [2, 3, 4])])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)],
+                                ir_version=8), source)  # fmt: skip
+    write(program, source, out)
+    inputs = {"x": NUMBERS.standard_normal((2, 3, 4)).astype(np.float32),
+              "s": np.array([0.1, 0.02, 0.5], np.float32), "z": np.array([-3, 0, 90], I8)}
+    want = run_onnxruntime(source, inputs, ["y"])
+    inputs["z"] = inputs["z"].astype(np.int32)
+    assert error(want, run_program(program, [out], inputs, ["y"], tmp_path)) < 1e-6
