@@ -215,6 +215,26 @@ static size_t align_order(const lone *a, size_t a_count, const lone *b, size_t b
 
 // ---- all ----------------------------------------------------------------------------------------
 
+static const rml_layer *find_weighted(const rml_layers *layers, const char *name)
+{
+    for (size_t i = layers->count; i-- > 0;)
+        if (layers->items[i].weighted && strcmp(layers->items[i].name, name) == 0)
+            return &layers->items[i];
+    return NULL;
+}
+
+// What the layer with weights of this name gives: the last of its shape, as rounded; a change of
+// shape alone may be behind it. Without weights the last of all.
+static const rml_layer *find_given(const rml_layers *layers, const char *name)
+{
+    const rml_layer *weighted = find_weighted(layers, name);
+    const rml_layer *last = rml_layers_find_name(layers, name);
+    for (size_t i = layers->count; weighted && i-- > 0;)
+        if (same_shape(&layers->items[i], weighted) && strcmp(layers->items[i].name, name) == 0)
+            return &layers->items[i];
+    return last;
+}
+
 static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned *out)
 {
     size_t count = 0;
@@ -225,8 +245,9 @@ static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned 
         if (*left->key && rml_layers_find_key(a, left->key) == left) {
             right = rml_layers_find_key(b, left->key);
             right = right ? right : find_like(b, left->key);
-        } else if (!*left->key && left->weighted && rml_layers_find_name(a, left->name) == left) {
-            right = rml_layers_find_name(b, left->name);
+        } else if (!*left->key && left->weighted && find_weighted(a, left->name) == left) {
+            right = find_given(b, left->name);
+            left = find_given(a, left->name);
         }
         if (right)
             out[count++] = (rml_aligned){left, right, RML_BY_NAME};
@@ -245,6 +266,18 @@ static void sort(rml_aligned *pairs, size_t count)
         }
 }
 
+// Marks what has a partner, and the other values of its layer, which need none.
+static void mark_pair(const rml_layers *layers, const rml_layer *of, size_t other, size_t *partner)
+{
+    for (size_t i = 0; i < layers->count; i++) {
+        const rml_layer *layer = &layers->items[i];
+        const bool same = *of->key ? strcmp(layer->key, of->key) == 0
+                                   : !*layer->key && strcmp(layer->name, of->name) == 0;
+        if (layer == of || (same && partner[i] == NONE))
+            partner[i] = other;
+    }
+}
+
 // All of them; false where memory is out.
 static bool align(const rml_layers *a, const rml_layers *b, rml_aligned *pairs, size_t *count,
                   size_t lonely[2])
@@ -259,8 +292,8 @@ static bool align(const rml_layers *a, const rml_layers *b, rml_aligned *pairs, 
             partner[i] = NONE;
         *count = align_names(a, b, pairs);
         for (size_t i = 0; i < *count; i++) {
-            known.of[0][pairs[i].left - a->items] = (size_t)(pairs[i].right - b->items);
-            known.of[1][pairs[i].right - b->items] = (size_t)(pairs[i].left - a->items);
+            mark_pair(a, pairs[i].left, (size_t)(pairs[i].right - b->items), known.of[0]);
+            mark_pair(b, pairs[i].right, (size_t)(pairs[i].left - a->items), known.of[1]);
         }
         if (has_weights(a) && has_weights(b))
             *count += align_values(a, b, &known, pairs + *count);

@@ -270,3 +270,25 @@ def test_sizes_of_one_name(program, tmp_path):
     program.run("convert", source, "-o", out, "--shape", "a=4x1x5")
     inputs = ct.utils.load_spec(str(out)).description.input
     assert [list(i.type.multiArrayType.shape) for i in inputs] == [[4, 1, 5], [1, 4, 5], [1, 1, 5]]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_sequence_that_the_file_leaves_open_is_1(program, tmp_path, ending):
+    """An embedding has the sequence in front of the one number that the file tells."""
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+
+    words = np.random.default_rng(0).standard_normal((5, 3)).astype("f")
+    made = NeuralNetworkBuilder([("x", datatypes.Array(1))], [("y", None)])
+    made.add_embedding("e", words, None, 3, 5, False, "x", "t")
+    made.add_permute("p", (2, 1, 0, 3), "t", "y")
+    made.spec.specificationVersion = 1
+    ct.models.utils.save_spec(made.spec, str(tmp_path / "e.mlmodel"))
+    done = program.run("convert", tmp_path / "e.mlmodel", "-o", tmp_path / f"f{ending}")
+    assert "leaves sizes of the input x open: it is written for 1x1x1" in done.stderr
+    x = np.array([[[2]]], "f")
+    got = run(program, tmp_path / f"f{ending}", {"x": x}, "y", tmp_path)
+    np.testing.assert_array_equal(got.ravel(), words[:, 2])
+    done = program.run("convert", tmp_path / "e.mlmodel", "-o", tmp_path / f"g{ending}", "--shape",
+                       "x=4x1x1")
+    assert "leaves sizes" not in done.stderr

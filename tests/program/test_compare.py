@@ -191,6 +191,15 @@ def test_the_layer_that_differs_is_named_though_names_tell_nothing(program, tmp_
                 assert len(first) == 1 and f" {name[stage]} " in first[0], done.stdout
 
 
+def test_a_file_aligns_with_itself_by_name(program, tmp_path):
+    path = tmp_path / "a.onnx"
+    tower(path, 2, False)
+    for more in ([], ["--precision", "f16-rounded", "--tolerance", "0.1"]):
+        told = json.loads(program.run("compare", path, path, "--json", *more).stdout)
+        assert len(told["layers"]) == 4 and told["lonely"] == [0, 0]
+        assert told["by_value"] == told["by_order"] == 0
+
+
 def outputs_of(path, names):
     ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [2, 3]) for n in ("x", *names)]
     nodes = [helper.make_node(kind, ["x"], [name], name=f"n{name}")

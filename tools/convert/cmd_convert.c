@@ -49,6 +49,25 @@ static rml_status open_network(settings *s, rml_error *err)
     return rml_model_create(&s->as_written, name, s->network.weights, &built, err);
 }
 
+// Sizes that nobody has told.
+static void tell_assumed(settings *s)
+{
+    for (size_t i = 0; i < s->plans.count; i++) {
+        char sizes[256] = "", line[512];
+        const port_plan *plan = &s->plans.plans[i];
+        for (int k = 0; k < plan->shape.rank; k++)
+            snprintf(sizes + strlen(sizes), sizeof sizes - strlen(sizes),
+                     plan->shape.dim[k] < 0 ? "%s?" : "%s%lld", k ? "x" : "",
+                     (long long)plan->shape.dim[k]);
+        snprintf(line, sizeof line,
+                 "the file leaves sizes of the input %s open: it is written for %s; --shape says "
+                 "other ones, and --flexible a range",
+                 s->plans.ports[i].as, sizes);
+        if (plan->assumed)
+            note(s, line);
+    }
+}
+
 // A classifier that is converted to another stays one, with its words or numbers.
 static void keep_labels(settings *s)
 {
@@ -136,6 +155,7 @@ static rml_status run(settings *s, rml_error *err)
     rml_conversion_result result;
     TRY(open_network(s, err));
     TRY(port_plans_make(&s->plans, &s->o, s->network.model, err));
+    tell_assumed(s);
     TRY(take_labels(s, err));
     const char *from = last_part(s->network.source.path);
     s->write.ports = s->plans.ports;

@@ -27,6 +27,7 @@ int convert_options_check(convert_options *o, rml_write_settings *write);
 #define PORT_CHANNELS 4
 typedef struct port_plan {
     bool is_output;
+    bool assumed;                  // a size beside the batch is 1 since nothing tells it
     rml_port port;                 // of the network
     const char *const *size_names; // see rml_size_names
     rml_shape shape, low, high, usual;

@@ -1,5 +1,6 @@
 // Names and sizes of what goes into a converted network and comes out of it.
 #include "tools/convert/convert_options.h"
+#include "tools/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,9 +208,10 @@ static bool is_limited(const rml_limits *limits, const rml_shape *shape, int k)
 }
 
 // A Core ML file has a size for everything that is not flexible; the batch is 1 unless told
-// otherwise.
-static rml_status fix_sizes(port_plans *p, rml_error *err)
+// otherwise. So is what a Core ML file itself leaves out in front of its sizes, as the sequence is.
+static rml_status fix_sizes(port_plans *p, const convert_options *o, rml_error *err)
 {
+    const bool of_coreml = o->is_file && is_coreml_file(o->model);
     for (size_t i = 0; i < p->count; i++) {
         port_plan *plan = &p->plans[i];
         char text[256] = "", example[256] = "";
@@ -220,8 +222,10 @@ static rml_status fix_sizes(port_plans *p, rml_error *err)
             int64_t *size = &plan->shape.dim[k];
             const bool flexible = (p->ports[i].low && plan->low.dim[k] > 0) ||
                                   is_limited(plan->port.limits, &plan->shape, k);
-            if (k == 0 && *size < 0 && !flexible)
+            if ((k == 0 || of_coreml) && *size < 0 && !flexible) {
                 *size = 1;
+                plan->assumed = plan->assumed || k > 0;
+            }
             known = known && (*size >= 0 || flexible);
             snprintf(text + strlen(text), sizeof text - strlen(text), *size < 0 ? "%s?" : "%s%lld",
                      k ? "," : "", (long long)*size);
@@ -308,7 +312,7 @@ static rml_status make(port_plans *p, const convert_options *o, const rml_model 
     name_sizes(p);
     TRY(set_ranges(p, o, err));
     if (o->coreml)
-        TRY(fix_sizes(p, err));
+        TRY(fix_sizes(p, o, err));
     TRY(set_checks(p, o, err));
     return port_plans_make_images(p, o, err);
 }
