@@ -32,7 +32,7 @@ rml_av_clock rml_av_clock_of(const AVFormatContext *format, const AVStream *stre
     const bool ends = stream->duration > 0 && stream->start_time != AV_NOPTS_VALUE;
     return (rml_av_clock){.base = stream->time_base,
                           .frame = frame,
-                          .may_jump = format->iformat->flags & AVFMT_TS_DISCONT,
+                          .may_jump = format->iformat && format->iformat->flags & AVFMT_TS_DISCONT,
                           .step = FFMAX(step, 1),
                           .end = ends ? av_sat_add64(stream->start_time, stream->duration)
                                       : AV_NOPTS_VALUE};

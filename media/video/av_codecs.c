@@ -61,6 +61,7 @@ static const codec_options table[] = {
                           " proxy lt standard hq 4444 4444xq ",
                           "auto",
                           "proxy, lt, standard, hq, 4444 or 4444xq"},
+    [RML_CODEC_PNG] = {AV_CODEC_ID_PNG, {"png"}, 0, 0, NULL, NULL, NULL},
 };
 
 enum { CODEC_COUNT = sizeof table / sizeof *table };
@@ -107,6 +108,8 @@ static enum AVPixelFormat plain_format(const rml_encode_settings *s, bool alpha)
         return AV_PIX_FMT_YUVJ420P;
     case RML_CODEC_FFV1:
         return AV_PIX_FMT_BGR0;
+    case RML_CODEC_PNG:
+        return AV_PIX_FMT_RGB24;
     case RML_CODEC_VP9:
         return alpha ? AV_PIX_FMT_YUVA420P : AV_PIX_FMT_YUV420P;
     case RML_CODEC_PRORES:
@@ -114,6 +117,18 @@ static enum AVPixelFormat plain_format(const rml_encode_settings *s, bool alpha)
     default:
         return AV_PIX_FMT_YUV420P;
     }
+}
+
+// What loses least of `given` of what PNG has.
+static enum AVPixelFormat png_format(enum AVPixelFormat given)
+{
+    static const enum AVPixelFormat formats[2][2][2] = {
+        {{AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY16BE}, {AV_PIX_FMT_YA8, AV_PIX_FMT_YA16BE}},
+        {{AV_PIX_FMT_RGB24, AV_PIX_FMT_RGB48BE}, {AV_PIX_FMT_RGBA, AV_PIX_FMT_RGBA64BE}},
+    };
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(given);
+    const bool alpha = d->flags & AV_PIX_FMT_FLAG_ALPHA;
+    return formats[d->nb_components > 2][alpha][d->comp[0].depth > 8];
 }
 
 static enum AVPixelFormat wanted_format(const rml_encode_settings *s)
@@ -124,6 +139,8 @@ static enum AVPixelFormat wanted_format(const rml_encode_settings *s)
         return plain_format(s, false);
     const enum AVPixelFormat given = ((const AVFrame *)s->like->coded)->format;
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(given);
+    if (s->codec == RML_CODEC_PNG)
+        return png_format(given);
     if (rml_av_is_rgb(given) && s->codec != RML_CODEC_FFV1)
         return plain_format(s, d && d->flags & AV_PIX_FMT_FLAG_ALPHA);
     return given;
@@ -276,6 +293,8 @@ void rml_av_set_options(AVCodecContext *encoder, const rml_encode_settings *s, i
         break;
     case RML_CODEC_PRORES:
         (void)av_opt_set(e->priv_data, "profile", preset, 0);
+        break;
+    case RML_CODEC_PNG:
         break;
     case RML_CODEC_MJPEG:
         e->flags |= AV_CODEC_FLAG_QSCALE;

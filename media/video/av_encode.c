@@ -6,6 +6,7 @@
 #include "media/video/av_planes.h"
 #include "media/video/av_sound.h"
 #include "media/video/av_video_out.h"
+#include "media/video/picture_out.h"
 #include "media/files/files.h"
 #include "media/files/xmp.h"
 #include "tensor/alloc.h"
@@ -20,6 +21,7 @@ struct rml_encoder {
     const rml_container *container;
     rml_mark mark;
     rml_seal seal;
+    rml_picture_out pictures; // instead of a file
     AVFormatContext *format;
     AVStream *video_stream, *sound_stream; // the latter NULL without sound
     rml_av_video_out video;
@@ -43,6 +45,7 @@ static void destroy(rml_encoder *e)
     av_packet_free(&e->sound_packet);
     if (e->file_exists)
         remove(e->temporary);
+    rml_picture_out_release(&e->pictures);
     rml_free(e->allocator, e->path);
     rml_free(e->allocator, e->temporary);
     rml_free(e->allocator, e->audio_path);
@@ -105,6 +108,10 @@ static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settin
     e->container = rml_container_of(path, settings->codec, err);
     if (!e->container)
         return RML_ERR_UNSUPPORTED;
+    if (!e->container->muxer) {
+        RML_TRY(rml_picture_out_plan(&e->pictures, e->path, e->allocator, err));
+        return rml_av_video_out_open(&e->video, e->path, settings, false, true, e->allocator, err);
+    }
     RML_TRY(rml_check_writable(path, e->allocator, err));
     int code = avformat_alloc_output_context2(&e->format, NULL, e->container->muxer, NULL);
     if (code < 0)
@@ -141,6 +148,11 @@ static rml_status mark_last(rml_encoder *e, rml_error *err)
 
 static rml_status create_file(rml_encoder *e, rml_error *err)
 {
+    if (!e->container->muxer) {
+        e->video_packet = av_packet_alloc();
+        return e->video_packet ? rml_picture_out_create(&e->pictures, err)
+                               : rml_fail_nomem(err, sizeof *e->video_packet, "a packet");
+    }
     if (marks_first(e))
         RML_TRY(mark_first(e, err));
     RML_TRY(rml_temporary_name(&e->temporary, e->path, e->allocator, err));
@@ -217,6 +229,12 @@ void rml_encoder_abort(rml_encoder **encoder)
 static rml_status write_packet(rml_encoder *e, AVPacket *packet, const AVCodecContext *codec,
                                const AVStream *stream, rml_error *err)
 {
+    if (!stream) {
+        const rml_status status =
+            rml_picture_out_write(&e->pictures, packet->data, (size_t)packet->size, err);
+        av_packet_unref(packet);
+        return status;
+    }
     packet->stream_index = stream->index;
     av_packet_rescale_ts(packet, codec->time_base, stream->time_base);
     int code = av_write_frame(e->format, packet);
@@ -320,7 +338,9 @@ static void summarise(const rml_encoder *e, rml_encode_summary *summary)
         summary->damaged_audio_packets = e->sound.in.source.damaged;
     }
     struct stat info;
-    if (stat(e->temporary, &info) == 0)
+    if (!e->container->muxer)
+        summary->bytes = e->pictures.bytes;
+    else if (stat(e->temporary, &info) == 0)
         summary->bytes = (int64_t)info.st_size;
 }
 
@@ -330,6 +350,11 @@ static rml_status finish(rml_encoder *e, rml_encode_summary *summary, rml_error 
         return rml_fail(err, RML_ERR_ARG, "%s: no frame was written", e->path);
     RML_TRY(rml_av_video_out_flush(&e->video, err));
     RML_TRY(write_video(e, err));
+    if (!e->container->muxer) {
+        if (summary)
+            summarise(e, summary);
+        return rml_picture_out_finish(&e->pictures, err);
+    }
     RML_TRY(write_sound(e, true, 0, (AVRational){1, 1}, err));
     int code = av_write_trailer(e->format);
     if (code >= 0 && e->format->pb->error < 0)

@@ -18,6 +18,8 @@ rml_colour rml_av_coded_colour(const rml_encode_settings *s, enum AVPixelFormat 
     if (rml_av_is_rgb(format)) {
         colour.matrix = AVCOL_SPC_RGB;
         colour.full_range = true;
+    } else if (s->codec == RML_CODEC_PNG) { // gray
+        colour.full_range = true;
     } else if (colour.matrix == 0 || colour.matrix == RML_COLOUR_UNSPECIFIED) {
         colour.matrix = rml_colour_guess_matrix(s->width, s->height);
         // Nothing at all is known: the primaries and the curve that go with the matrix.

@@ -56,7 +56,7 @@ struct rml_video_in {
 
 rml_video_in_settings rml_video_in_settings_default(void)
 {
-    return (rml_video_in_settings){0};
+    return (rml_video_in_settings){.picture_rate = {25, 1}};
 }
 
 // The fields of the frame at a place, if it is to be made whole.
@@ -117,6 +117,9 @@ static rml_status begin(rml_video_in *in, rml_error *err)
     rml_av_source_close(&in->source);
     memset(in->has, 0, sizeof in->has);
     in->at = -1;
+    if (rml_names_series(in->path))
+        return rml_av_source_open_series(&in->source, in->path, in->settings.picture_rate,
+                                         in->allocator, err);
     return rml_av_source_open(&in->source, in->path, AVMEDIA_TYPE_VIDEO, in->settings.threads, err);
 }
 

@@ -1,9 +1,12 @@
 #include "media/video/encode.h"
 
+#include "media/image/picture_series.h"
+
 #include <string.h>
 #include <strings.h>
 
-static const char *const codec_names[] = {"h264", "hevc", "mjpeg", "ffv1", "av1", "vp9", "prores"};
+static const char *const codec_names[] = {"h264", "hevc", "mjpeg",  "ffv1",
+                                          "av1",  "vp9",  "prores", "png"};
 
 enum { CODEC_COUNT = sizeof codec_names / sizeof *codec_names };
 
@@ -24,7 +27,7 @@ bool rml_codec_parse(const char *name, rml_codec *codec)
 
 const char *rml_codec_names(void)
 {
-    return "h264, hevc, av1, vp9, prores, ffv1 or mjpeg";
+    return "h264, hevc, av1, vp9, prores, ffv1, mjpeg or png";
 }
 
 rml_encode_settings rml_encode_settings_default(void)
@@ -45,7 +48,8 @@ enum {
     AV1 = 1 << RML_CODEC_AV1,
     VP9 = 1 << RML_CODEC_VP9,
     PRORES = 1 << RML_CODEC_PRORES,
-    ALL = (1 << CODEC_COUNT) - 1,
+    PNG = 1 << RML_CODEC_PNG,
+    ALL = PNG - 1, // it is the last
 };
 
 static const rml_container containers[] = {
@@ -57,10 +61,15 @@ static const rml_container containers[] = {
     {"avi", "avi", H264 | MJPEG | FFV1, RML_SOUND_PCM16, RML_CODEC_H264, .constant_rate = true},
 };
 
+static const rml_container pictures = {
+    .extension = "png", .codecs = PNG, .codec = RML_CODEC_PNG, .constant_rate = true};
+
 static const rml_container *of_name(const char *path)
 {
     const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
     const char *extension = dot && (!slash || dot > slash) ? dot + 1 : "";
+    if (rml_names_series(path) && (!*extension || strcasecmp(extension, "png") == 0))
+        return &pictures;
     for (size_t i = 0; i < sizeof containers / sizeof *containers; i++)
         if (strcasecmp(extension, containers[i].extension) == 0)
             return &containers[i];
@@ -78,7 +87,16 @@ const rml_container *rml_container_of(const char *path, rml_codec codec, rml_err
     const rml_container *c = of_name(path);
     if (!c)
         rml_fail(err, RML_ERR_UNSUPPORTED,
-                 "%s: the name must end in .mp4, .mov, .m4v, .mkv, .webm or .avi", path);
+                 "%s: the name must end in .mp4, .mov, .m4v, .mkv, .webm or .avi, or be that of a "
+                 "folder, or a pattern of PNG pictures in it (shots/%%04d.png)",
+                 path);
+    else if (c != &pictures && codec == RML_CODEC_PNG)
+        rml_fail(err, RML_ERR_UNSUPPORTED,
+                 "%s: png is for a folder of pictures: give a name that ends in / or holds %%04d",
+                 path);
+    else if (c == &pictures && codec != RML_CODEC_PNG)
+        rml_fail(err, RML_ERR_UNSUPPORTED, "%s: a folder of pictures holds png, not %s", path,
+                 rml_codec_name(codec));
     else if (!(c->codecs & 1U << codec))
         rml_fail(err, RML_ERR_UNSUPPORTED, "%s: .%s cannot hold %s; name the file .mkv", path,
                  c->extension, rml_codec_name(codec));

@@ -11,7 +11,8 @@ typedef enum rml_codec {
     RML_CODEC_FFV1,  // lossless
     RML_CODEC_AV1,
     RML_CODEC_VP9,
-    RML_CODEC_PRORES
+    RML_CODEC_PRORES,
+    RML_CODEC_PNG // pictures in files of their own
 } rml_codec;
 
 const char *rml_codec_name(rml_codec codec);              // "h264"
@@ -71,7 +72,9 @@ rml_encode_settings rml_encode_settings_default(void);
 // at the source's rate and channels, 160 kb/s for stereo; Opus in .webm, of the same rate; 16-bit
 // PCM in .avi; with FFV1 PCM that loses nothing (16-bit, or 32-bit float where the source has
 // more). H.264, HEVC and ProRes of chroma in halves need even sides: an odd one gets one more row
-// or column, a copy of the last.
+// or column, a copy of the last. A folder, or a pattern of names in it
+// (media/image/picture_series.h), becomes a folder of PNG pictures without sound, which must not be
+// there before or be empty.
 
 // Checks at low cost that all this can work: container, codecs (they are opened), audio file, and
 // that the folder of `path` can be written. Creates nothing.
@@ -126,7 +129,7 @@ typedef enum rml_sound_codec {
 
 typedef struct rml_container {
     const char *extension;
-    const char *muxer; // libavformat's name
+    const char *muxer; // libavformat's name; NULL: a folder of pictures
     unsigned codecs;   // bit (1 << rml_codec) for each that fits
     rml_sound_codec sound;
     rml_codec codec;    // where none is asked for

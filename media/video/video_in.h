@@ -26,6 +26,7 @@ typedef struct rml_video_in_settings {
     int threads; // of the decoder, where they cannot change the frames; 0: as many as fit
     bool ignore_orientation; // deliver frames as coded
     rml_deinterlace deinterlace;
+    rml_rational picture_rate; // of pictures in files of their own
 } rml_video_in_settings;
 
 rml_video_in_settings rml_video_in_settings_default(void);
@@ -48,7 +49,8 @@ typedef struct rml_video_info {
 
 typedef struct rml_video_in rml_video_in;
 
-// Opens the best video stream of a local file and decodes its first frame, so that a file that
+// Opens the best video stream of a local file, or pictures in files of their own
+// (media/image/picture_series.h), and decodes its first frame, so that a file that
 // cannot be decoded at all fails here. Cover pictures of sound files are no video. A matrix that
 // the stream does not state is taken as players do: BT.709 from 720 lines or 1280 columns up,
 // BT.601 below.

@@ -66,6 +66,7 @@ static rml_status open_video(rml_clip *clip, rml_error *err)
     rml_video_in_settings wanted = rml_video_in_settings_default();
     wanted.threads = clip->settings.threads;
     wanted.deinterlace = clip->settings.deinterlace;
+    wanted.picture_rate = rml_rate_from_double(clip->settings.still_fps);
     RML_TRY(rml_video_in_open(&clip->video, clip->path, &wanted, clip->allocator, err));
     const rml_video_info *video = rml_video_in_info(clip->video);
     rml_clip_info *info = &clip->info;

@@ -63,7 +63,8 @@ class VideoInfo(C.Structure):
 
 
 class VideoSettings(C.Structure):
-    _fields_ = [("threads", C.c_int), ("ignore_orientation", C.c_bool), ("deinterlace", C.c_int)]
+    _fields_ = [("threads", C.c_int), ("ignore_orientation", C.c_bool), ("deinterlace", C.c_int),
+                ("picture_rate", Rational)]
 
 
 class SpeechInfo(C.Structure):
@@ -256,7 +257,7 @@ class Media:
     def video(self, path, limit=None, ignore_orientation=False, deinterlace=0):
         """Frames, times in seconds and the info of a video."""
         handle, frame, end = C.c_void_p(), Frame(), C.c_bool()
-        settings = VideoSettings(0, ignore_orientation, deinterlace)
+        settings = VideoSettings(0, ignore_orientation, deinterlace, Rational(25, 1))
         self.call("rml_video_in_open", C.byref(handle), str(path).encode(), C.byref(settings),
                   self.allocator)
         known = VideoInfo.from_buffer_copy(self.lib.rml_video_in_info(handle).contents)

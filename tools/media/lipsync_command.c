@@ -129,7 +129,8 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
     rml_lipsync_settings *j = &c->job;
     const option first[] = {
         {"face", 0, OPTION_TEXT, &j->clip.path, "VIDEO|IMAGE", 0, 0,
-         "the face: any video libav reads, or a PNG, JPEG or BMP"},
+         "the face: any video libav reads, or a PNG, JPEG or BMP, or\npictures in a row: a folder "
+         "or shots/%04d.png"},
         {"audio", 0, OPTION_TEXT, &j->audio_path, "AUDIO|VIDEO", 0, 0,
          "the voice: any file with sound"},
         {"final_audio", 0, OPTION_TEXT, &j->final_audio_path, "AUDIO|VIDEO", 0, 0,
@@ -140,11 +141,13 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
     face_options_list(&c->faces, j->box, &j->faces_path, faces);
     const option rest[] = {
         {"outfile", 0, OPTION_TEXT, &j->out_path, "FILE", 0, 0,
-         "the result (" DEFAULT_OUTFILE ");\n.mp4 .mov .m4v .mkv .webm .avi"},
+         "the result (" DEFAULT_OUTFILE ");\n.mp4 .mov .m4v .mkv .webm .avi, or PNG pictures: a "
+         "new folder\n(shots/), or shots/%04d.png"},
         {"pads", 0, OPTION_FOUR, j->pads, "T B L R", 0, 0, "added around a face found (0 10 0 0)"},
         {"static", 0, OPTION_SWITCH, &c->is_static, NULL, 0, 0, "use the first frame only"},
         {"fps", 0, OPTION_NUMBER, &j->clip.still_fps, "N", 1, 1000,
-         "frames a second, for a still image or a video that hardly\nmoves (25)"},
+         "frames a second, for a still image, pictures in a row or a\nvideo that hardly moves "
+         "(25)"},
         {"resize_factor", 0, OPTION_INT, &j->clip.resize_factor, "N", 1, 1000,
          "divide the sides of the video by N"},
         {"rotate", 0, OPTION_FLAG, &j->clip.rotate, NULL, 0, 0,

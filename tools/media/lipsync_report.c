@@ -59,6 +59,9 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
     if (s->no_mark)
         fprintf(stderr, "%s: does not say that a network made the mouth (--no_mark)\n",
                 s->job.out_path);
+    if (s->job.codec == RML_CODEC_PNG)
+        fprintf(stderr, "%s: pictures hold neither the sound nor what the result says of itself\n",
+                s->job.out_path);
     if (r->file.lost_alpha)
         fprintf(stderr, "%s: %s as it is coded here holds no transparency, which is lost\n",
                 s->job.out_path, rml_codec_name(s->job.codec));
