@@ -2,7 +2,6 @@
 #include "media/video/av_source.h"
 
 #include "media/video/video_in.h"
-#include "tensor/mapfile.h"
 #include "tensor/status.h"
 
 #include <errno.h>
@@ -155,55 +154,23 @@ rml_status rml_av_source_open(rml_av_source *source, const char *path, enum AVMe
     return status;
 }
 
-static enum AVCodecID codec_of(rml_image_kind kind)
+static rml_status open_pictures(rml_av_source *s, rml_rational rate, const rml_allocator *allocator,
+                                rml_error *err)
 {
-    switch (kind) {
-    case RML_IMAGE_PNG:
-        return AV_CODEC_ID_PNG;
-    case RML_IMAGE_JPEG:
-        return AV_CODEC_ID_MJPEG;
-    case RML_IMAGE_BMP:
-        return AV_CODEC_ID_BMP;
-    case RML_IMAGE_PNM:
-        return AV_CODEC_ID_PPM;
-    case RML_IMAGE_TGA:
-        return AV_CODEC_ID_TARGA;
-    case RML_IMAGE_TIFF:
-        return AV_CODEC_ID_TIFF;
-    case RML_IMAGE_WEBP:
-        return AV_CODEC_ID_WEBP;
-    default:
-        return AV_CODEC_ID_NONE;
-    }
-}
-
-static rml_status open_series(rml_av_source *s, rml_rational rate, const rml_allocator *allocator,
-                              rml_error *err)
-{
-    RML_TRY(rml_picture_series_list(&s->series, s->path, allocator, err));
-    s->format = avformat_alloc_context();
-    s->stream = s->format ? avformat_new_stream(s->format, NULL) : NULL;
-    if (!s->stream)
-        return rml_fail_nomem(err, sizeof *s->stream, "a stream");
-    s->stream->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
-    s->stream->codecpar->codec_id = codec_of(s->series.kind);
-    s->stream->time_base = (AVRational){(int)rate.den, (int)rate.num};
-    s->stream->avg_frame_rate = s->stream->r_frame_rate = av_inv_q(s->stream->time_base);
-    s->stream->nb_frames = s->stream->duration = (int64_t)s->series.count;
-    s->stream->start_time = s->format->start_time = 0;
+    RML_TRY(
+        rml_av_pictures_open(&s->pictures, s->path, rate, &s->format, &s->stream, allocator, err));
     const AVCodec *codec = avcodec_find_decoder(s->stream->codecpar->codec_id);
-    if (!codec)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: no decoder for its pictures in this build",
-                        s->series.paths[0]);
     // With one thread a picture that cannot be decoded is known by its packet.
-    return open_decoder(s, codec, 1, err);
+    return codec ? open_decoder(s, codec, 1, err)
+                 : rml_fail(err, RML_ERR_UNSUPPORTED,
+                            "%s: no decoder for its pictures in this build", s->path);
 }
 
-rml_status rml_av_source_open_series(rml_av_source *source, const char *path, rml_rational rate,
-                                     const rml_allocator *allocator, rml_error *err)
+rml_status rml_av_source_open_pictures(rml_av_source *source, const char *path, rml_rational rate,
+                                       const rml_allocator *allocator, rml_error *err)
 {
     *source = (rml_av_source){.path = path};
-    rml_status status = open_series(source, rate, allocator, err);
+    rml_status status = open_pictures(source, rate, allocator, err);
     if (status != RML_OK)
         rml_av_source_close(source);
     return status;
@@ -211,7 +178,7 @@ rml_status rml_av_source_open_series(rml_av_source *source, const char *path, rm
 
 void rml_av_source_close(rml_av_source *source)
 {
-    rml_picture_series_release(&source->series);
+    rml_av_pictures_close(&source->pictures);
     avcodec_free_context(&source->decoder);
     av_packet_free(&source->packet);
     avformat_close_input(&source->format);
@@ -221,8 +188,8 @@ void rml_av_source_close(rml_av_source *source)
 bool rml_av_source_seek(rml_av_source *source, int64_t time)
 {
     rml_av_source *s = source;
-    if (s->series.count)
-        s->place = time;
+    if (rml_av_pictures_any(&s->pictures))
+        rml_av_pictures_seek(&s->pictures, time);
     else if (av_seek_frame(s->format, s->stream->index, time, AVSEEK_FLAG_BACKWARD) < 0)
         return false;
     avcodec_flush_buffers(s->decoder);
@@ -230,47 +197,24 @@ bool rml_av_source_seek(rml_av_source *source, int64_t time)
     return true;
 }
 
-// The next picture's file as a packet.
 static rml_status feed_picture(rml_av_source *s, rml_error *err)
 {
-    const char *path = s->series.paths[s->place];
-    rml_mapfile file;
-    RML_TRY(rml_mapfile_open(&file, path, err));
-    int code = AVERROR_INVALIDDATA;
-    if (file.size > 0 && (int64_t)file.size <= RML_IMAGE_MAX_FILE_BYTES)
-        code = av_new_packet(s->packet, (int)file.size);
-    if (code >= 0) {
-        memcpy(s->packet->data, file.data, file.size);
-        s->packet->pts = s->packet->dts = s->place++;
-        s->packet->duration = 1;
-        s->packet->flags |= AV_PKT_FLAG_KEY;
-        code = avcodec_send_packet(s->decoder, s->packet);
-        av_packet_unref(s->packet);
-    }
-    rml_mapfile_close(&file);
+    const char *path;
+    bool end;
+    RML_TRY(rml_av_pictures_next(&s->pictures, s->packet, &path, &end, err));
+    s->draining = end;
+    int code = avcodec_send_packet(s->decoder, end ? NULL : s->packet);
+    av_packet_unref(s->packet);
     return code < 0 ? rml_av_fail(err, path, "the picture cannot be decoded", code) : RML_OK;
-}
-
-static rml_status check_size(rml_av_source *s, const AVFrame *frame, rml_error *err)
-{
-    if (s->frames == 0) {
-        s->width = frame->width;
-        s->height = frame->height;
-    }
-    if (frame->width == s->width && frame->height == s->height)
-        return RML_OK;
-    return rml_fail(err, RML_ERR_FORMAT, "%s: is %dx%d, and the first picture, %s, %dx%d",
-                    s->series.paths[frame->pts], frame->width, frame->height, s->series.paths[0],
-                    s->width, s->height);
 }
 
 // Gives the decoder the next packet of the stream, or tells it that there is none.
 static rml_status feed(rml_av_source *s, rml_error *err)
 {
-    if (s->series.count && s->place < (int64_t)s->series.count)
+    if (rml_av_pictures_any(&s->pictures))
         return feed_picture(s, err);
     for (;;) {
-        int code = s->series.count ? AVERROR_EOF : av_read_frame(s->format, s->packet);
+        int code = av_read_frame(s->format, s->packet);
         if (code < 0) {
             if (code != AVERROR_EOF && s->format->pb && s->format->pb->error < 0 &&
                 s->format->pb->error != AVERROR_EOF)
@@ -311,8 +255,8 @@ rml_status rml_av_source_next(rml_av_source *source, AVFrame *frame, bool *end, 
         if (code >= 0 ? is_damaged(frame) : code != AVERROR(EAGAIN) && code != AVERROR_EOF)
             s->damaged++;
         if (code >= 0) {
-            if (s->series.count)
-                RML_TRY(check_size(s, frame, err));
+            if (rml_av_pictures_any(&s->pictures))
+                RML_TRY(rml_av_pictures_check(&s->pictures, frame, err));
             s->frames++;
             return RML_OK;
         }

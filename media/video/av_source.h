@@ -4,7 +4,7 @@
 #define RML_MEDIA_VIDEO_AV_SOURCE_H
 
 #include "media/image/frame.h"
-#include "media/image/picture_series.h"
+#include "media/video/av_pictures.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -16,9 +16,7 @@ typedef struct rml_av_source {
     AVCodecContext *decoder;
     AVPacket *packet;
     bool draining;
-    rml_picture_series series; // of pictures in files of their own: no file is demuxed
-    int64_t place;             // of the next one
-    int width, height;         // of the first
+    rml_av_pictures pictures; // instead of a file that libav demuxes
     int64_t frames, damaged;
 } rml_av_source;
 
@@ -28,10 +26,10 @@ typedef struct rml_av_source {
 rml_status rml_av_source_open(rml_av_source *source, const char *path, enum AVMediaType type,
                               int threads, rml_error *err);
 
-// The same for pictures in files of their own (rml_names_series), `rate` of them a second. All have
-// one size, and each must be whole.
-rml_status rml_av_source_open_series(rml_av_source *source, const char *path, rml_rational rate,
-                                     const rml_allocator *allocator, rml_error *err);
+// The same for pictures that rml_av_names_pictures, those in files of their own `rate` a second.
+// Each must be whole, and all of one size.
+rml_status rml_av_source_open_pictures(rml_av_source *source, const char *path, rml_rational rate,
+                                       const rml_allocator *allocator, rml_error *err);
 
 // Decodes the next frame into `frame`, or *end = true. Damaged packets are skipped or mended, and
 // counted. The end of a file that gave no frame at all is RML_ERR_FORMAT.

@@ -117,9 +117,9 @@ static rml_status begin(rml_video_in *in, rml_error *err)
     rml_av_source_close(&in->source);
     memset(in->has, 0, sizeof in->has);
     in->at = -1;
-    if (rml_names_series(in->path))
-        return rml_av_source_open_series(&in->source, in->path, in->settings.picture_rate,
-                                         in->allocator, err);
+    if (rml_av_names_pictures(in->path))
+        return rml_av_source_open_pictures(&in->source, in->path, in->settings.picture_rate,
+                                           in->allocator, err);
     return rml_av_source_open(&in->source, in->path, AVMEDIA_TYPE_VIDEO, in->settings.threads, err);
 }
 

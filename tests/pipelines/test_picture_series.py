@@ -145,3 +145,57 @@ def test_hostile_series_are_one_sentence_and_leave_nothing(run, tmp_path):
     for out, codec, words in [("out/", "h264", "holds png, not h264"),
                               ("out.mkv", "png", "png is for a folder of pictures")]:
         assert words in run(good, f"{tmp_path}/{out}", "--codec", codec, code=1).stderr
+
+
+ANIMATIONS = {"gif": {}, "webp": {"lossless": True, "exact": True}}
+
+
+def animation(path, durations, alpha=False):
+    frames = [Image.fromarray(picture(i, 4 if alpha else 3, np.uint8)) for i in range(COUNT)]
+    if path.suffix == ".gif":
+        frames = [f.convert("P", palette=Image.Palette.ADAPTIVE) for f in frames]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0,
+                   **ANIMATIONS[path.suffix[1:]])
+    with Image.open(path) as image:
+        assert image.n_frames == COUNT
+        for i in range(COUNT):
+            image.seek(i)
+            yield np.array(image.convert("RGBA" if alpha else "RGB"))
+
+
+@pytest.mark.parametrize("kind", ANIMATIONS)
+def test_animations_are_videos(run, tmp_path, kind):
+    """Read as PIL reads them; with twice the voice they go back, and so are read again."""
+    face = tmp_path / f"in.{kind}"
+    frames = list(animation(face, 40))
+    out = tmp_path / "out.mkv"
+    run(face, out, "--codec", "ffv1", "--pix_fmt", "bgr0", seconds=2 * COUNT / 25)
+    got = clips.read_video(out)
+    assert len(got) == 2 * COUNT and clips.frame_rate(out) == 25
+    order = [*range(COUNT), *range(COUNT - 2, -1, -1), 1]
+    for frame, index in zip(got, order, strict=True):
+        assert (frame[:, :20] == frames[index][:, :20, ::-1]).all()
+
+
+def test_times_and_transparency_of_webp_are_kept(run, tmp_path):
+    face, out = tmp_path / "in.webp", tmp_path / "out.mkv"
+    durations = [40, 80, 40, 40, 120, 40]
+    frames = list(animation(face, durations, alpha=True))
+    run(face, out, "--codec", "ffv1", seconds=sum(durations) / 1000)
+    times = [round(1000 * float(t)) for t in clips.frame_times(out)]
+    starts = np.cumsum([0, *durations[:-1]]).tolist()
+    assert set(starts) <= set(times)
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", out, "-fps_mode", "passthrough", "-f",
+                          "rawvideo", "-pix_fmt", "rgba", "-"], check=True, capture_output=True)
+    got = np.frombuffer(raw.stdout, np.uint8).reshape(-1, HEIGHT, WIDTH, 4)
+    for start, frame in zip(starts, frames):
+        assert (got[times.index(start)][:, :20] == frame[:, :20]).all()
+
+
+def test_a_damaged_webp_is_one_sentence(run, tmp_path):
+    face = tmp_path / "in.webp"
+    list(animation(face, 40))
+    face.write_bytes(face.read_bytes()[:len(face.read_bytes()) // 2])
+    said = run(face, tmp_path / "out.mkv", code=1)
+    assert "in.webp: " in said.stderr and said.stderr.strip().count("\n") == 0
+    assert not (tmp_path / "out.mkv").exists()
