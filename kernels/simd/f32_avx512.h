@@ -194,6 +194,15 @@ static inline float vf32_sum(vf32 v)
     return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
 
+// The lanes joined by halves as those of a sum, for any two of them: the result is in the first.
+#define VF32_JOIN_LANES(join, v)                                                                   \
+    do {                                                                                           \
+        (v) = join(v, _mm512_shuffle_f32x4(v, v, 0x4e));                                           \
+        (v) = join(v, _mm512_shuffle_f32x4(v, v, 0xb1));                                           \
+        (v) = join(v, _mm512_permute_ps(v, 0x4e));                                                 \
+        (v) = join(v, _mm512_permute_ps(v, 0xb1));                                                 \
+    } while (0)
+
 // The largest lane, a NaN or not where there is one.
 static inline float vf32_top(vf32 v)
 {

@@ -203,6 +203,13 @@ static inline float vf32_sum(vf32 v)
     return vget_lane_f32(half, 0) + vget_lane_f32(half, 1);
 }
 
+// The lanes joined by halves as those of a sum, for any two of them: the result is in the first.
+#define VF32_JOIN_LANES(join, v)                                                                   \
+    do {                                                                                           \
+        (v) = join(v, vextq_f32(v, v, 2));                                                         \
+        (v) = join(v, vrev64q_f32(v));                                                             \
+    } while (0)
+
 // The largest lane, a NaN or not where there is one.
 static inline float vf32_top(vf32 v)
 {

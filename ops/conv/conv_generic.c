@@ -26,6 +26,8 @@ static bool find(const rml_window *w, const int64_t *first, size_t pixels, const
     return run;
 }
 
+enum { RUN = 16 }; // pixels copied at once: of a known size, as a call would take longer
+
 static void fill(const rml_im2col *columns, const rml_im2col_part *part)
 {
     const rml_window *w = &columns->window;
@@ -43,12 +45,14 @@ static void fill(const rml_im2col *columns, const rml_im2col_part *part)
         float *dst = part->dst + t * part->pitch;
         for (size_t c = 0; c < part->channels; c++, dst += columns->taps * part->pitch) {
             const float *channel = src + c * plane;
+            size_t i = 0;
             if (run)
-                memcpy(dst, channel + offset[0], part->pixels * sizeof *dst);
-            else
-                for (size_t i = 0; i < part->pixels; i++)
-                    dst[i] = offset[i] < 0 ? 0.0f : channel[offset[i]];
-            memset(dst + part->pixels, 0, (part->pitch - part->pixels) * sizeof *dst);
+                for (; i + RUN <= part->pixels; i += RUN)
+                    memcpy(dst + i, channel + offset[0] + i, RUN * sizeof *dst);
+            for (; i < part->pixels; i++)
+                dst[i] = offset[i] < 0 ? 0.0f : channel[offset[i]];
+            for (; i < part->pitch; i++)
+                dst[i] = 0;
         }
     }
 }

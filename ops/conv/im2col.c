@@ -53,19 +53,30 @@ rml_im2col rml_im2col_make(const rml_op_args *args, int bias)
     return columns;
 }
 
+// Whether the epilogue is a clamp alone, which tiles do themselves.
+static bool clamps(const rml_im2col *columns)
+{
+    return columns->epilogue && !rml_conv_residual(columns->args) &&
+           columns->args->attr->conv.act.kind == RML_UNARY_CLAMP;
+}
+
 typedef struct columns_job {
     const rml_im2col *columns;
     size_t panels, row_blocks, row_block;
 } columns_job;
 
 // All output channels [row, stop) of a group at the pixels of one panel, from the rows of
-// `channels` input channels on. Sums go on from what the output holds already.
+// `channels` input channels on. Sums go on from what the output holds already; those of the last
+// channels are clamped in the tile where that is all there is to do behind them.
 static void multiply(const rml_im2col *columns, const rml_im2col_part *part, size_t group,
                      size_t row, size_t stop, bool first)
 {
     const rml_kernels *kernels = columns->args->kernels;
     const size_t width = columns->depth * columns->taps;
     const size_t done = (part->channel - group * columns->depth) * columns->taps;
+    const rml_activation *act = &columns->args->attr->conv.act;
+    const bool clamp =
+        clamps(columns) && part->channel + part->channels == (group + 1) * columns->depth;
     const void *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
     for (; row < stop; row += kernels->gemm_f32.mr) {
@@ -88,8 +99,8 @@ static void multiply(const rml_im2col *columns, const rml_im2col_part *part, siz
                                     .c = c,
                                     .residual =
                                         first && !columns->bias ? NULL : (const float *const *)c,
-                                    .low = -INFINITY,
-                                    .high = INFINITY};
+                                    .low = clamp ? act->param[0] : -INFINITY,
+                                    .high = clamp ? act->param[1] : INFINITY};
         kernels->gemm_f32.run(&tile);
     }
 }
@@ -122,8 +133,9 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
             multiply(columns, &part, group, row, rml_min_size(columns->rows, row + job->row_block),
                      first);
         }
-        for (size_t r = row;
-             columns->epilogue && r < rml_min_size(columns->rows, row + job->row_block); r++)
+        for (size_t r = row; columns->epilogue && !clamps(columns) &&
+                             r < rml_min_size(columns->rows, row + job->row_block);
+             r++)
             rml_conv_epilogue(args,
                               columns->out->data +
                                   ((part.image * columns->groups + group) * columns->rows + r) *

@@ -182,21 +182,24 @@ static bool find_place(const sample_job *job, const axis_taps *taps, size_t poin
     return whole;
 }
 
-// A point after the other. Four taps, of which all count, are by far the most.
-#define TAKE(type, weights)                                                                        \
+// `planes` of them, a point after the other, which share its places and weights. Four taps, of
+// which all count, are by far the most.
+#define TAKE(type, weights, planes)                                                                \
     do {                                                                                           \
         const type *src = (const type *)in->raw + plane * job->in_plane;                           \
         type *dst = (type *)out->raw + plane * job->out_plane + point;                             \
         for (size_t p = 0; p < count; p++) {                                                       \
-            type sum = 0;                                                                          \
+            type sum[planes] = {0};                                                                \
             if (taps == 4 && whole[p])                                                             \
                 for (size_t t = 0; t < 4; t++)                                                     \
-                    sum += found[t].weights[p] * src[found[t].at[p]];                              \
+                    for (size_t k = 0; k < (planes); k++)                                          \
+                        sum[k] += found[t].weights[p] * src[k * job->in_plane + found[t].at[p]];   \
             else                                                                                   \
                 for (size_t t = 0; t < taps; t++)                                                  \
-                    if (found[t].at[p] >= 0)                                                       \
-                        sum += found[t].weights[p] * src[found[t].at[p]];                          \
-            dst[p] = sum;                                                                          \
+                    for (size_t k = 0; k < (planes) && found[t].at[p] >= 0; k++)                   \
+                        sum[k] += found[t].weights[p] * src[k * job->in_plane + found[t].at[p]];   \
+            for (size_t k = 0; k < (planes); k++)                                                  \
+                dst[k * job->out_plane + p] = sum[k];                                              \
         }                                                                                          \
     } while (0)
 
@@ -204,13 +207,15 @@ static void take_samples(const sample_job *job, const tap *found, const bool *wh
                          size_t image, size_t point, size_t count)
 {
     const rml_tensor *in = &job->args->in[0], *out = &job->args->out[0];
-    for (size_t c = 0; c < job->channels; c++) {
-        const size_t plane = image * job->channels + c;
+    const size_t end = (image + 1) * job->channels;
+    size_t plane = image * job->channels;
+    for (; in->dtype == RML_F32 && plane + 4 <= end; plane += 4)
+        TAKE(float, narrow, 4);
+    for (; plane < end; plane++)
         if (in->dtype == RML_F32)
-            TAKE(float, narrow);
+            TAKE(float, narrow, 1);
         else
-            TAKE(double, weight);
-    }
+            TAKE(double, weight, 1);
 }
 
 static void sample_points(void *context, size_t begin, size_t end, int worker)
