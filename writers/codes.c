@@ -58,6 +58,18 @@ static bool is_plain(const rml_graph *graph, const rml_node *node)
            graph->values[node->in[0]].shape.rank >= 0;
 }
 
+// By scales of the file, and one zero point: what rml_rewrite_requantize makes floats of.
+static bool can_requantize(const rml_graph *graph, const rml_node *node)
+{
+    size_t counts[5] = {0};
+    for (int k = 1; k < 5 && node->op == RML_OP_REQUANTIZE; k++)
+        if (graph->values[node->in[k]].kind != RML_VALUE_CONSTANT ||
+            !rml_shape_count(&graph->values[node->in[k]].shape, &counts[k]))
+            return false;
+    return node->op == RML_OP_REQUANTIZE && (counts[1] == 1 || counts[2] == 1) && counts[3] == 1 &&
+           counts[4] == 1;
+}
+
 // Whether input `k`, which is not moved, is read as the number that it is.
 static bool is_read(const rml_graph *graph, const rml_node *node, const bool *codes, int k)
 {
@@ -66,6 +78,8 @@ static bool is_read(const rml_graph *graph, const rml_node *node, const bool *co
     case RML_OP_INTEGER_MATMUL:
     case RML_OP_INTEGER_CONV:
         return true;
+    case RML_OP_REQUANTIZE:
+        return k == 4 && codes[node->out] && can_requantize(graph, node);
     case RML_OP_QUANTIZE:
         return k == 2 && codes[node->out] && is_plain(graph, node);
     case RML_OP_DEQUANTIZE: // also of i32, which are no codes
@@ -98,7 +112,7 @@ static void look_at(const rml_graph *graph, const rml_node *node, bool *codes, b
     for (int k = 0; k < node->in_count; k++)
         if (!(all && k >= data.from && k < data.to) && !is_read(graph, node, codes, k))
             drop(codes, node->in[k], changed);
-    const bool makes = node->op == RML_OP_DYNAMIC_QUANTIZE ||
+    const bool makes = node->op == RML_OP_DYNAMIC_QUANTIZE || can_requantize(graph, node) ||
                        (node->op == RML_OP_QUANTIZE && is_plain(graph, node));
     for (int k = 0; k < node->out_count; k++)
         if (!all && !makes)

@@ -36,7 +36,8 @@ static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,
                                            rml_rewrite_signals,
                                            rml_rewrite_quantize,
                                            rml_rewrite_integer,
-                                           rml_rewrite_dynamic_quantize};
+                                           rml_rewrite_dynamic_quantize,
+                                           rml_rewrite_requantize};
 
 void rml_lower_refuse(rml_lowering *l, const rml_node *node, const char *why)
 {
@@ -132,6 +133,8 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
     RML_TRY(rml_graph_finish(l->to, err));
     here.in = in;
     l->as_codes = node->out_count > 0 && codes[node->out];
+    if (l->as_codes)
+        l->code = from->values[node->out].dtype;
     if (node->op == RML_OP_CAST && l->as_codes)
         here.attr.cast.to = RML_F32;
     if (rml_op_get(node->op)->control)
@@ -199,7 +202,7 @@ rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *tar
 {
     rml_error refusal = {.message = ""};
     rml_lowering l = {.to = to, .target = target, .refusal = &refusal};
-    l.wave.conv = RML_NO_VALUE;
+    l.wave.conv = l.sums.of = RML_NO_VALUE;
     size_t changed = 0;
     RML_TRY(rml_lower_graph(&l, from, NULL, err));
     to->state_count = from->state_count;

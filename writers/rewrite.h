@@ -39,6 +39,7 @@ rml_rewrite_fn rml_rewrite_signals;
 rml_rewrite_fn rml_rewrite_quantize; // both ways
 rml_rewrite_fn rml_rewrite_integer;  // products of codes
 rml_rewrite_fn rml_rewrite_dynamic_quantize;
+rml_rewrite_fn rml_rewrite_requantize;
 
 // Notes a node that a rewrite knows and the target cannot hold; it is made all the same, so that
 // the rest is looked at.

@@ -165,7 +165,8 @@ bool rml_rewrite_integer(rml_lowering *l, const rml_node *node, rml_value_id *ou
               b_rank = rml_lowered_shape(l, node->in[B]).rank;
     const operand a = without_zero(l, node, A, A_ZERO + zeros, conv ? 0 : a_rank - 2);
     const operand b = without_zero(l, node, B, B_ZERO + zeros, conv ? 0 : b_rank - 1);
-    if (!why && l->to->error.status == RML_OK && most_of(&a, &b, conv) > MOST_EXACT)
+    const double most = why || l->to->error.status != RML_OK ? 0 : most_of(&a, &b, conv);
+    if (most > MOST_EXACT)
         why = "its sums of products of codes may pass 16777216, up to which floats are exact";
     if (why)
         rml_lower_refuse(l, node, why);
@@ -179,6 +180,8 @@ bool rml_rewrite_integer(rml_lowering *l, const rml_node *node, rml_value_id *ou
         rml_lower_node(l, conv ? RML_OP_CONV : RML_OP_MATMUL, &attr, in, 2, P("product"));
     const rml_op_attr whole = {.cast = {.to = RML_I32}};
     out[0] = rml_lower_node(l, RML_OP_CAST, &whole, &y, 1, node->name);
+    l->sums.of = out[0];
+    l->sums.most = most;
     return true;
 }
 

@@ -50,6 +50,11 @@ typedef struct rml_lowering {
     rml_error *refusal; // with all of them
     int depth;          // of rewrites in rewrites
     bool as_codes;      // what the node in hand quantizes may be floats
+    rml_dtype code;     // ... which the model has for it
+    struct {
+        rml_value_id of;
+        double most;
+    } sums; // the product of codes that was made last, and the largest that it can give
     struct {
         rml_value_id x, weight, conv;
     } wave; // the convolution that was made last for a wave_norm, which wave_conv reads, too
