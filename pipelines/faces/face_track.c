@@ -18,14 +18,23 @@
 #define JUMP_OVERLAP 0.3
 // Less than this is told: a third of the width, or a side 1.4 times as long.
 #define DOUBTFUL_OVERLAP 0.5
+// A box that overlaps its neighbours' mean by less, while they overlap each other by more than the
+// second, is a mistake of the detector (blur, a hand): no head goes there and back so fast.
+#define OUTLIER_OVERLAP 0.7
+#define NEIGHBOUR_OVERLAP 0.8
+// Faces that do not fit are faded from and to over so many frames.
+#define FADE_FRAMES 3
 
 typedef struct {
     rml_face raw;
-    rml_box padded; // clamped to the frame; compat smooths it in place
+    rml_face steady; // raw, or between its neighbours where it is an outlier
+    rml_box padded;  // clamped to the frame; compat smooths it in place
     rml_box final;
     int radius;       // as many frames before and after are mixed into the final box
     bool starts_shot; // nothing before this frame may be mixed in
+    bool cut;         // it does so in any case
     bool jumps;
+    rml_face_fit fit;
 } track_frame;
 
 struct rml_track {
@@ -38,19 +47,6 @@ struct rml_track {
     bool shot_ended;      // the next frame starts one
     bool finished;
 };
-
-const char *rml_face_source_name(rml_face_source source)
-{
-    switch (source) {
-    case RML_FACE_NONE:
-        return "none";
-    case RML_FACE_DETECTED:
-        return "detected";
-    case RML_FACE_BY_HAND:
-        return "by hand";
-    }
-    return "?";
-}
 
 rml_status rml_track_create(rml_track **out, const rml_track_settings *settings,
                             const rml_allocator *allocator, rml_error *err)
@@ -71,30 +67,6 @@ void rml_track_destroy(rml_track **track)
     rml_free((*track)->allocator, (*track)->frames);
     rml_free((*track)->allocator, *track);
     *track = NULL;
-}
-
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int max_int(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static double box_area(rml_box b)
-{
-    return b.x2 > b.x1 && b.y2 > b.y1 ? (double)(b.x2 - b.x1) * (double)(b.y2 - b.y1) : 0;
-}
-
-double rml_box_overlap(rml_box a, rml_box b)
-{
-    rml_box common = {max_int(a.x1, b.x1), max_int(a.y1, b.y1), min_int(a.x2, b.x2),
-                      min_int(a.y2, b.y2)};
-    double both = box_area(common);
-    double all = box_area(a) + box_area(b) - both;
-    return all > 0 ? both / all : 0;
 }
 
 static int saturated(int64_t value, int low, int high)
@@ -125,7 +97,7 @@ static rml_box mean_box(const rml_track *track, int64_t begin, int64_t end, bool
 {
     int64_t sum[4] = {0}, n = end - begin;
     for (int64_t i = begin; i < end; i++) {
-        const rml_box *b = padded ? &track->frames[i].padded : &track->frames[i].raw.box;
+        const rml_box *b = padded ? &track->frames[i].padded : &track->frames[i].steady.box;
         sum[0] += b->x1;
         sum[1] += b->y1;
         sum[2] += b->x2;
@@ -168,7 +140,10 @@ static void settle_default(rml_track *track, int64_t index)
 static void settle(rml_track *track)
 {
     const rml_track_settings *s = &track->settings;
-    int64_t ahead = !s->smooth ? 0 : s->compat ? COMPAT_WINDOW - 1 : DEFAULT_RADIUS;
+    // Of all frames that are mixed it is known whether they are outliers: one more.
+    int64_t ahead = s->compat ? COMPAT_WINDOW - 1 : DEFAULT_RADIUS + 1;
+    if (!s->smooth)
+        ahead = s->any_fit || s->compat ? 0 : FADE_FRAMES;
     while (track->ready < track->count &&
            (track->finished || track->shot_ended || track->ready + ahead < track->count)) {
         track_frame *frame = &track->frames[track->ready];
@@ -180,6 +155,59 @@ static void settle(rml_track *track)
             settle_default(track, track->ready);
         track->ready++;
     }
+}
+
+// Whether frame `index` goes on with the shot of frame `before`.
+static void compare(rml_track *track, int64_t index, int64_t before)
+{
+    track_frame *frame = &track->frames[index];
+    const double overlap =
+        before >= 0 && has_face(&track->frames[before])
+            ? rml_box_overlap(track->frames[before].steady.box, frame->steady.box)
+            : 1;
+    frame->starts_shot = frame->cut || overlap < JUMP_OVERLAP;
+    frame->jumps = !frame->cut && overlap < DOUBTFUL_OVERLAP;
+}
+
+static void judge(const rml_track *track, track_frame *frame)
+{
+    const rml_track_settings *s = &track->settings;
+    const bool goes_on = frame > track->frames && !frame->starts_shot;
+    if (!s->any_fit && !s->compat)
+        frame->fit = rml_face_fit_of(&frame->steady, s->width, s->height,
+                                     goes_on ? frame[-1].fit : RML_FACE_FITS);
+}
+
+static int middle(int a, int b)
+{
+    return (int)(((int64_t)a + b) / 2);
+}
+
+// The frame before the last lies between its neighbours, if these agree and it does not.
+static void mend_outlier(rml_track *track)
+{
+    const int64_t last = track->count;
+    if (last < 2)
+        return;
+    track_frame *frame = &track->frames[last - 1];
+    const rml_face *a = &frame[-1].steady, *b = &frame[1].steady;
+    if (frame->cut || frame[1].cut || !has_face(frame) || !has_face(&frame[-1]) ||
+        frame->raw.source != RML_FACE_DETECTED ||
+        rml_box_overlap(a->box, b->box) < NEIGHBOUR_OVERLAP)
+        return;
+    const rml_box between = {middle(a->box.x1, b->box.x1), middle(a->box.y1, b->box.y1),
+                             middle(a->box.x2, b->box.x2), middle(a->box.y2, b->box.y2)};
+    if (rml_box_overlap(between, frame->raw.box) >= OUTLIER_OVERLAP)
+        return;
+    frame->steady.box = between;
+    frame->steady.has_marks = a->has_marks && b->has_marks;
+    for (int i = 0; i < RML_FACE_MARKS; i++)
+        for (int axis = 0; axis < 2; axis++)
+            frame->steady.marks[i][axis] = (a->marks[i][axis] + b->marks[i][axis]) / 2;
+    frame->padded = pad(&track->settings, between);
+    compare(track, last - 1, last - 2);
+    compare(track, last, last - 1);
+    judge(track, frame);
 }
 
 static rml_status append(rml_track *track, const rml_face *face, bool cut, rml_error *err)
@@ -198,11 +226,12 @@ static rml_status append(rml_track *track, const rml_face *face, bool cut, rml_e
                             "padding",
                             (long long)track->count, face->box.x1, face->box.y1, face->box.x2,
                             face->box.y2);
-        const track_frame *before = track->count ? frame - 1 : NULL;
-        const double overlap =
-            before && has_face(before) ? rml_box_overlap(before->raw.box, face->box) : 1;
-        frame->starts_shot = cut || track->shot_ended || overlap < JUMP_OVERLAP;
-        frame->jumps = !cut && overlap < DOUBTFUL_OVERLAP;
+        frame->steady = *face;
+        frame->cut = cut || track->shot_ended;
+        compare(track, track->count, track->count - 1);
+        if (!track->settings.compat && track->settings.smooth)
+            mend_outlier(track);
+        judge(track, frame);
     }
     track->shot_ended = false;
     track->count++;
@@ -262,6 +291,27 @@ bool rml_track_jumps(const rml_track *track, int64_t index)
     return track->frames[index].jumps;
 }
 
+rml_face_fit rml_track_fit(const rml_track *track, int64_t index)
+{
+    return track->frames[index].fit;
+}
+
+float rml_track_share(const rml_track *track, int64_t index)
+{
+    const track_frame *frames = track->frames;
+    if (frames[index].fit != RML_FACE_FITS)
+        return 0;
+    int64_t nearest = FADE_FRAMES + 1;
+    for (int64_t i = 1; i < nearest && index >= i && !frames[index - i + 1].starts_shot; i++)
+        if (frames[index - i].fit != RML_FACE_FITS)
+            nearest = i;
+    for (int64_t i = 1; i < nearest && index + i < track->count && !frames[index + i].starts_shot;
+         i++)
+        if (frames[index + i].fit != RML_FACE_FITS)
+            nearest = i;
+    return (float)nearest / (FADE_FRAMES + 1);
+}
+
 bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE_MARKS][2])
 {
     const int radius = track->frames[index].radius;
@@ -269,7 +319,7 @@ bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE
     if (track->settings.compat)
         return false;
     for (int64_t i = index - radius; i <= index + radius; i++) {
-        const rml_face *face = &track->frames[i].raw;
+        const rml_face *face = &track->frames[i].steady;
         if (!face->has_marks)
             return false;
         for (int k = 0; k < RML_FACE_MARKS; k++)

@@ -7,32 +7,8 @@
 
 #include "runmodel.h"
 #include "media/image/planes.h"
-
-// Pixels x1 <= x < x2, y1 <= y < y2.
-typedef struct rml_box {
-    int x1, y1, x2, y2;
-} rml_box;
-
-typedef enum rml_face_source {
-    RML_FACE_NONE = 0, // looked for, and none was found
-    RML_FACE_DETECTED, // by a network
-    RML_FACE_BY_HAND   // given by the user
-} rml_face_source;
-
-const char *rml_face_source_name(rml_face_source source); // "none", "detected", "by hand"
-
-#define RML_FACE_MARKS 5
-
-typedef struct rml_face {
-    rml_box box; // all zero for RML_FACE_NONE
-    float score; // 0..1
-    rml_face_source source;
-    double seconds; // when the source shows this frame
-    // x and y in pixels of the frame: the eye on the left of the picture, the other one, the tip of
-    // the nose, the left and the right end of the mouth.
-    bool has_marks;
-    float marks[RML_FACE_MARKS][2];
-} rml_face;
+#include "pipelines/faces/face_box.h"
+#include "pipelines/faces/face_fit.h"
 
 // More than this many later frames are never needed to know a box.
 #define RML_TRACK_LOOK_AHEAD 4
@@ -42,6 +18,7 @@ typedef struct rml_track_settings {
     int top, bottom, left, right; // added around every box
     bool smooth;
     bool compat;  // upstream's smoothing
+    bool any_fit; // faces into which no mouth can be put count as those that can
     bool doubled; // frames are followed by themselves backwards: when the end is known, as many
                   // boxes again come behind those pushed, and are smoothed with them
 } rml_track_settings;
@@ -81,8 +58,12 @@ bool rml_track_marks(const rml_track *track, int64_t index, float marks[RML_FACE
 // The final box without the padding and the clamping.
 rml_box rml_track_found(const rml_track *track, int64_t index);
 
-// Intersection over union of two boxes, 0..1.
-double rml_box_overlap(rml_box a, rml_box b);
+// Why no mouth can be put into the face, as it was found; index < ready.
+rml_face_fit rml_track_fit(const rml_track *track, int64_t index);
+
+// How much of a new mouth the frame may show, 0..1: 0 where the face does not fit, rising over the
+// frames before and after, though not across the end of a shot; index < ready.
+float rml_track_share(const rml_track *track, int64_t index);
 
 // A scene cut is told from motion by comparing small grey versions of neighbouring pictures.
 

@@ -82,8 +82,11 @@ const char *rml_lipsync_stage_name(rml_lipsync_stage stage);
 // Why somebody should look at a frame of the result.
 typedef enum rml_doubt {
     RML_DOUBT_NO_FACE = 0, // none was found: the frame is as it was
-    RML_DOUBT_JUMP,        // the box lies elsewhere than in the source frame before, without a cut
-    RML_DOUBT_SEAM,        // new face and film differ strongly along the mask's edge
+    RML_DOUBT_TURNED,      // away, as in face_fit.h; these three are as they were, too
+    RML_DOUBT_CUT_OFF,
+    RML_DOUBT_SMALL,
+    RML_DOUBT_JUMP, // the box lies elsewhere than in the source frame before, without a cut
+    RML_DOUBT_SEAM, // new face and film differ strongly along the mask's edge
     RML_DOUBT_COUNT
 } rml_doubt;
 

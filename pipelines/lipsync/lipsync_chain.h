@@ -43,7 +43,9 @@ typedef struct rml_slot {
     bool has_face, has_marks, jumps;
     float marks[RML_FACE_MARKS][2]; // as in rml_face
     float voiced;                   // see rml_mouth_voiced
-    bool generated;                 // the network makes its mouth
+    rml_face_fit fit;
+    float share;    // of the new mouth, see rml_track_share
+    bool generated; // the network makes its mouth
     rml_lip_item item;
     uint8_t *given; // what item.patch was before the network
 } rml_slot;

@@ -31,7 +31,8 @@ const char *rml_lipsync_stage_name(rml_lipsync_stage stage)
 
 const char *rml_doubt_name(rml_doubt doubt)
 {
-    static const char *const names[RML_DOUBT_COUNT] = {"no face", "jump", "strong seam"};
+    static const char *const names[RML_DOUBT_COUNT] = {"no face",   "turned away", "cut off",
+                                                       "too small", "jump",        "strong seam"};
     return doubt >= 0 && doubt < RML_DOUBT_COUNT ? names[doubt] : "?";
 }
 

@@ -135,6 +135,9 @@ rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
                                             rml_planes_height(&s->picture->planes));
     }
     note(c, s, RML_DOUBT_NO_FACE, !s->has_face);
+    note(c, s, RML_DOUBT_TURNED, s->fit == RML_FACE_TURNED);
+    note(c, s, RML_DOUBT_CUT_OFF, s->fit == RML_FACE_CUT_OFF);
+    note(c, s, RML_DOUBT_SMALL, s->fit == RML_FACE_SMALL);
     note(c, s, RML_DOUBT_JUMP, s->generated && s->jumps);
     note(c, s, RML_DOUBT_SEAM, step > STRONG_SEAM);
     double pasted = rml_clock_ms();

@@ -70,6 +70,10 @@ static rml_status flush(rml_chain *c, rml_error *err)
             rml_mouth_run(c->mouth, items, given, voiced, count, !c->job->settings.compat, err));
     c->result->stage_ms[RML_STAGE_NETWORK] += rml_clock_ms() - start;
     for (int i = 0; i < c->group_count; i++)
+        if (c->group[i]->generated)
+            rml_mouth_fade_face(c->mouth, c->group[i]->item.patch, c->group[i]->given,
+                                c->group[i]->share);
+    for (int i = 0; i < c->group_count; i++)
         RML_TRY(emit(c, c->group[i], err));
     c->group_count = 0;
     return RML_OK;
@@ -81,7 +85,9 @@ static rml_status take(rml_chain *c, rml_slot *s, rml_error *err)
     s->has_face = rml_track_raw(c->track, s->place)->source != RML_FACE_NONE;
     s->jumps = rml_track_jumps(c->track, s->place);
     s->voiced = rml_mouth_voiced(c->mouth, c->job->speech, &s->plan);
-    s->generated = s->has_face && rml_mouth_moves(c->mouth, s->voiced);
+    s->fit = rml_track_fit(c->track, s->place);
+    s->share = rml_track_share(c->track, s->place);
+    s->generated = s->has_face && s->share > 0 && rml_mouth_moves(c->mouth, s->voiced);
     if (s->generated) {
         double start = rml_clock_ms();
         RML_TRY(c->lips->listen(c->lips, &s->plan, s->item.sound, err));

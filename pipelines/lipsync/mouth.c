@@ -146,6 +146,12 @@ static void blend(uint8_t *patch, const uint8_t *from, float share, size_t bytes
         patch[i] = rml_lip_byte((float)from[i] + share * (float)(patch[i] - from[i]), true);
 }
 
+void rml_mouth_fade_face(const rml_mouth *m, uint8_t *patch, const uint8_t *given, float share)
+{
+    if (share < 1.0f)
+        blend(patch, given, share, patch_bytes(m));
+}
+
 // The faces of silence of all items, and from there times the strength to those of the voice.
 static rml_status scale(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given, int count,
                         bool round, rml_error *err)
@@ -170,8 +176,7 @@ static rml_status run_all(rml_mouth *m, rml_lip_item *const *items, uint8_t *con
         RML_TRY(scale(m, items, given, count, round, err));
     if (m->settings.silence == RML_SILENCE_KEEP)
         for (int i = 0; i < count; i++)
-            if (voiced[i] < 1.0f)
-                blend(items[i]->patch, given[i], voiced[i], patch_bytes(m));
+            rml_mouth_fade_face(m, items[i]->patch, given[i], voiced[i]);
     return RML_OK;
 }
 

@@ -39,6 +39,9 @@ bool rml_mouth_moves(const rml_mouth *mouth, float voiced);
 // Brings what an item heard to its share.
 void rml_mouth_fade_sound(const rml_mouth *mouth, float voiced, float *sound);
 
+// Brings a face back to the one that was given, but for this share.
+void rml_mouth_fade_face(const rml_mouth *mouth, uint8_t *patch, const uint8_t *given, float share);
+
 // Runs the network on the items. given[i]: the face of items[i] once more; voiced[i]: its share.
 // A face that is closed, and was before, is not computed again. After a failure not to be called.
 rml_status rml_mouth_run(rml_mouth *mouth, rml_lip_item *const *items, uint8_t *const *given,

@@ -225,7 +225,8 @@ static rml_status begin(chain *c, const rml_model *model, rml_error *err)
         lips.dim[0] != c->room || sound.dim[1] != lips.dim[1] || sound.dim[1] < 1)
         return rml_fail(err, RML_ERR_SHAPE,
                         "the network does not give two embeddings of one width as SyncNet does");
-    const rml_track_settings track = {.width = info->width, .height = info->height};
+    const rml_track_settings track = {
+        .width = info->width, .height = info->height, .any_fit = true};
     RML_TRY(rml_track_create(&c->track, &track, allocator, err));
     RML_TRY(rml_resizer_create(&c->resizer, allocator, err));
     RML_TRY(rml_make(allocator, &c->shown, (size_t)c->room, sizeof *c->shown, "windows", err));

@@ -153,6 +153,7 @@ static void test_padding(void)
     CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
     rml_face face = {.box = {20, 30, 80, 115}, .score = 1, .source = RML_FACE_BY_HAND};
     CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+    CHECK(rml_track_finish(track, NULL) == RML_OK);
     rml_box b = rml_track_box(track, 0);
     CHECK(b.x1 == 0 && b.y1 == 10 && b.x2 == 200 && b.y2 == 120);
     rml_track_destroy(&track);
@@ -233,8 +234,117 @@ static void test_tilt(void)
     rml_track_destroy(&track);
 }
 
+static const float left_profile[RML_FACE_MARKS][2] = {
+    {85, 90}, {92, 90}, {80, 103}, {86, 115}, {92, 115}};
+
+static rml_face face_with_marks(bool turned)
+{
+    rml_face face = {.box = {60, 50, 140, 150}, .source = RML_FACE_DETECTED, .has_marks = true};
+    if (turned)
+        memcpy(face.marks, left_profile, sizeof face.marks);
+    else
+        turned_marks(0, face.marks);
+    return face;
+}
+
+static void test_fit(void)
+{
+    rml_face face = face_with_marks(false);
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_FITS);
+    for (int i = 0; i < 8; i++) { // tilted is not turned away
+        turned_marks(0.8f * (float)i, face.marks);
+        CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_FITS);
+    }
+    face = face_with_marks(true);
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_TURNED);
+    face.source = RML_FACE_BY_HAND;
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_FITS);
+    // The tip of the nose beside an eye: who was turned away still is.
+    face = face_with_marks(false);
+    face.marks[2][0] = 116;
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_FITS);
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_TURNED) == RML_FACE_TURNED);
+    face.marks[2][0] = 118;
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_TURNED);
+    // The mouth is at 115, its lip at 120.
+    face = face_with_marks(false);
+    CHECK(rml_face_fit_of(&face, 200, 119, RML_FACE_FITS) == RML_FACE_CUT_OFF);
+    CHECK(rml_face_fit_of(&face, 200, 121, RML_FACE_FITS) == RML_FACE_FITS);
+    CHECK(rml_face_fit_of(&face, 200, 121, RML_FACE_CUT_OFF) == RML_FACE_CUT_OFF);
+    CHECK(rml_face_fit_of(&face, 99, 200, RML_FACE_FITS) == RML_FACE_CUT_OFF);
+    face.has_marks = false;
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_FITS);
+    CHECK(rml_face_fit_of(&face, 200, 120, RML_FACE_FITS) == RML_FACE_CUT_OFF);
+    face.box = (rml_box){60, 50, 75, 90};
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_SMALL);
+    face.box.x2 = 78;
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_FITS) == RML_FACE_FITS);
+    CHECK(rml_face_fit_of(&face, 200, 200, RML_FACE_SMALL) == RML_FACE_SMALL);
+}
+
+// Turned away in frames 8 to 10; a cut before frame 13 ends the fade.
+static void test_share(bool smooth, bool any_fit, bool compat)
+{
+    static const float expected[16] = {1, 1, 1, 1,     1,    0.75f, 0.5f, 0.25f,
+                                       0, 0, 0, 0.25f, 0.5f, 1,     1,    1};
+    const rml_track_settings settings = {
+        .width = 200, .height = 200, .smooth = smooth, .any_fit = any_fit, .compat = compat};
+    rml_track *track = NULL;
+    CHECK(rml_track_create(&track, &settings, rml_allocator_default(), NULL) == RML_OK);
+    int64_t ready = 0;
+    for (int i = 0; i <= 16; i++) {
+        const rml_face face = face_with_marks(i >= 8 && i <= 10);
+        CHECK((i < 16 ? rml_track_push(track, &face, i == 13, NULL)
+                      : rml_track_finish(track, NULL)) == RML_OK);
+        for (; ready < rml_track_ready(track); ready++) { // as soon as they are
+            const float want = any_fit || compat ? 1 : expected[ready];
+            CHECK_MSG(rml_track_share(track, ready) == want, "frame %d: %g", (int)ready,
+                      (double)rml_track_share(track, ready));
+            CHECK(rml_track_fit(track, ready) == (want == 0 ? RML_FACE_TURNED : RML_FACE_FITS));
+        }
+    }
+    CHECK(ready == 16);
+    rml_track_destroy(&track);
+}
+
+// A blurred frame: its box lies elsewhere than those around it.
+static void test_outlier(void)
+{
+    for (int far = 0; far < 3; far++)
+        for (int at = 1; at < 11; at++) {
+            rml_track *track = make(true, false);
+            for (int i = 0; i < 12; i++) {
+                rml_face face = face_at(100 + 2 * i, 100);
+                face.has_marks = true;
+                turned_marks(0, face.marks);
+                if (i == at) {
+                    face.box = (rml_box){150 + 300 * far, 40, 300 + 300 * far, 190};
+                    face.marks[0][0] = 500;
+                }
+                CHECK(rml_track_push(track, &face, false, NULL) == RML_OK);
+            }
+            CHECK(rml_track_finish(track, NULL) == RML_OK);
+            for (int i = 0; i < 12; i++) {
+                const rml_box b = rml_track_box(track, i);
+                float marks[RML_FACE_MARKS][2];
+                CHECK_MSG(b.x1 == 100 + 2 * i && b.x2 == 200 + 2 * i && b.y1 == 10 && b.y2 == 110,
+                          "%d, outlier %d: %d", i, at, b.x1);
+                CHECK(rml_track_marks(track, i, marks) && fabsf(marks[0][0] - 85) < 1e-3f);
+                CHECK(!rml_track_jumps(track, i));
+            }
+            CHECK(rml_track_raw(track, at)->box.x1 == 150 + 300 * far);
+            rml_track_destroy(&track);
+        }
+}
+
 int main(void)
 {
+    test_fit();
+    test_share(true, false, false);
+    test_share(false, false, false);
+    test_share(true, true, false);
+    test_share(true, false, true);
+    test_outlier();
     test_tilt();
     test_compat();
     test_doubled();

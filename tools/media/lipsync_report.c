@@ -14,7 +14,7 @@ static void report_doubts(const rml_lipsync_result *r)
             continue;
         fprintf(stderr, "%s in %lld of %lld frames%s:", rml_doubt_name((rml_doubt)k),
                 (long long)d->frames, (long long)r->frames,
-                k == RML_DOUBT_NO_FACE ? ", which were left as they are" : "");
+                k <= RML_DOUBT_SMALL ? ", which were left as they are" : "");
         for (int i = 0; i < d->count && i < RANGES_SHOWN; i++)
             fprintf(stderr, "%s %.3f-%.3f s", i ? "," : "", d->ranges[i].from, d->ranges[i].to);
         if (d->count > RANGES_SHOWN)
