@@ -24,7 +24,8 @@ STEPS = {
     "portable": (preset("portable"), "portable C without threads, libav and image libraries"),
     "tsan": (preset("tsan", "-R", "thread|session|graph_random", env=SLOW),
              "ThreadSanitizer on what uses threads"),
-    "clang": (preset("fuzz"),
+    # asan has seen to these under gcc; each fails every allocation of a whole run in turn.
+    "clang": (preset("fuzz", "-E", "^test_(lipsync|sync)_nomem$", env=SLOW),
               "clang: warnings are errors, C tests, fuzz targets over their corpus"),
     "aarch64": (preset("aarch64", env=SLOW),
                 "64-bit ARM: kernels and C tests under qemu"),
