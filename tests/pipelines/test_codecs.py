@@ -127,7 +127,7 @@ def test_lost_transparency_is_told(run, face, name, codec):
     ("out.mov", ["--codec", "prores", "--preset", "hq", "--pix_fmt", "yuv444p10le"],
      "preset hq does not code in pixel format yuv444p10le"),
     ("out.mkv", ["--codec", "vp9", "--pix_fmt", "rgb48le"], "does not code in pixel format"),
-    ("out.mkv", ["--codec", "theora"], "--codec is h264, hevc, av1, vp9, prores, ffv1 or mjpeg"),
+    ("out.mkv", ["--codec", "theora"], "is h264, hevc, av1, vp9, prores, ffv1, mjpeg or png"),
 ])
 def test_what_does_not_go_together_is_one_sentence(run, face, name, arguments, words):
     out, said = run(face("yuv420p"), name, *arguments, code=None)
