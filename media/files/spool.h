@@ -6,7 +6,7 @@
 #include "runmodel.h"
 
 #define RML_SPOOL_MAX_BYTES (INT64_C(1) << 38) // an endless pipe ends when it has filled so much
-#define RML_SPOOL_MAX_COUNT 4
+#define RML_SPOOL_MAX_COUNT 10
 
 // A zeroed spool is closed.
 typedef struct rml_spool {

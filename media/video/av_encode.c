@@ -93,6 +93,8 @@ static rml_status add_sound(rml_encoder *e, const rml_encode_settings *settings,
         return rml_fail_nomem(err, strlen(settings->audio_path), "a file name");
     RML_TRY(rml_av_sound_open(&e->sound, e->audio_path, settings->audio_untimed, codec,
                               global_header, settings->audio_offset, settings->audio_seconds, err));
+    for (int i = 0; i < settings->audio_also_count; i++)
+        RML_TRY(rml_av_sound_mix(&e->sound, settings->audio_also[i], settings->audio_untimed, err));
     return add_stream(e, e->sound.encoder, &e->sound_stream, err);
 }
 

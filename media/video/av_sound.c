@@ -4,6 +4,7 @@
 #include "tensor/status.h"
 
 #include <libavutil/channel_layout.h>
+#include <libavutil/common.h>
 #include <libavutil/mathematics.h>
 
 #include <math.h>
@@ -126,8 +127,35 @@ rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, bool untimed
     return status;
 }
 
+rml_status rml_av_sound_mix(rml_av_sound *sound, const char *path, bool untimed, rml_error *err)
+{
+    rml_av_sound *more = av_mallocz(sizeof *more);
+    if (!more)
+        return rml_fail_nomem(err, sizeof *more, "sound");
+    more->also = sound->also;
+    sound->also = more;
+    RML_TRY(rml_av_sound_in_open(&more->in, path, untimed, err));
+    more->pending = true;
+    more->encoder = sound->encoder;
+    more->skip = sound->skip;
+    more->silence = sound->silence;
+    more->quiet = av_frame_alloc();
+    more->block = av_frame_alloc();
+    more->fifo = av_audio_fifo_alloc(more->encoder->sample_fmt,
+                                     more->encoder->ch_layout.nb_channels, PCM_BLOCK);
+    return more->quiet && more->block && more->fifo ? RML_OK
+                                                    : rml_fail_nomem(err, PCM_BLOCK, "sound");
+}
+
 void rml_av_sound_close(rml_av_sound *sound)
 {
+    rml_av_sound *also = sound->also;
+    sound->also = NULL;
+    if (also) {
+        also->encoder = NULL;
+        rml_av_sound_close(also);
+        av_free(also);
+    }
     rml_av_sound_in_close(&sound->in);
     av_frame_free(&sound->quiet);
     av_frame_free(&sound->block);
@@ -278,13 +306,58 @@ static rml_status fill(rml_av_sound *s, int want, rml_error *err)
 
 // ---- encoding ---------------------------------------------------------------------------------
 
+// The next `count` samples in s->block; behind the end there is silence.
+static int read_block(rml_av_sound *s, int count)
+{
+    const AVCodecContext *e = s->encoder;
+    const int size = av_audio_fifo_size(s->fifo);
+    av_frame_unref(s->block);
+    s->block->nb_samples = count;
+    s->block->format = e->sample_fmt;
+    s->block->sample_rate = e->sample_rate;
+    int code = av_channel_layout_copy(&s->block->ch_layout, &e->ch_layout);
+    if (code >= 0)
+        code = av_frame_get_buffer(s->block, 0);
+    if (code >= 0 && size < count)
+        code = av_samples_set_silence(s->block->extended_data, 0, count, e->ch_layout.nb_channels,
+                                      e->sample_fmt);
+    if (code >= 0)
+        code = av_audio_fifo_read(s->fifo, (void **)s->block->extended_data,
+                                  size < count ? size : count);
+    return code;
+}
+
+static void add_block(AVFrame *to, const AVFrame *from)
+{
+    const int channels = to->ch_layout.nb_channels;
+    const bool planar = av_sample_fmt_is_planar(to->format);
+    const int count = to->nb_samples * (planar ? 1 : channels);
+    for (int p = 0; p < (planar ? channels : 1); p++) {
+        if (av_get_bytes_per_sample(to->format) == sizeof(int16_t)) {
+            int16_t *sum = (int16_t *)to->extended_data[p];
+            const int16_t *more = (const int16_t *)from->extended_data[p];
+            for (int i = 0; i < count; i++)
+                sum[i] = av_clip_int16(sum[i] + more[i]);
+        } else {
+            float *sum = (float *)to->extended_data[p];
+            const float *more = (const float *)from->extended_data[p];
+            for (int i = 0; i < count; i++)
+                sum[i] = fminf(fmaxf(sum[i] + more[i], -1.0f), 1.0f);
+        }
+    }
+}
+
 // Gives the encoder its next block, or tells it that there is none.
 static rml_status feed(rml_av_sound *s, rml_error *err)
 {
     AVCodecContext *e = s->encoder;
     int size = e->frame_size > 0 ? e->frame_size : PCM_BLOCK;
-    RML_TRY(fill(s, size, err));
-    int64_t count = av_audio_fifo_size(s->fifo);
+    int64_t count = 0;
+    for (rml_av_sound *at = s; at; at = at->also) {
+        RML_TRY(fill(at, size, err));
+        const int there = av_audio_fifo_size(at->fifo);
+        count = there > count ? there : count;
+    }
     count = count < size ? count : size;
     count = count < s->limit - s->fed ? count : s->limit - s->fed;
     int code;
@@ -292,16 +365,13 @@ static rml_status feed(rml_av_sound *s, rml_error *err)
         code = avcodec_send_frame(e, NULL);
         s->flushed = true;
     } else {
-        av_frame_unref(s->block);
-        s->block->nb_samples = (int)count;
-        s->block->format = e->sample_fmt;
-        s->block->sample_rate = e->sample_rate;
+        code = read_block(s, (int)count);
+        for (rml_av_sound *at = s->also; at && code >= 0; at = at->also) {
+            code = read_block(at, (int)count);
+            if (code >= 0)
+                add_block(s->block, at->block);
+        }
         s->block->pts = s->fed;
-        code = av_channel_layout_copy(&s->block->ch_layout, &e->ch_layout);
-        if (code >= 0)
-            code = av_frame_get_buffer(s->block, 0);
-        if (code >= 0)
-            code = av_audio_fifo_read(s->fifo, (void **)s->block->extended_data, (int)count);
         if (code >= 0)
             code = avcodec_send_frame(e, s->block);
         s->fed += count;

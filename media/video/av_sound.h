@@ -18,12 +18,13 @@ typedef struct rml_av_sound {
     AVChannelLayout convert_layout; // of the input of `convert`
     int convert_rate, convert_format;
     AVCodecContext *encoder;
-    AVAudioFifo *fifo; // converted, not yet encoded
-    AVFrame *block;    // what goes into the encoder
-    int64_t skip;      // converted samples still to be left out at the beginning
-    int64_t silence;   // samples of silence still to be put in front of all
-    int64_t limit;     // samples to write at most
-    int64_t fed;       // samples given to the encoder
+    AVAudioFifo *fifo;         // converted, not yet encoded
+    AVFrame *block;            // what goes into the encoder
+    int64_t skip;              // converted samples still to be left out at the beginning
+    int64_t silence;           // samples of silence still to be put in front of all
+    int64_t limit;             // samples to write at most
+    int64_t fed;               // samples given to the encoder
+    struct rml_av_sound *also; // another that is added, which has the encoder of the first; or NULL
 } rml_av_sound;
 
 // Opens the best audio stream of `path` and an encoder at its rate and channels (the nearest that
@@ -33,6 +34,10 @@ typedef struct rml_av_sound {
 rml_status rml_av_sound_open(rml_av_sound *sound, const char *path, bool untimed,
                              rml_sound_codec codec, bool global_header, double offset,
                              double seconds, rml_error *err);
+
+// Adds the best audio stream of `path`, which must outlive the sound, as it is at the encoder's
+// rate and channels; levels beyond full scale are cut. Before the first packet.
+rml_status rml_av_sound_mix(rml_av_sound *sound, const char *path, bool untimed, rml_error *err);
 
 // Next packet in units of sound->encoder->time_base, or *end = true.
 rml_status rml_av_sound_next(rml_av_sound *sound, AVPacket *packet, bool *end, rml_error *err);

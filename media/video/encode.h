@@ -58,6 +58,9 @@ typedef struct rml_encode_settings {
     // full range BT.601, as JPEG demands.
     rml_colour colour;
     const char *audio_path; // file whose best audio stream is put in; NULL: no sound
+    // Others that are added to it, at its rate and channels, and outlive the encoder.
+    const char *const *audio_also;
+    int audio_also_count;
     double audio_offset;  // seconds: above 0 silence comes first, below 0 the beginning is left out
     double audio_seconds; // longest sound track; 0: all of it
     bool audio_untimed;   // its times are ignored: no silence where it begins late or has holes

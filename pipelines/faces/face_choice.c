@@ -50,7 +50,7 @@ bool rml_face_choice_parse(const char *text, rml_face_choice *choice)
     return true;
 }
 
-static const rml_numbered_face *find(const rml_numbered_face *faces, int count, int number)
+const rml_numbered_face *rml_face_of_number(const rml_numbered_face *faces, int count, int number)
 {
     for (int i = 0; i < count; i++)
         if (number && faces[i].number == number)
@@ -88,8 +88,8 @@ const rml_numbered_face *rml_face_choose(rml_face_chooser *c, const rml_numbered
                                          int count, bool cut)
 {
     const rml_choice_kind kind = c->choice.kind;
-    const rml_numbered_face *chosen =
-        find(faces, count, kind == RML_CHOOSE_NUMBER ? c->choice.number : c->followed);
+    const rml_numbered_face *chosen = rml_face_of_number(
+        faces, count, kind == RML_CHOOSE_NUMBER ? c->choice.number : c->followed);
     if (kind == RML_CHOOSE_NUMBER || kind == RML_CHOOSE_AT)
         return chosen;
     if (cut)

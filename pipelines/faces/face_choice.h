@@ -44,6 +44,9 @@ typedef struct rml_face_chooser {
 const rml_numbered_face *rml_face_choose(rml_face_chooser *chooser, const rml_numbered_face *faces,
                                          int count, bool cut);
 
+// The face of a number, or NULL; 0 is none.
+const rml_numbered_face *rml_face_of_number(const rml_numbered_face *faces, int count, int number);
+
 // Of the faces at a point the one whose middle is nearest to it, or NULL.
 const rml_numbered_face *rml_face_at(const rml_numbered_face *faces, int count, double x, double y);
 

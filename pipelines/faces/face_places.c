@@ -158,12 +158,12 @@ static rml_status point(rml_face_places *p, double seconds, const rml_numbered_f
 }
 
 rml_status rml_face_places_find(rml_face_places *p, rml_face_finder *detector,
-                                const rml_place_frame *frame, rml_face *face,
+                                const rml_place_frame *frame, rml_face *wanted,
                                 const rml_allocator *allocator, rml_error *err)
 {
     rml_numbered_face faces[RML_FINDER_MOST];
-    *face = (rml_face){.box = p->box, .score = 1, .source = RML_FACE_BY_HAND};
-    face->seconds = frame->seconds;
+    *wanted = (rml_face){.box = p->box, .score = 1, .source = RML_FACE_BY_HAND};
+    wanted->seconds = frame->seconds;
     if (p->by_hand)
         return RML_OK;
     if (frame->index >= p->roll.frames)
@@ -172,9 +172,13 @@ rml_status rml_face_places_find(rml_face_places *p, rml_face_finder *detector,
     if (detector)
         learn(p, frame, faces, count);
     RML_TRY(point(p, frame->seconds, faces, count, err));
-    const rml_numbered_face *chosen = rml_face_choose(&p->chooser, faces, count, frame->cut);
-    *face = chosen ? chosen->face : (rml_face){.source = RML_FACE_NONE};
-    face->seconds = frame->seconds;
+    for (int i = 0; i < p->number_count || i == 0; i++) {
+        const rml_numbered_face *chosen =
+            p->numbers ? rml_face_of_number(faces, count, p->numbers[i])
+                       : rml_face_choose(&p->chooser, faces, count, frame->cut);
+        wanted[i] = chosen ? chosen->face : (rml_face){.source = RML_FACE_NONE};
+        wanted[i].seconds = frame->seconds;
+    }
     return RML_OK;
 }
 
@@ -232,25 +236,32 @@ rml_status rml_face_places_scout(rml_face_places *places, rml_face_finder *detec
     return status;
 }
 
-rml_status rml_face_places_check(const rml_face_places *places, const char *clip, rml_error *err)
+static rml_status check_number(const rml_face_places *places, int wanted, const char *clip,
+                               rml_error *err)
 {
-    const rml_face_choice *choice = &places->chooser.choice;
     int last = 0;
-    if (choice->kind != RML_CHOOSE_NUMBER || places->by_hand)
-        return RML_OK;
     for (size_t i = 0; i < places->roll.count; i++) {
         const int number = places->roll.records[i].face.number;
-        if (number == choice->number)
+        if (number == wanted)
             return RML_OK;
         last = number > last ? number : last;
     }
     if (last == 0)
         return rml_fail(err, RML_ERR_ARG, "%s: no face has the number %d, since none was found",
-                        clip, choice->number);
+                        clip, wanted);
     return rml_fail(err, RML_ERR_ARG,
-                    "%s: no face has the number %d; the last one that was found "
-                    "has %d",
-                    clip, choice->number, last);
+                    "%s: no face has the number %d; the last one that was found has %d", clip,
+                    wanted, last);
+}
+
+rml_status rml_face_places_check(const rml_face_places *places, const char *clip, rml_error *err)
+{
+    const rml_face_choice *choice = &places->chooser.choice;
+    for (int i = 0; i < places->number_count; i++)
+        RML_TRY(check_number(places, places->numbers[i], clip, err));
+    if (choice->kind != RML_CHOOSE_NUMBER || places->by_hand)
+        return RML_OK;
+    return check_number(places, choice->number, clip, err);
 }
 
 rml_status rml_face_places_keep(const rml_face_places *places, const rml_allocator *allocator,

@@ -20,6 +20,8 @@ typedef struct rml_face_places {
     size_t cursor; // records before it are of frames that have been asked for
     struct rml_face_tracker *tracker;
     rml_face_chooser chooser;
+    const int *numbers; // of the faces that are asked for; NULL: one, as the chooser says
+    int number_count;
     bool as_upstream; // the detector's best face of each frame, also beside the picture
 } rml_face_places;
 
@@ -42,10 +44,11 @@ typedef struct rml_place_frame {
     bool cut; // as in rml_face_finder_next
 } rml_place_frame;
 
-// The face in the next source frame, with its seconds; frames come in order, and may be left out.
+// The face in the next source frame, or all that are asked for, with their seconds; frames come in
+// order, and may be left out.
 // `detector`, which may be NULL, looks at those that are not known; RML_ERR_ARG without one.
 rml_status rml_face_places_find(rml_face_places *places, rml_face_finder *detector,
-                                const rml_place_frame *frame, rml_face *face,
+                                const rml_place_frame *frame, rml_face *faces,
                                 const rml_allocator *allocator, rml_error *err);
 
 // Before the first frame: where the choice is made at a later one, looks at the clip up to there.
@@ -53,7 +56,7 @@ rml_status rml_face_places_scout(rml_face_places *places, rml_face_finder *detec
                                  const rml_clip_settings *clip, const rml_allocator *allocator,
                                  rml_error *err);
 
-// Behind the last frame: RML_ERR_ARG when a number was chosen that no face had. `clip` names it.
+// Behind the last frame: RML_ERR_ARG when a number was asked for that no face had. `clip` names it.
 rml_status rml_face_places_check(const rml_face_places *places, const char *clip, rml_error *err);
 
 // Writes the file of faces, where there is to be one and more is known than was read from it.

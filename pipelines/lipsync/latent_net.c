@@ -32,6 +32,7 @@ struct rml_latent_net {
     bool timed; // the UNet has the time step, which is 0, as an input
     rml_session *encoder, *unet, *decoder;
     int64_t height, width; // of a latent
+    size_t pixels;         // of a face
     size_t plane, half;    // numbers of a channel, and of all
     float *latent;         // [halves][channels][height][width]
     float *staged;         // those of a group, then what the UNet makes of them
@@ -39,7 +40,7 @@ struct rml_latent_net {
     int together;          // most faces in one run of the UNet
     float *noise;          // one half, when it is sampled
     rml_latent_cache *cache;
-    rml_voice voice;
+    rml_voice voices[RML_LIP_VOICES]; // all of one kind and width
     rml_lip_sound sound;
 };
 
@@ -92,23 +93,18 @@ static rml_session_settings hearing_settings(const rml_latent_net *self)
     return wanted;
 }
 
-static rml_status hear(rml_latent_net *self, rml_error *err)
+static rml_status hear(rml_latent_net *self, int voice, rml_error *err)
 {
+    const char *path = self->sound.voices[voice].path;
     const rml_latent_settings *s = &self->settings;
     const rml_session_settings wanted = hearing_settings(self);
     float *samples;
     size_t count;
-    RML_TRY(rml_speech_load(&samples, &count, self->sound.path, self->sound.compat, self->allocator,
-                            err));
-    const rml_status status = rml_voice_hear(&self->voice, s->hears, s->voice, NULL, &wanted,
-                                             samples, count, self->allocator, err);
+    RML_TRY(rml_speech_load(&samples, &count, path, self->sound.compat, self->allocator, err));
+    const rml_status status = rml_voice_hear(&self->voices[voice], s->hears, s->voice, NULL,
+                                             &wanted, samples, count, self->allocator, err);
     rml_free(self->allocator, samples);
-    return rml_named(status, err, self->sound.path);
-}
-
-static size_t pixels(const rml_latent_net *self)
-{
-    return (size_t)self->settings.side * (size_t)self->settings.side;
+    return rml_named(status, err, path);
 }
 
 static rml_shape image_shape(const rml_latent_net *self)
@@ -150,7 +146,7 @@ static rml_status prepare_autoencoder(rml_latent_net *self, rml_error *err)
 
 static rml_status prepare_unet(rml_latent_net *self, int count, rml_error *err)
 {
-    const int64_t rows = RML_VOICE_CHUNK * self->voice.layers;
+    const int64_t rows = RML_VOICE_CHUNK * self->voices->layers;
     const rml_shape latents =
         self->kind.stacked
             ? (rml_shape){4, {count, RML_LATENT_CHANNELS, HALVES * self->height, self->width}}
@@ -159,7 +155,7 @@ static rml_status prepare_unet(rml_latent_net *self, int count, rml_error *err)
     if (self->timed)
         RML_TRY(rml_session_resize(self->unet, "timestep", (rml_shape){1, {1}}, err));
     RML_TRY(rml_session_resize(self->unet, "encoder_hidden_states",
-                               (rml_shape){3, {count, rows, self->voice.width}}, err));
+                               (rml_shape){3, {count, rows, self->voices->width}}, err));
     return prepare(self->unet, UNET, err);
 }
 
@@ -190,8 +186,9 @@ static rml_status begin(rml_lip_net *net, const rml_lip_sound *sound, rml_error 
 {
     rml_latent_net *self = net->self;
     self->sound = *sound;
-    RML_TRY(hear(self, err));
-    net->sound_count = (size_t)(RML_VOICE_CHUNK * self->voice.layers) * (size_t)self->voice.width;
+    for (int i = 0; i < sound->count; i++)
+        RML_TRY(hear(self, i, err));
+    net->sound_count = (size_t)(RML_VOICE_CHUNK * self->voices->layers * self->voices->width);
     RML_TRY(prepare_autoencoder(self, err));
     RML_TRY(prepare_unet(self, 1, err));
     const float *made;
@@ -199,15 +196,16 @@ static rml_status begin(rml_lip_net *net, const rml_lip_sound *sound, rml_error 
     return take_memory(self, err);
 }
 
-static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *sound, rml_error *err)
+static rml_status listen(rml_lip_net *net, int voice, const rml_slot_plan *plan, float *sound,
+                         rml_error *err)
 {
-    rml_latent_net *self = net->self;
+    const rml_latent_net *self = net->self;
     (void)err;
     const double row = floor(plan->sound_seconds * RML_VOICE_ROWS_PER_SECOND + TIME_SLACK);
     if (self->sound.compat)
-        rml_voice_chunk(&self->voice, self->sound.fps, plan->index, sound);
+        rml_voice_chunk(&self->voices[voice], self->sound.fps, plan->index, sound);
     else
-        rml_voice_chunk_at(&self->voice, (int64_t)row, sound);
+        rml_voice_chunk_at(&self->voices[voice], (int64_t)row, sound);
     return RML_OK;
 }
 
@@ -250,7 +248,7 @@ static rml_status find_latent(rml_latent_net *self, const rml_lip_item *item, co
     RML_TRY(prepare(self->encoder, ENCODER, err));
     for (uint32_t i = 0; i < HALVES; i++) {
         rml_latent_fill_image(rml_session_input(self->encoder, "sample", NULL), item->patch,
-                              pixels(self), i == 0);
+                              self->pixels, i == 0);
         RML_TRY(rml_session_run(self->encoder, err));
         read_latent(self, item, i, self->latent + i * self->half);
     }
@@ -267,7 +265,7 @@ static rml_status decode(rml_latent_net *self, rml_lip_item *item, const float *
                     self->kind.stacked);
     RML_TRY(rml_session_run(self->decoder, err));
     if (!rml_latent_read_face(item->patch, rml_session_output(self->decoder, "sample", NULL),
-                              pixels(self), round))
+                              self->pixels, round))
         return rml_fail(err, RML_ERR_FORMAT,
                         "the networks give numbers that are not finite: the weights of one are "
                         "damaged");
@@ -361,6 +359,7 @@ rml_status rml_latent_net_create(rml_latent_net **out, const rml_latent_settings
     RML_TRY(rml_make(allocator, &self, 1, sizeof *self, "the networks", err));
     self->allocator = allocator;
     self->settings = *settings;
+    self->pixels = (size_t)settings->side * (size_t)settings->side;
     self->together = INT_MAX;
     self->net = (rml_lip_net){
         .self = self, .side = settings->side, .begin = begin, .listen = listen, .run = run};
@@ -382,7 +381,8 @@ void rml_latent_net_destroy(rml_latent_net **net)
     rml_session_destroy(&old->unet);
     rml_session_destroy(&old->encoder);
     rml_latent_cache_destroy(&old->cache);
-    rml_voice_release(&old->voice);
+    for (int i = 0; i < RML_LIP_VOICES; i++)
+        rml_voice_release(&old->voices[i]);
     rml_free(old->allocator, old->staged);
     rml_free(old->allocator, old->noise);
     rml_free(old->allocator, old->latent);

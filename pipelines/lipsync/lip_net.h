@@ -18,12 +18,19 @@ typedef struct rml_lip_item {
     rml_box box;    // show the same face
 } rml_lip_item;
 
-// What is listened to. `speech` is used by the network alone until the run ends.
-typedef struct rml_lip_sound {
+#define RML_LIP_VOICES 8 // most faces that speak in one video
+
+typedef struct rml_lip_voice {
     rml_speech *speech;
     const char *path; // the same file
-    double fps;       // of the video
-    bool compat;      // pieces by upstream's count of frames, not by time
+} rml_lip_voice;
+
+// What is listened to. Each `speech` is used by the network alone until the run ends.
+typedef struct rml_lip_sound {
+    rml_lip_voice voices[RML_LIP_VOICES];
+    int count;
+    double fps;  // of the video
+    bool compat; // pieces by upstream's count of frames, not by time
 } rml_lip_sound;
 
 typedef struct rml_lip_net rml_lip_net;
@@ -35,8 +42,9 @@ struct rml_lip_net {
     size_t sound_count;
     // Once, before all others: checks that the network is one, and hears what must be heard whole.
     rml_status (*begin)(rml_lip_net *net, const rml_lip_sound *sound, rml_error *err);
-    // The piece of sound of an output frame.
-    rml_status (*listen)(rml_lip_net *net, const rml_slot_plan *plan, float *sound, rml_error *err);
+    // The piece of a voice's sound for an output frame.
+    rml_status (*listen)(rml_lip_net *net, int voice, const rml_slot_plan *plan, float *sound,
+                         rml_error *err);
     // The same of digital silence, which shuts a mouth.
     rml_status (*hear_silence)(rml_lip_net *net, float *sound, rml_error *err);
     // Replaces the patches of `count` items by what the network makes of them. `round`: to the

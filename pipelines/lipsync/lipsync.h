@@ -28,6 +28,13 @@ typedef enum rml_lip_hearing {
 
 typedef struct rml_lipsync_settings {
     const char *audio_path, *out_path;
+    // Faces that speak, each with a sound of its own, in place of `which` and `audio_path`; what is
+    // heard is their sum.
+    struct {
+        int number; // of the face
+        const char *path;
+    } voices[RML_LIP_VOICES];
+    int voice_count;              // 0: one face and `audio_path`
     const char *final_audio_path; // what is heard in the result, cut to the voice's length; NULL:
                                   // the voice
     const char *temporary_folder; // for what comes out of pipes, which are read once
@@ -129,7 +136,7 @@ rml_status rml_lipsync_open(rml_lipsync **out, const rml_lipsync_settings *setti
 
 // What was opened, for a line to the user.
 const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job);
-const rml_speech_info *rml_lipsync_voice(const rml_lipsync *job);
+const rml_speech_info *rml_lipsync_voice(const rml_lipsync *job, int voice);
 int64_t rml_lipsync_total(const rml_lipsync *job); // output frames; exact unless the rate varies
 
 // Source frames whose face is known without a detector: read from the faces file, or all

@@ -14,7 +14,7 @@
 
 #include <stdatomic.h>
 
-enum { RML_LIPSYNC_INPUTS = 3 }; // face, voice, sound of the result
+enum { RML_LIPSYNC_INPUTS = 2 + RML_LIP_VOICES }; // face, voices, sound of the result
 
 // What is opened before the run.
 struct rml_lipsync {
@@ -22,7 +22,10 @@ struct rml_lipsync {
     rml_lipsync_settings settings;
     rml_spool inputs[RML_LIPSYNC_INPUTS]; // a pipe that is several of them is in the first alone
     rml_clip *clip;
-    rml_speech *speech;
+    int voice_count; // at least 1; their paths are in settings.voices
+    rml_speech *speeches[RML_LIP_VOICES];
+    int numbers[RML_LIP_VOICES];              // of their faces
+    const char *other_voices[RML_LIP_VOICES]; // paths of all but the first
     rml_schedule schedule;
     rml_encode_settings encode;
     rml_face_places places;
@@ -47,7 +50,8 @@ typedef struct rml_slot {
     float share;    // of the new mouth, see rml_track_share
     bool generated; // the network makes its mouth
     rml_lip_item item;
-    uint8_t *given; // what item.patch was before the network
+    uint8_t *given;        // what item.patch was before the network
+    struct rml_slot *also; // another face of this frame: of it only `picture` to here; or NULL
 } rml_slot;
 
 // An output frame before its picture is there.
@@ -72,6 +76,7 @@ typedef struct rml_chain {
     rml_lipsync_result *result;
     rml_slot *slots;
     int slot_count, batch;
+    rml_slot *also;   // further faces of all slots
     uint8_t *patches; // of all slots, each with what it was before the network
     float *sounds;
     rml_ring *free, *decoded, *finished;
@@ -88,9 +93,9 @@ typedef struct rml_chain {
     rml_slot turn;
     // the caller's stage
     rml_outcome work;
-    rml_track *track;
-    rml_resizer *crop_resizer; // with --compat
-    rml_face_cutter *cutter;   // otherwise
+    rml_track *tracks[RML_LIP_VOICES]; // of the face of each voice
+    rml_resizer *crop_resizer;         // with --compat
+    rml_face_cutter *cutter;           // otherwise
     rml_signature last_signature;
     rml_slot **pending; // wait for their box, in order; a ring of slot_count places
     int pending_first, pending_count;
@@ -106,9 +111,9 @@ typedef struct rml_chain {
     rml_face_paster *paster;    // otherwise
     rml_frame patch;
     rml_shot still, canvas; // a still as it is coded, and with the face that was generated last
-    bool drawn;             // there is one on the canvas
-    rml_part drawn_part;    // and lies there, as shown
-    bool doubted[RML_DOUBT_COUNT]; // of the frame written last
+    rml_part drawn_parts[RML_LIP_VOICES]; // where they lie, as shown
+    int drawn;                            // how many there are on the canvas
+    bool doubted[RML_DOUBT_COUNT];        // of the frame written last
 } rml_chain;
 
 // Puts the names of pipes, as the user knows them, into the message of a failure.

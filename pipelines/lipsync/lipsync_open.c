@@ -3,6 +3,7 @@
 #include "pipelines/lipsync/voice.h"
 #include "tensor/alloc.h"
 
+#include <math.h>
 #include <sys/stat.h>
 
 #define DEFAULT_BATCH 8
@@ -62,10 +63,14 @@ static rml_status read_pipes(rml_lipsync *job, rml_error *err)
 {
     rml_lipsync_settings *s = &job->settings;
     const rml_spool_settings wanted = {s->temporary_folder, s->cancelled, s->user};
-    const char **names[RML_LIPSYNC_INPUTS] = {&s->clip.path, &s->audio_path, &s->final_audio_path};
+    const char **names[RML_LIPSYNC_INPUTS] = {&s->clip.path};
     rml_spool *spools[RML_LIPSYNC_INPUTS];
-    int of[RML_LIPSYNC_INPUTS], count = 0;
-    for (int i = 0; i < RML_LIPSYNC_INPUTS && *names[i]; i++) {
+    int of[RML_LIPSYNC_INPUTS], named = 1, count = 0;
+    for (int i = 0; i < job->voice_count; i++)
+        names[named++] = &s->voices[i].path;
+    if (s->final_audio_path)
+        names[named++] = &s->final_audio_path;
+    for (int i = 0; i < named; i++) {
         for (of[i] = 0; of[i] < count; of[i]++)
             if (*spools[of[i]]->path && is_same_file(*names[i], spools[of[i]]->name))
                 break;
@@ -75,7 +80,7 @@ static rml_status read_pipes(rml_lipsync *job, rml_error *err)
         RML_TRY(rml_spool_open(spools[count++], *names[i], &wanted, err));
     }
     RML_TRY(rml_spool_fill(spools, count, &wanted, err));
-    for (int i = 0; i < RML_LIPSYNC_INPUTS && *names[i]; i++)
+    for (int i = 0; i < named; i++)
         *names[i] = rml_spool_path(spools[of[i]]);
     return RML_OK;
 }
@@ -86,6 +91,21 @@ rml_status rml_lipsync_explain(const rml_lipsync *job, rml_status status, rml_er
         if (job->inputs[i].name)
             rml_spool_explain(&job->inputs[i], err);
     return status;
+}
+
+// What is heard: the voices, or the sound that was given.
+static void describe_sound(rml_lipsync *job)
+{
+    const rml_lipsync_settings *s = &job->settings;
+    rml_encode_settings *e = &job->encode;
+    e->audio_untimed = s->compat;
+    e->audio_path = s->final_audio_path ? s->final_audio_path : s->voices[0].path;
+    if (s->final_audio_path)
+        return;
+    for (int i = 1; i < job->voice_count; i++)
+        job->other_voices[i - 1] = s->voices[i].path;
+    e->audio_also = job->other_voices;
+    e->audio_also_count = job->voice_count - 1;
 }
 
 static void describe_output(rml_lipsync *job)
@@ -107,15 +127,13 @@ static void describe_output(rml_lipsync *job)
         e->pixel_aspect = (rml_rational){info->pixel_aspect.den, info->pixel_aspect.num};
     e->colour = info->colour;
     e->fields = info->fields;
-    e->audio_path =
-        job->settings.final_audio_path ? job->settings.final_audio_path : job->settings.audio_path;
-    e->audio_untimed = job->settings.compat;
+    describe_sound(job);
 }
 
 // How many frames upstream makes of the sound.
 static int64_t count_chunks(const rml_lipsync *job)
 {
-    const rml_speech_info *speech = rml_speech_info_of(job->speech);
+    const rml_speech_info *speech = rml_speech_info_of(job->speeches[0]);
     const double fps = rml_clip_info_of(job->clip)->fps;
     if (job->settings.hearing == RML_HEAR_MEL)
         return rml_mel_chunk_count(speech->columns, fps);
@@ -125,14 +143,41 @@ static int64_t count_chunks(const rml_lipsync *job)
     return rml_voice_chunk_count(&voice, fps);
 }
 
+// All voices; the result is as long as the longest of them.
+static rml_status open_voices(rml_lipsync *job, double *seconds, rml_error *err)
+{
+    const rml_lipsync_settings *s = &job->settings;
+    *seconds = 0;
+    for (int i = 0; i < job->voice_count; i++) {
+        RML_TRY(
+            rml_speech_open(&job->speeches[i], s->voices[i].path, s->compat, job->allocator, err));
+        *seconds = fmax(*seconds, rml_speech_info_of(job->speeches[i])->seconds);
+    }
+    return RML_OK;
+}
+
+// Whose voices there are: `audio_path` alone is that of the face that is chosen.
+static void name_voices(rml_lipsync *job)
+{
+    rml_lipsync_settings *s = &job->settings;
+    job->voice_count = s->voice_count ? s->voice_count : 1;
+    if (s->voice_count == 0)
+        s->voices[0].path = s->audio_path;
+    for (int i = 0; i < job->voice_count; i++)
+        job->numbers[i] = s->voices[i].number;
+}
+
 static rml_status open_all(rml_lipsync *job, rml_error *err)
 {
     rml_lipsync_settings *s = &job->settings;
+    double seconds;
+    name_voices(job);
     s->clip.threads = s->threads;
     s->clip.nominal_rate = s->compat;
     s->clip.bgr = s->compat;
     RML_TRY(check_not_input(s->out_path, s->clip.path, err));
-    RML_TRY(check_not_input(s->out_path, s->audio_path, err));
+    for (int i = 0; i < job->voice_count; i++)
+        RML_TRY(check_not_input(s->out_path, s->voices[i].path, err));
     if (s->final_audio_path)
         RML_TRY(check_not_input(s->out_path, s->final_audio_path, err));
     const rml_container *container = rml_container_of(s->out_path, s->codec, err);
@@ -146,24 +191,25 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     RML_TRY(rml_face_places_open(&job->places, s->box, s->faces_path, &s->which, &s->clip,
                                  rml_clip_info_of(job->clip), job->allocator, err));
     job->places.as_upstream = s->compat;
+    job->places.numbers = s->voice_count ? job->numbers : NULL;
+    job->places.number_count = s->voice_count;
     describe_output(job);
     RML_TRY(rml_encoder_probe(s->out_path, &job->encode, job->allocator, err));
-    RML_TRY(rml_speech_open(&job->speech, s->audio_path, s->compat, job->allocator, err));
+    RML_TRY(open_voices(job, &seconds, err));
 
     const rml_clip_info *info = rml_clip_info_of(job->clip);
-    const rml_speech_info *speech = rml_speech_info_of(job->speech);
     if (s->final_audio_path) // ends with the picture, which is as long as the voice
-        job->encode.audio_seconds = speech->seconds;
+        job->encode.audio_seconds = seconds;
     rml_schedule_settings wanted = {
         .compat = s->compat,
         .constant_rate = container->constant_rate,
         .frame_rate = info->frame_rate,
         .time_base = info->time_base,
-        .audio_seconds = speech->seconds,
+        .audio_seconds = seconds,
         .chunks = count_chunks(job),
         .offset_seconds = s->audio_offset_seconds,
     };
-    RML_TRY(rml_named(rml_schedule_init(&job->schedule, &wanted, err), err, s->audio_path));
+    RML_TRY(rml_named(rml_schedule_init(&job->schedule, &wanted, err), err, s->voices[0].path));
     job->encode.time_base = job->schedule.time_base;
     return RML_OK;
 }
@@ -190,9 +236,9 @@ const rml_clip_info *rml_lipsync_clip(const rml_lipsync *job)
     return rml_clip_info_of(job->clip);
 }
 
-const rml_speech_info *rml_lipsync_voice(const rml_lipsync *job)
+const rml_speech_info *rml_lipsync_voice(const rml_lipsync *job, int voice)
 {
-    return rml_speech_info_of(job->speech);
+    return rml_speech_info_of(job->speeches[voice]);
 }
 
 int64_t rml_lipsync_total(const rml_lipsync *job)
@@ -211,7 +257,8 @@ void rml_lipsync_close(rml_lipsync **job)
         return;
     const rml_allocator *allocator = (*job)->allocator;
     rml_clip_close(&(*job)->clip);
-    rml_speech_close(&(*job)->speech);
+    for (int i = 0; i < RML_LIP_VOICES; i++)
+        rml_speech_close(&(*job)->speeches[i]);
     for (int i = RML_LIPSYNC_INPUTS; i-- > 0;)
         rml_spool_close(&(*job)->inputs[i]);
     rml_face_places_close(&(*job)->places, allocator);

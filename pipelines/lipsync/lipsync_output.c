@@ -87,12 +87,12 @@ static rml_status choose_canvas(rml_chain *c, rml_slot *s, rml_shot **canvas, rm
     still = still->coded ? still : &c->still;
     if (!c->canvas.coded)
         return rml_shot_copy(&c->canvas, still, c->allocator, err);
-    if (!c->drawn)
-        return RML_OK;
-    RML_TRY(rml_shot_own(&c->canvas, err));
-    const rml_part part = rml_planes_coded(&still->planes, &c->drawn_part);
-    rml_shot_copy_part(&c->canvas, still, &part);
-    c->drawn = false;
+    if (c->drawn)
+        RML_TRY(rml_shot_own(&c->canvas, err));
+    while (c->drawn > 0) {
+        const rml_part part = rml_planes_coded(&still->planes, &c->drawn_parts[--c->drawn]);
+        rml_shot_copy_part(&c->canvas, still, &part);
+    }
     return RML_OK;
 }
 
@@ -122,24 +122,35 @@ static void note(rml_chain *c, const rml_slot *s, rml_doubt doubt, bool is)
 
 rml_status rml_output_step(rml_chain *c, rml_slot *s, rml_error *err)
 {
-    float step = 0;
+    bool has_face = false, generated = false, silent = true, jumps = false, seam = false;
+    bool fits[RML_FACE_SMALL + 1] = {false}; // how the faces do
     double start = rml_clock_ms();
     rml_shot *canvas;
     RML_TRY(choose_canvas(c, s, &canvas, err));
-    c->result->generated += s->generated;
-    c->result->silent += s->voiced == 0.0f;
-    if (s->generated) {
-        RML_TRY(paste(c, s, canvas, &step, err));
-        c->drawn = true;
-        c->drawn_part = rml_face_paste_part(s->box, s->angle, rml_planes_width(&s->picture->planes),
-                                            rml_planes_height(&s->picture->planes));
+    const int width = rml_planes_width(&s->picture->planes);
+    const int height = rml_planes_height(&s->picture->planes);
+    for (const rml_slot *face = s; face; face = face->also) {
+        float step = 0;
+        fits[face->fit] = true;
+        has_face = has_face || face->has_face;
+        silent = silent && face->voiced == 0.0f;
+        if (!face->generated)
+            continue;
+        RML_TRY(paste(c, face, canvas, &step, err));
+        if (canvas == &c->canvas && !is_compat(c))
+            c->drawn_parts[c->drawn++] = rml_face_paste_part(face->box, face->angle, width, height);
+        generated = true;
+        jumps = jumps || face->jumps;
+        seam = seam || step > STRONG_SEAM;
     }
-    note(c, s, RML_DOUBT_NO_FACE, !s->has_face);
-    note(c, s, RML_DOUBT_TURNED, s->fit == RML_FACE_TURNED);
-    note(c, s, RML_DOUBT_CUT_OFF, s->fit == RML_FACE_CUT_OFF);
-    note(c, s, RML_DOUBT_SMALL, s->fit == RML_FACE_SMALL);
-    note(c, s, RML_DOUBT_JUMP, s->generated && s->jumps);
-    note(c, s, RML_DOUBT_SEAM, step > STRONG_SEAM);
+    c->result->generated += generated;
+    c->result->silent += silent;
+    note(c, s, RML_DOUBT_NO_FACE, !has_face);
+    note(c, s, RML_DOUBT_TURNED, fits[RML_FACE_TURNED]);
+    note(c, s, RML_DOUBT_CUT_OFF, fits[RML_FACE_CUT_OFF]);
+    note(c, s, RML_DOUBT_SMALL, fits[RML_FACE_SMALL]);
+    note(c, s, RML_DOUBT_JUMP, jumps);
+    note(c, s, RML_DOUBT_SEAM, seam);
     double pasted = rml_clock_ms();
     RML_TRY(encode(c, canvas, s, err));
     c->result->stage_ms[RML_STAGE_PASTE] += pasted - start;

@@ -154,7 +154,8 @@ static void choose_sizes(rml_chain *c)
     const int64_t picture = rml_clip_still(c->job->clip)
                                 ? 0 // all slots show the same
                                 : rml_planes_bytes(&rml_clip_first(c->job->clip)->planes);
-    const int64_t frame_bytes = picture + 2 * side * side * RML_FRAME_CHANNELS;
+    const int64_t patches = 2 * (int64_t)c->job->voice_count;
+    const int64_t frame_bytes = picture + patches * side * side * RML_FRAME_CHANNELS;
     int64_t batch = (SLOT_BUDGET_BYTES / frame_bytes - EXTRA_SLOTS) / 2;
     batch = batch > c->job->settings.batch ? c->job->settings.batch : batch;
     batch = batch > RML_LIPSYNC_MAX_BATCH ? RML_LIPSYNC_MAX_BATCH : batch;
@@ -169,26 +170,34 @@ static void choose_sizes(rml_chain *c)
 // The pictures and pieces of sound that belong to the slots.
 static rml_status make_items(rml_chain *c, rml_error *err)
 {
-    const size_t count = (size_t)c->slot_count, side = (size_t)c->lips->side;
+    const size_t frames = (size_t)c->slot_count, side = (size_t)c->lips->side;
+    const size_t also = (size_t)c->job->voice_count - 1, count = frames * (1 + also);
     const size_t patch_bytes = side * side * RML_FRAME_CHANNELS;
     c->patches = rml_alloc_zero(c->allocator, 2 * count, patch_bytes);
     c->sounds = rml_alloc_zero(c->allocator, count, c->lips->sound_count * sizeof *c->sounds);
-    if (!c->patches || !c->sounds)
+    if (also)
+        c->also = rml_alloc_zero(c->allocator, frames * also, sizeof *c->also);
+    if (!c->patches || !c->sounds || (also && !c->also))
         return rml_fail_nomem(err, count * patch_bytes, "the faces in flight");
     for (size_t i = 0; i < count; i++) {
-        c->slots[i].item.patch = c->patches + 2 * i * patch_bytes;
-        c->slots[i].given = c->slots[i].item.patch + patch_bytes;
-        c->slots[i].item.sound = c->sounds + i * c->lips->sound_count;
+        // The slots, then the further faces of the first, those of the second, ...
+        rml_slot *s = i < frames ? &c->slots[i] : &c->also[i - frames];
+        const size_t next = i < frames ? i * also : i - frames + 1;
+        s->also = also && (i < frames || next % also) ? &c->also[next] : NULL;
+        s->item.patch = c->patches + 2 * i * patch_bytes;
+        s->given = s->item.patch + patch_bytes;
+        s->item.sound = c->sounds + i * c->lips->sound_count;
     }
     return RML_OK;
 }
 
 static rml_status start_listening(rml_chain *c, rml_error *err)
 {
-    const rml_lip_sound sound = {.speech = c->job->speech,
-                                 .path = c->job->settings.audio_path,
-                                 .fps = rml_clip_info_of(c->job->clip)->fps,
-                                 .compat = c->job->settings.compat};
+    rml_lip_sound sound = {.count = c->job->voice_count,
+                           .fps = rml_clip_info_of(c->job->clip)->fps,
+                           .compat = c->job->settings.compat};
+    for (int i = 0; i < sound.count; i++)
+        sound.voices[i] = (rml_lip_voice){c->job->speeches[i], c->job->settings.voices[i].path};
     const double start = rml_clock_ms();
     RML_TRY(c->lips->begin(c->lips, &sound, err));
     c->result->stage_ms[RML_STAGE_SOUND] += rml_clock_ms() - start;
@@ -247,7 +256,8 @@ static rml_status make_chain(rml_chain *c, rml_error *err)
         track.right = s->pads[3];
         track.smooth = !s->no_smooth;
     }
-    RML_TRY(rml_track_create(&c->track, &track, c->allocator, err));
+    for (int i = 0; i < c->job->voice_count; i++)
+        RML_TRY(rml_track_create(&c->tracks[i], &track, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->crop_resizer, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->paste_resizer, c->allocator, err));
     RML_TRY(rml_mouth_create(&c->mouth, &s->mouth, c->lips, c->batch, 1.0 / info->fps, c->allocator,
@@ -268,7 +278,8 @@ static void free_chain(rml_chain *c)
     rml_face_cutter_destroy(&c->cutter);
     rml_resizer_destroy(&c->paste_resizer);
     rml_resizer_destroy(&c->crop_resizer);
-    rml_track_destroy(&c->track);
+    for (int i = 0; i < RML_LIP_VOICES; i++)
+        rml_track_destroy(&c->tracks[i]);
     rml_ring_destroy(&c->finished);
     rml_ring_destroy(&c->decoded);
     rml_ring_destroy(&c->free);
@@ -282,6 +293,7 @@ static void free_chain(rml_chain *c)
     rml_free(c->allocator, c->pending);
     rml_free(c->allocator, c->sounds);
     rml_free(c->allocator, c->patches);
+    rml_free(c->allocator, c->also);
     rml_free(c->allocator, c->slots);
 }
 
@@ -329,7 +341,7 @@ rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder 
     if (status == RML_OK)
         status = rml_face_places_check(&job->places, job->settings.clip.path, err);
     if (status == RML_OK) {
-        result->source_frames = rml_track_count(c.track);
+        result->source_frames = rml_track_count(c.tracks[0]);
         result->decoded = rml_clip_decoded(job->clip);
         result->damaged_packets = rml_clip_damaged_packets(job->clip);
         status = rml_face_places_keep(&job->places, job->allocator, err);

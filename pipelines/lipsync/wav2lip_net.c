@@ -46,18 +46,20 @@ static rml_status begin(rml_lip_net *net, const rml_lip_sound *sound, rml_error 
                         "the network does not make frames of (N,3,%d,%d) as Wav2Lip does", side,
                         side);
     self->sound = *sound;
-    self->columns = rml_speech_info_of(sound->speech)->columns;
     return RML_OK;
 }
 
-static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *chunk, rml_error *err)
+static rml_status listen(rml_lip_net *net, int voice, const rml_slot_plan *plan, float *chunk,
+                         rml_error *err)
 {
     rml_wav2lip_net *self = net->self;
+    rml_speech *speech = self->sound.voices[voice].speech;
+    const int64_t columns = rml_speech_info_of(speech)->columns;
     const int64_t start =
         self->sound.compat
-            ? rml_mel_chunk_start(self->columns, self->sound.fps, plan->index)
+            ? rml_mel_chunk_start(columns, self->sound.fps, plan->index)
             : (int64_t)floor(plan->sound_seconds * RML_MEL_COLUMNS_PER_SECOND + TIME_SLACK);
-    return rml_speech_chunk(self->sound.speech, start, chunk, err);
+    return rml_speech_chunk(speech, start, chunk, err);
 }
 
 static rml_status hear_silence(rml_lip_net *net, float *chunk, rml_error *err)

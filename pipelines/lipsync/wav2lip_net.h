@@ -8,7 +8,6 @@ typedef struct rml_wav2lip_net {
     rml_lip_net net; // for the pipeline; points into this struct, which must not be moved
     rml_session *session;
     rml_lip_sound sound;
-    int64_t columns;       // of the mel spectrogram
     int fixed;             // faces that the network's file fixes for each run; 0: any number
     float mean, deviation; // a level v of 0..255 is (v - mean) / deviation
     size_t frames;         // of the model's outputs

@@ -82,7 +82,8 @@ class EncodeSettings(C.Structure):
         ("frame_rate", Rational),
         ("time_base", Rational), ("pixel_aspect", Rational), ("fields", C.c_int),
         ("colour", Colour),
-        ("audio_path", C.c_char_p), ("audio_offset", C.c_double), ("audio_seconds", C.c_double),
+        ("audio_path", C.c_char_p), ("audio_also", C.c_void_p), ("audio_also_count", C.c_int),
+        ("audio_offset", C.c_double), ("audio_seconds", C.c_double),
         ("audio_untimed", C.c_bool), ("mark_make", C.c_void_p), ("mark_user", C.c_void_p),
         ("seal_sign", C.c_void_p), ("seal_user", C.c_void_p),
     ]

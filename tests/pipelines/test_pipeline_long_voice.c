@@ -36,9 +36,11 @@ static rml_status begin(rml_lip_net *net, const rml_lip_sound *sound, rml_error 
     return RML_OK;
 }
 
-static rml_status listen(rml_lip_net *net, const rml_slot_plan *plan, float *sound, rml_error *at)
+static rml_status listen(rml_lip_net *net, int which, const rml_slot_plan *plan, float *sound,
+                         rml_error *at)
 {
     (void)net;
+    (void)which;
     (void)plan;
     (void)at;
     *sound = 0;

@@ -4,6 +4,8 @@
 
 #include "tools/report.h"
 
+#include "pipelines/faces/face_places.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -133,6 +135,10 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
          "or shots/%04d.png"},
         {"audio", 0, OPTION_TEXT, &j->audio_path, "AUDIO|VIDEO", 0, 0,
          "the voice: any file with sound"},
+        {"voice", 0, OPTION_LIST, &c->voices, "NUMBER=AUDIO", 0, 0,
+         "instead of --audio the voice of the face of this number, for\neach that speaks; their "
+         "sum "
+         "is heard"},
         {"final_audio", 0, OPTION_TEXT, &j->final_audio_path, "AUDIO|VIDEO", 0, 0,
          "what is heard in the result instead of the voice, which\nmoves the lips: the same, with "
          "music or mastered"},
@@ -220,11 +226,46 @@ static int list_options(lipsync_command *c, option all[LIPSYNC_OPTIONS_MAX])
     return count + PASTE_OPTION_COUNT;
 }
 
+// The faces that have voices of their own.
+static int take_voices(lipsync_command *c)
+{
+    rml_lipsync_settings *j = &c->job;
+    if (c->voices.count == 0)
+        return EXIT_DONE;
+    if (j->audio_path)
+        return usage_error(c->name, "--audio and --voice both say who speaks: give one");
+    if (c->faces.which || j->box[0] != RML_NO_BOX || j->compat)
+        return usage_error(c->name, "--voice says by numbers which faces speak: give it without "
+                                    "--which, --box and --compat");
+    if (c->voices.count > RML_LIP_VOICES)
+        return usage_error(c->name, "--voice is given %d times; at most %d faces can speak",
+                           c->voices.count, RML_LIP_VOICES);
+    for (int i = 0; i < c->voices.count; i++) {
+        rml_face_choice choice;
+        const char *number = c->voices.items[i].name;
+        if (!rml_face_choice_parse(number, &choice) || choice.kind != RML_CHOOSE_NUMBER)
+            return usage_error(c->name,
+                               "--voice is NUMBER=AUDIO with a face's number from 1 on, "
+                               "not '%s'",
+                               number);
+        for (int k = 0; k < i; k++)
+            if (j->voices[k].number == choice.number)
+                return usage_error(c->name, "--voice gives face %d two voices", choice.number);
+        j->voices[i].number = choice.number;
+        j->voices[i].path = c->voices.items[i].value;
+    }
+    j->voice_count = c->voices.count;
+    return EXIT_DONE;
+}
+
 // What the options say together.
 static int check_options(lipsync_command *c)
 {
     rml_lipsync_settings *j = &c->job;
-    if (!j->clip.path || !j->audio_path)
+    const int voices = take_voices(c);
+    if (voices != EXIT_DONE)
+        return voices;
+    if (!j->clip.path || (!j->audio_path && !j->voice_count))
         return usage_error(c->name, "--%s is missing: give --face VIDEO|IMAGE and --audio FILE",
                            j->clip.path ? "audio" : "face");
     if (!c->codec && j->out_path)

@@ -43,6 +43,7 @@ typedef struct lipsync_command {
     paste_networks networks;
     const char *codec, *mask, *silence;
     option_switch is_static, deinterlace;
+    option_list voices;
     bool loop, no_mark;
     int face_batch;
     double offset_ms, feather;

@@ -34,8 +34,18 @@ void lipsync_given_begin(lipsync_given *given, const option *options, int count)
 static bool is_told(const option *o)
 {
     static const char *const untold[] = {
-        "face",        "audio",   "outfile",   "faces", "wav2lip_batch_size", "face_det_batch_size",
-        "final_audio", "no_mark", "mem_limit", "c2pa",  "c2pa_key",
+        "face",
+        "audio",
+        "voice",
+        "outfile",
+        "faces",
+        "wav2lip_batch_size",
+        "face_det_batch_size",
+        "final_audio",
+        "no_mark",
+        "mem_limit",
+        "c2pa",
+        "c2pa_key",
     };
     for (size_t i = 0; i < sizeof untold / sizeof *untold; i++)
         if (strcmp(o->name, untold[i]) == 0)

@@ -24,15 +24,15 @@ static void report_doubts(const rml_lipsync_result *r)
 }
 
 // How the sound was heard, where that is not as it lies in the file.
-static void report_voice(const lipsync_command *s, const rml_speech_info *voice)
+static void report_voice(const char *path, const rml_speech_info *voice)
 {
     if (voice->silence > 0)
-        fprintf(stderr, "%s: begins late or has holes, where %.3f s of silence were put\n",
-                s->job.audio_path, voice->silence);
+        fprintf(stderr, "%s: begins late or has holes, where %.3f s of silence were put\n", path,
+                voice->silence);
     if (voice->channel)
         fprintf(stderr,
                 "%s: its %d channels cancel each other out, so the lips follow channel %d alone\n",
-                s->job.audio_path, voice->channels, voice->channel);
+                path, voice->channels, voice->channel);
 }
 
 static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
@@ -55,7 +55,9 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
     if (s->common.quiet)
         return;
     report_doubts(r);
-    report_voice(s, rml_lipsync_voice(job));
+    for (int i = 0; i < s->job.voice_count || i == 0; i++)
+        report_voice(s->job.voice_count ? s->job.voices[i].path : s->job.audio_path,
+                     rml_lipsync_voice(job, i));
     if (s->no_mark)
         fprintf(stderr, "%s: does not say that a network made the mouth (--no_mark)\n",
                 s->job.out_path);
@@ -70,7 +72,9 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
                 (long long)r->damaged_packets);
     if (r->file.damaged_audio_packets)
         fprintf(stderr, "%s: %lld damaged packets were skipped\n",
-                s->job.final_audio_path ? s->job.final_audio_path : s->job.audio_path,
+                s->job.final_audio_path ? s->job.final_audio_path
+                : s->job.audio_path     ? s->job.audio_path
+                                        : s->job.voices[0].path,
                 (long long)r->file.damaged_audio_packets);
     if (s->common.json)
         return;
@@ -97,7 +101,7 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
                         double seconds)
 {
     const rml_clip_info *clip = rml_lipsync_clip(job);
-    const rml_speech_info *voice = rml_lipsync_voice(job);
+    const rml_speech_info *voice = rml_lipsync_voice(job, 0);
     const rml_doubtful *gaps = &r->doubtful[RML_DOUBT_NO_FACE];
     json_field("{\"file\":", s->job.out_path);
     printf(",\"frames\":%lld,\"fps\":%.6f,\"width\":%d,\"height\":%d,\"codec\":\"%s\","
