@@ -118,84 +118,93 @@ static rml_status axis_prepare(axis *a, int from, int to, const rml_allocator *a
 
 // ---- passes -----------------------------------------------------------------------------------
 
-// Row y of the result. Rows beyond the last one of the window have weight 0.
-static void mix_rows(const axis *rows, int y, const float *src, size_t width, float *restrict dst)
+// `width` samples of row y of the result, from rows `pitch` apart of which the first one is `top`.
+// Rows beyond the last one of the window have weight 0.
+static void mix_rows(const axis *rows, int y, const float *src, int top, size_t pitch, size_t width,
+                     float *restrict dst)
 {
     const float *w = rows->weights + (size_t)y * (size_t)rows->taps;
-    const float *row = src + (size_t)rows->first[y] * width;
-    const float *const last = row + (size_t)(rows->used[y] - 1) * width;
+    const float *row = src + (size_t)(rows->first[y] - top) * pitch;
+    const float *const last = row + (size_t)(rows->used[y] - 1) * pitch;
     memset(dst, 0, width * sizeof *dst);
-    for (int i = 0; i < rows->used[y]; i += GROUP, w += GROUP, row += GROUP * width) {
+    for (int i = 0; i < rows->used[y]; i += GROUP, w += GROUP, row += GROUP * pitch) {
         const size_t left = (size_t)(last - row);
-        const float *a = row, *b = row + rml_min_size(width, left);
-        const float *c = row + rml_min_size(2 * width, left);
-        const float *d = row + rml_min_size(3 * width, left);
+        const float *a = row, *b = row + rml_min_size(pitch, left);
+        const float *c = row + rml_min_size(2 * pitch, left);
+        const float *d = row + rml_min_size(3 * pitch, left);
         const float wa = w[0], wb = w[1], wc = w[2], wd = w[3];
         for (size_t x = 0; x < width; x++)
             dst[x] += (wa * a[x] + wb * b[x]) + (wc * c[x] + wd * d[x]);
     }
 }
 
-// Scales `count` rows, at most LINES. They are laid side by side first, so that the same
-// arithmetic serves all of them.
-static void scale_rows(const axis *columns, const float *src, int count, float *columnwise,
-                       float *dst)
+// Scales `count` rows, at most LINES, to the columns of the part. They are laid side by side first,
+// so that the same arithmetic serves all of them.
+static void scale_rows(const axis *columns, const rml_part *part, const float *src, int count,
+                       float *columnwise, float *dst)
 {
-    const size_t from = (size_t)columns->from, to = (size_t)columns->to;
+    const size_t from = (size_t)columns->from, width = (size_t)part->width;
     for (int line = 0; line < count; line++)
         for (size_t x = 0; x < from; x++)
             columnwise[x * LINES + (size_t)line] = src[(size_t)line * from + x];
     // A window that ends with the row reads samples of weight 0 behind it.
     memset(columnwise + from * LINES, 0, GROUP * LINES * sizeof *columnwise);
-    for (size_t x = 0; x < to; x++) {
-        const float *w = columns->weights + x * (size_t)columns->taps;
-        const float *a = columnwise + (size_t)columns->first[x] * LINES;
+    for (size_t x = 0; x < width; x++) {
+        const size_t column = (size_t)part->x + x;
+        const float *w = columns->weights + column * (size_t)columns->taps;
+        const float *a = columnwise + (size_t)columns->first[column] * LINES;
         float sums[LINES] = {0};
-        for (int i = 0; i < columns->used[x]; i += GROUP, w += GROUP, a += GROUP * LINES)
+        for (int i = 0; i < columns->used[column]; i += GROUP, w += GROUP, a += GROUP * LINES)
             for (int k = 0; k < LINES; k++)
                 sums[k] += (w[0] * a[k] + w[1] * a[LINES + k]) +
                            (w[2] * a[2 * LINES + k] + w[3] * a[3 * LINES + k]);
         for (int line = 0; line < count; line++)
-            dst[(size_t)line * to + x] = sums[line];
+            dst[(size_t)line * width + x] = sums[line];
     }
 }
 
-// Scales the columns of `height` rows.
-static void scale_columns(const rml_image_resampler *r, const float *src, int height, float *dst)
+// Scales `height` rows to the columns of the part.
+static void scale_columns(const rml_image_resampler *r, const rml_part *part, const float *src,
+                          int height, float *dst)
 {
-    const size_t from = (size_t)r->columns.from, to = (size_t)r->columns.to;
+    const size_t from = (size_t)r->columns.from, width = (size_t)part->width;
     for (int y = 0; y < height; y += LINES)
-        scale_rows(&r->columns, src + (size_t)y * from, height - y < LINES ? height - y : LINES,
-                   r->columnwise, dst + (size_t)y * to);
+        scale_rows(&r->columns, part, src + (size_t)y * from,
+                   height - y < LINES ? height - y : LINES, r->columnwise, dst + (size_t)y * width);
 }
 
-// Rows `y` to `y + count` of the result.
-static void scale_height(const rml_image_resampler *r, const float *src, size_t width, int y,
-                         int count, float *dst)
+// Rows `y` to `y + count` of the result, as in mix_rows.
+static void scale_height(const rml_image_resampler *r, const float *src, int top, size_t pitch,
+                         size_t width, int y, int count, float *dst)
 {
     for (int line = 0; line < count; line++)
-        mix_rows(&r->rows, y + line, src, width, dst + (size_t)line * width);
+        mix_rows(&r->rows, y + line, src, top, pitch, width, dst + (size_t)line * width);
 }
 
 // The slower pass, along the rows, goes over as few of them as there are.
-static void scale_plane(const rml_image_resampler *r, const float *src, float *dst)
+static void scale_plane(const rml_image_resampler *r, const rml_part *part, const float *src,
+                        float *dst)
 {
     const axis *columns = &r->columns, *rows = &r->rows;
-    const size_t from = (size_t)columns->from, to = (size_t)columns->to;
-    if (from == to && rows->from == rows->to) {
-        memcpy(dst, src, from * (size_t)rows->from * sizeof *dst);
+    const size_t from = (size_t)columns->from, width = (size_t)part->width;
+    const int last = part->y + part->height - 1;
+    if (columns->from == columns->to && rows->from == rows->to) {
+        for (size_t y = 0; y < (size_t)part->height; y++)
+            memcpy(dst + y * width, src + ((size_t)part->y + y) * from + (size_t)part->x,
+                   width * sizeof *dst);
     } else if (rows->from == rows->to) {
-        scale_columns(r, src, rows->to, dst);
-    } else if (from == to) {
-        scale_height(r, src, to, 0, rows->to, dst);
+        scale_columns(r, part, src + (size_t)part->y * from, part->height, dst);
+    } else if (columns->from == columns->to) {
+        scale_height(r, src + (size_t)part->x, 0, from, width, part->y, part->height, dst);
     } else if (rows->from <= rows->to) {
-        scale_columns(r, src, rows->from, r->lines);
-        scale_height(r, r->lines, to, 0, rows->to, dst);
+        const int top = rows->first[part->y], end = rows->first[last] + rows->used[last];
+        scale_columns(r, part, src + (size_t)top * from, end - top, r->lines);
+        scale_height(r, r->lines, top, width, width, part->y, part->height, dst);
     } else {
-        for (int y = 0; y < rows->to; y += LINES) {
-            const int count = rows->to - y < LINES ? rows->to - y : LINES;
-            scale_height(r, src, from, y, count, r->lines);
-            scale_columns(r, r->lines, count, dst + (size_t)y * to);
+        for (int y = 0; y < part->height; y += LINES) {
+            const int count = part->height - y < LINES ? part->height - y : LINES;
+            scale_height(r, src, 0, from, from, part->y + y, count, r->lines);
+            scale_columns(r, part, r->lines, count, dst + (size_t)y * width);
         }
     }
 }
@@ -219,9 +228,9 @@ static bool side_is_valid(int side)
     return side >= 1 && side <= RML_FRAME_MAX_SIDE;
 }
 
-rml_status rml_image_resample(rml_image_resampler *r, const float *src, int src_width,
-                              int src_height, float *dst, int dst_width, int dst_height, int planes,
-                              rml_error *err)
+rml_status rml_image_resample_part(rml_image_resampler *r, const float *src, int src_width,
+                                   int src_height, float *dst, int dst_width, int dst_height,
+                                   const rml_part *part, int planes, rml_error *err)
 {
     if (!side_is_valid(src_width) || !side_is_valid(src_height) || !side_is_valid(dst_width) ||
         !side_is_valid(dst_height) || planes < 1)
@@ -229,8 +238,17 @@ rml_status rml_image_resample(rml_image_resampler *r, const float *src, int src_
                         planes, src_width, src_height, dst_width, dst_height);
     RML_TRY(prepare(r, src_width, src_height, dst_width, dst_height, err));
     const size_t src_plane = (size_t)src_width * (size_t)src_height;
-    const size_t dst_plane = (size_t)dst_width * (size_t)dst_height;
+    const size_t dst_plane = (size_t)part->width * (size_t)part->height;
     for (int i = 0; i < planes; i++)
-        scale_plane(r, src + (size_t)i * src_plane, dst + (size_t)i * dst_plane);
+        scale_plane(r, part, src + (size_t)i * src_plane, dst + (size_t)i * dst_plane);
     return RML_OK;
+}
+
+rml_status rml_image_resample(rml_image_resampler *r, const float *src, int src_width,
+                              int src_height, float *dst, int dst_width, int dst_height, int planes,
+                              rml_error *err)
+{
+    const rml_part all = {0, 0, dst_width, dst_height};
+    return rml_image_resample_part(r, src, src_width, src_height, dst, dst_width, dst_height, &all,
+                                   planes, err);
 }

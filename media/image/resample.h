@@ -24,4 +24,10 @@ rml_status rml_image_resample(rml_image_resampler *resampler, const float *src, 
                               int src_height, float *dst, int dst_width, int dst_height, int planes,
                               rml_error *err);
 
+// Of that only `part`, inside dst_width x dst_height: planes of part->width x part->height with the
+// same bits.
+rml_status rml_image_resample_part(rml_image_resampler *resampler, const float *src, int src_width,
+                                   int src_height, float *dst, int dst_width, int dst_height,
+                                   const rml_part *part, int planes, rml_error *err);
+
 #endif

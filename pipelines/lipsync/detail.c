@@ -109,14 +109,14 @@ static bool side_is_valid(int side)
 
 rml_status rml_detail_keep(rml_detail *detail, rml_image_resampler *up, const rml_detail_net *net,
                            float *made, const float *old, const float *smooth, int width,
-                           int height, rml_error *err)
+                           int height, const rml_part *part, rml_error *err)
 {
     if (!side_is_valid(net->width) || !side_is_valid(net->height) || !side_is_valid(width) ||
         !side_is_valid(height))
         return rml_fail(err, RML_ERR_ARG, "detail: a network of %dx%d for a face of %dx%d",
                         net->width, net->height, width, height);
     const size_t small = (size_t)net->width * (size_t)net->height;
-    const size_t plane = (size_t)width * (size_t)height;
+    const size_t plane = (size_t)part->width * (size_t)part->height;
     RML_TRY(rml_reserve(detail->allocator, &detail->net, &detail->net_capacity, 2 * small,
                         sizeof *detail->net, "the detail of a face", err));
     RML_TRY(rml_reserve(detail->allocator, &detail->keep, &detail->keep_capacity, plane,
@@ -126,7 +126,8 @@ rml_status rml_detail_keep(rml_detail *detail, rml_image_resampler *up, const rm
     low_pass(values, values + small, net->width, net->height);
     for (size_t i = 0; i < small; i++)
         values[i] = share_kept(values[i]);
-    RML_TRY(rml_image_resample(up, values, net->width, net->height, keep, width, height, 1, err));
+    RML_TRY(rml_image_resample_part(up, values, net->width, net->height, keep, width, height, part,
+                                    1, err));
     for (size_t i = 0; i < plane; i++)
         keep[i] = keep[i] < 0 ? 0 : keep[i] > 1 ? 1 : keep[i];
     for (int c = 0; c < COLOURS; c++, made += plane, old += plane, smooth += plane)

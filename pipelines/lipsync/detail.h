@@ -17,8 +17,8 @@ typedef struct rml_detail_net {
     int width, height;
 } rml_detail_net;
 
-// made += k * (old - smooth), in place, with three planes of width x height each:
-//   made     gen scaled up to the size of the crop
+// made += k * (old - smooth), in place, with three planes of part->width x part->height each:
+//   made     gen scaled up to the size of the crop, width x height, and of it the part
 //   old      the film
 //   smooth   in scaled up the same way, so that old - smooth is what the network could not see
 //   k        1 - (3 t^2 - 2 t^3), t = d / RML_DETAIL_REACH up to 1, d = the largest |gen - in| of
@@ -29,7 +29,7 @@ typedef struct rml_detail_net {
 #define RML_DETAIL_REACH (8.0f / 255.0f)
 rml_status rml_detail_keep(rml_detail *detail, rml_image_resampler *up, const rml_detail_net *net,
                            float *made, const float *old, const float *smooth, int width,
-                           int height, rml_error *err);
+                           int height, const rml_part *part, rml_error *err);
 
 // How many pixels of the network's size the low pass reaches.
 int rml_detail_reach(int net_width);

@@ -245,3 +245,16 @@ rml_part rml_mask_bounds(const float *mask, int width, int height)
     }
     return bottom ? (rml_part){left, top, right - left, bottom - top} : (rml_part){0};
 }
+
+rml_part rml_mask_surroundings(const float *mask, int width, int height)
+{
+    rml_part part = rml_mask_bounds(mask, width, height);
+    const int right = part.x + part.width, bottom = part.y + part.height;
+    if (!part.width)
+        return part;
+    part.x -= part.x > 0;
+    part.y -= part.y > 0;
+    part.width = right + (right < width) - part.x;
+    part.height = bottom + (bottom < height) - part.y;
+    return part;
+}

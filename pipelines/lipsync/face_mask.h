@@ -52,4 +52,7 @@ rml_status rml_mask_stretch(float *mask, int width, int height, rml_pixels gray,
 // The smallest part outside which the mask is 0; of no width and height where all of it is.
 rml_part rml_mask_bounds(const float *mask, int width, int height);
 
+// The same and a pixel around it, where there is one: what a seam along its edge looks at.
+rml_part rml_mask_surroundings(const float *mask, int width, int height);
+
 #endif

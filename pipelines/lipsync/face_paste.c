@@ -38,9 +38,12 @@ struct rml_face_paster {
     // blended and matched by
     rml_face_room film, back, spread, edge;
     rml_face_room coded, change, mask; // as coded: the film, and what changes
-    rml_face_room shown_mask, free;    // upright: the mask, and of it what nothing is in front of
-    rml_mask_settings drawn;           // what shown_mask is for
+    rml_face_room whole;               // the mask of the crop
+    rml_part looked;                   // of the crop: what anybody looks at
+    rml_face_room shown_mask, free;    // there, upright, and of it what nothing is in front of
+    rml_mask_settings drawn;           // what they are for
     int drawn_width, drawn_height;
+    bool drawn_turned;
     float marks[RML_MASK_MARKS][2];        // that it was drawn by
     uint8_t *gray;                         // the mask as a picture, or NULL
     int gray_width, gray_height, gray_top; // the first row with anything
@@ -109,7 +112,7 @@ void rml_face_paster_destroy(rml_face_paster **paster)
     rml_enhancer_destroy(&p->enhancer);
     const rml_face_room rooms[] = {p->given, p->gen,    p->old,    p->smooth, p->made,
                                    p->coded, p->change, p->mask,   p->film,   p->shown_mask,
-                                   p->free,  p->back,   p->spread, p->edge};
+                                   p->free,  p->back,   p->spread, p->edge,   p->whole};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         rml_free(p->allocator, rooms[i].data);
     rml_free(p->allocator, p->gray);
@@ -171,6 +174,15 @@ static rml_mask_border border_of(const rml_planes *picture, const rml_part *show
                              .right = shown->x + shown->width >= rml_planes_width(picture)};
 }
 
+// The mask and the seam's edge around it; all of the crop where a network sees it or it is turned.
+static rml_part find_looked(const rml_face_paster *p, const rml_face_spot *s)
+{
+    const rml_part all = {0, 0, s->width, s->height};
+    return p->occluder || p->enhancer || s->turned
+               ? all
+               : rml_mask_surroundings(p->whole.data, s->width, s->height);
+}
+
 static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const rml_face_spot *s,
                             const float (*marks)[2], rml_error *err)
 {
@@ -183,19 +195,28 @@ static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const
                                                           : border_of(picture, &s->shown),
                                       .marks = by_marks ? (const float(*)[2])p->marks : NULL};
     if (p->drawn_width == s->width && p->drawn_height == s->height &&
-        same_mask(&wanted, &p->drawn) && memcmp(p->marks, at, sizeof at) == 0)
+        p->drawn_turned == s->turned && same_mask(&wanted, &p->drawn) &&
+        memcmp(p->marks, at, sizeof at) == 0)
         return RML_OK;
     p->drawn_width = 0;
     memcpy(p->marks, at, sizeof at);
+    RML_TRY(rml_face_reserve(&p->whole, rml_face_crop_pixels(s), p->allocator, err));
     RML_TRY(rml_face_reserve(&p->shown_mask, rml_face_crop_pixels(s), p->allocator, err));
     const rml_pixels gray = {p->gray, (size_t)p->gray_width, p->gray_width, p->gray_height};
     if (p->gray)
-        RML_TRY(rml_mask_stretch(p->shown_mask.data, s->width, s->height, gray, p->allocator, err));
+        RML_TRY(rml_mask_stretch(p->whole.data, s->width, s->height, gray, p->allocator, err));
     else
-        RML_TRY(rml_mask_draw(p->shown_mask.data, s->width, s->height, &wanted, err));
+        RML_TRY(rml_mask_draw(p->whole.data, s->width, s->height, &wanted, err));
+    p->looked = find_looked(p, s);
+    const size_t width = (size_t)p->looked.width;
+    for (size_t y = 0; y < (size_t)p->looked.height; y++)
+        memcpy(p->shown_mask.data + y * width,
+               p->whole.data + ((size_t)p->looked.y + y) * (size_t)s->width + (size_t)p->looked.x,
+               width * sizeof *p->whole.data);
     p->drawn = wanted;
     p->drawn_width = s->width;
     p->drawn_height = s->height;
+    p->drawn_turned = s->turned;
     return RML_OK;
 }
 
@@ -203,7 +224,7 @@ static rml_status reserve_all(rml_face_paster *p, const rml_face_spot *s, size_t
                               bool as_coded, rml_error *err)
 {
     const rml_part *part = &s->part;
-    const size_t crop = rml_face_crop_pixels(s), pixels = rml_part_pixels(part);
+    const size_t crop = rml_part_pixels(&p->looked), pixels = rml_part_pixels(part);
     const size_t count = RML_FACE_COLOURS * (pixels > crop ? pixels : crop);
     rml_face_room *large[] = {&p->smooth, &p->made, &p->coded, &p->old, &p->change};
     const size_t rooms = as_coded ? 3 : sizeof large / sizeof *large;
@@ -222,17 +243,19 @@ static rml_status reserve_all(rml_face_paster *p, const rml_face_spot *s, size_t
     return RML_OK;
 }
 
-// The new face at the size of the crop, upright, in p->made; `film` is what is there.
+// The new face where it is looked at, at the size of the crop and upright, in p->made; `film` is
+// what is there.
 static rml_status make_face(rml_face_paster *p, const float *film, const rml_face_spot *s, int side,
                             rml_error *err)
 {
     const rml_detail_net net = {p->given.data, p->gen.data, side, side};
     const int w = s->width, h = s->height;
-    RML_TRY(
-        rml_image_resample(p->up, net.gen, side, side, p->made.data, w, h, RML_FACE_COLOURS, err));
-    RML_TRY(
-        rml_image_resample(p->up, net.in, side, side, p->smooth.data, w, h, RML_FACE_COLOURS, err));
-    return rml_detail_keep(p->detail, p->up, &net, p->made.data, film, p->smooth.data, w, h, err);
+    RML_TRY(rml_image_resample_part(p->up, net.gen, side, side, p->made.data, w, h, &p->looked,
+                                    RML_FACE_COLOURS, err));
+    RML_TRY(rml_image_resample_part(p->up, net.in, side, side, p->smooth.data, w, h, &p->looked,
+                                    RML_FACE_COLOURS, err));
+    return rml_detail_keep(p->detail, p->up, &net, p->made.data, film, p->smooth.data, w, h,
+                           &p->looked, err);
 }
 
 // The weights that the face is blended by, upright. The seam goes by the mask's own edge: along
@@ -293,14 +316,18 @@ rml_status rml_face_paste(rml_face_paster *p, const rml_planes *picture, rml_box
                           const float (*marks)[2], const uint8_t *given, const uint8_t *made,
                           int side, float *step, rml_error *err)
 {
-    const rml_face_spot s = rml_face_spot_in(picture, box, angle);
+    rml_face_spot s = rml_face_spot_in(picture, box, angle);
+    *step = 0;
+    RML_TRY(draw_mask(p, picture, &s, marks, err));
+    if (!p->looked.width)
+        return RML_OK;
+    rml_face_spot_narrow(&s, picture, &p->looked);
     const rml_part part = s.part;
     const size_t pixels = rml_part_pixels(&part), small = (size_t)side * (size_t)side;
     // The network sees the picture as it is coded.
     const bool as_coded =
         picture->upright == RML_ORIENT_NORMAL && !rml_colour_is_hdr(picture->colour.transfer);
     RML_TRY(reserve_all(p, &s, small, as_coded, err));
-    RML_TRY(draw_mask(p, picture, &s, marks, err));
     split(given, p->given.data, small);
     split(made, p->gen.data, small);
     float *coded = p->coded.data;

@@ -33,3 +33,12 @@ rml_face_spot rml_face_spot_in(const rml_planes *picture, rml_box box, float ang
     s.part = rml_planes_coded(picture, &s.shown);
     return s;
 }
+
+void rml_face_spot_narrow(rml_face_spot *spot, const rml_planes *picture, const rml_part *looked)
+{
+    if (spot->turned)
+        return;
+    spot->shown = (rml_part){spot->shown.x + looked->x, spot->shown.y + looked->y, looked->width,
+                             looked->height};
+    spot->part = rml_planes_coded(picture, &spot->shown);
+}

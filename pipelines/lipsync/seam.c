@@ -278,20 +278,6 @@ static void find_edge(grid *g, const float *mask, int width, int height, const r
     }
 }
 
-// The bounds of the mask and one pixel around them, where there is one.
-static rml_part part_of(const float *mask, int width, int height)
-{
-    rml_part part = rml_mask_bounds(mask, width, height);
-    const int right = part.x + part.width, bottom = part.y + part.height;
-    if (!part.width)
-        return part;
-    part.x -= part.x > 0;
-    part.y -= part.y > 0;
-    part.width = right + (right < width) - part.x;
-    part.height = bottom + (bottom < height) - part.y;
-    return part;
-}
-
 // Of the edge: the sum of |old - made| over its pixels, which are counted.
 static float sum_of_edge(const grid *g, const float *made, const float *old, size_t pitch,
                          size_t *count)
@@ -335,7 +321,7 @@ rml_status rml_seam_match(rml_seam *seam, float *made, const float *old, const f
         *step = 0;
     if (width < 1 || height < 1 || width > RML_FRAME_MAX_SIDE || height > RML_FRAME_MAX_SIDE)
         return rml_fail(err, RML_ERR_ARG, "seam: the face is %dx%d", width, height);
-    const rml_part part = part_of(mask, width, height);
+    const rml_part part = rml_mask_surroundings(mask, width, height);
     if (!part.width)
         return RML_OK;
     RML_TRY(make_grids(seam, part.width, part.height, err));

@@ -16,6 +16,7 @@ enum {
 };
 static float given[3 * SMALL], gen[3 * SMALL];
 static float old[COUNT], smooth[COUNT], made[COUNT], result[COUNT];
+static const rml_part all = {0, 0, WIDTH, HEIGHT};
 static rml_error err;
 static rml_image_resampler *up;
 static rml_detail *detail;
@@ -31,7 +32,8 @@ static void keep(void)
     scale_up(given, smooth);
     scale_up(gen, made);
     memcpy(result, made, sizeof result);
-    CHECK_MSG(rml_detail_keep(detail, up, &net, result, old, smooth, WIDTH, HEIGHT, &err) == RML_OK,
+    CHECK_MSG(rml_detail_keep(detail, up, &net, result, old, smooth, WIDTH, HEIGHT, &all, &err) ==
+                  RML_OK,
               "%s", err.message);
 }
 
@@ -133,13 +135,41 @@ static void test_formula(void)
     CHECK_MSG(worst < 1e-5, "off by %g", worst);
 }
 
+// A part has the bits of the whole.
+static void test_part(void)
+{
+    static const rml_part parts[] = {{0, 0, 1, 1}, {29, 70, 80, 79}, {129, 0, 1, 150}};
+    static float part_old[COUNT], part_smooth[COUNT], part_made[COUNT];
+    const rml_detail_net net = {given, gen, SIDE, SIDE};
+    keep();
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        const rml_part *p = &parts[k];
+        const int width = p->width, plane = p->width * p->height;
+        for (int i = 0; i < 3 * plane; i++) {
+            const int y = p->y + i % plane / width, x = p->x + i % width;
+            part_old[i] = old[i / plane * PLANE + y * WIDTH + x];
+            part_smooth[i] = smooth[i / plane * PLANE + y * WIDTH + x];
+            part_made[i] = made[i / plane * PLANE + y * WIDTH + x];
+        }
+        CHECK(rml_detail_keep(detail, up, &net, part_made, part_old, part_smooth, WIDTH, HEIGHT, p,
+                              &err) == RML_OK);
+        bool same = true;
+        for (int i = 0; i < 3 * plane; i++)
+            same = same &&
+                   part_made[i] == result[i / plane * PLANE + (p->y + i % plane / width) * WIDTH +
+                                          p->x + i % width];
+        CHECK_MSG(same, "part %zu", k);
+    }
+}
+
 static void test_refused_and_no_memory(void)
 {
     rml_detail_net net = {given, gen, SIDE, 0};
-    CHECK(rml_detail_keep(detail, up, &net, result, old, smooth, WIDTH, HEIGHT, &err) ==
+    CHECK(rml_detail_keep(detail, up, &net, result, old, smooth, WIDTH, HEIGHT, &all, &err) ==
           RML_ERR_ARG);
     net.height = SIDE;
-    CHECK(rml_detail_keep(detail, up, &net, result, old, smooth, -1, HEIGHT, &err) == RML_ERR_ARG);
+    CHECK(rml_detail_keep(detail, up, &net, result, old, smooth, -1, HEIGHT, &all, &err) ==
+          RML_ERR_ARG);
     CHECK(strstr(err.message, "96x96"));
     static float again[COUNT];
     counting count;
@@ -155,8 +185,8 @@ static void test_refused_and_no_memory(void)
         if (status == RML_OK)
             status = rml_detail_create(&other, &allocator, &err);
         if (status == RML_OK)
-            status =
-                rml_detail_keep(other, other_up, &net, again, old, smooth, WIDTH, HEIGHT, &err);
+            status = rml_detail_keep(other, other_up, &net, again, old, smooth, WIDTH, HEIGHT, &all,
+                                     &err);
         CHECK(status == RML_OK || status == RML_ERR_NOMEM);
         CHECK(memcmp(again, status == RML_OK ? result : made, sizeof again) == 0);
         rml_detail_destroy(&other);
@@ -177,6 +207,7 @@ int main(void)
     test_moved();
     test_share();
     test_formula();
+    test_part();
     test_refused_and_no_memory();
     rml_detail_destroy(&detail);
     rml_image_resampler_destroy(&up);
