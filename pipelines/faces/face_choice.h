@@ -12,7 +12,7 @@ typedef enum rml_choice_kind {
     RML_CHOOSE_LARGEST,
     RML_CHOOSE_LEFT,
     RML_CHOOSE_RIGHT,
-    RML_CHOOSE_NUMBER, // as the tracker numbers them
+    RML_CHOOSE_NUMBER, // as face_identity.h numbers them
     RML_CHOOSE_AT      // the one that is at (x, y) when `seconds` have been shown
 } rml_choice_kind;
 

@@ -1,5 +1,7 @@
 #include "pipelines/faces/face_fit.h"
 
+#include "pipelines/faces/face_shape.h"
+
 #include <math.h>
 
 // Of each pair the first is asked of a face that fitted before, the second of one that did not.
@@ -13,9 +15,6 @@ static const float inside[2] = {0, 0.1f};
 #define LIP_SHARE 0.2f // that the lip is below the middle of the mouth
 // The least height and width of a box: the mouth takes half of it.
 static const int least_side[2] = {16, 20};
-// In a box from the forehead to the chin, as in face_mask.c.
-#define BOX_MOUTH_Y 0.71f
-#define BOX_DISTANCE 0.34f
 
 static bool is_turned(const rml_face *face, bool again)
 {
@@ -31,20 +30,15 @@ static bool is_turned(const rml_face *face, bool again)
 
 static bool is_cut_off(const rml_face *face, int width, int height, bool again)
 {
-    const float(*m)[2] = face->marks;
     const rml_box *b = &face->box;
-    float x = (float)(b->x1 + b->x2) / 2, down_x = 0;
-    float down_y = BOX_DISTANCE * (float)(b->y2 - b->y1);
-    float y = (float)b->y1 + BOX_MOUTH_Y * (float)(b->y2 - b->y1);
-    if (face->has_marks) {
-        x = (m[3][0] + m[4][0]) / 2;
-        y = (m[3][1] + m[4][1]) / 2;
-        down_x = x - (m[0][0] + m[1][0]) / 2;
-        down_y = y - (m[0][1] + m[1][1]) / 2;
-    }
-    const float margin = inside[again] * hypotf(down_x, down_y);
-    x += LIP_SHARE * down_x;
-    y += LIP_SHARE * down_y;
+    const float high = (float)(b->y2 - b->y1);
+    rml_face_shape s = {.x = (float)(b->x1 + b->x2) / 2,
+                        .y = (float)b->y1 + RML_BOX_MOUTH_Y * high,
+                        .down_y = RML_BOX_DISTANCE * high};
+    if (face->has_marks)
+        s = rml_face_shape_of(face->marks);
+    const float margin = inside[again] * hypotf(s.down_x, s.down_y);
+    const float x = s.x + LIP_SHARE * s.down_x, y = s.y + LIP_SHARE * s.down_y;
     return !(x >= margin && y >= margin && x <= (float)width - margin &&
              y <= (float)height - margin);
 }

@@ -2,7 +2,8 @@
 #include "pipelines/faces/face_places.h"
 
 #include "media/files/files.h"
-#include "pipelines/faces/face_tracker.h"
+#include "pipelines/faces/face_identity.h"
+#include "pipelines/faces/scene_cut.h"
 #include "tensor/alloc.h"
 
 #include <sys/stat.h>
@@ -42,14 +43,14 @@ rml_status rml_face_places_open(rml_face_places *places, const int box[4], const
     if (box[0] != RML_NO_BOX)
         return take_box(places, box, info, err);
     RML_TRY(check_choice(choice, info, err));
-    RML_TRY(rml_face_tracker_create(&places->tracker, allocator, err));
+    RML_TRY(rml_face_identities_create(&places->identities, allocator, err));
     if (!path)
         return RML_OK;
     places->path = path;
     RML_TRY(rml_faces_key_make(&places->key, settings, info, err));
     if (stat(path, &there) == 0)
-        RML_TRY(rml_faces_read(&places->roll, path, &places->key, allocator, err));
-    places->read = places->roll.frames;
+        RML_TRY(rml_faces_read(&places->list, path, &places->key, allocator, err));
+    places->read = places->list.frames;
     return rml_check_writable(path, allocator, err);
 }
 
@@ -106,27 +107,27 @@ static rml_status look(rml_face_places *p, rml_face_finder *detector, const rml_
         faces[i] = (rml_numbered_face){found[i], 1};
     if (!p->as_upstream) {
         look_at(frame->picture, faces, count, boxes, looks);
-        rml_face_tracker_next(p->tracker, boxes, looks, count, frame->cut, numbers);
+        rml_face_identities_next(p->identities, boxes, looks, count, frame->cut, numbers);
         for (int i = 0; i < count; i++)
             faces[i].number = numbers[i];
     }
-    return rml_face_roll_add(&p->roll, frame->index, frame->seconds, faces, count, allocator, err);
+    return rml_face_list_add(&p->list, frame->index, frame->seconds, faces, count, allocator, err);
 }
 
 // The records of a frame; returns how many faces it has.
 static int faces_of(rml_face_places *p, int64_t index, rml_numbered_face faces[RML_FINDER_MOST])
 {
-    const rml_face_roll *roll = &p->roll;
+    const rml_face_list *list = &p->list;
     int count = 0;
-    while (p->cursor < roll->count && roll->records[p->cursor].frame < index)
+    while (p->cursor < list->count && list->records[p->cursor].frame < index)
         p->cursor++;
-    for (size_t i = p->cursor; i < roll->count && roll->records[i].frame == index; i++)
-        if (roll->records[i].face.number && count < RML_FINDER_MOST)
-            faces[count++] = roll->records[i].face;
+    for (size_t i = p->cursor; i < list->count && list->records[i].frame == index; i++)
+        if (list->records[i].face.number && count < RML_FINDER_MOST)
+            faces[count++] = list->records[i].face;
     return count;
 }
 
-// Tells the tracker what is known from a file, for frames behind it.
+// Tells what is known from a file who is who, for frames behind it.
 static void learn(rml_face_places *p, const rml_place_frame *frame, const rml_numbered_face *faces,
                   int count)
 {
@@ -139,7 +140,7 @@ static void learn(rml_face_places *p, const rml_place_frame *frame, const rml_nu
     look_at(frame->picture, faces, count, boxes, looks);
     for (int i = 0; i < count; i++)
         numbers[i] = faces[i].number;
-    rml_face_tracker_learn(p->tracker, boxes, looks, count, frame->cut, numbers);
+    rml_face_identities_learn(p->identities, boxes, looks, count, frame->cut, numbers);
 }
 
 // Whom the user pointed at.
@@ -166,7 +167,7 @@ rml_status rml_face_places_find(rml_face_places *p, rml_face_finder *detector,
     wanted->seconds = frame->seconds;
     if (p->by_hand)
         return RML_OK;
-    if (frame->index >= p->roll.frames)
+    if (frame->index >= p->list.frames)
         RML_TRY(look(p, detector, frame, allocator, err));
     const int count = faces_of(p, frame->index, faces);
     if (detector)
@@ -208,7 +209,7 @@ static rml_status scout(rml_face_places *p, rml_face_finder *detector, rml_clip 
             .picture = picture,
             .cut = index > 0 && rml_signature_is_cut(&last, &now)};
         last = now;
-        if (index >= p->roll.frames)
+        if (index >= p->list.frames)
             RML_TRY(look(p, detector, &frame, allocator, err));
         const int count = faces_of(p, index, faces);
         if (detector)
@@ -240,8 +241,8 @@ static rml_status check_number(const rml_face_places *places, int wanted, const 
                                rml_error *err)
 {
     int last = 0;
-    for (size_t i = 0; i < places->roll.count; i++) {
-        const int number = places->roll.records[i].face.number;
+    for (size_t i = 0; i < places->list.count; i++) {
+        const int number = places->list.records[i].face.number;
         if (number == wanted)
             return RML_OK;
         last = number > last ? number : last;
@@ -267,13 +268,13 @@ rml_status rml_face_places_check(const rml_face_places *places, const char *clip
 rml_status rml_face_places_keep(const rml_face_places *places, const rml_allocator *allocator,
                                 rml_error *err)
 {
-    if (!places->path || places->roll.frames <= places->read)
+    if (!places->path || places->list.frames <= places->read)
         return RML_OK;
-    return rml_faces_write(places->path, &places->key, &places->roll, allocator, err);
+    return rml_faces_write(places->path, &places->key, &places->list, allocator, err);
 }
 
 void rml_face_places_close(rml_face_places *places, const rml_allocator *allocator)
 {
-    rml_face_tracker_destroy(&places->tracker);
-    rml_face_roll_release(&places->roll, allocator);
+    rml_face_identities_destroy(&places->identities);
+    rml_face_list_release(&places->list, allocator);
 }

@@ -1,5 +1,5 @@
 // Where the face of each frame of a clip is: a box for all of them, a file of faces, or what a
-// detector finds and a tracker numbers; of several the one that is chosen.
+// detector finds, numbered as face_identity.h does; of several the one that is chosen.
 #ifndef RML_PIPELINES_FACES_FACE_PLACES_H
 #define RML_PIPELINES_FACES_FACE_PLACES_H
 
@@ -14,11 +14,11 @@ typedef struct rml_face_places {
     rml_box box;      // of all frames; by_hand
     const char *path; // the file of faces; NULL: none
     rml_faces_key key;
-    rml_face_roll roll;
+    rml_face_list list;
     int64_t read;  // frames that were read from there
-    int64_t told;  // of them, those that the tracker has been told of
+    int64_t told;  // of them, those that `identities` has been told of
     size_t cursor; // records before it are of frames that have been asked for
-    struct rml_face_tracker *tracker;
+    struct rml_face_identities *identities;
     rml_face_chooser chooser;
     const int *numbers; // of the faces that are asked for; NULL: one, as the chooser says
     int number_count;

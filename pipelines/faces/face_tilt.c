@@ -1,5 +1,7 @@
 #include "pipelines/faces/face_tilt.h"
 
+#include "pipelines/faces/face_shape.h"
+
 #include <math.h>
 
 // (w^2 - h^2) / (w^2 + h^2) of the box of an upright face, which is 0.78 as wide as it is high.
@@ -9,16 +11,11 @@
 
 float rml_face_tilt(const float (*marks)[2])
 {
-    const float eyes_x = marks[1][0] - marks[0][0], eyes_y = marks[1][1] - marks[0][1];
-    const float corners_x = marks[4][0] - marks[3][0], corners_y = marks[4][1] - marks[3][1];
-    const float down_x = (marks[3][0] + marks[4][0] - marks[0][0] - marks[1][0]) / 2;
-    const float down_y = (marks[3][1] + marks[4][1] - marks[0][1] - marks[1][1]) / 2;
-    // All three tell how the head is tilted, and a turned one bends each another way.
-    const float x = eyes_x + corners_x + down_y, y = eyes_y + corners_y - down_x;
-    const float length = hypotf(x, y);
+    const rml_face_shape shape = rml_face_shape_of(marks);
+    const float length = hypotf(shape.right_x, shape.right_y);
     if (!(length >= 1 && length < MOST_LENGTH)) // nor what is not a number
         return 0;
-    const float angle = atan2f(y, x), size = fabsf(angle);
+    const float angle = atan2f(shape.right_y, shape.right_x), size = fabsf(angle);
     if (size <= RML_FACE_TILT_LEAST)
         return 0;
     if (size < 2 * RML_FACE_TILT_LEAST)

@@ -65,18 +65,4 @@ rml_face_fit rml_track_fit(const rml_track *track, int64_t index);
 // frames before and after, though not across the end of a shot; index < ready.
 float rml_track_share(const rml_track *track, int64_t index);
 
-// A scene cut is told from motion by comparing small grey versions of neighbouring pictures.
-
-#define RML_SIGNATURE_SIDE 16
-
-// Mean brightness of each field of a grid over the picture as coded, 0..255.
-typedef struct rml_signature {
-    uint8_t field[RML_SIGNATURE_SIDE * RML_SIGNATURE_SIDE];
-} rml_signature;
-
-void rml_signature_make(rml_signature *signature, const rml_planes *picture);
-
-// True when the pictures differ by more than motion does.
-bool rml_signature_is_cut(const rml_signature *before, const rml_signature *after);
-
 #endif

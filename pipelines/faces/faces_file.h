@@ -18,8 +18,10 @@
 #define RML_PIPELINES_FACES_FACES_FILE_H
 
 #include "pipelines/lipsync/clip.h"
-#include "pipelines/faces/face_roll.h"
+#include "pipelines/faces/face_list.h"
 
+#define RML_FACES_FORMAT "run-model faces 1"
+#define RML_FACES_FORMAT_OF_SEVERAL "run-model faces 2"
 #define RML_FACES_MAX_FRAMES (INT64_C(1) << 24) // 77 hours at 60 frames a second
 
 // What the boxes belong to: boxes of another clip or of another size make no sense.
@@ -34,13 +36,13 @@ typedef struct rml_faces_key {
 rml_status rml_faces_key_make(rml_faces_key *key, const rml_clip_settings *settings,
                               const rml_clip_info *info, rml_error *err);
 
-// Into an empty roll. RML_ERR_ARG, in a sentence, when the file belongs to another clip or to other
+// Into an empty list. RML_ERR_ARG, in a sentence, when the file belongs to another clip or to other
 // settings.
-rml_status rml_faces_read(rml_face_roll *roll, const char *path, const rml_faces_key *key,
+rml_status rml_faces_read(rml_face_list *list, const char *path, const rml_faces_key *key,
                           const rml_allocator *allocator, rml_error *err);
 
 // The file appears under its name when it is whole.
-rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml_face_roll *roll,
+rml_status rml_faces_write(const char *path, const rml_faces_key *key, const rml_face_list *list,
                            const rml_allocator *allocator, rml_error *err);
 
 #endif

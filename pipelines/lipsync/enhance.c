@@ -1,6 +1,7 @@
 #include "pipelines/lipsync/enhance.h"
 
 #include "media/image/resample.h"
+#include "pipelines/faces/face_shape.h"
 #include "tensor/alloc.h"
 
 #include <math.h>
@@ -17,9 +18,6 @@ static const float template_marks[MARKS][2] = {{0.37691f, 0.46864f},
 #define TEMPLATE_MOUTH_X 0.501f
 #define TEMPLATE_MOUTH_Y 0.725f
 #define TEMPLATE_DISTANCE 0.256f
-// Of a face's box, as in face_mask.c.
-#define BOX_MOUTH_Y 0.71f
-#define BOX_DISTANCE 0.34f
 // Of the side: over this width along the edges what is added fades.
 #define FADE 0.03125f
 // A square by marks has at least so many pixels, and at most so many times the sides of the box.
@@ -79,12 +77,12 @@ void rml_enhancer_destroy(rml_enhancer **at)
 static similarity by_box(const rml_part *face)
 {
     const float height = (float)face->height;
-    const float side = rintf(height * BOX_DISTANCE / TEMPLATE_DISTANCE);
+    const float side = rintf(height * RML_BOX_DISTANCE / TEMPLATE_DISTANCE);
     const float left = (float)face->width / 2 - TEMPLATE_MOUTH_X * side;
     return (similarity){.a = side,
                         .x = (float)face->x + rintf(left),
-                        .y =
-                            (float)face->y + rintf(BOX_MOUTH_Y * height - TEMPLATE_MOUTH_Y * side)};
+                        .y = (float)face->y +
+                             rintf(RML_BOX_MOUTH_Y * height - TEMPLATE_MOUTH_Y * side)};
 }
 
 // Nearest to all five marks: the mean of what turns and scales each of them, weighed by its

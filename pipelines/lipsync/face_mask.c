@@ -1,6 +1,7 @@
 #include "pipelines/lipsync/face_mask.h"
 
 #include "media/image/resize_pillow.h"
+#include "pipelines/faces/face_shape.h"
 #include "tensor/alloc.h"
 
 #include <math.h>
@@ -53,16 +54,13 @@ typedef struct mouth {
 #define EYES_SHARE 0.8f        // half the width, by the distance of the eyes
 #define CORNERS_SHARE 0.9f     // or by that of the corners of the mouth, whichever is more
 
-// In a box from the forehead to the chin and a little lower.
-#define BOX_MOUTH_Y 0.71f
-#define BOX_DISTANCE 0.34f
-#define BOX_ABOVE_SHARE 0.5f
+#define BOX_ABOVE_SHARE 0.5f // where the nose is not known
 
 static mouth mouth_of_box(float width, float height)
 {
-    const float distance = BOX_DISTANCE * height;
+    const float distance = RML_BOX_DISTANCE * height;
     return (mouth){.x = width / 2,
-                   .y = BOX_MOUTH_Y * height,
+                   .y = RML_BOX_MOUTH_Y * height,
                    .right_x = 1,
                    .half_width = EYES_SHARE * distance,
                    .above = BOX_ABOVE_SHARE * distance,
@@ -91,17 +89,14 @@ static bool mouth_of_marks(mouth *m, const float (*marks)[2])
     const float *nose = marks[2];
     const float eyes_x = marks[1][0] - marks[0][0], eyes_y = marks[1][1] - marks[0][1];
     const float corners_x = marks[4][0] - marks[3][0], corners_y = marks[4][1] - marks[3][1];
-    m->x = (marks[3][0] + marks[4][0]) / 2;
-    m->y = (marks[3][1] + marks[4][1]) / 2;
-    const float down_x = m->x - (marks[0][0] + marks[1][0]) / 2;
-    const float down_y = m->y - (marks[0][1] + marks[1][1]) / 2;
-    // All three tell how the head is tilted, and a turned one bends each another way.
-    const float x = eyes_x + corners_x + down_y, y = eyes_y + corners_y - down_x;
-    const float length = hypotf(x, y), distance = hypotf(down_x, down_y);
+    const rml_face_shape s = rml_face_shape_of(marks);
+    const float length = hypotf(s.right_x, s.right_y), distance = hypotf(s.down_x, s.down_y);
     if (length < 1 || distance < 1)
         return false;
-    m->right_x = x / length;
-    m->right_y = y / length;
+    m->x = s.x;
+    m->y = s.y;
+    m->right_x = s.right_x / length;
+    m->right_y = s.right_y / length;
     m->half_width = fmaxf(
         fmaxf(EYES_SHARE * hypotf(eyes_x, eyes_y), CORNERS_SHARE * hypotf(corners_x, corners_y)),
         LEAST_WIDTH_SHARE * distance);

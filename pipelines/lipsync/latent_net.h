@@ -10,7 +10,7 @@
 
 #include "pipelines/lipsync/latent_layout.h"
 #include "pipelines/lipsync/lip_net.h"
-#include "pipelines/lipsync/voice.h"
+#include "pipelines/lipsync/latent_voice.h"
 
 #define RML_LATENT_SIDE 768 // of the faces the published networks are trained on
 

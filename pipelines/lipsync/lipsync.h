@@ -22,7 +22,7 @@
 // What a network hears of the sound.
 typedef enum rml_lip_hearing {
     RML_HEAR_MEL = 0,  // media/audio/mel.h
-    RML_HEAR_WAV2VEC2, // pipelines/lipsync/voice.h
+    RML_HEAR_WAV2VEC2, // pipelines/lipsync/latent_voice.h
     RML_HEAR_WHISPER   // the same
 } rml_lip_hearing;
 

@@ -6,6 +6,7 @@
 #include "media/audio/speech.h"
 #include "media/files/spool.h"
 #include "pipelines/faces/face_places.h"
+#include "pipelines/faces/scene_cut.h"
 #include "pipelines/lipsync/face_cut.h"
 #include "pipelines/lipsync/face_paste.h"
 #include "pipelines/lipsync/lipsync.h"

@@ -1,6 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "pipelines/lipsync/lipsync_chain.h"
-#include "pipelines/lipsync/voice.h"
+#include "pipelines/lipsync/latent_voice.h"
 #include "tensor/alloc.h"
 
 #include <math.h>

@@ -5,6 +5,7 @@
 #include "media/files/spool.h"
 #include "media/image/resize_opencv.h"
 #include "pipelines/faces/face_places.h"
+#include "pipelines/faces/scene_cut.h"
 #include "pipelines/sync/sync.h"
 #include "tensor/alloc.h"
 

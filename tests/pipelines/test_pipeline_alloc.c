@@ -68,7 +68,7 @@ static rml_status use_ring(const rml_allocator *allocator)
 static rml_status use_faces_file(const rml_allocator *allocator)
 {
     rml_faces_key key = {.id = "0123456789abcdef", .width = 100, .height = 100};
-    rml_face_roll roll = {0}, again = {0};
+    rml_face_list list = {0}, again = {0};
     rml_status status = RML_OK;
     for (int i = 0; i < 40 && status == RML_OK; i++) {
         rml_numbered_face faces[2] = {{.number = 1}, {.number = 2}};
@@ -77,17 +77,17 @@ static rml_status use_faces_file(const rml_allocator *allocator)
                                        .score = 1,
                                        .source = RML_FACE_DETECTED,
                                        .has_marks = true};
-        status = rml_face_roll_add(&roll, i, 0, faces, 2, allocator, &err);
+        status = rml_face_list_add(&list, i, 0, faces, 2, allocator, &err);
     }
     key.resize_factor = 1;
     if (status == RML_OK)
-        status = rml_faces_write(path, &key, &roll, allocator, &err);
-    rml_face_roll_release(&roll, allocator);
+        status = rml_faces_write(path, &key, &list, allocator, &err);
+    rml_face_list_release(&list, allocator);
     if (status != RML_OK)
         return status;
     status = rml_faces_read(&again, path, &key, allocator, &err);
     CHECK((status == RML_OK) == (again.records != NULL && again.count == 80));
-    rml_face_roll_release(&again, allocator);
+    rml_face_list_release(&again, allocator);
     return status;
 }
 

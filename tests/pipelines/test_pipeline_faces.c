@@ -28,16 +28,16 @@ static rml_faces_key make_key(void)
     return key;
 }
 
-static rml_status read_back(const rml_faces_key *key, rml_face_roll *roll)
+static rml_status read_back(const rml_faces_key *key, rml_face_list *list)
 {
-    *roll = (rml_face_roll){.count = 0};
-    return rml_faces_read(roll, faces_path, key, rml_allocator_default(), &err);
+    *list = (rml_face_list){.count = 0};
+    return rml_faces_read(list, faces_path, key, rml_allocator_default(), &err);
 }
 
-static void add(rml_face_roll *roll, int64_t frame, double seconds, const rml_numbered_face *faces,
+static void add(rml_face_list *list, int64_t frame, double seconds, const rml_numbered_face *faces,
                 int count)
 {
-    CHECK(rml_face_roll_add(roll, frame, seconds, faces, count, rml_allocator_default(), &err) ==
+    CHECK(rml_face_list_add(list, frame, seconds, faces, count, rml_allocator_default(), &err) ==
           RML_OK);
 }
 
@@ -51,7 +51,7 @@ static bool says(const char *word)
     return strstr(text, word) != NULL;
 }
 
-static void same_roll(const rml_face_roll *wrote, const rml_face_roll *read)
+static void same_list(const rml_face_list *wrote, const rml_face_list *read)
 {
     CHECK(wrote->count == read->count && wrote->frames == read->frames);
     for (size_t i = 0; i < read->count; i++) {
@@ -67,7 +67,7 @@ static void same_roll(const rml_face_roll *wrote, const rml_face_roll *read)
 static void test_round_trip(void)
 {
     rml_faces_key key = make_key();
-    rml_face_roll wrote = {0}, read;
+    rml_face_list wrote = {0}, read;
     for (int i = 0; i < 10; i++) {
         rml_face face = {.box = {10 + i, 20, 100, 120 + i},
                          .score = 0.5f + 0.01f * (float)i,
@@ -82,8 +82,8 @@ static void test_round_trip(void)
     CHECK(rml_faces_write(faces_path, &key, &wrote, rml_allocator_default(), &err) == RML_OK);
     CHECK_MSG(read_back(&key, &read) == RML_OK, "%s", err.message);
     CHECK(read.frames == 10 && says("faces 1") && !says("number"));
-    same_roll(&wrote, &read);
-    rml_face_roll_release(&read, rml_allocator_default());
+    same_list(&wrote, &read);
+    rml_face_list_release(&read, rml_allocator_default());
 
     // A second face comes: all tell their numbers.
     rml_numbered_face two[2] = {wrote.records[0].face, wrote.records[1].face};
@@ -92,9 +92,9 @@ static void test_round_trip(void)
     CHECK(rml_faces_write(faces_path, &key, &wrote, rml_allocator_default(), &err) == RML_OK);
     CHECK_MSG(read_back(&key, &read) == RML_OK, "%s", err.message);
     CHECK(read.frames == 11 && read.count == 12 && says("faces 2") && says("\"number\": 3"));
-    same_roll(&wrote, &read);
-    rml_face_roll_release(&read, rml_allocator_default());
-    rml_face_roll_release(&wrote, rml_allocator_default());
+    same_list(&wrote, &read);
+    rml_face_list_release(&read, rml_allocator_default());
+    rml_face_list_release(&wrote, rml_allocator_default());
 
     // The same clip with other settings, and another clip.
     rml_faces_key other = key;
@@ -109,20 +109,20 @@ static void test_round_trip(void)
 static void refused(const char *faces_text, const char *word)
 {
     rml_faces_key key = make_key();
-    char text[1024];
+    static char text[16384];
     snprintf(text, sizeof text,
              "{\"format\": \"run-model faces 1\", \"unknown\": [1, {\"a\": 2}], \"clip\": {\"id\": "
              "\"%s\", \"width\": 320, \"height\": 240, \"resize_factor\": 2, \"rotate\": false, "
              "\"crop\": [0, -1, 5, -1]}, \"faces\": [%s]}",
              key.id, faces_text);
     write_text(faces_path, text);
-    rml_face_roll read;
+    rml_face_list read;
     rml_status status = read_back(&key, &read);
     CHECK_MSG(word
                   ? status != RML_OK && strstr(err.message, word) && strstr(err.message, faces_path)
                   : status == RML_OK,
               "%s: %s", faces_text, status == RML_OK ? "taken" : err.message);
-    rml_face_roll_release(&read, rml_allocator_default());
+    rml_face_list_release(&read, rml_allocator_default());
 }
 
 static void test_refused(void)
@@ -151,9 +151,68 @@ static void test_refused(void)
     refused("{\"frame\": 0, \"number\": 0, \"box\": [1, 2, 30, 40]}", "whole number");
     refused("7", "record");
     refused("{\"frame\": 0", "faces");
+    refused("{\"box\": [1, 2, 30, 40]}", "has no \"frame\"");
+    refused("{\"frame\": 0, \"marks\": null}", "has no \"box\"");
+    // By hand a box may reach out of the picture of 320x240.
+    refused("{\"frame\": 0, \"box\": [300, 200, 400, 300]}", NULL);
+    refused("{\"frame\": 0, \"box\": [320, 2, 400, 40]}", "outside the picture of 320x240");
+    refused("{\"frame\": 0, \"box\": [0, 0, 1000000, 90]}", "outside the picture of 320x240");
+    refused("{\"frame\": 0, \"box\": null, \"source\": \"detected\"}", NULL);
 
+    static const char *const wrong[] = {"\"box\": 1.5",     "\"box\": \"x\"", "\"box\": {}",
+                                        "\"box\": true",    "\"marks\": 1",   "\"marks\": {}",
+                                        "\"score\": null",  "\"score\": []",  "\"score\": 1e308",
+                                        "\"score\": 1e999", "\"score\": NaN", "\"time\": \"0\"",
+                                        "\"time\": 1e999",  "\"source\": 1",  "\"source\": null"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[128], name[16];
+        snprintf(text, sizeof text, "{\"frame\": 0, \"box\": [1, 2, 30, 40], %s}", wrong[i]);
+        snprintf(name, sizeof name, "%s", strstr(text, "NaN") ? "bad JSON" : wrong[i]);
+        if (strchr(name, ':'))
+            *strchr(name, ':') = '\0';
+        refused(text, name);
+    }
+}
+
+// More than a detector gives for one picture would be left out in silence.
+static void test_crowd(void)
+{
+    static char text[8192];
+    size_t used = 0;
+    for (int i = 0; i < 65; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 "%s{\"frame\": 0, \"number\": %d, \"box\": [%d, 2, 99, 90]}",
+                                 i ? ", " : "", i + 1, i);
+        if (i >= 63)
+            refused(text, i == 63 ? NULL : "more than 64 faces");
+    }
+}
+
+// Cut short at any byte, and with something behind the end.
+static void test_damaged(void)
+{
     rml_faces_key key = make_key();
-    rml_face_roll read;
+    rml_face_list read;
+    char text[1024];
+    refused("{\"frame\": 0, \"number\": 2, \"time\": 0.5, \"box\": [1, 2, 30, 40], \"score\": 0.5, "
+            "\"source\": \"detected\", \"marks\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}",
+            NULL);
+    FILE *file = fopen(faces_path, "rb");
+    const size_t size = fread(text, 1, sizeof text - 2, file);
+    fclose(file);
+    for (size_t i = 0; i < size; i++) {
+        const char kept = text[i];
+        text[i] = '\0';
+        write_text(faces_path, text);
+        text[i] = kept;
+        CHECK_MSG(read_back(&key, &read) != RML_OK && strstr(err.message, faces_path),
+                  "%zu bytes: taken", i);
+    }
+    text[size] = 'x';
+    text[size + 1] = '\0';
+    write_text(faces_path, text);
+    CHECK(read_back(&key, &read) == RML_ERR_FORMAT);
+
     write_text(faces_path, "{\"format\": \"something else\"}");
     CHECK(read_back(&key, &read) != RML_OK && strstr(err.message, "something else"));
     write_text(faces_path, "{}");
@@ -169,6 +228,8 @@ int main(void)
     write_text(clip_path, "a clip");
     test_round_trip();
     test_refused();
+    test_crowd();
+    test_damaged();
     remove(clip_path);
     remove(faces_path);
     rmdir(folder);

@@ -1,7 +1,7 @@
 // The vectors of a clip: in strips the same bits as in one run, windows, and chunks of frames by
 // upstream's formulas.
 #include "media/audio/log_mel.h"
-#include "pipelines/lipsync/voice.h"
+#include "pipelines/lipsync/latent_voice.h"
 
 #include "tests/support/counting_allocator.h"
 #include "tests/support/narrow.h"

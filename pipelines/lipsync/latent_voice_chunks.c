@@ -1,5 +1,5 @@
 // Which rows of what was heard belong to a frame.
-#include "pipelines/lipsync/voice.h"
+#include "pipelines/lipsync/latent_voice.h"
 
 #include "media/audio/log_mel.h"
 

@@ -1,4 +1,4 @@
-#include "pipelines/lipsync/voice.h"
+#include "pipelines/lipsync/latent_voice.h"
 
 #include "loaders/weights/weights.h"
 #include "media/audio/log_mel.h"

@@ -1,7 +1,7 @@
 // What the latent lip-sync networks hear: a vector for each 20 ms of a whole clip, and which of
 // them belong to a frame of video.
-#ifndef RML_PIPELINES_LIPSYNC_VOICE_H
-#define RML_PIPELINES_LIPSYNC_VOICE_H
+#ifndef RML_PIPELINES_LIPSYNC_LATENT_VOICE_H
+#define RML_PIPELINES_LIPSYNC_LATENT_VOICE_H
 
 #include "runmodel.h"
 

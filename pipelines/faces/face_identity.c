@@ -5,7 +5,7 @@
 // Trap: of two faces that cross one is hidden for some pictures, and the place of both is the same:
 // then looks decide. While two overlap neither looks nor motion are learned, since both are those
 // of a mixture.
-#include "pipelines/faces/face_tracker.h"
+#include "pipelines/faces/face_identity.h"
 
 #include "tensor/alloc.h"
 
@@ -26,7 +26,6 @@
 #define MOTION_SHARE 0.4
 // Two faces that have so much in common hide each other.
 #define CROSSING 0.1
-#define SAMPLES 4 // along each side of a field of the thumbnail
 
 typedef struct known_face {
     int number;
@@ -39,95 +38,34 @@ typedef struct known_face {
     rml_face_looks looks;
 } known_face;
 
-struct rml_face_tracker {
+struct rml_face_identities {
     const rml_allocator *allocator;
     int count, last_number;
-    known_face known[RML_TRACKER_MOST];
+    known_face known[RML_IDENTITIES_MOST];
     // Of the assignment: rows are faces found, columns are known ones and as many nobodies; both
     // from 1 on.
-    double cost[RML_TRACKER_MOST + 1][2 * RML_TRACKER_MOST + 1];
-    int row_of[2 * RML_TRACKER_MOST + 1];
+    double cost[RML_IDENTITIES_MOST + 1][2 * RML_IDENTITIES_MOST + 1];
+    int row_of[2 * RML_IDENTITIES_MOST + 1];
 };
 
-// ---- looks -------------------------------------------------------------------------------------
+// ---- who is who -----------------------------------------------------------------------------
 
-static int within(int64_t value, int low, int high)
-{
-    return value < low ? low : value > high ? high : (int)value;
-}
-
-void rml_face_looks_make(rml_face_looks *looks, const rml_planes *picture, rml_box box)
-{
-    const int fields = RML_LOOKS_SIDE * RML_LOOKS_SIDE, grid = RML_LOOKS_SIDE * SAMPLES;
-    const int width = rml_planes_width(picture), height = rml_planes_height(picture);
-    // What is behind the head, at the box's edge, does not belong to its looks.
-    const int64_t w = ((int64_t)box.x2 - box.x1) * 4 / 5, h = ((int64_t)box.y2 - box.y1) * 4 / 5;
-    const int64_t left = box.x1 + w / 8, top = box.y1 + h / 8;
-    float *luma = looks->value, *red = luma + fields, *blue = red + fields;
-    memset(looks, 0, sizeof *looks);
-    for (int i = 0; i < grid * grid; i++) {
-        const int row = i / grid, column = i % grid;
-        const rml_part at = {within(left + w * (2 * column + 1) / (2 * grid), 0, width - 1),
-                             within(top + h * (2 * row + 1) / (2 * grid), 0, height - 1), 1, 1};
-        const rml_part coded = rml_planes_coded(picture, &at);
-        const int field = row / SAMPLES * RML_LOOKS_SIDE + column / SAMPLES;
-        float rgb[3], scratch[12];
-        rml_planes_read(picture, &coded, rgb, scratch);
-        const float y = 0.3f * rgb[0] + 0.6f * rgb[1] + 0.1f * rgb[2];
-        luma[field] += y;
-        red[field] += rgb[0] - y;
-        blue[field] += rgb[2] - y;
-    }
-    float mean = 0, square = 0;
-    for (int i = 0; i < fields; i++)
-        mean += luma[i] / (float)fields;
-    for (int i = 0; i < fields; i++)
-        luma[i] -= mean;
-    for (int i = 0; i < RML_LOOKS_COUNT; i++)
-        square += looks->value[i] * looks->value[i];
-    const float scale = square > 0 && isfinite(square) ? 1.0f / sqrtf(square) : 0.0f;
-    for (int i = 0; i < RML_LOOKS_COUNT; i++)
-        looks->value[i] = scale > 0 ? looks->value[i] * scale : 0.0f;
-}
-
-float rml_face_likeness(const rml_face_looks *a, const rml_face_looks *b)
-{
-    float sum = 0;
-    for (int i = 0; i < RML_LOOKS_COUNT; i++)
-        sum += a->value[i] * b->value[i];
-    return sum;
-}
-
-static void learn_looks(rml_face_looks *known, const rml_face_looks *seen)
-{
-    float square = 0;
-    for (int i = 0; i < RML_LOOKS_COUNT; i++) {
-        known->value[i] += LOOKS_SHARE * (seen->value[i] - known->value[i]);
-        square += known->value[i] * known->value[i];
-    }
-    const float scale = square > 0 ? 1.0f / sqrtf(square) : 0.0f;
-    for (int i = 0; i < RML_LOOKS_COUNT; i++)
-        known->value[i] *= scale;
-}
-
-// ---- the tracker -------------------------------------------------------------------------------
-
-rml_status rml_face_tracker_create(rml_face_tracker **out, const rml_allocator *allocator,
-                                   rml_error *err)
+rml_status rml_face_identities_create(rml_face_identities **out, const rml_allocator *allocator,
+                                      rml_error *err)
 {
     *out = NULL;
-    rml_face_tracker *t;
+    rml_face_identities *t;
     RML_TRY(rml_make(allocator, &t, 1, sizeof *t, "the faces that are followed", err));
     t->allocator = allocator;
     *out = t;
     return RML_OK;
 }
 
-void rml_face_tracker_destroy(rml_face_tracker **tracker)
+void rml_face_identities_destroy(rml_face_identities **identities)
 {
-    if (*tracker)
-        rml_free((*tracker)->allocator, *tracker);
-    *tracker = NULL;
+    if (*identities)
+        rml_free((*identities)->allocator, *identities);
+    *identities = NULL;
 }
 
 static double middle_x(rml_box b)
@@ -141,7 +79,7 @@ static double middle_y(rml_box b)
 }
 
 // Where all known faces should be in the picture that comes.
-static void expect(rml_face_tracker *t, bool cut)
+static void expect(rml_face_identities *t, bool cut)
 {
     for (int i = 0; i < t->count; i++) {
         known_face *k = &t->known[i];
@@ -175,14 +113,14 @@ static double common(const known_face *k, rml_box box, const rml_face_looks *loo
 }
 
 // The least sum of costs: t->row_of[column] is the row that has it, or 0. rows <= columns.
-static void assign(rml_face_tracker *t, int rows, int columns)
+static void assign(rml_face_identities *t, int rows, int columns)
 {
-    double u[RML_TRACKER_MOST + 1] = {0}, v[2 * RML_TRACKER_MOST + 1] = {0};
-    int way[2 * RML_TRACKER_MOST + 1] = {0};
+    double u[RML_IDENTITIES_MOST + 1] = {0}, v[2 * RML_IDENTITIES_MOST + 1] = {0};
+    int way[2 * RML_IDENTITIES_MOST + 1] = {0};
     memset(t->row_of, 0, sizeof t->row_of);
     for (int row = 1; row <= rows; row++) {
-        double least[2 * RML_TRACKER_MOST + 1];
-        bool used[2 * RML_TRACKER_MOST + 1] = {false};
+        double least[2 * RML_IDENTITIES_MOST + 1];
+        bool used[2 * RML_IDENTITIES_MOST + 1] = {false};
         for (int j = 0; j <= columns; j++)
             least[j] = HUGE_VAL;
         int at = 0;
@@ -233,13 +171,13 @@ static void see(known_face *k, rml_box box, const rml_face_looks *looks)
     k->away = 0;
     k->lost = false;
     if (!k->crossing)
-        learn_looks(&k->looks, looks);
+        rml_face_looks_mix(&k->looks, looks, LOOKS_SHARE);
 }
 
 // A place for a new face: where there is none left, that of the one that has been away longest.
-static known_face *make_place(rml_face_tracker *t)
+static known_face *make_place(rml_face_identities *t)
 {
-    if (t->count < RML_TRACKER_MOST)
+    if (t->count < RML_IDENTITIES_MOST)
         return &t->known[t->count++];
     known_face *longest = &t->known[0];
     for (int i = 1; i < t->count; i++)
@@ -248,15 +186,15 @@ static known_face *make_place(rml_face_tracker *t)
     return longest;
 }
 
-static void meet(rml_face_tracker *t, int number, rml_box box, const rml_face_looks *looks)
+static void meet(rml_face_identities *t, int number, rml_box box, const rml_face_looks *looks)
 {
     *make_place(t) = (known_face){.number = number, .box = box, .looks = *looks};
     if (number > t->last_number)
         t->last_number = number;
 }
 
-void rml_face_tracker_next(rml_face_tracker *t, const rml_box *boxes, const rml_face_looks *looks,
-                           int count, bool cut, int *numbers)
+void rml_face_identities_next(rml_face_identities *t, const rml_box *boxes,
+                              const rml_face_looks *looks, int count, bool cut, int *numbers)
 {
     const int known = t->count;
     expect(t, cut);
@@ -288,8 +226,8 @@ void rml_face_tracker_next(rml_face_tracker *t, const rml_box *boxes, const rml_
     }
 }
 
-void rml_face_tracker_learn(rml_face_tracker *t, const rml_box *boxes, const rml_face_looks *looks,
-                            int count, bool cut, const int *numbers)
+void rml_face_identities_learn(rml_face_identities *t, const rml_box *boxes,
+                               const rml_face_looks *looks, int count, bool cut, const int *numbers)
 {
     expect(t, cut);
     for (int i = 0; i < count; i++) {

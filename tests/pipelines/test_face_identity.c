@@ -1,6 +1,6 @@
 // Faces keep their numbers: planted boxes and looks, heads drawn as patterns, and which is chosen.
 #include "pipelines/faces/face_choice.h"
-#include "pipelines/faces/face_tracker.h"
+#include "pipelines/faces/face_identity.h"
 
 #include "tests/support/check.h"
 
@@ -40,11 +40,11 @@ static rml_box box_at(int x, int y)
     return (rml_box){x, y, x + SIDE, y + SIDE};
 }
 
-static rml_face_tracker *make(void)
+static rml_face_identities *make(void)
 {
-    rml_face_tracker *tracker = NULL;
-    CHECK(rml_face_tracker_create(&tracker, rml_allocator_default(), NULL) == RML_OK);
-    return tracker;
+    rml_face_identities *identities = NULL;
+    CHECK(rml_face_identities_create(&identities, rml_allocator_default(), NULL) == RML_OK);
+    return identities;
 }
 
 static void look(rml_face_looks *looks, const rml_box *boxes, int count)
@@ -84,7 +84,7 @@ static void test_looks(void)
 // found changes.
 static void cross(int front, bool alike, int speed)
 {
-    rml_face_tracker *tracker = make();
+    rml_face_identities *identities = make();
     int number_of[2] = {0, 0}, both = 0, hidden = 0;
     for (int i = 0; 20 + speed * i <= 240; i++) {
         const rml_box place[2] = {box_at(20 + speed * i, 40), box_at(240 - speed * i, 44)};
@@ -103,7 +103,7 @@ static void cross(int front, bool alike, int speed)
         }
         rml_face_looks looks[2];
         look(looks, found, count);
-        rml_face_tracker_next(tracker, found, looks, count, false, numbers);
+        rml_face_identities_next(identities, found, looks, count, false, numbers);
         for (int k = 0; k < count; k++) {
             if (i == 0)
                 number_of[who[k]] = numbers[k];
@@ -116,37 +116,37 @@ static void cross(int front, bool alike, int speed)
     }
     CHECK(both > 10 && hidden > 2);
     CHECK(number_of[0] == 1 && number_of[1] == 2); // from left to right
-    rml_face_tracker_destroy(&tracker);
+    rml_face_identities_destroy(&identities);
 }
 
-static int next_one(rml_face_tracker *tracker, int who, rml_box box, bool cut)
+static int next_one(rml_face_identities *identities, int who, rml_box box, bool cut)
 {
     rml_face_looks looks;
     int number;
     memset(pixels, 40, sizeof pixels);
     draw(who, box, 0);
     look(&looks, &box, 1);
-    rml_face_tracker_next(tracker, &box, &looks, 1, cut, &number);
+    rml_face_identities_next(identities, &box, &looks, 1, cut, &number);
     return number;
 }
 
 static void test_cuts(void)
 {
-    rml_face_tracker *tracker = make();
-    CHECK(next_one(tracker, 0, box_at(20, 20), false) == 1);
-    CHECK(next_one(tracker, 0, box_at(23, 20), false) == 1);
+    rml_face_identities *identities = make();
+    CHECK(next_one(identities, 0, box_at(20, 20), false) == 1);
+    CHECK(next_one(identities, 0, box_at(23, 20), false) == 1);
     // Somebody else at the same place, and back.
-    CHECK(next_one(tracker, 1, box_at(23, 20), true) == 2);
-    CHECK(next_one(tracker, 1, box_at(23, 20), false) == 2);
-    CHECK(next_one(tracker, 0, box_at(150, 60), true) == 1);
+    CHECK(next_one(identities, 1, box_at(23, 20), true) == 2);
+    CHECK(next_one(identities, 1, box_at(23, 20), false) == 2);
+    CHECK(next_one(identities, 0, box_at(150, 60), true) == 1);
     // Away for a while, and elsewhere.
     for (int i = 0; i < 40; i++)
-        rml_face_tracker_next(tracker, NULL, NULL, 0, false, NULL);
-    CHECK(next_one(tracker, 1, box_at(220, 30), false) == 2);
-    rml_face_tracker_destroy(&tracker);
+        rml_face_identities_next(identities, NULL, NULL, 0, false, NULL);
+    CHECK(next_one(identities, 1, box_at(220, 30), false) == 2);
+    rml_face_identities_destroy(&identities);
 
     // Numbers that a file gave go on.
-    tracker = make();
+    identities = make();
     rml_face_looks looks[2];
     const rml_box boxes[2] = {box_at(20, 20), box_at(200, 50)};
     const int given[2] = {7, 4};
@@ -155,21 +155,21 @@ static void test_cuts(void)
     draw(0, boxes[0], 0);
     draw(1, boxes[1], 0);
     look(looks, boxes, 2);
-    rml_face_tracker_learn(tracker, boxes, looks, 2, false, given);
-    rml_face_tracker_next(tracker, boxes, looks, 2, false, numbers);
+    rml_face_identities_learn(identities, boxes, looks, 2, false, given);
+    rml_face_identities_next(identities, boxes, looks, 2, false, numbers);
     CHECK(numbers[0] == 7 && numbers[1] == 4);
-    rml_face_tracker_destroy(&tracker);
+    rml_face_identities_destroy(&identities);
 
     // More people than are remembered.
-    tracker = make();
-    for (int i = 0; i < 3 * RML_TRACKER_MOST; i++) {
+    identities = make();
+    for (int i = 0; i < 3 * RML_IDENTITIES_MOST; i++) {
         rml_face_looks odd = {{0}};
         odd.value[i] = 1;
         const rml_box at = box_at(100 * i, 0);
-        rml_face_tracker_next(tracker, &at, &odd, 1, true, numbers);
+        rml_face_identities_next(identities, &at, &odd, 1, true, numbers);
         CHECK(numbers[0] == i + 1);
     }
-    rml_face_tracker_destroy(&tracker);
+    rml_face_identities_destroy(&identities);
 }
 
 static void test_parse(void)
