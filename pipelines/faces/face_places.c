@@ -3,7 +3,6 @@
 
 #include "media/files/files.h"
 #include "pipelines/faces/face_identity.h"
-#include "pipelines/faces/scene_cut.h"
 #include "tensor/alloc.h"
 
 #include <sys/stat.h>
@@ -183,87 +182,7 @@ rml_status rml_face_places_find(rml_face_places *p, rml_face_finder *detector,
     return RML_OK;
 }
 
-// ---- before and behind -------------------------------------------------------------------------
-
-static rml_status scout(rml_face_places *p, rml_face_finder *detector, rml_clip *clip,
-                        rml_shot *shot, const rml_allocator *allocator, rml_error *err)
-{
-    const rml_face_choice *choice = &p->chooser.choice;
-    rml_numbered_face faces[RML_FINDER_MOST];
-    rml_signature last, now;
-    for (int64_t index = 0; !p->chooser.followed; index++) {
-        rml_clip_step step;
-        const rml_shot *still = rml_clip_still(clip);
-        RML_TRY(rml_clip_plan(clip, &step, err));
-        if (step.source < index || step.place > step.source)
-            return rml_fail(err, RML_ERR_ARG,
-                            "at:%g,%g@%g points behind the end: the video has %lld frames",
-                            choice->x, choice->y, choice->seconds, (long long)index);
-        if (!still)
-            RML_TRY(rml_clip_read(clip, step.source, shot, err));
-        const rml_planes *picture = still ? &still->planes : &shot->planes;
-        rml_signature_make(&now, picture);
-        const rml_place_frame frame = {
-            .index = index,
-            .seconds = (double)step.pts * rml_rational_value(rml_clip_info_of(clip)->time_base),
-            .picture = picture,
-            .cut = index > 0 && rml_signature_is_cut(&last, &now)};
-        last = now;
-        if (index >= p->list.frames)
-            RML_TRY(look(p, detector, &frame, allocator, err));
-        const int count = faces_of(p, index, faces);
-        if (detector)
-            learn(p, &frame, faces, count);
-        RML_TRY(point(p, frame.seconds, faces, count, err));
-    }
-    p->cursor = 0;
-    return RML_OK;
-}
-
-rml_status rml_face_places_scout(rml_face_places *places, rml_face_finder *detector,
-                                 const rml_clip_settings *settings, const rml_allocator *allocator,
-                                 rml_error *err)
-{
-    const rml_face_choice *choice = &places->chooser.choice;
-    rml_clip *clip = NULL;
-    rml_shot shot = {0};
-    if (places->by_hand || choice->kind != RML_CHOOSE_AT || choice->seconds == 0)
-        return RML_OK;
-    rml_status status = rml_clip_open(&clip, settings, allocator, err);
-    if (status == RML_OK)
-        status = scout(places, detector, clip, &shot, allocator, err);
-    rml_shot_release(&shot);
-    rml_clip_close(&clip);
-    return status;
-}
-
-static rml_status check_number(const rml_face_places *places, int wanted, const char *clip,
-                               rml_error *err)
-{
-    int last = 0;
-    for (size_t i = 0; i < places->list.count; i++) {
-        const int number = places->list.records[i].face.number;
-        if (number == wanted)
-            return RML_OK;
-        last = number > last ? number : last;
-    }
-    if (last == 0)
-        return rml_fail(err, RML_ERR_ARG, "%s: no face has the number %d, since none was found",
-                        clip, wanted);
-    return rml_fail(err, RML_ERR_ARG,
-                    "%s: no face has the number %d; the last one that was found has %d", clip,
-                    wanted, last);
-}
-
-rml_status rml_face_places_check(const rml_face_places *places, const char *clip, rml_error *err)
-{
-    const rml_face_choice *choice = &places->chooser.choice;
-    for (int i = 0; i < places->number_count; i++)
-        RML_TRY(check_number(places, places->numbers[i], clip, err));
-    if (choice->kind != RML_CHOOSE_NUMBER || places->by_hand)
-        return RML_OK;
-    return check_number(places, choice->number, clip, err);
-}
+// ---- the whole ----------------------------------------------------------------------------------
 
 rml_status rml_face_places_keep(const rml_face_places *places, const rml_allocator *allocator,
                                 rml_error *err)

@@ -51,14 +51,6 @@ rml_status rml_face_places_find(rml_face_places *places, rml_face_finder *detect
                                 const rml_place_frame *frame, rml_face *faces,
                                 const rml_allocator *allocator, rml_error *err);
 
-// Before the first frame: where the choice is made at a later one, looks at the clip up to there.
-rml_status rml_face_places_scout(rml_face_places *places, rml_face_finder *detector,
-                                 const rml_clip_settings *clip, const rml_allocator *allocator,
-                                 rml_error *err);
-
-// Behind the last frame: RML_ERR_ARG when a number was asked for that no face had. `clip` names it.
-rml_status rml_face_places_check(const rml_face_places *places, const char *clip, rml_error *err);
-
 // Writes the file of faces, where there is to be one and more is known than was read from it.
 rml_status rml_face_places_keep(const rml_face_places *places, const rml_allocator *allocator,
                                 rml_error *err);

@@ -8,8 +8,10 @@
 // without threads the caller does the steps of the other two itself.
 #include "pipelines/lipsync/lipsync_chain.h"
 #include "engine/node_time.h"
+#include "pipelines/faces/face_scout.h"
 #include "tensor/alloc.h"
 
+#include <math.h>
 #include <string.h>
 
 // Frames in flight take at most so much; large pictures make batches smaller, which changes the
@@ -260,8 +262,8 @@ static rml_status make_chain(rml_chain *c, rml_error *err)
         RML_TRY(rml_track_create(&c->tracks[i], &track, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->crop_resizer, c->allocator, err));
     RML_TRY(rml_resizer_create(&c->paste_resizer, c->allocator, err));
-    RML_TRY(rml_mouth_create(&c->mouth, &s->mouth, c->lips, c->batch, 1.0 / info->fps, c->allocator,
-                             err));
+    RML_TRY(rml_mouth_create(&c->mouth, &s->mouth, c->lips, c->job->voice_count, c->batch,
+                             1.0 / info->fps, c->allocator, err));
     RML_TRY(rml_face_cutter_create(&c->cutter, c->allocator, err));
     RML_TRY(rml_face_paster_create(&c->paster, &s->paste, c->allocator, err));
     return rml_encoder_open(&c->encoder, s->out_path, &c->job->encode, c->allocator, err);
@@ -295,6 +297,20 @@ static void free_chain(rml_chain *c)
     rml_free(c->allocator, c->patches);
     rml_free(c->allocator, c->also);
     rml_free(c->allocator, c->slots);
+}
+
+// Whom the user asked for, before the work.
+static rml_status find_wanted(rml_chain *c, rml_error *err)
+{
+    rml_lipsync *job = c->job;
+    const rml_lipsync_settings *s = &job->settings;
+    rml_face_scout_settings wanted = {.clip = &s->clip, .cancelled = s->cancelled, .user = s->user};
+    for (int i = 0; i < job->voice_count; i++)
+        wanted.seconds = fmax(wanted.seconds, rml_speech_info_of(job->speeches[i])->seconds);
+    const double start = rml_clock_ms();
+    RML_TRY(rml_face_scout(&job->places, c->detector, &wanted, c->allocator, err));
+    c->result->stage_ms[RML_STAGE_DETECT] += rml_clock_ms() - start;
+    return RML_OK;
 }
 
 // Runs the three stages to their end; the first failure along the chain is the one to tell.
@@ -332,14 +348,12 @@ rml_status rml_lipsync_run(rml_lipsync *job, rml_lip_net *lips, rml_face_finder 
                    .detector = detector,
                    .result = result};
     atomic_init(&c.abandoned, false);
-    rml_status status = make_chain(&c, err);
+    // Who is not there is found out before a long voice is heard.
+    rml_status status = find_wanted(&c, err);
     if (status == RML_OK)
-        status =
-            rml_face_places_scout(&job->places, detector, &job->settings.clip, job->allocator, err);
+        status = make_chain(&c, err);
     if (status == RML_OK)
         status = run_stages(&c, err);
-    if (status == RML_OK)
-        status = rml_face_places_check(&job->places, job->settings.clip.path, err);
     if (status == RML_OK) {
         result->source_frames = rml_track_count(c.tracks[0]);
         result->decoded = rml_clip_decoded(job->clip);

@@ -111,6 +111,7 @@ static rml_status take_face(rml_chain *c, rml_slot *s, int voice, rml_error *err
         if (!c->job->settings.no_upright)
             s->angle = rml_track_turn(track, s->place, &s->box);
         s->has_marks = rml_track_marks(track, s->place, s->marks);
+        s->item.voice = voice;
         s->item.source = s->source;
         s->item.box = s->box;
         RML_TRY(rml_crop_step(c, s, err));

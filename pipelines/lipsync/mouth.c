@@ -6,6 +6,14 @@
 
 #define FADE_FRAMES 3
 
+// A voice's last face of silence.
+typedef struct closed_face {
+    uint8_t *open, *closed;    // before the network and after
+    int top;                   // as in the item
+    bool known;                // there is one
+    const rml_lip_item *maker; // while a batch runs: the item whose face comes to be `closed`
+} closed_face;
+
 struct rml_mouth {
     const rml_allocator *allocator;
     rml_mouth_settings settings;
@@ -19,9 +27,7 @@ struct rml_mouth {
     rml_lip_item **items;
     uint8_t **given;
     float *voiced;
-    uint8_t *open, *closed; // the last face of silence, before the network and after; NULL else
-    int closed_top;         // its `top`
-    bool has_closed;
+    closed_face kept[RML_LIP_VOICES];
 };
 
 bool rml_silence_parse(const char *name, rml_silence *silence)
@@ -56,18 +62,21 @@ static rml_status make_rests(rml_mouth *m, int batch, rml_error *err)
     return RML_OK;
 }
 
-static rml_status make_closed(rml_mouth *m, int batch, rml_error *err)
+static rml_status make_closed(rml_mouth *m, int voices, int batch, rml_error *err)
 {
     const size_t count = (size_t)batch;
     const char *what = "closed mouths";
     RML_TRY(rml_make(m->allocator, &m->items, count, sizeof *m->items, what, err));
     RML_TRY(rml_make(m->allocator, &m->given, count, sizeof *m->given, what, err));
     RML_TRY(rml_make(m->allocator, &m->voiced, count, sizeof *m->voiced, what, err));
-    RML_TRY(rml_make(m->allocator, &m->open, 1, patch_bytes(m), what, err));
-    return rml_make(m->allocator, &m->closed, 1, patch_bytes(m), what, err);
+    for (int i = 0; i < voices; i++) {
+        RML_TRY(rml_make(m->allocator, &m->kept[i].open, 1, patch_bytes(m), what, err));
+        RML_TRY(rml_make(m->allocator, &m->kept[i].closed, 1, patch_bytes(m), what, err));
+    }
+    return RML_OK;
 }
 
-static rml_status make(rml_mouth *m, int batch, rml_error *err)
+static rml_status make(rml_mouth *m, int voices, int batch, rml_error *err)
 {
     const bool scaled = m->settings.strength != 1.0;
     if (!(m->settings.strength >= 0.0 && m->settings.strength <= RML_MOUTH_STRENGTH_MAX))
@@ -79,20 +88,20 @@ static rml_status make(rml_mouth *m, int batch, rml_error *err)
         rml_make(m->allocator, &m->quiet, m->net->sound_count, sizeof *m->quiet, "silence", err));
     RML_TRY(m->net->hear_silence(m->net, m->quiet, err));
     if (m->settings.silence == RML_SILENCE_CLOSE)
-        RML_TRY(make_closed(m, batch, err));
+        RML_TRY(make_closed(m, voices, batch, err));
     return scaled ? make_rests(m, batch, err) : RML_OK;
 }
 
 rml_status rml_mouth_create(rml_mouth **out, const rml_mouth_settings *settings, rml_lip_net *net,
-                            int batch, double frame_seconds, const rml_allocator *allocator,
-                            rml_error *err)
+                            int voices, int batch, double frame_seconds,
+                            const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
     rml_mouth *m;
     RML_TRY(rml_make(allocator, &m, 1, sizeof *m, "the mouth", err));
     *m = (rml_mouth){
         .allocator = allocator, .settings = *settings, .net = net, .frame_seconds = frame_seconds};
-    const rml_status status = make(m, batch, err);
+    const rml_status status = make(m, voices, batch, err);
     if (status != RML_OK)
         rml_mouth_destroy(&m);
     *out = m;
@@ -105,8 +114,10 @@ void rml_mouth_destroy(rml_mouth **mouth)
     *mouth = NULL;
     if (!old)
         return;
-    rml_free(old->allocator, old->closed);
-    rml_free(old->allocator, old->open);
+    for (int i = 0; i < RML_LIP_VOICES; i++) {
+        rml_free(old->allocator, old->kept[i].closed);
+        rml_free(old->allocator, old->kept[i].open);
+    }
     rml_free(old->allocator, old->voiced);
     rml_free(old->allocator, old->given);
     rml_free(old->allocator, old->items);
@@ -180,44 +191,57 @@ static rml_status run_all(rml_mouth *m, rml_lip_item *const *items, uint8_t *con
     return RML_OK;
 }
 
-static bool is_closed_one(const rml_mouth *m, const rml_lip_item *item, const uint8_t *given)
+static bool is_kept(const rml_mouth *m, const closed_face *kept, const rml_lip_item *item,
+                    const uint8_t *given)
 {
-    return m->has_closed && item->top == m->closed_top &&
-           memcmp(given, m->open, patch_bytes(m)) == 0;
+    return kept->known && item->top == kept->top && memcmp(given, kept->open, patch_bytes(m)) == 0;
+}
+
+static void keep(const rml_mouth *m, closed_face *kept, const rml_lip_item *item,
+                 const uint8_t *given)
+{
+    kept->maker = item;
+    kept->top = item->top;
+    kept->known = true;
+    memcpy(kept->open, given, patch_bytes(m));
+}
+
+static void take(const rml_mouth *m, const rml_lip_item *item)
+{
+    memcpy(item->patch, m->kept[item->voice].closed, patch_bytes(m));
 }
 
 // In silence the network hears the same in every frame, and makes the same of a face that stands
-// still: once. Of several such faces in a batch the first is kept.
+// still: once. Of several such faces of a voice in a batch the first is kept.
 static rml_status run_but_closed(rml_mouth *m, rml_lip_item *const *items, uint8_t *const *given,
                                  const float *voiced, int count, bool round, rml_error *err)
 {
-    const rml_lip_item *first = NULL; // its face comes to be m->closed,
-    int left = 0, waiting = 0;        // for which items at the end of m->items wait
+    int left = 0, waiting = 0; // those for a face of this batch, at the end of m->items
     for (int i = 0; i < count; i++) {
+        closed_face *kept = &m->kept[items[i]->voice];
         const bool silent = voiced[i] == 0.0f;
-        if (silent && is_closed_one(m, items[i], given[i])) {
-            if (first)
+        if (silent && is_kept(m, kept, items[i], given[i])) {
+            if (kept->maker)
                 m->items[count - ++waiting] = items[i];
             else
-                memcpy(items[i]->patch, m->closed, patch_bytes(m));
+                take(m, items[i]);
             continue;
         }
-        if (silent && !first) {
-            first = items[i];
-            memcpy(m->open, given[i], patch_bytes(m));
-            m->closed_top = first->top;
-            m->has_closed = true;
-        }
+        if (silent && !kept->maker)
+            keep(m, kept, items[i], given[i]);
         m->items[left] = items[i];
         m->given[left] = given[i];
         m->voiced[left++] = voiced[i];
     }
     if (left > 0)
         RML_TRY(run_all(m, m->items, m->given, m->voiced, left, round, err));
-    if (first)
-        memcpy(m->closed, first->patch, patch_bytes(m));
+    for (int i = 0; i < RML_LIP_VOICES; i++) {
+        if (m->kept[i].maker)
+            memcpy(m->kept[i].closed, m->kept[i].maker->patch, patch_bytes(m));
+        m->kept[i].maker = NULL;
+    }
     while (waiting > 0)
-        memcpy(m->items[count - waiting--]->patch, m->closed, patch_bytes(m));
+        take(m, m->items[count - waiting--]);
     return RML_OK;
 }
 

@@ -22,11 +22,11 @@ typedef struct rml_mouth_settings {
 
 typedef struct rml_mouth rml_mouth;
 
-// For batches of at most `batch` faces of `net`, which has begun and outlives it. `frame_seconds`:
-// what a frame lasts.
+// For batches of at most `batch` faces of so many voices and of `net`, which has begun and outlives
+// it. `frame_seconds`: what a frame lasts.
 rml_status rml_mouth_create(rml_mouth **out, const rml_mouth_settings *settings, rml_lip_net *net,
-                            int batch, double frame_seconds, const rml_allocator *allocator,
-                            rml_error *err);
+                            int voices, int batch, double frame_seconds,
+                            const rml_allocator *allocator, rml_error *err);
 void rml_mouth_destroy(rml_mouth **mouth);
 
 // How much somebody speaks in an output frame, 0..1: the share of the three frames around it, so
@@ -43,7 +43,8 @@ void rml_mouth_fade_sound(const rml_mouth *mouth, float voiced, float *sound);
 void rml_mouth_fade_face(const rml_mouth *mouth, uint8_t *patch, const uint8_t *given, float share);
 
 // Runs the network on the items. given[i]: the face of items[i] once more; voiced[i]: its share.
-// A face that is closed, and was before, is not computed again. After a failure not to be called.
+// A voice's face that is closed, and was before, is not computed again. After a failure not to be
+// called.
 rml_status rml_mouth_run(rml_mouth *mouth, rml_lip_item *const *items, uint8_t *const *given,
                          const float *voiced, int count, bool round, rml_error *err);
 

@@ -1,5 +1,6 @@
 // The work: pictures and sound to windows, windows to embeddings.
 #include "pipelines/batches.h"
+#include "pipelines/faces/face_scout.h"
 #include "pipelines/sync/sync_job.h"
 #include "tensor/status.h"
 
@@ -172,7 +173,11 @@ static rml_status work(chain *c, rml_error *err)
 {
     const rml_sync_settings *s = &c->job->settings;
     const int64_t total = expected(c);
-    RML_TRY(rml_face_places_scout(&c->job->places, c->detector, &s->clip, c->job->allocator, err));
+    const rml_face_scout_settings wanted = {.clip = &s->clip,
+                                            .seconds = (double)c->most / RML_SYNC_RATE,
+                                            .cancelled = s->cancelled,
+                                            .user = s->user};
+    RML_TRY(rml_face_scout(&c->job->places, c->detector, &wanted, c->job->allocator, err));
     while (c->slots < c->most) {
         rml_clip_step step;
         if (s->cancelled && s->cancelled(s->user))
@@ -194,7 +199,6 @@ static rml_status work(chain *c, rml_error *err)
                         rml_speech_info_of(c->job->speech)->seconds, RML_SYNC_WINDOW + 1,
                         (RML_SYNC_WINDOW + 1.0) / RML_SYNC_RATE);
     RML_TRY(rml_named(rml_sync_meter_finish(c->job->meter, err), err, s->clip.path));
-    RML_TRY(rml_face_places_check(&c->job->places, s->clip.path, err));
     return rml_face_places_keep(&c->job->places, c->job->allocator, err);
 }
 

@@ -36,12 +36,14 @@ static rml_status hear_silence(rml_lip_net *net, float *sound, rml_error *err)
 }
 
 static counter count_of;
+static bool voices;
 static rml_lip_net net = {
     .self = &count_of, .side = SIDE, .sound_count = 1, .hear_silence = hear_silence, .run = run};
 static rml_error err;
 
 // Runs one batch: item i has a face of faces[i] and hears 20 times its share. Checks what comes out
-// (`strength` times the way from the face of silence) and how many faces were computed.
+// (`strength` times the way from the face of silence) and how many faces were computed. With
+// `voices` they are in turn those of one and of the other.
 static void batch(rml_mouth *mouth, const char *faces, const float *voiced, const int *tops,
                   double strength, int computed)
 {
@@ -54,7 +56,8 @@ static void batch(rml_mouth *mouth, const char *faces, const float *voiced, cons
         memset(given[i], faces[i], BYTES);
         sounds[i] = 23;
         rml_mouth_fade_sound(mouth, voiced[i], &sounds[i]);
-        items[i] = (rml_lip_item){.patch = patches[i], .sound = &sounds[i], .top = tops[i]};
+        items[i] = (rml_lip_item){
+            .patch = patches[i], .sound = &sounds[i], .top = tops[i], .voice = voices ? i % 2 : 0};
         item_at[i] = &items[i];
         given_at[i] = given[i];
     }
@@ -72,8 +75,8 @@ static rml_mouth *create(rml_silence silence, double strength)
 {
     const rml_mouth_settings settings = {silence, strength};
     rml_mouth *mouth;
-    CHECK(rml_mouth_create(&mouth, &settings, &net, BATCH, 0.04, rml_allocator_default(), &err) ==
-          RML_OK);
+    CHECK(rml_mouth_create(&mouth, &settings, &net, 2, BATCH, 0.04, rml_allocator_default(),
+                           &err) == RML_OK);
     return mouth;
 }
 
@@ -108,6 +111,21 @@ static void test_moving(void)
     rml_mouth_destroy(&mouth);
 }
 
+// Two who are silent in turn in one picture do not drive each other out.
+static void test_two_voices(void)
+{
+    rml_mouth *mouth = create(RML_SILENCE_CLOSE, 1);
+    const float one_speaks[BATCH] = {1, 0, 1, 0, 1, 0};
+    voices = true;
+    batch(mouth, "ababab", silent, tops, 1, 2);
+    batch(mouth, "ababab", silent, tops, 1, 0);
+    batch(mouth, "ababab", one_speaks, tops, 1, 3);
+    batch(mouth, "babaab", silent, tops, 1, 4); // kept are `b` of one and `a` of the other
+    batch(mouth, "bab", silent, tops, 1, 0);
+    voices = false;
+    rml_mouth_destroy(&mouth);
+}
+
 static void test_strength(void)
 {
     rml_mouth *mouth = create(RML_SILENCE_CLOSE, 0.5);
@@ -134,7 +152,7 @@ static void test_no_memory(void)
         const rml_allocator allocator = counting_allocator(&count);
         rml_mouth *mouth;
         count.fail_at = fail;
-        status = rml_mouth_create(&mouth, &settings, &net, BATCH, 0.04, &allocator, &err);
+        status = rml_mouth_create(&mouth, &settings, &net, 2, BATCH, 0.04, &allocator, &err);
         CHECK(status == (mouth ? RML_OK : RML_ERR_NOMEM));
         rml_mouth_destroy(&mouth);
         CHECK(count.live_bytes == 0);
@@ -145,6 +163,7 @@ int main(void)
 {
     test_still();
     test_moving();
+    test_two_voices();
     test_strength();
     test_others_compute_all();
     test_no_memory();

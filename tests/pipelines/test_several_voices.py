@@ -1,7 +1,7 @@
 """`--voice 1=a.wav --voice 2=b.wav`: two drawn heads that cross keep their voices, in one pass.
 
-How far mouths are open is read as in test_lipsync_mouth.py, and compared with what the sentences
-that were said ask for.
+How far mouths are open is read as in test_lipsync_mouth.py, and compared with what the pieces of
+the demo's voice ask for.
 """
 
 import json
@@ -14,14 +14,14 @@ import pytest
 import soundfile
 from conftest import ROOT
 
-from reference import clips
+from reference import clips, demo_voice
 
 sys.path.insert(0, str(ROOT / "tools" / "training"))
 import evaluate_wav2lip as drawn  # noqa: E402
 import scenes  # noqa: E402
-import speech  # noqa: E402
 
 SIDE, WIDTH, HEIGHT, COUNT, STEP = 112, 352, 128, 48, 5
+RATE = demo_voice.RATE
 WEIGHTS = ROOT / "data" / "weights" / "wav2lip.safetensors"
 S3FD = ROOT / "data" / "weights" / "s3fd.safetensors"
 
@@ -30,7 +30,7 @@ class Head:
     """A head whose mouth stands still, on a tile of its own that moves from left to right or back;
     and a voice."""
 
-    def __init__(self, folder, index, seed, sentence):
+    def __init__(self, folder, index, seed, first):
         self.index = index
 
         def draw(mouth):
@@ -44,11 +44,10 @@ class Head:
         pictures, boxes = zip(*[draw(mouth) for mouth in mouths])
         self.read = drawn.learn_opening(drawn.mouth_pixels(pictures, boxes),
                                         np.array(mouths)[:, 0])
-        said = drawn.speak([2, sentence])
-        self.opening = speech.mouths(said, 25)[:COUNT, 0]
-        self.samples = said.samples[: COUNT * speech.RATE // 25]
+        self.opening = demo_voice.opening(first, COUNT)
+        self.samples = demo_voice.samples(first, COUNT)
         self.voice = folder / f"voice{index}.wav"
-        soundfile.write(self.voice, self.samples, speech.RATE)
+        soundfile.write(self.voice, self.samples, RATE)
 
     def x(self, frame):
         way = STEP * frame
@@ -64,7 +63,7 @@ class Head:
 
 class Pair:
     def __init__(self, folder):
-        self.heads = [Head(folder, 0, 11, 55), Head(folder, 1, 14, 52)]
+        self.heads = [Head(folder, 0, 11, 10), Head(folder, 1, 14, 80)]
         self.frames = []
         for i in range(COUNT):
             frame = np.full((HEIGHT, WIDTH, 3), 110, np.uint8)
@@ -118,7 +117,7 @@ def test_two_who_cross_keep_their_voices(speak, pair, program):
     heard = soundfile.read(sound_of(out))[0]
     both = one.samples + other.samples
     count = min(len(heard), len(both))
-    assert abs(count - len(both)) < speech.RATE // 25
+    assert abs(count - len(both)) < RATE // 25
     assert np.abs(heard[:count] - np.clip(both[:count], -1, 1)).max() < 3e-4
     # Each mouth is what it is when it speaks alone; nobody else changes.
     alone, _, _ = speak("--voice", f"2={other.voice}")
@@ -145,13 +144,13 @@ def test_which_and_voice_are_one(speak, pair):
 
 def test_final_audio_is_heard_instead(speak, pair, tmp_path):
     one, other = pair.heads
-    tone = 0.3 * np.sin(np.arange(speech.RATE * 2) / 8)
-    soundfile.write(tmp_path / "tone.wav", tone, speech.RATE, subtype="FLOAT")
+    tone = 0.3 * np.sin(np.arange(RATE * 2) / 8)
+    soundfile.write(tmp_path / "tone.wav", tone, RATE, subtype="FLOAT")
     _, _, out = speak("--voice", f"1={one.voice}", "--voice", f"2={other.voice}", "--final_audio",
                       tmp_path / "tone.wav")
     heard = soundfile.read(sound_of(out))[0]
     count = min(len(heard), len(tone))
-    assert count > speech.RATE and np.abs(heard[:count] - tone[:count]).max() < 1e-4
+    assert count > RATE and np.abs(heard[:count] - tone[:count]).max() < 1e-4
 
 
 def test_voices_of_other_rates_and_lengths(speak, pair, tmp_path):
@@ -161,12 +160,12 @@ def test_voices_of_other_rates_and_lengths(speak, pair, tmp_path):
     time = np.arange(int(2.4 * rate)) / rate
     low = 0.25 * np.sin(2 * np.pi * 300 * time)
     soundfile.write(tmp_path / "low.wav", low, rate, subtype="FLOAT")
-    soundfile.write(tmp_path / "one.wav", one.samples, speech.RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "one.wav", one.samples, RATE, subtype="FLOAT")
     frames, report, out = speak("--voice", f"1={tmp_path / 'one.wav'}", "--voice",
                                 f"2={tmp_path / 'low.wav'}")
     assert len(frames) == 60 and abs(report["audio_seconds"] - 2.4) < 0.01
-    heard = soundfile.read(sound_of(out))[0][: int(2.3 * speech.RATE)]
-    expected = 0.25 * np.sin(2 * np.pi * 300 * np.arange(len(heard)) / speech.RATE)
+    heard = soundfile.read(sound_of(out))[0][: int(2.3 * RATE)]
+    expected = 0.25 * np.sin(2 * np.pi * 300 * np.arange(len(heard)) / RATE)
     expected[: len(one.samples)] += one.samples
     assert np.abs(heard - np.clip(expected, -1, 1))[200:].max() < 2e-3
 
@@ -193,7 +192,7 @@ def test_two_in_a_picture(program, pair, tmp_path):
 def test_refused(speak, pair):
     voice = pair.heads[0].voice
     for arguments, words, code in [
-        (["--voice", f"7={voice}"], "no face has the number 7; the last one that was found has", 1),
+        (["--voice", f"7={voice}"], "no face has the number 7: 2 are seen in 48 frames", 1),
         (["--voice", f"1={voice}", "--audio", voice], "--audio and --voice both say who speaks", 2),
         (["--voice", f"1={voice}", "--which", "2"], "--voice says by numbers which faces", 2),
         (["--voice", f"1={voice}", "--compat"], "--voice says by numbers which faces", 2),

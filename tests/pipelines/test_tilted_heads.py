@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from conftest import ROOT
 
-from reference import clips, tilt
+from reference import clips, demo_voice, tilt
 from reference.faces_file import write_boxes
 
 sys.path.insert(0, str(ROOT / "tools" / "training"))
@@ -18,10 +18,7 @@ import scenes  # noqa: E402
 
 SIZE, FPS, COUNT = 144, 25, 45
 WEIGHTS = ROOT / "data" / "weights" / "wav2lip.safetensors"
-VOICE = ROOT / "data" / "demo" / "voice.wav"
-# How far the mouth is open that says it, by tools/training/speech.py, in hundredths.
-TRUTH = [0, 0, 0, 1, 7, 30, 34, 31, 23, 24, 38, 47, 44, 38, 31, 23, 10, 1, 0, 0, 0, 0, 0,
-         0, 0, 1, 12, 48, 59, 43, 32, 4, 0, 18, 21, 18, 37, 59, 63, 50, 31, 29, 26, 21, 21]
+TRUTH = demo_voice.opening(0, COUNT)
 
 
 def draw(mouths):
@@ -49,8 +46,7 @@ def opening(program, head, tmp_path_factory):
     """opening(degrees, arguments): how far the mouth is open in each frame of the result."""
     folder = tmp_path_factory.mktemp("tilted")
     made = {}
-    samples, rate = soundfile.read(VOICE)
-    soundfile.write(folder / "voice.wav", samples[:COUNT * rate // FPS], rate)
+    soundfile.write(folder / "voice.wav", demo_voice.samples(0, COUNT), demo_voice.RATE)
 
     def run(degrees, *arguments):
         key = (degrees, *arguments)
