@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tools/report.h"
 
+#include "pipelines/made_up.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -230,7 +232,7 @@ run_cost run_cost_of(rml_model *model)
         for (int k = 0; k < port.shape.rank; k++)
             if (port.shape.dim[k] < 0) {
                 cost.any_size = cost.any_size || k > 0;
-                port.shape.dim[k] = k == 0 ? 1 : RUN_COST_SIDE;
+                port.shape.dim[k] = rml_open_size(k);
             }
         ok = rml_session_resize(session, port.name, port.shape, NULL) == RML_OK;
     }
@@ -249,7 +251,7 @@ void print_run_cost(const run_cost *cost)
         return;
     printf(cost->usual ? "one run, the file's own sizes" : "one run, batch 1");
     if (cost->any_size)
-        printf(", %d wherever a size may change", RUN_COST_SIDE);
+        printf(", %d wherever a size may change", RML_OPEN_SIDE);
     printf(": %.3f GMAC, %.1f MB planned\n", (double)cost->macs / 1e9,
            (double)cost->planned_bytes / 1e6);
 }

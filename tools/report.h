@@ -28,9 +28,8 @@ void print_shape(FILE *file, const rml_shape *shape);
 // memory.
 bool count_elements(const rml_shape *shape, size_t *count);
 
-// What one run takes, with batch 1 and RUN_COST_SIDE wherever else a size may change and the file
+// What one run takes, with batch 1 and RML_OPEN_SIDE wherever else a size may change and the file
 // does not say what it usually is.
-#define RUN_COST_SIDE 256
 typedef struct run_cost {
     bool planned;  // false: it could not be, or only a run tells
     bool any_size; // a size other than the batch may change

@@ -39,18 +39,6 @@ static rml_rewrite_fn *const rewrites[] = {rml_rewrite_fused,
                                            rml_rewrite_dynamic_quantize,
                                            rml_rewrite_requantize};
 
-void rml_lower_refuse(rml_lowering *l, const rml_node *node, const char *why)
-{
-    char line[256];
-    snprintf(line, sizeof line, "%s%.80s (%s): %.120s", l->refused ? "; " : "", node->name,
-             rml_op_get(node->op)->name, why);
-    char *text = l->refusal->message;
-    const size_t used = strlen(text), room = sizeof l->refusal->message - 32;
-    if (used + strlen(line) < room)
-        strcpy(text + used, line);
-    l->refused++;
-}
-
 // Makes the node; its outputs to out.
 static void lower(rml_lowering *l, const rml_node *node, rml_value_id *out)
 {
@@ -200,15 +188,14 @@ rml_status rml_lower_graph(rml_lowering *l, const rml_graph *from, const rml_giv
 
 rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *target, rml_error *err)
 {
-    rml_error refusal = {.message = ""};
-    rml_lowering l = {.to = to, .target = target, .refusal = &refusal};
+    rml_refusals refused = {0};
+    rml_lowering l = {.to = to, .target = target, .refused = &refused};
     l.wave.conv = l.sums.of = RML_NO_VALUE;
     size_t changed = 0;
     RML_TRY(rml_lower_graph(&l, from, NULL, err));
     to->state_count = from->state_count;
-    if (l.refused)
-        return rml_fail(err, RML_ERR_UNSUPPORTED, "%s cannot hold %zu of the nodes: %s",
-                        target->name, l.refused, refusal.message);
+    if (refused.count)
+        return rml_refusals_fail(&refused, target, err);
     RML_TRY(rml_pass_fold_const(to, &changed, err)); // what rewrites make of constants
     return rml_pass_dce(to, &changed, err);
 }

@@ -53,8 +53,7 @@ static rml_status lower_body(rml_lowering *l, rml_node *node, int number, const 
                              const rml_value_id *captures, rml_given *given, rml_error *err)
 {
     const rml_graph *from = node->attr.control.body[number];
-    const size_t own = own_inputs(node), refused = l->refused;
-    const size_t told = strlen(l->refusal->message);
+    const size_t own = own_inputs(node), refused = l->refused->count;
     size_t changed = 0;
     for (size_t i = 0; i < from->input_count; i++)
         given[i] = (rml_given){.shape = {.rank = RML_RANK_UNKNOWN}};
@@ -76,11 +75,9 @@ static rml_status lower_body(rml_lowering *l, rml_node *node, int number, const 
         RML_TRY(rml_pass_dce(inside.to, &changed, err));
         rml_graph_count_uses(inside.to);
         node->attr.control.body[number] = inside.to;
-        l->refused = inside.refused;
         if (keeps_states(node, inside.to, given))
             return RML_OK;
-        l->refused = refused; // it is looked at again
-        l->refusal->message[told] = 0;
+        l->refused->count = refused; // it is looked at again
     }
 }
 

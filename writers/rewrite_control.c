@@ -169,7 +169,6 @@ static void write_places(rml_lowering *l, stacks *s)
         rml_graph_output(s->body, P("turns_after"),
                          rml_lower_by_number(&inside, RML_BINARY_ADD, turn, 1, P("count")));
     }
-    l->refused = inside.refused;
     rml_error error;
     rml_status status = rml_graph_finish(s->body, &error);
     if (status == RML_OK)

@@ -82,10 +82,8 @@ bool rml_rewrite_unary(rml_lowering *l, const rml_node *node, rml_value_id *out)
 
 // The remainder whose sign is the divisor's: that whose sign is the dividend's, and the divisor
 // added where the two signs differ.
-bool rml_rewrite_binary(rml_lowering *l, const rml_node *node, rml_value_id *out)
+static rml_value_id remainder_of_divisor(rml_lowering *l, const rml_node *node)
 {
-    if (node->op != RML_OP_BINARY || node->attr.binary.kind != RML_BINARY_MOD)
-        return false;
     const rml_value_id by = node->in[1];
     const rml_value_id rest = rml_lower_binary(l, RML_BINARY_FMOD, node->in[0], by, P("rest"));
     const rml_value_id product =
@@ -93,6 +91,64 @@ bool rml_rewrite_binary(rml_lowering *l, const rml_node *node, rml_value_id *out
                          rml_lower_unary(l, RML_UNARY_SIGN, by, P("b")), P("signs"));
     const rml_value_id in[3] = {rml_lower_by_number(l, RML_BINARY_LESS, product, 0, P("differ")),
                                 rml_lower_binary(l, RML_BINARY_ADD, rest, by, P("moved")), rest};
-    out[0] = rml_lower_node(l, RML_OP_WHERE, NULL, in, 3, node->name);
+    return rml_lower_node(l, RML_OP_WHERE, NULL, in, 3, node->name);
+}
+
+// Of whole numbers, that whose sign is the dividend's: a - (a / b) b, since they are divided
+// towards zero.
+static rml_value_id remainder_of_dividend(rml_lowering *l, const rml_node *node)
+{
+    rml_value_id x = rml_lower_binary(l, RML_BINARY_DIV, node->in[0], node->in[1], P("times"));
+    x = rml_lower_binary(l, RML_BINARY_MUL, x, node->in[1], P("part"));
+    return rml_lower_binary(l, RML_BINARY_SUB, node->in[0], x, node->name);
+}
+
+// A whole number to a power that is a whole constant, as products: nothing is rounded.
+static bool whole_power(rml_lowering *l, const rml_node *node, rml_value_id *out)
+{
+    enum { MOST = 64 };
+    double exponent;
+    const rml_value *by = &l->to->values[node->in[1]];
+    if (by->kind != RML_VALUE_CONSTANT || !rml_constant_number(by->constant, &exponent) ||
+        exponent < 0 || exponent > MOST || exponent != floor(exponent) ||
+        rml_lowered_shape(l, node->in[1]).rank > rml_lowered_shape(l, node->in[0]).rank)
+        return false;
+    rml_value_id square = node->in[0], product = RML_NO_VALUE;
+    for (unsigned rest = (unsigned)exponent; rest; rest >>= 1) {
+        const bool last = rest == 1;
+        if (rest & 1)
+            product = product == RML_NO_VALUE ? square
+                                              : rml_lower_binary(l, RML_BINARY_MUL, product, square,
+                                                                 last ? node->name : P("product"));
+        if (!last)
+            square = rml_lower_binary(l, RML_BINARY_MUL, square, square, P("square"));
+    }
+    if (product == RML_NO_VALUE) // 1 of each
+        product = rml_lower_by_number(
+            l, RML_BINARY_ADD, rml_lower_by_number(l, RML_BINARY_MUL, node->in[0], 0, P("none")), 1,
+            node->name);
+    else if (product == node->in[0]) // a node of its own, which may be an output
+        product = rml_lower_by_number(l, RML_BINARY_MUL, product, 1, node->name);
+    out[0] = product;
     return true;
+}
+
+bool rml_rewrite_binary(rml_lowering *l, const rml_node *node, rml_value_id *out)
+{
+    if (node->op != RML_OP_BINARY)
+        return false;
+    const bool whole = !rml_dtype_is_float(l->to->values[node->in[0]].dtype);
+    switch (node->attr.binary.kind) {
+    case RML_BINARY_MOD:
+        out[0] = remainder_of_divisor(l, node);
+        return true;
+    case RML_BINARY_FMOD:
+        if (whole)
+            out[0] = remainder_of_dividend(l, node);
+        return whole;
+    case RML_BINARY_POW:
+        return whole && whole_power(l, node, out);
+    default:
+        return false;
+    }
 }

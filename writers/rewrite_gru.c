@@ -168,7 +168,6 @@ static rml_graph *make_step(gru *g, const rml_shape *state, const rml_shape *sha
                          rml_lower_binary(l, RML_BINARY_MUL, update, way, P("part")), P("next"));
     rml_graph_output(inside.to, P("next"), next);
     rml_graph_output(inside.to, P("step"), next);
-    g->around->refused = inside.refused;
     rml_error error;
     const rml_status status = rml_graph_finish(inside.to, &error);
     if (status != RML_OK)

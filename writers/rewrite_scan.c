@@ -138,7 +138,6 @@ static rml_graph *make_body(rml_lowering *l, scan *s)
     for (size_t i = 0; i < s->from->output_count && inside.to->error.status == RML_OK; i++)
         rml_graph_output(inside.to, s->from->output_names[i],
                          copied(s, inside.to, s->from->outputs[i]));
-    l->refused = inside.refused;
     rml_error error;
     const rml_status status = rml_graph_finish(inside.to, &error);
     if (status != RML_OK)

@@ -41,16 +41,27 @@ typedef struct rml_target {
     const void *user;
     bool fixed_weights; // layers inside branches and loops want their weights there, as constants
     bool float_codes;   // there are no tensors of narrow integers
+    const struct rml_target *later; // of its kind, that holds more; NULL: there is none
 } rml_target;
+
+// A node that a target cannot hold.
+typedef struct rml_refusal {
+    const char *name, *op, *why; // of the graph's arena, or constants
+    bool later;                  // target->later can
+} rml_refusal;
+
+typedef struct rml_refusals {
+    rml_refusal *items; // in the arena of the graph
+    size_t count, capacity;
+} rml_refusals;
 
 typedef struct rml_lowering {
     rml_graph *to;
     const rml_target *target;
-    size_t refused;     // nodes
-    rml_error *refusal; // with all of them
-    int depth;          // of rewrites in rewrites
-    bool as_codes;      // what the node in hand quantizes may be floats
-    rml_dtype code;     // ... which the model has for it
+    rml_refusals *refused; // of this graph and those around it
+    int depth;             // of rewrites in rewrites
+    bool as_codes;         // what the node in hand quantizes may be floats
+    rml_dtype code;        // ... which the model has for it
     struct {
         rml_value_id of;
         double most;
@@ -64,6 +75,9 @@ typedef struct rml_lowering {
 // the target can hold them. All that it cannot are refused at once, by name.
 rml_status rml_lower(const rml_graph *from, rml_graph *to, const rml_target *target,
                      rml_error *err);
+
+// All that was refused, in one sentence: what has one reason together.
+rml_status rml_refusals_fail(const rml_refusals *refused, const rml_target *target, rml_error *err);
 
 // What rewrites make their nodes with: the node itself where the target can hold it, or what it is
 // rewritten to. Inputs are values of l->to. Returns its first output, as rml_graph_node does.

@@ -45,7 +45,7 @@ static const rml_layer *find_like(const rml_layers *layers, const char *key)
 
 // ---- shapes -------------------------------------------------------------------------------------
 
-static bool same_shape(const rml_layer *a, const rml_layer *b)
+bool rml_layer_same_shape(const rml_layer *a, const rml_layer *b)
 {
     int i = 0, k = 0;
     for (;;) {
@@ -97,7 +97,7 @@ static size_t find_alike(const rml_layer *layer, const rml_layers *to, const siz
     size_t found = NONE;
     for (size_t k = 0; k < to->count && largest > 0; k++) {
         const rml_layer *other = &to->items[k];
-        if (taken[k] != NONE || !same_shape(layer, other) || !near(layer, other, limit))
+        if (taken[k] != NONE || !rml_layer_same_shape(layer, other) || !near(layer, other, limit))
             continue;
         const double error = rml_layer_difference(layer, other).error * largest;
         if (found == NONE || error < limit)
@@ -183,9 +183,10 @@ static size_t list_lone(const rml_layers *layers, const partners *known, int sid
 // Next to the same layer, on either side of it: the order of what does not need each other is free.
 static bool may_pair(const lone *a, const lone *b)
 {
-    return same_shape(a->layer, b->layer) && (a->before == b->before || a->after == b->after ||
-                                              (a->before != NONE && a->before == b->after) ||
-                                              (a->after != NONE && a->after == b->before));
+    return rml_layer_same_shape(a->layer, b->layer) &&
+           (a->before == b->before || a->after == b->after ||
+            (a->before != NONE && a->before == b->after) ||
+            (a->after != NONE && a->after == b->before));
 }
 
 // The longest common sequence, from its end: length[i][k] is that of what is behind i and k.
@@ -230,7 +231,8 @@ static const rml_layer *find_given(const rml_layers *layers, const char *name)
     const rml_layer *weighted = find_weighted(layers, name);
     const rml_layer *last = rml_layers_find_name(layers, name);
     for (size_t i = layers->count; weighted && i-- > 0;)
-        if (same_shape(&layers->items[i], weighted) && strcmp(layers->items[i].name, name) == 0)
+        if (rml_layer_same_shape(&layers->items[i], weighted) &&
+            strcmp(layers->items[i].name, name) == 0)
             return &layers->items[i];
     return last;
 }

@@ -2,14 +2,13 @@
 #include "pipelines/convert/convert.h"
 
 #include "engine/model.h"
+#include "pipelines/made_up.h"
 #include "tensor/alloc.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
 #include <string.h>
-
-#define ASSUMED_SIDE 64 // of sizes that are free, but for the batch
 
 const rml_write_port *rml_conversion_port(const rml_conversion *c, const char *name)
 {
@@ -62,25 +61,14 @@ static rml_shape choose_shape(const rml_conversion *c, const rml_layers *inputs,
         if (shape.dim[i] < 0 && input->limits && input->limits->usual.rank == shape.rank)
             shape.dim[i] = input->limits->usual.dim[i];
         if (shape.dim[i] < 0)
-            shape.dim[i] = i == 0 ? 1 : ASSUMED_SIDE;
+            shape.dim[i] = rml_open_size(i);
     }
     return shape;
 }
 
-// Floats from low to below high, pixels, and whole numbers that any table of two or more has.
-static void make_up(rml_layer *input, rml_dtype dtype, bool pixels, float low, float high)
+static bool is_image(const rml_write_port *port)
 {
-    const bool floats =
-        dtype == RML_F32 || dtype == RML_F16 || dtype == RML_BF16 || dtype == RML_F64;
-    uint32_t state = 1;
-    for (size_t i = 0; i < input->count; i++) {
-        state = state * 1664525u + 1013904223u;
-        const float part = (float)(state >> 8) * 0x1p-24f;
-        input->data[i] = pixels        ? floorf(part * 256)
-                         : floats      ? low + part * (high - low)
-                         : part < 0.5f ? 0
-                                       : 1;
-    }
+    return port && port->colours != RML_COLOURS_NONE;
 }
 
 // Numbers that an input of halves has: a file that takes floats is to get the same.
@@ -133,6 +121,22 @@ static rml_status make_room(rml_layers *inputs, rml_layer *input, rml_error *err
     return RML_OK;
 }
 
+// Whole numbers are tried as floats, which have them all up to 2^24.
+static rml_status check_whole(const rml_npy *array, const rml_allocator *allocator,
+                              const rml_layer *given, rml_error *err)
+{
+    int64_t *whole;
+    RML_TRY(rml_make(allocator, &whole, given->count + 1, sizeof *whole, "an input", err));
+    rml_status status = rml_npy_read(array, RML_I64, whole, given->count * sizeof *whole, err);
+    for (size_t i = 0; i < given->count && status == RML_OK; i++)
+        if ((double)given->data[i] != (double)whole[i])
+            status = rml_fail(err, RML_ERR_UNSUPPORTED,
+                              "%lld is no number of floats, in which files are tried",
+                              (long long)whole[i]);
+    rml_free(allocator, whole);
+    return status;
+}
+
 static rml_status read_given(const char *path, const rml_port *port, const rml_write_port *wanted,
                              rml_layers *inputs, rml_layer *out, rml_error *err)
 {
@@ -143,6 +147,8 @@ static rml_status read_given(const char *path, const rml_port *port, const rml_w
         status = make_room(inputs, out, err);
     if (status == RML_OK)
         status = rml_npy_read(array, RML_F32, out->data, out->count * sizeof *out->data, err);
+    if (status == RML_OK && !rml_dtype_is_float(port->dtype))
+        status = check_whole(array, inputs->allocator, out, err);
     rml_npy_close(&array);
     return rml_named(status, err, path);
 }
@@ -168,8 +174,10 @@ static rml_status make_input(const rml_conversion *c, const rml_port *port, rml_
     const rml_check_input check = find(c, port->name);
     input->shape = choose_shape(c, inputs, port, wanted);
     RML_TRY(rml_named(make_room(inputs, input, err), err, port->name));
-    make_up(input, port->dtype, wanted && wanted->colours != RML_COLOURS_NONE, check.low,
-            check.high);
+    rml_made_up how = RML_MADE_UP;
+    how.low = check.low;
+    how.high = check.high;
+    rml_make_up(input->data, input->count, port->dtype, is_image(wanted), &how);
     return RML_OK;
 }
 
@@ -188,5 +196,44 @@ rml_status rml_check_inputs_make(const rml_conversion *c, rml_layers *inputs, rm
             RML_TRY(make_input(c, &port, inputs, &inputs->items[i], err));
         round_to(&inputs->items[i], port.dtype);
     }
+    return RML_OK;
+}
+
+static rml_status copy_input(const rml_conversion *c, const rml_layer *from, const rml_port *port,
+                             const rml_allocator *allocator, rml_layer *out, bool *made,
+                             rml_error *err)
+{
+    const rml_write_port *wanted = rml_conversion_port(c, port->name);
+    const rml_check_input check = find(c, port->name);
+    rml_made_up how = RML_MADE_UP_OTHER;
+    *out = (rml_layer){.shape = from->shape, .count = from->count};
+    out->name = rml_alloc_text(allocator, from->name);
+    if (!out->name)
+        return rml_fail_nomem(err, strlen(from->name), "a name");
+    RML_TRY(rml_make(allocator, &out->data, out->count + 1, sizeof *out->data, "an input", err));
+    how.low = check.low == 0 ? -check.high : check.low;
+    how.high = check.high;
+    if (check.path)
+        memcpy(out->data, from->data, out->count * sizeof *out->data);
+    else
+        rml_make_up(out->data, out->count, port->dtype, is_image(wanted), &how);
+    round_to(out, port->dtype);
+    *made = *made || !check.path;
+    return RML_OK;
+}
+
+rml_status rml_check_inputs_other(const rml_conversion *c, const rml_layers *inputs,
+                                  rml_layers *others, rml_error *err)
+{
+    bool made = false;
+    RML_TRY(rml_reserve(others->allocator, &others->items, &others->capacity, inputs->count + 1,
+                        sizeof *others->items, "inputs", err));
+    for (size_t i = 0; i < inputs->count; i++) {
+        const rml_port port = rml_model_input(c->source, i);
+        RML_TRY(copy_input(c, &inputs->items[i], &port, others->allocator,
+                           &others->items[others->count++], &made, err));
+    }
+    if (!made)
+        rml_layers_release(others);
     return RML_OK;
 }

@@ -9,8 +9,9 @@
 // Most that a file may differ from its source, as a part of the largest value. In floats: what two
 // orders of the same sums differ by. In halves ten times what trained networks lose. Of fewer bits
 // weights are off by up to 2^-bits of the largest, and a whole network by many times that: below 6
-// bits it may be all of it. So the same network goes first into a file of floats, which shows that
-// every layer is in its place.
+// bits it may be all of it. What differs so little in halves may be another function, and not its
+// rounding. So the same network goes first into a file of floats, which shows that every layer is
+// in its place.
 #define BOUND_F32 5e-5
 #define BOUND_HALVES 2e-2
 #define BOUND_INT8 1e-1
@@ -195,7 +196,7 @@ rml_status rml_convert(const rml_conversion *c, rml_conversion_result *out, rml_
     const rml_write_weights weights = c->write->weights;
     *out = (rml_conversion_result){0};
     rml_status status = rml_check_inputs_make(c, &inputs, err);
-    if (status == RML_OK && (weights == RML_WRITE_INT8 || weights == RML_WRITE_PALETTE))
+    if (status == RML_OK && weights != RML_WRITE_F32)
         status = attempt_in_floats(c, &inputs, err);
     if (status == RML_OK)
         status = attempt(c, &inputs, true, out, err);

@@ -68,6 +68,11 @@ const char *const *rml_size_names(const rml_model *model, const char *input);
 rml_status rml_check_inputs_make(const rml_conversion *conversion, rml_layers *inputs,
                                  rml_error *err);
 
+// Other numbers for those of `inputs` that were made up: of both signs where the range is that of
+// no network, and dark pixels, of which few networks are too sure. Empty where none was.
+rml_status rml_check_inputs_other(const rml_conversion *conversion, const rml_layers *inputs,
+                                  rml_layers *others, rml_error *err);
+
 // A folder for files to be, beside the place they are for.
 typedef struct rml_staging {
     const rml_allocator *allocator;

@@ -1,7 +1,9 @@
 // Whether a file that was written computes what its source does.
-#include "pipelines/convert/convert.h"
+#include "pipelines/convert/proving.h"
 
+#include "pipelines/compare/align.h"
 #include "tensor/alloc.h"
+#include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
@@ -9,14 +11,6 @@
 #include <string.h>
 
 #define LARGEST_HALF 65504.0f
-
-typedef struct rml_proving {
-    const rml_conversion *conversion;
-    rml_model *again;
-    const rml_layers *inputs; // as the file takes them, in the order of the source
-    rml_layers outputs;       // of the source, as the file gives them
-    rml_conversion_result *result;
-} rml_proving;
 
 // ---- ports --------------------------------------------------------------------------------------
 
@@ -77,8 +71,8 @@ static rml_status fill(rml_session *session, const rml_model *model, size_t inde
     return RML_OK;
 }
 
-static rml_status begin(const rml_proving *p, rml_session **session, rml_model *model,
-                        rml_observe_fn observe, void *user, rml_error *err)
+rml_status rml_proving_begin(const rml_proving *p, rml_session **session, rml_model *model,
+                             rml_observe_fn observe, void *user, rml_error *err)
 {
     rml_session_settings settings = *p->conversion->session;
     settings.observe = observe;
@@ -95,8 +89,7 @@ static rml_status run(rml_session *session, const rml_model *model, rml_error *e
     return rml_session_run(session, err);
 }
 
-// Runs the source, and keeps its outputs as the file is to give them.
-static rml_status run_source(rml_proving *p, rml_session *session, rml_error *err)
+rml_status rml_proving_run_source(rml_proving *p, rml_session *session, rml_error *err)
 {
     rml_model *model = p->conversion->source;
     for (size_t i = 0; i < p->inputs->count; i++)
@@ -128,7 +121,7 @@ static rml_status run_source(rml_proving *p, rml_session *session, rml_error *er
     return p->outputs.out_of_memory ? rml_fail_nomem(err, 0, "the outputs of a network") : RML_OK;
 }
 
-static rml_status run_again(rml_proving *p, rml_session *session, rml_error *err)
+rml_status rml_proving_run_again(rml_proving *p, rml_session *session, rml_error *err)
 {
     for (size_t i = 0; i < p->inputs->count; i++) {
         const rml_layer *input = &p->inputs->items[i];
@@ -163,25 +156,55 @@ static float largest(const rml_layer *values)
     return most;
 }
 
-// Of an output that tells nothing, nothing is proved; and what a device would show as black.
-static rml_status look_at(const rml_conversion *c, const rml_layer *output, rml_error *err)
+// Whether an output tells little: it is 0, or nothing but 0 and its largest value, as probabilities
+// of a network that is sure of one class.
+static bool is_mute(const rml_proving *p, size_t index)
 {
+    const rml_layer *output = &p->outputs.items[index];
+    const rml_dtype dtype = rml_model_output(p->conversion->source, index).dtype;
+    const float most = largest(output);
+    bool mute = most == 0 || (output->count > 1 && rml_dtype_is_float(dtype));
+    for (size_t i = 0; i < output->count && mute; i++)
+        mute = output->data[i] == 0 || output->data[i] == most;
+    return mute;
+}
+
+static void tell_mute(const rml_proving *p)
+{
+    char line[512];
+    for (size_t i = 0; i < p->mute.count; i++) {
+        if (!p->mute.is[i])
+            continue;
+        snprintf(line, sizeof line,
+                 "output %s has no other values here than 0 and its largest, which proves little: "
+                 "inputs that the network is for can be given: --check-input",
+                 rml_model_output(p->conversion->source, i).name);
+        tell(p->conversion, line);
+    }
+}
+
+static bool is_finite(const rml_layer *output)
+{
+    bool finite = true;
+    for (size_t i = 0; i < output->count && finite; i++)
+        finite = isfinite(output->data[i]);
+    return finite;
+}
+
+// Of an output that is not finite nothing is proved; what a device would show as black is told.
+static rml_status look_at(const rml_proving *p, size_t index, rml_error *err)
+{
+    const rml_conversion *c = p->conversion;
+    const rml_layer *output = &p->outputs.items[index];
     const rml_write_port *port = rml_conversion_port(c, output->name);
     const float most = largest(output);
     char line[512];
-    bool finite = true;
-    for (size_t i = 0; i < output->count; i++)
-        finite = finite && isfinite(output->data[i]);
-    if (!finite)
+    if (!is_finite(output))
         return rml_fail(err, RML_ERR_FORMAT,
                         "%s: output %s is not finite, which proves nothing: give inputs that the "
                         "network is for (--check-input)",
                         c->from, output->name);
-    if (most == 0) {
-        snprintf(line, sizeof line, "output %s is 0 for this input, which proves little",
-                 output->name);
-        tell(c, line);
-    } else if (port && port->colours != RML_COLOURS_NONE && most <= 1) {
+    if (port && port->colours != RML_COLOURS_NONE && most <= 1 && most > 0) {
         snprintf(
             line, sizeof line,
             "output %s is an image of 0 to 255, and its largest value here is %.3g: it will be "
@@ -192,24 +215,34 @@ static rml_status look_at(const rml_conversion *c, const rml_layer *output, rml_
     return RML_OK;
 }
 
+// By how much an output differs. Whole numbers of a file in floats are to be the same ones.
+static double error_of(const rml_proving *p, const rml_layer *left, const rml_layer *right,
+                       rml_dtype dtype)
+{
+    const double error = rml_layer_difference(left, right).error;
+    const bool exact = !rml_dtype_is_float(dtype) && p->conversion->write->weights == RML_WRITE_F32;
+    return exact && error > 0 ? fmax(error, 2 * p->result->bound) : error;
+}
+
 static rml_status compare_output(rml_proving *p, rml_session *session, size_t index, rml_error *err)
 {
     const rml_layer *left = &p->outputs.items[index];
-    const rml_meaning *meaning = rml_model_output(p->conversion->source, index).meaning;
-    if (p->conversion->write->labels && meaning && meaning->kind == RML_MEANS_LABEL)
+    const rml_port port = rml_model_output(p->conversion->source, index);
+    if (p->conversion->write->labels && port.meaning && port.meaning->kind == RML_MEANS_LABEL)
         return RML_OK; // what it follows from is compared
     const size_t there = place_of(p, left->name, index, true);
     rml_layer right = {0};
-    rml_shape shape;
-    const void *data = there == RML_NO_PORT ? NULL : rml_session_output_at(session, there, &shape);
-    if (!data || !rml_shape_count(&shape, &right.count) || right.count != left->count)
+    const void *data =
+        there == RML_NO_PORT ? NULL : rml_session_output_at(session, there, &right.shape);
+    if (!data || !rml_shape_count(&right.shape, &right.count) ||
+        !rml_layer_same_shape(left, &right))
         return rml_fail(err, RML_ERR_FORMAT, "the output %s is not in the file, or of another size",
                         left->name);
     RML_TRY(rml_make(p->outputs.allocator, &right.data, right.count + 1, sizeof *right.data,
                      "an output", err));
     rml_dtype_convert(rml_model_output(p->again, there).dtype, data, RML_F32, right.data,
                       right.count);
-    const double error = rml_layer_difference(left, &right).error;
+    const double error = error_of(p, left, &right, port.dtype);
     rml_free(p->outputs.allocator, right.data);
     if (!*p->result->output || error > p->result->error) {
         p->result->error = error;
@@ -217,65 +250,6 @@ static rml_status compare_output(rml_proving *p, rml_session *session, size_t in
                  rml_model_output(p->again, there).name);
     }
     return RML_OK;
-}
-
-// What the layers of the source gave, and by how much the file's differ.
-typedef struct rml_tracing {
-    rml_layers layers;
-    double *errors; // [layers.count]; below 0: the file has no such layer
-} rml_tracing;
-
-static void trace(void *user, const rml_observed *value)
-{
-    rml_tracing *t = user;
-    rml_layers one = {.allocator = t->layers.allocator};
-    rml_layers_observe(&one, value);
-    const rml_layer *right = one.count ? &one.items[0] : NULL;
-    const rml_layer *left = right ? rml_layers_find_key(&t->layers, right->key) : NULL;
-    if (left && left->count == right->count) // of several values the last is what the layer gives
-        t->errors[left - t->layers.items] = rml_layer_difference(left, right).error;
-    rml_layers_release(&one);
-}
-
-static rml_status run_traced(rml_proving *p, rml_tracing *t, rml_error *err)
-{
-    rml_session *session = NULL;
-    rml_status status =
-        begin(p, &session, p->conversion->source, rml_layers_observe, &t->layers, err);
-    if (status == RML_OK)
-        status = run_source(p, session, err);
-    rml_session_destroy(&session);
-    if (status == RML_OK)
-        status = rml_make(t->layers.allocator, &t->errors, t->layers.count + 1, sizeof *t->errors,
-                          "the layers of a network", err);
-    for (size_t i = 0; i < t->layers.count && status == RML_OK; i++)
-        t->errors[i] = -1;
-    if (status == RML_OK)
-        status = begin(p, &session, p->again, trace, t, err);
-    if (status == RML_OK)
-        status = run_again(p, session, err);
-    rml_session_destroy(&session);
-    return status;
-}
-
-// The sentence for a file that computes something else, with the first layer that does.
-static rml_status fail_different(rml_proving *p, rml_error *err)
-{
-    const rml_conversion_result *r = p->result;
-    rml_tracing t = {.layers.allocator = p->outputs.allocator};
-    char where[RML_LAYER_KEY_BYTES + 64] = "";
-    if (run_traced(p, &t, NULL) == RML_OK)
-        for (size_t i = 0; i < t.layers.count && !*where; i++)
-            if (t.errors[i] > r->bound)
-                snprintf(where, sizeof where, "; %s is the first layer that differs, by %.1e",
-                         t.layers.items[i].key, t.errors[i]);
-    rml_layers_release(&t.layers);
-    rml_free(p->outputs.allocator, t.errors);
-    return rml_fail(
-        err, RML_ERR_FORMAT,
-        "computes something else than %s: the error of %s is %.1e of the largest value, "
-        "above %.1e%s",
-        p->conversion->from, r->output, r->error, r->bound, where);
 }
 
 // ---- halves -------------------------------------------------------------------------------------
@@ -313,34 +287,62 @@ static void tell_overflow(const rml_conversion *c, const rml_overflow *o)
 
 // ---- the proof ----------------------------------------------------------------------------------
 
-static rml_status prove(rml_proving *p, rml_error *err)
+static rml_status prove_source(rml_proving *p, rml_error *err)
 {
     const rml_conversion *c = p->conversion;
     const bool halves = c->write->weights == RML_WRITE_F16;
     rml_overflow overflow = {0};
     rml_session *session = NULL;
     rml_status status =
-        begin(p, &session, c->source, halves ? find_overflow : NULL, &overflow, err);
+        rml_proving_begin(p, &session, c->source, halves ? find_overflow : NULL, &overflow, err);
     if (status == RML_OK)
-        status = run_source(p, session, err);
+        status = rml_proving_run_source(p, session, err);
     rml_session_destroy(&session);
     if (status == RML_ERR_SHAPE && err) {
         const rml_error old = *err;
         status = rml_fail(err, status, "%.800s; inputs of other sizes can be given: --check_input",
                           old.message);
     }
-    for (size_t i = 0; i < p->outputs.count && status == RML_OK; i++)
-        status = look_at(c, &p->outputs.items[i], err);
-    RML_TRY(status);
-    tell_overflow(c, &overflow);
-    status = begin(p, &session, p->again, NULL, NULL, err);
+    for (size_t i = 0; i < p->outputs.count && status == RML_OK && !p->other; i++)
+        status = look_at(p, i, err);
     if (status == RML_OK)
-        status = run_again(p, session, err);
+        tell_overflow(c, &overflow);
+    return status;
+}
+
+static rml_status prove(rml_proving *p, rml_error *err)
+{
+    rml_session *session = NULL;
+    rml_status status = prove_source(p, err);
+    bool tells = status == RML_OK;
+    for (size_t i = 0; i < p->outputs.count; i++)
+        tells = tells && is_finite(&p->outputs.items[i]);
+    for (size_t i = 0; i < p->outputs.count && tells; i++)
+        p->mute.is[i] = (!p->other || p->mute.is[i]) && is_mute(p, i);
+    if (!tells)
+        return p->other && status != RML_ERR_NOMEM ? RML_OK : status; // it is not for such numbers
+    status = rml_proving_begin(p, &session, p->again, NULL, NULL, err);
+    if (status == RML_OK)
+        status = rml_proving_run_again(p, session, err);
     for (size_t i = 0; i < p->outputs.count && status == RML_OK; i++)
         status = compare_output(p, session, i, err);
     rml_session_destroy(&session);
     if (status == RML_OK && !(p->result->error <= p->result->bound))
-        status = fail_different(p, err);
+        status = rml_prove_fail(p, err);
+    return status;
+}
+
+// Numbers of the other signs, or at least other ones, for what was made up: what is behind an
+// activation that gave 0 shows.
+static rml_status prove_with_others(rml_proving *p, rml_error *err)
+{
+    rml_layers others = {.allocator = p->inputs->allocator};
+    rml_status status = rml_check_inputs_other(p->conversion, p->inputs, &others, err);
+    p->inputs = &others;
+    p->other = true;
+    if (status == RML_OK && others.count)
+        status = prove(p, err);
+    rml_layers_release(&others);
     return status;
 }
 
@@ -365,7 +367,19 @@ rml_status rml_prove_run(const rml_conversion *conversion, const rml_layers *inp
                      .outputs.allocator = inputs->allocator,
                      .result = out};
     out->bound += rounding_of(conversion->source);
-    const rml_status status = prove(&p, err);
+    p.mute.count = rml_model_output_count(conversion->source);
+    p.mute.is = rml_alloc_zero(inputs->allocator, p.mute.count + 1, sizeof *p.mute.is);
+    if (!p.mute.is)
+        return rml_fail_nomem(err, p.mute.count, "a proof");
+    rml_status status = prove(&p, err);
+    const bool floats = conversion->write->weights == RML_WRITE_F32;
+    if (status == RML_OK && floats)
+        status = rml_prove_same_weights(&p, err);
+    if (status == RML_OK && floats)
+        status = prove_with_others(&p, err);
+    if (status == RML_OK)
+        tell_mute(&p);
+    rml_free(inputs->allocator, p.mute.is);
     rml_layers_release(&p.outputs);
     return status;
 }

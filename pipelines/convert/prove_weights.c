@@ -1,6 +1,7 @@
-// Whether a file of weights alone holds the numbers of a network.
+// Whether a file holds the numbers of a network.
 #include "engine/model.h"
-#include "pipelines/convert/convert.h"
+#include "pipelines/compare/weights.h"
+#include "pipelines/convert/proving.h"
 #include "writers/elements.h"
 #include "writers/writing.h"
 
@@ -73,4 +74,27 @@ rml_status rml_prove_weights(const rml_conversion *c, const rml_weights *again,
                           "value, above %.1e",
                           c->from, out->output, out->error, out->bound);
     return status;
+}
+
+rml_status rml_prove_same_weights(const rml_proving *p, rml_error *err)
+{
+    const rml_conversion *c = p->conversion;
+    const rml_graph *graph = &c->source->graph;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const rml_node *node = &graph->nodes[i];
+        bool weighted = false;
+        double difference = 0;
+        for (int k = 0; k < node->in_count && !node->dead; k++)
+            weighted = weighted || (node->in[k] != RML_NO_VALUE &&
+                                    graph->values[node->in[k]].kind == RML_VALUE_CONSTANT);
+        if (weighted)
+            RML_TRY(rml_weights_difference(c->source, node->name, p->again, node->name, &difference,
+                                           err));
+        if (difference > RML_SAME_WEIGHTS)
+            return rml_fail(err, RML_ERR_FORMAT,
+                            "holds other numbers than %s: the weights of %s differ by %.1e of "
+                            "their squares",
+                            c->from, node->name, difference);
+    }
+    return RML_OK;
 }

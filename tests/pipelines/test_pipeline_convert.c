@@ -1,6 +1,7 @@
 // A file that computes something else than its source is refused, and nothing is left of it.
 #define _XOPEN_SOURCE 700 // mkdtemp
 #include "engine/model.h"
+#include "pipelines/compare/weights.h"
 #include "pipelines/convert/convert.h"
 #include "tests/support/check.h"
 
@@ -148,6 +149,49 @@ static void test_other_states(void)
     rml_model_destroy(&c.source);
 }
 
+// What is off by less than halves are, and still another network.
+static void test_halves_hide_nothing(void)
+{
+    const char *path = in_folder("halves.onnx");
+    lstm net = make(3);
+    const rml_graph *graph = &net.as_written->graph;
+    rml_write_settings write = rml_write_settings_default();
+    rml_session_settings session = rml_session_settings_default();
+    rml_conversion c = {.path = path,
+                        .as_written = net.as_written,
+                        .source = net.model,
+                        .from = "lstm.pth",
+                        .write = &write,
+                        .session = &session};
+    rml_conversion_result result;
+    rml_error err = {0};
+    write.weights = RML_WRITE_F16;
+    CHECK_MSG(rml_convert(&c, &result, &err) == RML_OK, "%s", err.message);
+    CHECK(result.error > 0 && remove(path) == 0);
+    size_t largest = 0, most = 0, count;
+    for (size_t i = 0; i < graph->value_count; i++)
+        if (graph->values[i].kind == RML_VALUE_CONSTANT &&
+            rml_shape_count(&graph->values[i].shape, &count) && count >= most) {
+            most = count;
+            largest = i;
+        }
+    float *weights = malloc((most + 1) * sizeof *weights);
+    CHECK(weights && most > 1000);
+    rml_constant_copy(graph->values[largest].constant, RML_F32, weights);
+    weights[most / 2] += 1;
+    rml_constant changed = *graph->values[largest].constant;
+    changed.stored = rml_stored_f32(weights, &graph->values[largest].shape);
+    net.as_written->graph.values[largest].constant = &changed;
+    CHECK(rml_convert(&c, &result, &err) == RML_ERR_FORMAT);
+    CHECK_MSG(strstr(err.message, "lstm.pth: "), "%s", err.message);
+    CHECK(!exists(path));
+    CHECK(rml_weights_difference(net.model, "lstm.steps_l0", net.as_written, "lstm.steps_l0",
+                                 &result.error, &err) == RML_OK);
+    CHECK(result.error > RML_SAME_WEIGHTS && result.error < 0.1);
+    free(weights);
+    release(&net);
+}
+
 static void test_links(void)
 {
     rml_conversion_result result;
@@ -181,6 +225,7 @@ int main(void)
     test_different("other.onnx");
     test_other_numbers();
     test_other_states();
+    test_halves_hide_nothing();
     test_links();
     test_places();
     CHECK_MSG(rmdir(folder) == 0, "something is left in %s", folder); // nothing was left behind

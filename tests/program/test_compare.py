@@ -218,3 +218,80 @@ def test_outputs_of_other_names_in_another_order(program, tmp_path):
         "output exp (2,3) and y1", "output neg (2,3) and y0"]
     done = program.run("compare", a, outputs_of(b, {"neg": "Exp", "y1": "Sin"}), code=1)
     assert "output neg (2,3): " in done.stdout and "output exp (2,3) and y1: " in done.stdout
+
+
+def chain(path, change=lambda weights: None, kinds=(TensorProto.FLOAT,), shape=(1, 8),
+          outputs=("y",)):
+    """y = w2 relu(w1 x - 9): every third of what w2 multiplies is 0 for any small x."""
+    rng = np.random.default_rng(3)
+    weights = {"w1": rng.standard_normal((8, 12)).astype("f"), "b1": np.zeros(12, "f"),
+               "w2": rng.standard_normal((12, 8)).astype("f")}  # fmt: skip
+    weights["b1"][::3] = -99
+    change(weights)
+    kind = onnx.helper.tensor_dtype_to_np_dtype(kinds[0])
+    nodes = [helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], name="first"),
+             helper.make_node("Relu", ["h"], ["r"], name="relu"),
+             helper.make_node("MatMul", ["r", "w2"], ["m"], name="second"),
+             helper.make_node("Reshape", ["m", "shape"], ["y"], name="rows"),
+             helper.make_node("Neg", ["m"], ["z"], name="negative")]  # fmt: skip
+    ports = [helper.make_tensor_value_info("x", kinds[0], [1, 8])]
+    ports += [helper.make_tensor_value_info(n, kinds[0], None) for n in outputs]
+    made = [onnx.numpy_helper.from_array(w.astype(kind), n) for n, w in weights.items()]
+    made.append(onnx.numpy_helper.from_array(np.array(shape), "shape"))
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], made)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return path
+
+
+def test_weights_that_an_input_of_0_hides(program, tmp_path):
+    def change(weights):
+        weights["w2"][3, 5] += 1
+
+    plain, other = chain(tmp_path / "a.onnx"), chain(tmp_path / "b.onnx", change)
+    done = program.run("compare", plain, other, code=1)
+    assert "0 differ by more" in done.stdout
+    assert "have other weights, second the first" in done.stdout
+    program.run("compare", plain, plain)
+    told = json.loads(program.run("compare", plain, other, "--json", code=1).stdout)
+    assert told["different"] == 0 and told["unlike"] == 1
+
+
+def test_other_numbers_are_tried(program, tmp_path):
+    """What is below 0 alone shows nothing of numbers from 0 to 1."""
+    def graph(path, kind):
+        node = helper.make_node(kind, ["x"], ["y"], name="y")
+        ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [6]) for n in "xy"]
+        onnx.save(helper.make_model(helper.make_graph([node], "g", ports[:1], ports[1:])), path)
+        return path
+
+    pair = graph(tmp_path / "a.onnx", "Relu"), graph(tmp_path / "b.onnx", "Identity")
+    done = program.run("compare", *pair, code=1)
+    assert "of other numbers, from -1 to 1:" in done.stdout
+    told = json.loads(program.run("compare", *pair, "--json", code=1).stdout)
+    assert told["others"]["outputs_differ"] and told["outputs"][0]["error"] == 0
+    np.save(tmp_path / "x.npy", np.ones(6, "f"))
+    program.run("compare", *pair, "--input", f"x={tmp_path / 'x.npy'}")
+
+
+def test_outputs_that_are_missing_or_of_other_rows(program, tmp_path):
+    both = chain(tmp_path / "a.onnx", outputs=("y", "z"))
+    one = chain(tmp_path / "b.onnx")
+    done = program.run("compare", both, one, code=1)
+    assert "output z (1,8): the other file has none" in done.stdout
+    program.run("compare", one, both)
+    rows = chain(tmp_path / "c.onnx", shape=(2, 4))
+    done = program.run("compare", one, rows, code=1)
+    assert "output y (1,8): the other is (2,4)" in done.stdout
+    told = json.loads(program.run("compare", one, rows, "--json", code=1).stdout)
+    assert told["outputs"][0]["error"] is None
+
+
+def test_inputs_of_halves_are_not_zeros(program, tmp_path):
+    def change(weights):
+        weights["w1"][1, 1] += 1
+
+    half = (TensorProto.FLOAT16,)
+    pair = chain(tmp_path / "a.onnx", kinds=half), chain(tmp_path / "b.onnx", change, half)
+    done = program.run("compare", *pair, "--tolerance", "1e-3", code=1)
+    assert "the first that differs: first " in done.stdout

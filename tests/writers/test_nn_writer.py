@@ -489,8 +489,8 @@ def test_all_that_is_lacking_is_named_at_once(program, tmp_path):
     ], [2, 3, 3], [("axes", np.array([0, 1, 2], np.int64))])
     said = write(program, source, tmp_path / "net.mlmodel", code=1)
     assert "iOS 13 cannot hold" in said
-    assert "first (det): no layer does this" in said
-    assert "second (unsqueeze): more than 5 dimensions" in said
+    assert '"first" (det): no layer does this' in said
+    assert '"second" (unsqueeze): more than 5 dimensions' in said
     assert not list(tmp_path.glob("*.mlmodel*"))
 
 

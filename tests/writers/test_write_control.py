@@ -85,5 +85,5 @@ def test_what_never_ends_a_loop_is_not_asked(program, tmp_path, case, condition)
 def test_loops_that_nothing_ends_are_refused(program, tmp_path, kind):
     source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
     onnx.save(loop_without_end(), source)
-    assert "turns (loop): nothing ends it" in write(program, source, out, code=1)
+    assert '"turns" (loop): nothing ends it' in write(program, source, out, code=1)
     assert not out.exists()

@@ -61,7 +61,7 @@ def test_convolution(program, tmp_path, kind):
     weights["b"][2] = 1 << 24
     save(source, "QLinearConv", a, weights, ["a", "as", "az", "w", "ws", "wz", "ys", "yz", "b"])
     said = write(program, source, tmp_path / f"large.{kind}", code=1)
-    assert "codes (requantize): sums and bias of codes may pass 16777216" in said
+    assert '"codes" (requantize): sums and bias of codes may pass 16777216' in said
 
 
 @pytest.mark.parametrize("kind", KINDS)

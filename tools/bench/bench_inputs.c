@@ -1,4 +1,5 @@
 // What the inputs of a measured network are: their shapes, and what stands in them.
+#include "pipelines/made_up.h"
 #include "tools/bench/bench_parts.h"
 
 #include "tools/arrays.h"
@@ -6,8 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define OTHER_SIZE 256
 
 // Free sizes behind the batch, in order, as the networks are used: what --shape does not say.
 static const struct {
@@ -39,9 +38,8 @@ static void fill_sizes(const char *model, rml_port *port)
     int known = 0;
     for (int k = 0; k < port->shape.rank; k++)
         if (port->shape.dim[k] < 0)
-            port->shape.dim[k] = k == 0                             ? 1
-                                 : size && known < 2 && size[known] ? size[known++]
-                                                                    : OTHER_SIZE;
+            port->shape.dim[k] =
+                k > 0 && size && known < 2 && size[known] ? size[known++] : rml_open_size(k);
 }
 
 bool bench_parse_shape(const char *at, rml_shape *shape)

@@ -42,7 +42,7 @@ int cmd_bench(int argc, char **argv)
          "batch sizes (1, or what --shape has)"},
         {"shape", 0, OPTION_LIST, &s.shapes, "NAME=1x3x512x512", 0, 0,
          "shape of an input; may be repeated\n(networks at the size they are used at,\nfree sizes "
-         "of files 256)"},
+         "of files 64)"},
         {"input", 'i', OPTION_LIST, &s.inputs, "NAME=VALUE|FILE.npy", 0, 0,
          "a number for all elements of an input, or an array,\nwhich gives the shape, too; may be "
          "repeated (random\nfloats in [0,1), and zeros in other types)"},

@@ -1,5 +1,4 @@
 // run-model compare: one network in two formats, or against what ran elsewhere, layer by layer.
-#include "pipelines/compare/align.h"
 #include "tools/commands.h"
 #include "tools/compare/compare.h"
 #include "tools/report.h"
@@ -10,211 +9,6 @@
 #include <string.h>
 
 #define COMMAND "compare"
-
-// What was found out.
-typedef struct verdict {
-    size_t aligned, by_value, by_order, different, outputs;
-    size_t lonely[2];          // layers with weights of each side that nothing aligns with
-    const rml_layer *first[2]; // of each side, the first that differs
-    bool first_by_name;
-    rml_difference how;
-    bool outputs_differ;
-    const rml_layer *overflow; // the first of B that is infinite where that of A is not
-    float overflow_at;         // what it is in A
-} verdict;
-
-static bool rounds(const compare_settings *s)
-{
-    return s->common.precision == RML_PRECISION_F16_ROUNDED;
-}
-
-// ---- the answer ---------------------------------------------------------------------------------
-
-static const char *name_of(const rml_layer *layer)
-{
-    return *layer->key ? layer->key : layer->name;
-}
-
-// Without the name in B where names align.
-static void print_layer(const compare_settings *s, const rml_layer *a, const rml_layer *b,
-                        rml_difference d, const char *what, bool by_name)
-{
-    printf("%s%s ", what, name_of(a));
-    print_shape(stdout, &a->shape);
-    if (!by_name && strcmp(name_of(a), name_of(b)) != 0)
-        printf(" and %s", name_of(b));
-    if (a->count != b->count) {
-        printf(": the other is ");
-        print_shape(stdout, &b->shape);
-    } else {
-        printf(": %.2e of the largest value", d.error);
-        if (d.error > s->tolerance)
-            printf(", at element %zu: %g and %g", d.at, (double)a->data[d.at],
-                   (double)b->data[d.at]);
-    }
-    printf("\n");
-}
-
-static void json_layer(const rml_layer *a, const rml_layer *b, rml_difference d, bool first)
-{
-    printf("%s{\"name\":", first ? "" : ",");
-    json_text(name_of(a));
-    printf(",\"shape\":");
-    json_shape(&a->shape);
-    if (a->count == b->count)
-        printf(",\"error\":%.6g}", d.error > 1e300 ? 1e300 : d.error);
-    else
-        printf(",\"error\":null}");
-}
-
-static bool differs(const compare_settings *s, const rml_layer *a, const rml_layer *b,
-                    rml_difference *d)
-{
-    *d = (rml_difference){0, 0};
-    if (a->count != b->count)
-        return true;
-    *d = rml_layer_difference(a, b);
-    return d->error > s->tolerance;
-}
-
-// The first element that f16 does not hold.
-static void look_for_overflow(const rml_layer *a, const rml_layer *b, verdict *v)
-{
-    for (size_t i = 0; i < a->count && i < b->count && !v->overflow; i++)
-        if (isinf(b->data[i]) && isfinite(a->data[i])) {
-            v->overflow = b;
-            v->overflow_at = a->data[i];
-        }
-}
-
-// What aligns by nothing but shape and order is not said to differ where all outputs agree: then it
-// is another layer, or the same in other words.
-static bool is_guess(const verdict *v, const rml_aligned *pair, bool bad)
-{
-    return bad && pair->how == RML_BY_ORDER && v->outputs > 0 && !v->outputs_differ;
-}
-
-static rml_status compare_layers(const compare_settings *s, const side *a, const side *b,
-                                 verdict *v, rml_error *err)
-{
-    rml_aligned *pairs;
-    size_t count;
-    bool is_first = true;
-    TRY(rml_layers_align(&a->layers, &b->layers, &pairs, &count, v->lonely, err));
-    for (size_t i = 0; i < count; i++) {
-        const rml_layer *left = pairs[i].left, *right = pairs[i].right;
-        rml_difference d;
-        const bool bad = differs(s, left, right, &d);
-        if (is_guess(v, &pairs[i], bad)) {
-            v->lonely[0]++;
-            v->lonely[1]++;
-            continue;
-        }
-        v->aligned++;
-        v->different += bad;
-        v->by_value += pairs[i].how == RML_BY_VALUE;
-        v->by_order += pairs[i].how == RML_BY_ORDER;
-        if (bad && !v->first[0]) {
-            v->first[0] = left;
-            v->first[1] = right;
-            v->first_by_name = pairs[i].how == RML_BY_NAME;
-            v->how = d;
-        }
-        look_for_overflow(left, right, v);
-        if (s->common.json)
-            json_layer(left, right, d, is_first);
-        else if (s->all)
-            print_layer(s, left, right, d, "", pairs[i].how == RML_BY_NAME);
-        is_first = false;
-    }
-    rml_allocator_default()->release(rml_allocator_default()->user, pairs);
-    return RML_OK;
-}
-
-static void look_at_outputs(const compare_settings *s, const output_pairs *outputs, verdict *v)
-{
-    rml_difference d;
-    for (size_t i = 0; i < outputs->count; i++)
-        if (outputs->right[i]) {
-            v->outputs++;
-            v->outputs_differ =
-                differs(s, outputs->left[i], outputs->right[i], &d) || v->outputs_differ;
-        }
-}
-
-static void print_outputs(const compare_settings *s, const output_pairs *outputs)
-{
-    bool is_first = true;
-    for (size_t i = 0; i < outputs->count; i++) {
-        const rml_layer *left = outputs->left[i], *right = outputs->right[i];
-        rml_difference d;
-        if (!right)
-            continue;
-        (void)differs(s, left, right, &d);
-        if (s->common.json)
-            json_layer(left, right, d, is_first);
-        else
-            print_layer(s, left, right, d, "output ", !outputs->moved[i]);
-        is_first = false;
-    }
-}
-
-static void print_found(const compare_settings *s, const side *b, const verdict *v)
-{
-    const size_t guessed = v->by_value + v->by_order;
-    printf("%zu layers align by name", v->aligned - guessed);
-    if (v->by_value)
-        printf(", %zu by what they give", v->by_value);
-    if (v->by_order)
-        printf(", %zu by shape and order", v->by_order);
-    printf("%s, %zu differ by more than %g\n", guessed ? ", since their names tell nothing" : "",
-           v->different, s->tolerance);
-    if (b->model && guessed && v->lonely[0] + v->lonely[1] > 0)
-        printf("%zu layers of A and %zu of B align with nothing\n", v->lonely[0], v->lonely[1]);
-    if (v->first[0])
-        print_layer(s, v->first[0], v->first[1], v->how,
-                    "the first that differs: ", v->first_by_name);
-    if (v->overflow)
-        printf("the first that overflows in f16: %s, where f32 has %g\n", v->overflow->name,
-               (double)v->overflow_at);
-}
-
-static void json_found(const compare_settings *s, const verdict *v)
-{
-    printf("],\"tolerance\":%g,\"different\":%zu,\"by_value\":%zu,\"by_order\":%zu,"
-           "\"lonely\":[%zu,%zu],\"first\":",
-           s->tolerance, v->different, v->by_value, v->by_order, v->lonely[0], v->lonely[1]);
-    if (v->first[0])
-        json_text(name_of(v->first[0]));
-    else
-        printf("null");
-    printf(",\"overflow\":");
-    if (v->overflow)
-        json_text(v->overflow->name);
-    else
-        printf("null");
-}
-
-static rml_status answer(const compare_settings *s, const side *a, const side *b, verdict *v,
-                         rml_error *err)
-{
-    output_pairs outputs;
-    TRY(side_pair_outputs(a, b, &outputs, err));
-    look_at_outputs(s, &outputs, v);
-    if (s->common.json)
-        printf("{\"layers\":[");
-    const rml_status status = compare_layers(s, a, b, v, err);
-    if (status == RML_OK && s->common.json)
-        printf("],\"outputs\":[");
-    else if (status == RML_OK)
-        print_found(s, b, v);
-    if (status == RML_OK)
-        print_outputs(s, &outputs);
-    if (status == RML_OK && s->common.json)
-        json_found(s, v);
-    output_pairs_free(&outputs);
-    return status;
-}
 
 // ---- halves -------------------------------------------------------------------------------------
 
@@ -254,6 +48,36 @@ static rml_status show_spread(const compare_settings *s, const side *a, const si
     return status;
 }
 
+// Where numbers that were made up tell no difference, whether others do: what is multiplied by an
+// activation that is 0 does not show.
+static rml_status try_others(const compare_settings *s, side *a, side *b, rml_layer *inputs,
+                             verdict *v, rml_error *err)
+{
+    bool made = false;
+    verdict other = {0};
+    rml_status status = compare_run_others(s, a, b, inputs, &made, err);
+    if (!made || (status != RML_OK && status != RML_ERR_NOMEM))
+        return RML_OK; // it may be for none such
+    compare_settings text = *s;
+    text.common.json = text.all = false;
+    if (status == RML_OK)
+        status = judge(&text, a, b, &other, err);
+    if (status == RML_OK && s->common.json) {
+        printf(",\"others\":{\"different\":%zu,\"first\":", other.different);
+        if (other.first[0])
+            json_text(*other.first[0]->key ? other.first[0]->key : other.first[0]->name);
+        else
+            printf("null");
+        printf(",\"outputs_differ\":%s}", other.outputs_differ ? "true" : "false");
+    } else if (status == RML_OK && verdict_differs(&other)) {
+        verdict again = {0};
+        printf("of other numbers, from -1 to 1:\n");
+        status = answer(&text, a, b, &again, err);
+    }
+    v->others_differ = verdict_differs(&other);
+    return status;
+}
+
 // Runs both, says how they differ, and of halves what they do to the outputs.
 static rml_status run_and_answer(const compare_settings *s, side *a, side *b, verdict *v,
                                  rml_error *err)
@@ -267,6 +91,8 @@ static rml_status run_and_answer(const compare_settings *s, side *a, side *b, ve
         status = answer(s, a, b, v, err);
     if (status == RML_OK && side_is_small(b) && !rounds(s))
         status = show_spread(s, a, b, inputs, err);
+    if (status == RML_OK && b->model && !rounds(s) && !verdict_differs(v))
+        status = try_others(s, a, b, inputs, v, err);
     if (status == RML_OK && s->common.json)
         printf("}\n");
     for (size_t i = 0; i < count; i++)
@@ -371,5 +197,5 @@ int cmd_compare(int argc, char **argv)
     verdict v = {0};
     if (run(&s, &v, &err) != RML_OK)
         return failure(COMMAND, &err);
-    return v.different || v.outputs_differ ? EXIT_FAILED : EXIT_DONE;
+    return verdict_differs(&v) ? EXIT_FAILED : EXIT_DONE;
 }

@@ -46,6 +46,11 @@ typedef struct compare_settings {
 rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *inputs,
                        rml_error *err);
 
+// Fills inputs that were made up with others, and runs both sides again. *made is false where all
+// were given.
+rml_status compare_run_others(const compare_settings *s, side *a, side *b, rml_layer *inputs,
+                              bool *made, rml_error *err);
+
 // Resizes, fills and runs one side with inputs in the order of the ports of `a`.
 rml_status side_run(side *s, const side *a, const rml_layer *inputs, rml_error *err);
 
@@ -60,5 +65,37 @@ typedef struct output_pairs {
 // first; else what is at their place. `out` is to be freed unless it fails.
 rml_status side_pair_outputs(const side *a, const side *b, output_pairs *out, rml_error *err);
 void output_pairs_free(output_pairs *pairs);
+
+// Whether B is to be rounded.
+static inline bool rounds(const compare_settings *s)
+{
+    return s->common.precision == RML_PRECISION_F16_ROUNDED;
+}
+
+// What was found out.
+typedef struct verdict {
+    size_t aligned, by_value, by_order, different, outputs;
+    size_t missing;            // outputs of A that B has not
+    size_t lonely[2];          // layers with weights of each side that nothing aligns with
+    const rml_layer *first[2]; // of each side, the first that differs
+    bool first_by_name;
+    rml_difference how;
+    bool outputs_differ;
+    bool others_differ; // with other numbers
+    size_t unlike;      // layers that give the same of other weights
+    const rml_layer *first_unlike;
+    const rml_layer *overflow; // the first of B that is infinite where that of A is not
+    float overflow_at;         // what it is in A
+} verdict;
+
+// Whether something differs.
+bool verdict_differs(const verdict *v);
+
+// How the layers and outputs of two runs differ, without a word; and the same told, of JSON all but
+// the end of the object.
+rml_status judge(const compare_settings *s, const side *a, const side *b, verdict *v,
+                 rml_error *err);
+rml_status answer(const compare_settings *s, const side *a, const side *b, verdict *v,
+                  rml_error *err);
 
 #endif

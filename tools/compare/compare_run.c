@@ -1,11 +1,10 @@
 // Runs both sides of a comparison on the same inputs.
+#include "pipelines/made_up.h"
 #include "tools/compare/compare.h"
 #include "tools/report.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define ASSUMED_SIDE 64 // of sizes that are free
 
 // An input of a wrong name would silently be made up.
 static rml_status check_inputs(const compare_settings *s, const side *a, rml_error *err)
@@ -38,9 +37,16 @@ static rml_shape choose_sizes(const rml_port *port, const rml_port *other)
         if (*size < 0 && other->limits)
             *size = size_of(&other->limits->usual, &shape, k);
         if (*size < 0)
-            *size = k == 0 ? 1 : ASSUMED_SIDE;
+            *size = rml_open_size(k);
     }
     return shape;
+}
+
+// Levels of pixels, where both take them.
+static bool are_images(const rml_port *a, const rml_port *b)
+{
+    return a->meaning && b->meaning && a->meaning->kind == RML_MEANS_IMAGE &&
+           b->meaning->kind == RML_MEANS_IMAGE;
 }
 
 // The same numbers for both sides: from --input, from the stored tensors, or made up. `other` is
@@ -71,8 +77,8 @@ static rml_status make_input(const compare_settings *s, const rml_port *port, co
         TRY(status);
     } else if (kept) {
         memcpy(out->data, kept->data, out->count * sizeof *out->data);
-    } else if (port->dtype == RML_F32) {
-        fill_floats(out->data, out->count);
+    } else {
+        rml_make_up(out->data, out->count, port->dtype, are_images(port, other), &RML_MADE_UP);
     }
     return RML_OK;
 }
@@ -123,4 +129,24 @@ rml_status compare_run(const compare_settings *s, side *a, side *b, rml_layer *i
     }
     TRY(side_run(a, a, inputs, err));
     return b->model ? side_run(b, a, inputs, err) : RML_OK;
+}
+
+rml_status compare_run_others(const compare_settings *s, side *a, side *b, rml_layer *inputs,
+                              bool *made, rml_error *err)
+{
+    for (size_t i = 0; i < rml_model_input_count(a->model); i++) {
+        const rml_port port = rml_model_input(a->model, i);
+        const rml_port other = rml_model_input(b->model, place_of(b, a, i));
+        if (option_list_find(&s->inputs, port.name))
+            continue;
+        rml_make_up(inputs[i].data, inputs[i].count, port.dtype, are_images(&port, &other),
+                    &RML_MADE_UP_OTHER);
+        *made = true;
+    }
+    if (!*made)
+        return RML_OK;
+    rml_layers_release(&a->layers);
+    rml_layers_release(&b->layers);
+    TRY(side_run(a, a, inputs, err));
+    return side_run(b, a, inputs, err);
 }

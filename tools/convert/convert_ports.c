@@ -1,4 +1,5 @@
 // Names and sizes of what goes into a converted network and comes out of it.
+#include "pipelines/made_up.h"
 #include "tools/convert/convert_options.h"
 #include "tools/report.h"
 
@@ -195,8 +196,6 @@ static rml_status set_ranges(port_plans *p, const convert_options *o, rml_error 
     return RML_OK;
 }
 
-#define EXAMPLE_SIDE 64 // of a size that is free, in a message
-
 // Whether a Core ML file may say of dimension `k` what the source says.
 static bool is_limited(const rml_limits *limits, const rml_shape *shape, int k)
 {
@@ -231,7 +230,7 @@ static rml_status fix_sizes(port_plans *p, const convert_options *o, rml_error *
                      k ? "," : "", (long long)*size);
             const int64_t likely = *size >= 0               ? *size
                                    : plan->usual.dim[k] > 0 ? plan->usual.dim[k]
-                                                            : EXAMPLE_SIDE;
+                                                            : rml_open_size(k);
             snprintf(example + strlen(example), sizeof example - strlen(example), "%s%lld",
                      k ? "x" : "", (long long)likely);
         }

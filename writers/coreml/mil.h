@@ -79,6 +79,7 @@ typedef struct rml_emit_row {
 } rml_emit_row;
 
 // Tables by family, mil_*.c; each ends with a row without `emit`.
+extern const rml_emit_row rml_emit_choices[];
 extern const rml_emit_row rml_emit_control[];
 extern const rml_emit_row rml_emit_convolutions[];
 extern const rml_emit_row rml_emit_elementwise[];
@@ -197,6 +198,9 @@ rml_operand rml_emit_transpose(rml_emitter *e, rml_operand x, const int *perm, r
 rml_operand rml_emit_reduce(rml_emitter *e, const char *type, rml_operand x, const int64_t *axes,
                             int count, bool keep, rml_operand out);
 rml_operand rml_emit_cast(rml_emitter *e, rml_operand x, rml_operand out); // to out's type
+// x itself, or as another type, called "<out>_<part>".
+rml_operand rml_emit_as_type(rml_emitter *e, rml_operand x, rml_dtype dtype, const rml_operand *out,
+                             const char *part);
 // Repeats x to the sizes of `out`, by the rules of numpy; both are known where they differ.
 rml_operand rml_emit_spread(rml_emitter *e, rml_operand x, rml_operand out);
 

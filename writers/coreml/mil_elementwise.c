@@ -1,4 +1,4 @@
-// Elementwise functions, choices and changes of type.
+// Elementwise functions.
 #include "writers/coreml/mil.h"
 
 #include "tensor/dtype.h"
@@ -253,6 +253,10 @@ static const char *binary_lacks(int opset, const rml_graph *graph, const rml_nod
         return "there is no operation for it";
     if (kind == RML_BINARY_PRELU && !rml_dtype_is_float(graph->values[node->in[0]].dtype))
         return "there is no operation for it of integers";
+    if (kind == RML_BINARY_POW && !rml_dtype_is_float(graph->values[node->in[0]].dtype) &&
+        rml_dtype_is_float(graph->values[node->in[1]].dtype))
+        return "a whole number to a power that is no whole constant is cut off, and what a device "
+               "rounds before that is not told";
     return NULL;
 }
 
@@ -297,14 +301,22 @@ static void emit_prelu(rml_emitter *e, const rml_node *node)
         rml_emit_binary(e, "mul", below, rml_emit_in(e, node, 1), part_of(e, &out, "scaled")), out);
 }
 
-static rml_operand as_type(rml_emitter *e, rml_operand x, rml_dtype dtype, const rml_operand *out,
+static rml_operand of_part(rml_emitter *e, const char *type, rml_operand x, const rml_operand *out,
                            const char *part)
 {
-    if (x.dtype == dtype)
-        return x;
-    rml_operand to = rml_emit_part(e, out, part, &x.shape);
-    to.dtype = dtype;
-    return rml_emit_cast(e, x, to);
+    return rml_emit_unary(e, type, x, rml_emit_part(e, out, part, &x.shape));
+}
+
+// Towards zero: of negative whole numbers no operation tells how it rounds.
+static void emit_whole_quotient(rml_emitter *e, rml_operand x, rml_operand y, rml_operand out)
+{
+    const rml_operand x_size = of_part(e, "abs", x, &out, "x_size");
+    const rml_operand y_size = of_part(e, "abs", y, &out, "y_size");
+    rml_operand size = rml_emit_binary(e, "floor_div", x_size, y_size, part_of(e, &out, "size"));
+    const rml_operand x_sign = of_part(e, "sign", x, &out, "x_sign");
+    const rml_operand y_sign = of_part(e, "sign", y, &out, "y_sign");
+    size = rml_emit_binary(e, "mul", size, x_sign, part_of(e, &out, "half_signed"));
+    rml_emit_binary(e, "mul", size, y_sign, out);
 }
 
 static void emit_binary(rml_emitter *e, const rml_node *node)
@@ -316,65 +328,17 @@ static void emit_binary(rml_emitter *e, const rml_node *node)
         return;
     }
     rml_operand x = rml_emit_in(e, node, 0), y = rml_emit_in(e, node, 1);
-    if (kind == RML_BINARY_EQUAL && x.dtype == RML_BOOL) {
-        x = as_type(e, x, RML_I32, &out, "x");
-        y = as_type(e, y, RML_I32, &out, "y");
-    }
-    y = as_type(e, y, x.dtype, &out, "y"); // an exponent
-    rml_emit_binary(e, of_two[kind], x, y, out);
-}
-
-// ---- choices and types --------------------------------------------------------------------------
-
-static const char *where_lacks(int opset, const rml_graph *graph, const rml_node *node)
-{
-    const rml_shape *test = rml_emit_shape(graph, node->in[0]);
-    (void)opset;
-    return rml_shape_known(test) || test->rank == 0
-               ? NULL
-               : "the size of its condition is not known before a run";
-}
-
-// The result has the shape of a and b together; the condition's counts for nothing.
-static void emit_where(rml_emitter *e, const rml_node *node)
-{
-    const rml_operand out = rml_emit_out(e, node, 0), test = rml_emit_in(e, node, 0);
-    rml_operand a = rml_emit_in(e, node, 1);
-    const rml_operand b = rml_emit_in(e, node, 2);
-    if (!rml_shape_equal(&a.shape, &out.shape) && !rml_shape_equal(&b.shape, &out.shape) &&
-        rml_shape_known(&out.shape))
-        a = rml_emit_spread(e, a, part_of(e, &out, "a"));
-    rml_emit_op op = rml_emit_begin(e, "select", out);
-    rml_emit_value(&op, "cond", test);
-    rml_emit_value(&op, "a", a);
-    rml_emit_value(&op, "b", b);
-    rml_emit_end(&op);
-}
-
-static const char *cast_lacks(int opset, const rml_graph *graph, const rml_node *node)
-{
-    (void)opset;
-    (void)graph;
-    return rml_emit_type_fits(node->attr.cast.to) ? NULL : "a type that programs have not";
-}
-
-// One that the file asks for rounds to its type, whatever the program computes in.
-static void emit_cast(rml_emitter *e, const rml_node *node)
-{
-    rml_operand x = rml_emit_in(e, node, 0);
-    const rml_operand out = rml_emit_out(e, node, 0);
-    if (node->attr.cast.asked && node->attr.cast.to == RML_F16 && e->real == RML_F32)
-        x = as_type(e, x, RML_F16, &out, "rounded");
-    if (x.dtype == out.dtype)
-        rml_emit_unary(e, "identity", x, out);
+    if (kind == RML_BINARY_EQUAL && x.dtype == RML_BOOL)
+        x = rml_emit_as_type(e, x, RML_I32, &out, "x");
+    y = rml_emit_as_type(e, y, x.dtype, &out, "y"); // an exponent too
+    if (kind == RML_BINARY_DIV && x.dtype == RML_I32)
+        emit_whole_quotient(e, x, y, out);
     else
-        rml_emit_cast(e, x, out);
+        rml_emit_binary(e, of_two[kind], x, y, out);
 }
 
 const rml_emit_row rml_emit_elementwise[] = {
     {RML_OP_UNARY, unary_lacks, emit_unary},
     {RML_OP_BINARY, binary_lacks, emit_binary},
-    {RML_OP_WHERE, where_lacks, emit_where},
-    {RML_OP_CAST, cast_lacks, emit_cast},
     {0},
 };

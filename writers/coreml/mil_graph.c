@@ -195,9 +195,9 @@ float *rml_emit_elements(rml_emitter *e, const rml_node *node, int index, size_t
 const rml_emit_row *rml_emit_find(rml_op_id op)
 {
     static const rml_emit_row *const tables[] = {
-        rml_emit_control, rml_emit_convolutions, rml_emit_elementwise, rml_emit_images,
-        rml_emit_index,   rml_emit_norms,        rml_emit_recurrent,   rml_emit_reductions,
-        rml_emit_shapes,  rml_emit_slices};
+        rml_emit_choices,    rml_emit_control, rml_emit_convolutions, rml_emit_elementwise,
+        rml_emit_images,     rml_emit_index,   rml_emit_norms,        rml_emit_recurrent,
+        rml_emit_reductions, rml_emit_shapes,  rml_emit_slices};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const rml_emit_row *row = tables[i]; row->emit; row++)
             if (row->op == op)

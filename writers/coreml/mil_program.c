@@ -200,11 +200,15 @@ rml_status rml_write_mlpackage(rml_writing *w, rml_error *err)
     RML_TRY(rml_coreml_describe_ports(&description, w, err));
     RML_TRY(check_sizes(&description, err));
     snprintf(name, sizeof name, "an ML Program for ios%d", w->settings.ios);
+    static const int newest = MOST_IOS - 10;
+    const rml_target later = {
+        .name = "an ML Program for ios18", .lacks = rml_emit_lacks, .user = &newest};
     const rml_target target = {.name = name,
                                .lacks = rml_emit_lacks,
                                .user = &opset,
                                .fixed_weights = true,
-                               .float_codes = true};
+                               .float_codes = true,
+                               .later = opset < newest ? &later : NULL};
     rml_graph_init(&lowered, w->allocator);
     rml_status status = rml_lower(&w->graph, &lowered, &target, err);
     if (status == RML_OK)

@@ -160,7 +160,7 @@ void rml_net_write_rnn(rml_net_emitter *e, bool sequence);
 
 // ---- targets (nn_target.c) ----------------------------------------------------------------------
 
-rml_target rml_net_target(bool old);
+const rml_target *rml_net_target(bool old);
 // The layers of all nodes of e->graph.
 void rml_net_emit_nodes(rml_net_emitter *e);
 

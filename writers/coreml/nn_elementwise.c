@@ -42,7 +42,8 @@ static const char *lacks_binary(const rml_net_node *n)
     if (!layer_of(kind))
         return "no layer has this function";
     if (kind == RML_BINARY_POW && !rml_dtype_is_float(n->out.dtype))
-        return "powers of whole numbers";
+        return "a whole number to a power that is no whole constant is cut off, and what a device "
+               "rounds before that is not told";
     return NULL;
 }
 

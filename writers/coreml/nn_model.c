@@ -108,8 +108,7 @@ static rml_status write_lowered(rml_writing *w, const rml_coreml_description *d,
                                 rml_error *err)
 {
     const bool old = w->settings.ios == 12;
-    const rml_target target = rml_net_target(old);
-    RML_TRY(rml_lower(&w->graph, graph, &target, err));
+    RML_TRY(rml_lower(&w->graph, graph, rml_net_target(old), err));
     rml_graph_count_uses(graph);
     rml_net_emitter e = {
         .w = w, .graph = graph, .old = old, .spec = old ? OLD_SPEC : LAYERS_SPEC, .err = err};
@@ -145,9 +144,15 @@ static rml_status make_planes(rml_coreml_port *ports, size_t count, rml_error *e
 {
     for (size_t i = 0; i < count; i++) {
         const rml_shape shape = ports[i].shape;
-        if (shape.rank > 4 || !rml_shape_known(&shape))
+        if (!rml_shape_known(&shape))
             return rml_fail(err, RML_ERR_UNSUPPORTED,
-                            "%s has %d dimensions, or sizes that may change: not for iOS 12",
+                            "%s has sizes that may change, which a neural network of iOS 12 cannot "
+                            "hold; iOS 13 can",
+                            ports[i].name);
+        if (shape.rank > 4)
+            return rml_fail(err, RML_ERR_UNSUPPORTED,
+                            "%s has %d dimensions, and a neural network of iOS 12 holds 4 at most; "
+                            "iOS 13 can",
                             ports[i].name, shape.rank);
         ports[i].shape = rml_net_planes(&shape);
         if (shape.rank < 3)

@@ -55,7 +55,8 @@ static const char *lacks_value(rml_dtype dtype, const rml_shape *shape)
 static const char *lacks_old_value(rml_dtype dtype, const rml_shape *shape)
 {
     if (dtype != RML_F32)
-        return "numbers of another type than f32";
+        return dtype == RML_BOOL ? "truth, and its numbers are f32 alone"
+                                 : "numbers of another type than f32";
     if (!rml_shape_known(shape))
         return "a size that may change";
     if (shape->rank > 4)
@@ -87,14 +88,22 @@ static const char *lacks(const void *user, const rml_graph *graph, const rml_nod
     return why ? why : rule->lacks ? rule->lacks(&n) : NULL;
 }
 
-rml_target rml_net_target(bool old)
+static const bool is_old[] = {false, true};
+static const rml_target targets[] = {{.name = "a neural network of iOS 13",
+                                      .lacks = lacks,
+                                      .user = &is_old[0],
+                                      .fixed_weights = true,
+                                      .float_codes = true},
+                                     {.name = "a neural network of iOS 12",
+                                      .lacks = lacks,
+                                      .user = &is_old[1],
+                                      .fixed_weights = true,
+                                      .float_codes = true,
+                                      .later = &targets[0]}};
+
+const rml_target *rml_net_target(bool old)
 {
-    static const bool targets[] = {false, true};
-    return (rml_target){.name = old ? "a neural network of iOS 12" : "a neural network of iOS 13",
-                        .lacks = lacks,
-                        .user = &targets[old],
-                        .fixed_weights = true,
-                        .float_codes = true};
+    return &targets[old];
 }
 
 void rml_net_emit_nodes(rml_net_emitter *e)

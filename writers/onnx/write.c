@@ -155,7 +155,13 @@ rml_status rml_write_onnx_beyond(rml_writing *w, uint64_t most_bytes, rml_error 
                         "an ONNX file has no weights that are places in a table; it can have "
                         "integers of 8 bits");
     snprintf(about.name, sizeof about.name, "ONNX of opset %d", about.opset);
-    const rml_target target = {.name = about.name, .lacks = lacks, .user = &about};
+    char why_later[WHY_BYTES];
+    const onnx_target newest = {.opset = NEWEST, .why = why_later};
+    const rml_target later = {.name = "ONNX of opset 21", .lacks = lacks, .user = &newest};
+    const rml_target target = {.name = about.name,
+                               .lacks = lacks,
+                               .user = &about,
+                               .later = about.opset < NEWEST ? &later : NULL};
     RML_TRY(rml_writing_specialise(w, err));
     rml_graph_init(&lowered, w->allocator);
     rml_status status = rml_lower(&w->graph, &lowered, &target, err);
