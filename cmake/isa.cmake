@@ -33,6 +33,7 @@ if(RML_ISA)
       rml_isa_level(amxbf16 x86 -mamx-tile -mamx-bf16 ${avx512})
     endif()
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-    rml_isa_level(neon arm)
+    # GCC would begin so many loads early that tiles which fill all registers spill.
+    rml_isa_level(neon arm $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>)
   endif()
 endif()

@@ -100,12 +100,17 @@ find_missing() {
     PYTHON=$(first_that python_works python3 /usr/bin/python3) ||
         missing="$missing python3 python3-venv"
     [ "$2" = fast ] || find_missing_cross aarch64 arm64
-    [ "$2" != long ] || find_missing_cross i686 i386
+    [ "$2" = fast ] || quiet llvm-mca-19 --version || missing="$missing llvm-19"
+    [ "$2" = long ] || return 0
+    find_missing_cross i686 i386
+    find_missing_cross riscv64 riscv64
+    find_missing_cross arm armhf gnueabihf
 }
 
-# find_missing_cross CPU DEBIAN_NAME: what builds for another CPU, and runs it.
+# find_missing_cross CPU DEBIAN_NAME [ABI]: what builds for another CPU, and runs it.
 find_missing_cross() {
-    links c "$1-linux-gnu-gcc" || missing="$missing gcc-$1-linux-gnu libc6-dev-$2-cross"
+    triple=$1-linux-${3:-gnu}
+    links c "$triple-gcc" || missing="$missing gcc-$triple libc6-dev-$2-cross"
     [ "$1" = i686 ] || quiet "qemu-$1" --version || missing="$missing qemu-user"
 }
 

@@ -13,6 +13,13 @@
 
 #define VF32_LANES 4
 
+// Where compilers would load each lane of v, or make a constant, again and again.
+#if defined(__GNUC__)
+#define KEEP_IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define KEEP_IN_REGISTER(v) ((void)(v))
+#endif
+
 typedef float32x4_t vf32;
 typedef uint32x4_t vmask; // all bits of a lane set or clear
 
@@ -100,6 +107,9 @@ static inline vf32 vf32_fma(vf32 a, vf32 b, vf32 c)
 {
     return vfmaq_f32(c, a, b);
 }
+
+// a * b[lane] + c; the lane is a constant.
+#define VF32_FMA_LANE(a, b, lane, c) vfmaq_laneq_f32(c, a, b, lane)
 
 static inline vf32 vf32_fnma(vf32 a, vf32 b, vf32 c)
 {

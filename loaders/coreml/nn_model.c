@@ -237,7 +237,7 @@ static int64_t count_of(const rml_shape *shape)
     size_t count;
     if (one.rank > 1 && one.dim[0] < 0)
         one.dim[0] = 1;
-    return rml_shape_count(&one, &count) && count <= INT64_MAX ? (int64_t)count : -1;
+    return rml_shape_count(&one, &count) ? (int64_t)count : -1;
 }
 
 // The probabilities in a row under their name; and the label, which is a number: the one in the

@@ -157,8 +157,9 @@ float *rml_nn_weight_list(rml_nn_call *call, const rml_protobuf *message, uint32
                           size_t count)
 {
     rml_stored stored;
+    const uint64_t wide = count;
     const rml_shape shape = {1, {(int64_t)count}};
-    if (count > INT64_MAX || !read_weights(call, message, number, &shape, 0, &stored))
+    if (wide > INT64_MAX || !read_weights(call, message, number, &shape, 0, &stored))
         return NULL;
     float *list = rml_coreml_alloc(&call->make, count, sizeof *list);
     if (list)

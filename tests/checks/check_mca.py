@@ -1,0 +1,112 @@
+"""The inner loops of the NEON kernels against what the pipes of two CPUs allow, by llvm-mca.
+
+usage: check_mca.py OBJECT...    (of kernels/arm/, as the preset aarch64 builds them)
+
+A loop is the innermost one of a function with as many multiply-adds as told. It fails when it takes
+longer than LIMIT / 0.95 on the Neoverse N1 or V2, or touches the stack. Skipped without LLVM's
+tools, of which Debian's llvm-19 has the models of both.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import house
+
+SKIPPED = 77
+MODELS = ("neoverse-n1", "neoverse-v2")
+TRIPLE = "-mtriple=aarch64"
+ROUNDS = 200
+REACHED = 0.95
+MULTIPLY_ADD = ("fmla", "fmls")
+
+# What, function, multiply-adds of the loop, units of work in it, cycles of a unit on N1 and V2.
+# Of products the limit is that of the multiply-adds: two in a cycle, and four. With one row, the
+# V2 waits for its three loads in a cycle: each weight counts once.
+LOOPS = [
+    ("GEMM 12x8, 4 lanes", "rml_gemm_f32_neon", 48, 48, 0.5, 0.25),
+    ("GEMM 8x8, 4 lanes", "rml_gemm_f32_neon", 32, 32, 0.5, 0.25),
+    ("GEMM 12x4, 4 lanes", "rml_gemm_f32_neon", 24, 24, 0.5, 0.25),
+    ("LSTM of 6 rows, 4 lanes", "rml_lstm_f32_neon", 24, 24, 0.5, 0.25),
+    ("LSTM of 1 row, 4 lanes", "rml_lstm_f32_neon", 32, 32, 0.5, 1 / 3),
+]
+
+
+def tool(name):
+    """LLVM's program of that name: 19 first, others from the newest on."""
+    for version in ("-19", "-22", "-21", "-20", "-18", ""):
+        if shutil.which(name + version):
+            return name + version
+    return None
+
+
+def functions(objdump, path):
+    """Function to [(address, instruction)]."""
+    text = subprocess.run([objdump, "-d", "--no-show-raw-insn", path], capture_output=True,
+                          text=True, check=True).stdout
+    found, current = {}, []
+    for line in text.splitlines():
+        header = re.match(r"^[0-9a-f]+ <(.*)>:$", line)
+        entry = re.match(r"^\s*([0-9a-f]+):\s+(\S.*)$", line)
+        if header:
+            current = found.setdefault(header[1], [])
+        elif entry:
+            bare = re.sub(r"\s*<.*>|\s*//.*", "", entry[2]).replace("\t", " ").strip()
+            current.append((int(entry[1], 16), bare))
+    return found
+
+
+def innermost_loops(instructions):
+    """The instructions from the target of a jump back to the jump, where no other is between."""
+    ends = []
+    for address, text in instructions:
+        jump = re.match(r"(?:b|b\.\w+|cbn?z \w+,|tbn?z \w+, #\w+,) (0x[0-9a-f]+)$", text)
+        if jump and int(jump[1], 16) <= address:
+            ends.append((int(jump[1], 16), address))
+    for first, last in sorted(set(ends)):
+        if not any(first <= start and stop <= last for start, stop in ends
+                   if (start, stop) != (first, last)):
+            yield [text for address, text in instructions if first <= address <= last]
+
+
+def cycles_of(mca, model, loop):
+    out = subprocess.run([mca, TRIPLE, f"-mcpu={model}", f"-iterations={ROUNDS}"],
+                         input="\n".join(loop) + "\n", capture_output=True, text=True,
+                         check=True).stdout
+    return float(re.search(r"Total Cycles:\s+(\d+)", out)[1]) / ROUNDS
+
+
+def main():
+    mca, objdump = tool("llvm-mca"), tool("llvm-objdump")
+    if not mca or not objdump:
+        print("no llvm-mca or llvm-objdump here: Debian's package llvm-19 has both")
+        sys.exit(SKIPPED)
+    loops = {}
+    for path in sys.argv[1:]:
+        for name, instructions in functions(objdump, path).items():
+            for loop in innermost_loops(instructions):
+                adds = sum(text.startswith(MULTIPLY_ADD) for text in loop)
+                loops.setdefault((name, adds), []).append(loop)
+    faults = []
+    print(f"{'cycles (limit)':34}" + "".join(f"{model:>22}" for model in MODELS))
+    for what, function, adds, units, *limits in LOOPS:
+        found = loops.get((function, adds), [])
+        if not found:
+            faults.append(f"{what}: {function} has no loop with {adds} multiply-adds")
+        for loop in found:
+            line = f"{what:34}"
+            stack = sum("sp" in re.split(r"\W+", text) for text in loop)
+            if stack:
+                faults.append(f"{what}: {stack} instructions of its loop touch the stack")
+            for model, limit in zip(MODELS, limits):
+                cycles = cycles_of(mca, model, loop) / units
+                line += f"{cycles:>13.3f} ({limit:.3f})"
+                if cycles > limit / REACHED:
+                    faults.append(f"{what}: {cycles:.3f} cycles on {model}, and no more than "
+                                  f"{limit / REACHED:.3f} are allowed")
+            print(line)
+    house.finish(len(LOOPS), faults)
+
+
+main()
