@@ -34,6 +34,7 @@ rml_rewrite_fn rml_rewrite_rnn;
 rml_rewrite_fn rml_rewrite_affine_grid;
 rml_rewrite_fn rml_rewrite_scan;
 rml_rewrite_fn rml_rewrite_loop;
+rml_rewrite_fn rml_rewrite_stacks;
 rml_rewrite_fn rml_rewrite_einsum;
 rml_rewrite_fn rml_rewrite_signals;
 rml_rewrite_fn rml_rewrite_quantize; // both ways
@@ -52,6 +53,10 @@ void rml_find_codes(const rml_graph *graph, bool inside, bool *codes);
 
 // Whether a condition can end a loop: the one given at first, or that of a turn.
 bool rml_loop_asks(const rml_graph *graph, const rml_node *node);
+
+// Another input of the graph of a loop, in front of what it captures.
+rml_value_id rml_loop_add_input(rml_graph *body, const char *name, rml_dtype dtype,
+                                const rml_shape *shape, size_t place);
 
 // What a loop lacks that has states alone and comes to an end; NULL: nothing.
 const char *rml_loop_lacks(const rml_graph *graph, const rml_node *node);

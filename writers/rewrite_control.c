@@ -56,7 +56,10 @@ const char *rml_loop_lacks(const rml_graph *graph, const rml_node *node)
 {
     const rml_control_attr *attr = &node->attr.control;
     if (attr->out_count > attr->states)
-        return "it stacks a value of every turn, and how often it turns only the run tells";
+        return node->in[TURN] == RML_NO_VALUE && !rml_loop_asks(graph, node)
+                   ? "nothing ends it"
+                   : "it stacks values of a number of dimensions that only the run tells, or too "
+                     "many of them";
     return node->in[TURN] == RML_NO_VALUE && !rml_loop_asks(graph, node) ? "nothing ends it" : NULL;
 }
 
@@ -126,9 +129,8 @@ static rml_value_id make_room(rml_lowering *l, const stacks *s, rml_dtype dtype,
     return rml_lower_node(l, RML_OP_GATHER, &axis, in, 2, P("room"));
 }
 
-// Another input of the body, in front of what it captures.
-static rml_value_id add_state(rml_graph *body, const char *name, rml_dtype dtype,
-                              const rml_shape *shape, size_t place)
+rml_value_id rml_loop_add_input(rml_graph *body, const char *name, rml_dtype dtype,
+                                const rml_shape *shape, size_t place)
 {
     const rml_value_id id = rml_graph_typed_input(body, name, dtype, shape);
     if (id == RML_NO_VALUE)
@@ -158,14 +160,16 @@ static void write_places(rml_lowering *l, stacks *s)
         char name[32]; // inputs of a graph have different ones
         snprintf(name, sizeof name, "stack_%d", k);
         row.dim[0] = 1;
-        const rml_value_id in[3] = {add_state(s->body, P(name), s->body->values[value].dtype,
-                                              &s->room[k], STATES + states + (size_t)k),
+        const rml_value_id in[3] = {rml_loop_add_input(s->body, P(name),
+                                                       s->body->values[value].dtype, &s->room[k],
+                                                       STATES + states + (size_t)k),
                                     place, rml_lower_reshape(&inside, value, &row, P("row"))};
         s->body->outputs[output] =
             rml_lower_node(&inside, RML_OP_SCATTER_ND, &set, in, 3, P("stacked"));
     }
     if (s->ends) {
-        add_state(s->body, P("turns"), RML_I64, &scalar, STATES + states + (size_t)s->count);
+        rml_loop_add_input(s->body, P("turns"), RML_I64, &scalar,
+                           STATES + states + (size_t)s->count);
         rml_graph_output(s->body, P("turns_after"),
                          rml_lower_by_number(&inside, RML_BINARY_ADD, turn, 1, P("count")));
     }

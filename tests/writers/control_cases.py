@@ -157,6 +157,32 @@ def loop_that_ends_and_stacks():
                   ("m", np.array(4, np.int64))])  # fmt: skip
 
 
+def loop_until_and_stacks(limit=None, rows=False):
+    """Stacks of as many turns as a condition lets there be: numbers, truth, and rows whose sizes
+    only the run tells. With a limit, one that is computed."""
+    body = turn([node("Add", ["s", "step"], ["u"]), node("ReduceMax", ["u"], ["top"], keepdims=0),
+                 constant("end", np.float32(9)), node("Less", ["top", "end"], ["again"]),
+                 node("Greater", ["u", "end"], ["high"]),
+                 node("Gather", ["u", "picks"], ["row"]) if rows
+                 else node("Identity", ["u"], ["row"])],
+                ([value("s", [2, 3])], [value("u", [2, 3])]),
+                [value("row", ["k", 3]), value("top", []),
+                 value("high", [2, 3], BOOL)])  # fmt: skip
+    first = [constant("yes", True), node("Abs", ["x"], ["step"]), constant("none", np.array(0)),
+             constant("one", np.array(1)), constant("half", np.float32(0.5)),
+             node("ReduceMax", ["x"], ["most"], keepdims=0),
+             node("Greater", ["most", "half"], ["b"]),
+             node("Cast", ["b"], ["more"], to=INT), node("Add", ["one", "more"], ["k"]),
+             node("Range", ["none", "k", "one"], ["picks"])]  # fmt: skip
+    if limit:
+        first += [node("Shape", ["x"], ["all"]), node("ReduceSum", ["all"], ["m"], keepdims=0)]
+    return model([*first, node("Loop", ["m" if limit else "", "yes", "x"],
+                               ["y", "rows", "tops_of_all", "highs"], body=body, name="turns")],
+                 [value("x", [2, 3])],
+                 [value("y", [2, 3]), value("rows", ["n", "k", 3]), value("tops_of_all", ["n"]),
+                  value("highs", ["n", 2, 3], BOOL)])  # fmt: skip
+
+
 def scan_of_rows():
     """A state, what is read from around, and two stacks."""
     body = helper.make_graph(
@@ -204,6 +230,9 @@ CASES = {
     "scan_of_ways": scan_of_ways(),
     "scan_of_branches": scan_of_branches(),
     "loop_that_ends_and_stacks": loop_that_ends_and_stacks(),
+    "loop_until_and_stacks": loop_until_and_stacks(),
+    "loop_until_and_stacks_limited": loop_until_and_stacks(limit=True),
+    "loop_until_and_stacks_rows": loop_until_and_stacks(rows=True),
     "if_of_layers": if_of_layers(),
     "if_of_convolutions": if_of_convolutions(),
     "if_of_views": if_of_views(),
