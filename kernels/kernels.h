@@ -130,10 +130,17 @@ typedef struct rml_conv_plain_rows {
 
 typedef void rml_conv_plain_f32_fn(const rml_conv_plain_rows *rows);
 
-// One output pixel of a pooling: dst[c] = max over t of src[t][c] (NaN wins), or the sum in rising
-// t times `scale`. taps >= 1.
-typedef void rml_pool_f32_fn(const float *const *src, size_t taps, size_t channels, float scale,
-                             float *dst);
+// Output pixels of a pooling that lie in a row: dst[i*dst_step + c] = max over t of
+// src[t][i*src_step + c] (NaN wins), or the sum in rising t times `scale`, for i < count,
+// c < channels. taps >= 1.
+typedef struct rml_pool_windows {
+    const float *const *src; // [taps], of the first window
+    size_t taps, channels, count, src_step, dst_step;
+    float scale;
+    float *dst;
+} rml_pool_windows;
+
+typedef void rml_pool_f32_fn(const rml_pool_windows *windows);
 
 // One output pixel of a linear resize: dst[c] = sum over t < 4 of src[t][c] * weight[t].
 typedef void rml_lerp_f32_fn(const float *const *src, const float *weight, size_t channels,

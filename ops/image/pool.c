@@ -68,73 +68,6 @@ rml_window rml_pool_window(const rml_op_args *args)
     return window;
 }
 
-// A window may be far larger than the image: only taps inside are counted and walked.
-static size_t pointer_bytes(const rml_op_args *args)
-{
-    const rml_window window = rml_pool_window(args);
-    size_t taps = 1;
-    for (int axis = 0; axis < 2; axis++)
-        taps *=
-            (size_t)(window.kernel[axis] < args->in[0].dim[2 + axis] ? window.kernel[axis]
-                                                                     : args->in[0].dim[2 + axis]);
-    return rml_aligned_bytes(taps, sizeof(float *));
-}
-
-// The taps of one window along one axis: those inside the image, and how many there are with the
-// declared padding.
-typedef struct range {
-    int64_t first, stop, padded;
-} range;
-
-static range range_of(const rml_window *window, int axis, int64_t at, int64_t size, int64_t after)
-{
-    const int64_t first = at * window->stride[axis] - window->before[axis];
-    const int64_t stop = first + window->kernel[axis];
-    return (range){.first = first > 0 ? first : 0,
-                   .stop = stop < size ? stop : size,
-                   .padded = (stop < size + after ? stop : size + after) - first};
-}
-
-static void run_rows(void *context, size_t begin, size_t end, int worker)
-{
-    const rml_op_args *args = context;
-    const rml_pool_attr *pool = &args->attr->pool;
-    const rml_tensor *in = &args->in[0];
-    const rml_window window = rml_pool_window(args);
-    const size_t channels = (size_t)in->dim[1], cols = (size_t)window.out[1];
-    const float **src = rml_op_worker(args, worker);
-    rml_window_at at = rml_window_seek(&window, begin * cols);
-    for (size_t i = begin * cols; i < end * cols; i++, rml_window_next(&window, &at)) {
-        // Padding is no element: only taps inside the image are given to the kernel.
-        const range y = range_of(&window, 0, at.row, in->dim[2], window.after[0]);
-        const range x = range_of(&window, 1, at.col, in->dim[3], window.after[1]);
-        size_t taps = 0;
-        for (int64_t j = y.first; j < y.stop; j++)
-            for (int64_t k = x.first; k < x.stop; k++)
-                src[taps++] =
-                    in->data + at.image * in->stride[0] + j * in->stride[2] + k * in->stride[3];
-        float *dst = rml_window_out(&at, &args->out[0]);
-        if (taps == 0) // nothing but padding
-            for (size_t c = 0; c < channels; c++)
-                dst[c] = pool->kind == RML_POOL_MAX ? -INFINITY : 0.0f;
-        else if (pool->kind == RML_POOL_MAX)
-            args->kernels->pool_max(src, taps, channels, 1.0f, dst);
-        else
-            args->kernels->pool_sum(src, taps, channels,
-                                    1.0f / (pool->count_pad && !pool->global
-                                                ? (float)y.padded * (float)x.padded
-                                                : (float)taps),
-                                    dst);
-    }
-}
-
-static void run(const rml_op_args *args)
-{
-    rml_op_args copy = *args;
-    rml_pool_run(args->pool, (size_t)(args->out[0].dim[0] * args->out[0].dim[2]), 1, run_rows,
-                 &copy);
-}
-
 // ---- any number of dimensions, any type, plain, with dilation and indices -----------------------
 //
 // A channel of an image is widened to double, which holds every element type that is pooled; sums
@@ -372,7 +305,7 @@ static const rml_algorithm algorithms[] = {
      .worker_bytes = rml_pool_rows_bytes,
      .run = rml_pool_rows_run},
     {.name = "pixels", .accepts = rml_pool_pixels_accepts, .run = rml_pool_pixels_run},
-    {.name = "window", .worker_bytes = pointer_bytes, .run = run},
+    {.name = "window", .worker_bytes = rml_pool_window_bytes, .run = rml_pool_window_run},
     {.name = "whole-planes",
      .generic = true,
      .accepts = rml_pool_whole_accepts,

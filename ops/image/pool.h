@@ -13,6 +13,10 @@ bool rml_pool_rows_accepts_plain(const rml_op_args *args);
 size_t rml_pool_rows_bytes(const rml_op_args *args); // of a worker
 void rml_pool_rows_run(const rml_op_args *args);
 
+// Window by window, those of a row that no edge cuts in one call. f32; channels-last.
+size_t rml_pool_window_bytes(const rml_op_args *args); // of a worker
+void rml_pool_window_run(const rml_op_args *args);
+
 // Plane by plane, as a whole: plain images that are small, and one window over all of an image.
 bool rml_pool_plane_accepts(const rml_op_args *args);
 size_t rml_pool_plane_bytes(const rml_op_args *args); // of a worker

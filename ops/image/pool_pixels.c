@@ -22,6 +22,13 @@ bool rml_pool_pixels_accepts(const rml_op_args *args)
     return pool->global && pool->kind == RML_POOL_AVERAGE && in->dim[2] > 0 && in->dim[3] > 0;
 }
 
+static void add(const rml_op_args *args, const float *const *pixel, size_t count, size_t channels,
+                float scale, float *dst)
+{
+    args->kernels->pool_sum(&(rml_pool_windows){
+        .src = pixel, .taps = count, .channels = channels, .count = 1, .scale = scale, .dst = dst});
+}
+
 static void add_up(const rml_op_args *args, const float *image, size_t channels, float *dst)
 {
     const rml_tensor *in = &args->in[0];
@@ -31,7 +38,7 @@ static void add_up(const rml_op_args *args, const float *image, size_t channels,
     for (int64_t y = 0; y < in->dim[2]; y++)
         for (int64_t x = 0; x < in->dim[3]; x++) {
             if (used > MOST_PIXELS) {
-                args->kernels->pool_sum(at, used, channels, 1.0f, sums[turn]);
+                add(args, at, used, channels, 1.0f, sums[turn]);
                 at[0] = sums[turn];
                 used = 1;
                 turn = !turn;
@@ -39,7 +46,7 @@ static void add_up(const rml_op_args *args, const float *image, size_t channels,
             at[used++] = image + y * in->stride[2] + x * in->stride[3];
         }
     if (used)
-        args->kernels->pool_sum(at, used, channels, 1.0f / (float)(in->dim[2] * in->dim[3]), dst);
+        add(args, at, used, channels, 1.0f / (float)(in->dim[2] * in->dim[3]), dst);
     for (size_t c = 0; !used && c < channels; c++)
         dst[c] = NAN;
 }

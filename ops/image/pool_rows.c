@@ -118,7 +118,8 @@ static void join_taps(const rml_kernels *kernels, bool max, const float *const *
     if (taps == 2)
         join(kernels, max, src[0], src[1], dst, count);
     else
-        (max ? kernels->pool_max : kernels->pool_sum)(src, taps, count, 1.0f, dst);
+        (max ? kernels->pool_max : kernels->pool_sum)(&(rml_pool_windows){
+            .src = src, .taps = taps, .channels = count, .count = 1, .scale = 1.0f, .dst = dst});
 }
 
 const float *rml_pool_join(const rml_kernels *kernels, bool max, const float *src, size_t taps,

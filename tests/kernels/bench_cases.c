@@ -161,18 +161,28 @@ static void run_conv_plain(const rml_kernels *k, const bench_case *c)
     k->conv_plain(&rows);
 }
 
+static rml_pool_windows pool_windows(const bench_case *c, float scale)
+{
+    return (rml_pool_windows){.src = window(c->size[0], c->size[1], 0),
+                              .taps = c->size[0],
+                              .channels = c->size[1],
+                              .count = c->size[2],
+                              .src_step = c->size[1],
+                              .dst_step = c->size[1],
+                              .scale = scale,
+                              .dst = result};
+}
+
 static void run_pool_max(const rml_kernels *k, const bench_case *c)
 {
-    for (size_t p = 0; p < c->size[2]; p++)
-        k->pool_max(window(c->size[0], c->size[1], p), c->size[0], c->size[1], 1.0f,
-                    result + p * c->size[1]);
+    const rml_pool_windows windows = pool_windows(c, 1.0f);
+    k->pool_max(&windows);
 }
 
 static void run_pool_sum(const rml_kernels *k, const bench_case *c)
 {
-    for (size_t p = 0; p < c->size[2]; p++)
-        k->pool_sum(window(c->size[0], c->size[1], p), c->size[0], c->size[1], 0.25f,
-                    result + p * c->size[1]);
+    const rml_pool_windows windows = pool_windows(c, 0.25f);
+    k->pool_sum(&windows);
 }
 
 static void run_lerp(const rml_kernels *k, const bench_case *c)

@@ -42,21 +42,54 @@ static void each_window(check *c, window_fn *run, size_t fixed_taps)
     }
 }
 
+// One window of pixels anywhere, or some that lie side by side and share pixels.
+static rml_pool_windows place_windows(check *c, size_t taps, size_t channels, guard_side side,
+                                      const float **src)
+{
+    const size_t count = 1 + random_below(c, 4), gap = random_below(c, 3);
+    rml_pool_windows w = {.src = src, .taps = taps, .channels = channels, .count = count};
+    if (count == 1) {
+        place_pixels(c, taps, channels, side, src);
+    } else {
+        w.src_step = (1 + random_below(c, 2)) * channels; // a stride of 1 or 2 pixels
+        const size_t floats = (count - 1) * w.src_step + taps * channels;
+        float *data = guard_place(&c->buffer[PIXELS], floats, side);
+        random_fill(c, data, floats);
+        data[random_below(c, floats)] = special_float(random_below(c, SPECIAL_COUNT));
+        for (size_t t = 0; t < taps; t++)
+            src[t] = data + t * channels;
+    }
+    w.dst_step = channels + gap;
+    w.dst = guard_place(&c->buffer[OUTPUT], (count - 1) * w.dst_step + channels, side);
+    for (size_t i = 0; i + channels < (count - 1) * w.dst_step + channels; i++)
+        w.dst[i] = -7.0f; // what lies between the pixels stays
+    return w;
+}
+
+static void check_gaps(check *c, const rml_pool_windows *w, const char *what)
+{
+    for (size_t i = 0; i + 1 < w->count; i++)
+        for (size_t j = w->channels; j < w->dst_step; j++)
+            check_element(c, w->dst[i * w->dst_step + j], (oracle_value){.want = -7.0}, what, i, j);
+}
+
 static void pool_max_case(check *c, size_t taps, size_t channels, guard_side side)
 {
     const float *src[MAX_WINDOW];
     char what[64];
-    snprintf(what, sizeof what, "taps %zu channels %zu", taps, channels);
-    place_pixels(c, taps, channels, side, src);
-    float *dst = guard_place(&c->buffer[OUTPUT], channels, side);
+    const rml_pool_windows w = place_windows(c, taps, channels, side, src);
+    snprintf(what, sizeof what, "taps %zu channels %zu windows %zu", taps, channels, w.count);
     c->cases++;
-    c->kernels.pool_max(src, taps, channels, 1.0f, dst);
-    for (size_t i = 0; i < channels; i++) {
-        oracle_value want = {.want = src[0][i]};
+    c->kernels.pool_max(&w);
+    for (size_t i = 0; i < w.count * channels; i++) {
+        const size_t window = i / channels, at = window * w.src_step + i % channels;
+        oracle_value want = {.want = src[0][at]};
         for (size_t t = 1; t < taps; t++)
-            want = oracle_binary(RML_BINARY_MAX, (float)want.want, src[t][i]);
-        check_element(c, dst[i], want, what, 0, i);
+            want = oracle_binary(RML_BINARY_MAX, (float)want.want, src[t][at]);
+        check_element(c, w.dst[window * w.dst_step + i % channels], want, what, window,
+                      i % channels);
     }
+    check_gaps(c, &w, what);
     check_guards(c, what);
 }
 
@@ -64,20 +97,23 @@ static void pool_sum_case(check *c, size_t taps, size_t channels, guard_side sid
 {
     const float *src[MAX_WINDOW];
     char what[64];
-    snprintf(what, sizeof what, "taps %zu channels %zu", taps, channels);
-    place_pixels(c, taps, channels, side, src);
-    float *dst = guard_place(&c->buffer[OUTPUT], channels, side), scale = 1.0f / (float)taps;
+    rml_pool_windows w = place_windows(c, taps, channels, side, src);
+    snprintf(what, sizeof what, "taps %zu channels %zu windows %zu", taps, channels, w.count);
+    w.scale = 1.0f / (float)taps;
     c->cases++;
-    c->kernels.pool_sum(src, taps, channels, scale, dst);
-    for (size_t i = 0; i < channels; i++) {
+    c->kernels.pool_sum(&w);
+    for (size_t i = 0; i < w.count * channels; i++) {
+        const size_t window = i / channels, at = window * w.src_step + i % channels;
         oracle_sum sum = {0};
         for (size_t t = 0; t < taps; t++)
-            oracle_add(&sum, src[t][i]);
+            oracle_add(&sum, src[t][at]);
         oracle_value want = oracle_sum_value(&sum);
-        want.want *= scale;
-        want.bound = want.bound * scale + ORACLE_DENORMAL;
-        check_element(c, dst[i], want, what, 0, i);
+        want.want *= w.scale;
+        want.bound = want.bound * w.scale + ORACLE_DENORMAL;
+        check_element(c, w.dst[window * w.dst_step + i % channels], want, what, window,
+                      i % channels);
     }
+    check_gaps(c, &w, what);
     check_guards(c, what);
 }
 
