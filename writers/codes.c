@@ -47,15 +47,20 @@ static bool is_row(const rml_graph *graph, const rml_node *node, int k)
             graph->values[node->in[k]].shape.rank <= 1);
 }
 
-// Whether codes and numbers go into each other by one scale, or one for each place of an axis: what
+// Whether codes and numbers go into each other by one scale, or one for each place or block of an
+// axis: what
 // rml_rewrite_quantize makes floats of.
 static bool is_plain(const rml_graph *graph, const rml_node *node)
 {
     const rml_quantize_attr *attr = &node->attr.quantize;
     const bool floats = graph->values[node->in[1]].dtype == RML_F32 &&
                         (node->op == RML_OP_QUANTIZE ? attr->precision : attr->to) == RML_F32;
-    return floats && attr->block == 0 && is_row(graph, node, 1) && is_row(graph, node, 2) &&
-           graph->values[node->in[0]].shape.rank >= 0;
+    const rml_shape *x = &graph->values[node->in[0]].shape;
+    const int axis = attr->axis + (attr->axis < 0 ? x->rank : 0);
+    const bool fit = attr->block > 0 ? x->rank > 0 && x->dim[axis] > 0 &&
+                                           graph->values[node->in[1]].shape.rank == x->rank
+                                     : is_row(graph, node, 1) && is_row(graph, node, 2);
+    return floats && fit && x->rank >= 0;
 }
 
 // By scales of the file, and one zero point: what rml_rewrite_requantize makes floats of.

@@ -151,6 +151,78 @@ static double most_of(const operand *a, const operand *b, bool conv)
     return MOST_CODE * MOST_CODE * (double)depth;
 }
 
+// Of floats, with a constant or not on the side of the weights.
+static rml_value_id multiply(rml_lowering *l, const rml_node *node, const operand *a,
+                             const operand *b, const char *name)
+{
+    const bool conv = node->op == RML_OP_INTEGER_CONV;
+    rml_op_attr attr = {.matmul = rml_matmul_plain(false, false)};
+    if (conv) {
+        attr = node->attr;
+        attr.conv.act = rml_activation_none();
+    }
+    const rml_value_id in[2] = {value_of(l, a), value_of(l, b)};
+    return rml_lower_node(l, conv ? RML_OP_CONV : RML_OP_MATMUL, &attr, in, 2, name);
+}
+
+// Weights as SHARE times whole numbers, and what is left of them.
+#define SHARE 16.0
+
+static bool share(rml_lowering *l, const rml_node *node, const operand *b, operand *high,
+                  operand *low)
+{
+    const size_t count = count_of(l, b->value);
+    *high = *low = *b;
+    if (!b->numbers) {
+        rml_value_id x = rml_lower_by_number(l, RML_BINARY_MUL, b->value, 1 / SHARE, P("shares"));
+        high->value = x = rml_lower_unary(l, RML_UNARY_FLOOR, x, P("whole_shares"));
+        x = rml_lower_by_number(l, RML_BINARY_MUL, x, SHARE, P("shared"));
+        low->value = rml_lower_binary(l, RML_BINARY_SUB, b->value, x, P("left"));
+        return true;
+    }
+    high->numbers = rml_arena_alloc(&l->to->arena, count + 1, sizeof *high->numbers);
+    low->numbers = rml_arena_alloc(&l->to->arena, count + 1, sizeof *low->numbers);
+    if (!high->numbers || !low->numbers) {
+        rml_graph_fail(l->to, RML_ERR_NOMEM, "out of memory for codes");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        high->numbers[i] = (float)trunc((double)b->numbers[i] / SHARE);
+        low->numbers[i] = b->numbers[i] - (float)SHARE * high->numbers[i];
+    }
+    return true;
+}
+
+// The largest sum of a part of the weights, which are SHARE at most where only a run tells them.
+static double most_of_part(const operand *a, const operand *part, bool conv)
+{
+    const double most = most_of(a, part, conv);
+    return part->numbers ? most : most / MOST_CODE * SHARE;
+}
+
+static rml_value_id as_whole(rml_lowering *l, rml_value_id x, const char *name)
+{
+    const rml_op_attr whole = {.cast = {.to = RML_I32}};
+    return rml_lower_node(l, RML_OP_CAST, &whole, &x, 1, name);
+}
+
+// Sums that floats do not hold, from two that they do, added as whole numbers. RML_NO_VALUE: these
+// are too large, too.
+static rml_value_id multiply_in_parts(rml_lowering *l, const rml_node *node, const operand *a,
+                                      const operand *b)
+{
+    const bool conv = node->op == RML_OP_INTEGER_CONV;
+    operand high, low;
+    if (!share(l, node, b, &high, &low) || most_of_part(a, &high, conv) > MOST_EXACT ||
+        most_of_part(a, &low, conv) > MOST_EXACT)
+        return RML_NO_VALUE;
+    rml_value_id x = as_whole(l, multiply(l, node, a, &high, P("high")), P("high_sums"));
+    x = rml_lower_by_number(l, RML_BINARY_MUL, x, SHARE, P("high_part"));
+    return rml_lower_binary(l, RML_BINARY_ADD, x,
+                            as_whole(l, multiply(l, node, a, &low, P("low")), P("low_sums")),
+                            node->name);
+}
+
 bool rml_rewrite_integer(rml_lowering *l, const rml_node *node, rml_value_id *out)
 {
     const bool conv = node->op == RML_OP_INTEGER_CONV;
@@ -166,20 +238,19 @@ bool rml_rewrite_integer(rml_lowering *l, const rml_node *node, rml_value_id *ou
     const operand a = without_zero(l, node, A, A_ZERO + zeros, conv ? 0 : a_rank - 2);
     const operand b = without_zero(l, node, B, B_ZERO + zeros, conv ? 0 : b_rank - 1);
     const double most = why || l->to->error.status != RML_OK ? 0 : most_of(&a, &b, conv);
-    if (most > MOST_EXACT)
-        why = "its sums of products of codes may pass 16777216, up to which floats are exact";
+    out[0] = RML_NO_VALUE;
+    if (most > MOST_EXACT && l->target->whole_numbers)
+        out[0] = multiply_in_parts(l, node, &a, &b);
+    if (most > MOST_EXACT && out[0] == RML_NO_VALUE)
+        why = l->target->whole_numbers
+                  ? "its sums of products of codes may pass 268435456, and in two parts floats are "
+                    "exact up to there"
+                  : "its sums of products of codes may pass 16777216, up to which floats are "
+                    "exact, and it has no other numbers";
     if (why)
         rml_lower_refuse(l, node, why);
-    rml_op_attr attr = {.matmul = rml_matmul_plain(false, false)};
-    if (conv) {
-        attr = node->attr;
-        attr.conv.act = rml_activation_none();
-    }
-    const rml_value_id in[2] = {value_of(l, &a), value_of(l, &b)};
-    const rml_value_id y =
-        rml_lower_node(l, conv ? RML_OP_CONV : RML_OP_MATMUL, &attr, in, 2, P("product"));
-    const rml_op_attr whole = {.cast = {.to = RML_I32}};
-    out[0] = rml_lower_node(l, RML_OP_CAST, &whole, &y, 1, node->name);
+    if (out[0] == RML_NO_VALUE)
+        out[0] = as_whole(l, multiply(l, node, &a, &b, P("product")), node->name);
     l->sums.of = out[0];
     l->sums.most = most;
     return true;

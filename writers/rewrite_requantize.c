@@ -191,7 +191,8 @@ bool rml_rewrite_requantize(rml_lowering *l, const rml_node *node, rml_value_id 
     const double more = added(l, node->in[SUMS]);
     if (more < 0 || l->sums.most + more > MOST_EXACT)
         rml_lower_refuse(l, node,
-                         "sums and bias of codes may pass 16777216, up to which floats are exact");
+                         "sums and bias of codes may pass 16777216, up to which floats, in which a "
+                         "code is found, are exact");
     rml_value_id part[PARTS + 1];
     if (!split(l, node, &f, part))
         return true; // which the graph tells

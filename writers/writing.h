@@ -41,6 +41,7 @@ typedef struct rml_target {
     const void *user;
     bool fixed_weights; // layers inside branches and loops want their weights there, as constants
     bool float_codes;   // there are no tensors of narrow integers
+    bool whole_numbers; // there are those of 32 bits
     const struct rml_target *later; // of its kind, that holds more; NULL: there is none
 } rml_target;
 

@@ -188,14 +188,75 @@ def test_products_of_codes(program, tmp_path, kind, name):
 
 @pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
 def test_products_of_codes_that_floats_cannot_add(program, tmp_path, kind):
-    """What the weights make the largest sum decides, and not how many there are."""
+    """What the weights make the largest sum decides, and not how many there are. A package adds two
+    parts in whole numbers."""
     small, large = np.full((600, 2), 1, U8), np.full((600, 2), 255, U8)
     source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
     integer_file(source, "MatMulInteger", codes(U8, 1, 600), small, None, None)
     write(program, source, out)
-    integer_file(source, "MatMulInteger", codes(U8, 1, 600), large, None, None)
+    most = large if kind == "mlmodel" else np.full((5000, 2), 255, U8)
+    integer_file(source, "MatMulInteger", codes(U8, 1, len(most)), most, None, None)
     said = write(program, source, out, code=1)
     assert 'cannot hold 1 of the nodes: "product" (integer_matmul): its sums of products' in said
+
+
+def whole_file(path, op, a, b, weight=True, **attributes):
+    """Sums as they are, of a weight in the file or of one that is an input."""
+    value = helper.make_tensor_value_info
+    ports = [value("a", TensorProto.UINT8, a.shape), value("b", TensorProto.UINT8, b.shape)]
+    graph = helper.make_graph(
+        [node(op, ["a", "b"], ["y"], name="product", **attributes)], "g",
+        ports[:1] if weight else ports, [value("y", TensorProto.INT32, None)],
+        [numpy_helper.from_array(b, "b")] if weight else [])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)],
+                                ir_version=8), path)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ["weights", "inputs", "image"])
+def test_large_sums_are_whole_numbers_of_a_package(program, tmp_path, case):
+    pytest.importorskip("coremltools")
+    rng = np.random.default_rng(2)
+    source, out = tmp_path / "in.onnx", tmp_path / "out.mlpackage"
+    depth = 4000
+    a, b = rng.integers(200, 256, (3, depth)).astype(U8), rng.integers(0, 256, (depth, 5))
+    b = b.astype(U8)
+    if case == "image":
+        a, b = a.reshape(3, 40, 10, 10)[:1], b[: 40 * 9 * 4].reshape(-1)[: 5 * 360]
+        b = np.maximum(b, 225).reshape(5, 40, 3, 3)
+        whole_file(source, "ConvInteger", a, b)
+    else:
+        whole_file(source, "MatMulInteger", a, b, weight=case == "weights")
+    program.run("convert", source, "-o", out)
+    inputs = {"a": a} if case != "inputs" else {"a": a, "b": b}
+    (want,) = run_onnxruntime(source, inputs, ["y"])
+    (got,) = run_program(program, [out], {n: x.astype(np.int32) for n, x in inputs.items()},
+                         ["y"], tmp_path)  # fmt: skip
+    assert want.max() > 1 << 24
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])
+@pytest.mark.parametrize("computed", [False, True])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_scales_of_blocks(program, tmp_path, kind, computed, axis):
+    """Of an axis, three places each, and fewer at the end; of the file, and as the run tells."""
+    pytest.importorskip("coremltools")
+    shape = [4, 7, 5]
+    few = [(n + 2) // 3 if i == axis % 3 else n for i, n in enumerate(shape)]
+    weights = {"w": (GENERATOR.random(few) / 5 + 0.01).astype(np.float32),
+               "z": GENERATOR.integers(0, 200, few).astype(U8)}  # fmt: skip
+    first = [node("Abs", ["w"], ["s"])]
+    if computed:
+        weights["one"] = np.float32(2)
+        first = [node("ReduceMax", ["x"], ["m"]), node("Mul", ["w", "m"], ["s"])]
+    nodes = [*first, node("QuantizeLinear", ["x", "s", "z"], ["q"], axis=axis, block_size=3),
+             node("DequantizeLinear", ["q", "s", "z"], ["y"], axis=axis, block_size=3)]
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{kind}"
+    save(source, nodes, shape, shape, weights)
+    program.run("convert", source, "-o", out)
+    inputs = {"x": GENERATOR.standard_normal(shape).astype(np.float32)}
+    want = run_onnxruntime(source, inputs, ["y"], optimise=False)
+    assert error(want, run_program(program, [out], inputs, ["y"], tmp_path)) < 2e-6
 
 
 @pytest.mark.parametrize("kind", ["mlpackage", "mlmodel"])

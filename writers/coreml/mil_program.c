@@ -208,6 +208,7 @@ rml_status rml_write_mlpackage(rml_writing *w, rml_error *err)
                                .user = &opset,
                                .fixed_weights = true,
                                .float_codes = true,
+                               .whole_numbers = true,
                                .later = opset < newest ? &later : NULL};
     rml_graph_init(&lowered, w->allocator);
     rml_status status = rml_lower(&w->graph, &lowered, &target, err);
