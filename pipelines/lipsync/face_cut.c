@@ -20,7 +20,7 @@ struct rml_face_cutter {
     const rml_allocator *allocator;
     rml_image_resampler *down;
     rml_turn_filter filter;
-    rml_face_room coded, upright, turned, small;
+    rml_face_room coded, upright, turned, small, pixels;
 };
 
 rml_status rml_face_cutter_create(rml_face_cutter **out, const rml_allocator *allocator,
@@ -49,6 +49,7 @@ void rml_face_cutter_destroy(rml_face_cutter **cutter)
     rml_free(c->allocator, c->upright.data);
     rml_free(c->allocator, c->turned.data);
     rml_free(c->allocator, c->small.data);
+    rml_free(c->allocator, c->pixels.data);
     rml_free(c->allocator, c);
 }
 
@@ -74,7 +75,8 @@ rml_status rml_face_cut(rml_face_cutter *c, const rml_planes *picture, rml_box b
     if (s.turned) {
         const size_t crop = rml_face_crop_pixels(&s);
         RML_TRY(rml_face_reserve(&c->turned, RML_FACE_COLOURS * crop, c->allocator, err));
-        rml_turn_upright(&s.turn, &c->filter, upright, c->turned.data);
+        RML_TRY(rml_face_reserve(&c->pixels, RML_TURN_LANES * pixels, c->allocator, err));
+        rml_turn_upright(&s.turn, &c->filter, upright, c->pixels.data, c->turned.data);
         upright = c->turned.data;
     }
     RML_TRY(rml_image_resample(c->down, upright, s.width, s.height, c->small.data, side, side,

@@ -36,7 +36,7 @@ struct rml_face_paster {
     rml_face_room old, smooth, made; // upright
     // of a turned face: the film as the crop; in the picture the new face, and the masks that it is
     // blended and matched by
-    rml_face_room film, back, spread, edge;
+    rml_face_room film, back, spread, edge, pixels;
     rml_face_room coded, change, mask; // as coded: the film, and what changes
     rml_face_room whole;               // the mask of the crop
     rml_part looked;                   // of the crop: what anybody looks at
@@ -110,9 +110,9 @@ void rml_face_paster_destroy(rml_face_paster **paster)
     rml_seam_destroy(&p->seam);
     rml_occluder_destroy(&p->occluder);
     rml_enhancer_destroy(&p->enhancer);
-    const rml_face_room rooms[] = {p->given, p->gen,    p->old,    p->smooth, p->made,
-                                   p->coded, p->change, p->mask,   p->film,   p->shown_mask,
-                                   p->free,  p->back,   p->spread, p->edge,   p->whole};
+    const rml_face_room rooms[] = {p->given,  p->gen,  p->old,   p->smooth,     p->made, p->coded,
+                                   p->change, p->mask, p->film,  p->shown_mask, p->free, p->back,
+                                   p->spread, p->edge, p->whole, p->pixels};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         rml_free(p->allocator, rooms[i].data);
     rml_free(p->allocator, p->gray);
@@ -174,13 +174,22 @@ static rml_mask_border border_of(const rml_planes *picture, const rml_part *show
                              .right = shown->x + shown->width >= rml_planes_width(picture)};
 }
 
-// The mask and the seam's edge around it; all of the crop where a network sees it or it is turned.
+// The mask and the seam's edge around it, of a turned face also what the filter reaches from there;
+// all of the crop where a network sees it.
 static rml_part find_looked(const rml_face_paster *p, const rml_face_spot *s)
 {
     const rml_part all = {0, 0, s->width, s->height};
-    return p->occluder || p->enhancer || s->turned
-               ? all
-               : rml_mask_surroundings(p->whole.data, s->width, s->height);
+    if (p->occluder || p->enhancer)
+        return all;
+    const rml_part part = rml_mask_surroundings(p->whole.data, s->width, s->height);
+    if (!s->turned || !part.width)
+        return part;
+    const int beside = RML_TURN_REACH + 2;
+    const int left = part.x > beside ? part.x - beside : 0;
+    const int top = part.y > beside ? part.y - beside : 0;
+    const int right = part.x + part.width + beside, bottom = part.y + part.height + beside;
+    return (rml_part){left, top, (right < s->width ? right : s->width) - left,
+                      (bottom < s->height ? bottom : s->height) - top};
 }
 
 static rml_status draw_mask(rml_face_paster *p, const rml_planes *picture, const rml_face_spot *s,
@@ -237,6 +246,8 @@ static rml_status reserve_all(rml_face_paster *p, const rml_face_spot *s, size_t
         RML_TRY(rml_face_reserve(&p->back, RML_FACE_COLOURS * pixels, p->allocator, err));
         RML_TRY(rml_face_reserve(&p->spread, pixels, p->allocator, err));
         RML_TRY(rml_face_reserve(&p->edge, pixels, p->allocator, err));
+        RML_TRY(rml_face_reserve(&p->pixels, RML_TURN_LANES * (pixels > crop ? pixels : crop),
+                                 p->allocator, err));
     }
     for (size_t i = 0; i < rooms; i++)
         RML_TRY(rml_face_reserve(large[i], count + rml_part_scratch(part), p->allocator, err));
@@ -276,15 +287,17 @@ static rml_status weigh(rml_face_paster *p, const float *old, const rml_face_spo
 static void turn_back(rml_face_paster *p, const float *old, const rml_face_spot *s, float **face,
                       float **mask, float **edge)
 {
-    const size_t count = RML_FACE_COLOURS * rml_face_crop_pixels(s);
+    const size_t count = RML_FACE_COLOURS * rml_part_pixels(&p->looked);
+    const bool same = *mask == *edge;
     for (size_t i = 0; i < count; i++)
         p->made.data[i] -= p->film.data[i];
-    rml_turn_back(&s->turn, &p->filter, p->made.data, old, p->back.data);
+    rml_turn_back(&s->turn, &p->filter, p->made.data, old, p->pixels.data, p->back.data);
     rml_turn_mask(&s->turn, *mask, p->spread.data);
-    rml_turn_mask(&s->turn, *edge, p->edge.data);
+    if (!same)
+        rml_turn_mask(&s->turn, *edge, p->edge.data);
     *face = p->back.data;
     *mask = p->spread.data;
-    *edge = p->edge.data;
+    *edge = same ? p->spread.data : p->edge.data;
 }
 
 // The new face and its mask as they lie upright in s->shown, of which `old` is the film.
@@ -295,7 +308,7 @@ static rml_status renew(rml_face_paster *p, const rml_planes *picture, const flo
     const float *film = old;
     float *edge = p->shown_mask.data;
     if (s->turned) {
-        rml_turn_upright(&s->turn, &p->filter, old, p->film.data);
+        rml_turn_upright(&s->turn, &p->filter, old, p->pixels.data, p->film.data);
         film = p->film.data;
     }
     RML_TRY(weigh(p, film, s, mask, err));

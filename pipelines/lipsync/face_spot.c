@@ -36,8 +36,13 @@ rml_face_spot rml_face_spot_in(const rml_planes *picture, rml_box box, float ang
 
 void rml_face_spot_narrow(rml_face_spot *spot, const rml_planes *picture, const rml_part *looked)
 {
-    if (spot->turned)
+    if (spot->turned) {
+        spot->turn = rml_turn_within(&spot->turn, looked, rml_planes_width(picture),
+                                     rml_planes_height(picture));
+        spot->shown = spot->turn.part;
+        spot->part = rml_planes_coded(picture, &spot->shown);
         return;
+    }
     spot->shown = (rml_part){spot->shown.x + looked->x, spot->shown.y + looked->y, looked->width,
                              looked->height};
     spot->part = rml_planes_coded(picture, &spot->shown);

@@ -29,7 +29,7 @@ typedef struct rml_face_spot {
 rml_face_spot rml_face_spot_of(rml_box box, float angle, int width, int height);
 rml_face_spot rml_face_spot_in(const rml_planes *picture, rml_box box, float angle);
 
-// From all of the crop to where it is `looked` at; a turned one stays as it is.
+// From all of the crop to where it is `looked` at; its width and height stay.
 void rml_face_spot_narrow(rml_face_spot *spot, const rml_planes *picture, const rml_part *looked);
 
 static inline size_t rml_part_pixels(const rml_part *part)

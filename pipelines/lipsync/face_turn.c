@@ -4,7 +4,7 @@
 
 #define PI 3.14159265358979323846
 
-enum { COLOURS = 3, TAPS = 2 * RML_TURN_REACH };
+enum { COLOURS = 3, LANES = RML_TURN_LANES, TAPS = 2 * RML_TURN_REACH };
 
 static double lanczos(double x)
 {
@@ -32,17 +32,15 @@ static int within(double value, int low, int high)
     return value < low ? low : value > high ? high : (int)value;
 }
 
-rml_turn rml_turn_of(rml_box box, float angle, int picture_width, int picture_height)
+// A crop of so many pixels about (x, y) of the picture.
+static rml_turn turn_about(double x, double y, int crop_width, int crop_height, double cosine,
+                           double sine, int picture_width, int picture_height)
 {
-    const double cosine = cos((double)angle), sine = sin((double)angle);
-    const double width = box.x2 - box.x1, height = box.y2 - box.y1;
-    const double x = box.x1 + width / 2, y = box.y1 + height / 2;
+    const double width = crop_width, height = crop_height;
     const double across = (fabs(cosine) * width + fabs(sine) * height) / 2 + RML_TURN_REACH + 1;
     const double down = (fabs(sine) * width + fabs(cosine) * height) / 2 + RML_TURN_REACH + 1;
-    rml_turn turn = {.width = box.x2 - box.x1,
-                     .height = box.y2 - box.y1,
-                     .cosine = (float)cosine,
-                     .sine = (float)sine};
+    rml_turn turn = {
+        .width = crop_width, .height = crop_height, .cosine = (float)cosine, .sine = (float)sine};
     turn.part.x = within(floor(x - across), 0, picture_width - 1);
     turn.part.y = within(floor(y - down), 0, picture_height - 1);
     turn.part.width = within(ceil(x + across), turn.part.x + 1, picture_width) - turn.part.x;
@@ -50,6 +48,24 @@ rml_turn rml_turn_of(rml_box box, float angle, int picture_width, int picture_he
     turn.x = (float)(x - turn.part.x);
     turn.y = (float)(y - turn.part.y);
     return turn;
+}
+
+rml_turn rml_turn_of(rml_box box, float angle, int picture_width, int picture_height)
+{
+    const int width = box.x2 - box.x1, height = box.y2 - box.y1;
+    return turn_about(box.x1 + width / 2.0, box.y1 + height / 2.0, width, height,
+                      cos((double)angle), sin((double)angle), picture_width, picture_height);
+}
+
+rml_turn rml_turn_within(const rml_turn *t, const rml_part *within_crop, int picture_width,
+                         int picture_height)
+{
+    const double cosine = (double)t->cosine, sine = (double)t->sine;
+    const double x = within_crop->x + within_crop->width / 2.0 - t->width / 2.0;
+    const double y = within_crop->y + within_crop->height / 2.0 - t->height / 2.0;
+    return turn_about((double)t->x + t->part.x + cosine * x - sine * y,
+                      (double)t->y + t->part.y + sine * x + cosine * y, within_crop->width,
+                      within_crop->height, cosine, sine, picture_width, picture_height);
 }
 
 static void to_crop(const rml_turn *t, float x, float y, float out[2])
@@ -80,38 +96,50 @@ static const float *find_taps(const rml_turn_filter *filter, float at, int lengt
     return filter->weight[(int)((at - whole) * RML_TURN_PHASES + 0.5f)];
 }
 
-// The colours at (x, y), in pixels from the middle of the first, of planes of width x height.
-static void sample(const rml_turn_filter *filter, const float *planes, int width, int height,
-                   const float at[2], float colour[COLOURS])
+// Three planes as pixels of four numbers, which one vector holds.
+static void join(const float *planes, size_t count, float *pixels)
 {
-    size_t columns[TAPS], rows[TAPS];
-    const float *across = find_taps(filter, at[0] - 0.5f, width, 1, columns);
-    const float *down = find_taps(filter, at[1] - 0.5f, height, (size_t)width, rows);
-    for (int c = 0; c < COLOURS; c++, planes += (size_t)width * (size_t)height) {
-        float sum = 0;
-        for (int k = 0; k < TAPS; k++) {
-            const float *row = planes + rows[k];
-            float line = 0;
-            for (int i = 0; i < TAPS; i++)
-                line += across[i] * row[columns[i]];
-            sum += down[k] * line;
-        }
-        colour[c] = sum;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t c = 0; c < COLOURS; c++)
+            pixels[LANES * i + c] = planes[c * count + i];
+        pixels[LANES * i + COLOURS] = 0;
     }
 }
 
+// The colours at `at`, in pixels from the edge of the first, of width x height joined pixels.
+static void sample(const rml_turn_filter *filter, const float *pixels, int width, int height,
+                   const float at[2], float colour[LANES])
+{
+    size_t columns[TAPS], rows[TAPS];
+    const float *across = find_taps(filter, at[0] - 0.5f, width, LANES, columns);
+    const float *down = find_taps(filter, at[1] - 0.5f, height, LANES * (size_t)width, rows);
+    float sum[LANES] = {0};
+    for (int k = 0; k < TAPS; k++) {
+        const float *row = pixels + rows[k];
+        float line[LANES] = {0};
+        for (int i = 0; i < TAPS; i++)
+            for (int c = 0; c < LANES; c++)
+                line[c] += across[i] * row[columns[i] + (size_t)c];
+        for (int c = 0; c < LANES; c++)
+            sum[c] += down[k] * line[c];
+    }
+    for (int c = 0; c < LANES; c++)
+        colour[c] = sum[c];
+}
+
 void rml_turn_upright(const rml_turn *t, const rml_turn_filter *filter, const float *src,
-                      float *dst)
+                      float *scratch, float *dst)
 {
     const size_t plane = (size_t)t->width * (size_t)t->height;
+    join(src, (size_t)t->part.width * (size_t)t->part.height, scratch);
     for (int row = 0; row < t->height; row++)
         for (int column = 0; column < t->width; column++, dst++) {
             const float x = (float)column + 0.5f - 0.5f * (float)t->width;
             const float y = (float)row + 0.5f - 0.5f * (float)t->height;
             const float at[2] = {t->x + t->cosine * x - t->sine * y,
                                  t->y + t->sine * x + t->cosine * y};
-            float colour[COLOURS];
-            sample(filter, src, t->part.width, t->part.height, at, colour);
+            float colour[LANES];
+            sample(filter, scratch, t->part.width, t->part.height, at, colour);
             for (int c = 0; c < COLOURS; c++)
                 dst[(size_t)c * plane] = colour[c];
         }
@@ -147,15 +175,16 @@ static float mask_at(const rml_turn *t, const float *mask, const float at[2])
 }
 
 void rml_turn_back(const rml_turn *t, const rml_turn_filter *filter, const float *change,
-                   const float *old, float *dst)
+                   const float *old, float *scratch, float *dst)
 {
     const size_t plane = (size_t)t->part.width * (size_t)t->part.height;
+    join(change, (size_t)t->width * (size_t)t->height, scratch);
     for (int row = 0; row < t->part.height; row++)
         for (int column = 0; column < t->part.width; column++, old++, dst++) {
-            float at[2], colour[COLOURS] = {0};
+            float at[2], colour[LANES] = {0};
             to_crop(t, (float)column + 0.5f, (float)row + 0.5f, at);
             if (is_near(t, at, RML_TURN_REACH))
-                sample(filter, change, t->width, t->height, at, colour);
+                sample(filter, scratch, t->width, t->height, at, colour);
             for (int c = 0; c < COLOURS; c++)
                 dst[(size_t)c * plane] = old[(size_t)c * plane] + colour[c];
         }
