@@ -47,7 +47,7 @@ rml_status rml_check_onnx(rml_checker *checker, rml_onnx *file);
 
 // The manifest of a package: of a folder, if it is one, and of an archive.
 rml_status rml_check_package(rml_checker *checker, const char *path);
-rml_status rml_check_archive(rml_checker *checker, const rml_coreml *file);
+rml_status rml_check_archive(rml_checker *checker, rml_coreml *file);
 
 // A Core ML file that is mapped, or a model in it. `model` is what is read on the way.
 // `path` is what the file was opened by.

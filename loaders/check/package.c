@@ -153,7 +153,7 @@ static rml_status check_manifest(rml_checker *checker, const package *p, const r
     return RML_OK;
 }
 
-rml_status rml_check_archive(rml_checker *checker, const rml_coreml *file)
+rml_status rml_check_archive(rml_checker *checker, rml_coreml *file)
 {
     const package p = {.archive = file};
     rml_mapfile text;

@@ -1,15 +1,13 @@
-// Packages in a zip archive: read where they lie, as torch.save's archives are.
+// Packages in a zip archive: read where they lie, as torch.save's archives are, or unpacked where
+// they are compressed.
 #include "loaders/coreml/reader.h"
 #include "loaders/formats/beside.h"
 #include "loaders/formats/bytes.h"
 #include "loaders/formats/zip.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MANIFEST "Manifest.json"
-#define METHOD_STORED 0
-#define FLAG_ENCRYPTED 1
 
 bool rml_coreml_is_archive(const uint8_t *data, size_t size)
 {
@@ -61,20 +59,13 @@ static rml_status find_manifest(const rml_zip *zip, const rml_zip_entry **out, r
                            "an archive without a " MANIFEST ", so no Core ML package");
 }
 
-static rml_status contents(const rml_zip *zip, const rml_zip_entry *entry, rml_mapfile *out,
+static rml_status contents(rml_coreml *file, const rml_zip_entry *entry, rml_mapfile *out,
                            rml_error *err)
 {
-    char quoted[RML_QUOTE_BYTES];
-    if (entry->method != METHOD_STORED && !(entry->flags & FLAG_ENCRYPTED))
-        return rml_fail(
-            err, RML_ERR_UNSUPPORTED,
-            "\"%s\" is compressed in the archive (method %u), and packages are read "
-            "where they lie: unpack it and give the folder, or pack that with zip -0 -r",
-            rml_quote(quoted, entry->name, entry->name_bytes), entry->method);
-    return rml_zip_contents(zip, entry, &out->data, &out->size, err);
+    return rml_zip_unpack(&file->zip, entry, &file->arena, &out->data, &out->size, err);
 }
 
-rml_status rml_coreml_entry(const rml_coreml *file, const char *folder, size_t folder_bytes,
+rml_status rml_coreml_entry(rml_coreml *file, const char *folder, size_t folder_bytes,
                             const char *location, rml_mapfile *out, rml_error *err)
 {
     char path[RML_BESIDE_PATH_BYTES], quoted[RML_QUOTE_BYTES];
@@ -91,14 +82,14 @@ rml_status rml_coreml_entry(const rml_coreml *file, const char *folder, size_t f
     if (!entry)
         return rml_fail(err, RML_ERR_FORMAT, "the archive has no \"%s\"",
                         rml_quote(quoted, path, folder_bytes + bytes));
-    return contents(&file->zip, entry, out, err);
+    return contents(file, entry, out, err);
 }
 
-rml_status rml_coreml_archive_manifest(const rml_coreml *file, rml_mapfile *out, rml_error *err)
+rml_status rml_coreml_archive_manifest(rml_coreml *file, rml_mapfile *out, rml_error *err)
 {
     const rml_zip_entry *manifest;
     RML_TRY(find_manifest(&file->zip, &manifest, err));
-    return contents(&file->zip, manifest, out, err);
+    return contents(file, manifest, out, err);
 }
 
 // Archives need not list folders: one is there where something lies in it.
@@ -128,7 +119,7 @@ rml_status rml_coreml_open_archive(rml_coreml *file, rml_error *err)
     char *root = NULL;
     RML_TRY(rml_zip_open(&file->zip, file->map.data, file->map.size, file->allocator, err));
     RML_TRY(find_manifest(&file->zip, &manifest, err));
-    RML_TRY(contents(&file->zip, manifest, &text, err));
+    RML_TRY(contents(file, manifest, &text, err));
     rml_status status = rml_coreml_root_of(text.data, text.size, file->allocator, &root, err);
     if (status == RML_OK) {
         const size_t before = manifest->name_bytes - strlen(MANIFEST), bytes = strlen(root);

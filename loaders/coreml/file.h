@@ -131,7 +131,7 @@ typedef struct rml_coreml {
     rml_mapfile map;             // of the message, or of the archive that holds it
     bool is_memory;              // ... which is the caller's
     rml_zip zip;                 // no entries: there is no archive
-    rml_mapfile message;         // as bytes of the map
+    rml_mapfile message;         // as bytes of the map, or unpacked in the arena
     char *path;                  // of the message, in its archive; NULL in memory
     rml_names blobs;             // location -> place in `blob_file`
     rml_mapfile *blob_file;

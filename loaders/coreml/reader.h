@@ -24,9 +24,9 @@ rml_status rml_coreml_root_of(const uint8_t *data, size_t size, const rml_alloca
 bool rml_coreml_is_archive(const uint8_t *data, size_t size);
 rml_status rml_coreml_open_archive(rml_coreml *file, rml_error *err);
 // A package's manifest, and whether the package has a file or folder at `location`.
-rml_status rml_coreml_archive_manifest(const rml_coreml *file, rml_mapfile *out, rml_error *err);
+rml_status rml_coreml_archive_manifest(rml_coreml *file, rml_mapfile *out, rml_error *err);
 bool rml_coreml_has_entry(const rml_coreml *file, const char *location);
-rml_status rml_coreml_entry(const rml_coreml *file, const char *folder, size_t folder_bytes,
+rml_status rml_coreml_entry(rml_coreml *file, const char *folder, size_t folder_bytes,
                             const char *location, rml_mapfile *out, rml_error *err);
 
 // As rml_coreml_open_map, and nothing more: `file->model` is not read.

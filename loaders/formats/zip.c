@@ -1,6 +1,7 @@
 #include "loaders/formats/zip.h"
 
 #include "loaders/formats/bytes.h"
+#include "loaders/formats/inflate.h"
 #include "tensor/size.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@
 #define MAX_COMMENT_BYTES 65535
 #define FLAG_ENCRYPTED 0x0001
 #define METHOD_STORED 0
+#define METHOD_DEFLATED 8
 #define METHOD_AES 99
 
 typedef struct directory {
@@ -214,22 +216,20 @@ const rml_zip_entry *rml_zip_find(const rml_zip *zip, const char *name, size_t n
     return rml_names_find(&zip->names, name, name_bytes, &index) ? &zip->entry[index] : NULL;
 }
 
-rml_status rml_zip_contents(const rml_zip *zip, const rml_zip_entry *entry, const uint8_t **data,
-                            size_t *bytes, rml_error *err)
+static rml_status check_open(const rml_zip_entry *entry, const char *name, rml_error *err)
 {
-    char name[RML_QUOTE_BYTES];
-    rml_quote(name, entry->name, entry->name_bytes);
     if ((entry->flags & FLAG_ENCRYPTED) || entry->method == METHOD_AES)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "encrypted zip archive: \"%s\" needs a password; unpack it and save the "
                         "weights again without one",
                         name);
-    if (entry->method != METHOD_STORED)
-        return rml_fail(
-            err, RML_ERR_UNSUPPORTED,
-            "compressed zip archive: \"%s\" uses method %u, and weights must be stored "
-            "plainly, as torch.save does; unpack it and look for the weights file inside",
-            name, entry->method);
+    return RML_OK;
+}
+
+// Where the entry's bytes lie, as they are stored.
+static rml_status locate(const rml_zip *zip, const rml_zip_entry *entry, const char *name,
+                         uint64_t *out, rml_error *err)
+{
     uint64_t at = entry->header_offset;
     if (!rml_range_inside(at, LOCAL_BYTES, zip->size) ||
         rml_le32(zip->data + at) != LOCAL_SIGNATURE)
@@ -243,13 +243,57 @@ rml_status rml_zip_contents(const rml_zip *zip, const rml_zip_entry *entry, cons
         return rml_fail(err, RML_ERR_FORMAT,
                         "damaged zip archive: header and table disagree about \"%s\"", name);
     at += LOCAL_BYTES + name_bytes + extra_bytes;
-    if (entry->stored_bytes != entry->plain_bytes ||
+    if ((entry->method == METHOD_STORED && entry->stored_bytes != entry->plain_bytes) ||
         !rml_range_inside(at, entry->stored_bytes, zip->size))
         return rml_fail(
             err, RML_ERR_FORMAT,
             "damaged zip archive: %llu bytes of \"%s\" at byte %llu leave a file of %zu",
             (unsigned long long)entry->stored_bytes, name, (unsigned long long)at, zip->size);
+    *out = at;
+    return RML_OK;
+}
+
+rml_status rml_zip_contents(const rml_zip *zip, const rml_zip_entry *entry, const uint8_t **data,
+                            size_t *bytes, rml_error *err)
+{
+    char name[RML_QUOTE_BYTES];
+    uint64_t at;
+    rml_quote(name, entry->name, entry->name_bytes);
+    RML_TRY(check_open(entry, name, err));
+    if (entry->method != METHOD_STORED)
+        return rml_fail(
+            err, RML_ERR_UNSUPPORTED,
+            "compressed zip archive: \"%s\" uses method %u, and weights must be stored "
+            "plainly, as torch.save does; unpack it and look for the weights file inside",
+            name, entry->method);
+    RML_TRY(locate(zip, entry, name, &at, err));
     *data = zip->data + at;
     *bytes = (size_t)entry->stored_bytes;
+    return RML_OK;
+}
+
+rml_status rml_zip_unpack(const rml_zip *zip, const rml_zip_entry *entry, rml_arena *arena,
+                          const uint8_t **data, size_t *bytes, rml_error *err)
+{
+    char name[RML_QUOTE_BYTES];
+    uint64_t at;
+    if (entry->method != METHOD_DEFLATED)
+        return rml_zip_contents(zip, entry, data, bytes, err);
+    rml_quote(name, entry->name, entry->name_bytes);
+    RML_TRY(check_open(entry, name, err));
+    RML_TRY(locate(zip, entry, name, &at, err));
+    if (entry->plain_bytes / RML_INFLATE_MOST > entry->stored_bytes ||
+        entry->plain_bytes >= SIZE_MAX / 2)
+        return rml_fail(
+            err, RML_ERR_FORMAT, "damaged zip archive: %llu bytes cannot become the %llu of \"%s\"",
+            (unsigned long long)entry->stored_bytes, (unsigned long long)entry->plain_bytes, name);
+    uint8_t *out = rml_arena_alloc(arena, (size_t)entry->plain_bytes + 1, 1);
+    if (!out)
+        return rml_fail_nomem(err, (size_t)entry->plain_bytes, name);
+    RML_TRY(rml_named(rml_inflate(zip->data + at, (size_t)entry->stored_bytes, out,
+                                  (size_t)entry->plain_bytes, zip->allocator, err),
+                      err, name));
+    *data = out;
+    *bytes = (size_t)entry->plain_bytes;
     return RML_OK;
 }

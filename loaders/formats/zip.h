@@ -1,7 +1,8 @@
-// Bounded reader of a zip archive's table: stored entries of a mapped file, zip64 included.
+// Bounded reader of a zip archive's table: entries of a mapped file, zip64 included.
 #ifndef RML_LOADERS_FORMATS_ZIP_H
 #define RML_LOADERS_FORMATS_ZIP_H
 
+#include "tensor/arena.h"
 #include "tensor/names.h"
 
 #define RML_ZIP_MAX_ENTRIES ((size_t)1 << 20)
@@ -40,5 +41,9 @@ const rml_zip_entry *rml_zip_find(const rml_zip *zip, const char *name, size_t n
 // when the local header contradicts the directory or the bytes leave the file.
 rml_status rml_zip_contents(const rml_zip *zip, const rml_zip_entry *entry, const uint8_t **data,
                             size_t *bytes, rml_error *err);
+
+// The same, of what is deflated unpacked into the arena.
+rml_status rml_zip_unpack(const rml_zip *zip, const rml_zip_entry *entry, rml_arena *arena,
+                          const uint8_t **data, size_t *bytes, rml_error *err);
 
 #endif

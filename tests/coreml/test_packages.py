@@ -54,6 +54,27 @@ def test_archive_runs(program, tmp_path, package, name, top):
     program.run("bench", path, "--threads", "1", "--json")
 
 
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_compressed_archive_runs(program, tmp_path, level):
+    """As other programs pack a folder; also weights that repeat themselves, over several blocks."""
+    weight = np.random.default_rng(2).standard_normal((300, 400)).astype(np.float32)
+    weight[:, 100:200] = weight[:, 200:300]
+    weight[50:100] = 0.5
+    x = np.random.default_rng(3).standard_normal((2, 400)).astype(np.float32)
+    plain, _ = coreml_run.program_file(tmp_path, lambda x: mb.linear(x=x, weight=weight, name="y"),
+                                       [x])  # fmt: skip
+    path = tmp_path / "net.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as out:
+        for name, data in files(plain, "net.mlpackage/").items():
+            out.writestr(name, data)
+    assert path.stat().st_size < 300 * 400 * 4
+    got, want = (coreml_run.run(program, p, {"in0": x}, ["y"], tmp_path)[0] for p in (path, plain))
+    np.testing.assert_array_equal(got, want)
+    program.run("compare", path, plain)
+    program.run("check", path)
+    program.run("convert", path, "-o", tmp_path / "net.onnx")
+
+
 def refused(program, path, *words):
     done = program.run("info", path, code=1)
     for word in words:
@@ -66,8 +87,14 @@ def test_archives_that_are_refused(program, tmp_path, package):
     manifest = "net.mlpackage/Manifest.json"
     weights = "net.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
     at = tmp_path / "net.zip"
+    archive(at, good, zipfile.ZIP_BZIP2)
+    refused(program, at, "uses method 12")
     archive(at, good, zipfile.ZIP_DEFLATED)
-    refused(program, at, "is compressed in the archive (method 8)", "unpack it", "zip -0 -r")
+    packed = bytearray(at.read_bytes())
+    start = packed.index(b"weight.bin") + len(b"weight.bin")
+    packed[start + 5] ^= 0xFF
+    at.write_bytes(packed)
+    refused(program, at, "weight.bin: ", "damaged")
     archive(at, {**good, **files(package, "other.mlpackage/")})
     refused(program, at, "two packages", manifest, "other.mlpackage/Manifest.json")
     archive(at, {**good, "../out": b""})
