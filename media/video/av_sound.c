@@ -159,8 +159,7 @@ void rml_av_sound_close(rml_av_sound *sound)
     rml_av_sound_in_close(&sound->in);
     av_frame_free(&sound->quiet);
     av_frame_free(&sound->block);
-    swr_free(&sound->convert);
-    av_channel_layout_uninit(&sound->convert_layout);
+    rml_av_convert_close(&sound->convert);
     avcodec_free_context(&sound->encoder);
     av_audio_fifo_free(sound->fifo);
     sound->fifo = NULL;
@@ -207,14 +206,14 @@ static int write_converted(rml_av_sound *s, uint8_t **data, int count)
 static int convert(rml_av_sound *s, const AVFrame *frame)
 {
     int in_count = frame ? frame->nb_samples : 0;
-    int room = swr_get_out_samples(s->convert, in_count);
+    int room = swr_get_out_samples(s->convert.swr, in_count);
     if (room <= 0)
         return room;
     uint8_t **data = NULL;
     int code = av_samples_alloc_array_and_samples(&data, NULL, s->encoder->ch_layout.nb_channels,
                                                   room, s->encoder->sample_fmt, 0);
     if (code >= 0)
-        code = swr_convert(s->convert, data, room,
+        code = swr_convert(s->convert.swr, data, room,
                            frame ? (const uint8_t **)frame->extended_data : NULL, in_count);
     if (code > 0)
         code = write_converted(s, data, code);
@@ -224,38 +223,16 @@ static int convert(rml_av_sound *s, const AVFrame *frame)
     return code;
 }
 
-// Makes the converter fit `frame`; what the one before it held is queued first.
-static int prepare_converter(rml_av_sound *s, const AVFrame *frame)
-{
-    if (s->convert && s->convert_rate == frame->sample_rate && s->convert_format == frame->format &&
-        av_channel_layout_compare(&s->convert_layout, &frame->ch_layout) == 0)
-        return 0;
-    int code = s->convert ? convert(s, NULL) : 0;
-    if (code < 0)
-        return code;
-    swr_free(&s->convert);
-    AVChannelLayout layout = {0}; // swresample wants a layout that names its speakers
-    if (frame->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
-        av_channel_layout_default(&layout, frame->ch_layout.nb_channels);
-    else if ((code = av_channel_layout_copy(&layout, &frame->ch_layout)) < 0)
-        return code;
-    code = swr_alloc_set_opts2(&s->convert, &s->encoder->ch_layout, s->encoder->sample_fmt,
-                               s->encoder->sample_rate, &layout, frame->format, frame->sample_rate,
-                               0, NULL);
-    av_channel_layout_uninit(&layout);
-    if (code >= 0)
-        code = swr_init(s->convert);
-    if (code >= 0)
-        code = av_channel_layout_copy(&s->convert_layout, &frame->ch_layout);
-    s->convert_rate = frame->sample_rate;
-    s->convert_format = frame->format;
-    return code;
-}
-
-// Converts `frame` after all that came before it.
+// Converts `frame` after all that came before it; a converter that does not fit is emptied first.
 static int take(rml_av_sound *s, const AVFrame *frame)
 {
-    int code = prepare_converter(s, frame);
+    int code = 0;
+    if (!rml_av_convert_fits(&s->convert, frame)) {
+        if (s->convert.swr)
+            code = convert(s, NULL);
+        if (code >= 0)
+            code = rml_av_convert_to(&s->convert, frame, s->encoder);
+    }
     return code < 0 ? code : convert(s, frame);
 }
 
@@ -290,7 +267,7 @@ static rml_status fill(rml_av_sound *s, int want, rml_error *err)
             RML_TRY(rml_av_sound_in_next(&s->in, &end, err));
             s->pending = !end;
             s->source_ended = end;
-            if (end && s->convert)
+            if (end && s->convert.swr)
                 code = convert(s, NULL);
         } else if (s->in.silence > 0) {
             code = take_silence(s);

@@ -3,20 +3,18 @@
 #ifndef RML_MEDIA_VIDEO_AV_SOUND_H
 #define RML_MEDIA_VIDEO_AV_SOUND_H
 
+#include "media/audio/av_convert.h"
 #include "media/audio/av_sound_in.h"
 #include "media/video/encode.h"
 
 #include <libavutil/audio_fifo.h>
-#include <libswresample/swresample.h>
 
 typedef struct rml_av_sound {
     rml_av_sound_in in;
     bool pending; // the frame of `in` waits to be converted
     bool source_ended, flushed;
     AVFrame *quiet; // a block of the silence in front of it
-    SwrContext *convert;
-    AVChannelLayout convert_layout; // of the input of `convert`
-    int convert_rate, convert_format;
+    rml_av_convert convert;
     AVCodecContext *encoder;
     AVAudioFifo *fifo;         // converted, not yet encoded
     AVFrame *block;            // what goes into the encoder

@@ -4,10 +4,13 @@ What the networks hear and what is put into the result come from the same frames
 silence, so most cases look at both.
 """
 
+import ctypes as C
 import struct
+import subprocess
 
 import numpy as np
 import pytest
+import soundfile
 
 import media_library
 
@@ -289,3 +292,28 @@ def test_channels_that_cancel_after_joining(media, ffmpeg, tmp_path):
     assert info["channel"] in (1, 2)
     for start in (RATE // 2, 5 * RATE // 2):
         assert np.abs(samples[start : start + RATE]).max() > 0.05
+
+
+@pytest.mark.parametrize("name, codec", [("x.mkv", media_library.FFV1),
+                                         ("x.avi", media_library.MJPEG)], ids=["float", "int16"])
+def test_a_voice_in_the_middle_keeps_its_level_in_a_mix(media, tmp_path, name, codec):
+    """Added to a silent voice of other channels: from left and right alike, or from the centre."""
+    voice, nobody = noise(0.5) / 65536, np.zeros(RATE // 2)
+    silent, out = tmp_path / "silent.wav", tmp_path / name
+    frames = [np.zeros((48, 64, 3), np.uint8)] * 12
+    sides = {1: [0], 2: [0, 1], 6: [0, 1]}
+    for inputs in (1, 2, 6):
+        kinds = [sides[inputs]] + ([[2]] if inputs == 6 else [])
+        for outputs in (1, 2, 6):
+            for kind in kinds:
+                said = np.stack([voice if c in kind else nobody for c in range(inputs)], axis=1)
+                soundfile.write(tmp_path / "said.wav", said, RATE, subtype="FLOAT")
+                soundfile.write(silent, np.zeros((RATE // 2, outputs)), RATE, subtype="FLOAT")
+                also = (C.c_char_p * 1)(str(tmp_path / "said.wav").encode())
+                media.encode(out, frames, audio=silent, codec=codec,
+                             audio_also=C.cast(also, C.c_void_p), audio_also_count=1)
+                raw = subprocess.run(["ffmpeg", "-v", "error", "-i", out, "-f", "f32le", "-c:a",
+                                      "pcm_f32le", "-"], capture_output=True, check=True).stdout
+                heard_now = np.frombuffer(raw, np.float32).reshape(-1, outputs)
+                level = max(np.abs(heard_now).max(axis=0)) / np.abs(voice).max()
+                assert abs(level - 1) < 0.001, (inputs, outputs, kind, level)
