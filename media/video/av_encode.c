@@ -4,7 +4,7 @@
 #include "media/video/av_format.h"
 #include "media/video/av_frame.h"
 #include "media/video/av_planes.h"
-#include "media/video/av_sound.h"
+#include "media/video/av_track.h"
 #include "media/video/av_video_out.h"
 #include "media/video/picture_out.h"
 #include "media/files/files.h"
@@ -17,55 +17,37 @@
 
 struct rml_encoder {
     const rml_allocator *allocator;
-    char *path, *temporary, *audio_path;
+    char *path, *temporary;
     const rml_container *container;
     rml_mark mark;
     rml_seal seal;
     rml_picture_out pictures; // instead of a file
     AVFormatContext *format;
-    AVStream *video_stream, *sound_stream; // the latter NULL without sound
+    AVStream *video_stream;
     rml_av_video_out video;
-    rml_av_sound sound;
-    bool sound_ended, file_exists;
-    int64_t sound_due; // dts of `sound_packet`, in units of sound.encoder->time_base
-    bool sound_waits;  // `sound_packet` holds the next one to be written
-    AVPacket *video_packet, *sound_packet;
-
+    rml_av_track sound;
+    bool file_exists;
+    AVPacket *video_packet;
     int64_t frames;
 };
 
 static void destroy(rml_encoder *e)
 {
     rml_av_video_out_close(&e->video);
-    rml_av_sound_close(&e->sound);
+    rml_av_track_close(&e->sound);
     if (e->format && e->format->pb)
         avio_closep(&e->format->pb);
     avformat_free_context(e->format);
     av_packet_free(&e->video_packet);
-    av_packet_free(&e->sound_packet);
     if (e->file_exists)
         remove(e->temporary);
     rml_picture_out_release(&e->pictures);
     rml_free(e->allocator, e->path);
     rml_free(e->allocator, e->temporary);
-    rml_free(e->allocator, e->audio_path);
     rml_free(e->allocator, e);
 }
 
 // ---- opening -----------------------------------------------------------------------------------
-
-static rml_status add_stream(rml_encoder *e, const AVCodecContext *codec, AVStream **stream,
-                             rml_error *err)
-{
-    *stream = avformat_new_stream(e->format, NULL);
-    if (!*stream)
-        return rml_fail_nomem(err, sizeof **stream, "a stream");
-    int code = avcodec_parameters_from_context((*stream)->codecpar, codec);
-    if (code < 0)
-        return rml_av_fail(err, e->path, "cannot be begun", code);
-    (*stream)->time_base = codec->time_base;
-    return RML_OK;
-}
 
 static rml_status add_video(rml_encoder *e, const rml_encode_settings *settings, rml_error *err)
 {
@@ -73,7 +55,13 @@ static rml_status add_video(rml_encoder *e, const rml_encode_settings *settings,
     RML_TRY(rml_av_video_out_open(&e->video, e->path, settings, global_header,
                                   e->container->constant_rate, e->allocator, err));
     const AVCodecContext *codec = e->video.encoder;
-    RML_TRY(add_stream(e, codec, &e->video_stream, err));
+    e->video_stream = avformat_new_stream(e->format, NULL);
+    if (!e->video_stream)
+        return rml_fail_nomem(err, sizeof *e->video_stream, "a stream");
+    const int code = avcodec_parameters_from_context(e->video_stream->codecpar, codec);
+    if (code < 0)
+        return rml_av_fail(err, e->path, "cannot be begun", code);
+    e->video_stream->time_base = codec->time_base;
     e->video_stream->avg_frame_rate = codec->framerate;
     e->video_stream->sample_aspect_ratio = codec->sample_aspect_ratio;
     // The tag by which the players of one large company know HEVC.
@@ -82,25 +70,9 @@ static rml_status add_video(rml_encoder *e, const rml_encode_settings *settings,
     return rml_av_describe_stream(e->video_stream, settings->like, err);
 }
 
-static rml_status add_sound(rml_encoder *e, const rml_encode_settings *settings, rml_error *err)
-{
-    bool global_header = e->format->oformat->flags & AVFMT_GLOBALHEADER;
-    const rml_sound_codec codec = settings->codec == RML_CODEC_FFV1 && !e->container->constant_rate
-                                      ? RML_SOUND_PCM
-                                      : e->container->sound;
-    e->audio_path = rml_alloc_text(e->allocator, settings->audio_path);
-    if (!e->audio_path)
-        return rml_fail_nomem(err, strlen(settings->audio_path), "a file name");
-    RML_TRY(rml_av_sound_open(&e->sound, e->audio_path, settings->audio_untimed, codec,
-                              global_header, settings->audio_offset, settings->audio_seconds, err));
-    for (int i = 0; i < settings->audio_also_count; i++)
-        RML_TRY(rml_av_sound_mix(&e->sound, settings->audio_also[i], settings->audio_untimed, err));
-    return add_stream(e, e->sound.encoder, &e->sound_stream, err);
-}
-
 // All that can be done without creating a file.
 static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settings *settings,
-                       rml_error *err)
+                       bool probing, rml_error *err)
 {
     e->mark = settings->mark;
     e->seal = settings->seal;
@@ -120,9 +92,9 @@ static rml_status plan(rml_encoder *e, const char *path, const rml_encode_settin
         return rml_fail(err, RML_ERR_UNSUPPORTED, "%s: libavformat here cannot write .%s", path,
                         e->container->extension);
     RML_TRY(add_video(e, settings, err));
-    if (settings->audio_path)
-        RML_TRY(add_sound(e, settings, err));
-    return RML_OK;
+    return settings->audio_path ? rml_av_track_open(&e->sound, e->format, e->container, settings,
+                                                    probing, e->allocator, err)
+                                : RML_OK;
 }
 
 // Matroska has its tags before the pictures.
@@ -159,9 +131,8 @@ static rml_status create_file(rml_encoder *e, rml_error *err)
         RML_TRY(mark_first(e, err));
     RML_TRY(rml_temporary_name(&e->temporary, e->path, e->allocator, err));
     e->video_packet = av_packet_alloc();
-    e->sound_packet = av_packet_alloc();
     e->format->url = rml_av_url(e->temporary); // the format frees it
-    if (!e->video_packet || !e->sound_packet || !e->format->url)
+    if (!e->video_packet || !e->format->url)
         return rml_fail_nomem(err, sizeof *e->video_packet, "a packet");
     int code = avio_open(&e->format->pb, e->format->url, AVIO_FLAG_WRITE);
     if (code < 0)
@@ -182,13 +153,13 @@ static rml_status create_file(rml_encoder *e, rml_error *err)
 }
 
 static rml_status make(rml_encoder **out, const char *path, const rml_encode_settings *settings,
-                       const rml_allocator *allocator, rml_error *err)
+                       bool probing, const rml_allocator *allocator, rml_error *err)
 {
     *out = NULL;
     rml_encoder *encoder;
     RML_TRY(rml_make(allocator, &encoder, 1, sizeof *encoder, "a video writer", err));
     encoder->allocator = allocator;
-    rml_status status = plan(encoder, path, settings, err);
+    rml_status status = plan(encoder, path, settings, probing, err);
     if (status == RML_OK)
         *out = encoder;
     else
@@ -200,7 +171,7 @@ rml_status rml_encoder_probe(const char *path, const rml_encode_settings *settin
                              const rml_allocator *allocator, rml_error *err)
 {
     rml_encoder *encoder;
-    rml_status status = make(&encoder, path, settings, allocator, err);
+    rml_status status = make(&encoder, path, settings, true, allocator, err);
     rml_encoder_abort(&encoder);
     return status;
 }
@@ -209,7 +180,7 @@ rml_status rml_encoder_open(rml_encoder **out, const char *path,
                             const rml_encode_settings *settings, const rml_allocator *allocator,
                             rml_error *err)
 {
-    RML_TRY(make(out, path, settings, allocator, err));
+    RML_TRY(make(out, path, settings, false, allocator, err));
     rml_status status = create_file(*out, err);
     if (status != RML_OK)
         rml_encoder_abort(out);
@@ -228,17 +199,10 @@ void rml_encoder_abort(rml_encoder **encoder)
 
 // Writes `packet` at once. Packets are put in order here rather than by libavformat, which would
 // hold back seconds of lossless pictures while it waits for the other stream.
-static rml_status write_packet(rml_encoder *e, AVPacket *packet, const AVCodecContext *codec,
-                               const AVStream *stream, rml_error *err)
+static rml_status write_packet(rml_encoder *e, AVPacket *packet, const AVStream *stream,
+                               rml_error *err)
 {
-    if (!stream) {
-        const rml_status status =
-            rml_picture_out_write(&e->pictures, packet->data, (size_t)packet->size, err);
-        av_packet_unref(packet);
-        return status;
-    }
     packet->stream_index = stream->index;
-    av_packet_rescale_ts(packet, codec->time_base, stream->time_base);
     int code = av_write_frame(e->format, packet);
     av_packet_unref(packet);
     if (code >= 0 && e->format->pb->error < 0)
@@ -247,24 +211,30 @@ static rml_status write_packet(rml_encoder *e, AVPacket *packet, const AVCodecCo
 }
 
 // Writes the sound that comes before `time` (in units of `base`), or all of it.
-static rml_status write_sound(rml_encoder *e, bool all, int64_t time, AVRational base,
-                              rml_error *err)
+static rml_status write_sound(rml_encoder *e, int64_t time, AVRational base, rml_error *err)
 {
-    if (!e->sound_stream)
-        return RML_OK;
     for (;;) {
-        if (!e->sound_waits && !e->sound_ended) {
-            RML_TRY(rml_av_sound_next(&e->sound, e->sound_packet, &e->sound_ended, err));
-            e->sound_waits = !e->sound_ended;
-            e->sound_due = e->sound_packet->dts;
-        }
-        if (!e->sound_waits)
+        AVPacket *packet;
+        RML_TRY(rml_av_track_next(&e->sound, time, base, &packet, err));
+        if (!packet)
             return RML_OK;
-        if (!all && av_compare_ts(e->sound_due, e->sound.encoder->time_base, time, base) > 0)
-            return RML_OK;
-        e->sound_waits = false;
-        RML_TRY(write_packet(e, e->sound_packet, e->sound.encoder, e->sound_stream, err));
+        RML_TRY(write_packet(e, packet, e->sound.stream, err));
     }
+}
+
+static rml_status write_picture(rml_encoder *e, rml_error *err)
+{
+    AVPacket *packet = e->video_packet;
+    if (!e->container->muxer) {
+        const rml_status status =
+            rml_picture_out_write(&e->pictures, packet->data, (size_t)packet->size, err);
+        av_packet_unref(packet);
+        return status;
+    }
+    const AVRational base = e->video.encoder->time_base;
+    RML_TRY(write_sound(e, packet->dts, base, err));
+    av_packet_rescale_ts(packet, base, e->video_stream->time_base);
+    return write_packet(e, packet, e->video_stream, err);
 }
 
 static rml_status write_video(rml_encoder *e, rml_error *err)
@@ -274,9 +244,7 @@ static rml_status write_video(rml_encoder *e, rml_error *err)
         RML_TRY(rml_av_video_out_next(&e->video, e->video_packet, &none, err));
         if (none)
             return RML_OK;
-        const AVCodecContext *codec = e->video.encoder;
-        RML_TRY(write_sound(e, false, e->video_packet->dts, codec->time_base, err));
-        RML_TRY(write_packet(e, e->video_packet, codec, e->video_stream, err));
+        RML_TRY(write_picture(e, err));
     }
 }
 
@@ -335,10 +303,7 @@ static void summarise(const rml_encoder *e, rml_encode_summary *summary)
 {
     *summary = (rml_encode_summary){.frames = e->frames, .lost_alpha = e->video.lost_alpha};
     summary->video_seconds = rml_av_video_out_seconds(&e->video);
-    if (e->sound_stream) {
-        summary->audio_seconds = (double)e->sound.fed / e->sound.encoder->sample_rate;
-        summary->damaged_audio_packets = e->sound.in.source.damaged;
-    }
+    rml_av_track_summarise(&e->sound, summary);
     struct stat info;
     if (!e->container->muxer)
         summary->bytes = e->pictures.bytes;
@@ -357,7 +322,7 @@ static rml_status finish(rml_encoder *e, rml_encode_summary *summary, rml_error 
             summarise(e, summary);
         return rml_picture_out_finish(&e->pictures, err);
     }
-    RML_TRY(write_sound(e, true, 0, (AVRational){1, 1}, err));
+    RML_TRY(write_sound(e, AV_NOPTS_VALUE, (AVRational){1, 1}, err));
     int code = av_write_trailer(e->format);
     if (code >= 0 && e->format->pb->error < 0)
         code = e->format->pb->error;

@@ -208,32 +208,36 @@ static rml_status feed_picture(rml_av_source *s, rml_error *err)
     return code < 0 ? rml_av_fail(err, path, "the picture cannot be decoded", code) : RML_OK;
 }
 
+rml_status rml_av_source_packet(rml_av_source *source, AVPacket *packet, bool *end, rml_error *err)
+{
+    rml_av_source *s = source;
+    int code;
+    while ((code = av_read_frame(s->format, packet)) >= 0) {
+        if (packet->stream_index == s->stream->index)
+            break;
+        av_packet_unref(packet);
+    }
+    // A file that is cut or damaged to its end gives what came before.
+    *end = code < 0;
+    if (*end && code != AVERROR_EOF && s->format->pb && s->format->pb->error < 0 &&
+        s->format->pb->error != AVERROR_EOF)
+        return rml_av_fail(err, s->path, "reading failed", s->format->pb->error);
+    return RML_OK;
+}
+
 // Gives the decoder the next packet of the stream, or tells it that there is none.
 static rml_status feed(rml_av_source *s, rml_error *err)
 {
     if (rml_av_pictures_any(&s->pictures))
         return feed_picture(s, err);
     for (;;) {
-        int code = av_read_frame(s->format, s->packet);
-        if (code < 0) {
-            if (code != AVERROR_EOF && s->format->pb && s->format->pb->error < 0 &&
-                s->format->pb->error != AVERROR_EOF)
-                return rml_av_fail(err, s->path, "reading failed", s->format->pb->error);
-            // A file that is cut or damaged to its end gives what came before.
-            s->draining = true;
-            code = avcodec_send_packet(s->decoder, NULL);
-            return code == AVERROR(ENOMEM) ? rml_av_fail(err, s->path, "decoding failed", code)
-                                           : RML_OK;
-        }
-        if (s->packet->stream_index != s->stream->index) {
-            av_packet_unref(s->packet);
-            continue;
-        }
-        code = avcodec_send_packet(s->decoder, s->packet);
+        RML_TRY(rml_av_source_packet(s, s->packet, &s->draining, err));
+        const int code = avcodec_send_packet(s->decoder, s->draining ? NULL : s->packet);
         av_packet_unref(s->packet);
         if (code == AVERROR(ENOMEM))
             return rml_av_fail(err, s->path, "decoding failed", code);
-        if (code >= 0)
+        s->packets += !s->draining;
+        if (s->draining || code >= 0)
             return RML_OK;
         s->damaged++;
     }

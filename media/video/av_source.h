@@ -16,8 +16,8 @@ typedef struct rml_av_source {
     AVCodecContext *decoder;
     AVPacket *packet;
     bool draining;
-    rml_av_pictures pictures; // instead of a file that libav demuxes
-    int64_t frames, damaged;
+    rml_av_pictures pictures;         // instead of a file that libav demuxes
+    int64_t packets, frames, damaged; // packets: given to the decoder
 } rml_av_source;
 
 // Opens the best stream of `type` (AVMEDIA_TYPE_VIDEO or _AUDIO) of the local file `path`, which
@@ -34,6 +34,10 @@ rml_status rml_av_source_open_pictures(rml_av_source *source, const char *path, 
 // Decodes the next frame into `frame`, or *end = true. Damaged packets are skipped or mended, and
 // counted. The end of a file that gave no frame at all is RML_ERR_FORMAT.
 rml_status rml_av_source_next(rml_av_source *source, AVFrame *frame, bool *end, rml_error *err);
+
+// The next packet of the stream as it lies in the file, or *end = true; not of pictures in files of
+// their own.
+rml_status rml_av_source_packet(rml_av_source *source, AVPacket *packet, bool *end, rml_error *err);
 
 // Goes to the key frame at `time` (of the stream) or one before it; false when the file cannot.
 bool rml_av_source_seek(rml_av_source *source, int64_t time);

@@ -105,12 +105,17 @@ rml_status rml_encoder_write_shot(rml_encoder *encoder, const rml_shot *shot, rm
 rml_status rml_encoder_convert(rml_encoder *encoder, const rml_frame *frame, rml_shot *shot,
                                rml_error *err);
 
+enum { RML_SOUND_WHY_BYTES = 160 };
+
 typedef struct rml_encode_summary {
     int64_t frames;
     double video_seconds, audio_seconds;
     int64_t bytes; // of the file
     int64_t damaged_audio_packets;
-    bool lost_alpha; // the pictures have transparency, and what is coded has none
+    bool lost_alpha;         // the pictures have transparency, and what is coded has none
+    const char *sound_codec; // "aac"; NULL without sound
+    bool sound_copied;       // as it lies in audio_path, else encoded again
+    char sound_why[RML_SOUND_WHY_BYTES]; // since, in half a sentence
 } rml_encode_summary;
 
 // Writes what is left (sound to its end), closes the file and renames it. Destroys the encoder in

@@ -93,6 +93,7 @@ class EncodeSummary(C.Structure):
     _fields_ = [
         ("frames", C.c_int64), ("video_seconds", C.c_double), ("audio_seconds", C.c_double),
         ("bytes", C.c_int64), ("damaged_audio_packets", C.c_int64), ("lost_alpha", C.c_bool),
+        ("sound_codec", C.c_char_p), ("sound_copied", C.c_bool), ("sound_why", C.c_char * 160),
     ]
 
 

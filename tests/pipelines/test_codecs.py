@@ -61,15 +61,16 @@ def decoded(path, fmt, *decoder):
     return np.frombuffer(raw.stdout, np.uint8).reshape(COUNT, HEIGHT, WIDTH, -1)
 
 
-# The codec, the source's format, the container; the format and the sound of the result.
-KEPT = [("av1", "yuv420p10le", "mkv", "yuv420p10le", "aac"),
+# The codec, the source's format, the container; the format and the sound of the result, to which
+# a voice of PCM is copied where it fits.
+KEPT = [("av1", "yuv420p10le", "mkv", "yuv420p10le", "pcm_s16le"),
         ("av1", "yuv422p10le", "mp4", "yuv422p10le", "aac"),
         ("av1", "yuv420p", "webm", "yuv420p", "opus"),
         ("vp9", "yuv422p10le", "webm", "yuv422p10le", "opus"),
         ("vp9", "bgr0", "mp4", "yuv420p", "aac"),
-        ("prores", "yuv422p10le", "mov", "yuv422p10le", "aac"),
-        ("prores", "yuv420p", "mkv", "yuv422p10le", "aac"),
-        ("prores", "bgra", "mov", "yuva444p10le", "aac")]
+        ("prores", "yuv422p10le", "mov", "yuv422p10le", "pcm_s16le"),
+        ("prores", "yuv420p", "mkv", "yuv422p10le", "pcm_s16le"),
+        ("prores", "bgra", "mov", "yuva444p10le", "pcm_s16le")]
 
 
 @pytest.mark.parametrize("codec,given,container,fmt,sound", KEPT)

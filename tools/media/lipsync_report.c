@@ -35,6 +35,25 @@ static void report_voice(const char *path, const rml_speech_info *voice)
                 path, voice->channels, voice->channel);
 }
 
+static const char *sound_path(const rml_lipsync_settings *s)
+{
+    return s->final_audio_path ? s->final_audio_path
+           : s->audio_path     ? s->audio_path
+                               : s->voices[0].path;
+}
+
+// What became of the sound that is heard.
+static void report_sound(const rml_lipsync_settings *s, const rml_encode_summary *file)
+{
+    if (!file->sound_codec)
+        return;
+    if (file->sound_copied)
+        fprintf(stderr, "%s: its sound (%s) was copied\n", sound_path(s), file->sound_codec);
+    else
+        fprintf(stderr, "%s: its sound was encoded as %s, since %s\n", sound_path(s),
+                file->sound_codec, file->sound_why);
+}
+
 static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
                         const rml_lipsync *job, const lipsync_session *sessions, int count,
                         double seconds)
@@ -58,6 +77,7 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
     for (int i = 0; i < s->job.voice_count || i == 0; i++)
         report_voice(s->job.voice_count ? s->job.voices[i].path : s->job.audio_path,
                      rml_lipsync_voice(job, i));
+    report_sound(&s->job, &r->file);
     if (s->no_mark)
         fprintf(stderr, "%s: does not say that a network made the mouth (--no_mark)\n",
                 s->job.out_path);
@@ -71,10 +91,7 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
         fprintf(stderr, "%s: %lld damaged packets were skipped\n", s->job.clip.path,
                 (long long)r->damaged_packets);
     if (r->file.damaged_audio_packets)
-        fprintf(stderr, "%s: %lld damaged packets were skipped\n",
-                s->job.final_audio_path ? s->job.final_audio_path
-                : s->job.audio_path     ? s->job.audio_path
-                                        : s->job.voices[0].path,
+        fprintf(stderr, "%s: %lld damaged packets were skipped\n", sound_path(&s->job),
                 (long long)r->file.damaged_audio_packets);
     if (s->common.json)
         return;
@@ -119,6 +136,12 @@ static void report_json(const lipsync_command *s, const rml_lipsync_result *r,
     printf(",\"network_frames\":%lld,\"silent_frames\":%lld", (long long)r->generated,
            (long long)r->silent);
     printf(",\"voice_channel\":%d,\"voice_silence_seconds\":%.6f", voice->channel, voice->silence);
+    if (r->file.sound_codec) {
+        printf(",\"sound\":\"%s\"", r->file.sound_copied ? "copied" : "encoded");
+        json_field(",\"sound_codec\":", r->file.sound_codec);
+        if (!r->file.sound_copied)
+            json_field(",\"sound_why\":", r->file.sound_why);
+    }
     printf(
         ",\"damaged_video_packets\":%lld,\"damaged_audio_packets\":%lld,\"threads\":%d,"
         "\"cpu\":\"%s\",\"precision\":\"%s\",\"batch\":%d,\"peak_rss_bytes\":%llu,\"stage_ms\":{",
