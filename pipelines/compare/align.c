@@ -11,7 +11,7 @@
 
 // ---- names --------------------------------------------------------------------------------------
 
-static bool same_letters(const char *a, const char *b)
+bool rml_layer_same_letters(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++)
         if (*a != *b && (isalnum((unsigned char)*a) || isalnum((unsigned char)*b)))
@@ -23,7 +23,7 @@ static bool same_letters(const char *a, const char *b)
 static bool ends_with(const char *longer, const char *key)
 {
     const size_t more = strlen(longer), less = strlen(key);
-    if (more < less || !same_letters(longer + more - less, key))
+    if (more < less || !rml_layer_same_letters(longer + more - less, key))
         return false;
     return more == less || !isalnum((unsigned char)longer[more - less - 1]);
 }

@@ -29,6 +29,10 @@ typedef struct rml_aligned {
 rml_status rml_layers_align(const rml_layers *a, const rml_layers *b, rml_aligned **out,
                             size_t *count, size_t lonely[2], rml_error *err);
 
+// Whether two names are one but for what is neither letter nor digit, which Core ML files write as
+// _.
+bool rml_layer_same_letters(const char *a, const char *b);
+
 // Whether they have the same dimensions, those of size 1 left out.
 bool rml_layer_same_shape(const rml_layer *a, const rml_layer *b);
 

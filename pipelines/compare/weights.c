@@ -1,13 +1,14 @@
 #include "pipelines/compare/weights.h"
 
 #include "engine/model.h"
+#include "pipelines/compare/align.h"
 #include "tensor/alloc.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
-#include <string.h>
 
+#define PIECE ((size_t)1 << 16) // elements at a time
 #define LEAST 16 // elements; fewer are numbers of a function, which a format writes as it will
 
 // The constant floats that nodes of this name read, of `count` elements; how many there are.
@@ -17,7 +18,8 @@ static size_t find_weights(const rml_graph *graph, const char *name, size_t coun
     size_t found = 0;
     for (size_t i = 0; i < graph->node_count; i++) {
         const rml_node *node = &graph->nodes[i];
-        for (int k = 0; k < node->in_count && !node->dead && strcmp(node->name, name) == 0; k++) {
+        for (int k = 0;
+             k < node->in_count && !node->dead && rml_layer_same_letters(node->name, name); k++) {
             const rml_value *value =
                 node->in[k] == RML_NO_VALUE ? NULL : &graph->values[node->in[k]];
             size_t own;
@@ -30,15 +32,22 @@ static size_t find_weights(const rml_graph *graph, const char *name, size_t coun
     return found;
 }
 
+// Some rows at a time: weights may be larger than memory.
 static rml_status sum_squares(const rml_value *value, size_t count, const rml_allocator *allocator,
                               double *sum, rml_error *err)
 {
+    const int64_t rows = value->shape.rank ? value->shape.dim[0] : 1;
+    const size_t row = count / (size_t)rows;
+    const int64_t most = row < PIECE ? (int64_t)(PIECE / row) : 1;
     float *numbers;
-    RML_TRY(rml_make(allocator, &numbers, count + 1, sizeof *numbers, "a weight", err));
-    rml_constant_copy(value->constant, RML_F32, numbers);
+    RML_TRY(rml_make(allocator, &numbers, (size_t)most * row, sizeof *numbers, "a weight", err));
     *sum = 0;
-    for (size_t i = 0; i < count; i++)
-        *sum += (double)numbers[i] * (double)numbers[i];
+    for (int64_t first = 0; first < rows; first += most) {
+        const int64_t own = rows - first < most ? rows - first : most;
+        rml_constant_read(value->constant, 0, first, own, numbers);
+        for (size_t i = 0; i < (size_t)own * row; i++)
+            *sum += (double)numbers[i] * (double)numbers[i];
+    }
     rml_free(allocator, numbers);
     return RML_OK;
 }
@@ -49,7 +58,8 @@ rml_status rml_weights_difference(const rml_model *a, const char *node_a, const 
     *difference = 0;
     for (size_t i = 0; i < a->graph.node_count; i++) {
         const rml_node *node = &a->graph.nodes[i];
-        for (int k = 0; k < node->in_count && !node->dead && strcmp(node->name, node_a) == 0; k++) {
+        for (int k = 0;
+             k < node->in_count && !node->dead && rml_layer_same_letters(node->name, node_a); k++) {
             const rml_value *left = NULL, *right = NULL;
             size_t count;
             double sums[2];

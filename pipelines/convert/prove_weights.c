@@ -76,6 +76,13 @@ rml_status rml_prove_weights(const rml_conversion *c, const rml_weights *again,
     return status;
 }
 
+// So that files that are read whole do not fill memory.
+static void drop_pages(const rml_model *model)
+{
+    if (model->drop_pages)
+        model->drop_pages(model->user);
+}
+
 rml_status rml_prove_same_weights(const rml_proving *p, rml_error *err)
 {
     const rml_conversion *c = p->conversion;
@@ -90,6 +97,10 @@ rml_status rml_prove_same_weights(const rml_proving *p, rml_error *err)
         if (weighted)
             RML_TRY(rml_weights_difference(c->source, node->name, p->again, node->name, &difference,
                                            err));
+        if (weighted) {
+            drop_pages(c->source);
+            drop_pages(p->again);
+        }
         if (difference > RML_SAME_WEIGHTS)
             return rml_fail(err, RML_ERR_FORMAT,
                             "holds other numbers than %s: the weights of %s differ by %.1e of "

@@ -98,6 +98,12 @@ static rml_status write_model(rml_net_emitter *e, const rml_coreml_description *
     RML_TRY(e->status);
     if (e->m.status == RML_OK)
         e->m.bytes[1] = (uint8_t)e->spec; // what the layers were found to need
+    if (rml_fields_size(&e->m) > RML_FIELDS_MAX_BYTES)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "%llu bytes, and a neural network is one message of %llu at most: --fp16 "
+                        "halves them, and a package has its weights in a file of their own",
+                        (unsigned long long)rml_fields_size(&e->m),
+                        (unsigned long long)RML_FIELDS_MAX_BYTES);
     RML_TRY(rml_outfile_open(&file, e->w->path, e->w->allocator, err));
     RML_TRY(rml_outfile_finish(&file, rml_fields_write(&e->m, &file, err), err));
     rml_coreml_say_losses(e->w, &e->losses);
