@@ -1,7 +1,8 @@
 // Wav2Vec2: speech to one vector for each 20 ms.
 //   input_values      (N,samples)       16 kHz, zero mean and unit variance over the whole clip
 //   last_hidden_state (N,frames,hidden)  frames = (samples - 400) / 320 + 1
-// The same in parts, and networks.h has those of the encoder (pipelines/lipsync/voice.h runs them):
+// The same in parts, and networks.h has those of the encoder (pipelines/lipsync/latent_voice.h runs
+// them):
 //   wav2vec2-norm      input_values of the whole clip -> norm (N,2,512)
 //   wav2vec2-features  input_values of a part, norm -> features (N,frames,512)
 //   wav2vec2-encoder   features of the whole clip -> last_hidden_state

@@ -69,8 +69,12 @@ static rml_status load_mask(rml_face_paster *p, const char *path, rml_error *err
     while (p->gray && first < count && p->gray[first] == 0)
         first++;
     p->gray_top = (int)(first / width);
-    return p->gray ? RML_OK
-                   : rml_fail_nomem(err, (size_t)p->gray_width * (size_t)p->gray_height, "a mask");
+    if (!p->gray)
+        return rml_fail_nomem(err, count, "a mask");
+    return first < count
+               ? RML_OK
+               : rml_fail(err, RML_ERR_ARG,
+                          "%s: the mask is black everywhere, so that nothing would change", path);
 }
 
 rml_status rml_face_paster_create(rml_face_paster **out, const rml_paste_settings *settings,

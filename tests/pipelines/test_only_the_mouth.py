@@ -231,7 +231,18 @@ def test_a_mask_as_a_picture(run, make_clip, constant, tmp_path):
     share[top + 20:top + 50, left + 10:left + 40] = 1
     share[top + 60:top + 70, left + 50:left + 70] = 75 / 255
     assert np.abs(got - (source + share * (255 * COLOUR - source))).max() <= 1
+    # A picture of another size and shape covers the same, but for its edges.
+    for size in ((3 * image.shape[1], 3 * image.shape[0]), (image.shape[1] // 2, image.shape[0])):
+        other = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(tmp_path / "other.png"), other)
+        out = run(constant, face, *LOSSLESS, "--mask_image", tmp_path / "other.png",
+                  "--no_colour_match")
+        again = planes(out, "bgr0")[0][..., :3].astype(float)
+        edge = cv2.dilate(share, np.ones((7, 7))) != cv2.erode(share, np.ones((7, 7)))
+        assert np.abs(again - got)[:, ~edge].max() <= 1 and not edge.all()
+    cv2.imwrite(str(tmp_path / "black.png"), 0 * image)
     for arguments in (["--mask", "box", "--mask_image", tmp_path / "mask.png"],
+                      ["--mask_image", tmp_path / "black.png"],
                       ["--mask_image", tmp_path / "missing.png"]):
         code = 2 if "--mask" in arguments else 1
         assert not run(constant, face, *LOSSLESS, *arguments, name="x.mkv", code=code).exists()
