@@ -88,6 +88,7 @@ def test_close_shuts_the_mouth(speak, head):
     _, opening, report = speak(head.voice)  # is the default
     _, net, net_report = speak(head.voice, "--silence", "net")
     shut = np.percentile(net[SPOKEN], 5)  # lips that the voice shuts
+    print([np.abs(o[QUIET] - shut).max() / spread(opening) for o in (opening, net)])
     assert np.abs(opening[QUIET] - shut).max() < 0.1 * spread(opening)
     assert np.abs(net[QUIET] - shut).max() > 0.1 * spread(opening)
     assert np.corrcoef(opening[SPOKEN], net[SPOKEN])[0, 1] > 0.999

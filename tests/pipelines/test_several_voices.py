@@ -112,6 +112,7 @@ def test_two_who_cross_keep_their_voices(speak, pair, program):
         for me, you in ((one, other), (other, one)):
             said = me.said(frames)[part]
             mine, yours = (np.corrcoef(said, who.opening[part])[0, 1] for who in (me, you))
+            print(me.index, len(part), mine, yours)
             assert mine > 0.6 and yours < mine - 0.3, (me.index, mine, yours)
     # What is heard is the sum.
     heard = soundfile.read(sound_of(out))[0]

@@ -39,6 +39,7 @@ def test_sound_that_was_moved_is_found(program, drawn, tmp_path, late):
     video, samples, faces = drawn
     soundfile.write(tmp_path / "s.wav", moved(samples, late), 16000)
     line = measured(program, video, "--audio", tmp_path / "s.wav", *faces)
+    print(late, line["offset_ms"], line["confidence"])
     assert abs(line["offset_ms"] + late) <= HALF_FRAME_MS
     assert line["confidence"] > 0.1 and not line["beyond"]
     near = [r["offset_ms"] for r in line["over_time"][20:-20]]
