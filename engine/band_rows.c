@@ -1,8 +1,8 @@
 // Bands: which nodes can be computed in them, and the rows that each value needs.
 #include "engine/bands.h"
+#include "engine/region.h"
 
 #include "ops/conv/conv.h"
-#include "ops/image/resize.h"
 #include "ops/norm/group_norm.h"
 
 // ---- which nodes ------------------------------------------------------------------------------
@@ -36,17 +36,6 @@ static bool conv_fits(const rml_plan *plan, const rml_graph *graph, const rml_no
            w.before[0] < rml_window_span(&w, 0) && w.after[0] < rml_window_span(&w, 0);
 }
 
-bool rml_bands_repeats(const rml_plan *plan, const rml_node *node, int64_t times[2])
-{
-    rml_fact in[RML_BANDS_MAX_INPUTS];
-    for (int k = 0; k < node->in_count && k < RML_BANDS_MAX_INPUTS; k++)
-        in[k] =
-            node->in[k] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1} : plan->facts[node->in[k]];
-    return node->in_count <= RML_BANDS_MAX_INPUTS &&
-           rml_resize_repeats(&node->attr.resize, in, node->in_count, times) &&
-           times[0] <= RML_BAND_MOST;
-}
-
 // A pad or slice of nothing, as exporters write for sides that are even.
 static bool changes_nothing(const rml_plan *plan, const rml_node *node)
 {
@@ -67,25 +56,6 @@ static bool changes_nothing(const rml_plan *plan, const rml_node *node)
     return same;
 }
 
-bool rml_bands_cuts(const rml_plan *plan, const rml_node *node, int index)
-{
-    switch (node->op) {
-    case RML_OP_CONV:
-    case RML_OP_CONV_TRANSPOSE:
-        return index == 0 || index == 3;
-    case RML_OP_CONCAT:
-        return true;
-    case RML_OP_BINARY: // what has one row, or none, is the same for all
-        return plan->facts[node->in[index]].shape.rank == 4 &&
-               height_of(plan, node->in[index]) == height_of(plan, node->out);
-    case RML_OP_EXPAND:
-        return index == 0 && plan->facts[node->in[0]].shape.rank == 4 &&
-               height_of(plan, node->in[0]) == height_of(plan, node->out);
-    default:
-        return index == 0;
-    }
-}
-
 static bool reads_shape_only(const rml_node *node, int index)
 {
     return index == 1 && (node->op == RML_OP_DEPTH_TO_SPACE || node->op == RML_OP_EXPAND);
@@ -102,8 +72,8 @@ static bool op_fits(const rml_plan *plan, const rml_graph *graph, const rml_node
         return pixels && conv_fits(plan, graph, node);
     case RML_OP_RESIZE:
         // no further than its rows go, where another image gives the size
-        return pixels && !node->generic && rml_bands_repeats(plan, node, times) &&
-               out->dim[2] <= height_of(plan, node->in[0]) * times[0];
+        return pixels && !node->generic && rml_region_repeats(plan, node, times) &&
+               times[0] <= RML_BAND_MOST && out->dim[2] <= height_of(plan, node->in[0]) * times[0];
     case RML_OP_GROUP_NORM:
         // one channel lies in memory as planes do, whose blocks are others
         return pixels && (node->in_count < 4 || node->in[3] == RML_NO_VALUE) && out->dim[1] > 1 &&
@@ -116,7 +86,8 @@ static bool op_fits(const rml_plan *plan, const rml_graph *graph, const rml_node
     case RML_OP_SLICE:
         return changes_nothing(plan, node);
     case RML_OP_EXPAND: // what is not cut is the same for all images
-        return rml_bands_cuts(plan, node, 0) || plan->facts[node->in[0]].shape.rank < 4 ||
+        return rml_region_cuts(plan, node, 0, RML_ROWS) ||
+               plan->facts[node->in[0]].shape.rank < 4 ||
                plan->facts[node->in[0]].shape.dim[0] == 1;
     case RML_OP_UNARY:
     case RML_OP_SPACE_TO_DEPTH:
@@ -131,14 +102,14 @@ static bool op_fits(const rml_plan *plan, const rml_graph *graph, const rml_node
 bool rml_bands_fit(const rml_plan *plan, const rml_graph *graph, const rml_node *node,
                    rml_value_id id)
 {
-    bool fits = node->out_count == 1 && node->in_count <= RML_BANDS_MAX_INPUTS &&
+    bool fits = node->out_count == 1 && node->in_count <= RML_REGION_MAX_INPUTS &&
                 is_image(plan, node->out) && height_of(plan, node->out) >= plan->band_rows &&
                 op_fits(plan, graph, node);
     for (int k = 0; fits && k < node->in_count; k++) {
         const rml_value_id in = node->in[k];
         if (in == RML_NO_VALUE)
             fits = k > 0;
-        else if (rml_bands_cuts(plan, node, k))
+        else if (rml_region_cuts(plan, node, k, RML_ROWS))
             fits = is_image(plan, in);
         else // what only a run tells is whole
             fits = !plan->places[in].dynamic && (in != id || reads_shape_only(node, k));
@@ -158,60 +129,25 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-rml_rows rml_bands_input_rows(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
-                              int index, rml_rows out)
+rml_range rml_bands_input_rows(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
+                               int index, rml_range out)
 {
-    const rml_node *node = &graph->nodes[step->node];
-    const int64_t height = step->args.in[index].dim[2];
-    int64_t times[2], low = out.low, high = out.high;
-    if (!rml_bands_cuts(plan, node, index))
-        return (rml_rows){0, 0};
-    if (node->op == RML_OP_RESIZE && rml_bands_repeats(plan, node, times)) {
-        low = out.low / times[0];
-        high = (out.high - 1) / times[0] + 1;
-    } else if (node->op == RML_OP_SPACE_TO_DEPTH) {
-        low = out.low * node->attr.shuffle.block;
-        high = out.high * node->attr.shuffle.block;
-    } else if (node->op == RML_OP_DEPTH_TO_SPACE) {
-        low = out.low / node->attr.shuffle.block;
-        high = (out.high - 1) / node->attr.shuffle.block + 1;
-    } else if (node->op == RML_OP_CONV && index == 0) {
-        const rml_window w = rml_conv_window(&step->args);
-        low = out.low * w.stride[0] - w.before[0];
-        high = (out.high - 1) * w.stride[0] - w.before[0] + rml_window_span(&w, 0);
-    } else if (node->op == RML_OP_CONV_TRANSPOSE && index == 0) {
-        const rml_window w = rml_conv_transpose_window(&step->args);
-        const int64_t reach = out.low + w.before[0] - rml_window_span(&w, 0);
-        low = reach < 0 ? 0 : reach / w.stride[0] + 1;
-        low = smaller(low, out.low / w.stride[0]); // so that no padding is negative
-        high = (out.high - 1 + w.before[0]) / w.stride[0] + 1;
-    }
-    return (rml_rows){low > 0 ? low : 0, high < height ? high : height};
+    return rml_region_cuts(plan, &graph->nodes[step->node], index, RML_ROWS)
+               ? rml_region_reads(plan, graph, step, index, RML_ROWS, out)
+               : (rml_range){0, 0};
 }
 
 // One that straddles the band's upper edge begins above it.
-rml_rows rml_bands_moment_rows(int64_t width, rml_rows band)
+rml_range rml_bands_moment_rows(int64_t width, rml_range band)
 {
     const int64_t first = band.low * width / RML_NORM_BLOCK * RML_NORM_BLOCK;
-    return (rml_rows){width > 0 ? first / width : band.low, band.high};
+    return (rml_range){width > 0 ? first / width : band.low, band.high};
 }
 
-rml_rows rml_bands_band(const rml_plan *plan, const rml_stage *stage, int64_t low)
+rml_range rml_bands_band(const rml_plan *plan, const rml_stage *stage, int64_t low)
 {
     const int64_t high = low + plan->band_rows;
-    return (rml_rows){low, high < stage->rows ? high : stage->rows};
-}
-
-int64_t rml_bands_unit(const rml_plan *plan, const rml_node *node, const rml_step *step)
-{
-    int64_t times[2];
-    if (node->op == RML_OP_RESIZE && rml_bands_repeats(plan, node, times))
-        return times[0];
-    if (node->op == RML_OP_DEPTH_TO_SPACE)
-        return node->attr.shuffle.block;
-    if (node->op == RML_OP_CONV_TRANSPOSE) // its phases
-        return rml_conv_transpose_window(&step->args).stride[0];
-    return step->algorithm->row_unit ? step->algorithm->row_unit : 1;
+    return (rml_range){low, high < stage->rows ? high : stage->rows};
 }
 
 // To a multiple of `unit`, or `most`.
@@ -220,7 +156,7 @@ static int64_t round_up(int64_t rows, int64_t unit, int64_t most)
     return smaller((rows + unit - 1) / unit * unit, most);
 }
 
-static void want(rml_roll *roll, rml_rows rows, bool now)
+static void want(rml_roll *roll, rml_range rows, bool now)
 {
     roll->keep = rows.low < roll->keep ? rows.low : roll->keep;
     roll->goal = now && rows.high > roll->goal ? rows.high : roll->goal;
@@ -238,7 +174,7 @@ void rml_bands_start(const rml_plan *plan, const rml_graph *graph, const rml_ban
 
 // What the band needs in all of what its members read and make, and of that what is kept.
 static void set_goals(const rml_plan *plan, const rml_graph *graph, const rml_bands *bands,
-                      const rml_stage *stage, rml_rows band)
+                      const rml_stage *stage, rml_range band)
 {
     for (size_t i = plan->step_count; i-- > 0;) {
         const rml_step *step = &plan->steps[i];
@@ -249,7 +185,7 @@ static void set_goals(const rml_plan *plan, const rml_graph *graph, const rml_ba
             if (bands->banded[node->in[0]] && out->made < stage->rows)
                 want(&bands->roll[node->in[0]],
                      rml_bands_moment_rows(step->args.in[0].dim[3],
-                                           (rml_rows){out->made, band.high}),
+                                           (rml_range){out->made, band.high}),
                      out->made < band.high);
         }
         if (stage->member[i] != RML_MEMBER_COMPUTE)
@@ -257,13 +193,13 @@ static void set_goals(const rml_plan *plan, const rml_graph *graph, const rml_ba
         const int64_t height = step->args.out[0].dim[2];
         if (rml_bands_is_target(bands, graph, node->out) && band.high > out->goal)
             out->goal = band.high;
-        out->goal = round_up(out->goal, rml_bands_unit(plan, node, step), height);
+        out->goal = round_up(out->goal, rml_region_unit(plan, node, step, RML_ROWS), height);
         // Where nothing is made now, what the next row reads is kept all the same.
         const bool now = out->goal > out->made;
-        const rml_rows rows = {out->made, now ? out->goal : out->made + 1};
+        const rml_range rows = {out->made, now ? out->goal : out->made + 1};
         for (int k = 0; k < node->in_count && out->made < height; k++)
             if (node->in[k] != RML_NO_VALUE && bands->banded[node->in[k]] &&
-                rml_bands_cuts(plan, node, k))
+                rml_region_cuts(plan, node, k, RML_ROWS))
                 want(&bands->roll[node->in[k]], rml_bands_input_rows(plan, graph, step, k, rows),
                      now);
     }
@@ -278,7 +214,7 @@ static int64_t share_of(const rml_plan *plan, const rml_stage *stage, int64_t he
 }
 
 static bool has_rows(const rml_plan *plan, const rml_graph *graph, const rml_bands *bands,
-                     const rml_step *step, rml_rows rows)
+                     const rml_step *step, rml_range rows)
 {
     const rml_node *node = &graph->nodes[step->node];
     for (int k = 0; k < node->in_count; k++)
@@ -291,7 +227,7 @@ static bool has_rows(const rml_plan *plan, const rml_graph *graph, const rml_ban
 bool rml_bands_next(const rml_plan *plan, const rml_graph *graph, const rml_bands *bands,
                     const rml_stage *stage, int64_t low)
 {
-    const rml_rows band = rml_bands_band(plan, stage, low);
+    const rml_range band = rml_bands_band(plan, stage, low);
     bool last = true;
     for (size_t i = 0; i < graph->input_count; i++)
         bands->roll[graph->inputs[i]].keep = bands->roll[graph->inputs[i]].goal =
@@ -316,13 +252,14 @@ bool rml_bands_next(const rml_plan *plan, const rml_graph *graph, const rml_band
         const bool moments = stage->member[i] == RML_MEMBER_MOMENTS;
         if (!stage->member[i] || out->goal <= out->made)
             continue;
-        const int64_t goal = out->goal, unit = moments ? goal : rml_bands_unit(plan, node, step);
+        const int64_t goal = out->goal,
+                      unit = moments ? goal : rml_region_unit(plan, node, step, RML_ROWS);
         if (!moments)
             out->goal =
                 smaller(goal, out->made + share_of(plan, stage, step->args.out[0].dim[2], unit));
         while (out->goal > out->made &&
                (moments ? bands->banded[node->in[0]] && bands->roll[node->in[0]].goal < goal
-                        : !has_rows(plan, graph, bands, step, (rml_rows){out->made, out->goal})))
+                        : !has_rows(plan, graph, bands, step, (rml_range){out->made, out->goal})))
             out->goal = moments ? out->made : (out->goal - 1) / unit * unit;
         last = last &&
                (out->goal == goal || !(moments || rml_bands_is_target(bands, graph, node->out)));

@@ -22,7 +22,6 @@
 #define RML_BAND_MOST 128        // are RML_BAND_STEP times each other
 #define RML_BAND_STEP 4          //
 #define RML_BANDS_MAX_STEPS 2048 // of a plan that is looked at
-#define RML_BANDS_MAX_INPUTS 16  // of a node that is swept
 
 typedef enum rml_member {
     RML_MEMBER_NONE,
@@ -75,23 +74,14 @@ bool rml_bands_is_target(const rml_bands *bands, const rml_graph *graph, rml_val
 
 // Rows of the step's input `index` that rows `out` of its output need; inside the input. None where
 // only its shape is read.
-rml_rows rml_bands_input_rows(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
-                              int index, rml_rows out);
-
-// Whether a band sees input `index` in rows; otherwise whole, or its shape.
-bool rml_bands_cuts(const rml_plan *plan, const rml_node *node, int index);
-
-// How many rows are computed together: parts begin and end at multiples of it, or at the end.
-int64_t rml_bands_unit(const rml_plan *plan, const rml_node *node, const rml_step *step);
-
-// How often a resize repeats rows and columns; false where it does anything else.
-bool rml_bands_repeats(const rml_plan *plan, const rml_node *node, int64_t times[2]);
+rml_range rml_bands_input_rows(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
+                               int index, rml_range out);
 
 // Rows of a norm's input that hold the blocks which end in `band`.
-rml_rows rml_bands_moment_rows(int64_t width, rml_rows band);
+rml_range rml_bands_moment_rows(int64_t width, rml_range band);
 
 // The rows of the band that begins at `low`, of what the sweep is for.
-rml_rows rml_bands_band(const rml_plan *plan, const rml_stage *stage, int64_t low);
+rml_range rml_bands_band(const rml_plan *plan, const rml_stage *stage, int64_t low);
 
 // To the start of an image, and then for each pass the goals and what is kept of the values that
 // the sweep's members read or make. True: the band takes another pass.
@@ -101,12 +91,6 @@ bool rml_bands_next(const rml_plan *plan, const rml_graph *graph, const rml_band
                     const rml_stage *stage, int64_t low);
 
 // ---- running (bands_run.c) ----------------------------------------------------------------------
-
-// Computes rows `rows` of one image of a step's output, which is not a norm's: `in` and `out` are
-// views of what rml_bands_cuts says is seen in rows, and of the output; other inputs are the
-// step's.
-void rml_bands_compute(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
-                       rml_rows rows, rml_tensor *in, const rml_tensor *out, char *scratch);
 
 // Runs a sweep. `block`: the memory that the plan points into. Fails only where it is cancelled.
 rml_status rml_bands_sweep(const rml_plan *plan, const rml_graph *graph, const rml_stage *stage,

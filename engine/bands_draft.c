@@ -1,4 +1,5 @@
 #include "engine/bands_draft.h"
+#include "engine/region.h"
 
 #include "tensor/size.h"
 
@@ -184,7 +185,7 @@ static size_t band_scratch(const rml_chooser *at, size_t step, int64_t in_rows, 
     const size_t whole = at->whole[at->plan->scratch[step]];
     if (node_of(at, step)->op != RML_OP_CONV)
         return whole;
-    rml_tensor in[RML_BANDS_MAX_INPUTS], out = of->args.out[0];
+    rml_tensor in[RML_REGION_MAX_INPUTS], out = of->args.out[0];
     rml_op_args args = of->args;
     memcpy(in, of->args.in, (size_t)args.in_count * sizeof *in);
     in[0].dim[0] = out.dim[0] = 1;
@@ -212,8 +213,8 @@ static void size_band(const rml_chooser *at, rml_draft *d, const rml_stage *stag
             continue;
         if (at->plan->scratch[i] != NONE && node->op != RML_OP_GROUP_NORM &&
             roll->goal > roll->made) {
-            const rml_rows rows = rml_bands_input_rows(at->plan, at->graph, &at->plan->steps[i], 0,
-                                                       (rml_rows){roll->made, roll->goal});
+            const rml_range rows = rml_bands_input_rows(at->plan, at->graph, &at->plan->steps[i], 0,
+                                                        (rml_range){roll->made, roll->goal});
             const size_t bytes = band_scratch(at, i, rows.high - rows.low, roll->goal - roll->made);
             if (bytes > d->bytes[stage->scratch])
                 d->bytes[stage->scratch] = bytes;

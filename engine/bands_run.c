@@ -1,9 +1,7 @@
-// Sweeps over images: how operators run on a band.
+// Sweeps over images, band by band.
 #include "engine/bands.h"
+#include "engine/region.h"
 
-#include "ops/conv/conv.h"
-#include "ops/elementwise/nd_iterator.h"
-#include "ops/image/resize.h"
 #include "ops/norm/group_norm.h"
 
 #include <string.h>
@@ -14,13 +12,13 @@ typedef struct sweep {
     const rml_stage *stage;
     char *block;
     int64_t image;
-    rml_rows band;
+    rml_range band;
 } sweep;
 
 // ---- rows of values -----------------------------------------------------------------------------
 
 // Rows of the image at hand, of a whole value or of the buffer of a banded one.
-static rml_tensor rows_of(const sweep *at, rml_value_id id, rml_rows rows)
+static rml_tensor rows_of(const sweep *at, rml_value_id id, rml_range rows)
 {
     const rml_bands *bands = at->plan->bands;
     rml_tensor view = at->plan->places[id].view;
@@ -36,7 +34,7 @@ static rml_tensor rows_of(const sweep *at, rml_value_id id, rml_rows rows)
 static void shift(const sweep *at, rml_value_id id)
 {
     rml_roll *roll = &at->plan->bands->roll[id];
-    const rml_rows kept = {roll->keep, roll->made};
+    const rml_range kept = {roll->keep, roll->made};
     if (roll->keep == roll->low)
         return;
     const rml_tensor from = rows_of(at, id, kept);
@@ -55,7 +53,7 @@ static void stream(const sweep *at, size_t port, bool store)
     const rml_value_id id = rml_port_value(at->graph, port);
     rml_roll *roll = &at->plan->bands->roll[id];
     const rml_shape *shape = &at->plan->facts[id].shape;
-    const rml_tensor rows = rows_of(at, id, (rml_rows){roll->made, roll->goal});
+    const rml_tensor rows = rows_of(at, id, (rml_range){roll->made, roll->goal});
     const int64_t image = shape->dim[0] > 1 ? at->image : 0;
     if (roll->goal > roll->made)
         rml_binding_copy(at->plan->bound[port], shape, image, roll->made, &rows, store,
@@ -89,7 +87,7 @@ static void take_moments(const sweep *at, size_t index)
     const rml_op_args *args = &at->plan->steps[index].args;
     const rml_value_id x = at->graph->nodes[at->plan->steps[index].node].in[0];
     const int64_t width = args->in[0].dim[3];
-    const rml_rows rows = rml_bands_moment_rows(width, at->band);
+    const rml_range rows = rml_bands_moment_rows(width, at->band);
     const size_t first = (size_t)(at->band.low * width) / RML_NORM_BLOCK;
     const bool last = at->band.high == at->stage->rows;
     const size_t pixels = (size_t)(at->band.high * width) + (last ? RML_NORM_BLOCK - 1 : 0);
@@ -104,70 +102,23 @@ static void take_moments(const sweep *at, size_t index)
         rml_group_norm_join(args, (size_t)at->image);
 }
 
-void rml_bands_compute(const rml_plan *plan, const rml_graph *graph, const rml_step *step,
-                       rml_rows rows, rml_tensor *in, const rml_tensor *out, char *scratch)
-{
-    const rml_node *node = &graph->nodes[step->node];
-    rml_op_attr attr = *step->args.attr;
-    rml_op_args args = step->args;
-    int64_t times[2];
-    for (int k = 0; k < node->in_count; k++)
-        if (node->in[k] == RML_NO_VALUE || !rml_bands_cuts(plan, node, k))
-            in[k] = step->args.in[k];
-    args.attr = &attr;
-    args.in = in;
-    args.out = out;
-    args.scratch = scratch;
-    switch (node->op) {
-    case RML_OP_PAD: // of nothing
-    case RML_OP_SLICE:
-        rml_copy_view(&args, &in[0], out);
-        return;
-    case RML_OP_CONV: { // padded only where the image ends
-        rml_window w = rml_conv_window(&step->args);
-        const int64_t low = rows.low * w.stride[0] - w.before[0];
-        const int64_t high = (rows.high - 1) * w.stride[0] - w.before[0] + rml_window_span(&w, 0);
-        w.before[0] = low < 0 ? -low : 0;
-        w.after[0] = high > step->args.in[0].dim[2] ? high - step->args.in[0].dim[2] : 0;
-        attr.conv.window = rml_window_explicit(&w);
-        break;
-    }
-    case RML_OP_CONV_TRANSPOSE: { // the sizes are those of the views
-        rml_window w = rml_conv_transpose_window(&step->args);
-        const rml_rows read = rml_bands_input_rows(plan, graph, step, 0, rows);
-        w.before[0] += rows.low - read.low * w.stride[0];
-        w.after[0] = w.after[1] = 0;
-        attr.conv.window = rml_window_explicit(&w);
-        break;
-    }
-    case RML_OP_RESIZE:
-        rml_bands_repeats(plan, node, times);
-        attr.resize = rml_resize_twice();
-        for (int i = 0; i < 2; i++)
-            attr.resize.scale[i] = (double)times[i];
-        args.in_count = 1; // what else there is, speaks of the whole image
-        break;
-    default:
-        break;
-    }
-    step->algorithm->run(&args);
-}
-
-static void compute(const sweep *at, size_t index, rml_rows rows)
+static void compute(const sweep *at, size_t index, rml_range rows)
 {
     const rml_step *step = &at->plan->steps[index];
     const rml_node *node = &at->graph->nodes[step->node];
-    rml_tensor in[RML_BANDS_MAX_INPUTS], out = rows_of(at, node->out, rows);
+    rml_tensor in[RML_REGION_MAX_INPUTS], out = rows_of(at, node->out, rows);
+    const rml_region part = {{rows, {0, out.dim[3]}}};
     for (int k = 0; k < node->in_count; k++)
-        if (node->in[k] != RML_NO_VALUE && rml_bands_cuts(at->plan, node, k))
-            in[k] =
-                rows_of(at, node->in[k], rml_bands_input_rows(at->plan, at->graph, step, k, rows));
+        in[k] =
+            node->in[k] != RML_NO_VALUE && rml_region_cuts(at->plan, node, k, RML_ROWS)
+                ? rows_of(at, node->in[k], rml_bands_input_rows(at->plan, at->graph, step, k, rows))
+                : step->args.in[k];
     if (node->op == RML_OP_GROUP_NORM) // of one image, where a sweep is for several made of it
         rml_group_norm_apply(&step->args, step->args.in[0].dim[0] > 1 ? (size_t)at->image : 0,
                              in[0].data, out.data, (size_t)(out.dim[2] * out.dim[3]));
     else
-        rml_bands_compute(at->plan, at->graph, step, rows, in, &out,
-                          at->block + at->plan->buffers[at->stage->scratch].offset);
+        rml_region_compute(at->plan, at->graph, step, &part, in, &out,
+                           at->block + at->plan->buffers[at->stage->scratch].offset);
 }
 
 // True where these are the first rows of all.
@@ -182,7 +133,7 @@ static bool run_member(const sweep *at, size_t index)
     if (roll->goal > roll->made && moments)
         take_moments(at, index);
     else if (roll->goal > roll->made)
-        compute(at, index, (rml_rows){roll->made, roll->goal});
+        compute(at, index, (rml_range){roll->made, roll->goal});
     if (at->plan->places[id].streamed)
         store_output(at, id);
     roll->made = roll->goal;

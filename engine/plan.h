@@ -51,10 +51,17 @@ typedef struct rml_follower {
 
 typedef struct rml_bands rml_bands; // see engine/bands.h
 
-// Rows of an image.
-typedef struct rml_rows {
+// Rows or columns of an image.
+typedef struct rml_range {
     int64_t low, high;
-} rml_rows;
+} rml_range;
+
+enum { RML_ROWS, RML_COLUMNS, RML_AXES };
+
+// A part of an image: a range along each axis.
+typedef struct rml_region {
+    rml_range axis[RML_AXES];
+} rml_region;
 
 struct rml_plan {
     rml_plan *older; // list of plans of one graph, latest use first
@@ -74,8 +81,8 @@ struct rml_plan {
     uint64_t macs;    // of static steps
     rml_bands *bands; // NULL: the steps run one after the other, on whole values
     int64_t band_rows;
-    rml_rows *crop; // of each value, what a run computes of it (see engine/crop.h); or NULL
-    bool cropped;   // the run at hand goes by it
+    rml_region *crop; // of each value, what a run computes of it (see engine/crop.h); or NULL
+    bool cropped;     // the run at hand goes by it
     rml_binding *const *bound; // as the context has it, of plans that are not nested
     rml_pool *pool;
     bool grows;                     // there are dynamic steps

@@ -230,19 +230,22 @@ size_t rml_session_peak_bytes(const rml_session *session)
 
 // ---- running -----------------------------------------------------------------------------------
 
-void rml_session_crop(rml_session *session, size_t output, int64_t low, int64_t high)
+void rml_session_crop(rml_session *session, size_t output, const rml_region *region)
 {
     session->crop_output = output;
-    session->crop = (rml_rows){low, high};
+    session->crop = region ? *region : (rml_region){0};
 }
 
 static rml_status crop(rml_session *session, rml_error *err)
 {
     rml_plan *plan = session->plans;
+    bool all = session->context.observer.fn != NULL;
     plan->cropped = false;
-    if (session->crop.high <= session->crop.low || session->context.observer.fn)
-        return RML_OK;
-    return rml_crop_plan(plan, plan->graph->outputs[session->crop_output], session->crop, err);
+    for (int i = 0; i < RML_AXES; i++)
+        all = all || session->crop.axis[i].high <= session->crop.axis[i].low;
+    return all ? RML_OK
+               : rml_crop_plan(plan, plan->graph->outputs[session->crop_output], &session->crop,
+                               err);
 }
 
 static rml_status run(rml_session *session, rml_error *err)

@@ -17,8 +17,8 @@ struct rml_session {
     rml_plan *plans;     // plans->..., the first is current once `ready`
     bool ready;
     size_t wanted;      // bytes of the last plan that did not keep the limit
-    size_t crop_output; // of which only these rows are wanted; all where there are none
-    rml_rows crop;
+    size_t crop_output; // of which only this region is wanted; all where it is empty
+    rml_region crop;
     bool ran; // the outputs whose shape only a run tells are there
     char *block;
     size_t block_bytes;
@@ -32,11 +32,12 @@ const rml_graph *rml_session_graph(const rml_session *session);
 // Into how many bands the plan cuts an image, 1 where it is whole.
 size_t rml_session_bands(const rml_session *session);
 
-// From the next run on, only rows low..high of output `output` (2 of N,C,H,W) are wanted, with the
-// bits of a whole run, and all of other outputs; what else the output holds, is not said. 0..0: all
-// of it, as at first. Whether that takes less time depends on the graph; results do not. With a
-// memory limit that makes bands, an observer, or shapes that only a run tells all is computed.
-void rml_session_crop(rml_session *session, size_t output, int64_t low, int64_t high);
+// From the next run on, only a region of output `output` (its rows and columns are 2 and 3 of
+// N,C,H,W) is wanted, with the bits of a whole run, and all of other outputs; what else the output
+// holds, is not said. NULL or empty: all of it, as at first. Whether that takes less time depends
+// on the graph; results do not. With a memory limit that makes bands, an observer, or shapes that
+// only a run tells all is computed.
+void rml_session_crop(rml_session *session, size_t output, const rml_region *region);
 
 // Bytes of the plan that last failed to keep the memory limit.
 size_t rml_session_wanted_bytes(const rml_session *session);

@@ -14,6 +14,8 @@
 #include "tensor/stored.h"
 #include "tensor/threads.h"
 
+#include <limits.h>
+
 typedef enum rml_op_id {
 #define OP(upper, lower) RML_OP_##upper,
 #include "ops/ops.inc"
@@ -163,14 +165,18 @@ static inline const rml_constant *rml_op_constant(const rml_op_args *args, int i
 // A worker's scratch, of an algorithm with `worker_bytes`.
 void *rml_op_worker(const rml_op_args *args, int worker);
 
+#define RML_UNIT_ALL                                                                               \
+    INT_MAX // of an algorithm that makes the bits of the whole from the whole alone
+
 // One way to compute an operator. An operator lists its ways in order of preference, those for
 // generic nodes behind the others; the last one of either kind accepts everything.
 typedef struct rml_algorithm {
     const char *name;
     bool generic;            // for generic nodes, and for no others
     rml_precision precision; // of its products
-    int row_unit; // rows of an image that are computed together: a part of the rows that begins and
-                  // ends at multiples of it, or at the end, gets the bits of the whole. 0: any
+    // Rows and columns of an image that are computed together: a part of them that begins and ends
+    // at multiples of it, or at the end, gets the bits of the whole. 0: any.
+    int unit[2];
     bool (*accepts)(const rml_op_args *args); // NULL: always. Must not look at the batch size, so
                                               // that an image gets the same bits in any batch.
     // Weights in the form `run` wants; depends on the weight's shape, attributes and kernels only.

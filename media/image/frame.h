@@ -31,6 +31,11 @@ typedef struct rml_part {
     int x, y, width, height;
 } rml_part;
 
+static inline bool rml_part_equal(rml_part a, rml_part b)
+{
+    return a.x == b.x && a.y == b.y && a.width == b.width && a.height == b.height;
+}
+
 // Makes room for width x height pixels, uninitialised, and sets width, height and pitch; the buffer
 // is reused when it is large enough. pts and time_base stay. RML_ERR_LIMIT beyond the limits above.
 // On failure the frame is as it was.

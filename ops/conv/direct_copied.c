@@ -62,10 +62,15 @@ static size_t ring_bytes(const copied *c)
     return rml_aligned_bytes(rml_sat_mul(c->ring_rows, c->row_floats), sizeof(float));
 }
 
+// Of narrower images too, whose rings hold more units.
 size_t rml_direct_copied_bytes(const rml_op_args *args, const rml_direct *direct)
 {
     const copied c = copied_of(args, direct);
-    return rml_sat_add(ring_bytes(&c), rml_aligned_bytes(c.taps, sizeof(float *)));
+    const size_t units = (direct->groups.channels + c.unit.channels - 1) / c.unit.channels;
+    const size_t all = rml_sat_mul(ring_bytes(&c) / c.slice, units);
+    const size_t ring = rml_aligned_bytes(rml_min_size(all, RING_BYTES), 1);
+    return rml_sat_add(ring > ring_bytes(&c) ? ring : ring_bytes(&c),
+                       rml_aligned_bytes(c.taps, sizeof(float *)));
 }
 
 // What of the convolution one ring serves.

@@ -36,15 +36,23 @@ typedef struct convert_job {
     const rml_tensor *from, *to;
 } convert_job;
 
+// Rows of a part of an image have gaps between them.
 static void convert_pixels(void *context, size_t begin, size_t end, int worker)
 {
     const convert_job *job = context;
-    const size_t channels = (size_t)job->from->dim[1], padded = (size_t)job->to->dim[1];
+    const rml_tensor *from = job->from;
+    const size_t channels = (size_t)from->dim[1], padded = (size_t)job->to->dim[1];
+    const size_t width = (size_t)from->dim[3], rows = (size_t)from->dim[2];
     uint16_t *to = job->to->raw;
     (void)worker;
-    for (size_t i = begin; i < end; i++)
-        job->kernels->to_bf16(job->from->data + (int64_t)i * job->from->stride[3], channels, padded,
-                              to + i * padded);
+    for (size_t i = begin; i < end;) {
+        const size_t row = i / width, stop = rml_min_size(end, (row + 1) * width);
+        const float *src = from->data + (int64_t)(row / rows) * from->stride[0] +
+                           (int64_t)(row % rows) * from->stride[2] +
+                           (int64_t)(i - row * width) * from->stride[3];
+        for (; i < stop; i++, src += from->stride[3])
+            job->kernels->to_bf16(src, channels, padded, to + i * padded);
+    }
 }
 
 rml_tensor rml_bf16_image(const rml_op_args *args, const rml_tensor *image, void *memory)

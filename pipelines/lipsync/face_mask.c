@@ -186,18 +186,33 @@ rml_status rml_mask_draw(float *mask, int width, int height, const rml_mask_sett
     return RML_OK;
 }
 
-int rml_mask_top(int width, int height, const rml_mask_settings *settings)
+// The pixels of a side of `size` that lie between two places, in part at least.
+static void cover(float low, float high, int size, int *first, int *count)
+{
+    const int begin = low < 0 ? 0 : low > (float)size ? size : (int)low;
+    const int end = high < 0 ? 0 : high > (float)size ? size : (int)ceilf(high);
+    *first = begin;
+    *count = end > begin ? end - begin : 0;
+}
+
+rml_part rml_mask_reach(int width, int height, const rml_mask_settings *settings)
 {
     mouth m;
+    const int top = settings->kind == RML_MASK_LOWER ? height / 2 : 0;
+    rml_part part = {0, top, width, height - top};
     if (settings->kind != RML_MASK_MOUTH)
-        return settings->kind == RML_MASK_LOWER ? height / 2 : 0;
+        return part;
     if (!mouth_of_marks(&m, settings->marks))
         m = mouth_of_box((float)width, (float)height);
     // of two half ellipses, each as if it were a whole one
-    const float side = m.half_width * m.right_y, length = fmaxf(m.above, m.below);
+    const float length = fmaxf(m.above, m.below);
+    const float across = hypotf(m.half_width * m.right_x, length * m.right_y);
+    const float along = hypotf(m.half_width * m.right_y, length * m.right_x);
     const bool upright = m.right_y == 0 && m.right_x > 0;
-    const float top = m.y - (upright ? m.above : hypotf(side, length * m.right_x));
-    return top < 0 ? 0 : top > (float)height ? height : (int)top;
+    cover(m.x - across, m.x + across, width, &part.x, &part.width);
+    cover(m.y - (upright ? m.above : along), m.y + (upright ? m.below : along), height, &part.y,
+          &part.height);
+    return part;
 }
 
 rml_status rml_mask_stretch(float *mask, int width, int height, rml_pixels gray,

@@ -42,8 +42,8 @@ typedef struct rml_mask_settings {
 rml_status rml_mask_draw(float *mask, int width, int height, const rml_mask_settings *settings,
                          rml_error *err);
 
-// Above this row the mask that these settings draw is 0.
-int rml_mask_top(int width, int height, const rml_mask_settings *settings);
+// Outside this part the mask that these settings draw is 0. It may be empty.
+rml_part rml_mask_reach(int width, int height, const rml_mask_settings *settings);
 
 // Fills `mask` from a gray picture of any size, stretched over the crop: level / 255.
 rml_status rml_mask_stretch(float *mask, int width, int height, rml_pixels gray,

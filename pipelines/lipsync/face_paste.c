@@ -3,6 +3,7 @@
 #include "media/image/picture.h"
 #include "pipelines/lipsync/detail.h"
 #include "pipelines/lipsync/enhance.h"
+#include "pipelines/lipsync/face_reach.h"
 #include "pipelines/lipsync/face_spot.h"
 #include "pipelines/lipsync/occluder.h"
 #include "pipelines/lipsync/seam.h"
@@ -44,9 +45,10 @@ struct rml_face_paster {
     rml_mask_settings drawn;           // what they are for
     int drawn_width, drawn_height;
     bool drawn_turned;
-    float marks[RML_MASK_MARKS][2];        // that it was drawn by
-    uint8_t *gray;                         // the mask as a picture, or NULL
-    int gray_width, gray_height, gray_top; // the first row with anything
+    float marks[RML_MASK_MARKS][2]; // that it was drawn by
+    uint8_t *gray;                  // the mask as a picture, or NULL
+    int gray_width, gray_height;
+    rml_part gray_part; // outside which it is 0
 };
 
 // The mask that the user drew; of colours their luma.
@@ -64,14 +66,10 @@ static rml_status load_mask(rml_face_paster *p, const char *path, rml_error *err
             to[x] = (uint8_t)((bgr[0] * 29 + bgr[1] * 150 + bgr[2] * 77 + 128) >> 8);
     }
     rml_frame_release(&frame);
-    const size_t width = (size_t)p->gray_width, count = width * (size_t)p->gray_height;
-    size_t first = 0;
-    while (p->gray && first < count && p->gray[first] == 0)
-        first++;
-    p->gray_top = (int)(first / width);
     if (!p->gray)
-        return rml_fail_nomem(err, count, "a mask");
-    return first < count
+        return rml_fail_nomem(err, (size_t)p->gray_width * (size_t)p->gray_height, "a mask");
+    p->gray_part = rml_levels_bounds(p->gray, p->gray_width, p->gray_height);
+    return p->gray_part.width
                ? RML_OK
                : rml_fail(err, RML_ERR_ARG,
                           "%s: the mask is black everywhere, so that nothing would change", path);
@@ -147,27 +145,23 @@ static bool shift_marks(const rml_face_paster *p, const float (*marks)[2], const
     return true;
 }
 
-// Rows beside the mask in the picture: the seam's edge, and what rounding may add.
-#define EDGE_ROWS 2
+// Pixels beside the mask in the picture: the seam's edge, and what rounding may add.
+#define EDGE 2
 
-int rml_face_paste_top(const rml_face_paster *p, rml_box box, float angle, const float (*marks)[2],
-                       int side)
+rml_part rml_face_paste_seen(const rml_face_paster *p, rml_box box, float angle,
+                             const float (*marks)[2], int side)
 {
     // Where it lies in the crop does not depend on where the picture ends.
     const rml_face_spot s = rml_face_spot_of(box, angle, RML_FRAME_MAX_SIDE, RML_FRAME_MAX_SIDE);
-    const int beside = EDGE_ROWS + (s.turned ? RML_TURN_REACH + 1 : 0);
+    const int beside = EDGE + (s.turned ? RML_TURN_REACH + 1 : 0);
     float at[RML_MASK_MARKS][2];
     rml_mask_settings mask = {.kind = p->settings.mask};
     if (shift_marks(p, marks, &s, at))
         mask.marks = (const float(*)[2])at;
-    // A drawn mask is stretched by a filter that reaches three pixels of the coarser of both.
-    const int drawn = p->gray_top - 4;
-    const int64_t top = p->gray ? (int64_t)(drawn < 0 ? 0 : drawn) * s.height / p->gray_height - 4
-                                : rml_mask_top(s.width, s.height, &mask);
-    const int64_t reach = RML_IMAGE_RESAMPLE_REACH * (side > s.height ? side : s.height);
-    const int64_t first = (top - beside) * side - reach;
-    const int64_t row = first / s.height - rml_detail_reach(side) - 2;
-    return first < 0 || row < 0 ? 0 : (int)row;
+    const rml_part part = p->gray ? rml_stretched_reach(p->gray_part, p->gray_width, p->gray_height,
+                                                        s.width, s.height)
+                                  : rml_mask_reach(s.width, s.height, &mask);
+    return rml_network_reach(part, s.width, s.height, beside, side);
 }
 
 static rml_mask_border border_of(const rml_planes *picture, const rml_part *shown)

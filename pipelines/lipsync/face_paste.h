@@ -37,10 +37,11 @@ rml_status rml_face_paste(rml_face_paster *paster, const rml_planes *picture, rm
                           float angle, const float (*marks)[2], const uint8_t *given,
                           const uint8_t *made, int side, float *step, rml_error *err);
 
-// The first row of what the network made that the mask lets through, or that the filters on the way
-// reach: nobody looks at what is above, but for what it was given. May be asked by another thread.
-int rml_face_paste_top(const rml_face_paster *paster, rml_box box, float angle,
-                       const float (*marks)[2], int side);
+// The part of what the network made that the mask lets through, or that the filters on the way
+// reach, a pixel at least: nobody looks at what is outside, but for what it was given. May be asked
+// by another thread.
+rml_part rml_face_paste_seen(const rml_face_paster *paster, rml_box box, float angle,
+                             const float (*marks)[2], int side);
 
 // The part of a picture of width x height, as shown, that a paste can change.
 rml_part rml_face_paste_part(rml_box box, float angle, int width, int height);

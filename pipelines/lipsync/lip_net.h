@@ -13,7 +13,7 @@
 typedef struct rml_lip_item {
     uint8_t *patch; // side x side pixels BGR; the face, then the face as generated
     float *sound;   // what `listen` wrote, `sound_count` numbers
-    int top;        // rows of the patch above it may be left as they are: nobody looks at them
+    rml_part seen;  // of the patch: the rest may be left as it is, for nobody looks at it
     int voice;      // of rml_lip_sound, whose face it is
     int64_t source; // items in which this frame of the clip and the box in it agree
     rml_box box;    // show the same face

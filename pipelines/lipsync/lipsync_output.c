@@ -48,15 +48,15 @@ static rml_status paste_compat(rml_chain *c, const rml_slot *s, rml_frame *canva
 
 rml_status rml_crop_step(rml_chain *c, rml_slot *s, rml_error *err)
 {
-    const size_t side = (size_t)c->lips->side;
+    const int side = c->lips->side;
     const float(*marks)[2] = s->has_marks ? (const float(*)[2])s->marks : NULL;
-    s->item.top =
-        is_compat(c) ? 0 : rml_face_paste_top(c->paster, s->box, s->angle, marks, c->lips->side);
+    s->item.seen = is_compat(c) ? (rml_part){0, 0, side, side}
+                                : rml_face_paste_seen(c->paster, s->box, s->angle, marks, side);
     if (is_compat(c))
         return crop_compat(c, s, err);
-    RML_TRY(rml_face_cut(c->cutter, &s->picture->planes, s->box, s->angle, c->lips->side,
-                         s->item.patch, err));
-    memcpy(s->given, s->item.patch, side * side * RML_FRAME_CHANNELS);
+    RML_TRY(
+        rml_face_cut(c->cutter, &s->picture->planes, s->box, s->angle, side, s->item.patch, err));
+    memcpy(s->given, s->item.patch, (size_t)side * (size_t)side * RML_FRAME_CHANNELS);
     return RML_OK;
 }
 

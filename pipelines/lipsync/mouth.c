@@ -9,7 +9,7 @@
 // A voice's last face of silence.
 typedef struct closed_face {
     uint8_t *open, *closed;    // before the network and after
-    int top;                   // as in the item
+    rml_part seen;             // as in the item
     bool known;                // there is one
     const rml_lip_item *maker; // while a batch runs: the item whose face comes to be `closed`
 } closed_face;
@@ -170,7 +170,7 @@ static rml_status scale(rml_mouth *m, rml_lip_item *const *items, uint8_t *const
     for (int i = 0; i < count; i++) {
         m->rests[i].source = items[i]->source;
         m->rests[i].box = items[i]->box;
-        m->rests[i].top = items[i]->top;
+        m->rests[i].seen = items[i]->seen;
         memcpy(m->rests[i].patch, given[i], patch_bytes(m));
     }
     RML_TRY(m->net->run(m->net, m->rest_items, count, round, err));
@@ -194,14 +194,15 @@ static rml_status run_all(rml_mouth *m, rml_lip_item *const *items, uint8_t *con
 static bool is_kept(const rml_mouth *m, const closed_face *kept, const rml_lip_item *item,
                     const uint8_t *given)
 {
-    return kept->known && item->top == kept->top && memcmp(given, kept->open, patch_bytes(m)) == 0;
+    return kept->known && rml_part_equal(item->seen, kept->seen) &&
+           memcmp(given, kept->open, patch_bytes(m)) == 0;
 }
 
 static void keep(const rml_mouth *m, closed_face *kept, const rml_lip_item *item,
                  const uint8_t *given)
 {
     kept->maker = item;
-    kept->top = item->top;
+    kept->seen = item->seen;
     kept->known = true;
     memcpy(kept->open, given, patch_bytes(m));
 }

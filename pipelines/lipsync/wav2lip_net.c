@@ -6,6 +6,7 @@
 #include "tensor/status.h"
 #include "tensor/tensor.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -92,14 +93,43 @@ static void fill_face(const rml_wav2lip_net *self, float *face, const uint8_t *p
     }
 }
 
-static void read_patch(const rml_wav2lip_net *self, uint8_t *patch, const float *planes, int top,
-                       bool round)
+static void read_patch(const rml_wav2lip_net *self, uint8_t *patch, const rml_part *seen,
+                       const float *planes, bool round)
 {
-    const size_t plane = plane_of(self), first = (size_t)top * (size_t)self->net.side;
+    const size_t side = (size_t)self->net.side, plane = plane_of(self);
     for (size_t c = 0; c < 3; c++)
-        for (size_t i = first; i < plane; i++)
-            patch[3 * i + c] =
-                rml_lip_byte(planes[c * plane + i] * self->deviation + self->mean, round);
+        for (size_t y = (size_t)seen->y; y < (size_t)(seen->y + seen->height); y++)
+            for (size_t x = (size_t)seen->x; x < (size_t)(seen->x + seen->width); x++) {
+                const size_t i = y * side + x;
+                patch[3 * i + c] =
+                    rml_lip_byte(planes[c * plane + i] * self->deviation + self->mean, round);
+            }
+}
+
+// What is seen of any of the faces.
+static rml_region seen_of(rml_lip_item *const *items, int count)
+{
+    rml_region all = {{{INT_MAX, 0}, {INT_MAX, 0}}};
+    for (int i = 0; i < count; i++) {
+        const rml_part *seen = &items[i]->seen;
+        const rml_region one = {
+            {{seen->y, seen->y + seen->height}, {seen->x, seen->x + seen->width}}};
+        for (int k = 0; k < RML_AXES; k++) {
+            rml_range *range = &all.axis[k];
+            range->low = one.axis[k].low < range->low ? one.axis[k].low : range->low;
+            range->high = one.axis[k].high > range->high ? one.axis[k].high : range->high;
+        }
+    }
+    return all;
+}
+
+static rml_status check_plane(const float *plane, int side, const rml_region *seen, rml_error *err)
+{
+    const rml_range rows = seen->axis[RML_ROWS], columns = seen->axis[RML_COLUMNS];
+    for (int64_t y = rows.low; y < rows.high; y++)
+        RML_TRY(rml_check_finite(plane + y * side + columns.low,
+                                 (size_t)(columns.high - columns.low), err));
+    return RML_OK;
 }
 
 // `room` faces in one run, of which the first `count` are there.
@@ -119,20 +149,17 @@ static rml_status run_once(const rml_wav2lip_net *self, rml_lip_item *const *ite
     memset(audio + (size_t)count * CHUNK_COUNT, 0, more * CHUNK_COUNT * sizeof *audio);
     memset(face + (size_t)count * FACE_CHANNELS * plane, 0,
            more * FACE_CHANNELS * plane * sizeof *face);
-    int top = self->net.side - 1;
-    for (int i = 0; i < count; i++)
-        top = items[i]->top < top ? items[i]->top : top;
-    rml_session_crop(session, self->frames, self->whole ? 0 : top, self->net.side);
+    const rml_region seen = seen_of(items, count);
+    rml_session_crop(session, self->frames, self->whole ? NULL : &seen);
     RML_TRY(rml_session_run(session, err));
     rml_shape shape;
     const float *frames = rml_session_output(session, "frames", &shape);
     if (!frames || shape.rank != 4 || shape.dim[0] != room)
         return rml_fail(err, RML_ERR_SHAPE, "the network did not make a frame for each face");
-    const size_t skipped = (size_t)top * (size_t)self->net.side;
     for (size_t i = 0; i < 3 * (size_t)count; i++)
-        RML_TRY(rml_check_finite(frames + i * plane + skipped, plane - skipped, err));
+        RML_TRY(check_plane(frames + i * plane, self->net.side, &seen, err));
     for (int i = 0; i < count; i++)
-        read_patch(self, items[i]->patch, frames + (size_t)i * 3 * plane, items[i]->top, round);
+        read_patch(self, items[i]->patch, &items[i]->seen, frames + (size_t)i * 3 * plane, round);
     return RML_OK;
 }
 

@@ -11,7 +11,7 @@ typedef struct rml_wav2lip_net {
     int fixed;             // faces that the network's file fixes for each run; 0: any number
     float mean, deviation; // a level v of 0..255 is (v - mean) / deviation
     size_t frames;         // of the model's outputs
-    bool whole; // all rows are computed, for tests: those that are looked at are the same
+    bool whole;            // all of a face is computed, for tests: what is looked at is the same
     int margin; // pixels left, right and below that masked faces keep; above the half is whole
 } rml_wav2lip_net;
 

@@ -1,13 +1,13 @@
-// Runs that compute some rows of an output: the bits of those rows are those of a whole run, for
-// the kinds of Wav2Lip and for graphs whose transposed convolutions, activations and pads are
-// others, for any rows, batch and number of threads; and less is computed.
+// Runs that compute a region of an output: its bits are those of a whole run, for the kinds of
+// Wav2Lip and for graphs whose transposed convolutions, activations and pads are others, for any
+// region, batch and number of threads; and less is computed.
 #include "engine/session.h"
 #include "tests/support/narrow.h"
 #include "tests/support/net.h"
 
 #include <string.h>
 
-enum { ITEMS = 2 };
+enum { ITEMS = 2, HALF = 0, LOWER, MOUTH, SOME_REGIONS, REGIONS = 10 };
 static rml_error err;
 
 static rml_session *open_session(rml_model *model, int threads, rml_precision precision,
@@ -31,24 +31,45 @@ static uint64_t macs_of(const rml_session *session)
     return macs;
 }
 
-// Rows of each plane that are not the whole run's.
-static int64_t unlike(const float *got, const float *want, const rml_shape *shape, int64_t low,
-                      int64_t high)
+// Rows of each plane that are not the whole run's within a region.
+static int64_t unlike(const float *got, const float *want, const rml_shape *shape,
+                      const rml_region *part)
 {
-    const size_t width = (size_t)shape->dim[3];
+    const rml_range rows = part->axis[RML_ROWS], columns = part->axis[RML_COLUMNS];
+    const size_t bytes = (size_t)(columns.high - columns.low) * sizeof *got;
     int64_t count = 0;
     for (int64_t plane = 0; plane < shape->dim[0] * shape->dim[1]; plane++)
-        for (int64_t y = low; y < high; y++) {
-            const size_t at = (size_t)(plane * shape->dim[2] + y) * width;
-            count += memcmp(got + at, want + at, width * sizeof *got) != 0;
+        for (int64_t y = rows.low; y < rows.high; y++) {
+            const int64_t at = (plane * shape->dim[2] + y) * shape->dim[3] + columns.low;
+            count += memcmp(got + at, want + at, bytes) != 0;
         }
     return count;
 }
 
-// Output 0 whole, then by rows; the session's memory is filled with other numbers in between, by
-// other inputs. `cut`: the lower half takes fewer multiplications than the whole.
-static void check_rows(rml_session *session, const rml_model *model, bool cut, const char *what)
+// Regions of h x w pixels: rows alone, columns alone, what a mouth takes, corners, single pixels.
+static rml_region region_at(int i, int64_t h, int64_t w)
 {
+    const rml_region regions[REGIONS] = {
+        [HALF] = {{{h / 2, h}, {0, w}}},
+        [LOWER] = {{{h * 2 / 5, h}, {0, w}}},
+        [MOUTH] = {{{h * 2 / 5, h}, {w / 8, w - w / 8}}}, // and what filters reach around it
+        {{{0, h}, {w / 3, w / 2 + 1}}},
+        {{{h - 1, h}, {0, 1}}},
+        {{{0, h / 3}, {w - 1, w}}},
+        {{{h / 3 + 1, h / 2 + 1}, {w / 2, w - 2}}},
+        {{{0, h}, {w / 9 + 1, w}}},
+        {{{h / 2, h / 2 + 1}, {w / 2 + 1, w / 2 + 2}}},
+        {{{0, h}, {0, w}}},
+    };
+    return regions[i];
+}
+
+// Output 0 whole, then by regions; the session's memory is filled with other numbers in between, by
+// other inputs. `cut`: half a picture takes clearly less than the whole, and so do fewer columns.
+static void check_regions(rml_session *session, const rml_model *model, int count, bool cut,
+                          const char *what)
+{
+    double share[REGIONS] = {0};
     rml_shape shape = {0};
     const char *name = rml_model_output(model, 0).name;
     CHECK_MSG(rml_session_prepare(session, &err) == RML_OK, "%s: %s", what, err.message);
@@ -56,38 +77,39 @@ static void check_rows(rml_session *session, const rml_model *model, bool cut, c
     CHECK_MSG(rml_session_run(session, &err) == RML_OK, "%s: %s", what, err.message);
     const uint64_t whole = macs_of(session);
     const float *frames = rml_session_output(session, name, &shape);
-    size_t count = 0;
-    rml_shape_count(&shape, &count);
-    float *want = malloc(count * sizeof *want);
-    memcpy(want, frames, count * sizeof *want);
-    const int64_t height = shape.dim[2];
-    const int64_t parts[][2] = {
-        {height / 2, height}, {height * 2 / 5, height},         {height - 1, height},
-        {0, height / 3},      {height / 3 + 1, height / 2 + 1}, {0, height}};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        rml_session_crop(session, 0, 0, 0);
+    size_t floats = 0;
+    rml_shape_count(&shape, &floats);
+    float *want = malloc(floats * sizeof *want);
+    memcpy(want, frames, floats * sizeof *want);
+    const rml_region all = {{{0, shape.dim[2]}, {0, shape.dim[3]}}};
+    for (int i = 0; i < count; i++) {
+        const rml_region part = region_at(i, shape.dim[2], shape.dim[3]);
+        rml_session_crop(session, 0, NULL);
         net_fill_inputs(session, model, 2);
         CHECK(rml_session_run(session, &err) == RML_OK);
-        CHECK_MSG(unlike(frames, want, &shape, 0, height) > 0, "%s: the inputs say nothing", what);
+        CHECK_MSG(unlike(frames, want, &shape, &all) > 0, "%s: the inputs say nothing", what);
         net_fill_inputs(session, model, 1);
         const uint64_t before = macs_of(session);
-        rml_session_crop(session, 0, parts[i][0], parts[i][1]);
+        rml_session_crop(session, 0, &part);
         CHECK_MSG(rml_session_run(session, &err) == RML_OK, "%s: %s", what, err.message);
         const uint64_t taken = macs_of(session) - before;
-        const int64_t wrong = unlike(frames, want, &shape, parts[i][0], parts[i][1]);
-        CHECK_MSG(wrong == 0, "%s: rows %d to %d: %d are not those of the whole", what,
-                  (int)parts[i][0], (int)parts[i][1], (int)wrong);
-        CHECK_MSG(taken <= whole && (!cut || i || taken < whole * 17 / 20),
-                  "%s: rows %d to %d take %.0f of %.0f", what, (int)parts[i][0], (int)parts[i][1],
-                  (double)taken, (double)whole);
-        rml_session_crop(session, 0, 0, 0);
+        const int64_t wrong = unlike(frames, want, &shape, &part);
+        CHECK_MSG(wrong == 0, "%s: region %d: %d rows are not those of the whole", what, i,
+                  (int)wrong);
+        share[i] = (double)taken / (double)whole;
+        CHECK_MSG(share[i] <= 1, "%s: region %d takes %.3f of the whole", what, i, share[i]);
     }
+    CHECK_MSG(!cut || (share[HALF] < 0.85 && share[MOUTH] < share[LOWER]),
+              "%s: half takes %.3f, a mouth %.3f, and all its columns %.3f", what, share[HALF],
+              share[MOUTH], share[LOWER]);
+    rml_session_crop(session, 0, NULL);
     CHECK(rml_session_run(session, &err) == RML_OK);
-    CHECK_MSG(unlike(frames, want, &shape, 0, height) == 0, "%s: whole again", what);
+    CHECK_MSG(unlike(frames, want, &shape, &all) == 0, "%s: whole again", what);
     free(want);
 }
 
-static void check_wav2lip(const char *network, int side, int64_t divisor, bool levels)
+// Few regions in f32, or many at several levels of the CPU, with threads and in bf16.
+static void check_wav2lip(const char *network, int side, int64_t divisor, bool many)
 {
     char config[96];
     rml_model *model = NULL;
@@ -97,7 +119,7 @@ static void check_wav2lip(const char *network, int side, int64_t divisor, bool l
     rml_weights *weights = narrow_weights_of("wav2lip", config, divisor, NULL);
     CHECK_MSG(rml_model_create(&model, "wav2lip", weights, &settings, &err) == RML_OK, "%s",
               err.message);
-    for (int i = 0; model && i < (levels ? 4 : 1); i++) {
+    for (int i = 0; model && i < (many ? 4 : 1); i++) {
         const rml_precision precision = i == 3 ? RML_PRECISION_BF16 : RML_PRECISION_F32;
         const rml_cpu_level cpu = i == 1 ? RML_CPU_PORTABLE : RML_CPU_BEST;
         if (!rml_precision_available(precision, cpu))
@@ -106,7 +128,7 @@ static void check_wav2lip(const char *network, int side, int64_t divisor, bool l
         const rml_shape audio = {4, {ITEMS, 1, 80, 16}}, face = {4, {ITEMS, 6, side, side}};
         CHECK(rml_session_resize(session, "audio", audio, &err) == RML_OK);
         CHECK(rml_session_resize(session, "face", face, &err) == RML_OK);
-        check_rows(session, model, true, network);
+        check_regions(session, model, many ? REGIONS : SOME_REGIONS, true, network);
         rml_session_destroy(&session);
     }
     rml_model_destroy(&model);
@@ -136,7 +158,7 @@ static void check_transposed(int kernel, int stride, int pad, int out_pad, int c
     if (net_finish(&at, NULL)) {
         rml_session *session = open_session(at.model, 1, RML_PRECISION_F32, RML_CPU_BEST);
         CHECK(rml_session_resize(session, "x", (rml_shape){4, {ITEMS, 8, 21, 17}}, &err) == RML_OK);
-        check_rows(session, at.model, false, what);
+        check_regions(session, at.model, REGIONS, false, what);
         rml_session_destroy(&session);
     }
     net_end(&at);
@@ -146,8 +168,13 @@ int main(void)
 {
     check_wav2lip("96", 96, 4, true);
     if (!check_is_slow()) {
+        check_wav2lip("288", 288, 4, true);
+        check_wav2lip("nota96", 96, 1, false);
+        check_wav2lip("nota128", 128, 1, false);
+        check_wav2lip("256", 256, 16, false);
         check_wav2lip("288-prelu", 288, 16, false);
         check_wav2lip("sam8\", \"side\": 192, \"last\": \"sigmoid", 192, 16, false);
+        check_wav2lip("leaky384", 384, 1, false);
     }
     for (int kernel = 1; kernel <= 5; kernel++)
         for (int stride = 1; stride <= 3; stride++)

@@ -21,6 +21,14 @@ static void draw(float *mask, int width, int height, rml_mask_kind kind, float f
 {
     const rml_mask_settings settings = {kind, feather, border, marks};
     CHECK_MSG(rml_mask_draw(mask, width, height, &settings, &err) == RML_OK, "%s", err.message);
+    // It lies within what it is said to reach.
+    const rml_part in = rml_mask_bounds(mask, width, height),
+                   of = rml_mask_reach(width, height, &settings);
+    CHECK(of.x >= 0 && of.y >= 0 && of.x + of.width <= width && of.y + of.height <= height);
+    CHECK_MSG(!in.width || (in.x >= of.x && in.y >= of.y && in.x + in.width <= of.x + of.width &&
+                            in.y + in.height <= of.y + of.height),
+              "%dx%d from (%d,%d) reaches out of %dx%d from (%d,%d)", in.width, in.height, in.x,
+              in.y, of.width, of.height, of.x, of.y);
 }
 
 static double smoothstep(double t)
@@ -57,6 +65,21 @@ static void check_rectangle(int width, int height, rml_mask_kind kind, float fea
         }
     CHECK_MSG(worst < 1e-6, "%dx%d kind %d feather %g: off by %g", width, height, (int)kind,
               (double)feather, worst);
+}
+
+// A hard edge ends where the reach does, but for rounding and the curve's ends.
+static void test_reach(void)
+{
+    static float mask[COUNT];
+    const float(*const marks[])[2] = {front, NULL};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        const rml_mask_settings settings = {RML_MASK_MOUTH, 0, everywhere, marks[i]};
+        const rml_part of = rml_mask_reach(WIDTH, HEIGHT, &settings);
+        draw(mask, WIDTH, HEIGHT, RML_MASK_MOUTH, 0, everywhere, marks[i]);
+        const rml_part in = rml_mask_bounds(mask, WIDTH, HEIGHT);
+        CHECK(in.x - of.x <= 1 && in.y - of.y <= 1 && of.width - in.width <= 2 &&
+              of.height - in.height <= 2);
+    }
 }
 
 static void test_rectangles(void)
@@ -264,6 +287,7 @@ static void test_bounds(void)
 int main(void)
 {
     test_rectangles();
+    test_reach();
     test_mouth();
     test_tilted();
     test_strange_marks();

@@ -56,8 +56,10 @@ static void batch(rml_mouth *mouth, const char *faces, const float *voiced, cons
         memset(given[i], faces[i], BYTES);
         sounds[i] = 23;
         rml_mouth_fade_sound(mouth, voiced[i], &sounds[i]);
-        items[i] = (rml_lip_item){
-            .patch = patches[i], .sound = &sounds[i], .top = tops[i], .voice = voices ? i % 2 : 0};
+        items[i] = (rml_lip_item){.patch = patches[i],
+                                  .sound = &sounds[i],
+                                  .seen = {0, tops[i], SIDE, SIDE - tops[i]},
+                                  .voice = voices ? i % 2 : 0};
         item_at[i] = &items[i];
         given_at[i] = given[i];
     }
@@ -104,7 +106,7 @@ static void test_moving(void)
     batch(mouth, "abacca", silent, tops, 1, 5); // the first `a` was kept, and then `b` is
     batch(mouth, "bbab", silent, tops, 1, 2);   // then `a`
     batch(mouth, "ab", silent, tops, 1, 1);
-    // Above another row somebody looks at: those before it may be missing.
+    // Of another part that somebody looks at some may be missing.
     const int higher[BATCH] = {0, 1, 1}, high[BATCH] = {1, 1, 1};
     batch(mouth, "aaa", silent, higher, 1, 3);
     batch(mouth, "aaa", silent, high, 1, 1);
