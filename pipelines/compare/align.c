@@ -237,6 +237,30 @@ static const rml_layer *find_given(const rml_layers *layers, const char *name)
     return last;
 }
 
+// What is made of a layer before the next one with weights, where it is what the other side has: a
+// format may have a layer in two parts, as a larger transposed convolution and what cuts it, or an
+// activation behind it. The nearest; the layer itself where none is near.
+static const rml_layer *later_part(const rml_layers *layers, const rml_layer *layer,
+                                   const rml_layer *like)
+{
+    const rml_layer *found = layer, *end = layers->items + layers->count;
+    double least = RML_ALIKE;
+    for (const rml_layer *next = layer + 1; next < end && !next->weighted; next++) {
+        const double error =
+            rml_layer_same_shape(next, like) ? rml_layer_difference(like, next).error : INFINITY;
+        if (error <= least) {
+            found = next;
+            least = error / 2; // further on only what is clearly nearer
+        }
+    }
+    return found;
+}
+
+static bool is_near(const rml_layer *a, const rml_layer *b)
+{
+    return a->count == b->count && rml_layer_difference(a, b).error <= RML_ALIKE;
+}
+
 static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned *out)
 {
     size_t count = 0;
@@ -250,6 +274,10 @@ static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned 
         } else if (!*left->key && left->weighted && find_weighted(a, left->name) == left) {
             right = find_given(b, left->name);
             left = find_given(a, left->name);
+        }
+        if (right && !is_near(left, right)) {
+            right = later_part(b, right, left);
+            left = is_near(left, right) ? left : later_part(a, left, right);
         }
         if (right)
             out[count++] = (rml_aligned){left, right, RML_BY_NAME};

@@ -52,6 +52,15 @@ static rml_status sum_squares(const rml_value *value, size_t count, const rml_al
     return RML_OK;
 }
 
+// Biases may be two in one format, and their sum in another.
+static bool is_matrix(const rml_shape *shape)
+{
+    int longer = 0;
+    for (int i = 0; i < shape->rank; i++)
+        longer += shape->dim[i] > 1;
+    return longer > 1;
+}
+
 rml_status rml_weights_difference(const rml_model *a, const char *node_a, const rml_model *b,
                                   const char *node_b, double *difference, rml_error *err)
 {
@@ -63,7 +72,7 @@ rml_status rml_weights_difference(const rml_model *a, const char *node_a, const 
             const rml_value *left = NULL, *right = NULL;
             size_t count;
             double sums[2];
-            if (node->in[k] == RML_NO_VALUE ||
+            if (node->in[k] == RML_NO_VALUE || !is_matrix(&a->graph.values[node->in[k]].shape) ||
                 !rml_shape_count(&a->graph.values[node->in[k]].shape, &count) || count < LEAST ||
                 find_weights(&a->graph, node_a, count, &left) != 1 ||
                 find_weights(&b->graph, node_b, count, &right) != 1)

@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
-from reference import checkpoints, exports, wav2lip
+from reference import checkpoints, exports, ffdnet, lstm, wav2lip
 
 
 def exported(model, path, **settings):
@@ -295,3 +295,31 @@ def test_inputs_of_halves_are_not_zeros(program, tmp_path):
     pair = chain(tmp_path / "a.onnx", kinds=half), chain(tmp_path / "b.onnx", change, half)
     done = program.run("compare", *pair, "--tolerance", "1e-3", code=1)
     assert "the first that differs: first " in done.stdout
+
+
+def test_what_this_program_writes_agrees(program, tmp_path):
+    """Of weights, also where a format has a layer in two parts; halves are told in two numbers."""
+    weights = checkpoints.save_zip(checkpoints.state_of(wav2lip.random_wav2lip(1 / 16, seed=3)),
+                                   tmp_path / "w.pth")  # fmt: skip
+    for name in ("w.mlpackage", "w.mlmodel", "w.onnx"):
+        program.run("convert", "wav2lip", "-w", weights, "-o", tmp_path / name)
+        for pair in ((weights, tmp_path / name), (tmp_path / name, weights)):
+            told = json.loads(program.run("compare", *pair, "--json").stdout)
+            assert told["different"] == 0 and len(told["layers"]) > 40
+            assert "rounded" not in told
+    model = ffdnet.random_ffdnet("ipol", width=12, depth=5)
+    weights_of = checkpoints.save_zip(checkpoints.state_of(model), tmp_path / "f.pth")
+    images = ["--image-input", "my_input", "--image-output", "my_output"]
+    program.run("convert", "ffdnet", "-w", weights_of, "-o", tmp_path / "f.mlmodel", "--shape",
+                "my_input=1x3x32x32", *images)  # fmt: skip
+    told = json.loads(program.run("compare", weights_of, tmp_path / "f.mlmodel", "--json").stdout)
+    assert told["different"] == 0 and len(told["layers"]) == 5
+    weights_of = checkpoints.save_zip(checkpoints.state_of(lstm.random_classifier()),
+                                      tmp_path / "l.pth")  # fmt: skip
+    program.run("convert", "lstm", "-w", weights_of, "-o", tmp_path / "l.mlpackage")
+    program.run("compare", weights_of, tmp_path / "l.mlpackage")
+    half = tmp_path / "half.mlpackage"
+    program.run("convert", "wav2lip", "-w", weights, "-o", half, "--fp16")
+    told = json.loads(program.run("compare", weights, half, "--json", code=1).stdout)
+    assert 1e-4 < told["outputs"][0]["error"] < 2e-2
+    assert 1e-5 < told["rounded"][0]["error"] < 2e-2

@@ -20,7 +20,7 @@ static rml_status show_spread(const compare_settings *s, const side *a, const si
     side rounded = {.path = NULL};
     common_options common = s->common;
     common.precision = RML_PRECISION_F16_ROUNDED;
-    TRY(side_open(&rounded, b->path, NULL, s->function, &common, err));
+    TRY(side_open(&rounded, b->path, b->network, s->function, &common, err));
     rml_status status = side_run(&rounded, a, inputs, err);
     const char *before = "";
     if (s->common.json)

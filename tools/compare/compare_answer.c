@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *name_of(const rml_layer *layer)
@@ -72,6 +73,36 @@ static void look_for_overflow(const rml_layer *a, const rml_layer *b, verdict *v
         }
 }
 
+static int by_size(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+// Whether two layers have the same numbers, but for their order and signs: where all outputs agree,
+// a format has the channels of a layer in an order of its own.
+static bool are_permuted(const compare_settings *s, const rml_layer *a, const rml_layer *b)
+{
+    rml_layer copy[2] = {*a, *b};
+    bool same = a->count == b->count;
+    for (int k = 0; k < 2 && same; k++) {
+        const rml_layer *from = k ? b : a;
+        copy[k].data = malloc((from->count + 1) * sizeof *copy[k].data);
+        same = copy[k].data != NULL;
+        for (size_t i = 0; i < from->count && same; i++)
+            copy[k].data[i] = fabsf(from->data[i]);
+        if (same)
+            qsort(copy[k].data, from->count, sizeof *copy[k].data, by_size);
+        else
+            copy[k].data = NULL;
+    }
+    same = same && rml_layer_difference(&copy[0], &copy[1]).error <= s->tolerance;
+    for (int k = 0; k < 2; k++)
+        if (copy[k].data != (k ? b : a)->data)
+            free(copy[k].data);
+    return same;
+}
+
 // What aligns by nothing but shape and order is not said to differ where all outputs agree: then it
 // is another layer, or the same in other words.
 static bool is_guess(const verdict *v, const rml_aligned *pair, bool bad)
@@ -101,7 +132,8 @@ static rml_status compare_layers(const compare_settings *s, const side *a, const
     for (size_t i = 0; i < count; i++) {
         const rml_layer *left = pairs[i].left, *right = pairs[i].right;
         rml_difference d;
-        const bool bad = differs(s, left, right, &d);
+        const bool bad = differs(s, left, right, &d) &&
+                         !(v->outputs > 0 && !v->outputs_differ && are_permuted(s, left, right));
         if (is_guess(v, &pairs[i], bad)) {
             v->lonely[0]++;
             v->lonely[1]++;

@@ -58,7 +58,7 @@ rml_status side_open(side *s, const char *path, const char *network, const char 
 bool side_is_small(const side *s)
 {
     rml_graph_file *file;
-    if (s->network || !s->model || rml_graph_file_open(&file, s->path, NULL, NULL) != RML_OK)
+    if (!s->model || rml_graph_file_open(&file, s->path, NULL, NULL) != RML_OK)
         return false;
     const rml_graph_summary summary = rml_graph_file_summary(file);
     rml_graph_file_close(&file);
