@@ -144,6 +144,7 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool ke
                                 rml_error *err)
 {
     RML_TRY(rows_of_scores(graph, err));
+    RML_TRY(rml_graph_take_lists(graph, like, err));
     RML_TRY(take(graph, like, true, keep_types, err));
     RML_TRY(take(graph, like, false, keep_types, err));
     graph->output_count = like->output_count;

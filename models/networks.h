@@ -45,6 +45,10 @@ rml_status rml_model_create_part(rml_model **out, void (*build)(rml_params *para
 rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
                                 rml_error *err);
 
+// Makes inputs (N,1) the lists (N) that `like` has, where it has more of them: files of iOS 12 have
+// a channel behind the batch.
+rml_status rml_graph_take_lists(rml_graph *graph, const rml_graph *like, rml_error *err);
+
 // A part of that: the image at an input (output), which `like` (or NULL) says the numbers of.
 rml_status rml_graph_take_image(rml_graph *graph, bool output, size_t port, const rml_meaning *like,
                                 rml_error *err);

@@ -109,6 +109,23 @@ def test_denoises_as_its_weights(program, tmp_path, denoiser):
     assert np.abs(a - c).max() <= 1 and (a != c).mean() < 1e-3
 
 
+@pytest.mark.parametrize("target", ["ios12", "ios13"])
+@pytest.mark.parametrize("images", [True, False])
+def test_denoises_as_the_weights_it_was_written_from(program, tmp_path, target, images):
+    """Also where a list is described as channels, of which it has one."""
+    weights, path = tmp_path / "net.pth", tmp_path / "net.mlmodel"
+    torch.save(ffdnet.random_ffdnet("ipol", 3, 8, 4).state_dict(), weights)
+    ports = ["--image-input", "my_input", "--image-output", "my_output"] if images else []
+    program.run("convert", "ffdnet", "-w", weights, "-o", path, "--target", target, "--shape",
+                f"my_input=1x3x{HEIGHT}x{WIDTH}", *ports)  # fmt: skip
+    picture = save_pixels(tmp_path / "in.png", HEIGHT, WIDTH, 3)
+    for name, which in (("a.png", weights), ("b.png", path)):
+        program.run("ffdnet", picture, "--sigma", 25, "--weights", which, "-o", tmp_path / name)
+    a, b = (np.asarray(Image.open(tmp_path / n)).astype(int) for n in ("a.png", "b.png"))
+    assert np.abs(a - b).max() <= 1 and (a != b).mean() < 1e-3  # at the edge of rounding
+    program.run("compare", weights, path)
+
+
 def test_fixed_sizes_are_told(program, tmp_path, denoiser):
     _, path, channels = denoiser
     picture = save_pixels(tmp_path / "in.png", 40, 60, *[3] * (channels == 3))
