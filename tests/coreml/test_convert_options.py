@@ -194,8 +194,8 @@ def test_halves_are_tried_on_what_a_network_gets(program, tmp_path):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_what_halves_lose_is_told(program, tmp_path, ending):
     """A weight and a bias that become 0, or infinite, which is no result."""
-    for number, said in [(1e-9, "0 constants are too large and become infinite, and 2 become 0"),
-                         (1e6, "2 constants are too large and become infinite, and 0 become 0")]:
+    for number, said in [(1e-9, "2 constants become 0"),
+                         (1e6, "2 constants become infinite")]:
         node = onnx.helper.make_node("Conv", ["x", "w", "b"], ["y"])
         ports = [onnx.helper.make_tensor_value_info(n, 1, [1, 2, 4, 5]) for n in "xy"]
         weight = np.eye(2).reshape(2, 2, 1, 1) * [[[[1]]], [[[number]]]]

@@ -228,12 +228,19 @@ rml_status rml_coreml_describe_ports(rml_coreml_description *out, rml_writing *w
 
 void rml_coreml_say_losses(const rml_writing *w, const rml_half_losses *losses)
 {
-    char line[256];
+    char line[256] = "in halves ", number[64];
     if (!w->settings.log || losses->infinite + losses->zero == 0)
         return;
-    snprintf(line, sizeof line,
-             "in halves %zu constants are too large and become infinite, and %zu become 0",
-             losses->infinite, losses->zero);
+    if (losses->infinite) {
+        snprintf(number, sizeof number, "%zu %s", losses->infinite,
+                 losses->infinite == 1 ? "constant becomes infinite" : "constants become infinite");
+        strcat(line, number);
+    }
+    if (losses->zero) {
+        snprintf(number, sizeof number, "%s%zu %s", losses->infinite ? ", and " : "", losses->zero,
+                 losses->zero == 1 ? "constant becomes 0" : "constants become 0");
+        strcat(line, number);
+    }
     w->settings.log(w->settings.log_user, line);
 }
 
