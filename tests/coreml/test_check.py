@@ -568,7 +568,7 @@ def test_json(program, good, tmp_path):
     assert told["faults"] > 0 and told["findings"][0]["kind"] == "fault"
 
 
-def test_other_files(program, tmp_path):
+def test_other_files(program, shared_data, tmp_path):
     told = program.run("check", DATA / "my_network.onnx").stdout
     assert "ONNX, IR version" in told and "operator set" in told
     broken = tmp_path / "broken.onnx"

@@ -141,6 +141,14 @@ def heard(path, channels):
     return np.frombuffer(done.stdout, np.float32).reshape(-1, channels)
 
 
+def mixed(path, channels):
+    """The voice in as many channels, who speaks in the middle as loud as before."""
+    sound, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    if sound.shape[1] == channels:
+        return sound
+    return sound.mean(1, keepdims=True) if channels == 1 else np.repeat(sound, channels, 1)
+
+
 def test_stereo_voices(speak, row, voices, tmp_path):
     """What is heard has the channels of the voice that is named first, and is the sum of all."""
     rate, faces = 16000, row(3)
@@ -154,11 +162,11 @@ def test_stereo_voices(speak, row, voices, tmp_path):
         soundfile.write(paths[-1], sound, rate, subtype="FLOAT")
     speak("wav2lip", faces, {k + 1: path for k, path in enumerate(paths)})
     got = heard(tmp_path / "out.mkv", 2)[: len(time)]
-    assert np.abs(got - sum(heard(path, 2) for path in paths)).max() < 1e-4
+    assert np.abs(got - sum(mixed(path, 2) for path in paths)).max() < 1e-4
     speak("wav2lip", faces, {3: paths[2], 1: paths[0]})
     assert clips.stream(tmp_path / "out.mkv", "audio")["channels"] == 1
     got = heard(tmp_path / "out.mkv", 1)[: len(time)]
-    assert np.abs(got - heard(paths[2], 1) - heard(paths[0], 1)).max() < 1e-4
+    assert np.abs(got - mixed(paths[2], 1) - mixed(paths[0], 1)).max() < 1e-4
 
 
 def test_a_voice_out_of_phase_is_named(speak, row, voices, tmp_path):

@@ -42,7 +42,7 @@ static const char *sound_path(const rml_lipsync_settings *s)
                                : s->voices[0].path;
 }
 
-// What became of the sound that is heard.
+// What became of the sound that is heard: with --profile, as most voices are encoded once.
 static void report_sound(const rml_lipsync_settings *s, const rml_encode_summary *file)
 {
     if (!file->sound_codec)
@@ -59,6 +59,7 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
                         double seconds)
 {
     if (s->common.profile) {
+        report_sound(&s->job, &r->file);
         fprintf(stderr, "%-10s %12s %12s\n", "stage", "seconds", "ms/frame");
         for (int i = 0; i < RML_STAGE_COUNT; i++)
             fprintf(stderr, "%-10s %12.3f %12.3f\n", rml_lipsync_stage_name((rml_lipsync_stage)i),
@@ -77,7 +78,6 @@ static void report_text(const lipsync_command *s, const rml_lipsync_result *r,
     for (int i = 0; i < s->job.voice_count || i == 0; i++)
         report_voice(s->job.voice_count ? s->job.voices[i].path : s->job.audio_path,
                      rml_lipsync_voice(job, i));
-    report_sound(&s->job, &r->file);
     if (s->no_mark)
         fprintf(stderr, "%s: does not say that a network made the mouth (--no_mark)\n",
                 s->job.out_path);
