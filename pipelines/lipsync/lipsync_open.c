@@ -7,6 +7,10 @@
 #include <sys/stat.h>
 
 #define DEFAULT_BATCH 8
+// Of a picture that begins before its sound; silence is put for what is more.
+#define MOST_LEFT_OUT 1.0
+// Less is the rounding of clocks, for which no frame is worth being moved off the grid.
+#define LEAST_LEAD 0.005
 
 rml_lipsync_settings rml_lipsync_settings_default(void)
 {
@@ -167,6 +171,40 @@ static void name_voices(rml_lipsync *job)
         job->numbers[i] = s->voices[i].number;
 }
 
+// How much later than the picture the sound is heard that comes from the same file, beyond what
+// lies in it as silence; *same is false when none does. What is heard counts, or else a voice.
+static rml_status find_own_sound(const rml_lipsync *job, double *late, bool *same, rml_error *err)
+{
+    const rml_lipsync_settings *s = &job->settings;
+    *same = s->final_audio_path && is_same_file(s->final_audio_path, s->clip.path);
+    if (*same) {
+        rml_audio_in *in;
+        RML_TRY(rml_audio_in_open(&in, s->final_audio_path, false, job->allocator, err));
+        *late = rml_audio_in_info(in)->late;
+        rml_audio_in_close(&in);
+    }
+    for (int i = 0; i < job->voice_count && !*same; i++) {
+        *same = is_same_file(s->voices[i].path, s->clip.path);
+        *late = rml_speech_info_of(job->speeches[i])->late;
+    }
+    return RML_OK;
+}
+
+// How much the sound begins before the picture.
+static rml_status find_lead(const rml_lipsync *job, double *lead, rml_error *err)
+{
+    const double start = rml_clip_info_of(job->clip)->start_seconds;
+    double late;
+    bool same;
+    *lead = 0;
+    if (job->settings.compat || rml_clip_still(job->clip))
+        return RML_OK;
+    RML_TRY(find_own_sound(job, &late, &same, err));
+    if (same && fabs(start - late) >= LEAST_LEAD)
+        *lead = fmax(start - late, -MOST_LEFT_OUT);
+    return RML_OK;
+}
+
 static rml_status open_all(rml_lipsync *job, rml_error *err)
 {
     rml_lipsync_settings *s = &job->settings;
@@ -197,6 +235,8 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
     RML_TRY(rml_encoder_probe(s->out_path, &job->encode, job->allocator, err));
     RML_TRY(open_voices(job, &seconds, err));
 
+    double lead;
+    RML_TRY(find_lead(job, &lead, err));
     const rml_clip_info *info = rml_clip_info_of(job->clip);
     if (s->final_audio_path) // ends with the picture, which is as long as the voice
         job->encode.audio_seconds = seconds;
@@ -208,6 +248,7 @@ static rml_status open_all(rml_lipsync *job, rml_error *err)
         .audio_seconds = seconds,
         .chunks = count_chunks(job),
         .offset_seconds = s->audio_offset_seconds,
+        .lead_seconds = lead,
     };
     RML_TRY(rml_named(rml_schedule_init(&job->schedule, &wanted, err), err, s->voices[0].path));
     job->encode.time_base = job->schedule.time_base;

@@ -84,6 +84,7 @@ rml_status rml_schedule_init(rml_schedule *schedule, const rml_schedule_settings
         s.frame_ticks = ticks / rate.num * rate.den;
         // A millisecond clock cannot hold 1/30 s: its times are the grid's, rounded.
         rml_rational source = reduced(settings->time_base);
+        s.lead = llround(fmin(settings->lead_seconds, FARTHEST_SECONDS) * (double)ticks);
         s.snap = source.den > 0 && (source.den * rate.den) % (source.num * rate.num) != 0;
         s.total =
             (int64_t)floor(settings->audio_seconds * rml_rational_value(rate) + 0.5 + TIME_SLACK);
@@ -119,6 +120,19 @@ static bool is_heard(const rml_schedule *s, int64_t ticks, double spare)
     return middle * rml_rational_value(s->time_base) <= s->settings.audio_seconds - spare;
 }
 
+// How long the frame that comes next is shown; 0: not at all, since it ends before the sound
+// begins.
+static int64_t shown_ticks(rml_schedule *s, int64_t pts, int64_t end_pts)
+{
+    // No clip ends without taking time, and none takes forever to be played again and again.
+    const int64_t frame = s->frame_ticks, closest = s->time_base.den / CLOSEST_PER_SECOND;
+    const int64_t least = closest < 1 ? 1 : closest < frame ? closest : frame;
+    const int64_t length = source_ticks(s, end_pts) - source_ticks(s, pts);
+    const int64_t left = (length > least ? length : least) + s->lead;
+    s->lead = left < 0 ? left : 0;
+    return left < least ? 0 : left;
+}
+
 void rml_schedule_show(rml_schedule *s, int64_t pts, int64_t end_pts)
 {
     const int64_t frame = s->frame_ticks;
@@ -126,11 +140,7 @@ void rml_schedule_show(rml_schedule *s, int64_t pts, int64_t end_pts)
     if (s->settings.compat) {
         s->end = s->start + 1;
     } else {
-        // No clip ends without taking time, and none takes forever to be played again and again.
-        const int64_t closest = s->time_base.den / CLOSEST_PER_SECOND;
-        const int64_t least = closest < 1 ? 1 : closest < frame ? closest : frame;
-        const int64_t length = source_ticks(s, end_pts) - source_ticks(s, pts);
-        s->end = s->start + (length > least ? length : least);
+        s->end = s->start + shown_ticks(s, pts, end_pts);
     }
     s->next = s->settings.constant_rate && !s->settings.compat ? s->count * frame : s->start;
 }

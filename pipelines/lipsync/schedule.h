@@ -27,6 +27,8 @@ typedef struct rml_schedule_settings {
     double audio_seconds;
     int64_t chunks;        // how many frames upstream makes of the sound; for compat only
     double offset_seconds; // the lips lag the sound by this; compat ignores it
+    double lead_seconds;   // the sound begins so much before the first frame, which is shown from
+                           // then on; below 0: so much of the clip is left out. Not with compat
 } rml_schedule_settings;
 
 typedef struct rml_schedule {
@@ -37,6 +39,7 @@ typedef struct rml_schedule {
     bool snap;              // the source's times are too coarse for its own frame rate
     bool done;              // the output is as long as it should be
     int64_t count;          // output frames so far
+    int64_t lead;           // of which so much is still to come
     int64_t start, end;     // of the source frame that is shown
     int64_t next;           // when its next output frame begins
 } rml_schedule;

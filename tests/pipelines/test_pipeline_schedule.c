@@ -246,6 +246,41 @@ static void test_refused(void)
     CHECK(rml_rate_from_double(-1).den == 0);
 }
 
+// Sound that begins before the picture holds its first frame, once; sound that begins later leaves
+// out the beginning, once.
+static void test_lead(void)
+{
+    static const double leads[] = {0.5, 0.06, -0.06, -0.13, 0.0};
+    for (int64_t i = 0; i <= 10; i++)
+        times[i] = i * 40;
+    for (int k = 0; k < 10; k++) {
+        const double lead = leads[k / 2];
+        rml_schedule_settings settings = {.frame_rate = {25, 1},
+                                          .time_base = {1, 1000},
+                                          .audio_seconds = 2,
+                                          .lead_seconds = lead,
+                                          .constant_rate = k % 2};
+        rml_schedule s;
+        CHECK(rml_schedule_init(&s, &settings, NULL) == RML_OK);
+        double shown = lead > 0 ? 0 : lead;
+        int64_t count = 0;
+        for (int64_t i = 0; !s.done; i++) {
+            const int64_t source = rml_repeat_source(RML_REPEAT_PING_PONG, 10, i);
+            rml_slot_plan plan;
+            const double begins = shown, tolerance = k % 2 ? 0.0201 : 0.0006;
+            shown += 0.04 + (i == 0 && lead > 0 ? lead : 0);
+            rml_schedule_show(&s, times[source], times[source + 1]);
+            for (; rml_schedule_next(&s, &plan); count++) {
+                const double at = (double)plan.pts * rml_rational_value(s.time_base);
+                CHECK_MSG(at >= begins - tolerance && at < shown + tolerance,
+                          "lead %g: frame %lld at %g, of %g to %g", lead, (long long)i, at, begins,
+                          shown);
+            }
+        }
+        CHECK(count >= 48 && count <= 51);
+    }
+}
+
 int main(void)
 {
     test_repeat();
@@ -256,6 +291,7 @@ int main(void)
     test_constant_rate();
     test_absurd_times();
     test_sound();
+    test_lead();
     test_refused();
     return check_result();
 }

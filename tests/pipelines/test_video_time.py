@@ -262,3 +262,34 @@ def test_boxes_are_found_in_frames_that_are_not_shown(
     assert [record["frame"] for record in found] == list(range(len(times)))
     assert np.allclose([record["time"] for record in found], times, atol=0.002)
     assert len(shown(out)) == round(3.1 * told["fps"])
+
+
+@pytest.mark.parametrize("video, sound", [(0.5, 0), (0.07, 0), (0, 0.06), (0, 0.4)])
+@pytest.mark.parametrize("source, name", [("in.mkv", "out.mp4"), ("in.mp4", "out.mkv"),
+                                          ("in.mkv", "out.avi")])
+def test_picture_and_own_sound_stay_in_step(lipsync, voices, tmp_path, source, name, video, sound):
+    """Whichever begins later; sound of another file knows nothing of it."""
+    face, voice = tmp_path / source, voices(2)
+    even = clips.write_video(tmp_path / "even.mkv", [clips.picture(i) for i in range(70)], 25)
+    command = ["ffmpeg", "-v", "error", "-y", "-itsoffset", str(video), "-i", str(even)]
+    command += ["-itsoffset", str(sound), "-i", str(voice), "-c:v", "libx264", "-crf", "12"]
+    command += ["-pix_fmt", "yuv420p", "-bf", "0", "-fps_mode", "passthrough", "-c:a", "flac"]
+    command += ["-strict", "-2", str(face)]
+    subprocess.run(command, check=True)
+    # As ffmpeg wrote it: the picture lies on its grid. From 0.1 s on silence is put.
+    start = {kind: float(clips.stream(face, kind)["start_time"]) for kind in ("video", "audio")}
+    lead = start["video"] - start["audio"]
+    assert abs(lead - (video - sound)) < 0.021
+    lead = max(lead, 0) if lead < -0.1 else lead
+    for audio, final, late in ((face, None, lead), (voice, face, lead), (voice, None, 0)):
+        arguments = ["--final-audio", final] if final else []
+        out, _ = lipsync(face, audio, "--box", *BOX, *arguments, name=name)
+        frames = ([(i / 25, clips.read_stamp(f)) for i, f in enumerate(clips.read_video(out))]
+                  if name == "out.avi" else shown(out))
+        assert len(frames) >= 45
+        for time, stamp in frames:
+            # An AVI shows what comes nearest; before the picture begins stands its first frame;
+            # and the first may begin before the sound does.
+            off = time - late - stamp / 25
+            assert abs(off) < (0.021 if name == "out.avi" else 0.0025) or (
+                stamp == 0 and time < late) or (time == 0 and 0 <= off < 0.04), (time, stamp, late)
