@@ -48,8 +48,7 @@ static bool is_row(const rml_graph *graph, const rml_node *node, int k)
 }
 
 // Whether codes and numbers go into each other by one scale, or one for each place or block of an
-// axis: what
-// rml_rewrite_quantize makes floats of.
+// axis: what rml_rewrite_quantize makes floats of.
 static bool is_plain(const rml_graph *graph, const rml_node *node)
 {
     const rml_quantize_attr *attr = &node->attr.quantize;

@@ -16,7 +16,7 @@ typedef struct rml_av_track {
     rml_sound_copy copy; // instead of it
     bool copied;
     int64_t shift;                 // that this libavformat wants added to the times
-    char why[RML_SOUND_WHY_BYTES]; // it is not, in half a sentence
+    char why[RML_SOUND_WHY_BYTES]; // it is not copied, in half a sentence
     AVPacket *packet;              // the next one to be written
     bool waits, ended;             // it is there; there is none
 } rml_av_track;

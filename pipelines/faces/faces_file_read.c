@@ -27,6 +27,17 @@ static rml_status damaged(reader *r, const char *what)
     return rml_fail(r->err, RML_ERR_FORMAT, "%s: %s", r->path, what);
 }
 
+enum { NAME_BYTES = 16 }; // no name that is known is as long
+
+// Of what comes next in an object; or its end.
+static rml_status next_name(reader *r, char name[NAME_BYTES], rml_json_token *token)
+{
+    RML_TRY(rml_json_next(&r->json, token, r->err));
+    if (token->type != RML_JSON_OBJECT_END)
+        snprintf(name, NAME_BYTES, "%s", token->text);
+    return RML_OK;
+}
+
 static rml_status next_int(reader *r, const char *what, int64_t low, int64_t high, int64_t *value)
 {
     rml_json_token token;
@@ -81,13 +92,11 @@ static rml_status read_clip(reader *r)
     rml_json_token token;
     RML_TRY(rml_json_expect(&r->json, RML_JSON_OBJECT_BEGIN, "\"clip\"", &token, r->err));
     r->key.resize_factor = 1;
-    for (;;) {
-        RML_TRY(rml_json_next(&r->json, &token, r->err));
+    for (char name[NAME_BYTES];;) {
+        int64_t value = 0;
+        RML_TRY(next_name(r, name, &token));
         if (token.type == RML_JSON_OBJECT_END)
             break;
-        char name[16];
-        snprintf(name, sizeof name, "%s", token.text);
-        int64_t value = 0;
         if (strcmp(name, "id") == 0) {
             RML_TRY(rml_json_expect(&r->json, RML_JSON_TEXT, "\"id\"", &token, r->err));
             snprintf(r->key.id, sizeof r->key.id, "%s", token.text);
@@ -216,12 +225,10 @@ static rml_status read_face(reader *r)
 {
     record new = {.face = {.source = RML_FACE_BY_HAND}, .number = 1};
     rml_json_token token;
-    for (;;) {
-        RML_TRY(rml_json_next(&r->json, &token, r->err));
+    for (char name[NAME_BYTES];;) {
+        RML_TRY(next_name(r, name, &token));
         if (token.type == RML_JSON_OBJECT_END)
             break;
-        char name[16];
-        snprintf(name, sizeof name, "%s", token.text);
         if (strcmp(name, "frame") == 0) {
             RML_TRY(next_int(r, "\"frame\"", 0, RML_FACES_MAX_FRAMES - 1, &new.frame));
             new.has_frame = true;

@@ -68,22 +68,27 @@ def peak_of_clip(program, wav2lip_network, tmp_path):
     return run
 
 
-def assert_no_growth(short, long):
-    assert long <= 1.05 * short, f"{short / 1e6:.1f} MB, and {long / 1e6:.1f} MB for the longer one"
+def assert_no_growth(measure, short, long):
+    """What grows does so in every run; how full the queues between threads come to be does not."""
+    peaks = [measure(*short)], [measure(*long)]
+    if peaks[1][0] > 1.05 * peaks[0][0]:
+        peaks[0].append(measure(*short))
+        peaks[1].append(measure(*long))
+    assert min(peaks[1]) <= 1.05 * max(peaks[0]), f"{peaks[0]} bytes, and {peaks[1]} for longer"
 
 
 def test_peak_for_10_and_120_seconds(peak_of_clip, clips_1080p):
     # The voice ends before the video, so that nothing is repeated.
-    assert_no_growth(
-        *(peak_of_clip(face, s - 0.3) for face, s in zip(clips_1080p, LENGTHS, strict=True))
-    )
+    short, long = ((face, s - 0.3) for face, s in zip(clips_1080p, LENGTHS, strict=True))
+    assert_no_growth(peak_of_clip, short, long)
 
 
 @pytest.mark.parametrize("mode", [[], ["--compat"]], ids=["back-and-forth", "compat"])
 def test_repeating_a_short_clip_keeps_nothing(peak_of_clip, clips_1080p, mode):
     """Two minutes of voice over ten seconds of video: decoded again, not kept. Playing backwards
     needs a piece of fixed size, so both voices are long enough to come to it."""
-    assert_no_growth(*(peak_of_clip(clips_1080p[0], seconds, *mode) for seconds in (20, 120)))
+    short, long = ((clips_1080p[0], seconds, *mode) for seconds in (20, 120))
+    assert_no_growth(peak_of_clip, short, long)
 
 
 @pytest.mark.parametrize("batch", [1, 16])

@@ -1,40 +1,7 @@
 // Sessions with a memory limit: images computed in bands have the bits of the plain plan for any
 // number of threads, and the limit holds.
 #include "tests/support/counting_allocator.h"
-#include "tests/support/net.h"
-
-#define MAX_VALUES 40
-
-typedef struct world {
-    net at;
-    uint64_t seed;
-    size_t drawn;
-    rml_value_id values[MAX_VALUES];
-    int count;
-    char name[16];
-} world;
-
-static int64_t draw(world *w, int64_t below)
-{
-    return (int64_t)(uniform_bits(w->seed, w->drawn++) % (uint64_t)below);
-}
-
-static rml_shape shape_of(const world *w, rml_value_id id)
-{
-    return w->at.graph->values[id].shape;
-}
-
-static const char *next_name(world *w)
-{
-    snprintf(w->name, sizeof w->name, "n%d", w->count);
-    return w->name;
-}
-
-static void push(world *w, rml_value_id id)
-{
-    if (id != RML_NO_VALUE && w->count < MAX_VALUES)
-        w->values[w->count++] = id;
-}
+#include "tests/support/random_net.h"
 
 // ---- random networks of what a decoder has, and some of what stops bands ------------------------
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from reference import clips
+from reference.clips import ffmpeg
 
 RATE = 48000
 ARGUMENTS = ["--box", 30, 100, 50, 110, "--json"]
@@ -24,14 +25,6 @@ KINDS = {
     "a.flac": "-c:a flac", "flac.mka": "-c:a flac", "a.ac3": "-c:a ac3", "alac.m4a": "-c:a alac",
     "a.wav": "-c:a pcm_s16le", "a24.wav": "-c:a pcm_s24le", "a.aiff": "-c:a pcm_s16be",
 }
-
-
-def ffmpeg(*arguments):
-    done = subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)],
-                          capture_output=True)
-    if done.returncode:
-        pytest.skip(f"this ffmpeg cannot: {done.stderr.decode()[:200]}")
-    return done.stdout
 
 
 def noise(seconds, channels=2, seed=1):

@@ -6,9 +6,19 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from .s3fd import FACE_BGR
+
+
+def ffmpeg(*arguments):
+    """What ffmpeg writes to its standard output; skips the test where this one cannot."""
+    done = subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)],
+                          capture_output=True)
+    if done.returncode:
+        pytest.skip(f"this ffmpeg cannot: {done.stderr.decode()[:200]}")
+    return done.stdout
 
 
 def picture(index: int, width=160, height=120, face=None) -> np.ndarray:

@@ -106,4 +106,13 @@ static inline float *net_outputs(rml_session *session, const rml_model *model, s
     return all;
 }
 
+// Multiplications of all runs so far, of a session with a profile.
+static inline uint64_t net_macs(const rml_session *session)
+{
+    uint64_t macs = 0;
+    for (size_t i = 0; i < rml_session_profile_count(session); i++)
+        macs += rml_session_profile(session, i).macs;
+    return macs;
+}
+
 #endif
