@@ -19,7 +19,7 @@ SLOW = {"RUN_MODEL_SLOW_TESTS": "1"}
 STEPS = {
     "release": (preset("release"),
                 "C tests, house checks, installed package, as people get it"),
-    "asan": (preset("asan"),
+    "asan": (preset("asan", env=SLOW),
              "the same C tests under AddressSanitizer and UndefinedBehaviorSanitizer"),
     "portable": (preset("portable"), "portable C without threads, libav and image libraries"),
     "tsan": (preset("tsan", "-R", "thread|session|graph_random", env=SLOW),
