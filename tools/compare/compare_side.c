@@ -22,7 +22,7 @@ static rml_status open_model(side *s, const char *network, const char *function,
     rml_model_settings built = model_settings(common);
     built.disabled_passes = s->plain    ? "fold_bn,fuse_act,fuse_block"
                             : s->graphs ? "fuse_act,fuse_block"
-                                        : NULL;
+                                        : "fuse_block";
     built.keep_types = true; // inputs are converted
     built.function = function && is_coreml_file(s->path) ? function : NULL;
     if (is_graph_file(s->path) && !network)
