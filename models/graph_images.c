@@ -55,32 +55,6 @@ static rml_value_id reversed(rml_graph *graph, rml_value_id x, const change *mad
     return made->reverses ? rml_graph_slice(graph, x, shape->rank - 3, 2, INT64_MIN, -1, name) : x;
 }
 
-// The nodes from `first` on compute what others read that lie in front of them.
-static void move_to_front(rml_graph *graph, size_t first)
-{
-    const size_t moved = graph->node_count - first;
-    for (size_t i = first; i < graph->node_count; i++) {
-        const rml_node node = graph->nodes[i];
-        memmove(&graph->nodes[i - first + 1], &graph->nodes[i - first], first * sizeof node);
-        graph->nodes[i - first] = node;
-    }
-    for (size_t i = 0; i < graph->value_count; i++) {
-        rml_node_id *at = &graph->values[i].producer;
-        if (*at != RML_NO_NODE)
-            *at = (rml_node_id)(*at >= first ? *at - first : *at + moved);
-    }
-}
-
-// What nodes read of `input`, they read of x, which those from `first` on compute.
-static void replace(rml_graph *graph, rml_value_id input, rml_value_id x, size_t first)
-{
-    for (size_t i = 0; i < first && x != RML_NO_VALUE; i++)
-        for (int k = 0; k < graph->nodes[i].in_count; k++)
-            if (graph->nodes[i].in[k] == input) // inputs are owned by the graph's arena
-                ((rml_value_id *)(uintptr_t)graph->nodes[i].in)[k] = x;
-    move_to_front(graph, first);
-}
-
 static void change_input(rml_graph *graph, size_t port, const rml_meaning *have,
                          const rml_meaning *want)
 {
@@ -89,7 +63,7 @@ static void change_input(rml_graph *graph, size_t port, const rml_meaning *have,
     const size_t first = graph->node_count;
     const change made = change_of(want, have, have);
     const rml_value_id x = changed(graph, reversed(graph, input, &made, name), &made, name);
-    replace(graph, input, x, first);
+    rml_graph_read_instead(graph, input, x, first);
 }
 
 static void change_output(rml_graph *graph, size_t port, const rml_meaning *have,
@@ -126,30 +100,4 @@ rml_status rml_graph_take_image(rml_graph *graph, bool output, size_t port, cons
         (output ? change_output : change_input)(graph, port, have, &want);
     rml_graph_mean(graph, output, port, &want);
     return rml_graph_finish(graph, err);
-}
-
-static size_t count_lists(const rml_graph *graph)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < graph->input_count; i++)
-        count += graph->values[graph->inputs[i]].shape.rank == 1;
-    return count;
-}
-
-rml_status rml_graph_take_lists(rml_graph *graph, const rml_graph *like, rml_error *err)
-{
-    const rml_shape rows = {2, {-1, 1}};
-    for (size_t i = 0; i < graph->input_count; i++) {
-        rml_value *value = &graph->values[graph->inputs[i]];
-        const size_t first = graph->node_count;
-        if (value->shape.rank != 2 || value->shape.dim[1] != 1 ||
-            count_lists(graph) >= count_lists(like))
-            continue;
-        value->shape = (rml_shape){1, {value->shape.dim[0]}};
-        value->limits = NULL;
-        const rml_value_id input = graph->inputs[i];
-        replace(graph, input, rml_graph_reshape(graph, input, &rows, value->name), first);
-        RML_TRY(rml_graph_finish(graph, err));
-    }
-    return RML_OK;
 }

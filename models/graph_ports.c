@@ -125,7 +125,7 @@ static rml_status take(rml_graph *graph, const rml_graph *like, bool inputs, boo
     return rml_graph_finish(graph, err);
 }
 
-// The scores of a classifier's only image, (classes), are those of the first of N.
+// The scores of a classifier, (classes) of its only image or all in a row, are (N,classes).
 static rml_status rows_of_scores(rml_graph *graph, rml_error *err)
 {
     for (size_t k = 0; k < graph->output_count; k++) {
@@ -133,8 +133,11 @@ static rml_status rows_of_scores(rml_graph *graph, rml_error *err)
         if (!meaning || meaning->kind != RML_MEANS_SCORES ||
             graph->values[graph->outputs[k]].shape.rank != 1)
             continue;
-        graph->outputs[k] = rml_graph_reshape(graph, graph->outputs[k], &(rml_shape){2, {1, -1}},
-                                              graph->output_names[k]);
+        const rml_shape rows = meaning->label_count
+                                   ? (rml_shape){2, {-1, (int64_t)meaning->label_count}}
+                                   : (rml_shape){2, {1, -1}};
+        graph->outputs[k] =
+            rml_graph_reshape(graph, graph->outputs[k], &rows, graph->output_names[k]);
         RML_TRY(rml_graph_finish(graph, err));
     }
     return RML_OK;
@@ -144,7 +147,7 @@ rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool ke
                                 rml_error *err)
 {
     RML_TRY(rows_of_scores(graph, err));
-    RML_TRY(rml_graph_take_lists(graph, like, err));
+    RML_TRY(rml_graph_take_shapes(graph, like, err));
     RML_TRY(take(graph, like, true, keep_types, err));
     RML_TRY(take(graph, like, false, keep_types, err));
     graph->output_count = like->output_count;

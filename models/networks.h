@@ -45,9 +45,13 @@ rml_status rml_model_create_part(rml_model **out, void (*build)(rml_params *para
 rml_status rml_graph_take_ports(rml_graph *graph, const rml_graph *like, bool keep_types,
                                 rml_error *err);
 
-// Makes inputs (N,1) the lists (N) that `like` has, where it has more of them: files of iOS 12 have
-// a channel behind the batch.
-rml_status rml_graph_take_lists(rml_graph *graph, const rml_graph *like, rml_error *err);
+// A part of that: inputs and outputs of more dimensions than those of `like`, where these only say
+// that there is one sequence, one image or one channel, lose them; and of sequences the batch comes
+// first. Files of iOS 12 have both.
+rml_status rml_graph_take_shapes(rml_graph *graph, const rml_graph *like, rml_error *err);
+
+// What nodes read of `input`, they read of x, which those from `first` on compute.
+void rml_graph_read_instead(rml_graph *graph, rml_value_id input, rml_value_id x, size_t first);
 
 // A part of that: the image at an input (output), which `like` (or NULL) says the numbers of.
 rml_status rml_graph_take_image(rml_graph *graph, bool output, size_t port, const rml_meaning *like,

@@ -265,6 +265,117 @@ def test_sequences_as_the_weights(program, tmp_path, kind, probabilities):
         "lstm", 1, 2, 3, 4, 5, "--weights", path, code=1).stderr
 
 
+def told_classes(program, weights, *numbers):
+    """Probabilities of the classes in their order, and the labels."""
+    done = program.run("lstm", *numbers, "--weights", weights, "--json")
+    told = sorted(json.loads(done.stdout)["classes"], key=lambda c: c["class"])
+    return np.array([c["probability"] for c in told]), [c["label"] for c in told]
+
+
+@pytest.mark.parametrize("target", ["ios12", "ios13", "ios15", "ios16", "ios17", "ios18"])
+@pytest.mark.parametrize("layers,inputs", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("named", [False, True])
+def test_sequences_as_the_weights_it_was_written_from(program, tmp_path, target, layers, inputs,
+                                                      named):  # fmt: skip
+    """Also where sequence and batch lie in front of the shape that is described."""
+    suffix = "mlmodel" if target in ("ios12", "ios13") else "mlpackage"
+    weights, path = tmp_path / "net.pth", tmp_path / f"net.{suffix}"
+    net = lstm.random_classifier(inputs=inputs, hidden=6, layers=layers, classes=4)
+    torch.save(net.state_dict(), weights)
+    (tmp_path / "labels.txt").write_text("one\ntwo\nthree\nfour\n")
+    classifier = ["--mode", "classifier", "--labels", tmp_path / "labels.txt"] if named else []
+    program.run("convert", "lstm", "-w", weights, "-o", path, "--target", target, "--shape",
+                f"seq_input=1x5x{inputs}", *classifier)  # fmt: skip
+    numbers = np.random.default_rng(3).integers(-3, 4, 5 * inputs)
+    got, labels = told_classes(program, path, *numbers)
+    near(got, told_classes(program, weights, *numbers)[0])
+    assert labels == (["one", "two", "three", "four"] if named else [None] * 4)
+    program.run("compare", weights, path)
+    assert "takes sequences of 5 steps, not 4" in program.run(
+        "lstm", *numbers[: 4 * inputs], "--weights", path, code=1).stderr  # fmt: skip
+
+
+class StepsFirst(nn.Module):
+    """The same network of sequences (T,N,I), as LSTMs of PyTorch are by default."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x.transpose(0, 1))[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sequences_with_the_steps_in_front(program, tmp_path, kind):
+    net = lstm.random_classifier(inputs=2, hidden=6, classes=4)
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    path, _, _ = coreml_run.network_file(tmp_path, StepsFirst(net),
+                                         {"x": np.zeros((6, 1, 2), np.float32)}, kind)  # fmt: skip
+    near(told_classes(program, path, *range(12))[0],
+         told_classes(program, tmp_path / "net.pth", *range(12))[0])  # fmt: skip
+
+
+def test_each_step_as_a_class_is_refused(program, tmp_path):
+    """Rows of steps are none of sequences."""
+
+    class Steps(nn.Module):
+        def __init__(self, net):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            return self.net.fc(self.net.lstm(x)[0])
+
+    net = Steps(lstm.random_classifier(inputs=2, hidden=6))
+    path, _, _ = coreml_run.network_file(tmp_path, net,
+                                         {"x": np.zeros((1, 6, 2), np.float32)}, 5)  # fmt: skip
+    done = program.run("lstm", *range(12), "--weights", path, code=1)
+    assert "and this network has my_output (?,3)" in done.stderr
+
+
+@pytest.mark.parametrize("steps", [1, 4, 60])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_sequences_of_the_oldest_files(program, tmp_path, layers, steps):
+    """Steps lie along an axis of their own there, in front of the batch, and any number will do."""
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+
+    net = lstm.random_classifier(inputs=2, hidden=6, layers=layers, classes=4)
+    state = {name: array.numpy() for name, array in net.state_dict().items()}
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    array = ct.models.datatypes.Array
+    builder = NeuralNetworkBuilder([("x", array(2))], [("y", array(4))],
+                                   disable_rank5_shape_mapping=False)  # fmt: skip
+
+    def gates(name):  # i, f, g, o there, i, f, o, g here
+        i, f, g, o = np.split(state[f"lstm.{name}"], 4)
+        return [i, f, o, g]
+
+    below = "x"
+    for k in range(layers):
+        bias = [a + b for a, b in zip(gates(f"bias_ih_l{k}"), gates(f"bias_hh_l{k}"))]
+        builder.add_unilstm(f"lstm{k}", gates(f"weight_hh_l{k}"), gates(f"weight_ih_l{k}"), bias,
+                            6, 6 if k else 2, [below], [f"h{k}"],
+                            output_all=k + 1 < layers)  # fmt: skip
+        below = f"h{k}"
+    builder.add_inner_product("fc", state["fc.weight"], state["fc.bias"], 6, 4, True, below, "y")
+    assert builder.spec.specificationVersion == 1
+    path = tmp_path / "net.mlmodel"
+    ct.models.utils.save_spec(builder.spec, str(path))
+    numbers = np.random.default_rng(steps).integers(-9, 10, 2 * steps)
+    near(told_classes(program, path, *numbers)[0],
+         told_classes(program, tmp_path / "net.pth", *numbers)[0])  # fmt: skip
+    rows = np.random.default_rng(7).integers(-9, 10, (5, 2 * steps))
+    (tmp_path / "rows.csv").write_text("\n".join(",".join(map(str, r)) for r in rows) + "\n")
+    got, want = (
+        [[c["probability"] for c in sorted(json.loads(line)["classes"], key=lambda c: c["class"])]
+         for line in program.run("lstm", "--input", tmp_path / "rows.csv", "--weights", which,
+                                 "--json").stdout.splitlines()]
+        for which in (path, tmp_path / "net.pth"))  # fmt: skip
+    near(np.array(got), np.array(want))
+    program.run("compare", tmp_path / "net.pth", path)
+
+
 # ---- Wav2Lip -----------------------------------------------------------------------------------
 
 
@@ -286,3 +397,21 @@ def test_speaks_as_its_weights(program, tmp_path, kind):
                         "--outfile", tmp_path / name, "--codec", "ffv1", "--fps", 10)
             frames.append(np.array(clips.read_video(tmp_path / name)).astype(int))
         assert np.abs(frames[0] - frames[1]).max() <= 1
+
+
+@pytest.mark.parametrize("target", ["ios12", "ios13", "ios15", "ios16", "ios17", "ios18"])
+@pytest.mark.parametrize("network", ["wav2lip", "mobilenetv2"])
+def test_works_as_the_weights_it_was_written_from(program, tmp_path, network, target):
+    suffix = "mlmodel" if target in ("ios12", "ios13") else "mlpackage"
+    weights, path = tmp_path / "net.pth", tmp_path / f"net.{suffix}"
+    speaks = network == "wav2lip"
+    net = wav2lip.random_wav2lip(1 / 16) if speaks else mobilenetv2.random_mobilenetv2(0.25, 10)
+    torch.save(net.state_dict(), weights)
+    program.run("convert", network, "-w", weights, "-o", path, "--target", target)
+    if speaks:
+        inputs = wav2lip.random_inputs(1, 1)
+        near(program.wav2lip(path, inputs, tmp_path), program.wav2lip(weights, inputs, tmp_path))
+    else:
+        picture = save_pixels(tmp_path / "in.png", 90, 70, 3)
+        near(*(np.array(classes(program, picture, "--weights", w)[1]) for w in (path, weights)))
+    program.run("compare", weights, path)

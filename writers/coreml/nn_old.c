@@ -197,7 +197,7 @@ static const char *lacks_rnn(const rml_net_node *n)
 static void emit_rnn(rml_net_emitter *e, const rml_node *node)
 {
     static const int64_t steps_of_height[] = {2, 3, 0, 1}, steps_of_channels[] = {1, 3, 0, 2};
-    static const int64_t steps_as_channels[] = {1, 0, 2, 3};
+    static const int64_t channels_of_steps[] = {2, 0, 3, 1}; // (1,1,T,1,H)
     const rml_rnn_attr *rnn = &node->attr.rnn;
     const char *x = rml_net_between(e), *out[3];
     const int outputs = rnn->kind == RML_RNN_LSTM ? 3 : 2;
@@ -211,11 +211,9 @@ static void emit_rnn(rml_net_emitter *e, const rml_node *node)
     rml_net_write_rnn(e, sequence);
     rml_net_end(e);
     if (sequence) {
-        const char *steps = rml_net_between(e);
-        rml_net_one(e, RML_NET_OLD_PERMUTE, out[0], steps);
-        rml_fields_ints(&e->m, 1, steps_as_channels, 4);
+        rml_net_one(e, RML_NET_OLD_PERMUTE, out[0], rml_net_out(e, 0));
+        rml_fields_ints(&e->m, 1, channels_of_steps, 4);
         rml_net_end(e);
-        rml_net_reshape(e, steps, rml_net_out_shape(e, 0), rml_net_out(e, 0));
     }
     for (int k = 1; k < outputs; k++)
         if (rml_net_is_read(e, k))
