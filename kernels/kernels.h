@@ -111,8 +111,8 @@ typedef struct rml_conv_direct_row {
 typedef void rml_conv_direct_f32_fn(const rml_conv_direct_row *row);
 
 // Rows of 1, 2 or 4 outputs of a convolution of plain images, whose taps are rows of numbers:
-//   dst[o][r*dst_step + x] = bias[o] + sum over p < planes, t < taps of
-//                            src[p*pointers + o*lag + t][r*src_step + x] * weight[o][p*taps + t]
+//   dst[o][r*dst_step + x] = clamp(bias[o] + sum over p < planes, t < taps of
+//       src[p*pointers + o*lag + t][from + r*src_step + x] * weight[o][p*taps + t], low, high)
 //   first <= r < rows, x < count, o < outs
 // The sum runs in rising p, then t, one multiply-add each. The outputs are channels (lag 0), or
 // rows of one channel, the taps of one `lag` behind those of the one before; (outs - 1) * lag is at
@@ -125,7 +125,8 @@ typedef struct rml_conv_plain_rows {
     const float *weight[4];
     float bias[4];
     float *dst[4];
-    size_t count, first, rows, src_step, dst_step;
+    size_t count, from, first, rows, src_step, dst_step;
+    float low, high;
 } rml_conv_plain_rows;
 
 typedef void rml_conv_plain_f32_fn(const rml_conv_plain_rows *rows);

@@ -13,8 +13,13 @@ void rml_conv_plain_f32_portable(const rml_conv_plain_rows *rows)
                 for (size_t t = 0; t < taps; t++) {
                     const float *src = rows->src[p * rows->pointers + o * rows->lag + t];
                     const float weight = rows->weight[o][p * taps + t];
+                    src += rows->from + r * rows->src_step;
                     for (size_t x = 0; x < rows->count; x++)
-                        dst[x] += src[r * rows->src_step + x] * weight;
+                        dst[x] += src[x] * weight;
                 }
+            for (size_t x = 0; x < rows->count; x++) {
+                const float least = dst[x] < rows->low ? rows->low : dst[x];
+                dst[x] = least > rows->high ? rows->high : least;
+            }
         }
 }

@@ -6,10 +6,13 @@
 
 #include "tensor/size.h"
 
+#include <math.h>
+
 #define COPY_BYTES ((size_t)24 * 1024) // that shall stay in the first-level cache
 #define LEAST_BAND ((size_t)8)
 #define MOST_COLUMNS ((size_t)2048)
 #define LEAST_COLUMNS 14 // fewer fill no vector
+#define CHUNKS 16        // of a thread's share
 
 // What a product cannot do better: few outputs of a group, or few numbers to sum.
 #define FEW_OUTPUTS 32
@@ -23,6 +26,8 @@ typedef struct plain {
     size_t groups, depth, cols;
     size_t planes, taps, lag, pointers; // of the kernel
     size_t together;                    // rows of one output at once; 1: outputs instead
+    size_t apart;                       // from one such row to the next
+    size_t lead;                        // in front of a copy: its middle taps meet whole lines
     size_t band, bands, columns, blocks;
     size_t rows; // of a plane, copied
     rml_plain_copy copy;
@@ -57,18 +62,23 @@ static plain plain_of(const rml_op_args *args)
     p.cols = (size_t)args->in[1].dim[0] / p.groups;
     p.planes = rml_sat_mul(p.depth, (size_t)w.kernel[0]);
     p.taps = rml_sat_mul((size_t)w.kernel[1], (size_t)w.kernel[2]);
-    // The taps of a row begin among those of the row before, or where they end.
-    p.together = p.cols > 1 || w.dilation[1] > 1  ? 1
-                 : w.kernel[1] / 3 >= w.stride[1] ? 4
-                 : w.kernel[1] >= w.stride[1]     ? 2
-                                                  : 1;
+    // The taps of a row begin among those of the row before, or where they end; those of a dilated
+    // kernel, of the row a dilation before.
+    p.together = p.cols > 1 || (w.dilation[1] > 1 && w.stride[1] > 1) ? 1
+                 : w.kernel[1] / 3 >= w.stride[1]                     ? 4
+                 : w.kernel[1] >= w.stride[1]                         ? 2
+                                                                      : 1;
+    p.apart = p.together > 1 ? (size_t)w.dilation[1] : 1;
     p.lag = p.together > 1 ? (size_t)(w.stride[1] * w.kernel[2]) : 0;
     p.pointers = rml_sat_add(p.taps, (p.together - 1) * p.lag);
     const size_t stride = (size_t)w.stride[2], height = (size_t)w.out[1], width = (size_t)w.out[2];
     const size_t span = (size_t)rml_window_span(&w, 1), reach = (size_t)rml_window_span(&w, 2);
     p.columns = rml_min_size(width, MOST_COLUMNS);
     p.blocks = p.columns ? (width + p.columns - 1) / p.columns : 0;
-    const size_t pitch = rml_sat_add(p.columns, (reach - 1) / stride + RML_CONV_PLAIN_PAD);
+    const size_t needed = rml_sat_add(p.columns, (reach - 1) / stride + RML_CONV_PLAIN_PAD);
+    const size_t pitch = stride == 1 ? rml_round_up(needed, RML_CONV_PLAIN_PAD) : needed;
+    if (stride == 1 && w.before[2] > 0)
+        p.lead = rml_round_up((size_t)w.before[2], RML_CONV_PLAIN_PAD) - (size_t)w.before[2];
     const size_t row_floats = rml_sat_mul(pitch, rml_min_size(stride, reach));
     p.copy = (rml_plain_copy){w.in[1], w.in[2], w.stride[2], pitch, row_floats};
     const size_t fit = COPY_BYTES / sizeof(float) / rml_sat_mul(p.planes, row_floats);
@@ -81,8 +91,8 @@ static plain plain_of(const rml_op_args *args)
 
 static size_t copy_bytes(const plain *p)
 {
-    return rml_aligned_bytes(rml_sat_mul(rml_sat_mul(p->planes, p->rows), p->copy.row_floats),
-                             sizeof(float));
+    const size_t floats = rml_sat_mul(rml_sat_mul(p->planes, p->rows), p->copy.row_floats);
+    return rml_aligned_bytes(rml_sat_add(p->lead, floats), sizeof(float));
 }
 
 size_t rml_conv_plain_bytes(const rml_op_args *args)
@@ -165,6 +175,22 @@ static void point(const plain *p, const float *copy, const float **table)
         }
 }
 
+// Rows of one output, those at once that lie a dilation apart.
+static void run_rows_apart(const plain *p, rml_conv_plain_rows *rows)
+{
+    const size_t all = rows->rows, apart = p->apart, src_step = rows->src_step;
+    const size_t dst_step = rows->dst_step;
+    float *dst = rows->dst[0];
+    for (size_t first = 0; first < apart && first < all; first++, dst += dst_step) {
+        rows->from = first * src_step;
+        rows->rows = (all - first + apart - 1) / apart;
+        rows->src_step = src_step * apart;
+        rows->dst_step = dst_step * apart;
+        rows->dst[0] = dst;
+        rml_plain_run_rows(p->args->kernels, rows, p->together);
+    }
+}
+
 // Outputs from `channel` on, 1, 2 or 4.
 static void run_outputs(const plain *p, const part *at, const float *const *table, size_t channel,
                         size_t outputs)
@@ -173,6 +199,8 @@ static void run_outputs(const plain *p, const part *at, const float *const *tabl
     const size_t width = (size_t)w->out[2], plane = (size_t)(w->out[0] * w->out[1] * w->out[2]);
     const size_t all = p->groups * p->cols, filter = p->planes * p->taps;
     const float *weight = p->args->in[1].data + channel * filter, *bias = rml_conv_bias(p->args);
+    const rml_activation *act = &p->args->attr->conv.act;
+    const bool clamp = act->kind == RML_UNARY_CLAMP && !rml_conv_residual(p->args);
     float *dst = p->args->out[0].data + (at->image * all + channel) * plane +
                  (at->z * (size_t)w->out[1] + at->row) * width + at->column;
     rml_conv_plain_rows rows = {.src = table,
@@ -184,7 +212,9 @@ static void run_outputs(const plain *p, const part *at, const float *const *tabl
                                 .count = at->columns,
                                 .rows = at->rows,
                                 .src_step = (size_t)w->stride[1] * p->copy.row_floats,
-                                .dst_step = width};
+                                .dst_step = width,
+                                .low = clamp ? act->param[0] : -INFINITY,
+                                .high = clamp ? act->param[1] : INFINITY};
     for (size_t o = 0; o < outputs; o++) {
         rows.weight[o] = weight + o * filter;
         rows.bias[o] = bias ? bias[channel + o] : 0.0f;
@@ -193,8 +223,8 @@ static void run_outputs(const plain *p, const part *at, const float *const *tabl
     if (p->together == 1)
         p->args->kernels->conv_plain(&rows);
     else
-        rml_plain_run_rows(p->args->kernels, &rows, p->together);
-    for (size_t i = 0; i < outputs; i++, dst += plane)
+        run_rows_apart(p, &rows);
+    for (size_t i = 0; i < outputs && !clamp; i++, dst += plane)
         if (at->columns == width)
             rml_conv_epilogue(p->args, dst, at->rows * width);
         else
@@ -207,7 +237,7 @@ static void run_parts(void *context, size_t begin, size_t end, int worker)
     const plain *p = context;
     const size_t height = (size_t)p->window.out[1], width = (size_t)p->window.out[2];
     char *scratch = rml_op_worker(p->args, worker);
-    float *copy = (float *)(void *)scratch;
+    float *copy = (float *)(void *)scratch + p->lead;
     const float **table = (const float **)(void *)(scratch + copy_bytes(p));
     point(p, copy, table);
     for (size_t i = begin; i < end; i++) {
@@ -235,6 +265,6 @@ void rml_conv_plain_run(const rml_op_args *args)
 {
     plain p = plain_of(args);
     const size_t images = (size_t)args->out[0].dim[0];
-    rml_pool_run(args->pool, images * p.groups * (size_t)p.window.out[0] * p.bands * p.blocks, 1,
-                 run_parts, &p);
+    const size_t parts = images * p.groups * (size_t)p.window.out[0] * p.bands * p.blocks;
+    rml_pool_run(args->pool, parts, parts / (CHUNKS * (size_t)args->threads) + 1, run_parts, &p);
 }

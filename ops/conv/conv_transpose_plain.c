@@ -7,6 +7,8 @@
 
 #include "tensor/size.h"
 
+#include <math.h>
+
 #define COPY_BYTES ((size_t)24 * 1024) // that shall stay in the first-level cache
 #define LEAST_BAND ((size_t)8)
 #define MOST_COLUMNS ((size_t)1024)
@@ -203,7 +205,9 @@ static void run_phase(const plain *p, const part *at, const rml_phases *phase, c
                                     .count = at->columns,
                                     .rows = at->rows,
                                     .src_step = p->copy.pitch,
-                                    .dst_step = at->columns};
+                                    .dst_step = at->columns,
+                                    .low = -INFINITY,
+                                    .high = INFINITY};
         for (size_t o = 0; o < some; o++) {
             rows.weight[o] = filter + (c + o) * p->depth * taps;
             rows.bias[o] = bias ? bias[c + o] : 0.0f;

@@ -2,6 +2,30 @@
 
 #include <string.h>
 
+#define BLOCK ((size_t)RML_CONV_PLAIN_PAD)
+
+// Copies and zeros of blocks whose size compilers know: a row is shorter than what pays for a call,
+// and longer ones are copied by an instruction that is slow where source and target lie differently
+// in their lines of the cache. The last block lies over the one in front of it.
+static inline void copy_row(const float *restrict src, size_t count, float *restrict dst)
+{
+    if (count < BLOCK) {
+        memcpy(dst, src, count * sizeof *dst);
+        return;
+    }
+    for (size_t i = 0; i + BLOCK <= count; i += BLOCK)
+        memcpy(dst + i, src + i, BLOCK * sizeof *dst);
+    memcpy(dst + count - BLOCK, src + count - BLOCK, BLOCK * sizeof *dst);
+}
+
+// At least a block.
+static inline void clear_row(size_t count, float *dst)
+{
+    for (size_t i = 0; i + BLOCK <= count; i += BLOCK)
+        memset(dst + i, 0, BLOCK * sizeof *dst);
+    memset(dst + count - BLOCK, 0, BLOCK * sizeof *dst);
+}
+
 void rml_plain_copy_rows(const rml_plain_copy *copy, const float *plane, int64_t top, int64_t begin,
                          size_t rows, float *dst)
 {
@@ -15,23 +39,21 @@ void rml_plain_copy_rows(const rml_plain_copy *copy, const float *plane, int64_t
         float *row = dst;
         for (int64_t y = top; y < top + (int64_t)rows; y++, row += copy->row_floats) {
             if (!plane || y < 0 || y >= copy->height) {
-                memset(row, 0, copy->pitch * sizeof *row);
+                clear_row(copy->pitch, row);
                 continue;
             }
             const float *src = plane + y * width + begin;
             if (first > 0)
-                memset(row, 0, (size_t)first * sizeof *row);
+                clear_row((size_t)first + BLOCK, row); // and where the rest is written
             if (stride == 1)
-                memcpy(row + first, src + first, (size_t)(stop - first) * sizeof *row);
+                copy_row(src + first, (size_t)(stop - first), row + first);
             else if (stride == 2) // known to the compiler, several at once
                 for (int64_t i = first; i < stop; i++)
                     row[i] = src[i * 2];
             else
                 for (int64_t i = first; i < stop; i++)
                     row[i] = src[i * stride];
-            if (stop < room)
-                memset(row + stop, 0, (size_t)(room - stop) * sizeof *row);
-            memset(row + room, 0, RML_CONV_PLAIN_PAD * sizeof *row);
+            clear_row(copy->pitch - (size_t)stop, row + stop);
         }
     }
 }

@@ -153,7 +153,8 @@ static void run_conv_plain(const rml_kernels *k, const bench_case *c)
                                 .count = width,
                                 .rows = width / 4,
                                 .src_step = 4 * pitch,
-                                .dst_step = 4 * width};
+                                .dst_step = 4 * width,
+                                .high = 6.0f};
     for (size_t o = 0; o < 4; o++) {
         rows.weight[o] = weight;
         rows.dst[o] = result + o * width;

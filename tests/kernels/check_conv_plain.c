@@ -1,6 +1,7 @@
 // Convolution of plain images: one output, two or four channels, as many rows of one channel.
 #include "tests/kernels/check_kernels.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { DATA, WEIGHT, OUTPUT };
@@ -24,10 +25,11 @@ static void compare(check *c, const rml_conv_plain_rows *rows, const char *what)
                 for (size_t p = 0; p < rows->planes; p++)
                     for (size_t t = 0; t < taps; t++)
                         oracle_add(&sum, (double)rows->src[p * rows->pointers + o * rows->lag + t]
-                                                          [r * rows->src_step + x] *
+                                                          [rows->from + r * rows->src_step + x] *
                                              rows->weight[o][p * taps + t]);
-                check_element(c, rows->dst[o][r * rows->dst_step + x], oracle_sum_value(&sum), what,
-                              r, x);
+                check_element(c, rows->dst[o][r * rows->dst_step + x],
+                              oracle_clamp(oracle_sum_value(&sum), rows->low, rows->high), what, r,
+                              x);
             }
 }
 
@@ -45,13 +47,16 @@ static void run_case(check *c, size_t planes, size_t taps, size_t lag, size_t ou
                                 .count = count,
                                 .rows = 1 + random_below(c, 3)};
     rows.first = random_below(c, rows.rows);
+    rows.from = random_below(c, 3);
+    rows.low = random_below(c, 2) ? 0.0f : -INFINITY;
+    rows.high = random_below(c, 2) ? 6.0f : INFINITY;
     rows.src_step = random_below(c, 3);
     rows.dst_step = count + random_below(c, 3);
     snprintf(what, sizeof what, "%zu planes of %zu taps, %zu outputs, lag %zu, %zu numbers", planes,
              taps, outs, lag, count);
     // Taps overlap, in random order.
     const size_t all = planes * rows.pointers;
-    const size_t floats = all - 1 + (rows.rows - 1) * rows.src_step + padded(count);
+    const size_t floats = all - 1 + rows.from + (rows.rows - 1) * rows.src_step + padded(count);
     size_t order[MOST_PLANES * MOST_POINTERS];
     float *data = guard_place(&c->buffer[DATA], floats, side);
     random_fill(c, data, floats);
