@@ -58,8 +58,9 @@ static rml_status check_states(const rml_writing *w, const rml_graph *from, rml_
     if (from->state_count == 0 || w->keeps_states)
         return RML_OK;
     return rml_fail(err, RML_ERR_UNSUPPORTED,
-                    "the network keeps %s from run to run, which only packages for ios18 can",
-                    from->values[from->inputs[from->input_count - from->state_count]].name);
+                    "the network keeps %s from run to run, which only packages for ios%d can",
+                    from->values[from->inputs[from->input_count - from->state_count]].name,
+                    RML_WRITE_STATES_IOS);
 }
 
 // ---- scale and bias of ports --------------------------------------------------------------------

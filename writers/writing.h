@@ -13,6 +13,9 @@
 #include "engine/model.h"
 #include "tensor/names.h"
 
+// Targets of Core ML files, and the first that keeps states from run to run.
+enum { RML_WRITE_LEAST_IOS = 12, RML_WRITE_MOST_IOS = 18, RML_WRITE_STATES_IOS = 18 };
+
 typedef struct rml_writing {
     const rml_allocator *allocator;
     rml_write_settings settings; // with defaults filled in

@@ -9,12 +9,14 @@
 
 #define COMMAND "convert"
 
+enum { LEAST_IOS = 12, MOST_IOS = 18 };
+
 static bool parse_target(const char *text, int *ios)
 {
     char *end;
     const long version = strncmp(text, "ios", 3) == 0 ? strtol(text + 3, &end, 10) : 0;
     *ios = (int)version;
-    return version >= 12 && version <= 18 && !*end;
+    return version >= LEAST_IOS && version <= MOST_IOS && !*end;
 }
 
 // What the kind of file has no room for.
@@ -126,7 +128,8 @@ int convert_options_check(convert_options *o, rml_write_settings *write)
                            ".safetensors",
                            o->outfile);
     if (o->target && !parse_target(o->target, &write->ios))
-        return usage_error(COMMAND, "--target is ios12 to ios18, not '%s'", o->target);
+        return usage_error(COMMAND, "--target is ios%d to ios%d, not '%s'", LEAST_IOS, MOST_IOS,
+                           o->target);
     o->coreml = rml_ends_in(o->outfile, ".mlmodel") || rml_ends_in(o->outfile, ".mlpackage");
     int code = check_kind(o, write);
     code = code == EXIT_DONE ? check_weights_type(o, write) : code;

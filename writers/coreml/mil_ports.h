@@ -4,7 +4,7 @@
 
 #include "writers/coreml/mil.h"
 
-#define RML_EMIT_STATES_OPSET 8 // has states
+#define RML_EMIT_STATES_OPSET (RML_WRITE_STATES_IOS - 10) // has states
 
 // Whether the program scales this input by itself.
 bool rml_emit_keeps_scale(const rml_write_port *input);

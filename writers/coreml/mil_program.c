@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEAST_IOS = 15, MOST_IOS = 18, LEAST_OPSET = 5 }; // iOS 15 has opset 5
-enum { STATES_IOS = 10 + RML_EMIT_STATES_OPSET, COMPRESSED_IOS = 16 };
+enum { LEAST_IOS = 15, COMPRESSED_IOS = 16, LEAST_OPSET = 5 }; // iOS 15 has opset 5
 
 static rml_status check_settings(rml_writing *w, rml_error *err)
 {
@@ -16,13 +15,13 @@ static rml_status check_settings(rml_writing *w, rml_error *err)
     const int bits = settings->palette_bits;
     const bool compressed = settings->weights >= RML_WRITE_INT8;
     if (settings->ios == 0)
-        settings->ios = w->model->graph.state_count ? STATES_IOS
+        settings->ios = w->model->graph.state_count ? RML_WRITE_STATES_IOS
                         : compressed                ? COMPRESSED_IOS
                                                     : LEAST_IOS;
-    w->keeps_states = settings->ios >= STATES_IOS;
-    if (settings->ios < LEAST_IOS || settings->ios > MOST_IOS)
+    w->keeps_states = settings->ios >= RML_WRITE_STATES_IOS;
+    if (settings->ios < LEAST_IOS || settings->ios > RML_WRITE_MOST_IOS)
         return rml_fail(err, RML_ERR_ARG, "packages are for ios%d to ios%d, not for ios%d",
-                        LEAST_IOS, MOST_IOS, settings->ios);
+                        LEAST_IOS, RML_WRITE_MOST_IOS, settings->ios);
     if (compressed && settings->ios < COMPRESSED_IOS)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "weights of fewer bits need ios%d, and the target is ios%d", COMPRESSED_IOS,
@@ -186,11 +185,18 @@ static rml_status write_lowered(const rml_coreml_description *d, rml_graph *grap
     return status;
 }
 
+enum { NAME_BYTES = 32 };
+
+static void name_target(char name[NAME_BYTES], int ios)
+{
+    snprintf(name, NAME_BYTES, "an ML Program for ios%d", ios);
+}
+
 rml_status rml_write_mlpackage(rml_writing *w, rml_error *err)
 {
     rml_coreml_description description;
     rml_graph lowered;
-    char name[32];
+    char name[NAME_BYTES], later_name[NAME_BYTES];
     w->keeps_scale = rml_emit_keeps_scale;
     RML_TRY(check_settings(w, err));
     RML_TRY(rml_writing_specialise(w, err));
@@ -199,10 +205,10 @@ rml_status rml_write_mlpackage(rml_writing *w, rml_error *err)
         RML_TRY(rml_coreml_order_blocks(&w->graph, err));
     RML_TRY(rml_coreml_describe_ports(&description, w, err));
     RML_TRY(check_sizes(&description, err));
-    snprintf(name, sizeof name, "an ML Program for ios%d", w->settings.ios);
-    static const int newest = MOST_IOS - 10;
-    const rml_target later = {
-        .name = "an ML Program for ios18", .lacks = rml_emit_lacks, .user = &newest};
+    name_target(name, w->settings.ios);
+    name_target(later_name, RML_WRITE_MOST_IOS);
+    static const int newest = RML_WRITE_MOST_IOS - 10;
+    const rml_target later = {.name = later_name, .lacks = rml_emit_lacks, .user = &newest};
     const rml_target target = {.name = name,
                                .lacks = rml_emit_lacks,
                                .user = &opset,

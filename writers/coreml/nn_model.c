@@ -136,8 +136,9 @@ static rml_status write_lowered(rml_writing *w, const rml_coreml_description *d,
 static rml_status take_target(rml_writing *w, rml_error *err)
 {
     const int ios = w->settings.ios;
-    if (ios != 0 && (ios < 12 || ios > 18))
-        return rml_fail(err, RML_ERR_ARG, "a target of iOS %d, expected 12 to 18", ios);
+    if (ios != 0 && (ios < RML_WRITE_LEAST_IOS || ios > RML_WRITE_MOST_IOS))
+        return rml_fail(err, RML_ERR_ARG, "a target of iOS %d, expected %d to %d", ios,
+                        RML_WRITE_LEAST_IOS, RML_WRITE_MOST_IOS);
     if (ios >= 15 && w->settings.log)
         w->settings.log(w->settings.log_user,
                         "a .mlmodel holds a neural network of iOS 13, which later systems run; "
