@@ -1,4 +1,4 @@
-"""What stays floats in Core ML files of halves: what a logarithm of small numbers is made of."""
+"""What stays floats in files of halves: what a logarithm of small numbers is made of."""
 
 import sys
 from pathlib import Path
@@ -50,10 +50,11 @@ def values_of(path):
             for op in block.operations}  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", ["mlpackage", "mlmodel"])
+@pytest.mark.parametrize("suffix", ["mlpackage", "mlmodel", "onnx"])
 @pytest.mark.parametrize("kind", ["add", "max"])
 def test_logarithms_of_small_numbers(program, tmp_path, suffix, kind):
-    pytest.importorskip("coremltools")
+    if suffix != "onnx":
+        pytest.importorskip("coremltools")
     source, out = tmp_path / "in.onnx", tmp_path / f"out.{suffix}"
     spectrum_file(source, 1e-10, kind)
     write(program, source, out, "kind=f16")
@@ -72,12 +73,37 @@ def test_logarithms_of_small_numbers(program, tmp_path, suffix, kind):
         assert sorted(products) == [halves, halves, floats]
 
 
+    if suffix == "onnx":
+        stored = {i.name: i.data_type for i in onnx.load(out).graph.initializer}
+        assert stored["filters"] == TensorProto.FLOAT
+        assert sorted(name for name, kind in stored.items() if kind == TensorProto.FLOAT16) == [
+            "v_half", "w_half"]  # fmt: skip
+        np.testing.assert_allclose(run_onnxruntime(out, {"x": x}, ["y"])[0], got[0], rtol=1e-4,
+                                   atol=1e-4)  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "mlpackage", "mlmodel"])
+@pytest.mark.parametrize("source", ["basicpitch_nmp.onnx", "basicpitch_nmp.mlpackage"])
+def test_a_network_of_sound_is_proved_in_halves(program, shared_data, tmp_path, source, suffix):
+    done = program.run("convert", shared_data / "coreml" / source, "-o",
+                       tmp_path / f"out.{suffix}", "--fp16")  # fmt: skip
+    assert "stay floats: it tells numbers down to 1e-10 apart" in done.stderr
+    assert float(done.stdout.split("largest error ")[1].split()[0]) < 2e-3
+
+
+@pytest.mark.parametrize("suffix", ["mlpackage", "onnx"])
 @pytest.mark.parametrize("least", [1e-3, 1e-45])
-def test_other_logarithms_are_halves(program, tmp_path, least):
+def test_other_logarithms_are_halves(program, tmp_path, least, suffix):
     """Of numbers that halves have, or kept from zero alone."""
-    pytest.importorskip("coremltools")
-    source, out = tmp_path / "in.onnx", tmp_path / "out.mlpackage"
+    source, out = tmp_path / "in.onnx", tmp_path / f"out.{suffix}"
     spectrum_file(source, least, "add")
+    if suffix == "onnx":
+        write(program, source, out, "kind=f16")
+        names = [i.name for i in onnx.load(out).graph.initializer
+                 if i.data_type == TensorProto.FLOAT16]  # fmt: skip
+        assert sorted(names) == ["filters_half", "v_half", "w_half"]
+        return
+    pytest.importorskip("coremltools")
     write(program, source, out, "kind=f16")
     computed = ("linear", "matmul", "log")
     assert {dtype for op, dtype in values_of(out).values() if op in computed} == {10}

@@ -175,7 +175,7 @@ rml_fact rml_to_onnx_fact(const rml_graph *graph, const rml_node *node, int inde
 // ---- for emit.c, graph.c, ports.c and write.c ---------------------------------------------------
 
 // The lowered graph as the message that is open.
-void rml_to_onnx_graph(rml_to_onnx *w, const rml_graph *graph);
+void rml_to_onnx_graph(rml_to_onnx *w, rml_graph *graph);
 
 // Its ports: those of the model, whose sizes have names, and those of a graph inside, of which the
 // first `own` inputs are described.

@@ -224,7 +224,9 @@ static void write_node(rml_to_onnx *w, const rml_node *node)
 
 // ---- graphs -------------------------------------------------------------------------------------
 
-static bool open_graph(rml_to_onnx *w, const rml_graph *graph, const rml_writing *ports)
+// `wide`: values that stay floats, see rml_find_wide; NULL: none.
+static bool open_graph(rml_to_onnx *w, const rml_graph *graph, const rml_writing *ports,
+                       const bool *wide)
 {
     if (w->m.status != RML_OK)
         return false;
@@ -238,7 +240,7 @@ static bool open_graph(rml_to_onnx *w, const rml_graph *graph, const rml_writing
         const rml_node *node = &graph->nodes[i];
         for (int k = 0; k < node->in_count && !node->dead; k++) {
             const int axis = rml_weight_axis(graph, node, k);
-            if (axis >= 0)
+            if (axis >= 0 && !(wide && wide[node->in[k]]))
                 w->place[node->in[k]] = (rml_to_onnx_place){.is_weight = true, .axis = axis};
         }
     }
@@ -260,9 +262,12 @@ static void write_nodes(rml_to_onnx *w)
     }
 }
 
-void rml_to_onnx_graph(rml_to_onnx *w, const rml_graph *graph)
+void rml_to_onnx_graph(rml_to_onnx *w, rml_graph *graph)
 {
-    if (!open_graph(w, graph, w->w))
+    bool *wide = NULL;
+    if (w->w->settings.weights == RML_WRITE_F16 && w->m.status == RML_OK)
+        w->m.status = rml_find_wide(w->w, graph, &wide, &w->m.error);
+    if (!open_graph(w, graph, w->w, wide))
         return;
     rml_fields_text(&w->m, GRAPH_NAME, "network");
     write_nodes(w);
@@ -276,7 +281,7 @@ void rml_to_onnx_body(rml_to_onnx *w, const char *name, const rml_graph *body, s
     const rml_value_names names = w->names;
     rml_to_onnx_place *place = w->place;
     rml_to_onnx_begin_graph(w, name);
-    if (open_graph(w, body, NULL)) {
+    if (open_graph(w, body, NULL, NULL)) {
         for (size_t i = own; i < body->input_count; i++)
             w->names.value[body->inputs[i]] = captured[i - own];
         rml_fields_text(&w->m, GRAPH_NAME, name);

@@ -24,6 +24,11 @@ typedef struct onnx_target {
 
 #define WHY_BYTES 96
 
+static void name_target(onnx_target *target)
+{
+    snprintf(target->name, sizeof target->name, "ONNX of opset %d", target->opset);
+}
+
 static const char *lacks(const void *user, const rml_graph *graph, const rml_node *node)
 {
     const onnx_target *target = user;
@@ -56,7 +61,7 @@ static void write_about(rml_fields *m, const rml_write_settings *settings)
     }
 }
 
-static void write_model(rml_to_onnx *w, const rml_graph *graph)
+static void write_model(rml_to_onnx *w, rml_graph *graph)
 {
     char version[32];
     rml_fields_int(&w->m, MODEL_IR_VERSION, ir_version(w->opset));
@@ -116,7 +121,7 @@ static uint64_t bytes_of_constants(const rml_graph *graph)
     return bytes;
 }
 
-static rml_status write_lowered(rml_writing *writing, const rml_graph *graph, int opset,
+static rml_status write_lowered(rml_writing *writing, rml_graph *graph, int opset,
                                 uint64_t most_bytes, rml_error *err)
 {
     rml_to_onnx w = {.w = writing, .opset = opset};
@@ -154,10 +159,11 @@ rml_status rml_write_onnx_beyond(rml_writing *w, uint64_t most_bytes, rml_error 
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "an ONNX file has no weights that are places in a table; it can have "
                         "integers of 8 bits");
-    snprintf(about.name, sizeof about.name, "ONNX of opset %d", about.opset);
+    name_target(&about);
     char why_later[WHY_BYTES];
-    const onnx_target newest = {.opset = NEWEST, .why = why_later};
-    const rml_target later = {.name = "ONNX of opset 21", .lacks = lacks, .user = &newest};
+    onnx_target newest = {.opset = NEWEST, .why = why_later};
+    name_target(&newest);
+    const rml_target later = {.name = newest.name, .lacks = lacks, .user = &newest};
     const rml_target target = {.name = about.name,
                                .lacks = lacks,
                                .user = &about,
