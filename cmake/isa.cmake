@@ -33,7 +33,8 @@ if(RML_ISA)
       rml_isa_level(amxbf16 x86 -mamx-tile -mamx-bf16 ${avx512})
     endif()
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-    # GCC would begin so many loads early that tiles which fill all registers spill.
-    rml_isa_level(neon arm $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>)
+    # GCC would begin so many loads early that tiles which fill all registers spill, and let stores
+    # move pointers on, for which loads of the next round may have to wait.
+    rml_isa_level(neon arm $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns$<SEMICOLON>-fno-auto-inc-dec>)
   endif()
 endif()

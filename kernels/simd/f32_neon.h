@@ -13,11 +13,14 @@
 
 #define VF32_LANES 4
 
-// Where compilers would load each lane of v, or make a constant, again and again.
+// KEEP_IN_REGISTER: where compilers would load each lane of v by itself. KEEP_POINTER: where they
+// would keep many that are a step apart.
 #if defined(__GNUC__)
 #define KEEP_IN_REGISTER(v) __asm__("" : "+w"(v))
+#define KEEP_POINTER(p) __asm__("" : "+r"(p))
 #else
 #define KEEP_IN_REGISTER(v) ((void)(v))
+#define KEEP_POINTER(p) ((void)(p))
 #endif
 
 typedef float32x4_t vf32;
@@ -31,6 +34,18 @@ static inline vf32 vf32_set(float x)
 static inline vf32 vf32_load(const float *p)
 {
     return vld1q_f32(p);
+}
+
+// A load in each round of a loop, for what a multiply-add is to overwrite: a copy would need the
+// pipes that multiply.
+static inline vf32 vf32_load_again(const float *p)
+{
+#if defined(__GNUC__)
+    typedef float32x4_t anywhere __attribute__((aligned(4), may_alias));
+    return *(const volatile anywhere *)p;
+#else
+    return vld1q_f32(p);
+#endif
 }
 
 static inline void vf32_store(float *p, vf32 v)
@@ -157,6 +172,17 @@ static inline vf32 vf32_at_most(vf32 v, vf32 high)
     return vf32_select(vf32_less(high, v), high, v);
 }
 
+// The same where the bound is a number and no zero, for which the instruction does.
+static inline vf32 vf32_at_least_nonzero(vf32 v, vf32 low)
+{
+    return vmaxq_f32(v, low);
+}
+
+static inline vf32 vf32_at_most_nonzero(vf32 v, vf32 high)
+{
+    return vminq_f32(v, high);
+}
+
 // The larger, the smaller; NaN in either wins.
 static inline vf32 vf32_max(vf32 a, vf32 b)
 {
@@ -196,14 +222,34 @@ static inline vf32 vf32_mantissa(vf32 v)
     return vreinterpretq_f32_u32(vorrq_u32(bits, vreinterpretq_u32_f32(vdupq_n_f32(1.0f))));
 }
 
-// v * 2^n for whole n in [-252, 254], rounded once, also where the result is infinite or denormal:
-// in two steps, because 2^n alone may be neither, and the first step is exact for v near 1.
-static inline vf32 vf32_scale(vf32 v, vf32 n)
+// A whole number n in [-252, 254] is n + 254 in the lower 9 bits of a vpower, where a float of so
+// large a number that it has no digits behind the point holds it: rounding by the instructions for
+// it takes four times as long.
+typedef uint32x4_t vpower;
+#define VF32_WHOLE 12583166.0f // 3 * 2^22 + 254
+
+// v, which is below 2^21, to nearest, ties to even.
+static inline vf32 vf32_whole(vf32 v, vpower *n)
 {
-    int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1), one = vdupq_n_s32(127);
-    int32x4_t first = vshlq_n_s32(vaddq_s32(half, one), 23);
-    int32x4_t rest = vshlq_n_s32(vaddq_s32(vsubq_s32(whole, half), one), 23);
-    return vmulq_f32(vmulq_f32(v, vreinterpretq_f32_s32(first)), vreinterpretq_f32_s32(rest));
+    const vf32 digits = vf32_add(v, vf32_set(VF32_WHOLE));
+    *n = vreinterpretq_u32_f32(digits);
+    return vf32_sub(digits, vf32_set(VF32_WHOLE));
+}
+
+// v * 2^n rounded once, also where the result is infinite or denormal: in two steps, because 2^n
+// alone may be neither, and the first step is exact for v near 1.
+static inline vf32 vf32_scale(vf32 v, vpower n)
+{
+    const uint32x4_t half = vshrq_n_u32(n, 1);
+    const vf32 first = vreinterpretq_f32_u32(vshlq_n_u32(half, 23));
+    const vf32 rest = vreinterpretq_f32_u32(vshlq_n_u32(vsubq_u32(n, half), 23));
+    return vmulq_f32(vmulq_f32(v, first), rest);
+}
+
+// 2^n for n in [-126, 127].
+static inline vf32 vf32_power(vpower n)
+{
+    return vreinterpretq_f32_u32(vsubq_u32(vshlq_n_u32(n, 23), vdupq_n_u32(127u << 23)));
 }
 
 // Sum of the lanes by halves, always in the same order.
@@ -228,6 +274,9 @@ static inline float vf32_top(vf32 v)
 
 #define vf32_prefetch(p) __builtin_prefetch(p)
 
+#define VF32_ADDENDS_IN_MEMORY
+#define VF32_OWN_POWERS
+#define VF32_OWN_BOUNDS
 #include "kernels/simd/tail.inc"
 
 #endif
