@@ -20,3 +20,5 @@ foreach(part THREADS LIBAV PNG JPEG TIFF WEBP STB)
     target_compile_definitions(rml_flags INTERFACE RML_WITH_${part}=1)
   endif()
 endforeach()
+# Nothing of ours unwinds: where bytes count, no tables for it.
+add_compile_options($<$<CONFIG:MinSizeRel>:-fno-asynchronous-unwind-tables>)

@@ -1,4 +1,4 @@
-# Header, both libraries, CMake package and pkg-config file; programs and the weights they find.
+# Headers, both libraries, CMake package and pkg-config file; programs and the weights they find.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS runmodel_static runmodel_shared EXPORT runmodelTargets
@@ -7,7 +7,8 @@ install(TARGETS runmodel_static runmodel_shared EXPORT runmodelTargets
 install(TARGETS run-model RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # Found from the program as ../share/run-model.
 install(DIRECTORY data/weights/ DESTINATION share/run-model)
-install(FILES include/runmodel.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES include/runmodel.h include/runmodel_networks.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/runmodel)
 install(EXPORT runmodelTargets NAMESPACE runmodel:: DESTINATION ${package_dir})

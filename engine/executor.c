@@ -1,7 +1,5 @@
 // Running a plan: its steps one after the other, or stage by stage where it has bands.
-#include "engine/bands.h"
-#include "engine/control.h"
-#include "engine/crop.h"
+#include "engine/kit.h"
 #include "engine/planner.h"
 
 // ---- what a step asks of its inputs' elements ---------------------------------------------------
@@ -77,9 +75,9 @@ static rml_status run_bodies(rml_plan *plan, rml_step *step, rml_context *contex
 {
     const rml_node *node = &plan->graph->nodes[step->node];
     rml_plan *body;
-    RML_TRY(rml_control_begin(plan, step, context, err));
+    RML_TRY(context->model->kit->control_begin(plan, step, context, err));
     for (;;) {
-        RML_TRY(rml_control_next(plan, step, context, &body, err));
+        RML_TRY(context->model->kit->control_next(plan, step, context, &body, err));
         if (!body)
             break;
         context->watch.depth++;
@@ -99,8 +97,8 @@ static rml_status run_dynamic(rml_plan *plan, rml_step *step, rml_context *conte
     for (int k = 0; k < node->in_count; k++)
         if (node->in[k] != RML_NO_VALUE)
             in[k] = plan->places[node->in[k]].view;
-    return rml_op_get(node->op)->control ? run_bodies(plan, step, context, err)
-                                         : compute(plan, step, context, err);
+    return node->def->control ? run_bodies(plan, step, context, err)
+                              : compute(plan, step, context, err);
 }
 
 // Dynamic values that nobody reads any more.
@@ -129,7 +127,8 @@ static void count_time(const rml_plan *plan, const rml_step *step, double start,
     rml_node_time *time = &plan->times[step->node];
     const double elapsed = rml_clock_ms() - start;
     time->total_ms += elapsed - (context->measured_ms - inside);
-    time->macs += rml_crop_macs(plan, step);
+    time->macs +=
+        context->model->kit->crop_macs ? context->model->kit->crop_macs(plan, step) : step->macs;
     time->runs++;
     context->measured_ms = inside + elapsed;
 }
@@ -140,9 +139,10 @@ static rml_status run_step(rml_plan *plan, rml_step *step, rml_context *context,
     if (step->dynamic) {
         RML_TRY(run_dynamic(plan, step, context, err));
     } else {
-        if (rml_op_get(plan->graph->nodes[step->node].op)->checks_elements)
+        if (plan->graph->nodes[step->node].def->checks_elements)
             RML_TRY(check_elements(plan, step, err));
-        if (!rml_crop_run(plan, step))
+        const rml_kit *kit = context->model->kit;
+        if (!kit->crop_run || !kit->crop_run(plan, step))
             step->algorithm->run(&step->args);
     }
     if (plan->times)
@@ -157,7 +157,8 @@ static rml_status run_sweep(const rml_plan *plan, const rml_stage *stage, rml_co
                             rml_error *err)
 {
     const double start = plan->times ? rml_clock_ms() : 0;
-    RML_TRY(rml_bands_sweep(plan, plan->graph, stage, plan->block, &context->watch, err));
+    RML_TRY(context->model->kit->bands_sweep(plan, plan->graph, stage, plan->block, &context->watch,
+                                             err));
     if (plan->times)
         context->measured_ms += rml_clock_ms() - start;
     for (size_t i = 0; i < plan->step_count; i++)
@@ -167,13 +168,13 @@ static rml_status run_sweep(const rml_plan *plan, const rml_stage *stage, rml_co
     return RML_OK;
 }
 
-size_t rml_plan_parts(const rml_plan *plan)
+size_t rml_plan_parts(const rml_plan *plan, const rml_kit *kit)
 {
     size_t parts = 0;
     if (!plan->bands)
         return plan->step_count;
     for (size_t i = 0; i < plan->bands->stage_count; i++)
-        parts += plan->bands->stages[i].sweep ? rml_bands_count(plan, &plan->bands->stages[i]) : 1;
+        parts += plan->bands->stages[i].sweep ? kit->bands_count(plan, &plan->bands->stages[i]) : 1;
     return parts;
 }
 

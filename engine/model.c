@@ -1,7 +1,5 @@
 #include "engine/model.h"
 
-#include "graph/passes/passes.h"
-
 #include <string.h>
 
 #define DROP_BYTES ((size_t)1 << 20) // smaller weights share pages with their neighbours
@@ -20,34 +18,18 @@ rml_model_settings rml_model_settings_default(void)
     return (rml_model_settings){.size = sizeof(rml_model_settings)};
 }
 
-rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, rml_error *err)
+rml_status rml_model_begin(rml_model **out, const rml_kit *kit, const rml_model_settings *settings,
+                           rml_error *err)
 {
     const rml_allocator *allocator =
         settings && settings->allocator ? settings->allocator : rml_allocator_default();
     RML_TRY(rml_make(allocator, out, 1, sizeof **out, "the model", err));
     (*out)->allocator = allocator;
+    (*out)->kit = kit;
     (*out)->as_written = settings && settings->as_written;
     rml_graph_init(&(*out)->graph, allocator);
     rml_lock_init(&(*out)->lock);
     return RML_OK;
-}
-
-rml_status rml_model_improve(rml_model **model, const rml_model_settings *settings, rml_error *err)
-{
-    rml_graph *graph = &(*model)->graph;
-    const bool rounded = settings->precision == RML_PRECISION_F16_ROUNDED;
-    rml_status status = RML_OK;
-    (*model)->rounded = rounded;
-    if (settings->precision != RML_PRECISION_F32 && !rounded)
-        status =
-            rml_fail(err, RML_ERR_ARG, "precision %d is chosen for a session, and not for a model",
-                     (int)settings->precision);
-    else if (!settings->as_written)
-        status = (rounded ? rml_passes_run_rounded : rml_passes_run)(
-            graph, settings->disabled_passes, settings->log, settings->log_user, err);
-    if (status != RML_OK)
-        rml_model_destroy(model);
-    return status;
 }
 
 void rml_model_destroy(rml_model **model_at)
@@ -112,7 +94,7 @@ static rml_status allocate(const rml_model *model, struct rml_pack *pack, size_t
 static rml_status make_pack(rml_model *model, const rml_graph *graph, const rml_node *node,
                             const rml_op_args *args, struct rml_pack *pack, rml_error *err)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     const rml_value *weight = &graph->values[node->in[op->packed_input]];
     size_t bytes = 0;
     if (!weight->constant)
@@ -138,8 +120,8 @@ rml_status rml_model_pack(rml_model *model, const rml_graph *graph, const rml_no
     struct rml_pack want = {.key = node,
                             .algorithm = algorithm,
                             .gemm = algorithm->precision == RML_PRECISION_BF16
-                                        ? args->kernels->gemm_bf16.run
-                                        : args->kernels->gemm_f32.run};
+                                        ? RML_KERNEL(args->kernels, gemm_bf16).run
+                                        : RML_KERNEL(args->kernels, gemm_f32).run};
     rml_lock_take(&model->lock);
     struct rml_pack *found = find(model, &want, err);
     rml_status status = found ? RML_OK : RML_ERR_NOMEM;

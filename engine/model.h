@@ -5,8 +5,14 @@
 #include "graph/graph.h"
 #include "tensor/lock.h"
 
+typedef struct rml_kit rml_kit;         // see kit.h
+extern const rml_kit rml_kit_whole;     // for any graph
+extern const rml_kit rml_kit_images;    // of convolutions, batch norms and what is fused with them
+extern const rml_kit rml_kit_sequences; // where no pass has anything to fuse
+
 struct rml_model {
     const rml_allocator *allocator;
+    const rml_kit *kit;
     rml_graph graph;
     uint64_t parameters;
     bool as_written;                // no pass has run: it can be written, and has no sessions
@@ -20,7 +26,8 @@ struct rml_model {
 };
 
 // A model around an empty graph. `*out` is the caller's to fill and to rml_model_destroy.
-rml_status rml_model_begin(rml_model **out, const rml_model_settings *settings, rml_error *err);
+rml_status rml_model_begin(rml_model **out, const rml_kit *kit, const rml_model_settings *settings,
+                           rml_error *err);
 
 // Checks the settings' precision and runs the passes on a graph that is built; destroys the model
 // where that fails.

@@ -74,7 +74,7 @@ static void place_in_place(rml_plan *plan, size_t index)
     const rml_graph *graph = plan->graph;
     const rml_node *node = &graph->nodes[index];
     const rml_value_id in = node->in_count ? node->in[0] : RML_NO_VALUE;
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     if (!op->in_place || node->out_count > 1 || !movable(plan, in) || !movable(plan, node->out) ||
         plan->last[in] != index)
         return;

@@ -120,7 +120,7 @@ rml_status rml_places_buffers(rml_plan *plan, bool no_reuse, rml_error *err);
 rml_status rml_plan_run(rml_plan *plan, rml_context *context, rml_error *err);
 
 // What a run's watch counts: steps, and the bands of sweeps.
-size_t rml_plan_parts(const rml_plan *plan);
+size_t rml_plan_parts(const rml_plan *plan, const rml_kit *kit);
 
 // ---- outputs of dynamic steps (values.c) --------------------------------------------------------
 

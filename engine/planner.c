@@ -1,6 +1,6 @@
+#include "engine/kit.h"
 #include "engine/planner.h"
 
-#include "engine/bands.h"
 #include "tensor/size.h"
 
 static void *take(rml_plan *plan, size_t count, size_t element_bytes)
@@ -27,7 +27,7 @@ static bool has_step(const rml_plan *plan, const rml_node *node)
 // Which branch runs and how often a loop turns no plan knows, even where the shapes are known.
 static bool is_dynamic(const rml_plan *plan, const rml_node *node)
 {
-    bool known = !rml_op_get(node->op)->control;
+    bool known = !node->def->control;
     for (int k = 0; k < node->in_count && known; k++)
         known = node->in[k] == RML_NO_VALUE || rml_shape_known(&plan->facts[node->in[k]].shape);
     for (int k = 0; k < node->out_count && known; k++)
@@ -46,7 +46,7 @@ static rml_status list_steps(rml_plan *plan, rml_error *err)
         rml_step *step = &plan->steps[plan->step_count++];
         *step = (rml_step){.node = i, .dynamic = is_dynamic(plan, node)};
         plan->grows = plan->grows || step->dynamic;
-        if (!step->dynamic && !rml_op_get(node->op)->checks_elements)
+        if (!step->dynamic && !node->def->checks_elements)
             continue;
         in_most = (size_t)node->in_count > in_most ? (size_t)node->in_count : in_most;
         out_most = (size_t)node->out_count > out_most ? (size_t)node->out_count : out_most;
@@ -63,7 +63,7 @@ static rml_status take_constants(rml_plan *plan, const rml_step *step, const rml
                                  rml_error *err)
 {
     const rml_node *node = &plan->graph->nodes[step->node];
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     for (int k = 0; k < node->in_count; k++) {
         const rml_value_id id = node->in[k];
         const bool packs = !step->algorithm || step->algorithm->packed_bytes;
@@ -86,7 +86,7 @@ rml_status rml_plan_choose(rml_plan *plan, rml_step *step, const rml_context *co
                            size_t *scratch, rml_error *err)
 {
     const rml_node *node = &plan->graph->nodes[step->node];
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     const rml_algorithm *former = step->algorithm;
     step->algorithm = rml_op_choose(op, &step->args);
     step->macs = op->macs ? op->macs(&step->args) : 0;
@@ -199,7 +199,7 @@ static rml_status fill(rml_plan *plan, const rml_fact *inputs, size_t limit, int
         RML_TRY(prepare_step(plan, i, context, err));
     plan->band_rows = band_rows;
     if (band_rows)
-        RML_TRY(rml_bands_choose(plan, graph, limit, err));
+        RML_TRY(context->model->kit->bands_choose(plan, graph, limit, err));
     RML_TRY(rml_memory_plan(plan->buffers, plan->buffer_count, &plan->bytes, plan->arena.allocator,
                             err));
     RML_TRY(rml_memory_verify(plan->buffers, plan->buffer_count, plan->bytes, plan->arena.allocator,
@@ -266,14 +266,15 @@ rml_status rml_plan_create(rml_plan **out, const rml_graph *graph, const rml_fac
         return RML_OK;
     size_t least = (*out)->bytes;
     rml_plan_destroy(out);
-    RML_TRY(create_in_bands(out, graph, inputs, nested, limit, context, &least, err));
+    if (context->model->kit->bands_choose)
+        RML_TRY(create_in_bands(out, graph, inputs, nested, limit, context, &least, err));
     if (*out)
         return RML_OK;
     // Of a graph inside others `limit` is what they leave.
     *context->wanted = context->memory.limit - limit + least;
-    return rml_fail(err, RML_ERR_LIMIT,
-                    "a run takes %zu bytes, computed in bands too, and the limit is %zu",
-                    *context->wanted, context->memory.limit);
+    return rml_fail(
+        err, RML_ERR_LIMIT, "a run takes %zu bytes%s, and the limit is %zu", *context->wanted,
+        context->model->kit->bands_choose ? ", computed in bands too" : "", context->memory.limit);
 }
 
 void rml_plan_destroy(rml_plan **plan_at)

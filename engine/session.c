@@ -1,6 +1,5 @@
 // Sessions: settings, making, running and ending one, and what it tells of itself.
-#include "engine/bands.h"
-#include "engine/crop.h"
+#include "engine/kit.h"
 #include "engine/session.h"
 
 #include "kernels/cpu.h"
@@ -72,7 +71,7 @@ bool rml_precision_available(rml_precision precision, rml_cpu_level cpu)
     if (precision != RML_PRECISION_BF16 || rml_cpu_features(cpu, NULL, &features, NULL) != RML_OK)
         return precision == RML_PRECISION_F32 || precision == RML_PRECISION_F16_ROUNDED;
     rml_kernels_init(&kernels, features);
-    return kernels.gemm_bf16.run != NULL;
+    return RML_KERNEL(&kernels, gemm_bf16).run != NULL;
 }
 
 // AMX only where products will run on it: asking for its tiles changes the process.
@@ -93,7 +92,7 @@ static rml_status choose_kernels(rml_kernels *kernels, const rml_model *model,
                         rounded ? "without" : "with");
     RML_TRY(rml_cpu_features(given->cpu, given->cpu_mask, &features, err));
     rml_kernels_init(kernels, bf16 ? rml_cpu_request_amx(features) : features & ~RML_CPU_AMX);
-    if (bf16 && !kernels->gemm_bf16.run)
+    if (bf16 && !RML_KERNEL(kernels, gemm_bf16).run)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "precision bf16 needs a CPU with AVX512-BF16 and level avx512");
     return RML_OK;
@@ -191,8 +190,9 @@ size_t rml_session_bands(const rml_session *session)
     size_t most = 1;
     for (size_t i = 0; bands && i < bands->stage_count; i++)
         if (bands->stages[i].sweep && bands->stages[i].images) {
-            const size_t count = rml_bands_count(session->plans, &bands->stages[i]) /
-                                 (size_t)bands->stages[i].images;
+            const size_t count =
+                session->context.model->kit->bands_count(session->plans, &bands->stages[i]) /
+                (size_t)bands->stages[i].images;
             most = count > most ? count : most;
         }
     return most;
@@ -238,14 +238,15 @@ void rml_session_crop(rml_session *session, size_t output, const rml_region *reg
 
 static rml_status crop(rml_session *session, rml_error *err)
 {
+    const rml_kit *kit = session->context.model->kit;
     rml_plan *plan = session->plans;
-    bool all = session->context.observer.fn != NULL;
+    bool all = session->context.observer.fn != NULL || !kit->crop_plan;
     plan->cropped = false;
     for (int i = 0; i < RML_AXES; i++)
         all = all || session->crop.axis[i].high <= session->crop.axis[i].low;
     return all ? RML_OK
-               : rml_crop_plan(plan, plan->graph->outputs[session->crop_output], &session->crop,
-                               err);
+               : kit->crop_plan(plan, plan->graph->outputs[session->crop_output], &session->crop,
+                                err);
 }
 
 static rml_status run(rml_session *session, rml_error *err)
@@ -257,7 +258,7 @@ static rml_status run(rml_session *session, rml_error *err)
     rml_watch *watch = &session->context.watch;
     watch->done = 0;
     watch->depth = 0;
-    watch->total = rml_plan_parts(session->plans);
+    watch->total = rml_plan_parts(session->plans, session->context.model->kit);
     RML_TRY(rml_watch_go_on(watch, err));
     rml_session_load_inputs(session);
     RML_TRY(rml_plan_run(session->plans, &session->context, err));
@@ -337,7 +338,7 @@ rml_profile_entry rml_session_profile(const rml_session *session, size_t index)
     const rml_node_time none = {0}, *time = plan->times ? &plan->times[step->node] : &none;
     return (rml_profile_entry){
         .node = node->name,
-        .op = rml_op_get(node->op)->name,
+        .op = node->def->name,
         .algorithm = algorithm ? algorithm->name : "-",
         .precision = algorithm ? rml_precision_name(algorithm->precision) : "-",
         .shape = step->dynamic && time->runs ? rml_tensor_shape(&step->args.out[0])

@@ -25,7 +25,7 @@ static rml_status tell(const rml_observer *observer, const rml_tensor *view, rml
 rml_status rml_observe(const rml_observer *observer, const rml_graph *graph, const rml_node *node,
                        const rml_tensor *out, const rml_allocator *allocator, rml_error *err)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     if (!observer->fn)
         return RML_OK;
     const bool packs = op->packed_input > 0 && op->packed_input < node->in_count;

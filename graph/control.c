@@ -1,7 +1,13 @@
-// Nodes that run graphs.
+// Nodes by number, and those that run graphs: what importers and writers build besides.
 #include "graph/graph.h"
 
 #include <string.h>
+
+rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op, const rml_op_attr *attr,
+                            const rml_value_id *in, int in_count, const char *name)
+{
+    return rml_graph_add(graph, rml_op_get(op), attr, in, in_count, name);
+}
 
 rml_shape rml_graph_common_shape(const rml_shape *a, const rml_shape *b)
 {

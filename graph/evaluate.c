@@ -3,7 +3,7 @@
 rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
                         const rml_tensor *out, rml_error *err)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     const rml_allocator *allocator = graph->arena.allocator;
     rml_kernels kernels;
     rml_pool *pool = NULL;
@@ -50,7 +50,7 @@ rml_status rml_evaluate(const rml_graph *graph, const rml_node *node, const rml_
 
 bool rml_node_computable(const rml_node *node, const rml_fact *in, const rml_fact *out)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     const rml_op_layout layout = rml_node_layout(node);
     if (layout == RML_OP_CHANNELS_LAST || layout == RML_OP_ANY || op->control)
         return false;

@@ -241,7 +241,7 @@ void rml_graph_output(rml_graph *graph, const char *name, rml_value_id value)
     // A second name gets a copy, which can be bound to other memory.
     if (rml_graph_is_output(graph, value)) {
         const rml_op_attr same = {.cast = {.to = graph->values[value].dtype}};
-        value = rml_graph_node(graph, RML_OP_CAST, &same, &value, 1, name);
+        value = rml_graph_add(graph, &rml_op_cast, &same, &value, 1, name);
         if (value == RML_NO_VALUE)
             return;
     }
@@ -274,7 +274,7 @@ bool rml_graph_set_inputs(rml_graph *graph, rml_node *node, const rml_value_id *
 
 rml_op_layout rml_node_layout(const rml_node *node)
 {
-    return node->generic ? RML_OP_PLAIN : rml_op_get(node->op)->layout;
+    return node->generic ? RML_OP_PLAIN : node->def->layout;
 }
 
 bool rml_graph_window(const rml_graph *graph, const rml_node *node, rml_window *window)
@@ -300,28 +300,27 @@ static bool ask(const rml_graph *graph, const rml_node *node,
 
 void rml_graph_classify(const rml_graph *graph, rml_node *node)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     node->generic = op->takes_images && !ask(graph, node, op->takes_images);
 }
 
 bool rml_graph_takes_planes(const rml_graph *graph, const rml_node *node)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     return op->takes_planes && ask(graph, node, op->takes_planes);
 }
 
 bool rml_graph_plain_as_well(const rml_graph *graph, const rml_node *node)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     return op->plain_as_well && ask(graph, node, op->plain_as_well);
 }
 
-rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr *attr,
-                            const rml_value_id *in, int in_count, const char *name)
+rml_value_id rml_graph_add(rml_graph *graph, const rml_op *op, const rml_op_attr *attr,
+                           const rml_value_id *in, int in_count, const char *name)
 {
     if (graph->error.status != RML_OK)
         return RML_NO_VALUE;
-    const rml_op *op = rml_op_get(op_id);
     if (in_count < op->inputs[0] || (op->inputs[1] >= 0 && in_count > op->inputs[1]))
         return rml_graph_fail(graph, RML_ERR_ARG, "%s: %s takes %d to %d inputs, not %d", name,
                               op->name, op->inputs[0], op->inputs[1], in_count);
@@ -336,7 +335,7 @@ rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op_id, const rml_op_attr
     if (!nodes)
         return fail_nomem(graph);
     graph->nodes = nodes;
-    rml_node node = {.op = op_id, .name = rml_arena_text(&graph->arena, name)};
+    rml_node node = {.op = op->id, .def = op, .name = rml_arena_text(&graph->arena, name)};
     if (attr)
         node.attr = *attr;
     if (!node.name || !rml_graph_set_inputs(graph, &node, in, in_count))

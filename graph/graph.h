@@ -55,7 +55,8 @@ typedef struct rml_value {
 } rml_value;
 
 typedef struct rml_node {
-    rml_op_id op;
+    rml_op_id op; // that of `def`
+    const rml_op *def;
     rml_op_attr attr;
     const char *name; // state-dict prefix, ONNX node, MIL op
     const rml_value_id *in;
@@ -137,6 +138,10 @@ void rml_graph_mean_image(rml_graph *graph, bool output, int64_t channels, rml_c
 
 // Appends any node and returns its first output; the others have the ids behind it. Absent optional
 // inputs are RML_NO_VALUE.
+rml_value_id rml_graph_add(rml_graph *graph, const rml_op *op, const rml_op_attr *attr,
+                           const rml_value_id *in, int in_count, const char *name);
+
+// The same by number, for importers: links all operators.
 rml_value_id rml_graph_node(rml_graph *graph, rml_op_id op, const rml_op_attr *attr,
                             const rml_value_id *in, int in_count, const char *name);
 
@@ -163,6 +168,9 @@ rml_value_id rml_graph_group_norm_offset(rml_graph *graph, rml_value_id x, rml_v
                                          float eps, const char *name);
 rml_value_id rml_graph_linear(rml_graph *graph, rml_value_id x, rml_value_id weight,
                               rml_value_id bias, const char *name);
+// By `op`: rml_op_matmul, or rml_op_linear where the weight is trained.
+rml_value_id rml_graph_linear_of(rml_graph *graph, const rml_op *op, rml_value_id x,
+                                 rml_value_id weight, rml_value_id bias, const char *name);
 rml_value_id rml_graph_matmul(rml_graph *graph, rml_value_id a, rml_value_id b, bool transpose_a,
                               bool transpose_b, const char *name);
 rml_value_id rml_graph_unary(rml_graph *graph, rml_value_id x, rml_activation act,
@@ -196,11 +204,11 @@ typedef struct rml_lstm_weights {
     rml_value_id input, state, bias[2];
 } rml_lstm_weights;
 
-// A layer of it: x [N,T,I], states [N,1,H], RML_NO_VALUE for zeros. To out: all hidden states
-// [N,T,H], the last one and the last cells [N,1,H].
-void rml_graph_lstm(rml_graph *graph, const rml_lstm_weights *weights, rml_value_id x,
-                    rml_value_id h0, rml_value_id c0, bool reverse, rml_value_id out[3],
-                    const char *name);
+// A layer of it by rml_op_rnn, or rml_op_lstm where weights are trained. x [N,T,I], states [N,1,H],
+// RML_NO_VALUE for zeros. To out: all hidden states [N,T,H], the last one and last cells [N,1,H].
+void rml_graph_lstm(rml_graph *graph, const rml_op *op, const rml_lstm_weights *weights,
+                    rml_value_id x, rml_value_id h0, rml_value_id c0, bool reverse,
+                    rml_value_id out[3], const char *name);
 rml_value_id rml_graph_softmax(rml_graph *graph, rml_value_id x, int axis, const char *name);
 // softmax(q k^T scale + mask) v for every head, see ops/attention/attention.c. `mask` may be
 // RML_NO_VALUE.

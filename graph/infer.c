@@ -62,7 +62,7 @@ static rml_status infer_shapes(const rml_graph *graph, const rml_op *op, rml_op_
 rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, const rml_fact *in,
                                 rml_fact *out, rml_error *err)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     rml_op_node asked = {.attr = &node->attr, .in = in, .in_count = node->in_count};
     rml_dtype types[RML_MAX_OUTPUTS];
     rml_shape shapes[RML_MAX_OUTPUTS];

@@ -15,7 +15,7 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
             (takes == RML_OP_FOLLOW && graph->values[node->out].shape.rank == 4 &&
              in->layout != out))
             return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): input %s has the wrong layout",
-                            node->name, rml_op_get(node->op)->name, in->name);
+                            node->name, node->def->name, in->name);
     }
     return RML_OK;
 }
@@ -36,7 +36,7 @@ static rml_status check_shapes(const rml_graph *graph, const rml_node *node, rml
         if (!agrees || value->dtype != wants[k].dtype)
             return rml_fail(err, RML_ERR_INTERNAL,
                             "%s (%s): its output is %s %s, the rule gives %s %s", node->name,
-                            rml_op_get(node->op)->name, rml_dtype_name(value->dtype),
+                            node->def->name, rml_dtype_name(value->dtype),
                             rml_shape_text(have, have_text), rml_dtype_name(wants[k].dtype),
                             rml_shape_text(want, want_text));
     }
@@ -46,7 +46,7 @@ static rml_status check_shapes(const rml_graph *graph, const rml_node *node, rml
 static rml_status check_outputs(const rml_graph *graph, rml_node_id index, rml_error *err)
 {
     const rml_node *node = &graph->nodes[index];
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     if (node->out_count != rml_op_outputs(op, &node->attr))
         return rml_fail(err, RML_ERR_INTERNAL, "%s (%s): %d outputs", node->name, op->name,
                         node->out_count);
@@ -63,7 +63,7 @@ rml_status rml_graph_validate(const rml_graph *graph, rml_error *err)
 {
     for (size_t i = 0; i < graph->node_count; i++) {
         const rml_node *node = &graph->nodes[i];
-        const rml_op *op = rml_op_get(node->op);
+        const rml_op *op = node->def;
         if (node->dead)
             continue;
         if (node->in_count < op->inputs[0] ||

@@ -315,52 +315,55 @@ typedef struct rml_lstm_tile {
 
 typedef void rml_lstm_f32_fn(const rml_lstm_tile *tile);
 
-// One implementation of each kernel, all fit to run together on one CPU level. Filled by
-// rml_kernels_init and passed by pointer: a test may hold two at once.
+// ---- which implementation -----------------------------------------------------------------------
+
+// Implementations of kernels that are compiled for the same features, RML_ISA_... of cpu.h; each
+// includes those in front of it on its architecture.
+typedef enum rml_kernel_set {
+    RML_SET_PORTABLE,
+    RML_SET_NEON,
+    RML_SET_AVX2,
+    RML_SET_AVX512,
+    RML_SET_AVX512BF16_SLOW, // see RML_CPU_FEATURE_SLOW_AVX512_BF16
+    RML_SET_AVX512BF16,
+    RML_SET_AMXBF16,
+    RML_SETS
+} rml_kernel_set;
+
+// What a session computes with. Passed by pointer: a test may hold two at once.
 typedef struct rml_kernels {
     uint32_t features; // that were allowed
     rml_cpu_level level;
-    rml_gemm gemm_f32, gemm_bf16; // where there are no products of bf16, the next three are NULL
-    rml_gemm_f64 gemm_f64;
-    rml_to_bf16_fn *to_bf16;
-    rml_winograd_input_bf16_fn *winograd_complex_input;
-    rml_winograd_output_f32_fn *winograd_complex_output;
-    size_t lstm_rows, lstm_units; // of a full lstm tile
-    rml_conv_direct_f32_fn *conv_direct;
-    size_t conv_lanes; // outputs of its blocks at most
-    rml_conv_plain_f32_fn *conv_plain;
-    rml_pool_f32_fn *pool_max, *pool_sum;
-    rml_lerp_f32_fn *lerp;
-    rml_winograd_input_f32_fn *winograd_input;
-    rml_winograd_output_f32_fn *winograd_output;
-    rml_convert_fn *convert;
-    rml_typed_binary_fn *typed_binary;
-    rml_typed_unary_fn *typed_unary;
-    rml_add_scaled_fn *add_scaled;
-    rml_quantize_f32_fn *quantize;
-    rml_pick_fn *pick;
-    rml_select_fn *select;
-    rml_running_fn *running;
-    rml_search_lines_fn *search_lines;
-    rml_search_row_fn *search_row;
-    rml_unary_f32_fn *unary[RML_UNARY_KERNELS];
-    rml_binary_f32_fn *binary[RML_BINARY_KERNELS];
-    rml_binary_scalar_f32_fn *binary_scalar[RML_BINARY_KERNELS];
-    rml_softmax_f32_fn *softmax;
-    rml_softmax_step_f32_fn *softmax_step;
-    rml_moments_f32_fn *moments;
-    rml_fold_f32_fn *fold;
-    rml_fold_rows_f32_fn *fold_rows;
-    rml_affine_f32_fn *affine;
-    rml_l2norm_f32_fn *l2norm;
-    rml_layer_norm_f32_fn *layer_norm;
-    rml_transpose_f32_fn *transpose;
-    rml_turn_fn *turn;
-    rml_lstm_f32_fn *lstm;
+    rml_kernel_set set;
 } rml_kernels;
 
-// Fills the table with the kernels that `features` suffice for, of which all must be here: see
-// rml_cpu_features. 0 makes a table of portable C.
+// Chooses the best kernels that `features` suffice for, of which all must be here: see
+// rml_cpu_features. 0: portable C.
 void rml_kernels_init(rml_kernels *kernels, uint32_t features);
+
+// The implementation of the kernel `place`: RML_KERNEL(kernels, pool_max)(...), or of functions
+// RML_KERNEL(kernels, unary[kind])(...). There is one table for each, and none of all, so that a
+// static program holds the kernels that its operators name, and no others.
+#define RML_KERNEL(kernels, place) (rml_kernel_##place[(kernels)->set])
+
+#define KERNEL(type, place, ...) extern type *const rml_kernel_##place[RML_SETS];
+#define UNARY_KERNEL(...)
+#define BINARY_KERNEL(...)
+#define SCALAR_KERNEL(...)
+#include "kernels/kernels.inc"
+
+extern rml_unary_f32_fn *const rml_kernel_unary[RML_UNARY_KERNELS][RML_SETS];
+extern rml_binary_f32_fn *const rml_kernel_binary[RML_BINARY_KERNELS][RML_SETS];
+extern rml_binary_scalar_f32_fn *const rml_kernel_binary_scalar[RML_BINARY_KERNELS][RML_SETS];
+
+// Where there are no products of bf16, these are NULL, and so is gemm_bf16.run.
+extern rml_to_bf16_fn *const rml_kernel_to_bf16[RML_SETS];
+extern rml_winograd_input_bf16_fn *const rml_kernel_winograd_complex_input[RML_SETS];
+extern rml_winograd_output_f32_fn *const rml_kernel_winograd_complex_output[RML_SETS];
+
+extern const rml_gemm rml_kernel_gemm_f32[RML_SETS], rml_kernel_gemm_bf16[RML_SETS];
+extern const rml_gemm_f64 rml_kernel_gemm_f64[RML_SETS];
+extern const size_t rml_kernel_conv_lanes[RML_SETS]; // outputs of conv_direct's blocks at most
+extern const size_t rml_kernel_lstm_rows[RML_SETS], rml_kernel_lstm_units[RML_SETS]; // a full tile
 
 #endif

@@ -145,3 +145,6 @@ void rml_build_ffdnet_map(rml_params *params)
 {
     build(params, true);
 }
+
+RML_NETWORK(ffdnet, "ffdnet", rml_build_ffdnet, rml_kit_whole)
+RML_NETWORK(ffdnet_map, "ffdnet-map", rml_build_ffdnet_map, rml_kit_whole)

@@ -17,6 +17,7 @@ typedef struct network {
     rml_params *params;
     rml_graph *graph;
     int64_t layers, directions, inputs, hidden;
+    const rml_op *lstm, *linear;
     rml_value_id h0, c0; // RML_NO_VALUE: zeros
     rml_value_id hn[MAX_STATES], cn[MAX_STATES];
     int states;
@@ -36,9 +37,11 @@ static const rml_shape *stored(const rml_params *params, const char *what, int64
 }
 
 // The published sizes where the weights do not tell others.
-static network find(rml_params *params)
+static network find(rml_params *params, const rml_op *lstm, const rml_op *linear)
 {
     network at = {.params = params,
+                  .lstm = lstm,
+                  .linear = linear,
                   .graph = rml_params_graph(params),
                   .layers = 1,
                   .directions = stored(params, "weight_ih", 0, true) ? 2 : 1,
@@ -101,7 +104,7 @@ static void direction(network *at, rml_value_id x, int64_t layer, bool reverse, 
     const rml_value_id c0 = state(at, at->c0, at->states, "c0");
     char name[RML_KEY_BYTES];
     key_of(name, "steps", layer, reverse);
-    rml_graph_lstm(at->graph, &weights, x, h0, c0, reverse, out, name);
+    rml_graph_lstm(at->graph, at->lstm, &weights, x, h0, c0, reverse, out, name);
     at->hn[at->states] = out[1];
     at->cn[at->states++] = out[2];
 }
@@ -139,19 +142,17 @@ static rml_value_id build(network *at)
         return input;
     const rml_shape classes = {1, {graph->values[input].shape.dim[0]}};
     const rml_value_id offset = rml_params_get(at->params, "fc.bias", &classes, 0, RML_INIT_ZERO);
-    return rml_graph_linear(graph, x, input, offset, "fc");
+    return rml_graph_linear_of(graph, at->linear, x, input, offset, "fc");
 }
 
-void rml_build_lstm(rml_params *params)
+static void build_whole(network at)
 {
-    network at = find(params);
     const rml_value_id logits = build(&at);
     rml_graph_output(at.graph, "my_output", logits);
 }
 
-void rml_build_lstm_stream(rml_params *params)
+static void build_stream(network at)
 {
-    network at = find(params);
     const rml_shape states = {3, {-1, at.layers * at.directions, at.hidden}};
     at.h0 = rml_graph_input(at.graph, "h0", &states);
     at.c0 = rml_graph_input(at.graph, "c0", &states);
@@ -160,3 +161,26 @@ void rml_build_lstm_stream(rml_params *params)
     rml_graph_output(at.graph, "hn", rml_graph_concat(at.graph, at.hn, at.states, 1, "hn"));
     rml_graph_output(at.graph, "cn", rml_graph_concat(at.graph, at.cn, at.states, 1, "cn"));
 }
+
+void rml_build_lstm(rml_params *params)
+{
+    build_whole(find(params, &rml_op_rnn, &rml_op_matmul));
+}
+
+void rml_build_lstm_stream(rml_params *params)
+{
+    build_stream(find(params, &rml_op_rnn, &rml_op_matmul));
+}
+
+static void build_alone(rml_params *params)
+{
+    build_whole(find(params, &rml_op_lstm, &rml_op_linear));
+}
+
+static void build_stream_alone(rml_params *params)
+{
+    build_stream(find(params, &rml_op_lstm, &rml_op_linear));
+}
+
+RML_NETWORK(lstm, "lstm", build_alone, rml_kit_sequences)
+RML_NETWORK(lstm_stream, "lstm-stream", build_stream_alone, rml_kit_sequences)

@@ -26,6 +26,7 @@ static const group groups[] = {
 typedef struct network {
     rml_params *params;
     const char *prefix; // "" or "0."
+    const rml_op *linear;
 } network;
 
 static void key_of(char key[RML_KEY_BYTES], const network *at, const char *layer, int number)
@@ -93,17 +94,18 @@ static rml_value_id classify(const network *at, rml_value_id x)
     const rml_shape classes = {1, {graph->values[weight].shape.dim[0]}};
     rml_key(key, "%sclassifier.1.bias", at->prefix);
     const rml_value_id bias = rml_params_get(at->params, key, &classes, 0, RML_INIT_ZERO);
-    x = rml_graph_linear(graph, x, weight, bias, "classifier.1");
+    x = rml_graph_linear_of(graph, at->linear, x, weight, bias, "classifier.1");
     return rml_graph_softmax(graph, x, 1, "softmax");
 }
 
-void rml_build_mobilenetv2(rml_params *params)
+static void build(rml_params *params, const rml_op *linear)
 {
     // Of ImageNet's pictures, as torchvision has them.
     static const float mean[3] = {0.485f * 255, 0.456f * 255, 0.406f * 255};
     static const float deviation[3] = {0.229f * 255, 0.224f * 255, 0.225f * 255};
     rml_graph *graph = rml_params_graph(params);
-    const network at = {params, rml_params_stored(params, "0.features.0.0.weight") ? "0." : ""};
+    const network at = {params, rml_params_stored(params, "0.features.0.0.weight") ? "0." : "",
+                        linear};
     const rml_conv_attr stem = rml_conv_square(3, 2, 1), head = rml_conv_square(1, 1, 0);
     rml_value_id x = rml_graph_input(graph, "image", &(rml_shape){4, {-1, 3, -1, -1}});
     x = relu6(&at, conv(&at, x, "features.0", 0, &stem, 32, false), "features.0");
@@ -115,3 +117,15 @@ void rml_build_mobilenetv2(rml_params *params)
     rml_graph_output(graph, "classLabelProbs", classify(&at, x));
     rml_graph_mean_image(graph, false, 3, RML_COLOURS_RGB, mean, deviation);
 }
+
+void rml_build_mobilenetv2(rml_params *params)
+{
+    build(params, &rml_op_matmul);
+}
+
+static void build_alone(rml_params *params)
+{
+    build(params, &rml_op_linear);
+}
+
+RML_NETWORK(mobilenetv2, "mobilenetv2", build_alone, rml_kit_images)

@@ -2,7 +2,23 @@
 #ifndef RML_MODELS_NETWORKS_H
 #define RML_MODELS_NETWORKS_H
 
+#include "engine/model.h"
 #include "models/params.h"
+#include "runmodel_networks.h"
+
+struct rml_network {
+    const char *name;
+    void (*build)(rml_params *params);
+    const rml_kit *kit;
+};
+
+// rml_network_lstm() and its sisters, which runmodel_networks.h declares.
+#define RML_NETWORK(lower, text, builder, its_kit)                                                 \
+    const rml_network *rml_network_##lower(void)                                                   \
+    {                                                                                              \
+        static const rml_network self = {text, builder, &its_kit};                                 \
+        return &self;                                                                              \
+    }
 
 void rml_build_wav2lip(rml_params *params);
 void rml_build_syncnet(rml_params *params);
@@ -22,6 +38,10 @@ void rml_build_wav2vec2_norm(rml_params *params);
 void rml_build_wav2vec2_features(rml_params *params);
 void rml_build_wav2vec2_encoder(rml_params *params);
 void rml_build_whisper_encoder(rml_params *params);
+
+// Fills an empty graph. *trained: numbers that were trained.
+rml_status rml_network_build(rml_graph *graph, const rml_network *chosen,
+                             const rml_params_source *source, uint64_t *trained, rml_error *err);
 
 // Parts of "wav2vec2-encoder" that take little memory together, with its bits:
 //   front  features (N,T,512) -> hidden (N,T,C) before the first layer; sets the number of layers

@@ -1,4 +1,4 @@
-// The list of built-in networks, and how a model is made of one and of weights.
+// The list of built-in networks, and models by their names: links all networks and importers.
 #include "engine/model.h"
 #include "loaders/model_file.h"
 #include "models/networks.h"
@@ -7,7 +7,7 @@
 
 typedef struct network {
     rml_model_desc desc;
-    void (*build)(rml_params *params);
+    rml_network network; // with everything that settings may ask for
     // What is added to the outputs of a graph file of this network, or NULL.
     rml_status (*adopt)(rml_graph *graph, rml_error *err);
 } network;
@@ -15,51 +15,59 @@ typedef struct network {
 static const network *network_at(size_t index)
 {
     static const network networks[] = {
-        {{"wav2lip", "lip-sync a face to 0.2 s of mel spectrogram"}, rml_build_wav2lip, NULL},
+        {{"wav2lip", "lip-sync a face to 0.2 s of mel spectrogram"},
+         {"wav2lip", rml_build_wav2lip, &rml_kit_whole},
+         NULL},
         {{"syncnet", "tell whether five frames of lips belong to 0.2 s of mel spectrogram"},
-         rml_build_syncnet,
+         {"syncnet", rml_build_syncnet, &rml_kit_whole},
          NULL},
         {{"syncnet-latent", "the same of latents and vectors of Wav2Vec2 or Whisper"},
-         rml_build_syncnet_latent,
+         {"syncnet-latent", rml_build_syncnet_latent, &rml_kit_whole},
          NULL},
-        {{"s3fd", "find faces in an image of any size from 32x32"}, rml_build_s3fd, NULL},
+        {{"s3fd", "find faces in an image of any size from 32x32"},
+         {"s3fd", rml_build_s3fd, &rml_kit_whole},
+         NULL},
         {{"ffdnet", "take noise of a known level out of an image of any size"},
-         rml_build_ffdnet,
+         {"ffdnet", rml_build_ffdnet, &rml_kit_whole},
          NULL},
         {{"ffdnet-map", "the same with a level for each block of 2x2 pixels"},
-         rml_build_ffdnet_map,
+         {"ffdnet-map", rml_build_ffdnet_map, &rml_kit_whole},
          NULL},
         {{"mobilenetv2", "tell what an image shows"},
-         rml_build_mobilenetv2,
+         {"mobilenetv2", rml_build_mobilenetv2, &rml_kit_whole},
          rml_graph_end_in_softmax}, // its outputs are probabilities
         {{"lstm", "tell the class of a sequence of numbers"},
-         rml_build_lstm,
+         {"lstm", rml_build_lstm, &rml_kit_whole},
          rml_graph_end_in_logits},
         {{"lstm-stream", "the same piece by piece: its state goes in and comes out"},
-         rml_build_lstm_stream,
+         {"lstm-stream", rml_build_lstm_stream, &rml_kit_whole},
          NULL},
         {{"unet", "make a latent of a latent, a time step and what is to be attended to"},
-         rml_build_unet,
+         {"unet", rml_build_unet, &rml_kit_whole},
          NULL},
         {{"unet-step0", "the same at time step 0, whose embedding is computed beforehand"},
-         rml_build_unet_step0,
+         {"unet-step0", rml_build_unet_step0, &rml_kit_whole},
          NULL},
         {{"vae-encoder", "turn an image into the parameters of a latent, an eighth of its size"},
-         rml_build_vae_encoder,
+         {"vae-encoder", rml_build_vae_encoder, &rml_kit_whole},
          NULL},
-        {{"vae-decoder", "turn a latent into an image"}, rml_build_vae_decoder, NULL},
-        {{"wav2vec2", "speech to a vector for each 20 ms"}, rml_build_wav2vec2, NULL},
+        {{"vae-decoder", "turn a latent into an image"},
+         {"vae-decoder", rml_build_vae_decoder, &rml_kit_whole},
+         NULL},
+        {{"wav2vec2", "speech to a vector for each 20 ms"},
+         {"wav2vec2", rml_build_wav2vec2, &rml_kit_whole},
+         NULL},
         {{"wav2vec2-norm", "in parts: what the first layer of a whole clip is normalised by"},
-         rml_build_wav2vec2_norm,
+         {"wav2vec2-norm", rml_build_wav2vec2_norm, &rml_kit_whole},
          NULL},
         {{"wav2vec2-features", "in parts: the convolutions, for any piece of the clip"},
-         rml_build_wav2vec2_features,
+         {"wav2vec2-features", rml_build_wav2vec2_features, &rml_kit_whole},
          NULL},
         {{"wav2vec2-encoder", "in parts: the transformer, for the whole clip"},
-         rml_build_wav2vec2_encoder,
+         {"wav2vec2-encoder", rml_build_wav2vec2_encoder, &rml_kit_whole},
          NULL},
         {{"whisper-encoder", "half a minute of speech to what each layer makes of it"},
-         rml_build_whisper_encoder,
+         {"whisper-encoder", rml_build_whisper_encoder, &rml_kit_whole},
          NULL},
     };
     return index < sizeof networks / sizeof *networks ? &networks[index] : NULL;
@@ -85,26 +93,6 @@ static rml_status find_network(const char *name, const network **out, rml_error 
                     known);
 }
 
-static rml_status build(rml_graph *graph, const network *chosen, const rml_params_source *source,
-                        uint64_t *trained, rml_error *err)
-{
-    rml_params *params;
-    RML_TRY(rml_params_create(&params, graph, source, err));
-    chosen->build(params);
-    // What is wrong with the weights explains a graph error better than the graph error itself.
-    rml_status status = rml_params_finish(params, chosen->desc.name, err);
-    if (status == RML_OK)
-        status = rml_graph_finish(graph, err);
-    *trained = rml_params_trained(params);
-    rml_params_destroy(&params);
-    return status;
-}
-
-static void drop_pages(void *user)
-{
-    rml_weights_drop_pages(user);
-}
-
 // The network of a graph file, which must be one of ours, by the names of our ports.
 static rml_status adopt(rml_model **out, const network *chosen, const rml_weights *weights,
                         const rml_model_settings *settings, rml_error *err)
@@ -121,7 +109,7 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
     }
     const rml_params_source source = {.config = settings->config};
     rml_graph_init(&like, (*out)->allocator);
-    rml_status status = build(&like, chosen, &source, &trained, err);
+    rml_status status = rml_network_build(&like, &chosen->network, &source, &trained, err);
     if (status == RML_OK && (*out)->graph.state_count)
         status = rml_fail(err, RML_ERR_UNSUPPORTED,
                           "it keeps states, and this network has none (run-model exec takes it as "
@@ -140,23 +128,6 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
     return status;
 }
 
-static rml_status assemble(rml_model **out, const network *chosen, const rml_weights *weights,
-                           const rml_model_settings *settings, int64_t *part, rml_error *err)
-{
-    RML_TRY(rml_model_begin(out, settings, err));
-    const rml_params_source source = {.weights = weights, .config = settings->config, .part = part};
-    const rml_status status = build(&(*out)->graph, chosen, &source, &(*out)->parameters, err);
-    if (status != RML_OK && weights && *rml_weights_path(weights))
-        rml_error_prefix(err, rml_weights_path(weights));
-    if (status != RML_OK)
-        rml_model_destroy(out);
-    else if (weights)
-        (*out)->drop_pages = drop_pages;
-    if (status == RML_OK)
-        (*out)->user = (void *)(uintptr_t)weights; // only handed back to rml_weights_drop_pages
-    return status;
-}
-
 rml_status rml_model_create(rml_model **out, const char *name, const rml_weights *weights,
                             const rml_model_settings *settings, rml_error *err)
 {
@@ -165,22 +136,9 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
     *out = NULL;
     RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
     RML_TRY(find_network(name, &found, err));
-    if (weights && rml_weights_is_graph(weights, NULL, NULL))
-        RML_TRY(adopt(out, found, weights, &given, err));
-    else
-        RML_TRY(assemble(out, found, weights, &given, NULL, err));
-    return rml_model_improve(out, &given, err);
-}
-
-rml_status rml_model_create_part(rml_model **out, void (*build_part)(rml_params *params),
-                                 int64_t *part, const rml_weights *weights,
-                                 const rml_model_settings *settings, rml_error *err)
-{
-    const network chosen = {{"a part of a network", ""}, build_part, NULL};
-    rml_model_settings given;
-    *out = NULL;
-    RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
-    RML_TRY(assemble(out, &chosen, weights, &given, part, err));
+    if (!weights || !rml_weights_is_graph(weights, NULL, NULL))
+        return rml_model_create_network(out, &found->network, weights, settings, err);
+    RML_TRY(adopt(out, found, weights, &given, err));
     return rml_model_improve(out, &given, err);
 }
 
@@ -198,7 +156,7 @@ rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64
     RML_TRY(rml_weights_create(out, allocator, err));
     rml_graph_init(&graph, allocator);
     const rml_params_source source = {.fill = *out, .seed = seed, .config = given.config};
-    const rml_status status = build(&graph, found, &source, &trained, err);
+    const rml_status status = rml_network_build(&graph, &found->network, &source, &trained, err);
     rml_graph_release(&graph);
     if (status != RML_OK)
         rml_weights_close(out);

@@ -103,3 +103,5 @@ void rml_build_s3fd(rml_params *params)
             x = rml_graph_pool(graph, x, &pool, layer->name);
     }
 }
+
+RML_NETWORK(s3fd, "s3fd", rml_build_s3fd, rml_kit_whole)

@@ -132,3 +132,6 @@ void rml_build_syncnet_latent(rml_params *params)
     embed(params, adapt(params, audio, rows), "audio_embedding");
     embed(params, encode(params, latents, "face_encoder", latent_stages), "face_embedding");
 }
+
+RML_NETWORK(syncnet, "syncnet", rml_build_syncnet, rml_kit_whole)
+RML_NETWORK(syncnet_latent, "syncnet-latent", rml_build_syncnet_latent, rml_kit_whole)

@@ -289,3 +289,6 @@ void rml_build_unet_step0(rml_params *params)
 {
     build_whole(params, true);
 }
+
+RML_NETWORK(unet, "unet", rml_build_unet, rml_kit_whole)
+RML_NETWORK(unet_step0, "unet-step0", rml_build_unet_step0, rml_kit_whole)

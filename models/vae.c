@@ -352,3 +352,6 @@ void rml_build_vae_decoder(rml_params *params)
     rml_graph_output(graph, "sample", ending(&at, x, at.image)); // [N,3,8h,8w]
     rml_graph_mean_image(graph, true, at.image, RML_COLOURS_RGB, half_level, half_level);
 }
+
+RML_NETWORK(vae_encoder, "vae-encoder", rml_build_vae_encoder, rml_kit_whole)
+RML_NETWORK(vae_decoder, "vae-decoder", rml_build_vae_decoder, rml_kit_whole)

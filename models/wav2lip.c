@@ -122,3 +122,5 @@ void rml_build_wav2lip(rml_params *params)
     rml_graph_mean_image(g.graph, true, 3, RML_COLOURS_BGR, g.kind.signed_faces ? half : zero,
                          g.kind.signed_faces ? half : most);
 }
+
+RML_NETWORK(wav2lip, "wav2lip", rml_build_wav2lip, rml_kit_whole)

@@ -238,3 +238,7 @@ void rml_build_wav2vec2_features(rml_params *params)
     rml_params_ignore(params, "encoder.");
     build(params, false);
 }
+
+RML_NETWORK(wav2vec2, "wav2vec2", rml_build_wav2vec2, rml_kit_whole)
+RML_NETWORK(wav2vec2_norm, "wav2vec2-norm", rml_build_wav2vec2_norm, rml_kit_whole)
+RML_NETWORK(wav2vec2_features, "wav2vec2-features", rml_build_wav2vec2_features, rml_kit_whole)

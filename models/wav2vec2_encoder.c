@@ -229,3 +229,5 @@ void rml_build_wav2vec2_layer(rml_params *params)
                       (rml_value_id[]){query, rows_input(&at, "key"), rows_input(&at, "value")});
     rml_graph_output(at.graph, "made", at.stable && layer + 1 == at.layers ? last_norm(&at, x) : x);
 }
+
+RML_NETWORK(wav2vec2_encoder, "wav2vec2-encoder", rml_build_wav2vec2_encoder, rml_kit_whole)

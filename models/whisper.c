@@ -159,3 +159,5 @@ void rml_build_whisper_encoder(rml_params *params)
                      rml_graph_concat(at.graph, stack, (int)at.layers + 1, 2, "features"));
     rml_graph_output(at.graph, "last_hidden_state", rml_layer_norm(params, x, at.names->last, EPS));
 }
+
+RML_NETWORK(whisper_encoder, "whisper-encoder", rml_build_whisper_encoder, rml_kit_whole)

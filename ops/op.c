@@ -5,16 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-const rml_op *rml_op_get(rml_op_id id)
-{
-    static const rml_op *const table[RML_OP_COUNT] = {
-#define OP(upper, lower) [RML_OP_##upper] = &rml_op_##lower,
-#include "ops/ops.inc"
-#undef OP
-    };
-    return table[id];
-}
-
 bool rml_op_packs(const rml_op *op, int index)
 {
     return (index > 0 && index == op->packed_input) ||

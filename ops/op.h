@@ -229,6 +229,7 @@ static inline bool rml_op_given(const rml_op_node *node, int index)
 }
 
 typedef struct rml_op {
+    rml_op_id id;
     const char *name;
     int inputs[2]; // at least, and at most (-1: no limit)
     rml_op_layout layout;
@@ -266,6 +267,7 @@ typedef struct rml_op {
     rml_status (*infer)(const rml_op_node *node, rml_shape *out, rml_error *err);
     rml_status (*infer_values)(const rml_op_node *node, rml_shape *out, rml_error *err);
     uint64_t (*macs)(const rml_op_args *args); // NULL: 0
+    const struct rml_op *block;                // of three, see graph/passes/fuse_block.c; or NULL
     const rml_algorithm *algorithms;           // ends with an entry whose `accepts` is NULL
 } rml_op;
 
@@ -284,6 +286,7 @@ rml_status rml_infer_same(const rml_op_node *node, rml_shape *out, rml_error *er
 typedef void (*rml_op_part)(const rml_op_args *args, size_t begin, size_t end);
 void rml_op_parallel(const rml_op_args *args, size_t items, size_t bytes, rml_op_part part);
 
+// By number: links all operators, see table.c.
 const rml_op *rml_op_get(rml_op_id id);
 int rml_op_outputs(const rml_op *op, const rml_op_attr *attr);
 
@@ -304,5 +307,9 @@ rml_status rml_op_memory(const rml_algorithm *algorithm, const rml_op_args *args
 #define OP(upper, lower) extern const rml_op rml_op_##lower;
 #include "ops/ops.inc"
 #undef OP
+
+// What networks of our own take in place of an operator that knows more ways, and links them: RNN
+// and MATMUL of f32 with trained weights, which fold_const has made constants of.
+extern const rml_op rml_op_lstm, rml_op_linear;
 
 #endif

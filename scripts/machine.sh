@@ -99,6 +99,7 @@ find_missing() {
     quiet ffmpeg -version || missing="$missing ffmpeg"
     PYTHON=$(first_that python_works python3 /usr/bin/python3) ||
         missing="$missing python3 python3-venv"
+    links c musl-gcc || missing="$missing musl-tools"
     [ "$2" = fast ] || find_missing_cross aarch64 arm64
     [ "$2" = fast ] || quiet llvm-mca-19 --version || missing="$missing llvm-19"
     [ "$2" = long ] || return 0

@@ -64,10 +64,10 @@ static void lower(rml_lowering *l, const rml_node *node, rml_value_id *out)
 void rml_lower_outputs(rml_lowering *l, rml_op_id op, const rml_op_attr *attr,
                        const rml_value_id *in, int in_count, const char *name, rml_value_id *out)
 {
-    rml_node node = {.op = op, .name = name, .in = in, .in_count = in_count};
+    rml_node node = {.op = op, .def = rml_op_get(op), .name = name, .in = in, .in_count = in_count};
     if (attr)
         node.attr = *attr;
-    node.out_count = rml_op_outputs(rml_op_get(op), &node.attr);
+    node.out_count = rml_op_outputs(node.def, &node.attr);
     for (int k = 0; k < node.out_count; k++)
         out[k] = RML_NO_VALUE;
     if (l->to->error.status == RML_OK)
@@ -126,7 +126,7 @@ static rml_status lower_node(rml_lowering *l, const rml_graph *from, const rml_n
         l->code = from->values[node->out].dtype;
     if (node->op == RML_OP_CAST && l->as_codes)
         here.attr.cast.to = RML_F32;
-    if (rml_op_get(node->op)->control)
+    if (node->def->control)
         RML_TRY(rml_lower_inside(l, &here, in, err));
     lower(l, &here, out);
     RML_TRY(rml_graph_finish(l->to, err));

@@ -50,7 +50,7 @@ static bool add_causes(const rml_graph *graph, bool *wide)
         bool own = false;
         for (int k = 0; k < node->out_count && !node->dead; k++)
             own = own || wide[node->out + (rml_value_id)k];
-        if (own && rml_op_get(node->op)->control)
+        if (own && node->def->control)
             return false;
         for (int k = 0; own && k < node->out_count; k++)
             wide[node->out + (rml_value_id)k] = true;

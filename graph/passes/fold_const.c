@@ -8,13 +8,13 @@ static bool is_plain(const rml_graph *graph, const rml_node *node)
 {
     const rml_op_layout layout = rml_node_layout(node);
     return layout == RML_OP_CHANNELS_LAST
-               ? !rml_op_get(node->op)->packed_input && rml_graph_plain_as_well(graph, node)
+               ? !node->def->packed_input && rml_graph_plain_as_well(graph, node)
                : layout != RML_OP_ANY;
 }
 
 static bool foldable(const rml_graph *graph, const rml_node *node)
 {
-    const rml_op *op = rml_op_get(node->op);
+    const rml_op *op = node->def;
     size_t in_bytes = 0;
     if (node->dead || op->control || !is_plain(graph, node))
         return false;
@@ -127,7 +127,7 @@ static rml_status evaluate(rml_graph *graph, const rml_node *node, rml_arena *co
         if (node->in[k] != RML_NO_VALUE)
             RML_TRY(view_constant(graph, node->in[k], copies, &in[k], err));
     }
-    if (rml_op_get(node->op)->checks_elements)
+    if (node->def->checks_elements)
         RML_TRY(check_elements(graph, node, in, copies, err));
     for (int k = 0; k < node->out_count; k++)
         RML_TRY(take(graph, &graph->values[node->out + (rml_value_id)k], &out[k], err));

@@ -138,7 +138,8 @@ static void join_gate(rml_graph *graph, rml_node *product, size_t *changed)
             !is_gate(&gate->attr.unary, &kind))
             continue;
         gate->dead = true;
-        product->op = RML_OP_UNARY;
+        product->op = gate->op;
+        product->def = gate->def;
         product->attr.unary = (rml_activation){.kind = kind};
         product->in = gate->in;
         product->in_count = 1;

@@ -53,7 +53,8 @@ static rml_status fuse(rml_graph *graph, rml_node *project, size_t *changed, rml
         return rml_fail_nomem(err, 3 * sizeof *conv, "fusing a block");
     for (int k = 0; k < 3; k++)
         conv[k] = parts[k]->attr.conv;
-    project->op = RML_OP_INVERTED_RESIDUAL;
+    project->def = project->def->block;
+    project->op = project->def->id;
     project->attr.inverted = (rml_inverted_attr){&conv[0], &conv[1], &conv[2]};
     expand->dead = depthwise->dead = true;
     ++*changed;

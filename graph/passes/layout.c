@@ -64,7 +64,7 @@ static rml_value_id in_layout(rewrite *rw, rml_value_id id, rml_layout layout)
         return rw->twin[id];
     const rml_op_attr attr = {.layout_transform = {layout}};
     const rml_value_id out =
-        rml_graph_node(graph, RML_OP_LAYOUT_TRANSFORM, &attr, &id, 1, graph->values[id].name);
+        rml_graph_add(graph, &rml_op_layout_transform, &attr, &id, 1, graph->values[id].name);
     if (out == RML_NO_VALUE)
         return out;
     // the builder put it at the end of the old list: take it over into the new one
@@ -139,7 +139,7 @@ static rml_status rewrite_node(rewrite *rw, size_t index, rml_error *err)
         in[k] = node.in[k];
         const bool is_constant =
             in[k] != RML_NO_VALUE && graph->values[in[k]].kind == RML_VALUE_CONSTANT;
-        if (takes == RML_OP_ANY || (is_constant && rml_op_packs(rml_op_get(node.op), k)))
+        if (takes == RML_OP_ANY || (is_constant && rml_op_packs(node.def, k)))
             continue;
         // A constant is plain. Operators that follow take it so beside images of any layout.
         const bool wanted = takes == RML_OP_CHANNELS_LAST && in[k] != RML_NO_VALUE &&

@@ -3,18 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-// The ordered table; NULL past the end.
-static const rml_pass *pass_at(size_t index)
-{
-    static const rml_pass passes[] = {
-        {"fold_const", false, rml_pass_fold_const}, {"widen", false, rml_pass_widen},
-        {"fold_bn", false, rml_pass_fold_bn},       {"fuse_act", false, rml_pass_fuse_act},
-        {"fuse_block", false, rml_pass_fuse_block}, {"dce", false, rml_pass_dce},
-        {"twice", false, rml_pass_upsample2x},      {"layout", true, rml_pass_layout},
-    };
-    return index < sizeof passes / sizeof *passes ? &passes[index] : NULL;
-}
-
 static bool name_listed(const char *list, const char *name)
 {
     const size_t length = strlen(name);
@@ -27,14 +15,14 @@ static bool name_listed(const char *list, const char *name)
     return false;
 }
 
-static rml_status check_names(const char *list, rml_error *err)
+static rml_status check_names(const rml_pass_list *passes, const char *list, rml_error *err)
 {
     while (list && *list) {
         const size_t item = strcspn(list, ",");
         bool known = false;
-        for (size_t i = 0; pass_at(i); i++)
-            known = known || (strlen(pass_at(i)->name) == item && !pass_at(i)->required &&
-                              strncmp(list, pass_at(i)->name, item) == 0);
+        for (size_t i = 0; i < passes->count; i++)
+            known = known || (strlen(passes->pass[i].name) == item && !passes->pass[i].required &&
+                              strncmp(list, passes->pass[i].name, item) == 0);
         if (!known)
             return rml_fail(err, RML_ERR_ARG, "there is no pass \"%.*s\" that can be switched off",
                             (int)item, list);
@@ -61,33 +49,28 @@ static rml_status run_pass(rml_graph *graph, const rml_pass *pass, rml_log_fn lo
     return RML_OK;
 }
 
-// `round`: the pass in front of all others, or NULL.
-static rml_status run_all(rml_graph *graph, const char *disabled, const rml_pass *round,
-                          rml_log_fn log, void *log_user, rml_error *err)
+static rml_status run_all(const rml_pass_list *passes, const rml_pass *round, rml_graph *graph,
+                          const char *disabled, rml_log_fn log, void *log_user, rml_error *err)
 {
     static const char joins[] = "widen,fold_bn,fuse_act,fuse_block";
-    static const rml_pass inner = {"round_f16", true, rml_pass_round_f16_inside};
-    RML_TRY(check_names(disabled, err));
+    RML_TRY(check_names(passes, disabled, err));
     for (rml_graph *inside = graph->inside; inside; inside = inside->next)
-        RML_TRY(run_all(inside, disabled, round ? &inner : NULL, log, log_user, err));
+        RML_TRY(run_all(passes, round ? passes->round_inside : NULL, inside, disabled, log,
+                        log_user, err));
     if (round)
         RML_TRY(run_pass(graph, round, log, log_user, err));
-    for (size_t i = 0; pass_at(i); i++)
-        if (!name_listed(disabled, pass_at(i)->name) &&
-            !(round && name_listed(joins, pass_at(i)->name)))
-            RML_TRY(run_pass(graph, pass_at(i), log, log_user, err));
+    for (size_t i = 0; i < passes->count; i++)
+        if (!name_listed(disabled, passes->pass[i].name) &&
+            !(round && name_listed(joins, passes->pass[i].name)))
+            RML_TRY(run_pass(graph, &passes->pass[i], log, log_user, err));
     return RML_OK;
 }
 
-rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log, void *log_user,
-                          rml_error *err)
+rml_status rml_pass_list_run(const rml_pass_list *list, bool rounded, rml_graph *graph,
+                             const char *disabled, rml_log_fn log, void *log_user, rml_error *err)
 {
-    return run_all(graph, disabled, NULL, log, log_user, err);
-}
-
-rml_status rml_passes_run_rounded(rml_graph *graph, const char *disabled, rml_log_fn log,
-                                  void *log_user, rml_error *err)
-{
-    static const rml_pass round = {"round_f16", true, rml_pass_round_f16};
-    return run_all(graph, disabled, &round, log, log_user, err);
+    if (rounded && !list->round)
+        return rml_fail(err, RML_ERR_UNSUPPORTED,
+                        "precision f16-rounded needs a model made by the network's name");
+    return run_all(list, rounded ? list->round : NULL, graph, disabled, log, log_user, err);
 }

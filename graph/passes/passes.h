@@ -11,15 +11,23 @@ typedef struct rml_pass {
     rml_status (*run)(rml_graph *graph, size_t *changed, rml_error *err);
 } rml_pass;
 
-// Runs all passes but those named in `disabled` (comma separated, or NULL); an unknown name is an
-// error. The graph is validated after each. `log` (may be NULL) hears how much each pass changed.
-rml_status rml_passes_run(rml_graph *graph, const char *disabled, rml_log_fn log, void *log_user,
-                          rml_error *err);
+// Passes in the order in which they run. A graph may be given a shorter list where the others
+// would find nothing in it.
+typedef struct rml_pass_list {
+    const rml_pass *pass;
+    size_t count;
+    // In front of all others, for graphs and for those inside, of results as a device with halves
+    // may give them: what computes in f32 is rounded to f16 before anything reads it, so that no
+    // pass may make one node of two. NULL: such are not made.
+    const rml_pass *round, *round_inside;
+} rml_pass_list;
 
-// The same for results as a device with halves may give them: what computes in f32 is rounded to
-// f16 before anything reads it, so that no pass may make one node of two.
-rml_status rml_passes_run_rounded(rml_graph *graph, const char *disabled, rml_log_fn log,
-                                  void *log_user, rml_error *err);
+extern const rml_pass_list rml_passes_all, rml_passes_images, rml_passes_sequences;
+
+// Runs the passes but those named in `disabled` (comma separated, or NULL); an unknown name is an
+// error. The graph is validated after each. `log` (may be NULL) hears how much each pass changed.
+rml_status rml_pass_list_run(const rml_pass_list *list, bool rounded, rml_graph *graph,
+                             const char *disabled, rml_log_fn log, void *log_user, rml_error *err);
 
 // Results, inputs and trained numbers of f32 are rounded to f16.
 rml_status rml_pass_round_f16(rml_graph *graph, size_t *changed, rml_error *err);

@@ -84,9 +84,9 @@ static rml_value_id rounded(rounding *r, rml_value_id id)
     const char *name = graph->values[id].name;
     const rml_op_attr down = {.cast = {.to = RML_F16, .asked = true}},
                       up = {.cast = {.to = RML_F32}};
-    const rml_value_id half = rml_graph_node(graph, RML_OP_CAST, &down, &id, 1, name);
+    const rml_value_id half = rml_graph_add(graph, &rml_op_cast, &down, &id, 1, name);
     r->changed++;
-    return rml_graph_node(graph, RML_OP_CAST, &up, &half, 1, name);
+    return rml_graph_add(graph, &rml_op_cast, &up, &half, 1, name);
 }
 
 // Trained numbers in f16, under the same name.

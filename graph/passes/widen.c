@@ -76,7 +76,7 @@ typedef struct rewrite {
 static rml_value_id cast(rewrite *rw, rml_value_id id, rml_dtype to)
 {
     const rml_op_attr attr = {.cast = {.to = to}};
-    return rml_graph_node(rw->graph, RML_OP_CAST, &attr, &id, 1, rw->graph->values[id].name);
+    return rml_graph_add(rw->graph, &rml_op_cast, &attr, &id, 1, rw->graph->values[id].name);
 }
 
 static rml_value_id filed_of(rewrite *rw, rml_value_id id)
@@ -119,7 +119,7 @@ static void widen(rewrite *rw, const rml_node *node, rml_value_id *in)
     for (int k = 0; k < node->in_count; k++)
         in[k] = node->in[k] == RML_NO_VALUE ? RML_NO_VALUE : wide_of(rw, node->in[k]);
     const rml_value_id out =
-        rml_graph_node(graph, node->op, &node->attr, in, node->in_count, node->name);
+        rml_graph_add(graph, node->def, &node->attr, in, node->in_count, node->name);
     for (int k = 0; k < node->out_count && out != RML_NO_VALUE; k++) {
         const rml_value_id old = node->out + (rml_value_id)k, now = out + (rml_value_id)k;
         graph->values[now].shape = graph->values[old].shape;

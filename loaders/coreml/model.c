@@ -206,7 +206,7 @@ rml_status rml_coreml_model_from(rml_model **out, rml_coreml *file,
                                  const rml_model_settings *settings, rml_error *err)
 {
     *out = NULL;
-    rml_status status = rml_model_begin(out, settings, err);
+    rml_status status = rml_model_begin(out, &rml_kit_whole, settings, err);
     if (status != RML_OK) {
         rml_coreml_close(&file);
         return status;

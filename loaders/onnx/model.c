@@ -95,7 +95,7 @@ rml_status rml_onnx_model_from(rml_model **out, rml_onnx *file, const rml_model_
 {
     rml_model *model;
     *out = NULL;
-    rml_status status = rml_model_begin(&model, settings, err);
+    rml_status status = rml_model_begin(&model, &rml_kit_whole, settings, err);
     if (status != RML_OK) {
         rml_onnx_close(&file);
         return status;
@@ -113,7 +113,7 @@ rml_status rml_onnx_model_from(rml_model **out, rml_onnx *file, const rml_model_
 rml_status rml_onnx_model_of(rml_model **out, const rml_onnx *file,
                              const rml_model_settings *settings, rml_error *err)
 {
-    RML_TRY(rml_model_begin(out, settings, err));
+    RML_TRY(rml_model_begin(out, &rml_kit_whole, settings, err));
     (*out)->user = (void *)(uintptr_t)file;
     (*out)->drop_pages = drop_pages;
     const rml_status status = fill(*out, file, err);

@@ -2,6 +2,7 @@
 #include "loaders/formats/bytes.h"
 #include "loaders/formats/json.h"
 #include "loaders/weights/weights_store.h"
+#include "runmodel_networks.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 
@@ -298,5 +299,20 @@ rml_status rml_read_safetensors(rml_weights *weights, const uint8_t *data, size_
     rml_free(allocator, scratch);
     rml_free(allocator, t.span);
     rml_json_release(&json);
+    return status;
+}
+
+rml_status rml_weights_open_safetensors(rml_weights **out, const void *data, size_t size,
+                                        const rml_allocator *allocator, rml_error *err)
+{
+    rml_weights *weights;
+    RML_TRY(rml_weights_create(&weights, allocator, err));
+    weights->format = "safetensors";
+    rml_status status = rml_read_safetensors(weights, data, size, err);
+    if (status == RML_OK)
+        status = rml_weights_finish(weights, err);
+    if (status != RML_OK)
+        rml_weights_close(&weights);
+    *out = weights;
     return status;
 }

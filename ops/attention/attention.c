@@ -146,7 +146,8 @@ static const rml_algorithm algorithms[] = {{.name = "online-softmax-bf16",
                                             .scratch_bytes = rml_attention_rows_scratch,
                                             .run = rml_attention_rows_run}};
 
-const rml_op rml_op_attention = {.name = "attention",
+const rml_op rml_op_attention = {.id = RML_OP_ATTENTION,
+                                 .name = "attention",
                                  .inputs = {3, 6},
                                  .outputs = outputs,
                                  .signature = "r0rm*l>0",

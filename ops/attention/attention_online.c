@@ -118,7 +118,7 @@ static void pack_keys(const job *at, const float *src, size_t count, void *memor
         return;
     }
     float *dst = memory;
-    at->args->kernels->transpose(src, step, dst, pitch, count, at->s.depth);
+    RML_KERNEL(at->args->kernels, transpose)(src, step, dst, pitch, count, at->s.depth);
     for (size_t d = 0; count < pitch && d < at->s.depth; d++)
         memset(dst + d * pitch + count, 0, (pitch - count) * sizeof *dst);
 }
@@ -205,14 +205,15 @@ static void weigh(const job *at, tile *t, size_t key, size_t count)
         size_t seen = count;
         if (at->args->attr->attention.causal)
             seen = query < key ? 0 : rml_min_size(count, query - key + 1);
-        const float factor = kernels->softmax_step(
+        const float factor = RML_KERNEL(kernels, softmax_step)(
             row, at->scale, mask_row(at, t, query, key, seen), row, seen, &t->top[i], &t->sum[i]);
         memset(row + seen, 0, (count - seen) * sizeof *row);
         if (at->s.bf16) // in place: they are written behind what is read
-            kernels->to_bf16(row, count, rml_pack_depth(at->s.gemm, count),
-                             (uint16_t *)(void *)row);
+            RML_KERNEL(kernels, to_bf16)
+        (row, count, rml_pack_depth(at->s.gemm, count), (uint16_t *)(void *)row);
         if (key > 0 && factor != 1.0f)
-            kernels->binary_scalar[RML_BINARY_MUL](t->y[i], factor, t->y[i], at->s.width, false);
+            RML_KERNEL(kernels, binary_scalar[RML_BINARY_MUL])
+        (t->y[i], factor, t->y[i], at->s.width, false);
     }
 }
 
@@ -254,7 +255,7 @@ static void run_tile(const job *at, tile *t)
         const float *q = rml_heads_row(&at->q, t->item, t->head, t->first + i);
         t->q[i] = s->bf16 ? (const void *)(t->rounded + i * s->deep) : q;
         if (s->bf16)
-            kernels->to_bf16(q, s->depth, s->deep, t->rounded + i * s->deep);
+            RML_KERNEL(kernels, to_bf16)(q, s->depth, s->deep, t->rounded + i * s->deep);
         t->y[i] = rml_heads_row(&at->y, t->item, t->head, t->first + i);
         t->top[i] = -INFINITY;
         t->sum[i] = 0.0f;
@@ -269,7 +270,8 @@ static void run_tile(const job *at, tile *t)
         if (t->sum[i] == 0.0f)
             memset(t->y[i], 0, s->width * sizeof(float));
         else
-            kernels->binary_scalar[RML_BINARY_DIV](t->y[i], t->sum[i], t->y[i], s->width, false);
+            RML_KERNEL(kernels, binary_scalar[RML_BINARY_DIV])
+    (t->y[i], t->sum[i], t->y[i], s->width, false);
 }
 
 static void run_queries(void *context, size_t begin, size_t end, int worker)

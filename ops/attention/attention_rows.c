@@ -25,7 +25,7 @@ typedef struct rows_job {
 
 static size_t rows_of(const rows_job *job)
 {
-    return job->wide ? 1 : job->args->kernels->gemm_f32.mr;
+    return job->wide ? 1 : RML_KERNEL(job->args->kernels, gemm_f32).mr;
 }
 
 static rows_job job_of(const rml_op_args *args)
@@ -59,10 +59,12 @@ static rows_job job_of(const rml_op_args *args)
         rml_aligned_bytes(job.wide ? deepest : rml_sat_mul(job.keys, deepest), size),
         job.wide ? 0
                  : rml_aligned_bytes(
-                       rml_pack_count(&args->kernels->gemm_f32, 1, job.depth, job.keys), size),
+                       rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), 1, job.depth, job.keys),
+                       size),
         job.wide ? 0
                  : rml_aligned_bytes(
-                       rml_pack_count(&args->kernels->gemm_f32, 1, job.keys, job.width), size)};
+                       rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), 1, job.keys, job.width),
+                       size)};
     size_t *const at[] = {&job.bias,  &job.rows,     &job.query,   &job.result,
                           &job.plain, &job.packed_k, &job.packed_v};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
@@ -169,7 +171,7 @@ static void weigh_f32(const rows_job *job, size_t row, float *s, double *bias)
     if (cap > 0) {
         for (size_t j = 0; j < job->keys; j++)
             s[j] /= cap;
-        job->args->kernels->unary[RML_UNARY_TANH](s, s, job->keys, NULL);
+        RML_KERNEL(job->args->kernels, unary[RML_UNARY_TANH])(s, s, job->keys, NULL);
         for (size_t j = 0; j < job->keys; j++)
             s[j] *= cap;
     }
@@ -180,7 +182,7 @@ static void weigh_f32(const rows_job *job, size_t row, float *s, double *bias)
     }
     keep_scores(job, RML_ATTENTION_MASKED, row, RML_F32, s);
     if (sees && high != -INFINITY)
-        job->args->kernels->softmax(s, s, job->keys, false);
+        RML_KERNEL(job->args->kernels, softmax)(s, s, job->keys, false);
     else
         memset(s, 0, job->keys * sizeof *s);
     keep_scores(job, RML_ATTENTION_SOFTMAX, row, RML_F32, s);
@@ -190,7 +192,7 @@ static void weigh_f32(const rows_job *job, size_t row, float *s, double *bias)
 static void pack_head(const rows_job *job, const rml_heads *heads, bool turn, size_t item,
                       size_t head, size_t length, float *plain, float *packed)
 {
-    const rml_gemm *gemm = &job->args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(job->args->kernels, gemm_f32);
     const float *src = rml_heads_row(heads, item, head, 0);
     size_t row_step = (size_t)heads->row;
     if (heads->tensor->dtype != RML_F32) {
@@ -208,7 +210,7 @@ static void pack_head(const rows_job *job, const rml_heads *heads, bool turn, si
 
 static void run_head_f32(const rows_job *job, size_t item, size_t head, char *own)
 {
-    const rml_gemm *gemm = &job->args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(job->args->kernels, gemm_f32);
     const size_t key_head = head / job->group, mr = gemm->mr;
     float *rows = (float *)(void *)(own + job->rows), *query = (float *)(void *)(own + job->query);
     float *result = (float *)(void *)(own + job->result);

@@ -185,7 +185,8 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)args->in[Q].dim[0] * job.key_heads, 1, run_heads, &job);
 }
 
-const rml_op rml_op_linear_attention = {.name = "linear_attention",
+const rml_op rml_op_linear_attention = {.id = RML_OP_LINEAR_ATTENTION,
+                                        .name = "linear_attention",
                                         .inputs = {3, 6},
                                         .outputs = outputs,
                                         .types = types,

@@ -129,7 +129,8 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)d.batch * job.heads * job.length, 16, run_rows, &job);
 }
 
-const rml_op rml_op_rotary = {.name = "rotary",
+const rml_op rml_op_rotary = {.id = RML_OP_ROTARY,
+                              .name = "rotary",
                               .inputs = {3, 4},
                               .checks_elements = true,
                               .signature = "r00l>0",

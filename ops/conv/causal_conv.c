@@ -78,7 +78,8 @@ static void run(const rml_op_args *args)
                  run_channels, (void *)(uintptr_t)args);
 }
 
-const rml_op rml_op_causal_conv = {.name = "causal_conv",
+const rml_op rml_op_causal_conv = {.id = RML_OP_CAUSAL_CONV,
+                                   .name = "causal_conv",
                                    .inputs = {2, 4},
 
                                    .signature = "r0>00",

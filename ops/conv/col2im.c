@@ -141,7 +141,8 @@ static void run(const rml_op_args *args)
                  &job);
 }
 
-const rml_op rml_op_col2im = {.name = "col2im",
+const rml_op rml_op_col2im = {.id = RML_OP_COL2IM,
+                              .name = "col2im",
                               .inputs = {3, 3},
                               .types = types,
                               .infer_values = infer,

@@ -110,7 +110,7 @@ void rml_conv_epilogue(const rml_op_args *args, float *y, size_t count)
     for (size_t i = 0; added && i < count; i++)
         y[i] += added[i];
     if (!rml_activation_is_none(act))
-        args->kernels->unary[act->kind](y, y, count, act->param);
+        RML_KERNEL(args->kernels, unary[act->kind])(y, y, count, act->param);
 }
 
 // Both precisions are computed by the same functions.
@@ -165,7 +165,8 @@ static const rml_algorithm algorithms[] = {
      .run = rml_conv_generic_run},
 };
 
-const rml_op rml_op_conv = {.name = "conv",
+const rml_op rml_op_conv = {.id = RML_OP_CONV,
+                            .name = "conv",
                             .inputs = {2, 4},
                             .layout = RML_OP_CHANNELS_LAST,
                             .takes_images = rml_conv_takes_images,
@@ -174,4 +175,5 @@ const rml_op rml_op_conv = {.name = "conv",
                             .packed_input = 1,
                             .infer_values = infer,
                             .macs = rml_conv_macs,
+                            .block = &rml_op_inverted_residual,
                             .algorithms = algorithms};

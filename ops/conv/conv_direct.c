@@ -51,7 +51,7 @@ rml_status rml_conv_direct_pack(const rml_op_args *args, const rml_constant *wei
                                 const rml_allocator *allocator, rml_error *err)
 {
     const rml_conv_groups g = groups_of(args);
-    const size_t lanes = args->kernels->conv_lanes, taps = rml_conv_taps(args);
+    const size_t lanes = RML_KERNEL(args->kernels, conv_lanes), taps = rml_conv_taps(args);
     const size_t filter = g.depth * taps;
     const size_t bytes = filter * lanes * sizeof(float) + taps * sizeof(size_t);
     size_t *tap = rml_alloc(allocator, bytes);

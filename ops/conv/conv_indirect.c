@@ -70,7 +70,7 @@ static size_t point_bytes(const rml_op_args *args)
 static void multiply_block(const rml_op_args *args, const uint16_t *pixels, size_t first,
                            size_t count)
 {
-    const rml_gemm *gemm = &args->kernels->gemm_bf16;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_bf16);
     const rml_tensor *out = &args->out[0], *residual = rml_conv_residual(args);
     const rml_activation *act = &args->attr->conv.act;
     const size_t depth = depth_of(args), cols = (size_t)out->dim[1];
@@ -114,16 +114,17 @@ static void run_points(void *context, size_t begin, size_t end, int worker)
     const rml_tensor *in = &args->in[0];
     uint16_t *pixels = (uint16_t *)(void *)(args->scratch + (size_t)worker * point_bytes(args));
     const size_t depth = depth_of(args);
-    rml_gemm_begin(&args->kernels->gemm_bf16);
+    rml_gemm_begin(&RML_KERNEL(args->kernels, gemm_bf16));
     for (size_t block = begin; block < end; block++) {
         const size_t first = block * POINT_PIXELS;
         const size_t count = rml_min_size(POINT_PIXELS, pixels_of(args) - first);
         for (size_t i = 0; i < count; i++)
-            args->kernels->to_bf16(in->data + (int64_t)(first + i) * in->stride[3],
-                                   (size_t)in->dim[1], depth, pixels + i * depth);
+            RML_KERNEL(args->kernels, to_bf16)
+        (in->data + (int64_t)(first + i) * in->stride[3], (size_t)in->dim[1], depth,
+         pixels + i * depth);
         multiply_block(args, pixels, first, count);
     }
-    rml_gemm_end(&args->kernels->gemm_bf16);
+    rml_gemm_end(&RML_KERNEL(args->kernels, gemm_bf16));
 }
 
 static size_t product_bytes(const rml_op_args *args)

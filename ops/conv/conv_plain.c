@@ -221,7 +221,7 @@ static void run_outputs(const plain *p, const part *at, const float *const *tabl
         rows.dst[o] = dst + o * plane;
     }
     if (p->together == 1)
-        p->args->kernels->conv_plain(&rows);
+        RML_KERNEL(p->args->kernels, conv_plain)(&rows);
     else
         run_rows_apart(p, &rows);
     for (size_t i = 0; i < outputs && !clamp; i++, dst += plane)

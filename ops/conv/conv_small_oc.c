@@ -33,7 +33,7 @@ static small_oc shape_of(const rml_op_args *args)
                   .depth = (size_t)args->in[0].dim[1],
                   .out = (size_t)args->out[0].dim[1]};
     f.cols = rml_sat_mul(f.taps, f.out);
-    f.pitch = rml_pack_count(&args->kernels->gemm_f32, 1, 1, f.cols);
+    f.pitch = rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), 1, 1, f.cols);
     return f;
 }
 
@@ -50,7 +50,8 @@ bool rml_conv_small_oc_accepts(const rml_op_args *args)
 size_t rml_conv_small_oc_packed_bytes(const rml_op_args *args)
 {
     const small_oc f = shape_of(args);
-    return rml_sat_mul(sizeof(float), rml_pack_count(&args->kernels->gemm_f32, 1, f.depth, f.cols));
+    return rml_sat_mul(sizeof(float),
+                       rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), 1, f.depth, f.cols));
 }
 
 rml_status rml_conv_small_oc_pack(const rml_op_args *args, const rml_constant *weight, void *packed,
@@ -68,9 +69,9 @@ rml_status rml_conv_small_oc_pack(const rml_op_args *args, const rml_constant *w
         for (size_t c = 0; c < f.depth; c++)
             for (size_t t = 0; t < f.taps; t++)
                 columns[(t * f.out + o) * f.depth + c] = rows[(o * f.depth + c) * f.taps + t];
-    const size_t nr = args->kernels->gemm_f32.nr;
+    const size_t nr = RML_KERNEL(args->kernels, gemm_f32).nr;
     for (size_t column = 0; column < f.cols; column += nr)
-        rml_pack_panel(&args->kernels->gemm_f32, (float *)packed + column * f.depth,
+        rml_pack_panel(&RML_KERNEL(args->kernels, gemm_f32), (float *)packed + column * f.depth,
                        columns + column * f.depth, 1, f.depth, rml_min_size(nr, f.cols - column), 0,
                        1, f.depth);
     rml_free(allocator, rows);
@@ -101,14 +102,14 @@ static void compute_partials(const rml_op_args *args, const small_oc *f, const f
     const rml_kernels *kernels = args->kernels;
     const rml_tensor *in = &args->in[0];
     const size_t width = (size_t)in->dim[3];
-    const size_t step = (size_t)in->stride[3], mr = kernels->gemm_f32.mr;
+    const size_t step = (size_t)in->stride[3], mr = RML_KERNEL(kernels, gemm_f32).mr;
     for (size_t x = 0; x < width; x += mr) {
         const size_t rows = rml_min_size(mr, width - x);
         // The product reads as many streams as it has rows, too many for the hardware to follow.
         for (size_t i = x + rows; i < rml_min_size(x + 2 * rows, width); i++)
             rml_prefetch(src + i * step, f->depth * sizeof(float));
-        rml_pack_multiply(&kernels->gemm_f32, src + x * step, step, rows, f->depth, args->packed,
-                          f->pitch, partials + x * f->pitch, f->pitch);
+        rml_pack_multiply(&RML_KERNEL(kernels, gemm_f32), src + x * step, step, rows, f->depth,
+                          args->packed, f->pitch, partials + x * f->pitch, f->pitch);
     }
 }
 

@@ -96,8 +96,8 @@ static size_t packed_bytes(const rml_op_args *args)
 {
     const rml_conv_attr *conv = &args->attr->conv;
     return rml_sat_mul((size_t)conv->groups * sizeof(float),
-                       rml_pack_count(&args->kernels->gemm_f32, rml_conv_taps(args), depth_of(args),
-                                      cols_of(args)));
+                       rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), rml_conv_taps(args),
+                                      depth_of(args), cols_of(args)));
 }
 
 // `rows`: [C][count][Kh*Kw], of all groups.
@@ -130,7 +130,7 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 {
     const rml_window window = rml_conv_transpose_window(args);
     const rml_weight_pack panels = {.args = args,
-                                    .gemm = &args->kernels->gemm_f32,
+                                    .gemm = &RML_KERNEL(args->kernels, gemm_f32),
                                     .axis = 1,
                                     .groups = 1,
                                     .cols = cols_of(args),
@@ -143,8 +143,8 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
 
 static size_t scratch_bytes(const rml_op_args *args)
 {
-    return rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, rml_conv_taps(args),
-                                   depth_of(args));
+    return rml_igemm_scratch_bytes(&RML_KERNEL(args->kernels, gemm_f32), args->threads,
+                                   rml_conv_taps(args), depth_of(args));
 }
 
 static void run(const rml_op_args *args)
@@ -154,7 +154,7 @@ static void run(const rml_op_args *args)
     const rml_tensor *residual = rml_conv_residual(args);
     const float *bias = rml_conv_bias(args);
     const size_t depth = depth_of(args), cols = cols_of(args);
-    const rml_gemm *gemm = &args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_f32);
     for (size_t group = 0; group < (size_t)conv->groups; group++) {
         const float *packed = (const float *)args->packed +
                               group * rml_pack_count(gemm, rml_conv_taps(args), depth, cols);
@@ -221,7 +221,8 @@ static const rml_algorithm algorithms[] = {
      .run = rml_transpose_plain_run},
     {.name = "rows", .generic = true, .run = rml_conv_transpose_generic_run}};
 
-const rml_op rml_op_conv_transpose = {.name = "conv_transpose",
+const rml_op rml_op_conv_transpose = {.id = RML_OP_CONV_TRANSPOSE,
+                                      .name = "conv_transpose",
                                       .inputs = {2, 4},
                                       .layout = RML_OP_CHANNELS_LAST,
                                       .takes_images = takes_images,

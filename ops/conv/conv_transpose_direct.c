@@ -110,7 +110,7 @@ rml_status rml_transpose_direct_pack(const rml_op_args *args, const rml_constant
 {
     const rml_conv_groups g = groups_of(args);
     const rml_window window = rml_conv_transpose_window(args);
-    const size_t lanes = args->kernels->conv_lanes, taps = rml_conv_taps(args);
+    const size_t lanes = RML_KERNEL(args->kernels, conv_lanes), taps = rml_conv_taps(args);
     const size_t whole = rml_conv_block_groups(&g, lanes), blocks = rml_conv_blocks(&g, lanes);
     // numbers of a block: as they are read, and as filters; and the taps of a phase
     const size_t read = (whole ? whole : 1) * g.depth * g.cols * taps, filter = g.depth * taps;

@@ -34,7 +34,8 @@ static overlap overlap_of(const rml_op_args *args)
                  .depth = rml_transpose_depth(args),
                  .cols = rml_transpose_cols(args),
                  .taps = rml_conv_taps(args)};
-    o.pitch = rml_pack_count(&args->kernels->gemm_f32, 1, 1, rml_sat_mul(o.taps, o.cols));
+    o.pitch =
+        rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), 1, 1, rml_sat_mul(o.taps, o.cols));
     return o;
 }
 
@@ -59,7 +60,7 @@ rml_status rml_transpose_overlap_pack(const rml_op_args *args, const rml_constan
                                       void *packed, const rml_allocator *allocator, rml_error *err)
 {
     const overlap o = overlap_of(args);
-    const rml_gemm *gemm = &args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_f32);
     const size_t columns = o.taps * o.cols, count = o.depth * columns;
     const size_t bytes = rml_sat_mul(count, 2 * sizeof(float));
     float *rows = rml_alloc(allocator, bytes), *dst = packed;
@@ -117,8 +118,8 @@ static void add_run(const overlap *o, const part *p, int64_t at, const float *pr
     const int64_t first = at < p->col ? p->col : at, stop = end < p->stop_col ? end : p->stop_col;
     float *y = row + first * cols;
     if (first < stop)
-        o->args->kernels->binary[RML_BINARY_ADD](y, products + (first - at) * cols, y,
-                                                 (size_t)((stop - first) * cols));
+        RML_KERNEL(o->args->kernels, binary[RML_BINARY_ADD])
+    (y, products + (first - at) * cols, y, (size_t)((stop - first) * cols));
 }
 
 // Adds the products of pixels [begin, end) of an input row and one element of the kernel. `at`: the
@@ -168,7 +169,7 @@ static void add_products(const overlap *o, const part *p, int64_t in_row, int64_
 
 static void multiply(const overlap *o, size_t group, const float *src, size_t pixels, float *dst)
 {
-    const rml_gemm *gemm = &o->args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(o->args->kernels, gemm_f32);
     const float *packed = (const float *)o->args->packed + group * group_floats(o);
     const size_t step = (size_t)o->args->in[0].stride[3];
     for (size_t i = 0; i < pixels; i += gemm->mr)
@@ -203,13 +204,13 @@ static void finish(const overlap *o, const part *p, float *image)
         for (int64_t x = p->col; x < p->stop_col; x += step) {
             float *at = image + y * out->stride[2] + x * out->stride[3];
             if (residual)
-                args->kernels->binary[RML_BINARY_ADD](
-                    at,
-                    residual->data + p->image * residual->stride[0] + y * residual->stride[2] +
-                        x * residual->stride[3],
-                    at, count);
+                RML_KERNEL(args->kernels, binary[RML_BINARY_ADD])
+            (at,
+             residual->data + p->image * residual->stride[0] + y * residual->stride[2] +
+                 x * residual->stride[3],
+             at, count);
             if (!rml_activation_is_none(act))
-                args->kernels->unary[act->kind](at, at, count, act->param);
+                RML_KERNEL(args->kernels, unary[act->kind])(at, at, count, act->param);
         }
 }
 

@@ -216,7 +216,7 @@ static void run_phase(const plain *p, const part *at, const rml_phases *phase, c
         if (together > 1)
             rml_plain_run_rows(p->args->kernels, &rows, together);
         else
-            p->args->kernels->conv_plain(&rows);
+            RML_KERNEL(p->args->kernels, conv_plain)(&rows);
     }
 }
 

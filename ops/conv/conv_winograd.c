@@ -56,7 +56,7 @@ static way choose(const rml_op_args *args)
     const rml_tensor *in = &args->in[0], *out = &args->out[0];
     if (!rml_wants_bf16(args) || !rml_conv_bf16_fits(args))
         return WAY_F32;
-    const float rate = args->kernels->gemm_bf16.rate;
+    const float rate = RML_KERNEL(args->kernels, gemm_bf16).rate;
     const size_t c = (size_t)in->dim[1], cols = rml_conv_taps(args) * (size_t)out->dim[1];
     const float f32 =
         fits(args) ? winograd_cost(args, RML_WINOGRAD_PLANES, 1.0f) : (float)c * (float)cols;

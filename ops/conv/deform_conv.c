@@ -126,7 +126,8 @@ static void run(const rml_op_args *args)
     rml_im2col_run(&columns);
 }
 
-const rml_op rml_op_deform_conv = {.name = "deform_conv",
+const rml_op rml_op_deform_conv = {.id = RML_OP_DEFORM_CONV,
+                                   .name = "deform_conv",
                                    .inputs = {3, 5},
                                    .infer = infer,
                                    .macs = rml_conv_macs,

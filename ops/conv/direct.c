@@ -10,7 +10,7 @@
 
 size_t rml_direct_floats(const rml_kernels *kernels, const rml_conv_groups *groups, size_t taps)
 {
-    const size_t lanes = kernels->conv_lanes;
+    const size_t lanes = RML_KERNEL(kernels, conv_lanes);
     return rml_sat_mul(rml_sat_mul(rml_sat_mul(taps, groups->depth), lanes),
                        rml_conv_blocks(groups, lanes));
 }
@@ -19,7 +19,7 @@ size_t rml_direct_floats(const rml_kernels *kernels, const rml_conv_groups *grou
 // then be computed as if it had pixels of a whole vector each.
 static size_t repeats(const rml_kernels *kernels, const rml_conv_groups *g)
 {
-    const size_t lanes = kernels->conv_lanes;
+    const size_t lanes = RML_KERNEL(kernels, conv_lanes);
     return g->depth == 1 && g->cols == 1 && g->channels < lanes && lanes % g->channels == 0
                ? lanes / g->channels
                : 1;
@@ -29,7 +29,7 @@ void rml_direct_pack(const rml_kernels *kernels, const rml_conv_groups *groups, 
                      const float *src, const size_t *tap, size_t taps, size_t depth_stride,
                      size_t col_stride, float *dst)
 {
-    const size_t lanes = kernels->conv_lanes, used = outputs * repeats(kernels, groups);
+    const size_t lanes = RML_KERNEL(kernels, conv_lanes), used = outputs * repeats(kernels, groups);
     for (size_t t = 0; t < taps; t++)
         for (size_t k = 0; k < groups->depth; k++, dst += lanes)
             for (size_t n = 0; n < lanes; n++)
@@ -45,7 +45,7 @@ static size_t zeros_bytes(size_t channels)
 
 static size_t bias_bytes(const rml_kernels *kernels)
 {
-    return rml_aligned_bytes(kernels->conv_lanes, sizeof(float));
+    return rml_aligned_bytes(RML_KERNEL(kernels, conv_lanes), sizeof(float));
 }
 
 static size_t table_bytes(size_t taps)
@@ -61,7 +61,7 @@ static bool is_copied(const rml_kernels *kernels, const rml_direct *direct)
     const rml_conv_groups *g = &direct->groups;
     const rml_window *w = &direct->window;
     const bool filled = g->channels > g->cols && w->kernel[0] > 1 && w->kernel[1] > 1 &&
-                        rml_conv_block_groups(g, kernels->conv_lanes) == 0;
+                        rml_conv_block_groups(g, RML_KERNEL(kernels, conv_lanes)) == 0;
     if (rml_direct_reads_planes(direct->in))
         return true;
     return repeats(kernels, g) == 1 && (filled || w->kernel[0] * w->kernel[1] >= COPIED_TAPS) &&
@@ -118,17 +118,17 @@ typedef struct direct_job {
 static void run_pixels(const direct_job *job, rml_conv_direct_row *row, const float **src)
 {
     const rml_op_args *args = job->args;
-    const size_t lanes = args->kernels->conv_lanes;
+    const size_t lanes = RML_KERNEL(args->kernels, conv_lanes);
     const size_t floats = row->pixels * job->direct->groups.channels;
     if (!job->dense) {
-        args->kernels->conv_direct(row);
+        RML_KERNEL(args->kernels, conv_direct)(row);
         return;
     }
     row->src_step = row->dst_step = row->residual_step = lanes;
     row->groups.channels = lanes;
     row->pixels = floats / lanes;
     if (row->pixels)
-        args->kernels->conv_direct(row);
+        RML_KERNEL(args->kernels, conv_direct)(row);
     const size_t done = row->pixels * lanes;
     if (done == floats)
         return;
@@ -138,7 +138,7 @@ static void run_pixels(const direct_job *job, rml_conv_direct_row *row, const fl
     row->residual = row->residual ? row->residual + done : NULL;
     for (size_t t = 0; t < row->taps; t++)
         src[t] += done;
-    args->kernels->conv_direct(row);
+    RML_KERNEL(args->kernels, conv_direct)(row);
 }
 
 void rml_direct_activate(const rml_op_args *args, const rml_direct *direct, float *first,
@@ -150,7 +150,8 @@ void rml_direct_activate(const rml_op_args *args, const rml_direct *direct, floa
     const size_t count = dense ? pixels * channels : channels;
     if (act->kind != RML_UNARY_CLAMP)
         for (size_t i = 0; i < (dense ? 1 : pixels); i++)
-            args->kernels->unary[act->kind](first + i * step, first + i * step, count, act->param);
+            RML_KERNEL(args->kernels, unary[act->kind])
+    (first + i * step, first + i * step, count, act->param);
 }
 
 // All outputs of one row.
@@ -160,7 +161,8 @@ static void run_row(const direct_job *job, rml_window_at at, const float **table
     const rml_window *window = &direct->window;
     const rml_tensor *in = direct->in, *out = direct->out, *residual = direct->residual;
     const bool clamp = direct->act->kind == RML_UNARY_CLAMP;
-    const size_t row_floats = direct->groups.depth * job->args->kernels->conv_lanes; // of weights
+    const size_t row_floats =
+        direct->groups.depth * RML_KERNEL(job->args->kernels, conv_lanes); // of weights
     size_t tap_first, tap_stop;
     inner_taps(window, at.row, in, &tap_first, &tap_stop);
     const size_t skipped = tap_first * (size_t)window->kernel[1];
@@ -225,7 +227,7 @@ void rml_direct_run(const rml_op_args *args, const rml_direct *direct)
                                (!residual || residual->stride[3] == pixel)};
     inner_columns(window, in, &job.inner_first, &job.inner_stop);
     memset(args->scratch, 0, zeros);
-    for (size_t i = 0; job.dense && direct->bias && i < args->kernels->conv_lanes; i++)
+    for (size_t i = 0; job.dense && direct->bias && i < RML_KERNEL(args->kernels, conv_lanes); i++)
         repeated[i] = direct->bias[i % g->channels];
     if (job.dense && direct->bias)
         job.bias = repeated;

@@ -36,7 +36,8 @@ static copied copied_of(const rml_op_args *args, const rml_direct *direct)
 {
     const rml_window *w = &direct->window;
     const rml_conv_groups *g = &direct->groups;
-    const size_t lanes = args->kernels->conv_lanes, groups = rml_conv_block_groups(g, lanes);
+    const size_t lanes = RML_KERNEL(args->kernels, conv_lanes),
+                 groups = rml_conv_block_groups(g, lanes);
     copied c = {.args = args, .direct = direct, .unit = *g};
     c.unit.channels = rml_min_size(groups ? groups * g->cols : g->cols, g->channels);
     c.blocks = rml_conv_blocks(&c.unit, lanes);
@@ -121,10 +122,9 @@ static void copy_row(const copied *c, const part *p, int64_t row)
         const float *src = in->data + p->image * in->stride[0] + row * in->stride[2] +
                            first * in->stride[3] + (int64_t)p->from * in->stride[1];
         if (rml_direct_reads_planes(in))
-            c->args->kernels->transpose(src, (size_t)in->stride[1], dst, p->inputs, p->inputs,
-                                        (size_t)(stop - first));
-        else
-            copy_pixels(src, (size_t)in->stride[3], p->inputs, (size_t)(stop - first), dst);
+            RML_KERNEL(c->args->kernels, transpose)
+        (src, (size_t)in->stride[1], dst, p->inputs, p->inputs, (size_t)(stop - first));
+        else copy_pixels(src, (size_t)in->stride[3], p->inputs, (size_t)(stop - first), dst);
         dst += (size_t)(stop - first) * p->inputs;
         memset(dst, 0, (size_t)(end - stop) * p->inputs * sizeof *dst);
     } else {
@@ -160,7 +160,8 @@ static void run_part(const copied *c, const part *p, int64_t top, int64_t bottom
     const rml_window *w = &direct->window;
     const rml_tensor *out = direct->out, *residual = direct->residual;
     const bool clamp = direct->act->kind == RML_UNARY_CLAMP;
-    const size_t lanes = c->args->kernels->conv_lanes, row_floats = direct->groups.depth * lanes;
+    const size_t lanes = RML_KERNEL(c->args->kernels, conv_lanes),
+                 row_floats = direct->groups.depth * lanes;
     const size_t block = p->first / c->unit.channels * c->blocks;
     int64_t next = 0; // row of the input that is copied next
     rml_conv_direct_row row = {.src = p->table,
@@ -183,7 +184,7 @@ static void run_part(const copied *c, const part *p, int64_t top, int64_t bottom
         row.weight = direct->packed + block * row.weight_step + skipped * row_floats;
         row.dst = rml_window_out(&at, out) + p->first;
         row.residual = residual ? rml_window_out(&at, residual) + p->first : NULL;
-        c->args->kernels->conv_direct(&row);
+        RML_KERNEL(c->args->kernels, conv_direct)(&row);
     }
 }
 

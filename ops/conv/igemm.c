@@ -186,7 +186,8 @@ static void run_block(const igemm_job *job, size_t block, size_t panel, int work
         tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
         gemm->run(&tile);
         for (size_t i = 0; job->post && i < tile.rows; i++)
-            kernels->unary[product->act->kind](c[i], c[i], tile.cols, product->act->param);
+            RML_KERNEL(kernels, unary[product->act->kind])
+        (c[i], c[i], tile.cols, product->act->param);
     }
 }
 

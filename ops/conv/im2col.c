@@ -17,13 +17,14 @@ static size_t block_channels(size_t taps, size_t depth)
 static size_t panel_bytes(const rml_op_args *args, size_t taps, size_t depth)
 {
     return rml_aligned_bytes(rml_sat_mul(block_channels(taps, depth), taps),
-                             args->kernels->gemm_f32.nr * sizeof(float));
+                             RML_KERNEL(args->kernels, gemm_f32).nr * sizeof(float));
 }
 
 static size_t worker_bytes(const rml_op_args *args, size_t taps, size_t depth)
 {
-    return rml_sat_add(panel_bytes(args, taps, depth),
-                       rml_aligned_bytes(args->kernels->gemm_f32.nr, RML_IM2COL_PIXEL_BYTES));
+    return rml_sat_add(
+        panel_bytes(args, taps, depth),
+        rml_aligned_bytes(RML_KERNEL(args->kernels, gemm_f32).nr, RML_IM2COL_PIXEL_BYTES));
 }
 
 size_t rml_im2col_scratch_bytes(const rml_op_args *args)
@@ -79,8 +80,8 @@ static void multiply(const rml_im2col *columns, const rml_im2col_part *part, siz
         clamps(columns) && part->channel + part->channels == (group + 1) * columns->depth;
     const void *a[RML_GEMM_MAX_MR];
     float *c[RML_GEMM_MAX_MR];
-    for (; row < stop; row += kernels->gemm_f32.mr) {
-        const size_t count = rml_min_size(kernels->gemm_f32.mr, stop - row);
+    for (; row < stop; row += RML_KERNEL(kernels, gemm_f32).mr) {
+        const size_t count = rml_min_size(RML_KERNEL(kernels, gemm_f32).mr, stop - row);
         for (size_t i = 0; i < count; i++) {
             const size_t channel = group * columns->rows + row + i;
             a[i] = columns->weight->data + channel * width + done;
@@ -101,7 +102,7 @@ static void multiply(const rml_im2col *columns, const rml_im2col_part *part, siz
                                         first && !columns->bias ? NULL : (const float *const *)c,
                                     .low = clamp ? act->param[0] : -INFINITY,
                                     .high = clamp ? act->param[1] : INFINITY};
-        kernels->gemm_f32.run(&tile);
+        RML_KERNEL(kernels, gemm_f32).run(&tile);
     }
 }
 
@@ -110,7 +111,7 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
     const columns_job *job = context;
     const rml_im2col *columns = job->columns;
     const rml_op_args *args = columns->args;
-    const size_t nr = args->kernels->gemm_f32.nr,
+    const size_t nr = RML_KERNEL(args->kernels, gemm_f32).nr,
                  block = block_channels(columns->taps, columns->depth);
     char *scratch =
         args->scratch + (size_t)worker * worker_bytes(args, columns->taps, columns->depth);
@@ -126,7 +127,7 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
                                 .scratch =
                                     scratch + panel_bytes(args, columns->taps, columns->depth)};
         part.pixels = rml_min_size(nr, columns->pixels - part.pixel);
-        part.pitch = rml_pack_pitch(&args->kernels->gemm_f32, part.pixels);
+        part.pitch = rml_pack_pitch(&RML_KERNEL(args->kernels, gemm_f32), part.pixels);
         for (bool first = true; part.channel < stop; part.channel += part.channels, first = false) {
             part.channels = rml_min_size(block, stop - part.channel);
             columns->fill(columns, &part);
@@ -149,13 +150,15 @@ void rml_im2col_run(const rml_im2col *columns)
 {
     const rml_op_args *args = columns->args;
     columns_job job = {.columns = columns, .row_blocks = 1, .row_block = columns->rows};
-    job.panels = (columns->pixels + args->kernels->gemm_f32.nr - 1) / args->kernels->gemm_f32.nr;
+    job.panels = (columns->pixels + RML_KERNEL(args->kernels, gemm_f32).nr - 1) /
+                 RML_KERNEL(args->kernels, gemm_f32).nr;
     const size_t images = (size_t)columns->in->dim[0];
     // Few pixels: each panel is made several times, for some of the output channels each.
-    const size_t least = 4 * args->kernels->gemm_f32.mr;
+    const size_t least = 4 * RML_KERNEL(args->kernels, gemm_f32).mr;
     while (images * columns->groups * job.panels * job.row_blocks < 4 * (size_t)args->threads &&
            job.row_block > least && args->threads > 1) {
-        job.row_block = rml_round_up((job.row_block + 1) / 2, args->kernels->gemm_f32.mr);
+        job.row_block =
+            rml_round_up((job.row_block + 1) / 2, RML_KERNEL(args->kernels, gemm_f32).mr);
         job.row_blocks = (columns->rows + job.row_block - 1) / job.row_block;
     }
     rml_pool_run(args->pool, images * columns->groups * job.panels * job.row_blocks, 1, run_items,

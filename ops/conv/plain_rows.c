@@ -73,7 +73,7 @@ void rml_plain_run_rows(const rml_kernels *kernels, rml_conv_plain_rows *rows, s
             rows->bias[o] = rows->bias[0];
             rows->dst[o] = rows->dst[0] + o * width;
         }
-        kernels->conv_plain(rows);
+        RML_KERNEL(kernels, conv_plain)(rows);
         done = rows->rows * count;
     }
 }

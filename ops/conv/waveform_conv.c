@@ -116,7 +116,8 @@ static void run_norm(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)args->in[0].dim[0], 1, norm_items, &copy);
 }
 
-const rml_op rml_op_wave_norm = {.name = "wave_norm",
+const rml_op rml_op_wave_norm = {.id = RML_OP_WAVE_NORM,
+                                 .name = "wave_norm",
                                  .inputs = {4, 4},
                                  .infer = infer_norm,
                                  .algorithms = RML_ONE_WAY_EACH("from-wave", norm_bytes, run_norm)};
@@ -148,28 +149,29 @@ static uint64_t macs(const rml_op_args *args)
 static size_t panel_bytes(const rml_op_args *args)
 {
     return rml_aligned_bytes((size_t)args->in[1].dim[2],
-                             args->kernels->gemm_f32.nr * sizeof(float));
+                             RML_KERNEL(args->kernels, gemm_f32).nr * sizeof(float));
 }
 
 static size_t conv_scratch(const rml_op_args *args)
 {
     const size_t taps = (size_t)args->in[1].dim[2];
     const size_t packed =
-        rml_pack_count(&args->kernels->gemm_f32, taps, 1, (size_t)args->in[1].dim[0]);
-    return rml_sat_add(rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, taps, 1),
-                       rml_sat_add(panel_bytes(args), rml_sat_mul(sizeof(float), packed)));
+        rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), taps, 1, (size_t)args->in[1].dim[0]);
+    return rml_sat_add(
+        rml_igemm_scratch_bytes(&RML_KERNEL(args->kernels, gemm_f32), args->threads, taps, 1),
+        rml_sat_add(panel_bytes(args), rml_sat_mul(sizeof(float), packed)));
 }
 
 // The weights of one item, times its scale.
 static void pack_item(const rml_op_args *args, const float *scale, float *rows, float *packed)
 {
     const size_t channels = (size_t)args->in[1].dim[0], taps = (size_t)args->in[1].dim[2];
-    for (size_t c = 0; c < channels; c += args->kernels->gemm_f32.nr) {
-        const size_t count = rml_min_size(args->kernels->gemm_f32.nr, channels - c);
+    for (size_t c = 0; c < channels; c += RML_KERNEL(args->kernels, gemm_f32).nr) {
+        const size_t count = rml_min_size(RML_KERNEL(args->kernels, gemm_f32).nr, channels - c);
         for (size_t i = 0; i < count * taps; i++)
             rows[i] = args->in[1].data[c * taps + i] * scale[c + i / taps];
-        rml_pack_panel(&args->kernels->gemm_f32, packed + c * taps, rows, taps, 1, count, 1, taps,
-                       taps);
+        rml_pack_panel(&RML_KERNEL(args->kernels, gemm_f32), packed + c * taps, rows, taps, 1,
+                       count, 1, taps, taps);
     }
 }
 
@@ -177,8 +179,8 @@ static void run_conv(const rml_op_args *args)
 {
     const rml_tensor *x = &args->in[0];
     const int64_t channels = args->in[1].dim[0], taps = args->in[1].dim[2];
-    char *rows = args->scratch +
-                 rml_igemm_scratch_bytes(&args->kernels->gemm_f32, args->threads, (size_t)taps, 1);
+    char *rows = args->scratch + rml_igemm_scratch_bytes(&RML_KERNEL(args->kernels, gemm_f32),
+                                                         args->threads, (size_t)taps, 1);
     float *packed = (float *)(rows + panel_bytes(args));
     for (int64_t n = 0; n < x->dim[0]; n++) {
         const float *scale = args->in[2].data + n * 2 * channels;
@@ -195,7 +197,7 @@ static void run_conv(const rml_op_args *args)
                                    .out = &out,
                                    .depth = 1,
                                    .cols = (size_t)channels,
-                                   .gemm = &args->kernels->gemm_f32,
+                                   .gemm = &RML_KERNEL(args->kernels, gemm_f32),
                                    .packed = packed,
                                    .bias = scale + channels,
                                    .act = &args->attr->wave.act};
@@ -204,7 +206,8 @@ static void run_conv(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_wave_conv = {.name = "wave_conv",
+const rml_op rml_op_wave_conv = {.id = RML_OP_WAVE_CONV,
+                                 .name = "wave_conv",
                                  .inputs = {3, 3},
                                  .layout = RML_OP_CHANNELS_LAST,
                                  .infer = infer_conv,

@@ -87,9 +87,9 @@ static void transform_input(const rml_op_args *args, const rml_winograd_shape *s
     }
     const rml_kernels *kernels = args->kernels;
     if (s->bf16)
-        kernels->winograd_complex_input(src, s->c, v, plane_v(s));
+        RML_KERNEL(kernels, winograd_complex_input)(src, s->c, v, plane_v(s));
     else
-        kernels->winograd_input(src, s->c, v, plane_v(s));
+        RML_KERNEL(kernels, winograd_input)(src, s->c, v, plane_v(s));
 }
 
 // Tiles, and a group of columns of them.
@@ -119,12 +119,12 @@ static void transform_output(const rml_op_args *args, const rml_winograd_shape *
     }
     const rml_kernels *kernels = args->kernels;
     const bool clamp = act->kind == RML_UNARY_CLAMP;
-    (s->bf16 ? kernels->winograd_complex_output : kernels->winograd_output)(
+    (s->bf16 ? RML_KERNEL(kernels, winograd_complex_output) : RML_KERNEL(kernels, winograd_output))(
         m + tile * of->columns, plane_m(s), of->columns, bias ? bias + of->column : NULL, dst,
         residual ? add : NULL, clamp ? act->param[0] : -INFINITY, clamp ? act->param[1] : INFINITY);
     for (size_t i = 0; i < OUT * OUT && !clamp; i++)
         if (dst[i])
-            kernels->unary[act->kind](dst[i], dst[i], of->columns, act->param);
+            RML_KERNEL(kernels, unary[act->kind])(dst[i], dst[i], of->columns, act->param);
 }
 
 // What is fetched during the products of a part: of the pixels of `tiles` tiles of `side` by `side`

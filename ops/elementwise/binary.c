@@ -65,11 +65,11 @@ static void apply(const rml_op_args *args, const float *a, const float *b, float
     if (kind == RML_BINARY_PRELU)
         prelu(a, b, !scalar, dst, count);
     else if (scalar)
-        kernels->binary_scalar[kind](swap ? b : a, swap ? *a : *b, dst, count, swap);
+        RML_KERNEL(kernels, binary_scalar[kind])(swap ? b : a, swap ? *a : *b, dst, count, swap);
     else
-        kernels->binary[kind](a, b, dst, count);
+        RML_KERNEL(kernels, binary[kind])(a, b, dst, count);
     if (!rml_activation_is_none(act))
-        kernels->unary[act->kind](dst, dst, count, act->param);
+        RML_KERNEL(kernels, unary[act->kind])(dst, dst, count, act->param);
 }
 
 static void kernel_run(const void *context, float *const *at, const int64_t *stride, size_t count)
@@ -112,11 +112,11 @@ static bool power_of_all(const rml_kernels *kernels, const float *x, float expon
                          size_t count)
 {
     if (exponent == 2)
-        kernels->unary[RML_UNARY_SQUARE](x, dst, count, NULL);
+        RML_KERNEL(kernels, unary[RML_UNARY_SQUARE])(x, dst, count, NULL);
     else if (exponent == 1)
         memmove(dst, x, count * sizeof *x);
     else if (exponent == -1)
-        kernels->binary_scalar[RML_BINARY_DIV](x, 1, dst, count, true);
+        RML_KERNEL(kernels, binary_scalar[RML_BINARY_DIV])(x, 1, dst, count, true);
     else if (exponent == 3)
         for (size_t i = 0; i < count; i++)
             dst[i] = x[i] * x[i] * x[i];
@@ -152,8 +152,8 @@ static bool has_typed(const rml_op_args *args)
     const uint64_t none[1] = {0};
     uint64_t out[1];
     return args->in[0].dtype == args->in[1].dtype &&
-           args->kernels->typed_binary(args->attr->binary.kind, args->in[0].dtype, none, none, out,
-                                       0);
+           RML_KERNEL(args->kernels, typed_binary)(args->attr->binary.kind, args->in[0].dtype, none,
+                                                   none, out, 0);
 }
 
 static void typed_run(const void *context, float *const *at, const int64_t *stride, size_t count)
@@ -173,9 +173,9 @@ static void typed_run(const void *context, float *const *at, const int64_t *stri
             b = rml_line_up(at[2], stride[2], first, step, bytes, buffer[2]);
         void *out = (char *)at[0] + (int64_t)first * stride[0] * (int64_t)out_bytes;
         if (stride[0] == 1) {
-            args->kernels->typed_binary(kind, type, a, b, out, step);
+            RML_KERNEL(args->kernels, typed_binary)(kind, type, a, b, out, step);
         } else {
-            args->kernels->typed_binary(kind, type, a, b, buffer[0], step);
+            RML_KERNEL(args->kernels, typed_binary)(kind, type, a, b, buffer[0], step);
             rml_line_spread(buffer[0], out, stride[0], step, out_bytes);
         }
     }
@@ -195,7 +195,8 @@ static bool is_square(const rml_op_args *args)
     double exponent;
     return args->attr->binary.kind == RML_BINARY_POW &&
            rml_constant_number(rml_op_constant(args, 1), &exponent) && exponent == 2 &&
-           args->kernels->typed_binary(RML_BINARY_MUL, args->in[0].dtype, none, none, out, 0);
+           RML_KERNEL(args->kernels, typed_binary)(RML_BINARY_MUL, args->in[0].dtype, none, none,
+                                                   out, 0);
 }
 
 static void square_run(const void *context, float *const *at, const int64_t *stride, size_t count)
@@ -206,8 +207,8 @@ static void square_run(const void *context, float *const *at, const int64_t *str
     const size_t step = stride[0] == 1 && stride[1] == 1 ? count : 1;
     for (size_t i = 0; i < count; i += step) {
         const char *x = (const char *)at[1] + (int64_t)i * stride[1] * bytes;
-        args->kernels->typed_binary(RML_BINARY_MUL, type, x, x,
-                                    (char *)at[0] + (int64_t)i * stride[0] * bytes, step);
+        RML_KERNEL(args->kernels, typed_binary)
+        (RML_BINARY_MUL, type, x, x, (char *)at[0] + (int64_t)i * stride[0] * bytes, step);
     }
 }
 
@@ -256,7 +257,8 @@ static const rml_algorithm algorithms[] = {
     {.name = "square", .accepts = is_square, .run = run_square},
     {.name = "widened", .run = run_wide}};
 
-const rml_op rml_op_binary = {.name = "binary",
+const rml_op rml_op_binary = {.id = RML_OP_BINARY,
+                              .name = "binary",
                               .inputs = {2, 2},
                               .layout = RML_OP_FOLLOW,
                               .in_place = true,

@@ -123,10 +123,11 @@ static void turn_items(void *context, size_t begin, size_t end, int worker)
         src += (int64_t)row * src_step;
         dst += (int64_t)column * dst_step;
         if (bytes == sizeof(float) && src_step > 0 && dst_step > 0)
-            at->kernels->transpose((const float *)(const void *)src, (size_t)(src_step / bytes),
-                                   (float *)(void *)dst, (size_t)(dst_step / bytes), rows, columns);
-        else
-            at->kernels->turn((size_t)bytes, src, src_step, dst, dst_step, rows, columns);
+            RML_KERNEL(at->kernels, transpose)
+        ((const float *)(const void *)src, (size_t)(src_step / bytes), (float *)(void *)dst,
+         (size_t)(dst_step / bytes), rows, columns);
+        else RML_KERNEL(at->kernels, turn)((size_t)bytes, src, src_step, dst, dst_step, rows,
+                                           columns);
     }
 }
 

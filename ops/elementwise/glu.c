@@ -24,8 +24,8 @@ static void gate_rows(const rml_op_args *args, size_t begin, size_t end)
     for (size_t i = begin; i < end; i++) {
         const float *x = args->in[0].data + i * 2 * half;
         float *y = args->out[0].data + i * half;
-        args->kernels->unary[act->kind](x + half, y, half, act->param);
-        args->kernels->binary[RML_BINARY_MUL](x, y, y, half);
+        RML_KERNEL(args->kernels, unary[act->kind])(x + half, y, half, act->param);
+        RML_KERNEL(args->kernels, binary[RML_BINARY_MUL])(x, y, y, half);
     }
 }
 
@@ -37,5 +37,8 @@ static void run(const rml_op_args *args)
                         (size_t)half * sizeof(float), gate_rows);
 }
 
-const rml_op rml_op_glu = {
-    .name = "glu", .inputs = {1, 1}, .infer = infer, .algorithms = RML_ONE_WAY("rows", run)};
+const rml_op rml_op_glu = {.id = RML_OP_GLU,
+                           .name = "glu",
+                           .inputs = {1, 1},
+                           .infer = infer,
+                           .algorithms = RML_ONE_WAY("rows", run)};

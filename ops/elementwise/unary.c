@@ -43,9 +43,9 @@ static void kernel_run(const void *context, float *const *at, const int64_t *str
         const float *src = at[1] + (int64_t)i * stride[1];
         float *dst = at[0] + (int64_t)i * stride[0];
         if (function->kind == RML_UNARY_RECIPROCAL)
-            kernels->binary_scalar[RML_BINARY_DIV](src, 1, dst, step, true);
+            RML_KERNEL(kernels, binary_scalar[RML_BINARY_DIV])(src, 1, dst, step, true);
         else
-            kernels->unary[function->kind](src, dst, step, function->param);
+            RML_KERNEL(kernels, unary[function->kind])(src, dst, step, function->param);
     }
 }
 
@@ -61,8 +61,8 @@ static bool has_typed(const rml_op_args *args)
     const rml_activation *function = &args->attr->unary;
     const uint64_t none[1] = {0};
     uint64_t out[1];
-    return args->kernels->typed_unary(function->kind, args->in[0].dtype, none, out, 0,
-                                      function->param);
+    return RML_KERNEL(args->kernels, typed_unary)(function->kind, args->in[0].dtype, none, out, 0,
+                                                  function->param);
 }
 
 static void typed_run(const void *context, float *const *at, const int64_t *stride, size_t count)
@@ -74,9 +74,9 @@ static void typed_run(const void *context, float *const *at, const int64_t *stri
     const int64_t out_bytes = (int64_t)rml_dtype_size(args->out[0].dtype);
     const size_t step = stride[0] == 1 && stride[1] == 1 ? count : 1;
     for (size_t i = 0; i < count; i += step)
-        args->kernels->typed_unary(
-            function->kind, type, (const char *)at[1] + (int64_t)i * stride[1] * bytes,
-            (char *)at[0] + (int64_t)i * stride[0] * out_bytes, step, function->param);
+        RML_KERNEL(args->kernels, typed_unary)
+    (function->kind, type, (const char *)at[1] + (int64_t)i * stride[1] * bytes,
+     (char *)at[0] + (int64_t)i * stride[0] * out_bytes, step, function->param);
 }
 
 static void run_typed(const rml_op_args *args)
@@ -116,7 +116,8 @@ static const rml_algorithm algorithms[] = {
     {.name = "typed", .accepts = has_typed, .run = run_typed},
     {.name = "widened", .run = run_wide}};
 
-const rml_op rml_op_unary = {.name = "unary",
+const rml_op rml_op_unary = {.id = RML_OP_UNARY,
+                             .name = "unary",
                              .inputs = {1, 1},
                              .layout = RML_OP_FOLLOW,
                              .in_place = true,

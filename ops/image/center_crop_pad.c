@@ -48,7 +48,8 @@ static void run(const rml_op_args *args)
     rml_copy_view(args, &from, &to);
 }
 
-const rml_op rml_op_center_crop_pad = {.name = "center_crop_pad",
+const rml_op rml_op_center_crop_pad = {.id = RML_OP_CENTER_CROP_PAD,
+                                       .name = "center_crop_pad",
                                        .inputs = {2, 2},
                                        .signature = "*l>0",
                                        .infer_values = infer,

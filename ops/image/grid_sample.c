@@ -258,7 +258,8 @@ static void run_sample(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)in->dim[0] * job.out_plane, 64, sample_points, &job);
 }
 
-const rml_op rml_op_grid_sample = {.name = "grid_sample",
+const rml_op rml_op_grid_sample = {.id = RML_OP_GRID_SAMPLE,
+                                   .name = "grid_sample",
                                    .inputs = {2, 2},
                                    .signature = "s0>0",
                                    .infer = infer_sample,
@@ -328,7 +329,8 @@ static void run_affine(const rml_op_args *args)
     rml_op_parallel(args, rml_sizes_count(out->dim, out->rank - 1), 64, affine_points);
 }
 
-const rml_op rml_op_affine_grid = {.name = "affine_grid",
+const rml_op rml_op_affine_grid = {.id = RML_OP_AFFINE_GRID,
+                                   .name = "affine_grid",
                                    .inputs = {2, 2},
                                    .signature = "*l>0",
                                    .infer_values = infer_affine,

@@ -27,12 +27,12 @@ static void run_items(void *context, size_t begin, size_t end, int worker)
         float *dst = out->data + image * out->stride[0] + line * out->stride[2];
         if (job->args->attr->layout_transform.layout == RML_LAYOUT_CHANNELS_LAST) {
             const size_t pitch = (size_t)out->stride[out->rank - 1];
-            job->args->kernels->transpose(src + first, (size_t)in->stride[1], dst + first * pitch,
-                                          pitch, channels, count);
+            RML_KERNEL(job->args->kernels, transpose)
+            (src + first, (size_t)in->stride[1], dst + first * pitch, pitch, channels, count);
         } else {
             const size_t pitch = (size_t)in->stride[in->rank - 1];
-            job->args->kernels->transpose(src + first * pitch, pitch, dst + first,
-                                          (size_t)out->stride[1], count, channels);
+            RML_KERNEL(job->args->kernels, transpose)
+            (src + first * pitch, pitch, dst + first, (size_t)out->stride[1], count, channels);
         }
     }
 }
@@ -61,7 +61,8 @@ static void run(const rml_op_args *args)
         rml_copy_view(args, in, out);
 }
 
-const rml_op rml_op_layout_transform = {.name = "layout_transform",
+const rml_op rml_op_layout_transform = {.id = RML_OP_LAYOUT_TRANSFORM,
+                                        .name = "layout_transform",
                                         .inputs = {1, 1},
                                         .layout = RML_OP_ANY,
                                         .infer = rml_infer_same,

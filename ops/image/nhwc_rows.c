@@ -84,7 +84,8 @@ static void run(const rml_op_args *args)
 
 static const rml_algorithm algorithms[] = {{.name = "copy", .run = run}};
 
-const rml_op rml_op_pixels_to_rows = {.name = "pixels_to_rows",
+const rml_op rml_op_pixels_to_rows = {.id = RML_OP_PIXELS_TO_ROWS,
+                                      .name = "pixels_to_rows",
                                       .inputs = {1, 1},
                                       .layout = RML_OP_CHANNELS_LAST,
                                       .in_place = true,
@@ -92,7 +93,8 @@ const rml_op rml_op_pixels_to_rows = {.name = "pixels_to_rows",
                                       .infer = infer_rows,
                                       .algorithms = algorithms};
 
-const rml_op rml_op_rows_to_pixels = {.name = "rows_to_pixels",
+const rml_op rml_op_rows_to_pixels = {.id = RML_OP_ROWS_TO_PIXELS,
+                                      .name = "rows_to_pixels",
                                       .inputs = {2, 2},
                                       .layout = RML_OP_CHANNELS_LAST,
                                       .in_place = true,

@@ -187,7 +187,8 @@ static void run_nms(const rml_op_args *args)
     *(int64_t *)args->out[1].raw = (int64_t)total;
 }
 
-const rml_op rml_op_nms = {.name = "nms",
+const rml_op rml_op_nms = {.id = RML_OP_NMS,
+                           .name = "nms",
                            .inputs = {2, 5},
 
                            .signature = "ffiff>ll",

@@ -322,7 +322,8 @@ static const rml_algorithm algorithms[] = {
      .run = rml_pool_rows_run},
     {.name = "planes", .generic = true, .worker_bytes = worker_bytes, .run = run_any}};
 
-const rml_op rml_op_pool = {.name = "pool",
+const rml_op rml_op_pool = {.id = RML_OP_POOL,
+                            .name = "pool",
                             .inputs = {1, 1},
                             .layout = RML_OP_CHANNELS_LAST,
                             .takes_images = takes_images,

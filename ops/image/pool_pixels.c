@@ -25,7 +25,8 @@ bool rml_pool_pixels_accepts(const rml_op_args *args)
 static void add(const rml_op_args *args, const float *const *pixel, size_t count, size_t channels,
                 float scale, float *dst)
 {
-    args->kernels->pool_sum(&(rml_pool_windows){
+    RML_KERNEL(args->kernels, pool_sum)
+    (&(rml_pool_windows){
         .src = pixel, .taps = count, .channels = channels, .count = 1, .scale = scale, .dst = dst});
 }
 

@@ -170,7 +170,7 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
         }
         pick(job, at, dst);
         if (!job->max)
-            args->kernels->binary[RML_BINARY_MUL](dst, factor, dst, job->out_plane);
+            RML_KERNEL(args->kernels, binary[RML_BINARY_MUL])(dst, factor, dst, job->out_plane);
     }
 }
 
@@ -217,11 +217,10 @@ static void run_whole(void *context, size_t begin, size_t end, int worker)
     float *out = job->args->out[0].data + begin;
     (void)worker;
     if (job->max)
-        job->args->kernels->fold_rows(RML_BINARY_MAX, plane, job->in_plane, end - begin,
-                                      job->in_plane, out);
-    else
-        for (size_t i = begin; i < end; i++, plane += job->in_plane)
-            *out++ = mean_of(plane, job->in_plane);
+        RML_KERNEL(job->args->kernels, fold_rows)
+    (RML_BINARY_MAX, plane, job->in_plane, end - begin, job->in_plane, out);
+    else for (size_t i = begin; i < end; i++, plane += job->in_plane) *out++ =
+        mean_of(plane, job->in_plane);
 }
 
 void rml_pool_whole_run(const rml_op_args *args)

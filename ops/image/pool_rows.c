@@ -109,7 +109,7 @@ static lines lines_of(const pool_job *job, int worker)
 static void join(const rml_kernels *kernels, bool max, const float *a, const float *b, float *dst,
                  size_t count)
 {
-    kernels->binary[max ? RML_BINARY_MAX : RML_BINARY_ADD](a, b, dst, count);
+    RML_KERNEL(kernels, binary[max ? RML_BINARY_MAX : RML_BINARY_ADD])(a, b, dst, count);
 }
 
 static void join_taps(const rml_kernels *kernels, bool max, const float *const *src, size_t taps,
@@ -118,7 +118,7 @@ static void join_taps(const rml_kernels *kernels, bool max, const float *const *
     if (taps == 2)
         join(kernels, max, src[0], src[1], dst, count);
     else
-        (max ? kernels->pool_max : kernels->pool_sum)(&(rml_pool_windows){
+        (max ? RML_KERNEL(kernels, pool_max) : RML_KERNEL(kernels, pool_sum))(&(rml_pool_windows){
             .src = src, .taps = taps, .channels = count, .count = 1, .scale = 1.0f, .dst = dst});
 }
 
@@ -301,8 +301,8 @@ static void divide(const pool_job *job, double rows, float *dst)
         const float scale = count > 0 ? (float)(1 / count) : 0.0f;
         float *at = dst + (size_t)x * step;
         run = inner ? job->inner_stop - x : 1;
-        job->args->kernels->binary_scalar[RML_BINARY_MUL](at, scale, at,
-                                                          (size_t)run * job->channels, false);
+        RML_KERNEL(job->args->kernels, binary_scalar[RML_BINARY_MUL])
+        (at, scale, at, (size_t)run * job->channels, false);
     }
 }
 

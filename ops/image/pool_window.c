@@ -77,7 +77,7 @@ static void run_row(const rml_op_args *args, const rml_window *window, size_t ro
         for (int64_t c = 0; taps == 0 && c < count * in->dim[1]; c++) // nothing but padding
             dst[c / in->dim[1] * out->stride[3] + c % in->dim[1]] = max ? -INFINITY : 0.0f;
         if (taps > 0)
-            (max ? args->kernels->pool_max : args->kernels->pool_sum)(
+            (max ? RML_KERNEL(args->kernels, pool_max) : RML_KERNEL(args->kernels, pool_sum))(
                 &(rml_pool_windows){.src = src,
                                     .taps = taps,
                                     .channels = (size_t)in->dim[1],

@@ -266,7 +266,8 @@ static const rml_algorithm algorithms[] = {
      .scratch_bytes = rml_resize_axes_scratch_bytes,
      .run = rml_resize_axes_run}};
 
-const rml_op rml_op_resize = {.name = "resize",
+const rml_op rml_op_resize = {.id = RML_OP_RESIZE,
+                              .name = "resize",
                               .inputs = {1, 5},
                               .layout = RML_OP_CHANNELS_LAST,
                               .takes_images = takes_images,

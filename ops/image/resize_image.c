@@ -74,7 +74,7 @@ static void linear_rows(void *context, size_t begin, size_t end, int worker)
             const float *src[4] = {top + left, top + right, bottom + left, bottom + right};
             const float weight[4] = {(float)(wy[0] * wx[0]), (float)(wy[0] * later),
                                      (float)(lower * wx[0]), (float)(lower * later)};
-            job->args->kernels->lerp(src, weight, channels, dst);
+            RML_KERNEL(job->args->kernels, lerp)(src, weight, channels, dst);
         }
     }
 }

@@ -99,7 +99,8 @@ static void run_pool(const rml_op_args *args)
                     pool_planes);
 }
 
-const rml_op rml_op_roi_pool = {.name = "roi_pool",
+const rml_op rml_op_roi_pool = {.id = RML_OP_ROI_POOL,
+                                .name = "roi_pool",
                                 .inputs = {2, 2},
                                 .checks_elements = true,
                                 .infer = infer_pool,
@@ -216,7 +217,8 @@ static void run_align(const rml_op_args *args)
                     align_planes);
 }
 
-const rml_op rml_op_roi_align = {.name = "roi_align",
+const rml_op rml_op_roi_align = {.id = RML_OP_ROI_ALIGN,
+                                 .name = "roi_align",
                                  .inputs = {3, 3},
                                  .checks_elements = true,
                                  .signature = "ffl>f",

@@ -98,7 +98,8 @@ static void run_space(const rml_op_args *args)
     move(args, &args->in[0], &args->out[0]);
 }
 
-const rml_op rml_op_space_to_depth = {.name = "space_to_depth",
+const rml_op rml_op_space_to_depth = {.id = RML_OP_SPACE_TO_DEPTH,
+                                      .name = "space_to_depth",
                                       .inputs = {1, 1},
                                       .signature = "*>0",
                                       .infer = infer_space,
@@ -141,7 +142,8 @@ static void run_depth(const rml_op_args *args)
     move(args, &args->out[0], &args->in[0]);
 }
 
-const rml_op rml_op_depth_to_space = {.name = "depth_to_space",
+const rml_op rml_op_depth_to_space = {.id = RML_OP_DEPTH_TO_SPACE,
+                                      .name = "depth_to_space",
                                       .inputs = {1, 2},
                                       .signature = "*>0",
                                       .infer = infer_depth,

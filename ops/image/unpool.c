@@ -119,7 +119,8 @@ static void run(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_unpool = {.name = "unpool",
+const rml_op rml_op_unpool = {.id = RML_OP_UNPOOL,
+                              .name = "unpool",
                               .inputs = {2, 3},
                               .checks_elements = true,
                               .signature = "*l>0",

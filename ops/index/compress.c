@@ -59,7 +59,8 @@ static void run_compress(const rml_op_args *args)
             }
 }
 
-const rml_op rml_op_compress = {.name = "compress",
+const rml_op rml_op_compress = {.id = RML_OP_COMPRESS,
+                                .name = "compress",
                                 .inputs = {2, 2},
                                 .signature = "*b>0",
                                 .infer_values = infer_compress,

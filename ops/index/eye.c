@@ -28,7 +28,8 @@ static void run_eye(const rml_op_args *args)
                           (char *)out->raw + (size_t)(i * columns + i + diagonal) * bytes, 1);
 }
 
-const rml_op rml_op_eye = {.name = "eye",
+const rml_op rml_op_eye = {.id = RML_OP_EYE,
+                           .name = "eye",
                            .inputs = {1, 1},
                            .from_shapes = true,
                            .signature = "*>t",

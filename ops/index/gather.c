@@ -115,7 +115,8 @@ static void run_gather(const rml_op_args *args)
                rml_tensor_count(&args->in[1]), false);
 }
 
-const rml_op rml_op_gather = {.name = "gather",
+const rml_op rml_op_gather = {.id = RML_OP_GATHER,
+                              .name = "gather",
                               .inputs = {2, 2},
                               .checks_elements = true,
                               .signature = "*i>0",
@@ -157,11 +158,11 @@ static void elements_rows(const rml_op_args *args, size_t begin, size_t end)
                 base += (int64_t)(rest % (size_t)indices->dim[i]) * data->stride[i];
             rest /= (size_t)indices->dim[i];
         }
-        args->kernels->pick(bytes, (const char *)data->raw + base * (int64_t)bytes,
-                            (const char *)indices->raw + row * count * index_bytes,
-                            indices->dtype == RML_I32, data->dim[axis], data->stride[axis],
-                            axis == last ? 0 : data->stride[last],
-                            (char *)args->out[0].raw + row * count * bytes, count);
+        RML_KERNEL(args->kernels, pick)
+        (bytes, (const char *)data->raw + base * (int64_t)bytes,
+         (const char *)indices->raw + row * count * index_bytes, indices->dtype == RML_I32,
+         data->dim[axis], data->stride[axis], axis == last ? 0 : data->stride[last],
+         (char *)args->out[0].raw + row * count * bytes, count);
     }
 }
 
@@ -179,7 +180,8 @@ static void run_elements(const rml_op_args *args)
     rml_op_parallel(args, count / row, row * bytes, elements_rows);
 }
 
-const rml_op rml_op_gather_elements = {.name = "gather_elements",
+const rml_op rml_op_gather_elements = {.id = RML_OP_GATHER_ELEMENTS,
+                                       .name = "gather_elements",
                                        .inputs = {2, 2},
                                        .checks_elements = true,
                                        .signature = "*i>0",
@@ -228,7 +230,8 @@ static void run_nd(const rml_op_args *args)
                true);
 }
 
-const rml_op rml_op_gather_nd = {.name = "gather_nd",
+const rml_op rml_op_gather_nd = {.id = RML_OP_GATHER_ND,
+                                 .name = "gather_nd",
                                  .inputs = {2, 2},
                                  .checks_elements = true,
                                  .signature = "*i>0",

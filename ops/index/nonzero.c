@@ -53,7 +53,8 @@ static void run_nonzero(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_nonzero = {.name = "nonzero",
+const rml_op rml_op_nonzero = {.id = RML_OP_NONZERO,
+                               .name = "nonzero",
                                .inputs = {1, 1},
                                .signature = "*>l",
                                .infer_values = infer_nonzero,

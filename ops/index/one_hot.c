@@ -65,7 +65,8 @@ static void run_one_hot(const rml_op_args *args)
     rml_op_parallel(args, count / slab, slab * rml_dtype_size(out->dtype), one_hot_part);
 }
 
-const rml_op rml_op_one_hot = {.name = "one_hot",
+const rml_op rml_op_one_hot = {.id = RML_OP_ONE_HOT,
+                               .name = "one_hot",
                                .inputs = {3, 3},
                                .signature = "*>2",
                                .infer_values = infer_one_hot,

@@ -83,7 +83,8 @@ static void run_range(const rml_op_args *args)
     rml_op_parallel(args, rml_tensor_count(&args->out[0]), sizeof(float), range_part);
 }
 
-const rml_op rml_op_range = {.name = "range",
+const rml_op rml_op_range = {.id = RML_OP_RANGE,
+                             .name = "range",
                              .inputs = {3, 3},
                              .signature = "n00>0",
                              .infer_values = infer_range,

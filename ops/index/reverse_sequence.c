@@ -58,7 +58,8 @@ static void run_reverse(const rml_op_args *args)
                         rml_tensor_span(in, 2, in->rank) * rml_dtype_size(in->dtype), reverse_part);
 }
 
-const rml_op rml_op_reverse_sequence = {.name = "reverse_sequence",
+const rml_op rml_op_reverse_sequence = {.id = RML_OP_REVERSE_SEQUENCE,
+                                        .name = "reverse_sequence",
                                         .inputs = {2, 2},
                                         .checks_elements = true,
                                         .signature = "*i>0",

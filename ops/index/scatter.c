@@ -186,7 +186,8 @@ static void run_elements(const rml_op_args *args)
     rml_op_parallel(args, count / line, line * sizeof(float), elements_lines);
 }
 
-const rml_op rml_op_scatter_elements = {.name = "scatter_elements",
+const rml_op rml_op_scatter_elements = {.id = RML_OP_SCATTER_ELEMENTS,
+                                        .name = "scatter_elements",
                                         .inputs = {3, 3},
                                         .in_place = true,
                                         .checks_elements = true,
@@ -268,7 +269,8 @@ static void run_nd(const rml_op_args *args)
         rml_pool_run(args->pool, context.inner, PART, nd_part, &context);
 }
 
-const rml_op rml_op_scatter_nd = {.name = "scatter_nd",
+const rml_op rml_op_scatter_nd = {.id = RML_OP_SCATTER_ND,
+                                  .name = "scatter_nd",
                                   .inputs = {3, 3},
                                   .in_place = true,
                                   .checks_elements = true,
@@ -353,7 +355,8 @@ static void run_tensor_scatter(const rml_op_args *args)
         rml_op_parallel(args, rml_tensor_span(&args->out[0], 0, axis), 2048, tensor_scatter_part);
 }
 
-const rml_op rml_op_tensor_scatter = {.name = "tensor_scatter",
+const rml_op rml_op_tensor_scatter = {.id = RML_OP_TENSOR_SCATTER,
+                                      .name = "tensor_scatter",
                                       .inputs = {2, 3},
                                       .in_place = true,
                                       .checks_elements = true,

@@ -46,7 +46,8 @@ static void run_trilu(const rml_op_args *args)
                         trilu_rows);
 }
 
-const rml_op rml_op_trilu = {.name = "trilu",
+const rml_op rml_op_trilu = {.id = RML_OP_TRILU,
+                             .name = "trilu",
                              .inputs = {1, 2},
                              .in_place = true,
                              .signature = "*i>0",

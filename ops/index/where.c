@@ -30,7 +30,7 @@ static void where_run(const void *context, float *const *at, const int64_t *stri
         if (stride[1] == 0) // one condition
             memcpy(dst, *(const uint8_t *)from[1] ? from[2] : from[3], step * bytes);
         else
-            args->kernels->select(bytes, from[1], from[2], from[3], dst, step);
+            RML_KERNEL(args->kernels, select)(bytes, from[1], from[2], from[3], dst, step);
         if (stride[0] != 1)
             rml_line_spread(dst, out, stride[0], step, bytes);
     }
@@ -43,7 +43,8 @@ static void run_where(const rml_op_args *args)
     rml_nd_iterator_run(&walk, args->pool, where_run, args);
 }
 
-const rml_op rml_op_where = {.name = "where",
+const rml_op rml_op_where = {.id = RML_OP_WHERE,
+                             .name = "where",
                              .inputs = {3, 3},
                              .signature = "b*1>1",
                              .infer = infer_where,

@@ -7,13 +7,13 @@
 
 bool rml_wants_bf16(const rml_op_args *args)
 {
-    const rml_gemm *gemm = &args->kernels->gemm_bf16;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_bf16);
     return args->precision == RML_PRECISION_BF16 && gemm->run && gemm->rate > 1.0f;
 }
 
 float rml_bf16_cost(const rml_op_args *args, size_t depth, size_t cols, float rounds)
 {
-    const rml_gemm *gemm = &args->kernels->gemm_bf16;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_bf16);
     return (float)rml_pack_depth(gemm, depth) * (float)cols / gemm->rate +
            ROUND * (float)depth * rounds;
 }
@@ -26,7 +26,8 @@ bool rml_bf16_gains(const rml_op_args *args, size_t depth, size_t cols)
 
 size_t rml_bf16_image_bytes(const rml_op_args *args, const rml_tensor *image)
 {
-    const size_t depth = rml_pack_depth(&args->kernels->gemm_bf16, (size_t)image->dim[1]);
+    const size_t depth =
+        rml_pack_depth(&RML_KERNEL(args->kernels, gemm_bf16), (size_t)image->dim[1]);
     const size_t pixels = (size_t)(image->dim[0] * image->dim[2] * image->dim[3]);
     return rml_aligned_bytes(rml_sat_mul(pixels, depth), sizeof(uint16_t));
 }
@@ -51,14 +52,15 @@ static void convert_pixels(void *context, size_t begin, size_t end, int worker)
                            (int64_t)(row % rows) * from->stride[2] +
                            (int64_t)(i - row * width) * from->stride[3];
         for (; i < stop; i++, src += from->stride[3])
-            job->kernels->to_bf16(src, channels, padded, to + i * padded);
+            RML_KERNEL(job->kernels, to_bf16)(src, channels, padded, to + i * padded);
     }
 }
 
 rml_tensor rml_bf16_image(const rml_op_args *args, const rml_tensor *image, void *memory)
 {
     rml_shape shape = rml_tensor_shape(image);
-    shape.dim[1] = (int64_t)rml_pack_depth(&args->kernels->gemm_bf16, (size_t)image->dim[1]);
+    shape.dim[1] =
+        (int64_t)rml_pack_depth(&RML_KERNEL(args->kernels, gemm_bf16), (size_t)image->dim[1]);
     rml_tensor converted = rml_tensor_make(memory, &shape, RML_LAYOUT_CHANNELS_LAST);
     converted.dtype = RML_BF16;
     convert_job job = {args->kernels, image, &converted};

@@ -21,7 +21,7 @@ static inline bool rml_runs_bf16(const rml_op_args *args)
 
 static inline const rml_gemm *rml_gemm_of(const rml_op_args *args, bool bf16)
 {
-    return bf16 ? &args->kernels->gemm_bf16 : &args->kernels->gemm_f32;
+    return bf16 ? &RML_KERNEL(args->kernels, gemm_bf16) : &RML_KERNEL(args->kernels, gemm_f32);
 }
 
 // Bytes of a channels-last image in bf16, its channels rounded up to what the product wants.

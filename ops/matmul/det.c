@@ -75,7 +75,8 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, rml_tensor_count(&args->out[0]), 1, run_part, (void *)(uintptr_t)args);
 }
 
-const rml_op rml_op_det = {.name = "det",
+const rml_op rml_op_det = {.id = RML_OP_DET,
+                           .name = "det",
                            .inputs = {1, 1},
                            .signature = "r>0",
                            .infer = infer,

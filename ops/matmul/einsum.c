@@ -299,7 +299,8 @@ static void run(const rml_op_args *args)
         memcpy(args->out[0].raw, result, rml_tensor_bytes(&args->out[0]));
 }
 
-const rml_op rml_op_einsum = {.name = "einsum",
+const rml_op rml_op_einsum = {.id = RML_OP_EINSUM,
+                              .name = "einsum",
                               .inputs = {1, -1},
                               .signature = "*0>0",
                               .infer = infer,

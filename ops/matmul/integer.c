@@ -48,14 +48,15 @@ typedef struct integer_product {
 // Packed weights: for each EXACT_DEPTH of the depth all panels, zeros behind the last column.
 static size_t packed_bytes(const rml_op_args *args, size_t depth, size_t cols)
 {
-    return rml_aligned_bytes(rml_pack_count(&args->kernels->gemm_f32, 1, depth, cols),
+    return rml_aligned_bytes(rml_pack_count(&RML_KERNEL(args->kernels, gemm_f32), 1, depth, cols),
                              sizeof(float));
 }
 
 // A worker's rows as floats, and their sums.
 static size_t worker_bytes(const rml_op_args *args, size_t depth, size_t cols)
 {
-    return rml_aligned_bytes(rml_sat_add(depth, cols), args->kernels->gemm_f32.mr * sizeof(float));
+    return rml_aligned_bytes(rml_sat_add(depth, cols),
+                             RML_KERNEL(args->kernels, gemm_f32).mr * sizeof(float));
 }
 
 static size_t product_bytes(const rml_op_args *args, size_t depth, size_t cols)
@@ -67,7 +68,7 @@ static size_t product_bytes(const rml_op_args *args, size_t depth, size_t cols)
 static void pack_panels(void *context, size_t begin, size_t end, int worker)
 {
     const integer_product *product = context;
-    const rml_gemm *gemm = &product->args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(product->args->kernels, gemm_f32);
     float *packed = (float *)(void *)product->args->scratch;
     (void)worker;
     for (size_t first = begin * gemm->nr; first < rml_min_size(end * gemm->nr, product->cols);
@@ -92,7 +93,7 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
 {
     const integer_product *product = context;
     const rml_op_args *args = product->args;
-    const rml_gemm *gemm = &args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_f32);
     const size_t depth = product->depth, cols = product->cols;
     const float *packed = (const float *)(const void *)args->scratch;
     float *rows = (float *)(void *)(args->scratch + packed_bytes(args, depth, cols) +
@@ -118,13 +119,13 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
 static void pack_weights(integer_product *product)
 {
     rml_pool_run(product->args->pool,
-                 rml_pack_panels(&product->args->kernels->gemm_f32, product->cols), PACK_ITEMS,
-                 pack_panels, product);
+                 rml_pack_panels(&RML_KERNEL(product->args->kernels, gemm_f32), product->cols),
+                 PACK_ITEMS, pack_panels, product);
 }
 
 static void multiply(integer_product *product)
 {
-    const size_t mr = product->args->kernels->gemm_f32.mr;
+    const size_t mr = RML_KERNEL(product->args->kernels, gemm_f32).mr;
     rml_pool_run(product->args->pool, (product->rows + mr - 1) / mr, 1, run_rows, product);
 }
 
@@ -235,7 +236,8 @@ static uint64_t macs_matmul(const rml_op_args *args)
            (uint64_t)args->in[0].dim[args->in[0].rank - 1];
 }
 
-const rml_op rml_op_integer_matmul = {.name = "integer_matmul",
+const rml_op rml_op_integer_matmul = {.id = RML_OP_INTEGER_MATMUL,
+                                      .name = "integer_matmul",
                                       .inputs = {2, 4},
                                       .signature = "c>e",
                                       .infer = infer_matmul,
@@ -332,7 +334,8 @@ static uint64_t macs_conv(const rml_op_args *args)
     return (uint64_t)rml_tensor_count(&args->out[0]) * conv_depth(args);
 }
 
-const rml_op rml_op_integer_conv = {.name = "integer_conv",
+const rml_op rml_op_integer_conv = {.id = RML_OP_INTEGER_CONV,
+                                    .name = "integer_conv",
                                     .inputs = {2, 4},
                                     .signature = "c>e",
                                     .infer = infer_conv,

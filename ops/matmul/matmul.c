@@ -367,10 +367,16 @@ static const rml_algorithm algorithms[] = {
     {.name = "packed-gemm", .accepts = accepts, PACKED},
     {.name = "gemm", .scratch_bytes = scratch_bytes, .run = run}};
 
-const rml_op rml_op_matmul = {.name = "matmul",
-                              .inputs = {2, 4},
-                              .packed_input = B,
-                              .types = types,
-                              .infer = infer,
-                              .macs = macs,
-                              .algorithms = algorithms};
+#define MATMUL_WITH(ways)                                                                          \
+    {                                                                                              \
+        .id = RML_OP_MATMUL, .name = "matmul", .inputs = {2, 4}, .packed_input = B,                \
+        .types = types, .infer = infer, .macs = macs, .algorithms = ways                           \
+    }
+
+const rml_op rml_op_matmul = MATMUL_WITH(algorithms);
+
+static const rml_algorithm constant[] = {
+    {.name = "packed-gemm-bf16", .precision = RML_PRECISION_BF16, .accepts = accepts_bf16, PACKED},
+    {.name = "packed-gemm", PACKED}};
+
+const rml_op rml_op_linear = MATMUL_WITH(constant);

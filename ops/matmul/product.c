@@ -25,12 +25,14 @@ static bool is_packed(const rml_tensor *y)
 
 static size_t mr_of(const rml_kernels *kernels, const rml_tensor *y)
 {
-    return y->dtype == RML_F32 ? kernels->gemm_f32.mr : kernels->gemm_f64.mr;
+    return y->dtype == RML_F32 ? RML_KERNEL(kernels, gemm_f32).mr
+                               : RML_KERNEL(kernels, gemm_f64).mr;
 }
 
 static size_t nr_of(const rml_kernels *kernels, const rml_tensor *y)
 {
-    return y->dtype == RML_F32 ? kernels->gemm_f32.nr : kernels->gemm_f64.nr;
+    return y->dtype == RML_F32 ? RML_KERNEL(kernels, gemm_f32).nr
+                               : RML_KERNEL(kernels, gemm_f64).nr;
 }
 
 static size_t panel_bytes(const rml_kernels *kernels, const rml_tensor *y, size_t k)
@@ -91,7 +93,8 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
     const void *a_rows[RML_GEMM_MAX_MR];
     float *c_rows[RML_GEMM_MAX_MR];
     for (size_t item = begin; item < end; item++) {
-        const size_t batch = item / job->pieces, column = item % job->pieces * kernels->gemm_f32.nr;
+        const size_t batch = item / job->pieces,
+                     column = item % job->pieces * RML_KERNEL(kernels, gemm_f32).nr;
         const float *a = (void *)rml_product_matrix(&product->a, &product->y, batch);
         const float *b = (void *)rml_product_matrix(&product->b, &product->y, batch);
         float *y = (void *)rml_product_matrix(&product->y, &product->y, batch);
@@ -99,14 +102,15 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
                               .taps = 1,
                               .depth = job->k,
                               .b = panel,
-                              .cols = rml_min_size(kernels->gemm_f32.nr, job->n - column),
+                              .cols =
+                                  rml_min_size(RML_KERNEL(kernels, gemm_f32).nr, job->n - column),
                               .c = c_rows,
                               .low = -INFINITY,
                               .high = INFINITY};
-        rml_pack_panel(&kernels->gemm_f32, panel, b + (int64_t)column * job->b_col, 1, job->k,
-                       tile.cols, 0, (size_t)job->b_row, (size_t)job->b_col);
-        for (size_t row = 0; row < job->m; row += kernels->gemm_f32.mr) {
-            tile.rows = rml_min_size(kernels->gemm_f32.mr, job->m - row);
+        rml_pack_panel(&RML_KERNEL(kernels, gemm_f32), panel, b + (int64_t)column * job->b_col, 1,
+                       job->k, tile.cols, 0, (size_t)job->b_row, (size_t)job->b_col);
+        for (size_t row = 0; row < job->m; row += RML_KERNEL(kernels, gemm_f32).mr) {
+            tile.rows = rml_min_size(RML_KERNEL(kernels, gemm_f32).mr, job->m - row);
             for (size_t i = 0; i < tile.rows; i++) {
                 const float *src = a + (int64_t)(row + i) * job->a_row;
                 if (job->a_col != 1) {
@@ -117,7 +121,7 @@ static void run_panels(void *context, size_t begin, size_t end, int worker)
                 a_rows[i] = src;
                 c_rows[i] = y + (int64_t)(row + i) * job->y_row + column;
             }
-            kernels->gemm_f32.run(&tile);
+            RML_KERNEL(kernels, gemm_f32).run(&tile);
         }
     }
 }
@@ -139,7 +143,7 @@ static void run_panels_f64(void *context, size_t begin, size_t end, int worker)
 {
     const product_job *job = context;
     const rml_product *product = job->product;
-    const rml_gemm_f64 *gemm = &job->args->kernels->gemm_f64;
+    const rml_gemm_f64 *gemm = &RML_KERNEL(job->args->kernels, gemm_f64);
     double *panel = (double *)(void *)(job->scratch + (size_t)worker * job->worker_bytes);
     double *lines = panel + job->k * gemm->nr;
     const double *a_rows[RML_GEMM_MAX_MR];
@@ -185,7 +189,8 @@ static void run_whole(void *context, size_t begin, size_t end, int worker)
             const int64_t b_at = (int64_t)k * job->b_row + (int64_t)column * job->b_col;
             const void *b_row =
                 rml_line_up(b + b_at * (int64_t)bytes, job->b_col, 0, count, bytes, buffer);
-            job->args->kernels->add_scaled(dtype, a + a_at * (int64_t)bytes, b_row, sum, count);
+            RML_KERNEL(job->args->kernels, add_scaled)
+            (dtype, a + a_at * (int64_t)bytes, b_row, sum, count);
         }
         memcpy(y + ((int64_t)row * job->y_row + (int64_t)column) * (int64_t)bytes, sum,
                count * bytes);
@@ -195,7 +200,7 @@ static void run_whole(void *context, size_t begin, size_t end, int worker)
 static bool is_whole(const rml_op_args *args, rml_dtype dtype)
 {
     uint64_t none[1] = {0};
-    return args->kernels->add_scaled(dtype, none, none, none, 0);
+    return RML_KERNEL(args->kernels, add_scaled)(dtype, none, none, none, 0);
 }
 
 // ---- other types: one row of `y` at a time, RML_WIDEN_COUNT columns of it -----------------------

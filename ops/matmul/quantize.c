@@ -168,17 +168,18 @@ static bool run_f32(const quantize_job *job, size_t at, size_t count, double sca
     float wide[F32_COUNT], *y = job->y->data + at;
     if (to_small && job->precision == RML_F32) {
         if (!is_wide)
-            kernels->convert(job->x->dtype, x, RML_F32, wide, count);
-        kernels->quantize(is_wide ? x : wide, (float)scale, (float)zero, (float)low, (float)high,
-                          job->y->dtype, rml_tensor_at(job->y, (int64_t)at), count);
+            RML_KERNEL(kernels, convert)(job->x->dtype, x, RML_F32, wide, count);
+        RML_KERNEL(kernels, quantize)
+        (is_wide ? x : wide, (float)scale, (float)zero, (float)low, (float)high, job->y->dtype,
+         rml_tensor_at(job->y, (int64_t)at), count);
         return true;
     }
     if (to_small || job->scale->dtype != RML_F32 || job->y->dtype != RML_F32 ||
         rml_dtype_size(job->x->dtype) > 2)
         return false;
-    kernels->convert(job->x->dtype, x, RML_F32, y, count);
-    kernels->binary_scalar[RML_BINARY_SUB](y, (float)zero, y, count, false);
-    kernels->binary_scalar[RML_BINARY_MUL](y, (float)scale, y, count, false);
+    RML_KERNEL(kernels, convert)(job->x->dtype, x, RML_F32, y, count);
+    RML_KERNEL(kernels, binary_scalar[RML_BINARY_SUB])(y, (float)zero, y, count, false);
+    RML_KERNEL(kernels, binary_scalar[RML_BINARY_MUL])(y, (float)scale, y, count, false);
     return true;
 }
 
@@ -213,7 +214,8 @@ static void run(const rml_op_args *args)
     rml_pool_run(args->pool, rml_tensor_count(job.y), PART, run_part, &job);
 }
 
-const rml_op rml_op_quantize = {.name = "quantize",
+const rml_op rml_op_quantize = {.id = RML_OP_QUANTIZE,
+                                .name = "quantize",
                                 .inputs = {2, 3},
                                 .types = types_quantize,
                                 .infer = infer,
@@ -229,7 +231,8 @@ static rml_status types_dequantize(const rml_op_node *node, rml_dtype *out, rml_
     return check_types(node, node->in[0].dtype, err);
 }
 
-const rml_op rml_op_dequantize = {.name = "dequantize",
+const rml_op rml_op_dequantize = {.id = RML_OP_DEQUANTIZE,
+                                  .name = "dequantize",
                                   .inputs = {2, 3},
                                   .types = types_dequantize,
                                   .infer = infer,
@@ -297,7 +300,8 @@ static void run_dynamic(const rml_op_args *args)
     rml_pool_run(args->pool, count, PART, run_part, &job);
 }
 
-const rml_op rml_op_dynamic_quantize = {.name = "dynamic_quantize",
+const rml_op rml_op_dynamic_quantize = {.id = RML_OP_DYNAMIC_QUANTIZE,
+                                        .name = "dynamic_quantize",
                                         .inputs = {1, 1},
                                         .outputs = outputs_dynamic,
                                         .types = types_dynamic,

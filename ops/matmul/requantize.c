@@ -74,7 +74,8 @@ static void run_requantize(const rml_op_args *args)
                  (void *)(uintptr_t)args);
 }
 
-const rml_op rml_op_requantize = {.name = "requantize",
+const rml_op rml_op_requantize = {.id = RML_OP_REQUANTIZE,
+                                  .name = "requantize",
                                   .inputs = {5, 5},
                                   .types = types_requantize,
                                   .infer = infer_requantize,

@@ -67,7 +67,8 @@ static void run_ngrams(const rml_op_args *args)
     rml_op_parallel(args, x->rank == 2 ? (size_t)x->dim[0] : 1, SIZE_MAX, ngram_rows);
 }
 
-const rml_op rml_op_tfidf = {.name = "tfidf",
+const rml_op rml_op_tfidf = {.id = RML_OP_TFIDF,
+                             .name = "tfidf",
                              .inputs = {1, 1},
                              .signature = "i>f",
                              .infer = infer_ngrams,

@@ -108,7 +108,8 @@ static void run_trees(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)args->in[0].dim[0], 16, tree_rows, &copy);
 }
 
-const rml_op rml_op_tree_ensemble = {.name = "tree_ensemble",
+const rml_op rml_op_tree_ensemble = {.id = RML_OP_TREE_ENSEMBLE,
+                                     .name = "tree_ensemble",
                                      .inputs = {1, 1},
                                      .signature = "h>0",
                                      .infer = infer_trees,

@@ -111,10 +111,10 @@ static void pixel_moments(void *context, size_t begin, size_t end, int worker)
     (void)worker;
     for (size_t i = at->first + begin; i < at->first + end; i++) {
         const size_t first = i % s->blocks * BLOCK_PIXELS;
-        at->args->kernels->moments(at->src + (i / s->blocks * s->places + first - at->base) *
-                                                 at->src_step,
-                                   at->src_step, rml_min_size(BLOCK_PIXELS, s->places - first),
-                                   s->lanes, at->mean + i * s->lanes, at->spread + i * s->lanes);
+        RML_KERNEL(at->args->kernels, moments)
+        (at->src + (i / s->blocks * s->places + first - at->base) * at->src_step, at->src_step,
+         rml_min_size(BLOCK_PIXELS, s->places - first), s->lanes, at->mean + i * s->lanes,
+         at->spread + i * s->lanes);
     }
 }
 
@@ -139,8 +139,8 @@ static void plane_moments(void *context, size_t begin, size_t end, int worker)
         size_t rows, lanes;
         const size_t first = plane_block(s, i % s->blocks, &rows, &lanes);
         const float *src = plane_at(&at->args->in[0], plane / s->channels, plane % s->channels);
-        at->args->kernels->moments(src + first, RUN, rows, lanes, at->mean + i * RUN,
-                                   at->spread + i * RUN);
+        RML_KERNEL(at->args->kernels, moments)
+        (src + first, RUN, rows, lanes, at->mean + i * RUN, at->spread + i * RUN);
     }
 }
 
@@ -232,7 +232,7 @@ static void activate(const rml_op_args *args, float *dst, size_t count)
 {
     const rml_activation *act = &args->attr->group_norm.act;
     if (!rml_activation_is_none(act))
-        args->kernels->unary[act->kind](dst, dst, count, act->param);
+        RML_KERNEL(args->kernels, unary[act->kind])(dst, dst, count, act->param);
 }
 
 static void apply_pixels(void *context, size_t begin, size_t end, int worker)
@@ -244,8 +244,9 @@ static void apply_pixels(void *context, size_t begin, size_t end, int worker)
     for (size_t i = at->first + begin; i < at->first + end; i++) {
         const size_t item = i / at->s.places;
         float *dst = at->dst + (i - at->base) * at->dst_step;
-        args->kernels->affine(at->src + (i - at->base) * at->src_step, at->scale + item * channels,
-                              at->shift + item * channels, dst, channels);
+        RML_KERNEL(args->kernels, affine)
+        (at->src + (i - at->base) * at->src_step, at->scale + item * channels,
+         at->shift + item * channels, dst, channels);
         activate(args, dst, channels);
     }
 }
@@ -266,7 +267,7 @@ static void apply_planes(void *context, size_t begin, size_t end, int worker)
         }
         for (size_t done = 0; done < at->s.places; done += RUN) {
             const size_t count = rml_min_size(RUN, at->s.places - done);
-            args->kernels->affine(src + done, scale, shift, dst + done, count);
+            RML_KERNEL(args->kernels, affine)(src + done, scale, shift, dst + done, count);
             activate(args, dst + done, count);
         }
     }
@@ -358,7 +359,8 @@ static const rml_algorithm algorithms[] = {{.name = "block-moments",
                                             .run = rml_group_norm_run_half},
                                            {.name = "widened", .run = rml_group_norm_run_wide}};
 
-const rml_op rml_op_group_norm = {.name = "group_norm",
+const rml_op rml_op_group_norm = {.id = RML_OP_GROUP_NORM,
+                                  .name = "group_norm",
                                   .inputs = {1, 4},
                                   .layout = RML_OP_FOLLOW,
                                   .in_place = true,

@@ -68,8 +68,9 @@ static void run_rows(void *context, size_t begin, size_t end, int worker)
     const float *beta = rml_op_input(args, 2) ? args->in[2].data : NULL;
     (void)worker;
     for (size_t i = begin; i < end; i++)
-        args->kernels->layer_norm(args->in[0].data + i * count, gamma, beta, attr->eps, attr->rms,
-                                  count, args->out[0].data + i * count);
+        RML_KERNEL(args->kernels, layer_norm)
+    (args->in[0].data + i * count, gamma, beta, attr->eps, attr->rms, count,
+     args->out[0].data + i * count);
 }
 
 static void run(const rml_op_args *args)
@@ -122,7 +123,8 @@ static void run_wide(const rml_op_args *args)
 static const rml_algorithm algorithms[] = {{.name = "rows", .accepts = fits_kernel, .run = run},
                                            {.name = "widened", .run = run_wide}};
 
-const rml_op rml_op_layer_norm = {.name = "layer_norm",
+const rml_op rml_op_layer_norm = {.id = RML_OP_LAYER_NORM,
+                                  .name = "layer_norm",
                                   .inputs = {1, 3},
                                   .in_place = true,
                                   .outputs = outputs,

@@ -69,7 +69,8 @@ static void run_lrn(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)in->dim[0] * at.blocks, 1, lrn_blocks, &at);
 }
 
-const rml_op rml_op_lrn = {.name = "lrn",
+const rml_op rml_op_lrn = {.id = RML_OP_LRN,
+                           .name = "lrn",
                            .inputs = {1, 1},
                            .infer = infer_lrn,
                            .algorithms = RML_ONE_WAY("windows", run_lrn)};

@@ -78,7 +78,8 @@ static void run_nll(const rml_op_args *args)
         rml_write_f64(out, 0, &sum, 1);
 }
 
-const rml_op rml_op_nll_loss = {.name = "nll_loss",
+const rml_op rml_op_nll_loss = {.id = RML_OP_NLL_LOSS,
+                                .name = "nll_loss",
                                 .inputs = {2, 3},
                                 .checks_elements = true,
                                 .signature = "ri0>0",

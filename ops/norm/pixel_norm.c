@@ -87,7 +87,7 @@ static void batch_norm_pixel(const rml_op_args *args, size_t channels, const flo
 {
     const float *scale = (const float *)args->scratch;
     const float *shift = (const float *)(args->scratch + batch_norm_scratch(args) / 2);
-    args->kernels->affine(src, scale, shift, dst, channels);
+    RML_KERNEL(args->kernels, affine)(src, scale, shift, dst, channels);
 }
 
 // A scale and a shift.
@@ -133,17 +133,17 @@ static void some_planes(void *context, size_t begin, size_t end, int worker)
     const float *shift = (const float *)(args->scratch + batch_norm_scratch(args) / 2);
     (void)worker;
     for (size_t i = begin; i < end && places == 1; i++)
-        args->kernels->affine(x->data + i * channels, scale, shift,
-                              args->out[0].data + i * channels, channels);
+        RML_KERNEL(args->kernels, affine)
+    (x->data + i * channels, scale, shift, args->out[0].data + i * channels, channels);
     for (size_t i = begin; i < end && places > 1; i++)
         for (size_t at = 0, some; at < places; at += some) {
             const float *src = x->data + i * places + at;
             float *dst = args->out[0].data + i * places + at;
             some = rml_min_size(PLANE_FLOATS, places - at);
-            args->kernels->binary_scalar[RML_BINARY_MUL](src, scale[i % channels], dst, some,
-                                                         false);
-            args->kernels->binary_scalar[RML_BINARY_ADD](dst, shift[i % channels], dst, some,
-                                                         false);
+            RML_KERNEL(args->kernels, binary_scalar[RML_BINARY_MUL])
+            (src, scale[i % channels], dst, some, false);
+            RML_KERNEL(args->kernels, binary_scalar[RML_BINARY_ADD])
+            (dst, shift[i % channels], dst, some, false);
         }
 }
 
@@ -227,7 +227,8 @@ static const rml_algorithm batch_norm_algorithms[] = {
      .run = run_plain_f32},
     {.name = "planes", .generic = true, .scratch_bytes = planes_scratch, .run = run_planes}};
 
-const rml_op rml_op_batch_norm = {.name = "batch_norm",
+const rml_op rml_op_batch_norm = {.id = RML_OP_BATCH_NORM,
+                                  .name = "batch_norm",
                                   .inputs = {5, 5},
                                   .layout = RML_OP_CHANNELS_LAST,
                                   .takes_images = takes_images,
@@ -241,7 +242,7 @@ const rml_op rml_op_batch_norm = {.name = "batch_norm",
 
 static void l2norm_pixel(const rml_op_args *args, size_t channels, const float *src, float *dst)
 {
-    args->kernels->l2norm(src, vector(args, 1), args->attr->l2norm.eps, channels, dst);
+    RML_KERNEL(args->kernels, l2norm)(src, vector(args, 1), args->attr->l2norm.eps, channels, dst);
 }
 
 static void run_l2norm(const rml_op_args *args)
@@ -249,7 +250,8 @@ static void run_l2norm(const rml_op_args *args)
     run_pixels(args, l2norm_pixel);
 }
 
-const rml_op rml_op_l2norm = {.name = "l2norm",
+const rml_op rml_op_l2norm = {.id = RML_OP_L2NORM,
+                              .name = "l2norm",
                               .inputs = {1, 2},
                               .layout = RML_OP_CHANNELS_LAST,
                               .in_place = true,
@@ -262,8 +264,8 @@ static void channel_norm_pixel(const rml_op_args *args, size_t channels, const f
                                float *dst)
 {
     const rml_layer_norm_attr *attr = &args->attr->layer_norm;
-    args->kernels->layer_norm(src, vector(args, 1), vector(args, 2), attr->eps, attr->rms, channels,
-                              dst);
+    RML_KERNEL(args->kernels, layer_norm)
+    (src, vector(args, 1), vector(args, 2), attr->eps, attr->rms, channels, dst);
 }
 
 static void run_channel_norm(const rml_op_args *args)
@@ -271,7 +273,8 @@ static void run_channel_norm(const rml_op_args *args)
     run_pixels(args, channel_norm_pixel);
 }
 
-const rml_op rml_op_channel_norm = {.name = "channel_norm",
+const rml_op rml_op_channel_norm = {.id = RML_OP_CHANNEL_NORM,
+                                    .name = "channel_norm",
                                     .inputs = {1, 3},
                                     .layout = RML_OP_CHANNELS_LAST,
                                     .in_place = true,

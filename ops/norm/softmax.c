@@ -80,12 +80,12 @@ static void f32_rows(void *context, size_t begin, size_t end, int worker)
     for (size_t i = begin; i < end; i++) {
         const size_t at = first_of(&row, i);
         if (row.step == 1) {
-            args->kernels->softmax(src + at, dst + at, row.count, logarithm);
+            RML_KERNEL(args->kernels, softmax)(src + at, dst + at, row.count, logarithm);
             continue;
         }
         for (size_t k = 0; k < row.count; k++)
             copy[k] = src[at + k * row.step];
-        args->kernels->softmax(copy, copy, row.count, logarithm);
+        RML_KERNEL(args->kernels, softmax)(copy, copy, row.count, logarithm);
         for (size_t k = 0; k < row.count; k++)
             dst[at + k * row.step] = copy[k];
     }
@@ -121,19 +121,19 @@ static void turned_softmax(const rml_kernels *kernels, float *x, float *work, si
     float *top = work, *sum = work + TURNED;
     memcpy(top, x, some * sizeof *top);
     for (size_t k = 1; k < count; k++)
-        kernels->binary[RML_BINARY_MAX](top, x + k * TURNED, top, some);
+        RML_KERNEL(kernels, binary[RML_BINARY_MAX])(top, x + k * TURNED, top, some);
     for (size_t k = 0; k < count; k++)
-        kernels->binary[RML_BINARY_SUB](x + k * TURNED, top, x + k * TURNED, some);
-    kernels->unary[RML_UNARY_EXP](x, x, (count - 1) * TURNED + some, NULL);
+        RML_KERNEL(kernels, binary[RML_BINARY_SUB])(x + k * TURNED, top, x + k * TURNED, some);
+    RML_KERNEL(kernels, unary[RML_UNARY_EXP])(x, x, (count - 1) * TURNED + some, NULL);
     memcpy(sum, x, count * TURNED * sizeof *sum);
     for (size_t half = SHORT_COUNT / 2, left = count; half > 0; half /= 2) {
         for (size_t k = half; k < left; k++)
-            kernels->binary[RML_BINARY_ADD](sum + (k - half) * TURNED, sum + k * TURNED,
-                                            sum + (k - half) * TURNED, some);
+            RML_KERNEL(kernels, binary[RML_BINARY_ADD])
+        (sum + (k - half) * TURNED, sum + k * TURNED, sum + (k - half) * TURNED, some);
         left = rml_min_size(left, half);
     }
     for (size_t k = 0; k < count; k++)
-        kernels->binary[RML_BINARY_DIV](x + k * TURNED, sum, x + k * TURNED, some);
+        RML_KERNEL(kernels, binary[RML_BINARY_DIV])(x + k * TURNED, sum, x + k * TURNED, some);
 }
 
 static void short_rows(void *context, size_t begin, size_t end, int worker)
@@ -144,9 +144,11 @@ static void short_rows(void *context, size_t begin, size_t end, int worker)
     memset(x, 0, SHORT_COUNT * TURNED * sizeof *x);
     for (size_t i = begin, some; i < end; i += some) {
         some = rml_min_size(TURNED, end - i);
-        args->kernels->transpose(args->in[0].data + i * count, count, x, TURNED, some, count);
+        RML_KERNEL(args->kernels, transpose)
+        (args->in[0].data + i * count, count, x, TURNED, some, count);
         turned_softmax(args->kernels, x, work, count, some);
-        args->kernels->transpose(x, TURNED, args->out[0].data + i * count, count, count, some);
+        RML_KERNEL(args->kernels, transpose)
+        (x, TURNED, args->out[0].data + i * count, count, count, some);
     }
 }
 
@@ -225,7 +227,8 @@ static const rml_algorithm softmax_algorithms[] = {
     {.name = "rows", .accepts = has_kernel, .worker_bytes = row_bytes, .run = run_f32},
     {.name = "widened", .worker_bytes = row_bytes, .run = run_wide}};
 
-const rml_op rml_op_softmax = {.name = "softmax",
+const rml_op rml_op_softmax = {.id = RML_OP_SOFTMAX,
+                               .name = "softmax",
                                .inputs = {1, 1},
                                .in_place = true,
                                .signature = "r>0",

@@ -119,7 +119,7 @@ void rml_rnn_projection_make(rml_rnn_projection *projection, const rml_op_args *
     p->args.out = &p->out;
     p->args.constants = p->constants;
     p->args.precision = args->algorithm->precision; // what the profile says
-    p->algorithm = rml_op_choose(&rml_op_matmul, &p->args);
+    p->algorithm = rml_op_choose(&rml_op_linear, &p->args);
 }
 
 size_t rml_rnn_projection_packed(const rml_rnn_projection *projection)
@@ -204,12 +204,17 @@ static const rml_algorithm algorithms[] = {
     {.name = "projected", .accepts = rml_rnn_projected_accepts, PROJECTED},
     {.name = "sequences", .scratch_bytes = rml_rnn_sequence_scratch, .run = rml_rnn_sequence_run}};
 
-const rml_op rml_op_rnn = {.name = "rnn",
-                           .inputs = {3, 8},
-                           .packed_input = W,
-                           .packed_also = 1u << R | 1u << BIAS,
-                           .outputs = outputs,
-                           .signature = "r000e000>0",
-                           .infer = infer,
-                           .macs = macs,
-                           .algorithms = algorithms};
+#define RNN_WITH(ways)                                                                             \
+    {                                                                                              \
+        .id = RML_OP_RNN, .name = "rnn", .inputs = {3, 8}, .packed_input = W,                      \
+        .packed_also = 1u << R | 1u << BIAS, .outputs = outputs, .signature = "r000e000>0",        \
+        .infer = infer, .macs = macs, .algorithms = ways                                           \
+    }
+
+const rml_op rml_op_rnn = RNN_WITH(algorithms);
+
+static const rml_algorithm fused[] = {
+    {.name = "fused-gates-bf16", .precision = RML_PRECISION_BF16, .accepts = lstm_bf16, LSTM},
+    {.name = "fused-gates", LSTM}};
+
+const rml_op rml_op_lstm = RNN_WITH(fused);

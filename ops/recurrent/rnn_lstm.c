@@ -35,7 +35,7 @@ bool rml_rnn_lstm_accepts(const rml_op_args *args)
 // ---- packing ------------------------------------------------------------------------------------
 
 // Of a direction: the packed input weights, the sums of both biases where there are any, and blocks
-// of units, each [H][4][kernels->lstm_units], zeros behind the last unit.
+// of units, each [H][4][RML_KERNEL(kernels, lstm_units)], zeros behind the last unit.
 typedef struct parts {
     rml_rnn_dims d;
     bool has_bias;
@@ -45,7 +45,8 @@ typedef struct parts {
 static parts parts_of(const rml_op_args *args, rml_rnn_projection *projection)
 {
     parts p = {.d = rml_rnn_dims_of(args), .has_bias = rml_op_input(args, RML_RNN_BIAS)};
-    const size_t hidden = p.d.hidden, units = rml_round_up(hidden, args->kernels->lstm_units);
+    const size_t hidden = p.d.hidden,
+                 units = rml_round_up(hidden, RML_KERNEL(args->kernels, lstm_units));
     rml_rnn_projection_make(projection, args, 4 * hidden, p.has_bias);
     p.input = rml_rnn_projection_packed(projection);
     p.bias = p.has_bias ? rml_aligned_bytes(4 * hidden, sizeof(float)) : 0;
@@ -76,7 +77,7 @@ static void sort_gates(const rml_op_args *args, size_t block, const float *src, 
 
 static void pack_state(const rml_op_args *args, size_t hidden, const float *rows, float *dst)
 {
-    const size_t units = args->kernels->lstm_units;
+    const size_t units = RML_KERNEL(args->kernels, lstm_units);
     for (size_t first = 0; first < hidden; first += units)
         for (size_t k = 0; k < hidden; k++)
             for (size_t gate = 0; gate < 4; gate++)
@@ -182,7 +183,7 @@ static void run_step(const lstm_job *job, size_t first, size_t count, size_t ste
     const size_t at = job->reverse ? job->steps - 1 - step : step;
     const float *x[RML_LSTM_MAX_ROWS], *h[RML_LSTM_MAX_ROWS];
     float *c[RML_LSTM_MAX_ROWS], *y[RML_LSTM_MAX_ROWS];
-    const size_t units = (count == 1 ? 2 : 1) * kernels->lstm_units;
+    const size_t units = (count == 1 ? 2 : 1) * RML_KERNEL(kernels, lstm_units);
     for (size_t unit = 0; unit < job->hidden; unit += units) {
         rml_lstm_tile tile = {.weight = job->weight + unit * 4 * job->hidden,
                               .depth = job->hidden,
@@ -192,8 +193,8 @@ static void run_step(const lstm_job *job, size_t first, size_t count, size_t ste
                               .h = h,
                               .c = c,
                               .out = y};
-        for (size_t row = first; row < first + count; row += kernels->lstm_rows) {
-            tile.rows = rml_min_size(kernels->lstm_rows, first + count - row);
+        for (size_t row = first; row < first + count; row += RML_KERNEL(kernels, lstm_rows)) {
+            tile.rows = rml_min_size(RML_KERNEL(kernels, lstm_rows), first + count - row);
             for (size_t r = 0; r < tile.rows; r++) {
                 const int64_t item = (int64_t)(row + r);
                 x[r] = job->gates + item * job->gate.item + (int64_t)at * job->gate.step + unit;
@@ -201,7 +202,7 @@ static void run_step(const lstm_job *job, size_t first, size_t count, size_t ste
                 c[r] = job->c + item * job->state.item + unit;
                 y[r] = job->y + item * job->out.item + (int64_t)at * job->out.step + unit;
             }
-            kernels->lstm(&tile);
+            RML_KERNEL(kernels, lstm)(&tile);
         }
     }
 }
@@ -261,7 +262,8 @@ void rml_rnn_lstm_run(const rml_op_args *args)
         // Two items a worker, so that a busy core costs little; whole tiles.
         const size_t share = 2 * (size_t)args->threads;
         job.item_rows = rml_min_size((job.rows + share - 1) / share, ITEM_ROWS);
-        job.item_rows = rml_round_up(job.item_rows ? job.item_rows : 1, args->kernels->lstm_rows);
+        job.item_rows =
+            rml_round_up(job.item_rows ? job.item_rows : 1, RML_KERNEL(args->kernels, lstm_rows));
         rml_rnn_projection_run(&projection, packed,
                                p.has_bias ? (const float *)(const void *)(packed + p.input) : NULL,
                                gates, scratch);

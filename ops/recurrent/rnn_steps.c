@@ -40,7 +40,7 @@ static parts parts_of(const rml_op_args *args, rml_rnn_projection *projection)
 {
     parts p = {.d = rml_rnn_dims_of(args), .has_bias = rml_op_input(args, RML_RNN_BIAS)};
     const size_t hidden = p.d.hidden, all = p.d.gates * hidden;
-    const rml_gemm *gemm = &args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_f32);
     rml_rnn_projection_make(projection, args, all, p.has_bias);
     p.input = rml_rnn_projection_packed(projection);
     p.bias = rml_aligned_bytes(all + hidden, sizeof(float));
@@ -75,7 +75,7 @@ static rml_status pack_direction(const rml_op_args *args, size_t direction, floa
 {
     rml_rnn_projection projection;
     const parts p = parts_of(args, &projection);
-    const rml_gemm *gemm = &args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(args->kernels, gemm_f32);
     const size_t hidden = p.d.hidden, all = p.d.gates * hidden;
     const bool apart = args->attr->rnn.kind == RML_RNN_GRU && args->attr->rnn.linear_before_reset;
     float *bias = (float *)(void *)(packed + p.input);
@@ -146,7 +146,7 @@ static const float *state_before(const steps_job *job, size_t row, size_t step)
 static void multiply(const steps_job *job, const float *const *a, size_t rows, const float *packed,
                      size_t count, const float *bias, const float *const *add, float *const *c)
 {
-    const rml_gemm *gemm = &job->args->kernels->gemm_f32;
+    const rml_gemm *gemm = &RML_KERNEL(job->args->kernels, gemm_f32);
     const float *residual[RML_GEMM_MAX_MR];
     const void *lines[RML_GEMM_MAX_MR];
     float *to[RML_GEMM_MAX_MR];
@@ -176,7 +176,7 @@ static void multiply(const steps_job *job, const float *const *a, size_t rows, c
 static void activate(const steps_job *job, int which, float *numbers, size_t count)
 {
     const rml_activation *act = &job->act[which];
-    job->args->kernels->unary[act->kind](numbers, numbers, count, act->param);
+    RML_KERNEL(job->args->kernels, unary[act->kind])(numbers, numbers, count, act->param);
 }
 
 // Rows of a step: what they read and write.
@@ -273,7 +273,7 @@ static size_t zero_bytes(const parts *p)
 // Two items a worker, so that a busy core costs little; whole tiles.
 static size_t item_rows_of(const rml_op_args *args, const parts *p)
 {
-    const size_t share = 2 * (size_t)args->threads, mr = args->kernels->gemm_f32.mr;
+    const size_t share = 2 * (size_t)args->threads, mr = RML_KERNEL(args->kernels, gemm_f32).mr;
     const size_t rows = rml_round_up((p->d.batch + share - 1) / share, mr);
     return rml_min_size(rml_min_size(rows, ITEM_ROWS / mr * mr), p->d.batch ? p->d.batch : 1);
 }

@@ -41,7 +41,7 @@ static const void *line(const job *at, size_t first, size_t count, float *wide)
     const char *src = (const char *)in->raw + first * rml_dtype_size(in->dtype);
     if (!widens(at))
         return src;
-    at->args->kernels->convert(in->dtype, src, RML_F32, wide, count);
+    RML_KERNEL(at->args->kernels, convert)(in->dtype, src, RML_F32, wide, count);
     return wide;
 }
 
@@ -55,8 +55,9 @@ static void search_slices(const job *at, size_t first, size_t count, int64_t *wh
     uint32_t found[RML_WIDEN_COUNT] = {0};
     memcpy(best, line(at, first, count, wide), count * rml_dtype_size(dtype));
     for (size_t k = 1; k < at->lines.count; k++)
-        at->args->kernels->search_lines(dtype, line(at, first + k * at->lines.inner, count, wide),
-                                        best, found, (uint32_t)k, count, arg->smallest, arg->last);
+        RML_KERNEL(at->args->kernels, search_lines)
+    (dtype, line(at, first + k * at->lines.inner, count, wide), best, found, (uint32_t)k, count,
+     arg->smallest, arg->last);
     for (size_t i = 0; i < count; i++)
         where[i] = found[i];
 }
@@ -66,7 +67,8 @@ static void search_row(const job *at, size_t first, int64_t *where)
     const rml_arg_attr *arg = &at->args->attr->arg;
     const rml_tensor *in = &at->args->in[0];
     const char *src = (const char *)in->raw + first * rml_dtype_size(in->dtype);
-    at->args->kernels->search_row(in->dtype, src, at->lines.count, arg->smallest, arg->last, where);
+    RML_KERNEL(at->args->kernels, search_row)
+    (in->dtype, src, at->lines.count, arg->smallest, arg->last, where);
 }
 
 static void search(const void *context, size_t index, size_t first, size_t count)
@@ -88,7 +90,8 @@ static void run_arg(const rml_op_args *args)
     rml_lines_run(&at.lines, args->pool, search, &at);
 }
 
-const rml_op rml_op_arg = {.name = "arg",
+const rml_op rml_op_arg = {.id = RML_OP_ARG,
+                           .name = "arg",
                            .inputs = {1, 1},
                            .signature = "*>l",
                            .infer = infer_arg,

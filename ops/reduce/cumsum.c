@@ -72,9 +72,9 @@ static void run_slices(const job *at, size_t first, size_t count)
     const int64_t step = reverse ? -(int64_t)at->lines.inner : (int64_t)at->lines.inner;
     rml_widen sum, x;
     start(at, &sum, count);
-    if (at->args->kernels->running(in->dtype, (const char *)in->raw + begin * bytes, step,
-                                   at->lines.count, (char *)out->raw + begin * bytes, &sum, count,
-                                   at->attr->product, at->attr->exclusive))
+    if (RML_KERNEL(at->args->kernels, running)(
+            in->dtype, (const char *)in->raw + begin * bytes, step, at->lines.count,
+            (char *)out->raw + begin * bytes, &sum, count, at->attr->product, at->attr->exclusive))
         return;
     for (size_t k = 0; k < at->lines.count; k++) {
         const size_t from = first + (reverse ? at->lines.count - 1 - k : k) * at->lines.inner;
@@ -109,7 +109,8 @@ static void run_running(const rml_op_args *args)
     rml_lines_run(&at.lines, args->pool, run_lines, &at);
 }
 
-const rml_op rml_op_cumsum = {.name = "cumsum",
+const rml_op rml_op_cumsum = {.id = RML_OP_CUMSUM,
+                              .name = "cumsum",
                               .inputs = {2, 2},
                               .checks_elements = true,
                               .signature = "ni>0",

@@ -266,7 +266,8 @@ static void load(const rml_reduce_job *at, int64_t first, size_t count, rml_wide
     static const rml_dtype held[] = {
         [RML_WIDE_F64] = RML_F64, [RML_WIDE_I64] = RML_I64, [RML_WIDE_U64] = RML_U64};
     const rml_tensor *in = &at->args->in[0];
-    at->args->kernels->convert(in->dtype, rml_tensor_at(in, first), held[at->wide], x, count);
+    RML_KERNEL(at->args->kernels, convert)
+    (in->dtype, rml_tensor_at(in, first), held[at->wide], x, count);
 }
 
 static void gather_slices(const rml_reduce_job *at, rml_reduce_kind kind, int64_t offset,
@@ -351,7 +352,8 @@ static const rml_algorithm reduce_algorithms[] = {
     {.name = "typed", .generic = true, .accepts = rml_reduce_has_kernel, .run = run_typed},
     {.name = "widened", .generic = true, .run = run_wide}};
 
-const rml_op rml_op_reduce = {.name = "reduce",
+const rml_op rml_op_reduce = {.id = RML_OP_REDUCE,
+                              .name = "reduce",
                               .inputs = {1, 2},
                               .layout = RML_OP_CHANNELS_LAST,
                               .takes_images = takes_images,

@@ -26,7 +26,7 @@ bool rml_reduce_has_kernel(const rml_op_args *args)
         return kind <= RML_REDUCE_PROD;
     // Sums of whole numbers for a mean are of 64 bits.
     return (kind != RML_REDUCE_MEAN || dtype == RML_F64) &&
-           args->kernels->typed_binary(kernel_of(kind), dtype, none, none, out, 0);
+           RML_KERNEL(args->kernels, typed_binary)(kernel_of(kind), dtype, none, none, out, 0);
 }
 
 static void join_runs(const rml_reduce_job *at, const void *a, const void *b, void *dst,
@@ -35,9 +35,9 @@ static void join_runs(const rml_reduce_job *at, const void *a, const void *b, vo
     const rml_kernels *kernels = at->args->kernels;
     const rml_binary kind = kernel_of(at->kind);
     if (at->args->in[0].dtype == RML_F32)
-        kernels->binary[kind](a, b, dst, count);
+        RML_KERNEL(kernels, binary[kind])(a, b, dst, count);
     else
-        kernels->typed_binary(kind, at->args->in[0].dtype, a, b, dst, count);
+        RML_KERNEL(kernels, typed_binary)(kind, at->args->in[0].dtype, a, b, dst, count);
 }
 
 static void divide_means(const rml_reduce_job *at, void *sums, size_t count)
@@ -62,9 +62,9 @@ void rml_reduce_slices(void *context, size_t begin, size_t end, int worker)
                           ((size_t)rml_reduce_offset(&at->kept, i / at->run) + i % at->run) * bytes;
         char *dst = (char *)at->args->out[0].raw + i * bytes;
         if (at->args->in[0].dtype == RML_F32 && at->reduced.rank == 1) {
-            at->args->kernels->fold(kernel_of(at->kind), (const float *)(const void *)src,
-                                    (size_t)at->reduced.stride[0], at->parts, n,
-                                    (float *)(void *)dst);
+            RML_KERNEL(at->args->kernels, fold)
+            (kernel_of(at->kind), (const float *)(const void *)src, (size_t)at->reduced.stride[0],
+             at->parts, n, (float *)(void *)dst);
             divide_means(at, dst, n);
             continue;
         }
@@ -92,23 +92,25 @@ static void rows_f32(const rml_reduce_job *at, size_t begin, size_t end)
     const float *const in = at->args->in[0].data;
     float *const out = at->args->out[0].data;
     if (at->parts == 1 && at->kept.rank <= 1) // rows that follow each other
-        kernels->fold_rows(kind, in + begin * at->run, at->run, end - begin, at->run, out + begin);
-    else
-        for (size_t i = begin; i < end; i++) {
-            const float *src = in + rml_reduce_offset(&at->kept, i);
-            float lane[LANES], x;
-            if (at->reduced.rank == 1 && at->run <= LANES) {
-                kernels->fold(kind, src, (size_t)at->reduced.stride[0], at->parts, at->run, lane);
-                kernels->fold_rows(kind, lane, LANES, 1, at->run, &out[i]);
-                continue;
-            }
-            kernels->fold_rows(kind, src, at->run, 1, at->run, &out[i]);
-            for (size_t part = 1; part < at->parts; part++) {
-                kernels->fold_rows(kind, src + rml_reduce_offset(&at->reduced, part), at->run, 1,
-                                   at->run, &x);
-                join_runs(at, &out[i], &x, &out[i], 1);
-            }
+        RML_KERNEL(kernels, fold_rows)
+    (kind, in + begin * at->run, at->run, end - begin, at->run, out + begin);
+    else for (size_t i = begin; i < end; i++)
+    {
+        const float *src = in + rml_reduce_offset(&at->kept, i);
+        float lane[LANES], x;
+        if (at->reduced.rank == 1 && at->run <= LANES) {
+            RML_KERNEL(kernels, fold)
+            (kind, src, (size_t)at->reduced.stride[0], at->parts, at->run, lane);
+            RML_KERNEL(kernels, fold_rows)(kind, lane, LANES, 1, at->run, &out[i]);
+            continue;
         }
+        RML_KERNEL(kernels, fold_rows)(kind, src, at->run, 1, at->run, &out[i]);
+        for (size_t part = 1; part < at->parts; part++) {
+            RML_KERNEL(kernels, fold_rows)
+            (kind, src + rml_reduce_offset(&at->reduced, part), at->run, 1, at->run, &x);
+            join_runs(at, &out[i], &x, &out[i], 1);
+        }
+    }
     divide_means(at, out + begin, end - begin);
 }
 
@@ -165,10 +167,9 @@ void rml_reduce_short_rows(void *context, size_t begin, size_t end, int worker)
         const char *src = (const char *)at->args->in[0].raw + i * at->run * bytes;
         rows = rml_min_size(BLOCK, end - i);
         if (bytes == sizeof(float))
-            at->args->kernels->transpose((const float *)(const void *)src, at->run,
-                                         (float *)(void *)turned, rows, rows, at->run);
-        else
-            turn_rows(src, rows, at->run, turned, bytes);
+            RML_KERNEL(at->args->kernels, transpose)
+        ((const float *)(const void *)src, at->run, (float *)(void *)turned, rows, rows, at->run);
+        else turn_rows(src, rows, at->run, turned, bytes);
         join_lanes(at, (char *)turned, at->run, rows, bytes);
         divide_means(at, turned, rows);
         memcpy((char *)at->args->out[0].raw + i * bytes, turned, rows * bytes);

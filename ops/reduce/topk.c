@@ -233,7 +233,8 @@ static void run_topk(const rml_op_args *args)
                      1 + 4096 / (at.count + 1), topk_rows, &at);
 }
 
-const rml_op rml_op_topk = {.name = "topk",
+const rml_op rml_op_topk = {.id = RML_OP_TOPK,
+                            .name = "topk",
                             .inputs = {2, 2},
 
                             .signature = "*l>0l",

@@ -116,7 +116,8 @@ static void run_unique(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_unique = {.name = "unique",
+const rml_op rml_op_unique = {.id = RML_OP_UNIQUE,
+                              .name = "unique",
                               .inputs = {1, 1},
 
                               .signature = "*>lll",

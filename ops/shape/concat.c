@@ -41,7 +41,8 @@ static void run_concat(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_concat = {.name = "concat",
+const rml_op rml_op_concat = {.id = RML_OP_CONCAT,
+                              .name = "concat",
                               .inputs = {1, -1},
                               .layout = RML_OP_FOLLOW,
                               .signature = "*0>0",

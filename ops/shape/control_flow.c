@@ -24,14 +24,15 @@ static rml_status infer(const rml_op_node *node, rml_shape *out, rml_error *err)
     return RML_OK;
 }
 
-#define CONTROL(lower, least)                                                                      \
-    const rml_op rml_op_##lower = {.name = #lower,                                                 \
+#define CONTROL(upper, lower, least)                                                               \
+    const rml_op rml_op_##lower = {.id = RML_OP_##upper,                                           \
+                                   .name = #lower,                                                 \
                                    .inputs = {least, -1},                                          \
                                    .control = true,                                                \
                                    .outputs = outputs,                                             \
                                    .types = types,                                                 \
                                    .infer_values = infer}
 
-CONTROL(if, 1);
-CONTROL(loop, 0); // the turns and the condition may both be left out
-CONTROL(scan, 1);
+CONTROL(IF, if, 1);
+CONTROL(LOOP, loop, 0); // the turns and the condition may both be left out
+CONTROL(SCAN, scan, 1);

@@ -65,7 +65,8 @@ static void run_expand(const rml_op_args *args)
     rml_copy_view(args, &args->in[0], &args->out[0]);
 }
 
-const rml_op rml_op_expand = {.name = "expand",
+const rml_op rml_op_expand = {.id = RML_OP_EXPAND,
+                              .name = "expand",
                               .inputs = {1, 3},
                               .checks_elements = true,
                               .signature = "**i>0",

@@ -285,7 +285,8 @@ static void run_pad(const rml_op_args *args)
     extend(args, args->attr->pad.mode, margins, has_value ? args->in[2].raw : NULL);
 }
 
-const rml_op rml_op_pad = {.name = "pad",
+const rml_op rml_op_pad = {.id = RML_OP_PAD,
+                           .name = "pad",
                            .inputs = {2, 4},
                            .layout = RML_OP_FOLLOW,
                            .signature = "*i0i>0",
@@ -323,7 +324,8 @@ static void run_tile(const rml_op_args *args)
         extend(args, RML_PAD_WRAP, margins, NULL);
 }
 
-const rml_op rml_op_tile = {.name = "tile",
+const rml_op rml_op_tile = {.id = RML_OP_TILE,
+                            .name = "tile",
                             .inputs = {2, 2},
                             .signature = "*i>0",
                             .infer_values = infer_tile,

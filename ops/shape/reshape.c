@@ -195,7 +195,8 @@ static rml_status types_bitcast(const rml_op_node *node, rml_dtype *out, rml_err
     return RML_OK;
 }
 
-const rml_op rml_op_bitcast = {.name = "bitcast",
+const rml_op rml_op_bitcast = {.id = RML_OP_BITCAST,
+                               .name = "bitcast",
                                .inputs = {1, 1},
                                .types = types_bitcast,
                                .infer = rml_infer_same,
@@ -203,8 +204,9 @@ const rml_op rml_op_bitcast = {.name = "bitcast",
 
 // ---- tables -------------------------------------------------------------------------------------
 
-#define SAME(lower, least, most)                                                                   \
-    const rml_op rml_op_##lower = {.name = #lower,                                                 \
+#define SAME(upper, lower, least, most)                                                            \
+    const rml_op rml_op_##lower = {.id = RML_OP_##upper,                                           \
+                                   .name = #lower,                                                 \
                                    .inputs = {least, most},                                        \
                                    .in_place = true,                                               \
                                    .keeps_memory = true,                                           \
@@ -212,7 +214,7 @@ const rml_op rml_op_bitcast = {.name = "bitcast",
                                    .infer_values = infer_##lower,                                  \
                                    .algorithms = same_algorithms}
 
-SAME(reshape, 1, 2);
-SAME(squeeze, 1, 2);
-SAME(unsqueeze, 2, 2);
-SAME(flatten, 1, 1);
+SAME(RESHAPE, reshape, 1, 2);
+SAME(SQUEEZE, squeeze, 1, 2);
+SAME(UNSQUEEZE, unsqueeze, 2, 2);
+SAME(FLATTEN, flatten, 1, 1);

@@ -17,7 +17,8 @@ static void run_shape(const rml_op_args *args)
         dim[i] = args->in[0].dim[i];
 }
 
-const rml_op rml_op_shape = {.name = "shape",
+const rml_op rml_op_shape = {.id = RML_OP_SHAPE,
+                             .name = "shape",
                              .inputs = {1, 1},
                              .from_shapes = true,
                              .signature = "*>l",
@@ -39,7 +40,8 @@ static void run_size(const rml_op_args *args)
     *(int64_t *)args->out[0].raw = (int64_t)rml_tensor_count(&args->in[0]);
 }
 
-const rml_op rml_op_size = {.name = "size",
+const rml_op rml_op_size = {.id = RML_OP_SIZE,
+                            .name = "size",
                             .inputs = {1, 1},
                             .from_shapes = true,
                             .signature = "*>l",

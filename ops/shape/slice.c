@@ -114,7 +114,8 @@ static void run_slice(const rml_op_args *args)
     rml_copy_view(args, &part, &args->out[0]);
 }
 
-const rml_op rml_op_slice = {.name = "slice",
+const rml_op rml_op_slice = {.id = RML_OP_SLICE,
+                             .name = "slice",
                              .inputs = {1, 5},
                              .layout = RML_OP_FOLLOW,
                              .signature = "*i>0",
@@ -191,7 +192,8 @@ static void run_split(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_split = {.name = "split",
+const rml_op rml_op_split = {.id = RML_OP_SPLIT,
+                             .name = "split",
                              .inputs = {1, 2},
                              .layout = RML_OP_FOLLOW,
                              .outputs = split_outputs,

@@ -43,7 +43,8 @@ static void run_transpose(const rml_op_args *args)
     rml_copy_view(args, &view, &args->out[0]);
 }
 
-const rml_op rml_op_transpose = {.name = "transpose",
+const rml_op rml_op_transpose = {.id = RML_OP_TRANSPOSE,
+                                 .name = "transpose",
                                  .inputs = {1, 1},
                                  .signature = "*>0",
                                  .infer_values = infer_transpose,

@@ -208,7 +208,8 @@ static void run_dft(const rml_op_args *args)
     rml_pool_run(args->pool, count / job.given / job.out_parts, 1, dft_lines, &job);
 }
 
-const rml_op rml_op_dft = {.name = "dft",
+const rml_op rml_op_dft = {.id = RML_OP_DFT,
+                           .name = "dft",
                            .inputs = {1, 3},
                            .signature = "rll>0",
                            .infer_values = infer_dft,
@@ -316,7 +317,8 @@ static void run_stft(const rml_op_args *args)
     rml_pool_run(args->pool, (size_t)y->dim[0] * job.frames, 1, stft_frames, &job);
 }
 
-const rml_op rml_op_stft = {.name = "stft",
+const rml_op rml_op_stft = {.id = RML_OP_STFT,
+                            .name = "stft",
                             .inputs = {2, 4},
                             .signature = "rl0l>0",
                             .infer_values = infer_stft,

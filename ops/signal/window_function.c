@@ -70,7 +70,8 @@ static void run_taper(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_window_function = {.name = "window_function",
+const rml_op rml_op_window_function = {.id = RML_OP_WINDOW_FUNCTION,
+                                       .name = "window_function",
                                        .inputs = {1, 1},
                                        .signature = "*>t",
                                        .infer_values = infer_taper,
@@ -132,7 +133,8 @@ static void run_mel(const rml_op_args *args)
     }
 }
 
-const rml_op rml_op_mel_weights = {.name = "mel_weights",
+const rml_op rml_op_mel_weights = {.id = RML_OP_MEL_WEIGHTS,
+                                   .name = "mel_weights",
                                    .inputs = {5, 5},
                                    .signature = "*>t",
                                    .infer_values = infer_mel,

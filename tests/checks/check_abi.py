@@ -59,7 +59,8 @@ def make_probe(header):
                   re.findall(r"\b(RML_\w+)\b(?=\s*(?:=|,|$))", plain(body))]
     for macro in re.findall(r"^#define (RML_(?!VERSION)\w+) (?:\(|\d)", header, re.MULTILINE):
         lines.append(f'printf("macro {macro} %lld\\n", (long long){macro});')
-    return ("#include <runmodel.h>\n#include <stdio.h>\nint main(void)\n{\n" + "\n".join(lines) +
+    includes = "".join(f"#include <{name}>\n" for name in house.PUBLIC)
+    return (includes + "#include <stdio.h>\nint main(void)\n{\n" + "\n".join(lines) +
             "\nreturn 0;\n}\n"), faults
 
 
@@ -76,7 +77,7 @@ def layouts(compiler, header):
 
 
 def interface(compiler, library):
-    header = house.read("include/runmodel.h")
+    header = "".join(house.read(f"include/{name}") for name in house.PUBLIC)
     soname = re.search(r"\(SONAME\).*\[(.*)\]", run("readelf", "-d", library))
     lines = [f"soname {soname.group(1) if soname else 'none'}"]
     exported = run("nm", "-D", "--defined-only", "--with-symbol-versions", library).splitlines()

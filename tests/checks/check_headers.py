@@ -1,4 +1,4 @@
-"""Every header compiles alone and carries the guard its path asks for; runmodel.h is C++ as well.
+"""Every header compiles alone and carries the guard its path asks for; public ones are C++ as well.
 
 usage: check_headers.py C_COMPILER [C++ COMPILER]
 """
@@ -64,13 +64,14 @@ def main():
     if not refuses_big_endian(c_compiler):
         faults.append("tensor/dtype.c: compiles for a big-endian machine")
     if not cxx_compiler:
-        faults.append("no C++ compiler to try runmodel.h with")
+        faults.append("no C++ compiler to try the public headers with")
     else:
-        for standard in ("-std=c++11", "-std=c++17"):
-            complaint = compile_alone(cxx_compiler, "c++", "runmodel.h",
-                                      [standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-            if complaint:
-                faults.append(f"runmodel.h: is no {standard[5:]}:\n{complaint}")
+        for name in house.PUBLIC:
+            for standard in ("-std=c++11", "-std=c++17"):
+                complaint = compile_alone(cxx_compiler, "c++", name,
+                                          [standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+                if complaint:
+                    faults.append(f"{name}: is no {standard[5:]}:\n{complaint}")
     house.finish(len(headers), faults)
 
 

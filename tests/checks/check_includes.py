@@ -19,7 +19,7 @@ FREE = {"tests", "bench"}
 
 
 def folder_of(path):
-    return "include" if path == "runmodel.h" else path.split("/")[0]
+    return "include" if path in house.PUBLIC else path.split("/")[0]
 
 
 def fault_of(path, quoted, angled):
@@ -28,7 +28,7 @@ def fault_of(path, quoted, angled):
         if OUTSIDE.match(angled) and home != "media" and home not in FREE:
             return f"<{angled}> belongs in media/"
         return None
-    target = "include/runmodel.h" if quoted == "runmodel.h" else quoted
+    target = "include/" + quoted if quoted in house.PUBLIC else quoted
     if not os.path.isfile(os.path.join(house.ROOT, target)):
         return f'"{quoted}" is no file of the tree, seen from its root'
     if home in FREE:

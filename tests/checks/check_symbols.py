@@ -2,7 +2,7 @@
 
 usage: check_symbols.py STATIC_LIBRARY SHARED_LIBRARY OTHER_STATIC_LIBRARY...
 
-- the shared library exports exactly the functions of runmodel.h
+- the shared library exports exactly the functions of the public headers
 - every global name of the static libraries begins with rml_: they share one name space with the
   program they are linked into
 - library code does not print, exit, abort or allocate behind the allocator's back
@@ -90,18 +90,19 @@ def check_archive(library):
 
 
 def check_exports(shared):
-    declared = set(API.findall(house.read("include/runmodel.h")))
+    declared = {name for header in house.PUBLIC
+                for name in API.findall(house.read(f"include/{header}"))}
     exported = set()
     for line in run("nm", "-D", "--defined-only", shared).splitlines():
         *_, kind, symbol = line.split()
         if kind != "A":  # the name of the version
             exported.add(symbol.split("@")[0])
-    faults = [f"{name} is declared in runmodel.h and not defined" for name in
+    faults = [f"{name} is declared in a public header and not defined" for name in
               sorted(declared - exported)]
-    faults += [f"{name} is exported and not declared in runmodel.h" for name in
+    faults += [f"{name} is exported and not declared in a public header" for name in
                sorted(exported - declared)]
     if not declared:
-        faults.append("no function found in runmodel.h")
+        faults.append("no function found in the public headers")
     return faults
 
 

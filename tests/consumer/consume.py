@@ -35,9 +35,9 @@ def installed_tree(cmake, build, folder):
     first, prefix = os.path.join(folder, "first"), os.path.join(folder, "prefix")
     run(cmake, "--install", build, "--prefix", first)
     shutil.move(first, prefix)
-    headers = os.listdir(os.path.join(prefix, "include"))
-    if headers != ["runmodel.h"]:
-        sys.exit(f"include/ holds {headers}, and should hold runmodel.h alone")
+    headers = sorted(os.listdir(os.path.join(prefix, "include")))
+    if headers != ["runmodel.h", "runmodel_networks.h"]:
+        sys.exit(f"include/ holds {headers}, and should hold the public headers alone")
     weights = set(os.listdir(os.path.join(ROOT, "data", "weights")))
     if set(os.listdir(os.path.join(prefix, "share", "run-model"))) != weights:
         sys.exit("share/run-model does not hold what data/weights holds")

@@ -465,8 +465,10 @@ static void test_names(void)
         net at;
         net_begin(&at, NULL);
         rml_graph_output(at.graph, "out", relu(&at, input(&at, "x", 2), "relu1"));
-        CHECK(rml_passes_run(at.graph, good[i], NULL, NULL, &at.err) == RML_OK);
-        CHECK(rml_passes_run(at.graph, bad[i], NULL, NULL, &at.err) == RML_ERR_ARG);
+        CHECK(rml_pass_list_run(&rml_passes_all, false, at.graph, good[i], NULL, NULL, &at.err) ==
+              RML_OK);
+        CHECK(rml_pass_list_run(&rml_passes_all, false, at.graph, bad[i], NULL, NULL, &at.err) ==
+              RML_ERR_ARG);
         CHECK(strstr(at.err.message, i == 3 ? "nonsense" : i == 4 ? " dce" : bad[i]));
         net_end(&at);
     }

@@ -44,7 +44,8 @@ static void expect(net *at, rml_value_id out, unsigned fused, const char *what)
     rml_graph_output(at->graph, "y", out);
     rml_status status = rml_graph_finish(at->graph, &at->err);
     if (status == RML_OK)
-        status = rml_passes_run(at->graph, NULL, count_fused, &changes, &at->err);
+        status = rml_pass_list_run(&rml_passes_all, false, at->graph, NULL, count_fused, &changes,
+                                   &at->err);
     CHECK_MSG(status == RML_OK, "%s: %s", what, at->err.message);
     CHECK_MSG(changes == fused, "%s: %u fused, expected %u", what, changes, fused);
 }

@@ -99,7 +99,7 @@ int bench_run(const char *filter, uint32_t features, rml_cpu_level only, bool js
         for (size_t i = 0; i < count; i++) {
             if (filter && !strstr(cases[i].field, filter) && !strstr(cases[i].name, filter))
                 continue;
-            if (cases[i].bf16 && !kernels.gemm_bf16.run)
+            if (cases[i].bf16 && !RML_KERNEL(&kernels, gemm_bf16).run)
                 continue;
             timing t = measure(&kernels, &cases[i], SAMPLES);
             timing base = level == RML_CPU_PORTABLE ? t : measure(&portable, &cases[i], 3);

@@ -28,7 +28,8 @@ static size_t least(size_t a, size_t b)
 // What a case of `field` multiplies with; portable C, which has no bf16, takes as many floats.
 static const rml_gemm *gemm_of(const rml_kernels *k, const bench_case *c)
 {
-    return c->bf16 && k->gemm_bf16.run ? &k->gemm_bf16 : &k->gemm_f32;
+    return c->bf16 && RML_KERNEL(k, gemm_bf16).run ? &RML_KERNEL(k, gemm_bf16)
+                                                   : &RML_KERNEL(k, gemm_f32);
 }
 
 static void prepare_gemm(const rml_kernels *k, const bench_case *c)
@@ -38,7 +39,9 @@ static void prepare_gemm(const rml_kernels *k, const bench_case *c)
     for (size_t n = 0; n < cols; n += gemm->nr)
         rml_pack_panel(gemm, rml_pack_at(gemm, packed, n * taps * rml_pack_depth(gemm, depth)),
                        weight + n, taps, depth, least(gemm->nr, cols - n), depth * cols, cols, 1);
-    if (gemm == &k->gemm_bf16) // rounded in place of the floats that they are read from otherwise
+    if (gemm ==
+        &RML_KERNEL(k,
+                    gemm_bf16)) // rounded in place of the floats that they are read from otherwise
         memset(source, 0x3f, (c->size[3] + taps) * rml_pack_depth(gemm, depth) * sizeof(uint16_t));
 }
 
@@ -71,8 +74,8 @@ static void run_gemm(const rml_kernels *k, const bench_case *c)
 
 static void run_to_bf16(const rml_kernels *k, const bench_case *c)
 {
-    if (k->to_bf16)
-        k->to_bf16(source, c->size[0], c->size[0], (uint16_t *)result);
+    if (RML_KERNEL(k, to_bf16))
+        RML_KERNEL(k, to_bf16)(source, c->size[0], c->size[0], (uint16_t *)result);
     else
         memcpy(result, source, c->size[0] * sizeof *result);
 }
@@ -82,19 +85,19 @@ static void run_lstm(const rml_kernels *k, const bench_case *c)
     const size_t depth = c->size[0];
     const float *h = source, *x = weight;
     float *cell = result, *out = result + depth;
-    for (size_t u = 0; u < depth; u += 2 * k->lstm_units) {
+    for (size_t u = 0; u < depth; u += 2 * RML_KERNEL(k, lstm_units)) {
         const float *gates = x + u;
         float *cell_at = cell + u, *out_at = out + u;
         const rml_lstm_tile tile = {.weight = packed + u * depth * 4,
                                     .depth = depth,
                                     .rows = 1,
-                                    .units = least(2 * k->lstm_units, depth - u),
+                                    .units = least(2 * RML_KERNEL(k, lstm_units), depth - u),
                                     .gate = depth,
                                     .x = &gates,
                                     .h = &h,
                                     .c = &cell_at,
                                     .out = &out_at};
-        k->lstm(&tile);
+        RML_KERNEL(k, lstm)(&tile);
     }
 }
 
@@ -130,11 +133,11 @@ static void run_conv_direct(const rml_kernels *k, const bench_case *c)
                                      .dst_step = channels,
                                      .groups = {group, group, channels},
                                      .weight = weight,
-                                     .weight_step = taps * group * k->conv_lanes,
+                                     .weight_step = taps * group * RML_KERNEL(k, conv_lanes),
                                      .bias = weight,
                                      .dst = result,
                                      .high = 6.0f};
-    k->conv_direct(&row);
+    RML_KERNEL(k, conv_direct)(&row);
 }
 
 // One channel of 56x56 numbers, four rows at once.
@@ -159,7 +162,7 @@ static void run_conv_plain(const rml_kernels *k, const bench_case *c)
         rows.weight[o] = weight;
         rows.dst[o] = result + o * width;
     }
-    k->conv_plain(&rows);
+    RML_KERNEL(k, conv_plain)(&rows);
 }
 
 static rml_pool_windows pool_windows(const bench_case *c, float scale)
@@ -177,19 +180,19 @@ static rml_pool_windows pool_windows(const bench_case *c, float scale)
 static void run_pool_max(const rml_kernels *k, const bench_case *c)
 {
     const rml_pool_windows windows = pool_windows(c, 1.0f);
-    k->pool_max(&windows);
+    RML_KERNEL(k, pool_max)(&windows);
 }
 
 static void run_pool_sum(const rml_kernels *k, const bench_case *c)
 {
     const rml_pool_windows windows = pool_windows(c, 0.25f);
-    k->pool_sum(&windows);
+    RML_KERNEL(k, pool_sum)(&windows);
 }
 
 static void run_lerp(const rml_kernels *k, const bench_case *c)
 {
     for (size_t p = 0; p < c->size[2]; p++)
-        k->lerp(window(4, c->size[1], p), weight, c->size[1], result + p * c->size[1]);
+        RML_KERNEL(k, lerp)(window(4, c->size[1], p), weight, c->size[1], result + p * c->size[1]);
 }
 
 // Planes are one cache line apart from a power of two: 36 streams would share few cache sets.
@@ -202,8 +205,8 @@ static void run_winograd_input(const rml_kernels *k, const bench_case *c)
 {
     size_t channels = c->size[0], tiles = c->size[1];
     for (size_t t = 0; t < tiles; t++)
-        k->winograd_input(window(36, channels, t * 4), channels, result + t * channels,
-                          winograd_plane(channels, tiles));
+        RML_KERNEL(k, winograd_input)
+    (window(36, channels, t * 4), channels, result + t * channels, winograd_plane(channels, tiles));
 }
 
 static void output_tiles(rml_winograd_output_f32_fn *output, const bench_case *c)
@@ -220,136 +223,142 @@ static void output_tiles(rml_winograd_output_f32_fn *output, const bench_case *c
 
 static void run_winograd_output(const rml_kernels *k, const bench_case *c)
 {
-    output_tiles(k->winograd_output, c);
+    output_tiles(RML_KERNEL(k, winograd_output), c);
 }
 
 // Portable C has none: it takes those in f32.
 static void run_complex_input(const rml_kernels *k, const bench_case *c)
 {
     size_t channels = c->size[0], tiles = c->size[1];
-    if (!k->winograd_complex_input) {
+    if (!RML_KERNEL(k, winograd_complex_input)) {
         run_winograd_input(k, c);
         return;
     }
     for (size_t t = 0; t < tiles; t++)
-        k->winograd_complex_input(window(36, channels, t * 4), channels,
-                                  (uint16_t *)result + t * channels,
-                                  winograd_plane(channels, tiles));
+        RML_KERNEL(k, winograd_complex_input)
+    (window(36, channels, t * 4), channels, (uint16_t *)result + t * channels,
+     winograd_plane(channels, tiles));
 }
 
 static void run_complex_output(const rml_kernels *k, const bench_case *c)
 {
-    output_tiles(k->winograd_complex_output ? k->winograd_complex_output : k->winograd_output, c);
+    output_tiles(RML_KERNEL(k, winograd_complex_output) ? RML_KERNEL(k, winograd_complex_output)
+                                                        : RML_KERNEL(k, winograd_output),
+                 c);
 }
 
 static void run_softmax(const rml_kernels *k, const bench_case *c)
 {
     for (size_t r = 0; r < c->size[1]; r++)
-        k->softmax(source + r * c->size[0], result + r * c->size[0], c->size[0], c->size[2] != 0);
+        RML_KERNEL(k, softmax)
+    (source + r * c->size[0], result + r * c->size[0], c->size[0], c->size[2] != 0);
 }
 
 static void run_softmax_step(const rml_kernels *k, const bench_case *c)
 {
     for (size_t r = 0; r < c->size[1]; r++) {
         float top = -INFINITY, sum = 0.0f;
-        k->softmax_step(source + r * c->size[0], 0.125f, NULL, result + r * c->size[0], c->size[0],
-                        &top, &sum);
+        RML_KERNEL(k, softmax_step)
+        (source + r * c->size[0], 0.125f, NULL, result + r * c->size[0], c->size[0], &top, &sum);
     }
 }
 
 static void run_moments(const rml_kernels *k, const bench_case *c)
 {
-    k->moments(source, c->size[0], c->size[1], c->size[0], result, result + c->size[0]);
+    RML_KERNEL(k, moments)(source, c->size[0], c->size[1], c->size[0], result, result + c->size[0]);
 }
 
 static void run_affine(const rml_kernels *k, const bench_case *c)
 {
     for (size_t r = 0; r < c->size[1]; r++)
-        k->affine(source + r * c->size[0], weight, weight + c->size[0], result + r * c->size[0],
-                  c->size[0]);
+        RML_KERNEL(k, affine)
+    (source + r * c->size[0], weight, weight + c->size[0], result + r * c->size[0], c->size[0]);
 }
 
 static void run_l2norm(const rml_kernels *k, const bench_case *c)
 {
     for (size_t p = 0; p < c->size[1]; p++)
-        k->l2norm(source + p * c->size[0], weight, 1e-10f, c->size[0], result + p * c->size[0]);
+        RML_KERNEL(k, l2norm)
+    (source + p * c->size[0], weight, 1e-10f, c->size[0], result + p * c->size[0]);
 }
 
 static void run_layer_norm(const rml_kernels *k, const bench_case *c)
 {
     for (size_t r = 0; r < c->size[1]; r++)
-        k->layer_norm(source + r * c->size[0], weight, weight, 1e-5f, false, c->size[0],
-                      result + r * c->size[0]);
+        RML_KERNEL(k, layer_norm)
+    (source + r * c->size[0], weight, weight, 1e-5f, false, c->size[0], result + r * c->size[0]);
 }
 
 static void run_transpose(const rml_kernels *k, const bench_case *c)
 {
-    k->transpose(source, c->size[1], result, c->size[0], c->size[0], c->size[1]);
+    RML_KERNEL(k, transpose)(source, c->size[1], result, c->size[0], c->size[0], c->size[1]);
 }
 
 static void run_turn(const rml_kernels *k, const bench_case *c)
 {
     const size_t bytes = c->size[2];
-    k->turn(bytes, source, (int64_t)(c->size[1] * bytes), result, (int64_t)(c->size[0] * bytes),
-            c->size[0], c->size[1]);
+    RML_KERNEL(k, turn)
+    (bytes, source, (int64_t)(c->size[1] * bytes), result, (int64_t)(c->size[0] * bytes),
+     c->size[0], c->size[1]);
 }
 
 static void run_unary(const rml_kernels *k, const bench_case *c)
 {
     static const float param[2] = {0.0f, 6.0f};
-    k->unary[c->which](source, result, c->size[0], param);
+    RML_KERNEL(k, unary[c->which])(source, result, c->size[0], param);
 }
 
 static void run_binary(const rml_kernels *k, const bench_case *c)
 {
-    k->binary[c->which](source, weight, result, c->size[0]);
+    RML_KERNEL(k, binary[c->which])(source, weight, result, c->size[0]);
 }
 
 static void run_scalar(const rml_kernels *k, const bench_case *c)
 {
-    k->binary_scalar[c->which](source, 0.7f, result, c->size[0], false);
+    RML_KERNEL(k, binary_scalar[c->which])(source, 0.7f, result, c->size[0], false);
 }
 
 // ---- other types, and along axes: fields of the same memory as numbers of that type -------------
 
 static void run_fold(const rml_kernels *k, const bench_case *c)
 {
-    k->fold(RML_BINARY_MAX, source, c->size[0], c->size[1], c->size[0], result);
+    RML_KERNEL(k, fold)(RML_BINARY_MAX, source, c->size[0], c->size[1], c->size[0], result);
 }
 
 static void run_fold_rows(const rml_kernels *k, const bench_case *c)
 {
-    k->fold_rows(RML_BINARY_ADD, source, c->size[0], c->size[1], c->size[0], result);
+    RML_KERNEL(k, fold_rows)(RML_BINARY_ADD, source, c->size[0], c->size[1], c->size[0], result);
 }
 
 static void run_convert(const rml_kernels *k, const bench_case *c)
 {
-    k->convert(RML_F32, source, RML_F16, result, c->size[0]);
+    RML_KERNEL(k, convert)(RML_F32, source, RML_F16, result, c->size[0]);
 }
 
 static void run_quantize(const rml_kernels *k, const bench_case *c)
 {
-    k->quantize(source, 0.02f, 128.0f, 0.0f, 255.0f, RML_U8, result, c->size[0]);
+    RML_KERNEL(k, quantize)(source, 0.02f, 128.0f, 0.0f, 255.0f, RML_U8, result, c->size[0]);
 }
 
 static void run_typed_binary(const rml_kernels *k, const bench_case *c)
 {
-    k->typed_binary(RML_BINARY_ADD, RML_I64, source, weight, result, c->size[0] / 2);
+    RML_KERNEL(k, typed_binary)(RML_BINARY_ADD, RML_I64, source, weight, result, c->size[0] / 2);
 }
 
 static void run_typed_unary(const rml_kernels *k, const bench_case *c)
 {
-    k->typed_unary(RML_UNARY_ABS, RML_I32, source, result, c->size[0], NULL);
+    RML_KERNEL(k, typed_unary)(RML_UNARY_ABS, RML_I32, source, result, c->size[0], NULL);
 }
 
 static void run_add_scaled(const rml_kernels *k, const bench_case *c)
 {
-    k->add_scaled(RML_I32, source, weight, result, c->size[0]);
+    RML_KERNEL(k, add_scaled)(RML_I32, source, weight, result, c->size[0]);
 }
 
 static void run_select(const rml_kernels *k, const bench_case *c)
 {
-    k->select(sizeof *source, (const uint8_t *)weight, source, weight, result, c->size[0]);
+    RML_KERNEL(k, select)
+    (sizeof *source, (const uint8_t *)weight, source, weight, result, c->size[0]);
 }
 
 static void prepare_pick(const rml_kernels *k, const bench_case *c)
@@ -361,7 +370,8 @@ static void prepare_pick(const rml_kernels *k, const bench_case *c)
 
 static void run_pick(const rml_kernels *k, const bench_case *c)
 {
-    k->pick(sizeof *source, source, packed, true, (int64_t)c->size[0], 1, 0, result, c->size[0]);
+    RML_KERNEL(k, pick)
+    (sizeof *source, source, packed, true, (int64_t)c->size[0], 1, 0, result, c->size[0]);
 }
 
 // Sums, or the best so far.
@@ -374,26 +384,27 @@ static void prepare_lines(const rml_kernels *k, const bench_case *c)
 static void run_running(const rml_kernels *k, const bench_case *c)
 {
     const size_t count = 64;
-    k->running(RML_F32, source, (int64_t)count, c->size[0] / count, result, packed, count, false,
-               false);
+    RML_KERNEL(k, running)
+    (RML_F32, source, (int64_t)count, c->size[0] / count, result, packed, count, false, false);
 }
 
 static void run_search_lines(const rml_kernels *k, const bench_case *c)
 {
-    k->search_lines(RML_F32, source, packed, (uint32_t *)result, 1, c->size[0], false, false);
+    RML_KERNEL(k, search_lines)
+    (RML_F32, source, packed, (uint32_t *)result, 1, c->size[0], false, false);
 }
 
 static void run_search_row(const rml_kernels *k, const bench_case *c)
 {
     int64_t where;
-    k->search_row(RML_F32, source, c->size[0], false, false, &where);
+    RML_KERNEL(k, search_row)(RML_F32, source, c->size[0], false, false, &where);
 }
 
 // A whole product, since tiles of levels differ.
 static void run_gemm_f64(const rml_kernels *k, const bench_case *c)
 {
     const size_t rows = c->size[0], depth = c->size[1], cols = c->size[2];
-    const size_t mr = k->gemm_f64.mr, nr = k->gemm_f64.nr;
+    const size_t mr = RML_KERNEL(k, gemm_f64).mr, nr = RML_KERNEL(k, gemm_f64).nr;
     const double *a[RML_GEMM_MAX_MR];
     double *to[RML_GEMM_MAX_MR];
     for (size_t column = 0; column < cols; column += nr)
@@ -403,8 +414,8 @@ static void run_gemm_f64(const rml_kernels *k, const bench_case *c)
                 a[i] = (const double *)(const void *)source + (row + i) * depth;
                 to[i] = (double *)(void *)result + (row + i) * cols + column;
             }
-            k->gemm_f64.run(a, some, depth, (const double *)(const void *)weight + column * depth,
-                            nr, to);
+            RML_KERNEL(k, gemm_f64)
+                .run(a, some, depth, (const double *)(const void *)weight + column * depth, nr, to);
         }
 }
 

@@ -65,7 +65,7 @@ static oracle_value want_of(const rml_gemm_tile *tile, const bf16_case *at, cons
 static void run_case(check *c, const bf16_case *at)
 {
     static float b[3 * MOST_DEPTH * RML_GEMM_MAX_NR];
-    const rml_gemm *gemm = &c->kernels.gemm_bf16;
+    const rml_gemm *gemm = &RML_KERNEL(&c->kernels, gemm_bf16);
     const size_t depth = rml_pack_depth(gemm, at->depth), step = depth + (at->uneven ? 10 : 0);
     const void *a[RML_GEMM_MAX_MR * 9];
     const float *residual[RML_GEMM_MAX_MR];
@@ -123,7 +123,7 @@ static void run_case(check *c, const bf16_case *at)
 void check_gemm_bf16(check *c, int which)
 {
     static const size_t depths[] = {1, 2, 3, 31, 32, 33, 65, 160, MOST_DEPTH};
-    const rml_gemm *gemm = &c->kernels.gemm_bf16;
+    const rml_gemm *gemm = &RML_KERNEL(&c->kernels, gemm_bf16);
     (void)which;
     for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
         for (size_t rows = 1; rows <= gemm->mr; rows++)
@@ -162,7 +162,7 @@ void check_to_bf16(check *c, int which)
             }
             memcpy(saved, src, count * sizeof *src);
             c->cases++;
-            c->kernels.to_bf16(src, count, padded, dst);
+            RML_KERNEL(&c->kernels, to_bf16)(src, count, padded, dst);
             for (size_t i = 0; i < padded; i++)
                 check_bits(c, bf16_to_float(dst[i]),
                            i < count ? bf16_to_float(rml_f32_to_bf16(saved[i])) : 0.0f, "to_bf16",

@@ -51,7 +51,7 @@ static void run_case(check *c, size_t groups, size_t depth, size_t cols, size_t 
     direct_case d = {.groups = {depth, cols, groups * cols},
                      .taps = taps,
                      .pixels = 1 + random_below(c, 14),
-                     .lanes = c->kernels.conv_lanes,
+                     .lanes = RML_KERNEL(&c->kernels, conv_lanes),
                      .low = -INFINITY,
                      .high = INFINITY};
     const size_t inputs = groups * depth, outputs = groups * cols;
@@ -102,7 +102,7 @@ static void run_case(check *c, size_t groups, size_t depth, size_t cols, size_t 
                                      .low = d.low,
                                      .high = d.high};
     c->cases++;
-    c->kernels.conv_direct(&row);
+    RML_KERNEL(&c->kernels, conv_direct)(&row);
     for (size_t p = 0; p < d.pixels; p++)
         for (size_t channel = 0; channel < outputs; channel++)
             compare(c, &d, p, channel, what);
@@ -118,7 +118,8 @@ void check_conv_direct(check *c, int which)
     (void)which;
     for (int side = 0; side < GUARD_SIDES; side++)
         for (size_t i = 0; i < sizeof taps / sizeof *taps; i++) {
-            for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++)
+            for (size_t channels = 1; channels <= 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
+                 channels++)
                 run_case(c, channels, 1, 1, taps[i], (guard_side)side);
             for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
                 for (size_t groups = 1; groups <= 9; groups++)

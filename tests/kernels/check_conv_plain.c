@@ -75,7 +75,7 @@ static void run_case(check *c, size_t planes, size_t taps, size_t lag, size_t ou
         rows.dst[o] = dst + o * out;
     }
     c->cases++;
-    c->kernels.conv_plain(&rows);
+    RML_KERNEL(&c->kernels, conv_plain)(&rows);
     compare(c, &rows, what);
     check_guards(c, what);
 }

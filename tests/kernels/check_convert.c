@@ -59,7 +59,7 @@ static void convert_case(check *c, rml_dtype from, rml_dtype to, size_t count, g
     fill(c, from, src, count);
     rml_dtype_convert(from, src, to, want, count);
     c->cases++;
-    c->kernels.convert(from, src, to, dst, count);
+    RML_KERNEL(&c->kernels, convert)(from, src, to, dst, count);
     for (size_t i = 0; i < count; i++) {
         const char *got = dst + i * out_bytes, *is = want + i * out_bytes;
         if (memcmp(got, is, out_bytes) != 0 && !(is_nan(to, got) && is_nan(to, is)))

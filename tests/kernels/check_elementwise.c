@@ -39,7 +39,7 @@ static void unary_case(check *c, rml_unary op, size_t count, guard_side side, bo
                                     : special_float(random_below(c, SPECIAL_COUNT));
     memcpy(saved, src, count * sizeof *src);
     c->cases++;
-    c->kernels.unary[op](src, dst, count, param);
+    RML_KERNEL(&c->kernels, unary[op])(src, dst, count, param);
     for (size_t i = 0; i < count; i++)
         check_unary_value(c, op, dst[i], saved[i], param, i);
     check_guards(c, in_place ? "in place" : "apart");
@@ -57,7 +57,7 @@ static void unary_sweep(check *c, rml_unary op)
             more = bits <= UINT32_MAX - SWEEP_STEP;
             bits += SWEEP_STEP;
         }
-        c->kernels.unary[op](src, dst, count, params[3]);
+        RML_KERNEL(&c->kernels, unary[op])(src, dst, count, params[3]);
         for (size_t i = 0; i < count; i++)
             check_unary_value(c, op, dst[i], src[i], params[3], i);
     }
@@ -67,7 +67,7 @@ static void unary_sweep(check *c, rml_unary op)
 void check_unary(check *c, int which)
 {
     rml_unary op = (rml_unary)which;
-    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
+    size_t most = 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     for (size_t count = 0; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             unary_case(c, op, count, (guard_side)side, false);
@@ -98,7 +98,7 @@ static void binary_case(check *c, rml_binary op, size_t count, guard_side side, 
     memcpy(saved_a, a, count * sizeof *a);
     memcpy(saved_b, b, count * sizeof *b);
     c->cases++;
-    c->kernels.binary[op](a, b, dst, count);
+    RML_KERNEL(&c->kernels, binary[op])(a, b, dst, count);
     for (size_t i = 0; i < count; i++) {
         char what[64];
         snprintf(what, sizeof what, "of %.9g and %.9g", (double)saved_a[i], (double)saved_b[i]);
@@ -109,7 +109,7 @@ static void binary_case(check *c, rml_binary op, size_t count, guard_side side, 
 
 void check_binary(check *c, int which)
 {
-    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
+    size_t most = 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     for (size_t count = 0; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < BINARY_FORMS; form++)
@@ -129,7 +129,7 @@ static void scalar_case(check *c, rml_binary op, size_t count, guard_side side, 
     fill_mixed(c, &b, 1);
     memcpy(saved, a, count * sizeof *a);
     c->cases++;
-    c->kernels.binary_scalar[op](a, b, dst, count, swap);
+    RML_KERNEL(&c->kernels, binary_scalar[op])(a, b, dst, count, swap);
     for (size_t i = 0; i < count; i++) {
         char what[64];
         snprintf(what, sizeof what, "of %.9g and %.9g%s", (double)saved[i], (double)b,
@@ -143,7 +143,7 @@ static void scalar_case(check *c, rml_binary op, size_t count, guard_side side, 
 
 void check_binary_scalar(check *c, int which)
 {
-    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
+    size_t most = 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     for (size_t count = 0; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < 4; form++)

@@ -60,7 +60,7 @@ static void run_case(check *c, const gemm_case *g)
     for (size_t t = 0; t < g->taps; t++) {
         for (size_t i = 0; i < g->rows; i++) {
             random_fill(c, rows_a[t * g->rows + i], g->depth);
-            a[t * k->gemm_f32.mr + i] = rows_a[t * g->rows + i];
+            a[t * RML_KERNEL(k, gemm_f32).mr + i] = rows_a[t * g->rows + i];
         }
     }
     size_t terms = g->taps * g->depth;
@@ -75,10 +75,10 @@ static void run_case(check *c, const gemm_case *g)
             special_float(random_below(c, SPECIAL_COUNT));
         b[random_below(c, terms * g->cols)] = special_float(random_below(c, SPECIAL_COUNT));
     }
-    size_t pitch = rml_pack_pitch(&k->gemm_f32, g->cols);
+    size_t pitch = rml_pack_pitch(&RML_KERNEL(k, gemm_f32), g->cols);
     float *panel = guard_place(&c->buffer[PANEL], terms * pitch, g->side);
-    rml_pack_panel(&k->gemm_f32, panel, b, g->taps, g->depth, g->cols, g->depth * g->cols, g->cols,
-                   1);
+    rml_pack_panel(&RML_KERNEL(k, gemm_f32), panel, b, g->taps, g->depth, g->cols,
+                   g->depth * g->cols, g->cols, 1);
     float *bias = guard_place(&c->buffer[BIAS], g->cols, g->side);
     random_fill(c, bias, g->cols);
     place_rows(c, RESIDUAL, g->rows, g->cols, g->side, rows_r);
@@ -104,12 +104,13 @@ static void run_case(check *c, const gemm_case *g)
         .high = g->clamp ? 0.5f : INFINITY,
     };
     c->cases++;
-    k->gemm_f32.run(&tile);
+    RML_KERNEL(k, gemm_f32).run(&tile);
     for (size_t i = 0; i < g->rows; i++) {
         for (size_t n = 0; n < g->cols; n++)
-            check_element(c, rows_c[i][n],
-                          oracle_gemm(&tile, k->gemm_f32.mr, b, g->cols, i, n, saved[i][n]), what,
-                          i, n);
+            check_element(
+                c, rows_c[i][n],
+                oracle_gemm(&tile, RML_KERNEL(k, gemm_f32).mr, b, g->cols, i, n, saved[i][n]), what,
+                i, n);
     }
     if (!g->special)
         check_gaps(c, ROWS_C, rows_c, g->rows, g->cols);
@@ -143,25 +144,34 @@ static void check_same_bits(check *c)
     const void *a[TAPS * RML_GEMM_MAX_MR];
     float *c_full[RML_GEMM_MAX_MR], *c_part[RML_GEMM_MAX_MR];
     for (size_t t = 0; t < TAPS; t++) {
-        for (size_t i = 0; i < k->gemm_f32.mr; i++)
-            a[t * k->gemm_f32.mr + i] = a_data[t][i];
+        for (size_t i = 0; i < RML_KERNEL(k, gemm_f32).mr; i++)
+            a[t * RML_KERNEL(k, gemm_f32).mr + i] = a_data[t][i];
     }
-    for (size_t i = 0; i < k->gemm_f32.mr; i++) {
+    for (size_t i = 0; i < RML_KERNEL(k, gemm_f32).mr; i++) {
         c_full[i] = full[i];
         c_part[i] = part[i];
     }
-    rml_gemm_tile tile = {a,      TAPS, DEPTH, panel,     k->gemm_f32.mr, k->gemm_f32.nr,
-                          c_full, NULL, NULL,  -INFINITY, INFINITY};
-    rml_pack_panel(&k->gemm_f32, panel, &b[0][0], TAPS, DEPTH, k->gemm_f32.nr,
-                   DEPTH * RML_GEMM_MAX_NR, RML_GEMM_MAX_NR, 1);
-    k->gemm_f32.run(&tile);
+    rml_gemm_tile tile = {a,
+                          TAPS,
+                          DEPTH,
+                          panel,
+                          RML_KERNEL(k, gemm_f32).mr,
+                          RML_KERNEL(k, gemm_f32).nr,
+                          c_full,
+                          NULL,
+                          NULL,
+                          -INFINITY,
+                          INFINITY};
+    rml_pack_panel(&RML_KERNEL(k, gemm_f32), panel, &b[0][0], TAPS, DEPTH,
+                   RML_KERNEL(k, gemm_f32).nr, DEPTH * RML_GEMM_MAX_NR, RML_GEMM_MAX_NR, 1);
+    RML_KERNEL(k, gemm_f32).run(&tile);
     tile.c = c_part;
-    for (tile.cols = 1; tile.cols <= k->gemm_f32.nr; tile.cols++) {
-        rml_pack_panel(&k->gemm_f32, panel, &b[0][0], TAPS, DEPTH, tile.cols,
+    for (tile.cols = 1; tile.cols <= RML_KERNEL(k, gemm_f32).nr; tile.cols++) {
+        rml_pack_panel(&RML_KERNEL(k, gemm_f32), panel, &b[0][0], TAPS, DEPTH, tile.cols,
                        DEPTH * RML_GEMM_MAX_NR, RML_GEMM_MAX_NR, 1);
-        for (tile.rows = 1; tile.rows <= k->gemm_f32.mr; tile.rows++) {
+        for (tile.rows = 1; tile.rows <= RML_KERNEL(k, gemm_f32).mr; tile.rows++) {
             c->cases++;
-            k->gemm_f32.run(&tile);
+            RML_KERNEL(k, gemm_f32).run(&tile);
             for (size_t i = 0; i < tile.rows; i++) {
                 for (size_t n = 0; n < tile.cols; n++)
                     check_bits(c, part[i][n], full[i][n], "part of a tile", i, n);
@@ -175,8 +185,8 @@ void check_gemm(check *c, int which)
     static const size_t taps[] = {1, 2, 3, 9}, depths[] = {1, 2, 3, 4, 7, 16, 33};
     (void)which;
     const rml_kernels *k = &c->kernels;
-    for (size_t rows = 1; rows <= k->gemm_f32.mr; rows++) {
-        for (size_t cols = 1; cols <= k->gemm_f32.nr; cols++) {
+    for (size_t rows = 1; rows <= RML_KERNEL(k, gemm_f32).mr; rows++) {
+        for (size_t cols = 1; cols <= RML_KERNEL(k, gemm_f32).nr; cols++) {
             for (size_t round = 0; round < 6; round++) {
                 gemm_case g = random_case(c, taps[random_below(c, 4)], depths[random_below(c, 7)],
                                           rows, cols);
@@ -189,8 +199,9 @@ void check_gemm(check *c, int which)
         if (at->op != SHAPE_CONV && at->op != SHAPE_CONV_TRANSPOSED)
             continue;
         size_t kernel_taps = at->size[2] * at->size[3], cols = at->size[1];
-        size_t last = cols % k->gemm_f32.nr ? cols % k->gemm_f32.nr : k->gemm_f32.nr;
-        gemm_case g = random_case(c, kernel_taps, at->size[0], k->gemm_f32.mr, last);
+        size_t last = cols % RML_KERNEL(k, gemm_f32).nr ? cols % RML_KERNEL(k, gemm_f32).nr
+                                                        : RML_KERNEL(k, gemm_f32).nr;
+        gemm_case g = random_case(c, kernel_taps, at->size[0], RML_KERNEL(k, gemm_f32).mr, last);
         run_case(c, &g);
     }
     check_same_bits(c);

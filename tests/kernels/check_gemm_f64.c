@@ -19,7 +19,7 @@ static void fill(check *c, double *dst, size_t count)
 
 static void run_case(check *c, size_t rows, size_t cols, size_t depth, guard_side side)
 {
-    const size_t nr = c->kernels.gemm_f64.nr;
+    const size_t nr = RML_KERNEL(&c->kernels, gemm_f64).nr;
     const double *a[RML_GEMM_MAX_MR];
     double *to[RML_GEMM_MAX_MR];
     double *left = place(c, ROWS_A, rows * depth, side), *b = place(c, PANEL, depth * nr, side);
@@ -31,7 +31,7 @@ static void run_case(check *c, size_t rows, size_t cols, size_t depth, guard_sid
         to[i] = result + i * cols;
     }
     c->cases++;
-    c->kernels.gemm_f64.run(a, rows, depth, b, cols, to);
+    RML_KERNEL(&c->kernels, gemm_f64).run(a, rows, depth, b, cols, to);
     for (size_t i = 0; i < rows; i++)
         for (size_t n = 0; n < cols; n++) {
             long double sum = 0, size = 0;
@@ -49,8 +49,8 @@ static void run_case(check *c, size_t rows, size_t cols, size_t depth, guard_sid
 void check_gemm_f64(check *c, int which)
 {
     (void)which;
-    for (size_t rows = 1; rows <= c->kernels.gemm_f64.mr; rows++)
-        for (size_t cols = 1; cols <= c->kernels.gemm_f64.nr; cols++)
+    for (size_t rows = 1; rows <= RML_KERNEL(&c->kernels, gemm_f64).mr; rows++)
+        for (size_t cols = 1; cols <= RML_KERNEL(&c->kernels, gemm_f64).nr; cols++)
             for (size_t depth = 1; depth <= MOST_DEPTH; depth += 1 + depth)
                 for (int side = 0; side < GUARD_SIDES; side++)
                     run_case(c, rows, cols, depth, (guard_side)side);

@@ -48,7 +48,7 @@ static void norm_case(check *c, size_t count, guard_side side, int form)
     beta = plain ? NULL : beta;
     oracle_layer_norm(src, gamma, beta, eps, rms, count, want);
     c->cases++;
-    c->kernels.layer_norm(src, gamma, beta, eps, rms, count, dst);
+    RML_KERNEL(&c->kernels, layer_norm)(src, gamma, beta, eps, rms, count, dst);
     for (size_t i = 0; i < count; i++)
         check_element(c, dst[i], want[i], what, 0, i);
     check_guards(c, what);
@@ -57,7 +57,7 @@ static void norm_case(check *c, size_t count, guard_side side, int form)
 void check_layer_norm(check *c, int which)
 {
     (void)which;
-    const size_t most = 4 * c->kernels.gemm_f32.nr + 1;
+    const size_t most = 4 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     for (size_t count = 1; count <= most; count++)
         for (int side = 0; side < GUARD_SIDES; side++)
             for (int form = 0; form < FORMS; form++)

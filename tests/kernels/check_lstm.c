@@ -15,7 +15,7 @@ typedef struct lstm_case {
 static oracle_value gate_sum(const check *c, const rml_lstm_tile *tile, size_t q, size_t r,
                              size_t u)
 {
-    const size_t lanes = c->kernels.lstm_units;
+    const size_t lanes = RML_KERNEL(&c->kernels, lstm_units);
     const float *block = tile->weight + u / lanes * lanes * 4 * tile->depth;
     oracle_sum sum = {0};
     oracle_add(&sum, tile->x[r][q * tile->gate + u]);
@@ -73,7 +73,7 @@ static void check_row(check *c, const rml_lstm_tile *tile, const float *before, 
 
 static void run_case(check *c, const lstm_case *at, guard_side side)
 {
-    const size_t lanes = c->kernels.lstm_units, gate = at->units + random_below(c, 3);
+    const size_t lanes = RML_KERNEL(&c->kernels, lstm_units), gate = at->units + random_below(c, 3);
     const size_t row = 3 * gate + at->units; // floats of x that a row has
     const float *x[RML_LSTM_MAX_ROWS], *h[RML_LSTM_MAX_ROWS];
     float *cells[RML_LSTM_MAX_ROWS], *out[RML_LSTM_MAX_ROWS];
@@ -105,7 +105,7 @@ static void run_case(check *c, const lstm_case *at, guard_side side)
     }
     const rml_lstm_tile tile = {weight, at->depth, at->rows, at->units, gate, x, h, cells, out};
     c->cases++;
-    c->kernels.lstm(&tile);
+    RML_KERNEL(&c->kernels, lstm)(&tile);
     for (size_t r = 0; r < at->rows; r++)
         check_row(c, &tile, before[r], r, what);
     check_guards(c, what);
@@ -116,8 +116,9 @@ void check_lstm(check *c, int which)
     static const size_t depths[] = {1, 2, 7, 50, 128};
     static const float reaches[] = {1.0f, 12.0f, 200.0f, 1e6f, 3e38f};
     (void)which;
-    for (size_t rows = 1; rows <= c->kernels.lstm_rows; rows++)
-        for (size_t units = 1; units <= (rows == 1 ? 2 : 1) * c->kernels.lstm_units; units++)
+    for (size_t rows = 1; rows <= RML_KERNEL(&c->kernels, lstm_rows); rows++)
+        for (size_t units = 1; units <= (rows == 1 ? 2 : 1) * RML_KERNEL(&c->kernels, lstm_units);
+             units++)
             for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
                 for (int side = 0; side < GUARD_SIDES; side++) {
                     const lstm_case at = {rows, units, depths[d], reaches[random_below(c, 5)]};

@@ -106,8 +106,8 @@ static void run_step(check *c, const step_case *at, guard_side side)
     }
     float top = at->top, sum = at->sum;
     c->cases++;
-    const float factor = c->kernels.softmax_step(src, at->scale, at->masked ? mask : NULL, dst,
-                                                 at->count, &top, &sum);
+    const float factor = RML_KERNEL(&c->kernels, softmax_step)(
+        src, at->scale, at->masked ? mask : NULL, dst, at->count, &top, &sum);
     const float got[3] = {factor, top, sum};
     if (!nan)
         check_step(c, at, x, error, dst, got, what);
@@ -119,7 +119,7 @@ static void run_step(check *c, const step_case *at, guard_side side)
 void check_softmax_step(check *c, int which)
 {
     static const float scales[] = {1.0f, 0.125f, 30.0f, -2.0f};
-    const size_t most = 2 * c->kernels.gemm_f32.nr + 1;
+    const size_t most = 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     (void)which;
     for (size_t count = 0; count <= most; count++)
         for (int form = 0; form < 16; form++)
@@ -157,7 +157,7 @@ static void moments_case(check *c, size_t rows, size_t lanes, float offset, floa
     for (size_t i = 0; i < (rows - 1) * step + lanes; i++)
         src[i] = (src[i] + offset) * scale;
     c->cases++;
-    c->kernels.moments(src, step, rows, lanes, mean, spread);
+    RML_KERNEL(&c->kernels, moments)(src, step, rows, lanes, mean, spread);
     for (size_t lane = 0; lane < lanes; lane++) {
         const double count = (double)rows;
         double sum = 0.0, magnitude = 0.0, square = 0.0, rounding = 0.0;
@@ -187,7 +187,7 @@ void check_moments(check *c, int which)
 {
     static const size_t rows[] = {1, 2, 3, 7, 128};
     (void)which;
-    for (size_t lanes = 0; lanes <= 5 * c->kernels.gemm_f32.nr_unit + 1; lanes++)
+    for (size_t lanes = 0; lanes <= 5 * RML_KERNEL(&c->kernels, gemm_f32).nr_unit + 1; lanes++)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
             moments_case(c, rows[r], lanes, lanes % 3 ? 0.0f : 100.0f,
                          lanes % 4 ? 1.0f : ldexpf(1.0f, (int)random_below(c, 127)),
@@ -219,7 +219,7 @@ static void affine_case(check *c, size_t count, bool in_place, guard_side side)
         want[i].bound = isfinite(product) ? ORACLE_U * (fabs(product) + fabs(want[i].want)) : 0.0;
     }
     c->cases++;
-    c->kernels.affine(src, scale, shift, dst, count);
+    RML_KERNEL(&c->kernels, affine)(src, scale, shift, dst, count);
     for (size_t i = 0; i < count; i++)
         check_element(c, dst[i], want[i], what, 0, i);
     check_guards(c, what);
@@ -228,7 +228,7 @@ static void affine_case(check *c, size_t count, bool in_place, guard_side side)
 void check_affine(check *c, int which)
 {
     (void)which;
-    for (size_t count = 0; count <= 2 * c->kernels.gemm_f32.nr + 1; count++)
+    for (size_t count = 0; count <= 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1; count++)
         for (int form = 0; form < 4; form++)
             affine_case(c, count, form & 1, form & 2 ? GUARD_BEFORE : GUARD_BEHIND);
 }
@@ -255,7 +255,7 @@ static void fold_case(check *c, rml_binary op, size_t rows, size_t lanes, guard_
         src[i] =
             random_below(c, 20) ? random_float(c) : special_float(random_below(c, SPECIAL_COUNT));
     c->cases++;
-    c->kernels.fold(op, src, step, rows, lanes, dst);
+    RML_KERNEL(&c->kernels, fold)(op, src, step, rows, lanes, dst);
     for (size_t i = 0; i < lanes; i++) {
         float want = src[i];
         for (size_t r = 1; r < rows; r++)
@@ -292,7 +292,7 @@ static void fold_rows_case(check *c, rml_binary op, size_t rows, size_t count, g
             src[i] = special_float(random_below(c, SPECIAL_COUNT));
     }
     c->cases++;
-    c->kernels.fold_rows(op, src, step, rows, count, dst);
+    RML_KERNEL(&c->kernels, fold_rows)(op, src, step, rows, count, dst);
     for (size_t r = 0; r < rows; r++) {
         double want = (double)src[r * step], sizes = fabs(want);
         for (size_t i = 1; i < count; i++) {

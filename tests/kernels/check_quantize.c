@@ -27,7 +27,7 @@ static void quantize_case(check *c, rml_dtype dtype, size_t count, guard_side si
         src[i] = random_below(c, 6) ? random_float(c) * 300.0f
                                     : special_float(random_below(c, SPECIAL_COUNT));
     c->cases++;
-    c->kernels.quantize(src, scale, zero, low, high, dtype, dst, count);
+    RML_KERNEL(&c->kernels, quantize)(src, scale, zero, low, high, dtype, dst, count);
     for (size_t i = 0; i < count; i++) {
         const double q = (double)(src[i] / scale), bottom = (double)(low - zero);
         const double top = (double)(high - zero),
@@ -68,7 +68,7 @@ static void pick_case(check *c, size_t bytes, bool narrow, size_t count, guard_s
                           1);
     }
     c->cases++;
-    c->kernels.pick(bytes, src, index, narrow, SIZE, step, along, dst, count);
+    RML_KERNEL(&c->kernels, pick)(bytes, src, index, narrow, SIZE, step, along, dst, count);
     for (size_t i = 0; i < count; i++) {
         int64_t k = at[i] < 0 ? at[i] + SIZE : at[i];
         k = k < 0 ? 0 : k < SIZE ? k : SIZE - 1;

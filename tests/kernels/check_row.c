@@ -36,7 +36,7 @@ static void softmax_case(check *c, size_t count, guard_side side, bool logarithm
         src[random_below(c, count)] = special_float(random_below(c, SPECIAL_COUNT));
     oracle_softmax(src, count, logarithm, want);
     c->cases++;
-    c->kernels.softmax(src, dst, count, logarithm);
+    RML_KERNEL(&c->kernels, softmax)(src, dst, count, logarithm);
     for (size_t i = 0; i < count; i++)
         check_element(c, dst[i], want[i], what, 0, i);
     check_guards(c, what);
@@ -45,7 +45,7 @@ static void softmax_case(check *c, size_t count, guard_side side, bool logarithm
 void check_softmax(check *c, int which)
 {
     (void)which;
-    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
+    size_t most = 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     for (size_t count = 1; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < 16; form++)
@@ -81,7 +81,7 @@ static void l2norm_case(check *c, size_t count, guard_side side, bool in_place, 
     float eps = random_below(c, 2) ? 1e-10f : 0.5f;
     oracle_l2norm(src, scaled ? scale : NULL, eps, count, want);
     c->cases++;
-    c->kernels.l2norm(src, scaled ? scale : NULL, eps, count, dst);
+    RML_KERNEL(&c->kernels, l2norm)(src, scaled ? scale : NULL, eps, count, dst);
     for (size_t i = 0; i < count; i++)
         check_element(c, dst[i], want[i], what, 0, i);
     check_guards(c, what);
@@ -90,7 +90,7 @@ static void l2norm_case(check *c, size_t count, guard_side side, bool in_place, 
 void check_l2norm(check *c, int which)
 {
     (void)which;
-    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
+    size_t most = 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     for (size_t count = 1; count <= most; count++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (int form = 0; form < 4; form++)
@@ -113,7 +113,7 @@ static void transpose_case(check *c, size_t rows, size_t cols, guard_side side)
     random_fill(c, src, c->buffer[SOURCE].count);
     src[random_below(c, cols)] = special_float(random_below(c, SPECIAL_COUNT));
     c->cases++;
-    c->kernels.transpose(src, src_pitch, dst, dst_pitch, rows, cols);
+    RML_KERNEL(&c->kernels, transpose)(src, src_pitch, dst, dst_pitch, rows, cols);
     for (size_t i = 0; i < c->buffer[OUTPUT].count; i++) {
         size_t to_row = i / dst_pitch, to_col = i % dst_pitch;
         if (to_col < rows)
@@ -153,9 +153,9 @@ static void turn_case(check *c, size_t bytes, size_t rows, size_t cols, guard_si
     const bool up = back & 1, left = back & 2;
     const int64_t src_step = (int64_t)(src_pitch * bytes), dst_step = (int64_t)(dst_pitch * bytes);
     c->cases++;
-    c->kernels.turn(bytes, src + (up ? (int64_t)(rows - 1) * src_step : 0),
-                    up ? -src_step : src_step, dst + (left ? (int64_t)(cols - 1) * dst_step : 0),
-                    left ? -dst_step : dst_step, rows, cols);
+    RML_KERNEL(&c->kernels, turn)
+    (bytes, src + (up ? (int64_t)(rows - 1) * src_step : 0), up ? -src_step : src_step,
+     dst + (left ? (int64_t)(cols - 1) * dst_step : 0), left ? -dst_step : dst_step, rows, cols);
     for (size_t i = 0; i < dst_count; i++)
         for (size_t b = 0; b < bytes; b++) {
             const size_t line = i / dst_pitch, col = left ? cols - 1 - line : line;

@@ -87,7 +87,7 @@ static void binary_case(check *c, rml_binary op, rml_dtype dtype, size_t count, 
     char *dst = place(c, OUTPUT, count * out, side);
     fill(c, dtype, a, count);
     fill(c, dtype, b, count);
-    if (!c->kernels.typed_binary(op, dtype, a, b, dst, count))
+    if (!RML_KERNEL(&c->kernels, typed_binary)(op, dtype, a, b, dst, count))
         return;
     c->cases++;
     for (size_t i = 0; i < count; i++) {
@@ -135,7 +135,7 @@ static void unary_case(check *c, rml_unary op, rml_dtype dtype, size_t count, gu
     const size_t out = rml_dtype_size(to);
     char *src = place(c, FIRST, count * bytes, side), *dst = place(c, OUTPUT, count * out, side);
     fill(c, dtype, src, count);
-    if (!c->kernels.typed_unary(op, dtype, src, dst, count, function.param))
+    if (!RML_KERNEL(&c->kernels, typed_unary)(op, dtype, src, dst, count, function.param))
         return;
     c->cases++;
     for (size_t i = 0; i < count; i++) {

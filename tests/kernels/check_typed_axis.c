@@ -41,7 +41,8 @@ void check_select(check *c, int which)
                 for (size_t i = 0; i < count; i++)
                     condition[i] = (char)random_below(c, 2);
                 c->cases++;
-                c->kernels.select(bytes, (const uint8_t *)condition, a, b, dst, count);
+                RML_KERNEL(&c->kernels, select)
+                (bytes, (const uint8_t *)condition, a, b, dst, count);
                 for (size_t i = 0; i < count; i++)
                     if (memcmp(dst + i * bytes, (condition[i] ? a : b) + i * bytes, bytes) != 0)
                         check_fail(c, "element %zu of %zu, %zu bytes", i, count, bytes);
@@ -60,7 +61,7 @@ void check_add_scaled(check *c, int which)
                 uint64_t factor = random_bits(c);
                 for (size_t i = 0; i < count * bytes; i++)
                     row[i] = sum[i] = before[i] = (char)random_bits(c);
-                if (!c->kernels.add_scaled((rml_dtype)type, &factor, row, sum, count))
+                if (!RML_KERNEL(&c->kernels, add_scaled)((rml_dtype)type, &factor, row, sum, count))
                     continue;
                 c->cases++;
                 for (size_t i = 0; i < count; i++) {
@@ -93,8 +94,9 @@ static void running_case(check *c, rml_dtype dtype, size_t count, guard_side sid
     }
     memcpy(before, sum, count * sizeof *sum);
     const size_t begin = backwards ? (rows - 1) * pitch * bytes : 0;
-    if (!c->kernels.running(dtype, src + begin, backwards ? -(int64_t)pitch : (int64_t)pitch, rows,
-                            dst + begin, sum, count, product, exclusive))
+    if (!RML_KERNEL(&c->kernels, running)(dtype, src + begin,
+                                          backwards ? -(int64_t)pitch : (int64_t)pitch, rows,
+                                          dst + begin, sum, count, product, exclusive))
         return;
     c->cases++;
     for (size_t k = 0; k < rows * count; k++) {
@@ -167,7 +169,7 @@ static void lines_case(check *c, rml_dtype dtype, size_t count, guard_side side,
     memcpy(before, best, count * bytes);
     for (size_t i = 0; i < count; i++)
         where[i] = 3;
-    if (!c->kernels.search_lines(dtype, src, best, where, 7, count, smallest, last))
+    if (!RML_KERNEL(&c->kernels, search_lines)(dtype, src, best, where, 7, count, smallest, last))
         return;
     c->cases++;
     for (size_t i = 0; i < count; i++) {
@@ -197,7 +199,7 @@ static void row_case(check *c, rml_dtype dtype, size_t count, guard_side side, i
     char *src = place(c, FIRST, count * bytes, side);
     int64_t got = -1, want = 0;
     fill(c, dtype, src, count);
-    if (!c->kernels.search_row(dtype, src, count, smallest, last, &got))
+    if (!RML_KERNEL(&c->kernels, search_row)(dtype, src, count, smallest, last, &got))
         return;
     c->cases++;
     uint64_t best = key_of(dtype, src, smallest);

@@ -28,7 +28,7 @@ typedef void window_fn(check *c, size_t taps, size_t channels, guard_side side);
 static void each_window(check *c, window_fn *run, size_t fixed_taps)
 {
     static const size_t taps[] = {1, 2, 4, 9, 25};
-    size_t most = 2 * c->kernels.gemm_f32.nr + 1;
+    size_t most = 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
     for (size_t channels = 1; channels <= most; channels++) {
         for (int side = 0; side < GUARD_SIDES; side++) {
             for (size_t i = 0; i < (fixed_taps ? 1 : sizeof taps / sizeof *taps); i++)
@@ -80,7 +80,7 @@ static void pool_max_case(check *c, size_t taps, size_t channels, guard_side sid
     const rml_pool_windows w = place_windows(c, taps, channels, side, src);
     snprintf(what, sizeof what, "taps %zu channels %zu windows %zu", taps, channels, w.count);
     c->cases++;
-    c->kernels.pool_max(&w);
+    RML_KERNEL(&c->kernels, pool_max)(&w);
     for (size_t i = 0; i < w.count * channels; i++) {
         const size_t window = i / channels, at = window * w.src_step + i % channels;
         oracle_value want = {.want = src[0][at]};
@@ -101,7 +101,7 @@ static void pool_sum_case(check *c, size_t taps, size_t channels, guard_side sid
     snprintf(what, sizeof what, "taps %zu channels %zu windows %zu", taps, channels, w.count);
     w.scale = 1.0f / (float)taps;
     c->cases++;
-    c->kernels.pool_sum(&w);
+    RML_KERNEL(&c->kernels, pool_sum)(&w);
     for (size_t i = 0; i < w.count * channels; i++) {
         const size_t window = i / channels, at = window * w.src_step + i % channels;
         oracle_sum sum = {0};
@@ -127,7 +127,7 @@ static void lerp_case(check *c, size_t taps, size_t channels, guard_side side)
     float *dst = guard_place(&c->buffer[OUTPUT], channels, side);
     random_fill(c, weight, taps);
     c->cases++;
-    c->kernels.lerp(src, weight, channels, dst);
+    RML_KERNEL(&c->kernels, lerp)(src, weight, channels, dst);
     for (size_t i = 0; i < channels; i++) {
         oracle_sum sum = {0};
         for (size_t t = 0; t < taps; t++)

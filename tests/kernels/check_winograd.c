@@ -46,7 +46,7 @@ static void input_case(check *c, const oracle_winograd *w, size_t channels, guar
     float *dst =
         guard_place(&c->buffer[OUTPUT], (RML_WINOGRAD_PLANES - 1) * plane + channels, side);
     c->cases++;
-    c->kernels.winograd_input(pixels, channels, dst, plane);
+    RML_KERNEL(&c->kernels, winograd_input)(pixels, channels, dst, plane);
     for (size_t i = 0; i < channels; i++) {
         double d[36], want[36], size[36];
         for (size_t p = 0; p < 36; p++)
@@ -72,7 +72,8 @@ void check_winograd_input(check *c, int which)
     (void)which;
     oracle_winograd w;
     oracle_winograd_init(&w);
-    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++) {
+    for (size_t channels = 1; channels <= 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
+         channels++) {
         for (int side = 0; side < GUARD_SIDES; side++)
             input_case(c, &w, channels, (guard_side)side);
     }
@@ -113,8 +114,9 @@ static void output_case(check *c, const oracle_winograd *w, size_t channels, gua
              : in_place     ? " residual in place"
                             : " residual");
     c->cases++;
-    c->kernels.winograd_output(src, plane, channels, with_bias ? bias : NULL, dst,
-                               with_residual ? residual : NULL, low, high);
+    RML_KERNEL(&c->kernels, winograd_output)
+    (src, plane, channels, with_bias ? bias : NULL, dst, with_residual ? residual : NULL, low,
+     high);
     for (size_t i = 0; i < channels; i++) {
         double m[36], want[16], size[16];
         for (size_t p = 0; p < 36; p++)
@@ -151,7 +153,7 @@ static void convolution_case(check *c)
         pixels[p] = image[p];
     for (size_t q = 0; q < 16; q++)
         dst[q] = y[q];
-    c->kernels.winograd_input(pixels, CHANNELS, &v[0][0], CHANNELS);
+    RML_KERNEL(&c->kernels, winograd_input)(pixels, CHANNELS, &v[0][0], CHANNELS);
     memset(m, 0, sizeof m);
     for (size_t k = 0; k < CHANNELS; k++) {
         for (size_t o = 0; o < OUTPUTS; o++) {
@@ -167,7 +169,8 @@ static void convolution_case(check *c)
         }
     }
     c->cases++;
-    c->kernels.winograd_output(&m[0][0], OUTPUTS, OUTPUTS, NULL, dst, NULL, -INFINITY, INFINITY);
+    RML_KERNEL(&c->kernels, winograd_output)
+    (&m[0][0], OUTPUTS, OUTPUTS, NULL, dst, NULL, -INFINITY, INFINITY);
     double error = 0.0, power = 0.0;
     for (size_t q = 0; q < 16; q++) {
         for (size_t o = 0; o < OUTPUTS; o++) {
@@ -192,7 +195,8 @@ void check_winograd_output(check *c, int which)
     (void)which;
     oracle_winograd w;
     oracle_winograd_init(&w);
-    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++) {
+    for (size_t channels = 1; channels <= 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1;
+         channels++) {
         for (size_t round = 0; round < 4; round++)
             output_case(c, &w, channels, round & 1 ? GUARD_BEHIND : GUARD_BEFORE);
     }

@@ -100,7 +100,7 @@ static void input_case(check *c, size_t channels, guard_side side, bool twice)
         src[p] = data + (twice ? half[p / 6] * 6 + half[p % 6] : 35 - p) * channels;
     uint16_t *dst = place_bf16(c, OUTPUT, count, side);
     c->cases++;
-    c->kernels.winograd_complex_input(src, channels, dst, plane);
+    RML_KERNEL(&c->kernels, winograd_complex_input)(src, channels, dst, plane);
     for (size_t i = 0; i < channels; i++) {
         double d[36], want[RML_WINOGRAD_COMPLEX_PLANES], size[RML_WINOGRAD_COMPLEX_PLANES];
         for (size_t p = 0; p < 36; p++)
@@ -125,7 +125,7 @@ static void input_case(check *c, size_t channels, guard_side side, bool twice)
 void check_winograd_complex_input(check *c, int which)
 {
     (void)which;
-    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++)
+    for (size_t channels = 1; channels <= 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1; channels++)
         for (int side = 0; side < GUARD_SIDES; side++)
             for (int twice = 0; twice < 2; twice++)
                 input_case(c, channels, (guard_side)side, twice);
@@ -183,8 +183,9 @@ static void output_case(check *c, size_t channels, guard_side side)
         residual[q] = dst[q] ? added + q * channels : NULL;
     }
     c->cases++;
-    c->kernels.winograd_complex_output(src, plane, channels, with_bias ? bias : NULL, dst,
-                                       with_residual ? residual : NULL, low, high);
+    RML_KERNEL(&c->kernels, winograd_complex_output)
+    (src, plane, channels, with_bias ? bias : NULL, dst, with_residual ? residual : NULL, low,
+     high);
     for (size_t i = 0; i < channels; i++) {
         double m[RML_WINOGRAD_COMPLEX_PLANES], size = 0.0;
         for (size_t p = 0; p < RML_WINOGRAD_COMPLEX_PLANES; p++) {
@@ -223,7 +224,7 @@ static void convolution_case(check *c)
         pixels[p] = image[p];
     for (size_t q = 0; q < 16; q++)
         dst[q] = y[q];
-    c->kernels.winograd_complex_input(pixels, CHANNELS, &v[0][0], CHANNELS);
+    RML_KERNEL(&c->kernels, winograd_complex_input)(pixels, CHANNELS, &v[0][0], CHANNELS);
     memset(m, 0, sizeof m);
     for (size_t k = 0; k < CHANNELS; k++)
         for (size_t o = 0; o < OUTPUTS; o++) {
@@ -232,8 +233,8 @@ static void convolution_case(check *c)
                 m[p][o] += bf16_to_float(v[p][k]) * bf16_to_float(rml_f32_to_bf16(u[p]));
         }
     c->cases++;
-    c->kernels.winograd_complex_output(&m[0][0], OUTPUTS, OUTPUTS, NULL, dst, NULL, -INFINITY,
-                                       INFINITY);
+    RML_KERNEL(&c->kernels, winograd_complex_output)
+    (&m[0][0], OUTPUTS, OUTPUTS, NULL, dst, NULL, -INFINITY, INFINITY);
     double error = 0.0, all = 0.0;
     for (size_t q = 0; q < 16; q++)
         for (size_t o = 0; o < OUTPUTS; o++) {
@@ -254,7 +255,7 @@ static void convolution_case(check *c)
 void check_winograd_complex_output(check *c, int which)
 {
     (void)which;
-    for (size_t channels = 1; channels <= 2 * c->kernels.gemm_f32.nr + 1; channels++)
+    for (size_t channels = 1; channels <= 2 * RML_KERNEL(&c->kernels, gemm_f32).nr + 1; channels++)
         for (size_t round = 0; round < 4; round++)
             output_case(c, channels, round & 1 ? GUARD_BEHIND : GUARD_BEFORE);
     convolution_case(c);

@@ -11,7 +11,7 @@ static void check_table(uint32_t features)
     rml_kernels_init(&k, features);
     const char *level = rml_cpu_level_name(k.level);
     CHECK(k.level == rml_cpu_level_of(features) && k.features == features);
-    const rml_gemm *gemms[] = {&k.gemm_f32, &k.gemm_bf16};
+    const rml_gemm *gemms[] = {&RML_KERNEL(&k, gemm_f32), &RML_KERNEL(&k, gemm_bf16)};
     for (size_t i = 0; i < 2 && gemms[i]->run; i++) {
         CHECK(gemms[i]->mr >= 1 && gemms[i]->mr <= RML_GEMM_MAX_MR && gemms[i]->kr >= 1);
         CHECK(gemms[i]->nr >= 1 && gemms[i]->nr <= RML_GEMM_MAX_NR &&
@@ -19,15 +19,22 @@ static void check_table(uint32_t features)
         CHECK(gemms[i]->pack && gemms[i]->element_bytes == (i ? 2 : 4) && gemms[i]->rate > 0.0f);
         CHECK(!gemms[i]->begin == !gemms[i]->end);
     }
-    CHECK(k.gemm_f32.run && k.conv_direct && k.conv_plain && k.pool_max && k.pool_sum && k.lerp);
-    CHECK(k.winograd_input && k.winograd_output && k.softmax && k.l2norm && k.layer_norm &&
-          k.transpose);
+    CHECK(RML_KERNEL(&k, gemm_f32).run && RML_KERNEL(&k, gemm_f64).run);
+    CHECK(RML_KERNEL(&k, conv_lanes) && RML_KERNEL(&k, lstm_rows) && RML_KERNEL(&k, lstm_units));
+#define KERNEL(type, place, ...)                                                                   \
+    CHECK_MSG(RML_KERNEL(&k, place), "no kernel " #place " at level %s", level);
+#define UNARY_KERNEL(...)
+#define BINARY_KERNEL(...)
+#define SCALAR_KERNEL(...)
+#include "kernels/kernels.inc"
     for (int i = 0; i < RML_UNARY_KERNELS; i++)
-        CHECK_MSG(k.unary[i], "unary %d at level %s", i, level);
+        CHECK_MSG(RML_KERNEL(&k, unary[i]), "unary %d at level %s", i, level);
     for (int i = 0; i < RML_BINARY_KERNELS; i++)
-        CHECK_MSG(k.binary[i] && k.binary_scalar[i], "binary %d at level %s", i, level);
-    CHECK_MSG(!k.gemm_bf16.run == !k.to_bf16 && !k.gemm_bf16.run == !k.winograd_complex_input &&
-                  !k.gemm_bf16.run == !k.winograd_complex_output,
+        CHECK_MSG(RML_KERNEL(&k, binary[i]) && RML_KERNEL(&k, binary_scalar[i]),
+                  "binary %d at level %s", i, level);
+    CHECK_MSG(!RML_KERNEL(&k, gemm_bf16).run == !RML_KERNEL(&k, to_bf16) &&
+                  !RML_KERNEL(&k, gemm_bf16).run == !RML_KERNEL(&k, winograd_complex_input) &&
+                  !RML_KERNEL(&k, gemm_bf16).run == !RML_KERNEL(&k, winograd_complex_output),
               "kernels of bf16 at level %s are not all there", level);
 }
 

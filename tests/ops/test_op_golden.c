@@ -135,7 +135,8 @@ static rml_value_id build_lstm(rml_graph *graph, const golden_case *at, const rm
                        ? RML_NO_VALUE
                        : rml_graph_reshape(graph, in[2 + k], &(rml_shape){3, {0, 1, hidden}}, "op");
     const rml_value_id x = time_first ? rml_graph_transpose(graph, in[0], swap, 3, "op") : in[0];
-    rml_graph_lstm(graph, &weights, x, state[0], state[1], golden_int(at, "reverse"), out, "op");
+    rml_graph_lstm(graph, &rml_op_rnn, &weights, x, state[0], state[1], golden_int(at, "reverse"),
+                   out, "op");
     if (pick > 0)
         return rml_graph_reshape(graph, out[pick], &(rml_shape){2, {0, hidden}}, "op");
     return time_first ? rml_graph_transpose(graph, out[0], swap, 3, "op") : out[0];
@@ -222,7 +223,7 @@ static rml_value_id build_op(rml_graph *graph, const golden_case *at, const rml_
 static rml_model *build(const golden_case *at, const char *disabled, rml_error *err)
 {
     rml_model *model;
-    if (rml_model_begin(&model, NULL, err) != RML_OK)
+    if (rml_model_begin(&model, &rml_kit_whole, NULL, err) != RML_OK)
         return NULL;
     rml_graph *graph = &model->graph;
     rml_value_id in[GOLDEN_MAX_INPUTS];
@@ -248,7 +249,7 @@ static rml_model *build(const golden_case *at, const char *disabled, rml_error *
         y = rml_graph_unary(graph, y, act, "act");
     rml_graph_output(graph, "y", y);
     if (rml_graph_finish(graph, err) != RML_OK ||
-        rml_passes_run(graph, disabled, NULL, NULL, err) != RML_OK)
+        rml_pass_list_run(&rml_passes_all, false, graph, disabled, NULL, NULL, err) != RML_OK)
         rml_model_destroy(&model);
     return model;
 }

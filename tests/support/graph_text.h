@@ -35,7 +35,7 @@ static inline size_t graph_dump(const rml_graph *graph, char *buffer, size_t cap
         const rml_node *node = &graph->nodes[i];
         if (node->dead)
             continue;
-        graph_put(&out, "%s = %s(", node->name, rml_op_get(node->op)->name);
+        graph_put(&out, "%s = %s(", node->name, node->def->name);
         for (int k = 0; k < node->in_count; k++)
             graph_put(&out, "%s%s", k ? ", " : "",
                       node->in[k] == RML_NO_VALUE ? "-" : graph->values[node->in[k]].name);

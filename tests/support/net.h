@@ -30,7 +30,7 @@ static inline int net_threads(void)
 static inline void net_begin(net *at, const rml_model_settings *settings)
 {
     memset(at, 0, sizeof *at);
-    CHECK(rml_model_begin(&at->model, settings, &at->err) == RML_OK);
+    CHECK(rml_model_begin(&at->model, &rml_kit_whole, settings, &at->err) == RML_OK);
     at->graph = &at->model->graph;
 }
 
@@ -59,7 +59,8 @@ static inline bool net_finish(net *at, const char *disabled)
 {
     rml_status status = rml_graph_finish(at->graph, &at->err);
     if (status == RML_OK)
-        status = rml_passes_run(at->graph, disabled, NULL, NULL, &at->err);
+        status =
+            rml_pass_list_run(&rml_passes_all, false, at->graph, disabled, NULL, NULL, &at->err);
     CHECK_MSG(status == RML_OK, "%s", at->err.message);
     return status == RML_OK;
 }
