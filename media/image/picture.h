@@ -142,9 +142,13 @@ void rml_picture_reduced(rml_picture *picture, rml_image_kind kind, int *channel
 // as video.
 bool rml_image_is_still(const char *path);
 
-// Loads an image (media/image/picture.h) as BGR, 8 bits: gray is repeated, alpha dropped and 16
-// bits cut to the upper 8, as cv2.imread does. pts = 0, time_base = 1/1. `frame` is reserved; on
-// failure it holds no image that means anything, and is still to be released.
+// The picture as BGR, 8 bits: gray is repeated, alpha dropped and 16 bits cut to the upper 8, as
+// cv2.imread does. pts = 0, time_base = 1/1. `frame` is reserved; on failure it holds no image that
+// means anything, and is still to be released.
+rml_status rml_frame_from_picture(rml_frame *frame, const rml_picture *picture,
+                                  const rml_allocator *allocator, rml_error *err);
+
+// Loads an image as such a frame.
 rml_status rml_image_load(rml_frame *frame, const char *path, const rml_allocator *allocator,
                           rml_error *err);
 

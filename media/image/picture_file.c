@@ -272,16 +272,22 @@ static void convert(const rml_frame *frame, const rml_picture *picture)
     }
 }
 
+rml_status rml_frame_from_picture(rml_frame *frame, const rml_picture *picture,
+                                  const rml_allocator *allocator, rml_error *err)
+{
+    RML_TRY(rml_frame_reserve(frame, picture->width, picture->height, allocator, err));
+    convert(frame, picture);
+    frame->pts = 0;
+    frame->time_base = (rml_rational){1, 1};
+    return RML_OK;
+}
+
 rml_status rml_image_load(rml_frame *frame, const char *path, const rml_allocator *allocator,
                           rml_error *err)
 {
     rml_picture picture = {0};
     RML_TRY(rml_picture_load(&picture, path, allocator, err));
-    rml_status status = rml_frame_reserve(frame, picture.width, picture.height, allocator, err);
-    if (status == RML_OK)
-        convert(frame, &picture);
+    const rml_status status = rml_frame_from_picture(frame, &picture, allocator, err);
     rml_picture_release(&picture);
-    frame->pts = 0;
-    frame->time_base = (rml_rational){1, 1};
     return status;
 }

@@ -63,15 +63,33 @@ static void read_row(const rml_planes *p, int component, scale s, int x, int y, 
         out[i] = (float)get(at, c, p->layout.wide) * s.scale - zero;
 }
 
+static int clamp(int value, int low, int high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+// lrintf() of numbers below 2^22, which unlike it is a matter of vectors.
+static int rounded(float value)
+{
+    const float whole = 12582912; // 1.5 * 2^23: a sum with it has no bits behind the point
+    return (int)(value + whole - whole);
+}
+
 static void add_row(const rml_planes *p, int component, scale s, int x, int y, int count,
                     const float *change, const float *mask)
 {
     const rml_component *c = &p->layout.component[component];
     uint8_t *at = sample_at(p, c, x, y);
+    if (!p->layout.wide && c->step == 1) {
+        for (int i = 0; i < count; i++) {
+            const int code = at[i] + (mask[i] > 0) * rounded(change[i] / s.scale);
+            at[i] = (uint8_t)clamp(code, 0, 255);
+        }
+        return;
+    }
     for (int i = 0; i < count; i++, at += c->step)
         if (mask[i] > 0)
-            put(at, c, p->layout.wide,
-                get(at, c, p->layout.wide) + (int)lrintf(change[i] / s.scale));
+            put(at, c, p->layout.wide, get(at, c, p->layout.wide) + rounded(change[i] / s.scale));
 }
 
 // ---- chroma of less resolution -----------------------------------------------------------------
@@ -92,11 +110,6 @@ static between between_of(int log2, float first)
         b.share[i] = at - floorf(at);
     }
     return b;
-}
-
-static int clamp(int value, int low, int high)
-{
-    return value < low ? low : value > high ? high : value;
 }
 
 static int chroma_size(int luma, int log2)
@@ -251,23 +264,69 @@ static bool covers(const float *mask, const rml_planes *p, const rml_part *part,
     return false;
 }
 
+// gather() for `count` samples of row j from the i-th on. Windows within the part are summed a tap
+// at a time for all samples: the same sums, in vectors.
+static void gather_row(const float *change, const rml_planes *p, const rml_part *part, int i, int j,
+                       int count, const taps *across, const taps *down, float *restrict sums)
+{
+    const int log2 = p->layout.chroma_x;
+    // First luma sample of the window of the i-th, in the part.
+    const int left = (i << log2) + across->first - part->x;
+    const int room = part->width - across->count - left; // for what the others lie behind it
+    int from = left < 0 ? (-left + (1 << log2) - 1) >> log2 : 0;
+    int to = room < 0 ? 0 : (room >> log2) + 1;
+    from = from < count ? from : count;
+    to = to < from ? from : to < count ? to : count;
+    for (int n = 0; n < from; n++)
+        sums[n] = gather(change, p, part, i + n, j, across, down);
+    for (int n = to; n < count; n++)
+        sums[n] = gather(change, p, part, i + n, j, across, down);
+    memset(sums + from, 0, (size_t)(to - from) * sizeof *sums);
+    const int top = (j << p->layout.chroma_y) + down->first;
+    for (int k = 0; k < down->count; k++) {
+        const int y = clamp(top + k, 0, p->height - 1) - part->y;
+        if (y < 0 || y >= part->height)
+            continue;
+        const float *row = change + (ptrdiff_t)y * part->width + left;
+        for (int l = 0; l < across->count; l++) {
+            const float weight = down->weight[k] * across->weight[l];
+            if (log2 == 1) // known to the compiler, it makes vectors
+                for (int n = from; n < to; n++)
+                    sums[n] += weight * row[2 * n + l];
+            else
+                for (int n = from; n < to; n++)
+                    sums[n] += weight * row[(n << log2) + l];
+        }
+    }
+}
+
+// `sums` has room for a row of chroma.
 static void add_chroma(const rml_planes *p, int component, scale s, const rml_part *part,
-                       const float *change, const float *mask)
+                       const float *change, const float *mask, float *sums)
 {
     const rml_component *c = &p->layout.component[component];
     const taps across = taps_of(p->layout.chroma_x, p->chroma_at[0]);
     const taps down = taps_of(p->layout.chroma_y, p->chroma_at[1]);
+    const int first_x = part->x >> p->layout.chroma_x;
     const int last_x = (part->x + part->width - 1) >> p->layout.chroma_x;
     const int last_y = (part->y + part->height - 1) >> p->layout.chroma_y;
-    for (int j = part->y >> p->layout.chroma_y; j <= last_y; j++)
-        for (int i = part->x >> p->layout.chroma_x; i <= last_x; i++) {
+    for (int j = part->y >> p->layout.chroma_y; j <= last_y; j++) {
+        int begin = first_x, end = last_x;
+        while (begin <= end && !covers(mask, p, part, begin, j))
+            begin++;
+        while (begin <= end && !covers(mask, p, part, end, j))
+            end--;
+        if (begin > end)
+            continue;
+        gather_row(change, p, part, begin, j, end - begin + 1, &across, &down, sums);
+        for (int i = begin; i <= end; i++) {
             if (!covers(mask, p, part, i, j))
                 continue;
             uint8_t *at = sample_at(p, c, i, j);
             put(at, c, p->layout.wide,
-                get(at, c, p->layout.wide) +
-                    (int)lrintf(gather(change, p, part, i, j, &across, &down) / s.scale));
+                get(at, c, p->layout.wide) + rounded(sums[i - begin] / s.scale));
         }
+    }
 }
 
 static void add_plane(const rml_planes *p, int component, scale s, const rml_part *part,
@@ -300,5 +359,6 @@ void rml_planes_add(const rml_planes *p, const rml_part *part, const float *chan
     }
     add_plane(p, 0, luma, part, values[0], mask);
     for (int c = 1; c < 3 && p->layout.components >= 3; c++)
-        add_chroma(p, c, scale_of(p, c, true), part, values[c], mask);
+        // Luma's values are not needed any more.
+        add_chroma(p, c, scale_of(p, c, true), part, values[c], mask, values[0]);
 }

@@ -7,6 +7,8 @@
 #include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
 
+#include <string.h>
+
 static void forget_coded(rml_shot *shot)
 {
     AVFrame *coded = shot->coded;
@@ -45,6 +47,36 @@ rml_status rml_shot_copy(rml_shot *dst, const rml_shot *src, const rml_allocator
     }
     dst->pts = src->pts;
     dst->time_base = src->time_base;
+    return RML_OK;
+}
+
+rml_status rml_shot_from_picture(rml_shot *shot, const rml_picture *picture, rml_error *err)
+{
+    static const enum AVPixelFormat formats[2][4] = {
+        {AV_PIX_FMT_GRAY8, AV_PIX_FMT_YA8, AV_PIX_FMT_RGB24, AV_PIX_FMT_RGBA},
+        {AV_PIX_FMT_GRAY16, AV_PIX_FMT_YA16, AV_PIX_FMT_RGB48, AV_PIX_FMT_RGBA64},
+    };
+    AVFrame *frame = av_frame_alloc();
+    if (frame) {
+        frame->format = formats[picture->bits == 16][picture->channels - 1];
+        frame->width = picture->width;
+        frame->height = picture->height;
+        frame->color_range = AVCOL_RANGE_JPEG; // gray of files is of the full range
+    }
+    if (!frame || av_frame_get_buffer(frame, 0) < 0) {
+        av_frame_free(&frame);
+        return rml_fail_nomem(err, rml_picture_pitch(picture) * (size_t)picture->height,
+                              "a picture");
+    }
+    const size_t pitch = rml_picture_pitch(picture);
+    for (int y = 0; y < picture->height; y++)
+        memcpy(frame->data[0] + (ptrdiff_t)y * frame->linesize[0],
+               (const uint8_t *)picture->data + (size_t)y * pitch, pitch);
+    forget_coded(shot);
+    shot->coded = frame;
+    shot->planes = rml_av_planes(frame, RML_ORIENT_NORMAL);
+    shot->pts = 0;
+    shot->time_base = (rml_rational){1, 1};
     return RML_OK;
 }
 

@@ -3,6 +3,7 @@
 #ifndef RML_MEDIA_VIDEO_SHOT_H
 #define RML_MEDIA_VIDEO_SHOT_H
 
+#include "media/image/picture.h"
 #include "media/image/planes.h"
 
 // A zeroed shot is empty. The samples may belong to the decoder and be seen by others:
@@ -19,6 +20,9 @@ void rml_shot_release(rml_shot *shot);
 
 // The picture is what has been put into shot->frame, with its time.
 void rml_shot_use_frame(rml_shot *shot);
+
+// The shot becomes the still, of its channels and bits, at time 0 of 1/1 s.
+rml_status rml_shot_from_picture(rml_shot *shot, const rml_picture *picture, rml_error *err);
 
 // `dst` becomes the same picture, without copying samples where libav holds them.
 rml_status rml_shot_copy(rml_shot *dst, const rml_shot *src, const rml_allocator *allocator,

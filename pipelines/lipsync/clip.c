@@ -45,12 +45,28 @@ static rml_status decode(rml_clip *clip, rml_shot *out, bool *end, rml_error *er
     return decode(clip, out, end, err);
 }
 
+// A still in its own samples where frames of BGR do not hold all of it.
+static rml_status read_still(rml_clip *clip, rml_error *err)
+{
+    rml_picture picture = {0};
+    RML_TRY(rml_picture_load(&picture, clip->path, clip->allocator, err));
+    const bool more = picture.channels % 2 == 0 || picture.bits > 8; // alpha, or deep
+    rml_status status;
+    if (more && !clip->settings.bgr) {
+        status = rml_shot_from_picture(&clip->first, &picture, err);
+    } else {
+        status = rml_frame_from_picture(&clip->first.frame, &picture, clip->allocator, err);
+        rml_shot_use_frame(&clip->first);
+    }
+    rml_picture_release(&picture);
+    return status;
+}
+
 static rml_status read_first(rml_clip *clip, rml_error *err)
 {
     bool end = false;
     if (clip->info.still) {
-        RML_TRY(rml_image_load(&clip->first.frame, clip->path, clip->allocator, err));
-        rml_shot_use_frame(&clip->first);
+        RML_TRY(read_still(clip, err));
     } else {
         RML_TRY(decode(clip, &clip->first, &end, err));
         if (end)

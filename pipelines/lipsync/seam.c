@@ -248,6 +248,15 @@ static rml_status make_grids(rml_seam *seam, int width, int height, rml_error *e
     return RML_OK;
 }
 
+// 1 where column x of the row is given and one of those around it is looked for.
+static float touches(const float *up, const float *row, const float *down, int left, int right,
+                     int x)
+{
+    const float around = (up[left] + up[x] + up[right]) + (row[left] + row[right]) +
+                         (down[left] + down[x] + down[right]);
+    return (float)((row[x] == 0) & (around > 0)); // no branch: a matter of vectors
+}
+
 // Which pixels of `part` are looked for, and which of the others touch them, if only at a corner: a
 // coarser grid reads these when it is refined.
 static void find_edge(grid *g, const float *mask, int width, int height, const rml_part *part,
@@ -268,13 +277,12 @@ static void find_edge(grid *g, const float *mask, int width, int height, const r
     for (int y = 0; y < g->height; y++) {
         const float *f = row_of(g, g->free, y);
         const float *up = row_of(g, g->free, y - 1), *down = row_of(g, g->free, y + 1);
-        float *edge = g->edge + (size_t)y * (size_t)g->width;
-        for (int x = 0; x < g->width; x++) {
-            const int left = nearest(x - 1, g->width), right = nearest(x + 1, g->width);
-            const float around = (up[left] + up[x] + up[right]) + (f[left] + f[right]) +
-                                 (down[left] + down[x] + down[right]);
-            edge[x] = f[x] == 0 && around > 0;
-        }
+        float *restrict edge = g->edge + (size_t)y * (size_t)g->width;
+        const int last = g->width - 1;
+        edge[0] = touches(up, f, down, 0, last > 0, 0);
+        for (int x = 1; x < last; x++)
+            edge[x] = touches(up, f, down, x - 1, x + 1, x);
+        edge[last] = touches(up, f, down, last > 0 ? last - 1 : 0, last, last);
     }
 }
 
@@ -298,19 +306,21 @@ static void match_plane(rml_seam *seam, float *made, const float *old, const flo
                         size_t pitch)
 {
     grid *g = &seam->grids[0];
-    for (int y = 0; y < g->height; y++)
-        for (int x = 0; x < g->width; x++) {
-            const size_t at = (size_t)y * (size_t)g->width + (size_t)x;
-            const size_t pixel = (size_t)y * pitch + (size_t)x;
-            g->value[at] = g->free[at] > 0 ? 0 : old[pixel] - made[pixel];
-        }
+    for (int y = 0; y < g->height; y++) {
+        const size_t at = (size_t)y * (size_t)g->width, row = (size_t)y * pitch;
+        const float *was = old + row, *now = made + row, *is_free = g->free + at;
+        float *restrict value = g->value + at;
+        for (int x = 0; x < g->width; x++)
+            value[x] = (1 - is_free[x]) * (was[x] - now[x]);
+    }
     solve(seam);
-    for (int y = 0; y < g->height; y++)
-        for (int x = 0; x < g->width; x++) {
-            const size_t pixel = (size_t)y * pitch + (size_t)x;
-            if (mask[pixel] > 0)
-                made[pixel] += row_of(g, g->value, y)[x];
-        }
+    for (int y = 0; y < g->height; y++) {
+        const float *value = g->value + (size_t)y * (size_t)g->width;
+        const float *weights = mask + (size_t)y * pitch;
+        float *restrict now = made + (size_t)y * pitch;
+        for (int x = 0; x < g->width; x++)
+            now[x] += (float)(weights[x] > 0) * value[x];
+    }
 }
 
 rml_status rml_seam_match(rml_seam *seam, float *made, const float *old, const float *mask,

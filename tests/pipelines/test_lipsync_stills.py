@@ -47,6 +47,43 @@ def test_the_rate_of_a_still_is_asked_for(lipsync, voices, picture, tmp_path, na
     assert any((frame != result[0]).any() for frame in result)
 
 
+# What OpenCV writes of so many channels and bits, and what libav calls it.
+DEEP = {"gray alpha": ("ya8", 2, 8), "gray 16": ("gray16le", 1, 16), "alpha": ("rgba", 4, 8),
+        "RGB 16": ("rgb48le", 3, 16), "alpha 16": ("rgba64le", 4, 16)}  # fmt: skip
+
+
+def raw(path, fmt, channels, bits):
+    """The first picture of a file, as it is coded."""
+    command = ["ffmpeg", "-v", "error", "-i", path, "-frames:v", "1", "-f", "rawvideo",
+               "-pix_fmt", fmt, "-"]  # fmt: skip
+    samples = subprocess.run(command, check=True, capture_output=True).stdout
+    samples = np.frombuffer(samples, np.uint16 if bits == 16 else np.uint8)
+    return samples.reshape(*clips.picture(0).shape[:2], channels)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_alpha_and_depth_of_a_still_are_kept(lipsync, voices, tmp_path, name):
+    fmt, channels, bits = DEEP[name]
+    rng = np.random.default_rng(3)
+    shape = (*clips.picture(0).shape[:2], channels)
+    samples = rng.integers(0, 1 << bits, shape, np.uint16 if bits == 16 else np.uint8)
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", fmt, "-s",
+               f"{shape[1]}x{shape[0]}", "-i", "-", tmp_path / "x.png"]  # fmt: skip
+    subprocess.run(command, check=True, input=samples.tobytes())
+    (tmp_path / "made").mkdir()
+    lipsync(tmp_path / "x.png", voices(0.2), *BOX, "--outfile", tmp_path / "made/%03d.png")
+    result = raw(sorted((tmp_path / "made").glob("*.png"))[1], fmt, channels, bits)
+    outside = np.ones(shape[:2], bool)
+    outside[BOX[1] : BOX[2], BOX[3] : BOX[4]] = False
+    assert (result[outside] == samples[outside]).all()
+    assert (result[~outside] != samples[~outside]).any()
+    if channels % 2 == 0:
+        assert (result[..., -1] == samples[..., -1]).all()
+        _, done = lipsync(tmp_path / "x.png", voices(0.2), *BOX, "--outfile", tmp_path / "x.mp4")
+        assert "transparency" in done.stderr
+    _, done = lipsync(tmp_path / "x.png", voices(0.2), *BOX, "--compat")  # upstream's 8 bits of BGR
+
+
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif", "x.webp"])
 def test_a_still_is_turned_as_it_asks(lipsync, voices, picture, tmp_path, name):
     image, turn = Image.open(picture), {0x0112: 6}
