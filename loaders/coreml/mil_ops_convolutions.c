@@ -79,6 +79,15 @@ static void fit_to_shape(rml_mil_call *call, rml_conv_attr *conv, const rml_shap
     if (count >= 0 && count != x->rank)
         rml_coreml_refuse(&call->make, "its output_shape has %d dimensions, and x has %d", count,
                           x->rank);
+    if (count == x->rank && count > 1) {
+        const int64_t images = x->dim[0], channels = weight->dim[1] * conv->groups;
+        if ((wanted[0] > 0 && images >= 0 && wanted[0] != images) ||
+            (wanted[1] > 0 && wanted[1] != channels))
+            rml_coreml_refuse(
+                &call->make,
+                "its output_shape is of %lld images of %lld channels, and it gives %lld of %lld",
+                (long long)wanted[0], (long long)wanted[1], (long long)images, (long long)channels);
+    }
     for (int i = 0; i < w->rank && count == x->rank; i++) {
         if (x->dim[i + 2] < 0)
             continue;
