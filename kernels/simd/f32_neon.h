@@ -183,6 +183,12 @@ static inline vf32 vf32_at_most_nonzero(vf32 v, vf32 high)
     return vminq_f32(v, high);
 }
 
+// The larger; either where one is NaN, or both are zeros.
+static inline vf32 vf32_larger(vf32 a, vf32 b)
+{
+    return vmaxq_f32(a, b);
+}
+
 // The larger, the smaller; NaN in either wins.
 static inline vf32 vf32_max(vf32 a, vf32 b)
 {
@@ -275,6 +281,7 @@ static inline float vf32_top(vf32 v)
 #define vf32_prefetch(p) __builtin_prefetch(p)
 
 #define VF32_ADDENDS_IN_MEMORY
+#define VF32_IN_HALVES
 #define VF32_OWN_POWERS
 #define VF32_OWN_BOUNDS
 #include "kernels/simd/tail.inc"

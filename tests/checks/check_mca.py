@@ -3,7 +3,8 @@
 usage: check_mca.py OBJECT...    (of kernels/arm/, as the preset aarch64 builds them)
 
 A loop is the innermost one of a function with as many multiply-adds as told. It fails when it takes
-longer than LIMIT / 0.95 on the Neoverse N1 or V2, or touches the stack. Skipped without LLVM's
+longer than LIMIT / 0.95 on the Neoverse N1 or V2, an exponential longer than LIMIT / 0.8, or when
+it touches the stack. Skipped without LLVM's
 tools, of which Debian's llvm-19 has the models of both.
 """
 
@@ -19,20 +20,27 @@ MODELS = ("neoverse-n1", "neoverse-v2")
 TRIPLE = "-mtriple=aarch64"
 ROUNDS = 200
 REACHED = 0.95
+REACHED_EXP = 0.8
 MULTIPLY_ADD = ("fmla", "fmls")
 
-# What, function, multiply-adds of the loop, units of work in it, cycles of a unit on N1 and V2.
+# What, function, multiply-adds of the loop, units of work in it, part of the limit that is reached,
+# cycles of a unit on N1 and V2 as the limit.
 # Of products the limit is that of the multiply-adds: two in a cycle, and four. With one row, the
 # V2 waits for its three loads in a cycle: each weight counts once. Eight pixels of a depthwise 3x3
 # are 72 multiply-adds, and copies, bounds and stores for the same pipes: 117 of which the N1 begins
 # two in a cycle; on the V2 they are 75 loads and 8 stores, three in a cycle.
+# Of exponentials the limit is what the busiest pipe does for one. Their chains are so long that the
+# N1 has no room for as many instructions as would fill its pipes.
 LOOPS = [
-    ("GEMM 12x8, 4 lanes", "rml_gemm_f32_neon", 48, 48, 0.5, 0.25),
-    ("GEMM 8x8, 4 lanes", "rml_gemm_f32_neon", 32, 32, 0.5, 0.25),
-    ("GEMM 12x4, 4 lanes", "rml_gemm_f32_neon", 24, 24, 0.5, 0.25),
-    ("LSTM of 6 rows, 4 lanes", "rml_lstm_f32_neon", 24, 24, 0.5, 0.25),
-    ("LSTM of 1 row, 4 lanes", "rml_lstm_f32_neon", 32, 32, 0.5, 1 / 3),
-    ("depthwise 3x3, 8 pixels, 4 lanes", "nine_taps_wide", 72, 72, 117 / 144, 83 / 216),
+    ("GEMM 12x8, 4 lanes", "rml_gemm_f32_neon", 48, 48, REACHED, 0.5, 0.25),
+    ("GEMM 8x8, 4 lanes", "rml_gemm_f32_neon", 32, 32, REACHED, 0.5, 0.25),
+    ("GEMM 12x4, 4 lanes", "rml_gemm_f32_neon", 24, 24, REACHED, 0.5, 0.25),
+    ("LSTM of 6 rows, 4 lanes", "rml_lstm_f32_neon", 24, 24, REACHED, 0.5, 0.25),
+    ("LSTM of 1 row, 4 lanes", "rml_lstm_f32_neon", 32, 32, REACHED, 0.5, 1 / 3),
+    ("depthwise 3x3, 8 pixels, 4 lanes", "nine_taps_wide", 72, 72, REACHED, 117 / 144, 83 / 216),
+    ("exp of 4 lanes", "rml_exp_f32_neon", 28, 4, REACHED_EXP, 8.75, 4.375),
+    ("softmax, its exp of 4 lanes", "rml_softmax_f32_neon", 28, 4, REACHED_EXP, 10.25, 5.0),
+    ("softmax by blocks, the same", "rml_softmax_step_f32_neon", 28, 4, REACHED_EXP, 9.0, 4.375),
 ]
 
 
@@ -93,7 +101,7 @@ def main():
                 loops.setdefault((name, adds), []).append(loop)
     faults = []
     print(f"{'cycles (limit)':34}" + "".join(f"{model:>22}" for model in MODELS))
-    for what, function, adds, units, *limits in LOOPS:
+    for what, function, adds, units, reached, *limits in LOOPS:
         found = loops.get((function, adds), [])
         if not found:
             faults.append(f"{what}: {function} has no loop with {adds} multiply-adds")
@@ -105,9 +113,9 @@ def main():
             for model, limit in zip(MODELS, limits):
                 cycles = cycles_of(mca, model, loop) / units
                 line += f"{cycles:>13.3f} ({limit:.3f})"
-                if cycles > limit / REACHED:
+                if cycles > limit / reached:
                     faults.append(f"{what}: {cycles:.3f} cycles on {model}, and no more than "
-                                  f"{limit / REACHED:.3f} are allowed")
+                                  f"{limit / reached:.3f} are allowed")
             print(line)
     house.finish(len(LOOPS), faults)
 
