@@ -1,7 +1,6 @@
 // Preparing a session: a plan for the shapes set, and memory for it.
 #include "engine/session.h"
-
-#include <stdio.h>
+#include "tensor/format.h"
 
 rml_status rml_session_resize(rml_session *session, const char *input, rml_shape shape,
                               rml_error *err)
@@ -74,7 +73,7 @@ static rml_status make_block(rml_session *session, const rml_plan *plan, rml_err
 static void log_plan(const rml_session *session, const rml_plan *plan)
 {
     char line[160];
-    snprintf(
+    rml_format(
         line, sizeof line,
         "planned %zu steps, %.3f GMAC, %zu bytes of activations and scratch, %zu bytes of packed "
         "weights, %s, %d threads",

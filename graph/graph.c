@@ -1,6 +1,6 @@
 #include "graph/graph.h"
+#include "tensor/format.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void rml_graph_init(rml_graph *graph, const rml_allocator *allocator)
@@ -357,7 +357,7 @@ rml_value_id rml_graph_add(rml_graph *graph, const rml_op *op, const rml_op_attr
                                  .shape = facts[k].shape,
                                  .producer = (rml_node_id)graph->node_count};
         char later[128];
-        snprintf(later, sizeof later, "%.100s:%d", name, k + 1);
+        rml_format(later, sizeof later, "%.100s:%d", name, k + 1);
         if (add_value(graph, value, k ? later : name) == RML_NO_VALUE)
             return RML_NO_VALUE;
     }

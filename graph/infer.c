@@ -1,9 +1,9 @@
 // Types and shapes of values, and the elements of those that no run is needed for: shapes of
 // shapes, sizes computed from them, small constants.
 #include "graph/graph.h"
+#include "tensor/format.h"
 
 #include <stdint.h>
-#include <stdio.h>
 
 rml_fact rml_graph_fact(const rml_graph *graph, rml_value_id id)
 {
@@ -72,7 +72,7 @@ rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, co
                            : op->infer_values(&asked, shapes, err);
     if (status != RML_OK) {
         char context[256];
-        snprintf(context, sizeof context, "%s (%s)", node->name, op->name);
+        rml_format(context, sizeof context, "%s (%s)", node->name, op->name);
         rml_error_prefix(err, context);
         return status;
     }

@@ -1,10 +1,10 @@
 // Which shapes an input may have, beyond those that its dimensions allow.
 #include "graph/graph.h"
 
+#include "tensor/format.h"
 #include "tensor/tensor.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #define SHAPES_TOLD 8   // of a list
 #define TEXT_BYTES 4096 // of so many shapes of RML_MAX_RANK sizes, whatever they are
@@ -30,7 +30,7 @@ static bool is_in_range(const rml_limits *limits, const rml_shape *shape)
 // "1x3x(64..512)x(64..)", "?" for any size. Returns how many bytes it has.
 static size_t tell_range(char *text, size_t room, const rml_shape *low, const rml_shape *high)
 {
-    size_t used = low->rank ? 0 : (size_t)snprintf(text, room, "()");
+    size_t used = low->rank ? 0 : (size_t)rml_format(text, room, "()");
     for (int i = 0; i < low->rank && used < room; i++) {
         const int64_t from = low->dim[i], to = high->dim[i];
         const char *x = i ? "x" : "";
@@ -38,13 +38,13 @@ static size_t tell_range(char *text, size_t room, const rml_shape *low, const rm
         const size_t left = room - used;
         int wrote;
         if (from == to && from >= 0)
-            wrote = snprintf(at, left, "%s%" PRId64, x, from);
+            wrote = rml_format(at, left, "%s%" PRId64, x, from);
         else if (from <= 1 && to < 0)
-            wrote = snprintf(at, left, "%s?", x);
+            wrote = rml_format(at, left, "%s?", x);
         else if (to < 0)
-            wrote = snprintf(at, left, "%s(%" PRId64 "..)", x, from);
+            wrote = rml_format(at, left, "%s(%" PRId64 "..)", x, from);
         else
-            wrote = snprintf(at, left, "%s(%" PRId64 "..%" PRId64 ")", x, from, to);
+            wrote = rml_format(at, left, "%s(%" PRId64 "..%" PRId64 ")", x, from, to);
         used += (size_t)wrote;
     }
     return used;
@@ -57,12 +57,12 @@ static void tell(char *text, const rml_limits *limits)
     if (limits->low.rank)
         tell_range(text, TEXT_BYTES, &limits->low, &limits->high);
     for (size_t k = 0; k < limits->shape_count && k < SHAPES_TOLD; k++) {
-        used += (size_t)snprintf(text + used, TEXT_BYTES - used, k ? ", " : "");
+        used += (size_t)rml_format(text + used, TEXT_BYTES - used, k ? ", " : "");
         used += tell_range(text + used, TEXT_BYTES - used, &limits->shapes[k], &limits->shapes[k]);
     }
     if (limits->shape_count > SHAPES_TOLD)
-        snprintf(text + used, TEXT_BYTES - used, ", and %zu more",
-                 limits->shape_count - SHAPES_TOLD);
+        rml_format(text + used, TEXT_BYTES - used, ", and %zu more",
+                   limits->shape_count - SHAPES_TOLD);
 }
 
 void rml_graph_limit(rml_graph *graph, rml_value_id input, const rml_limits *limits)

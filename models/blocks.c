@@ -1,6 +1,5 @@
 #include "models/blocks.h"
-
-#include <stdio.h>
+#include "tensor/format.h"
 
 #define OUT_BIT(axis) (1u << (axis))
 
@@ -8,7 +7,7 @@ void rml_key(char key[RML_KEY_BYTES], const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(key, RML_KEY_BYTES, format, args);
+    rml_format_v(key, RML_KEY_BYTES, format, args);
     va_end(args);
 }
 
@@ -55,11 +54,14 @@ static rml_value_id conv_weight(rml_params *params, rml_value_id x, const char *
                          RML_INIT_WEIGHT);
 }
 
-rml_value_id rml_conv_no_bias(rml_params *params, rml_value_id x, const char *prefix,
-                              const rml_conv_attr *attr, int64_t out, bool out_fixed)
+rml_value_id rml_conv_no_bias(rml_params *params, const rml_op *op, rml_value_id x,
+                              const char *prefix, const rml_conv_attr *attr, int64_t out,
+                              bool out_fixed)
 {
-    const rml_value_id weight = conv_weight(params, x, prefix, attr, out, out_fixed);
-    return rml_graph_conv(rml_params_graph(params), x, weight, RML_NO_VALUE, attr, prefix);
+    const rml_op_attr all = {.conv = *attr};
+    const rml_value_id in[] = {x, conv_weight(params, x, prefix, attr, out, out_fixed),
+                               RML_NO_VALUE};
+    return rml_graph_add(rml_params_graph(params), op, &all, in, 3, prefix);
 }
 
 rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,

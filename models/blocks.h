@@ -25,9 +25,10 @@ rml_value_id rml_vector(rml_params *params, const char *prefix, const char *name
 rml_value_id rml_conv(rml_params *params, rml_value_id x, const char *prefix,
                       const rml_conv_attr *attr, int64_t out, bool out_fixed);
 
-// The same without bias.
-rml_value_id rml_conv_no_bias(rml_params *params, rml_value_id x, const char *prefix,
-                              const rml_conv_attr *attr, int64_t out, bool out_fixed);
+// The same without bias, by `op`: rml_op_conv or rml_op_conv_alone.
+rml_value_id rml_conv_no_bias(rml_params *params, const rml_op *op, rml_value_id x,
+                              const char *prefix, const rml_conv_attr *attr, int64_t out,
+                              bool out_fixed);
 
 // The same for a transposed convolution, weight [C, out, Kh, Kw].
 rml_value_id rml_conv_transpose(rml_params *params, rml_value_id x, const char *prefix,

@@ -94,7 +94,7 @@ static rml_value_id convolutions(rml_params *params, rml_value_id x, const chain
         char key[RML_KEY_BYTES];
         rml_key(key, "%s.%d", at->prefix, now->number);
         x = now->bias ? rml_conv(params, x, key, &attr, out, last)
-                      : rml_conv_no_bias(params, x, key, &attr, out, last);
+                      : rml_conv_no_bias(params, &rml_op_conv, x, key, &attr, out, last);
         if (now->norm) {
             rml_key(key, "%s.%d", at->prefix, now->number + 1);
             x = rml_batch_norm(params, x, key);

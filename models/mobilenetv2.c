@@ -8,6 +8,7 @@
 // by 1 on all sides, not as TensorFlow does.
 #include "models/blocks.h"
 #include "models/networks.h"
+#include "ops/alone.h"
 
 typedef struct group {
     int64_t expand, out, blocks, stride; // published; the stride is that of the first block
@@ -23,10 +24,15 @@ static const group groups[] = {
     {6, 320, 1, 1}, //
 };
 
+// What it is made of: operators that know all ways, or those of alone.h.
+typedef struct operators {
+    const rml_op *conv, *unary, *binary, *mean, *linear, *softmax;
+} operators;
+
 typedef struct network {
     rml_params *params;
     const char *prefix; // "" or "0."
-    const rml_op *linear;
+    const operators *op;
 } network;
 
 static void key_of(char key[RML_KEY_BYTES], const network *at, const char *layer, int number)
@@ -40,15 +46,15 @@ static rml_value_id conv(const network *at, rml_value_id x, const char *layer, i
 {
     char key[RML_KEY_BYTES];
     key_of(key, at, layer, number);
-    x = rml_conv_no_bias(at->params, x, key, attr, out, out_fixed);
+    x = rml_conv_no_bias(at->params, at->op->conv, x, key, attr, out, out_fixed);
     key_of(key, at, layer, number + 1);
     return rml_batch_norm(at->params, x, key);
 }
 
 static rml_value_id relu6(const network *at, rml_value_id x, const char *layer)
 {
-    const rml_activation act = {RML_UNARY_CLAMP, {0.0f, 6.0f}};
-    return rml_graph_unary(rml_params_graph(at->params), x, act, layer);
+    const rml_op_attr attr = {.unary = {RML_UNARY_CLAMP, {0.0f, 6.0f}}};
+    return rml_graph_add(rml_params_graph(at->params), at->op->unary, &attr, &x, 1, layer);
 }
 
 // 1x1 up, 3x3 depthwise, 1x1 down; the first block of all has nothing to go up to.
@@ -72,19 +78,22 @@ static rml_value_id block(const network *at, rml_value_id in, int number, int64_
     x = relu6(at, x, layer);
     rml_key(layer, "features.%d.conv", number);
     x = conv(at, x, layer, step, &pointwise, out, false);
-    if (stride == 1 && rml_channels(at->params, in) == rml_channels(at->params, x))
-        x = rml_graph_binary(rml_params_graph(at->params), RML_BINARY_ADD, in, x, layer);
-    return x;
+    if (stride > 1 || rml_channels(at->params, in) != rml_channels(at->params, x))
+        return x;
+    const rml_op_attr add = {.binary = {RML_BINARY_ADD, rml_activation_none()}};
+    const rml_value_id both[] = {in, x};
+    return rml_graph_add(rml_params_graph(at->params), at->op->binary, &add, both, 2, layer);
 }
 
 // [N,C,h,w] -> [N,classes]
 static rml_value_id classify(const network *at, rml_value_id x)
 {
-    static const rml_pool_attr average = {.kind = RML_POOL_AVERAGE, .global = true};
+    static const rml_op_attr average = {.pool = {.kind = RML_POOL_AVERAGE, .global = true}};
+    static const rml_op_attr classes_last = {.softmax = {.axis = 1}};
     rml_graph *graph = rml_params_graph(at->params);
     const int64_t channels = rml_channels(at->params, x);
     char key[RML_KEY_BYTES];
-    x = rml_graph_pool(graph, x, &average, "pool");
+    x = rml_graph_add(graph, at->op->mean, &average, &x, 1, "pool");
     x = rml_graph_reshape(graph, x, &(rml_shape){2, {-1, channels}}, "flatten");
     rml_key(key, "%sclassifier.1.weight", at->prefix);
     const rml_value_id weight =
@@ -94,18 +103,17 @@ static rml_value_id classify(const network *at, rml_value_id x)
     const rml_shape classes = {1, {graph->values[weight].shape.dim[0]}};
     rml_key(key, "%sclassifier.1.bias", at->prefix);
     const rml_value_id bias = rml_params_get(at->params, key, &classes, 0, RML_INIT_ZERO);
-    x = rml_graph_linear_of(graph, at->linear, x, weight, bias, "classifier.1");
-    return rml_graph_softmax(graph, x, 1, "softmax");
+    x = rml_graph_linear_of(graph, at->op->linear, x, weight, bias, "classifier.1");
+    return rml_graph_add(graph, at->op->softmax, &classes_last, &x, 1, "softmax");
 }
 
-static void build(rml_params *params, const rml_op *linear)
+static void build(rml_params *params, const operators *op)
 {
     // Of ImageNet's pictures, as torchvision has them.
     static const float mean[3] = {0.485f * 255, 0.456f * 255, 0.406f * 255};
     static const float deviation[3] = {0.229f * 255, 0.224f * 255, 0.225f * 255};
     rml_graph *graph = rml_params_graph(params);
-    const network at = {params, rml_params_stored(params, "0.features.0.0.weight") ? "0." : "",
-                        linear};
+    const network at = {params, rml_params_stored(params, "0.features.0.0.weight") ? "0." : "", op};
     const rml_conv_attr stem = rml_conv_square(3, 2, 1), head = rml_conv_square(1, 1, 0);
     rml_value_id x = rml_graph_input(graph, "image", &(rml_shape){4, {-1, 3, -1, -1}});
     x = relu6(&at, conv(&at, x, "features.0", 0, &stem, 32, false), "features.0");
@@ -120,12 +128,16 @@ static void build(rml_params *params, const rml_op *linear)
 
 void rml_build_mobilenetv2(rml_params *params)
 {
-    build(params, &rml_op_matmul);
+    static const operators whole = {&rml_op_conv, &rml_op_unary,  &rml_op_binary,
+                                    &rml_op_pool, &rml_op_matmul, &rml_op_softmax};
+    build(params, &whole);
 }
 
 static void build_alone(rml_params *params)
 {
-    build(params, &rml_op_linear);
+    static const operators alone = {&rml_op_conv_alone, &rml_op_unary_alone, &rml_op_binary_alone,
+                                    &rml_op_mean_alone, &rml_op_linear,      &rml_op_softmax_alone};
+    build(params, &alone);
 }
 
 RML_NETWORK(mobilenetv2, "mobilenetv2", build_alone, rml_kit_images)

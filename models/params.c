@@ -1,9 +1,9 @@
 #include "models/params.h"
 
+#include "tensor/format.h"
 #include "tensor/size.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #define LISTED 12 // keys of each kind that a message names
@@ -48,9 +48,10 @@ static void note(problem_list *list, const char *format, ...)
         va_list args;
         va_start(args, format);
         char item[300];
-        vsnprintf(item, sizeof item, format, args);
+        rml_format_v(item, sizeof item, format, args);
         va_end(args);
-        snprintf(list->text + length, sizeof list->text - length, "%s%s", length ? ", " : "", item);
+        rml_format(list->text + length, sizeof list->text - length, "%s%s", length ? ", " : "",
+                   item);
     }
 }
 
@@ -108,7 +109,7 @@ bool rml_params_config_named(const rml_params *params)
 static const rml_weight *find(const rml_params *params, const char *prefix, const char *key)
 {
     char name[RML_MAX_NAME_BYTES];
-    const int length = snprintf(name, sizeof name, "%s%s", prefix, key);
+    const int length = rml_format(name, sizeof name, "%s%s", prefix, key);
     return length < (int)sizeof name ? rml_weights_find(params->weights, name) : NULL;
 }
 
@@ -321,15 +322,15 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
                         "other tensors are (%s, ...)",
                         model, params->asked, count, rml_weights_entry(params->weights, 0)->name);
     char text[RML_MESSAGE_BYTES];
-    size_t at = (size_t)snprintf(text, sizeof text, "weights do not fit %s", model);
+    size_t at = (size_t)rml_format(text, sizeof text, "weights do not fit %s", model);
     for (int kind = 0; kind < PROBLEM_KINDS; kind++) {
         if (!problems[kind].count || at >= sizeof text)
             continue;
-        at += (size_t)snprintf(text + at, sizeof text - at, "; %zu %s: %s", problems[kind].count,
-                               titles[kind], problems[kind].text);
+        at += (size_t)rml_format(text + at, sizeof text - at, "; %zu %s: %s", problems[kind].count,
+                                 titles[kind], problems[kind].text);
         if (problems[kind].count > LISTED && at < sizeof text)
-            at += (size_t)snprintf(text + at, sizeof text - at, " and %zu more",
-                                   problems[kind].count - LISTED);
+            at += (size_t)rml_format(text + at, sizeof text - at, " and %zu more",
+                                     problems[kind].count - LISTED);
     }
     return rml_fail(err, RML_ERR_SHAPE, "%s", text);
 }

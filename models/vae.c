@@ -13,8 +13,7 @@
 // the original names from the largest; there the attention's projections are 1x1 convolutions.
 #include "models/blocks.h"
 #include "models/networks.h"
-
-#include <stdio.h>
+#include "tensor/format.h"
 
 #define MAX_BLOCKS 8
 #define MAX_LAYERS 16
@@ -105,8 +104,8 @@ static const rml_shape *stored(const vae *at, const char *prefix, const char *na
 static void layer_key(const vae *at, char key[RML_KEY_BYTES], const char *format, size_t block,
                       int64_t layer)
 {
-    const size_t length = (size_t)snprintf(key, RML_KEY_BYTES, "%s.", at->side);
-    snprintf(key + length, RML_KEY_BYTES - length, format, (int)block, (int)layer);
+    const size_t length = (size_t)rml_format(key, RML_KEY_BYTES, "%s.", at->side);
+    rml_format(key + length, RML_KEY_BYTES - length, format, (int)block, (int)layer);
 }
 
 static rml_value_id resnet(const vae *at, rml_value_id x, const char *prefix, int64_t out)

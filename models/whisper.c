@@ -10,8 +10,8 @@
 // feed-forward half.
 #include "models/networks.h"
 #include "models/transformer.h"
+#include "tensor/format.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_LAYERS 63 // of which one output is made, with the positions'
@@ -73,7 +73,7 @@ static network find(rml_params *params)
     for (; at.layers < MAX_LAYERS; at.layers++) {
         key_of(&at, key, at.layers, at.names->in);
         const size_t length = strlen(key);
-        snprintf(key + length, sizeof key - length, ".weight");
+        rml_format(key + length, sizeof key - length, ".weight");
         if (!rml_params_stored(params, key))
             break;
     }

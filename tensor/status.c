@@ -1,7 +1,7 @@
 #define _POSIX_C_SOURCE 200809L // strerror_r that returns a number
 #include "tensor/status.h"
+#include "tensor/format.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_SETTINGS_BYTES 4096
@@ -63,7 +63,7 @@ rml_status rml_fail_v(rml_error *err, rml_status status, const char *format, va_
         err->status = status;
         // The arguments may point into err->message itself, so format beside it first.
         char text[RML_MESSAGE_BYTES];
-        vsnprintf(text, sizeof text, format, args);
+        rml_format_v(text, sizeof text, format, args);
         cut_on_character(text, sizeof text);
         replace_control_characters(text);
         memcpy(err->message, text, strlen(text) + 1);
@@ -123,6 +123,6 @@ const char *rml_errno_text(int code, char text[RML_ERRNO_BYTES])
     const int failed = strerror_r(code, text, RML_ERRNO_BYTES);
 #endif
     if (failed)
-        snprintf(text, RML_ERRNO_BYTES, "error %d", code);
+        rml_format(text, RML_ERRNO_BYTES, "error %d", code);
     return text;
 }

@@ -1,8 +1,8 @@
 #include "tensor/tensor.h"
 
+#include "tensor/format.h"
 #include "tensor/size.h"
 
-#include <stdio.h>
 #include <string.h>
 
 bool rml_shape_equal(const rml_shape *a, const rml_shape *b)
@@ -46,9 +46,10 @@ const char *rml_shape_text(const rml_shape *shape, char *text)
     text[at++] = '(';
     for (int i = 0; i < shape->rank; i++) {
         const char *comma = i ? "," : "";
-        int wrote = shape->dim[i] < 0 ? snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s?", comma)
-                                      : snprintf(text + at, RML_SHAPE_TEXT_BYTES - at, "%s%lld",
-                                                 comma, (long long)shape->dim[i]);
+        int wrote = shape->dim[i] < 0
+                        ? rml_format(text + at, RML_SHAPE_TEXT_BYTES - at, "%s?", comma)
+                        : rml_format(text + at, RML_SHAPE_TEXT_BYTES - at, "%s%lld", comma,
+                                     (long long)shape->dim[i]);
         at += (size_t)wrote; // 8 dimensions of at most 21 characters always fit
     }
     text[at++] = ')';

@@ -1,6 +1,6 @@
 #include "graph/passes/passes.h"
+#include "tensor/format.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static bool name_listed(const char *list, const char *name)
@@ -34,7 +34,7 @@ static rml_status check_names(const rml_pass_list *passes, const char *list, rml
 static void log_pass(rml_log_fn log, void *user, const char *name, size_t changed)
 {
     char line[80];
-    snprintf(line, sizeof line, "pass %s: %zu changes", name, changed);
+    rml_format(line, sizeof line, "pass %s: %zu changes", name, changed);
     log(user, line);
 }
 

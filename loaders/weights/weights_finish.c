@@ -1,8 +1,8 @@
 // What is done to a store once all of its tensors are there: names without wrappers, an index of
 // them, and which tensors share their elements.
 #include "loaders/weights/weights_store.h"
+#include "tensor/format.h"
 
-#include <stdio.h>
 #include <string.h>
 
 // What wrappers put into names: Lightning's around DeepSpeed (which holds DataParallel's, and so
@@ -51,7 +51,7 @@ static rml_status add_loose(rml_weights *weights, size_t index, rml_error *err)
     RML_TRY(rml_names_add(&weights->names, weight->name, strlen(weight->name), index, &now, err));
     if (now == index)
         return RML_OK;
-    snprintf(name, sizeof name, "%s~%zu", weight->name, index);
+    rml_format(name, sizeof name, "%s~%zu", weight->name, index);
     weight->name = rml_arena_text(&weights->arena, name);
     if (!weight->name)
         return rml_fail_nomem(err, sizeof name, "the name of a weight");

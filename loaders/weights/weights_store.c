@@ -1,10 +1,10 @@
 #include "loaders/weights/weights_store.h"
 
 #include "tensor/dtype.h"
+#include "tensor/format.h"
 #include "tensor/size.h"
 #include "tensor/tensor.h"
 
-#include <stdio.h>
 #include <string.h>
 
 rml_status rml_weights_create(rml_weights **out, const rml_allocator *allocator, rml_error *err)
@@ -131,7 +131,7 @@ static rml_status check_elements(const rml_weight *weight, const char *quoted,
 static rml_status set_deep(rml_weights *weights, rml_weight *weight, rml_error *err)
 {
     char type[RML_QUOTE_BYTES];
-    snprintf(type, sizeof type, "rank%d:%s", weight->stored.shape.rank, weight->type);
+    rml_format(type, sizeof type, "rank%d:%s", weight->stored.shape.rank, weight->type);
     weight->type = rml_arena_text(&weights->arena, type);
     weight->unreadable = true;
     weight->stored.shape.rank = RML_RANK_UNKNOWN;

@@ -7,6 +7,7 @@
 #include "ops/conv/conv.h"
 
 #include "kernels/winograd.h"
+#include "ops/alone.h"
 #include "tensor/size.h"
 
 static rml_status check_residual(const rml_shape *in, int in_count, const rml_shape *out,
@@ -177,3 +178,28 @@ const rml_op rml_op_conv = {.id = RML_OP_CONV,
                             .macs = rml_conv_macs,
                             .block = &rml_op_inverted_residual,
                             .algorithms = algorithms};
+
+static const rml_algorithm alone[] = {
+    {.name = "direct",
+     .accepts = rml_conv_direct_accepts,
+     .packed_bytes = rml_conv_direct_packed_bytes,
+     .pack = rml_conv_direct_pack,
+     .scratch_bytes = rml_conv_direct_scratch_bytes,
+     .run = rml_conv_direct_run},
+    {.name = "indirect-gemm-bf16",
+     .precision = RML_PRECISION_BF16,
+     .accepts = rml_conv_bf16_accepts,
+     INDIRECT},
+    {.name = "indirect-gemm", INDIRECT},
+};
+
+const rml_op rml_op_conv_alone = {.id = RML_OP_CONV,
+                                  .name = "conv",
+                                  .inputs = {2, 4},
+                                  .layout = RML_OP_CHANNELS_LAST,
+                                  .takes_planes = rml_conv_direct_takes_planes,
+                                  .packed_input = 1,
+                                  .infer_values = infer,
+                                  .macs = rml_conv_macs,
+                                  .block = &rml_op_inverted_residual,
+                                  .algorithms = alone};

@@ -6,6 +6,7 @@
 //   residual [N,O,Ho,Wo]   biases and residual are optional
 #include "ops/op.h"
 
+#include "ops/alone.h"
 #include "ops/conv/conv.h"
 #include "ops/matmul/bf16.h"
 #include "tensor/size.h"
@@ -74,7 +75,7 @@ static void ask(const rml_op_args *args, part *p)
     p->args.in = p->in;
     p->args.in_count = 4;
     p->args.out = &p->out;
-    p->algorithm = rml_op_choose(&rml_op_conv, &p->args);
+    p->algorithm = rml_op_choose(&rml_op_conv_alone, &p->args);
 }
 
 // The three, between views that have `images` images and the rows given; without data.

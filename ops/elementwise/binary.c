@@ -1,5 +1,6 @@
 // Functions of two operands with broadcast, see kernels/functions.inc: f32 kernels where there are
 // any, and otherwise widened to double or to integers of 64 bits, a chunk at a time.
+#include "ops/alone.h"
 #include "ops/elementwise/functions.h"
 #include "ops/elementwise/nd_iterator.h"
 #include "ops/elementwise/widen.h"
@@ -265,3 +266,11 @@ const rml_op rml_op_binary = {.id = RML_OP_BINARY,
                               .types = types,
                               .infer = infer,
                               .algorithms = algorithms};
+
+const rml_op rml_op_binary_alone = {.id = RML_OP_BINARY,
+                                    .name = "binary",
+                                    .inputs = {2, 2},
+                                    .layout = RML_OP_FOLLOW,
+                                    .in_place = true,
+                                    .infer = infer,
+                                    .algorithms = RML_ONE_WAY("kernel", run_kernel)};

@@ -1,5 +1,6 @@
 // Functions of one operand, see kernels/functions.inc: f32 kernels where there are any, and
 // otherwise widened to double or to integers of 64 bits, a chunk at a time.
+#include "ops/alone.h"
 #include "ops/elementwise/functions.h"
 #include "ops/elementwise/nd_iterator.h"
 #include "ops/elementwise/widen.h"
@@ -124,3 +125,11 @@ const rml_op rml_op_unary = {.id = RML_OP_UNARY,
                              .types = types,
                              .infer = rml_infer_same,
                              .algorithms = algorithms};
+
+const rml_op rml_op_unary_alone = {.id = RML_OP_UNARY,
+                                   .name = "unary",
+                                   .inputs = {1, 1},
+                                   .layout = RML_OP_FOLLOW,
+                                   .in_place = true,
+                                   .infer = rml_infer_same,
+                                   .algorithms = RML_ONE_WAY("kernel", run_kernel)};

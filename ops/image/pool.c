@@ -4,6 +4,7 @@
 // Source: torch.nn.MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1); ONNX {Max,Average,Lp}Pool, Global*.
 #include "ops/image/pool.h"
 
+#include "ops/alone.h"
 #include "ops/elementwise/widen.h"
 #include "tensor/size.h"
 
@@ -332,3 +333,10 @@ const rml_op rml_op_pool = {.id = RML_OP_POOL,
                             .signature = "p>0l",
                             .infer_values = infer,
                             .algorithms = algorithms};
+
+const rml_op rml_op_mean_alone = {.id = RML_OP_POOL,
+                                  .name = "pool",
+                                  .inputs = {1, 1},
+                                  .layout = RML_OP_CHANNELS_LAST,
+                                  .infer_values = infer,
+                                  .algorithms = RML_ONE_WAY("pixels", rml_pool_pixels_run)};

@@ -1,5 +1,6 @@
 // Softmax, its logarithm and the position of the maximum as ones and zeros, along one axis or over
 // all dimensions from one on.
+#include "ops/alone.h"
 #include "ops/elementwise/widen.h"
 
 #include "tensor/dtype.h"
@@ -234,3 +235,14 @@ const rml_op rml_op_softmax = {.id = RML_OP_SOFTMAX,
                                .signature = "r>0",
                                .infer = infer_softmax,
                                .algorithms = softmax_algorithms};
+
+static const rml_algorithm alone[] = {
+    {.name = "short-rows", .accepts = is_short, .worker_bytes = short_bytes, .run = run_short},
+    {.name = "rows", .worker_bytes = row_bytes, .run = run_f32}};
+
+const rml_op rml_op_softmax_alone = {.id = RML_OP_SOFTMAX,
+                                     .name = "softmax",
+                                     .inputs = {1, 1},
+                                     .in_place = true,
+                                     .infer = infer_softmax,
+                                     .algorithms = alone};
