@@ -261,6 +261,24 @@ static bool is_near(const rml_layer *a, const rml_layer *b)
     return a->count == b->count && rml_layer_difference(a, b).error <= RML_ALIKE;
 }
 
+// Of a layer that is several there, the first of which has its name and another shape, the part of
+// its shape: the one that is near, or else the first. Parts have more behind the name.
+static const rml_layer *find_part(const rml_layers *layers, const rml_layer *like)
+{
+    const size_t length = strlen(like->name);
+    const rml_layer *found = NULL;
+    for (size_t i = 0; i < layers->count; i++) {
+        const rml_layer *layer = &layers->items[i];
+        if (strncmp(layer->name, like->name, length) != 0 || layer->name[length] != '_' ||
+            !rml_layer_same_shape(layer, like))
+            continue;
+        if (is_near(like, layer))
+            return layer;
+        found = found ? found : layer;
+    }
+    return found;
+}
+
 static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned *out)
 {
     size_t count = 0;
@@ -274,6 +292,9 @@ static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned 
         } else if (!*left->key && left->weighted && find_weighted(a, left->name) == left) {
             right = find_given(b, left->name);
             left = find_given(a, left->name);
+            const rml_layer *part =
+                right && !rml_layer_same_shape(left, right) ? find_part(b, left) : NULL;
+            right = part ? part : right;
         }
         if (right && !is_near(left, right)) {
             right = later_part(b, right, left);

@@ -356,3 +356,27 @@ def test_every_fault_is_seen(written):
             missed.append((name, error))
     assert not missed
     assert count > 60 and len(same) < count / 8 and faint < count / 10, (count, same, faint)
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "mlpackage"])
+def test_layers_that_are_several_there(program, tmp_path, suffix):
+    """A product of the oldest files takes images: written, shapes change in front of it and behind
+    it, and what has its name is only the first of these."""
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(60))], [("y", datatypes.Array(7))],
+                                   disable_rank5_shape_mapping=False)  # fmt: skip
+    builder.add_inner_product("first", numbers(1, 20, 60), numbers(2, 20), 60, 20, True, "x", "h")
+    builder.add_activation("bend", "RELU", "h", "r")
+    builder.add_inner_product("last", numbers(3, 7, 20), numbers(4, 7), 20, 7, True, "r", "y")
+    source, out = tmp_path / "net.mlmodel", tmp_path / f"out.{suffix}"
+    ct.models.utils.save_spec(builder.spec, str(source))
+    program.run("convert", source, "-o", out)
+    told = json.loads(program.run("compare", source, out, "--json", "--all").stdout)
+    assert told["different"] == 0 and {"first", "last"} <= {p["name"] for p in told["layers"]}
+    bad = tmp_path / "bad.mlmodel"
+    builder.spec.neuralNetwork.layers[0].innerProduct.weights.floatValue[7] += 0.1
+    ct.models.utils.save_spec(builder.spec, str(bad))
+    done = program.run("compare", bad, out, code=1)
+    assert "the first that differs: first " in done.stdout
