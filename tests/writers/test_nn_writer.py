@@ -294,6 +294,16 @@ def test_ios12_is_proved(program, tmp_path):
     assert "largest error" in done.stdout + done.stderr
 
 
+def test_what_ios12_lacks_is_told(program, tmp_path):
+    """Sequences that no recurrent layer makes, and tables, as in networks with embeddings."""
+    source, out = public("embedding_house_prices.mlmodel"), tmp_path / "net.mlmodel"
+    done = program.run("convert", source, "--target", "ios12", "-o", out, code=1)
+    assert '"embedding_2" (gather): this is written for iOS 13 alone' in done.stderr
+    assert "(transpose): a sequence in front of the batch" in done.stderr
+    assert "all of them fit a neural network of iOS 13" in done.stderr
+    assert not out.exists()
+
+
 def test_later_targets_become_ios13(program, tmp_path):
     paths = [tmp_path / f"{ios}.mlmodel" for ios in (0, 13, 18)]
     said = [write(program, "lstm", path, "weights=random:1", f"ios={path.stem}",

@@ -59,8 +59,8 @@ static const char *lacks_old_value(rml_dtype dtype, const rml_shape *shape)
                                  : "numbers of another type than f32";
     if (!rml_shape_known(shape))
         return "a size that may change";
-    if (shape->rank > 4)
-        return "more than 4 dimensions";
+    if (shape->rank > 4) // rnn alone makes and reads one, inside
+        return "a sequence in front of the batch";
     return (shape->rank == 4 || shape->rank == 2) && shape->dim[0] != 1 ? "a batch of several"
                                                                         : NULL;
 }
@@ -73,7 +73,8 @@ static const char *lacks(const void *user, const rml_graph *graph, const rml_nod
     const char *(*const check)(rml_dtype, const rml_shape *) = old ? lacks_old_value : lacks_value;
     const char *why = NULL;
     if (!rule)
-        return "no layer does this";
+        return old && find_rule(node->op, false) ? "this is written for iOS 13 alone"
+                                                 : "no layer does this";
     if (rml_graph_infer_here(graph, node, out, NULL) != RML_OK)
         return "its shape is not known";
     for (int i = 0; i < node->in_count && !why; i++)
