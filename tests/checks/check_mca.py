@@ -3,8 +3,8 @@
 usage: check_mca.py OBJECT...    (of kernels/arm/, as the preset aarch64 builds them)
 
 A loop is the innermost one of a function with as many multiply-adds as told. It fails when it takes
-longer than LIMIT / 0.95 on the Neoverse N1 or V2, an exponential longer than LIMIT / 0.8, or when
-it touches the stack. Skipped without LLVM's
+longer than LIMIT / 0.95 on the Neoverse N1 or V2, a pool LIMIT / 0.9, an exponential LIMIT / 0.8,
+or when it touches the stack. Skipped without LLVM's
 tools, of which Debian's llvm-19 has the models of both.
 """
 
@@ -20,8 +20,10 @@ MODELS = ("neoverse-n1", "neoverse-v2")
 TRIPLE = "-mtriple=aarch64"
 ROUNDS = 200
 REACHED = 0.95
+REACHED_POOL = 0.9
 REACHED_EXP = 0.8
 MULTIPLY_ADD = ("fmla", "fmls")
+OTHERS = ("fmax", "fadd")  # what loops without multiply-adds are known by
 
 # What, function, multiply-adds of the loop, units of work in it, part of the limit that is reached,
 # cycles of a unit on N1 and V2 as the limit.
@@ -30,7 +32,8 @@ MULTIPLY_ADD = ("fmla", "fmls")
 # are 72 multiply-adds, and copies, bounds and stores for the same pipes: 117 of which the N1 begins
 # two in a cycle; on the V2 they are 75 loads and 8 stores, three in a cycle.
 # Of exponentials the limit is what the busiest pipe does for one. Their chains are so long that the
-# N1 has no room for as many instructions as would fill its pipes.
+# N1 has no room for as many instructions as would fill its pipes. Pools have five loads for four
+# vectors, two in a cycle; on the V2 four maxima or sums wait two cycles for those before them.
 LOOPS = [
     ("GEMM 12x8, 4 lanes", "rml_gemm_f32_neon", 48, 48, REACHED, 0.5, 0.25),
     ("GEMM 8x8, 4 lanes", "rml_gemm_f32_neon", 32, 32, REACHED, 0.5, 0.25),
@@ -41,6 +44,8 @@ LOOPS = [
     ("exp of 4 lanes", "rml_exp_f32_neon", 28, 4, REACHED_EXP, 8.75, 4.375),
     ("softmax, its exp of 4 lanes", "rml_softmax_f32_neon", 28, 4, REACHED_EXP, 10.25, 5.0),
     ("softmax by blocks, the same", "rml_softmax_step_f32_neon", 28, 4, REACHED_EXP, 9.0, 4.375),
+    ("maxima of pixels, 4 lanes", "rml_pool_max_f32_neon", "4 fmax", 4, REACHED_POOL, 0.625, 0.5),
+    ("means of pixels, 4 lanes", "rml_pool_sum_f32_neon", "4 fadd", 4, REACHED_POOL, 0.625, 0.5),
 ]
 
 
@@ -99,12 +104,16 @@ def main():
             for loop in innermost_loops(instructions):
                 adds = sum(text.startswith(MULTIPLY_ADD) for text in loop)
                 loops.setdefault((name, adds), []).append(loop)
+                for other in OTHERS if adds == 0 else ():
+                    count = sum(text.startswith(other) for text in loop)
+                    loops.setdefault((name, f"{count} {other}"), []).append(loop)
     faults = []
     print(f"{'cycles (limit)':34}" + "".join(f"{model:>22}" for model in MODELS))
     for what, function, adds, units, reached, *limits in LOOPS:
         found = loops.get((function, adds), [])
         if not found:
-            faults.append(f"{what}: {function} has no loop with {adds} multiply-adds")
+            faults.append(f"{what}: {function} has no loop with {adds} "
+                          + ("" if isinstance(adds, str) else "multiply-adds"))
         for loop in found:
             line = f"{what:34}"
             stack = sum("sp" in re.split(r"\W+", text) for text in loop)
