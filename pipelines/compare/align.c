@@ -265,11 +265,13 @@ static bool is_near(const rml_layer *a, const rml_layer *b)
 // its shape: the one that is near, or else the first. Parts have more behind the name.
 static const rml_layer *find_part(const rml_layers *layers, const rml_layer *like)
 {
-    const size_t length = strlen(like->name);
+    const char *whole = *like->key ? like->key : like->name;
+    const size_t length = strlen(whole);
     const rml_layer *found = NULL;
     for (size_t i = 0; i < layers->count; i++) {
         const rml_layer *layer = &layers->items[i];
-        if (strncmp(layer->name, like->name, length) != 0 || layer->name[length] != '_' ||
+        const char *part = *like->key ? layer->key : layer->name;
+        if (strncmp(part, whole, length) != 0 || part[length] != '_' ||
             !rml_layer_same_shape(layer, like))
             continue;
         if (is_near(like, layer))
@@ -292,10 +294,13 @@ static size_t align_names(const rml_layers *a, const rml_layers *b, rml_aligned 
         } else if (!*left->key && left->weighted && find_weighted(a, left->name) == left) {
             right = find_given(b, left->name);
             left = find_given(a, left->name);
-            const rml_layer *part =
-                right && !rml_layer_same_shape(left, right) ? find_part(b, left) : NULL;
-            right = part ? part : right;
         }
+        const rml_layer *part =
+            right && !rml_layer_same_shape(left, right) ? find_part(b, left) : NULL;
+        const rml_layer *other =
+            part || !right || rml_layer_same_shape(left, right) ? NULL : find_part(a, right);
+        right = part ? part : right;
+        left = other ? other : left;
         if (right && !is_near(left, right)) {
             right = later_part(b, right, left);
             left = is_near(left, right) ? left : later_part(a, left, right);

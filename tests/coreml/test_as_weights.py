@@ -415,3 +415,6 @@ def test_works_as_the_weights_it_was_written_from(program, tmp_path, network, ta
         picture = save_pixels(tmp_path / "in.png", 90, 70, 3)
         near(*(np.array(classes(program, picture, "--weights", w)[1]) for w in (path, weights)))
     program.run("compare", weights, path)
+    program.run("convert", path, "-o", tmp_path / "again.onnx")
+    for pair in ((weights, tmp_path / "again.onnx"), (tmp_path / "again.onnx", weights)):
+        program.run("compare", *pair)

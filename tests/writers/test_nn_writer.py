@@ -299,7 +299,7 @@ def test_what_ios12_lacks_is_told(program, tmp_path):
     source, out = public("embedding_house_prices.mlmodel"), tmp_path / "net.mlmodel"
     done = program.run("convert", source, "--target", "ios12", "-o", out, code=1)
     assert '"embedding_2" (gather): this is written for iOS 13 alone' in done.stderr
-    assert "(transpose): a sequence in front of the batch" in done.stderr
+    assert "more than 4 dimensions, as with a sequence in front of the batch" in done.stderr
     assert "all of them fit a neural network of iOS 13" in done.stderr
     assert not out.exists()
 

@@ -59,8 +59,8 @@ static const char *lacks_old_value(rml_dtype dtype, const rml_shape *shape)
                                  : "numbers of another type than f32";
     if (!rml_shape_known(shape))
         return "a size that may change";
-    if (shape->rank > 4) // rnn alone makes and reads one, inside
-        return "a sequence in front of the batch";
+    if (shape->rank > 4)
+        return "more than 4 dimensions, as with a sequence in front of the batch";
     return (shape->rank == 4 || shape->rank == 2) && shape->dim[0] != 1 ? "a batch of several"
                                                                         : NULL;
 }
