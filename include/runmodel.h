@@ -88,8 +88,8 @@ typedef struct rml_error {
 // Static English name of a status ("bad argument").
 RML_API const char *rml_status_name(rml_status status);
 
-// Writes a message as printf does, cut to its room, and returns `status`: for programs that report
-// in the library's way. `err` may be NULL; the arguments may point into it.
+// Writes a message as printf does (not %a, %n or wide text), cut to its room, and returns `status`:
+// for programs that report in the library's way. `err` may be NULL; arguments may point into it.
 RML_API rml_status rml_fail(rml_error *err, rml_status status, const char *format, ...)
     RML_PRINTF(3, 4);
 

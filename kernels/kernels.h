@@ -346,24 +346,26 @@ void rml_kernels_init(rml_kernels *kernels, uint32_t features);
 // static program holds the kernels that its operators name, and no others.
 #define RML_KERNEL(kernels, place) (rml_kernel_##place[(kernels)->set])
 
-#define KERNEL(type, place, ...) extern type *const rml_kernel_##place[RML_SETS];
-#define UNARY_KERNEL(...)
-#define BINARY_KERNEL(...)
-#define SCALAR_KERNEL(...)
+#define KERNEL(type, place, ...) extern type *const rml_kernel_##place[];
+#define UNARY_KERNEL(kind, ...) extern rml_unary_f32_fn *const rml_kernel_unary_##kind[];
+#define BINARY_KERNEL(kind, ...) extern rml_binary_f32_fn *const rml_kernel_binary_##kind[];
+#define SCALAR_KERNEL(kind, ...)                                                                   \
+    extern rml_binary_scalar_f32_fn *const rml_kernel_binary_scalar_##kind[];
 #include "kernels/kernels.inc"
 
-extern rml_unary_f32_fn *const rml_kernel_unary[RML_UNARY_KERNELS][RML_SETS];
-extern rml_binary_f32_fn *const rml_kernel_binary[RML_BINARY_KERNELS][RML_SETS];
-extern rml_binary_scalar_f32_fn *const rml_kernel_binary_scalar[RML_BINARY_KERNELS][RML_SETS];
+// The tables of all functions. Who knows the function names its own: unary_CLAMP.
+extern rml_unary_f32_fn *const *const rml_kernel_unary[RML_UNARY_KERNELS];
+extern rml_binary_f32_fn *const *const rml_kernel_binary[RML_BINARY_KERNELS];
+extern rml_binary_scalar_f32_fn *const *const rml_kernel_binary_scalar[RML_BINARY_KERNELS];
 
 // Where there are no products of bf16, these are NULL, and so is gemm_bf16.run.
-extern rml_to_bf16_fn *const rml_kernel_to_bf16[RML_SETS];
-extern rml_winograd_input_bf16_fn *const rml_kernel_winograd_complex_input[RML_SETS];
-extern rml_winograd_output_f32_fn *const rml_kernel_winograd_complex_output[RML_SETS];
+extern rml_to_bf16_fn *const rml_kernel_to_bf16[];
+extern rml_winograd_input_bf16_fn *const rml_kernel_winograd_complex_input[];
+extern rml_winograd_output_f32_fn *const rml_kernel_winograd_complex_output[];
 
-extern const rml_gemm rml_kernel_gemm_f32[RML_SETS], rml_kernel_gemm_bf16[RML_SETS];
-extern const rml_gemm_f64 rml_kernel_gemm_f64[RML_SETS];
-extern const size_t rml_kernel_conv_lanes[RML_SETS]; // outputs of conv_direct's blocks at most
-extern const size_t rml_kernel_lstm_rows[RML_SETS], rml_kernel_lstm_units[RML_SETS]; // a full tile
+extern const rml_gemm rml_kernel_gemm_f32[], rml_kernel_gemm_bf16[];
+extern const rml_gemm_f64 rml_kernel_gemm_f64[];
+extern const size_t rml_kernel_conv_lanes[]; // outputs of conv_direct's blocks at most
+extern const size_t rml_kernel_lstm_rows[], rml_kernel_lstm_units[]; // a full tile
 
 #endif

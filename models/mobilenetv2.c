@@ -135,7 +135,7 @@ void rml_build_mobilenetv2(rml_params *params)
 
 static void build_alone(rml_params *params)
 {
-    static const operators alone = {&rml_op_conv_alone, &rml_op_unary_alone, &rml_op_binary_alone,
+    static const operators alone = {&rml_op_conv_alone, &rml_op_clamp_alone, &rml_op_add_alone,
                                     &rml_op_mean_alone, &rml_op_linear,      &rml_op_softmax_alone};
     build(params, &alone);
 }

@@ -7,11 +7,12 @@
 #include "ops/op.h"
 
 // CONV of images: for depthwise ones and those of one tap or with a stride it has all the ways; for
-// others the whole one has faster ways, of other bits.
+// others the whole one has faster ways, of other bits. No activations but a clamp.
 extern const rml_op rml_op_conv_alone;
-extern const rml_op rml_op_unary_alone;   // functions with a kernel
-extern const rml_op rml_op_binary_alone;  // the same
-extern const rml_op rml_op_mean_alone;    // POOL: the mean of all pixels of an image
-extern const rml_op rml_op_softmax_alone; // and its logarithm
+extern const rml_op rml_op_inverted_alone; // INVERTED_RESIDUAL of three of them
+extern const rml_op rml_op_clamp_alone;    // UNARY
+extern const rml_op rml_op_add_alone;      // BINARY, without an activation
+extern const rml_op rml_op_mean_alone;     // POOL: the mean of all pixels of an image
+extern const rml_op rml_op_softmax_alone;  // and its logarithm
 
 #endif

@@ -188,7 +188,12 @@ typedef struct rml_algorithm {
     size_t (*scratch_bytes)(const rml_op_args *args);
     size_t (*worker_bytes)(const rml_op_args *args);
     void (*run)(const rml_op_args *args);
+    // Of convolutions and products: rml_activate, which links all functions. NULL: no activation
+    // but a clamp comes.
+    void (*activate)(const rml_kernels *kernels, const rml_activation *act, float *x, size_t count);
 } rml_algorithm;
+
+void rml_activate(const rml_kernels *kernels, const rml_activation *act, float *x, size_t count);
 
 // The list of an operator with one algorithm, which takes everything; without scratch memory, with
 // some, or with some for each worker.

@@ -89,6 +89,7 @@ size_t rml_conv_direct_scratch_bytes(const rml_op_args *args)
 
 void rml_conv_direct_run(const rml_op_args *args)
 {
-    const rml_direct direct = direct_of(args);
+    rml_direct direct = direct_of(args);
+    direct.activate = args->algorithm->activate;
     rml_direct_run(args, &direct);
 }

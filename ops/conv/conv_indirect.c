@@ -165,7 +165,8 @@ void rml_conv_indirect_run(const rml_op_args *args)
                          .gemm = gemm_of(args),
                          .depth = depth_of(args),
                          .cols = (size_t)out->dim[1] / groups,
-                         .act = &args->attr->conv.act};
+                         .act = &args->attr->conv.act,
+                         .activate = args->algorithm->activate};
     for (size_t group = 0; group < groups; group++) {
         product.in_channel = (int64_t)(group * product.depth);
         product.out_channel = (int64_t)(group * product.cols);

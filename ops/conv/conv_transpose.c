@@ -174,7 +174,8 @@ static void run(const rml_op_args *args)
                                        .gemm = gemm,
                                        .packed = packed,
                                        .bias = bias ? bias + group * cols : NULL,
-                                       .act = &conv->act};
+                                       .act = &conv->act,
+                                       .activate = rml_activate};
             rml_igemm_run(args, &product);
             packed += rml_pack_count(gemm, (size_t)(phase.y.count * phase.x.count), depth, cols);
         }

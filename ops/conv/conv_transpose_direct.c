@@ -160,7 +160,8 @@ static void make_phase(const rml_op_args *args, const rml_window *window, size_t
                                 .residual = residual ? &part->added : NULL,
                                 .groups = groups_of(args),
                                 .bias = rml_conv_bias(args),
-                                .act = &args->attr->conv.act};
+                                .act = &args->attr->conv.act,
+                                .activate = rml_activate};
 }
 
 size_t rml_transpose_direct_scratch_bytes(const rml_op_args *args)

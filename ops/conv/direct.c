@@ -150,8 +150,7 @@ void rml_direct_activate(const rml_op_args *args, const rml_direct *direct, floa
     const size_t count = dense ? pixels * channels : channels;
     if (act->kind != RML_UNARY_CLAMP)
         for (size_t i = 0; i < (dense ? 1 : pixels); i++)
-            RML_KERNEL(args->kernels, unary[act->kind])
-    (first + i * step, first + i * step, count, act->param);
+            direct->activate(args->kernels, act, first + i * step, count);
 }
 
 // All outputs of one row.

@@ -14,6 +14,8 @@ typedef struct rml_direct {
     const float *packed; // see rml_direct_pack
     const float *bias;   // of all channels, or NULL
     const rml_activation *act;
+    // As that of rml_algorithm; only for the run.
+    void (*activate)(const rml_kernels *kernels, const rml_activation *act, float *x, size_t count);
 } rml_direct;
 
 // Channels that go into one of several groups, at most, to be computed here.

@@ -164,7 +164,6 @@ static size_t point(const igemm_job *job, size_t pixel, size_t rows, const void 
 static void run_block(const igemm_job *job, size_t block, size_t panel, int worker)
 {
     const rml_igemm *product = job->product;
-    const rml_kernels *kernels = job->kernels;
     const rml_gemm *gemm = job->gemm;
     const void **a = (const void **)(job->pointers + (size_t)worker * job->pointers_bytes);
     float *c[RML_GEMM_MAX_MR];
@@ -186,8 +185,7 @@ static void run_block(const igemm_job *job, size_t block, size_t panel, int work
         tile.taps = point(job, pixel, tile.rows, a, c, residual, column, &tile.depth);
         gemm->run(&tile);
         for (size_t i = 0; job->post && i < tile.rows; i++)
-            RML_KERNEL(kernels, unary[product->act->kind])
-        (c[i], c[i], tile.cols, product->act->param);
+            product->activate(job->kernels, product->act, c[i], tile.cols);
     }
 }
 

@@ -19,6 +19,8 @@ typedef struct rml_igemm {
     const void *packed;   // all panels, see kernels/pack.h
     const float *bias;    // [cols] or NULL
     const rml_activation *act;
+    // As that of rml_algorithm.
+    void (*activate)(const rml_kernels *kernels, const rml_activation *act, float *x, size_t count);
 } rml_igemm;
 
 // Whether pixel follows pixel in the memory of a view, without gaps between rows or images.

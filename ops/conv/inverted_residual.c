@@ -21,7 +21,8 @@ typedef struct part {
     rml_op_attr attr;
     rml_tensor in[4], out;
     rml_op_args args;
-    const rml_algorithm *algorithm;
+    const rml_algorithm *algorithm; // `way`
+    rml_algorithm way;
 } part;
 
 // A band: images and rows of the output that are computed together, and rows of the expanded tensor
@@ -75,7 +76,9 @@ static void ask(const rml_op_args *args, part *p)
     p->args.in = p->in;
     p->args.in_count = 4;
     p->args.out = &p->out;
-    p->algorithm = rml_op_choose(&rml_op_conv_alone, &p->args);
+    p->way = *rml_op_choose(&rml_op_conv_alone, &p->args);
+    p->way.activate = args->algorithm ? args->algorithm->activate : NULL; // not yet chosen: no run
+    p->algorithm = p->args.algorithm = &p->way;
 }
 
 // The three, between views that have `images` images and the rows given; without data.
@@ -269,24 +272,26 @@ static bool accepts_bf16(const rml_op_args *args)
            parts[PROJECT].algorithm->precision == RML_PRECISION_BF16;
 }
 
+#define PIECES .packed_bytes = packed_bytes, .pack = pack, .worker_bytes = worker_bytes, .run = run
+
 static const rml_algorithm algorithms[] = {{.name = "piecewise-bf16",
                                             .precision = RML_PRECISION_BF16,
                                             .accepts = accepts_bf16,
-                                            .packed_bytes = packed_bytes,
-                                            .pack = pack,
-                                            .worker_bytes = worker_bytes,
-                                            .run = run},
-                                           {.name = "piecewise",
-                                            .packed_bytes = packed_bytes,
-                                            .pack = pack,
-                                            .worker_bytes = worker_bytes,
-                                            .run = run}};
-const rml_op rml_op_inverted_residual = {.id = RML_OP_INVERTED_RESIDUAL,
-                                         .name = "inverted_residual",
-                                         .inputs = {4, 8},
-                                         .layout = RML_OP_CHANNELS_LAST,
-                                         .packed_input = 1,
-                                         .packed_also = 1u << 2 | 1u << 3,
-                                         .infer = infer,
-                                         .macs = macs,
-                                         .algorithms = algorithms};
+                                            .activate = rml_activate,
+                                            PIECES},
+                                           {.name = "piecewise", .activate = rml_activate, PIECES}};
+
+#define INVERTED_WITH(ways)                                                                        \
+    {                                                                                              \
+        .id = RML_OP_INVERTED_RESIDUAL, .name = "inverted_residual", .inputs = {4, 8},             \
+        .layout = RML_OP_CHANNELS_LAST, .packed_input = 1, .packed_also = 1u << 2 | 1u << 3,       \
+        .infer = infer, .macs = macs, .algorithms = ways                                           \
+    }
+
+const rml_op rml_op_inverted_residual = INVERTED_WITH(algorithms);
+
+static const rml_algorithm alone[] = {
+    {.name = "piecewise-bf16", .precision = RML_PRECISION_BF16, .accepts = accepts_bf16, PIECES},
+    {.name = "piecewise", PIECES}};
+
+const rml_op rml_op_inverted_alone = INVERTED_WITH(alone);

@@ -200,7 +200,8 @@ static void run_conv(const rml_op_args *args)
                                    .gemm = &RML_KERNEL(args->kernels, gemm_f32),
                                    .packed = packed,
                                    .bias = scale + channels,
-                                   .act = &args->attr->wave.act};
+                                   .act = &args->attr->wave.act,
+                                   .activate = rml_activate};
         pack_item(args, scale, (float *)rows, packed);
         rml_igemm_run(args, &product);
     }

@@ -126,10 +126,26 @@ const rml_op rml_op_unary = {.id = RML_OP_UNARY,
                              .infer = rml_infer_same,
                              .algorithms = algorithms};
 
-const rml_op rml_op_unary_alone = {.id = RML_OP_UNARY,
+// ---- a clamp of f32 -----------------------------------------------------------------------------
+
+static void clamp_run(const void *context, float *const *at, const int64_t *stride, size_t count)
+{
+    const rml_op_args *args = context;
+    const size_t step = stride[0] == 1 && stride[1] == 1 ? count : 1;
+    for (size_t i = 0; i < count; i += step)
+        RML_KERNEL(args->kernels, unary_CLAMP)
+    (at[1] + (int64_t)i * stride[1], at[0] + (int64_t)i * stride[0], step, args->attr->unary.param);
+}
+
+static void run_clamp(const rml_op_args *args)
+{
+    run_over(args, clamp_run);
+}
+
+const rml_op rml_op_clamp_alone = {.id = RML_OP_UNARY,
                                    .name = "unary",
                                    .inputs = {1, 1},
                                    .layout = RML_OP_FOLLOW,
                                    .in_place = true,
                                    .infer = rml_infer_same,
-                                   .algorithms = RML_ONE_WAY("kernel", run_kernel)};
+                                   .algorithms = RML_ONE_WAY("kernel", run_clamp)};

@@ -353,7 +353,8 @@ static void run_packed(const rml_op_args *args)
                                .gemm = gemm_of(args),
                                .packed = args->packed,
                                .bias = bias ? c->data : NULL,
-                               .act = &args->attr->matmul.act};
+                               .act = &args->attr->matmul.act,
+                               .activate = args->algorithm->activate};
     rml_igemm_run(args, &product);
     if (c && !bias)
         add_c(args, 1); // the packed matrix is scaled
@@ -363,8 +364,12 @@ static void run_packed(const rml_op_args *args)
     .packed_bytes = packed_bytes, .pack = pack, .scratch_bytes = packed_scratch, .run = run_packed
 
 static const rml_algorithm algorithms[] = {
-    {.name = "packed-gemm-bf16", .precision = RML_PRECISION_BF16, .accepts = accepts_bf16, PACKED},
-    {.name = "packed-gemm", .accepts = accepts, PACKED},
+    {.name = "packed-gemm-bf16",
+     .precision = RML_PRECISION_BF16,
+     .accepts = accepts_bf16,
+     .activate = rml_activate,
+     PACKED},
+    {.name = "packed-gemm", .accepts = accepts, .activate = rml_activate, PACKED},
     {.name = "gemm", .scratch_bytes = scratch_bytes, .run = run}};
 
 #define MATMUL_WITH(ways)                                                                          \

@@ -122,19 +122,19 @@ static void turned_softmax(const rml_kernels *kernels, float *x, float *work, si
     float *top = work, *sum = work + TURNED;
     memcpy(top, x, some * sizeof *top);
     for (size_t k = 1; k < count; k++)
-        RML_KERNEL(kernels, binary[RML_BINARY_MAX])(top, x + k * TURNED, top, some);
+        RML_KERNEL(kernels, binary_MAX)(top, x + k * TURNED, top, some);
     for (size_t k = 0; k < count; k++)
-        RML_KERNEL(kernels, binary[RML_BINARY_SUB])(x + k * TURNED, top, x + k * TURNED, some);
-    RML_KERNEL(kernels, unary[RML_UNARY_EXP])(x, x, (count - 1) * TURNED + some, NULL);
+        RML_KERNEL(kernels, binary_SUB)(x + k * TURNED, top, x + k * TURNED, some);
+    RML_KERNEL(kernels, unary_EXP)(x, x, (count - 1) * TURNED + some, NULL);
     memcpy(sum, x, count * TURNED * sizeof *sum);
     for (size_t half = SHORT_COUNT / 2, left = count; half > 0; half /= 2) {
         for (size_t k = half; k < left; k++)
-            RML_KERNEL(kernels, binary[RML_BINARY_ADD])
+            RML_KERNEL(kernels, binary_ADD)
         (sum + (k - half) * TURNED, sum + k * TURNED, sum + (k - half) * TURNED, some);
         left = rml_min_size(left, half);
     }
     for (size_t k = 0; k < count; k++)
-        RML_KERNEL(kernels, binary[RML_BINARY_DIV])(x + k * TURNED, sum, x + k * TURNED, some);
+        RML_KERNEL(kernels, binary_DIV)(x + k * TURNED, sum, x + k * TURNED, some);
 }
 
 static void short_rows(void *context, size_t begin, size_t end, int worker)
