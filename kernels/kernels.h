@@ -131,6 +131,11 @@ typedef struct rml_conv_plain_rows {
 
 typedef void rml_conv_plain_f32_fn(const rml_conv_plain_rows *rows);
 
+// dst[r*dst_step + x] = x < count ? src[r*src_step + x] : fill, for r < rows, x < dst_step; count
+// <= dst_step, a multiple of RML_CONV_PLAIN_PAD.
+typedef void rml_pad_rows_f32_fn(const float *src, size_t src_step, size_t count, float fill,
+                                 size_t rows, float *dst, size_t dst_step);
+
 // Output pixels of a pooling that lie in a row: dst[i*dst_step + c] = max over t of
 // src[t][i*src_step + c] (NaN wins), or the sum in rising t times `scale`, for i < count,
 // c < channels. taps >= 1.

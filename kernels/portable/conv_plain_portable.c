@@ -23,3 +23,11 @@ void rml_conv_plain_f32_portable(const rml_conv_plain_rows *rows)
             }
         }
 }
+
+void rml_pad_rows_f32_portable(const float *src, size_t src_step, size_t count, float fill,
+                               size_t rows, float *dst, size_t dst_step)
+{
+    for (size_t r = 0; r < rows; r++, src += src_step, dst += dst_step)
+        for (size_t x = 0; x < dst_step; x++)
+            dst[x] = x < count ? src[x] : fill;
+}

@@ -12,6 +12,7 @@
 #include "kernels/tmpl/conv_direct.inc"
 
 #define CONV_PLAIN_NAME rml_conv_plain_f32_avx512
+#define PAD_ROWS_NAME rml_pad_rows_f32_avx512
 #include "kernels/tmpl/conv_plain.inc"
 
 #define WINOGRAD_INPUT_NAME rml_winograd_input_f32_avx512

@@ -28,6 +28,7 @@ typedef struct plain {
     size_t together;                    // rows of one output at once; 1: outputs instead
     size_t apart;                       // from one such row to the next
     size_t lead;                        // in front of a copy: its middle taps meet whole lines
+    bool dense; // whole rows, where what is to the right of one is to the left of the next
     size_t band, bands, columns, blocks;
     size_t rows; // of a plane, copied
     rml_plain_copy copy;
@@ -75,9 +76,11 @@ static plain plain_of(const rml_op_args *args)
     const size_t span = (size_t)rml_window_span(&w, 1), reach = (size_t)rml_window_span(&w, 2);
     p.columns = rml_min_size(width, MOST_COLUMNS);
     p.blocks = p.columns ? (width + p.columns - 1) / p.columns : 0;
-    const size_t needed = rml_sat_add(p.columns, (reach - 1) / stride + RML_CONV_PLAIN_PAD);
-    const size_t pitch = stride == 1 ? rml_round_up(needed, RML_CONV_PLAIN_PAD) : needed;
-    if (stride == 1 && w.before[2] > 0)
+    p.dense = stride == 1 && p.blocks == 1 && w.before[2] >= 0;
+    size_t pitch = rml_sat_add(p.columns, (reach - 1) / stride);
+    pitch =
+        p.dense ? rml_round_up(pitch, RML_CONV_PLAIN_PAD) : rml_sat_add(pitch, RML_CONV_PLAIN_PAD);
+    if (p.dense)
         p.lead = rml_round_up((size_t)w.before[2], RML_CONV_PLAIN_PAD) - (size_t)w.before[2];
     const size_t row_floats = rml_sat_mul(pitch, rml_min_size(stride, reach));
     p.copy = (rml_plain_copy){w.in[1], w.in[2], w.stride[2], pitch, row_floats};
@@ -92,7 +95,9 @@ static plain plain_of(const rml_op_args *args)
 static size_t copy_bytes(const plain *p)
 {
     const size_t floats = rml_sat_mul(rml_sat_mul(p->planes, p->rows), p->copy.row_floats);
-    return rml_aligned_bytes(rml_sat_add(p->lead, floats), sizeof(float));
+    const size_t around = p->lead + (size_t)(p->dense ? p->window.before[2] : 0);
+    return rml_aligned_bytes(rml_sat_add(rml_sat_add(around, RML_CONV_PLAIN_PAD), floats),
+                             sizeof(float));
 }
 
 size_t rml_conv_plain_bytes(const rml_op_args *args)
@@ -159,7 +164,10 @@ static void copy_planes(const plain *p, const part *at, float *copy)
                 z < 0 || z >= w->in[0]
                     ? NULL
                     : p->args->in[0].data + ((int64_t)channel * w->in[0] + z) * w->in[1] * w->in[2];
-            rml_plain_copy_rows(&p->copy, plane, top, left, rows, copy);
+            if (p->dense)
+                rml_plain_copy_dense(p->args->kernels, &p->copy, plane, top, -left, rows, copy);
+            else
+                rml_plain_copy_rows(&p->copy, plane, top, left, rows, copy);
         }
 }
 

@@ -58,6 +58,25 @@ void rml_plain_copy_rows(const rml_plain_copy *copy, const float *plane, int64_t
     }
 }
 
+void rml_plain_copy_dense(const rml_kernels *kernels, const rml_plain_copy *copy,
+                          const float *plane, int64_t top, int64_t before, size_t rows, float *dst)
+{
+    const int64_t all = (int64_t)rows, height = plane ? copy->height : 0;
+    const int64_t above = top >= 0 ? 0 : -top < all ? -top : all;
+    const int64_t room = height - top < all ? height - top : all,
+                  stop = room > above ? room : above;
+    const int64_t most = (int64_t)copy->pitch - before;
+    const size_t count = (size_t)(copy->width < most ? copy->width : most);
+    float *first = dst + before, *end = first + (size_t)stop * copy->pitch;
+    memset(dst, 0, (size_t)before * sizeof *dst);
+    memset(first, 0, (size_t)above * copy->pitch * sizeof *dst);
+    if (stop > above)
+        RML_KERNEL(kernels, pad_rows)
+        (plane + (top + above) * copy->width, (size_t)copy->width, count, 0.0f,
+         (size_t)(stop - above), first + (size_t)above * copy->pitch, copy->pitch);
+    memset(end, 0, (size_t)(all - stop) * copy->pitch * sizeof *dst);
+}
+
 void rml_plain_run_rows(const rml_kernels *kernels, rml_conv_plain_rows *rows, size_t together)
 {
     const size_t all = rows->rows, width = rows->dst_step, step = rows->src_step;

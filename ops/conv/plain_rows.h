@@ -19,6 +19,12 @@ typedef struct rml_plain_copy {
 void rml_plain_copy_rows(const rml_plain_copy *copy, const float *plane, int64_t top, int64_t begin,
                          size_t rows, float *dst);
 
+// The same of whole rows with `before` zeros in front of each, which are those behind the row in
+// front of it: a pitch is a multiple of RML_CONV_PLAIN_PAD, and holds both, and `dst` has `before`
+// floats more.
+void rml_plain_copy_dense(const rml_kernels *kernels, const rml_plain_copy *copy,
+                          const float *plane, int64_t top, int64_t before, size_t rows, float *dst);
+
 // All rows of one output, of which dst[0], weight[0] and bias[0] are given, 4, 2 and 1 at once, up
 // to `together`.
 void rml_plain_run_rows(const rml_kernels *kernels, rml_conv_plain_rows *rows, size_t together);

@@ -28,6 +28,8 @@ void rml_pool_whole_run(const rml_op_args *args);
 bool rml_pool_pixels_accepts(const rml_op_args *args);
 void rml_pool_pixels_run(const rml_op_args *args);
 
+#define RML_POOL_SMALL_TAPS 5 // that are joined by one call, not by doubling
+
 // dst[i] = max, or the sum, of src[i + t*step], t < taps, for i < count; by doubling. The result
 // lies in `sum`, in a line of `level`, each of which has room for count + (taps - 1)*step floats,
 // or in `src`, which may be one of these lines and is changed then.

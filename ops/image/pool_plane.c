@@ -14,10 +14,11 @@ typedef struct plane_job {
     const rml_op_args *args;
     rml_window window;
     bool max;
-    bool as_it_lies; // no padding, and nothing left over but at the end
+    bool as_it_lies;  // no padding, and nothing left over but at the end
+    bool whole_lines; // an image whose rows are padded at once
     int64_t need[RML_MAX_SPATIAL],
-        step[RML_MAX_SPATIAL]; // padded sizes, floats from one to the next
-    size_t floats, in_plane, out_plane;
+        step[RML_MAX_SPATIAL];                // padded sizes, floats from one to the next
+    size_t floats, room, in_plane, out_plane; // room: with what rows padded at once write behind
 } plane_job;
 
 static plane_job job_of(const rml_op_args *args)
@@ -28,12 +29,25 @@ static plane_job job_of(const rml_op_args *args)
                      .as_it_lies = true,
                      .floats = 1};
     const rml_window *w = &job.window;
-    for (int i = w->rank - 1; i >= 0; i--) {
+    for (int i = 0; i < w->rank; i++) {
         job.need[i] = (w->out[i] - 1) * w->stride[i] + rml_window_span(w, i);
-        job.step[i] = (int64_t)job.floats;
-        job.floats = rml_sat_mul(job.floats, (size_t)(job.need[i] > 0 ? job.need[i] : 0));
         job.as_it_lies = job.as_it_lies && w->before[i] == 0 &&
                          (i > 0 ? job.need[i] == w->in[i] : job.need[i] <= w->in[i]);
+    }
+    for (int i = w->rank - 1; i >= 0; i--) {
+        job.step[i] = (int64_t)job.floats;
+        job.floats = rml_sat_mul(job.floats, (size_t)(job.need[i] > 0 ? job.need[i] : 0));
+    }
+    job.room = job.floats;
+    if (w->rank == 2 && !job.as_it_lies && job.floats > 0 && job.floats <= PLANE_FLOATS) {
+        const size_t line = rml_round_up((size_t)job.need[1], RML_CONV_PLAIN_PAD);
+        const size_t floats = rml_sat_mul((size_t)job.need[0], line);
+        job.whole_lines = floats <= PLANE_FLOATS + PLANE_FLOATS / 2;
+        if (job.whole_lines) {
+            job.step[0] = (int64_t)line;
+            job.floats = floats;
+            job.room = floats + line;
+        }
     }
     job.in_plane = rml_sizes_count(w->in, w->rank);
     job.out_plane = rml_sizes_count(w->out, w->rank);
@@ -52,12 +66,13 @@ bool rml_pool_plane_accepts(const rml_op_args *args)
     bool fits = is_plain_f32(args);
     for (int i = 0; i < w.rank; i++)
         fits = fits && rml_window_span(&w, i) <= w.in[i];
-    return fits && job_of(args).floats <= PLANE_FLOATS;
+    const plane_job job = job_of(args);
+    return fits && (job.whole_lines || job.floats <= PLANE_FLOATS);
 }
 
 static size_t line_bytes(const plane_job *job)
 {
-    return rml_aligned_bytes(job->floats, sizeof(float));
+    return rml_aligned_bytes(job->room, sizeof(float));
 }
 
 // The padded plane, three like it, and the reciprocals of what an average counts.
@@ -90,13 +105,32 @@ static void find_factors(const plane_job *job, float *factor, float *counts)
     int64_t at[RML_MAX_SPATIAL] = {0};
     for (size_t x = 0; x < cols; x++)
         counts[x] = (float)counted(job, last, (int64_t)x);
+    float before = -1.0f;
     for (size_t i = 0; i < job->out_plane; i += cols, rml_sizes_next(w->out, last, at)) {
         float rows = 1.0f;
         for (int axis = 0; axis < last; axis++)
             rows *= (float)counted(job, axis, at[axis]);
+        if (rows == before) { // divisions take longer than the sums of a row
+            memcpy(factor + i, factor + i - cols, cols * sizeof *factor);
+            continue;
+        }
         for (size_t x = 0; x < cols; x++)
             factor[i + x] = rows * counts[x] > 0.0f ? 1.0f / (rows * counts[x]) : 0.0f;
+        before = rows;
     }
+}
+
+// Rows of an image at once: what is to the right of one is to the left of the next.
+static void pad_image(const plane_job *job, const float *src, float *dst)
+{
+    const rml_window *w = &job->window;
+    const int64_t below = job->need[0] - w->before[0], right = job->need[1] - w->before[1];
+    const int64_t rows = below < w->in[0] ? below : w->in[0];
+    const int64_t columns = right < w->in[1] ? right : w->in[1];
+    if (rows > 0 && columns > 0)
+        RML_KERNEL(job->args->kernels, pad_rows)
+        (src, (size_t)w->in[1], (size_t)columns, job->max ? -INFINITY : 0.0f, (size_t)rows,
+         dst + w->before[0] * job->step[0] + w->before[1], (size_t)job->step[0]);
 }
 
 static void pad(const plane_job *job, const float *src, float *dst)
@@ -141,6 +175,25 @@ static void pick(const plane_job *job, const float *src, float *dst)
     }
 }
 
+// Rows that are joined as they are picked.
+static void join_rows(const plane_job *job, const float *src, float *dst)
+{
+    const rml_window *w = &job->window;
+    const rml_kernels *kernels = job->args->kernels;
+    const float *tap[RML_POOL_SMALL_TAPS];
+    for (int64_t t = 0; t < w->kernel[0]; t++)
+        tap[t] = src + t * w->dilation[0] * job->step[0];
+    (job->max ? RML_KERNEL(kernels, pool_max) : RML_KERNEL(kernels, pool_sum))(
+        &(rml_pool_windows){.src = tap,
+                            .taps = (size_t)w->kernel[0],
+                            .channels = (size_t)w->out[1],
+                            .count = (size_t)w->out[0],
+                            .src_step = (size_t)(w->stride[0] * job->step[0]),
+                            .dst_step = (size_t)w->out[1],
+                            .scale = 1.0f,
+                            .dst = dst});
+}
+
 static void run_planes(void *context, size_t begin, size_t end, int worker)
 {
     const plane_job *job = context;
@@ -150,7 +203,8 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     float *plane = rml_op_worker(args, worker), *sum = plane + 3 * line, *factor = sum + line;
     float *const level[2] = {plane + line, plane + 2 * line};
     const float nothing = job->max ? -INFINITY : 0.0f;
-    for (size_t i = 0; i < job->floats; i++) // what stays of it is padding
+    const bool picks = w->rank == 2 && w->stride[1] == 1 && w->kernel[0] <= RML_POOL_SMALL_TAPS;
+    for (size_t i = 0; i < job->room; i++) // what stays of it is padding
         plane[i] = nothing;
     if (!job->max)
         find_factors(job, factor, sum);
@@ -159,16 +213,22 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
         float *dst = args->out[0].data + item * job->out_plane;
         size_t count = job->floats;
         if (!job->as_it_lies) {
-            pad(job, at, plane);
+            if (job->whole_lines)
+                pad_image(job, at, plane);
+            else
+                pad(job, at, plane);
             at = plane;
         }
-        for (int axis = w->rank - 1; axis >= 0; axis--) {
+        for (int axis = w->rank - 1; axis >= picks; axis--) {
             const size_t taps = (size_t)w->kernel[axis];
             const size_t step = (size_t)(w->dilation[axis] * job->step[axis]);
             count -= (taps - 1) * step;
             at = rml_pool_join(args->kernels, job->max, at, taps, step, count, level, sum);
         }
-        pick(job, at, dst);
+        if (picks)
+            join_rows(job, at, dst);
+        else
+            pick(job, at, dst);
         if (!job->max)
             RML_KERNEL(args->kernels, binary[RML_BINARY_MUL])(dst, factor, dst, job->out_plane);
     }

@@ -9,7 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-#define SMALL_TAPS 5       // that are joined by one call
 #define SMALL_CHANNELS 8   // of pixels for each of which a call would be too much
 #define DIRECT_TAPS 9      // of windows apart from each other that are best read once
 #define OVERLAPPING_TAPS 4 // of windows that share columns
@@ -125,11 +124,11 @@ static void join_taps(const rml_kernels *kernels, bool max, const float *const *
 const float *rml_pool_join(const rml_kernels *kernels, bool max, const float *src, size_t taps,
                            size_t step, size_t count, float *const level[2], float *sum)
 {
-    const float *from = src, *tap[SMALL_TAPS];
+    const float *from = src, *tap[RML_POOL_SMALL_TAPS];
     size_t done = 0;
     if (taps == 1)
         return src;
-    if (taps <= SMALL_TAPS) {
+    if (taps <= RML_POOL_SMALL_TAPS) {
         float *dst = src == sum ? level[0] : sum;
         for (size_t t = 0; t < taps; t++)
             tap[t] = src + t * step;

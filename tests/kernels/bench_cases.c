@@ -165,6 +165,11 @@ static void run_conv_plain(const rml_kernels *k, const bench_case *c)
     RML_KERNEL(k, conv_plain)(&rows);
 }
 
+static void run_pad_rows(const rml_kernels *k, const bench_case *c)
+{
+    RML_KERNEL(k, pad_rows)(source, c->size[0], c->size[0], 0.0f, c->size[1], result, c->size[2]);
+}
+
 static rml_pool_windows pool_windows(const bench_case *c, float scale)
 {
     return (rml_pool_windows){.src = window(c->size[0], c->size[1], 0),
@@ -604,6 +609,7 @@ static void add_general(case_list *list)
         add(list, "conv_plain", name, (size_t[4]){size, 56, 80},
             2.0 * 56 * 56 * (double)(size * size), 56.0 * (56 + 80), run_conv_plain);
     }
+    add(list, "pad_rows", "56x56", (size_t[4]){56, 56, 64}, 0.0, 56.0 * (56 + 64), run_pad_rows);
     add(list, "pool_sum", "2x2 channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats,
         run_pool_sum);
     add(list, "lerp", "channels 192 x49", (size_t[4]){4, channels, pixels}, 0.0, floats, run_lerp);

@@ -95,3 +95,31 @@ void check_conv_plain(check *c, int which)
                     run_case(c, planes, taps[i], lag < 5 ? lag : 5, outs, count, (guard_side)side);
                 }
 }
+
+static void pad_case(check *c, size_t count, size_t rows, guard_side side)
+{
+    static const float fills[] = {0.0f, 1.5f, -INFINITY};
+    const size_t src_step = count + random_below(c, 3);
+    const size_t dst_step = padded(count + random_below(c, 40));
+    const float fill = fills[random_below(c, 3)];
+    const size_t floats = (rows - 1) * src_step + count;
+    float *src = guard_place(&c->buffer[DATA], floats, side);
+    float *dst = guard_place(&c->buffer[OUTPUT], rows * dst_step, side);
+    random_fill(c, src, floats);
+    c->cases++;
+    RML_KERNEL(&c->kernels, pad_rows)(src, src_step, count, fill, rows, dst, dst_step);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t x = 0; x < dst_step; x++)
+            check_bits(c, dst[r * dst_step + x], x < count ? src[r * src_step + x] : fill,
+                       "rows padded", r, x);
+    check_guards(c, "rows padded");
+}
+
+void check_pad_rows(check *c, int which)
+{
+    (void)which;
+    for (int side = 0; side < GUARD_SIDES; side++)
+        for (size_t count = 0; count <= 81; count++)
+            for (size_t rows = 1; rows <= 3; rows++)
+                pad_case(c, count, rows, (guard_side)side);
+}

@@ -103,6 +103,7 @@ static const field_check checks[] = {
     {"to_bf16", check_to_bf16, 0},
     {"conv_direct", check_conv_direct, 0},
     {"conv_plain", check_conv_plain, 0},
+    {"pad_rows", check_pad_rows, 0},
     {"pool_max", check_pool_max, 0},
     {"pool_sum", check_pool_sum, 0},
     {"lerp", check_lerp, 0},

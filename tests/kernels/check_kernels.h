@@ -50,7 +50,8 @@ check_fn check_winograd_input, check_winograd_output, check_winograd_complex_inp
 check_fn check_layer_norm, check_softmax_step, check_moments, check_affine, check_lstm, check_unary,
     check_binary, check_binary_scalar, check_convert, check_typed_binary, check_typed_unary,
     check_gemm_f64, check_add_scaled, check_quantize, check_pick, check_fold, check_fold_rows,
-    check_select, check_running, check_search_lines, check_search_row, check_conv_plain;
+    check_select, check_running, check_search_lines, check_search_row, check_conv_plain,
+    check_pad_rows;
 
 // Counts a case's failure and prints the first few of a kernel.
 void check_fail(check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
