@@ -67,13 +67,13 @@ void rml_plain_copy_dense(const rml_kernels *kernels, const rml_plain_copy *copy
                   stop = room > above ? room : above;
     const int64_t most = (int64_t)copy->pitch - before;
     const size_t count = (size_t)(copy->width < most ? copy->width : most);
+    rml_pad_rows_f32_fn *const pad = RML_KERNEL(kernels, pad_rows);
     float *first = dst + before, *end = first + (size_t)stop * copy->pitch;
     memset(dst, 0, (size_t)before * sizeof *dst);
     memset(first, 0, (size_t)above * copy->pitch * sizeof *dst);
     if (stop > above)
-        RML_KERNEL(kernels, pad_rows)
-        (plane + (top + above) * copy->width, (size_t)copy->width, count, 0.0f,
-         (size_t)(stop - above), first + (size_t)above * copy->pitch, copy->pitch);
+        pad(plane + (top + above) * copy->width, (size_t)copy->width, count, 0.0f,
+            (size_t)(stop - above), first + (size_t)above * copy->pitch, copy->pitch);
     memset(end, 0, (size_t)(all - stop) * copy->pitch * sizeof *dst);
 }
 

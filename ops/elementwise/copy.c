@@ -14,7 +14,7 @@
         ((const type *)(const void *)at[1])[(int64_t)i * stride[1]]
 
 // What is longer is copied run by run.
-enum { SHORT_BYTES = 128 };
+enum { SHORT_BYTES = 512 };
 
 // Two copies of a fixed size, one from the front and one to the end, take less than a call.
 #define COPY_ENDS(size)                                                                            \

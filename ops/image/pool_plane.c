@@ -127,10 +127,10 @@ static void pad_image(const plane_job *job, const float *src, float *dst)
     const int64_t below = job->need[0] - w->before[0], right = job->need[1] - w->before[1];
     const int64_t rows = below < w->in[0] ? below : w->in[0];
     const int64_t columns = right < w->in[1] ? right : w->in[1];
+    rml_pad_rows_f32_fn *const pad_rows = RML_KERNEL(job->args->kernels, pad_rows);
     if (rows > 0 && columns > 0)
-        RML_KERNEL(job->args->kernels, pad_rows)
-        (src, (size_t)w->in[1], (size_t)columns, job->max ? -INFINITY : 0.0f, (size_t)rows,
-         dst + w->before[0] * job->step[0] + w->before[1], (size_t)job->step[0]);
+        pad_rows(src, (size_t)w->in[1], (size_t)columns, job->max ? -INFINITY : 0.0f, (size_t)rows,
+                 dst + w->before[0] * job->step[0] + w->before[1], (size_t)job->step[0]);
 }
 
 static void pad(const plane_job *job, const float *src, float *dst)

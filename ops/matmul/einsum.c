@@ -254,6 +254,14 @@ static void sum_rows(const rml_op_args *args, const rml_einsum_joining *j, rml_d
     rml_op_choose(&rml_op_reduce, &reduce)->run(&reduce);
 }
 
+static bool same_order(const rml_einsum_term *a, const rml_einsum_term *b)
+{
+    bool same = a->rank == b->rank;
+    for (int i = 0; i < a->rank && same; i++)
+        same = a->label[i] == b->label[i];
+    return same;
+}
+
 static void run(const rml_op_args *args)
 {
     static const int first_order[] = {BATCH, M, K}, second_order[] = {BATCH, K, N};
@@ -262,6 +270,7 @@ static void run(const rml_op_args *args)
     const rml_dtype dtype = args->out[0].dtype, work = work_dtype(dtype);
     plan(&eq, args, bytes);
     char *first = args->scratch, *second = first + bytes[0], *sums = second + bytes[1];
+    char *target = sums; // the output itself for what lies as it shall at the end
     int64_t size[RML_EINSUM_LABELS], stride[RML_EINSUM_LABELS];
     rml_einsum_term left = eq.in[0];
     copy_job source = {.src = args->in[0].raw, .dst = first, .from = dtype, .to = work};
@@ -279,16 +288,19 @@ static void run(const rml_op_args *args)
         if (eq.operands == 1) {
             sum_rows(args, &j, work, a, sums);
         } else {
+            const rml_einsum_term joined = rml_einsum_joined(&j);
+            if (work == dtype && next + 1 == eq.operands && same_order(&joined, &eq.out))
+                target = args->out[0].raw;
             copy_job job = {.src = args->in[next].raw, .dst = second, .from = dtype, .to = work};
             const char *b = put_in_order(args, &eq, &eq.in[next], eq.size_of[next],
                                          args->in[next].stride, j.part, second_order, 3, &job);
             const rml_product product =
-                product_of(&j, work, (void *)(uintptr_t)a, (void *)(uintptr_t)b, sums);
+                product_of(&j, work, (void *)(uintptr_t)a, (void *)(uintptr_t)b, target);
             rml_product_run(args, &product, sums + bytes[2]);
         }
         left = rml_einsum_joined(&j);
         plain_strides(&eq, &left, size, stride);
-        source.src = sums;
+        source.src = target;
         source.from = work;
     }
     source.dst = args->out[0].raw;

@@ -62,8 +62,10 @@ static void pick_case(check *c, size_t bytes, bool narrow, size_t count, guard_s
     int64_t at[MOST];
     for (size_t i = 0; i < reach * bytes; i++)
         src[i] = (char)random_bits(c);
+    const size_t inside = random_below(c, 2) ? 64 * random_below(c, 3) : 0; // in front, blocks
     for (size_t i = 0; i < count; i++) {
-        at[i] = (int64_t)random_below(c, 3 * SIZE) - SIZE - 3; // some outside
+        at[i] = i < inside ? (int64_t)random_below(c, SIZE)
+                           : (int64_t)random_below(c, 3 * SIZE) - SIZE - 3; // some outside
         rml_dtype_convert(RML_I64, &at[i], narrow ? RML_I32 : RML_I64, index + i * (narrow ? 4 : 8),
                           1);
     }
