@@ -32,7 +32,8 @@ STEPS = {
     "msan": (preset("msan", "-E", "^check-kernels$", env=SLOW),
              "MemorySanitizer on the C tests, portable C"),
     "python": (python("tests"), "the program against PyTorch, OpenCV, librosa and others"),
-    "coverage": (coverage, "lines and branches of tensor, graph, engine, loaders, writers"),
+    "coverage": (coverage(env=SLOW),
+                 "lines and branches of tensor, graph, engine, loaders, writers"),
 }
 FAST = {
     "release": STEPS["release"],

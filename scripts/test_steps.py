@@ -157,15 +157,19 @@ def python(*selection, env=None):
                                  or runner.pytest(step, "release", *selection, env=env))
 
 
-def coverage(runner, step):
-    """C tests and Python tests of files of an instrumented build; then what they ran."""
+def coverage(env):
+    """A step of C tests and Python tests of files with an instrumented build, and what they ran."""
+    return lambda runner, step: covered(runner, step, env)
+
+
+def covered(runner, step, env):
     build = os.path.join(ROOT, "build", step)
     failed = runner.build(step, step) or runner.packages(step)
     if failed:
         return failed
     for counted in Path(build).rglob("*.gcda"):  # by earlier runs
         counted.unlink()
-    counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench")
+    counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench", env=env)
     counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml", "tests/loaders",
                              "tests/writers", "-k", "not random_graphs"))
     arguments = [sys.executable, "scripts/line_coverage.py", build, str(LEAST_COVERED), *COVERED]
