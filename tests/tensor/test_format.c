@@ -55,7 +55,7 @@ static void integers(void)
     SAME("%d %i %u %x %X %o", -5, 6, 7u, 0xabcu, 0xABCu, 8u);
     SAME("%ld %lu %zu %td %jd %ju", -5L, 6UL, (size_t)7, (ptrdiff_t)-8, (intmax_t)-9,
          (uintmax_t)10);
-    SAME("%hhd %hd %hhu %hu", -5, -6, 7, 8);
+    SAME("%hhd %hd %hhu %hu", (signed char)-5, (short)-6, (unsigned char)7, (unsigned short)8);
     SAME("%*d|%-*d|%.*d", 7, 3, 7, 3, 5, 3);
     SAME("%*d|", -7, 3);
 }
