@@ -16,10 +16,41 @@ typedef struct plane_job {
     bool max;
     bool as_it_lies;  // no padding, and nothing left over but at the end
     bool whole_lines; // an image whose rows are padded at once
+    // Of volumes that are too large: windows hold as many slices `slice_step` apart of an image as
+    // `slices`, and each is joined to one plane first. 1: none.
+    size_t slices, slice_step;
+    size_t deep, deep_out, deep_stride; // slices of a volume, of its result, from window to window
     int64_t need[RML_MAX_SPATIAL],
         step[RML_MAX_SPATIAL];                // padded sizes, floats from one to the next
     size_t floats, room, in_plane, out_plane; // room: with what rows padded at once write behind
 } plane_job;
+
+// Volumes slice by slice. Of maxima only, whose bits know no order, and where all slices of a
+// window are inside.
+static void take_slices(plane_job *job)
+{
+    rml_window *w = &job->window;
+    const bool inside = w->rank == 3 && w->before[0] == 0 && w->out[0] > 0 &&
+                        (w->out[0] - 1) * w->stride[0] + rml_window_span(w, 0) <= w->in[0];
+    if (!inside || !job->max || w->kernel[0] > RML_POOL_SMALL_TAPS ||
+        rml_sizes_count(w->in, w->rank) <= PLANE_FLOATS)
+        return;
+    job->slices = (size_t)w->kernel[0];
+    job->slice_step = (size_t)w->dilation[0];
+    job->deep = (size_t)w->in[0];
+    job->deep_out = (size_t)w->out[0];
+    job->deep_stride = (size_t)w->stride[0];
+    w->rank--;
+    for (int i = 0; i < w->rank; i++) {
+        w->in[i] = w->in[i + 1];
+        w->out[i] = w->out[i + 1];
+        w->kernel[i] = w->kernel[i + 1];
+        w->stride[i] = w->stride[i + 1];
+        w->dilation[i] = w->dilation[i + 1];
+        w->before[i] = w->before[i + 1];
+        w->after[i] = w->after[i + 1];
+    }
+}
 
 static plane_job job_of(const rml_op_args *args)
 {
@@ -27,8 +58,12 @@ static plane_job job_of(const rml_op_args *args)
                      .window = rml_pool_window(args),
                      .max = args->attr->pool.kind == RML_POOL_MAX,
                      .as_it_lies = true,
+                     .slices = 1,
+                     .deep = 1,
+                     .deep_out = 1,
                      .floats = 1};
     const rml_window *w = &job.window;
+    take_slices(&job);
     for (int i = 0; i < w->rank; i++) {
         job.need[i] = (w->out[i] - 1) * w->stride[i] + rml_window_span(w, i);
         job.as_it_lies = job.as_it_lies && w->before[i] == 0 &&
@@ -75,11 +110,14 @@ static size_t line_bytes(const plane_job *job)
     return rml_aligned_bytes(job->room, sizeof(float));
 }
 
-// The padded plane, three like it, and the reciprocals of what an average counts.
+// The padded plane, three like it, and the reciprocals of what an average counts or the maximum of
+// slices.
 size_t rml_pool_plane_bytes(const rml_op_args *args)
 {
     const plane_job job = job_of(args);
-    return rml_sat_add(4 * line_bytes(&job), rml_aligned_bytes(job.out_plane, sizeof(float)));
+    const size_t slice = job.slices > 1 ? job.in_plane : 0;
+    return rml_sat_add(4 * line_bytes(&job),
+                       rml_aligned_bytes(job.max ? slice : job.out_plane, sizeof(float)));
 }
 
 static double counted(const plane_job *job, int axis, int64_t at)
@@ -194,6 +232,30 @@ static void join_rows(const plane_job *job, const float *src, float *dst)
                             .dst = dst});
 }
 
+// The plane that item `item` is made of: as it lies, or the maximum of the slices of its windows.
+static const float *plane_of(const plane_job *job, size_t item, float *slice)
+{
+    const float *at = job->args->in[0].data + item * job->in_plane;
+    const float *tap[RML_POOL_SMALL_TAPS];
+    if (job->deep == 1)
+        return at;
+    at = job->args->in[0].data +
+         (item / job->deep_out * job->deep + item % job->deep_out * job->deep_stride) *
+             job->in_plane;
+    if (job->slices == 1)
+        return at;
+    for (size_t t = 0; t < job->slices; t++)
+        tap[t] = at + t * job->slice_step * job->in_plane;
+    RML_KERNEL(job->args->kernels, pool_max)
+    (&(rml_pool_windows){.src = tap,
+                         .taps = job->slices,
+                         .channels = job->in_plane,
+                         .count = 1,
+                         .scale = 1.0f,
+                         .dst = slice});
+    return slice;
+}
+
 static void run_planes(void *context, size_t begin, size_t end, int worker)
 {
     const plane_job *job = context;
@@ -209,7 +271,7 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
     if (!job->max)
         find_factors(job, factor, sum);
     for (size_t item = begin; item < end; item++) {
-        const float *at = args->in[0].data + item * job->in_plane;
+        const float *at = plane_of(job, item, factor);
         float *dst = args->out[0].data + item * job->out_plane;
         size_t count = job->floats;
         if (!job->as_it_lies) {
@@ -237,8 +299,8 @@ static void run_planes(void *context, size_t begin, size_t end, int worker)
 void rml_pool_plane_run(const rml_op_args *args)
 {
     plane_job job = job_of(args);
-    rml_pool_run(args->pool, (size_t)(args->in[0].dim[0] * args->in[0].dim[1]), 8, run_planes,
-                 &job);
+    const size_t images = (size_t)(args->in[0].dim[0] * args->in[0].dim[1]);
+    rml_pool_run(args->pool, images * job.deep_out, 8, run_planes, &job);
 }
 
 // ---- one window over all ------------------------------------------------------------------------

@@ -61,6 +61,9 @@ static int64_t source_of(rml_pad_mode mode, const margin *at, int64_t size, int6
     return first + (i < left ? i : period - i);
 }
 
+// The ends of an image's rows are a few elements: no call for each.
+enum { FEW = 4 };
+
 // ---- moving -------------------------------------------------------------------------------------
 
 // Both views with their dimensions in the order of memory. The last `merged` ones are not padded
@@ -75,14 +78,17 @@ typedef struct job {
     size_t block;
     const char *fill; // one element, or NULL: zeros
     size_t element;
+    bool few_ends;        // rows in one piece, at each end of which are fewer than FEW elements
+    int64_t end[2 * FEW]; // what these show, in bytes of a row of the input
 } job;
 
-// The ends of an image's rows are a few elements: no call for each.
-enum { FEW = 4 };
 #define FILL_FEW(type)                                                                             \
     for (int64_t i = 0; i < count; i++)                                                            \
     memcpy(dst + i * step, one, sizeof(type))
 #define COPY_ONE(type) memcpy(dst, src, sizeof(type))
+#define COPY_ENDS(type)                                                                            \
+    for (int64_t i = 0; i < head + tail; i++)                                                      \
+    memcpy(dst + (i < head ? i : left + i) * out_step, src + at->end[i], sizeof(type))
 
 // `count` blocks of padding, `step` bytes apart.
 static void fill_blocks(const job *at, char *dst, int64_t step, int64_t count)
@@ -132,6 +138,22 @@ static void move_constant_row(const job *at, const char *src, char *dst)
     fill_blocks(at, dst + (head + left) * out_step, out_step, count - head - left);
 }
 
+// What the few elements at the ends of rows show is found once for all rows.
+static void find_ends(job *at)
+{
+    const int row = at->outer;
+    const margin *ends = &at->margin[row];
+    const int64_t count = at->out_dim[row], size = at->in_dim[row];
+    int64_t first, left;
+    window_of(ends, size, &first, &left);
+    const int64_t head = ends->before, tail = count - head - left;
+    at->few_ends = at->mode != RML_PAD_CONSTANT && at->block == at->element && head >= 0 &&
+                   head < FEW && tail >= 0 && tail < FEW &&
+                   at->in_step[row] == (int64_t)at->block && at->out_step[row] == at->in_step[row];
+    for (int64_t i = 0; i < head + tail && at->few_ends; i++)
+        at->end[i] = at->in_step[row] * source_of(at->mode, ends, size, i < head ? i : left + i);
+}
+
 // One row of blocks; `src` is the row of the input.
 static void move_row(const job *at, const char *src, char *dst)
 {
@@ -142,6 +164,12 @@ static void move_row(const job *at, const char *src, char *dst)
     const bool dense = in_step == (int64_t)at->block && out_step == in_step;
     int64_t first, left;
     window_of(ends, size, &first, &left);
+    if (at->few_ends) {
+        const int64_t head = ends->before, tail = count - head - left;
+        RML_BY_SIZE(at->block, COPY_ENDS);
+        memcpy(dst + head * out_step, src + first * in_step, (size_t)left * at->block);
+        return;
+    }
     // What wraps around is copied once, and then its copies are.
     const int64_t once = at->mode == RML_PAD_WRAP && dense && count > left ? left : count;
     for (int64_t i = 0; i < once;) {
@@ -225,6 +253,7 @@ static void extend(const rml_op_args *args, rml_pad_mode mode, const margin *mar
         memcpy(out->raw, in->raw, at.block);
         return;
     }
+    find_ends(&at);
     size_t rows = 1;
     for (int i = 0; i < at.outer; i++)
         rows *= (size_t)at.out_dim[i];
