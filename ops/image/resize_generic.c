@@ -43,6 +43,41 @@ static void repeat_row(const void *src, int64_t width, size_t bytes, void *dst)
     RML_BY_SIZE(bytes, REPEAT);
 }
 
+#define REPEAT_TWICE(type)                                                                         \
+    for (int64_t i = 0; i < width; i++)                                                            \
+    ((type *)dst)[2 * i] = ((type *)dst)[2 * i + 1] = ((type *)below)[2 * i] =                     \
+        ((type *)below)[2 * i + 1] = ((const type *)src)[i]
+
+// One row as two of twice its width, which are not read again.
+static void repeat_twice(const void *restrict src, int64_t width, size_t bytes, void *restrict dst,
+                         void *restrict below)
+{
+    RML_BY_SIZE(bytes, REPEAT_TWICE);
+}
+
+// Rows of the input where images become twice as wide and as high, and no other axis changes.
+static void double_rows(void *context, size_t begin, size_t end, int worker)
+{
+    const nearest_job *job = context;
+    const rml_tensor *in = &job->args->in[0];
+    const int64_t width = in->dim[in->rank - 1];
+    const size_t bytes = rml_dtype_size(in->dtype), row = (size_t)width * bytes;
+    const char *src = (const char *)in->raw + begin * row;
+    char *dst = (char *)job->args->out[0].raw + 4 * begin * row;
+    (void)worker;
+    for (size_t i = begin; i < end; i++, src += row, dst += 4 * row)
+        repeat_twice(src, width, bytes, dst, dst + 2 * row);
+}
+
+// True where the axis repeats each element once.
+static bool is_twice(const rml_resize_axis *axis, const int64_t *where)
+{
+    bool twice = axis->out == 2 * axis->in;
+    for (int64_t at = 0; at < axis->out && twice; at++)
+        twice = where[at] == at / 2;
+    return twice;
+}
+
 static void nearest_rows(void *context, size_t begin, size_t end, int worker)
 {
     const nearest_job *job = context;
@@ -100,13 +135,16 @@ void rml_resize_nearest_run(const rml_op_args *args)
         rows *= i < p.rank - 1 ? (size_t)p.axis[i].out : 1;
     }
     job.whole_rows = rml_resize_axis_is_same(attr, &p.axis[p.rank - 1]);
-    const rml_resize_axis *row = &p.axis[p.rank - 1];
-    job.twice = row->out == 2 * row->in;
-    for (int64_t at = 0; at < row->out && job.twice; at++)
-        job.twice = job.where[p.rank - 1][at] == at / 2;
+    job.twice = is_twice(&p.axis[p.rank - 1], job.where[p.rank - 1]);
+    bool doubles = job.twice && p.rank > 1 && is_twice(&p.axis[p.rank - 2], job.where[p.rank - 2]);
+    for (int i = 0; i < p.rank - 2; i++)
+        doubles = doubles && rml_resize_axis_is_same(attr, &p.axis[i]);
     rml_dtype_convert(RML_F64, &attr->extrapolation, args->out[0].dtype, &job.outside, 1);
-    const size_t width = (size_t)p.axis[p.rank - 1].out;
-    rml_pool_run(args->pool, rows, width < 4096 ? 4096 / width : 1, nearest_rows, &job);
+    const size_t width = (size_t)p.axis[p.rank - 1].out, grain = width < 4096 ? 4096 / width : 1;
+    if (doubles)
+        rml_pool_run(args->pool, rows / 2, (grain + 1) / 2, double_rows, &job);
+    else
+        rml_pool_run(args->pool, rows, grain, nearest_rows, &job);
 }
 
 // ---- linear and cubic ---------------------------------------------------------------------------

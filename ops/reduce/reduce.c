@@ -207,6 +207,26 @@ static void join(const rml_reduce_job *at, rml_reduce_kind kind, rml_widen *into
         join_whole(kind, at->wide == RML_WIDE_I64, into->u64, from->u64 + first, count);
 }
 
+// e^(x - top). Where x is f32 or less so are the powers; their sum is not.
+static void exponentiate(const rml_reduce_job *at, double *x, const double *top, bool one_top,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        x[i] -= top[one_top ? 0 : i];
+    const rml_dtype dtype = at->args->in[0].dtype;
+    if (dtype != RML_F32 && dtype != RML_F16 && dtype != RML_BF16) {
+        for (size_t i = 0; i < count; i++)
+            x[i] = exp(x[i]);
+        return;
+    }
+    float power[RML_WIDEN_COUNT] = {0};
+    for (size_t i = 0; i < count; i++)
+        power[i] = (float)x[i];
+    RML_KERNEL(at->args->kernels, unary_EXP)(power, power, count, NULL);
+    for (size_t i = 0; i < count; i++)
+        x[i] = power[i];
+}
+
 // What is summed: e^(x - top), or whole numbers' squares or sizes.
 static void prepare(const rml_reduce_job *at, rml_widen *x, const rml_widen *top, bool one_top,
                     size_t count)
@@ -214,8 +234,7 @@ static void prepare(const rml_reduce_job *at, rml_widen *x, const rml_widen *top
     const rml_reduce_kind kind = at->kind;
     const bool square = kind == RML_REDUCE_L2 || kind == RML_REDUCE_SUM_SQUARE;
     if (kind == RML_REDUCE_LOG_SUM_EXP)
-        for (size_t i = 0; i < count; i++)
-            x->f64[i] = exp(x->f64[i] - top->f64[one_top ? 0 : i]);
+        exponentiate(at, x->f64, top->f64, one_top, count);
     else if (at->wide != RML_WIDE_F64)
         for (size_t i = 0; i < count && (square || kind == RML_REDUCE_L1); i++)
             x->u64[i] = square                                      ? x->u64[i] * x->u64[i]
