@@ -27,7 +27,7 @@ rml_status rml_list_infer(const rml_op_node *node, int index, const char *what, 
         return rml_fail(err, RML_ERR_SHAPE, "%s have shape %s, expected a list of at most %d", what,
                         rml_shape_text(&fact->shape, text), RML_LIST_MAX);
     }
-    list->count = (int)count;
+    list->count = count < 0 ? -1 : (int)count; // unknown sizes may have numbers of their own
     if (fact->data)
         read(list, fact->data, fact->dtype);
     return RML_OK;

@@ -4,6 +4,7 @@
 #include "tests/support/net.h"
 
 #include "graph/graph.h"
+#include "ops/index/list.h"
 
 #include <math.h>
 
@@ -547,9 +548,24 @@ static void test_signatures(void)
     }
 }
 
+// A length that is not known may be a symbol, any number below -1: it is not cut to 32 bits, of
+// which half would be lengths.
+static void test_length_symbols(void)
+{
+    static const int64_t lengths[] = {-1, -2, -INT64_C(0x187ba93dd), INT64_MIN};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        const rml_fact in[] = {{.shape = dims(1, lengths[i], 0, 0), .dtype = RML_I64}};
+        const rml_op_node at = {.in = in, .in_count = 1};
+        rml_list list;
+        CHECK(rml_list_infer(&at, 0, "axes", &list, NULL) == RML_OK);
+        CHECK_MSG(list.given && !list.known && list.count == -1, "%d", list.count);
+    }
+}
+
 int main(void)
 {
     test_signatures();
+    test_length_symbols();
     test_shape_chain();
     test_size_arithmetic();
     test_odd_address();
